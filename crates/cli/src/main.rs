@@ -1,0 +1,3 @@
+//! The syshandle command: register, list and clean classes, and work with interfaces.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! One model of an interface, the generator of Rust for it, and the front end for .idl files.

@@ -1,0 +1,1 @@
+//! Typed handles to kernel objects: kinds, rights and their proof, and sockets that carry them.

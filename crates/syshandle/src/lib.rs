@@ -1,0 +1,1 @@
+//! Method calls between processes that carry kernel objects as typed parameters.
