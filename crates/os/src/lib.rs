@@ -1,1 +1,39 @@
-//! Typed handles to kernel objects: kinds, rights and their proof, and sockets that carry them.
+//! Typed handles to kernel objects, and sockets that carry them.
+//!
+//! A handle is an owned descriptor together with the promise of what it refers to. The promise is
+//! kept by *proof*: whatever arrives from another process is examined in the kernel against a
+//! [`Declared`] kind and rights before anything else happens to it ([`prove`]).
+//!
+//! Reading order: [`Kind`] and [`Rights`], then [`Declared`], then one file per kind of object
+//! ([`Event`] is a good first), then [`Seqpacket`], which carries handles between processes.
+//!
+//! This crate holds the only `unsafe` code of syshandle on Linux, module by module, one system
+//! call a block. It doesn't know what a message means; that is `syshandle-wire`.
+
+mod channel;
+mod declared;
+mod event;
+mod file;
+mod handle;
+mod identify;
+mod kind;
+mod memory;
+mod peer;
+mod prove;
+mod rights;
+mod spawn;
+mod sys;
+mod wait;
+
+pub use channel::{HANDLES_PER_MESSAGE_MAX, Listener, Received, Seqpacket};
+pub use declared::{Declared, Mismatch, Wanted};
+pub use event::{Event, ManualEvent};
+pub use handle::{Borrowed, BorrowedHandle, Handle, OwnedHandle};
+pub use identify::{Facts, Object, identify};
+pub use kind::{Kind, Kinds};
+pub use memory::{SharedReader, SharedWriter};
+pub use peer::{Credentials, Peer, own_user};
+pub use prove::{Unproven, prove};
+pub use rights::Rights;
+pub use spawn::{Program, Spawned, spawn};
+pub use wait::{Waitable, wait_any};

@@ -1,0 +1,146 @@
+//! What an interface declares of a handle, and how a handle that arrived can fail it.
+
+use std::fmt;
+
+use crate::{Facts, Kind, Kinds, Object, Rights};
+
+/// What an interface declares of one handle: its kind or kinds, and bounds on its rights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Declared {
+    /// The handle is of one of these.
+    pub kinds: Kinds,
+    /// It has these rights, at least.
+    pub at_least: Rights,
+    /// It has no rights but these, if a maximum is declared.
+    pub at_most: Option<Rights>,
+}
+
+impl Declared {
+    /// A handle of one of these kinds, whatever its rights.
+    pub const fn new(kinds: Kinds) -> Self {
+        Self { kinds, at_least: Rights::empty(), at_most: None }
+    }
+
+    /// A handle of this kind, whatever its rights.
+    pub const fn kind(kind: Kind) -> Self {
+        Self::new(Kinds::of(kind))
+    }
+
+    /// The same, with these rights at least.
+    #[must_use]
+    pub const fn at_least(mut self, rights: Rights) -> Self {
+        self.at_least = rights;
+        self
+    }
+
+    /// The same, with no rights but these.
+    #[must_use]
+    pub const fn at_most(mut self, rights: Rights) -> Self {
+        self.at_most = Some(rights);
+        self
+    }
+
+    /// Compares what the kernel said of a handle with what is declared.
+    ///
+    /// # Errors
+    /// [`Mismatch`], with what was wanted and what came.
+    pub fn check(&self, facts: &Facts) -> Result<(), Mismatch> {
+        let wanted = match () {
+            () if !facts.object.is_one_of(self.kinds) => Wanted::Kind(self.kinds),
+            () if !facts.rights.contains(self.at_least) => Wanted::Rights(self.at_least),
+            () => match self.at_most {
+                Some(most) if !most.contains(facts.rights) => Wanted::NoMoreThan(most),
+                _ => return Ok(()),
+            },
+        };
+        Err(Mismatch { wanted, received: *facts })
+    }
+}
+
+/// `file (read | write)`, as an interface would say it.
+impl fmt::Display for Declared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.kinds)?;
+        match (self.at_least.is_empty(), self.at_most) {
+            (true, None) => Ok(()),
+            (false, None) => write!(f, " ({})", self.at_least),
+            (true, Some(most)) => write!(f, " (at most {most})"),
+            (false, Some(most)) => write!(f, " ({}, at most {most})", self.at_least),
+        }
+    }
+}
+
+/// A handle that arrived isn't what was declared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mismatch {
+    /// The part of the declaration that it fails.
+    pub wanted: Wanted,
+    /// What came instead.
+    pub received: Facts,
+}
+
+/// The part of a declaration that a handle fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// It is of none of these kinds.
+    Kind(Kinds),
+    /// It lacks some of these rights.
+    Rights(Rights),
+    /// It has more than these rights.
+    NoMoreThan(Rights),
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let received = &self.received;
+        match self.wanted {
+            Wanted::Kind(kinds) => write!(f, "wanted a {kinds}, got {}", received.object),
+            Wanted::Rights(rights) => {
+                write!(f, "wanted {rights}, got {} with {}", received.object, received.rights)
+            }
+            Wanted::NoMoreThan(rights) => {
+                write!(
+                    f,
+                    "wanted no more than {rights}, got {} with {}",
+                    received.object, received.rights
+                )
+            }
+        }
+    }
+}
+
+impl std::error::Error for Mismatch {}
+
+impl Object {
+    /// Whether an object like this counts as one of the kinds.
+    pub fn is_one_of(self, kinds: Kinds) -> bool {
+        kinds.iter().any(|kind| self.is(kind))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: Facts = Facts { object: Object::RegularFile, rights: Rights::READ };
+
+    #[test]
+    fn the_right_kind_with_enough_rights_passes() {
+        assert_eq!(Declared::kind(Kind::File).at_least(Rights::READ).check(&FILE), Ok(()));
+    }
+
+    #[test]
+    fn a_missing_right_says_wanted_and_got() {
+        let declared = Declared::kind(Kind::File).at_least(Rights::WRITE);
+        let mismatch = declared.check(&FILE).unwrap_err();
+        assert_eq!(mismatch.to_string(), "wanted write, got a file with read");
+    }
+
+    #[test]
+    fn surplus_is_refused_only_where_a_maximum_is_declared() {
+        let both = Facts { rights: Rights::READ | Rights::WRITE, ..FILE };
+        assert_eq!(Declared::kind(Kind::File).check(&both), Ok(()));
+        let most = Declared::kind(Kind::File).at_most(Rights::READ);
+        assert_eq!(most.check(&both).unwrap_err().wanted, Wanted::NoMoreThan(Rights::READ));
+    }
+}

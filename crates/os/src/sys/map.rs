@@ -1,0 +1,81 @@
+//! Shared memory mapped for one direction: one side writes, the other copies out.
+#![expect(unsafe_code, reason = "mapped memory is raw memory, and another process sees it too")]
+
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::ptr::{self, NonNull};
+
+use rustix::mm::{MapFlags, ProtFlags};
+
+/// A shared mapping of the first `len` bytes of a memory file.
+///
+/// It never gives out a slice: the other process may write at any time.
+#[derive(Debug)]
+pub(crate) struct Mapping {
+    start: NonNull<u8>,
+    len: usize,
+    writable: bool,
+}
+
+// SAFETY: the mapping belongs to no thread. Its bytes are only ever copied, never lent.
+unsafe impl Send for Mapping {}
+// SAFETY: as above; concurrent copies of overlapping ranges mix bytes, as with another process.
+unsafe impl Sync for Mapping {}
+
+impl Mapping {
+    /// Maps the file, which must be sealed against shrinking: a shorter file would be a SIGBUS.
+    pub(crate) fn new(file: BorrowedFd<'_>, len: usize, writable: bool) -> io::Result<Self> {
+        let protection = match writable {
+            true => ProtFlags::READ | ProtFlags::WRITE,
+            false => ProtFlags::READ,
+        };
+        // SAFETY: a new mapping at a place of the kernel's choice overlaps nothing.
+        let start = unsafe {
+            rustix::mm::mmap(ptr::null_mut(), len, protection, MapFlags::SHARED, file, 0)
+        }?;
+        let start = NonNull::new(start.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
+        Ok(Self { start, len, writable })
+    }
+
+    /// Copies bytes into the memory; `false`, and nothing copied, when they don't fit there.
+    #[must_use]
+    pub(crate) fn write(&self, offset: usize, bytes: &[u8]) -> bool {
+        let fits = offset.checked_add(bytes.len()).is_some_and(|end| end <= self.len);
+        if fits && self.writable {
+            // SAFETY: the range lies within the mapping, which is writable and lives as long as
+            // self; `bytes` is ordinary memory, so they don't overlap.
+            unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), self.at(offset), bytes.len()) };
+        }
+        fits && self.writable
+    }
+
+    /// Appends a copy of a range to `out`; `false`, and nothing appended, when it isn't all there.
+    #[must_use]
+    pub(crate) fn read(&self, offset: usize, len: usize, out: &mut Vec<u8>) -> bool {
+        let fits = offset.checked_add(len).is_some_and(|end| end <= self.len);
+        if fits {
+            out.reserve(len);
+            // SAFETY: the range lies within the mapping and `out` has room for `len` more bytes.
+            // The writer may change them meanwhile: then the copy is a mixture, still bytes.
+            unsafe {
+                ptr::copy_nonoverlapping(self.at(offset), out.as_mut_ptr().add(out.len()), len)
+            };
+            // SAFETY: those `len` bytes are initialized now.
+            unsafe { out.set_len(out.len() + len) };
+        }
+        fits
+    }
+
+    /// The address of a byte within the mapping.
+    fn at(&self, offset: usize) -> *mut u8 {
+        self.start.as_ptr().wrapping_add(offset)
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: this is the mapping made in `new`; nothing refers to it any more.
+        let unmapped = unsafe { rustix::mm::munmap(self.start.as_ptr().cast(), self.len) };
+        debug_assert!(unmapped.is_ok(), "a whole mapping can be unmapped: {unmapped:?}");
+    }
+}

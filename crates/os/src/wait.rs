@@ -1,0 +1,100 @@
+//! Waiting for one of several objects, with a deadline.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
+
+/// An object that a thread can wait for.
+///
+/// The kernel says when its descriptor is readable; then `take` claims what was waited for, since
+/// of several waiters only one gets an event that resets itself.
+pub trait Waitable {
+    /// The descriptor whose being readable ends the wait.
+    fn handle(&self) -> BorrowedFd<'_>;
+
+    /// Claims the object after its descriptor became readable; `false` when another waiter was
+    /// quicker. Never blocks.
+    ///
+    /// # Errors
+    /// Those of the object.
+    fn take(&self) -> io::Result<bool>;
+}
+
+/// Waits until one of the objects can be taken, and takes that one: of several the first in order.
+///
+/// Returns its index, or `None` when `timeout` has passed before. No timeout waits for as long as
+/// it takes.
+///
+/// # Errors
+/// Those of [`poll(2)`](https://man7.org/linux/man-pages/man2/poll.2.html) and of the object's
+/// [`Waitable::take`].
+pub fn wait_any(objects: &[&dyn Waitable], timeout: Option<Duration>) -> io::Result<Option<usize>> {
+    // A timeout too long to be a point in time is none.
+    let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    let mut polls: Vec<_> = objects
+        .iter()
+        .map(|object| PollFd::from_borrowed_fd(object.handle(), PollFlags::IN))
+        .collect();
+    loop {
+        poll(&mut polls, deadline)?;
+        for (i, polled) in polls.iter().enumerate() {
+            if !polled.revents().is_empty() && objects[i].take()? {
+                return Ok(Some(i));
+            }
+        }
+        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            return Ok(None);
+        }
+    }
+}
+
+/// `ppoll` until something is ready or the deadline passes; a signal doesn't end it. Returns how
+/// many are ready.
+pub(crate) fn poll(polls: &mut [PollFd<'_>], deadline: Option<Instant>) -> io::Result<usize> {
+    loop {
+        let left =
+            deadline.map(|deadline| timespec(deadline.saturating_duration_since(Instant::now())));
+        match rustix::event::poll(polls, left.as_ref()) {
+            Err(Errno::INTR) => continue,
+            result => return Ok(result?),
+        }
+    }
+}
+
+fn timespec(duration: Duration) -> Timespec {
+    Timespec {
+        tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: duration.subsec_nanos().into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Event, ManualEvent};
+
+    #[test]
+    fn the_first_in_order_is_taken_and_the_others_left() {
+        let (a, b, c) = (Event::new().unwrap(), Event::new().unwrap(), ManualEvent::new().unwrap());
+        b.set().unwrap();
+        c.set().unwrap();
+        assert_eq!(wait_any(&[&a, &b, &c], None).unwrap(), Some(1));
+        assert_eq!(wait_any(&[&a, &b, &c], None).unwrap(), Some(2));
+        assert_eq!(wait_any(&[&a, &b], Some(Duration::ZERO)).unwrap(), None);
+    }
+
+    #[test]
+    fn one_set_wakes_one_of_two_waiters() {
+        let event = Event::new().unwrap();
+        let taken = std::thread::scope(|scope| {
+            let wait = || event.wait_timeout(Duration::from_millis(200)).unwrap();
+            let waiters = [scope.spawn(wait), scope.spawn(wait)];
+            event.set().unwrap();
+            waiters.map(|waiter| waiter.join().unwrap())
+        });
+        assert_eq!(taken.iter().filter(|taken| **taken).count(), 1);
+    }
+}
