@@ -1,1 +1,10 @@
-//! One model of an interface, the generator of Rust for it, and the front end for .idl files.
+//! One model of an interface, the generator of Rust for it, and the front ends.
+//!
+//! [`model::Interface`] is what an interface *is*: the `#[interface]` macro (by
+//! [`rust::interface`]) and the front end for `.idl` files both end there, and
+//! [`generate::interface`] goes from there to Rust, so that the two can't drift apart. This crate
+//! imports nothing else of syshandle.
+
+pub mod generate;
+pub mod model;
+pub mod rust;

@@ -13,7 +13,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 use crate::sys::{message, option};
 use crate::wait::poll;
-use crate::{BorrowedHandle, Credentials, OwnedHandle, Peer};
+use crate::{BorrowedHandle, Credentials, ManualEvent, OwnedHandle, Peer, Waitable};
 
 /// The most handles that go with one message: the kernel's own limit (`SCM_MAX_FD`).
 pub const HANDLES_PER_MESSAGE_MAX: usize = message::DESCRIPTORS_MAX;
@@ -34,6 +34,17 @@ pub struct Received {
     pub handles_truncated: bool,
     /// Who sent it, on a connection made with [`Seqpacket::connect`].
     pub sender: Option<Credentials>,
+}
+
+/// How a wait beside a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waited {
+    /// The object was taken.
+    Taken,
+    /// The other end of the connection is gone.
+    PeerGone,
+    /// The deadline passed.
+    TimedOut,
 }
 
 impl Seqpacket {
@@ -148,6 +159,38 @@ impl Seqpacket {
     fn wait(&self, flags: PollFlags, deadline: Instant) -> io::Result<bool> {
         let mut polls = [PollFd::new(&self.0, flags)];
         Ok(poll(&mut polls, Some(deadline))? > 0)
+    }
+
+    /// Waits until an object can be taken, and takes it; or until the other end is gone, which
+    /// ends the wait only if the object can't be taken; or until the deadline passes.
+    ///
+    /// # Errors
+    /// Those of `poll(2)` and of the object's [`Waitable::take`].
+    pub fn wait_beside(&self, object: &dyn Waitable, deadline: Instant) -> io::Result<Waited> {
+        loop {
+            let mut polls = [
+                PollFd::from_borrowed_fd(object.handle(), PollFlags::IN),
+                PollFd::new(&self.0, PollFlags::RDHUP),
+            ];
+            let ready = poll(&mut polls, Some(deadline))?;
+            let [object_ready, gone] = polls.map(|polled| !polled.revents().is_empty());
+            match () {
+                () if object_ready && object.take()? => return Ok(Waited::Taken),
+                () if gone => return Ok(Waited::PeerGone),
+                () if ready == 0 => return Ok(Waited::TimedOut),
+                () => {}
+            }
+        }
+    }
+
+    /// Waits until something can be received or the other end is gone, like
+    /// [`Seqpacket::wait_readable`], or until `cancel` is set.
+    ///
+    /// # Errors
+    /// Those of `poll(2)`.
+    pub fn wait_readable_or(&self, cancel: &ManualEvent, deadline: Instant) -> io::Result<()> {
+        let mut polls = [PollFd::new(&self.0, PollFlags::IN), PollFd::new(cancel, PollFlags::IN)];
+        poll(&mut polls, Some(deadline)).map(drop)
     }
 
     /// Ends the connection for all who hold this end; what is queued can still be received.
