@@ -25,8 +25,8 @@ pub struct Method {
     pub docs: Vec<String>,
     /// Its name.
     pub name: Ident,
-    /// The name of the parameter for the context of the call, where the server wants it.
-    pub context: Option<Ident>,
+    /// The parameter for the context of the call, where the server wants it.
+    pub context: Option<Parameter>,
     /// What the client passes.
     pub parameters: Vec<Parameter>,
     /// What it returns.

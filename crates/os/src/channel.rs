@@ -11,7 +11,7 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
-use crate::sys::{message, option};
+use crate::sys::{listen, message, option};
 use crate::wait::poll;
 use crate::{BorrowedHandle, Credentials, ManualEvent, OwnedHandle, Peer, Waitable};
 
@@ -281,6 +281,27 @@ impl Listener {
 impl AsFd for Listener {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
+    }
+}
+
+/// Takes the socket that this program was given by the protocol of
+/// [sd_listen_fds(3)](https://www.freedesktop.org/software/systemd/man/latest/sd_listen_fds.html);
+/// `None` when it wasn't given one, or it has been taken.
+///
+/// # Errors
+/// `InvalidInput` when it was given more than one.
+pub fn take_listener() -> io::Result<Option<OwnedFd>> {
+    let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u32>().ok());
+    if number("LISTEN_PID") != Some(std::process::id()) {
+        return Ok(None);
+    }
+    match number("LISTEN_FDS") {
+        Some(1) => Ok(listen::take_first()),
+        None | Some(0) => Ok(None),
+        Some(count) => {
+            let what = format!("{count} sockets were passed, and a server has one");
+            Err(io::Error::new(io::ErrorKind::InvalidInput, what))
+        }
     }
 }
 

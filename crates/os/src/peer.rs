@@ -44,6 +44,12 @@ pub trait Peer: AsFd {
     }
 }
 
+/// Whether this process has more rights than whoever started it: set-user-id, set-group-id.
+pub fn is_elevated() -> bool {
+    rustix::process::getuid() != rustix::process::geteuid()
+        || rustix::process::getgid() != rustix::process::getegid()
+}
+
 /// The effective user of this process.
 pub fn own_user() -> u32 {
     rustix::process::geteuid().as_raw()

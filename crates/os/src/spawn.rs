@@ -16,6 +16,7 @@ use std::time::Instant;
 use rustix::event::{PollFd, PollFlags};
 
 use crate::sys::clone::{Image, start};
+use crate::sys::info::exit_status;
 use crate::wait::poll;
 
 /// A program to start.
@@ -75,6 +76,23 @@ impl Spawned {
     pub fn wait(&self, deadline: Instant) -> io::Result<bool> {
         let mut polls = [PollFd::new(&self.0, PollFlags::IN)];
         Ok(poll(&mut polls, Some(deadline))? > 0)
+    }
+}
+
+impl Spawned {
+    /// Ends the program at once.
+    pub fn kill(&self) {
+        // It fails only for one that has ended.
+        let _ = rustix::process::pidfd_send_signal(&self.0, rustix::process::Signal::KILL);
+    }
+
+    /// How a program that has ended did so, as far as the kernel tells: it is nobody's child, so
+    /// only Linux 6.15 does.
+    pub fn exit_text(&self) -> String {
+        match exit_status(self.0.as_fd()) {
+            Ok(status) => status.to_string(),
+            Err(_) => "it ended at once".to_owned(),
+        }
     }
 }
 
@@ -153,6 +171,24 @@ mod tests {
     fn it_is_no_child_of_ours() {
         let text = run("cut -d' ' -f4 /proc/$$/stat", &[]);
         assert_ne!(text.trim(), std::process::id().to_string());
+    }
+
+    #[test]
+    fn the_kernel_tells_how_it_ended() {
+        let log = tempfile::tempfile().unwrap();
+        let program = Program {
+            path: Path::new("/bin/sh"),
+            arguments: &["-c".into(), "exit 7".into()],
+            environment: &[],
+            log: log.as_fd(),
+            listeners: &[],
+        };
+        let spawned = spawn(&program).unwrap();
+        assert!(spawned.wait(Instant::now() + Duration::from_secs(20)).unwrap());
+        match exit_status(spawned.as_fd()) {
+            Ok(status) => assert_eq!(status.code(), Some(7)),
+            Err(error) => println!("skipped: this kernel doesn't tell (Linux 6.15): {error}"),
+        }
     }
 
     #[test]

@@ -49,7 +49,7 @@ pub(super) fn client_name(interface: &Ident) -> Ident {
 fn declaration(method: &Method) -> TokenStream {
     let Method { name, returns, context, .. } = method;
     let docs = docs(&method.docs);
-    let context = context.as_ref().map(|name| quote!(, #name: &::syshandle::Context));
+    let context = context.as_ref().map(|Parameter { name, ty, .. }| quote!(, #name: #ty));
     let parameters = method.parameters.iter().map(|Parameter { name, ty, .. }| quote!(#name: #ty));
     quote! {
         #docs

@@ -28,7 +28,9 @@ pub(super) fn method(function: &TraitItemFn) -> Result<Method> {
     for (i, input) in inputs.enumerate() {
         let FnArg::Typed(input) = input else { continue };
         match errors.keep(name(input)) {
-            Some(name) if i == 0 && is_context(&input.ty) => context = Some(name),
+            Some(name) if i == 0 && is_context(&input.ty) => {
+                context = Some(Parameter { name, ty: (*input.ty).clone(), handle: None });
+            }
             Some(name) => parameters.extend(errors.keep(parameter(name, input))),
             None => {}
         }

@@ -4,6 +4,8 @@
 //! on failure.
 
 pub(crate) mod clone;
+pub(crate) mod info;
+pub(crate) mod listen;
 pub(crate) mod map;
 pub(crate) mod message;
 pub(crate) mod option;
