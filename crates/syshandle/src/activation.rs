@@ -77,7 +77,7 @@ impl Activation {
         let mut pause = Duration::from_millis(1);
         loop {
             let missing = match connect(&meeting, hello, deadline)? {
-                Connected::Greeted(connection) => return Ok(connection),
+                Connected::Greeted(connection) => return Ok(*connection),
                 Connected::Nobody(error) => error,
             };
             if registered.registration.socket.is_some() {
@@ -110,7 +110,7 @@ impl Default for Activation {
 
 /// What came of trying to connect.
 enum Connected {
-    Greeted(Connection),
+    Greeted(Box<Connection>),
     /// Nobody serves there now, as this error shows.
     Nobody(Error),
 }
@@ -143,7 +143,7 @@ fn connect(meeting: &Meeting, hello: Hello, deadline: Instant) -> Result<Connect
         }
     };
     match Connection::open(socket, hello, deadline) {
-        Ok(connection) => Ok(Connected::Greeted(connection)),
+        Ok(connection) => Ok(Connected::Greeted(Box::new(connection))),
         Err(error) if error.kind() == ErrorKind::Disconnected => Ok(Connected::Nobody(error)),
         Err(error) => Err(error),
     }

@@ -46,7 +46,6 @@ pub struct Class<C>(PhantomData<fn() -> C>);
 impl<C: ClassInfo> Class<C> {
     /// The class.
     #[doc(hidden)]
-    #[expect(clippy::new_without_default, reason = "made by a macro, as a constant")]
     pub const fn new() -> Self {
         Self(PhantomData)
     }

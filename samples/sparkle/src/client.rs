@@ -30,8 +30,8 @@ fn main() -> Result<()> {
     file.write_all(CLIENT_LINES.as_bytes())?;
     ready.set()?;
     note(Side::Client, "signal event handle 1");
-    finisher.wait(&done)?;
     note(Side::Client, "wait for event handle 2");
+    finisher.wait(&done)?;
 
     println!("Hooray, everything in {} is sparkly!", path.display());
     drop((file, ready, done, finisher));

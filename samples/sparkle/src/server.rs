@@ -35,6 +35,7 @@ impl SparkleFinisher for Finisher {
         note(Side::Server, "create event handle 2");
         let done = will_notify_when_done.try_clone()?;
         let client = context.clone();
+        note(Side::Server, "return to client");
         context.when(when_this_event_fires, PATIENCE, move |outcome| {
             match outcome {
                 Outcome::Fired => finish(decorate_this_file, &done).unwrap_or_else(|error| {
@@ -46,14 +47,13 @@ impl SparkleFinisher for Finisher {
             }
             note(Side::Server, "clean up");
         })?;
-        note(Side::Server, "return to client");
+        note(Side::Server, "wait for event handle 1");
         Ok(will_notify_when_done)
     }
 }
 
 /// Puts the final touches on the file, and tells the client.
 fn finish(mut file: File, done: &Event) -> std::io::Result<()> {
-    note(Side::Server, "wait for event handle 1");
     file.write_all(SERVER_LINES.as_bytes())?;
     note(Side::Server, "write to file handle");
     done.set()?;
@@ -65,4 +65,4 @@ fn finish(mut file: File, done: &Event) -> std::io::Result<()> {
 const PATIENCE: Duration = Duration::from_secs(10 * 60);
 
 /// How long the server stays for the next client.
-const LINGER: Duration = Duration::from_secs(2);
+const LINGER: Duration = Duration::from_millis(500);

@@ -31,7 +31,7 @@ pub(super) fn start(
         return Err(failure);
     }
     if let Connected::Greeted(connection) = connect(meeting, hello, deadline)? {
-        return Ok(connection);
+        return Ok(*connection);
     }
     confinement::check(&meeting.confinement)?;
     match start_new(registered, meeting, hello, deadline) {
@@ -62,7 +62,7 @@ fn start_new(
     drop(listener);
     let connected = connect(meeting, hello, deadline);
     let error = match connected {
-        Ok(Connected::Greeted(connection)) => return Ok(connection),
+        Ok(Connected::Greeted(connection)) => return Ok(*connection),
         Ok(Connected::Nobody(error)) => {
             // Nobody has its socket any more, so the program is ending.
             let soon = deadline.min(Instant::now() + Duration::from_secs(1));

@@ -301,7 +301,7 @@ impl Connection {
         if self.object.get().is_none() {
             let make = reactor.class(hello.clsid).ok_or(Fault::NoSuchClass(hello.clsid))?;
             reactor.about_to_run();
-            let object = catch_unwind(AssertUnwindSafe(|| make()));
+            let object = catch_unwind(AssertUnwindSafe(make));
             let object = object.map_err(|panic| Fault::NoObject { text: panic_text(&*panic) })?;
             let _ = self.object.set(object);
         } else if hello.clsid != Guid::NIL {

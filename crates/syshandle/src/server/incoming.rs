@@ -18,7 +18,7 @@ pub struct Incoming<'a> {
     pub(super) body: &'a [u8],
     pub(super) handles: Vec<OwnedHandle>,
     pub(super) context: &'a Context,
-    pub(super) reply: &'a mut dyn FnMut(Status, Vec<u8>, &[BorrowedHandle<'_>]),
+    pub(super) reply: Reply<'a>,
 }
 
 impl Incoming<'_> {
@@ -59,6 +59,7 @@ impl Incoming<'_> {
     }
 }
 
+/// Sends the reply of a call.
 type Reply<'a> = &'a mut dyn FnMut(Status, Vec<u8>, &[BorrowedHandle<'_>]);
 
 impl<'a> Incoming<'a> {
