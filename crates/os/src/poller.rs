@@ -21,10 +21,10 @@ pub struct Poller(OwnedFd);
 pub enum Interest {
     /// Each time that something came to read, or the other end closed.
     Readable,
-    /// The same, and each time that there is room to write.
-    Both,
-    /// Once: the next time that something is there to read.
+    /// Once: the next time that something is there to read, or the other end closed.
     OnceReadable,
+    /// Once: the same, or that there is room to write.
+    OnceBoth,
 }
 
 /// A descriptor that became ready.
@@ -98,8 +98,8 @@ impl Interest {
         let readable = EventFlags::IN | EventFlags::RDHUP;
         match self {
             Self::Readable => readable | EventFlags::ET,
-            Self::Both => readable | EventFlags::OUT | EventFlags::ET,
-            Self::OnceReadable => EventFlags::IN | EventFlags::ONESHOT,
+            Self::OnceReadable => readable | EventFlags::ONESHOT,
+            Self::OnceBoth => readable | EventFlags::OUT | EventFlags::ONESHOT,
         }
     }
 }

@@ -60,6 +60,7 @@ mod in_process;
 mod link;
 pub mod mark;
 mod server;
+mod spin;
 
 pub use activation::{
     Activation, Locations, Lock, Meeting, Registered, RegisteredClass, Registration,

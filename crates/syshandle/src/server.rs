@@ -9,6 +9,7 @@ mod incoming;
 mod jobs;
 mod policy;
 pub(crate) mod reactor;
+mod sentinel;
 mod session;
 mod timers;
 

@@ -18,6 +18,7 @@ use syshandle_wire::{
 use crate::buffer::FrameBuffer;
 use crate::client::cancel::Cancel;
 use crate::link::Link;
+use crate::spin::Spin;
 use crate::{Error, ErrorKind, Result};
 
 /// A connection that was greeted.
@@ -26,6 +27,7 @@ pub(crate) struct Connection {
     link: Link,
     server: Credentials,
     limits: Limits,
+    spin: Spin,
     state: Mutex<State>,
 }
 
@@ -108,7 +110,8 @@ impl Connection {
         let (header, body) = ClientEnd::<()>::hello(hello);
         link.send_by(&header, &body, deadline)?;
         let state = State { end, receiving: false, asleep: Vec::new(), ended: None };
-        Ok(Self { link, server, limits: greeting.limits, state: Mutex::new(state) })
+        let (limits, spin) = (greeting.limits, Spin::default());
+        Ok(Self { link, server, limits, spin, state: Mutex::new(state) })
     }
 
     /// Who the server is, from the kernel.
@@ -280,6 +283,9 @@ impl Connection {
     /// Waits for one frame, for as long as there is patience.
     fn receive(&self, patience: Patience<'_>) -> Incoming {
         let (mut frame, mut handles) = (FrameBuffer::take(), Vec::new());
+        let mut looking = self.spin.start();
+        // The server can't have answered yet.
+        looking.again();
         loop {
             match self.link.receive(&mut frame, &mut handles) {
                 Ok(received) if received.len == 0 => return Incoming::Nothing(Ended::Died),
@@ -287,10 +293,14 @@ impl Connection {
                     return Incoming::Nothing(Ended::Broken(Violation::TooLong));
                 }
                 Ok(received) => {
+                    looking.paid();
                     let truncated = received.handles_truncated;
                     return Incoming::Frame { frame, len: received.len, handles, truncated };
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if looking.again() {
+                        continue;
+                    }
                     let socket = &self.link.socket;
                     let waited = match patience.cancel {
                         Some(cancel) => socket.wait_readable_or(cancel.event(), patience.deadline),

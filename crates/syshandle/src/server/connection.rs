@@ -4,11 +4,11 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use syshandle_os::{BorrowedHandle, Interest, OwnedHandle, Peer, Ready, Seqpacket};
+use syshandle_os::{BorrowedHandle, Credentials, Interest, OwnedHandle, Peer, Ready, Seqpacket};
 use syshandle_wire::{
     Body, Fault, FrameKind, FromClient, Greeting, Guid, Header, Hello, ServerEnd, Status, Violation,
 };
@@ -18,12 +18,14 @@ use super::context::Context;
 use super::doors::InnerDoor;
 use super::incoming::{Incoming, fault, panic_text};
 use super::reactor::{Reactor, Source};
+use super::sentinel::Post;
 use super::session::Session;
 use super::timers::{Timer, TimerId};
 use crate::buffer::{FrameBuffer, give_bytes};
 use crate::class::AnyInterface;
 use crate::client::LIMITS;
 use crate::link::Link;
+use crate::spin::Spin;
 use crate::{Object, door};
 
 /// The server's side of a connection: one client, one object, one interface.
@@ -35,17 +37,30 @@ pub(crate) struct Connection {
     object: OnceLock<Object>,
     interface: OnceLock<Arc<dyn AnyInterface>>,
     hello_timer: OnceLock<TimerId>,
-    /// Whether a thread receives: [`IDLE`], [`RECEIVING`] or [`AGAIN`].
-    receiving: AtomicU8,
+    spin: Spin,
     state: Mutex<State>,
 }
 
 struct State {
     end: ServerEnd<Arc<CallState>>,
+    /// The post of the thread that receives; without one the poller watches the socket.
+    receiver: Option<u64>,
     /// Replies for which there was no room.
     owed: VecDeque<Owed>,
     ended: bool,
     hold: Option<Hold>,
+}
+
+/// What came from the socket.
+enum Frame {
+    /// A call to run.
+    Call(Work),
+    /// Something else, which was acted on.
+    Other,
+    /// Nothing.
+    None,
+    /// The end.
+    End,
 }
 
 /// A call that runs.
@@ -94,6 +109,7 @@ impl Connection {
         let session = Arc::new(Session::new(socket.peer()?));
         let state = State {
             end: ServerEnd::new(LIMITS),
+            receiver: None,
             owed: VecDeque::new(),
             ended: false,
             hold: Some(reactor.hold(What::Presence)),
@@ -105,7 +121,7 @@ impl Connection {
             object: object.map(OnceLock::from).unwrap_or_default(),
             interface: OnceLock::new(),
             hello_timer: OnceLock::new(),
-            receiving: AtomicU8::new(IDLE),
+            spin: Spin::default(),
             state: Mutex::new(state),
         });
         let (header, body) = ServerEnd::<()>::greeting(greeting);
@@ -117,7 +133,7 @@ impl Connection {
                 let _ = connection.hello_timer.set(timer);
                 Source::Connection(connection.clone())
             },
-            |poller, key| poller.add(&connection.link.socket, key, Interest::Readable),
+            |poller, key| poller.add(&connection.link.socket, key, Interest::OnceReadable),
         )?;
         tracing::debug!(key, pid = connection.session.client.pid, "a client has come");
         Ok(())
@@ -132,15 +148,70 @@ impl Connection {
         self.session.process(&self.link.socket)?.try_clone_to_owned()
     }
 
-    /// The socket became ready: sends what is owed, receives, and runs what was received.
-    pub(crate) fn act(self: &Arc<Self>, reactor: &Arc<Reactor>, ready: Ready) {
-        if ready.writable {
-            self.pay(reactor);
+    /// The socket became ready: this thread receives from it, and runs what it receives, until
+    /// nothing more comes soon.
+    pub(crate) fn act(self: &Arc<Self>, reactor: &Arc<Reactor>, ready: Ready, post: &Arc<Post>) {
+        let mut state = self.state();
+        if state.receiver.is_some() || state.ended {
+            return;
         }
-        if ready.readable
-            && let Some(first) = self.receive_all(reactor)
+        state.receiver = Some(post.number());
+        drop(state);
+        if ready.writable {
+            self.pay();
+        }
+        post.take(self);
+        let mut looking = self.spin.start();
+        loop {
+            match self.receive(reactor) {
+                Frame::Call(work) => {
+                    looking.paid();
+                    let running = post.start_running(reactor);
+                    work.run(reactor);
+                    drop(running);
+                    if self.state().receiver != Some(post.number()) {
+                        // It took long, and another thread receives now.
+                        return post.leave();
+                    }
+                    looking = self.spin.start();
+                    if reactor.another_waits() {
+                        // The client can't have answered yet.
+                        looking.again();
+                    }
+                }
+                Frame::Other => {}
+                Frame::None if reactor.another_waits() && looking.again() => {}
+                Frame::None => break,
+                Frame::End => return post.leave(),
+            }
+        }
+        post.leave();
+        self.watch(reactor);
+    }
+
+    /// A method takes long: another thread is to receive what comes meanwhile.
+    pub(crate) fn take_receiver_from(&self, reactor: &Reactor, post: u64) {
+        if self.state().receiver == Some(post) {
+            self.watch(reactor);
+        }
+    }
+
+    /// Nobody receives: has the poller watch the socket.
+    fn watch(&self, reactor: &Reactor) {
+        let mut state = self.state();
+        state.receiver = None;
+        self.watch_in(&state, reactor);
+    }
+
+    fn watch_in(&self, state: &State, reactor: &Reactor) {
+        let interest = match state.owed.is_empty() {
+            true => Interest::OnceReadable,
+            false => Interest::OnceBoth,
+        };
+        if let Some(key) = self.key.get()
+            && !state.ended
         {
-            first.run(reactor);
+            reactor.watch_again(self.link.socket.as_fd(), *key, interest);
         }
     }
 
@@ -158,73 +229,37 @@ impl Connection {
         let _ = self.link.send(&Header::new(FrameKind::Bye), &[], &[]);
     }
 
-    /// Receives all there is, unless another thread is at it, which then looks once more. Returns
-    /// the first call; the others are queued for other threads.
-    fn receive_all(self: &Arc<Self>, reactor: &Arc<Reactor>) -> Option<Work> {
-        let claim = |state| match state {
-            IDLE => Some(RECEIVING),
-            RECEIVING => Some(AGAIN),
-            _ => None,
-        };
-        let claimed = self.receiving.fetch_update(Ordering::SeqCst, Ordering::SeqCst, claim);
-        if claimed != Ok(IDLE) {
-            return None;
-        }
-        let mut first = None;
-        loop {
-            while let Some(received) = self.receive(reactor) {
-                if let Some(work) = received {
-                    match &first {
-                        None => first = Some(work),
-                        Some(_) => reactor.queue(work),
-                    }
-                }
-            }
-            let release = self.receiving.compare_exchange(
-                RECEIVING,
-                IDLE,
-                Ordering::SeqCst,
-                Ordering::SeqCst,
-            );
-            if release.is_ok() {
-                return first;
-            }
-            self.receiving.store(RECEIVING, Ordering::SeqCst);
-        }
-    }
-
-    /// Receives one frame: `None` when there is none, else perhaps a call.
-    fn receive(self: &Arc<Self>, reactor: &Arc<Reactor>) -> Option<Option<Work>> {
+    /// Receives one frame and acts on it.
+    fn receive(self: &Arc<Self>, reactor: &Arc<Reactor>) -> Frame {
         let (mut frame, mut handles) = (FrameBuffer::take(), Vec::new());
         let received = match self.link.receive(&mut frame, &mut handles) {
             Ok(received) => received,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Frame::None,
             // It went with messages of ours unread; its own are still to come.
-            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Some(None),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Frame::Other,
             Err(error) => {
                 tracing::debug!(%error, "a connection failed");
                 self.end(reactor, false);
-                return None;
+                return Frame::End;
             }
         };
         if received.len == 0 {
             self.end(reactor, false);
-            return None;
-        }
-        if self.state().ended {
-            return Some(None);
+            return Frame::End;
         }
         let taken = match received.bytes_truncated {
             true => Err(Violation::TooLong),
             false => self.take(reactor, frame, received.len, handles, received.handles_truncated),
         };
         match taken {
-            Ok(work) => Some(work),
+            Ok(Some(work)) => Frame::Call(work),
+            Ok(None) if self.state().ended => Frame::End,
+            Ok(None) => Frame::Other,
             Err(violation) => {
-                let client = self.session.client;
-                tracing::warn!(%violation, pid = client.pid, uid = client.uid, "a client broke the rules");
+                let Credentials { pid, uid, .. } = self.session.client;
+                tracing::warn!(%violation, pid, uid, "a client broke the rules");
                 self.end(reactor, false);
-                None
+                Frame::End
             }
         }
     }
@@ -288,7 +323,7 @@ impl Connection {
             }
         }
         if !self.state().owed.is_empty() {
-            self.pay(reactor);
+            self.pay();
         }
         Ok(None)
     }
@@ -354,15 +389,13 @@ impl Connection {
             }
         };
         state.owed.push_back(owed);
-        drop(state);
-        if let Some(key) = self.key.get() {
-            reactor.watch_again(self.link.socket.as_fd(), *key, Interest::Both);
+        if state.receiver.is_none() {
+            self.watch_in(&state, reactor);
         }
-        self.pay(reactor);
     }
 
     /// Sends what is owed, as far as there is room.
-    fn pay(&self, reactor: &Arc<Reactor>) {
+    fn pay(&self) {
         let mut state = self.state();
         while let Some(mut owed) = state.owed.pop_front() {
             let header = owed.header.take().or_else(|| {
@@ -380,10 +413,6 @@ impl Connection {
                 // Sent, or the client is gone.
                 _ => {}
             }
-        }
-        drop(state);
-        if let Some(key) = self.key.get() {
-            reactor.watch_again(self.link.socket.as_fd(), *key, Interest::Readable);
         }
     }
 
@@ -503,8 +532,3 @@ impl Arguments {
 
 /// A client that has connected and says nothing is not kept for longer.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
-
-const IDLE: u8 = 0;
-const RECEIVING: u8 = 1;
-/// Something more came while a thread was receiving.
-const AGAIN: u8 = 2;

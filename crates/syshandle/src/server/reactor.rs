@@ -1,25 +1,27 @@
 //! The threads of a server, and what they wait for.
 //!
 //! All threads wait in one poller; what becomes ready wakes one of them, and it does all that
-//! follows: it receives, runs the method and replies. No work is handed on between threads, but
-//! for calls of one connection that came together. When a thread is about to run code of the
-//! user's and no other is waiting, it starts one more: so a slow method delays nobody.
+//! follows: it receives, runs the method and replies. No work is handed on between threads. When
+//! one is about to run code of the user's and no other is waiting, it starts one more; and when
+//! that code takes long, the sentinel has another thread receive what comes on that connection. So
+//! a slow method delays nobody.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use syshandle_os::{BorrowedHandle, Event, Interest, ManualEvent, Poller, Ready, Seqpacket};
+use syshandle_os::{BorrowedHandle, Interest, ManualEvent, Poller, Ready, Seqpacket};
 use syshandle_wire::{Greeting, Guid};
 
 use super::Factory;
 use super::accept::Entrance;
 use super::activity::{Activity, Hold, What};
-use super::connection::{Connection, Work};
+use super::connection::Connection;
 use super::doors::InnerDoor;
 use super::jobs::{Job, Outcome};
+use super::sentinel::{Post, Sentinel};
 use super::session::Session;
 use super::timers::{Timer, Timers};
 use crate::Object;
@@ -34,10 +36,7 @@ pub(crate) struct Reactor {
     pub(crate) activity: Arc<Activity>,
     settings: Settings,
     classes: HashMap<Guid, Factory>,
-    /// Calls that came together with one that is running.
-    queue: Mutex<VecDeque<Work>>,
-    /// Wakes a thread for the queue.
-    work: Event,
+    pub(crate) sentinel: Sentinel,
     /// Wakes all threads, one after the other, to end.
     stop: ManualEvent,
     stopped: AtomicBool,
@@ -62,8 +61,6 @@ pub(crate) struct Settings {
 /// What a thread waits for.
 #[derive(Clone)]
 pub(crate) enum Source {
-    /// Work in the queue.
-    Work,
     /// The end.
     Stop,
     /// A timer that is due.
@@ -96,18 +93,13 @@ impl Reactor {
             activity: Arc::default(),
             settings,
             classes,
-            queue: Mutex::default(),
-            work: Event::new()?,
+            sentinel: Sentinel::default(),
             stop: ManualEvent::new()?,
             stopped: AtomicBool::new(false),
             draining: AtomicBool::new(false),
             waiting: AtomicUsize::new(0),
             threads: AtomicUsize::new(0),
         };
-        reactor.add_source(
-            |_| Source::Work,
-            |poller, key| poller.add(&reactor.work, key, Interest::Readable),
-        )?;
         reactor.add_source(
             |_| Source::Stop,
             |poller, key| poller.add(&reactor.stop, key, Interest::OnceReadable),
@@ -179,20 +171,16 @@ impl Reactor {
         self.activity.hold(what)
     }
 
-    /// Puts work where another thread takes it.
-    pub(crate) fn queue(self: &Arc<Self>, work: Work) {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner).push_back(work);
-        // It fails for no eventfd that is open.
-        let _ = self.work.set();
-    }
-
     /// This thread is about to run code of the user's: sees to it that another one waits.
     pub(crate) fn about_to_run(self: &Arc<Self>) {
         if self.waiting.load(Ordering::SeqCst) == 0 {
             self.start_thread();
-        } else if !self.queue.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
-            let _ = self.work.set();
         }
+    }
+
+    /// Whether another thread waits, so that this one may do something else than wait.
+    pub(crate) fn another_waits(&self) -> bool {
+        self.waiting.load(Ordering::SeqCst) > 0
     }
 
     /// Starts one more thread, if there may be one.
@@ -221,16 +209,13 @@ impl Reactor {
 
     /// What each thread does until the end.
     fn work(self: &Arc<Self>) {
+        let post = self.sentinel.post();
         while !self.is_stopped() {
-            if let Some(work) = self.take_work() {
-                work.run(self);
-                continue;
-            }
             self.waiting.fetch_add(1, Ordering::SeqCst);
             let ready = self.poller.wait();
             self.waiting.fetch_sub(1, Ordering::SeqCst);
             match ready {
-                Ok(ready) => self.act(ready),
+                Ok(ready) => self.act(ready, &post),
                 Err(error) => {
                     tracing::error!(%error, "the server can't wait for its clients");
                     self.stop();
@@ -240,18 +225,10 @@ impl Reactor {
         }
     }
 
-    fn take_work(&self) -> Option<Work> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
-    }
-
-    fn act(self: &Arc<Self>, ready: Ready) {
+    fn act(self: &Arc<Self>, ready: Ready, post: &Arc<Post>) {
         // One that was removed meanwhile has no source any more.
         let Some(source) = self.sources().get(&ready.key).cloned() else { return };
         match source {
-            Source::Work => {
-                // The queue is looked at before the next wait.
-                let _ = self.work.poll();
-            }
             Source::Stop => {
                 let handle = std::os::fd::AsFd::as_fd(&self.stop);
                 self.watch_again(handle, ready.key, Interest::OnceReadable);
@@ -259,7 +236,7 @@ impl Reactor {
             Source::Alarm => self.act_on_timers(),
             Source::Signal => self.drain(),
             Source::Entrance(entrance) => entrance.let_in(self),
-            Source::Connection(connection) => connection.act(self, ready),
+            Source::Connection(connection) => connection.act(self, ready, post),
             Source::Door(door) => door.let_in(self),
             Source::Job(job) => job.try_run(self),
             Source::Process(session) => {
@@ -374,7 +351,8 @@ impl Reactor {
         let _ = self.stop.set();
     }
 
-    fn is_stopped(&self) -> bool {
+    /// Whether its threads end.
+    pub(crate) fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::SeqCst)
     }
 
