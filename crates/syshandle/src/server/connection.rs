@@ -281,6 +281,7 @@ impl Connection {
                 if let Err(fault) = self.open(reactor, hello) {
                     self.refuse(reactor, &fault);
                 }
+                return Ok(None);
             }
             FromClient::Call { call, method, timeout_ms, body, handles_lost } => {
                 let timeout = Duration::from_millis(timeout_ms.into());
@@ -322,7 +323,10 @@ impl Connection {
                 return Ok(None);
             }
         }
-        if !self.state().owed.is_empty() {
+        // It may have given back what a reply waits for.
+        let owes = !state.owed.is_empty();
+        drop(state);
+        if owes {
             self.pay();
         }
         Ok(None)
