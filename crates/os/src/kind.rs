@@ -120,6 +120,14 @@ impl Kinds {
         self.0 & (1 << kind as u32) != 0
     }
 
+    /// The kind, if the set has just one.
+    pub const fn only(self) -> Option<Kind> {
+        match self.0.is_power_of_two() {
+            true => Some(Kind::ALL[self.0.trailing_zeros() as usize]),
+            false => None,
+        }
+    }
+
     /// The kinds of the set, in the order of their numbers.
     pub fn iter(self) -> impl Iterator<Item = Kind> {
         Kind::ALL.into_iter().filter(move |kind| self.contains(*kind))
@@ -162,6 +170,15 @@ mod tests {
             assert_eq!(kind as usize, i);
             assert_eq!(Kind::from_name(kind.name()), Some(kind));
         }
+    }
+
+    #[test]
+    fn a_set_of_one_kind_has_only_that() {
+        for kind in Kind::ALL {
+            assert_eq!(Kinds::of(kind).only(), Some(kind));
+        }
+        assert_eq!(Kinds::ANY.only(), None);
+        assert_eq!(Kinds::from_bits_truncate(0).only(), None);
     }
 
     #[test]

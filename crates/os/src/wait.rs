@@ -51,6 +51,28 @@ pub fn wait_any(objects: &[&dyn Waitable], timeout: Option<Duration>) -> io::Res
     }
 }
 
+/// Waits until each of the objects was taken, and returns the indices of those that weren't before
+/// `timeout` has passed: none, when all were. No timeout waits for as long as it takes.
+///
+/// An object is taken as soon as it can be, whatever the others do: what was taken stays taken when
+/// the time is over.
+///
+/// # Errors
+/// Those of [`wait_any`].
+pub fn wait_all(objects: &[&dyn Waitable], timeout: Option<Duration>) -> io::Result<Vec<usize>> {
+    let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    let mut left: Vec<usize> = (0..objects.len()).collect();
+    while !left.is_empty() {
+        let waiting: Vec<_> = left.iter().map(|&i| objects[i]).collect();
+        let timeout = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        match wait_any(&waiting, timeout)? {
+            Some(taken) => drop(left.remove(taken)),
+            None => break,
+        }
+    }
+    Ok(left)
+}
+
 /// `ppoll` until something is ready or the deadline passes; a signal doesn't end it. Returns how
 /// many are ready.
 pub(crate) fn poll(polls: &mut [PollFd<'_>], deadline: Option<Instant>) -> io::Result<usize> {
@@ -64,7 +86,7 @@ pub(crate) fn poll(polls: &mut [PollFd<'_>], deadline: Option<Instant>) -> io::R
     }
 }
 
-fn timespec(duration: Duration) -> Timespec {
+pub(crate) fn timespec(duration: Duration) -> Timespec {
     Timespec {
         tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
         tv_nsec: duration.subsec_nanos().into(),
@@ -84,6 +106,19 @@ mod tests {
         assert_eq!(wait_any(&[&a, &b, &c], None).unwrap(), Some(1));
         assert_eq!(wait_any(&[&a, &b, &c], None).unwrap(), Some(2));
         assert_eq!(wait_any(&[&a, &b], Some(Duration::ZERO)).unwrap(), None);
+    }
+
+    #[test]
+    fn all_are_waited_for_in_whatever_order_they_come() {
+        let (a, b, c) = (Event::new().unwrap(), Event::new().unwrap(), Event::new().unwrap());
+        let left = std::thread::scope(|scope| {
+            scope.spawn(|| [&c, &a, &b].map(|event| event.set().unwrap()));
+            wait_all(&[&a, &b, &c], None).unwrap()
+        });
+        assert!(left.is_empty());
+        b.set().unwrap();
+        assert_eq!(wait_all(&[&a, &b, &c], Some(Duration::ZERO)).unwrap(), [0, 2]);
+        assert_eq!(wait_all(&[], None).unwrap(), []);
     }
 
     #[test]

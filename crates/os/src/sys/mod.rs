@@ -4,6 +4,8 @@
 //! on failure.
 
 pub(crate) mod clone;
+pub(crate) mod fork;
+pub(crate) mod ioctl;
 pub(crate) mod info;
 pub(crate) mod listen;
 pub(crate) mod map;
