@@ -11,6 +11,7 @@ pub(crate) mod listen;
 pub(crate) mod map;
 pub(crate) mod message;
 pub(crate) mod option;
+pub(crate) mod signal;
 
 use std::io;
 
