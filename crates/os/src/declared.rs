@@ -188,7 +188,10 @@ mod tests {
         let socket = Facts { object: Object::UnixDatagram, rights: Rights::READ };
         assert_eq!(Declared::kind(Kind::Socket).check(&socket), Ok(()));
         let stream = Declared::socket(Sockets::UNIX_STREAM);
-        assert_eq!(stream.check(&socket).unwrap_err().wanted, Wanted::Sockets(Sockets::UNIX_STREAM));
+        assert_eq!(
+            stream.check(&socket).unwrap_err().wanted,
+            Wanted::Sockets(Sockets::UNIX_STREAM)
+        );
         let either = Declared::new(Kinds::of(Kind::File).or(Kind::Socket));
         assert_eq!(either.sockets(Sockets::UNIX_STREAM).check(&FILE), Ok(()));
     }

@@ -48,8 +48,7 @@ pub(crate) fn is_anonymous(stat: &Statx) -> bool {
 /// Whether it is a pidfd, from Linux 6.9 on.
 pub(crate) fn is_pidfd(stat: &Statx) -> bool {
     static PIDFS: OnceLock<Device> = OnceLock::new();
-    let pidfd =
-        || Ok(rustix::process::pidfd_open(rustix::process::getpid(), PidfdFlags::empty())?);
+    let pidfd = || Ok(rustix::process::pidfd_open(rustix::process::getpid(), PidfdFlags::empty())?);
     !is_anonymous(stat) && is(stat, &PIDFS, pidfd)
 }
 
@@ -78,11 +77,7 @@ static BUFFERS: OnceLock<Device> = OnceLock::new();
 
 /// Whether it is on the one device that an object made here is on. One that couldn't be made is
 /// tried again the next time.
-fn is(
-    stat: &Statx,
-    known: &OnceLock<Device>,
-    make: impl FnOnce() -> io::Result<OwnedFd>,
-) -> bool {
+fn is(stat: &Statx, known: &OnceLock<Device>, make: impl FnOnce() -> io::Result<OwnedFd>) -> bool {
     let device = known.get().copied().or_else(|| {
         let device = of(&self::stat(make().ok()?).ok()?);
         let _ = known.set(device);

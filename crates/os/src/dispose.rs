@@ -38,8 +38,7 @@ struct Work {
     threads: usize,
 }
 
-static WORK: Mutex<Work> =
-    Mutex::new(Work { queue: VecDeque::new(), closing: 0, threads: 0 });
+static WORK: Mutex<Work> = Mutex::new(Work { queue: VecDeque::new(), closing: 0, threads: 0 });
 
 /// Closes what is queued, then ends.
 fn close_all() {

@@ -38,7 +38,8 @@ pub(crate) fn read(handle: BorrowedFd<'_>) -> io::Result<FdInfo> {
     let slot = &CACHE[number.unsigned_abs() as usize % SLOTS];
     // Never waits for a slot: a thread that held it may be missing in a copy of the process.
     if let Ok(kept) = slot.try_read()
-        && let Some(kept) = kept.as_ref().filter(|kept| kept.number == number && kept.epoch == epoch)
+        && let Some(kept) =
+            kept.as_ref().filter(|kept| kept.number == number && kept.epoch == epoch)
     {
         info.len = kept.file.read_at(&mut info.text, 0)?;
         return Ok(info);

@@ -10,7 +10,10 @@
 //! This crate holds the only `unsafe` code of syshandle on Linux, module by module, one system
 //! call a block. It doesn't know what a message means; that is `syshandle-wire`.
 
+#[cfg(feature = "tokio")]
+pub mod asynchronous;
 mod channel;
+mod composition;
 mod declared;
 mod device;
 mod directory;
@@ -22,13 +25,14 @@ mod file;
 mod filesystems;
 mod handle;
 mod identify;
+mod job;
 mod kind;
 mod limits;
 mod memory;
 mod mutex;
+mod narrow;
 mod object;
 mod peer;
-
 mod pipe;
 mod poller;
 mod process;
@@ -42,9 +46,11 @@ mod spawn;
 mod sys;
 mod thread;
 mod timer;
+mod token;
 mod wait;
 
 pub use channel::{HANDLES_PER_MESSAGE_MAX, Listener, Received, Seqpacket, Waited, take_listener};
+pub use composition::Composition;
 pub use declared::{Declared, Mismatch, Wanted};
 pub use directory::Directory;
 pub use dispose::{STALLED_MAX, dispose, disposing};
@@ -52,11 +58,14 @@ pub use event::{Event, ManualEvent};
 pub use filesystems::Filesystems;
 pub use handle::{Borrowed, BorrowedHandle, Handle, OwnedHandle};
 pub use identify::{Facts, identify, identify_with};
+pub use job::{Job, JobWatch};
 pub use kind::{Kind, Kinds};
 pub use limits::raise_descriptor_limit;
 pub use memory::{SharedReader, SharedWriter};
+pub use mutex::{Mutex, MutexGuard};
+pub use narrow::Narrow;
 pub use object::Object;
-pub use peer::{Credentials, Peer, own_user};
+pub use peer::{Credentials, Peer, is_elevated, own_user};
 pub use poller::{Alarm, Interest, Poller, Ready};
 pub use process::Process;
 pub use prove::{Unproven, prove, prove_with};
@@ -68,4 +77,5 @@ pub use socket::Sockets;
 pub use spawn::{Program, Spawned, spawn};
 pub use thread::Thread;
 pub use timer::Timer;
-pub use wait::{Waitable, wait_all, wait_any};
+pub use token::Token;
+pub use wait::{Readiness, Waitable, wait_all, wait_any};

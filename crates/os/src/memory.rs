@@ -70,7 +70,7 @@ impl SharedReader {
         if !rustix::fs::fcntl_get_seals(&file)?.contains(SEALS) {
             return invalid("shared memory is not sealed");
         }
-        let len = match usize::try_from(self::len(file.as_fd())?) {
+        let len = match usize::try_from(len(file.as_fd())?) {
             Ok(len) if (1..=len_max).contains(&len) => len,
             _ => return invalid("shared memory is of a wrong size"),
         };

@@ -19,7 +19,7 @@ use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions};
 
 use crate::feature::{Feature, may_use};
 use crate::handle::impl_handle;
-use crate::sys::{ioctl, signal};
+use crate::sys::ioctl;
 use crate::wait::{Waitable, wait_any};
 use crate::{Credentials, Declared, Kind, fdinfo};
 
@@ -74,7 +74,9 @@ impl Process {
         match rustix::process::waitid(WaitId::PidFd(self.0.as_fd()), options) {
             Ok(Some(status)) => Ok(match (status.exit_status(), status.terminating_signal()) {
                 (Some(code), _) => Some(ExitStatus::from_raw((code & 0xff) << 8)),
-                (None, Some(signal)) if status.dumped() => Some(ExitStatus::from_raw(signal | CORE)),
+                (None, Some(signal)) if status.dumped() => {
+                    Some(ExitStatus::from_raw(signal | CORE))
+                }
                 (None, Some(signal)) => Some(ExitStatus::from_raw(signal)),
                 (None, None) => None,
             }),
@@ -202,8 +204,7 @@ pub(crate) fn id(pidfd: BorrowedFd<'_>) -> io::Result<Option<u32>> {
 }
 
 fn process_info(pidfd: BorrowedFd<'_>) -> io::Result<ioctl::ProcessInfo> {
-    let unsupported =
-        || io::Error::new(ErrorKind::Unsupported, "to ask a pidfd needs Linux 6.13");
+    let unsupported = || io::Error::new(ErrorKind::Unsupported, "to ask a pidfd needs Linux 6.13");
     if !may_use(Feature::ProcessInfo) {
         return Err(unsupported());
     }
@@ -257,10 +258,7 @@ mod tests {
         process.wait().unwrap();
         assert_eq!(process.exit_status().unwrap().unwrap().signal(), Some(libc::SIGKILL));
         child.wait().unwrap();
-        assert_eq!(
-            Errno::from_io_error(&process.signal(0).unwrap_err()),
-            Some(Errno::SRCH)
-        );
+        assert_eq!(Errno::from_io_error(&process.signal(0).unwrap_err()), Some(Errno::SRCH));
     }
 
     #[test]

@@ -98,11 +98,9 @@ impl RegKey {
         // No value's name starts with a point.
         let number = LAST.fetch_add(1, Ordering::Relaxed);
         let unfinished = format!(".{}.{number}.unfinished", std::process::id());
-        let written =
-            self.0.create_file(&unfinished).and_then(|mut file| file.write_all(bytes));
-        let renamed = written.and_then(|()| {
-            Ok(rustix::fs::renameat(&self.0, unfinished.as_str(), &self.0, name)?)
-        });
+        let written = self.0.create_file(&unfinished).and_then(|mut file| file.write_all(bytes));
+        let renamed = written
+            .and_then(|()| Ok(rustix::fs::renameat(&self.0, unfinished.as_str(), &self.0, name)?));
         if renamed.is_err() {
             // That it can't be removed either is not what went wrong first.
             let _ = self.0.remove(&unfinished);
@@ -169,7 +167,9 @@ impl From<RegKey> for OwnedFd {
 /// A name of a value or a key: no path, and nothing that starts with a point.
 fn valid(name: &str) -> io::Result<&str> {
     match name.is_empty() || name.starts_with('.') || name.contains(['/', '\0']) {
-        true => Err(io::Error::new(ErrorKind::InvalidInput, "it can't be the name of a value or key")),
+        true => {
+            Err(io::Error::new(ErrorKind::InvalidInput, "it can't be the name of a value or key"))
+        }
         false => Ok(name),
     }
 }

@@ -39,11 +39,8 @@ impl_handle!(
 );
 
 /// All that a section may let its holder do, but for changing its size.
-const OF_FIXED_SIZE: Rights = Rights::READ
-    .union(Rights::WRITE)
-    .union(Rights::APPEND)
-    .union(Rights::MAP)
-    .union(Rights::SEAL);
+const OF_FIXED_SIZE: Rights =
+    Rights::READ.union(Rights::WRITE).union(Rights::APPEND).union(Rights::MAP).union(Rights::SEAL);
 
 impl Section {
     /// Makes `len` bytes of zeros. Pages are only taken as they are written.
@@ -142,7 +139,10 @@ macro_rules! impl_section {
             ///
             /// # Errors
             /// Those of `statx(2)`.
-            #[expect(clippy::len_without_is_empty, reason = "a question to the kernel, not a field")]
+            #[expect(
+                clippy::len_without_is_empty,
+                reason = "a question to the kernel, not a field"
+            )]
             pub fn len(&self) -> io::Result<u64> {
                 memory::len(self.0.as_fd())
             }

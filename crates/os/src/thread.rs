@@ -43,12 +43,9 @@ impl Thread {
     /// `Unsupported` before Linux 6.9; those of `pidfd_open(2)`: `ESRCH` without such a thread.
     pub fn open(id: u32) -> io::Result<Self> {
         match pidfd_open(id, THREAD) {
-            Err(error) if Errno::from_io_error(&error) == Some(Errno::INVAL) => {
-                Err(io::Error::new(
-                    io::ErrorKind::Unsupported,
-                    "a handle to a thread needs Linux 6.9",
-                ))
-            }
+            Err(error) if Errno::from_io_error(&error) == Some(Errno::INVAL) => Err(
+                io::Error::new(io::ErrorKind::Unsupported, "a handle to a thread needs Linux 6.9"),
+            ),
             opened => opened.map(Self),
         }
     }
@@ -57,8 +54,7 @@ impl Thread {
 impl_process!(Thread, "thread");
 
 /// `PIDFD_THREAD` of `linux/pidfd.h`.
-pub(crate) const THREAD: PidfdFlags =
-    PidfdFlags::from_bits_retain(rustix::fs::OFlags::EXCL.bits());
+pub(crate) const THREAD: PidfdFlags = PidfdFlags::from_bits_retain(rustix::fs::OFlags::EXCL.bits());
 
 #[cfg(test)]
 mod tests {

@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::ptr::{self, NonNull};
 use std::slice;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU32, AtomicU64};
 
 use rustix::fs::SealFlags;
 use rustix::mm::{MapFlags, ProtFlags};
@@ -103,6 +103,15 @@ impl Mapping {
     fn at(&self, offset: usize) -> *mut u8 {
         self.start.as_ptr().wrapping_add(offset)
     }
+}
+
+/// The half of a word that holds its lower 32 bits, for a system call that changes just those.
+/// Rust code must go on to use the whole word alone.
+pub(crate) fn lower_half(word: &AtomicU64) -> &AtomicU32 {
+    let halves: *const AtomicU32 = ptr::from_ref(word).cast();
+    let place = if cfg!(target_endian = "little") { 0 } else { 1 };
+    // SAFETY: both halves lie within the word, are aligned for 32 bits, and live as long as it.
+    unsafe { &*halves.add(place) }
 }
 
 /// A mapping of a memory file whose bytes never change: so they can be seen as a slice.
