@@ -9,10 +9,11 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
 
 use rustix::event::EventfdFlags;
-use rustix::fs::{AtFlags, MemfdFlags, Mode, OFlags, Statx, StatxFlags};
+use rustix::fs::{MemfdFlags, Mode, OFlags, Statx, StatxFlags};
 use rustix::process::PidfdFlags;
 
 use crate::feature::{Feature, may_use};
+use crate::sys;
 
 /// A device's number, as `statx` says it.
 pub(crate) type Device = (u32, u32);
@@ -24,8 +25,7 @@ pub(crate) fn stat(handle: impl AsFd) -> io::Result<Statx> {
     if may_use(Feature::UniqueMounts) {
         mask |= UNIQUE_MOUNT;
     }
-    let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
-    Ok(rustix::fs::statx(handle, c"", flags, mask)?)
+    sys::stat::stat(handle.as_fd(), mask)
 }
 
 /// The device that a file is on.
@@ -94,8 +94,7 @@ pub(crate) fn mount(stat: &Statx) -> (u64, bool) {
 
 /// The number of the same mount that `/proc/self/mountinfo` says, which is used again later.
 pub(crate) fn reused_mount(handle: BorrowedFd<'_>) -> io::Result<u64> {
-    let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
-    Ok(rustix::fs::statx(handle, c"", flags, StatxFlags::MNT_ID)?.stx_mnt_id)
+    Ok(sys::stat::stat(handle, StatxFlags::MNT_ID)?.stx_mnt_id)
 }
 
 /// `STATX_MNT_ID_UNIQUE` of `linux/stat.h`, Linux 6.8.

@@ -55,16 +55,18 @@ pub(crate) fn read(handle: BorrowedFd<'_>) -> io::Result<FdInfo> {
 impl FdInfo {
     /// Whether there is a line that starts like this.
     pub(crate) fn has(&self, start: &str) -> bool {
-        self.value(start).is_some()
+        self.rest(start).is_some()
     }
 
     /// The rest of the line that starts like this, without the space around it.
     pub(crate) fn value(&self, start: &str) -> Option<&str> {
-        self.text[..self.len]
-            .split(|&byte| byte == b'\n')
-            .find_map(|line| line.strip_prefix(start.as_bytes()))
-            .and_then(|rest| std::str::from_utf8(rest).ok())
-            .map(str::trim)
+        self.rest(start).map(str::trim)
+    }
+
+    fn rest(&self, start: &str) -> Option<&str> {
+        let text = std::str::from_utf8(&self.text[..self.len]).ok()?;
+        // The object's own lines come last.
+        text.rsplit('\n').find_map(|line| line.strip_prefix(start))
     }
 }
 
@@ -110,9 +112,9 @@ fn evict() -> bool {
 /// More than the descriptors that usually travel at once.
 const SLOTS: usize = 64;
 
-/// The lines that matter are among the first: the kernel prints the general ones, then the
-/// object's own.
-const LEN_MAX: usize = 512;
+/// The kernel prints a few general lines, then the locks held through the descriptor, then the
+/// object's own. With so many locks that those don't fit the object isn't recognized.
+const LEN_MAX: usize = 256;
 
 #[cfg(test)]
 mod tests {

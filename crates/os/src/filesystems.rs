@@ -9,7 +9,8 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::os::fd::BorrowedFd;
-use std::sync::{LazyLock, Mutex, PoisonError, RwLock};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::Statx;
@@ -32,10 +33,8 @@ use crate::feature::{Feature, may_use};
 pub struct Filesystems {
     /// Their types as `/proc/self/mountinfo` says them; all of them where this is `None`.
     allowed: Option<Vec<Cow<'static, str>>>,
-    known: RwLock<Known>,
-    /// An open `mountinfo`, on which the kernel tells changes: for kernels that use the number of
-    /// a mount again.
-    watch: Mutex<Option<File>>,
+    lasting: Lasting,
+    passing: Mutex<Passing>,
 }
 
 impl Filesystems {
@@ -76,27 +75,17 @@ impl Filesystems {
     /// # Errors
     /// `Unsupported` without `/proc`, unless any file system is allowed.
     pub(crate) fn judge(&self, handle: BorrowedFd<'_>, stat: &Statx) -> io::Result<Verdict> {
-        let (mount, is_unique) = device::mount(stat);
-        let place = (mount, device::of(stat));
-        if !is_unique {
-            self.forget_what_changed()?;
-        }
-        let generation = {
-            let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-            if let Some(verdict) = known.verdicts.get(&place) {
-                return Ok(*verdict);
-            }
-            known.generation
+        let device = device::of(stat);
+        let (mount, true) = device::mount(stat) else {
+            let (mount, _) = device::mount(stat);
+            let mut passing = self.passing.lock().unwrap_or_else(PoisonError::into_inner);
+            return passing.verdict((mount, device), || self.look_up(handle, device));
         };
-        let Some(verdict) = self.look_up(handle, place)? else { return Ok(Verdict::Unknown) };
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        // Mounts changed meanwhile: what was just read may be of before.
-        if is_unique || known.generation == generation {
-            if known.verdicts.len() >= VERDICTS_MAX {
-                known.verdicts.clear();
-            }
-            known.verdicts.insert(place, verdict);
+        if let Some(verdict) = self.lasting.verdict(mount) {
+            return Ok(verdict);
         }
+        let verdict = self.look_up(handle, device)?;
+        self.lasting.remember(mount, verdict);
         Ok(verdict)
     }
 
@@ -105,19 +94,20 @@ impl Filesystems {
         self.allowed.as_ref().is_none_or(|allowed| allowed.iter().any(|known| known == name))
     }
 
-    fn with(allowed: Option<Vec<Cow<'static, str>>>) -> Self {
-        Self { allowed, known: RwLock::default(), watch: Mutex::default() }
+    /// Whether files of any file system are allowed.
+    pub(crate) fn allow_any(&self) -> bool {
+        self.allowed.is_none()
     }
 
-    /// The verdict by what is mounted now; `None` for a file that isn't on any of it.
-    fn look_up(
-        &self,
-        handle: BorrowedFd<'_>,
-        (_, device): (u64, Device),
-    ) -> io::Result<Option<Verdict>> {
+    fn with(allowed: Option<Vec<Cow<'static, str>>>) -> Self {
+        Self { allowed, lasting: Lasting::default(), passing: Mutex::default() }
+    }
+
+    /// The verdict by what is mounted now.
+    fn look_up(&self, handle: BorrowedFd<'_>, device: Device) -> io::Result<Verdict> {
         let table = match mountinfo() {
             Ok(table) => table,
-            Err(_) if self.allowed.is_none() => return Ok(Some(Verdict::Trusted)),
+            Err(_) if self.allowed.is_none() => return Ok(Verdict::Trusted),
             Err(error) => return Err(error),
         };
         // The open file keeps its mount, and so the mount's number, from being used again.
@@ -127,33 +117,11 @@ impl Filesystems {
             .find(|known| known.number == mount)
             .or_else(|| mounts().find(|known| known.device == device));
         Ok(match found {
-            Some(found) if !self.allows(found.name) => Some(Verdict::Untrusted),
-            Some(found) if found.name == "cgroup2" => Some(Verdict::ControlGroups),
-            Some(_) => Some(Verdict::Trusted),
-            None if self.allowed.is_none() => Some(Verdict::Trusted),
-            None => None,
+            Some(found) if !self.allows(found.name) => Verdict::Untrusted,
+            Some(found) if found.name == "cgroup2" => Verdict::ControlGroups,
+            Some(_) => Verdict::Trusted,
+            None => Verdict::Unknown,
         })
-    }
-
-    /// Forgets all verdicts when something was mounted or unmounted since the last time.
-    fn forget_what_changed(&self) -> io::Result<()> {
-        let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
-        let changed = match &*watch {
-            Some(file) => {
-                let mut polls = [PollFd::new(file, PollFlags::PRI)];
-                rustix::event::poll(&mut polls, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))? > 0
-            }
-            None => {
-                *watch = Some(open_mountinfo()?);
-                true
-            }
-        };
-        if changed {
-            let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-            known.verdicts.clear();
-            known.generation += 1;
-        }
-        Ok(())
     }
 }
 
@@ -177,11 +145,84 @@ pub(crate) enum Verdict {
     Unknown,
 }
 
+/// Verdicts on mounts whose numbers are never used again, so that they hold for ever: a few words,
+/// read without a lock. A mount's place is given by its number, and taken by whoever came last.
+#[derive(Debug)]
+struct Lasting([AtomicU64; 64]);
+
+impl Lasting {
+    fn verdict(&self, mount: u64) -> Option<Verdict> {
+        let word = self.place(mount).load(Ordering::Relaxed);
+        match (word >> 2 == mount, word & 3) {
+            (true, 1) => Some(Verdict::Trusted),
+            (true, 2) => Some(Verdict::ControlGroups),
+            (true, 3) => Some(Verdict::Untrusted),
+            _ => None,
+        }
+    }
+
+    fn remember(&self, mount: u64, verdict: Verdict) {
+        let code = match verdict {
+            Verdict::Trusted => 1,
+            Verdict::ControlGroups => 2,
+            Verdict::Untrusted => 3,
+            // It may be mounted here later.
+            Verdict::Unknown => return,
+        };
+        // A number that large would be taken for another one.
+        if mount >> 62 == 0 {
+            self.place(mount).store(mount << 2 | code, Ordering::Relaxed);
+        }
+    }
+
+    fn place(&self, mount: u64) -> &AtomicU64 {
+        &self.0[mount as usize % self.0.len()]
+    }
+}
+
+impl Default for Lasting {
+    fn default() -> Self {
+        Self([const { AtomicU64::new(0) }; 64])
+    }
+}
+
+/// Verdicts that hold until something is mounted or unmounted: before Linux 6.8, when the numbers
+/// of mounts are used again.
 #[derive(Debug, Default)]
-struct Known {
+struct Passing {
     verdicts: HashMap<(u64, Device), Verdict>,
-    /// Counts how often all verdicts were forgotten.
-    generation: u64,
+    /// An open `mountinfo`, on which the kernel tells changes.
+    watch: Option<File>,
+}
+
+impl Passing {
+    fn verdict(
+        &mut self,
+        place: (u64, Device),
+        look_up: impl FnOnce() -> io::Result<Verdict>,
+    ) -> io::Result<Verdict> {
+        if self.has_changed()? || self.verdicts.len() >= VERDICTS_MAX {
+            self.verdicts.clear();
+        }
+        if let Some(verdict) = self.verdicts.get(&place) {
+            return Ok(*verdict);
+        }
+        let verdict = look_up()?;
+        self.verdicts.insert(place, verdict);
+        Ok(verdict)
+    }
+
+    /// Whether something was mounted or unmounted since the last time.
+    fn has_changed(&mut self) -> io::Result<bool> {
+        let Some(watch) = &self.watch else {
+            // Without it nothing is remembered from one time to the next.
+            self.watch = open_mountinfo().ok();
+            return Ok(true);
+        };
+        let mut polls = [PollFd::new(watch, PollFlags::PRI)];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        Ok(rustix::event::poll(&mut polls, Some(&now)).map_err(io::Error::from)? > 0)
+    }
 }
 
 /// A line of `mountinfo`.

@@ -112,30 +112,33 @@ fn of_file_system(
     filesystems: &Filesystems,
 ) -> io::Result<Facts> {
     let facts = |object| Ok(Facts { object, rights: access });
-    let verdict = filesystems.judge(handle, stat);
-    match (verdict, kind) {
-        (Ok(Verdict::Trusted | Verdict::ControlGroups), FileType::RegularFile) => {
-            facts(Object::RegularFile)
-        }
-        (Ok(Verdict::ControlGroups), FileType::Directory) => facts(Object::ControlGroup),
-        (Ok(Verdict::Trusted), FileType::Directory) => facts(Object::Directory),
-        (
-            Ok(Verdict::Trusted | Verdict::ControlGroups),
-            FileType::CharacterDevice | FileType::BlockDevice,
-        ) => facts(Object::Device),
-        (Ok(Verdict::Untrusted), _) => Ok(UNJUDGED),
-        (verdict, FileType::RegularFile) if rustix::fs::fcntl_get_seals(handle).is_ok() => {
-            let _ = verdict;
+    match filesystems.judge(handle, stat) {
+        Ok(Verdict::ControlGroups) if kind == FileType::Directory => facts(Object::ControlGroup),
+        Ok(Verdict::Trusted | Verdict::ControlGroups) => facts(by_type(kind)),
+        Ok(Verdict::Untrusted) => Ok(UNJUDGED),
+        _ if kind == FileType::RegularFile && rustix::fs::fcntl_get_seals(handle).is_ok() => {
             in_memory(handle, access, filesystems)
         }
-        (Err(error), _) => Err(error),
-        (Ok(_), _) if fdinfo::read(handle)?.has("exp_name:") => {
+        Ok(Verdict::Unknown) if fdinfo::read(handle)?.has("exp_name:") => {
             device::remember_buffer(stat);
             Ok(Facts { object: Object::DeviceBuffer, rights: buffer_rights(access) })
         }
-        (Ok(_), FileType::RegularFile | FileType::Directory) => Ok(UNJUDGED),
-        (Ok(_), FileType::CharacterDevice | FileType::BlockDevice) => Ok(UNJUDGED),
-        (Ok(_), _) => Ok(Facts { object: Object::Other, rights: Rights::empty() }),
+        Ok(Verdict::Unknown) => match by_type(kind) {
+            Object::Other => Ok(Facts { object: Object::Other, rights: Rights::empty() }),
+            object if filesystems.allow_any() => facts(object),
+            _ => Ok(UNJUDGED),
+        },
+        Err(error) => Err(error),
+    }
+}
+
+/// What `stat` says is enough where the file system is trusted.
+fn by_type(kind: FileType) -> Object {
+    match kind {
+        FileType::RegularFile => Object::RegularFile,
+        FileType::Directory => Object::Directory,
+        FileType::CharacterDevice | FileType::BlockDevice => Object::Device,
+        _ => Object::Other,
     }
 }
 
@@ -184,6 +187,16 @@ mod tests {
         let write = identify(writer.as_fd()).unwrap();
         assert_eq!(read, Facts { object: Object::Pipe, rights: Rights::READ });
         assert_eq!(write, Facts { object: Object::Pipe, rights: Rights::WRITE | Rights::APPEND });
+    }
+
+    #[test]
+    fn any_file_system_leaves_the_kernels_own_objects_what_they_are() {
+        let epoll = rustix::event::epoll::create(rustix::event::epoll::CreateFlags::CLOEXEC);
+        let namespace = std::fs::File::open("/proc/self/ns/net").unwrap();
+        for handle in [epoll.unwrap(), namespace.into()] {
+            let facts = identify_with(handle.as_fd(), &Filesystems::any()).unwrap();
+            assert_eq!(facts.object, Object::Other);
+        }
     }
 
     #[test]

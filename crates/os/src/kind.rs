@@ -101,6 +101,9 @@ impl fmt::Display for Kind {
 pub struct Kinds(u32);
 
 impl Kinds {
+    /// No kind: what no handle can be.
+    pub const NONE: Self = Self(0);
+
     /// Every kind: the handle may refer to anything that has a kind.
     pub const ANY: Self = Self((1 << Kind::ALL.len()) - 1);
 

@@ -4,11 +4,29 @@
 //! kept by *proof*: whatever arrives from another process is examined in the kernel against a
 //! [`Declared`] kind and rights before anything else happens to it ([`prove`]).
 //!
-//! Reading order: [`Kind`] and [`Rights`], then [`Declared`], then one file per kind of object
-//! ([`Event`] is a good first), then [`Seqpacket`], which carries handles between processes.
+//! ```
+//! use syshandle_os::{Declared, Event, Handle, Kind, Rights, prove};
+//!
+//! # fn main() -> std::io::Result<()> {
+//! let file = std::fs::File::open("/dev/null")?;
+//! let declared = Declared::kind(Kind::File).at_least(Rights::READ);
+//! assert!(prove(file.as_handle(), &declared).is_ok());
+//! // A file is no event, and a file to read can't be written.
+//! assert!(prove(file.as_handle(), &Event::DECLARED).is_err());
+//! assert!(prove(file.as_handle(), &declared.at_least(Rights::WRITE)).is_err());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Reading order: [`Kind`], [`Rights`] and [`Declared`]; [`Object`], which says what counts as which
+//! kind; [`prove`] and [`identify`], with [`Filesystems`], which says whose files are asked at all;
+//! then one file per kind of object ([`Event`] is a good first), each with a page on what is proven
+//! and which rights are enforced by whom; then [`Seqpacket`], which carries handles between
+//! processes. Waiting is [`Waitable`], [`wait_any`] and [`wait_all`].
 //!
 //! This crate holds the only `unsafe` code of syshandle on Linux, module by module, one system
-//! call a block. It doesn't know what a message means; that is `syshandle-wire`.
+//! call a block. It doesn't know what a message means; that is `syshandle-wire`. It narrows nothing
+//! by itself, and lends no authority that a descriptor doesn't carry.
 
 #[cfg(feature = "tokio")]
 pub mod asynchronous;

@@ -8,11 +8,11 @@ use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{AtFlags, MemfdFlags, SealFlags, StatxFlags};
+use rustix::fs::{MemfdFlags, SealFlags, StatxFlags};
 use rustix::io::Errno;
 
 use crate::device;
-use crate::sys::map::Mapping;
+use crate::sys::{map::Mapping, stat::stat};
 
 /// The writing side of shared memory.
 #[derive(Debug)]
@@ -103,8 +103,7 @@ pub(crate) fn create(name: &CStr) -> io::Result<OwnedFd> {
 
 /// The size in bytes of a memory file.
 pub(crate) fn len(file: BorrowedFd<'_>) -> io::Result<u64> {
-    let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
-    Ok(rustix::fs::statx(file, c"", flags, StatxFlags::SIZE)?.stx_size)
+    Ok(stat(file, StatxFlags::SIZE)?.stx_size)
 }
 
 /// The size is fixed, and so are the seals.

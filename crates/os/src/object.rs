@@ -6,7 +6,7 @@ use crate::{Kind, Kinds};
 
 /// The objects of Linux that a descriptor may refer to, as far as kinds tell them apart.
 ///
-/// [`Object::is`] is the table of which object counts as which [`Kind`]. The discriminants travel
+/// [`Object::kinds`] is the table of which object counts as which [`Kind`]. The discriminants travel
 /// on the wire, in errors, and never change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
@@ -103,14 +103,16 @@ impl Object {
         Self::VsockListener,
     ];
 
-    /// Whether an object like this counts as that kind.
-    pub const fn is(self, kind: Kind) -> bool {
-        match self {
-            Self::Other | Self::PathOnly | Self::Unjudged => false,
-            Self::RegularFile | Self::Device => matches!(kind, Kind::File),
-            Self::Directory => matches!(kind, Kind::Directory | Kind::RegKey),
-            Self::ControlGroup => matches!(kind, Kind::Job | Kind::Directory | Kind::RegKey),
-            Self::Pipe => matches!(kind, Kind::Pipe),
+    /// The kinds that an object like this counts as: most are of one, and some of none.
+    pub const fn kinds(self) -> Kinds {
+        Kinds::of(match self {
+            Self::Other | Self::PathOnly | Self::Unjudged => return Kinds::NONE,
+            Self::RegularFile | Self::Device => Kind::File,
+            Self::Directory => return Kinds::of(Kind::Directory).or(Kind::RegKey),
+            Self::ControlGroup => {
+                return Kinds::of(Kind::Job).or(Kind::Directory).or(Kind::RegKey);
+            }
+            Self::Pipe => Kind::Pipe,
             Self::Socket
             | Self::UnixStream
             | Self::UnixListener
@@ -121,22 +123,27 @@ impl Object {
             | Self::TcpListener
             | Self::UdpSocket
             | Self::VsockStream
-            | Self::VsockListener => matches!(kind, Kind::Socket),
-            Self::Eventfd => matches!(kind, Kind::Event),
-            Self::EventfdSemaphore => matches!(kind, Kind::Semaphore),
-            Self::Timerfd => matches!(kind, Kind::Timer),
-            Self::Memory => matches!(kind, Kind::Section),
-            Self::Mutex => matches!(kind, Kind::Mutex),
-            Self::Process => matches!(kind, Kind::Process),
-            Self::Thread => matches!(kind, Kind::Thread),
-            Self::UserNamespace => matches!(kind, Kind::Token),
-            Self::DeviceBuffer => matches!(kind, Kind::Composition),
-        }
+            | Self::VsockListener => Kind::Socket,
+            Self::Eventfd => Kind::Event,
+            Self::EventfdSemaphore => Kind::Semaphore,
+            Self::Timerfd => Kind::Timer,
+            Self::Memory => Kind::Section,
+            Self::Mutex => Kind::Mutex,
+            Self::Process => Kind::Process,
+            Self::Thread => Kind::Thread,
+            Self::UserNamespace => Kind::Token,
+            Self::DeviceBuffer => Kind::Composition,
+        })
+    }
+
+    /// Whether an object like this counts as that kind.
+    pub const fn is(self, kind: Kind) -> bool {
+        self.kinds().contains(kind)
     }
 
     /// Whether an object like this counts as one of the kinds.
-    pub fn is_one_of(self, kinds: Kinds) -> bool {
-        kinds.iter().any(|kind| self.is(kind))
+    pub const fn is_one_of(self, kinds: Kinds) -> bool {
+        self.kinds().bits() & kinds.bits() != 0
     }
 
     /// Whether closing the last handle to an object like this may wait for somebody else: a file

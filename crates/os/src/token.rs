@@ -16,11 +16,11 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::Command;
 
-use rustix::fs::{AtFlags, Mode, OFlags, StatxFlags};
+use rustix::fs::{Mode, OFlags, StatxFlags};
 
 use crate::fdinfo::without_proc;
 use crate::handle::impl_handle;
-use crate::sys::{enter, ioctl};
+use crate::sys::{enter, ioctl, stat::stat};
 use crate::{Declared, Kind, Process};
 
 /// A user namespace.
@@ -67,8 +67,7 @@ impl Token {
     /// # Errors
     /// Those of `statx(2)`.
     pub fn id(&self) -> io::Result<u64> {
-        let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
-        Ok(rustix::fs::statx(&self.0, c"", flags, StatxFlags::INO)?.stx_ino)
+        Ok(stat(self.0.as_fd(), StatxFlags::INO)?.stx_ino)
     }
 
     /// Makes the program that the command starts run in the namespace, with all capabilities there.

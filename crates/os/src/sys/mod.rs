@@ -13,6 +13,7 @@ pub(crate) mod map;
 pub(crate) mod message;
 pub(crate) mod option;
 pub(crate) mod signal;
+pub(crate) mod stat;
 #[cfg(test)]
 pub(crate) mod udmabuf;
 
