@@ -190,6 +190,14 @@ mod tests {
     }
 
     #[test]
+    fn a_pidfd_without_an_inode_of_its_own_is_told_by_what_proc_says() {
+        // As before Linux 6.9, where it is found among the anonymous ones.
+        let process = crate::Process::current().unwrap();
+        let told = anonymous(process.as_fd()).unwrap();
+        assert_eq!(told, (Object::Process, WAIT_AND_SIGNAL));
+    }
+
+    #[test]
     fn any_file_system_leaves_the_kernels_own_objects_what_they_are() {
         let epoll = rustix::event::epoll::create(rustix::event::epoll::CreateFlags::CLOEXEC);
         let namespace = std::fs::File::open("/proc/self/ns/net").unwrap();

@@ -63,11 +63,8 @@ impl Process {
     /// # Errors
     /// Those of [`waitid(2)`](https://man7.org/linux/man-pages/man2/waitid.2.html).
     pub fn exit_status(&self) -> io::Result<Option<ExitStatus>> {
-        if may_use(Feature::ProcessInfo)
-            && let Ok(info) = ioctl::process_info(self.0.as_fd())
-            && let Some(code) = info.exit_code()
-        {
-            return Ok(Some(ExitStatus::from_raw(code)));
+        if let Some(status) = told_exit_status(self.0.as_fd()) {
+            return Ok(Some(status));
         }
         // Looks, and leaves it to the owner of the child to wait for it.
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
@@ -201,6 +198,12 @@ pub(crate) fn id(pidfd: BorrowedFd<'_>) -> io::Result<Option<u32>> {
     // -1 when it is gone, 0 when it isn't visible here.
     let id = info.value("Pid:").and_then(|id| id.parse::<i32>().ok()).unwrap_or(0);
     Ok(u32::try_from(id).ok().filter(|&id| id != 0))
+}
+
+/// How a process ended, if it has been waited for and the kernel tells everybody (Linux 6.15).
+pub(crate) fn told_exit_status(pidfd: BorrowedFd<'_>) -> Option<ExitStatus> {
+    let info = process_info(pidfd).ok()?;
+    info.exit_code().map(ExitStatus::from_raw)
 }
 
 fn process_info(pidfd: BorrowedFd<'_>) -> io::Result<ioctl::ProcessInfo> {

@@ -6,7 +6,6 @@
 pub(crate) mod clone;
 pub(crate) mod enter;
 pub(crate) mod fork;
-pub(crate) mod info;
 pub(crate) mod ioctl;
 pub(crate) mod listen;
 pub(crate) mod map;
