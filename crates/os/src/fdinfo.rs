@@ -70,10 +70,33 @@ impl FdInfo {
     }
 }
 
-/// Whether an eventfd counts down; `None` where the kernel doesn't say, before Linux 6.5.
-pub(crate) fn is_semaphore(eventfd: &FdInfo) -> Option<bool> {
-    let known = may_use(Feature::SemaphoreMode);
-    eventfd.value("eventfd-semaphore:").filter(|_| known).map(|mode| mode == "1")
+/// How an eventfd counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Eventfd {
+    /// A read takes all of it.
+    Event,
+    /// A read takes one.
+    Semaphore,
+    /// The kernel doesn't say: before Linux 6.5.
+    Unknown,
+}
+
+impl FdInfo {
+    /// How the eventfd counts, if it is one.
+    pub(crate) fn eventfd(&self) -> Option<Eventfd> {
+        let says_mode = may_use(Feature::SemaphoreMode);
+        // Its last line, of all kernels that print it so far: the rest needn't be looked at.
+        let text = &self.text[..self.len];
+        if says_mode && text.ends_with(b"\neventfd-semaphore: 0\n") {
+            return Some(Eventfd::Event);
+        }
+        let mode = self.value("eventfd-semaphore:").filter(|_| says_mode);
+        self.has("eventfd-count:").then_some(match mode {
+            Some("0") => Eventfd::Event,
+            Some(_) => Eventfd::Semaphore,
+            None => Eventfd::Unknown,
+        })
+    }
 }
 
 /// The error where only `/proc` could tell.

@@ -9,6 +9,7 @@ use std::io;
 
 use rustix::fs::{FileType, OFlags, SealFlags, Statx};
 
+use crate::fdinfo::{Eventfd, FdInfo};
 use crate::filesystems::Verdict;
 use crate::{BorrowedHandle, Filesystems, Object, Rights, device, fdinfo, section, socket, sys};
 
@@ -90,11 +91,16 @@ fn namespace(handle: BorrowedHandle<'_>) -> io::Result<Object> {
 /// Tells the objects without an inode of their own apart, which `stat` shows all alike.
 fn anonymous(handle: BorrowedHandle<'_>) -> io::Result<(Object, Rights)> {
     let info = fdinfo::read(handle)?;
+    let object = match info.eventfd() {
+        Some(Eventfd::Semaphore) => Object::EventfdSemaphore,
+        Some(Eventfd::Event | Eventfd::Unknown) => Object::Eventfd,
+        None => return other_anonymous(&info),
+    };
+    Ok((object, WAIT_AND_SIGNAL))
+}
+
+fn other_anonymous(info: &FdInfo) -> io::Result<(Object, Rights)> {
     let object = match () {
-        () if info.has("eventfd-count:") => match fdinfo::is_semaphore(&info) {
-            Some(true) => Object::EventfdSemaphore,
-            _ => Object::Eventfd,
-        },
         () if info.has("clockid:") && info.has("ticks:") => Object::Timerfd,
         // Before Linux 6.9; there are no pidfds of threads yet.
         () if info.has("Pid:") => Object::Process,

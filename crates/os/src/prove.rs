@@ -9,6 +9,7 @@ use std::io;
 use rustix::fs::SealFlags;
 use rustix::io::Errno;
 
+use crate::fdinfo::Eventfd;
 use crate::identify::{WAIT_AND_SIGNAL, access_rights};
 use crate::{
     BorrowedHandle, Declared, Facts, Filesystems, Kind, Mismatch, Object, fdinfo, identify_with,
@@ -89,13 +90,12 @@ fn quick_socket(handle: BorrowedHandle<'_>, declared: &Declared) -> io::Result<O
 
 /// Nothing but an eventfd prints a count.
 fn eventfd(handle: BorrowedHandle<'_>, wanted: Object) -> io::Result<Option<Facts>> {
-    let info = fdinfo::read(handle)?;
-    let object = match fdinfo::is_semaphore(&info) {
-        _ if !info.has("eventfd-count:") => return Ok(None),
-        Some(true) => Object::EventfdSemaphore,
-        Some(false) => Object::Eventfd,
-        // Before Linux 6.5 the kernel doesn't say: an eventfd passes as either.
-        None => wanted,
+    let object = match fdinfo::read(handle)?.eventfd() {
+        Some(Eventfd::Event) => Object::Eventfd,
+        Some(Eventfd::Semaphore) => Object::EventfdSemaphore,
+        // Then it passes as either.
+        Some(Eventfd::Unknown) => wanted,
+        None => return Ok(None),
     };
     Ok(Some(Facts { object, rights: WAIT_AND_SIGNAL }))
 }
