@@ -64,6 +64,25 @@ impl Declared {
         self
     }
 
+    /// What meets this declaration and that one too: a parameter's, within what its type declares.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self {
+            kinds: Kinds::from_bits_truncate(self.kinds.bits() & other.kinds.bits()),
+            at_least: self.at_least.union(other.at_least),
+            at_most: match (self.at_most, other.at_most) {
+                (Some(a), Some(b)) => Some(a.intersection(b)),
+                (Some(most), None) | (None, Some(most)) => Some(most),
+                (None, None) => None,
+            },
+            sockets: match (self.sockets, other.sockets) {
+                (Some(a), Some(b)) => Some(a.intersection(b)),
+                (Some(sockets), None) | (None, Some(sockets)) => Some(sockets),
+                (None, None) => None,
+            },
+        }
+    }
+
     /// Compares what the kernel said of a handle with what is declared.
     ///
     /// # Errors
@@ -194,6 +213,17 @@ mod tests {
         );
         let either = Declared::new(Kinds::of(Kind::File).or(Kind::Socket));
         assert_eq!(either.sockets(Sockets::UNIX_STREAM).check(&FILE), Ok(()));
+    }
+
+    #[test]
+    fn a_parameter_declares_within_what_its_type_declares() {
+        let stream = Declared::socket(Sockets::UNIX_STREAM);
+        let both = Declared::kind(Kind::Socket).at_least(Rights::READ).and(stream);
+        assert_eq!(both, stream.at_least(Rights::READ));
+        let most = Declared::new(Kinds::ANY).at_most(Rights::READ | Rights::WRITE);
+        let narrower = most.and(Declared::kind(Kind::File).at_most(Rights::READ | Rights::SEAL));
+        assert_eq!(narrower, Declared::kind(Kind::File).at_most(Rights::READ));
+        assert_eq!(narrower.and(stream).kinds, Kinds::NONE);
     }
 
     #[test]
