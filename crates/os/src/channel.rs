@@ -168,10 +168,7 @@ impl Seqpacket {
     /// Those of `poll(2)` and of the object's [`Waitable::take`].
     pub fn wait_beside(&self, object: &dyn Waitable, deadline: Instant) -> io::Result<Waited> {
         loop {
-            let mut polls = [
-                PollFd::from_borrowed_fd(object.handle(), PollFlags::IN),
-                PollFd::new(&self.0, PollFlags::RDHUP),
-            ];
+            let mut polls = [object.poll_fd(), PollFd::new(&self.0, PollFlags::RDHUP)];
             let ready = poll(&mut polls, Some(deadline))?;
             let [object_ready, gone] = polls.map(|polled| !polled.revents().is_empty());
             match () {

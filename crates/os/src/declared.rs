@@ -2,10 +2,20 @@
 
 use std::fmt;
 
-use crate::{Facts, Kind, Kinds, Object, Rights};
+use crate::{Facts, Kind, Kinds, Object, Rights, Sockets};
 
 /// What an interface declares of one handle: its kind or kinds, and bounds on its rights.
+///
+/// ```
+/// use syshandle_os::{Declared, Kind, Rights, Sockets};
+///
+/// const LOG: Declared = Declared::kind(Kind::File).at_least(Rights::APPEND);
+/// const STREAM: Declared = Declared::socket(Sockets::UNIX_STREAM.union(Sockets::TCP_STREAM));
+/// # assert_eq!(LOG.to_string(), "file (append)");
+/// # assert_eq!(STREAM.to_string(), "socket (unix_stream | tcp_stream)");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Declared {
     /// The handle is of one of these.
     pub kinds: Kinds,
@@ -13,17 +23,31 @@ pub struct Declared {
     pub at_least: Rights,
     /// It has no rights but these, if a maximum is declared.
     pub at_most: Option<Rights>,
+    /// If it is a socket, it is one of these, if that is declared.
+    pub sockets: Option<Sockets>,
 }
 
 impl Declared {
     /// A handle of one of these kinds, whatever its rights.
     pub const fn new(kinds: Kinds) -> Self {
-        Self { kinds, at_least: Rights::empty(), at_most: None }
+        Self { kinds, at_least: Rights::empty(), at_most: None, sockets: None }
     }
 
     /// A handle of this kind, whatever its rights.
     pub const fn kind(kind: Kind) -> Self {
         Self::new(Kinds::of(kind))
+    }
+
+    /// A socket of one of these families and types.
+    pub const fn socket(sockets: Sockets) -> Self {
+        Self::kind(Kind::Socket).sockets(sockets)
+    }
+
+    /// The same, but a socket only of one of these families and types.
+    #[must_use]
+    pub const fn sockets(mut self, sockets: Sockets) -> Self {
+        self.sockets = Some(sockets);
+        self
     }
 
     /// The same, with these rights at least.
@@ -40,6 +64,25 @@ impl Declared {
         self
     }
 
+    /// What meets this declaration and that one too: a parameter's, within what its type declares.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self {
+            kinds: Kinds::from_bits_truncate(self.kinds.bits() & other.kinds.bits()),
+            at_least: self.at_least.union(other.at_least),
+            at_most: match (self.at_most, other.at_most) {
+                (Some(a), Some(b)) => Some(a.intersection(b)),
+                (Some(most), None) | (None, Some(most)) => Some(most),
+                (None, None) => None,
+            },
+            sockets: match (self.sockets, other.sockets) {
+                (Some(a), Some(b)) => Some(a.intersection(b)),
+                (Some(sockets), None) | (None, Some(sockets)) => Some(sockets),
+                (None, None) => None,
+            },
+        }
+    }
+
     /// Compares what the kernel said of a handle with what is declared.
     ///
     /// # Errors
@@ -47,9 +90,12 @@ impl Declared {
     pub fn check(&self, facts: &Facts) -> Result<(), Mismatch> {
         let wanted = match () {
             () if !facts.object.is_one_of(self.kinds) => Wanted::Kind(self.kinds),
-            () if !facts.rights.contains(self.at_least) => Wanted::Rights(self.at_least),
-            () => match self.at_most {
-                Some(most) if !most.contains(facts.rights) => Wanted::NoMoreThan(most),
+            () => match (self.sockets, self.at_most) {
+                (Some(sockets), _) if !is_right_socket(sockets, facts.object) => {
+                    Wanted::Sockets(sockets)
+                }
+                _ if !facts.rights.contains(self.at_least) => Wanted::Rights(self.at_least),
+                (_, Some(most)) if !allows(most, facts.rights) => Wanted::NoMoreThan(most),
                 _ => return Ok(()),
             },
         };
@@ -57,10 +103,26 @@ impl Declared {
     }
 }
 
+/// Whatever isn't a socket at all isn't meant.
+fn is_right_socket(sockets: Sockets, object: Object) -> bool {
+    !object.is(Kind::Socket) || sockets.include(object)
+}
+
+/// Where this handle may write, that the content can change is no surplus.
+fn allows(most: Rights, rights: Rights) -> bool {
+    match most.contains(Rights::WRITE) {
+        true => most.union(Rights::CHANGE).contains(rights),
+        false => most.contains(rights),
+    }
+}
+
 /// `file (read | write)`, as an interface would say it.
 impl fmt::Display for Declared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.kinds)?;
+        if let Some(sockets) = self.sockets {
+            write!(f, " ({sockets})")?;
+        }
         match (self.at_least.is_empty(), self.at_most) {
             (true, None) => Ok(()),
             (false, None) => write!(f, " ({})", self.at_least),
@@ -84,6 +146,8 @@ pub struct Mismatch {
 pub enum Wanted {
     /// It is of none of these kinds.
     Kind(Kinds),
+    /// It is a socket of none of these families and types.
+    Sockets(Sockets),
     /// It lacks some of these rights.
     Rights(Rights),
     /// It has more than these rights.
@@ -95,6 +159,7 @@ impl fmt::Display for Mismatch {
         let received = &self.received;
         match self.wanted {
             Wanted::Kind(kinds) => write!(f, "wanted a {kinds}, got {}", received.object),
+            Wanted::Sockets(sockets) => write!(f, "wanted a {sockets}, got {}", received.object),
             Wanted::Rights(rights) => {
                 write!(f, "wanted {rights}, got {} with {}", received.object, received.rights)
             }
@@ -110,13 +175,6 @@ impl fmt::Display for Mismatch {
 }
 
 impl std::error::Error for Mismatch {}
-
-impl Object {
-    /// Whether an object like this counts as one of the kinds.
-    pub fn is_one_of(self, kinds: Kinds) -> bool {
-        kinds.iter().any(|kind| self.is(kind))
-    }
-}
 
 #[cfg(test)]
 mod tests {
@@ -142,5 +200,38 @@ mod tests {
         assert_eq!(Declared::kind(Kind::File).check(&both), Ok(()));
         let most = Declared::kind(Kind::File).at_most(Rights::READ);
         assert_eq!(most.check(&both).unwrap_err().wanted, Wanted::NoMoreThan(Rights::READ));
+    }
+
+    #[test]
+    fn the_sort_of_a_socket_matters_only_where_it_is_declared_and_for_sockets() {
+        let socket = Facts { object: Object::UnixDatagram, rights: Rights::READ };
+        assert_eq!(Declared::kind(Kind::Socket).check(&socket), Ok(()));
+        let stream = Declared::socket(Sockets::UNIX_STREAM);
+        assert_eq!(
+            stream.check(&socket).unwrap_err().wanted,
+            Wanted::Sockets(Sockets::UNIX_STREAM)
+        );
+        let either = Declared::new(Kinds::of(Kind::File).or(Kind::Socket));
+        assert_eq!(either.sockets(Sockets::UNIX_STREAM).check(&FILE), Ok(()));
+    }
+
+    #[test]
+    fn a_parameter_declares_within_what_its_type_declares() {
+        let stream = Declared::socket(Sockets::UNIX_STREAM);
+        let both = Declared::kind(Kind::Socket).at_least(Rights::READ).and(stream);
+        assert_eq!(both, stream.at_least(Rights::READ));
+        let most = Declared::new(Kinds::ANY).at_most(Rights::READ | Rights::WRITE);
+        let narrower = most.and(Declared::kind(Kind::File).at_most(Rights::READ | Rights::SEAL));
+        assert_eq!(narrower, Declared::kind(Kind::File).at_most(Rights::READ));
+        assert_eq!(narrower.and(stream).kinds, Kinds::NONE);
+    }
+
+    #[test]
+    fn a_maximum_with_write_allows_the_content_to_change() {
+        let writable = Rights::READ | Rights::WRITE | Rights::MAP;
+        let facts = Facts { object: Object::Memory, rights: writable | Rights::CHANGE };
+        let section = Declared::kind(Kind::Section);
+        assert_eq!(section.at_most(writable).check(&facts), Ok(()));
+        assert!(section.at_most(Rights::READ | Rights::MAP).check(&facts).is_err());
     }
 }

@@ -101,6 +101,9 @@ impl fmt::Display for Kind {
 pub struct Kinds(u32);
 
 impl Kinds {
+    /// No kind: what no handle can be.
+    pub const NONE: Self = Self(0);
+
     /// Every kind: the handle may refer to anything that has a kind.
     pub const ANY: Self = Self((1 << Kind::ALL.len()) - 1);
 
@@ -118,6 +121,14 @@ impl Kinds {
     /// Whether the kind is in the set.
     pub const fn contains(self, kind: Kind) -> bool {
         self.0 & (1 << kind as u32) != 0
+    }
+
+    /// The kind, if the set has just one.
+    pub const fn only(self) -> Option<Kind> {
+        match self.0.is_power_of_two() {
+            true => Some(Kind::ALL[self.0.trailing_zeros() as usize]),
+            false => None,
+        }
     }
 
     /// The kinds of the set, in the order of their numbers.
@@ -162,6 +173,15 @@ mod tests {
             assert_eq!(kind as usize, i);
             assert_eq!(Kind::from_name(kind.name()), Some(kind));
         }
+    }
+
+    #[test]
+    fn a_set_of_one_kind_has_only_that() {
+        for kind in Kind::ALL {
+            assert_eq!(Kinds::of(kind).only(), Some(kind));
+        }
+        assert_eq!(Kinds::ANY.only(), None);
+        assert_eq!(Kinds::from_bits_truncate(0).only(), None);
     }
 
     #[test]

@@ -4,13 +4,15 @@
 //! handle once. The reader checks just that before it maps it, read-only, and then only ever copies
 //! out: what it decodes can't change under it.
 
+use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::OnceLock;
 
-use rustix::fs::{MemfdFlags, SealFlags, Statx};
+use rustix::fs::{MemfdFlags, SealFlags, StatxFlags};
+use rustix::io::Errno;
 
-use crate::sys::map::Mapping;
+use crate::device;
+use crate::sys::{map::Mapping, stat::stat};
 
 /// The writing side of shared memory.
 #[derive(Debug)]
@@ -33,8 +35,7 @@ impl SharedWriter {
     /// Those of [`memfd_create(2)`](https://man7.org/linux/man-pages/man2/memfd_create.2.html) and
     /// `mmap(2)`.
     pub fn new(len: usize) -> io::Result<Self> {
-        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-        let file = rustix::fs::memfd_create(c"syshandle", flags)?;
+        let file = create(c"syshandle")?;
         rustix::fs::ftruncate(&file, len as u64)?;
         rustix::fs::fcntl_add_seals(&file, SEALS)?;
         let mapping = Mapping::new(file.as_fd(), len, true)?;
@@ -63,19 +64,13 @@ impl SharedReader {
     /// is larger; else those of `mmap(2)`.
     pub fn new(file: OwnedFd, len_max: usize) -> io::Result<Self> {
         let invalid = |what| Err(io::Error::new(io::ErrorKind::InvalidData, what));
-        let stat = rustix::fs::statx(
-            &file,
-            "",
-            rustix::fs::AtFlags::EMPTY_PATH | rustix::fs::AtFlags::STATX_DONT_SYNC,
-            rustix::fs::StatxFlags::SIZE,
-        )?;
-        if !is_ours(&stat) {
+        if !device::is_memory(&device::stat(&file)?) {
             return invalid("shared memory is not a memory file");
         }
         if !rustix::fs::fcntl_get_seals(&file)?.contains(SEALS) {
             return invalid("shared memory is not sealed");
         }
-        let len = match usize::try_from(stat.stx_size) {
+        let len = match usize::try_from(len(file.as_fd())?) {
             Ok(len) if (1..=len_max).contains(&len) => len,
             _ => return invalid("shared memory is of a wrong size"),
         };
@@ -96,17 +91,19 @@ impl SharedReader {
     }
 }
 
-/// Whether a file is one that `memfd_create` made: all of them, and no file of any mounted file
-/// system, are on one internal device.
-pub(crate) fn is_ours(stat: &Statx) -> bool {
-    static DEVICE: OnceLock<Option<(u32, u32)>> = OnceLock::new();
-    let device = DEVICE.get_or_init(|| {
-        let file = rustix::fs::memfd_create(c"syshandle-probe", MemfdFlags::CLOEXEC).ok()?;
-        let empty = rustix::fs::AtFlags::EMPTY_PATH;
-        let stat = rustix::fs::statx(&file, "", empty, rustix::fs::StatxFlags::TYPE).ok()?;
-        Some((stat.stx_dev_major, stat.stx_dev_minor))
-    });
-    *device == Some((stat.stx_dev_major, stat.stx_dev_minor))
+/// Makes a memory file of no size yet, which can be sealed and not executed.
+pub(crate) fn create(name: &CStr) -> io::Result<OwnedFd> {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    Ok(match rustix::fs::memfd_create(name, flags | MemfdFlags::NOEXEC_SEAL) {
+        // Linux 6.3 knows of files that can't be executed.
+        Err(Errno::INVAL) => rustix::fs::memfd_create(name, flags)?,
+        created => created?,
+    })
+}
+
+/// The size in bytes of a memory file.
+pub(crate) fn len(file: BorrowedFd<'_>) -> io::Result<u64> {
+    Ok(stat(file, StatxFlags::SIZE)?.stx_size)
 }
 
 /// The size is fixed, and so are the seals.

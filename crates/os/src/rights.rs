@@ -13,7 +13,8 @@ bitflags::bitflags! {
     pub struct Rights: u32 {
         /// Read data; list a directory.
         const READ = 1 << 0;
-        /// Write data at any place; create and remove in a directory.
+        /// Write data at any place. No directory has it: what may be made there is decided by the
+        /// permissions of whoever tries.
         const WRITE = 1 << 1;
         /// Write data at the end.
         const APPEND = 1 << 2;
@@ -25,6 +26,11 @@ bitflags::bitflags! {
         const MAP = 1 << 5;
         /// Add seals.
         const SEAL = 1 << 6;
+        /// The size of a section can change, by this handle or by another: no seal is against it.
+        const RESIZE = 1 << 7;
+        /// The content of a section can change, by this handle or by another: no seal is against
+        /// it. A maximum that has `WRITE` allows this too.
+        const CHANGE = 1 << 8;
     }
 }
 

@@ -21,6 +21,37 @@ pub trait Waitable {
     /// # Errors
     /// Those of the object.
     fn take(&self) -> io::Result<bool>;
+
+    /// What the kernel says of the descriptor when the object may be taken.
+    fn readiness(&self) -> Readiness {
+        Readiness::Readable
+    }
+
+    /// The question to [`poll(2)`](https://man7.org/linux/man-pages/man2/poll.2.html) whether the
+    /// object may be taken.
+    #[doc(hidden)]
+    fn poll_fd(&self) -> PollFd<'_> {
+        PollFd::from_borrowed_fd(self.handle(), self.readiness().flags())
+    }
+}
+
+/// What the kernel says of a descriptor that ends a wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// It is readable: `POLLIN`.
+    Readable,
+    /// What it would read as has changed since it was last read: `POLLPRI`. Look before the first
+    /// wait: [`Waitable::take`] does.
+    Changed,
+}
+
+impl Readiness {
+    fn flags(self) -> PollFlags {
+        match self {
+            Self::Readable => PollFlags::IN,
+            Self::Changed => PollFlags::PRI,
+        }
+    }
 }
 
 /// Waits until one of the objects can be taken, and takes that one: of several the first in order.
@@ -32,12 +63,13 @@ pub trait Waitable {
 /// Those of [`poll(2)`](https://man7.org/linux/man-pages/man2/poll.2.html) and of the object's
 /// [`Waitable::take`].
 pub fn wait_any(objects: &[&dyn Waitable], timeout: Option<Duration>) -> io::Result<Option<usize>> {
-    // A timeout too long to be a point in time is none.
-    let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-    let mut polls: Vec<_> = objects
-        .iter()
-        .map(|object| PollFd::from_borrowed_fd(object.handle(), PollFlags::IN))
-        .collect();
+    let deadline = timeout.and_then(deadline_after);
+    let mut polls: Vec<_> = objects.iter().map(|object| object.poll_fd()).collect();
+    for (i, object) in objects.iter().enumerate() {
+        if object.readiness() == Readiness::Changed && object.take()? {
+            return Ok(Some(i));
+        }
+    }
     loop {
         poll(&mut polls, deadline)?;
         for (i, polled) in polls.iter().enumerate() {
@@ -49,6 +81,28 @@ pub fn wait_any(objects: &[&dyn Waitable], timeout: Option<Duration>) -> io::Res
             return Ok(None);
         }
     }
+}
+
+/// Waits until each of the objects was taken, and returns the indices of those that weren't before
+/// `timeout` has passed: none, when all were. No timeout waits for as long as it takes.
+///
+/// An object is taken as soon as it can be, whatever the others do: what was taken stays taken when
+/// the time is over.
+///
+/// # Errors
+/// Those of [`wait_any`].
+pub fn wait_all(objects: &[&dyn Waitable], timeout: Option<Duration>) -> io::Result<Vec<usize>> {
+    let deadline = timeout.and_then(deadline_after);
+    let mut left: Vec<usize> = (0..objects.len()).collect();
+    while !left.is_empty() {
+        let waiting: Vec<_> = left.iter().map(|&i| objects[i]).collect();
+        let timeout = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        match wait_any(&waiting, timeout)? {
+            Some(taken) => drop(left.remove(taken)),
+            None => break,
+        }
+    }
+    Ok(left)
 }
 
 /// `ppoll` until something is ready or the deadline passes; a signal doesn't end it. Returns how
@@ -64,7 +118,12 @@ pub(crate) fn poll(polls: &mut [PollFd<'_>], deadline: Option<Instant>) -> io::R
     }
 }
 
-fn timespec(duration: Duration) -> Timespec {
+/// The point in time when a timeout is over; one too long for that is none.
+pub(crate) fn deadline_after(timeout: Duration) -> Option<Instant> {
+    Instant::now().checked_add(timeout)
+}
+
+pub(crate) fn timespec(duration: Duration) -> Timespec {
     Timespec {
         tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
         tv_nsec: duration.subsec_nanos().into(),
@@ -84,6 +143,19 @@ mod tests {
         assert_eq!(wait_any(&[&a, &b, &c], None).unwrap(), Some(1));
         assert_eq!(wait_any(&[&a, &b, &c], None).unwrap(), Some(2));
         assert_eq!(wait_any(&[&a, &b], Some(Duration::ZERO)).unwrap(), None);
+    }
+
+    #[test]
+    fn all_are_waited_for_in_whatever_order_they_come() {
+        let (a, b, c) = (Event::new().unwrap(), Event::new().unwrap(), Event::new().unwrap());
+        let left = std::thread::scope(|scope| {
+            scope.spawn(|| [&c, &a, &b].map(|event| event.set().unwrap()));
+            wait_all(&[&a, &b, &c], None).unwrap()
+        });
+        assert!(left.is_empty());
+        b.set().unwrap();
+        assert_eq!(wait_all(&[&a, &b, &c], Some(Duration::ZERO)).unwrap(), [0, 2]);
+        assert_eq!(wait_all(&[], None).unwrap(), []);
     }
 
     #[test]

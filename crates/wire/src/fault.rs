@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use syshandle_os::{Facts, Kinds, Mismatch, Object, Rights, Wanted};
+use syshandle_os::{Facts, Kinds, Mismatch, Object, Rights, Sockets, Wanted};
 
 use crate::decode::ProofError;
 use crate::{Decode, DecodeError, Decoder, Encode, Encoder, Guid, Limits, Malformed, Prove};
@@ -218,6 +218,7 @@ fn put_mismatch(mismatch: &Mismatch, out: &mut Encoder<'_>) {
         Wanted::Kind(kinds) => (0, kinds.bits()),
         Wanted::Rights(rights) => (1, rights.bits()),
         Wanted::NoMoreThan(rights) => (2, rights.bits()),
+        Wanted::Sockets(sockets) => (3, sockets.bits()),
     };
     out.put(&[part]);
     out.put(&bits.to_le_bytes());
@@ -231,6 +232,7 @@ fn take_mismatch(input: &mut Decoder<'_>) -> Result<Mismatch, DecodeError> {
         0 => Wanted::Kind(Kinds::from_bits_truncate(bits)),
         1 => Wanted::Rights(Rights::from_bits_truncate(bits)),
         2 => Wanted::NoMoreThan(Rights::from_bits_truncate(bits)),
+        3 => Wanted::Sockets(Sockets::from_bits_truncate(bits)),
         _ => return Err(input.error(Malformed::Value { expected: "part of a declaration" })),
     };
     // An object that only a newer peer knows is one without a kind, to us.

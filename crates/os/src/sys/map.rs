@@ -4,8 +4,13 @@
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::ptr::{self, NonNull};
+use std::slice;
+use std::sync::atomic::{AtomicU32, AtomicU64};
 
+use rustix::fs::SealFlags;
 use rustix::mm::{MapFlags, ProtFlags};
+
+use crate::memory;
 
 /// A shared mapping of the first `len` bytes of a memory file.
 ///
@@ -66,9 +71,78 @@ impl Mapping {
         fits
     }
 
+    /// Copies a range to `out`; `false`, and nothing copied, when it isn't all there.
+    #[must_use]
+    pub(crate) fn copy(&self, offset: usize, out: &mut [u8]) -> bool {
+        let fits = offset.checked_add(out.len()).is_some_and(|end| end <= self.len);
+        if fits {
+            // SAFETY: the range lies within the mapping; `out` is ordinary memory, so they don't
+            // overlap. The writer may change the range meanwhile: then the copy is a mixture.
+            unsafe { ptr::copy_nonoverlapping(self.at(offset), out.as_mut_ptr(), out.len()) };
+        }
+        fits
+    }
+
+    /// The word at a place within the mapping that is for words only; `None` where there is none,
+    /// or where it couldn't be written.
+    pub(crate) fn word(&self, offset: usize) -> Option<&AtomicU64> {
+        let end = offset.checked_add(size_of::<AtomicU64>())?;
+        if !self.writable || end > self.len || !offset.is_multiple_of(align_of::<AtomicU64>()) {
+            return None;
+        }
+        // SAFETY: the word lies within the mapping, which starts at a page and lives as long as
+        // self; it is aligned, writable, and other processes can only change its value.
+        Some(unsafe { &*self.at(offset).cast::<AtomicU64>() })
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
     /// The address of a byte within the mapping.
     fn at(&self, offset: usize) -> *mut u8 {
         self.start.as_ptr().wrapping_add(offset)
+    }
+}
+
+/// The half of a word that holds its lower 32 bits, for a system call that changes just those.
+/// Rust code must go on to use the whole word alone.
+pub(crate) fn lower_half(word: &AtomicU64) -> &AtomicU32 {
+    let halves: *const AtomicU32 = ptr::from_ref(word).cast();
+    let place = if cfg!(target_endian = "little") { 0 } else { 1 };
+    // SAFETY: both halves lie within the word, are aligned for 32 bits, and live as long as it.
+    unsafe { &*halves.add(place) }
+}
+
+/// A mapping of a memory file whose bytes never change: so they can be seen as a slice.
+#[derive(Debug)]
+pub(crate) struct View(Option<Mapping>);
+
+impl View {
+    /// Maps the whole file, once its seals have proven that nobody can write or shrink it.
+    ///
+    /// # Errors
+    /// `InvalidInput` without those seals; else those of `mmap(2)`.
+    pub(crate) fn new(file: BorrowedFd<'_>) -> io::Result<Self> {
+        let frozen = SealFlags::SHRINK | SealFlags::WRITE;
+        if !rustix::fs::fcntl_get_seals(file)?.contains(frozen) {
+            let what = "a section is only viewed when it is sealed against writing and shrinking";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+        }
+        let len = usize::try_from(memory::len(file)?).map_err(|_| io::ErrorKind::OutOfMemory)?;
+        Ok(Self(match len {
+            0 => None,
+            len => Some(Mapping::new(file, len, false)?),
+        }))
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        match &self.0 {
+            // SAFETY: the mapping is that long and lives as long as self. `new` has proven the
+            // seals, which are never taken off: its bytes don't change and don't vanish.
+            Some(mapping) => unsafe { slice::from_raw_parts(mapping.start.as_ptr(), mapping.len) },
+            None => &[],
+        }
     }
 }
 

@@ -4,11 +4,17 @@
 //! on failure.
 
 pub(crate) mod clone;
-pub(crate) mod info;
+pub(crate) mod enter;
+pub(crate) mod fork;
+pub(crate) mod ioctl;
 pub(crate) mod listen;
 pub(crate) mod map;
 pub(crate) mod message;
 pub(crate) mod option;
+pub(crate) mod signal;
+pub(crate) mod stat;
+#[cfg(test)]
+pub(crate) mod udmabuf;
 
 use std::io;
 
