@@ -42,10 +42,15 @@ pub fn declared(handle: Option<&Handle>) -> TokenStream {
         let most = rights(most);
         quote!(.at_most(#most))
     });
+    let mut sorts = handle.sockets.iter().map(|sort| {
+        let constant = format_ident!("{}", sort.to_string().to_uppercase());
+        quote!(::syshandle::Sockets::#constant)
+    });
+    let sockets = sorts.next().map(|first| quote!(.sockets(#first #(.union(#sorts))*)));
     quote! {
         ::core::option::Option::Some(
             ::syshandle::Declared::new(::syshandle::Kinds::of(#first) #(.or(#kinds))*)
-                .at_least(#at_least) #at_most
+                .at_least(#at_least) #at_most #sockets
         )
     }
 }

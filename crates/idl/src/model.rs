@@ -50,11 +50,13 @@ pub struct Parameter {
     pub handle: Option<Handle>,
 }
 
-/// What is declared of a handle: `#[handle(file | pipe, read, at_most = read | write)]`.
+/// What is declared of a handle: `#[handle(file | socket(tcp_stream), read, at_most = read | write)]`.
 #[derive(Clone, Debug)]
 pub struct Handle {
     /// Of one of these kinds.
     pub kinds: Vec<Ident>,
+    /// A socket of one of these sorts, if any are named.
+    pub sockets: Vec<Ident>,
     /// With these rights, at least.
     pub at_least: Vec<Ident>,
     /// With no rights but these.
@@ -81,7 +83,23 @@ pub const KINDS: [(&str, &str); 15] = [
 ];
 
 /// The names of the rights.
-pub const RIGHTS: [&str; 7] = ["read", "write", "append", "signal", "wait", "map", "seal"];
+pub const RIGHTS: [&str; 9] =
+    ["read", "write", "append", "signal", "wait", "map", "seal", "resize", "change"];
+
+/// The names of the sorts of sockets.
+pub const SOCKETS: [&str; 11] = [
+    "unix_stream",
+    "unix_listener",
+    "unix_datagram",
+    "seqpacket",
+    "seqpacket_listener",
+    "tcp_stream",
+    "tcp_listener",
+    "udp_socket",
+    "vsock_stream",
+    "vsock_listener",
+    "other",
+];
 
 /// The identifier in a text of the form 8-4-4-4-12, with or without braces.
 pub fn parse_guid(text: &str) -> Option<[u8; 16]> {

@@ -25,6 +25,8 @@ pub enum Interest {
     OnceReadable,
     /// Once: the same, or that there is room to write.
     OnceBoth,
+    /// Once: the next time that what it would read as has changed.
+    OnceChanged,
 }
 
 /// A descriptor that became ready.
@@ -99,6 +101,7 @@ impl Interest {
         match self {
             Self::Readable => readable | EventFlags::ET,
             Self::OnceReadable => readable | EventFlags::ONESHOT,
+            Self::OnceChanged => EventFlags::PRI | EventFlags::ONESHOT,
             Self::OnceBoth => readable | EventFlags::OUT | EventFlags::ONESHOT,
         }
     }

@@ -154,7 +154,8 @@ impl Client {
             let text = "this process has no descriptors left for the handles of the result";
             return Err(place(Error::new(ErrorKind::HandlesLost, text).maybe_ran()).into());
         }
-        let mut input = Decoder::new(&body, handles, &Kernel);
+        let kernel = Kernel::usual();
+        let mut input = Decoder::new(&body, handles, &kernel);
         match status {
             Status::Fault => {
                 let fault = Fault::read(&body).map_err(|error| place(wrong_result(&error)))?;

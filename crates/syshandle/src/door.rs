@@ -7,7 +7,7 @@
 use std::io::{self, IoSlice};
 use std::os::fd::AsFd;
 
-use syshandle_os::{Borrowed, BorrowedHandle, Declared, Kind, Seqpacket};
+use syshandle_os::{Borrowed, BorrowedHandle, Declared, Seqpacket, Sockets};
 use syshandle_wire::{FrameKind, Header};
 
 use crate::{Error, ErrorKind, Result};
@@ -16,7 +16,7 @@ use crate::{Error, ErrorKind, Result};
 pub(crate) const METHOD: u32 = u32::MAX;
 
 /// What a door is, as far as the kernel can tell.
-pub(crate) const DECLARED: Declared = Declared::kind(Kind::Socket);
+pub(crate) const DECLARED: Declared = Declared::socket(Sockets::SEQPACKET);
 
 /// Makes a connection through a door, at the outer end: its greeting is still to come.
 pub(crate) fn attach(door: BorrowedHandle<'_>) -> Result<Seqpacket> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use syshandle_os::Seqpacket;
+use syshandle_os::{Filesystems, Seqpacket};
 use syshandle_wire::{Guid, Hello};
 
 use crate::client::connection::Connection;
@@ -27,6 +27,8 @@ where
         clients_max: usize::MAX,
         idle: Some(Duration::ZERO),
         drain: Duration::ZERO,
+        // Whoever holds a reference was given it by this process.
+        filesystems: Filesystems::local(),
     };
     let reactor = Reactor::new(settings, std::collections::HashMap::new())?;
     let object = Object::new().with::<I, T>(&Arc::new(implementation));

@@ -72,7 +72,10 @@ pub use in_process::in_process;
 pub use server::{Context, Outcome, Policy, Server};
 pub use syshandle_macros::{Decode, Encode, class, interface};
 pub use syshandle_os::{
-    Borrowed, BorrowedHandle, Credentials, Declared, Event, Facts, Handle, Kind, Kinds,
-    ManualEvent, Mismatch, Object as KernelObject, OwnedHandle, Rights, Waitable, Wanted, wait_any,
+    Borrowed, BorrowedHandle, Composition, Credentials, Declared, Directory, Event, Facts,
+    Filesystems, Handle, Job, JobWatch, Kind, Kinds, ManualEvent, Mismatch, Mutex, MutexGuard,
+    Narrow, Object as KernelObject, OwnedHandle, Process, Readiness, RegKey, Rights, Section,
+    SectionMap, SectionView, Semaphore, Seqpacket, Sockets, Thread, Timer, Token, UnsealedSection,
+    Waitable, Wanted, wait_all, wait_any,
 };
 pub use syshandle_wire::{Decode, Describe, Encode, Fault, Guid, ParseGuidError, describe};

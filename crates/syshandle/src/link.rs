@@ -2,12 +2,13 @@
 
 use std::borrow::Cow;
 use std::io::{self, IoSlice};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::os::fd::AsFd;
+use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use syshandle_os::{
-    BorrowedHandle, Declared, OwnedHandle, Received, Seqpacket, SharedReader, SharedWriter,
-    Unproven, prove,
+    BorrowedHandle, Declared, Filesystems, OwnedHandle, Received, Seqpacket, SharedReader,
+    SharedWriter, Unproven, dispose, identify_with, prove_with,
 };
 use syshandle_wire::{Body, FrameKind, Header, Limits, ProofError, Prove, Violation};
 
@@ -79,7 +80,7 @@ impl Link {
         let mut head = [0; Header::LEN_MAX];
         let header = Header { handles: 1, ..Header::new(FrameKind::Arena) };
         let head_len = header.write(&mut head);
-        let handle = std::os::fd::AsFd::as_fd(&*writer);
+        let handle = writer.as_fd();
         self.socket.send(&[IoSlice::new(&head[..head_len])], &[handle])?;
         Ok(outgoing.insert(writer).clone())
     }
@@ -118,14 +119,33 @@ impl Link {
 }
 
 /// Asks the kernel what the handles of a message are.
-pub(crate) struct Kernel;
+#[derive(Debug)]
+pub(crate) struct Kernel<'f>(pub(crate) &'f Filesystems);
 
-impl Prove for Kernel {
+impl Kernel<'static> {
+    /// With the usual file systems.
+    pub(crate) fn usual() -> Self {
+        static USUAL: LazyLock<Filesystems> = LazyLock::new(Filesystems::local);
+        Self(&USUAL)
+    }
+}
+
+impl Prove for Kernel<'_> {
     fn prove(&self, handle: BorrowedHandle<'_>, declared: &Declared) -> Result<(), ProofError> {
-        match prove(handle, declared) {
-            Ok(_) => Ok(()),
+        match prove_with(handle, declared, self.0) {
+            Ok(facts) => {
+                tracing::trace!(object = %facts.object, rights = %facts.rights, "a handle was proven");
+                Ok(())
+            }
             Err(Unproven::Mismatch(mismatch)) => Err(ProofError::Mismatch(mismatch)),
             Err(Unproven::Failed(error)) => Err(ProofError::Unknown(error.to_string())),
+        }
+    }
+
+    fn refuse(&self, handle: OwnedHandle) {
+        match identify_with(handle.as_fd(), self.0) {
+            Ok(facts) if !facts.object.may_stall() => drop(handle),
+            _ => dispose(handle),
         }
     }
 }

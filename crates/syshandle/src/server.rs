@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use signal_hook::consts::SIGTERM;
-use syshandle_os::{Interest, Poller};
+use syshandle_os::{Filesystems, Interest, Poller};
 use syshandle_wire::{Greeting, Guid, Limits, Offer};
 
 pub use context::Context;
@@ -77,6 +77,7 @@ impl Server {
                 clients_max: CLIENTS_MAX,
                 idle: Some(Duration::from_secs(10)),
                 drain: Duration::from_secs(10),
+                filesystems: Filesystems::local(),
             },
         }
     }
@@ -132,6 +133,14 @@ impl Server {
     #[must_use]
     pub fn clients_max(mut self, clients: usize) -> Self {
         self.settings.clients_max = clients;
+        self
+    }
+
+    /// Takes files of these file systems from clients. The kernel's local ones unless it is told
+    /// otherwise: those of a network or in user space may never answer, and hold up whoever asks.
+    #[must_use]
+    pub fn filesystems(mut self, filesystems: Filesystems) -> Self {
+        self.settings.filesystems = filesystems;
         self
     }
 

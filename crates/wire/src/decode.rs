@@ -43,6 +43,9 @@ pub trait Prove {
     /// # Errors
     /// [`Malformed::Handle`] or [`Malformed::Unproven`].
     fn prove(&self, handle: BorrowedHandle<'_>, declared: &Declared) -> Result<(), ProofError>;
+
+    /// Closes a handle that wasn't proven. To close one that isn't trusted may block.
+    fn refuse(&self, handle: OwnedHandle);
 }
 
 /// Why a handle wasn't proven.
@@ -171,14 +174,14 @@ impl<'a> Decoder<'a> {
             return Err(self.error(Malformed::MissingHandle { slot }));
         };
         self.next_slot += 1;
-        let declared = self.declared.unwrap_or(H::DECLARED);
-        match self.prove.prove(std::os::fd::AsFd::as_fd(&handle), &declared) {
-            Ok(()) => Ok(H::from_handle(handle)),
-            Err(ProofError::Mismatch(mismatch)) => {
-                Err(self.error(Malformed::Handle { slot, mismatch }))
-            }
-            Err(ProofError::Unknown(text)) => Err(self.error(Malformed::Unproven { slot, text })),
-        }
+        let declared = self.declared.map_or(H::DECLARED, |declared| declared.and(H::DECLARED));
+        let error = match self.prove.prove(std::os::fd::AsFd::as_fd(&handle), &declared) {
+            Ok(()) => return Ok(H::from_handle(handle)),
+            Err(ProofError::Mismatch(mismatch)) => self.error(Malformed::Handle { slot, mismatch }),
+            Err(ProofError::Unknown(text)) => self.error(Malformed::Unproven { slot, text }),
+        };
+        self.prove.refuse(handle);
+        Err(error)
     }
 
     /// Checks that nothing is left over.
@@ -197,6 +200,15 @@ impl<'a> Decoder<'a> {
     /// An error at this place.
     pub fn error(&self, malformed: Malformed) -> DecodeError {
         DecodeError { parameter: self.parameter, malformed }
+    }
+}
+
+/// Nobody has looked at what is left.
+impl Drop for Decoder<'_> {
+    fn drop(&mut self) {
+        for handle in self.handles.by_ref() {
+            self.prove.refuse(handle);
+        }
     }
 }
 

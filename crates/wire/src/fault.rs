@@ -262,6 +262,10 @@ impl Prove for NoHandles {
     ) -> Result<(), ProofError> {
         Err(ProofError::Unknown("a fault carries no handles".into()))
     }
+
+    fn refuse(&self, handle: syshandle_os::OwnedHandle) {
+        drop(handle);
+    }
 }
 
 const NO_PARAMETER: u16 = u16::MAX;

@@ -1,8 +1,14 @@
 //! The form of handles: the slot as `u16`, and the handle itself beside the bytes.
 
 use std::fs::File;
+use std::io::{PipeReader, PipeWriter};
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 
-use syshandle_os::{Event, Handle, ManualEvent, OwnedHandle};
+use syshandle_os::{
+    Composition, Directory, Event, Handle, Job, ManualEvent, Mutex, OwnedHandle, Process, RegKey,
+    Section, Semaphore, Seqpacket, Thread, Timer, Token, UnsealedSection,
+};
 
 use crate::describe::{Describe, Type};
 use crate::{Decode, DecodeError, Decoder, Encode, Encoder};
@@ -27,4 +33,30 @@ macro_rules! impl_handles {
         }
     )+};
 }
-impl_handles!(Event, File, ManualEvent, OwnedHandle);
+impl_handles!(
+    Composition,
+    Directory,
+    Event,
+    File,
+    Job,
+    ManualEvent,
+    Mutex,
+    OwnedHandle,
+    PipeReader,
+    PipeWriter,
+    Process,
+    RegKey,
+    Section,
+    Semaphore,
+    Seqpacket,
+    TcpListener,
+    TcpStream,
+    Thread,
+    Timer,
+    Token,
+    UdpSocket,
+    UnixDatagram,
+    UnixListener,
+    UnixStream,
+    UnsealedSection,
+);

@@ -1,4 +1,4 @@
-//! The attribute `#[handle(file | pipe, read | write, at_most = read | write)]`.
+//! The attribute `#[handle(file | socket(tcp_stream), read, at_most = read | write)]`.
 
 use proc_macro2::Ident;
 use syn::parse::{Parse, ParseStream};
@@ -6,7 +6,7 @@ use syn::{Attribute, Error, Result, Token};
 
 use super::Errors;
 use super::words::nearest;
-use crate::model::{Handle, KINDS, RIGHTS};
+use crate::model::{Handle, KINDS, RIGHTS, SOCKETS};
 
 /// What the `#[handle(…)]` among these attributes declares, if there is one.
 ///
@@ -22,6 +22,9 @@ pub fn handle(attributes: &[Attribute]) -> Result<Option<Handle>> {
     let mut errors = Errors::default();
     for kind in &handle.kinds {
         check(kind, "kind", KINDS.iter().map(|entry| entry.0), &mut errors);
+    }
+    for sort in &handle.sockets {
+        check(sort, "sort of socket", SOCKETS.into_iter(), &mut errors);
     }
     for right in handle.at_least.iter().chain(handle.at_most.iter().flatten()) {
         check(right, "right", RIGHTS.into_iter(), &mut errors);
@@ -64,7 +67,23 @@ impl Parse for Declaration {
             );
         }
         let mut handle =
-            Handle { kinds: alternatives(input)?, at_least: Vec::new(), at_most: None };
+            Handle { kinds: Vec::new(), sockets: Vec::new(), at_least: Vec::new(), at_most: None };
+        loop {
+            let kind: Ident = input.parse()?;
+            if input.peek(syn::token::Paren) {
+                if kind != "socket" {
+                    let what = "only a socket has sorts: `socket(tcp_stream)`";
+                    return Err(Error::new_spanned(kind, what));
+                }
+                let sorts;
+                syn::parenthesized!(sorts in input);
+                handle.sockets.extend(alternatives(&sorts)?);
+            }
+            handle.kinds.push(kind);
+            if input.parse::<Option<Token![|]>>()?.is_none() {
+                break;
+            }
+        }
         while !input.is_empty() {
             input.parse::<Token![,]>()?;
             if input.is_empty() {

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use syshandle_os::{Credentials, Waitable};
+use syshandle_os::{Credentials, Filesystems, Waitable};
 use syshandle_wire::Fault;
 
 use super::connection::{CallState, Connection};
@@ -65,6 +65,11 @@ impl Context {
     ) -> Result<()> {
         let session = self.connection.session();
         Job::start(&self.reactor, session, Box::new(object), timeout, Box::new(work))
+    }
+
+    /// Whose files are taken.
+    pub(super) fn filesystems(&self) -> &Filesystems {
+        &self.reactor.settings().filesystems
     }
 
     /// Ends the connection with an error: every call and wait of the client's ends with this text.

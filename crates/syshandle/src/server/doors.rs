@@ -4,14 +4,14 @@ use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
-use syshandle_os::{Declared, Interest, Kind, OwnedHandle, Seqpacket};
+use syshandle_os::{Interest, OwnedHandle, Seqpacket};
 use syshandle_wire::{FrameKind, Header, Prove};
 
 use super::activity::{Hold, What};
 use super::reactor::{Reactor, Source};
-use crate::Object;
 use crate::buffer::FrameBuffer;
 use crate::link::Kernel;
+use crate::{Object, door};
 
 /// The inner end of a door; it keeps the object, and the server, alive.
 #[derive(Debug)]
@@ -74,7 +74,9 @@ impl InnerDoor {
 
     fn attach(&self, reactor: &Arc<Reactor>, handles: Vec<OwnedHandle>) {
         for handle in handles {
-            if Kernel.prove(handle.as_fd(), &Declared::kind(Kind::Socket)).is_err() {
+            let kernel = Kernel(&reactor.settings().filesystems);
+            if kernel.prove(handle.as_fd(), &door::DECLARED).is_err() {
+                kernel.refuse(handle);
                 continue;
             }
             if let Err(error) = reactor.serve(Seqpacket::from(handle), &self.object) {

@@ -71,7 +71,8 @@ impl<'a> Incoming<'a> {
         method: impl FnOnce(A, &Context) -> R,
     ) -> Option<(R, Reply<'a>)> {
         let Incoming { body, handles, context, reply, .. } = self;
-        let mut input = Decoder::new(body, handles, &Kernel);
+        let kernel = Kernel(context.filesystems());
+        let mut input = Decoder::new(body, handles, &kernel);
         let decoded = arguments(&mut input).and_then(|arguments| {
             input.finish()?;
             Ok(arguments)

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use syshandle_os::{Interest, Waitable};
+use syshandle_os::{Interest, Readiness, Waitable};
 
 use super::activity::{Hold, What};
 use super::reactor::{Reactor, Source};
@@ -65,7 +65,7 @@ impl Job {
         let mut waiting = job.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(inside) = waiting.as_mut() else { return Ok(()) };
         let key = reactor.add_source(source, |poller, key| {
-            poller.add(inside.object.handle(), key, Interest::OnceReadable)
+            poller.add(inside.object.handle(), key, interest(&*inside.object))
         });
         let key = key.map_err(|error| {
             Error::new(ErrorKind::System, "the object can't be waited for").because(error)
@@ -73,10 +73,15 @@ impl Job {
         inside.timer = Instant::now()
             .checked_add(timeout)
             .map(|deadline| reactor.timers.set(deadline, Timer::Job(key)));
+        // What has changed before is not told any more.
+        let look_first = inside.object.readiness() == Readiness::Changed;
         drop(waiting);
         if !session.add_job(&job) {
             job.forget(reactor);
             return Err(Error::new(ErrorKind::Busy, "too many jobs wait for this client"));
+        }
+        if look_first {
+            job.try_run(reactor);
         }
         // The client may have gone in between, and then nobody else ends the job.
         if session.is_gone() && session.watched_process().is_none() {
@@ -100,7 +105,7 @@ impl Job {
                 self.finish(reactor, inside, Outcome::Fired);
             }
             Ok(false) => {
-                reactor.watch_again(inside.object.handle(), self.key(), Interest::OnceReadable);
+                reactor.watch_again(inside.object.handle(), self.key(), interest(&*inside.object));
             }
             Err(error) => {
                 tracing::warn!(%error, "an object that a job waits for can't be taken");
@@ -147,6 +152,14 @@ impl Job {
                 reactor.timers.forget(timer);
             }
         }
+    }
+}
+
+/// What the kernel says when the object may be taken.
+fn interest(object: &dyn Waitable) -> Interest {
+    match object.readiness() {
+        Readiness::Readable => Interest::OnceReadable,
+        Readiness::Changed => Interest::OnceChanged,
     }
 }
 

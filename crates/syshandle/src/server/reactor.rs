@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use syshandle_os::{BorrowedHandle, Interest, ManualEvent, Poller, Ready, Seqpacket};
+use syshandle_os::{BorrowedHandle, Filesystems, Interest, ManualEvent, Poller, Ready, Seqpacket};
 use syshandle_wire::{Greeting, Guid};
 
 use super::Factory;
@@ -46,7 +46,7 @@ pub(crate) struct Reactor {
 }
 
 /// How a reactor behaves.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Settings {
     /// Threads, at the most.
     pub(crate) threads_max: usize,
@@ -56,6 +56,8 @@ pub(crate) struct Settings {
     pub(crate) idle: Option<Duration>,
     /// How long what runs may still take when it is told to end.
     pub(crate) drain: Duration,
+    /// Whose files are taken from clients.
+    pub(crate) filesystems: Filesystems,
 }
 
 /// What a thread waits for.
