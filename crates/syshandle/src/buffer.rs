@@ -41,7 +41,7 @@ pub(crate) fn take_bytes() -> Vec<u8> {
 
 /// Keeps the room of a vector for the next call of this thread.
 pub(crate) fn give_bytes(mut bytes: Vec<u8>) {
-    if bytes.capacity() <= syshandle_wire::Header::FRAME_MAX {
+    if bytes.capacity() <= KEPT_BYTES_MAX {
         bytes.clear();
         keep(&BYTES, &mut bytes);
     }
@@ -61,6 +61,10 @@ thread_local! {
     static KEPT: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
     static BYTES: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 }
+
+/// Fresh memory has to be zeroed page by page, which costs more than a copy; but a thread that made
+/// one very large call needn't hold on to its memory.
+const KEPT_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// A call within a call needs a second one; more are rare.
 const KEPT_MAX: usize = 4;

@@ -154,11 +154,26 @@ impl Client {
             let text = "this process has no descriptors left for the handles of the result";
             return Err(place(Error::new(ErrorKind::HandlesLost, text).maybe_ran()).into());
         }
+        let result = self.read(method, declared, status, &body, handles);
+        give_bytes(body);
+        result
+    }
+
+    /// Reads a reply.
+    fn read<T: Decode, E: Decode>(
+        &self,
+        method: u32,
+        declared: Option<Declared>,
+        status: Status,
+        body: &[u8],
+        handles: Vec<OwnedHandle>,
+    ) -> Result<T, CallError<E>> {
+        let place = |error: Error| error.at(&self.place(method));
         let kernel = Kernel::usual();
-        let mut input = Decoder::new(&body, handles, &kernel);
+        let mut input = Decoder::new(body, handles, &kernel);
         match status {
             Status::Fault => {
-                let fault = Fault::read(&body).map_err(|error| place(wrong_result(&error)))?;
+                let fault = Fault::read(body).map_err(|error| place(wrong_result(&error)))?;
                 Err(self.told(method, &fault).into())
             }
             Status::Done => {

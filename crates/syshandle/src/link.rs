@@ -12,6 +12,8 @@ use syshandle_os::{
 };
 use syshandle_wire::{Body, FrameKind, Header, Limits, ProofError, Prove, Violation};
 
+use crate::buffer::take_bytes;
+
 /// A socket and the shared memory of each direction, made when first needed.
 #[derive(Debug)]
 pub(crate) struct Link {
@@ -110,7 +112,7 @@ impl Link {
     ) -> Result<Cow<'f, [u8]>, Violation> {
         let Body::Shared { offset, len } = body else { return Ok(inline.into()) };
         let reader = self.incoming.get().ok_or(Violation::BadArena)?;
-        let mut copy = Vec::new();
+        let mut copy = take_bytes();
         match reader.read(offset as usize, len as usize, &mut copy) {
             true => Ok(copy.into()),
             false => Err(Violation::BadArena),

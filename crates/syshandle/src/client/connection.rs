@@ -4,6 +4,7 @@
 //! receives, for all, and the others sleep; it passes that role on when its own reply has come, or
 //! when it gives up.
 
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
@@ -15,7 +16,7 @@ use syshandle_wire::{
     Violation,
 };
 
-use crate::buffer::FrameBuffer;
+use crate::buffer::{FrameBuffer, take_bytes};
 use crate::client::cancel::Cancel;
 use crate::link::Link;
 use crate::spin::Spin;
@@ -353,7 +354,14 @@ impl Connection {
         let (event, inline) = state.end.receive(frame, handles.len(), truncated)?;
         match event {
             FromServer::Reply { waiter, status, body, handles_lost } => {
-                let bytes = self.link.body(body, inline)?.into_owned();
+                let bytes = match self.link.body(body, inline)? {
+                    Cow::Owned(copy) => copy,
+                    Cow::Borrowed(inline) => {
+                        let mut copy = take_bytes();
+                        copy.extend_from_slice(inline);
+                        copy
+                    }
+                };
                 self.has_read(state, body);
                 waiter.give(Reply { status, body: bytes, handles, handles_lost });
             }

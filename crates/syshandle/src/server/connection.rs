@@ -525,6 +525,14 @@ impl Work {
     }
 }
 
+impl Drop for Arguments {
+    fn drop(&mut self) {
+        if let Self::Copy(bytes) = self {
+            give_bytes(std::mem::take(bytes));
+        }
+    }
+}
+
 impl Arguments {
     fn as_slice(&self) -> &[u8] {
         match self {
