@@ -1,1 +1,5 @@
 //! One model of an interface, the generator of Rust for it, and the front end for .idl files.
+
+#[cfg(feature = "front")]
+pub mod front;
+
