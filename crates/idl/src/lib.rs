@@ -3,3 +3,5 @@
 #[cfg(feature = "front")]
 pub mod front;
 
+#[cfg(feature = "front")]
+pub use front::{Options, Preprocessor, Report, Statistics, check};

@@ -39,7 +39,7 @@ pub(crate) trait Environment {
     fn value(&self, name: &Name, span: Span) -> Result<Value, Unknown>;
 
     /// Whether a name is a type's, so that `(name) - 1` is a cast.
-    fn is_type(&self, name: &Name) -> bool;
+    fn is_type(&self, name: &str) -> bool;
 
     /// The size of a type in bytes.
     fn size(&self, of: &TypeName) -> Result<u64, Unknown>;

@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::limits::FILE_BYTES_MAX;
+use super::limits::{FILE_BYTES_MAX, SEARCHED_FILES_MAX};
 use super::source::{self, FileId, LineMarker, SourceMap};
 use super::token::{Names, Token};
 use super::{lexer, system};
@@ -24,6 +24,8 @@ pub(crate) struct Loader {
     tokens: Vec<Option<Rc<[Token]>>>,
     /// Of each directory searched without success: its files by their names in lower case.
     listings: HashMap<PathBuf, HashMap<String, PathBuf>>,
+    /// Of each directory asked about: by the names of files, who includes them.
+    includers: HashMap<PathBuf, HashMap<String, PathBuf>>,
 }
 
 /// Why a file isn't there.
@@ -84,6 +86,18 @@ impl Loader {
         let id = self.add(format!("<built-in>/{name}"), text.to_owned(), None)?;
         self.by_system_name.insert(name, id);
         Ok(id)
+    }
+
+    /// The file in the same directory that has an `#include` of this one, if there is one.
+    pub(crate) fn includer(&mut self, of: FileId) -> Option<FileId> {
+        let directory = self.directories[of.index()].clone()?;
+        let path = PathBuf::from(&self.sources.file(of).name);
+        let name = path.file_name()?.to_string_lossy().to_lowercase();
+        let files = self.includers.entry(directory.clone()).or_insert_with(|| {
+            includes_in(&directory)
+        });
+        let includer = files.get(&name)?.clone();
+        self.load(&includer).ok().filter(|&includer| includer != of)
     }
 
     /// Takes in a text that isn't a file's.
@@ -172,6 +186,28 @@ fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
         return Err(LoadError::TooLong);
     }
     Ok(bytes)
+}
+
+/// Finds which `.idl` files of a directory include which others, by their names in lower case.
+fn includes_in(directory: &Path) -> HashMap<String, PathBuf> {
+    let mut includers = HashMap::new();
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|end| end.eq_ignore_ascii_case("idl")));
+    paths.sort();
+    for path in paths.into_iter().take(SEARCHED_FILES_MAX) {
+        let Ok(bytes) = read(&path) else { continue };
+        for line in source::decode(bytes).lines() {
+            let included = line.trim_start().strip_prefix('#').and_then(|directive| {
+                let name = directive.trim_start().strip_prefix("include")?.trim_start();
+                name.strip_prefix(['"', '<'])?.split(['"', '>']).next()
+            });
+            if let Some(name) = included {
+                includers.entry(name.to_lowercase()).or_insert_with(|| path.clone());
+            }
+        }
+    }
+    includers
 }
 
 fn unreadable(error: io::Error) -> LoadError {

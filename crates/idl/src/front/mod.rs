@@ -1,6 +1,12 @@
 //! The front end for `.idl` files: it reads them, checks them, and says what is wrong.
-#![allow(dead_code)]
+//!
+//! `source` and `diagnostic` say where things are and what is wrong with them; `lexer`,
+//! `preprocess` and `parser` go from a file's text to the syntax tree in [`ast`]; `program`
+//! brings in what a file imports, from disk or from `system`; `check` sees whether it makes
+//! sense. [`check`](check()) is all of it in one call.
+
 pub mod ast;
+mod check;
 mod constant;
 mod diagnostic;
 mod lexer;
@@ -9,38 +15,12 @@ mod loader;
 mod parser;
 mod preprocess;
 mod program;
+mod report;
 mod source;
 mod system;
 mod token;
-pub use diagnostic::{Color,Diagnostic,Severity};
-pub use source::*;
-pub use token::{Name,Uuid};
-use std::path::PathBuf;
-/// o
-#[derive(Debug,Default,Clone)]
-pub struct Options{
-/// s
-pub search:Vec<PathBuf>,
-/// d
-pub definitions:Vec<String>,
-/// p
-pub preprocessor:Preprocessor}
-/// p
-#[derive(Debug,Default,Clone)]
-pub enum Preprocessor{
-#[default]
-/// b
-BuiltIn,
-/// b
-Command(PathBuf)}
-/// t
-pub fn tmp(paths:&[PathBuf],o:&Options){
- let mut p=program::Program::load(paths,o);
- let mut all=vec![];
- all.append(&mut std::mem::take(&mut p.diagnostics).into_kept());
- for u in &mut p.units { all.append(&mut std::mem::take(&mut u.diagnostics).into_kept()); }
- let mut s=String::new();
- diagnostic::render(&p.loader.sources,&all,Color::Never,&mut s).unwrap();
- print!("{s}");
- eprintln!("{} units {} diags",p.units.len(),all.len());
-}
+
+pub use diagnostic::{Color, Diagnostic, Severity};
+pub use report::{Options, Preprocessor, Report, Statistics, check};
+pub use source::{FileId, Location, SourceMap, Span};
+pub use token::{Name, Uuid};

@@ -12,8 +12,9 @@ use super::source::{FileId, Span};
 use super::token::Token;
 use super::{Options, Preprocessor, parser};
 
-/// The macros that are defined in every file, as by MIDL.
-const PREDEFINED: &str = "#define __midl 801\n#define _WIN32 1\n";
+/// The macros that are defined in every file: MIDL's, and the one by which Wine's files know
+/// that no C compiler reads them.
+const PREDEFINED: &str = "#define __midl 801\n#define __WIDL__ 1\n#define _WIN32 1\n";
 
 /// The files of a run: each once, however many others import it.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub(crate) struct Program {
     /// What is wrong with no file in particular.
     pub(crate) diagnostics: Diagnostics,
     by_file: HashMap<FileId, UnitId>,
+    /// The macros that are defined in every file.
+    definitions: Option<FileId>,
 }
 
 /// Which of the files of a run.
@@ -38,6 +41,8 @@ pub(crate) struct Unit {
     pub(crate) items: Vec<Item>,
     pub(crate) imports: Vec<UnitId>,
     pub(crate) included: HashSet<FileId>,
+    /// The file that includes this one, where this one can't stand by itself.
+    pub(crate) part_of: Option<UnitId>,
     /// A file that it includes or imports can't be read, so names may be missing.
     pub(crate) is_incomplete: bool,
     pub(crate) diagnostics: Diagnostics,
@@ -52,6 +57,7 @@ impl Program {
             roots: Vec::new(),
             diagnostics: Diagnostics::default(),
             by_file: HashMap::new(),
+            definitions: None,
         };
         let Ok(definitions) = program.loader.add("<options>".into(), defines(options), None) else {
             return program;
@@ -68,12 +74,33 @@ impl Program {
                 }
             }
         }
-        let mut next = 0;
-        while next < program.units.len() {
-            program.read(UnitId(next), definitions, options);
+        program.definitions = Some(definitions);
+        program.read_from(0, options);
+        program
+    }
+
+    /// Looks for the files that include these ones, which use names that they don't declare.
+    /// True if there are any: then they are read too.
+    pub(crate) fn join(&mut self, parts: &[UnitId], options: &Options) -> bool {
+        let read = self.units.len();
+        let mut joined = false;
+        for &part in parts {
+            let file = self.unit_of(part).file;
+            let whole = self.loader.includer(file).and_then(|whole| self.unit(whole));
+            self.units[part.0].part_of = whole;
+            joined |= whole.is_some();
+        }
+        self.read_from(read, options);
+        joined
+    }
+
+    /// Reads the files from this one on, and those that they import.
+    fn read_from(&mut self, first: usize, options: &Options) {
+        let mut next = first;
+        while let (true, Some(definitions)) = (next < self.units.len(), self.definitions) {
+            self.read(UnitId(next), definitions, options);
             next += 1;
         }
-        program
     }
 
     pub(crate) fn unit_of(&self, id: UnitId) -> &Unit {
@@ -97,6 +124,35 @@ impl Program {
         found
     }
 
+    /// All files, those that are imported before those that import them. Where files import
+    /// each other, the one met first comes last.
+    pub(crate) fn imported_first(&self) -> Vec<UnitId> {
+        let mut ordered = Vec::with_capacity(self.units.len());
+        let mut visited = HashSet::new();
+        // Each with how many of its imports have been visited.
+        let mut path: Vec<(UnitId, usize)> = Vec::new();
+        for root in self.unit_ids() {
+            if visited.insert(root) {
+                path.push((root, 0));
+            }
+            while let Some((unit, next)) = path.last_mut() {
+                match self.unit_of(*unit).imports.get(*next) {
+                    Some(&import) => {
+                        *next += 1;
+                        if visited.insert(import) {
+                            path.push((import, 0));
+                        }
+                    }
+                    None => {
+                        ordered.push(*unit);
+                        path.pop();
+                    }
+                }
+            }
+        }
+        ordered
+    }
+
     /// The place of a file among the units, where it is read in its turn.
     fn unit(&mut self, file: FileId) -> Option<UnitId> {
         if let Some(&known) = self.by_file.get(&file) {
@@ -112,6 +168,7 @@ impl Program {
             items: Vec::new(),
             imports: Vec::new(),
             included: HashSet::new(),
+            part_of: None,
             is_incomplete: false,
             diagnostics: Diagnostics::default(),
         });

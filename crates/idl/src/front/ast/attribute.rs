@@ -81,7 +81,6 @@ pub(crate) enum Place {
     RuntimeClass,
     ClassItem,
     Module,
-    Namespace,
     ApiContract,
     Delegate,
     Typedef,
@@ -108,7 +107,6 @@ impl Place {
             Place::RuntimeClass => "a runtimeclass",
             Place::ClassItem => "an interface of a class",
             Place::Module => "a module",
-            Place::Namespace => "a namespace",
             Place::ApiContract => "an apicontract",
             Place::Delegate => "a delegate",
             Place::Typedef => "a typedef",
@@ -285,7 +283,7 @@ attributes! {
     Helpstringcontext "helpstringcontext" ONE, EVERYWHERE;
     Helpstringdll "helpstringdll" ONE, LIBRARY;
     Hidden "hidden" BARE, EVERYWHERE;
-    Id "id" ONE, METHOD | PROPERTY | FIELD | PARAMETER;
+    Id "id" ONE, METHOD | PROPERTY | FIELD | PARAMETER | ANY_INTERFACE | LIBRARY | COCLASS;
     Idempotent "idempotent" BARE, METHOD;
     Ignore "ignore" BARE, FIELD;
     IidIs "iid_is" ONE, VALUE;

@@ -1,6 +1,6 @@
 //! Libraries, classes, modules and contracts.
 
-use super::{Parsed, Parser};
+use super::{Parsed, Parser, Reported};
 use crate::front::ast::{
     ApiContract, Attributes, Class, ClassItem, ImportLibrary, Library, Module,
 };
@@ -39,17 +39,24 @@ impl Parser<'_> {
         if self.eat(Punctuation::Colon) {
             class.base = Some(self.path("the name of the class to derive from")?);
         }
-        class.interfaces = Some(self.braced(what, Self::class_item)?);
+        class.interfaces = Some({
+            let mut complained = false;
+            self.braced(what, |parser| parser.class_item(&mut complained))?
+        });
         self.eat(Punctuation::Semicolon);
         Ok(class)
     }
 
-    fn class_item(&mut self) -> Parsed<ClassItem> {
+    /// Reads an interface of a class. What else stands there is complained of once.
+    fn class_item(&mut self, complained: &mut bool) -> Parsed<ClassItem> {
         let attributes = self.attributes();
         let is_dispatch = self.eat_word("dispinterface");
         if !is_dispatch && !self.eat_word("interface") {
             let is_bare_name = matches!(self.peek(), TokenKind::Identifier(_))
                 && self.peek_at(1).is(Punctuation::Semicolon);
+            if !is_bare_name && std::mem::replace(complained, true) {
+                return Err(Reported);
+            }
             if !is_bare_name {
                 let message = "expected `interface` or `dispinterface` in a class";
                 return Err(self.report(Diagnostic::error(self.span(), message).hint(

@@ -123,7 +123,7 @@ impl Environment for Undefined {
         Ok(Value::Integer(Integer::new(0)))
     }
 
-    fn is_type(&self, _: &Name) -> bool {
+    fn is_type(&self, _: &str) -> bool {
         false
     }
 

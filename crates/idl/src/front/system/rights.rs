@@ -5,6 +5,11 @@ pub(crate) fn right(name: &str) -> Option<u32> {
     RIGHTS.iter().find(|(known, _)| *known == name).map(|(_, mask)| *mask)
 }
 
+/// The names of all access rights.
+pub(crate) fn rights() -> impl Iterator<Item = &'static str> {
+    RIGHTS.iter().map(|(name, _)| *name)
+}
+
 const RIGHTS: &[(&str, u32)] = &[
     ("DELETE", 0x0001_0000),
     ("READ_CONTROL", 0x0002_0000),
