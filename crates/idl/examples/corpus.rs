@@ -54,7 +54,8 @@ fn find(path: &Path, files: &mut Vec<PathBuf>) {
     };
     for entry in entries.flatten() {
         let path = entry.path();
-        let is_idl = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("idl"));
+        let is_idl =
+            path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("idl"));
         if path.is_dir() || is_idl {
             find(&path, files);
         }

@@ -75,7 +75,9 @@ impl Integer {
 impl IntegerType {
     pub(crate) fn of(base: BaseType) -> Option<Self> {
         let (bits, is_unsigned) = match base {
-            BaseType::Boolean | BaseType::Byte | BaseType::UnsignedChar | BaseType::UInt8 => (8, true),
+            BaseType::Boolean | BaseType::Byte | BaseType::UnsignedChar | BaseType::UInt8 => {
+                (8, true)
+            }
             BaseType::Char | BaseType::SignedChar | BaseType::Int8 => (8, false),
             BaseType::WideChar | BaseType::UInt16 => (16, true),
             BaseType::Int16 => (16, false),
@@ -120,16 +122,19 @@ pub(crate) fn evaluate(
             unary(*operator, evaluate(operand)?, expression.span)
         }
         ExpressionKind::Binary(BinaryOperator::And, left, right) => {
-            let both = is_true(evaluate(left)?, left.span)? && is_true(evaluate(right)?, right.span)?;
+            let both =
+                is_true(evaluate(left)?, left.span)? && is_true(evaluate(right)?, right.span)?;
             Ok(Value::Integer(Integer::truth(both)))
         }
         ExpressionKind::Binary(BinaryOperator::Or, left, right) => {
-            let any = is_true(evaluate(left)?, left.span)? || is_true(evaluate(right)?, right.span)?;
+            let any =
+                is_true(evaluate(left)?, left.span)? || is_true(evaluate(right)?, right.span)?;
             Ok(Value::Integer(Integer::truth(any)))
         }
         ExpressionKind::Binary(operator, left, right) => {
             // `(DWORD) - 1` can only be told from a difference by knowing what `DWORD` is.
-            if let (ExpressionKind::Parenthesized(inner), Some(sign)) = (&left.kind, sign(*operator))
+            if let (ExpressionKind::Parenthesized(inner), Some(sign)) =
+                (&left.kind, sign(*operator))
                 && inner.as_name().is_some_and(|name| environment.is_type(name))
             {
                 return unary(sign, evaluate(right)?, expression.span);
@@ -140,14 +145,16 @@ pub(crate) fn evaluate(
             let holds = is_true(evaluate(condition)?, condition.span)?;
             evaluate(if holds { then } else { otherwise })
         }
-        ExpressionKind::Cast(to, operand) => match (evaluate(operand)?, environment.integer_type(to)) {
-            (Value::Integer(integer), Some(to)) => Ok(Value::Integer(Integer {
-                value: to.wrap(integer.value),
-                is_unsigned: to.is_unsigned && to.bits >= 32,
-                is_long: to.bits > 32,
-            })),
-            (value, _) => Ok(value),
-        },
+        ExpressionKind::Cast(to, operand) => {
+            match (evaluate(operand)?, environment.integer_type(to)) {
+                (Value::Integer(integer), Some(to)) => Ok(Value::Integer(Integer {
+                    value: to.wrap(integer.value),
+                    is_unsigned: to.is_unsigned && to.bits >= 32,
+                    is_long: to.bits > 32,
+                })),
+                (value, _) => Ok(value),
+            }
+        }
         ExpressionKind::SizeOfType(of) => {
             let size = environment.size(of)?;
             Ok(Value::Integer(Integer { is_unsigned: true, ..Integer::new(size.into()) }))
@@ -196,8 +203,9 @@ pub(crate) fn number(text: &Name, span: Span) -> Result<Value, Unknown> {
 fn wrong_number(text: &Name, span: Span) -> Unknown {
     let message = format!("{} isn't a number", quoted(text));
     Unknown::Wrong(Box::new(
-        Diagnostic::error(span, message)
-            .hint("a number is decimal, hexadecimal (0x1F) or octal (017), with u, l or ll after it"),
+        Diagnostic::error(span, message).hint(
+            "a number is decimal, hexadecimal (0x1F) or octal (017), with u, l or ll after it",
+        ),
     ))
 }
 
@@ -311,10 +319,12 @@ fn integers(
     let is_unsigned = left.is_unsigned || right.is_unsigned;
     let is_long = left.is_long || right.is_long;
     let bits = if left.is_long { 64 } else { 32 };
-    let shifted = || u32::try_from(b).ok().filter(|count| *count < bits).ok_or_else(|| {
-        let message = format!("{b} isn't a number of bits to shift by");
-        Unknown::Wrong(Box::new(Diagnostic::error(span, message)))
-    });
+    let shifted = || {
+        u32::try_from(b).ok().filter(|count| *count < bits).ok_or_else(|| {
+            let message = format!("{b} isn't a number of bits to shift by");
+            Unknown::Wrong(Box::new(Diagnostic::error(span, message)))
+        })
+    };
     let value = match operator {
         BinaryOperator::Multiply => a.wrapping_mul(b),
         BinaryOperator::Divide | BinaryOperator::Remainder if b == 0 => {
@@ -324,7 +334,9 @@ fn integers(
         BinaryOperator::Remainder => a % b,
         BinaryOperator::Add => a + b,
         BinaryOperator::Subtract => a - b,
-        BinaryOperator::ShiftLeft => return Ok(Integer { value: a << shifted()?, ..left }.wrapped()),
+        BinaryOperator::ShiftLeft => {
+            return Ok(Integer { value: a << shifted()?, ..left }.wrapped());
+        }
         BinaryOperator::ShiftRight => return Ok(Integer { value: a >> shifted()?, ..left }),
         BinaryOperator::BitAnd => a & b,
         BinaryOperator::BitXor => a ^ b,

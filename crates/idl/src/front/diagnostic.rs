@@ -132,7 +132,9 @@ pub(crate) fn render(
             Severity::Warning => Level::WARNING,
         };
         let mut group = level.primary_title(&diagnostic.message).elements(
-            diagnostic.span.map(|span| quote(sources, span, &diagnostic.label, AnnotationKind::Primary)),
+            diagnostic
+                .span
+                .map(|span| quote(sources, span, &diagnostic.label, AnnotationKind::Primary)),
         );
         if let Some((span, label)) = &diagnostic.related {
             group = group.element(quote(sources, *span, label, AnnotationKind::Context));

@@ -100,8 +100,8 @@ impl<'t> Lexer<'t> {
     fn skip_line_comment(&mut self) {
         let bytes = self.text.as_bytes();
         while let Some(&byte) = bytes.get(self.at) {
-            let joined = byte == b'\n'
-                && self.text[..self.at].trim_end_matches('\r').ends_with('\\');
+            let joined =
+                byte == b'\n' && self.text[..self.at].trim_end_matches('\r').ends_with('\\');
             if byte == b'\n' && !joined {
                 return;
             }
@@ -155,7 +155,8 @@ impl<'t> Lexer<'t> {
     /// The UUID that stands here, if one does.
     fn uuid(&self) -> Option<Uuid> {
         let bytes = self.rest().as_bytes();
-        if bytes.get(8) != Some(&b'-') || bytes.get(Uuid::LENGTH).is_some_and(|&b| is_word_byte(b)) {
+        if bytes.get(8) != Some(&b'-') || bytes.get(Uuid::LENGTH).is_some_and(|&b| is_word_byte(b))
+        {
             return None;
         }
         Uuid::parse(self.rest().get(..Uuid::LENGTH)?)
@@ -182,12 +183,7 @@ impl<'t> Lexer<'t> {
         text
     }
 
-    fn quoted_token(
-        &mut self,
-        quote: u8,
-        wide: bool,
-        names: &mut Names,
-    ) -> (TokenKind, bool) {
+    fn quoted_token(&mut self, quote: u8, wide: bool, names: &mut Names) -> (TokenKind, bool) {
         let (text, ended) = self.quoted(quote);
         let text = names.intern(&text.replace("\\\r\n", "").replace("\\\n", ""));
         if quote == b'"' {
@@ -262,14 +258,16 @@ mod tests {
 
     #[test]
     fn words_numbers_and_operators_are_told_apart() {
-        assert_eq!(tokens("a_1<<=0x1Fu+1e-5-.5"), ["a_1", "<<", "=", "0x1Fu", "+", "1e-5", "-", ".5"]);
+        assert_eq!(
+            tokens("a_1<<=0x1Fu+1e-5-.5"),
+            ["a_1", "<<", "=", "0x1Fu", "+", "1e-5", "-", ".5"]
+        );
         assert_eq!(tokens("0xe-1 0..9 a->b"), ["0xe", "-", "1", "0", "..", "9", "a", "->", "b"]);
     }
 
     #[test]
     fn uuid_is_one_token_whatever_its_digits_look_like() {
-        for uuid in
-            ["1284c788-6978-43d5-9a02-414901a2ec75", "0000000e-0000-000e-c000-000000000046"]
+        for uuid in ["1284c788-6978-43d5-9a02-414901a2ec75", "0000000e-0000-000e-c000-000000000046"]
         {
             assert_eq!(tokens(&format!("uuid({uuid})")), ["uuid", "(", uuid, ")"]);
         }

@@ -93,9 +93,8 @@ impl Loader {
         let directory = self.directories[of.index()].clone()?;
         let path = PathBuf::from(&self.sources.file(of).name);
         let name = path.file_name()?.to_string_lossy().to_lowercase();
-        let files = self.includers.entry(directory.clone()).or_insert_with(|| {
-            includes_in(&directory)
-        });
+        let files =
+            self.includers.entry(directory.clone()).or_insert_with(|| includes_in(&directory));
         let includer = files.get(&name)?.clone();
         self.load(&includer).ok().filter(|&includer| includer != of)
     }

@@ -4,13 +4,13 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::ast::{Import, ImportLibrary, Interface, Item, Member};
-use super::diagnostic::{Diagnostic, Diagnostics};
+use super::diagnostic::{Diagnostic, Diagnostics, quoted};
 use super::limits::FILES_MAX;
 use super::loader::{LoadError, Loader};
 use super::preprocess::{self, Preprocessed};
 use super::source::{FileId, Span};
 use super::token::Token;
-use super::{Options, Preprocessor, parser};
+use super::{Options, Preprocessor, parser, system};
 
 /// The macros that are defined in every file: MIDL's, and the one by which Wine's files know
 /// that no C compiler reads them.
@@ -79,19 +79,41 @@ impl Program {
         program
     }
 
-    /// Looks for the files that include these ones, which use names that they don't declare.
-    /// True if there are any: then they are read too.
-    pub(crate) fn join(&mut self, parts: &[UnitId], options: &Options) -> bool {
+    /// Brings in what files lack that use names that they don't declare: the file that includes
+    /// such a file or, if it imports nothing, the usual import. False if there was nothing to
+    /// bring in.
+    pub(crate) fn complete(
+        &mut self,
+        open: &HashMap<UnitId, Vec<(String, Span)>>,
+        options: &Options,
+    ) -> bool {
         let read = self.units.len();
-        let mut joined = false;
-        for &part in parts {
-            let file = self.unit_of(part).file;
+        let mut completed = false;
+        for (&unit, names) in open {
+            let file = self.unit_of(unit).file;
             let whole = self.loader.includer(file).and_then(|whole| self.unit(whole));
-            self.units[part.0].part_of = whole;
-            joined |= whole.is_some();
+            self.units[unit.0].part_of = whole;
+            completed |= whole.is_some() || self.import_usual(unit, names);
         }
         self.read_from(read, options);
-        joined
+        completed
+    }
+
+    /// Imports what nearly every file imports into one that imports nothing, and says so.
+    fn import_usual(&mut self, unit: UnitId, names: &[(String, Span)]) -> bool {
+        if !self.unit_of(unit).imports.is_empty() || self.unit_of(unit).is_incomplete {
+            return false;
+        }
+        let known = names.iter().find(|(name, _)| system::declaring(name).is_some());
+        let Some((name, span)) = known else { return false };
+        let found = self.loader.find("oaidl.idl", self.unit_of(unit).file).ok();
+        let Some(usual) = found.and_then(|file| self.unit(file)) else { return false };
+        let message = format!("{} is used, but nothing is imported", quoted(name));
+        let warning = Diagnostic::warning(*span, message)
+            .hint("MIDL takes this file only with `import \"oaidl.idl\";` or the like");
+        self.units[unit.0].imports.push(usual);
+        self.units[unit.0].diagnostics.push(warning);
+        true
     }
 
     /// Reads the files from this one on, and those that they import.
@@ -226,7 +248,7 @@ fn not_imported(import: &Wanted<'_>, error: &LoadError) -> Diagnostic {
     if import.is_library {
         let message = format!(
             "type library {} isn't read: names that only it declares aren't checked",
-            super::diagnostic::quoted(import.name),
+            quoted(import.name),
         );
         return Diagnostic::warning(import.span, message);
     }
@@ -277,9 +299,9 @@ fn external(
     options: &Options,
     diagnostics: &mut Diagnostics,
 ) -> Preprocessed {
-    let predefined = PREDEFINED.lines().filter_map(|line| {
-        Some(line.strip_prefix("#define ")?.replacen(' ', "=", 1))
-    });
+    let predefined = PREDEFINED
+        .lines()
+        .filter_map(|line| Some(line.strip_prefix("#define ")?.replacen(' ', "=", 1)));
     let definitions: Vec<String> = predefined.chain(options.definitions.iter().cloned()).collect();
     let path = PathBuf::from(&loader.sources.file(file).name);
     let tokens = match preprocess::external::run(program, &path, &options.search, &definitions) {

@@ -72,7 +72,7 @@ pub struct Statistics {
 pub fn check(paths: &[PathBuf], options: &Options) -> Report {
     let mut program = Program::load(paths, options);
     let mut checked = super::check::run(&program);
-    if program.join(&checked.open, options) {
+    if program.complete(&checked.open, options) {
         checked = super::check::run(&program);
     }
     let mut found = checked.diagnostics;
@@ -82,10 +82,10 @@ pub fn check(paths: &[PathBuf], options: &Options) -> Report {
     let mut statistics = count(&program);
     statistics.errors = found.iter().map(|of_file| of_file.errors()).sum();
     statistics.warnings = found.iter().map(|of_file| of_file.warnings()).sum();
-    let mut diagnostics: Vec<_> = found.into_iter().flat_map(|of_file| of_file.into_kept()).collect();
-    diagnostics.sort_by(|a, b| {
-        (a.span, a.severity, &a.message).cmp(&(b.span, b.severity, &b.message))
-    });
+    let mut diagnostics: Vec<_> =
+        found.into_iter().flat_map(|of_file| of_file.into_kept()).collect();
+    diagnostics
+        .sort_by(|a, b| (a.span, a.severity, &a.message).cmp(&(b.span, b.severity, &b.message)));
     diagnostics.dedup();
     Report { sources: program.loader.sources, diagnostics, statistics }
 }

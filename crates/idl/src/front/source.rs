@@ -172,7 +172,8 @@ fn floor_char_boundary(text: &str, index: usize) -> usize {
 /// which older files have in their comments.
 pub(crate) fn decode(bytes: Vec<u8>) -> String {
     let utf16 = |read: fn([u8; 2]) -> u16| {
-        let units: Vec<u16> = bytes[2..].chunks_exact(2).map(|pair| read([pair[0], pair[1]])).collect();
+        let units: Vec<u16> =
+            bytes[2..].chunks_exact(2).map(|pair| read([pair[0], pair[1]])).collect();
         String::from_utf16_lossy(&units)
     };
     match bytes.get(..2) {

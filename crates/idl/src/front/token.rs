@@ -228,7 +228,9 @@ mod tests {
     #[test]
     fn longer_operators_come_before_their_beginnings() {
         for (index, (_, later)) in Punctuation::ALL.iter().enumerate() {
-            assert!(Punctuation::ALL[..index].iter().all(|(_, earlier)| !later.starts_with(earlier)));
+            assert!(
+                Punctuation::ALL[..index].iter().all(|(_, earlier)| !later.starts_with(earlier))
+            );
         }
     }
 }

@@ -227,7 +227,7 @@ attributes! {
     Async "async" BARE, METHOD | INTERFACE | PARAMETER;
     AsyncUuid "async_uuid" Shape::Uuid, INTERFACE;
     AutoHandle "auto_handle" BARE, INTERFACE;
-    Bindable "bindable" BARE, METHOD | PROPERTY | FIELD;
+    Bindable "bindable" BARE, METHOD | PROPERTY | FIELD | RUNTIME_CLASS;
     Broadcast "broadcast" BARE, METHOD;
     ByteCount "byte_count" ONE, PARAMETER;
     CallAs "call_as" ONE, METHOD;

@@ -136,7 +136,8 @@ impl<'a> Checker<'_, 'a> {
                 quoted(&attribute.name.name),
                 words.join(", ")
             );
-            let hint = similar(word, words.iter().copied()).map(|word| format!("did you mean `{word}`?"));
+            let hint =
+                similar(word, words.iter().copied()).map(|word| format!("did you mean `{word}`?"));
             self.error(Diagnostic::error(value.span, message).hint_if(hint));
         }
     }

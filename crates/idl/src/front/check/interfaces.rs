@@ -75,9 +75,7 @@ impl<'a> Checker<'_, 'a> {
         | Item::DispatchInterface(DispatchInterface { name, members: Some(_), .. }) = item
         {
             let message = format!("interface {} is inside another one", quoted(&name.name));
-            self.error(
-                Diagnostic::error(name.span, message).hint("is a `}` missing before it?"),
-            );
+            self.error(Diagnostic::error(name.span, message).hint("is a `}` missing before it?"));
         }
         self.item(item);
     }

@@ -54,10 +54,8 @@ impl<'a> Checker<'_, 'a> {
                 }
             }
             Item::Function(method) => self.function(method),
-            Item::Import(_)
-            | Item::CppQuote(_)
-            | Item::DeclareGuid(_)
-            | Item::ImportLibrary(_) => {}
+            Item::Import(_) | Item::CppQuote(_) | Item::DeclareGuid(_) | Item::ImportLibrary(_) => {
+            }
         }
     }
 

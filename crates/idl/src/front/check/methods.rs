@@ -46,7 +46,8 @@ impl<'a> Checker<'_, 'a> {
     fn returns_result(&mut self, method: &'a Method) {
         let chain = self.view().chain(&method.returns);
         let is_result = chain.names.iter().any(|name| matches!(&***name, "HRESULT" | "SCODE"));
-        if is_result && method.return_derivations.is_empty() || matches!(chain.root, Root::Unknown) {
+        if is_result && method.return_derivations.is_empty() || matches!(chain.root, Root::Unknown)
+        {
             return;
         }
         let message = format!("method {} doesn't return `HRESULT`", quoted(&method.name.name));
@@ -93,12 +94,12 @@ impl<'a> Checker<'_, 'a> {
         let attributes = &parameter.attributes;
         let is_out = attributes.has(AttributeName::Out);
         let chain = self.view().chain(&parameter.specifier);
-        let is_indirect = parameter
-            .declarator
-            .derivations
-            .iter()
-            .chain(chain.derivations.iter().copied())
-            .any(|derivation| matches!(derivation, Derivation::Pointer { .. } | Derivation::Array(_)));
+        let is_indirect =
+            parameter.declarator.derivations.iter().chain(chain.derivations.iter().copied()).any(
+                |derivation| {
+                    matches!(derivation, Derivation::Pointer { .. } | Derivation::Array(_))
+                },
+            );
         let is_value = match chain.root {
             Root::Base(BaseType::BindingHandle) => false,
             Root::Base(_) | Root::Definition(_) => !is_indirect,
@@ -106,8 +107,11 @@ impl<'a> Checker<'_, 'a> {
         };
         if is_out && is_value {
             self.warn(
-                Diagnostic::warning(parameter.span, "an `out` parameter must be a pointer or an array")
-                    .hint("the method writes through it"),
+                Diagnostic::warning(
+                    parameter.span,
+                    "an `out` parameter must be a pointer or an array",
+                )
+                .hint("the method writes through it"),
             );
         }
         let is_silent = !is_out && !attributes.has(AttributeName::In);

@@ -26,6 +26,7 @@ use self::unresolved::Unresolved;
 use super::ast::Identifier;
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::program::{Program, UnitId};
+use super::source::Span;
 use super::token::Name;
 
 /// What the check of all files found.
@@ -33,8 +34,8 @@ use super::token::Name;
 pub(crate) struct Checked {
     /// What is wrong with each file, by its place among the units.
     pub(crate) diagnostics: Vec<Diagnostics>,
-    /// The files that were asked for and use names that they and their imports don't declare.
-    pub(crate) open: Vec<UnitId>,
+    /// Names that the files that were asked for use, and they and their imports don't declare.
+    pub(crate) open: HashMap<UnitId, Vec<(String, Span)>>,
 }
 
 /// Checks all files of a run.
@@ -61,11 +62,13 @@ pub(crate) fn run(program: &Program) -> Checked {
     }
     unresolved::report(program, &symbols, &unresolved, &mut diagnostics);
     let by_unit = program.unit_ids().map(|unit| diagnostics.remove(&unit).unwrap_or_default());
-    let is_open = |unit: &UnitId| unresolved.get(unit).is_some_and(|open| !open.is_empty());
-    Checked {
-        diagnostics: by_unit.collect(),
-        open: program.roots.iter().copied().filter(is_open).collect(),
-    }
+    let diagnostics = by_unit.collect();
+    let open = unresolved
+        .into_iter()
+        .filter(|(unit, open)| program.roots.contains(unit) && !open.is_empty())
+        .map(|(unit, open)| (unit, open.iter().map(Unresolved::text_and_span).collect()))
+        .collect();
+    Checked { diagnostics, open }
 }
 
 /// Collects the names of all files, those that are imported before those that import them.

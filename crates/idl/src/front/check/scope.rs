@@ -47,11 +47,7 @@ impl<'s, 'a> Scope<'s, 'a> {
         Self { files }
     }
 
-    pub(super) fn with<'v>(
-        &'v self,
-        own: &'v Symbols<'a>,
-        namespace: &'v str,
-    ) -> View<'v, 'a>
+    pub(super) fn with<'v>(&'v self, own: &'v Symbols<'a>, namespace: &'v str) -> View<'v, 'a>
     where
         's: 'v,
     {

@@ -5,10 +5,10 @@ use std::collections::hash_map::Entry;
 
 use super::scope::Scope;
 use crate::front::ast::{
-    Arm, Constant, Declarator, Derivation, EnumType, Field, Identifier, Interface, Item, Member,
-    Method, Parameters, StructType, TypeKind, TypeSpecifier, Typedef, UnionType,
+    Arm, Constant, Declarator, Derivation, EnumType, Expression, Field, Identifier, Interface,
+    Item, Member, Method, Parameters, StructType, TypeKind, TypeSpecifier, Typedef, UnionType,
 };
-use crate::front::constant::{self, Integer, Unknown, Value};
+use crate::front::constant::{self, Integer, Value};
 use crate::front::diagnostic::{Diagnostic, Diagnostics, quoted};
 use crate::front::source::Span;
 use crate::front::token::Name;
@@ -255,11 +255,9 @@ impl<'a> Collector<'_, '_, 'a> {
 
     /// The value of an expression, as far as the names so far tell; the errors in it are found
     /// when the file is checked.
-    fn value(&self, expression: &crate::front::ast::Expression) -> Option<Value> {
-        match constant::evaluate(expression, &self.scope.with(&self.symbols, &self.namespace)) {
-            Ok(value) => Some(value),
-            Err(Unknown::Wrong(_) | Unknown::NotConstant) => None,
-        }
+    fn value(&self, expression: &Expression) -> Option<Value> {
+        let view = self.scope.with(&self.symbols, &self.namespace);
+        constant::evaluate(expression, &view).ok()
     }
 
     fn declare_value(&mut self, name: &Identifier, value: Option<Value>) {
@@ -287,7 +285,11 @@ impl<'a> Collector<'_, '_, 'a> {
                 entry.insert(symbol);
                 if !known.is_announced && !is_typedef {
                     let what = definition.description();
-                    self.duplicate(name, known.span, what.split_once(' ').map_or(what, |(_, noun)| noun));
+                    self.duplicate(
+                        name,
+                        known.span,
+                        what.split_once(' ').map_or(what, |(_, noun)| noun),
+                    );
                 }
             }
         }
@@ -343,7 +345,9 @@ fn is_same_name(known: &Symbol<'_>, typedef: &Typedef, name: &Identifier) -> boo
             let derived = |of: &Typedef| {
                 of.declarators
                     .iter()
-                    .find(|declarator| declarator.name.as_ref().is_some_and(|n| n.name == name.name))
+                    .find(|declarator| {
+                        declarator.name.as_ref().is_some_and(|n| n.name == name.name)
+                    })
                     .map(|declarator| declarator.derivations.len())
             };
             same_root && derived(other) == derived(typedef)

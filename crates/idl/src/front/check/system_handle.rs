@@ -4,8 +4,7 @@ use super::Checker;
 use super::scope::{Root, View};
 use super::unresolved::Sought;
 use crate::front::ast::{
-    Argument, Attribute, AttributeName, Attributes, Declarator, Expression, TypeName,
-    TypeSpecifier,
+    Argument, Attribute, AttributeName, Attributes, Declarator, Expression, TypeName, TypeSpecifier,
 };
 use crate::front::constant::{self, Environment, Integer, IntegerType, Unknown, Value};
 use crate::front::diagnostic::{Diagnostic, did_you_mean, quoted};
@@ -63,7 +62,8 @@ impl<'a> Checker<'_, 'a> {
         let message = "`system_handle` is only for the type `HANDLE`";
         let span = declarator.name.as_ref().map_or(specifier.span, |_| specifier.span);
         self.error(
-            Diagnostic::error(span, message).related(attribute.span, "it is said to be a handle here"),
+            Diagnostic::error(span, message)
+                .related(attribute.span, "it is said to be a handle here"),
         );
     }
 

@@ -2,8 +2,8 @@
 
 use super::Checker;
 use crate::front::ast::{
-    Arm, AttributeName, Bounds, Declarator, Derivation, EnumType, Field, Place, StructType, TypeKind,
-    TypeName, TypeSpecifier, UnionType,
+    Arm, AttributeName, Bounds, Declarator, Derivation, EnumType, Field, Place, StructType,
+    TypeKind, TypeName, TypeSpecifier, UnionType,
 };
 use crate::front::diagnostic::{Diagnostic, Severity, quoted};
 use crate::front::token::Name;
@@ -86,9 +86,9 @@ impl<'a> Checker<'_, 'a> {
             }
             self.field(&arm.field, Place::Arm, &names);
         }
-        let mut defaults = arms.iter().filter(|arm| {
-            arm.is_default || arm.field.attributes.has(AttributeName::Default)
-        });
+        let mut defaults = arms
+            .iter()
+            .filter(|arm| arm.is_default || arm.field.attributes.has(AttributeName::Default));
         if let (Some(first), Some(second)) = (defaults.next(), defaults.next()) {
             self.error(
                 Diagnostic::error(second.field.span, "union with two default arms")

@@ -2,12 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Checker, imported_scope};
 use super::scope::{Scope, View};
 use super::symbols::Symbols;
+use super::{Checker, imported_scope};
 use crate::front::ast::Path;
-use crate::front::diagnostic::{Diagnostic, Diagnostics, Severity, did_you_mean, quoted};
 use crate::front::constant::Environment;
+use crate::front::diagnostic::{Diagnostic, Diagnostics, Severity, did_you_mean, quoted};
 use crate::front::program::{Program, UnitId};
 use crate::front::source::Span;
 use crate::front::system;
@@ -25,6 +25,12 @@ pub(super) struct Unresolved {
     /// A name nearby that may be meant, as a hint says it.
     pub(super) hint: Option<String>,
     pub(super) severity: Severity,
+}
+
+impl Unresolved {
+    pub(super) fn text_and_span(&self) -> (String, Span) {
+        (self.name.text(), self.span)
+    }
 }
 
 /// What the name should be of.
@@ -163,10 +169,11 @@ fn suggestion(name: &Sought, view: &View<'_, '_>) -> Option<String> {
     match name {
         Sought::Type(_) | Sought::Interface(_) => {
             if view.find_tag(&text).is_some() {
-                return Some(format!(
+                return Some(
                     "there is a tag of this name: write `struct`, `union` or `enum` before it, \
-                     or a typedef",
-                ));
+                     or a typedef"
+                        .to_owned(),
+                );
             }
             if let Some(file) = system::declaring(&text) {
                 return Some(format!("it is declared in {file}: `import \"{file}\";`"));

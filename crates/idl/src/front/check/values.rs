@@ -55,7 +55,10 @@ impl<'a> Checker<'_, 'a> {
                 None
             }
             Value::String { .. } => {
-                self.error(Diagnostic::error(expression.span, "expected an integer, found a string"));
+                self.error(Diagnostic::error(
+                    expression.span,
+                    "expected an integer, found a string",
+                ));
                 None
             }
         }

@@ -8,8 +8,22 @@ use crate::front::token::{Punctuation, TokenKind};
 
 /// Words that say how a function is called.
 const CONVENTIONS: &[&str] = &[
-    "__stdcall", "_stdcall", "__cdecl", "_cdecl", "cdecl", "__fastcall", "__pascal", "_pascal", "pascal",
-    "STDMETHODCALLTYPE", "STDAPICALLTYPE", "WINAPI", "CALLBACK", "__RPC_STUB", "__RPC_USER", "__RPC_API",
+    "__stdcall",
+    "_stdcall",
+    "__cdecl",
+    "_cdecl",
+    "cdecl",
+    "__fastcall",
+    "__pascal",
+    "_pascal",
+    "pascal",
+    "STDMETHODCALLTYPE",
+    "STDAPICALLTYPE",
+    "WINAPI",
+    "CALLBACK",
+    "__RPC_STUB",
+    "__RPC_USER",
+    "__RPC_API",
 ];
 
 impl Parser<'_> {

@@ -1,9 +1,7 @@
 //! Expressions, with C's precedence.
 
 use super::{Parsed, Parser};
-use crate::front::ast::{
-    BinaryOperator, Expression, ExpressionKind, TypeName, UnaryOperator,
-};
+use crate::front::ast::{BinaryOperator, Expression, ExpressionKind, TypeName, UnaryOperator};
 use crate::front::diagnostic::Diagnostic;
 use crate::front::limits::OPERATORS_MAX;
 use crate::front::source::Span;
@@ -93,8 +91,8 @@ impl Parser<'_> {
     fn size_of(&mut self) -> Parsed<Expression> {
         let start = self.span();
         self.bump();
-        let names_type = self.is(Punctuation::ParenOpen)
-            && matches!(self.peek_at(1), TokenKind::Identifier(_));
+        let names_type =
+            self.is(Punctuation::ParenOpen) && matches!(self.peek_at(1), TokenKind::Identifier(_));
         let kind = if names_type {
             self.bump();
             let of: TypeName = self.type_name()?;

@@ -75,9 +75,8 @@ impl Parser<'_> {
             return Ok(DispatchInterface { attributes, name, members: None });
         }
         let mut in_properties = false;
-        let members = self.braced("a dispinterface", |parser| {
-            parser.dispatch_member(&mut in_properties)
-        })?;
+        let members =
+            self.braced("a dispinterface", |parser| parser.dispatch_member(&mut in_properties))?;
         self.eat(Punctuation::Semicolon);
         let members = members.into_iter().flatten().collect();
         Ok(DispatchInterface { attributes, name, members: Some(members) })
@@ -104,9 +103,9 @@ impl Parser<'_> {
         let attributes = self.attributes();
         let specifier = self.type_specifier()?;
         let declarators = self.declarators()?;
-        let is_method = declarators
-            .first()
-            .is_some_and(|first| matches!(first.derivations.first(), Some(Derivation::Function(_))));
+        let is_method = declarators.first().is_some_and(|first| {
+            matches!(first.derivations.first(), Some(Derivation::Function(_)))
+        });
         let span = self.since(start);
         let member = match declarators.into_iter().next() {
             Some(first) if is_method => {

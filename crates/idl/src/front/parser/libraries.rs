@@ -37,7 +37,13 @@ impl Parser<'_> {
             return Ok(class);
         }
         if self.eat(Punctuation::Colon) {
+            if self.is(Punctuation::BracketOpen) {
+                return Err(self.short_form());
+            }
             class.base = Some(self.path("the name of the class to derive from")?);
+            if self.is(Punctuation::Comma) {
+                return Err(self.short_form());
+            }
         }
         class.interfaces = Some({
             let mut complained = false;
@@ -58,16 +64,20 @@ impl Parser<'_> {
                 return Err(Reported);
             }
             if !is_bare_name {
-                let message = "expected `interface` or `dispinterface` in a class";
-                return Err(self.report(Diagnostic::error(self.span(), message).hint(
-                    "MIDL 3.0's short form, with members in the class itself, isn't read: \
-                     declare an interface and name it here",
-                )));
+                return Err(self.short_form());
             }
         }
         let path = self.path("the name of an interface")?;
         self.semicolon("after an interface of a class")?;
         Ok(ClassItem { attributes, is_dispatch, path })
+    }
+
+    fn short_form(&mut self) -> Reported {
+        let message = "expected `interface` or `dispinterface` in a class";
+        self.report(Diagnostic::error(self.span(), message).hint(
+            "MIDL 3.0's short form, with members in the class itself, isn't read: \
+             declare an interface and name it here",
+        ))
     }
 
     /// Reads a module from its keyword on.

@@ -348,9 +348,7 @@ impl<'t> Parser<'t> {
         self.block(&mut parts, read);
         if !self.eat(Punctuation::BraceClose) {
             let message = format!("{what} without a closing `}}`");
-            self.report(
-                Diagnostic::error(self.span(), message).related(opening, "it opens here"),
-            );
+            self.report(Diagnostic::error(self.span(), message).related(opening, "it opens here"));
         }
         Ok(parts)
     }

@@ -10,9 +10,29 @@ use crate::front::token::{Punctuation, TokenKind};
 
 /// Words of which base types are made.
 const BASE_WORDS: &[&str] = &[
-    "unsigned", "signed", "short", "long", "int", "char", "small", "hyper", "__int8", "__int16",
-    "__int32", "__int64", "__int128", "__int3264", "_int64", "void", "boolean", "byte", "wchar_t", "float", "double",
-    "handle_t", "error_status_t",
+    "unsigned",
+    "signed",
+    "short",
+    "long",
+    "int",
+    "char",
+    "small",
+    "hyper",
+    "__int8",
+    "__int16",
+    "__int32",
+    "__int64",
+    "__int128",
+    "__int3264",
+    "_int64",
+    "void",
+    "boolean",
+    "byte",
+    "wchar_t",
+    "float",
+    "double",
+    "handle_t",
+    "error_status_t",
 ];
 
 /// Words that say something of a type without being one.
@@ -65,7 +85,9 @@ impl Parser<'_> {
         let specifier = Box::new(self.nested(Self::type_specifier)?);
         let declarator = self.declarator()?;
         if let Some(name) = declarator.name {
-            return Err(self.report(Diagnostic::error(name.span, "a type stands here, without a name")));
+            return Err(
+                self.report(Diagnostic::error(name.span, "a type stands here, without a name"))
+            );
         }
         Ok(TypeName { specifier, derivations: declarator.derivations })
     }
@@ -293,7 +315,10 @@ fn goes_on(words: &[&str], word: &str) -> bool {
     let has = |of: &str| count(of) > 0;
     match word {
         "unsigned" | "signed" => !has("unsigned") && !has("signed"),
-        "long" => count("long") < 2 && !["char", "small", "short", "hyper", "__int64"].into_iter().any(has),
+        "long" => {
+            count("long") < 2
+                && !["char", "small", "short", "hyper", "__int64"].into_iter().any(has)
+        }
         "int" => !["int", "char", "small"].into_iter().any(has),
         "short" | "small" | "char" | "hyper" | "__int8" | "__int16" | "__int32" | "__int64"
         | "_int64" | "__int128" | "__int3264" => {

@@ -50,7 +50,8 @@ impl Preprocessor<'_> {
             _ => {
                 let message = format!("unknown directive {}", quoted(&format!("#{}", first.kind)));
                 let hint = did_you_mean(word, DIRECTIVES.iter().copied());
-                self.diagnostics.push(Diagnostic::error(hash.to(first.span), message).hint_if(hint));
+                self.diagnostics
+                    .push(Diagnostic::error(hash.to(first.span), message).hint_if(hint));
             }
         }
     }
@@ -120,8 +121,7 @@ impl Preprocessor<'_> {
             Err(error) => {
                 self.is_incomplete = true;
                 let hint = error.hint().map(str::to_owned);
-                self.diagnostics
-                    .push(Diagnostic::error(span, error.message(&name)).hint_if(hint));
+                self.diagnostics.push(Diagnostic::error(span, error.message(&name)).hint_if(hint));
             }
         }
     }

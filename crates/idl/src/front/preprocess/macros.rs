@@ -209,7 +209,9 @@ impl Preprocessor<'_> {
             TokenKind::Identifier(word) if definition.is_variadic && &**word == "__VA_ARGS__" => {
                 Some(parameters.len())
             }
-            TokenKind::Identifier(word) => parameters.iter().position(|parameter| parameter == word),
+            TokenKind::Identifier(word) => {
+                parameters.iter().position(|parameter| parameter == word)
+            }
             _ => None,
         };
         let mut expanded: Vec<Option<Vec<Token>>> = vec![None; arguments.len()];
@@ -217,13 +219,16 @@ impl Preprocessor<'_> {
         let mut at = 0;
         while let Some(token) = definition.body.get(at) {
             let next = definition.body.get(at + 1);
-            let joins = |token: Option<&Token>| token.is_some_and(|t| t.kind.is(Punctuation::HashHash));
+            let joins =
+                |token: Option<&Token>| token.is_some_and(|t| t.kind.is(Punctuation::HashHash));
             let added = match (parameter(&token.kind), next.map(|next| parameter(&next.kind))) {
                 (None, Some(Some(index))) if token.kind.is(Punctuation::Hash) => {
                     at += 1;
                     vec![self.in_quotes(&arguments[index], name)]
                 }
-                (Some(index), _) if joins(next) || (at > 0 && joins(definition.body.get(at - 1))) => {
+                (Some(index), _)
+                    if joins(next) || (at > 0 && joins(definition.body.get(at - 1))) =>
+                {
                     arguments[index].clone()
                 }
                 (Some(index), _) => {

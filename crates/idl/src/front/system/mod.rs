@@ -14,45 +14,46 @@ macro_rules! files {
     };
 }
 
+/// Each after those that it imports, so that the first one with a name is who declares it.
 const FILES: &[(&str, &str)] = files! {
-    "asyncinfo.idl",
     "basetsd.h",
+    "guiddef.h",
+    "wtypesbase.idl",
+    "wtypes.idl",
+    "unknwnbase.idl",
+    "unknwn.idl",
+    "objidlbase.idl",
+    "objidl.idl",
+    "oaidl.idl",
+    "oleidl.idl",
+    "servprov.idl",
+    "urlmon.idl",
+    "ocidl.idl",
+    "propidlbase.idl",
+    "propidl.idl",
+    "shtypes.idl",
+    "hstring.idl",
+    "inspectable.idl",
+    "eventtoken.idl",
+    "asyncinfo.idl",
     "comcat.idl",
     "dispex.idl",
     "docobj.idl",
-    "eventtoken.idl",
-    "guiddef.h",
-    "hstring.idl",
-    "inspectable.idl",
     "msxml.idl",
-    "oaidl.idl",
     "objectarray.idl",
-    "objidl.idl",
-    "objidlbase.idl",
     "objsafe.idl",
-    "ocidl.idl",
     "oleacc.idl",
     "olectl.h",
-    "oleidl.idl",
-    "propidl.idl",
-    "propidlbase.idl",
     "propsys.idl",
     "sdkddkver.h",
-    "servprov.idl",
     "shobjidl.idl",
     "shobjidl_core.idl",
-    "shtypes.idl",
     "stdole2.tlb",
     "structuredquerycondition.idl",
-    "unknwn.idl",
-    "unknwnbase.idl",
-    "urlmon.idl",
     "winapifamily.h",
     "windows.foundation.collections.idl",
     "windows.foundation.idl",
     "windowscontracts.idl",
-    "wtypes.idl",
-    "wtypesbase.idl",
 };
 
 /// Other names of such files, and names of headers that say nothing to IDL.
@@ -80,9 +81,12 @@ pub(crate) fn file(name: &str) -> Option<(&'static str, &'static str)> {
     files.find(|(known, _)| known.eq_ignore_ascii_case(name)).copied()
 }
 
-/// The built-in file that declares a name.
+/// The built-in file to import for a name that is declared in one.
 pub(crate) fn declaring(name: &str) -> Option<&'static str> {
     let is_name = |character: char| character.is_ascii_alphanumeric() || character == '_';
     let declares = |text: &str| text.split(|c| !is_name(c)).any(|word| word == name);
-    FILES.iter().find(|(_, text)| declares(text)).map(|(file, _)| *file)
+    let file = FILES.iter().find(|(_, text)| declares(text)).map(|(file, _)| *file)?;
+    // These are what `unknwn.idl` imports, which is what people write.
+    let is_base = matches!(file, "basetsd.h" | "guiddef.h" | "wtypesbase.idl" | "unknwnbase.idl");
+    Some(if is_base { "unknwn.idl" } else { file })
 }
