@@ -92,7 +92,7 @@ impl<'a> Checker<'_, 'a> {
                 (least, usize::MAX) => format!("takes at least {}", arguments_in_words(least)),
                 (least, most) => format!("takes {least} to {}", arguments_in_words(most)),
             };
-            let message = format!("attribute {} {takes}, not {count}", quoted(known.text()));
+            let message = format!("attribute {} {takes}, but has {count}", quoted(known.text()));
             self.error(Diagnostic::error(attribute.span, message));
             return;
         }

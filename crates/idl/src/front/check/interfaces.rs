@@ -4,10 +4,11 @@ use std::collections::HashMap;
 
 use super::Checker;
 use super::methods::Calls;
+use super::scope::Root;
 use super::symbols::Definition;
 use crate::front::ast::{
     AttributeName, Delegate, DispatchInterface, DispatchMember, Interface, Item, Member, Method,
-    Path, Place,
+    Path, Place, Typedef,
 };
 use crate::front::diagnostic::{Diagnostic, quoted};
 use crate::front::limits::CHAIN_MAX;
@@ -114,7 +115,8 @@ impl<'a> Checker<'_, 'a> {
                     return;
                 }
                 Definition::Interface(Interface { base: Some(base), .. }) => next = base,
-                Definition::Interface(_) | Definition::Typedef(..) | Definition::Class => return,
+                Definition::Interface(_) | Definition::Class => return,
+                Definition::Typedef(typedef, _) if self.may_be_interface(typedef) => return,
                 other => {
                     let message = format!(
                         "{} is {}, not an interface",
@@ -128,6 +130,14 @@ impl<'a> Checker<'_, 'a> {
                     return;
                 }
             }
+        }
+    }
+
+    /// Whether a typedef's type is an interface, as far as is known.
+    fn may_be_interface(&self, typedef: &'a Typedef) -> bool {
+        match self.view().chain(&typedef.specifier).root {
+            Root::Definition(Definition::Interface(_)) | Root::Other | Root::Unknown => true,
+            Root::Definition(_) | Root::Base(_) => false,
         }
     }
 

@@ -84,6 +84,7 @@ impl<'a> Checker<'_, 'a> {
         self.specifier(&parameter.specifier);
         self.declarator(&parameter.declarator);
         self.system_handle(attributes, &parameter.specifier, &parameter.declarator);
+        self.handle_out(parameter);
         if matches!(calls, Calls::Remotely | Calls::Objects) {
             self.direction(parameter, calls);
         }

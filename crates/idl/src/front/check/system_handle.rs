@@ -4,7 +4,8 @@ use super::Checker;
 use super::scope::{Root, View};
 use super::unresolved::Sought;
 use crate::front::ast::{
-    Argument, Attribute, AttributeName, Attributes, Declarator, Expression, TypeName, TypeSpecifier,
+    Argument, Attribute, AttributeName, Attributes, Declarator, Expression, Parameter, TypeName,
+    TypeSpecifier,
 };
 use crate::front::constant::{self, Environment, Integer, IntegerType, Unknown, Value};
 use crate::front::diagnostic::{Diagnostic, did_you_mean, quoted};
@@ -65,6 +66,24 @@ impl<'a> Checker<'_, 'a> {
             Diagnostic::error(span, message)
                 .related(attribute.span, "it is said to be a handle here"),
         );
+    }
+
+    /// Checks that what a method gives out has a place to be written to.
+    pub(super) fn handle_out(&mut self, parameter: &'a Parameter) {
+        let attributes = &parameter.attributes;
+        if !attributes.has(AttributeName::SystemHandle) || !attributes.has(AttributeName::Out) {
+            return;
+        }
+        let chain = self.view().chain(&parameter.specifier);
+        // `HANDLE` is a pointer itself.
+        let is_handle_alone = chain.derivations.len() == 1;
+        if is_handle_alone && parameter.declarator.derivations.is_empty() {
+            let message = "an `out` handle must be a pointer to one";
+            self.error(
+                Diagnostic::error(parameter.span, message)
+                    .hint("write `HANDLE *`: the method writes the handle through it"),
+            );
+        }
     }
 
     fn kind(&mut self, kind: &Expression) {

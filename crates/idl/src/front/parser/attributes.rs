@@ -17,7 +17,7 @@ impl Parser<'_> {
             self.attribute_list(&mut attributes.list);
             if !self.eat(Punctuation::BracketClose) {
                 self.report(
-                    Diagnostic::error(self.span(), "attributes without a closing `]`")
+                    Diagnostic::error(self.span(), "expected `]` at the end of the attributes")
                         .related(opening, "they open here"),
                 );
             }
@@ -45,9 +45,12 @@ impl Parser<'_> {
             }
             if !self.is(Punctuation::Comma) && !self.is(Punctuation::BracketClose) {
                 self.unexpected("`,` or `]` after an attribute");
-                // Where only a comma is missing, an attribute follows.
-                if self.peek().word().is_none_or(|word| AttributeName::parse(word).is_none()) {
-                    self.skip_to(ENDS);
+                // Where an attribute follows, only the comma is missing; where another word
+                // does, the bracket.
+                match self.peek().word() {
+                    Some(word) if AttributeName::parse(word).is_some() => {}
+                    Some(_) => return,
+                    None => self.skip_to(ENDS),
                 }
             }
         }
@@ -69,7 +72,7 @@ impl Parser<'_> {
                 self.skip_to(&[Punctuation::ParenClose, Punctuation::BracketClose]);
                 if !self.eat(Punctuation::ParenClose) {
                     self.report(
-                        Diagnostic::error(self.span(), "arguments without a closing `)`")
+                        Diagnostic::error(self.span(), "expected `)` at the end of the arguments")
                             .related(opening, "they open here"),
                     );
                     return Err(found);

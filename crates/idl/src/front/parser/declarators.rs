@@ -1,7 +1,9 @@
 //! Declarators: the name of what is declared, and the pointers, arrays and parameters about it.
 
 use super::{Parsed, Parser, Reported};
-use crate::front::ast::{Bounds, Declarator, Derivation, Identifier, Parameter, Parameters};
+use crate::front::ast::{
+    AttributeName, Bounds, Declarator, Derivation, Identifier, Parameter, Parameters,
+};
 use crate::front::diagnostic::Diagnostic;
 use crate::front::limits::DERIVATIONS_MAX;
 use crate::front::token::{Punctuation, TokenKind};
@@ -80,7 +82,7 @@ impl Parser<'_> {
             }
         };
         loop {
-            if self.is(Punctuation::BracketOpen) {
+            if self.is(Punctuation::BracketOpen) && !self.starts_attributes() {
                 let bounds = self.bounds()?;
                 derivations.push(Derivation::Array(bounds));
             } else if self.is(Punctuation::ParenOpen) {
@@ -111,6 +113,13 @@ impl Parser<'_> {
             }
             _ => false,
         }
+    }
+
+    /// Whether the bracket that stands here opens the attributes of the next declaration, since
+    /// the semicolon after this one is missing.
+    fn starts_attributes(&self) -> bool {
+        self.token().starts_line
+            && self.peek_at(1).word().is_some_and(|word| AttributeName::parse(word).is_some())
     }
 
     fn bounds(&mut self) -> Parsed<Bounds> {
@@ -159,7 +168,7 @@ impl Parser<'_> {
         }
         if !self.eat(Punctuation::ParenClose) {
             return Err(self.report(
-                Diagnostic::error(self.span(), "parameters without a closing `)`")
+                Diagnostic::error(self.span(), "expected `)` at the end of the parameters")
                     .related(opening, "they open here"),
             ));
         }

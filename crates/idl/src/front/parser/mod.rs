@@ -72,6 +72,8 @@ pub(crate) struct Parser<'t> {
     half_taken: bool,
     /// Where the last complaint was: one place gets one.
     complained_at: Option<usize>,
+    /// What ends the tokens, for a message.
+    end: &'static str,
 }
 
 impl<'t> Parser<'t> {
@@ -90,7 +92,17 @@ impl<'t> Parser<'t> {
             convention: None,
             half_taken: false,
             complained_at: None,
+            end: "the end of the file",
         }
+    }
+
+    /// A parser of a directive's line.
+    pub(crate) fn of_line(
+        tokens: &'t [Token],
+        names: &'t mut Names,
+        diagnostics: &'t mut Diagnostics,
+    ) -> Self {
+        Self { end: "the end of the line", ..Self::new(tokens, names, diagnostics) }
     }
 
     /// All declarations up to the end of the file.
@@ -236,7 +248,7 @@ impl<'t> Parser<'t> {
     /// Says what should have stood here instead.
     fn unexpected(&mut self, expected: &str) -> Reported {
         let found = match self.peek() {
-            TokenKind::End => "the end of the file".to_owned(),
+            TokenKind::End => self.end.to_owned(),
             TokenKind::String { .. } => "a string".to_owned(),
             kind => super::diagnostic::quoted(&kind.to_string()),
         };
@@ -258,10 +270,9 @@ impl<'t> Parser<'t> {
         Reported
     }
 
-    /// Skips the rest of a declaration: through its `;` or its closing brace, or up to what can
+    /// Skips the rest of the declaration that began there: through its `;` or its closing brace, or up to what can
     /// only be the next one or the end of the block.
-    fn skip_declaration(&mut self) {
-        let start = self.at;
+    fn skip_declaration(&mut self, start: usize) {
         let mut braces = 0_usize;
         loop {
             let starts = self.at > start && self.token().starts_line && braces == 0;
@@ -272,7 +283,9 @@ impl<'t> Parser<'t> {
                 kind if kind.is(Punctuation::BraceClose) && braces == 0 => return,
                 kind if kind.is(Punctuation::BraceClose) => {
                     braces -= 1;
-                    if braces == 0 && !matches!(self.peek_at(1), TokenKind::Identifier(_)) {
+                    let next = &self.tokens[self.at + 1];
+                    let names = matches!(next.kind, TokenKind::Identifier(_)) && !next.starts_line;
+                    if braces == 0 && !names {
                         self.bump();
                         self.eat(Punctuation::Semicolon);
                         return;
@@ -327,7 +340,7 @@ impl<'t> Parser<'t> {
                 Ok(part) => parts.push(part),
                 Err(Reported) => {
                     self.convention = None;
-                    self.skip_declaration();
+                    self.skip_declaration(start);
                     if self.at == start && !self.is(Punctuation::BraceClose) {
                         self.bump();
                     }
@@ -347,7 +360,7 @@ impl<'t> Parser<'t> {
         let mut parts = Vec::new();
         self.block(&mut parts, read);
         if !self.eat(Punctuation::BraceClose) {
-            let message = format!("{what} without a closing `}}`");
+            let message = format!("expected `}}` at the end of {what}");
             self.report(Diagnostic::error(self.span(), message).related(opening, "it opens here"));
         }
         Ok(parts)

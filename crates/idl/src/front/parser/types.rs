@@ -227,7 +227,7 @@ impl Parser<'_> {
         }
         if !self.eat(Punctuation::BraceClose) {
             return Err(self.report(
-                Diagnostic::error(self.span(), "an enum without a closing `}`")
+                Diagnostic::error(self.span(), "expected `}` at the end of an enum")
                     .related(opening, "it opens here"),
             ));
         }

@@ -64,7 +64,7 @@ impl Preprocessor<'_> {
         }
         let span = tokens.last().map_or(at, |token| token.span.after());
         tokens.push(Token::end(span));
-        let mut parser = Parser::new(&tokens, &mut self.loader.names, self.diagnostics);
+        let mut parser = Parser::of_line(&tokens, &mut self.loader.names, self.diagnostics);
         let expression = parser.whole_expression().ok()?;
         match constant::evaluate(&expression, &Undefined) {
             Ok(Value::Integer(integer)) => Some(integer.value != 0),

@@ -10,8 +10,8 @@ use crate::front::source::Span;
 use crate::front::token::{Punctuation, Token, TokenKind};
 
 const DIRECTIVES: &[&str] = &[
-    "define", "undef", "include", "if", "ifdef", "ifndef", "elif", "else", "endif", "error",
-    "warning", "pragma", "line",
+    "#define", "#undef", "#include", "#if", "#ifdef", "#ifndef", "#elif", "#else", "#endif",
+    "#error", "#warning", "#pragma", "#line",
 ];
 
 impl Preprocessor<'_> {
@@ -49,7 +49,7 @@ impl Preprocessor<'_> {
             _ if matches!(first.kind, TokenKind::Number(_)) => {}
             _ => {
                 let message = format!("unknown directive {}", quoted(&format!("#{}", first.kind)));
-                let hint = did_you_mean(word, DIRECTIVES.iter().copied());
+                let hint = did_you_mean(&format!("#{word}"), DIRECTIVES.iter().copied());
                 self.diagnostics
                     .push(Diagnostic::error(hash.to(first.span), message).hint_if(hint));
             }

@@ -187,7 +187,7 @@ impl Preprocessor<'_> {
         }
         if parameters.len() != count {
             let message = format!(
-                "macro {} takes {} arguments, {count} are given",
+                "macro {} takes {} arguments, but gets {count}",
                 quoted(&name.kind.to_string()),
                 parameters.len(),
             );

@@ -109,7 +109,7 @@ fn errors_name_their_cause() {
     complains("#error stop  here\n", "#error stop here");
     complains("#defin A\n", "unknown directive `#defin`");
     complains("#include \"nowhere.h\"\n", "file `nowhere.h` isn't found");
-    complains("#define F(a) a\nF(1, 2)", "macro `F` takes 1 arguments, 2 are given");
+    complains("#define F(a) a\nF(1, 2)", "macro `F` takes 1 arguments, but gets 2");
     complains("#define F(a) a\nF(1", "call of macro F without a `)`");
     complains("#define 1\n", "expected a name after `#define`");
     complains("#if 1 / 0\n#endif", "division by zero");
