@@ -4,4 +4,4 @@
 pub mod front;
 
 #[cfg(feature = "front")]
-pub use front::{Options, Preprocessor, Report, Statistics, check};
+pub use front::{Options, Preprocessor, Report, Statistics, check, check_text};

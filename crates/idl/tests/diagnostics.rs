@@ -12,7 +12,7 @@ fn each_file_gets_what_is_expected() {
     let update = std::env::var_os("UPDATE_EXPECTED").is_some();
     let mut wrong = Vec::new();
     for input in inputs() {
-        let said = check(&[input.clone()], &Options::default()).to_string();
+        let said = check(std::slice::from_ref(&input), &Options::default()).to_string();
         let expected = input.with_extension("stderr");
         if update {
             fs::write(&expected, &said).unwrap();
@@ -26,7 +26,7 @@ fn each_file_gets_what_is_expected() {
 #[test]
 fn only_files_with_errors_fail() {
     for input in inputs() {
-        let report = check(&[input.clone()], &Options::default());
+        let report = check(std::slice::from_ref(&input), &Options::default());
         let has_error = report.to_string().lines().any(|line| line.starts_with("error"));
         assert_eq!(report.is_success(), !has_error, "{}", input.display());
     }
@@ -34,8 +34,8 @@ fn only_files_with_errors_fail() {
 
 /// The inputs, by paths that are the same everywhere: tests run in the crate's directory.
 fn inputs() -> Vec<PathBuf> {
-    let entries = Path::new("tests/diagnostics").read_dir().unwrap();
-    let mut inputs: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    let entries = Path::new("tests/diagnostics").read_dir().expect("this test's files");
+    let mut inputs: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
     inputs.retain(|path| path.extension().is_some_and(|extension| extension == "idl"));
     inputs.sort();
     assert!(inputs.len() > 10);

@@ -3,10 +3,10 @@
 //! Each is far above what real files need; what they stop is input made to exhaust the reader.
 
 /// The longest file that is read, in bytes. The longest known `.idl` file has 1.2 MB.
-pub(crate) const FILE_BYTES_MAX: u64 = 16 << 20;
+pub(crate) const FILE_BYTES_MAX: u64 = 4 << 20;
 
 /// All files of one run together, in bytes: positions are 32-bit numbers into their sum.
-pub(crate) const TOTAL_BYTES_MAX: u64 = 1 << 30;
+pub(crate) const TOTAL_BYTES_MAX: u64 = 256 << 20;
 
 /// How many files one run loads by `import`. A run over a whole SDK needs about a thousand.
 pub(crate) const FILES_MAX: usize = 10_000;
@@ -29,7 +29,7 @@ pub(crate) const MACRO_PARAMETERS_MAX: usize = 256;
 pub(crate) const EXPANSION_TOKENS_MAX: usize = 1 << 20;
 
 /// How many tokens one file may have after preprocessing, included files among them.
-pub(crate) const FILE_TOKENS_MAX: usize = 8 << 20;
+pub(crate) const FILE_TOKENS_MAX: usize = 4 << 20;
 
 /// How deep declarations, types and expressions nest; each level is a few of recursion, in the
 /// parser and in everything that later walks the tree.
@@ -41,8 +41,17 @@ pub(crate) const OPERATORS_MAX: usize = 1_000;
 /// How many pointers, arrays and parameter lists one declarator may pile up.
 pub(crate) const DERIVATIONS_MAX: usize = 32;
 
-/// How many steps a chain of typedefs or of base interfaces is followed.
-pub(crate) const CHAIN_MAX: usize = 256;
+/// How many steps a chain of typedefs or of base interfaces is followed; each use of a type
+/// follows one.
+pub(crate) const CHAIN_MAX: usize = 64;
+
+/// How many types an interface leaves open; each name of a type in it is compared with them.
+pub(crate) const TYPE_PARAMETERS_MAX: usize = 32;
+
+/// How many parts the name of a namespace has, and how long it is with its dots: a name is looked
+/// for in all the namespaces around it.
+pub(crate) const NAMESPACE_PARTS_MAX: usize = 16;
+pub(crate) const NAMESPACE_BYTES_MAX: usize = 255;
 
 /// How many errors of one file are kept; the rest are counted. Nobody reads more, and a file
 /// that isn't IDL at all has one in every line.

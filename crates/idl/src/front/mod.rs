@@ -21,6 +21,6 @@ mod system;
 mod token;
 
 pub use diagnostic::{Color, Diagnostic, Severity};
-pub use report::{Options, Preprocessor, Report, Statistics, check};
+pub use report::{Options, Preprocessor, Report, Statistics, check, check_text};
 pub use source::{FileId, Location, SourceMap, Span};
 pub use token::{Name, Uuid};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::ast::{Import, ImportLibrary, Interface, Item, Member};
 use super::diagnostic::{Diagnostic, Diagnostics, quoted};
-use super::limits::FILES_MAX;
+use super::limits::{FILE_BYTES_MAX, FILES_MAX};
 use super::loader::{LoadError, Loader};
 use super::preprocess::{self, Preprocessed};
 use super::source::{FileId, Span};
@@ -25,6 +25,8 @@ pub(crate) struct Program {
     pub(crate) roots: Vec<UnitId>,
     /// What is wrong with no file in particular.
     pub(crate) diagnostics: Diagnostics,
+    /// What files lack has been brought in, as far as it can be.
+    pub(crate) is_complete: bool,
     by_file: HashMap<FileId, UnitId>,
     /// The macros that are defined in every file.
     definitions: Option<FileId>,
@@ -51,69 +53,89 @@ pub(crate) struct Unit {
 impl Program {
     /// Reads files and all that they import.
     pub(crate) fn load(paths: &[PathBuf], options: &Options) -> Self {
-        let mut program = Program {
-            loader: Loader::new(options.search.clone()),
-            units: Vec::new(),
-            roots: Vec::new(),
-            diagnostics: Diagnostics::default(),
-            by_file: HashMap::new(),
-            definitions: None,
-        };
-        let Ok(definitions) = program.loader.add("<options>".into(), defines(options), None) else {
-            return program;
-        };
+        let mut program = Self::new(options);
         for path in paths {
-            match program.loader.open(path) {
-                Ok(file) => {
-                    let root = program.unit(file);
-                    program.roots.extend(root);
-                }
-                Err(error) => {
-                    let message = error.message(&path.display().to_string());
-                    program.diagnostics.push(Diagnostic::without_place(message));
-                }
-            }
+            let file = program.loader.open(path);
+            program.root(file, &path.display().to_string());
         }
-        program.definitions = Some(definitions);
         program.read_from(0, options);
         program
     }
 
+    /// Reads a text and all that it imports.
+    pub(crate) fn load_text(name: &str, text: &str, options: &Options) -> Self {
+        let mut program = Self::new(options);
+        let directory = Path::new(name).parent().map(Path::to_owned);
+        let file = match text.len() as u64 {
+            ..=FILE_BYTES_MAX => program.loader.add(name.to_owned(), text.to_owned(), directory),
+            _ => Err(LoadError::TooLong),
+        };
+        program.root(file, name);
+        program.read_from(0, options);
+        program
+    }
+
+    fn new(options: &Options) -> Self {
+        let mut loader = Loader::new(options.search.clone());
+        let definitions = loader.add("<options>".to_owned(), defines(options), None).ok();
+        Program {
+            loader,
+            units: Vec::new(),
+            roots: Vec::new(),
+            diagnostics: Diagnostics::default(),
+            is_complete: false,
+            by_file: HashMap::new(),
+            definitions,
+        }
+    }
+
+    /// Takes a file among those that were asked for.
+    fn root(&mut self, file: Result<FileId, LoadError>, name: &str) {
+        match file {
+            Ok(file) => match self.unit(file) {
+                Some(root) if !self.roots.contains(&root) => self.roots.push(root),
+                _ => {}
+            },
+            Err(error) => {
+                self.diagnostics.push(Diagnostic::without_place(error.message(name)));
+            }
+        }
+    }
+
     /// Brings in what files lack that use names that they don't declare: the file that includes
-    /// such a file or, if it imports nothing, the usual import. False if there was nothing to
-    /// bring in.
+    /// such a file or, if it imports nothing, the usual import.
     pub(crate) fn complete(
         &mut self,
         open: &HashMap<UnitId, Vec<(String, Span)>>,
         options: &Options,
-    ) -> bool {
+    ) {
         let read = self.units.len();
-        let mut completed = false;
         for (&unit, names) in open {
             let file = self.unit_of(unit).file;
             let whole = self.loader.includer(file).and_then(|whole| self.unit(whole));
             self.units[unit.0].part_of = whole;
-            completed |= whole.is_some() || self.import_usual(unit, names);
+            if whole.is_none() {
+                self.import_usual(unit, names);
+            }
         }
         self.read_from(read, options);
-        completed
+        self.is_complete = true;
     }
 
     /// Imports what nearly every file imports into one that imports nothing, and says so.
-    fn import_usual(&mut self, unit: UnitId, names: &[(String, Span)]) -> bool {
+    fn import_usual(&mut self, unit: UnitId, names: &[(String, Span)]) {
         if !self.unit_of(unit).imports.is_empty() || self.unit_of(unit).is_incomplete {
-            return false;
+            return;
         }
         let known = names.iter().find(|(name, _)| system::declaring(name).is_some());
-        let Some((name, span)) = known else { return false };
+        let Some((name, span)) = known else { return };
         let found = self.loader.find("oaidl.idl", self.unit_of(unit).file).ok();
-        let Some(usual) = found.and_then(|file| self.unit(file)) else { return false };
+        let Some(usual) = found.and_then(|file| self.unit(file)) else { return };
         let message = format!("{} is used, but nothing is imported", quoted(name));
         let warning = Diagnostic::warning(*span, message)
             .hint("MIDL takes this file only with `import \"oaidl.idl\";` or the like");
         self.units[unit.0].imports.push(usual);
         self.units[unit.0].diagnostics.push(warning);
-        true
     }
 
     /// Reads the files from this one on, and those that they import.

@@ -70,9 +70,28 @@ pub struct Statistics {
 /// assert_eq!(report.to_string(), "error: file `no such file.idl` isn't found\n\n");
 /// ```
 pub fn check(paths: &[PathBuf], options: &Options) -> Report {
-    let mut program = Program::load(paths, options);
+    report(Program::load(paths, options), options)
+}
+
+/// Reads a text as if it were a file of this name, with all that it imports, and checks it. The
+/// file need not exist.
+///
+/// # Examples
+///
+/// ```
+/// use syshandle_idl::{Options, check_text};
+///
+/// let report = check_text("a.idl", "typedef lnog A;", &Options::default());
+/// assert_eq!(report.diagnostics()[0].message, "unknown type `lnog`");
+/// ```
+pub fn check_text(name: &str, text: &str, options: &Options) -> Report {
+    report(Program::load_text(name, text, options), options)
+}
+
+fn report(mut program: Program, options: &Options) -> Report {
     let mut checked = super::check::run(&program);
-    if program.complete(&checked.open, options) {
+    if !checked.open.is_empty() {
+        program.complete(&checked.open, options);
         checked = super::check::run(&program);
     }
     let mut found = checked.diagnostics;

@@ -49,7 +49,7 @@ pub struct Location {
     pub file: String,
     /// The line in it.
     pub line: usize,
-    /// The column in the line, in characters.
+    /// The column in the line, in characters; in bytes if the line is very long.
     pub column: usize,
 }
 
@@ -134,7 +134,8 @@ impl SourceMap {
 
         let from = floor_char_boundary(text, offset - start);
         let to = floor_char_boundary(text, (span.end - file.start) as usize - start);
-        let column = text[..from].chars().count() + 1;
+        let is_quotable = text.len() <= super::limits::QUOTED_LINE_BYTES_MAX;
+        let column = 1 + if is_quotable { text[..from].chars().count() } else { from };
         let location = match file.markers.iter().rev().find(|marker| marker.at <= line) {
             Some(marker) => {
                 Location { file: marker.file.clone(), line: marker.line + line - marker.at, column }

@@ -1,5 +1,7 @@
 //! Whether attributes exist, fit their places and have the arguments they need.
 
+use std::collections::HashMap;
+
 use super::Checker;
 use super::unresolved::Sought;
 use crate::front::ast::{
@@ -7,6 +9,8 @@ use crate::front::ast::{
 };
 use crate::front::constant::Environment;
 use crate::front::diagnostic::{Diagnostic, Severity, did_you_mean, quoted, similar};
+use crate::front::limits::ERRORS_MAX;
+use crate::front::source::Span;
 use crate::front::token::Name;
 
 /// Attributes whose arguments name parameters or fields.
@@ -36,7 +40,8 @@ const REPEATABLE: &[AttributeName] = &[
 impl<'a> Checker<'_, 'a> {
     /// Checks the attributes that stand at a place.
     pub(super) fn attributes(&mut self, attributes: &'a Attributes, place: Place) {
-        for (index, attribute) in attributes.list.iter().enumerate() {
+        let mut first: HashMap<AttributeName, Span> = HashMap::new();
+        for attribute in &attributes.list {
             let Some(known) = attribute.known else {
                 self.unknown_attribute(attribute);
                 continue;
@@ -50,12 +55,12 @@ impl<'a> Checker<'_, 'a> {
                 self.error(Diagnostic::error(attribute.name.span, message));
                 continue;
             }
-            let first = attributes.list[..index].iter().find(|other| other.known == Some(known));
+            let first = first.insert(known, attribute.name.span);
             if let (Some(first), false) = (first, REPEATABLE.contains(&known)) {
                 let message = format!("attribute {} is given twice", quoted(known.text()));
                 self.warn(
                     Diagnostic::warning(attribute.name.span, message)
-                        .related(first.name.span, "the first one"),
+                        .related(first, "the first one"),
                 );
             }
             self.arguments(known, attribute);
@@ -165,43 +170,41 @@ impl<'a> Checker<'_, 'a> {
 
     /// Checks that what attributes say of the neighbours — the other parameters, the other
     /// fields — names some that exist.
-    pub(super) fn names_neighbours(
-        &mut self,
-        attributes: &'a Attributes,
-        neighbours: &[&Name],
-        severity: Severity,
-    ) {
+    pub(super) fn names_neighbours(&mut self, attributes: &'a Attributes, severity: Severity) {
         for attribute in &attributes.list {
             if attribute.known.is_some_and(|known| OF_NEIGHBOURS.contains(&known)) {
                 for value in attribute.values() {
-                    self.neighbour_names(value, neighbours, severity);
+                    self.neighbour_names(value, severity);
                 }
             }
         }
     }
 
-    fn neighbour_names(
-        &mut self,
-        expression: &'a Expression,
-        neighbours: &[&Name],
-        severity: Severity,
-    ) {
-        let hint_for = |name: &Name| {
-            similar(name, neighbours.iter().map(|neighbour| &***neighbour))
-                .map(|like| format!("did you mean {}?", quoted(like)))
-        };
+    fn neighbour_names(&mut self, expression: &'a Expression, severity: Severity) {
         let mut unknown = Vec::new();
         super::values::names(expression, &mut |name, span| {
             let is_known = self.is_value(name) || self.view().is_type(name);
-            if !neighbours.contains(&name) && !is_known {
+            if !self.is_neighbour(name) && !is_known {
                 unknown.push((name.clone(), span));
             }
         });
         for (name, span) in unknown {
-            let hint = hint_for(&name);
+            let hint = self.neighbour_like(&name);
             self.open_as(severity, Sought::Neighbour(name.to_string()), span, hint);
         }
         self.cast_types(expression);
+    }
+
+    fn is_neighbour(&self, name: &Name) -> bool {
+        self.neighbours.iter().any(|beside| beside.contains(name))
+    }
+
+    /// The hint that names a neighbour, for as many wrong names as anybody gets to see.
+    fn neighbour_like(&self, name: &Name) -> Option<String> {
+        if self.unresolved.len() > ERRORS_MAX {
+            return None;
+        }
+        did_you_mean(name, self.neighbours.iter().flatten().map(|neighbour| &***neighbour))
     }
 
     /// Looks up the types that an expression casts to.

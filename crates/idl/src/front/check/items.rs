@@ -36,13 +36,14 @@ impl<'a> Checker<'_, 'a> {
                 self.items(module.items.as_deref().unwrap_or_default());
             }
             Item::Namespace(namespace) => {
-                let outer = self.namespace.len();
+                let mut inner = self.namespace.to_string();
                 for segment in &namespace.segments {
-                    self.namespace.push_str(&segment.name);
-                    self.namespace.push('.');
+                    inner.push_str(&segment.name);
+                    inner.push('.');
                 }
+                let outer = std::mem::replace(&mut self.namespace, inner.into());
                 self.items(&namespace.items);
-                self.namespace.truncate(outer);
+                self.namespace = outer;
             }
             Item::ApiContract(contract) => {
                 self.attributes(&contract.attributes, Place::ApiContract);

@@ -58,7 +58,6 @@ impl<'a> Checker<'_, 'a> {
     }
 
     pub(super) fn parameters(&mut self, parameters: &'a Parameters, calls: Calls) {
-        let mut names: Vec<&Name> = Vec::new();
         let mut first: HashMap<&Name, Span> = HashMap::new();
         for parameter in &parameters.list {
             let Some(name) = &parameter.declarator.name else { continue };
@@ -68,19 +67,21 @@ impl<'a> Checker<'_, 'a> {
                     Diagnostic::error(name.span, message).related(known, "it is declared here"),
                 );
             }
-            names.push(&name.name);
         }
+        let names = first.into_keys().collect();
+        let outer = std::mem::replace(&mut self.neighbours, vec![names]);
         for parameter in &parameters.list {
-            self.parameter(parameter, &names, calls);
+            self.parameter(parameter, calls);
         }
+        self.neighbours = outer;
     }
 
-    fn parameter(&mut self, parameter: &'a Parameter, names: &[&Name], calls: Calls) {
+    fn parameter(&mut self, parameter: &'a Parameter, calls: Calls) {
         let attributes = &parameter.attributes;
         self.attributes(attributes, Place::Parameter);
         // In the same process nothing acts on what the attributes say of sizes.
         let severity = if calls == Calls::Locally { Severity::Warning } else { Severity::Error };
-        self.names_neighbours(attributes, names, severity);
+        self.names_neighbours(attributes, severity);
         self.specifier(&parameter.specifier);
         self.declarator(&parameter.declarator);
         self.system_handle(attributes, &parameter.specifier, &parameter.declarator);

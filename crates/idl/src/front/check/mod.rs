@@ -18,7 +18,8 @@ mod types;
 mod unresolved;
 mod values;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
 use self::scope::{Scope, View};
 use self::symbols::Symbols;
@@ -49,8 +50,9 @@ pub(crate) fn run(program: &Program) -> Checked {
         let mut checker = Checker {
             own: &symbols[&unit],
             imported: &imported,
-            namespace: String::new(),
+            namespace: "".into(),
             type_parameters: Vec::new(),
+            neighbours: Vec::new(),
             diagnostics: diagnostics.remove(&unit).unwrap_or_default(),
             unresolved: Vec::new(),
             warns: is_root,
@@ -60,7 +62,11 @@ pub(crate) fn run(program: &Program) -> Checked {
         diagnostics.insert(unit, found);
         unresolved.insert(unit, open);
     }
-    unresolved::report(program, &symbols, &unresolved, &mut diagnostics);
+    let is_open = |unit: &UnitId| unresolved.get(unit).is_some_and(|open| !open.is_empty());
+    // What is missing is said when all has been done to find it.
+    if program.is_complete || !program.roots.iter().any(is_open) {
+        unresolved::report(program, &symbols, &unresolved, &mut diagnostics);
+    }
     let by_unit = program.unit_ids().map(|unit| diagnostics.remove(&unit).unwrap_or_default());
     let diagnostics = by_unit.collect();
     let open = unresolved
@@ -101,9 +107,11 @@ struct Checker<'c, 'a> {
     own: &'c Symbols<'a>,
     imported: &'c Scope<'c, 'a>,
     /// The namespace around, with a dot after it, or nothing.
-    namespace: String,
+    namespace: Rc<str>,
     /// The types that the interface around leaves open.
     type_parameters: Vec<&'a Identifier>,
+    /// The parameters around, or the fields of the structs around from the outside in.
+    neighbours: Vec<HashSet<&'a Name>>,
     diagnostics: Diagnostics,
     unresolved: Vec<Unresolved>,
     /// Warnings are only for those who can act on them: not for imported files.

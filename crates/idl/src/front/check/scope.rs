@@ -1,5 +1,8 @@
 //! What a name means at a place: the names of the file, then those of what it imports.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+
 use super::symbols::{Definition, NamedValue, Symbol, Symbols};
 use crate::front::ast::{BaseType, Derivation, Path, TypeKind, TypeName, TypeSpecifier};
 use crate::front::constant::{Environment, Integer, IntegerType, Unknown, Value};
@@ -8,10 +11,17 @@ use crate::front::source::Span;
 use crate::front::token::Name;
 
 /// The names of several files, the nearest first.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Scope<'s, 'a> {
     files: Vec<&'s Symbols<'a>>,
+    types: Found<Symbol<'a>>,
+    tags: Found<Symbol<'a>>,
+    /// By the places of the files that have them.
+    values: Found<usize>,
 }
+
+/// What was found of the names asked for so far, so that each is looked for once.
+type Found<T> = RefCell<HashMap<String, Option<T>>>;
 
 /// A scope with one file more, as seen from a namespace.
 pub(super) struct View<'s, 'a> {
@@ -44,7 +54,26 @@ pub(crate) enum Root<'a> {
 
 impl<'s, 'a> Scope<'s, 'a> {
     pub(super) fn new(files: Vec<&'s Symbols<'a>>) -> Self {
-        Self { files }
+        Self {
+            files,
+            types: RefCell::default(),
+            tags: RefCell::default(),
+            values: RefCell::default(),
+        }
+    }
+
+    fn find_type(&self, name: &str) -> Option<Symbol<'a>> {
+        once(&self.types, name, || nearest(self.files.iter().map(|of| of.types.get(name))))
+    }
+
+    fn find_tag(&self, name: &str) -> Option<Symbol<'a>> {
+        once(&self.tags, name, || nearest(self.files.iter().map(|of| of.tags.get(name))))
+    }
+
+    fn find_value(&self, name: &str) -> Option<&'s NamedValue> {
+        let has = |of: &&Symbols<'a>| of.values.contains_key(name);
+        let file = once(&self.values, name, || self.files.iter().position(has))?;
+        self.files[file].values.get(name)
     }
 
     pub(super) fn with<'v>(&'v self, own: &'v Symbols<'a>, namespace: &'v str) -> View<'v, 'a>
@@ -67,20 +96,32 @@ impl<'s, 'a> View<'s, 'a> {
         let joined = if single.is_some() { String::new() } else { path.name() };
         let name = single.map_or(joined.as_str(), |name| name);
         self.outwards(name, |name| {
-            self.lookup(name, |symbols| &symbols.types).or_else(|| {
+            self.type_named(name).or_else(|| {
                 // In a namespace a tag is a name by itself, as in C++.
                 let is_qualified = name.contains('.');
-                if is_qualified { self.lookup(name, |symbols| &symbols.tags) } else { None }
+                if is_qualified { self.tag_named(name) } else { None }
             })
         })
     }
 
     pub(super) fn find_tag(&self, tag: &str) -> Option<Symbol<'a>> {
-        self.outwards(tag, |name| self.lookup(name, |symbols| &symbols.tags))
+        self.outwards(tag, |name| self.tag_named(name))
     }
 
     pub(super) fn find_value(&self, name: &str) -> Option<&'s NamedValue> {
-        self.files().find_map(|symbols| symbols.values.get(name))
+        self.own.values.get(name).or_else(|| self.imported.find_value(name))
+    }
+
+    fn type_named(&self, name: &str) -> Option<Symbol<'a>> {
+        let own = self.own.types.get(name).copied();
+        let defined = own.filter(|own| !own.is_announced);
+        defined.or_else(|| self.imported.find_type(name)).or(own)
+    }
+
+    fn tag_named(&self, name: &str) -> Option<Symbol<'a>> {
+        let own = self.own.tags.get(name).copied();
+        let defined = own.filter(|own| !own.is_announced);
+        defined.or_else(|| self.imported.find_tag(name)).or(own)
     }
 
     /// The names of types that can be meant, for a suggestion.
@@ -164,22 +205,30 @@ impl<'s, 'a> View<'s, 'a> {
         }
         find(name)
     }
+}
 
-    fn lookup(
-        &self,
-        name: &str,
-        table: impl Fn(&'s Symbols<'a>) -> &'s std::collections::HashMap<String, Symbol<'a>>,
-    ) -> Option<Symbol<'a>> {
-        let mut announced = None;
-        for symbols in self.files() {
-            match table(symbols).get(name) {
-                Some(symbol) if symbol.is_announced => announced = announced.or(Some(*symbol)),
-                Some(symbol) => return Some(*symbol),
-                None => {}
-            }
+/// Of the symbols of one name, the nearest that defines it, or else the nearest.
+fn nearest<'s, 'a: 's>(
+    symbols: impl Iterator<Item = Option<&'s Symbol<'a>>>,
+) -> Option<Symbol<'a>> {
+    let mut announced = None;
+    for symbol in symbols.flatten() {
+        if !symbol.is_announced {
+            return Some(*symbol);
         }
-        announced
+        announced = announced.or(Some(*symbol));
     }
+    announced
+}
+
+/// Finds a name, or remembers what was found.
+fn once<T: Copy>(found: &Found<T>, name: &str, find: impl FnOnce() -> Option<T>) -> Option<T> {
+    if let Some(known) = found.borrow().get(name) {
+        return *known;
+    }
+    let result = find();
+    found.borrow_mut().insert(name.to_owned(), result);
+    result
 }
 
 impl Environment for View<'_, '_> {
@@ -197,7 +246,7 @@ impl Environment for View<'_, '_> {
     }
 
     fn is_type(&self, name: &str) -> bool {
-        self.lookup(name, |symbols| &symbols.types).is_some()
+        self.type_named(name).is_some()
     }
 
     fn size(&self, of: &TypeName) -> Result<u64, Unknown> {

@@ -1,20 +1,18 @@
 //! Types: their names, their fields, their arms.
 
+use std::collections::HashMap;
+
 use super::Checker;
 use crate::front::ast::{
     Arm, AttributeName, Bounds, Declarator, Derivation, EnumType, Field, Place, StructType,
     TypeKind, TypeName, TypeSpecifier, UnionType,
 };
 use crate::front::diagnostic::{Diagnostic, Severity, quoted};
+use crate::front::source::Span;
 use crate::front::token::Name;
 
 impl<'a> Checker<'_, 'a> {
     pub(super) fn specifier(&mut self, specifier: &'a TypeSpecifier) {
-        self.specifier_beside(specifier, &[]);
-    }
-
-    /// Checks a type whose fields may name what stands beside it.
-    fn specifier_beside(&mut self, specifier: &'a TypeSpecifier, outer: &[&'a Name]) {
         match &specifier.kind {
             TypeKind::Base(_) => {}
             TypeKind::Named(path) => self.type_path(path),
@@ -24,8 +22,8 @@ impl<'a> Checker<'_, 'a> {
                     self.type_name(argument);
                 }
             }
-            TypeKind::Struct(of) => self.struct_type(of, outer),
-            TypeKind::Union(of) => self.union_type(of, outer),
+            TypeKind::Struct(of) => self.struct_type(of),
+            TypeKind::Union(of) => self.union_type(of),
             TypeKind::Enum(of) => self.enum_type(of),
             TypeKind::SafeArray(element) => self.type_name(element),
             TypeKind::Pipe(of) => self.specifier(of),
@@ -60,32 +58,33 @@ impl<'a> Checker<'_, 'a> {
         }
     }
 
-    fn struct_type(&mut self, of: &'a StructType, outer: &[&'a Name]) {
+    fn struct_type(&mut self, of: &'a StructType) {
         self.attributes(&of.attributes, Place::Struct);
-        let fields: Vec<&Field> = of.fields.iter().flatten().collect();
-        let mut names = outer.to_vec();
-        self.field_names(&fields, &mut names);
+        let fields = of.fields.as_deref().unwrap_or_default();
+        self.beside(fields.iter());
         for field in fields {
-            self.field(field, Place::Field, &names);
+            self.field(field, Place::Field);
         }
+        self.neighbours.pop();
     }
 
-    fn union_type(&mut self, of: &'a UnionType, outer: &[&'a Name]) {
+    fn union_type(&mut self, of: &'a UnionType) {
         self.attributes(&of.attributes, Place::Union);
         if let Some(switch) = &of.switch {
             self.specifier(&switch.specifier);
         }
-        let arms: Vec<&Arm> = of.arms.iter().flatten().collect();
-        let mut names = outer.to_vec();
-        names.extend(of.switch.iter().map(|switch| &switch.name.name));
-        let fields: Vec<&Field> = arms.iter().map(|arm| &arm.field).collect();
-        self.field_names(&fields, &mut names);
-        for arm in &arms {
+        let arms = of.arms.as_deref().unwrap_or_default();
+        self.beside(arms.iter().map(|Arm { field, .. }| field));
+        if let (Some(beside), Some(switch)) = (self.neighbours.last_mut(), &of.switch) {
+            beside.insert(&switch.name.name);
+        }
+        for arm in arms {
             for case in &arm.cases {
                 self.integer(case);
             }
-            self.field(&arm.field, Place::Arm, &names);
+            self.field(&arm.field, Place::Arm);
         }
+        self.neighbours.pop();
         let mut defaults = arms
             .iter()
             .filter(|arm| arm.is_default || arm.field.attributes.has(AttributeName::Default));
@@ -105,21 +104,20 @@ impl<'a> Checker<'_, 'a> {
         self.enumerator_values(of);
     }
 
-    fn field(&mut self, field: &'a Field, place: Place, names: &[&'a Name]) {
+    fn field(&mut self, field: &'a Field, place: Place) {
         self.attributes(&field.attributes, place);
-        self.names_neighbours(&field.attributes, names, Severity::Error);
+        self.names_neighbours(&field.attributes, Severity::Error);
         let Some(specifier) = &field.specifier else { return };
-        self.specifier_beside(specifier, names);
+        self.specifier(specifier);
         for declarator in &field.declarators {
             self.declarator(declarator);
             self.system_handle(&field.attributes, specifier, declarator);
         }
     }
 
-    /// Adds the names of fields, each of which may be there once. The fields of a struct without
-    /// a name are fields of the one around it.
-    fn field_names(&mut self, fields: &[&'a Field], names: &mut Vec<&'a Name>) {
-        let mut first = std::collections::HashMap::new();
+    /// Makes the fields of a struct known to the attributes in it. Each name may be there once.
+    fn beside(&mut self, fields: impl Iterator<Item = &'a Field>) {
+        let mut first: HashMap<&Name, Span> = HashMap::new();
         for field in fields {
             for declarator in &field.declarators {
                 let Some(name) = &declarator.name else { continue };
@@ -129,8 +127,8 @@ impl<'a> Checker<'_, 'a> {
                         Diagnostic::error(name.span, message).related(known, "it is declared here"),
                     );
                 }
-                names.push(&name.name);
             }
         }
+        self.neighbours.push(first.into_keys().collect());
     }
 }

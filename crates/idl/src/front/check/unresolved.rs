@@ -1,6 +1,7 @@
 //! Names that mean nothing in the file where they stand.
 
 use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
 use super::scope::{Scope, View};
 use super::symbols::Symbols;
@@ -8,6 +9,7 @@ use super::{Checker, imported_scope};
 use crate::front::ast::Path;
 use crate::front::constant::Environment;
 use crate::front::diagnostic::{Diagnostic, Diagnostics, Severity, did_you_mean, quoted};
+use crate::front::limits::ERRORS_MAX;
 use crate::front::program::{Program, UnitId};
 use crate::front::source::Span;
 use crate::front::system;
@@ -21,7 +23,7 @@ pub(super) struct Unresolved {
     pub(super) name: Sought,
     pub(super) span: Span,
     /// The namespace around it.
-    pub(super) namespace: String,
+    pub(super) namespace: Rc<str>,
     /// A name nearby that may be meant, as a hint says it.
     pub(super) hint: Option<String>,
     pub(super) severity: Severity,
@@ -131,9 +133,11 @@ pub(super) fn report(
             continue;
         }
         let imported: Scope<'_, '_> = imported_scope(program, symbols, unit);
-        for open in missing {
+        for (index, open) in missing.into_iter().enumerate() {
             let view = imported.with(&symbols[&unit], &open.namespace);
-            let hint = open.hint.clone().or_else(|| suggestion(&open.name, &view));
+            let is_shown = index < ERRORS_MAX;
+            let suggested = || if is_shown { suggestion(&open.name, &view) } else { None };
+            let hint = open.hint.clone().or_else(suggested);
             let message = open.name.message();
             found.push(match open.severity {
                 Severity::Error => Diagnostic::error(open.span, message).hint_if(hint),

@@ -7,6 +7,7 @@ use crate::front::ast::{
     Item, Member,
 };
 use crate::front::diagnostic::Diagnostic;
+use crate::front::limits::TYPE_PARAMETERS_MAX;
 use crate::front::token::Punctuation;
 
 impl Parser<'_> {
@@ -27,7 +28,8 @@ impl Parser<'_> {
             return Ok(interface);
         }
         if self.eat(Punctuation::Colon) {
-            interface.base = Some(self.path("the name of an interface to derive from")?);
+            // Without it the interface is still there.
+            interface.base = self.path("the name of an interface to derive from").ok();
             while self.eat(Punctuation::Comma) {
                 interface.requires.push(self.path("the name of an interface")?);
             }
@@ -137,6 +139,10 @@ impl Parser<'_> {
         let mut names = Vec::new();
         if self.eat(Punctuation::Less) {
             loop {
+                if names.len() == TYPE_PARAMETERS_MAX {
+                    let message = format!("more than {TYPE_PARAMETERS_MAX} type parameters");
+                    return Err(self.complain(&message, ""));
+                }
                 names.push(self.identifier("the name of a type parameter")?);
                 if !self.eat(Punctuation::Comma) {
                     break;

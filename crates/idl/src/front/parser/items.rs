@@ -5,6 +5,8 @@ use crate::front::ast::{
     Attributes, Constant, CppQuote, Declarator, DeclareGuid, Derivation, ExpressionKind,
     Identifier, Import, Item, Method, Namespace, TypeSpecifier, Typedef,
 };
+use crate::front::diagnostic::Diagnostic;
+use crate::front::limits::{NAMESPACE_BYTES_MAX, NAMESPACE_PARTS_MAX};
 use crate::front::source::Span;
 use crate::front::token::{Punctuation, TokenKind};
 
@@ -126,8 +128,25 @@ impl Parser<'_> {
 
     fn namespace(&mut self) -> Parsed<Namespace> {
         self.bump();
-        let segments = self.path("the name of the namespace")?.segments;
-        let items = self.braced("a namespace", Self::item)?;
+        let path = self.path("the name of the namespace")?;
+        let (parts, bytes) = (path.segments.len(), path.name().len() + 1);
+        self.namespace_parts += parts;
+        self.namespace_bytes += bytes;
+        let is_long = self.namespace_parts > NAMESPACE_PARTS_MAX
+            || self.namespace_bytes > NAMESPACE_BYTES_MAX;
+        let items = match is_long {
+            true => {
+                let message = format!(
+                    "the name of a namespace has at most {NAMESPACE_PARTS_MAX} parts and \
+                     {NAMESPACE_BYTES_MAX} letters"
+                );
+                Err(self.report(Diagnostic::error(path.span, message)))
+            }
+            false => self.braced("a namespace", Self::item),
+        };
+        self.namespace_parts -= parts;
+        self.namespace_bytes -= bytes;
+        let (items, segments) = (items?, path.segments);
         self.eat(Punctuation::Semicolon);
         Ok(Namespace { segments, items })
     }

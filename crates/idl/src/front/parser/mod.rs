@@ -66,6 +66,9 @@ pub(crate) struct Parser<'t> {
     depth: usize,
     /// Of the expression that is being read.
     operators: usize,
+    /// Of the names of the namespaces around, together.
+    namespace_parts: usize,
+    namespace_bytes: usize,
     /// The calling convention that the next parameter list is for.
     convention: Option<Identifier>,
     /// Of the `>>` that stands here, the first half is taken: it closes type arguments.
@@ -89,6 +92,8 @@ impl<'t> Parser<'t> {
             diagnostics,
             depth: 0,
             operators: 0,
+            namespace_parts: 0,
+            namespace_bytes: 0,
             convention: None,
             half_taken: false,
             complained_at: None,
