@@ -1,6 +1,6 @@
 //! Whether attributes exist, fit their places and have the arguments they need.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::Checker;
 use super::unresolved::Sought;
@@ -9,7 +9,7 @@ use crate::front::ast::{
 };
 use crate::front::constant::Environment;
 use crate::front::diagnostic::{Diagnostic, Severity, did_you_mean, quoted, similar};
-use crate::front::limits::ERRORS_MAX;
+use crate::front::limits::{COMPARISONS_MAX, ERRORS_MAX};
 use crate::front::source::Span;
 use crate::front::token::Name;
 
@@ -201,7 +201,8 @@ impl<'a> Checker<'_, 'a> {
 
     /// The hint that names a neighbour, for as many wrong names as anybody gets to see.
     fn neighbour_like(&self, name: &Name) -> Option<String> {
-        if self.unresolved.len() > ERRORS_MAX {
+        let count: usize = self.neighbours.iter().map(HashSet::len).sum();
+        if self.unresolved.len() > ERRORS_MAX || count > COMPARISONS_MAX / ERRORS_MAX {
             return None;
         }
         did_you_mean(name, self.neighbours.iter().flatten().map(|neighbour| &***neighbour))

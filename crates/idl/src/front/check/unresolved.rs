@@ -9,7 +9,7 @@ use super::{Checker, imported_scope};
 use crate::front::ast::Path;
 use crate::front::constant::Environment;
 use crate::front::diagnostic::{Diagnostic, Diagnostics, Severity, did_you_mean, quoted};
-use crate::front::limits::ERRORS_MAX;
+use crate::front::limits::{COMPARISONS_MAX, ERRORS_MAX};
 use crate::front::program::{Program, UnitId};
 use crate::front::source::Span;
 use crate::front::system;
@@ -126,6 +126,7 @@ pub(super) fn report(
             }
         }
     }
+    let mut comparisons = COMPARISONS_MAX;
     for (unit, missing) in missing {
         let found = diagnostics.entry(unit).or_default();
         if incomplete.contains(&unit) {
@@ -136,8 +137,10 @@ pub(super) fn report(
         for (index, open) in missing.into_iter().enumerate() {
             let view = imported.with(&symbols[&unit], &open.namespace);
             let is_shown = index < ERRORS_MAX;
-            let suggested = || if is_shown { suggestion(&open.name, &view) } else { None };
-            let hint = open.hint.clone().or_else(suggested);
+            let hint = match &open.hint {
+                None if is_shown => suggestion(&open.name, &view, &mut comparisons),
+                hint => hint.clone(),
+            };
             let message = open.name.message();
             found.push(match open.severity {
                 Severity::Error => Diagnostic::error(open.span, message).hint_if(hint),
@@ -168,22 +171,19 @@ fn not_checked(missing: &[&Unresolved]) -> Diagnostic {
 }
 
 /// A name that may be meant instead, or the file that declares the name.
-fn suggestion(name: &Sought, view: &View<'_, '_>) -> Option<String> {
+fn suggestion(name: &Sought, view: &View<'_, '_>, comparisons: &mut usize) -> Option<String> {
     let text = name.text();
-    match name {
-        Sought::Type(_) | Sought::Interface(_) => {
-            if view.find_tag(&text).is_some() {
-                return Some(
-                    "there is a tag of this name: write `struct`, `union` or `enum` before it, \
-                     or a typedef"
-                        .to_owned(),
-                );
-            }
-            if let Some(file) = system::declaring(&text) {
-                return Some(format!("it is declared in {file}: `import \"{file}\";`"));
-            }
-            did_you_mean(&text, view.type_names())
-        }
-        Sought::Value(_) | Sought::Neighbour(_) => did_you_mean(&text, view.value_names()),
+    let is_type = matches!(name, Sought::Type(_) | Sought::Interface(_));
+    if is_type && view.find_tag(&text).is_some() {
+        let hint = "there is a tag of this name: write `struct`, `union` or `enum` before it, or \
+                    a typedef";
+        return Some(hint.to_owned());
     }
+    if let (true, Some(file)) = (is_type, system::declaring(&text)) {
+        return Some(format!("it is declared in {file}: `import \"{file}\";`"));
+    }
+    let known: Vec<&str> =
+        if is_type { view.type_names().collect() } else { view.value_names().collect() };
+    *comparisons = comparisons.checked_sub(known.len())?;
+    did_you_mean(&text, known)
 }

@@ -2,7 +2,7 @@
 
 use super::{Parsed, Parser, Reported};
 use crate::front::ast::{
-    Argument, Attribute, AttributeName, Attributes, Expression, ExpressionKind, Shape,
+    Argument, Attribute, AttributeName, Attributes, Expression, ExpressionKind, Shape, TypeName,
 };
 use crate::front::diagnostic::Diagnostic;
 use crate::front::token::{Punctuation, TokenKind, Uuid};
@@ -88,7 +88,9 @@ impl Parser<'_> {
             Some(Shape::Uuid) => arguments.push(Argument::Value(self.uuid()?)),
             Some(Shape::Type) => arguments.push(Argument::Type(self.type_name()?)),
             Some(Shape::Handle) => {
-                arguments.push(Argument::Type(self.type_name()?));
+                let specifier = Box::new(self.type_specifier()?);
+                let handle = TypeName { specifier, derivations: Vec::new() };
+                arguments.push(Argument::Type(handle));
                 let name = self.identifier("the name of the handle")?;
                 let kind = ExpressionKind::Name(name.name);
                 arguments.push(Argument::Value(Expression { kind, span: name.span }));

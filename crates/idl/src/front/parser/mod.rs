@@ -289,7 +289,8 @@ impl<'t> Parser<'t> {
                 kind if kind.is(Punctuation::BraceClose) => {
                     braces -= 1;
                     let next = &self.tokens[self.at + 1];
-                    let names = matches!(next.kind, TokenKind::Identifier(_)) && !next.starts_line;
+                    let word = next.kind.word().filter(|word| !STARTERS.contains(word));
+                    let names = word.is_some() && !next.starts_line;
                     if braces == 0 && !names {
                         self.bump();
                         self.eat(Punctuation::Semicolon);
@@ -337,6 +338,13 @@ impl<'t> Parser<'t> {
     fn block<T>(&mut self, parts: &mut Vec<T>, mut read: impl FnMut(&mut Self) -> Parsed<T>) {
         loop {
             while self.eat(Punctuation::Semicolon) {}
+            if let TokenKind::Unknown(_) = self.peek() {
+                self.unexpected("a declaration");
+                while let TokenKind::Unknown(_) = self.peek() {
+                    self.bump();
+                }
+                continue;
+            }
             if *self.peek() == TokenKind::End || self.is(Punctuation::BraceClose) {
                 return;
             }
@@ -371,3 +379,6 @@ impl<'t> Parser<'t> {
         Ok(parts)
     }
 }
+
+#[cfg(test)]
+mod tests;

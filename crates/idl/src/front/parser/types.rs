@@ -36,7 +36,7 @@ const BASE_WORDS: &[&str] = &[
 ];
 
 /// Words that say something of a type without being one.
-const QUALIFIERS: &[&str] = &["const", "volatile", "__unaligned", "__RPC_FAR", "far", "__far"];
+const QUALIFIERS: &[&str] = &["const", "volatile", "__unaligned", "__RPC_FAR", "__far"];
 
 /// Whether a word can only be the beginning of a type.
 pub(super) fn is_type_word(word: &str) -> bool {

@@ -4,6 +4,9 @@
 //! interfaces and structs mostly by name alone. Where the search path has a file of the same
 //! name, that one is read instead.
 
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
 mod rights;
 
 pub(crate) use rights::{right, rights};
@@ -83,10 +86,20 @@ pub(crate) fn file(name: &str) -> Option<(&'static str, &'static str)> {
 
 /// The built-in file to import for a name that is declared in one.
 pub(crate) fn declaring(name: &str) -> Option<&'static str> {
-    let is_name = |character: char| character.is_ascii_alphanumeric() || character == '_';
-    let declares = |text: &str| text.split(|c| !is_name(c)).any(|word| word == name);
-    let file = FILES.iter().find(|(_, text)| declares(text)).map(|(file, _)| *file)?;
+    static WORDS: OnceLock<HashMap<&str, &str>> = OnceLock::new();
+    let file = *WORDS.get_or_init(words).get(name)?;
     // These are what `unknwn.idl` imports, which is what people write.
     let is_base = matches!(file, "basetsd.h" | "guiddef.h" | "wtypesbase.idl" | "unknwnbase.idl");
     Some(if is_base { "unknwn.idl" } else { file })
+}
+
+/// All words of the built-in files, with the first file that each is in.
+fn words() -> HashMap<&'static str, &'static str> {
+    let mut words = HashMap::new();
+    for (file, text) in FILES {
+        for word in text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_') {
+            words.entry(word).or_insert(*file);
+        }
+    }
+    words
 }
