@@ -2,6 +2,8 @@
 //!
 //! Each test only says that the reader ends, and soon: its time is that of the test.
 
+#![cfg(feature = "front")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

@@ -13,7 +13,7 @@ pub(crate) use rights::{right, rights};
 
 macro_rules! files {
     ($($name:literal,)*) => {
-        &[$(($name, include_str!($name)),)*]
+        &[$(($name, include_str!(concat!("system/", $name))),)*]
     };
 }
 
