@@ -1,0 +1,26 @@
+//! The front end for `.idl` files: it reads them, checks them, and says what is wrong.
+//!
+//! `source` and `diagnostic` say where things are and what is wrong with them; `lexer`,
+//! `preprocess` and `parser` go from a file's text to the syntax tree in [`ast`]; `program`
+//! brings in what a file imports, from disk or from `system`; `check` sees whether it makes
+//! sense. [`check`](check()) is all of it in one call.
+
+pub mod ast;
+mod check;
+mod constant;
+mod diagnostic;
+mod lexer;
+mod limits;
+mod loader;
+mod parser;
+mod preprocess;
+mod program;
+mod report;
+mod source;
+mod system;
+mod token;
+
+pub use diagnostic::{Color, Diagnostic, Severity};
+pub use report::{Options, Preprocessor, Report, Statistics, check, check_text};
+pub use source::{FileId, Location, SourceMap, Span};
+pub use token::{Name, Uuid};

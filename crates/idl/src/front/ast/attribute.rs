@@ -1,0 +1,376 @@
+//! Attributes: what stands between square brackets before a declaration.
+
+use super::{Expression, Identifier, TypeName};
+use crate::front::source::Span;
+use crate::front::token::{Name, Uuid};
+
+/// The attributes of one declaration, in the order they are written.
+#[derive(Clone, Debug, Default)]
+pub struct Attributes {
+    /// Each of them.
+    pub list: Vec<Attribute>,
+}
+
+/// One attribute.
+#[derive(Clone, Debug)]
+pub struct Attribute {
+    /// Its name, as it is written.
+    pub name: Identifier,
+    /// Which attribute that is; none if IDL has none of this name.
+    pub known: Option<AttributeName>,
+    /// What stands between its parentheses.
+    pub arguments: Vec<Argument>,
+    /// All of it.
+    pub span: Span,
+}
+
+/// One argument of an attribute.
+#[derive(Clone, Debug)]
+pub enum Argument {
+    /// Nothing, as before the comma in `size_is(, n)`.
+    Omitted,
+    /// A value, or a name.
+    Value(Expression),
+    /// A type.
+    Type(TypeName),
+}
+
+impl Attributes {
+    /// The first attribute of this name.
+    pub fn find(&self, name: AttributeName) -> Option<&Attribute> {
+        self.list.iter().find(|attribute| attribute.known == Some(name))
+    }
+
+    /// Whether there is an attribute of this name.
+    pub fn has(&self, name: AttributeName) -> bool {
+        self.find(name).is_some()
+    }
+
+    /// The identifier that `uuid` gives.
+    pub fn uuid(&self) -> Option<Uuid> {
+        match self.find(AttributeName::Uuid)?.values().next()?.kind {
+            super::ExpressionKind::Uuid(uuid) => Some(uuid),
+            _ => None,
+        }
+    }
+}
+
+impl Attribute {
+    /// The arguments that are values.
+    pub fn values(&self) -> impl Iterator<Item = &Expression> {
+        self.arguments.iter().filter_map(|argument| match argument {
+            Argument::Value(value) => Some(value),
+            Argument::Omitted | Argument::Type(_) => None,
+        })
+    }
+
+    /// The text of the first argument, if that is a string.
+    pub fn text(&self) -> Option<&Name> {
+        self.values().next()?.as_string()
+    }
+}
+
+/// Where an attribute can stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Place {
+    Interface,
+    DispatchInterface,
+    Library,
+    CoClass,
+    RuntimeClass,
+    ClassItem,
+    Module,
+    ApiContract,
+    Delegate,
+    Typedef,
+    Struct,
+    Union,
+    Enum,
+    Enumerator,
+    Constant,
+    Method,
+    Property,
+    Parameter,
+    Field,
+    Arm,
+}
+
+impl Place {
+    /// What stands there, for a message.
+    pub(crate) fn description(self) -> &'static str {
+        match self {
+            Place::Interface => "an interface",
+            Place::DispatchInterface => "a dispinterface",
+            Place::Library => "a library",
+            Place::CoClass => "a coclass",
+            Place::RuntimeClass => "a runtimeclass",
+            Place::ClassItem => "an interface of a class",
+            Place::Module => "a module",
+            Place::ApiContract => "an apicontract",
+            Place::Delegate => "a delegate",
+            Place::Typedef => "a typedef",
+            Place::Struct => "a struct",
+            Place::Union => "a union",
+            Place::Enum => "an enum",
+            Place::Enumerator => "an enumerator",
+            Place::Constant => "a constant",
+            Place::Method => "a method",
+            Place::Property => "a property",
+            Place::Parameter => "a parameter",
+            Place::Field => "a field",
+            Place::Arm => "an arm of a union",
+        }
+    }
+}
+
+/// What stands between an attribute's parentheses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// No parentheses.
+    Bare,
+    /// From so many to so many values, of which any may be omitted.
+    Values(usize, usize),
+    /// Either no parentheses or one value.
+    Optional,
+    /// A type.
+    Type,
+    /// A UUID.
+    Uuid,
+    /// A UUID and a value.
+    Custom,
+    /// A type and a name.
+    Handle,
+}
+
+macro_rules! attributes {
+    ($($variant:ident $text:literal $shape:expr, $places:expr;)*) => {
+        /// The attributes that IDL has.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum AttributeName {
+            $(#[doc = concat!("`", $text, "`")] $variant,)*
+        }
+
+        impl AttributeName {
+            /// All of them.
+            pub(crate) const ALL: &[AttributeName] = &[$(AttributeName::$variant),*];
+
+            /// As it is written.
+            pub fn text(self) -> &'static str {
+                match self { $(AttributeName::$variant => $text),* }
+            }
+
+            /// The attribute that is written so.
+            pub fn parse(text: &str) -> Option<Self> {
+                match text { $($text => Some(AttributeName::$variant),)* _ => None }
+            }
+
+            pub(crate) fn shape(self) -> Shape {
+                match self { $(AttributeName::$variant => $shape),* }
+            }
+
+            fn places(self) -> u32 {
+                match self { $(AttributeName::$variant => $places),* }
+            }
+        }
+    };
+}
+
+impl AttributeName {
+    /// Whether it can stand there.
+    pub(crate) fn fits(self, place: Place) -> bool {
+        self.places() & bit(place) != 0
+    }
+}
+
+const fn bit(place: Place) -> u32 {
+    1 << place as u8
+}
+
+const BARE: Shape = Shape::Bare;
+const ONE: Shape = Shape::Values(1, 1);
+const MANY: Shape = Shape::Values(1, usize::MAX);
+const ANY: Shape = Shape::Values(0, usize::MAX);
+
+const EVERYWHERE: u32 = u32::MAX;
+const INTERFACE: u32 = bit(Place::Interface);
+const DISPATCH: u32 = bit(Place::DispatchInterface);
+const LIBRARY: u32 = bit(Place::Library);
+const COCLASS: u32 = bit(Place::CoClass);
+const RUNTIME_CLASS: u32 = bit(Place::RuntimeClass);
+const CLASS: u32 = COCLASS | RUNTIME_CLASS;
+const CLASS_ITEM: u32 = bit(Place::ClassItem);
+const MODULE: u32 = bit(Place::Module);
+const CONTRACT: u32 = bit(Place::ApiContract);
+const DELEGATE: u32 = bit(Place::Delegate);
+const TYPEDEF: u32 = bit(Place::Typedef);
+const UNION: u32 = bit(Place::Union) | TYPEDEF;
+const ENUM: u32 = bit(Place::Enum) | TYPEDEF;
+const METHOD: u32 = bit(Place::Method);
+const PROPERTY: u32 = bit(Place::Property);
+const PARAMETER: u32 = bit(Place::Parameter);
+const FIELD: u32 = bit(Place::Field) | bit(Place::Arm);
+const ARM: u32 = bit(Place::Arm) | bit(Place::Field);
+const VALUE: u32 = PARAMETER | FIELD | TYPEDEF | METHOD;
+const ANY_INTERFACE: u32 = INTERFACE | DISPATCH;
+/// What the Windows Runtime's attributes are on.
+const RUNTIME: u32 = EVERYWHERE & !(PARAMETER | FIELD);
+
+attributes! {
+    Activatable "activatable" ANY, RUNTIME_CLASS;
+    Aggregatable "aggregatable" BARE, COCLASS;
+    Agile "agile" BARE, CLASS;
+    AllNodes "all_nodes" Shape::Optional, PARAMETER | INTERFACE | TYPEDEF | METHOD;
+    Allocate "allocate" MANY, PARAMETER | TYPEDEF | METHOD;
+    Annotation "annotation" ONE, PARAMETER | FIELD | METHOD | TYPEDEF;
+    Appobject "appobject" BARE, COCLASS;
+    Async "async" BARE, METHOD | INTERFACE | PARAMETER;
+    AsyncUuid "async_uuid" Shape::Uuid, INTERFACE;
+    AutoHandle "auto_handle" BARE, INTERFACE;
+    Bindable "bindable" BARE, METHOD | PROPERTY | FIELD | RUNTIME_CLASS;
+    Broadcast "broadcast" BARE, METHOD;
+    ByteCount "byte_count" ONE, PARAMETER;
+    CallAs "call_as" ONE, METHOD;
+    Callback "callback" BARE, METHOD;
+    Case "case" MANY, ARM;
+    Code "code" BARE, METHOD | INTERFACE;
+    CommStatus "comm_status" BARE, METHOD | PARAMETER;
+    Composable "composable" ANY, RUNTIME_CLASS;
+    ContextHandle "context_handle" BARE, TYPEDEF | PARAMETER | METHOD;
+    ContextHandleNoserialize "context_handle_noserialize" BARE, TYPEDEF | PARAMETER | METHOD;
+    ContextHandleSerialize "context_handle_serialize" BARE, TYPEDEF | PARAMETER | METHOD;
+    Contract "contract" ANY, RUNTIME;
+    Contractversion "contractversion" ANY, CONTRACT;
+    Control "control" BARE, COCLASS | LIBRARY;
+    CsChar "cs_char" Shape::Type, TYPEDEF;
+    CsDrtag "cs_drtag" BARE, PARAMETER;
+    CsRtag "cs_rtag" BARE, PARAMETER;
+    CsStag "cs_stag" BARE, PARAMETER;
+    CsTagRtn "cs_tag_rtn" ONE, METHOD | INTERFACE;
+    Custom "custom" Shape::Custom, EVERYWHERE;
+    Decode "decode" BARE, TYPEDEF | INTERFACE | METHOD;
+    Default "default" BARE, CLASS_ITEM | ARM | METHOD | INTERFACE;
+    DefaultOverload "default_overload" BARE, METHOD;
+    Defaultbind "defaultbind" BARE, METHOD | PROPERTY;
+    Defaultcollelem "defaultcollelem" BARE, METHOD | PROPERTY;
+    Defaultvalue "defaultvalue" ONE, PARAMETER;
+    Defaultvtable "defaultvtable" BARE, CLASS_ITEM;
+    Deprecated "deprecated" ANY, EVERYWHERE;
+    DisableConsistencyCheck "disable_consistency_check" BARE, EVERYWHERE;
+    Displaybind "displaybind" BARE, METHOD | PROPERTY;
+    Dllname "dllname" ONE, MODULE;
+    DontFree "dont_free" BARE, PARAMETER | TYPEDEF | METHOD;
+    Dual "dual" BARE, INTERFACE;
+    EnableAllocate "enable_allocate" BARE, METHOD | INTERFACE;
+    Encode "encode" BARE, TYPEDEF | INTERFACE | METHOD;
+    Endpoint "endpoint" MANY, INTERFACE;
+    Entry "entry" ONE, METHOD;
+    Eventadd "eventadd" BARE, METHOD;
+    Eventremove "eventremove" BARE, METHOD;
+    Exclusiveto "exclusiveto" ONE, INTERFACE | DELEGATE;
+    ExplicitHandle "explicit_handle" BARE, METHOD | INTERFACE;
+    FaultStatus "fault_status" BARE, METHOD | PARAMETER;
+    FirstIs "first_is" MANY, VALUE;
+    FlagEnum "flag_enum" BARE, ENUM;
+    Flags "flags" BARE, ENUM;
+    ForceAllocate "force_allocate" BARE, PARAMETER | TYPEDEF | METHOD;
+    Free "free" BARE, PARAMETER | TYPEDEF;
+    Handle "handle" BARE, TYPEDEF;
+    Heap "heap" BARE, PARAMETER | TYPEDEF | METHOD;
+    Helpcontext "helpcontext" ONE, EVERYWHERE;
+    Helpfile "helpfile" ONE, LIBRARY;
+    Helpstring "helpstring" ONE, EVERYWHERE;
+    Helpstringcontext "helpstringcontext" ONE, EVERYWHERE;
+    Helpstringdll "helpstringdll" ONE, LIBRARY;
+    Hidden "hidden" BARE, EVERYWHERE;
+    Id "id" ONE, METHOD | PROPERTY | FIELD | PARAMETER | ANY_INTERFACE | LIBRARY | COCLASS;
+    Idempotent "idempotent" BARE, METHOD;
+    Ignore "ignore" BARE, FIELD;
+    IidIs "iid_is" ONE, VALUE;
+    Immediatebind "immediatebind" BARE, METHOD | PROPERTY;
+    ImplicitHandle "implicit_handle" Shape::Handle, INTERFACE;
+    In "in" BARE, PARAMETER;
+    InLine "in_line" BARE, TYPEDEF;
+    InputSync "input_sync" BARE, METHOD;
+    Lcid "lcid" Shape::Optional, PARAMETER | LIBRARY;
+    LastIs "last_is" MANY, VALUE;
+    LengthIs "length_is" MANY, VALUE;
+    Licensed "licensed" BARE, COCLASS;
+    Local "local" BARE, INTERFACE | METHOD;
+    MarshalingBehavior "marshaling_behavior" ONE, CLASS;
+    MaxIs "max_is" MANY, VALUE;
+    Maybe "maybe" BARE, METHOD;
+    Message "message" BARE, METHOD;
+    MinIs "min_is" MANY, VALUE;
+    MsConfStruct "ms_conf_struct" BARE, INTERFACE;
+    MsUnion "ms_union" BARE, INTERFACE | UNION | FIELD;
+    Muse "muse" BARE, RUNTIME;
+    Nocode "nocode" BARE, METHOD | INTERFACE;
+    Nonbrowsable "nonbrowsable" BARE, METHOD | PROPERTY;
+    Noncreatable "noncreatable" BARE, COCLASS;
+    Nonextensible "nonextensible" BARE, ANY_INTERFACE;
+    Notify "notify" BARE, METHOD;
+    NotifyFlag "notify_flag" BARE, METHOD;
+    Object "object" BARE, ANY_INTERFACE;
+    Odl "odl" BARE, ANY_INTERFACE | TYPEDEF;
+    Oleautomation "oleautomation" BARE, ANY_INTERFACE;
+    Optimize "optimize" ONE, METHOD | INTERFACE;
+    Optional "optional" BARE, PARAMETER;
+    Out "out" BARE, PARAMETER;
+    OutOfLine "out_of_line" BARE, TYPEDEF;
+    Overload "overload" ONE, METHOD;
+    PartialIgnore "partial_ignore" BARE, PARAMETER;
+    PointerDefault "pointer_default" ONE, INTERFACE;
+    PredeclId "predeclid" BARE, COCLASS;
+    Private "private" BARE, EVERYWHERE;
+    Progid "progid" ONE, COCLASS;
+    Propget "propget" BARE, METHOD | PARAMETER;
+    Propput "propput" BARE, METHOD | PARAMETER;
+    Propputref "propputref" BARE, METHOD | PARAMETER;
+    Protected "protected" BARE, RUNTIME;
+    Proxy "proxy" BARE, INTERFACE | LIBRARY;
+    Ptr "ptr" BARE, VALUE;
+    Public "public" BARE, EVERYWHERE;
+    Range "range" Shape::Values(2, 2), VALUE;
+    Readonly "readonly" BARE, PROPERTY | FIELD | METHOD;
+    Ref "ref" BARE, VALUE;
+    Replaceable "replaceable" BARE, METHOD | PROPERTY;
+    RepresentAs "represent_as" Shape::Type, TYPEDEF;
+    Requestedit "requestedit" BARE, METHOD | PROPERTY;
+    Restricted "restricted" Shape::Values(0, usize::MAX), EVERYWHERE;
+    Retval "retval" BARE, PARAMETER;
+    SingleNode "single_node" Shape::Optional, PARAMETER | INTERFACE | TYPEDEF | METHOD;
+    SizeIs "size_is" MANY, VALUE;
+    Source "source" BARE, CLASS_ITEM | METHOD | PROPERTY;
+    Static "static" ANY, RUNTIME_CLASS;
+    StrictContextHandle "strict_context_handle" BARE, INTERFACE;
+    String "string" BARE, VALUE | PROPERTY | bit(Place::Constant);
+    SwitchIs "switch_is" ONE, PARAMETER | FIELD;
+    SwitchType "switch_type" Shape::Type, PARAMETER | FIELD | UNION;
+    SystemHandle "system_handle" Shape::Values(1, 2), PARAMETER | FIELD | TYPEDEF;
+    Threading "threading" ONE, CLASS;
+    TransmitAs "transmit_as" Shape::Type, TYPEDEF;
+    TypeStrictContextHandle "type_strict_context_handle" BARE, INTERFACE;
+    Uidefault "uidefault" BARE, METHOD | PROPERTY;
+    Unique "unique" BARE, VALUE;
+    UserMarshal "user_marshal" Shape::Type, TYPEDEF;
+    Usesgetlasterror "usesgetlasterror" BARE, METHOD | MODULE;
+    Uuid "uuid" Shape::Uuid, EVERYWHERE & !(PARAMETER | FIELD);
+    V1Enum "v1_enum" BARE, ENUM;
+    Vararg "vararg" BARE, METHOD;
+    Version "version" ONE, EVERYWHERE & !(PARAMETER | FIELD);
+    ViProgid "vi_progid" ONE, COCLASS;
+    WireMarshal "wire_marshal" Shape::Type, TYPEDEF;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_attribute_is_found_by_its_text() {
+        for &name in AttributeName::ALL {
+            assert_eq!(AttributeName::parse(name.text()), Some(name));
+        }
+    }
+}

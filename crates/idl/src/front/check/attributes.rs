@@ -1,0 +1,233 @@
+//! Whether attributes exist, fit their places and have the arguments they need.
+
+use std::collections::{HashMap, HashSet};
+
+use super::Checker;
+use super::unresolved::Sought;
+use crate::front::ast::{
+    Argument, Attribute, AttributeName, Attributes, Expression, ExpressionKind, Place, Shape,
+};
+use crate::front::constant::Environment;
+use crate::front::diagnostic::{Diagnostic, Severity, did_you_mean, quoted, similar};
+use crate::front::limits::{COMPARISONS_MAX, ERRORS_MAX};
+use crate::front::source::Span;
+use crate::front::token::Name;
+
+/// Attributes whose arguments name parameters or fields.
+const OF_NEIGHBOURS: &[AttributeName] = &[
+    AttributeName::SizeIs,
+    AttributeName::LengthIs,
+    AttributeName::MaxIs,
+    AttributeName::MinIs,
+    AttributeName::FirstIs,
+    AttributeName::LastIs,
+    AttributeName::SwitchIs,
+    AttributeName::IidIs,
+    AttributeName::ByteCount,
+];
+
+/// Attributes that can be given again.
+const REPEATABLE: &[AttributeName] = &[
+    AttributeName::Activatable,
+    AttributeName::Composable,
+    AttributeName::Contract,
+    AttributeName::Custom,
+    AttributeName::Deprecated,
+    AttributeName::Static,
+    AttributeName::Case,
+];
+
+impl<'a> Checker<'_, 'a> {
+    /// Checks the attributes that stand at a place.
+    pub(super) fn attributes(&mut self, attributes: &'a Attributes, place: Place) {
+        let mut first: HashMap<AttributeName, Span> = HashMap::new();
+        for attribute in &attributes.list {
+            let Some(known) = attribute.known else {
+                self.unknown_attribute(attribute);
+                continue;
+            };
+            if !known.fits(place) {
+                let message = format!(
+                    "attribute {} doesn't fit {}",
+                    quoted(known.text()),
+                    place.description()
+                );
+                self.error(Diagnostic::error(attribute.name.span, message));
+                continue;
+            }
+            let first = first.insert(known, attribute.name.span);
+            if let (Some(first), false) = (first, REPEATABLE.contains(&known)) {
+                let message = format!("attribute {} is given twice", quoted(known.text()));
+                self.warn(
+                    Diagnostic::warning(attribute.name.span, message)
+                        .related(first, "the first one"),
+                );
+            }
+            self.arguments(known, attribute);
+        }
+    }
+
+    fn unknown_attribute(&mut self, attribute: &Attribute) {
+        let name = &attribute.name.name;
+        let message = format!("unknown attribute {}", quoted(name));
+        let known = AttributeName::ALL.iter().map(|known| known.text());
+        let hint = did_you_mean(name, known);
+        // The Windows Runtime lets a library declare attributes of its own.
+        if self.namespace.is_empty() {
+            self.error(Diagnostic::error(attribute.name.span, message).hint_if(hint));
+        } else {
+            self.warn(Diagnostic::warning(attribute.name.span, message).hint_if(hint));
+        }
+    }
+
+    /// Checks that an attribute has as many arguments as it takes, and of the right sort.
+    fn arguments(&mut self, known: AttributeName, attribute: &'a Attribute) {
+        let count = attribute.arguments.len();
+        let (least, most) = match known.shape() {
+            Shape::Bare => (0, 0),
+            Shape::Values(least, most) => (least, most),
+            Shape::Optional => (0, 1),
+            Shape::Type | Shape::Uuid => (1, 1),
+            Shape::Custom | Shape::Handle => (2, 2),
+        };
+        if count < least || count > most {
+            let takes = match (least, most) {
+                (0, 0) => "takes no arguments".to_owned(),
+                (least, most) if least == most => format!("takes {}", arguments_in_words(least)),
+                (least, usize::MAX) => format!("takes at least {}", arguments_in_words(least)),
+                (least, most) => format!("takes {least} to {}", arguments_in_words(most)),
+            };
+            let message = format!("attribute {} {takes}, but has {count}", quoted(known.text()));
+            self.error(Diagnostic::error(attribute.span, message));
+            return;
+        }
+        for argument in &attribute.arguments {
+            if let Argument::Type(name) = argument {
+                self.type_name(name);
+            }
+        }
+        match known {
+            AttributeName::PointerDefault => self.word(attribute, &["ref", "unique", "ptr"]),
+            AttributeName::MarshalingBehavior => {
+                self.word(attribute, &["none", "agile", "standard"]);
+            }
+            AttributeName::Helpstring
+            | AttributeName::Helpfile
+            | AttributeName::Helpstringdll
+            | AttributeName::Dllname
+            | AttributeName::Annotation
+            | AttributeName::Endpoint => self.strings(attribute),
+            AttributeName::Id
+            | AttributeName::Helpcontext
+            | AttributeName::Helpstringcontext
+            | AttributeName::Case => {
+                for value in attribute.values() {
+                    self.integer(value);
+                }
+            }
+            AttributeName::Range => self.range(attribute),
+            _ => {}
+        }
+    }
+
+    fn word(&mut self, attribute: &Attribute, words: &[&str]) {
+        for value in attribute.values() {
+            let word = value.as_name().map_or("", |name| name);
+            if words.contains(&word) {
+                continue;
+            }
+            let message = format!(
+                "attribute {} takes one of: {}",
+                quoted(&attribute.name.name),
+                words.join(", ")
+            );
+            let hint =
+                similar(word, words.iter().copied()).map(|word| format!("did you mean `{word}`?"));
+            self.error(Diagnostic::error(value.span, message).hint_if(hint));
+        }
+    }
+
+    fn strings(&mut self, attribute: &Attribute) {
+        for value in attribute.values() {
+            if value.as_string().is_none() {
+                let message = format!("attribute {} takes a string", quoted(&attribute.name.name));
+                self.error(
+                    Diagnostic::error(value.span, message).hint("a string stands in double quotes"),
+                );
+            }
+        }
+    }
+
+    fn range(&mut self, attribute: &'a Attribute) {
+        let bounds: Vec<_> = attribute.values().map(|value| self.integer(value)).collect();
+        if let [Some(low), Some(high)] = bounds[..]
+            && low > high
+        {
+            let message = format!("no value is in a range from {low} to {high}");
+            self.error(Diagnostic::error(attribute.span, message));
+        }
+    }
+
+    /// Checks that what attributes say of the neighbours — the other parameters, the other
+    /// fields — names some that exist.
+    pub(super) fn names_neighbours(&mut self, attributes: &'a Attributes, severity: Severity) {
+        for attribute in &attributes.list {
+            if attribute.known.is_some_and(|known| OF_NEIGHBOURS.contains(&known)) {
+                for value in attribute.values() {
+                    self.neighbour_names(value, severity);
+                }
+            }
+        }
+    }
+
+    fn neighbour_names(&mut self, expression: &'a Expression, severity: Severity) {
+        let mut unknown = Vec::new();
+        super::values::names(expression, &mut |name, span| {
+            let is_known = self.is_value(name) || self.view().is_type(name);
+            if !self.is_neighbour(name) && !is_known {
+                unknown.push((name.clone(), span));
+            }
+        });
+        for (name, span) in unknown {
+            let hint = self.neighbour_like(&name);
+            self.open_as(severity, Sought::Neighbour(name.to_string()), span, hint);
+        }
+        self.cast_types(expression);
+    }
+
+    fn is_neighbour(&self, name: &Name) -> bool {
+        self.neighbours.iter().any(|beside| beside.contains(name))
+    }
+
+    /// The hint that names a neighbour, for as many wrong names as anybody gets to see.
+    fn neighbour_like(&self, name: &Name) -> Option<String> {
+        let count: usize = self.neighbours.iter().map(HashSet::len).sum();
+        if self.unresolved.len() > ERRORS_MAX || count > COMPARISONS_MAX / ERRORS_MAX {
+            return None;
+        }
+        did_you_mean(name, self.neighbours.iter().flatten().map(|neighbour| &***neighbour))
+    }
+
+    /// Looks up the types that an expression casts to.
+    pub(super) fn cast_types(&mut self, expression: &'a Expression) {
+        match &expression.kind {
+            ExpressionKind::Cast(to, operand) => {
+                self.type_name(to);
+                self.cast_types(operand);
+            }
+            ExpressionKind::SizeOfType(of) => self.type_name(of),
+            ExpressionKind::Parenthesized(inner) | ExpressionKind::Unary(_, inner) => {
+                self.cast_types(inner);
+            }
+            ExpressionKind::Binary(_, left, right) => {
+                self.cast_types(left);
+                self.cast_types(right);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn arguments_in_words(count: usize) -> String {
+    if count == 1 { "one argument".to_owned() } else { format!("{count} arguments") }
+}

@@ -1,0 +1,144 @@
+//! The declarations of a file.
+
+use super::Checker;
+use super::unresolved::Sought;
+use crate::front::ast::{Class, Item, Library, Path, Place, TypeKind, TypeSpecifier, Typedef};
+use crate::front::diagnostic::{Diagnostic, Severity, quoted};
+
+impl<'a> Checker<'_, 'a> {
+    pub(super) fn items(&mut self, items: &'a [Item]) {
+        for item in items {
+            self.item(item);
+        }
+    }
+
+    pub(super) fn item(&mut self, item: &'a Item) {
+        match item {
+            Item::Constant(constant) => self.constant(constant),
+            Item::Typedef(typedef) => self.typedef(typedef),
+            Item::Type(attributes, specifier) => {
+                self.attributes(attributes, place_of(specifier));
+                self.specifier(specifier);
+            }
+            Item::Variable(specifier, declarators) => {
+                self.specifier(specifier);
+                for declarator in declarators {
+                    self.declarator(declarator);
+                }
+            }
+            Item::Interface(interface) => self.interface(interface),
+            Item::DispatchInterface(interface) => self.dispatch_interface(interface),
+            Item::Library(library) => self.library(library),
+            Item::CoClass(class) => self.class(class, Place::CoClass),
+            Item::RuntimeClass(class) => self.class(class, Place::RuntimeClass),
+            Item::Module(module) => {
+                self.attributes(&module.attributes, Place::Module);
+                self.items(module.items.as_deref().unwrap_or_default());
+            }
+            Item::Namespace(namespace) => {
+                let mut inner = self.namespace.to_string();
+                for segment in &namespace.segments {
+                    inner.push_str(&segment.name);
+                    inner.push('.');
+                }
+                let outer = std::mem::replace(&mut self.namespace, inner.into());
+                self.items(&namespace.items);
+                self.namespace = outer;
+            }
+            Item::ApiContract(contract) => {
+                self.attributes(&contract.attributes, Place::ApiContract);
+            }
+            Item::Delegate(delegate) => self.delegate(delegate),
+            Item::Declare(types) => {
+                for specifier in types {
+                    self.specifier(specifier);
+                }
+            }
+            Item::Function(method) => self.function(method),
+            Item::Import(_) | Item::CppQuote(_) | Item::DeclareGuid(_) | Item::ImportLibrary(_) => {
+            }
+        }
+    }
+
+    fn typedef(&mut self, typedef: &'a Typedef) {
+        self.attributes(&typedef.attributes, Place::Typedef);
+        self.specifier(&typedef.specifier);
+        for declarator in &typedef.declarators {
+            self.declarator(declarator);
+            self.system_handle(&typedef.attributes, &typedef.specifier, declarator);
+        }
+    }
+
+    fn library(&mut self, library: &'a Library) {
+        self.attributes(&library.attributes, Place::Library);
+        if library.attributes.uuid().is_none() {
+            let message = format!("library {} has no uuid", quoted(&library.name.name));
+            self.warn(
+                Diagnostic::warning(library.name.span, message)
+                    .hint("MIDL takes a library only with one"),
+            );
+        }
+        self.items(&library.items);
+    }
+
+    fn class(&mut self, class: &'a Class, place: Place) {
+        self.attributes(&class.attributes, place);
+        if place == Place::CoClass
+            && class.interfaces.is_some()
+            && class.attributes.uuid().is_none()
+        {
+            let message = format!("coclass {} has no uuid", quoted(&class.name.name));
+            self.warn(
+                Diagnostic::warning(class.name.span, message)
+                    .hint("without one nobody can ask for an object of it"),
+            );
+        }
+        if let Some(base) = &class.base {
+            self.interface_name(base);
+        }
+        for interface in class.interfaces.iter().flatten() {
+            self.attributes(&interface.attributes, Place::ClassItem);
+            self.path_arguments(&interface.path);
+            // A class may have interfaces that only its implementation knows.
+            if self.view().find(&interface.path).is_none() {
+                let name = Sought::Interface(interface.path.clone());
+                self.open_as(Severity::Warning, name, interface.path.span, None);
+            }
+        }
+    }
+
+    /// Looks up a name that must be an interface's or a class's.
+    pub(super) fn interface_name(&mut self, path: &'a Path) {
+        self.path_arguments(path);
+        if self.view().find(path).is_none() {
+            self.open(Sought::Interface(path.clone()), path.span, None);
+        }
+    }
+
+    /// Looks up a name that must be a type's.
+    pub(super) fn type_path(&mut self, path: &'a Path) {
+        self.path_arguments(path);
+        if path.as_name().is_some_and(|name| self.is_type_parameter(name)) {
+            return;
+        }
+        if self.view().find(path).is_none() {
+            self.open(Sought::Type(path.clone()), path.span, None);
+        }
+    }
+
+    fn path_arguments(&mut self, path: &'a Path) {
+        for argument in &path.arguments {
+            self.type_name(argument);
+        }
+    }
+}
+
+/// Where the attributes of a type that is declared by itself stand.
+fn place_of(specifier: &TypeSpecifier) -> Place {
+    match specifier.kind {
+        TypeKind::Union(_) => Place::Union,
+        TypeKind::Enum(_) => Place::Enum,
+        TypeKind::Interface(_) => Place::Interface,
+        _ => Place::Struct,
+    }
+}

@@ -1,0 +1,287 @@
+//! What a name means at a place: the names of the file, then those of what it imports.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use super::symbols::{Definition, NamedValue, Symbol, Symbols};
+use crate::front::ast::{BaseType, Derivation, Path, TypeKind, TypeName, TypeSpecifier};
+use crate::front::constant::{Environment, Integer, IntegerType, Unknown, Value};
+use crate::front::limits::CHAIN_MAX;
+use crate::front::source::Span;
+use crate::front::token::Name;
+
+/// The names of several files, the nearest first.
+#[derive(Debug)]
+pub(crate) struct Scope<'s, 'a> {
+    files: Vec<&'s Symbols<'a>>,
+    types: Found<Symbol<'a>>,
+    tags: Found<Symbol<'a>>,
+    /// By the places of the files that have them.
+    values: Found<usize>,
+}
+
+/// What was found of the names asked for so far, so that each is looked for once.
+type Found<T> = RefCell<HashMap<String, Option<T>>>;
+
+/// A scope with one file more, as seen from a namespace.
+pub(super) struct View<'s, 'a> {
+    own: &'s Symbols<'a>,
+    imported: &'s Scope<'s, 'a>,
+    namespace: &'s str,
+}
+
+/// A type with its typedefs followed to where they end.
+#[derive(Debug)]
+pub(crate) struct Chain<'a> {
+    /// The names on the way, the outermost first.
+    pub(crate) names: Vec<&'a Name>,
+    /// The typedefs on the way made a pointer, an array or a function.
+    pub(crate) derivations: Vec<&'a Derivation>,
+    /// Where it ends.
+    pub(crate) root: Root<'a>,
+}
+
+/// Where a chain of typedefs ends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Root<'a> {
+    Base(BaseType),
+    Definition(Definition<'a>),
+    /// A `SAFEARRAY`, a pipe or a type parameter.
+    Other,
+    /// A name that means nothing here, or a tag without a definition.
+    Unknown,
+}
+
+impl<'s, 'a> Scope<'s, 'a> {
+    pub(super) fn new(files: Vec<&'s Symbols<'a>>) -> Self {
+        Self {
+            files,
+            types: RefCell::default(),
+            tags: RefCell::default(),
+            values: RefCell::default(),
+        }
+    }
+
+    fn find_type(&self, name: &str) -> Option<Symbol<'a>> {
+        once(&self.types, name, || nearest(self.files.iter().map(|of| of.types.get(name))))
+    }
+
+    fn find_tag(&self, name: &str) -> Option<Symbol<'a>> {
+        once(&self.tags, name, || nearest(self.files.iter().map(|of| of.tags.get(name))))
+    }
+
+    fn find_value(&self, name: &str) -> Option<&'s NamedValue> {
+        let has = |of: &&Symbols<'a>| of.values.contains_key(name);
+        let file = once(&self.values, name, || self.files.iter().position(has))?;
+        self.files[file].values.get(name)
+    }
+
+    pub(super) fn with<'v>(&'v self, own: &'v Symbols<'a>, namespace: &'v str) -> View<'v, 'a>
+    where
+        's: 'v,
+    {
+        View { own, imported: self, namespace }
+    }
+}
+
+impl<'s, 'a> View<'s, 'a> {
+    fn files(&self) -> impl Iterator<Item = &'s Symbols<'a>> {
+        std::iter::once(self.own).chain(self.imported.files.iter().copied())
+    }
+
+    /// The type of a name, looked for in the namespace around and outwards. Where a name is
+    /// both announced and defined, its definition.
+    pub(super) fn find(&self, path: &Path) -> Option<Symbol<'a>> {
+        let single = path.as_name();
+        let joined = if single.is_some() { String::new() } else { path.name() };
+        let name = single.map_or(joined.as_str(), |name| name);
+        self.outwards(name, |name| {
+            self.type_named(name).or_else(|| {
+                // In a namespace a tag is a name by itself, as in C++.
+                let is_qualified = name.contains('.');
+                if is_qualified { self.tag_named(name) } else { None }
+            })
+        })
+    }
+
+    pub(super) fn find_tag(&self, tag: &str) -> Option<Symbol<'a>> {
+        self.outwards(tag, |name| self.tag_named(name))
+    }
+
+    pub(super) fn find_value(&self, name: &str) -> Option<&'s NamedValue> {
+        self.own.values.get(name).or_else(|| self.imported.find_value(name))
+    }
+
+    fn type_named(&self, name: &str) -> Option<Symbol<'a>> {
+        let own = self.own.types.get(name).copied();
+        let defined = own.filter(|own| !own.is_announced);
+        defined.or_else(|| self.imported.find_type(name)).or(own)
+    }
+
+    fn tag_named(&self, name: &str) -> Option<Symbol<'a>> {
+        let own = self.own.tags.get(name).copied();
+        let defined = own.filter(|own| !own.is_announced);
+        defined.or_else(|| self.imported.find_tag(name)).or(own)
+    }
+
+    /// The names of types that can be meant, for a suggestion.
+    pub(super) fn type_names(&self) -> impl Iterator<Item = &'s str> {
+        self.files().flat_map(|symbols| symbols.types.keys().map(String::as_str))
+    }
+
+    /// The names of constants that can be meant, for a suggestion.
+    pub(super) fn value_names(&self) -> impl Iterator<Item = &'s str> {
+        self.files().flat_map(|symbols| symbols.values.keys().map(|name| &**name))
+    }
+
+    /// Follows the typedefs of a type to where they end.
+    pub(super) fn chain(&self, specifier: &'a TypeSpecifier) -> Chain<'a> {
+        let mut chain = Chain { names: Vec::new(), derivations: Vec::new(), root: Root::Unknown };
+        let mut specifier = specifier;
+        for _ in 0..CHAIN_MAX {
+            let path = match &specifier.kind {
+                TypeKind::Base(base) => {
+                    chain.root = Root::Base(*base);
+                    return chain;
+                }
+                TypeKind::Named(path) | TypeKind::Interface(path) => path,
+                TypeKind::Struct(of) => {
+                    chain.root = self.tagged(&of.tag, of.fields.is_some(), Definition::Struct);
+                    return chain;
+                }
+                TypeKind::Union(of) => {
+                    chain.root = self.tagged(&of.tag, of.arms.is_some(), Definition::Union);
+                    return chain;
+                }
+                TypeKind::Enum(of) => {
+                    chain.root = self.tagged(&of.tag, of.enumerators.is_some(), Definition::Enum);
+                    return chain;
+                }
+                TypeKind::SafeArray(_) | TypeKind::Pipe(_) => {
+                    chain.root = Root::Other;
+                    return chain;
+                }
+            };
+            chain.names.extend(path.segments.last().map(|segment| &segment.name));
+            match self.find(path).map(|symbol| symbol.definition) {
+                Some(Definition::Typedef(typedef, declarator)) => {
+                    chain.derivations.extend(&declarator.derivations);
+                    specifier = &typedef.specifier;
+                }
+                Some(definition) => {
+                    chain.root = Root::Definition(definition);
+                    return chain;
+                }
+                None => return chain,
+            }
+        }
+        chain
+    }
+
+    fn tagged(
+        &self,
+        tag: &Option<crate::front::ast::Identifier>,
+        is_defined: bool,
+        definition: Definition<'a>,
+    ) -> Root<'a> {
+        if is_defined {
+            return Root::Definition(definition);
+        }
+        match tag.as_ref().and_then(|tag| self.find_tag(&tag.name)) {
+            Some(symbol) => Root::Definition(symbol.definition),
+            None => Root::Unknown,
+        }
+    }
+
+    /// Asks for a name in the namespace around, then in the ones around that, then outside.
+    fn outwards<T>(&self, name: &str, find: impl Fn(&str) -> Option<T>) -> Option<T> {
+        let mut namespace = self.namespace;
+        while !namespace.is_empty() {
+            if let Some(found) = find(&format!("{namespace}{name}")) {
+                return Some(found);
+            }
+            let parent = namespace[..namespace.len() - 1].rfind('.');
+            namespace = parent.map_or("", |dot| &namespace[..=dot]);
+        }
+        find(name)
+    }
+}
+
+/// Of the symbols of one name, the nearest that defines it, or else the nearest.
+fn nearest<'s, 'a: 's>(
+    symbols: impl Iterator<Item = Option<&'s Symbol<'a>>>,
+) -> Option<Symbol<'a>> {
+    let mut announced = None;
+    for symbol in symbols.flatten() {
+        if !symbol.is_announced {
+            return Some(*symbol);
+        }
+        announced = announced.or(Some(*symbol));
+    }
+    announced
+}
+
+/// Finds a name, or remembers what was found.
+fn once<T: Copy>(found: &Found<T>, name: &str, find: impl FnOnce() -> Option<T>) -> Option<T> {
+    if let Some(known) = found.borrow().get(name) {
+        return *known;
+    }
+    let result = find();
+    found.borrow_mut().insert(name.to_owned(), result);
+    result
+}
+
+impl Environment for View<'_, '_> {
+    fn value(&self, name: &Name, _: Span) -> Result<Value, Unknown> {
+        let predefined = match &**name {
+            "TRUE" | "true" => Some(1),
+            "FALSE" | "false" | "NULL" => Some(0),
+            _ => None,
+        };
+        if let Some(value) = predefined {
+            return Ok(Value::Integer(Integer::new(value)));
+        }
+        let known = self.find_value(name).and_then(|named| named.value.clone());
+        known.ok_or(Unknown::NotConstant)
+    }
+
+    fn is_type(&self, name: &str) -> bool {
+        self.type_named(name).is_some()
+    }
+
+    fn size(&self, of: &TypeName) -> Result<u64, Unknown> {
+        let known = self.integer_type(of).map(|integer| u64::from(integer.bits / 8));
+        known.ok_or(Unknown::NotConstant)
+    }
+
+    fn integer_type(&self, to: &TypeName) -> Option<IntegerType> {
+        if !to.derivations.is_empty() {
+            return None;
+        }
+        self.integer_type_of(&to.specifier)
+    }
+}
+
+impl View<'_, '_> {
+    /// The integer type that a specifier stands for, if it does.
+    fn integer_type_of(&self, specifier: &TypeSpecifier) -> Option<IntegerType> {
+        if let TypeKind::Base(base) = specifier.kind {
+            return IntegerType::of(base);
+        }
+        let TypeKind::Named(path) = &specifier.kind else { return None };
+        match self.find(path)?.definition {
+            Definition::Typedef(typedef, declarator) if declarator.derivations.is_empty() => {
+                let chain = self.chain(&typedef.specifier);
+                match chain.root {
+                    Root::Base(base) if chain.derivations.is_empty() => IntegerType::of(base),
+                    Root::Definition(Definition::Enum) if chain.derivations.is_empty() => {
+                        IntegerType::of(BaseType::Int32)
+                    }
+                    _ => None,
+                }
+            }
+            Definition::Enum => IntegerType::of(BaseType::Int32),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Types: their names, their fields, their arms.
+
+use std::collections::HashMap;
+
+use super::Checker;
+use crate::front::ast::{
+    Arm, AttributeName, Bounds, Declarator, Derivation, EnumType, Field, Place, StructType,
+    TypeKind, TypeName, TypeSpecifier, UnionType,
+};
+use crate::front::diagnostic::{Diagnostic, Severity, quoted};
+use crate::front::source::Span;
+use crate::front::token::Name;
+
+impl<'a> Checker<'_, 'a> {
+    pub(super) fn specifier(&mut self, specifier: &'a TypeSpecifier) {
+        match &specifier.kind {
+            TypeKind::Base(_) => {}
+            TypeKind::Named(path) => self.type_path(path),
+            // `interface IFoo *` announces the interface, as `struct foo *` does a struct.
+            TypeKind::Interface(path) => {
+                for argument in &path.arguments {
+                    self.type_name(argument);
+                }
+            }
+            TypeKind::Struct(of) => self.struct_type(of),
+            TypeKind::Union(of) => self.union_type(of),
+            TypeKind::Enum(of) => self.enum_type(of),
+            TypeKind::SafeArray(element) => self.type_name(element),
+            TypeKind::Pipe(of) => self.specifier(of),
+        }
+    }
+
+    pub(super) fn type_name(&mut self, name: &'a TypeName) {
+        self.specifier(&name.specifier);
+        self.derivations(&name.derivations);
+    }
+
+    pub(super) fn declarator(&mut self, declarator: &'a Declarator) {
+        self.derivations(&declarator.derivations);
+        if let Some(bits) = &declarator.bits {
+            self.integer(bits);
+        }
+    }
+
+    pub(super) fn derivations(&mut self, derivations: &'a [Derivation]) {
+        for derivation in derivations {
+            match derivation {
+                Derivation::Pointer { .. } | Derivation::Array(Bounds::Open) => {}
+                Derivation::Array(Bounds::Length(length)) => self.length(length),
+                Derivation::Array(Bounds::Range(first, last)) => {
+                    self.length(first);
+                    self.length(last);
+                }
+                Derivation::Function(parameters) => {
+                    self.parameters(parameters, super::methods::Calls::Locally);
+                }
+            }
+        }
+    }
+
+    fn struct_type(&mut self, of: &'a StructType) {
+        self.attributes(&of.attributes, Place::Struct);
+        let fields = of.fields.as_deref().unwrap_or_default();
+        self.beside(fields.iter());
+        for field in fields {
+            self.field(field, Place::Field);
+        }
+        self.neighbours.pop();
+    }
+
+    fn union_type(&mut self, of: &'a UnionType) {
+        self.attributes(&of.attributes, Place::Union);
+        if let Some(switch) = &of.switch {
+            self.specifier(&switch.specifier);
+        }
+        let arms = of.arms.as_deref().unwrap_or_default();
+        self.beside(arms.iter().map(|Arm { field, .. }| field));
+        if let (Some(beside), Some(switch)) = (self.neighbours.last_mut(), &of.switch) {
+            beside.insert(&switch.name.name);
+        }
+        for arm in arms {
+            for case in &arm.cases {
+                self.integer(case);
+            }
+            self.field(&arm.field, Place::Arm);
+        }
+        self.neighbours.pop();
+        let mut defaults = arms
+            .iter()
+            .filter(|arm| arm.is_default || arm.field.attributes.has(AttributeName::Default));
+        if let (Some(first), Some(second)) = (defaults.next(), defaults.next()) {
+            self.error(
+                Diagnostic::error(second.field.span, "union with two default arms")
+                    .related(first.field.span, "the first one"),
+            );
+        }
+    }
+
+    fn enum_type(&mut self, of: &'a EnumType) {
+        self.attributes(&of.attributes, Place::Enum);
+        for enumerator in of.enumerators.iter().flatten() {
+            self.attributes(&enumerator.attributes, Place::Enumerator);
+        }
+        self.enumerator_values(of);
+    }
+
+    fn field(&mut self, field: &'a Field, place: Place) {
+        self.attributes(&field.attributes, place);
+        self.names_neighbours(&field.attributes, Severity::Error);
+        let Some(specifier) = &field.specifier else { return };
+        self.specifier(specifier);
+        for declarator in &field.declarators {
+            self.declarator(declarator);
+            self.system_handle(&field.attributes, specifier, declarator);
+        }
+    }
+
+    /// Makes the fields of a struct known to the attributes in it. Each name may be there once.
+    fn beside(&mut self, fields: impl Iterator<Item = &'a Field>) {
+        let mut first: HashMap<&Name, Span> = HashMap::new();
+        for field in fields {
+            for declarator in &field.declarators {
+                let Some(name) = &declarator.name else { continue };
+                if let Some(known) = first.insert(&name.name, name.span) {
+                    let message = format!("field {} is declared twice", quoted(&name.name));
+                    self.error(
+                        Diagnostic::error(name.span, message).related(known, "it is declared here"),
+                    );
+                }
+            }
+        }
+        self.neighbours.push(first.into_keys().collect());
+    }
+}

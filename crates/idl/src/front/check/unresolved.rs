@@ -1,0 +1,189 @@
+//! Names that mean nothing in the file where they stand.
+
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
+
+use super::scope::{Scope, View};
+use super::symbols::Symbols;
+use super::{Checker, imported_scope};
+use crate::front::ast::Path;
+use crate::front::constant::Environment;
+use crate::front::diagnostic::{Diagnostic, Diagnostics, Severity, did_you_mean, quoted};
+use crate::front::limits::{COMPARISONS_MAX, ERRORS_MAX};
+use crate::front::program::{Program, UnitId};
+use crate::front::source::Span;
+use crate::front::system;
+
+/// How many missing names the message about an incomplete file lists.
+const LISTED_MAX: usize = 8;
+
+/// A name without a meaning.
+#[derive(Clone, Debug)]
+pub(super) struct Unresolved {
+    pub(super) name: Sought,
+    pub(super) span: Span,
+    /// The namespace around it.
+    pub(super) namespace: Rc<str>,
+    /// A name nearby that may be meant, as a hint says it.
+    pub(super) hint: Option<String>,
+    pub(super) severity: Severity,
+}
+
+impl Unresolved {
+    pub(super) fn text_and_span(&self) -> (String, Span) {
+        (self.name.text(), self.span)
+    }
+}
+
+/// What the name should be of.
+#[derive(Clone, Debug)]
+pub(super) enum Sought {
+    Type(Path),
+    Interface(Path),
+    Value(String),
+    /// A parameter or a field, as an attribute names it, or a constant.
+    Neighbour(String),
+}
+
+impl Checker<'_, '_> {
+    /// Keeps a name for a look at the other files.
+    pub(super) fn open(&mut self, name: Sought, span: Span, hint: Option<String>) {
+        self.open_as(Severity::Error, name, span, hint);
+    }
+
+    /// Keeps a name that would be nice to know, or must be known.
+    pub(super) fn open_as(
+        &mut self,
+        severity: Severity,
+        name: Sought,
+        span: Span,
+        hint: Option<String>,
+    ) {
+        if severity == Severity::Error || self.warns {
+            let namespace = self.namespace.clone();
+            self.unresolved.push(Unresolved { name, span, namespace, hint, severity });
+        }
+    }
+}
+
+impl Sought {
+    fn is_found(&self, view: &View<'_, '_>) -> bool {
+        match self {
+            Sought::Type(path) | Sought::Interface(path) => view.find(path).is_some(),
+            Sought::Value(name) | Sought::Neighbour(name) => {
+                view.find_value(name).is_some() || view.is_type(name)
+            }
+        }
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Sought::Type(path) | Sought::Interface(path) => path.name(),
+            Sought::Value(name) | Sought::Neighbour(name) => name.clone(),
+        }
+    }
+
+    fn message(&self) -> String {
+        let name = quoted(&self.text());
+        match self {
+            Sought::Type(_) => format!("unknown type {name}"),
+            Sought::Interface(_) => format!("unknown interface {name}"),
+            Sought::Value(_) => format!("unknown constant {name}"),
+            Sought::Neighbour(_) => {
+                format!("{name} is neither a parameter or a field here nor a constant")
+            }
+        }
+    }
+}
+
+/// Looks for the names in all files of whoever imports theirs, and reports those that remain.
+pub(super) fn report(
+    program: &Program,
+    symbols: &HashMap<UnitId, Symbols<'_>>,
+    unresolved: &HashMap<UnitId, Vec<Unresolved>>,
+    diagnostics: &mut HashMap<UnitId, Diagnostics>,
+) {
+    let mut missing: HashMap<UnitId, Vec<&Unresolved>> = HashMap::new();
+    let mut known: HashSet<Span> = HashSet::new();
+    let mut incomplete: HashSet<UnitId> = HashSet::new();
+    for &root in &program.roots {
+        let whole = program.unit_of(root).part_of.unwrap_or(root);
+        let everything = imported_scope(program, symbols, whole);
+        let mut closure = program.closure(root);
+        if whole != root {
+            closure.extend(program.closure(whole));
+        }
+        let is_incomplete = closure.iter().any(|&unit| program.unit_of(unit).is_incomplete);
+        for unit in program.closure(root) {
+            for open in unresolved.get(&unit).into_iter().flatten() {
+                let view = everything.with(&symbols[&whole], &open.namespace);
+                if !open.name.is_found(&view) && known.insert(open.span) {
+                    missing.entry(unit).or_default().push(open);
+                }
+                if is_incomplete {
+                    incomplete.insert(unit);
+                }
+            }
+        }
+    }
+    let mut comparisons = COMPARISONS_MAX;
+    for (unit, missing) in missing {
+        let found = diagnostics.entry(unit).or_default();
+        if incomplete.contains(&unit) {
+            found.push(not_checked(&missing));
+            continue;
+        }
+        let imported: Scope<'_, '_> = imported_scope(program, symbols, unit);
+        for (index, open) in missing.into_iter().enumerate() {
+            let view = imported.with(&symbols[&unit], &open.namespace);
+            let is_shown = index < ERRORS_MAX;
+            let hint = match &open.hint {
+                None if is_shown => suggestion(&open.name, &view, &mut comparisons),
+                hint => hint.clone(),
+            };
+            let message = open.name.message();
+            found.push(match open.severity {
+                Severity::Error => Diagnostic::error(open.span, message).hint_if(hint),
+                Severity::Warning => Diagnostic::warning(open.span, message).hint_if(hint),
+            });
+        }
+    }
+}
+
+/// Says once that names aren't declared in the files that were found, since others weren't.
+fn not_checked(missing: &[&Unresolved]) -> Diagnostic {
+    let mut names: Vec<String> = Vec::new();
+    for open in missing {
+        let name = quoted(&open.name.text());
+        if !names.contains(&name) && names.len() <= LISTED_MAX {
+            names.push(name);
+        }
+    }
+    if names.len() > LISTED_MAX {
+        names.truncate(LISTED_MAX);
+        names.push("others".to_owned());
+    }
+    let message = format!(
+        "not checked, since files that may declare them aren't found: {}",
+        names.join(", "),
+    );
+    Diagnostic::warning(missing[0].span, message).label("the first one")
+}
+
+/// A name that may be meant instead, or the file that declares the name.
+fn suggestion(name: &Sought, view: &View<'_, '_>, comparisons: &mut usize) -> Option<String> {
+    let text = name.text();
+    let is_type = matches!(name, Sought::Type(_) | Sought::Interface(_));
+    if is_type && view.find_tag(&text).is_some() {
+        let hint = "there is a tag of this name: write `struct`, `union` or `enum` before it, or \
+                    a typedef";
+        return Some(hint.to_owned());
+    }
+    if let (true, Some(file)) = (is_type, system::declaring(&text)) {
+        return Some(format!("it is declared in {file}: `import \"{file}\";`"));
+    }
+    let known: Vec<&str> =
+        if is_type { view.type_names().collect() } else { view.value_names().collect() };
+    *comparisons = comparisons.checked_sub(known.len())?;
+    did_you_mean(&text, known)
+}

@@ -1,0 +1,134 @@
+//! Whether constants have values, and these fit.
+
+use super::Checker;
+use super::scope::Root;
+use super::unresolved::Sought;
+use crate::front::ast::{BaseType, Constant, EnumType, Expression, ExpressionKind, Place};
+use crate::front::constant::{self, Environment, IntegerType, Unknown, Value};
+use crate::front::diagnostic::{Diagnostic, quoted};
+use crate::front::source::Span;
+use crate::front::token::Name;
+
+/// The names that have values without being declared.
+const PREDEFINED: &[&str] = &["TRUE", "FALSE", "NULL", "true", "false"];
+
+impl<'a> Checker<'_, 'a> {
+    pub(super) fn constant(&mut self, constant: &'a Constant) {
+        self.attributes(&constant.attributes, Place::Constant);
+        self.specifier(&constant.specifier);
+        self.declarator(&constant.declarator);
+        let Some(value) = self.value(&constant.value) else { return };
+        let chain = self.view().chain(&constant.specifier);
+        let is_plain = constant.declarator.derivations.is_empty() && chain.derivations.is_empty();
+        let Root::Base(base) = chain.root else { return };
+        match (value, IntegerType::of(base)) {
+            (Value::Integer(integer), Some(of)) if is_plain && !of.holds(integer.value) => {
+                let message = format!("value {} doesn't fit in {} bits", integer.value, of.bits);
+                self.error(Diagnostic::error(constant.value.span, message));
+            }
+            (Value::String { .. }, Some(_)) if is_plain => {
+                let message = "this constant is an integer, its value a string";
+                self.error(Diagnostic::error(constant.value.span, message));
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn enumerator_values(&mut self, of: &'a EnumType) {
+        for enumerator in of.enumerators.iter().flatten() {
+            let Some(expression) = &enumerator.value else { continue };
+            if let Some(value) = self.integer(expression)
+                && !IntegerType::of(BaseType::Int32).is_some_and(|int| int.holds(value))
+            {
+                let message = format!("value {value} doesn't fit in an enum's 32 bits");
+                self.error(Diagnostic::error(expression.span, message));
+            }
+        }
+    }
+
+    /// The value of an expression that must be an integer constant, if it can be told.
+    pub(super) fn integer(&mut self, expression: &'a Expression) -> Option<i128> {
+        match self.value(expression)? {
+            Value::Integer(integer) => Some(integer.value),
+            Value::Float(_) => {
+                self.error(Diagnostic::error(expression.span, "expected an integer"));
+                None
+            }
+            Value::String { .. } => {
+                self.error(Diagnostic::error(
+                    expression.span,
+                    "expected an integer, found a string",
+                ));
+                None
+            }
+        }
+    }
+
+    /// The value of a constant expression, if it can be told. Says what is wrong with it.
+    pub(super) fn value(&mut self, expression: &'a Expression) -> Option<Value> {
+        self.cast_types(expression);
+        let mut unknown = Vec::new();
+        names(expression, &mut |name, span| {
+            if !self.is_value(name) && !self.view().is_type(name) {
+                unknown.push((name.clone(), span));
+            }
+        });
+        let has_unknown = !unknown.is_empty();
+        for (name, span) in unknown {
+            self.open(Sought::Value(name.to_string()), span, None);
+        }
+        if has_unknown {
+            return None;
+        }
+        match constant::evaluate(expression, &self.view()) {
+            Ok(value) => Some(value),
+            Err(Unknown::Wrong(diagnostic)) => {
+                self.error(*diagnostic);
+                None
+            }
+            Err(Unknown::NotConstant) => None,
+        }
+    }
+
+    /// The length of an array.
+    pub(super) fn length(&mut self, expression: &'a Expression) {
+        if let Some(length) = self.integer(expression)
+            && length < 0
+        {
+            let message = format!("an array can't have {} elements", quoted(&length.to_string()));
+            self.error(Diagnostic::error(expression.span, message));
+        }
+    }
+
+    pub(super) fn is_value(&self, name: &Name) -> bool {
+        PREDEFINED.contains(&&**name) || self.view().find_value(name).is_some()
+    }
+}
+
+/// Passes each name in an expression that stands for a value.
+pub(super) fn names<'e>(expression: &'e Expression, pass: &mut dyn FnMut(&'e Name, Span)) {
+    match &expression.kind {
+        ExpressionKind::Name(name) => pass(name, expression.span),
+        ExpressionKind::Parenthesized(inner)
+        | ExpressionKind::Unary(_, inner)
+        | ExpressionKind::Cast(_, inner)
+        | ExpressionKind::SizeOf(inner)
+        | ExpressionKind::Member(inner, _) => names(inner, pass),
+        ExpressionKind::Binary(_, left, right) | ExpressionKind::Index(left, right) => {
+            names(left, pass);
+            names(right, pass);
+        }
+        ExpressionKind::Conditional(condition, then, otherwise) => {
+            names(condition, pass);
+            names(then, pass);
+            names(otherwise, pass);
+        }
+        // What is called is a macro of the C header, and its arguments are that macro's affair.
+        ExpressionKind::Call(..)
+        | ExpressionKind::Number(_)
+        | ExpressionKind::String { .. }
+        | ExpressionKind::Character { .. }
+        | ExpressionKind::Uuid(_)
+        | ExpressionKind::SizeOfType(_) => {}
+    }
+}

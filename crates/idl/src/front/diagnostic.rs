@@ -1,0 +1,249 @@
+//! What is wrong with a file, where, and what to do about it.
+
+use std::fmt;
+
+use annotate_snippets::{AnnotationKind, Element, Level, Origin, Renderer, Snippet};
+
+use super::limits::{ERRORS_MAX, QUOTED_LINE_BYTES_MAX, QUOTED_NAME_MAX, WARNINGS_MAX};
+use super::source::{SourceMap, Span};
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Severity {
+    /// The file isn't valid: `idl check` fails.
+    Error,
+    /// The file is valid, but probably not what its author meant.
+    Warning,
+}
+
+/// One finding about a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// How bad it is.
+    pub severity: Severity,
+    /// What is wrong, lower case and without a full stop.
+    pub message: String,
+    /// Where. Only what concerns a whole file has no place.
+    pub span: Option<Span>,
+    /// What is said under the carets.
+    pub label: String,
+    /// Another place that explains this one, and why.
+    pub related: Option<(Span, String)>,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl Diagnostic {
+    pub(crate) fn error(span: Span, message: impl Into<String>) -> Self {
+        Self::new(Severity::Error, Some(span), message.into())
+    }
+
+    pub(crate) fn warning(span: Span, message: impl Into<String>) -> Self {
+        Self::new(Severity::Warning, Some(span), message.into())
+    }
+
+    /// An error that no line of any file is to blame for.
+    pub(crate) fn without_place(message: impl Into<String>) -> Self {
+        Self::new(Severity::Error, None, message.into())
+    }
+
+    fn new(severity: Severity, span: Option<Span>, message: String) -> Self {
+        Self { severity, message, span, label: String::new(), related: None, hint: None }
+    }
+
+    pub(crate) fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = label.into();
+        self
+    }
+
+    pub(crate) fn related(mut self, span: Span, label: impl Into<String>) -> Self {
+        self.related = Some((span, label.into()));
+        self
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    pub(crate) fn hint_if(mut self, hint: Option<String>) -> Self {
+        self.hint = self.hint.or(hint);
+        self
+    }
+}
+
+/// The findings about one file, of each severity at most so many.
+#[derive(Debug, Default)]
+pub(crate) struct Diagnostics {
+    kept: Vec<Diagnostic>,
+    errors: usize,
+    warnings: usize,
+}
+
+impl Diagnostics {
+    pub(crate) fn push(&mut self, diagnostic: Diagnostic) {
+        let (count, kept_max) = match diagnostic.severity {
+            Severity::Error => (&mut self.errors, ERRORS_MAX),
+            Severity::Warning => (&mut self.warnings, WARNINGS_MAX),
+        };
+        *count += 1;
+        if *count <= kept_max {
+            self.kept.push(diagnostic);
+        }
+    }
+
+    pub(crate) fn errors(&self) -> usize {
+        self.errors
+    }
+
+    pub(crate) fn warnings(&self) -> usize {
+        self.warnings
+    }
+
+    pub(crate) fn into_kept(self) -> Vec<Diagnostic> {
+        self.kept
+    }
+}
+
+/// Whether the drawing of a message uses a terminal's colours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Color {
+    /// Plain text, for files and pipes.
+    #[default]
+    Never,
+    /// ANSI escape sequences.
+    Always,
+}
+
+/// Draws findings as text: the message, the place, the line with carets, the hint.
+pub(crate) fn render(
+    sources: &SourceMap,
+    diagnostics: &[Diagnostic],
+    color: Color,
+    to: &mut impl fmt::Write,
+) -> fmt::Result {
+    let renderer = match color {
+        Color::Never => Renderer::plain(),
+        Color::Always => Renderer::styled(),
+    };
+    for diagnostic in diagnostics {
+        let level = match diagnostic.severity {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+        };
+        let mut group = level.primary_title(&diagnostic.message).elements(
+            diagnostic
+                .span
+                .map(|span| quote(sources, span, &diagnostic.label, AnnotationKind::Primary)),
+        );
+        if let Some((span, label)) = &diagnostic.related {
+            group = group.element(quote(sources, *span, label, AnnotationKind::Context));
+        }
+        if let Some(hint) = &diagnostic.hint {
+            group = group.element(Level::HELP.message(hint));
+        }
+        writeln!(to, "{}\n", renderer.render(&[group]))?;
+    }
+    Ok(())
+}
+
+fn quote<'a>(
+    sources: &'a SourceMap,
+    span: Span,
+    label: &'a str,
+    kind: AnnotationKind,
+) -> Element<'a> {
+    let quoted = sources.quote(span);
+    let location = quoted.location;
+    if quoted.text.len() > QUOTED_LINE_BYTES_MAX {
+        return Origin::path(location.file).line(location.line).char_column(location.column).into();
+    }
+    let label = (!label.is_empty()).then_some(label);
+    Snippet::source(quoted.text)
+        .line_start(location.line)
+        .path(location.file)
+        .annotation(kind.span(quoted.marked).label(label))
+        .into()
+}
+
+/// A name as a message quotes it: in backquotes, and not longer than a line.
+pub(crate) fn quoted(name: &str) -> String {
+    if name.chars().count() <= QUOTED_NAME_MAX {
+        return format!("`{name}`");
+    }
+    let shown: String = name.chars().take(QUOTED_NAME_MAX).collect();
+    format!("`{shown}…`")
+}
+
+/// The hint that names the known word most like a wrong one, if any is like it.
+pub(crate) fn did_you_mean<'a>(
+    wrong: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Option<String> {
+    similar(wrong, known).map(|word| format!("did you mean {}?", quoted(word)))
+}
+
+/// The known word most like a wrong one: at most a third of its letters differ.
+pub(crate) fn similar<'a>(
+    wrong: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    if wrong.len() > QUOTED_NAME_MAX {
+        return None;
+    }
+    let distance_max = (wrong.len() / 3).max(1);
+    let lower = wrong.to_ascii_lowercase();
+    known
+        .into_iter()
+        .filter(|word| *word != wrong && word.len().abs_diff(wrong.len()) <= distance_max)
+        .map(|word| (strsim::osa_distance(&lower, &word.to_ascii_lowercase()), word))
+        .filter(|(distance, _)| *distance <= distance_max)
+        .min()
+        .map(|(_, word)| word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn suggestion_is_the_nearest_word_or_none() {
+        let known = ["HANDLE", "HRESULT", "HMODULE"];
+        assert_eq!(similar("HANDEL", known), Some("HANDLE"));
+        assert_eq!(similar("handle", known), Some("HANDLE"));
+        assert_eq!(similar("IStream", known), None);
+        assert_eq!(similar(&"x".repeat(100_000), known), None);
+    }
+
+    #[test]
+    fn errors_beyond_the_limit_are_counted_not_kept() {
+        let mut diagnostics = Diagnostics::default();
+        for at in 0..1000 {
+            diagnostics.push(Diagnostic::error(Span::new(at, at + 1), "wrong"));
+        }
+        assert_eq!(diagnostics.errors(), 1000);
+        assert_eq!(diagnostics.into_kept().len(), ERRORS_MAX);
+    }
+
+    #[test]
+    fn message_shows_line_caret_and_hint() {
+        let mut sources = SourceMap::default();
+        sources.add("a.idl".into(), "one\n\tHANDEL x;\n".into(), Vec::new()).unwrap();
+        let diagnostic = Diagnostic::error(Span::new(5, 11), "unknown type `HANDEL`")
+            .label("not declared")
+            .hint("did you mean `HANDLE`?");
+        let mut text = String::new();
+        render(&sources, &[diagnostic], Color::Never, &mut text).unwrap();
+        let expected = "\
+error: unknown type `HANDEL`
+ --> a.idl:2:2
+  |
+2 |     HANDEL x;
+  |     ^^^^^^ not declared
+  |
+  = help: did you mean `HANDLE`?
+
+";
+        assert_eq!(text, expected);
+    }
+}

@@ -1,0 +1,306 @@
+//! From characters to tokens.
+
+use super::diagnostic::Diagnostic;
+use super::source::Span;
+use super::token::{Names, Punctuation, Token, TokenKind, Uuid};
+
+/// The tokens of a text whose spans begin at `start`, with one for its end. Comments and joined
+/// lines are gone. What is wrong with a token is marked in it, since it may stand in a part that
+/// a false `#if` leaves out.
+pub(crate) fn lex(text: &str, start: u32, names: &mut Names) -> Vec<Token> {
+    let mut lexer = Lexer { text, start, at: 0, starts_line: true };
+    let mut tokens = Vec::with_capacity(text.len() / 4 + 1);
+    loop {
+        let token = lexer.next(names);
+        let ended = token.kind == TokenKind::End;
+        tokens.push(token);
+        if ended {
+            return tokens;
+        }
+    }
+}
+
+/// What is wrong with a flawed token.
+pub(crate) fn flaw(token: &Token) -> Diagnostic {
+    let (message, hint) = match token.kind {
+        TokenKind::String { .. } => {
+            ("string without an end", "a string ends with `\"` on the line where it starts")
+        }
+        TokenKind::Character { .. } => {
+            ("character constant without an end", "a character constant ends with `'`")
+        }
+        _ => ("comment without an end", "a comment that starts with `/*` ends with `*/`"),
+    };
+    Diagnostic::error(token.span, message).hint(hint)
+}
+
+struct Lexer<'t> {
+    text: &'t str,
+    /// Where the text's spans begin.
+    start: u32,
+    at: usize,
+    starts_line: bool,
+}
+
+impl<'t> Lexer<'t> {
+    fn next(&mut self, names: &mut Names) -> Token {
+        let before = self.at;
+        let open_comment = self.skip_blank();
+        let spaced = self.at > before;
+        let starts_line = std::mem::take(&mut self.starts_line);
+
+        let from = self.at;
+        let (kind, ended) = self.read(names);
+        let span = open_comment.unwrap_or_else(|| self.span(from, self.at));
+        let flawed = !ended || open_comment.is_some();
+        Token { kind, span, starts_line, spaced, inert: false, flawed }
+    }
+
+    fn rest(&self) -> &'t str {
+        &self.text[self.at..]
+    }
+
+    fn first_character(&self) -> char {
+        self.rest().chars().next().unwrap_or('\0')
+    }
+
+    fn span(&self, from: usize, to: usize) -> Span {
+        Span::new(self.start + from as u32, self.start + to as u32)
+    }
+
+    /// Skips white space, comments and the ends of joined lines. Gives the start of a comment
+    /// without an end.
+    fn skip_blank(&mut self) -> Option<Span> {
+        let bytes = self.text.as_bytes();
+        loop {
+            match (bytes.get(self.at), bytes.get(self.at + 1)) {
+                (Some(b'\n'), _) => {
+                    self.starts_line = true;
+                    self.at += 1;
+                }
+                (Some(b' ' | b'\t' | b'\r' | 0x0b | 0x0c | 0x1a), _) => self.at += 1,
+                (Some(b'\\'), Some(b'\n')) => self.at += 2,
+                (Some(b'\\'), Some(b'\r')) if bytes.get(self.at + 2) == Some(&b'\n') => {
+                    self.at += 3;
+                }
+                (Some(b'/'), Some(b'/')) => self.skip_line_comment(),
+                (Some(b'/'), Some(b'*')) => {
+                    let from = self.at;
+                    if !self.skip_block_comment() {
+                        return Some(self.span(from, from + 2));
+                    }
+                }
+                (Some(0xc2), Some(0xa0)) => self.at += 2, // a no-break space
+                _ => return None,
+            }
+        }
+    }
+
+    /// Skips to the end of the line, and on while lines are joined.
+    fn skip_line_comment(&mut self) {
+        let bytes = self.text.as_bytes();
+        while let Some(&byte) = bytes.get(self.at) {
+            let joined =
+                byte == b'\n' && self.text[..self.at].trim_end_matches('\r').ends_with('\\');
+            if byte == b'\n' && !joined {
+                return;
+            }
+            self.at += 1;
+        }
+    }
+
+    fn skip_block_comment(&mut self) -> bool {
+        match self.text[self.at + 2..].find("*/") {
+            Some(length) => {
+                self.at += 2 + length + 2;
+                true
+            }
+            None => {
+                self.at = self.text.len();
+                false
+            }
+        }
+    }
+
+    /// The token that starts here, and whether it has its end.
+    fn read(&mut self, names: &mut Names) -> (TokenKind, bool) {
+        let bytes = self.rest().as_bytes();
+        let Some(&first) = bytes.first() else { return (TokenKind::End, true) };
+        let second = bytes.get(1).copied().unwrap_or_default();
+        match first {
+            _ if first.is_ascii_alphanumeric() && self.uuid().is_some() => {
+                let uuid = self.uuid().unwrap_or(Uuid(0));
+                self.at += Uuid::LENGTH;
+                (TokenKind::Uuid(uuid), true)
+            }
+            b'"' | b'\'' => self.quoted_token(first, false, names),
+            b'L' if matches!(second, b'"' | b'\'') => {
+                self.at += 1;
+                self.quoted_token(second, true, names)
+            }
+            b'0'..=b'9' => (TokenKind::Number(names.intern(self.number())), true),
+            b'.' if second.is_ascii_digit() => {
+                (TokenKind::Number(names.intern(self.number())), true)
+            }
+            _ if is_word_byte(first) => {
+                let length = bytes.iter().take_while(|byte| is_word_byte(**byte)).count();
+                let word = &self.rest()[..length];
+                self.at += length;
+                (TokenKind::Identifier(names.intern(word)), true)
+            }
+            _ => (self.punctuation(), true),
+        }
+    }
+
+    /// The UUID that stands here, if one does.
+    fn uuid(&self) -> Option<Uuid> {
+        let bytes = self.rest().as_bytes();
+        if bytes.get(8) != Some(&b'-') || bytes.get(Uuid::LENGTH).is_some_and(|&b| is_word_byte(b))
+        {
+            return None;
+        }
+        Uuid::parse(self.rest().get(..Uuid::LENGTH)?)
+    }
+
+    /// A number in C's loose sense: digits, letters, points, and signs after an exponent's `e`.
+    fn number(&mut self) -> &'t str {
+        let bytes = self.rest().as_bytes();
+        let hexadecimal = bytes.len() > 1 && bytes[0] == b'0' && bytes[1] | 0x20 == b'x';
+        let mut length = 1;
+        while let Some(&byte) = bytes.get(length) {
+            let continues = match byte {
+                b'.' => bytes.get(length + 1) != Some(&b'.') && bytes[length - 1] != b'.',
+                b'+' | b'-' => bytes[length - 1] | 0x20 == b'e' && !hexadecimal,
+                _ => is_word_byte(byte),
+            };
+            if !continues {
+                break;
+            }
+            length += 1;
+        }
+        let text = &self.rest()[..length];
+        self.at += length;
+        text
+    }
+
+    fn quoted_token(&mut self, quote: u8, wide: bool, names: &mut Names) -> (TokenKind, bool) {
+        let (text, ended) = self.quoted(quote);
+        let text = names.intern(&text.replace("\\\r\n", "").replace("\\\n", ""));
+        if quote == b'"' {
+            (TokenKind::String { text, wide }, ended)
+        } else {
+            (TokenKind::Character { text, wide }, ended)
+        }
+    }
+
+    /// The text between two quotes, and whether the second one was there: the line may end first.
+    fn quoted(&mut self, quote: u8) -> (&'t str, bool) {
+        let from = self.at + 1;
+        let bytes = self.text.as_bytes();
+        let mut to = from;
+        while let Some(&byte) = bytes.get(to) {
+            match byte {
+                b'\n' => break,
+                b'\\' if bytes.get(to + 1) == Some(&b'\r') && bytes.get(to + 2) == Some(&b'\n') => {
+                    to += 3;
+                }
+                b'\\' => to += 2,
+                _ if byte == quote => {
+                    self.at = to + 1;
+                    return (&self.text[from..to], true);
+                }
+                _ => to += 1,
+            }
+        }
+        // An escape may have stepped over the end, or into the middle of a character.
+        to = to.min(bytes.len());
+        while !self.text.is_char_boundary(to) {
+            to += 1;
+        }
+        self.at = to;
+        (self.text[from..to].trim_end_matches('\r'), false)
+    }
+
+    fn punctuation(&mut self) -> TokenKind {
+        let rest = self.rest();
+        for &(punctuation, text) in Punctuation::ALL {
+            if rest.starts_with(text) {
+                self.at += text.len();
+                return TokenKind::Punctuation(punctuation);
+            }
+        }
+        let character = self.first_character();
+        self.at += character.len_utf8();
+        TokenKind::Unknown(character)
+    }
+}
+
+fn is_word_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$'
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lex(text: &str) -> (Vec<String>, Vec<String>) {
+        let tokens = super::lex(text, 0, &mut Names::default());
+        let flaws = tokens.iter().filter(|token| token.flawed).map(|token| flaw(token).message);
+        let words = tokens.iter().map(|token| token.kind.to_string());
+        (words.take(tokens.len() - 1).collect(), flaws.collect())
+    }
+
+    fn tokens(text: &str) -> Vec<String> {
+        let (tokens, flaws) = lex(text);
+        assert!(flaws.is_empty(), "{flaws:?}");
+        tokens
+    }
+
+    #[test]
+    fn words_numbers_and_operators_are_told_apart() {
+        assert_eq!(
+            tokens("a_1<<=0x1Fu+1e-5-.5"),
+            ["a_1", "<<", "=", "0x1Fu", "+", "1e-5", "-", ".5"]
+        );
+        assert_eq!(tokens("0xe-1 0..9 a->b"), ["0xe", "-", "1", "0", "..", "9", "a", "->", "b"]);
+    }
+
+    #[test]
+    fn uuid_is_one_token_whatever_its_digits_look_like() {
+        for uuid in ["1284c788-6978-43d5-9a02-414901a2ec75", "0000000e-0000-000e-c000-000000000046"]
+        {
+            assert_eq!(tokens(&format!("uuid({uuid})")), ["uuid", "(", uuid, ")"]);
+        }
+    }
+
+    #[test]
+    fn comments_and_joined_lines_are_blank() {
+        assert_eq!(tokens("a/*b\n*/c//d\\\ne\nf\\\ng\\\r\nh"), ["a", "c", "f", "g", "h"]);
+    }
+
+    #[test]
+    fn strings_keep_their_escapes() {
+        assert_eq!(tokens(r#""a\"b" L"c" 'd' L'\''"#), [r#""a\"b""#, r#"L"c""#, "'d'", r"L'\''"]);
+    }
+
+    #[test]
+    fn missing_ends_are_said_once_and_the_next_line_is_read() {
+        assert_eq!(lex("\"ab\nc").1, ["string without an end"]);
+        assert_eq!(lex("\"ab\nc").0, ["\"ab\"", "c"]);
+        assert_eq!(lex("'a").1, ["character constant without an end"]);
+        assert_eq!(lex("a /* b").1, ["comment without an end"]);
+    }
+
+    #[test]
+    fn unknown_characters_are_tokens() {
+        assert_eq!(tokens("a @ é"), ["a", "@", "\\u{e9}"]);
+    }
+
+    #[test]
+    fn any_cut_of_a_text_is_read() {
+        let text = "[uuid(1284c788-6978-43d5-9a02-414901a2ec75)] \"\\\r\n\\\" é\" L'\\é' /* é */ // \\\n #";
+        for end in (0..=text.len()).filter(|&end| text.is_char_boundary(end)) {
+            lex(&text[..end]);
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! Finds and reads the files that a run needs.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use super::limits::{FILE_BYTES_MAX, SEARCHED_FILES_MAX};
+use super::source::{self, FileId, LineMarker, SourceMap};
+use super::token::{Names, Token};
+use super::{lexer, system};
+
+/// The files of a run: each is read and cut into tokens once, however often it is asked for.
+#[derive(Debug, Default)]
+pub(crate) struct Loader {
+    pub(crate) sources: SourceMap,
+    pub(crate) names: Names,
+    search: Vec<PathBuf>,
+    by_path: HashMap<PathBuf, FileId>,
+    by_system_name: HashMap<&'static str, FileId>,
+    /// By file id: where its `#include "…"` and `import` look first.
+    directories: Vec<Option<PathBuf>>,
+    tokens: Vec<Option<Rc<[Token]>>>,
+    /// Of each directory searched without success: its files by their names in lower case.
+    listings: HashMap<PathBuf, HashMap<String, PathBuf>>,
+    /// Of each directory asked about: by the names of files, who includes them.
+    includers: HashMap<PathBuf, HashMap<String, PathBuf>>,
+}
+
+/// Why a file isn't there.
+#[derive(Debug)]
+pub(crate) enum LoadError {
+    NotFound,
+    TooLong,
+    TooManyBytes,
+    Unreadable(io::Error),
+}
+
+impl LoadError {
+    /// Says it about a file of this name.
+    pub(crate) fn message(&self, name: &str) -> String {
+        let name = super::diagnostic::quoted(name);
+        match self {
+            LoadError::NotFound => format!("file {name} isn't found"),
+            LoadError::TooLong => format!("file {name} has more than {FILE_BYTES_MAX} bytes"),
+            LoadError::TooManyBytes => {
+                format!("with file {name} the files of one run are more than they may be")
+            }
+            LoadError::Unreadable(error) => format!("file {name} can't be read: {error}"),
+        }
+    }
+
+    pub(crate) fn hint(&self) -> Option<&'static str> {
+        match self {
+            LoadError::NotFound => Some("name the directory that has it with `-I`"),
+            _ => None,
+        }
+    }
+}
+
+impl Loader {
+    pub(crate) fn new(search: Vec<PathBuf>) -> Self {
+        Self { search, ..Self::default() }
+    }
+
+    /// Loads the file at a path that the user gave.
+    pub(crate) fn open(&mut self, path: &Path) -> Result<FileId, LoadError> {
+        self.load(path)
+    }
+
+    /// Loads the file that `from` names: it lies in the same directory or on the search path,
+    /// or is one of the system's that are built in. `None` of these is asked twice.
+    pub(crate) fn find(&mut self, name: &str, from: FileId) -> Result<FileId, LoadError> {
+        let name = name.replace('\\', "/");
+        let beside = self.directories[from.index()].clone();
+        for directory in beside.into_iter().chain(self.search.clone()) {
+            if let Some(path) = self.spelled(&directory, &name) {
+                return self.load(&path);
+            }
+        }
+        let (name, text) = system::file(&name).ok_or(LoadError::NotFound)?;
+        if let Some(&id) = self.by_system_name.get(name) {
+            return Ok(id);
+        }
+        let id = self.add(format!("<built-in>/{name}"), text.to_owned(), None)?;
+        self.by_system_name.insert(name, id);
+        Ok(id)
+    }
+
+    /// The file in the same directory that has an `#include` of this one, if there is one.
+    pub(crate) fn includer(&mut self, of: FileId) -> Option<FileId> {
+        let directory = self.directories[of.index()].clone()?;
+        let path = PathBuf::from(&self.sources.file(of).name);
+        let name = path.file_name()?.to_string_lossy().to_lowercase();
+        let files =
+            self.includers.entry(directory.clone()).or_insert_with(|| includes_in(&directory));
+        let includer = files.get(&name)?.clone();
+        self.load(&includer).ok().filter(|&includer| includer != of)
+    }
+
+    /// Takes in a text that isn't a file's.
+    pub(crate) fn add(
+        &mut self,
+        name: String,
+        text: String,
+        directory: Option<PathBuf>,
+    ) -> Result<FileId, LoadError> {
+        let id = self.sources.add(name, text, Vec::new()).ok_or(LoadError::TooManyBytes)?;
+        self.directories.push(directory);
+        self.tokens.push(None);
+        Ok(id)
+    }
+
+    /// Takes in what another program made of a file, and cuts it into tokens.
+    pub(crate) fn add_preprocessed(
+        &mut self,
+        file: FileId,
+        text: String,
+        markers: Vec<LineMarker>,
+    ) -> Result<Vec<Token>, String> {
+        let name = self.sources.file(file).name.clone();
+        let error = || LoadError::TooManyBytes.message(&name);
+        let id = self.sources.add(name.clone(), text, markers).ok_or_else(error)?;
+        self.directories.push(self.directories[file.index()].clone());
+        self.tokens.push(None);
+        Ok(self.tokens(id).to_vec())
+    }
+
+    /// Whether a file is one of the built-in ones.
+    pub(crate) fn is_built_in(&self, id: FileId) -> bool {
+        self.by_system_name.values().any(|&known| known == id)
+    }
+
+    pub(crate) fn tokens(&mut self, id: FileId) -> Rc<[Token]> {
+        let (sources, names) = (&self.sources, &mut self.names);
+        let file = sources.file(id);
+        let tokens = self.tokens[id.index()]
+            .get_or_insert_with(|| lexer::lex(&file.text, file.start(), names).into());
+        Rc::clone(tokens)
+    }
+
+    /// The path of a file in a directory; if none has just this name, one that Windows would
+    /// take for it.
+    fn spelled(&mut self, directory: &Path, name: &str) -> Option<PathBuf> {
+        let path = directory.join(name);
+        if path.is_file() {
+            return Some(path);
+        }
+        let parent = path.parent()?;
+        let listing = self.listings.entry(parent.to_owned()).or_insert_with(|| {
+            let entries = fs::read_dir(parent).into_iter().flatten().flatten();
+            entries
+                .map(|entry| (entry.file_name().to_string_lossy().to_lowercase(), entry.path()))
+                .collect()
+        });
+        let lower = path.file_name()?.to_string_lossy().to_lowercase();
+        listing.get(&lower).filter(|path| path.is_file()).cloned()
+    }
+
+    fn load(&mut self, path: &Path) -> Result<FileId, LoadError> {
+        let key = path.canonicalize().map_err(unreadable)?;
+        if let Some(&id) = self.by_path.get(&key) {
+            return Ok(id);
+        }
+        let text = source::decode(read(&key)?);
+        let directory = path.parent().map(Path::to_owned);
+        let id = self.add(path.display().to_string(), text, directory)?;
+        self.by_path.insert(key, id);
+        Ok(id)
+    }
+}
+
+/// Reads a regular file, if it isn't too long. A pipe or a device would block, or never end.
+fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
+    let metadata = fs::metadata(path).map_err(unreadable)?;
+    if !metadata.is_file() {
+        let error = io::Error::new(io::ErrorKind::InvalidInput, "it isn't a regular file");
+        return Err(LoadError::Unreadable(error));
+    }
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(unreadable)?;
+    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return Err(LoadError::TooLong);
+    }
+    Ok(bytes)
+}
+
+/// Finds which `.idl` files of a directory include which others, by their names in lower case.
+fn includes_in(directory: &Path) -> HashMap<String, PathBuf> {
+    let mut includers = HashMap::new();
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|end| end.eq_ignore_ascii_case("idl")));
+    paths.sort();
+    for path in paths.into_iter().take(SEARCHED_FILES_MAX) {
+        let Ok(bytes) = read(&path) else { continue };
+        for line in source::decode(bytes).lines() {
+            let included = line.trim_start().strip_prefix('#').and_then(|directive| {
+                let name = directive.trim_start().strip_prefix("include")?.trim_start();
+                name.strip_prefix(['"', '<'])?.split(['"', '>']).next()
+            });
+            if let Some(name) = included {
+                includers.entry(name.to_lowercase()).or_insert_with(|| path.clone());
+            }
+        }
+    }
+    includers
+}
+
+fn unreadable(error: io::Error) -> LoadError {
+    match error.kind() {
+        io::ErrorKind::NotFound => LoadError::NotFound,
+        _ => LoadError::Unreadable(error),
+    }
+}

@@ -1,0 +1,184 @@
+//! Declarators: the name of what is declared, and the pointers, arrays and parameters about it.
+
+use super::{Parsed, Parser, Reported};
+use crate::front::ast::{
+    AttributeName, Bounds, Declarator, Derivation, Identifier, Parameter, Parameters,
+};
+use crate::front::diagnostic::Diagnostic;
+use crate::front::limits::DERIVATIONS_MAX;
+use crate::front::token::{Punctuation, TokenKind};
+
+/// Words that say how a function is called.
+const CONVENTIONS: &[&str] = &[
+    "__stdcall",
+    "_stdcall",
+    "__cdecl",
+    "_cdecl",
+    "__fastcall",
+    "__pascal",
+    "_pascal",
+    "STDMETHODCALLTYPE",
+    "STDAPICALLTYPE",
+    "WINAPI",
+    "CALLBACK",
+    "__RPC_STUB",
+    "__RPC_USER",
+    "__RPC_API",
+];
+
+impl Parser<'_> {
+    /// Reads one declarator, with its bits if it has some. All of it may be absent.
+    pub(super) fn declarator(&mut self) -> Parsed<Declarator> {
+        let start = self.span();
+        let mut derivations = Vec::new();
+        let name = self.derived(&mut derivations)?;
+        let bits = match self.eat(Punctuation::Colon) {
+            true => Some(self.expression()?),
+            false => None,
+        };
+        let span = if self.span() == start { start } else { self.since(start) };
+        Ok(Declarator { name, derivations, bits, span })
+    }
+
+    /// Reads declarators of one type, each with a name.
+    pub(super) fn declarators(&mut self) -> Parsed<Vec<Declarator>> {
+        let mut declarators = Vec::new();
+        loop {
+            let declarator = self.declarator()?;
+            if declarator.name.is_none() && declarator.bits.is_none() {
+                return Err(self.unexpected("a name"));
+            }
+            declarators.push(declarator);
+            if !self.eat(Punctuation::Comma) {
+                return Ok(declarators);
+            }
+        }
+    }
+
+    /// Reads pointers, then what they are about, and adds its derivations from the outside in.
+    fn derived(&mut self, derivations: &mut Vec<Derivation>) -> Parsed<Option<Identifier>> {
+        let mut pointers = Vec::new();
+        loop {
+            if let Some(word) = self.peek().word().filter(|word| CONVENTIONS.contains(word)) {
+                let name = self.names.intern(word);
+                self.convention = Some(Identifier { name, span: self.bump().span });
+            } else if self.eat(Punctuation::Star) {
+                pointers.push(Derivation::Pointer { is_const: self.qualifiers() });
+            } else {
+                break;
+            }
+        }
+        let name = if self.is(Punctuation::ParenOpen) && self.is_inner_declarator() {
+            self.bump();
+            let name = self.nested(|parser| parser.derived(derivations))?;
+            self.expect(Punctuation::ParenClose, "after a name in parentheses")?;
+            name
+        } else {
+            match self.peek() {
+                TokenKind::Identifier(_) => Some(self.identifier("a name")?),
+                _ => None,
+            }
+        };
+        loop {
+            if self.is(Punctuation::BracketOpen) && !self.starts_attributes() {
+                let bounds = self.bounds()?;
+                derivations.push(Derivation::Array(bounds));
+            } else if self.is(Punctuation::ParenOpen) {
+                let parameters = self.nested(Self::parameters)?;
+                derivations.push(Derivation::Function(parameters));
+            } else {
+                break;
+            }
+        }
+        derivations.extend(pointers.into_iter().rev());
+        if derivations.len() > DERIVATIONS_MAX {
+            let message = format!(
+                "declarator with more than {DERIVATIONS_MAX} pointers, arrays and parameter lists"
+            );
+            return Err(self.report(Diagnostic::error(self.previous_span(), message)));
+        }
+        Ok(name)
+    }
+
+    /// Whether the parenthesis that stands here encloses a part of the declarator, and not the
+    /// parameters of a function without a name.
+    fn is_inner_declarator(&self) -> bool {
+        match self.peek_at(1) {
+            TokenKind::Punctuation(Punctuation::Star | Punctuation::ParenOpen) => true,
+            TokenKind::Identifier(word) if CONVENTIONS.contains(&&**word) => true,
+            TokenKind::Identifier(word) => {
+                !super::types::is_type_word(word) && self.peek_at(2).is(Punctuation::ParenClose)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether the bracket that stands here opens the attributes of the next declaration, since
+    /// the semicolon after this one is missing.
+    fn starts_attributes(&self) -> bool {
+        self.token().starts_line
+            && self.peek_at(1).word().is_some_and(|word| AttributeName::parse(word).is_some())
+    }
+
+    fn bounds(&mut self) -> Parsed<Bounds> {
+        self.bump();
+        let star = self.is(Punctuation::Star) && self.peek_at(1).is(Punctuation::BracketClose);
+        if star {
+            self.bump();
+        }
+        if self.eat(Punctuation::BracketClose) {
+            return Ok(Bounds::Open);
+        }
+        let first = Box::new(self.expression()?);
+        let bounds = match self.eat(Punctuation::DotDot) || self.eat(Punctuation::Ellipsis) {
+            true => Bounds::Range(first, Box::new(self.expression()?)),
+            false => Bounds::Length(first),
+        };
+        self.expect(Punctuation::BracketClose, "after the length of an array")?;
+        Ok(bounds)
+    }
+
+    /// Reads `(…)`. Of a parameter that can't be read, the rest is skipped.
+    fn parameters(&mut self) -> Parsed<Parameters> {
+        let opening = self.span();
+        let convention = self.convention.take();
+        self.bump();
+        let mut parameters = Parameters { convention, ..Parameters::default() };
+        if self.is_word("void") && self.peek_at(1).is(Punctuation::ParenClose) {
+            self.bump();
+        }
+        while !self.is(Punctuation::ParenClose) {
+            if self.eat(Punctuation::Ellipsis) {
+                parameters.is_variadic = true;
+            } else {
+                match self.parameter() {
+                    Ok(parameter) => parameters.list.push(parameter),
+                    Err(Reported) => self.skip_to(&[Punctuation::Comma, Punctuation::ParenClose]),
+                }
+            }
+            if !self.eat(Punctuation::Comma) && !self.is(Punctuation::ParenClose) {
+                self.unexpected("`,` or `)` after a parameter");
+                self.skip_to(&[Punctuation::Comma, Punctuation::ParenClose]);
+                if !self.eat(Punctuation::Comma) {
+                    break;
+                }
+            }
+        }
+        if !self.eat(Punctuation::ParenClose) {
+            return Err(self.report(
+                Diagnostic::error(self.span(), "expected `)` at the end of the parameters")
+                    .related(opening, "they open here"),
+            ));
+        }
+        self.qualifiers();
+        Ok(parameters)
+    }
+
+    fn parameter(&mut self) -> Parsed<Parameter> {
+        let start = self.span();
+        let attributes = self.attributes();
+        let specifier = self.nested(Self::type_specifier)?;
+        let declarator = self.declarator()?;
+        Ok(Parameter { attributes, specifier, declarator, span: self.since(start) })
+    }
+}

@@ -1,0 +1,240 @@
+//! The declarations of a file.
+
+use super::{Parsed, Parser, Reported};
+use crate::front::ast::{
+    Attributes, Constant, CppQuote, Declarator, DeclareGuid, Derivation, ExpressionKind,
+    Identifier, Import, Item, Method, Namespace, TypeSpecifier, Typedef,
+};
+use crate::front::diagnostic::Diagnostic;
+use crate::front::limits::{NAMESPACE_BYTES_MAX, NAMESPACE_PARTS_MAX};
+use crate::front::source::Span;
+use crate::front::token::{Punctuation, TokenKind};
+
+/// Words before a type that say nothing of it.
+const STORAGE: &[&str] = &["extern", "static", "inline", "__inline", "register"];
+
+impl Parser<'_> {
+    /// Reads declarations up to a closing brace, which it leaves, or to the end of the file.
+    pub(super) fn items(&mut self, items: &mut Vec<Item>) {
+        self.block(items, Self::item);
+    }
+
+    /// Reads one declaration, with its attributes.
+    pub(super) fn item(&mut self) -> Parsed<Item> {
+        let start = self.span();
+        if let Some(item) = self.item_without_attributes()? {
+            return Ok(item);
+        }
+        let attributes = self.attributes();
+        self.item_with(attributes, start)
+    }
+
+    /// Reads the rest of a declaration that has these attributes.
+    pub(super) fn item_with(&mut self, attributes: Attributes, start: Span) -> Parsed<Item> {
+        let follows = self.peek_at(1);
+        match self.peek().word().unwrap_or_default() {
+            "interface" if self.is_interface_declaration() => {
+                Ok(Item::Interface(self.interface(attributes)?))
+            }
+            "dispinterface" => Ok(Item::DispatchInterface(self.dispatch_interface(attributes)?)),
+            "typedef" => self.typedef(attributes),
+            "const" => self.constant_or_function(attributes, start),
+            "library" if names_block(follows) => Ok(Item::Library(self.library(attributes)?)),
+            "coclass" => Ok(Item::CoClass(self.class(attributes, "a coclass")?)),
+            "runtimeclass" => Ok(Item::RuntimeClass(self.class(attributes, "a runtimeclass")?)),
+            "module" if names_block(follows) => Ok(Item::Module(self.module(attributes)?)),
+            "namespace" if names_block(follows) => Ok(Item::Namespace(self.namespace()?)),
+            "apicontract" => Ok(Item::ApiContract(self.api_contract(attributes)?)),
+            "delegate" if names_block(follows) => Ok(Item::Delegate(self.delegate(attributes)?)),
+            _ => self.constant_or_function(attributes, start),
+        }
+    }
+
+    /// Reads a declaration of those that have no attributes, if one stands here.
+    fn item_without_attributes(&mut self) -> Parsed<Option<Item>> {
+        let opens = self.peek_at(1).is(Punctuation::ParenOpen);
+        let item = match self.peek().word().unwrap_or_default() {
+            "import" => self.import()?,
+            "cpp_quote" | "midl_echo" if opens => self.cpp_quote()?,
+            "midl_pragma" => self.midl_pragma(),
+            "declare_guid" if opens => self.declare_guid()?,
+            "importlib" if opens => Item::ImportLibrary(self.import_library()?),
+            "declare" if self.peek_at(1).is(Punctuation::BraceOpen) => {
+                self.bump();
+                let types = self.braced("a declare block", Self::declared_type)?;
+                Item::Declare(types)
+            }
+            _ => return Ok(None),
+        };
+        Ok(Some(item))
+    }
+
+    fn import(&mut self) -> Parsed<Item> {
+        self.bump();
+        let mut imports = Vec::new();
+        loop {
+            let span = self.span();
+            let file = self.string("the name of a file to import, in quotes")?;
+            imports.push(Import { file, span });
+            if !self.eat(Punctuation::Comma) {
+                break;
+            }
+        }
+        // The files are wanted even where the semicolon isn't there.
+        let _ = self.semicolon("after an import");
+        Ok(Item::Import(imports))
+    }
+
+    fn cpp_quote(&mut self) -> Parsed<Item> {
+        let keyword = self.identifier_or_keyword()?;
+        self.bump();
+        let text = Some(self.string("a string")?);
+        self.expect(Punctuation::ParenClose, "after the string")?;
+        Ok(Item::CppQuote(CppQuote { keyword, text }))
+    }
+
+    /// Skips `midl_pragma warning(disable: 2468)`, which is one line.
+    fn midl_pragma(&mut self) -> Item {
+        let keyword = Identifier { name: self.names.intern("midl_pragma"), span: self.span() };
+        self.bump();
+        while *self.peek() != TokenKind::End
+            && !self.token().starts_line
+            && !self.is(Punctuation::BraceClose)
+        {
+            self.bump();
+        }
+        Item::CppQuote(CppQuote { keyword, text: None })
+    }
+
+    fn declare_guid(&mut self) -> Parsed<Item> {
+        self.bump();
+        self.bump();
+        let name = self.identifier("the name of the GUID")?;
+        self.expect(Punctuation::Comma, "between the name and the GUID")?;
+        let uuid = match self.uuid()?.kind {
+            ExpressionKind::Uuid(uuid) => uuid,
+            _ => return Err(Reported),
+        };
+        self.expect(Punctuation::ParenClose, "after the GUID")?;
+        self.semicolon("after the GUID")?;
+        Ok(Item::DeclareGuid(DeclareGuid { name, uuid }))
+    }
+
+    fn declared_type(&mut self) -> Parsed<TypeSpecifier> {
+        let specifier = self.type_specifier()?;
+        self.semicolon("after a declared type")?;
+        Ok(specifier)
+    }
+
+    fn namespace(&mut self) -> Parsed<Namespace> {
+        self.bump();
+        let path = self.path("the name of the namespace")?;
+        let (parts, bytes) = (path.segments.len(), path.name().len() + 1);
+        self.namespace_parts += parts;
+        self.namespace_bytes += bytes;
+        let is_long = self.namespace_parts > NAMESPACE_PARTS_MAX
+            || self.namespace_bytes > NAMESPACE_BYTES_MAX;
+        let items = match is_long {
+            true => {
+                let message = format!(
+                    "the name of a namespace has at most {NAMESPACE_PARTS_MAX} parts and \
+                     {NAMESPACE_BYTES_MAX} letters"
+                );
+                Err(self.report(Diagnostic::error(path.span, message)))
+            }
+            false => self.braced("a namespace", Self::item),
+        };
+        self.namespace_parts -= parts;
+        self.namespace_bytes -= bytes;
+        let (items, segments) = (items?, path.segments);
+        self.eat(Punctuation::Semicolon);
+        Ok(Namespace { segments, items })
+    }
+
+    fn typedef(&mut self, mut attributes: Attributes) -> Parsed<Item> {
+        self.bump();
+        attributes.list.extend(self.attributes().list);
+        let specifier = self.type_specifier()?;
+        let declarators = self.declarators()?;
+        self.semicolon("after a typedef")?;
+        Ok(Item::Typedef(Typedef { attributes, specifier, declarators }))
+    }
+
+    /// Reads what starts with a type: a constant, a function, a variable, or the definition of
+    /// the type alone.
+    fn constant_or_function(&mut self, attributes: Attributes, start: Span) -> Parsed<Item> {
+        while self.peek().word().is_some_and(|word| STORAGE.contains(&word)) {
+            self.bump();
+        }
+        if !matches!(self.peek(), TokenKind::Identifier(_)) {
+            return Err(self.unexpected("a declaration"));
+        }
+        let specifier = self.type_specifier()?;
+        if self.is(Punctuation::Semicolon) {
+            self.bump();
+            return Ok(Item::Type(attributes, specifier));
+        }
+        let declarator = self.declarator()?;
+        if declarator.name.is_none() {
+            return Err(self.unexpected("a name after the type"));
+        }
+        if self.eat(Punctuation::Equal) {
+            let value = self.expression()?;
+            self.semicolon("after the value of a constant")?;
+            return Ok(Item::Constant(Constant { attributes, specifier, declarator, value }));
+        }
+        if matches!(declarator.derivations.first(), Some(Derivation::Function(_))) {
+            let method = method(attributes, specifier, declarator, self.since(start))?;
+            self.semicolon("after a function")?;
+            return Ok(Item::Function(method));
+        }
+        let mut declarators = vec![declarator];
+        if self.eat(Punctuation::Comma) {
+            declarators.extend(self.declarators()?);
+        }
+        self.semicolon("after a declaration")?;
+        Ok(Item::Variable(specifier, declarators))
+    }
+
+    /// Whether `interface`, which stands here, declares one and isn't just the beginning of a
+    /// type, as in `interface IFoo *create();`.
+    fn is_interface_declaration(&self) -> bool {
+        !matches!(self.peek_at(2), TokenKind::Punctuation(Punctuation::Star))
+            && !matches!(self.peek_at(2), TokenKind::Identifier(word) if &**word != "requires")
+    }
+
+    fn identifier_or_keyword(&mut self) -> Parsed<Identifier> {
+        match &self.token().kind {
+            TokenKind::Identifier(name) => {
+                Ok(Identifier { name: name.clone(), span: self.bump().span })
+            }
+            _ => Err(self.unexpected("a name")),
+        }
+    }
+}
+
+/// Whether a token after `library` and such is the name of one: these words are names as well.
+fn names_block(follows: &TokenKind) -> bool {
+    matches!(follows, TokenKind::Identifier(_))
+}
+
+/// Makes a method of a declarator whose outermost derivation is a parameter list.
+pub(super) fn method(
+    attributes: Attributes,
+    returns: TypeSpecifier,
+    declarator: Declarator,
+    span: Span,
+) -> Parsed<Method> {
+    let mut derivations = declarator.derivations.into_iter();
+    match (declarator.name, derivations.next()) {
+        (Some(name), Some(Derivation::Function(parameters))) => Ok(Method {
+            attributes,
+            returns,
+            return_derivations: derivations.collect(),
+            name,
+            parameters,
+            span,
+        }),
+        _ => Err(Reported),
+    }
+}

@@ -1,0 +1,107 @@
+//! Libraries, classes, modules and contracts.
+
+use super::{Parsed, Parser, Reported};
+use crate::front::ast::{
+    ApiContract, Attributes, Class, ClassItem, ImportLibrary, Library, Module,
+};
+use crate::front::diagnostic::Diagnostic;
+use crate::front::token::{Punctuation, TokenKind};
+
+impl Parser<'_> {
+    /// Reads a library from its keyword on.
+    pub(super) fn library(&mut self, attributes: Attributes) -> Parsed<Library> {
+        self.bump();
+        let name = self.identifier("the name of the library")?;
+        let items = self.braced("a library", Self::item)?;
+        self.eat(Punctuation::Semicolon);
+        Ok(Library { attributes, name, items })
+    }
+
+    /// Reads `importlib("file");`.
+    pub(super) fn import_library(&mut self) -> Parsed<ImportLibrary> {
+        self.bump();
+        self.bump();
+        let span = self.span();
+        let file = self.string("the name of a type library, in quotes")?;
+        self.expect(Punctuation::ParenClose, "after the name of the type library")?;
+        self.semicolon("after importlib")?;
+        Ok(ImportLibrary { file, span })
+    }
+
+    /// Reads a coclass or a runtimeclass from its keyword on.
+    pub(super) fn class(&mut self, attributes: Attributes, what: &str) -> Parsed<Class> {
+        self.bump();
+        let name = self.identifier("the name of the class")?;
+        let mut class = Class { attributes, name, base: None, interfaces: None };
+        if self.eat(Punctuation::Semicolon) {
+            return Ok(class);
+        }
+        if self.eat(Punctuation::Colon) {
+            if self.is(Punctuation::BracketOpen) {
+                return Err(self.short_form());
+            }
+            class.base = Some(self.path("the name of the class to derive from")?);
+            if self.is(Punctuation::Comma) {
+                return Err(self.short_form());
+            }
+        }
+        class.interfaces = Some({
+            let mut complained = false;
+            self.braced(what, |parser| parser.class_item(&mut complained))?
+        });
+        self.eat(Punctuation::Semicolon);
+        Ok(class)
+    }
+
+    /// Reads an interface of a class. What else stands there is complained of once.
+    fn class_item(&mut self, complained: &mut bool) -> Parsed<ClassItem> {
+        let attributes = self.attributes();
+        let is_dispatch = self.eat_word("dispinterface");
+        if !is_dispatch && !self.eat_word("interface") {
+            let is_bare_name = matches!(self.peek(), TokenKind::Identifier(_))
+                && self.peek_at(1).is(Punctuation::Semicolon);
+            if !is_bare_name && std::mem::replace(complained, true) {
+                return Err(Reported);
+            }
+            if !is_bare_name {
+                return Err(self.short_form());
+            }
+        }
+        let path = self.path("the name of an interface")?;
+        self.semicolon("after an interface of a class")?;
+        Ok(ClassItem { attributes, is_dispatch, path })
+    }
+
+    fn short_form(&mut self) -> Reported {
+        let message = "expected `interface` or `dispinterface` in a class";
+        self.report(Diagnostic::error(self.span(), message).hint(
+            "MIDL 3.0's short form, with members in the class itself, isn't read: \
+             declare an interface and name it here",
+        ))
+    }
+
+    /// Reads a module from its keyword on.
+    pub(super) fn module(&mut self, attributes: Attributes) -> Parsed<Module> {
+        self.bump();
+        let name = self.identifier("the name of the module")?;
+        let items = match self.eat(Punctuation::Semicolon) {
+            true => None,
+            false => Some(self.braced("a module", Self::item)?),
+        };
+        self.eat(Punctuation::Semicolon);
+        Ok(Module { attributes, name, items })
+    }
+
+    /// Reads an apicontract from its keyword on.
+    pub(super) fn api_contract(&mut self, attributes: Attributes) -> Parsed<ApiContract> {
+        self.bump();
+        let name = self.identifier("the name of the contract")?;
+        if self.is(Punctuation::BraceOpen) {
+            self.braced("an apicontract", |parser| -> Parsed<()> {
+                Err(parser.unexpected("`}`: an apicontract is empty"))
+            })?;
+        }
+        self.eat(Punctuation::Semicolon);
+        Ok(ApiContract { attributes, name })
+    }
+}

@@ -1,0 +1,359 @@
+//! Types: base types and their many spellings, structs, unions, enums, names.
+
+use super::{Parsed, Parser};
+use crate::front::ast::{
+    Arm, BaseType, EnumType, Enumerator, Field, Path, StructType, Switch, TypeKind, TypeName,
+    TypeSpecifier, UnionType,
+};
+use crate::front::diagnostic::Diagnostic;
+use crate::front::token::{Punctuation, TokenKind};
+
+/// Words of which base types are made.
+const BASE_WORDS: &[&str] = &[
+    "unsigned",
+    "signed",
+    "short",
+    "long",
+    "int",
+    "char",
+    "small",
+    "hyper",
+    "__int8",
+    "__int16",
+    "__int32",
+    "__int64",
+    "__int128",
+    "__int3264",
+    "_int64",
+    "void",
+    "boolean",
+    "byte",
+    "wchar_t",
+    "float",
+    "double",
+    "handle_t",
+    "error_status_t",
+];
+
+/// Words that say something of a type without being one.
+const QUALIFIERS: &[&str] = &["const", "volatile", "__unaligned", "__RPC_FAR", "__far"];
+
+/// Whether a word can only be the beginning of a type.
+pub(super) fn is_type_word(word: &str) -> bool {
+    BASE_WORDS.contains(&word)
+        || matches!(word, "const" | "struct" | "union" | "enum" | "interface")
+}
+
+impl Parser<'_> {
+    /// Reads the type at the root of a declaration.
+    pub(super) fn type_specifier(&mut self) -> Parsed<TypeSpecifier> {
+        let start = self.span();
+        let mut is_const = self.qualifiers();
+        let word = self.peek().word().unwrap_or_default();
+        let kind = match word {
+            "struct" => TypeKind::Struct(self.struct_type()?),
+            "union" => TypeKind::Union(self.union_type()?),
+            "enum" => TypeKind::Enum(self.enum_type()?),
+            "interface" | "dispinterface" | "coclass" => {
+                self.bump();
+                TypeKind::Interface(self.path("the name of an interface")?)
+            }
+            "SAFEARRAY" if self.peek_at(1).is(Punctuation::ParenOpen) => {
+                self.bump();
+                self.bump();
+                let element = self.nested(Self::type_name)?;
+                self.expect(Punctuation::ParenClose, "after the type of the elements")?;
+                TypeKind::SafeArray(element)
+            }
+            "pipe" if matches!(self.peek_at(1), TokenKind::Identifier(_)) => {
+                self.bump();
+                TypeKind::Pipe(Box::new(self.nested(Self::type_specifier)?))
+            }
+            _ if BASE_WORDS.contains(&word) => {
+                let (base, with_const) = self.base_type();
+                is_const |= with_const;
+                TypeKind::Base(base)
+            }
+            _ => TypeKind::Named(self.path("a type")?),
+        };
+        is_const |= self.qualifiers();
+        Ok(TypeSpecifier { kind, is_const, span: self.since(start) })
+    }
+
+    /// Reads a type without a name for a thing of that type.
+    pub(super) fn type_name(&mut self) -> Parsed<TypeName> {
+        let specifier = Box::new(self.nested(Self::type_specifier)?);
+        let declarator = self.declarator()?;
+        if let Some(name) = declarator.name {
+            return Err(
+                self.report(Diagnostic::error(name.span, "a type stands here, without a name"))
+            );
+        }
+        Ok(TypeName { specifier, derivations: declarator.derivations })
+    }
+
+    /// Reads a name with its qualification and the types between its angle brackets.
+    pub(super) fn path(&mut self, what: &str) -> Parsed<Path> {
+        let start = self.span();
+        let mut segments = vec![self.identifier(what)?];
+        while self.eat(Punctuation::Dot) {
+            segments.push(self.identifier("a name after `.`")?);
+        }
+        let mut arguments = Vec::new();
+        if self.eat(Punctuation::Less) {
+            loop {
+                arguments.push(self.nested(Self::type_name)?);
+                if !self.eat(Punctuation::Comma) {
+                    break;
+                }
+            }
+            self.close_angle()?;
+        }
+        Ok(Path { segments, arguments, span: self.since(start) })
+    }
+
+    fn close_angle(&mut self) -> Parsed<()> {
+        if self.is(Punctuation::ShiftRight) && !self.half_taken {
+            self.half_taken = true;
+            return Ok(());
+        }
+        if self.is(Punctuation::ShiftRight) {
+            self.bump();
+            return Ok(());
+        }
+        self.expect(Punctuation::Greater, "after the type arguments")
+    }
+
+    /// Skips qualifiers, and says whether `const` was among them.
+    pub(super) fn qualifiers(&mut self) -> bool {
+        let mut is_const = false;
+        while let Some(word) = self.peek().word().filter(|word| QUALIFIERS.contains(word)) {
+            is_const |= word == "const";
+            self.bump();
+        }
+        is_const
+    }
+
+    /// Reads the words of a base type, as many as go together, and whether `const` is between.
+    fn base_type(&mut self) -> (BaseType, bool) {
+        let mut words: Vec<&str> = Vec::new();
+        let mut is_const = false;
+        while let Some(word) = self.peek().word() {
+            if word == "const" {
+                is_const = true;
+            } else if goes_on(&words, word) {
+                words.push(word);
+            } else {
+                break;
+            }
+            self.bump();
+        }
+        (base_type(&words), is_const)
+    }
+
+    fn struct_type(&mut self) -> Parsed<StructType> {
+        self.bump();
+        let attributes = self.attributes();
+        let tag = self.tag()?;
+        let fields = match self.is(Punctuation::BraceOpen) {
+            true => Some(self.nested(|parser| parser.braced("a struct", Self::field))?),
+            false => None,
+        };
+        self.require_tag_or(tag.is_some() || fields.is_some(), "struct")?;
+        Ok(StructType { attributes, tag, fields })
+    }
+
+    fn union_type(&mut self) -> Parsed<UnionType> {
+        self.bump();
+        let attributes = self.attributes();
+        let is_switch = self.is_word("switch") && self.peek_at(1).is(Punctuation::ParenOpen);
+        let tag = if is_switch { None } else { self.tag()? };
+        let switch = match self.eat_word("switch") {
+            true => Some(self.switch()?),
+            false => None,
+        };
+        let arms = match self.is(Punctuation::BraceOpen) {
+            true => Some(self.nested(|parser| parser.braced("a union", Self::arm))?),
+            false => None,
+        };
+        self.require_tag_or(tag.is_some() || arms.is_some(), "union")?;
+        Ok(UnionType { attributes, tag, switch, arms })
+    }
+
+    /// Reads `(type name) name`, which follows `switch`.
+    fn switch(&mut self) -> Parsed<Switch> {
+        self.expect(Punctuation::ParenOpen, "after `switch`")?;
+        let specifier = Box::new(self.nested(Self::type_specifier)?);
+        let name = self.identifier("the name of the number that chooses an arm")?;
+        self.expect(Punctuation::ParenClose, "after the number that chooses an arm")?;
+        let union_name = match self.is(Punctuation::BraceOpen) {
+            true => None,
+            false => Some(self.identifier("the name of the union, or `{`")?),
+        };
+        Ok(Switch { specifier, name, union_name })
+    }
+
+    fn enum_type(&mut self) -> Parsed<EnumType> {
+        self.bump();
+        let attributes = self.attributes();
+        let tag = self.tag()?;
+        let enumerators = match self.is(Punctuation::BraceOpen) {
+            true => Some(self.enumerators()?),
+            false => None,
+        };
+        self.require_tag_or(tag.is_some() || enumerators.is_some(), "enum")?;
+        Ok(EnumType { attributes, tag, enumerators })
+    }
+
+    fn enumerators(&mut self) -> Parsed<Vec<Enumerator>> {
+        let opening = self.span();
+        self.bump();
+        let mut enumerators = Vec::new();
+        while !self.is(Punctuation::BraceClose) {
+            match self.enumerator() {
+                Ok(enumerator) => enumerators.push(enumerator),
+                Err(_) => self.skip_to(&[Punctuation::Comma]),
+            }
+            if !self.eat(Punctuation::Comma) && !self.is(Punctuation::BraceClose) {
+                self.unexpected("`,` or `}` after an enumerator");
+                // Where only a comma is missing, a name follows.
+                if !matches!(self.peek(), TokenKind::Identifier(_)) {
+                    self.skip_to(&[Punctuation::Comma]);
+                    if !self.eat(Punctuation::Comma) {
+                        break;
+                    }
+                }
+            }
+        }
+        if !self.eat(Punctuation::BraceClose) {
+            return Err(self.report(
+                Diagnostic::error(self.span(), "expected `}` at the end of an enum")
+                    .related(opening, "it opens here"),
+            ));
+        }
+        Ok(enumerators)
+    }
+
+    fn enumerator(&mut self) -> Parsed<Enumerator> {
+        let attributes = self.attributes();
+        let name = self.identifier("the name of an enumerator")?;
+        let value = match self.eat(Punctuation::Equal) {
+            true => Some(self.expression()?),
+            false => None,
+        };
+        Ok(Enumerator { attributes, name, value })
+    }
+
+    fn field(&mut self) -> Parsed<Field> {
+        let start = self.span();
+        let attributes = self.attributes();
+        let specifier = Some(self.type_specifier()?);
+        let declarators = match self.is(Punctuation::Semicolon) {
+            true => Vec::new(),
+            false => self.declarators()?,
+        };
+        self.semicolon("after a field")?;
+        Ok(Field { attributes, specifier, declarators, span: self.since(start) })
+    }
+
+    fn arm(&mut self) -> Parsed<Arm> {
+        let mut cases = Vec::new();
+        let mut is_default = false;
+        loop {
+            if self.is_word("case") {
+                self.bump();
+                cases.push(self.expression()?);
+                self.expect(Punctuation::Colon, "after a case")?;
+            } else if self.is_word("default") && self.peek_at(1).is(Punctuation::Colon) {
+                self.bump();
+                self.bump();
+                is_default = true;
+            } else {
+                break;
+            }
+        }
+        let start = self.span();
+        let attributes = self.attributes();
+        if self.is(Punctuation::Semicolon) || self.is(Punctuation::BraceClose) {
+            self.eat(Punctuation::Semicolon);
+            let field = Field {
+                attributes,
+                specifier: None,
+                declarators: Vec::new(),
+                span: self.since(start),
+            };
+            return Ok(Arm { cases, is_default, field });
+        }
+        let specifier = Some(self.type_specifier()?);
+        let declarators = match self.is(Punctuation::Semicolon) {
+            true => Vec::new(),
+            false => self.declarators()?,
+        };
+        self.semicolon("after an arm of a union")?;
+        let field = Field { attributes, specifier, declarators, span: self.since(start) };
+        Ok(Arm { cases, is_default, field })
+    }
+
+    fn tag(&mut self) -> Parsed<Option<super::Identifier>> {
+        match self.peek() {
+            TokenKind::Identifier(_) => self.identifier("a tag").map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    fn require_tag_or(&mut self, is_there: bool, keyword: &str) -> Parsed<()> {
+        match is_there {
+            true => Ok(()),
+            false => Err(self.unexpected(&format!("a tag or `{{` after `{keyword}`"))),
+        }
+    }
+}
+
+/// Whether a word can follow the words of a base type read so far as one of them.
+fn goes_on(words: &[&str], word: &str) -> bool {
+    let count = |of: &str| words.iter().filter(|word| **word == of).count();
+    let has = |of: &str| count(of) > 0;
+    match word {
+        "unsigned" | "signed" => !has("unsigned") && !has("signed"),
+        "long" => {
+            count("long") < 2
+                && !["char", "small", "short", "hyper", "__int64"].into_iter().any(has)
+        }
+        "int" => !["int", "char", "small"].into_iter().any(has),
+        "short" | "small" | "char" | "hyper" | "__int8" | "__int16" | "__int32" | "__int64"
+        | "_int64" | "__int128" | "__int3264" => {
+            words.iter().all(|word| matches!(*word, "unsigned" | "signed" | "int"))
+        }
+        "double" => words.iter().all(|word| *word == "long"),
+        _ => words.is_empty() && BASE_WORDS.contains(&word),
+    }
+}
+
+/// The base type that the words spell. In IDL a `long` has 32 bits, everywhere.
+fn base_type(words: &[&str]) -> BaseType {
+    let has = |of: &str| words.contains(&of);
+    let unsigned = has("unsigned");
+    let integer = |signed: BaseType, without: BaseType| if unsigned { without } else { signed };
+    let longs = words.iter().filter(|word| **word == "long").count();
+    match words.last().copied().unwrap_or_default() {
+        "void" => BaseType::Void,
+        "boolean" => BaseType::Boolean,
+        "byte" => BaseType::Byte,
+        "wchar_t" => BaseType::WideChar,
+        "float" => BaseType::Float,
+        "double" => BaseType::Double,
+        "handle_t" => BaseType::BindingHandle,
+        "error_status_t" => BaseType::ErrorStatus,
+        _ if has("char") && unsigned => BaseType::UnsignedChar,
+        _ if has("char") && has("signed") => BaseType::SignedChar,
+        _ if has("char") => BaseType::Char,
+        _ if has("small") || has("__int8") => integer(BaseType::Int8, BaseType::UInt8),
+        _ if has("short") || has("__int16") => integer(BaseType::Int16, BaseType::UInt16),
+        _ if has("hyper") || has("__int64") || has("_int64") || longs == 2 => {
+            integer(BaseType::Int64, BaseType::UInt64)
+        }
+        _ if has("__int128") => integer(BaseType::Int128, BaseType::UInt128),
+        _ if has("__int3264") => integer(BaseType::IntPointer, BaseType::UIntPointer),
+        _ => integer(BaseType::Int32, BaseType::UInt32),
+    }
+}

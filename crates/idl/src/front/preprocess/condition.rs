@@ -1,0 +1,137 @@
+//! The conditions of `#if`, and skipping what they leave out.
+
+use super::Preprocessor;
+use crate::front::ast::TypeName;
+use crate::front::constant::{self, Environment, Integer, IntegerType, Unknown, Value};
+use crate::front::diagnostic::Diagnostic;
+use crate::front::parser::Parser;
+use crate::front::source::Span;
+use crate::front::token::{Name, Punctuation, Token, TokenKind};
+
+/// Where the skipping of a group ended.
+pub(super) enum Skipped {
+    /// At a directive of the same `#if`: its word, and where its `#` stands.
+    To(String, Span),
+    /// At the end of the file.
+    Everything,
+}
+
+impl Preprocessor<'_> {
+    /// Whether an `#if`, `#ifdef` or `#ifndef` holds. One that can't be told doesn't.
+    pub(super) fn condition(&mut self, word: &str, at: Span, rest: &[Token]) -> bool {
+        if word == "if" {
+            return self.expression(at, rest).unwrap_or(false);
+        }
+        let Some(TokenKind::Identifier(name)) = rest.first().map(|token| &token.kind) else {
+            self.complain(at, format!("expected a name after `#{word}`"));
+            return false;
+        };
+        self.macros.contains_key(name) == (word == "ifdef")
+    }
+
+    /// Skips a group: nothing in it counts but the directives that nest.
+    pub(super) fn skip_group(&mut self) -> Skipped {
+        let Some(input) = self.inputs.last_mut() else { return Skipped::Everything };
+        let mut depth = 0_usize;
+        while let [token, rest @ ..] = &input.tokens[input.at..] {
+            if token.kind == TokenKind::End {
+                break;
+            }
+            input.at += 1;
+            let is_directive = token.starts_line && token.kind.is(Punctuation::Hash);
+            let Some(word) = rest.first().filter(|next| !next.starts_line && is_directive) else {
+                continue;
+            };
+            match word.kind.word() {
+                Some("if" | "ifdef" | "ifndef") => depth += 1,
+                Some("endif") if depth > 0 => depth -= 1,
+                Some(word @ ("elif" | "else" | "endif")) if depth == 0 => {
+                    input.at += 1;
+                    return Skipped::To(word.to_owned(), token.span);
+                }
+                _ => {}
+            }
+        }
+        Skipped::Everything
+    }
+
+    fn expression(&mut self, at: Span, rest: &[Token]) -> Option<bool> {
+        let resolved = self.resolve_defined(rest);
+        let mut tokens = self.expand_alone(resolved);
+        if tokens.is_empty() {
+            self.complain(at, "`#if` without a condition");
+            return None;
+        }
+        let span = tokens.last().map_or(at, |token| token.span.after());
+        tokens.push(Token::end(span));
+        let mut parser = Parser::of_line(&tokens, &mut self.loader.names, self.diagnostics);
+        let expression = parser.whole_expression().ok()?;
+        match constant::evaluate(&expression, &Undefined) {
+            Ok(Value::Integer(integer)) => Some(integer.value != 0),
+            Err(Unknown::Wrong(diagnostic)) => {
+                self.diagnostics.push(*diagnostic);
+                None
+            }
+            Ok(_) | Err(Unknown::NotConstant) => {
+                let message = "this condition isn't an integer constant";
+                self.diagnostics.push(Diagnostic::error(expression.span, message));
+                None
+            }
+        }
+    }
+
+    /// Puts 1 or 0 for each `defined name` and `defined(name)`.
+    fn resolve_defined(&mut self, tokens: &[Token]) -> Vec<Token> {
+        let mut resolved = Vec::with_capacity(tokens.len());
+        let mut rest = tokens;
+        while let [token, after @ ..] = rest {
+            rest = after;
+            if !token.kind.is_word("defined") {
+                resolved.push(token.clone());
+                continue;
+            }
+            let (name, length) = match after {
+                [open, name, close, ..]
+                    if open.kind.is(Punctuation::ParenOpen)
+                        && close.kind.is(Punctuation::ParenClose) =>
+                {
+                    (name, 3)
+                }
+                [name, ..] => (name, 1),
+                [] => (token, 0),
+            };
+            rest = &after[length..];
+            let is_defined = match &name.kind {
+                TokenKind::Identifier(name) if length > 0 => self.macros.contains_key(name),
+                _ => {
+                    self.complain(token.span, "expected a name after `defined`");
+                    false
+                }
+            };
+            let digit = self.loader.names.intern(if is_defined { "1" } else { "0" });
+            resolved.push(Token { kind: TokenKind::Number(digit), ..token.clone() });
+        }
+        resolved
+    }
+}
+
+/// In a condition, what isn't a macro is zero, and there are no types.
+struct Undefined;
+
+impl Environment for Undefined {
+    fn value(&self, _: &Name, _: Span) -> Result<Value, Unknown> {
+        Ok(Value::Integer(Integer::new(0)))
+    }
+
+    fn is_type(&self, _: &str) -> bool {
+        false
+    }
+
+    fn size(&self, _: &TypeName) -> Result<u64, Unknown> {
+        Err(Unknown::NotConstant)
+    }
+
+    fn integer_type(&self, _: &TypeName) -> Option<IntegerType> {
+        None
+    }
+}

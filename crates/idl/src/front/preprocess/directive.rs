@@ -1,0 +1,221 @@
+//! The lines that start with `#`.
+
+use super::condition::Skipped;
+use super::macros::Macro;
+use super::{Conditional, Preprocessor};
+use crate::front::diagnostic::{Diagnostic, did_you_mean, quoted};
+use crate::front::lexer;
+use crate::front::limits::{INCLUDE_DEPTH_MAX, INCLUDES_MAX};
+use crate::front::source::Span;
+use crate::front::token::{Punctuation, Token, TokenKind};
+
+const DIRECTIVES: &[&str] = &[
+    "#define", "#undef", "#include", "#if", "#ifdef", "#ifndef", "#elif", "#else", "#endif",
+    "#error", "#warning", "#pragma", "#line",
+];
+
+impl Preprocessor<'_> {
+    /// Obeys the directive whose `#` was just read.
+    pub(super) fn directive(&mut self, hash: Span) {
+        let line = self.line();
+        let Some((first, rest)) = line.split_first() else { return };
+        let word = first.kind.word().unwrap_or_default();
+        match word {
+            "define" => self.define(first.span, rest),
+            "undef" => {
+                if let Some(TokenKind::Identifier(name)) = rest.first().map(|token| &token.kind) {
+                    self.macros.remove(name);
+                } else {
+                    self.complain(first.span, "expected a name after `#undef`");
+                }
+            }
+            "include" | "import" => self.include(first.span, rest),
+            "if" | "ifdef" | "ifndef" => {
+                let holds = self.condition(word, first.span, rest);
+                self.open(hash, holds);
+            }
+            "elif" | "else" | "endif" => self.next_group(word, hash),
+            "error" => {
+                let message = format!("#error {}", self.text_of(rest));
+                self.complain(hash.to(first.span), message.trim_end());
+            }
+            "warning" => {
+                let message = format!("#warning {}", self.text_of(rest));
+                self.diagnostics.push(Diagnostic::warning(hash.to(first.span), message.trim_end()));
+            }
+            "pragma" => self.pragma(rest),
+            "line" => {}
+            // `# 12 "file"` is what other preprocessors leave.
+            _ if matches!(first.kind, TokenKind::Number(_)) => {}
+            _ => {
+                let message = format!("unknown directive {}", quoted(&format!("#{}", first.kind)));
+                let hint = did_you_mean(&format!("#{word}"), DIRECTIVES.iter().copied());
+                self.diagnostics
+                    .push(Diagnostic::error(hash.to(first.span), message).hint_if(hint));
+            }
+        }
+    }
+
+    /// The rest of the current line.
+    pub(super) fn line(&mut self) -> Vec<Token> {
+        let Some(input) = self.inputs.last_mut() else { return Vec::new() };
+        let rest = &input.tokens[input.at..];
+        let length = rest
+            .iter()
+            .position(|token| token.starts_line || token.kind == TokenKind::End)
+            .unwrap_or(rest.len());
+        let line = rest[..length].to_vec();
+        input.at += length;
+        line
+    }
+
+    fn define(&mut self, at: Span, rest: &[Token]) {
+        for token in rest.iter().filter(|token| token.flawed) {
+            self.diagnostics.push(lexer::flaw(token));
+        }
+        match Macro::read(rest) {
+            Ok((name, definition)) => {
+                self.macros.insert(name, definition.into());
+            }
+            Err(message) => {
+                let span = rest.first().map_or(at, |token| token.span);
+                self.complain(span, message);
+            }
+        }
+    }
+
+    fn pragma(&mut self, rest: &[Token]) {
+        let is_once = rest.first().is_some_and(|token| token.kind.is_word("once"));
+        if let (true, Some(input)) = (is_once, self.inputs.last()) {
+            self.once.insert(input.file);
+        }
+    }
+
+    fn include(&mut self, at: Span, rest: &[Token]) {
+        let Some((name, span)) = self.included_name(rest) else {
+            self.complain(at, "expected `\"file\"` or `<file>` after `#include`");
+            return;
+        };
+        let Some(from) = self.inputs.last().map(|input| input.file) else { return };
+        if self.inputs.len() > INCLUDE_DEPTH_MAX {
+            let message = format!("includes nested more than {INCLUDE_DEPTH_MAX} levels deep");
+            self.diagnostics.push(
+                Diagnostic::error(span, message)
+                    .hint("a file that includes itself needs `#ifndef` or `#pragma once`"),
+            );
+            return;
+        }
+        self.includes += 1;
+        if self.includes > INCLUDES_MAX {
+            if self.includes == INCLUDES_MAX + 1 {
+                self.complain(span, format!("more than {INCLUDES_MAX} files are included"));
+            }
+            return;
+        }
+        match self.loader.find(&name, from) {
+            Ok(file) if self.once.contains(&file) => {}
+            Ok(file) => {
+                self.included.insert(file);
+                self.enter(file);
+            }
+            Err(error) => {
+                self.is_incomplete = true;
+                let hint = error.hint().map(str::to_owned);
+                self.diagnostics.push(Diagnostic::error(span, error.message(&name)).hint_if(hint));
+            }
+        }
+    }
+
+    /// The name in `"file"` or `<file>`, which may be what macros expand to.
+    fn included_name(&mut self, rest: &[Token]) -> Option<(String, Span)> {
+        let first = rest.first()?;
+        let name = match &first.kind {
+            TokenKind::String { text, .. } => text.to_string(),
+            kind if kind.is(Punctuation::Less) => {
+                let close = rest.iter().position(|token| token.kind.is(Punctuation::Greater))?;
+                self.text_of(&rest[1..close])
+            }
+            TokenKind::Identifier(_) => {
+                match self.expand_alone(rest.to_vec()).into_iter().next()?.kind {
+                    TokenKind::String { text, .. } => text.to_string(),
+                    _ => return None,
+                }
+            }
+            _ => return None,
+        };
+        Some((name, rest.iter().fold(first.span, |span, token| span.to(token.span))))
+    }
+
+    /// Tokens as they would be written.
+    fn text_of(&self, tokens: &[Token]) -> String {
+        let mut text = String::new();
+        for token in tokens {
+            if token.spaced && !text.is_empty() {
+                text.push(' ');
+            }
+            text.push_str(&token.kind.to_string());
+        }
+        text
+    }
+
+    fn open(&mut self, opened: Span, holds: bool) {
+        let conditional = Conditional { opened, is_taken: holds, has_else: false };
+        if let Some(input) = self.inputs.last_mut() {
+            input.conditionals.push(conditional);
+        }
+        if !holds {
+            self.skip_groups();
+        }
+    }
+
+    /// Skips groups of the innermost `#if` up to one that is to be read, or past its `#endif`.
+    fn skip_groups(&mut self) {
+        while let Skipped::To(word, hash) = self.skip_group() {
+            let line = self.line();
+            let holds = word == "elif" && {
+                let already = self.conditional().is_some_and(|conditional| conditional.is_taken);
+                !already && self.condition("if", hash, &line)
+            };
+            if self.start_group(&word, hash, holds) {
+                return;
+            }
+        }
+    }
+
+    /// Ends the group that was being read at an `#elif`, `#else` or `#endif`.
+    fn next_group(&mut self, word: &str, hash: Span) {
+        if self.conditional().is_none() {
+            self.complain(hash, format!("`#{word}` without an `#if`"));
+        } else if !self.start_group(word, hash, false) {
+            self.skip_groups();
+        }
+    }
+
+    /// Comes to an `#elif`, `#else` or `#endif` of the innermost `#if`. True if what follows is
+    /// to be read.
+    fn start_group(&mut self, word: &str, hash: Span, holds: bool) -> bool {
+        let Some(conditional) = self.conditional() else { return true };
+        if word == "endif" {
+            if let Some(input) = self.inputs.last_mut() {
+                input.conditionals.pop();
+            }
+            return true;
+        }
+        let is_late = conditional.has_else;
+        conditional.has_else |= word == "else";
+        let reads = !conditional.is_taken && (word == "else" || holds);
+        conditional.is_taken |= reads;
+        if is_late {
+            let opened = conditional.opened;
+            self.diagnostics.push(
+                Diagnostic::error(hash, format!("`#{word}` after `#else`"))
+                    .related(opened, "of this `#if`"),
+            );
+        }
+        reads
+    }
+
+    fn conditional(&mut self) -> Option<&mut Conditional> {
+        self.inputs.last_mut()?.conditionals.last_mut()
+    }
+}

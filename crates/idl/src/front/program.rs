@@ -1,0 +1,341 @@
+//! All files of a run, read: those asked for and what they import.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use super::ast::{Import, ImportLibrary, Interface, Item, Member};
+use super::diagnostic::{Diagnostic, Diagnostics, quoted};
+use super::limits::{FILE_BYTES_MAX, FILES_MAX};
+use super::loader::{LoadError, Loader};
+use super::preprocess::{self, Preprocessed};
+use super::source::{FileId, Span};
+use super::token::Token;
+use super::{Options, Preprocessor, parser, system};
+
+/// The macros that are defined in every file: MIDL's, and the one by which Wine's files know
+/// that no C compiler reads them.
+const PREDEFINED: &str = "#define __midl 801\n#define __WIDL__ 1\n#define _WIN32 1\n";
+
+/// The files of a run: each once, however many others import it.
+#[derive(Debug)]
+pub(crate) struct Program {
+    pub(crate) loader: Loader,
+    pub(crate) units: Vec<Unit>,
+    /// The files that were asked for.
+    pub(crate) roots: Vec<UnitId>,
+    /// What is wrong with no file in particular.
+    pub(crate) diagnostics: Diagnostics,
+    /// What files lack has been brought in, as far as it can be.
+    pub(crate) is_complete: bool,
+    by_file: HashMap<FileId, UnitId>,
+    /// The macros that are defined in every file.
+    definitions: Option<FileId>,
+}
+
+/// Which of the files of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct UnitId(usize);
+
+/// One file with all that it includes, parsed.
+#[derive(Debug)]
+pub(crate) struct Unit {
+    pub(crate) file: FileId,
+    pub(crate) items: Vec<Item>,
+    pub(crate) imports: Vec<UnitId>,
+    pub(crate) included: HashSet<FileId>,
+    /// The file that includes this one, where this one can't stand by itself.
+    pub(crate) part_of: Option<UnitId>,
+    /// A file that it includes or imports can't be read, so names may be missing.
+    pub(crate) is_incomplete: bool,
+    pub(crate) diagnostics: Diagnostics,
+}
+
+impl Program {
+    /// Reads files and all that they import.
+    pub(crate) fn load(paths: &[PathBuf], options: &Options) -> Self {
+        let mut program = Self::new(options);
+        for path in paths {
+            let file = program.loader.open(path);
+            program.root(file, &path.display().to_string());
+        }
+        program.read_from(0, options);
+        program
+    }
+
+    /// Reads a text and all that it imports.
+    pub(crate) fn load_text(name: &str, text: &str, options: &Options) -> Self {
+        let mut program = Self::new(options);
+        let directory = Path::new(name).parent().map(Path::to_owned);
+        let file = match text.len() as u64 {
+            ..=FILE_BYTES_MAX => program.loader.add(name.to_owned(), text.to_owned(), directory),
+            _ => Err(LoadError::TooLong),
+        };
+        program.root(file, name);
+        program.read_from(0, options);
+        program
+    }
+
+    fn new(options: &Options) -> Self {
+        let mut loader = Loader::new(options.search.clone());
+        let definitions = loader.add("<options>".to_owned(), defines(options), None).ok();
+        Program {
+            loader,
+            units: Vec::new(),
+            roots: Vec::new(),
+            diagnostics: Diagnostics::default(),
+            is_complete: false,
+            by_file: HashMap::new(),
+            definitions,
+        }
+    }
+
+    /// Takes a file among those that were asked for.
+    fn root(&mut self, file: Result<FileId, LoadError>, name: &str) {
+        match file {
+            Ok(file) => match self.unit(file) {
+                Some(root) if !self.roots.contains(&root) => self.roots.push(root),
+                _ => {}
+            },
+            Err(error) => {
+                self.diagnostics.push(Diagnostic::without_place(error.message(name)));
+            }
+        }
+    }
+
+    /// Brings in what files lack that use names that they don't declare: the file that includes
+    /// such a file or, if it imports nothing, the usual import.
+    pub(crate) fn complete(
+        &mut self,
+        open: &HashMap<UnitId, Vec<(String, Span)>>,
+        options: &Options,
+    ) {
+        let read = self.units.len();
+        for (&unit, names) in open {
+            let file = self.unit_of(unit).file;
+            let whole = self.loader.includer(file).and_then(|whole| self.unit(whole));
+            self.units[unit.0].part_of = whole;
+            if whole.is_none() {
+                self.import_usual(unit, names);
+            }
+        }
+        self.read_from(read, options);
+        self.is_complete = true;
+    }
+
+    /// Imports what nearly every file imports into one that imports nothing, and says so.
+    fn import_usual(&mut self, unit: UnitId, names: &[(String, Span)]) {
+        if !self.unit_of(unit).imports.is_empty() || self.unit_of(unit).is_incomplete {
+            return;
+        }
+        let known = names.iter().find(|(name, _)| system::declaring(name).is_some());
+        let Some((name, span)) = known else { return };
+        let found = self.loader.find("oaidl.idl", self.unit_of(unit).file).ok();
+        let Some(usual) = found.and_then(|file| self.unit(file)) else { return };
+        let message = format!("{} is used, but nothing is imported", quoted(name));
+        let warning = Diagnostic::warning(*span, message)
+            .hint("MIDL takes this file only with `import \"oaidl.idl\";` or the like");
+        self.units[unit.0].imports.push(usual);
+        self.units[unit.0].diagnostics.push(warning);
+    }
+
+    /// Reads the files from this one on, and those that they import.
+    fn read_from(&mut self, first: usize, options: &Options) {
+        let mut next = first;
+        while let (true, Some(definitions)) = (next < self.units.len(), self.definitions) {
+            self.read(UnitId(next), definitions, options);
+            next += 1;
+        }
+    }
+
+    pub(crate) fn unit_of(&self, id: UnitId) -> &Unit {
+        &self.units[id.0]
+    }
+
+    pub(crate) fn unit_ids(&self) -> impl Iterator<Item = UnitId> + use<> {
+        (0..self.units.len()).map(UnitId)
+    }
+
+    /// A file and all that it imports, itself first.
+    pub(crate) fn closure(&self, of: UnitId) -> Vec<UnitId> {
+        let mut found = vec![of];
+        let mut known = HashSet::from([of]);
+        let mut next = 0;
+        while let Some(&unit) = found.get(next) {
+            let imports = &self.unit_of(unit).imports;
+            found.extend(imports.iter().filter(|&&import| known.insert(import)));
+            next += 1;
+        }
+        found
+    }
+
+    /// All files, those that are imported before those that import them. Where files import
+    /// each other, the one met first comes last.
+    pub(crate) fn imported_first(&self) -> Vec<UnitId> {
+        let mut ordered = Vec::with_capacity(self.units.len());
+        let mut visited = HashSet::new();
+        // Each with how many of its imports have been visited.
+        let mut path: Vec<(UnitId, usize)> = Vec::new();
+        for root in self.unit_ids() {
+            if visited.insert(root) {
+                path.push((root, 0));
+            }
+            while let Some((unit, next)) = path.last_mut() {
+                match self.unit_of(*unit).imports.get(*next) {
+                    Some(&import) => {
+                        *next += 1;
+                        if visited.insert(import) {
+                            path.push((import, 0));
+                        }
+                    }
+                    None => {
+                        ordered.push(*unit);
+                        path.pop();
+                    }
+                }
+            }
+        }
+        ordered
+    }
+
+    /// The place of a file among the units, where it is read in its turn.
+    fn unit(&mut self, file: FileId) -> Option<UnitId> {
+        if let Some(&known) = self.by_file.get(&file) {
+            return Some(known);
+        }
+        if self.units.len() == FILES_MAX {
+            return None;
+        }
+        let id = UnitId(self.units.len());
+        self.by_file.insert(file, id);
+        self.units.push(Unit {
+            file,
+            items: Vec::new(),
+            imports: Vec::new(),
+            included: HashSet::new(),
+            part_of: None,
+            is_incomplete: false,
+            diagnostics: Diagnostics::default(),
+        });
+        Some(id)
+    }
+
+    fn read(&mut self, id: UnitId, definitions: FileId, options: &Options) {
+        let file = self.units[id.0].file;
+        let mut diagnostics = Diagnostics::default();
+        let loader = &mut self.loader;
+        let preprocessed = match &options.preprocessor {
+            Preprocessor::Command(program) if !loader.is_built_in(file) => {
+                external(loader, program, file, options, &mut diagnostics)
+            }
+            _ => preprocess::preprocess(loader, definitions, file, &mut diagnostics),
+        };
+        let items = parser::parse(&preprocessed.tokens, &mut loader.names, &mut diagnostics);
+        let mut wanted = Vec::new();
+        collect_imports(&items, &mut wanted);
+
+        let mut is_incomplete = preprocessed.is_incomplete;
+        let mut imports = Vec::new();
+        for import in wanted {
+            match self.loader.find(import.name, file) {
+                Ok(found) => match self.unit(found) {
+                    Some(found) => imports.push(found),
+                    None => {
+                        let message = format!("more than {FILES_MAX} files are imported");
+                        diagnostics.push(Diagnostic::error(import.span, message));
+                    }
+                },
+                Err(error) => {
+                    is_incomplete = true;
+                    diagnostics.push(not_imported(&import, &error));
+                }
+            }
+        }
+        let unit = &mut self.units[id.0];
+        unit.items = items;
+        unit.imports = imports;
+        unit.included = preprocessed.included;
+        unit.is_incomplete = is_incomplete;
+        unit.diagnostics = diagnostics;
+    }
+}
+
+/// A file or a type library that another one names.
+struct Wanted<'a> {
+    name: &'a str,
+    span: Span,
+    is_library: bool,
+}
+
+fn not_imported(import: &Wanted<'_>, error: &LoadError) -> Diagnostic {
+    if import.is_library {
+        let message = format!(
+            "type library {} isn't read: names that only it declares aren't checked",
+            quoted(import.name),
+        );
+        return Diagnostic::warning(import.span, message);
+    }
+    let hint = error.hint().map(str::to_owned);
+    Diagnostic::error(import.span, error.message(import.name)).hint_if(hint)
+}
+
+/// Finds what a list of declarations imports, at any depth.
+fn collect_imports<'a>(items: &'a [Item], wanted: &mut Vec<Wanted<'a>>) {
+    for item in items {
+        match item {
+            Item::Import(imports) => wanted.extend(imports.iter().map(|Import { file, span }| {
+                Wanted { name: file, span: *span, is_library: false }
+            })),
+            Item::ImportLibrary(ImportLibrary { file, span }) => {
+                wanted.push(Wanted { name: file, span: *span, is_library: true });
+            }
+            Item::Library(library) => collect_imports(&library.items, wanted),
+            Item::Namespace(namespace) => collect_imports(&namespace.items, wanted),
+            Item::Interface(Interface { members: Some(members), .. }) => {
+                for member in members {
+                    if let Member::Item(item) = member {
+                        collect_imports(std::slice::from_ref(item), wanted);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The definitions that every file of a run starts with, as directives.
+fn defines(options: &Options) -> String {
+    let mut text = PREDEFINED.to_owned();
+    for definition in &options.definitions {
+        let (name, value) = definition.split_once('=').unwrap_or((definition, "1"));
+        text += &format!("#define {name} {value}\n").replace(['\r', '\n'], " ");
+        text.push('\n');
+    }
+    text
+}
+
+/// Preprocesses a file with another program.
+fn external(
+    loader: &mut Loader,
+    program: &Path,
+    file: FileId,
+    options: &Options,
+    diagnostics: &mut Diagnostics,
+) -> Preprocessed {
+    let predefined = PREDEFINED
+        .lines()
+        .filter_map(|line| Some(line.strip_prefix("#define ")?.replacen(' ', "=", 1)));
+    let definitions: Vec<String> = predefined.chain(options.definitions.iter().cloned()).collect();
+    let path = PathBuf::from(&loader.sources.file(file).name);
+    let tokens = match preprocess::external::run(program, &path, &options.search, &definitions) {
+        Ok((text, markers)) => loader.add_preprocessed(file, text, markers),
+        Err(message) => Err(message),
+    };
+    let (tokens, is_incomplete) = match tokens {
+        Ok(tokens) => (tokens, false),
+        Err(message) => {
+            diagnostics.push(Diagnostic::without_place(message));
+            (vec![Token::end(Span::new(0, 0))], true)
+        }
+    };
+    Preprocessed { tokens, included: HashSet::new(), is_incomplete }
+}

@@ -1,0 +1,236 @@
+//! The words of an IDL file, as the preprocessor and the parser pass them on.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use super::source::Span;
+
+/// A word of a source file: a name, or the text of a number or of a string. Equal words of one
+/// run share their memory.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Name(Arc<str>);
+
+impl Deref for Name {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::borrow::Borrow<str> for Name {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The words met so far.
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    known: HashSet<Name>,
+}
+
+impl Names {
+    pub(crate) fn intern(&mut self, text: &str) -> Name {
+        if let Some(name) = self.known.get(text) {
+            return name.clone();
+        }
+        let name = Name(text.into());
+        self.known.insert(name.clone());
+        name
+    }
+}
+
+/// One word and where it stands.
+#[derive(Clone, Debug)]
+pub(crate) struct Token {
+    pub(crate) kind: TokenKind,
+    pub(crate) span: Span,
+    /// It is the first of its line: a `#` there starts a directive.
+    pub(crate) starts_line: bool,
+    /// White space stands before it.
+    pub(crate) spaced: bool,
+    /// A macro's name that came out of this macro's own expansion, and so stays as it is.
+    pub(crate) inert: bool,
+    /// A string or a comment without an end.
+    pub(crate) flawed: bool,
+}
+
+impl Token {
+    /// The token that ends what is read.
+    pub(crate) fn end(span: Span) -> Self {
+        Token {
+            kind: TokenKind::End,
+            span,
+            starts_line: true,
+            spaced: true,
+            inert: false,
+            flawed: false,
+        }
+    }
+}
+
+/// What kind of word, and its text.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum TokenKind {
+    /// A name or a keyword; in IDL most keywords are such only in their places.
+    Identifier(Name),
+    /// Anything that starts like a number, as it is written.
+    Number(Name),
+    /// A string's text between its quotes, with its escapes as they are written.
+    String { text: Name, wide: bool },
+    /// A character constant's text between its quotes.
+    Character { text: Name, wide: bool },
+    /// `12345678-1234-1234-1234-123456789abc`.
+    Uuid(Uuid),
+    /// An operator or a bracket.
+    Punctuation(Punctuation),
+    /// A character that has no meaning in IDL.
+    Unknown(char),
+    /// The end of the file.
+    End,
+}
+
+impl TokenKind {
+    pub(crate) fn is(&self, punctuation: Punctuation) -> bool {
+        *self == TokenKind::Punctuation(punctuation)
+    }
+
+    pub(crate) fn is_word(&self, word: &str) -> bool {
+        matches!(self, TokenKind::Identifier(name) if &**name == word)
+    }
+
+    pub(crate) fn word(&self) -> Option<&str> {
+        match self {
+            TokenKind::Identifier(name) => Some(name),
+            _ => None,
+        }
+    }
+}
+
+/// As it would be written in a file.
+impl fmt::Display for TokenKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let prefix = |wide: &bool| if *wide { "L" } else { "" };
+        match self {
+            TokenKind::Identifier(name) | TokenKind::Number(name) => f.write_str(name),
+            TokenKind::String { text, wide } => write!(f, "{}\"{text}\"", prefix(wide)),
+            TokenKind::Character { text, wide } => write!(f, "{}'{text}'", prefix(wide)),
+            TokenKind::Uuid(uuid) => uuid.fmt(f),
+            TokenKind::Punctuation(punctuation) => f.write_str(punctuation.text()),
+            TokenKind::Unknown(character) => write!(f, "{}", character.escape_default()),
+            TokenKind::End => f.write_str("end of file"),
+        }
+    }
+}
+
+/// A universally unique identifier: the name of an interface, a class or a library.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Uuid(pub u128);
+
+/// The lengths of a UUID's five groups of hexadecimal digits.
+const UUID_GROUPS: [usize; 5] = [8, 4, 4, 4, 12];
+
+impl Uuid {
+    /// The length of its written form.
+    pub(crate) const LENGTH: usize = 36;
+
+    /// Reads `12345678-1234-1234-1234-123456789abc`, in either case.
+    pub fn parse(text: &str) -> Option<Uuid> {
+        let groups: Vec<&str> = text.split('-').collect();
+        let fits = |(group, length): (&&str, &usize)| {
+            group.len() == *length && group.bytes().all(|digit| digit.is_ascii_hexdigit())
+        };
+        let valid = groups.len() == UUID_GROUPS.len() && groups.iter().zip(&UUID_GROUPS).all(fits);
+        valid.then(|| u128::from_str_radix(&groups.concat(), 16).ok()).flatten().map(Uuid)
+    }
+}
+
+impl fmt::Display for Uuid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hex = format!("{:032x}", self.0);
+        let (a, b, c, d, e) = (&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]);
+        write!(f, "{a}-{b}-{c}-{d}-{e}")
+    }
+}
+
+impl fmt::Debug for Uuid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+macro_rules! punctuation {
+    ($($name:ident $text:literal)*) => {
+        /// An operator or a bracket.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Punctuation { $($name),* }
+
+        impl Punctuation {
+            /// Each with its text, longer ones before their beginnings.
+            pub(crate) const ALL: &[(Punctuation, &str)] = &[$((Punctuation::$name, $text)),*];
+
+            pub(crate) fn text(self) -> &'static str {
+                match self { $(Punctuation::$name => $text),* }
+            }
+        }
+    };
+}
+
+punctuation! {
+    Ellipsis "..." ShiftLeft "<<" ShiftRight ">>" LessEqual "<=" GreaterEqual ">=" EqualEqual "=="
+    NotEqual "!=" AndAnd "&&" OrOr "||" Arrow "->" HashHash "##" DotDot ".."
+    ParenOpen "(" ParenClose ")" BracketOpen "[" BracketClose "]" BraceOpen "{" BraceClose "}"
+    Comma "," Semicolon ";" Colon ":" Dot "." Plus "+" Minus "-" Star "*" Slash "/" Percent "%"
+    And "&" Or "|" Xor "^" Not "!" Tilde "~" Less "<" Greater ">" Equal "=" Question "?" Hash "#"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uuid_is_read_and_written() {
+        let text = "1284c788-6978-43d5-9a02-414901a2ec75";
+        assert_eq!(Uuid::parse(text).unwrap().to_string(), text);
+        assert_eq!(Uuid::parse(&text.to_uppercase()), Uuid::parse(text));
+    }
+
+    #[test]
+    fn what_only_looks_like_a_uuid_is_refused() {
+        for text in [
+            "",
+            "1284c788-6978-43d5-9a02-414901a2ec7",
+            "1284c788-6978-43d5-9a02-414901a2ec755",
+            "1284c788-6978-43d5-9a02",
+            "1284c788x6978-43d5-9a02-414901a2ec75",
+            "+284c788-6978-43d5-9a02-414901a2ec75",
+            "1284c788-6978-43d5-9a02-414901a2ec75-",
+        ] {
+            assert_eq!(Uuid::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn longer_operators_come_before_their_beginnings() {
+        for (index, (_, later)) in Punctuation::ALL.iter().enumerate() {
+            assert!(
+                Punctuation::ALL[..index].iter().all(|(_, earlier)| !later.starts_with(earlier))
+            );
+        }
+    }
+}
