@@ -21,13 +21,13 @@ pub fn handle(attributes: &[Attribute]) -> Result<Option<Handle>> {
     let Declaration(handle) = attribute.parse_args()?;
     let mut errors = Errors::default();
     for kind in &handle.kinds {
-        check(kind, "kind", KINDS.iter().map(|entry| entry.0), &mut errors);
+        check(kind, "kind of handle", KINDS.iter().map(|entry| entry.0), &mut errors);
     }
     for sort in &handle.sockets {
         check(sort, "sort of socket", SOCKETS.into_iter(), &mut errors);
     }
     for right in handle.at_least.iter().chain(handle.at_most.iter().flatten()) {
-        check(right, "right", RIGHTS.into_iter(), &mut errors);
+        check(right, "right of a handle", RIGHTS.into_iter(), &mut errors);
     }
     if let Some(most) = &handle.at_most {
         for right in handle.at_least.iter().filter(|right| !most.contains(right)) {
@@ -53,7 +53,7 @@ fn check<'w>(
         Some(near) => format!("write `{near}`"),
         None => format!("there are: {}", words.collect::<Vec<_>>().join(", ")),
     };
-    errors.push(Error::new_spanned(word, format!("`{word}` is no {what} of a handle: {hint}")));
+    errors.push(Error::new_spanned(word, format!("`{word}` is no {what}: {hint}")));
 }
 
 /// The text between the parentheses.
@@ -62,9 +62,10 @@ struct Declaration(Handle);
 impl Parse for Declaration {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
         if input.is_empty() {
-            return Err(
-                input.error("say which kind: `#[handle(file)]`, `#[handle(file | pipe, read)]`")
-            );
+            return Err(Error::new(
+                input.span(),
+                "say which kind: `#[handle(file)]`, `#[handle(file | pipe, read)]`",
+            ));
         }
         let mut handle =
             Handle { kinds: Vec::new(), sockets: Vec::new(), at_least: Vec::new(), at_most: None };

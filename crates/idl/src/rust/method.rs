@@ -120,7 +120,10 @@ fn is_context(ty: &Type) -> bool {
 fn parameter(name: Ident, input: &PatType) -> Result<Parameter> {
     let mut errors = Errors::default();
     refuse_others(&input.attrs, &mut errors);
-    if let Some(what) = no_owner(&input.ty) {
+    if is_context(&input.ty) {
+        let what = "the context comes first: `&self, context: &Context, …`";
+        errors.push(Error::new_spanned(&input.ty, what));
+    } else if let Some(what) = no_owner(&input.ty, PARAMETER) {
         errors.push(Error::new_spanned(&input.ty, what));
     }
     let handle: Option<Handle> = errors.keep(handle(&input.attrs)).flatten();
@@ -139,15 +142,14 @@ fn refuse_others(attributes: &[Attribute], errors: &mut Errors) {
 }
 
 /// What is wrong with a type that doesn't own its value.
-fn no_owner(ty: &Type) -> Option<String> {
+fn no_owner(ty: &Type, (why, then): (&str, &str)) -> Option<String> {
     match ty {
         Type::Reference(reference) => Some(match owned(&reference.elem) {
-            Some(owned) => format!(
-                "the server owns what it receives: write `{owned}`. The client lends it by itself"
-            ),
+            Some(owned) => {
+                format!("{why}: write `{owned}`{then}")
+            }
             None => {
-                "the server owns what it receives: leave out the `&`. The client lends it by itself"
-                    .into()
+                format!("{why}: leave out the `&`{then}")
             }
         }),
         Type::Ptr(_) => Some("a pointer means nothing in another process".into()),
@@ -166,10 +168,7 @@ fn no_owner(ty: &Type) -> Option<String> {
         Type::Path(path)
             if path.path.segments.last().is_some_and(|last| last.ident == "BorrowedFd") =>
         {
-            Some(
-                "the server owns what it receives: write `OwnedFd`. The client lends it by itself"
-                    .into(),
-            )
+            Some(format!("{why}: write `OwnedFd`{then}"))
         }
         _ => None,
     }
@@ -184,9 +183,6 @@ fn owned(ty: &Type) -> Option<String> {
         }
         Type::Path(path) if path.path.is_ident("str") => Some("String".into()),
         Type::Path(path) if path.path.is_ident("Path") => Some("PathBuf".into()),
-        Type::Path(path) if path.path.is_ident("Context") => {
-            Some("context: &Context` as the first parameter, or `".into())
-        }
         _ => None,
     }
 }
@@ -219,7 +215,7 @@ fn returned(name: &Ident, output: &ReturnType) -> Result<(Type, Option<Type>)> {
             _ => None,
         })
         .collect();
-    if let Some(wrong) = types.iter().find_map(|ty| no_owner(ty).map(|what| (ty, what))) {
+    if let Some(wrong) = types.iter().find_map(|ty| no_owner(ty, RESULT).map(|what| (ty, what))) {
         return Err(Error::new_spanned(wrong.0, wrong.1));
     }
     match <[Type; 2]>::try_from(types) {
@@ -230,3 +226,10 @@ fn returned(name: &Ident, output: &ReturnType) -> Result<(Type, Option<Type>)> {
         },
     }
 }
+
+/// Why a parameter can't be borrowed, and what to know besides.
+const PARAMETER: (&str, &str) =
+    ("the server owns what it receives", "; the client lends it by itself");
+
+/// The same of a result.
+const RESULT: (&str, &str) = ("the client owns what it gets", "");

@@ -1,0 +1,22 @@
+#[interface(iid = "1284c788-6978-43d5-9a02-414901a2ec75")]
+trait Methods {
+    async fn asynchronous(&self) -> Result<()>;
+    unsafe fn unsafe_method(&self) -> Result<()>;
+    const fn constant(&self) -> Result<()>;
+    extern "C" fn foreign(&self) -> Result<()>;
+    fn generic<T>(&self, value: T) -> Result<()>;
+    fn with_body(&self) -> Result<()> {
+        Ok(())
+    }
+    fn no_receiver(value: u32) -> Result<()>;
+    fn by_value(self) -> Result<()>;
+    fn mutable(&mut self) -> Result<()>;
+    fn typed(self: &Self) -> Result<()>;
+    fn no_result(&self);
+    fn plain_result(&self) -> u32;
+    fn bare_result(&self) -> Result;
+    fn borrowed_result(&self) -> Result<&str>;
+    fn three(&self) -> Result<u8, u8, u8>;
+    #[inline]
+    fn attribute(&self) -> Result<()>;
+}
