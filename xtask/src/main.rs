@@ -1,3 +1,33 @@
-//! What people run by hand: cargo demo.
+//! What people run by hand: `cargo demo`, `cargo xtask help`.
 
-fn main() {}
+#![forbid(unsafe_code)]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "commands that talk to people")]
+
+mod demo;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+cargo demo [-- FILE]      the timeline of the sample, happening on a file
+cargo xtask help          this text
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> =
+        std::env::args().skip(1).filter(|argument| argument != "--").collect();
+    let (command, rest) = match arguments.split_first() {
+        Some((command, rest)) => (command.as_str(), rest),
+        None => ("help", &[][..]),
+    };
+    match command {
+        "demo" => demo::run(rest),
+        "help" | "--help" | "-h" => {
+            print!("{HELP}");
+            ExitCode::SUCCESS
+        }
+        other => {
+            eprint!("there is no command `{other}`\n\n{HELP}");
+            ExitCode::from(2)
+        }
+    }
+}

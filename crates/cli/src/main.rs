@@ -1,3 +1,47 @@
-//! The syshandle command: register, list and clean classes, and work with interfaces.
+//! The `syshandle` command.
 
-fn main() {}
+#![forbid(unsafe_code)]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command that talks to people")]
+
+mod clean;
+mod list;
+mod programs;
+mod register;
+mod systemd;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Method calls between processes that carry kernel objects.
+#[derive(Parser)]
+#[command(name = "syshandle", version, disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Register the servers in a folder, or one program, for this user
+    Register(register::Arguments),
+    /// Show the registered classes, where they are registered, and whether their servers run
+    List,
+    /// Remove the registrations of the programs in a folder, or of one program
+    Clean(clean::Arguments),
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Register(arguments) => register::run(&arguments),
+        Command::List => list::run(),
+        Command::Clean(arguments) => clean::run(&arguments),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("syshandle: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,7 +1,15 @@
-//! One model of an interface, the generator of Rust for it, and the front end for .idl files.
+//! One model of an interface, the generator of Rust for it, and the front ends.
+//!
+//! [`model::Interface`] is what an interface *is*: the `#[interface]` macro (by
+//! [`rust::interface`]) and the front end for `.idl` files both end there, and
+//! [`generate::interface`] goes from there to Rust, so that the two can't drift apart. This crate
+//! imports nothing else of syshandle.
 
 #[cfg(feature = "front")]
 pub mod front;
+pub mod generate;
+pub mod model;
+pub mod rust;
 
 #[cfg(feature = "front")]
 pub use front::{Options, Preprocessor, Report, Statistics, check, check_text};

@@ -1,1 +1,40 @@
-//! The #[interface] attribute and the derives of syshandle.
+//! The macros of syshandle; use them through the `syshandle` crate, where they are documented.
+
+mod class;
+mod derive;
+
+use proc_macro::TokenStream;
+use syn::{DeriveInput, ItemTrait, parse_macro_input};
+
+/// See `syshandle::interface`.
+#[proc_macro_attribute]
+pub fn interface(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let item = parse_macro_input!(item as ItemTrait);
+    match syshandle_idl::rust::interface(arguments.into(), item) {
+        Ok(interface) => syshandle_idl::generate::interface(&interface),
+        Err(error) => error.into_compile_error(),
+    }
+    .into()
+}
+
+/// See `syshandle::class`.
+#[proc_macro]
+pub fn class(input: TokenStream) -> TokenStream {
+    class::class(&parse_macro_input!(input as class::Class)).into()
+}
+
+/// See `syshandle::Encode`.
+#[proc_macro_derive(Encode, attributes(handle))]
+pub fn encode(input: TokenStream) -> TokenStream {
+    derive::encode(&parse_macro_input!(input as DeriveInput))
+        .unwrap_or_else(syn::Error::into_compile_error)
+        .into()
+}
+
+/// See `syshandle::Decode`.
+#[proc_macro_derive(Decode, attributes(handle))]
+pub fn decode(input: TokenStream) -> TokenStream {
+    derive::decode(&parse_macro_input!(input as DeriveInput))
+        .unwrap_or_else(syn::Error::into_compile_error)
+        .into()
+}

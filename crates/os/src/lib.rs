@@ -1,1 +1,99 @@
-//! Typed handles to kernel objects: kinds, rights and their proof, and sockets that carry them.
+//! Typed handles to kernel objects, and sockets that carry them.
+//!
+//! A handle is an owned descriptor together with the promise of what it refers to. The promise is
+//! kept by *proof*: whatever arrives from another process is examined in the kernel against a
+//! [`Declared`] kind and rights before anything else happens to it ([`prove`]).
+//!
+//! ```
+//! use syshandle_os::{Declared, Event, Handle, Kind, Rights, prove};
+//!
+//! # fn main() -> std::io::Result<()> {
+//! let file = std::fs::File::open("/dev/null")?;
+//! let declared = Declared::kind(Kind::File).at_least(Rights::READ);
+//! assert!(prove(file.as_handle(), &declared).is_ok());
+//! // A file is no event, and a file to read can't be written.
+//! assert!(prove(file.as_handle(), &Event::DECLARED).is_err());
+//! assert!(prove(file.as_handle(), &declared.at_least(Rights::WRITE)).is_err());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Reading order: [`Kind`], [`Rights`] and [`Declared`]; [`Object`], which says what counts as which
+//! kind; [`prove`] and [`identify`], with [`Filesystems`], which says whose files are asked at all;
+//! then one file per kind of object ([`Event`] is a good first), each with a page on what is proven
+//! and which rights are enforced by whom; then [`Seqpacket`], which carries handles between
+//! processes. Waiting is [`Waitable`], [`wait_any`] and [`wait_all`].
+//!
+//! This crate holds the only `unsafe` code of syshandle on Linux, module by module, one system
+//! call a block. It doesn't know what a message means; that is `syshandle-wire`. It narrows nothing
+//! by itself, and lends no authority that a descriptor doesn't carry.
+
+#[cfg(feature = "tokio")]
+pub mod asynchronous;
+mod channel;
+mod composition;
+mod declared;
+mod device;
+mod directory;
+mod dispose;
+mod event;
+mod fdinfo;
+mod feature;
+mod file;
+mod filesystems;
+mod handle;
+mod identify;
+mod job;
+mod kind;
+mod limits;
+mod memory;
+mod mutex;
+mod narrow;
+mod object;
+mod peer;
+mod pipe;
+mod poller;
+mod process;
+mod prove;
+mod reg_key;
+mod rights;
+mod section;
+mod semaphore;
+mod socket;
+mod spawn;
+mod sys;
+mod thread;
+mod timer;
+mod token;
+mod wait;
+
+pub use channel::{HANDLES_PER_MESSAGE_MAX, Listener, Received, Seqpacket, Waited, take_listener};
+pub use composition::Composition;
+pub use declared::{Declared, Mismatch, Wanted};
+pub use directory::Directory;
+pub use dispose::{STALLED_MAX, dispose, disposing};
+pub use event::{Event, ManualEvent};
+pub use filesystems::Filesystems;
+pub use handle::{Borrowed, BorrowedHandle, Handle, OwnedHandle};
+pub use identify::{Facts, identify, identify_with};
+pub use job::{Job, JobWatch};
+pub use kind::{Kind, Kinds};
+pub use limits::raise_descriptor_limit;
+pub use memory::{SharedReader, SharedWriter};
+pub use mutex::{Mutex, MutexGuard};
+pub use narrow::Narrow;
+pub use object::Object;
+pub use peer::{Credentials, Peer, is_elevated, own_user};
+pub use poller::{Alarm, Interest, Poller, Ready};
+pub use process::Process;
+pub use prove::{Unproven, prove, prove_with};
+pub use reg_key::RegKey;
+pub use rights::Rights;
+pub use section::{Section, SectionMap, SectionView, UnsealedSection};
+pub use semaphore::Semaphore;
+pub use socket::Sockets;
+pub use spawn::{Program, Spawned, spawn};
+pub use thread::Thread;
+pub use timer::Timer;
+pub use token::Token;
+pub use wait::{Readiness, Waitable, wait_all, wait_any};

@@ -1,1 +1,81 @@
-//! Method calls between processes that carry kernel objects as typed parameters.
+//! Method calls between processes on one machine that carry kernel objects — files, events, shared
+//! memory, processes, sockets — as ordinary typed parameters.
+//!
+//! The one idea: an interface is a trait. From it come the server's side, which *owns* the handles
+//! that it receives, and a client, which *lends* those that it passes. What arrives is proven in
+//! the kernel to be what the trait declares before any code of yours sees it; the server starts
+//! with the first call, and ends when nobody needs it.
+//!
+//! ```
+//! use std::fs::File;
+//! use syshandle::{interface, Event, Result};
+//!
+//! #[interface(iid = "1284c788-6978-43d5-9a02-414901a2ec75")]
+//! pub trait Stamper {
+//!     /// Stamps a file when the event is set.
+//!     fn stamp(&self, #[handle(file, write)] file: File, when: Event) -> Result<Event>;
+//! }
+//!
+//! struct Office;
+//!
+//! impl Stamper for Office {
+//!     fn stamp(&self, file: File, when: Event) -> Result<Event> {
+//!         drop((file, when)); // Owned: kept by moving them, closed by not keeping them.
+//!         Ok(Event::new()?)
+//!     }
+//! }
+//!
+//! # fn main() -> Result<()> {
+//! let stamper = StamperClient::in_process(Office)?;
+//! let null = File::options().write(true).open("/dev/null")?;
+//! let done: Event = stamper.stamp(&null, &Event::new()?)?; // Lent.
+//!
+//! let unwritable = File::open("/dev/null")?;
+//! let error = stamper.stamp(&unwritable, &done).unwrap_err();
+//! assert_eq!(
+//!     error.to_string(),
+//!     "Stamper::stamp: parameter `file`: wanted write, got a device with read"
+//! );
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Reading order: [`interface`] and [`class!`] describe, [`Server`] serves, the generated client's
+//! `activate` calls; [`Context`] has what a method may want besides, [`Error`] what can go wrong.
+//!
+//! What it deliberately doesn't do: reach other machines, keep objects by number, retry what may
+//! have run, narrow a handle behind your back.
+
+// The macros name this crate by its name, here too.
+extern crate self as syshandle;
+
+mod activation;
+mod buffer;
+mod class;
+mod client;
+mod door;
+mod error;
+pub mod generated;
+mod in_process;
+mod link;
+pub mod mark;
+mod server;
+mod spin;
+
+pub use activation::{
+    Activation, Locations, Lock, Meeting, Registered, RegisteredClass, Registration,
+};
+pub use class::{Class, ClassInfo, Implements, Interface, Object, Proxy, Serves};
+pub use client::{Cancel, Client};
+pub use error::{CallError, Error, ErrorKind, Ran, Result};
+pub use in_process::in_process;
+pub use server::{Context, Outcome, Policy, Server};
+pub use syshandle_macros::{Decode, Encode, class, interface};
+pub use syshandle_os::{
+    Borrowed, BorrowedHandle, Composition, Credentials, Declared, Directory, Event, Facts,
+    Filesystems, Handle, Job, JobWatch, Kind, Kinds, ManualEvent, Mismatch, Mutex, MutexGuard,
+    Narrow, Object as KernelObject, OwnedHandle, Process, Readiness, RegKey, Rights, Section,
+    SectionMap, SectionView, Semaphore, Seqpacket, Sockets, Thread, Timer, Token, UnsealedSection,
+    Waitable, Wanted, wait_all, wait_any,
+};
+pub use syshandle_wire::{Decode, Describe, Encode, Fault, Guid, ParseGuidError, describe};

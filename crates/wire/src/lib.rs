@@ -1,1 +1,36 @@
-//! The wire of syshandle: values, frames, limits, and the two ends of a call as plain state machines.
+//! The wire of syshandle: values, frames, limits, and the two ends of a call.
+//!
+//! Everything here is a plain function of bytes and handles: no I/O, no threads, no clock, no
+//! `unsafe`. A driver moves messages, asks the kernel what each handle is, and acts on what
+//! [`ClientEnd`] and [`ServerEnd`] say. `docs/wire.md` has the same byte for byte.
+//!
+//! Reading order: [`Encode`] and [`Decode`] turn values into bytes and handles and back;
+//! [`Header`] frames them; [`Greeting`] and [`Hello`] open a connection; [`ClientEnd`] and
+//! [`ServerEnd`] keep its rules; [`Fault`] is what one side's runtime tells the other.
+
+mod arena;
+mod client_end;
+mod collections;
+mod decode;
+pub mod describe;
+mod encode;
+mod fault;
+mod frame;
+mod greeting;
+mod guid;
+mod handles;
+mod limits;
+mod server_end;
+mod values;
+
+pub use arena::Ranges;
+pub use client_end::{Busy, ClientEnd, FromServer, OpenError};
+pub use decode::{Decode, DecodeError, Decoder, Malformed, ProofError, Prove};
+pub use describe::Describe;
+pub use encode::{Encode, EncodeError, Encoder};
+pub use fault::{Fault, Ran};
+pub use frame::{Body, FrameKind, Header, Releases, Status, Violation};
+pub use greeting::{Greeting, Hello, Offer};
+pub use guid::{Guid, ParseGuidError};
+pub use limits::Limits;
+pub use server_end::{FromClient, ServerEnd};

@@ -1,0 +1,45 @@
+//! `syshandle list`.
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use syshandle::{Locations, Meeting, Registered, Result};
+
+pub(crate) fn run() -> Result<ExitCode> {
+    let locations = Locations::from_environment();
+    let mut code = ExitCode::SUCCESS;
+    let all = locations.list();
+    if all.is_empty() {
+        println!("no class is registered");
+    }
+    for registered in all {
+        match registered {
+            Ok(registered) => show(&registered, &locations),
+            Err(error) => {
+                eprintln!("{error:#}");
+                code = ExitCode::FAILURE;
+            }
+        }
+    }
+    Ok(code)
+}
+
+fn show(registered: &Registered, locations: &Locations) {
+    let registration = &registered.registration;
+    let state = match Meeting::of(registered, locations) {
+        Ok(meeting) => match meeting.serves(Instant::now() + Duration::from_secs(1)) {
+            true => "running".to_owned(),
+            false => "not running".to_owned(),
+        },
+        Err(error) => format!("unknown: {error}"),
+    };
+    for class in &registration.classes {
+        println!("{} {{{}}}", class.name, class.clsid);
+        println!("    program  {}", registration.program.display());
+        println!("    file     {}", registered.file.display());
+        if let Some(socket) = &registration.socket {
+            println!("    socket   {}", socket.display());
+        }
+        println!("    server   {state}");
+    }
+}

@@ -1,0 +1,66 @@
+//! From the model to Rust.
+//!
+//! What is generated holds no `unsafe` and no logic: it names each value's place and type, and
+//! leaves the rest to `syshandle::generated`.
+
+mod client;
+mod describe;
+mod lend;
+mod server;
+
+use proc_macro2::{Literal, TokenStream};
+use quote::{format_ident, quote};
+
+use crate::model::{Handle, Interface, KINDS};
+
+/// The Rust of an interface: the trait, its client, its description, and what ties them together.
+pub fn interface(interface: &Interface) -> TokenStream {
+    let server = server::trait_and_dispatch(interface);
+    let client = client::client(interface);
+    quote! { #server #client }
+}
+
+/// A GUID as an expression.
+fn guid(bytes: &[u8; 16]) -> TokenStream {
+    let bytes = bytes.iter().map(|byte| Literal::u8_unsuffixed(*byte));
+    quote!(::syshandle::Guid::from_bytes([#(#bytes),*]))
+}
+
+/// What is declared of a handle, as an expression of type `Option<Declared>`.
+pub fn declared(handle: Option<&Handle>) -> TokenStream {
+    let Some(handle) = handle else {
+        return quote!(::core::option::Option::None);
+    };
+    let mut kinds = handle.kinds.iter().map(|kind| {
+        let constant = KINDS.iter().find(|(name, _)| kind == name).map_or("File", |entry| entry.1);
+        let constant = format_ident!("{constant}");
+        quote!(::syshandle::Kind::#constant)
+    });
+    let first = kinds.next();
+    let at_least = rights(&handle.at_least);
+    let at_most = handle.at_most.as_ref().map(|most| {
+        let most = rights(most);
+        quote!(.at_most(#most))
+    });
+    let mut sorts = handle.sockets.iter().map(|sort| {
+        let constant = format_ident!("{}", sort.to_string().to_uppercase());
+        quote!(::syshandle::Sockets::#constant)
+    });
+    let sockets = sorts.next().map(|first| quote!(.sockets(#first #(.union(#sorts))*)));
+    quote! {
+        ::core::option::Option::Some(
+            ::syshandle::Declared::new(::syshandle::Kinds::of(#first) #(.or(#kinds))*)
+                .at_least(#at_least) #at_most #sockets
+        )
+    }
+}
+
+fn rights(names: &[proc_macro2::Ident]) -> TokenStream {
+    let constants = names.iter().map(|name| format_ident!("{}", name.to_string().to_uppercase()));
+    quote!(::syshandle::Rights::empty() #(.union(::syshandle::Rights::#constants))*)
+}
+
+/// Documentation as attributes.
+fn docs(lines: &[String]) -> TokenStream {
+    quote!(#(#[doc = #lines])*)
+}

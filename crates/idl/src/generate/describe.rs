@@ -1,0 +1,59 @@
+//! The description of an interface, for tools to read at run time.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::Type;
+
+use super::{declared, guid};
+use crate::model::{Handle, Interface, Method};
+
+/// The description of an interface, as an expression.
+pub(super) fn interface(interface: &Interface) -> TokenStream {
+    let iid = guid(&interface.iid);
+    let name = interface.name.to_string();
+    let docs = interface.docs.join("\n");
+    let methods = interface.methods.iter().map(method);
+    quote! {
+        &::syshandle::describe::Interface {
+            iid: #iid,
+            name: #name,
+            docs: #docs,
+            methods: &[#(#methods),*],
+        }
+    }
+}
+
+fn method(method: &Method) -> TokenStream {
+    let name = method.name.to_string();
+    let docs = method.docs.join("\n");
+    let parameters = method.parameters.iter().map(|parameter| {
+        value(&parameter.name.to_string(), &parameter.ty, parameter.handle.as_ref())
+    });
+    let result = value("", &method.result, method.result_handle.as_ref());
+    let error = match &method.error {
+        None => quote!(::core::option::Option::None),
+        Some(error) => {
+            quote!(::core::option::Option::Some(<#error as ::syshandle::Describe>::TYPE))
+        }
+    };
+    quote! {
+        ::syshandle::describe::Method {
+            name: #name,
+            docs: #docs,
+            parameters: &[#(#parameters),*],
+            result: #result,
+            error: #error,
+        }
+    }
+}
+
+fn value(name: &str, ty: &Type, handle: Option<&Handle>) -> TokenStream {
+    let declared = declared(handle);
+    quote! {
+        ::syshandle::describe::Parameter {
+            name: #name,
+            ty: <#ty as ::syshandle::Describe>::TYPE,
+            handle: #declared,
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! How a client lends what the server will own.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::{GenericArgument, PathArguments, Type, TypePath};
+
+/// The type of a client's parameter: numbers as they are, `String` as `&str`, `Vec<T>` as `&[T]`,
+/// `Option<T>` as an option of that, all else as a reference.
+pub(crate) fn lent(ty: &Type) -> TokenStream {
+    let Type::Path(TypePath { qself: None, path, .. }) = ty else {
+        return quote!(&#ty);
+    };
+    let Some(last) = path.segments.last() else { return quote!(&#ty) };
+    match (last.ident.to_string().as_str(), argument(&last.arguments)) {
+        (name, None) if BY_VALUE.contains(&name) && path.segments.len() == 1 => quote!(#ty),
+        ("String", None) => quote!(&str),
+        ("Vec", Some(item)) => quote!(&[#item]),
+        ("Option", Some(value)) => {
+            let value = lent(value);
+            quote!(::core::option::Option<#value>)
+        }
+        _ => quote!(&#ty),
+    }
+}
+
+/// The one type in angle brackets, if that is what there is.
+fn argument(arguments: &PathArguments) -> Option<&Type> {
+    let PathArguments::AngleBracketed(arguments) = arguments else { return None };
+    match (arguments.args.first(), arguments.args.len()) {
+        (Some(GenericArgument::Type(ty)), 1) => Some(ty),
+        _ => None,
+    }
+}
+
+/// Types that are as cheap to copy as to lend.
+const BY_VALUE: [&str; 16] = [
+    "bool", "char", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16", "u32",
+    "u64", "u128", "usize",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(owned: &str, expected: &str) {
+        let owned: Type = syn::parse_str(owned).unwrap();
+        let expected: Type = syn::parse_str(expected).unwrap();
+        assert_eq!(lent(&owned).to_string(), quote!(#expected).to_string());
+    }
+
+    #[test]
+    fn lending_is_mechanical() {
+        check("u64", "u64");
+        check("String", "&str");
+        check("std::string::String", "&str");
+        check("Vec<u8>", "&[u8]");
+        check("Option<File>", "::core::option::Option<&File>");
+        check("Option<String>", "::core::option::Option<&str>");
+        check("Option<u32>", "::core::option::Option<u32>");
+        check("HashMap<String, u32>", "&HashMap<String, u32>");
+        check("(u8, File)", "&(u8, File)");
+        check("my::Options", "&my::Options");
+        check("[u8; 4]", "&[u8; 4]");
+    }
+}

@@ -1,0 +1,81 @@
+//! The server's side: the trait, and the way from a method's number to it.
+
+use proc_macro2::{Ident, Literal, TokenStream};
+use quote::{format_ident, quote};
+
+use super::{declared, describe, docs};
+use crate::model::{Interface, Method, Parameter};
+
+/// The trait as the server implements it, and its dispatch.
+pub(super) fn trait_and_dispatch(interface: &Interface) -> TokenStream {
+    let Interface { visibility, name, methods, .. } = interface;
+    let docs = docs(&interface.docs);
+    let declarations = methods.iter().map(declaration);
+    let arms = methods.iter().enumerate().map(|(number, method)| arm(number, method));
+    let description = describe::interface(interface);
+    let client = client_name(name);
+    quote! {
+        #docs
+        #visibility trait #name: ::core::marker::Send + ::core::marker::Sync + 'static {
+            #(#declarations)*
+        }
+
+        impl ::syshandle::Interface for dyn #name {
+            type Client = #client;
+
+            const DESCRIPTION: &'static ::syshandle::describe::Interface = #description;
+
+            fn dispatch(&self, call: ::syshandle::generated::Incoming<'_>) {
+                match call.method() {
+                    #(#arms)*
+                    _ => call.no_such_method(),
+                }
+            }
+        }
+
+        impl<T: #name> ::syshandle::Implements<T> for dyn #name {
+            fn object(implementation: ::std::sync::Arc<T>) -> ::std::sync::Arc<Self> {
+                implementation
+            }
+        }
+    }
+}
+
+/// The name of the client of an interface.
+pub(super) fn client_name(interface: &Ident) -> Ident {
+    format_ident!("{interface}Client", span = interface.span())
+}
+
+fn declaration(method: &Method) -> TokenStream {
+    let Method { name, returns, context, .. } = method;
+    let docs = docs(&method.docs);
+    let context = context.as_ref().map(|Parameter { name, ty, .. }| quote!(, #name: #ty));
+    let parameters = method.parameters.iter().map(|Parameter { name, ty, .. }| quote!(#name: #ty));
+    quote! {
+        #docs
+        fn #name(&self #context #(, #parameters)*) -> #returns;
+    }
+}
+
+fn arm(number: usize, method: &Method) -> TokenStream {
+    let number = Literal::usize_unsuffixed(number);
+    let name = &method.name;
+    let names: Vec<_> = method.parameters.iter().map(|parameter| &parameter.name).collect();
+    let reads =
+        method.parameters.iter().enumerate().map(|(index, Parameter { ty, handle, .. })| {
+            let index = Literal::usize_unsuffixed(index);
+            let declared = declared(handle.as_ref());
+            quote!(__input.parameter::<#ty>(#index, #declared)?)
+        });
+    let context = method.context.as_ref().map(|_| quote!(__context,));
+    let run = match method.error {
+        Some(_) => quote!(run_with_error),
+        None => quote!(run),
+    };
+    quote! {
+        #number => call.#run(
+            |__input| ::core::result::Result::Ok((#(#reads,)*)),
+            |(#(#names,)*), __context| self.#name(#context #(#names),*),
+        ),
+    }
+}

@@ -1,0 +1,120 @@
+//! What an interface is, whichever front end it came from.
+
+use proc_macro2::{Ident, TokenStream};
+use syn::Type;
+
+/// An interface: a set of methods under one identifier, which never changes.
+#[derive(Clone, Debug)]
+pub struct Interface {
+    /// The identifier, in the order in which it is written.
+    pub iid: [u8; 16],
+    /// Its documentation, a line each.
+    pub docs: Vec<String>,
+    /// Who sees it: `pub`, or nothing.
+    pub visibility: TokenStream,
+    /// The name of the trait.
+    pub name: Ident,
+    /// The methods; a method's number on the wire is its place here.
+    pub methods: Vec<Method>,
+}
+
+/// A method of an interface.
+#[derive(Clone, Debug)]
+pub struct Method {
+    /// Its documentation, a line each.
+    pub docs: Vec<String>,
+    /// Its name.
+    pub name: Ident,
+    /// The parameter for the context of the call, where the server wants it.
+    pub context: Option<Parameter>,
+    /// What the client passes.
+    pub parameters: Vec<Parameter>,
+    /// What it returns.
+    pub result: Type,
+    /// What is declared of the handles in the result.
+    pub result_handle: Option<Handle>,
+    /// Its own error, where it has a type for it.
+    pub error: Option<Type>,
+    /// Its return type as it was written.
+    pub returns: Type,
+}
+
+/// A parameter of a method.
+#[derive(Clone, Debug)]
+pub struct Parameter {
+    /// Its name.
+    pub name: Ident,
+    /// Its type at the server, which owns it.
+    pub ty: Type,
+    /// What is declared of the handles in it, beyond what its type says.
+    pub handle: Option<Handle>,
+}
+
+/// What is declared of a handle: `#[handle(file | socket(tcp_stream), read, at_most = read | write)]`.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    /// Of one of these kinds.
+    pub kinds: Vec<Ident>,
+    /// A socket of one of these sorts, if any are named.
+    pub sockets: Vec<Ident>,
+    /// With these rights, at least.
+    pub at_least: Vec<Ident>,
+    /// With no rights but these.
+    pub at_most: Option<Vec<Ident>>,
+}
+
+/// The names of the kinds, with those of their constants in Rust.
+pub const KINDS: [(&str, &str); 15] = [
+    ("file", "File"),
+    ("semaphore", "Semaphore"),
+    ("event", "Event"),
+    ("mutex", "Mutex"),
+    ("process", "Process"),
+    ("token", "Token"),
+    ("section", "Section"),
+    ("reg_key", "RegKey"),
+    ("thread", "Thread"),
+    ("composition", "Composition"),
+    ("socket", "Socket"),
+    ("job", "Job"),
+    ("pipe", "Pipe"),
+    ("directory", "Directory"),
+    ("timer", "Timer"),
+];
+
+/// The names of the rights.
+pub const RIGHTS: [&str; 9] =
+    ["read", "write", "append", "signal", "wait", "map", "seal", "resize", "change"];
+
+/// The names of the sorts of sockets.
+pub const SOCKETS: [&str; 11] = [
+    "unix_stream",
+    "unix_listener",
+    "unix_datagram",
+    "seqpacket",
+    "seqpacket_listener",
+    "tcp_stream",
+    "tcp_listener",
+    "udp_socket",
+    "vsock_stream",
+    "vsock_listener",
+    "other",
+];
+
+/// The identifier in a text of the form 8-4-4-4-12, with or without braces.
+pub fn parse_guid(text: &str) -> Option<[u8; 16]> {
+    let inner = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or(text);
+    let groups: Vec<_> = inner.split('-').collect();
+    let lengths: Vec<_> = groups.iter().map(|group| group.len()).collect();
+    if lengths != [8, 4, 4, 4, 12] || !inner.is_ascii() {
+        return None;
+    }
+    let digits = groups.concat();
+    let mut bytes = [0; 16];
+    for (byte, pair) in bytes.iter_mut().zip(digits.as_bytes().chunks(2)) {
+        let [high, low] = pair else { return None };
+        let digit = |c: &u8| char::from(*c).to_digit(16);
+        *byte = (digit(high)? << 4 | digit(low)?) as u8;
+    }
+    Some(bytes)
+}

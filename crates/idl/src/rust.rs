@@ -1,0 +1,135 @@
+//! The front end for Rust: from a trait to the model, with every mistake told at its token.
+
+mod handle;
+mod method;
+mod words;
+
+use proc_macro2::{Span, TokenStream};
+use quote::ToTokens;
+use syn::spanned::Spanned;
+use syn::{Attribute, Error, Expr, ExprLit, ItemTrait, Lit, Meta, Result, TraitItem};
+
+pub use handle::handle;
+
+use crate::model::{Interface, parse_guid};
+
+/// Reads a trait with the arguments of its `#[interface(…)]` attribute.
+///
+/// # Errors
+/// All mistakes of the trait at once, each with the place and what to write.
+pub fn interface(arguments: TokenStream, item: ItemTrait) -> Result<Interface> {
+    let mut errors = Errors::default();
+    let iid = errors.keep(iid(arguments));
+    check_head(&item, &mut errors);
+    let mut methods = Vec::new();
+    for item in &item.items {
+        match item {
+            TraitItem::Fn(function) => methods.extend(errors.keep(method::method(function))),
+            other => errors.push(Error::new(
+                other.span(),
+                "an interface has methods only: move this to another trait",
+            )),
+        }
+    }
+    errors.finish()?;
+    Ok(Interface {
+        iid: iid.unwrap_or_default(),
+        docs: docs(&item.attrs),
+        visibility: item.vis.to_token_stream(),
+        name: item.ident,
+        methods,
+    })
+}
+
+/// The identifier among the arguments of the attribute.
+fn iid(arguments: TokenStream) -> Result<[u8; 16]> {
+    const MISSING: &str = "an interface needs an identifier of its own, made once and never changed: \
+                           write `#[interface(iid = \"…\")]` with the output of `uuidgen`";
+    if arguments.is_empty() {
+        return Err(Error::new(Span::call_site(), MISSING));
+    }
+    let Meta::NameValue(pair) = syn::parse2(arguments.clone())? else {
+        return Err(Error::new_spanned(arguments, MISSING));
+    };
+    if !pair.path.is_ident("iid") {
+        return Err(Error::new_spanned(pair.path, "only `iid = \"…\"` is known here"));
+    }
+    guid(&pair.value)
+}
+
+/// The GUID in a string literal.
+///
+/// # Errors
+/// It is none.
+pub fn guid(value: &Expr) -> Result<[u8; 16]> {
+    let text = match value {
+        Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => text,
+        other => return Err(Error::new_spanned(other, "write the identifier as a string")),
+    };
+    parse_guid(&text.value()).ok_or_else(|| {
+        let what = "an identifier is written as 8-4-4-4-12 hexadecimal digits";
+        Error::new_spanned(text, what)
+    })
+}
+
+/// Checks what stands before the methods.
+fn check_head(item: &ItemTrait, errors: &mut Errors) {
+    if !item.generics.params.is_empty() {
+        let what = "an interface has one form on the wire: it can't be generic";
+        errors.push(Error::new_spanned(&item.generics, what));
+    }
+    if !item.supertraits.is_empty() {
+        let what = "an interface is `Send + Sync + 'static` by itself, and has no other supertraits; \
+                    an object may have several interfaces instead";
+        errors.push(Error::new_spanned(&item.supertraits, what));
+    }
+    if let Some(token) = &item.unsafety {
+        errors.push(Error::new_spanned(token, "an interface is safe to implement"));
+    }
+    errors.keep(item.modifiers.require_empty());
+    refuse_attributes(&item.attrs, errors);
+}
+
+/// Refuses attributes that would be lost.
+fn refuse_attributes(attributes: &[Attribute], errors: &mut Errors) {
+    for attribute in attributes.iter().filter(|attribute| !attribute.path().is_ident("doc")) {
+        let what = "only documentation and `#[handle(…)]` can stand here";
+        errors.push(Error::new_spanned(attribute, what));
+    }
+}
+
+/// The lines of the documentation.
+pub fn docs(attributes: &[Attribute]) -> Vec<String> {
+    let lines = attributes.iter().filter_map(|attribute| match &attribute.meta {
+        Meta::NameValue(pair) if pair.path.is_ident("doc") => match &pair.value {
+            Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text.value()),
+            _ => None,
+        },
+        _ => None,
+    });
+    lines.collect()
+}
+
+/// Mistakes, collected so that all are told at once.
+#[derive(Default)]
+pub(crate) struct Errors(Option<Error>);
+
+impl Errors {
+    /// Keeps an error.
+    pub(crate) fn push(&mut self, error: Error) {
+        match &mut self.0 {
+            Some(first) => first.combine(error),
+            None => self.0 = Some(error),
+        }
+    }
+
+    /// The value, or nothing and the error kept.
+    pub(crate) fn keep<T>(&mut self, result: Result<T>) -> Option<T> {
+        result.map_err(|error| self.push(error)).ok()
+    }
+
+    /// All that were kept.
+    pub(crate) fn finish(self) -> Result<()> {
+        self.0.map_or(Ok(()), Err)
+    }
+}

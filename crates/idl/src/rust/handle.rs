@@ -1,0 +1,117 @@
+//! The attribute `#[handle(file | socket(tcp_stream), read, at_most = read | write)]`.
+
+use proc_macro2::Ident;
+use syn::parse::{Parse, ParseStream};
+use syn::{Attribute, Error, Result, Token};
+
+use super::Errors;
+use super::words::nearest;
+use crate::model::{Handle, KINDS, RIGHTS, SOCKETS};
+
+/// What the `#[handle(…)]` among these attributes declares, if there is one.
+///
+/// # Errors
+/// An unknown kind or right, with the one that was likely meant; a second attribute.
+pub fn handle(attributes: &[Attribute]) -> Result<Option<Handle>> {
+    let mut found = attributes.iter().filter(|attribute| attribute.path().is_ident("handle"));
+    let Some(attribute) = found.next() else { return Ok(None) };
+    if let Some(second) = found.next() {
+        return Err(Error::new_spanned(second, "one `#[handle(…)]` says it all: join the two"));
+    }
+    let Declaration(handle) = attribute.parse_args()?;
+    let mut errors = Errors::default();
+    for kind in &handle.kinds {
+        check(kind, "kind", KINDS.iter().map(|entry| entry.0), &mut errors);
+    }
+    for sort in &handle.sockets {
+        check(sort, "sort of socket", SOCKETS.into_iter(), &mut errors);
+    }
+    for right in handle.at_least.iter().chain(handle.at_most.iter().flatten()) {
+        check(right, "right", RIGHTS.into_iter(), &mut errors);
+    }
+    if let Some(most) = &handle.at_most {
+        for right in handle.at_least.iter().filter(|right| !most.contains(right)) {
+            let what = format!("`{right}` is wanted here, but `at_most` doesn't allow it");
+            errors.push(Error::new_spanned(right, what));
+        }
+    }
+    errors.finish()?;
+    Ok(Some(handle))
+}
+
+/// Checks one word against those that there are.
+fn check<'w>(
+    word: &Ident,
+    what: &str,
+    words: impl Iterator<Item = &'w str> + Clone,
+    errors: &mut Errors,
+) {
+    if words.clone().any(|known| word == known) {
+        return;
+    }
+    let hint = match nearest(&word.to_string(), words.clone()) {
+        Some(near) => format!("write `{near}`"),
+        None => format!("there are: {}", words.collect::<Vec<_>>().join(", ")),
+    };
+    errors.push(Error::new_spanned(word, format!("`{word}` is no {what} of a handle: {hint}")));
+}
+
+/// The text between the parentheses.
+struct Declaration(Handle);
+
+impl Parse for Declaration {
+    fn parse(input: ParseStream<'_>) -> Result<Self> {
+        if input.is_empty() {
+            return Err(
+                input.error("say which kind: `#[handle(file)]`, `#[handle(file | pipe, read)]`")
+            );
+        }
+        let mut handle =
+            Handle { kinds: Vec::new(), sockets: Vec::new(), at_least: Vec::new(), at_most: None };
+        loop {
+            let kind: Ident = input.parse()?;
+            if input.peek(syn::token::Paren) {
+                if kind != "socket" {
+                    let what = "only a socket has sorts: `socket(tcp_stream)`";
+                    return Err(Error::new_spanned(kind, what));
+                }
+                let sorts;
+                syn::parenthesized!(sorts in input);
+                handle.sockets.extend(alternatives(&sorts)?);
+            }
+            handle.kinds.push(kind);
+            if input.parse::<Option<Token![|]>>()?.is_none() {
+                break;
+            }
+        }
+        while !input.is_empty() {
+            input.parse::<Token![,]>()?;
+            if input.is_empty() {
+                break;
+            }
+            if input.peek(syn::Ident) && input.peek2(Token![=]) {
+                let key: Ident = input.parse()?;
+                if key != "at_most" {
+                    return Err(Error::new_spanned(
+                        key,
+                        "only `at_most = read | write` is known here",
+                    ));
+                }
+                input.parse::<Token![=]>()?;
+                handle.at_most = Some(alternatives(input)?);
+            } else {
+                handle.at_least.extend(alternatives(input)?);
+            }
+        }
+        Ok(Self(handle))
+    }
+}
+
+/// Words with `|` between them.
+fn alternatives(input: ParseStream<'_>) -> Result<Vec<Ident>> {
+    let mut words = vec![input.parse()?];
+    while input.parse::<Option<Token![|]>>()?.is_some() {
+        words.push(input.parse()?);
+    }
+    Ok(words)
+}

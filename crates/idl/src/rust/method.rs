@@ -1,0 +1,232 @@
+//! A method of a trait.
+
+use proc_macro2::Ident;
+use syn::spanned::Spanned;
+use syn::{
+    Attribute, Error, FnArg, GenericArgument, Pat, PatType, PathArguments, Receiver, ReceiverKind,
+    Result, ReturnType, Safety, Signature, TraitItemFn, Type,
+};
+
+use super::{Errors, docs, handle, refuse_attributes};
+use crate::model::{Handle, Method, Parameter};
+
+/// Reads a method.
+pub(super) fn method(function: &TraitItemFn) -> Result<Method> {
+    let mut errors = Errors::default();
+    let Signature { ident, inputs, output, .. } = &function.sig;
+    check_signature(function, &mut errors);
+    let mut inputs = inputs.iter();
+    match inputs.next() {
+        Some(FnArg::Receiver(receiver)) => check_receiver(receiver, &mut errors),
+        _ => errors.push(Error::new_spanned(
+            ident,
+            "a method is called on an object: write `&self` first",
+        )),
+    }
+    let mut context = None;
+    let mut parameters = Vec::new();
+    for (i, input) in inputs.enumerate() {
+        let FnArg::Typed(input) = input else { continue };
+        match errors.keep(name(input)) {
+            Some(name) if i == 0 && is_context(&input.ty) => {
+                context = Some(Parameter { name, ty: (*input.ty).clone(), handle: None });
+            }
+            Some(name) => parameters.extend(errors.keep(parameter(name, input))),
+            None => {}
+        }
+    }
+    let result_handle = errors.keep(handle(&function.attrs)).flatten();
+    refuse_others(&function.attrs, &mut errors);
+    let returned = errors.keep(returned(ident, output));
+    errors.finish()?;
+    let Some((result, error)) = returned else {
+        return Err(Error::new_spanned(ident, "what does it return?"));
+    };
+    let returns = match output {
+        ReturnType::Type(_, ty) => (**ty).clone(),
+        ReturnType::Default => syn::parse_quote!(()),
+    };
+    Ok(Method {
+        docs: docs(&function.attrs),
+        name: ident.clone(),
+        context,
+        parameters,
+        result,
+        result_handle,
+        error,
+        returns,
+    })
+}
+
+/// Checks what is written around the parameters.
+fn check_signature(function: &TraitItemFn, errors: &mut Errors) {
+    let signature = &function.sig;
+    if let Some(token) = &signature.asyncness {
+        let what = "methods are plain functions, run on a pool: leave out `async`. The async client \
+                    is made from the same trait";
+        errors.push(Error::new_spanned(token, what));
+    }
+    if let Safety::Unsafe(token) = &signature.safety {
+        errors.push(Error::new_spanned(token, "a method of an interface is safe to call"));
+    }
+    if let Some(token) = &signature.constness {
+        errors.push(Error::new_spanned(token, "a method of an interface can't be `const`"));
+    }
+    if let Some(abi) = &signature.abi {
+        errors.push(Error::new_spanned(abi, "a method of an interface is an ordinary function"));
+    }
+    if let Some(variadic) = &signature.variadic {
+        errors.push(Error::new_spanned(variadic, "a method takes as many parameters as it says"));
+    }
+    if !signature.generics.params.is_empty() {
+        let what = "a method has one form on the wire: it can't be generic";
+        errors.push(Error::new_spanned(&signature.generics, what));
+    }
+    if let Some(body) = &function.default {
+        let what = "the object is elsewhere: a method of an interface has no body";
+        errors.push(Error::new_spanned(body, what));
+    }
+}
+
+fn check_receiver(receiver: &Receiver, errors: &mut Errors) {
+    if !matches!(receiver.kind, ReceiverKind::Reference(_, _, None)) {
+        let what = "an object is shared by its clients: write `&self`, and keep what changes in a \
+                    `Mutex` or an atomic";
+        errors.push(Error::new_spanned(receiver, what));
+    }
+}
+
+/// The name of a parameter.
+fn name(input: &PatType) -> Result<Ident> {
+    match &*input.pat {
+        Pat::Ident(name)
+            if name.subpat.is_none() && name.by_ref.is_none() && name.mutability.is_none() =>
+        {
+            Ok(name.ident.clone())
+        }
+        other => Err(Error::new_spanned(other, "a parameter of an interface has a plain name")),
+    }
+}
+
+/// Whether the type is `&Context`.
+fn is_context(ty: &Type) -> bool {
+    let Type::Reference(reference) = ty else { return false };
+    let Type::Path(path) = &*reference.elem else { return false };
+    reference.mutability.is_none()
+        && path.path.segments.last().is_some_and(|last| last.ident == "Context")
+}
+
+/// Reads a parameter.
+fn parameter(name: Ident, input: &PatType) -> Result<Parameter> {
+    let mut errors = Errors::default();
+    refuse_others(&input.attrs, &mut errors);
+    if let Some(what) = no_owner(&input.ty) {
+        errors.push(Error::new_spanned(&input.ty, what));
+    }
+    let handle: Option<Handle> = errors.keep(handle(&input.attrs)).flatten();
+    errors.finish()?;
+    Ok(Parameter { name, ty: (*input.ty).clone(), handle })
+}
+
+/// Refuses all attributes but documentation and `#[handle(…)]`.
+fn refuse_others(attributes: &[Attribute], errors: &mut Errors) {
+    let others: Vec<_> = attributes
+        .iter()
+        .filter(|attribute| !attribute.path().is_ident("handle"))
+        .cloned()
+        .collect();
+    refuse_attributes(&others, errors);
+}
+
+/// What is wrong with a type that doesn't own its value.
+fn no_owner(ty: &Type) -> Option<String> {
+    match ty {
+        Type::Reference(reference) => Some(match owned(&reference.elem) {
+            Some(owned) => format!(
+                "the server owns what it receives: write `{owned}`. The client lends it by itself"
+            ),
+            None => {
+                "the server owns what it receives: leave out the `&`. The client lends it by itself"
+                    .into()
+            }
+        }),
+        Type::Ptr(_) => Some("a pointer means nothing in another process".into()),
+        Type::ImplTrait(_) | Type::TraitObject(_) => {
+            Some("write one type: to pass an object on, the client type of its interface".into())
+        }
+        Type::FnPtr(_) => {
+            Some("a function can't be passed: pass an object with an interface".into())
+        }
+        Type::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == "RawFd") => {
+            Some(
+                "a `RawFd` is only a number in another process: write `File`, `Event`, `OwnedFd` …"
+                    .into(),
+            )
+        }
+        Type::Path(path)
+            if path.path.segments.last().is_some_and(|last| last.ident == "BorrowedFd") =>
+        {
+            Some(
+                "the server owns what it receives: write `OwnedFd`. The client lends it by itself"
+                    .into(),
+            )
+        }
+        _ => None,
+    }
+}
+
+/// The owned form of a borrowed type that everybody knows.
+fn owned(ty: &Type) -> Option<String> {
+    match ty {
+        Type::Slice(slice) => {
+            let item = &slice.elem;
+            Some(format!("Vec<{}>", quote::quote!(#item)))
+        }
+        Type::Path(path) if path.path.is_ident("str") => Some("String".into()),
+        Type::Path(path) if path.path.is_ident("Path") => Some("PathBuf".into()),
+        Type::Path(path) if path.path.is_ident("Context") => {
+            Some("context: &Context` as the first parameter, or `".into())
+        }
+        _ => None,
+    }
+}
+
+/// The result and the error of a method.
+fn returned(name: &Ident, output: &ReturnType) -> Result<(Type, Option<Type>)> {
+    let ty = match output {
+        ReturnType::Default => {
+            let what =
+                "every call can fail, so every method returns a `Result`: write `-> Result<()>`";
+            return Err(Error::new_spanned(name, what));
+        }
+        ReturnType::Type(_, ty) => ty,
+    };
+    let what = || {
+        let ty = quote::quote!(#ty);
+        format!("every call can fail, so every method returns a `Result`: write `Result<{ty}>`")
+    };
+    let Type::Path(path) = &**ty else { return Err(Error::new(ty.span(), what())) };
+    let last = path.path.segments.last().filter(|last| last.ident == "Result");
+    let Some(last) = last else { return Err(Error::new(ty.span(), what())) };
+    let PathArguments::AngleBracketed(arguments) = &last.arguments else {
+        return Err(Error::new(ty.span(), "say what it returns: write `Result<()>`"));
+    };
+    let types: Vec<_> = arguments
+        .args
+        .iter()
+        .filter_map(|argument| match argument {
+            GenericArgument::Type(ty) => Some(ty.clone()),
+            _ => None,
+        })
+        .collect();
+    if let Some(wrong) = types.iter().find_map(|ty| no_owner(ty).map(|what| (ty, what))) {
+        return Err(Error::new_spanned(wrong.0, wrong.1));
+    }
+    match <[Type; 2]>::try_from(types) {
+        Ok([result, error]) => Ok((result, Some(error))),
+        Err(types) => match <[Type; 1]>::try_from(types) {
+            Ok([result]) => Ok((result, None)),
+            Err(_) => Err(Error::new(ty.span(), "write `Result<T>` or `Result<T, E>`")),
+        },
+    }
+}

@@ -1,0 +1,203 @@
+//! `#[derive(Encode, Decode)]` for structs and enums, with handles anywhere inside.
+
+use proc_macro2::{Literal, TokenStream};
+use quote::{format_ident, quote};
+use syn::{Data, DeriveInput, Error, Fields, Generics, Ident, Result, TypeParamBound};
+use syshandle_idl::generate::declared;
+use syshandle_idl::rust::{docs, handle};
+
+/// `Encode` and `Describe`.
+pub(crate) fn encode(input: &DeriveInput) -> Result<TokenStream> {
+    let name = &input.ident;
+    let cases = cases(input)?;
+    let arms = cases.iter().map(|case| {
+        let Case { pattern, names, .. } = case;
+        let number = case.number.map(|number| {
+            let number = Literal::u32_unsuffixed(number);
+            quote!(::syshandle::Encode::encode(&#number, __out);)
+        });
+        // Every value takes a byte at least.
+        let filler = (names.is_empty() && number.is_none()).then(|| quote!(__out.put(&[0]);));
+        quote! {
+            #pattern => {
+                #number
+                #filler
+                #(::syshandle::Encode::encode(#names, __out);)*
+            }
+        }
+    });
+    let generics = bounded(&input.generics, &syn::parse_quote!(::syshandle::Encode));
+    let (impl_generics, type_generics, where_clause) = generics.split_for_impl();
+    let describe = describe(input, &cases);
+    Ok(quote! {
+        #[automatically_derived]
+        impl #impl_generics ::syshandle::Encode for #name #type_generics #where_clause {
+            fn encode<'__a>(&'__a self, __out: &mut ::syshandle::generated::Encoder<'__a>) {
+                match self {
+                    #(#arms)*
+                }
+            }
+        }
+
+        #describe
+    })
+}
+
+/// `Decode`.
+pub(crate) fn decode(input: &DeriveInput) -> Result<TokenStream> {
+    let name = &input.ident;
+    let cases = cases(input)?;
+    let values = cases.iter().map(|case| {
+        let Case { pattern, names, types, declared, .. } = case;
+        let filler = (names.is_empty() && case.number.is_none())
+            .then(|| quote!(__input.take_array::<1>()?;));
+        quote! {{
+            #filler
+            #(let #names = __input.field::<#types>(#declared)?;)*
+            ::core::result::Result::Ok(#pattern)
+        }}
+    });
+    let body = match &input.data {
+        Data::Enum(_) => {
+            let numbers = (0..cases.len()).map(Literal::usize_unsuffixed);
+            let text = format!("variant of {name}");
+            quote! {
+                match <u32 as ::syshandle::Decode>::decode(__input)? {
+                    #(#numbers => #values,)*
+                    _ => ::core::result::Result::Err(
+                        __input.error(::syshandle::generated::Malformed::Value { expected: #text }),
+                    ),
+                }
+            }
+        }
+        _ => quote!(#(#values)*),
+    };
+    let generics = bounded(&input.generics, &syn::parse_quote!(::syshandle::Decode));
+    let (impl_generics, type_generics, where_clause) = generics.split_for_impl();
+    Ok(quote! {
+        #[automatically_derived]
+        impl #impl_generics ::syshandle::Decode for #name #type_generics #where_clause {
+            fn decode(
+                __input: &mut ::syshandle::generated::Decoder<'_>,
+            ) -> ::core::result::Result<Self, ::syshandle::generated::DecodeError> {
+                __input.nested(|__input| #body)
+            }
+        }
+    })
+}
+
+/// The description of the type.
+fn describe(input: &DeriveInput, cases: &[Case]) -> TokenStream {
+    let name = &input.ident;
+    let text = name.to_string();
+    let doc = docs(&input.attrs).join("\n");
+    let fields = cases.iter().map(|case| {
+        let Case { names, types, declared, labels, .. } = case;
+        let _ = names;
+        quote! {
+            &[#(::syshandle::describe::Parameter {
+                name: #labels,
+                ty: <#types as ::syshandle::Describe>::TYPE,
+                handle: #declared,
+            }),*]
+        }
+    });
+    let definition = match &input.data {
+        Data::Enum(_) => {
+            let variants = cases.iter().map(|case| case.label.clone());
+            quote! {
+                ::syshandle::describe::Definition::Enum(&[#(::syshandle::describe::Variant {
+                    name: #variants,
+                    fields: #fields,
+                }),*])
+            }
+        }
+        _ => quote!(#(::syshandle::describe::Definition::Struct(#fields))*),
+    };
+    let generics = bounded(&input.generics, &syn::parse_quote!(::syshandle::Describe));
+    let (impl_generics, type_generics, where_clause) = generics.split_for_impl();
+    quote! {
+        #[automatically_derived]
+        impl #impl_generics ::syshandle::Describe for #name #type_generics #where_clause {
+            const TYPE: ::syshandle::describe::Type = ::syshandle::describe::Type::Named {
+                name: #text,
+                docs: #doc,
+                definition: || #definition,
+            };
+        }
+    }
+}
+
+/// A struct, or a variant of an enum.
+struct Case {
+    /// The number of a variant.
+    number: Option<u32>,
+    /// The name of a variant.
+    label: String,
+    /// Takes the value apart, and puts it together.
+    pattern: TokenStream,
+    /// What the fields are bound to.
+    names: Vec<Ident>,
+    /// What the fields are called.
+    labels: Vec<String>,
+    types: Vec<syn::Type>,
+    /// What each declares of its handles.
+    declared: Vec<TokenStream>,
+}
+
+fn cases(input: &DeriveInput) -> Result<Vec<Case>> {
+    match &input.data {
+        Data::Struct(data) => Ok(vec![case(None, &quote!(Self), String::new(), &data.fields)?]),
+        Data::Enum(data) if data.variants.is_empty() => {
+            Err(Error::new_spanned(&input.ident, "an enum without variants has no values to send"))
+        }
+        Data::Enum(data) => {
+            let variants = data.variants.iter().zip(0..);
+            variants
+                .map(|(variant, number)| {
+                    let name = &variant.ident;
+                    case(Some(number), &quote!(Self::#name), name.to_string(), &variant.fields)
+                })
+                .collect()
+        }
+        Data::Union(data) => Err(Error::new_spanned(
+            data.union_token,
+            "nobody can tell which field of a union is meant: write an enum",
+        )),
+    }
+}
+
+fn case(number: Option<u32>, path: &TokenStream, label: String, fields: &Fields) -> Result<Case> {
+    let names: Vec<_> = (0..fields.len()).map(|i| format_ident!("__field{i}")).collect();
+    let pattern = match fields {
+        Fields::Named(fields) => {
+            let labels = fields.named.iter().map(|field| &field.ident);
+            quote!(#path { #(#labels: #names),* })
+        }
+        Fields::Unnamed(_) => quote!(#path(#(#names),*)),
+        Fields::Unit => path.clone(),
+    };
+    let labels = fields.iter().enumerate().map(|(i, field)| match &field.ident {
+        Some(name) => name.to_string(),
+        None => i.to_string(),
+    });
+    let declarations = fields.iter().map(|field| Ok(declared(handle(&field.attrs)?.as_ref())));
+    Ok(Case {
+        number,
+        label,
+        pattern,
+        labels: labels.collect(),
+        types: fields.iter().map(|field| field.ty.clone()).collect(),
+        declared: declarations.collect::<Result<_>>()?,
+        names,
+    })
+}
+
+/// The same generics, with the bound on each type.
+fn bounded(generics: &Generics, bound: &TypeParamBound) -> Generics {
+    let mut generics = generics.clone();
+    for parameter in generics.type_params_mut() {
+        parameter.bounds.push(bound.clone());
+    }
+    generics
+}

@@ -1,0 +1,103 @@
+//! What the proof of each kind costs, beside the cheapest question to the kernel that there is.
+//!
+//! `cargo bench -p syshandle-os` prints the median and the least of several rounds, in nanoseconds,
+//! and the ratio of the least to that of the question in the same run: absolute figures differ from
+//! machine to machine, and from moment to moment.
+#![expect(clippy::print_stdout, reason = "printing is what it is for")]
+
+use std::fs::File;
+use std::hint::black_box;
+use std::io;
+use std::net::TcpListener;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::time::Instant;
+
+use syshandle_os::{
+    Declared, Directory, Event, Handle, Job, Kind, Kinds, Mutex, Process, RegKey, Rights, Section,
+    Semaphore, Seqpacket, Thread, Timer, Token, prove,
+};
+
+const ROUNDS: usize = 25;
+const STEPS: u32 = 10_000;
+
+fn main() -> io::Result<()> {
+    let rows = rows()?;
+    let mut floor = Vec::new();
+    let mut costs = vec![Vec::new(); rows.len()];
+    let null = File::open("/dev/null")?;
+    // Rounds take turns, so that a slow moment of the machine meets all of them.
+    for _ in 0..ROUNDS {
+        floor.push(measure(|| _ = black_box(rustix::fs::fcntl_getfl(&null))));
+        for (row, costs) in rows.iter().zip(&mut costs) {
+            costs.push(measure(|| _ = black_box(prove(row.handle.as_fd(), &row.declared))));
+        }
+    }
+    floor.sort_by(f64::total_cmp);
+    println!("{:<28} {:>6} {:>6}", "", "median", "least");
+    let question = "one system call (F_GETFL)";
+    println!("{question:<28} {:>6.0} {:>6.0}", floor[ROUNDS / 2], floor[0]);
+    for (row, mut costs) in rows.iter().zip(costs) {
+        costs.sort_by(f64::total_cmp);
+        let (median, least) = (costs[ROUNDS / 2], costs[0]);
+        println!("{:<28} {median:>6.0} {least:>6.0} {:>6.2} ×", row.name, least / floor[0]);
+    }
+    Ok(())
+}
+
+struct Row {
+    name: &'static str,
+    handle: OwnedFd,
+    declared: Declared,
+}
+
+fn rows() -> io::Result<Vec<Row>> {
+    let file = tempfile::tempfile()?;
+    let (pipe, _) = io::pipe()?;
+    let (stream, other) = UnixStream::pair()?;
+    // It stays open: a peer that is gone is another question.
+    std::mem::forget(other);
+    let mut rows = vec![
+        row("file", file.try_clone()?, Declared::kind(Kind::File).at_least(Rights::READ)),
+        row("directory", Directory::open("/tmp")?, Directory::DECLARED),
+        row("reg_key", RegKey::open("/tmp")?, RegKey::DECLARED),
+        row("pipe", pipe, io::PipeReader::DECLARED),
+        row("event", Event::new()?, Event::DECLARED),
+        row("semaphore", Semaphore::new(1)?, Semaphore::DECLARED),
+        row("timer", Timer::new()?, Timer::DECLARED),
+        row("section", Section::new(4096)?, Section::DECLARED),
+        row("section, frozen", Section::frozen(b"x")?, Section::DECLARED),
+        row("mutex", Mutex::new()?, Mutex::DECLARED),
+        row("socket", stream.try_clone()?, Declared::kind(Kind::Socket)),
+        row("socket, unix_stream", stream, UnixStream::DECLARED),
+        row("socket, seqpacket", Seqpacket::pair()?.0, Seqpacket::DECLARED),
+        row("socket, tcp_listener", TcpListener::bind("127.0.0.1:0")?, TcpListener::DECLARED),
+        row("process", Process::current()?, Process::DECLARED),
+        row("token", Token::current()?, Token::DECLARED),
+        row("file | pipe", file, Declared::new(Kinds::of(Kind::File).or(Kind::Pipe))),
+    ];
+    match Thread::current() {
+        Ok(thread) => rows.push(row("thread", thread, Thread::DECLARED)),
+        Err(error) => println!("skipped: thread: {error}"),
+    }
+    match Job::open("/sys/fs/cgroup/unified").or_else(|_| Job::open("/sys/fs/cgroup")) {
+        Ok(job) if prove(job.as_fd(), &Job::DECLARED).is_ok() => {
+            rows.push(row("job", job, Job::DECLARED));
+        }
+        _ => println!("skipped: job: no control groups of version 2"),
+    }
+    Ok(rows)
+}
+
+fn row(name: &'static str, handle: impl Into<OwnedFd>, declared: Declared) -> Row {
+    Row { name, handle: handle.into(), declared }
+}
+
+/// Nanoseconds a step.
+fn measure(mut step: impl FnMut()) -> f64 {
+    let start = Instant::now();
+    for _ in 0..STEPS {
+        step();
+    }
+    start.elapsed().as_secs_f64() * 1e9 / f64::from(STEPS)
+}

@@ -1,0 +1,414 @@
+//! Sockets that carry messages with handles: `AF_UNIX`, `SOCK_SEQPACKET`.
+//!
+//! One message is one system call at each side, and its handles can't drift to another message.
+
+use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::time::Instant;
+
+use rustix::event::{PollFd, PollFlags};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+
+use crate::sys::{listen, message, option};
+use crate::wait::poll;
+use crate::{BorrowedHandle, Credentials, ManualEvent, OwnedHandle, Peer, Waitable};
+
+/// The most handles that go with one message: the kernel's own limit (`SCM_MAX_FD`).
+pub const HANDLES_PER_MESSAGE_MAX: usize = message::DESCRIPTORS_MAX;
+
+/// One end of a connection.
+#[derive(Debug)]
+pub struct Seqpacket(OwnedFd);
+
+/// A message that came.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Received {
+    /// How many bytes; 0 at the end of the connection.
+    pub len: usize,
+    /// It had more bytes than there was room for.
+    pub bytes_truncated: bool,
+    /// It had more handles than came: a limit of this process, or it may not have them.
+    pub handles_truncated: bool,
+    /// Who sent it, on a connection made with [`Seqpacket::connect`].
+    pub sender: Option<Credentials>,
+}
+
+/// How a wait beside a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waited {
+    /// The object was taken.
+    Taken,
+    /// The other end of the connection is gone.
+    PeerGone,
+    /// The deadline passed.
+    TimedOut,
+}
+
+impl Seqpacket {
+    /// Two connected ends.
+    ///
+    /// # Errors
+    /// Those of [`socketpair(2)`](https://man7.org/linux/man-pages/man2/socketpair.2.html).
+    pub fn pair() -> io::Result<(Self, Self)> {
+        let (a, b) = rustix::net::socketpair(
+            AddressFamily::UNIX,
+            SocketType::SEQPACKET,
+            SocketFlags::CLOEXEC,
+            None,
+        )?;
+        Ok((Self(a), Self(b)))
+    }
+
+    /// Connects to the socket at `path`, and asks the kernel to name the sender of each message.
+    ///
+    /// Waits, until `deadline`, where the listener's queue is full.
+    ///
+    /// # Errors
+    /// Those of [`connect(2)`](https://man7.org/linux/man-pages/man2/connect.2.html): `NotFound`
+    /// without a socket there, `ConnectionRefused` when nobody listens; `TimedOut` past the
+    /// deadline.
+    pub fn connect(path: &Path, deadline: Instant) -> io::Result<Self> {
+        let address = SocketAddrUnix::new(path)?;
+        let socket = socket(SocketFlags::NONBLOCK)?;
+        rustix::net::sockopt::set_socket_passcred(&socket, true)?;
+        // There is no event for room in a listener's queue: ask again, ever less often.
+        let mut pause = std::time::Duration::from_micros(100);
+        loop {
+            match rustix::net::connect(&socket, &address) {
+                Ok(()) => break,
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) if Instant::now() < deadline => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    std::thread::sleep(pause.min(left));
+                    pause = (pause * 2).min(std::time::Duration::from_millis(10));
+                }
+                Err(Errno::AGAIN) => return Err(io::ErrorKind::TimedOut.into()),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        rustix::io::ioctl_fionbio(&socket, false)?;
+        Ok(Self(socket))
+    }
+
+    /// Asks the kernel to name the sender of each message that comes from now on.
+    ///
+    /// # Errors
+    /// Those of `SO_PASSCRED` in [unix(7)](https://man7.org/linux/man-pages/man7/unix.7.html).
+    pub fn name_senders(&self) -> io::Result<()> {
+        Ok(rustix::net::sockopt::set_socket_passcred(&self.0, true)?)
+    }
+
+    /// Lets handles through from now on; a no-op before Linux 6.16, which always lets them.
+    ///
+    /// # Errors
+    /// Those of `setsockopt(2)`, but for an unknown option.
+    pub fn accept_handles(&self) -> io::Result<()> {
+        pass_rights(self.0.as_fd(), true)
+    }
+
+    /// Sends one message with its handles; doesn't wait.
+    ///
+    /// # Errors
+    /// `WouldBlock` when the other side has to read first; `BrokenPipe` when it is gone;
+    /// `PermissionDenied` when it doesn't accept handles.
+    pub fn send(&self, parts: &[IoSlice<'_>], handles: &[BorrowedHandle<'_>]) -> io::Result<()> {
+        message::send(self.0.as_fd(), parts, handles).map(drop)
+    }
+
+    /// Receives one message; doesn't wait. Its handles are appended to `handles`, and this process
+    /// owns them from the first instruction, close-on-exec.
+    ///
+    /// # Errors
+    /// `WouldBlock` without a message; `ConnectionReset` when the other end closed with messages
+    /// of ours unread: its own that are still queued come after that.
+    pub fn receive(
+        &self,
+        bytes: &mut [u8],
+        handles: &mut Vec<OwnedHandle>,
+    ) -> io::Result<Received> {
+        let received = message::receive(self.0.as_fd(), bytes, handles, false)?;
+        Ok(Received {
+            len: received.len,
+            bytes_truncated: received.bytes_truncated,
+            handles_truncated: received.handles_truncated,
+            sender: received.sender.map(Credentials::from),
+        })
+    }
+
+    /// Waits until something can be received, the other end is gone, or the deadline passes: then
+    /// `false`.
+    ///
+    /// # Errors
+    /// Those of `poll(2)`.
+    pub fn wait_readable(&self, deadline: Instant) -> io::Result<bool> {
+        self.wait(PollFlags::IN, deadline)
+    }
+
+    /// Waits until something can be sent or received, the other end is gone, or the deadline
+    /// passes: then `false`.
+    ///
+    /// # Errors
+    /// Those of `poll(2)`.
+    pub fn wait_writable(&self, deadline: Instant) -> io::Result<bool> {
+        self.wait(PollFlags::OUT | PollFlags::IN, deadline)
+    }
+
+    fn wait(&self, flags: PollFlags, deadline: Instant) -> io::Result<bool> {
+        let mut polls = [PollFd::new(&self.0, flags)];
+        Ok(poll(&mut polls, Some(deadline))? > 0)
+    }
+
+    /// Waits until an object can be taken, and takes it; or until the other end is gone, which
+    /// ends the wait only if the object can't be taken; or until the deadline passes.
+    ///
+    /// # Errors
+    /// Those of `poll(2)` and of the object's [`Waitable::take`].
+    pub fn wait_beside(&self, object: &dyn Waitable, deadline: Instant) -> io::Result<Waited> {
+        loop {
+            let mut polls = [object.poll_fd(), PollFd::new(&self.0, PollFlags::RDHUP)];
+            let ready = poll(&mut polls, Some(deadline))?;
+            let [object_ready, gone] = polls.map(|polled| !polled.revents().is_empty());
+            match () {
+                () if object_ready && object.take()? => return Ok(Waited::Taken),
+                () if gone => return Ok(Waited::PeerGone),
+                () if ready == 0 => return Ok(Waited::TimedOut),
+                () => {}
+            }
+        }
+    }
+
+    /// Waits until something can be received or the other end is gone, like
+    /// [`Seqpacket::wait_readable`], or until `cancel` is set.
+    ///
+    /// # Errors
+    /// Those of `poll(2)`.
+    pub fn wait_readable_or(&self, cancel: &ManualEvent, deadline: Instant) -> io::Result<()> {
+        let mut polls = [PollFd::new(&self.0, PollFlags::IN), PollFd::new(cancel, PollFlags::IN)];
+        poll(&mut polls, Some(deadline)).map(drop)
+    }
+
+    /// Ends the connection for all who hold this end; what is queued can still be received.
+    pub fn shut_down(&self) {
+        // It fails only where the connection has ended already.
+        let _ = rustix::net::shutdown(&self.0, rustix::net::Shutdown::Both);
+    }
+}
+
+impl Peer for Seqpacket {}
+
+impl AsFd for Seqpacket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl From<OwnedFd> for Seqpacket {
+    fn from(socket: OwnedFd) -> Self {
+        Self(socket)
+    }
+}
+
+impl From<Seqpacket> for OwnedFd {
+    fn from(socket: Seqpacket) -> Self {
+        socket.0
+    }
+}
+
+/// A socket that clients connect to.
+#[derive(Debug)]
+pub struct Listener(OwnedFd);
+
+impl Listener {
+    /// Makes the socket at `path`, where nothing may be yet, and listens: from now on clients
+    /// queue, up to the system's limit (`net.core.somaxconn`).
+    ///
+    /// # Errors
+    /// Those of [`bind(2)`](https://man7.org/linux/man-pages/man2/bind.2.html): `AddrInUse` when
+    /// something is there.
+    pub fn bind(path: &Path) -> io::Result<Self> {
+        let socket = socket(SocketFlags::empty())?;
+        rustix::net::bind(&socket, &SocketAddrUnix::new(path)?)?;
+        Self::adopt(socket)
+    }
+
+    /// Takes over a socket that somebody else has bound: listens on it again, so that clients
+    /// learn this process from the kernel and not that one, and lets no handles through before a
+    /// client is accepted.
+    ///
+    /// # Errors
+    /// `InvalidInput` when it is no such socket; else those of `listen(2)`.
+    pub fn adopt(socket: OwnedFd) -> io::Result<Self> {
+        let right = rustix::net::sockopt::socket_domain(&socket)? == AddressFamily::UNIX
+            && rustix::net::sockopt::socket_type(&socket)? == SocketType::SEQPACKET;
+        if !right {
+            let what = "a server's socket is of the family AF_UNIX and the type SOCK_SEQPACKET";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+        }
+        pass_rights(socket.as_fd(), false)?;
+        rustix::net::listen(&socket, BACKLOG)?;
+        rustix::io::ioctl_fionbio(&socket, true)?;
+        Ok(Self(socket))
+    }
+
+    /// Takes the next client that has connected; doesn't wait.
+    ///
+    /// # Errors
+    /// Those of [`accept(2)`](https://man7.org/linux/man-pages/man2/accept.2.html): `WouldBlock`
+    /// without a client.
+    pub fn accept(&self) -> io::Result<Seqpacket> {
+        loop {
+            match rustix::net::accept_with(&self.0, SocketFlags::CLOEXEC) {
+                Ok(socket) => return Ok(Seqpacket(socket)),
+                Err(Errno::INTR | Errno::CONNABORTED) => continue,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Refuses new clients from now on; those that have connected can still be accepted.
+    pub fn shut_down(&self) {
+        // It fails only where that has happened already.
+        let _ = rustix::net::shutdown(&self.0, rustix::net::Shutdown::Both);
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// Takes the socket that this program was given by the protocol of
+/// [sd_listen_fds(3)](https://www.freedesktop.org/software/systemd/man/latest/sd_listen_fds.html);
+/// `None` when it wasn't given one, or it has been taken.
+///
+/// # Errors
+/// `InvalidInput` when it was given more than one.
+pub fn take_listener() -> io::Result<Option<OwnedFd>> {
+    let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u32>().ok());
+    if number("LISTEN_PID") != Some(std::process::id()) {
+        return Ok(None);
+    }
+    match number("LISTEN_FDS") {
+        Some(1) => Ok(listen::take_first()),
+        None | Some(0) => Ok(None),
+        Some(count) => {
+            let what = format!("{count} sockets were passed, and a server has one");
+            Err(io::Error::new(io::ErrorKind::InvalidInput, what))
+        }
+    }
+}
+
+fn socket(flags: SocketFlags) -> io::Result<OwnedFd> {
+    let flags = flags | SocketFlags::CLOEXEC;
+    Ok(rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?)
+}
+
+/// Kernels before 6.16 don't know the option: there the connection drops what comes too early.
+fn pass_rights(socket: BorrowedFd<'_>, pass: bool) -> io::Result<()> {
+    match option::set_pass_rights(socket, pass) {
+        Err(error) if error.raw_os_error() == Some(Errno::NOPROTOOPT.raw_os_error()) => Ok(()),
+        result => result,
+    }
+}
+
+/// More than any system lets queue by default; the kernel lowers it to its own limit.
+const BACKLOG: i32 = 4096;
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::os::unix::fs::MetadataExt;
+    use std::time::Duration;
+
+    use super::*;
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(5)
+    }
+
+    #[test]
+    fn handles_arrive_with_their_message_close_on_exec() {
+        let (a, b) = Seqpacket::pair().unwrap();
+        let file = tempfile::tempfile().unwrap();
+        a.send(&[IoSlice::new(b"one"), IoSlice::new(b" file")], &[file.as_fd()]).unwrap();
+        a.send(&[IoSlice::new(b"none")], &[]).unwrap();
+        let (mut bytes, mut handles) = ([0; 64], Vec::new());
+        let received = b.receive(&mut bytes, &mut handles).unwrap();
+        assert_eq!(&bytes[..received.len], b"one file");
+        let arrived = File::from(handles.pop().unwrap());
+        assert_eq!(arrived.metadata().unwrap().ino(), file.metadata().unwrap().ino());
+        assert!(rustix::io::fcntl_getfd(&arrived).unwrap().contains(rustix::io::FdFlags::CLOEXEC));
+        assert_eq!(b.receive(&mut bytes, &mut handles).unwrap().len, 4);
+        assert!(handles.is_empty());
+    }
+
+    #[test]
+    fn as_many_handles_as_the_kernel_allows_arrive() {
+        let (a, b) = Seqpacket::pair().unwrap();
+        let handle = a.as_fd();
+        a.send(&[IoSlice::new(b"x")], &[handle; HANDLES_PER_MESSAGE_MAX]).unwrap();
+        let mut handles = Vec::new();
+        b.receive(&mut [0; 8], &mut handles).unwrap();
+        assert_eq!(handles.len(), HANDLES_PER_MESSAGE_MAX);
+        assert!(a.send(&[IoSlice::new(b"x")], &[handle; HANDLES_PER_MESSAGE_MAX + 1]).is_err());
+    }
+
+    #[test]
+    fn a_message_larger_than_the_room_says_so() {
+        let (a, b) = Seqpacket::pair().unwrap();
+        a.send(&[IoSlice::new(&[7; 100])], &[]).unwrap();
+        assert!(b.receive(&mut [0; 10], &mut Vec::new()).unwrap().bytes_truncated);
+    }
+
+    #[test]
+    fn a_client_is_refused_its_handles_until_accepted() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("socket");
+        let listener = Listener::bind(&path).unwrap();
+        if option::set_pass_rights(listener.as_fd(), false).is_err() {
+            println!("skipped: this kernel has no SO_PASSRIGHTS (Linux 6.16)");
+            return;
+        }
+        let client = Seqpacket::connect(&path, soon()).unwrap();
+        let early = client.send(&[IoSlice::new(b"x")], &[dir_handle(&dir).as_fd()]).unwrap_err();
+        assert_eq!(early.kind(), io::ErrorKind::PermissionDenied);
+        let server = listener.accept().unwrap();
+        server.accept_handles().unwrap();
+        client.send(&[IoSlice::new(b"x")], &[dir_handle(&dir).as_fd()]).unwrap();
+    }
+
+    #[test]
+    fn the_kernel_names_the_sender_and_the_peer() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("socket");
+        let listener = Listener::bind(&path).unwrap();
+        let client = Seqpacket::connect(&path, soon()).unwrap();
+        let server = listener.accept().unwrap();
+        server.send(&[IoSlice::new(b"hello")], &[]).unwrap();
+        let sender = client.receive(&mut [0; 8], &mut Vec::new()).unwrap().sender.unwrap();
+        assert_eq!(sender.pid, std::process::id());
+        assert_eq!(server.peer().unwrap().uid, own_uid());
+    }
+
+    #[test]
+    fn connecting_to_nothing_is_not_found_and_to_nobody_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("socket");
+        assert_eq!(Seqpacket::connect(&path, soon()).unwrap_err().kind(), io::ErrorKind::NotFound);
+        drop(Listener::bind(&path).unwrap());
+        let refused = Seqpacket::connect(&path, soon()).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+    }
+
+    fn dir_handle(dir: &tempfile::TempDir) -> File {
+        File::open(dir.path()).unwrap()
+    }
+
+    fn own_uid() -> u32 {
+        crate::own_user()
+    }
+}

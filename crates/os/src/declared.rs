@@ -1,0 +1,237 @@
+//! What an interface declares of a handle, and how a handle that arrived can fail it.
+
+use std::fmt;
+
+use crate::{Facts, Kind, Kinds, Object, Rights, Sockets};
+
+/// What an interface declares of one handle: its kind or kinds, and bounds on its rights.
+///
+/// ```
+/// use syshandle_os::{Declared, Kind, Rights, Sockets};
+///
+/// const LOG: Declared = Declared::kind(Kind::File).at_least(Rights::APPEND);
+/// const STREAM: Declared = Declared::socket(Sockets::UNIX_STREAM.union(Sockets::TCP_STREAM));
+/// # assert_eq!(LOG.to_string(), "file (append)");
+/// # assert_eq!(STREAM.to_string(), "socket (unix_stream | tcp_stream)");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Declared {
+    /// The handle is of one of these.
+    pub kinds: Kinds,
+    /// It has these rights, at least.
+    pub at_least: Rights,
+    /// It has no rights but these, if a maximum is declared.
+    pub at_most: Option<Rights>,
+    /// If it is a socket, it is one of these, if that is declared.
+    pub sockets: Option<Sockets>,
+}
+
+impl Declared {
+    /// A handle of one of these kinds, whatever its rights.
+    pub const fn new(kinds: Kinds) -> Self {
+        Self { kinds, at_least: Rights::empty(), at_most: None, sockets: None }
+    }
+
+    /// A handle of this kind, whatever its rights.
+    pub const fn kind(kind: Kind) -> Self {
+        Self::new(Kinds::of(kind))
+    }
+
+    /// A socket of one of these families and types.
+    pub const fn socket(sockets: Sockets) -> Self {
+        Self::kind(Kind::Socket).sockets(sockets)
+    }
+
+    /// The same, but a socket only of one of these families and types.
+    #[must_use]
+    pub const fn sockets(mut self, sockets: Sockets) -> Self {
+        self.sockets = Some(sockets);
+        self
+    }
+
+    /// The same, with these rights at least.
+    #[must_use]
+    pub const fn at_least(mut self, rights: Rights) -> Self {
+        self.at_least = rights;
+        self
+    }
+
+    /// The same, with no rights but these.
+    #[must_use]
+    pub const fn at_most(mut self, rights: Rights) -> Self {
+        self.at_most = Some(rights);
+        self
+    }
+
+    /// What meets this declaration and that one too: a parameter's, within what its type declares.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self {
+            kinds: Kinds::from_bits_truncate(self.kinds.bits() & other.kinds.bits()),
+            at_least: self.at_least.union(other.at_least),
+            at_most: match (self.at_most, other.at_most) {
+                (Some(a), Some(b)) => Some(a.intersection(b)),
+                (Some(most), None) | (None, Some(most)) => Some(most),
+                (None, None) => None,
+            },
+            sockets: match (self.sockets, other.sockets) {
+                (Some(a), Some(b)) => Some(a.intersection(b)),
+                (Some(sockets), None) | (None, Some(sockets)) => Some(sockets),
+                (None, None) => None,
+            },
+        }
+    }
+
+    /// Compares what the kernel said of a handle with what is declared.
+    ///
+    /// # Errors
+    /// [`Mismatch`], with what was wanted and what came.
+    pub fn check(&self, facts: &Facts) -> Result<(), Mismatch> {
+        let wanted = match () {
+            () if !facts.object.is_one_of(self.kinds) => Wanted::Kind(self.kinds),
+            () => match (self.sockets, self.at_most) {
+                (Some(sockets), _) if !is_right_socket(sockets, facts.object) => {
+                    Wanted::Sockets(sockets)
+                }
+                _ if !facts.rights.contains(self.at_least) => Wanted::Rights(self.at_least),
+                (_, Some(most)) if !allows(most, facts.rights) => Wanted::NoMoreThan(most),
+                _ => return Ok(()),
+            },
+        };
+        Err(Mismatch { wanted, received: *facts })
+    }
+}
+
+/// Whatever isn't a socket at all isn't meant.
+fn is_right_socket(sockets: Sockets, object: Object) -> bool {
+    !object.is(Kind::Socket) || sockets.include(object)
+}
+
+/// Where this handle may write, that the content can change is no surplus.
+fn allows(most: Rights, rights: Rights) -> bool {
+    match most.contains(Rights::WRITE) {
+        true => most.union(Rights::CHANGE).contains(rights),
+        false => most.contains(rights),
+    }
+}
+
+/// `file (read | write)`, as an interface would say it.
+impl fmt::Display for Declared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.kinds)?;
+        if let Some(sockets) = self.sockets {
+            write!(f, " ({sockets})")?;
+        }
+        match (self.at_least.is_empty(), self.at_most) {
+            (true, None) => Ok(()),
+            (false, None) => write!(f, " ({})", self.at_least),
+            (true, Some(most)) => write!(f, " (at most {most})"),
+            (false, Some(most)) => write!(f, " ({}, at most {most})", self.at_least),
+        }
+    }
+}
+
+/// A handle that arrived isn't what was declared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mismatch {
+    /// The part of the declaration that it fails.
+    pub wanted: Wanted,
+    /// What came instead.
+    pub received: Facts,
+}
+
+/// The part of a declaration that a handle fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// It is of none of these kinds.
+    Kind(Kinds),
+    /// It is a socket of none of these families and types.
+    Sockets(Sockets),
+    /// It lacks some of these rights.
+    Rights(Rights),
+    /// It has more than these rights.
+    NoMoreThan(Rights),
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let received = &self.received;
+        match self.wanted {
+            Wanted::Kind(kinds) => write!(f, "wanted a {kinds}, got {}", received.object),
+            Wanted::Sockets(sockets) => write!(f, "wanted a {sockets}, got {}", received.object),
+            Wanted::Rights(rights) => {
+                write!(f, "wanted {rights}, got {} with {}", received.object, received.rights)
+            }
+            Wanted::NoMoreThan(rights) => {
+                write!(
+                    f,
+                    "wanted no more than {rights}, got {} with {}",
+                    received.object, received.rights
+                )
+            }
+        }
+    }
+}
+
+impl std::error::Error for Mismatch {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: Facts = Facts { object: Object::RegularFile, rights: Rights::READ };
+
+    #[test]
+    fn the_right_kind_with_enough_rights_passes() {
+        assert_eq!(Declared::kind(Kind::File).at_least(Rights::READ).check(&FILE), Ok(()));
+    }
+
+    #[test]
+    fn a_missing_right_says_wanted_and_got() {
+        let declared = Declared::kind(Kind::File).at_least(Rights::WRITE);
+        let mismatch = declared.check(&FILE).unwrap_err();
+        assert_eq!(mismatch.to_string(), "wanted write, got a file with read");
+    }
+
+    #[test]
+    fn surplus_is_refused_only_where_a_maximum_is_declared() {
+        let both = Facts { rights: Rights::READ | Rights::WRITE, ..FILE };
+        assert_eq!(Declared::kind(Kind::File).check(&both), Ok(()));
+        let most = Declared::kind(Kind::File).at_most(Rights::READ);
+        assert_eq!(most.check(&both).unwrap_err().wanted, Wanted::NoMoreThan(Rights::READ));
+    }
+
+    #[test]
+    fn the_sort_of_a_socket_matters_only_where_it_is_declared_and_for_sockets() {
+        let socket = Facts { object: Object::UnixDatagram, rights: Rights::READ };
+        assert_eq!(Declared::kind(Kind::Socket).check(&socket), Ok(()));
+        let stream = Declared::socket(Sockets::UNIX_STREAM);
+        assert_eq!(
+            stream.check(&socket).unwrap_err().wanted,
+            Wanted::Sockets(Sockets::UNIX_STREAM)
+        );
+        let either = Declared::new(Kinds::of(Kind::File).or(Kind::Socket));
+        assert_eq!(either.sockets(Sockets::UNIX_STREAM).check(&FILE), Ok(()));
+    }
+
+    #[test]
+    fn a_parameter_declares_within_what_its_type_declares() {
+        let stream = Declared::socket(Sockets::UNIX_STREAM);
+        let both = Declared::kind(Kind::Socket).at_least(Rights::READ).and(stream);
+        assert_eq!(both, stream.at_least(Rights::READ));
+        let most = Declared::new(Kinds::ANY).at_most(Rights::READ | Rights::WRITE);
+        let narrower = most.and(Declared::kind(Kind::File).at_most(Rights::READ | Rights::SEAL));
+        assert_eq!(narrower, Declared::kind(Kind::File).at_most(Rights::READ));
+        assert_eq!(narrower.and(stream).kinds, Kinds::NONE);
+    }
+
+    #[test]
+    fn a_maximum_with_write_allows_the_content_to_change() {
+        let writable = Rights::READ | Rights::WRITE | Rights::MAP;
+        let facts = Facts { object: Object::Memory, rights: writable | Rights::CHANGE };
+        let section = Declared::kind(Kind::Section);
+        assert_eq!(section.at_most(writable).check(&facts), Ok(()));
+        assert!(section.at_most(Rights::READ | Rights::MAP).check(&facts).is_err());
+    }
+}

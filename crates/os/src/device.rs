@@ -1,0 +1,122 @@
+//! The devices of the kernel's internal file systems: where memory files, pidfds, namespaces and
+//! anonymous inodes live, and nothing else does.
+//!
+//! No file of a mounted file system is on one of them, and each exists once, from boot on: so one
+//! comparison with an object of our own tells what an object of somebody else's is.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::OnceLock;
+
+use rustix::event::EventfdFlags;
+use rustix::fs::{MemfdFlags, Mode, OFlags, Statx, StatxFlags};
+use rustix::process::PidfdFlags;
+
+use crate::feature::{Feature, may_use};
+use crate::sys;
+
+/// A device's number, as `statx` says it.
+pub(crate) type Device = (u32, u32);
+
+/// Asks for the type and place of a descriptor's file. No file system can hold this up: the
+/// kernel answers from what it knows already.
+pub(crate) fn stat(handle: impl AsFd) -> io::Result<Statx> {
+    let mut mask = StatxFlags::TYPE | StatxFlags::MNT_ID;
+    if may_use(Feature::UniqueMounts) {
+        mask |= UNIQUE_MOUNT;
+    }
+    sys::stat::stat(handle.as_fd(), mask)
+}
+
+/// The device that a file is on.
+pub(crate) const fn of(stat: &Statx) -> Device {
+    (stat.stx_dev_major, stat.stx_dev_minor)
+}
+
+/// Whether a file is one that `memfd_create` made.
+pub(crate) fn is_memory(stat: &Statx) -> bool {
+    static MEMORY: OnceLock<Device> = OnceLock::new();
+    is(stat, &MEMORY, || Ok(rustix::fs::memfd_create(c"probe", MemfdFlags::CLOEXEC)?))
+}
+
+/// Whether it has no inode of its own: an eventfd, a timerfd, an epoll; before Linux 6.9 a pidfd.
+pub(crate) fn is_anonymous(stat: &Statx) -> bool {
+    static ANONYMOUS: OnceLock<Device> = OnceLock::new();
+    is(stat, &ANONYMOUS, || Ok(rustix::event::eventfd(0, EventfdFlags::CLOEXEC)?))
+}
+
+/// Whether it is a pidfd, from Linux 6.9 on.
+pub(crate) fn is_pidfd(stat: &Statx) -> bool {
+    static PIDFS: OnceLock<Device> = OnceLock::new();
+    let pidfd = || Ok(rustix::process::pidfd_open(rustix::process::getpid(), PidfdFlags::empty())?);
+    !is_anonymous(stat) && is(stat, &PIDFS, pidfd)
+}
+
+/// Whether it is a namespace.
+pub(crate) fn is_namespace(stat: &Statx) -> bool {
+    static NSFS: OnceLock<Device> = OnceLock::new();
+    let namespace = || {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        Ok(rustix::fs::open(c"/proc/self/ns/user", flags, Mode::empty())?)
+    };
+    is(stat, &NSFS, namespace)
+}
+
+/// Whether it is a dma-buf. Nothing makes one on any machine, so the first that comes has to be
+/// told otherwise, and [remembered](remember_buffer).
+pub(crate) fn is_buffer(stat: &Statx) -> bool {
+    BUFFERS.get() == Some(&of(stat))
+}
+
+/// Remembers the device of what was found to be a dma-buf.
+pub(crate) fn remember_buffer(stat: &Statx) {
+    let _ = BUFFERS.set(of(stat));
+}
+
+static BUFFERS: OnceLock<Device> = OnceLock::new();
+
+/// Whether it is on the one device that an object made here is on. One that couldn't be made is
+/// tried again the next time.
+fn is(stat: &Statx, known: &OnceLock<Device>, make: impl FnOnce() -> io::Result<OwnedFd>) -> bool {
+    let device = known.get().copied().or_else(|| {
+        let device = of(&self::stat(make().ok()?).ok()?);
+        let _ = known.set(device);
+        Some(device)
+    });
+    device == Some(of(stat))
+}
+
+/// The number of the mount that a file was opened through, and whether it is one that is never
+/// used for another.
+pub(crate) fn mount(stat: &Statx) -> (u64, bool) {
+    (stat.stx_mnt_id, stat.stx_mask & UNIQUE_MOUNT.bits() != 0)
+}
+
+/// The number of the same mount that `/proc/self/mountinfo` says, which is used again later.
+pub(crate) fn reused_mount(handle: BorrowedFd<'_>) -> io::Result<u64> {
+    Ok(sys::stat::stat(handle, StatxFlags::MNT_ID)?.stx_mnt_id)
+}
+
+/// `STATX_MNT_ID_UNIQUE` of `linux/stat.h`, Linux 6.8.
+const UNIQUE_MOUNT: StatxFlags = StatxFlags::from_bits_retain(0x4000);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_object_is_on_its_own_device() {
+        let file = tempfile::tempfile().unwrap();
+        let memory = rustix::fs::memfd_create(c"test", MemfdFlags::CLOEXEC).unwrap();
+        let event = rustix::event::eventfd(0, EventfdFlags::CLOEXEC).unwrap();
+        let namespace = std::fs::File::open("/proc/self/ns/net").unwrap();
+        let answers = |handle: BorrowedFd<'_>| {
+            let stat = stat(handle).unwrap();
+            [is_memory(&stat), is_anonymous(&stat), is_namespace(&stat), is_pidfd(&stat)]
+        };
+        assert_eq!(answers(file.as_fd()), [false; 4]);
+        assert_eq!(answers(memory.as_fd()), [true, false, false, false]);
+        assert_eq!(answers(event.as_fd()), [false, true, false, false]);
+        assert_eq!(answers(namespace.as_fd()), [false, false, true, false]);
+    }
+}

@@ -1,0 +1,246 @@
+//! Events: something happened, for whoever waits.
+//!
+//! | | |
+//! |---|---|
+//! | object | an [eventfd(2)](https://man7.org/linux/man-pages/man2/eventfd.2.html) whose count is zero (unset) or not (set) |
+//! | proof | an inode without a type, and `/proc/self/fdinfo` says `eventfd-count` |
+//! | rights | `signal` and `wait`: advisory. Whoever holds an eventfd can do both |
+//! | mode | part of the type, and so of the interface, because an eventfd doesn't carry it: [`Event`] resets itself when one wait succeeds, [`ManualEvent`] stays set |
+//! | `try_clone` | the same event |
+//! | Windows | an event HANDLE, `sh_event` |
+//!
+//! A holder who isn't trusted can fill the count so that another `write` would block. `set` never
+//! blocks all the same: events are made, and on arrival switched, to not blocking, and a full count
+//! is a set event.
+
+use std::io::{self, IoSliceMut};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use rustix::event::EventfdFlags;
+use rustix::fs::OFlags;
+use rustix::io::{Errno, ReadWriteFlags};
+
+use crate::handle::impl_handle;
+use crate::wait::{Waitable, wait_any};
+use crate::{Declared, Kind};
+
+/// An event that resets itself: each `set` lets at most one wait through.
+#[derive(Debug)]
+pub struct Event(OwnedFd);
+
+/// An event that stays set until it is reset: `set` lets every wait through.
+#[derive(Debug)]
+pub struct ManualEvent(OwnedFd);
+
+impl_handle!(
+    Event => Declared::kind(Kind::Event),
+    ManualEvent => Declared::kind(Kind::Event),
+);
+
+macro_rules! impl_event {
+    ($type:ident) => {
+        impl $type {
+            /// Makes an event that is not set.
+            ///
+            /// # Errors
+            /// Those of `eventfd(2)`: no descriptor left.
+            pub fn new() -> io::Result<Self> {
+                let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
+                Ok(Self(rustix::event::eventfd(0, flags)?))
+            }
+
+            /// Sets the event. Setting a set event changes nothing. Never blocks.
+            ///
+            /// # Errors
+            /// Those of `write(2)` on an eventfd; a full count is none.
+            pub fn set(&self) -> io::Result<()> {
+                add_one(&self.0)
+            }
+
+            /// Unsets the event.
+            ///
+            /// # Errors
+            /// Those of `read(2)` on an eventfd; an unset event is none.
+            pub fn reset(&self) -> io::Result<()> {
+                take(&self.0).map(drop)
+            }
+
+            /// Waits until the event is set, for as long as it takes.
+            ///
+            /// # Errors
+            /// Those of `poll(2)` and `read(2)`.
+            pub fn wait(&self) -> io::Result<()> {
+                wait_any(&[self], None).map(drop)
+            }
+
+            /// Waits until the event is set, but not longer than `timeout`; says whether it was.
+            ///
+            /// # Errors
+            /// Those of `poll(2)` and `read(2)`.
+            pub fn wait_timeout(&self, timeout: Duration) -> io::Result<bool> {
+                Ok(wait_any(&[self], Some(timeout))?.is_some())
+            }
+
+            /// A second handle to the same event.
+            ///
+            /// # Errors
+            /// No descriptor left.
+            pub fn try_clone(&self) -> io::Result<Self> {
+                Ok(Self(self.0.try_clone()?))
+            }
+        }
+
+        impl AsFd for $type {
+            fn as_fd(&self) -> BorrowedFd<'_> {
+                self.0.as_fd()
+            }
+        }
+
+        /// Takes an eventfd, and switches it to not blocking for all who hold it.
+        impl From<OwnedFd> for $type {
+            fn from(handle: OwnedFd) -> Self {
+                // It fails for no eventfd; and for what isn't one, nothing here promises anything.
+                let _ = rustix::fs::fcntl_setfl(&handle, OFlags::RDWR | OFlags::NONBLOCK);
+                Self(handle)
+            }
+        }
+
+        impl From<$type> for OwnedFd {
+            fn from(event: $type) -> Self {
+                event.0
+            }
+        }
+    };
+}
+impl_event!(Event);
+impl_event!(ManualEvent);
+
+impl Event {
+    /// Takes the event if it is set; says whether it was. Never blocks.
+    ///
+    /// # Errors
+    /// Those of `read(2)` on an eventfd.
+    pub fn poll(&self) -> io::Result<bool> {
+        take(&self.0)
+    }
+}
+
+impl ManualEvent {
+    /// Says whether the event is set. Never blocks.
+    ///
+    /// # Errors
+    /// Those of `poll(2)`.
+    pub fn poll(&self) -> io::Result<bool> {
+        self.wait_timeout(Duration::ZERO)
+    }
+}
+
+impl Waitable for Event {
+    fn handle(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+
+    /// Of several waiters, the one that takes the count has the event.
+    fn take(&self) -> io::Result<bool> {
+        take(&self.0)
+    }
+}
+
+impl Waitable for ManualEvent {
+    fn handle(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+
+    fn take(&self) -> io::Result<bool> {
+        Ok(true)
+    }
+}
+
+/// Adds one to the count, without waiting for room.
+fn add_one(event: &OwnedFd) -> io::Result<()> {
+    loop {
+        match rustix::io::write(event, &1_u64.to_ne_bytes()) {
+            Ok(_) | Err(Errno::AGAIN) => return Ok(()),
+            Err(Errno::INTR) => continue,
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Takes the whole count; says whether there was one.
+fn take(event: &OwnedFd) -> io::Result<bool> {
+    loop {
+        let mut count = [0; 8];
+        let buffers = &mut [IoSliceMut::new(&mut count)];
+        // NOWAIT: a holder who isn't trusted may have switched the event back to blocking.
+        match rustix::io::preadv2(event, buffers, CURRENT, ReadWriteFlags::NOWAIT) {
+            Ok(_) => return Ok(true),
+            Err(Errno::AGAIN) => return Ok(false),
+            Err(Errno::INTR) => continue,
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// The offset that stands for none, to `preadv2`.
+const CURRENT: u64 = u64::MAX;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Object, identify};
+
+    #[test]
+    fn an_event_lets_one_wait_through() {
+        let event = Event::new().unwrap();
+        assert!(!event.poll().unwrap());
+        event.set().unwrap();
+        event.set().unwrap();
+        assert!(event.wait_timeout(Duration::from_secs(5)).unwrap());
+        assert!(!event.wait_timeout(Duration::from_millis(1)).unwrap());
+    }
+
+    #[test]
+    fn a_manual_event_stays_set_until_reset() {
+        let event = ManualEvent::new().unwrap();
+        event.set().unwrap();
+        assert!(event.poll().unwrap() && event.poll().unwrap());
+        event.wait().unwrap();
+        event.reset().unwrap();
+        assert!(!event.poll().unwrap());
+    }
+
+    #[test]
+    fn setting_a_full_event_returns() {
+        let event = Event::new().unwrap();
+        rustix::io::write(&event, &(u64::MAX - 1).to_ne_bytes()).unwrap();
+        event.set().unwrap();
+        assert!(event.poll().unwrap());
+    }
+
+    #[test]
+    fn an_event_that_arrives_blocking_is_polled_without_blocking() {
+        let blocking = rustix::event::eventfd(0, EventfdFlags::empty()).unwrap();
+        assert!(!take(&blocking).unwrap());
+        rustix::io::write(&blocking, &(u64::MAX - 1).to_ne_bytes()).unwrap();
+        Event::from(blocking).set().unwrap();
+    }
+
+    #[test]
+    fn the_kernel_tells_an_event_from_a_semaphore() {
+        let event = Event::new().unwrap();
+        assert_eq!(identify(event.as_fd()).unwrap().object, Object::Eventfd);
+        let semaphore = rustix::event::eventfd(0, EventfdFlags::SEMAPHORE).unwrap();
+        assert_eq!(identify(semaphore.as_fd()).unwrap().object, Object::EventfdSemaphore);
+    }
+
+    #[test]
+    fn an_event_set_in_another_thread_ends_the_wait() {
+        let event = Event::new().unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| event.set().unwrap());
+            event.wait().unwrap();
+        });
+    }
+}

@@ -1,0 +1,169 @@
+//! What `/proc/self/fdinfo` says of a descriptor: the one place that tells an event from a
+//! semaphore, and what the kernel's own objects are on older kernels.
+//!
+//! To open such a file costs several times what it costs to read it, and received descriptors take
+//! the same few numbers over and over: so the files stay open, each for a number and not for an
+//! object, and are read afresh each time. At most [`SLOTS`] stay open.
+
+use std::fs::File;
+use std::io::{self, ErrorKind};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::unix::fs::FileExt;
+use std::sync::RwLock;
+
+use crate::feature::{Feature, may_use};
+use crate::sys::fork;
+
+/// What the kernel prints about a descriptor, as far as it fits.
+pub(crate) struct FdInfo {
+    text: [u8; LEN_MAX],
+    len: usize,
+}
+
+/// Reads what the kernel says about a descriptor. It never asks a file system or a driver that
+/// could stall.
+///
+/// # Errors
+/// `Unsupported` without `/proc`; no descriptor left.
+pub(crate) fn read(handle: BorrowedFd<'_>) -> io::Result<FdInfo> {
+    if !may_use(Feature::Proc) {
+        return Err(without_proc());
+    }
+    let number = handle.as_raw_fd();
+    let mut info = FdInfo { text: [0; LEN_MAX], len: 0 };
+    let Some(epoch) = fork::epoch() else {
+        info.len = open(number)?.read_at(&mut info.text, 0)?;
+        return Ok(info);
+    };
+    let slot = &CACHE[number.unsigned_abs() as usize % SLOTS];
+    // Never waits for a slot: a thread that held it may be missing in a copy of the process.
+    if let Ok(kept) = slot.try_read()
+        && let Some(kept) =
+            kept.as_ref().filter(|kept| kept.number == number && kept.epoch == epoch)
+    {
+        info.len = kept.file.read_at(&mut info.text, 0)?;
+        return Ok(info);
+    }
+    let file = open(number)?;
+    info.len = file.read_at(&mut info.text, 0)?;
+    if let Ok(mut kept) = slot.try_write() {
+        *kept = Some(Kept { number, epoch, file });
+    }
+    Ok(info)
+}
+
+impl FdInfo {
+    /// Whether there is a line that starts like this.
+    pub(crate) fn has(&self, start: &str) -> bool {
+        self.rest(start).is_some()
+    }
+
+    /// The rest of the line that starts like this, without the space around it.
+    pub(crate) fn value(&self, start: &str) -> Option<&str> {
+        self.rest(start).map(str::trim)
+    }
+
+    fn rest(&self, start: &str) -> Option<&str> {
+        let text = std::str::from_utf8(&self.text[..self.len]).ok()?;
+        // The object's own lines come last.
+        text.rsplit('\n').find_map(|line| line.strip_prefix(start))
+    }
+}
+
+/// How an eventfd counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Eventfd {
+    /// A read takes all of it.
+    Event,
+    /// A read takes one.
+    Semaphore,
+    /// The kernel doesn't say: before Linux 6.5.
+    Unknown,
+}
+
+impl FdInfo {
+    /// How the eventfd counts, if it is one.
+    pub(crate) fn eventfd(&self) -> Option<Eventfd> {
+        let says_mode = may_use(Feature::SemaphoreMode);
+        // Its last line, of all kernels that print it so far: the rest needn't be looked at.
+        let text = &self.text[..self.len];
+        if says_mode && text.ends_with(b"\neventfd-semaphore: 0\n") {
+            return Some(Eventfd::Event);
+        }
+        let mode = self.value("eventfd-semaphore:").filter(|_| says_mode);
+        self.has("eventfd-count:").then_some(match mode {
+            Some("0") => Eventfd::Event,
+            Some(_) => Eventfd::Semaphore,
+            None => Eventfd::Unknown,
+        })
+    }
+}
+
+/// The error where only `/proc` could tell.
+pub(crate) fn without_proc() -> io::Error {
+    io::Error::new(ErrorKind::Unsupported, "telling what this handle is needs /proc")
+}
+
+/// A file of `/proc/self/fdinfo` that stays open.
+struct Kept {
+    number: RawFd,
+    /// The process that it speaks of: a copy made by `fork` must not read its parent's.
+    epoch: u32,
+    file: File,
+}
+
+static CACHE: [RwLock<Option<Kept>>; SLOTS] = [const { RwLock::new(None) }; SLOTS];
+
+fn open(number: RawFd) -> io::Result<File> {
+    let path = format!("/proc/self/fdinfo/{number}");
+    let opened = match File::open(&path) {
+        // Out of descriptors: what is kept open here is the first to go.
+        Err(error) if error.raw_os_error() == Some(libc::EMFILE) && evict() => File::open(&path),
+        opened => opened,
+    };
+    opened.map_err(|error| match error.kind() {
+        ErrorKind::NotFound => without_proc(),
+        _ => error,
+    })
+}
+
+/// Closes all files that stay open; says whether there was one.
+fn evict() -> bool {
+    CACHE.iter().filter_map(|slot| slot.try_write().ok()?.take()).count() > 0
+}
+
+/// More than the descriptors that usually travel at once.
+const SLOTS: usize = 64;
+
+/// The kernel prints a few general lines, then the locks held through the descriptor, then the
+/// object's own. With so many locks that those don't fit the object isn't recognized.
+const LEN_MAX: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use rustix::event::EventfdFlags;
+
+    use super::*;
+    use crate::feature::seam::without;
+
+    #[test]
+    fn a_number_that_comes_to_mean_another_object_is_read_afresh() {
+        let event = rustix::event::eventfd(7, EventfdFlags::CLOEXEC).unwrap();
+        assert_eq!(read(event.as_fd()).unwrap().value("eventfd-count:"), Some("7"));
+        let number = event.as_raw_fd();
+        let (pipe, _) = io::pipe().unwrap();
+        let mut event = event;
+        rustix::io::dup2(&pipe, &mut event).unwrap();
+        assert_eq!(event.as_raw_fd(), number);
+        assert!(!read(event.as_fd()).unwrap().has("eventfd-count:"));
+    }
+
+    #[test]
+    fn without_proc_the_error_says_so() {
+        let event = rustix::event::eventfd(0, EventfdFlags::CLOEXEC).unwrap();
+        let error = without(Feature::Proc, || read(event.as_fd()).err().unwrap());
+        assert_eq!(error.to_string(), "telling what this handle is needs /proc");
+    }
+}

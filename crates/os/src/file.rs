@@ -1,0 +1,56 @@
+//! Files: the standard library's own type, as a kind.
+//!
+//! | | |
+//! |---|---|
+//! | object | an open regular file or device ([open(2)](https://man7.org/linux/man-pages/man2/open.2.html)) |
+//! | proof | `statx` says regular file or device, `F_GETFL` says the access mode and not `O_PATH`; memory files and the kernel's own look-alikes are told by their device and file system |
+//! | rights | `read`, `write`, `append`: enforced by the kernel on the descriptor. Whoever may open the file by its path can open it for more |
+//! | `try_clone` | shares the offset and the flags |
+//! | Windows | a file HANDLE, `sh_file` |
+
+use std::fs::File;
+
+use crate::handle::impl_handle;
+use crate::{Declared, Kind};
+
+impl_handle!(File => Declared::kind(Kind::File));
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use super::*;
+    use crate::{Facts, Handle, Object, Rights, identify};
+
+    fn facts(file: &File) -> Facts {
+        identify(file.as_fd()).unwrap()
+    }
+
+    #[test]
+    fn the_access_mode_is_the_rights() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        let write = Rights::WRITE | Rights::APPEND;
+        assert_eq!(facts(&File::create(&path).unwrap()).rights, write);
+        assert_eq!(facts(&File::open(&path).unwrap()).rights, Rights::READ);
+        let append = File::options().append(true).open(&path).unwrap();
+        assert_eq!(facts(&append).rights, Rights::APPEND);
+        assert_eq!(facts(&append).object, Object::RegularFile);
+    }
+
+    #[test]
+    fn a_device_counts_as_a_file() {
+        let device = File::open("/dev/null").unwrap();
+        assert_eq!(facts(&device).object, Object::Device);
+        assert_eq!(File::DECLARED.check(&facts(&device)), Ok(()));
+    }
+
+    #[test]
+    fn a_path_descriptor_is_no_file() {
+        use rustix::fs::{Mode, OFlags};
+        let path = rustix::fs::open("/dev/null", OFlags::PATH, Mode::empty()).unwrap();
+        let facts = identify(path.as_fd()).unwrap();
+        assert_eq!(facts.object, Object::PathOnly);
+        assert!(File::DECLARED.check(&facts).is_err());
+    }
+}

@@ -1,0 +1,365 @@
+//! Which file systems are trusted to answer.
+//!
+//! A file of a file system in user space can hold up `fstat`, `fstatfs`, `read` and even `close`
+//! for as long as its author likes, and one in a container is mounted without any privilege. So a
+//! file that a peer sends is judged by its mount first, which the kernel knows by itself.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{LazyLock, Mutex, PoisonError};
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::fs::Statx;
+
+use crate::device::{self, Device};
+use crate::fdinfo::without_proc;
+use crate::feature::{Feature, may_use};
+
+/// The file systems whose files a peer may send.
+///
+/// By default those of the kernel that are local ([`Filesystems::local`]): no network, no server
+/// in user space behind them. A file is on one of them when its mount, or another mount of the same
+/// file system, is in this process's own
+/// [mount namespace](https://man7.org/linux/man-pages/man7/mount_namespaces.7.html), or when it is
+/// on a tmpfs of any namespace and tmpfs is allowed. What is mounted elsewhere only, as inside of
+/// the sender's container, is refused: as [`Object::Unjudged`](crate::Object::Unjudged).
+///
+/// A mount is judged once: keep one value and lend it to each proof.
+#[derive(Debug)]
+pub struct Filesystems {
+    /// Their types as `/proc/self/mountinfo` says them; all of them where this is `None`.
+    allowed: Option<Vec<Cow<'static, str>>>,
+    lasting: Lasting,
+    passing: Mutex<Passing>,
+}
+
+impl Filesystems {
+    /// The local file systems of the kernel.
+    pub fn local() -> Self {
+        Self::with(Some(LOCAL.iter().copied().map(Cow::Borrowed).collect()))
+    }
+
+    /// Any file system at all: for peers that are trusted not to stall this process.
+    pub fn any() -> Self {
+        Self::with(None)
+    }
+
+    /// No file system at all: files, directories and devices are refused, memory is not.
+    pub fn none() -> Self {
+        Self::with(Some(Vec::new()))
+    }
+
+    /// These and the one with that name, as the file system types of
+    /// [proc_pid_mountinfo(5)](https://man7.org/linux/man-pages/man5/proc_pid_mountinfo.5.html):
+    /// `nfs4`, `fuse.sshfs`.
+    #[must_use]
+    pub fn allow(mut self, name: impl Into<Cow<'static, str>>) -> Self {
+        if let Some(allowed) = &mut self.allowed {
+            allowed.push(name.into());
+        }
+        Self::with(self.allowed)
+    }
+
+    /// The policy of [`prove`](crate::prove) and [`identify`](crate::identify).
+    pub(crate) fn usual() -> &'static Self {
+        static USUAL: LazyLock<Filesystems> = LazyLock::new(Filesystems::local);
+        &USUAL
+    }
+
+    /// Says whether the file system of a file is allowed, by its mount alone.
+    ///
+    /// # Errors
+    /// `Unsupported` without `/proc`, unless any file system is allowed.
+    pub(crate) fn judge(&self, handle: BorrowedFd<'_>, stat: &Statx) -> io::Result<Verdict> {
+        let device = device::of(stat);
+        let (mount, true) = device::mount(stat) else {
+            let (mount, _) = device::mount(stat);
+            let mut passing = self.passing.lock().unwrap_or_else(PoisonError::into_inner);
+            return passing.verdict((mount, device), || self.look_up(handle, device));
+        };
+        if let Some(verdict) = self.lasting.verdict(mount) {
+            return Ok(verdict);
+        }
+        let verdict = self.look_up(handle, device)?;
+        self.lasting.remember(mount, verdict);
+        Ok(verdict)
+    }
+
+    /// Whether files of this type of file system are allowed.
+    pub(crate) fn allows(&self, name: &str) -> bool {
+        self.allowed.as_ref().is_none_or(|allowed| allowed.iter().any(|known| known == name))
+    }
+
+    /// Whether files of any file system are allowed.
+    pub(crate) fn allow_any(&self) -> bool {
+        self.allowed.is_none()
+    }
+
+    fn with(allowed: Option<Vec<Cow<'static, str>>>) -> Self {
+        Self { allowed, lasting: Lasting::default(), passing: Mutex::default() }
+    }
+
+    /// The verdict by what is mounted now.
+    fn look_up(&self, handle: BorrowedFd<'_>, device: Device) -> io::Result<Verdict> {
+        let table = match mountinfo() {
+            Ok(table) => table,
+            Err(_) if self.allowed.is_none() => return Ok(Verdict::Trusted),
+            Err(error) => return Err(error),
+        };
+        // The open file keeps its mount, and so the mount's number, from being used again.
+        let mount = device::reused_mount(handle)?;
+        let mounts = || table.lines().filter_map(Mount::parse);
+        let found = mounts()
+            .find(|known| known.number == mount)
+            .or_else(|| mounts().find(|known| known.device == device));
+        Ok(match found {
+            Some(found) if !self.allows(found.name) => Verdict::Untrusted,
+            Some(found) if found.name == "cgroup2" => Verdict::ControlGroups,
+            Some(_) => Verdict::Trusted,
+            None => Verdict::Unknown,
+        })
+    }
+}
+
+/// [`Filesystems::local`].
+impl Default for Filesystems {
+    fn default() -> Self {
+        Self::local()
+    }
+}
+
+/// What is said of a file by its mount.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Its file system is allowed.
+    Trusted,
+    /// The same, and it is the one of control groups, version 2.
+    ControlGroups,
+    /// Its file system isn't allowed.
+    Untrusted,
+    /// It is on no file system that is mounted here.
+    Unknown,
+}
+
+/// Verdicts on mounts whose numbers are never used again, so that they hold for ever: a few words,
+/// read without a lock. A mount's place is given by its number, and taken by whoever came last.
+#[derive(Debug)]
+struct Lasting([AtomicU64; 64]);
+
+impl Lasting {
+    fn verdict(&self, mount: u64) -> Option<Verdict> {
+        let word = self.place(mount).load(Ordering::Relaxed);
+        match (word >> 2 == mount, word & 3) {
+            (true, 1) => Some(Verdict::Trusted),
+            (true, 2) => Some(Verdict::ControlGroups),
+            (true, 3) => Some(Verdict::Untrusted),
+            _ => None,
+        }
+    }
+
+    fn remember(&self, mount: u64, verdict: Verdict) {
+        let code = match verdict {
+            Verdict::Trusted => 1,
+            Verdict::ControlGroups => 2,
+            Verdict::Untrusted => 3,
+            // It may be mounted here later.
+            Verdict::Unknown => return,
+        };
+        // A number that large would be taken for another one.
+        if mount >> 62 == 0 {
+            self.place(mount).store(mount << 2 | code, Ordering::Relaxed);
+        }
+    }
+
+    fn place(&self, mount: u64) -> &AtomicU64 {
+        &self.0[mount as usize % self.0.len()]
+    }
+}
+
+impl Default for Lasting {
+    fn default() -> Self {
+        Self([const { AtomicU64::new(0) }; 64])
+    }
+}
+
+/// Verdicts that hold until something is mounted or unmounted: before Linux 6.8, when the numbers
+/// of mounts are used again.
+#[derive(Debug, Default)]
+struct Passing {
+    verdicts: HashMap<(u64, Device), Verdict>,
+    /// An open `mountinfo`, on which the kernel tells changes.
+    watch: Option<File>,
+}
+
+impl Passing {
+    fn verdict(
+        &mut self,
+        place: (u64, Device),
+        look_up: impl FnOnce() -> io::Result<Verdict>,
+    ) -> io::Result<Verdict> {
+        if self.has_changed()? || self.verdicts.len() >= VERDICTS_MAX {
+            self.verdicts.clear();
+        }
+        if let Some(verdict) = self.verdicts.get(&place) {
+            return Ok(*verdict);
+        }
+        let verdict = look_up()?;
+        self.verdicts.insert(place, verdict);
+        Ok(verdict)
+    }
+
+    /// Whether something was mounted or unmounted since the last time.
+    fn has_changed(&mut self) -> io::Result<bool> {
+        let Some(watch) = &self.watch else {
+            // Without it nothing is remembered from one time to the next.
+            self.watch = open_mountinfo().ok();
+            return Ok(true);
+        };
+        let mut polls = [PollFd::new(watch, PollFlags::PRI)];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        Ok(rustix::event::poll(&mut polls, Some(&now)).map_err(io::Error::from)? > 0)
+    }
+}
+
+/// A line of `mountinfo`.
+struct Mount<'a> {
+    number: u64,
+    device: Device,
+    name: &'a str,
+}
+
+impl<'a> Mount<'a> {
+    fn parse(line: &'a str) -> Option<Self> {
+        let mut fields = line.split(' ');
+        let number = fields.next()?.parse().ok()?;
+        let (major, minor) = fields.nth(1)?.split_once(':')?;
+        let (_, after) = line.split_once(" - ")?;
+        let name = after.split(' ').next()?;
+        Some(Self { number, device: (major.parse().ok()?, minor.parse().ok()?), name })
+    }
+}
+
+fn mountinfo() -> io::Result<String> {
+    // A path may be no UTF-8; the fields that matter are ASCII.
+    let mut bytes = Vec::new();
+    io::Read::read_to_end(&mut open_mountinfo()?, &mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn open_mountinfo() -> io::Result<File> {
+    if !may_use(Feature::Proc) {
+        return Err(without_proc());
+    }
+    File::open("/proc/self/mountinfo").map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => without_proc(),
+        _ => error,
+    })
+}
+
+/// Forgotten as a whole beyond that: a peer can make mounts without end.
+const VERDICTS_MAX: usize = 1024;
+
+/// The kernel answers for these by itself, from memory or from a local device.
+const LOCAL: &[&str] = &[
+    "bcachefs",
+    "binfmt_misc",
+    "bpf",
+    "btrfs",
+    "cgroup",
+    "cgroup2",
+    "configfs",
+    "cramfs",
+    "debugfs",
+    "devpts",
+    "devtmpfs",
+    "efivarfs",
+    "erofs",
+    "exfat",
+    "ext2",
+    "ext3",
+    "ext4",
+    "f2fs",
+    "hugetlbfs",
+    "iso9660",
+    "jfs",
+    "mqueue",
+    "nilfs2",
+    "nsfs",
+    "ntfs3",
+    "overlay",
+    "proc",
+    "pstore",
+    "ramfs",
+    "rootfs",
+    "securityfs",
+    "selinuxfs",
+    "squashfs",
+    "sysfs",
+    "tmpfs",
+    "tracefs",
+    "udf",
+    "vfat",
+    "xfs",
+    "zfs",
+];
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use super::*;
+    use crate::feature::seam::without;
+
+    fn judge(policy: &Filesystems, file: &File) -> io::Result<Verdict> {
+        policy.judge(file.as_fd(), &device::stat(file).unwrap())
+    }
+
+    #[test]
+    fn a_line_of_mountinfo_is_parsed() {
+        let line = "36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw";
+        let mount = Mount::parse(line).unwrap();
+        assert_eq!((mount.number, mount.device, mount.name), (36, (98, 0), "ext3"));
+        assert!(Mount::parse("36 35 98").is_none());
+    }
+
+    #[test]
+    fn only_what_is_allowed_is_trusted() {
+        let file = File::open("/proc/self/status").unwrap();
+        assert_eq!(judge(&Filesystems::local(), &file).unwrap(), Verdict::Trusted);
+        assert_eq!(judge(&Filesystems::any(), &file).unwrap(), Verdict::Trusted);
+        let none = Filesystems::none();
+        assert_eq!(judge(&none, &file).unwrap(), Verdict::Untrusted);
+        assert_eq!(judge(&none.allow("proc"), &file).unwrap(), Verdict::Trusted);
+    }
+
+    #[test]
+    fn what_is_mounted_nowhere_is_unknown() {
+        let event = rustix::event::eventfd(0, rustix::event::EventfdFlags::CLOEXEC).unwrap();
+        let stat = device::stat(&event).unwrap();
+        let verdict = Filesystems::local().judge(event.as_fd(), &stat).unwrap();
+        assert_eq!(verdict, Verdict::Unknown);
+    }
+
+    #[test]
+    fn a_verdict_is_the_same_where_mounts_have_no_unique_number() {
+        let file = File::open("/proc/self/status").unwrap();
+        let policy = Filesystems::none().allow("proc");
+        without(Feature::UniqueMounts, || {
+            assert_eq!(judge(&policy, &file).unwrap(), Verdict::Trusted);
+            assert_eq!(judge(&policy, &file).unwrap(), Verdict::Trusted);
+        });
+    }
+
+    #[test]
+    fn without_proc_nothing_is_trusted_silently() {
+        let file = File::open("/proc/self/status").unwrap();
+        without(Feature::Proc, || {
+            assert!(judge(&Filesystems::local(), &file).is_err());
+            assert_eq!(judge(&Filesystems::any(), &file).unwrap(), Verdict::Trusted);
+        });
+    }
+}

@@ -1,0 +1,109 @@
+//! The trait of all types that own a handle, and a borrowed form of each.
+
+use std::fmt;
+use std::mem::ManuallyDrop;
+use std::ops::Deref;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+use crate::{Declared, Kinds};
+
+/// An owned handle of a kind nobody has looked at yet; closes when dropped.
+pub type OwnedHandle = OwnedFd;
+
+/// A handle lent for a while.
+pub type BorrowedHandle<'a> = BorrowedFd<'a>;
+
+/// A type that owns one handle.
+///
+/// Implemented for the standard library's types and for those of this crate. `from_handle` takes
+/// a handle that was proven to be what [`Handle::DECLARED`] says, or what its parameter declares.
+pub trait Handle: Sized {
+    /// What a parameter of this type is unless it declares otherwise.
+    const DECLARED: Declared;
+
+    /// Lends the handle.
+    fn as_handle(&self) -> BorrowedHandle<'_>;
+
+    /// Takes ownership of a handle that was proven.
+    fn from_handle(handle: OwnedHandle) -> Self;
+}
+
+/// Anything that has a kind at all; the parameter usually declares which.
+impl Handle for OwnedHandle {
+    const DECLARED: Declared = Declared::new(Kinds::ANY);
+
+    fn as_handle(&self) -> BorrowedHandle<'_> {
+        self.as_fd()
+    }
+
+    fn from_handle(handle: OwnedHandle) -> Self {
+        handle
+    }
+}
+
+/// Implements [`Handle`] for a type that converts from and to an owned descriptor.
+macro_rules! impl_handle {
+    ($($type:ty => $declared:expr),+ $(,)?) => {$(
+        impl $crate::Handle for $type {
+            const DECLARED: $crate::Declared = $declared;
+
+            fn as_handle(&self) -> $crate::BorrowedHandle<'_> {
+                std::os::fd::AsFd::as_fd(self)
+            }
+
+            fn from_handle(handle: $crate::OwnedHandle) -> Self {
+                Self::from(handle)
+            }
+        }
+    )+};
+}
+pub(crate) use impl_handle;
+
+/// A typed handle over a descriptor that somebody else owns: `Borrowed<File>` is lent where
+/// `&File` is asked for, and closes nothing when dropped.
+pub struct Borrowed<'a, H> {
+    handle: ManuallyDrop<H>,
+    lender: std::marker::PhantomData<BorrowedHandle<'a>>,
+}
+
+impl<'a, H: From<OwnedHandle>> Borrowed<'a, H> {
+    /// Wraps a borrowed descriptor.
+    #[expect(unsafe_code, reason = "a second owner of a descriptor, which never closes it")]
+    pub fn new(handle: BorrowedHandle<'a>) -> Self {
+        // SAFETY: the descriptor is open for 'a, which this value can't outlive; and the second
+        // owner made here is never dropped, so it is closed by its first owner alone.
+        let second = unsafe { OwnedHandle::from_raw_fd(handle.as_raw_fd()) };
+        Self { handle: ManuallyDrop::new(H::from(second)), lender: std::marker::PhantomData }
+    }
+}
+
+impl<H> Deref for Borrowed<'_, H> {
+    type Target = H;
+
+    fn deref(&self) -> &H {
+        &self.handle
+    }
+}
+
+impl<H: fmt::Debug> fmt::Debug for Borrowed<'_, H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Borrowed").field(&*self.handle).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::Read;
+
+    use super::*;
+
+    #[test]
+    fn a_borrowed_file_reads_and_leaves_the_descriptor_open() {
+        let file = File::open("/dev/zero").unwrap();
+        let mut bytes = [1; 4];
+        (&*Borrowed::<File>::new(file.as_fd())).read_exact(&mut bytes).unwrap();
+        (&file).read_exact(&mut bytes).unwrap();
+        assert_eq!(bytes, [0; 4]);
+    }
+}

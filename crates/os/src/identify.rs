@@ -1,0 +1,221 @@
+//! Asks the kernel what a descriptor refers to.
+//!
+//! The order matters: what can't be held up by anybody comes first. `F_GETFL` and `statx` with
+//! `AT_STATX_DONT_SYNC` are answered by the kernel alone; what is on a device of the kernel's own
+//! is told by further questions; and a file of a file system is only asked more when its
+//! [`Filesystems`] policy trusts it.
+
+use std::io;
+
+use rustix::fs::{FileType, OFlags, SealFlags, Statx};
+
+use crate::fdinfo::{Eventfd, FdInfo};
+use crate::filesystems::Verdict;
+use crate::{BorrowedHandle, Filesystems, Object, Rights, device, fdinfo, section, socket, sys};
+
+/// What the kernel says that a handle is, and what may be done with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// The object that it refers to.
+    pub object: Object,
+    /// The rights that it carries.
+    pub rights: Rights,
+}
+
+/// Asks the kernel what a handle refers to and what may be done with it. Never blocks: files on
+/// file systems that aren't local are [`Object::Unjudged`].
+///
+/// # Errors
+/// Those of [`statx(2)`](https://man7.org/linux/man-pages/man2/statx.2.html) and
+/// [`fcntl(2)`](https://man7.org/linux/man-pages/man2/fcntl.2.html), and of reading `/proc/self`
+/// where only that tells the object: `Unsupported` without it.
+pub fn identify(handle: BorrowedHandle<'_>) -> io::Result<Facts> {
+    identify_with(handle, Filesystems::usual())
+}
+
+/// The same, with a policy of one's own on which file systems may be asked.
+///
+/// # Errors
+/// Those of [`identify`].
+pub fn identify_with(handle: BorrowedHandle<'_>, filesystems: &Filesystems) -> io::Result<Facts> {
+    let flags = rustix::fs::fcntl_getfl(handle)?;
+    if flags.contains(OFlags::PATH) {
+        return Ok(Facts { object: Object::PathOnly, rights: Rights::empty() });
+    }
+    let access = access_rights(flags);
+    let stat = device::stat(handle)?;
+    let (object, rights) = match FileType::from_raw_mode(stat.stx_mode.into()) {
+        FileType::Fifo => (Object::Pipe, access),
+        FileType::Socket => (socket::identify(handle)?, socket::RIGHTS),
+        _ if device::is_memory(&stat) => {
+            return section::memory_facts(handle, access, rustix::fs::fcntl_get_seals(handle)?);
+        }
+        _ if device::is_pidfd(&stat) => (pidfd(flags), WAIT_AND_SIGNAL),
+        _ if device::is_namespace(&stat) => (namespace(handle)?, access),
+        _ if device::is_anonymous(&stat) => anonymous(handle)?,
+        _ if device::is_buffer(&stat) => (Object::DeviceBuffer, buffer_rights(access)),
+        kind => return of_file_system(handle, &stat, kind, access, filesystems),
+    };
+    Ok(Facts { object, rights })
+}
+
+/// What an open file's flags let its holder do.
+pub(crate) fn access_rights(flags: OFlags) -> Rights {
+    // With O_APPEND no write lands where the caller wants it: that is less than WRITE.
+    let write = match flags.contains(OFlags::APPEND) {
+        true => Rights::APPEND,
+        false => Rights::WRITE | Rights::APPEND,
+    };
+    match flags & OFlags::ACCMODE {
+        OFlags::RDWR => Rights::READ | write,
+        OFlags::WRONLY => write,
+        _ => Rights::READ,
+    }
+}
+
+/// A pidfd of a thread has `PIDFD_THREAD`, which is `O_EXCL`, among its flags.
+fn pidfd(flags: OFlags) -> Object {
+    match flags.contains(OFlags::EXCL) {
+        true => Object::Thread,
+        false => Object::Process,
+    }
+}
+
+fn namespace(handle: BorrowedHandle<'_>) -> io::Result<Object> {
+    Ok(match sys::ioctl::namespace_type(handle)? {
+        libc::CLONE_NEWUSER => Object::UserNamespace,
+        _ => Object::Other,
+    })
+}
+
+/// Tells the objects without an inode of their own apart, which `stat` shows all alike.
+fn anonymous(handle: BorrowedHandle<'_>) -> io::Result<(Object, Rights)> {
+    let info = fdinfo::read(handle)?;
+    let object = match info.eventfd() {
+        Some(Eventfd::Semaphore) => Object::EventfdSemaphore,
+        Some(Eventfd::Event | Eventfd::Unknown) => Object::Eventfd,
+        None => return other_anonymous(&info),
+    };
+    Ok((object, WAIT_AND_SIGNAL))
+}
+
+fn other_anonymous(info: &FdInfo) -> io::Result<(Object, Rights)> {
+    let object = match () {
+        () if info.has("clockid:") && info.has("ticks:") => Object::Timerfd,
+        // Before Linux 6.9; there are no pidfds of threads yet.
+        () if info.has("Pid:") => Object::Process,
+        () => return Ok((Object::Other, Rights::empty())),
+    };
+    Ok((object, WAIT_AND_SIGNAL))
+}
+
+/// A file that isn't on a known device of the kernel's own.
+fn of_file_system(
+    handle: BorrowedHandle<'_>,
+    stat: &Statx,
+    kind: FileType,
+    access: Rights,
+    filesystems: &Filesystems,
+) -> io::Result<Facts> {
+    let facts = |object| Ok(Facts { object, rights: access });
+    match filesystems.judge(handle, stat) {
+        Ok(Verdict::ControlGroups) if kind == FileType::Directory => facts(Object::ControlGroup),
+        Ok(Verdict::Trusted | Verdict::ControlGroups) => facts(by_type(kind)),
+        Ok(Verdict::Untrusted) => Ok(UNJUDGED),
+        _ if kind == FileType::RegularFile && rustix::fs::fcntl_get_seals(handle).is_ok() => {
+            in_memory(handle, access, filesystems)
+        }
+        Ok(Verdict::Unknown) if fdinfo::read(handle)?.has("exp_name:") => {
+            device::remember_buffer(stat);
+            Ok(Facts { object: Object::DeviceBuffer, rights: buffer_rights(access) })
+        }
+        Ok(Verdict::Unknown) => match by_type(kind) {
+            Object::Other => Ok(Facts { object: Object::Other, rights: Rights::empty() }),
+            object if filesystems.allow_any() => facts(object),
+            _ => Ok(UNJUDGED),
+        },
+        Err(error) => Err(error),
+    }
+}
+
+/// What `stat` says is enough where the file system is trusted.
+fn by_type(kind: FileType) -> Object {
+    match kind {
+        FileType::RegularFile => Object::RegularFile,
+        FileType::Directory => Object::Directory,
+        FileType::CharacterDevice | FileType::BlockDevice => Object::Device,
+        _ => Object::Other,
+    }
+}
+
+/// A file that has seals, if only the one against more: the kernel keeps it in memory and nobody
+/// can hold it up, wherever it is mounted.
+fn in_memory(
+    handle: BorrowedHandle<'_>,
+    access: Rights,
+    filesystems: &Filesystems,
+) -> io::Result<Facts> {
+    let seals = rustix::fs::fcntl_get_seals(handle)?;
+    let is_memory_file = seals != SealFlags::SEAL
+        || rustix::fs::fstatfs(handle)?.f_type as u64 & MAGIC_MASK == HUGETLBFS_MAGIC;
+    match is_memory_file {
+        true => section::memory_facts(handle, access, seals),
+        false if filesystems.allows("tmpfs") => {
+            Ok(Facts { object: Object::RegularFile, rights: access })
+        }
+        false => Ok(UNJUDGED),
+    }
+}
+
+/// A buffer can always be mapped; its access mode says how.
+fn buffer_rights(access: Rights) -> Rights {
+    access.difference(Rights::APPEND) | Rights::MAP
+}
+
+pub(crate) const WAIT_AND_SIGNAL: Rights = Rights::WAIT.union(Rights::SIGNAL);
+
+const UNJUDGED: Facts = Facts { object: Object::Unjudged, rights: Rights::empty() };
+
+/// From `linux/magic.h`: 32 bits, of a type that differs between machines.
+const HUGETLBFS_MAGIC: u64 = 0x9584_58f6;
+const MAGIC_MASK: u64 = u32::MAX as u64;
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use super::*;
+
+    #[test]
+    fn a_pipe_has_a_direction() {
+        let (reader, writer) = io::pipe().unwrap();
+        let read = identify(reader.as_fd()).unwrap();
+        let write = identify(writer.as_fd()).unwrap();
+        assert_eq!(read, Facts { object: Object::Pipe, rights: Rights::READ });
+        assert_eq!(write, Facts { object: Object::Pipe, rights: Rights::WRITE | Rights::APPEND });
+    }
+
+    #[test]
+    fn a_pidfd_without_an_inode_of_its_own_is_told_by_what_proc_says() {
+        // As before Linux 6.9, where it is found among the anonymous ones.
+        let process = crate::Process::current().unwrap();
+        let told = anonymous(process.as_fd()).unwrap();
+        assert_eq!(told, (Object::Process, WAIT_AND_SIGNAL));
+    }
+
+    #[test]
+    fn any_file_system_leaves_the_kernels_own_objects_what_they_are() {
+        let epoll = rustix::event::epoll::create(rustix::event::epoll::CreateFlags::CLOEXEC);
+        let namespace = std::fs::File::open("/proc/self/ns/net").unwrap();
+        for handle in [epoll.unwrap(), namespace.into()] {
+            let facts = identify_with(handle.as_fd(), &Filesystems::any()).unwrap();
+            assert_eq!(facts.object, Object::Other);
+        }
+    }
+
+    #[test]
+    fn a_file_on_a_file_system_that_is_not_allowed_is_not_judged() {
+        let file = std::fs::File::open("/proc/self/status").unwrap();
+        assert_eq!(identify_with(file.as_fd(), &Filesystems::none()).unwrap(), UNJUDGED);
+    }
+}

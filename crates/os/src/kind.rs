@@ -1,0 +1,191 @@
+//! What kind of kernel object a handle refers to.
+
+use std::fmt;
+
+/// The kind of object that a handle refers to.
+///
+/// The first thirteen are those of MIDL's `system_handle` attribute
+/// ([reference](https://learn.microsoft.com/windows/win32/midl/system-handle)); the last two exist
+/// on Linux besides. The discriminants travel on the wire and never change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+#[non_exhaustive]
+pub enum Kind {
+    /// An open file or device (`sh_file`).
+    File = 0,
+    /// A semaphore (`sh_semaphore`).
+    Semaphore = 1,
+    /// An event (`sh_event`).
+    Event = 2,
+    /// A mutex (`sh_mutex`).
+    Mutex = 3,
+    /// A process (`sh_process`).
+    Process = 4,
+    /// A user namespace, which stands for a token (`sh_token`).
+    Token = 5,
+    /// A shared memory section (`sh_section`).
+    Section = 6,
+    /// A key in a tree of names: a directory (`sh_reg_key`).
+    RegKey = 7,
+    /// A thread (`sh_thread`).
+    Thread = 8,
+    /// A buffer of a device, shared with the compositor (`sh_composition`).
+    Composition = 9,
+    /// A socket (`sh_socket`).
+    Socket = 10,
+    /// A control group (`sh_job`).
+    Job = 11,
+    /// An end of a pipe (`sh_pipe`).
+    Pipe = 12,
+    /// A directory; not in MIDL.
+    Directory = 13,
+    /// A timer; not in MIDL.
+    Timer = 14,
+}
+
+impl Kind {
+    /// Every kind, in the order of their numbers.
+    pub const ALL: [Self; 15] = [
+        Self::File,
+        Self::Semaphore,
+        Self::Event,
+        Self::Mutex,
+        Self::Process,
+        Self::Token,
+        Self::Section,
+        Self::RegKey,
+        Self::Thread,
+        Self::Composition,
+        Self::Socket,
+        Self::Job,
+        Self::Pipe,
+        Self::Directory,
+        Self::Timer,
+    ];
+
+    /// The name as it is written in an interface: `file`, `reg_key`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Semaphore => "semaphore",
+            Self::Event => "event",
+            Self::Mutex => "mutex",
+            Self::Process => "process",
+            Self::Token => "token",
+            Self::Section => "section",
+            Self::RegKey => "reg_key",
+            Self::Thread => "thread",
+            Self::Composition => "composition",
+            Self::Socket => "socket",
+            Self::Job => "job",
+            Self::Pipe => "pipe",
+            Self::Directory => "directory",
+            Self::Timer => "timer",
+        }
+    }
+
+    /// The kind with this name, if there is one.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A set of kinds: what a parameter takes, one of them or a union.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Kinds(u32);
+
+impl Kinds {
+    /// No kind: what no handle can be.
+    pub const NONE: Self = Self(0);
+
+    /// Every kind: the handle may refer to anything that has a kind.
+    pub const ANY: Self = Self((1 << Kind::ALL.len()) - 1);
+
+    /// The set of just this kind.
+    pub const fn of(kind: Kind) -> Self {
+        Self(1 << kind as u32)
+    }
+
+    /// This set and that kind.
+    #[must_use]
+    pub const fn or(self, kind: Kind) -> Self {
+        Self(self.0 | 1 << kind as u32)
+    }
+
+    /// Whether the kind is in the set.
+    pub const fn contains(self, kind: Kind) -> bool {
+        self.0 & (1 << kind as u32) != 0
+    }
+
+    /// The kind, if the set has just one.
+    pub const fn only(self) -> Option<Kind> {
+        match self.0.is_power_of_two() {
+            true => Some(Kind::ALL[self.0.trailing_zeros() as usize]),
+            false => None,
+        }
+    }
+
+    /// The kinds of the set, in the order of their numbers.
+    pub fn iter(self) -> impl Iterator<Item = Kind> {
+        Kind::ALL.into_iter().filter(move |kind| self.contains(*kind))
+    }
+
+    /// The set as bits, one per kind's number: its form on the wire.
+    pub const fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// The set of the known kinds among these bits.
+    pub const fn from_bits_truncate(bits: u32) -> Self {
+        Self(bits & Self::ANY.0)
+    }
+}
+
+/// The names with `|` between them, as an interface writes them.
+impl fmt::Display for Kinds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self == Self::ANY {
+            return f.write_str("handle");
+        }
+        for (i, kind) in self.iter().enumerate() {
+            if i > 0 {
+                f.write_str(" | ")?;
+            }
+            f.write_str(kind.name())?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_its_place_and_its_name() {
+        for (i, kind) in Kind::ALL.into_iter().enumerate() {
+            assert_eq!(kind as usize, i);
+            assert_eq!(Kind::from_name(kind.name()), Some(kind));
+        }
+    }
+
+    #[test]
+    fn a_set_of_one_kind_has_only_that() {
+        for kind in Kind::ALL {
+            assert_eq!(Kinds::of(kind).only(), Some(kind));
+        }
+        assert_eq!(Kinds::ANY.only(), None);
+        assert_eq!(Kinds::from_bits_truncate(0).only(), None);
+    }
+
+    #[test]
+    fn a_set_displays_as_an_interface_writes_it() {
+        assert_eq!(Kinds::of(Kind::File).or(Kind::Pipe).to_string(), "file | pipe");
+    }
+}

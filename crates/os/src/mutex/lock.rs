@@ -1,0 +1,246 @@
+//! The protocol of the word in a mutex's memory.
+//!
+//! ```text
+//! bits 63…32                     31        30          29…0
+//! stamp of the owner's identity  waiters   owner died  owner's thread number
+//! ```
+//!
+//! The lower half is the futex, of which the kernel changes all but the meaning
+//! (`FUTEX_LOCK_PI` of [futex(2)](https://man7.org/linux/man-pages/man2/futex.2.html)); the upper
+//! half is ours. Rust code only ever touches both together.
+//!
+//! - Nobody owns it: the word is zero. A thread that finds it so writes its number and stamp.
+//! - Somebody owns it: a thread asks the kernel to wait. The kernel hands the lower half over, when
+//!   the owner unlocks and also when it ends: then with the bit for that.
+//! - The owner ended while nobody waited: its number is nobody's, which the kernel says, or that of
+//!   another thread, which the stamp says. The thread that finds that out takes the word over.
+//! - The stamp is zero, or not yet the new owner's, while the word is handed over: whoever unlocks
+//!   for a waiter clears it first, and one beside the bit for death isn't looked at.
+
+use std::cell::Cell;
+use std::io;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+use rustix::process::Pid;
+use rustix::thread::futex;
+
+use crate::device;
+use crate::feature::{Feature, may_use};
+use crate::thread::THREAD;
+use crate::wait::timespec;
+
+/// This thread owns the mutex now.
+pub(super) struct Locked {
+    /// The last owner ended without unlocking it.
+    pub(super) is_abandoned: bool,
+}
+
+/// Makes this thread the owner; `None` when the deadline passes before.
+pub(super) fn lock(word: &AtomicU64, deadline: Option<Instant>) -> io::Result<Option<Locked>> {
+    let me = Owner::this_thread();
+    if word.compare_exchange(0, me.word(), Ordering::Acquire, Ordering::Relaxed).is_ok() {
+        return Ok(Some(Locked { is_abandoned: false }));
+    }
+    loop {
+        let seen = word.load(Ordering::Relaxed);
+        if is_gone(seen, &me)? {
+            if take_over(word, seen, &me) {
+                return Ok(Some(Locked { is_abandoned: true }));
+            }
+            continue;
+        }
+        match wait_in_kernel(word, deadline) {
+            Ok(()) => return Ok(Some(Locked { is_abandoned: sign(word, &me) })),
+            // The owner's number is nobody's. The kernel may have noted a waiter meanwhile.
+            Err(Errno::SRCH)
+                if take_over(word, seen, &me) || take_over(word, seen | WAITERS, &me) =>
+            {
+                return Ok(Some(Locked { is_abandoned: true }));
+            }
+            // AGAIN: the owner is about to end; SRCH: the word is another one by now.
+            Err(Errno::SRCH | Errno::AGAIN | Errno::INTR | Errno::TIMEDOUT) => {}
+            Err(error) => return Err(error.into()),
+        }
+        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            return Ok(None);
+        }
+    }
+}
+
+/// Ends the ownership of this thread. A word that says otherwise, because this process is a copy
+/// made by `fork` or because a peer has overwritten it, is left as it is.
+pub(super) fn unlock(word: &AtomicU64) {
+    let me = this_thread();
+    let mut seen = word.load(Ordering::Relaxed);
+    while owner(seen) == me {
+        let (next, waited_for) = match seen & WAITERS {
+            0 => (0, false),
+            _ => (seen & FUTEX, true),
+        };
+        match word.compare_exchange(seen, next, Ordering::Release, Ordering::Relaxed) {
+            Ok(_) if !waited_for => return,
+            Ok(_) => return hand_over(word),
+            Err(current) => seen = current,
+        }
+    }
+}
+
+/// Lets the kernel choose the next owner.
+fn hand_over(word: &AtomicU64) {
+    loop {
+        match futex::unlock_pi(half(word), futex::Flags::empty()) {
+            Ok(()) => return,
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            // The kernel and the word disagree: a peer has overwritten it. Nobody owns it now, and
+            // waiters look again when their turn of waiting is over.
+            Err(_) => {
+                word.fetch_and(!OWNER, Ordering::Release);
+                return;
+            }
+        }
+    }
+}
+
+/// Waits to be given the lower half of the word, for a while: then the owner's identity is looked
+/// at again.
+fn wait_in_kernel(word: &AtomicU64, deadline: Option<Instant>) -> rustix::io::Result<()> {
+    let left = deadline
+        .map_or(TURN, |deadline| deadline.saturating_duration_since(Instant::now()).min(TURN));
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let now = Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap_or(0));
+    futex::lock_pi2(half(word), futex::Flags::empty(), Some(&timespec(now.saturating_add(left))))
+}
+
+/// Signs a word whose lower half the kernel has given to this thread; says whether it was abandoned.
+fn sign(word: &AtomicU64, me: &Owner) -> bool {
+    let mut seen = word.load(Ordering::Relaxed);
+    loop {
+        let signed = me.word() | (seen & WAITERS);
+        match word.compare_exchange(seen, signed, Ordering::Acquire, Ordering::Relaxed) {
+            Ok(_) => return seen & OWNER_DIED != 0,
+            Err(current) => seen = current,
+        }
+    }
+}
+
+/// Replaces an owner that is gone; `false` when another thread was quicker.
+fn take_over(word: &AtomicU64, seen: u64, me: &Owner) -> bool {
+    let mine = me.word() | (seen & WAITERS);
+    owner(seen) != 0
+        && word.compare_exchange(seen, mine, Ordering::Acquire, Ordering::Relaxed).is_ok()
+}
+
+/// Whether the thread that has the owner's number is another than the one that signed.
+fn is_gone(seen: u64, me: &Owner) -> io::Result<bool> {
+    let stamp = (seen >> 32) as u32;
+    let is_signed = stamp != 0 && seen & OWNER_DIED == 0;
+    if owner(seen) == me.number {
+        return match is_signed && me.stamp != 0 && stamp != me.stamp {
+            true => Ok(true),
+            false => Err(io::ErrorKind::Deadlock.into()),
+        };
+    }
+    Ok(is_signed && owner(seen) != 0 && identity(owner(seen)).is_some_and(|now| now != stamp))
+}
+
+/// Whether a thread waits for the owner.
+#[cfg(test)]
+pub(super) fn is_waited_for(word: &AtomicU64) -> bool {
+    word.load(Ordering::Relaxed) & WAITERS != 0
+}
+
+/// A thread as the word names it.
+#[derive(Clone, Copy)]
+struct Owner {
+    number: u32,
+    /// Zero where the kernel has no identity to tell.
+    stamp: u32,
+}
+
+impl Owner {
+    fn this_thread() -> Self {
+        thread_local! {
+            static STAMPED: Cell<Owner> = const { Cell::new(Owner { number: 0, stamp: 0 }) };
+        }
+        let number = this_thread();
+        if !may_use(Feature::Pidfs) {
+            return Self { number, stamp: 0 };
+        }
+        // In a copy made by `fork` the thread has another number, and so another identity.
+        if STAMPED.get().number != number {
+            STAMPED.set(Self { number, stamp: identity(number).unwrap_or(0) });
+        }
+        STAMPED.get()
+    }
+
+    const fn word(&self) -> u64 {
+        (self.stamp as u64) << 32 | self.number as u64
+    }
+}
+
+fn this_thread() -> u32 {
+    rustix::thread::gettid().as_raw_pid().unsigned_abs()
+}
+
+/// What tells the thread that has this number now from all that had it before: the number of its
+/// pidfd's inode, which is never used again. `None` before Linux 6.9, and without such a thread.
+fn identity(number: u32) -> Option<u32> {
+    if !may_use(Feature::Pidfs) {
+        return None;
+    }
+    let number = i32::try_from(number).ok().and_then(Pid::from_raw)?;
+    let pidfd = rustix::process::pidfd_open(number, THREAD).ok()?;
+    let stat = device::stat(&pidfd).ok()?;
+    // Zero stands for no stamp.
+    device::is_pidfd(&stat).then_some((stat.stx_ino as u32).max(1))
+}
+
+const fn owner(word: u64) -> u32 {
+    (word & OWNER) as u32
+}
+
+/// The lower half, only for the kernel.
+fn half(word: &AtomicU64) -> &AtomicU32 {
+    crate::sys::map::lower_half(word)
+}
+
+const FUTEX: u64 = u32::MAX as u64;
+const WAITERS: u64 = libc::FUTEX_WAITERS as u64;
+const OWNER_DIED: u64 = libc::FUTEX_OWNER_DIED as u64;
+const OWNER: u64 = libc::FUTEX_TID_MASK as u64;
+
+/// How long to wait before the owner's identity is looked at again. It only matters where its
+/// number has gone to another thread between the look and the wait.
+const TURN: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::feature::seam::without;
+
+    #[test]
+    fn a_number_that_went_to_another_thread_is_told_by_its_stamp() {
+        if identity(this_thread()).is_none() {
+            return println!("skipped: threads have no identity here (Linux 6.9)");
+        }
+        // The number is that of a thread that runs: the first of this process.
+        let number = std::process::id();
+        let stale = Owner { number, stamp: identity(number).unwrap() ^ 1 };
+        let word = AtomicU64::new(stale.word());
+        assert!(lock(&word, Some(Instant::now())).unwrap().unwrap().is_abandoned);
+        unlock(&word);
+        assert_eq!(word.into_inner(), 0);
+        let word = AtomicU64::new(stale.word());
+        let kept = without(Feature::Pidfs, || lock(&word, Some(Instant::now())).unwrap());
+        assert!(kept.is_none());
+    }
+
+    #[test]
+    fn an_owner_that_has_not_signed_yet_is_waited_for() {
+        let unsigned = Owner { number: std::process::id(), stamp: 0 };
+        let word = AtomicU64::new(unsigned.word());
+        assert!(lock(&word, Some(Instant::now())).unwrap().is_none());
+    }
+}

@@ -1,0 +1,156 @@
+//! Giving away less than one has.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+
+use rustix::fs::{Mode, OFlags, SealFlags};
+
+use crate::directory::open_flags;
+use crate::fdinfo::without_proc;
+use crate::feature::{Feature, may_use};
+use crate::{Handle, Object, Rights, Section, identify};
+
+/// A handle that can be made into one with fewer rights.
+///
+/// Nothing is narrowed by itself: a client that wants to give less than it has says so, and knows
+/// what follows from it.
+pub trait Narrow: Handle {
+    /// A handle to the same object that has these rights and no others.
+    ///
+    /// # Errors
+    /// `PermissionDenied` for rights that this handle lacks, and where the object can't be opened
+    /// anew; `InvalidInput` for rights that can't be told apart on this kind.
+    fn narrow(&self, rights: Rights) -> io::Result<Self>;
+}
+
+/// Opens the file anew, through `/proc/self/fd`.
+///
+/// The new handle has an offset of its own, at the start, and locks of its own: an
+/// [`flock(2)`](https://man7.org/linux/man-pages/man2/flock.2.html) held through this handle isn't
+/// held through that one. It needs the permission to open the file by now, whatever was allowed when
+/// this handle was opened. To open a device may do something.
+impl Narrow for File {
+    fn narrow(&self, rights: Rights) -> io::Result<Self> {
+        let facts = identify(self.as_fd())?;
+        refuse_more(facts.rights, rights)?;
+        if !matches!(facts.object, Object::RegularFile | Object::Device) {
+            let what = "only files and devices are narrowed by opening them anew";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+        }
+        // WRITE counts as APPEND too, but not the other way round.
+        let flags = open_flags(rights)? | OFlags::CLOEXEC | OFlags::NOCTTY;
+        if !may_use(Feature::Proc) {
+            return Err(without_proc());
+        }
+        let path = format!("/proc/self/fd/{}", self.as_raw_fd());
+        match rustix::fs::open(path, flags, Mode::empty()) {
+            Err(rustix::io::Errno::NOENT) => Err(without_proc()),
+            opened => Ok(opened?.into()),
+        }
+    }
+}
+
+/// Seals the section: what is given up is given up by all who hold it, and for ever.
+///
+/// Only `write` and `seal` can be given up in this way, in that order: without `write` nobody can
+/// ever write, without `seal` it stays as it is. The new handle is to the same memory.
+impl Narrow for Section {
+    fn narrow(&self, rights: Rights) -> io::Result<Self> {
+        let facts = identify(self.as_fd())?;
+        refuse_more(facts.rights, rights)?;
+        let kept = Rights::READ | Rights::MAP;
+        let write = Rights::WRITE | Rights::APPEND | Rights::CHANGE;
+        let gives_up_write = !rights.intersects(write);
+        if !rights.contains(kept) || !(gives_up_write || rights.contains(Rights::WRITE)) {
+            let what = "a section is only narrowed by its rights to be written and sealed";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+        }
+        let mut seals = SealFlags::empty();
+        if gives_up_write && facts.rights.intersects(write) {
+            seals |= SealFlags::WRITE;
+        }
+        if !rights.contains(Rights::SEAL) && facts.rights.contains(Rights::SEAL) {
+            seals |= SealFlags::SEAL;
+        }
+        if !seals.is_empty() {
+            rustix::fs::fcntl_add_seals(self, seals)?;
+        }
+        self.try_clone()
+    }
+}
+
+fn refuse_more(has: Rights, wanted: Rights) -> io::Result<()> {
+    match has.contains(wanted) {
+        true => Ok(()),
+        false => {
+            let what = format!("a handle with {has} can't be narrowed to {wanted}");
+            Err(io::Error::new(io::ErrorKind::PermissionDenied, what))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Seek, Write};
+
+    use super::*;
+    use crate::UnsealedSection;
+
+    #[test]
+    fn a_narrowed_file_has_its_own_offset_and_cannot_write() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"text").unwrap();
+        let mut narrowed = match file.narrow(Rights::READ) {
+            Ok(narrowed) => narrowed,
+            Err(error) => return println!("skipped: {error}"),
+        };
+        assert_eq!(file.stream_position().unwrap(), 4);
+        let mut text = String::new();
+        narrowed.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "text");
+        assert!(narrowed.write_all(b"more").is_err());
+        assert_eq!(identify(narrowed.as_fd()).unwrap().rights, Rights::READ);
+    }
+
+    #[test]
+    fn a_narrowed_file_does_not_share_its_locks() {
+        let file = tempfile::tempfile().unwrap();
+        let lock = rustix::fs::FlockOperation::NonBlockingLockExclusive;
+        rustix::fs::flock(&file, lock).unwrap();
+        rustix::fs::flock(file.try_clone().unwrap(), lock).unwrap();
+        let narrowed = file.narrow(Rights::READ).unwrap();
+        assert_eq!(rustix::fs::flock(&narrowed, lock), Err(rustix::io::Errno::WOULDBLOCK));
+    }
+
+    #[test]
+    fn a_file_narrowed_to_append_writes_at_the_end_alone() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"one").unwrap();
+        let mut log = file.narrow(Rights::APPEND).unwrap();
+        log.rewind().unwrap();
+        log.write_all(b" two").unwrap();
+        file.rewind().unwrap();
+        let mut text = String::new();
+        file.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "one two");
+        assert!(log.narrow(Rights::WRITE | Rights::APPEND).is_err());
+    }
+
+    #[test]
+    fn nothing_is_narrowed_to_more() {
+        let file = File::open("/dev/null").unwrap();
+        let error = file.narrow(Rights::READ | Rights::WRITE).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+    }
+
+    #[test]
+    fn a_narrowed_section_is_sealed_for_all_who_hold_it() {
+        let section = UnsealedSection::new(8).unwrap().seal_size().unwrap();
+        section.write(0, b"once").unwrap();
+        let narrowed = section.narrow(Rights::READ | Rights::MAP).unwrap();
+        assert_eq!(&narrowed.view().unwrap()[..4], b"once");
+        assert!(section.write(0, b"more").is_err());
+        assert_eq!(identify(section.as_fd()).unwrap().rights, Rights::READ | Rights::MAP);
+    }
+}

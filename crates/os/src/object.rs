@@ -1,0 +1,216 @@
+//! The objects of Linux that a descriptor may refer to, and which of them counts as which kind.
+
+use std::fmt;
+
+use crate::{Kind, Kinds};
+
+/// The objects of Linux that a descriptor may refer to, as far as kinds tell them apart.
+///
+/// [`Object::kinds`] is the table of which object counts as which [`Kind`]. The discriminants travel
+/// on the wire, in errors, and never change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+#[non_exhaustive]
+pub enum Object {
+    /// Something without a kind: an epoll, a signalfd, another namespace.
+    Other = 0,
+    /// A regular file of some file system.
+    RegularFile = 1,
+    /// A character or block device.
+    Device = 2,
+    /// A directory.
+    Directory = 3,
+    /// A descriptor that only names a place (`O_PATH`) and proves no access at all.
+    PathOnly = 4,
+    /// An end of a pipe or FIFO.
+    Pipe = 5,
+    /// A socket of a family or type that has no variant of its own here, or wasn't asked for it.
+    Socket = 6,
+    /// An eventfd.
+    Eventfd = 7,
+    /// An eventfd that counts down (`EFD_SEMAPHORE`).
+    EventfdSemaphore = 8,
+    /// A timerfd.
+    Timerfd = 9,
+    /// Memory made by `memfd_create`.
+    Memory = 10,
+    /// A pidfd of a process.
+    Process = 11,
+    /// A pidfd of a thread (`PIDFD_THREAD`).
+    Thread = 12,
+    /// A user namespace.
+    UserNamespace = 13,
+    /// A directory of the control group file system, version 2.
+    ControlGroup = 14,
+    /// A dma-buf.
+    DeviceBuffer = 15,
+    /// Memory that holds a mutex.
+    Mutex = 16,
+    /// A file on a file system that isn't trusted to answer.
+    Unjudged = 17,
+    /// A stream socket of the family `AF_UNIX`.
+    UnixStream = 18,
+    /// A listening stream socket of the family `AF_UNIX`.
+    UnixListener = 19,
+    /// A datagram socket of the family `AF_UNIX`.
+    UnixDatagram = 20,
+    /// A socket of the family `AF_UNIX` and the type `SOCK_SEQPACKET`.
+    Seqpacket = 21,
+    /// The same, listening.
+    SeqpacketListener = 22,
+    /// A stream socket of the families `AF_INET` and `AF_INET6`.
+    TcpStream = 23,
+    /// A listening stream socket of the families `AF_INET` and `AF_INET6`.
+    TcpListener = 24,
+    /// A datagram socket of the families `AF_INET` and `AF_INET6`.
+    UdpSocket = 25,
+    /// A stream socket between a virtual machine and its host (`AF_VSOCK`).
+    VsockStream = 26,
+    /// A listening stream socket of the family `AF_VSOCK`.
+    VsockListener = 27,
+}
+
+impl Object {
+    /// Every object, in the order of their numbers.
+    pub const ALL: [Self; 28] = [
+        Self::Other,
+        Self::RegularFile,
+        Self::Device,
+        Self::Directory,
+        Self::PathOnly,
+        Self::Pipe,
+        Self::Socket,
+        Self::Eventfd,
+        Self::EventfdSemaphore,
+        Self::Timerfd,
+        Self::Memory,
+        Self::Process,
+        Self::Thread,
+        Self::UserNamespace,
+        Self::ControlGroup,
+        Self::DeviceBuffer,
+        Self::Mutex,
+        Self::Unjudged,
+        Self::UnixStream,
+        Self::UnixListener,
+        Self::UnixDatagram,
+        Self::Seqpacket,
+        Self::SeqpacketListener,
+        Self::TcpStream,
+        Self::TcpListener,
+        Self::UdpSocket,
+        Self::VsockStream,
+        Self::VsockListener,
+    ];
+
+    /// The kinds that an object like this counts as: most are of one, and some of none.
+    pub const fn kinds(self) -> Kinds {
+        Kinds::of(match self {
+            Self::Other | Self::PathOnly | Self::Unjudged => return Kinds::NONE,
+            Self::RegularFile | Self::Device => Kind::File,
+            Self::Directory => return Kinds::of(Kind::Directory).or(Kind::RegKey),
+            Self::ControlGroup => {
+                return Kinds::of(Kind::Job).or(Kind::Directory).or(Kind::RegKey);
+            }
+            Self::Pipe => Kind::Pipe,
+            Self::Socket
+            | Self::UnixStream
+            | Self::UnixListener
+            | Self::UnixDatagram
+            | Self::Seqpacket
+            | Self::SeqpacketListener
+            | Self::TcpStream
+            | Self::TcpListener
+            | Self::UdpSocket
+            | Self::VsockStream
+            | Self::VsockListener => Kind::Socket,
+            Self::Eventfd => Kind::Event,
+            Self::EventfdSemaphore => Kind::Semaphore,
+            Self::Timerfd => Kind::Timer,
+            Self::Memory => Kind::Section,
+            Self::Mutex => Kind::Mutex,
+            Self::Process => Kind::Process,
+            Self::Thread => Kind::Thread,
+            Self::UserNamespace => Kind::Token,
+            Self::DeviceBuffer => Kind::Composition,
+        })
+    }
+
+    /// Whether an object like this counts as that kind.
+    pub const fn is(self, kind: Kind) -> bool {
+        self.kinds().contains(kind)
+    }
+
+    /// Whether an object like this counts as one of the kinds.
+    pub const fn is_one_of(self, kinds: Kinds) -> bool {
+        self.kinds().bits() & kinds.bits() != 0
+    }
+
+    /// Whether closing the last handle to an object like this may wait for somebody else: a file
+    /// system, a driver, the other end of a connection.
+    ///
+    /// A handle like that from a peer who isn't trusted is closed by [`dispose`](crate::dispose).
+    pub const fn may_stall(self) -> bool {
+        match self {
+            Self::Unjudged | Self::Other | Self::Device => true,
+            // SO_LINGER, which travels with the socket, makes close wait.
+            Self::Socket | Self::TcpStream | Self::VsockStream => true,
+            _ => false,
+        }
+    }
+}
+
+/// With its article, for the middle of a sentence: `a pipe`.
+impl fmt::Display for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Other => "an object without a kind",
+            Self::RegularFile => "a file",
+            Self::Device => "a device",
+            Self::Directory => "a directory",
+            Self::PathOnly => "a path without access (O_PATH)",
+            Self::Pipe => "a pipe",
+            Self::Socket => "a socket",
+            Self::Eventfd => "an event",
+            Self::EventfdSemaphore => "a semaphore",
+            Self::Timerfd => "a timer",
+            Self::Memory => "a section",
+            Self::Process => "a process",
+            Self::Thread => "a thread",
+            Self::UserNamespace => "a token",
+            Self::ControlGroup => "a job",
+            Self::DeviceBuffer => "a composition",
+            Self::Mutex => "a mutex",
+            Self::Unjudged => "a file on a file system that isn't trusted",
+            Self::UnixStream => "a unix stream socket",
+            Self::UnixListener => "a unix listener",
+            Self::UnixDatagram => "a unix datagram socket",
+            Self::Seqpacket => "a seqpacket socket",
+            Self::SeqpacketListener => "a seqpacket listener",
+            Self::TcpStream => "a tcp stream",
+            Self::TcpListener => "a tcp listener",
+            Self::UdpSocket => "a udp socket",
+            Self::VsockStream => "a vsock stream",
+            Self::VsockListener => "a vsock listener",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_object_has_its_number() {
+        for (i, object) in Object::ALL.into_iter().enumerate() {
+            assert_eq!(object as usize, i);
+        }
+    }
+
+    #[test]
+    fn every_kind_has_an_object() {
+        for kind in Kind::ALL {
+            assert!(Object::ALL.into_iter().any(|object| object.is(kind)), "{kind}");
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! Who is at the other end, from the kernel.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use crate::sys::option;
+
+/// Whom the kernel names: a process and its user and group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Credentials {
+    /// The process, in our pid namespace; 0 where it isn't visible there.
+    ///
+    /// A number to show, not to act on: it may mean another process by the time it is used.
+    pub pid: u32,
+    /// Its effective user.
+    pub uid: u32,
+    /// Its effective group.
+    pub gid: u32,
+}
+
+impl From<libc::ucred> for Credentials {
+    fn from(raw: libc::ucred) -> Self {
+        Self { pid: raw.pid.unsigned_abs(), uid: raw.uid, gid: raw.gid }
+    }
+}
+
+/// A connected socket that can say who made its other end.
+pub trait Peer: AsFd {
+    /// The process that connected, or that called `listen`, or that made the pair.
+    ///
+    /// # Errors
+    /// Those of `SO_PEERCRED` in [unix(7)](https://man7.org/linux/man-pages/man7/unix.7.html).
+    fn peer(&self) -> io::Result<Credentials> {
+        Ok(option::peer_credentials(self.as_fd())?.into())
+    }
+
+    /// The same process as a handle that can't come to mean another one (Linux 6.5).
+    ///
+    /// # Errors
+    /// Those of `SO_PEERPIDFD`: `ENOPROTOOPT` on an older kernel, `ESRCH` when the process is gone.
+    fn peer_process(&self) -> io::Result<OwnedFd> {
+        option::peer_pidfd(self.as_fd())
+    }
+}
+
+/// Whether this process has more rights than whoever started it: set-user-id, set-group-id.
+pub fn is_elevated() -> bool {
+    rustix::process::getuid() != rustix::process::geteuid()
+        || rustix::process::getgid() != rustix::process::getegid()
+}
+
+/// The effective user of this process.
+pub fn own_user() -> u32 {
+    rustix::process::geteuid().as_raw()
+}

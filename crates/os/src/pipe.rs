@@ -1,0 +1,71 @@
+//! Pipes: the standard library's own ends, as kinds.
+//!
+//! | | |
+//! |---|---|
+//! | object | an end of a [pipe(7)](https://man7.org/linux/man-pages/man7/pipe.7.html) or an open FIFO |
+//! | proof | `F_GETPIPE_SZ` answers, which it does for nothing else; `F_GETFL` says the direction |
+//! | rights | `read` or `write`, both for a FIFO opened so: enforced by the kernel on the descriptor. Whoever may open `/proc/self/fd` anew can open the other end |
+//! | `try_clone` | the same end: several readers share what is read, and the pipe ends with its last writer |
+//! | Windows | a pipe HANDLE, `sh_pipe` |
+//!
+//! An end carries its direction: [`PipeReader`] declares `read` and [`PipeWriter`] declares `write`.
+//! That the other end was closed shows at once, which makes a pipe the one-way signal that also
+//! tells of death.
+
+use std::io::{self, PipeReader, PipeWriter};
+use std::os::fd::{AsFd, BorrowedFd};
+
+use crate::handle::impl_handle;
+use crate::{Declared, Kind, Rights, Waitable};
+
+impl_handle!(
+    PipeReader => Declared::kind(Kind::Pipe).at_least(Rights::READ),
+    PipeWriter => Declared::kind(Kind::Pipe).at_least(Rights::WRITE),
+);
+
+/// Waits until there is something to read, or the last writer is gone.
+impl Waitable for PipeReader {
+    fn handle(&self) -> BorrowedFd<'_> {
+        self.as_fd()
+    }
+
+    fn take(&self) -> io::Result<bool> {
+        Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Handle, Object, Unproven, identify, prove, wait_any};
+
+    #[test]
+    fn the_wrong_end_is_refused() {
+        let (reader, writer) = io::pipe().unwrap();
+        assert!(prove(reader.as_fd(), &PipeReader::DECLARED).is_ok());
+        assert!(prove(writer.as_fd(), &PipeWriter::DECLARED).is_ok());
+        let refused = prove(reader.as_fd(), &PipeWriter::DECLARED).unwrap_err();
+        let Unproven::Mismatch(mismatch) = refused else { panic!("{refused:?}") };
+        assert_eq!(mismatch.to_string(), "wanted write, got a pipe with read");
+    }
+
+    #[test]
+    fn a_fifo_is_a_pipe() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("fifo");
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        let kind = rustix::fs::FileType::Fifo;
+        rustix::fs::mknodat(rustix::fs::CWD, &path, kind, mode, 0).unwrap();
+        let both = std::fs::File::options().read(true).write(true).open(&path).unwrap();
+        assert_eq!(identify(both.as_fd()).unwrap().object, Object::Pipe);
+        assert!(prove(both.as_fd(), &PipeReader::DECLARED).is_ok());
+        assert!(prove(both.as_fd(), &std::fs::File::DECLARED).is_err());
+    }
+
+    #[test]
+    fn the_death_of_the_last_writer_ends_a_wait() {
+        let (reader, writer) = io::pipe().unwrap();
+        drop(writer);
+        assert_eq!(wait_any(&[&reader], None).unwrap(), Some(0));
+    }
+}

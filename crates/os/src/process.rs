@@ -1,0 +1,295 @@
+//! Processes: wait for their end, ask how it was, send signals.
+//!
+//! | | |
+//! |---|---|
+//! | object | a pidfd ([pidfd_open(2)](https://man7.org/linux/man-pages/man2/pidfd_open.2.html)), which can't come to mean another process |
+//! | proof | it is on the device of pidfds, and isn't of a thread (`PIDFD_THREAD`, told by `F_GETFL`); before Linux 6.9 `/proc/self/fdinfo` says `Pid` |
+//! | rights | `wait`: whoever holds it can; `signal`: the kernel asks for the permission of whoever sends, as for [kill(2)](https://man7.org/linux/man-pages/man2/kill.2.html), not for one of the handle |
+//! | `try_clone` | the same process |
+//! | Windows | a process HANDLE, `sh_process` |
+
+use std::io::{self, ErrorKind};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, ExitStatus};
+use std::time::Duration;
+
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions};
+
+use crate::feature::{Feature, may_use};
+use crate::handle::impl_handle;
+use crate::sys::ioctl;
+use crate::wait::{Waitable, wait_any};
+use crate::{Credentials, Declared, Kind, fdinfo};
+
+/// A process, running or ended.
+#[derive(Debug)]
+pub struct Process(OwnedFd);
+
+impl_handle!(Process => Declared::kind(Kind::Process));
+
+impl Process {
+    /// This process.
+    ///
+    /// # Errors
+    /// Those of `pidfd_open(2)`: no descriptor left.
+    pub fn current() -> io::Result<Self> {
+        Self::open(std::process::id())
+    }
+
+    /// The process that has this number now. Only for a child that wasn't waited for yet, and for
+    /// this process itself, is that certain to be the one that was meant.
+    ///
+    /// # Errors
+    /// Those of `pidfd_open(2)`: `ESRCH` without such a process.
+    pub fn open(id: u32) -> io::Result<Self> {
+        Ok(Self(pidfd_open(id, PidfdFlags::empty())?))
+    }
+
+    /// A child of this process; its owner still has to wait for it.
+    ///
+    /// # Errors
+    /// Those of `pidfd_open(2)`: `ESRCH` when its owner has waited for it already.
+    pub fn of(child: &Child) -> io::Result<Self> {
+        Self::open(child.id())
+    }
+
+    /// How the process ended; `None` while it runs, and where the kernel doesn't tell.
+    ///
+    /// The kernel tells the parent. From Linux 6.15 on it tells every holder, once the parent has
+    /// been told.
+    ///
+    /// # Errors
+    /// Those of [`waitid(2)`](https://man7.org/linux/man-pages/man2/waitid.2.html).
+    pub fn exit_status(&self) -> io::Result<Option<ExitStatus>> {
+        if let Some(status) = told_exit_status(self.0.as_fd()) {
+            return Ok(Some(status));
+        }
+        // Looks, and leaves it to the owner of the child to wait for it.
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        match rustix::process::waitid(WaitId::PidFd(self.0.as_fd()), options) {
+            Ok(Some(status)) => Ok(match (status.exit_status(), status.terminating_signal()) {
+                (Some(code), _) => Some(ExitStatus::from_raw((code & 0xff) << 8)),
+                (None, Some(signal)) if status.dumped() => {
+                    Some(ExitStatus::from_raw(signal | CORE))
+                }
+                (None, Some(signal)) => Some(ExitStatus::from_raw(signal)),
+                (None, None) => None,
+            }),
+            // No child of ours, or waited for already.
+            Ok(None) | Err(Errno::CHILD) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whom the process runs as (Linux 6.13).
+    ///
+    /// # Errors
+    /// `Unsupported` on an older kernel; `NotFound` when the process is gone.
+    pub fn credentials(&self) -> io::Result<Credentials> {
+        let info = process_info(self.0.as_fd())?;
+        match info.has_credentials() {
+            true => Ok(Credentials { pid: info.tgid, uid: info.euid, gid: info.egid }),
+            false => Err(ErrorKind::NotFound.into()),
+        }
+    }
+}
+
+macro_rules! impl_process {
+    ($type:ident, $noun:literal) => {
+        impl $type {
+            #[doc = concat!("The number of the ", $noun, " in the pid namespace of this process; ")]
+            /// `None` when it isn't visible there, and when it is gone.
+            ///
+            /// A number to show, not to act on: it may mean another by the time it is used.
+            ///
+            /// # Errors
+            /// `Unsupported` before Linux 6.13 without `/proc`.
+            pub fn id(&self) -> io::Result<Option<u32>> {
+                $crate::process::id(self.0.as_fd())
+            }
+
+            #[doc = concat!("Sends a signal to the ", $noun, ", by its number in")]
+            /// [signal(7)](https://man7.org/linux/man-pages/man7/signal.7.html); number 0 only asks
+            /// whether one could be sent.
+            ///
+            /// # Errors
+            /// Those of
+            /// [`pidfd_send_signal(2)`](https://man7.org/linux/man-pages/man2/pidfd_send_signal.2.html):
+            /// `PermissionDenied`; `ESRCH` when it is gone.
+            pub fn signal(&self, number: i32) -> io::Result<()> {
+                $crate::sys::signal::send(self.0.as_fd(), number)
+            }
+
+            #[doc = concat!("Waits until the ", $noun, " has ended, for as long as it takes.")]
+            ///
+            /// # Errors
+            /// Those of `poll(2)`.
+            pub fn wait(&self) -> io::Result<()> {
+                wait_any(&[self], None).map(drop)
+            }
+
+            #[doc = concat!("Waits until the ", $noun, " has ended, but not longer than `timeout`; ")]
+            /// says whether it has.
+            ///
+            /// # Errors
+            /// Those of `poll(2)`.
+            pub fn wait_timeout(&self, timeout: Duration) -> io::Result<bool> {
+                Ok(wait_any(&[self], Some(timeout))?.is_some())
+            }
+
+            #[doc = concat!("A second handle to the same ", $noun, ".")]
+            ///
+            /// # Errors
+            /// No descriptor left.
+            pub fn try_clone(&self) -> io::Result<Self> {
+                Ok(Self(self.0.try_clone()?))
+            }
+        }
+
+        /// It has ended, and stays so.
+        impl Waitable for $type {
+            fn handle(&self) -> BorrowedFd<'_> {
+                self.0.as_fd()
+            }
+
+            fn take(&self) -> io::Result<bool> {
+                Ok(true)
+            }
+        }
+
+        impl AsFd for $type {
+            fn as_fd(&self) -> BorrowedFd<'_> {
+                self.0.as_fd()
+            }
+        }
+
+        impl From<OwnedFd> for $type {
+            fn from(handle: OwnedFd) -> Self {
+                Self(handle)
+            }
+        }
+
+        impl From<$type> for OwnedFd {
+            fn from(handle: $type) -> Self {
+                handle.0
+            }
+        }
+    };
+}
+pub(crate) use impl_process;
+impl_process!(Process, "process");
+
+/// Opens a pidfd of a process or, with the flag for it, a thread.
+pub(crate) fn pidfd_open(id: u32, flags: PidfdFlags) -> io::Result<OwnedFd> {
+    let id = i32::try_from(id).ok().and_then(Pid::from_raw).ok_or(ErrorKind::InvalidInput)?;
+    Ok(rustix::process::pidfd_open(id, flags)?)
+}
+
+/// The number of a process or thread in our pid namespace.
+pub(crate) fn id(pidfd: BorrowedFd<'_>) -> io::Result<Option<u32>> {
+    match process_info(pidfd) {
+        Ok(info) => return Ok(Some(info.pid).filter(|&pid| pid != 0)),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(_) => {}
+    }
+    let info = fdinfo::read(pidfd)?;
+    // -1 when it is gone, 0 when it isn't visible here.
+    let id = info.value("Pid:").and_then(|id| id.parse::<i32>().ok()).unwrap_or(0);
+    Ok(u32::try_from(id).ok().filter(|&id| id != 0))
+}
+
+/// How a process ended, if it has been waited for and the kernel tells everybody (Linux 6.15).
+pub(crate) fn told_exit_status(pidfd: BorrowedFd<'_>) -> Option<ExitStatus> {
+    let info = process_info(pidfd).ok()?;
+    info.exit_code().map(ExitStatus::from_raw)
+}
+
+fn process_info(pidfd: BorrowedFd<'_>) -> io::Result<ioctl::ProcessInfo> {
+    let unsupported = || io::Error::new(ErrorKind::Unsupported, "to ask a pidfd needs Linux 6.13");
+    if !may_use(Feature::ProcessInfo) {
+        return Err(unsupported());
+    }
+    ioctl::process_info(pidfd).map_err(|error| match Errno::from_io_error(&error) {
+        Some(Errno::NOTTY | Errno::INVAL) => unsupported(),
+        Some(Errno::SRCH | Errno::REMOTE) => ErrorKind::NotFound.into(),
+        _ => error,
+    })
+}
+
+/// The bit of a raw exit status that says that memory was dumped.
+const CORE: i32 = 0x80;
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use super::*;
+    use crate::feature::seam::without;
+    use crate::{Object, identify};
+
+    fn shell(script: &str) -> Child {
+        Command::new("/bin/sh").args(["-c", script]).stdin(Stdio::piped()).spawn().unwrap()
+    }
+
+    #[test]
+    fn the_end_of_a_child_is_waited_for_and_told() {
+        let mut child = shell("read line; exit 7");
+        let process = Process::of(&child).unwrap();
+        assert_eq!(process.id().unwrap(), Some(child.id()));
+        assert!(!process.wait_timeout(Duration::ZERO).unwrap());
+        assert_eq!(process.exit_status().unwrap(), None);
+        drop(child.stdin.take());
+        process.wait().unwrap();
+        assert_eq!(process.exit_status().unwrap().unwrap().code(), Some(7));
+        assert_eq!(child.wait().unwrap().code(), Some(7));
+        assert!(process.wait_timeout(Duration::ZERO).unwrap());
+        assert_eq!(process.id().unwrap(), None);
+        match process.exit_status().unwrap() {
+            Some(status) => assert_eq!(status.code(), Some(7)),
+            None => println!("skipped: this kernel forgets how a process ended (Linux 6.15)"),
+        }
+    }
+
+    #[test]
+    fn a_signal_ends_a_process() {
+        let mut child = shell("read line");
+        let process = Process::of(&child).unwrap();
+        process.signal(0).unwrap();
+        process.signal(libc::SIGKILL).unwrap();
+        process.wait().unwrap();
+        assert_eq!(process.exit_status().unwrap().unwrap().signal(), Some(libc::SIGKILL));
+        child.wait().unwrap();
+        assert_eq!(Errno::from_io_error(&process.signal(0).unwrap_err()), Some(Errno::SRCH));
+    }
+
+    #[test]
+    fn a_dead_process_is_still_a_process() {
+        let mut child = shell("exit 0");
+        let process = Process::of(&child).unwrap();
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        assert_eq!(identify(process.as_fd()).unwrap().object, Object::Process);
+    }
+
+    #[test]
+    fn this_process_has_its_own_number_and_user() {
+        let process = Process::current().unwrap();
+        assert_eq!(process.id().unwrap(), Some(std::process::id()));
+        match process.credentials() {
+            Ok(credentials) => assert_eq!(credentials.uid, crate::own_user()),
+            Err(error) => println!("skipped: {error}"),
+        }
+    }
+
+    #[test]
+    fn an_older_kernel_tells_the_number_by_proc() {
+        let process = Process::current().unwrap();
+        without(Feature::ProcessInfo, || {
+            assert_eq!(process.id().unwrap(), Some(std::process::id()));
+            assert_eq!(process.credentials().unwrap_err().kind(), ErrorKind::Unsupported);
+            without(Feature::Proc, || assert!(process.id().is_err()));
+        });
+    }
+}

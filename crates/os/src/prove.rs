@@ -1,0 +1,161 @@
+//! The proof that a handle is what an interface declares.
+//!
+//! A proof asks only what the declaration needs: where one kind is declared and one question of the
+//! kernel's tells it, that question is asked. Everything else, and every failure, goes the long way
+//! round, [`identify`](crate::identify), which names what came.
+
+use std::io;
+
+use rustix::fs::SealFlags;
+use rustix::io::Errno;
+
+use crate::fdinfo::Eventfd;
+use crate::identify::{WAIT_AND_SIGNAL, access_rights};
+use crate::{
+    BorrowedHandle, Declared, Facts, Filesystems, Kind, Mismatch, Object, fdinfo, identify_with,
+    section, socket,
+};
+
+/// Why a handle wasn't proven.
+#[derive(Debug)]
+pub enum Unproven {
+    /// The kernel says that it is something else.
+    Mismatch(Mismatch),
+    /// The kernel couldn't be asked.
+    Failed(io::Error),
+}
+
+/// Proves that a handle is what is declared, by asking the kernel. Never blocks: files are trusted
+/// on the local file systems only ([`Filesystems::local`]).
+///
+/// # Errors
+/// [`Unproven::Mismatch`] with what was wanted and what came; [`Unproven::Failed`] where the
+/// kernel couldn't be asked. There is no silent pass.
+pub fn prove(handle: BorrowedHandle<'_>, declared: &Declared) -> Result<Facts, Unproven> {
+    prove_with(handle, declared, Filesystems::usual())
+}
+
+/// The same, with a policy of one's own on which file systems files may come from.
+///
+/// # Errors
+/// Those of [`prove`].
+pub fn prove_with(
+    handle: BorrowedHandle<'_>,
+    declared: &Declared,
+    filesystems: &Filesystems,
+) -> Result<Facts, Unproven> {
+    if let Some(facts) = quick(handle, declared).map_err(Unproven::Failed)?
+        && declared.check(&facts).is_ok()
+    {
+        return Ok(facts);
+    }
+    let facts = identify_with(handle, filesystems).map_err(Unproven::Failed)?;
+    declared.check(&facts).map_err(Unproven::Mismatch)?;
+    Ok(facts)
+}
+
+/// The facts of a handle that is certainly of the one declared kind, for those kinds that a
+/// question of their own tells more cheaply than [`identify_with`] does.
+fn quick(handle: BorrowedHandle<'_>, declared: &Declared) -> io::Result<Option<Facts>> {
+    match declared.kinds.only() {
+        Some(Kind::Pipe) => Ok(pipe(handle)),
+        Some(Kind::Socket) => quick_socket(handle, declared),
+        Some(Kind::Event) => eventfd(handle, Object::Eventfd),
+        Some(Kind::Semaphore) => eventfd(handle, Object::EventfdSemaphore),
+        Some(Kind::Timer) => Ok(timer(handle)),
+        Some(Kind::Section | Kind::Mutex) => memory(handle),
+        _ => Ok(None),
+    }
+}
+
+/// Only a pipe has a size of this sort.
+fn pipe(handle: BorrowedHandle<'_>) -> Option<Facts> {
+    rustix::pipe::fcntl_getpipe_size(handle).ok()?;
+    let rights = access_rights(rustix::fs::fcntl_getfl(handle).ok()?);
+    Some(Facts { object: Object::Pipe, rights })
+}
+
+fn quick_socket(handle: BorrowedHandle<'_>, declared: &Declared) -> io::Result<Option<Facts>> {
+    let object = match declared.sockets {
+        None => rustix::net::sockopt::socket_type(handle).map(|_| Object::Socket),
+        Some(_) => socket::identify(handle),
+    };
+    match object {
+        Ok(object) => Ok(Some(Facts { object, rights: socket::RIGHTS })),
+        // EBADF: O_PATH, which refers to no open socket.
+        Err(Errno::NOTSOCK | Errno::BADF) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Nothing but an eventfd prints a count.
+fn eventfd(handle: BorrowedHandle<'_>, wanted: Object) -> io::Result<Option<Facts>> {
+    let object = match fdinfo::read(handle)?.eventfd() {
+        Some(Eventfd::Event) => Object::Eventfd,
+        Some(Eventfd::Semaphore) => Object::EventfdSemaphore,
+        // Then it passes as either.
+        Some(Eventfd::Unknown) => wanted,
+        None => return Ok(None),
+    };
+    Ok(Some(Facts { object, rights: WAIT_AND_SIGNAL }))
+}
+
+/// Only a timer tells its time.
+fn timer(handle: BorrowedHandle<'_>) -> Option<Facts> {
+    rustix::time::timerfd_gettime(handle).ok()?;
+    Some(Facts { object: Object::Timerfd, rights: WAIT_AND_SIGNAL })
+}
+
+/// An ordinary file on a tmpfs answers like memory that can't be sealed: that one isn't certain.
+fn memory(handle: BorrowedHandle<'_>) -> io::Result<Option<Facts>> {
+    match rustix::fs::fcntl_get_seals(handle) {
+        Ok(SealFlags::SEAL) | Err(Errno::INVAL | Errno::BADF) => Ok(None),
+        Ok(seals) => {
+            let access = access_rights(rustix::fs::fcntl_getfl(handle)?);
+            section::memory_facts(handle, access, seals).map(Some)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use rustix::event::EventfdFlags;
+
+    use super::*;
+    use crate::feature::{Feature, seam::without};
+
+    #[test]
+    fn where_the_kernel_hides_the_mode_an_eventfd_passes_as_either() {
+        let eventfd = rustix::event::eventfd(0, EventfdFlags::SEMAPHORE).unwrap();
+        let event = Declared::kind(Kind::Event);
+        let semaphore = Declared::kind(Kind::Semaphore);
+        assert!(prove(eventfd.as_fd(), &event).is_err());
+        assert!(prove(eventfd.as_fd(), &semaphore).is_ok());
+        without(Feature::SemaphoreMode, || {
+            assert!(prove(eventfd.as_fd(), &event).is_ok());
+            assert!(prove(eventfd.as_fd(), &semaphore).is_ok());
+        });
+    }
+
+    #[test]
+    fn without_proc_an_event_is_refused_with_the_reason() {
+        let event = rustix::event::eventfd(0, EventfdFlags::CLOEXEC).unwrap();
+        let refused = without(Feature::Proc, || {
+            prove(event.as_fd(), &Declared::kind(Kind::Event)).unwrap_err()
+        });
+        assert!(matches!(refused, Unproven::Failed(error) if error.to_string().contains("/proc")));
+    }
+
+    #[test]
+    fn without_proc_pipes_timers_sockets_and_sections_are_proven_all_the_same() {
+        let (reader, _writer) = io::pipe().unwrap();
+        let memory = rustix::fs::memfd_create(c"test", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
+        without(Feature::Proc, || {
+            assert!(prove(reader.as_fd(), &Declared::kind(Kind::Pipe)).is_ok());
+            assert!(prove(memory.as_fd(), &Declared::kind(Kind::Section)).is_ok());
+        });
+    }
+}

@@ -1,0 +1,235 @@
+//! Registry keys: values and further keys by name, in a tree of directories.
+//!
+//! | | |
+//! |---|---|
+//! | object | an open directory, the same as a [`Directory`]: a key is a directory, a value is a file in it |
+//! | proof | as for a directory |
+//! | rights | as for a directory: `read`; what may be written is decided by the permissions of whoever writes |
+//! | `try_clone` | the same key |
+//! | Windows | a registry key HANDLE, `sh_reg_key` |
+//!
+//! Values are bytes without a type. A value is replaced as a whole: a reader sees the old one or
+//! the new one and no mixture.
+
+use std::ffi::OsString;
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::handle::impl_handle;
+use crate::{Declared, Directory, Kind, Rights};
+
+/// A key in a tree of names.
+#[derive(Debug)]
+pub struct RegKey(Directory);
+
+impl_handle!(RegKey => Declared::kind(Kind::RegKey).at_least(Rights::READ));
+
+impl RegKey {
+    /// Opens the key whose directory is at a path.
+    ///
+    /// # Errors
+    /// Those of [`Directory::open`].
+    pub fn open(path: impl AsRef<Path>) -> io::Result<Self> {
+        Directory::open(path).map(Self)
+    }
+
+    /// Opens a key below this one.
+    ///
+    /// # Errors
+    /// `NotFound` without it; `InvalidInput` for what can't be a name.
+    pub fn key(&self, name: &str) -> io::Result<Self> {
+        self.0.directory(valid(name)?).map(Self)
+    }
+
+    /// Opens a key below this one, and makes it first if it isn't there.
+    ///
+    /// # Errors
+    /// `InvalidInput` for what can't be a name; those of [`Directory::create_directory`].
+    pub fn create_key(&self, name: &str) -> io::Result<Self> {
+        match self.0.create_directory(valid(name)?) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => self.key(name),
+            created => created.map(Self),
+        }
+    }
+
+    /// Reads a value, of at most [`RegKey::VALUE_LEN_MAX`] bytes.
+    ///
+    /// # Errors
+    /// `NotFound` without it; `InvalidInput` for what can't be a name; `InvalidData` for something
+    /// else than a value, and `FileTooLarge` for a larger one.
+    pub fn value(&self, name: &str) -> io::Result<Vec<u8>> {
+        let not_a_value = || io::Error::new(ErrorKind::InvalidData, "it is no value of a key");
+        // NONBLOCK: whoever can write to the directory can put a FIFO there.
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let file = match rustix::fs::openat(&self.0, valid(name)?, flags, Mode::empty()) {
+            Err(Errno::LOOP | Errno::NXIO) => return Err(not_a_value()),
+            file => file?,
+        };
+        let stat = rustix::fs::fstat(&file)?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Err(not_a_value());
+        }
+        let mut bytes = Vec::new();
+        let file = std::fs::File::from(file);
+        file.take(Self::VALUE_LEN_MAX as u64 + 1).read_to_end(&mut bytes)?;
+        match bytes.len() > Self::VALUE_LEN_MAX {
+            true => Err(ErrorKind::FileTooLarge.into()),
+            false => Ok(bytes),
+        }
+    }
+
+    /// Sets a value, in place of the one that was there.
+    ///
+    /// # Errors
+    /// `InvalidInput` for what can't be a name; `FileTooLarge` beyond [`RegKey::VALUE_LEN_MAX`]
+    /// bytes; those of creating, writing and renaming a file.
+    pub fn set_value(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        let name = valid(name)?;
+        if bytes.len() > Self::VALUE_LEN_MAX {
+            return Err(ErrorKind::FileTooLarge.into());
+        }
+        // No value's name starts with a point.
+        let number = LAST.fetch_add(1, Ordering::Relaxed);
+        let unfinished = format!(".{}.{number}.unfinished", std::process::id());
+        let written = self.0.create_file(&unfinished).and_then(|mut file| file.write_all(bytes));
+        let renamed = written
+            .and_then(|()| Ok(rustix::fs::renameat(&self.0, unfinished.as_str(), &self.0, name)?));
+        if renamed.is_err() {
+            // That it can't be removed either is not what went wrong first.
+            let _ = self.0.remove(&unfinished);
+        }
+        renamed
+    }
+
+    /// Removes a value.
+    ///
+    /// # Errors
+    /// `NotFound` without it; `InvalidInput` for what can't be a name; `IsADirectory` for a key.
+    pub fn remove_value(&self, name: &str) -> io::Result<()> {
+        Ok(rustix::fs::unlinkat(&self.0, valid(name)?, AtFlags::empty())?)
+    }
+
+    /// Removes a key below this one, which must be empty.
+    ///
+    /// # Errors
+    /// `NotFound` without it; `InvalidInput` for what can't be a name; `DirectoryNotEmpty`.
+    pub fn remove_key(&self, name: &str) -> io::Result<()> {
+        Ok(rustix::fs::unlinkat(&self.0, valid(name)?, AtFlags::REMOVEDIR)?)
+    }
+
+    /// The names of the values and keys right below this one, in no order.
+    ///
+    /// # Errors
+    /// Those of [`Directory::names`].
+    pub fn names(&self) -> io::Result<Vec<OsString>> {
+        let mut names = self.0.names()?;
+        names.retain(|name| !name.as_bytes().starts_with(b"."));
+        Ok(names)
+    }
+
+    /// A second handle to the same key.
+    ///
+    /// # Errors
+    /// No descriptor left.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        self.0.try_clone().map(Self)
+    }
+
+    /// The most bytes of a value: that of Windows's registry.
+    pub const VALUE_LEN_MAX: usize = 1 << 20;
+}
+
+impl AsFd for RegKey {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl From<OwnedFd> for RegKey {
+    fn from(handle: OwnedFd) -> Self {
+        Self(handle.into())
+    }
+}
+
+impl From<RegKey> for OwnedFd {
+    fn from(key: RegKey) -> Self {
+        key.0.into()
+    }
+}
+
+/// A name of a value or a key: no path, and nothing that starts with a point.
+fn valid(name: &str) -> io::Result<&str> {
+    match name.is_empty() || name.starts_with('.') || name.contains(['/', '\0']) {
+        true => {
+            Err(io::Error::new(ErrorKind::InvalidInput, "it can't be the name of a value or key"))
+        }
+        false => Ok(name),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key() -> (tempfile::TempDir, RegKey) {
+        let dir = tempfile::tempdir().unwrap();
+        let key = RegKey::open(dir.path()).unwrap();
+        (dir, key)
+    }
+
+    #[test]
+    fn values_and_keys_are_set_read_and_removed() {
+        let (_dir, root) = key();
+        let key = root.create_key("software").unwrap();
+        root.create_key("software").unwrap().set_value("colour", b"blue").unwrap();
+        key.set_value("colour", b"red").unwrap();
+        assert_eq!(root.key("software").unwrap().value("colour").unwrap(), b"red");
+        assert_eq!(key.names().unwrap(), ["colour"]);
+        assert!(root.remove_key("software").is_err());
+        key.remove_value("colour").unwrap();
+        assert_eq!(key.value("colour").unwrap_err().kind(), ErrorKind::NotFound);
+        root.remove_key("software").unwrap();
+        assert!(root.names().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_name_is_no_path() {
+        let (_dir, key) = key();
+        for name in ["", ".", "..", "a/b", ".hidden", "a\0b"] {
+            assert_eq!(key.set_value(name, b"").unwrap_err().kind(), ErrorKind::InvalidInput);
+            assert_eq!(key.value(name).unwrap_err().kind(), ErrorKind::InvalidInput);
+            assert!(key.key(name).is_err() && key.create_key(name).is_err());
+        }
+    }
+
+    #[test]
+    fn what_is_no_value_is_neither_waited_for_nor_followed() {
+        let (dir, key) = key();
+        let fifo = dir.path().join("fifo");
+        let mode = Mode::RUSR | Mode::WUSR;
+        rustix::fs::mknodat(rustix::fs::CWD, &fifo, FileType::Fifo, mode, 0).unwrap();
+        std::os::unix::fs::symlink("/etc/passwd", dir.path().join("link")).unwrap();
+        key.create_key("key").unwrap();
+        for name in ["fifo", "link", "key"] {
+            assert_eq!(key.value(name).unwrap_err().kind(), ErrorKind::InvalidData, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_value_has_a_largest_size() {
+        let (_dir, key) = key();
+        let largest = vec![7; RegKey::VALUE_LEN_MAX];
+        key.set_value("value", &largest).unwrap();
+        assert_eq!(key.value("value").unwrap(), largest);
+        let larger = vec![7; RegKey::VALUE_LEN_MAX + 1];
+        let error = key.set_value("value", &larger).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::FileTooLarge);
+    }
+}

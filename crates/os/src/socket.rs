@@ -1,0 +1,193 @@
+//! Sockets: those of the standard library, and [`Seqpacket`].
+//!
+//! A socket's family and type can be declared besides its kind ([`Sockets`]), and each type here
+//! declares its own.
+
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
+
+use rustix::net::{AddressFamily, SocketType};
+
+use crate::handle::impl_handle;
+use crate::{BorrowedHandle, Declared, Object, Rights, Seqpacket};
+
+bitflags::bitflags! {
+    /// A set of sorts of socket: what a parameter of the kind `socket` takes.
+    ///
+    /// The protocol isn't asked for: a stream socket of the internet families counts as TCP. The
+    /// bits travel on the wire and never change.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub struct Sockets: u32 {
+        /// A stream socket of the family `AF_UNIX` that isn't listening.
+        const UNIX_STREAM = 1 << 0;
+        /// A listening stream socket of the family `AF_UNIX`.
+        const UNIX_LISTENER = 1 << 1;
+        /// A datagram socket of the family `AF_UNIX`.
+        const UNIX_DATAGRAM = 1 << 2;
+        /// A socket of the family `AF_UNIX` and the type `SOCK_SEQPACKET` that isn't listening.
+        const SEQPACKET = 1 << 3;
+        /// The same, listening.
+        const SEQPACKET_LISTENER = 1 << 4;
+        /// A stream socket of `AF_INET` or `AF_INET6` that isn't listening.
+        const TCP_STREAM = 1 << 5;
+        /// A listening stream socket of `AF_INET` or `AF_INET6`.
+        const TCP_LISTENER = 1 << 6;
+        /// A datagram socket of `AF_INET` or `AF_INET6`.
+        const UDP_SOCKET = 1 << 7;
+        /// A stream socket of the family `AF_VSOCK` that isn't listening.
+        const VSOCK_STREAM = 1 << 8;
+        /// A listening stream socket of the family `AF_VSOCK`.
+        const VSOCK_LISTENER = 1 << 9;
+        /// A socket of any other family or type.
+        const OTHER = 1 << 10;
+    }
+}
+
+impl Sockets {
+    /// The sort with this name, as an interface writes it: `unix_stream`.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::from_name(&word.to_ascii_uppercase())
+            .filter(|_| word.chars().all(|c| c.is_ascii_lowercase() || c == '_'))
+    }
+
+    /// Whether a socket like this is among them.
+    pub const fn include(self, socket: Object) -> bool {
+        self.contains(match socket {
+            Object::UnixStream => Self::UNIX_STREAM,
+            Object::UnixListener => Self::UNIX_LISTENER,
+            Object::UnixDatagram => Self::UNIX_DATAGRAM,
+            Object::Seqpacket => Self::SEQPACKET,
+            Object::SeqpacketListener => Self::SEQPACKET_LISTENER,
+            Object::TcpStream => Self::TCP_STREAM,
+            Object::TcpListener => Self::TCP_LISTENER,
+            Object::UdpSocket => Self::UDP_SOCKET,
+            Object::VsockStream => Self::VSOCK_STREAM,
+            Object::VsockListener => Self::VSOCK_LISTENER,
+            Object::Socket => Self::OTHER,
+            _ => return false,
+        })
+    }
+}
+
+/// The names with `|` between them, as an interface writes them.
+impl std::fmt::Display for Sockets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (i, (name, _)) in self.iter_names().enumerate() {
+            if i > 0 {
+                f.write_str(" | ")?;
+            }
+            f.write_str(&name.to_ascii_lowercase())?;
+        }
+        Ok(())
+    }
+}
+
+impl_handle!(
+    UnixStream => Declared::socket(Sockets::UNIX_STREAM),
+    UnixListener => Declared::socket(Sockets::UNIX_LISTENER),
+    UnixDatagram => Declared::socket(Sockets::UNIX_DATAGRAM),
+    Seqpacket => Declared::socket(Sockets::SEQPACKET),
+    TcpStream => Declared::socket(Sockets::TCP_STREAM),
+    TcpListener => Declared::socket(Sockets::TCP_LISTENER),
+    UdpSocket => Declared::socket(Sockets::UDP_SOCKET),
+);
+
+/// What the holder of any socket may do; the kernel enforces neither.
+pub(crate) const RIGHTS: Rights = Rights::READ.union(Rights::WRITE);
+
+/// The precise sort of a socket.
+///
+/// # Errors
+/// `ENOTSOCK` for what is none.
+pub(crate) fn identify(handle: BorrowedHandle<'_>) -> rustix::io::Result<Object> {
+    let sort = rustix::net::sockopt::socket_type(handle)?;
+    if sort == SocketType::DGRAM {
+        return Ok(match rustix::net::sockopt::socket_domain(handle)? {
+            AddressFamily::UNIX => Object::UnixDatagram,
+            AddressFamily::INET | AddressFamily::INET6 => Object::UdpSocket,
+            _ => Object::Socket,
+        });
+    }
+    // One question for two facts: what has a peer doesn't listen, and the peer's family is its own.
+    let (family, listens) = match rustix::net::getpeername(handle) {
+        Ok(Some(peer)) => (peer.address_family(), false),
+        _ => (
+            rustix::net::sockopt::socket_domain(handle)?,
+            rustix::net::sockopt::socket_acceptconn(handle)?,
+        ),
+    };
+    Ok(match (family, sort, listens) {
+        (AddressFamily::UNIX, SocketType::STREAM, false) => Object::UnixStream,
+        (AddressFamily::UNIX, SocketType::STREAM, true) => Object::UnixListener,
+        (AddressFamily::UNIX, SocketType::SEQPACKET, false) => Object::Seqpacket,
+        (AddressFamily::UNIX, SocketType::SEQPACKET, true) => Object::SeqpacketListener,
+        (AddressFamily::INET | AddressFamily::INET6, SocketType::STREAM, false) => {
+            Object::TcpStream
+        }
+        (AddressFamily::INET | AddressFamily::INET6, SocketType::STREAM, true) => {
+            Object::TcpListener
+        }
+        (AddressFamily::VSOCK, SocketType::STREAM, false) => Object::VsockStream,
+        (AddressFamily::VSOCK, SocketType::STREAM, true) => Object::VsockListener,
+        _ => Object::Socket,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use super::*;
+    use crate::{Handle, Wanted, prove};
+
+    #[test]
+    fn each_sort_of_socket_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let told = |socket: &dyn AsFd| identify(socket.as_fd()).unwrap();
+        let (stream, _other) = UnixStream::pair().unwrap();
+        assert_eq!(told(&stream), Object::UnixStream);
+        assert_eq!(told(&UnixDatagram::unbound().unwrap()), Object::UnixDatagram);
+        let listener = UnixListener::bind(dir.path().join("socket")).unwrap();
+        assert_eq!(told(&listener), Object::UnixListener);
+        assert_eq!(told(&Seqpacket::pair().unwrap().0), Object::Seqpacket);
+        let listener = crate::Listener::bind(&dir.path().join("seqpacket")).unwrap();
+        assert_eq!(told(&listener), Object::SeqpacketListener);
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        assert_eq!(told(&listener), Object::TcpListener);
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        assert_eq!(told(&stream), Object::TcpStream);
+        assert_eq!(told(&UdpSocket::bind("[::1]:0").unwrap()), Object::UdpSocket);
+    }
+
+    #[test]
+    fn a_stream_whose_peer_is_gone_is_still_a_stream() {
+        let (stream, other) = UnixStream::pair().unwrap();
+        drop(other);
+        assert_eq!(identify(stream.as_fd()), Ok(Object::UnixStream));
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        drop(listener);
+        assert_eq!(identify(stream.as_fd()), Ok(Object::TcpStream));
+    }
+
+    #[test]
+    fn a_listener_is_no_stream() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        assert!(prove(listener.as_fd(), &TcpListener::DECLARED).is_ok());
+        let Err(crate::Unproven::Mismatch(mismatch)) =
+            prove(listener.as_fd(), &TcpStream::DECLARED)
+        else {
+            panic!("a listener passed as a stream");
+        };
+        assert_eq!(mismatch.wanted, Wanted::Sockets(Sockets::TCP_STREAM));
+        assert_eq!(mismatch.to_string(), "wanted a tcp_stream, got a tcp listener");
+    }
+
+    #[test]
+    fn a_sort_has_the_name_that_an_interface_writes() {
+        assert_eq!(Sockets::from_word("unix_stream"), Some(Sockets::UNIX_STREAM));
+        assert_eq!(Sockets::from_word("Unix_stream"), None);
+        let both = Sockets::UNIX_STREAM | Sockets::TCP_STREAM;
+        assert_eq!(both.to_string(), "unix_stream | tcp_stream");
+    }
+}

@@ -1,0 +1,206 @@
+//! Starts server programs.
+//!
+//! What a server inherits from the client that happens to start it should be nothing: it gets a
+//! session of its own, `/` as its folder, the environment and the descriptors that it is given,
+//! default signals, and init as its parent. What can't be shed (namespaces, seccomp, control group,
+//! resource limits) it keeps.
+
+use std::ffi::{CString, OsStr};
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::time::Instant;
+
+use rustix::event::{PollFd, PollFlags};
+
+use crate::process::told_exit_status;
+use crate::sys::clone::{Image, start};
+use crate::wait::poll;
+
+/// A program to start.
+#[derive(Debug)]
+pub struct Program<'a> {
+    /// Its file.
+    pub path: &'a Path,
+    /// Its arguments, after its name.
+    pub arguments: &'a [String],
+    /// Its environment, besides the variables of the `LISTEN_FDS` protocol.
+    pub environment: &'a [(String, String)],
+    /// Where its output and its errors go.
+    pub log: BorrowedFd<'a>,
+    /// The sockets that it gets from 3 on, by the protocol of
+    /// [sd_listen_fds(3)](https://www.freedesktop.org/software/systemd/man/latest/sd_listen_fds.html).
+    pub listeners: &'a [BorrowedFd<'a>],
+}
+
+/// A program that was started.
+#[derive(Debug)]
+pub struct Spawned(OwnedFd);
+
+/// Starts a program: returns when it runs, without waiting for what it does.
+///
+/// # Errors
+/// Those of [`clone(2)`](https://man7.org/linux/man-pages/man2/clone.2.html) and
+/// [`execve(2)`](https://man7.org/linux/man-pages/man2/execve.2.html): `NotFound`,
+/// `PermissionDenied`, `ENOEXEC` when the file is no program.
+pub fn spawn(program: &Program<'_>) -> io::Result<Spawned> {
+    let path = c_string(program.path.as_os_str())?;
+    let mut arguments = vec![path.clone()];
+    for argument in program.arguments {
+        arguments.push(c_string(argument.as_ref())?);
+    }
+    let mut environment =
+        vec![c_string(format!("LISTEN_FDS={}", program.listeners.len()).as_ref())?];
+    for (name, value) in program.environment {
+        environment.push(c_string(format!("{name}={value}").as_ref())?);
+    }
+    let null = File::options().read(true).write(true).open("/dev/null")?;
+    let mut descriptors = vec![null.as_fd(), program.log, program.log];
+    descriptors.extend(program.listeners);
+    let process = start(&Image {
+        path: &path,
+        arguments: &arguments.iter().map(CString::as_c_str).collect::<Vec<_>>(),
+        environment: &environment.iter().map(CString::as_c_str).collect::<Vec<_>>(),
+        descriptors: &descriptors,
+    })?;
+    Ok(Spawned(process))
+}
+
+impl Spawned {
+    /// Waits until the program has ended; `false` when the deadline passes before.
+    ///
+    /// # Errors
+    /// Those of `poll(2)`.
+    pub fn wait(&self, deadline: Instant) -> io::Result<bool> {
+        let mut polls = [PollFd::new(&self.0, PollFlags::IN)];
+        Ok(poll(&mut polls, Some(deadline))? > 0)
+    }
+}
+
+impl Spawned {
+    /// Ends the program at once.
+    pub fn kill(&self) {
+        // It fails only for one that has ended.
+        let _ = rustix::process::pidfd_send_signal(&self.0, rustix::process::Signal::KILL);
+    }
+
+    /// How a program that has ended did so, as far as the kernel tells: it is nobody's child, so
+    /// only Linux 6.15 does.
+    pub fn exit_text(&self) -> String {
+        match told_exit_status(self.0.as_fd()) {
+            Some(status) => status.to_string(),
+            None => "it ended at once".to_owned(),
+        }
+    }
+}
+
+/// A pidfd, readable when the program has ended.
+impl AsFd for Spawned {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+fn c_string(text: &OsStr) -> io::Result<CString> {
+    CString::new(text.as_bytes())
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Seek};
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Runs a shell script and returns what it wrote.
+    fn run(script: &str, listeners: &[BorrowedFd<'_>]) -> String {
+        let mut log = tempfile::tempfile().unwrap();
+        let program = Program {
+            path: Path::new("/bin/sh"),
+            arguments: &["-c".into(), script.into()],
+            environment: &[
+                ("PATH".into(), "/usr/bin:/bin".into()),
+                ("COLOUR".into(), "blue".into()),
+            ],
+            log: log.as_fd(),
+            listeners,
+        };
+        let spawned = spawn(&program).unwrap();
+        assert!(spawned.wait(Instant::now() + Duration::from_secs(20)).unwrap());
+        let mut text = String::new();
+        log.rewind().unwrap();
+        log.read_to_string(&mut text).unwrap();
+        text
+    }
+
+    #[test]
+    fn the_environment_is_what_was_given_and_the_protocol() {
+        let text = run("echo $COLOUR $HOME $LISTEN_FDS; test $LISTEN_PID = $$ && echo mine", &[]);
+        assert_eq!(text, "blue 0\nmine\n");
+    }
+
+    #[test]
+    fn only_the_given_descriptors_are_open() {
+        let (reader, _writer) = io::pipe().unwrap();
+        let leak = rustix::io::dup(&reader).unwrap();
+        let text = run("exec 9</dev/null; cd /proc/self/fd; echo *", &[reader.as_fd()]);
+        // The shell's own glob opens one more, for a moment.
+        let open: Vec<u32> = text.split_whitespace().filter_map(|fd| fd.parse().ok()).collect();
+        assert_eq!(&open[..4], [0, 1, 2, 3], "{text}");
+        assert!(open.len() <= 6, "{text}");
+        drop(leak);
+    }
+
+    #[test]
+    fn it_leads_a_session_in_the_root_folder_with_default_signals() {
+        // What a child of the shell says of itself: the shell blocks signals while it forks.
+        let text = run(
+            "pwd; echo $$; cut -d' ' -f6 /proc/self/stat; grep -E 'Sig(Blk|Ign)' /proc/self/status",
+            &[],
+        );
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines[0], "/");
+        assert_eq!(lines[1], lines[2], "the shell's id is its session's");
+        assert_eq!(lines[3..], ["SigBlk:\t0000000000000000", "SigIgn:\t0000000000000000"]);
+    }
+
+    #[test]
+    fn it_is_no_child_of_ours() {
+        let text = run("cut -d' ' -f4 /proc/$$/stat", &[]);
+        assert_ne!(text.trim(), std::process::id().to_string());
+    }
+
+    #[test]
+    fn the_kernel_tells_how_it_ended() {
+        let log = tempfile::tempfile().unwrap();
+        let program = Program {
+            path: Path::new("/bin/sh"),
+            arguments: &["-c".into(), "exit 7".into()],
+            environment: &[],
+            log: log.as_fd(),
+            listeners: &[],
+        };
+        let spawned = spawn(&program).unwrap();
+        assert!(spawned.wait(Instant::now() + Duration::from_secs(20)).unwrap());
+        match told_exit_status(spawned.as_fd()) {
+            Some(status) => assert_eq!(status.code(), Some(7)),
+            None => println!("skipped: this kernel doesn't tell (Linux 6.15)"),
+        }
+    }
+
+    #[test]
+    fn a_missing_program_is_not_found() {
+        let log = tempfile::tempfile().unwrap();
+        let program = Program {
+            path: Path::new("/no/such/program"),
+            arguments: &[],
+            environment: &[],
+            log: log.as_fd(),
+            listeners: &[],
+        };
+        assert_eq!(spawn(&program).unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+}

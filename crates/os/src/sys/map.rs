@@ -1,0 +1,155 @@
+//! Shared memory mapped for one direction: one side writes, the other copies out.
+#![expect(unsafe_code, reason = "mapped memory is raw memory, and another process sees it too")]
+
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::ptr::{self, NonNull};
+use std::slice;
+use std::sync::atomic::{AtomicU32, AtomicU64};
+
+use rustix::fs::SealFlags;
+use rustix::mm::{MapFlags, ProtFlags};
+
+use crate::memory;
+
+/// A shared mapping of the first `len` bytes of a memory file.
+///
+/// It never gives out a slice: the other process may write at any time.
+#[derive(Debug)]
+pub(crate) struct Mapping {
+    start: NonNull<u8>,
+    len: usize,
+    writable: bool,
+}
+
+// SAFETY: the mapping belongs to no thread. Its bytes are only ever copied, never lent.
+unsafe impl Send for Mapping {}
+// SAFETY: as above; concurrent copies of overlapping ranges mix bytes, as with another process.
+unsafe impl Sync for Mapping {}
+
+impl Mapping {
+    /// Maps the file, which must be sealed against shrinking: a shorter file would be a SIGBUS.
+    pub(crate) fn new(file: BorrowedFd<'_>, len: usize, writable: bool) -> io::Result<Self> {
+        let protection = match writable {
+            true => ProtFlags::READ | ProtFlags::WRITE,
+            false => ProtFlags::READ,
+        };
+        // SAFETY: a new mapping at a place of the kernel's choice overlaps nothing.
+        let start = unsafe {
+            rustix::mm::mmap(ptr::null_mut(), len, protection, MapFlags::SHARED, file, 0)
+        }?;
+        let start = NonNull::new(start.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
+        Ok(Self { start, len, writable })
+    }
+
+    /// Copies bytes into the memory; `false`, and nothing copied, when they don't fit there.
+    #[must_use]
+    pub(crate) fn write(&self, offset: usize, bytes: &[u8]) -> bool {
+        let fits = offset.checked_add(bytes.len()).is_some_and(|end| end <= self.len);
+        if fits && self.writable {
+            // SAFETY: the range lies within the mapping, which is writable and lives as long as
+            // self; `bytes` is ordinary memory, so they don't overlap.
+            unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), self.at(offset), bytes.len()) };
+        }
+        fits && self.writable
+    }
+
+    /// Appends a copy of a range to `out`; `false`, and nothing appended, when it isn't all there.
+    #[must_use]
+    pub(crate) fn read(&self, offset: usize, len: usize, out: &mut Vec<u8>) -> bool {
+        let fits = offset.checked_add(len).is_some_and(|end| end <= self.len);
+        if fits {
+            out.reserve(len);
+            // SAFETY: the range lies within the mapping and `out` has room for `len` more bytes.
+            // The writer may change them meanwhile: then the copy is a mixture, still bytes.
+            unsafe {
+                ptr::copy_nonoverlapping(self.at(offset), out.as_mut_ptr().add(out.len()), len)
+            };
+            // SAFETY: those `len` bytes are initialized now.
+            unsafe { out.set_len(out.len() + len) };
+        }
+        fits
+    }
+
+    /// Copies a range to `out`; `false`, and nothing copied, when it isn't all there.
+    #[must_use]
+    pub(crate) fn copy(&self, offset: usize, out: &mut [u8]) -> bool {
+        let fits = offset.checked_add(out.len()).is_some_and(|end| end <= self.len);
+        if fits {
+            // SAFETY: the range lies within the mapping; `out` is ordinary memory, so they don't
+            // overlap. The writer may change the range meanwhile: then the copy is a mixture.
+            unsafe { ptr::copy_nonoverlapping(self.at(offset), out.as_mut_ptr(), out.len()) };
+        }
+        fits
+    }
+
+    /// The word at a place within the mapping that is for words only; `None` where there is none,
+    /// or where it couldn't be written.
+    pub(crate) fn word(&self, offset: usize) -> Option<&AtomicU64> {
+        let end = offset.checked_add(size_of::<AtomicU64>())?;
+        if !self.writable || end > self.len || !offset.is_multiple_of(align_of::<AtomicU64>()) {
+            return None;
+        }
+        // SAFETY: the word lies within the mapping, which starts at a page and lives as long as
+        // self; it is aligned, writable, and other processes can only change its value.
+        Some(unsafe { &*self.at(offset).cast::<AtomicU64>() })
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The address of a byte within the mapping.
+    fn at(&self, offset: usize) -> *mut u8 {
+        self.start.as_ptr().wrapping_add(offset)
+    }
+}
+
+/// The half of a word that holds its lower 32 bits, for a system call that changes just those.
+/// Rust code must go on to use the whole word alone.
+pub(crate) fn lower_half(word: &AtomicU64) -> &AtomicU32 {
+    let halves: *const AtomicU32 = ptr::from_ref(word).cast();
+    let place = if cfg!(target_endian = "little") { 0 } else { 1 };
+    // SAFETY: both halves lie within the word, are aligned for 32 bits, and live as long as it.
+    unsafe { &*halves.add(place) }
+}
+
+/// A mapping of a memory file whose bytes never change: so they can be seen as a slice.
+#[derive(Debug)]
+pub(crate) struct View(Option<Mapping>);
+
+impl View {
+    /// Maps the whole file, once its seals have proven that nobody can write or shrink it.
+    ///
+    /// # Errors
+    /// `InvalidInput` without those seals; else those of `mmap(2)`.
+    pub(crate) fn new(file: BorrowedFd<'_>) -> io::Result<Self> {
+        let frozen = SealFlags::SHRINK | SealFlags::WRITE;
+        if !rustix::fs::fcntl_get_seals(file)?.contains(frozen) {
+            let what = "a section is only viewed when it is sealed against writing and shrinking";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+        }
+        let len = usize::try_from(memory::len(file)?).map_err(|_| io::ErrorKind::OutOfMemory)?;
+        Ok(Self(match len {
+            0 => None,
+            len => Some(Mapping::new(file, len, false)?),
+        }))
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        match &self.0 {
+            // SAFETY: the mapping is that long and lives as long as self. `new` has proven the
+            // seals, which are never taken off: its bytes don't change and don't vanish.
+            Some(mapping) => unsafe { slice::from_raw_parts(mapping.start.as_ptr(), mapping.len) },
+            None => &[],
+        }
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: this is the mapping made in `new`; nothing refers to it any more.
+        let unmapped = unsafe { rustix::mm::munmap(self.start.as_ptr().cast(), self.len) };
+        debug_assert!(unmapped.is_ok(), "a whole mapping can be unmapped: {unmapped:?}");
+    }
+}

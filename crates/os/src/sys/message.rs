@@ -1,0 +1,154 @@
+//! `sendmsg` and `recvmsg` with descriptors and credentials beside the bytes.
+#![expect(unsafe_code, reason = "the control buffer of a message is raw memory")]
+
+use std::io::{self, IoSlice};
+use std::mem::{MaybeUninit, size_of};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::ptr;
+
+/// The most descriptors that the kernel passes with one message (`SCM_MAX_FD`).
+pub(crate) const DESCRIPTORS_MAX: usize = 253;
+
+/// Room for one message's descriptors and credentials, aligned for the headers among them.
+#[repr(C, align(8))]
+struct Control([MaybeUninit<u8>; CONTROL_SIZE]);
+
+// SAFETY: CMSG_SPACE only computes.
+const CONTROL_SIZE: usize = unsafe {
+    libc::CMSG_SPACE((DESCRIPTORS_MAX * size_of::<RawFd>()) as u32)
+        + libc::CMSG_SPACE(size_of::<libc::ucred>() as u32)
+} as usize;
+
+/// What came with a message besides its bytes, and how it came.
+pub(crate) struct Received {
+    /// How many bytes.
+    pub(crate) len: usize,
+    /// The message had more bytes than there was room for: they are lost.
+    pub(crate) bytes_truncated: bool,
+    /// Descriptors were lost: a limit was hit, or the receiver may not have them.
+    pub(crate) handles_truncated: bool,
+    /// Who sent it, if the socket asks for that (`SO_PASSCRED`).
+    pub(crate) sender: Option<libc::ucred>,
+}
+
+/// Sends one message with its descriptors, without waiting for room and without `SIGPIPE`.
+pub(crate) fn send(
+    socket: BorrowedFd<'_>,
+    parts: &[IoSlice<'_>],
+    handles: &[BorrowedFd<'_>],
+) -> io::Result<usize> {
+    if handles.len() > DESCRIPTORS_MAX {
+        return Err(io::Error::from_raw_os_error(libc::ETOOMANYREFS));
+    }
+    let mut control = Control([MaybeUninit::uninit(); CONTROL_SIZE]);
+    let mut message = empty_message();
+    message.msg_iov = parts.as_ptr().cast_mut().cast();
+    message.msg_iovlen = parts.len();
+    if !handles.is_empty() {
+        let data_len = size_of_val(handles) as u32;
+        message.msg_control = control.0.as_mut_ptr().cast();
+        // SAFETY: CMSG_SPACE only computes.
+        message.msg_controllen = unsafe { libc::CMSG_SPACE(data_len) } as usize;
+        // SAFETY: the control buffer has room for a header and DESCRIPTORS_MAX descriptors.
+        let header = unsafe { libc::CMSG_FIRSTHDR(&message) };
+        // SAFETY: CMSG_LEN only computes.
+        let cmsg_len = unsafe { libc::CMSG_LEN(data_len) } as usize;
+        // SAFETY: the first header lies within the control buffer, which is aligned for it.
+        unsafe {
+            header.write(libc::cmsghdr {
+                cmsg_len,
+                cmsg_level: libc::SOL_SOCKET,
+                cmsg_type: libc::SCM_RIGHTS,
+            });
+        }
+        // SAFETY: the data of the first header lies within the control buffer.
+        let data = unsafe { libc::CMSG_DATA(header) };
+        // SAFETY: a BorrowedFd is a RawFd in memory; there is room for `data_len` bytes of them.
+        unsafe { ptr::copy_nonoverlapping(handles.as_ptr().cast::<u8>(), data, data_len as usize) };
+    }
+    loop {
+        // SAFETY: every pointer of `message` is to memory that lives until the call returns, and
+        // the call doesn't write to it. The descriptors stay their owners'.
+        let sent = unsafe {
+            libc::sendmsg(socket.as_raw_fd(), &message, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL)
+        };
+        match usize::try_from(sent) {
+            Ok(sent) => return Ok(sent),
+            Err(_) if interrupted() => continue,
+            Err(_) => return Err(io::Error::last_os_error()),
+        }
+    }
+}
+
+/// Receives one message, with `O_CLOEXEC` on each descriptor, which is appended to `handles`.
+///
+/// Waits for a message only if `wait` is set and the socket's own timeout hasn't passed.
+pub(crate) fn receive(
+    socket: BorrowedFd<'_>,
+    bytes: &mut [u8],
+    handles: &mut Vec<OwnedFd>,
+    wait: bool,
+) -> io::Result<Received> {
+    let mut control = Control([MaybeUninit::uninit(); CONTROL_SIZE]);
+    let mut part = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
+    let mut message = empty_message();
+    message.msg_iov = &mut part;
+    message.msg_iovlen = 1;
+    message.msg_control = control.0.as_mut_ptr().cast();
+    message.msg_controllen = CONTROL_SIZE;
+    let flags = libc::MSG_CMSG_CLOEXEC | if wait { 0 } else { libc::MSG_DONTWAIT };
+    let len = loop {
+        // SAFETY: every pointer of `message` is to memory that lives until the call returns, and
+        // that the call may write to as far as the lengths beside them say.
+        let received = unsafe { libc::recvmsg(socket.as_raw_fd(), &mut message, flags) };
+        match usize::try_from(received) {
+            Ok(len) => break len,
+            Err(_) if interrupted() => continue,
+            Err(_) => return Err(io::Error::last_os_error()),
+        }
+    };
+    let mut received = Received {
+        len,
+        bytes_truncated: message.msg_flags & libc::MSG_TRUNC != 0,
+        handles_truncated: message.msg_flags & libc::MSG_CTRUNC != 0,
+        sender: None,
+    };
+    // SAFETY: the kernel filled the control buffer and left its length in the message.
+    let mut header = unsafe { libc::CMSG_FIRSTHDR(&message) };
+    // SAFETY: a header that is not null lies within the control buffer.
+    while let Some(&libc::cmsghdr { cmsg_len, cmsg_level, cmsg_type }) = unsafe { header.as_ref() }
+    {
+        // SAFETY: the data of a header within the buffer.
+        let data = unsafe { libc::CMSG_DATA(header) };
+        // SAFETY: CMSG_LEN only computes.
+        let data_len = cmsg_len.saturating_sub(unsafe { libc::CMSG_LEN(0) } as usize);
+        match (cmsg_level, cmsg_type) {
+            (libc::SOL_SOCKET, libc::SCM_RIGHTS) => {
+                for i in 0..data_len / size_of::<RawFd>() {
+                    // SAFETY: the i-th descriptor lies within the data of this header.
+                    let raw = unsafe { data.cast::<RawFd>().add(i).read_unaligned() };
+                    // SAFETY: the kernel has just opened this descriptor for us; nobody else
+                    // knows it, so this is its one owner.
+                    handles.push(unsafe { OwnedFd::from_raw_fd(raw) });
+                }
+            }
+            (libc::SOL_SOCKET, libc::SCM_CREDENTIALS) if data_len >= size_of::<libc::ucred>() => {
+                // SAFETY: the data is a ucred in full, which any bytes are a value of.
+                received.sender = Some(unsafe { data.cast::<libc::ucred>().read_unaligned() });
+            }
+            _ => {}
+        }
+        // SAFETY: `header` lies within the control buffer of this message.
+        header = unsafe { libc::CMSG_NXTHDR(&message, header) };
+    }
+    Ok(received)
+}
+
+fn empty_message() -> libc::msghdr {
+    // SAFETY: a msghdr of zeros is one without a name, parts or control data.
+    unsafe { MaybeUninit::zeroed().assume_init() }
+}
+
+fn interrupted() -> bool {
+    io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
+}

@@ -1,0 +1,37 @@
+//! Makes a dma-buf out of ordinary memory, for tests.
+#![expect(unsafe_code, reason = "the argument of an ioctl is raw memory")]
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+
+use super::check;
+use crate::Section;
+
+/// `struct udmabuf_create` of `linux/udmabuf.h`.
+#[repr(C)]
+struct Create {
+    memory: i32,
+    flags: u32,
+    offset: u64,
+    size: u64,
+}
+
+/// A dma-buf of one page of zeros.
+///
+/// # Errors
+/// `NotFound` without `/dev/udmabuf`; `PermissionDenied`.
+pub(crate) fn create() -> io::Result<OwnedFd> {
+    let device = File::options().read(true).write(true).open("/dev/udmabuf")?;
+    let size = rustix::param::page_size() as u64;
+    let section = Section::new(size)?;
+    let memory = std::os::fd::AsFd::as_fd(&section).as_raw_fd();
+    let create = Create { memory, flags: CLOEXEC, offset: 0, size };
+    // SAFETY: UDMABUF_CREATE reads a Create.
+    let raw = check(unsafe { libc::ioctl(device.as_raw_fd(), UDMABUF_CREATE, &raw const create) })?;
+    // SAFETY: on success the kernel has opened this descriptor for us; nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(raw) })
+}
+
+const CLOEXEC: u32 = 1;
+const UDMABUF_CREATE: libc::Ioctl = libc::_IOW::<Create>(b'u' as u32, 0x42);

@@ -1,0 +1,83 @@
+//! Threads: wait for their end, send signals.
+//!
+//! | | |
+//! |---|---|
+//! | object | a pidfd made with `PIDFD_THREAD` ([pidfd_open(2)](https://man7.org/linux/man-pages/man2/pidfd_open.2.html), Linux 6.9) |
+//! | proof | it is on the device of pidfds, and `F_GETFL` says `PIDFD_THREAD` |
+//! | rights | `wait`: whoever holds it can; `signal`: by the permission of whoever sends |
+//! | `try_clone` | the same thread |
+//! | Windows | a thread HANDLE, `sh_thread` |
+//!
+//! The first thread of a process is a thread too: a handle to it isn't one to the process.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use rustix::io::Errno;
+use rustix::process::PidfdFlags;
+
+use crate::handle::impl_handle;
+use crate::process::{impl_process, pidfd_open};
+use crate::wait::{Waitable, wait_any};
+use crate::{Declared, Kind};
+
+/// A thread, running or ended.
+#[derive(Debug)]
+pub struct Thread(OwnedFd);
+
+impl_handle!(Thread => Declared::kind(Kind::Thread));
+
+impl Thread {
+    /// The thread that calls this.
+    ///
+    /// # Errors
+    /// `Unsupported` before Linux 6.9; no descriptor left.
+    pub fn current() -> io::Result<Self> {
+        Self::open(rustix::thread::gettid().as_raw_pid().unsigned_abs())
+    }
+
+    /// The thread that has this number now, in this pid namespace.
+    ///
+    /// # Errors
+    /// `Unsupported` before Linux 6.9; those of `pidfd_open(2)`: `ESRCH` without such a thread.
+    pub fn open(id: u32) -> io::Result<Self> {
+        match pidfd_open(id, THREAD) {
+            Err(error) if Errno::from_io_error(&error) == Some(Errno::INVAL) => Err(
+                io::Error::new(io::ErrorKind::Unsupported, "a handle to a thread needs Linux 6.9"),
+            ),
+            opened => opened.map(Self),
+        }
+    }
+}
+
+impl_process!(Thread, "thread");
+
+/// `PIDFD_THREAD` of `linux/pidfd.h`.
+pub(crate) const THREAD: PidfdFlags = PidfdFlags::from_bits_retain(rustix::fs::OFlags::EXCL.bits());
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Object, identify};
+
+    #[test]
+    fn the_end_of_a_thread_is_waited_for() {
+        let (send, receive) = std::sync::mpsc::channel();
+        let (end, ended) = std::sync::mpsc::channel::<()>();
+        let running = std::thread::spawn(move || {
+            send.send(Thread::current()).unwrap();
+            ended.recv().unwrap();
+        });
+        let thread = match receive.recv().unwrap() {
+            Ok(thread) => thread,
+            Err(error) => return println!("skipped: {error}"),
+        };
+        assert_eq!(identify(thread.as_fd()).unwrap().object, Object::Thread);
+        assert!(thread.id().unwrap().is_some_and(|id| id != std::process::id()));
+        assert!(!thread.wait_timeout(Duration::ZERO).unwrap());
+        end.send(()).unwrap();
+        assert!(thread.wait_timeout(Duration::from_secs(20)).unwrap());
+        running.join().unwrap();
+    }
+}

@@ -1,0 +1,174 @@
+//! Tokens: in whose name something runs.
+//!
+//! | | |
+//! |---|---|
+//! | object | a user namespace ([user_namespaces(7)](https://man7.org/linux/man-pages/man7/user_namespaces.7.html)) |
+//! | proof | it is on the device of namespaces, and `NS_GET_NSTYPE` says user namespace |
+//! | rights | `read`. Whether a process may enter is decided by its capabilities and its user, not by the handle |
+//! | `try_clone` | the same namespace |
+//! | Windows | a token HANDLE, `sh_token` |
+//!
+//! A process changes its user namespace only while it has one thread: so to enter is something that
+//! a child does, before it becomes its program. Who a *process* runs as is another question:
+//! [`Process::credentials`].
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::process::Command;
+
+use rustix::fs::{Mode, OFlags, StatxFlags};
+
+use crate::fdinfo::without_proc;
+use crate::handle::impl_handle;
+use crate::sys::{enter, ioctl, stat::stat};
+use crate::{Declared, Kind, Process};
+
+/// A user namespace.
+#[derive(Debug)]
+pub struct Token(OwnedFd);
+
+impl_handle!(Token => Declared::kind(Kind::Token));
+
+impl Token {
+    /// The user namespace of this process.
+    ///
+    /// # Errors
+    /// `Unsupported` without `/proc`; no descriptor left.
+    pub fn current() -> io::Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        match rustix::fs::open(c"/proc/self/ns/user", flags, Mode::empty()) {
+            Err(rustix::io::Errno::NOENT) => Err(without_proc()),
+            opened => Ok(Self(opened?)),
+        }
+    }
+
+    /// The user namespace of another process (Linux 6.11).
+    ///
+    /// # Errors
+    /// Those of `PIDFD_GET_USER_NAMESPACE` in
+    /// [`ioctl_pidfd(2)`](https://man7.org/linux/man-pages/man2/ioctl_pidfd.2.html):
+    /// `PermissionDenied` for a process that this one couldn't trace; `ESRCH` when it has ended;
+    /// `ENOTTY` on an older kernel.
+    pub fn of(process: &Process) -> io::Result<Self> {
+        ioctl::user_namespace(process.as_fd()).map(Self)
+    }
+
+    /// The user who made the namespace, and is its master.
+    ///
+    /// # Errors
+    /// Those of `NS_GET_OWNER_UID` in
+    /// [`ioctl_nsfs(2)`](https://man7.org/linux/man-pages/man2/ioctl_nsfs.2.html).
+    pub fn owner(&self) -> io::Result<u32> {
+        ioctl::namespace_owner(self.0.as_fd())
+    }
+
+    /// The number of the namespace on this machine: two tokens with the same number are the same.
+    ///
+    /// # Errors
+    /// Those of `statx(2)`.
+    pub fn id(&self) -> io::Result<u64> {
+        Ok(stat(self.0.as_fd(), StatxFlags::INO)?.stx_ino)
+    }
+
+    /// Makes the program that the command starts run in the namespace, with all capabilities there.
+    ///
+    /// The command fails to start with `PermissionDenied` where this process may not enter, and with
+    /// `InvalidInput` for the namespace that it is in already.
+    ///
+    /// # Errors
+    /// No descriptor left.
+    pub fn enter(&self, command: &mut Command) -> io::Result<()> {
+        enter::enter_user_namespace(command, self.0.try_clone()?);
+        Ok(())
+    }
+
+    /// A second handle to the same namespace.
+    ///
+    /// # Errors
+    /// No descriptor left.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self(self.0.try_clone()?))
+    }
+}
+
+impl AsFd for Token {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl From<OwnedFd> for Token {
+    fn from(handle: OwnedFd) -> Self {
+        Self(handle)
+    }
+}
+
+impl From<Token> for OwnedFd {
+    fn from(token: Token) -> Self {
+        token.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Child, Stdio};
+
+    use super::*;
+    use crate::{Object, Unproven, identify, prove};
+
+    /// A process in a user namespace of its own, until its input ends; `None`, with the reason
+    /// printed, where there can't be one.
+    fn elsewhere() -> Option<(Child, Token)> {
+        let mut child = Command::new("unshare")
+            .args(["--user", "--map-root-user", "sh", "-c", "echo; read line"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .inspect_err(|error| println!("skipped: {error}"))
+            .ok()?;
+        let mut line = [0];
+        let said = io::Read::read(child.stdout.as_mut()?, &mut line);
+        if !matches!(said, Ok(1)) {
+            println!("skipped: no user namespace can be made");
+            return None;
+        }
+        match Token::of(&Process::of(&child).unwrap()) {
+            Ok(token) => Some((child, token)),
+            Err(error) => {
+                println!("skipped: {error}");
+                None
+            }
+        }
+    }
+
+    #[test]
+    fn a_token_is_a_user_namespace_and_no_other() {
+        let token = Token::current().unwrap();
+        assert_eq!(identify(token.as_fd()).unwrap().object, Object::UserNamespace);
+        assert!(prove(token.as_fd(), &Declared::kind(Kind::Token)).is_ok());
+        let other = std::fs::File::open("/proc/self/ns/net").unwrap();
+        let refused = prove(other.as_fd(), &Declared::kind(Kind::Token)).unwrap_err();
+        assert!(matches!(refused, Unproven::Mismatch(it) if it.received.object == Object::Other));
+    }
+
+    #[test]
+    fn a_child_enters_the_namespace_of_another_process() {
+        let Some((mut child, token)) = elsewhere() else { return };
+        assert_ne!(token.id().unwrap(), Token::current().unwrap().id().unwrap());
+        assert_eq!(token.owner().unwrap(), crate::own_user());
+        let mut command = Command::new("readlink");
+        token.enter(command.arg("/proc/self/ns/user")).unwrap();
+        let output = command.output().unwrap();
+        let link = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(link.trim(), format!("user:[{}]", token.id().unwrap()));
+        drop(child.stdin.take());
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn entering_where_one_is_already_fails_to_start() {
+        let mut command = Command::new("true");
+        Token::current().unwrap().enter(&mut command).unwrap();
+        assert_eq!(command.status().unwrap_err().kind(), io::ErrorKind::InvalidInput);
+    }
+}

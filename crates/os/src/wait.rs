@@ -1,0 +1,172 @@
+//! Waiting for one of several objects, with a deadline.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
+
+/// An object that a thread can wait for.
+///
+/// The kernel says when its descriptor is readable; then `take` claims what was waited for, since
+/// of several waiters only one gets an event that resets itself.
+pub trait Waitable {
+    /// The descriptor whose being readable ends the wait.
+    fn handle(&self) -> BorrowedFd<'_>;
+
+    /// Claims the object after its descriptor became readable; `false` when another waiter was
+    /// quicker. Never blocks.
+    ///
+    /// # Errors
+    /// Those of the object.
+    fn take(&self) -> io::Result<bool>;
+
+    /// What the kernel says of the descriptor when the object may be taken.
+    fn readiness(&self) -> Readiness {
+        Readiness::Readable
+    }
+
+    /// The question to [`poll(2)`](https://man7.org/linux/man-pages/man2/poll.2.html) whether the
+    /// object may be taken.
+    #[doc(hidden)]
+    fn poll_fd(&self) -> PollFd<'_> {
+        PollFd::from_borrowed_fd(self.handle(), self.readiness().flags())
+    }
+}
+
+/// What the kernel says of a descriptor that ends a wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// It is readable: `POLLIN`.
+    Readable,
+    /// What it would read as has changed since it was last read: `POLLPRI`. Look before the first
+    /// wait: [`Waitable::take`] does.
+    Changed,
+}
+
+impl Readiness {
+    fn flags(self) -> PollFlags {
+        match self {
+            Self::Readable => PollFlags::IN,
+            Self::Changed => PollFlags::PRI,
+        }
+    }
+}
+
+/// Waits until one of the objects can be taken, and takes that one: of several the first in order.
+///
+/// Returns its index, or `None` when `timeout` has passed before. No timeout waits for as long as
+/// it takes.
+///
+/// # Errors
+/// Those of [`poll(2)`](https://man7.org/linux/man-pages/man2/poll.2.html) and of the object's
+/// [`Waitable::take`].
+pub fn wait_any(objects: &[&dyn Waitable], timeout: Option<Duration>) -> io::Result<Option<usize>> {
+    let deadline = timeout.and_then(deadline_after);
+    let mut polls: Vec<_> = objects.iter().map(|object| object.poll_fd()).collect();
+    for (i, object) in objects.iter().enumerate() {
+        if object.readiness() == Readiness::Changed && object.take()? {
+            return Ok(Some(i));
+        }
+    }
+    loop {
+        poll(&mut polls, deadline)?;
+        for (i, polled) in polls.iter().enumerate() {
+            if !polled.revents().is_empty() && objects[i].take()? {
+                return Ok(Some(i));
+            }
+        }
+        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            return Ok(None);
+        }
+    }
+}
+
+/// Waits until each of the objects was taken, and returns the indices of those that weren't before
+/// `timeout` has passed: none, when all were. No timeout waits for as long as it takes.
+///
+/// An object is taken as soon as it can be, whatever the others do: what was taken stays taken when
+/// the time is over.
+///
+/// # Errors
+/// Those of [`wait_any`].
+pub fn wait_all(objects: &[&dyn Waitable], timeout: Option<Duration>) -> io::Result<Vec<usize>> {
+    let deadline = timeout.and_then(deadline_after);
+    let mut left: Vec<usize> = (0..objects.len()).collect();
+    while !left.is_empty() {
+        let waiting: Vec<_> = left.iter().map(|&i| objects[i]).collect();
+        let timeout = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        match wait_any(&waiting, timeout)? {
+            Some(taken) => drop(left.remove(taken)),
+            None => break,
+        }
+    }
+    Ok(left)
+}
+
+/// `ppoll` until something is ready or the deadline passes; a signal doesn't end it. Returns how
+/// many are ready.
+pub(crate) fn poll(polls: &mut [PollFd<'_>], deadline: Option<Instant>) -> io::Result<usize> {
+    loop {
+        let left =
+            deadline.map(|deadline| timespec(deadline.saturating_duration_since(Instant::now())));
+        match rustix::event::poll(polls, left.as_ref()) {
+            Err(Errno::INTR) => continue,
+            result => return Ok(result?),
+        }
+    }
+}
+
+/// The point in time when a timeout is over; one too long for that is none.
+pub(crate) fn deadline_after(timeout: Duration) -> Option<Instant> {
+    Instant::now().checked_add(timeout)
+}
+
+pub(crate) fn timespec(duration: Duration) -> Timespec {
+    Timespec {
+        tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: duration.subsec_nanos().into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Event, ManualEvent};
+
+    #[test]
+    fn the_first_in_order_is_taken_and_the_others_left() {
+        let (a, b, c) = (Event::new().unwrap(), Event::new().unwrap(), ManualEvent::new().unwrap());
+        b.set().unwrap();
+        c.set().unwrap();
+        assert_eq!(wait_any(&[&a, &b, &c], None).unwrap(), Some(1));
+        assert_eq!(wait_any(&[&a, &b, &c], None).unwrap(), Some(2));
+        assert_eq!(wait_any(&[&a, &b], Some(Duration::ZERO)).unwrap(), None);
+    }
+
+    #[test]
+    fn all_are_waited_for_in_whatever_order_they_come() {
+        let (a, b, c) = (Event::new().unwrap(), Event::new().unwrap(), Event::new().unwrap());
+        let left = std::thread::scope(|scope| {
+            scope.spawn(|| [&c, &a, &b].map(|event| event.set().unwrap()));
+            wait_all(&[&a, &b, &c], None).unwrap()
+        });
+        assert!(left.is_empty());
+        b.set().unwrap();
+        assert_eq!(wait_all(&[&a, &b, &c], Some(Duration::ZERO)).unwrap(), [0, 2]);
+        assert_eq!(wait_all(&[], None).unwrap(), []);
+    }
+
+    #[test]
+    fn one_set_wakes_one_of_two_waiters() {
+        let event = Event::new().unwrap();
+        let taken = std::thread::scope(|scope| {
+            let wait = || event.wait_timeout(Duration::from_millis(200)).unwrap();
+            let waiters = [scope.spawn(wait), scope.spawn(wait)];
+            event.set().unwrap();
+            waiters.map(|waiter| waiter.join().unwrap())
+        });
+        assert_eq!(taken.iter().filter(|taken| **taken).count(), 1);
+    }
+}

@@ -1,0 +1,156 @@
+//! How a server comes by its socket, and how it lets go of it.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use syshandle_os::{Listener, Seqpacket, take_listener};
+use syshandle_wire::Guid;
+
+use super::Registration;
+use super::registry::{Locations, Registered};
+use super::runtime::{Lock, Meeting};
+use super::start::{REGISTRATION, SOCKET};
+use crate::server::Policy;
+use crate::{Error, ErrorKind, Result};
+
+/// Where a server's socket is, and who takes it away.
+#[derive(Debug)]
+pub(crate) enum Place {
+    /// By the rules of this crate: the server removes it, under the lock.
+    Ours {
+        /// The files of the registration.
+        meeting: Meeting,
+        /// The socket's device and inode: another server may have made another one there.
+        inode: Option<(u64, u64)>,
+    },
+    /// Somebody else's, who goes on to listen on it: systemd, say.
+    Theirs,
+}
+
+/// What a server was given, or took.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    pub(crate) listener: Listener,
+    pub(crate) place: Place,
+    pub(crate) policy: Option<Policy>,
+}
+
+/// Takes the socket that this program was given by the `LISTEN_FDS` protocol; else makes it, as a
+/// client would have.
+///
+/// # Errors
+/// [`ErrorKind::AlreadyRunning`]; those of finding the registration.
+pub(crate) fn take(classes: &[Guid], locations: &Locations) -> Result<Taken> {
+    let Some(socket) = take_listener()? else { return make(classes, locations) };
+    let listener = Listener::adopt(socket).map_err(|error| {
+        let text = "the socket that this server was given can't be used";
+        Error::new(ErrorKind::System, text).because(error)
+    })?;
+    let registered =
+        std::env::var_os(REGISTRATION).and_then(|file| registered(&PathBuf::from(file)));
+    let registered =
+        registered.or_else(|| classes.first().and_then(|clsid| locations.find(*clsid).ok()));
+    let policy = registered.as_ref().map(|registered| registered.registration.policy.clone());
+    let given = std::env::var_os(SOCKET).map(PathBuf::from);
+    let meeting = registered.and_then(|registered| Meeting::of(&registered, locations).ok());
+    let place = match meeting {
+        Some(meeting) if Some(&meeting.socket) == given.as_ref() => Place::ours(meeting),
+        _ => Place::Theirs,
+    };
+    Ok(Taken { listener, place, policy })
+}
+
+/// Makes the socket of a server that was started by hand.
+fn make(classes: &[Guid], locations: &Locations) -> Result<Taken> {
+    let Some(clsid) = classes.first() else {
+        return Err(Error::new(ErrorKind::NoSuchClass, "a server serves a class at least"));
+    };
+    let registered = locations.find(*clsid)?;
+    let meeting = Meeting::of(&registered, locations)?;
+    if registered.registration.socket.is_some() {
+        let text = "somebody else listens for this server, and starts it when it is needed";
+        return Err(Error::new(ErrorKind::AlreadyRunning, text));
+    }
+    let _lock = wait_for_lock(&meeting)?;
+    let soon = Instant::now() + LOCK_TIME;
+    if Seqpacket::connect(&meeting.socket, soon).is_ok() {
+        let text = format!("another server serves at {}", meeting.socket.display());
+        return Err(Error::new(ErrorKind::AlreadyRunning, text));
+    }
+    let _ = fs::remove_file(&meeting.socket);
+    let listener = Listener::bind(&meeting.socket).map_err(|error| {
+        let text = format!("{} can't be made", meeting.socket.display());
+        Error::new(ErrorKind::System, text).because(error)
+    })?;
+    let policy = Some(registered.registration.policy);
+    Ok(Taken { listener, place: Place::ours(meeting), policy })
+}
+
+impl Place {
+    fn ours(meeting: Meeting) -> Self {
+        let inode = inode(&meeting.socket);
+        Self::Ours { meeting, inode }
+    }
+
+    /// Takes the lock without waiting: who has it is about to start a server, or a client of this
+    /// one.
+    pub(crate) fn try_lock(&self) -> Result<Option<Lock>> {
+        match self {
+            Self::Theirs => Ok(None),
+            Self::Ours { meeting, .. } => match meeting.try_lock()? {
+                Some(lock) => Ok(Some(lock)),
+                None => Err(Error::new(ErrorKind::Busy, "somebody else has the lock")),
+            },
+        }
+    }
+
+    /// Takes the lock, waiting a little.
+    pub(crate) fn lock(&self) -> Result<Option<Lock>> {
+        match self {
+            Self::Theirs => Ok(None),
+            Self::Ours { meeting, .. } => wait_for_lock(meeting).map(Some),
+        }
+    }
+
+    /// Removes the socket, under the lock; `false` when it is somebody else's to remove.
+    pub(crate) fn remove(&self) -> bool {
+        let Self::Ours { meeting, inode: own } = self else { return false };
+        if own.is_some() && inode(&meeting.socket) == *own {
+            // Nobody else removes it: we have the lock.
+            let _ = fs::remove_file(&meeting.socket);
+        }
+        true
+    }
+}
+
+fn inode(path: &Path) -> Option<(u64, u64)> {
+    fs::symlink_metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
+/// The registration in this file.
+fn registered(file: &Path) -> Option<Registered> {
+    let text = fs::read_to_string(file).ok()?;
+    let name = file.file_stem()?.to_string_lossy();
+    let registration = Registration::parse(&name, &text).ok()?;
+    Some(Registered { registration, file: file.to_owned() })
+}
+
+fn wait_for_lock(meeting: &Meeting) -> Result<Lock> {
+    let deadline = Instant::now() + LOCK_TIME;
+    loop {
+        if let Some(lock) = meeting.try_lock()? {
+            return Ok(lock);
+        }
+        if Instant::now() >= deadline {
+            let text =
+                format!("somebody else has held {} for {LOCK_TIME:?}", meeting.lock.display());
+            return Err(Error::new(ErrorKind::AlreadyRunning, text));
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Whoever has the lock starts a server, and that is a matter of milliseconds.
+const LOCK_TIME: Duration = Duration::from_secs(5);

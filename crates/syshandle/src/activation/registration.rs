@@ -1,0 +1,220 @@
+//! A registration: which program serves which classes, and for whom. One small TOML file.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use syshandle_wire::Guid;
+
+use crate::server::Policy;
+use crate::{Error, ErrorKind, Result};
+
+/// A program and the classes that it serves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registration {
+    /// The name: that of the file, without `.toml`.
+    pub name: String,
+    /// The program's file.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<String>,
+    /// What its environment has besides the usual.
+    pub environment: BTreeMap<String, String>,
+    /// The socket that somebody else listens on, who also starts the program: systemd, say.
+    pub socket: Option<PathBuf>,
+    /// For whom it is.
+    pub policy: Policy,
+    /// The classes that it serves.
+    pub classes: Vec<RegisteredClass>,
+}
+
+/// A class in a registration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegisteredClass {
+    /// Its identifier.
+    pub clsid: Guid,
+    /// Its name.
+    pub name: String,
+    /// Its interfaces.
+    pub interfaces: Vec<Guid>,
+}
+
+impl Registration {
+    /// The largest file: thousands of classes fit, and a device that never ends doesn't.
+    pub const FILE_BYTES_MAX: u64 = 1024 * 1024;
+
+    /// Reads the text of a registration file.
+    ///
+    /// # Errors
+    /// [`ErrorKind::BadRegistration`], with the place in the text.
+    pub fn parse(name: &str, text: &str) -> Result<Self> {
+        let bad = |what: String| Error::new(ErrorKind::BadRegistration, what);
+        let file: File = toml::from_str(text)
+            .map_err(|error| bad("it isn't as it should be".into()).because(error))?;
+        if !file.program.is_absolute() {
+            return Err(bad(format!("`program` is relative: {}", file.program.display())));
+        }
+        if let Some(socket) = file.socket.as_ref().filter(|socket| !socket.is_absolute()) {
+            return Err(bad(format!("`socket` is relative: {}", socket.display())));
+        }
+        if let Some(name) =
+            file.environment.keys().find(|name| name.is_empty() || name.contains('='))
+        {
+            return Err(bad(format!("`{name}` can't be the name of an environment variable")));
+        }
+        let classes = file.class.into_iter().map(|class| {
+            let guid = |text: &String| {
+                text.parse()
+                    .map_err(|error| bad(format!("`{text}` is no identifier")).because(error))
+            };
+            Ok(RegisteredClass {
+                clsid: guid(&class.clsid)?,
+                name: class.name,
+                interfaces: class.interfaces.iter().map(guid).collect::<Result<_>>()?,
+            })
+        });
+        Ok(Self {
+            name: name.to_owned(),
+            program: file.program,
+            arguments: file.arguments,
+            environment: file.environment,
+            socket: file.socket,
+            policy: match file.users {
+                Users::Word(Word::Same) => Policy::same_user(),
+                Users::Word(Word::Anyone) => Policy::anyone(),
+                Users::These(users) => Policy::users(users),
+            },
+            classes: classes.collect::<Result<_>>()?,
+        })
+    }
+
+    /// The text of its file.
+    pub fn write(&self) -> String {
+        let string = |text: &str| toml::Value::String(text.to_owned()).to_string();
+        let path = |path: &Path| string(&path.to_string_lossy());
+        let strings = |texts: &mut dyn Iterator<Item = String>| {
+            let texts: Vec<_> = texts.map(|text| string(&text)).collect();
+            format!("[{}]", texts.join(", "))
+        };
+        let mut lines = vec![
+            "# Written by `syshandle register`; docs/registration.md says what may stand here."
+                .into(),
+            format!("program = {}", path(&self.program)),
+        ];
+        if !self.arguments.is_empty() {
+            lines.push(format!("arguments = {}", strings(&mut self.arguments.iter().cloned())));
+        }
+        if let Some(socket) = &self.socket {
+            lines.push(format!("socket = {}", path(socket)));
+        }
+        lines.push(format!("users = {}", self.policy.write()));
+        if !self.environment.is_empty() {
+            lines.push("\n[environment]".into());
+        }
+        for (name, value) in &self.environment {
+            lines.push(format!("{} = {}", string(name), string(value)));
+        }
+        for class in &self.classes {
+            lines.push("\n[[class]]".into());
+            lines.push(format!("clsid = {}", string(&class.clsid.to_string())));
+            lines.push(format!("name = {}", string(&class.name)));
+            let mut interfaces = class.interfaces.iter().map(Guid::to_string);
+            lines.push(format!("interfaces = {}", strings(&mut interfaces)));
+        }
+        lines.join("\n") + "\n"
+    }
+}
+
+/// The file as it stands.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    program: PathBuf,
+    #[serde(default)]
+    arguments: Vec<String>,
+    #[serde(default)]
+    environment: BTreeMap<String, String>,
+    socket: Option<PathBuf>,
+    #[serde(default)]
+    users: Users,
+    #[serde(default)]
+    class: Vec<Class>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Class {
+    clsid: String,
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    interfaces: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "`users` is \"same\", \"anyone\", or a list of numbers")]
+enum Users {
+    Word(Word),
+    These(Vec<u32>),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Word {
+    Same,
+    Anyone,
+}
+
+impl Default for Users {
+    fn default() -> Self {
+        Self::Word(Word::Same)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read() {
+        let guid = |byte| Guid::from_bytes([byte; 16]);
+        let registration = Registration {
+            name: "server".into(),
+            program: "/opt/a b/server".into(),
+            arguments: vec!["--colour".into(), "\"blue\"".into()],
+            environment: [("MOOD".into(), "good = \n better".into())].into(),
+            socket: Some("/run/socket".into()),
+            policy: Policy::users([0, 7]),
+            classes: vec![RegisteredClass {
+                clsid: guid(1),
+                name: "A \"B\"".into(),
+                interfaces: vec![guid(2), guid(3)],
+            }],
+        };
+        assert_eq!(Registration::parse("server", &registration.write()).unwrap(), registration);
+    }
+
+    #[test]
+    fn mistakes_say_what_and_where() {
+        for (text, part) in [
+            ("program = 7", "invalid type"),
+            ("program = \"server\"", "relative"),
+            ("program = \"/s\"\ncolour = 1", "colour"),
+            ("program = \"/s\"\nusers = \"some\"", "users"),
+            ("program = \"/s\"\n[environment]\n\"A=B\" = \"\"", "A=B"),
+            ("program = \"/s\"\n[[class]]\nclsid = \"1\"", "identifier"),
+            ("\u{0}", ""),
+        ] {
+            let error = Registration::parse("server", text).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::BadRegistration);
+            assert!(format!("{error:#}").contains(part), "{error:#}");
+        }
+    }
+
+    #[test]
+    fn users_may_be_listed() {
+        let text = "program = \"/s\"\nusers = [0, 1000]";
+        let policy = Registration::parse("server", text).unwrap().policy;
+        assert!(policy.allows(1000) && !policy.allows(1001));
+    }
+}

@@ -1,0 +1,155 @@
+//! Interfaces, classes and objects, as types.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use syshandle_wire::{Guid, Offer, describe};
+
+use crate::Client;
+use crate::server::Incoming;
+
+/// An interface: implemented for `dyn Trait` by [`interface`](crate::interface).
+pub trait Interface: Send + Sync + 'static {
+    /// The type of its client.
+    type Client: Proxy<Interface = Self>;
+
+    /// What it is, for tools to read.
+    const DESCRIPTION: &'static describe::Interface;
+
+    /// Runs the method of a call.
+    #[doc(hidden)]
+    fn dispatch(&self, call: Incoming<'_>);
+}
+
+/// That `T` implements the interface `Self`: follows from its implementing the trait.
+pub trait Implements<T>: Interface {
+    /// The object as one of this interface.
+    fn object(implementation: Arc<T>) -> Arc<Self>;
+}
+
+/// The client of an interface, as generated from its trait.
+pub trait Proxy: Sized {
+    /// The interface.
+    type Interface: Interface<Client = Self> + ?Sized;
+
+    /// Wraps a reference to an object that is known to have the interface.
+    #[doc(hidden)]
+    fn from_client(client: Client) -> Self;
+
+    /// The reference itself.
+    fn as_client(&self) -> &Client;
+}
+
+/// A class: what a server offers and a client activates. Made by [`class!`](crate::class).
+pub struct Class<C>(PhantomData<fn() -> C>);
+
+impl<C: ClassInfo> Class<C> {
+    /// The class.
+    #[doc(hidden)]
+    pub const fn new() -> Self {
+        Self(PhantomData)
+    }
+
+    /// Its identifier.
+    pub const fn clsid(self) -> Guid {
+        C::CLSID
+    }
+
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        C::NAME
+    }
+
+    /// Its interfaces.
+    pub const fn interfaces(self) -> &'static [&'static describe::Interface] {
+        C::INTERFACES
+    }
+}
+
+impl<C> Clone for Class<C> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<C> Copy for Class<C> {}
+
+impl<C: ClassInfo> std::fmt::Debug for Class<C> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {:?}", C::NAME, C::CLSID)
+    }
+}
+
+/// What is known of a class from its type.
+pub trait ClassInfo: 'static {
+    /// Its identifier.
+    const CLSID: Guid;
+    /// Its name.
+    const NAME: &'static str;
+    /// Its interfaces.
+    const INTERFACES: &'static [&'static describe::Interface];
+    /// What `syshandle register` finds in the program of a server.
+    #[doc(hidden)]
+    const MARK: &'static [u8];
+}
+
+/// That a `T` can be an object of the class `Self`: follows from its implementing the traits of
+/// the class's interfaces.
+pub trait Serves<T>: ClassInfo {
+    /// The object.
+    fn object(implementation: T) -> Object;
+}
+
+/// An object, with one or more interfaces.
+#[derive(Clone, Default)]
+pub struct Object(Vec<Arc<dyn AnyInterface>>);
+
+impl Object {
+    /// An object without interfaces yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The same object with one interface more.
+    #[must_use]
+    pub fn with<I: Implements<T> + ?Sized, T>(mut self, implementation: &Arc<T>) -> Self {
+        self.0.push(Arc::new(Has(I::object(implementation.clone()))));
+        self
+    }
+
+    /// One of its interfaces.
+    pub(crate) fn interface(&self, iid: Guid) -> Option<Arc<dyn AnyInterface>> {
+        self.0.iter().find(|interface| interface.description().iid == iid).cloned()
+    }
+
+    /// What a greeting to a client of this object says.
+    pub(crate) fn offers(&self) -> Vec<Offer> {
+        let offer = |iid| Offer { clsid: Guid::NIL, iid };
+        self.0.iter().map(|interface| offer(interface.description().iid)).collect()
+    }
+}
+
+impl std::fmt::Debug for Object {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|interface| interface.description().name)).finish()
+    }
+}
+
+/// An interface of some object.
+pub(crate) trait AnyInterface: Send + Sync {
+    fn description(&self) -> &'static describe::Interface;
+
+    fn dispatch(&self, call: Incoming<'_>);
+}
+
+struct Has<I: ?Sized>(Arc<I>);
+
+impl<I: Interface + ?Sized> AnyInterface for Has<I> {
+    fn description(&self) -> &'static describe::Interface {
+        I::DESCRIPTION
+    }
+
+    fn dispatch(&self, call: Incoming<'_>) {
+        self.0.dispatch(call);
+    }
+}

@@ -1,0 +1,310 @@
+//! The client's side: a reference to an object, wherever it is.
+
+mod cancel;
+pub(crate) mod connection;
+
+use std::os::fd::AsFd;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use syshandle_os::{
+    BorrowedHandle, Credentials, Declared, Handle, OwnedHandle, Seqpacket, Waitable,
+};
+use syshandle_wire::describe::Interface as Description;
+use syshandle_wire::{
+    Decode, DecodeError, Decoder, Encode, EncodeError, Encoder, Fault, Guid, Hello, Limits, Status,
+};
+
+pub use cancel::Cancel;
+
+use crate::buffer::{give_bytes, take_bytes};
+use crate::client::connection::{Connection, Patience, Reply};
+use crate::link::Kernel;
+use crate::{CallError, Error, ErrorKind, Interface, Proxy, Result, door};
+
+/// A reference to an object: what every generated client wraps.
+///
+/// Cheap to clone, and used by any number of threads at once. The object is released when the last
+/// clone is dropped.
+#[derive(Clone, Debug)]
+pub struct Client {
+    shared: Arc<Shared>,
+    timeout: Duration,
+    cancel: Option<Cancel>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    interface: &'static Description,
+    connection: OnceLock<Connection>,
+    /// One thread connects through the door, the others wait for it.
+    connecting: Mutex<()>,
+    door: OnceLock<OwnedHandle>,
+}
+
+impl Client {
+    /// How long a call waits, unless the client is told otherwise.
+    pub const TIMEOUT: Duration = Duration::from_secs(30);
+
+    /// A reference over a connection that is open.
+    pub(crate) fn connected(connection: Connection, interface: &'static Description) -> Self {
+        Self::new(OnceLock::from(connection), OnceLock::new(), interface)
+    }
+
+    /// A reference by a door: connects when it is first used.
+    #[doc(hidden)]
+    pub fn from_door(door: OwnedHandle, interface: &'static Description) -> Self {
+        Self::new(OnceLock::new(), OnceLock::from(door), interface)
+    }
+
+    fn new(
+        connection: OnceLock<Connection>,
+        door: OnceLock<OwnedHandle>,
+        interface: &'static Description,
+    ) -> Self {
+        let shared = Shared { interface, connection, connecting: Mutex::new(()), door };
+        Self { shared: Arc::new(shared), timeout: Self::TIMEOUT, cancel: None }
+    }
+
+    /// The same reference, whose calls wait no longer than this.
+    #[must_use]
+    pub fn with_timeout(&self, timeout: Duration) -> Self {
+        Self { timeout, ..self.clone() }
+    }
+
+    /// The same reference, whose calls end when `cancel` says so.
+    #[must_use]
+    pub fn with_cancel(&self, cancel: &Cancel) -> Self {
+        Self { cancel: Some(cancel.clone()), ..self.clone() }
+    }
+
+    /// The interface that the calls belong to.
+    pub fn interface(&self) -> &'static Description {
+        self.shared.interface
+    }
+
+    /// Who serves the object, from the kernel. Connects first, where that hasn't happened.
+    ///
+    /// # Errors
+    /// Those of connecting.
+    pub fn server(&self) -> Result<Credentials> {
+        Ok(self.connection(self.patience())?.server())
+    }
+
+    /// Waits for an object that the server will signal, until the client's timeout has passed: an
+    /// event that resets itself is reset. Ends at once when the server is gone.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TimedOut`], [`ErrorKind::Disconnected`].
+    pub fn wait(&self, object: &dyn Waitable) -> Result<()> {
+        let patience = self.patience();
+        self.connection(patience)?.wait_for(object, patience)
+    }
+
+    /// A reference to the same object by another of its interfaces.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoSuchInterface`], and those of a call.
+    pub fn cast<P: Proxy>(&self) -> Result<P> {
+        let door = self.door()?.try_clone_to_owned()?;
+        let interface = P::Interface::DESCRIPTION;
+        let cast = Self { timeout: self.timeout, ..Self::from_door(door, interface) };
+        cast.connection(self.patience())?;
+        Ok(P::from_client(cast))
+    }
+
+    /// Calls a method that fails only as every call can.
+    #[doc(hidden)]
+    pub fn call<'a, T: Decode>(
+        &self,
+        method: u32,
+        declared: Option<Declared>,
+        arguments: impl FnOnce(&mut Encoder<'a>),
+    ) -> Result<T> {
+        match self.call_with_error(method, declared, arguments) {
+            Ok(value) => Ok(value),
+            Err(CallError::Call(error)) => Err(error),
+            // No method of this kind has an error of its own.
+            Err(CallError::Method(())) => Err(self.malformed(method, "an error without a type")),
+        }
+    }
+
+    /// Calls a method that has an error type of its own.
+    #[doc(hidden)]
+    pub fn call_with_error<'a, T: Decode, E: Decode>(
+        &self,
+        method: u32,
+        declared: Option<Declared>,
+        arguments: impl FnOnce(&mut Encoder<'a>),
+    ) -> Result<T, CallError<E>> {
+        let place = |error: Error| error.at(&self.place(method));
+        let span = tracing::debug_span!("call", method = %self.place(method));
+        let _entered = span.enter();
+        let patience = self.patience();
+        let connection = self.connection(patience).map_err(place)?;
+        let mut out = Encoder::new(take_bytes(), connection.limits());
+        arguments(&mut out);
+        let (bytes, handles) = out.finish().map_err(Error::from).map_err(place)?;
+        tracing::trace!(bytes = bytes.len(), handles = handles.len(), "sending");
+        let reply = connection.call(method, &bytes, &handles, patience).map_err(place)?;
+        give_bytes(bytes);
+        let Reply { status, body, handles, handles_lost } = reply;
+        tracing::trace!(?status, bytes = body.len(), handles = handles.len(), "received");
+        if handles_lost {
+            let text = "this process has no descriptors left for the handles of the result";
+            return Err(place(Error::new(ErrorKind::HandlesLost, text).maybe_ran()).into());
+        }
+        let result = self.read(method, declared, status, &body, handles);
+        give_bytes(body);
+        result
+    }
+
+    /// Reads a reply.
+    fn read<T: Decode, E: Decode>(
+        &self,
+        method: u32,
+        declared: Option<Declared>,
+        status: Status,
+        body: &[u8],
+        handles: Vec<OwnedHandle>,
+    ) -> Result<T, CallError<E>> {
+        let place = |error: Error| error.at(&self.place(method));
+        let kernel = Kernel::usual();
+        let mut input = Decoder::new(body, handles, &kernel);
+        match status {
+            Status::Fault => {
+                let fault = Fault::read(body).map_err(|error| place(wrong_result(&error)))?;
+                Err(self.told(method, &fault).into())
+            }
+            Status::Done => {
+                let value = input.field(declared).map_err(|error| place(wrong_result(&error)))?;
+                input.finish().map_err(|error| place(wrong_result(&error)))?;
+                Ok(value)
+            }
+            Status::Failed => {
+                let error = input.field(None).map_err(|error| place(wrong_result(&error)))?;
+                input.finish().map_err(|error| place(wrong_result(&error)))?;
+                Err(CallError::Method(error))
+            }
+        }
+    }
+
+    /// What the server's runtime said of a call, with the names that its interface gives.
+    fn told(&self, method: u32, fault: &Fault) -> Error {
+        let index = match fault {
+            Fault::WrongHandle { parameter, .. } | Fault::Malformed { parameter, .. } => *parameter,
+            _ => None,
+        };
+        let method_described = self.shared.interface.methods.get(method as usize);
+        let parameter = method_described
+            .zip(index)
+            .and_then(|(method, index)| method.parameters.get(usize::from(index)));
+        let error = Error::from_fault(fault);
+        let error = match parameter {
+            Some(parameter) => error.at(&format!("parameter `{}`", parameter.name)),
+            None => error,
+        };
+        error.at(&self.place(method))
+    }
+
+    fn malformed(&self, method: u32, text: &str) -> Error {
+        Error::new(ErrorKind::Malformed, text).maybe_ran().at(&self.place(method))
+    }
+
+    /// `Interface::method`, for an error.
+    fn place(&self, method: u32) -> String {
+        let interface = self.shared.interface;
+        match interface.methods.get(method as usize) {
+            Some(method) => format!("{}::{}", interface.name, method.name),
+            None => interface.name.to_owned(),
+        }
+    }
+
+    fn patience(&self) -> Patience<'_> {
+        let now = Instant::now();
+        // A timeout too long to be a point in time is a very long one.
+        let deadline = now.checked_add(self.timeout).unwrap_or(now + FOR_EVER);
+        Patience { deadline, cancel: self.cancel.as_ref() }
+    }
+
+    /// The connection, made through the door where it isn't yet.
+    fn connection(&self, patience: Patience<'_>) -> Result<&Connection> {
+        let shared = &*self.shared;
+        if let Some(connection) = shared.connection.get() {
+            return Ok(connection);
+        }
+        let _connecting = shared.connecting.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(connection) = shared.connection.get() {
+            return Ok(connection);
+        }
+        let Some(door) = shared.door.get() else {
+            return Err(Error::new(ErrorKind::Disconnected, "there is no way to the object"));
+        };
+        let hello = Hello { clsid: Guid::NIL, iid: shared.interface.iid };
+        let socket = door::attach(door.as_fd())?;
+        let connection = Connection::open(socket, hello, patience.deadline)?;
+        Ok(shared.connection.get_or_init(|| connection))
+    }
+
+    /// The door of the object, to be lent to others. Asks the server for it the first time.
+    fn door(&self) -> Result<BorrowedHandle<'_>> {
+        if self.shared.door.get().is_none() {
+            let door: OwnedHandle = self.call(door::METHOD, Some(door::DECLARED), |_| {})?;
+            // Another thread may have been quicker: its door is as good.
+            let _ = self.shared.door.set(door);
+        }
+        let door = self.shared.door.get();
+        door.map(AsFd::as_fd).ok_or_else(|| Error::new(ErrorKind::Disconnected, "no door"))
+    }
+}
+
+/// A reference travels as its door.
+impl Encode for Client {
+    fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
+        match self.door() {
+            Ok(door) => out.put_handle(door),
+            Err(error) => out.fail(EncodeError::Handle(std::io::Error::other(error))),
+        }
+    }
+}
+
+impl Client {
+    /// Takes a reference from a message.
+    #[doc(hidden)]
+    pub fn decode(
+        input: &mut Decoder<'_>,
+        interface: &'static Description,
+    ) -> Result<Self, DecodeError> {
+        let door = input.take_handle::<Door>()?;
+        Ok(Self::from_door(door.0.into(), interface))
+    }
+}
+
+/// A handle that is declared to be a door.
+struct Door(Seqpacket);
+
+impl Handle for Door {
+    const DECLARED: Declared = door::DECLARED;
+
+    fn as_handle(&self) -> BorrowedHandle<'_> {
+        self.0.as_fd()
+    }
+
+    fn from_handle(handle: OwnedHandle) -> Self {
+        Self(handle.into())
+    }
+}
+
+fn wrong_result(error: &DecodeError) -> Error {
+    let fault = Fault::from(error.clone());
+    Error::from_fault(&fault).at("result").maybe_ran()
+}
+
+const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// The limits that this version of the runtime has.
+pub(crate) const LIMITS: Limits = Limits {
+    message_bytes_max: Limits::ARENA_BYTES as u32,
+    handles_max: Limits::HANDLES_MAX,
+    calls_max: Limits::CALLS_MAX,
+};

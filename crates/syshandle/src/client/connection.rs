@@ -1,0 +1,485 @@
+//! The client's side of a connection: calls of any number of threads over one socket.
+//!
+//! A call does its I/O on the thread that makes it. Of several threads that wait for replies one
+//! receives, for all, and the others sleep; it passes that role on when its own reply has come, or
+//! when it gives up.
+
+use std::borrow::Cow;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::Thread;
+use std::time::{Duration, Instant};
+use std::{io, thread};
+
+use syshandle_os::{BorrowedHandle, Credentials, OwnedHandle, Seqpacket, Waitable, Waited};
+use syshandle_wire::{
+    Body, ClientEnd, Fault, FrameKind, FromServer, Greeting, Header, Hello, Limits, Status,
+    Violation,
+};
+
+use crate::buffer::{FrameBuffer, take_bytes};
+use crate::client::cancel::Cancel;
+use crate::link::Link;
+use crate::spin::Spin;
+use crate::{Error, ErrorKind, Result};
+
+/// A connection that was greeted.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    link: Link,
+    server: Credentials,
+    limits: Limits,
+    spin: Spin,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    end: ClientEnd<Arc<Waiting>>,
+    /// Somebody receives.
+    receiving: bool,
+    /// Those who sleep until somebody wakes them.
+    asleep: Vec<Thread>,
+    ended: Option<Ended>,
+}
+
+/// A call that waits for its reply; where the one who receives puts it.
+#[derive(Debug)]
+struct Waiting {
+    thread: Thread,
+    reply: Mutex<Option<Reply>>,
+}
+
+/// A reply, still in bytes.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: Status,
+    pub(crate) body: Vec<u8>,
+    pub(crate) handles: Vec<OwnedHandle>,
+    pub(crate) handles_lost: bool,
+}
+
+/// Why there will be no more replies.
+#[derive(Clone, Debug)]
+enum Ended {
+    /// The server said good-bye: what it hadn't answered it didn't run.
+    Closed,
+    /// The server is gone without a word.
+    Died,
+    /// The server doesn't serve this connection.
+    Refused(Fault),
+    /// The server broke the rules, so we ended it.
+    Broken(Violation),
+    /// The system failed us.
+    Failed(io::ErrorKind),
+}
+
+/// How long a call waits, and what ends it before.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience<'c> {
+    pub(crate) deadline: Instant,
+    pub(crate) cancel: Option<&'c Cancel>,
+}
+
+impl Connection {
+    /// Waits for the greeting on a socket that was connected, and answers it when the server
+    /// offers the interface.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Disconnected`] when the server goes without greeting: nothing has been sent
+    /// then, so it is safe to try again.
+    pub(crate) fn open(socket: Seqpacket, hello: Hello, deadline: Instant) -> Result<Self> {
+        let (mut frame, mut handles) = (FrameBuffer::take(), Vec::new());
+        let received = loop {
+            match socket.receive(&mut frame, &mut handles) {
+                Ok(received) => break received,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if !socket.wait_readable(deadline)? {
+                        let text = "the server did not greet in time";
+                        return Err(Error::new(ErrorKind::TimedOut, text));
+                    }
+                }
+                Err(error) => return Err(ungreeted().because(error)),
+            }
+        };
+        if received.len == 0 {
+            return Err(ungreeted());
+        }
+        let (end, greeting) = ClientEnd::open(&frame[..received.len], handles.len())?;
+        check_offer(&greeting, hello)?;
+        let server = received.sender.ok_or(Violation::NotOurs)?;
+        let link = Link::new(socket);
+        let (header, body) = ClientEnd::<()>::hello(hello);
+        link.send_by(&header, &body, deadline)?;
+        let state = State { end, receiving: false, asleep: Vec::new(), ended: None };
+        let (limits, spin) = (greeting.limits, Spin::default());
+        Ok(Self { link, server, limits, spin, state: Mutex::new(state) })
+    }
+
+    /// Who the server is, from the kernel.
+    pub(crate) fn server(&self) -> Credentials {
+        self.server
+    }
+
+    /// What the server takes.
+    pub(crate) fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// Makes a call: sends it and waits for its reply.
+    pub(crate) fn call(
+        &self,
+        method: u32,
+        body: &[u8],
+        handles: &[BorrowedHandle<'_>],
+        patience: Patience<'_>,
+    ) -> Result<Reply> {
+        let waiting = Waiting::of_this_thread();
+        let header = self.start(method, body.len(), handles.len(), &waiting, patience)?;
+        if let Err(error) = self.send(&header, body, handles, patience) {
+            self.state().end.unsent(&header);
+            return Err(error);
+        }
+        self.wait(&waiting, patience, |state| {
+            if let Some(reply) = waiting.take_reply() {
+                return Some(Ok(reply));
+            }
+            state.ended.as_ref().map(|ended| Err(ended.to_error(true)))
+        })
+        .map_err(|gave_up| {
+            self.cancel(header.call);
+            // It may have come in the last moment; nothing comes after the cancel.
+            drop(waiting.take_reply());
+            gave_up.maybe_ran()
+        })?
+    }
+
+    /// Waits for an object of the server's: ends at once when the server is gone.
+    pub(crate) fn wait_for(&self, object: &dyn Waitable, patience: Patience<'_>) -> Result<()> {
+        match self.link.socket.wait_beside(object, patience.deadline)? {
+            Waited::Taken => Ok(()),
+            Waited::TimedOut => Err(Error::new(ErrorKind::TimedOut, "the time was over")),
+            Waited::PeerGone => Err(self.last_words().to_error(true)),
+        }
+    }
+
+    /// Starts a call, when one more may run.
+    fn start(
+        &self,
+        method: u32,
+        body_len: usize,
+        handles: usize,
+        waiting: &Arc<Waiting>,
+        patience: Patience<'_>,
+    ) -> Result<Header> {
+        let left = patience.deadline.saturating_duration_since(Instant::now());
+        let timeout_ms = u32::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(u32::MAX);
+        // More handles than that were refused when they were encoded.
+        let handles = u16::try_from(handles).unwrap_or(u16::MAX);
+        self.wait(waiting, patience, |state| {
+            if let Some(ended) = &state.ended {
+                return Some(Err(ended.to_error(false)));
+            }
+            state.end.start(method, handles, body_len, timeout_ms, waiting.clone()).ok().map(Ok)
+        })?
+    }
+
+    /// Sends a frame; receives meanwhile, when the server must be heard before it reads on.
+    fn send(
+        &self,
+        header: &Header,
+        body: &[u8],
+        handles: &[BorrowedHandle<'_>],
+        patience: Patience<'_>,
+    ) -> Result<()> {
+        loop {
+            let error = match self.link.send(header, body, handles) {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            match error.kind() {
+                io::ErrorKind::WouldBlock => {
+                    patience.check()?;
+                    self.link.socket.wait_writable(patience.deadline)?;
+                    self.receive_if_nobody_does();
+                }
+                io::ErrorKind::PermissionDenied => {
+                    let text = "the server doesn't accept handles";
+                    return Err(Error::new(ErrorKind::NotAllowed, text).because(error));
+                }
+                io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => {
+                    return Err(self.last_words().to_error(false));
+                }
+                _ => {
+                    let text = "the call can't be sent";
+                    return Err(Error::new(ErrorKind::System, text).because(error));
+                }
+            }
+        }
+    }
+
+    /// Waits until `done` says so, receiving for all who wait or asleep until something happened.
+    ///
+    /// # Errors
+    /// The time was over, or the call was cancelled.
+    fn wait<T>(
+        &self,
+        waiting: &Waiting,
+        patience: Patience<'_>,
+        mut done: impl FnMut(&mut State) -> Option<T>,
+    ) -> Result<T> {
+        let _registered = patience.cancel.map(|cancel| cancel.register(&waiting.thread));
+        let mut state = self.state();
+        let result = loop {
+            if let Some(value) = done(&mut state) {
+                break Ok(value);
+            }
+            if let Err(error) = patience.check() {
+                break Err(error);
+            }
+            if state.receiving {
+                state.asleep.push(waiting.thread.clone());
+                drop(state);
+                thread::park_timeout(patience.left());
+                state = self.state();
+                state.asleep.retain(|thread| thread.id() != waiting.thread.id());
+            } else {
+                state.receiving = true;
+                drop(state);
+                let received = self.receive(patience);
+                state = self.state();
+                state.receiving = false;
+                self.take_in(&mut state, received);
+            }
+        };
+        // Whoever is left may have to receive now, or may start the call that it couldn't.
+        if !state.receiving
+            && let Some(next) = state.asleep.pop()
+        {
+            next.unpark();
+        }
+        result
+    }
+
+    /// Receives one frame, when one is there and nobody else is at it.
+    fn receive_if_nobody_does(&self) {
+        let mut state = self.state();
+        if !state.receiving {
+            let now = Patience { deadline: Instant::now(), cancel: None };
+            let received = self.receive(now);
+            self.take_in(&mut state, received);
+        }
+    }
+
+    /// The server is gone: what it said before tells why.
+    fn last_words(&self) -> Ended {
+        loop {
+            if let Some(ended) = &self.state().ended {
+                return ended.clone();
+            }
+            self.receive_if_nobody_does();
+            thread::yield_now();
+        }
+    }
+
+    /// Waits for one frame, for as long as there is patience.
+    fn receive(&self, patience: Patience<'_>) -> Incoming {
+        let (mut frame, mut handles) = (FrameBuffer::take(), Vec::new());
+        let mut looking = self.spin.start();
+        // The server can't have answered yet.
+        looking.again();
+        loop {
+            match self.link.receive(&mut frame, &mut handles) {
+                Ok(received) if received.len == 0 => return Incoming::Nothing(Ended::Died),
+                Ok(received) if received.bytes_truncated => {
+                    return Incoming::Nothing(Ended::Broken(Violation::TooLong));
+                }
+                Ok(received) => {
+                    looking.paid();
+                    let truncated = received.handles_truncated;
+                    return Incoming::Frame { frame, len: received.len, handles, truncated };
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if looking.again() {
+                        continue;
+                    }
+                    let socket = &self.link.socket;
+                    let waited = match patience.cancel {
+                        Some(cancel) => socket.wait_readable_or(cancel.event(), patience.deadline),
+                        None => socket.wait_readable(patience.deadline).map(drop),
+                    };
+                    if let Err(error) = waited {
+                        return Incoming::Nothing(Ended::Failed(error.kind()));
+                    }
+                    if patience.check().is_err() {
+                        return Incoming::NotYet;
+                    }
+                }
+                // The server went with messages of ours unread: its own are still to come.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {}
+                Err(error) => return Incoming::Nothing(Ended::Failed(error.kind())),
+            }
+        }
+    }
+
+    /// Gives what was received to whom it is for.
+    fn take_in(&self, state: &mut State, incoming: Incoming) {
+        let ended = match incoming {
+            Incoming::NotYet => return,
+            Incoming::Nothing(ended) => ended,
+            Incoming::Frame { frame, len, handles, truncated } => {
+                match self.take_frame(state, &frame[..len], handles, truncated) {
+                    Ok(None) => return,
+                    Ok(Some(ended)) => ended,
+                    Err(violation) => Ended::Broken(violation),
+                }
+            }
+        };
+        if state.ended.is_none() {
+            tracing::debug!(?ended, server = self.server.pid, "the connection has ended");
+            state.ended = Some(ended);
+        }
+        state.end.into_waiters().for_each(drop);
+        for thread in state.asleep.drain(..) {
+            thread.unpark();
+        }
+    }
+
+    fn take_frame(
+        &self,
+        state: &mut State,
+        frame: &[u8],
+        handles: Vec<OwnedHandle>,
+        truncated: bool,
+    ) -> Result<Option<Ended>, Violation> {
+        let (event, inline) = state.end.receive(frame, handles.len(), truncated)?;
+        match event {
+            FromServer::Reply { waiter, status, body, handles_lost } => {
+                let bytes = match self.link.body(body, inline)? {
+                    Cow::Owned(copy) => copy,
+                    Cow::Borrowed(inline) => {
+                        let mut copy = take_bytes();
+                        copy.extend_from_slice(inline);
+                        copy
+                    }
+                };
+                self.has_read(state, body);
+                waiter.give(Reply { status, body: bytes, handles, handles_lost });
+            }
+            FromServer::Late(body) => self.has_read(state, body),
+            FromServer::Arena => self.link.set_incoming(handles)?,
+            FromServer::Nothing => {}
+            FromServer::Bye => return Ok(Some(Ended::Closed)),
+            FromServer::Refused => {
+                let fault = Fault::read(inline).map_err(|_| Violation::NotOurs)?;
+                return Ok(Some(Ended::Refused(fault)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Gives a range of the server's memory back, at once if it is large.
+    fn has_read(&self, state: &mut State, body: Body) {
+        if let Some(header) = state.end.has_read(body) {
+            // When the server doesn't read now, it has no room for a reply until we call again.
+            let _ = self.link.send(&header, &[], &[]);
+        }
+    }
+
+    /// Tells the server that nobody waits for a call any more.
+    fn cancel(&self, call: u32) {
+        let header = self.state().end.cancel(call);
+        if let Some(header) = header {
+            // When there is no room for it, the server learns it from the call's own deadline.
+            let _ = self.link.send(&header, &[], &[]);
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A client that is done says so: what the server does for it goes on.
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let _ = self.link.send(&Header::new(FrameKind::Bye), &[], &[]);
+    }
+}
+
+/// What came from the socket.
+enum Incoming {
+    Frame { frame: FrameBuffer, len: usize, handles: Vec<OwnedHandle>, truncated: bool },
+    Nothing(Ended),
+    NotYet,
+}
+
+impl Waiting {
+    /// The one of this thread: a thread waits for one call at a time.
+    fn of_this_thread() -> Arc<Self> {
+        thread_local! {
+            static WAITING: Arc<Waiting> =
+                Arc::new(Waiting { thread: thread::current(), reply: Mutex::new(None) });
+        }
+        WAITING.with(Arc::clone)
+    }
+
+    fn give(&self, reply: Reply) {
+        *self.reply.lock().unwrap_or_else(PoisonError::into_inner) = Some(reply);
+        self.thread.unpark();
+    }
+
+    fn take_reply(&self) -> Option<Reply> {
+        self.reply.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl Patience<'_> {
+    /// How long it still lasts.
+    fn left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    /// Whether it is over.
+    fn check(&self) -> Result<()> {
+        if self.cancel.is_some_and(Cancel::is_cancelled) {
+            return Err(Error::new(ErrorKind::Cancelled, "the call was cancelled"));
+        }
+        if self.left().is_zero() {
+            return Err(Error::new(ErrorKind::TimedOut, "the server did not answer in time"));
+        }
+        Ok(())
+    }
+}
+
+impl Ended {
+    /// The error of a call that was sent, or not.
+    fn to_error(&self, sent: bool) -> Error {
+        let error = match self {
+            Self::Closed => {
+                // It answers all that it runs before it goes.
+                return Error::new(ErrorKind::Disconnected, "the server has ended");
+            }
+            Self::Refused(fault) => return Error::from_fault(fault),
+            Self::Died => Error::new(ErrorKind::Disconnected, "the server died"),
+            Self::Broken(violation) => Error::from(*violation),
+            Self::Failed(kind) => Error::new(ErrorKind::System, "the connection failed")
+                .because(io::Error::from(*kind)),
+        };
+        if sent { error.maybe_ran() } else { error }
+    }
+}
+
+/// Whether the server serves what the client wants.
+fn check_offer(greeting: &Greeting, hello: Hello) -> Result<()> {
+    let classes = || greeting.offers.iter().filter(|offer| offer.clsid == hello.clsid);
+    let fault = match classes().next() {
+        None => Fault::NoSuchClass(hello.clsid),
+        Some(_) if classes().any(|offer| offer.iid == hello.iid) => return Ok(()),
+        Some(_) => Fault::NoSuchInterface(hello.iid),
+    };
+    Err(Error::from_fault(&fault))
+}
+
+fn ungreeted() -> Error {
+    Error::new(ErrorKind::Disconnected, "the server ended before it greeted")
+}

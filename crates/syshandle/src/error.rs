@@ -1,0 +1,245 @@
+//! What can go wrong with a call, and whether it ran all the same.
+
+use std::error::Error as StdError;
+use std::{fmt, io};
+
+use syshandle_wire::{EncodeError, Fault, OpenError, Violation};
+
+pub use syshandle_wire::Ran;
+
+/// The result of a call that can only fail as every call can.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a call, an activation or a server failed.
+///
+/// [`Error::kind`] is for programs, the text for people: it names the cause, and `{:#}` adds what
+/// caused that, and so on.
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    kind: ErrorKind,
+    ran: Ran,
+    text: String,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+/// What kind of failure it is, for programs that act on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// No program is registered for the class.
+    NotRegistered,
+    /// A registration exists, but isn't one.
+    BadRegistration,
+    /// Somebody else could change a folder or file that activation relies on.
+    Insecure,
+    /// There is no folder for sockets: `XDG_RUNTIME_DIR` isn't set, or isn't there.
+    NoRuntimeDirectory,
+    /// The server's program couldn't be started, or ended before it greeted.
+    StartFailed,
+    /// The client is confined, and so can't start a server.
+    ActivationDenied,
+    /// Another server serves there already.
+    AlreadyRunning,
+    /// The server is not for this client.
+    NotAllowed,
+    /// The server doesn't serve the class.
+    NoSuchClass,
+    /// The object doesn't have the interface.
+    NoSuchInterface,
+    /// The interface, as the server knows it, doesn't have the method.
+    NoSuchMethod,
+    /// A handle is not of the kind, or has not the rights, that the interface declares.
+    WrongHandle,
+    /// Arguments or a result are not what the interface says.
+    Malformed,
+    /// Handles were lost, since their receiver had no descriptors left.
+    HandlesLost,
+    /// A value is larger, or has more handles, than one call may have.
+    TooLarge,
+    /// A limit of the server is reached for now.
+    Busy,
+    /// The time was over.
+    TimedOut,
+    /// The caller cancelled the call.
+    Cancelled,
+    /// The server ended, in order or not.
+    Disconnected,
+    /// The peer broke the rules of the wire.
+    Violation,
+    /// The method panicked.
+    Panicked,
+    /// The method said no, with an error that its interface has no type for.
+    Failed,
+    /// The system said no.
+    System,
+}
+
+impl Error {
+    /// An error of a method: what `Result<T>` in an interface takes, as a text for the caller.
+    pub fn failed(text: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Failed, text).maybe_ran()
+    }
+
+    /// An error of something that did not run.
+    pub(crate) fn new(kind: ErrorKind, text: impl Into<String>) -> Self {
+        Self(Box::new(Inner { kind, ran: Ran::No, text: text.into(), source: None }))
+    }
+
+    /// The same, with its cause.
+    pub(crate) fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    /// The same, of something that may have run.
+    pub(crate) fn maybe_ran(mut self) -> Self {
+        self.0.ran = Ran::Maybe;
+        self
+    }
+
+    /// The same, with the place where it happened before the text.
+    pub(crate) fn at(mut self, place: &str) -> Self {
+        self.0.text = format!("{place}: {}", self.0.text);
+        self
+    }
+
+    /// What kind of failure it is.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// Whether the call ran: one that did not run can be tried again.
+    pub fn ran(&self) -> Ran {
+        self.0.ran
+    }
+
+    /// What a peer's runtime said.
+    pub(crate) fn from_fault(fault: &Fault) -> Self {
+        let kind = match fault {
+            Fault::NotAllowed { .. } => ErrorKind::NotAllowed,
+            Fault::NoSuchClass(_) => ErrorKind::NoSuchClass,
+            Fault::NoSuchInterface(_) => ErrorKind::NoSuchInterface,
+            Fault::NoSuchMethod(_) => ErrorKind::NoSuchMethod,
+            Fault::WrongHandle { .. } => ErrorKind::WrongHandle,
+            Fault::Malformed { .. } => ErrorKind::Malformed,
+            Fault::HandlesLost => ErrorKind::HandlesLost,
+            Fault::Expired => ErrorKind::TimedOut,
+            Fault::Busy { .. } => ErrorKind::Busy,
+            Fault::Draining => ErrorKind::Disconnected,
+            Fault::Panicked { .. } => ErrorKind::Panicked,
+            Fault::Unsendable { .. } => ErrorKind::TooLarge,
+            _ => ErrorKind::Failed,
+        };
+        let mut error = Self::new(kind, fault.to_string());
+        error.0.ran = fault.ran();
+        error
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.text)?;
+        if f.alternate() {
+            let mut source = self.source();
+            while let Some(error) = source {
+                write!(f, ": {error}")?;
+                source = error.source();
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The whole chain, a line each: what `fn main() -> syshandle::Result<()>` prints.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({:?}", self.0.text, self.0.kind)?;
+        match self.0.ran {
+            Ran::No => f.write_str("; did not run)")?,
+            Ran::Maybe => f.write_str("; may have run)")?,
+        }
+        let mut source = self.source();
+        while let Some(error) = source {
+            write!(f, "\n  because {error}")?;
+            source = error.source();
+        }
+        Ok(())
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_ref().map(|source| &**source as &(dyn StdError + 'static))
+    }
+}
+
+/// An error of the system, in a method or a program of the user's.
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        let kind = match error.kind() {
+            io::ErrorKind::TimedOut => ErrorKind::TimedOut,
+            _ => ErrorKind::System,
+        };
+        Self::new(kind, error.to_string()).maybe_ran()
+    }
+}
+
+impl From<EncodeError> for Error {
+    fn from(error: EncodeError) -> Self {
+        let kind = match &error {
+            EncodeError::Handle(_) => ErrorKind::System,
+            EncodeError::Value(_) => ErrorKind::Malformed,
+            _ => ErrorKind::TooLarge,
+        };
+        Self::new(kind, "the arguments can't be sent").because(error)
+    }
+}
+
+impl From<Violation> for Error {
+    fn from(violation: Violation) -> Self {
+        Self::new(ErrorKind::Violation, "the server broke the rules of the wire").because(violation)
+    }
+}
+
+impl From<OpenError> for Error {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Refused(fault) => Self::from_fault(&fault),
+            OpenError::Violation(violation) => violation.into(),
+        }
+    }
+}
+
+/// Why a method with an error type of its own failed.
+#[derive(Debug)]
+pub enum CallError<E> {
+    /// The method ran, and this is its error.
+    Method(E),
+    /// The call failed, as every call can.
+    Call(Error),
+}
+
+impl<E> From<Error> for CallError<E> {
+    fn from(error: Error) -> Self {
+        Self::Call(error)
+    }
+}
+
+impl<E: fmt::Display> fmt::Display for CallError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Method(error) => error.fmt(f),
+            Self::Call(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<E: StdError + 'static> StdError for CallError<E> {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            Self::Method(error) => error.source(),
+            Self::Call(error) => error.source(),
+        }
+    }
+}

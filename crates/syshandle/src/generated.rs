@@ -1,0 +1,85 @@
+//! What generated code uses. Nothing here is for use by hand, and it may change at any time.
+
+pub use syshandle_wire::{DecodeError, Decoder, Encoder, Malformed};
+
+pub use crate::mark::mark;
+pub use crate::proxy;
+pub use crate::server::Incoming;
+
+/// What all generated clients have in common.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! proxy {
+    ($client:ident, $interface:ident) => {
+        impl $client {
+            /// Gets a client for a class: starts its server if it isn't running.
+            ///
+            /// # Errors
+            /// See [`Activation`](::syshandle::Activation), by which this can be done otherwise too.
+            pub fn activate<C: ::syshandle::ClassInfo>(
+                class: ::syshandle::Class<C>,
+            ) -> ::syshandle::Result<Self> {
+                ::syshandle::Activation::new().activate(class.clsid())
+            }
+
+            /// A client of an object in this process: for tests, and to pass an object of one's own
+            /// to a server.
+            ///
+            /// # Errors
+            /// No descriptor, or no thread, left.
+            pub fn in_process<T: $interface>(implementation: T) -> ::syshandle::Result<Self> {
+                ::syshandle::in_process::<dyn $interface, T>(implementation)
+            }
+
+            /// The same reference, whose calls wait no longer than this.
+            #[must_use]
+            pub fn with_timeout(&self, timeout: ::core::time::Duration) -> Self {
+                Self(self.0.with_timeout(timeout))
+            }
+
+            /// The same reference, whose calls end when `cancel` says so.
+            #[must_use]
+            pub fn with_cancel(&self, cancel: &::syshandle::Cancel) -> Self {
+                Self(self.0.with_cancel(cancel))
+            }
+
+            /// Waits for an object that the server will signal, until the client's timeout has
+            /// passed: an event that resets itself is reset. Ends at once when the server is gone.
+            ///
+            /// # Errors
+            /// `TimedOut`, `Disconnected`.
+            pub fn wait(&self, object: &dyn ::syshandle::Waitable) -> ::syshandle::Result<()> {
+                self.0.wait(object)
+            }
+
+            /// A reference to the same object by another of its interfaces.
+            ///
+            /// # Errors
+            /// `NoSuchInterface`, and those of a call.
+            pub fn cast<P: ::syshandle::Proxy>(&self) -> ::syshandle::Result<P> {
+                self.0.cast()
+            }
+        }
+
+        impl ::syshandle::Encode for $client {
+            fn encode<'a>(&'a self, out: &mut ::syshandle::generated::Encoder<'a>) {
+                ::syshandle::Encode::encode(&self.0, out);
+            }
+        }
+
+        impl ::syshandle::Decode for $client {
+            fn decode(
+                input: &mut ::syshandle::generated::Decoder<'_>,
+            ) -> ::core::result::Result<Self, ::syshandle::generated::DecodeError> {
+                let interface = <dyn $interface as ::syshandle::Interface>::DESCRIPTION;
+                ::syshandle::Client::decode(input, interface).map(Self)
+            }
+        }
+
+        impl ::syshandle::Describe for $client {
+            const TYPE: ::syshandle::describe::Type = ::syshandle::describe::Type::Object(
+                <dyn $interface as ::syshandle::Interface>::DESCRIPTION,
+            );
+        }
+    };
+}

@@ -1,0 +1,45 @@
+//! Objects of this process, behind the same client type as those of others.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use syshandle_os::{Filesystems, Seqpacket};
+use syshandle_wire::{Guid, Hello};
+
+use crate::client::connection::Connection;
+use crate::server::reactor::{Reactor, Settings};
+use crate::{Client, Implements, Interface, Object, Proxy, Result};
+
+/// A client of an object in this process: for tests of code that uses an interface, and to pass an
+/// object of one's own to a server (a callback).
+///
+/// Nothing is left out: calls travel through the kernel and are checked as between processes. The
+/// object is served by threads of its own until its last reference is dropped.
+///
+/// # Errors
+/// No descriptor, or no thread, left.
+pub fn in_process<I, T>(implementation: T) -> Result<I::Client>
+where
+    I: Interface + Implements<T> + ?Sized,
+{
+    let settings = Settings {
+        threads_max: THREADS_MAX,
+        clients_max: usize::MAX,
+        idle: Some(Duration::ZERO),
+        drain: Duration::ZERO,
+        // Whoever holds a reference was given it by this process.
+        filesystems: Filesystems::local(),
+    };
+    let reactor = Reactor::new(settings, std::collections::HashMap::new())?;
+    let object = Object::new().with::<I, T>(&Arc::new(implementation));
+    let (ours, theirs) = Seqpacket::pair()?;
+    ours.name_senders()?;
+    reactor.serve(theirs, &object)?;
+    reactor.start_thread();
+    let hello = Hello { clsid: Guid::NIL, iid: I::DESCRIPTION.iid };
+    let connection = Connection::open(ours, hello, Instant::now() + Client::TIMEOUT)?;
+    Ok(I::Client::from_client(Client::connected(connection, I::DESCRIPTION)))
+}
+
+/// Methods of one object that block at once.
+const THREADS_MAX: usize = 64;

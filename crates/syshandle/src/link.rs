@@ -1,0 +1,153 @@
+//! What both sides of a connection share: frames over a socket, large bodies through memory.
+
+use std::borrow::Cow;
+use std::io::{self, IoSlice};
+use std::os::fd::AsFd;
+use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
+use std::time::Instant;
+
+use syshandle_os::{
+    BorrowedHandle, Declared, Filesystems, OwnedHandle, Received, Seqpacket, SharedReader,
+    SharedWriter, Unproven, dispose, identify_with, prove_with,
+};
+use syshandle_wire::{Body, FrameKind, Header, Limits, ProofError, Prove, Violation};
+
+use crate::buffer::take_bytes;
+
+/// A socket and the shared memory of each direction, made when first needed.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) socket: Seqpacket,
+    outgoing: Mutex<Option<Arc<SharedWriter>>>,
+    incoming: OnceLock<SharedReader>,
+}
+
+impl Link {
+    pub(crate) fn new(socket: Seqpacket) -> Self {
+        Self { socket, outgoing: Mutex::new(None), incoming: OnceLock::new() }
+    }
+
+    /// Sends a frame, and before it what its body needs; doesn't wait.
+    ///
+    /// # Errors
+    /// `WouldBlock`, and then nothing of this frame was sent.
+    pub(crate) fn send(
+        &self,
+        header: &Header,
+        body: &[u8],
+        handles: &[BorrowedHandle<'_>],
+    ) -> io::Result<()> {
+        let mut head = [0; Header::LEN_MAX];
+        let head_len = header.write(&mut head);
+        let head = &head[..head_len];
+        match header.body {
+            Body::Inline { .. } => {
+                self.socket.send(&[IoSlice::new(head), IoSlice::new(body)], handles)
+            }
+            Body::Shared { offset, .. } => {
+                if !self.outgoing()?.write(offset as usize, body) {
+                    return Err(io::ErrorKind::InvalidInput.into());
+                }
+                self.socket.send(&[IoSlice::new(head)], handles)
+            }
+        }
+    }
+
+    /// The same, waiting until `deadline` for room; nothing is read meanwhile.
+    pub(crate) fn send_by(
+        &self,
+        header: &Header,
+        body: &[u8],
+        deadline: Instant,
+    ) -> io::Result<()> {
+        loop {
+            match self.send(header, body, &[]) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if !self.socket.wait_writable(deadline)? {
+                        return Err(io::ErrorKind::TimedOut.into());
+                    }
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// The memory that this side writes. The peer gets its handle before anything refers to it.
+    fn outgoing(&self) -> io::Result<Arc<SharedWriter>> {
+        let mut outgoing = self.outgoing.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(writer) = &*outgoing {
+            return Ok(writer.clone());
+        }
+        let writer = Arc::new(SharedWriter::new(Limits::ARENA_BYTES)?);
+        let mut head = [0; Header::LEN_MAX];
+        let header = Header { handles: 1, ..Header::new(FrameKind::Arena) };
+        let head_len = header.write(&mut head);
+        let handle = writer.as_fd();
+        self.socket.send(&[IoSlice::new(&head[..head_len])], &[handle])?;
+        Ok(outgoing.insert(writer).clone())
+    }
+
+    /// Receives a frame into `buffer`; doesn't wait.
+    pub(crate) fn receive(
+        &self,
+        buffer: &mut [u8],
+        handles: &mut Vec<OwnedHandle>,
+    ) -> io::Result<Received> {
+        self.socket.receive(buffer, handles)
+    }
+
+    /// Takes the memory that the peer writes.
+    pub(crate) fn set_incoming(&self, mut handles: Vec<OwnedHandle>) -> Result<(), Violation> {
+        let handle = handles.pop().ok_or(Violation::BadArena)?;
+        let reader =
+            SharedReader::new(handle, Limits::ARENA_BYTES).map_err(|_| Violation::BadArena)?;
+        self.incoming.set(reader).map_err(|_| Violation::BadArena)
+    }
+
+    /// The bytes of a body: those in the frame, or a copy of those in the peer's memory.
+    pub(crate) fn body<'f>(
+        &self,
+        body: Body,
+        inline: &'f [u8],
+    ) -> Result<Cow<'f, [u8]>, Violation> {
+        let Body::Shared { offset, len } = body else { return Ok(inline.into()) };
+        let reader = self.incoming.get().ok_or(Violation::BadArena)?;
+        let mut copy = take_bytes();
+        match reader.read(offset as usize, len as usize, &mut copy) {
+            true => Ok(copy.into()),
+            false => Err(Violation::BadArena),
+        }
+    }
+}
+
+/// Asks the kernel what the handles of a message are.
+#[derive(Debug)]
+pub(crate) struct Kernel<'f>(pub(crate) &'f Filesystems);
+
+impl Kernel<'static> {
+    /// With the usual file systems.
+    pub(crate) fn usual() -> Self {
+        static USUAL: LazyLock<Filesystems> = LazyLock::new(Filesystems::local);
+        Self(&USUAL)
+    }
+}
+
+impl Prove for Kernel<'_> {
+    fn prove(&self, handle: BorrowedHandle<'_>, declared: &Declared) -> Result<(), ProofError> {
+        match prove_with(handle, declared, self.0) {
+            Ok(facts) => {
+                tracing::trace!(object = %facts.object, rights = %facts.rights, "a handle was proven");
+                Ok(())
+            }
+            Err(Unproven::Mismatch(mismatch)) => Err(ProofError::Mismatch(mismatch)),
+            Err(Unproven::Failed(error)) => Err(ProofError::Unknown(error.to_string())),
+        }
+    }
+
+    fn refuse(&self, handle: OwnedHandle) {
+        match identify_with(handle.as_fd(), self.0) {
+            Ok(facts) if !facts.object.may_stall() => drop(handle),
+            _ => dispose(handle),
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! The mark in a server's program file that says which classes it serves, so that it can be
+//! registered without being run.
+//!
+//! A mark is a fixed number of bytes: a start that no other bytes of a program are likely to
+//! have, the class, and a checksum over all of it.
+
+use syshandle_wire::Guid;
+
+use crate::ClassInfo;
+
+/// A class that a program serves, as its mark says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Marked {
+    /// The class.
+    pub clsid: Guid,
+    /// Its name.
+    pub name: String,
+    /// The identifiers of its interfaces.
+    pub interfaces: Vec<Guid>,
+}
+
+/// The mark of a class.
+pub const fn mark<C: ClassInfo>() -> [u8; MARK_LEN] {
+    let mut mark = [0; MARK_LEN];
+    put(&mut mark, 0, &start());
+    put(&mut mark, CLSID, &C::CLSID.to_bytes());
+    let interfaces = C::INTERFACES;
+    mark[COUNT] = interfaces.len() as u8;
+    let mut i = 0;
+    while i < interfaces.len() {
+        put(&mut mark, IIDS + 16 * i, &interfaces[i].iid.to_bytes());
+        i += 1;
+    }
+    let name = C::NAME.as_bytes();
+    assert!(name.len() <= NAME_MAX, "the name of a class has at most 64 bytes");
+    mark[NAME_LEN] = name.len() as u8;
+    put(&mut mark, NAME, name);
+    let sum = checksum(&mark);
+    put(&mut mark, SUM, &sum.to_le_bytes());
+    mark
+}
+
+/// The classes of all marks in the bytes of a program file, each once.
+pub fn find(program: &[u8]) -> Vec<Marked> {
+    let mut found: Vec<Marked> = Vec::new();
+    for at in memchr::memmem::find_iter(program, &start()) {
+        if let Some(marked) = program[at..].first_chunk().and_then(read)
+            && !found.iter().any(|other| other.clsid == marked.clsid)
+        {
+            found.push(marked);
+        }
+    }
+    found
+}
+
+fn read(mark: &[u8; MARK_LEN]) -> Option<Marked> {
+    let count = usize::from(mark[COUNT]);
+    let name_len = usize::from(mark[NAME_LEN]);
+    let sum = mark[SUM..].first_chunk().map(|bytes| u64::from_le_bytes(*bytes));
+    if sum != Some(checksum(mark)) || count > INTERFACES_MAX || name_len > NAME_MAX {
+        return None;
+    }
+    let guid = |at: usize| mark[at..].first_chunk().map(|bytes| Guid::from_bytes(*bytes));
+    Some(Marked {
+        clsid: guid(CLSID)?,
+        name: std::str::from_utf8(&mark[NAME..NAME + name_len]).ok()?.to_owned(),
+        interfaces: (0..count).map(|i| guid(IIDS + 16 * i)).collect::<Option<_>>()?,
+    })
+}
+
+/// What a mark starts with. It is put together only when the program runs, or is compiled: a tool
+/// that looks for marks must not carry the start of one in its own file.
+const fn start() -> [u8; START_LEN] {
+    let mut start = *b"\xaeS-'-6?0:2;~=2?--^_\xa0";
+    let mut i = 0;
+    while i < START_LEN {
+        start[i] ^= 0x5e;
+        i += 1;
+    }
+    start
+}
+
+const fn put<const N: usize>(out: &mut [u8; N], at: usize, bytes: &[u8]) {
+    let mut i = 0;
+    while i < bytes.len() {
+        out[at + i] = bytes[i];
+        i += 1;
+    }
+}
+
+/// FNV-1a over all before the sum.
+const fn checksum(mark: &[u8; MARK_LEN]) -> u64 {
+    let mut sum = 0xcbf2_9ce4_8422_2325_u64;
+    let mut i = 0;
+    while i < SUM {
+        sum = (sum ^ mark[i] as u64).wrapping_mul(0x0100_0000_01b3);
+        i += 1;
+    }
+    sum
+}
+
+const START_LEN: usize = 20;
+const INTERFACES_MAX: usize = 8;
+const NAME_MAX: usize = 64;
+const CLSID: usize = START_LEN;
+const COUNT: usize = CLSID + 16;
+const IIDS: usize = COUNT + 1;
+const NAME_LEN: usize = IIDS + 16 * INTERFACES_MAX;
+const NAME: usize = NAME_LEN + 1;
+const SUM: usize = NAME + NAME_MAX;
+/// The length of a mark.
+pub const MARK_LEN: usize = SUM + 8;
+
+#[cfg(test)]
+mod tests {
+    use syshandle_wire::describe;
+
+    use super::*;
+
+    enum Example {}
+
+    impl ClassInfo for Example {
+        const CLSID: Guid = Guid::from_bytes([7; 16]);
+        const NAME: &'static str = "EXAMPLE";
+        const INTERFACES: &'static [&'static describe::Interface] = &[&describe::Interface {
+            iid: Guid::from_bytes([8; 16]),
+            name: "Example",
+            docs: "",
+            methods: &[],
+        }];
+        const MARK: &'static [u8] = &[];
+    }
+
+    #[test]
+    fn a_mark_is_found_anywhere_and_once() {
+        let mark = mark::<Example>();
+        let program = [b"\x01%code".as_slice(), &mark, b"more code", &mark, &mark[..50]].concat();
+        let expected = Marked {
+            clsid: Example::CLSID,
+            name: "EXAMPLE".into(),
+            interfaces: vec![Guid::from_bytes([8; 16])],
+        };
+        assert_eq!(find(&program), [expected]);
+    }
+
+    #[test]
+    fn a_damaged_mark_is_none() {
+        let mark = mark::<Example>();
+        for at in 0..mark.len() {
+            let mut damaged = mark;
+            damaged[at] ^= 1;
+            assert_eq!(find(&damaged), [], "{at}");
+        }
+    }
+}

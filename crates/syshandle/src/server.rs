@@ -1,0 +1,208 @@
+//! The server's side.
+
+mod accept;
+mod activity;
+mod connection;
+mod context;
+mod doors;
+mod incoming;
+mod jobs;
+mod policy;
+pub(crate) mod reactor;
+mod sentinel;
+mod session;
+mod timers;
+
+use std::collections::HashMap;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::time::Duration;
+
+use signal_hook::consts::SIGTERM;
+use syshandle_os::{Filesystems, Interest, Poller};
+use syshandle_wire::{Greeting, Guid, Limits, Offer};
+
+pub use context::Context;
+pub use incoming::Incoming;
+pub use jobs::Outcome;
+pub use policy::Policy;
+
+use crate::activation::{Locations, lifetime};
+use crate::client::LIMITS;
+use crate::server::accept::Entrance;
+use crate::server::reactor::{Reactor, Settings, Source};
+use crate::{Class, Error, ErrorKind, Object, Result, Serves};
+
+/// Makes the object for a client that has come.
+pub(crate) type Factory = Box<dyn Fn() -> Object + Send + Sync>;
+
+/// A server: the classes that a program serves, and how.
+///
+/// ```no_run
+/// # use syshandle::{class, interface, Result, Server};
+/// # #[interface(iid = "1284c788-6978-43d5-9a02-414901a2ec75")]
+/// # trait Greeter { fn greet(&self) -> Result<String>; }
+/// # class! { GREETER: Greeter = "ea27c73a-48c2-4714-9d20-a9d2c4f6aed3"; }
+/// #[derive(Default)]
+/// struct Hello;
+///
+/// impl Greeter for Hello {
+///     fn greet(&self) -> Result<String> {
+///         Ok("hello".into())
+///     }
+/// }
+///
+/// fn main() -> Result<()> {
+///     Server::new().class(GREETER, Hello::default).run()
+/// }
+/// ```
+pub struct Server {
+    classes: HashMap<Guid, Factory>,
+    offers: Vec<Offer>,
+    order: Vec<Guid>,
+    policy: Option<Policy>,
+    settings: Settings,
+}
+
+impl Server {
+    /// A server of nothing yet, which ends when nobody has used it for ten seconds.
+    pub fn new() -> Self {
+        Self {
+            classes: HashMap::new(),
+            offers: Vec::new(),
+            order: Vec::new(),
+            policy: None,
+            settings: Settings {
+                threads_max: THREADS_MAX,
+                clients_max: CLIENTS_MAX,
+                idle: Some(Duration::from_secs(10)),
+                drain: Duration::from_secs(10),
+                filesystems: Filesystems::local(),
+            },
+        }
+    }
+
+    /// Serves a class: `make` makes the object for each client that activates it.
+    #[must_use]
+    pub fn class<C: Serves<T>, T>(
+        mut self,
+        class: Class<C>,
+        make: impl Fn() -> T + Send + Sync + 'static,
+    ) -> Self {
+        // What `syshandle register` looks for in the program file.
+        std::hint::black_box(C::MARK);
+        let clsid = class.clsid();
+        self.offers
+            .extend(C::INTERFACES.iter().map(|interface| Offer { clsid, iid: interface.iid }));
+        self.order.push(clsid);
+        self.classes.insert(clsid, Box::new(move || C::object(make())));
+        self
+    }
+
+    /// Ends when nobody has used it for this long (and at most twice as long).
+    #[must_use]
+    pub fn idle_exit(mut self, after: Duration) -> Self {
+        // Zero would mean to end before the first client.
+        self.settings.idle = Some(after.max(Duration::from_millis(1)));
+        self
+    }
+
+    /// Never ends by itself.
+    #[must_use]
+    pub fn stay(mut self) -> Self {
+        self.settings.idle = None;
+        self
+    }
+
+    /// For these users, whatever its registration says.
+    #[must_use]
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = Some(policy);
+        self
+    }
+
+    /// Runs at most so many methods at once; more wait. 256 unless it is told otherwise.
+    #[must_use]
+    pub fn threads_max(mut self, threads: usize) -> Self {
+        self.settings.threads_max = threads.max(1);
+        self
+    }
+
+    /// Serves at most so many connections and doors at once; more are told so. 16,384 unless it is
+    /// told otherwise.
+    #[must_use]
+    pub fn clients_max(mut self, clients: usize) -> Self {
+        self.settings.clients_max = clients;
+        self
+    }
+
+    /// Takes files of these file systems from clients. The kernel's local ones unless it is told
+    /// otherwise: those of a network or in user space may never answer, and hold up whoever asks.
+    #[must_use]
+    pub fn filesystems(mut self, filesystems: Filesystems) -> Self {
+        self.settings.filesystems = filesystems;
+        self
+    }
+
+    /// When it is told to end (`SIGTERM`), what runs has this long to come to its end. Ten seconds
+    /// unless it is told otherwise.
+    #[must_use]
+    pub fn drain_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.drain = timeout;
+        self
+    }
+
+    /// Serves until nobody uses it, or `SIGTERM`. Takes the socket that whoever started this program
+    /// passed (`LISTEN_FDS`); started by hand, makes it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotRegistered`] when it is started by hand without being registered,
+    /// [`ErrorKind::AlreadyRunning`]; the system's.
+    pub fn run(self) -> Result<()> {
+        if self.offers.len() > Limits::OFFERS_MAX {
+            let text = format!("a server serves at most {} interfaces", Limits::OFFERS_MAX);
+            return Err(Error::new(ErrorKind::TooLarge, text));
+        }
+        syshandle_os::raise_descriptor_limit();
+        let taken = lifetime::take(&self.order, &Locations::from_environment())?;
+        let policy = self.policy.or(taken.policy).unwrap_or_default();
+        let reactor = Reactor::new(self.settings, self.classes)?;
+        let (signal, _reader) = watch_signal(&reactor)?;
+        let greeting = Greeting { limits: LIMITS, offers: self.offers };
+        Entrance::open(&reactor, taken.listener, taken.place, greeting, policy)?;
+        reactor.count_idle_time();
+        reactor.work_as_first();
+        signal_hook::low_level::unregister(signal);
+        Ok(())
+    }
+}
+
+/// Has `SIGTERM` end the server in order, while the descriptor is open.
+fn watch_signal(reactor: &Arc<Reactor>) -> Result<(signal_hook::SigId, UnixStream)> {
+    let (reader, writer) = UnixStream::pair()?;
+    let id = signal_hook::low_level::pipe::register(SIGTERM, writer)?;
+    let add = |poller: &Poller, key| poller.add(&reader, key, Interest::OnceReadable);
+    reactor.add_source(|_| Source::Signal, add)?;
+    Ok((id, reader))
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server")
+            .field("classes", &self.order)
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+/// More methods that block at once than this wait for each other.
+const THREADS_MAX: usize = 256;
+
+/// Each takes a descriptor and some memory.
+const CLIENTS_MAX: usize = 16_384;

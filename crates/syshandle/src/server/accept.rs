@@ -1,0 +1,150 @@
+//! Where clients come in: the listening socket.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use syshandle_os::{Event, Interest, Listener, Peer, Seqpacket};
+use syshandle_wire::{Fault, Greeting, Header, ServerEnd};
+
+use super::connection::Connection;
+use super::policy::Policy;
+use super::reactor::{Reactor, Source};
+use super::timers::Timer;
+use crate::activation::lifetime::Place;
+
+/// The listening socket of a server.
+#[derive(Debug)]
+pub(crate) struct Entrance {
+    listener: Listener,
+    place: Place,
+    greeting: Greeting,
+    policy: Policy,
+    key: std::sync::OnceLock<u64>,
+    /// A descriptor to give up when there are no others, so that a client can be told so.
+    reserve: Mutex<Option<Event>>,
+}
+
+impl Entrance {
+    /// Lets clients in from now on.
+    pub(crate) fn open(
+        reactor: &Arc<Reactor>,
+        listener: Listener,
+        place: Place,
+        greeting: Greeting,
+        policy: Policy,
+    ) -> io::Result<()> {
+        let entrance = Arc::new(Self {
+            listener,
+            place,
+            greeting,
+            policy,
+            key: std::sync::OnceLock::new(),
+            reserve: Mutex::new(Some(Event::new()?)),
+        });
+        reactor.add_source(
+            |key| {
+                let _ = entrance.key.set(key);
+                Source::Entrance(entrance.clone())
+            },
+            |poller, key| poller.add(&entrance.listener, key, Interest::Readable),
+        )?;
+        Ok(())
+    }
+
+    /// Lets in all who have connected.
+    pub(crate) fn let_in(&self, reactor: &Arc<Reactor>) {
+        loop {
+            match self.listener.accept() {
+                Ok(socket) => self.let_one_in(reactor, socket),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) => {
+                    // Told once: the listener is closed, or the system has no descriptors left.
+                    if reactor.is_draining() || !self.turn_one_away() {
+                        tracing::warn!(%error, "no client can be let in now");
+                        reactor.timers.set(Instant::now() + RETRY, Timer::Accept);
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    fn let_one_in(&self, reactor: &Arc<Reactor>, socket: Seqpacket) {
+        let client = match socket.peer() {
+            Ok(client) => client,
+            Err(error) => return tracing::warn!(%error, "the kernel doesn't name a client"),
+        };
+        if !self.policy.allows(client.uid) {
+            tracing::warn!(uid = client.uid, pid = client.pid, "a client was turned away");
+            return refuse(&socket, &Fault::NotAllowed { uid: client.uid });
+        }
+        if reactor.activity.presence() >= reactor.settings().clients_max {
+            return refuse(&socket, &Fault::Busy { limit: "clients".into() });
+        }
+        let served = socket
+            .accept_handles()
+            .and_then(|()| Connection::add(reactor, socket, &self.greeting, None));
+        if let Err(error) = served {
+            tracing::debug!(%error, "a client can't be served");
+        }
+    }
+
+    /// Without descriptors left: gives up the reserve to take one client and tell it so.
+    fn turn_one_away(&self) -> bool {
+        let mut reserve = self.reserve.lock().unwrap_or_else(PoisonError::into_inner);
+        *reserve = None;
+        let accepted = self.listener.accept();
+        if let Ok(socket) = &accepted {
+            refuse(socket, &Fault::Busy { limit: "descriptors".into() });
+        }
+        let turned_away = accepted.is_ok();
+        drop(accepted);
+        *reserve = Event::new().ok();
+        turned_away
+    }
+
+    /// Closes the entrance if nobody has come in meanwhile; from then on the next client starts
+    /// another server.
+    pub(crate) fn close_if_idle(&self, reactor: &Arc<Reactor>) -> bool {
+        let Ok(_lock) = self.place.try_lock() else { return false };
+        if !reactor.activity.is_idle() {
+            return false;
+        }
+        self.close_locked(reactor);
+        true
+    }
+
+    /// Closes the entrance.
+    pub(crate) fn close(&self, reactor: &Arc<Reactor>) {
+        let lock = self.place.lock();
+        if let Err(error) = &lock {
+            tracing::warn!(%error, "the server's place can't be locked");
+        }
+        self.close_locked(reactor);
+    }
+
+    /// Who still queues was not greeted, and so starts another server.
+    fn close_locked(&self, reactor: &Arc<Reactor>) {
+        if let Some(key) = self.key.get() {
+            reactor.remove_source(*key, self.listener.as_fd());
+        }
+        if self.place.remove() {
+            self.listener.shut_down();
+            while self.listener.accept().is_ok() {}
+        }
+    }
+}
+
+/// Tells a client that it isn't served.
+fn refuse(socket: &Seqpacket, fault: &Fault) {
+    let (header, body) = ServerEnd::<()>::refused(fault);
+    let mut head = [0; Header::LEN_MAX];
+    let len = header.write(&mut head);
+    // If it is gone it needn't be told.
+    let _ = socket.send(&[io::IoSlice::new(&head[..len]), io::IoSlice::new(&body)], &[]);
+}
+
+/// When there are no descriptors, some may be free again after this time.
+const RETRY: Duration = Duration::from_millis(50);

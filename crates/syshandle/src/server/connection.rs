@@ -1,0 +1,546 @@
+//! The server's side of a connection.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use syshandle_os::{BorrowedHandle, Credentials, Interest, OwnedHandle, Peer, Ready, Seqpacket};
+use syshandle_wire::{
+    Body, Fault, FrameKind, FromClient, Greeting, Guid, Header, Hello, ServerEnd, Status, Violation,
+};
+
+use super::activity::{Hold, What};
+use super::context::Context;
+use super::doors::InnerDoor;
+use super::incoming::{Incoming, fault, panic_text};
+use super::reactor::{Reactor, Source};
+use super::sentinel::Post;
+use super::session::Session;
+use super::timers::{Timer, TimerId};
+use crate::buffer::{FrameBuffer, give_bytes};
+use crate::class::AnyInterface;
+use crate::client::LIMITS;
+use crate::link::Link;
+use crate::spin::Spin;
+use crate::{Object, door};
+
+/// The server's side of a connection: one client, one object, one interface.
+pub(crate) struct Connection {
+    link: Link,
+    session: Arc<Session>,
+    key: OnceLock<u64>,
+    /// What a door leads to; a client of the listening socket says which class it wants.
+    object: OnceLock<Object>,
+    interface: OnceLock<Arc<dyn AnyInterface>>,
+    hello_timer: OnceLock<TimerId>,
+    spin: Spin,
+    state: Mutex<State>,
+}
+
+struct State {
+    end: ServerEnd<Arc<CallState>>,
+    /// The post of the thread that receives; without one the poller watches the socket.
+    receiver: Option<u64>,
+    /// Replies for which there was no room.
+    owed: VecDeque<Owed>,
+    ended: bool,
+    hold: Option<Hold>,
+}
+
+/// What came from the socket.
+enum Frame {
+    /// A call to run.
+    Call(Work),
+    /// Something else, which was acted on.
+    Other,
+    /// Nothing.
+    None,
+    /// The end.
+    End,
+}
+
+/// A call that runs.
+#[derive(Debug)]
+pub(crate) struct CallState {
+    pub(crate) deadline: Instant,
+    cancelled: AtomicBool,
+}
+
+/// A reply for which there was no room: in the socket, or in the shared memory, and then it has no
+/// header yet.
+struct Owed {
+    call: u32,
+    status: Status,
+    header: Option<Header>,
+    body: Vec<u8>,
+    handles: Vec<OwnedHandle>,
+}
+
+/// A call to run.
+pub(crate) struct Work {
+    connection: Arc<Connection>,
+    state: Arc<CallState>,
+    call: u32,
+    method: u32,
+    arguments: Arguments,
+    handles: Vec<OwnedHandle>,
+    handles_lost: bool,
+    _hold: Hold,
+}
+
+/// The bytes of the arguments: in the frame still, or copied out of shared memory.
+enum Arguments {
+    Frame { frame: FrameBuffer, start: usize, end: usize },
+    Copy(Vec<u8>),
+}
+
+impl Connection {
+    /// Greets a client, and serves it from now on: the object, if there is one already.
+    pub(crate) fn add(
+        reactor: &Arc<Reactor>,
+        socket: Seqpacket,
+        greeting: &Greeting,
+        object: Option<Object>,
+    ) -> io::Result<()> {
+        let session = Arc::new(Session::new(socket.peer()?));
+        let state = State {
+            end: ServerEnd::new(LIMITS),
+            receiver: None,
+            owed: VecDeque::new(),
+            ended: false,
+            hold: Some(reactor.hold(What::Presence)),
+        };
+        let connection = Arc::new(Self {
+            link: Link::new(socket),
+            session,
+            key: OnceLock::new(),
+            object: object.map(OnceLock::from).unwrap_or_default(),
+            interface: OnceLock::new(),
+            hello_timer: OnceLock::new(),
+            spin: Spin::default(),
+            state: Mutex::new(state),
+        });
+        let (header, body) = ServerEnd::<()>::greeting(greeting);
+        connection.link.send(&header, &body, &[])?;
+        let key = reactor.add_source(
+            |key| {
+                let _ = connection.key.set(key);
+                let timer = reactor.timers.set(Instant::now() + HELLO_TIMEOUT, Timer::Hello(key));
+                let _ = connection.hello_timer.set(timer);
+                Source::Connection(connection.clone())
+            },
+            |poller, key| poller.add(&connection.link.socket, key, Interest::OnceReadable),
+        )?;
+        tracing::debug!(key, pid = connection.session.client.pid, "a client has come");
+        Ok(())
+    }
+
+    pub(crate) fn session(&self) -> &Arc<Session> {
+        &self.session
+    }
+
+    /// The process of the client.
+    pub(crate) fn client_process(&self) -> io::Result<OwnedFd> {
+        self.session.process(&self.link.socket)?.try_clone_to_owned()
+    }
+
+    /// The socket became ready: this thread receives from it, and runs what it receives, until
+    /// nothing more comes soon.
+    pub(crate) fn act(self: &Arc<Self>, reactor: &Arc<Reactor>, ready: Ready, post: &Arc<Post>) {
+        let mut state = self.state();
+        if state.receiver.is_some() || state.ended {
+            return;
+        }
+        state.receiver = Some(post.number());
+        drop(state);
+        if ready.writable {
+            self.pay();
+        }
+        post.take(self);
+        let mut looking = self.spin.start();
+        loop {
+            match self.receive(reactor) {
+                Frame::Call(work) => {
+                    looking.paid();
+                    let running = post.start_running(reactor);
+                    work.run(reactor);
+                    drop(running);
+                    if self.state().receiver != Some(post.number()) {
+                        // It took long, and another thread receives now.
+                        return post.leave();
+                    }
+                    looking = self.spin.start();
+                    if reactor.another_waits() {
+                        // The client can't have answered yet.
+                        looking.again();
+                    }
+                }
+                Frame::Other => {}
+                Frame::None if reactor.another_waits() && looking.again() => {}
+                Frame::None => break,
+                Frame::End => return post.leave(),
+            }
+        }
+        post.leave();
+        self.watch(reactor);
+    }
+
+    /// A method takes long: another thread is to receive what comes meanwhile.
+    pub(crate) fn take_receiver_from(&self, reactor: &Reactor, post: u64) {
+        if self.state().receiver == Some(post) {
+            self.watch(reactor);
+        }
+    }
+
+    /// Nobody receives: has the poller watch the socket.
+    fn watch(&self, reactor: &Reactor) {
+        let mut state = self.state();
+        state.receiver = None;
+        self.watch_in(&state, reactor);
+    }
+
+    fn watch_in(&self, state: &State, reactor: &Reactor) {
+        let interest = match state.owed.is_empty() {
+            true => Interest::OnceReadable,
+            false => Interest::OnceBoth,
+        };
+        if let Some(key) = self.key.get()
+            && !state.ended
+        {
+            reactor.watch_again(self.link.socket.as_fd(), *key, interest);
+        }
+    }
+
+    /// A client that hasn't said hello by now never will.
+    pub(crate) fn end_unless_open(self: &Arc<Self>, reactor: &Arc<Reactor>) {
+        if self.interface.get().is_none() {
+            tracing::debug!("a client did not say hello in time");
+            self.end(reactor, false);
+        }
+    }
+
+    /// Tells the client that the server is done.
+    pub(crate) fn say_bye(&self) {
+        // If it is gone, or doesn't read, it learns that from the end of file.
+        let _ = self.link.send(&Header::new(FrameKind::Bye), &[], &[]);
+    }
+
+    /// Receives one frame and acts on it.
+    fn receive(self: &Arc<Self>, reactor: &Arc<Reactor>) -> Frame {
+        let (mut frame, mut handles) = (FrameBuffer::take(), Vec::new());
+        let received = match self.link.receive(&mut frame, &mut handles) {
+            Ok(received) => received,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Frame::None,
+            // It went with messages of ours unread; its own are still to come.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Frame::Other,
+            Err(error) => {
+                tracing::debug!(%error, "a connection failed");
+                self.end(reactor, false);
+                return Frame::End;
+            }
+        };
+        if received.len == 0 {
+            self.end(reactor, false);
+            return Frame::End;
+        }
+        let taken = match received.bytes_truncated {
+            true => Err(Violation::TooLong),
+            false => self.take(reactor, frame, received.len, handles, received.handles_truncated),
+        };
+        match taken {
+            Ok(Some(work)) => Frame::Call(work),
+            Ok(None) if self.state().ended => Frame::End,
+            Ok(None) => Frame::Other,
+            Err(violation) => {
+                let Credentials { pid, uid, .. } = self.session.client;
+                tracing::warn!(%violation, pid, uid, "a client broke the rules");
+                self.end(reactor, false);
+                Frame::End
+            }
+        }
+    }
+
+    /// Acts on a frame.
+    fn take(
+        self: &Arc<Self>,
+        reactor: &Arc<Reactor>,
+        frame: FrameBuffer,
+        len: usize,
+        handles: Vec<OwnedHandle>,
+        truncated: bool,
+    ) -> Result<Option<Work>, Violation> {
+        let mut state = self.state();
+        let (event, inline) = state.end.receive(&frame[..len], handles.len(), truncated)?;
+        match event {
+            FromClient::Hello(hello) => {
+                drop(state);
+                if let Err(fault) = self.open(reactor, hello) {
+                    self.refuse(reactor, &fault);
+                }
+                return Ok(None);
+            }
+            FromClient::Call { call, method, timeout_ms, body, handles_lost } => {
+                let timeout = Duration::from_millis(timeout_ms.into());
+                let running = Arc::new(CallState {
+                    deadline: Instant::now() + timeout,
+                    cancelled: AtomicBool::new(false),
+                });
+                let arguments = match body {
+                    Body::Shared { .. } => {
+                        Arguments::Copy(self.link.body(body, inline)?.into_owned())
+                    }
+                    Body::Inline { .. } => {
+                        let start = len - inline.len();
+                        Arguments::Frame { frame, start, end: len }
+                    }
+                };
+                if let Some(header) = state.end.has_read(body) {
+                    // Without room for it the range goes back with the next reply.
+                    let _ = self.link.send(&header, &[], &[]);
+                }
+                state.end.started(call, running.clone());
+                return Ok(Some(Work {
+                    connection: self.clone(),
+                    state: running,
+                    call,
+                    method,
+                    arguments,
+                    handles,
+                    handles_lost,
+                    _hold: reactor.hold(What::Work),
+                }));
+            }
+            FromClient::Cancel(running) => running.cancelled.store(true, Ordering::SeqCst),
+            FromClient::Arena => self.link.set_incoming(handles)?,
+            FromClient::Nothing => {}
+            FromClient::Bye => {
+                drop(state);
+                self.end(reactor, true);
+                return Ok(None);
+            }
+        }
+        // It may have given back what a reply waits for.
+        let owes = !state.owed.is_empty();
+        drop(state);
+        if owes {
+            self.pay();
+        }
+        Ok(None)
+    }
+
+    /// Finds or makes the object that the client wants.
+    fn open(&self, reactor: &Arc<Reactor>, hello: Hello) -> Result<(), Fault> {
+        if let Some(timer) = self.hello_timer.get() {
+            reactor.timers.forget(*timer);
+        }
+        if self.object.get().is_none() {
+            let make = reactor.class(hello.clsid).ok_or(Fault::NoSuchClass(hello.clsid))?;
+            reactor.about_to_run();
+            let object = catch_unwind(AssertUnwindSafe(make));
+            let object = object.map_err(|panic| Fault::NoObject { text: panic_text(&*panic) })?;
+            let _ = self.object.set(object);
+        } else if hello.clsid != Guid::NIL {
+            return Err(Fault::NoSuchClass(hello.clsid));
+        }
+        let interface = self.object.get().and_then(|object| object.interface(hello.iid));
+        let _ = self.interface.set(interface.ok_or(Fault::NoSuchInterface(hello.iid))?);
+        Ok(())
+    }
+
+    /// Ends the connection with an error.
+    pub(crate) fn refuse(&self, reactor: &Arc<Reactor>, fault: &Fault) {
+        let (header, body) = ServerEnd::<()>::refused(fault);
+        // If it is gone it needn't be told.
+        let _ = self.link.send(&header, &body, &[]);
+        self.end(reactor, false);
+    }
+
+    /// Sends the reply of a call, or keeps it until there is room.
+    fn reply(
+        &self,
+        reactor: &Arc<Reactor>,
+        call: u32,
+        status: Status,
+        body: Vec<u8>,
+        handles: &[BorrowedHandle<'_>],
+    ) {
+        let mut state = self.state();
+        if state.ended {
+            return;
+        }
+        let header = state.end.reply(call, status, handles.len() as u16, body.len());
+        if let Some(header) = &header {
+            drop(state);
+            match self.link.send(header, &body, handles) {
+                Ok(()) => return give_bytes(body),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                // The end of file tells the rest.
+                Err(error) => return tracing::debug!(%error, "a reply can't be sent"),
+            }
+            state = self.state();
+        }
+        let owned = handles.iter().map(BorrowedHandle::try_clone_to_owned).collect();
+        let owed = match owned {
+            Ok(handles) => Owed { call, status, header, body, handles },
+            Err(error) => {
+                let text = format!("no descriptors are left to keep its handles: {error}");
+                let body = Fault::Unsendable { text }.write();
+                Owed { call, status: Status::Fault, header: None, body, handles: Vec::new() }
+            }
+        };
+        state.owed.push_back(owed);
+        if state.receiver.is_none() {
+            self.watch_in(&state, reactor);
+        }
+    }
+
+    /// Sends what is owed, as far as there is room.
+    fn pay(&self) {
+        let mut state = self.state();
+        while let Some(mut owed) = state.owed.pop_front() {
+            let header = owed.header.take().or_else(|| {
+                state.end.reply(owed.call, owed.status, owed.handles.len() as u16, owed.body.len())
+            });
+            let Some(header) = header else {
+                return state.owed.push_front(owed);
+            };
+            let handles: Vec<_> = owed.handles.iter().map(AsFd::as_fd).collect();
+            match self.link.send(&header, &owed.body, &handles) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    owed.header = Some(header);
+                    return state.owed.push_front(owed);
+                }
+                // Sent, or the client is gone.
+                _ => {}
+            }
+        }
+    }
+
+    /// Ends the connection: with good-bye, or because the client is gone or broke the rules.
+    fn end(&self, reactor: &Arc<Reactor>, bye: bool) {
+        let mut state = self.state();
+        if std::mem::replace(&mut state.ended, true) {
+            return;
+        }
+        for running in state.end.running() {
+            running.cancelled.store(true, Ordering::SeqCst);
+        }
+        let owed = std::mem::take(&mut state.owed);
+        let hold = state.hold.take();
+        drop(state);
+        drop(owed);
+        if let Some(timer) = self.hello_timer.get() {
+            reactor.timers.forget(*timer);
+        }
+        if let Some(key) = self.key.get() {
+            reactor.remove_source(*key, self.link.socket.as_fd());
+        }
+        self.session.end(reactor, &self.link.socket, bye);
+        self.link.socket.shut_down();
+        tracing::debug!(bye, pid = self.session.client.pid, "a client has gone");
+        // Last: without a client the server may end.
+        drop(hold);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connection").field("client", &self.session.client).finish_non_exhaustive()
+    }
+}
+
+impl CallState {
+    /// Whether nobody waits for the result any more.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::SeqCst) || Instant::now() >= self.deadline
+    }
+}
+
+impl Work {
+    /// Runs the call, on this thread, and replies.
+    pub(crate) fn run(self, reactor: &Arc<Reactor>) {
+        let Self { connection, state, call, method, arguments, handles, handles_lost, _hold } =
+            self;
+        let mut replied = false;
+        let mut reply = |status, body, handles: &[BorrowedHandle<'_>]| {
+            replied = true;
+            connection.reply(reactor, call, status, body, handles);
+        };
+        let refusal = match () {
+            () if handles_lost => Some(Fault::HandlesLost),
+            () if reactor.is_draining() => Some(Fault::Draining),
+            () if state.is_cancelled() => Some(Fault::Expired),
+            () => None,
+        };
+        if let Some(refusal) = refusal {
+            return fault(&mut reply, &refusal);
+        }
+        if method == door::METHOD {
+            return match connection.object.get().map(|object| InnerDoor::open(reactor, object)) {
+                Some(Ok(outer)) => reply(Status::Done, vec![0, 0], &[outer.as_fd()]),
+                Some(Err(error)) => fault(&mut reply, &Fault::Busy { limit: error.to_string() }),
+                None => fault(&mut reply, &Fault::NoSuchMethod(method)),
+            };
+        }
+        let Some(interface) = connection.interface.get() else {
+            return fault(&mut reply, &Fault::NoSuchMethod(method));
+        };
+        let span = tracing::debug_span!(
+            "serve",
+            interface = interface.description().name,
+            method,
+            client = connection.session.client.pid
+        );
+        let _entered = span.enter();
+        tracing::trace!(handles = handles.len(), "running");
+        reactor.about_to_run();
+        let context =
+            Context { reactor: reactor.clone(), connection: connection.clone(), call: state };
+        let body = arguments.as_slice();
+        let run = catch_unwind(AssertUnwindSafe(|| {
+            interface.dispatch(Incoming {
+                method,
+                body,
+                handles,
+                context: &context,
+                reply: &mut reply,
+            });
+        }));
+        if let Err(panic) = run {
+            fault(&mut reply, &Fault::Panicked { text: panic_text(&*panic) });
+        }
+        if !replied {
+            let text = "the interface did not answer".into();
+            let body = Fault::Failed { text }.write();
+            connection.reply(reactor, call, Status::Fault, body, &[]);
+        }
+    }
+}
+
+impl Drop for Arguments {
+    fn drop(&mut self) {
+        if let Self::Copy(bytes) = self {
+            give_bytes(std::mem::take(bytes));
+        }
+    }
+}
+
+impl Arguments {
+    fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Frame { frame, start, end } => &frame[*start..*end],
+            Self::Copy(bytes) => bytes,
+        }
+    }
+}
+
+/// A client that has connected and says nothing is not kept for longer.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(10);

@@ -1,0 +1,100 @@
+//! What a method may know of its call, and ask of its server.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use syshandle_os::{Credentials, Filesystems, Waitable};
+use syshandle_wire::Fault;
+
+use super::connection::{CallState, Connection};
+use super::doors::InnerDoor;
+use super::jobs::{Job, Outcome};
+use super::reactor::Reactor;
+use crate::{Client, Error, ErrorKind, Implements, Interface, Object, Proxy, Result};
+
+/// The context of a call: who calls, until when, and what the server can do besides.
+///
+/// A method that wants it takes `context: &Context` first; the client doesn't pass it.
+#[derive(Clone, Debug)]
+pub struct Context {
+    pub(super) reactor: Arc<Reactor>,
+    pub(super) connection: Arc<Connection>,
+    pub(super) call: Arc<CallState>,
+}
+
+impl Context {
+    /// Who calls, from the kernel.
+    pub fn client(&self) -> Credentials {
+        self.connection.session().client
+    }
+
+    /// The process that calls, as a handle (a pidfd) that can't come to mean another one.
+    ///
+    /// # Errors
+    /// `ENOPROTOOPT` before Linux 6.5; no descriptor left.
+    pub fn client_process(&self) -> io::Result<OwnedFd> {
+        self.connection.client_process()
+    }
+
+    /// When the client gives up. A method that can't be done by then needn't be.
+    pub fn deadline(&self) -> Instant {
+        self.call.deadline
+    }
+
+    /// Whether nobody waits for the result any more: the client cancelled, gave up, or is gone.
+    pub fn is_cancelled(&self) -> bool {
+        self.call.is_cancelled() || self.connection.session().is_gone()
+    }
+
+    /// Does `work` when `object` is signalled, or `timeout` has passed, or the client has died;
+    /// the outcome says which. No thread waits meanwhile, and the server stays alive.
+    ///
+    /// An event that resets itself is reset. It is owned by the wait, and closed before the work
+    /// begins. A client that lets go in order, and lives on, ends nothing.
+    ///
+    /// # Errors
+    /// The object can't be watched: the system's limit (`fs.epoll.max_user_watches`), or that of
+    /// jobs for one client. Then the work is dropped.
+    pub fn when(
+        &self,
+        object: impl Waitable + Send + 'static,
+        timeout: Duration,
+        work: impl FnOnce(Outcome) + Send + 'static,
+    ) -> Result<()> {
+        let session = self.connection.session();
+        Job::start(&self.reactor, session, Box::new(object), timeout, Box::new(work))
+    }
+
+    /// Whose files are taken.
+    pub(super) fn filesystems(&self) -> &Filesystems {
+        &self.reactor.settings().filesystems
+    }
+
+    /// Ends the connection with an error: every call and wait of the client's ends with this text.
+    /// For work in the background that failed, whose method has long returned.
+    pub fn fail(&self, text: impl Into<String>) {
+        self.connection.refuse(&self.reactor, &Fault::Failed { text: text.into() });
+    }
+
+    /// Serves an object from this server, and returns a reference to it: to be returned to the
+    /// client, or passed to others. The object is released when the last reference is.
+    ///
+    /// # Errors
+    /// No descriptor left, or as many references as there may be.
+    pub fn serve<I, T>(&self, implementation: T) -> Result<I::Client>
+    where
+        I: Interface + Implements<T> + ?Sized,
+    {
+        let object = Object::new().with::<I, T>(&Arc::new(implementation));
+        let door = InnerDoor::open(&self.reactor, &object).map_err(|error| {
+            let kind = match error.kind() {
+                io::ErrorKind::QuotaExceeded => ErrorKind::Busy,
+                _ => ErrorKind::System,
+            };
+            Error::new(kind, "the object can't be served").because(error)
+        })?;
+        Ok(I::Client::from_client(Client::from_door(door, I::DESCRIPTION)))
+    }
+}

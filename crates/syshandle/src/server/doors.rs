@@ -1,0 +1,87 @@
+//! The inner end of a door: the server's side of a reference that others hold.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+use syshandle_os::{Interest, OwnedHandle, Seqpacket};
+use syshandle_wire::{FrameKind, Header, Prove};
+
+use super::activity::{Hold, What};
+use super::reactor::{Reactor, Source};
+use crate::buffer::FrameBuffer;
+use crate::link::Kernel;
+use crate::{Object, door};
+
+/// The inner end of a door; it keeps the object, and the server, alive.
+#[derive(Debug)]
+pub(crate) struct InnerDoor {
+    socket: Seqpacket,
+    object: Object,
+    key: std::sync::OnceLock<u64>,
+    _hold: Hold,
+}
+
+impl InnerDoor {
+    /// Makes a door to an object; returns its outer end.
+    pub(crate) fn open(reactor: &Arc<Reactor>, object: &Object) -> io::Result<OwnedHandle> {
+        if reactor.activity.presence() >= reactor.settings().clients_max {
+            return Err(io::Error::new(io::ErrorKind::QuotaExceeded, "too many clients and doors"));
+        }
+        let (inner, outer) = Seqpacket::pair()?;
+        let hold = reactor.hold(What::Presence);
+        let door = Arc::new(Self {
+            socket: inner,
+            object: object.clone(),
+            key: std::sync::OnceLock::new(),
+            _hold: hold,
+        });
+        reactor.add_source(
+            |key| {
+                let _ = door.key.set(key);
+                Source::Door(door.clone())
+            },
+            |poller, key| poller.add(&door.socket, key, Interest::Readable),
+        )?;
+        Ok(outer.into())
+    }
+
+    /// Serves those who come through; when all who could are gone, the door closes.
+    pub(crate) fn let_in(&self, reactor: &Arc<Reactor>) {
+        let mut frame = FrameBuffer::take();
+        loop {
+            let mut handles = Vec::new();
+            match self.socket.receive(&mut frame, &mut handles) {
+                Ok(received) if received.len > 0 => {
+                    match Header::read(&frame[..received.len]) {
+                        Ok((header, _))
+                            if header.kind == FrameKind::Attach && handles.len() == 1 =>
+                        {
+                            self.attach(reactor, handles);
+                        }
+                        // Whoever holds a door may send rubbish; that must not close it for others.
+                        _ => tracing::debug!("a door got a frame that is no attach"),
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Ok(_) | Err(_) => break,
+            }
+        }
+        if let Some(key) = self.key.get() {
+            reactor.remove_source(*key, self.socket.as_fd());
+        }
+    }
+
+    fn attach(&self, reactor: &Arc<Reactor>, handles: Vec<OwnedHandle>) {
+        for handle in handles {
+            let kernel = Kernel(&reactor.settings().filesystems);
+            if kernel.prove(handle.as_fd(), &door::DECLARED).is_err() {
+                kernel.refuse(handle);
+                continue;
+            }
+            if let Err(error) = reactor.serve(Seqpacket::from(handle), &self.object) {
+                tracing::debug!(%error, "a client at a door can't be served");
+            }
+        }
+    }
+}

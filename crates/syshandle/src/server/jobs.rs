@@ -1,0 +1,170 @@
+//! Work that waits for an object, without a thread.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use syshandle_os::{Interest, Readiness, Waitable};
+
+use super::activity::{Hold, What};
+use super::reactor::{Reactor, Source};
+use super::session::Session;
+use super::timers::{Timer, TimerId};
+use crate::{Error, ErrorKind, Result};
+
+/// Why the wait of a job ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// The object was signalled, and taken.
+    Fired,
+    /// The time was over.
+    Expired,
+    /// The client died before.
+    ClientDied,
+    /// The server is about to end.
+    Stopping,
+}
+
+/// Work that waits for an object.
+pub(crate) struct Job {
+    key: AtomicU64,
+    session: Arc<Session>,
+    /// Taken by the one who ends the wait.
+    waiting: Mutex<Option<Waiting>>,
+}
+
+struct Waiting {
+    object: Box<dyn Waitable + Send>,
+    work: Box<dyn FnOnce(Outcome) + Send>,
+    timer: Option<TimerId>,
+    _hold: Hold,
+}
+
+impl Job {
+    /// Waits for `object`, not longer than `timeout`, and then does `work`.
+    pub(crate) fn start(
+        reactor: &Arc<Reactor>,
+        session: &Arc<Session>,
+        object: Box<dyn Waitable + Send>,
+        timeout: Duration,
+        work: Box<dyn FnOnce(Outcome) + Send>,
+    ) -> Result<()> {
+        let waiting = Waiting { object, work, timer: None, _hold: reactor.hold(What::Work) };
+        let job = Arc::new(Self {
+            key: AtomicU64::new(0),
+            session: session.clone(),
+            waiting: Mutex::new(Some(waiting)),
+        });
+        let source = |key| {
+            job.key.store(key, Ordering::Release);
+            Source::Job(job.clone())
+        };
+        // Under the lock: it may fire before all is in place.
+        let mut waiting = job.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(inside) = waiting.as_mut() else { return Ok(()) };
+        let key = reactor.add_source(source, |poller, key| {
+            poller.add(inside.object.handle(), key, interest(&*inside.object))
+        });
+        let key = key.map_err(|error| {
+            Error::new(ErrorKind::System, "the object can't be waited for").because(error)
+        })?;
+        inside.timer = Instant::now()
+            .checked_add(timeout)
+            .map(|deadline| reactor.timers.set(deadline, Timer::Job(key)));
+        // What has changed before is not told any more.
+        let look_first = inside.object.readiness() == Readiness::Changed;
+        drop(waiting);
+        if !session.add_job(&job) {
+            job.forget(reactor);
+            return Err(Error::new(ErrorKind::Busy, "too many jobs wait for this client"));
+        }
+        if look_first {
+            job.try_run(reactor);
+        }
+        // The client may have gone in between, and then nobody else ends the job.
+        if session.is_gone() && session.watched_process().is_none() {
+            job.end(reactor, Outcome::ClientDied);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn key(&self) -> u64 {
+        self.key.load(Ordering::Acquire)
+    }
+
+    /// The object was signalled: does the work, unless another waiter took the object.
+    pub(crate) fn try_run(&self, reactor: &Arc<Reactor>) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(inside) = waiting.as_ref() else { return };
+        match inside.object.take() {
+            Ok(true) => {
+                let inside = waiting.take();
+                drop(waiting);
+                self.finish(reactor, inside, Outcome::Fired);
+            }
+            Ok(false) => {
+                reactor.watch_again(inside.object.handle(), self.key(), interest(&*inside.object));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "an object that a job waits for can't be taken");
+                let inside = waiting.take();
+                drop(waiting);
+                self.finish(reactor, inside, Outcome::Expired);
+            }
+        }
+    }
+
+    /// Ends the wait for another reason, unless the object was signalled all the same.
+    pub(crate) fn end(&self, reactor: &Arc<Reactor>, outcome: Outcome) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(inside) = waiting.take() else { return };
+        drop(waiting);
+        let outcome = match inside.object.take() {
+            Ok(true) => Outcome::Fired,
+            _ => outcome,
+        };
+        self.finish(reactor, Some(inside), outcome);
+    }
+
+    /// Ends the wait without doing the work.
+    fn forget(&self, reactor: &Reactor) {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.clean_up(reactor, waiting.as_ref());
+    }
+
+    fn finish(&self, reactor: &Arc<Reactor>, waiting: Option<Waiting>, outcome: Outcome) {
+        self.clean_up(reactor, waiting.as_ref());
+        let Some(Waiting { work, object, _hold, .. }) = waiting else { return };
+        drop(object);
+        reactor.about_to_run();
+        if catch_unwind(AssertUnwindSafe(|| work(outcome))).is_err() {
+            tracing::error!(?outcome, "a job panicked");
+        }
+    }
+
+    fn clean_up(&self, reactor: &Reactor, waiting: Option<&Waiting>) {
+        self.session.remove_job(self.key());
+        if let Some(waiting) = waiting {
+            reactor.remove_source(self.key(), waiting.object.handle());
+            if let Some(timer) = waiting.timer {
+                reactor.timers.forget(timer);
+            }
+        }
+    }
+}
+
+/// What the kernel says when the object may be taken.
+fn interest(object: &dyn Waitable) -> Interest {
+    match object.readiness() {
+        Readiness::Readable => Interest::OnceReadable,
+        Readiness::Changed => Interest::OnceChanged,
+    }
+}
+
+impl std::fmt::Debug for Job {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Job").field("key", &self.key()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,370 @@
+//! The threads of a server, and what they wait for.
+//!
+//! All threads wait in one poller; what becomes ready wakes one of them, and it does all that
+//! follows: it receives, runs the method and replies. No work is handed on between threads. When
+//! one is about to run code of the user's and no other is waiting, it starts one more; and when
+//! that code takes long, the sentinel has another thread receive what comes on that connection. So
+//! a slow method delays nobody.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use syshandle_os::{BorrowedHandle, Filesystems, Interest, ManualEvent, Poller, Ready, Seqpacket};
+use syshandle_wire::{Greeting, Guid};
+
+use super::Factory;
+use super::accept::Entrance;
+use super::activity::{Activity, Hold, What};
+use super::connection::Connection;
+use super::doors::InnerDoor;
+use super::jobs::{Job, Outcome};
+use super::sentinel::{Post, Sentinel};
+use super::session::Session;
+use super::timers::{Timer, Timers};
+use crate::Object;
+use crate::client::LIMITS;
+
+/// The threads of a server, and what they wait for.
+pub(crate) struct Reactor {
+    poller: Poller,
+    sources: Mutex<HashMap<u64, Source>>,
+    last_key: AtomicU64,
+    pub(crate) timers: Timers,
+    pub(crate) activity: Arc<Activity>,
+    settings: Settings,
+    classes: HashMap<Guid, Factory>,
+    pub(crate) sentinel: Sentinel,
+    /// Wakes all threads, one after the other, to end.
+    stop: ManualEvent,
+    stopped: AtomicBool,
+    draining: AtomicBool,
+    waiting: AtomicUsize,
+    threads: AtomicUsize,
+}
+
+/// How a reactor behaves.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    /// Threads, at the most.
+    pub(crate) threads_max: usize,
+    /// Connections and doors, at the most.
+    pub(crate) clients_max: usize,
+    /// How long nobody must have been there before it ends; `None` for never.
+    pub(crate) idle: Option<Duration>,
+    /// How long what runs may still take when it is told to end.
+    pub(crate) drain: Duration,
+    /// Whose files are taken from clients.
+    pub(crate) filesystems: Filesystems,
+}
+
+/// What a thread waits for.
+#[derive(Clone)]
+pub(crate) enum Source {
+    /// The end.
+    Stop,
+    /// A timer that is due.
+    Alarm,
+    /// A signal that asks for the end.
+    Signal,
+    /// Clients that connect.
+    Entrance(Arc<Entrance>),
+    /// Frames from a client.
+    Connection(Arc<Connection>),
+    /// Clients that come through a door.
+    Door(Arc<InnerDoor>),
+    /// An object that a job waits for.
+    Job(Arc<Job>),
+    /// The death of a client that has let go.
+    Process(Arc<Session>),
+}
+
+impl Reactor {
+    /// A reactor without threads yet.
+    pub(crate) fn new(
+        settings: Settings,
+        classes: HashMap<Guid, Factory>,
+    ) -> io::Result<Arc<Self>> {
+        let reactor = Self {
+            poller: Poller::new()?,
+            sources: Mutex::default(),
+            last_key: AtomicU64::new(0),
+            timers: Timers::new()?,
+            activity: Arc::default(),
+            settings,
+            classes,
+            sentinel: Sentinel::default(),
+            stop: ManualEvent::new()?,
+            stopped: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
+            waiting: AtomicUsize::new(0),
+            threads: AtomicUsize::new(0),
+        };
+        reactor.add_source(
+            |_| Source::Stop,
+            |poller, key| poller.add(&reactor.stop, key, Interest::OnceReadable),
+        )?;
+        let alarm = reactor.timers.alarm();
+        reactor.add_source(
+            |_| Source::Alarm,
+            |poller, key| poller.add(alarm, key, Interest::Readable),
+        )?;
+        Ok(Arc::new(reactor))
+    }
+
+    /// Adds a source and waits for it; returns its key.
+    pub(crate) fn add_source(
+        &self,
+        make: impl FnOnce(u64) -> Source,
+        watch: impl FnOnce(&Poller, u64) -> io::Result<()>,
+    ) -> io::Result<u64> {
+        let key = self.last_key.fetch_add(1, Ordering::Relaxed) + 1;
+        self.sources().insert(key, make(key));
+        watch(&self.poller, key).inspect_err(|_| {
+            self.sources().remove(&key);
+        })?;
+        Ok(key)
+    }
+
+    /// Waits for another state of a source, or once more.
+    pub(crate) fn watch_again(&self, handle: BorrowedHandle<'_>, key: u64, interest: Interest) {
+        if let Err(error) = self.poller.change(handle, key, interest) {
+            tracing::error!(%error, "a descriptor can't be watched any more");
+        }
+    }
+
+    /// Removes a source; `None` when somebody else was quicker.
+    pub(crate) fn remove_source(&self, key: u64, handle: BorrowedHandle<'_>) -> Option<Source> {
+        let source = self.sources().remove(&key)?;
+        self.poller.remove(handle);
+        Some(source)
+    }
+
+    /// All sources of now.
+    pub(crate) fn all_sources(&self) -> Vec<(u64, Source)> {
+        self.sources().iter().map(|(key, source)| (*key, source.clone())).collect()
+    }
+
+    /// Serves an object to whoever is at the other end: greets, and waits for frames.
+    pub(crate) fn serve(self: &Arc<Self>, socket: Seqpacket, object: &Object) -> io::Result<()> {
+        let greeting = Greeting { limits: LIMITS, offers: object.offers() };
+        Connection::add(self, socket, &greeting, Some(object.clone()))
+    }
+
+    /// What makes the objects of a class.
+    pub(crate) fn class(&self, clsid: Guid) -> Option<&Factory> {
+        self.classes.get(&clsid)
+    }
+
+    /// How it behaves.
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Whether it is about to end, and takes no new calls.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::SeqCst)
+    }
+
+    /// Something that keeps the server alive.
+    pub(crate) fn hold(&self, what: What) -> Hold {
+        self.activity.hold(what)
+    }
+
+    /// This thread is about to run code of the user's: sees to it that another one waits.
+    pub(crate) fn about_to_run(self: &Arc<Self>) {
+        if self.waiting.load(Ordering::SeqCst) == 0 {
+            self.start_thread();
+        }
+    }
+
+    /// Whether another thread waits, so that this one may do something else than wait.
+    pub(crate) fn another_waits(&self) -> bool {
+        self.waiting.load(Ordering::SeqCst) > 0
+    }
+
+    /// Starts one more thread, if there may be one.
+    pub(crate) fn start_thread(self: &Arc<Self>) {
+        let max = self.settings.threads_max;
+        let more = |threads| (threads < max).then_some(threads + 1);
+        if self.threads.fetch_update(Ordering::SeqCst, Ordering::SeqCst, more).is_err() {
+            return;
+        }
+        let reactor = self.clone();
+        let started = std::thread::Builder::new().name("syshandle".into()).spawn(move || {
+            reactor.work();
+            reactor.threads.fetch_sub(1, Ordering::SeqCst);
+        });
+        if let Err(error) = started {
+            self.threads.fetch_sub(1, Ordering::SeqCst);
+            tracing::warn!(%error, "no more threads can be started");
+        }
+    }
+
+    /// Works on this thread until the end, beside those that are started.
+    pub(crate) fn work_as_first(self: &Arc<Self>) {
+        self.threads.fetch_add(1, Ordering::SeqCst);
+        self.work();
+    }
+
+    /// What each thread does until the end.
+    fn work(self: &Arc<Self>) {
+        let post = self.sentinel.post();
+        while !self.is_stopped() {
+            self.waiting.fetch_add(1, Ordering::SeqCst);
+            let ready = self.poller.wait();
+            self.waiting.fetch_sub(1, Ordering::SeqCst);
+            match ready {
+                Ok(ready) => self.act(ready, &post),
+                Err(error) => {
+                    tracing::error!(%error, "the server can't wait for its clients");
+                    self.stop();
+                }
+            }
+            self.check_idle();
+        }
+    }
+
+    fn act(self: &Arc<Self>, ready: Ready, post: &Arc<Post>) {
+        // One that was removed meanwhile has no source any more.
+        let Some(source) = self.sources().get(&ready.key).cloned() else { return };
+        match source {
+            Source::Stop => {
+                let handle = std::os::fd::AsFd::as_fd(&self.stop);
+                self.watch_again(handle, ready.key, Interest::OnceReadable);
+            }
+            Source::Alarm => self.act_on_timers(),
+            Source::Signal => self.drain(),
+            Source::Entrance(entrance) => entrance.let_in(self),
+            Source::Connection(connection) => connection.act(self, ready, post),
+            Source::Door(door) => door.let_in(self),
+            Source::Job(job) => job.try_run(self),
+            Source::Process(session) => {
+                if let Some(process) = session.watched_process() {
+                    self.remove_source(ready.key, process);
+                }
+                session.end_jobs(self, Outcome::ClientDied);
+            }
+        }
+    }
+
+    fn act_on_timers(self: &Arc<Self>) {
+        while let Some(timer) = self.timers.take_due(Instant::now()) {
+            match timer {
+                Timer::Job(key) => {
+                    if let Some(Source::Job(job)) = self.source(key) {
+                        job.end(self, Outcome::Expired);
+                    }
+                }
+                Timer::Hello(key) => {
+                    if let Some(Source::Connection(connection)) = self.source(key) {
+                        connection.end_unless_open(self);
+                    }
+                }
+                Timer::Idle => self.end_if_idle(),
+                Timer::Drain => self.end_drain(),
+                Timer::Accept => {
+                    for (_, source) in self.all_sources() {
+                        if let Source::Entrance(entrance) = source {
+                            entrance.let_in(self);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn source(&self, key: u64) -> Option<Source> {
+        self.sources().get(&key).cloned()
+    }
+
+    /// When the last one has gone, the time until the end begins.
+    fn check_idle(self: &Arc<Self>) {
+        if self.is_draining() && !self.activity.is_working() {
+            self.end_drain();
+        }
+        match self.settings.idle {
+            Some(Duration::ZERO) if self.activity.is_idle() => self.stop(),
+            _ => {}
+        }
+    }
+
+    /// Starts to count the time that nobody is there.
+    pub(crate) fn count_idle_time(&self) {
+        if let Some(idle) = self.settings.idle
+            && !idle.is_zero()
+        {
+            self.timers.set(Instant::now() + idle, Timer::Idle);
+        }
+    }
+
+    /// Ends, if nobody is there; else looks again later.
+    fn end_if_idle(self: &Arc<Self>) {
+        if self.activity.is_idle_since_last_look() {
+            for (_, source) in self.all_sources() {
+                if let Source::Entrance(entrance) = source
+                    && !entrance.close_if_idle(self)
+                {
+                    return self.count_idle_time();
+                }
+            }
+            tracing::debug!("nobody is there: the server ends");
+            self.stop();
+        } else {
+            self.count_idle_time();
+        }
+    }
+
+    /// Takes no more clients and calls, lets what runs come to its end, and ends.
+    pub(crate) fn drain(self: &Arc<Self>) {
+        if self.draining.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        tracing::debug!("the server was told to end");
+        for (_, source) in self.all_sources() {
+            if let Source::Entrance(entrance) = source {
+                entrance.close(self);
+            }
+        }
+        self.timers.set(Instant::now() + self.settings.drain, Timer::Drain);
+    }
+
+    /// Ends what has had time enough, and everything.
+    fn end_drain(self: &Arc<Self>) {
+        for (_, source) in self.all_sources() {
+            if let Source::Job(job) = source {
+                job.end(self, Outcome::Stopping);
+            }
+        }
+        for (_, source) in self.all_sources() {
+            if let Source::Connection(connection) = source {
+                connection.say_bye();
+            }
+        }
+        self.stop();
+    }
+
+    /// Ends all threads, each when it has done what it is at.
+    pub(crate) fn stop(&self) {
+        self.stopped.store(true, Ordering::SeqCst);
+        // It fails for no eventfd that is open.
+        let _ = self.stop.set();
+    }
+
+    /// Whether its threads end.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::SeqCst)
+    }
+
+    fn sources(&self) -> MutexGuard<'_, HashMap<u64, Source>> {
+        self.sources.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Reactor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reactor").field("activity", &self.activity).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,23 @@
+//! The words that an interface may use are those that the proof of handles knows.
+
+use syshandle::{Kind, Rights, Sockets};
+use syshandle_idl::model::{KINDS, RIGHTS, SOCKETS};
+
+#[test]
+fn every_kind_has_its_word_and_its_constant() {
+    let words: Vec<_> = KINDS.iter().map(|entry| (entry.0, entry.1.to_owned())).collect();
+    let kinds: Vec<_> = Kind::ALL.iter().map(|kind| (kind.name(), format!("{kind:?}"))).collect();
+    assert_eq!(words, kinds);
+}
+
+#[test]
+fn every_right_has_its_word() {
+    assert!(RIGHTS.iter().all(|word| Rights::from_word(word).is_some()));
+    assert_eq!(RIGHTS.len(), Rights::all().iter().count());
+}
+
+#[test]
+fn every_sort_of_socket_has_its_word() {
+    assert!(SOCKETS.iter().all(|word| Sockets::from_word(word).is_some()));
+    assert_eq!(SOCKETS.len(), Sockets::all().iter().count());
+}

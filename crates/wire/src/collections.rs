@@ -1,0 +1,199 @@
+//! The form of values that hold other values.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::hash::{BuildHasher, Hash};
+
+use crate::{Decode, DecodeError, Decoder, Encode, Encoder, Malformed};
+
+/// One byte, 0 or 1, then the value if 1.
+impl<T: Encode> Encode for Option<T> {
+    fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
+        out.put(&[u8::from(self.is_some())]);
+        if let Some(value) = self {
+            value.encode(out);
+        }
+    }
+}
+
+impl<T: Decode> Decode for Option<T> {
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        match bool::decode(input)? {
+            true => Ok(Some(input.nested(T::decode)?)),
+            false => Ok(None),
+        }
+    }
+}
+
+/// One byte, 0 or 1, then the value if 0 or the error if 1.
+impl<T: Encode, E: Encode> Encode for Result<T, E> {
+    fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
+        out.put(&[u8::from(self.is_err())]);
+        match self {
+            Ok(value) => value.encode(out),
+            Err(error) => error.encode(out),
+        }
+    }
+}
+
+impl<T: Decode, E: Decode> Decode for Result<T, E> {
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        match bool::decode(input)? {
+            false => Ok(Ok(input.nested(T::decode)?)),
+            true => Ok(Err(input.nested(E::decode)?)),
+        }
+    }
+}
+
+/// As what it refers to.
+impl<T: Encode + ?Sized> Encode for &T {
+    fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
+        (**self).encode(out);
+    }
+}
+
+/// As what it holds.
+impl<T: Encode + ?Sized> Encode for Box<T> {
+    fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
+        (**self).encode(out);
+    }
+}
+
+impl<T: Decode> Decode for Box<T> {
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        Ok(Self::new(input.nested(T::decode)?))
+    }
+}
+
+/// Their number as `u32`, then the items.
+impl<T: Encode> Encode for [T] {
+    fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
+        out.put_len(self.len());
+        T::encode_all(self, out);
+    }
+}
+
+impl<T: Encode> Encode for Vec<T> {
+    fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
+        self.as_slice().encode(out);
+    }
+}
+
+impl<T: Decode> Decode for Vec<T> {
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        let len = input.take_len()?;
+        input.nested(|input| T::decode_all(len, input))
+    }
+}
+
+/// The items: their number is part of the type.
+impl<T: Encode, const N: usize> Encode for [T; N] {
+    fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
+        T::encode_all(self, out);
+        if N == 0 {
+            out.put(&[0]);
+        }
+    }
+}
+
+impl<T: Decode, const N: usize> Decode for [T; N] {
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        let items = input.nested(|input| T::decode_all(N, input))?;
+        if N == 0 {
+            u8::decode(input)?;
+        }
+        Self::try_from(items).map_err(|_| input.error(Malformed::Truncated))
+    }
+}
+
+macro_rules! impl_map {
+    ($map:ident, $($bound:path),+ $(; $state:ident)?) => {
+        /// The number of entries as `u32`, then each key with its value; no key twice.
+        impl<K: Encode, V: Encode, $($state)?> Encode for $map<K, V, $($state)?> {
+            fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
+                out.put_len(self.len());
+                for (key, value) in self {
+                    key.encode(out);
+                    value.encode(out);
+                }
+            }
+        }
+
+        impl<K: Decode $(+ $bound)+, V: Decode, $($state: BuildHasher + Default)?> Decode
+            for $map<K, V, $($state)?>
+        {
+            fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+                let len = input.take_len()?;
+                input.nested(|input| {
+                    let mut map = Self::default();
+                    for _ in 0..len {
+                        let (key, value) = (K::decode(input)?, V::decode(input)?);
+                        if map.insert(key, value).is_some() {
+                            return Err(input.error(Malformed::Duplicate));
+                        }
+                    }
+                    Ok(map)
+                })
+            }
+        }
+    };
+}
+impl_map!(BTreeMap, Ord);
+impl_map!(HashMap, Eq, Hash; S);
+
+macro_rules! impl_set {
+    ($set:ident, $($bound:path),+ $(; $state:ident)?) => {
+        /// The number of items as `u32`, then the items; none twice.
+        impl<T: Encode, $($state)?> Encode for $set<T, $($state)?> {
+            fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
+                out.put_len(self.len());
+                for item in self {
+                    item.encode(out);
+                }
+            }
+        }
+
+        impl<T: Decode $(+ $bound)+, $($state: BuildHasher + Default)?> Decode
+            for $set<T, $($state)?>
+        {
+            fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+                let len = input.take_len()?;
+                input.nested(|input| {
+                    let mut set = Self::default();
+                    for _ in 0..len {
+                        if !set.insert(T::decode(input)?) {
+                            return Err(input.error(Malformed::Duplicate));
+                        }
+                    }
+                    Ok(set)
+                })
+            }
+        }
+    };
+}
+impl_set!(BTreeSet, Ord);
+impl_set!(HashSet, Eq, Hash; S);
+
+macro_rules! impl_tuple {
+    ($($name:ident . $index:tt),+) => {
+        /// Its members, one after the other.
+        impl<$($name: Encode),+> Encode for ($($name,)+) {
+            fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
+                $(self.$index.encode(out);)+
+            }
+        }
+
+        impl<$($name: Decode),+> Decode for ($($name,)+) {
+            fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+                input.nested(|input| Ok(($($name::decode(input)?,)+)))
+            }
+        }
+    };
+}
+impl_tuple!(A.0);
+impl_tuple!(A.0, B.1);
+impl_tuple!(A.0, B.1, C.2);
+impl_tuple!(A.0, B.1, C.2, D.3);
+impl_tuple!(A.0, B.1, C.2, D.3, E.4);
+impl_tuple!(A.0, B.1, C.2, D.3, E.4, F.5);
+impl_tuple!(A.0, B.1, C.2, D.3, E.4, F.5, G.6);
+impl_tuple!(A.0, B.1, C.2, D.3, E.4, F.5, G.6, H.7);

@@ -1,0 +1,315 @@
+//! Bytes and handles back to values. Nothing that a peer sends makes this panic, allocate more
+//! than it sent, or pass a handle that wasn't proven.
+
+use std::fmt;
+use std::vec;
+
+use syshandle_os::{BorrowedHandle, Declared, Handle, Mismatch, OwnedHandle};
+
+use crate::Limits;
+
+/// A value that can be received.
+///
+/// Derived for structs and enums of such values. Every value takes at least one byte, so that a
+/// message can't claim more of them than it has room for.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be a parameter or result of an interface",
+    note = "for a type of your own write `#[derive(syshandle::Encode, syshandle::Decode)]`",
+    note = "a type that only knows serde travels as `syshandle::Serde<T>`"
+)]
+pub trait Decode: Sized {
+    /// Reads one value.
+    ///
+    /// # Errors
+    /// The bytes aren't such a value, or a handle isn't what is declared.
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError>;
+
+    /// Reads `len` values, one after the other; faster for bytes.
+    #[doc(hidden)]
+    fn decode_all(len: usize, input: &mut Decoder<'_>) -> Result<Vec<Self>, DecodeError> {
+        // Every value takes a byte at least, but may be much larger in memory than on the wire.
+        let mut items = Vec::with_capacity(len.min(PREALLOCATE_MAX));
+        for _ in 0..len {
+            items.push(Self::decode(input)?);
+        }
+        Ok(items)
+    }
+}
+
+/// Proves what a handle is: the part of decoding that must ask the kernel.
+pub trait Prove {
+    /// Proves that a handle is what is declared.
+    ///
+    /// # Errors
+    /// [`Malformed::Handle`] or [`Malformed::Unproven`].
+    fn prove(&self, handle: BorrowedHandle<'_>, declared: &Declared) -> Result<(), ProofError>;
+
+    /// Closes a handle that wasn't proven. To close one that isn't trusted may block.
+    fn refuse(&self, handle: OwnedHandle);
+}
+
+/// Why a handle wasn't proven.
+#[derive(Debug)]
+pub enum ProofError {
+    /// The kernel says that it is something else.
+    Mismatch(Mismatch),
+    /// The kernel couldn't be asked.
+    Unknown(String),
+}
+
+/// Reads the values of one message.
+///
+/// What isn't read by the end is dropped, handles too.
+pub struct Decoder<'a> {
+    bytes: &'a [u8],
+    handles: vec::IntoIter<OwnedHandle>,
+    next_slot: u16,
+    prove: &'a dyn Prove,
+    declared: Option<Declared>,
+    parameter: Option<u16>,
+    depth: u32,
+}
+
+impl<'a> Decoder<'a> {
+    /// A decoder of these bytes and handles, which this one owns from now on.
+    pub fn new(bytes: &'a [u8], handles: Vec<OwnedHandle>, prove: &'a dyn Prove) -> Self {
+        let handles = handles.into_iter();
+        Self { bytes, handles, next_slot: 0, prove, declared: None, parameter: None, depth: 0 }
+    }
+
+    /// Reads the parameter of this index, whose handles are what its interface declares, or
+    /// what their types say.
+    ///
+    /// # Errors
+    /// Those of its type, with the index.
+    pub fn parameter<T: Decode>(
+        &mut self,
+        index: u16,
+        declared: Option<Declared>,
+    ) -> Result<T, DecodeError> {
+        self.parameter = Some(index);
+        self.declared = declared;
+        T::decode(self)
+    }
+
+    /// Reads a field of a struct or enum, whose handles are what it declares, or what their types
+    /// say.
+    ///
+    /// # Errors
+    /// Those of its type.
+    pub fn field<T: Decode>(&mut self, declared: Option<Declared>) -> Result<T, DecodeError> {
+        let outer = std::mem::replace(&mut self.declared, declared);
+        let value = T::decode(self);
+        self.declared = outer;
+        value
+    }
+
+    /// Reads a value that is part of another one, but not too deep.
+    ///
+    /// # Errors
+    /// Those of `read`, and [`Malformed::TooDeep`].
+    pub fn nested<T>(
+        &mut self,
+        read: impl FnOnce(&mut Self) -> Result<T, DecodeError>,
+    ) -> Result<T, DecodeError> {
+        if self.depth == Limits::DEPTH_MAX {
+            return Err(self.error(Malformed::TooDeep));
+        }
+        self.depth += 1;
+        let value = read(self);
+        self.depth -= 1;
+        value
+    }
+
+    /// Takes bytes as they are.
+    ///
+    /// # Errors
+    /// [`Malformed::Truncated`].
+    pub fn take(&mut self, len: usize) -> Result<&'a [u8], DecodeError> {
+        match self.bytes.split_at_checked(len) {
+            Some((taken, rest)) => {
+                self.bytes = rest;
+                Ok(taken)
+            }
+            None => Err(self.error(Malformed::Truncated)),
+        }
+    }
+
+    /// Takes bytes as they are, as an array.
+    ///
+    /// # Errors
+    /// [`Malformed::Truncated`].
+    pub fn take_array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
+        match self.bytes.split_first_chunk() {
+            Some((taken, rest)) => {
+                self.bytes = rest;
+                Ok(*taken)
+            }
+            None => Err(self.error(Malformed::Truncated)),
+        }
+    }
+
+    /// Reads a number of items, each of which takes at least one byte of what is left.
+    ///
+    /// # Errors
+    /// [`Malformed::Truncated`].
+    pub fn take_len(&mut self) -> Result<usize, DecodeError> {
+        let len = u32::from_le_bytes(self.take_array()?) as usize;
+        if len > self.bytes.len() {
+            return Err(self.error(Malformed::Truncated));
+        }
+        Ok(len)
+    }
+
+    /// Takes the handle of the next slot, proven to be what is declared.
+    ///
+    /// # Errors
+    /// Those of a handle in [`Malformed`].
+    pub fn take_handle<H: Handle>(&mut self) -> Result<H, DecodeError> {
+        let slot = u16::from_le_bytes(self.take_array()?);
+        if slot != self.next_slot {
+            return Err(self.error(Malformed::WrongSlot { slot }));
+        }
+        let Some(handle) = self.handles.next() else {
+            return Err(self.error(Malformed::MissingHandle { slot }));
+        };
+        self.next_slot += 1;
+        let declared = self.declared.map_or(H::DECLARED, |declared| declared.and(H::DECLARED));
+        let error = match self.prove.prove(std::os::fd::AsFd::as_fd(&handle), &declared) {
+            Ok(()) => return Ok(H::from_handle(handle)),
+            Err(ProofError::Mismatch(mismatch)) => self.error(Malformed::Handle { slot, mismatch }),
+            Err(ProofError::Unknown(text)) => self.error(Malformed::Unproven { slot, text }),
+        };
+        self.prove.refuse(handle);
+        Err(error)
+    }
+
+    /// Checks that nothing is left over.
+    ///
+    /// # Errors
+    /// [`Malformed::TrailingBytes`] or [`Malformed::ExtraHandles`].
+    pub fn finish(mut self) -> Result<(), DecodeError> {
+        self.parameter = None;
+        match (self.bytes.len(), self.handles.len()) {
+            (0, 0) => Ok(()),
+            (0, count) => Err(self.error(Malformed::ExtraHandles { count: count as u16 })),
+            (count, _) => Err(self.error(Malformed::TrailingBytes { count: count as u32 })),
+        }
+    }
+
+    /// An error at this place.
+    pub fn error(&self, malformed: Malformed) -> DecodeError {
+        DecodeError { parameter: self.parameter, malformed }
+    }
+}
+
+/// Nobody has looked at what is left.
+impl Drop for Decoder<'_> {
+    fn drop(&mut self) {
+        for handle in self.handles.by_ref() {
+            self.prove.refuse(handle);
+        }
+    }
+}
+
+impl fmt::Debug for Decoder<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Decoder")
+            .field("bytes_left", &self.bytes.len())
+            .field("handles_left", &self.handles.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A message isn't what its interface says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DecodeError {
+    /// The index of the parameter, where there is one.
+    pub parameter: Option<u16>,
+    /// What is wrong.
+    pub malformed: Malformed,
+}
+
+/// What can be wrong with a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Malformed {
+    /// It ends too early.
+    Truncated,
+    /// There is something behind its last value.
+    TrailingBytes {
+        /// How much.
+        count: u32,
+    },
+    /// There are more handles than values that take one.
+    ExtraHandles {
+        /// How many.
+        count: u16,
+    },
+    /// A value takes a handle that didn't come.
+    MissingHandle {
+        /// Its slot.
+        slot: u16,
+    },
+    /// A value names a slot that isn't its own.
+    WrongSlot {
+        /// The slot that it names.
+        slot: u16,
+    },
+    /// A handle isn't what is declared.
+    Handle {
+        /// Its slot.
+        slot: u16,
+        /// What was wanted and what came.
+        mismatch: Mismatch,
+    },
+    /// The kernel couldn't be asked what a handle is.
+    Unproven {
+        /// Its slot.
+        slot: u16,
+        /// Why not.
+        text: String,
+    },
+    /// Bytes that are no value of a type.
+    Value {
+        /// What was expected, for example `bool`.
+        expected: &'static str,
+    },
+    /// Values within values within values.
+    TooDeep,
+    /// Two entries of a map, or items of a set, that are the same.
+    Duplicate,
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Truncated => f.write_str("the message ends too early"),
+            Self::TrailingBytes { count } => write!(f, "{count} bytes are left over"),
+            Self::ExtraHandles { count } => write!(f, "{count} handles are left over"),
+            Self::MissingHandle { slot } => write!(f, "handle {slot} is missing"),
+            Self::WrongSlot { slot } => write!(f, "handle {slot} is out of order"),
+            Self::Handle { mismatch, .. } => mismatch.fmt(f),
+            Self::Unproven { text, .. } => {
+                write!(f, "it can't be proven what the handle is: {text}")
+            }
+            Self::Value { expected } => write!(f, "the bytes are no {expected}"),
+            Self::TooDeep => write!(f, "values are nested more than {} deep", Limits::DEPTH_MAX),
+            Self::Duplicate => f.write_str("a key is there twice"),
+        }
+    }
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.parameter {
+            Some(index) => write!(f, "parameter {index}: {}", self.malformed),
+            None => self.malformed.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for DecodeError {}
+
+/// Items for which memory is taken before they have been seen.
+const PREALLOCATE_MAX: usize = 1024;

@@ -1,0 +1,176 @@
+//! What an interface is, for tools to read at run time.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use syshandle_os::Declared;
+
+use crate::Guid;
+
+/// An interface.
+#[derive(Clone, Copy, Debug)]
+pub struct Interface {
+    /// Its identifier.
+    pub iid: Guid,
+    /// The name of its trait.
+    pub name: &'static str,
+    /// Its documentation.
+    pub docs: &'static str,
+    /// Its methods; a method's number is its place here.
+    pub methods: &'static [Method],
+}
+
+/// A method of an interface.
+#[derive(Clone, Copy, Debug)]
+pub struct Method {
+    /// Its name.
+    pub name: &'static str,
+    /// Its documentation.
+    pub docs: &'static str,
+    /// What the client passes.
+    pub parameters: &'static [Parameter],
+    /// What it returns.
+    pub result: Parameter,
+    /// Its own error, where it has a type for it.
+    pub error: Option<Type>,
+}
+
+/// A parameter, a result, or a field.
+#[derive(Clone, Copy, Debug)]
+pub struct Parameter {
+    /// Its name; empty for a result.
+    pub name: &'static str,
+    /// Its type.
+    pub ty: Type,
+    /// What it declares of the handles in it, beyond what their types say.
+    pub handle: Option<Declared>,
+}
+
+/// The type of a value.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Type {
+    /// One of Rust's own, by its name: `u32`, `String`.
+    Plain(&'static str),
+    /// A handle, and what its type declares.
+    Handle {
+        /// The name of the type.
+        name: &'static str,
+        /// What a parameter of this type is unless it declares otherwise.
+        declared: Declared,
+    },
+    /// A value or none.
+    Option(&'static Type),
+    /// A value or an error.
+    Result(&'static Type, &'static Type),
+    /// Any number of values.
+    List(&'static Type),
+    /// So many values.
+    Array(&'static Type, usize),
+    /// Values by key.
+    Map(&'static Type, &'static Type),
+    /// Values, none twice.
+    Set(&'static Type),
+    /// Values of different types.
+    Tuple(&'static [Type]),
+    /// A type of the user's. It may refer to itself, so it is defined by a function.
+    Named {
+        /// Its name.
+        name: &'static str,
+        /// Its documentation.
+        docs: &'static str,
+        /// What it consists of.
+        definition: fn() -> Definition,
+    },
+    /// A reference to an object: its interface.
+    Object(&'static Interface),
+    /// A value of a type that only serde knows.
+    Serde(&'static str),
+}
+
+/// What a type of the user's consists of.
+#[derive(Clone, Copy, Debug)]
+pub enum Definition {
+    /// All of these fields.
+    Struct(&'static [Parameter]),
+    /// One of these variants.
+    Enum(&'static [Variant]),
+}
+
+/// A variant of an enum; its number is its place.
+#[derive(Clone, Copy, Debug)]
+pub struct Variant {
+    /// Its name.
+    pub name: &'static str,
+    /// Its fields.
+    pub fields: &'static [Parameter],
+}
+
+/// A type that says what it is. Derived with [`Encode`](crate::Encode).
+pub trait Describe {
+    /// The type.
+    const TYPE: Type;
+}
+
+macro_rules! plain {
+    ($($type:ty),+ $(,)?) => {$(
+        impl Describe for $type {
+            const TYPE: Type = Type::Plain(stringify!($type));
+        }
+    )+};
+}
+plain!((), bool, char, f32, f64, i8, i16, i32, i64, i128, isize, u8, u16, u32, u64, u128, usize);
+plain!(String, Guid, Duration, PathBuf);
+
+impl<T: Describe> Describe for Option<T> {
+    const TYPE: Type = Type::Option(&T::TYPE);
+}
+
+impl<T: Describe, E: Describe> Describe for Result<T, E> {
+    const TYPE: Type = Type::Result(&T::TYPE, &E::TYPE);
+}
+
+impl<T: Describe> Describe for Box<T> {
+    const TYPE: Type = T::TYPE;
+}
+
+impl<T: Describe> Describe for Vec<T> {
+    const TYPE: Type = Type::List(&T::TYPE);
+}
+
+impl<T: Describe, const N: usize> Describe for [T; N] {
+    const TYPE: Type = Type::Array(&T::TYPE, N);
+}
+
+impl<K: Describe, V: Describe> Describe for BTreeMap<K, V> {
+    const TYPE: Type = Type::Map(&K::TYPE, &V::TYPE);
+}
+
+impl<K: Describe, V: Describe, S> Describe for HashMap<K, V, S> {
+    const TYPE: Type = Type::Map(&K::TYPE, &V::TYPE);
+}
+
+impl<T: Describe> Describe for BTreeSet<T> {
+    const TYPE: Type = Type::Set(&T::TYPE);
+}
+
+impl<T: Describe, S> Describe for HashSet<T, S> {
+    const TYPE: Type = Type::Set(&T::TYPE);
+}
+
+macro_rules! tuple {
+    ($($name:ident),+) => {
+        impl<$($name: Describe),+> Describe for ($($name,)+) {
+            const TYPE: Type = Type::Tuple(&[$($name::TYPE),+]);
+        }
+    };
+}
+tuple!(A);
+tuple!(A, B);
+tuple!(A, B, C);
+tuple!(A, B, C, D);
+tuple!(A, B, C, D, E);
+tuple!(A, B, C, D, E, F);
+tuple!(A, B, C, D, E, F, G);
+tuple!(A, B, C, D, E, F, G, H);

@@ -1,0 +1,133 @@
+//! Values to bytes, and the handles among them to slots.
+
+use std::fmt;
+use std::io;
+
+use syshandle_os::BorrowedHandle;
+
+use crate::Limits;
+
+/// A value that can be sent.
+///
+/// Derived for structs and enums of such values. A handle in the value is lent for the time of
+/// the call.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be a parameter or result of an interface",
+    note = "for a type of your own write `#[derive(syshandle::Encode, syshandle::Decode)]`",
+    note = "a type that only knows serde travels as `syshandle::Serde<T>`"
+)]
+pub trait Encode {
+    /// Writes the value.
+    fn encode<'a>(&'a self, out: &mut Encoder<'a>);
+
+    /// Writes many values, one after the other; faster for bytes.
+    #[doc(hidden)]
+    fn encode_all<'a>(items: &'a [Self], out: &mut Encoder<'a>)
+    where
+        Self: Sized,
+    {
+        for item in items {
+            item.encode(out);
+        }
+    }
+}
+
+/// Collects the bytes and the handles of one message.
+///
+/// It never stops in the middle: the first error is kept, and told by [`Encoder::finish`].
+#[derive(Debug)]
+pub struct Encoder<'a> {
+    bytes: Vec<u8>,
+    handles: Vec<BorrowedHandle<'a>>,
+    limits: Limits,
+    error: Option<EncodeError>,
+}
+
+impl<'a> Encoder<'a> {
+    /// An encoder that appends to `bytes`, within these limits.
+    pub fn new(bytes: Vec<u8>, limits: Limits) -> Self {
+        Self { bytes, handles: Vec::new(), limits, error: None }
+    }
+
+    /// Appends bytes as they are.
+    pub fn put(&mut self, bytes: &[u8]) {
+        if self.bytes.len() + bytes.len() > self.limits.message_bytes_max as usize {
+            let limit = self.limits.message_bytes_max;
+            return self.fail(EncodeError::TooManyBytes { limit });
+        }
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Appends a number of items.
+    pub fn put_len(&mut self, len: usize) {
+        // A length that doesn't fit is past the limit of bytes too, which will be noticed.
+        self.put(&u32::try_from(len).unwrap_or(u32::MAX).to_le_bytes());
+    }
+
+    /// Lends a handle to the next slot.
+    pub fn put_handle(&mut self, handle: BorrowedHandle<'a>) {
+        let slot = self.handles.len() as u16;
+        if slot >= self.limits.handles_max {
+            let limit = self.limits.handles_max;
+            return self.fail(EncodeError::TooManyHandles { limit });
+        }
+        self.put(&slot.to_le_bytes());
+        self.handles.push(handle);
+    }
+
+    /// Keeps an error, unless there is one already.
+    pub fn fail(&mut self, error: EncodeError) {
+        self.error.get_or_insert(error);
+    }
+
+    /// The bytes and the handles of the message.
+    ///
+    /// # Errors
+    /// The first that was met.
+    pub fn finish(self) -> Result<(Vec<u8>, Vec<BorrowedHandle<'a>>), EncodeError> {
+        match self.error {
+            None => Ok((self.bytes, self.handles)),
+            Some(error) => Err(error),
+        }
+    }
+}
+
+/// A value couldn't be sent.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum EncodeError {
+    /// It has more bytes than one message may.
+    TooManyBytes {
+        /// How many it may have.
+        limit: u32,
+    },
+    /// It has more handles than one message may.
+    TooManyHandles {
+        /// How many it may have.
+        limit: u16,
+    },
+    /// A handle that it refers to couldn't be had.
+    Handle(io::Error),
+    /// Its own way to bytes failed.
+    Value(String),
+}
+
+impl fmt::Display for EncodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooManyBytes { limit } => write!(f, "more than {limit} bytes in one call"),
+            Self::TooManyHandles { limit } => write!(f, "more than {limit} handles in one call"),
+            Self::Handle(_) => f.write_str("a handle to send couldn't be had"),
+            Self::Value(text) => write!(f, "a value couldn't be written: {text}"),
+        }
+    }
+}
+
+impl std::error::Error for EncodeError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Handle(error) => Some(error),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! What the runtime at one side tells the other when a call or a connection isn't served.
+
+use std::fmt;
+
+use syshandle_os::{Facts, Kinds, Mismatch, Object, Rights, Sockets, Wanted};
+
+use crate::decode::ProofError;
+use crate::{Decode, DecodeError, Decoder, Encode, Encoder, Guid, Limits, Malformed, Prove};
+
+/// Why a call or a connection isn't served, as the other side's runtime says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fault {
+    /// The server isn't for this client: its user may not use it.
+    NotAllowed {
+        /// The user that the kernel named.
+        uid: u32,
+    },
+    /// The server doesn't serve this class.
+    NoSuchClass(Guid),
+    /// The object doesn't have this interface.
+    NoSuchInterface(Guid),
+    /// The interface doesn't have a method of this number.
+    NoSuchMethod(u32),
+    /// A handle isn't what the interface declares.
+    WrongHandle {
+        /// The index of the parameter; `None` in a result.
+        parameter: Option<u16>,
+        /// The slot among all handles of the call.
+        slot: u16,
+        /// What was wanted and what came.
+        mismatch: Mismatch,
+    },
+    /// The arguments aren't what the interface says.
+    Malformed {
+        /// The index of the parameter, where there is one.
+        parameter: Option<u16>,
+        /// What is wrong.
+        text: String,
+    },
+    /// Handles were lost on the way, because the receiver had no descriptors left for them.
+    HandlesLost,
+    /// The call's time was over before it ran.
+    Expired,
+    /// A limit of the server's is reached.
+    Busy {
+        /// Which.
+        limit: String,
+    },
+    /// The server is about to end and takes no more calls.
+    Draining,
+    /// The method panicked.
+    Panicked {
+        /// What it said.
+        text: String,
+    },
+    /// The method failed with an error that its interface has no type for.
+    Failed {
+        /// What it said, with its causes.
+        text: String,
+    },
+    /// The method ran, but its result can't be sent.
+    Unsendable {
+        /// Why not.
+        text: String,
+    },
+    /// The object couldn't be made.
+    NoObject {
+        /// Why not.
+        text: String,
+    },
+}
+
+/// Whether a call ran.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ran {
+    /// It did not run: it can be tried again.
+    No,
+    /// It may have run, in part or whole.
+    Maybe,
+}
+
+impl Fault {
+    /// Whether the call ran that got this answer.
+    pub fn ran(&self) -> Ran {
+        match self {
+            Self::Panicked { .. } | Self::Failed { .. } | Self::Unsendable { .. } => Ran::Maybe,
+            _ => Ran::No,
+        }
+    }
+
+    /// The body of a frame that tells this.
+    pub fn write(&self) -> Vec<u8> {
+        let mut out = Encoder::new(Vec::new(), Limits::default());
+        self.encode(&mut out);
+        // Texts are cut to a limit below that of a message, so this can't fail.
+        out.finish().map(|(bytes, _)| bytes).unwrap_or_default()
+    }
+
+    /// Reads the body of such a frame.
+    ///
+    /// # Errors
+    /// It is no fault that this side knows.
+    pub fn read(body: &[u8]) -> Result<Self, DecodeError> {
+        let mut input = Decoder::new(body, Vec::new(), &NoHandles);
+        let fault = Self::decode(&mut input)?;
+        input.finish()?;
+        Ok(fault)
+    }
+}
+
+impl From<DecodeError> for Fault {
+    fn from(error: DecodeError) -> Self {
+        let parameter = error.parameter;
+        match error.malformed {
+            Malformed::Handle { slot, mismatch } => Self::WrongHandle { parameter, slot, mismatch },
+            malformed => Self::Malformed { parameter, text: malformed.to_string() },
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotAllowed { uid } => write!(f, "user {uid} may not use this server"),
+            Self::NoSuchClass(clsid) => write!(f, "the server doesn't serve class {clsid}"),
+            Self::NoSuchInterface(iid) => write!(f, "the object doesn't have interface {iid}"),
+            Self::NoSuchMethod(number) => write!(f, "the interface has no method {number}"),
+            Self::WrongHandle { mismatch, .. } => mismatch.fmt(f),
+            Self::Malformed { text, .. } => f.write_str(text),
+            Self::HandlesLost => {
+                f.write_str("the receiver had no descriptors left for the handles")
+            }
+            Self::Expired => f.write_str("its time was over before it ran"),
+            Self::Busy { limit } => write!(f, "the server is at its limit of {limit}"),
+            Self::Draining => f.write_str("the server is about to end"),
+            Self::Panicked { text } => write!(f, "the method panicked: {text}"),
+            Self::Failed { text } => f.write_str(text),
+            Self::Unsendable { text } => write!(f, "the result can't be sent: {text}"),
+            Self::NoObject { text } => write!(f, "the object couldn't be made: {text}"),
+        }
+    }
+}
+
+impl Encode for Fault {
+    fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
+        let text = |number: u8, text: &str, out: &mut Encoder<'a>| {
+            out.put(&[number]);
+            let cut = cut(text);
+            out.put_len(cut.len());
+            out.put(cut.as_bytes());
+        };
+        let number = |number: u8, value: u32, out: &mut Encoder<'a>| {
+            out.put(&[number]);
+            out.put(&value.to_le_bytes());
+        };
+        match self {
+            Self::NotAllowed { uid } => number(1, *uid, out),
+            Self::NoSuchClass(clsid) => {
+                out.put(&[2]);
+                clsid.encode(out);
+            }
+            Self::NoSuchInterface(iid) => {
+                out.put(&[3]);
+                iid.encode(out);
+            }
+            Self::NoSuchMethod(method) => number(4, *method, out),
+            Self::WrongHandle { parameter, slot, mismatch } => {
+                out.put(&[5]);
+                out.put(&parameter.unwrap_or(NO_PARAMETER).to_le_bytes());
+                out.put(&slot.to_le_bytes());
+                put_mismatch(mismatch, out);
+            }
+            Self::Malformed { parameter, text: what } => {
+                text(6, what, out);
+                out.put(&parameter.unwrap_or(NO_PARAMETER).to_le_bytes());
+            }
+            Self::HandlesLost => out.put(&[7]),
+            Self::Expired => out.put(&[8]),
+            Self::Busy { limit } => text(9, limit, out),
+            Self::Draining => out.put(&[10]),
+            Self::Panicked { text: what } => text(11, what, out),
+            Self::Failed { text: what } => text(12, what, out),
+            Self::Unsendable { text: what } => text(13, what, out),
+            Self::NoObject { text: what } => text(14, what, out),
+        }
+    }
+}
+
+impl Decode for Fault {
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        Ok(match u8::decode(input)? {
+            1 => Self::NotAllowed { uid: u32::decode(input)? },
+            2 => Self::NoSuchClass(Guid::decode(input)?),
+            3 => Self::NoSuchInterface(Guid::decode(input)?),
+            4 => Self::NoSuchMethod(u32::decode(input)?),
+            5 => Self::WrongHandle {
+                parameter: parameter(input)?,
+                slot: u16::decode(input)?,
+                mismatch: take_mismatch(input)?,
+            },
+            6 => Self::Malformed { text: String::decode(input)?, parameter: parameter(input)? },
+            7 => Self::HandlesLost,
+            8 => Self::Expired,
+            9 => Self::Busy { limit: String::decode(input)? },
+            10 => Self::Draining,
+            11 => Self::Panicked { text: String::decode(input)? },
+            12 => Self::Failed { text: String::decode(input)? },
+            13 => Self::Unsendable { text: String::decode(input)? },
+            14 => Self::NoObject { text: String::decode(input)? },
+            _ => return Err(input.error(Malformed::Value { expected: "fault" })),
+        })
+    }
+}
+
+fn put_mismatch(mismatch: &Mismatch, out: &mut Encoder<'_>) {
+    let (part, bits) = match mismatch.wanted {
+        Wanted::Kind(kinds) => (0, kinds.bits()),
+        Wanted::Rights(rights) => (1, rights.bits()),
+        Wanted::NoMoreThan(rights) => (2, rights.bits()),
+        Wanted::Sockets(sockets) => (3, sockets.bits()),
+    };
+    out.put(&[part]);
+    out.put(&bits.to_le_bytes());
+    out.put(&[mismatch.received.object as u8]);
+    out.put(&mismatch.received.rights.bits().to_le_bytes());
+}
+
+fn take_mismatch(input: &mut Decoder<'_>) -> Result<Mismatch, DecodeError> {
+    let (part, bits) = (u8::decode(input)?, u32::decode(input)?);
+    let wanted = match part {
+        0 => Wanted::Kind(Kinds::from_bits_truncate(bits)),
+        1 => Wanted::Rights(Rights::from_bits_truncate(bits)),
+        2 => Wanted::NoMoreThan(Rights::from_bits_truncate(bits)),
+        3 => Wanted::Sockets(Sockets::from_bits_truncate(bits)),
+        _ => return Err(input.error(Malformed::Value { expected: "part of a declaration" })),
+    };
+    // An object that only a newer peer knows is one without a kind, to us.
+    let object = usize::from(u8::decode(input)?);
+    let object = Object::ALL.get(object).copied().unwrap_or(Object::Other);
+    let rights = Rights::from_bits_truncate(u32::decode(input)?);
+    Ok(Mismatch { wanted, received: Facts { object, rights } })
+}
+
+fn parameter(input: &mut Decoder<'_>) -> Result<Option<u16>, DecodeError> {
+    Ok(Some(u16::decode(input)?).filter(|index| *index != NO_PARAMETER))
+}
+
+/// The text, or as much of it as a fault may carry.
+fn cut(text: &str) -> &str {
+    &text[..text.floor_char_boundary(Limits::TEXT_BYTES_MAX)]
+}
+
+/// A fault carries no handles.
+struct NoHandles;
+
+impl Prove for NoHandles {
+    fn prove(
+        &self,
+        _: syshandle_os::BorrowedHandle<'_>,
+        _: &syshandle_os::Declared,
+    ) -> Result<(), ProofError> {
+        Err(ProofError::Unknown("a fault carries no handles".into()))
+    }
+
+    fn refuse(&self, handle: syshandle_os::OwnedHandle) {
+        drop(handle);
+    }
+}
+
+const NO_PARAMETER: u16 = u16::MAX;
+
+#[cfg(test)]
+mod tests {
+    use syshandle_os::Kind;
+
+    use super::*;
+
+    fn examples() -> Vec<Fault> {
+        let mismatch = Mismatch {
+            wanted: Wanted::Kind(Kinds::of(Kind::File)),
+            received: Facts { object: Object::Pipe, rights: Rights::READ },
+        };
+        let text = || "what".to_owned();
+        vec![
+            Fault::NotAllowed { uid: 1000 },
+            Fault::NoSuchClass(Guid::from_bytes([1; 16])),
+            Fault::NoSuchInterface(Guid::from_bytes([2; 16])),
+            Fault::NoSuchMethod(9),
+            Fault::WrongHandle { parameter: Some(0), slot: 3, mismatch },
+            Fault::Malformed { parameter: None, text: text() },
+            Fault::HandlesLost,
+            Fault::Expired,
+            Fault::Busy { limit: text() },
+            Fault::Draining,
+            Fault::Panicked { text: text() },
+            Fault::Failed { text: text() },
+            Fault::Unsendable { text: text() },
+            Fault::NoObject { text: text() },
+        ]
+    }
+
+    #[test]
+    fn every_fault_round_trips_and_no_truncation_of_it_does() {
+        for fault in examples() {
+            let bytes = fault.write();
+            assert_eq!(Fault::read(&bytes).as_ref(), Ok(&fault));
+            for len in 0..bytes.len() {
+                assert!(Fault::read(&bytes[..len]).is_err(), "{fault:?} {len}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_characters() {
+        let long = Fault::Failed { text: "é".repeat(Limits::TEXT_BYTES_MAX) };
+        let Ok(Fault::Failed { text }) = Fault::read(&long.write()) else { panic!("not read") };
+        assert_eq!(text.len(), Limits::TEXT_BYTES_MAX);
+    }
+}

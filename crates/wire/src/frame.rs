@@ -1,0 +1,352 @@
+//! One message on the socket: a header, what is given back of shared memory, and a body.
+
+use std::fmt;
+
+use crate::Limits;
+
+/// What a frame is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum FrameKind {
+    /// Server to client, first of all: [`crate::Greeting`].
+    Greeting = 1,
+    /// Client to server, in answer: [`crate::Hello`].
+    Hello = 2,
+    /// Server to client: the connection isn't served; the body is a [`crate::Fault`].
+    Refused = 3,
+    /// Client to server: run a method.
+    Call = 4,
+    /// Server to client: how it went.
+    Reply = 5,
+    /// Client to server: nobody waits for that call any more.
+    Cancel = 6,
+    /// Either way: this side is done; end of file follows.
+    Bye = 7,
+    /// Either way: the one handle is the shared memory that this side will write.
+    Arena = 8,
+    /// Either way: nothing but ranges given back.
+    Release = 9,
+    /// To a door: the one handle is the server's end of a new connection.
+    Attach = 10,
+}
+
+impl FrameKind {
+    fn from_byte(byte: u8) -> Option<Self> {
+        Some(match byte {
+            1 => Self::Greeting,
+            2 => Self::Hello,
+            3 => Self::Refused,
+            4 => Self::Call,
+            5 => Self::Reply,
+            6 => Self::Cancel,
+            7 => Self::Bye,
+            8 => Self::Arena,
+            9 => Self::Release,
+            10 => Self::Attach,
+            _ => return None,
+        })
+    }
+}
+
+/// How a call went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Status {
+    /// The body is the method's result.
+    Done = 0,
+    /// The body is the method's own error.
+    Failed = 1,
+    /// The body is a [`crate::Fault`].
+    Fault = 2,
+}
+
+impl Status {
+    /// The status with this number.
+    pub fn from_number(number: u32) -> Option<Self> {
+        [Self::Done, Self::Failed, Self::Fault].into_iter().find(|status| *status as u32 == number)
+    }
+}
+
+/// Where the bytes of a message are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// In the frame, behind the header.
+    Inline {
+        /// How many bytes.
+        len: u32,
+    },
+    /// In the sender's shared memory.
+    Shared {
+        /// Where they start.
+        offset: u32,
+        /// How many bytes.
+        len: u32,
+    },
+}
+
+/// The header of a frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// What the frame is.
+    pub kind: FrameKind,
+    /// How many handles go with it.
+    pub handles: u16,
+    /// The call that it is about; 0 where it is about none.
+    pub call: u32,
+    /// The method of a call, the [`Status`] of a reply, else 0.
+    pub code: u32,
+    /// How long the caller of a call waits, in milliseconds, rounded up; else 0.
+    pub timeout_ms: u32,
+    /// Where the body is.
+    pub body: Body,
+    /// Offsets of ranges of the receiver's shared memory that the sender has read.
+    pub releases: Releases,
+}
+
+/// Ranges given back with a frame: their offsets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Releases {
+    offsets: [u32; Limits::RELEASES_MAX],
+    len: usize,
+}
+
+impl Releases {
+    /// Moves as many as a frame takes out of `due`.
+    pub fn take_from(due: &mut Vec<u32>) -> Self {
+        let mut releases = Self::default();
+        for offset in due.drain(..due.len().min(Limits::RELEASES_MAX)) {
+            releases.offsets[releases.len] = offset;
+            releases.len += 1;
+        }
+        releases
+    }
+
+    /// The offsets.
+    pub fn as_slice(&self) -> &[u32] {
+        &self.offsets[..self.len]
+    }
+}
+
+impl Header {
+    /// The size of a header without releases.
+    pub const LEN: usize = 28;
+
+    /// The largest frame.
+    pub const FRAME_MAX: usize = Self::LEN + 4 * Limits::RELEASES_MAX + Limits::INLINE_BYTES_MAX;
+
+    /// The largest header: with as many releases as there may be.
+    pub const LEN_MAX: usize = Self::LEN + 4 * Limits::RELEASES_MAX;
+
+    /// A header of this kind without anything.
+    pub fn new(kind: FrameKind) -> Self {
+        Self {
+            kind,
+            handles: 0,
+            call: 0,
+            code: 0,
+            timeout_ms: 0,
+            body: Body::Inline { len: 0 },
+            releases: Releases::default(),
+        }
+    }
+
+    /// Writes the header to `out`, returns its length.
+    pub fn write(&self, out: &mut [u8; Self::LEN_MAX]) -> usize {
+        let (flags, offset, len) = match self.body {
+            Body::Inline { len } => (0, 0, len),
+            Body::Shared { offset, len } => (SHARED, offset, len),
+        };
+        let releases = self.releases.as_slice();
+        out[0] = self.kind as u8;
+        out[1] = flags;
+        out[2..4].copy_from_slice(&self.handles.to_le_bytes());
+        let words = [self.call, self.code, self.timeout_ms, len, offset, releases.len() as u32];
+        for (place, word) in out[4..].chunks_exact_mut(4).zip(words.iter().chain(releases)) {
+            place.copy_from_slice(&word.to_le_bytes());
+        }
+        Self::LEN + 4 * releases.len()
+    }
+
+    /// Reads a frame: its header, and the bytes behind it.
+    ///
+    /// # Errors
+    /// [`Violation`]: the sender broke the rules, and the connection can't go on.
+    pub fn read(frame: &[u8]) -> Result<(Self, &[u8]), Violation> {
+        let (head, rest) = frame.split_at_checked(Self::LEN).ok_or(Violation::TooShort)?;
+        let kind = FrameKind::from_byte(head[0]).ok_or(Violation::UnknownKind(head[0]))?;
+        let word = |at: usize| {
+            head[at..].first_chunk().map(|bytes| u32::from_le_bytes(*bytes)).unwrap_or_default()
+        };
+        let releases_len = word(24) as usize;
+        if releases_len > Limits::RELEASES_MAX {
+            return Err(Violation::TooManyReleases);
+        }
+        let (offsets, rest) = rest.split_at_checked(4 * releases_len).ok_or(Violation::TooShort)?;
+        let mut releases = Releases { len: releases_len, ..Releases::default() };
+        for (place, bytes) in releases.offsets.iter_mut().zip(offsets.as_chunks().0) {
+            *place = u32::from_le_bytes(*bytes);
+        }
+        let (len, offset) = (word(16), word(20));
+        let body = match head[1] {
+            0 if offset == 0 && len as usize == rest.len() => Body::Inline { len },
+            SHARED if rest.is_empty() => Body::Shared { offset, len },
+            0 | SHARED => return Err(Violation::WrongLength),
+            flags => return Err(Violation::UnknownFlags(flags)),
+        };
+        let header = Self {
+            kind,
+            handles: u16::from_le_bytes([head[2], head[3]]),
+            call: word(4),
+            code: word(8),
+            timeout_ms: word(12),
+            body,
+            releases,
+        };
+        Ok((header, rest))
+    }
+}
+
+/// The peer broke the rules of the wire: the connection ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Violation {
+    /// A frame shorter than its header says.
+    TooShort,
+    /// A frame longer than any may be.
+    TooLong,
+    /// A frame of no known kind.
+    UnknownKind(u8),
+    /// Flags that mean nothing.
+    UnknownFlags(u8),
+    /// The body isn't as long as the header says.
+    WrongLength,
+    /// More ranges given back at once than may be.
+    TooManyReleases,
+    /// A range given back that wasn't taken.
+    UnknownRelease,
+    /// A frame that doesn't belong there.
+    Unexpected(FrameKind),
+    /// Not as many handles as the header says.
+    WrongHandles {
+        /// How many it says.
+        declared: u16,
+        /// How many came.
+        received: u16,
+    },
+    /// More handles than the limit.
+    TooManyHandles,
+    /// More bytes than the limit.
+    TooManyBytes,
+    /// More calls at once than the limit.
+    TooManyCalls,
+    /// The id of a call that is still running.
+    CallTwice(u32),
+    /// A reply without its call, or a status that doesn't exist.
+    UnknownReply(u32),
+    /// The greeting or hello isn't one.
+    NotOurs,
+    /// Shared memory that isn't as it must be.
+    BadArena,
+    /// The peer speaks another version.
+    Version {
+        /// Which.
+        theirs: u16,
+    },
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooShort => f.write_str("a frame is too short"),
+            Self::TooLong => f.write_str("a frame is too long"),
+            Self::UnknownKind(kind) => write!(f, "no frame is of kind {kind}"),
+            Self::UnknownFlags(flags) => write!(f, "no flags are {flags:#x}"),
+            Self::WrongLength => f.write_str("a body is not as long as its header says"),
+            Self::TooManyReleases => f.write_str("too many ranges are given back at once"),
+            Self::UnknownRelease => f.write_str("a range is given back that was not taken"),
+            Self::Unexpected(kind) => write!(f, "a {kind:?} frame doesn't belong here"),
+            Self::WrongHandles { declared, received } => {
+                write!(f, "a frame with {declared} handles came with {received}")
+            }
+            Self::TooManyHandles => f.write_str("a frame has too many handles"),
+            Self::TooManyBytes => f.write_str("a message has too many bytes"),
+            Self::TooManyCalls => f.write_str("too many calls run at once"),
+            Self::CallTwice(id) => write!(f, "call {id} is running already"),
+            Self::UnknownReply(id) => write!(f, "no call waits for reply {id}"),
+            Self::NotOurs => f.write_str("the peer doesn't speak this protocol"),
+            Self::BadArena => f.write_str("the shared memory is not as it must be"),
+            Self::Version { theirs } => write!(
+                f,
+                "the peer speaks version {theirs} of the protocol, and this side version {}",
+                crate::Greeting::VERSION
+            ),
+        }
+    }
+}
+
+impl std::error::Error for Violation {}
+
+const SHARED: u8 = 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn example() -> Header {
+        Header {
+            kind: FrameKind::Call,
+            handles: 2,
+            call: 7,
+            code: 1,
+            timeout_ms: 30_000,
+            body: Body::Inline { len: 3 },
+            releases: Releases::take_from(&mut vec![64, 128]),
+        }
+    }
+
+    fn bytes(header: &Header) -> Vec<u8> {
+        let mut head = [0; Header::LEN_MAX];
+        let len = header.write(&mut head);
+        head[..len].to_vec()
+    }
+
+    #[test]
+    fn a_header_round_trips() {
+        let mut frame = bytes(&example());
+        frame.extend(b"abc");
+        assert_eq!(Header::read(&frame), Ok((example(), &b"abc"[..])));
+        let shared = Header { body: Body::Shared { offset: 64, len: 99_999 }, ..example() };
+        assert_eq!(Header::read(&bytes(&shared)), Ok((shared, &b""[..])));
+    }
+
+    #[test]
+    fn every_truncation_is_a_violation() {
+        let mut frame = bytes(&example());
+        frame.extend(b"abc");
+        for len in 0..frame.len() {
+            assert!(Header::read(&frame[..len]).is_err(), "{len}");
+        }
+        frame.push(0);
+        assert_eq!(Header::read(&frame), Err(Violation::WrongLength));
+    }
+
+    #[test]
+    fn unknown_kinds_and_flags_are_violations() {
+        let mut frame = bytes(&Header::new(FrameKind::Bye));
+        frame[1] = 4;
+        assert_eq!(Header::read(&frame), Err(Violation::UnknownFlags(4)));
+        frame[0] = 0;
+        assert_eq!(Header::read(&frame), Err(Violation::UnknownKind(0)));
+    }
+
+    #[test]
+    fn no_more_releases_than_fit_are_taken() {
+        let mut due: Vec<u32> = (0..40).collect();
+        assert_eq!(Releases::take_from(&mut due).as_slice().len(), Limits::RELEASES_MAX);
+        assert_eq!(due.len(), 40 - Limits::RELEASES_MAX);
+        let header = Header { releases: Releases::take_from(&mut due), ..example() };
+        let mut frame = bytes(&header);
+        frame[24] = 17;
+        assert_eq!(Header::read(&frame), Err(Violation::TooManyReleases));
+    }
+}

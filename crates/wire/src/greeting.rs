@@ -1,0 +1,156 @@
+//! How a connection opens: the server greets, the client says what it wants.
+
+use crate::{Guid, Limits, Violation};
+
+/// The server's first frame. Nothing may be sent to it before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Greeting {
+    /// What the server takes from this client.
+    pub limits: Limits,
+    /// What it serves: the client can tell a wrong class or interface by itself.
+    pub offers: Vec<Offer>,
+}
+
+/// An interface of a class that a server serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// The class; [`Guid::NIL`] where the connection is to an object that exists already.
+    pub clsid: Guid,
+    /// An interface of it.
+    pub iid: Guid,
+}
+
+/// The client's first frame: the class that it wants an object of, and the interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hello {
+    /// The class; [`Guid::NIL`] where the connection is to an object that exists already.
+    pub clsid: Guid,
+    /// The interface that its calls belong to.
+    pub iid: Guid,
+}
+
+impl Greeting {
+    /// The version of the protocol.
+    pub const VERSION: u16 = 1;
+
+    /// The body of the frame.
+    pub fn write(&self) -> Vec<u8> {
+        let offers = &self.offers[..self.offers.len().min(Limits::OFFERS_MAX)];
+        let mut out = MAGIC.to_vec();
+        for half in
+            [Self::VERSION, self.limits.calls_max, self.limits.handles_max, offers.len() as u16]
+        {
+            out.extend(half.to_le_bytes());
+        }
+        out.extend(self.limits.message_bytes_max.to_le_bytes());
+        for offer in offers {
+            out.extend(offer.clsid.to_bytes());
+            out.extend(offer.iid.to_bytes());
+        }
+        out
+    }
+
+    /// Reads the body of the frame.
+    ///
+    /// # Errors
+    /// [`Violation::NotOurs`], [`Violation::Version`].
+    pub fn read(body: &[u8]) -> Result<Self, Violation> {
+        let rest = version_checked(body)?;
+        let (head, rest) = rest.split_first_chunk::<10>().ok_or(Violation::NotOurs)?;
+        let half = |at: usize| u16::from_le_bytes([head[at], head[at + 1]]);
+        let limits = Limits {
+            calls_max: half(0),
+            handles_max: half(2).min(Limits::HANDLES_MAX),
+            message_bytes_max: u32::from_le_bytes([head[6], head[7], head[8], head[9]])
+                .min(Limits::ARENA_BYTES as u32),
+        };
+        let (offers, left) = rest.as_chunks::<32>();
+        if offers.len() != usize::from(half(4)) || !left.is_empty() || limits.calls_max == 0 {
+            return Err(Violation::NotOurs);
+        }
+        let offers = offers.iter().map(|bytes| {
+            let (clsid, iid) = two_guids(bytes);
+            Offer { clsid, iid }
+        });
+        Ok(Self { limits, offers: offers.collect() })
+    }
+}
+
+impl Hello {
+    /// The body of the frame.
+    pub fn write(&self) -> [u8; HELLO_LEN] {
+        let mut out = [0; HELLO_LEN];
+        out[..8].copy_from_slice(&MAGIC);
+        out[8..10].copy_from_slice(&Greeting::VERSION.to_le_bytes());
+        out[10..26].copy_from_slice(&self.clsid.to_bytes());
+        out[26..].copy_from_slice(&self.iid.to_bytes());
+        out
+    }
+
+    /// Reads the body of the frame.
+    ///
+    /// # Errors
+    /// [`Violation::NotOurs`], [`Violation::Version`].
+    pub fn read(body: &[u8]) -> Result<Self, Violation> {
+        let guids: &[u8; 32] = version_checked(body)?.try_into().map_err(|_| Violation::NotOurs)?;
+        let (clsid, iid) = two_guids(guids);
+        Ok(Self { clsid, iid })
+    }
+}
+
+/// Checks what stands at the start of both frames in every version, returns what follows.
+fn version_checked(body: &[u8]) -> Result<&[u8], Violation> {
+    let rest = body.strip_prefix(&MAGIC).ok_or(Violation::NotOurs)?;
+    let (version, rest) = rest.split_first_chunk().ok_or(Violation::NotOurs)?;
+    match u16::from_le_bytes(*version) {
+        Greeting::VERSION => Ok(rest),
+        theirs => Err(Violation::Version { theirs }),
+    }
+}
+
+fn two_guids(bytes: &[u8; 32]) -> (Guid, Guid) {
+    let mut guids = [[0; 16]; 2];
+    guids.as_flattened_mut().copy_from_slice(bytes);
+    (Guid::from_bytes(guids[0]), Guid::from_bytes(guids[1]))
+}
+
+const MAGIC: [u8; 8] = *b"syshandl";
+const HELLO_LEN: usize = 42;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn greeting() -> Greeting {
+        let guid = |byte| Guid::from_bytes([byte; 16]);
+        let offers =
+            vec![Offer { clsid: guid(1), iid: guid(2) }, Offer { clsid: guid(1), iid: guid(3) }];
+        Greeting { limits: Limits::default(), offers }
+    }
+
+    #[test]
+    fn greeting_and_hello_round_trip() {
+        assert_eq!(Greeting::read(&greeting().write()), Ok(greeting()));
+        let hello = Hello { clsid: Guid::NIL, iid: Guid::from_bytes([9; 16]) };
+        assert_eq!(Hello::read(&hello.write()), Ok(hello));
+    }
+
+    #[test]
+    fn every_truncation_is_not_ours() {
+        let bytes = greeting().write();
+        for len in 0..bytes.len() {
+            assert_eq!(Greeting::read(&bytes[..len]), Err(Violation::NotOurs), "{len}");
+        }
+        let bytes = Hello { clsid: Guid::NIL, iid: Guid::NIL }.write();
+        for len in 0..bytes.len() {
+            assert_eq!(Hello::read(&bytes[..len]), Err(Violation::NotOurs), "{len}");
+        }
+    }
+
+    #[test]
+    fn another_version_says_which() {
+        let mut bytes = greeting().write();
+        bytes[8] = 9;
+        assert_eq!(Greeting::read(&bytes), Err(Violation::Version { theirs: 9 }));
+    }
+}

@@ -1,0 +1,62 @@
+//! The form of handles: the slot as `u16`, and the handle itself beside the bytes.
+
+use std::fs::File;
+use std::io::{PipeReader, PipeWriter};
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
+
+use syshandle_os::{
+    Composition, Directory, Event, Handle, Job, ManualEvent, Mutex, OwnedHandle, Process, RegKey,
+    Section, Semaphore, Seqpacket, Thread, Timer, Token, UnsealedSection,
+};
+
+use crate::describe::{Describe, Type};
+use crate::{Decode, DecodeError, Decoder, Encode, Encoder};
+
+macro_rules! impl_handles {
+    ($($type:ty),+ $(,)?) => {$(
+        impl Encode for $type {
+            fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
+                out.put_handle(self.as_handle());
+            }
+        }
+
+        impl Decode for $type {
+            fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+                input.take_handle()
+            }
+        }
+
+        impl Describe for $type {
+            const TYPE: Type =
+                Type::Handle { name: stringify!($type), declared: <$type as Handle>::DECLARED };
+        }
+    )+};
+}
+impl_handles!(
+    Composition,
+    Directory,
+    Event,
+    File,
+    Job,
+    ManualEvent,
+    Mutex,
+    OwnedHandle,
+    PipeReader,
+    PipeWriter,
+    Process,
+    RegKey,
+    Section,
+    Semaphore,
+    Seqpacket,
+    TcpListener,
+    TcpStream,
+    Thread,
+    Timer,
+    Token,
+    UdpSocket,
+    UnixDatagram,
+    UnixListener,
+    UnixStream,
+    UnsealedSection,
+);

@@ -1,0 +1,189 @@
+//! The form of plain values: fixed width, little endian, one after the other.
+
+use crate::{Decode, DecodeError, Decoder, Encode, Encoder, Guid, Malformed};
+
+macro_rules! impl_number {
+    ($($type:ty),+) => {$(
+        impl Encode for $type {
+            fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
+                out.put(&self.to_le_bytes());
+            }
+        }
+
+        impl Decode for $type {
+            fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+                Ok(Self::from_le_bytes(input.take_array()?))
+            }
+        }
+    )+};
+}
+impl_number!(i8, u16, i16, u32, i32, u64, i64, u128, i128, f32, f64);
+
+/// A byte, many of which are copied at once.
+impl Encode for u8 {
+    fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
+        out.put(&[*self]);
+    }
+
+    fn encode_all<'a>(items: &'a [Self], out: &mut Encoder<'a>) {
+        out.put(items);
+    }
+}
+
+impl Decode for u8 {
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        let [byte] = input.take_array()?;
+        Ok(byte)
+    }
+
+    fn decode_all(len: usize, input: &mut Decoder<'_>) -> Result<Vec<Self>, DecodeError> {
+        Ok(input.take(len)?.to_vec())
+    }
+}
+
+/// As `u64`, whatever the width of this machine.
+impl Encode for usize {
+    fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
+        out.put(&(*self as u64).to_le_bytes());
+    }
+}
+
+impl Decode for usize {
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        Self::try_from(u64::decode(input)?)
+            .map_err(|_| input.error(Malformed::Value { expected: "usize" }))
+    }
+}
+
+/// As `i64`, whatever the width of this machine.
+impl Encode for isize {
+    fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
+        out.put(&(*self as i64).to_le_bytes());
+    }
+}
+
+impl Decode for isize {
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        Self::try_from(i64::decode(input)?)
+            .map_err(|_| input.error(Malformed::Value { expected: "isize" }))
+    }
+}
+
+/// One byte, 0 or 1.
+impl Encode for bool {
+    fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
+        out.put(&[u8::from(*self)]);
+    }
+}
+
+impl Decode for bool {
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        match u8::decode(input)? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(input.error(Malformed::Value { expected: "bool" })),
+        }
+    }
+}
+
+/// One byte, 0: every value takes one.
+impl Encode for () {
+    fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
+        out.put(&[0]);
+    }
+}
+
+impl Decode for () {
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        match u8::decode(input)? {
+            0 => Ok(()),
+            _ => Err(input.error(Malformed::Value { expected: "()" })),
+        }
+    }
+}
+
+/// Its scalar value as `u32`.
+impl Encode for char {
+    fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
+        out.put(&u32::from(*self).to_le_bytes());
+    }
+}
+
+impl Decode for char {
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        Self::from_u32(u32::decode(input)?)
+            .ok_or_else(|| input.error(Malformed::Value { expected: "char" }))
+    }
+}
+
+/// Its length in bytes as `u32`, then its UTF-8.
+impl Encode for str {
+    fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
+        out.put_len(self.len());
+        out.put(self.as_bytes());
+    }
+}
+
+impl Encode for String {
+    fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
+        self.as_str().encode(out);
+    }
+}
+
+impl Decode for String {
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        let len = input.take_len()?;
+        let bytes = input.take(len)?.to_vec();
+        Self::from_utf8(bytes).map_err(|_| input.error(Malformed::Value { expected: "UTF-8" }))
+    }
+}
+
+/// Its sixteen bytes.
+impl Encode for Guid {
+    fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
+        out.put(&self.to_bytes());
+    }
+}
+
+impl Decode for Guid {
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        Ok(Self::from_bytes(input.take_array()?))
+    }
+}
+
+/// Seconds as `u64`, nanoseconds as `u32`.
+impl Encode for std::time::Duration {
+    fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
+        out.put(&self.as_secs().to_le_bytes());
+        out.put(&self.subsec_nanos().to_le_bytes());
+    }
+}
+
+impl Decode for std::time::Duration {
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        let (seconds, nanoseconds) = (u64::decode(input)?, u32::decode(input)?);
+        match nanoseconds {
+            0..1_000_000_000 => Ok(Self::new(seconds, nanoseconds)),
+            _ => Err(input.error(Malformed::Value { expected: "Duration" })),
+        }
+    }
+}
+
+/// A path: its bytes, which need not be UTF-8.
+#[cfg(unix)]
+impl Encode for std::path::PathBuf {
+    fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
+        use std::os::unix::ffi::OsStrExt;
+        let bytes = self.as_os_str().as_bytes();
+        out.put_len(bytes.len());
+        out.put(bytes);
+    }
+}
+
+#[cfg(unix)]
+impl Decode for std::path::PathBuf {
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        use std::os::unix::ffi::OsStringExt;
+        Ok(std::ffi::OsString::from_vec(Vec::decode(input)?).into())
+    }
+}

@@ -1,0 +1,191 @@
+//! The two ends of a connection against each other, without a socket between them.
+
+#![expect(clippy::unwrap_used, reason = "a failed assumption is a failed test")]
+
+use syshandle_wire::{
+    Body, Busy, ClientEnd, FrameKind, FromClient, FromServer, Greeting, Guid, Header, Hello,
+    Limits, Offer, ServerEnd, Status, Violation,
+};
+
+/// A client and a server, and the frames between them.
+struct Two {
+    client: ClientEnd<u32>,
+    server: ServerEnd<u32>,
+}
+
+fn bytes(header: &Header, body: &[u8]) -> Vec<u8> {
+    let mut head = [0; Header::LEN_MAX];
+    let len = header.write(&mut head);
+    [&head[..len], body].concat()
+}
+
+fn open(limits: Limits) -> Two {
+    let offers = vec![Offer { clsid: Guid::NIL, iid: Guid::NIL }];
+    let mut server = ServerEnd::new(limits);
+    let (header, body) = ServerEnd::<u32>::greeting(&Greeting { limits, offers });
+    let (client, _) = ClientEnd::open(&bytes(&header, &body), 0).unwrap();
+    let (header, body) = ClientEnd::<u32>::hello(Hello { clsid: Guid::NIL, iid: Guid::NIL });
+    let frame = bytes(&header, &body);
+    assert!(matches!(server.receive(&frame, 0, false), Ok((FromClient::Hello(_), _))));
+    Two { client, server }
+}
+
+impl Two {
+    /// Starts a call at the client and has it arrive at the server; returns its id.
+    fn call(&mut self, waiter: u32, body: &[u8]) -> u32 {
+        let header = self.client.start(0, 0, body.len(), 1000, waiter).unwrap();
+        let inline = matches!(header.body, Body::Inline { .. });
+        let frame = bytes(&header, if inline { body } else { &[] });
+        let (event, _) = self.server.receive(&frame, 0, false).unwrap();
+        assert!(matches!(event, FromClient::Call { call, .. } if call == header.call));
+        self.server.started(header.call, waiter);
+        header.call
+    }
+
+    /// What the server says to a frame that it can't take.
+    fn refuses(&mut self, header: &Header, body: &[u8]) -> Violation {
+        self.server.receive(&bytes(header, body), 0, false).unwrap_err()
+    }
+
+    fn reply(&mut self, call: u32) -> FromServer<u32> {
+        let header = self.server.reply(call, Status::Done, 0, 0).unwrap();
+        self.client.receive(&bytes(&header, &[]), 0, false).unwrap().0
+    }
+}
+
+#[test]
+fn replies_come_in_any_order_to_those_who_wait() {
+    let mut two = open(Limits::default());
+    let (a, b) = (two.call(1, b"a"), two.call(2, b"b"));
+    assert!(matches!(two.reply(b), FromServer::Reply { waiter: 2, status: Status::Done, .. }));
+    assert!(matches!(two.reply(a), FromServer::Reply { waiter: 1, .. }));
+    assert!(two.server.is_idle());
+}
+
+#[test]
+fn a_cancelled_call_counts_until_its_late_reply() {
+    let mut two = open(Limits { calls_max: 1, ..Limits::default() });
+    let call = two.call(1, b"");
+    let cancel = two.client.cancel(call).unwrap();
+    assert_eq!(two.client.cancel(call), None);
+    let frame = bytes(&cancel, &[]);
+    assert!(matches!(two.server.receive(&frame, 0, false), Ok((FromClient::Cancel(1), _))));
+    assert_eq!(two.client.start(0, 0, 0, 0, 2), Err(Busy::Calls));
+    assert!(matches!(two.reply(call), FromServer::Late(_)));
+    two.call(2, b"");
+}
+
+#[test]
+fn cancelling_a_call_that_has_ended_is_nothing() {
+    let mut two = open(Limits::default());
+    let call = two.call(1, b"");
+    let cancel = two.client.cancel(call).unwrap();
+    two.reply(call);
+    let frame = bytes(&cancel, &[]);
+    assert!(matches!(two.server.receive(&frame, 0, false), Ok((FromClient::Nothing, _))));
+}
+
+#[test]
+fn more_calls_than_allowed_are_a_violation() {
+    let mut two = open(Limits { calls_max: 1, ..Limits::default() });
+    two.call(1, b"");
+    let second = Header { call: 99, ..Header::new(FrameKind::Call) };
+    assert_eq!(two.refuses(&second, &[]), Violation::TooManyCalls);
+}
+
+#[test]
+fn the_same_call_twice_is_a_violation() {
+    let mut two = open(Limits::default());
+    let call = two.call(1, b"");
+    let again = Header { call, ..Header::new(FrameKind::Call) };
+    assert_eq!(two.refuses(&again, &[]), Violation::CallTwice(call));
+}
+
+#[test]
+fn a_reply_that_nobody_asked_for_is_a_violation() {
+    let mut two = open(Limits::default());
+    let call = two.call(1, b"");
+    two.reply(call);
+    for call in [call, 0, 7 << 16, u32::MAX] {
+        let reply = Header { call, ..Header::new(FrameKind::Reply) };
+        let frame = bytes(&reply, &[]);
+        let result = two.client.receive(&frame, 0, false);
+        assert_eq!(result.unwrap_err(), Violation::UnknownReply(call));
+    }
+}
+
+#[test]
+fn a_large_body_holds_its_range_until_it_is_given_back() {
+    let mut two = open(Limits::default());
+    let large = vec![0; Limits::ARENA_BYTES];
+    let first = two.call(1, &large);
+    assert_eq!(two.client.start(0, 0, large.len(), 0, 2), Err(Busy::Shared));
+    assert_eq!(two.server.has_read(Body::Inline { len: 3 }), None);
+    let release = two.server.has_read(Body::Shared { offset: 0, len: large.len() as u32 }).unwrap();
+    let frame = bytes(&release, &[]);
+    assert!(matches!(two.client.receive(&frame, 0, false), Ok((FromServer::Nothing, _))));
+    two.reply(first);
+    two.call(2, &large);
+}
+
+#[test]
+fn a_small_range_is_given_back_with_the_reply() {
+    let mut two = open(Limits::default());
+    let body = vec![0; Limits::INLINE_BYTES_MAX + 1];
+    let call = two.call(1, &body);
+    assert_eq!(two.server.has_read(Body::Shared { offset: 0, len: body.len() as u32 }), None);
+    two.reply(call);
+    let header = two.client.start(0, 0, body.len(), 0, 2).unwrap();
+    assert!(matches!(header.body, Body::Shared { offset: 0, .. }));
+}
+
+#[test]
+fn a_range_given_back_twice_is_a_violation() {
+    let mut two = open(Limits::default());
+    let release = two.server.has_read(Body::Shared { offset: 0, len: u32::MAX }).unwrap();
+    let frame = bytes(&release, &[]);
+    let result = two.client.receive(&frame, 0, false);
+    assert_eq!(result.unwrap_err(), Violation::UnknownRelease);
+}
+
+#[test]
+fn a_call_that_could_not_be_sent_is_as_if_it_never_was() {
+    let mut two = open(Limits { calls_max: 1, ..Limits::default() });
+    let header = two.client.start(0, 0, Limits::ARENA_BYTES, 0, 1).unwrap();
+    two.client.unsent(&header);
+    let again = two.client.start(0, 0, Limits::ARENA_BYTES, 0, 1).unwrap();
+    assert_ne!(again.call, header.call);
+}
+
+#[test]
+fn an_extra_handle_is_a_violation_and_a_lost_one_is_not() {
+    let mut two = open(Limits::default());
+    let call = Header { handles: 2, call: 5, ..Header::new(FrameKind::Call) };
+    let frame = bytes(&call, &[]);
+    for (handles, truncated) in [(3, false), (3, true), (1, false)] {
+        let received = handles as u16;
+        let result = two.server.receive(&frame, handles, truncated);
+        assert_eq!(result.unwrap_err(), Violation::WrongHandles { declared: 2, received });
+    }
+    let (event, _) = two.server.receive(&frame, 1, true).unwrap();
+    assert!(matches!(event, FromClient::Call { handles_lost: true, .. }));
+}
+
+#[test]
+fn nothing_but_hello_may_come_first_and_only_once() {
+    for kind in [FrameKind::Call, FrameKind::Cancel, FrameKind::Arena, FrameKind::Release] {
+        let mut two = Two { server: ServerEnd::new(Limits::default()), ..open(Limits::default()) };
+        assert_eq!(two.refuses(&Header::new(kind), &[]), Violation::Unexpected(kind));
+    }
+    let mut two = open(Limits::default());
+    let (header, body) = ClientEnd::<u32>::hello(Hello { clsid: Guid::NIL, iid: Guid::NIL });
+    assert_eq!(two.refuses(&header, &body), Violation::Unexpected(FrameKind::Hello));
+}
+
+#[test]
+fn nothing_may_come_after_bye() {
+    let mut two = open(Limits::default());
+    let bye = bytes(&Header::new(FrameKind::Bye), &[]);
+    assert!(matches!(two.server.receive(&bye, 0, false), Ok((FromClient::Bye, _))));
+    assert!(two.server.receive(&bye, 0, false).is_err());
+}

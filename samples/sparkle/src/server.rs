@@ -1,0 +1,68 @@
+//! The server of the sparkle sample: starts with a client's first call.
+
+#![forbid(unsafe_code)]
+
+use std::fs::File;
+use std::io::Write;
+use std::time::Duration;
+
+use sparkle::timeline::{Side, note};
+use sparkle::{SERVER_LINES, SPARKLE_FINISHER, SparkleFinisher};
+use syshandle::{Context, Event, Outcome, Result, Server};
+
+fn main() -> Result<()> {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(log_filter()).init();
+    Server::new().class(SPARKLE_FINISHER, || Finisher).idle_exit(LINGER).run()
+}
+
+/// What `RUST_LOG` asks for, else warnings.
+fn log_filter() -> tracing_subscriber::EnvFilter {
+    tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into())
+}
+
+struct Finisher;
+
+impl SparkleFinisher for Finisher {
+    fn add_sparkle_finish_to_file(
+        &self,
+        context: &Context,
+        decorate_this_file: File,
+        when_this_event_fires: Event,
+    ) -> Result<Event> {
+        note(Side::Server, "receive file handle");
+        note(Side::Server, "receive event handle 1");
+        let will_notify_when_done = Event::new()?;
+        note(Side::Server, "create event handle 2");
+        let done = will_notify_when_done.try_clone()?;
+        let client = context.clone();
+        note(Side::Server, "return to client");
+        context.when(when_this_event_fires, PATIENCE, move |outcome| {
+            match outcome {
+                Outcome::Fired => finish(decorate_this_file, &done).unwrap_or_else(|error| {
+                    client.fail(format!("the file can't be finished: {error}"))
+                }),
+                Outcome::Expired => client.fail("the file was never ready to be finished"),
+                // Nobody waits any more.
+                _ => {}
+            }
+            note(Side::Server, "clean up");
+        })?;
+        note(Side::Server, "wait for event handle 1");
+        Ok(will_notify_when_done)
+    }
+}
+
+/// Puts the final touches on the file, and tells the client.
+fn finish(mut file: File, done: &Event) -> std::io::Result<()> {
+    file.write_all(SERVER_LINES.as_bytes())?;
+    note(Side::Server, "write to file handle");
+    done.set()?;
+    note(Side::Server, "signal event handle 2");
+    Ok(())
+}
+
+/// How long a client may take to fill its file.
+const PATIENCE: Duration = Duration::from_secs(10 * 60);
+
+/// How long the server stays for the next client.
+const LINGER: Duration = Duration::from_millis(500);

@@ -1,0 +1,41 @@
+//! Notes of what happened when, in both processes, for whoever wants to see the timeline.
+
+use std::fs::File;
+use std::io::Write;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Which of the two processes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The client.
+    Client,
+    /// The server.
+    Server,
+}
+
+/// The environment variable that names the file for the notes. Without it nothing is noted.
+pub const FILE: &str = "SPARKLE_TIMELINE";
+
+/// The environment variable that names a step at which to stand still, for tests that want to see
+/// what happens when a process ends just there: `server: write to file handle`.
+pub const HALT: &str = "SPARKLE_HALT";
+
+/// Notes a step, when it is done, or when a wait begins: one line, with one write, of nanoseconds, side and step.
+pub fn note(side: Side, step: &str) {
+    let name = match side {
+        Side::Client => "client",
+        Side::Server => "server",
+    };
+    if let Some(path) = std::env::var_os(FILE) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let line = format!("{} {name} {step}\n", now.as_nanos());
+        let file = File::options().append(true).create(true).open(path);
+        // The timeline is for looking at: the work goes on without it.
+        let _ = file.and_then(|mut file| file.write_all(line.as_bytes()));
+    }
+    if std::env::var(HALT).is_ok_and(|halt| halt == format!("{name}: {step}")) {
+        loop {
+            std::thread::park();
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! `cargo demo`: builds the sample, registers its server for this user in a throw-away registry,
+//! runs the client on a file, and shows what happened.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// Runs the demo on the file that the argument names, or on a temporary one.
+pub(crate) fn run(arguments: &[String]) -> ExitCode {
+    let file = match arguments {
+        [] => None,
+        [file] => Some(PathBuf::from(file)),
+        _ => {
+            eprintln!("one file at the most: cargo demo -- dishes.txt");
+            return ExitCode::from(2);
+        }
+    };
+    match demo(file) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("the demo failed: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn demo(file: Option<PathBuf>) -> io::Result<()> {
+    let programs = build()?;
+    let stage = Stage::new(programs)?;
+    let file = file.unwrap_or_else(|| stage.folder.path().join("dishes.txt"));
+
+    println!("$ syshandle register --path {}", stage.programs.display());
+    let variable = format!("SPARKLE_TIMELINE={}", stage.timeline().display());
+    let path = stage.programs.as_os_str().to_owned();
+    stage.run(
+        "syshandle",
+        &["register".into(), "--path".into(), path, "--env".into(), variable.into()],
+    )?;
+    println!("\n$ sparkle-client {}", file.display());
+    let ran = stage.run("sparkle-client", &[file.clone().into()]);
+    let ended = stage.wait_for_server();
+    ran?;
+
+    println!("\n$ cat {}", file.display());
+    print!("{}", String::from_utf8_lossy(&fs::read(&file)?));
+    println!("\nWhat happened when, in microseconds since the first step:\n");
+    print!("{}", table(&fs::read_to_string(stage.timeline())?));
+    println!("\n$ syshandle clean --path {}", stage.programs.display());
+    stage.run(
+        "syshandle",
+        &["clean".into(), "--path".into(), stage.programs.as_os_str().to_owned()],
+    )?;
+    ended
+}
+
+/// Builds the programs; returns their folder.
+fn build() -> io::Result<PathBuf> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let built = Command::new(cargo)
+        .args([
+            "build",
+            "--quiet",
+            "--release",
+            "--package",
+            "sparkle",
+            "--package",
+            "syshandle-cli",
+        ])
+        .status()?;
+    if !built.success() {
+        return Err(io::Error::other("the sample doesn't build"));
+    }
+    // This program stands where they do.
+    let own = std::env::current_exe()?;
+    Ok(own.parent().unwrap_or(Path::new(".")).to_owned())
+}
+
+/// A registry of its own, which goes when the demo ends.
+struct Stage {
+    folder: TempDir,
+    programs: PathBuf,
+}
+
+impl Stage {
+    fn new(programs: PathBuf) -> io::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("syshandle-demo-").tempdir()?;
+        fs::create_dir(folder.path().join("data"))?;
+        fs::DirBuilder::new().mode(0o700).create(folder.path().join("runtime"))?;
+        Ok(Self { folder, programs })
+    }
+
+    /// Where both programs note what they do.
+    fn timeline(&self) -> PathBuf {
+        self.folder.path().join("timeline")
+    }
+
+    /// Runs one of the programs on this stage.
+    fn run(&self, program: &str, arguments: &[OsString]) -> io::Result<()> {
+        let status = Command::new(self.programs.join(program))
+            .args(arguments)
+            .env("XDG_DATA_HOME", self.folder.path().join("data"))
+            .env("XDG_RUNTIME_DIR", self.folder.path().join("runtime"))
+            .env("SPARKLE_TIMELINE", self.timeline())
+            .status()?;
+        match status.success() {
+            true => Ok(()),
+            false => Err(io::Error::other(format!("{program}: {status}"))),
+        }
+    }
+
+    /// The server ends by itself when nobody needs it, and then its socket is gone.
+    fn wait_for_server(&self) -> io::Result<()> {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let folder = self.folder.path().join("runtime/syshandle");
+        let is_socket = |entry: fs::DirEntry| entry.path().extension() == Some("sock".as_ref());
+        while Instant::now() < deadline {
+            let serves =
+                fs::read_dir(&folder).is_ok_and(|entries| entries.flatten().any(is_socket));
+            if !serves {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Err(io::Error::other("the server has not ended"))
+    }
+}
+
+/// The notes as a table of two columns.
+fn table(notes: &str) -> String {
+    let mut rows: Vec<(u128, &str, &str)> = notes
+        .lines()
+        .filter_map(|line| {
+            let (time, rest) = line.split_once(' ')?;
+            let (side, step) = rest.split_once(' ')?;
+            Some((time.parse().ok()?, side, step))
+        })
+        .collect();
+    rows.sort_by_key(|row| row.0);
+    let start = rows.first().map_or(0, |row| row.0);
+    let mut table = format!("{:>9}  {:<26}{}\n", "µs", "client", "server");
+    for (time, side, step) in rows {
+        let time = (time - start) as f64 / 1000.0;
+        let (client, server) = if side == "client" { (step, "") } else { ("", step) };
+        table += format!("{time:>9.1}  {client:<26}{server}").trim_end();
+        table.push('\n');
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_has_the_rows_of_both_sides_in_order_of_time() {
+        let table = table("2500 server two\n1000 client one\nrubbish\n");
+        let rows: Vec<_> =
+            table.lines().map(|row| row.split_whitespace().collect::<Vec<_>>()).collect();
+        assert_eq!(rows, [vec!["µs", "client", "server"], vec!["0.0", "one"], vec!["1.5", "two"]]);
+    }
+}
