@@ -95,21 +95,20 @@ fn describe(input: &DeriveInput, cases: &[Case]) -> TokenStream {
         let Case { names, types, declared, labels, .. } = case;
         let _ = names;
         quote! {
-            &[#(::syshandle::describe::Parameter {
+            const { &[#(::syshandle::describe::Parameter {
                 name: #labels,
                 ty: <#types as ::syshandle::Describe>::TYPE,
                 handle: #declared,
-            }),*]
+            }),*] }
         }
     });
     let definition = match &input.data {
         Data::Enum(_) => {
             let variants = cases.iter().map(|case| case.label.clone());
             quote! {
-                ::syshandle::describe::Definition::Enum(&[#(::syshandle::describe::Variant {
-                    name: #variants,
-                    fields: #fields,
-                }),*])
+                ::syshandle::describe::Definition::Enum(const {
+                    &[#(::syshandle::describe::Variant { name: #variants, fields: #fields }),*]
+                })
             }
         }
         _ => quote!(#(::syshandle::describe::Definition::Struct(#fields))*),
