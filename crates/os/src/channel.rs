@@ -43,6 +43,8 @@ pub enum Waited {
     Taken,
     /// The other end of the connection is gone.
     PeerGone,
+    /// The wait was cancelled.
+    Cancelled,
     /// The deadline passed.
     TimedOut,
 }
@@ -161,19 +163,27 @@ impl Seqpacket {
         Ok(poll(&mut polls, Some(deadline))? > 0)
     }
 
-    /// Waits until an object can be taken, and takes it; or until the other end is gone, which
-    /// ends the wait only if the object can't be taken; or until the deadline passes.
+    /// Waits until an object can be taken, and takes it; or until the other end is gone or `cancel`
+    /// is set, which end the wait only if the object can't be taken; or until the deadline passes.
     ///
     /// # Errors
     /// Those of `poll(2)` and of the object's [`Waitable::take`].
-    pub fn wait_beside(&self, object: &dyn Waitable, deadline: Instant) -> io::Result<Waited> {
+    pub fn wait_beside(
+        &self,
+        object: &dyn Waitable,
+        cancel: Option<&ManualEvent>,
+        deadline: Instant,
+    ) -> io::Result<Waited> {
         loop {
-            let mut polls = [object.poll_fd(), PollFd::new(&self.0, PollFlags::RDHUP)];
+            let mut polls = vec![object.poll_fd(), PollFd::new(&self.0, PollFlags::RDHUP)];
+            polls.extend(cancel.map(|cancel| PollFd::new(cancel, PollFlags::IN)));
             let ready = poll(&mut polls, Some(deadline))?;
-            let [object_ready, gone] = polls.map(|polled| !polled.revents().is_empty());
+            let is_ready =
+                |i: usize| polls.get(i).is_some_and(|p: &PollFd<'_>| !p.revents().is_empty());
             match () {
-                () if object_ready && object.take()? => return Ok(Waited::Taken),
-                () if gone => return Ok(Waited::PeerGone),
+                () if is_ready(0) && object.take()? => return Ok(Waited::Taken),
+                () if is_ready(1) => return Ok(Waited::PeerGone),
+                () if is_ready(2) => return Ok(Waited::Cancelled),
                 () if ready == 0 => return Ok(Waited::TimedOut),
                 () => {}
             }

@@ -12,7 +12,7 @@ use syshandle_os::{
 };
 use syshandle_wire::describe::Interface as Description;
 use syshandle_wire::{
-    Decode, DecodeError, Decoder, Encode, EncodeError, Encoder, Fault, Guid, Hello, Limits, Status,
+    Decode, DecodeError, Decoder, Encode, Encoder, Fault, Guid, Hello, Limits, Status, Unsendable,
 };
 
 pub use cancel::Cancel;
@@ -108,7 +108,8 @@ impl Client {
     pub fn cast<P: Proxy>(&self) -> Result<P> {
         let door = self.door()?.try_clone_to_owned()?;
         let interface = P::Interface::DESCRIPTION;
-        let cast = Self { timeout: self.timeout, ..Self::from_door(door, interface) };
+        let cast = Self::from_door(door, interface);
+        let cast = Self { timeout: self.timeout, cancel: self.cancel.clone(), ..cast };
         cast.connection(self.patience())?;
         Ok(P::from_client(cast))
     }
@@ -144,7 +145,9 @@ impl Client {
         let connection = self.connection(patience).map_err(place)?;
         let mut out = Encoder::new(take_bytes(), connection.limits());
         arguments(&mut out);
-        let (bytes, handles) = out.finish().map_err(Error::from).map_err(place)?;
+        let (bytes, handles) = out
+            .finish()
+            .map_err(|error| self.at_parameter(method, error.parameter, error.unsendable.into()))?;
         tracing::trace!(bytes = bytes.len(), handles = handles.len(), "sending");
         let reply = connection.call(method, &bytes, &handles, patience).map_err(place)?;
         give_bytes(bytes);
@@ -192,14 +195,20 @@ impl Client {
     /// What the server's runtime said of a call, with the names that its interface gives.
     fn told(&self, method: u32, fault: &Fault) -> Error {
         let index = match fault {
-            Fault::WrongHandle { parameter, .. } | Fault::Malformed { parameter, .. } => *parameter,
+            Fault::WrongHandle { parameter, .. }
+            | Fault::Malformed { parameter, .. }
+            | Fault::Unproven { parameter, .. } => *parameter,
             _ => None,
         };
-        let method_described = self.shared.interface.methods.get(method as usize);
-        let parameter = method_described
+        self.at_parameter(method, index, Error::from_fault(fault))
+    }
+
+    /// An error with the names that the interface gives to where it happened.
+    fn at_parameter(&self, method: u32, index: Option<u16>, error: Error) -> Error {
+        let described = self.shared.interface.methods.get(method as usize);
+        let parameter = described
             .zip(index)
             .and_then(|(method, index)| method.parameters.get(usize::from(index)));
-        let error = Error::from_fault(fault);
         let error = match parameter {
             Some(parameter) => error.at(&format!("parameter `{}`", parameter.name)),
             None => error,
@@ -263,7 +272,7 @@ impl Encode for Client {
     fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
         match self.door() {
             Ok(door) => out.put_handle(door),
-            Err(error) => out.fail(EncodeError::Handle(std::io::Error::other(error))),
+            Err(error) => out.fail(Unsendable::Handle(std::io::Error::other(error))),
         }
     }
 }

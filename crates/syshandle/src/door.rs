@@ -20,8 +20,11 @@ pub(crate) const DECLARED: Declared = Declared::socket(Sockets::SEQPACKET);
 
 /// Makes a connection through a door, at the outer end: its greeting is still to come.
 pub(crate) fn attach(door: BorrowedHandle<'_>) -> Result<Seqpacket> {
-    let (ours, theirs) = Seqpacket::pair()?;
-    ours.name_senders()?;
+    let unmade = |error| {
+        Error::new(ErrorKind::System, "no connection to the object can be made").because(error)
+    };
+    let (ours, theirs) = Seqpacket::pair().map_err(unmade)?;
+    ours.name_senders().map_err(unmade)?;
     let mut head = [0; Header::LEN_MAX];
     let len = Header { handles: 1, ..Header::new(FrameKind::Attach) }.write(&mut head);
     let door = Borrowed::<Seqpacket>::new(door);

@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 use std::{fmt, io};
 
-use syshandle_wire::{EncodeError, Fault, OpenError, Violation};
+use syshandle_wire::{Fault, OpenError, Unsendable, Violation};
 
 pub use syshandle_wire::Ran;
 
@@ -51,6 +51,8 @@ pub enum ErrorKind {
     NoSuchMethod,
     /// A handle is not of the kind, or has not the rights, that the interface declares.
     WrongHandle,
+    /// The kernel couldn't be asked what a handle is: there is no silent pass.
+    Unproven,
     /// Arguments or a result are not what the interface says.
     Malformed,
     /// Handles were lost, since their receiver had no descriptors left.
@@ -98,6 +100,12 @@ impl Error {
         self
     }
 
+    /// The same, of something that did not run for certain.
+    pub(crate) fn did_not_run(mut self) -> Self {
+        self.0.ran = Ran::No;
+        self
+    }
+
     /// The same, with the place where it happened before the text.
     pub(crate) fn at(mut self, place: &str) -> Self {
         self.0.text = format!("{place}: {}", self.0.text);
@@ -123,12 +131,14 @@ impl Error {
             Fault::NoSuchMethod(_) => ErrorKind::NoSuchMethod,
             Fault::WrongHandle { .. } => ErrorKind::WrongHandle,
             Fault::Malformed { .. } => ErrorKind::Malformed,
+            Fault::Unproven { .. } => ErrorKind::Unproven,
             Fault::HandlesLost => ErrorKind::HandlesLost,
             Fault::Expired => ErrorKind::TimedOut,
             Fault::Busy { .. } => ErrorKind::Busy,
             Fault::Draining => ErrorKind::Disconnected,
             Fault::Panicked { .. } => ErrorKind::Panicked,
-            Fault::Unsendable { .. } => ErrorKind::TooLarge,
+            Fault::Unsendable { .. } => ErrorKind::System,
+            Fault::TooLarge { .. } => ErrorKind::TooLarge,
             _ => ErrorKind::Failed,
         };
         let mut error = Self::new(kind, fault.to_string());
@@ -181,18 +191,42 @@ impl From<io::Error> for Error {
             io::ErrorKind::TimedOut => ErrorKind::TimedOut,
             _ => ErrorKind::System,
         };
-        Self::new(kind, error.to_string()).maybe_ran()
+        let text = error.to_string();
+        let new = Self::new(kind, text).maybe_ran();
+        if error.source().is_some() { new.because(CauseOf(error)) } else { new }
     }
 }
 
-impl From<EncodeError> for Error {
-    fn from(error: EncodeError) -> Self {
-        let kind = match &error {
-            EncodeError::Handle(_) => ErrorKind::System,
-            EncodeError::Value(_) => ErrorKind::Malformed,
-            _ => ErrorKind::TooLarge,
+/// What caused an error whose own text is known.
+#[derive(Debug)]
+struct CauseOf(io::Error);
+
+impl fmt::Display for CauseOf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.source().map_or(Ok(()), |cause| write!(f, "{cause}"))
+    }
+}
+
+impl StdError for CauseOf {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source()?.source()
+    }
+}
+
+impl From<Unsendable> for Error {
+    fn from(unsendable: Unsendable) -> Self {
+        let kind = match &unsendable {
+            Unsendable::TooManyBytes { .. } | Unsendable::TooManyHandles { .. } => {
+                ErrorKind::TooLarge
+            }
+            Unsendable::Value(_) => ErrorKind::Malformed,
+            _ => ErrorKind::System,
         };
-        Self::new(kind, "the arguments can't be sent").because(error)
+        let error = Self::new(kind, unsendable.to_string());
+        match unsendable {
+            Unsendable::Handle(cause) => error.because(cause),
+            _ => error,
+        }
     }
 }
 

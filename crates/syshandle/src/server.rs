@@ -171,9 +171,9 @@ impl Server {
         let greeting = Greeting { limits: LIMITS, offers: self.offers };
         Entrance::open(&reactor, taken.listener, taken.place, greeting, policy)?;
         reactor.count_idle_time();
-        reactor.work_as_first();
+        let ended = reactor.run();
         signal_hook::low_level::unregister(signal);
-        Ok(())
+        Ok(ended?)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The client's end of a connection: which calls wait for a reply, and what a frame means.
 
-use crate::frame::Releases;
+use crate::due::Due;
 use crate::{Body, Fault, FrameKind, Greeting, Header, Hello, Limits, Ranges, Status, Violation};
 
 /// The client's end of a connection.
@@ -13,7 +13,7 @@ pub struct ClientEnd<W> {
     slots: Vec<Slot<W>>,
     running: u16,
     outgoing: Ranges,
-    due: Vec<u32>,
+    due: Due,
 }
 
 /// A place for a call; its index is the low half of the call's id.
@@ -51,8 +51,12 @@ pub enum FromServer<W> {
     Refused,
     /// The server is done.
     Bye,
-    /// The handle is the server's shared memory.
+    /// The handle is the server's shared memory; it may have been lost on the way.
     Arena,
+    /// The server lost the handle of the client's shared memory: it is to be sent once more.
+    ArenaLost,
+    /// The server is short of shared memory: the frame to send gives back what is due.
+    Asked(Option<Header>),
     /// Ranges came back.
     Nothing,
 }
@@ -83,7 +87,7 @@ impl<W> ClientEnd<W> {
                     slots: Vec::new(),
                     running: 0,
                     outgoing: Ranges::default(),
-                    due: Vec::new(),
+                    due: Due::default(),
                 };
                 Ok((end, greeting))
             }
@@ -133,7 +137,7 @@ impl<W> ClientEnd<W> {
         slot.state = State::Waiting(waiter);
         self.running += 1;
         let call = u32::from(slot.turn) << 16 | index as u32;
-        let releases = Releases::take_from(&mut self.due);
+        let releases = self.due.take();
         Ok(Header {
             handles,
             call,
@@ -148,7 +152,7 @@ impl<W> ClientEnd<W> {
     /// Forgets a call whose frame couldn't be sent.
     pub fn unsent(&mut self, header: &Header) {
         self.end_call(header.call);
-        self.due.extend(header.releases.as_slice());
+        self.due.put_back(&header.releases);
         if let Body::Shared { offset, .. } = header.body {
             // It was taken for this call and nobody has heard of it.
             let _ = self.outgoing.give_back(offset);
@@ -198,6 +202,8 @@ impl<W> ClientEnd<W> {
             FrameKind::Refused => FromServer::Refused,
             FrameKind::Bye => FromServer::Bye,
             FrameKind::Arena if header.handles == 1 => FromServer::Arena,
+            FrameKind::Arena if header.handles == 0 => FromServer::ArenaLost,
+            FrameKind::Release if header.asks() => FromServer::Asked(self.due.asked()),
             FrameKind::Release => FromServer::Nothing,
             kind => return Err(Violation::Unexpected(kind)),
         };
@@ -207,7 +213,12 @@ impl<W> ClientEnd<W> {
     /// A range of the server's shared memory was read: it is given back with the next frame, or
     /// with the one that this returns when there is much to give back.
     pub fn has_read(&mut self, body: Body) -> Option<Header> {
-        has_read(&mut self.due, body)
+        self.due.has_read(body)
+    }
+
+    /// A frame that gives something back couldn't be sent: it goes with the next one.
+    pub fn unreleased(&mut self, header: &Header) {
+        self.due.put_back(&header.releases);
     }
 
     /// Those who still wait, when the connection has ended.
@@ -287,13 +298,3 @@ pub(crate) fn give_back(outgoing: &mut Ranges, header: &Header) -> Result<(), Vi
     }
     Ok(())
 }
-
-pub(crate) fn has_read(due: &mut Vec<u32>, body: Body) -> Option<Header> {
-    let Body::Shared { offset, len } = body else { return None };
-    due.push(offset);
-    (len >= RELEASE_AT_ONCE || due.len() == Limits::RELEASES_MAX)
-        .then(|| Header { releases: Releases::take_from(due), ..Header::new(FrameKind::Release) })
-}
-
-/// A range this large is given back in a frame of its own: the next one may be long in coming.
-const RELEASE_AT_ONCE: u32 = 1024 * 1024;

@@ -92,13 +92,14 @@ impl<'a> Decoder<'a> {
         T::decode(self)
     }
 
-    /// Reads a field of a struct or enum, whose handles are what it declares, or what their types
-    /// say.
+    /// Reads a field of a struct or enum, whose handles are what it declares; or what is declared of
+    /// the whole value; or what their types say.
     ///
     /// # Errors
     /// Those of its type.
     pub fn field<T: Decode>(&mut self, declared: Option<Declared>) -> Result<T, DecodeError> {
-        let outer = std::mem::replace(&mut self.declared, declared);
+        let outer = self.declared;
+        self.declared = declared.or(outer);
         let value = T::decode(self);
         self.declared = outer;
         value
@@ -285,7 +286,9 @@ impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Truncated => f.write_str("the message ends too early"),
+            Self::TrailingBytes { count: 1 } => f.write_str("1 byte is left over"),
             Self::TrailingBytes { count } => write!(f, "{count} bytes are left over"),
+            Self::ExtraHandles { count: 1 } => f.write_str("1 handle is left over"),
             Self::ExtraHandles { count } => write!(f, "{count} handles are left over"),
             Self::MissingHandle { slot } => write!(f, "handle {slot} is missing"),
             Self::WrongSlot { slot } => write!(f, "handle {slot} is out of order"),

@@ -40,20 +40,27 @@ pub struct Encoder<'a> {
     bytes: Vec<u8>,
     handles: Vec<BorrowedHandle<'a>>,
     limits: Limits,
+    parameter: Option<u16>,
     error: Option<EncodeError>,
 }
 
 impl<'a> Encoder<'a> {
     /// An encoder that appends to `bytes`, within these limits.
     pub fn new(bytes: Vec<u8>, limits: Limits) -> Self {
-        Self { bytes, handles: Vec::new(), limits, error: None }
+        Self { bytes, handles: Vec::new(), limits, parameter: None, error: None }
+    }
+
+    /// Writes the parameter of this index.
+    pub fn parameter<T: Encode + ?Sized>(&mut self, index: u16, value: &'a T) {
+        self.parameter = Some(index);
+        value.encode(self);
     }
 
     /// Appends bytes as they are.
     pub fn put(&mut self, bytes: &[u8]) {
         if self.bytes.len() + bytes.len() > self.limits.message_bytes_max as usize {
             let limit = self.limits.message_bytes_max;
-            return self.fail(EncodeError::TooManyBytes { limit });
+            return self.fail(Unsendable::TooManyBytes { limit });
         }
         self.bytes.extend_from_slice(bytes);
     }
@@ -69,15 +76,16 @@ impl<'a> Encoder<'a> {
         let slot = self.handles.len() as u16;
         if slot >= self.limits.handles_max {
             let limit = self.limits.handles_max;
-            return self.fail(EncodeError::TooManyHandles { limit });
+            return self.fail(Unsendable::TooManyHandles { limit });
         }
         self.put(&slot.to_le_bytes());
         self.handles.push(handle);
     }
 
     /// Keeps an error, unless there is one already.
-    pub fn fail(&mut self, error: EncodeError) {
-        self.error.get_or_insert(error);
+    pub fn fail(&mut self, unsendable: Unsendable) {
+        let parameter = self.parameter;
+        self.error.get_or_insert(EncodeError { parameter, unsendable });
     }
 
     /// The bytes and the handles of the message.
@@ -92,10 +100,19 @@ impl<'a> Encoder<'a> {
     }
 }
 
-/// A value couldn't be sent.
+/// A value can't be sent.
+#[derive(Debug)]
+pub struct EncodeError {
+    /// The index of the parameter, where there is one.
+    pub parameter: Option<u16>,
+    /// Why not.
+    pub unsendable: Unsendable,
+}
+
+/// Why a value can't be sent.
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum EncodeError {
+pub enum Unsendable {
     /// It has more bytes than one message may.
     TooManyBytes {
         /// How many it may have.
@@ -112,7 +129,7 @@ pub enum EncodeError {
     Value(String),
 }
 
-impl fmt::Display for EncodeError {
+impl fmt::Display for Unsendable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooManyBytes { limit } => write!(f, "more than {limit} bytes in one call"),
@@ -123,11 +140,26 @@ impl fmt::Display for EncodeError {
     }
 }
 
-impl std::error::Error for EncodeError {
+impl std::error::Error for Unsendable {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Handle(error) => Some(error),
             _ => None,
         }
+    }
+}
+
+impl fmt::Display for EncodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.parameter {
+            Some(index) => write!(f, "parameter {index}: {}", self.unsendable),
+            None => self.unsendable.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for EncodeError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.unsendable.source()
     }
 }

@@ -38,6 +38,13 @@ pub enum Fault {
         /// What is wrong.
         text: String,
     },
+    /// The kernel couldn't be asked what a handle is.
+    Unproven {
+        /// The index of the parameter; `None` in a result.
+        parameter: Option<u16>,
+        /// Why not.
+        text: String,
+    },
     /// Handles were lost on the way, because the receiver had no descriptors left for them.
     HandlesLost,
     /// The call's time was over before it ran.
@@ -64,6 +71,11 @@ pub enum Fault {
         /// Why not.
         text: String,
     },
+    /// The method ran, but its result is larger, or has more handles, than one call may have.
+    TooLarge {
+        /// Which limit it passes.
+        text: String,
+    },
     /// The object couldn't be made.
     NoObject {
         /// Why not.
@@ -84,7 +96,10 @@ impl Fault {
     /// Whether the call ran that got this answer.
     pub fn ran(&self) -> Ran {
         match self {
-            Self::Panicked { .. } | Self::Failed { .. } | Self::Unsendable { .. } => Ran::Maybe,
+            Self::Panicked { .. }
+            | Self::Failed { .. }
+            | Self::Unsendable { .. }
+            | Self::TooLarge { .. } => Ran::Maybe,
             _ => Ran::No,
         }
     }
@@ -114,6 +129,7 @@ impl From<DecodeError> for Fault {
         let parameter = error.parameter;
         match error.malformed {
             Malformed::Handle { slot, mismatch } => Self::WrongHandle { parameter, slot, mismatch },
+            Malformed::Unproven { text, .. } => Self::Unproven { parameter, text },
             malformed => Self::Malformed { parameter, text: malformed.to_string() },
         }
     }
@@ -128,6 +144,9 @@ impl fmt::Display for Fault {
             Self::NoSuchMethod(number) => write!(f, "the interface has no method {number}"),
             Self::WrongHandle { mismatch, .. } => mismatch.fmt(f),
             Self::Malformed { text, .. } => f.write_str(text),
+            Self::Unproven { text, .. } => {
+                write!(f, "it can't be proven what the handle is: {text}")
+            }
             Self::HandlesLost => {
                 f.write_str("the receiver had no descriptors left for the handles")
             }
@@ -137,6 +156,7 @@ impl fmt::Display for Fault {
             Self::Panicked { text } => write!(f, "the method panicked: {text}"),
             Self::Failed { text } => f.write_str(text),
             Self::Unsendable { text } => write!(f, "the result can't be sent: {text}"),
+            Self::TooLarge { text } => write!(f, "the result is too large: {text}"),
             Self::NoObject { text } => write!(f, "the object couldn't be made: {text}"),
         }
     }
@@ -183,6 +203,11 @@ impl Encode for Fault {
             Self::Failed { text: what } => text(12, what, out),
             Self::Unsendable { text: what } => text(13, what, out),
             Self::NoObject { text: what } => text(14, what, out),
+            Self::TooLarge { text: what } => text(15, what, out),
+            Self::Unproven { parameter, text: what } => {
+                text(16, what, out);
+                out.put(&parameter.unwrap_or(NO_PARAMETER).to_le_bytes());
+            }
         }
     }
 }
@@ -208,6 +233,8 @@ impl Decode for Fault {
             12 => Self::Failed { text: String::decode(input)? },
             13 => Self::Unsendable { text: String::decode(input)? },
             14 => Self::NoObject { text: String::decode(input)? },
+            15 => Self::TooLarge { text: String::decode(input)? },
+            16 => Self::Unproven { text: String::decode(input)?, parameter: parameter(input)? },
             _ => return Err(input.error(Malformed::Value { expected: "fault" })),
         })
     }
@@ -297,6 +324,8 @@ mod tests {
             Fault::Failed { text: text() },
             Fault::Unsendable { text: text() },
             Fault::NoObject { text: text() },
+            Fault::TooLarge { text: text() },
+            Fault::Unproven { parameter: Some(3), text: text() },
         ]
     }
 

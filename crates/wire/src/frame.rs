@@ -22,9 +22,11 @@ pub enum FrameKind {
     Cancel = 6,
     /// Either way: this side is done; end of file follows.
     Bye = 7,
-    /// Either way: the one handle is the shared memory that this side will write.
+    /// Either way: the one handle is the shared memory that this side will write. Without a handle:
+    /// the other side's was lost, and is to be sent once more.
     Arena = 8,
-    /// Either way: nothing but ranges given back.
+    /// Either way: nothing but ranges given back. Without any: this side is short of shared memory,
+    /// and asks for what is due, now and from now on at once.
     Release = 9,
     /// To a door: the one handle is the server's end of a new connection.
     Attach = 10,
@@ -148,6 +150,11 @@ impl Header {
             body: Body::Inline { len: 0 },
             releases: Releases::default(),
         }
+    }
+
+    /// Whether this is a release that gives nothing back, and so asks for what is due.
+    pub(crate) fn asks(&self) -> bool {
+        self.kind == FrameKind::Release && self.releases.as_slice().is_empty()
     }
 
     /// Writes the header to `out`, returns its length.

@@ -1,7 +1,7 @@
 //! The server's end of a connection: which calls run, and what a frame means.
 
-use crate::client_end::{check_body, check_handles, give_back, has_read, place};
-use crate::frame::Releases;
+use crate::client_end::{check_body, check_handles, give_back, place};
+use crate::due::Due;
 use crate::{Body, Fault, FrameKind, Greeting, Header, Hello, Limits, Ranges, Status, Violation};
 
 /// The server's end of a connection.
@@ -13,7 +13,7 @@ pub struct ServerEnd<T> {
     phase: Phase,
     running: Vec<(u32, T)>,
     outgoing: Ranges,
-    due: Vec<u32>,
+    due: Due,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,8 +48,12 @@ pub enum FromClient<'a, T> {
     Cancel(&'a T),
     /// The client is done.
     Bye,
-    /// The handle is the client's shared memory.
+    /// The handle is the client's shared memory; it may have been lost on the way.
     Arena,
+    /// The client lost the handle of the server's shared memory: it is to be sent once more.
+    ArenaLost,
+    /// The client is short of shared memory: the frame to send gives back what is due.
+    Asked(Option<Header>),
     /// Ranges came back, or a call was cancelled that had ended.
     Nothing,
 }
@@ -62,7 +66,7 @@ impl<T> ServerEnd<T> {
             phase: Phase::Greeted,
             running: Vec::new(),
             outgoing: Ranges::default(),
-            due: Vec::new(),
+            due: Due::default(),
         }
     }
 
@@ -111,6 +115,10 @@ impl<T> ServerEnd<T> {
                 }
             }
             (Phase::Open, FrameKind::Arena) if header.handles == 1 => FromClient::Arena,
+            (Phase::Open, FrameKind::Arena) if header.handles == 0 => FromClient::ArenaLost,
+            (Phase::Open, FrameKind::Release) if header.asks() => {
+                FromClient::Asked(self.due.asked())
+            }
             (Phase::Open, FrameKind::Release) => FromClient::Nothing,
             (Phase::Greeted | Phase::Open, FrameKind::Bye) => {
                 self.phase = Phase::Closed;
@@ -143,7 +151,12 @@ impl<T> ServerEnd<T> {
     /// A range of the client's shared memory was read: it is given back with the next frame, or
     /// with the one that this returns when there is much to give back.
     pub fn has_read(&mut self, body: Body) -> Option<Header> {
-        has_read(&mut self.due, body)
+        self.due.has_read(body)
+    }
+
+    /// A frame that gives something back couldn't be sent: it goes with the next one.
+    pub fn unreleased(&mut self, header: &Header) {
+        self.due.put_back(&header.releases);
     }
 
     /// Ends a call: returns the header of its reply. A body that is too large to go in the frame
@@ -159,7 +172,7 @@ impl<T> ServerEnd<T> {
     ) -> Option<Header> {
         let body = place(body_len, &mut self.outgoing)?;
         self.running.retain(|(id, _)| *id != call);
-        let releases = Releases::take_from(&mut self.due);
+        let releases = self.due.take();
         Some(Header {
             handles,
             call,
@@ -168,6 +181,17 @@ impl<T> ServerEnd<T> {
             releases,
             ..Header::new(FrameKind::Reply)
         })
+    }
+
+    /// A reply couldn't be sent as it is: returns the header of one that says so in its stead, in
+    /// the frame and without handles.
+    pub fn reply_instead(&mut self, unsent: &Header, status: Status, body_len: usize) -> Header {
+        if let Body::Shared { offset, .. } = unsent.body {
+            // It was taken for this reply and nobody has heard of it.
+            let _ = self.outgoing.give_back(offset);
+        }
+        let body = Body::Inline { len: body_len as u32 };
+        Header { handles: 0, code: status as u32, body, ..unsent.clone() }
     }
 
     /// What was kept of the calls that still run.

@@ -51,7 +51,10 @@ fn method(number: usize, method: &Method) -> TokenStream {
         let lent = lent(ty);
         quote!(#name: #lent)
     });
-    let names = method.parameters.iter().map(|parameter| &parameter.name);
+    let writes = method.parameters.iter().enumerate().map(|(index, Parameter { name, .. })| {
+        let index = Literal::usize_unsuffixed(index);
+        quote!(__out.parameter(#index, &#name);)
+    });
     let declared = declared(method.result_handle.as_ref());
     let (returns, call) = match error {
         None => (quote!(::syshandle::Result<#result>), quote!(call)),
@@ -65,7 +68,7 @@ fn method(number: usize, method: &Method) -> TokenStream {
         pub fn #name(&self #(, #parameters)*) -> #returns {
             self.0.#call(#number, #declared, |__out| {
                 let _ = &__out;
-                #(::syshandle::Encode::encode(&#names, __out);)*
+                #(#writes)*
             })
         }
     }

@@ -5,6 +5,7 @@
 //! when it gives up.
 
 use std::borrow::Cow;
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
@@ -12,13 +13,13 @@ use std::{io, thread};
 
 use syshandle_os::{BorrowedHandle, Credentials, OwnedHandle, Seqpacket, Waitable, Waited};
 use syshandle_wire::{
-    Body, ClientEnd, Fault, FrameKind, FromServer, Greeting, Header, Hello, Limits, Status,
+    Busy, ClientEnd, Fault, FrameKind, FromServer, Greeting, Header, Hello, Limits, Status,
     Violation,
 };
 
 use crate::buffer::{FrameBuffer, take_bytes};
 use crate::client::cancel::Cancel;
-use crate::link::Link;
+use crate::link::{Link, NoBody};
 use crate::spin::Spin;
 use crate::{Error, ErrorKind, Result};
 
@@ -39,6 +40,10 @@ struct State {
     receiving: bool,
     /// Those who sleep until somebody wakes them.
     asleep: Vec<Thread>,
+    /// Those whose call can't start yet, in the order in which they came.
+    queue: VecDeque<Thread>,
+    /// The server was told that shared memory is short.
+    asked: bool,
     ended: Option<Ended>,
 }
 
@@ -93,7 +98,7 @@ impl Connection {
             match socket.receive(&mut frame, &mut handles) {
                 Ok(received) => break received,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    if !socket.wait_readable(deadline)? {
+                    if !socket.wait_readable(deadline).map_err(failed)? {
                         let text = "the server did not greet in time";
                         return Err(Error::new(ErrorKind::TimedOut, text));
                     }
@@ -109,8 +114,25 @@ impl Connection {
         let server = received.sender.ok_or(Violation::NotOurs)?;
         let link = Link::new(socket);
         let (header, body) = ClientEnd::<()>::hello(hello);
-        link.send_by(&header, &body, deadline)?;
-        let state = State { end, receiving: false, asleep: Vec::new(), ended: None };
+        link.send_by(&header, &body, deadline).map_err(|error| match error.kind() {
+            io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => {
+                let text = "the server ended before it was told what is wanted";
+                Error::new(ErrorKind::Disconnected, text).because(error)
+            }
+            io::ErrorKind::TimedOut => {
+                let text = "the server did not take the hello in time";
+                Error::new(ErrorKind::TimedOut, text)
+            }
+            _ => failed(error),
+        })?;
+        let state = State {
+            end,
+            receiving: false,
+            asleep: Vec::new(),
+            queue: VecDeque::new(),
+            asked: false,
+            ended: None,
+        };
         let (limits, spin) = (greeting.limits, Spin::default());
         Ok(Self { link, server, limits, spin, state: Mutex::new(state) })
     }
@@ -133,6 +155,7 @@ impl Connection {
         handles: &[BorrowedHandle<'_>],
         patience: Patience<'_>,
     ) -> Result<Reply> {
+        patience.check()?;
         let waiting = Waiting::of_this_thread();
         let header = self.start(method, body.len(), handles.len(), &waiting, patience)?;
         if let Err(error) = self.send(&header, body, handles, patience) {
@@ -155,9 +178,12 @@ impl Connection {
 
     /// Waits for an object of the server's: ends at once when the server is gone.
     pub(crate) fn wait_for(&self, object: &dyn Waitable, patience: Patience<'_>) -> Result<()> {
-        match self.link.socket.wait_beside(object, patience.deadline)? {
+        let cancel = patience.cancel.map(Cancel::event);
+        let waited = self.link.socket.wait_beside(object, cancel, patience.deadline);
+        match waited.map_err(failed)? {
             Waited::Taken => Ok(()),
             Waited::TimedOut => Err(Error::new(ErrorKind::TimedOut, "the time was over")),
+            Waited::Cancelled => Err(Error::new(ErrorKind::Cancelled, "the wait was cancelled")),
             Waited::PeerGone => Err(self.last_words().to_error(true)),
         }
     }
@@ -171,16 +197,75 @@ impl Connection {
         waiting: &Arc<Waiting>,
         patience: Patience<'_>,
     ) -> Result<Header> {
-        let left = patience.deadline.saturating_duration_since(Instant::now());
-        let timeout_ms = u32::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(u32::MAX);
         // More handles than that were refused when they were encoded.
         let handles = u16::try_from(handles).unwrap_or(u16::MAX);
-        self.wait(waiting, patience, |state| {
-            if let Some(ended) = &state.ended {
-                return Some(Err(ended.to_error(false)));
+        let large = body_len > Limits::INLINE_BYTES_MAX;
+        let mut busy = None;
+        loop {
+            let step = self.wait(waiting, patience, |state| {
+                if let Some(ended) = &state.ended {
+                    return Some(Step::Ended(ended.to_error(false)));
+                }
+                // Large ones start in order, or smaller ones would keep the largest for ever.
+                let first = state.queue.front().is_none_or(|first| waiting.is(first));
+                let started = match large && !first {
+                    true => Err(Busy::Shared),
+                    false => {
+                        let timeout_ms = patience.left_ms();
+                        state.end.start(method, handles, body_len, timeout_ms, waiting.clone())
+                    }
+                };
+                match started {
+                    Ok(header) => return Some(Step::Started(header)),
+                    Err(reason) => busy = Some(reason),
+                }
+                if !state.queue.iter().any(|queued| waiting.is(queued)) {
+                    state.queue.push_back(waiting.thread.clone());
+                }
+                (busy == Some(Busy::Shared) && !std::mem::replace(&mut state.asked, true))
+                    .then_some(Step::Ask)
+            });
+            let result = match step {
+                Ok(Step::Ask) => {
+                    match self.send(&Header::new(FrameKind::Release), &[], &[], patience) {
+                        Ok(()) => continue,
+                        Err(error) => {
+                            self.state().asked = false;
+                            Err(error)
+                        }
+                    }
+                }
+                Ok(Step::Started(header)) => Ok(header),
+                Ok(Step::Ended(error)) => Err(error),
+                Err(error) => Err(self.could_not_start(error, busy)),
+            };
+            if busy.is_some() {
+                self.leave_queue(waiting);
             }
-            state.end.start(method, handles, body_len, timeout_ms, waiting.clone()).ok().map(Ok)
-        })?
+            return result;
+        }
+    }
+
+    /// The error of a call that gave up before it started, with the limit that it waited for.
+    fn could_not_start(&self, error: Error, busy: Option<Busy>) -> Error {
+        let what = match busy {
+            _ if error.kind() != ErrorKind::TimedOut => return error,
+            None => return error,
+            Some(Busy::Calls) => {
+                format!("one of the {} calls that the server takes ended", self.limits.calls_max)
+            }
+            Some(Busy::Shared) => "there was room in the shared memory".into(),
+        };
+        Error::new(ErrorKind::TimedOut, format!("the time was over before {what}"))
+    }
+
+    /// This call has started or given up: the next one may start now.
+    fn leave_queue(&self, waiting: &Waiting) {
+        let mut state = self.state();
+        state.queue.retain(|queued| !waiting.is(queued));
+        if let Some(next) = state.queue.front() {
+            next.unpark();
+        }
     }
 
     /// Sends a frame; receives meanwhile, when the server must be heard before it reads on.
@@ -199,7 +284,8 @@ impl Connection {
             match error.kind() {
                 io::ErrorKind::WouldBlock => {
                     patience.check()?;
-                    self.link.socket.wait_writable(patience.deadline)?;
+                    let waited = self.link.socket.wait_writable(patience.deadline);
+                    waited.map_err(failed)?;
                     self.receive_if_nobody_does();
                 }
                 io::ErrorKind::PermissionDenied => {
@@ -328,7 +414,8 @@ impl Connection {
             Incoming::Nothing(ended) => ended,
             Incoming::Frame { frame, len, handles, truncated } => {
                 match self.take_frame(state, &frame[..len], handles, truncated) {
-                    Ok(None) => return,
+                    // There may be room for one more call.
+                    Ok(None) => return state.queue.iter().for_each(Thread::unpark),
                     Ok(Some(ended)) => ended,
                     Err(violation) => Ended::Broken(violation),
                 }
@@ -342,6 +429,7 @@ impl Connection {
         for thread in state.asleep.drain(..) {
             thread.unpark();
         }
+        state.queue.clear();
     }
 
     fn take_frame(
@@ -354,19 +442,28 @@ impl Connection {
         let (event, inline) = state.end.receive(frame, handles.len(), truncated)?;
         match event {
             FromServer::Reply { waiter, status, body, handles_lost } => {
-                let bytes = match self.link.body(body, inline)? {
-                    Cow::Owned(copy) => copy,
-                    Cow::Borrowed(inline) => {
+                let (bytes, bytes_lost) = match self.link.body(body, inline) {
+                    Ok(Cow::Owned(copy)) => (copy, false),
+                    Ok(Cow::Borrowed(inline)) => {
                         let mut copy = take_bytes();
                         copy.extend_from_slice(inline);
-                        copy
+                        (copy, false)
                     }
+                    Err(NoBody::Lost) => (Vec::new(), true),
+                    Err(NoBody::Violation(violation)) => return Err(violation),
                 };
-                self.has_read(state, body);
+                let release = state.end.has_read(body);
+                self.release(state, release);
+                let handles_lost = handles_lost || bytes_lost;
                 waiter.give(Reply { status, body: bytes, handles, handles_lost });
             }
-            FromServer::Late(body) => self.has_read(state, body),
+            FromServer::Late(body) => {
+                let release = state.end.has_read(body);
+                self.release(state, release);
+            }
             FromServer::Arena => self.link.set_incoming(handles)?,
+            FromServer::ArenaLost => self.link.send_outgoing_again(),
+            FromServer::Asked(release) => self.release(state, release),
             FromServer::Nothing => {}
             FromServer::Bye => return Ok(Some(Ended::Closed)),
             FromServer::Refused => {
@@ -377,11 +474,13 @@ impl Connection {
         Ok(None)
     }
 
-    /// Gives a range of the server's memory back, at once if it is large.
-    fn has_read(&self, state: &mut State, body: Body) {
-        if let Some(header) = state.end.has_read(body) {
-            // When the server doesn't read now, it has no room for a reply until we call again.
-            let _ = self.link.send(&header, &[], &[]);
+    /// Gives ranges of the server's memory back, where that is not to wait for the next call.
+    fn release(&self, state: &mut State, header: Option<Header>) {
+        if let Some(header) = header
+            && self.link.send(&header, &[], &[]).is_err()
+        {
+            // The server doesn't read now: they go with the next call.
+            state.end.unreleased(&header);
         }
     }
 
@@ -428,6 +527,10 @@ impl Waiting {
         self.thread.unpark();
     }
 
+    fn is(&self, thread: &Thread) -> bool {
+        self.thread.id() == thread.id()
+    }
+
     fn take_reply(&self) -> Option<Reply> {
         self.reply.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -437,6 +540,11 @@ impl Patience<'_> {
     /// How long it still lasts.
     fn left(&self) -> Duration {
         self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    /// The same in milliseconds, rounded up.
+    fn left_ms(&self) -> u32 {
+        u32::try_from(self.left().as_nanos().div_ceil(1_000_000)).unwrap_or(u32::MAX)
     }
 
     /// Whether it is over.
@@ -459,7 +567,9 @@ impl Ended {
                 // It answers all that it runs before it goes.
                 return Error::new(ErrorKind::Disconnected, "the server has ended");
             }
-            Self::Refused(fault) => return Error::from_fault(fault),
+            // What it says of the connection, it may say while a call runs.
+            Self::Refused(fault) if sent => return Error::from_fault(fault),
+            Self::Refused(fault) => return Error::from_fault(fault).did_not_run(),
             Self::Died => Error::new(ErrorKind::Disconnected, "the server died"),
             Self::Broken(violation) => Error::from(*violation),
             Self::Failed(kind) => Error::new(ErrorKind::System, "the connection failed")
@@ -467,6 +577,14 @@ impl Ended {
         };
         if sent { error.maybe_ran() } else { error }
     }
+}
+
+/// What became of an attempt to start a call.
+enum Step {
+    Started(Header),
+    /// The server is to be asked for shared memory first.
+    Ask,
+    Ended(Error),
 }
 
 /// Whether the server serves what the client wants.
@@ -478,6 +596,11 @@ fn check_offer(greeting: &Greeting, hello: Hello) -> Result<()> {
         Some(_) => Fault::NoSuchInterface(hello.iid),
     };
     Err(Error::from_fault(&fault))
+}
+
+/// The system failed us, before anything was asked of the server.
+fn failed(error: io::Error) -> Error {
+    Error::new(ErrorKind::System, "the connection failed").because(error)
 }
 
 fn ungreeted() -> Error {

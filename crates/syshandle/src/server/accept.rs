@@ -80,7 +80,7 @@ impl Entrance {
             tracing::warn!(uid = client.uid, pid = client.pid, "a client was turned away");
             return refuse(&socket, &Fault::NotAllowed { uid: client.uid });
         }
-        if reactor.activity.presence() >= reactor.settings().clients_max {
+        if reactor.is_full() {
             return refuse(&socket, &Fault::Busy { limit: "clients".into() });
         }
         let served = socket
@@ -138,7 +138,7 @@ impl Entrance {
 }
 
 /// Tells a client that it isn't served.
-fn refuse(socket: &Seqpacket, fault: &Fault) {
+pub(super) fn refuse(socket: &Seqpacket, fault: &Fault) {
     let (header, body) = ServerEnd::<()>::refused(fault);
     let mut head = [0; Header::LEN_MAX];
     let len = header.write(&mut head);

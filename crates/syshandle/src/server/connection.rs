@@ -24,7 +24,7 @@ use super::timers::{Timer, TimerId};
 use crate::buffer::{FrameBuffer, give_bytes};
 use crate::class::AnyInterface;
 use crate::client::LIMITS;
-use crate::link::Link;
+use crate::link::{Link, NoBody};
 use crate::spin::Spin;
 use crate::{Object, door};
 
@@ -47,6 +47,8 @@ struct State {
     receiver: Option<u64>,
     /// Replies for which there was no room.
     owed: VecDeque<Owed>,
+    /// The client was told that shared memory is short.
+    asked: bool,
     ended: bool,
     hold: Option<Hold>,
 }
@@ -111,6 +113,7 @@ impl Connection {
             end: ServerEnd::new(LIMITS),
             receiver: None,
             owed: VecDeque::new(),
+            asked: false,
             ended: false,
             hold: Some(reactor.hold(What::Presence)),
         };
@@ -143,13 +146,18 @@ impl Connection {
         &self.session
     }
 
+    pub(crate) fn socket(&self) -> &Seqpacket {
+        &self.link.socket
+    }
+
     /// The process of the client.
     pub(crate) fn client_process(&self) -> io::Result<OwnedFd> {
         self.session.process(&self.link.socket)?.try_clone_to_owned()
     }
 
     /// The socket became ready: this thread receives from it, and runs what it receives, until
-    /// nothing more comes soon.
+    /// nothing more comes soon. When no other thread waits, a client that always has more to say
+    /// takes turns with the others.
     pub(crate) fn act(self: &Arc<Self>, reactor: &Arc<Reactor>, ready: Ready, post: &Arc<Post>) {
         let mut state = self.state();
         if state.receiver.is_some() || state.ended {
@@ -158,11 +166,13 @@ impl Connection {
         state.receiver = Some(post.number());
         drop(state);
         if ready.writable {
-            self.pay();
+            self.pay(reactor);
         }
         post.take(self);
         let mut looking = self.spin.start();
-        loop {
+        let mut turns = 0;
+        while turns < TURNS_MAX || reactor.another_waits() {
+            turns += 1;
             match self.receive(reactor) {
                 Frame::Call(work) => {
                     looking.paid();
@@ -189,10 +199,13 @@ impl Connection {
         self.watch(reactor);
     }
 
-    /// A method takes long: another thread is to receive what comes meanwhile.
-    pub(crate) fn take_receiver_from(&self, reactor: &Reactor, post: u64) {
-        if self.state().receiver == Some(post) {
-            self.watch(reactor);
+    /// The method that this thread runs takes long: another one is to receive what comes meanwhile.
+    /// `runs` says, under the lock, whether it still does.
+    pub(crate) fn take_receiver_from(&self, reactor: &Reactor, post: u64, runs: impl Fn() -> bool) {
+        let mut state = self.state();
+        if state.receiver == Some(post) && runs() {
+            state.receiver = None;
+            self.watch_in(&state, reactor);
         }
     }
 
@@ -204,9 +217,11 @@ impl Connection {
     }
 
     fn watch_in(&self, state: &State, reactor: &Reactor) {
-        let interest = match state.owed.is_empty() {
-            true => Interest::OnceReadable,
-            false => Interest::OnceBoth,
+        // A reply that waits for shared memory waits for a frame; others wait for room.
+        let waits_for_room = |owed: &Owed| owed.header.is_some() || !state.asked;
+        let interest = match state.owed.front().is_some_and(waits_for_room) {
+            true => Interest::OnceBoth,
+            false => Interest::OnceReadable,
         };
         if let Some(key) = self.key.get()
             && !state.ended
@@ -223,10 +238,17 @@ impl Connection {
         }
     }
 
-    /// Tells the client that the server is done.
-    pub(crate) fn say_bye(&self) {
-        // If it is gone, or doesn't read, it learns that from the end of file.
-        let _ = self.link.send(&Header::new(FrameKind::Bye), &[], &[]);
+    /// Ends the connection because the server is done. Good-bye means that what wasn't answered by
+    /// now did not run: where that isn't so there is none, and the client learns from the end of
+    /// file that the server is gone.
+    pub(crate) fn close(&self, reactor: &Arc<Reactor>) {
+        let state = self.state();
+        if state.end.is_idle() && state.owed.is_empty() {
+            // If it is gone, or doesn't read, there is the end of file too.
+            let _ = self.link.send(&Header::new(FrameKind::Bye), &[], &[]);
+        }
+        drop(state);
+        self.end(reactor, true);
     }
 
     /// Receives one frame and acts on it.
@@ -273,11 +295,13 @@ impl Connection {
         handles: Vec<OwnedHandle>,
         truncated: bool,
     ) -> Result<Option<Work>, Violation> {
-        let mut state = self.state();
+        let mut guard = self.state();
+        let state = &mut *guard;
         let (event, inline) = state.end.receive(&frame[..len], handles.len(), truncated)?;
+        let mut work = None;
         match event {
             FromClient::Hello(hello) => {
-                drop(state);
+                drop(guard);
                 if let Err(fault) = self.open(reactor, hello) {
                     self.refuse(reactor, &fault);
                 }
@@ -289,47 +313,58 @@ impl Connection {
                     deadline: Instant::now() + timeout,
                     cancelled: AtomicBool::new(false),
                 });
-                let arguments = match body {
-                    Body::Shared { .. } => {
-                        Arguments::Copy(self.link.body(body, inline)?.into_owned())
-                    }
+                let (arguments, bytes_lost) = match body {
                     Body::Inline { .. } => {
                         let start = len - inline.len();
-                        Arguments::Frame { frame, start, end: len }
+                        (Arguments::Frame { frame, start, end: len }, false)
                     }
+                    Body::Shared { .. } => match self.link.body(body, inline) {
+                        Ok(bytes) => (Arguments::Copy(bytes.into_owned()), false),
+                        Err(NoBody::Lost) => (Arguments::Copy(Vec::new()), true),
+                        Err(NoBody::Violation(violation)) => return Err(violation),
+                    },
                 };
-                if let Some(header) = state.end.has_read(body) {
-                    // Without room for it the range goes back with the next reply.
-                    let _ = self.link.send(&header, &[], &[]);
-                }
+                let release = state.end.has_read(body);
+                self.release(state, release);
                 state.end.started(call, running.clone());
-                return Ok(Some(Work {
+                work = Some(Work {
                     connection: self.clone(),
                     state: running,
                     call,
                     method,
                     arguments,
                     handles,
-                    handles_lost,
+                    handles_lost: handles_lost || bytes_lost,
                     _hold: reactor.hold(What::Work),
-                }));
+                });
             }
             FromClient::Cancel(running) => running.cancelled.store(true, Ordering::SeqCst),
             FromClient::Arena => self.link.set_incoming(handles)?,
+            FromClient::ArenaLost => self.link.send_outgoing_again(),
+            FromClient::Asked(release) => self.release(state, release),
             FromClient::Nothing => {}
             FromClient::Bye => {
-                drop(state);
+                drop(guard);
                 self.end(reactor, true);
                 return Ok(None);
             }
         }
-        // It may have given back what a reply waits for.
+        // Any frame may have given back the shared memory that a reply needs.
         let owes = !state.owed.is_empty();
-        drop(state);
+        drop(guard);
         if owes {
-            self.pay();
+            self.pay(reactor);
         }
-        Ok(None)
+        Ok(work)
+    }
+
+    /// Gives ranges of the client's memory back, where that is not to wait for the next reply.
+    fn release(&self, state: &mut State, header: Option<Header>) {
+        if let Some(header) = header
+            && self.link.send(&header, &[], &[]).is_err()
+        {
+            state.end.unreleased(&header);
+        }
     }
 
     /// Finds or makes the object that the client wants.
@@ -378,45 +413,89 @@ impl Connection {
             match self.link.send(header, &body, handles) {
                 Ok(()) => return give_bytes(body),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                // The end of file tells the rest.
-                Err(error) => return tracing::debug!(%error, "a reply can't be sent"),
+                Err(error) => return self.reply_instead(reactor, header, &error),
             }
             state = self.state();
         }
         let owned = handles.iter().map(BorrowedHandle::try_clone_to_owned).collect();
-        let owed = match owned {
-            Ok(handles) => Owed { call, status, header, body, handles },
-            Err(error) => {
-                let text = format!("no descriptors are left to keep its handles: {error}");
-                let body = Fault::Unsendable { text }.write();
+        let owed = match (owned, header) {
+            (Ok(handles), header) => Owed { call, status, header, body, handles },
+            (Err(error), None) => {
+                let body = unsendable(&error);
                 Owed { call, status: Status::Fault, header: None, body, handles: Vec::new() }
+            }
+            (Err(error), Some(header)) => {
+                drop(state);
+                return self.reply_instead(reactor, &header, &error);
             }
         };
         state.owed.push_back(owed);
-        if state.receiver.is_none() {
-            self.watch_in(&state, reactor);
+        drop(state);
+        self.pay(reactor);
+    }
+
+    /// A reply can't be sent as it is: the client learns that, and why.
+    fn reply_instead(&self, reactor: &Arc<Reactor>, unsent: &Header, error: &io::Error) {
+        if is_gone(error) {
+            return;
         }
+        tracing::warn!(%error, "a reply can't be sent");
+        let body = unsendable(error);
+        let mut state = self.state();
+        let header = state.end.reply_instead(unsent, Status::Fault, body.len());
+        let (call, status) = (header.call, Status::Fault);
+        let owed = Owed { call, status, header: Some(header), body, handles: Vec::new() };
+        state.owed.push_back(owed);
+        drop(state);
+        self.pay(reactor);
     }
 
     /// Sends what is owed, as far as there is room.
-    fn pay(&self) {
+    fn pay(&self, reactor: &Arc<Reactor>) {
         let mut state = self.state();
+        let mut later = VecDeque::new();
         while let Some(mut owed) = state.owed.pop_front() {
             let header = owed.header.take().or_else(|| {
                 state.end.reply(owed.call, owed.status, owed.handles.len() as u16, owed.body.len())
             });
             let Some(header) = header else {
-                return state.owed.push_front(owed);
+                if !state.asked {
+                    let ask = self.link.send(&Header::new(FrameKind::Release), &[], &[]);
+                    state.asked = ask.is_ok();
+                }
+                // Smaller ones needn't wait for it.
+                later.push_back(owed);
+                continue;
             };
             let handles: Vec<_> = owed.handles.iter().map(AsFd::as_fd).collect();
             match self.link.send(&header, &owed.body, &handles) {
+                Ok(()) => {}
+                Err(error) if is_gone(&error) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     owed.header = Some(header);
-                    return state.owed.push_front(owed);
+                    state.owed.push_front(owed);
+                    break;
                 }
-                // Sent, or the client is gone.
-                _ => {}
+                Err(error) if header.handles == 0 && matches!(header.body, Body::Inline { .. }) => {
+                    tracing::warn!(%error, "no reply can be sent");
+                    drop(state);
+                    return self.end(reactor, false);
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a reply can't be sent");
+                    owed.body = unsendable(&error);
+                    owed.handles.clear();
+                    // This one needs no memory and no descriptors.
+                    let instead = state.end.reply_instead(&header, Status::Fault, owed.body.len());
+                    owed.header = Some(instead);
+                    state.owed.push_front(owed);
+                }
             }
+        }
+        // Those that wait for room in the socket first: that says what to wait for.
+        state.owed.append(&mut later);
+        if state.receiver.is_none() {
+            self.watch_in(&state, reactor);
         }
     }
 
@@ -541,6 +620,19 @@ impl Arguments {
         }
     }
 }
+
+/// Whether nobody is there any more to send to: the end of file tells the rest.
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
+}
+
+/// What a client gets instead of a result that the system doesn't let through.
+fn unsendable(error: &io::Error) -> Vec<u8> {
+    Fault::Unsendable { text: error.to_string() }.write()
+}
+
+/// Frames of one client before it is the others' turn, where no other thread is there for them.
+const TURNS_MAX: usize = 128;
 
 /// A client that has connected and says nothing is not kept for longer.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);

@@ -63,8 +63,8 @@ impl Context {
         timeout: Duration,
         work: impl FnOnce(Outcome) + Send + 'static,
     ) -> Result<()> {
-        let session = self.connection.session();
-        Job::start(&self.reactor, session, Box::new(object), timeout, Box::new(work))
+        let (session, socket) = (self.connection.session(), self.connection.socket());
+        Job::start(&self.reactor, session, socket, Box::new(object), timeout, Box::new(work))
     }
 
     /// Whose files are taken.
@@ -76,6 +76,8 @@ impl Context {
     /// For work in the background that failed, whose method has long returned.
     pub fn fail(&self, text: impl Into<String>) {
         self.connection.refuse(&self.reactor, &Fault::Failed { text: text.into() });
+        // The server may end now, and this thread need not be one of its own.
+        self.reactor.look_around();
     }
 
     /// Serves an object from this server, and returns a reference to it: to be returned to the

@@ -25,10 +25,12 @@ pub(crate) struct InnerDoor {
 impl InnerDoor {
     /// Makes a door to an object; returns its outer end.
     pub(crate) fn open(reactor: &Arc<Reactor>, object: &Object) -> io::Result<OwnedHandle> {
-        if reactor.activity.presence() >= reactor.settings().clients_max {
+        if reactor.is_full() {
             return Err(io::Error::new(io::ErrorKind::QuotaExceeded, "too many clients and doors"));
         }
         let (inner, outer) = Seqpacket::pair()?;
+        // What has a sender is a message, if only an empty one; the end of file has none.
+        inner.name_senders()?;
         let hold = reactor.hold(What::Presence);
         let door = Arc::new(Self {
             socket: inner,
@@ -52,7 +54,7 @@ impl InnerDoor {
         loop {
             let mut handles = Vec::new();
             match self.socket.receive(&mut frame, &mut handles) {
-                Ok(received) if received.len > 0 => {
+                Ok(received) if received.sender.is_some() => {
                     match Header::read(&frame[..received.len]) {
                         Ok((header, _))
                             if header.kind == FrameKind::Attach && handles.len() == 1 =>

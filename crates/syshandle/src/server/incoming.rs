@@ -4,13 +4,15 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use syshandle_os::{BorrowedHandle, OwnedHandle};
-use syshandle_wire::{DecodeError, Decoder, Encode, Encoder, Fault, Status};
+use syshandle_wire::{
+    DecodeError, Decoder, Encode, EncodeError, Encoder, Fault, Status, Unsendable,
+};
 
 use super::context::Context;
-use crate::Result;
 use crate::buffer::take_bytes;
 use crate::client::LIMITS;
 use crate::link::Kernel;
+use crate::{Error, Result};
 
 /// A call that has come, for generated code to run.
 pub struct Incoming<'a> {
@@ -101,10 +103,20 @@ fn send(reply: Reply<'_>, status: Status, value: &impl Encode) {
     let encoded = catch_unwind(AssertUnwindSafe(|| value.encode(&mut out)));
     let error = match (encoded, out.finish()) {
         (Ok(()), Ok((bytes, handles))) => return reply(status, bytes, &handles),
-        (Ok(()), Err(error)) => error.to_string(),
-        (Err(panic), _) => panic_text(&*panic),
+        (Ok(()), Err(error)) => unsendable(error),
+        (Err(panic), _) => Fault::Panicked { text: panic_text(&*panic) },
     };
-    fault(reply, &Fault::Unsendable { text: error });
+    fault(reply, &error);
+}
+
+fn unsendable(error: EncodeError) -> Fault {
+    let error = error.unsendable;
+    match error {
+        Unsendable::TooManyBytes { .. } | Unsendable::TooManyHandles { .. } => {
+            Fault::TooLarge { text: error.to_string() }
+        }
+        _ => Fault::Unsendable { text: format!("{:#}", Error::from(error)) },
+    }
 }
 
 pub(super) fn fault(reply: Reply<'_>, fault: &Fault) {

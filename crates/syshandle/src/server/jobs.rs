@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use syshandle_os::{Interest, Readiness, Waitable};
+use syshandle_os::{Interest, Readiness, Seqpacket, Waitable};
 
 use super::activity::{Hold, What};
 use super::reactor::{Reactor, Source};
@@ -47,6 +47,7 @@ impl Job {
     pub(crate) fn start(
         reactor: &Arc<Reactor>,
         session: &Arc<Session>,
+        socket: &Seqpacket,
         object: Box<dyn Waitable + Send>,
         timeout: Duration,
         work: Box<dyn FnOnce(Outcome) + Send>,
@@ -76,18 +77,19 @@ impl Job {
         // What has changed before is not told any more.
         let look_first = inside.object.readiness() == Readiness::Changed;
         drop(waiting);
-        if !session.add_job(&job) {
+        if !session.add_job(reactor, socket, &job) {
             job.forget(reactor);
             return Err(Error::new(ErrorKind::Busy, "too many jobs wait for this client"));
         }
         if look_first {
             job.try_run(reactor);
         }
-        // The client may have gone in between, and then nobody else ends the job.
-        if session.is_gone() && session.watched_process().is_none() {
-            job.end(reactor, Outcome::ClientDied);
-        }
         Ok(())
+    }
+
+    /// Whether the wait is over.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).is_none()
     }
 
     pub(crate) fn key(&self) -> u64 {
@@ -145,7 +147,7 @@ impl Job {
     }
 
     fn clean_up(&self, reactor: &Reactor, waiting: Option<&Waiting>) {
-        self.session.remove_job(self.key());
+        self.session.remove_job(reactor, self.key());
         if let Some(waiting) = waiting {
             reactor.remove_source(self.key(), waiting.object.handle());
             if let Some(timer) = waiting.timer {

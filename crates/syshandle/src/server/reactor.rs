@@ -6,17 +6,19 @@
 //! that code takes long, the sentinel has another thread receive what comes on that connection. So
 //! a slow method delays nobody.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use syshandle_os::{BorrowedHandle, Filesystems, Interest, ManualEvent, Poller, Ready, Seqpacket};
-use syshandle_wire::{Greeting, Guid};
+use syshandle_os::{
+    BorrowedHandle, Event, Filesystems, Interest, ManualEvent, Poller, Ready, Seqpacket,
+};
+use syshandle_wire::{Fault, Greeting, Guid};
 
 use super::Factory;
-use super::accept::Entrance;
+use super::accept::{Entrance, refuse};
 use super::activity::{Activity, Hold, What};
 use super::connection::Connection;
 use super::doors::InnerDoor;
@@ -37,6 +39,10 @@ pub(crate) struct Reactor {
     settings: Settings,
     classes: HashMap<Guid, Factory>,
     pub(crate) sentinel: Sentinel,
+    /// Jobs that end together, each to be taken by any thread.
+    ending: Mutex<VecDeque<(Arc<Job>, Outcome)>>,
+    /// Wakes a thread for them, or to see whether anything is left to do.
+    work: Event,
     /// Wakes all threads, one after the other, to end.
     stop: ManualEvent,
     stopped: AtomicBool,
@@ -63,6 +69,8 @@ pub(crate) struct Settings {
 /// What a thread waits for.
 #[derive(Clone)]
 pub(crate) enum Source {
+    /// Jobs to end.
+    Work,
     /// The end.
     Stop,
     /// A timer that is due.
@@ -96,12 +104,18 @@ impl Reactor {
             settings,
             classes,
             sentinel: Sentinel::default(),
+            ending: Mutex::default(),
+            work: Event::new()?,
             stop: ManualEvent::new()?,
             stopped: AtomicBool::new(false),
             draining: AtomicBool::new(false),
             waiting: AtomicUsize::new(0),
             threads: AtomicUsize::new(0),
         };
+        reactor.add_source(
+            |_| Source::Work,
+            |poller, key| poller.add(&reactor.work, key, Interest::Readable),
+        )?;
         reactor.add_source(
             |_| Source::Stop,
             |poller, key| poller.add(&reactor.stop, key, Interest::OnceReadable),
@@ -149,8 +163,17 @@ impl Reactor {
 
     /// Serves an object to whoever is at the other end: greets, and waits for frames.
     pub(crate) fn serve(self: &Arc<Self>, socket: Seqpacket, object: &Object) -> io::Result<()> {
+        if self.is_full() {
+            refuse(&socket, &Fault::Busy { limit: "clients".into() });
+            return Ok(());
+        }
         let greeting = Greeting { limits: LIMITS, offers: object.offers() };
         Connection::add(self, socket, &greeting, Some(object.clone()))
+    }
+
+    /// Whether there are as many connections and doors as there may be.
+    pub(crate) fn is_full(&self) -> bool {
+        self.activity.presence() >= self.settings.clients_max
     }
 
     /// What makes the objects of a class.
@@ -171,6 +194,18 @@ impl Reactor {
     /// Something that keeps the server alive.
     pub(crate) fn hold(&self, what: What) -> Hold {
         self.activity.hold(what)
+    }
+
+    /// Has any thread end a job: it may take long, and others are not to wait for it.
+    pub(crate) fn end_job(&self, job: Arc<Job>, outcome: Outcome) {
+        self.ending().push_back((job, outcome));
+        self.look_around();
+    }
+
+    /// Wakes a thread to see whether anything is left to do.
+    pub(crate) fn look_around(&self) {
+        // It fails for no eventfd that is open.
+        let _ = self.work.set();
     }
 
     /// This thread is about to run code of the user's: sees to it that another one waits.
@@ -203,17 +238,21 @@ impl Reactor {
         }
     }
 
-    /// Works on this thread until the end, beside those that are started.
-    pub(crate) fn work_as_first(self: &Arc<Self>) {
-        self.threads.fetch_add(1, Ordering::SeqCst);
-        self.work();
+    /// Waits on this thread until the end. It runs no methods: one that doesn't come to its end
+    /// must not keep the server.
+    pub(crate) fn run(self: &Arc<Self>) -> io::Result<()> {
+        self.start_thread();
+        self.stop.wait()
     }
 
-    /// What each thread does until the end.
+    /// What each thread does until the end; or until as many others wait as are needed.
     fn work(self: &Arc<Self>) {
         let post = self.sentinel.post();
         while !self.is_stopped() {
-            self.waiting.fetch_add(1, Ordering::SeqCst);
+            let one_more = |waiting| (waiting < IDLE_THREADS_MAX).then_some(waiting + 1);
+            if self.waiting.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_more).is_err() {
+                return;
+            }
             let ready = self.poller.wait();
             self.waiting.fetch_sub(1, Ordering::SeqCst);
             match ready {
@@ -231,6 +270,10 @@ impl Reactor {
         // One that was removed meanwhile has no source any more.
         let Some(source) = self.sources().get(&ready.key).cloned() else { return };
         match source {
+            Source::Work => {
+                let _ = self.work.poll();
+                self.end_jobs();
+            }
             Source::Stop => {
                 let handle = std::os::fd::AsFd::as_fd(&self.stop);
                 self.watch_again(handle, ready.key, Interest::OnceReadable);
@@ -241,13 +284,26 @@ impl Reactor {
             Source::Connection(connection) => connection.act(self, ready, post),
             Source::Door(door) => door.let_in(self),
             Source::Job(job) => job.try_run(self),
-            Source::Process(session) => {
-                if let Some(process) = session.watched_process() {
-                    self.remove_source(ready.key, process);
-                }
-                session.end_jobs(self, Outcome::ClientDied);
-            }
+            Source::Process(session) => session.process_died(self),
         }
+    }
+
+    /// Ends the jobs that are to end, as long as no other thread does.
+    fn end_jobs(self: &Arc<Self>) {
+        loop {
+            let mut ending = self.ending();
+            let Some((job, outcome)) = ending.pop_front() else { return };
+            let more = !ending.is_empty();
+            drop(ending);
+            if more {
+                self.look_around();
+            }
+            job.end(self, outcome);
+        }
+    }
+
+    fn ending(&self) -> MutexGuard<'_, VecDeque<(Arc<Job>, Outcome)>> {
+        self.ending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn act_on_timers(self: &Arc<Self>) {
@@ -255,7 +311,7 @@ impl Reactor {
             match timer {
                 Timer::Job(key) => {
                     if let Some(Source::Job(job)) = self.source(key) {
-                        job.end(self, Outcome::Expired);
+                        self.end_job(job, Outcome::Expired);
                     }
                 }
                 Timer::Hello(key) => {
@@ -340,7 +396,7 @@ impl Reactor {
         }
         for (_, source) in self.all_sources() {
             if let Source::Connection(connection) = source {
-                connection.say_bye();
+                connection.close(self);
             }
         }
         self.stop();
@@ -368,3 +424,7 @@ impl std::fmt::Debug for Reactor {
         f.debug_struct("Reactor").field("activity", &self.activity).finish_non_exhaustive()
     }
 }
+
+/// Threads that wait for something to do, at the most: those that a burst of slow methods took
+/// don't stay for ever.
+const IDLE_THREADS_MAX: usize = 16;

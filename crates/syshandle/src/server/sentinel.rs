@@ -135,7 +135,8 @@ fn watch(reactor: &Weak<Reactor>) {
                 // The same method as a while ago.
                 let connection = post.connection().clone();
                 if let Some(connection) = connection {
-                    connection.take_receiver_from(&reactor, post.number);
+                    let runs = || post.turn.load(Ordering::SeqCst) == turn;
+                    connection.take_receiver_from(&reactor, post.number, runs);
                 }
             }
             if !seen.contains(&(post.number, turn)) {
@@ -146,6 +147,14 @@ fn watch(reactor: &Weak<Reactor>) {
         seen = now;
         if quiet_since.elapsed() > QUIET {
             reactor.sentinel.asleep.store(true, Ordering::SeqCst);
+            let changed = |post: &Arc<Post>| {
+                let turn = post.turn.load(Ordering::SeqCst);
+                !seen.contains(&(post.number, turn))
+            };
+            if posts.iter().any(changed) {
+                // One that began before it could know that it is to wake this thread.
+                continue;
+            }
             drop((posts, reactor));
             // Whoever starts a method wakes it; the timeout only lets it see the reactor's end.
             thread::park_timeout(Duration::from_secs(1));

@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use syshandle_os::{BorrowedHandle, Credentials, Interest, Peer, Seqpacket};
 
@@ -15,27 +14,38 @@ use super::reactor::{Reactor, Source};
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) client: Credentials,
-    /// The connection has ended.
-    gone: AtomicBool,
     /// The client's process, once it was asked for.
     process: OnceLock<OwnedFd>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    client: Client,
     /// The jobs that wait on its behalf, by their keys.
-    jobs: Mutex<HashMap<u64, Arc<Job>>>,
+    jobs: HashMap<u64, Arc<Job>>,
+    /// The key of the client's process, while the reactor waits for its death.
+    watch: Option<u64>,
+}
+
+/// What became of the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Client {
+    Connected,
+    /// It said good-bye, and lives on.
+    LetGo,
+    Died,
 }
 
 impl Session {
     pub(crate) fn new(client: Credentials) -> Self {
-        Self {
-            client,
-            gone: AtomicBool::new(false),
-            process: OnceLock::new(),
-            jobs: Mutex::default(),
-        }
+        let state = State { client: Client::Connected, jobs: HashMap::new(), watch: None };
+        Self { client, process: OnceLock::new(), state: Mutex::new(state) }
     }
 
     /// Whether the connection has ended.
     pub(crate) fn is_gone(&self) -> bool {
-        self.gone.load(Ordering::SeqCst)
+        self.state().client != Client::Connected
     }
 
     /// The client's process, which can't come to mean another one.
@@ -47,24 +57,39 @@ impl Session {
         Ok(self.process.get_or_init(|| process).as_fd())
     }
 
-    /// The client's process, if it was asked for.
-    pub(crate) fn watched_process(&self) -> Option<BorrowedHandle<'_>> {
-        self.process.get().map(AsFd::as_fd)
-    }
-
-    /// Keeps a job; `false` when there are too many.
-    pub(crate) fn add_job(&self, job: &Arc<Job>) -> bool {
-        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-        let room = jobs.len() < JOBS_MAX;
-        if room {
-            jobs.insert(job.key(), job.clone());
+    /// Keeps a job, which ends when the client dies; `false` when there are too many.
+    pub(crate) fn add_job(
+        self: &Arc<Self>,
+        reactor: &Arc<Reactor>,
+        socket: &Seqpacket,
+        job: &Arc<Job>,
+    ) -> bool {
+        let mut state = self.state();
+        if state.jobs.len() >= JOBS_MAX {
+            return false;
         }
-        room
+        state.jobs.insert(job.key(), job.clone());
+        let client = state.client;
+        drop(state);
+        if job.has_ended() {
+            // Before it was kept, so nobody has taken it out.
+            self.remove_job(reactor, job.key());
+        }
+        match client {
+            Client::Connected => {}
+            Client::LetGo => self.watch(reactor, socket),
+            Client::Died => self.end_jobs(reactor),
+        }
+        true
     }
 
     /// Forgets a job that has ended.
-    pub(crate) fn remove_job(&self, key: u64) {
-        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+    pub(crate) fn remove_job(&self, reactor: &Reactor, key: u64) {
+        let mut state = self.state();
+        state.jobs.remove(&key);
+        if state.jobs.is_empty() {
+            self.unwatch(reactor, &mut state);
+        }
     }
 
     /// The connection has ended, with good-bye or without.
@@ -72,12 +97,27 @@ impl Session {
     /// A client that died ends its jobs. One that let go still has its work done, as long as its
     /// process lives.
     pub(crate) fn end(self: &Arc<Self>, reactor: &Arc<Reactor>, socket: &Seqpacket, bye: bool) {
-        self.gone.store(true, Ordering::SeqCst);
-        if self.jobs.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
-            return;
+        self.state().client = if bye { Client::LetGo } else { Client::Died };
+        match bye {
+            true => self.watch(reactor, socket),
+            false => self.end_jobs(reactor),
         }
-        if !bye {
-            return self.end_jobs(reactor, Outcome::ClientDied);
+    }
+
+    /// The client's process has died.
+    pub(crate) fn process_died(&self, reactor: &Arc<Reactor>) {
+        let mut state = self.state();
+        state.client = Client::Died;
+        self.unwatch(reactor, &mut state);
+        drop(state);
+        self.end_jobs(reactor);
+    }
+
+    /// Sees to it that the jobs of a client that let go end when its process does.
+    fn watch(self: &Arc<Self>, reactor: &Arc<Reactor>, socket: &Seqpacket) {
+        let mut state = self.state();
+        if state.watch.is_some() || state.jobs.is_empty() {
+            return;
         }
         match self.process(socket) {
             Ok(process) => {
@@ -85,25 +125,38 @@ impl Session {
                 let watched = reactor.add_source(source, |poller, key| {
                     poller.add(process, key, Interest::OnceReadable)
                 });
-                if let Err(error) = watched {
-                    tracing::warn!(%error, "a client that let go can't be watched");
+                match watched {
+                    Ok(key) => state.watch = Some(key),
+                    Err(error) => tracing::warn!(%error, "a client that let go can't be watched"),
                 }
             }
             // It has died already, and its jobs must not wait for it.
             Err(error) if error.kind() == io::ErrorKind::NotFound || is_no_process(&error) => {
-                self.end_jobs(reactor, Outcome::ClientDied);
+                state.client = Client::Died;
+                drop(state);
+                self.end_jobs(reactor);
             }
             // An old kernel: its jobs end at their deadlines.
             Err(error) => tracing::debug!(%error, "the client's process can't be watched"),
         }
     }
 
-    /// Ends all jobs.
-    pub(crate) fn end_jobs(&self, reactor: &Arc<Reactor>, outcome: Outcome) {
-        let jobs = std::mem::take(&mut *self.jobs.lock().unwrap_or_else(PoisonError::into_inner));
-        for job in jobs.into_values() {
-            job.end(reactor, outcome);
+    fn unwatch(&self, reactor: &Reactor, state: &mut State) {
+        if let (Some(key), Some(process)) = (state.watch.take(), self.process.get()) {
+            reactor.remove_source(key, process.as_fd());
         }
+    }
+
+    /// Ends all jobs, since the client has died.
+    fn end_jobs(&self, reactor: &Arc<Reactor>) {
+        let jobs = std::mem::take(&mut self.state().jobs);
+        for job in jobs.into_values() {
+            reactor.end_job(job, Outcome::ClientDied);
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

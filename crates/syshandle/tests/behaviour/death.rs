@@ -1,0 +1,208 @@
+//! A server that is gone: every wait ends at once, and every error says whether the call ran.
+
+use std::thread;
+
+use rustix::process::{Pid, Signal, kill_process};
+use syshandle::{Error, ErrorKind, Event, ManualEvent, Ran};
+
+use crate::support::bench::{BenchClient, CounterClient};
+use crate::support::process::{DRAIN_MS, STAY};
+use crate::support::world::World;
+use crate::support::{LONG, drain, eventually, pipe};
+
+fn event() -> Event {
+    Event::new().unwrap()
+}
+
+fn signal(pid: u32, signal: Signal) {
+    kill_process(Pid::from_raw(pid as i32).unwrap(), signal).unwrap();
+}
+
+#[track_caller]
+fn is_gone(error: &Error, ran: Ran) {
+    assert_eq!((error.kind(), error.ran()), (ErrorKind::Disconnected, ran), "{error}");
+}
+
+#[test]
+fn the_servers_death_ends_every_wait_of_all_threads_at_once() {
+    let world = World::new();
+    let bench = world.bench();
+    let server = bench.pid().unwrap();
+    let (entered, never) = (event(), ManualEvent::new().unwrap());
+    thread::scope(|scope| {
+        let calls: Vec<_> = (0..5)
+            .map(|_| {
+                let call = scope.spawn(|| bench.with_timeout(LONG).block(&entered, &never, 0));
+                assert!(entered.wait_timeout(LONG).unwrap());
+                call
+            })
+            .collect();
+        let waits: Vec<_> =
+            (0..5).map(|_| scope.spawn(|| bench.with_timeout(LONG).wait(&event()))).collect();
+        signal(server, Signal::KILL);
+        for call in calls {
+            let error = call.join().unwrap().unwrap_err();
+            is_gone(&error, Ran::Maybe);
+            assert_eq!(error.to_string(), "Bench::block: the server died");
+        }
+        for wait in waits {
+            is_gone(&wait.join().unwrap().unwrap_err(), Ran::Maybe);
+        }
+    });
+    for _ in 0..3 {
+        let error = bench.nothing().unwrap_err();
+        is_gone(&error, Ran::No);
+        assert_eq!(error.to_string(), "Bench::nothing: the server died");
+    }
+    // The next one starts another.
+    let bench = world.bench();
+    assert_ne!(bench.pid().unwrap(), server);
+}
+
+#[test]
+fn the_first_call_after_a_death_that_nobody_saw_did_not_run() {
+    for large in [false, true] {
+        let world = World::new();
+        let bench = world.bench();
+        let (reader, writer) = pipe();
+        bench.keep_for_life(&writer.into()).unwrap();
+        let argument = vec![0; if large { 100_000 } else { 1 }];
+        bench.echo(&argument).unwrap();
+        signal(bench.pid().unwrap(), Signal::KILL);
+        assert_eq!(drain(reader), "");
+        eventually("the connection has ended", || {
+            let error = bench.echo(&argument).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Disconnected);
+            error.ran() == Ran::No
+        });
+    }
+}
+
+#[test]
+fn an_event_that_was_set_before_the_death_still_counts() {
+    let world = World::new();
+    let bench = world.bench();
+    let (reader, writer) = pipe();
+    bench.keep_for_life(&writer.into()).unwrap();
+    signal(bench.pid().unwrap(), Signal::KILL);
+    drain(reader);
+    let event = event();
+    event.set().unwrap();
+    bench.wait(&event).unwrap();
+}
+
+#[test]
+fn references_to_objects_of_a_dead_server_say_so() {
+    let world = World::new();
+    let bench = world.bench();
+    let counters: Vec<CounterClient> = bench.counters(2).unwrap();
+    counters[0].add(1).unwrap();
+    let (reader, writer) = pipe();
+    bench.keep_for_life(&writer.into()).unwrap();
+    signal(bench.pid().unwrap(), Signal::KILL);
+    drain(reader);
+    // One was connected, the other has only its door.
+    for counter in &counters {
+        eventually("the connection has ended", || {
+            let error = counter.add(1).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Disconnected);
+            error.ran() == Ran::No
+        });
+    }
+}
+
+/// Makes calls until the server takes no more, and returns what it said.
+fn refusal(bench: &BenchClient) -> Error {
+    let mut refusal = None;
+    eventually("the server drains", || {
+        refusal = bench.nothing().err();
+        refusal.is_some()
+    });
+    refusal.unwrap()
+}
+
+#[test]
+fn a_server_that_is_told_to_end_finishes_what_runs_and_takes_nothing_new() {
+    let world = World::with_environment(&[(STAY, "1"), (DRAIN_MS, "60000")]);
+    let bench = world.bench();
+    let server = bench.pid().unwrap();
+    let (entered, until) = (event(), ManualEvent::new().unwrap());
+    thread::scope(|scope| {
+        let call = scope.spawn(|| bench.block(&entered, &until, 3));
+        assert!(entered.wait_timeout(LONG).unwrap());
+        signal(server, Signal::TERM);
+        let error = refusal(&bench);
+        is_gone(&error, Ran::No);
+        assert_eq!(error.to_string(), "Bench::nothing: the server is about to end");
+        // The next one starts another, while the first one drains.
+        assert_ne!(world.bench().pid().unwrap(), server);
+        until.set().unwrap();
+        assert_eq!(call.join().unwrap().unwrap().len(), 3);
+    });
+    let error = bench.with_timeout(LONG).wait(&event()).unwrap_err();
+    is_gone(&error, Ran::No);
+    is_gone(&bench.nothing().unwrap_err(), Ran::No);
+}
+
+#[test]
+fn a_server_that_is_told_to_end_finishes_its_jobs() {
+    let world = World::with_environment(&[(STAY, "1"), (DRAIN_MS, "60000")]);
+    let bench = world.bench();
+    let (when, (reader, writer)) = (event(), pipe());
+    bench.job(&when, &LONG, &writer).unwrap();
+    drop(writer);
+    signal(bench.pid().unwrap(), Signal::TERM);
+    is_gone(&refusal(&bench), Ran::No);
+    when.set().unwrap();
+    assert_eq!(drain(reader), "Fired");
+}
+
+#[test]
+fn a_job_that_is_not_done_when_the_server_must_end_is_told_so() {
+    let world = World::with_environment(&[(STAY, "1"), (DRAIN_MS, "50")]);
+    let bench = world.bench();
+    let (reader, writer) = pipe();
+    bench.job(&event(), &LONG, &writer).unwrap();
+    drop(writer);
+    signal(bench.pid().unwrap(), Signal::TERM);
+    assert_eq!(drain(reader), "Stopping");
+}
+
+#[test]
+fn a_method_that_is_not_done_when_the_server_must_end_may_have_run() {
+    let world = World::with_environment(&[(STAY, "1"), (DRAIN_MS, "50")]);
+    let bench = world.bench();
+    let server = bench.pid().unwrap();
+    let (entered, never) = (event(), ManualEvent::new().unwrap());
+    thread::scope(|scope| {
+        let call = scope.spawn(|| bench.with_timeout(LONG).block(&entered, &never, 0));
+        assert!(entered.wait_timeout(LONG).unwrap());
+        signal(server, Signal::TERM);
+        is_gone(&call.join().unwrap().unwrap_err(), Ran::Maybe);
+    });
+}
+
+#[test]
+fn a_server_that_nobody_uses_ends_and_the_next_client_starts_another() {
+    let world = World::new();
+    let bench = world.bench();
+    let server = bench.pid().unwrap();
+    let (reader, writer) = pipe();
+    bench.keep_for_life(&writer.into()).unwrap();
+    drop(bench);
+    drain(reader);
+    assert_ne!(world.bench().pid().unwrap(), server);
+}
+
+#[test]
+fn a_server_stays_for_whoever_has_a_reference_to_one_of_its_objects() {
+    let world = World::new();
+    let bench = world.bench();
+    let server = bench.pid().unwrap();
+    let counter = bench.counters(1).unwrap().remove(0);
+    drop(bench);
+    // Several times as long as it stays without anybody.
+    thread::sleep(std::time::Duration::from_millis(500));
+    assert_eq!(counter.add(2).unwrap(), 2);
+    assert_eq!(world.bench().pid().unwrap(), server);
+}

@@ -1,0 +1,284 @@
+//! Every limit: an error that names it, and everything as before when there is room again.
+
+use std::thread;
+use std::time::Duration;
+
+use syshandle::{ErrorKind, Event, Interface, ManualEvent, OwnedHandle, Ran};
+
+use crate::support::bench::{BENCH, Bench, BenchClient, Workbench, pattern, spare_descriptors};
+use crate::support::process::{CLIENTS_MAX, THREADS_MAX, alone};
+use crate::support::raw::Raw;
+use crate::support::world::{World, file, over_every_transport};
+use crate::support::{LONG, descriptors, eventually, eventually_no_more};
+
+const MEGABYTES_16: usize = 16 * 1024 * 1024;
+
+#[test]
+fn the_largest_message_crosses_and_one_byte_more_does_not() {
+    over_every_transport(|bench| {
+        // Its length takes four bytes.
+        let largest = pattern(MEGABYTES_16 - 4);
+        assert!(bench.echo(&largest).unwrap() == largest);
+        let error = bench.echo(&vec![0; MEGABYTES_16 - 3]).unwrap_err();
+        assert_eq!((error.kind(), error.ran()), (ErrorKind::TooLarge, Ran::No));
+        let text = "Bench::echo: parameter `bytes`: more than 16777216 bytes in one call";
+        assert_eq!(error.to_string(), text);
+        assert!(bench.bytes(MEGABYTES_16 as u32 - 4).unwrap() == largest);
+        let error = bench.bytes(MEGABYTES_16 as u32 - 3).unwrap_err();
+        assert_eq!((error.kind(), error.ran()), (ErrorKind::TooLarge, Ran::Maybe));
+        let text = "Bench::bytes: the result is too large: more than 16777216 bytes in one call";
+        assert_eq!(error.to_string(), text);
+        bench.nothing().unwrap();
+    });
+}
+
+#[test]
+fn as_many_handles_cross_as_the_kernel_takes_and_one_more_does_not() {
+    over_every_transport(|bench| {
+        let handles = |count| -> Vec<OwnedHandle> { (0..count).map(|_| file().into()).collect() };
+        bench.close(&handles(253)).unwrap();
+        let error = bench.close(&handles(254)).unwrap_err();
+        assert_eq!((error.kind(), error.ran()), (ErrorKind::TooLarge, Ran::No));
+        let text = "Bench::close: parameter `handles`: more than 253 handles in one call";
+        assert_eq!(error.to_string(), text);
+        assert_eq!(bench.events(253).unwrap().len(), 253);
+        let error = bench.events(254).unwrap_err();
+        assert_eq!((error.kind(), error.ran()), (ErrorKind::TooLarge, Ran::Maybe));
+        let text = "Bench::events: the result is too large: more than 253 handles in one call";
+        assert_eq!(error.to_string(), text);
+    });
+}
+
+#[test]
+fn a_call_beyond_those_that_the_server_takes_waits_for_one_to_end_and_says_so() {
+    over_every_transport(|bench| {
+        let (entered, until) = (Event::new().unwrap(), ManualEvent::new().unwrap());
+        thread::scope(|scope| {
+            for _ in 0..64 {
+                scope.spawn(|| bench.block(&entered, &until, 0).unwrap());
+                assert!(entered.wait_timeout(LONG).unwrap());
+            }
+            let error = bench.with_timeout(Duration::from_millis(10)).nothing().unwrap_err();
+            assert_eq!((error.kind(), error.ran()), (ErrorKind::TimedOut, Ran::No));
+            let text = "Bench::nothing: \
+                        the time was over before one of the 64 calls that the server takes ended";
+            assert_eq!(error.to_string(), text);
+            let waits = scope.spawn(|| bench.nothing());
+            until.set().unwrap();
+            waits.join().unwrap().unwrap();
+        });
+    });
+}
+
+#[test]
+fn a_call_that_waits_for_its_turn_starts_as_soon_as_any_other_ends() {
+    let bench = BenchClient::in_process(Workbench::default()).unwrap();
+    let entered = Event::new().unwrap();
+    let [one, all] = [(); 2].map(|()| ManualEvent::new().unwrap());
+    thread::scope(|scope| {
+        // The first one receives for all, and its own call takes longest.
+        for until in std::iter::repeat_n(&all, 63).chain([&one]) {
+            let (bench, entered) = (&bench, &entered);
+            scope.spawn(move || bench.block(entered, until, 0).unwrap());
+            assert!(entered.wait_timeout(LONG).unwrap());
+        }
+        let waits = scope.spawn(|| bench.nothing());
+        one.set().unwrap();
+        waits.join().unwrap().unwrap();
+        all.set().unwrap();
+    });
+}
+
+#[test]
+fn a_client_that_ignores_the_limit_of_calls_is_cut_off() {
+    let world = World::new();
+    let bench = world.bench();
+    let description = <dyn Bench as Interface>::DESCRIPTION;
+    let block = description.methods.iter().position(|method| method.name == "block").unwrap();
+    let raw = Raw::open(&world.socket(), BENCH.clsid(), description.iid);
+    let (entered, until) = (Event::new().unwrap(), ManualEvent::new().unwrap());
+    use std::os::fd::AsFd;
+    for call in 0..65 {
+        let body = [0, 0, 1, 0, 0, 0, 0, 0];
+        raw.call(call, block as u32, &body, &[entered.as_fd(), until.as_fd()]);
+    }
+    raw.ends();
+    until.set().unwrap();
+    bench.nothing().unwrap();
+}
+
+#[test]
+fn more_methods_than_threads_wait_for_each_other() {
+    let world = World::with_environment(&[(THREADS_MAX, "2")]);
+    let bench = world.bench();
+    let (entered, until) = (Event::new().unwrap(), ManualEvent::new().unwrap());
+    thread::scope(|scope| {
+        let calls: Vec<_> =
+            (0..5).map(|_| scope.spawn(|| bench.block(&entered, &until, 1))).collect();
+        assert!(entered.wait_timeout(LONG).unwrap());
+        until.set().unwrap();
+        for call in calls {
+            assert_eq!(call.join().unwrap().unwrap().len(), 1);
+        }
+    });
+}
+
+#[test]
+fn more_clients_than_the_server_takes_are_told_so() {
+    let world = World::with_environment(&[(CLIENTS_MAX, "2")]);
+    let (first, second) = (world.bench(), world.bench());
+    let activation = syshandle::Activation::new().locations(world.locations());
+    let error = activation.activate::<BenchClient>(BENCH.clsid()).unwrap_err();
+    assert_eq!((error.kind(), error.ran()), (ErrorKind::Busy, Ran::No));
+    assert_eq!(error.to_string(), "the server is at its limit of clients");
+    // Neither can they come through a door.
+    let error = first.counters(1).unwrap_err();
+    assert!(error.to_string().contains("too many clients"), "{error}");
+    drop(second);
+    eventually("there is room", || activation.activate::<BenchClient>(BENCH.clsid()).is_ok());
+}
+
+#[test]
+fn a_door_does_not_let_in_more_clients_than_the_server_takes() {
+    let world = World::with_environment(&[(CLIENTS_MAX, "3")]);
+    let first = world.bench();
+    // The door itself, and who came through it.
+    let second: BenchClient = first.cast().unwrap();
+    let error = first.cast::<BenchClient>().unwrap_err();
+    assert_eq!((error.kind(), error.ran()), (ErrorKind::Busy, Ran::No));
+    second.nothing().unwrap();
+}
+
+#[test]
+fn handles_that_the_server_has_no_descriptors_for_fail_their_call_alone() {
+    let world = World::new();
+    let bench = world.bench();
+    let event = Event::new().unwrap();
+    bench.finish(&file(), &event).unwrap();
+    let before = bench.descriptors().unwrap();
+    for spare in 0..2 {
+        bench.spare_descriptors(Some(spare)).unwrap();
+        let error = bench.finish(&file(), &event).unwrap_err();
+        assert_eq!((error.kind(), error.ran()), (ErrorKind::HandlesLost, Ran::No));
+        let text = "Bench::finish: the receiver had no descriptors left for the handles";
+        assert_eq!(error.to_string(), text);
+        bench.nothing().unwrap();
+    }
+    bench.spare_descriptors(None).unwrap();
+    bench.finish(&file(), &event).unwrap();
+    eventually_no_more([before], || [bench.descriptors().unwrap()]);
+}
+
+#[test]
+fn handles_that_the_client_has_no_descriptors_for_fail_their_call_alone() {
+    alone(|| {
+        let world = World::new();
+        let bench = world.bench();
+        bench.events(3).unwrap();
+        let before = descriptors();
+        for spare in 0..3 {
+            spare_descriptors(Some(spare));
+            let error = bench.events(3).unwrap_err();
+            assert_eq!((error.kind(), error.ran()), (ErrorKind::HandlesLost, Ran::Maybe));
+            let text = "Bench::events: \
+                        this process has no descriptors left for the handles of the result";
+            assert_eq!(error.to_string(), text);
+            bench.nothing().unwrap();
+        }
+        spare_descriptors(None);
+        assert_eq!(bench.events(3).unwrap().len(), 3);
+        eventually_no_more([before], || [descriptors()]);
+    });
+}
+
+/// Whatever the server has left, each call ends, and rightly.
+#[test]
+fn near_its_limit_of_descriptors_a_server_ends_every_call_rightly() {
+    let world = World::new();
+    let bench = world.bench();
+    bench.finish(&file(), &Event::new().unwrap()).unwrap();
+    for spare in 0..8 {
+        bench.spare_descriptors(Some(spare)).unwrap();
+        let right = |error: syshandle::Error| match error.kind() {
+            ErrorKind::HandlesLost | ErrorKind::Unproven => {
+                assert_eq!(error.ran(), Ran::No, "{error}");
+            }
+            // The method itself has none.
+            ErrorKind::Failed | ErrorKind::System => assert_eq!(error.ran(), Ran::Maybe, "{error}"),
+            // No door can be made.
+            ErrorKind::Busy => {}
+            kind => panic!("{kind:?}: {error}"),
+        };
+        for _ in 0..3 {
+            let _ = bench.finish(&file(), &Event::new().unwrap()).map_err(right);
+            let _ = bench.events(4).map_err(right);
+            let _ = bench.counters(1).map_err(right);
+            let _ = bench.close(&[file().into(), file().into()]).map_err(right);
+        }
+        bench.nothing().unwrap();
+    }
+    bench.spare_descriptors(None).unwrap();
+    bench.finish(&file(), &Event::new().unwrap()).unwrap();
+}
+
+#[test]
+fn shared_memory_that_the_server_had_no_descriptor_for_comes_again() {
+    let world = World::new();
+    let bench = world.bench();
+    let large = pattern(100_000);
+    bench.spare_descriptors(Some(0)).unwrap();
+    for _ in 0..3 {
+        let error = bench.block_with(&Event::new().unwrap(), &set(), &large).unwrap_err();
+        assert_eq!((error.kind(), error.ran()), (ErrorKind::HandlesLost, Ran::No), "{error}");
+        let error = bench.echo(&large).unwrap_err();
+        assert_eq!((error.kind(), error.ran()), (ErrorKind::HandlesLost, Ran::No), "{error}");
+        bench.nothing().unwrap();
+    }
+    bench.spare_descriptors(None).unwrap();
+    // The first one after that may still be told of the loss.
+    let _ = bench.echo(&large);
+    assert!(bench.echo(&large).unwrap() == large);
+}
+
+#[test]
+fn a_result_for_which_the_server_has_no_shared_memory_says_so() {
+    let world = World::new();
+    let bench = world.bench();
+    bench.spare_descriptors(Some(0)).unwrap();
+    let error = bench.bytes(100_000).unwrap_err();
+    assert_eq!((error.kind(), error.ran()), (ErrorKind::System, Ran::Maybe));
+    let text = "Bench::bytes: the result can't be sent: Too many open files (os error 24)";
+    assert_eq!(error.to_string(), text);
+    bench.spare_descriptors(None).unwrap();
+    assert!(bench.bytes(100_000).unwrap() == pattern(100_000));
+}
+
+#[test]
+fn shared_memory_that_the_client_had_no_descriptor_for_comes_again() {
+    alone(|| {
+        let world = World::new();
+        let bench = world.bench();
+        bench.nothing().unwrap();
+        spare_descriptors(Some(0));
+        for _ in 0..3 {
+            let error = bench.bytes(100_000).unwrap_err();
+            assert_eq!((error.kind(), error.ran()), (ErrorKind::HandlesLost, Ran::Maybe));
+            bench.nothing().unwrap();
+        }
+        let error = bench.echo(&pattern(100_000)).unwrap_err();
+        assert_eq!((error.kind(), error.ran()), (ErrorKind::System, Ran::No), "{error:?}");
+        spare_descriptors(None);
+        let before = descriptors();
+        // The first one after that may still be told of the loss.
+        let _ = bench.bytes(100_000);
+        assert!(bench.bytes(100_000).unwrap() == pattern(100_000));
+        assert!(bench.echo(&pattern(100_000)).unwrap() == pattern(100_000));
+        eventually_no_more([before + 1], || [descriptors()]);
+    });
+}
+
+fn set() -> ManualEvent {
+    let event = ManualEvent::new().unwrap();
+    event.set().unwrap();
+    event
+}

@@ -1,0 +1,243 @@
+//! Who owns a handle when: what a client passes is lent, what a server receives is its own.
+
+use std::fs::File;
+use std::time::Duration;
+
+use syshandle::{CallError, Event, ManualEvent, OwnedHandle, Ran};
+
+use crate::support::bench::{BenchClient, Mishap, Workbench};
+use crate::support::process::alone;
+use crate::support::world::{World, file, identity, over_every_transport};
+use crate::support::{LONG, descriptors, drain, eventually_no_more, pipe};
+
+#[test]
+fn what_a_method_does_not_keep_is_closed_when_it_returns() {
+    over_every_transport(|bench| {
+        let (reader, writer) = pipe();
+        bench.close(&[OwnedHandle::from(writer)]).unwrap();
+        assert_eq!(drain(reader), "");
+    });
+}
+
+#[test]
+fn what_a_client_lends_stays_open() {
+    over_every_transport(|bench| {
+        let (file, event) = (file(), Event::new().unwrap());
+        let done = bench.finish(&file, &event).unwrap();
+        file.set_len(7).unwrap();
+        for event in [event, done] {
+            event.set().unwrap();
+            assert!(event.poll().unwrap());
+        }
+    });
+}
+
+#[test]
+fn what_a_method_keeps_is_the_same_object_and_comes_back_as_it() {
+    over_every_transport(|bench| {
+        let files = [file(), file()];
+        for file in &files {
+            bench.keep(file).unwrap();
+        }
+        let expected = files.each_ref().map(identity);
+        drop(files);
+        let back: Vec<File> = bench.give_back().unwrap();
+        assert_eq!(back.iter().map(identity).collect::<Vec<_>>(), expected);
+        assert!(bench.give_back().unwrap().is_empty());
+    });
+}
+
+#[test]
+fn a_file_arrives_with_its_offset_shared() {
+    use std::io::{Seek, Write};
+    over_every_transport(|bench| {
+        let mut sent = file();
+        sent.write_all(b"four").unwrap();
+        bench.keep(&sent).unwrap();
+        let mut back = bench.give_back().unwrap().remove(0);
+        assert_eq!(back.stream_position().unwrap(), 4);
+    });
+}
+
+#[test]
+fn handles_of_a_call_that_is_refused_are_closed() {
+    over_every_transport(|bench| {
+        let (reader, writer) = pipe();
+        let error = bench.finish(&writer, &Event::new().unwrap()).unwrap_err();
+        assert_eq!(error.ran(), Ran::No);
+        drop(writer);
+        assert_eq!(drain(reader), "");
+    });
+}
+
+#[test]
+fn handles_of_a_method_that_panics_are_closed() {
+    over_every_transport(|bench| {
+        let (reader, writer) = pipe();
+        bench.fail_typed(&Mishap::Evidence(file())).unwrap_err();
+        let _ = bench.job_that_panics(&Event::new().unwrap());
+        drop(writer);
+        assert_eq!(drain(reader), "");
+    });
+}
+
+/// A way that a call can end.
+type Way<'b> = Box<dyn Fn() + 'b>;
+
+/// Every one, and what it is called.
+fn every_way(bench: &BenchClient) -> Vec<(&'static str, Way<'_>)> {
+    let text = |text: &str| text.as_bytes().to_vec();
+    vec![
+        ("success", Box::new(|| drop(bench.finish(&file(), &event()).unwrap()))),
+        ("many handles", Box::new(|| drop(bench.events(253).unwrap()))),
+        ("a wrong kind", Box::new(|| drop(bench.finish(&pipe().1, &event()).unwrap_err()))),
+        (
+            "a missing right",
+            Box::new(|| {
+                let file = File::open("/dev/null").unwrap();
+                drop(bench.finish(&file, &event()).unwrap_err());
+            }),
+        ),
+        ("a surplus right", Box::new(|| drop(bench.read_only(&file()).unwrap_err()))),
+        ("a panic", Box::new(|| drop(bench.panic_with(0).unwrap_err()))),
+        ("a failure", Box::new(|| drop(bench.fail_with_causes().unwrap_err()))),
+        (
+            "an error with a handle",
+            Box::new(|| {
+                let error = bench.fail_typed(&Mishap::Evidence(file())).unwrap_err();
+                assert!(matches!(error, CallError::Method(Mishap::Evidence(_))));
+            }),
+        ),
+        (
+            "an error with bytes",
+            Box::new(move || {
+                drop(bench.fail_typed(&Mishap::Broken("it".into(), text("is"))).unwrap_err());
+            }),
+        ),
+        ("a wrong result", Box::new(|| drop(bench.wrong_result().unwrap_err()))),
+        ("too many handles in a result", Box::new(|| drop(bench.events(254).unwrap_err()))),
+        (
+            "a timeout, with a late reply",
+            Box::new(|| {
+                let (entered, until) = (event(), ManualEvent::new().unwrap());
+                let hasty = bench.with_timeout(Duration::from_millis(5));
+                drop(hasty.block(&entered, &until, 5).unwrap_err());
+                until.set().unwrap();
+                // Behind the late one, on the same connection.
+                bench.nothing().unwrap();
+            }),
+        ),
+        ("large values", Box::new(|| drop(bench.echo(&vec![7; 100_000]).unwrap()))),
+        ("a reference", Box::new(|| drop(bench.counters(3).unwrap()))),
+        (
+            "references used",
+            Box::new(|| {
+                let team = bench.team().unwrap();
+                team.first.add(1).unwrap();
+                bench.add_to_team(&team, 1).unwrap();
+            }),
+        ),
+        (
+            "a job",
+            Box::new(|| {
+                let ((reader, writer), when) = (pipe(), event());
+                bench.job(&when, &LONG, &writer).unwrap();
+                drop(writer);
+                when.set().unwrap();
+                assert_eq!(drain(reader), "Fired");
+            }),
+        ),
+    ]
+}
+
+/// The descriptors of both processes.
+fn both(bench: &BenchClient) -> [usize; 2] {
+    [descriptors(), bench.descriptors().unwrap() as usize]
+}
+
+fn event() -> Event {
+    Event::new().unwrap()
+}
+
+#[test]
+fn no_way_in_which_a_call_ends_leaks_a_handle_in_another_process() {
+    alone(|| {
+        let world = World::new();
+        let bench = world.bench();
+        for (what, way) in every_way(&bench) {
+            // The first time makes what is kept: threads, shared memory.
+            way();
+            let before = both(&bench);
+            for _ in 0..20 {
+                way();
+            }
+            println!("{what}: {before:?}");
+            eventually_no_more(before, || both(&bench));
+        }
+    });
+}
+
+#[test]
+fn no_way_in_which_a_call_ends_leaks_a_handle_in_this_process() {
+    alone(|| {
+        let before = [descriptors()];
+        for _ in 0..3 {
+            let bench = BenchClient::in_process(Workbench::default()).unwrap();
+            for (_, way) in every_way(&bench) {
+                way();
+            }
+        }
+        // The threads that served it end by themselves.
+        eventually_no_more(before, || [descriptors()]);
+    });
+}
+
+#[test]
+fn connections_and_activations_leak_nothing() {
+    alone(|| {
+        let world = World::new();
+        let first = world.bench();
+        let before = both(&first);
+        for _ in 0..50 {
+            let bench = world.bench();
+            bench.nothing().unwrap();
+            let named: BenchClient = bench.cast().unwrap();
+            named.nothing().unwrap();
+        }
+        eventually_no_more(before, || both(&first));
+    });
+}
+
+#[test]
+fn a_client_that_comes_and_goes_leaves_nothing_once_its_jobs_are_done() {
+    alone(|| {
+        let world = World::new();
+        let first = world.bench();
+        let before = both(&first);
+        for _ in 0..20 {
+            let (when, (reader, writer)) = (event(), pipe());
+            let bench = world.bench();
+            bench.job(&when, &LONG, &writer).unwrap();
+            // Good-bye, with work to do.
+            drop((bench, writer));
+            when.set().unwrap();
+            assert_eq!(drain(reader), "Fired");
+        }
+        eventually_no_more(before, || both(&first));
+    });
+}
+
+#[test]
+fn a_hundred_thousand_calls_with_three_handles_each_leave_both_processes_as_they_were() {
+    alone(|| {
+        let world = World::new();
+        let bench = world.bench();
+        let (file, event) = (file(), event());
+        bench.finish(&file, &event).unwrap();
+        let before = both(&bench);
+        for _ in 0..100_000 {
+            bench.finish(&file, &event).unwrap();
+        }
+        eventually_no_more(before, || both(&bench));
+    });
+}

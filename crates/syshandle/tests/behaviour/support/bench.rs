@@ -1,0 +1,507 @@
+//! The interfaces that most tests use, and their implementation.
+
+use std::fs::File;
+use std::io::Write;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use syshandle::{
+    Context, Decode, Encode, Event, ManualEvent, OwnedHandle, Result, class, interface,
+};
+
+use super::LONG;
+
+class! {
+    /// An object with one interface.
+    pub(crate) BENCH: Bench = "3a0b5a5e-6f1c-4a0e-8d7b-1f0c9b3e2d41";
+}
+
+class! {
+    /// An object with two interfaces.
+    pub(crate) DOUBLE: Bench + Named = "3a0b5a5e-6f1c-4a0e-8d7b-1f0c9b3e2d42";
+}
+
+/// All sorts of methods.
+#[interface(iid = "7d1c0a52-91b4-4f0d-9f5a-2f6f0f9c1a01")]
+pub(crate) trait Bench {
+    fn nothing(&self) -> Result<()>;
+    fn pid(&self) -> Result<u32>;
+    fn descriptors(&self) -> Result<u32>;
+    fn threads(&self) -> Result<u32>;
+    /// Leaves the process so many descriptors; `None` as many as it may have.
+    fn spare_descriptors(&self, spare: Option<u32>) -> Result<()>;
+
+    fn close(&self, handles: Vec<OwnedHandle>) -> Result<()>;
+    fn keep(&self, file: File) -> Result<()>;
+    fn give_back(&self) -> Result<Vec<File>>;
+    /// Two handles in, one out.
+    fn finish(&self, #[handle(file, read | write)] decorate: File, when: Event) -> Result<Event>;
+    fn read_only(&self, #[handle(file, read, at_most = read)] file: File) -> Result<()>;
+    fn events(&self, count: u32) -> Result<Vec<Event>>;
+    /// Keeps a handle until the process ends.
+    fn keep_for_life(&self, handle: OwnedHandle) -> Result<()>;
+
+    fn echo(&self, bytes: Vec<u8>) -> Result<Vec<u8>>;
+    fn bytes(&self, len: u32) -> Result<Vec<u8>>;
+    /// A result that isn't what is declared.
+    #[handle(file, read | write)]
+    fn wrong_result(&self) -> Result<File>;
+
+    /// Says that it has begun, and returns so many events when it may.
+    fn block(&self, entered: Event, until: ManualEvent, count: u32) -> Result<Vec<Event>>;
+    /// The same with a result of so many bytes.
+    fn block_bytes(&self, entered: Event, until: ManualEvent, count: u32) -> Result<Vec<u8>>;
+    /// The same with an argument of any size.
+    fn block_with(&self, entered: Event, until: ManualEvent, bytes: Vec<u8>) -> Result<u32>;
+    /// Runs until nobody waits for it any more, and reports that.
+    fn run_until_cancelled(
+        &self,
+        context: &Context,
+        entered: Event,
+        #[handle(pipe, write)] report: File,
+    ) -> Result<()>;
+
+    fn panic_with(&self, what: u32) -> Result<()>;
+    fn fail_with_causes(&self) -> Result<()>;
+    fn fail_typed(&self, mishap: Mishap) -> Result<u32, Mishap>;
+    fn panic_typed(&self) -> Result<u32, Mishap>;
+
+    fn caller(&self, context: &Context) -> Result<(u32, u32, u32)>;
+    fn time_left(&self, context: &Context) -> Result<Duration>;
+
+    /// A job that writes its outcome to the report.
+    fn job(
+        &self,
+        context: &Context,
+        when: Event,
+        timeout: Duration,
+        #[handle(file | pipe)] report: File,
+    ) -> Result<()>;
+    /// A job that panics.
+    fn job_that_panics(&self, context: &Context, when: Event) -> Result<()>;
+    /// A job that says that it has begun, and waits.
+    fn job_that_blocks(
+        &self,
+        context: &Context,
+        timeout: Duration,
+        entered: Event,
+        until: ManualEvent,
+    ) -> Result<()>;
+    /// A job that keeps a file and counts itself when it is done.
+    fn job_that_counts(&self, context: &Context, when: ManualEvent, file: File) -> Result<()>;
+    fn jobs_done(&self) -> Result<u32>;
+    /// Starts a job, but only when nobody waits for this call any more.
+    fn job_after_cancel(
+        &self,
+        context: &Context,
+        entered: Event,
+        when: Event,
+        #[handle(file | pipe)] report: File,
+    ) -> Result<()>;
+    /// A job that ends the connection with a text; here or on a thread of its own.
+    fn fail_when(
+        &self,
+        context: &Context,
+        when: Event,
+        text: String,
+        on_another_thread: bool,
+    ) -> Result<()>;
+
+    /// A counter, which lets go of the report when it is released.
+    fn counter(&self, context: &Context, report: OwnedHandle) -> Result<CounterClient>;
+    fn counters(&self, context: &Context, count: u32) -> Result<Vec<CounterClient>>;
+    fn team(&self, context: &Context) -> Result<Team>;
+    fn add_to(&self, counter: CounterClient, count: u32) -> Result<u32>;
+    fn add_to_team(&self, team: Team, count: u32) -> Result<u32>;
+    fn add_to_any(&self, counter: Option<CounterClient>, count: u32) -> Result<Option<u32>>;
+    fn keep_counter(&self, counter: CounterClient) -> Result<()>;
+    fn kept_counter(&self) -> Result<Option<CounterClient>>;
+    fn release_counter(&self) -> Result<()>;
+    fn tell(&self, listener: ListenerClient, text: String) -> Result<String>;
+}
+
+/// The second interface of a class.
+#[interface(iid = "7d1c0a52-91b4-4f0d-9f5a-2f6f0f9c1a02")]
+pub(crate) trait Named {
+    fn set_name(&self, name: String) -> Result<()>;
+    fn name(&self) -> Result<String>;
+}
+
+/// What `Named` became: with a method more.
+#[interface(iid = "7d1c0a52-91b4-4f0d-9f5a-2f6f0f9c1a02")]
+pub(crate) trait NamedTwice {
+    fn set_name(&self, name: String) -> Result<()>;
+    fn name(&self) -> Result<String>;
+    fn second_name(&self, file: File) -> Result<String>;
+}
+
+/// An object that a method makes.
+#[interface(iid = "7d1c0a52-91b4-4f0d-9f5a-2f6f0f9c1a03")]
+pub(crate) trait Counter {
+    fn add(&self, count: u32) -> Result<u32>;
+}
+
+/// An object of the client's.
+#[interface(iid = "7d1c0a52-91b4-4f0d-9f5a-2f6f0f9c1a04")]
+pub(crate) trait Listener {
+    fn hear(&self, text: String) -> Result<String>;
+}
+
+/// References within a value.
+#[derive(Debug, Encode, Decode)]
+pub(crate) struct Team {
+    pub(crate) first: CounterClient,
+    pub(crate) others: Vec<CounterClient>,
+    pub(crate) spare: Option<CounterClient>,
+}
+
+/// What can go wrong, with what belongs to it.
+#[derive(Debug, Encode, Decode)]
+pub(crate) enum Mishap {
+    NotNow,
+    TooMany { count: u64, limit: u64 },
+    Broken(String, Vec<u8>),
+    Evidence(File),
+}
+
+impl std::fmt::Display for Mishap {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{self:?}")
+    }
+}
+
+impl std::error::Error for Mishap {}
+
+/// Implements all of it.
+#[derive(Debug, Default)]
+pub(crate) struct Workbench {
+    files: Mutex<Vec<File>>,
+    name: Mutex<String>,
+    counter: Mutex<Option<CounterClient>>,
+}
+
+/// Counts, and lets go of the report when it is released.
+#[derive(Debug, Default)]
+pub(crate) struct Count {
+    count: AtomicU32,
+    _report: Option<OwnedHandle>,
+}
+
+impl Counter for Count {
+    fn add(&self, count: u32) -> Result<u32> {
+        Ok(self.count.fetch_add(count, Ordering::SeqCst) + count)
+    }
+}
+
+impl Named for Workbench {
+    fn set_name(&self, name: String) -> Result<()> {
+        *self.name.lock().unwrap() = name;
+        Ok(())
+    }
+
+    fn name(&self) -> Result<String> {
+        Ok(self.name.lock().unwrap().clone())
+    }
+}
+
+impl Bench for Workbench {
+    fn nothing(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn pid(&self) -> Result<u32> {
+        Ok(std::process::id())
+    }
+
+    fn descriptors(&self) -> Result<u32> {
+        Ok(super::descriptors() as u32)
+    }
+
+    fn threads(&self) -> Result<u32> {
+        Ok(super::threads() as u32)
+    }
+
+    fn spare_descriptors(&self, spare: Option<u32>) -> Result<()> {
+        spare_descriptors(spare);
+        Ok(())
+    }
+
+    fn close(&self, handles: Vec<OwnedHandle>) -> Result<()> {
+        drop(handles);
+        Ok(())
+    }
+
+    fn keep(&self, file: File) -> Result<()> {
+        self.files.lock().unwrap().push(file);
+        Ok(())
+    }
+
+    fn give_back(&self) -> Result<Vec<File>> {
+        Ok(std::mem::take(&mut self.files.lock().unwrap()))
+    }
+
+    fn finish(&self, decorate: File, when: Event) -> Result<Event> {
+        drop((decorate, when));
+        Ok(Event::new()?)
+    }
+
+    fn read_only(&self, _: File) -> Result<()> {
+        Ok(())
+    }
+
+    fn events(&self, count: u32) -> Result<Vec<Event>> {
+        events(count)
+    }
+
+    fn keep_for_life(&self, handle: OwnedHandle) -> Result<()> {
+        std::mem::forget(handle);
+        Ok(())
+    }
+
+    fn echo(&self, bytes: Vec<u8>) -> Result<Vec<u8>> {
+        Ok(bytes)
+    }
+
+    fn bytes(&self, len: u32) -> Result<Vec<u8>> {
+        Ok(pattern(len as usize))
+    }
+
+    fn wrong_result(&self) -> Result<File> {
+        Ok(File::open("/dev/null")?)
+    }
+
+    fn block(&self, entered: Event, until: ManualEvent, count: u32) -> Result<Vec<Event>> {
+        entered.set()?;
+        until.wait_timeout(LONG)?;
+        events(count)
+    }
+
+    fn block_bytes(&self, entered: Event, until: ManualEvent, count: u32) -> Result<Vec<u8>> {
+        entered.set()?;
+        until.wait_timeout(LONG)?;
+        Ok(pattern(count as usize))
+    }
+
+    fn block_with(&self, entered: Event, until: ManualEvent, bytes: Vec<u8>) -> Result<u32> {
+        entered.set()?;
+        until.wait_timeout(LONG)?;
+        Ok(bytes.len() as u32)
+    }
+
+    fn run_until_cancelled(
+        &self,
+        context: &Context,
+        entered: Event,
+        mut report: File,
+    ) -> Result<()> {
+        entered.set()?;
+        wait_for_cancel(context);
+        report.write_all(b"cancelled")?;
+        Ok(())
+    }
+
+    fn panic_with(&self, what: u32) -> Result<()> {
+        match what {
+            0 => panic!("a plain text"),
+            1 => panic!("a text with a number: {what}"),
+            _ => std::panic::panic_any(what),
+        }
+    }
+
+    fn fail_with_causes(&self) -> Result<()> {
+        let cause = std::io::Error::new(std::io::ErrorKind::NotFound, Mishap::NotNow);
+        let middle = Layer("the middle", Box::new(cause));
+        Err(std::io::Error::other(Layer("the outside", Box::new(middle))))?
+    }
+
+    fn fail_typed(&self, mishap: Mishap) -> Result<u32, Mishap> {
+        Err(mishap)
+    }
+
+    fn panic_typed(&self) -> Result<u32, Mishap> {
+        panic!("no mishap")
+    }
+
+    fn caller(&self, context: &Context) -> Result<(u32, u32, u32)> {
+        let client = context.client();
+        Ok((client.pid, client.uid, client.gid))
+    }
+
+    fn time_left(&self, context: &Context) -> Result<Duration> {
+        Ok(context.deadline().saturating_duration_since(Instant::now()))
+    }
+
+    fn job(&self, context: &Context, when: Event, timeout: Duration, report: File) -> Result<()> {
+        start_job(context, when, timeout, report)
+    }
+
+    fn job_that_panics(&self, context: &Context, when: Event) -> Result<()> {
+        context.when(when, LONG, |_| panic!("a job"))
+    }
+
+    fn job_that_blocks(
+        &self,
+        context: &Context,
+        timeout: Duration,
+        entered: Event,
+        until: ManualEvent,
+    ) -> Result<()> {
+        context.when(Event::new()?, timeout, move |_| {
+            entered.set().unwrap();
+            until.wait_timeout(LONG).unwrap();
+        })
+    }
+
+    fn job_that_counts(&self, context: &Context, when: ManualEvent, file: File) -> Result<()> {
+        context.when(when, LONG, move |_| {
+            drop(file);
+            DONE.fetch_add(1, Ordering::SeqCst);
+        })
+    }
+
+    fn jobs_done(&self) -> Result<u32> {
+        Ok(DONE.load(Ordering::SeqCst))
+    }
+
+    fn job_after_cancel(
+        &self,
+        context: &Context,
+        entered: Event,
+        when: Event,
+        report: File,
+    ) -> Result<()> {
+        entered.set()?;
+        wait_for_cancel(context);
+        start_job(context, when, LONG, report)
+    }
+
+    fn fail_when(
+        &self,
+        context: &Context,
+        when: Event,
+        text: String,
+        on_another_thread: bool,
+    ) -> Result<()> {
+        let client = context.clone();
+        if on_another_thread {
+            std::thread::spawn(move || {
+                when.wait_timeout(LONG).unwrap();
+                client.fail(text);
+            });
+            return Ok(());
+        }
+        context.when(when, LONG, move |_| client.fail(text))
+    }
+
+    fn counter(&self, context: &Context, report: OwnedHandle) -> Result<CounterClient> {
+        context.serve::<dyn Counter, _>(Count { _report: Some(report), ..Count::default() })
+    }
+
+    fn counters(&self, context: &Context, count: u32) -> Result<Vec<CounterClient>> {
+        (0..count).map(|_| context.serve::<dyn Counter, _>(Count::default())).collect()
+    }
+
+    fn team(&self, context: &Context) -> Result<Team> {
+        let counter = || context.serve::<dyn Counter, _>(Count::default());
+        Ok(Team { first: counter()?, others: vec![counter()?, counter()?], spare: None })
+    }
+
+    fn add_to(&self, counter: CounterClient, count: u32) -> Result<u32> {
+        counter.add(count)
+    }
+
+    fn add_to_team(&self, team: Team, count: u32) -> Result<u32> {
+        let mut sum = team.first.add(count)?;
+        for counter in team.others.iter().chain(&team.spare) {
+            sum += counter.add(count)?;
+        }
+        Ok(sum)
+    }
+
+    fn add_to_any(&self, counter: Option<CounterClient>, count: u32) -> Result<Option<u32>> {
+        counter.map(|counter| counter.add(count)).transpose()
+    }
+
+    fn keep_counter(&self, counter: CounterClient) -> Result<()> {
+        *self.counter.lock().unwrap() = Some(counter);
+        Ok(())
+    }
+
+    fn kept_counter(&self) -> Result<Option<CounterClient>> {
+        Ok(self.counter.lock().unwrap().clone())
+    }
+
+    fn release_counter(&self) -> Result<()> {
+        *self.counter.lock().unwrap() = None;
+        Ok(())
+    }
+
+    fn tell(&self, listener: ListenerClient, text: String) -> Result<String> {
+        listener.hear(&text)
+    }
+}
+
+/// Bytes that differ from place to place.
+pub(crate) fn pattern(len: usize) -> Vec<u8> {
+    (0..len as u64).map(|i| (i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8).collect()
+}
+
+/// Leaves this process so many descriptors beside those that are open; `None` as many as it may
+/// have.
+pub(crate) fn spare_descriptors(spare: Option<u32>) {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    // To look how many are open takes one too.
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap();
+    if let Some(spare) = spare {
+        let current = Some(limit_with(spare));
+        setrlimit(Resource::Nofile, Rlimit { current, maximum }).unwrap();
+    }
+}
+
+/// The limit that leaves so many descriptors: it bounds their numbers, which may have gaps.
+fn limit_with(spare: u32) -> u64 {
+    let listed: Vec<u64> = std::fs::read_dir("/proc/self/fd")
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_str().unwrap().parse().unwrap())
+        .collect();
+    // The folder's own is closed by now.
+    let open = |fd: &u64| std::fs::read_link(format!("/proc/self/fd/{fd}")).is_ok();
+    let open: std::collections::BTreeSet<u64> = listed.into_iter().filter(open).collect();
+    (0..).filter(|fd| !open.contains(fd)).nth(spare as usize).unwrap()
+}
+
+fn events(count: u32) -> Result<Vec<Event>> {
+    (0..count).map(|_| Ok(Event::new()?)).collect()
+}
+
+fn wait_for_cancel(context: &Context) {
+    let deadline = Instant::now() + LONG;
+    while !context.is_cancelled() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn start_job(context: &Context, when: Event, timeout: Duration, mut report: File) -> Result<()> {
+    context.when(when, timeout, move |outcome| {
+        report.write_all(format!("{outcome:?}").as_bytes()).unwrap();
+    })
+}
+
+#[derive(Debug)]
+struct Layer(&'static str, Box<dyn std::error::Error + Send + Sync>);
+
+impl std::fmt::Display for Layer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for Layer {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&*self.1)
+    }
+}
+
+static DONE: AtomicU32 = AtomicU32::new(0);

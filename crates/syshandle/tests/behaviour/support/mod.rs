@@ -1,0 +1,80 @@
+//! What the tests have in common.
+
+pub(crate) mod bench;
+pub(crate) mod process;
+pub(crate) mod raw;
+pub(crate) mod world;
+
+use std::fs::File;
+use std::io::{PipeReader, Read};
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+/// Long enough on any machine; a test that needs it has failed.
+pub(crate) const LONG: Duration = Duration::from_secs(60);
+
+/// A pipe whose writing end is passed as a handle.
+pub(crate) fn pipe() -> (PipeReader, File) {
+    let (reader, writer) = std::io::pipe().unwrap();
+    (reader, OwnedFd::from(writer).into())
+}
+
+/// All that comes out of a pipe until nobody holds its writing end.
+pub(crate) fn drain(mut reader: PipeReader) -> String {
+    let mut text = String::new();
+    reader.read_to_string(&mut text).unwrap();
+    text
+}
+
+/// The descriptors that this process has open.
+pub(crate) fn descriptors() -> usize {
+    // One is that of the folder itself.
+    std::fs::read_dir("/proc/self/fd").unwrap().count() - 1
+}
+
+/// The threads that this process has.
+pub(crate) fn threads() -> usize {
+    std::fs::read_dir("/proc/self/task").unwrap().count()
+}
+
+/// Waits for something that other threads or processes are about to do.
+pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + LONG;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "never so: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Waits until there are no more of something than before. What was there before may have been
+/// about to go: so there may be fewer.
+pub(crate) fn eventually_no_more<T, const N: usize>(before: [T; N], now: impl Fn() -> [T; N])
+where
+    T: PartialOrd + std::fmt::Debug,
+{
+    let deadline = Instant::now() + LONG;
+    loop {
+        let now = now();
+        if before.iter().zip(&now).all(|(before, now)| now <= before) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{before:?} were there before, and now {now:?}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// The same for a number, which is told when it isn't what it should be.
+pub(crate) fn eventually_equal<T: PartialEq + std::fmt::Debug>(
+    expected: &T,
+    mut actual: impl FnMut() -> T,
+) {
+    let deadline = Instant::now() + LONG;
+    loop {
+        let value = actual();
+        if value == *expected {
+            return;
+        }
+        assert!(Instant::now() < deadline, "wanted {expected:?}, it stays {value:?}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}

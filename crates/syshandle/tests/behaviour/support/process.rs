@@ -1,0 +1,167 @@
+//! The other processes of the tests: this program again, with one of these functions as its only
+//! test and a role in its environment. As ordinary tests they do nothing.
+
+use std::any::type_name;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use syshandle::{Activation, Event, Guid, Server};
+
+use super::bench::{BENCH, BenchClient, DOUBLE, Workbench};
+use super::world::World;
+
+/// The environment variable that says what this process is.
+pub(crate) const ROLE: &str = "BEHAVIOUR_ROLE";
+/// How long the server drains, in milliseconds.
+pub(crate) const DRAIN_MS: &str = "BEHAVIOUR_DRAIN_MS";
+/// How many clients the server takes.
+pub(crate) const CLIENTS_MAX: &str = "BEHAVIOUR_CLIENTS_MAX";
+/// How many threads the server takes.
+pub(crate) const THREADS_MAX: &str = "BEHAVIOUR_THREADS_MAX";
+/// Set, the server stays until it is told to end.
+pub(crate) const STAY: &str = "BEHAVIOUR_STAY";
+
+pub(crate) const SERVER: &str = "server";
+const CLIENT: &str = "client";
+const WORLD: &str = "BEHAVIOUR_WORLD";
+const ALONE: &str = "BEHAVIOUR_ALONE";
+
+/// The function that a server runs.
+pub(crate) const SERVE: &str = "support::process::serves_where_it_is_started_as_a_server";
+const ACT: &str = "support::process::acts_where_it_is_started_as_a_client";
+
+/// The arguments with which this program runs one of its tests only.
+pub(crate) fn arguments(test: &str) -> Vec<String> {
+    ["--exact", test, "--nocapture", "--test-threads=1"].map(String::from).to_vec()
+}
+
+/// The classes that the server serves.
+pub(crate) fn classes() -> Vec<Guid> {
+    vec![BENCH.clsid(), DOUBLE.clsid()]
+}
+
+#[test]
+fn serves_where_it_is_started_as_a_server() {
+    if std::env::var(ROLE).as_deref() != Ok(SERVER) {
+        return;
+    }
+    let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let mut server = Server::new()
+        .class(BENCH, Workbench::default)
+        .class(DOUBLE, Workbench::default)
+        .idle_exit(Duration::from_millis(100));
+    if let Some(ms) = number(DRAIN_MS) {
+        server = server.drain_timeout(Duration::from_millis(ms));
+    }
+    if let Some(clients) = number(CLIENTS_MAX) {
+        server = server.clients_max(clients as usize);
+    }
+    if let Some(threads) = number(THREADS_MAX) {
+        server = server.threads_max(threads as usize);
+    }
+    if std::env::var_os(STAY).is_some() {
+        server = server.stay();
+    }
+    server.run().unwrap();
+}
+
+/// Runs the rest of a test in a process where nothing else happens: for what concerns all of a
+/// process, such as its descriptors.
+pub(crate) fn alone<F: FnOnce()>(test: F) {
+    let name = type_name::<F>().trim_end_matches("::{{closure}}");
+    let (_, name) = name.split_once("::").unwrap();
+    if std::env::var(ALONE).as_deref() == Ok(name) {
+        return test();
+    }
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(arguments(name))
+        .env(ALONE, name)
+        .output()
+        .unwrap();
+    print!("{}", String::from_utf8_lossy(&output.stdout));
+    print!("{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{}", output.status);
+    let ran = String::from_utf8_lossy(&output.stdout).contains("1 passed");
+    assert!(ran, "there is no test {name}");
+}
+
+/// A client in a process of its own, which starts a job and can be killed.
+#[derive(Debug)]
+pub(crate) struct OtherClient {
+    child: Child,
+    stdin: ChildStdin,
+    stdout: BufReader<ChildStdout>,
+}
+
+impl OtherClient {
+    /// Starts a job that writes its outcome to the report; says good-bye if it is told so.
+    pub(crate) fn with_job(world: &World, report: &std::path::Path, bye: bool) -> Self {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(arguments(ACT))
+            .env(ROLE, CLIENT)
+            .env(WORLD, world.folder())
+            .env("BEHAVIOUR_REPORT", report)
+            .env("BEHAVIOUR_BYE", if bye { "1" } else { "0" })
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stdin = child.stdin.take().unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut client = Self { child, stdin, stdout };
+        client.expect("ready");
+        client
+    }
+
+    /// Has it set its event.
+    pub(crate) fn fire(&mut self) {
+        self.stdin.write_all(b"fire\n").unwrap();
+    }
+
+    /// Ends it as it is.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    fn expect(&mut self, expected: &str) {
+        let mut line = String::new();
+        while line.trim_end() != expected {
+            line.clear();
+            assert!(self.stdout.read_line(&mut line).unwrap() > 0, "the other client failed");
+        }
+    }
+}
+
+impl Drop for OtherClient {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn acts_where_it_is_started_as_a_client() {
+    if std::env::var(ROLE).as_deref() != Ok(CLIENT) {
+        return;
+    }
+    let folder = PathBuf::from(std::env::var_os(WORLD).unwrap());
+    let report = std::env::var_os("BEHAVIOUR_REPORT").unwrap();
+    let report = std::fs::File::options().append(true).open(report).unwrap();
+    let activation = Activation::new().locations(World::locations_in(&folder));
+    let bench: BenchClient = activation.activate(BENCH.clsid()).unwrap();
+    let event = Event::new().unwrap();
+    bench.job(&event, &super::LONG, &report).unwrap();
+    let bench = (std::env::var("BEHAVIOUR_BYE").as_deref() != Ok("1")).then_some(bench);
+    println!("\nready");
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line).unwrap();
+    if line.trim_end() == "fire" {
+        event.set().unwrap();
+    }
+    // Until it is killed.
+    let _ = std::io::stdin().read_to_end(&mut Vec::new());
+    drop(bench);
+}

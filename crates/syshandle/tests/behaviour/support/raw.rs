@@ -1,0 +1,105 @@
+//! A client that says whatever a test wants, by the wire alone.
+
+use std::io::{ErrorKind, IoSlice};
+use std::os::fd::BorrowedFd;
+use std::path::Path;
+use std::time::Instant;
+
+use syshandle::Guid;
+use syshandle_os::Seqpacket;
+use syshandle_wire::{Body, FrameKind, Header, Hello};
+
+use super::LONG;
+
+/// One end of a connection.
+#[derive(Debug)]
+pub(crate) struct Raw(pub(crate) Seqpacket);
+
+/// A frame that came.
+#[derive(Debug)]
+pub(crate) struct Frame {
+    pub(crate) header: Header,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Raw {
+    /// Connects, and doesn't answer the greeting.
+    pub(crate) fn greeted(socket: &Path) -> Self {
+        let raw = Self(Seqpacket::connect(socket, Instant::now() + LONG).unwrap());
+        assert_eq!(raw.receive().unwrap().header.kind, FrameKind::Greeting);
+        raw
+    }
+
+    /// Connects to an object of a class.
+    pub(crate) fn open(socket: &Path, clsid: Guid, iid: Guid) -> Self {
+        let raw = Self::greeted(socket);
+        raw.hello(clsid, iid);
+        raw
+    }
+
+    pub(crate) fn hello(&self, clsid: Guid, iid: Guid) {
+        self.send(&Header::new(FrameKind::Hello), &Hello { clsid, iid }.write(), &[]);
+    }
+
+    /// Calls a method.
+    pub(crate) fn call(&self, call: u32, method: u32, body: &[u8], handles: &[BorrowedFd<'_>]) {
+        let header = Header {
+            call,
+            code: method,
+            timeout_ms: 60_000,
+            handles: handles.len() as u16,
+            ..Header::new(FrameKind::Call)
+        };
+        self.send(&header, body, handles);
+    }
+
+    /// Sends a frame, with the length of its body.
+    pub(crate) fn send(&self, header: &Header, body: &[u8], handles: &[BorrowedFd<'_>]) {
+        let header = Header { body: Body::Inline { len: body.len() as u32 }, ..header.clone() };
+        self.send_as_it_is(&header, body, handles).unwrap();
+    }
+
+    /// Sends a frame, whether or not it makes sense.
+    pub(crate) fn send_as_it_is(
+        &self,
+        header: &Header,
+        body: &[u8],
+        handles: &[BorrowedFd<'_>],
+    ) -> std::io::Result<()> {
+        let mut head = [0; Header::LEN_MAX];
+        let len = header.write(&mut head);
+        loop {
+            match self.0.send(&[IoSlice::new(&head[..len]), IoSlice::new(body)], handles) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.0.wait_writable(Instant::now() + LONG)?;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// The next frame; `None` at the end of the connection.
+    pub(crate) fn receive(&self) -> Option<Frame> {
+        let (mut bytes, mut handles) = (vec![0; Header::FRAME_MAX], Vec::new());
+        loop {
+            match self.0.receive(&mut bytes, &mut handles) {
+                Ok(received) if received.len == 0 => return None,
+                Ok(received) => {
+                    let (header, body) = Header::read(&bytes[..received.len]).unwrap();
+                    return Some(Frame { header, body: body.to_vec() });
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    let deadline = Instant::now() + LONG;
+                    assert!(self.0.wait_readable(deadline).unwrap(), "nothing comes");
+                }
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+
+    /// Waits for the end of the connection.
+    pub(crate) fn ends(&self) {
+        while self.receive().is_some() {}
+    }
+}

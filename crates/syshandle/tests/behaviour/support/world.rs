@@ -1,0 +1,155 @@
+//! A registry of a test's own, and clients over every transport.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use syshandle::{
+    Activation, Class, ClassInfo, Locations, Meeting, Policy, Proxy, RegisteredClass, Registration,
+};
+use tempfile::TempDir;
+
+use super::bench::{BENCH, BenchClient, Workbench};
+use super::process;
+
+/// A registry in a temporary folder, where this program is registered as a server.
+#[derive(Debug)]
+pub(crate) struct World {
+    folder: TempDir,
+}
+
+impl World {
+    /// A server that ends soon after its last client.
+    pub(crate) fn new() -> Self {
+        Self::with_environment(&[])
+    }
+
+    /// The same, told something by its environment: see [`process`].
+    pub(crate) fn with_environment(environment: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("run")).unwrap();
+        let world = Self { folder };
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        std::fs::set_permissions(world.folder.path().join("run"), mode).unwrap();
+        let mut environment: std::collections::BTreeMap<String, String> =
+            environment.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        environment.insert(process::ROLE.into(), process::SERVER.into());
+        for (name, folder) in [("XDG_RUNTIME_DIR", "run"), ("XDG_DATA_HOME", "data")] {
+            let path = world.folder.path().join(folder);
+            environment.insert(name.into(), path.to_str().unwrap().into());
+        }
+        let registration = Registration {
+            name: "behaviour".into(),
+            program: std::env::current_exe().unwrap(),
+            arguments: process::arguments(process::SERVE),
+            environment,
+            socket: None,
+            policy: Policy::same_user(),
+            classes: process::classes()
+                .into_iter()
+                .map(|clsid| RegisteredClass { clsid, name: "TEST".into(), interfaces: Vec::new() })
+                .collect(),
+        };
+        world.locations().register(&registration).unwrap();
+        world
+    }
+
+    /// The world of another process, which is in this folder.
+    pub(crate) fn locations_in(folder: &std::path::Path) -> Locations {
+        Locations {
+            data_home: Some(folder.join("data")),
+            data_dirs: Vec::new(),
+            runtime_dir: Some(folder.join("run")),
+        }
+    }
+
+    pub(crate) fn folder(&self) -> PathBuf {
+        self.folder.path().to_owned()
+    }
+
+    pub(crate) fn locations(&self) -> Locations {
+        Self::locations_in(self.folder.path())
+    }
+
+    /// A client for a class of the server.
+    pub(crate) fn activate<P: Proxy, C: ClassInfo>(&self, class: Class<C>) -> P {
+        Activation::new().locations(self.locations()).activate(class.clsid()).unwrap()
+    }
+
+    pub(crate) fn bench(&self) -> BenchClient {
+        self.activate(BENCH)
+    }
+
+    /// The server's socket.
+    pub(crate) fn socket(&self) -> PathBuf {
+        let locations = self.locations();
+        let registered = locations.find(BENCH.clsid()).unwrap();
+        Meeting::of(&registered, &locations).unwrap().socket
+    }
+}
+
+/// A way from a client to its object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Transport {
+    InProcess,
+    InProcessDoor,
+    Socket,
+    SocketDoor,
+}
+
+impl Transport {
+    pub(crate) const ALL: [Self; 4] =
+        [Self::InProcess, Self::InProcessDoor, Self::Socket, Self::SocketDoor];
+
+    /// A client over this transport, of an object of its own.
+    pub(crate) fn connect(self) -> Subject {
+        match self {
+            Self::InProcess => Subject {
+                bench: BenchClient::in_process(Workbench::default()).unwrap(),
+                _world: None,
+            },
+            Self::Socket => {
+                let world = World::new();
+                Subject { bench: world.bench(), _world: Some(world) }
+            }
+            Self::InProcessDoor => Self::InProcess.connect().through_a_door(),
+            Self::SocketDoor => Self::Socket.connect().through_a_door(),
+        }
+    }
+}
+
+/// A client, and the world where its server is.
+#[derive(Debug)]
+pub(crate) struct Subject {
+    pub(crate) bench: BenchClient,
+    /// Goes last.
+    _world: Option<World>,
+}
+
+impl Subject {
+    fn through_a_door(self) -> Self {
+        Self { bench: self.bench.cast().unwrap(), ..self }
+    }
+}
+
+/// Runs a test over every transport.
+pub(crate) fn over_every_transport(test: impl Fn(&BenchClient)) {
+    for transport in Transport::ALL {
+        println!("over {transport:?}");
+        test(&transport.connect().bench);
+    }
+}
+
+/// A file that nobody else has.
+pub(crate) fn file() -> std::fs::File {
+    static LAST: AtomicU32 = AtomicU32::new(0);
+    let file = tempfile::tempfile().unwrap();
+    // Of a length that tells it from others where an inode is used again.
+    file.set_len(u64::from(LAST.fetch_add(1, Ordering::Relaxed))).unwrap();
+    file
+}
+
+/// What tells one file, or event, from another.
+pub(crate) fn identity(handle: impl std::os::fd::AsFd) -> (u64, u64) {
+    let stat = rustix::fs::fstat(handle).unwrap();
+    (stat.st_dev, stat.st_ino)
+}

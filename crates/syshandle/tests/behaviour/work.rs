@@ -1,0 +1,281 @@
+//! Work in the background: it waits without a thread, and learns how its wait ended.
+
+use std::io::Read;
+use std::thread;
+use std::time::Duration;
+
+use syshandle::{ErrorKind, Event, Interface, ManualEvent, OwnedHandle, Ran};
+
+use crate::support::bench::{BENCH, Bench, BenchClient, Workbench};
+use crate::support::process::{OtherClient, alone};
+use crate::support::raw::Raw;
+use crate::support::world::{World, file, over_every_transport};
+use crate::support::{LONG, drain, eventually, eventually_equal, pipe, threads};
+
+fn event() -> Event {
+    Event::new().unwrap()
+}
+
+#[test]
+fn a_job_runs_when_its_event_fires() {
+    over_every_transport(|bench| {
+        let (when, (reader, writer)) = (event(), pipe());
+        bench.job(&when, &LONG, &writer).unwrap();
+        drop(writer);
+        when.set().unwrap();
+        assert_eq!(drain(reader), "Fired");
+        assert!(!when.poll().unwrap(), "the event was taken");
+    });
+}
+
+#[test]
+fn a_job_runs_when_its_event_has_fired_already() {
+    over_every_transport(|bench| {
+        let (when, (reader, writer)) = (event(), pipe());
+        when.set().unwrap();
+        bench.job(&when, &LONG, &writer).unwrap();
+        drop(writer);
+        assert_eq!(drain(reader), "Fired");
+    });
+}
+
+#[test]
+fn a_job_runs_when_its_time_is_over() {
+    over_every_transport(|bench| {
+        for timeout in [Duration::from_millis(10), Duration::ZERO] {
+            let (reader, writer) = pipe();
+            bench.job(&event(), &timeout, &writer).unwrap();
+            drop(writer);
+            assert_eq!(drain(reader), "Expired");
+        }
+    });
+}
+
+#[test]
+fn a_job_may_wait_for_ever() {
+    over_every_transport(|bench| {
+        let (when, (reader, writer)) = (event(), pipe());
+        bench.job(&when, &Duration::MAX, &writer).unwrap();
+        drop(writer);
+        when.set().unwrap();
+        assert_eq!(drain(reader), "Fired");
+    });
+}
+
+#[test]
+fn an_event_that_somebody_else_took_ends_no_job() {
+    over_every_transport(|bench| {
+        let (when, (reader, writer)) = (event(), pipe());
+        let two = [pipe(), pipe()];
+        for (_, writer) in &two {
+            bench.job(&when, &LONG, writer).unwrap();
+        }
+        // Set once, it ends one of them; the other one needs another.
+        when.set().unwrap();
+        eventually("one has taken it", || {
+            when.poll()
+                .map(|set| {
+                    if set {
+                        when.set().unwrap()
+                    }
+                })
+                .unwrap();
+            two.iter().any(|(reader, _)| is_readable(reader))
+        });
+        assert_eq!(two.iter().filter(|(reader, _)| is_readable(reader)).count(), 1);
+        when.set().unwrap();
+        for (reader, writer) in two {
+            drop(writer);
+            assert_eq!(drain(reader), "Fired");
+        }
+        drop((reader, writer));
+    });
+}
+
+fn is_readable(reader: &std::io::PipeReader) -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let mut polls = [PollFd::new(reader, PollFlags::IN)];
+    poll(&mut polls, Some(&Timespec::default())).unwrap() > 0
+}
+
+#[test]
+fn a_client_that_dies_ends_its_jobs() {
+    let world = World::new();
+    let report = tempfile::NamedTempFile::new().unwrap();
+    let mut client = OtherClient::with_job(&world, report.path(), false);
+    client.kill();
+    eventually_equal(&"ClientDied".to_owned(), || std::fs::read_to_string(report.path()).unwrap());
+}
+
+#[test]
+fn a_client_that_dies_after_its_good_bye_ends_its_jobs() {
+    let world = World::new();
+    let report = tempfile::NamedTempFile::new().unwrap();
+    let mut client = OtherClient::with_job(&world, report.path(), true);
+    client.kill();
+    eventually_equal(&"ClientDied".to_owned(), || std::fs::read_to_string(report.path()).unwrap());
+}
+
+#[test]
+fn a_client_that_lets_go_early_still_has_its_work_done() {
+    let world = World::new();
+    let report = tempfile::NamedTempFile::new().unwrap();
+    let mut client = OtherClient::with_job(&world, report.path(), true);
+    client.fire();
+    eventually_equal(&"Fired".to_owned(), || std::fs::read_to_string(report.path()).unwrap());
+}
+
+#[test]
+fn a_job_that_starts_after_its_client_let_go_still_runs() {
+    over_every_transport(|bench| {
+        let (entered, when, (reader, writer)) = (event(), event(), pipe());
+        let own = bench.cast::<BenchClient>().unwrap();
+        let hasty = own.with_timeout(Duration::from_millis(20));
+        hasty.job_after_cancel(&entered, &when, &writer).unwrap_err();
+        drop((own, hasty, writer));
+        when.set().unwrap();
+        assert_eq!(drain(reader), "Fired");
+    });
+}
+
+#[test]
+fn a_job_that_starts_after_its_client_died_ends_at_once() {
+    let world = World::new();
+    let bench = world.bench();
+    let description = <dyn Bench as Interface>::DESCRIPTION;
+    let number =
+        description.methods.iter().position(|method| method.name == "job_after_cancel").unwrap();
+    let raw = Raw::open(&world.socket(), BENCH.clsid(), description.iid);
+    let (entered, when, (reader, writer)) = (event(), event(), pipe());
+    use std::os::fd::AsFd;
+    let handles = [entered.as_fd(), when.as_fd(), writer.as_fd()];
+    raw.call(1, number as u32, &[0, 0, 1, 0, 2, 0], &handles);
+    assert!(entered.wait_timeout(LONG).unwrap());
+    // Without good-bye.
+    drop((raw, writer));
+    assert_eq!(drain(reader), "ClientDied");
+    bench.nothing().unwrap();
+}
+
+#[test]
+fn a_job_that_panics_harms_nobody() {
+    over_every_transport(|bench| {
+        let when = event();
+        bench.job_that_panics(&when).unwrap();
+        when.set().unwrap();
+        eventually("it has begun", || !when.poll().map(|set| set && when.set().is_ok()).unwrap());
+        let (when, (reader, writer)) = (event(), pipe());
+        bench.job(&when, &LONG, &writer).unwrap();
+        drop(writer);
+        when.set().unwrap();
+        assert_eq!(drain(reader), "Fired");
+    });
+}
+
+#[test]
+fn a_job_that_takes_long_delays_no_other() {
+    over_every_transport(|bench| {
+        let (entered, until) = (event(), ManualEvent::new().unwrap());
+        let soon = Duration::from_millis(1);
+        for _ in 0..3 {
+            bench.job_that_blocks(&soon, &entered, &until).unwrap();
+        }
+        assert!(entered.wait_timeout(LONG).unwrap());
+        // Due while the others run, on whatever threads.
+        let (reader, writer) = pipe();
+        bench.job(&event(), &soon, &writer).unwrap();
+        drop(writer);
+        assert_eq!(drain(reader), "Expired");
+        until.set().unwrap();
+    });
+}
+
+#[test]
+fn a_job_that_fails_ends_the_clients_waits_with_its_text() {
+    over_every_transport(|bench| {
+        for on_another_thread in [false, true] {
+            let own: BenchClient = bench.cast().unwrap();
+            let when = event();
+            own.fail_when(&when, "the dishes broke", on_another_thread).unwrap();
+            thread::scope(|scope| {
+                let wait = scope.spawn(|| own.with_timeout(LONG).wait(&event()));
+                let (entered, until) = (event(), ManualEvent::new().unwrap());
+                let blocked = own.clone();
+                let call = scope.spawn({
+                    let (entered, until) =
+                        (entered.try_clone().unwrap(), until.try_clone().unwrap());
+                    move || blocked.with_timeout(LONG).block(&entered, &until, 0)
+                });
+                assert!(entered.wait_timeout(LONG).unwrap());
+                when.set().unwrap();
+                let error = wait.join().unwrap().unwrap_err();
+                assert_eq!((error.kind(), error.ran()), (ErrorKind::Failed, Ran::Maybe));
+                assert_eq!(error.to_string(), "the dishes broke");
+                let error = call.join().unwrap().unwrap_err();
+                assert_eq!((error.kind(), error.ran()), (ErrorKind::Failed, Ran::Maybe));
+                assert_eq!(error.to_string(), "Bench::block: the dishes broke");
+                until.set().unwrap();
+            });
+            let error = own.nothing().unwrap_err();
+            assert_eq!((error.kind(), error.ran()), (ErrorKind::Failed, Ran::No));
+        }
+        bench.nothing().unwrap();
+    });
+}
+
+#[test]
+fn what_serves_an_object_in_this_process_ends_even_when_it_failed_from_a_thread_of_its_own() {
+    alone(|| {
+        let before = threads();
+        let bench = BenchClient::in_process(Workbench::default()).unwrap();
+        let when = event();
+        bench.fail_when(&when, "over", true).unwrap();
+        when.set().unwrap();
+        bench.with_timeout(LONG).wait(&event()).unwrap_err();
+        drop(bench);
+        eventually_equal(&before, threads);
+    });
+}
+
+#[test]
+fn ten_thousand_jobs_wait_at_once_without_a_thread_of_their_own() {
+    let world = World::new();
+    let bench = world.bench();
+    bench.spare_descriptors(None).unwrap();
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum;
+    // Each has a file and an event.
+    let room = limit.unwrap_or(u64::MAX).saturating_sub(200) / 2;
+    let count = room.min(10_000) as u32;
+    println!("{count} jobs, with a limit of {limit:?} descriptors");
+    let (when, file) = (ManualEvent::new().unwrap(), file());
+    bench.job_that_counts(&when, &file).unwrap();
+    let threads = bench.threads().unwrap();
+    let before = bench.descriptors().unwrap();
+    for _ in 1..count {
+        bench.job_that_counts(&when, &file).unwrap();
+    }
+    // Some more may have come while all others were at it; none for a job that waits.
+    let more = bench.threads().unwrap() - threads;
+    assert!(more <= 16, "{more} more threads");
+    assert_eq!(bench.descriptors().unwrap(), before + 2 * (count - 1));
+    when.set().unwrap();
+    eventually_equal(&count, || bench.jobs_done().unwrap());
+    eventually_equal(&(before - 2), || bench.descriptors().unwrap());
+}
+
+#[test]
+fn a_pending_job_keeps_the_server_though_its_client_has_gone() {
+    let world = World::new();
+    let bench = world.bench();
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    bench.keep_for_life(&OwnedHandle::from(writer)).unwrap();
+    let (when, (report, writer)) = (event(), pipe());
+    bench.job(&when, &LONG, &writer).unwrap();
+    drop((bench, writer));
+    // Several times as long as it stays without anything to do.
+    thread::sleep(Duration::from_millis(500));
+    when.set().unwrap();
+    assert_eq!(drain(report), "Fired");
+    // And then it ends.
+    assert_eq!(reader.read(&mut [0]).unwrap(), 0);
+}
