@@ -28,7 +28,7 @@ fn event() -> Event {
 #[test]
 fn a_wrong_kind_says_what_was_wanted_and_what_came_and_did_not_run() {
     over_every_transport(|bench| {
-        let error = bench.finish(&pipe().1, &event()).unwrap_err();
+        let error = bench.finish(&File::from(pipe().1), &event()).unwrap_err();
         let text = "Bench::finish: parameter `decorate`: wanted a file, got a pipe";
         check(&error, ErrorKind::WrongHandle, Ran::No, text);
     });
@@ -212,12 +212,12 @@ fn whoever_breaks_the_rules_of_the_wire_is_cut_off_and_nobody_else() {
     let bench = world.bench();
     let (clsid, iid) = (BENCH.clsid(), <dyn Bench as Interface>::DESCRIPTION.iid);
     let open = || Raw::open(&world.socket(), clsid, iid);
-    let frame = Header::new;
+    let frame = |kind| move |raw: &Raw| raw.send(&Header::new(kind), &[], &[]);
     type Say = Box<dyn Fn(&Raw)>;
     let rubbish: [(&str, Say); 7] = [
-        ("a greeting", Box::new(|raw| raw.send(&frame(FrameKind::Greeting), &[], &[]))),
-        ("a reply", Box::new(|raw| raw.send(&frame(FrameKind::Reply), &[], &[]))),
-        ("an attach", Box::new(|raw| raw.send(&frame(FrameKind::Attach), &[], &[]))),
+        ("a greeting", Box::new(frame(FrameKind::Greeting))),
+        ("a reply", Box::new(frame(FrameKind::Reply))),
+        ("an attach", Box::new(frame(FrameKind::Attach))),
         ("a second hello", Box::new(move |raw| raw.hello(clsid, iid))),
         (
             "a wrong number of handles",

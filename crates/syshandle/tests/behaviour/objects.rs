@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Mutex;
 
-use syshandle::{Encode, OwnedHandle, Result};
+use syshandle::{Encode, Result};
 use syshandle_wire::{Encoder, FrameKind, Header, Limits};
 
 use crate::support::bench::{
@@ -137,7 +137,7 @@ fn a_reference_is_passed_on_to_a_third_process_and_used_by_all_at_once() {
 fn an_object_is_released_with_its_last_reference_wherever_that_is() {
     over_every_transport(|bench| {
         let (reader, writer) = pipe();
-        let counter = bench.counter(&OwnedHandle::from(writer)).unwrap();
+        let counter = bench.counter(&writer).unwrap();
         counter.add(1).unwrap();
         bench.keep_counter(&counter).unwrap();
         drop(counter);
@@ -152,7 +152,7 @@ fn an_object_is_released_with_its_last_reference_wherever_that_is() {
 fn an_object_that_nobody_ever_used_is_released_too() {
     over_every_transport(|bench| {
         let (reader, writer) = pipe();
-        drop(bench.counter(&OwnedHandle::from(writer)).unwrap());
+        drop(bench.counter(&writer).unwrap());
         assert_eq!(drain(reader), "");
     });
 }
@@ -164,7 +164,7 @@ fn an_object_in_this_process_is_released_with_its_threads_and_descriptors() {
         for _ in 0..10 {
             let (reader, writer) = pipe();
             let bench = BenchClient::in_process(Workbench::default()).unwrap();
-            let counter = bench.counter(&OwnedHandle::from(writer)).unwrap();
+            let counter = bench.counter(&writer).unwrap();
             drop(bench);
             counter.add(1).unwrap();
             let clone = counter.clone();

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::time::Duration;
 
-use syshandle::{CallError, Event, ManualEvent, OwnedHandle, Ran};
+use syshandle::{CallError, Event, ManualEvent, Ran};
 
 use crate::support::bench::{BenchClient, Mishap, Workbench};
 use crate::support::process::alone;
@@ -14,7 +14,7 @@ use crate::support::{LONG, descriptors, drain, eventually_no_more, pipe};
 fn what_a_method_does_not_keep_is_closed_when_it_returns() {
     over_every_transport(|bench| {
         let (reader, writer) = pipe();
-        bench.close(&[OwnedHandle::from(writer)]).unwrap();
+        bench.close(&[writer]).unwrap();
         assert_eq!(drain(reader), "");
     });
 }
@@ -63,6 +63,7 @@ fn a_file_arrives_with_its_offset_shared() {
 fn handles_of_a_call_that_is_refused_are_closed() {
     over_every_transport(|bench| {
         let (reader, writer) = pipe();
+        let writer = File::from(writer);
         let error = bench.finish(&writer, &Event::new().unwrap()).unwrap_err();
         assert_eq!(error.ran(), Ran::No);
         drop(writer);
@@ -90,7 +91,7 @@ fn every_way(bench: &BenchClient) -> Vec<(&'static str, Way<'_>)> {
     vec![
         ("success", Box::new(|| drop(bench.finish(&file(), &event()).unwrap()))),
         ("many handles", Box::new(|| drop(bench.events(253).unwrap()))),
-        ("a wrong kind", Box::new(|| drop(bench.finish(&pipe().1, &event()).unwrap_err()))),
+        ("a wrong kind", Box::new(|| drop(bench.finish(&File::from(pipe().1), &event()).unwrap_err()))),
         (
             "a missing right",
             Box::new(|| {

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::thread;
 use std::time::Duration;
 
-use syshandle::{ErrorKind, Event, Interface, ManualEvent, OwnedHandle, Ran};
+use syshandle::{ErrorKind, Event, Interface, ManualEvent, Ran};
 
 use crate::support::bench::{BENCH, Bench, BenchClient, Workbench};
 use crate::support::process::{OtherClient, alone};
@@ -267,8 +267,8 @@ fn ten_thousand_jobs_wait_at_once_without_a_thread_of_their_own() {
 fn a_pending_job_keeps_the_server_though_its_client_has_gone() {
     let world = World::new();
     let bench = world.bench();
-    let (mut reader, writer) = std::io::pipe().unwrap();
-    bench.keep_for_life(&OwnedHandle::from(writer)).unwrap();
+    let (mut reader, writer) = pipe();
+    bench.keep_for_life(&writer).unwrap();
     let (when, (report, writer)) = (event(), pipe());
     bench.job(&when, &LONG, &writer).unwrap();
     drop((bench, writer));

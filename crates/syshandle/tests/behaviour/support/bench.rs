@@ -60,7 +60,7 @@ pub(crate) trait Bench {
         &self,
         context: &Context,
         entered: Event,
-        #[handle(pipe, write)] report: File,
+        #[handle(file | pipe, write)] report: OwnedHandle,
     ) -> Result<()>;
 
     fn panic_with(&self, what: u32) -> Result<()>;
@@ -77,7 +77,7 @@ pub(crate) trait Bench {
         context: &Context,
         when: Event,
         timeout: Duration,
-        #[handle(file | pipe)] report: File,
+        #[handle(file | pipe, write)] report: OwnedHandle,
     ) -> Result<()>;
     /// A job that panics.
     fn job_that_panics(&self, context: &Context, when: Event) -> Result<()>;
@@ -98,7 +98,7 @@ pub(crate) trait Bench {
         context: &Context,
         entered: Event,
         when: Event,
-        #[handle(file | pipe)] report: File,
+        #[handle(file | pipe, write)] report: OwnedHandle,
     ) -> Result<()>;
     /// A job that ends the connection with a text; here or on a thread of its own.
     fn fail_when(
@@ -294,11 +294,11 @@ impl Bench for Workbench {
         &self,
         context: &Context,
         entered: Event,
-        mut report: File,
+        report: OwnedHandle,
     ) -> Result<()> {
         entered.set()?;
         wait_for_cancel(context);
-        report.write_all(b"cancelled")?;
+        File::from(report).write_all(b"cancelled")?;
         Ok(())
     }
 
@@ -333,7 +333,7 @@ impl Bench for Workbench {
         Ok(context.deadline().saturating_duration_since(Instant::now()))
     }
 
-    fn job(&self, context: &Context, when: Event, timeout: Duration, report: File) -> Result<()> {
+    fn job(&self, context: &Context, when: Event, timeout: Duration, report: OwnedHandle) -> Result<()> {
         start_job(context, when, timeout, report)
     }
 
@@ -370,7 +370,7 @@ impl Bench for Workbench {
         context: &Context,
         entered: Event,
         when: Event,
-        report: File,
+        report: OwnedHandle,
     ) -> Result<()> {
         entered.set()?;
         wait_for_cancel(context);
@@ -483,9 +483,9 @@ fn wait_for_cancel(context: &Context) {
     }
 }
 
-fn start_job(context: &Context, when: Event, timeout: Duration, mut report: File) -> Result<()> {
+fn start_job(context: &Context, when: Event, timeout: Duration, report: OwnedHandle) -> Result<()> {
     context.when(when, timeout, move |outcome| {
-        report.write_all(format!("{outcome:?}").as_bytes()).unwrap();
+        File::from(report).write_all(format!("{outcome:?}").as_bytes()).unwrap();
     })
 }
 

@@ -5,7 +5,6 @@ pub(crate) mod process;
 pub(crate) mod raw;
 pub(crate) mod world;
 
-use std::fs::File;
 use std::io::{PipeReader, Read};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
@@ -14,9 +13,9 @@ use std::time::{Duration, Instant};
 pub(crate) const LONG: Duration = Duration::from_secs(60);
 
 /// A pipe whose writing end is passed as a handle.
-pub(crate) fn pipe() -> (PipeReader, File) {
+pub(crate) fn pipe() -> (PipeReader, OwnedFd) {
     let (reader, writer) = std::io::pipe().unwrap();
-    (reader, OwnedFd::from(writer).into())
+    (reader, writer.into())
 }
 
 /// All that comes out of a pipe until nobody holds its writing end.

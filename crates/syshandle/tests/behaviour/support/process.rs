@@ -153,7 +153,7 @@ fn acts_where_it_is_started_as_a_client() {
     let activation = Activation::new().locations(World::locations_in(&folder));
     let bench: BenchClient = activation.activate(BENCH.clsid()).unwrap();
     let event = Event::new().unwrap();
-    bench.job(&event, &super::LONG, &report).unwrap();
+    bench.job(&event, &super::LONG, &report.into()).unwrap();
     let bench = (std::env::var("BEHAVIOUR_BYE").as_deref() != Ok("1")).then_some(bench);
     println!("\nready");
     let mut line = String::new();
