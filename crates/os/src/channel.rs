@@ -182,7 +182,12 @@ impl Seqpacket {
                 |i: usize| polls.get(i).is_some_and(|p: &PollFd<'_>| !p.revents().is_empty());
             match () {
                 () if is_ready(0) && object.take()? => return Ok(Waited::Taken),
-                () if is_ready(1) => return Ok(Waited::PeerGone),
+                () if is_ready(1) => {
+                    // It may have been signalled after it was looked at, and before the end.
+                    let now = Some(Instant::now());
+                    let taken = poll(&mut [object.poll_fd()], now)? > 0 && object.take()?;
+                    return Ok(if taken { Waited::Taken } else { Waited::PeerGone });
+                }
                 () if is_ready(2) => return Ok(Waited::Cancelled),
                 () if ready == 0 => return Ok(Waited::TimedOut),
                 () => {}

@@ -1,5 +1,7 @@
 //! The client's side: a reference to an object, wherever it is.
 
+#[cfg(feature = "tokio")]
+mod asynchronous;
 mod cancel;
 pub(crate) mod connection;
 
@@ -151,6 +153,17 @@ impl Client {
         tracing::trace!(bytes = bytes.len(), handles = handles.len(), "sending");
         let reply = connection.call(method, &bytes, &handles, patience).map_err(place)?;
         give_bytes(bytes);
+        self.read_reply(method, declared, reply)
+    }
+
+    /// Reads a reply, unless its handles were lost.
+    fn read_reply<T: Decode, E: Decode>(
+        &self,
+        method: u32,
+        declared: Option<Declared>,
+        reply: Reply,
+    ) -> Result<T, CallError<E>> {
+        let place = |error: Error| error.at(&self.place(method));
         let Reply { status, body, handles, handles_lost } = reply;
         tracing::trace!(?status, bytes = body.len(), handles = handles.len(), "received");
         if handles_lost {
@@ -162,7 +175,7 @@ impl Client {
         result
     }
 
-    /// Reads a reply.
+    /// Reads what a reply says.
     fn read<T: Decode, E: Decode>(
         &self,
         method: u32,

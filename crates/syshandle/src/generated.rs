@@ -3,8 +3,8 @@
 pub use syshandle_wire::{DecodeError, Decoder, Encoder, Malformed};
 
 pub use crate::mark::mark;
-pub use crate::proxy;
 pub use crate::server::Incoming;
+pub use crate::{asynchronous, asynchronous_proxy, proxy};
 
 /// What all generated clients have in common.
 #[doc(hidden)]
@@ -80,6 +80,77 @@ macro_rules! proxy {
             const TYPE: ::syshandle::describe::Type = ::syshandle::describe::Type::Object(
                 <dyn $interface as ::syshandle::Interface>::DESCRIPTION,
             );
+        }
+    };
+}
+
+/// What is there with the feature `tokio` only.
+#[cfg(feature = "tokio")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! asynchronous {
+    ($($item:tt)*) => { $($item)* };
+}
+
+/// What is there with the feature `tokio` only.
+#[cfg(not(feature = "tokio"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! asynchronous {
+    ($($item:tt)*) => {};
+}
+
+/// What all generated asynchronous clients have in common.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! asynchronous_proxy {
+    ($client:ident, $blocking:ident) => {
+        impl $client {
+            /// Gets a client for a class: starts its server if it isn't running.
+            ///
+            /// # Errors
+            /// See [`Activation`](::syshandle::Activation).
+            pub async fn activate<C: ::syshandle::ClassInfo>(
+                class: ::syshandle::Class<C>,
+            ) -> ::syshandle::Result<Self> {
+                let activation = ::syshandle::Activation::new();
+                let client =
+                    ::syshandle::Client::activate_async::<$blocking>(activation, class.clsid())
+                        .await?;
+                ::core::result::Result::Ok(Self::from(client))
+            }
+
+            /// The same reference, whose calls wait no longer than this.
+            #[must_use]
+            pub fn with_timeout(&self, timeout: ::core::time::Duration) -> Self {
+                Self(self.0.with_timeout(timeout))
+            }
+
+            /// Waits for an object that the server will signal, until the client's timeout has
+            /// passed: an event that resets itself is reset. Ends at once when the server is gone.
+            ///
+            /// # Errors
+            /// `TimedOut`, `Disconnected`.
+            pub async fn wait<W: ::syshandle::Waitable + ::core::marker::Sync>(
+                &self,
+                object: &W,
+            ) -> ::syshandle::Result<()> {
+                self.0.wait_async(object).await
+            }
+        }
+
+        /// The same reference.
+        impl ::core::convert::From<$blocking> for $client {
+            fn from(client: $blocking) -> Self {
+                Self(::syshandle::Proxy::as_client(&client).clone())
+            }
+        }
+
+        /// The same reference.
+        impl ::core::convert::From<$client> for $blocking {
+            fn from(client: $client) -> Self {
+                ::syshandle::Proxy::from_client(client.0)
+            }
         }
     };
 }

@@ -71,6 +71,8 @@ pub use error::{CallError, Error, ErrorKind, Ran, Result};
 pub use in_process::in_process;
 pub use server::{Context, Outcome, Policy, Server};
 pub use syshandle_macros::{Decode, Encode, class, interface};
+#[cfg(feature = "tokio")]
+pub use syshandle_os::asynchronous;
 pub use syshandle_os::{
     Borrowed, BorrowedHandle, Composition, Credentials, Declared, Directory, Event, Facts,
     Filesystems, Handle, Job, JobWatch, Kind, Kinds, ManualEvent, Mismatch, Mutex, MutexGuard,

@@ -1,7 +1,7 @@
 //! The client's side: a type with the same methods, which lends what it passes.
 
 use proc_macro2::{Literal, TokenStream};
-use quote::quote;
+use quote::{format_ident, quote};
 
 use super::lend::lent;
 use super::server::client_name;
@@ -12,7 +12,8 @@ use crate::model::{Interface, Method, Parameter};
 pub(super) fn client(interface: &Interface) -> TokenStream {
     let Interface { visibility, name, .. } = interface;
     let client = client_name(name);
-    let methods = interface.methods.iter().enumerate().map(|(number, m)| method(number, m));
+    let methods = interface.methods.iter().enumerate().map(|(number, m)| method(number, m, false));
+    let asynchronous = asynchronous(interface);
     let doc =
         format!("A client of [`{name}`]: a reference to an object that has it, wherever it is.");
     quote! {
@@ -40,10 +41,37 @@ pub(super) fn client(interface: &Interface) -> TokenStream {
         }
 
         ::syshandle::generated::proxy!(#client, #name);
+
+        #asynchronous
     }
 }
 
-fn method(number: usize, method: &Method) -> TokenStream {
+/// The asynchronous client, which is there when syshandle has its feature `tokio`.
+fn asynchronous(interface: &Interface) -> TokenStream {
+    let Interface { visibility, name, .. } = interface;
+    let blocking = client_name(name);
+    let client = format_ident!("{name}AsyncClient", span = name.span());
+    let methods = interface.methods.iter().enumerate().map(|(number, m)| method(number, m, true));
+    let doc =
+        format!("The client of [`{name}`] for tokio: the same as [`{blocking}`], asynchronous.");
+    quote! {
+        ::syshandle::generated::asynchronous! {
+            #[doc = #doc]
+            ///
+            /// A future that is dropped cancels its call.
+            #[derive(Clone, Debug)]
+            #visibility struct #client(::syshandle::Client);
+
+            impl #client {
+                #(#methods)*
+            }
+
+            ::syshandle::generated::asynchronous_proxy!(#client, #blocking);
+        }
+    }
+}
+
+fn method(number: usize, method: &Method, asynchronous: bool) -> TokenStream {
     let Method { name, result, error, .. } = method;
     let number = Literal::usize_unsuffixed(number);
     let docs = docs(&method.docs);
@@ -56,20 +84,27 @@ fn method(number: usize, method: &Method) -> TokenStream {
         quote!(__out.parameter(#index, &#name);)
     });
     let declared = declared(method.result_handle.as_ref());
-    let (returns, call) = match error {
-        None => (quote!(::syshandle::Result<#result>), quote!(call)),
-        Some(error) => (
-            quote!(::core::result::Result<#result, ::syshandle::CallError<#error>>),
-            quote!(call_with_error),
-        ),
+    let returns = match error {
+        None => quote!(::syshandle::Result<#result>),
+        Some(error) => quote!(::core::result::Result<#result, ::syshandle::CallError<#error>>),
+    };
+    let call = match (error, asynchronous) {
+        (None, false) => quote!(call),
+        (None, true) => quote!(call_async),
+        (Some(_), false) => quote!(call_with_error),
+        (Some(_), true) => quote!(call_with_error_async),
+    };
+    let (asynchronous, wait) = match asynchronous {
+        false => (None, None),
+        true => (Some(quote!(async)), Some(quote!(.await))),
     };
     quote! {
         #docs
-        pub fn #name(&self #(, #parameters)*) -> #returns {
+        pub #asynchronous fn #name(&self #(, #parameters)*) -> #returns {
             self.0.#call(#number, #declared, |__out| {
                 let _ = &__out;
                 #(#writes)*
-            })
+            }) #wait
         }
     }
 }

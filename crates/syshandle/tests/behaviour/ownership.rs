@@ -91,7 +91,10 @@ fn every_way(bench: &BenchClient) -> Vec<(&'static str, Way<'_>)> {
     vec![
         ("success", Box::new(|| drop(bench.finish(&file(), &event()).unwrap()))),
         ("many handles", Box::new(|| drop(bench.events(253).unwrap()))),
-        ("a wrong kind", Box::new(|| drop(bench.finish(&File::from(pipe().1), &event()).unwrap_err()))),
+        (
+            "a wrong kind",
+            Box::new(|| drop(bench.finish(&File::from(pipe().1), &event()).unwrap_err())),
+        ),
         (
             "a missing right",
             Box::new(|| {

@@ -333,7 +333,13 @@ impl Bench for Workbench {
         Ok(context.deadline().saturating_duration_since(Instant::now()))
     }
 
-    fn job(&self, context: &Context, when: Event, timeout: Duration, report: OwnedHandle) -> Result<()> {
+    fn job(
+        &self,
+        context: &Context,
+        when: Event,
+        timeout: Duration,
+        report: OwnedHandle,
+    ) -> Result<()> {
         start_job(context, when, timeout, report)
     }
 

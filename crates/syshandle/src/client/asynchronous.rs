@@ -1,0 +1,121 @@
+//! Calls in a tokio runtime.
+//!
+//! A call is blocking by nature: it does its I/O on the thread that makes it. So an asynchronous one
+//! is made by a thread of the runtime's pool for blocking work, and the task only waits for that.
+//! Dropping the future cancels the call, and frees the thread at once.
+
+use syshandle_os::{Declared, OwnedHandle, Waitable, asynchronous};
+use syshandle_wire::{Decode, Encoder};
+use tokio::task::{JoinError, spawn_blocking};
+
+use super::{Cancel, Client};
+use crate::client::connection::Reply;
+use crate::{Activation, CallError, Error, ErrorKind, Proxy, Result};
+
+impl Client {
+    /// Calls a method that fails only as every call can.
+    #[doc(hidden)]
+    pub async fn call_async<'a, T: Decode>(
+        &self,
+        method: u32,
+        declared: Option<Declared>,
+        arguments: impl FnOnce(&mut Encoder<'a>),
+    ) -> Result<T> {
+        match self.call_with_error_async(method, declared, arguments).await {
+            Ok(value) => Ok(value),
+            Err(CallError::Call(error)) => Err(error),
+            // No method of this kind has an error of its own.
+            Err(CallError::Method(())) => Err(self.malformed(method, "an error without a type")),
+        }
+    }
+
+    /// Calls a method that has an error type of its own.
+    #[doc(hidden)]
+    pub async fn call_with_error_async<'a, T: Decode, E: Decode>(
+        &self,
+        method: u32,
+        declared: Option<Declared>,
+        arguments: impl FnOnce(&mut Encoder<'a>),
+    ) -> Result<T, CallError<E>> {
+        let (bytes, handles) = self.encode(method, arguments)?;
+        let reply = self.in_background(move |client| client.exchange(method, &bytes, &handles));
+        self.read_reply(method, declared, reply.await?)
+    }
+
+    /// Waits for an object of the server's, as [`Client::wait`] does.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TimedOut`], [`ErrorKind::Disconnected`].
+    #[doc(hidden)]
+    pub async fn wait_async(&self, object: &(impl Waitable + Sync)) -> Result<()> {
+        let cancel = Cancel::new()?;
+        let server = self.with_cancel(&cancel);
+        // Ends when the server does; nobody ever signals this event.
+        let never = syshandle_os::Event::new()?;
+        let gone = self.in_background(move |_| server.wait(&never));
+        let _cancelled = CancelOnDrop(cancel);
+        tokio::select! {
+            biased;
+            taken = asynchronous::wait(object) => Ok(taken?),
+            gone = gone => gone,
+        }
+    }
+
+    /// Gets a client for a class, as `activate` does.
+    #[doc(hidden)]
+    pub async fn activate_async<P: Proxy + Send + 'static>(
+        activation: Activation,
+        clsid: crate::Guid,
+    ) -> Result<P> {
+        spawn_blocking(move || activation.activate(clsid)).await.map_err(ended)?
+    }
+
+    /// The arguments of a call, with handles of its own: the task that lends them may be dropped
+    /// before they are sent.
+    fn encode<'a>(
+        &self,
+        method: u32,
+        arguments: impl FnOnce(&mut Encoder<'a>),
+    ) -> Result<(Vec<u8>, Vec<OwnedHandle>)> {
+        let mut out = Encoder::new(Vec::new(), super::LIMITS);
+        arguments(&mut out);
+        let (bytes, handles) = out
+            .finish()
+            .map_err(|error| self.at_parameter(method, error.parameter, error.unsendable.into()))?;
+        let handles = handles.iter().map(|handle| handle.try_clone_to_owned());
+        Ok((bytes, handles.collect::<Result<_, _>>()?))
+    }
+
+    /// Sends a call and waits for its reply, on this thread.
+    fn exchange(&self, method: u32, bytes: &[u8], handles: &[OwnedHandle]) -> Result<Reply> {
+        let patience = self.patience();
+        let handles: Vec<_> = handles.iter().map(std::os::fd::AsFd::as_fd).collect();
+        self.connection(patience)
+            .and_then(|connection| connection.call(method, bytes, &handles, patience))
+            .map_err(|error| error.at(&self.place(method)))
+    }
+
+    /// Does something that blocks; dropping the future cancels it.
+    async fn in_background<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(Self) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let cancel = Cancel::new()?;
+        let client = self.with_cancel(&cancel);
+        let _cancelled = CancelOnDrop(cancel);
+        spawn_blocking(move || work(client)).await.map_err(ended)?
+    }
+}
+
+/// Cancels what its future was waiting for.
+struct CancelOnDrop(Cancel);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+fn ended(error: JoinError) -> Error {
+    Error::new(ErrorKind::Cancelled, "the runtime has ended").because(error).maybe_ran()
+}

@@ -1,0 +1,107 @@
+//! The asynchronous client, in a tokio runtime.
+#![cfg(feature = "tokio")]
+#![expect(clippy::unwrap_used, missing_docs, reason = "a failed assumption is a failed test")]
+
+use std::fs::File;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use syshandle::{
+    CallError, Context, Decode, Encode, ErrorKind, Event, Result, asynchronous, interface,
+};
+
+#[derive(Debug, PartialEq, Encode, Decode)]
+pub enum Refusal {
+    Odd,
+}
+
+#[interface(iid = "5a0f2b0e-3a6d-4a53-8f0e-0a1c1d7e9f11")]
+pub trait Waiter {
+    fn half(&self, number: u32) -> Result<u32, Refusal>;
+    fn same(&self, file: File) -> Result<File>;
+    fn bell(&self, context: &Context, when: Event) -> Result<Event>;
+    fn hang(&self, context: &Context) -> Result<()>;
+}
+
+struct Table(mpsc::SyncSender<()>);
+
+impl Waiter for Table {
+    fn half(&self, number: u32) -> Result<u32, Refusal> {
+        if number.is_multiple_of(2) { Ok(number / 2) } else { Err(Refusal::Odd) }
+    }
+
+    fn same(&self, file: File) -> Result<File> {
+        Ok(file)
+    }
+
+    fn bell(&self, context: &Context, when: Event) -> Result<Event> {
+        let bell = Event::new()?;
+        let ring = bell.try_clone()?;
+        context.when(when, Duration::from_secs(60), move |_| ring.set().unwrap())?;
+        Ok(bell)
+    }
+
+    fn hang(&self, context: &Context) -> Result<()> {
+        while !context.is_cancelled() {
+            std::thread::yield_now();
+        }
+        self.0.send(()).unwrap();
+        Ok(())
+    }
+}
+
+fn waiter() -> (WaiterAsyncClient, mpsc::Receiver<()>) {
+    let (sender, receiver) = mpsc::sync_channel(1);
+    (WaiterClient::in_process(Table(sender)).unwrap().into(), receiver)
+}
+
+#[tokio::test]
+async fn calls_carry_handles_and_errors_of_their_own() {
+    let (waiter, _) = waiter();
+    let file = File::open("/dev/null").unwrap();
+    let (half, odd, same) = tokio::join!(waiter.half(8), waiter.half(7), waiter.same(&file));
+    assert_eq!(half.unwrap(), 4);
+    assert!(matches!(odd, Err(CallError::Method(Refusal::Odd))));
+    same.unwrap();
+}
+
+#[tokio::test]
+async fn a_wait_ends_with_the_event() {
+    let (waiter, _) = waiter();
+    let when = Event::new().unwrap();
+    let bell = waiter.bell(&when).await.unwrap();
+    when.set().unwrap();
+    waiter.wait(&bell).await.unwrap();
+    let never = asynchronous::wait(&bell);
+    assert!(tokio::time::timeout(Duration::from_millis(5), never).await.is_err());
+}
+
+#[tokio::test]
+async fn a_wait_has_the_deadline_of_its_client() {
+    let (waiter, _) = waiter();
+    let never = Event::new().unwrap();
+    let error = waiter.with_timeout(Duration::from_millis(5)).wait(&never).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TimedOut);
+}
+
+#[tokio::test]
+async fn a_future_that_is_dropped_cancels_its_call() {
+    let (waiter, cancelled) = waiter();
+    let hang = waiter.hang();
+    assert!(tokio::time::timeout(Duration::from_millis(20), hang).await.is_err());
+    let seen = tokio::task::spawn_blocking(move || cancelled.recv_timeout(Duration::from_secs(20)));
+    seen.await.unwrap().unwrap();
+    waiter.half(2).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_can_be_made_by_any_task() {
+    let (waiter, _) = waiter();
+    let tasks = (0..20).map(|number| {
+        let waiter = waiter.clone();
+        tokio::spawn(async move { waiter.half(number * 2).await.unwrap() })
+    });
+    for (number, task) in (0..20).zip(tasks.collect::<Vec<_>>()) {
+        assert_eq!(task.await.unwrap(), number);
+    }
+}
