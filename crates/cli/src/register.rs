@@ -47,6 +47,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
             environment: arguments.environment.iter().cloned().collect::<BTreeMap<_, _>>(),
             socket: None,
             policy: Policy::same_user(),
+            start_timeout: Registration::START_TIMEOUT,
             classes: classes.collect(),
         };
         replaces(&locations, &registration);

@@ -93,7 +93,7 @@ impl Activation {
                 return Err(Error::new(ErrorKind::TimedOut, text).because(missing));
             }
             if let Some(lock) = meeting.try_lock()? {
-                return start::start(&registered, &meeting, &lock, hello, began, deadline);
+                return start::start(&registered, &self.locations, &meeting, &lock, hello, began, deadline);
             }
             // Somebody else is starting the server, or it is just ending: the socket will tell.
             std::thread::sleep(pause);

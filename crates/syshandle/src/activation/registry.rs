@@ -57,6 +57,15 @@ impl Locations {
         }
     }
 
+    /// The variables that name the same folders to another program.
+    pub(crate) fn environment(&self) -> impl Iterator<Item = (String, String)> {
+        let text = |path: &Path| path.to_string_lossy().into_owned();
+        let dirs: Vec<_> = self.data_dirs.iter().map(|dir| text(dir)).collect();
+        let home = self.data_home.as_deref().map(|home| ("XDG_DATA_HOME".into(), text(home)));
+        let runtime = self.runtime_dir.as_deref().map(|dir| ("XDG_RUNTIME_DIR".into(), text(dir)));
+        home.into_iter().chain(runtime).chain([("XDG_DATA_DIRS".into(), dirs.join(":"))])
+    }
+
     /// The registry folders, the user's first.
     fn registries(&self) -> impl Iterator<Item = PathBuf> {
         self.data_home.iter().chain(&self.data_dirs).map(|dir| dir.join("syshandle"))

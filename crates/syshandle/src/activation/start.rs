@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use syshandle_os::{Listener, Program, Spawned, spawn};
 use syshandle_wire::Hello;
 
-use super::registry::Registered;
+use super::registry::{Locations, Registered};
 use super::runtime::{Lock, Meeting};
 use super::{Connected, confinement, connect};
 use crate::client::connection::Connection;
@@ -21,6 +21,7 @@ use crate::{Error, ErrorKind, Result};
 /// failed while this one waited for it.
 pub(super) fn start(
     registered: &Registered,
+    locations: &Locations,
     meeting: &Meeting,
     _lock: &Lock,
     hello: Hello,
@@ -34,7 +35,7 @@ pub(super) fn start(
         return Ok(*connection);
     }
     confinement::check(&meeting.confinement)?;
-    match start_new(registered, meeting, hello, deadline) {
+    match start_new(registered, locations, meeting, hello, deadline) {
         Ok(connection) => {
             meeting.forget_failure();
             Ok(connection)
@@ -50,6 +51,7 @@ pub(super) fn start(
 
 fn start_new(
     registered: &Registered,
+    locations: &Locations,
     meeting: &Meeting,
     hello: Hello,
     deadline: Instant,
@@ -58,7 +60,7 @@ fn start_new(
     tracing::debug!(%program, "starting the server");
     let started_at = Instant::now();
     let listener = listen(meeting)?;
-    let spawned = run(registered, meeting, &listener).inspect_err(|_| remove_socket(meeting))?;
+    let spawned = run(registered, locations, meeting, &listener).inspect_err(|_| remove_socket(meeting))?;
     drop(listener);
     let connected = connect(meeting, hello, deadline);
     let error = match connected {
@@ -107,7 +109,12 @@ fn remove_socket(meeting: &Meeting) {
 }
 
 /// Runs the program with the socket.
-fn run(registered: &Registered, meeting: &Meeting, listener: &Listener) -> Result<Spawned> {
+fn run(
+    registered: &Registered,
+    locations: &Locations,
+    meeting: &Meeting,
+    listener: &Listener,
+) -> Result<Spawned> {
     let registration = &registered.registration;
     let log =
         File::options().create(true).truncate(true).write(true).open(&meeting.log).map_err(
@@ -122,6 +129,7 @@ fn run(registered: &Registered, meeting: &Meeting, listener: &Listener) -> Resul
     for (name, path) in [(REGISTRATION, &registered.file), (SOCKET, &meeting.socket)] {
         environment.push((name.into(), path.to_string_lossy().into_owned()));
     }
+    environment.extend(locations.environment());
     let program = Program {
         path: &registration.program,
         arguments: &registration.arguments,
@@ -144,7 +152,7 @@ fn run(registered: &Registered, meeting: &Meeting, listener: &Listener) -> Resul
 }
 
 /// What a server's environment takes over from whoever starts it.
-const INHERITED: [&str; 14] = [
+const INHERITED: [&str; 11] = [
     "HOME",
     "USER",
     "LOGNAME",
@@ -154,9 +162,6 @@ const INHERITED: [&str; 14] = [
     "LANGUAGE",
     "TZ",
     "TMPDIR",
-    "XDG_RUNTIME_DIR",
-    "XDG_DATA_HOME",
-    "XDG_DATA_DIRS",
     "XDG_CONFIG_HOME",
     "XDG_STATE_HOME",
 ];
