@@ -186,16 +186,17 @@ impl Locations {
 
 /// Reads a registration file.
 fn read(path: &Path) -> Result<Registered> {
-    let file = File::open(path).map_err(|error| unreadable(path).because(error))?;
-    let metadata = file.metadata()?;
-    trust::check(path, &metadata)?;
-    if !metadata.is_file() {
+    let unreadable = |error| unreadable(path).because(error);
+    // Before it is opened: that of a FIFO would wait for somebody to write.
+    if !fs::metadata(path).map_err(unreadable)?.is_file() {
         return Err(Error::new(ErrorKind::BadRegistration, "it is no ordinary file"));
     }
+    let file = File::open(path).map_err(unreadable)?;
+    trust::check(path, &file.metadata().map_err(unreadable)?)?;
     let mut text = String::new();
     let limit = Registration::FILE_BYTES_MAX;
     let len = file.take(limit + 1).read_to_string(&mut text);
-    let len = len.map_err(|error| unreadable(path).because(error))?;
+    let len = len.map_err(unreadable)?;
     if len as u64 > limit {
         let text = format!("it is larger than {limit} bytes");
         return Err(Error::new(ErrorKind::BadRegistration, text));
