@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Output, Stdio};
 use std::time::Duration;
 
 use syshandle::{ErrorKind, Meeting, Policy, Proxy, Ran};
-use syshandle_trial::{Activator, PATIENCE, Place, Process, TRIAL, TrialClient, until};
+use syshandle_trial::{Activator, Place, Process, TRIAL, TrialClient, until};
 
 const SERVER: &str = env!("CARGO_BIN_EXE_trial-server");
 const CLIENT: &str = env!("CARGO_BIN_EXE_trial-client");
@@ -29,6 +30,10 @@ fn run(place: &Place, arguments: &[&str]) -> Output {
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn am_root() -> bool {
+    fs::metadata("/proc/self").unwrap().uid() == 0
 }
 
 #[test]
@@ -199,7 +204,7 @@ fn where_somebody_else_should_listen_and_does_not_the_error_says_so() {
 
 #[test]
 fn another_user_is_turned_away_unless_the_registration_allows_it() {
-    if fs::metadata("/proc/self").unwrap().uid() != 0 {
+    if !am_root() {
         println!("skipped: only root can be another user");
         return;
     }
@@ -211,8 +216,7 @@ fn another_user_is_turned_away_unless_the_registration_allows_it() {
     fs::copy(CLIENT, &client).unwrap();
     let mut registration = place.registration(SERVER.as_ref(), TRIAL);
     let as_nobody = || {
-        use std::os::unix::process::CommandExt;
-        let mut command = place.command(&client);
+            let mut command = place.command(&client);
         command.env_remove("XDG_RUNTIME_DIR").uid(NOBODY).gid(NOBODY);
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     };
@@ -244,11 +248,10 @@ const NOBODY: u32 = 65534;
 
 #[test]
 fn another_users_folder_is_not_used() {
-    if fs::metadata("/proc/self").unwrap().uid() != 0 {
+    if !am_root() {
         println!("skipped: only root can be another user");
         return;
     }
-    use std::os::unix::process::CommandExt;
     let place = Place::new();
     for folder in [place.path().to_owned(), place.data()] {
         fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
@@ -318,11 +321,8 @@ fn who_is_less_confined_than_the_first_one_may_start_a_server() {
 
 #[test]
 fn a_folder_for_sockets_that_cannot_be_written_denies_activation_only() {
-    if fs::metadata("/proc/self").unwrap().uid() == 0 {
-        println!("skipped in part: root may write everywhere, so this runs as another user");
-    }
-    use std::os::unix::process::CommandExt;
-    let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
+    // Root may write everywhere: then this is for another user.
+    let is_root = am_root();
     let place = Place::new();
     let client = place.path().join("trial-client");
     let server = place.path().join("trial-server");
@@ -333,8 +333,7 @@ fn a_folder_for_sockets_that_cannot_be_written_denies_activation_only() {
     fs::create_dir(&sockets).unwrap();
     fs::set_permissions(&sockets, fs::Permissions::from_mode(0o700)).unwrap();
     if is_root {
-        let chown = std::process::Command::new("chown");
-        let mut chown = chown;
+        let mut chown = std::process::Command::new("chown");
         chown.args(["-R", "65534:65534"]).arg(place.path());
         assert!(chown.status().unwrap().success());
     }
@@ -351,5 +350,4 @@ fn a_folder_for_sockets_that_cannot_be_written_denies_activation_only() {
     fs::set_permissions(&sockets, fs::Permissions::from_mode(0o700)).unwrap();
     let output = run();
     assert!(output.status.success(), "{}", text(&output.stderr));
-    let _ = PATIENCE;
 }
