@@ -38,6 +38,10 @@ fn show(registered: &Registered, locations: &Locations) {
         if let Some(socket) = &registration.socket {
             println!("    socket   {}", socket.display());
         }
-        println!("    server   {state}");
+        match locations.find(class.clsid) {
+            Ok(found) if found.file == registered.file => println!("    server   {state}"),
+            Ok(found) => println!("    instead  {}", found.file.display()),
+            Err(error) => println!("    broken   {error:#}"),
+        }
     }
 }

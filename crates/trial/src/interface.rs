@@ -2,7 +2,7 @@
 
 use std::fs::File;
 
-use syshandle::{Context, Decode, Encode, Result, class, interface};
+use syshandle::{Context, Decode, Encode, Event, Result, class, interface};
 
 /// What a client asks the server that is tried.
 #[interface(iid = "6d3f8f0a-9a0e-4a5e-8d2f-0f6f0a1f2b01")]
@@ -12,6 +12,17 @@ pub trait Trial {
 
     /// The length of a file.
     fn len(&self, #[handle(file, read)] file: File) -> Result<u64>;
+
+    /// Writes to the file how the wait for the event ended, when it has.
+    fn write_outcome(
+        &self,
+        context: &Context,
+        #[handle(file, write)] file: File,
+        event: Event,
+    ) -> Result<()>;
+
+    /// Notes that it runs, and never ends.
+    fn rest(&self) -> Result<()>;
 
     /// Ends the server without an answer.
     fn crash(&self) -> Result<()>;

@@ -10,7 +10,7 @@ mod process;
 pub use activator::Activator;
 pub use interface::{TRIAL, Trial, TrialClient, Who, who};
 pub use notes::Notes;
-pub use place::{Place, program};
+pub use place::{CLIENT, Place, SERVER, program};
 pub use process::Process;
 
 use std::time::{Duration, Instant};
@@ -28,4 +28,11 @@ pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
         assert!(Instant::now() < deadline, "it never came to be that {what}");
         std::thread::sleep(Duration::from_millis(1));
     }
+}
+
+/// The version of the kernel.
+pub fn kernel() -> (u32, u32) {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse().unwrap());
+    (numbers.next().unwrap(), numbers.next().unwrap())
 }

@@ -5,6 +5,7 @@ use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use syshandle::{
@@ -169,19 +170,37 @@ fn name_of(pid: u32) -> String {
     file.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// A program of another package of this workspace: beside the test's own in the target folder.
-/// Built if it isn't there.
+/// The server that is tried.
+pub static SERVER: LazyLock<PathBuf> = LazyLock::new(|| built("syshandle-trial", "trial-server"));
+
+/// Its client.
+pub static CLIENT: LazyLock<PathBuf> = LazyLock::new(|| built("syshandle-trial", "trial-client"));
+
+/// A program of another package of this workspace.
 pub fn program(package: &str, name: &str) -> PathBuf {
+    built(package, name)
+}
+
+/// A program in the target folder that the test's own is in. Built if it isn't there, as when a
+/// single test is run.
+fn built(package: &str, name: &str) -> PathBuf {
     let own = std::env::current_exe().unwrap();
     // target/debug/deps/test-0123.
-    let folder = own.parent().unwrap().parent().unwrap();
+    let mut folder = own.parent().unwrap().parent().unwrap().to_owned();
+    let is_example = package == env!("CARGO_PKG_NAME");
+    let target = folder.parent().unwrap().to_owned();
+    let release = folder.ends_with("release");
+    if is_example {
+        folder.push("examples");
+    }
     let path = folder.join(name);
     if !path.exists() {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut build = Command::new(cargo);
-        build.args(["build", "--quiet", "--package", package, "--bin", name]);
-        build.arg("--target-dir").arg(folder.parent().unwrap());
-        if folder.ends_with("release") {
+        build.args(["build", "--quiet", "--package", package]);
+        build.arg(if is_example { "--example" } else { "--bin" }).arg(name);
+        build.arg("--target-dir").arg(target);
+        if release {
             build.arg("--release");
         }
         assert!(build.status().unwrap().success(), "{name} can't be built");

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use crate::PATIENCE;
+use crate::{PATIENCE, until};
 
 /// A process, whoever started it.
 #[derive(Debug)]
@@ -39,9 +39,16 @@ impl Process {
         self.signal(Signal::TERM);
     }
 
-    /// Has it stand still.
+    /// Has it stand still, and waits until all its threads do.
     pub fn stop(&self) {
         self.signal(Signal::STOP);
+        until("a process stands still", || {
+            let threads = fs::read_dir(format!("/proc/{}/task", self.pid)).unwrap().flatten();
+            threads.map(|thread| fs::read_to_string(thread.path().join("stat"))).all(|stat| {
+                // One that has ended meanwhile stands still too.
+                stat.is_err() || stat.is_ok_and(|stat| stat.contains(") T "))
+            })
+        });
     }
 
     /// Has it go on.
@@ -69,6 +76,11 @@ impl Process {
         began.elapsed()
     }
 
+    /// Whether it watches another process by a handle.
+    pub fn watches_a_process(&self) -> bool {
+        self.census().is_some_and(|census| census.keys().any(|kind| kind.contains("pidfd")))
+    }
+
     fn ends_within(&self, time: Duration) -> bool {
         let deadline = Instant::now() + time;
         loop {
@@ -92,8 +104,8 @@ impl Process {
             let Ok(target) = fs::read_link(entry.path()) else { continue };
             let target = target.to_string_lossy();
             // Without the numbers of sockets and pipes.
-            let kind = target.split(":[").next().unwrap_or_default().to_owned();
-            *census.entry(kind).or_default() += 1;
+            let kind = target.trim_end_matches(|c: char| c.is_ascii_digit() || c == ']');
+            *census.entry(kind.to_owned()).or_default() += 1;
         }
         (!self.has_ended()).then_some(census)
     }

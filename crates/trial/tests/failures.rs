@@ -7,9 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use syshandle::{Error, ErrorKind, Ran, Registered, Registration};
-use syshandle_trial::{PATIENCE, Place, TRIAL, TrialClient, until};
+use syshandle_trial::{PATIENCE, Place, SERVER, TRIAL, TrialClient, until};
 
-const SERVER: &str = env!("CARGO_BIN_EXE_trial-server");
 
 /// The error of an activation that can't be.
 #[track_caller]
@@ -56,9 +55,9 @@ fn a_class_that_nobody_registered() {
 #[test]
 fn a_program_by_a_relative_path() {
     let place = Place::new();
-    let registered = place.register(SERVER.as_ref(), TRIAL, &[]);
+    let registered = place.register(&SERVER, TRIAL, &[]);
     let text = fs::read_to_string(&registered.file).unwrap();
-    fs::write(&registered.file, text.replace(SERVER, "bin/server")).unwrap();
+    fs::write(&registered.file, text.replace(SERVER.to_str().unwrap(), "bin/server")).unwrap();
     error(
         &place,
         ErrorKind::BadRegistration,
@@ -77,7 +76,7 @@ fn a_program_that_is_missing() {
 fn a_program_that_may_not_be_run() {
     let place = Place::new();
     let program = place.path().join("program");
-    fs::copy(SERVER, &program).unwrap();
+    fs::copy(&*SERVER, &program).unwrap();
     chmod(&program, 0o644);
     place.register(&program, TRIAL, &[]);
     error(&place, ErrorKind::StartFailed, &["may not be run", "Permission denied"]);
@@ -113,17 +112,17 @@ fn a_program_that_is_a_folder() {
 #[test]
 fn a_program_that_ends_at_once() {
     let place = Place::new();
-    place.register(SERVER.as_ref(), TRIAL, &[("TRIAL_FATE", "exit")]);
+    place.register(&SERVER, TRIAL, &[("TRIAL_FATE", "exit")]);
     let log = "its log ends:\nthere is no water\nthe machine can't run";
-    let error = error(&place, ErrorKind::StartFailed, &[SERVER, "did not serve", log]);
+    let error = error(&place, ErrorKind::StartFailed, &["trial-server did not serve", log]);
     told(&error, "exit status: 7");
 }
 
 #[test]
 fn a_program_that_crashes_at_once() {
     let place = Place::new();
-    place.register(SERVER.as_ref(), TRIAL, &[("TRIAL_FATE", "crash")]);
-    let error = error(&place, ErrorKind::StartFailed, &[SERVER, "did not serve"]);
+    place.register(&SERVER, TRIAL, &[("TRIAL_FATE", "crash")]);
+    let error = error(&place, ErrorKind::StartFailed, &["trial-server did not serve"]);
     told(&error, "signal: 6");
 }
 
@@ -141,7 +140,7 @@ fn told(error: &Error, how: &str) {
 #[test]
 fn a_server_that_crashes_in_a_call() {
     let place = Place::new();
-    place.register(SERVER.as_ref(), TRIAL, &[]);
+    place.register(&SERVER, TRIAL, &[]);
     let client = place.activate().unwrap();
     let error = client.crash().unwrap_err();
     assert_eq!((error.kind(), error.ran()), (ErrorKind::Disconnected, Ran::Maybe), "{error:?}");
@@ -154,7 +153,7 @@ fn a_server_that_crashes_in_a_call() {
 #[test]
 fn a_program_that_never_greets_is_ended() {
     let place = Place::new();
-    let mut registration = place.registration(SERVER.as_ref(), TRIAL);
+    let mut registration = place.registration(&SERVER, TRIAL);
     registration.environment.insert("TRIAL_FATE".into(), "hang".into());
     registration.start_timeout = Duration::from_millis(300);
     place.register_as(&registration);
@@ -167,7 +166,7 @@ fn a_client_in_a_hurry_leaves_a_slow_program_to_the_others() {
     let place = Place::new();
     let gate = place.path().join("gate");
     let environment = [("TRIAL_FATE", "hang without"), ("TRIAL_FILE", gate.to_str().unwrap())];
-    place.register(SERVER.as_ref(), TRIAL, &environment);
+    place.register(&SERVER, TRIAL, &environment);
     let activation = place.activation().timeout(Duration::from_millis(100));
     let error = activation.activate::<TrialClient>(TRIAL.clsid()).unwrap_err();
     expect(&error, ErrorKind::TimedOut, &["did not greet in time"]);
@@ -178,7 +177,7 @@ fn a_client_in_a_hurry_leaves_a_slow_program_to_the_others() {
 fn a_program_that_hangs_is_ended_by_those_who_come_later() {
     let place = Place::new();
     let gate = place.path().join("gate");
-    let mut registration = place.registration(SERVER.as_ref(), TRIAL);
+    let mut registration = place.registration(&SERVER, TRIAL);
     registration.environment = [
         ("TRIAL_FATE".into(), "hang without".into()),
         ("TRIAL_FILE".into(), gate.to_str().unwrap().into()),
@@ -200,7 +199,7 @@ fn a_program_that_hangs_is_ended_by_those_who_come_later() {
 #[test]
 fn a_server_that_stands_still_is_not_taken_for_one_that_hangs() {
     let place = Place::new();
-    let mut registration = place.registration(SERVER.as_ref(), TRIAL);
+    let mut registration = place.registration(&SERVER, TRIAL);
     registration.start_timeout = Duration::from_millis(1);
     // Started by its own means, so that not even this time can pass before it greets.
     let mut server = started_by_hand(&place, &registration);
@@ -222,7 +221,7 @@ fn a_server_that_stands_still_is_not_taken_for_one_that_hangs() {
 fn started_by_hand(place: &Place, registration: &Registration) -> std::process::Child {
     let registered = place.register_as(registration);
     let socket = meeting_file(place, &registered, "sock");
-    let mut command = place.command(SERVER.as_ref());
+    let mut command = place.command(&SERVER);
     let child = command.env("TRIAL_IDLE_MS", "3000").spawn().unwrap();
     until("the server makes its socket", || socket.exists());
     child
@@ -231,7 +230,7 @@ fn started_by_hand(place: &Place, registration: &Registration) -> std::process::
 #[test]
 fn a_stale_socket_is_replaced() {
     let place = Place::new();
-    let registered = place.register(SERVER.as_ref(), TRIAL, &[]);
+    let registered = place.register(&SERVER, TRIAL, &[]);
     let socket = meeting_file(&place, &registered, "sock");
     drop(UnixListener::bind(&socket).unwrap());
     assert!(socket.exists());
@@ -241,7 +240,7 @@ fn a_stale_socket_is_replaced() {
 #[test]
 fn a_folder_where_the_socket_should_be() {
     let place = Place::new();
-    let registered = place.register(SERVER.as_ref(), TRIAL, &[]);
+    let registered = place.register(&SERVER, TRIAL, &[]);
     let socket = meeting_file(&place, &registered, "sock");
     fs::create_dir(&socket).unwrap();
     error(&place, ErrorKind::StartFailed, &["is in the way", socket.to_str().unwrap()]);
@@ -250,7 +249,7 @@ fn a_folder_where_the_socket_should_be() {
 #[test]
 fn a_registration_file_that_is_damaged() {
     let place = Place::new();
-    let registered = place.register(SERVER.as_ref(), TRIAL, &[]);
+    let registered = place.register(&SERVER, TRIAL, &[]);
     let file = registered.file.to_str().unwrap();
     fs::write(&registered.file, "program = \"").unwrap();
     error(&place, ErrorKind::BadRegistration, &[file, "it isn't as it should be", "line 1"]);
@@ -258,7 +257,7 @@ fn a_registration_file_that_is_damaged() {
     error(&place, ErrorKind::BadRegistration, &[file, "UTF-8"]);
     fs::write(&registered.file, vec![b'#'; 2 << 20]).unwrap();
     error(&place, ErrorKind::BadRegistration, &[file, "larger than 1048576 bytes"]);
-    fs::write(&registered.file, format!("program = \"{SERVER}\"")).unwrap();
+    fs::write(&registered.file, format!("program = \"{}\"", SERVER.display())).unwrap();
     error(&place, ErrorKind::BadRegistration, &[file, "doesn't name class"]);
     fs::remove_file(&registered.file).unwrap();
     error(&place, ErrorKind::BadRegistration, &[file, "can't be read", "No such file"]);
@@ -272,7 +271,7 @@ fn a_registration_file_that_is_damaged() {
 #[test]
 fn a_fifo_for_a_registration_file_holds_nobody_up() {
     let place = Place::new();
-    let registered = place.register(SERVER.as_ref(), TRIAL, &[]);
+    let registered = place.register(&SERVER, TRIAL, &[]);
     fs::remove_file(&registered.file).unwrap();
     // Nobody has it open for writing.
     drop(syshandle_trial::Notes::new(registered.file.clone()));
@@ -282,7 +281,7 @@ fn a_fifo_for_a_registration_file_holds_nobody_up() {
 #[test]
 fn a_class_link_that_is_none_or_leads_elsewhere() {
     let place = Place::new();
-    let registered = place.register(SERVER.as_ref(), TRIAL, &[]);
+    let registered = place.register(&SERVER, TRIAL, &[]);
     let link = place.data().join("syshandle/classes").join(TRIAL.clsid().to_string());
     let outside = place.path().join("outside.toml");
     fs::rename(&registered.file, &outside).unwrap();
@@ -298,7 +297,7 @@ fn a_class_link_that_is_none_or_leads_elsewhere() {
 #[test]
 fn a_registration_that_others_may_change() {
     let place = Place::new();
-    let registered = place.register(SERVER.as_ref(), TRIAL, &[]);
+    let registered = place.register(&SERVER, TRIAL, &[]);
     let programs = registered.file.parent().unwrap();
     for path in [&registered.file, programs, programs.parent().unwrap()] {
         let mode = fs::metadata(path).unwrap().permissions();
@@ -317,7 +316,7 @@ fn a_registration_that_belongs_to_another_user() {
         return;
     }
     let place = Place::new();
-    let registered = place.register(SERVER.as_ref(), TRIAL, &[]);
+    let registered = place.register(&SERVER, TRIAL, &[]);
     chown(&registered.file, Some(65534), None).unwrap();
     let file = registered.file.to_str().unwrap();
     error(&place, ErrorKind::Insecure, &[file, "can't be trusted", "it belongs to user 65534"]);
@@ -326,7 +325,7 @@ fn a_registration_that_belongs_to_another_user() {
 #[test]
 fn no_folder_for_sockets() {
     let place = Place::new();
-    place.register(SERVER.as_ref(), TRIAL, &[]);
+    place.register(&SERVER, TRIAL, &[]);
     let activate = |runtime: Option<PathBuf>| {
         let mut locations = place.locations();
         locations.runtime_dir = runtime;
@@ -350,7 +349,7 @@ fn no_folder_for_sockets() {
 #[test]
 fn a_folder_for_sockets_that_others_may_use() {
     let place = Place::new();
-    place.register(SERVER.as_ref(), TRIAL, &[]);
+    place.register(&SERVER, TRIAL, &[]);
     chmod(&place.runtime(), 0o755);
     let remedy = format!("chmod 700 {}", place.runtime().display());
     error(&place, ErrorKind::Insecure, &["can't be trusted", "others may use it", &remedy]);
@@ -374,6 +373,6 @@ fn a_failure_is_not_for_ever() {
     let program = place.path().join("program");
     place.register(&program, TRIAL, &[]);
     error(&place, ErrorKind::StartFailed, &["isn't there"]);
-    fs::copy(SERVER, &program).unwrap();
+    fs::copy(&*SERVER, &program).unwrap();
     until("a repaired program is started", || place.activate().is_ok());
 }

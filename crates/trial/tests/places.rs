@@ -8,10 +8,8 @@ use std::process::{Child, Output, Stdio};
 use std::time::Duration;
 
 use syshandle::{ErrorKind, Meeting, Policy, Proxy, Ran};
-use syshandle_trial::{Activator, Place, Process, TRIAL, TrialClient, until};
+use syshandle_trial::{Activator, CLIENT, Place, Process, SERVER, TRIAL, TrialClient, until};
 
-const SERVER: &str = env!("CARGO_BIN_EXE_trial-server");
-const CLIENT: &str = env!("CARGO_BIN_EXE_trial-client");
 
 fn meeting(place: &Place) -> Meeting {
     let registered = place.locations().find(TRIAL.clsid()).unwrap();
@@ -20,12 +18,12 @@ fn meeting(place: &Place) -> Meeting {
 
 /// Starts the server as a user would.
 fn by_hand(place: &Place) -> Child {
-    let mut command = place.command(SERVER.as_ref());
+    let mut command = place.command(&SERVER);
     command.env("TRIAL_IDLE_MS", "1000").stderr(Stdio::piped()).spawn().unwrap()
 }
 
 fn run(place: &Place, arguments: &[&str]) -> Output {
-    place.command(CLIENT.as_ref()).args(arguments).output().unwrap()
+    place.command(&CLIENT).args(arguments).output().unwrap()
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -39,7 +37,7 @@ fn am_root() -> bool {
 #[test]
 fn a_server_started_by_hand_makes_its_socket_and_is_the_only_one() {
     let place = Place::new();
-    place.register(SERVER.as_ref(), TRIAL, &[]);
+    place.register(&SERVER, TRIAL, &[]);
     let mut first = by_hand(&place);
     let meeting = meeting(&place);
     until("it makes its socket", || meeting.socket.exists());
@@ -70,7 +68,7 @@ fn a_server_that_nobody_registered_says_so() {
 #[test]
 fn a_server_is_told_to_end_and_the_next_call_starts_another() {
     let place = Place::new();
-    place.register(SERVER.as_ref(), TRIAL, &[("TRIAL_IDLE_MS", "60000")]);
+    place.register(&SERVER, TRIAL, &[("TRIAL_IDLE_MS", "60000")]);
     let client = place.activate().unwrap();
     let server = Process::open(client.who().unwrap().server_pid).unwrap();
     server.terminate();
@@ -82,10 +80,53 @@ fn a_server_is_told_to_end_and_the_next_call_starts_another() {
 }
 
 #[test]
+fn a_call_that_runs_when_the_server_must_end_may_have_run() {
+    let place = Place::new();
+    let mut notes = place.notes("notes");
+    let path = notes.path().to_str().unwrap();
+    place.register(&SERVER, TRIAL, &[("TRIAL_NOTES", path), ("TRIAL_DRAIN_MS", "50")]);
+    let client = place.activate().unwrap();
+    let server = Process::open(client.who().unwrap().server_pid).unwrap();
+    let error = std::thread::scope(|scope| {
+        let call = scope.spawn(|| client.rest().unwrap_err());
+        assert_eq!(notes.next(), "resting");
+        server.terminate();
+        call.join().unwrap()
+    });
+    assert_eq!((error.kind(), error.ran()), (ErrorKind::Disconnected, Ran::Maybe), "{error:?}");
+    server.wait();
+}
+
+#[test]
+fn a_server_that_drains_lets_its_calls_end_and_another_serves_meanwhile() {
+    let place = Place::new();
+    let mut notes = place.notes("notes");
+    let path = notes.path().to_str().unwrap();
+    place.register(&SERVER, TRIAL, &[("TRIAL_NOTES", path), ("TRIAL_DRAIN_MS", "60000")]);
+    let client = place.activate().unwrap();
+    let server = Process::open(client.who().unwrap().server_pid).unwrap();
+    std::thread::scope(|scope| {
+        let call = scope.spawn(|| client.rest().unwrap_err());
+        assert_eq!(notes.next(), "resting");
+        server.terminate();
+        until("it takes its socket away", || !meeting(&place).socket.exists());
+        let other = place.activate().unwrap();
+        assert_ne!(other.who().unwrap().server_pid, server.pid());
+        assert!(!server.has_ended());
+        // What comes to the one that drains did not run.
+        let error = client.who().unwrap_err();
+        assert_eq!((error.kind(), error.ran()), (ErrorKind::Disconnected, Ran::No), "{error:?}");
+        server.kill();
+        assert_eq!(call.join().unwrap().ran(), Ran::Maybe);
+    });
+    assert!(meeting(&place).is_running());
+}
+
+#[test]
 fn somebody_else_who_listens_starts_one_server_after_the_other() {
     let place = Place::new();
     let activator = Activator::new(place.path().join("elsewhere"));
-    let mut registration = place.registration(SERVER.as_ref(), TRIAL);
+    let mut registration = place.registration(&SERVER, TRIAL);
     registration.socket = Some(activator.path().to_owned());
     place.register_as(&registration);
     let environment = [("TRIAL_IDLE_MS", "1")];
@@ -94,7 +135,7 @@ fn somebody_else_who_listens_starts_one_server_after_the_other() {
     for _ in 0..3 {
         let (client, mut server) = std::thread::scope(|scope| {
             let client = scope.spawn(|| place.activate().unwrap());
-            let server = activator.start(&place, SERVER.as_ref(), &environment);
+            let server = activator.start(&place, &SERVER, &environment);
             (client.join().unwrap(), server)
         });
         let who = client.who().unwrap();
@@ -117,7 +158,7 @@ fn no_call_is_lost_while_somebody_else_listens() {
     const ROUNDS: usize = 300;
     let place = Place::new();
     let activator = Activator::new(place.path().join("elsewhere"));
-    let mut registration = place.registration(SERVER.as_ref(), TRIAL);
+    let mut registration = place.registration(&SERVER, TRIAL);
     registration.socket = Some(activator.path().to_owned());
     place.register_as(&registration);
 
@@ -128,7 +169,7 @@ fn no_call_is_lost_while_somebody_else_listens() {
             while !done.load(std::sync::atomic::Ordering::SeqCst) {
                 if activator.somebody_waits(Duration::from_millis(20)) {
                     let environment = [("TRIAL_IDLE_MS", "1")];
-                    let mut server = activator.start(&place, SERVER.as_ref(), &environment);
+                    let mut server = activator.start(&place, &SERVER, &environment);
                     assert!(server.wait().unwrap().success());
                     starts += 1;
                 }
@@ -158,7 +199,7 @@ fn systemd_socket_activate_starts_it_too() {
     }
     let place = Place::new();
     let socket = place.path().join("elsewhere");
-    let mut registration = place.registration(SERVER.as_ref(), TRIAL);
+    let mut registration = place.registration(&SERVER, TRIAL);
     registration.socket = Some(socket.clone());
     place.register_as(&registration);
     let mut command = place.command(program);
@@ -166,7 +207,7 @@ fn systemd_socket_activate_starts_it_too() {
         .args(["--seqpacket", "--listen"])
         .arg(&socket)
         .args(["--setenv=TRIAL_IDLE_MS=1", "--setenv=XDG_RUNTIME_DIR", "--setenv=XDG_DATA_HOME"])
-        .arg(SERVER)
+        .arg(&*SERVER)
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
@@ -183,7 +224,7 @@ fn systemd_socket_activate_starts_it_too() {
 fn where_somebody_else_should_listen_and_does_not_the_error_says_so() {
     let place = Place::new();
     let socket = place.path().join("elsewhere");
-    let mut registration = place.registration(SERVER.as_ref(), TRIAL);
+    let mut registration = place.registration(&SERVER, TRIAL);
     registration.socket = Some(socket.clone());
     place.register_as(&registration);
     // It needs no folder for sockets then.
@@ -213,8 +254,8 @@ fn another_user_is_turned_away_unless_the_registration_allows_it() {
     fs::set_permissions(place.path(), fs::Permissions::from_mode(0o755)).unwrap();
     fs::set_permissions(place.data(), fs::Permissions::from_mode(0o755)).unwrap();
     let client = place.path().join("trial-client");
-    fs::copy(CLIENT, &client).unwrap();
-    let mut registration = place.registration(SERVER.as_ref(), TRIAL);
+    fs::copy(&*CLIENT, &client).unwrap();
+    let mut registration = place.registration(&SERVER, TRIAL);
     let as_nobody = || {
             let mut command = place.command(&client);
         command.env_remove("XDG_RUNTIME_DIR").uid(NOBODY).gid(NOBODY);
@@ -230,7 +271,7 @@ fn another_user_is_turned_away_unless_the_registration_allows_it() {
         place.register_as(&registration);
         let nobody = as_nobody();
         let pid = nobody.id();
-        let mut server = activator.start(&place, SERVER.as_ref(), &[("TRIAL_IDLE_MS", "100")]);
+        let mut server = activator.start(&place, &SERVER, &[("TRIAL_IDLE_MS", "100")]);
         let output = nobody.wait_with_output().unwrap();
         let error = text(&output.stderr);
         if allowed {
@@ -257,8 +298,8 @@ fn another_users_folder_is_not_used() {
         fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
     }
     let client = place.path().join("trial-client");
-    fs::copy(CLIENT, &client).unwrap();
-    place.register(SERVER.as_ref(), TRIAL, &[]);
+    fs::copy(&*CLIENT, &client).unwrap();
+    place.register(&SERVER, TRIAL, &[]);
     let output = place.command(&client).uid(NOBODY).gid(NOBODY).output().unwrap();
     let error = text(&output.stderr);
     assert!(error.starts_with("Insecure: ") && error.contains("belongs to user 0"), "{error}");
@@ -273,7 +314,7 @@ fn a_confined_client_starts_no_server_but_reaches_one_that_runs() {
         ("user", "another user namespace"),
     ] {
         let place = Place::new();
-        place.register(SERVER.as_ref(), TRIAL, &[("TRIAL_IDLE_MS", "1")]);
+        place.register(&SERVER, TRIAL, &[("TRIAL_IDLE_MS", "1")]);
         // The first one isn't confined, as is usual.
         assert!(run(&place, &[]).status.success());
         until("the server ends", || place.processes("trial-server").is_empty());
@@ -303,7 +344,7 @@ fn a_confined_client_starts_no_server_but_reaches_one_that_runs() {
 fn who_is_less_confined_than_the_first_one_may_start_a_server() {
     for how in ["no_new_privs", "seccomp", "mount", "user"] {
         let place = Place::new();
-        place.register(SERVER.as_ref(), TRIAL, &[("TRIAL_IDLE_MS", "1")]);
+        place.register(&SERVER, TRIAL, &[("TRIAL_IDLE_MS", "1")]);
         if run(&place, &["--confine", how]).status.code() == Some(77) {
             println!("skipped: {how}");
             continue;
@@ -326,8 +367,8 @@ fn a_folder_for_sockets_that_cannot_be_written_denies_activation_only() {
     let place = Place::new();
     let client = place.path().join("trial-client");
     let server = place.path().join("trial-server");
-    fs::copy(CLIENT, &client).unwrap();
-    fs::copy(SERVER, &server).unwrap();
+    fs::copy(&*CLIENT, &client).unwrap();
+    fs::copy(&*SERVER, &server).unwrap();
     place.register(&server, TRIAL, &[("TRIAL_IDLE_MS", "1")]);
     let sockets = place.runtime().join("syshandle");
     fs::create_dir(&sockets).unwrap();

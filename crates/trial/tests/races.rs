@@ -5,10 +5,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use syshandle_trial::{Place, TRIAL};
+use syshandle_trial::{CLIENT, Place, SERVER, TRIAL};
 
-const SERVER: &str = env!("CARGO_BIN_EXE_trial-server");
-const CLIENT: &str = env!("CARGO_BIN_EXE_trial-client");
 
 /// As many as there are with a server that everybody wants.
 const CLIENTS: usize = 200;
@@ -18,7 +16,7 @@ fn clients_that_come_at_once_get_one_server() {
     let place = Place::new();
     let starts = place.path().join("starts");
     let environment = [("TRIAL_STARTS", starts.to_str().unwrap()), ("TRIAL_IDLE_MS", "5000")];
-    place.register(SERVER.as_ref(), TRIAL, &environment);
+    place.register(&SERVER, TRIAL, &environment);
 
     let outputs = run_clients(&place);
     let mut servers = Vec::new();
@@ -37,7 +35,7 @@ fn clients_of_a_server_that_fails_each_learn_why_after_few_starts() {
     let place = Place::new();
     let starts = place.path().join("starts");
     let environment = [("TRIAL_STARTS", starts.to_str().unwrap()), ("TRIAL_FATE", "exit")];
-    place.register(SERVER.as_ref(), TRIAL, &environment);
+    place.register(&SERVER, TRIAL, &environment);
 
     let began = Instant::now();
     for output in run_clients(&place) {
@@ -56,7 +54,7 @@ fn clients_of_a_server_that_fails_each_learn_why_after_few_starts() {
 fn run_clients(place: &Place) -> Vec<std::process::Output> {
     let clients: Vec<_> = (0..CLIENTS)
         .map(|_| {
-            let mut command = place.command(CLIENT.as_ref());
+            let mut command = place.command(&CLIENT);
             command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
         })
         .collect();
@@ -68,7 +66,7 @@ fn no_call_is_lost_to_a_server_that_is_about_to_end() {
     const ROUNDS: usize = 2000;
     const THREADS: usize = 2;
     let place = Place::new();
-    place.register(SERVER.as_ref(), TRIAL, &[("TRIAL_IDLE_MS", "1")]);
+    place.register(&SERVER, TRIAL, &[("TRIAL_IDLE_MS", "1")]);
 
     // When each call's server was in use for certain: from its greeting to its last answer.
     let uses = Mutex::new(Vec::new());

@@ -4,11 +4,10 @@ use std::fs::File;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
-use syshandle_trial::{Place, TRIAL};
+use syshandle_trial::{Place, SERVER, TRIAL};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
-const SERVER: &str = env!("CARGO_BIN_EXE_trial-server");
 
 /// Lines that were written.
 #[derive(Clone, Default)]
@@ -35,7 +34,7 @@ impl MakeWriter<'_> for Lines {
 #[test]
 fn activation_calls_and_handles_can_be_followed() {
     let place = Place::new();
-    place.register(SERVER.as_ref(), TRIAL, &[]);
+    place.register(&SERVER, TRIAL, &[]);
     let lines = Lines::default();
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(tracing::Level::TRACE)
@@ -52,7 +51,7 @@ fn activation_calls_and_handles_can_be_followed() {
     let class = TRIAL.clsid().to_string();
     for parts in [
         ["activate{class=", &class, "new"],
-        ["activate{", "starting the server", SERVER],
+        ["activate{", "starting the server", SERVER.to_str().unwrap()],
         ["activate{", "interface=\"Trial\"", "close"],
         ["call{method=Trial::len", "", "new"],
         ["call{method=Trial::len", "sending", "handles=1"],

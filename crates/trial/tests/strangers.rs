@@ -12,15 +12,13 @@ use rustix::net::{
     SocketFlags, SocketType,
 };
 use syshandle::{Meeting, Proxy};
-use syshandle_trial::{Place, Process, TRIAL, until};
+use syshandle_trial::{CLIENT, Place, Process, SERVER, TRIAL, until};
 
-const SERVER: &str = env!("CARGO_BIN_EXE_trial-server");
-const CLIENT: &str = env!("CARGO_BIN_EXE_trial-client");
 
 #[test]
 fn each_knows_the_other_from_the_kernel() {
     let place = Place::new();
-    place.register(SERVER.as_ref(), TRIAL, &[]);
+    place.register(&SERVER, TRIAL, &[]);
     let client = place.activate().unwrap();
     let server = client.as_client().server().unwrap();
     let who = client.who().unwrap();
@@ -39,7 +37,7 @@ fn own_user() -> u32 {
 #[test]
 fn handles_are_refused_until_the_client_is_accepted() {
     let place = Place::new();
-    let registered = place.register(SERVER.as_ref(), TRIAL, &[]);
+    let registered = place.register(&SERVER, TRIAL, &[]);
     let server = Process::open(place.activate().unwrap().who().unwrap().server_pid).unwrap();
     let meeting = Meeting::of(&registered, &place.locations()).unwrap();
     // It can't accept now.
@@ -70,7 +68,7 @@ fn send_a_handle(socket: &OwnedFd) -> Result<(), rustix::io::Errno> {
 /// Runs a client through a shell that does something before, and returns the facts that the server
 /// found when it was started.
 fn surroundings(place: &Place, before: &str) -> (Vec<String>, Process, u32) {
-    place.register(SERVER.as_ref(), TRIAL, &[("COLOUR", "blue")]);
+    place.register(&SERVER, TRIAL, &[("COLOUR", "blue")]);
     let mut client = held_client(place, before);
     let tried = place.activate().unwrap();
     let facts = tried.surroundings().unwrap();
@@ -83,8 +81,12 @@ fn surroundings(place: &Place, before: &str) -> (Vec<String>, Process, u32) {
 
 /// A client that keeps what it has until its input ends. Returns when it has a server.
 fn held_client(place: &Place, before: &str) -> Child {
+    client_by_shell(place, &format!("{before} exec \"$0\" --hold"))
+}
+
+fn client_by_shell(place: &Place, script: &str) -> Child {
     let mut command = place.command(Path::new("/bin/sh"));
-    command.arg("-c").arg(format!("{before} exec \"$0\" --hold")).arg(CLIENT);
+    command.arg("-c").arg(script).arg(&*CLIENT);
     let mut client = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     client.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
     client
@@ -139,7 +141,7 @@ fn a_server_has_nothing_from_the_client_that_starts_it() {
 #[test]
 fn a_server_outlives_the_client_that_started_it() {
     let place = Place::new();
-    place.register(SERVER.as_ref(), TRIAL, &[]);
+    place.register(&SERVER, TRIAL, &[]);
     let mut first = held_client(&place, "");
     let second = place.activate().unwrap();
     first.kill().unwrap();
@@ -151,7 +153,7 @@ fn a_server_outlives_the_client_that_started_it() {
 fn a_client_killed_at_any_time_of_its_activation_leaves_no_obstacle() {
     const ROUNDS: u32 = 60;
     let place = Place::new();
-    place.register(SERVER.as_ref(), TRIAL, &[("TRIAL_IDLE_MS", "1")]);
+    place.register(&SERVER, TRIAL, &[("TRIAL_IDLE_MS", "1")]);
     let mut answered = 0;
     for round in 0..ROUNDS {
         let mut client = run_client(&place);
@@ -169,14 +171,14 @@ fn a_client_killed_at_any_time_of_its_activation_leaves_no_obstacle() {
 }
 
 fn run_client(place: &Place) -> Child {
-    let mut command: Command = place.command(CLIENT.as_ref());
+    let mut command: Command = place.command(&CLIENT);
     command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 
 #[test]
 fn a_client_that_dies_leaves_no_descriptor_in_the_server() {
     let place = Place::new();
-    place.register(SERVER.as_ref(), TRIAL, &[]);
+    place.register(&SERVER, TRIAL, &[]);
     let keeper = place.activate().unwrap();
     let server = Process::open(keeper.who().unwrap().server_pid).unwrap();
     let before = server.census().unwrap();
@@ -187,4 +189,22 @@ fn a_client_that_dies_leaves_no_descriptor_in_the_server() {
     }
     until("the server has as many descriptors as before", || server.census().unwrap() == before);
     assert!(keeper.who().is_ok());
+}
+
+#[test]
+fn work_for_a_client_that_let_go_ends_when_its_process_does() {
+    let place = Place::new();
+    place.register(&SERVER, TRIAL, &[("TRIAL_IDLE_MS", "1")]);
+    let outcome = place.path().join("outcome");
+    File::create(&outcome).unwrap();
+    let script = format!("exec \"$0\" --hold --leave-work {}", outcome.display());
+    let mut client = client_by_shell(&place, &script);
+    let server = place.processes("trial-server").pop().unwrap();
+    // Nobody is connected now, and the server stays all the same.
+    assert_eq!(fs::read_to_string(&outcome).unwrap(), "");
+    assert!(!server.has_ended());
+    client.kill().unwrap();
+    client.wait().unwrap();
+    server.wait();
+    assert_eq!(fs::read_to_string(&outcome).unwrap(), "ClientDied\n");
 }

@@ -65,10 +65,16 @@ impl Registration {
         if let Some(socket) = file.socket.as_ref().filter(|socket| !socket.is_absolute()) {
             return Err(bad(format!("`socket` is relative: {}", socket.display())));
         }
-        if let Some(name) =
-            file.environment.keys().find(|name| name.is_empty() || name.contains('='))
-        {
-            return Err(bad(format!("`{name}` can't be the name of an environment variable")));
+        for (name, value) in &file.environment {
+            if name.is_empty() || name.contains(['=', '\0']) {
+                return Err(bad(format!("`{name}` can't be the name of an environment variable")));
+            }
+            if name.starts_with("LISTEN_") || name.starts_with("SYSHANDLE_") {
+                return Err(bad(format!("`{name}` is for whoever starts the program")));
+            }
+            if value.contains('\0') {
+                return Err(bad(format!("`{name}` has a value with a zero in it")));
+            }
         }
         let classes = file.class.into_iter().map(|class| {
             let guid = |text: &String| {
@@ -218,6 +224,9 @@ mod tests {
             ("program = \"/s\"\ncolour = 1", "colour"),
             ("program = \"/s\"\nusers = \"some\"", "users"),
             ("program = \"/s\"\n[environment]\n\"A=B\" = \"\"", "A=B"),
+            ("program = \"/s\"\n[environment]\nLISTEN_FDS = \"3\"", "LISTEN_FDS"),
+            ("program = \"/s\"\n[environment]\nA = \"\\u0000\"", "zero"),
+            ("program = \"/s\"\nstart_timeout_ms = 0", "start_timeout_ms"),
             ("program = \"/s\"\n[[class]]\nclsid = \"1\"", "identifier"),
             ("\u{0}", ""),
         ] {

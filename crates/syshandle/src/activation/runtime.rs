@@ -63,9 +63,10 @@ impl Meeting {
             make(&folder)?;
         }
         check(&folder)?;
-        let name = &registered.registration.name;
-        let short = &name[..name.floor_char_boundary(NAME_MAX)];
-        let id = format!("{short}-{:016x}", hash(registered.file.as_os_str().as_encoded_bytes()));
+        let name = registered.registration.name.chars().take(NAME_MAX);
+        let is_plain = |c: &char| c.is_ascii_alphanumeric() || "-_.".contains(*c);
+        let plain: String = name.map(|c| if is_plain(&c) { c } else { '_' }).collect();
+        let id = format!("{plain}-{:016x}", hash(registered.file.as_os_str().as_encoded_bytes()));
         let file = |extension: &str| folder.join(format!("{id}.{extension}"));
         let socket = file("sock");
         if socket.as_os_str().len() > SOCKET_PATH_MAX {
@@ -227,8 +228,8 @@ fn hash(bytes: &[u8]) -> u64 {
 /// By `sun_path` in unix(7).
 const SOCKET_PATH_MAX: usize = 107;
 
-/// What of a registration's name is in the names of its files, so that the path of the socket isn't
-/// too long.
+/// How much of a registration's name is in the names of its files, so that the path of the socket
+/// isn't too long.
 const NAME_MAX: usize = 32;
 
 /// After a failed start the next one is tried no sooner.

@@ -7,12 +7,11 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::time::Duration;
 
-use syshandle::{Context, Result, Server};
+use syshandle::{Context, Event, Result, Server};
 use syshandle_trial::{TRIAL, Trial, Who, who};
 
 fn main() -> Result<()> {
     let surroundings = surroundings();
-    let variable = |name: &str| std::env::var(name).unwrap_or_default();
     if let Ok(path) = std::env::var("TRIAL_STARTS") {
         let mut starts = File::options().append(true).create(true).open(path)?;
         starts.write_all(format!("{}\n", std::process::id()).as_bytes())?;
@@ -30,7 +29,16 @@ fn main() -> Result<()> {
     }
     let idle = variable("TRIAL_IDLE_MS").parse().unwrap_or(500);
     let make = move || Tried { surroundings: surroundings.clone() };
-    Server::new().class(TRIAL, make).idle_exit(Duration::from_millis(idle)).run()
+    Server::new()
+        .class(TRIAL, make)
+        .idle_exit(Duration::from_millis(idle))
+        .drain_timeout(Duration::from_millis(variable("TRIAL_DRAIN_MS").parse().unwrap_or(10_000)))
+        .run()
+}
+
+/// A variable of the environment; empty where there is none.
+fn variable(name: &str) -> String {
+    std::env::var(name).unwrap_or_default()
 }
 
 /// Never greets, never lets go of the socket.
@@ -51,6 +59,20 @@ impl Trial for Tried {
 
     fn len(&self, file: File) -> Result<u64> {
         Ok(file.metadata()?.len())
+    }
+
+    fn write_outcome(&self, context: &Context, mut file: File, event: Event) -> Result<()> {
+        context.when(event, Duration::from_secs(600), move |outcome| {
+            if let Err(error) = writeln!(file, "{outcome:?}") {
+                eprintln!("the outcome can't be written: {error}");
+            }
+        })
+    }
+
+    fn rest(&self) -> Result<()> {
+        let mut notes = File::options().append(true).open(variable("TRIAL_NOTES"))?;
+        notes.write_all(b"resting\n")?;
+        hang()
     }
 
     fn crash(&self) -> Result<()> {
