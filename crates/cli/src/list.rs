@@ -1,7 +1,6 @@
 //! `syshandle list`.
 
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
 
 use syshandle::{Locations, Meeting, Registered, Result};
 
@@ -27,10 +26,9 @@ pub(crate) fn run() -> Result<ExitCode> {
 fn show(registered: &Registered, locations: &Locations) {
     let registration = &registered.registration;
     let state = match Meeting::of(registered, locations) {
-        Ok(meeting) => match meeting.serves(Instant::now() + Duration::from_secs(1)) {
-            true => "running".to_owned(),
-            false => "not running".to_owned(),
-        },
+        Ok(meeting) if meeting.is_running() => "running".to_owned(),
+        _ if registration.socket.is_some() => "started by whoever listens at its socket".to_owned(),
+        Ok(_) => "not running".to_owned(),
         Err(error) => format!("unknown: {error}"),
     };
     for class in &registration.classes {
@@ -40,6 +38,10 @@ fn show(registered: &Registered, locations: &Locations) {
         if let Some(socket) = &registration.socket {
             println!("    socket   {}", socket.display());
         }
-        println!("    server   {state}");
+        match locations.find(class.clsid) {
+            Ok(found) if found.file == registered.file => println!("    server   {state}"),
+            Ok(found) => println!("    instead  {}", found.file.display()),
+            Err(error) => println!("    broken   {error:#}"),
+        }
     }
 }

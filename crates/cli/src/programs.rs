@@ -18,26 +18,25 @@ pub(crate) struct Program {
 /// The servers in a folder, not below it; or the one that the path names.
 pub(crate) fn find(path: &Path) -> io::Result<Vec<Program>> {
     let path = fs::canonicalize(path)?;
-    let mut files = match path.is_dir() {
-        true => {
-            fs::read_dir(&path)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?
-        }
-        false => vec![path],
-    };
-    files.sort();
-    let mut programs = Vec::new();
-    for path in files {
-        let metadata = fs::metadata(&path)?;
-        let runs = metadata.is_file() && metadata.permissions().mode() & 0o111 != 0;
-        if !runs || metadata.len() > PROGRAM_BYTES_MAX {
-            continue;
-        }
-        let classes = mark::find(&fs::read(&path)?);
-        if !classes.is_empty() {
-            programs.push(Program { path, classes });
-        }
+    if !path.is_dir() {
+        return Ok(look_at(path)?.into_iter().collect());
     }
-    Ok(programs)
+    let files = fs::read_dir(&path)?.map(|entry| Ok(entry?.path()));
+    let mut files = files.collect::<io::Result<Vec<_>>>()?;
+    files.sort();
+    // What can't be read there (a link to nothing, a file of somebody else's) isn't meant.
+    Ok(files.into_iter().filter_map(|path| look_at(path).ok().flatten()).collect())
+}
+
+/// The program that a file is, if it serves classes.
+fn look_at(path: PathBuf) -> io::Result<Option<Program>> {
+    let metadata = fs::metadata(&path)?;
+    let runs = metadata.is_file() && metadata.permissions().mode() & 0o111 != 0;
+    if !runs || metadata.len() > PROGRAM_BYTES_MAX {
+        return Ok(None);
+    }
+    let classes = mark::find(&fs::read(&path)?);
+    Ok((!classes.is_empty()).then_some(Program { path, classes }))
 }
 
 /// Larger files are no programs that somebody means to register.

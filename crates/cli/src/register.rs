@@ -34,24 +34,26 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         return Err(Error::failed(text));
     }
     for program in programs {
-        let name = program.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let classes = program.classes.iter().map(|class| RegisteredClass {
             clsid: class.clsid,
             name: class.name.clone(),
             interfaces: class.interfaces.clone(),
         });
+        let classes: Vec<_> = classes.collect();
         let mut registration = Registration {
-            name,
+            name: locations.name_for(&program.path, &classes)?,
             program: program.path,
             arguments: Vec::new(),
             environment: arguments.environment.iter().cloned().collect::<BTreeMap<_, _>>(),
             socket: None,
             policy: Policy::same_user(),
-            classes: classes.collect(),
+            start_timeout: Registration::START_TIMEOUT,
+            classes,
         };
         replaces(&locations, &registration);
-        if arguments.systemd {
-            systemd::register(&locations, &mut registration)?;
+        match arguments.systemd {
+            true => systemd::register(&locations, &mut registration)?,
+            false => systemd::clean(&registration)?,
         }
         let file = locations.register(&registration)?;
         for class in &registration.classes {

@@ -3,57 +3,72 @@
 use std::fs;
 use std::path::PathBuf;
 
-use syshandle::{Error, ErrorKind, Locations, Meeting, Registered, Registration, Result};
+use syshandle::{Error, Locations, Meeting, Registered, Registration, Result};
 
 /// Writes the units of a registration, and has the registration name their socket.
 pub(crate) fn register(locations: &Locations, registration: &mut Registration) -> Result<()> {
     let folder = folder()?;
+    let program = registration.program.to_string_lossy();
+    if program.contains(|c: char| c.is_control() || "\"'\\".contains(c)) {
+        let text = format!(
+            "systemd runs no program with quotes, backslashes or control characters in its path: \
+             rename {program:?}"
+        );
+        return Err(Error::failed(text));
+    }
     let file =
         locations.own_registry()?.join("programs").join(format!("{}.toml", registration.name));
     let registered = Registered { registration: registration.clone(), file };
     let meeting = Meeting::of(&registered, locations)?;
-    let name = &registration.name;
+    let unit = unit_name(&registration.name);
     let environment = registration
         .environment
         .iter()
         .map(|(name, value)| format!("Environment={}\n", quoted(&format!("{name}={value}"))));
+    let arguments = registration.arguments.iter().map(|argument| format!(" {}", quoted(argument)));
     let socket = format!(
-        "# Written by `syshandle register --systemd`.\n\
-         [Unit]\nDescription=The socket of {name}\n\n\
-         [Socket]\nListenSequentialPacket={}\nSocketMode=0600\nDirectoryMode=0700\n\n\
+        "{WRITTEN}\
+         [Unit]\nDescription=The socket of {unit}\n\n\
+         [Socket]\nListenSequentialPacket={}\nSocketMode=0600\nDirectoryMode=0700\n\
+         RemoveOnStop=yes\n\n\
          [Install]\nWantedBy=sockets.target\n",
         percent(&meeting.socket.to_string_lossy()),
     );
+    // The colon: no variables in what follows.
     let service = format!(
-        "# Written by `syshandle register --systemd`.\n\
-         [Unit]\nDescription={name}\nRequires={name}.socket\n\n\
-         [Service]\nExecStart={}\n{}Environment={}\n",
-        quoted(&registration.program.to_string_lossy()),
+        "{WRITTEN}\
+         [Unit]\nDescription={unit}\nRequires={unit}.socket\n\n\
+         [Service]\nExecStart=:{}{}\n{}Environment={}\n",
+        quoted(&program),
+        arguments.collect::<String>(),
         environment.collect::<String>(),
         quoted(&format!("SYSHANDLE_REGISTRATION={}", registered.file.display())),
     );
     fs::create_dir_all(&folder)?;
     for (extension, text) in [("socket", socket), ("service", service)] {
-        let path = folder.join(format!("{name}.{extension}"));
+        let path = folder.join(format!("{unit}.{extension}"));
         fs::write(&path, text).map_err(|error| {
             Error::failed(format!("{} can't be written: {error}", path.display()))
         })?;
         println!("wrote {}", path.display());
     }
-    println!("next: systemctl --user daemon-reload && systemctl --user enable --now {name}.socket");
+    println!("next: systemctl --user daemon-reload && systemctl --user enable --now '{unit}.socket'");
     registration.socket = Some(meeting.socket);
     Ok(())
 }
 
-/// Removes the units of a registration, if it has any.
+/// Removes the units of a registration, if it has any that were written here.
 pub(crate) fn clean(registration: &Registration) -> Result<()> {
-    if registration.socket.is_none() {
-        return Ok(());
-    }
-    let folder = folder()?;
+    // Without a folder for them there are none.
+    let Ok(folder) = folder() else { return Ok(()) };
+    let unit = unit_name(&registration.name);
     for extension in ["socket", "service"] {
-        let path = folder.join(format!("{}.{extension}", registration.name));
-        if fs::remove_file(&path).is_ok() {
+        let path = folder.join(format!("{unit}.{extension}"));
+        let ours = fs::read_to_string(&path).is_ok_and(|text| text.starts_with(WRITTEN));
+        if ours {
+            fs::remove_file(&path).map_err(|error| {
+                Error::failed(format!("{} can't be removed: {error}", path.display()))
+            })?;
             println!("removed {}", path.display());
         }
     }
@@ -66,16 +81,32 @@ fn folder() -> Result<PathBuf> {
         |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let config = absolute("XDG_CONFIG_HOME")
         .or_else(|| Some(absolute("HOME")?.join(".config")))
-        .ok_or_else(|| Error::failed(format!("{:?}: HOME isn't set", ErrorKind::System)))?;
+        .ok_or_else(|| Error::failed("there is no folder for units: HOME isn't set"))?;
     Ok(config.join("systemd/user"))
 }
 
-/// A word of a unit file: quoted, with what systemd would replace written twice.
+/// The name of the units, without the ending: what may not stand there is written as `\x20`, as by
+/// `systemd-escape`.
+fn unit_name(name: &str) -> String {
+    let is_plain = |c: &u8| c.is_ascii_alphanumeric() || b":_.-".contains(c);
+    name.bytes()
+        .map(|c| if is_plain(&c) { char::from(c).to_string() } else { format!("\\x{c:02x}") })
+        .collect()
+}
+
+/// A word of a unit file: quoted, with what systemd would replace written so that it doesn't.
 fn quoted(text: &str) -> String {
-    let text = percent(text).replace('\\', "\\\\").replace('"', "\\\"").replace('$', "$$");
+    let text = percent(text).replace('\\', "\\\\").replace('"', "\\\"");
+    let text: String = text
+        .chars()
+        .map(|c| if c.is_control() { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() })
+        .collect();
     format!("\"{text}\"")
 }
 
 fn percent(text: &str) -> String {
     text.replace('%', "%%")
 }
+
+/// What the units start with: others are somebody else's.
+const WRITTEN: &str = "# Written by `syshandle register --systemd`.\n";

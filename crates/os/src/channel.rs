@@ -263,7 +263,7 @@ impl Listener {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
         }
         pass_rights(socket.as_fd(), false)?;
-        rustix::net::listen(&socket, BACKLOG)?;
+        rustix::net::listen(&socket, listen::BACKLOG)?;
         rustix::io::ioctl_fionbio(&socket, true)?;
         Ok(Self(socket))
     }
@@ -329,9 +329,6 @@ fn pass_rights(socket: BorrowedFd<'_>, pass: bool) -> io::Result<()> {
         result => result,
     }
 }
-
-/// More than any system lets queue by default; the kernel lowers it to its own limit.
-const BACKLOG: i32 = 4096;
 
 #[cfg(test)]
 mod tests {

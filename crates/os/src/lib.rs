@@ -31,6 +31,7 @@
 #[cfg(feature = "tokio")]
 pub mod asynchronous;
 mod channel;
+mod clock;
 mod composition;
 mod declared;
 mod device;
@@ -68,6 +69,7 @@ mod token;
 mod wait;
 
 pub use channel::{HANDLES_PER_MESSAGE_MAX, Listener, Received, Seqpacket, Waited, take_listener};
+pub use clock::uptime;
 pub use composition::Composition;
 pub use declared::{Declared, Mismatch, Wanted};
 pub use directory::Directory;

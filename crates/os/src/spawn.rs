@@ -6,18 +6,23 @@
 //! resource limits) it keeps.
 
 use std::ffi::{CString, OsStr};
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
+use std::process::ExitStatus;
 use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags};
+use rustix::io::Errno;
+use rustix::process::PidfdFlags;
 
-use crate::process::told_exit_status;
+use crate::process::{id, pidfd_open, told_exit_status};
 use crate::sys::clone::{Image, start};
 use crate::wait::poll;
+use crate::{Peer, Seqpacket};
 
 /// A program to start.
 #[derive(Debug)]
@@ -30,7 +35,7 @@ pub struct Program<'a> {
     pub environment: &'a [(String, String)],
     /// Where its output and its errors go.
     pub log: BorrowedFd<'a>,
-    /// The sockets that it gets from 3 on, by the protocol of
+    /// The sockets that it gets from 3 on and is the one who listens on, by the protocol of
     /// [sd_listen_fds(3)](https://www.freedesktop.org/software/systemd/man/latest/sd_listen_fds.html).
     pub listeners: &'a [BorrowedFd<'a>],
 }
@@ -77,21 +82,50 @@ impl Spawned {
         let mut polls = [PollFd::new(&self.0, PollFlags::IN)];
         Ok(poll(&mut polls, Some(deadline))? > 0)
     }
-}
 
-impl Spawned {
     /// Ends the program at once.
     pub fn kill(&self) {
         // It fails only for one that has ended.
         let _ = rustix::process::pidfd_send_signal(&self.0, rustix::process::Signal::KILL);
     }
 
-    /// How a program that has ended did so, as far as the kernel tells: it is nobody's child, so
-    /// only Linux 6.15 does.
+    /// How a program that has ended did so, as far as the kernel tells those who aren't its parent:
+    /// until init takes note of its end, and then again from Linux 6.15 on.
     pub fn exit_text(&self) -> String {
-        match told_exit_status(self.0.as_fd()) {
-            Some(status) => status.to_string(),
-            None => "it ended at once".to_owned(),
+        let told = || told_exit_status(self.0.as_fd());
+        // Init may have taken note just now.
+        let status = told().or_else(|| self.zombie_status()).or_else(told);
+        status.map_or_else(|| "it ended at once".to_owned(), |status| status.to_string())
+    }
+
+    /// The status in [proc_pid_stat(5)](https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html)
+    /// of a process that has ended and that nobody has waited for.
+    fn zombie_status(&self) -> Option<ExitStatus> {
+        let pid = id(self.0.as_fd()).ok()??;
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // After the program's name, in which anything may stand.
+        let (_, fields) = stat.rsplit_once(") ")?;
+        let status = fields.trim_end().rsplit_once(' ')?.1.parse().ok()?;
+        // If it is there still, then that was it.
+        let is_there = |pid| id(self.0.as_fd()).is_ok_and(|now| now == Some(pid));
+        (fields.starts_with('Z') && is_there(pid)).then(|| ExitStatus::from_raw(status))
+    }
+
+    /// The program that listens at the other end of a connection.
+    ///
+    /// # Errors
+    /// Those of [`Peer::peer_process`]; `NotFound` when that is this process, or not to be seen.
+    pub fn of_peer(socket: &Seqpacket) -> io::Result<Self> {
+        let pid = socket.peer()?.pid;
+        if pid == std::process::id() {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        match socket.peer_process() {
+            // Before Linux 6.5. It hangs, so its number is unlikely to mean another process now.
+            Err(error) if error.raw_os_error() == Some(Errno::NOPROTOOPT.raw_os_error()) => {
+                Ok(Self(pidfd_open(pid, PidfdFlags::empty())?))
+            }
+            process => Ok(Self(process?)),
         }
     }
 }
@@ -174,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn the_kernel_tells_how_it_ended() {
+    fn it_can_be_told_how_it_ended() {
         let log = tempfile::tempfile().unwrap();
         let program = Program {
             path: Path::new("/bin/sh"),
@@ -185,9 +219,9 @@ mod tests {
         };
         let spawned = spawn(&program).unwrap();
         assert!(spawned.wait(Instant::now() + Duration::from_secs(20)).unwrap());
-        match told_exit_status(spawned.as_fd()) {
-            Some(status) => assert_eq!(status.code(), Some(7)),
-            None => println!("skipped: this kernel doesn't tell (Linux 6.15)"),
+        match spawned.exit_text().as_str() {
+            "it ended at once" => println!("skipped: init was quick, before Linux 6.15"),
+            text => assert_eq!(text, "exit status: 7"),
         }
     }
 

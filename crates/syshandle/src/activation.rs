@@ -6,6 +6,7 @@
 //! again without a call lost or made twice.
 
 mod confinement;
+mod connect;
 pub(crate) mod lifetime;
 mod registration;
 mod registry;
@@ -13,16 +14,17 @@ mod runtime;
 mod start;
 mod trust;
 
-use std::io;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use syshandle_os::Seqpacket;
+use syshandle_os::uptime;
 use syshandle_wire::{Guid, Hello};
 
 pub use registration::{RegisteredClass, Registration};
 pub use registry::{Locations, Registered};
 pub use runtime::{Lock, Meeting};
 
+use self::connect::Connected;
+use self::start::Start;
 use crate::client::connection::Connection;
 use crate::{Client, Error, ErrorKind, Interface, Proxy, Result};
 
@@ -72,28 +74,25 @@ impl Activation {
 
     fn connect_or_start(&self, hello: Hello, deadline: Instant) -> Result<Connection> {
         let registered = self.locations.find(hello.clsid)?;
+        if let Some(socket) = &registered.registration.socket {
+            return connect::connect_elsewhere(socket, hello, deadline);
+        }
         let meeting = Meeting::of(&registered, &self.locations)?;
-        let began = SystemTime::now();
+        let start = Start { registered, locations: &self.locations, meeting, hello, deadline };
+        let began = uptime();
         let mut pause = Duration::from_millis(1);
         loop {
-            let missing = match connect(&meeting, hello, deadline)? {
+            let nobody = match start.connect()? {
                 Connected::Greeted(connection) => return Ok(*connection),
                 Connected::Nobody(error) => error,
+                Connected::Hangs(_) => Error::new(ErrorKind::TimedOut, "the server hangs"),
             };
-            if registered.registration.socket.is_some() {
-                let text = format!(
-                    "nobody serves at {}, and this client doesn't start the server: whoever made \
-                     the registration does (`systemctl --user start` for systemd)",
-                    meeting.socket.display()
-                );
-                return Err(Error::new(ErrorKind::StartFailed, text).because(missing));
-            }
             if Instant::now() >= deadline {
                 let text = "no server could be reached in time";
-                return Err(Error::new(ErrorKind::TimedOut, text).because(missing));
+                return Err(Error::new(ErrorKind::TimedOut, text).because(nobody));
             }
-            if let Some(lock) = meeting.try_lock()? {
-                return start::start(&registered, &meeting, &lock, hello, began, deadline);
+            if let Some(lock) = start.meeting.try_lock()? {
+                return start.start(&lock, began);
             }
             // Somebody else is starting the server, or it is just ending: the socket will tell.
             std::thread::sleep(pause);
@@ -105,46 +104,5 @@ impl Activation {
 impl Default for Activation {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-/// What came of trying to connect.
-enum Connected {
-    Greeted(Box<Connection>),
-    /// Nobody serves there now, as this error shows.
-    Nobody(Error),
-}
-
-/// Connects to the server that runs, if one does.
-fn connect(meeting: &Meeting, hello: Hello, deadline: Instant) -> Result<Connected> {
-    let socket = match Seqpacket::connect(&meeting.socket, deadline) {
-        Ok(socket) => socket,
-        Err(error) => {
-            let kind = error.kind();
-            let error = Error::new(
-                ErrorKind::Disconnected,
-                format!("nobody listens at {}", meeting.socket.display()),
-            )
-            .because(error);
-            return match kind {
-                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
-                    Ok(Connected::Nobody(error))
-                }
-                io::ErrorKind::PermissionDenied => {
-                    let text = "this process may not connect to the server";
-                    Err(Error::new(ErrorKind::ActivationDenied, text).because(error))
-                }
-                io::ErrorKind::TimedOut => {
-                    let text = "the server doesn't let clients in: its queue is full";
-                    Err(Error::new(ErrorKind::TimedOut, text).because(error))
-                }
-                _ => Err(error),
-            };
-        }
-    };
-    match Connection::open(socket, hello, deadline) {
-        Ok(connection) => Ok(Connected::Greeted(Box::new(connection))),
-        Err(error) if error.kind() == ErrorKind::Disconnected => Ok(Connected::Nobody(error)),
-        Err(error) => Err(error),
     }
 }

@@ -1,24 +1,49 @@
 //! The client of the sparkle sample: fills a file and has the server finish it.
 
 #![forbid(unsafe_code)]
-#![expect(clippy::print_stdout, reason = "a program that talks to people")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that talks to people")]
 
 use std::fs::File;
 use std::io::{self, BufRead, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use sparkle::timeline::{Side, note};
 use sparkle::{CLIENT_LINES, SPARKLE_FINISHER, SparkleFinisherClient};
 use syshandle::{Event, Result};
 
-fn main() -> Result<()> {
-    let path = match std::env::args_os().nth(1) {
-        Some(path) => PathBuf::from(path),
-        None => ask()?,
+fn main() -> ExitCode {
+    let opened = std::env::args_os().nth(1).map_or_else(ask, |path| Ok(path.into())).and_then(open);
+    let (path, file) = match opened {
+        Ok(opened) => opened,
+        Err(error) => {
+            eprintln!("sparkle-client: {error}");
+            return ExitCode::FAILURE;
+        }
     };
-    let mut file =
-        File::options().read(true).write(true).create(true).truncate(false).open(&path)?;
+    match fill(&path, file) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("sparkle-client: {error:?}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Opens the file: makes it if there is none, and leaves what is in it.
+fn open(path: PathBuf) -> io::Result<(PathBuf, File)> {
+    let mut options = File::options();
+    let file = options.read(true).write(true).create(true).truncate(false).open(&path);
+    let file = file.map_err(|error| {
+        let text = format!("{} can't be opened to read and write: {error}", path.display());
+        io::Error::new(error.kind(), text)
+    })?;
     note(Side::Client, "create file handle");
+    Ok((path, file))
+}
+
+/// Fills the file, and has the server finish it.
+fn fill(path: &Path, mut file: File) -> Result<()> {
     let ready = Event::new()?;
     note(Side::Client, "create event handle 1");
 

@@ -7,6 +7,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 
 use super::check;
+use super::listen::BACKLOG;
 
 /// A program in the form that `execve` takes, with all memory in place: nothing may be allocated
 /// between clone and exec.
@@ -124,6 +125,8 @@ extern "C" fn last(shared: *mut c_void) -> c_int {
     }
     // SAFETY: no memory is involved. It can't fail: a new process leads no group.
     unsafe { libc::setsid() };
+    // SAFETY: no memory is involved.
+    unsafe { libc::umask(0o022) };
     // SAFETY: a constant string.
     if unsafe { libc::chdir(c"/".as_ptr()) } == -1 {
         fail(shared);
@@ -133,6 +136,10 @@ extern "C" fn last(shared: *mut c_void) -> c_int {
         if unsafe { libc::dup2(descriptor, place as c_int) } == -1 {
             fail(shared);
         }
+        // A client learns from the kernel who called `listen`: this process, from now on, even if
+        // the program never gets so far. It fails for what is no socket, and changes nothing.
+        // SAFETY: no memory is involved.
+        unsafe { libc::listen(place as c_int, BACKLOG) };
     }
     let first = image.descriptors.len() as libc::c_uint;
     // SAFETY: as above; all others are close-on-exec or a leak of somebody else's.

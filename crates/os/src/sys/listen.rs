@@ -4,6 +4,10 @@
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+/// How many clients may queue: more than any system lets by default; the kernel lowers it to its own
+/// limit.
+pub(crate) const BACKLOG: i32 = 4096;
+
 /// The first descriptor that the protocol passes (`SD_LISTEN_FDS_START`).
 const FIRST: RawFd = 3;
 

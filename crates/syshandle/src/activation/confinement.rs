@@ -1,17 +1,19 @@
 //! What a process can't shed when it starts another one.
 //!
-//! A server that a confined client starts would be as confined, and serve everybody so. The first
-//! one who uses the folder of sockets notes how confined it is; who is more confined, or in other
-//! namespaces, may connect to a server that runs but not start one.
+//! A server that a confined client starts would be as confined, and serve everybody so. Who starts
+//! a server notes how confined it is, unless that is noted; who is more confined, or in other
+//! namespaces, may connect to a server that runs but not start one. Who is less confined is the
+//! measure from then on: so it doesn't matter for long who was the first.
 
 use std::fs;
+use std::io;
 use std::path::Path;
 
 use crate::{Error, ErrorKind, Result};
 
 /// What of a process a child inherits for good. Landlock, which nobody can be asked about, shows
 /// in `no_new_privs`; control groups are left out.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Confinement {
     user: String,
     mount: String,
@@ -34,36 +36,22 @@ pub(super) fn check(note: &Path) -> Result<()> {
         return denied("without /proc it can't be told how confined it is");
     };
     let first = match fs::read_to_string(note) {
-        Ok(text) => Confinement::parse(&text),
-        Err(_) => {
-            // Written whole, whoever is first.
-            let new = note.with_extension(std::process::id().to_string());
-            let noted = fs::write(&new, own.to_string()).and_then(|()| fs::hard_link(&new, note));
-            let _ = fs::remove_file(&new);
-            match (noted, fs::read_to_string(note)) {
-                (_, Ok(text)) => Confinement::parse(&text),
-                (Err(error), Err(_)) => {
-                    return denied(&format!("{} can't be written: {error}", note.display()));
-                }
-                (Ok(()), Err(error)) => {
-                    return denied(&format!("{} can't be read: {error}", note.display()));
-                }
-            }
-        }
+        Ok(text) => match Confinement::parse(&text) {
+            Some(first) => first,
+            None => return denied(&format!("{} isn't as it should be: remove it", note.display())),
+        },
+        // Of several who are the first at once it doesn't matter whose note stays.
+        Err(_) => return own.write(note).or_else(|error| denied(&cannot_be_written(note, &error))),
     };
-    let Some(first) = first else {
-        return denied(&format!("{} isn't as it should be: remove it", note.display()));
-    };
-    match () {
-        () if own.user != first.user => denied("it is in another user namespace"),
-        () if own.mount != first.mount => denied("it is in another mount namespace"),
-        () if own.pid != first.pid => denied("it is in another pid namespace"),
-        () if own.seccomp_filters > first.seccomp_filters => denied("seccomp confines it"),
-        () if own.no_new_privs > first.no_new_privs => {
-            denied("it may not gain privileges (no_new_privs)")
-        }
-        () => Ok(()),
+    match own.beyond(&first) {
+        None if own == first => Ok(()),
+        None => own.write(note).or_else(|error| denied(&cannot_be_written(note, &error))),
+        Some(what) => denied(&format!("{what} (those who may are noted in {})", note.display())),
     }
+}
+
+fn cannot_be_written(note: &Path, error: &io::Error) -> String {
+    format!("{} can't be written: {error}", note.display())
 }
 
 impl Confinement {
@@ -87,6 +75,29 @@ impl Confinement {
         })
     }
 
+    /// What confines this process that doesn't confine that one.
+    fn beyond(&self, that: &Self) -> Option<&'static str> {
+        let other = |own: &str, that: &str| own != that && !is_initial(own);
+        match () {
+            () if other(&self.user, &that.user) => Some("it is in another user namespace"),
+            () if other(&self.mount, &that.mount) => Some("it is in another mount namespace"),
+            () if other(&self.pid, &that.pid) => Some("it is in another pid namespace"),
+            () if self.seccomp_filters > that.seccomp_filters => Some("seccomp confines it"),
+            () if self.no_new_privs > that.no_new_privs => {
+                Some("it may not gain privileges (no_new_privs)")
+            }
+            () => None,
+        }
+    }
+
+    /// Notes it, whole.
+    fn write(&self, note: &Path) -> io::Result<()> {
+        let new = note.with_extension(std::process::id().to_string());
+        fs::write(&new, self.to_string())
+            .and_then(|()| fs::rename(&new, note))
+            .inspect_err(|_| drop(fs::remove_file(&new)))
+    }
+
     fn parse(text: &str) -> Option<Self> {
         let mut words = text.split_whitespace();
         let mut word = || words.next();
@@ -98,6 +109,13 @@ impl Confinement {
             no_new_privs: word()?.parse().ok()?,
         })
     }
+}
+
+/// Whether a namespace is the one that the system started with, as far as its number tells: theirs
+/// are the smallest, by `linux/nsfs.h`, and before Linux 6.18 that of mounts was among the first.
+fn is_initial(namespace: &str) -> bool {
+    let number = namespace.trim_end_matches(']').rsplit('[').next();
+    number.and_then(|number| number.parse().ok()).is_some_and(|number: u64| number <= 0xf000_0001)
 }
 
 impl std::fmt::Display for Confinement {
@@ -123,12 +141,30 @@ mod tests {
 
     #[test]
     fn another_namespace_is_denied_by_name() {
+        let own = Confinement {
+            user: "user:[4026531837]".into(),
+            mount: "mnt:[4026531841]".into(),
+            pid: "pid:[4026531836]".into(),
+            seccomp_filters: 0,
+            no_new_privs: 0,
+        };
+        let sandboxed = || Confinement { mount: "mnt:[4026532800]".into(), ..own.clone() };
+        assert_eq!(own.beyond(&own), None);
+        assert_eq!(own.beyond(&sandboxed()), None, "it is less confined");
+        assert_eq!(sandboxed().beyond(&own), Some("it is in another mount namespace"));
+        let other = Confinement { mount: "mnt:[4026532900]".into(), ..own.clone() };
+        assert_eq!(other.beyond(&sandboxed()), Some("it is in another mount namespace"));
+        let filtered = Confinement { seccomp_filters: 1, ..own.clone() };
+        assert_eq!(filtered.beyond(&own), Some("seccomp confines it"));
+    }
+
+    #[test]
+    fn a_note_that_is_damaged_says_so() {
         let folder = tempfile::tempdir().unwrap();
         let note = folder.path().join("confinement");
-        let other = Confinement { mount: "mnt:[1]".into(), ..Confinement::own().unwrap() };
-        fs::write(&note, other.to_string()).unwrap();
+        fs::write(&note, "nothing").unwrap();
         let error = check(&note).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ActivationDenied);
-        assert!(error.to_string().contains("another mount namespace"), "{error}");
+        assert!(error.to_string().contains("remove it"), "{error}");
     }
 }

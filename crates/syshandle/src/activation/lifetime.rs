@@ -1,6 +1,6 @@
 //! How a server comes by its socket, and how it lets go of it.
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -24,9 +24,14 @@ pub(crate) enum Place {
         meeting: Meeting,
         /// The socket's device and inode: another server may have made another one there.
         inode: Option<(u64, u64)>,
+        /// Says that this server runs.
+        _running: Option<File>,
     },
     /// Somebody else's, who goes on to listen on it: systemd, say.
-    Theirs,
+    Theirs {
+        /// Says that this server runs.
+        _running: Option<File>,
+    },
 }
 
 /// What a server was given, or took.
@@ -57,7 +62,10 @@ pub(crate) fn take(classes: &[Guid], locations: &Locations) -> Result<Taken> {
     let meeting = registered.and_then(|registered| Meeting::of(&registered, locations).ok());
     let place = match meeting {
         Some(meeting) if Some(&meeting.socket) == given.as_ref() => Place::ours(meeting),
-        _ => Place::Theirs,
+        meeting => {
+            let running = meeting.and_then(|meeting| meeting.mark_running().ok());
+            Place::Theirs { _running: running }
+        }
     };
     Ok(Taken { listener, place, policy })
 }
@@ -68,11 +76,11 @@ fn make(classes: &[Guid], locations: &Locations) -> Result<Taken> {
         return Err(Error::new(ErrorKind::NoSuchClass, "a server serves a class at least"));
     };
     let registered = locations.find(*clsid)?;
-    let meeting = Meeting::of(&registered, locations)?;
     if registered.registration.socket.is_some() {
         let text = "somebody else listens for this server, and starts it when it is needed";
         return Err(Error::new(ErrorKind::AlreadyRunning, text));
     }
+    let meeting = Meeting::of(&registered, locations)?;
     let _lock = wait_for_lock(&meeting)?;
     let soon = Instant::now() + LOCK_TIME;
     if Seqpacket::connect(&meeting.socket, soon).is_ok() {
@@ -81,7 +89,7 @@ fn make(classes: &[Guid], locations: &Locations) -> Result<Taken> {
     }
     let _ = fs::remove_file(&meeting.socket);
     let listener = Listener::bind(&meeting.socket).map_err(|error| {
-        let text = format!("{} can't be made", meeting.socket.display());
+        let text = format!("the socket {} can't be made", meeting.socket.display());
         Error::new(ErrorKind::System, text).because(error)
     })?;
     let policy = Some(registered.registration.policy);
@@ -91,14 +99,18 @@ fn make(classes: &[Guid], locations: &Locations) -> Result<Taken> {
 impl Place {
     fn ours(meeting: Meeting) -> Self {
         let inode = inode(&meeting.socket);
-        Self::Ours { meeting, inode }
+        // Clients come from now on, soon or late.
+        meeting.has_started();
+        // Without the mark it isn't listed as running.
+        let _running = meeting.mark_running().ok();
+        Self::Ours { meeting, inode, _running }
     }
 
     /// Takes the lock without waiting: who has it is about to start a server, or a client of this
     /// one.
     pub(crate) fn try_lock(&self) -> Result<Option<Lock>> {
         match self {
-            Self::Theirs => Ok(None),
+            Self::Theirs { .. } => Ok(None),
             Self::Ours { meeting, .. } => match meeting.try_lock()? {
                 Some(lock) => Ok(Some(lock)),
                 None => Err(Error::new(ErrorKind::Busy, "somebody else has the lock")),
@@ -109,14 +121,14 @@ impl Place {
     /// Takes the lock, waiting a little.
     pub(crate) fn lock(&self) -> Result<Option<Lock>> {
         match self {
-            Self::Theirs => Ok(None),
+            Self::Theirs { .. } => Ok(None),
             Self::Ours { meeting, .. } => wait_for_lock(meeting).map(Some),
         }
     }
 
     /// Removes the socket, under the lock; `false` when it is somebody else's to remove.
     pub(crate) fn remove(&self) -> bool {
-        let Self::Ours { meeting, inode: own } = self else { return false };
+        let Self::Ours { meeting, inode: own, .. } = self else { return false };
         if own.is_some() && inode(&meeting.socket) == *own {
             // Nobody else removes it: we have the lock.
             let _ = fs::remove_file(&meeting.socket);

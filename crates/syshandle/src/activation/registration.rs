@@ -1,7 +1,9 @@
 //! A registration: which program serves which classes, and for whom. One small TOML file.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Deserialize;
 use syshandle_wire::Guid;
@@ -24,6 +26,9 @@ pub struct Registration {
     pub socket: Option<PathBuf>,
     /// For whom it is.
     pub policy: Policy,
+    /// How long the program may take from its start until it greets: one that takes longer hangs,
+    /// and is ended.
+    pub start_timeout: Duration,
     /// The classes that it serves.
     pub classes: Vec<RegisteredClass>,
 }
@@ -43,6 +48,9 @@ impl Registration {
     /// The largest file: thousands of classes fit, and a device that never ends doesn't.
     pub const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
+    /// How long a program may take to greet, unless its registration says otherwise.
+    pub const START_TIMEOUT: Duration = Duration::from_secs(10);
+
     /// Reads the text of a registration file.
     ///
     /// # Errors
@@ -57,10 +65,16 @@ impl Registration {
         if let Some(socket) = file.socket.as_ref().filter(|socket| !socket.is_absolute()) {
             return Err(bad(format!("`socket` is relative: {}", socket.display())));
         }
-        if let Some(name) =
-            file.environment.keys().find(|name| name.is_empty() || name.contains('='))
-        {
-            return Err(bad(format!("`{name}` can't be the name of an environment variable")));
+        for (name, value) in &file.environment {
+            if name.is_empty() || name.contains(['=', '\0']) {
+                return Err(bad(format!("`{name}` can't be the name of an environment variable")));
+            }
+            if name.starts_with("LISTEN_") || name.starts_with("SYSHANDLE_") {
+                return Err(bad(format!("`{name}` is for whoever starts the program")));
+            }
+            if value.contains('\0') {
+                return Err(bad(format!("`{name}` has a value with a zero in it")));
+            }
         }
         let classes = file.class.into_iter().map(|class| {
             let guid = |text: &String| {
@@ -84,6 +98,9 @@ impl Registration {
                 Users::Word(Word::Anyone) => Policy::anyone(),
                 Users::These(users) => Policy::users(users),
             },
+            start_timeout: file
+                .start_timeout_ms
+                .map_or(Self::START_TIMEOUT, |time| Duration::from_millis(time.get().into())),
             classes: classes.collect::<Result<_>>()?,
         })
     }
@@ -108,6 +125,9 @@ impl Registration {
             lines.push(format!("socket = {}", path(socket)));
         }
         lines.push(format!("users = {}", self.policy.write()));
+        if self.start_timeout != Self::START_TIMEOUT {
+            lines.push(format!("start_timeout_ms = {}", self.start_timeout.as_millis()));
+        }
         if !self.environment.is_empty() {
             lines.push("\n[environment]".into());
         }
@@ -137,6 +157,7 @@ struct File {
     socket: Option<PathBuf>,
     #[serde(default)]
     users: Users,
+    start_timeout_ms: Option<NonZeroU32>,
     #[serde(default)]
     class: Vec<Class>,
 }
@@ -185,6 +206,7 @@ mod tests {
             environment: [("MOOD".into(), "good = \n better".into())].into(),
             socket: Some("/run/socket".into()),
             policy: Policy::users([0, 7]),
+            start_timeout: Duration::from_millis(1500),
             classes: vec![RegisteredClass {
                 clsid: guid(1),
                 name: "A \"B\"".into(),
@@ -202,6 +224,9 @@ mod tests {
             ("program = \"/s\"\ncolour = 1", "colour"),
             ("program = \"/s\"\nusers = \"some\"", "users"),
             ("program = \"/s\"\n[environment]\n\"A=B\" = \"\"", "A=B"),
+            ("program = \"/s\"\n[environment]\nLISTEN_FDS = \"3\"", "LISTEN_FDS"),
+            ("program = \"/s\"\n[environment]\nA = \"\\u0000\"", "zero"),
+            ("program = \"/s\"\nstart_timeout_ms = 0", "start_timeout_ms"),
             ("program = \"/s\"\n[[class]]\nclsid = \"1\"", "identifier"),
             ("\u{0}", ""),
         ] {

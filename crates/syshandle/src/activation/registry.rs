@@ -5,13 +5,14 @@
 //! at all programs.
 
 use std::ffi::OsString;
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use syshandle_wire::Guid;
 
-use super::registration::Registration;
+use super::registration::{RegisteredClass, Registration};
 use super::trust;
 use crate::{Error, ErrorKind, Result};
 
@@ -55,6 +56,15 @@ impl Locations {
             }),
             runtime_dir: absolute("XDG_RUNTIME_DIR"),
         }
+    }
+
+    /// The variables that name the same folders to another program.
+    pub(crate) fn environment(&self) -> impl Iterator<Item = (String, String)> {
+        let text = |path: &Path| path.to_string_lossy().into_owned();
+        let dirs: Vec<_> = self.data_dirs.iter().map(|dir| text(dir)).collect();
+        let home = self.data_home.as_deref().map(|home| ("XDG_DATA_HOME".into(), text(home)));
+        let runtime = self.runtime_dir.as_deref().map(|dir| ("XDG_RUNTIME_DIR".into(), text(dir)));
+        home.into_iter().chain(runtime).chain([("XDG_DATA_DIRS".into(), dirs.join(":"))])
     }
 
     /// The registry folders, the user's first.
@@ -112,36 +122,71 @@ impl Locations {
         all
     }
 
+    /// The name to register a program of these classes by: that of its file. Where another program
+    /// with other classes has that name, one with a number.
+    ///
+    /// # Errors
+    /// [`ErrorKind::BadRegistration`] when the program's path can't stand in a registration.
+    pub fn name_for(&self, program: &Path, classes: &[RegisteredClass]) -> Result<String> {
+        let name = program.file_name().and_then(|name| name.to_str());
+        let (Some(name), Some(_)) = (name, program.to_str()) else { return Err(not_text(program)) };
+        let programs = self.own_registry()?.join("programs");
+        // The same program, or another build of it: of that only one can serve.
+        let is_free = |name: &str| match read(&file_of(&programs, name)) {
+            Err(_) => true,
+            Ok(Registered { registration: old, .. }) => {
+                let superseded = |old: &RegisteredClass| {
+                    classes.iter().any(|class| class.clsid == old.clsid)
+                };
+                old.program == program || old.classes.iter().all(superseded)
+            }
+        };
+        let numbered = (2_u32..).map(|number| format!("{name}-{number}"));
+        let mut names = std::iter::once(name.to_owned()).chain(numbered);
+        names.find(|name| is_free(name)).ok_or_else(|| not_text(program))
+    }
+
     /// Registers a program for this user: writes its file and the links of its classes, whole or
     /// not at all. Returns the file.
     ///
     /// # Errors
-    /// The folder can't be written.
+    /// The folder can't be written, or others may write to it; a path can't stand in a
+    /// registration.
     pub fn register(&self, registration: &Registration) -> Result<PathBuf> {
-        let name = &registration.name;
+        for path in registration.socket.iter().chain([&registration.program]) {
+            path.to_str().ok_or_else(|| not_text(path))?;
+        }
         let registry = self.own_registry()?;
         let cannot = |path: &Path| {
             Error::new(ErrorKind::System, format!("{} can't be written", path.display()))
         };
-        for folder in ["programs", "classes"] {
-            let folder = registry.join(folder);
-            fs::create_dir_all(&folder).map_err(|error| cannot(&folder).because(error))?;
-            trust::check(&folder, &fs::metadata(&folder)?)?;
+        let [programs, classes] = ["programs", "classes"].map(|folder| registry.join(folder));
+        for folder in [&programs, &classes] {
+            // Whatever the umask: nobody else may write there.
+            let made = DirBuilder::new().recursive(true).mode(0o755).create(folder);
+            made.map_err(|error| cannot(folder).because(error))?;
         }
-        let file = registry.join("programs").join(format!("{name}.toml"));
-        let new = file.with_extension("new");
-        fs::write(&new, registration.write())
-            .and_then(|()| fs::rename(&new, &file))
-            .map_err(|error| cannot(&file).because(error))?;
+        for folder in [&registry, &programs, &classes] {
+            trust::check(folder, &fs::metadata(folder).map_err(|error| cannot(folder).because(error))?)?;
+        }
+        let file = file_of(&programs, &registration.name);
+        let old = read(&file).ok();
+        replace(&file, |new| {
+            let mut options = File::options();
+            options.write(true).create_new(true).mode(0o644);
+            options.open(new)?.write_all(registration.write().as_bytes())
+        })
+        .map_err(|error| cannot(&file).because(error))?;
         for class in &registration.classes {
-            let link = registry.join("classes").join(class.clsid.to_string());
-            let new = link.with_extension("new");
-            let target = Path::new("../programs").join(format!("{name}.toml"));
-            let _ = fs::remove_file(&new);
-            std::os::unix::fs::symlink(target, &new)
-                .and_then(|()| fs::rename(&new, &link))
+            let link = classes.join(class.clsid.to_string());
+            let target = Path::new("../programs").join(file.file_name().unwrap_or_default());
+            replace(&link, |new| symlink(&target, new))
                 .map_err(|error| cannot(&link).because(error))?;
         }
+        // What the program doesn't serve any more.
+        let mut gone = old.map(|old| old.registration.classes).unwrap_or_default();
+        gone.retain(|old| registration.classes.iter().all(|class| class.clsid != old.clsid));
+        remove_links(&classes, &gone, &file)?;
         Ok(file)
     }
 
@@ -151,18 +196,9 @@ impl Locations {
     /// The folder can't be written.
     pub fn clean(&self, registered: &Registered) -> Result<()> {
         let registry = self.own_registry()?;
-        let cannot = |path: &Path| {
-            Error::new(ErrorKind::System, format!("{} can't be removed", path.display()))
-        };
-        for class in &registered.registration.classes {
-            let link = registry.join("classes").join(class.clsid.to_string());
-            let leads_here = fs::read_link(&link)
-                .is_ok_and(|target| target.file_name() == registered.file.file_name());
-            if leads_here {
-                fs::remove_file(&link).map_err(|error| cannot(&link).because(error))?;
-            }
-        }
-        fs::remove_file(&registered.file).map_err(|error| cannot(&registered.file).because(error))
+        remove_links(&registry.join("classes"), &registered.registration.classes, &registered.file)?;
+        fs::remove_file(&registered.file)
+            .map_err(|error| cannot_be_removed(&registered.file).because(error))
     }
 
     /// The registry folder of this user.
@@ -175,18 +211,57 @@ impl Locations {
     }
 }
 
+/// The file of a registration.
+fn file_of(programs: &Path, name: &str) -> PathBuf {
+    programs.join(format!("{name}.toml"))
+}
+
+/// Makes something under another name and puts it in its place, whole.
+fn replace(path: &Path, make: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
+    let mut new = path.as_os_str().to_owned();
+    new.push(format!(".{}", std::process::id()));
+    // Left by one that was interrupted.
+    let _ = fs::remove_file(&new);
+    make(new.as_ref())
+        .and_then(|()| fs::rename(&new, path))
+        .inspect_err(|_| drop(fs::remove_file(&new)))
+}
+
+/// Removes the links of classes that lead to a registration file.
+fn remove_links(folder: &Path, classes: &[RegisteredClass], file: &Path) -> Result<()> {
+    for class in classes {
+        let link = folder.join(class.clsid.to_string());
+        let leads_here =
+            fs::read_link(&link).is_ok_and(|target| target.file_name() == file.file_name());
+        if leads_here {
+            fs::remove_file(&link).map_err(|error| cannot_be_removed(&link).because(error))?;
+        }
+    }
+    Ok(())
+}
+
+fn cannot_be_removed(path: &Path) -> Error {
+    Error::new(ErrorKind::System, format!("{} can't be removed", path.display()))
+}
+
+fn not_text(path: &Path) -> Error {
+    let text = format!("{} isn't UTF-8, and a registration is: rename it", path.display());
+    Error::new(ErrorKind::BadRegistration, text)
+}
+
 /// Reads a registration file.
 fn read(path: &Path) -> Result<Registered> {
-    let file = File::open(path).map_err(|error| unreadable(path).because(error))?;
-    let metadata = file.metadata()?;
-    trust::check(path, &metadata)?;
-    if !metadata.is_file() {
+    let unreadable = |error| unreadable(path).because(error);
+    // Before it is opened: that of a FIFO would wait for somebody to write.
+    if !fs::metadata(path).map_err(unreadable)?.is_file() {
         return Err(Error::new(ErrorKind::BadRegistration, "it is no ordinary file"));
     }
+    let file = File::open(path).map_err(unreadable)?;
+    trust::check(path, &file.metadata().map_err(unreadable)?)?;
     let mut text = String::new();
     let limit = Registration::FILE_BYTES_MAX;
     let len = file.take(limit + 1).read_to_string(&mut text);
-    let len = len.map_err(|error| unreadable(path).because(error))?;
+    let len = len.map_err(unreadable)?;
     if len as u64 > limit {
         let text = format!("it is larger than {limit} bytes");
         return Err(Error::new(ErrorKind::BadRegistration, text));

@@ -5,9 +5,9 @@ use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
-use syshandle_os::Seqpacket;
+use syshandle_os::uptime;
 
 use super::registry::{Locations, Registered};
 use crate::{Error, ErrorKind, Result};
@@ -23,6 +23,10 @@ pub struct Meeting {
     pub log: PathBuf,
     /// Why the last start failed, if it did.
     pub failure: PathBuf,
+    /// When the program was started that hasn't taken its socket yet.
+    pub(crate) starting: PathBuf,
+    /// Locked, shared, by a server that runs.
+    pub(crate) running: PathBuf,
     /// How confined the first one was who used this folder.
     pub(crate) confinement: PathBuf,
 }
@@ -41,27 +45,46 @@ impl Meeting {
     /// when the folder isn't there and can't be made.
     pub fn of(registered: &Registered, locations: &Locations) -> Result<Self> {
         let runtime = locations.runtime_dir.as_ref().ok_or_else(|| {
-            let text = "there is no folder for sockets: XDG_RUNTIME_DIR isn't set. A login session \
-                        sets it; in a service or a container set it to a folder of mode 0700";
+            let text = match syshandle_os::is_elevated() {
+                true => {
+                    "a program with more rights than its caller doesn't trust XDG_RUNTIME_DIR: it \
+                     reaches only servers whose registration names their socket"
+                }
+                false => {
+                    "there is no folder for sockets: XDG_RUNTIME_DIR isn't set. A login session \
+                     sets it; in a service or a container set it to a folder of mode 0700"
+                }
+            };
             Error::new(ErrorKind::NoRuntimeDirectory, text)
         })?;
         let folder = runtime.join("syshandle");
-        match fs::metadata(&folder) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => make(runtime, &folder)?,
-            _ => {}
+        check(runtime)?;
+        if !fs::exists(&folder).unwrap_or(true) {
+            make(&folder)?;
         }
-        for folder in [runtime, &folder] {
-            check(folder)?;
-        }
-        let name = &registered.registration.name;
-        let short = &name[..name.floor_char_boundary(NAME_MAX)];
-        let id = format!("{short}-{:016x}", hash(registered.file.as_os_str().as_encoded_bytes()));
+        check(&folder)?;
+        let name = registered.registration.name.chars().take(NAME_MAX);
+        let is_plain = |c: &char| c.is_ascii_alphanumeric() || "-_.".contains(*c);
+        let plain: String = name.map(|c| if is_plain(&c) { c } else { '_' }).collect();
+        let id = format!("{plain}-{:016x}", hash(registered.file.as_os_str().as_encoded_bytes()));
         let file = |extension: &str| folder.join(format!("{id}.{extension}"));
+        let socket = file("sock");
+        if socket.as_os_str().len() > SOCKET_PATH_MAX {
+            let text = format!(
+                "the path of a socket has at most {SOCKET_PATH_MAX} bytes, and {} has {}: set \
+                 XDG_RUNTIME_DIR to a shorter one",
+                socket.display(),
+                socket.as_os_str().len()
+            );
+            return Err(Error::new(ErrorKind::NoRuntimeDirectory, text));
+        }
         Ok(Self {
-            socket: registered.registration.socket.clone().unwrap_or_else(|| file("sock")),
+            socket,
             lock: file("lock"),
             log: file("log"),
             failure: file("failed"),
+            starting: file("starting"),
+            running: file("running"),
             confinement: folder.join("confinement"),
         })
     }
@@ -88,34 +111,63 @@ impl Meeting {
         }
     }
 
-    /// Whether a server serves there now: greets, by `deadline`.
-    pub fn serves(&self, deadline: Instant) -> bool {
-        let Ok(socket) = Seqpacket::connect(&self.socket, deadline) else { return false };
-        socket.wait_readable(deadline).unwrap_or(false)
-            && socket.receive(&mut [0; 64], &mut Vec::new()).is_ok_and(|received| received.len > 0)
+    /// Whether a server runs there; found out without connecting, which would keep it running, or
+    /// start one where somebody else listens.
+    pub fn is_running(&self) -> bool {
+        let Ok(file) = File::open(&self.running) else { return false };
+        matches!(file.try_lock(), Err(fs::TryLockError::WouldBlock))
+    }
+
+    /// Says, until the file is dropped, that this process is a server that runs.
+    pub(crate) fn mark_running(&self) -> io::Result<File> {
+        let options = File::options().create(true).truncate(false).write(true).to_owned();
+        let file = options.open(&self.running)?;
+        file.lock_shared()?;
+        Ok(file)
+    }
+
+    /// Notes that the program is being started. Under the lock.
+    pub(crate) fn note_start(&self) {
+        // Without the note a program that hangs is taken for a slow one.
+        let _ = fs::write(&self.starting, uptime().as_millis().to_string());
+    }
+
+    /// The program has taken its socket, and so will serve, soon or late.
+    pub(crate) fn has_started(&self) {
+        let _ = fs::remove_file(&self.starting);
+    }
+
+    /// When the program was started, if it hasn't taken its socket yet.
+    pub(crate) fn starting_since(&self) -> Option<Duration> {
+        fs::read_to_string(&self.starting).ok()?.parse().ok().map(Duration::from_millis)
     }
 
     /// Notes why a start failed, for those who wait for it. Under the lock.
     pub(crate) fn note_failure(&self, error: &Error) {
         // Who can't read it tries a start of its own.
-        let _ = fs::write(&self.failure, format!("{error:#}"));
+        let _ = fs::write(&self.failure, format!("{}\n{error:#}", uptime().as_millis()));
     }
 
     /// Why a start failed after `since`, or so short ago that another try makes no sense yet.
-    pub(crate) fn recent_failure(&self, since: SystemTime) -> Option<Error> {
-        let noted = fs::metadata(&self.failure).ok()?.modified().ok()?;
-        let fresh = noted.elapsed().is_ok_and(|age| age < BACKOFF);
-        // A file system's clock is coarse.
-        if !fresh && noted + Duration::from_millis(20) < since {
-            return None;
-        }
-        let text = fs::read_to_string(&self.failure).ok()?;
-        Some(Error::new(ErrorKind::StartFailed, text))
+    pub(crate) fn recent_failure(&self, since: Duration) -> Option<Error> {
+        let note = fs::read_to_string(&self.failure).ok()?;
+        let (noted, text) = note.split_once('\n')?;
+        let noted = Duration::from_millis(noted.parse().ok()?);
+        // By a clock that nobody sets; one of another boot is no news.
+        let recent = noted <= uptime() && (noted >= since || uptime() - noted < BACKOFF);
+        recent.then(|| Error::new(ErrorKind::StartFailed, text))
     }
 
     /// Forgets the failure of another time.
     pub(crate) fn forget_failure(&self) {
         let _ = fs::remove_file(&self.failure);
+    }
+
+    /// An empty log. A server that is ending may still write to it.
+    pub(crate) fn new_log(&self) -> io::Result<File> {
+        let log = File::options().create(true).append(true).open(&self.log)?;
+        log.set_len(0)?;
+        Ok(log)
     }
 
     /// The end of what the program wrote.
@@ -127,11 +179,7 @@ impl Meeting {
     }
 }
 
-fn make(runtime: &Path, folder: &Path) -> Result<()> {
-    if !runtime.is_dir() {
-        let text = format!("the folder for sockets, {}, isn't there", runtime.display());
-        return Err(Error::new(ErrorKind::NoRuntimeDirectory, text));
-    }
+fn make(folder: &Path) -> Result<()> {
     match DirBuilder::new().mode(0o700).create(folder) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
             let text = format!("{} can't be made", folder.display());
@@ -147,10 +195,17 @@ fn check(folder: &Path) -> Result<()> {
         let text = format!("{} can't be trusted: {what}", folder.display());
         Err(Error::new(ErrorKind::Insecure, text))
     };
-    let metadata = fs::metadata(folder).map_err(|error| {
-        let text = format!("the folder for sockets, {}, can't be used", folder.display());
-        Error::new(ErrorKind::NoRuntimeDirectory, text).because(error)
+    let unusable = |what: &str| {
+        let text = format!("the folder for sockets, {}, {what}", folder.display());
+        Error::new(ErrorKind::NoRuntimeDirectory, text)
+    };
+    let metadata = fs::metadata(folder).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => unusable("isn't there"),
+        _ => unusable("can't be used").because(error),
     })?;
+    if !metadata.is_dir() {
+        return Err(unusable("is no folder"));
+    }
     if metadata.uid() != syshandle_os::own_user() {
         return insecure(format!("it belongs to user {}", metadata.uid()));
     }
@@ -170,7 +225,11 @@ fn hash(bytes: &[u8]) -> u64 {
     })
 }
 
-/// The path of a socket has 107 bytes at the most (`sun_path` in unix(7)).
+/// By `sun_path` in unix(7).
+const SOCKET_PATH_MAX: usize = 107;
+
+/// How much of a registration's name is in the names of its files, so that the path of the socket
+/// isn't too long.
 const NAME_MAX: usize = 32;
 
 /// After a failed start the next one is tried no sooner.

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::fd::AsFd;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use syshandle_os::{Event, Interest, Listener, Peer, Seqpacket};
@@ -22,6 +22,9 @@ pub(crate) struct Entrance {
     greeting: Greeting,
     policy: Policy,
     key: std::sync::OnceLock<u64>,
+    /// Whether clients are let in. Locked while one is: so none comes in between the last look
+    /// whether anybody is there and the end.
+    is_open: Mutex<bool>,
     /// A descriptor to give up when there are no others, so that a client can be told so.
     reserve: Mutex<Option<Event>>,
 }
@@ -41,6 +44,7 @@ impl Entrance {
             greeting,
             policy,
             key: std::sync::OnceLock::new(),
+            is_open: Mutex::new(true),
             reserve: Mutex::new(Some(Event::new()?)),
         });
         reactor.add_source(
@@ -56,12 +60,16 @@ impl Entrance {
     /// Lets in all who have connected.
     pub(crate) fn let_in(&self, reactor: &Arc<Reactor>) {
         loop {
+            let is_open = self.is_open();
+            if !*is_open {
+                return;
+            }
             match self.listener.accept() {
                 Ok(socket) => self.let_one_in(reactor, socket),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) => {
-                    // Told once: the listener is closed, or the system has no descriptors left.
-                    if reactor.is_draining() || !self.turn_one_away() {
+                    // Told once: the system has no descriptors left.
+                    if !self.turn_one_away() {
                         tracing::warn!(%error, "no client can be let in now");
                         reactor.timers.set(Instant::now() + RETRY, Timer::Accept);
                         return;
@@ -109,10 +117,11 @@ impl Entrance {
     /// another server.
     pub(crate) fn close_if_idle(&self, reactor: &Arc<Reactor>) -> bool {
         let Ok(_lock) = self.place.try_lock() else { return false };
+        let is_open = self.is_open();
         if !reactor.activity.is_idle() {
             return false;
         }
-        self.close_locked(reactor);
+        self.close_locked(reactor, is_open);
         true
     }
 
@@ -122,11 +131,12 @@ impl Entrance {
         if let Err(error) = &lock {
             tracing::warn!(%error, "the server's place can't be locked");
         }
-        self.close_locked(reactor);
+        self.close_locked(reactor, self.is_open());
     }
 
     /// Who still queues was not greeted, and so starts another server.
-    fn close_locked(&self, reactor: &Arc<Reactor>) {
+    fn close_locked(&self, reactor: &Arc<Reactor>, mut is_open: MutexGuard<'_, bool>) {
+        *is_open = false;
         if let Some(key) = self.key.get() {
             reactor.remove_source(*key, self.listener.as_fd());
         }
@@ -134,6 +144,10 @@ impl Entrance {
             self.listener.shut_down();
             while self.listener.accept().is_ok() {}
         }
+    }
+
+    fn is_open(&self) -> MutexGuard<'_, bool> {
+        self.is_open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

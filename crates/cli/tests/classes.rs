@@ -1,0 +1,365 @@
+//! The command from the outside: registering, listing and cleaning classes.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::LazyLock;
+
+use sparkle::{SPARKLE_FINISHER, SparkleFinisherClient};
+use syshandle::Proxy;
+use syshandle_trial::{Activator, Place, Process, SERVER, TRIAL, program};
+
+const COMMAND: &str = env!("CARGO_BIN_EXE_syshandle");
+static SPARKLE: LazyLock<PathBuf> = LazyLock::new(|| program("sparkle", "sparkle-server"));
+
+/// The sample's class, as it is shown.
+const CLASS: &str = "SPARKLE_FINISHER {ea27c73a-48c2-4714-9d20-a9d2c4f6aed3}";
+
+/// What a run of the command said.
+struct Said {
+    succeeded: bool,
+    out: String,
+    error: String,
+}
+
+fn syshandle(place: &Place, arguments: &[&dyn AsRef<OsStr>]) -> Said {
+    let mut command = place.command(COMMAND.as_ref());
+    said(command.args(arguments.iter().map(|argument| argument.as_ref())))
+}
+
+fn said(command: &mut Command) -> Said {
+    let output = command.output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let succeeded = output.status.success();
+    Said { succeeded, out: text(&output.stdout), error: text(&output.stderr) }
+}
+
+impl Said {
+    #[track_caller]
+    fn well(self) -> String {
+        assert!(self.succeeded, "{}", self.error);
+        self.out
+    }
+
+    #[track_caller]
+    fn no(self) -> String {
+        assert!(!self.succeeded, "{}", self.out);
+        self.error
+    }
+}
+
+/// A folder with a copy of a program.
+fn folder_with(place: &Place, name: &str, programs: &[(&Path, &str)]) -> PathBuf {
+    let folder = place.path().join(name);
+    fs::create_dir(&folder).unwrap();
+    for (program, name) in programs {
+        fs::copy(program, folder.join(name)).unwrap();
+    }
+    folder
+}
+
+#[test]
+fn a_server_is_registered_listed_used_and_removed() {
+    let place = Place::new();
+    assert_eq!(syshandle(&place, &[&"list"]).well(), "no class is registered\n");
+    let folder = folder_with(&place, "bin", &[(&SPARKLE, "sparkle-server")]);
+    let server = folder.join("sparkle-server");
+
+    let out = syshandle(&place, &[&"register", &"--path", &folder]).well();
+    let file = place.data().join("syshandle/programs/sparkle-server.toml");
+    let (server, file) = (server.display(), file.display());
+    let expected = format!("registered {CLASS}\n        for {server}\n         in {file}\n");
+    assert_eq!(out, expected);
+
+    let listed = |state| {
+        format!("{CLASS}\n    program  {server}\n    file     {file}\n    server   {state}\n")
+    };
+    assert_eq!(syshandle(&place, &[&"list"]).well(), listed("not running"));
+    let client: SparkleFinisherClient =
+        place.activation().activate(SPARKLE_FINISHER.clsid()).unwrap();
+    assert_eq!(syshandle(&place, &[&"list"]).well(), listed("running"));
+    let process = Process::open(client.as_client().server().unwrap().pid).unwrap();
+    process.kill();
+    process.wait();
+    assert_eq!(syshandle(&place, &[&"list"]).well(), listed("not running"));
+
+    let out = syshandle(&place, &[&"clean", &"--path", &folder]).well();
+    assert_eq!(out, format!("removed {file}\n"));
+    assert_eq!(syshandle(&place, &[&"list"]).well(), "no class is registered\n");
+    let classes = place.data().join("syshandle/classes");
+    assert_eq!(fs::read_dir(classes).unwrap().count(), 0);
+    let error = syshandle(&place, &[&"clean", &"--path", &folder]).no();
+    assert!(error.contains("no program in") && error.contains("is registered"), "{error}");
+}
+
+#[test]
+fn only_programs_that_serve_are_registered_and_nothing_is_run() {
+    let place = Place::new();
+    let client = program("sparkle", "sparkle-client");
+    let own = Path::new(COMMAND);
+    let programs = [(&*SPARKLE as &Path, "server"), (&client, "client"), (own, "syshandle")];
+    let folder = folder_with(&place, "bin", &programs);
+    // A copy that may not be run, a script that would tell, and a link to nothing.
+    fs::copy(&*SPARKLE, folder.join("data")).unwrap();
+    fs::set_permissions(folder.join("data"), fs::Permissions::from_mode(0o644)).unwrap();
+    let trace = place.path().join("trace");
+    fs::write(folder.join("script"), format!("#!/bin/sh\ntouch {}\n", trace.display())).unwrap();
+    fs::set_permissions(folder.join("script"), fs::Permissions::from_mode(0o755)).unwrap();
+    symlink("/no/such/file", folder.join("link")).unwrap();
+
+    let out = syshandle(&place, &[&"register", &"--path", &folder]).well();
+    assert_eq!(out.matches("registered ").count(), 1, "{out}");
+    assert!(out.contains("bin/server\n"), "{out}");
+    assert!(!trace.exists());
+    assert!(place.processes("server").is_empty());
+
+    let error = syshandle(&place, &[&"register", &"--path", &folder.join("client")]).no();
+    assert!(error.contains("has no program that serves a class"), "{error}");
+    let error = syshandle(&place, &[&"register", &"--path", &folder.join("missing")]).no();
+    assert!(error.contains("can't be looked through: No such file"), "{error}");
+}
+
+#[test]
+fn a_stripped_program_is_found_too() {
+    let place = Place::new();
+    let folder = folder_with(&place, "bin", &[(&SPARKLE, "server")]);
+    let mut strip = Command::new("strip");
+    match strip.arg("--strip-all").arg(folder.join("server")).status() {
+        Ok(status) => assert!(status.success()),
+        Err(error) => return println!("skipped: there is no strip: {error}"),
+    }
+    let out = syshandle(&place, &[&"register", &"--path", &folder]).well();
+    assert!(out.contains(CLASS), "{out}");
+}
+
+#[test]
+fn odd_names_are_kept() {
+    let place = Place::new();
+    for name in ["a server", "sérvér", "100% \"quoted\" $HOME", "tab\tand\nline", "-x", ".hidden"] {
+        let folder = folder_with(&place, "bin", &[(&SPARKLE, name)]);
+        syshandle(&place, &[&"register", &"--path", &folder]).well();
+        let found = place.locations().find(SPARKLE_FINISHER.clsid()).unwrap();
+        assert_eq!(found.registration.program, folder.join(name));
+        let client: SparkleFinisherClient =
+            place.activation().activate(SPARKLE_FINISHER.clsid()).unwrap();
+        let server = Process::open(client.as_client().server().unwrap().pid).unwrap();
+        server.kill();
+        server.wait();
+        syshandle(&place, &[&"clean", &"--path", &folder]).well();
+        fs::remove_dir_all(folder).unwrap();
+    }
+    let name = OsStr::from_bytes(b"server\xff");
+    let folder = place.path().join("bin");
+    fs::create_dir(&folder).unwrap();
+    fs::copy(&*SPARKLE, folder.join(name)).unwrap();
+    let error = syshandle(&place, &[&"register", &"--path", &folder]).no();
+    assert!(error.contains("isn't UTF-8"), "{error}");
+}
+
+#[test]
+fn another_program_for_the_same_class_takes_it_over() {
+    let place = Place::new();
+    let first = folder_with(&place, "first", &[(&SPARKLE, "sparkle-server")]);
+    let second = folder_with(&place, "second", &[(&SPARKLE, "other-server")]);
+    syshandle(&place, &[&"register", &"--path", &first]).well();
+    let out = syshandle(&place, &[&"register", &"--path", &second]).well();
+    let was = format!("SPARKLE_FINISHER was served by {}", first.join("sparkle-server").display());
+    assert!(out.contains(&was), "{out}");
+    let program = |place: &Place| {
+        place.locations().find(SPARKLE_FINISHER.clsid()).unwrap().registration.program
+    };
+    assert_eq!(program(&place), second.join("other-server"));
+    let list = syshandle(&place, &[&"list"]).well();
+    let instead = place.data().join("syshandle/programs/other-server.toml");
+    assert!(list.contains(&format!("    instead  {}\n", instead.display())), "{list}");
+
+    // Removing the first doesn't take the class from the second.
+    syshandle(&place, &[&"clean", &"--path", &first]).well();
+    assert_eq!(program(&place), second.join("other-server"));
+
+    // Another build of the same program replaces it.
+    let third = folder_with(&place, "third", &[(&SPARKLE, "other-server")]);
+    syshandle(&place, &[&"register", &"--path", &third]).well();
+    assert_eq!(program(&place), third.join("other-server"));
+    let list = syshandle(&place, &[&"list"]).well();
+    assert_eq!(list.matches(CLASS).count(), 1, "{list}");
+}
+
+#[test]
+fn programs_of_one_name_don_t_take_each_others_place() {
+    let place = Place::new();
+    let first = folder_with(&place, "first", &[(&SPARKLE, "server")]);
+    let second = folder_with(&place, "second", &[(&SERVER, "server")]);
+    for folder in [&first, &second, &first, &second] {
+        syshandle(&place, &[&"register", &"--path", folder]).well();
+    }
+    let locations = place.locations();
+    let program = |clsid| locations.find(clsid).unwrap().registration.program;
+    assert_eq!(program(SPARKLE_FINISHER.clsid()), first.join("server"));
+    assert_eq!(program(TRIAL.clsid()), second.join("server"));
+    assert_eq!(locations.list().len(), 2);
+    syshandle(&place, &[&"clean", &"--path", &second]).well();
+    assert!(locations.find(TRIAL.clsid()).is_err());
+    assert_eq!(program(SPARKLE_FINISHER.clsid()), first.join("server"));
+}
+
+#[test]
+fn variables_go_to_the_server() {
+    let place = Place::new();
+    let folder = folder_with(&place, "bin", &[(&SPARKLE, "server")]);
+    let arguments: [&dyn AsRef<OsStr>; 7] =
+        [&"register", &"--path", &folder, &"--env", &"MOOD=a = \"b\"", &"--env", &"EMPTY="];
+    syshandle(&place, &arguments).well();
+    let registration = place.locations().find(SPARKLE_FINISHER.clsid()).unwrap().registration;
+    let expected = [("EMPTY".to_owned(), String::new()), ("MOOD".into(), "a = \"b\"".into())];
+    assert_eq!(registration.environment, expected.into());
+    let error = syshandle(&place, &[&"register", &"--env", &"MOOD"]).no();
+    assert!(error.contains("write NAME=VALUE"), "{error}");
+}
+
+#[test]
+fn a_registry_that_cannot_be_written_is_an_error_that_says_so() {
+    let place = Place::new();
+    let folder = folder_with(&place, "bin", &[(&SPARKLE, "server")]);
+    syshandle(&place, &[&"register", &"--path", &folder]).well();
+    // For root nothing is unwritable: so this is for another user.
+    let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
+    let copy = place.path().join("syshandle");
+    fs::copy(COMMAND, &copy).unwrap();
+    if is_root {
+        let mut chown = Command::new("chown");
+        assert!(chown.args(["-R", "65534:65534"]).arg(place.path()).status().unwrap().success());
+    }
+    let run = |arguments: &[&dyn AsRef<OsStr>]| {
+        let mut command = place.command(&copy);
+        if is_root {
+            command.uid(65534).gid(65534);
+        }
+        said(command.args(arguments.iter().map(|argument| argument.as_ref())))
+    };
+    let registry = place.data().join("syshandle");
+    for name in ["programs", "classes"] {
+        fs::set_permissions(registry.join(name), fs::Permissions::from_mode(0o555)).unwrap();
+    }
+    let error = run(&[&"register", &"--path", &folder]).no();
+    assert!(error.contains("server.toml can't be written: Permission denied"), "{error}");
+    let error = run(&[&"clean", &"--path", &folder]).no();
+    assert!(error.contains("can't be removed: Permission denied"), "{error}");
+    assert!(run(&[&"list"]).well().contains(CLASS));
+
+    fs::set_permissions(registry.join("programs"), fs::Permissions::from_mode(0o777)).unwrap();
+    let error = run(&[&"register", &"--path", &folder]).no();
+    assert!(error.contains("can't be trusted: others may write to it"), "{error}");
+}
+
+#[test]
+fn whatever_the_umask_nobody_else_may_write_to_the_registry() {
+    let place = Place::new();
+    let folder = folder_with(&place, "bin", &[(&SPARKLE, "server")]);
+    let mut command = place.command(Path::new("/bin/sh"));
+    command.arg("-c").arg("umask 0; exec \"$0\" register --path \"$1\"");
+    said(command.arg(COMMAND).arg(&folder)).well();
+    let registered = place.locations().find(SPARKLE_FINISHER.clsid()).unwrap();
+    assert_eq!(fs::metadata(&registered.file).unwrap().mode() & 0o777, 0o644);
+    assert_eq!(fs::metadata(registered.file.parent().unwrap()).unwrap().mode() & 0o777, 0o755);
+}
+
+#[test]
+fn a_damaged_registration_is_listed_as_that() {
+    let place = Place::new();
+    let folder = folder_with(&place, "bin", &[(&SPARKLE, "server")]);
+    syshandle(&place, &[&"register", &"--path", &folder]).well();
+    let file = place.data().join("syshandle/programs/broken.toml");
+    fs::write(&file, "program").unwrap();
+    let said = syshandle(&place, &[&"list"]);
+    assert!(!said.succeeded && said.out.contains(CLASS));
+    assert!(said.error.starts_with(&format!("{}: it isn't as it", file.display())), "{}", said.error);
+}
+
+#[test]
+fn units_are_as_systemd_wants_them_and_the_client_leaves_the_start_to_it() {
+    let place = Place::new();
+    for name in ["sparkle-server", "a server of 100% quality; $HOME ${HOME}"] {
+        let folder = folder_with(&place, "bin", &[(&SPARKLE, name)]);
+        let arguments: [&dyn AsRef<OsStr>; 6] =
+            [&"register", &"--systemd", &"--env", &"MOOD=50% \"of\" $HOME", &"--path", &folder];
+        let out = syshandle(&place, &arguments).well();
+        let units: Vec<_> = out
+            .lines()
+            .filter_map(|line| line.strip_prefix("wrote ").map(PathBuf::from))
+            .collect();
+        assert_eq!(units.len(), 2, "{out}");
+        verify(&place, &units);
+
+        let registered = place.locations().find(SPARKLE_FINISHER.clsid()).unwrap();
+        let socket = registered.registration.socket.clone().unwrap();
+        let units_socket = fs::read_to_string(&units[0]).unwrap();
+        let listens = format!("ListenSequentialPacket={}\n", socket.display());
+        assert!(units_socket.contains(&listens), "{units_socket}");
+        // Without systemd nobody listens, and the client doesn't start it.
+        let activation = place.activation();
+        let error =
+            activation.activate::<SparkleFinisherClient>(SPARKLE_FINISHER.clsid()).unwrap_err();
+        assert!(error.to_string().contains("systemctl --user start"), "{error}");
+        assert!(place.processes(name).is_empty());
+        let list = syshandle(&place, &[&"list"]).well();
+        assert!(list.contains("server   started by whoever listens at its socket"), "{list}");
+
+        // As systemd does it.
+        let activator = Activator::new(socket);
+        let client = std::thread::scope(|scope| {
+            let client = scope.spawn(|| {
+                place.activation().activate::<SparkleFinisherClient>(SPARKLE_FINISHER.clsid())
+            });
+            let mut server = activator.start(&place, &folder.join(name), &[]);
+            let client = client.join().unwrap().unwrap();
+            assert_eq!(client.as_client().server().unwrap().pid, server.id());
+            let list = syshandle(&place, &[&"list"]).well();
+            assert!(list.contains("server   running"), "{list}");
+            server.kill().unwrap();
+            server.wait().unwrap();
+            client
+        });
+        drop((client, activator));
+
+        syshandle(&place, &[&"clean", &"--path", &folder]).well();
+        assert!(units.iter().all(|unit| !unit.exists()));
+        fs::remove_dir_all(folder).unwrap();
+    }
+    let folder = folder_with(&place, "bin", &[(&SPARKLE, "a \"server\"")]);
+    let error = syshandle(&place, &[&"register", &"--systemd", &"--path", &folder]).no();
+    assert!(error.contains("systemd runs no program with quotes"), "{error}");
+}
+
+/// Has systemd read the units.
+fn verify(place: &Place, units: &[PathBuf]) {
+    let mut command = place.command(Path::new("/usr/bin/env"));
+    command.args(["systemd-analyze", "verify", "--user", "--man=no", "--recursive-errors=no"]);
+    let said = said(command.args(units));
+    if said.error.contains("No such file") && said.error.starts_with("/usr/bin/env") {
+        return println!("skipped: there is no systemd-analyze");
+    }
+    assert!(said.succeeded && said.error.is_empty(), "{}", said.error);
+}
+
+#[test]
+fn registered_again_without_systemd_the_units_go() {
+    let place = Place::new();
+    let folder = folder_with(&place, "bin", &[(&SPARKLE, "server")]);
+    syshandle(&place, &[&"register", &"--systemd", &"--path", &folder]).well();
+    let units = place.path().join(".config/systemd/user");
+    assert_eq!(fs::read_dir(&units).unwrap().count(), 2);
+    syshandle(&place, &[&"register", &"--path", &folder]).well();
+    assert_eq!(fs::read_dir(&units).unwrap().count(), 0);
+    let client: SparkleFinisherClient =
+        place.activation().activate(SPARKLE_FINISHER.clsid()).unwrap();
+    assert!(client.as_client().server().is_ok());
+    // A unit that somebody else wrote stays.
+    fs::write(units.join("server.socket"), "[Socket]\n").unwrap();
+    syshandle(&place, &[&"clean", &"--path", &folder]).well();
+    assert!(units.join("server.socket").exists());
+}

@@ -1,0 +1,117 @@
+//! Connecting to a server, and telling one that is slow from one that hangs.
+
+use std::io;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use syshandle_os::{Seqpacket, uptime};
+use syshandle_wire::Hello;
+
+use super::runtime::Meeting;
+use crate::client::connection::Connection;
+use crate::{Error, ErrorKind, Result};
+
+/// What came of trying to connect.
+pub(super) enum Connected {
+    /// The server serves this client.
+    Greeted(Box<Connection>),
+    /// Nobody serves there now, as this error shows.
+    Nobody(Error),
+    /// The program at the other end was started so long ago that it will never greet.
+    Hangs(Seqpacket),
+}
+
+/// Connects to the server of a registration, if one runs.
+pub(super) fn connect(
+    meeting: &Meeting,
+    hello: Hello,
+    start_timeout: Duration,
+    deadline: Instant,
+) -> Result<Connected> {
+    let socket = match connect_to(&meeting.socket, deadline)? {
+        Ok(socket) => socket,
+        Err(nobody) => return Ok(Connected::Nobody(nobody)),
+    };
+    let mut look = Instant::now() + FIRST_LOOK;
+    while !socket.wait_readable(look.min(deadline))? {
+        if Instant::now() >= deadline {
+            return Err(did_not_greet());
+        }
+        // Without a note the server has taken its socket, and is only slow.
+        look = match meeting.starting_since() {
+            None => deadline,
+            Some(since) => match start_timeout.checked_sub(uptime().saturating_sub(since)) {
+                None => return Ok(Connected::Hangs(socket)),
+                Some(left) => Instant::now() + left + Duration::from_millis(1),
+            },
+        };
+    }
+    greet(socket, hello, deadline)
+}
+
+/// Connects to the server at a socket that somebody else looks after.
+pub(super) fn connect_elsewhere(path: &Path, hello: Hello, deadline: Instant) -> Result<Connection> {
+    let mut pause = Duration::from_millis(1);
+    loop {
+        let nobody = match connect_to(path, deadline)? {
+            Ok(socket) => match greet(socket, hello, deadline)? {
+                Connected::Greeted(connection) => return Ok(*connection),
+                // It ended, and nothing was sent: who listens starts another one.
+                Connected::Nobody(error) if Instant::now() < deadline => {
+                    tracing::debug!(%error, "trying again");
+                    std::thread::sleep(pause.min(deadline.saturating_duration_since(Instant::now())));
+                    pause = (pause * 2).min(Duration::from_millis(100));
+                    continue;
+                }
+                Connected::Nobody(error) => error,
+                Connected::Hangs(_) => did_not_greet(),
+            },
+            Err(nobody) => nobody,
+        };
+        let text = format!(
+            "nobody serves at {}, and this client doesn't start the server: whoever made the \
+             registration does (`systemctl --user start` for systemd)",
+            path.display()
+        );
+        return Err(Error::new(ErrorKind::StartFailed, text).because(nobody));
+    }
+}
+
+/// Connects; the inner error means that nobody listens there.
+fn connect_to(path: &Path, deadline: Instant) -> Result<Result<Seqpacket, Error>> {
+    let error = match Seqpacket::connect(path, deadline) {
+        Ok(socket) => return Ok(Ok(socket)),
+        Err(error) => error,
+    };
+    let (kind, text) = match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+            let text = format!("nobody listens at {}", path.display());
+            return Ok(Err(Error::new(ErrorKind::Disconnected, text).because(error)));
+        }
+        io::ErrorKind::PermissionDenied => (
+            ErrorKind::ActivationDenied,
+            format!("this process may not connect to the server at {}", path.display()),
+        ),
+        io::ErrorKind::TimedOut => (
+            ErrorKind::TimedOut,
+            "the server doesn't let clients in: its queue is full".to_owned(),
+        ),
+        _ => (ErrorKind::System, format!("{} can't be connected to", path.display())),
+    };
+    Err(Error::new(kind, text).because(error))
+}
+
+fn greet(socket: Seqpacket, hello: Hello, deadline: Instant) -> Result<Connected> {
+    match Connection::open(socket, hello, deadline) {
+        Ok(connection) => Ok(Connected::Greeted(Box::new(connection))),
+        Err(error) if error.kind() == ErrorKind::Disconnected => Ok(Connected::Nobody(error)),
+        Err(error) => Err(error),
+    }
+}
+
+fn did_not_greet() -> Error {
+    Error::new(ErrorKind::TimedOut, "the server did not greet in time")
+}
+
+/// Most servers have greeted by then, and nobody needs to know when they were started.
+const FIRST_LOOK: Duration = Duration::from_millis(200);

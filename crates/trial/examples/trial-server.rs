@@ -1,0 +1,114 @@
+//! The server that is tried: does what its environment says.
+
+#![forbid(unsafe_code)]
+#![expect(clippy::print_stderr, reason = "a program that talks to people")]
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::time::Duration;
+
+use syshandle::{Context, Event, Result, Server};
+use syshandle_trial::{TRIAL, Trial, Who, who};
+
+fn main() -> Result<()> {
+    let surroundings = surroundings();
+    if let Ok(path) = std::env::var("TRIAL_STARTS") {
+        let mut starts = File::options().append(true).create(true).open(path)?;
+        starts.write_all(format!("{}\n", std::process::id()).as_bytes())?;
+    }
+    match variable("TRIAL_FATE").as_str() {
+        "exit" => {
+            eprintln!("there is no water\nthe machine can't run");
+            std::process::exit(7);
+        }
+        "hang" => hang(),
+        // Hangs unless somebody has made this file.
+        "hang without" if !fs::exists(variable("TRIAL_FILE"))? => hang(),
+        "crash" => std::process::abort(),
+        _ => {}
+    }
+    let idle = variable("TRIAL_IDLE_MS").parse().unwrap_or(500);
+    let make = move || Tried { surroundings: surroundings.clone() };
+    Server::new()
+        .class(TRIAL, make)
+        .idle_exit(Duration::from_millis(idle))
+        .drain_timeout(Duration::from_millis(variable("TRIAL_DRAIN_MS").parse().unwrap_or(10_000)))
+        .run()
+}
+
+/// A variable of the environment; empty where there is none.
+fn variable(name: &str) -> String {
+    std::env::var(name).unwrap_or_default()
+}
+
+/// Never greets, never lets go of the socket.
+fn hang() -> ! {
+    loop {
+        std::thread::park();
+    }
+}
+
+struct Tried {
+    surroundings: Vec<String>,
+}
+
+impl Trial for Tried {
+    fn who(&self, context: &Context) -> Result<Who> {
+        Ok(who(context))
+    }
+
+    fn len(&self, file: File) -> Result<u64> {
+        Ok(file.metadata()?.len())
+    }
+
+    fn write_outcome(&self, context: &Context, mut file: File, event: Event) -> Result<()> {
+        context.when(event, Duration::from_secs(600), move |outcome| {
+            if let Err(error) = writeln!(file, "{outcome:?}") {
+                eprintln!("the outcome can't be written: {error}");
+            }
+        })
+    }
+
+    fn rest(&self) -> Result<()> {
+        let mut notes = File::options().append(true).open(variable("TRIAL_NOTES"))?;
+        notes.write_all(b"resting\n")?;
+        hang()
+    }
+
+    fn crash(&self) -> Result<()> {
+        std::process::abort()
+    }
+
+    fn surroundings(&self) -> Result<Vec<String>> {
+        Ok(self.surroundings.clone())
+    }
+}
+
+/// What this process was started with.
+fn surroundings() -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut fds: Vec<(u32, String)> = fs::read_dir("/proc/self/fd")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| {
+            let fd = entry.file_name().to_str()?.parse().ok()?;
+            let target = fs::read_link(entry.path()).ok()?;
+            // The one that lists them.
+            (!target.starts_with("/proc")).then(|| (fd, target.to_string_lossy().into_owned()))
+        })
+        .collect();
+    fds.sort();
+    lines.extend(fds.iter().map(|(fd, target)| format!("fd {fd} {target}")));
+    lines.push(format!("cwd {}", std::env::current_dir().unwrap_or_default().display()));
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    for name in ["SigBlk", "SigIgn", "SigCgt", "PPid", "Umask"] {
+        lines.extend(status.lines().find(|line| line.starts_with(name)).map(str::to_owned));
+    }
+    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // After the name: state, parent, group, session, terminal.
+    let fields: Vec<_> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
+    lines.push(format!("group {} session {} terminal {}", fields[2], fields[3], fields[4]));
+    lines.extend(std::env::vars().map(|(name, value)| format!("env {name}={value}")));
+    lines
+}

@@ -1,0 +1,91 @@
+//! An activator by the `LISTEN_FDS` protocol that shares no code with the library's own.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+
+use crate::{PATIENCE, Place};
+
+/// Listens all the time, and starts a program when a client comes and none runs.
+#[derive(Debug)]
+pub struct Activator {
+    socket: OwnedFd,
+    path: PathBuf,
+}
+
+impl Activator {
+    /// Listens at `path`.
+    pub fn new(path: PathBuf) -> Self {
+        let flags = SocketFlags::CLOEXEC;
+        let socket =
+            rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)
+                .unwrap();
+        rustix::net::bind(&socket, &SocketAddrUnix::new(&path).unwrap()).unwrap();
+        rustix::net::listen(&socket, 128).unwrap();
+        Self { socket, path }
+    }
+
+    /// Where it listens.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether a client waits to be let in.
+    pub fn somebody_waits(&self, time: Duration) -> bool {
+        let deadline = Instant::now() + time;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let timeout =
+                Timespec { tv_sec: left.as_secs() as i64, tv_nsec: i64::from(left.subsec_nanos()) };
+            let mut polls = [PollFd::new(&self.socket, PollFlags::IN)];
+            match poll(&mut polls, Some(&timeout)) {
+                Ok(count) => return count > 0,
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => panic!("the activator can't wait: {error}"),
+            }
+        }
+    }
+
+    /// Waits for a client, and starts the program.
+    ///
+    /// # Panics
+    /// No client has come after [`PATIENCE`].
+    pub fn start(&self, place: &Place, program: &Path, environment: &[(&str, &str)]) -> Child {
+        assert!(self.somebody_waits(PATIENCE), "no client comes");
+        self.start_now(place, program, environment).unwrap()
+    }
+
+    /// Starts the program.
+    ///
+    /// # Errors
+    /// It can't be started.
+    pub fn start_now(
+        &self,
+        place: &Place,
+        program: &Path,
+        environment: &[(&str, &str)],
+    ) -> io::Result<Child> {
+        // The shell becomes the program, and so has the number that the protocol wants.
+        let script = "exec 3<&0 0</dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\"";
+        let log = File::options().append(true).create(true).open(place.path().join("log"))?;
+        let mut command = place.command(Path::new("/bin/sh"));
+        command.arg("-c").arg(script).arg(program);
+        command.envs(environment.iter().copied());
+        command.stdin(Stdio::from(self.socket.try_clone()?));
+        command.stdout(log.try_clone()?).stderr(log);
+        command.spawn()
+    }
+}
+
+impl Drop for Activator {
+    fn drop(&mut self) {
+        // It goes with its folder otherwise.
+        let _ = fs::remove_file(&self.path);
+    }
+}

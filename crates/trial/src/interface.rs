@@ -1,0 +1,54 @@
+//! The interface of the server that is tried.
+
+use std::fs::File;
+
+use syshandle::{Context, Decode, Encode, Event, Result, class, interface};
+
+/// What a client asks the server that is tried.
+#[interface(iid = "6d3f8f0a-9a0e-4a5e-8d2f-0f6f0a1f2b01")]
+pub trait Trial {
+    /// Who serves, and who calls as the server sees it.
+    fn who(&self, context: &Context) -> Result<Who>;
+
+    /// The length of a file.
+    fn len(&self, #[handle(file, read)] file: File) -> Result<u64>;
+
+    /// Writes to the file how the wait for the event ended, when it has.
+    fn write_outcome(
+        &self,
+        context: &Context,
+        #[handle(file, write)] file: File,
+        event: Event,
+    ) -> Result<()>;
+
+    /// Notes that it runs, and never ends.
+    fn rest(&self) -> Result<()>;
+
+    /// Ends the server without an answer.
+    fn crash(&self) -> Result<()>;
+
+    /// What the server found when it started: a line for each fact.
+    fn surroundings(&self) -> Result<Vec<String>>;
+}
+
+/// The processes of a call.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Who {
+    /// The server's process.
+    pub server_pid: u32,
+    /// The client's process, from the kernel.
+    pub client_pid: u32,
+    /// The client's user, from the kernel.
+    pub client_uid: u32,
+}
+
+class! {
+    /// The class that is tried.
+    pub TRIAL: Trial = "6d3f8f0a-9a0e-4a5e-8d2f-0f6f0a1f2b02";
+}
+
+/// What [`Trial::who`] answers in this process.
+pub fn who(context: &Context) -> Who {
+    let client = context.client();
+    Who { server_pid: std::process::id(), client_pid: client.pid, client_uid: client.uid }
+}

@@ -1,0 +1,38 @@
+//! What tests of activation need: a place with folders of its own, processes that are ended with
+//! it, and the interface of the server and the client that are tried there.
+
+mod activator;
+mod interface;
+mod notes;
+mod place;
+mod process;
+
+pub use activator::Activator;
+pub use interface::{TRIAL, Trial, TrialClient, Who, who};
+pub use notes::Notes;
+pub use place::{CLIENT, Place, SERVER, program};
+pub use process::Process;
+
+use std::time::{Duration, Instant};
+
+/// Whatever happens at all has happened by then, on a machine that has much else to do.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits until something is so.
+///
+/// # Panics
+/// It isn't after [`PATIENCE`].
+pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "it never came to be that {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// The version of the kernel.
+pub fn kernel() -> (u32, u32) {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse().unwrap());
+    (numbers.next().unwrap(), numbers.next().unwrap())
+}

@@ -1,0 +1,71 @@
+//! Notes that programs write, a line each, and a test waits for.
+
+use std::io::Read;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{CWD, FileType, Mode, OFlags};
+
+use crate::PATIENCE;
+
+/// A FIFO that programs write lines to: whoever reads it waits for the next line, not for a time.
+#[derive(Debug)]
+pub struct Notes {
+    path: PathBuf,
+    pipe: std::fs::File,
+    text: Vec<u8>,
+}
+
+impl Notes {
+    /// An empty one at `path`.
+    pub fn new(path: PathBuf) -> Self {
+        rustix::fs::mknodat(CWD, &path, FileType::Fifo, Mode::from_raw_mode(0o666), 0).unwrap();
+        // For both directions: so it is never without a writer, and never ends.
+        let pipe = rustix::fs::open(&path, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).unwrap();
+        Self { path, pipe: pipe.into(), text: Vec::new() }
+    }
+
+    /// Where programs write.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The next line.
+    ///
+    /// # Panics
+    /// None has come after [`PATIENCE`].
+    pub fn next(&mut self) -> String {
+        self.next_within(PATIENCE).expect("a note comes")
+    }
+
+    /// The next line that is there already.
+    pub fn next_now(&mut self) -> Option<String> {
+        self.next_within(Duration::ZERO)
+    }
+
+    /// The next line, if one comes in this time.
+    pub fn next_within(&mut self, time: Duration) -> Option<String> {
+        let deadline = Instant::now() + time;
+        loop {
+            if let Some(end) = self.text.iter().position(|&byte| byte == b'\n') {
+                let line: Vec<u8> = self.text.drain(..=end).collect();
+                return Some(String::from_utf8_lossy(&line[..end]).into_owned());
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            let timeout = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: i64::from(left.subsec_nanos()) };
+            let mut polls = [PollFd::from_borrowed_fd(self.pipe.as_fd(), PollFlags::IN)];
+            match poll(&mut polls, Some(&timeout)) {
+                Ok(0) => return None,
+                Ok(_) => {
+                    let mut part = [0; 4096];
+                    let len = self.pipe.read(&mut part).unwrap();
+                    self.text.extend(&part[..len]);
+                }
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => panic!("notes can't be read: {error}"),
+            }
+        }
+    }
+}

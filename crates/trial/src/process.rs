@@ -1,0 +1,112 @@
+//! A process that a test watches and ends, by a handle that can't come to mean another one.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+use crate::{PATIENCE, until};
+
+/// A process, whoever started it.
+#[derive(Debug)]
+pub struct Process {
+    pid: u32,
+    handle: OwnedFd,
+}
+
+impl Process {
+    /// The process of this number, if there is one.
+    pub fn open(pid: u32) -> Option<Self> {
+        let handle = pidfd_open(Pid::from_raw(pid as i32)?, PidfdFlags::empty()).ok()?;
+        Some(Self { pid, handle })
+    }
+
+    /// Its number.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Ends it without a chance to do anything more.
+    pub fn kill(&self) {
+        self.signal(Signal::KILL);
+    }
+
+    /// Asks it to end.
+    pub fn terminate(&self) {
+        self.signal(Signal::TERM);
+    }
+
+    /// Has it stand still, and waits until all its threads do.
+    pub fn stop(&self) {
+        self.signal(Signal::STOP);
+        until("a process stands still", || {
+            let threads = fs::read_dir(format!("/proc/{}/task", self.pid)).unwrap().flatten();
+            threads.map(|thread| fs::read_to_string(thread.path().join("stat"))).all(|stat| {
+                // One that has ended meanwhile stands still too.
+                stat.is_err() || stat.is_ok_and(|stat| stat.contains(") T "))
+            })
+        });
+    }
+
+    /// Has it go on.
+    pub fn go_on(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        // It fails only for one that has ended.
+        let _ = pidfd_send_signal(&self.handle, signal);
+    }
+
+    /// Whether it has ended.
+    pub fn has_ended(&self) -> bool {
+        self.ends_within(Duration::ZERO)
+    }
+
+    /// Waits until it has ended; how long that took.
+    ///
+    /// # Panics
+    /// It hasn't after [`PATIENCE`].
+    pub fn wait(&self) -> Duration {
+        let began = Instant::now();
+        assert!(self.ends_within(PATIENCE), "process {} never ends", self.pid);
+        began.elapsed()
+    }
+
+    /// Whether it watches another process by a handle.
+    pub fn watches_a_process(&self) -> bool {
+        self.census().is_some_and(|census| census.keys().any(|kind| kind.contains("pidfd")))
+    }
+
+    fn ends_within(&self, time: Duration) -> bool {
+        let deadline = Instant::now() + time;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let timeout =
+                Timespec { tv_sec: left.as_secs() as i64, tv_nsec: i64::from(left.subsec_nanos()) };
+            let mut polls = [PollFd::new(&self.handle, PollFlags::IN)];
+            match poll(&mut polls, Some(&timeout)) {
+                Ok(count) => return count > 0,
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => panic!("process {} can't be waited for: {error}", self.pid),
+            }
+        }
+    }
+
+    /// Its descriptors: what they refer to, and how many of each; `None` when it has ended.
+    pub fn census(&self) -> Option<BTreeMap<String, usize>> {
+        let mut census = BTreeMap::new();
+        for entry in fs::read_dir(format!("/proc/{}/fd", self.pid)).ok()?.flatten() {
+            // One that is closed meanwhile isn't there.
+            let Ok(target) = fs::read_link(entry.path()) else { continue };
+            let target = target.to_string_lossy();
+            // Without the numbers of sockets and pipes.
+            let kind = target.trim_end_matches(|c: char| c.is_ascii_digit() || c == ']');
+            *census.entry(kind.to_owned()).or_default() += 1;
+        }
+        (!self.has_ended()).then_some(census)
+    }
+}

@@ -1,0 +1,378 @@
+//! What activation can fail from: each has its own error, and nothing hangs.
+
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use syshandle::{Error, ErrorKind, Ran, Registered, Registration};
+use syshandle_trial::{PATIENCE, Place, SERVER, TRIAL, TrialClient, until};
+
+
+/// The error of an activation that can't be.
+#[track_caller]
+fn error(place: &Place, kind: ErrorKind, parts: &[&str]) -> Error {
+    let error = place.activate().expect_err("it can't be activated");
+    expect(&error, kind, parts);
+    error
+}
+
+#[track_caller]
+fn expect(error: &Error, kind: ErrorKind, parts: &[&str]) {
+    assert_eq!(error.kind(), kind, "{error:?}");
+    assert_eq!(error.ran(), Ran::No);
+    let text = format!("{error:#}");
+    for part in parts {
+        assert!(text.contains(part), "{text}\nshould contain\n{part}");
+    }
+}
+
+fn chmod(path: &Path, mode: u32) {
+    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+}
+
+/// The files of the registration in the folder of sockets, by their ending.
+fn meeting_file(place: &Place, registered: &Registered, extension: &str) -> PathBuf {
+    let meeting = syshandle::Meeting::of(registered, &place.locations()).unwrap();
+    meeting.socket.with_extension(extension)
+}
+
+fn am_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0)
+}
+
+#[test]
+fn a_class_that_nobody_registered() {
+    let place = Place::new();
+    error(
+        &place,
+        ErrorKind::NotRegistered,
+        &[&TRIAL.clsid().to_string(), place.data().to_str().unwrap(), "syshandle register"],
+    );
+}
+
+#[test]
+fn a_program_by_a_relative_path() {
+    let place = Place::new();
+    let registered = place.register(&SERVER, TRIAL, &[]);
+    let text = fs::read_to_string(&registered.file).unwrap();
+    fs::write(&registered.file, text.replace(SERVER.to_str().unwrap(), "bin/server")).unwrap();
+    error(
+        &place,
+        ErrorKind::BadRegistration,
+        &[registered.file.to_str().unwrap(), "`program` is relative: bin/server"],
+    );
+}
+
+#[test]
+fn a_program_that_is_missing() {
+    let place = Place::new();
+    place.register("/no/such/program".as_ref(), TRIAL, &[]);
+    error(&place, ErrorKind::StartFailed, &["the program /no/such/program isn't there"]);
+}
+
+#[test]
+fn a_program_that_may_not_be_run() {
+    let place = Place::new();
+    let program = place.path().join("program");
+    fs::copy(&*SERVER, &program).unwrap();
+    chmod(&program, 0o644);
+    place.register(&program, TRIAL, &[]);
+    error(&place, ErrorKind::StartFailed, &["may not be run", "Permission denied"]);
+}
+
+#[test]
+fn a_program_that_is_none() {
+    let place = Place::new();
+    let program = place.path().join("program");
+    fs::write(&program, "no program\n").unwrap();
+    chmod(&program, 0o755);
+    place.register(&program, TRIAL, &[]);
+    error(&place, ErrorKind::StartFailed, &["can't be run", "Exec format error"]);
+}
+
+#[test]
+fn a_script_whose_interpreter_is_missing() {
+    let place = Place::new();
+    let program = place.path().join("program");
+    fs::write(&program, "#!/no/such/interpreter\n").unwrap();
+    chmod(&program, 0o755);
+    place.register(&program, TRIAL, &[]);
+    error(&place, ErrorKind::StartFailed, &["interpreter", "isn't there"]);
+}
+
+#[test]
+fn a_program_that_is_a_folder() {
+    let place = Place::new();
+    place.register(place.path(), TRIAL, &[]);
+    error(&place, ErrorKind::StartFailed, &["may not be run"]);
+}
+
+#[test]
+fn a_program_that_ends_at_once() {
+    let place = Place::new();
+    place.register(&SERVER, TRIAL, &[("TRIAL_FATE", "exit")]);
+    let log = "its log ends:\nthere is no water\nthe machine can't run";
+    let error = error(&place, ErrorKind::StartFailed, &["trial-server did not serve", log]);
+    told(&error, "exit status: 7");
+}
+
+#[test]
+fn a_program_that_crashes_at_once() {
+    let place = Place::new();
+    place.register(&SERVER, TRIAL, &[("TRIAL_FATE", "crash")]);
+    let error = error(&place, ErrorKind::StartFailed, &["trial-server did not serve"]);
+    told(&error, "signal: 6");
+}
+
+/// An error that says how the program ended, where the kernel tells.
+#[track_caller]
+fn told(error: &Error, how: &str) {
+    match format!("{error}") {
+        text if text.ends_with("it ended at once") => {
+            println!("skipped: init was quick, before Linux 6.15");
+        }
+        text => assert!(text.contains(how), "{text}"),
+    }
+}
+
+#[test]
+fn a_server_that_crashes_in_a_call() {
+    let place = Place::new();
+    place.register(&SERVER, TRIAL, &[]);
+    let client = place.activate().unwrap();
+    let error = client.crash().unwrap_err();
+    assert_eq!((error.kind(), error.ran()), (ErrorKind::Disconnected, Ran::Maybe), "{error:?}");
+    let error = client.who().unwrap_err();
+    assert_eq!((error.kind(), error.ran()), (ErrorKind::Disconnected, Ran::No), "{error:?}");
+    // What it left behind is in nobody's way.
+    assert!(place.activate().unwrap().who().is_ok());
+}
+
+#[test]
+fn a_program_that_never_greets_is_ended() {
+    let place = Place::new();
+    let mut registration = place.registration(&SERVER, TRIAL);
+    registration.environment.insert("TRIAL_FATE".into(), "hang".into());
+    registration.start_timeout = Duration::from_millis(300);
+    place.register_as(&registration);
+    error(&place, ErrorKind::StartFailed, &["did not greet within 300ms"]);
+    until("the program is ended", || place.processes("trial-server").is_empty());
+}
+
+#[test]
+fn a_client_in_a_hurry_leaves_a_slow_program_to_the_others() {
+    let place = Place::new();
+    let gate = place.path().join("gate");
+    let environment = [("TRIAL_FATE", "hang without"), ("TRIAL_FILE", gate.to_str().unwrap())];
+    place.register(&SERVER, TRIAL, &environment);
+    let activation = place.activation().timeout(Duration::from_millis(100));
+    let error = activation.activate::<TrialClient>(TRIAL.clsid()).unwrap_err();
+    expect(&error, ErrorKind::TimedOut, &["did not greet in time"]);
+    assert_eq!(place.processes("trial-server").len(), 1);
+}
+
+#[test]
+fn a_program_that_hangs_is_ended_by_those_who_come_later() {
+    let place = Place::new();
+    let gate = place.path().join("gate");
+    let mut registration = place.registration(&SERVER, TRIAL);
+    registration.environment = [
+        ("TRIAL_FATE".into(), "hang without".into()),
+        ("TRIAL_FILE".into(), gate.to_str().unwrap().into()),
+    ]
+    .into();
+    registration.start_timeout = Duration::from_millis(500);
+    place.register_as(&registration);
+    let activation = place.activation().timeout(Duration::from_millis(50));
+    let error = activation.activate::<TrialClient>(TRIAL.clsid()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TimedOut, "{error:?}");
+    let hung = place.processes("trial-server").pop().expect("it hangs");
+    // The next one that is started finds what the first one missed.
+    File::create(gate).unwrap();
+    let who = place.activate().unwrap().who().unwrap();
+    assert_ne!(who.server_pid, hung.pid());
+    hung.wait();
+}
+
+#[test]
+fn a_server_that_stands_still_is_not_taken_for_one_that_hangs() {
+    let place = Place::new();
+    let mut registration = place.registration(&SERVER, TRIAL);
+    registration.start_timeout = Duration::from_millis(1);
+    // Started by its own means, so that not even this time can pass before it greets.
+    let mut server = started_by_hand(&place, &registration);
+    let held = place.activate().unwrap();
+    let process = place.processes("trial-server").pop().unwrap();
+    process.stop();
+    let began = Instant::now();
+    let activation = place.activation().timeout(Duration::from_millis(500));
+    let error = activation.activate::<TrialClient>(TRIAL.clsid()).unwrap_err();
+    expect(&error, ErrorKind::TimedOut, &["did not greet in time"]);
+    assert!(began.elapsed() < PATIENCE / 2);
+    process.go_on();
+    assert_eq!(held.who().unwrap().server_pid, process.pid());
+    drop(held);
+    server.wait().unwrap();
+}
+
+/// Starts the server as a user would, and waits until it serves.
+fn started_by_hand(place: &Place, registration: &Registration) -> std::process::Child {
+    let registered = place.register_as(registration);
+    let socket = meeting_file(place, &registered, "sock");
+    let mut command = place.command(&SERVER);
+    let child = command.env("TRIAL_IDLE_MS", "3000").spawn().unwrap();
+    until("the server makes its socket", || socket.exists());
+    child
+}
+
+#[test]
+fn a_stale_socket_is_replaced() {
+    let place = Place::new();
+    let registered = place.register(&SERVER, TRIAL, &[]);
+    let socket = meeting_file(&place, &registered, "sock");
+    drop(UnixListener::bind(&socket).unwrap());
+    assert!(socket.exists());
+    assert!(place.activate().unwrap().who().is_ok());
+}
+
+#[test]
+fn a_folder_where_the_socket_should_be() {
+    let place = Place::new();
+    let registered = place.register(&SERVER, TRIAL, &[]);
+    let socket = meeting_file(&place, &registered, "sock");
+    fs::create_dir(&socket).unwrap();
+    error(&place, ErrorKind::StartFailed, &["is in the way", socket.to_str().unwrap()]);
+}
+
+#[test]
+fn a_registration_file_that_is_damaged() {
+    let place = Place::new();
+    let registered = place.register(&SERVER, TRIAL, &[]);
+    let file = registered.file.to_str().unwrap();
+    fs::write(&registered.file, "program = \"").unwrap();
+    error(&place, ErrorKind::BadRegistration, &[file, "it isn't as it should be", "line 1"]);
+    fs::write(&registered.file, b"program = \"\xff\"").unwrap();
+    error(&place, ErrorKind::BadRegistration, &[file, "UTF-8"]);
+    fs::write(&registered.file, vec![b'#'; 2 << 20]).unwrap();
+    error(&place, ErrorKind::BadRegistration, &[file, "larger than 1048576 bytes"]);
+    fs::write(&registered.file, format!("program = \"{}\"", SERVER.display())).unwrap();
+    error(&place, ErrorKind::BadRegistration, &[file, "doesn't name class"]);
+    fs::remove_file(&registered.file).unwrap();
+    error(&place, ErrorKind::BadRegistration, &[file, "can't be read", "No such file"]);
+    fs::create_dir(&registered.file).unwrap();
+    error(&place, ErrorKind::BadRegistration, &[file, "no ordinary file"]);
+    fs::remove_dir(&registered.file).unwrap();
+    let _fifo = syshandle_trial::Notes::new(registered.file.clone());
+    error(&place, ErrorKind::BadRegistration, &[file, "no ordinary file"]);
+}
+
+#[test]
+fn a_fifo_for_a_registration_file_holds_nobody_up() {
+    let place = Place::new();
+    let registered = place.register(&SERVER, TRIAL, &[]);
+    fs::remove_file(&registered.file).unwrap();
+    // Nobody has it open for writing.
+    drop(syshandle_trial::Notes::new(registered.file.clone()));
+    error(&place, ErrorKind::BadRegistration, &["no ordinary file"]);
+}
+
+#[test]
+fn a_class_link_that_is_none_or_leads_elsewhere() {
+    let place = Place::new();
+    let registered = place.register(&SERVER, TRIAL, &[]);
+    let link = place.data().join("syshandle/classes").join(TRIAL.clsid().to_string());
+    let outside = place.path().join("outside.toml");
+    fs::rename(&registered.file, &outside).unwrap();
+    error(&place, ErrorKind::BadRegistration, &["can't be read"]);
+    fs::remove_file(&link).unwrap();
+    symlink(&outside, &link).unwrap();
+    error(&place, ErrorKind::BadRegistration, &["can't be read"]);
+    fs::remove_file(&link).unwrap();
+    fs::copy(&outside, &link).unwrap();
+    error(&place, ErrorKind::BadRegistration, &[link.to_str().unwrap(), "can't be read"]);
+}
+
+#[test]
+fn a_registration_that_others_may_change() {
+    let place = Place::new();
+    let registered = place.register(&SERVER, TRIAL, &[]);
+    let programs = registered.file.parent().unwrap();
+    for path in [&registered.file, programs, programs.parent().unwrap()] {
+        let mode = fs::metadata(path).unwrap().permissions();
+        chmod(path, mode.mode() | 0o002);
+        let remedy = format!("chmod go-w {}", path.display());
+        error(&place, ErrorKind::Insecure, &["can't be trusted", "others may write", &remedy]);
+        fs::set_permissions(path, mode).unwrap();
+    }
+    assert!(place.activate().is_ok());
+}
+
+#[test]
+fn a_registration_that_belongs_to_another_user() {
+    if !am_root() {
+        println!("skipped: only root can give files away");
+        return;
+    }
+    let place = Place::new();
+    let registered = place.register(&SERVER, TRIAL, &[]);
+    chown(&registered.file, Some(65534), None).unwrap();
+    let file = registered.file.to_str().unwrap();
+    error(&place, ErrorKind::Insecure, &[file, "can't be trusted", "it belongs to user 65534"]);
+}
+
+#[test]
+fn no_folder_for_sockets() {
+    let place = Place::new();
+    place.register(&SERVER, TRIAL, &[]);
+    let activate = |runtime: Option<PathBuf>| {
+        let mut locations = place.locations();
+        locations.runtime_dir = runtime;
+        let activation = place.activation().locations(locations);
+        activation.activate::<TrialClient>(TRIAL.clsid()).unwrap_err()
+    };
+    expect(&activate(None), ErrorKind::NoRuntimeDirectory, &["XDG_RUNTIME_DIR isn't set"]);
+    let missing = place.path().join("missing");
+    let text = format!("{}, isn't there", missing.display());
+    expect(&activate(Some(missing)), ErrorKind::NoRuntimeDirectory, &[&text]);
+    let file = place.path().join("file");
+    File::create(&file).unwrap();
+    expect(&activate(Some(file)), ErrorKind::NoRuntimeDirectory, &["file, is no folder"]);
+    let long = place.path().join("a".repeat(100));
+    fs::create_dir(&long).unwrap();
+    chmod(&long, 0o700);
+    let text = "the path of a socket has at most 107 bytes";
+    expect(&activate(Some(long)), ErrorKind::NoRuntimeDirectory, &[text, "XDG_RUNTIME_DIR"]);
+}
+
+#[test]
+fn a_folder_for_sockets_that_others_may_use() {
+    let place = Place::new();
+    place.register(&SERVER, TRIAL, &[]);
+    chmod(&place.runtime(), 0o755);
+    let remedy = format!("chmod 700 {}", place.runtime().display());
+    error(&place, ErrorKind::Insecure, &["can't be trusted", "others may use it", &remedy]);
+    chmod(&place.runtime(), 0o700);
+    fs::create_dir(place.runtime().join("syshandle")).unwrap();
+    chmod(&place.runtime().join("syshandle"), 0o777);
+    error(&place, ErrorKind::Insecure, &["run/syshandle can't be trusted"]);
+    chmod(&place.runtime().join("syshandle"), 0o700);
+    assert!(place.activate().is_ok());
+    if !am_root() {
+        println!("skipped in part: only root can give files away");
+        return;
+    }
+    chown(place.runtime(), Some(65534), None).unwrap();
+    error(&place, ErrorKind::Insecure, &["can't be trusted", "it belongs to user 65534"]);
+}
+
+#[test]
+fn a_failure_is_not_for_ever() {
+    let place = Place::new();
+    let program = place.path().join("program");
+    place.register(&program, TRIAL, &[]);
+    error(&place, ErrorKind::StartFailed, &["isn't there"]);
+    fs::copy(&*SERVER, &program).unwrap();
+    until("a repaired program is started", || place.activate().is_ok());
+}

@@ -1,0 +1,64 @@
+//! What a subscriber of `tracing` sees of an activation and a call.
+
+use std::fs::File;
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use syshandle_trial::{Place, SERVER, TRIAL};
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::FmtSpan;
+
+
+/// Lines that were written.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Lines {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
+
+#[test]
+fn activation_calls_and_handles_can_be_followed() {
+    let place = Place::new();
+    place.register(&SERVER, TRIAL, &[]);
+    let lines = Lines::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_span_events(FmtSpan::NEW | FmtSpan::CLOSE)
+        .with_ansi(false)
+        .with_writer(lines.clone())
+        .finish();
+    tracing::subscriber::with_default(subscriber, || {
+        let client = place.activate().unwrap();
+        let file = File::open("/dev/null").unwrap();
+        assert!(client.len(&file).is_ok());
+    });
+    let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    let class = TRIAL.clsid().to_string();
+    for parts in [
+        ["activate{class=", &class, "new"],
+        ["activate{", "starting the server", SERVER.to_str().unwrap()],
+        ["activate{", "interface=\"Trial\"", "close"],
+        ["call{method=Trial::len", "", "new"],
+        ["call{method=Trial::len", "sending", "handles=1"],
+        ["call{method=Trial::len", "received", "handles=0"],
+        ["call{method=Trial::len", "", "close"],
+    ] {
+        let found = text.lines().any(|line| parts.iter().all(|part| line.contains(part)));
+        assert!(found, "no line has {parts:?}:\n{text}");
+    }
+}

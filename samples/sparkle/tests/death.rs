@@ -1,0 +1,239 @@
+//! Either side ends at any step of the timeline: what the file holds then, and what the other does.
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use sparkle::{CLIENT_LINES, SERVER_LINES, SPARKLE_FINISHER, SparkleFinisherClient};
+use syshandle::{ErrorKind, Event, Proxy, Ran};
+use syshandle_trial::{Notes, Place, Process, kernel, until};
+
+const CLIENT: &str = env!("CARGO_BIN_EXE_sparkle-client");
+const SERVER: &str = env!("CARGO_BIN_EXE_sparkle-server");
+
+/// The one who is left is done within this time.
+const SOON: Duration = Duration::from_secs(1);
+
+/// The sample in a place, with its timeline.
+struct Sample {
+    place: Place,
+    notes: Notes,
+}
+
+impl Sample {
+    /// Whose server stands still at a step, if that is named.
+    fn new(server_halts: &str) -> Self {
+        let place = Place::new();
+        let notes = place.notes("timeline");
+        let sample = Self { place, notes };
+        sample.register(server_halts);
+        sample
+    }
+
+    fn register(&self, server_halts: &str) {
+        let timeline = self.notes.path().to_str().unwrap();
+        let halt = format!("server: {server_halts}");
+        let environment = [("SPARKLE_TIMELINE", timeline), ("SPARKLE_HALT", &halt)];
+        self.place.register(SERVER.as_ref(), SPARKLE_FINISHER, &environment);
+    }
+
+    fn file(&self) -> PathBuf {
+        self.place.path().join("dishes.txt")
+    }
+
+    /// The client program, which stands still at a step, if that is named.
+    fn client(&self, halts: &str) -> Child {
+        let mut command = self.place.command(CLIENT.as_ref());
+        command.env("SPARKLE_TIMELINE", self.notes.path());
+        command.env("SPARKLE_HALT", format!("client: {halts}"));
+        command.arg(self.file()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().unwrap()
+    }
+
+    /// Waits until a side has come to a step.
+    fn comes_to(&mut self, side: &str, step: &str) {
+        let row = format!(" {side} {step}");
+        while !self.notes.next().ends_with(&row) {}
+    }
+
+    fn activate(&self) -> SparkleFinisherClient {
+        self.place.activation().activate(SPARKLE_FINISHER.clsid()).unwrap()
+    }
+
+    /// What the file holds: lines that are whole, from the first one on.
+    fn lines(&self) -> usize {
+        let text = fs::read_to_string(self.file()).unwrap();
+        match text.as_str() {
+            "" => 0,
+            CLIENT_LINES => 6,
+            text if text == [CLIENT_LINES, SERVER_LINES].concat() => 10,
+            text => panic!("the file holds {text:?}"),
+        }
+    }
+
+    /// Another client gets its file finished.
+    fn works(&self) {
+        let file = self.file();
+        fs::write(&file, "").unwrap();
+        let output = self.client("").wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(self.lines(), 10);
+    }
+}
+
+/// What the one who is left needed, so that a slow machine can be told from one that waits.
+fn soon(began: Instant, what: &str) {
+    let time = began.elapsed();
+    assert!(time < SOON, "{what} took {time:?}");
+}
+
+#[test]
+fn a_client_that_is_killed_at_any_step_leaves_whole_lines_and_nothing_in_the_server() {
+    for (step, lines) in [
+        ("create file handle", 0),
+        ("create event handle 1", 0),
+        ("call server", 0),
+        ("receive event handle 2", 0),
+        ("signal event handle 1", 10),
+        ("wait for event handle 2", 10),
+        ("clean up", 10),
+    ] {
+        let mut sample = Sample::new("");
+        // Keeps the server running, so that there is one to look at.
+        let keeper = sample.activate();
+        let server = Process::open(keeper.as_client().server().unwrap().pid).unwrap();
+        let idle = server.census().unwrap();
+        let mut client = sample.client(step);
+        sample.comes_to("client", step);
+        client.kill().unwrap();
+        let killed = Instant::now();
+        client.wait().unwrap();
+        if step == "receive event handle 2" {
+            sample.comes_to("server", "clean up");
+            soon(killed, "the server's work");
+        }
+        until("the file is as it will be", || sample.lines() == lines);
+        until("the server has no more descriptors than before", || {
+            server.census().unwrap() == idle
+        });
+        assert_eq!(sample.lines(), lines, "{step}");
+        sample.works();
+        assert!(keeper.as_client().server().is_ok());
+    }
+}
+
+#[test]
+fn a_server_that_is_killed_at_any_step_ends_its_clients_wait() {
+    for (step, lines, succeeds) in [
+        ("receive file handle", 0, false),
+        ("receive event handle 1", 0, false),
+        ("create event handle 2", 0, false),
+        ("return to client", 0, false),
+        ("wait for event handle 1", 6, false),
+        ("write to file handle", 10, false),
+        ("signal event handle 2", 10, true),
+        ("clean up", 10, true),
+    ] {
+        let mut sample = Sample::new(step);
+        let client = sample.client("");
+        sample.comes_to("server", step);
+        let server = sample.place.processes("sparkle-server").pop().unwrap();
+        server.kill();
+        let killed = Instant::now();
+        server.wait();
+        let output = client.wait_with_output().unwrap();
+        soon(killed, "the client's end");
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.success(), succeeds, "{step}: {error}");
+        if !succeeds {
+            assert!(error.contains("the server died (Disconnected; may have run)"), "{error}");
+        }
+        assert_eq!(sample.lines(), lines, "{step}");
+        sample.register("");
+        sample.works();
+    }
+}
+
+#[test]
+fn a_server_that_stands_still_holds_nobody_up_past_the_deadline() {
+    let short = Duration::from_millis(300);
+    let sample = Sample::new("");
+    let keeper = sample.activate();
+    let server = Process::open(keeper.as_client().server().unwrap().pid).unwrap();
+    let mut file = File::options().write(true).read(true).create_new(true).open(sample.file()).unwrap();
+    let (ready, second) = (Event::new().unwrap(), Event::new().unwrap());
+    let client = sample.activate();
+    let done = client.add_sparkle_finish_to_file(&file, &ready).unwrap();
+    server.stop();
+
+    let activation = sample.place.activation().timeout(short);
+    let error =
+        activation.activate::<SparkleFinisherClient>(SPARKLE_FINISHER.clsid()).unwrap_err();
+    assert_eq!((error.kind(), error.ran()), (ErrorKind::TimedOut, Ran::No), "{error:?}");
+    let hasty = client.with_timeout(short);
+    let error = hasty.add_sparkle_finish_to_file(&file, &second).unwrap_err();
+    assert_eq!((error.kind(), error.ran()), (ErrorKind::TimedOut, Ran::Maybe), "{error:?}");
+    file.write_all(CLIENT_LINES.as_bytes()).unwrap();
+    ready.set().unwrap();
+    let error = hasty.wait(&done).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TimedOut, "{error:?}");
+    assert_eq!(sample.lines(), 6);
+
+    server.go_on();
+    client.wait(&done).unwrap();
+    assert_eq!(sample.lines(), 10);
+    assert!(keeper.as_client().server().is_ok());
+}
+
+#[test]
+fn a_client_that_lets_go_right_after_signalling_gets_its_file_finished() {
+    let mut sample = Sample::new("");
+    let (mut file, ready) = opened(&sample);
+    let client = sample.activate();
+    client.add_sparkle_finish_to_file(&file, &ready).unwrap();
+    file.write_all(CLIENT_LINES.as_bytes()).unwrap();
+    ready.set().unwrap();
+    drop(client);
+    sample.comes_to("server", "clean up");
+    assert_eq!(sample.lines(), 10);
+}
+
+#[test]
+fn a_client_that_lets_go_before_signalling_gets_its_file_finished() {
+    let mut sample = Sample::new("");
+    let (mut file, ready) = opened(&sample);
+    let client = sample.activate();
+    let server = Process::open(client.as_client().server().unwrap().pid).unwrap();
+    let done = client.add_sparkle_finish_to_file(&file, &ready).unwrap();
+    drop(client);
+    // The server watches this process instead.
+    until("the server hears of it", || server.watches_a_process() || kernel() < (6, 5));
+    file.write_all(CLIENT_LINES.as_bytes()).unwrap();
+    ready.set().unwrap();
+    sample.comes_to("server", "clean up");
+    assert_eq!(sample.lines(), 10);
+    assert!(done.poll().unwrap());
+    // And then it ends, since nobody is there.
+    server.wait();
+}
+
+#[test]
+fn the_output_of_a_client_whose_server_dies_says_what_happened() {
+    let mut sample = Sample::new("return to client");
+    let mut client = sample.client("");
+    sample.comes_to("server", "return to client");
+    sample.place.processes("sparkle-server").pop().unwrap().kill();
+    let mut error = String::new();
+    client.stderr.take().unwrap().read_to_string(&mut error).unwrap();
+    client.wait().unwrap();
+    let method = "SparkleFinisher::add_sparkle_finish_to_file";
+    assert_eq!(error, format!("sparkle-client: {method}: the server died (Disconnected; may have run)\n"));
+}
+
+/// The file, and the event that says it is ready.
+fn opened(sample: &Sample) -> (File, Event) {
+    let file = File::options().write(true).read(true).create_new(true).open(sample.file());
+    (file.unwrap(), Event::new().unwrap())
+}
