@@ -52,7 +52,9 @@ pub(crate) fn register(locations: &Locations, registration: &mut Registration) -
         })?;
         println!("wrote {}", path.display());
     }
-    println!("next: systemctl --user daemon-reload && systemctl --user enable --now '{unit}.socket'");
+    println!(
+        "next: systemctl --user daemon-reload && systemctl --user enable --now '{unit}.socket'"
+    );
     registration.socket = Some(meeting.socket);
     Ok(())
 }

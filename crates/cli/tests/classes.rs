@@ -139,7 +139,8 @@ fn a_stripped_program_is_found_too() {
 #[test]
 fn odd_names_are_kept() {
     let place = Place::new();
-    for name in ["a server", "sérvér", "100% \"quoted\" $HOME", "tab\tand\nline", "-x", ".hidden"] {
+    for name in ["a server", "sérvér", "100% \"quoted\" $HOME", "tab\tand\nline", "-x", ".hidden"]
+    {
         let folder = folder_with(&place, "bin", &[(&SPARKLE, name)]);
         syshandle(&place, &[&"register", &"--path", &folder]).well();
         let found = place.locations().find(SPARKLE_FINISHER.clsid()).unwrap();
@@ -277,7 +278,11 @@ fn a_damaged_registration_is_listed_as_that() {
     fs::write(&file, "program").unwrap();
     let said = syshandle(&place, &[&"list"]);
     assert!(!said.succeeded && said.out.contains(CLASS));
-    assert!(said.error.starts_with(&format!("{}: it isn't as it", file.display())), "{}", said.error);
+    assert!(
+        said.error.starts_with(&format!("{}: it isn't as it", file.display())),
+        "{}",
+        said.error
+    );
 }
 
 #[test]
@@ -288,10 +293,8 @@ fn units_are_as_systemd_wants_them_and_the_client_leaves_the_start_to_it() {
         let arguments: [&dyn AsRef<OsStr>; 6] =
             [&"register", &"--systemd", &"--env", &"MOOD=50% \"of\" $HOME", &"--path", &folder];
         let out = syshandle(&place, &arguments).well();
-        let units: Vec<_> = out
-            .lines()
-            .filter_map(|line| line.strip_prefix("wrote ").map(PathBuf::from))
-            .collect();
+        let units: Vec<_> =
+            out.lines().filter_map(|line| line.strip_prefix("wrote ").map(PathBuf::from)).collect();
         assert_eq!(units.len(), 2, "{out}");
         verify(&place, &units);
 

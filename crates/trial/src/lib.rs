@@ -1,6 +1,8 @@
 //! What tests of activation need: a place with folders of its own, processes that are ended with
 //! it, and the interface of the server and the client that are tried there.
 
+#![expect(clippy::unwrap_used, reason = "a failed assumption is a failed test")]
+
 mod activator;
 mod interface;
 mod notes;
@@ -33,6 +35,7 @@ pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
 /// The version of the kernel.
 pub fn kernel() -> (u32, u32) {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
-    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse().unwrap());
+    let mut numbers =
+        release.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse().unwrap());
     (numbers.next().unwrap(), numbers.next().unwrap())
 }

@@ -54,7 +54,8 @@ impl Notes {
                 return Some(String::from_utf8_lossy(&line[..end]).into_owned());
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            let timeout = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: i64::from(left.subsec_nanos()) };
+            let timeout =
+                Timespec { tv_sec: left.as_secs() as i64, tv_nsec: i64::from(left.subsec_nanos()) };
             let mut polls = [PollFd::from_borrowed_fd(self.pipe.as_fd(), PollFlags::IN)];
             match poll(&mut polls, Some(&timeout)) {
                 Ok(0) => return None,

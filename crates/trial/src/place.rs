@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use syshandle::{
-    Activation, Class, ClassInfo, Locations, Policy, RegisteredClass, Registered, Registration,
+    Activation, Class, ClassInfo, Locations, Policy, Registered, RegisteredClass, Registration,
 };
 use tempfile::TempDir;
 

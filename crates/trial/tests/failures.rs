@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use syshandle::{Error, ErrorKind, Ran, Registered, Registration};
 use syshandle_trial::{PATIENCE, Place, SERVER, TRIAL, TrialClient, until};
 
-
 /// The error of an activation that can't be.
 #[track_caller]
 fn error(place: &Place, kind: ErrorKind, parts: &[&str]) -> Error {

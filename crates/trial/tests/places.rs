@@ -10,7 +10,6 @@ use std::time::Duration;
 use syshandle::{ErrorKind, Meeting, Policy, Proxy, Ran};
 use syshandle_trial::{Activator, CLIENT, Place, Process, SERVER, TRIAL, TrialClient, until};
 
-
 fn meeting(place: &Place) -> Meeting {
     let registered = place.locations().find(TRIAL.clsid()).unwrap();
     Meeting::of(&registered, &place.locations()).unwrap()
@@ -257,7 +256,7 @@ fn another_user_is_turned_away_unless_the_registration_allows_it() {
     fs::copy(&*CLIENT, &client).unwrap();
     let mut registration = place.registration(&SERVER, TRIAL);
     let as_nobody = || {
-            let mut command = place.command(&client);
+        let mut command = place.command(&client);
         command.env_remove("XDG_RUNTIME_DIR").uid(NOBODY).gid(NOBODY);
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     };
@@ -387,7 +386,10 @@ fn a_folder_for_sockets_that_cannot_be_written_denies_activation_only() {
     };
     fs::set_permissions(&sockets, fs::Permissions::from_mode(0o500)).unwrap();
     let error = text(&run().stderr);
-    assert!(error.starts_with("ActivationDenied: ") && error.contains("can't be locked"), "{error}");
+    assert!(
+        error.starts_with("ActivationDenied: ") && error.contains("can't be locked"),
+        "{error}"
+    );
     fs::set_permissions(&sockets, fs::Permissions::from_mode(0o700)).unwrap();
     let output = run();
     assert!(output.status.success(), "{}", text(&output.stderr));

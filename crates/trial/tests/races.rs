@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use syshandle_trial::{CLIENT, Place, SERVER, TRIAL};
 
-
 /// As many as there are with a server that everybody wants.
 const CLIENTS: usize = 200;
 
@@ -23,7 +22,8 @@ fn clients_that_come_at_once_get_one_server() {
     for output in outputs {
         let error = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{error}");
-        servers.push(String::from_utf8(output.stdout).unwrap().split(' ').next().unwrap().to_owned());
+        servers
+            .push(String::from_utf8(output.stdout).unwrap().split(' ').next().unwrap().to_owned());
     }
     assert_eq!(servers.len(), CLIENTS);
     assert!(servers.iter().all(|server| *server == servers[0]), "{servers:?}");
@@ -82,7 +82,8 @@ fn no_call_is_lost_to_a_server_that_is_about_to_end() {
                     let client =
                         place.activate().unwrap_or_else(|error| panic!("round {round}: {error:?}"));
                     let began = Instant::now();
-                    let who = client.who().unwrap_or_else(|error| panic!("round {round}: {error:?}"));
+                    let who =
+                        client.who().unwrap_or_else(|error| panic!("round {round}: {error:?}"));
                     uses.lock().unwrap().push((began, Instant::now(), who.server_pid));
                     drop(client);
                     // Around the time at which the server ends: not to wait for it, but to meet it.

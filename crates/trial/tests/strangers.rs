@@ -14,7 +14,6 @@ use rustix::net::{
 use syshandle::{Meeting, Proxy};
 use syshandle_trial::{CLIENT, Place, Process, SERVER, TRIAL, until};
 
-
 #[test]
 fn each_knows_the_other_from_the_kernel() {
     let place = Place::new();

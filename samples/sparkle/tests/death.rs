@@ -162,15 +162,15 @@ fn a_server_that_stands_still_holds_nobody_up_past_the_deadline() {
     let sample = Sample::new("");
     let keeper = sample.activate();
     let server = Process::open(keeper.as_client().server().unwrap().pid).unwrap();
-    let mut file = File::options().write(true).read(true).create_new(true).open(sample.file()).unwrap();
+    let mut file =
+        File::options().write(true).read(true).create_new(true).open(sample.file()).unwrap();
     let (ready, second) = (Event::new().unwrap(), Event::new().unwrap());
     let client = sample.activate();
     let done = client.add_sparkle_finish_to_file(&file, &ready).unwrap();
     server.stop();
 
     let activation = sample.place.activation().timeout(short);
-    let error =
-        activation.activate::<SparkleFinisherClient>(SPARKLE_FINISHER.clsid()).unwrap_err();
+    let error = activation.activate::<SparkleFinisherClient>(SPARKLE_FINISHER.clsid()).unwrap_err();
     assert_eq!((error.kind(), error.ran()), (ErrorKind::TimedOut, Ran::No), "{error:?}");
     let hasty = client.with_timeout(short);
     let error = hasty.add_sparkle_finish_to_file(&file, &second).unwrap_err();
@@ -229,7 +229,10 @@ fn the_output_of_a_client_whose_server_dies_says_what_happened() {
     client.stderr.take().unwrap().read_to_string(&mut error).unwrap();
     client.wait().unwrap();
     let method = "SparkleFinisher::add_sparkle_finish_to_file";
-    assert_eq!(error, format!("sparkle-client: {method}: the server died (Disconnected; may have run)\n"));
+    assert_eq!(
+        error,
+        format!("sparkle-client: {method}: the server died (Disconnected; may have run)\n")
+    );
 }
 
 /// The file, and the event that says it is ready.

@@ -50,7 +50,11 @@ pub(super) fn connect(
 }
 
 /// Connects to the server at a socket that somebody else looks after.
-pub(super) fn connect_elsewhere(path: &Path, hello: Hello, deadline: Instant) -> Result<Connection> {
+pub(super) fn connect_elsewhere(
+    path: &Path,
+    hello: Hello,
+    deadline: Instant,
+) -> Result<Connection> {
     let mut pause = Duration::from_millis(1);
     loop {
         let nobody = match connect_to(path, deadline)? {
@@ -59,7 +63,9 @@ pub(super) fn connect_elsewhere(path: &Path, hello: Hello, deadline: Instant) ->
                 // It ended, and nothing was sent: who listens starts another one.
                 Connected::Nobody(error) if Instant::now() < deadline => {
                     tracing::debug!(%error, "trying again");
-                    std::thread::sleep(pause.min(deadline.saturating_duration_since(Instant::now())));
+                    std::thread::sleep(
+                        pause.min(deadline.saturating_duration_since(Instant::now())),
+                    );
                     pause = (pause * 2).min(Duration::from_millis(100));
                     continue;
                 }
@@ -92,10 +98,9 @@ fn connect_to(path: &Path, deadline: Instant) -> Result<Result<Seqpacket, Error>
             ErrorKind::ActivationDenied,
             format!("this process may not connect to the server at {}", path.display()),
         ),
-        io::ErrorKind::TimedOut => (
-            ErrorKind::TimedOut,
-            "the server doesn't let clients in: its queue is full".to_owned(),
-        ),
+        io::ErrorKind::TimedOut => {
+            (ErrorKind::TimedOut, "the server doesn't let clients in: its queue is full".to_owned())
+        }
         _ => (ErrorKind::System, format!("{} can't be connected to", path.display())),
     };
     Err(Error::new(kind, text).because(error))

@@ -135,9 +135,8 @@ impl Locations {
         let is_free = |name: &str| match read(&file_of(&programs, name)) {
             Err(_) => true,
             Ok(Registered { registration: old, .. }) => {
-                let superseded = |old: &RegisteredClass| {
-                    classes.iter().any(|class| class.clsid == old.clsid)
-                };
+                let superseded =
+                    |old: &RegisteredClass| classes.iter().any(|class| class.clsid == old.clsid);
                 old.program == program || old.classes.iter().all(superseded)
             }
         };
@@ -167,7 +166,10 @@ impl Locations {
             made.map_err(|error| cannot(folder).because(error))?;
         }
         for folder in [&registry, &programs, &classes] {
-            trust::check(folder, &fs::metadata(folder).map_err(|error| cannot(folder).because(error))?)?;
+            trust::check(
+                folder,
+                &fs::metadata(folder).map_err(|error| cannot(folder).because(error))?,
+            )?;
         }
         let file = file_of(&programs, &registration.name);
         let old = read(&file).ok();
@@ -196,7 +198,11 @@ impl Locations {
     /// The folder can't be written.
     pub fn clean(&self, registered: &Registered) -> Result<()> {
         let registry = self.own_registry()?;
-        remove_links(&registry.join("classes"), &registered.registration.classes, &registered.file)?;
+        remove_links(
+            &registry.join("classes"),
+            &registered.registration.classes,
+            &registered.file,
+        )?;
         fs::remove_file(&registered.file)
             .map_err(|error| cannot_be_removed(&registered.file).because(error))
     }

@@ -140,13 +140,6 @@ fn what_serves_an_object_in_this_process_ends_with_its_last_call() {
             drop(bench);
             until.set().unwrap();
         }
-        std::thread::sleep(Duration::from_secs(3));
-        for e in std::fs::read_dir("/proc/self/fd").unwrap() {
-            println!("{:?}", std::fs::read_link(e.unwrap().path()));
-        }
-        for e in std::fs::read_dir("/proc/self/task").unwrap() {
-            println!("{:?}", std::fs::read_to_string(e.unwrap().path().join("comm")));
-        }
         eventually_equal(&before, || (threads(), descriptors()));
     });
 }

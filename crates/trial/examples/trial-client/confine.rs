@@ -16,8 +16,7 @@ pub(crate) fn confine(what: &str) -> io::Result<()> {
 
 /// A filter that forbids one call which nobody makes: `acct`.
 fn filter() -> io::Result<()> {
-    let statement =
-        |code, k| libc::sock_filter { code, jt: 0, jf: 0, k };
+    let statement = |code, k| libc::sock_filter { code, jt: 0, jf: 0, k };
     let load_number = statement((libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16, 0);
     let equal = libc::sock_filter {
         code: (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16,
@@ -31,15 +30,15 @@ fn filter() -> io::Result<()> {
     let filter = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
     // Without the right to do more it needs no_new_privs, which would confine on its own.
     // SAFETY: the kernel reads the filter, which lives until the call returns.
-    if unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const filter) } == 0
+    if unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const filter) }
+        == 0
     {
         return Ok(());
     }
     rustix::thread::set_no_new_privs(true)?;
     // SAFETY: as above.
-    match unsafe {
-        libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const filter)
-    } {
+    match unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const filter) }
+    {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }
