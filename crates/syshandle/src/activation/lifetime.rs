@@ -111,9 +111,12 @@ impl Place {
     pub(crate) fn try_lock(&self) -> Result<Option<Lock>> {
         match self {
             Self::Theirs { .. } => Ok(None),
-            Self::Ours { meeting, .. } => match meeting.try_lock()? {
-                Some(lock) => Ok(Some(lock)),
-                None => Err(Error::new(ErrorKind::Busy, "somebody else has the lock")),
+            Self::Ours { meeting, .. } => match meeting.try_lock() {
+                Ok(Some(lock)) => Ok(Some(lock)),
+                Ok(None) => Err(Error::new(ErrorKind::Busy, "somebody else has the lock")),
+                // The folder went, with its user's session perhaps: nobody can come any more.
+                Err(_) if inode(&meeting.socket).is_none() => Ok(None),
+                Err(error) => Err(error),
             },
         }
     }

@@ -43,6 +43,7 @@ impl World {
             arguments: process::arguments(process::SERVE),
             environment,
             socket: None,
+            start_timeout: Registration::START_TIMEOUT,
             policy: Policy::same_user(),
             classes: process::classes()
                 .into_iter()
