@@ -44,6 +44,7 @@ impl World {
             environment,
             socket: None,
             policy: Policy::same_user(),
+            start_timeout: Registration::START_TIMEOUT,
             classes: process::classes()
                 .into_iter()
                 .map(|clsid| RegisteredClass { clsid, name: "TEST".into(), interfaces: Vec::new() })
