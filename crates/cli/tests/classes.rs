@@ -1,5 +1,8 @@
 //! The command from the outside: registering, listing and cleaning classes.
 
+#![expect(clippy::print_stdout, reason = "a test says what it could not do, and why")]
+#![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
+
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;

@@ -1,7 +1,8 @@
 //! What tests of activation need: a place with folders of its own, processes that are ended with
 //! it, and the interface of the server and the client that are tried there.
 
-#![expect(clippy::unwrap_used, reason = "a failed assumption is a failed test")]
+#![forbid(unsafe_code)]
+#![expect(clippy::unwrap_used, reason = "what helps a test fails as a test does")]
 
 mod activator;
 mod interface;

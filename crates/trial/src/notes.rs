@@ -36,17 +36,17 @@ impl Notes {
     ///
     /// # Panics
     /// None has come after [`PATIENCE`].
-    pub fn next(&mut self) -> String {
-        self.next_within(PATIENCE).expect("a note comes")
+    pub fn line(&mut self) -> String {
+        self.line_within(PATIENCE).expect("a note comes")
     }
 
     /// The next line that is there already.
-    pub fn next_now(&mut self) -> Option<String> {
-        self.next_within(Duration::ZERO)
+    pub fn line_now(&mut self) -> Option<String> {
+        self.line_within(Duration::ZERO)
     }
 
     /// The next line, if one comes in this time.
-    pub fn next_within(&mut self, time: Duration) -> Option<String> {
+    pub fn line_within(&mut self, time: Duration) -> Option<String> {
         let deadline = Instant::now() + time;
         loop {
             if let Some(end) = self.text.iter().position(|&byte| byte == b'\n') {

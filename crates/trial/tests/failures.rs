@@ -1,5 +1,8 @@
 //! What activation can fail from: each has its own error, and nothing hangs.
 
+#![expect(clippy::print_stdout, reason = "a test says what it could not do, and why")]
+#![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
+
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::os::unix::net::UnixListener;

@@ -1,5 +1,7 @@
 //! Who makes the socket: a client, the server itself, or somebody else who listens all the time.
 
+#![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
+
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
@@ -88,7 +90,7 @@ fn a_call_that_runs_when_the_server_must_end_may_have_run() {
     let server = Process::open(client.who().unwrap().server_pid).unwrap();
     let error = std::thread::scope(|scope| {
         let call = scope.spawn(|| client.rest().unwrap_err());
-        assert_eq!(notes.next(), "resting");
+        assert_eq!(notes.line(), "resting");
         server.terminate();
         call.join().unwrap()
     });
@@ -106,7 +108,7 @@ fn a_server_that_drains_lets_its_calls_end_and_another_serves_meanwhile() {
     let server = Process::open(client.who().unwrap().server_pid).unwrap();
     std::thread::scope(|scope| {
         let call = scope.spawn(|| client.rest().unwrap_err());
-        assert_eq!(notes.next(), "resting");
+        assert_eq!(notes.line(), "resting");
         server.terminate();
         until("it takes its socket away", || !meeting(&place).socket.exists());
         let other = place.activate().unwrap();

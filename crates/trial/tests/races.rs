@@ -1,5 +1,7 @@
 //! Many clients at once, and clients that come while the server goes.
 
+#![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
+
 use std::process::Stdio;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};

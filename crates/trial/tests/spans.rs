@@ -1,5 +1,7 @@
 //! What a subscriber of `tracing` sees of an activation and a call.
 
+#![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
+
 use std::fs::File;
 use std::io::Write;
 use std::sync::{Arc, Mutex};

@@ -1,5 +1,7 @@
 //! What client and server know of each other, and what a server has from the one who starts it.
 
+#![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
+
 use std::fs::{self, File};
 use std::io::{IoSlice, Read};
 use std::mem::MaybeUninit;

@@ -1,5 +1,7 @@
 //! Either side ends at any step of the timeline: what the file holds then, and what the other does.
 
+#![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
+
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::PathBuf;
@@ -55,7 +57,7 @@ impl Sample {
     /// Waits until a side has come to a step.
     fn comes_to(&mut self, side: &str, step: &str) {
         let row = format!(" {side} {step}");
-        while !self.notes.next().ends_with(&row) {}
+        while !self.notes.line().ends_with(&row) {}
     }
 
     fn activate(&self) -> SparkleFinisherClient {

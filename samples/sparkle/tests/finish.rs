@@ -1,5 +1,7 @@
 //! The sample from end to end: its two programs, and the file that they finish together.
 
+#![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
+
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -171,7 +173,7 @@ fn things_happen_in_the_order_of_the_timeline() {
 
     let mut rows: Vec<(u128, String, String)> = (0..ROWS.len())
         .map(|_| {
-            let row = notes.next();
+            let row = notes.line();
             let mut words = row.splitn(3, ' ');
             let mut word = || words.next().unwrap().to_owned();
             (word().parse().unwrap(), word(), word())

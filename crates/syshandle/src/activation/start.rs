@@ -1,5 +1,6 @@
 //! Starting a server, under the lock of its registration.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::os::fd::AsFd;
@@ -124,16 +125,17 @@ impl Start<'_> {
             let text = format!("{} can't be made", meeting.log.display());
             Error::new(ErrorKind::System, text).because(error)
         })?;
-        let mut environment: Vec<(String, String)> = std::env::vars_os()
+        let mut environment: BTreeMap<String, String> = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .filter(|(name, _)| INHERITED.contains(&name.as_str()) || name.starts_with("LC_"))
-            .filter(|(name, _)| !registration.environment.contains_key(name))
             .collect();
+        // The later ones count.
         environment.extend(registration.environment.clone());
-        for (name, path) in [(REGISTRATION, &registered.file), (SOCKET, &meeting.socket)] {
-            environment.push((name.into(), path.to_string_lossy().into_owned()));
-        }
         environment.extend(locations.environment());
+        for (name, path) in [(REGISTRATION, &registered.file), (SOCKET, &meeting.socket)] {
+            environment.insert(name.into(), path.to_string_lossy().into_owned());
+        }
+        let environment: Vec<_> = environment.into_iter().collect();
         let program = Program {
             path: &registration.program,
             arguments: &registration.arguments,
