@@ -8,8 +8,12 @@
 #[cfg(feature = "front")]
 pub mod front;
 pub mod generate;
+#[cfg(feature = "front")]
+mod lower;
 pub mod model;
 pub mod rust;
 
 #[cfg(feature = "front")]
 pub use front::{Options, Preprocessor, Report, Statistics, check, check_text};
+#[cfg(feature = "front")]
+pub use lower::{build, describe, rust};
