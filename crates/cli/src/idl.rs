@@ -1,4 +1,4 @@
-//! `syshandle idl`: checks `.idl` files, and makes Rust of them.
+//! `syshandle idl`: checks `.idl` files, makes Rust of them, and compares interfaces.
 
 use std::fs;
 use std::path::PathBuf;
@@ -6,7 +6,8 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 use syshandle::{Error, Result};
-use syshandle_idl::{Options, Report, check, rust};
+use syshandle_idl::diff::{Change, diff};
+use syshandle_idl::{Options, Report, check, describe_file, rust};
 
 /// What to do with interfaces.
 #[derive(Subcommand)]
@@ -29,6 +30,18 @@ pub(crate) enum Command {
         #[command(flatten)]
         reading: Reading,
     },
+    /// Say what changed between two .idl or .rs files, and what gives a peer more than before
+    Diff {
+        /// The file as it was
+        old: PathBuf,
+        /// The file as it is
+        new: PathBuf,
+        /// A change that may give more, by its name
+        #[arg(long, value_name = "NAME")]
+        accept: Vec<String>,
+        #[command(flatten)]
+        reading: Reading,
+    },
 }
 
 /// How files are read.
@@ -47,10 +60,12 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode> {
         Command::Check { files, reading } => {
             let report = check(files, &reading.options());
             let code = told(&report);
-            let statistics = report.statistics();
             if report.is_success() {
-                let (files, methods) = (statistics.files, statistics.methods);
-                println!("{files} files, {} interfaces, {methods} methods", statistics.interfaces);
+                let count = report.statistics().files;
+                println!(
+                    "{count} {}",
+                    if count == 1 { "file is valid" } else { "files are valid" }
+                );
             }
             Ok(code)
         }
@@ -58,6 +73,16 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode> {
             match rust(std::slice::from_ref(file), &reading.options()) {
                 Ok(text) => written(output.as_ref(), &text),
                 Err(report) => Ok(told(&report)),
+            }
+        }
+        Command::Diff { old, new, accept, reading } => {
+            let options = reading.options();
+            match (describe_file(old, &options), describe_file(new, &options)) {
+                (Ok(old), Ok(new)) => Ok(compared(&diff(&old, &new), accept)),
+                (old, new) => {
+                    old.err().iter().chain(new.err().iter()).for_each(|text| eprint!("{text}"));
+                    Ok(ExitCode::FAILURE)
+                }
             }
         }
     }
@@ -82,6 +107,17 @@ fn told(report: &Report) -> ExitCode {
     let count = report.statistics().errors;
     eprintln!("syshandle: {count} {}", if count == 1 { "error" } else { "errors" });
     ExitCode::FAILURE
+}
+
+/// Shows changes. One that gives a peer more fails, unless somebody accepted it by name.
+fn compared(changes: &[Change], accepted: &[String]) -> ExitCode {
+    changes.iter().for_each(|change| println!("{change}"));
+    let more = changes.iter().filter(|change| change.gives.is_some());
+    let open: Vec<_> = more.filter(|change| !accepted.contains(&change.name)).collect();
+    for change in &open {
+        eprintln!("syshandle: gives a peer more: --accept {}", change.name);
+    }
+    if open.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Writes a text to a file, or shows it.

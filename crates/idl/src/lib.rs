@@ -5,6 +5,7 @@
 //! [`generate::interface`] goes from there to Rust, so that the two can't drift apart. This crate
 //! imports nothing else of syshandle.
 
+pub mod diff;
 #[cfg(feature = "front")]
 pub mod front;
 pub mod generate;
@@ -16,4 +17,4 @@ pub mod rust;
 #[cfg(feature = "front")]
 pub use front::{Options, Preprocessor, Report, Statistics, check, check_text};
 #[cfg(feature = "front")]
-pub use lower::{build, describe, rust};
+pub use lower::{build, describe, describe_file, rust};

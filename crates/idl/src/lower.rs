@@ -68,6 +68,20 @@ pub fn rust(paths: &[PathBuf], options: &Options) -> Result<String, Box<Report>>
     describe(paths, options).map(|description| crate::generate::text(&description))
 }
 
+/// Describes a file of either language: Rust if its name ends with `.rs`, IDL otherwise.
+///
+/// # Errors
+/// What is wrong with the file, as a text.
+pub fn describe_file(path: &std::path::Path, options: &Options) -> Result<Description, String> {
+    if path.extension().is_none_or(|extension| extension != "rs") {
+        return describe(&[path.to_owned()], options).map_err(|report| report.to_string());
+    }
+    let told = |error: &dyn std::fmt::Display| format!("error: {}: {error}\n", path.display());
+    let text = std::fs::read_to_string(path).map_err(|error| told(&error))?;
+    let file = syn::parse_file(&text).map_err(|error| told(&error))?;
+    crate::rust::file(file).map_err(|errors| errors.into_iter().map(|error| told(&error)).collect())
+}
+
 fn lower(program: &Program) -> (Description, Diagnostics) {
     let symbols = check::collect(program, &mut HashMap::new());
     let mut description = Description::default();
