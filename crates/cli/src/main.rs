@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command that talks to people")]
 
 mod clean;
+mod idl;
 mod list;
 mod programs;
 mod register;
@@ -29,6 +30,9 @@ enum Command {
     List,
     /// Remove the registrations of the programs in a folder, or of one program
     Clean(clean::Arguments),
+    /// Check .idl files, and make Rust of them
+    #[command(subcommand)]
+    Idl(idl::Command),
 }
 
 fn main() -> ExitCode {
@@ -36,6 +40,7 @@ fn main() -> ExitCode {
         Command::Register(arguments) => register::run(&arguments),
         Command::List => list::run(),
         Command::Clean(arguments) => clean::run(&arguments),
+        Command::Idl(command) => idl::run(&command),
     };
     match result {
         Ok(code) => code,

@@ -6,19 +6,19 @@
 //! sense. [`check`](check()) is all of it in one call.
 
 pub mod ast;
-mod check;
-mod constant;
-mod diagnostic;
+pub(crate) mod check;
+pub(crate) mod constant;
+pub(crate) mod diagnostic;
 mod lexer;
-mod limits;
+pub(crate) mod limits;
 mod loader;
 mod parser;
 mod preprocess;
-mod program;
-mod report;
+pub(crate) mod program;
+pub(crate) mod report;
 mod source;
-mod system;
-mod token;
+pub(crate) mod system;
+pub(crate) mod token;
 
 pub use diagnostic::{Color, Diagnostic, Severity};
 pub use report::{Options, Preprocessor, Report, Statistics, check, check_text};

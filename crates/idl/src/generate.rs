@@ -7,9 +7,16 @@ mod client;
 mod describe;
 mod lend;
 mod server;
+mod source;
+#[cfg(feature = "front")]
+mod text;
 
 use proc_macro2::{Literal, TokenStream};
 use quote::{format_ident, quote};
+
+pub use source::{handle, source};
+#[cfg(feature = "front")]
+pub use text::text;
 
 use crate::model::{Handle, Interface, KINDS};
 

@@ -5,11 +5,16 @@
 //! [`generate::interface`] goes from there to Rust, so that the two can't drift apart. This crate
 //! imports nothing else of syshandle.
 
+pub mod diff;
 #[cfg(feature = "front")]
 pub mod front;
 pub mod generate;
+#[cfg(feature = "front")]
+mod lower;
 pub mod model;
 pub mod rust;
 
 #[cfg(feature = "front")]
 pub use front::{Options, Preprocessor, Report, Statistics, check, check_text};
+#[cfg(feature = "front")]
+pub use lower::{build, describe, describe_file, rust};

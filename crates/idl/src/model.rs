@@ -3,6 +3,76 @@
 use proc_macro2::{Ident, TokenStream};
 use syn::Type;
 
+/// What one source describes: interfaces, the classes that have them, the types they use.
+#[derive(Clone, Debug, Default)]
+pub struct Description {
+    /// The types and constants.
+    pub definitions: Vec<Definition>,
+    /// The interfaces.
+    pub interfaces: Vec<Interface>,
+    /// The classes.
+    pub classes: Vec<Class>,
+}
+
+/// A type or a constant that is declared beside the interfaces.
+#[derive(Clone, Debug)]
+pub struct Definition {
+    /// Its documentation, a line each.
+    pub docs: Vec<String>,
+    /// Its name.
+    pub name: Ident,
+    /// What it is.
+    pub kind: DefinitionKind,
+}
+
+/// What a definition defines.
+#[derive(Clone, Debug)]
+pub enum DefinitionKind {
+    /// A struct with these fields.
+    Struct(Vec<Field>),
+    /// An enum with these variants; a variant's number on the wire is its place here.
+    Enum(Vec<Variant>),
+    /// Another name for a type.
+    Alias(Type),
+    /// A constant: its type and its value.
+    Constant(Type, TokenStream),
+}
+
+/// A field of a struct.
+#[derive(Clone, Debug)]
+pub struct Field {
+    /// Its documentation, a line each.
+    pub docs: Vec<String>,
+    /// Its name, and its type with what is declared of the handles in it.
+    pub value: Parameter,
+}
+
+/// A variant of an enum.
+#[derive(Clone, Debug)]
+pub struct Variant {
+    /// Its documentation, a line each.
+    pub docs: Vec<String>,
+    /// Its name.
+    pub name: Ident,
+    /// The number that stands for it in the language of the source, if one is written.
+    pub value: Option<i64>,
+    /// What it holds; the names are only for whoever reads the description.
+    pub fields: Vec<Parameter>,
+}
+
+/// A class: an implementation with a name.
+#[derive(Clone, Debug)]
+pub struct Class {
+    /// Its documentation, a line each.
+    pub docs: Vec<String>,
+    /// The name of its constant.
+    pub name: Ident,
+    /// The identifier, in the order in which it is written.
+    pub clsid: [u8; 16],
+    /// The names of its interfaces.
+    pub interfaces: Vec<Ident>,
+}
+
 /// An interface: a set of methods under one identifier, which never changes.
 #[derive(Clone, Debug)]
 pub struct Interface {
@@ -117,4 +187,11 @@ pub fn parse_guid(text: &str) -> Option<[u8; 16]> {
         *byte = (digit(high)? << 4 | digit(low)?) as u8;
     }
     Some(bytes)
+}
+
+/// The text of an identifier: 8-4-4-4-12 lower case digits.
+pub fn write_guid(bytes: &[u8; 16]) -> String {
+    let digits = format!("{:032x}", u128::from_be_bytes(*bytes));
+    let groups = [0..8, 8..12, 12..16, 16..20, 20..32].map(|group| &digits[group]);
+    groups.join("-")
 }

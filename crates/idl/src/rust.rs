@@ -1,5 +1,6 @@
 //! The front end for Rust: from a trait to the model, with every mistake told at its token.
 
+mod file;
 mod handle;
 mod method;
 mod words;
@@ -9,6 +10,7 @@ use quote::ToTokens;
 use syn::spanned::Spanned;
 use syn::{Attribute, Error, Expr, ExprLit, ItemTrait, Lit, Meta, Result, TraitItem};
 
+pub use file::file;
 pub use handle::handle;
 
 use crate::model::{Interface, parse_guid};

@@ -121,7 +121,8 @@ fn describe(input: &DeriveInput, cases: &[Case]) -> TokenStream {
             const TYPE: ::syshandle::describe::Type = ::syshandle::describe::Type::Named {
                 name: #text,
                 docs: #doc,
-                definition: || #definition,
+                // A constant by itself: what it declares of handles isn't known before.
+                definition: || const { #definition },
             };
         }
     }

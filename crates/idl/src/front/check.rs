@@ -11,9 +11,9 @@ mod attributes;
 mod interfaces;
 mod items;
 mod methods;
-mod scope;
-mod symbols;
-mod system_handle;
+pub(crate) mod scope;
+pub(crate) mod symbols;
+pub(crate) mod system_handle;
 mod types;
 mod unresolved;
 mod values;
@@ -78,7 +78,7 @@ pub(crate) fn run(program: &Program) -> Checked {
 }
 
 /// Collects the names of all files, those that are imported before those that import them.
-fn collect<'a>(
+pub(crate) fn collect<'a>(
     program: &'a Program,
     diagnostics: &mut HashMap<UnitId, Diagnostics>,
 ) -> HashMap<UnitId, Symbols<'a>> {
@@ -93,7 +93,7 @@ fn collect<'a>(
 }
 
 /// The names of all that a file imports, as far as they are collected.
-fn imported_scope<'s, 'a>(
+pub(crate) fn imported_scope<'s, 'a>(
     program: &Program,
     symbols: &'s HashMap<UnitId, Symbols<'a>>,
     unit: UnitId,

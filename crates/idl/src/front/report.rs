@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::ast::{Item, Member};
-use super::diagnostic::{self, Color, Diagnostic, Severity};
+use super::diagnostic::{self, Color, Diagnostic, Diagnostics, Severity};
 use super::program::Program;
 use super::source::{Location, SourceMap};
 
@@ -88,7 +88,23 @@ pub fn check_text(name: &str, text: &str, options: &Options) -> Report {
     report(Program::load_text(name, text, options), options)
 }
 
-fn report(mut program: Program, options: &Options) -> Report {
+/// Files that were read and checked, and what is wrong with them.
+#[derive(Debug)]
+pub(crate) struct Read {
+    pub(crate) program: Program,
+    pub(crate) found: Vec<Diagnostics>,
+}
+
+/// Reads `.idl` files and all that they import, and checks them, for who wants more than a report.
+pub(crate) fn read(paths: &[PathBuf], options: &Options) -> Read {
+    read_program(Program::load(paths, options), options)
+}
+
+fn report(program: Program, options: &Options) -> Report {
+    read_program(program, options).into_report()
+}
+
+fn read_program(mut program: Program, options: &Options) -> Read {
     let mut checked = super::check::run(&program);
     if !checked.open.is_empty() {
         program.complete(&checked.open, options);
@@ -97,16 +113,29 @@ fn report(mut program: Program, options: &Options) -> Report {
     let mut found = checked.diagnostics;
     found.push(std::mem::take(&mut program.diagnostics));
     found.extend(program.units.iter_mut().map(|unit| std::mem::take(&mut unit.diagnostics)));
+    Read { program, found }
+}
 
-    let mut statistics = count(&program);
-    statistics.errors = found.iter().map(|of_file| of_file.errors()).sum();
-    statistics.warnings = found.iter().map(|of_file| of_file.warnings()).sum();
-    let mut diagnostics: Vec<_> =
-        found.into_iter().flat_map(|of_file| of_file.into_kept()).collect();
-    diagnostics
-        .sort_by(|a, b| (a.span, a.severity, &a.message).cmp(&(b.span, b.severity, &b.message)));
-    diagnostics.dedup();
-    Report { sources: program.loader.sources, diagnostics, statistics }
+impl Read {
+    /// Whether there are no errors so far.
+    pub(crate) fn is_success(&self) -> bool {
+        self.found.iter().all(|of_file| of_file.errors() == 0)
+    }
+
+    /// What was found, in the order of the files.
+    pub(crate) fn into_report(self) -> Report {
+        let Self { program, found } = self;
+        let mut statistics = count(&program);
+        statistics.errors = found.iter().map(|of_file| of_file.errors()).sum();
+        statistics.warnings = found.iter().map(|of_file| of_file.warnings()).sum();
+        let mut diagnostics: Vec<_> =
+            found.into_iter().flat_map(|of_file| of_file.into_kept()).collect();
+        diagnostics.sort_by(|a, b| {
+            (a.span, a.severity, &a.message).cmp(&(b.span, b.severity, &b.message))
+        });
+        diagnostics.dedup();
+        Report { sources: program.loader.sources, diagnostics, statistics }
+    }
 }
 
 impl Report {

@@ -24,7 +24,7 @@ pub(crate) struct Scope<'s, 'a> {
 type Found<T> = RefCell<HashMap<String, Option<T>>>;
 
 /// A scope with one file more, as seen from a namespace.
-pub(super) struct View<'s, 'a> {
+pub(crate) struct View<'s, 'a> {
     own: &'s Symbols<'a>,
     imported: &'s Scope<'s, 'a>,
     namespace: &'s str,
@@ -76,7 +76,7 @@ impl<'s, 'a> Scope<'s, 'a> {
         self.files[file].values.get(name)
     }
 
-    pub(super) fn with<'v>(&'v self, own: &'v Symbols<'a>, namespace: &'v str) -> View<'v, 'a>
+    pub(crate) fn with<'v>(&'v self, own: &'v Symbols<'a>, namespace: &'v str) -> View<'v, 'a>
     where
         's: 'v,
     {
@@ -85,13 +85,18 @@ impl<'s, 'a> Scope<'s, 'a> {
 }
 
 impl<'s, 'a> View<'s, 'a> {
+    /// The same view once more, for who takes one.
+    pub(crate) fn again(&self) -> View<'s, 'a> {
+        View { own: self.own, imported: self.imported, namespace: self.namespace }
+    }
+
     fn files(&self) -> impl Iterator<Item = &'s Symbols<'a>> {
         std::iter::once(self.own).chain(self.imported.files.iter().copied())
     }
 
     /// The type of a name, looked for in the namespace around and outwards. Where a name is
     /// both announced and defined, its definition.
-    pub(super) fn find(&self, path: &Path) -> Option<Symbol<'a>> {
+    pub(crate) fn find(&self, path: &Path) -> Option<Symbol<'a>> {
         let single = path.as_name();
         let joined = if single.is_some() { String::new() } else { path.name() };
         let name = single.map_or(joined.as_str(), |name| name);
@@ -104,7 +109,7 @@ impl<'s, 'a> View<'s, 'a> {
         })
     }
 
-    pub(super) fn find_tag(&self, tag: &str) -> Option<Symbol<'a>> {
+    pub(crate) fn find_tag(&self, tag: &str) -> Option<Symbol<'a>> {
         self.outwards(tag, |name| self.tag_named(name))
     }
 
@@ -146,15 +151,16 @@ impl<'s, 'a> View<'s, 'a> {
                 }
                 TypeKind::Named(path) | TypeKind::Interface(path) => path,
                 TypeKind::Struct(of) => {
-                    chain.root = self.tagged(&of.tag, of.fields.is_some(), Definition::Struct);
+                    chain.root = self.tagged(&of.tag, of.fields.is_some(), Definition::Struct(of));
                     return chain;
                 }
                 TypeKind::Union(of) => {
-                    chain.root = self.tagged(&of.tag, of.arms.is_some(), Definition::Union);
+                    chain.root = self.tagged(&of.tag, of.arms.is_some(), Definition::Union(of));
                     return chain;
                 }
                 TypeKind::Enum(of) => {
-                    chain.root = self.tagged(&of.tag, of.enumerators.is_some(), Definition::Enum);
+                    chain.root =
+                        self.tagged(&of.tag, of.enumerators.is_some(), Definition::Enum(of));
                     return chain;
                 }
                 TypeKind::SafeArray(_) | TypeKind::Pipe(_) => {
@@ -274,13 +280,13 @@ impl View<'_, '_> {
                 let chain = self.chain(&typedef.specifier);
                 match chain.root {
                     Root::Base(base) if chain.derivations.is_empty() => IntegerType::of(base),
-                    Root::Definition(Definition::Enum) if chain.derivations.is_empty() => {
+                    Root::Definition(Definition::Enum(_)) if chain.derivations.is_empty() => {
                         IntegerType::of(BaseType::Int32)
                     }
                     _ => None,
                 }
             }
-            Definition::Enum => IntegerType::of(BaseType::Int32),
+            Definition::Enum(_) => IntegerType::of(BaseType::Int32),
             _ => None,
         }
     }

@@ -29,16 +29,16 @@ pub(crate) struct Symbol<'a> {
     pub(crate) definition: Definition<'a>,
     pub(crate) span: Span,
     /// It is only announced here.
-    pub(super) is_announced: bool,
+    pub(crate) is_announced: bool,
 }
 
 /// The declaration behind a name.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Definition<'a> {
     Typedef(&'a Typedef, &'a Declarator),
-    Struct,
-    Union,
-    Enum,
+    Struct(&'a StructType),
+    Union(&'a UnionType),
+    Enum(&'a EnumType),
     Interface(&'a Interface),
     DispatchInterface,
     Class,
@@ -51,9 +51,9 @@ impl Definition<'_> {
     pub(super) fn description(&self) -> &'static str {
         match self {
             Definition::Typedef(..) => "a typedef",
-            Definition::Struct => "a struct",
-            Definition::Union => "a union",
-            Definition::Enum => "an enum",
+            Definition::Struct(_) => "a struct",
+            Definition::Union(_) => "a union",
+            Definition::Enum(_) => "an enum",
             Definition::Interface(_) => "an interface",
             Definition::DispatchInterface => "a dispinterface",
             Definition::Class => "a class",
@@ -65,10 +65,10 @@ impl Definition<'_> {
 
 /// A constant or an enumerator.
 #[derive(Clone, Debug)]
-pub(super) struct NamedValue {
-    pub(super) span: Span,
+pub(crate) struct NamedValue {
+    pub(crate) span: Span,
     /// None if it can't be told.
-    pub(super) value: Option<Value>,
+    pub(crate) value: Option<Value>,
 }
 
 /// Collects the names of a file. The scope has those of the files that it imports.
@@ -197,18 +197,18 @@ impl<'a> Collector<'_, '_, 'a> {
     fn specifier(&mut self, specifier: &'a TypeSpecifier) {
         match &specifier.kind {
             TypeKind::Struct(of) => {
-                self.tag(&of.tag, Definition::Struct, of.fields.is_none());
+                self.tag(&of.tag, Definition::Struct(of), of.fields.is_none());
                 self.fields(of.fields.iter().flatten());
             }
             TypeKind::Union(of) => {
-                self.tag(&of.tag, Definition::Union, of.arms.is_none());
+                self.tag(&of.tag, Definition::Union(of), of.arms.is_none());
                 if let Some(switch) = &of.switch {
                     self.specifier(&switch.specifier);
                 }
                 self.fields(of.arms.iter().flatten().map(|Arm { field, .. }| field));
             }
             TypeKind::Enum(of) => {
-                self.tag(&of.tag, Definition::Enum, of.enumerators.is_none());
+                self.tag(&of.tag, Definition::Enum(of), of.enumerators.is_none());
                 self.enumerators(of);
             }
             TypeKind::Pipe(of) => self.specifier(of),

@@ -132,7 +132,7 @@ impl<'a> Checker<'_, 'a> {
 }
 
 /// The names of a file, and those of the access rights.
-struct Rights<'v, 'a>(View<'v, 'a>);
+pub(crate) struct Rights<'v, 'a>(pub(crate) View<'v, 'a>);
 
 impl Environment for Rights<'_, '_> {
     fn value(&self, name: &Name, span: Span) -> Result<Value, Unknown> {

@@ -1,0 +1,132 @@
+//! `syshandle idl`: checks `.idl` files, makes Rust of them, and compares interfaces.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use syshandle::{Error, Result};
+use syshandle_idl::diff::{Change, diff};
+use syshandle_idl::{Options, Report, check, describe_file, rust};
+
+/// What to do with interfaces.
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Say what is wrong with .idl files
+    Check {
+        /// The files
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        #[command(flatten)]
+        reading: Reading,
+    },
+    /// Write the Rust of an .idl file
+    Rust {
+        /// The file
+        file: PathBuf,
+        /// Where to write; without it, to the standard output
+        #[arg(short, long)]
+        output: Option<PathBuf>,
+        #[command(flatten)]
+        reading: Reading,
+    },
+    /// Say what changed between two .idl or .rs files, and what gives a peer more than before
+    Diff {
+        /// The file as it was
+        old: PathBuf,
+        /// The file as it is
+        new: PathBuf,
+        /// A change that may give more, by its name
+        #[arg(long, value_name = "NAME")]
+        accept: Vec<String>,
+        #[command(flatten)]
+        reading: Reading,
+    },
+}
+
+/// How files are read.
+#[derive(clap::Args)]
+pub(crate) struct Reading {
+    /// A directory in which imported files are looked for
+    #[arg(short = 'I', value_name = "DIR")]
+    search: Vec<PathBuf>,
+    /// A macro that is defined in every file
+    #[arg(short = 'D', value_name = "NAME[=VALUE]")]
+    definitions: Vec<String>,
+}
+
+pub(crate) fn run(command: &Command) -> Result<ExitCode> {
+    match command {
+        Command::Check { files, reading } => {
+            let report = check(files, &reading.options());
+            let code = told(&report);
+            if report.is_success() {
+                let count = report.statistics().files;
+                println!(
+                    "{count} {}",
+                    if count == 1 { "file is valid" } else { "files are valid" }
+                );
+            }
+            Ok(code)
+        }
+        Command::Rust { file, output, reading } => {
+            match rust(std::slice::from_ref(file), &reading.options()) {
+                Ok(text) => written(output.as_ref(), &text),
+                Err(report) => Ok(told(&report)),
+            }
+        }
+        Command::Diff { old, new, accept, reading } => {
+            let options = reading.options();
+            match (describe_file(old, &options), describe_file(new, &options)) {
+                (Ok(old), Ok(new)) => Ok(compared(&diff(&old, &new), accept)),
+                (old, new) => {
+                    old.err().iter().chain(new.err().iter()).for_each(|text| eprint!("{text}"));
+                    Ok(ExitCode::FAILURE)
+                }
+            }
+        }
+    }
+}
+
+impl Reading {
+    fn options(&self) -> Options {
+        Options {
+            search: self.search.clone(),
+            definitions: self.definitions.clone(),
+            ..Options::default()
+        }
+    }
+}
+
+/// Says what was found; what that means for the exit code.
+fn told(report: &Report) -> ExitCode {
+    eprint!("{report}");
+    if report.is_success() {
+        return ExitCode::SUCCESS;
+    }
+    let count = report.statistics().errors;
+    eprintln!("syshandle: {count} {}", if count == 1 { "error" } else { "errors" });
+    ExitCode::FAILURE
+}
+
+/// Shows changes. One that gives a peer more fails, unless somebody accepted it by name.
+fn compared(changes: &[Change], accepted: &[String]) -> ExitCode {
+    changes.iter().for_each(|change| println!("{change}"));
+    let more = changes.iter().filter(|change| change.gives.is_some());
+    let open: Vec<_> = more.filter(|change| !accepted.contains(&change.name)).collect();
+    for change in &open {
+        eprintln!("syshandle: gives a peer more: --accept {}", change.name);
+    }
+    if open.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Writes a text to a file, or shows it.
+fn written(output: Option<&PathBuf>, text: &str) -> Result<ExitCode> {
+    match output {
+        None => print!("{text}"),
+        Some(path) => fs::write(path, text).map_err(|error| {
+            Error::failed(format!("{} can't be written: {error}", path.display()))
+        })?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

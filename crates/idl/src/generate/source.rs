@@ -1,0 +1,200 @@
+//! From the model to what a person would write: traits with `#[interface]`, and types with derives.
+//!
+//! The attribute and the derives make the rest of it, so that code from an `.idl` file can't
+//! differ from code from a trait. Names are written in full: the text can be included anywhere.
+
+use std::collections::HashMap;
+
+use proc_macro2::{Literal, TokenStream};
+use quote::{ToTokens, quote};
+use syn::Type;
+
+use super::docs;
+use crate::model::{
+    Class, Definition, DefinitionKind, Description, Field, Handle, Interface, Method, Parameter,
+    Variant, write_guid,
+};
+
+/// The Rust of a description, as source.
+pub fn source(description: &Description) -> TokenStream {
+    let plain = Plain::of(description);
+    let definitions = description.definitions.iter().map(|of| definition(of, &plain));
+    let interfaces = description.interfaces.iter().map(interface);
+    let classes = description.classes.iter().map(class);
+    quote! { #(#definitions)* #(#interfaces)* #(#classes)* }
+}
+
+fn interface(interface: &Interface) -> TokenStream {
+    let Interface { iid, visibility, name, methods, .. } = interface;
+    let docs = docs(&interface.docs);
+    let iid = write_guid(iid);
+    let methods = methods.iter().map(method);
+    quote! {
+        #docs
+        #[syshandle::interface(iid = #iid)]
+        #visibility trait #name {
+            #(#methods)*
+        }
+    }
+}
+
+fn method(method: &Method) -> TokenStream {
+    let Method { name, returns, .. } = method;
+    let docs = docs(&method.docs);
+    let result_handle = method.result_handle.as_ref().map(handle);
+    let context = method.context.iter().map(parameter);
+    let parameters = method.parameters.iter().map(parameter);
+    quote! {
+        #docs
+        #result_handle
+        fn #name(&self #(, #context)* #(, #parameters)*) -> #returns;
+    }
+}
+
+fn parameter(Parameter { name, ty, handle: declared }: &Parameter) -> TokenStream {
+    let declared = declared.as_ref().map(handle);
+    quote!(#declared #name: #ty)
+}
+
+/// The `#[handle(…)]` of a declaration.
+pub fn handle(handle: &Handle) -> TokenStream {
+    let Handle { kinds, sockets, at_least, at_most } = handle;
+    let kinds = kinds.iter().map(|kind| match kind == "socket" && !sockets.is_empty() {
+        true => quote!(#kind(#(#sockets)|*)),
+        false => kind.to_token_stream(),
+    });
+    let at_least = (!at_least.is_empty()).then(|| quote!(, #(#at_least)|*));
+    let at_most = at_most.as_ref().map(|most| quote!(, at_most = #(#most)|*));
+    quote!(#[handle(#(#kinds)|* #at_least #at_most)])
+}
+
+fn class(class: &Class) -> TokenStream {
+    let Class { name, interfaces, .. } = class;
+    let docs = docs(&class.docs);
+    let clsid = write_guid(&class.clsid);
+    quote! {
+        syshandle::class! {
+            #docs
+            pub #name: #(#interfaces)+* = #clsid;
+        }
+    }
+}
+
+fn definition(definition: &Definition, plain: &Plain<'_>) -> TokenStream {
+    let Definition { name, kind, .. } = definition;
+    let docs = docs(&definition.docs);
+    let derives = plain.derives(&name.to_string());
+    match kind {
+        DefinitionKind::Struct(fields) => {
+            let fields = fields.iter().map(field);
+            quote! {
+                #docs
+                #[derive(#derives, syshandle::Encode, syshandle::Decode)]
+                pub struct #name { #(#fields)* }
+            }
+        }
+        DefinitionKind::Enum(variants) => {
+            let variants = variants.iter().map(variant);
+            quote! {
+                #docs
+                #[derive(#derives, syshandle::Encode, syshandle::Decode)]
+                pub enum #name { #(#variants)* }
+            }
+        }
+        DefinitionKind::Alias(ty) => quote! { #docs pub type #name = #ty; },
+        DefinitionKind::Constant(ty, value) => quote! { #docs pub const #name: #ty = #value; },
+    }
+}
+
+fn field(
+    Field { docs: lines, value: Parameter { name, ty, handle: declared } }: &Field,
+) -> TokenStream {
+    let docs = docs(lines);
+    let declared = declared.as_ref().map(handle);
+    quote!(#docs #declared pub #name: #ty,)
+}
+
+fn variant(variant: &Variant) -> TokenStream {
+    let Variant { name, fields, .. } = variant;
+    let docs = docs(&variant.docs);
+    let value = variant.value.map(|value| {
+        let value = Literal::i64_unsuffixed(value);
+        quote!(= #value)
+    });
+    let fields = fields.iter().map(|Parameter { ty, handle: declared, .. }| {
+        let declared = declared.as_ref().map(handle);
+        quote!(#declared #ty)
+    });
+    let fields = (fields.len() > 0).then(|| quote!((#(#fields),*)));
+    quote!(#docs #name #fields #value,)
+}
+
+/// Which types are plain data, which can be cloned and compared; handles can't.
+struct Plain<'d> {
+    definitions: HashMap<String, &'d Definition>,
+}
+
+impl<'d> Plain<'d> {
+    fn of(description: &'d Description) -> Self {
+        let definitions = description.definitions.iter();
+        Self { definitions: definitions.map(|of| (of.name.to_string(), of)).collect() }
+    }
+
+    fn derives(&self, name: &str) -> TokenStream {
+        let fieldless = matches!(
+            self.definitions.get(name).map(|of| &of.kind),
+            Some(DefinitionKind::Enum(variants)) if variants.iter().all(|of| of.fields.is_empty())
+        );
+        match (fieldless, self.is_plain(name, 0)) {
+            (true, _) => quote!(Clone, Copy, Debug, PartialEq, Eq, Hash),
+            (false, true) => quote!(Clone, Debug, PartialEq),
+            (false, false) => quote!(Debug),
+        }
+    }
+
+    fn is_plain(&self, name: &str, depth: usize) -> bool {
+        if DATA.contains(&name) {
+            return true;
+        }
+        let Some(definition) = self.definitions.get(name) else { return false };
+        if depth > self.definitions.len() {
+            // Back at a type that contains itself: what else is in it decides.
+            return true;
+        }
+        let plain = |ty: &Type| self.names(ty).iter().all(|name| self.is_plain(name, depth + 1));
+        match &definition.kind {
+            DefinitionKind::Struct(fields) => fields.iter().all(|field| plain(&field.value.ty)),
+            DefinitionKind::Enum(variants) => {
+                variants.iter().flat_map(|of| &of.fields).all(|field| plain(&field.ty))
+            }
+            DefinitionKind::Alias(ty) | DefinitionKind::Constant(ty, _) => plain(ty),
+        }
+    }
+
+    /// The names of the types that a type is made of, as far as they matter.
+    fn names(&self, ty: &Type) -> Vec<String> {
+        let mut names = Vec::new();
+        collect(ty.to_token_stream(), &mut names);
+        names.retain(|name| !PATHS.contains(&name.as_str()));
+        names
+    }
+}
+
+fn collect(tokens: TokenStream, names: &mut Vec<String>) {
+    for token in tokens {
+        match token {
+            proc_macro2::TokenTree::Ident(name) => names.push(name.to_string()),
+            proc_macro2::TokenTree::Group(group) => collect(group.stream(), names),
+            _ => {}
+        }
+    }
+}
+
+/// Types that are data.
+const DATA: [&str; 14] = [
+    "bool", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "u8", "u16", "u32", "u64", "u128",
+    "String",
+];
+
+/// Names in the path of a type, and types that are data if what they hold is.
+const PATHS: [&str; 6] = ["syshandle", "std", "Guid", "Vec", "Option", "Box"];

@@ -1,0 +1,43 @@
+//! Generated source as a text that people can read.
+
+use syn::{File, Item};
+
+use super::source;
+use crate::model::{Class, Description, write_guid};
+
+/// The Rust of a description, as a text.
+pub fn text(description: &Description) -> String {
+    let mut text = HEAD.to_owned();
+    // What is inside a macro's braces is nothing that can be laid out: classes are written by hand.
+    let without_classes = Description { classes: Vec::new(), ..description.clone() };
+    let tokens = source(&without_classes);
+    match syn::parse2::<File>(tokens.clone()) {
+        Ok(file) => {
+            for item in file.items {
+                let is_line = matches!(item, Item::Const(_) | Item::Type(_));
+                if !(is_line && text.ends_with(";\n")) {
+                    text.push('\n');
+                }
+                let alone =
+                    File { shebang: None, frontmatter: None, attrs: Vec::new(), items: vec![item] };
+                text += &prettyplease::unparse(&alone);
+            }
+        }
+        // Not reached: what is generated is Rust. If it is, the compiler says where it isn't.
+        Err(_) => text += &tokens.to_string(),
+    }
+    description.classes.iter().for_each(|of| class(of, &mut text));
+    text
+}
+
+fn class(class: &Class, text: &mut String) {
+    let interfaces: Vec<_> = class.interfaces.iter().map(ToString::to_string).collect();
+    *text += "\nsyshandle::class! {\n";
+    for line in &class.docs {
+        *text += &format!("    ///{line}\n");
+    }
+    let clsid = write_guid(&class.clsid);
+    *text += &format!("    pub {}: {} = \"{clsid}\";\n}}\n", class.name, interfaces.join(" + "));
+}
+
+const HEAD: &str = "// Written by syshandle from an .idl file; changes here will be lost.\n";

@@ -1,0 +1,53 @@
+//! Classes.
+
+use super::structs::docs;
+use super::{Lowering, ident, names};
+use crate::front::ast::{AttributeName, Class};
+use crate::front::check::symbols::Definition;
+use crate::front::diagnostic::quoted;
+use crate::model;
+
+impl<'a> Lowering<'_, 'a> {
+    /// Describes a class with the interfaces that its objects have.
+    pub(super) fn class(&mut self, class: &'a Class) {
+        let name = &class.name.name;
+        self.place = format!("class {}", quoted(name));
+        let Some(clsid) = class.attributes.uuid() else {
+            // What is wrong is said; there is nothing to go on with.
+            let _ = self.refuse::<()>(class.name.span, "it has no identifier", "add `uuid(…)`");
+            self.place.clear();
+            return;
+        };
+        let mut interfaces = Vec::new();
+        for item in class.interfaces.iter().flatten() {
+            // A source is called by the object, not of it.
+            if item.attributes.has(AttributeName::Source) || item.is_dispatch {
+                continue;
+            }
+            match self.view.find(&item.path).map(|symbol| symbol.definition) {
+                Some(Definition::Interface(interface)) if interface.members.is_some() => {
+                    interfaces.push(ident(&names::trait_name(&interface.name.name)));
+                    self.wanted.push(interface);
+                }
+                _ => {
+                    let what = format!("{} isn't described", quoted(&item.path.name()));
+                    let hint = "import the file that defines it";
+                    let _ = self.refuse::<()>(item.path.span, what, hint);
+                }
+            }
+        }
+        self.place.clear();
+        if interfaces.is_empty() {
+            return;
+        }
+        let constant = names::constant(name);
+        if self.take(&constant, class.name.span).is_ok() {
+            self.description.classes.push(model::Class {
+                docs: docs(&class.attributes),
+                name: ident(&constant),
+                clsid: clsid.0.to_be_bytes(),
+                interfaces,
+            });
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Constants.
+
+use proc_macro2::Literal;
+use quote::{ToTokens, quote};
+
+use super::shape::{Leaf, shape};
+use super::types::Value;
+use super::{Lowering, ident, names};
+use crate::front::ast::Constant;
+use crate::front::constant;
+use crate::model::{Definition, DefinitionKind};
+
+impl<'a> Lowering<'_, 'a> {
+    /// Describes a constant. One of a type that means nothing here is left out, since nothing
+    /// depends on it.
+    pub(super) fn constant(&mut self, constant: &'a Constant) {
+        let Some(name) = &constant.declarator.name else { return };
+        let Ok(value) = constant::evaluate(&constant.value, &self.view) else { return };
+        let shape =
+            shape(&self.view, &constant.attributes, &constant.specifier, &constant.declarator);
+        let (ty, value) = match (value, shape.leaf) {
+            (constant::Value::String { text, .. }, _) => {
+                let text = text.replace("\\\\", "\\").replace("\\\"", "\"");
+                (syn::parse_quote!(&str), Literal::string(&text).into_token_stream())
+            }
+            (constant::Value::Integer(integer), Leaf::Base(_)) if shape.steps.is_empty() => {
+                let Ok(Value { ty, .. }) = self.value(&shape, 0, "", false) else { return };
+                match wrapped(integer.value, &ty.to_token_stream().to_string()) {
+                    Some(value) => (ty, value),
+                    None => return,
+                }
+            }
+            (constant::Value::Float(value), Leaf::Base(_)) if value.is_finite() => {
+                (syn::parse_quote!(f64), Literal::f64_unsuffixed(value).into_token_stream())
+            }
+            (constant::Value::Integer(integer), Leaf::Truth) => {
+                let value = integer.value != 0;
+                (syn::parse_quote!(bool), quote!(#value))
+            }
+            _ => return,
+        };
+        let rust = names::constant(&name.name);
+        if self.take(&rust, name.span).is_ok_and(|is_new| is_new) {
+            let kind = DefinitionKind::Constant(ty, value);
+            self.define(Definition { docs: Vec::new(), name: ident(&rust), kind });
+        }
+    }
+}
+
+/// An integer as its type holds it: `0xffffffff` is a usual way to write a `long` of -1.
+fn wrapped(value: i128, ty: &str) -> Option<proc_macro2::TokenStream> {
+    Some(match ty {
+        "i8" => Literal::i8_unsuffixed(value as i8).into_token_stream(),
+        "u8" => Literal::u8_unsuffixed(value as u8).into_token_stream(),
+        "i16" => Literal::i16_unsuffixed(value as i16).into_token_stream(),
+        "u16" => Literal::u16_unsuffixed(value as u16).into_token_stream(),
+        "i32" => Literal::i32_unsuffixed(value as i32).into_token_stream(),
+        "u32" => Literal::u32_unsuffixed(value as u32).into_token_stream(),
+        "i64" => Literal::i64_unsuffixed(value as i64).into_token_stream(),
+        "u64" => Literal::u64_unsuffixed(value as u64).into_token_stream(),
+        "f32" | "f64" => Literal::f64_unsuffixed(value as f64).into_token_stream(),
+        _ => return None,
+    })
+}

@@ -1,0 +1,131 @@
+//! `system_handle(kind, mask)`: the Rust type of a kind, and the rights that a mask asks for.
+
+use proc_macro2::Ident;
+
+use super::shape::Shape;
+use super::types::Value;
+use super::{Lowered, Lowering, ident};
+use crate::front::ast::{Argument, AttributeName};
+use crate::front::check::system_handle::Rights;
+use crate::front::constant;
+use crate::model::Handle;
+
+impl<'a> Lowering<'_, 'a> {
+    /// The type of a handle, and what is declared of it.
+    pub(super) fn handle(&mut self, shape: &Shape<'a>) -> Lowered<Value> {
+        let Some(attribute) = shape.find(AttributeName::SystemHandle) else {
+            let what = "a HANDLE that isn't a `system_handle` is only a number in another process";
+            let hint = "say what it is, as in `[in, system_handle(sh_file)] HANDLE file`";
+            return self.refuse(shape.span, what, hint);
+        };
+        let mut arguments = attribute.arguments.iter();
+        let kind = match arguments.next() {
+            Some(Argument::Value(kind)) => kind.as_name().map_or("", |name| name),
+            _ => "",
+        };
+        let mask = match arguments.next() {
+            Some(Argument::Value(mask)) => {
+                match constant::evaluate(mask, &Rights(self.view.again())) {
+                    Ok(constant::Value::Integer(mask)) => Some(mask.value as u32),
+                    _ => return self.refuse(mask.span, "this access mask has no value", ""),
+                }
+            }
+            _ => None,
+        };
+        let Some(value) = typed(kind, mask.unwrap_or(0)) else {
+            return self.refuse(attribute.span, "there is no such kind of handle", "");
+        };
+        Ok(value)
+    }
+}
+
+/// The type for a kind, with what its mask declares.
+fn typed(kind: &str, mask: u32) -> Option<Value> {
+    let kind = kind.strip_prefix("sh_")?;
+    let rights = rights(kind, mask);
+    let mut at_most = None;
+    let mut is_declared = !rights.is_empty();
+    let ty: syn::Type = match kind {
+        "file" => syn::parse_quote!(std::fs::File),
+        "semaphore" => syn::parse_quote!(syshandle::Semaphore),
+        "event" => syn::parse_quote!(syshandle::Event),
+        "mutex" => syn::parse_quote!(syshandle::Mutex),
+        "process" => syn::parse_quote!(syshandle::Process),
+        "token" => syn::parse_quote!(syshandle::Token),
+        "section" if rights.contains(&"resize") => syn::parse_quote!(syshandle::UnsealedSection),
+        "section" => {
+            // A declaration replaces what the type declares, and this type's size never changes.
+            at_most = is_declared.then_some(&OF_FIXED_SIZE[..]);
+            syn::parse_quote!(syshandle::Section)
+        }
+        // The type asks for the right to read already.
+        "reg_key" => {
+            is_declared = false;
+            syn::parse_quote!(syshandle::RegKey)
+        }
+        "job" => {
+            is_declared = false;
+            syn::parse_quote!(syshandle::Job)
+        }
+        "thread" => syn::parse_quote!(syshandle::Thread),
+        "composition" => syn::parse_quote!(syshandle::Composition),
+        "pipe" => match rights.as_slice() {
+            ["read"] => {
+                is_declared = false;
+                syn::parse_quote!(std::io::PipeReader)
+            }
+            ["write"] => {
+                is_declared = false;
+                syn::parse_quote!(std::io::PipeWriter)
+            }
+            _ => {
+                is_declared = true;
+                syn::parse_quote!(std::os::fd::OwnedFd)
+            }
+        },
+        "socket" => {
+            is_declared = true;
+            syn::parse_quote!(std::os::fd::OwnedFd)
+        }
+        _ => return None,
+    };
+    let words = |words: &[&str]| -> Vec<Ident> { words.iter().map(|word| ident(word)).collect() };
+    let handle = is_declared.then(|| Handle {
+        kinds: words(&[kind]),
+        sockets: Vec::new(),
+        at_least: words(&rights),
+        at_most: at_most.map(words),
+    });
+    Some(Value { ty, handle })
+}
+
+/// The rights that a mask asks for, of those that can be proven here. The others are nobody's to
+/// check: who may change a file's attributes is the file's affair, not the descriptor's.
+fn rights(kind: &str, mask: u32) -> Vec<&'static str> {
+    let table: &[(u32, &str)] = match kind {
+        "file" => &[(READ | 0x1, "read"), (WRITE | 0x2, "write")],
+        "pipe" => &[(READ | 0x1, "read"), (WRITE | 0x2, "write")],
+        "event" | "semaphore" => &[(WRITE | 0x2, "signal"), (SYNCHRONIZE, "wait")],
+        "process" => &[(WRITE | 0x1, "signal"), (SYNCHRONIZE, "wait")],
+        "thread" => &[(WRITE | 0x1, "signal"), (SYNCHRONIZE, "wait")],
+        "section" => &[(READ | 0x4, "read"), (WRITE | 0x2, "write"), (ALL | 0x10, "resize")],
+        "composition" => &[(READ | 0x1, "read"), (WRITE | 0x2, "write")],
+        _ => &[],
+    };
+    let named = table.iter().filter(|(bits, _)| mask & bits != 0).map(|(_, word)| *word);
+    let mut rights: Vec<_> = named.collect();
+    // To append is less than to write.
+    let appends = mask & 0x4 != 0 && !rights.contains(&"write");
+    if kind == "file" && appends {
+        rights.push("append");
+    }
+    rights
+}
+
+const ALL: u32 = 0x1000_0000;
+const READ: u32 = 0x8000_0000 | ALL;
+const WRITE: u32 = 0x4000_0000 | ALL;
+const SYNCHRONIZE: u32 = 0x0010_0000;
+
+/// What a section of fixed size may let its holder do.
+const OF_FIXED_SIZE: [&str; 5] = ["read", "write", "append", "map", "seal"];

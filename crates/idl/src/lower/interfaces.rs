@@ -1,0 +1,116 @@
+//! Interfaces.
+
+use std::collections::HashMap;
+
+use super::structs::docs;
+use super::{Lowered, Lowering, Refused, ident, names};
+use crate::front::Span;
+use crate::front::ast::{AttributeName, Interface, Method};
+use crate::front::check::symbols::Definition;
+use crate::front::diagnostic::quoted;
+use crate::front::limits::CHAIN_MAX;
+use crate::model;
+
+impl<'a> Lowering<'_, 'a> {
+    /// Describes an interface, if it isn't yet.
+    pub(super) fn interface(&mut self, interface: &'a Interface) {
+        if !self.done.insert(interface.name.span) {
+            return;
+        }
+        // What is wrong has been said.
+        if let Ok(described) = self.described(interface) {
+            self.description.interfaces.push(described);
+        }
+        self.place.clear();
+    }
+
+    fn described(&mut self, interface: &'a Interface) -> Lowered<model::Interface> {
+        let name = &interface.name.name;
+        let span = interface.name.span;
+        self.place = format!("interface {}", quoted(name));
+        let attributes = &interface.attributes;
+        if !interface.type_parameters.is_empty() {
+            return self.refuse(span, "it leaves types open", "write an interface for each type");
+        }
+        if attributes.has(AttributeName::Local) {
+            let what = "it is `local`: nobody calls it from another process";
+            return self.refuse(span, what, "leave out `local`");
+        }
+        if !attributes.has(AttributeName::Object) && !attributes.has(AttributeName::Odl) {
+            let hint = "add `object`, and derive it from IUnknown";
+            return self.refuse(span, "it is an RPC interface, without objects", hint);
+        }
+        let Some(iid) = attributes.uuid() else {
+            return self.refuse(span, "it has no identifier", "add `uuid(…)`");
+        };
+        let methods = self.methods(interface)?;
+        let trait_name = names::trait_name(name);
+        self.take(&trait_name, span)?;
+        self.take(&format!("{trait_name}Client"), span)?;
+        let mut lowered = Vec::new();
+        let mut is_refused = false;
+        let mut taken: HashMap<String, Span> = HashMap::new();
+        for method in methods {
+            match self.method(name, method) {
+                Ok(method_lowered) => {
+                    let key = method_lowered.name.to_string();
+                    if taken.insert(key, method.name.span).is_some() {
+                        let what = "another method has this name in Rust";
+                        is_refused |= self.refuse::<()>(method.name.span, what, "").is_err();
+                    }
+                    lowered.push(method_lowered);
+                }
+                Err(Refused) => is_refused = true,
+            }
+        }
+        if is_refused {
+            return Err(Refused);
+        }
+        Ok(model::Interface {
+            iid: iid.0.to_be_bytes(),
+            docs: docs(attributes),
+            visibility: quote::quote!(pub),
+            name: ident(&trait_name),
+            methods: lowered,
+        })
+    }
+
+    /// The methods of an interface as they are numbered: those of what it derives from first.
+    fn methods(&mut self, interface: &'a Interface) -> Lowered<Vec<&'a Method>> {
+        let mut chain = vec![interface];
+        while let Some(path) = chain.last().and_then(|last| last.base.as_ref()) {
+            if path.as_name().is_some_and(|name| ROOTS.contains(&&**name)) {
+                break;
+            }
+            let base = match self.view.find(path).map(|symbol| symbol.definition) {
+                Some(Definition::Interface(base)) if base.members.is_some() => base,
+                _ => {
+                    let what = format!("its base {} isn't described", quoted(&path.name()));
+                    return self.refuse(path.span, what, "import the file that defines it");
+                }
+            };
+            if chain.len() == CHAIN_MAX {
+                return self.refuse(path.span, "it derives from too many others", "");
+            }
+            chain.push(base);
+        }
+        Ok(chain.iter().rev().flat_map(|interface| remote(interface)).collect())
+    }
+}
+
+/// The methods of one interface that are called from other processes: in the place of a `local`
+/// one stands the one that says `call_as` of it.
+fn remote(interface: &Interface) -> Vec<&Method> {
+    let stands_for = |method: &Method| {
+        let attribute = method.attributes.find(AttributeName::CallAs)?;
+        attribute.values().next()?.as_name().cloned()
+    };
+    let replaced: Vec<_> = interface.methods().filter_map(stands_for).collect();
+    let is_remote = |method: &&Method| {
+        !(method.attributes.has(AttributeName::Local) && replaced.contains(&method.name.name))
+    };
+    interface.methods().filter(is_remote).collect()
+}
+
+/// What every object has, or what calls it by names at run time: nothing that is called here.
+const ROOTS: [&str; 3] = ["IUnknown", "IDispatch", "IInspectable"];

@@ -1,0 +1,160 @@
+//! Methods and their parameters.
+
+use syn::Type;
+
+use super::neighbours::{Neighbours, Ways};
+use super::shape::shape;
+use super::structs::docs;
+use super::types::Value;
+use super::{Lowered, Lowering, Refused, ident, names};
+use crate::front::ast::{AttributeName, Derivation, Method, Parameter, TypeKind};
+use crate::front::diagnostic::quoted;
+use crate::model::{self, Definition, DefinitionKind};
+
+impl<'a> Lowering<'_, 'a> {
+    /// A method of an interface. All that is wrong with it is said.
+    pub(super) fn method(&mut self, interface: &str, method: &'a Method) -> Lowered<model::Method> {
+        let written = quoted(&format!("{interface}::{}", method.name.name));
+        self.place = format!("method {written}");
+        let mut is_refused = self.check_head(method).is_err();
+        let mut neighbours = Neighbours::default();
+        for parameter in &method.parameters.list {
+            neighbours.add(&parameter.attributes, Ways::of(&parameter.attributes));
+        }
+        let name = names::snake(&method.name.name);
+        let name = match PROPERTIES.iter().find(|(kind, _)| method.attributes.has(*kind)) {
+            Some((_, prefix)) => format!("{prefix}{name}"),
+            None => name,
+        };
+        let mut parameters = Vec::new();
+        let mut results = Vec::new();
+        for parameter in &method.parameters.list {
+            let ways = Ways::of(&parameter.attributes);
+            let left = neighbours.left(&parameter.declarator, ways);
+            if left == Ways::default() {
+                continue;
+            }
+            let named = parameter.declarator.name.as_ref();
+            let called = named.map_or("value", |name| &name.name);
+            self.place = format!("method {written}, parameter {}", quoted(called));
+            let Ok(value) = self.parameter(parameter, &method.name.name, ways) else {
+                is_refused = true;
+                continue;
+            };
+            let name = ident(&names::snake(called));
+            let value = model::Parameter { name, ty: value.ty, handle: value.handle };
+            parameters.extend(left.is_in.then(|| value.clone()));
+            results.extend(left.is_out.then_some(value));
+        }
+        self.place = format!("method {written}");
+        if is_refused {
+            return Err(Refused);
+        }
+        let (result, result_handle) = self.result(interface, method, results)?;
+        Ok(model::Method {
+            docs: docs(&method.attributes),
+            name: ident(&name),
+            context: Some(context(&parameters)),
+            parameters,
+            returns: syn::parse_quote!(syshandle::Result<#result>),
+            result,
+            result_handle,
+            error: None,
+        })
+    }
+
+    /// Checks what stands around the parameters.
+    fn check_head(&mut self, method: &'a Method) -> Lowered<()> {
+        let is_hresult = matches!(&method.returns.kind,
+            TypeKind::Named(path) if path.as_name().is_some_and(|name| &**name == "HRESULT"));
+        if !is_hresult || !method.return_derivations.is_empty() {
+            let hint = "return HRESULT, and what it returns through an [out, retval] parameter";
+            let what = "every call can fail, and this has no way to say so";
+            return self.refuse(method.returns.span, what, hint);
+        }
+        if method.attributes.has(AttributeName::Callback) {
+            return self.refuse(method.span, "callbacks are RPC's", "pass an object instead");
+        }
+        if method.parameters.is_variadic {
+            let what = "`...` says nothing of what is passed";
+            return self.refuse(method.span, what, "");
+        }
+        Ok(())
+    }
+
+    fn parameter(&mut self, parameter: &'a Parameter, method: &str, ways: Ways) -> Lowered<Value> {
+        let attributes = &parameter.attributes;
+        let shape = shape(&self.view, attributes, &parameter.specifier, &parameter.declarator);
+        let name = parameter.declarator.name.as_ref().map_or("value", |name| &name.name);
+        let inner = format!("{}{}", names::camel(method), names::camel(name));
+        let is_list = super::types::SIZES.iter().any(|&size| {
+            attributes
+                .find(size)
+                .and_then(|size| size.arguments.first())
+                .is_some_and(|first| matches!(first, crate::front::ast::Argument::Value(_)))
+        });
+        match shape.steps.first() {
+            // The pointer is where the result is written to.
+            Some(Derivation::Pointer { .. }) if ways.is_out && !is_list => {
+                self.value(&shape, 1, &inner, false)
+            }
+            None if ways.is_out => {
+                let what = "what comes out needs a pointer to where it goes";
+                self.refuse(parameter.span, what, "")
+            }
+            _ => self.value(&shape, 0, &inner, true),
+        }
+    }
+
+    /// The type of several results, and what is declared of handles in it.
+    fn result(
+        &mut self,
+        interface: &str,
+        method: &Method,
+        mut results: Vec<model::Parameter>,
+    ) -> Lowered<(Type, Option<model::Handle>)> {
+        let is_declared = results.iter().any(|result| result.handle.is_some());
+        match results.len() {
+            0 => Ok((syn::parse_quote!(()), None)),
+            1 => {
+                let result = results.remove(0);
+                Ok((result.ty, result.handle))
+            }
+            2..=TUPLE_MAX if !is_declared => {
+                let types = results.iter().map(|result| &result.ty);
+                Ok((syn::parse_quote!((#(#types),*)), None))
+            }
+            _ => {
+                let interface = names::trait_name(interface);
+                let name = format!("{interface}{}", names::camel(&method.name.name));
+                self.take(&name, method.name.span)?;
+                let name = ident(&name);
+                let fields =
+                    results.into_iter().map(|value| model::Field { docs: Vec::new(), value });
+                self.define(Definition {
+                    docs: vec![format!(" What `{}` returns.", method.name.name)],
+                    name: name.clone(),
+                    kind: DefinitionKind::Struct(fields.collect()),
+                });
+                Ok((syn::parse_quote!(#name), None))
+            }
+        }
+    }
+}
+
+/// The context of the call: servers need it for work that goes on after the reply.
+fn context(parameters: &[model::Parameter]) -> model::Parameter {
+    let is_taken = parameters.iter().any(|parameter| parameter.name == "context");
+    let name = ident(if is_taken { "call_context" } else { "context" });
+    model::Parameter { name, ty: syn::parse_quote!(&syshandle::Context), handle: None }
+}
+
+/// What the names of a property's methods begin with.
+const PROPERTIES: [(AttributeName, &str); 3] = [
+    (AttributeName::Propget, ""),
+    (AttributeName::Propput, "set_"),
+    (AttributeName::Propputref, "set_reference_"),
+];
+
+/// A tuple has at most so many members on the wire.
+const TUPLE_MAX: usize = 8;

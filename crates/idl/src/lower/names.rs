@@ -1,0 +1,119 @@
+//! Names as Rust has them.
+
+/// `AddSparkleFinishToFile` → `add_sparkle_finish_to_file`, `pcbRead` → `pcb_read`,
+/// `GetURLs` → `get_urls`.
+pub(super) fn snake(name: &str) -> String {
+    let letters: Vec<char> = name.chars().collect();
+    let mut snake = String::new();
+    for (at, &letter) in letters.iter().enumerate() {
+        let before = at.checked_sub(1).and_then(|at| letters.get(at));
+        let starts_word = letter.is_ascii_uppercase()
+            && before.is_some_and(|before| {
+                let ends_capitals = before.is_ascii_uppercase() && starts_lower(&letters[at + 1..]);
+                before.is_ascii_lowercase() || before.is_ascii_digit() || ends_capitals
+            });
+        if starts_word {
+            snake.push('_');
+        }
+        snake.push(letter.to_ascii_lowercase());
+    }
+    let snake = snake.trim_start_matches('_');
+    match snake.chars().next() {
+        Some(first) if !first.is_ascii_digit() => snake.to_owned(),
+        _ => format!("n{snake}"),
+    }
+}
+
+/// Whether a word goes on in small letters: not with the `s` of `URLs`.
+fn starts_lower(rest: &[char]) -> bool {
+    let is_plural =
+        rest.first() == Some(&'s') && !rest.get(1).is_some_and(char::is_ascii_lowercase);
+    rest.first().is_some_and(char::is_ascii_lowercase) && !is_plural
+}
+
+/// `SPARKLE_INFO`, `_SparkleInfo`, `sparkle_info` → `SparkleInfo`.
+pub(super) fn camel(name: &str) -> String {
+    let has_small = name.chars().any(|letter| letter.is_ascii_lowercase());
+    let words = name.split('_').filter(|word| !word.is_empty());
+    let camel: String = words
+        .map(|word| {
+            let (first, rest) = word.split_at(1);
+            let rest = if has_small { rest.to_owned() } else { rest.to_ascii_lowercase() };
+            first.to_ascii_uppercase() + &rest
+        })
+        .collect();
+    match camel.chars().next() {
+        Some(first) if !first.is_ascii_digit() => camel,
+        _ => format!("N{camel}"),
+    }
+}
+
+/// The name of a type, which isn't one that generated code uses otherwise.
+pub(super) fn type_name(name: &str) -> String {
+    let camel = camel(name);
+    if TAKEN.contains(&camel.as_str()) { camel + "Type" } else { camel }
+}
+
+/// `ISparkleFinisher` → `SparkleFinisher`: the prefix goes where an upper-case letter follows.
+pub(super) fn trait_name(name: &str) -> String {
+    let short =
+        name.strip_prefix('I').filter(|rest| rest.starts_with(|c: char| c.is_ascii_uppercase()));
+    type_name(short.unwrap_or(name))
+}
+
+/// `SparkleFinisher` → `SPARKLE_FINISHER`.
+pub(super) fn constant(name: &str) -> String {
+    snake(name).to_ascii_uppercase()
+}
+
+/// What all of these names begin with, up to an underscore.
+pub(super) fn common_prefix<'n>(names: &[&'n str]) -> &'n str {
+    let Some((&first, others)) = names.split_first().filter(|(_, others)| !others.is_empty())
+    else {
+        return "";
+    };
+    let ends = first.match_indices('_').map(|(at, _)| &first[..=at]);
+    let fits = |prefix: &&str| {
+        let rest = |name: &str| {
+            name.strip_prefix(prefix)
+                .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic()))
+        };
+        rest(first) && others.iter().all(|name| rest(name))
+    };
+    ends.filter(fits).last().unwrap_or("")
+}
+
+/// Whether it can't be a name in Rust by itself.
+pub(super) fn is_keyword(name: &str) -> bool {
+    syn::parse_str::<syn::Ident>(name).is_err()
+}
+
+/// Names that the prelude has.
+const TAKEN: [&str; 8] = ["Box", "Clone", "Copy", "Debug", "Option", "Result", "String", "Vec"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_become_what_rust_people_write() {
+        assert_eq!(snake("AddSparkleFinishToFile"), "add_sparkle_finish_to_file");
+        assert_eq!(snake("pcbRead"), "pcb_read");
+        assert_eq!(snake("GetURLs"), "get_urls");
+        assert_eq!(snake("HTTPServer2"), "http_server2");
+        assert_eq!(camel("SPARKLE_INFO"), "SparkleInfo");
+        assert_eq!(camel("_SparkleInfo"), "SparkleInfo");
+        assert_eq!(trait_name("ISparkleFinisher"), "SparkleFinisher");
+        assert_eq!(trait_name("Item"), "Item");
+        assert_eq!(trait_name("IOption"), "OptionType");
+        assert_eq!(constant("SparkleFinisher"), "SPARKLE_FINISHER");
+    }
+
+    #[test]
+    fn a_prefix_is_common_to_all_and_leaves_names() {
+        assert_eq!(common_prefix(&["STGC_DEFAULT", "STGC_OVERWRITE"]), "STGC_");
+        assert_eq!(common_prefix(&["MODE_2D", "MODE_3D"]), "");
+        assert_eq!(common_prefix(&["ALONE_HERE"]), "");
+        assert_eq!(common_prefix(&["A_B_C", "A_B_D"]), "A_B_");
+    }
+}

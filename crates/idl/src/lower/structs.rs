@@ -1,0 +1,208 @@
+//! Structs and enums.
+
+use proc_macro2::Ident;
+use syn::Type;
+
+use super::neighbours::{Neighbours, Ways};
+use super::shape::shape;
+use super::types::Value;
+use super::{Lowered, Lowering, Refused, ident, names};
+use crate::front::Span;
+use crate::front::ast::{
+    Attribute, AttributeName, Attributes, Declarator, EnumType, Field, StructType, TypeSpecifier,
+    Typedef,
+};
+use crate::front::constant;
+use crate::front::diagnostic::quoted;
+use crate::front::token::Name;
+use crate::model::{self, Definition, DefinitionKind, Parameter, Variant};
+
+impl<'a> Lowering<'_, 'a> {
+    /// The type of a struct, which is described if it isn't yet.
+    pub(super) fn structure(
+        &mut self,
+        of: &'a StructType,
+        tag: Option<&Name>,
+        otherwise: &str,
+        span: Span,
+    ) -> Lowered<Type> {
+        let id = identity(of, span);
+        let name = self.named(tag.map_or(otherwise, |tag| tag), id);
+        let path = ident(&name);
+        let ty = syn::parse_quote!(#path);
+        if !self.take(&name, id)? {
+            return Ok(ty);
+        }
+        let place = std::mem::replace(&mut self.place, format!("struct {}", quoted(&name)));
+        self.underway.push(id);
+        let fields = self.fields(&name, of.fields.as_deref().unwrap_or_default(), span);
+        self.underway.pop();
+        self.place = place;
+        self.define(Definition {
+            docs: docs(&of.attributes),
+            name: path,
+            kind: DefinitionKind::Struct(fields?),
+        });
+        Ok(ty)
+    }
+
+    fn fields(&mut self, of: &str, fields: &'a [Field], span: Span) -> Lowered<Vec<model::Field>> {
+        let mut neighbours = Neighbours::default();
+        for field in fields {
+            neighbours.add(&field.attributes, INSIDE);
+        }
+        let mut lowered = Vec::new();
+        for field in fields {
+            if field.declarators.is_empty() {
+                return self.refuse(field.span, "a member without a name has no name in Rust", "");
+            }
+            for declarator in &field.declarators {
+                if !neighbours.left(declarator, INSIDE).is_in {
+                    continue;
+                }
+                let Some(specifier) = &field.specifier else { continue };
+                let name = field_name(declarator);
+                let value = self.member(of, &name, &field.attributes, specifier, declarator)?;
+                lowered.push(model::Field {
+                    docs: docs(&field.attributes),
+                    value: Parameter { name, ty: value.ty, handle: value.handle },
+                });
+            }
+        }
+        if lowered.is_empty() && fields.is_empty() {
+            return self.refuse(span, "nothing says what is in this struct", "");
+        }
+        Ok(lowered)
+    }
+
+    /// The type of a field of a struct, or of what is in a union.
+    pub(super) fn member(
+        &mut self,
+        of: &str,
+        name: &Ident,
+        attributes: &'a Attributes,
+        specifier: &'a TypeSpecifier,
+        declarator: &'a Declarator,
+    ) -> Lowered<Value> {
+        if let Some(bits) = &declarator.bits {
+            let hint = "use whole integers, or one with constants for its bits";
+            return self.refuse(bits.span, "bit fields have no form of their own in Rust", hint);
+        }
+        let shape = shape(&self.view, attributes, specifier, declarator);
+        let inner = format!("{of}{}", names::camel(&name.to_string()));
+        self.value(&shape, 0, &inner, false)
+    }
+
+    /// The type of an enum, which is described if it isn't yet.
+    pub(super) fn enumeration(
+        &mut self,
+        of: &'a EnumType,
+        tag: Option<&Name>,
+        attributes: Option<&'a Attributes>,
+        otherwise: &str,
+    ) -> Lowered<Type> {
+        let Some(first) = of.enumerators.iter().flatten().next() else { return Err(Refused) };
+        let name = self.named(tag.map_or(otherwise, |tag| tag), first.name.span);
+        let path = ident(&name);
+        let ty = syn::parse_quote!(#path);
+        if !self.take(&name, first.name.span)? {
+            return Ok(ty);
+        }
+        let values = self.values(of);
+        let is_flags = [attributes, Some(&of.attributes)].into_iter().flatten().any(|attributes| {
+            attributes.has(AttributeName::FlagEnum) || attributes.has(AttributeName::Flags)
+        });
+        let mut distinct = values.clone();
+        distinct.sort_unstable();
+        distinct.dedup();
+        let docs = docs(attributes.unwrap_or(&of.attributes));
+        // Values that are joined by `|`, or have two names, aren't variants.
+        if is_flags || distinct.len() != values.len() {
+            self.define(Definition {
+                docs,
+                name: path.clone(),
+                kind: DefinitionKind::Alias(syn::parse_quote!(u32)),
+            });
+            for (enumerator, value) in of.enumerators.iter().flatten().zip(values) {
+                let value = proc_macro2::Literal::u32_unsuffixed(value as u32);
+                let name = enumerator.name.name.to_ascii_uppercase();
+                if self.take(&name, enumerator.name.span)? {
+                    self.define(Definition {
+                        docs: self::docs(&enumerator.attributes),
+                        name: ident(&name),
+                        kind: DefinitionKind::Constant(
+                            syn::parse_quote!(u32),
+                            quote::quote!(#value),
+                        ),
+                    });
+                }
+            }
+            return Ok(ty);
+        }
+        let all: Vec<&str> = of.enumerators.iter().flatten().map(|of| &*of.name.name).collect();
+        let prefix = names::common_prefix(&all);
+        let is_counted = values.iter().zip(0..).all(|(value, at)| *value == at);
+        let variants = of.enumerators.iter().flatten().zip(values).map(|(enumerator, value)| {
+            let name = &enumerator.name.name;
+            let short = name.strip_prefix(prefix).unwrap_or(name);
+            Variant {
+                docs: self::docs(&enumerator.attributes),
+                name: ident(&names::camel(short)),
+                value: (!is_counted).then_some(value),
+                fields: Vec::new(),
+            }
+        });
+        let kind = DefinitionKind::Enum(variants.collect());
+        self.define(Definition { docs, name: path, kind });
+        Ok(ty)
+    }
+
+    /// The values of the constants of an enum.
+    fn values(&self, of: &EnumType) -> Vec<i64> {
+        let mut next = 0;
+        let values = of.enumerators.iter().flatten().map(|enumerator| {
+            if let Some(value) = &enumerator.value
+                && let Ok(constant::Value::Integer(value)) = constant::evaluate(value, &self.view)
+            {
+                next = value.value as i64;
+            }
+            next += 1;
+            next - 1
+        });
+        values.collect()
+    }
+
+    /// Describes an enum that has a name, whether an interface uses it or not.
+    pub(super) fn flags(&mut self, typedef: &'a Typedef) {
+        let crate::front::ast::TypeKind::Enum(of) = &typedef.specifier.kind else { return };
+        let plain = typedef.declarators.iter().find(|of| of.derivations.is_empty());
+        let name = plain.and_then(|declarator| declarator.name.as_ref());
+        if let Some(name) = name
+            && of.enumerators.is_some()
+        {
+            // What is wrong has been said.
+            let _ = self.enumeration(of, Some(&name.name), Some(&typedef.attributes), "");
+        }
+    }
+}
+
+/// Where a struct begins, which tells it from all others.
+pub(super) fn identity(of: &StructType, span: Span) -> Span {
+    let field = of.fields.iter().flatten().next().map(|field| field.span);
+    field.or(of.tag.as_ref().map(|tag| tag.span)).unwrap_or(span)
+}
+
+/// The name of a field.
+pub(super) fn field_name(declarator: &Declarator) -> Ident {
+    ident(&names::snake(declarator.name.as_ref().map_or("value", |name| &name.name)))
+}
+
+/// The documentation that `helpstring` gives, a line each.
+pub(super) fn docs(attributes: &Attributes) -> Vec<String> {
+    let text = attributes.find(AttributeName::Helpstring).and_then(Attribute::text);
+    let text = text.map(|text| text.replace("\\n", "\n").replace("\\\"", "\""));
+    text.iter().flat_map(|text| text.lines()).map(|line| format!(" {line}")).collect()
+}
+
+/// What is in a struct goes wherever the struct goes.
+const INSIDE: Ways = Ways { is_in: true, is_out: false };

@@ -1,0 +1,113 @@
+//! Unions: an enum whose variants hold what the arms hold.
+
+use syn::Type;
+
+use super::shape::Shape;
+use super::structs::{docs, field_name};
+use super::types::Value;
+use super::{Lowered, Lowering, ident, names};
+use crate::front::Span;
+use crate::front::ast::{Arm, Attribute, AttributeName, Expression, ExpressionKind, UnionType};
+use crate::front::diagnostic::quoted;
+use crate::front::token::Name;
+use crate::model::{Definition, DefinitionKind, Parameter, Variant};
+
+impl<'a> Lowering<'_, 'a> {
+    /// The type of a union, which is described if it isn't yet.
+    pub(super) fn union(
+        &mut self,
+        of: &'a UnionType,
+        tag: Option<&Name>,
+        otherwise: &str,
+        shape: &Shape<'a>,
+    ) -> Lowered<Type> {
+        let is_told =
+            of.switch.is_some() || shape.own().is_some_and(|own| own.has(AttributeName::SwitchIs));
+        if !is_told {
+            let what = format!(
+                "nobody can tell which arm of union {} is meant",
+                quoted(tag.map_or(otherwise, |tag| tag))
+            );
+            let hint = "write `switch_is(…)` beside it, or `union … switch (…)`";
+            return self.refuse(shape.span, what, hint);
+        }
+        let first = of.arms.iter().flatten().next();
+        let id = first.map_or(shape.span, |arm| arm.field.span);
+        let name = self.named(tag.map_or(otherwise, |tag| tag), id);
+        let path = ident(&name);
+        let ty = syn::parse_quote!(#path);
+        if !self.take(&name, id)? {
+            return Ok(ty);
+        }
+        let place = std::mem::replace(&mut self.place, format!("union {}", quoted(&name)));
+        self.underway.push(id);
+        let mut variants = Vec::new();
+        for arm in of.arms.iter().flatten() {
+            match self.arm(&name, arm) {
+                Ok(of_arm) => variants.extend(of_arm),
+                Err(refused) => {
+                    self.underway.pop();
+                    self.place = place;
+                    return Err(refused);
+                }
+            }
+        }
+        self.underway.pop();
+        self.place = place;
+        let kind = DefinitionKind::Enum(variants);
+        self.define(Definition { docs: docs(&of.attributes), name: path, kind });
+        Ok(ty)
+    }
+
+    /// The variants of an arm: one for each value at which it is there.
+    fn arm(&mut self, of: &str, arm: &'a Arm) -> Lowered<Vec<Variant>> {
+        let mut fields = Vec::new();
+        let mut name = "Nothing".to_owned();
+        if let (Some(specifier), Some(declarator)) =
+            (&arm.field.specifier, arm.field.declarators.first())
+        {
+            let field = field_name(declarator);
+            name = names::camel(&field.to_string());
+            let attributes = &arm.field.attributes;
+            let Value { ty, handle } =
+                self.member(of, &field, attributes, specifier, declarator)?;
+            fields.push(Parameter { name: field, ty, handle });
+        }
+        let attributes = &arm.field.attributes;
+        let cases = attributes.find(AttributeName::Case).into_iter().flat_map(Attribute::values);
+        let cases: Vec<_> = arm.cases.iter().chain(cases).collect();
+        let is_default = arm.is_default || attributes.has(AttributeName::Default);
+        let docs = docs(attributes);
+        let variant = |name: &str, fields: Vec<Parameter>| Variant {
+            docs: docs.clone(),
+            name: ident(name),
+            value: None,
+            fields,
+        };
+        if cases.len() <= 1 && !is_default {
+            return Ok(vec![variant(&name, fields)]);
+        }
+        let mut variants: Vec<_> = cases
+            .iter()
+            .map(|case| variant(&format!("{name}{}", case_name(case)), fields.clone()))
+            .collect();
+        if is_default {
+            // At any other value: which one is part of it.
+            let name = if fields.is_empty() { "Other".to_owned() } else { name };
+            let number =
+                Parameter { name: ident("case"), ty: syn::parse_quote!(i64), handle: None };
+            variants.push(variant(&name, [vec![number], fields].concat()));
+        }
+        Ok(variants)
+    }
+}
+
+/// The value of a case, as a part of a name.
+fn case_name(case: &Expression) -> String {
+    match &case.without_parentheses().kind {
+        ExpressionKind::Name(name) | ExpressionKind::Number(name) => {
+            names::camel(name).trim_start_matches('N').to_owned()
+        }
+        _ => Span::start(case.span).to_string(),
+    }
+}

@@ -1,0 +1,143 @@
+//! A whole source file: its interfaces, and the types, constants and classes beside them.
+
+use proc_macro2::TokenStream;
+use quote::ToTokens;
+use syn::parse::{Parse, ParseStream};
+use syn::punctuated::Punctuated;
+use syn::{
+    Attribute, Error, Expr, ExprLit, Fields, Ident, Item, Lit, Meta, Path, Result, Token, UnOp,
+    Visibility,
+};
+
+use super::{Errors, docs, handle, interface};
+use crate::model::{
+    Class, Definition, DefinitionKind, Description, Field, Parameter, Variant, parse_guid,
+};
+
+/// Describes what a Rust source file has: traits with `#[interface]`, types that derive `Encode`,
+/// constants and `class!`es, in its modules as well. The rest is passed over.
+///
+/// # Errors
+/// All mistakes in these at once.
+pub fn file(file: syn::File) -> Result<Description> {
+    let mut description = Description::default();
+    let mut errors = Errors::default();
+    items(file.items, &mut description, &mut errors);
+    errors.finish()?;
+    Ok(description)
+}
+
+fn items(list: Vec<Item>, description: &mut Description, errors: &mut Errors) {
+    for item in list {
+        match item {
+            Item::Trait(mut item) => {
+                let place = item.attrs.iter().position(|of| is(of, "interface"));
+                let Some(place) = place else { continue };
+                let attribute = item.attrs.remove(place);
+                let arguments = match attribute.meta {
+                    Meta::List(list) => list.tokens,
+                    _ => TokenStream::new(),
+                };
+                description.interfaces.extend(errors.keep(interface(arguments, item)));
+            }
+            Item::Struct(item) if is_encoded(&item.attrs) => {
+                let fields = item.fields.iter().enumerate().filter_map(|(at, field)| {
+                    let value = errors.keep(parameter(field, at))?;
+                    Some(Field { docs: docs(&field.attrs), value })
+                });
+                let kind = DefinitionKind::Struct(fields.collect());
+                let docs = docs(&item.attrs);
+                description.definitions.push(Definition { docs, name: item.ident, kind });
+            }
+            Item::Enum(item) if is_encoded(&item.attrs) => {
+                let variants = item.variants.iter().map(|variant| Variant {
+                    docs: docs(&variant.attrs),
+                    name: variant.ident.clone(),
+                    value: variant.discriminant.as_ref().and_then(|(_, value)| number(value)),
+                    fields: fields(&variant.fields, errors),
+                });
+                let kind = DefinitionKind::Enum(variants.collect());
+                let docs = docs(&item.attrs);
+                description.definitions.push(Definition { docs, name: item.ident, kind });
+            }
+            Item::Const(item) => {
+                let value = item.expr.to_token_stream();
+                let kind = DefinitionKind::Constant(*item.ty, value);
+                let docs = docs(&item.attrs);
+                description.definitions.push(Definition { docs, name: item.ident, kind });
+            }
+            Item::Type(item) if item.generics.params.is_empty() => {
+                let kind = DefinitionKind::Alias(*item.ty);
+                let docs = docs(&item.attrs);
+                description.definitions.push(Definition { docs, name: item.ident, kind });
+            }
+            Item::Macro(item) if ends_with(&item.mac.path, "class") => {
+                let class = errors.keep(syn::parse2::<Declared>(item.mac.tokens));
+                description.classes.extend(class.map(|Declared(class)| class));
+            }
+            Item::Mod(item) => {
+                if let Some((_, list)) = item.content {
+                    items(list, description, errors);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn fields(fields: &Fields, errors: &mut Errors) -> Vec<Parameter> {
+    let fields = fields.iter().enumerate();
+    fields.filter_map(|(at, field)| errors.keep(parameter(field, at))).collect()
+}
+
+fn parameter(field: &syn::Field, at: usize) -> Result<Parameter> {
+    let name = field.ident.clone().unwrap_or_else(|| quote::format_ident!("field{at}"));
+    Ok(Parameter { name, ty: field.ty.clone(), handle: handle(&field.attrs)? })
+}
+
+/// The integer that a literal is.
+fn number(value: &Expr) -> Option<i64> {
+    match value {
+        Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) => number.base10_parse().ok(),
+        Expr::Unary(unary) if matches!(unary.op, UnOp::Neg(_)) => number(&unary.expr).map(|n| -n),
+        _ => None,
+    }
+}
+
+fn ends_with(path: &Path, name: &str) -> bool {
+    path.segments.last().is_some_and(|last| last.ident == name)
+}
+
+fn is(attribute: &Attribute, name: &str) -> bool {
+    ends_with(attribute.path(), name)
+}
+
+/// Whether a type derives `Encode`.
+fn is_encoded(attributes: &[Attribute]) -> bool {
+    attributes.iter().filter(|attribute| is(attribute, "derive")).any(|attribute| {
+        attribute
+            .parse_args_with(Punctuated::<Path, Token![,]>::parse_terminated)
+            .is_ok_and(|derived| derived.iter().any(|path| ends_with(path, "Encode")))
+    })
+}
+
+/// What is between the braces of `class!`.
+struct Declared(Class);
+
+impl Parse for Declared {
+    fn parse(input: ParseStream<'_>) -> Result<Self> {
+        let attributes = input.call(Attribute::parse_outer)?;
+        input.parse::<Visibility>()?;
+        let name: Ident = input.parse()?;
+        input.parse::<Token![:]>()?;
+        let interfaces = Punctuated::<Path, Token![+]>::parse_separated_nonempty(input)?;
+        input.parse::<Token![=]>()?;
+        let clsid: syn::LitStr = input.parse()?;
+        input.parse::<Option<Token![;]>>()?;
+        let parsed = parse_guid(&clsid.value())
+            .ok_or_else(|| Error::new_spanned(&clsid, "this is no identifier"))?;
+        let last = |path: &Path| path.segments.last().map(|last| last.ident.clone());
+        let interfaces = interfaces.iter().filter_map(last).collect();
+        Ok(Self(Class { docs: docs(&attributes), name, clsid: parsed, interfaces }))
+    }
+}

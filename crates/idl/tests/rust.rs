@@ -1,0 +1,125 @@
+//! What Rust comes of `.idl` files, and what is refused.
+
+#![cfg(feature = "front")]
+
+use std::fs;
+
+use syshandle_idl::{Options, Report, rust};
+
+/// The Rust of a file with these members of an interface.
+fn lowered(before: &str, members: &str) -> Result<String, Box<Report>> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("a.idl");
+    let text = format!(
+        "import \"oaidl.idl\";\n{before}\n\
+         [object, uuid(1284c788-6978-43d5-9a02-414901a2ec75)]\n\
+         interface IThing : IUnknown {{\n{members}\n}}\n"
+    );
+    fs::write(&path, text).expect("a file");
+    rust(&[path], &Options::default())
+}
+
+#[track_caller]
+fn becomes(before: &str, member: &str, expected: &str) {
+    let text = lowered(before, member).unwrap_or_else(|report| panic!("{report}"));
+    let flat = text.split_whitespace().collect::<Vec<_>>().join(" ").replace("( ", "(");
+    let flat = flat.replace(", )", ")").replace("context: &syshandle::Context", "_");
+    assert!(flat.contains(expected), "{expected}\n{flat}");
+}
+
+#[track_caller]
+fn refuses(member: &str, expected: &str) {
+    let report = lowered("", member).expect_err("an error").to_string();
+    assert!(report.contains(expected) && report.contains("a.idl:"), "{report}");
+}
+
+#[test]
+fn results_are_what_comes_out() {
+    becomes("", "HRESULT A();", "fn a(&self, _) -> syshandle::Result<()>;");
+    becomes("", "HRESULT A([out, retval] long *b);", "-> syshandle::Result<i32>;");
+    becomes("", "HRESULT A([out] hyper *b, [out] BSTR *c);", "Result<(i64, String)>;");
+    becomes(
+        "",
+        "HRESULT A([in, out] short *b);",
+        "fn a(&self, _, b: i16) -> syshandle::Result<i16>",
+    );
+}
+
+#[test]
+fn size_is_part_of_what_it_sizes() {
+    becomes("", "HRESULT A([in] long n, [in, size_is(n)] BYTE *b);", "(&self, _, b: Vec<u8>)");
+    becomes(
+        "",
+        "HRESULT A([out] long *n, [out, size_is(, *n)] double **b);",
+        "(&self, _) -> syshandle::Result<Option<Vec<f64>>>",
+    );
+    becomes(
+        "",
+        "HRESULT A([in] long n, [out, size_is(n)] BYTE *b);",
+        "(&self, _, n: i32) -> syshandle::Result<Vec<u8>>",
+    );
+    becomes("", "HRESULT A([in] long n, [in, size_is(n * 2)] BYTE *b);", "n: i32, b: Vec<u8>");
+    becomes("", "HRESULT A([in] long b[2][3]);", "b: [[i32; 3]; 2]");
+}
+
+#[test]
+fn handles_have_the_types_of_their_kinds() {
+    let handle = |kind: &str| format!("HRESULT A([in, system_handle({kind})] HANDLE b);");
+    becomes("", &handle("sh_file"), "_, b: std::fs::File)");
+    becomes("", &handle("sh_file, 3"), "#[handle(file, read | write)] b: std::fs::File)");
+    becomes("", &handle("sh_pipe, FILE_GENERIC_WRITE"), "_, b: std::io::PipeWriter)");
+    becomes("", &handle("sh_pipe"), "#[handle(pipe)] b: std::os::fd::OwnedFd)");
+    becomes("", &handle("sh_socket"), "#[handle(socket)] b: std::os::fd::OwnedFd)");
+    becomes("", &handle("sh_reg_key, KEY_READ"), "_, b: syshandle::RegKey)");
+    becomes(
+        "",
+        &handle("sh_section, SECTION_MAP_READ"),
+        "#[handle(section, read, at_most = read | write | append | map | seal)] b: syshandle::Section",
+    );
+    for (kind, name) in [
+        ("sh_event", "Event"),
+        ("sh_semaphore", "Semaphore"),
+        ("sh_mutex", "Mutex"),
+        ("sh_process", "Process"),
+        ("sh_token", "Token"),
+        ("sh_thread", "Thread"),
+        ("sh_composition", "Composition"),
+        ("sh_job", "Job"),
+        ("sh_section", "Section"),
+    ] {
+        becomes("", &handle(kind), &format!("_, b: syshandle::{name})"));
+    }
+}
+
+#[test]
+fn pointers_are_optional_where_they_may_be_null() {
+    becomes("", "HRESULT A([in] long *b);", "b: i32)");
+    becomes("", "HRESULT A([in, unique] long *b);", "b: Option<i32>)");
+    becomes("", "HRESULT A([in, unique] LPCWSTR b);", "b: Option<String>)");
+    becomes("", "HRESULT A([in, unique] IThing *b);", "b: Option<ThingClient>)");
+}
+
+#[test]
+fn a_type_that_contains_itself_is_boxed() {
+    let list = "typedef struct _ITEM { long n; [unique] struct _ITEM *next; } ITEM;";
+    becomes(list, "HRESULT A([in] ITEM *b);", "pub next: Option<Box<Item>>");
+}
+
+#[test]
+fn what_means_nothing_here_is_named() {
+    refuses("HRESULT A([in] VARIANT b);", "method `IThing::A`, parameter `b`: type `VARIANT`");
+    refuses("HRESULT A([in] SAFEARRAY(long) b);", "type `SAFEARRAY`");
+    refuses("HRESULT A([in] HANDLE b);", "only a number in another process");
+    refuses("HRESULT A([in] REFIID b, [out, iid_is(b)] void **c);", "`iid_is` leaves open");
+    refuses("HRESULT A([in] void *b);", "nobody can tell what it points to");
+    refuses("HRESULT A([in] IUnknown *b);", "it doesn't say what the object can do");
+    refuses("HRESULT A([in] HWND b);", "windows and drawings are Windows' own");
+    refuses("void A();", "this has no way to say so");
+}
+
+#[test]
+fn all_that_is_wrong_is_said_in_one_run() {
+    let members = "HRESULT A([in] VARIANT b, [in] HANDLE c);\nHRESULT D([in] void *e);";
+    let report = lowered("", members).expect_err("errors");
+    assert_eq!(report.statistics().errors, 3, "{report}");
+}
