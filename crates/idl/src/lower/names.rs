@@ -72,7 +72,7 @@ pub(super) fn common_prefix<'n>(names: &[&'n str]) -> &'n str {
     else {
         return "";
     };
-    let ends = first.match_indices('_').map(|(at, _)| &first[..=at]);
+    let mut ends = first.match_indices('_').map(|(at, _)| &first[..=at]);
     let fits = |prefix: &&str| {
         let rest = |name: &str| {
             name.strip_prefix(prefix)
@@ -80,7 +80,7 @@ pub(super) fn common_prefix<'n>(names: &[&'n str]) -> &'n str {
         };
         rest(first) && others.iter().all(|name| rest(name))
     };
-    ends.filter(fits).last().unwrap_or("")
+    ends.rfind(fits).unwrap_or("")
 }
 
 /// Whether it can't be a name in Rust by itself.
