@@ -103,6 +103,10 @@ impl Process {
             // One that is closed meanwhile isn't there.
             let Ok(target) = fs::read_link(entry.path()) else { continue };
             let target = target.to_string_lossy();
+            // A few of these are kept, to be asked again.
+            if target.contains("/fdinfo/") {
+                continue;
+            }
             // Without the numbers of sockets and pipes.
             let kind = target.trim_end_matches(|c: char| c.is_ascii_digit() || c == ']');
             *census.entry(kind.to_owned()).or_default() += 1;

@@ -20,7 +20,8 @@ pub const FILE: &str = "SPARKLE_TIMELINE";
 /// what happens when a process ends just there: `server: write to file handle`.
 pub const HALT: &str = "SPARKLE_HALT";
 
-/// Notes a step, when it is done, or when a wait begins: one line, with one write, of nanoseconds, side and step.
+/// Notes a step, when it is done, or when a wait begins: one line, with one write, of nanoseconds,
+/// side and step.
 pub fn note(side: Side, step: &str) {
     let name = match side {
         Side::Client => "client",

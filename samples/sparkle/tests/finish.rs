@@ -193,7 +193,8 @@ fn things_happen_in_the_order_of_the_timeline() {
     for (first, then) in [
         (("client", "call server"), ("server", "receive file handle")),
         (("server", "return to client"), ("client", "receive event handle 2")),
-        (("server", "write to file handle"), ("client", "wait for event handle 2")),
+        (("server", "wait for event handle 1"), ("client", "receive event handle 2")),
+        (("server", "write to file handle"), ("client", "clean up")),
     ] {
         assert!(place_of(first.0, first.1) < place_of(then.0, then.1), "{rows:?}");
     }
