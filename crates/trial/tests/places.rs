@@ -212,8 +212,13 @@ fn systemd_socket_activate_starts_it_too() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    until("it listens", || socket.exists());
-    let client = place.activate().unwrap();
+    // Bound first, then listening: refused in between.
+    let mut activated = None;
+    until("it listens", || {
+        activated = place.activate().ok();
+        activated.is_some()
+    });
+    let client = activated.unwrap();
     // It becomes the server.
     assert_eq!(client.who().unwrap().server_pid, activator.id());
     assert_eq!(client.as_client().server().unwrap().pid, activator.id());
