@@ -66,6 +66,7 @@ fn the_first_call_after_a_death_that_nobody_saw_did_not_run() {
         let bench = world.bench();
         let (reader, writer) = pipe();
         bench.keep_for_life(&writer).unwrap();
+        drop(writer);
         let argument = vec![0; if large { 100_000 } else { 1 }];
         bench.echo(&argument).unwrap();
         signal(bench.pid().unwrap(), Signal::KILL);
@@ -84,6 +85,7 @@ fn an_event_that_was_set_before_the_death_still_counts() {
     let bench = world.bench();
     let (reader, writer) = pipe();
     bench.keep_for_life(&writer).unwrap();
+    drop(writer);
     signal(bench.pid().unwrap(), Signal::KILL);
     drain(reader);
     let event = event();
@@ -99,6 +101,7 @@ fn references_to_objects_of_a_dead_server_say_so() {
     counters[0].add(1).unwrap();
     let (reader, writer) = pipe();
     bench.keep_for_life(&writer).unwrap();
+    drop(writer);
     signal(bench.pid().unwrap(), Signal::KILL);
     drain(reader);
     // One was connected, the other has only its door.
@@ -189,6 +192,7 @@ fn a_server_that_nobody_uses_ends_and_the_next_client_starts_another() {
     let server = bench.pid().unwrap();
     let (reader, writer) = pipe();
     bench.keep_for_life(&writer).unwrap();
+    drop(writer);
     drop(bench);
     drain(reader);
     assert_ne!(world.bench().pid().unwrap(), server);

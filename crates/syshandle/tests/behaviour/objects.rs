@@ -138,6 +138,7 @@ fn an_object_is_released_with_its_last_reference_wherever_that_is() {
     over_every_transport(|bench| {
         let (reader, writer) = pipe();
         let counter = bench.counter(&writer).unwrap();
+        drop(writer);
         counter.add(1).unwrap();
         bench.keep_counter(&counter).unwrap();
         drop(counter);
@@ -153,6 +154,7 @@ fn an_object_that_nobody_ever_used_is_released_too() {
     over_every_transport(|bench| {
         let (reader, writer) = pipe();
         drop(bench.counter(&writer).unwrap());
+        drop(writer);
         assert_eq!(drain(reader), "");
     });
 }
@@ -165,6 +167,7 @@ fn an_object_in_this_process_is_released_with_its_threads_and_descriptors() {
             let (reader, writer) = pipe();
             let bench = BenchClient::in_process(Workbench::default()).unwrap();
             let counter = bench.counter(&writer).unwrap();
+            drop(writer);
             drop(bench);
             counter.add(1).unwrap();
             let clone = counter.clone();

@@ -9,6 +9,8 @@ use std::io::{PipeReader, Read};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
 /// Long enough on any machine; a test that needs it has failed.
 pub(crate) const LONG: Duration = Duration::from_secs(60);
 
@@ -20,9 +22,21 @@ pub(crate) fn pipe() -> (PipeReader, OwnedFd) {
 
 /// All that comes out of a pipe until nobody holds its writing end.
 pub(crate) fn drain(mut reader: PipeReader) -> String {
-    let mut text = String::new();
-    reader.read_to_string(&mut text).unwrap();
-    text
+    let (mut text, mut bytes) = (Vec::new(), [0; 64]);
+    loop {
+        assert!(is_readable(&reader, LONG), "somebody still holds the writing end");
+        match reader.read(&mut bytes).unwrap() {
+            0 => return String::from_utf8(text).unwrap(),
+            len => text.extend_from_slice(&bytes[..len]),
+        }
+    }
+}
+
+/// Whether something can be read, or the end is there, by a time.
+pub(crate) fn is_readable(reader: &PipeReader, within: Duration) -> bool {
+    let mut polls = [PollFd::new(reader, PollFlags::IN)];
+    let within = Timespec { tv_sec: within.as_secs() as i64, tv_nsec: 0 };
+    poll(&mut polls, Some(&within)).unwrap() > 0
 }
 
 /// The descriptors that this process has open, but for the few through which it asks the kernel

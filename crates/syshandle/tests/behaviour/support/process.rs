@@ -149,7 +149,7 @@ fn acts_where_it_is_started_as_a_client() {
     }
     let folder = PathBuf::from(std::env::var_os(WORLD).unwrap());
     let report = std::env::var_os("BEHAVIOUR_REPORT").unwrap();
-    let report = std::fs::File::options().append(true).open(report).unwrap();
+    let report = std::fs::File::options().write(true).open(report).unwrap();
     let activation = Activation::new().locations(World::locations_in(&folder));
     let bench: BenchClient = activation.activate(BENCH.clsid()).unwrap();
     let event = Event::new().unwrap();

@@ -45,7 +45,6 @@ impl World {
             socket: None,
             start_timeout: Registration::START_TIMEOUT,
             policy: Policy::same_user(),
-            start_timeout: Registration::START_TIMEOUT,
             classes: process::classes()
                 .into_iter()
                 .map(|clsid| RegisteredClass { clsid, name: "TEST".into(), interfaces: Vec::new() })
