@@ -39,7 +39,8 @@ impl Client {
         let dishes = Dishes::new();
         while laps.next() {
             let (file, ready) = (dishes.open()?, connection.socket.event()?);
-            let done = connection.call(What::Sparkle, 0, &[file.as_fd(), ready.as_fd()])?.1.take()?;
+            let done =
+                connection.call(What::Sparkle, 0, &[file.as_fd(), ready.as_fd()])?.1.take()?;
             std::io::Write::write_all(&mut (&file), sparkle::CLIENT_LINES)?;
             sparkle::set(&ready)?;
             connection.socket.wait_for(&done)?;
@@ -103,7 +104,12 @@ impl Contender for Client {
                 let dishes = Dishes::new();
                 let (file, event) = (dishes.open()?, sparkle::event()?);
                 while laps.next() {
-                    drop(connection.call(What::Handles, 0, &[file.as_fd(), event.as_fd()])?.1.take()?);
+                    drop(
+                        connection
+                            .call(What::Handles, 0, &[file.as_fd(), event.as_fd()])?
+                            .1
+                            .take()?,
+                    );
                 }
             }
             (_, Work::Sparkle) => self.sparkle(laps)?,

@@ -2,47 +2,56 @@
 
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use bench_harness::sys::message::Descriptors;
 use bench_harness::{Result, sparkle};
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll;
+use rustix::io::Errno;
+use rustix::net::SocketFlags;
 
 use crate::protocol::{Message, What};
 use crate::socket::{Floor, Socket};
 
-/// Lets clients in, and deals them out to the reactors.
+/// Serves with a reactor per core, the first on this thread.
 pub(crate) fn serve(listener: OwnedFd) -> Result<()> {
+    rustix::io::ioctl_fionbio(&listener, true)?;
     let cores = std::thread::available_parallelism()?.get();
-    let doors: Vec<(Sender<OwnedFd>, OwnedFd)> =
-        (0..cores).map(|_| start()).collect::<Result<_>>()?;
-    for (sender, wake) in doors.iter().cycle() {
-        let socket = rustix::net::accept_with(&listener, rustix::net::SocketFlags::CLOEXEC)?;
-        sender.send(socket)?;
-        sparkle::set(wake)?;
+    let (mut others, mut doors) = (Vec::new(), Vec::new());
+    for _ in 1..cores {
+        let (mut reactor, door) = Reactor::new(Entrance::Other)?;
+        doors.push(door);
+        others.push(std::thread::spawn(move || reactor.run()));
     }
-    Ok(())
-}
-
-/// Starts a reactor; returns where new connections go and what wakes it for them.
-fn start() -> Result<(Sender<OwnedFd>, OwnedFd)> {
-    let (sender, incoming) = channel();
-    let wake = sparkle::polled_event()?;
-    let poller = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-    epoll::add(&poller, &wake, epoll::EventData::new_u64(NEW), epoll::EventFlags::IN)?;
-    let woken = wake.try_clone()?;
-    let mut reactor = Reactor { poller, incoming, woken, sources: Vec::new(), free: Vec::new() };
-    std::thread::spawn(move || reactor.run());
-    Ok((sender, wake))
+    Reactor::new(Entrance::First { listener, doors })?.0.run()
 }
 
 struct Reactor {
     poller: OwnedFd,
     incoming: Receiver<OwnedFd>,
     woken: OwnedFd,
+    entrance: Entrance,
+    load: Arc<AtomicUsize>,
     sources: Vec<Source>,
     free: Vec<u64>,
+}
+
+/// How connections come to a reactor.
+enum Entrance {
+    /// It lets them in, and gives them to whoever has the fewest.
+    First { listener: OwnedFd, doors: Vec<Door> },
+    /// The first one gives it some.
+    Other,
+}
+
+/// The way to another reactor.
+struct Door {
+    sender: Sender<OwnedFd>,
+    wake: OwnedFd,
+    load: Arc<AtomicUsize>,
 }
 
 enum Source {
@@ -52,6 +61,21 @@ enum Source {
 }
 
 impl Reactor {
+    fn new(entrance: Entrance) -> Result<(Self, Door)> {
+        let (sender, incoming) = channel();
+        let wake = sparkle::polled_event()?;
+        let poller = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        epoll::add(&poller, &wake, epoll::EventData::new_u64(GIVEN), epoll::EventFlags::IN)?;
+        if let Entrance::First { listener, .. } = &entrance {
+            let data = epoll::EventData::new_u64(NEW);
+            epoll::add(&poller, listener, data, epoll::EventFlags::IN)?;
+        }
+        let load = Arc::<AtomicUsize>::default();
+        let door = Door { sender, wake: wake.try_clone()?, load: load.clone() };
+        let (sources, free) = (Vec::new(), Vec::new());
+        Ok((Self { poller, incoming, woken: wake, entrance, load, sources, free }, door))
+    }
+
     fn run(&mut self) -> Result<()> {
         let mut handles = Descriptors::new();
         let mut events = Vec::with_capacity(64);
@@ -61,6 +85,12 @@ impl Reactor {
             for event in &events {
                 match event.data.u64() {
                     NEW => self.let_in()?,
+                    GIVEN => {
+                        sparkle::wait(&self.woken)?;
+                        while let Ok(socket) = self.incoming.try_recv() {
+                            self.add(socket)?;
+                        }
+                    }
                     key => self.act(key, &mut handles)?,
                 }
             }
@@ -68,14 +98,30 @@ impl Reactor {
     }
 
     fn let_in(&mut self) -> Result<()> {
-        sparkle::wait(&self.woken)?;
-        while let Ok(socket) = self.incoming.try_recv() {
-            let key = self.key();
-            let data = epoll::EventData::new_u64(key);
-            epoll::add(&self.poller, &socket, data, epoll::EventFlags::IN)?;
-            self.sources[key as usize] =
-                Source::Connection(Socket::new(socket, Floor::Epoll));
+        let Entrance::First { listener, doors } = &self.entrance else { return Ok(()) };
+        let socket = match rustix::net::accept_with(listener, SocketFlags::CLOEXEC) {
+            Err(Errno::AGAIN) => return Ok(()),
+            accepted => accepted?,
+        };
+        let load = |load: &AtomicUsize| load.load(Ordering::Relaxed);
+        match doors.iter().min_by_key(|door| load(&door.load)) {
+            Some(door) if load(&door.load) < load(&self.load) => {
+                door.load.fetch_add(1, Ordering::Relaxed);
+                door.sender.send(socket)?;
+                Ok(sparkle::set(&door.wake)?)
+            }
+            _ => {
+                self.load.fetch_add(1, Ordering::Relaxed);
+                self.add(socket)
+            }
         }
+    }
+
+    fn add(&mut self, socket: OwnedFd) -> Result<()> {
+        let key = self.key();
+        let data = epoll::EventData::new_u64(key);
+        epoll::add(&self.poller, &socket, data, epoll::EventFlags::IN)?;
+        self.sources[key as usize] = Source::Connection(Socket::new(socket, Floor::Epoll));
         Ok(())
     }
 
@@ -90,6 +136,7 @@ impl Reactor {
                     Err(_) => {
                         self.sources[key as usize] = Source::None;
                         self.free.push(key);
+                        self.load.fetch_sub(1, Ordering::Relaxed);
                         Ok(())
                     }
                 }
@@ -147,5 +194,8 @@ fn answer(socket: &Socket, handles: &mut Descriptors) -> Result<Option<Source>> 
     Ok(None)
 }
 
-/// Marks the event that says that clients have come.
+/// Marks the listening socket.
 const NEW: u64 = u64::MAX;
+
+/// Marks the event that says that connections were given to this reactor.
+const GIVEN: u64 = u64::MAX - 1;

@@ -40,13 +40,15 @@ pub fn role() -> Result<Role> {
 }
 
 /// Does what standard input says, line by line: work, placement, milliseconds. Answers each line
-/// with one: `ok` and a report, `none` for work that isn't its own, or `error` and why.
+/// with one: `ok` and a report, `none` for work that isn't its own, or `error` and why. Before the
+/// first it says `ready` and names the processes on the other side.
 ///
 /// # Errors
 /// Those of writing to standard output.
 pub fn take_orders(contender: &mut dyn Contender) -> Result<()> {
     let mut output = std::io::stdout();
-    writeln!(output, "ready")?;
+    let pids: Vec<String> = contender.pids().iter().map(u32::to_string).collect();
+    writeln!(output, "ready {}", pids.join(" "))?;
     for line in std::io::stdin().lock().lines() {
         match carry_out(contender, &line?) {
             Ok(Some(report)) => writeln!(output, "ok {report}")?,
