@@ -17,9 +17,7 @@ pub(crate) struct Contestant {
     numbers: NumbersClient,
     handles: HandlesClient,
     activation: Activation,
-    folders: Folders,
-    /// Other classes that are registered.
-    classes: usize,
+    _folders: Folders,
 }
 
 impl Contestant {
@@ -35,14 +33,24 @@ impl Contestant {
         let activation = Activation::new().locations(folders.locations());
         let numbers = activation.activate(BENCH.clsid())?;
         let handles = activation.activate(BENCH.clsid())?;
-        Ok(Self { numbers, handles, activation, folders, classes })
+        Ok(Self { numbers, handles, activation, _folders: folders })
+    }
+
+    /// The reference by which calls without handles go.
+    pub(crate) fn numbers(&self) -> &NumbersClient {
+        &self.numbers
+    }
+
+    /// The reference by which calls with handles go.
+    pub(crate) fn handles(&self) -> &HandlesClient {
+        &self.handles
     }
 
     fn server(&self) -> Result<u32> {
         Ok(self.numbers.as_client().server()?.pid)
     }
 
-    fn handles(&self, laps: &mut Laps) -> Result<()> {
+    fn exchange(&self, laps: &mut Laps) -> Result<()> {
         let dishes = Dishes::new();
         let (file, event) = (dishes.open()?, Event::new()?);
         while laps.next() {
@@ -160,7 +168,7 @@ impl Contender for Contestant {
                     check(self.numbers.null(1)?)?;
                 }
             }
-            Work::Handles => self.handles(laps)?,
+            Work::Handles => self.exchange(laps)?,
             Work::Sparkle => self.sparkle(laps)?,
             Work::Clients(clients) => self.clients(clients, laps)?,
             Work::Pipelined(calls) => self.pipelined(calls, laps)?,

@@ -7,6 +7,7 @@
 mod client;
 mod interface;
 mod ladder;
+mod probes;
 mod registration;
 mod server;
 

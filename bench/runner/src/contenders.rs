@@ -35,7 +35,19 @@ pub(crate) const ALL: &[Entry] = &[
         sort: Sort::Ours,
         how: "started by activation; limits, deadlines, kind proof and identity on, as always",
     },
+    peer("zbus", "bench-zbus", "D-Bus, peer to peer, on tokio, methods run where they arrive"),
+    peer("zbus-daemon", "bench-zbus", "D-Bus through a dbus-daemon, otherwise the same"),
+    peer("sd-bus", "bench-sd-bus", "D-Bus in C, peer to peer, a thread per connection"),
+    peer("zlink", "bench-zlink", "Varlink, on tokio; bytes as text in base 64"),
+    peer("rsbinder", "bench-rsbinder", "Binder's RPC transport, blocking calls"),
+    peer("ipc-channel", "bench-ipc-channel", "a channel each way; passes no descriptors"),
+    peer("tarpc", "bench-tarpc", "bincode, on tokio; passes no descriptors"),
+    peer("tonic", "bench-tonic", "gRPC, on tokio; passes no descriptors"),
 ];
+
+const fn peer(name: &'static str, package: &'static str, how: &'static str) -> Entry {
+    Entry { name, package, sort: Sort::Peer, how }
+}
 
 const fn floor(name: &'static str, how: &'static str) -> Entry {
     Entry { name, package: "bench-floors", sort: Sort::Floor, how }

@@ -22,7 +22,7 @@ pub(crate) fn run(
     let entries = with_floors(entries, &tasks, results)?;
     let mut running = BTreeMap::new();
     for entry in &entries {
-        match Process::start(entry, entry.name, folder.path()) {
+        match Process::ready(entry, entry.name, folder.path()) {
             Ok(process) => drop(running.insert(entry.name, process)),
             Err(error) => results.leave_out(entry.name, &error.to_string()),
         }

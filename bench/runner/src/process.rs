@@ -25,7 +25,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts the client of a contender, which starts its server.
+    /// Starts the client of a contender.
     pub(crate) fn start(entry: &Entry, name: &str, folder: &Path) -> Result<Self> {
         let mut child = Command::new(crate::build::program(entry)?)
             .args(["client", name])
@@ -44,8 +44,12 @@ impl Process {
                 }
             }
         });
-        let mut process =
-            Self { child, orders, answers, servers: Vec::new(), program: entry.package.into() };
+        Ok(Self { child, orders, answers, servers: Vec::new(), program: entry.package.into() })
+    }
+
+    /// The same, once it is ready to take orders.
+    pub(crate) fn ready(entry: &Entry, name: &str, folder: &Path) -> Result<Self> {
+        let mut process = Self::start(entry, name, folder)?;
         let ready = process.answer(START_TIME)?;
         let servers = ready.strip_prefix("ready").ok_or("it didn't say that it is ready")?;
         process.servers = servers.split_whitespace().filter_map(|pid| pid.parse().ok()).collect();
@@ -66,7 +70,9 @@ impl Process {
 
     /// All lines that it prints until it ends by itself.
     pub(crate) fn lines(self) -> Vec<String> {
-        self.answers.iter().collect()
+        let end = Instant::now() + PATIENCE;
+        let left = || end.saturating_duration_since(Instant::now());
+        std::iter::from_fn(|| self.answers.recv_timeout(left()).ok()).collect()
     }
 
     fn answer(&self, patience: Duration) -> Result<String> {

@@ -32,6 +32,15 @@ pub(crate) fn all(results: &Results) -> String {
             let _ = writeln!(text, "| {x} | {y:.2} |");
         }
     }
+    let took_part = |entry: &&contenders::Entry| {
+        results.rows.iter().any(|row| row.contender == entry.name)
+    };
+    if !results.rows.is_empty() {
+        text += "\n### Who is who\n\n";
+        for entry in contenders::ALL.iter().filter(took_part) {
+            let _ = writeln!(text, "- {}: {}", entry.name, entry.how);
+        }
+    }
     if !results.left_out.is_empty() {
         text += "\n### Left out\n\n";
         for (name, why) in &results.left_out {
@@ -81,7 +90,6 @@ fn table(results: &Results, work: &str, placement: &str) -> String {
     let _ = writeln!(text, "|---|---:|---:|---:|---:|{line}");
     for row in rows {
         let ratio = floor.map_or(f64::NAN, |floor| row.ratio(floor));
-        let value = if rate { row.value() / 1e3 } else { row.value() / 1e3 };
         let name = match contenders::named(&row.contender) {
             Ok(entry) if entry.sort == Sort::Ours => format!("**{}**", row.contender),
             _ => row.contender.clone(),
@@ -91,7 +99,7 @@ fn table(results: &Results, work: &str, placement: &str) -> String {
         let _ = write!(
             text,
             "| {name}{mark} | {} | {ratio:.2} | {} | {} |",
-            digits(value),
+            digits(row.value() / 1e3),
             digits(row.median(|round| round.p99_ns) / 1e3),
             digits(row.median(|round| round.cpu_ns) / 1e3),
         );
