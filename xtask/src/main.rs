@@ -3,12 +3,14 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "commands that talk to people")]
 
+mod bench;
 mod demo;
 
 use std::process::ExitCode;
 
 const HELP: &str = "\
 cargo demo [-- FILE]      the timeline of the sample, happening on a file
+cargo xtask bench         syshandle beside the floors and its peers: `cargo xtask bench --help`
 cargo xtask help          this text
 ";
 
@@ -21,6 +23,7 @@ fn main() -> ExitCode {
     };
     match command {
         "demo" => demo::run(rest),
+        "bench" => bench::run(rest),
         "help" | "--help" | "-h" => {
             print!("{HELP}");
             ExitCode::SUCCESS

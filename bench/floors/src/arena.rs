@@ -1,0 +1,76 @@
+//! Large values through memory: shared once, or a file for each.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use bench_harness::sys::map::{Map, memory_file};
+use bench_harness::sys::message::Descriptors;
+use bench_harness::{Laps, Result};
+
+use crate::protocol::{Message, What};
+use crate::socket::Socket;
+
+/// Two arenas, one each way, shared once. The receiver copies out before it looks.
+pub(crate) fn shared(socket: Socket, len: usize, laps: &mut Laps) -> Result<()> {
+    let files = [memory_file(len)?, memory_file(len)?];
+    let mut outgoing = Map::new(&files[0], len, true)?;
+    let incoming = Map::new(&files[1], len, false)?;
+    let mut handles = Descriptors::new();
+    let mut call = |what, lent: &[BorrowedFd<'_>]| -> Result<()> {
+        socket.send(Message { what, number: len as u64 }, lent)?;
+        socket.receive(&mut handles)?.ok_or("the server is gone")?;
+        Ok(())
+    };
+    call(What::Arenas, &[files[0].as_fd(), files[1].as_fd()])?;
+    let (payload, mut result) = (vec![7; len], vec![0; len]);
+    while laps.next() {
+        outgoing.write(&payload);
+        call(What::Arena, &[])?;
+        incoming.read(&mut result);
+    }
+    check(result == payload)
+}
+
+/// A memory file for each value, which goes with its message.
+pub(crate) fn each_time(socket: Socket, len: usize, laps: &mut Laps) -> Result<()> {
+    let mut handles = Descriptors::new();
+    let (payload, mut result) = (vec![7; len], vec![0; len]);
+    socket.send(Message { what: What::Room, number: len as u64 }, &[])?;
+    socket.receive(&mut handles)?;
+    while laps.next() {
+        let file = filled(&payload)?;
+        socket.send(Message { what: What::Memory, number: len as u64 }, &[file.as_fd()])?;
+        socket.receive(&mut handles)?;
+        read(&handles.take()?, &mut result)?;
+    }
+    check(result == payload)
+}
+
+/// What the server does with such a file.
+pub(crate) fn echo(file: OwnedFd, bytes: &mut [u8]) -> Result<OwnedFd> {
+    read(&file, bytes)?;
+    filled(bytes)
+}
+
+/// The arenas that a client has sent: the one to read and the one to write.
+pub(crate) fn take(handles: &mut Descriptors, len: usize) -> Result<(Map, Map)> {
+    let (incoming, outgoing) = (handles.take()?, handles.take()?);
+    Ok((Map::new(incoming, len, false)?, Map::new(outgoing, len, true)?))
+}
+
+fn filled(bytes: &[u8]) -> Result<OwnedFd> {
+    let file = memory_file(0)?;
+    rustix::io::pwrite(&file, bytes, 0)?;
+    Ok(file)
+}
+
+fn read(file: &OwnedFd, bytes: &mut [u8]) -> Result<()> {
+    rustix::io::pread(file, bytes, 0)?;
+    Ok(())
+}
+
+fn check(right: bool) -> Result<()> {
+    match right {
+        true => Ok(()),
+        false => Err("other bytes came back".into()),
+    }
+}

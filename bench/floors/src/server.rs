@@ -1,0 +1,28 @@
+//! The server of every floor: a thread per connection, or reactors.
+
+use std::os::fd::OwnedFd;
+
+use bench_harness::Result;
+
+use crate::socket::{Floor, Socket};
+use crate::{blocking, epoll};
+
+/// Serves for ever.
+pub(crate) fn serve(floor: Floor, listener: OwnedFd) -> Result<()> {
+    if floor == Floor::Epoll {
+        return epoll::serve(listener);
+    }
+    loop {
+        let socket = rustix::net::accept_with(&listener, rustix::net::SocketFlags::CLOEXEC)?;
+        let socket = Socket::new(socket, floor);
+        // Small, as nothing here goes deep: there may be thousands.
+        let thread = std::thread::Builder::new().stack_size(64 * 1024);
+        thread.spawn(move || {
+            // The client's end of a connection is the usual end of its thread.
+            let _ = match floor {
+                Floor::Batch => crate::batch::serve(&socket),
+                _ => blocking::serve(&socket),
+            };
+        })?;
+    }
+}

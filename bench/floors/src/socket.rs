@@ -1,0 +1,195 @@
+//! A socket and the way to wait for it: where the floors differ.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use bench_harness::sys::message::{self, Descriptors};
+use bench_harness::{Result, SocketType};
+use rustix::event::{PollFd, PollFlags};
+
+use crate::protocol::{Message, What};
+
+/// The floors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Floor {
+    /// SEQPACKET, blocking, a thread per connection.
+    Seqpacket,
+    /// STREAM, blocking, a thread per connection.
+    Stream,
+    /// SEQPACKET, and a reactor per core on the server's side.
+    Epoll,
+    /// SEQPACKET; both sides look and yield for a while before they block.
+    PollYield,
+    /// SEQPACKET, several messages with one system call.
+    Batch,
+    /// SEQPACKET, with large values in memory that is shared once.
+    Arena,
+    /// SEQPACKET, with a memory file for each large value.
+    Memory,
+}
+
+impl Floor {
+    pub(crate) fn named(name: &str) -> Result<Self> {
+        Ok(match name {
+            "seqpacket" => Self::Seqpacket,
+            "stream" => Self::Stream,
+            "epoll" => Self::Epoll,
+            "poll-yield" => Self::PollYield,
+            "sendmmsg" => Self::Batch,
+            "arena" => Self::Arena,
+            "memfd" => Self::Memory,
+            _ => return Err(format!("no floor is called `{name}`").into()),
+        })
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Seqpacket => "seqpacket",
+            Self::Stream => "stream",
+            Self::Epoll => "epoll",
+            Self::PollYield => "poll-yield",
+            Self::Batch => "sendmmsg",
+            Self::Arena => "arena",
+            Self::Memory => "memfd",
+        }
+    }
+
+    pub(crate) fn socket_type(self) -> SocketType {
+        match self {
+            Self::Stream => SocketType::STREAM,
+            _ => SocketType::SEQPACKET,
+        }
+    }
+}
+
+/// One end of a connection.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    fd: OwnedFd,
+    yields: bool,
+}
+
+impl Socket {
+    pub(crate) fn new(fd: OwnedFd, floor: Floor) -> Self {
+        Self { fd, yields: floor == Floor::PollYield }
+    }
+
+    /// Sends a message.
+    pub(crate) fn send(&self, message: Message, handles: &[BorrowedFd<'_>]) -> io::Result<()> {
+        let bytes = message.write();
+        message::send(self.fd.as_fd(), &[IoSlice::new(&bytes)], handles, 0).map(drop)
+    }
+
+    /// Receives a message; `None` at the end.
+    pub(crate) fn receive(&self, handles: &mut Descriptors) -> Result<Option<Message>> {
+        let mut bytes = [0; Message::LEN];
+        match self.receive_into(&mut [IoSliceMut::new(&mut bytes)], handles)? {
+            0 => Ok(None),
+            Message::LEN => Message::read(&bytes).map(Some),
+            _ => Err("half a message".into()),
+        }
+    }
+
+    /// Sends a message and the bytes that belong to it, in pieces that fit the socket's buffer.
+    pub(crate) fn send_bytes(&self, message: Message, mut bytes: &[u8]) -> io::Result<()> {
+        let head = message.write();
+        let first = bytes.len().min(PIECE);
+        let parts = [IoSlice::new(&head), IoSlice::new(&bytes[..first])];
+        let sent = message::send(self.fd.as_fd(), &parts, &[], 0)?;
+        bytes = &bytes[sent - Message::LEN..];
+        while !bytes.is_empty() {
+            let piece = &bytes[..bytes.len().min(PIECE)];
+            bytes = &bytes[message::send(self.fd.as_fd(), &[IoSlice::new(piece)], &[], 0)?..];
+        }
+        Ok(())
+    }
+
+    /// Receives a message and as many bytes as it says into `bytes`, which has room for them.
+    pub(crate) fn receive_bytes(
+        &self,
+        bytes: &mut [u8],
+        handles: &mut Descriptors,
+    ) -> Result<Option<Message>> {
+        let mut head = [0; Message::LEN];
+        let mut parts = [IoSliceMut::new(&mut head), IoSliceMut::new(bytes)];
+        let received = self.receive_into(&mut parts, handles)?;
+        if received == 0 {
+            return Ok(None);
+        }
+        let message = Message::read(&head)?;
+        let len = match message.what {
+            What::Bytes => message.number as usize,
+            _ => 0,
+        };
+        let mut filled = received - Message::LEN;
+        while filled < len {
+            let mut parts = [IoSliceMut::new(&mut bytes[filled..len])];
+            match self.receive_into(&mut parts, handles)? {
+                0 => return Err("the bytes end early".into()),
+                received => filled += received,
+            }
+        }
+        Ok(Some(message))
+    }
+
+    fn receive_into(
+        &self,
+        parts: &mut [IoSliceMut<'_>],
+        handles: &mut Descriptors,
+    ) -> io::Result<usize> {
+        if self.yields {
+            let end = Instant::now() + PATIENCE;
+            loop {
+                match message::receive(self.fd.as_fd(), parts, handles, libc::MSG_DONTWAIT) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    result => return result,
+                }
+                if Instant::now() >= end {
+                    break;
+                }
+                rustix::thread::sched_yield();
+            }
+        }
+        message::receive(self.fd.as_fd(), parts, handles, 0)
+    }
+
+    /// Waits for an event, in the same way.
+    pub(crate) fn wait_for(&self, event: &OwnedFd) -> io::Result<()> {
+        if !self.yields {
+            return bench_harness::sparkle::wait(event);
+        }
+        let end = Instant::now() + PATIENCE;
+        loop {
+            match bench_harness::sparkle::wait(event) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                result => return result,
+            }
+            if Instant::now() < end {
+                rustix::thread::sched_yield();
+            } else {
+                rustix::event::poll(&mut [PollFd::new(event, PollFlags::IN)], None)?;
+            }
+        }
+    }
+
+    /// Makes an event that is waited for in this way.
+    pub(crate) fn event(&self) -> io::Result<OwnedFd> {
+        match self.yields {
+            true => bench_harness::sparkle::polled_event(),
+            false => bench_harness::sparkle::event(),
+        }
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// A packet has to fit the socket's buffer, with the kernel's own overhead.
+const PIECE: usize = 128 * 1024;
+
+/// How long a side looks and yields before it blocks.
+const PATIENCE: Duration = Duration::from_micros(50);

@@ -1,0 +1,93 @@
+//! The server process of a contender, and the socket between the two.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags};
+
+/// The type of a Unix socket.
+pub type SocketType = rustix::net::SocketType;
+
+/// A server process, which gets its listening socket as standard input. Ends with this value.
+#[derive(Debug)]
+pub struct Server {
+    child: Child,
+    path: PathBuf,
+}
+
+impl Server {
+    /// Makes a listening socket, and starts this same program as a server of it.
+    ///
+    /// # Errors
+    /// Those of sockets and of starting a program.
+    pub fn start(contender: &str, kind: SocketType) -> io::Result<Self> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = folder().join(format!("{contender}-{}-{count}", std::process::id()));
+        let socket = listen(&path, kind)?;
+        let child = Command::new(std::env::current_exe()?)
+            .args(["server", contender])
+            .stdin(Stdio::from(socket))
+            .stdout(Stdio::null())
+            .spawn()?;
+        Ok(Self { child, path })
+    }
+
+    /// Where it listens.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It has no state worth an orderly end.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// The listening socket of a server: its standard input.
+///
+/// # Errors
+/// No descriptor left.
+pub fn listener() -> io::Result<OwnedFd> {
+    io::stdin().as_fd().try_clone_to_owned()
+}
+
+/// Has the kernel end this process when the thread that started it ends.
+pub fn die_with_parent() {
+    // It fails for no signal that exists.
+    let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
+}
+
+/// Connects to a server.
+///
+/// # Errors
+/// Those of `connect(2)`.
+pub fn connect(path: &Path, kind: SocketType) -> io::Result<OwnedFd> {
+    let socket = rustix::net::socket_with(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)?;
+    rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)?;
+    Ok(socket)
+}
+
+fn listen(path: &Path, kind: SocketType) -> io::Result<OwnedFd> {
+    let socket = rustix::net::socket_with(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)?;
+    rustix::net::bind(&socket, &SocketAddrUnix::new(path)?)?;
+    rustix::net::listen(&socket, 4096)?;
+    Ok(socket)
+}
+
+/// Where sockets go: the runner's temporary folder.
+fn folder() -> PathBuf {
+    std::env::var_os("BENCH_FOLDER").map_or_else(std::env::temp_dir, PathBuf::from)
+}

@@ -1,0 +1,40 @@
+//! Work of several threads at once.
+
+use std::sync::Barrier;
+
+use crate::{Laps, Result};
+
+/// Has each caller call on a thread of its own, all beginning at once.
+///
+/// # Errors
+/// The first of theirs.
+pub fn in_threads<C: Send>(
+    callers: &mut [C],
+    laps: &mut Laps,
+    call: impl Fn(&mut C, &mut Laps) -> Result<()> + Sync,
+) -> Result<()> {
+    let ready = Barrier::new(callers.len() + 1);
+    let (ready, call) = (&ready, &call);
+    let forks: Vec<Laps> = callers.iter().map(|_| laps.fork()).collect();
+    let results = std::thread::scope(|scope| {
+        let threads: Vec<_> = callers
+            .iter_mut()
+            .zip(forks)
+            .map(|(caller, mut fork)| {
+                scope.spawn(move || {
+                    ready.wait();
+                    call(caller, &mut fork).map(|()| fork)
+                })
+            })
+            .collect();
+        ready.wait();
+        laps.start();
+        let results: Vec<_> = threads.into_iter().map(|thread| thread.join()).collect();
+        laps.finish();
+        results
+    });
+    for result in results {
+        laps.merge([result.map_err(|_| "a calling thread panicked")??]);
+    }
+    Ok(())
+}

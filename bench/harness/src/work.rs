@@ -1,0 +1,110 @@
+//! What is measured.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// One kind of work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Work {
+    /// W1: a call with a number in and a number out.
+    Null,
+    /// W2: a file and an event in, the event out; all closed.
+    Handles,
+    /// W3: the whole timeline of the sparkle sample, on a file in memory.
+    Sparkle,
+    /// W4: so many clients of one server process, each calling as fast as it can.
+    Clients(usize),
+    /// W4 on one connection: so many calls in flight at once.
+    Pipelined(usize),
+    /// W5: so many bytes in, and out again.
+    Payload(usize),
+    /// W6: connect, first call, close.
+    Connect,
+    /// Start the server, connect, first call.
+    Cold,
+    /// So many clients that are connected and do nothing: each lap is a null call beside them.
+    Idle(usize),
+    /// So many handles in one call.
+    ManyHandles(usize),
+    /// So many jobs that wait for an event in the server: each lap is a null call beside them.
+    Jobs(usize),
+}
+
+impl fmt::Display for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => f.write_str("w1"),
+            Self::Handles => f.write_str("w2"),
+            Self::Sparkle => f.write_str("w3"),
+            Self::Clients(n) => write!(f, "w4-{n}"),
+            Self::Pipelined(n) => write!(f, "w4p-{n}"),
+            Self::Payload(n) => write!(f, "w5-{n}"),
+            Self::Connect => f.write_str("w6"),
+            Self::Cold => f.write_str("cold"),
+            Self::Idle(n) => write!(f, "idle-{n}"),
+            Self::ManyHandles(n) => write!(f, "handles-{n}"),
+            Self::Jobs(n) => write!(f, "jobs-{n}"),
+        }
+    }
+}
+
+/// A word that means no work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownWork(String);
+
+impl fmt::Display for UnknownWork {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no work is called `{}`", self.0)
+    }
+}
+
+impl std::error::Error for UnknownWork {}
+
+impl FromStr for Work {
+    type Err = UnknownWork;
+
+    fn from_str(text: &str) -> Result<Self, UnknownWork> {
+        let unknown = || UnknownWork(text.to_owned());
+        let (name, number) = match text.split_once('-') {
+            Some((name, number)) => (name, Some(number.parse().map_err(|_| unknown())?)),
+            None => (text, None),
+        };
+        Ok(match (name, number) {
+            ("w1", None) => Self::Null,
+            ("w2", None) => Self::Handles,
+            ("w3", None) => Self::Sparkle,
+            ("w4", Some(n)) => Self::Clients(n),
+            ("w4p", Some(n)) => Self::Pipelined(n),
+            ("w5", Some(n)) => Self::Payload(n),
+            ("w6", None) => Self::Connect,
+            ("cold", None) => Self::Cold,
+            ("idle", Some(n)) => Self::Idle(n),
+            ("handles", Some(n)) => Self::ManyHandles(n),
+            ("jobs", Some(n)) => Self::Jobs(n),
+            _ => return Err(unknown()),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_work_is_read_as_it_is_written() {
+        for work in [
+            Work::Null,
+            Work::Clients(64),
+            Work::Pipelined(8),
+            Work::Payload(65_536),
+            Work::Cold,
+            Work::Idle(3),
+            Work::ManyHandles(253),
+            Work::Jobs(10),
+        ] {
+            assert_eq!(work.to_string().parse(), Ok(work));
+        }
+        assert!("w9".parse::<Work>().is_err());
+        assert!("w4-x".parse::<Work>().is_err());
+    }
+}

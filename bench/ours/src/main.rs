@@ -1,0 +1,22 @@
+//! syshandle as users have it, with everything on: limits, deadlines, kind proof, identity.
+//!
+//! The server is started by activation from a registration in a temporary folder, as always.
+
+#![forbid(unsafe_code)]
+
+mod client;
+mod interface;
+mod ladder;
+mod probes;
+mod registration;
+mod server;
+
+use bench_harness::{Result, Role, role, take_orders};
+
+fn main() -> Result<()> {
+    match role()? {
+        Role::Client(name) if name == "ladder" => ladder::climb(),
+        Role::Client(name) => take_orders(&mut client::Contestant::start(&name)?),
+        Role::Server(_) => server::serve(),
+    }
+}

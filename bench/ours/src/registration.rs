@@ -1,0 +1,95 @@
+//! Registrations in a temporary folder, and the environment that finds them there.
+
+use std::collections::BTreeMap;
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
+
+use bench_harness::Result;
+use syshandle::{Class, ClassInfo, Guid, Locations, Policy, RegisteredClass, Registration};
+
+use crate::interface::{BENCH, COLD};
+
+/// The folders of the registry and of the sockets; removed with this value.
+#[derive(Debug)]
+pub(crate) struct Folders {
+    root: PathBuf,
+    locations: Locations,
+}
+
+impl Folders {
+    /// Makes them, and registers this program in them.
+    pub(crate) fn make() -> Result<Self> {
+        let base = std::env::var_os("BENCH_FOLDER").map_or_else(std::env::temp_dir, PathBuf::from);
+        let root = base.join(format!("syshandle-{}", std::process::id()));
+        DirBuilder::new().mode(0o700).create(&root)?;
+        let (data, runtime) = (root.join("data"), root.join("run"));
+        for folder in [&data, &runtime] {
+            DirBuilder::new().mode(0o700).create(folder)?;
+        }
+        let locations =
+            Locations { data_home: Some(data), data_dirs: vec![], runtime_dir: Some(runtime) };
+        let folders = Self { root, locations };
+        folders.register("bench", vec![registered(BENCH)])?;
+        folders.register("bench-cold", vec![registered(COLD)])?;
+        Ok(folders)
+    }
+
+    /// Where they are.
+    pub(crate) fn locations(&self) -> Locations {
+        self.locations.clone()
+    }
+
+    /// Registers so many other classes, a hundred a program, which nobody activates.
+    pub(crate) fn register_others(&self, from: usize, to: usize) -> Result<()> {
+        let numbers: Vec<usize> = (from..to).collect();
+        for chunk in numbers.chunks(100) {
+            let classes = chunk.iter().map(|number| RegisteredClass {
+                clsid: Guid::from_bytes((*number as u128 + 1).to_be_bytes()),
+                name: format!("OTHER_{number}"),
+                interfaces: vec![],
+            });
+            self.register(&format!("other-{}", chunk[0]), classes.collect())?;
+        }
+        Ok(())
+    }
+
+    fn register(&self, name: &str, classes: Vec<RegisteredClass>) -> Result<()> {
+        // A server looks in the folders of its environment, which has to be these.
+        let environment = [
+            ("XDG_DATA_HOME", &self.locations.data_home),
+            ("XDG_RUNTIME_DIR", &self.locations.runtime_dir),
+        ];
+        let environment: BTreeMap<String, String> = environment
+            .into_iter()
+            .filter_map(|(name, path)| {
+                Some((name.to_owned(), path.as_ref()?.to_string_lossy().into_owned()))
+            })
+            .collect();
+        self.locations.register(&Registration {
+            name: name.into(),
+            program: std::env::current_exe()?,
+            arguments: vec!["server".into(), name.into()],
+            environment,
+            socket: None,
+            policy: Policy::same_user(),
+            classes,
+        })?;
+        Ok(())
+    }
+}
+
+impl Drop for Folders {
+    fn drop(&mut self) {
+        // They are in a temporary folder anyway.
+        let _ = fs::remove_dir_all(&self.root);
+    }
+}
+
+fn registered<C: ClassInfo>(class: Class<C>) -> RegisteredClass {
+    RegisteredClass {
+        clsid: class.clsid(),
+        name: class.name().into(),
+        interfaces: class.interfaces().iter().map(|interface| interface.iid).collect(),
+    }
+}

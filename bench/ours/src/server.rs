@@ -1,0 +1,74 @@
+//! The server's side.
+
+use std::fs::File;
+use std::io::Write;
+use std::time::Duration;
+
+use bench_harness::sparkle::SERVER_LINES;
+use syshandle::{Context, Event, Outcome, Result, Server};
+
+use crate::interface::{BENCH, COLD, Handles, Numbers};
+
+/// Serves until nobody is there any more.
+pub(crate) fn serve() -> bench_harness::Result<()> {
+    let server = Server::new().class(BENCH, || Bench).class(COLD, || Bench);
+    Ok(server.idle_exit(LINGER).run()?)
+}
+
+/// The object.
+#[derive(Debug)]
+pub(crate) struct Bench;
+
+impl Numbers for Bench {
+    fn null(&self, number: u64) -> Result<u64> {
+        Ok(number + 1)
+    }
+
+    fn echo(&self, bytes: Vec<u8>) -> Result<Vec<u8>> {
+        Ok(bytes)
+    }
+}
+
+impl Handles for Bench {
+    fn exchange(&self, _file: File, event: Event) -> Result<Event> {
+        Ok(event)
+    }
+
+    fn sparkle(&self, context: &Context, mut file: File, ready: Event) -> Result<Event> {
+        let done = Event::new()?;
+        let signal = done.try_clone()?;
+        let client = context.clone();
+        context.when(ready, PATIENCE, move |outcome| {
+            let finished = match outcome {
+                Outcome::Fired => file.write_all(SERVER_LINES).and_then(|()| signal.set()),
+                _ => Ok(()),
+            };
+            if let Err(error) = finished {
+                client.fail(error.to_string());
+            }
+        })?;
+        Ok(done)
+    }
+
+    fn count(&self, files: Vec<File>) -> Result<u64> {
+        Ok(files.len() as u64)
+    }
+
+    fn wait_for(&self, context: &Context, event: Event) -> Result<()> {
+        context.when(event, PATIENCE, |_| {})
+    }
+
+    fn file(&self, _file: File) -> Result<u64> {
+        Ok(1)
+    }
+
+    fn number(&self, number: u64) -> Result<u64> {
+        Ok(number + 1)
+    }
+}
+
+/// Longer than any run.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// The benchmark holds a connection all the time; without it the server may go soon.
+const LINGER: Duration = Duration::from_secs(2);

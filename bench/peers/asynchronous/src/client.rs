@@ -1,0 +1,186 @@
+//! The client.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use bench_harness::sparkle::{self, Dishes};
+use bench_harness::{Contender, Laps, Result, Work, memory};
+use tokio::sync::Barrier;
+
+use crate::{Peer, Side, many_threads, one_thread};
+
+/// The client of a peer.
+#[derive(Debug)]
+pub struct Client<P> {
+    name: String,
+    side: Side,
+    peer: PhantomData<P>,
+}
+
+impl<P: Peer> Client<P> {
+    /// Starts the server.
+    ///
+    /// # Errors
+    /// Those of that.
+    pub fn start(name: &str) -> Result<Self> {
+        Ok(Self { name: name.to_owned(), side: P::start(name)?, peer: PhantomData })
+    }
+
+    async fn connect(&self) -> Result<P::Connection> {
+        P::connect(&self.side.address).await
+    }
+
+    async fn null(&self, laps: &mut Laps) -> Result<()> {
+        let mut connection = self.connect().await?;
+        while laps.next() {
+            check(P::null(&mut connection, 1).await?)?;
+        }
+        Ok(())
+    }
+
+    async fn handles(&self, laps: &mut Laps) -> Result<()> {
+        let mut connection = self.connect().await?;
+        let dishes = Dishes::new();
+        let (file, event) = (dishes.open()?, sparkle::event()?);
+        while laps.next() {
+            drop(P::exchange(&mut connection, &file, &event).await?);
+        }
+        Ok(())
+    }
+
+    async fn sparkle(&self, laps: &mut Laps) -> Result<()> {
+        let mut connection = self.connect().await?;
+        let dishes = Dishes::new();
+        while laps.next() {
+            let (file, ready) = (dishes.open()?, sparkle::polled_event()?);
+            let done = P::sparkle(&mut connection, &file, &ready).await?;
+            // Nothing else is to be done meanwhile: blocking is the quickest wait.
+            sparkle::finish(file, ready, done)?;
+        }
+        Ok(dishes.check()?)
+    }
+
+    async fn payload(&self, len: usize, laps: &mut Laps) -> Result<()> {
+        let mut connection = self.connect().await?;
+        let payload = P::payload(vec![7; len]);
+        while laps.next() {
+            if P::echo(&mut connection, &payload).await? < len {
+                return Err("not as many bytes came back".into());
+            }
+        }
+        Ok(())
+    }
+
+    async fn connecting(&self, laps: &mut Laps) -> Result<()> {
+        while laps.next() {
+            let mut connection = self.connect().await?;
+            check(P::null(&mut connection, 1).await?)?;
+        }
+        Ok(())
+    }
+
+    async fn cold(&self, laps: &mut Laps) -> Result<()> {
+        while laps.is_on() {
+            laps.begin_lap();
+            let side = P::start(&self.name)?;
+            let mut connection = P::connect(&side.address).await?;
+            check(P::null(&mut connection, 1).await?)?;
+            laps.end_lap();
+        }
+        Ok(())
+    }
+
+    async fn idle(&self, clients: usize, laps: &mut Laps) -> Result<()> {
+        let server = *self.side.pids.last().ok_or("there is no server")?;
+        let mut connection = self.connect().await?;
+        check(P::null(&mut connection, 1).await?)?;
+        let before = memory(server)?;
+        let mut idle = Vec::new();
+        for _ in 0..clients {
+            let mut connection = self.connect().await?;
+            check(P::null(&mut connection, 1).await?)?;
+            idle.push(connection);
+        }
+        let after = memory(server)?;
+        laps.set_memory(after.saturating_sub(before) as f64 / clients.max(1) as f64);
+        while laps.next() {
+            check(P::null(&mut connection, 1).await?)?;
+        }
+        Ok(())
+    }
+
+    /// A task for each connection, all beginning at once.
+    async fn tasks(connections: Vec<P::Connection>, laps: &mut Laps) -> Result<()> {
+        let ready = Arc::new(Barrier::new(connections.len() + 1));
+        let tasks: Vec<_> = connections
+            .into_iter()
+            .map(|mut connection| {
+                let (ready, mut laps) = (ready.clone(), laps.fork());
+                tokio::spawn(async move {
+                    ready.wait().await;
+                    while laps.next() {
+                        check(P::null(&mut connection, 1).await?)?;
+                    }
+                    Ok::<_, Box<dyn std::error::Error + Send + Sync>>(laps)
+                })
+            })
+            .collect();
+        ready.wait().await;
+        laps.start();
+        let mut done = Vec::new();
+        for task in tasks {
+            done.push(task.await??);
+        }
+        laps.finish();
+        laps.merge(done);
+        Ok(())
+    }
+}
+
+impl<P: Peer> Contender for Client<P> {
+    fn pids(&self) -> Vec<u32> {
+        self.side.pids.clone()
+    }
+
+    fn run(&mut self, work: Work, laps: &mut Laps) -> Result<bool> {
+        match work {
+            Work::Null => one_thread()?.block_on(self.null(laps))?,
+            Work::Handles if P::HANDLES => one_thread()?.block_on(self.handles(laps))?,
+            Work::Sparkle if P::HANDLES => one_thread()?.block_on(self.sparkle(laps))?,
+            Work::Payload(len) => one_thread()?.block_on(self.payload(len, laps))?,
+            Work::Connect => one_thread()?.block_on(self.connecting(laps))?,
+            Work::Cold if P::starts_cold() => one_thread()?.block_on(self.cold(laps))?,
+            Work::Idle(clients) if P::IDLE => one_thread()?.block_on(self.idle(clients, laps))?,
+            Work::Clients(1) => one_thread()?.block_on(self.null(laps))?,
+            Work::Clients(clients) => many_threads()?.block_on(async {
+                let mut connections = Vec::new();
+                for _ in 0..clients {
+                    connections.push(self.connect().await?);
+                }
+                Self::tasks(connections, laps).await
+            })?,
+            Work::Pipelined(calls) => {
+                return many_threads()?.block_on(async {
+                    let one = self.connect().await?;
+                    let shared: Option<Vec<_>> = (0..calls).map(|_| P::share(&one)).collect();
+                    match shared {
+                        Some(connections) => {
+                            Self::tasks(connections, laps).await?;
+                            Ok(true)
+                        }
+                        None => Ok(false),
+                    }
+                });
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
+fn check(number: u64) -> Result<()> {
+    match number {
+        2 => Ok(()),
+        _ => Err("a wrong number came back".into()),
+    }
+}

@@ -1,0 +1,198 @@
+// Both sides with sd-bus, peer to peer over a connected socket: as sd_bus_set_fd(3) and
+// sd_bus_add_object_vtable(3) have it, with an sd-event loop on the server's side.
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <systemd/sd-bus.h>
+#include <systemd/sd-event.h>
+#include <systemd/sd-id128.h>
+#include <unistd.h>
+
+#define PATH "/bench"
+#define INTERFACE "org.example.Bench"
+
+// A job that waits for an event, and what it does then.
+struct job {
+        int file, ready, done;
+        const char *lines;
+        size_t lines_len;
+        sd_event_source *source;
+};
+
+// What a server's methods need beside the message.
+struct server {
+        sd_event *loop;
+        const char *lines;
+        size_t lines_len;
+};
+
+static int on_null(sd_bus_message *call, void *data, sd_bus_error *error) {
+        uint64_t number;
+        int r = sd_bus_message_read(call, "t", &number);
+        (void) data, (void) error;
+        return r < 0 ? r : sd_bus_reply_method_return(call, "t", number + 1);
+}
+
+static int on_echo(sd_bus_message *call, void *data, sd_bus_error *error) {
+        sd_bus_message *reply = NULL;
+        const void *bytes;
+        size_t len;
+        int r = sd_bus_message_read_array(call, 'y', &bytes, &len);
+        (void) data, (void) error;
+        if (r >= 0)
+                r = sd_bus_message_new_method_return(call, &reply);
+        if (r >= 0)
+                r = sd_bus_message_append_array(reply, 'y', bytes, len);
+        if (r >= 0)
+                r = sd_bus_send(NULL, reply, NULL);
+        sd_bus_message_unref(reply);
+        return r;
+}
+
+static int on_exchange(sd_bus_message *call, void *data, sd_bus_error *error) {
+        int file, event;
+        int r = sd_bus_message_read(call, "hh", &file, &event);
+        (void) data, (void) error;
+        return r < 0 ? r : sd_bus_reply_method_return(call, "h", event);
+}
+
+static int on_ready(sd_event_source *source, int fd, uint32_t events, void *data) {
+        struct job *job = data;
+        uint64_t count, one = 1;
+        (void) source, (void) events;
+        if (read(fd, &count, sizeof count) == sizeof count &&
+            write(job->file, job->lines, job->lines_len) == (ssize_t) job->lines_len)
+                (void) !write(job->done, &one, sizeof one);
+        sd_event_source_disable_unref(job->source);
+        close(job->file), close(job->ready), close(job->done);
+        free(job);
+        return 0;
+}
+
+static int on_sparkle(sd_bus_message *call, void *data, sd_bus_error *error) {
+        struct server *server = data;
+        int file, ready;
+        int r = sd_bus_message_read(call, "hh", &file, &ready);
+        struct job *job;
+        (void) error;
+        if (r < 0)
+                return r;
+        job = calloc(1, sizeof *job);
+        if (!job)
+                return -ENOMEM;
+        // The message closes what it brought.
+        job->file = fcntl(file, F_DUPFD_CLOEXEC, 3);
+        job->ready = fcntl(ready, F_DUPFD_CLOEXEC, 3);
+        job->done = eventfd(0, EFD_CLOEXEC);
+        job->lines = server->lines;
+        job->lines_len = server->lines_len;
+        r = sd_event_add_io(server->loop, &job->source, job->ready, EPOLLIN, on_ready, job);
+        return r < 0 ? r : sd_bus_reply_method_return(call, "h", job->done);
+}
+
+static const sd_bus_vtable METHODS[] = {
+        SD_BUS_VTABLE_START(0),
+        SD_BUS_METHOD("Null", "t", "t", on_null, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("Echo", "ay", "ay", on_echo, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("Exchange", "hh", "h", on_exchange, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("Sparkle", "hh", "h", on_sparkle, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_VTABLE_END,
+};
+
+// Serves one connection until its client is gone; takes the descriptor over.
+int bench_serve(int fd, const char *lines, size_t lines_len) {
+        struct server server = { .lines = lines, .lines_len = lines_len };
+        sd_bus *bus = NULL;
+        sd_id128_t id;
+        int r = sd_event_new(&server.loop);
+        if (r >= 0)
+                r = sd_id128_randomize(&id);
+        if (r >= 0)
+                r = sd_bus_new(&bus);
+        if (r >= 0)
+                r = sd_bus_set_fd(bus, fd, fd);
+        if (r >= 0)
+                r = sd_bus_set_server(bus, 1, id);
+        if (r >= 0)
+                r = sd_bus_negotiate_fds(bus, 1);
+        if (r >= 0)
+                r = sd_bus_add_object_vtable(bus, NULL, PATH, INTERFACE, METHODS, &server);
+        if (r >= 0)
+                r = sd_bus_set_exit_on_disconnect(bus, 1);
+        if (r >= 0)
+                r = sd_bus_start(bus);
+        if (r >= 0)
+                r = sd_bus_attach_event(bus, server.loop, 0);
+        if (r >= 0)
+                r = sd_event_loop(server.loop);
+        sd_bus_detach_event(bus);
+        sd_bus_close_unref(bus);
+        sd_event_unref(server.loop);
+        return r;
+}
+
+// Connects over a socket; takes the descriptor over.
+int bench_connect(int fd, sd_bus **out) {
+        sd_bus *bus = NULL;
+        int r = sd_bus_new(&bus);
+        if (r >= 0)
+                r = sd_bus_set_fd(bus, fd, fd);
+        if (r >= 0)
+                r = sd_bus_negotiate_fds(bus, 1);
+        if (r >= 0)
+                r = sd_bus_start(bus);
+        if (r < 0)
+                sd_bus_unref(bus);
+        else
+                *out = bus;
+        return r;
+}
+
+void bench_close(sd_bus *bus) {
+        sd_bus_flush_close_unref(bus);
+}
+
+int bench_null(sd_bus *bus, uint64_t number, uint64_t *out) {
+        sd_bus_message *reply = NULL;
+        int r = sd_bus_call_method(bus, NULL, PATH, INTERFACE, "Null", NULL, &reply, "t", number);
+        if (r >= 0)
+                r = sd_bus_message_read(reply, "t", out);
+        sd_bus_message_unref(reply);
+        return r;
+}
+
+int bench_echo(sd_bus *bus, const void *bytes, size_t len, size_t *out) {
+        sd_bus_message *call = NULL, *reply = NULL;
+        const void *returned;
+        int r = sd_bus_message_new_method_call(bus, &call, NULL, PATH, INTERFACE, "Echo");
+        if (r >= 0)
+                r = sd_bus_message_append_array(call, 'y', bytes, len);
+        if (r >= 0)
+                r = sd_bus_call(bus, call, 0, NULL, &reply);
+        if (r >= 0)
+                r = sd_bus_message_read_array(reply, 'y', &returned, out);
+        sd_bus_message_unref(reply);
+        sd_bus_message_unref(call);
+        return r;
+}
+
+// `method` takes a file and an event; what it returns is the caller's to close.
+int bench_handles(sd_bus *bus, const char *method, int file, int event, int *out) {
+        sd_bus_message *reply = NULL;
+        int returned;
+        int r = sd_bus_call_method(bus, NULL, PATH, INTERFACE, method, NULL, &reply, "hh", file, event);
+        if (r >= 0)
+                r = sd_bus_message_read(reply, "h", &returned);
+        if (r >= 0) {
+                // The message closes what it brought.
+                *out = fcntl(returned, F_DUPFD_CLOEXEC, 3);
+                r = *out < 0 ? -errno : 0;
+        }
+        sd_bus_message_unref(reply);
+        return r;
+}

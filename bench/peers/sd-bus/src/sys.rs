@@ -1,0 +1,95 @@
+//! The C of `bus.c`, as safe functions.
+#![expect(unsafe_code, reason = "the peer is a library in C")]
+
+use std::ffi::{CStr, c_char, c_int, c_void};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::ptr;
+
+use bench_harness::sparkle::SERVER_LINES;
+
+/// A connection: an `sd_bus`.
+#[derive(Debug)]
+pub(crate) struct Bus(*mut c_void);
+
+// SAFETY: an `sd_bus` belongs to no thread; it is used by one at a time, which `&mut` sees to.
+unsafe impl Send for Bus {}
+
+// The functions of `bus.c`; an `int` is a negative error number, or not negative.
+unsafe extern "C" {
+    fn bench_serve(fd: c_int, lines: *const c_char, lines_len: usize) -> c_int;
+    fn bench_connect(fd: c_int, out: *mut *mut c_void) -> c_int;
+    fn bench_close(bus: *mut c_void);
+    fn bench_null(bus: *mut c_void, number: u64, out: *mut u64) -> c_int;
+    fn bench_echo(bus: *mut c_void, bytes: *const c_void, len: usize, out: *mut usize) -> c_int;
+    fn bench_handles(
+        bus: *mut c_void,
+        method: *const c_char,
+        file: c_int,
+        event: c_int,
+        out: *mut c_int,
+    ) -> c_int;
+}
+
+/// Serves a connection until its client is gone.
+pub(crate) fn serve(socket: OwnedFd) -> io::Result<()> {
+    // SAFETY: the descriptor is given away; the lines live for ever.
+    check(unsafe {
+        bench_serve(socket.into_raw_fd(), SERVER_LINES.as_ptr().cast(), SERVER_LINES.len())
+    })
+}
+
+impl Bus {
+    /// Connects over a socket.
+    pub(crate) fn connect(socket: OwnedFd) -> io::Result<Self> {
+        let mut bus = ptr::null_mut();
+        // SAFETY: the descriptor is given away; the pointer is to a value of this function's.
+        check(unsafe { bench_connect(socket.into_raw_fd(), &raw mut bus) })?;
+        Ok(Self(bus))
+    }
+
+    /// The number, one more.
+    pub(crate) fn null(&mut self, number: u64) -> io::Result<u64> {
+        let mut out = 0;
+        // SAFETY: the connection is open; the pointer is to a value of this function's.
+        check(unsafe { bench_null(self.0, number, &raw mut out) })?;
+        Ok(out)
+    }
+
+    /// The bytes; returns how many came back.
+    pub(crate) fn echo(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut out = 0;
+        // SAFETY: as above; the bytes are only read.
+        check(unsafe { bench_echo(self.0, bytes.as_ptr().cast(), bytes.len(), &raw mut out) })?;
+        Ok(out)
+    }
+
+    /// Calls a method that takes a file and an event, and returns an event.
+    pub(crate) fn handles(
+        &mut self,
+        method: &CStr,
+        file: BorrowedFd<'_>,
+        event: BorrowedFd<'_>,
+    ) -> io::Result<OwnedFd> {
+        let (mut out, file, event) = (-1, file.as_raw_fd(), event.as_raw_fd());
+        // SAFETY: as above; the descriptors are lent, and what comes out on success is ours.
+        unsafe {
+            check(bench_handles(self.0, method.as_ptr(), file, event, &raw mut out))?;
+            Ok(OwnedFd::from_raw_fd(out))
+        }
+    }
+}
+
+impl Drop for Bus {
+    fn drop(&mut self) {
+        // SAFETY: the connection is open, and not used after this.
+        unsafe { bench_close(self.0) };
+    }
+}
+
+fn check(result: c_int) -> io::Result<()> {
+    match result {
+        ..0 => Err(io::Error::from_raw_os_error(-result)),
+        _ => Ok(()),
+    }
+}

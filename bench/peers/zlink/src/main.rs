@@ -1,0 +1,154 @@
+//! zlink: Varlink in Rust.
+//!
+//! As its readme has it, on tokio; its server is one task on a runtime of one thread, which is all
+//! that it can use. Bytes go as text in base 64, for that is what JSON and Varlink have for them.
+//! Descriptors go beside their message.
+
+#![expect(missing_docs, reason = "what its macros write has none")]
+
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
+
+use bench_asynchronous::{Client, Peer, decorate_when, one_thread};
+use bench_harness::{Result, Role, die_with_parent, listener, role, take_orders};
+use serde::{Deserialize, Serialize};
+use zlink::tokio::unix;
+use zlink::{ReplyError, Server, introspect, proxy, service};
+
+fn main() -> Result<()> {
+    match role()? {
+        Role::Client(name) => take_orders(&mut Client::<Zlink>::start(&name)?),
+        Role::Server(_) => {
+            die_with_parent();
+            one_thread()?.block_on(async {
+                let listener = unix::Listener::try_from(listener()?)?;
+                Ok(Server::new(listener, Implementation).run().await?)
+            })
+        }
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize, introspect::Type)]
+struct Number {
+    number: u64,
+}
+
+#[derive(Debug, Serialize, Deserialize, introspect::Type)]
+struct Bytes {
+    bytes: String,
+}
+
+#[derive(Debug, PartialEq, ReplyError, introspect::ReplyError)]
+#[zlink(interface = "org.example.bench")]
+enum Error {
+    Failed,
+}
+
+struct Implementation;
+
+#[service(interface = "org.example.bench")]
+impl Implementation {
+    async fn null(&mut self, number: u64) -> Number {
+        Number { number: number + 1 }
+    }
+
+    async fn echo(&mut self, bytes: String) -> Bytes {
+        Bytes { bytes }
+    }
+
+    #[zlink(return_fds)]
+    async fn exchange(
+        &mut self,
+        #[zlink(fds)] mut fds: Vec<OwnedFd>,
+    ) -> (Result<Number, Error>, Vec<OwnedFd>) {
+        let event = fds.pop();
+        (event.as_ref().map(|_| Number { number: 0 }).ok_or(Error::Failed), event.into_iter().collect())
+    }
+
+    #[zlink(return_fds)]
+    async fn sparkle(
+        &mut self,
+        #[zlink(fds)] mut fds: Vec<OwnedFd>,
+    ) -> (Result<Number, Error>, Vec<OwnedFd>) {
+        let done = fds.pop().zip(fds.pop()).and_then(|(ready, file)| decorate_when(file, ready).ok());
+        (done.as_ref().map(|_| Number { number: 0 }).ok_or(Error::Failed), done.into_iter().collect())
+    }
+}
+
+#[proxy("org.example.bench")]
+trait BenchProxy {
+    async fn null(&mut self, number: u64) -> zlink::Result<Result<Number, Error>>;
+    async fn echo(&mut self, bytes: &str) -> zlink::Result<Result<Bytes, Error>>;
+    #[zlink(return_fds)]
+    async fn exchange(
+        &mut self,
+        #[zlink(fds)] fds: Vec<OwnedFd>,
+    ) -> zlink::Result<(Result<Number, Error>, Vec<OwnedFd>)>;
+    #[zlink(return_fds)]
+    async fn sparkle(
+        &mut self,
+        #[zlink(fds)] fds: Vec<OwnedFd>,
+    ) -> zlink::Result<(Result<Number, Error>, Vec<OwnedFd>)>;
+}
+
+struct Zlink;
+
+impl Peer for Zlink {
+    type Connection = unix::Connection;
+    type Payload = String;
+
+    const HANDLES: bool = true;
+    /// Each of its messages takes time for each connection.
+    const IDLE: bool = false;
+
+    async fn connect(address: &str) -> Result<Self::Connection> {
+        Ok(unix::connect(address).await?)
+    }
+
+    /// A connection has one caller.
+    fn share(_connection: &Self::Connection) -> Option<Self::Connection> {
+        None
+    }
+
+    async fn null(connection: &mut Self::Connection, number: u64) -> Result<u64> {
+        let reply = BenchProxy::null(connection, number).await?;
+        Ok(reply.map_err(|_| "it failed")?.number)
+    }
+
+    /// As many bytes as text in base 64 would have, which is four for three.
+    fn payload(bytes: Vec<u8>) -> String {
+        "A".repeat(bytes.len().div_ceil(3) * 4)
+    }
+
+    async fn echo(connection: &mut Self::Connection, payload: &String) -> Result<usize> {
+        let reply = BenchProxy::echo(connection, payload).await?;
+        Ok(reply.map_err(|_| "it failed")?.bytes.len() / 4 * 3)
+    }
+
+    async fn exchange(
+        connection: &mut Self::Connection,
+        file: &File,
+        event: &OwnedFd,
+    ) -> Result<OwnedFd> {
+        let handles = own(file, event)?;
+        let (reply, handles) = BenchProxy::exchange(connection, handles).await?;
+        reply.map_err(|_| "it failed")?;
+        Ok(handles.into_iter().next().ok_or("no event came back")?)
+    }
+
+    async fn sparkle(
+        connection: &mut Self::Connection,
+        file: &File,
+        ready: &OwnedFd,
+    ) -> Result<OwnedFd> {
+        let handles = own(file, ready)?;
+        let (reply, handles) = BenchProxy::sparkle(connection, handles).await?;
+        reply.map_err(|_| "it failed")?;
+        Ok(handles.into_iter().next().ok_or("no event came back")?)
+    }
+}
+
+/// It takes descriptors that it owns: who goes on to use them duplicates them.
+fn own(file: &File, event: &OwnedFd) -> Result<Vec<OwnedFd>> {
+    Ok(vec![file.as_fd().try_clone_to_owned()?, event.try_clone()?])
+}

@@ -1,0 +1,49 @@
+//! Builds the contenders: only those that are asked for.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use bench_harness::Result;
+
+use crate::contenders::Entry;
+use crate::results::Results;
+
+/// Builds the packages of these, in one go, and returns those that could be built. When something
+/// can't be built, what that is is noted, and the others go on.
+pub(crate) fn build(
+    entries: &[&'static Entry],
+    results: &mut Results,
+) -> Result<Vec<&'static Entry>> {
+    let mut packages: Vec<_> = entries.iter().map(|entry| entry.package).collect();
+    packages.dedup();
+    if cargo(&packages)? {
+        return Ok(entries.to_vec());
+    }
+    let mut built = Vec::new();
+    for package in packages {
+        let right = cargo(&[package])?;
+        for entry in entries.iter().filter(|entry| entry.package == package) {
+            match right {
+                true => built.push(*entry),
+                false => results.leave_out(entry.name, "it can't be built here"),
+            }
+        }
+    }
+    Ok(built)
+}
+
+/// The program of a contender: beside this one.
+pub(crate) fn program(entry: &Entry) -> Result<PathBuf> {
+    Ok(std::env::current_exe()?.with_file_name(entry.package))
+}
+
+fn cargo(packages: &[&str]) -> Result<bool> {
+    let manifest = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml");
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(["build", "--release", "--quiet", "--manifest-path"]).arg(manifest);
+    for package in packages {
+        command.args(["--package", package]);
+    }
+    Ok(command.stdin(Stdio::null()).status()?.success())
+}

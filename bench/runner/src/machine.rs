@@ -1,0 +1,49 @@
+//! The machine, and a folder on it for as long as a run takes.
+
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use bench_harness::Result;
+
+/// A temporary folder, for sockets; removed with this value.
+#[derive(Debug)]
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    pub(crate) fn make() -> Result<Self> {
+        // Short: the path of a socket has 107 bytes at the most.
+        let path = std::env::temp_dir().join(format!("shb-{}", std::process::id()));
+        DirBuilder::new().mode(0o700).create(&path)?;
+        Ok(Self(path))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// The machine, in a few words: cores, processor, kernel.
+pub(crate) fn description() -> String {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let cpuinfo = read("/proc/cpuinfo");
+    let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name"));
+    let model = model.map_or("a processor", |line| line.trim_start_matches(['\t', ' ', ':']));
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let release = read("/proc/sys/kernel/osrelease");
+    let version: String =
+        release.chars().take_while(|char| char.is_ascii_digit() || *char == '.').collect();
+    format!("{cores} × {model}, Linux {}", version.trim_end_matches('.'))
+}
+
+/// How much else the machine does: the load of the last minute.
+pub(crate) fn load() -> f64 {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').next().and_then(|word| word.parse().ok()).unwrap_or(0.0)
+}
