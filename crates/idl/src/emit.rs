@@ -174,7 +174,7 @@ fn help(docs: &[String], before: &str, after: &str) -> String {
 /// `add_sparkle` → `AddSparkle`.
 fn pascal(name: &str) -> String {
     let words = name.split('_').filter(|word| !word.is_empty());
-    words.map(|word| word[..1].to_ascii_uppercase() + &word[1..]).collect()
+    words.map(types::capital).collect()
 }
 
 const HEAD: &str = "// Written by syshandle from a trait.\nimport \"oaidl.idl\";\n\n";

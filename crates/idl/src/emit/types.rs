@@ -237,7 +237,14 @@ fn boxed(ty: &Type) -> &Type {
 fn camel(name: &str) -> String {
     let mut words = name.split('_').filter(|word| !word.is_empty());
     let first = words.next().unwrap_or("value").to_owned();
-    words.fold(first, |name, word| name + &word[..1].to_ascii_uppercase() + &word[1..])
+    words.fold(first, |name, word| name + &capital(word))
+}
+
+/// A word with a large first letter.
+pub(super) fn capital(word: &str) -> String {
+    let mut letters = word.chars();
+    let first = letters.next().map(|first| first.to_ascii_uppercase());
+    first.into_iter().chain(letters).collect()
 }
 
 /// Numbers, by both their names.
