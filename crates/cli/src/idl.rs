@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use syshandle::{Error, Result};
 use syshandle_idl::diff::{Change, diff};
+use syshandle_idl::emit::emit;
 use syshandle_idl::{Options, Report, check, describe_file, rust};
 
 /// What to do with interfaces.
@@ -29,6 +30,14 @@ pub(crate) enum Command {
         output: Option<PathBuf>,
         #[command(flatten)]
         reading: Reading,
+    },
+    /// Write the .idl file of a Rust file's interfaces
+    Emit {
+        /// The file, with `#[interface]` traits
+        file: PathBuf,
+        /// Where to write; without it, to the standard output
+        #[arg(short, long)]
+        output: Option<PathBuf>,
     },
     /// Say what changed between two .idl or .rs files, and what gives a peer more than before
     Diff {
@@ -73,6 +82,19 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode> {
             match rust(std::slice::from_ref(file), &reading.options()) {
                 Ok(text) => written(output.as_ref(), &text),
                 Err(report) => Ok(told(&report)),
+            }
+        }
+        Command::Emit { file, output } => {
+            let text = describe_file(file, &Options::default()).and_then(|described| {
+                let told = |what: String| format!("error: {}: {what}\n", file.display());
+                emit(&described).map_err(|wrong| wrong.into_iter().map(told).collect())
+            });
+            match text {
+                Ok(text) => written(output.as_ref(), &text),
+                Err(text) => {
+                    eprint!("{text}");
+                    Ok(ExitCode::FAILURE)
+                }
             }
         }
         Command::Diff { old, new, accept, reading } => {

@@ -111,3 +111,52 @@ fn diff_fails_for_what_gives_more_unless_it_is_accepted() {
     assert_eq!(text.matches("GIVES MORE").count(), 1, "{text}");
     assert!(text.contains("Finisher::more: method added at the end (old peers go on)"), "{text}");
 }
+
+#[test]
+fn emitted_file_is_valid_and_gives_the_same_interface() {
+    let source = "#[interface(iid = \"1284c788-6978-43d5-9a02-414901a2ec75\")]\n\
+        pub trait Finisher {\n\
+            /// Finishes it.\n\
+            fn finish_all(&self, #[handle(file, read | write)] the_file: File, when: Event,\n\
+                words: Vec<u32>, name: String, maybe: Option<String>) -> Result<Event>;\n\
+            fn place(&self, at: Place, how: How) -> Result<(u64, Vec<u8>)>;\n\
+            fn next(&self, next: FinisherClient) -> Result<()>;\n\
+        }\n\
+        #[derive(Encode, Decode)] pub struct Place { pub x: f64, pub code: [u16; 4], pub words: Vec<u16> }\n\
+        #[derive(Encode, Decode)] pub enum How { Dull, Shiny = 5 }\n\
+        class! { pub THE_FINISHER: Finisher = \"ea27c73a-48c2-4714-9d20-a9d2c4f6aed3\"; }\n";
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("a.rs"), source).expect("a file");
+    let run = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_syshandle"))
+            .arg("idl")
+            .args(arguments)
+            .current_dir(folder.path())
+            .output()
+            .expect("a run");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success() && said.is_empty(), "{arguments:?}\n{said}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    run(&["emit", "a.rs", "-o", "a.idl"]);
+    run(&["check", "a.idl"]);
+    let changes = run(&["diff", "a.rs", "a.idl"]);
+    assert_eq!(changes, "", "{}", fs::read_to_string(folder.path().join("a.idl")).expect("a file"));
+}
+
+#[test]
+fn emit_names_what_midl_cant_express() {
+    let source = "#[interface(iid = \"1284c788-6978-43d5-9a02-414901a2ec75\")]\n\
+        pub trait Finisher { fn a(&self, map: HashMap<u8, u8>, wide: u128) -> Result<()>; }\n";
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("a.rs"), source).expect("a file");
+    let output = Command::new(env!("CARGO_BIN_EXE_syshandle"))
+        .args(["idl", "emit", "a.rs"])
+        .current_dir(folder.path())
+        .output()
+        .expect("a run");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text.contains("Finisher::a, parameter `map`: MIDL has no type"), "{text}");
+    assert!(text.contains("parameter `wide`: MIDL has no type for `u128`"), "{text}");
+}

@@ -6,6 +6,7 @@
 //! imports nothing else of syshandle.
 
 pub mod diff;
+pub mod emit;
 #[cfg(feature = "front")]
 pub mod front;
 pub mod generate;

@@ -67,7 +67,7 @@ fn any_wrong_letter_is_read() {
 
 #[test]
 fn deep_nesting_is_refused() {
-    let deep = 100_000;
+    let deep = 10_000;
     let nested = |open: &str| open.repeat(deep);
     complains(&format!("const long A = {}", nested("(")), "nested more than");
     complains(&format!("const long A = {}1;", nested("-")), "nested more than");
@@ -88,7 +88,7 @@ fn deep_nesting_is_refused() {
 
 #[test]
 fn long_chains_are_refused() {
-    let long = 100_000;
+    let long = 10_000;
     complains(&format!("const long A = 1{};", " + 1".repeat(long)), "operators");
     complains(&format!("const long A = a{};", ".a".repeat(long)), "operators");
     complains(&format!("const long A = a{};", "[1]".repeat(long)), "operators");
@@ -100,7 +100,7 @@ fn long_chains_are_refused() {
 #[test]
 fn many_of_anything_are_read() {
     // Enough that a quadratic reader would take many times as long.
-    let many = 10_000;
+    let many = 2_000;
     let numbered = |line: fn(usize) -> String| (0..many).map(line).collect::<String>();
     read(&"}".repeat(many));
     read(&"[".repeat(many));
@@ -126,7 +126,7 @@ fn many_of_anything_are_read() {
 
 #[test]
 fn huge_words_are_read() {
-    let huge = "a".repeat(3 << 20);
+    let huge = "a".repeat(1 << 20);
     read(&huge);
     read(&format!("\"{huge}"));
     read(&format!("/*{huge}"));
