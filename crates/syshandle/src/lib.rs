@@ -59,6 +59,8 @@ pub mod generated;
 mod in_process;
 mod link;
 pub mod mark;
+#[cfg(feature = "serde")]
+mod serde_value;
 mod server;
 mod spin;
 
@@ -69,6 +71,8 @@ pub use class::{Class, ClassInfo, Implements, Interface, Object, Proxy, Serves};
 pub use client::{Cancel, Client};
 pub use error::{CallError, Error, ErrorKind, Ran, Result};
 pub use in_process::in_process;
+#[cfg(feature = "serde")]
+pub use serde_value::Serde;
 pub use server::{Context, Outcome, Policy, Server};
 pub use syshandle_macros::{Decode, Encode, class, interface};
 #[cfg(feature = "tokio")]

@@ -18,7 +18,7 @@ impl<T: Encode> Encode for Option<T> {
 impl<T: Decode> Decode for Option<T> {
     fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         match bool::decode(input)? {
-            true => Ok(Some(input.nested(T::decode)?)),
+            true => Ok(Some(T::decode(input)?)),
             false => Ok(None),
         }
     }
@@ -38,8 +38,8 @@ impl<T: Encode, E: Encode> Encode for Result<T, E> {
 impl<T: Decode, E: Decode> Decode for Result<T, E> {
     fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         match bool::decode(input)? {
-            false => Ok(Ok(input.nested(T::decode)?)),
-            true => Ok(Err(input.nested(E::decode)?)),
+            false => Ok(Ok(T::decode(input)?)),
+            true => Ok(Err(E::decode(input)?)),
         }
     }
 }
@@ -60,7 +60,7 @@ impl<T: Encode + ?Sized> Encode for Box<T> {
 
 impl<T: Decode> Decode for Box<T> {
     fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-        Ok(Self::new(input.nested(T::decode)?))
+        Ok(Self::new(T::decode(input)?))
     }
 }
 
@@ -81,7 +81,7 @@ impl<T: Encode> Encode for Vec<T> {
 impl<T: Decode> Decode for Vec<T> {
     fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         let len = input.take_len()?;
-        input.nested(|input| T::decode_all(len, input))
+        T::decode_all(len, input)
     }
 }
 
@@ -97,7 +97,7 @@ impl<T: Encode, const N: usize> Encode for [T; N] {
 
 impl<T: Decode, const N: usize> Decode for [T; N] {
     fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-        let items = input.nested(|input| T::decode_all(N, input))?;
+        let items = T::decode_all(N, input)?;
         if N == 0 {
             u8::decode(input)?;
         }
@@ -123,16 +123,14 @@ macro_rules! impl_map {
         {
             fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
                 let len = input.take_len()?;
-                input.nested(|input| {
-                    let mut map = Self::default();
-                    for _ in 0..len {
-                        let (key, value) = (K::decode(input)?, V::decode(input)?);
-                        if map.insert(key, value).is_some() {
-                            return Err(input.error(Malformed::Duplicate));
-                        }
+                let mut map = Self::default();
+                for _ in 0..len {
+                    let (key, value) = (K::decode(input)?, V::decode(input)?);
+                    if map.insert(key, value).is_some() {
+                        return Err(input.error(Malformed::Duplicate));
                     }
-                    Ok(map)
-                })
+                }
+                Ok(map)
             }
         }
     };
@@ -157,15 +155,13 @@ macro_rules! impl_set {
         {
             fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
                 let len = input.take_len()?;
-                input.nested(|input| {
-                    let mut set = Self::default();
-                    for _ in 0..len {
-                        if !set.insert(T::decode(input)?) {
-                            return Err(input.error(Malformed::Duplicate));
-                        }
+                let mut set = Self::default();
+                for _ in 0..len {
+                    if !set.insert(T::decode(input)?) {
+                        return Err(input.error(Malformed::Duplicate));
                     }
-                    Ok(set)
-                })
+                }
+                Ok(set)
             }
         }
     };
@@ -184,7 +180,7 @@ macro_rules! impl_tuple {
 
         impl<$($name: Decode),+> Decode for ($($name,)+) {
             fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-                input.nested(|input| Ok(($($name::decode(input)?,)+)))
+                Ok(($($name::decode(input)?,)+))
             }
         }
     };

@@ -105,7 +105,8 @@ impl<'a> Decoder<'a> {
         value
     }
 
-    /// Reads a value that is part of another one, but not too deep.
+    /// Reads a value of a type of the user's, not too deep within others. Only such a type can hold
+    /// values of its own type.
     ///
     /// # Errors
     /// Those of `read`, and [`Malformed::TooDeep`].

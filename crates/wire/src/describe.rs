@@ -85,8 +85,8 @@ pub enum Type {
     },
     /// A reference to an object: its interface.
     Object(&'static Interface),
-    /// A value of a type that only serde knows.
-    Serde(&'static str),
+    /// A value of a type that only serde knows: its name.
+    Serde(fn() -> &'static str),
 }
 
 /// What a type of the user's consists of.

@@ -50,6 +50,11 @@ impl<'a> Encoder<'a> {
         Self { bytes, handles: Vec::new(), limits, parameter: None, error: None }
     }
 
+    /// The limits that the message has to keep.
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
     /// Writes the parameter of this index.
     pub fn parameter<T: Encode + ?Sized>(&mut self, index: u16, value: &'a T) {
         self.parameter = Some(index);

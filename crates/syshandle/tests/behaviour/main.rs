@@ -14,4 +14,5 @@ mod objects;
 mod ownership;
 mod server;
 mod support;
+mod values;
 mod work;

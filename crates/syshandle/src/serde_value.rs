@@ -1,0 +1,117 @@
+//! Values of types that only know serde.
+
+mod limited;
+
+use std::any::type_name;
+
+use postcard::ser_flavors::Flavor;
+use serde::{Serialize, de::DeserializeOwned};
+use syshandle_wire::describe::{Describe, Type};
+use syshandle_wire::{Decode, DecodeError, Decoder, Encode, Encoder, Malformed, Unsendable};
+
+use self::limited::{Budget, Limited};
+
+/// A value of a type that only knows [serde](https://serde.rs): `Serde(value)` where the interface
+/// says `Serde<T>`.
+///
+/// It travels as bytes in the form of [postcard](https://postcard.jamesmunns.com/wire-format), and
+/// so holds no handles. Within the limits of all values: it is no larger than a message, and nests
+/// no deeper. Both sides must have the same type: the bytes don't say which it is.
+///
+/// ```
+/// use syshandle::{Result, Serde, interface};
+///
+/// #[derive(serde::Serialize, serde::Deserialize)]
+/// struct Settings {
+///     volume: u8,
+/// }
+///
+/// #[interface(iid = "0b9c8a40-6f43-4b59-9d0e-1c0a3c1f7a11")]
+/// trait Player {
+///     fn set(&self, settings: Serde<Settings>) -> Result<Serde<Settings>>;
+/// }
+///
+/// struct Quiet;
+///
+/// impl Player for Quiet {
+///     fn set(&self, Serde(mut settings): Serde<Settings>) -> Result<Serde<Settings>> {
+///         settings.volume = settings.volume.min(3);
+///         Ok(Serde(settings))
+///     }
+/// }
+///
+/// # fn main() -> Result<()> {
+/// let player = PlayerClient::in_process(Quiet)?;
+/// let Serde(set) = player.set(&Serde(Settings { volume: 11 }))?;
+/// assert_eq!(set.volume, 3);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Serde<T>(pub T);
+
+/// The number of bytes as `u32`, then those that postcard makes of the value.
+impl<T: Serialize> Encode for Serde<T> {
+    fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
+        let limit = out.limits().message_bytes_max;
+        let bytes = Bytes { bytes: Vec::new(), limit: limit as usize };
+        match postcard::serialize_with_flavor(&self.0, bytes) {
+            Ok(bytes) => {
+                out.put_len(bytes.len());
+                out.put(&bytes);
+            }
+            Err(postcard::Error::SerializeBufferFull) => {
+                out.fail(Unsendable::TooManyBytes { limit });
+            }
+            Err(error) => {
+                out.fail(Unsendable::Value(format!("{}: {error}", type_name::<T>())));
+            }
+        }
+    }
+}
+
+impl<T: DeserializeOwned> Decode for Serde<T> {
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        let len = input.take_len()?;
+        let bytes = input.take(len)?;
+        let budget = Budget::new(len);
+        let mut postcard = postcard::Deserializer::from_bytes(bytes);
+        let value = T::deserialize(Limited::new(&mut postcard, &budget));
+        let rest = postcard.finalize();
+        match (value, rest) {
+            (Ok(value), Ok([])) => Ok(Self(value)),
+            _ if budget.is_too_deep() => Err(input.error(Malformed::TooDeep)),
+            _ => Err(input.error(Malformed::Value { expected: type_name::<T>() })),
+        }
+    }
+}
+
+impl<T> Describe for Serde<T> {
+    const TYPE: Type = Type::Serde(type_name::<T>);
+}
+
+/// Bytes that never become more than a message may have.
+struct Bytes {
+    bytes: Vec<u8>,
+    limit: usize,
+}
+
+impl Flavor for Bytes {
+    type Output = Vec<u8>;
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.try_extend(&[byte])
+    }
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        if self.bytes.len() + bytes.len() > self.limit {
+            return Err(postcard::Error::SerializeBufferFull);
+        }
+        self.bytes.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<Vec<u8>> {
+        Ok(self.bytes)
+    }
+}

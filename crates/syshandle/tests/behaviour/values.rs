@@ -1,0 +1,582 @@
+//! Every sort of value crosses whole, over every transport, with handles anywhere inside.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::fs::File;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use syshandle::{Decode, Encode, Event, Guid, ManualEvent, Result, interface};
+
+use crate::support::world::{file, identity};
+
+/// Says back what it is told.
+#[interface(iid = "7d1c0a52-91b4-4f0d-9f5a-2f6f0f9c1b01")]
+trait Echo {
+    fn bytes(&self, a: u8, b: i8) -> Result<(u8, i8)>;
+    fn halves(&self, a: u16, b: i16) -> Result<(u16, i16)>;
+    fn words(&self, a: u32, b: i32) -> Result<(u32, i32)>;
+    fn longs(&self, a: u64, b: i64) -> Result<(u64, i64)>;
+    fn longest(&self, a: u128, b: i128) -> Result<(u128, i128)>;
+    fn sizes(&self, a: usize, b: isize) -> Result<(usize, isize)>;
+    fn floats(&self, a: f32, b: f64) -> Result<(f32, f64)>;
+    fn scalars(&self, a: bool, b: char, c: ()) -> Result<(bool, char, ())>;
+    fn texts(
+        &self,
+        a: String,
+        b: Vec<String>,
+        c: Option<String>,
+    ) -> Result<(String, Vec<String>, Option<String>)>;
+    fn nested(&self, value: Vec<Option<Vec<Option<u16>>>>)
+    -> Result<Vec<Option<Vec<Option<u16>>>>>;
+    fn maps(
+        &self,
+        a: BTreeMap<String, Vec<u8>>,
+        b: HashMap<u64, BTreeMap<bool, char>>,
+    ) -> Result<(BTreeMap<String, Vec<u8>>, HashMap<u64, BTreeMap<bool, char>>)>;
+    fn sets(
+        &self,
+        a: BTreeSet<(u8, String)>,
+        b: HashSet<Guid>,
+    ) -> Result<(BTreeSet<(u8, String)>, HashSet<Guid>)>;
+    fn arrays(&self, a: [u32; 4], b: [[u8; 3]; 2], c: [u64; 0]) -> Result<Arrays>;
+    fn tuples(&self, value: Eight) -> Result<Eight>;
+    fn times(&self, a: Duration, b: Option<Duration>) -> Result<(Duration, Option<Duration>)>;
+    fn path(&self, path: PathBuf) -> Result<PathBuf>;
+    fn result(&self, a: Result<u8, String>, b: Result<(), u64>) -> Result<(Results, u8)>;
+    fn own(&self, point: Point, pair: Pair, unit: Unit) -> Result<(Point, Pair, Unit)>;
+    fn generic(&self, value: Wrap<Vec<Wrap<u8>>, String>) -> Result<Wrap<Vec<Wrap<u8>>, String>>;
+    fn shape(&self, shape: Shape) -> Result<Shape>;
+    fn tree(&self, tree: Tree) -> Result<Tree>;
+
+    fn option(&self, #[handle(file, read)] file: Option<File>) -> Result<Option<File>>;
+    fn list(&self, files: Vec<File>, events: Vec<Event>) -> Result<(Vec<Event>, Vec<File>)>;
+    fn map(&self, files: BTreeMap<String, File>) -> Result<BTreeMap<String, File>>;
+    fn tuple(&self, value: (u8, File, (Event, ManualEvent))) -> Result<(ManualEvent, Event, File)>;
+    fn array(&self, files: [File; 3]) -> Result<[File; 2]>;
+    fn held(&self, held: Held) -> Result<Held>;
+    fn one_of(&self, one: OneOf) -> Result<OneOf>;
+    fn boxed(&self, file: Box<File>) -> Result<Box<Option<Box<File>>>>;
+    fn r#type(&self, r#match: u8, self_: u8, out: u8, input: u8, call: u8) -> Result<u8>;
+    fn dispatch(&self, context: u8, result: u8, method: u8, client: u8, value: u8) -> Result<u8>;
+}
+
+type Eight = (u8, u16, u32, u64, i8, i16, i32, String);
+type Arrays = ([u32; 4], [[u8; 3]; 2], [u64; 0]);
+type Results = (Result<u8, String>, Result<(), u64>);
+
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+struct Point {
+    x: f64,
+    y: f64,
+    name: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+struct Pair(u8, Vec<Point>);
+
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+struct Unit;
+
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+struct Wrap<T, U = ()> {
+    value: T,
+    other: U,
+}
+
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+enum Shape {
+    Nothing,
+    Dot(Point),
+    Line { from: Point, to: Point },
+    Many(Vec<Shape>, Unit),
+}
+
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+enum Tree {
+    Leaf(u8),
+    Branch(Box<Tree>, Box<Tree>),
+}
+
+/// Handles within a struct, some with declarations of their own.
+#[derive(Debug, Encode, Decode)]
+struct Held {
+    number: u32,
+    #[handle(file, read)]
+    file: File,
+    events: Vec<Event>,
+    spare: Option<ManualEvent>,
+}
+
+/// A union of kinds.
+#[derive(Debug, Encode, Decode)]
+enum OneOf {
+    File(#[handle(file, read | write)] File),
+    Event(Event),
+    Both { file: File, event: Event },
+    Neither,
+}
+
+struct Says;
+
+impl Echo for Says {
+    fn bytes(&self, a: u8, b: i8) -> Result<(u8, i8)> {
+        Ok((a, b))
+    }
+    fn halves(&self, a: u16, b: i16) -> Result<(u16, i16)> {
+        Ok((a, b))
+    }
+    fn words(&self, a: u32, b: i32) -> Result<(u32, i32)> {
+        Ok((a, b))
+    }
+    fn longs(&self, a: u64, b: i64) -> Result<(u64, i64)> {
+        Ok((a, b))
+    }
+    fn longest(&self, a: u128, b: i128) -> Result<(u128, i128)> {
+        Ok((a, b))
+    }
+    fn sizes(&self, a: usize, b: isize) -> Result<(usize, isize)> {
+        Ok((a, b))
+    }
+    fn floats(&self, a: f32, b: f64) -> Result<(f32, f64)> {
+        Ok((a, b))
+    }
+    fn scalars(&self, a: bool, b: char, c: ()) -> Result<(bool, char, ())> {
+        Ok((a, b, c))
+    }
+    fn texts(
+        &self,
+        a: String,
+        b: Vec<String>,
+        c: Option<String>,
+    ) -> Result<(String, Vec<String>, Option<String>)> {
+        Ok((a, b, c))
+    }
+    fn nested(
+        &self,
+        value: Vec<Option<Vec<Option<u16>>>>,
+    ) -> Result<Vec<Option<Vec<Option<u16>>>>> {
+        Ok(value)
+    }
+    fn maps(
+        &self,
+        a: BTreeMap<String, Vec<u8>>,
+        b: HashMap<u64, BTreeMap<bool, char>>,
+    ) -> Result<(BTreeMap<String, Vec<u8>>, HashMap<u64, BTreeMap<bool, char>>)> {
+        Ok((a, b))
+    }
+    fn sets(
+        &self,
+        a: BTreeSet<(u8, String)>,
+        b: HashSet<Guid>,
+    ) -> Result<(BTreeSet<(u8, String)>, HashSet<Guid>)> {
+        Ok((a, b))
+    }
+    fn arrays(&self, a: [u32; 4], b: [[u8; 3]; 2], c: [u64; 0]) -> Result<Arrays> {
+        Ok((a, b, c))
+    }
+    fn tuples(&self, value: Eight) -> Result<Eight> {
+        Ok(value)
+    }
+    fn times(&self, a: Duration, b: Option<Duration>) -> Result<(Duration, Option<Duration>)> {
+        Ok((a, b))
+    }
+    fn path(&self, path: PathBuf) -> Result<PathBuf> {
+        Ok(path)
+    }
+    fn result(&self, a: Result<u8, String>, b: Result<(), u64>) -> Result<(Results, u8)> {
+        Ok(((a, b), 7))
+    }
+    fn own(&self, point: Point, pair: Pair, unit: Unit) -> Result<(Point, Pair, Unit)> {
+        Ok((point, pair, unit))
+    }
+    fn generic(&self, value: Wrap<Vec<Wrap<u8>>, String>) -> Result<Wrap<Vec<Wrap<u8>>, String>> {
+        Ok(value)
+    }
+    fn shape(&self, shape: Shape) -> Result<Shape> {
+        Ok(shape)
+    }
+    fn tree(&self, tree: Tree) -> Result<Tree> {
+        Ok(tree)
+    }
+    fn option(&self, file: Option<File>) -> Result<Option<File>> {
+        Ok(file)
+    }
+    fn list(&self, files: Vec<File>, events: Vec<Event>) -> Result<(Vec<Event>, Vec<File>)> {
+        Ok((events, files))
+    }
+    fn map(&self, files: BTreeMap<String, File>) -> Result<BTreeMap<String, File>> {
+        Ok(files)
+    }
+    fn tuple(&self, value: (u8, File, (Event, ManualEvent))) -> Result<(ManualEvent, Event, File)> {
+        let (_, file, (event, manual)) = value;
+        Ok((manual, event, file))
+    }
+    fn array(&self, [a, _, c]: [File; 3]) -> Result<[File; 2]> {
+        Ok([c, a])
+    }
+    fn held(&self, held: Held) -> Result<Held> {
+        Ok(held)
+    }
+    fn one_of(&self, one: OneOf) -> Result<OneOf> {
+        Ok(one)
+    }
+    fn boxed(&self, file: Box<File>) -> Result<Box<Option<Box<File>>>> {
+        Ok(Box::new(Some(file)))
+    }
+    fn r#type(&self, r#match: u8, self_: u8, out: u8, input: u8, call: u8) -> Result<u8> {
+        Ok(r#match + self_ + out + input + call)
+    }
+    fn dispatch(&self, context: u8, result: u8, method: u8, client: u8, value: u8) -> Result<u8> {
+        Ok(context + result + method + client + value)
+    }
+}
+
+/// In process, and by a door: what differs between two processes is not the values.
+fn echoes() -> [EchoClient; 2] {
+    let echo = EchoClient::in_process(Says).unwrap();
+    [echo.cast().unwrap(), echo]
+}
+
+#[test]
+fn numbers_cross_at_their_limits() {
+    for echo in echoes() {
+        for (a, b) in [(0, i8::MIN), (u8::MAX, i8::MAX)] {
+            assert_eq!(echo.bytes(a, b).unwrap(), (a, b));
+        }
+        for (a, b) in [(0, i16::MIN), (u16::MAX, i16::MAX)] {
+            assert_eq!(echo.halves(a, b).unwrap(), (a, b));
+        }
+        for (a, b) in [(0, i32::MIN), (u32::MAX, i32::MAX)] {
+            assert_eq!(echo.words(a, b).unwrap(), (a, b));
+        }
+        for (a, b) in [(0, i64::MIN), (u64::MAX, i64::MAX)] {
+            assert_eq!(echo.longs(a, b).unwrap(), (a, b));
+        }
+        for (a, b) in [(0, i128::MIN), (u128::MAX, i128::MAX)] {
+            assert_eq!(echo.longest(a, b).unwrap(), (a, b));
+        }
+        for (a, b) in [(0, isize::MIN), (usize::MAX, isize::MAX)] {
+            assert_eq!(echo.sizes(a, b).unwrap(), (a, b));
+        }
+    }
+}
+
+#[test]
+fn floats_cross_bit_by_bit() {
+    for echo in echoes() {
+        for bits in [0, 1, 0x7fc0_0001, 0xffc1_2345, 0x7f80_0000, 0x8000_0000, u32::MAX] {
+            let wide = u64::from(bits) << 32 | 7;
+            let (a, b) = echo.floats(f32::from_bits(bits), f64::from_bits(wide)).unwrap();
+            assert_eq!((a.to_bits(), b.to_bits()), (bits, wide));
+        }
+    }
+}
+
+#[test]
+fn scalars_and_texts_cross() {
+    for echo in echoes() {
+        for c in ['\0', 'a', 'é', '\u{d7ff}', '\u{e000}', char::MAX] {
+            assert_eq!(echo.scalars(c > 'b', c, &()).unwrap(), (c > 'b', c, ()));
+        }
+        let many = ["", "é\0", "日本"].map(String::from).to_vec();
+        let back = echo.texts("one", &many, Some("two")).unwrap();
+        assert_eq!(back, ("one".into(), many, Some("two".into())));
+        assert_eq!(echo.texts("", &[], None).unwrap(), (String::new(), Vec::new(), None));
+    }
+}
+
+#[test]
+fn values_within_values_cross() {
+    for echo in echoes() {
+        let nested = vec![None, Some(vec![]), Some(vec![Some(7), None])];
+        assert_eq!(echo.nested(&nested).unwrap(), nested);
+        let a = BTreeMap::from([("a".to_owned(), vec![1, 2]), ("b".to_owned(), vec![])]);
+        let b = HashMap::from([(7, BTreeMap::from([(true, 'x'), (false, 'y')]))]);
+        assert_eq!(echo.maps(&a, &b).unwrap(), (a, b));
+        let a = BTreeSet::from([(1, "a".to_owned()), (1, "b".to_owned())]);
+        let b = (0..100).map(|i| Guid::from_bytes([i; 16])).collect();
+        assert_eq!(echo.sets(&a, &b).unwrap(), (a, b));
+        let arrays = ([1, 2, 3, u32::MAX], [[1, 2, 3], [4, 5, 6]], []);
+        assert_eq!(echo.arrays(&arrays.0, &arrays.1, &arrays.2).unwrap(), arrays);
+        let eight = (1, 2, 3, 4, -1, -2, -3, "eight".to_owned());
+        assert_eq!(echo.tuples(&eight).unwrap(), eight);
+        let times = (Duration::new(u64::MAX, 999_999_999), Some(Duration::ZERO));
+        assert_eq!(echo.times(&times.0, times.1.as_ref()).unwrap(), times);
+        let (a, b) = (Err("no".to_owned()), Ok(()));
+        let ((a_back, b_back), seven) = echo.result(&a, &b).unwrap();
+        assert_eq!((a_back.unwrap_err(), b_back, seven), ("no".to_owned(), b, 7));
+    }
+}
+
+#[test]
+fn paths_need_not_be_text() {
+    use std::os::unix::ffi::OsStringExt;
+    for echo in echoes() {
+        let path = PathBuf::from(std::ffi::OsString::from_vec(vec![b'/', 0xff, b'a', 0x80]));
+        assert_eq!(echo.path(&path).unwrap(), path);
+    }
+}
+
+#[test]
+fn types_of_the_users_own_cross() {
+    for echo in echoes() {
+        let point = Point { x: -0.0, y: f64::INFINITY, name: Some("here".into()) };
+        let pair = Pair(7, vec![point.clone(), Point { name: None, ..point.clone() }]);
+        let own = (point.clone(), pair, Unit);
+        assert_eq!(echo.own(&own.0, &own.1, &own.2).unwrap(), own);
+        let wrap = |value| Wrap { value, other: () };
+        let generic = Wrap { value: vec![wrap(1), wrap(2)], other: "other".into() };
+        assert_eq!(echo.generic(&generic).unwrap(), generic);
+        let line = Shape::Line { from: point.clone(), to: point.clone() };
+        let all = vec![Shape::Nothing, Shape::Dot(point), line, Shape::Many(vec![], Unit)];
+        let many = Shape::Many(all, Unit);
+        assert_eq!(echo.shape(&many).unwrap(), many);
+    }
+}
+
+fn tree(depth: u32) -> Tree {
+    (0..depth).fold(Tree::Leaf(7), |tree, _| Tree::Branch(Box::new(tree), Box::new(Tree::Leaf(0))))
+}
+
+#[test]
+fn types_that_refer_to_themselves_cross_up_to_a_depth_that_the_error_names() {
+    for echo in echoes() {
+        assert_eq!(echo.tree(&tree(63)).unwrap(), tree(63));
+        let error = echo.tree(&tree(64)).unwrap_err();
+        let text = "Echo::tree: parameter `tree`: values are nested more than 64 deep";
+        assert_eq!(error.to_string(), text);
+        assert_eq!(error.ran(), syshandle::Ran::No);
+    }
+}
+
+#[test]
+fn any_name_that_rust_allows_is_one_for_a_parameter_or_a_method() {
+    for echo in echoes() {
+        assert_eq!(echo.r#type(1, 2, 3, 4, 5).unwrap(), 15);
+        assert_eq!(echo.dispatch(1, 2, 3, 4, 5).unwrap(), 15);
+    }
+}
+
+#[test]
+fn handles_cross_wherever_they_are_and_are_the_same_objects() {
+    for echo in echoes() {
+        let (a, b, c) = (file(), file(), file());
+        let (event, manual) = (Event::new().unwrap(), ManualEvent::new().unwrap());
+        let ids = [&a, &b, &c].map(identity);
+
+        assert_eq!(echo.option(None).unwrap().map(identity), None);
+        assert_eq!(echo.option(Some(&a)).unwrap().map(identity), Some(ids[0]));
+
+        let clones = [&a, &b].map(|file| file.try_clone().unwrap());
+        let (events, files) = echo.list(&clones, &[event.try_clone().unwrap()]).unwrap();
+        assert_eq!(files.iter().map(identity).collect::<Vec<_>>(), ids[..2]);
+        is_same(&events[0], &event);
+
+        let map = [("a", &a), ("b", &b)].map(|(k, v)| (k.to_owned(), v.try_clone().unwrap()));
+        let back = echo.map(&BTreeMap::from(map)).unwrap();
+        assert_eq!((identity(&back["a"]), identity(&back["b"])), (ids[0], ids[1]));
+
+        let tuple = (7, c.try_clone().unwrap(), (event.try_clone().unwrap(), manual));
+        let (_, event_back, file_back) = echo.tuple(&tuple).unwrap();
+        assert_eq!(identity(file_back), ids[2]);
+        is_same(&event_back, &event);
+
+        let [third, first] = echo.array(&[a, b, c].map(|file| file.try_clone().unwrap())).unwrap();
+        assert_eq!((identity(&third), identity(&first)), (ids[2], ids[0]));
+        assert_eq!(echo.boxed(&Box::new(first)).unwrap().map(identity), Some(ids[0]));
+        let held = Held { number: 1, file: third, events: vec![event_back], spare: None };
+        let back = echo.held(&held).unwrap();
+        assert_eq!((back.number, identity(&back.file)), (1, ids[2]));
+        assert!(back.spare.is_none());
+        is_same(&back.events[0], &event);
+    }
+}
+
+/// Events have no inode of their own: one that is set is the same if the other one is.
+fn is_same(one: &Event, other: &Event) {
+    one.set().unwrap();
+    assert!(other.poll().unwrap());
+    assert!(!one.poll().unwrap());
+}
+
+#[test]
+fn a_union_of_kinds_is_an_enum() {
+    for echo in echoes() {
+        let (own, event) = (file(), Event::new().unwrap());
+        let id = identity(&own);
+        let both =
+            OneOf::Both { file: own.try_clone().unwrap(), event: event.try_clone().unwrap() };
+        let back = echo.one_of(&both).unwrap();
+        assert!(matches!(back, OneOf::Both { file, .. } if identity(&file) == id));
+        let back = echo.one_of(&OneOf::Event(event)).unwrap();
+        assert!(matches!(back, OneOf::Event(_)));
+        assert!(matches!(echo.one_of(&OneOf::Neither).unwrap(), OneOf::Neither));
+        assert!(matches!(echo.one_of(&OneOf::File(own)).unwrap(), OneOf::File(_)));
+        let unwritable = OneOf::File(File::open("/dev/null").unwrap());
+        let error = echo.one_of(&unwritable).unwrap_err();
+        let text = "Echo::one_of: parameter `one`: wanted read | write, got a device with read";
+        assert_eq!(error.to_string(), text);
+    }
+}
+
+#[test]
+fn what_is_declared_of_a_whole_value_holds_for_all_its_handles() {
+    #[derive(Debug, Encode, Decode)]
+    struct Two(File, #[handle(file)] File);
+
+    #[interface(iid = "7d1c0a52-91b4-4f0d-9f5a-2f6f0f9c1b02")]
+    trait Writes {
+        fn list(&self, #[handle(file, write)] files: Vec<File>) -> Result<()>;
+        fn two(&self, #[handle(file, write)] two: Two) -> Result<()>;
+        fn map(&self, #[handle(file, write)] files: BTreeMap<u8, Option<File>>) -> Result<()>;
+    }
+
+    struct Ignores;
+
+    impl Writes for Ignores {
+        fn list(&self, _: Vec<File>) -> Result<()> {
+            Ok(())
+        }
+        fn two(&self, _: Two) -> Result<()> {
+            Ok(())
+        }
+        fn map(&self, _: BTreeMap<u8, Option<File>>) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    let writes = WritesClient::in_process(Ignores).unwrap();
+    let unwritable = || File::open("/dev/null").unwrap();
+    assert!(writes.list(&[file(), unwritable()]).is_err());
+    assert!(writes.two(&Two(unwritable(), file())).is_err());
+    assert!(writes.two(&Two(file(), unwritable())).is_ok(), "it declares less for itself");
+    assert!(writes.map(&BTreeMap::from([(1, Some(unwritable()))])).is_err());
+    writes.list(&[file(), file()]).unwrap();
+    writes.map(&BTreeMap::from([(1, Some(file())), (2, None)])).unwrap();
+}
+
+#[cfg(feature = "serde")]
+mod with_serde {
+    use serde::{Deserialize, Serialize};
+    use syshandle::describe::Type;
+    use syshandle::{Describe, ErrorKind, Ran, Serde};
+
+    use super::*;
+
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    enum Json {
+        Null,
+        Number(f64),
+        Text(String),
+        List(Vec<Json>),
+        Object(BTreeMap<String, Json>),
+        Unit(Nothing),
+        Pair { a: (u8, i128), b: Option<char> },
+    }
+
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    struct Nothing;
+
+    #[interface(iid = "7d1c0a52-91b4-4f0d-9f5a-2f6f0f9c1b03")]
+    trait Any {
+        fn json(&self, value: Serde<Json>) -> Result<Serde<Json>>;
+        fn empty(&self, value: Serde<Vec<()>>) -> Result<u64>;
+        fn bytes(&self, value: Vec<u8>) -> Result<Serde<Json>>;
+        fn mixed(&self, file: File, value: Serde<String>, more: Option<Serde<u8>>) -> Result<File>;
+    }
+
+    struct Same;
+
+    impl Any for Same {
+        fn json(&self, value: Serde<Json>) -> Result<Serde<Json>> {
+            Ok(value)
+        }
+        fn empty(&self, Serde(value): Serde<Vec<()>>) -> Result<u64> {
+            Ok(value.len() as u64)
+        }
+        fn bytes(&self, value: Vec<u8>) -> Result<Serde<Json>> {
+            Ok(Serde(Json::Number(value.len() as f64)))
+        }
+        fn mixed(&self, file: File, _: Serde<String>, _: Option<Serde<u8>>) -> Result<File> {
+            Ok(file)
+        }
+    }
+
+    /// What such an interface looks like to one who sends any bytes for `Serde`: they have the
+    /// same form.
+    #[interface(iid = "7d1c0a52-91b4-4f0d-9f5a-2f6f0f9c1b03")]
+    trait Raw {
+        fn json(&self, value: Vec<u8>) -> Result<Vec<u8>>;
+        fn empty(&self, value: Vec<u8>) -> Result<u64>;
+    }
+
+    fn same() -> AnyClient {
+        AnyClient::in_process(Same).unwrap()
+    }
+
+    #[test]
+    fn any_type_that_knows_serde_crosses() {
+        let text = Json::Text("é".into());
+        let object = BTreeMap::from([
+            ("null".to_owned(), Json::Null),
+            ("pair".to_owned(), Json::Pair { a: (1, i128::MIN), b: Some('é') }),
+        ]);
+        let all =
+            Json::List(vec![Json::Number(0.5), text, Json::Object(object), Json::Unit(Nothing)]);
+        assert_eq!(same().json(&Serde(all.clone())).unwrap().0, all);
+        let own = file();
+        let back = same().mixed(&own, &Serde("text".into()), Some(&Serde(7))).unwrap();
+        assert_eq!(identity(back), identity(own));
+    }
+
+    #[test]
+    fn a_serde_value_is_no_larger_than_a_message() {
+        let large = |len| Json::Text("x".repeat(len));
+        let most = large(16 * 1024 * 1024 - 9);
+        assert!(same().json(&Serde(most.clone())).unwrap().0 == most);
+        let error = same().json(&Serde(large(16 * 1024 * 1024))).unwrap_err();
+        assert_eq!((error.kind(), error.ran()), (ErrorKind::TooLarge, Ran::No));
+        let text = "Any::json: parameter `value`: more than 16777216 bytes in one call";
+        assert_eq!(error.to_string(), text);
+    }
+
+    #[test]
+    fn a_serde_value_nests_no_deeper_than_others() {
+        let deep = |depth: u32| (0..depth).fold(Json::Null, |inner, _| Json::List(vec![inner]));
+        same().json(&Serde(deep(20))).unwrap();
+        let error = same().json(&Serde(deep(200))).unwrap_err();
+        let text = "Any::json: parameter `value`: values are nested more than 64 deep";
+        assert_eq!((error.ran(), error.to_string().as_str()), (Ran::No, text));
+        // A list of a list of a list, as deep as a message goes.
+        let raw: RawClient = same().cast().unwrap();
+        let error = raw.json(&[3, 1].repeat(4_000_000)).unwrap_err();
+        assert_eq!(error.to_string(), text.replace("Any", "Raw"));
+    }
+
+    #[test]
+    fn items_without_bytes_are_counted() {
+        assert_eq!(same().empty(&Serde(vec![(); 1000])).unwrap(), 1000);
+        // Two to the power of 63 of them, in ten bytes.
+        let raw: RawClient = same().cast().unwrap();
+        let many = [0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x01];
+        let error = raw.empty(&many).unwrap_err();
+        assert_eq!((error.kind(), error.ran()), (ErrorKind::Malformed, Ran::No));
+    }
+
+    #[test]
+    fn bytes_that_are_no_such_value_are_refused() {
+        let raw: RawClient = same().cast().unwrap();
+        for bytes in [&[][..], &[9], &[2, 200], &[0, 0], &[2, 1, 0xff]] {
+            let error = raw.json(bytes).unwrap_err();
+            assert_eq!((error.kind(), error.ran()), (ErrorKind::Malformed, Ran::No), "{bytes:?}");
+            assert!(error.to_string().ends_with("Json"), "{error}");
+        }
+        assert_eq!(raw.json(&[0]).unwrap(), [0]);
+    }
+
+    #[test]
+    fn the_description_names_the_type() {
+        let Type::Serde(name) = <Serde<Json> as Describe>::TYPE else { panic!("another type") };
+        assert!(name().ends_with("with_serde::Json"));
+    }
+}
