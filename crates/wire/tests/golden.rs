@@ -1,0 +1,196 @@
+//! The bytes of the wire, as `docs/wire.md` describes them: each `golden/NAME.txt` has a line for
+//! every frame or value, and a test fails when one of them drifts.
+//!
+//! `UPDATE_EXPECTED=1 cargo test -p syshandle-wire --test golden` writes them anew. Do that only
+//! together with a new version in the greeting: whoever runs an older one reads what is written
+//! here.
+
+#![expect(clippy::unwrap_used, reason = "a failed assumption is a failed test")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use syshandle_os::{Facts, Kind, Kinds, Mismatch, Object, OwnedHandle, Rights, Sockets, Wanted};
+use syshandle_wire::{
+    Body, ClientEnd, Encode, Encoder, Fault, FrameKind, Greeting, Guid, Header, Hello, Limits,
+    Offer, Releases, ServerEnd, Status,
+};
+
+/// The lines of one file.
+#[derive(Default)]
+struct Golden(String);
+
+impl Golden {
+    fn line(&mut self, name: &str, bytes: &[u8]) {
+        write!(self.0, "{name}:").unwrap();
+        for chunk in bytes.chunks(4) {
+            self.0.push(' ');
+            chunk.iter().for_each(|byte| write!(self.0, "{byte:02x}").unwrap());
+        }
+        self.0.push('\n');
+    }
+
+    fn value(&mut self, name: &str, value: &impl Encode) {
+        let mut out = Encoder::new(Vec::new(), Limits::default());
+        value.encode(&mut out);
+        self.line(name, &out.finish().unwrap().0);
+    }
+
+    fn frame(&mut self, name: &str, (header, body): (Header, Vec<u8>)) {
+        let mut head = [0; Header::LEN_MAX];
+        let len = header.write(&mut head);
+        self.line(name, &[&head[..len], &body].concat());
+    }
+
+    /// Compares the lines with those of the file, or writes them there.
+    fn check(self, name: &str) {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+        let file = folder.join(name).with_extension("txt");
+        if std::env::var_os("UPDATE_EXPECTED").is_some() {
+            std::fs::write(&file, &self.0).unwrap();
+        }
+        let expected = std::fs::read_to_string(&file).unwrap();
+        for (now, then) in self.0.lines().zip(expected.lines()) {
+            assert_eq!(now, then, "{}", file.display());
+        }
+        assert_eq!(self.0.lines().count(), expected.lines().count(), "{}", file.display());
+    }
+}
+
+fn guid(first: u8) -> Guid {
+    Guid::from_bytes(std::array::from_fn(|i| first + i as u8))
+}
+
+fn with_body(header: Header, body: &[u8]) -> (Header, Vec<u8>) {
+    (Header { body: Body::Inline { len: body.len() as u32 }, ..header }, body.to_vec())
+}
+
+#[test]
+fn frames_are_as_they_were() {
+    let mut golden = Golden::default();
+    let offers = vec![
+        Offer { clsid: guid(0x10), iid: guid(0x20) },
+        Offer { clsid: guid(0x10), iid: guid(0x30) },
+    ];
+    let greeting = Greeting { limits: Limits::default(), offers };
+    golden.frame("greeting", ServerEnd::<()>::greeting(&greeting));
+    let hello = Hello { clsid: guid(0x10), iid: guid(0x20) };
+    golden.frame("hello", ClientEnd::<()>::hello(hello));
+    golden.frame("refused", ServerEnd::<()>::refused(&Fault::NotAllowed { uid: 1000 }));
+
+    let call = Header { call: 0x0001_0002, code: 3, timeout_ms: 30_000, ..of(FrameKind::Call) };
+    golden.frame("call", with_body(call.clone(), b"abc"));
+    let handles = Header { handles: 2, ..call.clone() };
+    golden.frame("call with two handles", with_body(handles, &[0, 0, 1, 0]));
+    let shared = Body::Shared { offset: 64, len: 100_000 };
+    golden.frame("call through shared memory", (Header { body: shared, ..call.clone() }, vec![]));
+    let releases = Releases::take_from(&mut vec![0, 128]);
+    golden.frame("call that gives back two ranges", (Header { releases, ..call }, vec![]));
+
+    let reply = |status| Header { call: 0x0001_0002, code: status as u32, ..of(FrameKind::Reply) };
+    golden.frame("reply that is done", with_body(reply(Status::Done), b"abc"));
+    let handle = Header { handles: 1, ..reply(Status::Done) };
+    golden.frame("reply with a handle", with_body(handle, &[0, 0]));
+    golden.frame("reply with the method's error", with_body(reply(Status::Failed), &[7]));
+    let fault = Fault::NoSuchMethod(9).write();
+    golden.frame("reply with a fault", with_body(reply(Status::Fault), &fault));
+
+    golden.frame("cancel", (Header { call: 0x0001_0002, ..of(FrameKind::Cancel) }, vec![]));
+    golden.frame("bye", (of(FrameKind::Bye), vec![]));
+    golden.frame("arena", (Header { handles: 1, ..of(FrameKind::Arena) }, vec![]));
+    golden.frame("arena that was lost", (of(FrameKind::Arena), vec![]));
+    let releases = Releases::take_from(&mut vec![64]);
+    golden.frame("release", (Header { releases, ..of(FrameKind::Release) }, vec![]));
+    golden.frame("release that asks", (of(FrameKind::Release), vec![]));
+    golden.frame("attach", (Header { handles: 1, ..of(FrameKind::Attach) }, vec![]));
+    golden.check("frames");
+}
+
+fn of(kind: FrameKind) -> Header {
+    Header::new(kind)
+}
+
+#[test]
+fn faults_are_as_they_were() {
+    let mut golden = Golden::default();
+    let wrong = |wanted, object, rights| Fault::WrongHandle {
+        parameter: Some(1),
+        slot: 2,
+        mismatch: Mismatch { wanted, received: Facts { object, rights } },
+    };
+    let read = Rights::READ;
+    let kinds = Kinds::of(Kind::File).or(Kind::Pipe);
+    let text = || "why".to_owned();
+    let faults = [
+        Fault::NotAllowed { uid: 1000 },
+        Fault::NoSuchClass(guid(0x10)),
+        Fault::NoSuchInterface(guid(0x20)),
+        Fault::NoSuchMethod(9),
+        wrong(Wanted::Kind(kinds), Object::Eventfd, Rights::SIGNAL | Rights::WAIT),
+        wrong(Wanted::Rights(read | Rights::WRITE), Object::RegularFile, read),
+        wrong(Wanted::NoMoreThan(read), Object::Memory, read | Rights::WRITE),
+        wrong(Wanted::Sockets(Sockets::UNIX_STREAM), Object::UnixDatagram, read),
+        Fault::Malformed { parameter: Some(1), text: text() },
+        Fault::Malformed { parameter: None, text: text() },
+        Fault::HandlesLost,
+        Fault::Expired,
+        Fault::Busy { limit: text() },
+        Fault::Draining,
+        Fault::Panicked { text: text() },
+        Fault::Failed { text: text() },
+        Fault::Unsendable { text: text() },
+        Fault::NoObject { text: text() },
+        Fault::TooLarge { text: text() },
+        Fault::Unproven { parameter: None, text: text() },
+    ];
+    for fault in faults {
+        let bytes = fault.write();
+        assert_eq!(Fault::read(&bytes).as_ref(), Ok(&fault));
+        golden.line(&format!("{fault:?}"), &bytes);
+    }
+    golden.check("faults");
+}
+
+#[test]
+fn values_are_as_they_were() {
+    let mut golden = Golden::default();
+    golden.value("u8 1", &1_u8);
+    golden.value("i8 -1", &-1_i8);
+    golden.value("u16 258", &0x0102_u16);
+    golden.value("i16 -2", &-2_i16);
+    golden.value("u32", &0x0102_0304_u32);
+    golden.value("i32 -2", &-2_i32);
+    golden.value("u64", &0x0102_0304_0506_0708_u64);
+    golden.value("i64 -2", &-2_i64);
+    golden.value("u128 1", &1_u128);
+    golden.value("i128 -2", &-2_i128);
+    golden.value("usize 1", &1_usize);
+    golden.value("isize -2", &-2_isize);
+    golden.value("f32 1.5", &1.5_f32);
+    golden.value("f64 -0.0", &-0.0_f64);
+    golden.value("false", &false);
+    golden.value("true", &true);
+    golden.value("char é", &'é');
+    golden.value("()", &());
+    golden.value("String é", &"é".to_owned());
+    golden.value("Vec<u8>", &vec![1_u8, 2]);
+    golden.value("Vec<u16>", &vec![1_u16, 2]);
+    golden.value("[u16; 2]", &[1_u16, 2]);
+    golden.value("[u16; 0]", &[0_u16; 0]);
+    golden.value("Option none", &None::<u16>);
+    golden.value("Option some", &Some(1_u16));
+    golden.value("Result ok", &Ok::<u16, u8>(1));
+    golden.value("Result err", &Err::<u16, u8>(1));
+    golden.value("Box", &Box::new(1_u16));
+    golden.value("tuple", &(1_u8, 2_u16, "x".to_owned()));
+    golden.value("map", &BTreeMap::from([(1_u8, 2_u16), (3, 4)]));
+    golden.value("set", &BTreeSet::from([1_u8, 3]));
+    golden.value("Duration", &Duration::new(1, 2));
+    golden.value("PathBuf", &PathBuf::from("/a"));
+    golden.value("Guid", &guid(0x10));
+    let handle = || OwnedHandle::from(tempfile::tempfile().unwrap());
+    golden.value("handles", &(handle(), Some(handle()), vec![handle()]));
+    golden.check("values");
+}
