@@ -14,7 +14,7 @@ use std::sync::LazyLock;
 
 use sparkle::{SPARKLE_FINISHER, SparkleFinisherClient};
 use syshandle::Proxy;
-use syshandle_trial::{Activator, Place, Process, SERVER, TRIAL, program};
+use syshandle_trial::{Activator, Place, Process, SERVER, TRIAL, copy, program};
 
 const COMMAND: &str = env!("CARGO_BIN_EXE_syshandle");
 static SPARKLE: LazyLock<PathBuf> = LazyLock::new(|| program("sparkle", "sparkle-server"));
@@ -60,7 +60,7 @@ fn folder_with(place: &Place, name: &str, programs: &[(&Path, &str)]) -> PathBuf
     let folder = place.path().join(name);
     fs::create_dir(&folder).unwrap();
     for (program, name) in programs {
-        fs::copy(program, folder.join(name)).unwrap();
+        copy(program, &folder.join(name));
     }
     folder
 }
@@ -107,7 +107,7 @@ fn only_programs_that_serve_are_registered_and_nothing_is_run() {
     let programs = [(&*SPARKLE as &Path, "server"), (&client, "client"), (own, "syshandle")];
     let folder = folder_with(&place, "bin", &programs);
     // A copy that may not be run, a script that would tell, and a link to nothing.
-    fs::copy(&*SPARKLE, folder.join("data")).unwrap();
+    copy(&SPARKLE, &folder.join("data"));
     fs::set_permissions(folder.join("data"), fs::Permissions::from_mode(0o644)).unwrap();
     let trace = place.path().join("trace");
     fs::write(folder.join("script"), format!("#!/bin/sh\ntouch {}\n", trace.display())).unwrap();
@@ -159,7 +159,7 @@ fn odd_names_are_kept() {
     let name = OsStr::from_bytes(b"server\xff");
     let folder = place.path().join("bin");
     fs::create_dir(&folder).unwrap();
-    fs::copy(&*SPARKLE, folder.join(name)).unwrap();
+    copy(&SPARKLE, &folder.join(name));
     let error = syshandle(&place, &[&"register", &"--path", &folder]).no();
     assert!(error.contains("isn't UTF-8"), "{error}");
 }
@@ -232,14 +232,14 @@ fn a_registry_that_cannot_be_written_is_an_error_that_says_so() {
     syshandle(&place, &[&"register", &"--path", &folder]).well();
     // For root nothing is unwritable: so this is for another user.
     let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
-    let copy = place.path().join("syshandle");
-    fs::copy(COMMAND, &copy).unwrap();
+    let command = place.path().join("syshandle");
+    copy(COMMAND.as_ref(), &command);
     if is_root {
         let mut chown = Command::new("chown");
         assert!(chown.args(["-R", "65534:65534"]).arg(place.path()).status().unwrap().success());
     }
     let run = |arguments: &[&dyn AsRef<OsStr>]| {
-        let mut command = place.command(&copy);
+        let mut command = place.command(&command);
         if is_root {
             command.uid(65534).gid(65534);
         }

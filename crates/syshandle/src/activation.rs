@@ -81,6 +81,7 @@ impl Activation {
         let start = Start { registered, locations: &self.locations, meeting, hello, deadline };
         let began = uptime();
         let mut pause = Duration::from_millis(1);
+        let mut locked_out = false;
         loop {
             let nobody = match start.connect()? {
                 Connected::Greeted(connection) => return Ok(*connection),
@@ -88,14 +89,22 @@ impl Activation {
                 Connected::Hangs(_) => Error::new(ErrorKind::TimedOut, "the server hangs"),
             };
             if Instant::now() >= deadline {
-                let text = "no server could be reached in time";
+                let text = match locked_out {
+                    true => format!(
+                        "no server could be reached in time: another process, which has {} locked, \
+                         didn't start it",
+                        start.meeting.lock.display()
+                    ),
+                    false => "no server could be reached in time".to_owned(),
+                };
                 return Err(Error::new(ErrorKind::TimedOut, text).because(nobody));
             }
             if let Some(lock) = start.meeting.try_lock()? {
                 return start.start(&lock, began);
             }
+            locked_out = true;
             // Somebody else is starting the server, or it is just ending: the socket will tell.
-            std::thread::sleep(pause);
+            std::thread::sleep(pause.min(deadline.saturating_duration_since(Instant::now())));
             pause = (pause * 2).min(Duration::from_millis(20));
         }
     }

@@ -176,6 +176,12 @@ pub static SERVER: LazyLock<PathBuf> = LazyLock::new(|| built("syshandle-trial",
 /// Its client.
 pub static CLIENT: LazyLock<PathBuf> = LazyLock::new(|| built("syshandle-trial", "trial-client"));
 
+/// Copies a program, to be run. By another process: while this one had it open for writing, a child
+/// that another test starts just then would have too, and so nobody could run it.
+pub fn copy(from: &Path, to: &Path) {
+    assert!(Command::new("cp").arg("--").args([from, to]).status().unwrap().success());
+}
+
 /// A program of another package of this workspace.
 pub fn program(package: &str, name: &str) -> PathBuf {
     built(package, name)

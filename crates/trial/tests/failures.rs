@@ -9,8 +9,8 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use syshandle::{Error, ErrorKind, Ran, Registered, Registration};
-use syshandle_trial::{PATIENCE, Place, SERVER, TRIAL, TrialClient, until};
+use syshandle::{Error, ErrorKind, Meeting, Ran, Registered, Registration};
+use syshandle_trial::{PATIENCE, Place, SERVER, TRIAL, TrialClient, copy, until};
 
 /// The error of an activation that can't be.
 #[track_caller]
@@ -34,10 +34,8 @@ fn chmod(path: &Path, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
 }
 
-/// The files of the registration in the folder of sockets, by their ending.
-fn meeting_file(place: &Place, registered: &Registered, extension: &str) -> PathBuf {
-    let meeting = syshandle::Meeting::of(registered, &place.locations()).unwrap();
-    meeting.socket.with_extension(extension)
+fn meeting(place: &Place, registered: &Registered) -> Meeting {
+    Meeting::of(registered, &place.locations()).unwrap()
 }
 
 fn am_root() -> bool {
@@ -78,7 +76,7 @@ fn a_program_that_is_missing() {
 fn a_program_that_may_not_be_run() {
     let place = Place::new();
     let program = place.path().join("program");
-    fs::copy(&*SERVER, &program).unwrap();
+    copy(&SERVER, &program);
     chmod(&program, 0o644);
     place.register(&program, TRIAL, &[]);
     error(&place, ErrorKind::StartFailed, &["may not be run", "Permission denied"]);
@@ -222,7 +220,7 @@ fn a_server_that_stands_still_is_not_taken_for_one_that_hangs() {
 /// Starts the server as a user would, and waits until it serves.
 fn started_by_hand(place: &Place, registration: &Registration) -> std::process::Child {
     let registered = place.register_as(registration);
-    let socket = meeting_file(place, &registered, "sock");
+    let socket = meeting(place, &registered).socket;
     let mut command = place.command(&SERVER);
     let child = command.env("TRIAL_IDLE_MS", "3000").spawn().unwrap();
     until("the server makes its socket", || socket.exists());
@@ -230,10 +228,47 @@ fn started_by_hand(place: &Place, registration: &Registration) -> std::process::
 }
 
 #[test]
+fn a_program_that_closes_its_socket_is_ended() {
+    let place = Place::new();
+    let program = place.path().join("program");
+    fs::write(&program, "#!/bin/sh\nexec 3<&-\nexec sleep 1000\n").unwrap();
+    chmod(&program, 0o755);
+    place.register(&program, TRIAL, &[]);
+    error(&place, ErrorKind::StartFailed, &["it closed the socket that it was given"]);
+    until("the program is ended", || place.processes("sleep").is_empty());
+}
+
+#[test]
+fn a_client_that_stands_still_while_it_starts_the_server_holds_others_up_to_their_deadlines() {
+    let place = Place::new();
+    let registered = place.register(&SERVER, TRIAL, &[]);
+    let lock = meeting(&place, &registered).try_lock().unwrap().unwrap();
+    let activation = place.activation().timeout(Duration::from_millis(200));
+    let error = activation.activate::<TrialClient>(TRIAL.clsid()).unwrap_err();
+    expect(&error, ErrorKind::TimedOut, &["another process, which has", ".lock locked"]);
+    drop(lock);
+    assert!(place.activate().is_ok());
+}
+
+#[test]
+fn one_registry_by_two_paths_has_one_server() {
+    let place = Place::new();
+    place.register(&SERVER, TRIAL, &[]);
+    let link = place.path().join("link");
+    symlink(place.data(), &link).unwrap();
+    let mut locations = place.locations();
+    locations.data_home = Some(link);
+    let first = place.activate().unwrap();
+    let activation = place.activation().locations(locations);
+    let second: TrialClient = activation.activate(TRIAL.clsid()).unwrap();
+    assert_eq!(first.who().unwrap().server_pid, second.who().unwrap().server_pid);
+}
+
+#[test]
 fn a_stale_socket_is_replaced() {
     let place = Place::new();
     let registered = place.register(&SERVER, TRIAL, &[]);
-    let socket = meeting_file(&place, &registered, "sock");
+    let socket = meeting(&place, &registered).socket;
     drop(UnixListener::bind(&socket).unwrap());
     assert!(socket.exists());
     assert!(place.activate().unwrap().who().is_ok());
@@ -243,7 +278,7 @@ fn a_stale_socket_is_replaced() {
 fn a_folder_where_the_socket_should_be() {
     let place = Place::new();
     let registered = place.register(&SERVER, TRIAL, &[]);
-    let socket = meeting_file(&place, &registered, "sock");
+    let socket = meeting(&place, &registered).socket;
     fs::create_dir(&socket).unwrap();
     error(&place, ErrorKind::StartFailed, &["is in the way", socket.to_str().unwrap()]);
 }
@@ -375,6 +410,6 @@ fn a_failure_is_not_for_ever() {
     let program = place.path().join("program");
     place.register(&program, TRIAL, &[]);
     error(&place, ErrorKind::StartFailed, &["isn't there"]);
-    fs::copy(&*SERVER, &program).unwrap();
+    copy(&SERVER, &program);
     until("a repaired program is started", || place.activate().is_ok());
 }

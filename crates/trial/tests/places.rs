@@ -10,7 +10,7 @@ use std::process::{Child, Output, Stdio};
 use std::time::Duration;
 
 use syshandle::{ErrorKind, Meeting, Policy, Proxy, Ran};
-use syshandle_trial::{Activator, CLIENT, Place, Process, SERVER, TRIAL, TrialClient, until};
+use syshandle_trial::{Activator, CLIENT, Place, Process, SERVER, TRIAL, TrialClient, copy, until};
 
 fn meeting(place: &Place) -> Meeting {
     let registered = place.locations().find(TRIAL.clsid()).unwrap();
@@ -260,7 +260,7 @@ fn another_user_is_turned_away_unless_the_registration_allows_it() {
     fs::set_permissions(place.path(), fs::Permissions::from_mode(0o755)).unwrap();
     fs::set_permissions(place.data(), fs::Permissions::from_mode(0o755)).unwrap();
     let client = place.path().join("trial-client");
-    fs::copy(&*CLIENT, &client).unwrap();
+    copy(&CLIENT, &client);
     let mut registration = place.registration(&SERVER, TRIAL);
     let as_nobody = || {
         let mut command = place.command(&client);
@@ -304,7 +304,7 @@ fn another_users_folder_is_not_used() {
         fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
     }
     let client = place.path().join("trial-client");
-    fs::copy(&*CLIENT, &client).unwrap();
+    copy(&CLIENT, &client);
     place.register(&SERVER, TRIAL, &[]);
     let output = place.command(&client).uid(NOBODY).gid(NOBODY).output().unwrap();
     let error = text(&output.stderr);
@@ -373,8 +373,8 @@ fn a_folder_for_sockets_that_cannot_be_written_denies_activation_only() {
     let place = Place::new();
     let client = place.path().join("trial-client");
     let server = place.path().join("trial-server");
-    fs::copy(&*CLIENT, &client).unwrap();
-    fs::copy(&*SERVER, &server).unwrap();
+    copy(&CLIENT, &client);
+    copy(&SERVER, &server);
     place.register(&server, TRIAL, &[("TRIAL_IDLE_MS", "1")]);
     let sockets = place.runtime().join("syshandle");
     fs::create_dir(&sockets).unwrap();

@@ -11,7 +11,7 @@ use std::process::{Output, Stdio};
 
 use sparkle::{CLIENT_LINES, SERVER_LINES, SPARKLE_FINISHER, SparkleFinisherClient};
 use syshandle::{ErrorKind, Ran};
-use syshandle_trial::Place;
+use syshandle_trial::{Place, copy};
 
 const CLIENT: &str = env!("CARGO_BIN_EXE_sparkle-client");
 const SERVER: &str = env!("CARGO_BIN_EXE_sparkle-server");
@@ -118,7 +118,7 @@ fn a_file_that_cannot_be_written_is_an_error_that_says_so() {
     fs::set_permissions(&file, fs::Permissions::from_mode(0o444)).unwrap();
     fs::set_permissions(place.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let client = place.path().join("sparkle-client");
-    fs::copy(CLIENT, &client).unwrap();
+    copy(CLIENT.as_ref(), &client);
     let mut command = place.command(&client);
     if fs::write(&file, "").is_ok() {
         // Root may write what it likes.

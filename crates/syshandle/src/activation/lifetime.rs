@@ -88,6 +88,8 @@ fn make(classes: &[Guid], locations: &Locations) -> Result<Taken> {
         return Err(Error::new(ErrorKind::AlreadyRunning, text));
     }
     let _ = fs::remove_file(&meeting.socket);
+    // One that was started and never got here isn't this one.
+    meeting.has_started();
     let listener = Listener::bind(&meeting.socket).map_err(|error| {
         let text = format!("the socket {} can't be made", meeting.socket.display());
         Error::new(ErrorKind::System, text).because(error)

@@ -66,7 +66,10 @@ impl Meeting {
         let name = registered.registration.name.chars().take(NAME_MAX);
         let is_plain = |c: &char| c.is_ascii_alphanumeric() || "-_.".contains(*c);
         let plain: String = name.map(|c| if is_plain(&c) { c } else { '_' }).collect();
-        let id = format!("{plain}-{:016x}", hash(registered.file.as_os_str().as_encoded_bytes()));
+        let id = format!(
+            "{plain}-{:016x}",
+            hash(resolved(&registered.file).as_os_str().as_encoded_bytes())
+        );
         let file = |extension: &str| folder.join(format!("{id}.{extension}"));
         let socket = file("sock");
         if socket.as_os_str().len() > SOCKET_PATH_MAX {
@@ -132,7 +135,7 @@ impl Meeting {
         let _ = fs::write(&self.starting, uptime().as_millis().to_string());
     }
 
-    /// The program has taken its socket, and so will serve, soon or late.
+    /// The program has taken its socket, and so will serve, soon or late; or it has ended.
     pub(crate) fn has_started(&self) {
         let _ = fs::remove_file(&self.starting);
     }
@@ -216,6 +219,17 @@ fn check(folder: &Path) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+/// A registration's file, whichever way its folder is reached. What the file itself leads to,
+/// where it is a link, doesn't matter: it stays the same registration.
+fn resolved(file: &Path) -> PathBuf {
+    let mut folders = file.ancestors().skip(1);
+    let there = folders.find_map(|folder| {
+        let rest = file.strip_prefix(folder).ok()?;
+        Some(fs::canonicalize(folder).ok()?.join(rest))
+    });
+    there.unwrap_or_else(|| file.to_owned())
 }
 
 /// FNV-1a: the same for the same path, now and later.

@@ -89,7 +89,10 @@ impl Start<'_> {
         // Before anybody can connect: who finds no note takes the server for a slow one.
         meeting.note_start();
         let listener = listen(meeting)?;
-        let spawned = self.run(&listener).inspect_err(|_| remove_socket(meeting))?;
+        let spawned = self.run(&listener).inspect_err(|_| {
+            remove_socket(meeting);
+            meeting.has_started();
+        })?;
         drop(listener);
         let error = match self.connect()? {
             Connected::Greeted(connection) => return Ok(*connection),
@@ -98,7 +101,11 @@ impl Start<'_> {
                 let soon = self.deadline.min(Instant::now() + Duration::from_secs(1));
                 let what = match spawned.wait(soon)? {
                     true => spawned.exit_text(),
-                    false => "it closed the socket that it was given".to_owned(),
+                    false => {
+                        // It would go on beside the next one that is tried.
+                        spawned.kill();
+                        "it closed the socket that it was given".to_owned()
+                    }
                 };
                 Error::new(ErrorKind::StartFailed, format!("{program} did not serve: {what}"))
                     .because(error)
@@ -111,6 +118,7 @@ impl Start<'_> {
             }
         };
         remove_socket(meeting);
+        meeting.has_started();
         Err(match meeting.log_tail() {
             log if log.is_empty() => error,
             log => error.because(io::Error::other(format!("its log ends:\n{log}"))),
