@@ -258,6 +258,8 @@ fn a_registry_that_cannot_be_written_is_an_error_that_says_so() {
     fs::set_permissions(registry.join("programs"), fs::Permissions::from_mode(0o777)).unwrap();
     let error = run(&[&"register", &"--path", &folder]).no();
     assert!(error.contains("can't be trusted: others may write to it"), "{error}");
+    // So that it can be removed.
+    fs::set_permissions(registry.join("classes"), fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 #[test]
