@@ -67,6 +67,12 @@ fn rights(names: &[proc_macro2::Ident]) -> TokenStream {
     quote!(::syshandle::Rights::empty() #(.union(::syshandle::Rights::#constants))*)
 }
 
+/// Documentation as a text: without the space that a comment starts its lines with.
+pub fn doc_text(lines: &[String]) -> String {
+    let lines: Vec<_> = lines.iter().map(|line| line.strip_prefix(' ').unwrap_or(line)).collect();
+    lines.join("\n")
+}
+
 /// Documentation as attributes.
 fn docs(lines: &[String]) -> TokenStream {
     quote!(#(#[doc = #lines])*)

@@ -4,7 +4,7 @@ use proc_macro2::{Literal, TokenStream};
 use quote::{format_ident, quote};
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
-use syn::{Attribute, Expr, Ident, Path, Result, Token, Visibility};
+use syn::{Attribute, Error, Expr, Ident, Path, Result, Token, Visibility};
 
 /// A class, as it is declared.
 pub(crate) struct Class {
@@ -19,18 +19,46 @@ impl Parse for Class {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
         let attributes = input.call(Attribute::parse_outer)?;
         let visibility = input.parse()?;
-        let name = input.parse()?;
+        let name: Ident = input.parse()?;
+        if !input.peek(Token![:]) {
+            let what = "say which interfaces it has: `NAME: Interface = \"…\";`";
+            return Err(Error::new_spanned(name, what));
+        }
         input.parse::<Token![:]>()?;
         let interfaces = Punctuated::parse_separated_nonempty(input)?;
+        if !input.peek(Token![=]) {
+            let what = "a class needs an identifier of its own, made once and never changed: \
+                        write `= \"…\"` behind this with the output of `uuidgen`";
+            return Err(Error::new_spanned(interfaces, what));
+        }
         input.parse::<Token![=]>()?;
         let clsid = syshandle_idl::rust::guid(&input.parse::<Expr>()?)?;
         input.parse::<Option<Token![;]>>()?;
-        if interfaces.len() > INTERFACES_MAX {
-            let what = format!("a class has at most {INTERFACES_MAX} interfaces");
-            return Err(syn::Error::new_spanned(interfaces, what));
+        if !input.is_empty() {
+            return Err(input.error("one class at a time: put this into another `class! { … }`"));
         }
+        check(&name, &interfaces)?;
         Ok(Self { attributes, visibility, name, interfaces, clsid })
     }
+}
+
+/// Checks what has to fit the mark that a server's program file carries.
+fn check(name: &Ident, interfaces: &Punctuated<Path, Token![+]>) -> Result<()> {
+    if name.to_string().len() > NAME_MAX {
+        let what = format!("the name of a class has at most {NAME_MAX} bytes");
+        return Err(Error::new_spanned(name, what));
+    }
+    if let Some(one_too_many) = interfaces.iter().nth(INTERFACES_MAX) {
+        let what = format!("a class has at most {INTERFACES_MAX} interfaces");
+        return Err(Error::new_spanned(one_too_many, what));
+    }
+    for (i, interface) in interfaces.iter().enumerate() {
+        if interfaces.iter().take(i).any(|before| before == interface) {
+            let what = "a class has each of its interfaces once: leave this out";
+            return Err(Error::new_spanned(interface, what));
+        }
+    }
+    Ok(())
 }
 
 /// The constant, and the type that stands for the class.
@@ -68,3 +96,6 @@ pub(crate) fn class(class: &Class) -> TokenStream {
 
 /// Room for their identifiers in the mark that a server's program file carries.
 const INTERFACES_MAX: usize = 8;
+
+/// Room for its name there.
+const NAME_MAX: usize = 64;

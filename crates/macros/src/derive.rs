@@ -2,8 +2,9 @@
 
 use proc_macro2::{Literal, TokenStream};
 use quote::{format_ident, quote};
-use syn::{Data, DeriveInput, Error, Fields, Generics, Ident, Result, TypeParamBound};
-use syshandle_idl::generate::declared;
+use syn::ext::IdentExt;
+use syn::{Attribute, Data, DeriveInput, Error, Fields, Generics, Ident, Result, TypeParamBound};
+use syshandle_idl::generate::{declared, doc_text};
 use syshandle_idl::rust::{docs, handle};
 
 /// `Encode` and `Describe`.
@@ -46,6 +47,11 @@ pub(crate) fn encode(input: &DeriveInput) -> Result<TokenStream> {
 /// `Decode`.
 pub(crate) fn decode(input: &DeriveInput) -> Result<TokenStream> {
     let name = &input.ident;
+    if let Some(lifetime) = input.generics.lifetimes().next() {
+        let what = "what is received owns all that it holds: write `String` for `&str`, \
+                    `Vec<T>` for `&[T]`, and leave out the lifetime";
+        return Err(Error::new_spanned(lifetime, what));
+    }
     let cases = cases(input)?;
     let values = cases.iter().map(|case| {
         let Case { pattern, names, types, declared, .. } = case;
@@ -60,7 +66,7 @@ pub(crate) fn decode(input: &DeriveInput) -> Result<TokenStream> {
     let body = match &input.data {
         Data::Enum(_) => {
             let numbers = (0..cases.len()).map(Literal::usize_unsuffixed);
-            let text = format!("variant of {name}");
+            let text = format!("variant of {}", name.unraw());
             quote! {
                 match <u32 as ::syshandle::Decode>::decode(__input)? {
                     #(#numbers => #values,)*
@@ -89,8 +95,8 @@ pub(crate) fn decode(input: &DeriveInput) -> Result<TokenStream> {
 /// The description of the type.
 fn describe(input: &DeriveInput, cases: &[Case]) -> TokenStream {
     let name = &input.ident;
-    let text = name.to_string();
-    let doc = docs(&input.attrs).join("\n");
+    let text = name.unraw().to_string();
+    let doc = doc_text(&docs(&input.attrs));
     let fields = cases.iter().map(|case| {
         let Case { names, types, declared, labels, .. } = case;
         let _ = names;
@@ -146,6 +152,7 @@ struct Case {
 }
 
 fn cases(input: &DeriveInput) -> Result<Vec<Case>> {
+    refuse_handle(&input.attrs)?;
     match &input.data {
         Data::Struct(data) => Ok(vec![case(None, &quote!(Self), String::new(), &data.fields)?]),
         Data::Enum(data) if data.variants.is_empty() => {
@@ -155,14 +162,31 @@ fn cases(input: &DeriveInput) -> Result<Vec<Case>> {
             let variants = data.variants.iter().zip(0..);
             variants
                 .map(|(variant, number)| {
+                    refuse_handle(&variant.attrs)?;
                     let name = &variant.ident;
-                    case(Some(number), &quote!(Self::#name), name.to_string(), &variant.fields)
+                    case(
+                        Some(number),
+                        &quote!(Self::#name),
+                        name.unraw().to_string(),
+                        &variant.fields,
+                    )
                 })
                 .collect()
         }
         Data::Union(data) => Err(Error::new_spanned(
             data.union_token,
             "nobody can tell which field of a union is meant: write an enum",
+        )),
+    }
+}
+
+/// Refuses a declaration where there is nothing yet that it could be of.
+fn refuse_handle(attributes: &[Attribute]) -> Result<()> {
+    match attributes.iter().find(|attribute| attribute.path().is_ident("handle")) {
+        None => Ok(()),
+        Some(attribute) => Err(Error::new_spanned(
+            attribute,
+            "a field declares what its handle is: write this right before its type or name",
         )),
     }
 }
@@ -178,7 +202,7 @@ fn case(number: Option<u32>, path: &TokenStream, label: String, fields: &Fields)
         Fields::Unit => path.clone(),
     };
     let labels = fields.iter().enumerate().map(|(i, field)| match &field.ident {
-        Some(name) => name.to_string(),
+        Some(name) => name.unraw().to_string(),
         None => i.to_string(),
     });
     let declarations = fields.iter().map(|field| Ok(declared(handle(&field.attrs)?.as_ref())));

@@ -9,8 +9,9 @@ use syn::{DeriveInput, ItemTrait, parse_macro_input};
 /// See `syshandle::interface`.
 #[proc_macro_attribute]
 pub fn interface(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    let item = parse_macro_input!(item as ItemTrait);
-    match syshandle_idl::rust::interface(arguments.into(), item) {
+    let interface =
+        read_trait(item).and_then(|item| syshandle_idl::rust::interface(arguments.into(), item));
+    match interface {
         Ok(interface) => syshandle_idl::generate::interface(&interface),
         Err(error) => error.into_compile_error(),
     }
@@ -37,4 +38,13 @@ pub fn decode(input: TokenStream) -> TokenStream {
     derive::decode(&parse_macro_input!(input as DeriveInput))
         .unwrap_or_else(syn::Error::into_compile_error)
         .into()
+}
+
+/// The trait that the attribute stands before.
+fn read_trait(item: TokenStream) -> syn::Result<ItemTrait> {
+    syn::parse(item.clone()).map_err(|error| match syn::parse::<syn::Item>(item) {
+        Ok(_) => syn::Error::new(error.span(), "an interface is a trait: write this before one"),
+        // No item of any kind: the place of the mistake is best known to the parser.
+        Err(_) => error,
+    })
 }

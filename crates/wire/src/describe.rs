@@ -108,6 +108,11 @@ pub struct Variant {
 }
 
 /// A type that says what it is. Derived with [`Encode`](crate::Encode).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be a parameter or result of an interface",
+    note = "for a type of your own write `#[derive(syshandle::Encode, syshandle::Decode)]`",
+    note = "a type that only knows serde travels as `syshandle::Serde<T>`"
+)]
 pub trait Describe {
     /// The type.
     const TYPE: Type;

@@ -1,7 +1,8 @@
 //! The client's side: a type with the same methods, which lends what it passes.
 
-use proc_macro2::{Literal, TokenStream};
+use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{format_ident, quote};
+use syn::spanned::Spanned;
 
 use super::lend::lent;
 use super::server::client_name;
@@ -79,9 +80,11 @@ fn method(number: usize, method: &Method, asynchronous: bool) -> TokenStream {
         let lent = lent(ty);
         quote!(#name: #lent)
     });
-    let writes = method.parameters.iter().enumerate().map(|(index, Parameter { name, .. })| {
+    let writes = method.parameters.iter().enumerate().map(|(index, Parameter { name, ty, .. })| {
         let index = Literal::usize_unsuffixed(index);
-        quote!(__out.parameter(#index, &#name);)
+        // A type that can't be sent is told where it is written.
+        let parameter = Ident::new("parameter", ty.span());
+        quote!(__out.#parameter(#index, &#name);)
     });
     let declared = declared(method.result_handle.as_ref());
     let returns = match error {
@@ -89,11 +92,12 @@ fn method(number: usize, method: &Method, asynchronous: bool) -> TokenStream {
         Some(error) => quote!(::core::result::Result<#result, ::syshandle::CallError<#error>>),
     };
     let call = match (error, asynchronous) {
-        (None, false) => quote!(call),
-        (None, true) => quote!(call_async),
-        (Some(_), false) => quote!(call_with_error),
-        (Some(_), true) => quote!(call_with_error_async),
+        (None, false) => "call",
+        (None, true) => "call_async",
+        (Some(_), false) => "call_with_error",
+        (Some(_), true) => "call_with_error_async",
     };
+    let call = Ident::new(call, result.span());
     let (asynchronous, wait) = match asynchronous {
         false => (None, None),
         true => (Some(quote!(async)), Some(quote!(.await))),

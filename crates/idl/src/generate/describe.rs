@@ -3,15 +3,16 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::Type;
+use syn::ext::IdentExt;
 
-use super::{declared, guid};
+use super::{declared, doc_text, guid};
 use crate::model::{Handle, Interface, Method};
 
 /// The description of an interface, as an expression.
 pub(super) fn interface(interface: &Interface) -> TokenStream {
     let iid = guid(&interface.iid);
-    let name = interface.name.to_string();
-    let docs = interface.docs.join("\n");
+    let name = interface.name.unraw().to_string();
+    let docs = doc_text(&interface.docs);
     let methods = interface.methods.iter().map(method);
     quote! {
         &::syshandle::describe::Interface {
@@ -24,10 +25,10 @@ pub(super) fn interface(interface: &Interface) -> TokenStream {
 }
 
 fn method(method: &Method) -> TokenStream {
-    let name = method.name.to_string();
-    let docs = method.docs.join("\n");
+    let name = method.name.unraw().to_string();
+    let docs = doc_text(&method.docs);
     let parameters = method.parameters.iter().map(|parameter| {
-        value(&parameter.name.to_string(), &parameter.ty, parameter.handle.as_ref())
+        value(&parameter.name.unraw().to_string(), &parameter.ty, parameter.handle.as_ref())
     });
     let result = value("", &method.result, method.result_handle.as_ref());
     let error = match &method.error {

@@ -2,6 +2,7 @@
 
 use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{format_ident, quote};
+use syn::spanned::Spanned;
 
 use super::{declared, describe, docs};
 use crate::model::{Interface, Method, Parameter};
@@ -69,9 +70,10 @@ fn arm(number: usize, method: &Method) -> TokenStream {
         });
     let context = method.context.as_ref().map(|_| quote!(__context,));
     let run = match method.error {
-        Some(_) => quote!(run_with_error),
-        None => quote!(run),
+        Some(_) => "run_with_error",
+        None => "run",
     };
+    let run = Ident::new(run, method.result.span());
     quote! {
         #number => call.#run(
             |__input| ::core::result::Result::Ok((#(#reads,)*)),

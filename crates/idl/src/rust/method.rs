@@ -8,7 +8,7 @@ use syn::{
 };
 
 use super::{Errors, docs, handle, refuse_attributes};
-use crate::model::{Handle, Method, Parameter};
+use crate::model::{CLIENT_METHODS, Handle, Method, Parameter};
 
 /// Reads a method.
 pub(super) fn method(function: &TraitItemFn) -> Result<Method> {
@@ -61,6 +61,11 @@ pub(super) fn method(function: &TraitItemFn) -> Result<Method> {
 /// Checks what is written around the parameters.
 fn check_signature(function: &TraitItemFn, errors: &mut Errors) {
     let signature = &function.sig;
+    if CLIENT_METHODS.iter().any(|taken| signature.ident == taken) {
+        let name = &signature.ident;
+        let what = format!("every client has a method `{name}` of its own: write another name");
+        errors.push(Error::new_spanned(name, what));
+    }
     if let Some(token) = &signature.asyncness {
         let what = "methods are plain functions, run on a pool: leave out `async`. The async client \
                     is made from the same trait";

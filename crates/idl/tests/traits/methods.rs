@@ -19,4 +19,5 @@ trait Methods {
     fn three(&self) -> Result<u8, u8, u8>;
     #[inline]
     fn attribute(&self) -> Result<()>;
+    fn wait(&self) -> Result<()>;
 }

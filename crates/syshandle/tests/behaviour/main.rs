@@ -8,8 +8,10 @@
 
 mod client;
 mod death;
+mod description;
 mod errors;
 mod limits;
+mod malformed;
 mod objects;
 mod ownership;
 mod server;

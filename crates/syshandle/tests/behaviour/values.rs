@@ -34,12 +34,8 @@ trait Echo {
         &self,
         a: BTreeMap<String, Vec<u8>>,
         b: HashMap<u64, BTreeMap<bool, char>>,
-    ) -> Result<(BTreeMap<String, Vec<u8>>, HashMap<u64, BTreeMap<bool, char>>)>;
-    fn sets(
-        &self,
-        a: BTreeSet<(u8, String)>,
-        b: HashSet<Guid>,
-    ) -> Result<(BTreeSet<(u8, String)>, HashSet<Guid>)>;
+    ) -> Result<Maps>;
+    fn sets(&self, a: BTreeSet<(u8, String)>, b: HashSet<Guid>) -> Result<Sets>;
     fn arrays(&self, a: [u32; 4], b: [[u8; 3]; 2], c: [u64; 0]) -> Result<Arrays>;
     fn tuples(&self, value: Eight) -> Result<Eight>;
     fn times(&self, a: Duration, b: Option<Duration>) -> Result<(Duration, Option<Duration>)>;
@@ -62,6 +58,8 @@ trait Echo {
     fn dispatch(&self, context: u8, result: u8, method: u8, client: u8, value: u8) -> Result<u8>;
 }
 
+type Maps = (BTreeMap<String, Vec<u8>>, HashMap<u64, BTreeMap<bool, char>>);
+type Sets = (BTreeSet<(u8, String)>, HashSet<Guid>);
 type Eight = (u8, u16, u32, u64, i8, i16, i32, String);
 type Arrays = ([u32; 4], [[u8; 3]; 2], [u64; 0]);
 type Results = (Result<u8, String>, Result<(), u64>);
@@ -163,14 +161,10 @@ impl Echo for Says {
         &self,
         a: BTreeMap<String, Vec<u8>>,
         b: HashMap<u64, BTreeMap<bool, char>>,
-    ) -> Result<(BTreeMap<String, Vec<u8>>, HashMap<u64, BTreeMap<bool, char>>)> {
+    ) -> Result<Maps> {
         Ok((a, b))
     }
-    fn sets(
-        &self,
-        a: BTreeSet<(u8, String)>,
-        b: HashSet<Guid>,
-    ) -> Result<(BTreeSet<(u8, String)>, HashSet<Guid>)> {
+    fn sets(&self, a: BTreeSet<(u8, String)>, b: HashSet<Guid>) -> Result<Sets> {
         Ok((a, b))
     }
     fn arrays(&self, a: [u32; 4], b: [[u8; 3]; 2], c: [u64; 0]) -> Result<Arrays> {

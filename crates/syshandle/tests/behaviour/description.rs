@@ -1,0 +1,129 @@
+//! What an interface says of itself at run time.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::PipeReader;
+
+use syshandle::describe::{Definition, Method, Type};
+use syshandle::{
+    Context, Decode, Describe, Encode, Event, Interface, Kind, Kinds, Result, Rights, class,
+    interface,
+};
+
+use crate::support::bench::CounterClient;
+
+/// What is described.
+#[interface(iid = "7d1c0a52-91b4-4f0d-9f5a-2f6f0f9c1d01")]
+trait Described {
+    /// The first.
+    ///
+    /// At length.
+    fn first(
+        &self,
+        context: &Context,
+        #[handle(file | pipe, read, at_most = read | write)] from: syshandle::OwnedHandle,
+        number: u64,
+    ) -> Result<PipeReader>;
+    #[handle(file, append)]
+    fn second(&self, map: HashMap<String, Vec<Option<u8>>>) -> Result<File, Wrong>;
+    fn r#type(&self, own: Own, counter: CounterClient, array: [u8; 3]) -> Result<()>;
+}
+
+/// An error.
+#[derive(Encode, Decode)]
+enum Wrong {
+    Nothing,
+    Something { r#where: String },
+    Handle(#[handle(file, read)] File),
+}
+
+/// Refers to itself.
+#[derive(Encode, Decode)]
+struct Own {
+    next: Option<Box<Own>>,
+    pair: (u8, Event),
+}
+
+class! {
+    TWO: Described + crate::support::bench::Named = "7d1c0a52-91b4-4f0d-9f5a-2f6f0f9c1d02";
+}
+
+fn method(name: &str) -> &'static Method {
+    let methods = <dyn Described as Interface>::DESCRIPTION.methods;
+    methods.iter().find(|method| method.name == name).unwrap()
+}
+
+#[test]
+fn an_interface_has_its_name_its_docs_and_its_methods_in_order() {
+    let description = <dyn Described as Interface>::DESCRIPTION;
+    assert_eq!(description.name, "Described");
+    assert_eq!(description.docs, "What is described.");
+    assert_eq!(description.iid.to_string(), "7d1c0a52-91b4-4f0d-9f5a-2f6f0f9c1d01");
+    let names: Vec<_> = description.methods.iter().map(|method| method.name).collect();
+    assert_eq!(names, ["first", "second", "type"]);
+    assert_eq!(method("first").docs, "The first.\n\nAt length.");
+}
+
+#[test]
+fn a_parameter_has_its_name_its_type_and_what_it_declares() {
+    // The context is nothing that a client passes.
+    let [from, number] = method("first").parameters else { panic!("others") };
+    assert_eq!((from.name, number.name), ("from", "number"));
+    let declared = from.handle.unwrap();
+    assert_eq!(declared.kinds, Kinds::of(Kind::File).or(Kind::Pipe));
+    assert_eq!(declared.at_least, Rights::READ);
+    assert_eq!(declared.at_most, Some(Rights::READ | Rights::WRITE));
+    assert!(matches!(from.ty, Type::Handle { name: "OwnedHandle", .. }));
+    assert!(matches!(number.ty, Type::Plain("u64")));
+    assert!(number.handle.is_none());
+}
+
+#[test]
+fn a_result_has_its_type_what_it_declares_and_its_error() {
+    let first = method("first");
+    let Type::Handle { name: "PipeReader", declared } = first.result.ty else { panic!("another") };
+    assert_eq!(declared.kinds, Kinds::of(Kind::Pipe));
+    assert!(first.error.is_none());
+    let second = method("second");
+    assert_eq!(second.result.handle.unwrap().at_least, Rights::APPEND);
+    assert!(matches!(second.error, Some(Type::Named { name: "Wrong", .. })));
+    assert!(matches!(method("type").result.ty, Type::Plain("()")));
+}
+
+#[test]
+fn types_are_described_down_to_their_parts() {
+    let Type::Map(Type::Plain("String"), Type::List(Type::Option(Type::Plain("u8")))) =
+        method("second").parameters[0].ty
+    else {
+        panic!("another type")
+    };
+    let [own, counter, array] = method("type").parameters else { panic!("others") };
+    let Type::Object(interface) = counter.ty else { panic!("another type") };
+    assert_eq!(interface.name, "Counter");
+    assert!(matches!(array.ty, Type::Array(Type::Plain("u8"), 3)));
+    let Type::Named { name: "Own", docs: "Refers to itself.", definition } = own.ty else {
+        panic!("another type")
+    };
+    let Definition::Struct([next, pair]) = definition() else { panic!("no struct") };
+    assert_eq!((next.name, pair.name), ("next", "pair"));
+    assert!(matches!(next.ty, Type::Option(Type::Named { name: "Own", .. })));
+    assert!(matches!(pair.ty, Type::Tuple([Type::Plain("u8"), Type::Handle { .. }])));
+}
+
+#[test]
+fn an_enum_is_described_by_its_variants() {
+    let Type::Named { definition, .. } = Wrong::TYPE else { panic!("another type") };
+    let Definition::Enum([nothing, something, handle]) = definition() else { panic!("no enum") };
+    assert_eq!((nothing.name, nothing.fields.len()), ("Nothing", 0));
+    assert_eq!((something.name, something.fields[0].name), ("Something", "where"));
+    assert_eq!((handle.name, handle.fields[0].name), ("Handle", "0"));
+    assert_eq!(handle.fields[0].handle.unwrap().at_least, Rights::READ);
+}
+
+#[test]
+fn a_class_has_its_name_its_identifier_and_its_interfaces() {
+    assert_eq!(TWO.name(), "TWO");
+    assert_eq!(TWO.clsid().to_string(), "7d1c0a52-91b4-4f0d-9f5a-2f6f0f9c1d02");
+    let names: Vec<_> = TWO.interfaces().iter().map(|interface| interface.name).collect();
+    assert_eq!(names, ["Described", "Named"]);
+}
