@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bench_harness::sparkle::Dishes;
 use bench_harness::{Contender, Placement, Result};
 use syshandle::{Encode, Event};
-use syshandle_os::{BorrowedHandle, Declared, Seqpacket};
+use syshandle_os::{BorrowedHandle, Declared, OwnedHandle, Seqpacket};
 use syshandle_wire::{Body, Decoder, Encoder, FrameKind, Header, Limits, ProofError, Prove};
 
 use crate::client::Contestant;
@@ -30,20 +30,27 @@ pub(crate) fn climb() -> Result<()> {
     let (file, event) = (dishes.open()?, Event::new()?);
     let ends = Seqpacket::pair()?;
     let rungs: Vec<Rung<'_>> = vec![
-        ("values and frames of a null call, there and back, without I/O", Box::new(frames)),
-        ("the same through a socket to itself: four system calls", Box::new(move || to_itself(&ends))),
-        ("a null call to an object in this process", Box::new(|| Ok(drop(inside.null(1)?)))),
-        ("… with one file", Box::new(|| Ok(drop(inside_handles.file(&file)?)))),
-        ("a null call to another process", Box::new(|| Ok(drop(numbers.null(1)?)))),
-        ("… with a shorter deadline", Box::new(|| Ok(drop(hurried.null(1)?)))),
-        ("… of an interface that has handles", Box::new(|| Ok(drop(handles.number(1)?)))),
-        ("… with one file", Box::new(|| Ok(drop(handles.file(&file)?)))),
-        ("… with a file and an event in, the event out", Box::new(|| {
-            Ok(drop(handles.exchange(&file, &event)?))
-        })),
+        rung("values and frames of a null call, there and back, without I/O", frames),
+        rung("the same through a socket to itself: four system calls", move || to_itself(&ends)),
+        rung("a null call to an object in this process", || inside.null(1)),
+        rung("… in this process, with one file", || inside_handles.file(&file)),
+        rung("a null call to another process", || numbers.null(1)),
+        rung("… with a shorter deadline", || hurried.null(1)),
+        rung("… of an interface that has handles", || handles.number(1)),
+        rung("… of that one, with one file", || handles.file(&file)),
+        rung("… of that one, with a file and an event in, the event out", || {
+            handles.exchange(&file, &event)
+        }),
     ];
     print("ladder", rungs)?;
     print("probe", probes::all()?)
+}
+
+fn rung<'r, T, E: Into<Box<dyn std::error::Error + Send + Sync>>>(
+    name: &'static str,
+    mut climb: impl FnMut() -> Result<T, E> + 'r,
+) -> Rung<'r> {
+    (name, Box::new(move || climb().map(drop).map_err(Into::into)))
 }
 
 fn print(what: &str, mut rungs: Vec<Rung<'_>>) -> Result<()> {
@@ -124,6 +131,10 @@ struct Nothing;
 impl Prove for Nothing {
     fn prove(&self, _: BorrowedHandle<'_>, _: &Declared) -> Result<(), ProofError> {
         Ok(())
+    }
+
+    fn refuse(&self, handle: OwnedHandle) {
+        drop(handle);
     }
 }
 

@@ -6,7 +6,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 
 use bench_harness::Result;
-use syshandle::{Class, ClassInfo, Guid, Locations, Policy, RegisteredClass, Registration};
+use syshandle::{Class, ClassInfo, Guid, Locations, RegisteredClass, Registration};
 
 use crate::interface::{BENCH, COLD};
 
@@ -66,15 +66,13 @@ impl Folders {
                 Some((name.to_owned(), path.as_ref()?.to_string_lossy().into_owned()))
             })
             .collect();
-        self.locations.register(&Registration {
-            name: name.into(),
-            program: std::env::current_exe()?,
-            arguments: vec!["server".into(), name.into()],
-            environment,
-            socket: None,
-            policy: Policy::same_user(),
-            classes,
-        })?;
+        // What it doesn't say is as usual.
+        let mut registration = Registration::parse(name, "program = \"/\"")?;
+        registration.program = std::env::current_exe()?;
+        registration.arguments = vec!["server".into(), name.into()];
+        registration.environment = environment;
+        registration.classes = classes;
+        self.locations.register(&registration)?;
         Ok(())
     }
 }

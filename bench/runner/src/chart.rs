@@ -73,13 +73,13 @@ pub(crate) fn lines(title: &str, along: &str, lines: &[Line]) -> String {
     let values = || lines.iter().flat_map(|line| &line.points);
     let range = |of: fn(&(f64, f64)) -> f64| {
         let logs = values().map(of).map(|value| value.max(SMALLEST).log10());
-        let (low, high) = logs.fold((f64::MAX, f64::MIN), |(low, high), log| {
-            (low.min(log), high.max(log))
-        });
+        let (low, high) =
+            logs.fold((f64::MAX, f64::MIN), |(low, high), log| (low.min(log), high.max(log)));
         (low.floor(), high.ceil().max(low.floor() + 1.0))
     };
     let ((x_low, x_high), (y_low, y_high)) = (range(|point| point.0), range(|point| point.1));
-    let place = |low: f64, high: f64, value: f64| (value.max(SMALLEST).log10() - low) / (high - low);
+    let place =
+        |low: f64, high: f64, value: f64| (value.max(SMALLEST).log10() - low) / (high - low);
     let x = |value| left + place(x_low, x_high, value) * (WIDTH - left - right);
     let y = |value| height - bottom - place(y_low, y_high, value) * (height - bottom - TOP - 12.0);
     for power in x_low as i32..=x_high as i32 {
@@ -98,8 +98,11 @@ pub(crate) fn lines(title: &str, along: &str, lines: &[Line]) -> String {
     let end = |line: &Line| line.points.last().map_or(0.0, |point| point.1);
     sorted.sort_by(|a, b| end(a).total_cmp(&end(b)));
     for line in sorted {
-        let points: Vec<_> =
-            line.points.iter().map(|point| format!("{:.1},{:.1}", x(point.0), y(point.1))).collect();
+        let points: Vec<_> = line
+            .points
+            .iter()
+            .map(|point| format!("{:.1},{:.1}", x(point.0), y(point.1)))
+            .collect();
         let class = line.class;
         let _ = write!(svg, r#"<polyline class="{class} line" points="{}"/>"#, points.join(" "));
         // Labels don't lie on each other.

@@ -13,17 +13,29 @@ use crate::results::{Curve, Results};
 /// Measures all curves.
 pub(crate) fn grow(options: &Options, folder: &Folder, results: &mut Results) -> Result<()> {
     let entries = ["epoll", "seqpacket", "syshandle"];
-    let entries: Vec<_> =
-        entries.into_iter().map(contenders::named).collect::<Result<_>>()?;
+    let entries: Vec<_> = entries.into_iter().map(contenders::named).collect::<Result<_>>()?;
     crate::build::build(&entries, results)?;
     let large = if options.quick { 1_000 } else { 10_000 };
-    let counts = |max: usize| [1, 10, 100, 300, 1_000, 3_000, 10_000].into_iter().filter(move |n| *n <= max);
+    let counts =
+        |max: usize| [1, 10, 100, 300, 1_000, 3_000, 10_000].into_iter().filter(move |n| *n <= max);
     let mut growth = Growth { options, folder, results };
     growth.along("idle clients", "syshandle", counts(large), Work::Idle, Placement::Free)?;
     growth.along("idle clients", "epoll", counts(large), Work::Idle, Placement::Free)?;
     let handles = || [0, 1, 2, 4, 8, 16, 32, 64, 128, 253].into_iter();
-    growth.along("handles in one call", "syshandle", handles(), Work::ManyHandles, Placement::Same)?;
-    growth.along("handles in one call", "seqpacket", handles(), Work::ManyHandles, Placement::Same)?;
+    growth.along(
+        "handles in one call",
+        "syshandle",
+        handles(),
+        Work::ManyHandles,
+        Placement::Same,
+    )?;
+    growth.along(
+        "handles in one call",
+        "seqpacket",
+        handles(),
+        Work::ManyHandles,
+        Placement::Same,
+    )?;
     growth.along("waiting jobs", "syshandle", counts(large), Work::Jobs, Placement::Free)?;
     growth.classes([1, 10, 100, 1_000, large].into_iter())
 }
@@ -47,9 +59,10 @@ impl Growth<'_> {
         let (mut times, mut memory) = (Vec::new(), Vec::new());
         for count in counts {
             // Anew each time: memory that was used once is used again.
-            let mut process =
-                Process::ready(contenders::named(name)?, name, self.folder.path())?;
-            let Some(report) = self.order(&mut process, work(count), placement)? else { return Ok(()) };
+            let mut process = Process::ready(contenders::named(name)?, name, self.folder.path())?;
+            let Some(report) = self.order(&mut process, work(count), placement)? else {
+                return Ok(());
+            };
             times.push((count as f64, report.median_ns / 1e3));
             memory.extend(report.memory.map(|each| (count as f64, each * count as f64 / 1024.0)));
         }

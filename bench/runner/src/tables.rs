@@ -32,9 +32,8 @@ pub(crate) fn all(results: &Results) -> String {
             let _ = writeln!(text, "| {x} | {y:.2} |");
         }
     }
-    let took_part = |entry: &&contenders::Entry| {
-        results.rows.iter().any(|row| row.contender == entry.name)
-    };
+    let took_part =
+        |entry: &&contenders::Entry| results.rows.iter().any(|row| row.contender == entry.name);
     if !results.rows.is_empty() {
         text += "\n### Who is who\n\n";
         for entry in contenders::ALL.iter().filter(took_part) {

@@ -1,20 +1,20 @@
 //! The client.
 
-use std::marker::PhantomData;
 use std::sync::Arc;
 
 use bench_harness::sparkle::{self, Dishes};
 use bench_harness::{Contender, Laps, Result, Work, memory};
+use tokio::runtime::Runtime;
 use tokio::sync::Barrier;
 
 use crate::{Peer, Side, many_threads, one_thread};
 
 /// The client of a peer.
-#[derive(Debug)]
-pub struct Client<P> {
+pub struct Client<P: Peer> {
     name: String,
     side: Side,
-    peer: PhantomData<P>,
+    /// What large values go over, kept: buffers that have grown are part of it.
+    large: Option<(Runtime, P::Connection)>,
 }
 
 impl<P: Peer> Client<P> {
@@ -23,7 +23,7 @@ impl<P: Peer> Client<P> {
     /// # Errors
     /// Those of that.
     pub fn start(name: &str) -> Result<Self> {
-        Ok(Self { name: name.to_owned(), side: P::start(name)?, peer: PhantomData })
+        Ok(Self { name: name.to_owned(), side: P::start(name)?, large: None })
     }
 
     async fn connect(&self) -> Result<P::Connection> {
@@ -60,15 +60,24 @@ impl<P: Peer> Client<P> {
         Ok(dishes.check()?)
     }
 
-    async fn payload(&self, len: usize, laps: &mut Laps) -> Result<()> {
-        let mut connection = self.connect().await?;
-        let payload = P::payload(vec![7; len]);
-        while laps.next() {
-            if P::echo(&mut connection, &payload).await? < len {
-                return Err("not as many bytes came back".into());
-            }
+    fn payload(&mut self, len: usize, laps: &mut Laps) -> Result<()> {
+        if self.large.is_none() {
+            let runtime = one_thread()?;
+            let connection = runtime.block_on(P::connect(&self.side.address))?;
+            self.large = Some((runtime, connection));
         }
-        Ok(())
+        let Some((runtime, connection)) = &mut self.large else { return Ok(()) };
+        let payload = P::payload(vec![7; len]);
+        runtime.block_on(async {
+            // The first one finds small buffers.
+            P::echo(connection, &payload).await?;
+            while laps.next() {
+                if P::echo(connection, &payload).await? < len {
+                    return Err("not as many bytes came back".into());
+                }
+            }
+            Ok(())
+        })
     }
 
     async fn connecting(&self, laps: &mut Laps) -> Result<()> {
@@ -147,7 +156,7 @@ impl<P: Peer> Contender for Client<P> {
             Work::Null => one_thread()?.block_on(self.null(laps))?,
             Work::Handles if P::HANDLES => one_thread()?.block_on(self.handles(laps))?,
             Work::Sparkle if P::HANDLES => one_thread()?.block_on(self.sparkle(laps))?,
-            Work::Payload(len) => one_thread()?.block_on(self.payload(len, laps))?,
+            Work::Payload(len) => self.payload(len, laps)?,
             Work::Connect => one_thread()?.block_on(self.connecting(laps))?,
             Work::Cold if P::starts_cold() => one_thread()?.block_on(self.cold(laps))?,
             Work::Idle(clients) if P::IDLE => one_thread()?.block_on(self.idle(clients, laps))?,
@@ -182,5 +191,11 @@ fn check(number: u64) -> Result<()> {
     match number {
         2 => Ok(()),
         _ => Err("a wrong number came back".into()),
+    }
+}
+
+impl<P: Peer> std::fmt::Debug for Client<P> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("name", &self.name).finish_non_exhaustive()
     }
 }

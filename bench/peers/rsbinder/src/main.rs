@@ -26,10 +26,9 @@ mod generated {
 
 fn main() -> Result<()> {
     match role()? {
-        Role::Client(name) => take_orders(&mut Client {
-            server: Server::start(&name, SocketType::STREAM)?,
-            name,
-        }),
+        Role::Client(name) => {
+            take_orders(&mut Client { server: Server::start(&name, SocketType::STREAM)?, name })
+        }
         Role::Server(_) => {
             die_with_parent();
             serve()

@@ -3,9 +3,7 @@
 use std::os::fd::AsFd;
 
 use bench_harness::sparkle::{self, Dishes};
-use bench_harness::{
-    Contender, Laps, Result, Server, SocketType, Work, connect, in_threads,
-};
+use bench_harness::{Contender, Laps, Result, Server, SocketType, Work, connect, in_threads};
 
 use crate::sys::Bus;
 

@@ -92,7 +92,7 @@ impl Peer for PeerToPeer {
     async fn connect(address: &str) -> Result<BenchProxy<'static>> {
         let socket = UnixStream::connect(address)?;
         let connection = connection::Builder::unix_stream(socket).p2p().build().await?;
-        proxy(&connection, None).await
+        proxy(&connection).await
     }
 
     fn share(connection: &BenchProxy<'static>) -> Option<BenchProxy<'static>> {
@@ -128,12 +128,9 @@ impl Peer for PeerToPeer {
     }
 }
 
-async fn proxy(connection: &Connection, name: Option<&'static str>) -> Result<BenchProxy<'static>> {
-    let builder = BenchProxy::builder(connection);
-    Ok(match name {
-        Some(name) => builder.destination(name)?.build().await?,
-        None => builder.destination("org.example.Bench")?.build().await?,
-    })
+async fn proxy(connection: &Connection) -> Result<BenchProxy<'static>> {
+    // Without a bus the name means nothing.
+    Ok(BenchProxy::builder(connection).destination(bus::NAME).build().await?)
 }
 
 /// Through a dbus-daemon.
@@ -157,7 +154,7 @@ impl Peer for Bus {
 
     async fn connect(address: &str) -> Result<BenchProxy<'static>> {
         let connection = connection::Builder::address(address).build().await?;
-        proxy(&connection, Some(bus::NAME)).await
+        proxy(&connection).await
     }
 
     fn share(connection: &BenchProxy<'static>) -> Option<BenchProxy<'static>> {

@@ -62,7 +62,10 @@ impl Implementation {
         #[zlink(fds)] mut fds: Vec<OwnedFd>,
     ) -> (Result<Number, Error>, Vec<OwnedFd>) {
         let event = fds.pop();
-        (event.as_ref().map(|_| Number { number: 0 }).ok_or(Error::Failed), event.into_iter().collect())
+        (
+            event.as_ref().map(|_| Number { number: 0 }).ok_or(Error::Failed),
+            event.into_iter().collect(),
+        )
     }
 
     #[zlink(return_fds)]
@@ -70,8 +73,12 @@ impl Implementation {
         &mut self,
         #[zlink(fds)] mut fds: Vec<OwnedFd>,
     ) -> (Result<Number, Error>, Vec<OwnedFd>) {
-        let done = fds.pop().zip(fds.pop()).and_then(|(ready, file)| decorate_when(file, ready).ok());
-        (done.as_ref().map(|_| Number { number: 0 }).ok_or(Error::Failed), done.into_iter().collect())
+        let done =
+            fds.pop().zip(fds.pop()).and_then(|(ready, file)| decorate_when(file, ready).ok());
+        (
+            done.as_ref().map(|_| Number { number: 0 }).ok_or(Error::Failed),
+            done.into_iter().collect(),
+        )
     }
 }
 
