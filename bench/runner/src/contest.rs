@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bench_harness::Result;
+use bench_harness::{Result, Work};
 
 use crate::contenders::{self, Entry, floor_of};
 use crate::machine::Folder;
@@ -28,17 +28,16 @@ pub(crate) fn run(
         }
     }
     for task in &tasks {
+        if let Work::Idle(_) = task.work {
+            idle(&entries, task, folder, results);
+            continue;
+        }
         eprint!("{} {} ", task.work, task.placement);
         // Those who do this work; they warm up meanwhile.
         let warm = Task { ms: task.ms.min(WARM_MS), ..*task };
-        let idle = task.rounds == 1;
         let names: Vec<&str> = entries.iter().map(|entry| entry.name).collect();
         let mut able = Vec::new();
         for name in names {
-            if idle {
-                able.push(name);
-                continue;
-            }
             match turn(&mut running, name, &warm, results) {
                 // What takes seconds isn't asked for again and again.
                 Some(report) if report.median_ns > SLOW_NS => results.add(task, name, 0, &report),
@@ -62,6 +61,23 @@ pub(crate) fn run(
         eprintln!();
     }
     Ok(())
+}
+
+/// Idle clients are counted once, and by a server of their own: what another has used before, it
+/// would use again.
+fn idle(entries: &[&'static Entry], task: &Task, folder: &Folder, results: &mut Results) {
+    eprintln!("{}", task.work);
+    for entry in entries {
+        let order = |mut process: Process| process.order(task);
+        match Process::ready(entry, entry.name, folder.path()).and_then(order) {
+            Ok(Some(report)) => results.add(task, entry.name, 0, &report),
+            Ok(None) => {}
+            Err(error) => {
+                let why = format!("failed at {}: {error}", task.work);
+                results.left_out.insert(entry.name.into(), why);
+            }
+        }
+    }
 }
 
 /// One turn; `None` when it isn't able to. Who fails is left out from then on.

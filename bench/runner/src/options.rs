@@ -54,7 +54,7 @@ impl Options {
             work: None,
             placements: None,
             rounds: if quick { 3 } else { 7 },
-            ms: if quick { 60 } else { 250 },
+            ms: if quick { 50 } else { 250 },
             out: PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../results"),
         };
         let mut words = arguments.iter().map(String::as_str);
