@@ -6,6 +6,8 @@ fn main() {
     println!("cargo::rustc-check-cfg=cfg(sd_bus)");
     println!("cargo::rerun-if-changed=src/bus.c");
     println!("cargo::rerun-if-env-changed=PKG_CONFIG_PATH");
+    // Looked at again as long as it isn't there.
+    println!("cargo::rerun-if-changed=/usr/include/systemd/sd-bus.h");
     let found = Command::new("pkg-config").args(["--cflags", "--libs", "libsystemd"]).output();
     let Some(found) = found.ok().filter(|found| found.status.success()) else {
         println!("cargo::warning=sd-bus is left out: libsystemd-dev isn't installed");
