@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod client;
+mod counts;
 mod interface;
 mod ladder;
 mod probes;
@@ -16,6 +17,7 @@ use bench_harness::{Result, Role, role, take_orders};
 fn main() -> Result<()> {
     match role()? {
         Role::Client(name) if name == "ladder" => ladder::climb(),
+        Role::Client(name) if name.starts_with("count-") => counts::run(&name),
         Role::Client(name) => take_orders(&mut client::Contestant::start(&name)?),
         Role::Server(_) => server::serve(),
     }

@@ -5,10 +5,12 @@
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
-use std::time::Instant;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
+use rustix::net::sockopt::Timeout;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 use crate::sys::{listen, message, option};
@@ -20,7 +22,11 @@ pub const HANDLES_PER_MESSAGE_MAX: usize = message::DESCRIPTORS_MAX;
 
 /// One end of a connection.
 #[derive(Debug)]
-pub struct Seqpacket(OwnedFd);
+pub struct Seqpacket {
+    fd: OwnedFd,
+    /// How long the kernel waits in [`Seqpacket::receive_within`]; 0 until that was set.
+    patience_ms: AtomicU32,
+}
 
 /// A message that came.
 #[derive(Debug)]
@@ -61,7 +67,7 @@ impl Seqpacket {
             SocketFlags::CLOEXEC,
             None,
         )?;
-        Ok((Self(a), Self(b)))
+        Ok((a.into(), b.into()))
     }
 
     /// Connects to the socket at `path`, and asks the kernel to name the sender of each message.
@@ -77,7 +83,7 @@ impl Seqpacket {
         let socket = socket(SocketFlags::NONBLOCK)?;
         rustix::net::sockopt::set_socket_passcred(&socket, true)?;
         // There is no event for room in a listener's queue: ask again, ever less often.
-        let mut pause = std::time::Duration::from_micros(100);
+        let mut pause = Duration::from_micros(100);
         loop {
             match rustix::net::connect(&socket, &address) {
                 Ok(()) => break,
@@ -85,14 +91,14 @@ impl Seqpacket {
                 Err(Errno::AGAIN) if Instant::now() < deadline => {
                     let left = deadline.saturating_duration_since(Instant::now());
                     std::thread::sleep(pause.min(left));
-                    pause = (pause * 2).min(std::time::Duration::from_millis(10));
+                    pause = (pause * 2).min(Duration::from_millis(10));
                 }
                 Err(Errno::AGAIN) => return Err(io::ErrorKind::TimedOut.into()),
                 Err(error) => return Err(error.into()),
             }
         }
         rustix::io::ioctl_fionbio(&socket, false)?;
-        Ok(Self(socket))
+        Ok(socket.into())
     }
 
     /// Asks the kernel to name the sender of each message that comes from now on.
@@ -100,7 +106,15 @@ impl Seqpacket {
     /// # Errors
     /// Those of `SO_PASSCRED` in [unix(7)](https://man7.org/linux/man-pages/man7/unix.7.html).
     pub fn name_senders(&self) -> io::Result<()> {
-        Ok(rustix::net::sockopt::set_socket_passcred(&self.0, true)?)
+        Ok(rustix::net::sockopt::set_socket_passcred(&self.fd, true)?)
+    }
+
+    /// Whose messages come is known: they needn't be named any more, which takes time for each.
+    ///
+    /// # Errors
+    /// Those of `SO_PASSCRED`.
+    pub fn stop_naming_senders(&self) -> io::Result<()> {
+        Ok(rustix::net::sockopt::set_socket_passcred(&self.fd, false)?)
     }
 
     /// Lets handles through from now on; a no-op before Linux 6.16, which always lets them.
@@ -108,7 +122,7 @@ impl Seqpacket {
     /// # Errors
     /// Those of `setsockopt(2)`, but for an unknown option.
     pub fn accept_handles(&self) -> io::Result<()> {
-        pass_rights(self.0.as_fd(), true)
+        pass_rights(self.fd.as_fd(), true)
     }
 
     /// Sends one message with its handles; doesn't wait.
@@ -117,7 +131,7 @@ impl Seqpacket {
     /// `WouldBlock` when the other side has to read first; `BrokenPipe` when it is gone;
     /// `PermissionDenied` when it doesn't accept handles.
     pub fn send(&self, parts: &[IoSlice<'_>], handles: &[BorrowedHandle<'_>]) -> io::Result<()> {
-        message::send(self.0.as_fd(), parts, handles).map(drop)
+        message::send(self.fd.as_fd(), parts, handles).map(drop)
     }
 
     /// Receives one message; doesn't wait. Its handles are appended to `handles`, and this process
@@ -131,7 +145,38 @@ impl Seqpacket {
         bytes: &mut [u8],
         handles: &mut Vec<OwnedHandle>,
     ) -> io::Result<Received> {
-        let received = message::receive(self.0.as_fd(), bytes, handles, false)?;
+        self.receive_or_wait(bytes, handles, false)
+    }
+
+    /// The same, but waits for a message in the same system call: no longer than `patience`, and
+    /// up to 20 ms less, because how long the kernel waits isn't set anew each time.
+    ///
+    /// # Errors
+    /// `WouldBlock` when that time has passed; `Interrupted` by a signal; else those of
+    /// [`Seqpacket::receive`].
+    pub fn receive_within(
+        &self,
+        bytes: &mut [u8],
+        handles: &mut Vec<OwnedHandle>,
+        patience: Duration,
+    ) -> io::Result<Received> {
+        let patience_ms = u32::try_from(patience.as_millis()).unwrap_or(u32::MAX).max(1);
+        let set_ms = self.patience_ms.load(Ordering::Relaxed);
+        if set_ms == 0 || set_ms > patience_ms || patience_ms - set_ms > PATIENCE_SLACK_MS {
+            let timeout = Duration::from_millis(patience_ms.into());
+            rustix::net::sockopt::set_socket_timeout(&self.fd, Timeout::Recv, Some(timeout))?;
+            self.patience_ms.store(patience_ms, Ordering::Relaxed);
+        }
+        self.receive_or_wait(bytes, handles, true)
+    }
+
+    fn receive_or_wait(
+        &self,
+        bytes: &mut [u8],
+        handles: &mut Vec<OwnedHandle>,
+        wait: bool,
+    ) -> io::Result<Received> {
+        let received = message::receive(self.fd.as_fd(), bytes, handles, wait)?;
         Ok(Received {
             len: received.len,
             bytes_truncated: received.bytes_truncated,
@@ -159,7 +204,7 @@ impl Seqpacket {
     }
 
     fn wait(&self, flags: PollFlags, deadline: Instant) -> io::Result<bool> {
-        let mut polls = [PollFd::new(&self.0, flags)];
+        let mut polls = [PollFd::new(&self.fd, flags)];
         Ok(poll(&mut polls, Some(deadline))? > 0)
     }
 
@@ -175,7 +220,7 @@ impl Seqpacket {
         deadline: Instant,
     ) -> io::Result<Waited> {
         loop {
-            let mut polls = vec![object.poll_fd(), PollFd::new(&self.0, PollFlags::RDHUP)];
+            let mut polls = vec![object.poll_fd(), PollFd::new(&self.fd, PollFlags::RDHUP)];
             polls.extend(cancel.map(|cancel| PollFd::new(cancel, PollFlags::IN)));
             let ready = poll(&mut polls, Some(deadline))?;
             let is_ready =
@@ -201,14 +246,14 @@ impl Seqpacket {
     /// # Errors
     /// Those of `poll(2)`.
     pub fn wait_readable_or(&self, cancel: &ManualEvent, deadline: Instant) -> io::Result<()> {
-        let mut polls = [PollFd::new(&self.0, PollFlags::IN), PollFd::new(cancel, PollFlags::IN)];
+        let mut polls = [PollFd::new(&self.fd, PollFlags::IN), PollFd::new(cancel, PollFlags::IN)];
         poll(&mut polls, Some(deadline)).map(drop)
     }
 
     /// Ends the connection for all who hold this end; what is queued can still be received.
     pub fn shut_down(&self) {
         // It fails only where the connection has ended already.
-        let _ = rustix::net::shutdown(&self.0, rustix::net::Shutdown::Both);
+        let _ = rustix::net::shutdown(&self.fd, rustix::net::Shutdown::Both);
     }
 }
 
@@ -216,19 +261,19 @@ impl Peer for Seqpacket {}
 
 impl AsFd for Seqpacket {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.fd.as_fd()
     }
 }
 
 impl From<OwnedFd> for Seqpacket {
-    fn from(socket: OwnedFd) -> Self {
-        Self(socket)
+    fn from(fd: OwnedFd) -> Self {
+        Self { fd, patience_ms: AtomicU32::new(0) }
     }
 }
 
 impl From<Seqpacket> for OwnedFd {
     fn from(socket: Seqpacket) -> Self {
-        socket.0
+        socket.fd
     }
 }
 
@@ -276,7 +321,7 @@ impl Listener {
     pub fn accept(&self) -> io::Result<Seqpacket> {
         loop {
             match rustix::net::accept_with(&self.0, SocketFlags::CLOEXEC) {
-                Ok(socket) => return Ok(Seqpacket(socket)),
+                Ok(socket) => return Ok(socket.into()),
                 Err(Errno::INTR | Errno::CONNABORTED) => continue,
                 Err(error) => return Err(error.into()),
             }
@@ -330,11 +375,13 @@ fn pass_rights(socket: BorrowedFd<'_>, pass: bool) -> io::Result<()> {
     }
 }
 
+/// The kernel counts such waits in ticks of its own of some milliseconds anyway.
+const PATIENCE_SLACK_MS: u32 = 20;
+
 #[cfg(test)]
 mod tests {
     use std::fs::File;
     use std::os::unix::fs::MetadataExt;
-    use std::time::Duration;
 
     use super::*;
 
@@ -367,6 +414,25 @@ mod tests {
         b.receive(&mut [0; 8], &mut handles).unwrap();
         assert_eq!(handles.len(), HANDLES_PER_MESSAGE_MAX);
         assert!(a.send(&[IoSlice::new(b"x")], &[handle; HANDLES_PER_MESSAGE_MAX + 1]).is_err());
+    }
+
+    #[test]
+    fn a_wait_for_a_message_ends_with_it_or_with_the_time() {
+        let (a, b) = Seqpacket::pair().unwrap();
+        let (mut bytes, mut handles) = ([0; 8], Vec::new());
+        let start = Instant::now();
+        let patience = Duration::from_millis(30);
+        let error = b.receive_within(&mut bytes, &mut handles, patience).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+        assert!(start.elapsed() >= Duration::from_millis(10));
+        let sender = std::thread::spawn(move || {
+            a.send(&[IoSlice::new(b"late")], &[]).unwrap();
+            a
+        });
+        let received = b.receive_within(&mut bytes, &mut handles, Duration::from_secs(30)).unwrap();
+        assert_eq!(received.len, 4);
+        drop(sender.join());
+        assert_eq!(b.receive_within(&mut bytes, &mut handles, patience).unwrap().len, 0);
     }
 
     #[test]

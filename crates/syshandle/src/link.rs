@@ -5,7 +5,7 @@ use std::io::{self, IoSlice};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use syshandle_os::{
     BorrowedHandle, Declared, Filesystems, OwnedHandle, Received, Seqpacket, SharedReader,
@@ -119,13 +119,17 @@ impl Link {
         self.outgoing.lock().unwrap_or_else(PoisonError::into_inner).sent = false;
     }
 
-    /// Receives a frame into `buffer`; doesn't wait.
+    /// Receives a frame into `buffer`; waits for it no longer than `patience`, where there is any.
     pub(crate) fn receive(
         &self,
         buffer: &mut [u8],
         handles: &mut Vec<OwnedHandle>,
+        patience: Option<Duration>,
     ) -> io::Result<Received> {
-        self.socket.receive(buffer, handles)
+        match patience {
+            Some(patience) => self.socket.receive_within(buffer, handles, patience),
+            None => self.socket.receive(buffer, handles),
+        }
     }
 
     /// Takes the memory that the peer writes, unless its handle was lost on the way.

@@ -1,19 +1,25 @@
-//! Looking again for a moment before going to sleep.
+//! Looking for a message for a moment before going to sleep.
 //!
-//! Waking an idle core costs tens of microseconds, more than most calls. So whoever waits for a
-//! message looks, gives the core to whoever else wants it (`sched_yield`), and looks again, for up
-//! to [`LIMIT`]; and only then sleeps. Where both sides share a core, giving it up *is* what lets
-//! the other side answer. Where it didn't pay several times, it is only tried now and then.
+//! To wake a core that idles costs tens of microseconds, more than most calls. So whoever waits
+//! for a message looks again and again for up to [`LIMIT`], and only then sleeps. Where both sides
+//! share a core that is in vain: nothing can come before the one who looks goes to sleep, so after
+//! some times in vain it is only tried now and then, ever less often. It isn't left to
+//! `sched_yield` to give the core to the other side: between processes of different sessions or
+//! control groups, as a server and its clients are, that does nothing.
 
+use std::hint;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
 
-/// Whether it pays to look again, on one connection.
+/// Whether it pays to look, on one connection.
 #[derive(Debug, Default)]
 pub(crate) struct Spin {
     /// How often in a row it didn't.
     misses: AtomicU32,
+    /// How many waits begin with sleep before it is tried again.
+    rest: AtomicU32,
+    /// How many waits in a row slept for about as long as it takes to wake a core.
+    wakings: AtomicU32,
 }
 
 /// A wait that has begun.
@@ -21,48 +27,85 @@ pub(crate) struct Spin {
 pub(crate) struct Looking<'s> {
     spin: &'s Spin,
     until: Option<Instant>,
+    looks: u32,
 }
 
 impl Spin {
     /// Begins a wait.
     pub(crate) fn start(&self) -> Looking<'_> {
-        let misses = self.misses.load(Ordering::Relaxed);
-        let pays = misses < MISSES_MAX || misses.is_multiple_of(TRY_EVERY);
-        if !pays {
-            self.misses.store(misses.wrapping_add(1).max(MISSES_MAX), Ordering::Relaxed);
+        let rest = self.rest.load(Ordering::Relaxed);
+        if rest > 0 {
+            self.rest.store(rest - 1, Ordering::Relaxed);
         }
-        Looking { spin: self, until: pays.then(|| Instant::now() + LIMIT) }
+        let until = (rest == 0).then(|| Instant::now() + LIMIT);
+        Looking { spin: self, until, looks: 0 }
+    }
+
+    /// A wait slept for this long. When that is again and again about what it takes to wake a
+    /// core, looking may have begun to pay. Once means little: it is also what a look of the other
+    /// side's takes, which shares a core with this one.
+    pub(crate) fn slept(&self, time: Duration) {
+        let wakings = match (WAKING..10 * LIMIT).contains(&time) {
+            true => self.wakings.load(Ordering::Relaxed).saturating_add(1),
+            false => 0,
+        };
+        self.wakings.store(wakings, Ordering::Relaxed);
+        if wakings >= WAKINGS_MIN {
+            self.rest.store(self.rest.load(Ordering::Relaxed).min(SHORT_REST), Ordering::Relaxed);
+        }
     }
 }
 
 impl Looking<'_> {
-    /// Gives the core to others; whether to look again after that, or to sleep.
+    /// Passes some time; whether to look after that, or to sleep.
     pub(crate) fn again(&mut self) -> bool {
         let Some(until) = self.until else { return false };
-        thread::yield_now();
+        self.looks += 1;
+        if self.looks == 1 {
+            return true;
+        }
+        for _ in 0..PAUSES {
+            hint::spin_loop();
+        }
         if Instant::now() < until {
             return true;
         }
         self.until = None;
-        let misses = self.spin.misses.load(Ordering::Relaxed);
-        self.spin.misses.store(misses.wrapping_add(1).max(1), Ordering::Relaxed);
-        // One last look.
-        true
+        let misses = self.spin.misses.load(Ordering::Relaxed).saturating_add(1);
+        self.spin.misses.store(misses, Ordering::Relaxed);
+        if let Some(times) = misses.checked_sub(MISSES_MAX) {
+            self.spin.rest.store(SHORT_REST << times.min(REST_DOUBLED_MAX), Ordering::Relaxed);
+        }
+        false
     }
 
-    /// It came while looking.
-    pub(crate) fn paid(&self) {
-        if self.until.is_some() {
+    /// It came. What was there at the first look came before it: from the same core, which the
+    /// other side had while this one waited for it.
+    pub(crate) fn came(&self) {
+        if self.looks > 1 {
             self.spin.misses.store(0, Ordering::Relaxed);
         }
     }
 }
 
-/// About what it costs to go to sleep and be woken.
+/// About what it costs to go to sleep and be woken, on a core that idles.
 const LIMIT: Duration = Duration::from_micros(50);
 
-/// After so many times in vain it is only tried now and then.
-const MISSES_MAX: u32 = 4;
+/// Who shares a core with the other side sleeps for less, also when others want that core.
+const WAKING: Duration = Duration::from_micros(40);
 
-/// That is, every so many times.
-const TRY_EVERY: u32 = 64;
+/// So many such sleeps in a row are no accident.
+const WAKINGS_MIN: u32 = 8;
+
+/// A look takes a third of a microsecond, and keeps the other side from the socket: so much again
+/// passes between two.
+const PAUSES: u32 = 10;
+
+/// After so many times in vain it is left for a while.
+const MISSES_MAX: u32 = 3;
+
+/// For so many waits at first.
+const SHORT_REST: u32 = 32;
+
+/// And for twice as many each time, up to this power of two.
+const REST_DOUBLED_MAX: u32 = 6;

@@ -103,7 +103,8 @@ pub(crate) fn receive(
         let received = unsafe { libc::recvmsg(socket.as_raw_fd(), &mut message, flags) };
         match usize::try_from(received) {
             Ok(len) => break len,
-            Err(_) if interrupted() => continue,
+            // Who waits is to see what time it is.
+            Err(_) if interrupted() && !wait => continue,
             Err(_) => return Err(io::Error::last_os_error()),
         }
     };

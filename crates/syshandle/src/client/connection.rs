@@ -112,6 +112,7 @@ impl Connection {
         let (end, greeting) = ClientEnd::open(&frame[..received.len], handles.len())?;
         check_offer(&greeting, hello)?;
         let server = received.sender.ok_or(Violation::NotOurs)?;
+        socket.stop_naming_senders().map_err(failed)?;
         let link = Link::new(socket);
         let (header, body) = ClientEnd::<()>::hello(hello);
         link.send_by(&header, &body, deadline).map_err(|error| match error.kind() {
@@ -371,23 +372,33 @@ impl Connection {
     fn receive(&self, patience: Patience<'_>) -> Incoming {
         let (mut frame, mut handles) = (FrameBuffer::take(), Vec::new());
         let mut looking = self.spin.start();
-        // The server can't have answered yet.
-        looking.again();
+        let mut looks = !patience.left().is_zero() && looking.again();
         loop {
-            match self.link.receive(&mut frame, &mut handles) {
+            // One system call that waits, where that can't miss a cancel or the deadline.
+            let now = Instant::now();
+            let left = patience.deadline.saturating_duration_since(now);
+            let waits = !looks && patience.cancel.is_none() && left > KERNEL_WAIT_MIN;
+            let kernel_waits = waits.then(|| left.saturating_sub(KERNEL_WAIT_LATE));
+            let received = self.link.receive(&mut frame, &mut handles, kernel_waits);
+            if waits {
+                self.spin.slept(now.elapsed());
+            }
+            match received {
                 Ok(received) if received.len == 0 => return Incoming::Nothing(Ended::Died),
                 Ok(received) if received.bytes_truncated => {
                     return Incoming::Nothing(Ended::Broken(Violation::TooLong));
                 }
                 Ok(received) => {
-                    looking.paid();
+                    if looks {
+                        looking.came();
+                    }
                     let truncated = received.handles_truncated;
                     return Incoming::Frame { frame, len: received.len, handles, truncated };
                 }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && looks => {
+                    looks = looking.again();
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    if looking.again() {
-                        continue;
-                    }
                     let socket = &self.link.socket;
                     let waited = match patience.cancel {
                         Some(cancel) => socket.wait_readable_or(cancel.event(), patience.deadline),
@@ -400,6 +411,7 @@ impl Connection {
                         return Incoming::NotYet;
                     }
                 }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 // The server went with messages of ours unread: its own are still to come.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {}
                 Err(error) => return Incoming::Nothing(Ended::Failed(error.kind())),
@@ -578,6 +590,12 @@ impl Ended {
         if sent { error.maybe_ran() } else { error }
     }
 }
+
+/// A shorter wait is left to `poll`, which is exact.
+const KERNEL_WAIT_MIN: Duration = Duration::from_millis(100);
+
+/// The kernel's own wait ends some ticks late: so it is begun for less, and `poll` waits the rest.
+const KERNEL_WAIT_LATE: Duration = Duration::from_millis(20);
 
 /// What became of an attempt to start a call.
 enum Step {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -38,6 +38,7 @@ pub(crate) struct Connection {
     interface: OnceLock<Arc<dyn AnyInterface>>,
     hello_timer: OnceLock<TimerId>,
     spin: Spin,
+    slow: SlowMethods,
     state: Mutex<State>,
 }
 
@@ -125,6 +126,7 @@ impl Connection {
             interface: OnceLock::new(),
             hello_timer: OnceLock::new(),
             spin: Spin::default(),
+            slow: SlowMethods::default(),
             state: Mutex::new(state),
         });
         let (header, body) = ServerEnd::<()>::greeting(greeting);
@@ -156,8 +158,7 @@ impl Connection {
     }
 
     /// The socket became ready: this thread receives from it, and runs what it receives, until
-    /// nothing more comes soon. When no other thread waits, a client that always has more to say
-    /// takes turns with the others.
+    /// nothing more comes soon.
     pub(crate) fn act(self: &Arc<Self>, reactor: &Arc<Reactor>, ready: Ready, post: &Arc<Post>) {
         let mut state = self.state();
         if state.receiver.is_some() || state.ended {
@@ -169,34 +170,60 @@ impl Connection {
             self.pay(reactor);
         }
         post.take(self);
-        let mut looking = self.spin.start();
         let mut turns = 0;
-        while turns < TURNS_MAX || reactor.another_waits() {
-            turns += 1;
-            match self.receive(reactor) {
+        let mut frame = self.receive(reactor, None);
+        loop {
+            match frame {
                 Frame::Call(work) => {
-                    looking.paid();
+                    let method = work.method;
+                    let known_slow = self.slow.get(method).then(Instant::now);
+                    if known_slow.is_some() {
+                        self.watch(reactor);
+                    }
                     let running = post.start_running(reactor);
                     work.run(reactor);
                     drop(running);
                     if self.state().receiver != Some(post.number()) {
                         // It took long, and another thread receives now.
+                        self.slow.set(method, known_slow.is_none_or(|at| at.elapsed() >= SLOW));
                         return post.leave();
-                    }
-                    looking = self.spin.start();
-                    if reactor.another_waits() {
-                        // The client can't have answered yet.
-                        looking.again();
                     }
                 }
                 Frame::Other => {}
-                Frame::None if reactor.another_waits() && looking.again() => {}
                 Frame::None => break,
                 Frame::End => return post.leave(),
             }
+            turns += 1;
+            frame = match reactor.another_waits() {
+                true => self.receive_soon(reactor),
+                // Where no other thread is there for them, it is the other clients' turn.
+                false if turns >= TURNS_MAX => break,
+                false => self.receive(reactor, None),
+            };
         }
         post.leave();
         self.watch(reactor);
+    }
+
+    /// Receives what comes within some milliseconds: looks for a moment, then sleeps. A client that
+    /// calls again and again has a thread of its own in this way, which costs least; but there are
+    /// no more such threads than cores.
+    fn receive_soon(self: &Arc<Self>, reactor: &Arc<Reactor>) -> Frame {
+        let mut looking = self.spin.start();
+        while looking.again() {
+            match self.receive(reactor, None) {
+                Frame::None => {}
+                frame => {
+                    looking.came();
+                    return frame;
+                }
+            }
+        }
+        let Some(_stay) = reactor.stay() else { return Frame::None };
+        let start = Instant::now();
+        let frame = self.receive(reactor, Some(STAY));
+        self.spin.slept(start.elapsed());
+        frame
     }
 
     /// The method that this thread runs takes long: another one is to receive what comes meanwhile.
@@ -251,12 +278,13 @@ impl Connection {
         self.end(reactor, true);
     }
 
-    /// Receives one frame and acts on it.
-    fn receive(self: &Arc<Self>, reactor: &Arc<Reactor>) -> Frame {
+    /// Receives one frame and acts on it; waits for it no longer than `patience`.
+    fn receive(self: &Arc<Self>, reactor: &Arc<Reactor>, patience: Option<Duration>) -> Frame {
         let (mut frame, mut handles) = (FrameBuffer::take(), Vec::new());
-        let received = match self.link.receive(&mut frame, &mut handles) {
+        let received = match self.link.receive(&mut frame, &mut handles, patience) {
             Ok(received) => received,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Frame::None,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Frame::None,
             // It went with messages of ours unread; its own are still to come.
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Frame::Other,
             Err(error) => {
@@ -633,6 +661,34 @@ fn unsendable(error: &io::Error) -> Vec<u8> {
 
 /// Frames of one client before it is the others' turn, where no other thread is there for them.
 const TURNS_MAX: usize = 128;
+
+/// The methods that took long the last time: whoever runs one again lets another thread receive
+/// before, so that nobody waits for the sentinel twice. One bit for each of the first ones.
+#[derive(Default)]
+struct SlowMethods(AtomicU64);
+
+impl SlowMethods {
+    fn get(&self, method: u32) -> bool {
+        self.0.load(Ordering::Relaxed) & Self::bit(method) != 0
+    }
+
+    fn set(&self, method: u32, slow: bool) {
+        match slow {
+            true => self.0.fetch_or(Self::bit(method), Ordering::Relaxed),
+            false => self.0.fetch_and(!Self::bit(method), Ordering::Relaxed),
+        };
+    }
+
+    fn bit(method: u32) -> u64 {
+        1_u64.checked_shl(method).unwrap_or(0)
+    }
+}
+
+/// A method that takes this long is worth the two system calls of handing over its connection.
+const SLOW: Duration = Duration::from_millis(1);
+
+/// How long a thread stays with a client that has just called.
+const STAY: Duration = Duration::from_millis(5);
 
 /// A client that has connected and says nothing is not kept for longer.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);

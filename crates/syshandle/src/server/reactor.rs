@@ -49,6 +49,18 @@ pub(crate) struct Reactor {
     draining: AtomicBool,
     waiting: AtomicUsize,
     threads: AtomicUsize,
+    /// Threads that sleep where only one client can wake them.
+    staying: AtomicUsize,
+    staying_max: usize,
+}
+
+/// A thread sleeps where only one client can wake it, until this is dropped.
+pub(crate) struct Stay<'r>(&'r AtomicUsize);
+
+impl Drop for Stay<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// How a reactor behaves.
@@ -111,6 +123,8 @@ impl Reactor {
             draining: AtomicBool::new(false),
             waiting: AtomicUsize::new(0),
             threads: AtomicUsize::new(0),
+            staying: AtomicUsize::new(0),
+            staying_max: std::thread::available_parallelism().map_or(1, usize::from),
         };
         reactor.add_source(
             |_| Source::Work,
@@ -218,6 +232,14 @@ impl Reactor {
     /// Whether another thread waits, so that this one may do something else than wait.
     pub(crate) fn another_waits(&self) -> bool {
         self.waiting.load(Ordering::SeqCst) > 0
+    }
+
+    /// Lets this thread sleep where only one client can wake it, unless there are enough that do:
+    /// those clients are served quickest, but the others share what threads are left.
+    pub(crate) fn stay(&self) -> Option<Stay<'_>> {
+        let one_more = |staying| (staying < self.staying_max).then_some(staying + 1);
+        self.staying.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok()?;
+        Some(Stay(&self.staying))
     }
 
     /// Starts one more thread, if there may be one.
