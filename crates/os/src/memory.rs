@@ -84,6 +84,17 @@ impl SharedReader {
         self.mapping.read(offset, len, out)
     }
 
+    /// Copies a range to `out`; `false`, and nothing copied, when it isn't all there.
+    #[must_use]
+    pub fn copy(&self, offset: usize, out: &mut [u8]) -> bool {
+        self.mapping.copy(offset, out)
+    }
+
+    /// Whether a range is all there.
+    pub fn contains(&self, offset: usize, len: usize) -> bool {
+        offset.checked_add(len).is_some_and(|end| end <= self.len)
+    }
+
     /// The size in bytes, which never changes.
     #[expect(clippy::len_without_is_empty, reason = "it is never empty")]
     pub fn len(&self) -> usize {

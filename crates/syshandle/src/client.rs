@@ -14,13 +14,14 @@ use syshandle_os::{
 };
 use syshandle_wire::describe::Interface as Description;
 use syshandle_wire::{
-    Decode, DecodeError, Decoder, Encode, Encoder, Fault, Guid, Hello, Limits, Status, Unsendable,
+    Body, Decode, DecodeError, Decoder, Encode, Encoder, Fault, Guid, Hello, Limits,
+    Shared as SharedBytes, Status, Unsendable,
 };
 
 pub use cancel::Cancel;
 
 use crate::buffer::{give_bytes, take_bytes};
-use crate::client::connection::{Connection, Patience, Reply};
+use crate::client::connection::{Connection, Patience, Reply, ReplyBody};
 use crate::link::Kernel;
 use crate::{CallError, Error, ErrorKind, Interface, Proxy, Result, door};
 
@@ -147,32 +148,48 @@ impl Client {
         let connection = self.connection(patience).map_err(place)?;
         let mut out = Encoder::new(take_bytes(), connection.limits());
         arguments(&mut out);
-        let (bytes, handles) = out
-            .finish()
+        let (payload, handles) = out
+            .finish_lent()
             .map_err(|error| self.at_parameter(method, error.parameter, error.unsendable.into()))?;
-        tracing::trace!(bytes = bytes.len(), handles = handles.len(), "sending");
-        let reply = connection.call(method, &bytes, &handles, patience).map_err(place)?;
-        give_bytes(bytes);
-        self.read_reply(method, declared, reply)
+        tracing::trace!(bytes = payload.len(), handles = handles.len(), "sending");
+        let reply = connection.call(method, &payload, &handles, patience).map_err(place)?;
+        give_bytes(payload.into_room());
+        self.read_reply(connection, method, declared, reply)
     }
 
     /// Reads a reply, unless its handles were lost.
     fn read_reply<T: Decode, E: Decode>(
         &self,
+        connection: &Connection,
         method: u32,
         declared: Option<Declared>,
         reply: Reply,
     ) -> Result<T, CallError<E>> {
         let place = |error: Error| error.at(&self.place(method));
         let Reply { status, body, handles, handles_lost } = reply;
-        tracing::trace!(?status, bytes = body.len(), handles = handles.len(), "received");
-        if handles_lost {
-            let text = "this process has no descriptors left for the handles of the result";
-            return Err(place(Error::new(ErrorKind::HandlesLost, text).maybe_ran()).into());
+        tracing::trace!(?status, handles = handles.len(), "received");
+        let kernel = Kernel::usual();
+        match body {
+            _ if handles_lost => {
+                if let ReplyBody::Shared(body) = body {
+                    connection.has_read(body);
+                }
+                let text = "this process has no descriptors left for the handles of the result";
+                Err(place(Error::new(ErrorKind::HandlesLost, text).maybe_ran()).into())
+            }
+            ReplyBody::Copy(body) => {
+                let input = Decoder::new(&body, handles, &kernel);
+                let result = self.read(method, declared, status, input);
+                give_bytes(body);
+                result
+            }
+            ReplyBody::Shared(body) => {
+                let _release = Release { connection, body };
+                let (range, len) = connection.range(body);
+                let bytes = SharedBytes::new(&range, len);
+                self.read(method, declared, status, Decoder::shared(&bytes, handles, &kernel))
+            }
         }
-        let result = self.read(method, declared, status, &body, handles);
-        give_bytes(body);
-        result
     }
 
     /// Reads what a reply says.
@@ -181,15 +198,16 @@ impl Client {
         method: u32,
         declared: Option<Declared>,
         status: Status,
-        body: &[u8],
-        handles: Vec<OwnedHandle>,
+        mut input: Decoder<'_>,
     ) -> Result<T, CallError<E>> {
         let place = |error: Error| error.at(&self.place(method));
-        let kernel = Kernel::usual();
-        let mut input = Decoder::new(body, handles, &kernel);
         match status {
             Status::Fault => {
-                let fault = Fault::read(body).map_err(|error| place(wrong_result(&error)))?;
+                let fault = Fault::decode(&mut input).and_then(|fault| {
+                    input.finish()?;
+                    Ok(fault)
+                });
+                let fault = fault.map_err(|error| place(wrong_result(&error)))?;
                 Err(self.told(method, &fault).into())
             }
             Status::Done => {
@@ -299,6 +317,18 @@ impl Client {
     ) -> Result<Self, DecodeError> {
         let door = input.take_handle::<Door>()?;
         Ok(Self::from_door(door.0.into(), interface))
+    }
+}
+
+/// A range of the server's memory, given back when this is dropped: also when reading it panics.
+struct Release<'c> {
+    connection: &'c Connection,
+    body: Body,
+}
+
+impl Drop for Release<'_> {
+    fn drop(&mut self) {
+        self.connection.has_read(self.body);
     }
 }
 

@@ -1,6 +1,5 @@
 //! What both sides of a connection share: frames over a socket, large bodies through memory.
 
-use std::borrow::Cow;
 use std::io::{self, IoSlice};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,9 +10,9 @@ use syshandle_os::{
     BorrowedHandle, Declared, Filesystems, OwnedHandle, Received, Seqpacket, SharedReader,
     SharedWriter, Unproven, dispose, identify_with, prove_with,
 };
-use syshandle_wire::{Body, FrameKind, Header, Limits, ProofError, Prove, Violation};
-
-use crate::buffer::take_bytes;
+use syshandle_wire::{
+    Body, FrameKind, Header, Limits, Payload, ProofError, Prove, Source, Violation,
+};
 
 /// A socket and the shared memory of each direction, made when first needed.
 #[derive(Debug)]
@@ -59,23 +58,38 @@ impl Link {
     pub(crate) fn send(
         &self,
         header: &Header,
+        body: &Payload<'_>,
+        handles: &[BorrowedHandle<'_>],
+    ) -> io::Result<()> {
+        let Body::Shared { offset, .. } = header.body else {
+            return self.send_inline(header, &body.as_slice(), handles);
+        };
+        // Straight to where the peer reads it.
+        let (outgoing, mut place) = (self.outgoing()?, offset as usize);
+        for part in body.parts() {
+            if !outgoing.write(place, part) {
+                return Err(io::ErrorKind::InvalidInput.into());
+            }
+            place += part.len();
+        }
+        self.send_inline(header, &[], handles)
+    }
+
+    /// Sends a frame whose body goes in it, or has gone.
+    fn send_inline(
+        &self,
+        header: &Header,
         body: &[u8],
         handles: &[BorrowedHandle<'_>],
     ) -> io::Result<()> {
         let mut head = [0; Header::LEN_MAX];
         let head_len = header.write(&mut head);
-        let head = &head[..head_len];
-        match header.body {
-            Body::Inline { .. } => {
-                self.socket.send(&[IoSlice::new(head), IoSlice::new(body)], handles)
-            }
-            Body::Shared { offset, .. } => {
-                if !self.outgoing()?.write(offset as usize, body) {
-                    return Err(io::ErrorKind::InvalidInput.into());
-                }
-                self.socket.send(&[IoSlice::new(head)], handles)
-            }
-        }
+        self.socket.send(&[IoSlice::new(&head[..head_len]), IoSlice::new(body)], handles)
+    }
+
+    /// Sends a frame without a body.
+    pub(crate) fn send_header(&self, header: &Header) -> io::Result<()> {
+        self.send_inline(header, &[], &[])
     }
 
     /// The same, waiting until `deadline` for room; nothing is read meanwhile.
@@ -86,7 +100,7 @@ impl Link {
         deadline: Instant,
     ) -> io::Result<()> {
         loop {
-            match self.send(header, body, &[]) {
+            match self.send_inline(header, body, &[]) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     if !self.socket.wait_writable(deadline)? {
                         return Err(io::ErrorKind::TimedOut.into());
@@ -155,23 +169,48 @@ impl Link {
         }
     }
 
-    /// The bytes of a body: those in the frame, or a copy of those in the peer's memory. When that
-    /// was lost, the peer is told so.
-    pub(crate) fn body<'f>(&self, body: Body, inline: &'f [u8]) -> Result<Cow<'f, [u8]>, NoBody> {
-        let Body::Shared { offset, len } = body else { return Ok(inline.into()) };
+    /// Checks that the bytes of a body can be had: they are in the frame, or in the peer's memory.
+    /// When that was lost, the peer is told so.
+    pub(crate) fn check_body(&self, body: Body) -> Result<(), NoBody> {
+        let Body::Shared { offset, len } = body else { return Ok(()) };
         let Some(reader) = self.incoming.get() else {
             if !self.incoming_lost.load(Ordering::SeqCst) {
                 return Err(NoBody::Violation(Violation::BadArena));
             }
             // Without room for it, the next message that is lost tells it.
-            let _ = self.send(&Header::new(FrameKind::Arena), &[], &[]);
+            let _ = self.send_header(&Header::new(FrameKind::Arena));
             return Err(NoBody::Lost);
         };
-        let mut copy = take_bytes();
-        match reader.read(offset as usize, len as usize, &mut copy) {
-            true => Ok(copy.into()),
+        match reader.contains(offset as usize, len as usize) {
+            true => Ok(()),
             false => Err(NoBody::Violation(Violation::BadArena)),
         }
+    }
+
+    /// The bytes of a body in the peer's memory, which was checked, and how many they are.
+    pub(crate) fn range(&self, body: Body) -> (Range<'_>, usize) {
+        let (start, len) = match body {
+            Body::Shared { offset, len } => (offset as usize, len as usize),
+            Body::Inline { .. } => (0, 0),
+        };
+        (Range { reader: self.incoming.get(), start }, len)
+    }
+}
+
+/// Bytes in the peer's memory.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Range<'l> {
+    reader: Option<&'l SharedReader>,
+    start: usize,
+}
+
+impl Source for Range<'_> {
+    fn copy(&self, at: usize, out: &mut [u8]) -> bool {
+        self.reader.is_some_and(|reader| reader.copy(self.start + at, out))
+    }
+
+    fn append(&self, at: usize, len: usize, out: &mut Vec<u8>) -> bool {
+        self.reader.is_some_and(|reader| reader.read(self.start + at, len, out))
     }
 }
 

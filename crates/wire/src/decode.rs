@@ -7,6 +7,7 @@ use std::vec;
 use syshandle_os::{BorrowedHandle, Declared, Handle, Mismatch, OwnedHandle};
 
 use crate::Limits;
+use crate::payload::{Rest, Shared};
 
 /// A value that can be received.
 ///
@@ -62,6 +63,8 @@ pub enum ProofError {
 /// What isn't read by the end is dropped, handles too.
 pub struct Decoder<'a> {
     bytes: &'a [u8],
+    /// What comes behind `bytes`.
+    rest: Option<Rest<'a>>,
     handles: vec::IntoIter<OwnedHandle>,
     next_slot: u16,
     prove: &'a dyn Prove,
@@ -74,7 +77,23 @@ impl<'a> Decoder<'a> {
     /// A decoder of these bytes and handles, which this one owns from now on.
     pub fn new(bytes: &'a [u8], handles: Vec<OwnedHandle>, prove: &'a dyn Prove) -> Self {
         let handles = handles.into_iter();
-        Self { bytes, handles, next_slot: 0, prove, declared: None, parameter: None, depth: 0 }
+        Self {
+            bytes,
+            rest: None,
+            handles,
+            next_slot: 0,
+            prove,
+            declared: None,
+            parameter: None,
+            depth: 0,
+        }
+    }
+
+    /// The same of bytes in memory that their sender may still change: each is copied out once.
+    pub fn shared(shared: &'a Shared<'a>, handles: Vec<OwnedHandle>, prove: &'a dyn Prove) -> Self {
+        let mut decoder = Self::new(&[], handles, prove);
+        decoder.rest = Some(shared.rest());
+        decoder
     }
 
     /// Reads the parameter of this index, whose handles are what its interface declares, or
@@ -128,6 +147,9 @@ impl<'a> Decoder<'a> {
     /// # Errors
     /// [`Malformed::Truncated`].
     pub fn take(&mut self, len: usize) -> Result<&'a [u8], DecodeError> {
+        if self.rest.is_some() {
+            self.copy_rest()?;
+        }
         match self.bytes.split_at_checked(len) {
             Some((taken, rest)) => {
                 self.bytes = rest;
@@ -137,11 +159,28 @@ impl<'a> Decoder<'a> {
         }
     }
 
+    /// Takes bytes as they are, as a vector.
+    ///
+    /// # Errors
+    /// [`Malformed::Truncated`].
+    pub fn take_vec(&mut self, len: usize) -> Result<Vec<u8>, DecodeError> {
+        match &mut self.rest {
+            None => self.take(len).map(<[u8]>::to_vec),
+            Some(rest) => rest.take_vec(len).ok_or_else(|| self.error(Malformed::Truncated)),
+        }
+    }
+
     /// Takes bytes as they are, as an array.
     ///
     /// # Errors
     /// [`Malformed::Truncated`].
     pub fn take_array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
+        if let Some(rest) = &mut self.rest {
+            if let Some(taken) = rest.take_array() {
+                return Ok(taken);
+            }
+            self.copy_rest()?;
+        }
         match self.bytes.split_first_chunk() {
             Some((taken, rest)) => {
                 self.bytes = rest;
@@ -151,13 +190,26 @@ impl<'a> Decoder<'a> {
         }
     }
 
+    /// Copies out what is left of bytes that their sender may still change.
+    #[cold]
+    fn copy_rest(&mut self) -> Result<(), DecodeError> {
+        if let Some(rest) = self.rest.take() {
+            self.bytes = rest.copy().ok_or_else(|| self.error(Malformed::Truncated))?;
+        }
+        Ok(())
+    }
+
+    fn bytes_left(&self) -> usize {
+        self.bytes.len() + self.rest.as_ref().map_or(0, Rest::len)
+    }
+
     /// Reads a number of items, each of which takes at least one byte of what is left.
     ///
     /// # Errors
     /// [`Malformed::Truncated`].
     pub fn take_len(&mut self) -> Result<usize, DecodeError> {
         let len = u32::from_le_bytes(self.take_array()?) as usize;
-        if len > self.bytes.len() {
+        if len > self.bytes_left() {
             return Err(self.error(Malformed::Truncated));
         }
         Ok(len)
@@ -192,7 +244,7 @@ impl<'a> Decoder<'a> {
     /// [`Malformed::TrailingBytes`] or [`Malformed::ExtraHandles`].
     pub fn finish(mut self) -> Result<(), DecodeError> {
         self.parameter = None;
-        match (self.bytes.len(), self.handles.len()) {
+        match (self.bytes_left(), self.handles.len()) {
             (0, 0) => Ok(()),
             (0, count) => Err(self.error(Malformed::ExtraHandles { count: count as u16 })),
             (count, _) => Err(self.error(Malformed::TrailingBytes { count: count as u32 })),
@@ -217,7 +269,7 @@ impl Drop for Decoder<'_> {
 impl fmt::Debug for Decoder<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Decoder")
-            .field("bytes_left", &self.bytes.len())
+            .field("bytes_left", &self.bytes_left())
             .field("handles_left", &self.handles.len())
             .finish_non_exhaustive()
     }

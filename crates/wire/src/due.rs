@@ -44,5 +44,6 @@ impl Due {
     }
 }
 
-/// A range this large is given back in a frame of its own: the next one may be long in coming.
-const AT_ONCE: u32 = 1024 * 1024;
+/// A range this large, a quarter of all, is given back in a frame of its own: the next one may be
+/// long in coming.
+const AT_ONCE: u32 = 4 * 1024 * 1024;

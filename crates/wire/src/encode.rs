@@ -5,7 +5,7 @@ use std::io;
 
 use syshandle_os::BorrowedHandle;
 
-use crate::Limits;
+use crate::{Limits, Payload};
 
 /// A value that can be sent.
 ///
@@ -37,7 +37,7 @@ pub trait Encode {
 /// It never stops in the middle: the first error is kept, and told by [`Encoder::finish`].
 #[derive(Debug)]
 pub struct Encoder<'a> {
-    bytes: Vec<u8>,
+    payload: Payload<'a>,
     handles: Vec<BorrowedHandle<'a>>,
     limits: Limits,
     parameter: Option<u16>,
@@ -47,7 +47,8 @@ pub struct Encoder<'a> {
 impl<'a> Encoder<'a> {
     /// An encoder that appends to `bytes`, within these limits.
     pub fn new(bytes: Vec<u8>, limits: Limits) -> Self {
-        Self { bytes, handles: Vec::new(), limits, parameter: None, error: None }
+        let payload = bytes.into();
+        Self { payload, handles: Vec::new(), limits, parameter: None, error: None }
     }
 
     /// The limits that the message has to keep.
@@ -63,11 +64,25 @@ impl<'a> Encoder<'a> {
 
     /// Appends bytes as they are.
     pub fn put(&mut self, bytes: &[u8]) {
-        if self.bytes.len() + bytes.len() > self.limits.message_bytes_max as usize {
-            let limit = self.limits.message_bytes_max;
-            return self.fail(Unsendable::TooManyBytes { limit });
+        if self.has_room(bytes.len()) {
+            self.payload.put(bytes);
         }
-        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// The same; many bytes are lent until they were sent, instead of copied.
+    pub fn lend(&mut self, bytes: &'a [u8]) {
+        if self.has_room(bytes.len()) {
+            self.payload.lend(bytes);
+        }
+    }
+
+    fn has_room(&mut self, len: usize) -> bool {
+        let limit = self.limits.message_bytes_max;
+        let fits = self.payload.len() + len <= limit as usize;
+        if !fits {
+            self.fail(Unsendable::TooManyBytes { limit });
+        }
+        fits
     }
 
     /// Appends a number of items.
@@ -93,13 +108,22 @@ impl<'a> Encoder<'a> {
         self.error.get_or_insert(EncodeError { parameter, unsendable });
     }
 
-    /// The bytes and the handles of the message.
+    /// The bytes and the handles of the message, those in one piece.
     ///
     /// # Errors
     /// The first that was met.
     pub fn finish(self) -> Result<(Vec<u8>, Vec<BorrowedHandle<'a>>), EncodeError> {
+        let (payload, handles) = self.finish_lent()?;
+        Ok((payload.into_vec(), handles))
+    }
+
+    /// The same; some bytes are lent still.
+    ///
+    /// # Errors
+    /// The first that was met.
+    pub fn finish_lent(self) -> Result<(Payload<'a>, Vec<BorrowedHandle<'a>>), EncodeError> {
         match self.error {
-            None => Ok((self.bytes, self.handles)),
+            None => Ok((self.payload, self.handles)),
             Some(error) => Err(error),
         }
     }

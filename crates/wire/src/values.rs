@@ -26,7 +26,7 @@ impl Encode for u8 {
     }
 
     fn encode_all<'a>(items: &'a [Self], out: &mut Encoder<'a>) {
-        out.put(items);
+        out.lend(items);
     }
 }
 
@@ -37,7 +37,7 @@ impl Decode for u8 {
     }
 
     fn decode_all(len: usize, input: &mut Decoder<'_>) -> Result<Vec<Self>, DecodeError> {
-        Ok(input.take(len)?.to_vec())
+        input.take_vec(len)
     }
 }
 
@@ -120,7 +120,7 @@ impl Decode for char {
 impl Encode for str {
     fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
         out.put_len(self.len());
-        out.put(self.as_bytes());
+        out.lend(self.as_bytes());
     }
 }
 
@@ -133,7 +133,7 @@ impl Encode for String {
 impl Decode for String {
     fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         let len = input.take_len()?;
-        let bytes = input.take(len)?.to_vec();
+        let bytes = input.take_vec(len)?;
         Self::from_utf8(bytes).map_err(|_| input.error(Malformed::Value { expected: "UTF-8" }))
     }
 }
@@ -176,7 +176,7 @@ impl Encode for std::path::PathBuf {
         use std::os::unix::ffi::OsStrExt;
         let bytes = self.as_os_str().as_bytes();
         out.put_len(bytes.len());
-        out.put(bytes);
+        out.lend(bytes);
     }
 }
 

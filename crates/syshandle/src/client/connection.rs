@@ -4,7 +4,6 @@
 //! receives, for all, and the others sleep; it passes that role on when its own reply has come, or
 //! when it gives up.
 
-use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::Thread;
@@ -13,13 +12,13 @@ use std::{io, thread};
 
 use syshandle_os::{BorrowedHandle, Credentials, OwnedHandle, Seqpacket, Waitable, Waited};
 use syshandle_wire::{
-    Busy, ClientEnd, Fault, FrameKind, FromServer, Greeting, Header, Hello, Limits, Status,
-    Violation,
+    Body, Busy, ClientEnd, Fault, FrameKind, FromServer, Greeting, Header, Hello, Limits, Payload,
+    Status, Violation,
 };
 
 use crate::buffer::{FrameBuffer, take_bytes};
 use crate::client::cancel::Cancel;
-use crate::link::{Link, NoBody};
+use crate::link::{Link, NoBody, Range};
 use crate::spin::Spin;
 use crate::{Error, ErrorKind, Result};
 
@@ -58,9 +57,17 @@ struct Waiting {
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: Status,
-    pub(crate) body: Vec<u8>,
+    pub(crate) body: ReplyBody,
     pub(crate) handles: Vec<OwnedHandle>,
     pub(crate) handles_lost: bool,
+}
+
+/// Where the bytes of a reply are.
+#[derive(Debug)]
+pub(crate) enum ReplyBody {
+    Copy(Vec<u8>),
+    /// In the server's memory: to be given back, by [`Connection::has_read`], once it was read.
+    Shared(Body),
 }
 
 /// Why there will be no more replies.
@@ -152,7 +159,7 @@ impl Connection {
     pub(crate) fn call(
         &self,
         method: u32,
-        body: &[u8],
+        body: &Payload<'_>,
         handles: &[BorrowedHandle<'_>],
         patience: Patience<'_>,
     ) -> Result<Reply> {
@@ -172,9 +179,23 @@ impl Connection {
         .map_err(|gave_up| {
             self.cancel(header.call);
             // It may have come in the last moment; nothing comes after the cancel.
-            drop(waiting.take_reply());
+            if let Some(Reply { body: ReplyBody::Shared(body), .. }) = waiting.take_reply() {
+                self.has_read(body);
+            }
             gave_up.maybe_ran()
         })?
+    }
+
+    /// The bytes of a reply in the server's memory.
+    pub(crate) fn range(&self, body: Body) -> (Range<'_>, usize) {
+        self.link.range(body)
+    }
+
+    /// Gives the range of a reply back.
+    pub(crate) fn has_read(&self, body: Body) {
+        let mut state = self.state();
+        let release = state.end.has_read(body);
+        self.release(&mut state, release);
     }
 
     /// Waits for an object of the server's: ends at once when the server is gone.
@@ -228,7 +249,8 @@ impl Connection {
             });
             let result = match step {
                 Ok(Step::Ask) => {
-                    match self.send(&Header::new(FrameKind::Release), &[], &[], patience) {
+                    let ask = Header::new(FrameKind::Release);
+                    match self.send(&ask, &Payload::default(), &[], patience) {
                         Ok(()) => continue,
                         Err(error) => {
                             self.state().asked = false;
@@ -273,7 +295,7 @@ impl Connection {
     fn send(
         &self,
         header: &Header,
-        body: &[u8],
+        body: &Payload<'_>,
         handles: &[BorrowedHandle<'_>],
         patience: Patience<'_>,
     ) -> Result<()> {
@@ -454,20 +476,22 @@ impl Connection {
         let (event, inline) = state.end.receive(frame, handles.len(), truncated)?;
         match event {
             FromServer::Reply { waiter, status, body, handles_lost } => {
-                let (bytes, bytes_lost) = match self.link.body(body, inline) {
-                    Ok(Cow::Owned(copy)) => (copy, false),
-                    Ok(Cow::Borrowed(inline)) => {
+                let (body, bytes_lost) = match (self.link.check_body(body), body) {
+                    (Ok(()), Body::Shared { .. }) => (ReplyBody::Shared(body), false),
+                    (Ok(()), Body::Inline { .. }) => {
                         let mut copy = take_bytes();
                         copy.extend_from_slice(inline);
-                        (copy, false)
+                        (ReplyBody::Copy(copy), false)
                     }
-                    Err(NoBody::Lost) => (Vec::new(), true),
-                    Err(NoBody::Violation(violation)) => return Err(violation),
+                    (Err(NoBody::Lost), _) => {
+                        let release = state.end.has_read(body);
+                        self.release(state, release);
+                        (ReplyBody::Copy(Vec::new()), true)
+                    }
+                    (Err(NoBody::Violation(violation)), _) => return Err(violation),
                 };
-                let release = state.end.has_read(body);
-                self.release(state, release);
                 let handles_lost = handles_lost || bytes_lost;
-                waiter.give(Reply { status, body: bytes, handles, handles_lost });
+                waiter.give(Reply { status, body, handles, handles_lost });
             }
             FromServer::Late(body) => {
                 let release = state.end.has_read(body);
@@ -489,7 +513,7 @@ impl Connection {
     /// Gives ranges of the server's memory back, where that is not to wait for the next call.
     fn release(&self, state: &mut State, header: Option<Header>) {
         if let Some(header) = header
-            && self.link.send(&header, &[], &[]).is_err()
+            && self.link.send_header(&header).is_err()
         {
             // The server doesn't read now: they go with the next call.
             state.end.unreleased(&header);
@@ -501,7 +525,7 @@ impl Connection {
         let header = self.state().end.cancel(call);
         if let Some(header) = header {
             // When there is no room for it, the server learns it from the call's own deadline.
-            let _ = self.link.send(&header, &[], &[]);
+            let _ = self.link.send_header(&header);
         }
     }
 
@@ -513,7 +537,7 @@ impl Connection {
 /// A client that is done says so: what the server does for it goes on.
 impl Drop for Connection {
     fn drop(&mut self) {
-        let _ = self.link.send(&Header::new(FrameKind::Bye), &[], &[]);
+        let _ = self.link.send_header(&Header::new(FrameKind::Bye));
     }
 }
 

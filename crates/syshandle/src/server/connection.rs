@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use syshandle_os::{BorrowedHandle, Credentials, Interest, OwnedHandle, Peer, Ready, Seqpacket};
 use syshandle_wire::{
-    Body, Fault, FrameKind, FromClient, Greeting, Guid, Header, Hello, ServerEnd, Status, Violation,
+    Body, Decoder, Fault, FrameKind, FromClient, Greeting, Guid, Header, Hello, Payload, Prove,
+    ServerEnd, Shared, Status, Violation,
 };
 
 use super::activity::{Hold, What};
@@ -79,7 +80,7 @@ struct Owed {
     call: u32,
     status: Status,
     header: Option<Header>,
-    body: Vec<u8>,
+    body: Payload<'static>,
     handles: Vec<OwnedHandle>,
 }
 
@@ -95,10 +96,11 @@ pub(crate) struct Work {
     _hold: Hold,
 }
 
-/// The bytes of the arguments: in the frame still, or copied out of shared memory.
-enum Arguments {
+/// The bytes of the arguments: in the frame, or in the client's memory until they are dropped.
+pub(super) enum Arguments {
     Frame { frame: FrameBuffer, start: usize, end: usize },
-    Copy(Vec<u8>),
+    Shared { connection: Arc<Connection>, body: Body },
+    Lost,
 }
 
 impl Connection {
@@ -130,7 +132,7 @@ impl Connection {
             state: Mutex::new(state),
         });
         let (header, body) = ServerEnd::<()>::greeting(greeting);
-        connection.link.send(&header, &body, &[])?;
+        connection.link.send(&header, &body.into(), &[])?;
         let key = reactor.add_source(
             |key| {
                 let _ = connection.key.set(key);
@@ -272,7 +274,7 @@ impl Connection {
         let state = self.state();
         if state.end.is_idle() && state.owed.is_empty() {
             // If it is gone, or doesn't read, there is the end of file too.
-            let _ = self.link.send(&Header::new(FrameKind::Bye), &[], &[]);
+            let _ = self.link.send_header(&Header::new(FrameKind::Bye));
         }
         drop(state);
         self.end(reactor, true);
@@ -346,14 +348,16 @@ impl Connection {
                         let start = len - inline.len();
                         (Arguments::Frame { frame, start, end: len }, false)
                     }
-                    Body::Shared { .. } => match self.link.body(body, inline) {
-                        Ok(bytes) => (Arguments::Copy(bytes.into_owned()), false),
-                        Err(NoBody::Lost) => (Arguments::Copy(Vec::new()), true),
+                    Body::Shared { .. } => match self.link.check_body(body) {
+                        Ok(()) => (Arguments::Shared { connection: self.clone(), body }, false),
+                        Err(NoBody::Lost) => {
+                            let release = state.end.has_read(body);
+                            self.release(state, release);
+                            (Arguments::Lost, true)
+                        }
                         Err(NoBody::Violation(violation)) => return Err(violation),
                     },
                 };
-                let release = state.end.has_read(body);
-                self.release(state, release);
                 state.end.started(call, running.clone());
                 work = Some(Work {
                     connection: self.clone(),
@@ -389,7 +393,7 @@ impl Connection {
     /// Gives ranges of the client's memory back, where that is not to wait for the next reply.
     fn release(&self, state: &mut State, header: Option<Header>) {
         if let Some(header) = header
-            && self.link.send(&header, &[], &[]).is_err()
+            && self.link.send_header(&header).is_err()
         {
             state.end.unreleased(&header);
         }
@@ -418,7 +422,7 @@ impl Connection {
     pub(crate) fn refuse(&self, reactor: &Arc<Reactor>, fault: &Fault) {
         let (header, body) = ServerEnd::<()>::refused(fault);
         // If it is gone it needn't be told.
-        let _ = self.link.send(&header, &body, &[]);
+        let _ = self.link.send(&header, &body.into(), &[]);
         self.end(reactor, false);
     }
 
@@ -428,7 +432,7 @@ impl Connection {
         reactor: &Arc<Reactor>,
         call: u32,
         status: Status,
-        body: Vec<u8>,
+        body: Payload<'_>,
         handles: &[BorrowedHandle<'_>],
     ) {
         let mut state = self.state();
@@ -439,7 +443,7 @@ impl Connection {
         if let Some(header) = &header {
             drop(state);
             match self.link.send(header, &body, handles) {
-                Ok(()) => return give_bytes(body),
+                Ok(()) => return give_bytes(body.into_room()),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return self.reply_instead(reactor, header, &error),
             }
@@ -447,7 +451,10 @@ impl Connection {
         }
         let owned = handles.iter().map(BorrowedHandle::try_clone_to_owned).collect();
         let owed = match (owned, header) {
-            (Ok(handles), header) => Owed { call, status, header, body, handles },
+            (Ok(handles), header) => {
+                let body = body.into_vec().into();
+                Owed { call, status, header, body, handles }
+            }
             (Err(error), None) => {
                 let body = unsendable(&error);
                 Owed { call, status: Status::Fault, header: None, body, handles: Vec::new() }
@@ -488,7 +495,7 @@ impl Connection {
             });
             let Some(header) = header else {
                 if !state.asked {
-                    let ask = self.link.send(&Header::new(FrameKind::Release), &[], &[]);
+                    let ask = self.link.send_header(&Header::new(FrameKind::Release));
                     state.asked = ask.is_ok();
                 }
                 // Smaller ones needn't wait for it.
@@ -577,7 +584,7 @@ impl Work {
         let Self { connection, state, call, method, arguments, handles, handles_lost, _hold } =
             self;
         let mut replied = false;
-        let mut reply = |status, body, handles: &[BorrowedHandle<'_>]| {
+        let mut reply = |status, body: Payload<'_>, handles: &[BorrowedHandle<'_>]| {
             replied = true;
             connection.reply(reactor, call, status, body, handles);
         };
@@ -592,7 +599,7 @@ impl Work {
         }
         if method == door::METHOD {
             return match connection.object.get().map(|object| InnerDoor::open(reactor, object)) {
-                Some(Ok(outer)) => reply(Status::Done, vec![0, 0], &[outer.as_fd()]),
+                Some(Ok(outer)) => reply(Status::Done, vec![0, 0].into(), &[outer.as_fd()]),
                 Some(Err(error)) => fault(&mut reply, &Fault::Busy { limit: error.to_string() }),
                 None => fault(&mut reply, &Fault::NoSuchMethod(method)),
             };
@@ -611,11 +618,10 @@ impl Work {
         reactor.about_to_run();
         let context =
             Context { reactor: reactor.clone(), connection: connection.clone(), call: state };
-        let body = arguments.as_slice();
         let run = catch_unwind(AssertUnwindSafe(|| {
             interface.dispatch(Incoming {
                 method,
-                body,
+                arguments,
                 handles,
                 context: &context,
                 reply: &mut reply,
@@ -627,24 +633,40 @@ impl Work {
         if !replied {
             let text = "the interface did not answer".into();
             let body = Fault::Failed { text }.write();
-            connection.reply(reactor, call, Status::Fault, body, &[]);
-        }
-    }
-}
-
-impl Drop for Arguments {
-    fn drop(&mut self) {
-        if let Self::Copy(bytes) = self {
-            give_bytes(std::mem::take(bytes));
+            connection.reply(reactor, call, Status::Fault, body.into(), &[]);
         }
     }
 }
 
 impl Arguments {
-    fn as_slice(&self) -> &[u8] {
+    /// Has them decoded, with these handles.
+    pub(super) fn decode<T>(
+        &self,
+        handles: Vec<OwnedHandle>,
+        prove: &dyn Prove,
+        decode: impl FnOnce(Decoder<'_>) -> T,
+    ) -> T {
         match self {
-            Self::Frame { frame, start, end } => &frame[*start..*end],
-            Self::Copy(bytes) => bytes,
+            Self::Frame { frame, start, end } => {
+                decode(Decoder::new(&frame[*start..*end], handles, prove))
+            }
+            Self::Shared { connection, body } => {
+                let (range, len) = connection.link.range(*body);
+                let bytes = Shared::new(&range, len);
+                decode(Decoder::shared(&bytes, handles, prove))
+            }
+            Self::Lost => decode(Decoder::new(&[], handles, prove)),
+        }
+    }
+}
+
+/// The range is given back.
+impl Drop for Arguments {
+    fn drop(&mut self) {
+        if let Self::Shared { connection, body } = self {
+            let mut state = connection.state();
+            let release = state.end.has_read(*body);
+            connection.release(&mut state, release);
         }
     }
 }
@@ -655,8 +677,8 @@ fn is_gone(error: &io::Error) -> bool {
 }
 
 /// What a client gets instead of a result that the system doesn't let through.
-fn unsendable(error: &io::Error) -> Vec<u8> {
-    Fault::Unsendable { text: error.to_string() }.write()
+fn unsendable(error: &io::Error) -> Payload<'static> {
+    Fault::Unsendable { text: error.to_string() }.write().into()
 }
 
 /// Frames of one client before it is the others' turn, where no other thread is there for them.

@@ -5,9 +5,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use syshandle_os::{BorrowedHandle, OwnedHandle};
 use syshandle_wire::{
-    DecodeError, Decoder, Encode, EncodeError, Encoder, Fault, Status, Unsendable,
+    DecodeError, Decoder, Encode, EncodeError, Encoder, Fault, Payload, Status, Unsendable,
 };
 
+use super::connection::Arguments;
 use super::context::Context;
 use crate::buffer::take_bytes;
 use crate::client::LIMITS;
@@ -17,7 +18,7 @@ use crate::{Error, Result};
 /// A call that has come, for generated code to run.
 pub struct Incoming<'a> {
     pub(super) method: u32,
-    pub(super) body: &'a [u8],
+    pub(super) arguments: Arguments,
     pub(super) handles: Vec<OwnedHandle>,
     pub(super) context: &'a Context,
     pub(super) reply: Reply<'a>,
@@ -62,7 +63,7 @@ impl Incoming<'_> {
 }
 
 /// Sends the reply of a call.
-type Reply<'a> = &'a mut dyn FnMut(Status, Vec<u8>, &[BorrowedHandle<'_>]);
+type Reply<'a> = &'a mut dyn FnMut(Status, Payload<'_>, &[BorrowedHandle<'_>]);
 
 impl<'a> Incoming<'a> {
     /// Decodes the arguments and runs the method. What the arguments don't take, and what the
@@ -72,13 +73,15 @@ impl<'a> Incoming<'a> {
         arguments: impl FnOnce(&mut Decoder<'_>) -> Result<A, DecodeError>,
         method: impl FnOnce(A, &Context) -> R,
     ) -> Option<(R, Reply<'a>)> {
-        let Incoming { body, handles, context, reply, .. } = self;
+        let Incoming { arguments: bytes, handles, context, reply, .. } = self;
         let kernel = Kernel(context.filesystems());
-        let mut input = Decoder::new(body, handles, &kernel);
-        let decoded = arguments(&mut input).and_then(|arguments| {
+        let decoded: Result<A, DecodeError> = bytes.decode(handles, &kernel, |mut input| {
+            let arguments = arguments(&mut input)?;
             input.finish()?;
             Ok(arguments)
         });
+        // The method may take long, and needs neither the buffer nor the client's memory.
+        drop(bytes);
         let arguments = match decoded {
             Ok(arguments) => arguments,
             Err(error) => {
@@ -101,7 +104,7 @@ impl<'a> Incoming<'a> {
 fn send(reply: Reply<'_>, status: Status, value: &impl Encode) {
     let mut out = Encoder::new(take_bytes(), LIMITS);
     let encoded = catch_unwind(AssertUnwindSafe(|| value.encode(&mut out)));
-    let error = match (encoded, out.finish()) {
+    let error = match (encoded, out.finish_lent()) {
         (Ok(()), Ok((bytes, handles))) => return reply(status, bytes, &handles),
         (Ok(()), Err(error)) => unsendable(error),
         (Err(panic), _) => Fault::Panicked { text: panic_text(&*panic) },
@@ -120,7 +123,7 @@ fn unsendable(error: EncodeError) -> Fault {
 }
 
 pub(super) fn fault(reply: Reply<'_>, fault: &Fault) {
-    reply(Status::Fault, fault.write(), &[]);
+    reply(Status::Fault, fault.write().into(), &[]);
 }
 
 /// What a panic said.
