@@ -4,6 +4,7 @@
 mod asynchronous;
 mod cancel;
 pub(crate) mod connection;
+pub(crate) mod opening;
 
 use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -22,6 +23,7 @@ pub use cancel::Cancel;
 
 use crate::buffer::{give_bytes, take_bytes};
 use crate::client::connection::{Connection, Patience, Reply, ReplyBody};
+use crate::client::opening::Opening;
 use crate::link::Kernel;
 use crate::{CallError, Error, ErrorKind, Interface, Proxy, Result, door};
 
@@ -282,7 +284,7 @@ impl Client {
         };
         let hello = Hello { clsid: Guid::NIL, iid: shared.interface.iid };
         let socket = door::attach(door.as_fd())?;
-        let connection = Connection::open(socket, hello, patience.deadline)?;
+        let connection = Opening::new(socket).open(hello, patience.deadline)?;
         Ok(shared.connection.get_or_init(|| connection))
     }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use syshandle_os::{Filesystems, Seqpacket};
 use syshandle_wire::{Guid, Hello};
 
-use crate::client::connection::Connection;
+use crate::client::opening::Opening;
 use crate::server::reactor::{Reactor, Settings};
 use crate::{Client, Implements, Interface, Object, Proxy, Result};
 
@@ -37,7 +37,7 @@ where
     reactor.serve(theirs, &object)?;
     reactor.start_thread();
     let hello = Hello { clsid: Guid::NIL, iid: I::DESCRIPTION.iid };
-    let connection = Connection::open(ours, hello, Instant::now() + Client::TIMEOUT)?;
+    let connection = Opening::new(ours).open(hello, Instant::now() + Client::TIMEOUT)?;
     Ok(I::Client::from_client(Client::connected(connection, I::DESCRIPTION)))
 }
 

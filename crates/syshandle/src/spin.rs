@@ -11,8 +11,8 @@ use std::hint;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-/// Whether it pays to look, on one connection.
-#[derive(Debug, Default)]
+/// Whether it pays to look, on one connection. A new one begins with what others have learned.
+#[derive(Debug)]
 pub(crate) struct Spin {
     /// How often in a row it didn't.
     misses: AtomicU32,
@@ -30,6 +30,17 @@ pub(crate) struct Looking<'s> {
     looks: u32,
 }
 
+/// What the connection that learned something last has learned: its misses.
+static LEARNED: AtomicU32 = AtomicU32::new(0);
+
+impl Default for Spin {
+    fn default() -> Self {
+        let misses = LEARNED.load(Ordering::Relaxed);
+        let rest = rest_after(misses);
+        Self { misses: misses.into(), rest: rest.into(), wakings: AtomicU32::new(0) }
+    }
+}
+
 impl Spin {
     /// Begins a wait.
     pub(crate) fn start(&self) -> Looking<'_> {
@@ -39,6 +50,13 @@ impl Spin {
         }
         let until = (rest == 0).then(|| Instant::now() + LIMIT);
         Looking { spin: self, until, looks: 0 }
+    }
+
+    fn learn(&self, misses: u32) {
+        // Written only where it changes: the line that it is on belongs to all cores.
+        if self.misses.swap(misses, Ordering::Relaxed) != misses {
+            LEARNED.store(misses, Ordering::Relaxed);
+        }
     }
 
     /// A wait slept for this long. When that is again and again about what it takes to wake a
@@ -72,10 +90,8 @@ impl Looking<'_> {
         }
         self.until = None;
         let misses = self.spin.misses.load(Ordering::Relaxed).saturating_add(1);
-        self.spin.misses.store(misses, Ordering::Relaxed);
-        if let Some(times) = misses.checked_sub(MISSES_MAX) {
-            self.spin.rest.store(SHORT_REST << times.min(REST_DOUBLED_MAX), Ordering::Relaxed);
-        }
+        self.spin.learn(misses);
+        self.spin.rest.store(rest_after(misses), Ordering::Relaxed);
         false
     }
 
@@ -83,8 +99,16 @@ impl Looking<'_> {
     /// other side had while this one waited for it.
     pub(crate) fn came(&self) {
         if self.looks > 1 {
-            self.spin.misses.store(0, Ordering::Relaxed);
+            self.spin.learn(0);
         }
+    }
+}
+
+/// How many waits begin with sleep after so many looks in vain.
+fn rest_after(misses: u32) -> u32 {
+    match misses.checked_sub(MISSES_MAX) {
+        Some(times) => SHORT_REST << times.min(REST_DOUBLED_MAX),
+        None => 0,
     }
 }
 

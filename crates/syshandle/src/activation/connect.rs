@@ -9,6 +9,7 @@ use syshandle_wire::Hello;
 
 use super::runtime::Meeting;
 use crate::client::connection::Connection;
+use crate::client::opening::Opening;
 use crate::{Error, ErrorKind, Result};
 
 /// What came of trying to connect.
@@ -33,7 +34,13 @@ pub(super) fn connect(
         Err(nobody) => return Ok(Connected::Nobody(nobody)),
     };
     let mut look = Instant::now() + FIRST_LOOK;
-    while !socket.wait_readable(look.min(deadline))? {
+    let mut opening = Opening::new(socket);
+    loop {
+        match opening.wait(look.min(deadline)) {
+            Ok(true) => break,
+            Ok(false) => {}
+            Err(error) => return greeted(Err(error)),
+        }
         if Instant::now() >= deadline {
             return Err(did_not_greet());
         }
@@ -41,12 +48,12 @@ pub(super) fn connect(
         look = match meeting.starting_since() {
             None => deadline,
             Some(since) => match start_timeout.checked_sub(uptime().saturating_sub(since)) {
-                None => return Ok(Connected::Hangs(socket)),
+                None => return Ok(Connected::Hangs(opening.into_socket())),
                 Some(left) => Instant::now() + left + Duration::from_millis(1),
             },
         };
     }
-    greet(socket, hello, deadline)
+    greeted(opening.answer(hello, deadline))
 }
 
 /// Connects to the server at a socket that somebody else looks after.
@@ -58,7 +65,7 @@ pub(super) fn connect_elsewhere(
     let mut pause = Duration::from_millis(1);
     loop {
         let nobody = match connect_to(path, deadline)? {
-            Ok(socket) => match greet(socket, hello, deadline)? {
+            Ok(socket) => match greeted(Opening::new(socket).open(hello, deadline))? {
                 Connected::Greeted(connection) => return Ok(*connection),
                 // It ended, and nothing was sent: who listens starts another one.
                 Connected::Nobody(error) if Instant::now() < deadline => {
@@ -106,8 +113,9 @@ fn connect_to(path: &Path, deadline: Instant) -> Result<Result<Seqpacket, Error>
     Err(Error::new(kind, text).because(error))
 }
 
-fn greet(socket: Seqpacket, hello: Hello, deadline: Instant) -> Result<Connected> {
-    match Connection::open(socket, hello, deadline) {
+/// A server that goes before it has greeted serves nobody.
+fn greeted(opened: Result<Connection>) -> Result<Connected> {
+    match opened {
         Ok(connection) => Ok(Connected::Greeted(Box::new(connection))),
         Err(error) if error.kind() == ErrorKind::Disconnected => Ok(Connected::Nobody(error)),
         Err(error) => Err(error),

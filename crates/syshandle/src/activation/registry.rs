@@ -4,11 +4,13 @@
 //! `syshandle/classes/CLSID` a link to it for each class, so that a class is found without looking
 //! at all programs.
 
+use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use syshandle_wire::Guid;
 
@@ -264,7 +266,7 @@ fn read(path: &Path) -> Result<Registered> {
     }
     let file = File::open(path).map_err(unreadable)?;
     trust::check(path, &file.metadata().map_err(unreadable)?)?;
-    let mut text = String::new();
+    let mut text = String::with_capacity(FILE_BYTES_USUAL);
     let limit = Registration::FILE_BYTES_MAX;
     let len = file.take(limit + 1).read_to_string(&mut text);
     let len = len.map_err(unreadable)?;
@@ -273,12 +275,36 @@ fn read(path: &Path) -> Result<Registered> {
         return Err(Error::new(ErrorKind::BadRegistration, text));
     }
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
-    Ok(Registered { registration: Registration::parse(&name, &text)?, file: path.to_owned() })
+    Ok(Registered { registration: parse(&name, text)?, file: path.to_owned() })
+}
+
+/// Parses a registration; the same text again costs nothing, as each activation reads it.
+fn parse(name: &str, text: String) -> Result<Registration> {
+    type Parsed = (String, Registration);
+    static LAST: Mutex<VecDeque<Parsed>> = Mutex::new(VecDeque::new());
+    let last = || LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    let same = |parsed: &&Parsed| parsed.0 == text && parsed.1.name == name;
+    if let Some((_, registration)) = last().iter().find(same) {
+        return Ok(registration.clone());
+    }
+    let registration = Registration::parse(name, &text)?;
+    if text.len() <= FILE_BYTES_USUAL {
+        let mut last = last();
+        last.truncate(PARSED_MAX - 1);
+        last.push_front((text, registration.clone()));
+    }
+    Ok(registration)
 }
 
 fn unreadable(path: &Path) -> Error {
     Error::new(ErrorKind::BadRegistration, format!("{} can't be read", path.display()))
 }
+
+/// Most registrations are smaller.
+const FILE_BYTES_USUAL: usize = 4096;
+
+/// Few clients have servers of more programs than that.
+const PARSED_MAX: usize = 8;
 
 fn system_dirs() -> Vec<PathBuf> {
     vec!["/usr/local/share".into(), "/usr/share".into()]

@@ -59,10 +59,13 @@ impl Meeting {
         })?;
         let folder = runtime.join("syshandle");
         check(runtime)?;
-        if !fs::exists(&folder).unwrap_or(true) {
+        if let Err(error) = check(&folder) {
+            if fs::exists(&folder).unwrap_or(true) {
+                return Err(error);
+            }
             make(&folder)?;
+            check(&folder)?;
         }
-        check(&folder)?;
         let name = registered.registration.name.chars().take(NAME_MAX);
         let is_plain = |c: &char| c.is_ascii_alphanumeric() || "-_.".contains(*c);
         let plain: String = name.map(|c| if is_plain(&c) { c } else { '_' }).collect();

@@ -10,10 +10,9 @@ use std::thread::Thread;
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
-use syshandle_os::{BorrowedHandle, Credentials, OwnedHandle, Seqpacket, Waitable, Waited};
+use syshandle_os::{BorrowedHandle, Credentials, OwnedHandle, Waitable, Waited};
 use syshandle_wire::{
-    Body, Busy, ClientEnd, Fault, FrameKind, FromServer, Greeting, Header, Hello, Limits, Payload,
-    Status, Violation,
+    Body, Busy, ClientEnd, Fault, FrameKind, FromServer, Header, Limits, Payload, Status, Violation,
 };
 
 use crate::buffer::{FrameBuffer, take_bytes};
@@ -29,6 +28,8 @@ pub(crate) struct Connection {
     server: Credentials,
     limits: Limits,
     spin: Spin,
+    /// For objects that the server signals.
+    spin_beside: Spin,
     state: Mutex<State>,
 }
 
@@ -48,7 +49,7 @@ struct State {
 
 /// A call that waits for its reply; where the one who receives puts it.
 #[derive(Debug)]
-struct Waiting {
+pub(super) struct Waiting {
     thread: Thread,
     reply: Mutex<Option<Reply>>,
 }
@@ -93,46 +94,9 @@ pub(crate) struct Patience<'c> {
 }
 
 impl Connection {
-    /// Waits for the greeting on a socket that was connected, and answers it when the server
-    /// offers the interface.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Disconnected`] when the server goes without greeting: nothing has been sent
-    /// then, so it is safe to try again.
-    pub(crate) fn open(socket: Seqpacket, hello: Hello, deadline: Instant) -> Result<Self> {
-        let (mut frame, mut handles) = (FrameBuffer::take(), Vec::new());
-        let received = loop {
-            match socket.receive(&mut frame, &mut handles) {
-                Ok(received) => break received,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    if !socket.wait_readable(deadline).map_err(failed)? {
-                        let text = "the server did not greet in time";
-                        return Err(Error::new(ErrorKind::TimedOut, text));
-                    }
-                }
-                Err(error) => return Err(ungreeted().because(error)),
-            }
-        };
-        if received.len == 0 {
-            return Err(ungreeted());
-        }
-        let (end, greeting) = ClientEnd::open(&frame[..received.len], handles.len())?;
-        check_offer(&greeting, hello)?;
-        let server = received.sender.ok_or(Violation::NotOurs)?;
-        socket.stop_naming_senders().map_err(failed)?;
-        let link = Link::new(socket);
-        let (header, body) = ClientEnd::<()>::hello(hello);
-        link.send_by(&header, &body, deadline).map_err(|error| match error.kind() {
-            io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => {
-                let text = "the server ended before it was told what is wanted";
-                Error::new(ErrorKind::Disconnected, text).because(error)
-            }
-            io::ErrorKind::TimedOut => {
-                let text = "the server did not take the hello in time";
-                Error::new(ErrorKind::TimedOut, text)
-            }
-            _ => failed(error),
-        })?;
+    /// A connection that was greeted and has answered.
+    pub(super) fn new(link: Link, server: Credentials, end: ClientEnd<Arc<Waiting>>) -> Self {
+        let limits = end.limits();
         let state = State {
             end,
             receiving: false,
@@ -141,8 +105,8 @@ impl Connection {
             asked: false,
             ended: None,
         };
-        let (limits, spin) = (greeting.limits, Spin::default());
-        Ok(Self { link, server, limits, spin, state: Mutex::new(state) })
+        let (spin, spin_beside) = (Spin::default(), Spin::default());
+        Self { link, server, limits, spin, spin_beside, state: Mutex::new(state) }
     }
 
     /// Who the server is, from the kernel.
@@ -200,8 +164,16 @@ impl Connection {
 
     /// Waits for an object of the server's: ends at once when the server is gone.
     pub(crate) fn wait_for(&self, object: &dyn Waitable, patience: Patience<'_>) -> Result<()> {
-        let cancel = patience.cancel.map(Cancel::event);
+        let mut looking = self.spin_beside.start();
+        while looking.again() {
+            if object.take().map_err(failed)? {
+                looking.came();
+                return Ok(());
+            }
+        }
+        let (start, cancel) = (Instant::now(), patience.cancel.map(Cancel::event));
         let waited = self.link.socket.wait_beside(object, cancel, patience.deadline);
+        self.spin_beside.slept(start.elapsed());
         match waited.map_err(failed)? {
             Waited::Taken => Ok(()),
             Waited::TimedOut => Err(Error::new(ErrorKind::TimedOut, "the time was over")),
@@ -616,10 +588,10 @@ impl Ended {
 }
 
 /// A shorter wait is left to `poll`, which is exact.
-const KERNEL_WAIT_MIN: Duration = Duration::from_millis(100);
+pub(super) const KERNEL_WAIT_MIN: Duration = Duration::from_millis(100);
 
 /// The kernel's own wait ends some ticks late: so it is begun for less, and `poll` waits the rest.
-const KERNEL_WAIT_LATE: Duration = Duration::from_millis(20);
+pub(super) const KERNEL_WAIT_LATE: Duration = Duration::from_millis(20);
 
 /// What became of an attempt to start a call.
 enum Step {
@@ -629,22 +601,7 @@ enum Step {
     Ended(Error),
 }
 
-/// Whether the server serves what the client wants.
-fn check_offer(greeting: &Greeting, hello: Hello) -> Result<()> {
-    let classes = || greeting.offers.iter().filter(|offer| offer.clsid == hello.clsid);
-    let fault = match classes().next() {
-        None => Fault::NoSuchClass(hello.clsid),
-        Some(_) if classes().any(|offer| offer.iid == hello.iid) => return Ok(()),
-        Some(_) => Fault::NoSuchInterface(hello.iid),
-    };
-    Err(Error::from_fault(&fault))
-}
-
 /// The system failed us, before anything was asked of the server.
-fn failed(error: io::Error) -> Error {
+pub(super) fn failed(error: io::Error) -> Error {
     Error::new(ErrorKind::System, "the connection failed").because(error)
-}
-
-fn ungreeted() -> Error {
-    Error::new(ErrorKind::Disconnected, "the server ended before it greeted")
 }

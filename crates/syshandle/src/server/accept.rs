@@ -93,7 +93,7 @@ impl Entrance {
         }
         let served = socket
             .accept_handles()
-            .and_then(|()| Connection::add(reactor, socket, &self.greeting, None));
+            .and_then(|()| Connection::add(reactor, socket, client, &self.greeting, None));
         if let Err(error) = served {
             tracing::debug!(%error, "a client can't be served");
         }

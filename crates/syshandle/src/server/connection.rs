@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use syshandle_os::{BorrowedHandle, Credentials, Interest, OwnedHandle, Peer, Ready, Seqpacket};
+use syshandle_os::{BorrowedHandle, Credentials, Interest, OwnedHandle, Ready, Seqpacket};
 use syshandle_wire::{
     Body, Decoder, Fault, FrameKind, FromClient, Greeting, Guid, Header, Hello, Payload, Prove,
     ServerEnd, Shared, Status, Violation,
@@ -108,10 +108,11 @@ impl Connection {
     pub(crate) fn add(
         reactor: &Arc<Reactor>,
         socket: Seqpacket,
+        client: Credentials,
         greeting: &Greeting,
         object: Option<Object>,
     ) -> io::Result<()> {
-        let session = Arc::new(Session::new(socket.peer()?));
+        let session = Arc::new(Session::new(client));
         let state = State {
             end: ServerEnd::new(LIMITS),
             receiver: None,

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use syshandle_os::{
-    BorrowedHandle, Event, Filesystems, Interest, ManualEvent, Poller, Ready, Seqpacket,
+    BorrowedHandle, Event, Filesystems, Interest, ManualEvent, Peer, Poller, Ready, Seqpacket,
 };
 use syshandle_wire::{Fault, Greeting, Guid};
 
@@ -182,7 +182,8 @@ impl Reactor {
             return Ok(());
         }
         let greeting = Greeting { limits: LIMITS, offers: object.offers() };
-        Connection::add(self, socket, &greeting, Some(object.clone()))
+        let client = socket.peer()?;
+        Connection::add(self, socket, client, &greeting, Some(object.clone()))
     }
 
     /// Whether there are as many connections and doors as there may be.
