@@ -10,11 +10,12 @@
 //! | Windows | an event HANDLE, `sh_event` |
 //!
 //! A holder who isn't trusted can fill the count so that another `write` would block. `set` never
-//! blocks all the same: events are made, and on arrival switched, to not blocking, and a full count
-//! is a set event.
+//! blocks all the same: events are made not to block, one that arrived is switched to that when it
+//! is first set, and a full count is a set event.
 
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustix::event::EventfdFlags;
@@ -27,11 +28,19 @@ use crate::{Declared, Kind};
 
 /// An event that resets itself: each `set` lets at most one wait through.
 #[derive(Debug)]
-pub struct Event(OwnedFd);
+pub struct Event(Eventfd);
 
 /// An event that stays set until it is reset: `set` lets every wait through.
 #[derive(Debug)]
-pub struct ManualEvent(OwnedFd);
+pub struct ManualEvent(Eventfd);
+
+/// An eventfd, and whether it is known not to block: to find that out, or to switch it, takes the
+/// kernel as long as setting it, and most that arrive are only waited for.
+#[derive(Debug)]
+struct Eventfd {
+    fd: OwnedFd,
+    switched: AtomicBool,
+}
 
 impl_handle!(
     Event => Declared::kind(Kind::Event),
@@ -47,7 +56,8 @@ macro_rules! impl_event {
             /// Those of `eventfd(2)`: no descriptor left.
             pub fn new() -> io::Result<Self> {
                 let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
-                Ok(Self(rustix::event::eventfd(0, flags)?))
+                let fd = rustix::event::eventfd(0, flags)?;
+                Ok(Self(Eventfd { fd, switched: AtomicBool::new(true) }))
             }
 
             /// Sets the event. Setting a set event changes nothing. Never blocks.
@@ -55,7 +65,7 @@ macro_rules! impl_event {
             /// # Errors
             /// Those of `write(2)` on an eventfd; a full count is none.
             pub fn set(&self) -> io::Result<()> {
-                add_one(&self.0)
+                self.0.add_one()
             }
 
             /// Unsets the event.
@@ -63,7 +73,7 @@ macro_rules! impl_event {
             /// # Errors
             /// Those of `read(2)` on an eventfd; an unset event is none.
             pub fn reset(&self) -> io::Result<()> {
-                take(&self.0).map(drop)
+                self.0.take().map(drop)
             }
 
             /// Waits until the event is set, for as long as it takes.
@@ -87,28 +97,27 @@ macro_rules! impl_event {
             /// # Errors
             /// No descriptor left.
             pub fn try_clone(&self) -> io::Result<Self> {
-                Ok(Self(self.0.try_clone()?))
+                let switched = self.0.switched.load(Ordering::Relaxed).into();
+                Ok(Self(Eventfd { fd: self.0.fd.try_clone()?, switched }))
             }
         }
 
         impl AsFd for $type {
             fn as_fd(&self) -> BorrowedFd<'_> {
-                self.0.as_fd()
+                self.0.fd.as_fd()
             }
         }
 
-        /// Takes an eventfd, and switches it to not blocking for all who hold it.
+        /// Takes an eventfd. It is switched to not blocking, for all who hold it, when it is set.
         impl From<OwnedFd> for $type {
-            fn from(handle: OwnedFd) -> Self {
-                // It fails for no eventfd; and for what isn't one, nothing here promises anything.
-                let _ = rustix::fs::fcntl_setfl(&handle, OFlags::RDWR | OFlags::NONBLOCK);
-                Self(handle)
+            fn from(fd: OwnedFd) -> Self {
+                Self(Eventfd { fd, switched: AtomicBool::new(false) })
             }
         }
 
         impl From<$type> for OwnedFd {
             fn from(event: $type) -> Self {
-                event.0
+                event.0.fd
             }
         }
     };
@@ -122,7 +131,7 @@ impl Event {
     /// # Errors
     /// Those of `read(2)` on an eventfd.
     pub fn poll(&self) -> io::Result<bool> {
-        take(&self.0)
+        self.0.take()
     }
 }
 
@@ -138,18 +147,18 @@ impl ManualEvent {
 
 impl Waitable for Event {
     fn handle(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.0.fd.as_fd()
     }
 
     /// Of several waiters, the one that takes the count has the event.
     fn take(&self) -> io::Result<bool> {
-        take(&self.0)
+        self.0.take()
     }
 }
 
 impl Waitable for ManualEvent {
     fn handle(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.0.fd.as_fd()
     }
 
     fn take(&self) -> io::Result<bool> {
@@ -157,28 +166,35 @@ impl Waitable for ManualEvent {
     }
 }
 
-/// Adds one to the count, without waiting for room.
-fn add_one(event: &OwnedFd) -> io::Result<()> {
-    loop {
-        match rustix::io::write(event, &1_u64.to_ne_bytes()) {
-            Ok(_) | Err(Errno::AGAIN) => return Ok(()),
-            Err(Errno::INTR) => continue,
-            Err(error) => return Err(error.into()),
+impl Eventfd {
+    /// Adds one to the count, without waiting for room.
+    fn add_one(&self) -> io::Result<()> {
+        if !self.switched.load(Ordering::Relaxed) {
+            // It fails for no eventfd; and for what isn't one, nothing here promises anything.
+            let _ = rustix::fs::fcntl_setfl(&self.fd, OFlags::RDWR | OFlags::NONBLOCK);
+            self.switched.store(true, Ordering::Relaxed);
+        }
+        loop {
+            match rustix::io::write(&self.fd, &1_u64.to_ne_bytes()) {
+                Ok(_) | Err(Errno::AGAIN) => return Ok(()),
+                Err(Errno::INTR) => continue,
+                Err(error) => return Err(error.into()),
+            }
         }
     }
-}
 
-/// Takes the whole count; says whether there was one.
-fn take(event: &OwnedFd) -> io::Result<bool> {
-    loop {
-        let mut count = [0; 8];
-        let buffers = &mut [IoSliceMut::new(&mut count)];
-        // NOWAIT: a holder who isn't trusted may have switched the event back to blocking.
-        match rustix::io::preadv2(event, buffers, CURRENT, ReadWriteFlags::NOWAIT) {
-            Ok(_) => return Ok(true),
-            Err(Errno::AGAIN) => return Ok(false),
-            Err(Errno::INTR) => continue,
-            Err(error) => return Err(error.into()),
+    /// Takes the whole count; says whether there was one.
+    fn take(&self) -> io::Result<bool> {
+        loop {
+            let mut count = [0; 8];
+            let buffers = &mut [IoSliceMut::new(&mut count)];
+            // NOWAIT: a holder who isn't trusted may have switched the event to blocking.
+            match rustix::io::preadv2(&self.fd, buffers, CURRENT, ReadWriteFlags::NOWAIT) {
+                Ok(_) => return Ok(true),
+                Err(Errno::AGAIN) => return Ok(false),
+                Err(Errno::INTR) => continue,
+                Err(error) => return Err(error.into()),
+            }
         }
     }
 }
@@ -222,9 +238,10 @@ mod tests {
     #[test]
     fn an_event_that_arrives_blocking_is_polled_without_blocking() {
         let blocking = rustix::event::eventfd(0, EventfdFlags::empty()).unwrap();
-        assert!(!take(&blocking).unwrap());
-        rustix::io::write(&blocking, &(u64::MAX - 1).to_ne_bytes()).unwrap();
-        Event::from(blocking).set().unwrap();
+        let event = Event::from(blocking);
+        assert!(!event.poll().unwrap());
+        rustix::io::write(&event, &(u64::MAX - 1).to_ne_bytes()).unwrap();
+        event.set().unwrap();
     }
 
     #[test]

@@ -98,4 +98,4 @@ pub use spawn::{Program, Spawned, spawn};
 pub use thread::Thread;
 pub use timer::Timer;
 pub use token::Token;
-pub use wait::{Readiness, Waitable, wait_all, wait_any};
+pub use wait::{Readiness, Waitable, try_take, wait_all, wait_any};

@@ -83,6 +83,24 @@ pub fn wait_any(objects: &[&dyn Waitable], timeout: Option<Duration>) -> io::Res
     }
 }
 
+/// Takes an object, if it can be taken now. Never blocks.
+///
+/// # Errors
+/// Those of [`wait_any`].
+pub fn try_take(object: &dyn Waitable) -> io::Result<bool> {
+    match object.readiness() {
+        Readiness::Changed => object.take(),
+        Readiness::Readable => {
+            let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+            match rustix::event::poll(&mut [object.poll_fd()], Some(&now)) {
+                Ok(0) | Err(Errno::INTR) => Ok(false),
+                Ok(_) => object.take(),
+                Err(error) => Err(error.into()),
+            }
+        }
+    }
+}
+
 /// Waits until each of the objects was taken, and returns the indices of those that weren't before
 /// `timeout` has passed: none, when all were. No timeout waits for as long as it takes.
 ///
@@ -156,6 +174,16 @@ mod tests {
         b.set().unwrap();
         assert_eq!(wait_all(&[&a, &b, &c], Some(Duration::ZERO)).unwrap(), [0, 2]);
         assert_eq!(wait_all(&[], None).unwrap(), []);
+    }
+
+    #[test]
+    fn what_is_not_signalled_is_not_taken() {
+        let (event, manual) = (Event::new().unwrap(), ManualEvent::new().unwrap());
+        assert!(!try_take(&event).unwrap() && !try_take(&manual).unwrap());
+        event.set().unwrap();
+        manual.set().unwrap();
+        assert!(try_take(&event).unwrap() && try_take(&manual).unwrap());
+        assert!(!try_take(&event).unwrap() && try_take(&manual).unwrap());
     }
 
     #[test]

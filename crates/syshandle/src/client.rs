@@ -93,7 +93,7 @@ impl Client {
     /// # Errors
     /// Those of connecting.
     pub fn server(&self) -> Result<Credentials> {
-        Ok(self.connection(self.patience())?.server())
+        Ok(self.connection(&mut self.patience())?.server())
     }
 
     /// Waits for an object that the server will signal, until the client's timeout has passed: an
@@ -102,8 +102,8 @@ impl Client {
     /// # Errors
     /// [`ErrorKind::TimedOut`], [`ErrorKind::Disconnected`].
     pub fn wait(&self, object: &dyn Waitable) -> Result<()> {
-        let patience = self.patience();
-        self.connection(patience)?.wait_for(object, patience)
+        let mut patience = self.patience();
+        self.connection(&mut patience)?.wait_for(object, patience)
     }
 
     /// A reference to the same object by another of its interfaces.
@@ -115,7 +115,7 @@ impl Client {
         let interface = P::Interface::DESCRIPTION;
         let cast = Self::from_door(door, interface);
         let cast = Self { timeout: self.timeout, cancel: self.cancel.clone(), ..cast };
-        cast.connection(self.patience())?;
+        cast.connection(&mut self.patience())?;
         Ok(P::from_client(cast))
     }
 
@@ -146,8 +146,8 @@ impl Client {
         let place = |error: Error| error.at(&self.place(method));
         let span = tracing::debug_span!("call", method = %self.place(method));
         let _entered = span.enter();
-        let patience = self.patience();
-        let connection = self.connection(patience).map_err(place)?;
+        let mut patience = self.patience();
+        let connection = self.connection(&mut patience).map_err(place)?;
         let mut out = Encoder::new(take_bytes(), connection.limits());
         arguments(&mut out);
         let (payload, handles) = out
@@ -266,11 +266,11 @@ impl Client {
         let now = Instant::now();
         // A timeout too long to be a point in time is a very long one.
         let deadline = now.checked_add(self.timeout).unwrap_or(now + FOR_EVER);
-        Patience { deadline, cancel: self.cancel.as_ref() }
+        Patience { now, deadline, cancel: self.cancel.as_ref() }
     }
 
     /// The connection, made through the door where it isn't yet.
-    fn connection(&self, patience: Patience<'_>) -> Result<&Connection> {
+    fn connection(&self, patience: &mut Patience<'_>) -> Result<&Connection> {
         let shared = &*self.shared;
         if let Some(connection) = shared.connection.get() {
             return Ok(connection);
@@ -285,6 +285,7 @@ impl Client {
         let hello = Hello { clsid: Guid::NIL, iid: shared.interface.iid };
         let socket = door::attach(door.as_fd())?;
         let connection = Opening::new(socket).open(hello, patience.deadline)?;
+        patience.now = Instant::now();
         Ok(shared.connection.get_or_init(|| connection))
     }
 

@@ -10,7 +10,7 @@ use std::thread::Thread;
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
-use syshandle_os::{BorrowedHandle, Credentials, OwnedHandle, Waitable, Waited};
+use syshandle_os::{BorrowedHandle, Credentials, OwnedHandle, Waitable, Waited, try_take};
 use syshandle_wire::{
     Body, Busy, ClientEnd, Fault, FrameKind, FromServer, Header, Limits, Payload, Status, Violation,
 };
@@ -89,6 +89,9 @@ enum Ended {
 /// How long a call waits, and what ends it before.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Patience<'c> {
+    /// When it was looked at the clock last: it takes as long as a lock, so once is enough for all
+    /// that is done before the first wait.
+    pub(crate) now: Instant,
     pub(crate) deadline: Instant,
     pub(crate) cancel: Option<&'c Cancel>,
 }
@@ -127,14 +130,14 @@ impl Connection {
         handles: &[BorrowedHandle<'_>],
         patience: Patience<'_>,
     ) -> Result<Reply> {
-        patience.check()?;
+        patience.check_at(patience.now)?;
         let waiting = Waiting::of_this_thread();
         let header = self.start(method, body.len(), handles.len(), &waiting, patience)?;
         if let Err(error) = self.send(&header, body, handles, patience) {
             self.state().end.unsent(&header);
             return Err(error);
         }
-        self.wait(&waiting, patience, |state| {
+        self.wait(&waiting, patience, |state, _| {
             if let Some(reply) = waiting.take_reply() {
                 return Some(Ok(reply));
             }
@@ -166,7 +169,7 @@ impl Connection {
     pub(crate) fn wait_for(&self, object: &dyn Waitable, patience: Patience<'_>) -> Result<()> {
         let mut looking = self.spin_beside.start();
         while looking.again() {
-            if object.take().map_err(failed)? {
+            if try_take(object).map_err(failed)? {
                 looking.came();
                 return Ok(());
             }
@@ -196,7 +199,7 @@ impl Connection {
         let large = body_len > Limits::INLINE_BYTES_MAX;
         let mut busy = None;
         loop {
-            let step = self.wait(waiting, patience, |state| {
+            let step = self.wait(waiting, patience, |state, patience| {
                 if let Some(ended) = &state.ended {
                     return Some(Step::Ended(ended.to_error(false)));
                 }
@@ -269,7 +272,7 @@ impl Connection {
         header: &Header,
         body: &Payload<'_>,
         handles: &[BorrowedHandle<'_>],
-        patience: Patience<'_>,
+        mut patience: Patience<'_>,
     ) -> Result<()> {
         loop {
             let error = match self.link.send(header, body, handles) {
@@ -305,28 +308,29 @@ impl Connection {
     fn wait<T>(
         &self,
         waiting: &Waiting,
-        patience: Patience<'_>,
-        mut done: impl FnMut(&mut State) -> Option<T>,
+        mut patience: Patience<'_>,
+        mut done: impl FnMut(&mut State, &Patience<'_>) -> Option<T>,
     ) -> Result<T> {
         let _registered = patience.cancel.map(|cancel| cancel.register(&waiting.thread));
         let mut state = self.state();
         let result = loop {
-            if let Some(value) = done(&mut state) {
+            if let Some(value) = done(&mut state, &patience) {
                 break Ok(value);
             }
-            if let Err(error) = patience.check() {
+            if let Err(error) = patience.check_at(patience.now) {
                 break Err(error);
             }
             if state.receiving {
                 state.asleep.push(waiting.thread.clone());
                 drop(state);
                 thread::park_timeout(patience.left());
+                patience.now = Instant::now();
                 state = self.state();
                 state.asleep.retain(|thread| thread.id() != waiting.thread.id());
             } else {
                 state.receiving = true;
                 drop(state);
-                let received = self.receive(patience);
+                let received = self.receive(&mut patience);
                 state = self.state();
                 state.receiving = false;
                 self.take_in(&mut state, received);
@@ -345,8 +349,8 @@ impl Connection {
     fn receive_if_nobody_does(&self) {
         let mut state = self.state();
         if !state.receiving {
-            let now = Patience { deadline: Instant::now(), cancel: None };
-            let received = self.receive(now);
+            let now = Instant::now();
+            let received = self.receive(&mut Patience { now, deadline: now, cancel: None });
             self.take_in(&mut state, received);
         }
     }
@@ -363,19 +367,20 @@ impl Connection {
     }
 
     /// Waits for one frame, for as long as there is patience.
-    fn receive(&self, patience: Patience<'_>) -> Incoming {
+    fn receive(&self, patience: &mut Patience<'_>) -> Incoming {
         let (mut frame, mut handles) = (FrameBuffer::take(), Vec::new());
         let mut looking = self.spin.start();
         let mut looks = !patience.left().is_zero() && looking.again();
         loop {
             // One system call that waits, where that can't miss a cancel or the deadline.
-            let now = Instant::now();
-            let left = patience.deadline.saturating_duration_since(now);
+            let left = patience.left();
             let waits = !looks && patience.cancel.is_none() && left > KERNEL_WAIT_MIN;
             let kernel_waits = waits.then(|| left.saturating_sub(KERNEL_WAIT_LATE));
             let received = self.link.receive(&mut frame, &mut handles, kernel_waits);
             if waits {
-                self.spin.slept(now.elapsed());
+                // With the sending: what counts is whether a core had to be woken.
+                let start = std::mem::replace(&mut patience.now, Instant::now());
+                self.spin.slept(patience.now - start);
             }
             match received {
                 Ok(received) if received.len == 0 => return Incoming::Nothing(Ended::Died),
@@ -545,9 +550,9 @@ impl Waiting {
 }
 
 impl Patience<'_> {
-    /// How long it still lasts.
+    /// How long it still lasted when it was looked at the clock last.
     fn left(&self) -> Duration {
-        self.deadline.saturating_duration_since(Instant::now())
+        self.deadline.saturating_duration_since(self.now)
     }
 
     /// The same in milliseconds, rounded up.
@@ -556,11 +561,17 @@ impl Patience<'_> {
     }
 
     /// Whether it is over.
-    fn check(&self) -> Result<()> {
+    fn check(&mut self) -> Result<()> {
+        self.now = Instant::now();
+        self.check_at(self.now)
+    }
+
+    /// Whether it was over at this time, or the call was cancelled.
+    fn check_at(&self, now: Instant) -> Result<()> {
         if self.cancel.is_some_and(Cancel::is_cancelled) {
             return Err(Error::new(ErrorKind::Cancelled, "the call was cancelled"));
         }
-        if self.left().is_zero() {
+        if now >= self.deadline {
             return Err(Error::new(ErrorKind::TimedOut, "the server did not answer in time"));
         }
         Ok(())

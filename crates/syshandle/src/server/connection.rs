@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use syshandle_os::{BorrowedHandle, Credentials, Interest, OwnedHandle, Ready, Seqpacket};
+use syshandle_os::{
+    BorrowedHandle, Credentials, Interest, OwnedHandle, Ready, Received, Seqpacket,
+};
 use syshandle_wire::{
     Body, Decoder, Fault, FrameKind, FromClient, Greeting, Guid, Header, Hello, Payload, Prove,
     ServerEnd, Shared, Status, Violation,
@@ -18,7 +20,7 @@ use super::activity::{Hold, What};
 use super::context::Context;
 use super::doors::InnerDoor;
 use super::incoming::{Incoming, fault, panic_text};
-use super::reactor::{Reactor, Source};
+use super::reactor::{Reactor, Source, Stay};
 use super::sentinel::Post;
 use super::session::Session;
 use super::timers::{Timer, TimerId};
@@ -45,6 +47,8 @@ pub(crate) struct Connection {
 
 struct State {
     end: ServerEnd<Arc<CallState>>,
+    /// That of the last call, to be used again.
+    last_call: Option<Arc<CallState>>,
     /// The post of the thread that receives; without one the poller watches the socket.
     receiver: Option<u64>,
     /// Replies for which there was no room.
@@ -115,6 +119,7 @@ impl Connection {
         let session = Arc::new(Session::new(client));
         let state = State {
             end: ServerEnd::new(LIMITS),
+            last_call: None,
             receiver: None,
             owed: VecDeque::new(),
             asked: false,
@@ -173,7 +178,7 @@ impl Connection {
             self.pay(reactor);
         }
         post.take(self);
-        let mut turns = 0;
+        let (mut turns, mut stay) = (0, None);
         let mut frame = self.receive(reactor, None);
         loop {
             match frame {
@@ -198,7 +203,7 @@ impl Connection {
             }
             turns += 1;
             frame = match reactor.another_waits() {
-                true => self.receive_soon(reactor),
+                true => self.receive_soon(reactor, &mut stay),
                 // Where no other thread is there for them, it is the other clients' turn.
                 false if turns >= TURNS_MAX => break,
                 false => self.receive(reactor, None),
@@ -211,7 +216,11 @@ impl Connection {
     /// Receives what comes within some milliseconds: looks for a moment, then sleeps. A client that
     /// calls again and again has a thread of its own in this way, which costs least; but there are
     /// no more such threads than cores.
-    fn receive_soon(self: &Arc<Self>, reactor: &Arc<Reactor>) -> Frame {
+    fn receive_soon<'r>(
+        self: &Arc<Self>,
+        reactor: &'r Arc<Reactor>,
+        stay: &mut Option<Stay<'r>>,
+    ) -> Frame {
         let mut looking = self.spin.start();
         while looking.again() {
             match self.receive(reactor, None) {
@@ -222,11 +231,11 @@ impl Connection {
                 }
             }
         }
-        let Some(_stay) = reactor.stay() else { return Frame::None };
-        let start = Instant::now();
-        let frame = self.receive(reactor, Some(STAY));
-        self.spin.slept(start.elapsed());
-        frame
+        match stay.take().or_else(|| reactor.stay()) {
+            Some(kept) => *stay = Some(kept),
+            None => return Frame::None,
+        }
+        self.receive(reactor, Some(STAY))
     }
 
     /// The method that this thread runs takes long: another one is to receive what comes meanwhile.
@@ -284,7 +293,13 @@ impl Connection {
     /// Receives one frame and acts on it; waits for it no longer than `patience`.
     fn receive(self: &Arc<Self>, reactor: &Arc<Reactor>, patience: Option<Duration>) -> Frame {
         let (mut frame, mut handles) = (FrameBuffer::take(), Vec::new());
-        let received = match self.link.receive(&mut frame, &mut handles, patience) {
+        let start = patience.map(|_| Instant::now());
+        let received = self.link.receive(&mut frame, &mut handles, patience);
+        let now = Instant::now();
+        if let Some(start) = start {
+            self.spin.slept(now - start);
+        }
+        let received = match received {
             Ok(received) => received,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Frame::None,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Frame::None,
@@ -302,7 +317,7 @@ impl Connection {
         }
         let taken = match received.bytes_truncated {
             true => Err(Violation::TooLong),
-            false => self.take(reactor, frame, received.len, handles, received.handles_truncated),
+            false => self.take(reactor, frame, &received, handles, now),
         };
         match taken {
             Ok(Some(work)) => Frame::Call(work),
@@ -322,10 +337,11 @@ impl Connection {
         self: &Arc<Self>,
         reactor: &Arc<Reactor>,
         frame: FrameBuffer,
-        len: usize,
+        received: &Received,
         handles: Vec<OwnedHandle>,
-        truncated: bool,
+        now: Instant,
     ) -> Result<Option<Work>, Violation> {
+        let (len, truncated) = (received.len, received.handles_truncated);
         let mut guard = self.state();
         let state = &mut *guard;
         let (event, inline) = state.end.receive(&frame[..len], handles.len(), truncated)?;
@@ -340,10 +356,7 @@ impl Connection {
             }
             FromClient::Call { call, method, timeout_ms, body, handles_lost } => {
                 let timeout = Duration::from_millis(timeout_ms.into());
-                let running = Arc::new(CallState {
-                    deadline: Instant::now() + timeout,
-                    cancelled: AtomicBool::new(false),
-                });
+                let running = CallState::start(&mut state.last_call, now + timeout);
                 let (arguments, bytes_lost) = match body {
                     Body::Inline { .. } => {
                         let start = len - inline.len();
@@ -573,6 +586,18 @@ impl std::fmt::Debug for Connection {
 }
 
 impl CallState {
+    /// That of a new call: the last one, unless somebody still has it.
+    fn start(last: &mut Option<Arc<Self>>, deadline: Instant) -> Arc<Self> {
+        let new = || Self { deadline, cancelled: AtomicBool::new(false) };
+        let mut call = last.take().unwrap_or_else(|| Arc::new(new()));
+        match Arc::get_mut(&mut call) {
+            Some(free) => *free = new(),
+            None => call = Arc::new(new()),
+        }
+        *last = Some(call.clone());
+        call
+    }
+
     /// Whether nobody waits for the result any more.
     pub(crate) fn is_cancelled(&self) -> bool {
         self.cancelled.load(Ordering::SeqCst) || Instant::now() >= self.deadline

@@ -56,7 +56,7 @@ impl Sentinel {
     /// Has the sentinel's thread look from now on.
     fn wake(&self, reactor: &Arc<Reactor>) {
         if let Some(thread) = self.thread.get() {
-            if self.asleep.swap(false, Ordering::SeqCst) {
+            if self.asleep.load(Ordering::SeqCst) && self.asleep.swap(false, Ordering::SeqCst) {
                 thread.unpark();
             }
             return;
