@@ -120,15 +120,16 @@ impl Drop for Running<'_> {
 
 /// What the sentinel's thread does until the reactor is gone.
 fn watch(reactor: &Weak<Reactor>) {
-    let mut seen: Vec<(u64, u64)> = Vec::new();
+    let (mut seen, mut now): (Vec<(u64, u64)>, Vec<(u64, u64)>) = Default::default();
+    let mut posts: Vec<Arc<Post>> = Vec::new();
     let mut quiet_since = Instant::now();
     loop {
         thread::sleep(LONG);
         let Some(reactor) = reactor.upgrade().filter(|reactor| !reactor.is_stopped()) else {
             return;
         };
-        let posts: Vec<_> = reactor.sentinel.posts().all.iter().filter_map(Weak::upgrade).collect();
-        let mut now = Vec::new();
+        posts.extend(reactor.sentinel.posts().all.iter().filter_map(Weak::upgrade));
+        now.clear();
         for post in &posts {
             let turn = post.turn.load(Ordering::SeqCst);
             if turn % 2 == 1 && seen.contains(&(post.number, turn)) {
@@ -144,7 +145,7 @@ fn watch(reactor: &Weak<Reactor>) {
             }
             now.push((post.number, turn));
         }
-        seen = now;
+        std::mem::swap(&mut seen, &mut now);
         if quiet_since.elapsed() > QUIET {
             reactor.sentinel.asleep.store(true, Ordering::SeqCst);
             let changed = |post: &Arc<Post>| {
@@ -153,13 +154,16 @@ fn watch(reactor: &Weak<Reactor>) {
             };
             if posts.iter().any(changed) {
                 // One that began before it could know that it is to wake this thread.
+                posts.clear();
                 continue;
             }
-            drop((posts, reactor));
+            posts.clear();
+            drop(reactor);
             // Whoever starts a method wakes it; the timeout only lets it see the reactor's end.
             thread::park_timeout(Duration::from_secs(1));
             quiet_since = Instant::now();
         }
+        posts.clear();
     }
 }
 
