@@ -30,14 +30,19 @@ pub(crate) struct Looking<'s> {
     looks: u32,
 }
 
+/// The misses of a connection that has learned nothing itself.
+const UNKNOWN: u32 = u32::MAX;
+
 /// What the connection that learned something last has learned: its misses.
 static LEARNED: AtomicU32 = AtomicU32::new(0);
 
 impl Default for Spin {
     fn default() -> Self {
-        let misses = LEARNED.load(Ordering::Relaxed);
-        let rest = rest_after(misses);
-        Self { misses: misses.into(), rest: rest.into(), wakings: AtomicU32::new(0) }
+        Self {
+            misses: UNKNOWN.into(),
+            rest: rest_after(LEARNED.load(Ordering::Relaxed)).into(),
+            wakings: AtomicU32::new(0),
+        }
     }
 }
 
@@ -61,15 +66,19 @@ impl Spin {
 
     /// A wait slept for this long. When that is again and again about what it takes to wake a
     /// core, looking may have begun to pay. Once means little: it is also what a look of the other
-    /// side's takes, which shares a core with this one.
+    /// side's takes, which shares a core with this one, or the turn of others where there are more
+    /// threads than cores. The more often it was in vain, the more is asked for.
     pub(crate) fn slept(&self, time: Duration) {
+        let before = self.wakings.load(Ordering::Relaxed);
         let wakings = match (WAKING..10 * LIMIT).contains(&time) {
-            true => self.wakings.load(Ordering::Relaxed).saturating_add(1),
-            false => 0,
+            true => before.saturating_add(1),
+            false => before / 2,
         };
         self.wakings.store(wakings, Ordering::Relaxed);
-        if wakings >= WAKINGS_MIN {
-            self.rest.store(self.rest.load(Ordering::Relaxed).min(SHORT_REST), Ordering::Relaxed);
+        let vain = times_vain(self.misses.load(Ordering::Relaxed));
+        if wakings >= WAKINGS_MIN << vain.min(WAKINGS_DOUBLED_MAX) {
+            self.wakings.store(0, Ordering::Relaxed);
+            self.rest.store(0, Ordering::Relaxed);
         }
     }
 }
@@ -89,7 +98,11 @@ impl Looking<'_> {
             return true;
         }
         self.until = None;
-        let misses = self.spin.misses.load(Ordering::Relaxed).saturating_add(1);
+        let known = match self.spin.misses.load(Ordering::Relaxed) {
+            UNKNOWN => LEARNED.load(Ordering::Relaxed),
+            misses => misses,
+        };
+        let misses = (known + 1).min(MISSES_MAX + REST_DOUBLED_MAX);
         self.spin.learn(misses);
         self.spin.rest.store(rest_after(misses), Ordering::Relaxed);
         false
@@ -106,10 +119,15 @@ impl Looking<'_> {
 
 /// How many waits begin with sleep after so many looks in vain.
 fn rest_after(misses: u32) -> u32 {
-    match misses.checked_sub(MISSES_MAX) {
-        Some(times) => SHORT_REST << times.min(REST_DOUBLED_MAX),
-        None => 0,
+    match misses < MISSES_MAX {
+        true => 0,
+        false => SHORT_REST << times_vain(misses),
     }
+}
+
+/// How often it was tried again, in vain.
+fn times_vain(misses: u32) -> u32 {
+    misses.saturating_sub(MISSES_MAX).min(REST_DOUBLED_MAX)
 }
 
 /// About what it costs to go to sleep and be woken, on a core that idles.
@@ -120,6 +138,9 @@ const WAKING: Duration = Duration::from_micros(40);
 
 /// So many such sleeps in a row are no accident.
 const WAKINGS_MIN: u32 = 8;
+
+/// And for twice as many each time, up to this power of two.
+const WAKINGS_DOUBLED_MAX: u32 = 3;
 
 /// A look takes a third of a microsecond, and keeps the other side from the socket: so much again
 /// passes between two.

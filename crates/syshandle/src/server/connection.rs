@@ -42,6 +42,8 @@ pub(crate) struct Connection {
     hello_timer: OnceLock<TimerId>,
     spin: Spin,
     slow: SlowMethods,
+    /// More had come when it was looked last.
+    has_more: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -135,6 +137,7 @@ impl Connection {
             hello_timer: OnceLock::new(),
             spin: Spin::default(),
             slow: SlowMethods::default(),
+            has_more: AtomicBool::new(true),
             state: Mutex::new(state),
         });
         let (header, body) = ServerEnd::<()>::greeting(greeting);
@@ -186,6 +189,7 @@ impl Connection {
                     let method = work.method;
                     let known_slow = self.slow.get(method).then(Instant::now);
                     if known_slow.is_some() {
+                        reactor.about_to_run();
                         self.watch(reactor);
                     }
                     let running = post.start_running(reactor);
@@ -204,10 +208,12 @@ impl Connection {
             turns += 1;
             frame = match reactor.another_waits() {
                 true => self.receive_soon(reactor, &mut stay),
-                // Where no other thread is there for them, it is the other clients' turn.
-                false if turns >= TURNS_MAX => break,
+                // Nobody else is there for the other clients: it is their turn, unless more has
+                // come from this one while its last frame was acted on.
+                false if turns >= TURNS_MAX || !self.has_more.load(Ordering::Relaxed) => break,
                 false => self.receive(reactor, None),
             };
+            self.has_more.store(!matches!(frame, Frame::None), Ordering::Relaxed);
         }
         post.leave();
         self.watch(reactor);
@@ -641,7 +647,7 @@ impl Work {
         );
         let _entered = span.enter();
         tracing::trace!(handles = handles.len(), "running");
-        reactor.about_to_run();
+        reactor.about_to_call();
         let context =
             Context { reactor: reactor.clone(), connection: connection.clone(), call: state };
         let run = catch_unwind(AssertUnwindSafe(|| {

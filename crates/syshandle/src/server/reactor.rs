@@ -1,10 +1,10 @@
 //! The threads of a server, and what they wait for.
 //!
 //! All threads wait in one poller; what becomes ready wakes one of them, and it does all that
-//! follows: it receives, runs the method and replies. No work is handed on between threads. When
-//! one is about to run code of the user's and no other is waiting, it starts one more; and when
-//! that code takes long, the sentinel has another thread receive what comes on that connection. So
-//! a slow method delays nobody.
+//! follows: it receives, runs the method and replies. No work is handed on between threads. There
+//! is one thread more than cores; when a method takes long, the sentinel starts another one in its
+//! stead, and has that receive what comes on that connection. So a slow method delays nobody for
+//! long.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -52,6 +52,9 @@ pub(crate) struct Reactor {
     /// Threads that sleep where only one client can wake them.
     staying: AtomicUsize,
     staying_max: usize,
+    /// How many threads there are unless methods are slow, and how many wait at the most: those
+    /// that a burst of slow methods took don't stay for ever.
+    threads_usual: usize,
 }
 
 /// A thread sleeps where only one client can wake it, until this is dropped.
@@ -107,6 +110,7 @@ impl Reactor {
         settings: Settings,
         classes: HashMap<Guid, Factory>,
     ) -> io::Result<Arc<Self>> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let reactor = Self {
             poller: Poller::new()?,
             sources: Mutex::default(),
@@ -124,7 +128,8 @@ impl Reactor {
             waiting: AtomicUsize::new(0),
             threads: AtomicUsize::new(0),
             staying: AtomicUsize::new(0),
-            staying_max: std::thread::available_parallelism().map_or(1, usize::from),
+            staying_max: cores,
+            threads_usual: cores + 1,
         };
         reactor.add_source(
             |_| Source::Work,
@@ -223,9 +228,26 @@ impl Reactor {
         let _ = self.work.set();
     }
 
-    /// This thread is about to run code of the user's: sees to it that another one waits.
+    /// This thread is about to run code of the user's that nobody looks after: sees to it that
+    /// another one waits.
     pub(crate) fn about_to_run(self: &Arc<Self>) {
         if self.waiting.load(Ordering::SeqCst) == 0 {
+            self.start_thread();
+        }
+    }
+
+    /// This thread is about to run a method, which the sentinel looks after. A thread that waits
+    /// while others work is woken by each message that they would come to soon: so as long as
+    /// methods are short there are few.
+    pub(crate) fn about_to_call(self: &Arc<Self>) {
+        if self.waiting.load(Ordering::SeqCst) == 0 {
+            self.start_threads(0);
+        }
+    }
+
+    /// Starts as many threads as are needed beside those that are stuck in slow methods.
+    pub(crate) fn start_threads(self: &Arc<Self>, stuck: usize) {
+        for _ in self.threads.load(Ordering::SeqCst)..self.threads_usual + stuck {
             self.start_thread();
         }
     }
@@ -272,7 +294,7 @@ impl Reactor {
     fn work(self: &Arc<Self>) {
         let post = self.sentinel.post();
         while !self.is_stopped() {
-            let one_more = |waiting| (waiting < IDLE_THREADS_MAX).then_some(waiting + 1);
+            let one_more = |waiting| (waiting < self.threads_usual).then_some(waiting + 1);
             if self.waiting.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_more).is_err() {
                 return;
             }
@@ -447,7 +469,3 @@ impl std::fmt::Debug for Reactor {
         f.debug_struct("Reactor").field("activity", &self.activity).finish_non_exhaustive()
     }
 }
-
-/// Threads that wait for something to do, at the most: those that a burst of slow methods took
-/// don't stay for ever.
-const IDLE_THREADS_MAX: usize = 16;

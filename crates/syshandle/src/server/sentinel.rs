@@ -2,7 +2,8 @@
 //!
 //! The thread that receives from a connection also runs its calls: that is the quick way. While a
 //! method runs, nobody receives there; so when one has run for [`LONG`], the sentinel gives the
-//! connection back to the poller, and another thread receives what has come meanwhile.
+//! connection back to the poller, and another thread receives what has come meanwhile: one that it
+//! starts, if none waits.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
@@ -130,10 +131,12 @@ fn watch(reactor: &Weak<Reactor>) {
         };
         posts.extend(reactor.sentinel.posts().all.iter().filter_map(Weak::upgrade));
         now.clear();
+        let mut stuck = 0;
         for post in &posts {
             let turn = post.turn.load(Ordering::SeqCst);
             if turn % 2 == 1 && seen.contains(&(post.number, turn)) {
                 // The same method as a while ago.
+                stuck += 1;
                 let connection = post.connection().clone();
                 if let Some(connection) = connection {
                     let runs = || post.turn.load(Ordering::SeqCst) == turn;
@@ -144,6 +147,9 @@ fn watch(reactor: &Weak<Reactor>) {
                 quiet_since = Instant::now();
             }
             now.push((post.number, turn));
+        }
+        if stuck > 0 && !reactor.another_waits() {
+            reactor.start_threads(stuck);
         }
         std::mem::swap(&mut seen, &mut now);
         if quiet_since.elapsed() > QUIET {
