@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use syshandle_os::{
-    BorrowedHandle, Credentials, Declared, Handle, OwnedHandle, Seqpacket, Waitable,
+    BorrowedHandle, Credentials, Declared, Filesystems, Handle, OwnedHandle, Seqpacket, Waitable,
 };
 use syshandle_wire::describe::Interface as Description;
 use syshandle_wire::{
@@ -19,9 +19,9 @@ use syshandle_wire::{
 
 pub use cancel::Cancel;
 
+use crate::arrived::{Arrived, Kernel};
 use crate::buffer::{give_bytes, take_bytes};
 use crate::client::connection::{Connection, Patience, Reply};
-use crate::link::Kernel;
 use crate::{CallError, Error, ErrorKind, Interface, Proxy, Result, door};
 
 /// A reference to an object: what every generated client wraps.
@@ -33,6 +33,7 @@ pub struct Client {
     shared: Arc<Shared>,
     timeout: Duration,
     cancel: Option<Cancel>,
+    filesystems: Option<Arc<Filesystems>>,
 }
 
 #[derive(Debug)]
@@ -65,7 +66,7 @@ impl Client {
         interface: &'static Description,
     ) -> Self {
         let shared = Shared { interface, connection, connecting: Mutex::new(()), door };
-        Self { shared: Arc::new(shared), timeout: Self::TIMEOUT, cancel: None }
+        Self { shared: Arc::new(shared), timeout: Self::TIMEOUT, cancel: None, filesystems: None }
     }
 
     /// The same reference, whose calls wait no longer than this.
@@ -78,6 +79,13 @@ impl Client {
     #[must_use]
     pub fn with_cancel(&self, cancel: &Cancel) -> Self {
         Self { cancel: Some(cancel.clone()), ..self.clone() }
+    }
+
+    /// The same reference, which takes files of these file systems from the server: the kernel's
+    /// local ones unless it is told otherwise.
+    #[must_use]
+    pub fn with_filesystems(&self, filesystems: Arc<Filesystems>) -> Self {
+        Self { filesystems: Some(filesystems), ..self.clone() }
     }
 
     /// The interface that the calls belong to.
@@ -111,7 +119,7 @@ impl Client {
         let door = self.door()?.try_clone_to_owned()?;
         let interface = P::Interface::DESCRIPTION;
         let cast = Self::from_door(door, interface);
-        let cast = Self { timeout: self.timeout, cancel: self.cancel.clone(), ..cast };
+        let cast = Self { shared: cast.shared, ..self.clone() };
         cast.connection(self.patience())?;
         Ok(P::from_client(cast))
     }
@@ -182,11 +190,14 @@ impl Client {
         declared: Option<Declared>,
         status: Status,
         body: &[u8],
-        handles: Vec<OwnedHandle>,
+        handles: Arrived,
     ) -> Result<T, CallError<E>> {
         let place = |error: Error| error.at(&self.place(method));
-        let kernel = Kernel::usual();
-        let mut input = Decoder::new(body, handles, &kernel);
+        let kernel = match &self.filesystems {
+            Some(filesystems) => Kernel { filesystems, sender: None },
+            None => Kernel::usual(None),
+        };
+        let mut input = Decoder::new(body, handles.into_handles(), &kernel);
         match status {
             Status::Fault => {
                 let fault = Fault::read(body).map_err(|error| place(wrong_result(&error)))?;

@@ -50,6 +50,7 @@
 extern crate self as syshandle;
 
 mod activation;
+mod arrived;
 mod buffer;
 mod class;
 mod client;

@@ -4,15 +4,13 @@ use std::borrow::Cow;
 use std::io::{self, IoSlice};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
-use syshandle_os::{
-    BorrowedHandle, Declared, Filesystems, OwnedHandle, Received, Seqpacket, SharedReader,
-    SharedWriter, Unproven, dispose, identify_with, prove_with,
-};
-use syshandle_wire::{Body, FrameKind, Header, Limits, ProofError, Prove, Violation};
+use syshandle_os::{BorrowedHandle, Received, Seqpacket, SharedReader, SharedWriter};
+use syshandle_wire::{Body, FrameKind, Header, Limits, Violation};
 
+use crate::arrived::Arrived;
 use crate::buffer::take_bytes;
 
 /// A socket and the shared memory of each direction, made when first needed.
@@ -120,17 +118,13 @@ impl Link {
     }
 
     /// Receives a frame into `buffer`; doesn't wait.
-    pub(crate) fn receive(
-        &self,
-        buffer: &mut [u8],
-        handles: &mut Vec<OwnedHandle>,
-    ) -> io::Result<Received> {
-        self.socket.receive(buffer, handles)
+    pub(crate) fn receive(&self, buffer: &mut [u8], handles: &mut Arrived) -> io::Result<Received> {
+        handles.receive(&self.socket, buffer)
     }
 
     /// Takes the memory that the peer writes, unless its handle was lost on the way.
-    pub(crate) fn set_incoming(&self, mut handles: Vec<OwnedHandle>) -> Result<(), Violation> {
-        let Some(handle) = handles.pop() else {
+    pub(crate) fn set_incoming(&self, handles: &Arrived) -> Result<(), Violation> {
+        let Some(handle) = handles.first() else {
             self.incoming_lost.store(true, Ordering::SeqCst);
             return Ok(());
         };
@@ -138,7 +132,7 @@ impl Link {
             // Sent once more for two messages that came while it was lost.
             return Ok(());
         }
-        match SharedReader::new(handle, Limits::ARENA_BYTES) {
+        match SharedReader::new(handle.as_fd(), Limits::ARENA_BYTES) {
             Ok(reader) => {
                 let _ = self.incoming.set(reader);
                 Ok(())
@@ -167,38 +161,6 @@ impl Link {
         match reader.read(offset as usize, len as usize, &mut copy) {
             true => Ok(copy.into()),
             false => Err(NoBody::Violation(Violation::BadArena)),
-        }
-    }
-}
-
-/// Asks the kernel what the handles of a message are.
-#[derive(Debug)]
-pub(crate) struct Kernel<'f>(pub(crate) &'f Filesystems);
-
-impl Kernel<'static> {
-    /// With the usual file systems.
-    pub(crate) fn usual() -> Self {
-        static USUAL: LazyLock<Filesystems> = LazyLock::new(Filesystems::local);
-        Self(&USUAL)
-    }
-}
-
-impl Prove for Kernel<'_> {
-    fn prove(&self, handle: BorrowedHandle<'_>, declared: &Declared) -> Result<(), ProofError> {
-        match prove_with(handle, declared, self.0) {
-            Ok(facts) => {
-                tracing::trace!(object = %facts.object, rights = %facts.rights, "a handle was proven");
-                Ok(())
-            }
-            Err(Unproven::Mismatch(mismatch)) => Err(ProofError::Mismatch(mismatch)),
-            Err(Unproven::Failed(error)) => Err(ProofError::Unknown(error.to_string())),
-        }
-    }
-
-    fn refuse(&self, handle: OwnedHandle) {
-        match identify_with(handle.as_fd(), self.0) {
-            Ok(facts) if !facts.object.may_stall() => drop(handle),
-            _ => dispose(handle),
         }
     }
 }

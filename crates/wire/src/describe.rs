@@ -61,7 +61,10 @@ impl Parameter {
             if let Some(fault) = fault {
                 panic!("{}", fault);
             }
-            assert!(ty.may_hold_handles(), "what is declared here of a handle has none in its type");
+            assert!(
+                ty.may_hold_handles(),
+                "what is declared here of a handle has none in its type"
+            );
         }
         Self { name, ty, handle }
     }

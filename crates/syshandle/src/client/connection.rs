@@ -11,12 +11,13 @@ use std::thread::Thread;
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
-use syshandle_os::{BorrowedHandle, Credentials, OwnedHandle, Seqpacket, Waitable, Waited};
+use syshandle_os::{BorrowedHandle, Credentials, Seqpacket, Waitable, Waited};
 use syshandle_wire::{
     Busy, ClientEnd, Fault, FrameKind, FromServer, Greeting, Header, Hello, Limits, Status,
     Violation,
 };
 
+use crate::arrived::Arrived;
 use crate::buffer::{FrameBuffer, take_bytes};
 use crate::client::cancel::Cancel;
 use crate::link::{Link, NoBody};
@@ -59,7 +60,7 @@ struct Waiting {
 pub(crate) struct Reply {
     pub(crate) status: Status,
     pub(crate) body: Vec<u8>,
-    pub(crate) handles: Vec<OwnedHandle>,
+    pub(crate) handles: Arrived,
     pub(crate) handles_lost: bool,
 }
 
@@ -93,9 +94,9 @@ impl Connection {
     /// [`ErrorKind::Disconnected`] when the server goes without greeting: nothing has been sent
     /// then, so it is safe to try again.
     pub(crate) fn open(socket: Seqpacket, hello: Hello, deadline: Instant) -> Result<Self> {
-        let (mut frame, mut handles) = (FrameBuffer::take(), Vec::new());
+        let (mut frame, mut handles) = (FrameBuffer::take(), Arrived::from(None));
         let received = loop {
-            match socket.receive(&mut frame, &mut handles) {
+            match handles.receive(&socket, &mut frame) {
                 Ok(received) => break received,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     if !socket.wait_readable(deadline).map_err(failed)? {
@@ -369,7 +370,7 @@ impl Connection {
 
     /// Waits for one frame, for as long as there is patience.
     fn receive(&self, patience: Patience<'_>) -> Incoming {
-        let (mut frame, mut handles) = (FrameBuffer::take(), Vec::new());
+        let (mut frame, mut handles) = (FrameBuffer::take(), Arrived::from(None));
         let mut looking = self.spin.start();
         // The server can't have answered yet.
         looking.again();
@@ -436,7 +437,7 @@ impl Connection {
         &self,
         state: &mut State,
         frame: &[u8],
-        handles: Vec<OwnedHandle>,
+        handles: Arrived,
         truncated: bool,
     ) -> Result<Option<Ended>, Violation> {
         let (event, inline) = state.end.receive(frame, handles.len(), truncated)?;
@@ -461,7 +462,7 @@ impl Connection {
                 let release = state.end.has_read(body);
                 self.release(state, release);
             }
-            FromServer::Arena => self.link.set_incoming(handles)?,
+            FromServer::Arena => self.link.set_incoming(&handles)?,
             FromServer::ArenaLost => self.link.send_outgoing_again(),
             FromServer::Asked(release) => self.release(state, release),
             FromServer::Nothing => {}
@@ -507,7 +508,7 @@ impl Drop for Connection {
 
 /// What came from the socket.
 enum Incoming {
-    Frame { frame: FrameBuffer, len: usize, handles: Vec<OwnedHandle>, truncated: bool },
+    Frame { frame: FrameBuffer, len: usize, handles: Arrived, truncated: bool },
     Nothing(Ended),
     NotYet,
 }

@@ -13,6 +13,7 @@ use super::policy::Policy;
 use super::reactor::{Reactor, Source};
 use super::timers::Timer;
 use crate::activation::lifetime::Place;
+use crate::arrived::has_too_many_unclosed;
 
 /// The listening socket of a server.
 #[derive(Debug)]
@@ -88,6 +89,9 @@ impl Entrance {
             tracing::warn!(uid = client.uid, pid = client.pid, "a client was turned away");
             return refuse(&socket, &Fault::NotAllowed { uid: client.uid });
         }
+        if has_too_many_unclosed(Some(client.pid)) {
+            return refuse(&socket, &Fault::Busy { limit: UNCLOSED.into() });
+        }
         if reactor.is_full() {
             return refuse(&socket, &Fault::Busy { limit: "clients".into() });
         }
@@ -159,6 +163,9 @@ pub(super) fn refuse(socket: &Seqpacket, fault: &Fault) {
     // If it is gone it needn't be told.
     let _ = socket.send(&[io::IoSlice::new(&head[..len]), io::IoSlice::new(&body)], &[]);
 }
+
+/// The limit of handles that can't be closed, as who has too many of them is told.
+pub(super) const UNCLOSED: &str = "handles of file systems that don't answer";
 
 /// When there are no descriptors, some may be free again after this time.
 const RETRY: Duration = Duration::from_millis(50);

@@ -13,6 +13,7 @@ use syshandle_wire::{
     Body, Fault, FrameKind, FromClient, Greeting, Guid, Header, Hello, ServerEnd, Status, Violation,
 };
 
+use super::accept::UNCLOSED;
 use super::activity::{Hold, What};
 use super::context::Context;
 use super::doors::InnerDoor;
@@ -21,6 +22,7 @@ use super::reactor::{Reactor, Source};
 use super::sentinel::Post;
 use super::session::Session;
 use super::timers::{Timer, TimerId};
+use crate::arrived::{Arrived, has_too_many_unclosed};
 use crate::buffer::{FrameBuffer, give_bytes};
 use crate::class::AnyInterface;
 use crate::client::LIMITS;
@@ -89,7 +91,7 @@ pub(crate) struct Work {
     call: u32,
     method: u32,
     arguments: Arguments,
-    handles: Vec<OwnedHandle>,
+    handles: Arrived,
     handles_lost: bool,
     _hold: Hold,
 }
@@ -253,7 +255,8 @@ impl Connection {
 
     /// Receives one frame and acts on it.
     fn receive(self: &Arc<Self>, reactor: &Arc<Reactor>) -> Frame {
-        let (mut frame, mut handles) = (FrameBuffer::take(), Vec::new());
+        let sender = Some(self.session.client.pid);
+        let (mut frame, mut handles) = (FrameBuffer::take(), Arrived::from(sender));
         let received = match self.link.receive(&mut frame, &mut handles) {
             Ok(received) => received,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Frame::None,
@@ -267,6 +270,11 @@ impl Connection {
         };
         if received.len == 0 {
             self.end(reactor, false);
+            return Frame::End;
+        }
+        if handles.len() > 0 && has_too_many_unclosed(sender) {
+            drop(handles);
+            self.refuse(reactor, &Fault::Busy { limit: UNCLOSED.into() });
             return Frame::End;
         }
         let taken = match received.bytes_truncated {
@@ -292,7 +300,7 @@ impl Connection {
         reactor: &Arc<Reactor>,
         frame: FrameBuffer,
         len: usize,
-        handles: Vec<OwnedHandle>,
+        handles: Arrived,
         truncated: bool,
     ) -> Result<Option<Work>, Violation> {
         let mut guard = self.state();
@@ -339,7 +347,7 @@ impl Connection {
                 });
             }
             FromClient::Cancel(running) => running.cancelled.store(true, Ordering::SeqCst),
-            FromClient::Arena => self.link.set_incoming(handles)?,
+            FromClient::Arena => self.link.set_incoming(&handles)?,
             FromClient::ArenaLost => self.link.send_outgoing_again(),
             FromClient::Asked(release) => self.release(state, release),
             FromClient::Nothing => {}

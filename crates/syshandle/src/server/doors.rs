@@ -4,13 +4,13 @@ use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
-use syshandle_os::{Interest, OwnedHandle, Seqpacket};
+use syshandle_os::{Interest, OwnedHandle, Received, Seqpacket};
 use syshandle_wire::{FrameKind, Header, Prove};
 
 use super::activity::{Hold, What};
 use super::reactor::{Reactor, Source};
+use crate::arrived::{Arrived, Kernel, Sender, has_too_many_unclosed};
 use crate::buffer::FrameBuffer;
-use crate::link::Kernel;
 use crate::{Object, door};
 
 /// The inner end of a door; it keeps the object, and the server, alive.
@@ -52,14 +52,22 @@ impl InnerDoor {
     pub(crate) fn let_in(&self, reactor: &Arc<Reactor>) {
         let mut frame = FrameBuffer::take();
         loop {
-            let mut handles = Vec::new();
-            match self.socket.receive(&mut frame, &mut handles) {
-                Ok(received) if received.sender.is_some() => {
-                    match Header::read(&frame[..received.len]) {
+            let mut handles = Arrived::from(None);
+            match handles.receive(&self.socket, &mut frame) {
+                Ok(Received { len, sender: Some(sender), .. }) => {
+                    let sender = Some(sender.pid);
+                    handles.sent_by(sender);
+                    if handles.len() > 0 && has_too_many_unclosed(sender) {
+                        // More of them can't be kept out in any other way: nobody knows who sent a
+                        // frame before it is received.
+                        tracing::warn!(pid = sender, "a door is misused, and closes");
+                        break;
+                    }
+                    match Header::read(&frame[..len]) {
                         Ok((header, _))
                             if header.kind == FrameKind::Attach && handles.len() == 1 =>
                         {
-                            self.attach(reactor, handles);
+                            self.attach(reactor, handles, sender);
                         }
                         // Whoever holds a door may send rubbish; that must not close it for others.
                         _ => tracing::debug!("a door got a frame that is no attach"),
@@ -74,9 +82,9 @@ impl InnerDoor {
         }
     }
 
-    fn attach(&self, reactor: &Arc<Reactor>, handles: Vec<OwnedHandle>) {
-        for handle in handles {
-            let kernel = Kernel(&reactor.settings().filesystems);
+    fn attach(&self, reactor: &Arc<Reactor>, handles: Arrived, sender: Sender) {
+        for handle in handles.into_handles() {
+            let kernel = Kernel::usual(sender);
             if kernel.prove(handle.as_fd(), &door::DECLARED).is_err() {
                 kernel.refuse(handle);
                 continue;

@@ -3,22 +3,22 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use syshandle_os::{BorrowedHandle, OwnedHandle};
+use syshandle_os::BorrowedHandle;
 use syshandle_wire::{
     DecodeError, Decoder, Encode, EncodeError, Encoder, Fault, Status, Unsendable,
 };
 
 use super::context::Context;
+use crate::arrived::Arrived;
 use crate::buffer::take_bytes;
 use crate::client::LIMITS;
-use crate::link::Kernel;
 use crate::{Error, Result};
 
 /// A call that has come, for generated code to run.
 pub struct Incoming<'a> {
     pub(super) method: u32,
     pub(super) body: &'a [u8],
-    pub(super) handles: Vec<OwnedHandle>,
+    pub(super) handles: Arrived,
     pub(super) context: &'a Context,
     pub(super) reply: Reply<'a>,
 }
@@ -73,8 +73,8 @@ impl<'a> Incoming<'a> {
         method: impl FnOnce(A, &Context) -> R,
     ) -> Option<(R, Reply<'a>)> {
         let Incoming { body, handles, context, reply, .. } = self;
-        let kernel = Kernel(context.filesystems());
-        let mut input = Decoder::new(body, handles, &kernel);
+        let kernel = context.kernel();
+        let mut input = Decoder::new(body, handles.into_handles(), &kernel);
         let decoded = arguments(&mut input).and_then(|arguments| {
             input.finish()?;
             Ok(arguments)
