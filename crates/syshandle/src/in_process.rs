@@ -8,6 +8,7 @@ use syshandle_wire::{Guid, Hello};
 
 use crate::client::connection::Connection;
 use crate::server::reactor::{Reactor, Settings};
+use crate::server::shares::Totals;
 use crate::{Client, Implements, Interface, Object, Proxy, Result};
 
 /// A client of an object in this process: for tests of code that uses an interface, and to pass an
@@ -29,6 +30,7 @@ where
         drain: Duration::ZERO,
         // Whoever holds a reference was given it by this process.
         filesystems: Filesystems::local(),
+        shares: Totals::UNLIMITED,
     };
     let reactor = Reactor::new(settings, std::collections::HashMap::new())?;
     let object = Object::new().with::<I, T>(&Arc::new(implementation));

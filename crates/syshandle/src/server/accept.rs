@@ -57,9 +57,10 @@ impl Entrance {
         Ok(())
     }
 
-    /// Lets in all who have connected.
+    /// Lets in those who have connected. Of a crowd without end only some, before it is the turn of
+    /// those who are in.
     pub(crate) fn let_in(&self, reactor: &Arc<Reactor>) {
-        loop {
+        for _ in 0..TURNS_MAX {
             let is_open = self.is_open();
             if !*is_open {
                 return;
@@ -76,6 +77,12 @@ impl Entrance {
                     }
                 }
             }
+        }
+        let is_open = self.is_open();
+        if let Some(key) = self.key.get()
+            && *is_open
+        {
+            reactor.watch_again(self.listener.as_fd(), *key, Interest::Readable);
         }
     }
 
@@ -159,6 +166,9 @@ pub(super) fn refuse(socket: &Seqpacket, fault: &Fault) {
     // If it is gone it needn't be told.
     let _ = socket.send(&[io::IoSlice::new(&head[..len]), io::IoSlice::new(&body)], &[]);
 }
+
+/// Who connect before it is the others' turn, where no other thread is there for them.
+const TURNS_MAX: usize = 64;
 
 /// When there are no descriptors, some may be free again after this time.
 const RETRY: Duration = Duration::from_millis(50);

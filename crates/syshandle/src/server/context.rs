@@ -90,13 +90,14 @@ impl Context {
         I: Interface + Implements<T> + ?Sized,
     {
         let object = Object::new().with::<I, T>(&Arc::new(implementation));
-        let door = InnerDoor::open(&self.reactor, &object).map_err(|error| {
-            let kind = match error.kind() {
-                io::ErrorKind::QuotaExceeded => ErrorKind::Busy,
-                _ => ErrorKind::System,
-            };
-            Error::new(kind, "the object can't be served").because(error)
-        })?;
+        let door = InnerDoor::open(&self.reactor, &self.connection.session().share, &object)
+            .map_err(|error| {
+                let kind = match error.kind() {
+                    io::ErrorKind::QuotaExceeded => ErrorKind::Busy,
+                    _ => ErrorKind::System,
+                };
+                Error::new(kind, "the object can't be served").because(error)
+            })?;
         Ok(I::Client::from_client(Client::from_door(door, I::DESCRIPTION)))
     }
 }

@@ -9,6 +9,7 @@ use syshandle_wire::{FrameKind, Header, Prove};
 
 use super::activity::{Hold, What};
 use super::reactor::{Reactor, Source};
+use super::shares::{Part, Share, Taken};
 use crate::buffer::FrameBuffer;
 use crate::link::Kernel;
 use crate::{Object, door};
@@ -20,14 +21,21 @@ pub(crate) struct InnerDoor {
     object: Object,
     key: std::sync::OnceLock<u64>,
     _hold: Hold,
+    _taken: Taken,
 }
 
 impl InnerDoor {
-    /// Makes a door to an object; returns its outer end.
-    pub(crate) fn open(reactor: &Arc<Reactor>, object: &Object) -> io::Result<OwnedHandle> {
+    /// Makes a door to an object, of a client's share; returns its outer end.
+    pub(crate) fn open(
+        reactor: &Arc<Reactor>,
+        share: &Arc<Share>,
+        object: &Object,
+    ) -> io::Result<OwnedHandle> {
         if reactor.is_full() {
             return Err(io::Error::new(io::ErrorKind::QuotaExceeded, "too many clients and doors"));
         }
+        let taken = share.take(Part::Client, 1);
+        let taken = taken.map_err(|limit| io::Error::new(io::ErrorKind::QuotaExceeded, limit))?;
         let (inner, outer) = Seqpacket::pair()?;
         // What has a sender is a message, if only an empty one; the end of file has none.
         inner.name_senders()?;
@@ -37,6 +45,7 @@ impl InnerDoor {
             object: object.clone(),
             key: std::sync::OnceLock::new(),
             _hold: hold,
+            _taken: taken,
         });
         reactor.add_source(
             |key| {
@@ -51,7 +60,7 @@ impl InnerDoor {
     /// Serves those who come through; when all who could are gone, the door closes.
     pub(crate) fn let_in(&self, reactor: &Arc<Reactor>) {
         let mut frame = FrameBuffer::take();
-        loop {
+        for _ in 0..TURNS_MAX {
             let mut handles = Vec::new();
             match self.socket.receive(&mut frame, &mut handles) {
                 Ok(received) if received.sender.is_some() => {
@@ -66,9 +75,16 @@ impl InnerDoor {
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Ok(_) | Err(_) => break,
+                Ok(_) | Err(_) => return self.close(reactor),
             }
         }
+        // Somebody who sends without end has others wait no longer than this.
+        if let Some(key) = self.key.get() {
+            reactor.watch_again(self.socket.as_fd(), *key, Interest::Readable);
+        }
+    }
+
+    fn close(&self, reactor: &Reactor) {
         if let Some(key) = self.key.get() {
             reactor.remove_source(*key, self.socket.as_fd());
         }
@@ -87,3 +103,6 @@ impl InnerDoor {
         }
     }
 }
+
+/// Frames of one door before it is the others' turn.
+const TURNS_MAX: usize = 64;

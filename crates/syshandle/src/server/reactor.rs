@@ -25,6 +25,7 @@ use super::doors::InnerDoor;
 use super::jobs::{Job, Outcome};
 use super::sentinel::{Post, Sentinel};
 use super::session::Session;
+use super::shares::{Shares, Totals};
 use super::timers::{Timer, Timers};
 use crate::Object;
 use crate::client::LIMITS;
@@ -37,6 +38,7 @@ pub(crate) struct Reactor {
     pub(crate) timers: Timers,
     pub(crate) activity: Arc<Activity>,
     settings: Settings,
+    pub(crate) shares: Shares,
     classes: HashMap<Guid, Factory>,
     pub(crate) sentinel: Sentinel,
     /// Jobs that end together, each to be taken by any thread.
@@ -64,6 +66,8 @@ pub(crate) struct Settings {
     pub(crate) drain: Duration,
     /// Whose files are taken from clients.
     pub(crate) filesystems: Filesystems,
+    /// How much there is, of which each client has a share.
+    pub(crate) shares: Totals,
 }
 
 /// What a thread waits for.
@@ -101,6 +105,7 @@ impl Reactor {
             last_key: AtomicU64::new(0),
             timers: Timers::new()?,
             activity: Arc::default(),
+            shares: Shares::new(settings.shares),
             settings,
             classes,
             sentinel: Sentinel::default(),
