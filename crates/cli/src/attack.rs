@@ -129,7 +129,9 @@ impl Peers {
             (false, _) => "The hostile clients run as this user: only root can have them run as \
                            another one. So this shows no boundary between users."
                 .into(),
-            (true, true) => format!("The hostile clients run as user {user}, whom the server serves."),
+            (true, true) => {
+                format!("The hostile clients run as user {user}, whom the server serves.")
+            }
             (true, false) => format!(
                 "The hostile clients that the server serves run as this user; those whom it turns \
                  away as user {user}."

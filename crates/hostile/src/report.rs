@@ -55,8 +55,11 @@ impl Report {
 impl Row {
     /// A play during which the honest client wasn't served, or the server ended.
     pub(crate) fn failed(play: &'static Play, error: &io::Error) -> Self {
-        let act =
-            Act { tried: "an honest client meanwhile".into(), answer: error.to_string(), right: false };
+        let act = Act {
+            tried: "an honest client meanwhile".into(),
+            answer: error.to_string(),
+            right: false,
+        };
         Self { play, acts: vec![act], times: Times::default(), leaked: 0, after: None }
     }
 
@@ -100,7 +103,11 @@ impl fmt::Display for Report {
             )?;
         }
         let memory = if self.memory_held() { "held" } else { "GREW" };
-        writeln!(f, "\nThe server before: {}\nand afterwards:    {} ({memory})", self.before, self.after)
+        writeln!(
+            f,
+            "\nThe server before: {}\nand afterwards:    {} ({memory})",
+            self.before, self.after
+        )
     }
 }
 

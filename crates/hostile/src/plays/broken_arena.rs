@@ -10,12 +10,8 @@ use syshandle_wire::{Body, FrameKind, Header, Limits};
 use crate::line::{Answer, PATIENCE, written};
 use crate::play::{Act, Play, Tally, Target};
 
-pub(crate) const PLAY: Play = Play {
-    name: "arena",
-    what: "shared memory that isn't what it must be",
-    accepted: true,
-    run,
-};
+pub(crate) const PLAY: Play =
+    Play { name: "arena", what: "shared memory that isn't what it must be", accepted: true, run };
 
 fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
     let size = Limits::ARENA_BYTES as u64;
@@ -40,9 +36,12 @@ fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
 
     let mut tally = Tally::new("bodies outside of the memory, or without any");
     let last = Limits::ARENA_BYTES as u32;
-    for (offset, len, with_memory) in
-        [(last, 40_000, true), (last - 1, 40_000, true), (u32::MAX, 40_000, true), (0, 40_000, false)]
-    {
+    for (offset, len, with_memory) in [
+        (last, 40_000, true),
+        (last - 1, 40_000, true),
+        (u32::MAX, 40_000, true),
+        (0, 40_000, false),
+    ] {
         let line = target.open()?;
         if with_memory {
             let memory = memory(size, SEALS)?;

@@ -39,9 +39,10 @@ fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
     acts.push(tally.act());
 
     let mut tally = Tally::new("a door attached to itself, and to its own connection");
-    let line = target.open()?;
-    for call in 0..TIMES {
-        line.call(call, super::DOOR, &[], &[])?;
+    let mut held = Vec::new();
+    for _ in 0..TIMES {
+        let line = target.open()?;
+        line.call(1, super::DOOR, &[], &[])?;
         let door = match line.answer(PATIENCE) {
             Answer::Reply { fault: None, mut handles, .. } if !handles.is_empty() => {
                 Seqpacket::from(handles.swap_remove(0))
@@ -53,9 +54,12 @@ fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
         };
         let attach = written(&Header { handles: 1, ..Header::new(FrameKind::Attach) });
         for end in [door.as_fd(), line.0.as_fd()] {
-            door.send(&[io::IoSlice::new(&attach)], &[end])?;
+            // The server greets itself then, and takes that for what it is: a client's mistake.
+            let sent = door.send(&[io::IoSlice::new(&attach)], &[end]);
+            let text = if sent.is_ok() { "taken" } else { "the connection has ended" };
+            tally.add_text(text, true);
         }
-        tally.add_text("taken", true);
+        held.push((door, line));
     }
     acts.push(tally.act());
     Ok(())

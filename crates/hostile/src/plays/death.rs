@@ -9,12 +9,8 @@ use syshandle_wire::{FrameKind, Header, Hello};
 use crate::line::{Line, PATIENCE};
 use crate::play::{Act, Play, Tally, Target};
 
-pub(crate) const PLAY: Play = Play {
-    name: "death",
-    what: "gone at every step, without a word",
-    accepted: true,
-    run,
-};
+pub(crate) const PLAY: Play =
+    Play { name: "death", what: "gone at every step, without a word", accepted: true, run };
 
 const TIMES: u32 = 50;
 

@@ -29,7 +29,8 @@ fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
                 None => break,
             },
             answer => {
-                let right = matches!(&answer, Answer::Reply { fault: Some(Fault::Busy { .. }), .. });
+                let right =
+                    matches!(&answer, Answer::Reply { fault: Some(Fault::Busy { .. }), .. });
                 tally.add(&answer, right);
                 break;
             }

@@ -9,12 +9,8 @@ use syshandle_wire::{Fault, FrameKind, Header, Hello};
 use crate::line::{Answer, Line};
 use crate::play::{Act, Play, Tally, Target};
 
-pub(crate) const PLAY: Play = Play {
-    name: "stranger",
-    what: "a user whom the server isn't for",
-    accepted: false,
-    run,
-};
+pub(crate) const PLAY: Play =
+    Play { name: "stranger", what: "a user whom the server isn't for", accepted: false, run };
 
 const TIMES: usize = 2_000;
 

@@ -16,10 +16,8 @@ pub(crate) const PLAY: Play = Play {
 
 fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
     let hello = Hello { clsid: target.clsid, iid: target.iid }.write();
-    let header = Header {
-        body: Body::Inline { len: hello.len() as u32 },
-        ..Header::new(FrameKind::Hello)
-    };
+    let header =
+        Header { body: Body::Inline { len: hello.len() as u32 }, ..Header::new(FrameKind::Hello) };
     let whole = [written(&header).as_slice(), &hello].concat();
     let mut tally = Tally::new(format!("hello cut at each of its {} bytes", whole.len()));
     for len in 0..whole.len() {
