@@ -37,7 +37,7 @@ where
     let (ours, theirs) = Seqpacket::pair()?;
     ours.name_senders()?;
     reactor.serve(theirs, &object)?;
-    reactor.start_thread();
+    reactor.start_first_thread()?;
     let hello = Hello { clsid: Guid::NIL, iid: I::DESCRIPTION.iid };
     let connection = Connection::open(ours, hello, Instant::now() + Client::TIMEOUT)?;
     Ok(I::Client::from_client(Client::connected(connection, I::DESCRIPTION)))

@@ -346,14 +346,17 @@ impl Connection {
         result
     }
 
-    /// Receives one frame, when one is there and nobody else is at it.
-    fn receive_if_nobody_does(&self) {
+    /// Receives one frame, when one is there and nobody else is at it; `false` when none is there.
+    fn receive_if_nobody_does(&self) -> bool {
         let mut state = self.state();
-        if !state.receiving {
-            let now = Patience { deadline: Instant::now(), cancel: None };
-            let received = self.receive(now);
-            self.take_in(&mut state, received);
+        if state.receiving {
+            return true;
         }
+        let now = Patience { deadline: Instant::now(), cancel: None };
+        let received = self.receive(now);
+        let something = !matches!(received, Incoming::NotYet);
+        self.take_in(&mut state, received);
+        something
     }
 
     /// The server is gone: what it said before tells why.
@@ -362,7 +365,10 @@ impl Connection {
             if let Some(ended) = &self.state().ended {
                 return ended.clone();
             }
-            self.receive_if_nobody_does();
+            if !self.receive_if_nobody_does() {
+                // It says no more, not even that it ended.
+                return Ended::Died;
+            }
             thread::yield_now();
         }
     }

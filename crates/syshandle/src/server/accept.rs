@@ -3,14 +3,14 @@
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use syshandle_os::{Event, Interest, Listener, Peer, Seqpacket};
 use syshandle_wire::{Fault, Greeting, Header, ServerEnd};
 
 use super::connection::Connection;
 use super::policy::Policy;
-use super::reactor::{Reactor, Source};
+use super::reactor::{RETRY, Reactor, Source};
 use super::timers::Timer;
 use crate::activation::lifetime::Place;
 
@@ -169,6 +169,3 @@ pub(super) fn refuse(socket: &Seqpacket, fault: &Fault) {
 
 /// Who connect before it is the others' turn, where no other thread is there for them.
 const TURNS_MAX: usize = 64;
-
-/// When there are no descriptors, some may be free again after this time.
-const RETRY: Duration = Duration::from_millis(50);
