@@ -3,12 +3,11 @@
 //! To close a file is to tell its file system, and that of a hostile peer may never answer. So what
 //! wasn't proven is looked at before it is closed, whatever the reason, and what may stall is left to
 //! the threads of [`dispose_with`]. Until it is closed it is a descriptor of this process: so it is
-//! counted against the process that sent it, and who has too many of them isn't served.
+//! part of the sender's share, and who has too many of them isn't served.
 
-use std::collections::HashMap;
 use std::io;
 use std::os::fd::AsFd;
-use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock};
 
 use syshandle_os::{
     BorrowedHandle, Declared, Filesystems, OwnedHandle, Received, Seqpacket, Unproven,
@@ -16,20 +15,20 @@ use syshandle_os::{
 };
 use syshandle_wire::{ProofError, Prove};
 
+use crate::server::shares::Share;
+
 /// Handles that came with a frame and that nobody has looked at yet.
 #[derive(Debug)]
 pub(crate) struct Arrived {
     handles: Vec<OwnedHandle>,
-    sender: Sender,
+    /// The share of the client that sent them; a server has none.
+    sender: Option<Arc<Share>>,
 }
 
-/// The process that sent a handle, by its number; that of a server is not told.
-pub(crate) type Sender = Option<u32>;
-
 impl Arrived {
-    /// None yet, from this process.
-    pub(crate) fn from(sender: Sender) -> Self {
-        Self { handles: Vec::new(), sender }
+    /// None yet.
+    pub(crate) fn new() -> Self {
+        Self { handles: Vec::new(), sender: None }
     }
 
     /// Receives a frame and its handles; doesn't wait.
@@ -37,9 +36,13 @@ impl Arrived {
         socket.receive(frame, &mut self.handles)
     }
 
-    /// The frame says itself who sent it.
-    pub(crate) fn sent_by(&mut self, sender: Sender) {
-        self.sender = sender;
+    /// Says whose they are.
+    ///
+    /// # Errors
+    /// The name of the limit: so many of that client's wait to be closed that it gets no more.
+    pub(crate) fn sent_by(&mut self, sender: &Arc<Share>) -> Result<(), &'static str> {
+        self.sender = Some(sender.clone());
+        sender.may_send_handles()
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -58,7 +61,7 @@ impl Arrived {
 
 impl Drop for Arrived {
     fn drop(&mut self) {
-        let kernel = Kernel::usual(self.sender);
+        let kernel = Kernel::usual(self.sender.as_ref());
         self.handles.drain(..).for_each(|handle| kernel.refuse(handle));
     }
 }
@@ -67,12 +70,12 @@ impl Drop for Arrived {
 #[derive(Debug)]
 pub(crate) struct Kernel<'f> {
     pub(crate) filesystems: &'f Filesystems,
-    pub(crate) sender: Sender,
+    pub(crate) sender: Option<&'f Arc<Share>>,
 }
 
-impl Kernel<'static> {
+impl<'f> Kernel<'f> {
     /// With the usual file systems.
-    pub(crate) fn usual(sender: Sender) -> Self {
+    pub(crate) fn usual(sender: Option<&'f Arc<Share>>) -> Self {
         static USUAL: LazyLock<Filesystems> = LazyLock::new(Filesystems::local);
         Self { filesystems: &USUAL, sender }
     }
@@ -93,48 +96,7 @@ impl Prove for Kernel<'_> {
     fn refuse(&self, handle: OwnedHandle) {
         match identify_with(handle.as_fd(), self.filesystems) {
             Ok(facts) if !facts.object.may_stall() => drop(handle),
-            _ => dispose_with(handle, Unclosed::of(self.sender)),
+            _ => dispose_with(handle, self.sender.map(Share::take_unclosed)),
         }
     }
 }
-
-/// Whether as many handles of this process's wait to be closed as may.
-pub(crate) fn has_too_many_unclosed(sender: Sender) -> bool {
-    sender.and_then(|sender| unclosed().get(&sender).copied()).is_some_and(|n| n >= UNCLOSED_MAX)
-}
-
-/// A handle that waits to be closed, counted against its sender.
-#[derive(Debug)]
-struct Unclosed(Sender);
-
-impl Unclosed {
-    fn of(sender: Sender) -> Self {
-        if let Some(sender) = sender {
-            *unclosed().entry(sender).or_default() += 1;
-        }
-        Self(sender)
-    }
-}
-
-impl Drop for Unclosed {
-    fn drop(&mut self) {
-        let Some(sender) = self.0 else { return };
-        let mut unclosed = unclosed();
-        if let Some(count) = unclosed.get_mut(&sender) {
-            *count -= 1;
-            if *count == 0 {
-                unclosed.remove(&sender);
-            }
-        }
-    }
-}
-
-/// The handles that wait to be closed, by the process that sent them.
-fn unclosed() -> MutexGuard<'static, HashMap<u32, usize>> {
-    static UNCLOSED: LazyLock<Mutex<HashMap<u32, usize>>> = LazyLock::new(Mutex::default);
-    UNCLOSED.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Enough for what a file system that is only slow holds up, and few beside what a process can have
-/// open.
-const UNCLOSED_MAX: usize = 64;

@@ -94,7 +94,7 @@ impl Connection {
     /// [`ErrorKind::Disconnected`] when the server goes without greeting: nothing has been sent
     /// then, so it is safe to try again.
     pub(crate) fn open(socket: Seqpacket, hello: Hello, deadline: Instant) -> Result<Self> {
-        let (mut frame, mut handles) = (FrameBuffer::take(), Arrived::from(None));
+        let (mut frame, mut handles) = (FrameBuffer::take(), Arrived::new());
         let received = loop {
             match handles.receive(&socket, &mut frame) {
                 Ok(received) => break received,
@@ -347,14 +347,17 @@ impl Connection {
         result
     }
 
-    /// Receives one frame, when one is there and nobody else is at it.
-    fn receive_if_nobody_does(&self) {
+    /// Receives one frame, when one is there and nobody else is at it; `false` when none is there.
+    fn receive_if_nobody_does(&self) -> bool {
         let mut state = self.state();
-        if !state.receiving {
-            let now = Patience { deadline: Instant::now(), cancel: None };
-            let received = self.receive(now);
-            self.take_in(&mut state, received);
+        if state.receiving {
+            return true;
         }
+        let now = Patience { deadline: Instant::now(), cancel: None };
+        let received = self.receive(now);
+        let something = !matches!(received, Incoming::NotYet);
+        self.take_in(&mut state, received);
+        something
     }
 
     /// The server is gone: what it said before tells why.
@@ -363,14 +366,17 @@ impl Connection {
             if let Some(ended) = &self.state().ended {
                 return ended.clone();
             }
-            self.receive_if_nobody_does();
+            if !self.receive_if_nobody_does() {
+                // It says no more, not even that it ended.
+                return Ended::Died;
+            }
             thread::yield_now();
         }
     }
 
     /// Waits for one frame, for as long as there is patience.
     fn receive(&self, patience: Patience<'_>) -> Incoming {
-        let (mut frame, mut handles) = (FrameBuffer::take(), Arrived::from(None));
+        let (mut frame, mut handles) = (FrameBuffer::take(), Arrived::new());
         let mut looking = self.spin.start();
         // The server can't have answered yet.
         looking.again();

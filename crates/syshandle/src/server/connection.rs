@@ -13,7 +13,7 @@ use syshandle_wire::{
     Body, Fault, FrameKind, FromClient, Greeting, Guid, Header, Hello, ServerEnd, Status, Violation,
 };
 
-use super::accept::UNCLOSED;
+use super::accept::refuse;
 use super::activity::{Hold, What};
 use super::context::Context;
 use super::doors::InnerDoor;
@@ -21,8 +21,9 @@ use super::incoming::{Incoming, fault, panic_text};
 use super::reactor::{Reactor, Source};
 use super::sentinel::Post;
 use super::session::Session;
+use super::shares::{Part, Taken};
 use super::timers::{Timer, TimerId};
-use crate::arrived::{Arrived, has_too_many_unclosed};
+use crate::arrived::Arrived;
 use crate::buffer::{FrameBuffer, give_bytes};
 use crate::class::AnyInterface;
 use crate::client::LIMITS;
@@ -52,7 +53,7 @@ struct State {
     /// The client was told that shared memory is short.
     asked: bool,
     ended: bool,
-    hold: Option<Hold>,
+    hold: Option<(Hold, Taken)>,
 }
 
 /// What came from the socket.
@@ -82,6 +83,8 @@ struct Owed {
     header: Option<Header>,
     body: Vec<u8>,
     handles: Vec<OwnedHandle>,
+    /// Its part of the client's share.
+    taken: Option<Taken>,
 }
 
 /// A call to run.
@@ -110,14 +113,23 @@ impl Connection {
         greeting: &Greeting,
         object: Option<Object>,
     ) -> io::Result<()> {
-        let session = Arc::new(Session::new(socket.peer()?));
+        let client = socket.peer()?;
+        let share = reactor.shares.of(client);
+        let taken = match share.may_send_handles().and_then(|()| share.take(Part::Client, 1)) {
+            Ok(taken) => taken,
+            Err(limit) => {
+                refuse(&socket, &Fault::Busy { limit: limit.into() });
+                return Ok(());
+            }
+        };
+        let session = Arc::new(Session::new(client, share));
         let state = State {
             end: ServerEnd::new(LIMITS),
             receiver: None,
             owed: VecDeque::new(),
             asked: false,
             ended: false,
-            hold: Some(reactor.hold(What::Presence)),
+            hold: Some((reactor.hold(What::Presence), taken)),
         };
         let connection = Arc::new(Self {
             link: Link::new(socket),
@@ -255,8 +267,7 @@ impl Connection {
 
     /// Receives one frame and acts on it.
     fn receive(self: &Arc<Self>, reactor: &Arc<Reactor>) -> Frame {
-        let sender = Some(self.session.client.pid);
-        let (mut frame, mut handles) = (FrameBuffer::take(), Arrived::from(sender));
+        let (mut frame, mut handles) = (FrameBuffer::take(), Arrived::new());
         let received = match self.link.receive(&mut frame, &mut handles) {
             Ok(received) => received,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Frame::None,
@@ -272,9 +283,10 @@ impl Connection {
             self.end(reactor, false);
             return Frame::End;
         }
-        if handles.len() > 0 && has_too_many_unclosed(sender) {
-            drop(handles);
-            self.refuse(reactor, &Fault::Busy { limit: UNCLOSED.into() });
+        if handles.len() > 0
+            && let Err(limit) = handles.sent_by(&self.session.share)
+        {
+            self.refuse(reactor, &Fault::Busy { limit: limit.into() });
             return Frame::End;
         }
         let taken = match received.bytes_truncated {
@@ -316,6 +328,12 @@ impl Connection {
                 return Ok(None);
             }
             FromClient::Call { call, method, timeout_ms, body, handles_lost } => {
+                // Those whose reply the client doesn't read run no more, and count all the same: or
+                // what is owed would grow without end.
+                let unread = state.owed.iter().filter(|owed| owed.header.is_some()).count();
+                if state.end.running().count() + unread >= LIMITS.calls_max.into() {
+                    return Err(Violation::TooManyCalls);
+                }
                 let timeout = Duration::from_millis(timeout_ms.into());
                 let running = Arc::new(CallState {
                     deadline: Instant::now() + timeout,
@@ -425,12 +443,14 @@ impl Connection {
             }
             state = self.state();
         }
-        let owned = handles.iter().map(BorrowedHandle::try_clone_to_owned).collect();
+        let owned = self.own_reply(&body, handles);
         let owed = match (owned, header) {
-            (Ok(handles), header) => Owed { call, status, header, body, handles },
+            (Ok((handles, taken)), header) => {
+                Owed { call, status, header, body, handles, taken: Some(taken) }
+            }
             (Err(error), None) => {
-                let body = unsendable(&error);
-                Owed { call, status: Status::Fault, header: None, body, handles: Vec::new() }
+                let (status, body, handles) = (Status::Fault, unsendable(&error), Vec::new());
+                Owed { call, status, header: None, body, handles, taken: None }
             }
             (Err(error), Some(header)) => {
                 drop(state);
@@ -440,6 +460,20 @@ impl Connection {
         state.owed.push_back(owed);
         drop(state);
         self.pay(reactor);
+    }
+
+    /// What a reply needs that waits: handles of its own, and a part of the client's share.
+    fn own_reply(
+        &self,
+        body: &[u8],
+        handles: &[BorrowedHandle<'_>],
+    ) -> io::Result<(Vec<OwnedHandle>, Taken)> {
+        let taken = self.session.share.take(Part::Reply(body.len()), handles.len());
+        let limit = |limit| io::Error::new(io::ErrorKind::QuotaExceeded, limit);
+        let taken = taken.map_err(|name| limit(format!("too many {name}")))?;
+        let owned =
+            handles.iter().map(BorrowedHandle::try_clone_to_owned).collect::<Result<_, _>>();
+        Ok((owned?, taken))
     }
 
     /// A reply can't be sent as it is: the client learns that, and why.
@@ -452,7 +486,8 @@ impl Connection {
         let mut state = self.state();
         let header = state.end.reply_instead(unsent, Status::Fault, body.len());
         let (call, status) = (header.call, Status::Fault);
-        let owed = Owed { call, status, header: Some(header), body, handles: Vec::new() };
+        let handles = Vec::new();
+        let owed = Owed { call, status, header: Some(header), body, handles, taken: None };
         state.owed.push_back(owed);
         drop(state);
         self.pay(reactor);
@@ -493,6 +528,7 @@ impl Connection {
                     tracing::warn!(%error, "a reply can't be sent");
                     owed.body = unsendable(&error);
                     owed.handles.clear();
+                    owed.taken = None;
                     // This one needs no memory and no descriptors.
                     let instead = state.end.reply_instead(&header, Status::Fault, owed.body.len());
                     owed.header = Some(instead);
@@ -570,8 +606,14 @@ impl Work {
         if let Some(refusal) = refusal {
             return fault(&mut reply, &refusal);
         }
+        let share = &connection.session.share;
+        let _taken = match share.take(Part::Call, handles.len()) {
+            Ok(taken) => taken,
+            Err(limit) => return fault(&mut reply, &Fault::Busy { limit: limit.into() }),
+        };
         if method == door::METHOD {
-            return match connection.object.get().map(|object| InnerDoor::open(reactor, object)) {
+            let door = |object| InnerDoor::open(reactor, share, object);
+            return match connection.object.get().map(door) {
                 Some(Ok(outer)) => reply(Status::Done, vec![0, 0], &[outer.as_fd()]),
                 Some(Err(error)) => fault(&mut reply, &Fault::Busy { limit: error.to_string() }),
                 None => fault(&mut reply, &Fault::NoSuchMethod(method)),

@@ -71,7 +71,7 @@ impl Context {
     /// How the client's handles are proven.
     pub(super) fn kernel(&self) -> Kernel<'_> {
         let filesystems = &self.reactor.settings().filesystems;
-        Kernel { filesystems, sender: Some(self.connection.session().client.pid) }
+        Kernel { filesystems, sender: Some(&self.connection.session().share) }
     }
 
     /// Ends the connection with an error: every call and wait of the client's ends with this text.
@@ -92,13 +92,14 @@ impl Context {
         I: Interface + Implements<T> + ?Sized,
     {
         let object = Object::new().with::<I, T>(&Arc::new(implementation));
-        let door = InnerDoor::open(&self.reactor, &object).map_err(|error| {
-            let kind = match error.kind() {
-                io::ErrorKind::QuotaExceeded => ErrorKind::Busy,
-                _ => ErrorKind::System,
-            };
-            Error::new(kind, "the object can't be served").because(error)
-        })?;
+        let door = InnerDoor::open(&self.reactor, &self.connection.session().share, &object)
+            .map_err(|error| {
+                let kind = match error.kind() {
+                    io::ErrorKind::QuotaExceeded => ErrorKind::Busy,
+                    _ => ErrorKind::System,
+                };
+                Error::new(kind, "the object can't be served").because(error)
+            })?;
         Ok(I::Client::from_client(Client::from_door(door, I::DESCRIPTION)))
     }
 }
