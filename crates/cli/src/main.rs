@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command that talks to people")]
 
+mod attack;
 mod clean;
 mod idl;
 mod list;
@@ -30,6 +31,8 @@ enum Command {
     List,
     /// Remove the registrations of the programs in a folder, or of one program
     Clean(clean::Arguments),
+    /// Attack a server of yours with hostile clients, and show how it answers
+    Attack(attack::Arguments),
     /// Check .idl files, and make Rust of them
     #[command(subcommand)]
     Idl(idl::Command),
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         Command::Register(arguments) => register::run(&arguments),
         Command::List => list::run(),
         Command::Clean(arguments) => clean::run(&arguments),
+        Command::Attack(arguments) => attack::run(&arguments),
         Command::Idl(command) => idl::run(&command),
     };
     match result {

@@ -153,8 +153,8 @@ pub const KINDS: [(&str, &str); 15] = [
 ];
 
 /// The methods that every client has of its own: none of an interface can have such a name.
-pub const CLIENT_METHODS: [&str; 6] =
-    ["activate", "cast", "in_process", "wait", "with_cancel", "with_timeout"];
+pub const CLIENT_METHODS: [&str; 7] =
+    ["activate", "cast", "in_process", "wait", "with_cancel", "with_filesystems", "with_timeout"];
 
 /// The names of the rights.
 pub const RIGHTS: [&str; 9] =

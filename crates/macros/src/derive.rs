@@ -1,8 +1,9 @@
 //! `#[derive(Encode, Decode)]` for structs and enums, with handles anywhere inside.
 
 use proc_macro2::{Literal, TokenStream};
-use quote::{format_ident, quote};
+use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
+use syn::spanned::Spanned;
 use syn::{Attribute, Data, DeriveInput, Error, Fields, Generics, Ident, Result, TypeParamBound};
 use syshandle_idl::generate::{declared, doc_text};
 use syshandle_idl::rust::{docs, handle};
@@ -98,15 +99,18 @@ fn describe(input: &DeriveInput, cases: &[Case]) -> TokenStream {
     let text = name.unraw().to_string();
     let doc = doc_text(&docs(&input.attrs));
     let fields = cases.iter().map(|case| {
-        let Case { names, types, declared, labels, .. } = case;
-        let _ = names;
-        quote! {
-            const { &[#(::syshandle::describe::Parameter {
-                name: #labels,
-                ty: <#types as ::syshandle::Describe>::TYPE,
-                handle: #declared,
-            }),*] }
-        }
+        let Case { types, declared, labels, .. } = case;
+        let parameters = labels.iter().zip(types).zip(declared).map(|((label, ty), declared)| {
+            // At the type: there the compiler shows what contradicts it.
+            quote_spanned! {ty.span()=>
+                ::syshandle::describe::Parameter::new(
+                    #label,
+                    <#ty as ::syshandle::Describe>::TYPE,
+                    #declared,
+                )
+            }
+        });
+        quote! { const { &[#(#parameters),*] } }
     });
     let definition = match &input.data {
         Data::Enum(_) => {

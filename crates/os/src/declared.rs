@@ -83,6 +83,27 @@ impl Declared {
         }
     }
 
+    /// Why no handle can ever meet this declaration, if none can: two that contradict each other
+    /// were put together, or a right is wanted that no such handle has.
+    pub const fn contradiction(&self) -> Option<&'static str> {
+        let socket_alone = matches!(self.kinds.only(), Some(Kind::Socket));
+        match (self.sockets, self.at_most) {
+            _ if self.kinds.bits() == 0 => {
+                Some("a handle of the declared kind can't be of this type")
+            }
+            (Some(sorts), _) if socket_alone && sorts.is_empty() => {
+                Some("a socket of the declared sort can't be of this type")
+            }
+            _ if !self.kinds.rights().contains(self.at_least) => {
+                Some("a right is declared that no handle of this kind has")
+            }
+            (_, Some(most)) if !most.contains(self.at_least) => {
+                Some("a right is wanted, by the declaration or by the type, that `at_most` forbids")
+            }
+            _ => None,
+        }
+    }
+
     /// Compares what the kernel said of a handle with what is declared.
     ///
     /// # Errors

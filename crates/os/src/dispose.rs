@@ -14,8 +14,13 @@ use crate::OwnedHandle;
 /// stays open until one is free. [`disposing`] counts both, so that a server can refuse peers
 /// before they have used up its descriptors.
 pub fn dispose(handle: OwnedHandle) {
+    dispose_with(handle, ());
+}
+
+/// The same, and drops `closed` when the handle is closed.
+pub fn dispose_with(handle: OwnedHandle, closed: impl Send + 'static) {
     let mut work = lock();
-    work.queue.push_back(handle);
+    work.queue.push_back((handle, Box::new(closed)));
     if work.threads < STALLED_MAX {
         let started = thread::Builder::new().name("dispose".to_owned()).spawn(close_all);
         // Without a thread to spare the handle stays in the queue for the next one.
@@ -33,7 +38,7 @@ pub fn disposing() -> usize {
 pub const STALLED_MAX: usize = 4;
 
 struct Work {
-    queue: VecDeque<OwnedHandle>,
+    queue: VecDeque<(OwnedHandle, Box<dyn Send>)>,
     closing: usize,
     threads: usize,
 }
@@ -43,10 +48,11 @@ static WORK: Mutex<Work> = Mutex::new(Work { queue: VecDeque::new(), closing: 0,
 /// Closes what is queued, then ends.
 fn close_all() {
     let mut work = lock();
-    while let Some(handle) = work.queue.pop_front() {
+    while let Some((handle, closed)) = work.queue.pop_front() {
         work.closing += 1;
         drop(work);
         drop(handle);
+        drop(closed);
         work = lock();
         work.closing -= 1;
     }

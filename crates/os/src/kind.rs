@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::Rights;
+
 /// The kind of object that a handle refers to.
 ///
 /// The first thirteen are those of MIDL's `system_handle` attribute
@@ -84,6 +86,24 @@ impl Kind {
         }
     }
 
+    /// The rights that a handle of this kind can have at all: to declare another is a mistake.
+    pub const fn rights(self) -> Rights {
+        const DATA: Rights = Rights::READ.union(Rights::WRITE);
+        match self {
+            Self::File | Self::Pipe => DATA.union(Rights::APPEND),
+            Self::Socket => DATA,
+            Self::Composition => DATA.union(Rights::MAP),
+            Self::Section => Rights::all().difference(Rights::WAIT.union(Rights::SIGNAL)),
+            Self::Directory | Self::RegKey | Self::Job | Self::Token => Rights::READ,
+            Self::Event
+            | Self::Semaphore
+            | Self::Mutex
+            | Self::Process
+            | Self::Thread
+            | Self::Timer => Rights::WAIT.union(Rights::SIGNAL),
+        }
+    }
+
     /// The kind with this name, if there is one.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
@@ -129,6 +149,19 @@ impl Kinds {
             true => Some(Kind::ALL[self.0.trailing_zeros() as usize]),
             false => None,
         }
+    }
+
+    /// The rights that a handle of one of these kinds can have at all.
+    pub const fn rights(self) -> Rights {
+        let mut rights = Rights::empty();
+        let mut number = 0;
+        while number < Kind::ALL.len() {
+            if self.contains(Kind::ALL[number]) {
+                rights = rights.union(Kind::ALL[number].rights());
+            }
+            number += 1;
+        }
+        rights
     }
 
     /// The kinds of the set, in the order of their numbers.

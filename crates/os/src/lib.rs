@@ -73,7 +73,7 @@ pub use clock::uptime;
 pub use composition::Composition;
 pub use declared::{Declared, Mismatch, Wanted};
 pub use directory::Directory;
-pub use dispose::{STALLED_MAX, dispose, disposing};
+pub use dispose::{STALLED_MAX, dispose, dispose_with, disposing};
 pub use event::{Event, ManualEvent};
 pub use filesystems::Filesystems;
 pub use handle::{Borrowed, BorrowedHandle, Handle, OwnedHandle};

@@ -57,24 +57,25 @@ impl AsFd for SharedWriter {
 }
 
 impl SharedReader {
-    /// Maps memory that another process made with [`SharedWriter`], of at most `len_max` bytes.
+    /// Maps memory that another process made with [`SharedWriter`], of at most `len_max` bytes. The
+    /// handle isn't needed afterwards.
     ///
     /// # Errors
     /// `InvalidData` when the handle is no memory file, isn't sealed against changing its size, or
     /// is larger; else those of `mmap(2)`.
-    pub fn new(file: OwnedFd, len_max: usize) -> io::Result<Self> {
+    pub fn new(file: BorrowedFd<'_>, len_max: usize) -> io::Result<Self> {
         let invalid = |what| Err(io::Error::new(io::ErrorKind::InvalidData, what));
-        if !device::is_memory(&device::stat(&file)?) {
+        if !device::is_memory(&device::stat(file)?) {
             return invalid("shared memory is not a memory file");
         }
-        if !rustix::fs::fcntl_get_seals(&file)?.contains(SEALS) {
+        if !rustix::fs::fcntl_get_seals(file)?.contains(SEALS) {
             return invalid("shared memory is not sealed");
         }
-        let len = match usize::try_from(len(file.as_fd())?) {
+        let len = match usize::try_from(len(file)?) {
             Ok(len) if (1..=len_max).contains(&len) => len,
             _ => return invalid("shared memory is of a wrong size"),
         };
-        let mapping = Mapping::new(file.as_fd(), len, false)?;
+        let mapping = Mapping::new(file, len, false)?;
         Ok(Self { mapping, len })
     }
 
@@ -127,7 +128,7 @@ mod tests {
     #[test]
     fn what_is_written_is_read() {
         let writer = SharedWriter::new(8192).unwrap();
-        let reader = SharedReader::new(writer.file.try_clone().unwrap(), 8192).unwrap();
+        let reader = SharedReader::new(writer.as_fd(), 8192).unwrap();
         assert!(writer.write(8189, b"end"));
         let mut out = b"the ".to_vec();
         assert!(reader.read(8189, 3, &mut out));
@@ -137,7 +138,7 @@ mod tests {
     #[test]
     fn nothing_outside_is_touched() {
         let writer = SharedWriter::new(4096).unwrap();
-        let reader = SharedReader::new(writer.file.try_clone().unwrap(), 4096).unwrap();
+        let reader = SharedReader::new(writer.as_fd(), 4096).unwrap();
         assert!(!writer.write(4095, b"ab"));
         assert!(!writer.write(usize::MAX, b"ab"));
         assert!(!reader.read(4096, 1, &mut Vec::new()));
@@ -148,15 +149,15 @@ mod tests {
     fn memory_that_could_shrink_is_refused() {
         let open = rustix::fs::memfd_create(c"open", MemfdFlags::ALLOW_SEALING).unwrap();
         rustix::fs::ftruncate(&open, 4096).unwrap();
-        let error = SharedReader::new(open, 4096).unwrap_err();
+        let error = SharedReader::new(open.as_fd(), 4096).unwrap_err();
         assert_eq!(error.to_string(), "shared memory is not sealed");
     }
 
     #[test]
     fn an_ordinary_file_and_too_large_memory_are_refused() {
         let file = tempfile::tempfile().unwrap();
-        assert!(SharedReader::new(file.into(), 4096).is_err());
+        assert!(SharedReader::new(file.as_fd(), 4096).is_err());
         let large = SharedWriter::new(8192).unwrap();
-        assert!(SharedReader::new(large.file.try_clone().unwrap(), 4096).is_err());
+        assert!(SharedReader::new(large.as_fd(), 4096).is_err());
     }
 }

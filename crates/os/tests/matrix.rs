@@ -46,6 +46,10 @@ fn just_the_pairs_of_the_table_pass() {
     for row in &table.rows {
         let facts = identify(row.handle.as_fd()).unwrap();
         assert_eq!(facts.object, row.object, "{}", row.name);
+        for kind in row.kinds {
+            let possible = kind.rights();
+            assert!(possible.contains(facts.rights), "{}: {} as {kind}", row.name, facts.rights);
+        }
         for kind in Kind::ALL {
             let proven = prove(row.handle.as_fd(), &Declared::kind(kind));
             match (proven, row.kinds.contains(&kind)) {

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use syshandle_os::{
-    BorrowedHandle, Credentials, Declared, Handle, OwnedHandle, Seqpacket, Waitable,
+    BorrowedHandle, Credentials, Declared, Filesystems, Handle, OwnedHandle, Seqpacket, Waitable,
 };
 use syshandle_wire::describe::Interface as Description;
 use syshandle_wire::{
@@ -21,10 +21,10 @@ use syshandle_wire::{
 
 pub use cancel::Cancel;
 
+use crate::arrived::Kernel;
 use crate::buffer::{give_bytes, take_bytes};
 use crate::client::connection::{Connection, Patience, Reply, ReplyBody};
 use crate::client::opening::Opening;
-use crate::link::Kernel;
 use crate::{CallError, Error, ErrorKind, Interface, Proxy, Result, door};
 
 /// A reference to an object: what every generated client wraps.
@@ -36,6 +36,7 @@ pub struct Client {
     shared: Arc<Shared>,
     timeout: Duration,
     cancel: Option<Cancel>,
+    filesystems: Option<Arc<Filesystems>>,
 }
 
 #[derive(Debug)]
@@ -68,7 +69,7 @@ impl Client {
         interface: &'static Description,
     ) -> Self {
         let shared = Shared { interface, connection, connecting: Mutex::new(()), door };
-        Self { shared: Arc::new(shared), timeout: Self::TIMEOUT, cancel: None }
+        Self { shared: Arc::new(shared), timeout: Self::TIMEOUT, cancel: None, filesystems: None }
     }
 
     /// The same reference, whose calls wait no longer than this.
@@ -81,6 +82,13 @@ impl Client {
     #[must_use]
     pub fn with_cancel(&self, cancel: &Cancel) -> Self {
         Self { cancel: Some(cancel.clone()), ..self.clone() }
+    }
+
+    /// The same reference, which takes files of these file systems from the server: the kernel's
+    /// local ones unless it is told otherwise.
+    #[must_use]
+    pub fn with_filesystems(&self, filesystems: Arc<Filesystems>) -> Self {
+        Self { filesystems: Some(filesystems), ..self.clone() }
     }
 
     /// The interface that the calls belong to.
@@ -114,7 +122,7 @@ impl Client {
         let door = self.door()?.try_clone_to_owned()?;
         let interface = P::Interface::DESCRIPTION;
         let cast = Self::from_door(door, interface);
-        let cast = Self { timeout: self.timeout, cancel: self.cancel.clone(), ..cast };
+        let cast = Self { shared: cast.shared, ..self.clone() };
         cast.connection(&mut self.patience())?;
         Ok(P::from_client(cast))
     }
@@ -170,7 +178,11 @@ impl Client {
         let place = |error: Error| error.at(&self.place(method));
         let Reply { status, body, handles, handles_lost } = reply;
         tracing::trace!(?status, handles = handles.len(), "received");
-        let kernel = Kernel::usual();
+        let kernel = match &self.filesystems {
+            Some(filesystems) => Kernel { filesystems, sender: None },
+            None => Kernel::usual(None),
+        };
+        let handles = handles.into_handles();
         match body {
             _ if handles_lost => {
                 if let ReplyBody::Shared(body) = body {

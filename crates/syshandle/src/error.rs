@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 use std::{fmt, io};
 
+use syshandle_os::{Facts, Mismatch, Wanted};
 use syshandle_wire::{Fault, OpenError, Unsendable, Violation};
 
 pub use syshandle_wire::Ran;
@@ -20,6 +21,7 @@ struct Inner {
     kind: ErrorKind,
     ran: Ran,
     text: String,
+    wrong_handle: Option<WrongHandle>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -85,7 +87,13 @@ impl Error {
 
     /// An error of something that did not run.
     pub(crate) fn new(kind: ErrorKind, text: impl Into<String>) -> Self {
-        Self(Box::new(Inner { kind, ran: Ran::No, text: text.into(), source: None }))
+        Self(Box::new(Inner {
+            kind,
+            ran: Ran::No,
+            text: text.into(),
+            wrong_handle: None,
+            source: None,
+        }))
     }
 
     /// The same, with its cause.
@@ -122,6 +130,11 @@ impl Error {
         self.0.ran
     }
 
+    /// The facts of an error of the kind [`ErrorKind::WrongHandle`].
+    pub fn wrong_handle(&self) -> Option<WrongHandle> {
+        self.0.wrong_handle
+    }
+
     /// What a peer's runtime said.
     pub(crate) fn from_fault(fault: &Fault) -> Self {
         let kind = match fault {
@@ -143,8 +156,23 @@ impl Error {
         };
         let mut error = Self::new(kind, fault.to_string());
         error.0.ran = fault.ran();
+        if let Fault::WrongHandle { slot, mismatch, .. } = *fault {
+            let Mismatch { wanted: expected, received } = mismatch;
+            error.0.wrong_handle = Some(WrongHandle { slot, expected, received });
+        }
         error
     }
+}
+
+/// A handle that was not what the interface declares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WrongHandle {
+    /// Its place among all handles of the arguments, or of the result.
+    pub slot: u16,
+    /// The part of the declaration that it failed: the kinds, or the rights.
+    pub expected: Wanted,
+    /// What the kernel said that it is.
+    pub received: Facts,
 }
 
 impl fmt::Display for Error {

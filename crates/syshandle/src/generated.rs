@@ -43,6 +43,16 @@ macro_rules! proxy {
                 Self(self.0.with_cancel(cancel))
             }
 
+            /// The same reference, which takes files of these file systems from the server: the
+            /// kernel's local ones unless it is told otherwise.
+            #[must_use]
+            pub fn with_filesystems(
+                &self,
+                filesystems: ::std::sync::Arc<::syshandle::Filesystems>,
+            ) -> Self {
+                Self(self.0.with_filesystems(filesystems))
+            }
+
             /// Waits for an object that the server will signal, until the client's timeout has
             /// passed: an event that resets itself is reset. Ends at once when the server is gone.
             ///
@@ -124,6 +134,16 @@ macro_rules! asynchronous_proxy {
             #[must_use]
             pub fn with_timeout(&self, timeout: ::core::time::Duration) -> Self {
                 Self(self.0.with_timeout(timeout))
+            }
+
+            /// The same reference, which takes files of these file systems from the server: the
+            /// kernel's local ones unless it is told otherwise.
+            #[must_use]
+            pub fn with_filesystems(
+                &self,
+                filesystems: ::std::sync::Arc<::syshandle::Filesystems>,
+            ) -> Self {
+                Self(self.0.with_filesystems(filesystems))
             }
 
             /// Waits for an object that the server will signal, until the client's timeout has

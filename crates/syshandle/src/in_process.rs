@@ -8,6 +8,7 @@ use syshandle_wire::{Guid, Hello};
 
 use crate::client::opening::Opening;
 use crate::server::reactor::{Reactor, Settings};
+use crate::server::shares::Totals;
 use crate::{Client, Implements, Interface, Object, Proxy, Result};
 
 /// A client of an object in this process: for tests of code that uses an interface, and to pass an
@@ -29,13 +30,14 @@ where
         drain: Duration::ZERO,
         // Whoever holds a reference was given it by this process.
         filesystems: Filesystems::local(),
+        shares: Totals::UNLIMITED,
     };
     let reactor = Reactor::new(settings, std::collections::HashMap::new())?;
     let object = Object::new().with::<I, T>(&Arc::new(implementation));
     let (ours, theirs) = Seqpacket::pair()?;
     ours.name_senders()?;
     reactor.serve(theirs, &object)?;
-    reactor.start_thread();
+    reactor.start_first_thread()?;
     let hello = Hello { clsid: Guid::NIL, iid: I::DESCRIPTION.iid };
     let connection = Opening::new(ours).open(hello, Instant::now() + Client::TIMEOUT)?;
     Ok(I::Client::from_client(Client::connected(connection, I::DESCRIPTION)))

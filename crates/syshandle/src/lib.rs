@@ -50,6 +50,7 @@
 extern crate self as syshandle;
 
 mod activation;
+mod arrived;
 mod buffer;
 mod class;
 mod client;
@@ -69,7 +70,7 @@ pub use activation::{
 };
 pub use class::{Class, ClassInfo, Implements, Interface, Object, Proxy, Serves};
 pub use client::{Cancel, Client};
-pub use error::{CallError, Error, ErrorKind, Ran, Result};
+pub use error::{CallError, Error, ErrorKind, Ran, Result, WrongHandle};
 pub use in_process::in_process;
 #[cfg(feature = "serde")]
 pub use serde_value::Serde;

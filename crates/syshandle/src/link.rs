@@ -3,16 +3,13 @@
 use std::io::{self, IoSlice};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use syshandle_os::{
-    BorrowedHandle, Declared, Filesystems, OwnedHandle, Received, Seqpacket, SharedReader,
-    SharedWriter, Unproven, dispose, identify_with, prove_with,
-};
-use syshandle_wire::{
-    Body, FrameKind, Header, Limits, Payload, ProofError, Prove, Source, Violation,
-};
+use syshandle_os::{BorrowedHandle, Received, Seqpacket, SharedReader, SharedWriter};
+use syshandle_wire::{Body, FrameKind, Header, Limits, Payload, Source, Violation};
+
+use crate::arrived::Arrived;
 
 /// A socket and the shared memory of each direction, made when first needed.
 #[derive(Debug)]
@@ -137,18 +134,18 @@ impl Link {
     pub(crate) fn receive(
         &self,
         buffer: &mut [u8],
-        handles: &mut Vec<OwnedHandle>,
+        handles: &mut Arrived,
         patience: Option<Duration>,
     ) -> io::Result<Received> {
         match patience {
-            Some(patience) => self.socket.receive_within(buffer, handles, patience),
-            None => self.socket.receive(buffer, handles),
+            Some(patience) => handles.receive_within(&self.socket, buffer, patience),
+            None => handles.receive(&self.socket, buffer),
         }
     }
 
     /// Takes the memory that the peer writes, unless its handle was lost on the way.
-    pub(crate) fn set_incoming(&self, mut handles: Vec<OwnedHandle>) -> Result<(), Violation> {
-        let Some(handle) = handles.pop() else {
+    pub(crate) fn set_incoming(&self, handles: &Arrived) -> Result<(), Violation> {
+        let Some(handle) = handles.first() else {
             self.incoming_lost.store(true, Ordering::SeqCst);
             return Ok(());
         };
@@ -156,7 +153,7 @@ impl Link {
             // Sent once more for two messages that came while it was lost.
             return Ok(());
         }
-        match SharedReader::new(handle, Limits::ARENA_BYTES) {
+        match SharedReader::new(handle.as_fd(), Limits::ARENA_BYTES) {
             Ok(reader) => {
                 let _ = self.incoming.set(reader);
                 Ok(())
@@ -211,37 +208,5 @@ impl Source for Range<'_> {
 
     fn append(&self, at: usize, len: usize, out: &mut Vec<u8>) -> bool {
         self.reader.is_some_and(|reader| reader.read(self.start + at, len, out))
-    }
-}
-
-/// Asks the kernel what the handles of a message are.
-#[derive(Debug)]
-pub(crate) struct Kernel<'f>(pub(crate) &'f Filesystems);
-
-impl Kernel<'static> {
-    /// With the usual file systems.
-    pub(crate) fn usual() -> Self {
-        static USUAL: LazyLock<Filesystems> = LazyLock::new(Filesystems::local);
-        Self(&USUAL)
-    }
-}
-
-impl Prove for Kernel<'_> {
-    fn prove(&self, handle: BorrowedHandle<'_>, declared: &Declared) -> Result<(), ProofError> {
-        match prove_with(handle, declared, self.0) {
-            Ok(facts) => {
-                tracing::trace!(object = %facts.object, rights = %facts.rights, "a handle was proven");
-                Ok(())
-            }
-            Err(Unproven::Mismatch(mismatch)) => Err(ProofError::Mismatch(mismatch)),
-            Err(Unproven::Failed(error)) => Err(ProofError::Unknown(error.to_string())),
-        }
-    }
-
-    fn refuse(&self, handle: OwnedHandle) {
-        match identify_with(handle.as_fd(), self.0) {
-            Ok(facts) if !facts.object.may_stall() => drop(handle),
-            _ => dispose(handle),
-        }
     }
 }

@@ -11,6 +11,7 @@ mod policy;
 pub(crate) mod reactor;
 mod sentinel;
 mod session;
+pub(crate) mod shares;
 mod timers;
 
 use std::collections::HashMap;
@@ -31,6 +32,7 @@ use crate::activation::{Locations, lifetime};
 use crate::client::LIMITS;
 use crate::server::accept::Entrance;
 use crate::server::reactor::{Reactor, Settings, Source};
+use crate::server::shares::Totals;
 use crate::{Class, Error, ErrorKind, Object, Result, Serves};
 
 /// Makes the object for a client that has come.
@@ -78,6 +80,7 @@ impl Server {
                 idle: Some(Duration::from_secs(10)),
                 drain: Duration::from_secs(10),
                 filesystems: Filesystems::local(),
+                shares: Totals::UNLIMITED,
             },
         }
     }
@@ -163,10 +166,17 @@ impl Server {
             let text = format!("a server serves at most {} interfaces", Limits::OFFERS_MAX);
             return Err(Error::new(ErrorKind::TooLarge, text));
         }
-        syshandle_os::raise_descriptor_limit();
+        let descriptors = syshandle_os::raise_descriptor_limit();
         let taken = lifetime::take(&self.order, &Locations::from_environment())?;
         let policy = self.policy.or(taken.policy).unwrap_or_default();
-        let reactor = Reactor::new(self.settings, self.classes)?;
+        let mut settings = self.settings;
+        settings.shares = Totals {
+            clients: settings.clients_max,
+            calls: settings.threads_max,
+            descriptors: descriptors.map_or(Totals::UNLIMITED.descriptors, |limit| limit as usize),
+            bytes: UNREAD_BYTES_MAX,
+        };
+        let reactor = Reactor::new(settings, self.classes)?;
         let (signal, _reader) = watch_signal(&reactor)?;
         let greeting = Greeting { limits: LIMITS, offers: self.offers };
         Entrance::open(&reactor, taken.listener, taken.place, greeting, policy)?;
@@ -203,6 +213,9 @@ impl std::fmt::Debug for Server {
 
 /// More methods that block at once than this wait for each other.
 const THREADS_MAX: usize = 256;
+
+/// Replies that clients don't read: what a server may well have in memory.
+const UNREAD_BYTES_MAX: usize = 1024 * 1024 * 1024;
 
 /// Each takes a descriptor and some memory.
 const CLIENTS_MAX: usize = 16_384;

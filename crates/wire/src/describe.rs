@@ -47,6 +47,29 @@ pub struct Parameter {
     pub handle: Option<Declared>,
 }
 
+impl Parameter {
+    /// Describes a parameter, when its program is compiled.
+    ///
+    /// # Panics
+    /// And so fails to compile, if what is declared contradicts the type: `#[handle(pipe)]` before
+    /// a `File`, or before a number. In a type of the user's, which may refer to itself, only the
+    /// call finds it out.
+    #[track_caller]
+    pub const fn new(name: &'static str, ty: Type, handle: Option<Declared>) -> Self {
+        if let Some(declared) = &handle {
+            let fault = ty.contradiction(declared);
+            if let Some(fault) = fault {
+                panic!("{}", fault);
+            }
+            assert!(
+                ty.may_hold_handles(),
+                "what is declared here of a handle has none in its type"
+            );
+        }
+        Self { name, ty, handle }
+    }
+}
+
 /// The type of a value.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
@@ -87,6 +110,56 @@ pub enum Type {
     Object(&'static Interface),
     /// A value of a type that only serde knows: its name.
     Serde(fn() -> &'static str),
+}
+
+impl Type {
+    /// Why no handle in a value of this type meets the declaration, if that is so.
+    const fn contradiction(&self, declared: &Declared) -> Option<&'static str> {
+        match self {
+            Self::Handle { declared: of_type, .. } => declared.and(*of_type).contradiction(),
+            Self::Option(inner) | Self::List(inner) | Self::Array(inner, _) | Self::Set(inner) => {
+                inner.contradiction(declared)
+            }
+            Self::Result(a, b) | Self::Map(a, b) => match a.contradiction(declared) {
+                None => b.contradiction(declared),
+                fault => fault,
+            },
+            Self::Tuple(parts) => {
+                let mut i = 0;
+                while i < parts.len() {
+                    let fault = parts[i].contradiction(declared);
+                    if fault.is_some() {
+                        return fault;
+                    }
+                    i += 1;
+                }
+                None
+            }
+            Self::Plain(_) | Self::Named { .. } | Self::Object(_) | Self::Serde(_) => None,
+        }
+    }
+
+    /// Whether a handle may be in a value of this type; in one of the user's there may.
+    const fn may_hold_handles(&self) -> bool {
+        match self {
+            Self::Handle { .. } | Self::Named { .. } => true,
+            Self::Option(inner) | Self::List(inner) | Self::Array(inner, _) | Self::Set(inner) => {
+                inner.may_hold_handles()
+            }
+            Self::Result(a, b) | Self::Map(a, b) => a.may_hold_handles() || b.may_hold_handles(),
+            Self::Tuple(parts) => {
+                let mut i = 0;
+                while i < parts.len() {
+                    if parts[i].may_hold_handles() {
+                        return true;
+                    }
+                    i += 1;
+                }
+                false
+            }
+            Self::Plain(_) | Self::Object(_) | Self::Serde(_) => false,
+        }
+    }
 }
 
 /// What a type of the user's consists of.

@@ -1,9 +1,10 @@
 //! The description of an interface, for tools to read at run time.
 
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{quote, quote_spanned};
 use syn::Type;
 use syn::ext::IdentExt;
+use syn::spanned::Spanned;
 
 use super::{declared, doc_text, guid};
 use crate::model::{Handle, Interface, Method};
@@ -49,12 +50,13 @@ fn method(method: &Method) -> TokenStream {
 }
 
 fn value(name: &str, ty: &Type, handle: Option<&Handle>) -> TokenStream {
+    // At the type: there the compiler shows what contradicts it.
     let declared = declared(handle);
-    quote! {
-        ::syshandle::describe::Parameter {
-            name: #name,
-            ty: <#ty as ::syshandle::Describe>::TYPE,
-            handle: #declared,
-        }
+    quote_spanned! {ty.span()=>
+        ::syshandle::describe::Parameter::new(
+            #name,
+            <#ty as ::syshandle::Describe>::TYPE,
+            #declared,
+        )
     }
 }

@@ -110,10 +110,17 @@ impl Meeting {
         let options =
             File::options().create(true).truncate(false).read(true).write(true).to_owned();
         let file = options.open(&self.lock).map_err(denied)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(Lock { _file: file })),
-            Err(fs::TryLockError::WouldBlock) => Ok(None),
-            Err(fs::TryLockError::Error(error)) => Err(denied(error)),
+        loop {
+            return match file.try_lock() {
+                Ok(()) => Ok(Some(Lock { _file: file })),
+                Err(fs::TryLockError::WouldBlock) => Ok(None),
+                Err(fs::TryLockError::Error(error))
+                    if error.kind() == io::ErrorKind::Interrupted =>
+                {
+                    continue;
+                }
+                Err(fs::TryLockError::Error(error)) => Err(denied(error)),
+            };
         }
     }
 

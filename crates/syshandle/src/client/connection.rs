@@ -10,11 +10,12 @@ use std::thread::Thread;
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
-use syshandle_os::{BorrowedHandle, Credentials, OwnedHandle, Waitable, Waited, try_take};
+use syshandle_os::{BorrowedHandle, Credentials, Waitable, Waited, try_take};
 use syshandle_wire::{
     Body, Busy, ClientEnd, Fault, FrameKind, FromServer, Header, Limits, Payload, Status, Violation,
 };
 
+use crate::arrived::Arrived;
 use crate::buffer::{FrameBuffer, take_bytes};
 use crate::client::cancel::Cancel;
 use crate::link::{Link, NoBody, Range};
@@ -59,7 +60,7 @@ pub(super) struct Waiting {
 pub(crate) struct Reply {
     pub(crate) status: Status,
     pub(crate) body: ReplyBody,
-    pub(crate) handles: Vec<OwnedHandle>,
+    pub(crate) handles: Arrived,
     pub(crate) handles_lost: bool,
 }
 
@@ -345,14 +346,17 @@ impl Connection {
         result
     }
 
-    /// Receives one frame, when one is there and nobody else is at it.
-    fn receive_if_nobody_does(&self) {
+    /// Receives one frame, when one is there and nobody else is at it; `false` when none is there.
+    fn receive_if_nobody_does(&self) -> bool {
         let mut state = self.state();
-        if !state.receiving {
-            let now = Instant::now();
-            let received = self.receive(&mut Patience { now, deadline: now, cancel: None });
-            self.take_in(&mut state, received);
+        if state.receiving {
+            return true;
         }
+        let now = Instant::now();
+        let received = self.receive(&mut Patience { now, deadline: now, cancel: None });
+        let something = !matches!(received, Incoming::NotYet);
+        self.take_in(&mut state, received);
+        something
     }
 
     /// The server is gone: what it said before tells why.
@@ -361,14 +365,17 @@ impl Connection {
             if let Some(ended) = &self.state().ended {
                 return ended.clone();
             }
-            self.receive_if_nobody_does();
+            if !self.receive_if_nobody_does() {
+                // It says no more, not even that it ended.
+                return Ended::Died;
+            }
             thread::yield_now();
         }
     }
 
     /// Waits for one frame, for as long as there is patience.
     fn receive(&self, patience: &mut Patience<'_>) -> Incoming {
-        let (mut frame, mut handles) = (FrameBuffer::take(), Vec::new());
+        let (mut frame, mut handles) = (FrameBuffer::take(), Arrived::new());
         let mut looking = self.spin.start();
         let mut looks = !patience.left().is_zero() && looking.again();
         loop {
@@ -447,7 +454,7 @@ impl Connection {
         &self,
         state: &mut State,
         frame: &[u8],
-        handles: Vec<OwnedHandle>,
+        handles: Arrived,
         truncated: bool,
     ) -> Result<Option<Ended>, Violation> {
         let (event, inline) = state.end.receive(frame, handles.len(), truncated)?;
@@ -474,7 +481,7 @@ impl Connection {
                 let release = state.end.has_read(body);
                 self.release(state, release);
             }
-            FromServer::Arena => self.link.set_incoming(handles)?,
+            FromServer::Arena => self.link.set_incoming(&handles)?,
             FromServer::ArenaLost => self.link.send_outgoing_again(),
             FromServer::Asked(release) => self.release(state, release),
             FromServer::Nothing => {}
@@ -520,7 +527,7 @@ impl Drop for Connection {
 
 /// What came from the socket.
 enum Incoming {
-    Frame { frame: FrameBuffer, len: usize, handles: Vec<OwnedHandle>, truncated: bool },
+    Frame { frame: FrameBuffer, len: usize, handles: Arrived, truncated: bool },
     Nothing(Ended),
     NotYet,
 }

@@ -3,10 +3,11 @@
 use std::io;
 use std::time::Instant;
 
-use syshandle_os::{OwnedHandle, Received, Seqpacket};
+use syshandle_os::{Received, Seqpacket};
 use syshandle_wire::{ClientEnd, Fault, Greeting, Hello, Violation};
 
 use super::connection::{Connection, KERNEL_WAIT_LATE, KERNEL_WAIT_MIN, failed};
+use crate::arrived::Arrived;
 use crate::buffer::FrameBuffer;
 use crate::link::Link;
 use crate::{Error, ErrorKind, Result};
@@ -15,14 +16,14 @@ use crate::{Error, ErrorKind, Result};
 pub(crate) struct Opening {
     socket: Seqpacket,
     frame: FrameBuffer,
-    handles: Vec<OwnedHandle>,
+    handles: Arrived,
     received: Option<Received>,
 }
 
 impl Opening {
     /// The connection that this socket becomes.
     pub(crate) fn new(socket: Seqpacket) -> Self {
-        Self { socket, frame: FrameBuffer::take(), handles: Vec::new(), received: None }
+        Self { socket, frame: FrameBuffer::take(), handles: Arrived::new(), received: None }
     }
 
     /// The socket, to find out who is at its other end.
@@ -55,9 +56,9 @@ impl Opening {
             let received = match left > KERNEL_WAIT_MIN {
                 true => {
                     let patience = left.saturating_sub(KERNEL_WAIT_LATE);
-                    self.socket.receive_within(&mut self.frame, &mut self.handles, patience)
+                    self.handles.receive_within(&self.socket, &mut self.frame, patience)
                 }
-                false => self.socket.receive(&mut self.frame, &mut self.handles),
+                false => self.handles.receive(&self.socket, &mut self.frame),
             };
             match received {
                 Ok(received) if received.len == 0 => return Err(ungreeted()),

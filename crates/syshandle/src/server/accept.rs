@@ -3,14 +3,14 @@
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use syshandle_os::{Event, Interest, Listener, Peer, Seqpacket};
 use syshandle_wire::{Fault, Greeting, Header, ServerEnd};
 
 use super::connection::Connection;
 use super::policy::Policy;
-use super::reactor::{Reactor, Source};
+use super::reactor::{RETRY, Reactor, Source};
 use super::timers::Timer;
 use crate::activation::lifetime::Place;
 
@@ -57,9 +57,10 @@ impl Entrance {
         Ok(())
     }
 
-    /// Lets in all who have connected.
+    /// Lets in those who have connected. Of a crowd without end only some, before it is the turn of
+    /// those who are in.
     pub(crate) fn let_in(&self, reactor: &Arc<Reactor>) {
-        loop {
+        for _ in 0..TURNS_MAX {
             let is_open = self.is_open();
             if !*is_open {
                 return;
@@ -76,6 +77,12 @@ impl Entrance {
                     }
                 }
             }
+        }
+        let is_open = self.is_open();
+        if let Some(key) = self.key.get()
+            && *is_open
+        {
+            reactor.watch_again(self.listener.as_fd(), *key, Interest::Readable);
         }
     }
 
@@ -160,5 +167,5 @@ pub(super) fn refuse(socket: &Seqpacket, fault: &Fault) {
     let _ = socket.send(&[io::IoSlice::new(&head[..len]), io::IoSlice::new(&body)], &[]);
 }
 
-/// When there are no descriptors, some may be free again after this time.
-const RETRY: Duration = Duration::from_millis(50);
+/// Who connect before it is the others' turn, where no other thread is there for them.
+const TURNS_MAX: usize = 64;

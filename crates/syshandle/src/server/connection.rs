@@ -16,6 +16,7 @@ use syshandle_wire::{
     ServerEnd, Shared, Status, Violation,
 };
 
+use super::accept::refuse;
 use super::activity::{Hold, What};
 use super::context::Context;
 use super::doors::InnerDoor;
@@ -23,7 +24,9 @@ use super::incoming::{Incoming, fault, panic_text};
 use super::reactor::{Reactor, Source, Stay};
 use super::sentinel::Post;
 use super::session::Session;
+use super::shares::{Part, Taken};
 use super::timers::{Timer, TimerId};
+use crate::arrived::Arrived;
 use crate::buffer::{FrameBuffer, give_bytes};
 use crate::class::AnyInterface;
 use crate::client::LIMITS;
@@ -58,7 +61,7 @@ struct State {
     /// The client was told that shared memory is short.
     asked: bool,
     ended: bool,
-    hold: Option<Hold>,
+    hold: Option<(Hold, Taken)>,
 }
 
 /// What came from the socket.
@@ -88,6 +91,8 @@ struct Owed {
     header: Option<Header>,
     body: Payload<'static>,
     handles: Vec<OwnedHandle>,
+    /// Its part of the client's share.
+    taken: Option<Taken>,
 }
 
 /// A call to run.
@@ -97,7 +102,7 @@ pub(crate) struct Work {
     call: u32,
     method: u32,
     arguments: Arguments,
-    handles: Vec<OwnedHandle>,
+    handles: Arrived,
     handles_lost: bool,
     _hold: Hold,
 }
@@ -118,7 +123,15 @@ impl Connection {
         greeting: &Greeting,
         object: Option<Object>,
     ) -> io::Result<()> {
-        let session = Arc::new(Session::new(client));
+        let share = reactor.shares.of(client);
+        let taken = match share.may_send_handles().and_then(|()| share.take(Part::Client, 1)) {
+            Ok(taken) => taken,
+            Err(limit) => {
+                refuse(&socket, &Fault::Busy { limit: limit.into() });
+                return Ok(());
+            }
+        };
+        let session = Arc::new(Session::new(client, share));
         let state = State {
             end: ServerEnd::new(LIMITS),
             last_call: None,
@@ -126,7 +139,7 @@ impl Connection {
             owed: VecDeque::new(),
             asked: false,
             ended: false,
-            hold: Some(reactor.hold(What::Presence)),
+            hold: Some((reactor.hold(What::Presence), taken)),
         };
         let connection = Arc::new(Self {
             link: Link::new(socket),
@@ -298,7 +311,7 @@ impl Connection {
 
     /// Receives one frame and acts on it; waits for it no longer than `patience`.
     fn receive(self: &Arc<Self>, reactor: &Arc<Reactor>, patience: Option<Duration>) -> Frame {
-        let (mut frame, mut handles) = (FrameBuffer::take(), Vec::new());
+        let (mut frame, mut handles) = (FrameBuffer::take(), Arrived::new());
         let start = patience.map(|_| Instant::now());
         let received = self.link.receive(&mut frame, &mut handles, patience);
         let now = Instant::now();
@@ -319,6 +332,12 @@ impl Connection {
         };
         if received.len == 0 {
             self.end(reactor, false);
+            return Frame::End;
+        }
+        if handles.len() > 0
+            && let Err(limit) = handles.sent_by(&self.session.share)
+        {
+            self.refuse(reactor, &Fault::Busy { limit: limit.into() });
             return Frame::End;
         }
         let taken = match received.bytes_truncated {
@@ -344,7 +363,7 @@ impl Connection {
         reactor: &Arc<Reactor>,
         frame: FrameBuffer,
         received: &Received,
-        handles: Vec<OwnedHandle>,
+        handles: Arrived,
         now: Instant,
     ) -> Result<Option<Work>, Violation> {
         let (len, truncated) = (received.len, received.handles_truncated);
@@ -361,6 +380,12 @@ impl Connection {
                 return Ok(None);
             }
             FromClient::Call { call, method, timeout_ms, body, handles_lost } => {
+                // Those whose reply the client doesn't read run no more, and count all the same: or
+                // what is owed would grow without end.
+                let unread = state.owed.iter().filter(|owed| owed.header.is_some()).count();
+                if state.end.running().count() + unread >= LIMITS.calls_max.into() {
+                    return Err(Violation::TooManyCalls);
+                }
                 let timeout = Duration::from_millis(timeout_ms.into());
                 let running = CallState::start(&mut state.last_call, now + timeout);
                 let (arguments, bytes_lost) = match body {
@@ -391,7 +416,7 @@ impl Connection {
                 });
             }
             FromClient::Cancel(running) => running.cancelled.store(true, Ordering::SeqCst),
-            FromClient::Arena => self.link.set_incoming(handles)?,
+            FromClient::Arena => self.link.set_incoming(&handles)?,
             FromClient::ArenaLost => self.link.send_outgoing_again(),
             FromClient::Asked(release) => self.release(state, release),
             FromClient::Nothing => {}
@@ -469,15 +494,15 @@ impl Connection {
             }
             state = self.state();
         }
-        let owned = handles.iter().map(BorrowedHandle::try_clone_to_owned).collect();
+        let owned = self.own_reply(&body, handles);
         let owed = match (owned, header) {
-            (Ok(handles), header) => {
+            (Ok((handles, taken)), header) => {
                 let body = body.into_vec().into();
-                Owed { call, status, header, body, handles }
+                Owed { call, status, header, body, handles, taken: Some(taken) }
             }
             (Err(error), None) => {
-                let body = unsendable(&error);
-                Owed { call, status: Status::Fault, header: None, body, handles: Vec::new() }
+                let (status, body, handles) = (Status::Fault, unsendable(&error), Vec::new());
+                Owed { call, status, header: None, body, handles, taken: None }
             }
             (Err(error), Some(header)) => {
                 drop(state);
@@ -487,6 +512,20 @@ impl Connection {
         state.owed.push_back(owed);
         drop(state);
         self.pay(reactor);
+    }
+
+    /// What a reply needs that waits: handles of its own, and a part of the client's share.
+    fn own_reply(
+        &self,
+        body: &Payload<'_>,
+        handles: &[BorrowedHandle<'_>],
+    ) -> io::Result<(Vec<OwnedHandle>, Taken)> {
+        let taken = self.session.share.take(Part::Reply(body.len()), handles.len());
+        let limit = |limit| io::Error::new(io::ErrorKind::QuotaExceeded, limit);
+        let taken = taken.map_err(|name| limit(format!("too many {name}")))?;
+        let owned =
+            handles.iter().map(BorrowedHandle::try_clone_to_owned).collect::<Result<_, _>>();
+        Ok((owned?, taken))
     }
 
     /// A reply can't be sent as it is: the client learns that, and why.
@@ -499,7 +538,8 @@ impl Connection {
         let mut state = self.state();
         let header = state.end.reply_instead(unsent, Status::Fault, body.len());
         let (call, status) = (header.call, Status::Fault);
-        let owed = Owed { call, status, header: Some(header), body, handles: Vec::new() };
+        let handles = Vec::new();
+        let owed = Owed { call, status, header: Some(header), body, handles, taken: None };
         state.owed.push_back(owed);
         drop(state);
         self.pay(reactor);
@@ -540,6 +580,7 @@ impl Connection {
                     tracing::warn!(%error, "a reply can't be sent");
                     owed.body = unsendable(&error);
                     owed.handles.clear();
+                    owed.taken = None;
                     // This one needs no memory and no descriptors.
                     let instead = state.end.reply_instead(&header, Status::Fault, owed.body.len());
                     owed.header = Some(instead);
@@ -629,8 +670,14 @@ impl Work {
         if let Some(refusal) = refusal {
             return fault(&mut reply, &refusal);
         }
+        let share = &connection.session.share;
+        let _taken = match share.take(Part::Call, handles.len()) {
+            Ok(taken) => taken,
+            Err(limit) => return fault(&mut reply, &Fault::Busy { limit: limit.into() }),
+        };
         if method == door::METHOD {
-            return match connection.object.get().map(|object| InnerDoor::open(reactor, object)) {
+            let door = |object| InnerDoor::open(reactor, share, object);
+            return match connection.object.get().map(door) {
                 Some(Ok(outer)) => reply(Status::Done, vec![0, 0].into(), &[outer.as_fd()]),
                 Some(Err(error)) => fault(&mut reply, &Fault::Busy { limit: error.to_string() }),
                 None => fault(&mut reply, &Fault::NoSuchMethod(method)),

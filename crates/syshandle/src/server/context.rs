@@ -5,13 +5,14 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use syshandle_os::{Credentials, Filesystems, Waitable};
+use syshandle_os::{Credentials, Waitable};
 use syshandle_wire::Fault;
 
 use super::connection::{CallState, Connection};
 use super::doors::InnerDoor;
 use super::jobs::{Job, Outcome};
 use super::reactor::Reactor;
+use crate::arrived::Kernel;
 use crate::{Client, Error, ErrorKind, Implements, Interface, Object, Proxy, Result};
 
 /// The context of a call: who calls, until when, and what the server can do besides.
@@ -67,9 +68,10 @@ impl Context {
         Job::start(&self.reactor, session, socket, Box::new(object), timeout, Box::new(work))
     }
 
-    /// Whose files are taken.
-    pub(super) fn filesystems(&self) -> &Filesystems {
-        &self.reactor.settings().filesystems
+    /// How the client's handles are proven.
+    pub(super) fn kernel(&self) -> Kernel<'_> {
+        let filesystems = &self.reactor.settings().filesystems;
+        Kernel { filesystems, sender: Some(&self.connection.session().share) }
     }
 
     /// Ends the connection with an error: every call and wait of the client's ends with this text.
@@ -90,13 +92,14 @@ impl Context {
         I: Interface + Implements<T> + ?Sized,
     {
         let object = Object::new().with::<I, T>(&Arc::new(implementation));
-        let door = InnerDoor::open(&self.reactor, &object).map_err(|error| {
-            let kind = match error.kind() {
-                io::ErrorKind::QuotaExceeded => ErrorKind::Busy,
-                _ => ErrorKind::System,
-            };
-            Error::new(kind, "the object can't be served").because(error)
-        })?;
+        let door = InnerDoor::open(&self.reactor, &self.connection.session().share, &object)
+            .map_err(|error| {
+                let kind = match error.kind() {
+                    io::ErrorKind::QuotaExceeded => ErrorKind::Busy,
+                    _ => ErrorKind::System,
+                };
+                Error::new(kind, "the object can't be served").because(error)
+            })?;
         Ok(I::Client::from_client(Client::from_door(door, I::DESCRIPTION)))
     }
 }

@@ -3,23 +3,23 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use syshandle_os::{BorrowedHandle, OwnedHandle};
+use syshandle_os::BorrowedHandle;
 use syshandle_wire::{
     DecodeError, Decoder, Encode, EncodeError, Encoder, Fault, Payload, Status, Unsendable,
 };
 
 use super::connection::Arguments;
 use super::context::Context;
+use crate::arrived::Arrived;
 use crate::buffer::take_bytes;
 use crate::client::LIMITS;
-use crate::link::Kernel;
 use crate::{Error, Result};
 
 /// A call that has come, for generated code to run.
 pub struct Incoming<'a> {
     pub(super) method: u32,
     pub(super) arguments: Arguments,
-    pub(super) handles: Vec<OwnedHandle>,
+    pub(super) handles: Arrived,
     pub(super) context: &'a Context,
     pub(super) reply: Reply<'a>,
 }
@@ -74,7 +74,7 @@ impl<'a> Incoming<'a> {
         method: impl FnOnce(A, &Context) -> R,
     ) -> Option<(R, Reply<'a>)> {
         let Incoming { arguments: bytes, handles, context, reply, .. } = self;
-        let kernel = Kernel(context.filesystems());
+        let (kernel, handles) = (context.kernel(), handles.into_handles());
         let decoded: Result<A, DecodeError> = bytes.decode(handles, &kernel, |mut input| {
             let arguments = arguments(&mut input)?;
             input.finish()?;

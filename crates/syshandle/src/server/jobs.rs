@@ -10,6 +10,7 @@ use syshandle_os::{Interest, Readiness, Seqpacket, Waitable};
 use super::activity::{Hold, What};
 use super::reactor::{Reactor, Source};
 use super::session::Session;
+use super::shares::{Part, Taken};
 use super::timers::{Timer, TimerId};
 use crate::{Error, ErrorKind, Result};
 
@@ -40,6 +41,7 @@ struct Waiting {
     work: Box<dyn FnOnce(Outcome) + Send>,
     timer: Option<TimerId>,
     _hold: Hold,
+    _taken: Taken,
 }
 
 impl Job {
@@ -52,7 +54,12 @@ impl Job {
         timeout: Duration,
         work: Box<dyn FnOnce(Outcome) + Send>,
     ) -> Result<()> {
-        let waiting = Waiting { object, work, timer: None, _hold: reactor.hold(What::Work) };
+        let taken = session.share.take(Part::Job, 1);
+        let _taken = taken.map_err(|limit| {
+            Error::new(ErrorKind::Busy, format!("the server is at its limit of {limit}"))
+        })?;
+        let _hold = reactor.hold(What::Work);
+        let waiting = Waiting { object, work, timer: None, _hold, _taken };
         let job = Arc::new(Self {
             key: AtomicU64::new(0),
             session: session.clone(),
@@ -138,7 +145,7 @@ impl Job {
 
     fn finish(&self, reactor: &Arc<Reactor>, waiting: Option<Waiting>, outcome: Outcome) {
         self.clean_up(reactor, waiting.as_ref());
-        let Some(Waiting { work, object, _hold, .. }) = waiting else { return };
+        let Some(Waiting { work, object, _hold, _taken, .. }) = waiting else { return };
         drop(object);
         reactor.about_to_run();
         if catch_unwind(AssertUnwindSafe(|| work(outcome))).is_err() {

@@ -25,6 +25,7 @@ use super::doors::InnerDoor;
 use super::jobs::{Job, Outcome};
 use super::sentinel::{Post, Sentinel};
 use super::session::Session;
+use super::shares::{Shares, Totals};
 use super::timers::{Timer, Timers};
 use crate::Object;
 use crate::client::LIMITS;
@@ -37,6 +38,7 @@ pub(crate) struct Reactor {
     pub(crate) timers: Timers,
     pub(crate) activity: Arc<Activity>,
     settings: Settings,
+    pub(crate) shares: Shares,
     classes: HashMap<Guid, Factory>,
     pub(crate) sentinel: Sentinel,
     /// Jobs that end together, each to be taken by any thread.
@@ -79,6 +81,8 @@ pub(crate) struct Settings {
     pub(crate) drain: Duration,
     /// Whose files are taken from clients.
     pub(crate) filesystems: Filesystems,
+    /// How much there is, of which each client has a share.
+    pub(crate) shares: Totals,
 }
 
 /// What a thread waits for.
@@ -117,6 +121,7 @@ impl Reactor {
             last_key: AtomicU64::new(0),
             timers: Timers::new()?,
             activity: Arc::default(),
+            shares: Shares::new(settings.shares),
             settings,
             classes,
             sentinel: Sentinel::default(),
@@ -161,10 +166,12 @@ impl Reactor {
         Ok(key)
     }
 
-    /// Waits for another state of a source, or once more.
+    /// Waits for another state of a source, or once more. Where the system has no memory for that,
+    /// the source is looked at a little later as if it were ready.
     pub(crate) fn watch_again(&self, handle: BorrowedHandle<'_>, key: u64, interest: Interest) {
         if let Err(error) = self.poller.change(handle, key, interest) {
-            tracing::error!(%error, "a descriptor can't be watched any more");
+            tracing::warn!(%error, "a descriptor can't be watched now");
+            self.timers.set(Instant::now() + RETRY, Timer::Look(key));
         }
     }
 
@@ -265,28 +272,41 @@ impl Reactor {
         Some(Stay(&self.staying))
     }
 
+    /// Starts the first thread: without one, nobody is ever served.
+    ///
+    /// # Errors
+    /// The system has no room for it.
+    pub(crate) fn start_first_thread(self: &Arc<Self>) -> io::Result<()> {
+        self.try_to_start_thread()
+    }
+
     /// Starts one more thread, if there may be one.
     pub(crate) fn start_thread(self: &Arc<Self>) {
+        if let Err(error) = self.try_to_start_thread() {
+            tracing::warn!(%error, "no more threads can be started");
+        }
+    }
+
+    fn try_to_start_thread(self: &Arc<Self>) -> io::Result<()> {
         let max = self.settings.threads_max;
         let more = |threads| (threads < max).then_some(threads + 1);
         if self.threads.fetch_update(Ordering::SeqCst, Ordering::SeqCst, more).is_err() {
-            return;
+            return Ok(());
         }
         let reactor = self.clone();
         let started = std::thread::Builder::new().name("syshandle".into()).spawn(move || {
             reactor.work();
             reactor.threads.fetch_sub(1, Ordering::SeqCst);
         });
-        if let Err(error) = started {
+        started.map(drop).inspect_err(|_| {
             self.threads.fetch_sub(1, Ordering::SeqCst);
-            tracing::warn!(%error, "no more threads can be started");
-        }
+        })
     }
 
     /// Waits on this thread until the end. It runs no methods: one that doesn't come to its end
     /// must not keep the server.
     pub(crate) fn run(self: &Arc<Self>) -> io::Result<()> {
-        self.start_thread();
+        self.start_first_thread()?;
         self.stop.wait()
     }
 
@@ -323,7 +343,7 @@ impl Reactor {
                 let handle = std::os::fd::AsFd::as_fd(&self.stop);
                 self.watch_again(handle, ready.key, Interest::OnceReadable);
             }
-            Source::Alarm => self.act_on_timers(),
+            Source::Alarm => self.act_on_timers(post),
             Source::Signal => self.drain(),
             Source::Entrance(entrance) => entrance.let_in(self),
             Source::Connection(connection) => connection.act(self, ready, post),
@@ -351,7 +371,7 @@ impl Reactor {
         self.ending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn act_on_timers(self: &Arc<Self>) {
+    fn act_on_timers(self: &Arc<Self>, post: &Arc<Post>) {
         while let Some(timer) = self.timers.take_due(Instant::now()) {
             match timer {
                 Timer::Job(key) => {
@@ -363,6 +383,9 @@ impl Reactor {
                     if let Some(Source::Connection(connection)) = self.source(key) {
                         connection.end_unless_open(self);
                     }
+                }
+                Timer::Look(key) => {
+                    self.act(Ready { key, readable: true, writable: true }, post);
                 }
                 Timer::Idle => self.end_if_idle(),
                 Timer::Drain => self.end_drain(),
@@ -469,3 +492,6 @@ impl std::fmt::Debug for Reactor {
         f.debug_struct("Reactor").field("activity", &self.activity).finish_non_exhaustive()
     }
 }
+
+/// What the system had no room for, it may have room for after this time.
+pub(super) const RETRY: Duration = Duration::from_millis(50);

@@ -9,11 +9,14 @@ use syshandle_os::{BorrowedHandle, Credentials, Interest, Peer, Seqpacket};
 
 use super::jobs::{Job, Outcome};
 use super::reactor::{Reactor, Source};
+use super::shares::Share;
 
 /// What the server knows of one client: it outlives the connection where jobs do.
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) client: Credentials,
+    /// What it may have of the server.
+    pub(crate) share: Arc<Share>,
     /// The client's process, once it was asked for.
     process: OnceLock<OwnedFd>,
     state: Mutex<State>,
@@ -38,9 +41,9 @@ enum Client {
 }
 
 impl Session {
-    pub(crate) fn new(client: Credentials) -> Self {
+    pub(crate) fn new(client: Credentials, share: Arc<Share>) -> Self {
         let state = State { client: Client::Connected, jobs: HashMap::new(), watch: None };
-        Self { client, process: OnceLock::new(), state: Mutex::new(state) }
+        Self { client, share, process: OnceLock::new(), state: Mutex::new(state) }
     }
 
     /// Whether the connection has ended.

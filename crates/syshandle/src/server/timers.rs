@@ -37,6 +37,8 @@ pub(crate) enum Timer {
     Drain,
     /// There may be descriptors again.
     Accept,
+    /// A source couldn't be watched: it is looked at instead, and then watched again.
+    Look(u64),
 }
 
 impl Timers {

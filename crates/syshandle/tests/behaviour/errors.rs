@@ -4,7 +4,8 @@ use std::fs::File;
 use std::os::fd::AsFd;
 
 use syshandle::{
-    CallError, Error, ErrorKind, Event, Fault, Interface, Mismatch, Ran, Rights, Wanted,
+    CallError, Error, ErrorKind, Event, Facts, Fault, Interface, KernelObject, Kind, Kinds,
+    Mismatch, Ran, Rights, Wanted, WrongHandle,
 };
 use syshandle_wire::{FrameKind, Header, Status};
 
@@ -31,6 +32,10 @@ fn a_wrong_kind_says_what_was_wanted_and_what_came_and_did_not_run() {
         let error = bench.finish(&File::from(pipe().1), &event()).unwrap_err();
         let text = "Bench::finish: parameter `decorate`: wanted a file, got a pipe";
         check(&error, ErrorKind::WrongHandle, Ran::No, text);
+        let expected = Wanted::Kind(Kinds::of(Kind::File));
+        let rights = Rights::WRITE | Rights::APPEND;
+        let received = Facts { object: KernelObject::Pipe, rights };
+        assert_eq!(error.wrong_handle(), Some(WrongHandle { slot: 0, expected, received }));
     });
 }
 

@@ -3,14 +3,15 @@
 use std::thread;
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use syshandle::{Event, Interface, ManualEvent};
-use syshandle_wire::{FrameKind, Header};
+use syshandle_wire::{Body, FrameKind, Header};
 
 use crate::support::bench::{BENCH, Bench, BenchClient, Workbench};
-use crate::support::process::alone;
+use crate::support::process::{THREADS_MAX, alone};
 use crate::support::raw::Raw;
 use crate::support::world::{Transport, World};
-use crate::support::{LONG, descriptors, eventually_equal, threads};
+use crate::support::{LONG, descriptors, eventually, eventually_equal, threads};
 
 fn event() -> Event {
     Event::new().unwrap()
@@ -98,6 +99,62 @@ fn a_client_that_does_not_read_its_replies_delays_nobody() {
     let mut calls: Vec<_> = (0..60).map(|_| raw.receive().unwrap().header.call).collect();
     calls.sort();
     assert_eq!(calls, (0..60).collect::<Vec<_>>());
+}
+
+#[test]
+fn replies_that_a_client_never_reads_count_as_calls() {
+    let world = World::new();
+    let bench = world.bench();
+    let description = <dyn Bench as Interface>::DESCRIPTION;
+    let bytes = description.methods.iter().position(|method| method.name == "bytes").unwrap();
+    let raw = Raw::open(&world.socket(), BENCH.clsid(), description.iid);
+    // Each has its reply at once, which fits a frame: but the socket holds only a few of them.
+    let header = Header { code: bytes as u32, timeout_ms: 60_000, ..Header::new(FrameKind::Call) };
+    let body = 30_000_u32.to_le_bytes();
+    let header = Header { body: Body::Inline { len: 4 }, ..header };
+    let taken = (0..100_000)
+        .find(|call| {
+            let header = Header { call: *call, ..header.clone() };
+            raw.send_as_it_is(&header, &body, &[]).is_err()
+        })
+        .expect("the server doesn't owe replies without end");
+    // Those that it answers and the 64 that it may owe, and those that wait in the socket.
+    assert!(taken < 2_000, "{taken}");
+    raw.ends();
+    bench.nothing().unwrap();
+}
+
+#[test]
+fn a_crowd_at_the_entrance_lets_those_inside_have_their_turn() {
+    const CROWD: u32 = 500;
+    syshandle_os::raise_descriptor_limit();
+    let world = World::with_environment(&[(THREADS_MAX, "1")]);
+    let bench = world.bench();
+    let before = bench.descriptors().unwrap();
+    let description = <dyn Bench as Interface>::DESCRIPTION;
+    let count = description.methods.iter().position(|method| method.name == "descriptors").unwrap();
+    let inside = Raw::open(&world.socket(), BENCH.clsid(), description.iid);
+    let server = bench.pid().unwrap();
+    let signal = |signal| kill_process(Pid::from_raw(server as i32).unwrap(), signal).unwrap();
+    signal(Signal::STOP);
+    eventually("the server stands still", || {
+        let tasks = std::fs::read_dir(format!("/proc/{server}/task")).unwrap().flatten();
+        let mut stats =
+            tasks.filter_map(|task| std::fs::read_to_string(task.path().join("stat")).ok());
+        stats.all(|stat| stat.contains(") T "))
+    });
+    let deadline = std::time::Instant::now() + LONG;
+    let crowd: Vec<_> = (0..CROWD)
+        .map(|_| syshandle_os::Seqpacket::connect(&world.socket(), deadline).unwrap())
+        .collect();
+    inside.call(7, count as u32, &[], &[]);
+    signal(Signal::CONT);
+    // The server's own count of its descriptors, as it answered.
+    let reply = inside.receive().unwrap();
+    let open = u32::from_le_bytes(reply.body.try_into().unwrap());
+    assert!(open < before + CROWD, "all of the crowd came first: {open} descriptors");
+    drop(crowd);
+    bench.nothing().unwrap();
 }
 
 #[test]

@@ -1,0 +1,187 @@
+//! `syshandle attack`: hostile clients against a server of yours.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+
+use syshandle::{Activation, ErrorKind, Guid, Locations, Meeting, Result, interface};
+use syshandle_hostile::{Attack, Play, Target};
+
+/// What is to be attacked.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// The class whose server is attacked, by its identifier
+    #[arg(value_parser = guid)]
+    class: Guid,
+    /// Play only these: `list` shows all
+    #[arg(long, value_name = "PLAY", value_delimiter = ',')]
+    only: Vec<String>,
+    /// The user that the hostile clients run as, where this is root: by default nobody's
+    #[arg(long, value_name = "UID", default_value_t = NOBODY)]
+    user: u32,
+    /// An honest call may take so many times as long during an attack, at its median
+    #[arg(long, value_name = "TIMES", default_value_t = 100.0)]
+    slower: f64,
+    /// Play one, in this process: what the command runs for each
+    #[arg(long, hide = true, requires = "address")]
+    play: Option<String>,
+    #[arg(long, hide = true)]
+    address: Option<PathBuf>,
+    #[arg(long, hide = true, value_parser = guid)]
+    interface: Option<Guid>,
+}
+
+/// The user whom nothing belongs to.
+const NOBODY: u32 = 65534;
+
+fn guid(text: &str) -> std::result::Result<Guid, String> {
+    text.parse().map_err(|error: syshandle::ParseGuidError| error.to_string())
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
+    if let (Some(play), Some(address)) = (&arguments.play, &arguments.address) {
+        return play_here(arguments, play, address);
+    }
+    let locations = Locations::from_environment();
+    let registered = locations.find(arguments.class)?;
+    let registration = &registered.registration;
+    let class = registration.classes.iter().find(|class| class.clsid == arguments.class);
+    let iid = class.and_then(|class| class.interfaces.first().copied()).unwrap_or(Guid::NIL);
+    let address = match &registration.socket {
+        Some(socket) => socket.clone(),
+        None => Meeting::of(&registered, &locations)?.socket,
+    };
+    start(&locations, arguments.class)?;
+    let peers = Peers::new(&address, arguments.user)?;
+    let allowed = registration.policy.allows(arguments.user);
+    println!("{}", peers.describe(allowed));
+    let target = Target { address, clsid: arguments.class, iid };
+    let wanted = |play: &&Play| {
+        arguments.only.is_empty() || arguments.only.iter().any(|name| name == play.name)
+    };
+    let can_be = |play: &&Play| play.accepted || (peers.as_another_user && !allowed);
+    let played = Play::all().iter().filter(wanted);
+    for play in played.clone().filter(|play| !can_be(play)) {
+        println!("skipped: {}: nobody whom this server turns away can be played here", play.name);
+    }
+    let attack = Attack {
+        target: target.clone(),
+        plays: played.filter(can_be).collect(),
+        command: &|play| peers.command(play, &target, allowed),
+        slower_max: arguments.slower,
+    };
+    let report = attack.run()?;
+    print!("\n{report}");
+    Ok(if report.held() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Plays one in this process, and prints what it did.
+fn play_here(arguments: &Arguments, play: &str, address: &Path) -> Result<ExitCode> {
+    let iid = arguments.interface.unwrap_or(Guid::NIL);
+    let target = Target { address: address.to_owned(), clsid: arguments.class, iid };
+    let Some(play) = Play::named(play) else {
+        return Err(io::Error::other(format!("there is no play {play}")).into());
+    };
+    for act in play.run(&target)? {
+        println!("{}", act.write());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Starts the server if it doesn't run.
+fn start(locations: &Locations, class: Guid) -> Result<()> {
+    match Activation::new().locations(locations.clone()).activate::<NothingClient>(class) {
+        // It serves, and says so.
+        Err(error) if error.kind() == ErrorKind::NoSuchInterface => Ok(()),
+        other => other.map(drop),
+    }
+}
+
+/// An interface that nobody has.
+#[interface(iid = "b1d5a7c2-3c55-4c0c-8a0e-5d6f2e1c9f00")]
+trait Nothing {
+    fn nothing(&self) -> Result<()>;
+}
+
+/// The processes of the hostile clients.
+struct Peers {
+    /// They run as another user.
+    as_another_user: bool,
+    user: u32,
+    /// The socket, which others may connect to until this is dropped.
+    opened: Option<Opened>,
+}
+
+impl Peers {
+    fn new(address: &Path, user: u32) -> Result<Self> {
+        let as_another_user = fs::metadata("/proc/self")?.uid() == 0;
+        let opened = as_another_user.then(|| Opened::new(address)).transpose()?;
+        Ok(Self { as_another_user, user, opened })
+    }
+
+    fn describe(&self, allowed: bool) -> String {
+        let user = self.user;
+        match (self.as_another_user, allowed) {
+            (false, _) => "The hostile clients run as this user: only root can have them run as \
+                           another one. So this shows no boundary between users."
+                .into(),
+            (true, true) => {
+                format!("The hostile clients run as user {user}, whom the server serves.")
+            }
+            (true, false) => format!(
+                "The hostile clients that the server serves run as this user; those whom it turns \
+                 away as user {user}."
+            ),
+        }
+    }
+
+    /// Plays one.
+    fn command(&self, play: &Play, target: &Target, allowed: bool) -> io::Result<Command> {
+        // Reached so by another user, too, wherever this program lies.
+        let mut command = Command::new("/proc/self/exe");
+        let (clsid, iid) = (target.clsid.to_string(), target.iid.to_string());
+        command.args(["attack", &clsid, "--interface", &iid, "--play", play.name, "--address"]);
+        match &self.opened {
+            Some(opened) if !play.accepted || allowed => {
+                command.arg("/proc/self/fd/0").stdin(Stdio::from(opened.socket.try_clone()?));
+                command.uid(self.user).gid(self.user);
+            }
+            _ => {
+                command.arg(&target.address).stdin(Stdio::null());
+            }
+        }
+        Ok(command)
+    }
+}
+
+/// A socket that any user may connect to who is given it; its folder stays closed to others.
+struct Opened {
+    socket: OwnedFd,
+    path: PathBuf,
+    mode: u32,
+}
+
+impl Opened {
+    fn new(path: &Path) -> Result<Self> {
+        let metadata = fs::symlink_metadata(path)?;
+        let socket = File::options().read(true).custom_flags(O_PATH).open(path)?.into();
+        let opened =
+            Self { socket, path: path.to_owned(), mode: metadata.permissions().mode() & 0o7777 };
+        fs::set_permissions(path, fs::Permissions::from_mode(0o666))?;
+        Ok(opened)
+    }
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        // It may be gone with its server.
+        let _ = fs::set_permissions(&self.path, fs::Permissions::from_mode(self.mode));
+    }
+}
+
+/// From `asm-generic/fcntl.h`: not to be read, but to be named.
+const O_PATH: i32 = 0o10_000_000;

@@ -1,0 +1,90 @@
+//! Hostile clients against a server: promises 5, 6, 7, 10 and 11 of `docs/promises.md`.
+
+#![expect(clippy::print_stdout, reason = "a test shows what it measured, and what it could not do")]
+#![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
+
+use std::os::unix::fs::MetadataExt;
+use std::process::Output;
+
+use syshandle::Policy;
+use syshandle_trial::{Place, SERVER, TRIAL};
+
+const COMMAND: &str = env!("CARGO_BIN_EXE_syshandle");
+
+/// How many times as long an honest call may take at its median while the plays have the processor
+/// as well, on a machine that has much else to do.
+const SLOWER: &str = "500";
+
+/// Those that take less than some seconds. `cargo xtask torture` plays all.
+const QUICK: &str = "truncated,oversized,versions,counts,slots,handles,early,handle-flood,churn,\
+                     dribble,unasked,death,itself,arena,stranger";
+
+fn attack(place: &Place, plays: &str) -> Output {
+    let mut command = place.command(COMMAND.as_ref());
+    command.args(["attack", &TRIAL.clsid().to_string(), "--slower", SLOWER, "--only", plays]);
+    command.output().unwrap()
+}
+
+#[track_caller]
+fn held(output: &Output) -> String {
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    println!("{text}");
+    assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(!text.contains("WRONG") && !text.contains("FAILED"));
+    text
+}
+
+fn am_root() -> bool {
+    std::fs::metadata("/proc/self").unwrap().uid() == 0
+}
+
+fn place_for(policy: Policy) -> Place {
+    let place = Place::new();
+    let mut registration = place.registration(&SERVER, TRIAL);
+    registration.policy = policy;
+    registration.environment.insert("TRIAL_IDLE_MS".into(), "10000".into());
+    place.register_as(&registration);
+    place
+}
+
+/// The hostile peer is another user, whom the server serves: all that it can do is not enough.
+#[test]
+fn a_hostile_user_whom_the_server_serves_harms_nobody() {
+    let place = place_for(Policy::anyone());
+    if !am_root() {
+        println!("skipped: the hostile clients run as this user, since only root can be another");
+    }
+    let table = held(&attack(&place, QUICK));
+    let expected = if am_root() { "run as user 65534, whom" } else { "run as this user" };
+    assert!(table.contains(expected), "{table}");
+    assert!(table.contains("truncated") && table.contains("arena"), "{table}");
+}
+
+/// Another user whom the server isn't for gets a word, and its handles get nowhere.
+#[test]
+fn a_user_whom_the_server_is_not_for_gets_nothing() {
+    let place = place_for(Policy::same_user());
+    let table = held(&attack(&place, "early,stranger"));
+    if !am_root() {
+        println!("skipped: only root can be another user");
+        assert!(table.contains("skipped: stranger"), "{table}");
+        return;
+    }
+    assert!(table.contains("user 65534 may not use this server (2000 times)"), "{table}");
+}
+
+/// References that one client asks for without end leave room for the others.
+#[test]
+fn one_client_does_not_get_all_references_and_connections() {
+    let place = place_for(Policy::anyone());
+    let table = held(&attack(&place, "door-flood"));
+    assert!(table.contains("of one client"), "{table}");
+}
+
+/// What a client doesn't read isn't owed to it without end.
+#[test]
+fn a_client_that_never_reads_is_cut_off() {
+    let place = place_for(Policy::same_user());
+    let table = held(&attack(&place, "never-reads"));
+    assert!(table.contains("cut off (4 times)"), "{table}");
+}

@@ -1,0 +1,111 @@
+//! Plays one after the other, while an honest client goes on calling.
+
+use std::io::{self, Read};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::{Act, Census, Honest, Play, Report, Row, Target, Times};
+
+/// Plays one after the other, each in a process of its own, while an honest client goes on calling.
+pub struct Attack<'a> {
+    /// As the honest client reaches the server.
+    pub target: Target,
+    /// What is played.
+    pub plays: Vec<&'static Play>,
+    /// Makes the command that plays one: it prints a line for each act ([`Act::write`]).
+    pub command: &'a dyn Fn(&Play) -> io::Result<Command>,
+    /// An honest call may take so many times as long at its median as without an attack. The play
+    /// takes the processor, too, so it isn't the server alone that this measures.
+    pub slower_max: f64,
+}
+
+impl Attack<'_> {
+    /// Runs all plays.
+    ///
+    /// # Errors
+    /// The server can't be reached to begin with, or may not be looked at.
+    pub fn run(&self) -> io::Result<Report> {
+        let (mut honest, pid) = Honest::new(self.target.clone())?;
+        let server = || {
+            let text = format!("process {pid}, the server's, can't be looked at");
+            Census::of(pid).ok_or_else(|| io::Error::other(text))
+        };
+        honest.call_for(WARM_UP)?;
+        let idle = honest.call_for(IDLE_RUN)?;
+        let before = server()?;
+        let mut rows = Vec::new();
+        for play in &self.plays {
+            let row = self.play(play, &mut honest, pid, &before);
+            let over = row.is_err();
+            rows.push(match row {
+                Ok(row) => row,
+                Err(error) => Row::failed(play, &error),
+            });
+            if over {
+                // Whoever was honest isn't served any more: so the next one is.
+                honest = Honest::new(self.target.clone())?.0;
+            }
+        }
+        let after = server()?;
+        Ok(Report { idle, before, after, rows, slower_max: self.slower_max })
+    }
+
+    fn play(
+        &self,
+        play: &'static Play,
+        honest: &mut Honest,
+        pid: u32,
+        before: &Census,
+    ) -> io::Result<Row> {
+        let mut child = (self.command)(play)?.stdout(Stdio::piped()).spawn()?;
+        let Some(mut output) = child.stdout.take() else { return Err(io::ErrorKind::Other.into()) };
+        let reader = std::thread::spawn(move || {
+            let mut text = String::new();
+            output.read_to_string(&mut text).map(|_| text)
+        });
+        let mut times = Times::default();
+        let deadline = Instant::now() + PLAY_TIME;
+        let status = loop {
+            let served = (0..16).try_for_each(|_| honest.call(&mut times));
+            let ended = child.try_wait()?;
+            if served.is_err() || Instant::now() >= deadline {
+                // It fails only for one that has ended.
+                let _ = child.kill();
+                let status = child.wait()?;
+                served?;
+                break status;
+            }
+            if let Some(status) = ended {
+                break status;
+            }
+        };
+        let text = reader.join().unwrap_or_else(|_| Ok(String::new()))?;
+        let mut acts: Vec<_> = text.lines().filter_map(Act::parse).collect();
+        if !status.success() {
+            let tried = "the play itself".into();
+            acts.push(Act { tried, answer: format!("ended early: {status}"), right: false });
+        }
+        let gone = || io::Error::other("the server is gone");
+        let after = Census::settled(pid, before, SETTLE).ok_or_else(gone)?;
+        let leaked = after.open().saturating_sub(before.open());
+        Ok(Row { play, acts, times, leaked, after: Some(after) })
+    }
+}
+
+impl std::fmt::Debug for Attack<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Attack").field("target", &self.target).finish_non_exhaustive()
+    }
+}
+
+/// The server has its threads and its memory by then.
+const WARM_UP: Duration = Duration::from_millis(300);
+
+/// How long the honest client's time is taken without an attack.
+const IDLE_RUN: Duration = Duration::from_millis(700);
+
+/// No play takes longer.
+const PLAY_TIME: Duration = Duration::from_secs(180);
+
+/// What a play left is gone by then.
+const SETTLE: Duration = Duration::from_secs(30);

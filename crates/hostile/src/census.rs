@@ -1,0 +1,88 @@
+//! What a process has: descriptors, threads, memory.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs;
+use std::time::{Duration, Instant};
+
+/// What a process has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Census {
+    /// Its descriptors: what they refer to, and how many of each.
+    pub descriptors: BTreeMap<String, usize>,
+    /// Its threads.
+    pub threads: usize,
+    /// Its memory that is in RAM, in KiB.
+    pub memory_kib: u64,
+}
+
+impl Census {
+    /// That of a process of this user's; `None` when it isn't there or may not be asked.
+    pub fn of(pid: u32) -> Option<Self> {
+        let mut descriptors = BTreeMap::new();
+        for entry in fs::read_dir(format!("/proc/{pid}/fd")).ok()?.flatten() {
+            // One that is closed meanwhile isn't there.
+            let Ok(target) = fs::read_link(entry.path()) else { continue };
+            let target = target.to_string_lossy();
+            // A few of these are kept, to be asked again.
+            if target.contains("/fdinfo/") {
+                continue;
+            }
+            // Without the numbers of sockets and pipes.
+            let kind = target.trim_end_matches(|c: char| c.is_ascii_digit() || c == ']');
+            *descriptors.entry(kind.to_owned()).or_default() += 1;
+        }
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        let number = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+            line.split_whitespace().next()?.parse().ok()
+        };
+        Some(Self {
+            descriptors,
+            threads: number("Threads:")? as usize,
+            memory_kib: number("VmRSS:")?,
+        })
+    }
+
+    /// How many descriptors.
+    pub fn open(&self) -> usize {
+        self.descriptors.values().sum()
+    }
+
+    /// Waits until a process has no more descriptors than there were, and returns what it has then,
+    /// or when the time is over.
+    pub fn settled(pid: u32, before: &Self, within: Duration) -> Option<Self> {
+        let deadline = Instant::now() + within;
+        loop {
+            let now = Self::of(pid)?;
+            if now.open() <= before.open() || Instant::now() >= deadline {
+                return Some(now);
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl fmt::Display for Census {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mib = self.memory_kib as f64 / 1024.0;
+        write!(f, "{} descriptors, {} threads, {mib:.1} MiB", self.open(), self.threads)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_descriptor_more_shows() {
+        let here = || Census::of(std::process::id()).expect("this process");
+        let before = here();
+        let files: Vec<_> = (0..100).map(|_| fs::File::open("/dev/null")).collect();
+        // Other tests open a few meanwhile.
+        assert!(here().open() >= before.open() + 50);
+        assert!(here().descriptors["/dev/null"] >= 100);
+        drop(files);
+        assert!(here().memory_kib > 0 && here().threads > 0);
+    }
+}

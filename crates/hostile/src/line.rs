@@ -1,0 +1,217 @@
+//! A connection that says whatever it is told to.
+
+use std::fmt;
+use std::io::{self, ErrorKind, IoSlice};
+use std::os::fd::BorrowedFd;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use syshandle_os::{Credentials, OwnedHandle, Seqpacket};
+use syshandle_wire::{Body, Fault, FrameKind, Greeting, Guid, Header, Hello, Status};
+
+/// A connection that says whatever it is told to.
+#[derive(Debug)]
+pub struct Line(pub Seqpacket);
+
+/// What the server answered.
+#[derive(Debug)]
+pub enum Answer {
+    /// It greets.
+    Greeting(Greeting, Option<Credentials>),
+    /// It doesn't serve this connection, or ends it, and says why.
+    Refused(Fault),
+    /// The reply to a call.
+    Reply {
+        /// Which call.
+        call: u32,
+        /// What went wrong, where the server says so.
+        fault: Option<Fault>,
+        /// What came with it.
+        handles: Vec<OwnedHandle>,
+    },
+    /// Another frame.
+    Frame(FrameKind),
+    /// It ended the connection.
+    CutOff,
+    /// Nothing, in the time that was given.
+    Silence,
+    /// What came is no frame.
+    Rubbish,
+}
+
+impl Line {
+    /// Connects.
+    ///
+    /// # Errors
+    /// Those of [`Seqpacket::connect`].
+    pub fn connect(address: &Path) -> io::Result<Self> {
+        Ok(Self(Seqpacket::connect(address, Instant::now() + PATIENCE)?))
+    }
+
+    /// Connects and takes the greeting.
+    ///
+    /// # Errors
+    /// The server answers with something else.
+    pub fn greeted(address: &Path) -> io::Result<Self> {
+        let line = Self::connect(address)?;
+        match line.answer(PATIENCE) {
+            Answer::Greeting(..) => Ok(line),
+            other => Err(io::Error::other(format!("the server doesn't greet: {other}"))),
+        }
+    }
+
+    /// Connects, takes the greeting, and says hello.
+    ///
+    /// # Errors
+    /// Those of [`Line::greeted`].
+    pub fn open(address: &Path, clsid: Guid, iid: Guid) -> io::Result<Self> {
+        let line = Self::greeted(address)?;
+        line.frame(&Header::new(FrameKind::Hello), &Hello { clsid, iid }.write(), &[])?;
+        Ok(line)
+    }
+
+    /// Calls a method.
+    ///
+    /// # Errors
+    /// Those of [`Line::frame`].
+    pub fn call(
+        &self,
+        call: u32,
+        method: u32,
+        body: &[u8],
+        handles: &[BorrowedFd<'_>],
+    ) -> io::Result<()> {
+        let header =
+            Header { call, code: method, timeout_ms: 60_000, ..Header::new(FrameKind::Call) };
+        self.frame(&header, body, handles)
+    }
+
+    /// Sends a frame as it should be: with the length of its body and the number of its handles.
+    ///
+    /// # Errors
+    /// Those of [`Line::bytes`].
+    pub fn frame(
+        &self,
+        header: &Header,
+        body: &[u8],
+        handles: &[BorrowedFd<'_>],
+    ) -> io::Result<()> {
+        let header = Header {
+            body: Body::Inline { len: body.len() as u32 },
+            handles: handles.len() as u16,
+            ..header.clone()
+        };
+        self.bytes(&[&written(&header), body].concat(), handles)
+    }
+
+    /// Sends any bytes as one message; waits for room.
+    ///
+    /// # Errors
+    /// The connection has ended, there never is room, or the kernel refuses.
+    pub fn bytes(&self, bytes: &[u8], handles: &[BorrowedFd<'_>]) -> io::Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.bytes_now(bytes, handles) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    if Instant::now() >= deadline {
+                        return Err(error);
+                    }
+                    // It says so also when there is something to read: so it isn't asked in haste.
+                    self.0.wait_writable((Instant::now() + TICK).min(deadline))?;
+                    std::thread::sleep(Duration::from_micros(50));
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// The same without waiting.
+    ///
+    /// # Errors
+    /// `WouldBlock` without room; else as [`Line::bytes`].
+    pub fn bytes_now(&self, bytes: &[u8], handles: &[BorrowedFd<'_>]) -> io::Result<()> {
+        self.0.send(&[IoSlice::new(bytes)], handles)
+    }
+
+    /// The next thing that the server says within this time.
+    pub fn answer(&self, within: Duration) -> Answer {
+        let deadline = Instant::now() + within;
+        let (mut bytes, mut handles) = (vec![0; Header::FRAME_MAX], Vec::new());
+        loop {
+            match self.0.receive(&mut bytes, &mut handles) {
+                Ok(received) if received.len == 0 => return Answer::CutOff,
+                Ok(received) => {
+                    return Answer::read(&bytes[..received.len], received.sender, handles);
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    match self.0.wait_readable(deadline) {
+                        Ok(true) => {}
+                        Ok(false) | Err(_) => return Answer::Silence,
+                    }
+                }
+                // It ended with frames of ours unread: what it said before is still to come.
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
+                Err(_) => return Answer::CutOff,
+            }
+        }
+    }
+
+    /// What the server says last: whatever comes before the end of the connection is skipped, but
+    /// for why it ends.
+    pub fn ending(&self) -> Answer {
+        loop {
+            match self.answer(PATIENCE) {
+                Answer::Greeting(..) | Answer::Reply { .. } | Answer::Frame(_) => {}
+                last => return last,
+            }
+        }
+    }
+}
+
+impl Answer {
+    fn read(frame: &[u8], sender: Option<Credentials>, handles: Vec<OwnedHandle>) -> Self {
+        let Ok((header, body)) = Header::read(frame) else { return Self::Rubbish };
+        match header.kind {
+            FrameKind::Greeting => match Greeting::read(body) {
+                Ok(greeting) => Self::Greeting(greeting, sender),
+                Err(_) => Self::Rubbish,
+            },
+            FrameKind::Refused => Fault::read(body).map_or(Self::Rubbish, Self::Refused),
+            FrameKind::Reply => {
+                let is_fault = Status::from_number(header.code) == Some(Status::Fault);
+                let fault = is_fault.then(|| Fault::read(body).ok()).flatten();
+                Self::Reply { call: header.call, fault, handles }
+            }
+            kind => Self::Frame(kind),
+        }
+    }
+}
+
+/// As the table has it.
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Greeting(..) => f.write_str("greeted"),
+            Self::Refused(fault) => write!(f, "refused: {fault}"),
+            Self::Reply { fault: Some(fault), .. } => write!(f, "{fault}"),
+            Self::Reply { fault: None, .. } => f.write_str("served"),
+            Self::Frame(kind) => write!(f, "a frame: {kind:?}"),
+            Self::CutOff => f.write_str("cut off"),
+            Self::Silence => f.write_str("no answer"),
+            Self::Rubbish => f.write_str("rubbish"),
+        }
+    }
+}
+
+/// The bytes of a header.
+pub(crate) fn written(header: &Header) -> Vec<u8> {
+    let mut head = [0; Header::LEN_MAX];
+    let len = header.write(&mut head);
+    head[..len].to_vec()
+}
+
+/// A server that hasn't done by then what it should has failed.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Room is looked for again after this time.
+const TICK: Duration = Duration::from_millis(20);

@@ -1,0 +1,74 @@
+//! Headers whose numbers don't fit each other.
+
+use std::io;
+
+use syshandle_wire::{FrameKind, Header, Limits};
+
+use crate::line::written;
+use crate::play::{Act, Play, Tally, Target};
+
+pub(crate) const PLAY: Play = Play {
+    name: "counts",
+    what: "headers whose numbers don't fit each other",
+    accepted: true,
+    run,
+};
+
+/// Where the numbers of a header are.
+const FLAGS: usize = 1;
+const OFFSET: usize = 20;
+const RELEASES: usize = 24;
+
+fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
+    let call = written(&Header { code: super::NO_METHOD, ..Header::new(FrameKind::Call) });
+    let mut tally = Tally::new("kinds that there aren't");
+    for kind in (0..=u8::MAX).filter(|kind| !(1..=10).contains(kind)).step_by(7) {
+        let line = target.open()?;
+        let mut frame = call.clone();
+        frame[0] = kind;
+        line.bytes(&frame, &[])?;
+        tally.cut_off(&line);
+    }
+    acts.push(tally.act());
+
+    let mut tally = Tally::new("flags that there aren't");
+    for bit in 1..8 {
+        let line = target.open()?;
+        let mut frame = call.clone();
+        frame[FLAGS] = 1 << bit;
+        line.bytes(&frame, &[])?;
+        tally.cut_off(&line);
+    }
+    acts.push(tally.act());
+
+    let mut tally = Tally::new("numbers of ranges that aren't there");
+    for releases in [1, Limits::RELEASES_MAX as u32, Limits::RELEASES_MAX as u32 + 1, u32::MAX] {
+        let line = target.open()?;
+        let mut frame = call.clone();
+        frame[RELEASES..].copy_from_slice(&releases.to_le_bytes());
+        line.bytes(&frame, &[])?;
+        tally.cut_off(&line);
+    }
+    acts.push(tally.act());
+
+    let mut tally = Tally::new("a place in shared memory for a body in the frame; bytes behind it");
+    let mut offset = call.clone();
+    offset[OFFSET..OFFSET + 4].copy_from_slice(&4096_u32.to_le_bytes());
+    for frame in [offset, [call.as_slice(), b"more"].concat()] {
+        let line = target.open()?;
+        line.bytes(&frame, &[])?;
+        tally.cut_off(&line);
+    }
+    acts.push(tally.act());
+
+    let mut tally = Tally::new("a call before the hello; two hellos");
+    let line = target.greeted()?;
+    line.bytes(&call, &[])?;
+    tally.cut_off(&line);
+    let line = target.open()?;
+    let hello = syshandle_wire::Hello { clsid: target.clsid, iid: target.iid };
+    line.frame(&Header::new(FrameKind::Hello), &hello.write(), &[])?;
+    tally.cut_off(&line);
+    acts.push(tally.act());
+    Ok(())
+}

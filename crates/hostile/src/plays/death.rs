@@ -1,0 +1,60 @@
+//! Clients that are gone at every step of a call, without a word.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+
+use syshandle_wire::{FrameKind, Header, Hello};
+
+use crate::line::{Line, PATIENCE};
+use crate::play::{Act, Play, Tally, Target};
+
+pub(crate) const PLAY: Play =
+    Play { name: "death", what: "gone at every step, without a word", accepted: true, run };
+
+const TIMES: u32 = 50;
+
+fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
+    let null = File::open("/dev/null")?;
+    let hello = Hello { clsid: target.clsid, iid: target.iid }.write();
+    // So many of the steps are done before the client is gone.
+    let steps = [
+        "connected",
+        "greeted",
+        "hello said",
+        "a call sent",
+        "a call with handles sent",
+        "a door asked for",
+        "a door received",
+    ];
+    for (last, step) in steps.iter().enumerate() {
+        let mut tally = Tally::new(format!("{step}, and gone"));
+        for _ in 0..TIMES {
+            let line = Line::connect(&target.address)?;
+            if last >= 1 {
+                line.answer(PATIENCE);
+            }
+            if last >= 2 {
+                line.frame(&Header::new(FrameKind::Hello), &hello, &[])?;
+            }
+            if last >= 3 {
+                line.call(1, super::NO_METHOD, &[], &[])?;
+            }
+            if last >= 4 {
+                line.call(2, super::NO_METHOD, &[], &[null.as_fd(); 100])?;
+            }
+            if last >= 5 {
+                line.call(3, super::DOOR, &[], &[])?;
+            }
+            if last >= 6 {
+                for _ in 0..3 {
+                    line.answer(PATIENCE);
+                }
+            }
+        }
+        // What is left of them shows in the census.
+        tally.add_text(format!("{TIMES} times"), true);
+        acts.push(tally.act());
+    }
+    Ok(())
+}

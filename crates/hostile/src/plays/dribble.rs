@@ -1,0 +1,30 @@
+//! One byte at a time.
+
+use std::io;
+
+use syshandle_wire::{FrameKind, Hello};
+
+use crate::play::{Act, Play, Tally, Target};
+
+pub(crate) const PLAY: Play =
+    Play { name: "dribble", what: "one byte at a time", accepted: true, run };
+
+fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
+    let hello = Hello { clsid: target.clsid, iid: target.iid }.write();
+    for (tried, open) in [("a hello byte by byte", false), ("a call byte by byte", true)] {
+        let mut tally = Tally::new(tried);
+        for _ in 0..20 {
+            let line = if open { target.open()? } else { target.greeted()? };
+            let kind = if open { FrameKind::Call } else { FrameKind::Hello };
+            for byte in [[kind as u8].as_slice(), &hello].concat() {
+                // It has been cut off after the first one, or will be.
+                if line.bytes(&[byte], &[]).is_err() {
+                    break;
+                }
+            }
+            tally.cut_off(&line);
+        }
+        acts.push(tally.act());
+    }
+    Ok(())
+}

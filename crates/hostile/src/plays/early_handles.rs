@@ -1,0 +1,46 @@
+//! Handles before the server has greeted, and before the client has said who it wants.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+
+use syshandle_wire::{FrameKind, Header, Hello};
+
+use crate::line::Line;
+use crate::play::{Act, Play, Tally, Target};
+
+pub(crate) const PLAY: Play = Play {
+    name: "early",
+    what: "handles before the server has accepted anybody",
+    accepted: true,
+    run,
+};
+
+const TIMES: usize = 100;
+
+fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
+    let null = File::open("/dev/null")?;
+    let hello = Hello { clsid: target.clsid, iid: target.iid }.write();
+    let mut tally = Tally::new("a handle at once after connecting");
+    for _ in 0..TIMES {
+        let line = Line::connect(&target.address)?;
+        match line.frame(&Header::new(FrameKind::Hello), &hello, &[null.as_fd()]) {
+            // The server had accepted already: then a handle with a hello breaks the rules.
+            Ok(()) => tally.cut_off(&line),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                tally.add_text("the kernel refuses it", true);
+            }
+            Err(error) => tally.add_text(error.to_string(), false),
+        }
+    }
+    acts.push(tally.act());
+
+    let mut tally = Tally::new("a handle with the hello");
+    for _ in 0..TIMES {
+        let line = target.greeted()?;
+        line.frame(&Header::new(FrameKind::Hello), &hello, &[null.as_fd()])?;
+        tally.cut_off(&line);
+    }
+    acts.push(tally.act());
+    Ok(())
+}

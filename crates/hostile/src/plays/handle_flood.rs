@@ -1,0 +1,71 @@
+//! As many handles as the wire takes, in as many calls at once, on many connections.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+
+use syshandle_wire::{Fault, Limits};
+
+use crate::line::{Answer, PATIENCE};
+use crate::play::{Act, Play, Tally, Target};
+
+pub(crate) const PLAY: Play = Play {
+    name: "handle-flood",
+    what: "the most handles in the most calls on many connections",
+    accepted: true,
+    run,
+};
+
+const CONNECTIONS: usize = 16;
+
+fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
+    let null = File::open("/dev/null")?;
+    let handles = vec![null.as_fd(); Limits::HANDLES_MAX.into()];
+    let calls = u32::from(Limits::CALLS_MAX);
+    let mut lines = Vec::new();
+    for _ in 0..CONNECTIONS {
+        lines.push(target.open()?);
+    }
+    let mut tally = Tally::new(format!(
+        "{CONNECTIONS} connections x {calls} calls x {} handles",
+        handles.len()
+    ));
+    let mut sent = vec![0; CONNECTIONS];
+    for call in 0..2 * calls {
+        for (line, sent) in lines.iter().zip(&mut sent) {
+            // One more than the server takes would end the connection.
+            if *sent == calls {
+                wait_for_one(line, &mut tally);
+                *sent -= 1;
+            }
+            match line.call(call, super::NO_METHOD, &[], &handles) {
+                Ok(()) => *sent += 1,
+                // The kernel counts handles that are under way, too.
+                Err(error) if error.raw_os_error() == Some(ETOOMANYREFS) => {
+                    tally.add_text("the kernel refuses more under way", true);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    for (line, sent) in lines.iter().zip(sent) {
+        (0..sent).for_each(|_| wait_for_one(line, &mut tally));
+    }
+    acts.push(tally.act());
+    Ok(())
+}
+
+fn wait_for_one(line: &crate::Line, tally: &mut Tally) {
+    let answer = line.answer(PATIENCE);
+    let right = matches!(
+        &answer,
+        Answer::Reply {
+            fault: Some(Fault::NoSuchMethod(_) | Fault::HandlesLost | Fault::Busy { .. }),
+            ..
+        }
+    );
+    tally.add(&answer, right);
+}
+
+/// From `asm-generic/errno.h`.
+const ETOOMANYREFS: i32 = 109;

@@ -1,0 +1,49 @@
+//! The plays: a file each.
+
+mod broken_arena;
+mod broken_counts;
+mod churn;
+mod connection_itself;
+mod death;
+mod door_flood;
+mod dribble;
+mod early_handles;
+mod handle_counts;
+mod handle_flood;
+mod never_reads;
+mod oversized;
+mod silence;
+mod stranger;
+mod truncated;
+mod unasked;
+mod versions;
+mod wrong_slots;
+
+use crate::play::Play;
+
+pub(crate) const ALL: &[Play] = &[
+    truncated::PLAY,
+    oversized::PLAY,
+    versions::PLAY,
+    broken_counts::PLAY,
+    wrong_slots::PLAY,
+    handle_counts::PLAY,
+    early_handles::PLAY,
+    handle_flood::PLAY,
+    door_flood::PLAY,
+    silence::PLAY,
+    churn::PLAY,
+    dribble::PLAY,
+    unasked::PLAY,
+    never_reads::PLAY,
+    death::PLAY,
+    connection_itself::PLAY,
+    broken_arena::PLAY,
+    stranger::PLAY,
+];
+
+/// A method that no interface has: a call of it is answered without running anything.
+pub(crate) const NO_METHOD: u32 = u32::MAX - 1;
+
+/// The method that every object has: it makes a door to it.
+pub(crate) const DOOR: u32 = u32::MAX;

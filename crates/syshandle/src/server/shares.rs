@@ -1,0 +1,280 @@
+//! What one client may have of a server at once, so that the others have theirs.
+//!
+//! A client is a user; of the server's own user each process is one. Another user may have a quarter
+//! of everything, a process of the own user three quarters.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use syshandle_os::Credentials;
+
+/// The shares of all clients.
+#[derive(Debug)]
+pub(crate) struct Shares {
+    own_user: u32,
+    totals: Totals,
+    taken: Mutex<HashMap<Who, Weak<Share>>>,
+}
+
+/// How much there is for all.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Totals {
+    /// Connections and doors.
+    pub(crate) clients: usize,
+    /// Methods that run.
+    pub(crate) calls: usize,
+    /// Descriptors: of connections, doors, jobs, and of the arguments of methods that run.
+    pub(crate) descriptors: usize,
+    /// Bytes of replies that wait to be read.
+    pub(crate) bytes: usize,
+}
+
+/// Who has a share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Who {
+    User(u32),
+    Process(u32),
+}
+
+/// What one client has, and may have.
+#[derive(Debug)]
+pub(crate) struct Share {
+    max: Totals,
+    clients: AtomicUsize,
+    calls: AtomicUsize,
+    descriptors: AtomicUsize,
+    bytes: AtomicUsize,
+    /// Handles that couldn't be closed yet, since their file systems don't answer.
+    unclosed: AtomicUsize,
+}
+
+/// What is taken of a share, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    share: Arc<Share>,
+    what: Part,
+    descriptors: usize,
+}
+
+/// What is limited besides descriptors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// A connection or a door.
+    Client,
+    /// A method that runs.
+    Call,
+    /// A job, which is limited by its descriptor alone.
+    Job,
+    /// A reply that waits to be read, of so many bytes.
+    Reply(usize),
+    /// A handle that waits to be closed.
+    Unclosed,
+}
+
+impl Shares {
+    pub(crate) fn new(totals: Totals) -> Self {
+        Self { own_user: syshandle_os::own_user(), totals, taken: Mutex::default() }
+    }
+
+    /// The share of a client.
+    pub(crate) fn of(&self, client: Credentials) -> Arc<Share> {
+        self.of_process(client.uid, client.pid)
+    }
+
+    fn of_process(&self, uid: u32, pid: u32) -> Arc<Share> {
+        let (who, quarters) = match uid == self.own_user {
+            true => (Who::Process(pid), 3),
+            false => (Who::User(uid), 1),
+        };
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(share) = taken.get(&who).and_then(Weak::upgrade) {
+            return share;
+        }
+        // Now and then, so that those who are gone don't add up.
+        if taken.len() == taken.capacity() {
+            taken.retain(|_, share| share.strong_count() > 0);
+        }
+        let share = Arc::new(Share::new(self.totals.quarters(quarters)));
+        taken.insert(who, Arc::downgrade(&share));
+        share
+    }
+}
+
+impl Totals {
+    /// What a reactor has that is for one process and its friends.
+    pub(crate) const UNLIMITED: Self =
+        Self { clients: MAX, calls: MAX, descriptors: MAX, bytes: MAX };
+
+    fn quarters(self, quarters: usize) -> Self {
+        // Rounded up, and not beyond the largest number.
+        let part = |whole: usize| match whole.checked_mul(quarters) {
+            Some(quarters) => quarters.div_ceil(4),
+            None => whole,
+        };
+        Self {
+            clients: part(self.clients),
+            calls: part(self.calls),
+            descriptors: part(self.descriptors),
+            bytes: part(self.bytes),
+        }
+    }
+}
+
+impl Share {
+    fn new(max: Totals) -> Self {
+        let none = || AtomicUsize::new(0);
+        Self {
+            max,
+            clients: none(),
+            calls: none(),
+            descriptors: none(),
+            bytes: none(),
+            unclosed: none(),
+        }
+    }
+
+    /// Takes a part, with so many descriptors.
+    ///
+    /// # Errors
+    /// The name of the limit: the client has its share already.
+    pub(crate) fn take(
+        self: &Arc<Self>,
+        what: Part,
+        descriptors: usize,
+    ) -> Result<Taken, &'static str> {
+        match what {
+            Part::Client if !add(&self.clients, 1, self.max.clients) => {
+                return Err("connections and references of one client");
+            }
+            Part::Call if !add(&self.calls, 1, self.max.calls) => {
+                return Err("calls of one client");
+            }
+            Part::Reply(bytes) if !add(&self.bytes, bytes, self.max.bytes) => {
+                return Err("replies that one client doesn't read");
+            }
+            _ => {}
+        }
+        // From here on it is given back, whatever comes.
+        let mut taken = Taken { share: self.clone(), what, descriptors: 0 };
+        if descriptors > 0 {
+            if !add(&self.descriptors, descriptors, self.max.descriptors) {
+                return Err("descriptors of one client");
+            }
+            taken.descriptors = descriptors;
+        }
+        Ok(taken)
+    }
+
+    /// Counts a handle that waits to be closed: it can't be refused any more.
+    pub(crate) fn take_unclosed(self: &Arc<Self>) -> Taken {
+        self.unclosed.fetch_add(1, Ordering::Relaxed);
+        Taken { share: self.clone(), what: Part::Unclosed, descriptors: 0 }
+    }
+
+    /// Whether handles of the client's are looked at.
+    ///
+    /// # Errors
+    /// The name of the limit: too many that came before can't be closed.
+    pub(crate) fn may_send_handles(&self) -> Result<(), &'static str> {
+        match self.unclosed.load(Ordering::Relaxed) < UNCLOSED_MAX {
+            true => Ok(()),
+            false => Err("handles of file systems that don't answer"),
+        }
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        let Self { share, what, descriptors } = self;
+        if *descriptors > 0 {
+            share.descriptors.fetch_sub(*descriptors, Ordering::Relaxed);
+        }
+        match what {
+            Part::Client => drop(share.clients.fetch_sub(1, Ordering::Relaxed)),
+            Part::Call => drop(share.calls.fetch_sub(1, Ordering::Relaxed)),
+            Part::Reply(bytes) => drop(share.bytes.fetch_sub(*bytes, Ordering::Relaxed)),
+            Part::Unclosed => drop(share.unclosed.fetch_sub(1, Ordering::Relaxed)),
+            Part::Job => {}
+        }
+    }
+}
+
+/// Enough for what a file system that is only slow holds up, and few beside what a process can have
+/// open.
+const UNCLOSED_MAX: usize = 64;
+
+/// More than there can be; a sum of two of them doesn't overflow.
+const MAX: usize = usize::MAX / 2;
+
+/// Adds, if there is that much room.
+fn add(counter: &AtomicUsize, count: usize, max: usize) -> bool {
+    let added = counter.fetch_add(count, Ordering::Relaxed) + count;
+    if added > max {
+        counter.fetch_sub(count, Ordering::Relaxed);
+    }
+    added <= max
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn share(clients: usize, calls: usize, descriptors: usize) -> Arc<Share> {
+        Arc::new(Share::new(Totals { clients, calls, descriptors, bytes: 100 }))
+    }
+
+    #[test]
+    fn what_is_dropped_is_there_again() {
+        let share = share(2, 1, 10);
+        let first = share.take(Part::Client, 1).unwrap();
+        let _second = share.take(Part::Client, 1).unwrap();
+        assert!(share.take(Part::Client, 1).is_err());
+        drop(first);
+        let _third = share.take(Part::Client, 1).unwrap();
+        let call = share.take(Part::Call, 8).unwrap();
+        assert_eq!(share.take(Part::Call, 0).unwrap_err(), "calls of one client");
+        assert_eq!(share.take(Part::Job, 1).unwrap_err(), "descriptors of one client");
+        drop(call);
+        share.take(Part::Call, 8).unwrap();
+        let _reply = share.take(Part::Reply(60), 0).unwrap();
+        share.take(Part::Reply(60), 0).unwrap_err();
+        share.take(Part::Reply(40), 0).unwrap();
+    }
+
+    #[test]
+    fn what_was_refused_takes_nothing() {
+        let share = share(1, 1, 1);
+        for _ in 0..10 {
+            share.take(Part::Client, 2).unwrap_err();
+            share.take(Part::Call, 2).unwrap_err();
+        }
+        let _client = share.take(Part::Client, 1).unwrap();
+        let _call = share.take(Part::Call, 0).unwrap();
+    }
+
+    #[test]
+    fn a_process_of_ones_own_has_three_quarters_and_another_user_one() {
+        let totals = Totals { clients: 16, calls: 2, ..Totals::UNLIMITED };
+        let shares = Shares::new(totals);
+        let own = syshandle_os::own_user();
+        let process = shares.of_process(own, 7);
+        assert_eq!(process.max.clients, 12);
+        assert_eq!(process.max.calls, 2, "rounded up");
+        assert_eq!(process.max.descriptors, MAX);
+        assert!(Arc::ptr_eq(&process, &shares.of_process(own, 7)));
+        assert!(!Arc::ptr_eq(&process, &shares.of_process(own, 8)));
+        let stranger = shares.of_process(own + 1, 7);
+        assert_eq!(stranger.max.clients, 4);
+        assert!(Arc::ptr_eq(&stranger, &shares.of_process(own + 1, 8)), "it is one user");
+    }
+
+    #[test]
+    fn those_who_are_gone_do_not_add_up() {
+        let shares = Shares::new(Totals::UNLIMITED);
+        for pid in 0..10_000 {
+            shares.of_process(syshandle_os::own_user(), pid);
+        }
+        assert!(shares.taken.lock().unwrap().len() < 1_000);
+    }
+}

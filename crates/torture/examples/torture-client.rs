@@ -1,0 +1,24 @@
+//! The sample's client under faults: has the file of its argument finished, and says how that ended.
+
+#![forbid(unsafe_code)]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that talks to a test")]
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use syshandle::Activation;
+use syshandle_torture::faults::arm_from_environment;
+use syshandle_torture::finish::finish;
+
+fn main() -> ExitCode {
+    if let Err(error) = arm_from_environment() {
+        eprintln!("no faults can be made here: {error}");
+        return ExitCode::from(77);
+    }
+    let path = PathBuf::from(std::env::args_os().nth(1).unwrap_or_default());
+    let (ending, text) = finish(&Activation::new(), &path, Duration::from_secs(10));
+    println!("{ending}");
+    eprintln!("{text}");
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,88 @@
+//! The system calls that are made to fail, and how.
+
+use libc::c_long;
+
+/// A system call by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// Its name in the manual.
+    pub name: &'static str,
+    pub(crate) number: c_long,
+    /// A signal may end it early.
+    slow: bool,
+}
+
+impl Call {
+    /// The call of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        ALL.iter().copied().find(|call| call.name == name)
+    }
+
+    /// What it may fail with: only those that may take long are ever interrupted.
+    pub fn errors(self) -> impl Iterator<Item = (&'static str, i32)> {
+        ERRORS.into_iter().filter(move |(name, _)| self.slow || *name != "EINTR")
+    }
+}
+
+/// What a call fails with.
+pub const ERRORS: [(&str, i32); 10] = [
+    ("EMFILE", libc::EMFILE),
+    ("ENFILE", libc::ENFILE),
+    ("ENOMEM", libc::ENOMEM),
+    ("EINTR", libc::EINTR),
+    ("EAGAIN", libc::EAGAIN),
+    ("EPIPE", libc::EPIPE),
+    ("ECONNRESET", libc::ECONNRESET),
+    ("ENOBUFS", libc::ENOBUFS),
+    ("ETOOMANYREFS", libc::ETOOMANYREFS),
+    ("EPERM", libc::EPERM),
+];
+
+const fn slow(name: &'static str, number: c_long) -> Call {
+    Call { name, number, slow: true }
+}
+
+const fn quick(name: &'static str, number: c_long) -> Call {
+    Call { name, number, slow: false }
+}
+
+/// All calls of client and server that can be made to fail without the standard library giving up:
+/// those of threads' memory and of locks aren't among them, nor `timerfd_settime`, which fails for no
+/// timer that is open; those that take memory from the system only where that memory is a file's.
+pub const ALL: &[Call] = &[
+    quick("socket", libc::SYS_socket),
+    quick("socketpair", libc::SYS_socketpair),
+    slow("connect", libc::SYS_connect),
+    slow("accept4", libc::SYS_accept4),
+    quick("bind", libc::SYS_bind),
+    quick("listen", libc::SYS_listen),
+    slow("sendmsg", libc::SYS_sendmsg),
+    slow("recvmsg", libc::SYS_recvmsg),
+    quick("shutdown", libc::SYS_shutdown),
+    quick("setsockopt", libc::SYS_setsockopt),
+    quick("getsockopt", libc::SYS_getsockopt),
+    quick("epoll_create1", libc::SYS_epoll_create1),
+    quick("epoll_ctl", libc::SYS_epoll_ctl),
+    slow("epoll_pwait", libc::SYS_epoll_pwait),
+    slow("epoll_pwait2", libc::SYS_epoll_pwait2),
+    slow("ppoll", libc::SYS_ppoll),
+    quick("eventfd2", libc::SYS_eventfd2),
+    quick("timerfd_create", libc::SYS_timerfd_create),
+    quick("memfd_create", libc::SYS_memfd_create),
+    quick("ftruncate", libc::SYS_ftruncate),
+    quick("fcntl", libc::SYS_fcntl),
+    quick("ioctl", libc::SYS_ioctl),
+    quick("statx", libc::SYS_statx),
+    quick("fstatfs", libc::SYS_fstatfs),
+    slow("openat", libc::SYS_openat),
+    slow("read", libc::SYS_read),
+    slow("pread64", libc::SYS_pread64),
+    slow("preadv2", libc::SYS_preadv2),
+    slow("write", libc::SYS_write),
+    quick("mmap", libc::SYS_mmap),
+    slow("flock", libc::SYS_flock),
+    quick("unlink", libc::SYS_unlinkat),
+    quick("pidfd_open", libc::SYS_pidfd_open),
+    quick("pidfd_send_signal", libc::SYS_pidfd_send_signal),
+    quick("clone3", libc::SYS_clone3),
+];

@@ -1,0 +1,83 @@
+//! The sample's timeline as a client that says, in one line, how it ended.
+
+use std::fmt;
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+use std::time::Duration;
+
+use sparkle::{CLIENT_LINES, SPARKLE_FINISHER, SparkleFinisherClient};
+use syshandle::{Activation, ErrorKind, Event, Ran};
+
+/// How the timeline ended for the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The file is finished.
+    Finished,
+    /// An error of the library's, and whether what failed ran.
+    Error(ErrorKind, Ran),
+    /// The client's own files and events failed.
+    Own,
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Finished => f.write_str("finished"),
+            Self::Error(kind, ran) => write!(f, "{kind:?} {ran:?}"),
+            Self::Own => f.write_str("own"),
+        }
+    }
+}
+
+impl From<syshandle::Error> for Ending {
+    fn from(error: syshandle::Error) -> Self {
+        Self::Error(error.kind(), error.ran())
+    }
+}
+
+impl From<std::io::Error> for Ending {
+    fn from(_: std::io::Error) -> Self {
+        Self::Own
+    }
+}
+
+/// Has a file finished, each step in this time; returns how that ended, and the error's text.
+pub fn finish(activation: &Activation, path: &Path, timeout: Duration) -> (Ending, String) {
+    match try_to_finish(activation, path, timeout) {
+        Ok(()) => (Ending::Finished, String::new()),
+        Err(failed) => failed,
+    }
+}
+
+fn try_to_finish(
+    activation: &Activation,
+    path: &Path,
+    timeout: Duration,
+) -> Result<(), (Ending, String)> {
+    let own = |error: std::io::Error| (error.to_string(), Ending::from(error));
+    let own = |error| {
+        let (text, ending) = own(error);
+        (ending, text)
+    };
+    let library = |error: syshandle::Error| {
+        let text = format!("{error:#}");
+        (Ending::from(error), text)
+    };
+    let mut file = File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)
+        .map_err(own)?;
+    let ready = Event::new().map_err(own)?;
+    let activation = activation.clone().timeout(timeout);
+    let finisher: SparkleFinisherClient =
+        activation.activate(SPARKLE_FINISHER.clsid()).map_err(library)?;
+    let finisher = finisher.with_timeout(timeout);
+    let done = finisher.add_sparkle_finish_to_file(&file, &ready).map_err(library)?;
+    file.write_all(CLIENT_LINES.as_bytes()).map_err(own)?;
+    ready.set().map_err(own)?;
+    finisher.wait(&done).map_err(library)
+}

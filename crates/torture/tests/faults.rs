@@ -1,0 +1,323 @@
+//! Every system call of client and server fails, one at a time: promises 1, 2, 8 and 13 of
+//! `docs/promises.md`.
+//!
+//! A run of `cargo test` tries each call with one error; `TORTURE=full` with all of them.
+
+#![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Child, Output, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use sparkle::{CLIENT_LINES, SERVER_LINES, SPARKLE_FINISHER, SparkleFinisherClient};
+use syshandle::Proxy;
+use syshandle_torture::calls::{Call, ERRORS};
+use syshandle_torture::faults::{Counts, FAULT, Fault, REPORT};
+use syshandle_torture::finish::{Ending, finish};
+use syshandle_trial::{Notes, Place, Process, until};
+
+/// No client needs longer, whatever fails: each of its steps has ten seconds.
+const NEVER_LONGER: Duration = Duration::from_secs(40);
+
+/// Faults that are tried at the same time.
+const AT_ONCE: usize = 6;
+
+/// Each step of a client that waits for a server under faults has this long; nothing that fails may
+/// have it wait so long.
+const STEP: Duration = Duration::from_secs(10);
+
+/// An example of this package.
+fn example(name: &str) -> PathBuf {
+    let own = std::env::current_exe().unwrap();
+    let path = own.parent().unwrap().parent().unwrap().join("examples").join(name);
+    assert!(path.exists(), "{} isn't there: `cargo test` builds it", path.display());
+    path
+}
+
+/// The sample in a place, with programs whose calls fail.
+struct Stage {
+    place: Place,
+    report: Notes,
+}
+
+/// What a run of the client showed.
+#[derive(Debug)]
+struct Run {
+    ending: String,
+    text: String,
+    counts: Counts,
+    time: Duration,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let place = Place::new();
+        let report = place.notes("report");
+        Self { place, report }
+    }
+
+    fn file(&self) -> PathBuf {
+        self.place.path().join("dishes.txt")
+    }
+
+    /// Registers the server, with calls of its own that fail.
+    fn register(&self, fault: Option<Fault>) {
+        let fault = fault.map(|fault| fault.to_string()).unwrap_or_default();
+        let mut environment = vec![("TORTURE_IDLE_MS", "500")];
+        if !fault.is_empty() {
+            environment.push((FAULT, &fault));
+            environment.push((REPORT, self.report.path().to_str().unwrap()));
+        }
+        let server = example("torture-server");
+        self.place.register(&server, SPARKLE_FINISHER, &environment);
+    }
+
+    /// Runs a client one of whose calls fails.
+    fn run_client(&mut self, fault: Fault) -> Run {
+        fs::write(self.file(), "").unwrap();
+        let began = Instant::now();
+        let mut command = self.place.command(&example("torture-client"));
+        command.env(FAULT, fault.to_string()).env(REPORT, self.report.path());
+        command.arg(self.file()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let output = output_in_time(command.spawn().unwrap(), &fault);
+        let time = began.elapsed();
+        let text = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        assert_ne!(output.status.code(), Some(77), "{text}");
+        assert!(output.status.success(), "{fault}: {}: {text}", output.status);
+        let ending = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        Run { ending, text, counts: self.counts(), time }
+    }
+
+    /// Another client gets its file finished.
+    fn serves_the_next_client(&self, fault: &Fault) {
+        fs::write(self.file(), "").unwrap();
+        let mut last = String::new();
+        let deadline = Instant::now() + NEVER_LONGER;
+        until("the next client is served", || {
+            let (ending, text) = finish(&self.place.activation(), &self.file(), STEP);
+            last = text;
+            ending == Ending::Finished || Instant::now() > deadline
+        });
+        assert_eq!(self.lines(), 10, "{fault}: {last}");
+    }
+
+    /// What the server said.
+    fn log(&self) -> String {
+        let files = fs::read_dir(self.place.runtime().join("syshandle")).into_iter().flatten();
+        let logs = files.flatten().filter(|file| file.path().extension() == Some("log".as_ref()));
+        logs.map(|log| fs::read_to_string(log.path()).unwrap_or_default()).collect()
+    }
+
+    fn counts(&mut self) -> Counts {
+        Counts::parse(&self.report.line())
+    }
+
+    /// What the file holds: lines that are whole, from the first one on.
+    fn lines(&self) -> usize {
+        match fs::read_to_string(self.file()).unwrap().as_str() {
+            "" => 0,
+            CLIENT_LINES => 6,
+            text if text == [CLIENT_LINES, SERVER_LINES].concat() => 10,
+            text => panic!("the file holds {text:?}"),
+        }
+    }
+}
+
+fn output_in_time(mut child: Child, what: &Fault) -> Output {
+    let deadline = Instant::now() + NEVER_LONGER;
+    while child.try_wait().unwrap().is_none() {
+        if Instant::now() >= deadline {
+            child.kill().unwrap();
+            let output = child.wait_with_output().unwrap();
+            panic!("{what}: it hangs: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        std::thread::sleep(Duration::from_micros(200));
+    }
+    child.wait_with_output().unwrap()
+}
+
+/// The faults of all calls that were counted: each call with each error, or with one of them.
+fn faults(counts: &Counts) -> Vec<Fault> {
+    let full = std::env::var("TORTURE").is_ok_and(|how| how == "full");
+    let mut faults = Vec::new();
+    for (name, count) in &counts.calls {
+        let call = Call::named(name).unwrap();
+        // The same call again and again is a loop, and its last ones are like its first ones.
+        for nth in 1..=(*count).min(40) {
+            match full {
+                true => faults.extend(call.errors().map(|error| Fault { call, nth, error })),
+                false => {
+                    let errors: Vec<_> = call.errors().collect();
+                    let error = errors[(faults.len() * 7) % errors.len()];
+                    faults.push(Fault { call, nth, error });
+                }
+            }
+        }
+    }
+    faults
+}
+
+/// Tries faults, each in a place of its own, several at a time: most of it is waiting.
+fn for_each(faults: &[Fault], try_one: impl Fn(&Fault, &Mutex<Tally>) + Sync) -> Tally {
+    let (next, tally) = (AtomicUsize::new(0), Mutex::new(Tally::default()));
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                while let Some(fault) = faults.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    try_one(fault, &tally);
+                }
+            });
+        }
+    });
+    tally.into_inner().unwrap()
+}
+
+fn none() -> Fault {
+    Fault { call: Call::named("socket").unwrap(), nth: 0, error: ERRORS[0] }
+}
+
+/// What came of all faults, to be printed.
+#[derive(Default)]
+struct Tally {
+    endings: BTreeMap<String, u32>,
+    came_to_pass: usize,
+    slowest: (Duration, String),
+    wrong: Vec<String>,
+}
+
+impl Tally {
+    fn add(&mut self, fault: &Fault, ending: &str, text: &str, failed: bool, time: Duration) {
+        *self.endings.entry(ending.to_owned()).or_default() += 1;
+        self.came_to_pass += usize::from(failed);
+        self.slowest = std::mem::take(&mut self.slowest).max((time, fault.to_string()));
+        if let Err(why) = right(fault, ending, failed) {
+            self.wrong.push(format!("{fault}: {ending}: {why}: {text}"));
+        }
+        if time > STEP {
+            self.wrong.push(format!("{fault}: {ending}: it took {time:?}: {text}"));
+        }
+    }
+
+    #[track_caller]
+    fn show(self, what: &str, faults: usize) {
+        println!(
+            "{what}: {faults} faults, {} came to pass, slowest {:?}",
+            self.came_to_pass, self.slowest
+        );
+        for (ending, count) in &self.endings {
+            println!("    {count:>5} {ending}");
+        }
+        assert!(self.wrong.is_empty(), "{} wrong:\n{}", self.wrong.len(), self.wrong.join("\n"));
+        assert!(self.came_to_pass * 2 > faults, "most of them come to pass");
+    }
+}
+
+/// Whether a run may end so.
+fn right(fault: &Fault, ending: &str, failed: bool) -> Result<(), &'static str> {
+    let interrupted = fault.error.0 == "EINTR";
+    match ending.split(' ').next().unwrap_or_default() {
+        "finished" | "own" => Ok(()),
+        _ if !failed => Err("nothing failed"),
+        _ if interrupted => Err("a signal is no failure"),
+        "TimedOut" => Err("nobody is to wait for nothing"),
+        _ => Ok(()),
+    }
+}
+
+#[test]
+fn a_client_any_of_whose_calls_fails_ends_with_an_error_and_harms_nobody() {
+    let mut stage = Stage::new();
+    stage.register(None);
+    let keeper: SparkleFinisherClient =
+        stage.place.activation().activate(SPARKLE_FINISHER.clsid()).unwrap();
+    let server = Process::open(keeper.as_client().server().unwrap().pid).unwrap();
+    let run = stage.run_client(none());
+    assert_eq!((run.ending.as_str(), stage.lines()), ("finished", 10), "{}", run.text);
+    let idle = server.census().unwrap();
+    let faults = faults(&run.counts);
+    let mut tally = Tally::default();
+    for fault in &faults {
+        let run = stage.run_client(*fault);
+        tally.add(fault, &run.ending, &run.text, run.counts.failed, run.time);
+        let lines = stage.lines();
+        assert!(run.ending != "finished" || lines == 10, "{fault}: {lines} lines");
+        until("the server has no more descriptors than before", || {
+            server.census().unwrap().values().sum::<usize>() <= idle.values().sum::<usize>()
+        });
+    }
+    assert!(keeper.as_client().server().is_ok());
+    tally.show("client", faults.len());
+}
+
+#[test]
+fn a_client_any_of_whose_calls_fails_while_it_starts_the_server_leaves_no_obstacle() {
+    let counts = {
+        let mut stage = Stage::new();
+        stage.register(None);
+        let run = stage.run_client(none());
+        assert_eq!((run.ending.as_str(), stage.lines()), ("finished", 10), "{}", run.text);
+        run.counts
+    };
+    let faults = faults(&counts);
+    let tally = for_each(&faults, |fault, tally| {
+        // Its server inherits what makes the calls fail, and ends with the place.
+        let mut stage = Stage::new();
+        stage.register(None);
+        let mut command = stage.place.command(&example("torture-client"));
+        command.env(FAULT, fault.to_string()).env(REPORT, stage.report.path());
+        command.arg(stage.file()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let began = Instant::now();
+        let output = output_in_time(command.spawn().unwrap(), fault);
+        let time = began.elapsed();
+        let text = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        assert!(output.status.success(), "{fault}: {}: {text}", output.status);
+        let ending = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        // The next one gets its file finished, but for the time that a failure is told to all.
+        stage.serves_the_next_client(fault);
+        for server in stage.place.processes("torture-server") {
+            server.kill();
+        }
+        let failed = stage.counts().failed;
+        tally.lock().unwrap().add(fault, &ending, &text, failed, time);
+    });
+    tally.show("client that starts the server", faults.len());
+}
+
+#[test]
+fn a_server_any_of_whose_calls_fails_serves_the_next_client() {
+    let mut stage = Stage::new();
+    // The server's calls, up to its end.
+    stage.register(Some(none()));
+    let (ending, text) = finish(&stage.place.activation(), &stage.file(), STEP);
+    assert_eq!(ending, Ending::Finished, "{text}");
+    let counts = stage.counts();
+    let faults = faults(&counts);
+    let tally = for_each(&faults, |fault, tally| {
+        let mut stage = Stage::new();
+        stage.register(Some(*fault));
+        let began = Instant::now();
+        let (ending, text) = finish(&stage.place.activation(), &stage.file(), STEP);
+        let time = began.elapsed();
+        stage.lines();
+        // Another client of the same server, or of the next one, which is without faults.
+        stage.register(None);
+        stage.serves_the_next_client(fault);
+        let log = stage.log();
+        assert!(!log.contains("panicked"), "{fault}: {log}");
+        // It ends by itself, and tells whether anything failed.
+        match stage.report.line_within(NEVER_LONGER).as_deref().map(Counts::parse) {
+            Some(counts) => {
+                tally.lock().unwrap().add(fault, &ending.to_string(), &text, counts.failed, time);
+            }
+            None => {
+                let wrong = format!("{fault}: {ending}: the server never ends");
+                tally.lock().unwrap().wrong.push(wrong);
+            }
+        }
+    });
+    tally.show("server", faults.len());
+}

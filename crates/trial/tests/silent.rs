@@ -1,0 +1,162 @@
+//! Files of a file system that doesn't answer, however a client sends them, hold up no other client,
+//! and are no more than a few.
+//!
+//! To mount such a file system needs to be root; elsewhere the tests say that they were skipped.
+
+#![expect(clippy::unwrap_used, reason = "what can't be done fails the test")]
+#![expect(clippy::print_stdout, reason = "a skipped test says why")]
+
+use std::fs::File;
+use std::io::{ErrorKind, IoSlice};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+use std::time::Instant;
+
+use syshandle::{Interface, Meeting};
+use syshandle_os::{Borrowed, Seqpacket};
+use syshandle_trial::{PATIENCE, Place, SERVER, TRIAL, Trial, TrialClient, until};
+use syshandle_wire::{Body, FrameKind, Header, Hello};
+
+use crate::silent::Fuse;
+
+#[path = "../../os/tests/silent/mod.rs"]
+mod silent;
+
+#[test]
+fn silent_files_are_refused_and_hold_up_nobody() {
+    let Some(mut fuse) = Fuse::mount() else { return };
+    let place = Place::new();
+    let registered = place.register(&SERVER, TRIAL, &[]);
+    let socket = Meeting::of(&registered, &place.locations()).unwrap().socket;
+    let honest = place.activate().unwrap().with_timeout(PATIENCE);
+    let server = honest.who().unwrap().server_pid;
+    let before = descriptors(server);
+    let file = fuse.open_silent();
+
+    let sender = place.activate().unwrap();
+    // Lent, since to close even a copy is to wait for the file system.
+    let error = sender.len(&Borrowed::<File>::new(file.as_fd())).unwrap_err();
+    assert_eq!(error.kind(), syshandle::ErrorKind::WrongHandle, "{error:#}");
+    assert!(error.to_string().contains("file system that isn't trusted"), "{error:#}");
+    still_serves(&honest);
+
+    let plays: [(&str, fn(&Hostile, &[BorrowedFd<'_>])); 5] = [
+        ("as arguments of a method that there isn't", |peer, handles| peer.call(1000, handles)),
+        ("as too many arguments", |peer, handles| peer.call(1, handles)),
+        ("as shared memory", |peer, handles| peer.send(FrameKind::Arena, &handles[..1])),
+        ("with a frame that takes none", |peer, handles| peer.send(FrameKind::Bye, handles)),
+        ("with bytes that are no frame", |peer, handles| peer.raw(b"rubbish", handles)),
+    ];
+    for (name, play) in plays {
+        for count in [1, 20] {
+            let handles: Vec<_> = (0..count).map(|_| file.as_fd()).collect();
+            // It may have sent too many already, and then isn't served any more.
+            if let Some(peer) = Hostile::open(&socket) {
+                play(&peer, &handles);
+                peer.read_to_the_end_or_a_reply();
+            }
+        }
+        println!("silent files {name}");
+        still_serves(&honest);
+    }
+
+    // However often it comes back.
+    let handles: Vec<_> = (0..200).map(|_| file.as_fd()).collect();
+    let refused = (0..50).filter(|_| match Hostile::open(&socket) {
+        Some(peer) => {
+            peer.send(FrameKind::Bye, &handles);
+            peer.read_to_the_end_or_a_reply();
+            false
+        }
+        None => true,
+    });
+    assert!(refused.count() > 40, "a client may send as many as it likes");
+    assert!(descriptors(server) < before + 1000, "{} descriptors", descriptors(server));
+    still_serves(&honest);
+
+    // When the file system is gone, so is all that is left of it.
+    drop((fuse, file, sender));
+    until("all handles are closed", || descriptors(server) <= before);
+    still_serves(&honest);
+}
+
+/// The hostile client is this process as well: so the honest one has its connection already.
+fn still_serves(client: &TrialClient) {
+    for _ in 0..20 {
+        client.who().unwrap();
+    }
+}
+
+/// Not counting files of `/proc` that the server keeps open to prove handles.
+fn descriptors(pid: u32) -> usize {
+    let entries = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten();
+    let paths = entries.filter_map(|entry| std::fs::read_link(entry.path()).ok());
+    paths.filter(|path| !path.to_string_lossy().contains("/fdinfo/")).count()
+}
+
+/// A client that writes its frames itself.
+struct Hostile(Seqpacket);
+
+impl Hostile {
+    /// A connection to the server's object; `None` when it refuses.
+    fn open(socket: &Path) -> Option<Self> {
+        let peer = Self(Seqpacket::connect(socket, Instant::now() + PATIENCE).unwrap());
+        if peer.receive()? != FrameKind::Greeting {
+            return None;
+        }
+        let iid = <dyn Trial as Interface>::DESCRIPTION.iid;
+        let hello = Hello { clsid: TRIAL.clsid(), iid }.write();
+        let body = Body::Inline { len: hello.len() as u32 };
+        peer.frame(&Header { body, ..Header::new(FrameKind::Hello) }, &hello, &[]);
+        Some(peer)
+    }
+
+    fn call(&self, method: u32, handles: &[BorrowedFd<'_>]) {
+        let header = Header {
+            call: 1,
+            code: method,
+            timeout_ms: 60_000,
+            handles: handles.len() as u16,
+            ..Header::new(FrameKind::Call)
+        };
+        let body = [0; 2];
+        self.frame(&Header { body: Body::Inline { len: 2 }, ..header }, &body, handles);
+    }
+
+    fn send(&self, kind: FrameKind, handles: &[BorrowedFd<'_>]) {
+        let header = Header { handles: handles.len() as u16, ..Header::new(kind) };
+        self.frame(&header, &[], handles);
+    }
+
+    fn frame(&self, header: &Header, body: &[u8], handles: &[BorrowedFd<'_>]) {
+        let mut head = [0; Header::LEN_MAX];
+        let len = header.write(&mut head);
+        self.raw(&[&head[..len], body].concat(), handles);
+    }
+
+    fn raw(&self, bytes: &[u8], handles: &[BorrowedFd<'_>]) {
+        // The server may have closed the connection by now.
+        let _ = self.0.send(&[IoSlice::new(bytes)], handles);
+    }
+
+    /// Waits for the server's answer, whatever it is.
+    fn read_to_the_end_or_a_reply(&self) {
+        while self.receive().is_some_and(|kind| kind != FrameKind::Reply) {}
+    }
+
+    /// The next frame; `None` at the end of the connection.
+    fn receive(&self) -> Option<FrameKind> {
+        let (mut frame, deadline) = (vec![0; 1 << 16], Instant::now() + PATIENCE);
+        loop {
+            match self.0.receive(&mut frame, &mut Vec::new()) {
+                Ok(received) if received.len == 0 => return None,
+                Ok(received) => return Some(Header::read(&frame[..received.len]).unwrap().0.kind),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    let readable = self.0.wait_readable(deadline).unwrap();
+                    assert!(readable, "the server is held up");
+                }
+                Err(_) => return None,
+            }
+        }
+    }
+}
