@@ -59,7 +59,7 @@ impl Meeting {
         })?;
         let folder = runtime.join("syshandle");
         check(runtime)?;
-        if !fs::exists(&folder).unwrap_or(true) {
+        if !fs::exists(&folder).unwrap_or(false) {
             make(&folder)?;
         }
         check(&folder)?;
