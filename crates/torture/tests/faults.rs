@@ -32,10 +32,7 @@ const STEP: Duration = Duration::from_secs(10);
 
 /// An example of this package.
 fn example(name: &str) -> PathBuf {
-    let own = std::env::current_exe().unwrap();
-    let path = own.parent().unwrap().parent().unwrap().join("examples").join(name);
-    assert!(path.exists(), "{} isn't there: `cargo test` builds it", path.display());
-    path
+    syshandle_trial::example("syshandle-torture", name)
 }
 
 /// The sample in a place, with programs whose calls fail.
