@@ -1,0 +1,21 @@
+//! What is done with inputs of any kind: a module for each, whose `run` takes the bytes.
+//!
+//! The fuzz targets feed them what a coverage-guided engine thinks of; an ordinary test the corpora,
+//! and what is near them.
+
+pub mod described;
+pub mod ends;
+pub mod idl;
+pub mod opening;
+pub mod registration;
+pub mod values;
+
+/// All of them, by the names of their corpora.
+pub const ALL: [(&str, fn(&[u8])); 6] = [
+    ("described", described::run),
+    ("ends", ends::run),
+    ("idl", idl::run),
+    ("opening", opening::run),
+    ("registration", registration::run),
+    ("values", values::run),
+];
