@@ -32,7 +32,7 @@ pub(crate) fn read(handle: BorrowedFd<'_>) -> io::Result<FdInfo> {
     let number = handle.as_raw_fd();
     let mut info = FdInfo { text: [0; LEN_MAX], len: 0 };
     let Some(epoch) = fork::epoch() else {
-        info.len = open(number)?.read_at(&mut info.text, 0)?;
+        info.len = read_start(&open(number)?, &mut info.text)?;
         return Ok(info);
     };
     let slot = &CACHE[number.unsigned_abs() as usize % SLOTS];
@@ -41,11 +41,11 @@ pub(crate) fn read(handle: BorrowedFd<'_>) -> io::Result<FdInfo> {
         && let Some(kept) =
             kept.as_ref().filter(|kept| kept.number == number && kept.epoch == epoch)
     {
-        info.len = kept.file.read_at(&mut info.text, 0)?;
+        info.len = read_start(&kept.file, &mut info.text)?;
         return Ok(info);
     }
     let file = open(number)?;
-    info.len = file.read_at(&mut info.text, 0)?;
+    info.len = read_start(&file, &mut info.text)?;
     if let Ok(mut kept) = slot.try_write() {
         *kept = Some(Kept { number, epoch, file });
     }
@@ -113,6 +113,16 @@ struct Kept {
 }
 
 static CACHE: [RwLock<Option<Kept>>; SLOTS] = [const { RwLock::new(None) }; SLOTS];
+
+/// What a file starts with; a signal is no reason to know less.
+fn read_start(file: &File, text: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match file.read_at(text, 0) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            result => return result,
+        }
+    }
+}
 
 fn open(number: RawFd) -> io::Result<File> {
     let path = format!("/proc/self/fdinfo/{number}");
