@@ -48,15 +48,22 @@ impl Line {
         Ok(Self(Seqpacket::connect(address, Instant::now() + PATIENCE)?))
     }
 
-    /// Connects and takes the greeting.
+    /// Connects and takes the greeting; again, while the server says that it is busy: it gets rid of
+    /// what was sent before.
     ///
     /// # Errors
     /// The server answers with something else.
     pub fn greeted(address: &Path) -> io::Result<Self> {
-        let line = Self::connect(address)?;
-        match line.answer(PATIENCE) {
-            Answer::Greeting(..) => Ok(line),
-            other => Err(io::Error::other(format!("the server doesn't greet: {other}"))),
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let line = Self::connect(address)?;
+            match line.answer(PATIENCE) {
+                Answer::Greeting(..) => return Ok(line),
+                Answer::Refused(Fault::Busy { .. }) if Instant::now() < deadline => {
+                    std::thread::sleep(TICK);
+                }
+                other => return Err(io::Error::other(format!("the server doesn't greet: {other}"))),
+            }
         }
     }
 
@@ -104,10 +111,11 @@ impl Line {
         self.bytes(&[&written(&header), body].concat(), handles)
     }
 
-    /// Sends any bytes as one message; waits for room.
+    /// Sends any bytes as one message; waits for room. On a connection that has ended they are lost:
+    /// the next answer tells.
     ///
     /// # Errors
-    /// The connection has ended, there never is room, or the kernel refuses.
+    /// There never is room, or the kernel refuses.
     pub fn bytes(&self, bytes: &[u8], handles: &[BorrowedFd<'_>]) -> io::Result<()> {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -120,6 +128,7 @@ impl Line {
                     self.0.wait_writable((Instant::now() + TICK).min(deadline))?;
                     std::thread::sleep(Duration::from_micros(50));
                 }
+                Err(error) if is_end(&error) => return Ok(()),
                 result => return result,
             }
         }
@@ -215,3 +224,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Room is looked for again after this time.
 const TICK: Duration = Duration::from_millis(20);
+
+/// Whether the other end is gone.
+fn is_end(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset)
+}
