@@ -62,7 +62,9 @@ impl Line {
                 Answer::Refused(Fault::Busy { .. }) if Instant::now() < deadline => {
                     std::thread::sleep(TICK);
                 }
-                other => return Err(io::Error::other(format!("the server doesn't greet: {other}"))),
+                other => {
+                    return Err(io::Error::other(format!("the server doesn't greet: {other}")));
+                }
             }
         }
     }
@@ -111,11 +113,10 @@ impl Line {
         self.bytes(&[&written(&header), body].concat(), handles)
     }
 
-    /// Sends any bytes as one message; waits for room. On a connection that has ended they are lost:
-    /// the next answer tells.
+    /// Sends any bytes as one message; waits for room.
     ///
     /// # Errors
-    /// There never is room, or the kernel refuses.
+    /// The connection has ended, there never is room, or the kernel refuses.
     pub fn bytes(&self, bytes: &[u8], handles: &[BorrowedFd<'_>]) -> io::Result<()> {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -128,7 +129,6 @@ impl Line {
                     self.0.wait_writable((Instant::now() + TICK).min(deadline))?;
                     std::thread::sleep(Duration::from_micros(50));
                 }
-                Err(error) if is_end(&error) => return Ok(()),
                 result => return result,
             }
         }
@@ -225,7 +225,14 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// Room is looked for again after this time.
 const TICK: Duration = Duration::from_millis(20);
 
-/// Whether the other end is gone.
-fn is_end(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset)
+/// The same, but that the server has ended the connection is no error: its answer tells why.
+pub(crate) fn unless_cut_off(sent: io::Result<()>) -> io::Result<()> {
+    match sent {
+        Err(error)
+            if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) =>
+        {
+            Ok(())
+        }
+        sent => sent,
+    }
 }
