@@ -37,7 +37,7 @@ pub(crate) fn grow(options: &Options, folder: &Folder, results: &mut Results) ->
         Placement::Same,
     )?;
     growth.along("waiting jobs", "syshandle", counts(large), Work::Jobs, Placement::Free)?;
-    growth.classes([1, 10, 100, 1_000, large].into_iter())
+    growth.classes([1, 10, 100, 1_000, 10_000].into_iter().filter(|count| *count <= large))
 }
 
 struct Growth<'g> {

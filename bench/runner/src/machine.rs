@@ -6,14 +6,17 @@ use std::path::{Path, PathBuf};
 
 use bench_harness::Result;
 
-/// A temporary folder, for sockets; removed with this value.
+/// A temporary folder, for sockets and registrations; removed with this value.
 #[derive(Debug)]
 pub(crate) struct Folder(PathBuf);
 
 impl Folder {
     pub(crate) fn make() -> Result<Self> {
+        // In memory, as the folder for sockets is that a login session gives.
+        let memory = PathBuf::from("/dev/shm");
+        let parent = if memory.is_dir() { memory } else { std::env::temp_dir() };
         // Short: the path of a socket has 107 bytes at the most.
-        let path = std::env::temp_dir().join(format!("shb-{}", std::process::id()));
+        let path = parent.join(format!("shb-{}", std::process::id()));
         DirBuilder::new().mode(0o700).create(&path)?;
         Ok(Self(path))
     }

@@ -14,6 +14,7 @@ mod chart;
 mod compare;
 mod contenders;
 mod contest;
+mod count;
 mod growth;
 mod machine;
 mod options;
@@ -49,6 +50,9 @@ fn run(options: &Options) -> Result<()> {
         Command::Help => print!("{}", options::HELP),
         Command::Compare { old, new } => {
             print!("{}", compare::table(&Results::load(old)?, &Results::load(new)?));
+        }
+        Command::Count { accept } => {
+            count::check(*accept, &mut Results::of_this_machine(options))?;
         }
         Command::Contest => {
             let folder = machine::Folder::make()?;

@@ -26,6 +26,7 @@ pub(crate) enum Command {
     Ladder,
     Growth,
     Compare { old: PathBuf, new: PathBuf },
+    Count { accept: bool },
     Help,
 }
 
@@ -34,6 +35,7 @@ cargo xtask bench [OPTIONS]            the contenders at their work, then the la
 cargo xtask bench ladder               what each layer of syshandle costs
 cargo xtask bench growth [--quick]     how time and memory grow
 cargo xtask bench compare OLD NEW      what changed between two results (JSON)
+cargo xtask bench count [--accept]     instructions of a call, against bench/instructions.txt
 
   --quick               everything in two minutes (once it is built), with wider scatter
   --only NAME,…         only these contenders, and the floors that they are compared with
@@ -69,6 +71,8 @@ impl Options {
                 "--ms" => options.ms = value()?.parse()?,
                 "--out" => options.out = value()?.into(),
                 "ladder" => options.command = Command::Ladder,
+                "count" => options.command = Command::Count { accept: false },
+                "--accept" => options.command = Command::Count { accept: true },
                 "growth" => options.command = Command::Growth,
                 "compare" => {
                     options.command =

@@ -5,11 +5,11 @@
 //! Dropping the future cancels the call, and frees the thread at once.
 
 use syshandle_os::{Declared, OwnedHandle, Waitable, asynchronous};
-use syshandle_wire::{Decode, Encoder};
+use syshandle_wire::{Decode, Encoder, Payload, Source, Violation};
 use tokio::task::{JoinError, spawn_blocking};
 
 use super::{Cancel, Client};
-use crate::client::connection::Reply;
+use crate::client::connection::{Connection, Reply, ReplyBody};
 use crate::{Activation, CallError, Error, ErrorKind, Proxy, Result};
 
 impl Client {
@@ -38,8 +38,12 @@ impl Client {
         arguments: impl FnOnce(&mut Encoder<'a>),
     ) -> Result<T, CallError<E>> {
         let (bytes, handles) = self.encode(method, arguments)?;
+        let bytes = bytes.into();
         let reply = self.in_background(move |client| client.exchange(method, &bytes, &handles));
-        self.read_reply(method, declared, reply.await?)
+        let reply = reply.await?;
+        // It is connected: that was its reply.
+        let connection = self.connection(&mut self.patience())?;
+        self.read_reply(connection, method, declared, reply)
     }
 
     /// Waits for an object of the server's, as [`Client::wait`] does.
@@ -86,13 +90,15 @@ impl Client {
         Ok((bytes, handles.collect::<Result<_, _>>()?))
     }
 
-    /// Sends a call and waits for its reply, on this thread.
-    fn exchange(&self, method: u32, bytes: &[u8], handles: &[OwnedHandle]) -> Result<Reply> {
-        let patience = self.patience();
+    /// Sends a call and waits for its reply, on this thread. The reply is no longer in the server's
+    /// memory: nobody may be left to give that back.
+    fn exchange(&self, method: u32, bytes: &Payload<'_>, handles: &[OwnedHandle]) -> Result<Reply> {
+        let mut patience = self.patience();
         let handles: Vec<_> = handles.iter().map(std::os::fd::AsFd::as_fd).collect();
-        self.connection(patience)
-            .and_then(|connection| connection.call(method, bytes, &handles, patience))
-            .map_err(|error| error.at(&self.place(method)))
+        let exchanged = self.connection(&mut patience).and_then(|connection| {
+            connection.call(method, bytes, &handles, patience)?.copied(connection)
+        });
+        exchanged.map_err(|error| error.at(&self.place(method)))
     }
 
     /// Does something that blocks; dropping the future cancels it.
@@ -104,6 +110,23 @@ impl Client {
         let client = self.with_cancel(&cancel);
         let _cancelled = CancelOnDrop(cancel);
         spawn_blocking(move || work(client)).await.map_err(ended)?
+    }
+}
+
+impl Reply {
+    /// The same, with its bytes copied out of the server's memory, which gets the range back.
+    fn copied(mut self, connection: &Connection) -> Result<Self> {
+        if let ReplyBody::Shared(body) = self.body {
+            let (range, len) = connection.range(body);
+            let mut copy = Vec::with_capacity(len);
+            let all = Source::append(&range, 0, len, &mut copy);
+            connection.has_read(body);
+            if !all {
+                return Err(Error::from(Violation::BadArena).maybe_ran());
+            }
+            self.body = ReplyBody::Copy(copy);
+        }
+        Ok(self)
     }
 }
 

@@ -121,7 +121,8 @@ impl Drop for Running<'_> {
 
 /// What the sentinel's thread does until the reactor is gone.
 fn watch(reactor: &Weak<Reactor>) {
-    let (mut seen, mut now): (Vec<(u64, u64)>, Vec<(u64, u64)>) = Default::default();
+    let mut seen: Vec<(u64, u64)> = Vec::new();
+    let mut now = Vec::new();
     let mut posts: Vec<Arc<Post>> = Vec::new();
     let mut quiet_since = Instant::now();
     loop {

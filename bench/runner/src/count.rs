@@ -1,0 +1,133 @@
+//! Instructions of a call, counted by valgrind: the same whatever else the machine does.
+//!
+//! The counts are kept in `bench/instructions.txt`. A change that makes a call longer, or shorter,
+//! by more than the tolerance fails the check until the file says so: `--accept` writes it.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use bench_harness::Result;
+
+use crate::contenders;
+use crate::results::Results;
+
+/// Counts, and compares with the file; or writes it.
+///
+/// # Errors
+/// There is no valgrind; a count is not what the file says.
+pub(crate) fn check(accept: bool, results: &mut Results) -> Result<()> {
+    let entry = contenders::named("syshandle")?;
+    if crate::build::build(&[entry], results)?.is_empty() {
+        return Err("syshandle's own program can't be built".into());
+    }
+    let program = crate::build::program(entry)?;
+    let mut counts = BTreeMap::new();
+    for work in WORKS {
+        let (few, many) = (count(&program, work, FEW)?, count(&program, work, MANY)?);
+        counts.insert(work.to_owned(), many.saturating_sub(few) / (MANY - FEW));
+    }
+    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../instructions.txt");
+    if accept {
+        std::fs::write(&file, write(&counts))?;
+        println!("{}written to {}", write(&counts), file.display());
+        return Ok(());
+    }
+    compare(&read(&std::fs::read_to_string(&file)?), &counts)
+}
+
+/// Says how each count has changed.
+///
+/// # Errors
+/// One has, by more than the tolerance.
+fn compare(kept: &BTreeMap<String, u64>, counts: &BTreeMap<String, u64>) -> Result<()> {
+    let mut changed = false;
+    for (work, count) in counts {
+        let before = *kept.get(work).unwrap_or(&0);
+        let change = (*count as f64 / before.max(1) as f64 - 1.0) * 100.0;
+        let within = change.abs() <= TOLERANCE_PERCENT;
+        println!("{work}: {count} instructions a call, {before} in the file, {change:+.1} %");
+        changed |= !within;
+    }
+    match changed {
+        false => Ok(()),
+        true => Err(format!(
+            "a count has changed by more than {TOLERANCE_PERCENT} %: if that is meant, run \
+             `cargo xtask bench count --accept` and commit bench/instructions.txt"
+        )
+        .into()),
+    }
+}
+
+/// The instructions of a whole run of so many calls.
+fn count(program: &Path, work: &str, calls: u64) -> Result<u64> {
+    let out = std::env::temp_dir().join(format!("syshandle-count-{}", std::process::id()));
+    let output = Command::new("valgrind")
+        .arg("--tool=callgrind")
+        .arg(format!("--callgrind-out-file={}", out.display()))
+        .arg(program)
+        .args(["client", &format!("count-{work}-{calls}")])
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| format!("valgrind can't be run, and it counts: {error}"))?;
+    let text = std::fs::read_to_string(&out).unwrap_or_default();
+    let _ = std::fs::remove_file(&out);
+    let total = text.lines().find_map(|line| line.strip_prefix("totals: "));
+    match total.and_then(|total| total.trim().parse().ok()) {
+        Some(total) if output.status.success() => Ok(total),
+        _ => Err(String::from_utf8_lossy(&output.stderr).into_owned().into()),
+    }
+}
+
+fn read(text: &str) -> BTreeMap<String, u64> {
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    let counts = lines.filter_map(|line| {
+        let (work, count) = line.split_once(' ')?;
+        Some((work.to_owned(), count.parse().ok()?))
+    });
+    counts.collect()
+}
+
+fn write(counts: &BTreeMap<String, u64>) -> String {
+    let mut text = format!(
+        "# Instructions of one call, both sides, beyond the kernel. `cargo xtask bench count` compares,\n\
+         # and takes {TOLERANCE_PERCENT} % for the same; `--accept` writes this file.\n"
+    );
+    for (work, count) in counts {
+        let _ = writeln!(text, "{work} {count}");
+    }
+    text
+}
+
+/// What is counted: a null call, and one with a file and an event in and the event out.
+const WORKS: [&str; 2] = ["null", "handles"];
+
+/// What is the same in both runs, the start above all, doesn't count.
+const FEW: u64 = 1_000;
+const MANY: u64 = 3_000;
+
+/// Runs differ by a fifth of a percent, for a lock that is taken, or a look in vain.
+const TOLERANCE_PERCENT: f64 = 2.0;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counts(null: u64) -> BTreeMap<String, u64> {
+        BTreeMap::from([("null".to_owned(), null)])
+    }
+
+    #[test]
+    fn the_file_is_read_as_it_is_written() {
+        assert_eq!(read(&write(&counts(5000))), counts(5000));
+    }
+
+    #[test]
+    fn a_change_is_told_in_either_direction_and_so_is_a_new_count() {
+        assert!(compare(&counts(5000), &counts(5090)).is_ok());
+        assert!(compare(&counts(5000), &counts(5110)).is_err());
+        assert!(compare(&counts(5000), &counts(4890)).is_err());
+        assert!(compare(&BTreeMap::new(), &counts(5000)).is_err());
+    }
+}
