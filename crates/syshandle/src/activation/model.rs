@@ -450,10 +450,14 @@ impl Model for World {
                     something || state.clients.iter().all(|client| !client.failed)
                 },
             ),
-            Property::always("what hangs is ended before another one serves", |_, state: &State| {
-                let has = |program| state.servers.iter().any(|server| server.program == program);
-                !(has(Program::Hangs) && has(Program::Serves))
-            }),
+            Property::always(
+                "what hangs is ended before another one serves",
+                |_, state: &State| {
+                    let has =
+                        |program| state.servers.iter().any(|server| server.program == program);
+                    !(has(Program::Hangs) && has(Program::Serves))
+                },
+            ),
             Property::always("the path leads to who serves", |_, state: &State| {
                 state.servers.iter().enumerate().all(|(number, server)| {
                     server.program != Program::Serves || state.path == Some(number)
