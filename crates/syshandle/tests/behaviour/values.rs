@@ -1,6 +1,5 @@
 //! Every sort of value crosses whole, over every transport, with handles anywhere inside.
 
-
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs::File;
 use std::path::PathBuf;
