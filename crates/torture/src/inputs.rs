@@ -11,8 +11,11 @@ pub mod opening;
 pub mod registration;
 pub mod values;
 
+/// What is done with an input.
+pub type Run = fn(&[u8]);
+
 /// All of them, by the names of their corpora.
-pub const ALL: [(&str, fn(&[u8])); 7] = [
+pub const ALL: [(&str, Run); 7] = [
     ("described", described::run),
     ("ends", ends::run),
     ("idl", idl::run),

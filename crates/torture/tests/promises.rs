@@ -1,7 +1,5 @@
 //! `docs/promises.md` and `SECURITY.md` name tests that exist.
 
-#![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
-
 use std::fs;
 use std::path::PathBuf;
 

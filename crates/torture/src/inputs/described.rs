@@ -20,7 +20,7 @@ use syshandle_wire::{Encoder, FrameKind, Header, Hello, Limits};
 #[interface(iid = "5b0a4a4e-77a1-4e5c-9a3b-1f9f2b6f0d01")]
 pub trait Described {
     /// Values that Rust has.
-    fn plain(&self, a: u8, b: i64, c: f32, d: bool, e: char, f: String, g: Guid) -> Result<()>;
+    fn plain(&self, a: (u8, i64), b: f32, c: bool, d: char, e: String, f: Guid) -> Result<()>;
     /// Values within values.
     fn nested(
         &self,
@@ -74,7 +74,7 @@ pub struct Holds {
 struct Takes;
 
 impl Described for Takes {
-    fn plain(&self, _: u8, _: i64, _: f32, _: bool, _: char, _: String, _: Guid) -> Result<()> {
+    fn plain(&self, _: (u8, i64), _: f32, _: bool, _: char, _: String, _: Guid) -> Result<()> {
         Ok(())
     }
 

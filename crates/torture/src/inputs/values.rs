@@ -12,12 +12,8 @@ use syshandle_wire::{Decoder, Encoder, Limits, ProofError, Prove};
 #[derive(Encode, Decode, Debug)]
 enum Tree {
     Leaf,
-    Named {
-        name: String,
-        flags: (bool, char, i64),
-    },
+    Named { name: String, flags: (bool, char, i64) },
     Branch(Vec<Tree>, Option<Box<Tree>>),
-    #[allow(dead_code)]
     Held(#[handle(file, read)] Option<File>, BTreeMap<u8, Event>),
 }
 
