@@ -87,7 +87,7 @@ impl Emitter<'_> {
                 true => quote::format_ident!("result"),
                 false => quote::format_ident!("result{}", at + 1),
             };
-            let result = Parameter { name, ty, handle: method.result_handle.clone() };
+            let result = Parameter { name, ty, handle: method.result_handle.clone(), range: None };
             match self.types.parameter(&result, "out") {
                 Ok(list) => parameters.extend(list),
                 Err(what) => self.refuse(&format!("{place}, result"), &what),

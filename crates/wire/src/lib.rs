@@ -21,6 +21,7 @@ mod greeting;
 mod guid;
 mod handles;
 mod limits;
+mod measure;
 mod server_end;
 mod values;
 
@@ -34,4 +35,5 @@ pub use frame::{Body, FrameKind, Header, Releases, Status, Violation};
 pub use greeting::{Greeting, Hello, Offer};
 pub use guid::{Guid, ParseGuidError};
 pub use limits::Limits;
+pub use measure::Measure;
 pub use server_end::{FromClient, ServerEnd};

@@ -24,11 +24,11 @@ pub struct Diagnostic {
     /// What is wrong, lower case and without a full stop.
     pub message: String,
     /// Where. Only what concerns a whole file has no place.
-    pub span: Option<Span>,
+    pub(crate) span: Option<Span>,
     /// What is said under the carets.
     pub label: String,
     /// Another place that explains this one, and why.
-    pub related: Option<(Span, String)>,
+    pub(crate) related: Option<(Span, String)>,
     /// What to do about it.
     pub hint: Option<String>,
 }

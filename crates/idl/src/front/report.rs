@@ -19,6 +19,9 @@ pub struct Options {
     pub definitions: Vec<String>,
     /// Who preprocesses the files.
     pub preprocessor: Preprocessor,
+    /// The interfaces and classes, by their names in the files, that Rust is made of, with what
+    /// these use; all of them, if none is named.
+    pub only: Vec<String>,
 }
 
 /// Who preprocesses the files.
@@ -98,6 +101,11 @@ pub(crate) struct Read {
 /// Reads `.idl` files and all that they import, and checks them, for who wants more than a report.
 pub(crate) fn read(paths: &[PathBuf], options: &Options) -> Read {
     read_program(Program::load(paths, options), options)
+}
+
+/// The same of a text.
+pub(crate) fn read_text(name: &str, text: &str, options: &Options) -> Read {
+    read_program(Program::load_text(name, text, options), options)
 }
 
 fn report(program: Program, options: &Options) -> Report {
