@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::Type;
+use syn::ext::IdentExt;
 
 /// What one source describes: interfaces, the classes that have them, the types they use.
 #[derive(Clone, Debug, Default)]
@@ -235,6 +236,36 @@ pub fn parse_guid(text: &str) -> Option<[u8; 16]> {
         *byte = (digit(high)? << 4 | digit(low)?) as u8;
     }
     Some(bytes)
+}
+
+/// The numbers of an enum's variants in the language of the source: each that isn't written is
+/// one more than the one before.
+pub fn numbers(variants: &[Variant]) -> Vec<i64> {
+    let mut next: i64 = 0;
+    let numbers = variants.iter().map(|variant| {
+        let number = variant.value.unwrap_or(next);
+        next = number.wrapping_add(1);
+        number
+    });
+    numbers.collect()
+}
+
+/// A name without what makes it one in Rust where it is a keyword: `r#type`, `type_`.
+pub fn plain_name(name: &Ident) -> String {
+    name.unraw().to_string()
+}
+
+/// The names in a piece of Rust, in their order.
+pub fn names(tokens: TokenStream) -> Vec<String> {
+    let mut found = Vec::new();
+    for token in tokens {
+        match token {
+            TokenTree::Ident(name) => found.push(plain_name(&name)),
+            TokenTree::Group(group) => found.extend(names(group.stream())),
+            TokenTree::Punct(_) | TokenTree::Literal(_) => {}
+        }
+    }
+    found
 }
 
 /// The text of an identifier: 8-4-4-4-12 lower case digits.

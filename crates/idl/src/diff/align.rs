@@ -1,6 +1,16 @@
 //! Which members of two lists are the same ones: by their names, and where these don't tell, by
 //! their places.
 
+use proc_macro2::Ident;
+
+use crate::model::plain_name;
+
+/// The name by which a member is known: a keyword is no name in Rust by itself, but may be one
+/// elsewhere.
+pub(super) fn known_as(name: &Ident) -> String {
+    plain_name(name).trim_end_matches('_').to_owned()
+}
+
 /// What became of the members of a list, in the order of the new one. Numbers are places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {

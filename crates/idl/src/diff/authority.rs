@@ -37,7 +37,12 @@ impl Authority {
             (false, true) => of_type.sockets,
             (false, false) => sockets.intersection(&of_type.sockets).cloned().collect(),
         };
-        let at_least = words(&declared.at_least).union(&of_type.at_least).cloned().collect();
+        let mut at_least: BTreeSet<String> =
+            words(&declared.at_least).union(&of_type.at_least).cloned().collect();
+        // To write is to append and more.
+        if at_least.contains("write") {
+            at_least.remove("append");
+        }
         let at_most = match (declared.at_most.as_deref().map(words), of_type.at_most) {
             (Some(one), Some(other)) => Some(one.intersection(&other).cloned().collect()),
             (one, other) => one.or(other),

@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 
 use proc_macro2::TokenStream;
+use syn::{BinOp, Expr, ExprLit, Lit, UnOp};
 
 use super::align::{Step, align};
 use super::form::{Form, Types};
 use super::values::to;
 use super::{Comparison, Ways};
-use crate::model::{DefinitionKind, Field, Parameter, Variant};
+use crate::model::{DefinitionKind, Field, Parameter, Variant, numbers, plain_name};
 
 /// Which ways the types of a description go.
 pub(super) struct Uses(HashMap<String, Ways>);
@@ -99,19 +100,27 @@ impl Comparison<'_> {
 
     fn variants(&mut self, name: &str, old: &[Variant], new: &[Variant], ways: Ways) {
         let names = |list: &[Variant]| -> Vec<String> {
-            list.iter().map(|variant| variant.name.to_string()).collect()
+            list.iter().map(|variant| plain_name(&variant.name)).collect()
         };
         let is_unused = ways == Ways::default();
+        let (old_numbers, new_numbers) = (numbers(old), numbers(new));
         for step in align(&names(old), &names(new)) {
             let path = |at: usize| format!("{name}::{}", new[at].name);
             match step {
                 Step::Kept { old: before, new: at } => {
-                    self.variant(&path(at), (before, &old[before]), (at, &new[at]), ways);
+                    self.list(&path(at), &old[before].fields, &new[at].fields, ways);
+                    let numbers = (old_numbers[before], new_numbers[at]);
+                    // The place is on the wire here; the number is with COM.
+                    if before == at && numbers.0 != numbers.1 {
+                        let what =
+                            format!("its number changed from {} to {}", numbers.0, numbers.1);
+                        self.add(path(at), what, is_unused, None);
+                    }
                 }
                 Step::Replaced { old: before, new: at } => {
                     let what = format!("stands where `{}` stood", old[before].name);
                     self.add(path(at), what, is_unused, None);
-                    self.variant(&path(at), (before, &old[before]), (at, &new[at]), ways);
+                    self.list(&path(at), &old[before].fields, &new[at].fields, ways);
                 }
                 Step::Moved { old: before, new: at } => {
                     let what = format!("moved from place {} to place {}", before + 1, at + 1);
@@ -135,29 +144,14 @@ impl Comparison<'_> {
         }
     }
 
-    fn variant(
-        &mut self,
-        path: &str,
-        (old_at, old): (usize, &Variant),
-        (new_at, new): (usize, &Variant),
-        ways: Ways,
-    ) {
-        self.list(path, &old.fields, &new.fields, ways);
-        let number = |variant: &Variant, at: usize| variant.value.unwrap_or(at as i64);
-        let (before, after) = (number(old, old_at), number(new, new_at));
-        // The place is on the wire here; the number is with COM.
-        if old_at == new_at && before != after {
-            let what = format!("its number changed from {before} to {after}");
-            self.add(path, what, ways == Ways::default(), None);
-        }
-    }
-
     fn constant(&mut self, name: &str, old: &TokenStream, new: &TokenStream) {
         let (before, after) = (old.to_string(), new.to_string());
         if before == after {
             return;
         }
-        let is_lower = match (number(&before), number(&after)) {
+        let value = |of: &TokenStream| syn::parse2(of.clone()).ok().and_then(|of| number(&of));
+        let is_lower = match (value(old), value(new)) {
+            (Some(before), Some(after)) if before == after => return,
             (Some(before), Some(after)) => after < before,
             _ => before.starts_with('"'),
         };
@@ -175,12 +169,24 @@ fn word(kind: &DefinitionKind) -> &'static str {
     }
 }
 
-/// The number that a text is.
-fn number(text: &str) -> Option<f64> {
-    let text = text.replace([' ', '_'], "");
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    match text.strip_prefix("0x") {
-        Some(digits) => i64::from_str_radix(digits, 16).ok().map(|number| number as f64),
-        None => digits.parse().ok(),
-    }
+/// The number that an expression has, as far as constants are written with these.
+fn number(of: &Expr) -> Option<f64> {
+    Some(match of {
+        Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) => number.base10_parse().ok()?,
+        Expr::Lit(ExprLit { lit: Lit::Float(number), .. }) => number.base10_parse().ok()?,
+        Expr::Paren(inner) => number(&inner.expr)?,
+        Expr::Unary(unary) if matches!(unary.op, UnOp::Neg(_)) => -number(&unary.expr)?,
+        Expr::Binary(binary) => {
+            let (one, other) = (number(&binary.left)?, number(&binary.right)?);
+            match binary.op {
+                BinOp::Add(_) => one + other,
+                BinOp::Sub(_) => one - other,
+                BinOp::Mul(_) => one * other,
+                BinOp::BitOr(_) => (one as i64 | other as i64) as f64,
+                BinOp::Shl(_) => one * f64::from(other as u16).exp2(),
+                _ => return None,
+            }
+        }
+        _ => return None,
+    })
 }

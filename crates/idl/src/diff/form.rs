@@ -167,6 +167,14 @@ impl<'d> Types<'d> {
         }
     }
 
+    /// Whether this is a struct with so many fields.
+    pub(super) fn is_struct(self, name: &str, len: usize) -> bool {
+        matches!(
+            self.definition(name).map(|of| &of.kind),
+            Some(DefinitionKind::Struct(fields)) if fields.len() == len
+        )
+    }
+
     /// The values that a struct or an enum consists of.
     pub(super) fn parts(self, name: &str) -> Vec<Value> {
         match self.definition(name).map(|of| &of.kind) {

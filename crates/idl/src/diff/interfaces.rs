@@ -1,6 +1,6 @@
 //! Compares interfaces and classes.
 
-use super::align::{Step, align};
+use super::align::{Step, align, known_as};
 use super::form::{Form, Value};
 use super::values::to;
 use super::{Comparison, Ways};
@@ -48,10 +48,10 @@ impl<'d> Comparison<'d> {
             self.add(format!("{name}::base"), what, false, None);
         }
         let names = |of: &Interface| -> Vec<String> {
-            of.methods.iter().map(|method| method.name.to_string()).collect()
+            of.methods.iter().map(|method| known_as(&method.name)).collect()
         };
         for step in align(&names(old), &names(new)) {
-            let path = |at: usize| format!("{name}::{}", new.methods[at].name);
+            let path = |at: usize| format!("{name}::{}", known_as(&new.methods[at].name));
             match step {
                 Step::Kept { old: before, new: at } => {
                     self.method(&path(at), &old.methods[before], &new.methods[at]);
@@ -75,7 +75,7 @@ impl<'d> Comparison<'d> {
                     self.add(path(at), what, is_last, gives);
                 }
                 Step::Removed { old: before } => {
-                    let path = format!("{name}::{}", old.methods[before].name);
+                    let path = format!("{name}::{}", known_as(&old.methods[before].name));
                     self.add(path, "method removed", false, None);
                 }
             }
@@ -89,8 +89,8 @@ impl<'d> Comparison<'d> {
         // The same parameters in the same place: another name, which isn't on the wire.
         let is_renamed = is_in_place && self.changes.len() == before;
         let what = match is_renamed {
-            true => format!("renamed from `{}`", old.name),
-            false => format!("stands where `{}` stood", old.name),
+            true => format!("renamed from `{}`", known_as(&old.name)),
+            false => format!("stands where `{}` stood", known_as(&old.name)),
         };
         self.add(path, what, is_renamed, None);
         self.changes[before..].rotate_right(1);
@@ -133,9 +133,9 @@ impl<'d> Comparison<'d> {
         };
         let mut at = 0;
         while let Some(form) = from.forms.get(at) {
-            let name = from.parameters[at].name.clone();
+            let name = known_as(&from.parameters[at].name);
             let count = |side: &Side| side.results.iter().filter(|result| *result == form).count();
-            let stays = to_side.parameters.iter().any(|other| other.name == name);
+            let stays = to_side.parameters.iter().any(|other| known_as(&other.name) == name);
             let place = to_side.results.iter().position(|result| result == form);
             let Some(place) = place.filter(|_| !stays && count(to_side) > count(from)) else {
                 at += 1;

@@ -1,10 +1,11 @@
 //! Compares values: parameters, results, fields.
 
-use super::align::{Step, align};
+use super::align::{Step, align, known_as};
 use super::authority::Authority;
 use super::form::{Form, Given, Value};
 use super::{Comparison, Ways};
-use crate::model::{Parameter, Range};
+use crate::model::DefinitionKind::{Enum, Struct};
+use crate::model::{Parameter, Range, Variant, numbers};
 
 /// A difference within a value.
 #[derive(Debug)]
@@ -20,22 +21,27 @@ impl Comparison<'_> {
     /// The members of a list that has to be the same on both sides: parameters or fields.
     pub(super) fn list(&mut self, path: &str, old: &[Parameter], new: &[Parameter], ways: Ways) {
         let names = |list: &[Parameter]| -> Vec<String> {
-            list.iter().map(|parameter| parameter.name.to_string()).collect()
+            list.iter().map(|parameter| known_as(&parameter.name)).collect()
         };
         let is_unused = ways == Ways::default();
         for step in align(&names(old), &names(new)) {
             match step {
                 Step::Kept { old: before, new: at } => {
-                    let path = format!("{path}::{}", new[at].name);
+                    let path = format!("{path}::{}", known_as(&new[at].name));
                     self.value(&path, &old[before], &new[at], ways);
                 }
                 Step::Replaced { old: before, new: at } => {
-                    let path = format!("{path}::{}", new[at].name);
-                    self.add(&path, format!("renamed from `{}`", old[before].name), true, None);
+                    let path = format!("{path}::{}", known_as(&new[at].name));
+                    self.add(
+                        &path,
+                        format!("renamed from `{}`", known_as(&old[before].name)),
+                        true,
+                        None,
+                    );
                     self.value(&path, &old[before], &new[at], ways);
                 }
                 Step::Moved { old: before, new: at } => {
-                    let path = format!("{path}::{}", new[at].name);
+                    let path = format!("{path}::{}", known_as(&new[at].name));
                     let what = format!("moved from place {} to place {}", before + 1, at + 1);
                     let gives = self.more(&self.old.value(&old[before]), &self.new.value(&new[at]));
                     self.add(path, what, is_unused, to(gives, ways));
@@ -43,11 +49,16 @@ impl Comparison<'_> {
                 Step::Added { new: at } => {
                     let value = self.new.value(&new[at]);
                     let gives = self.given(&value.form);
-                    let path = format!("{path}::{}", new[at].name);
+                    let path = format!("{path}::{}", known_as(&new[at].name));
                     self.add(path, format!("added: `{}`", value.form), is_unused, to(gives, ways));
                 }
                 Step::Removed { old: before } => {
-                    self.add(format!("{path}::{}", old[before].name), "removed", is_unused, None);
+                    self.add(
+                        format!("{path}::{}", known_as(&old[before].name)),
+                        "removed",
+                        is_unused,
+                        None,
+                    );
                 }
             }
         }
@@ -159,6 +170,17 @@ impl Comparison<'_> {
                 seen.push(pair);
                 self.defined_differences(before, after, seen, found);
             }
+            // The fields of a struct are on the wire like the members of a tuple.
+            (Form::Tuple(items), Form::Defined(name)) if self.new.is_struct(name, items.len()) => {
+                for (before, after) in items.iter().zip(self.new.parts(name)) {
+                    self.form_differences(before, &after.form, seen, found);
+                }
+            }
+            (Form::Defined(name), Form::Tuple(items)) if self.old.is_struct(name, items.len()) => {
+                for (before, after) in self.old.parts(name).iter().zip(items) {
+                    self.form_differences(&before.form, after, seen, found);
+                }
+            }
             (before, after) if before == after => {}
             _ => found.push(Difference::Bytes),
         }
@@ -172,7 +194,6 @@ impl Comparison<'_> {
         seen: &mut Vec<(String, String)>,
         found: &mut Vec<Difference>,
     ) {
-        use crate::model::DefinitionKind::{Enum, Struct};
         let kinds = (
             self.old.definition(old).map(|of| &of.kind),
             self.new.definition(new).map(|of| &of.kind),
@@ -180,8 +201,9 @@ impl Comparison<'_> {
         let is_alike = match kinds {
             (Some(Struct(before)), Some(Struct(after))) => before.len() == after.len(),
             (Some(Enum(before)), Some(Enum(after))) => {
-                let counts = |list: &[crate::model::Variant]| -> Vec<(usize, Option<i64>)> {
-                    list.iter().map(|variant| (variant.fields.len(), variant.value)).collect()
+                let counts = |list: &[Variant]| -> Vec<(usize, i64)> {
+                    let fields = list.iter().map(|variant| variant.fields.len());
+                    fields.zip(numbers(list)).collect()
                 };
                 counts(before) == counts(after)
             }

@@ -12,7 +12,7 @@ use syn::Type;
 use super::docs;
 use crate::model::{
     Class, Definition, DefinitionKind, Description, Field, Handle, Interface, Method, Parameter,
-    Range, Variant, write_guid,
+    Range, Variant, names, write_guid,
 };
 
 /// The Rust of a description, as source.
@@ -182,20 +182,9 @@ impl<'d> Plain<'d> {
 
     /// The names of the types that a type is made of, as far as they matter.
     fn names(&self, ty: &Type) -> Vec<String> {
-        let mut names = Vec::new();
-        collect(ty.to_token_stream(), &mut names);
+        let mut names = names(ty.to_token_stream());
         names.retain(|name| !PATHS.contains(&name.as_str()));
         names
-    }
-}
-
-fn collect(tokens: TokenStream, names: &mut Vec<String>) {
-    for token in tokens {
-        match token {
-            proc_macro2::TokenTree::Ident(name) => names.push(name.to_string()),
-            proc_macro2::TokenTree::Group(group) => collect(group.stream(), names),
-            _ => {}
-        }
     }
 }
 

@@ -29,8 +29,7 @@ impl<'a> Lowering<'_, 'a> {
             shape(&self.view, &constant.attributes, &constant.specifier, &constant.declarator);
         let (ty, value) = match (value, shape.leaf) {
             (constant::Value::String { text, .. }, _) => {
-                let text = text.replace("\\\\", "\\").replace("\\\"", "\"");
-                (syn::parse_quote!(&str), Literal::string(&text).into_token_stream())
+                (syn::parse_quote!(&str), Literal::string(&unescaped(&text)).into_token_stream())
             }
             (constant::Value::Integer(integer), Leaf::Base(_)) if shape.steps.is_empty() => {
                 let Value { ty, .. } = self.value(&shape, 0, "", false).ok()?;
@@ -53,6 +52,51 @@ impl<'a> Lowering<'_, 'a> {
         }
         Some(())
     }
+}
+
+/// A text as C understands it.
+fn unescaped(text: &str) -> String {
+    let mut letters = text.chars().peekable();
+    let mut plain = String::new();
+    while let Some(letter) = letters.next() {
+        if letter != '\\' {
+            plain.push(letter);
+            continue;
+        }
+        let number = |letters: &mut std::iter::Peekable<std::str::Chars<'_>>, radix, most| {
+            let mut value = 0;
+            for _ in 0..most {
+                let Some(digit) = letters.peek().and_then(|letter| letter.to_digit(radix)) else {
+                    break;
+                };
+                value = value * radix + digit;
+                letters.next();
+            }
+            char::from_u32(value).unwrap_or(char::REPLACEMENT_CHARACTER)
+        };
+        plain.push(match letters.peek().copied() {
+            Some('0'..='7') => number(&mut letters, 8, 3),
+            Some('x') => {
+                letters.next();
+                number(&mut letters, 16, 4)
+            }
+            other => {
+                letters.next();
+                match other {
+                    Some('n') => '\n',
+                    Some('r') => '\r',
+                    Some('t') => '\t',
+                    Some('a') => '\x07',
+                    Some('b') => '\x08',
+                    Some('f') => '\x0c',
+                    Some('v') => '\x0b',
+                    Some(other) => other,
+                    None => '\\',
+                }
+            }
+        });
+    }
+    plain
 }
 
 /// An integer as its type holds it: `0xffffffff` is a usual way to write a `long` of -1.

@@ -17,7 +17,7 @@ pub(super) fn snake(name: &str) -> String {
         }
         snake.push(letter.to_ascii_lowercase());
     }
-    let snake = snake.trim_start_matches('_');
+    let snake = snake.trim_matches('_');
     match snake.chars().next() {
         Some(first) if !first.is_ascii_digit() => snake.to_owned(),
         _ => format!("n{snake}"),
@@ -73,14 +73,15 @@ pub(super) fn common_prefix<'n>(names: &[&'n str]) -> &'n str {
         return "";
     };
     let mut ends = first.match_indices('_').map(|(at, _)| &first[..=at]);
-    let fits = |prefix: &&str| {
-        let rest = |name: &str| {
-            name.strip_prefix(prefix)
-                .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic()))
-        };
-        rest(first) && others.iter().all(|name| rest(name))
-    };
+    let fits =
+        |prefix: &&str| goes_on(first, prefix) && others.iter().all(|name| goes_on(name, prefix));
     ends.rfind(fits).unwrap_or("")
+}
+
+/// Whether a name begins so, and goes on with what can begin one itself.
+pub(super) fn goes_on(name: &str, prefix: &str) -> bool {
+    let rest = name.strip_prefix(prefix);
+    rest.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic()))
 }
 
 /// Whether it can't be a name in Rust by itself.

@@ -2,12 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use proc_macro2::{Ident, TokenStream, TokenTree};
+use proc_macro2::{Ident, TokenStream};
 use quote::ToTokens;
 
 use super::State;
 use crate::front::diagnostic::{Diagnostic, did_you_mean, quoted};
-use crate::model::Description;
+use crate::model::{Description, names};
 
 impl State {
     /// Leaves out what uses something that was refused, until nothing does, and says so.
@@ -92,20 +92,4 @@ fn users(description: &Description) -> HashMap<String, Vec<String>> {
 /// The name by which others use an interface.
 fn client(interface: &Ident) -> String {
     format!("{interface}Client")
-}
-
-/// All names in a piece of Rust.
-fn names(tokens: TokenStream) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut open = vec![tokens];
-    while let Some(tokens) = open.pop() {
-        for token in tokens {
-            match token {
-                TokenTree::Ident(name) => found.push(name.to_string()),
-                TokenTree::Group(group) => open.push(group.stream()),
-                TokenTree::Punct(_) | TokenTree::Literal(_) => {}
-            }
-        }
-    }
-    found
 }

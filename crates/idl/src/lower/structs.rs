@@ -148,7 +148,11 @@ impl<'a> Lowering<'_, 'a> {
             return Ok(ty);
         }
         let all: Vec<&str> = of.enumerators.iter().flatten().map(|of| &*of.name.name).collect();
-        let prefix = names::common_prefix(&all);
+        let of_type = format!("{name}_");
+        let prefix = match all.iter().all(|of| names::goes_on(of, &of_type)) {
+            true => &of_type,
+            false => names::common_prefix(&all),
+        };
         let is_counted = values.iter().zip(0..).all(|(value, at)| *value == at);
         let variants = of.enumerators.iter().flatten().zip(values).map(|(enumerator, value)| {
             let name = &enumerator.name.name;
