@@ -480,6 +480,15 @@ fn structs_are_told_once_with_the_way_they_go() {
             "MORE Inner::x: limit 0..=9 (to the server)",
         ],
     );
+    // What is declared of all of it.
+    says(
+        &rust(&place("x: File"), "fn a(&self, #[handle(file, read)] x: Vec<Place>) -> Result<()>;"),
+        &rust(&place("x: File"), "fn a(&self, x: Vec<Place>) -> Result<()>;"),
+        &[
+            "goes on Thing::a::x: declares a handle (any) where it declared a handle (file, read)",
+            "MORE Thing::a::x: a handle of any kind (to the server)",
+        ],
+    );
     // Another struct in its place.
     says(
         &rust(&place("x: u8"), "fn a(&self, x: Place) -> Result<()>;"),

@@ -55,7 +55,7 @@ pub(crate) fn decode(input: &DeriveInput) -> Result<TokenStream> {
     }
     let cases = cases(input)?;
     let values = cases.iter().map(|case| {
-        let Case { pattern, names, types, declared, .. } = case;
+        let Case { pattern, names, types, declared, bounds, .. } = case;
         let filler = (names.is_empty() && case.number.is_none())
             .then(|| quote!(__input.take_array::<1>()?;));
         quote! {{

@@ -50,6 +50,16 @@ impl Authority {
         Some(Self { kinds, sockets, at_least, at_most })
     }
 
+    /// That of a handle of which nothing is declared.
+    pub(super) fn any() -> Self {
+        Self {
+            kinds: BTreeSet::new(),
+            sockets: BTreeSet::new(),
+            at_least: BTreeSet::new(),
+            at_most: None,
+        }
+    }
+
     /// What a type says by itself.
     fn of_type(ty: &str) -> Option<Self> {
         let set = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
@@ -63,7 +73,7 @@ impl Authority {
             return Some(of(&["socket"], &[sort], &[]));
         }
         Some(match ty {
-            "OwnedFd" | "OwnedHandle" => of(&[], &[], &[]),
+            "OwnedFd" | "OwnedHandle" => Self::any(),
             "PipeReader" => of(&["pipe"], &[], &["read"]),
             "PipeWriter" => of(&["pipe"], &[], &["write"]),
             "ManualEvent" => of(&[MANUAL_EVENT], &[], &[]),

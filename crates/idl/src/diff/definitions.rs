@@ -45,7 +45,7 @@ impl Uses {
 
     fn add(&mut self, types: Types<'_>, form: &Form, ways: Ways) {
         match form {
-            Form::Defined(name) => {
+            Form::Defined(name, _) => {
                 let known = self.0.entry(name.clone()).or_default();
                 let all =
                     Ways { is_in: known.is_in || ways.is_in, is_out: known.is_out || ways.is_out };
@@ -89,7 +89,7 @@ impl Comparison<'_> {
                 }
                 (before, after) if word(before) != word(after) => {
                     let what = format!("changed from {} to {}", word(before), word(after));
-                    let gives = self.given(&Form::Defined(name.clone()));
+                    let gives = self.given(&Form::Defined(name.clone(), None));
                     self.add(name, what, ways == Ways::default(), to(gives, ways));
                 }
                 // What an alias stands for is compared where it is used.

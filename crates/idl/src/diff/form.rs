@@ -22,8 +22,9 @@ pub(super) enum Form {
     /// One after the other.
     Tuple(Vec<Form>),
     Outcome(Box<Form>, Box<Form>),
-    /// A struct or an enum of the description, by its name: it may contain itself.
-    Defined(String),
+    /// A struct or an enum of the description, by its name: it may contain itself. And what is
+    /// declared of the handles in it that declare nothing themselves.
+    Defined(String, Option<Authority>),
     Handle(Authority),
     /// A reference to an object: its interface, by identifier where the description has it.
     Object {
@@ -91,7 +92,8 @@ impl<'d> Types<'d> {
         match self.definition(&name).map(|of| &of.kind) {
             Some(DefinitionKind::Alias(ty)) => return *within(ty),
             Some(DefinitionKind::Struct(_) | DefinitionKind::Enum(_)) => {
-                return Form::Defined(name);
+                let declared = handle.and_then(|of| Authority::of("OwnedFd", Some(of)));
+                return Form::Defined(name, declared);
             }
             Some(DefinitionKind::Constant(..)) | None => {}
         }
@@ -156,8 +158,8 @@ impl<'d> Types<'d> {
             Form::Tuple(items) => {
                 items.iter().for_each(|item| self.collect(item, many, seen, found));
             }
-            Form::Defined(name) if seen.contains(name) => {}
-            Form::Defined(name) => {
+            Form::Defined(name, _) if seen.contains(name) => {}
+            Form::Defined(name, _) => {
                 seen.push(name.clone());
                 for part in self.parts(name) {
                     self.collect(&part.form, many, seen, found);
@@ -207,7 +209,7 @@ impl fmt::Display for Form {
             })
         };
         match self {
-            Form::Plain(name) | Form::Defined(name) | Form::Unknown(name) => f.write_str(name),
+            Form::Plain(name) | Form::Defined(name, _) | Form::Unknown(name) => f.write_str(name),
             Form::List(inner) => write!(f, "Vec<{inner}>"),
             Form::Array(inner, length) => write!(f, "[{inner}; {length}]"),
             Form::Map(key, value) => write!(f, "a map of {key} to {value}"),

@@ -162,7 +162,12 @@ impl Comparison<'_> {
                     self.form_differences(before, after, seen, found);
                 }
             }
-            (Form::Defined(before), Form::Defined(after)) => {
+            (Form::Defined(before, old_declared), Form::Defined(after, new_declared)) => {
+                let has_handles = !self.new.authorities(new).is_empty();
+                if old_declared != new_declared && has_handles {
+                    let any = |of: &Option<Authority>| of.clone().unwrap_or_else(Authority::any);
+                    found.push(Difference::Handle(any(old_declared), any(new_declared)));
+                }
                 let pair = (before.clone(), after.clone());
                 if before == after || seen.contains(&pair) {
                     return;
@@ -171,12 +176,16 @@ impl Comparison<'_> {
                 self.defined_differences(before, after, seen, found);
             }
             // The fields of a struct are on the wire like the members of a tuple.
-            (Form::Tuple(items), Form::Defined(name)) if self.new.is_struct(name, items.len()) => {
+            (Form::Tuple(items), Form::Defined(name, _))
+                if self.new.is_struct(name, items.len()) =>
+            {
                 for (before, after) in items.iter().zip(self.new.parts(name)) {
                     self.form_differences(before, &after.form, seen, found);
                 }
             }
-            (Form::Defined(name), Form::Tuple(items)) if self.old.is_struct(name, items.len()) => {
+            (Form::Defined(name, _), Form::Tuple(items))
+                if self.old.is_struct(name, items.len()) =>
+            {
                 for (before, after) in self.old.parts(name).iter().zip(items) {
                     self.form_differences(&before.form, after, seen, found);
                 }

@@ -1,0 +1,24 @@
+//! Any text as an `.idl` file that Rust is made of: what is made is Rust; and what can be written
+//! as an `.idl` file again is one that means the same.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use syshandle_idl::diff::diff;
+use syshandle_idl::emit::emit;
+use syshandle_idl::{Options, describe_text};
+
+fuzz_target!(|data: &[u8]| {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let lowered = describe_text("fuzz.idl", text, &Options::default());
+    let _ = lowered.report.to_string();
+    let rust = lowered.rust();
+    if let Err(error) = syn::parse_file(&rust) {
+        panic!("no Rust: {error}\n{rust}");
+    }
+    if let Ok(again) = emit(&lowered.description) {
+        let back = describe_text("again.idl", &again, &Options::default());
+        assert!(back.report.is_success(), "{}\n{again}", back.report);
+        let changes = diff(&lowered.description, &back.description);
+        assert!(changes.iter().all(|change| change.is_compatible), "{changes:#?}\n{rust}\n{again}");
+    }
+});
