@@ -3,6 +3,7 @@
 //! What has no meaning here is only an error when Rust is asked for: each names the method, the
 //! parameter and the type. All of them are reported in one run.
 
+mod boxes;
 mod build;
 mod classes;
 mod constants;
@@ -116,7 +117,6 @@ fn lower(program: &Program, options: &Options, description: &mut Description) ->
             description,
             state: &mut state,
             wanted: Vec::new(),
-            underway: Vec::new(),
             place: String::new(),
         };
         lowering.items(&program.unit_of(unit).items);
@@ -124,6 +124,7 @@ fn lower(program: &Program, options: &Options, description: &mut Description) ->
     }
     state.unknown(&options.only);
     state.drop_dependents(description);
+    boxes::insert(description);
     state.diagnostics
 }
 
@@ -137,8 +138,6 @@ struct Lowering<'l, 'a> {
     state: &'l mut State,
     /// Interfaces that others use.
     wanted: Vec<&'a Interface>,
-    /// Structs that are being described, which therefore contain whatever is met now.
-    underway: Vec<Span>,
     /// What is being described, for a message: ``method `A::B` ``.
     place: String,
 }

@@ -34,9 +34,7 @@ impl<'a> Lowering<'_, 'a> {
             return Ok(ty);
         }
         let place = std::mem::replace(&mut self.place, format!("struct {}", quoted(&name)));
-        self.underway.push(id);
         let fields = self.fields(&name, of.fields.as_deref().unwrap_or_default(), span);
-        self.underway.pop();
         self.place = place;
         let fields = self.or_refused(id, &name, fields)?;
         let kind = DefinitionKind::Struct(fields);

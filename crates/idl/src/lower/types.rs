@@ -82,10 +82,6 @@ impl<'a> Lowering<'_, 'a> {
                 let Value { ty, handle, range } = self.step(shape, at + 1, name, false)?;
                 let is_outer = at == 0 || is_top;
                 let is_ref = is_outer && shape.has(AttributeName::Ref) || is_top && !is_optional;
-                let ty = match self.contains_itself(shape, is_last) {
-                    true => syn::parse_quote!(Box<#ty>),
-                    false => ty,
-                };
                 Ok(Value { ty: if is_ref { ty } else { option(ty) }, handle, range })
             }
         }
@@ -161,12 +157,6 @@ impl<'a> Lowering<'_, 'a> {
             Some(length) => Ok(length),
             None => self.refuse(of.span, "this array's length isn't known", ""),
         }
-    }
-
-    /// Whether a pointer leads back to the struct that it is in.
-    fn contains_itself(&self, shape: &Shape<'a>, is_last: bool) -> bool {
-        let Leaf::Struct(of, _) = shape.leaf else { return false };
-        is_last && self.underway.contains(&super::structs::identity(of, shape.span))
     }
 
     fn leaf(&mut self, shape: &Shape<'a>, name: &str) -> Result<Value> {

@@ -40,10 +40,8 @@ impl<'a> Lowering<'_, 'a> {
             return Ok(ty);
         }
         let place = std::mem::replace(&mut self.place, format!("union {}", quoted(&name)));
-        self.underway.push(id);
         let arms = of.arms.iter().flatten();
         let variants = arms.map(|arm| self.arm(&name, arm)).collect::<Result<Vec<_>>>();
-        self.underway.pop();
         self.place = place;
         let variants = self.or_refused(id, &name, variants)?;
         let kind = DefinitionKind::Enum(variants.into_iter().flatten().collect());
