@@ -88,7 +88,10 @@ impl<'d> Emitter<'d> {
             "\n[\n    object,\n    uuid({iid}),\n    pointer_default(unique){help}\n]"
         ));
         let name = plain_name(name);
-        self.line(&format!("interface I{name} : IUnknown\n{{"));
+        // What is between is flattened.
+        let is_dual = interface.bases.last().is_some_and(|root| root == "IDispatch");
+        let root = if is_dual { "IDispatch" } else { "IUnknown" };
+        self.line(&format!("interface I{name} : {root}\n{{"));
         let mut taken = Taken::default();
         for method in &interface.methods {
             let place = format!("{name}::{}", plain_name(&method.name));

@@ -23,6 +23,7 @@ pub(crate) mod report;
 mod source;
 pub(crate) mod system;
 pub(crate) mod token;
+pub(crate) mod work;
 
 pub use diagnostic::{Color, Diagnostic, Severity};
 pub use report::{Options, Preprocessor, Report, Statistics, check, check_text};

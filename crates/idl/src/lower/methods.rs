@@ -9,7 +9,7 @@ use super::types::{SIZES, Value};
 use super::{Lowering, Refused, Result, ident, names};
 use crate::front::ast::{AttributeName, Derivation, Method, Parameter, TypeKind};
 use crate::front::diagnostic::quoted;
-use crate::model::{self, Definition, DefinitionKind};
+use crate::model::{self, CLIENT_METHODS, Definition, DefinitionKind};
 
 impl<'a> Lowering<'_, 'a> {
     /// A method of an interface. All that is wrong with it is said.
@@ -29,6 +29,9 @@ impl<'a> Lowering<'_, 'a> {
             Some((_, prefix)) => format!("{prefix}{name}"),
             None => name,
         };
+        // Every client has methods of its own.
+        let name = if CLIENT_METHODS.contains(&&*name) { name + "_" } else { name };
+        let mut distinct = names::Distinct::default();
         let mut parameters = Vec::new();
         let mut results = Vec::new();
         for parameter in &method.parameters.list {
@@ -44,7 +47,7 @@ impl<'a> Lowering<'_, 'a> {
                 is_refused = true;
                 continue;
             };
-            let name = ident(&names::snake(called));
+            let name = ident(&distinct.name(names::snake(called)));
             let value = model::Parameter {
                 name,
                 ty: value.ty,

@@ -1,5 +1,7 @@
 //! Names as Rust has them.
 
+use std::collections::HashSet;
+
 /// `AddSparkleFinishToFile` → `add_sparkle_finish_to_file`, `pcbRead` → `pcb_read`,
 /// `GetURLs` → `get_urls`.
 pub(super) fn snake(name: &str) -> String {
@@ -87,6 +89,22 @@ pub(super) fn goes_on(name: &str, prefix: &str) -> bool {
 /// Whether it can't be a name in Rust by itself.
 pub(super) fn is_keyword(name: &str) -> bool {
     syn::parse_str::<syn::Ident>(name).is_err()
+}
+
+/// The names in one place, none of them twice: what differs in IDL by letters' case alone gets a
+/// number.
+#[derive(Default)]
+pub(super) struct Distinct(HashSet<String>);
+
+impl Distinct {
+    /// A name, or one like it if it is taken.
+    pub(super) fn name(&mut self, name: String) -> String {
+        if self.0.insert(name.clone()) {
+            return name;
+        }
+        let mut like = (2..).map(|number: u32| format!("{name}_{number}"));
+        like.find(|like| self.0.insert(like.clone())).unwrap_or(name)
+    }
 }
 
 /// Names that the prelude has.

@@ -53,6 +53,7 @@ impl<'a> Lowering<'_, 'a> {
             }
         }
         let mut lowered = Vec::new();
+        let mut distinct = names::Distinct::default();
         for field in fields {
             if field.declarators.is_empty() {
                 return self.refuse(field.span, "a member without a name has no name in Rust", "");
@@ -62,7 +63,7 @@ impl<'a> Lowering<'_, 'a> {
                     continue;
                 }
                 let Some(specifier) = &field.specifier else { continue };
-                let name = field_name(declarator);
+                let name = ident(&distinct.name(field_name(declarator)));
                 let value = self.member(of, &name, &field.attributes, specifier, declarator)?;
                 lowered.push(model::Field {
                     docs: docs(&field.attributes),
@@ -151,13 +152,14 @@ impl<'a> Lowering<'_, 'a> {
             true => &of_type,
             false => names::common_prefix(&all),
         };
+        let mut distinct = names::Distinct::default();
         let is_counted = values.iter().zip(0..).all(|(value, at)| *value == at);
         let variants = of.enumerators.iter().flatten().zip(values).map(|(enumerator, value)| {
             let name = &enumerator.name.name;
             let short = name.strip_prefix(prefix).unwrap_or(name);
             Variant {
                 docs: self::docs(&enumerator.attributes),
-                name: ident(&names::camel(short)),
+                name: ident(&distinct.name(names::camel(short))),
                 value: (!is_counted).then_some(value),
                 fields: Vec::new(),
             }
@@ -203,8 +205,8 @@ pub(super) fn identity(of: &StructType, span: Span) -> Span {
 }
 
 /// The name of a field.
-pub(super) fn field_name(declarator: &Declarator) -> Ident {
-    ident(&names::snake(declarator.name.as_ref().map_or("value", |name| &name.name)))
+pub(super) fn field_name(declarator: &Declarator) -> String {
+    names::snake(declarator.name.as_ref().map_or("value", |name| &name.name))
 }
 
 /// The documentation that `helpstring` gives, a line each.

@@ -44,7 +44,12 @@ impl<'a> Lowering<'_, 'a> {
         let variants = arms.map(|arm| self.arm(&name, arm)).collect::<Result<Vec<_>>>();
         self.place = place;
         let variants = self.or_refused(id, &name, variants)?;
-        let kind = DefinitionKind::Enum(variants.into_iter().flatten().collect());
+        let mut distinct = names::Distinct::default();
+        let variants = variants.into_iter().flatten().map(|variant| {
+            let name = ident(&distinct.name(variant.name.to_string()));
+            Variant { name, ..variant }
+        });
+        let kind = DefinitionKind::Enum(variants.collect());
         self.define(Definition { docs: docs(&of.attributes), name: path, kind });
         Ok(ty)
     }
@@ -56,7 +61,7 @@ impl<'a> Lowering<'_, 'a> {
         if let (Some(specifier), Some(declarator)) =
             (&arm.field.specifier, arm.field.declarators.first())
         {
-            let field = field_name(declarator);
+            let field = ident(&field_name(declarator));
             name = names::camel(&field.to_string());
             let attributes = &arm.field.attributes;
             let Value { ty, handle, range } =

@@ -3,6 +3,7 @@
 use super::{Expression, Identifier, TypeName};
 use crate::front::source::Span;
 use crate::front::token::{Name, Uuid};
+use crate::front::work;
 
 /// The attributes of one declaration, in the order they are written.
 #[derive(Clone, Debug, Default)]
@@ -38,6 +39,7 @@ pub(crate) enum Argument {
 impl Attributes {
     /// The first attribute of this name.
     pub(crate) fn find(&self, name: AttributeName) -> Option<&Attribute> {
+        work::count(self.list.len());
         self.list.iter().find(|attribute| attribute.known == Some(name))
     }
 
