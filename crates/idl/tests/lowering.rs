@@ -2,7 +2,6 @@
 //! where something has no Rust, `NAME.stderr`. With `UPDATE_EXPECTED=1` these are written anew.
 
 #![cfg(feature = "front")]
-#![expect(clippy::unwrap_used, reason = "a failed assumption is a failed test")]
 
 use std::fs;
 use std::path::Path;
