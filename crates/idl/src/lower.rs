@@ -287,10 +287,7 @@ impl<'a> Lowering<'_, 'a> {
                 Ok(true)
             }
             Some(known) if *known == span && self.state.refused.contains_key(name) => {
-                let message = format!("{}: type {} has no Rust", self.place, quoted(name));
-                let diagnostic = Diagnostic::error(used, message);
-                self.state.diagnostics.push(diagnostic);
-                Err(Refused)
+                self.refuse(used, format!("type {} has no Rust", quoted(name)), "")
             }
             Some(known) if *known == span => Ok(false),
             Some(&known) => {
@@ -302,10 +299,12 @@ impl<'a> Lowering<'_, 'a> {
         }
     }
 
-    /// What a type consists of, or that it can't be described, for who meets it again.
-    fn or_refused<T>(&mut self, span: Span, name: &str, parts: Result<T>) -> Result<T> {
+    /// What a type consists of; or that it can't be described, which is said of the place that
+    /// uses it and kept for who meets it again.
+    fn or_refused<T>(&mut self, name: &str, at: Span, used: Span, parts: Result<T>) -> Result<T> {
         if parts.is_err() {
-            self.state.refused.insert(name.to_owned(), span);
+            self.state.refused.insert(name.to_owned(), at);
+            return self.refuse(used, format!("type {} has no Rust", quoted(name)), "");
         }
         parts
     }

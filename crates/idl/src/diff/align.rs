@@ -1,6 +1,8 @@
 //! Which members of two lists are the same ones: by their names, and where these don't tell, by
 //! their places.
 
+use std::collections::HashMap;
+
 use proc_macro2::Ident;
 
 use crate::model::plain_name;
@@ -40,44 +42,37 @@ pub(super) enum Step {
 /// Aligns two lists of names. A name that a list has twice is only found once.
 pub(super) fn align(old: &[String], new: &[String]) -> Vec<Step> {
     let anchors = common(old, new);
+    let places = |list: &[String]| -> HashMap<String, usize> {
+        list.iter().cloned().enumerate().rev().map(|(at, name)| (name, at)).collect()
+    };
+    let (old_places, new_places) = (places(old), places(new));
     let mut steps = Vec::new();
     let mut from = (0, 0);
     for &(old_at, new_at) in anchors.iter().chain([&(old.len(), new.len())]) {
-        gap(old, new, from, (old_at, new_at), &mut steps);
+        // What stands between two members that were kept.
+        let is_gone = |at: &usize| !new_places.contains_key(&old[*at]);
+        let gone: Vec<usize> = (from.0..old_at).filter(is_gone).collect();
+        let is_new = |at: &usize| !old_places.contains_key(&new[*at]);
+        let is_replaced = gone.len() == (from.1..new_at).filter(is_new).count();
+        let mut replaced = gone.iter();
+        for (at, name) in new.iter().enumerate().take(new_at).skip(from.1) {
+            steps.push(match old_places.get(name) {
+                Some(&before) => Step::Moved { old: before, new: at },
+                None => match replaced.next().filter(|_| is_replaced) {
+                    Some(&before) => Step::Replaced { old: before, new: at },
+                    None => Step::Added { new: at },
+                },
+            });
+        }
+        if !is_replaced {
+            steps.extend(gone.iter().map(|&old| Step::Removed { old }));
+        }
         if old_at < old.len() {
             steps.push(Step::Kept { old: old_at, new: new_at });
         }
         from = (old_at + 1, new_at + 1);
     }
     steps
-}
-
-/// What stands between two members that were kept.
-fn gap(
-    old: &[String],
-    new: &[String],
-    from: (usize, usize),
-    to: (usize, usize),
-    steps: &mut Vec<Step>,
-) {
-    let is_gone = |at: &usize| !new.contains(&old[*at]);
-    let gone: Vec<usize> = (from.0..to.0).filter(is_gone).collect();
-    let is_new = |at: &usize| !old.contains(&new[*at]);
-    let added: Vec<usize> = (from.1..to.1).filter(is_new).collect();
-    let is_replaced = gone.len() == added.len();
-    let mut replaced = gone.iter();
-    for at in from.1..to.1 {
-        steps.push(match old.iter().position(|name| *name == new[at]) {
-            Some(before) => Step::Moved { old: before, new: at },
-            None => match replaced.next().filter(|_| is_replaced) {
-                Some(&before) => Step::Replaced { old: before, new: at },
-                None => Step::Added { new: at },
-            },
-        });
-    }
-    if !is_replaced {
-        steps.extend(gone.iter().map(|&old| Step::Removed { old }));
-    }
 }
 
 /// The longest list of names that both have in the same order, by their places in both.

@@ -3,7 +3,7 @@
 use syn::Type;
 
 use super::neighbours::{Neighbours, Ways};
-use super::shape::shape;
+use super::shape::{Leaf, shape};
 use super::structs::docs;
 use super::types::{SIZES, Value};
 use super::{Lowering, Refused, Result, ident, names};
@@ -109,6 +109,10 @@ impl<'a> Lowering<'_, 'a> {
             // The pointer is where the result is written to.
             Some(Derivation::Pointer { .. }) if ways.is_out && !is_list => {
                 self.value(&shape, 1, &inner, false)
+            }
+            // Room for a text, which is a pointer by its name.
+            None if ways.is_out && is_list && matches!(shape.leaf, Leaf::Text) => {
+                self.value(&shape, 0, &inner, false)
             }
             None if ways.is_out => {
                 let what = "what comes out needs a pointer to where it goes";

@@ -36,7 +36,7 @@ impl<'a> Lowering<'_, 'a> {
         let place = std::mem::replace(&mut self.place, format!("struct {}", quoted(&name)));
         let fields = self.fields(&name, of.fields.as_deref().unwrap_or_default(), span);
         self.place = place;
-        let fields = self.or_refused(id, &name, fields)?;
+        let fields = self.or_refused(&name, id, span, fields)?;
         let kind = DefinitionKind::Struct(fields);
         self.define(Definition { docs: docs(&of.attributes), name: path, kind });
         Ok(ty)

@@ -43,7 +43,7 @@ impl<'a> Lowering<'_, 'a> {
         let arms = of.arms.iter().flatten();
         let variants = arms.map(|arm| self.arm(&name, arm)).collect::<Result<Vec<_>>>();
         self.place = place;
-        let variants = self.or_refused(id, &name, variants)?;
+        let variants = self.or_refused(&name, id, shape.span, variants)?;
         let mut distinct = names::Distinct::default();
         let variants = variants.into_iter().flatten().map(|variant| {
             let name = ident(&distinct.name(variant.name.to_string()));
