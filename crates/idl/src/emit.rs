@@ -121,7 +121,11 @@ impl Emitter<'_> {
                 self.line(&format!("{text}}} {name};"));
             }
             DefinitionKind::Enum(variants) => {
-                let mut text = format!("\ntypedef enum {name}\n{{\n");
+                // MIDL's own enum has 15 bits on the wire.
+                let mut written = variants.iter().filter_map(|variant| variant.value);
+                let is_wide = written.any(|value| !(0..=0x7fff).contains(&value));
+                let wide = if is_wide { "[v1_enum] " } else { "" };
+                let mut text = format!("\ntypedef {wide}enum {name}\n{{\n");
                 for variant in variants {
                     if !variant.fields.is_empty() {
                         let place = format!("{name}::{}", variant.name);

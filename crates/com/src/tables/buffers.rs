@@ -13,7 +13,7 @@ pub(super) fn parameter(shape: &Shape) -> Option<u16> {
         Shape::Enum(of) if of.is_short() => 6,
         Shape::Enum(_) => 8,
         Shape::Guid | Shape::Struct(_) if shape.is_simple() && shape.size() <= STRUCT_BYTES_MAX => {
-            BEFORE_POINTEE + 3 * shape.size()
+            BEFORE_POINTEE + shape.size() + PADDING_MAX.min(2 * shape.size())
         }
         Shape::Optional(inner) if !inner.is_scalar() => return parameter(inner),
         Shape::Optional(inner) => u32::from(parameter(inner)?) + BEFORE_POINTEE,
@@ -35,5 +35,8 @@ pub(super) const HRESULT: u16 = 8;
 /// What a pointer to a value adds.
 const BEFORE_POINTEE: u32 = 20;
 
+/// What a struct may need besides.
+const PADDING_MAX: u32 = 32;
+
 /// The largest struct whose size is counted on beforehand: 64 of them must not pass 16 bits.
-const STRUCT_BYTES_MAX: u32 = 256;
+const STRUCT_BYTES_MAX: u32 = 960;

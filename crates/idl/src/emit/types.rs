@@ -233,11 +233,15 @@ fn boxed(ty: &Type) -> &Type {
     }
 }
 
-/// `decorate_this_file` → `decorateThisFile`.
+/// `decorate_this_file` → `decorateThisFile`; what MIDL or C++ has a meaning for gets a `_` behind it.
 fn camel(name: &str) -> String {
     let mut words = name.split('_').filter(|word| !word.is_empty());
     let first = words.next().unwrap_or("value").to_owned();
-    words.fold(first, |name, word| name + &capital(word))
+    let mut name = words.fold(first, |name, word| name + &capital(word));
+    if KEYWORDS.contains(&name.as_str()) {
+        name.push('_');
+    }
+    name
 }
 
 /// A word with a large first letter.
@@ -246,6 +250,74 @@ pub(super) fn capital(word: &str) -> String {
     let first = letters.next().map(|first| first.to_ascii_uppercase());
     first.into_iter().chain(letters).collect()
 }
+
+/// Words that can't be the name of a parameter or a field in a file of MIDL's, or in its header.
+const KEYWORDS: [&str; 64] = [
+    "and",
+    "auto",
+    "bool",
+    "boolean",
+    "break",
+    "byte",
+    "case",
+    "catch",
+    "char",
+    "class",
+    "const",
+    "continue",
+    "default",
+    "delete",
+    "do",
+    "double",
+    "else",
+    "enum",
+    "error",
+    "explicit",
+    "export",
+    "extern",
+    "false",
+    "float",
+    "for",
+    "friend",
+    "goto",
+    "hyper",
+    "if",
+    "import",
+    "in",
+    "inline",
+    "int",
+    "interface",
+    "library",
+    "long",
+    "module",
+    "namespace",
+    "new",
+    "not",
+    "operator",
+    "or",
+    "out",
+    "pipe",
+    "private",
+    "protected",
+    "public",
+    "register",
+    "return",
+    "short",
+    "signed",
+    "sizeof",
+    "small",
+    "static",
+    "string",
+    "struct",
+    "switch",
+    "template",
+    "this",
+    "true",
+    "typedef",
+    "union",
+    "unsigned",
+    "void",
+];
 
 /// Numbers, by both their names.
 const NUMBERS: [(&str, &str); 11] = [

@@ -1,0 +1,11 @@
+//! The tables and the way of a call, against what MIDL published, what `widl` makes, and each other.
+
+mod calls;
+mod golden;
+mod hostile;
+mod memory;
+mod ndr;
+mod random;
+mod traits;
+mod values;
+mod widl;
