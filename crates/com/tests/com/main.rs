@@ -1,6 +1,7 @@
 //! The tables and the way of a call, against what MIDL published, what `widl` makes, and each other.
 
 mod calls;
+mod carry;
 mod golden;
 mod hostile;
 mod memory;
