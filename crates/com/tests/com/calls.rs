@@ -134,8 +134,7 @@ fn numbers_are_extended_by_their_sign() {
     let mut pair = Pair::new(&compiled, "integers");
     let arguments =
         [0xff, 0xff, 0xfe, 0xff, 0xfe, 0xff, 0xfd, 0xff, 0xff, 0xff, 0xfd, 0xff, 0xff, 0xff];
-    let bytes = arguments.iter().chain(&[1; 16]).copied().collect();
-    pair.call(&Encoded { bytes, handles: Vec::new() });
+    pair.call(&Encoded { bytes: arguments.to_vec(), handles: Vec::new() });
     let expected = [0xff, u64::MAX, 0xfffe, u64::MAX - 1, 0xffff_fffd, u64::MAX - 2];
     assert_eq!(pair.client_slots[..6], expected);
 }
@@ -153,7 +152,7 @@ fn a_variant_is_its_value_to_com() {
 fn floats_are_where_registers_of_their_own_are() {
     use syshandle_com::Float;
     let compiled = compiled::<dyn Values>(HandleForm::System);
-    let plan = &compiled.methods[2];
+    let plan = &compiled.methods[3];
     let floats: Vec<_> = (0..5).map(|slot| plan.float(slot)).collect();
     let [single, double] = [Some(Float::Single), Some(Float::Double)];
     // The last is a pointer to where the result goes.

@@ -157,7 +157,7 @@ fn more_handles_than_a_call_may_have_are_refused() {
 fn a_reply_without_memory_leaves_nothing_behind() {
     let values = compiled::<dyn Values>(HandleForm::System);
     let plan = plan(&values, "structs");
-    let method = &<dyn Values as Interface>::DESCRIPTION.methods[14];
+    let method = &<dyn Values as Interface>::DESCRIPTION.methods[15];
     assert_eq!(method.name, "structs");
     let mut random = Random::new(9);
     let result = std::iter::repeat_with(|| random.values(&[method.result]));

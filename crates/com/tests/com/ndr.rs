@@ -233,7 +233,7 @@ fn word(bytes: &[u8], at: usize) -> u16 {
 /// The name of a base type. Signs mean nothing on the wire.
 fn character(code: u8) -> &'static str {
     match code {
-        0x01 | 0x02 | 0x03 | 0x04 => "byte",
+        0x01..=0x04 => "byte",
         0x06 | 0x07 => "short",
         0x08 | 0x09 => "long",
         0x0a => "float",

@@ -29,8 +29,10 @@ pub(crate) trait Texts {
 /// What comes out or doesn't: where MIDL wants a type of its own for each pointer.
 #[interface(iid = "9b2f6a30-0d0c-4c8e-8a55-1f1d1c6a0005")]
 pub(crate) trait Optional {
-    fn optional(&self) -> Result<(Option<i32>, Option<String>, Option<Nested>, Option<Color>)>;
+    fn optional(&self) -> Result<Maybe>;
 }
+
+type Maybe = (Option<i32>, Option<String>, Option<Nested>, Option<Color>);
 
 /// Handles, one at a time and many.
 #[interface(iid = "9b2f6a30-0d0c-4c8e-8a55-1f1d1c6a0002")]
@@ -61,6 +63,7 @@ pub(crate) trait Objects {
 }
 
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
+#[repr(u32)]
 pub(crate) enum Refused {
     Closed,
     NotYours = 0x8007_0005,

@@ -6,8 +6,8 @@ use syshandle::{Decode, Encode, Guid, Result, interface};
 #[interface(iid = "9b2f6a30-0d0c-4c8e-8a55-1f1d1c6a0001")]
 pub(crate) trait Values {
     fn nothing(&self) -> Result<()>;
-    fn integers(&self, a: u8, b: i8, c: u16, d: i16, e: u32, f: i32, g: u64, h: i64)
-    -> Result<i32>;
+    fn integers(&self, a: u8, b: i8, c: u16, d: i16, e: u32, f: i32) -> Result<i32>;
+    fn wide(&self, a: u64, b: i64) -> Result<u64>;
     fn floats(&self, a: f32, b: f64, c: f32, d: f64) -> Result<f64>;
     fn narrow(&self, a: bool, b: i8) -> Result<(bool, u8, i16, u64, f32)>;
     fn enums(&self, color: Color, level: Level) -> Result<(Color, Level)>;
