@@ -91,7 +91,7 @@ fn exercise<I: Interface + ?Sized>() {
             if plan.missing().is_some() {
                 continue;
             }
-            for seed in 0..200 {
+            for seed in 0..80 {
                 let mut random = Random::new(seed);
                 let mut pair = Pair::new(&compiled, plan.name());
                 pair.call(&random.values(method.parameters));

@@ -252,7 +252,7 @@ fn whatever_comes_is_answered() {
     for (description, compiled) in &all {
         let methods = description.methods.iter().zip(&compiled.methods);
         for (method, plan) in methods.filter(|(_, plan)| plan.missing().is_none()) {
-            for seed in 0..300 {
+            for seed in 0..120 {
                 let mut random = Random::new(seed);
                 let mut memory = Lenient(Simulated::default());
                 let slots = wild_slots(&mut random, plan.slot_count(), &mut memory);
@@ -272,7 +272,7 @@ fn whatever_comes_is_answered() {
             }
         }
     }
-    assert!(refused > 5_000, "{refused}");
+    assert!(refused > 2_000, "{refused}");
 }
 
 /// Slots that point at something, nothing, the end of something, or are small or huge numbers.
