@@ -9,15 +9,14 @@ use std::fmt::Write;
 use crate::model::{
     Class, Definition, DefinitionKind, Description, Interface, Method, Parameter, write_guid,
 };
-use types::Types;
+use types::{OPTIONAL_TEXT, Types};
 
 /// The text of an `.idl` file for a description.
 ///
 /// # Errors
 /// All that MIDL can't express, a line each.
 pub fn emit(description: &Description) -> Result<String, Vec<String>> {
-    let mut emitter =
-        Emitter { types: Types::of(description), text: HEAD.to_owned(), wrong: vec![] };
+    let mut emitter = Emitter { types: Types::of(description), text: String::new(), wrong: vec![] };
     for interface in &description.interfaces {
         emitter.line(&format!("interface I{};", interface.name));
     }
@@ -30,7 +29,13 @@ pub fn emit(description: &Description) -> Result<String, Vec<String>> {
     for class in &description.classes {
         emitter.class(class);
     }
-    if emitter.wrong.is_empty() { Ok(emitter.text) } else { Err(emitter.wrong) }
+    if !emitter.wrong.is_empty() {
+        return Err(emitter.wrong);
+    }
+    let is_used = emitter.text.contains(&format!("] {OPTIONAL_TEXT} "));
+    let typedef = format!("typedef [unique, string] wchar_t *{OPTIONAL_TEXT};\n");
+    let head = if is_used { format!("{HEAD}{typedef}") } else { HEAD.to_owned() };
+    Ok(head + &emitter.text)
 }
 
 struct Emitter<'d> {

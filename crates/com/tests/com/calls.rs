@@ -11,7 +11,7 @@ use crate::carry::Runtime;
 use crate::golden::compiled;
 use crate::memory::Simulated;
 use crate::random::{Random, Values as Encoded};
-use crate::traits::{Handles, Objects, Opaque, Optional, SparkleFinisher, Texts};
+use crate::traits::{Handles, Objects, Opaque, SparkleFinisher, Texts};
 use crate::values::Values;
 
 /// A client and a server, and what is between them.
@@ -110,7 +110,6 @@ fn exercise<I: Interface + ?Sized>() {
 #[test]
 fn values_arrive_as_they_were_sent() {
     exercise::<dyn Values>();
-    exercise::<dyn Optional>();
     exercise::<dyn Texts>();
 }
 

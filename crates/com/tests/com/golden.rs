@@ -8,7 +8,7 @@ use syshandle::Interface;
 use syshandle_com::{Compiled, HandleForm};
 
 use crate::ndr::describe;
-use crate::traits::{Handles, Objects, Opaque, Optional, SparkleFinisher, Texts};
+use crate::traits::{Handles, Objects, Opaque, SparkleFinisher, Texts};
 use crate::values::Values;
 
 /// The tables of an interface.
@@ -96,7 +96,6 @@ fn tables_are_the_golden_ones() {
         let all = [
             compiled::<dyn SparkleFinisher>(form),
             compiled::<dyn Values>(form),
-            compiled::<dyn Optional>(form),
             compiled::<dyn Texts>(form),
             compiled::<dyn Handles>(form),
             compiled::<dyn Opaque>(form),

@@ -11,7 +11,7 @@ use syshandle_wire::{Fault, Limits, Status};
 use crate::golden::compiled;
 use crate::memory::Simulated;
 use crate::random::Random;
-use crate::traits::{Handles, Objects, Opaque, Optional, SparkleFinisher, Texts};
+use crate::traits::{Handles, Objects, Opaque, SparkleFinisher, Texts};
 use crate::values::Values;
 
 fn plan<'c>(compiled: &'c Compiled, name: &str) -> &'c MethodPlan {
@@ -242,7 +242,6 @@ impl Memory for Lenient {
 fn whatever_comes_is_answered() {
     let all = [
         (<dyn Values as Interface>::DESCRIPTION, compiled::<dyn Values>(HandleForm::System)),
-        (<dyn Optional as Interface>::DESCRIPTION, compiled::<dyn Optional>(HandleForm::System)),
         (<dyn Texts as Interface>::DESCRIPTION, compiled::<dyn Texts>(HandleForm::System)),
         (<dyn Handles as Interface>::DESCRIPTION, compiled::<dyn Handles>(HandleForm::System)),
         (<dyn Opaque as Interface>::DESCRIPTION, compiled::<dyn Opaque>(HandleForm::System)),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{PipeReader, PipeWriter};
 
-use crate::values::{Color, Nested};
+use crate::values::Nested;
 use syshandle::{
     Decode, Directory, Encode, Event, Mutex, OwnedHandle, Result, Section, Timer, interface,
 };
@@ -25,14 +25,6 @@ pub(crate) trait Texts {
     fn texts(&self, texts: Vec<String>) -> Result<Vec<String>>;
     fn within(&self, person: Person) -> Result<Vec<Person>>;
 }
-
-/// What comes out or doesn't: where MIDL wants a type of its own for each pointer.
-#[interface(iid = "9b2f6a30-0d0c-4c8e-8a55-1f1d1c6a0005")]
-pub(crate) trait Optional {
-    fn optional(&self) -> Result<Maybe>;
-}
-
-type Maybe = (Option<i32>, Option<String>, Option<Nested>, Option<Color>);
 
 /// Handles, one at a time and many.
 #[interface(iid = "9b2f6a30-0d0c-4c8e-8a55-1f1d1c6a0002")]

@@ -11,31 +11,10 @@ use syshandle_com::HandleForm;
 
 use crate::golden::compiled;
 use crate::ndr::{Reader, describe};
-use crate::traits::Optional;
 use crate::values::Values;
 
 const SKIPPED: &str = "skipped: there is no widl with the files of Windows: install mingw-w64-tools \
                        (or wine64-tools) and libwine-dev";
-
-/// What comes out or doesn't, as MIDL wants it: a type for each pointer that may be NULL.
-const OPTIONAL: &str = "
-    import \"oaidl.idl\";
-    typedef enum Color { Red, Green = 5, Blue } Color;
-    typedef [v1_enum] enum Level { Low = -1, High = 1048576 } Level;
-    typedef struct Point { long x; long y; GUID id; } Point;
-    typedef struct Nested {
-        byte first; Point point; Level level; Color color;
-        unsigned short numbers[3]; Point points[2]; Color colors[2]; BOOL yes;
-    } Nested;
-    typedef [unique] long *OptionalLong;
-    typedef [unique] Nested *OptionalNested;
-    typedef [unique] Color *OptionalColor;
-    [object, uuid(9b2f6a30-0d0c-4c8e-8a55-1f1d1c6a0005), pointer_default(unique)]
-    interface IOptional : IUnknown
-    {
-        HRESULT Optional([out] OptionalLong *a, [out, string] LPWSTR *b,
-            [out] OptionalNested *c, [out] OptionalColor *d);
-    }";
 
 #[test]
 fn values_have_the_tables_that_widl_makes() {
@@ -44,15 +23,6 @@ fn values_have_the_tables_that_widl_makes() {
     let idl = syshandle_idl::emit::emit(&described).unwrap();
     let ours = describe(&compiled::<dyn Values>(HandleForm::System).tables);
     match widl(&idl, "IValues") {
-        Some(theirs) => compare(&theirs, &ours),
-        None => println!("{SKIPPED}"),
-    }
-}
-
-#[test]
-fn optional_results_have_the_tables_that_widl_makes() {
-    let ours = describe(&compiled::<dyn Optional>(HandleForm::System).tables);
-    match widl(OPTIONAL, "IOptional") {
         Some(theirs) => compare(&theirs, &ours),
         None => println!("{SKIPPED}"),
     }

@@ -5,6 +5,10 @@ use syn::{GenericArgument, PathArguments, Type};
 
 use crate::model::{Definition, DefinitionKind, Description, Handle, KINDS, Parameter};
 
+/// The name of a text that may be none, for what comes out: an attribute there would be of the
+/// pointer to it.
+pub(super) const OPTIONAL_TEXT: &str = "OptionalText";
+
 /// The types that a description has.
 pub(super) struct Types<'d> {
     description: &'d Description,
@@ -48,11 +52,16 @@ impl<'d> Types<'d> {
         let optional = self.is_optional(&of.ty);
         // A string is a pointer by itself, and says by `unique` that it may be none.
         let needs_star = list || optional && !written.attributes.contains(&"string".to_owned());
-        if optional {
-            if written.attributes.iter().any(|text| text.starts_with("system_handle")) {
-                return Err("MIDL can't say that a handle may be missing".to_owned());
+        if optional && written.attributes.iter().any(|text| text.starts_with("system_handle")) {
+            return Err("MIDL can't say that a handle may be missing".to_owned());
+        }
+        match (optional, is_out, needs_star) {
+            // What comes out is written through a pointer that is there: the inner one may be NULL.
+            (true, true, false) => {
+                written = Written { ty: OPTIONAL_TEXT.to_owned(), attributes: Vec::new() };
             }
-            written.attributes.insert(0, "unique".to_owned());
+            (true, false, _) => written.attributes.insert(0, "unique".to_owned()),
+            _ => {}
         }
         let by_reference = !is_out && !needs_star && self.is_struct(inner);
         let more = if needs_star || by_reference { "*" } else { "" };
