@@ -21,6 +21,9 @@ mod greeting;
 mod guid;
 mod handles;
 mod limits;
+#[cfg_attr(windows, path = "platform/windows.rs")]
+#[cfg_attr(not(windows), path = "platform/linux.rs")]
+mod platform;
 mod server_end;
 mod values;
 
