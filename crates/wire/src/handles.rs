@@ -32,7 +32,6 @@ macro_rules! impl_handles {
         }
     )+};
 }
-pub(crate) use impl_handles;
 impl_handles!(
     Composition,
     Directory,

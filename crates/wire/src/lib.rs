@@ -19,6 +19,7 @@ mod fault;
 mod frame;
 mod greeting;
 mod guid;
+#[macro_use]
 mod handles;
 mod limits;
 #[cfg_attr(windows, path = "platform/windows.rs")]

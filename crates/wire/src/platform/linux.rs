@@ -8,7 +8,6 @@ use std::path::PathBuf;
 use syshandle_os::{Handle, Seqpacket, UnsealedSection};
 
 use crate::describe::{Describe, Type};
-use crate::handles::impl_handles;
 use crate::{Decode, DecodeError, Decoder, Encode, Encoder};
 
 impl_handles!(Seqpacket, UnixDatagram, UnixListener, UnixStream, UnsealedSection);
