@@ -84,16 +84,16 @@ macro_rules! proxy {
     };
 }
 
-/// What is there with the feature `tokio` only.
-#[cfg(feature = "tokio")]
+/// What is there with the feature `tokio` only, and not on Windows.
+#[cfg(all(feature = "tokio", not(windows)))]
 #[doc(hidden)]
 #[macro_export]
 macro_rules! asynchronous {
     ($($item:tt)*) => { $($item)* };
 }
 
-/// What is there with the feature `tokio` only.
-#[cfg(not(feature = "tokio"))]
+/// What is there with the feature `tokio` only, and not on Windows.
+#[cfg(not(all(feature = "tokio", not(windows))))]
 #[doc(hidden)]
 #[macro_export]
 macro_rules! asynchronous {

@@ -90,6 +90,16 @@ macro_rules! impl_event {
 impl_event!(Event, false);
 impl_event!(ManualEvent, true);
 
+impl ManualEvent {
+    /// A second handle to the same event, which can only wait.
+    ///
+    /// # Errors
+    /// Those of `DuplicateHandle`.
+    pub fn try_clone_to_wait(&self) -> io::Result<Self> {
+        Ok(Self(event::to_wait(self.0.as_handle())?))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

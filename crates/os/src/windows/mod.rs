@@ -38,7 +38,7 @@ pub use job::Job;
 pub use mutex::{Mutex, MutexGuard};
 pub use object::Object;
 pub use peer::Credentials;
-pub use process::Process;
+pub use process::{Process, set_variable};
 pub use prove::{Unproven, prove};
 pub use reg_key::RegKey;
 pub use section::{Section, SectionMap};

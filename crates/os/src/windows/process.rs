@@ -53,6 +53,14 @@ impl Process {
         Ok(Self(process::open_to_duplicate(id)?))
     }
 
+    /// The same, only to wait for its end.
+    ///
+    /// # Errors
+    /// Those of `OpenProcess`.
+    pub fn open_to_watch(id: u32) -> io::Result<Self> {
+        Ok(Self(process::open_to_watch(id)?))
+    }
+
     /// A child of this process.
     ///
     /// # Errors
@@ -109,6 +117,13 @@ impl Waitable for Process {
     fn handle(&self) -> BorrowedHandle<'_> {
         self.0.as_handle()
     }
+}
+
+/// Sets a variable of this process's environment, which any thread may read at the same time here. A
+/// name or value that can't be one is left out.
+pub fn set_variable(name: &str, value: &str) {
+    // It fails for names with `=` and texts with zeros, which are in no registration of ours.
+    let _ = process::set_variable(name, value);
 }
 
 #[cfg(test)]

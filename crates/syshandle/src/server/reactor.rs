@@ -167,7 +167,8 @@ impl Reactor {
             refuse(&socket, &Fault::Busy { limit: "clients".into() });
             return Ok(());
         }
-        let greeting = Greeting { limits: LIMITS, offers: object.offers() };
+        let offer = |interface: &Interface| Offer { clsid: Guid::NIL, iid: interface.iid };
+        let greeting = Greeting { limits: LIMITS, offers: object.descriptions().map(offer).collect() };
         Connection::add(self, socket, &greeting, Some(object.clone()))
     }
 

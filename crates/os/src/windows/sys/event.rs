@@ -5,7 +5,10 @@ use std::io;
 use std::os::windows::io::{AsRawHandle, BorrowedHandle, OwnedHandle};
 use std::ptr;
 
-use windows_sys::Win32::System::Threading::{CreateEventW, ResetEvent, SetEvent};
+use windows_sys::Win32::Foundation::DuplicateHandle;
+use windows_sys::Win32::System::Threading::{
+    CreateEventW, GetCurrentProcess, ResetEvent, SYNCHRONIZATION_SYNCHRONIZE, SetEvent,
+};
 
 use super::{check, own};
 
@@ -22,4 +25,15 @@ pub(crate) fn set(event: BorrowedHandle<'_>) -> io::Result<()> {
 pub(crate) fn reset(event: BorrowedHandle<'_>) -> io::Result<()> {
     // SAFETY: the handle is open.
     check(unsafe { ResetEvent(event.as_raw_handle()) })
+}
+
+pub(crate) fn to_wait(event: BorrowedHandle<'_>) -> io::Result<OwnedHandle> {
+    let mut handle = ptr::null_mut();
+    let access = SYNCHRONIZATION_SYNCHRONIZE;
+    // SAFETY: both processes are this one, the handle is open; on success the new one is ours.
+    unsafe {
+        let (process, raw) = (GetCurrentProcess(), event.as_raw_handle());
+        check(DuplicateHandle(process, raw, process, &mut handle, access, 0, 0))?;
+        own(handle)
+    }
 }

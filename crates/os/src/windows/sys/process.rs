@@ -8,6 +8,7 @@ use std::ptr;
 use windows_sys::Win32::Foundation::{
     DUPLICATE_SAME_ACCESS, DuplicateHandle, ERROR_ACCESS_DENIED, HANDLE,
 };
+use windows_sys::Win32::System::Environment::SetEnvironmentVariableW;
 use windows_sys::Win32::System::Threading::{
     GetCurrentProcess, GetCurrentThread, GetExitCodeProcess, GetProcessId, GetThreadId,
     OpenProcess, OpenThread, PROCESS_DUP_HANDLE, PROCESS_QUERY_LIMITED_INFORMATION,
@@ -15,7 +16,7 @@ use windows_sys::Win32::System::Threading::{
     TerminateProcess,
 };
 
-use super::{check, own};
+use super::{check, own, wide};
 
 pub(crate) fn current() -> io::Result<OwnedHandle> {
     // SAFETY: no arguments; a pseudo-handle is nobody's to close.
@@ -61,6 +62,10 @@ pub(crate) fn open_to_duplicate(id: u32) -> io::Result<OwnedHandle> {
     open_with(id, access)
 }
 
+pub(crate) fn open_to_watch(id: u32) -> io::Result<OwnedHandle> {
+    open_with(id, PROCESS_SYNCHRONIZE | PROCESS_QUERY_LIMITED_INFORMATION)
+}
+
 fn open_with(id: u32, access: u32) -> io::Result<OwnedHandle> {
     // SAFETY: what is returned is ours.
     unsafe { own(OpenProcess(access, 0, id)) }
@@ -103,3 +108,9 @@ pub(crate) fn terminate(process: BorrowedHandle<'_>) -> io::Result<()> {
 
 /// The exit code of a process that was ended.
 pub(super) const KILLED: u32 = 1;
+
+pub(crate) fn set_variable(name: &str, value: &str) -> io::Result<()> {
+    let (name, value) = (wide(name)?, wide(value)?);
+    // SAFETY: both end with a zero. Windows has a lock for the environment: threads may read it.
+    check(unsafe { SetEnvironmentVariableW(name.as_ptr(), value.as_ptr()) })
+}
