@@ -18,6 +18,8 @@ mod kinds;
 mod memory;
 mod plan;
 mod shape;
+#[cfg(windows)]
+mod sys;
 mod tables;
 mod transcode;
 
@@ -25,6 +27,11 @@ pub use error_info::ErrorInfo;
 pub use hresult::Hresult;
 pub use memory::{BadAddress, Memory, OutOfMemory};
 pub use plan::{Float, MethodPlan};
+#[cfg(windows)]
+pub use sys::{
+    Bound, Caller, ClassObject, ComError, Given, Outcome, Remote, Replying, Serve, Served,
+    ServerProcess, cancel_call, enter_apartment, logical_thread, take_cancellations, under_wine,
+};
 pub use tables::{Compiled, FIRST_METHOD, HandleForm, TableError, Tables, stub};
 pub use transcode::{
     Answer, Call, Collected, Lent, Passed, Problem, Received, Reply, Sort, TranscodeError,

@@ -22,10 +22,9 @@ use super::layout::{
     NdrOleFree, ProxyFile, ProxyHeader, STUB_RELEASE, StubBuffer, StubVtable,
 };
 use super::{ComError, com_guid, own_guid, served, transfer, under_wine};
-use crate::{Compiled, HandleForm, stub};
+use crate::{Compiled, FIRST_METHOD, HandleForm, stub};
 
 /// An interface that this process has tables for, so that its objects can be called and served.
-#[derive(Debug)]
 pub struct Bound {
     pub(super) compiled: Compiled,
     pub(super) iid: GUID,
@@ -93,9 +92,9 @@ impl Bound {
     /// The tables of one interface as those of a proxy DLL would be.
     fn file(&'static self) -> *const *const ProxyFile {
         let tables = &self.compiled.tables;
-        let count = self.compiled.methods.len() + stub::FIRST_METHOD as usize;
+        let count = self.compiled.methods.len() + FIRST_METHOD as usize;
         // The runtime counts methods from those of `IUnknown`, the table from the first own one.
-        let mut offsets = vec![0; stub::FIRST_METHOD as usize];
+        let mut offsets = vec![0; FIRST_METHOD as usize];
         offsets.extend(&tables.offsets);
         let offsets = leak(offsets).as_ptr();
         let procedures = leak_bytes(&tables.procedures);
@@ -103,10 +102,10 @@ impl Bound {
             pfnAllocate: Some(NdrOleAllocate),
             pfnFree: Some(NdrOleFree),
             pFormatTypes: leak_bytes(&tables.types),
-            fCheckBounds: stub::BOUNDS_CHECK as i32,
-            Version: stub::VERSION as u32,
-            MIDLVersion: stub::MIDL_VERSION as i32,
-            mFlags: stub::FLAGS as usize,
+            fCheckBounds: stub::CHECK_BOUNDS,
+            Version: stub::VERSION,
+            MIDLVersion: stub::MIDL_VERSION,
+            mFlags: stub::FLAGS,
             ..MIDL_STUB_DESC::default()
         };
         if under_wine() {
@@ -133,7 +132,7 @@ impl Bound {
         let proxy: *const ProxyHeader = leak(proxy).as_mut_ptr().cast();
 
         let thunk: STUB_THUNK = Some(served::thunk);
-        let mut thunks = vec![None; stub::FIRST_METHOD as usize];
+        let mut thunks = vec![None; FIRST_METHOD as usize];
         thunks.resize(count, thunk);
         let stub_info = MIDL_SERVER_INFO {
             pStubDesc: description,
@@ -161,12 +160,18 @@ impl Bound {
             delegated: ptr::null(),
             lookup,
             table_size: 1,
-            table_version: stub::TABLE_VERSION as u16,
+            table_version: stub::TABLE_VERSION,
             async_iids: ptr::null(),
             filler: [0; 3],
         };
         let file: *const ProxyFile = Box::leak(Box::new(file));
         leak(vec![file, ptr::null()]).as_ptr()
+    }
+}
+
+impl std::fmt::Debug for Bound {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Bound").field("compiled", &self.compiled).finish_non_exhaustive()
     }
 }
 

@@ -1,9 +1,8 @@
 //! The structures of `rpcproxy.h` that proxies and stubs are made of, and the calls that take them.
-#![expect(unsafe_code, reason = "declarations of foreign functions")]
 
 use std::ffi::c_void;
 
-use windows_sys::Win32::System::Rpc::{MIDL_SERVER_INFO, MIDL_STUBLESS_PROXY_INFO, RPC_MESSAGE};
+use windows_sys::Win32::System::Rpc::{MIDL_SERVER_INFO, MIDL_STUBLESS_PROXY_INFO};
 use windows_sys::core::{GUID, HRESULT};
 
 /// What is before a proxy's vtable.
@@ -84,10 +83,6 @@ windows_link::link!("rpcrt4.dll" "system" fn IUnknown_Release_Proxy(this: *mut c
 windows_link::link!("rpcrt4.dll" "system" fn NdrOleAllocate(len: usize) -> *mut c_void);
 windows_link::link!("rpcrt4.dll" "system" fn NdrOleFree(memory: *mut c_void));
 
-/// What the stub's interpreter is in the middle of, as far as a thunk has to know:
-/// the beginning of `MIDL_STUB_MESSAGE` is only the message.
-pub(super) type Message = RPC_MESSAGE;
-
 /// The first three entries of every vtable.
 #[repr(C)]
 pub(super) struct UnknownVtable {
@@ -99,7 +94,7 @@ pub(super) struct UnknownVtable {
 
 pub(super) const IID_IUNKNOWN: GUID = GUID::from_u128(0x00000000_0000_0000_c000_000000000046);
 pub(super) const IID_ICLASS_FACTORY: GUID = GUID::from_u128(0x00000001_0000_0000_c000_000000000046);
-pub(super) const IID_IPS_FACTORY_BUFFER: GUID =
+pub(super) static IID_IPS_FACTORY_BUFFER: GUID =
     GUID::from_u128(0xd5f569d0_593b_101a_b569_08002b2dbf7a);
 
 pub(super) const S_OK: HRESULT = 0;

@@ -15,7 +15,7 @@ use super::allocation::Arena;
 use super::layout::UnknownVtable;
 use super::served::lent;
 use super::{Bound, com_guid};
-use crate::{Hresult, TableError, TranscodeError, stub};
+use crate::{FIRST_METHOD, Hresult, Passed, Sort, TableError, TranscodeError};
 
 /// A reference to an object by one of its interfaces. To be used and dropped in the multithreaded
 /// apartment, by any of its threads.
@@ -80,16 +80,16 @@ impl Remote {
             Ok(slots) => slots,
             Err(error) => return Outcome { hresult: Hresult(super::layout::E_FAIL), reply: Err(error) },
         };
-        let entry = method as usize + stub::FIRST_METHOD as usize;
+        let entry = method as usize + usize::from(FIRST_METHOD);
         // SAFETY: the proxy's vtable was made from the same plan, and so has this entry, which takes
         // these slots; they and what they refer to stay for the time of the call.
         let hresult = Hresult(unsafe { invoke(self.pointer.as_ptr(), entry, &slots) });
-        let collected = plan.collect_reply(hresult, &slots, &mut memory);
+        let collected = plan.collect_reply(hresult, None, &slots, &mut memory);
         for stray in collected.strays {
-            drop(owned(stray));
+            drop(owned(&stray));
         }
         let reply = collected.reply.map(|received| {
-            let handles = received.handles.iter().filter_map(|passed| owned(passed.value));
+            let handles = received.handles.iter().filter_map(owned);
             (received.status, received.body, handles.collect())
         });
         Outcome { hresult, reply }
@@ -130,7 +130,7 @@ impl Clone for Remote {
 impl Drop for Remote {
     fn drop(&mut self) {
         // SAFETY: a reference to an object, given back once.
-        unsafe { (self.vtable().release)(self.pointer.as_ptr()) };
+        unsafe { release(self.pointer.as_ptr()) };
     }
 }
 
@@ -141,10 +141,26 @@ impl fmt::Debug for Remote {
 }
 
 /// A handle that the RPC runtime has given to this process; `None` for what is none.
-fn owned(number: u64) -> Option<OwnedHandle> {
+fn owned(passed: &Passed) -> Option<OwnedHandle> {
+    let number = passed.value;
+    if let Sort::Object(_) = passed.sort {
+        let pointer = ptr::with_exposed_provenance_mut::<c_void>(number as usize);
+        // SAFETY: a reference that came is ours, and is given back.
+        unsafe { pointer.as_ref().map(|_| release(pointer)) };
+        return None;
+    }
     let raw = ptr::without_provenance_mut(number as usize);
     // SAFETY: it was duplicated into this process for us.
     (!is_pseudo(number)).then(|| unsafe { OwnedHandle::from_raw_handle(raw) })
+}
+
+/// Gives a reference back.
+///
+/// # Safety
+/// The pointer is a reference to an object.
+unsafe fn release(pointer: *mut c_void) {
+    // SAFETY: a pointer to an object of COM points to a pointer to its vtable.
+    unsafe { ((**pointer.cast::<*const UnknownVtable>()).release)(pointer) };
 }
 
 /// Calls an entry of an object's vtable with these slots.

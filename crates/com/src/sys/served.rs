@@ -17,7 +17,7 @@ use windows_sys::core::{GUID, HRESULT};
 use super::allocation::TaskMemory;
 use super::layout::{E_FAIL, E_NOINTERFACE, E_NOTIMPL, E_POINTER, IID_IUNKNOWN, S_OK, UnknownVtable};
 use super::{Bound, caller, logical_thread};
-use crate::{Hresult, Lent, MethodPlan, Reply};
+use crate::{FIRST_METHOD, Hresult, Lent, MethodPlan, Passed, Reply, Sort};
 
 /// What an object does with calls.
 pub trait Serve: Send + Sync + 'static {
@@ -222,7 +222,7 @@ pub(super) unsafe extern "system" fn thunk(message: *mut MIDL_STUB_MESSAGE) {
         let stack = (*message).StackTop.cast::<u64>();
         let this: *const Face = ptr::with_exposed_provenance(stack.read() as usize);
         let face = &*this;
-        let number = (*(*message).RpcMsg).ProcNum.wrapping_sub(crate::stub::FIRST_METHOD as u32);
+        let number = (*(*message).RpcMsg).ProcNum.wrapping_sub(u32::from(FIRST_METHOD));
         let Some(plan) = face.bound.compiled.methods.get(number as usize) else {
             return;
         };
@@ -248,7 +248,7 @@ fn run(face: &Face, method: u32, plan: &MethodPlan, slots: &[u64], mut memory: T
     match collected {
         Err(error) => refuse(error.into()),
         Ok(call) => {
-            let owned = call.handles.iter().map(|passed| own_copy(passed.value));
+            let owned = call.handles.iter().map(own_copy);
             match owned.collect::<std::io::Result<Vec<_>>>() {
                 Err(error) => {
                     tracing::warn!(%error, "a handle of a call couldn't be had");
@@ -268,8 +268,9 @@ fn run(face: &Face, method: u32, plan: &MethodPlan, slots: &[u64], mut memory: T
 }
 
 /// A handle of our own to what the RPC runtime holds for the time of the call.
-fn own_copy(number: u64) -> std::io::Result<OwnedHandle> {
-    if is_pseudo(number) {
+fn own_copy(passed: &Passed) -> std::io::Result<OwnedHandle> {
+    let number = passed.value;
+    if is_pseudo(number) || matches!(passed.sort, Sort::Object(_)) {
         return Err(std::io::ErrorKind::InvalidInput.into());
     }
     // SAFETY: the runtime keeps it open until the call is over.
@@ -301,7 +302,9 @@ fn lay_out(
     let lent: Vec<_> = copies.iter().map(lent).collect();
     let answer = plan.lay_out_reply(Reply { status, body, handles: &lent }, slots, memory);
     if answer.gives_handles {
-        copies.into_iter().for_each(|copy| drop(copy.into_raw_handle()));
+        for copy in copies {
+            let _ = copy.into_raw_handle();
+        }
     }
     answer.hresult
 }

@@ -14,27 +14,25 @@ use windows_sys::Win32::Foundation::HANDLE;
 use windows_sys::Win32::System::Rpc::{USER_MARSHAL_CB, USER_MARSHAL_ROUTINE_QUADRUPLE};
 
 use super::caller;
+use crate::stub;
 
 /// The routines, once for each kind of MIDL's: what is done doesn't depend on it.
-pub(super) const QUADRUPLES: [USER_MARSHAL_ROUTINE_QUADRUPLE; KINDS] =
+pub(super) const QUADRUPLES: [USER_MARSHAL_ROUTINE_QUADRUPLE; stub::USER_MARSHAL_COUNT] =
     [USER_MARSHAL_ROUTINE_QUADRUPLE {
         pfnBufferSize: Some(size),
         pfnMarshall: Some(marshal),
         pfnUnmarshall: Some(unmarshal),
         pfnFree: Some(free),
-    }; KINDS];
-
-/// Kinds that MIDL has.
-const KINDS: usize = 13;
+    }; stub::USER_MARSHAL_COUNT];
 
 /// The bytes of a handle on the wire, and what they are aligned to.
 const LEN: usize = 8;
 
 /// Where the message will stand behind a handle.
 unsafe extern "system" fn size(
-    _flags: *const u32,
+    _flags: *mut u32,
     start: u32,
-    _handle: *const core::ffi::c_void,
+    _handle: *mut core::ffi::c_void,
 ) -> u32 {
     start.next_multiple_of(LEN as u32) + LEN as u32
 }
@@ -44,9 +42,9 @@ unsafe extern "system" fn size(
 /// # Safety
 /// Called by the interpreter: `buffer` has as much room as `size` said, `handle` points to one.
 unsafe extern "system" fn marshal(
-    flags: *const u32,
+    flags: *mut u32,
     buffer: *mut u8,
-    handle: *const core::ffi::c_void,
+    handle: *mut core::ffi::c_void,
 ) -> *mut u8 {
     // SAFETY: see above.
     unsafe {
@@ -69,7 +67,7 @@ unsafe extern "system" fn marshal(
 /// Called by the interpreter: `buffer` is within the message that `flags` leads to, `handle` points to
 /// room for one.
 unsafe extern "system" fn unmarshal(
-    flags: *const u32,
+    flags: *mut u32,
     buffer: *mut u8,
     handle: *mut core::ffi::c_void,
 ) -> *mut u8 {
@@ -98,7 +96,7 @@ unsafe extern "system" fn unmarshal(
 ///
 /// # Safety
 /// Called by the interpreter, once for each handle that `unmarshal` made or a reply gave it.
-unsafe extern "system" fn free(flags: *const u32, handle: *mut core::ffi::c_void) {
+unsafe extern "system" fn free(flags: *mut u32, handle: *mut core::ffi::c_void) {
     // SAFETY: see above.
     unsafe {
         let place = handle.cast::<HANDLE>();
@@ -114,7 +112,7 @@ unsafe extern "system" fn free(flags: *const u32, handle: *mut core::ffi::c_void
 ///
 /// # Safety
 /// `flags` is what the interpreter passes: the first field of its `USER_MARSHAL_CB`.
-unsafe fn is_client(flags: *const u32) -> bool {
+unsafe fn is_client(flags: *mut u32) -> bool {
     // SAFETY: see above.
     unsafe { (*(*flags.cast::<USER_MARSHAL_CB>()).pStubMsg).IsClient != 0 }
 }
@@ -123,7 +121,7 @@ unsafe fn is_client(flags: *const u32) -> bool {
 ///
 /// # Safety
 /// As for [`is_client`].
-unsafe fn message_end(flags: *const u32) -> usize {
+unsafe fn message_end(flags: *mut u32) -> usize {
     // SAFETY: see above.
     unsafe { (*(*flags.cast::<USER_MARSHAL_CB>()).pStubMsg).BufferEnd.addr() }
 }

@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 use syshandle_os::{
     BorrowedHandle, Event, Filesystems, Interest, ManualEvent, Poller, Ready, Seqpacket,
 };
-use syshandle_wire::{Fault, Greeting, Guid};
+use syshandle_wire::describe::Interface;
+use syshandle_wire::{Fault, Greeting, Guid, Offer};
 
 use super::Factory;
 use super::accept::{Entrance, refuse};

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use syshandle_com::{Bound, ComError, Outcome, Remote, logical_thread};
 use syshandle_os::{BorrowedHandle, Credentials, ManualEvent, OwnedHandle, Process, Waitable};
 use syshandle_wire::describe::Interface as Description;
-use syshandle_wire::{Decode, Decoder, Encode, Encoder, Fault, Guid, Status};
+use syshandle_wire::{Decode, Decoder, Encoder, Fault, Guid, Status};
 
 use super::calls::{self, Ended, Patience};
 use super::{LIMITS, Reply};

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use syshandle_com::{Given, Replying, Serve};
-use syshandle_os::{ManualEvent, Process};
+use syshandle_os::{BorrowedHandle, ManualEvent, Process};
 use syshandle_wire::describe::Interface as Description;
 use syshandle_wire::{Fault, Guid, Status};
 
@@ -76,7 +76,7 @@ impl Serve for Object {
         if let Some(client) = caller.process_id {
             self.belongs_to(client);
         }
-        let mut keep = |status: Status, body: Vec<u8>, handles: &[_]| {
+        let mut keep = |status: Status, body: Vec<u8>, handles: &[BorrowedHandle<'_>]| {
             if status == Status::Fault {
                 self.session.keep_fault(caller, &body);
             }
