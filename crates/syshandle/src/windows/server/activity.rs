@@ -13,6 +13,8 @@ pub(crate) struct Activity {
 #[derive(Debug)]
 struct State {
     held: usize,
+    /// There was something, some time.
+    begun: bool,
     /// When the last one ended.
     since: Instant,
 }
@@ -23,12 +25,18 @@ pub(crate) struct Hold(Arc<Activity>);
 
 impl Activity {
     pub(crate) fn new() -> Arc<Self> {
-        let state = Mutex::new(State { held: 0, since: Instant::now() });
+        let state = Mutex::new(State { held: 0, begun: false, since: Instant::now() });
         Arc::new(Self { state, changed: Condvar::new() })
     }
 
     pub(crate) fn hold(self: &Arc<Self>) -> Hold {
-        self.state().held += 1;
+        let mut state = self.state();
+        state.held += 1;
+        let first = !std::mem::replace(&mut state.begun, true);
+        drop(state);
+        if first {
+            self.changed.notify_all();
+        }
         Hold(self.clone())
     }
 
@@ -37,10 +45,14 @@ impl Activity {
         self.state().held == 0
     }
 
-    /// Waits until there was nothing for this long; without a time, for ever.
-    pub(crate) fn wait_until_idle(&self, time: Option<Duration>) {
+    /// Waits until there was nothing for this long; without a time, for ever. Or until there is
+    /// something for the first time, if `first` says so.
+    pub(crate) fn wait_until_idle(&self, time: Option<Duration>, first: bool) {
         let mut state = self.state();
         loop {
+            if first && state.begun {
+                return;
+            }
             let left = match (state.held, time) {
                 (0, Some(time)) => time.saturating_sub(state.since.elapsed()),
                 _ => Duration::MAX,

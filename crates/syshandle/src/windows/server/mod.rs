@@ -135,8 +135,10 @@ impl Server {
         process.open().map_err(failed)?;
         tracing::debug!("serving");
         let mut process = process;
+        // Whoever had it started comes in a while: under Wine a second later, whatever happens.
+        activity.wait_until_idle(self.idle.map(|idle| idle.max(FIRST)), true);
         loop {
-            activity.wait_until_idle(self.idle);
+            activity.wait_until_idle(self.idle, false);
             // Nobody comes from the moment on that this was the last reference.
             if process.release() && activity.is_idle() {
                 break;
@@ -149,6 +151,9 @@ impl Server {
         Ok(())
     }
 }
+
+/// The first client has this long to come.
+const FIRST: Duration = Duration::from_secs(10);
 
 /// Makes the object for a client that has come.
 fn make(
