@@ -126,7 +126,6 @@ impl Object {
     pub(crate) fn descriptions(&self) -> impl Iterator<Item = &'static describe::Interface> {
         self.0.iter().map(|interface| interface.description())
     }
-
 }
 
 impl std::fmt::Debug for Object {

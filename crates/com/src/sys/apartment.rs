@@ -31,8 +31,7 @@ pub fn under_wine() -> bool {
         // SAFETY: both names end with a zero; ntdll.dll is in every process.
         unsafe {
             let ntdll = GetModuleHandleA(c"ntdll.dll".as_ptr().cast());
-            !ntdll.is_null()
-                && GetProcAddress(ntdll, c"wine_get_version".as_ptr().cast()).is_some()
+            !ntdll.is_null() && GetProcAddress(ntdll, c"wine_get_version".as_ptr().cast()).is_some()
         }
     })
 }

@@ -195,7 +195,9 @@ unsafe extern "system" fn release_stub(this: *mut StubBuffer) -> u32 {
 fn leak_bytes(bytes: &[u8]) -> *mut u8 {
     let mut words = vec![0_u64; bytes.len().div_ceil(8).max(1)];
     // SAFETY: so many bytes are there; the two don't overlap.
-    unsafe { words.as_mut_ptr().cast::<u8>().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+    unsafe {
+        words.as_mut_ptr().cast::<u8>().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len())
+    };
     leak(words).as_mut_ptr().cast()
 }
 

@@ -78,7 +78,9 @@ impl Remote {
         let mut memory = unsafe { Arena::new() };
         let slots = match plan.lay_out_call(arguments, &lent, &mut memory) {
             Ok(slots) => slots,
-            Err(error) => return Outcome { hresult: Hresult(super::layout::E_FAIL), reply: Err(error) },
+            Err(error) => {
+                return Outcome { hresult: Hresult(super::layout::E_FAIL), reply: Err(error) };
+            }
         };
         let entry = method as usize + usize::from(FIRST_METHOD);
         // SAFETY: the proxy's vtable was made from the same plan, and so has this entry, which takes

@@ -15,7 +15,9 @@ use windows_sys::Win32::System::Rpc::MIDL_STUB_MESSAGE;
 use windows_sys::core::{GUID, HRESULT};
 
 use super::allocation::TaskMemory;
-use super::layout::{E_FAIL, E_NOINTERFACE, E_NOTIMPL, E_POINTER, IID_IUNKNOWN, S_OK, UnknownVtable};
+use super::layout::{
+    E_FAIL, E_NOINTERFACE, E_NOTIMPL, E_POINTER, IID_IUNKNOWN, S_OK, UnknownVtable,
+};
 use super::{Bound, caller, logical_thread};
 use crate::{FIRST_METHOD, Hresult, Lent, MethodPlan, Passed, Reply, Sort};
 
@@ -145,11 +147,8 @@ impl Drop for Served {
 /// Calls come by [`thunk`]: nobody calls the methods by the table but a client in this process that
 /// isn't ours, which is told that they aren't there.
 pub(super) fn vtable(methods: usize) -> *const c_void {
-    let mut table: Vec<*const c_void> = vec![
-        query_interface as *const c_void,
-        add_ref as *const c_void,
-        release as *const c_void,
-    ];
+    let mut table: Vec<*const c_void> =
+        vec![query_interface as *const c_void, add_ref as *const c_void, release as *const c_void];
     table.resize(3 + methods, not_by_table as *const c_void);
     Box::leak(table.into_boxed_slice()).as_ptr().cast()
 }
@@ -236,7 +235,13 @@ pub(super) unsafe extern "system" fn thunk(message: *mut MIDL_STUB_MESSAGE) {
 }
 
 /// Brings the slots of a call to the object, and what it replies back to them.
-fn run(face: &Face, method: u32, plan: &MethodPlan, slots: &[u64], mut memory: TaskMemory) -> Hresult {
+fn run(
+    face: &Face,
+    method: u32,
+    plan: &MethodPlan,
+    slots: &[u64],
+    mut memory: TaskMemory,
+) -> Hresult {
     // SAFETY: whoever called holds a reference for the time of the call.
     let object = unsafe { &*(*face).instance }.object.clone();
     let mut answer = None;
@@ -274,9 +279,8 @@ fn own_copy(passed: &Passed) -> std::io::Result<OwnedHandle> {
         return Err(std::io::ErrorKind::InvalidInput.into());
     }
     // SAFETY: the runtime keeps it open until the call is over.
-    let handle = unsafe {
-        BorrowedHandle::borrow_raw(ptr::without_provenance_mut(number as usize))
-    };
+    let handle =
+        unsafe { BorrowedHandle::borrow_raw(ptr::without_provenance_mut(number as usize)) };
     handle.try_clone_to_owned()
 }
 

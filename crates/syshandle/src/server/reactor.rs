@@ -169,7 +169,8 @@ impl Reactor {
             return Ok(());
         }
         let offer = |interface: &Interface| Offer { clsid: Guid::NIL, iid: interface.iid };
-        let greeting = Greeting { limits: LIMITS, offers: object.descriptions().map(offer).collect() };
+        let greeting =
+            Greeting { limits: LIMITS, offers: object.descriptions().map(offer).collect() };
         Connection::add(self, socket, &greeting, Some(object.clone()))
     }
 

@@ -96,13 +96,17 @@ fn is_passing(error: &Error) -> bool {
 fn failed(error: &ComError, clsid: Guid) -> Error {
     let number = error.hresult().map_or(0, |hresult| hresult.0 as u32);
     let (kind, text) = match number {
-        0x8004_0154 => (ErrorKind::NotRegistered, format!("no program is registered for class {clsid}")),
+        0x8004_0154 => {
+            (ErrorKind::NotRegistered, format!("no program is registered for class {clsid}"))
+        }
         0x8004_0111 => (ErrorKind::NoSuchClass, format!("the server doesn't serve class {clsid}")),
         0x8000_4002 => (
             ErrorKind::NoSuchInterface,
             "the object doesn't have the interface, or its server ended at once".to_owned(),
         ),
-        0x8007_0005 => (ErrorKind::ActivationDenied, "this process may not start the server".into()),
+        0x8007_0005 => {
+            (ErrorKind::ActivationDenied, "this process may not start the server".into())
+        }
         0x8008_0005 | 0x8007_0002 | 0x8007_0003 | 0x8007_00c1 => {
             (ErrorKind::StartFailed, "the server's program couldn't be started".to_owned())
         }

@@ -4,7 +4,7 @@
 //! is a number. By this a client gets the server's process, to end its waits when that does; an
 //! event, for work in the background that failed; and the whole of an error. An object of a server
 //! that isn't ours doesn't have it, and then only calls end.
-#![expect(dead_code, reason = "a generated client has more than is used here")]
+#![expect(dead_code, unreachable_pub, reason = "a generated client is made for users of a crate")]
 
 use syshandle_os::{ManualEvent, Process};
 use syshandle_wire::Guid;

@@ -1,7 +1,6 @@
 //! The client's side: a reference to an object, wherever it is.
 
 pub(crate) mod calls;
-#[path = "../../client/cancel.rs"]
 mod cancel;
 pub(crate) mod own;
 pub(crate) mod remote;
@@ -260,10 +259,7 @@ impl Encode for Client {
 impl Client {
     /// Takes a reference from a message: none can come.
     #[doc(hidden)]
-    pub fn decode(
-        input: &mut Decoder<'_>,
-        _: &'static Description,
-    ) -> Result<Self, DecodeError> {
+    pub fn decode(input: &mut Decoder<'_>, _: &'static Description) -> Result<Self, DecodeError> {
         Err(input.error(Malformed::Value { expected: NO_REFERENCES }))
     }
 }

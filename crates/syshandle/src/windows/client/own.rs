@@ -71,9 +71,7 @@ impl Own {
                 let text = "a handle of the result couldn't be had";
                 Error::new(ErrorKind::System, text).because(error).maybe_ran()
             }),
-            Ok(None) => {
-                Err(Error::new(ErrorKind::Failed, "the method didn't reply").maybe_ran())
-            }
+            Ok(None) => Err(Error::new(ErrorKind::Failed, "the method didn't reply").maybe_ran()),
             Err(Ended::Other(_)) => match self.object.session().failure() {
                 Some(fault) => Err(Error::from_fault(&fault).maybe_ran()),
                 None => Err(Error::new(ErrorKind::Disconnected, "the object ended").maybe_ran()),

@@ -157,7 +157,8 @@ impl Server {
     /// All of the fault that a call in this chain of calls was just told; what COM carries of it is
     /// a number.
     fn fault(&self, thread: Guid) -> Option<Vec<u8>> {
-        let bytes: Vec<u8> = ask(self.life.0.as_ref()?, FAULT, |out| out.parameter(0, &thread)).ok()?;
+        let bytes: Vec<u8> =
+            ask(self.life.0.as_ref()?, FAULT, |out| out.parameter(0, &thread)).ok()?;
         Fault::read(&bytes).is_ok().then_some(bytes)
     }
 }

@@ -109,7 +109,8 @@ impl Server {
             registration::take_environment(offered.clsid);
         }
         // A thread of its own: the caller's may be in an apartment of its own.
-        let served = std::thread::Builder::new().name("server".to_owned()).spawn(|| self.serve())?;
+        let served =
+            std::thread::Builder::new().name("server".to_owned()).spawn(|| self.serve())?;
         served.join().unwrap_or_else(|_| Err(Error::failed("the server panicked")))
     }
 
