@@ -23,6 +23,8 @@ pub struct Registered {
     pub name: String,
     /// The program that COM starts.
     pub program: PathBuf,
+    /// Arguments for it; COM adds one of its own.
+    pub arguments: Vec<String>,
     /// Variables for the program's environment.
     pub environment: Vec<(String, String)>,
 }
@@ -51,12 +53,15 @@ impl Registry {
             let key = all.create_key(&braced(class.clsid))?;
             key.set_text("", &class.name)?;
             let server = key.create_key(LOCAL_SERVER)?;
-            // Quoted: a space ends the name of a program.
-            server.set_text("", &format!("\"{}\"", class.program.display()))?;
+            server.set_text("", &class.command_line())?;
             // A program that was registered with variables before doesn't keep them.
             let _ = key.remove_key(OWN);
             let own = key.create_key(OWN)?;
             own.set_text(PROGRAM, &class.program.display().to_string())?;
+            let arguments = own.create_key(ARGUMENTS)?;
+            for (i, argument) in class.arguments.iter().enumerate() {
+                arguments.set_text(&i.to_string(), argument)?;
+            }
             let environment = own.create_key(ENVIRONMENT)?;
             for (i, (name, value)) in class.environment.iter().enumerate() {
                 let variable = environment.create_key(&i.to_string())?;
@@ -118,8 +123,17 @@ fn read(all: &RegKey, name: &str) -> Option<Registered> {
         };
         names.iter().filter_map(variable).collect()
     });
-    let name = key.text("").unwrap_or_default();
-    Some(Registered { clsid, name, program, environment: environment.unwrap_or_default() })
+    let arguments = own
+        .key(ARGUMENTS)
+        .ok()
+        .map(|arguments| (0..).map_while(|i: u32| arguments.text(&i.to_string()).ok()).collect());
+    Some(Registered {
+        clsid,
+        name: key.text("").unwrap_or_default(),
+        program,
+        arguments: arguments.unwrap_or_default(),
+        environment: environment.unwrap_or_default(),
+    })
 }
 
 /// As COM writes it.
@@ -128,6 +142,13 @@ fn braced(clsid: Guid) -> String {
 }
 
 impl Registered {
+    /// What COM starts. Quoted, as a space ends the name of a program, or an argument.
+    fn command_line(&self) -> String {
+        let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\\\""));
+        let arguments = self.arguments.iter().map(|argument| format!(" {}", quoted(argument)));
+        quoted(&self.program.display().to_string()) + &arguments.collect::<String>()
+    }
+
     /// Whether a program, or one of a folder's, serves the class.
     pub fn is_served_from(&self, path: &Path) -> bool {
         self.program == path || self.program.parent() == Some(path)
@@ -139,4 +160,5 @@ const LOCAL_SERVER: &str = "LocalServer32";
 /// What says that a class is registered by this crate, and how.
 const OWN: &str = "syshandle";
 const PROGRAM: &str = "Program";
+const ARGUMENTS: &str = "Arguments";
 const ENVIRONMENT: &str = "Environment";
