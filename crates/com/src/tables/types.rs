@@ -202,8 +202,8 @@ impl TypeStrings {
                 });
                 self.entry(Entry::Handle(number), |types| {
                     // At a multiple of 8 on the wire; routines of this number; 8 bytes in memory;
-                    // as many on the wire as the routines say.
-                    types.bytes.extend([FC_USER_MARSHAL, 7, number, 0, 8, 0, 0, 0]);
+                    // and on the wire, which Wine must be told: in an array it counts no other.
+                    types.bytes.extend([FC_USER_MARSHAL, 7, number, 0, 8, 0, 8, 0]);
                     let place = types.reserve_offset();
                     types.point(place, on_wire);
                 })
