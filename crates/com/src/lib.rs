@@ -30,7 +30,7 @@ pub use plan::{Float, MethodPlan};
 #[cfg(windows)]
 pub use sys::{
     Bound, Caller, ClassObject, ComError, Given, Outcome, Remote, Replying, Serve, Served,
-    ServerProcess, cancel_call, enter_apartment, logical_thread, take_cancellations, under_wine,
+    ServerProcess, cancel_call, enter_apartment, logical_thread, take_cancellations,
 };
 pub use tables::{Compiled, FIRST_METHOD, HandleForm, TableError, Tables, stub};
 pub use transcode::{

@@ -3,13 +3,12 @@
 
 use std::ffi::c_void;
 use std::ptr;
-use std::sync::OnceLock;
 
+use syshandle_os::under_wine;
 use syshandle_wire::Guid;
 use windows_sys::Win32::System::Com::{
     COINIT_MULTITHREADED, CoCancelCall, CoEnableCallCancellation, CoInitializeEx,
 };
-use windows_sys::Win32::System::LibraryLoader::{GetModuleHandleA, GetProcAddress};
 use windows_sys::core::{GUID, HRESULT};
 
 use super::{ComError, own_guid};
@@ -22,18 +21,6 @@ use super::{ComError, own_guid};
 pub fn enter_apartment() -> Result<(), ComError> {
     // SAFETY: the argument is reserved.
     ComError::check(unsafe { CoInitializeEx(ptr::null(), COINIT_MULTITHREADED as u32) })
-}
-
-/// Whether this is Wine, which carries handles in another form than Windows.
-pub fn under_wine() -> bool {
-    static WINE: OnceLock<bool> = OnceLock::new();
-    *WINE.get_or_init(|| {
-        // SAFETY: both names end with a zero; ntdll.dll is in every process.
-        unsafe {
-            let ntdll = GetModuleHandleA(c"ntdll.dll".as_ptr().cast());
-            !ntdll.is_null() && GetProcAddress(ntdll, c"wine_get_version".as_ptr().cast()).is_some()
-        }
-    })
 }
 
 /// The identity of the chain of calls that this thread is in: the same on both sides of a call.

@@ -6,6 +6,7 @@ use std::ffi::c_void;
 use std::ptr;
 use std::sync::{Mutex, PoisonError};
 
+use syshandle_os::under_wine;
 use syshandle_wire::Guid;
 use syshandle_wire::describe::Interface;
 use windows_sys::Win32::System::Com::{
@@ -21,7 +22,7 @@ use super::layout::{
     IUnknown_Release_Proxy, NdrCStdStubBuffer_Release, NdrDllGetClassObject, NdrOleAllocate,
     NdrOleFree, ProxyFile, ProxyHeader, STUB_RELEASE, StubBuffer, StubVtable,
 };
-use super::{ComError, com_guid, own_guid, served, transfer, under_wine};
+use super::{ComError, com_guid, own_guid, served, transfer};
 use crate::{Compiled, FIRST_METHOD, HandleForm, stub};
 
 /// An interface that this process has tables for, so that its objects can be called and served.

@@ -17,7 +17,7 @@ mod remote;
 mod served;
 mod transfer;
 
-pub use apartment::{cancel_call, enter_apartment, logical_thread, take_cancellations, under_wine};
+pub use apartment::{cancel_call, enter_apartment, logical_thread, take_cancellations};
 pub use bound::Bound;
 pub use class_object::{ClassObject, ServerProcess};
 pub use remote::{ComError, Outcome, Remote};

@@ -38,9 +38,9 @@ fn file(handle: BorrowedHandle<'_>) -> io::Result<Object> {
         object::FileType::Disk if object::is_directory(handle)? => Object::Directory,
         object::FileType::Disk => Object::RegularFile,
         object::FileType::Character => Object::Device,
-        // Both are pipes to that question.
-        object::FileType::Pipe => winsock::identify(handle).unwrap_or(Object::Pipe),
-        object::FileType::Unknown => winsock::identify(handle).unwrap_or(Object::Other),
+        // Sockets are pipes to that question too.
+        object::FileType::Pipe if object::is_pipe(handle) => Object::Pipe,
+        _ => winsock::identify(handle).unwrap_or(Object::Other),
     })
 }
 

@@ -28,6 +28,7 @@ mod token;
 mod transfer;
 mod wait;
 mod watch;
+mod wine;
 
 pub use composition::Composition;
 pub use directory::Directory;
@@ -50,3 +51,4 @@ pub use token::Token;
 pub use transfer::{is_pseudo, pull, push};
 pub use wait::{Waitable, wait_all, wait_any};
 pub use watch::{Watch, Watched};
+pub use wine::under_wine;

@@ -7,6 +7,9 @@
 //! | rights | `read` and `write`: Windows enforces neither |
 //! | `try_clone` | the same socket |
 //! | MIDL | `sh_socket` |
+//!
+//! Not under Wine between processes: its Winsock knows no sockets but those that a process has made
+//! itself, and one that came is refused as what it isn't.
 
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::windows::io::{AsSocket, OwnedSocket};
@@ -105,9 +108,24 @@ impl_socket!(
 pub(super) const RIGHTS: Rights = Rights::READ.union(Rights::WRITE);
 
 #[cfg(test)]
+#[expect(clippy::print_stderr, reason = "a test that can't run says so")]
 mod tests {
     use super::*;
     use crate::identify;
+
+    #[test]
+    fn a_duplicate_is_the_same_socket() {
+        if crate::under_wine() {
+            eprintln!("skipped: Wine's Winsock knows no sockets but those that it made itself");
+            return;
+        }
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let copy = Handle::as_handle(&stream).try_clone_to_owned().unwrap();
+        assert_eq!(identify(copy.as_handle()).unwrap().object, Object::TcpStream);
+        let copy = TcpStream::from_handle(copy);
+        assert_eq!(copy.peer_addr().unwrap(), listener.local_addr().unwrap());
+    }
 
     #[test]
     fn each_sort_of_socket_is_told() {

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use syshandle_com::{Bound, ComError, Remote, under_wine};
+use syshandle_com::{Bound, ComError, Remote};
+use syshandle_os::under_wine;
 use syshandle_wire::Guid;
 use syshandle_wire::describe::Interface as Description;
 

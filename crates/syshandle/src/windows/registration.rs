@@ -3,8 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use syshandle_com::under_wine;
-use syshandle_os::RegKey;
+use syshandle_os::{RegKey, under_wine};
 use syshandle_wire::Guid;
 
 use crate::{Error, ErrorKind, Result};

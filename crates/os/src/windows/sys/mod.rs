@@ -5,6 +5,7 @@
 
 pub(crate) mod event;
 pub(crate) mod job;
+pub(crate) mod library;
 pub(crate) mod mutex;
 pub(crate) mod object;
 pub(crate) mod process;

@@ -13,6 +13,7 @@ use windows_sys::Win32::Storage::FileSystem::{
     FILE_STANDARD_INFO, FILE_TYPE_CHAR, FILE_TYPE_DISK, FILE_TYPE_PIPE, FileStandardInfo,
     GetFileInformationByHandleEx, GetFileType,
 };
+use windows_sys::Win32::System::Pipes::GetNamedPipeInfo;
 use windows_sys::Win32::System::Threading::GetCurrentProcess;
 
 use super::{check, check_status, own};
@@ -72,6 +73,13 @@ pub(crate) fn file_type(handle: BorrowedHandle<'_>) -> FileType {
         FILE_TYPE_PIPE => FileType::Pipe,
         _ => FileType::Unknown,
     }
+}
+
+/// Whether something that is like a pipe to [`file_type`] has the properties of one.
+pub(crate) fn is_pipe(handle: BorrowedHandle<'_>) -> bool {
+    let none = ptr::null_mut();
+    // SAFETY: the handle is open; nobody wants the properties.
+    unsafe { GetNamedPipeInfo(handle.as_raw_handle(), none, none, none, none) != 0 }
 }
 
 pub(crate) fn is_directory(handle: BorrowedHandle<'_>) -> io::Result<bool> {

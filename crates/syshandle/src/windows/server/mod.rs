@@ -11,9 +11,8 @@ mod session;
 use std::sync::Arc;
 use std::time::Duration;
 
-use syshandle_com::{
-    Bound, Caller, ClassObject, ComError, Served, ServerProcess, enter_apartment, under_wine,
-};
+use syshandle_com::{Bound, Caller, ClassObject, ComError, Served, ServerProcess, enter_apartment};
+use syshandle_os::under_wine;
 use syshandle_wire::Guid;
 use syshandle_wire::describe::Interface as Description;
 

@@ -7,7 +7,7 @@
 use std::fs::File;
 
 use syshandle::{Proxy, Result, interface};
-use syshandle_com::under_wine;
+use syshandle_os::under_wine;
 
 use super::Test;
 use super::clients::start;
