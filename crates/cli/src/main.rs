@@ -3,12 +3,27 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command that talks to people")]
 
-mod clean;
 mod idl;
-mod list;
-mod programs;
-mod register;
-mod systemd;
+
+// What each platform owes: how servers are registered there.
+cfg_if::cfg_if! {
+    if #[cfg(windows)] {
+        #[path = "windows/clean.rs"]
+        mod clean;
+        #[path = "windows/list.rs"]
+        mod list;
+        #[path = "windows/programs.rs"]
+        mod programs;
+        #[path = "windows/register.rs"]
+        mod register;
+    } else {
+        mod clean;
+        mod list;
+        mod programs;
+        mod register;
+        mod systemd;
+    }
+}
 
 use std::process::ExitCode;
 

@@ -3,7 +3,8 @@
 use std::io::{BufRead, BufReader};
 use std::process::Child;
 
-use syshandle::{ErrorKind, Event, Process, Ran};
+use syshandle::{Class, ClassInfo, ErrorKind, Event, Process, Ran};
+use syshandle_os::under_wine;
 
 use super::Test;
 use super::clients::start;
@@ -40,8 +41,25 @@ fn crowd() {
     }
 }
 
+/// A client of a class whose server this test ends without its leave. Wine's registry of what runs
+/// keeps such a server for ever, so that the class can't be activated any more: then `None`.
+fn doomed<C: ClassInfo>(class: Class<C>) -> Option<EverythingClient> {
+    match EverythingClient::activate(class) {
+        Err(error) if under_wine() && error.kind() == ErrorKind::Disconnected => {
+            say_skipped("this class's server was killed before: end this Wine (wineserver -k)");
+            None
+        }
+        activated => Some(activated.unwrap()),
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "a test that can't run says so")]
+fn say_skipped(why: &str) {
+    eprintln!("skipped: {why}");
+}
+
 fn killed_server() {
-    let client = EverythingClient::activate(KILLED).unwrap();
+    let Some(client) = doomed(KILLED) else { return };
     let server = Process::open(client.who().unwrap().server_pid).unwrap();
     let never = Event::new().unwrap();
     let error = std::thread::scope(|scope| {
@@ -53,12 +71,15 @@ fn killed_server() {
     let error = client.who().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Disconnected, "{error:?}");
     drop(client);
+    if under_wine() {
+        return say_skipped("Wine doesn't start another server where one was killed");
+    }
     // Another takes its place.
     assert!(EverythingClient::activate(KILLED).unwrap().who().is_ok());
 }
 
 fn crash() {
-    let client = EverythingClient::activate(CRASHING).unwrap();
+    let Some(client) = doomed(CRASHING) else { return };
     let error = client.crash().unwrap_err();
     assert_eq!((error.kind(), error.ran()), (ErrorKind::Disconnected, Ran::Maybe), "{error:?}");
 }
