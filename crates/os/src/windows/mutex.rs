@@ -44,6 +44,14 @@ impl Mutex {
         Ok(Self(mutex::create()?))
     }
 
+    /// The mutex of this name in the user's session, made where there is none.
+    ///
+    /// # Errors
+    /// Those of `CreateMutex`: the name is that of something else.
+    pub fn named(name: &str) -> io::Result<Self> {
+        Ok(Self(mutex::named(&format!(r"Local\{name}"))?))
+    }
+
     /// Locks the mutex, waiting for as long as it takes.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use syshandle_com::{Bound, ComError, Remote};
-use syshandle_os::under_wine;
+use syshandle_os::{Mutex, under_wine};
 use syshandle_wire::Guid;
 use syshandle_wire::describe::Interface as Description;
 
@@ -43,14 +43,7 @@ impl Activation {
         let _entered = span.enter();
         let now = Instant::now();
         let deadline = now.checked_add(self.timeout).unwrap_or(now + Self::TIMEOUT);
-        let patience = Patience { deadline, cancel: None };
-        let activated = calls::run(patience, &[], move || activate(clsid, interface, deadline));
-        let reference = activated.map_err(|ended| match ended {
-            calls::Ended::TimedOut => {
-                Error::new(ErrorKind::TimedOut, "no server could be reached in time")
-            }
-            ended => ended.into(),
-        })??;
+        let reference = activate(clsid, interface, deadline)?;
         Ok(P::from_client(Client::remote(reference, interface)))
     }
 }
@@ -61,17 +54,32 @@ impl Default for Activation {
     }
 }
 
-/// Activates, on a thread of the apartment.
+/// Activates, again where that may help.
 fn activate(clsid: Guid, interface: &'static Description, deadline: Instant) -> Result<Reference> {
-    let bound = Bound::of(interface).map_err(|error| failed(&error, clsid))?;
+    let turns = in_turns(clsid)?;
+    let _turn = match &turns {
+        Some(mutex) => mutex.lock_timeout(deadline.saturating_duration_since(Instant::now()))?,
+        None => None,
+    };
     let mut attempts = 0;
     loop {
-        let tried = Remote::activate(clsid, bound)
-            .map_err(|error| failed(&error, clsid))
-            .and_then(Reference::attach);
+        let attempt_deadline = match under_wine() {
+            true => deadline.min(Instant::now() + ATTEMPT),
+            false => deadline,
+        };
+        let patience = Patience { deadline: attempt_deadline, cancel: None };
+        let tried = calls::run(patience, &[], move || {
+            let bound = Bound::of(interface).map_err(|error| failed(&error, clsid))?;
+            let remote = Remote::activate(clsid, bound).map_err(|error| failed(&error, clsid))?;
+            Reference::attach(remote)
+        });
         let error = match tried {
-            Ok(reference) => return Ok(reference),
-            Err(error) => error,
+            Ok(Ok(reference)) => return Ok(reference),
+            Ok(Err(error)) => error,
+            Err(calls::Ended::TimedOut) => {
+                Error::new(ErrorKind::TimedOut, "no server could be reached in time")
+            }
+            Err(ended) => ended.into(),
         };
         attempts += 1;
         let again = is_passing(&error) && attempts < ATTEMPTS && Instant::now() + PAUSE < deadline;
@@ -83,12 +91,24 @@ fn activate(clsid: Guid, interface: &'static Description, deadline: Instant) -> 
     }
 }
 
+/// Under Wine, where clients that activate a class at the same time would each start a server: what
+/// lets them do it one after the other.
+fn in_turns(clsid: Guid) -> Result<Option<Mutex>> {
+    match under_wine() {
+        true => Ok(Some(Mutex::named(&format!("syshandle {clsid}"))?)),
+        false => Ok(None),
+    }
+}
+
 /// Whether another attempt may succeed: the server was just ending; or, under Wine, another client
 /// was starting it at the same time.
 fn is_passing(error: &Error) -> bool {
     match error.kind() {
         ErrorKind::Disconnected | ErrorKind::StartFailed => true,
-        ErrorKind::NoSuchInterface | ErrorKind::NoSuchClass | ErrorKind::System => under_wine(),
+        ErrorKind::NoSuchInterface
+        | ErrorKind::NoSuchClass
+        | ErrorKind::System
+        | ErrorKind::TimedOut => under_wine(),
         _ => false,
     }
 }
@@ -121,6 +141,9 @@ fn failed(error: &ComError, clsid: Guid) -> Error {
 
 /// Attempts to activate before the error is final; enough for 48 clients at once under Wine.
 const ATTEMPTS: u32 = 10;
+
+/// How long one of them may take under Wine, where it hangs when the server ends meanwhile.
+const ATTEMPT: Duration = Duration::from_secs(5);
 
 /// Between two of them.
 const PAUSE: Duration = Duration::from_millis(100);

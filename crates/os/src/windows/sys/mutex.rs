@@ -11,7 +11,7 @@ use windows_sys::Win32::System::Threading::{
     CreateMutexW, INFINITE, ReleaseMutex, WaitForSingleObject,
 };
 
-use super::{check, milliseconds, own};
+use super::{check, milliseconds, own, wide};
 
 /// How an attempt to lock ended.
 pub(crate) enum Locked {
@@ -26,6 +26,12 @@ pub(crate) enum Locked {
 pub(crate) fn create() -> io::Result<OwnedHandle> {
     // SAFETY: no attributes and no name; what is returned is ours.
     unsafe { own(CreateMutexW(ptr::null(), 0, ptr::null())) }
+}
+
+pub(crate) fn named(name: &str) -> io::Result<OwnedHandle> {
+    let name = wide(name)?;
+    // SAFETY: no attributes, a name that ends with a zero; what is returned is ours.
+    unsafe { own(CreateMutexW(ptr::null(), 0, name.as_ptr())) }
 }
 
 pub(crate) fn lock(mutex: BorrowedHandle<'_>, timeout: Option<Duration>) -> io::Result<Locked> {
