@@ -23,7 +23,7 @@ pub(crate) enum Shape {
     Guid,
     /// A struct, as C lays it out.
     Struct(Arc<Structure>),
-    /// So many values in a row; in structs only.
+    /// So many values in a row; in structs only, and of numbers, truths and identifiers.
     Array(Arc<Shape>, u32),
     /// A pointer to UTF-16 that ends with a zero.
     Text,
@@ -327,8 +327,10 @@ impl Search {
                 let item = self.shape(item, declared, Place::FieldItem, depth)?;
                 let len = u32::try_from(len).ok()?;
                 let size = item.size().checked_mul(len)?;
-                (size <= STRUCT_BYTES_MAX && item != Shape::Text)
-                    .then(|| Shape::Array(Arc::new(item), len))
+                // Wine loses what follows an array of others, where these are not on the wire as
+                // they are in memory.
+                let is_plain = matches!(item, Shape::Number(_) | Shape::Bool | Shape::Guid);
+                (size <= STRUCT_BYTES_MAX && is_plain).then(|| Shape::Array(Arc::new(item), len))
             }
             Type::Named { name, definition, .. } => match definition() {
                 Definition::Enum(_) => Enumeration::of(ty).map(|of| Shape::Enum(Arc::new(of))),

@@ -329,19 +329,13 @@ impl TypeStrings {
         }
     }
 
+    /// An array within a struct, of values that are on the wire as they are in memory.
     fn fixed_array(&mut self, item: &Shape, len: u32) -> usize {
         let inner = self.embeddable(item);
         self.entry(Entry::FixedArray(item.clone(), len), |types| {
             let align = types.wire_align([item]) - 1;
-            if item.is_simple() {
-                types.bytes.extend([FC_SMFARRAY, align]);
-                types.bytes.extend(((item.size() * len) as u16).to_le_bytes());
-            } else {
-                types.bytes.extend([FC_BOGUS_ARRAY, align]);
-                types.bytes.extend((len as u16).to_le_bytes());
-                types.no_correlation();
-                types.no_correlation();
-            }
+            types.bytes.extend([FC_SMFARRAY, align]);
+            types.bytes.extend(((item.size() * len) as u16).to_le_bytes());
             types.item(item, inner);
         })
     }

@@ -44,6 +44,7 @@ pub(crate) trait Opaque {
     fn either(&self, #[handle(file | pipe)] source: OwnedHandle) -> Result<()>;
     fn own_error(&self, place: Option<u32>) -> Result<Vec<File>, Failure>;
     fn timer(&self, timer: Timer) -> Result<()>;
+    fn gaps(&self, row: Row) -> Result<()>;
     fn recursive(&self, chain: Chain) -> Result<()>;
 }
 
@@ -81,6 +82,11 @@ pub(crate) struct Parcel {
 pub(crate) enum Failure {
     Gone,
     At { place: u64, file: File },
+}
+
+#[derive(Debug, Encode, Decode)]
+pub(crate) struct Row {
+    pub(crate) people: [Nested; 2],
 }
 
 #[derive(Debug, Encode, Decode)]

@@ -68,8 +68,8 @@ pub(crate) struct Nested {
     pub(crate) level: Level,
     pub(crate) color: Color,
     pub(crate) numbers: [u16; 3],
-    pub(crate) points: [Point; 2],
-    pub(crate) colors: [Color; 2],
+    pub(crate) ids: [Guid; 2],
+    pub(crate) padded: Padded,
     pub(crate) yes: bool,
 }
 

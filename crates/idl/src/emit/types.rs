@@ -76,6 +76,12 @@ impl<'d> Types<'d> {
         let name = camel(&of.name.to_string());
         if let Type::Array(array) = &of.ty {
             let written = self.written(&array.elem, of.handle.as_ref())?;
+            let is_plain = self.number(&array.elem).is_some() || written.ty == "GUID";
+            if !is_plain {
+                return Err(
+                    "COM takes arrays of fixed size of numbers only, and of GUIDs".to_owned()
+                );
+            }
             return Ok(vec![format!("{} {name}[{}]", written.ty, array.len.to_token_stream())]);
         }
         let (inner, list) = self.list(&of.ty);
