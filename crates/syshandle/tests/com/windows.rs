@@ -12,6 +12,8 @@ mod forged;
 mod interface;
 #[path = "windows/kinds.rs"]
 mod kinds;
+#[path = "windows/layouts.rs"]
+mod layouts;
 #[path = "windows/place.rs"]
 mod place;
 #[path = "windows/server.rs"]
@@ -38,7 +40,9 @@ pub(crate) fn main() -> ExitCode {
 }
 
 fn tests() -> ExitCode {
-    let tests = [kinds::TESTS, values::TESTS, errors::TESTS, death::TESTS, forged::TESTS].concat();
+    let tests =
+        [kinds::TESTS, values::TESTS, layouts::TESTS, errors::TESTS, death::TESTS, forged::TESTS]
+            .concat();
     let trials = tests.into_iter().map(|(name, test)| {
         Trial::test(name, move || {
             test();

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use syshandle::{Class, ClassInfo, Process, Registered, Registry};
 
 use super::interface::{ATTACKED, BEREFT, COLD, CRASHING, CROWDED, KILLED, SHARED};
+use super::layouts::LAYOUTS;
 
 /// Registers this program for all of them.
 pub(crate) fn register() {
@@ -30,6 +31,7 @@ fn classes() -> Vec<Registered> {
         class(BEREFT, "bereft"),
         class(CROWDED, "crowded"),
         class(ATTACKED, "attacked"),
+        class(LAYOUTS, "layouts"),
     ]
 }
 

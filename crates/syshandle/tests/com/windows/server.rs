@@ -16,6 +16,7 @@ use syshandle::{
 use super::interface::{
     ATTACKED, BEREFT, COLD, CRASHING, CROWDED, Everything, KILLED, Parcel, Refusal, SHARED, Who,
 };
+use super::layouts::{Echo, LAYOUTS};
 
 /// Serves one class.
 pub(crate) fn main(class: &str) -> ExitCode {
@@ -29,6 +30,7 @@ pub(crate) fn main(class: &str) -> ExitCode {
         "bereft" => server.class(BEREFT, make),
         "crowded" => server.class(CROWDED, make),
         "attacked" => server.class(ATTACKED, make),
+        "layouts" => server.class(LAYOUTS, || Echo),
         _ => return ExitCode::from(2),
     };
     match server.run() {
