@@ -3,13 +3,28 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command that talks to people")]
 
-mod attack;
-mod clean;
 mod idl;
-mod list;
-mod programs;
-mod register;
-mod systemd;
+
+// What each platform owes: how servers are registered there.
+cfg_if::cfg_if! {
+    if #[cfg(windows)] {
+        #[path = "windows/clean.rs"]
+        mod clean;
+        #[path = "windows/list.rs"]
+        mod list;
+        #[path = "windows/programs.rs"]
+        mod programs;
+        #[path = "windows/register.rs"]
+        mod register;
+    } else {
+        mod attack;
+        mod clean;
+        mod list;
+        mod programs;
+        mod register;
+        mod systemd;
+    }
+}
 
 use std::process::ExitCode;
 
@@ -32,6 +47,7 @@ enum Command {
     /// Remove the registrations of the programs in a folder, or of one program
     Clean(clean::Arguments),
     /// Attack a server of yours with hostile clients, and show how it answers
+    #[cfg(not(windows))]
     Attack(attack::Arguments),
     /// Check .idl files, and make Rust of them
     #[command(subcommand)]
@@ -43,6 +59,7 @@ fn main() -> ExitCode {
         Command::Register(arguments) => register::run(&arguments),
         Command::List => list::run(),
         Command::Clean(arguments) => clean::run(&arguments),
+        #[cfg(not(windows))]
         Command::Attack(arguments) => attack::run(&arguments),
         Command::Idl(command) => idl::run(&command),
     };

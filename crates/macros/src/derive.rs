@@ -4,7 +4,9 @@ use proc_macro2::{Literal, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{Attribute, Data, DeriveInput, Error, Fields, Generics, Ident, Result, TypeParamBound};
+use syn::{
+    Attribute, Data, DataEnum, DeriveInput, Error, Fields, Generics, Ident, Result, TypeParamBound,
+};
 use syshandle_idl::generate::{declared, doc_text, within};
 use syshandle_idl::rust::{docs, handle, range};
 
@@ -113,11 +115,16 @@ fn describe(input: &DeriveInput, cases: &[Case]) -> TokenStream {
         quote! { const { &[#(#parameters),*] } }
     });
     let definition = match &input.data {
-        Data::Enum(_) => {
+        Data::Enum(data) => {
             let variants = cases.iter().map(|case| case.label.clone());
+            let values = values(data, &input.attrs);
             quote! {
                 ::syshandle::describe::Definition::Enum(const {
-                    &[#(::syshandle::describe::Variant { name: #variants, fields: #fields }),*]
+                    &[#(::syshandle::describe::Variant {
+                        name: #variants,
+                        value: #values,
+                        fields: #fields,
+                    }),*]
                 })
             }
         }
@@ -137,6 +144,45 @@ fn describe(input: &DeriveInput, cases: &[Case]) -> TokenStream {
         }
     }
 }
+
+/// The values of an enum's variants as Rust counts them.
+fn values(data: &DataEnum, attributes: &[Attribute]) -> Vec<TokenStream> {
+    let repr = representation(attributes);
+    let mut written = quote!(0);
+    let mut beyond = 0;
+    let values = data.variants.iter().map(|variant| {
+        if let Some((_, value)) = &variant.discriminant {
+            (written, beyond) = (quote!(#value), 0);
+        }
+        let more = Literal::i64_unsuffixed(beyond);
+        beyond += 1;
+        quote!({
+            const WRITTEN: #repr = #written;
+            WRITTEN as i64 + #more
+        })
+    });
+    values.collect()
+}
+
+/// The type of an enum's values: what `#[repr(…)]` says, or `isize`.
+fn representation(attributes: &[Attribute]) -> Ident {
+    let mut found = format_ident!("isize");
+    for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("repr")) {
+        // Whatever else it says is rustc's to judge.
+        let _ = attribute.parse_nested_meta(|meta| {
+            if let Some(word) =
+                meta.path.get_ident().filter(|word| INTEGERS.contains(&word.to_string().as_str()))
+            {
+                found = word.clone();
+            }
+            Ok(())
+        });
+    }
+    found
+}
+
+const INTEGERS: [&str; 10] =
+    ["i8", "i16", "i32", "i64", "isize", "u8", "u16", "u32", "u64", "usize"];
 
 /// A struct, or a variant of an enum.
 struct Case {

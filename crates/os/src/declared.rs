@@ -239,7 +239,7 @@ mod tests {
 
     #[test]
     fn the_sort_of_a_socket_matters_only_where_it_is_declared_and_for_sockets() {
-        let socket = Facts { object: Object::UnixDatagram, rights: Rights::READ };
+        let socket = Facts { object: Object::UdpSocket, rights: Rights::READ };
         assert_eq!(Declared::kind(Kind::Socket).check(&socket), Ok(()));
         let stream = Declared::socket(Sockets::UNIX_STREAM);
         assert_eq!(

@@ -28,74 +28,86 @@
 //! call a block. It doesn't know what a message means; that is `syshandle-wire`. It narrows nothing
 //! by itself, and lends no authority that a descriptor doesn't carry.
 
-#[cfg(feature = "tokio")]
-pub mod asynchronous;
-mod channel;
-mod clock;
-mod composition;
 mod declared;
-mod device;
-mod directory;
-mod dispose;
-mod event;
-mod fdinfo;
-mod feature;
-mod file;
-mod filesystems;
-mod handle;
-mod identify;
-mod job;
 mod kind;
-mod limits;
-mod memory;
-mod mutex;
-mod narrow;
-mod object;
-mod peer;
-mod pipe;
-mod poller;
-mod process;
-mod prove;
-mod reg_key;
 mod rights;
-mod section;
-mod semaphore;
-mod socket;
-mod spawn;
-mod sys;
-mod thread;
-mod timer;
-mod token;
-mod wait;
 
-pub use channel::{HANDLES_PER_MESSAGE_MAX, Listener, Received, Seqpacket, Waited, take_listener};
-pub use clock::uptime;
-pub use composition::Composition;
+// What each platform owes: the same names, where the objects have the same meaning.
+cfg_if::cfg_if! {
+    if #[cfg(windows)] {
+        #[path = "windows/mod.rs"]
+        mod platform;
+
+        pub use platform::*;
+    } else {
+        #[cfg(feature = "tokio")]
+        pub mod asynchronous;
+        mod channel;
+        mod clock;
+        mod composition;
+        mod device;
+        mod directory;
+        mod dispose;
+        mod event;
+        mod fdinfo;
+        mod feature;
+        mod file;
+        mod filesystems;
+        mod handle;
+        mod identify;
+        mod job;
+        mod limits;
+        mod memory;
+        mod mutex;
+        mod narrow;
+        mod object;
+        mod peer;
+        mod pipe;
+        mod poller;
+        mod process;
+        mod prove;
+        mod reg_key;
+        mod section;
+        mod semaphore;
+        mod socket;
+        mod spawn;
+        mod sys;
+        mod thread;
+        mod timer;
+        mod token;
+        mod wait;
+
+        pub use channel::{HANDLES_PER_MESSAGE_MAX, Listener, Received, Seqpacket, Waited, take_listener};
+        pub use clock::uptime;
+        pub use composition::Composition;
+        pub use directory::Directory;
+        pub use dispose::{STALLED_MAX, dispose, dispose_with, disposing};
+        pub use event::{Event, ManualEvent};
+        pub use filesystems::Filesystems;
+        pub use handle::{Borrowed, BorrowedHandle, Handle, OwnedHandle};
+        pub use identify::{Facts, identify, identify_with};
+        pub use job::{Job, JobWatch};
+        pub use limits::raise_descriptor_limit;
+        pub use memory::{SharedReader, SharedWriter};
+        pub use mutex::{Mutex, MutexGuard};
+        pub use narrow::Narrow;
+        pub use object::Object;
+        pub use peer::{Credentials, Peer, is_elevated, own_user};
+        pub use poller::{Alarm, Interest, Poller, Ready};
+        pub use process::Process;
+        pub use prove::{Unproven, prove, prove_with};
+        pub use reg_key::RegKey;
+        pub use section::{Section, SectionMap, SectionView, UnsealedSection};
+        pub use semaphore::Semaphore;
+        pub use socket::Sockets;
+        pub use spawn::{Program, Spawned, spawn};
+        pub use thread::Thread;
+        pub use timer::Timer;
+        pub use token::Token;
+        pub use wait::{Readiness, Waitable, try_take, wait_all, wait_any};
+    }
+}
+
 pub use declared::{Declared, Mismatch, Wanted};
-pub use directory::Directory;
-pub use dispose::{STALLED_MAX, dispose, dispose_with, disposing};
-pub use event::{Event, ManualEvent};
-pub use filesystems::Filesystems;
-pub use handle::{Borrowed, BorrowedHandle, Handle, OwnedHandle};
-pub use identify::{Facts, identify, identify_with};
-pub use job::{Job, JobWatch};
 pub use kind::{Kind, Kinds};
-pub use limits::raise_descriptor_limit;
-pub use memory::{SharedReader, SharedWriter};
-pub use mutex::{Mutex, MutexGuard};
-pub use narrow::Narrow;
-pub use object::Object;
-pub use peer::{Credentials, Peer, is_elevated, own_user};
-pub use poller::{Alarm, Interest, Poller, Ready};
-pub use process::Process;
-pub use prove::{Unproven, prove, prove_with};
-pub use reg_key::RegKey;
 pub use rights::Rights;
-pub use section::{Section, SectionMap, SectionView, UnsealedSection};
-pub use semaphore::Semaphore;
-pub use socket::Sockets;
-pub use spawn::{Program, Spawned, spawn};
-pub use thread::Thread;
-pub use timer::Timer;
-pub use token::Token;
-pub use wait::{Readiness, Waitable, try_take, wait_all, wait_any};

@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use syshandle_wire::{Guid, Offer, describe};
+use syshandle_wire::{Guid, describe};
 
 use crate::Client;
 use crate::server::Incoming;
@@ -122,10 +122,9 @@ impl Object {
         self.0.iter().find(|interface| interface.description().iid == iid).cloned()
     }
 
-    /// What a greeting to a client of this object says.
-    pub(crate) fn offers(&self) -> Vec<Offer> {
-        let offer = |iid| Offer { clsid: Guid::NIL, iid };
-        self.0.iter().map(|interface| offer(interface.description().iid)).collect()
+    /// Its interfaces, in order.
+    pub(crate) fn descriptions(&self) -> impl Iterator<Item = &'static describe::Interface> {
+        self.0.iter().map(|interface| interface.description())
     }
 }
 

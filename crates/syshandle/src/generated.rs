@@ -4,7 +4,33 @@ pub use syshandle_wire::{DecodeError, Decoder, Encoder, Malformed};
 
 pub use crate::mark::mark;
 pub use crate::server::Incoming;
-pub use crate::{asynchronous, asynchronous_proxy, proxy};
+pub use crate::{asynchronous, asynchronous_proxy, of_platform, proxy};
+
+/// What the clients of one platform have besides.
+#[cfg(not(windows))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! of_platform {
+    () => {
+        /// The same reference, which takes files of these file systems from the server: the
+        /// kernel's local ones unless it is told otherwise.
+        #[must_use]
+        pub fn with_filesystems(
+            &self,
+            filesystems: ::std::sync::Arc<::syshandle::Filesystems>,
+        ) -> Self {
+            Self(self.0.with_filesystems(filesystems))
+        }
+    };
+}
+
+/// What the clients of one platform have besides: nothing on Windows.
+#[cfg(windows)]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! of_platform {
+    () => {};
+}
 
 /// What all generated clients have in common.
 #[doc(hidden)]
@@ -43,15 +69,7 @@ macro_rules! proxy {
                 Self(self.0.with_cancel(cancel))
             }
 
-            /// The same reference, which takes files of these file systems from the server: the
-            /// kernel's local ones unless it is told otherwise.
-            #[must_use]
-            pub fn with_filesystems(
-                &self,
-                filesystems: ::std::sync::Arc<::syshandle::Filesystems>,
-            ) -> Self {
-                Self(self.0.with_filesystems(filesystems))
-            }
+            ::syshandle::generated::of_platform!();
 
             /// Waits for an object that the server will signal, until the client's timeout has
             /// passed: an event that resets itself is reset. Ends at once when the server is gone.
@@ -94,16 +112,16 @@ macro_rules! proxy {
     };
 }
 
-/// What is there with the feature `tokio` only.
-#[cfg(feature = "tokio")]
+/// What is there with the feature `tokio` only, and not on Windows.
+#[cfg(all(feature = "tokio", not(windows)))]
 #[doc(hidden)]
 #[macro_export]
 macro_rules! asynchronous {
     ($($item:tt)*) => { $($item)* };
 }
 
-/// What is there with the feature `tokio` only.
-#[cfg(not(feature = "tokio"))]
+/// What is there with the feature `tokio` only, and not on Windows.
+#[cfg(not(all(feature = "tokio", not(windows))))]
 #[doc(hidden)]
 #[macro_export]
 macro_rules! asynchronous {
@@ -136,15 +154,7 @@ macro_rules! asynchronous_proxy {
                 Self(self.0.with_timeout(timeout))
             }
 
-            /// The same reference, which takes files of these file systems from the server: the
-            /// kernel's local ones unless it is told otherwise.
-            #[must_use]
-            pub fn with_filesystems(
-                &self,
-                filesystems: ::std::sync::Arc<::syshandle::Filesystems>,
-            ) -> Self {
-                Self(self.0.with_filesystems(filesystems))
-            }
+            ::syshandle::generated::of_platform!();
 
             /// Waits for an object that the server will signal, until the client's timeout has
             /// passed: an event that resets itself is reset. Ends at once when the server is gone.

@@ -49,41 +49,71 @@
 // The macros name this crate by its name, here too.
 extern crate self as syshandle;
 
-mod activation;
-mod arrived;
-mod buffer;
 mod class;
-mod client;
-mod door;
 mod error;
 pub mod generated;
-mod in_process;
-mod link;
 pub mod mark;
 #[cfg(feature = "serde")]
 mod serde_value;
-mod server;
-mod spin;
 
-pub use activation::{
-    Activation, Locations, Lock, Meeting, Registered, RegisteredClass, Registration,
-};
+// What each platform owes: `Client`, `Server` and what they do, under the same names.
+cfg_if::cfg_if! {
+    if #[cfg(windows)] {
+        #[path = "windows/activation.rs"]
+        mod activation;
+        #[path = "windows/buffer.rs"]
+        mod buffer;
+        #[path = "windows/client/mod.rs"]
+        mod client;
+        #[path = "windows/in_process.rs"]
+        mod in_process;
+        #[path = "windows/kernel.rs"]
+        mod kernel;
+        #[path = "windows/life.rs"]
+        mod life;
+        #[path = "windows/registration.rs"]
+        mod registration;
+        #[path = "windows/server/mod.rs"]
+        mod server;
+
+        pub use activation::Activation;
+        pub use registration::{Registered, Registry};
+        pub use server::{Context, Outcome, Server};
+    } else {
+        mod activation;
+        mod arrived;
+        mod buffer;
+        mod client;
+        mod door;
+        mod in_process;
+        mod link;
+        mod server;
+        mod spin;
+
+        pub use activation::{
+            Activation, Locations, Lock, Meeting, Registered, RegisteredClass, Registration,
+        };
+        pub use server::{Context, Outcome, Policy, Server};
+        #[cfg(feature = "tokio")]
+        pub use syshandle_os::asynchronous;
+        pub use syshandle_os::{
+            Filesystems, JobWatch, Narrow, Readiness, SectionView, Seqpacket, UnsealedSection,
+            identify_with, prove_with,
+        };
+    }
+}
+
 pub use class::{Class, ClassInfo, Implements, Interface, Object, Proxy, Serves};
 pub use client::{Cancel, Client};
 pub use error::{CallError, Error, ErrorKind, Ran, Result, WrongHandle};
 pub use in_process::in_process;
 #[cfg(feature = "serde")]
 pub use serde_value::Serde;
-pub use server::{Context, Outcome, Policy, Server};
 pub use syshandle_macros::{Decode, Encode, class, interface};
-#[cfg(feature = "tokio")]
-pub use syshandle_os::asynchronous;
 pub use syshandle_os::{
-    Borrowed, BorrowedHandle, Composition, Credentials, Declared, Directory, Event, Facts,
-    Filesystems, Handle, Job, JobWatch, Kind, Kinds, ManualEvent, Mismatch, Mutex, MutexGuard,
-    Narrow, Object as KernelObject, OwnedHandle, Process, Readiness, RegKey, Rights, Section,
-    SectionMap, SectionView, Semaphore, Seqpacket, Sockets, Thread, Timer, Token, Unproven,
-    UnsealedSection, Waitable, Wanted, identify, identify_with, prove, prove_with, wait_all,
-    wait_any,
+    Borrowed, BorrowedHandle, Composition, Credentials, Declared, Directory, Event, Facts, Handle,
+    Job, Kind, Kinds, ManualEvent, Mismatch, Mutex, MutexGuard, Object as KernelObject,
+    OwnedHandle, Process, RegKey, Rights, Section, SectionMap, Semaphore, Sockets, Thread, Timer,
+    Token, Unproven, Waitable, Wanted, identify, prove, wait_all, wait_any,
 };
 pub use syshandle_wire::{Decode, Describe, Encode, Fault, Guid, ParseGuidError, describe};

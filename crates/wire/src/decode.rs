@@ -229,7 +229,7 @@ impl<'a> Decoder<'a> {
         };
         self.next_slot += 1;
         let declared = self.declared.map_or(H::DECLARED, |declared| declared.and(H::DECLARED));
-        let error = match self.prove.prove(std::os::fd::AsFd::as_fd(&handle), &declared) {
+        let error = match self.prove.prove(handle.as_handle(), &declared) {
             Ok(()) => return Ok(H::from_handle(handle)),
             Err(ProofError::Mismatch(mismatch)) => self.error(Malformed::Handle { slot, mismatch }),
             Err(ProofError::Unknown(text)) => self.error(Malformed::Unproven { slot, text }),

@@ -171,11 +171,14 @@ pub enum Definition {
     Enum(&'static [Variant]),
 }
 
-/// A variant of an enum; its number is its place.
+/// A variant of an enum; its number on the wire is its place.
 #[derive(Clone, Copy, Debug)]
 pub struct Variant {
     /// Its name.
     pub name: &'static str,
+    /// Its value in Rust, which COM knows it by: written (`Busy = 5`), or one more than that of the
+    /// variant before.
+    pub value: i64,
     /// Its fields.
     pub fields: &'static [Parameter],
 }

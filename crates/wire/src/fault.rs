@@ -263,8 +263,9 @@ fn take_mismatch(input: &mut Decoder<'_>) -> Result<Mismatch, DecodeError> {
         _ => return Err(input.error(Malformed::Value { expected: "part of a declaration" })),
     };
     // An object that only a newer peer knows is one without a kind, to us.
-    let object = usize::from(u8::decode(input)?);
-    let object = Object::ALL.get(object).copied().unwrap_or(Object::Other);
+    let object = u8::decode(input)?;
+    let known = Object::ALL.into_iter().find(|known| *known as u8 == object);
+    let object = known.unwrap_or(Object::Other);
     let rights = Rights::from_bits_truncate(u32::decode(input)?);
     Ok(Mismatch { wanted, received: Facts { object, rights } })
 }

@@ -3,11 +3,10 @@
 use std::fs::File;
 use std::io::{PipeReader, PipeWriter};
 use std::net::{TcpListener, TcpStream, UdpSocket};
-use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 
 use syshandle_os::{
     Composition, Directory, Event, Handle, Job, ManualEvent, Mutex, OwnedHandle, Process, RegKey,
-    Section, Semaphore, Seqpacket, Thread, Timer, Token, UnsealedSection,
+    Section, Semaphore, Thread, Timer, Token,
 };
 
 use crate::describe::{Describe, Type};
@@ -48,15 +47,10 @@ impl_handles!(
     RegKey,
     Section,
     Semaphore,
-    Seqpacket,
     TcpListener,
     TcpStream,
     Thread,
     Timer,
     Token,
     UdpSocket,
-    UnixDatagram,
-    UnixListener,
-    UnixStream,
-    UnsealedSection,
 );

@@ -19,10 +19,14 @@ mod fault;
 mod frame;
 mod greeting;
 mod guid;
+#[macro_use]
 mod handles;
 mod limits;
 mod measure;
 mod payload;
+#[cfg_attr(windows, path = "platform/windows.rs")]
+#[cfg_attr(not(windows), path = "platform/linux.rs")]
+mod platform;
 mod server_end;
 mod values;
 

@@ -168,22 +168,3 @@ impl Decode for std::time::Duration {
         }
     }
 }
-
-/// A path: its bytes, which need not be UTF-8.
-#[cfg(unix)]
-impl Encode for std::path::PathBuf {
-    fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
-        use std::os::unix::ffi::OsStrExt;
-        let bytes = self.as_os_str().as_bytes();
-        out.put_len(bytes.len());
-        out.lend(bytes);
-    }
-}
-
-#[cfg(unix)]
-impl Decode for std::path::PathBuf {
-    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-        use std::os::unix::ffi::OsStringExt;
-        Ok(std::ffi::OsString::from_vec(Vec::decode(input)?).into())
-    }
-}

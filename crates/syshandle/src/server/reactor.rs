@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 use syshandle_os::{
     BorrowedHandle, Event, Filesystems, Interest, ManualEvent, Peer, Poller, Ready, Seqpacket,
 };
-use syshandle_wire::{Fault, Greeting, Guid};
+use syshandle_wire::describe::Interface;
+use syshandle_wire::{Fault, Greeting, Guid, Offer};
 
 use super::Factory;
 use super::accept::{Entrance, refuse};
@@ -193,9 +194,16 @@ impl Reactor {
             refuse(&socket, &Fault::Busy { limit: "clients".into() });
             return Ok(());
         }
-        let greeting = Greeting { limits: LIMITS, offers: object.offers() };
+        let offer = |interface: &Interface| Offer { clsid: Guid::NIL, iid: interface.iid };
+        let offers = object.descriptions().map(offer).collect();
         let client = socket.peer()?;
-        Connection::add(self, socket, client, &greeting, Some(object.clone()))
+        Connection::add(
+            self,
+            socket,
+            client,
+            &Greeting { limits: LIMITS, offers },
+            Some(object.clone()),
+        )
     }
 
     /// Whether there are as many connections and doors as there may be.

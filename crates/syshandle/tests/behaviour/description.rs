@@ -128,3 +128,22 @@ fn a_class_has_its_name_its_identifier_and_its_interfaces() {
     let names: Vec<_> = TWO.interfaces().iter().map(|interface| interface.name).collect();
     assert_eq!(names, ["Described", "Named"]);
 }
+
+/// The level of a result.
+#[derive(Encode, Decode)]
+#[repr(u32)]
+enum Level {
+    Low,
+    Busy = 5,
+    Busier,
+    Highest = 0x8000_0001,
+}
+
+#[test]
+fn a_variant_has_the_value_that_rust_counts() {
+    let Type::Named { definition, .. } = Level::TYPE else { panic!("another type") };
+    let Definition::Enum(variants) = definition() else { panic!("no enum") };
+    let values: Vec<_> = variants.iter().map(|variant| variant.value).collect();
+    let counted = [Level::Low, Level::Busy, Level::Busier, Level::Highest];
+    assert_eq!(values, counted.map(|level| i64::from(level as u32)));
+}

@@ -1,0 +1,23 @@
+//! `syshandle list`, from the registry.
+
+use std::process::ExitCode;
+
+use syshandle::{Registry, Result};
+
+pub(crate) fn run() -> Result<ExitCode> {
+    let all = Registry::own().list()?;
+    if all.is_empty() {
+        println!("no class is registered");
+    }
+    for class in all {
+        println!("{} {{{}}}", class.name, class.clsid);
+        println!("    program  {}", class.program.display());
+        for (name, value) in &class.environment {
+            println!("    with     {name}={value}");
+        }
+        if !class.program.exists() {
+            println!("    broken   there is no such program");
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

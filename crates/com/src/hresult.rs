@@ -1,0 +1,159 @@
+//! What COM says of how a call went.
+
+use std::fmt;
+
+use syshandle_wire::Fault;
+
+/// The outcome of a COM call: negative is a failure.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Hresult(pub i32);
+
+impl Hresult {
+    /// Success.
+    pub const OK: Self = Self(0);
+
+    /// The HRESULT of a value that a variant of an error enum has: the value itself where it is
+    /// written as a failure (`= 0x8007_0005`), else one of those that COM leaves to interfaces.
+    pub(crate) fn of_value(value: i32) -> Option<Self> {
+        match value {
+            ..0 => Some(Self(value)),
+            0..=INTERFACE_VALUES_MAX => Some(Self(INTERFACE_FIRST + value)),
+            _ => None,
+        }
+    }
+
+    /// Whether the call failed.
+    pub const fn is_failure(self) -> bool {
+        self.0 < 0
+    }
+
+    /// What a fault is to COM: the HRESULT that COM's own runtime has for the same, where it has one.
+    pub fn of_fault(fault: &Fault) -> Self {
+        Self(match fault {
+            Fault::NotAllowed { .. } => E_ACCESSDENIED,
+            Fault::NoSuchClass(_) => REGDB_E_CLASSNOTREG,
+            Fault::NoSuchInterface(_) => E_NOINTERFACE,
+            Fault::NoSuchMethod(_) => RPC_S_PROCNUM_OUT_OF_RANGE,
+            Fault::WrongHandle { .. } => E_HANDLE,
+            Fault::Malformed { .. } => RPC_X_BAD_STUB_DATA,
+            Fault::Unproven { .. } => ERROR_INVALID_ACCESS,
+            Fault::HandlesLost => ERROR_TOO_MANY_OPEN_FILES,
+            Fault::Expired => RPC_E_TIMEOUT,
+            Fault::Busy { .. } => RPC_S_SERVER_TOO_BUSY,
+            Fault::Draining => CO_E_SERVER_STOPPING,
+            Fault::Panicked { .. } => RPC_E_SERVERFAULT,
+            Fault::Unsendable { .. } => RPC_E_SERVER_CANTMARSHAL_DATA,
+            Fault::TooLarge { .. } => ERROR_MESSAGE_EXCEEDS_MAX_SIZE,
+            Fault::NoObject { .. } => CO_E_ERRORINAPP,
+            _ => E_FAIL,
+        })
+    }
+
+    /// What a failure is to a caller, as far as its HRESULT tells. `method` is the number that was
+    /// called.
+    pub fn to_fault(self, method: u32) -> Fault {
+        let text = || self.to_string();
+        match self.0 {
+            RPC_S_PROCNUM_OUT_OF_RANGE => Fault::NoSuchMethod(method),
+            E_HANDLE | RPC_X_BAD_STUB_DATA => Fault::Malformed { parameter: None, text: text() },
+            ERROR_INVALID_ACCESS => Fault::Unproven { parameter: None, text: text() },
+            ERROR_TOO_MANY_OPEN_FILES => Fault::HandlesLost,
+            RPC_E_TIMEOUT => Fault::Expired,
+            RPC_S_SERVER_TOO_BUSY => Fault::Busy { limit: text() },
+            CO_E_SERVER_STOPPING => Fault::Draining,
+            RPC_E_SERVERFAULT => Fault::Panicked { text: text() },
+            RPC_E_SERVER_CANTMARSHAL_DATA => Fault::Unsendable { text: text() },
+            ERROR_MESSAGE_EXCEEDS_MAX_SIZE => Fault::TooLarge { text: text() },
+            CO_E_ERRORINAPP => Fault::NoObject { text: text() },
+            _ => Fault::Failed { text: text() },
+        }
+    }
+}
+
+/// As documentation writes it: `0x80070005`.
+impl fmt::Display for Hresult {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HRESULT {:#010x}", self.0)
+    }
+}
+
+impl fmt::Debug for Hresult {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+/// A failure with this number, which documentation writes without a sign.
+const fn failure(number: u32) -> i32 {
+    number as i32
+}
+
+const E_NOINTERFACE: i32 = failure(0x8000_4002);
+const E_FAIL: i32 = failure(0x8000_4005);
+const RPC_E_SERVERFAULT: i32 = failure(0x8001_0105);
+const RPC_E_SERVER_CANTMARSHAL_DATA: i32 = failure(0x8001_010d);
+const RPC_E_TIMEOUT: i32 = failure(0x8001_011f);
+const REGDB_E_CLASSNOTREG: i32 = failure(0x8004_0154);
+const CO_E_ERRORINAPP: i32 = failure(0x8004_01f7);
+const ERROR_TOO_MANY_OPEN_FILES: i32 = failure(0x8007_0004);
+const E_ACCESSDENIED: i32 = failure(0x8007_0005);
+const E_HANDLE: i32 = failure(0x8007_0006);
+const ERROR_INVALID_ACCESS: i32 = failure(0x8007_000c);
+const RPC_S_SERVER_TOO_BUSY: i32 = failure(0x8007_06bb);
+const RPC_S_PROCNUM_OUT_OF_RANGE: i32 = failure(0x8007_06d1);
+const RPC_X_BAD_STUB_DATA: i32 = failure(0x8007_06f7);
+const ERROR_MESSAGE_EXCEEDS_MAX_SIZE: i32 = failure(0x8007_10f0);
+const CO_E_SERVER_STOPPING: i32 = failure(0x8008_0008);
+
+/// The first of the HRESULTs that COM leaves to interfaces (`FACILITY_ITF`, from 0x200 on).
+const INTERFACE_FIRST: i32 = failure(0x8004_0200);
+/// How many of them follow.
+const INTERFACE_VALUES_MAX: i32 = 0xfdff;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults() -> Vec<Fault> {
+        let text = || "so".to_owned();
+        vec![
+            Fault::NoSuchMethod(3),
+            Fault::HandlesLost,
+            Fault::Expired,
+            Fault::Busy { limit: text() },
+            Fault::Draining,
+            Fault::Panicked { text: text() },
+            Fault::Failed { text: text() },
+            Fault::Unsendable { text: text() },
+            Fault::TooLarge { text: text() },
+            Fault::NoObject { text: text() },
+            Fault::Malformed { parameter: Some(1), text: text() },
+            Fault::Unproven { parameter: None, text: text() },
+        ]
+    }
+
+    #[test]
+    fn a_fault_comes_back_as_what_it_was() {
+        for fault in faults() {
+            let hresult = Hresult::of_fault(&fault);
+            assert!(hresult.is_failure(), "{fault:?}");
+            let back = hresult.to_fault(3);
+            assert_eq!(std::mem::discriminant(&back), std::mem::discriminant(&fault), "{fault:?}");
+            assert_eq!(back.ran(), fault.ran());
+        }
+    }
+
+    #[test]
+    fn every_fault_has_an_hresult_of_its_own() {
+        let mut seen = std::collections::HashSet::new();
+        assert!(faults().iter().all(|fault| seen.insert(Hresult::of_fault(fault))));
+    }
+
+    #[test]
+    fn a_variant_keeps_a_failure_and_gets_one_otherwise() {
+        assert_eq!(Hresult::of_value(E_ACCESSDENIED), Some(Hresult(E_ACCESSDENIED)));
+        assert_eq!(Hresult::of_value(0).unwrap().to_string(), "HRESULT 0x80040200");
+        assert_eq!(Hresult::of_value(0xfdff).unwrap().to_string(), "HRESULT 0x8004ffff");
+        assert_eq!(Hresult::of_value(0xfe00), None);
+    }
+}

@@ -1,0 +1,65 @@
+//! MIDL's kinds of handles, and ours.
+
+use syshandle_os::{Kind, Kinds};
+
+/// The number that MIDL has for a kind.
+///
+/// A directory is a file to Windows. MIDL has none for timers.
+pub(crate) const fn number(kind: Kind) -> Option<u8> {
+    match kind {
+        Kind::Directory => Some(Kind::File as u8),
+        Kind::Timer => None,
+        kind => Some(kind as u8),
+    }
+}
+
+/// MIDL's numbers for a set of kinds, each once, in order.
+pub(crate) fn numbers(kinds: Kinds) -> Vec<u8> {
+    let mut numbers: Vec<_> = kinds.iter().filter_map(number).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    numbers
+}
+
+/// The kind that a number of MIDL's stands for.
+pub(crate) fn of_number(number: u8) -> Option<Kind> {
+    Kind::ALL.get(usize::from(number)).copied().filter(|kind| self::number(*kind) == Some(number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_have_the_numbers_that_midl_published() {
+        let published = [
+            ("file", 0),
+            ("semaphore", 1),
+            ("event", 2),
+            ("mutex", 3),
+            ("process", 4),
+            ("token", 5),
+            ("section", 6),
+            ("reg_key", 7),
+            ("thread", 8),
+            ("composition", 9),
+            ("socket", 10),
+            ("job", 11),
+            ("pipe", 12),
+        ];
+        for (name, expected) in published {
+            let kind = Kind::from_name(name).unwrap();
+            assert_eq!(number(kind), Some(expected), "{name}");
+            assert_eq!(of_number(expected), Some(kind));
+        }
+        assert_eq!(of_number(13), None);
+        assert_eq!(number(Kind::Timer), None);
+    }
+
+    #[test]
+    fn a_directory_is_a_file() {
+        let either = Kinds::of(Kind::File).or(Kind::Directory);
+        assert_eq!(numbers(either), [0]);
+        assert_eq!(numbers(either.or(Kind::Timer).or(Kind::Pipe)), [0, 12]);
+    }
+}

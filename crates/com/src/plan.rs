@@ -1,0 +1,259 @@
+//! How COM calls a method: its slots, in order.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use syshandle_os::{Declared, Kind, Kinds};
+use syshandle_wire::describe::{Definition, Method, Parameter, Type};
+
+use crate::hresult::Hresult;
+use crate::kinds;
+use crate::shape::{Enumeration, Number, Shape};
+
+/// How COM calls one method of an interface.
+///
+/// A method whose types MIDL has words for is called as MIDL would have it. Any other is *opaque*:
+/// one array of bytes, and one of handles for each kind that is declared. A *slot* is an argument of
+/// the COM method behind `this`: a number, or an address in a [`Memory`](crate::Memory).
+#[derive(Debug)]
+pub struct MethodPlan {
+    pub(crate) method: &'static Method,
+    /// Its place among the interface's own methods.
+    pub(crate) number: u32,
+    pub(crate) layout: Layout,
+}
+
+/// What a method is to COM.
+#[derive(Debug)]
+pub(crate) enum Layout {
+    /// As MIDL would have it.
+    Native(Native),
+    /// Bytes and handles.
+    Opaque(Native),
+    /// Nothing: COM can't carry what it passes.
+    Missing(String),
+}
+
+/// The slots of a method.
+#[derive(Debug, Default)]
+pub(crate) struct Native {
+    pub(crate) parameters: Vec<Member>,
+    pub(crate) results: Vec<Member>,
+    /// The HRESULT of each variant of the method's own error.
+    pub(crate) errors: Vec<Hresult>,
+}
+
+/// A value of a method, which has one slot or two.
+#[derive(Debug)]
+pub(crate) struct Member {
+    /// Its place among the parameters as the interface has them; none of a result.
+    pub(crate) parameter: Option<u16>,
+    pub(crate) shape: Shape,
+    /// Its first slot.
+    pub(crate) slot: usize,
+}
+
+/// A number that isn't passed in a general register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Float {
+    /// An `f32`: the lower half of its slot.
+    Single,
+    /// An `f64`.
+    Double,
+}
+
+impl MethodPlan {
+    /// The plan of a method.
+    pub(crate) fn new(number: u32, method: &'static Method) -> Self {
+        let layout = match Native::of(method) {
+            Some(native) => Layout::Native(native),
+            None => match Native::opaque(method) {
+                Ok(native) => Layout::Opaque(native),
+                Err(why) => Layout::Missing(why),
+            },
+        };
+        Self { method, number, layout }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &'static str {
+        self.method.name
+    }
+
+    /// Whether it travels as bytes and handles, because MIDL has no words for its types.
+    pub fn is_opaque(&self) -> bool {
+        matches!(self.layout, Layout::Opaque(_))
+    }
+
+    /// Why COM can't call it, if so. Its slots are none, and calls of it fail.
+    pub fn missing(&self) -> Option<&str> {
+        match &self.layout {
+            Layout::Missing(why) => Some(why),
+            _ => None,
+        }
+    }
+
+    /// How many slots it has, without `this`.
+    pub fn slot_count(&self) -> usize {
+        self.slots().map_or(0, Native::slot_count)
+    }
+
+    /// Whether a slot is a floating-point number: the first three slots have registers of their own
+    /// for these.
+    pub fn float(&self, slot: usize) -> Option<Float> {
+        let member = self.slots()?.parameters.iter().find(|member| member.slot == slot)?;
+        match member.shape {
+            Shape::Number(Number::F32) => Some(Float::Single),
+            Shape::Number(Number::F64) => Some(Float::Double),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn slots(&self) -> Option<&Native> {
+        match &self.layout {
+            Layout::Native(native) | Layout::Opaque(native) => Some(native),
+            Layout::Missing(_) => None,
+        }
+    }
+}
+
+impl Native {
+    /// The slots of a method that MIDL has words for.
+    fn of(method: &Method) -> Option<Self> {
+        let mut native = Self { errors: errors(method.error)?, ..Self::default() };
+        for (parameter, place) in method.parameters.iter().zip(0..) {
+            native.add(Some(place), Shape::of(parameter)?);
+        }
+        match method.result.ty {
+            ty if is_unit(&ty) => {}
+            Type::Tuple(parts) => {
+                for ty in parts {
+                    native.add(None, Shape::of(&Parameter { ty: *ty, ..method.result })?);
+                }
+            }
+            _ => native.add(None, Shape::of(&method.result)?),
+        }
+        (native.slot_count() <= SLOTS_MAX).then_some(native)
+    }
+
+    /// The slots of any method, if its handles are of kinds that COM can carry.
+    fn opaque(method: &Method) -> Result<Self, String> {
+        let mut native = Self::default();
+        let mut sent = Within::new();
+        for parameter in method.parameters {
+            let place = format!("parameter `{}`", parameter.name);
+            sent.add(&parameter.ty, parameter.handle, &place)?;
+        }
+        let mut returned = Within::new();
+        returned.add(&method.result.ty, method.result.handle, "the result")?;
+        if let Some(error) = method.error {
+            returned.add(&error, None, "the error")?;
+        }
+        let bytes = Shape::List(Arc::new(Shape::Number(Number::U8)));
+        native.add(Some(0), bytes.clone());
+        for number in kinds::numbers(sent.kinds) {
+            native.add(Some(0), Shape::List(Arc::new(Shape::Handle(number))));
+        }
+        native.add(None, bytes);
+        for number in kinds::numbers(returned.kinds) {
+            native.add(None, Shape::List(Arc::new(Shape::Handle(number))));
+        }
+        Ok(native)
+    }
+
+    fn add(&mut self, parameter: Option<u16>, shape: Shape) {
+        let member = Member { parameter, shape, slot: self.slot_count() };
+        match parameter {
+            Some(_) => self.parameters.push(member),
+            None => self.results.push(member),
+        }
+    }
+
+    /// How many slots there are.
+    pub(crate) fn slot_count(&self) -> usize {
+        self.parameters.iter().chain(&self.results).map(Member::slot_count).sum()
+    }
+}
+
+impl Member {
+    /// A count and what it counts have a slot each.
+    fn slot_count(&self) -> usize {
+        1 + usize::from(self.shape.counted().is_some())
+    }
+}
+
+/// Whether a type has a single value, which COM doesn't pass.
+fn is_unit(ty: &Type) -> bool {
+    matches!(ty, Type::Plain("()"))
+}
+
+/// The HRESULTs of a method's own error: `None` if it isn't an enum without data whose variants
+/// have an HRESULT each.
+fn errors(error: Option<Type>) -> Option<Vec<Hresult>> {
+    let Some(error) = error else { return Some(Vec::new()) };
+    let hresults = Enumeration::of(&error)?.values.into_iter().map(Hresult::of_value);
+    let hresults: Vec<_> = hresults.collect::<Option<_>>()?;
+    let different: HashSet<_> = hresults.iter().collect();
+    (different.len() == hresults.len()).then_some(hresults)
+}
+
+/// The kinds of all handles that values may hold, at any depth.
+struct Within {
+    kinds: Kinds,
+    /// Types that were looked into, which may contain themselves, and what was declared of them.
+    seen: HashSet<(usize, u32)>,
+}
+
+impl Within {
+    fn new() -> Self {
+        Self { kinds: Kinds::NONE, seen: HashSet::new() }
+    }
+
+    /// Adds those of a value.
+    fn add(&mut self, ty: &Type, declared: Option<Declared>, place: &str) -> Result<(), String> {
+        match *ty {
+            Type::Handle { declared: own, .. } => {
+                let kinds = declared.map_or(own, |declared| declared.and(own)).kinds;
+                if kinds.only() == Some(Kind::Timer) {
+                    return Err(format!("{place}: COM has no kind of handle for a timer"));
+                }
+                self.kinds = Kinds::from_bits_truncate(self.kinds.bits() | kinds.bits());
+                Ok(())
+            }
+            Type::Object(interface) => Err(format!(
+                "{place}: COM passes a reference to an object (`{}`) only where the method's other \
+                 types are MIDL's, and not within other values",
+                interface().name
+            )),
+            Type::Option(inner) | Type::List(inner) | Type::Array(inner, _) | Type::Set(inner) => {
+                self.add(inner, declared, place)
+            }
+            Type::Result(a, b) | Type::Map(a, b) => {
+                self.add(a, declared, place)?;
+                self.add(b, declared, place)
+            }
+            Type::Tuple(parts) => parts.iter().try_for_each(|part| self.add(part, declared, place)),
+            Type::Named { definition, .. } => {
+                let bits = declared.map_or(u32::MAX, |declared| declared.kinds.bits());
+                if !self.seen.insert((definition as usize, bits)) {
+                    return Ok(());
+                }
+                let mut fields: Vec<&Parameter> = Vec::new();
+                match definition() {
+                    Definition::Struct(of) => fields.extend(of),
+                    Definition::Enum(variants) => {
+                        fields.extend(variants.iter().flat_map(|variant| variant.fields));
+                    }
+                }
+                fields
+                    .iter()
+                    .try_for_each(|field| self.add(&field.ty, field.handle.or(declared), place))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The most slots of a method: what is called with so many arguments. An opaque method that passes
+/// every kind both ways has 56.
+const SLOTS_MAX: usize = 64;

@@ -1,0 +1,109 @@
+//! Class objects: `IClassFactory`.
+#![expect(unsafe_code, reason = "objects of COM are pointers to tables of functions")]
+
+use std::ffi::c_void;
+use std::ptr;
+
+use windows_sys::Win32::System::Com::{CoAddRefServerProcess, CoReleaseServerProcess};
+use windows_sys::core::{GUID, HRESULT};
+
+use super::layout::{
+    CLASS_E_NOAGGREGATION, E_NOINTERFACE, E_OUTOFMEMORY, E_POINTER, IID_ICLASS_FACTORY,
+    IID_IUNKNOWN, S_OK, UnknownVtable,
+};
+use super::{Caller, Served};
+
+/// Makes an object.
+pub(super) type Make = Box<dyn Fn(Caller) -> Option<Served> + Send + Sync>;
+
+#[repr(C)]
+struct Factory {
+    vtable: &'static Vtable,
+    make: Make,
+}
+
+#[repr(C)]
+struct Vtable {
+    unknown: UnknownVtable,
+    create_instance: unsafe extern "system" fn(
+        *mut c_void,
+        *mut c_void,
+        *const GUID,
+        *mut *mut c_void,
+    ) -> HRESULT,
+    lock_server: unsafe extern "system" fn(*mut c_void, i32) -> HRESULT,
+}
+
+static VTABLE: Vtable = Vtable {
+    unknown: UnknownVtable { query_interface, add_ref, release },
+    create_instance,
+    lock_server,
+};
+
+/// A class object, which stays: a program has few, and COM may hold them to its end.
+pub(super) fn new(make: Make) -> *mut c_void {
+    ptr::from_mut(Box::leak(Box::new(Factory { vtable: &VTABLE, make }))).cast()
+}
+
+unsafe extern "system" fn query_interface(
+    this: *mut c_void,
+    iid: *const GUID,
+    object: *mut *mut c_void,
+) -> HRESULT {
+    if iid.is_null() || object.is_null() {
+        return E_POINTER;
+    }
+    // SAFETY: COM passes them.
+    unsafe {
+        let wanted = [(*iid).data1, u32::from((*iid).data2), u32::from((*iid).data3)];
+        let known = [IID_IUNKNOWN, IID_ICLASS_FACTORY].iter().any(|known| {
+            wanted == [known.data1, u32::from(known.data2), u32::from(known.data3)]
+                && (*iid).data4 == known.data4
+        });
+        *object = if known { this } else { ptr::null_mut() };
+        if known { S_OK } else { E_NOINTERFACE }
+    }
+}
+
+unsafe extern "system" fn add_ref(_this: *mut c_void) -> u32 {
+    2
+}
+
+unsafe extern "system" fn release(_this: *mut c_void) -> u32 {
+    1
+}
+
+/// # Safety
+/// `this` is a [`Factory`]; the rest is as COM passes it.
+unsafe extern "system" fn create_instance(
+    this: *mut c_void,
+    outer: *mut c_void,
+    iid: *const GUID,
+    object: *mut *mut c_void,
+) -> HRESULT {
+    if object.is_null() || iid.is_null() {
+        return E_POINTER;
+    }
+    // SAFETY: see above.
+    unsafe {
+        *object = ptr::null_mut();
+        if !outer.is_null() {
+            return CLASS_E_NOAGGREGATION;
+        }
+        match ((*this.cast::<Factory>()).make)(Caller::current()) {
+            Some(served) => served.query(iid, object),
+            None => E_OUTOFMEMORY,
+        }
+    }
+}
+
+unsafe extern "system" fn lock_server(_this: *mut c_void, lock: i32) -> HRESULT {
+    // SAFETY: no arguments. A client's lock keeps the process serving.
+    unsafe {
+        match lock {
+            0 => CoReleaseServerProcess(),
+            _ => CoAddRefServerProcess(),
+        };
+    }
+    S_OK
+}

@@ -1,0 +1,183 @@
+//! The procedure format string.
+
+use super::buffers;
+use super::types::{Count, TypeStrings, is_on_stack};
+use crate::codes::{FC_AUTO_HANDLE, FC_ENUM16, FC_LONG};
+use crate::plan::{Float, Member, MethodPlan};
+use crate::shape::Shape;
+
+/// Writes a method: `None` if a type has no place any more.
+pub(super) fn write(
+    out: &mut Vec<u8>,
+    plan: &MethodPlan,
+    number: u16,
+    types: &mut TypeStrings,
+) -> Option<()> {
+    let mut parts = Parts::default();
+    if let Some(native) = plan.slots() {
+        for member in &native.parameters {
+            parts.parameter(member, types);
+        }
+        for member in &native.results {
+            parts.result(member, types);
+        }
+    }
+    let slots = plan.slot_count() as u16;
+    header(out, plan, number, &parts);
+    out.extend(parts.bytes);
+    put(out, [IS_OUT | IS_RETURN | IS_BASETYPE, stack(usize::from(slots))]);
+    out.extend([FC_LONG, 0]);
+    types.is_whole().then_some(())
+}
+
+fn header(out: &mut Vec<u8>, plan: &MethodPlan, number: u16, parts: &Parts) {
+    let slots = plan.slot_count();
+    out.extend([FC_AUTO_HANDLE, OBJECT_METHOD]);
+    // Flags of the RPC runtime.
+    out.extend([0; 4]);
+    // The stack has `this` before the slots, and the HRESULT behind them.
+    put(out, [number, stack(slots + 1), parts.client_bytes, parts.server_bytes + buffers::HRESULT]);
+    let must_size = u8::from(parts.server_must_size) | u8::from(parts.client_must_size) << 1;
+    out.extend([HAS_RETURN_AND_EXTENSIONS | must_size, slots as u8 + 1]);
+    let mut extensions = NEW_CORRELATIONS;
+    if parts.client_counts {
+        extensions |= CLIENT_CORRELATIONS;
+    }
+    if parts.server_counts {
+        extensions |= SERVER_CORRELATIONS;
+    }
+    out.extend([EXTENSION_BYTES, extensions]);
+    let hints = [parts.client_counts, parts.server_counts].map(u16::from);
+    let no_notify = 0;
+    put(out, [hints[0], hints[1], no_notify, floats(plan)]);
+}
+
+/// The parameters of a method, and what its header says of them.
+#[derive(Default)]
+struct Parts {
+    bytes: Vec<u8>,
+    client_bytes: u16,
+    server_bytes: u16,
+    client_must_size: bool,
+    server_must_size: bool,
+    /// Whether the client checks counts that it receives, and the server likewise.
+    client_counts: bool,
+    server_counts: bool,
+}
+
+impl Parts {
+    fn parameter(&mut self, member: &Member, types: &mut TypeStrings) {
+        let Member { shape, slot, .. } = member;
+        let mut slot = *slot;
+        if shape.counted().is_some() {
+            self.server_counts = true;
+            self.client_bytes += COUNT_BYTES;
+            self.base(IS_IN, slot, FC_LONG);
+            slot += 1;
+        }
+        let bytes = buffers::parameter(shape);
+        self.client_bytes += bytes.unwrap_or(0);
+        self.client_must_size |= bytes.is_none();
+        let must_size = if bytes.is_none() { MUST_SIZE } else { 0 };
+        if let Some(character) = TypeStrings::character(shape) {
+            return self.base(IS_IN, slot, character);
+        }
+        let attributes = match shape {
+            Shape::Handle(_) => IS_BY_VALUE,
+            Shape::Object(_) | Shape::Optional(_) => 0,
+            _ => IS_SIMPLE_REF,
+        };
+        let place = types.parameter(shape, Count::Parameter(stack(slot).wrapping_sub(8)));
+        self.put(IS_IN | MUST_FREE | must_size | attributes, slot, place);
+    }
+
+    fn result(&mut self, member: &Member, types: &mut TypeStrings) {
+        let Member { shape, slot, .. } = member;
+        let mut slot = *slot;
+        if shape.counted().is_some() {
+            self.client_counts = true;
+            self.server_bytes += COUNT_BYTES + 20;
+            types.result(&Shape::Bool, Count::Parameter(0));
+            self.base(IS_OUT | IS_SIMPLE_REF | on_stack(8), slot, FC_LONG);
+            slot += 1;
+        }
+        let bytes = buffers::result(shape);
+        self.server_bytes += bytes.unwrap_or(0);
+        self.server_must_size |= bytes.is_none();
+        let must_size = if bytes.is_none() { MUST_SIZE } else { 0 };
+        let place = types.result(shape, Count::Pointee(stack(slot).wrapping_sub(8)));
+        match TypeStrings::character(shape) {
+            Some(FC_ENUM16) => return self.put(IS_OUT | on_stack(8), slot, place),
+            Some(character) => {
+                return self.base(IS_OUT | IS_SIMPLE_REF | on_stack(8), slot, character);
+            }
+            None => {}
+        }
+        let attributes = match shape {
+            Shape::Object(_) => 0,
+            Shape::Handle(_) => IS_SIMPLE_REF | on_stack(8),
+            Shape::Guid | Shape::Struct(_) if is_on_stack(shape) => {
+                IS_SIMPLE_REF | on_stack(shape.size())
+            }
+            Shape::Guid | Shape::Struct(_) => IS_SIMPLE_REF,
+            _ => on_stack(8),
+        };
+        self.put(IS_OUT | MUST_FREE | must_size | attributes, slot, place);
+    }
+
+    /// A number, which has no type of its own.
+    fn base(&mut self, attributes: u16, slot: usize, character: u8) {
+        put(&mut self.bytes, [attributes | IS_BASETYPE, stack(slot)]);
+        self.bytes.extend([character, 0]);
+    }
+
+    fn put(&mut self, attributes: u16, slot: usize, place: usize) {
+        put(&mut self.bytes, [attributes, stack(slot), place as u16]);
+    }
+}
+
+/// Where a slot is on the stack, behind `this`.
+fn stack(slot: usize) -> u16 {
+    8 * (slot as u16 + 1)
+}
+
+/// Says that the stub keeps so many bytes on its stack.
+fn on_stack(bytes: u32) -> u16 {
+    (bytes.div_ceil(8) as u16) << 13
+}
+
+/// Which of the first four arguments, `this` among them, are floating-point numbers: two bits each.
+fn floats(plan: &MethodPlan) -> u16 {
+    let bits = (0..3).map(|slot| match plan.float(slot) {
+        None => 0,
+        Some(Float::Single) => 1 << (2 * (slot + 1)),
+        Some(Float::Double) => 2 << (2 * (slot + 1)),
+    });
+    bits.sum()
+}
+
+fn put<const N: usize>(out: &mut Vec<u8>, words: [u16; N]) {
+    words.iter().for_each(|word| out.extend(word.to_le_bytes()));
+}
+
+const MUST_SIZE: u16 = 0x1;
+const MUST_FREE: u16 = 0x2;
+const IS_IN: u16 = 0x8;
+const IS_OUT: u16 = 0x10;
+const IS_RETURN: u16 = 0x20;
+const IS_BASETYPE: u16 = 0x40;
+const IS_BY_VALUE: u16 = 0x80;
+const IS_SIMPLE_REF: u16 = 0x100;
+
+/// A method of an object, for the interpreter of NT 4 and later; flags of the RPC runtime follow.
+const OBJECT_METHOD: u8 = 0x6c;
+/// It returns something, and extensions follow.
+const HAS_RETURN_AND_EXTENSIONS: u8 = 0x44;
+const EXTENSION_BYTES: u8 = 10;
+/// Counts are described with flags behind them.
+const NEW_CORRELATIONS: u8 = 1;
+const CLIENT_CORRELATIONS: u8 = 2;
+const SERVER_CORRELATIONS: u8 = 4;
+
+/// What a count takes on the wire.
+const COUNT_BYTES: u16 = 8;

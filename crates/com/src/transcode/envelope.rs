@@ -1,0 +1,112 @@
+//! An opaque method's values: one array of bytes, and one of handles for each kind.
+//!
+//! ```text
+//! bytes:    head ‖ number of handles u16 ‖ kind u8 of each, in order ‖ the values in our own form
+//! handles:  those of one kind, in order; then those of the next
+//! ```
+//!
+//! The kinds of the handles in order say which array each is in. The head of a reply is its status.
+
+use syshandle_os::Kinds;
+use syshandle_wire::Limits;
+use syshandle_wire::describe::Parameter;
+
+use super::walk::handles_of;
+use super::{Lent, Passed, Problem, Sort, TranscodeError};
+use crate::kinds;
+use crate::plan::Member;
+use crate::shape::Shape;
+
+/// Packs values, whose types these are, for the members of an opaque method.
+pub(super) fn seal(
+    members: &[Member],
+    types: &[Parameter],
+    head: &[u8],
+    encoded: &[u8],
+    handles: &[Lent],
+) -> Result<(Vec<u8>, Vec<Lent>), TranscodeError> {
+    let declared = handles_of(types, encoded)?;
+    if declared.len() != handles.len() {
+        return Err(Problem::Encoded.into());
+    }
+    let numbers = declared.iter().zip(handles).map(|(declared, lent)| number(*declared, lent));
+    let numbers: Vec<u8> = numbers.collect::<Result<_, _>>()?;
+
+    let len = head.len() + 2 + numbers.len() + encoded.len();
+    if len > Limits::ARENA_BYTES {
+        return Err(Problem::TooManyBytes.into());
+    }
+    let mut bytes = Vec::with_capacity(len + 4);
+    bytes.extend((len as u32).to_le_bytes());
+    bytes.extend(head);
+    bytes.extend((numbers.len() as u16).to_le_bytes());
+    bytes.extend(&numbers);
+    bytes.extend(encoded);
+
+    let mut sorted: Vec<Lent> = Vec::with_capacity(handles.len());
+    for member in members {
+        let Some(wanted) = kind_of(member) else { continue };
+        let first = sorted.len();
+        let of_kind = handles.iter().zip(&numbers).filter(|(_, number)| **number == wanted);
+        sorted.extend(of_kind.map(|(lent, _)| *lent));
+        bytes.extend(((sorted.len() - first) as u32).to_le_bytes());
+        (first..sorted.len()).for_each(|slot| bytes.extend((slot as u16).to_le_bytes()));
+    }
+    match sorted.len() == handles.len() {
+        true => Ok((bytes, sorted)),
+        false => Err(Problem::UndeclaredHandle.into()),
+    }
+}
+
+/// What was in an envelope.
+pub(super) struct Opened {
+    pub(super) head: Vec<u8>,
+    pub(super) values: Vec<u8>,
+    pub(super) handles: Vec<Passed>,
+}
+
+/// Unpacks what [`seal`] packed, whose head has so many bytes.
+pub(super) fn open(
+    bytes: &[u8],
+    handles: Vec<Passed>,
+    head: usize,
+) -> Result<Opened, TranscodeError> {
+    let malformed = || Problem::Value("message of an opaque method");
+    // The array of bytes comes first, with its length.
+    let (len, rest) = bytes.split_first_chunk().ok_or_else(malformed)?;
+    let content = rest.get(..u32::from_le_bytes(*len) as usize).ok_or_else(malformed)?;
+    let (head, rest) = content.split_at_checked(head).ok_or_else(malformed)?;
+    let (count, rest) = rest.split_first_chunk().ok_or_else(malformed)?;
+    let count = usize::from(u16::from_le_bytes(*count));
+    let (numbers, values) = rest.split_at_checked(count).ok_or_else(malformed)?;
+    if count != handles.len() {
+        return Err(malformed().into());
+    }
+    let mut left: Vec<Option<Passed>> = handles.into_iter().map(Some).collect();
+    let mut ordered = Vec::with_capacity(count);
+    for number in numbers {
+        let sort = kinds::of_number(*number).map(Sort::Handle);
+        // Those of one kind are in order.
+        let next =
+            left.iter_mut().find(|next| next.map(|next| next.sort) == sort && sort.is_some());
+        ordered.extend(next.ok_or_else(malformed)?.take());
+    }
+    Ok(Opened { head: head.to_vec(), values: values.to_vec(), handles: ordered })
+}
+
+/// The kind whose handles a member has; none of the bytes.
+fn kind_of(member: &Member) -> Option<u8> {
+    match member.shape.counted()? {
+        Shape::Handle(number) => Some(*number),
+        _ => None,
+    }
+}
+
+/// The kind that a handle travels as.
+fn number(declared: Kinds, lent: &Lent) -> Result<u8, Problem> {
+    if let [number] = kinds::numbers(declared)[..] {
+        return Ok(number);
+    }
+    let kind = lent.kind.filter(|kind| declared.contains(*kind));
+    kind.and_then(kinds::number).ok_or(Problem::UndeclaredHandle)
+}

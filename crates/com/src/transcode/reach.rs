@@ -1,0 +1,101 @@
+//! What a result owns: memory to be freed, and handles, whatever else is wrong with it.
+
+use syshandle_wire::Limits;
+
+use super::put::is_handle;
+use super::{Passed, Sort};
+use crate::plan::Native;
+use crate::shape::{Field, Shape};
+use crate::{Memory, kinds};
+
+/// All that can be reached from the cells of a result.
+#[derive(Default)]
+pub(super) struct Reached {
+    pub(super) addresses: Vec<u64>,
+    pub(super) handles: Vec<Passed>,
+}
+
+impl Reached {
+    /// Looks through the cells.
+    pub(super) fn from(native: &Native, slots: &[u64], memory: &dyn Memory) -> Self {
+        let mut reached = Self::default();
+        for member in &native.results {
+            let slot = |at: usize| slots.get(at).copied().unwrap_or(0);
+            let (cell, next) = (slot(member.slot), slot(member.slot + 1));
+            match member.shape.counted() {
+                Some(item) => reached.items(item, cell, next, memory),
+                None => reached.value(&member.shape, cell, memory),
+            }
+        }
+        reached
+    }
+
+    fn value(&mut self, shape: &Shape, address: u64, memory: &dyn Memory) {
+        match shape {
+            Shape::Number(_) | Shape::Bool | Shape::Enum(_) | Shape::Guid => {}
+            Shape::Handle(_) | Shape::Object(_) => {
+                let sort = match shape {
+                    Shape::Object(iid) => Some(Sort::Object(*iid)),
+                    Shape::Handle(number) => kinds::of_number(*number).map(Sort::Handle),
+                    _ => None,
+                };
+                let value = read(memory, address, 8).filter(|value| is_handle(*value));
+                let passed = value.zip(sort).map(|(value, sort)| Passed { value, sort });
+                self.handles.extend(passed);
+            }
+            Shape::Struct(of) => {
+                for Field { offset, shape } in &of.fields {
+                    let place = address.wrapping_add(u64::from(*offset));
+                    let pointer = address.wrapping_add(u64::from(Field::pointer_behind(*offset)));
+                    match shape.counted() {
+                        Some(item) => self.items(item, place, pointer, memory),
+                        None => self.value(shape, place, memory),
+                    }
+                }
+            }
+            Shape::Array(item, len) => self.all(item, u64::from(*len), address, memory),
+            Shape::Text => self.addresses.extend(pointer(memory, address)),
+            Shape::Optional(inner) => {
+                let Some(pointer) = pointer(memory, address) else { return };
+                self.addresses.push(pointer);
+                // What a text points at is the text.
+                if **inner != Shape::Text {
+                    self.value(inner, pointer, memory);
+                }
+            }
+            Shape::List(_) | Shape::OptionalHandle(_) => {}
+        }
+    }
+
+    fn items(&mut self, item: &Shape, count: u64, cell: u64, memory: &dyn Memory) {
+        let Some(address) = pointer(memory, cell) else { return };
+        self.addresses.push(address);
+        let count = read(memory, count, 4).unwrap_or(0);
+        if count <= u64::from(Limits::default().message_bytes_max) {
+            self.all(item, count, address, memory);
+        }
+    }
+
+    fn all(&mut self, item: &Shape, count: u64, address: u64, memory: &dyn Memory) {
+        if matches!(item, Shape::Number(_) | Shape::Bool | Shape::Enum(_) | Shape::Guid) {
+            return;
+        }
+        let size = u64::from(item.size());
+        let at = |place: u64| address.wrapping_add(place * size);
+        // Where the last isn't, its count is wrong, and so nothing says where the others end.
+        if count == 0 || memory.read(at(count).wrapping_sub(1), &mut [0]).is_err() {
+            return;
+        }
+        (0..count).for_each(|place| self.value(item, at(place), memory));
+    }
+}
+
+fn pointer(memory: &dyn Memory, address: u64) -> Option<u64> {
+    read(memory, address, 8).filter(|pointer| *pointer != 0)
+}
+
+fn read(memory: &dyn Memory, address: u64, len: usize) -> Option<u64> {
+    let mut bytes = [0; 8];
+    memory.read(address, &mut bytes[..len]).ok()?;
+    Some(u64::from_le_bytes(bytes))
+}

@@ -1,0 +1,207 @@
+//! From memory into our own form.
+
+use syshandle_wire::Limits;
+
+use super::put::is_handle;
+use super::{Passed, Problem, Sort, TranscodeError};
+use crate::plan::Member;
+use crate::shape::{Field, Shape};
+use crate::{Memory, kinds};
+
+/// Reads values where COM has them, and encodes them.
+pub(super) struct Take<'m> {
+    memory: &'m dyn Memory,
+    bytes: Vec<u8>,
+    handles: Vec<Passed>,
+    limits: Limits,
+}
+
+impl<'m> Take<'m> {
+    pub(super) fn new(memory: &'m dyn Memory) -> Self {
+        Self { memory, bytes: Vec::new(), handles: Vec::new(), limits: Limits::default() }
+    }
+
+    /// Reads an \[in\] parameter.
+    pub(super) fn parameter(
+        &mut self,
+        member: &Member,
+        slots: &[u64],
+    ) -> Result<(), TranscodeError> {
+        let slot = |at| slots.get(at).copied().ok_or(Problem::Encoded);
+        let shape = &member.shape;
+        let taken = slot(member.slot).and_then(|first| {
+            if shape.is_scalar() {
+                self.scalar(shape, first)
+            } else if let Some(item) = shape.counted() {
+                self.items(shape, item, first, slot(member.slot + 1)?)
+            } else if matches!(shape, Shape::Text | Shape::Optional(_)) {
+                self.pointer(shape, first)
+            } else {
+                self.take(shape, not_null(first)?)
+            }
+        });
+        taken.map_err(|problem| TranscodeError { parameter: member.parameter, problem })
+    }
+
+    /// Reads the cells of an \[out\] parameter.
+    pub(super) fn result(&mut self, member: &Member, slots: &[u64]) -> Result<(), Problem> {
+        let cell = |at| slots.get(at).copied().ok_or(Problem::Encoded).and_then(not_null);
+        match member.shape.counted() {
+            Some(item) => {
+                let count = self.read(cell(member.slot)?, 4)?;
+                let address = self.read(cell(member.slot + 1)?, 8)?;
+                self.items(&member.shape, item, count, address)
+            }
+            None => self.take(&member.shape, cell(member.slot)?),
+        }
+    }
+
+    /// The bytes, and the handles in order.
+    pub(super) fn finish(self) -> (Vec<u8>, Vec<Passed>) {
+        (self.bytes, self.handles)
+    }
+
+    fn push(&mut self, bytes: &[u8]) -> Result<(), Problem> {
+        if self.bytes.len() + bytes.len() > self.limits.message_bytes_max as usize {
+            return Err(Problem::TooManyBytes);
+        }
+        self.bytes.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    /// Reads a number of up to 8 bytes.
+    fn read(&self, address: u64, len: usize) -> Result<u64, Problem> {
+        let mut bytes = [0; 8];
+        self.memory.read(address, &mut bytes[..len])?;
+        Ok(u64::from_le_bytes(bytes))
+    }
+
+    /// Encodes a value that fits a slot. What is beyond its width is no part of it.
+    fn scalar(&mut self, shape: &Shape, value: u64) -> Result<(), Problem> {
+        match shape {
+            Shape::Number(number) => self.push(&value.to_le_bytes()[..number.size() as usize]),
+            Shape::Bool => self.push(&[u8::from(value as u32 != 0)]),
+            Shape::Enum(of) => {
+                let place = of.place(value as u32 as i32).ok_or(Problem::Value(of.name))?;
+                self.push(&place.to_le_bytes())
+            }
+            Shape::Handle(number) => {
+                let kind = kinds::of_number(*number).ok_or(Problem::UndeclaredHandle)?;
+                self.handle(value, Sort::Handle(kind))
+            }
+            Shape::Object(iid) => self.handle(value, Sort::Object(*iid)),
+            _ => Err(Problem::Encoded),
+        }
+    }
+
+    fn handle(&mut self, value: u64, sort: Sort) -> Result<(), Problem> {
+        if !is_handle(value) {
+            return Err(Problem::NoHandle);
+        }
+        let slot = self.handles.len() as u16;
+        if slot >= self.limits.handles_max {
+            return Err(Problem::TooManyHandles);
+        }
+        self.handles.push(Passed { value, sort });
+        self.push(&slot.to_le_bytes())
+    }
+
+    /// Encodes the value at an address.
+    fn take(&mut self, shape: &Shape, address: u64) -> Result<(), Problem> {
+        match shape {
+            Shape::Guid => {
+                let mut bytes = [0; 16];
+                self.memory.read(address, &mut bytes)?;
+                let [d, c, b, a, f, e, h, g, ..] = bytes;
+                bytes[..8].copy_from_slice(&[a, b, c, d, e, f, g, h]);
+                self.push(&bytes)
+            }
+            Shape::Struct(of) => of.fields.iter().try_for_each(|Field { offset, shape }| {
+                let place = address.wrapping_add(u64::from(*offset));
+                let Some(item) = shape.counted() else { return self.take(shape, place) };
+                let count = self.read(place, 4)?;
+                let pointer = address.wrapping_add(u64::from(Field::pointer_behind(*offset)));
+                let items = self.read(pointer, 8)?;
+                self.items(shape, item, count, items)
+            }),
+            Shape::Array(item, len) => self.take_all(item, u64::from(*len), address),
+            Shape::Text | Shape::Optional(_) => {
+                let pointer = self.read(address, 8)?;
+                self.pointer(shape, pointer)
+            }
+            scalar => {
+                let value = self.read(address, scalar.size() as usize)?;
+                self.scalar(scalar, value)
+            }
+        }
+    }
+
+    /// Encodes values one behind the other.
+    fn take_all(&mut self, item: &Shape, count: u64, address: u64) -> Result<(), Problem> {
+        let size = u64::from(item.size());
+        if let Shape::Number(_) = item {
+            // As they are, all at once.
+            let start = self.bytes.len();
+            let end = start + (count * size) as usize;
+            if end > self.limits.message_bytes_max as usize {
+                return Err(Problem::TooManyBytes);
+            }
+            self.bytes.resize(end, 0);
+            return Ok(self.memory.read(address, &mut self.bytes[start..])?);
+        }
+        (0..count).try_for_each(|place| self.take(item, address.wrapping_add(place * size)))
+    }
+
+    /// Encodes a list: its count has 32 bits.
+    fn items(
+        &mut self,
+        shape: &Shape,
+        item: &Shape,
+        count: u64,
+        address: u64,
+    ) -> Result<(), Problem> {
+        let count = count as u32;
+        match (shape, count) {
+            (Shape::OptionalHandle(_), 0 | 1) => self.push(&[count as u8])?,
+            (Shape::OptionalHandle(_), _) => return Err(Problem::Value("handle or none")),
+            // Every value takes a byte at least.
+            _ if count > self.limits.message_bytes_max => return Err(Problem::TooManyBytes),
+            _ => self.push(&count.to_le_bytes())?,
+        }
+        match count {
+            0 => Ok(()),
+            _ => self.take_all(item, count.into(), not_null(address)?),
+        }
+    }
+
+    /// Encodes a value that is a pointer.
+    fn pointer(&mut self, shape: &Shape, pointer: u64) -> Result<(), Problem> {
+        match shape {
+            Shape::Optional(_) if pointer == 0 => self.push(&[0]),
+            Shape::Optional(inner) => {
+                self.push(&[1])?;
+                match **inner {
+                    Shape::Text => self.text(pointer),
+                    _ => self.take(inner, pointer),
+                }
+            }
+            _ => self.text(pointer),
+        }
+    }
+
+    fn text(&mut self, pointer: u64) -> Result<(), Problem> {
+        let units_max = self.limits.message_bytes_max as usize;
+        let units = self.memory.read_text(not_null(pointer)?, units_max)?;
+        if units.len() > units_max {
+            return Err(Problem::TooManyBytes);
+        }
+        let text = String::from_utf16(&units).map_err(|_| Problem::NotUtf16)?;
+        let len = u32::try_from(text.len()).map_err(|_| Problem::TooManyBytes)?;
+        self.push(&len.to_le_bytes())?;
+        self.push(text.as_bytes())
+    }
+}
+
+fn not_null(address: u64) -> Result<u64, Problem> {
+    if address == 0 { Err(Problem::Null) } else { Ok(address) }
+}

@@ -1,0 +1,116 @@
+//! A walk over encoded values by their types, to learn what is declared of each handle among them.
+
+use syshandle_os::{Declared, Kinds};
+use syshandle_wire::Limits;
+use syshandle_wire::describe::{Definition, Parameter, Type};
+
+use super::Problem;
+
+/// The kinds that are declared of each handle among values of these types.
+pub(super) fn handles_of(types: &[Parameter], encoded: &[u8]) -> Result<Vec<Kinds>, Problem> {
+    let mut walk = Walk { bytes: encoded, found: Vec::new() };
+    if types.is_empty() {
+        // A fault, which has none.
+        return Ok(walk.found);
+    }
+    types.iter().try_for_each(|value| walk.value(&value.ty, value.handle, 0))?;
+    match walk.bytes.is_empty() {
+        true => Ok(walk.found),
+        false => Err(Problem::Encoded),
+    }
+}
+
+struct Walk<'a> {
+    bytes: &'a [u8],
+    found: Vec<Kinds>,
+}
+
+impl Walk<'_> {
+    fn value(&mut self, ty: &Type, declared: Option<Declared>, depth: u32) -> Result<(), Problem> {
+        match *ty {
+            Type::Plain(name) => self.plain(name),
+            Type::Handle { declared: own, .. } => {
+                self.skip(2)?;
+                self.found.push(declared.map_or(own, |declared| declared.and(own)).kinds);
+                Ok(())
+            }
+            Type::Option(inner) => match self.byte()? {
+                0 => Ok(()),
+                _ => self.value(inner, declared, depth),
+            },
+            Type::Result(value, error) => match self.byte()? {
+                0 => self.value(value, declared, depth),
+                _ => self.value(error, declared, depth),
+            },
+            Type::List(Type::Plain("u8")) => self.skip_counted(),
+            Type::List(item) | Type::Set(item) => {
+                (0..self.len()?).try_for_each(|_| self.value(item, declared, depth))
+            }
+            Type::Map(key, value) => (0..self.len()?).try_for_each(|_| {
+                self.value(key, declared, depth)?;
+                self.value(value, declared, depth)
+            }),
+            Type::Array(_, 0) => self.skip(1),
+            Type::Array(item, len) => (0..len).try_for_each(|_| self.value(item, declared, depth)),
+            Type::Tuple(parts) => {
+                parts.iter().try_for_each(|part| self.value(part, declared, depth))
+            }
+            Type::Named { definition, .. } if depth < Limits::DEPTH_MAX => {
+                let fields = match definition() {
+                    Definition::Struct([]) => return self.skip(1),
+                    Definition::Struct(fields) => fields,
+                    Definition::Enum(variants) => {
+                        let place = self.len_unchecked()?;
+                        variants.get(place).ok_or(Problem::Encoded)?.fields
+                    }
+                };
+                fields.iter().try_for_each(|field| {
+                    self.value(&field.ty, field.handle.or(declared), depth + 1)
+                })
+            }
+            Type::Serde(_) => self.skip_counted(),
+            _ => Err(Problem::Encoded),
+        }
+    }
+
+    fn plain(&mut self, name: &str) -> Result<(), Problem> {
+        self.skip(match name {
+            "()" | "bool" | "u8" | "i8" => 1,
+            "u16" | "i16" => 2,
+            "u32" | "i32" | "f32" | "char" => 4,
+            "u64" | "i64" | "f64" | "usize" | "isize" => 8,
+            "Duration" => 12,
+            "u128" | "i128" | "Guid" => 16,
+            "String" | "PathBuf" => return self.skip_counted(),
+            _ => return Err(Problem::Encoded),
+        })
+    }
+
+    fn skip(&mut self, len: usize) -> Result<(), Problem> {
+        self.bytes = self.bytes.get(len..).ok_or(Problem::Encoded)?;
+        Ok(())
+    }
+
+    fn byte(&mut self) -> Result<u8, Problem> {
+        let (byte, rest) = self.bytes.split_first().ok_or(Problem::Encoded)?;
+        self.bytes = rest;
+        Ok(*byte)
+    }
+
+    fn len_unchecked(&mut self) -> Result<usize, Problem> {
+        let (len, rest) = self.bytes.split_first_chunk().ok_or(Problem::Encoded)?;
+        self.bytes = rest;
+        Ok(u32::from_le_bytes(*len) as usize)
+    }
+
+    /// A number of values, each of which takes at least one byte.
+    fn len(&mut self) -> Result<usize, Problem> {
+        let len = self.len_unchecked()?;
+        if len > self.bytes.len() { Err(Problem::Encoded) } else { Ok(len) }
+    }
+
+    fn skip_counted(&mut self) -> Result<(), Problem> {
+        let len = self.len_unchecked()?;
+        self.skip(len)
+    }
+}

@@ -1,0 +1,14 @@
+//! The tables and the way of a call, against what MIDL published, what `widl` makes, and each other.
+
+#![expect(clippy::unwrap_used, reason = "a failed assumption is a failed test")]
+
+mod calls;
+mod carry;
+mod golden;
+mod hostile;
+mod memory;
+mod ndr;
+mod random;
+mod traits;
+mod values;
+mod widl;

@@ -1,0 +1,123 @@
+//! Random values of any type that an interface may have, in our own form.
+
+use syshandle::describe::{Definition, Parameter, Type};
+use syshandle::{Declared, Kind};
+use syshandle_com::Lent;
+
+/// A source of numbers that are the same for the same seed.
+pub(crate) struct Random(u64);
+
+/// Encoded values, and their handles.
+#[derive(Default)]
+pub(crate) struct Values {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) handles: Vec<Lent>,
+}
+
+impl Random {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    /// A number below this.
+    pub(crate) fn below(&mut self, end: usize) -> usize {
+        (self.next() % end as u64) as usize
+    }
+
+    /// Values of these types.
+    pub(crate) fn values(&mut self, types: &[Parameter]) -> Values {
+        let mut values = Values::default();
+        for value in types {
+            self.value(&value.ty, value.handle, &mut values, 0);
+        }
+        values
+    }
+
+    fn value(&mut self, ty: &Type, declared: Option<Declared>, out: &mut Values, depth: u32) {
+        match *ty {
+            Type::Plain(name) => self.plain(name, out),
+            Type::Handle { declared: own, .. } => {
+                let kinds = declared.map_or(own, |declared| declared.and(own)).kinds;
+                let kinds: Vec<_> = kinds.iter().filter(|kind| *kind != Kind::Timer).collect();
+                let kind = kinds[self.below(kinds.len())];
+                self.handle(Some(kind), out);
+            }
+            Type::Object(_) => self.handle(None, out),
+            Type::Option(inner) => match self.below(3) {
+                0 => out.bytes.push(0),
+                _ if depth > 6 => out.bytes.push(0),
+                _ => {
+                    out.bytes.push(1);
+                    self.value(inner, declared, out, depth + 1);
+                }
+            },
+            Type::List(inner) => {
+                let len = self.below(5);
+                out.bytes.extend((len as u32).to_le_bytes());
+                (0..len).for_each(|_| self.value(inner, declared, out, depth + 1));
+            }
+            Type::Map(key, value) => {
+                out.bytes.extend(1_u32.to_le_bytes());
+                self.value(key, declared, out, depth + 1);
+                self.value(value, declared, out, depth + 1);
+            }
+            Type::Array(inner, len) => {
+                (0..len).for_each(|_| self.value(inner, declared, out, depth + 1));
+            }
+            Type::Tuple(parts) => {
+                parts.iter().for_each(|part| self.value(part, declared, out, depth + 1));
+            }
+            Type::Named { definition, .. } => {
+                let fields = match definition() {
+                    Definition::Struct(fields) => fields,
+                    Definition::Enum(variants) => {
+                        let place = self.below(variants.len());
+                        out.bytes.extend((place as u32).to_le_bytes());
+                        variants[place].fields
+                    }
+                };
+                for field in fields {
+                    self.value(&field.ty, field.handle.or(declared), out, depth + 1);
+                }
+            }
+            _ => panic!("a value of {ty:?}"),
+        }
+    }
+
+    fn handle(&mut self, kind: Option<Kind>, out: &mut Values) {
+        out.bytes.extend((out.handles.len() as u16).to_le_bytes());
+        let value = (self.next() >> 16 | 1) << 2;
+        out.handles.push(Lent { value, kind });
+    }
+
+    fn plain(&mut self, name: &str, out: &mut Values) {
+        let number = self.next().to_le_bytes();
+        let len = match name {
+            "()" => return out.bytes.push(0),
+            "bool" => return out.bytes.push(number[0] & 1),
+            "u8" | "i8" => 1,
+            "u16" | "i16" => 2,
+            "u32" | "i32" | "f32" => 4,
+            "u64" | "i64" | "f64" | "usize" => 8,
+            "u128" | "Guid" => {
+                out.bytes.extend(number);
+                8
+            }
+            "String" => {
+                let texts = ["", "sparkly", "größer", "\u{1f37d}\u{fe0f} dishes", "\u{ffff}"];
+                let text = texts[self.below(texts.len())];
+                out.bytes.extend((text.len() as u32).to_le_bytes());
+                return out.bytes.extend(text.as_bytes());
+            }
+            other => panic!("a value of {other}"),
+        };
+        out.bytes.extend(&number[..len]);
+    }
+}

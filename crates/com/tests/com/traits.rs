@@ -1,0 +1,95 @@
+//! The interfaces with handles.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{PipeReader, PipeWriter};
+
+use crate::values::Nested;
+use syshandle::{
+    Decode, Directory, Encode, Event, Mutex, OwnedHandle, Result, Section, Timer, interface,
+};
+
+/// That of the sample.
+#[interface(iid = "1284c788-6978-43d5-9a02-414901a2ec75")]
+pub(crate) trait SparkleFinisher {
+    fn add_sparkle_finish_to_file(
+        &self,
+        #[handle(file, read | write)] decorate_this_file: File,
+        when_this_event_fires: Event,
+    ) -> Result<Event>;
+}
+
+/// Lists of texts.
+#[interface(iid = "9b2f6a30-0d0c-4c8e-8a55-1f1d1c6a0006")]
+pub(crate) trait Texts {
+    fn texts(&self, texts: Vec<String>) -> Result<Vec<String>>;
+    fn within(&self, person: Person) -> Result<Vec<Person>>;
+}
+
+/// Handles, one at a time and many.
+#[interface(iid = "9b2f6a30-0d0c-4c8e-8a55-1f1d1c6a0002")]
+pub(crate) trait Handles {
+    fn all(&self, a: Section, b: Mutex, #[handle(file)] c: OwnedHandle) -> Result<PipeReader>;
+    fn many(&self, files: Vec<File>, events: Vec<Event>) -> Result<Vec<File>>;
+    fn maybe(&self, event: Option<Event>) -> Result<Option<PipeWriter>>;
+    fn directory(&self, place: Directory) -> Result<(Event, File)>;
+    fn own_error(&self, file: File) -> Result<Event, Refused>;
+}
+
+/// What MIDL has no words for.
+#[interface(iid = "9b2f6a30-0d0c-4c8e-8a55-1f1d1c6a0003")]
+pub(crate) trait Opaque {
+    fn map(&self, map: BTreeMap<String, u128>) -> Result<usize>;
+    fn within(&self, parcel: Parcel, event: Event) -> Result<Parcel>;
+    fn either(&self, #[handle(file | pipe)] source: OwnedHandle) -> Result<()>;
+    fn own_error(&self, place: Option<u32>) -> Result<Vec<File>, Failure>;
+    fn timer(&self, timer: Timer) -> Result<()>;
+    fn gaps(&self, row: Row) -> Result<()>;
+    fn recursive(&self, chain: Chain) -> Result<()>;
+}
+
+/// References to objects.
+#[interface(iid = "9b2f6a30-0d0c-4c8e-8a55-1f1d1c6a0004")]
+pub(crate) trait Objects {
+    fn swap(&self, finisher: SparkleFinisherClient, event: Event) -> Result<SparkleFinisherClient>;
+    fn within(&self, finishers: Vec<SparkleFinisherClient>) -> Result<()>;
+}
+
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+#[repr(u32)]
+pub(crate) enum Refused {
+    Closed,
+    NotYours = 0x8007_0005,
+    Full = 7,
+}
+
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub(crate) struct Person {
+    pub(crate) name: String,
+    pub(crate) names: Vec<String>,
+    pub(crate) places: Vec<Nested>,
+}
+
+#[derive(Debug, Encode, Decode)]
+pub(crate) struct Parcel {
+    pub(crate) name: String,
+    #[handle(file, read)]
+    pub(crate) file: File,
+    pub(crate) events: Vec<Event>,
+}
+
+#[derive(Debug, Encode, Decode)]
+pub(crate) enum Failure {
+    Gone,
+    At { place: u64, file: File },
+}
+
+#[derive(Debug, Encode, Decode)]
+pub(crate) struct Row {
+    pub(crate) people: [Nested; 2],
+}
+
+#[derive(Debug, Encode, Decode)]
+pub(crate) struct Chain {
+    pub(crate) next: Option<Box<Chain>>,
+}

@@ -1,0 +1,100 @@
+//! Asks the kernel what a handle refers to.
+//!
+//! The kernel's name for the object's type comes first, which nobody can hold up; only what is a
+//! `File` is asked more: whether it is on a disk, a device, a pipe or a socket, and a directory.
+
+use std::io;
+
+use super::socket;
+use super::sys::{object, socket as winsock};
+use crate::{BorrowedHandle, Object, Rights};
+
+/// What the kernel says that a handle is, and what may be done with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// The object that it refers to.
+    pub object: Object,
+    /// The rights that it carries.
+    pub rights: Rights,
+}
+
+/// Asks the kernel what a handle refers to and what may be done with it.
+///
+/// # Errors
+/// Those of `NtQueryObject`.
+pub fn identify(handle: BorrowedHandle<'_>) -> io::Result<Facts> {
+    let name = object::type_name(handle)?;
+    let access = object::granted_access(handle)?;
+    let object = match name.as_str() {
+        "File" => file(handle)?,
+        name => Object::from_type_name(name),
+    };
+    Ok(Facts { object, rights: rights(object, access) })
+}
+
+/// What sort of `File` it is.
+fn file(handle: BorrowedHandle<'_>) -> io::Result<Object> {
+    Ok(match object::file_type(handle) {
+        object::FileType::Disk if object::is_directory(handle)? => Object::Directory,
+        object::FileType::Disk => Object::RegularFile,
+        object::FileType::Character => Object::Device,
+        // Sockets are pipes to that question too.
+        object::FileType::Pipe if object::is_pipe(handle) => Object::Pipe,
+        _ => winsock::identify(handle).unwrap_or(Object::Other),
+    })
+}
+
+/// The rights that an access mask stands for.
+fn rights(object: Object, access: u32) -> Rights {
+    let table: &[(u32, Rights)] = match object {
+        Object::RegularFile | Object::Device | Object::Pipe => &FILE,
+        Object::Directory => &[(FILE_READ_DATA, Rights::READ)],
+        Object::Event | Object::Semaphore | Object::Timer => &SIGNALLED,
+        Object::Mutex => &[(SYNCHRONIZE, Rights::WAIT)],
+        Object::Memory => &SECTION,
+        Object::Process | Object::Thread => &PROCESS,
+        Object::Job => &JOB,
+        Object::Token => &[(TOKEN_QUERY, Rights::READ)],
+        Object::Key => &KEY,
+        Object::Socket
+        | Object::UnixStream
+        | Object::UnixListener
+        | Object::TcpStream
+        | Object::TcpListener
+        | Object::UdpSocket => return socket::RIGHTS,
+        Object::Other | Object::Composition => &[],
+    };
+    let granted = table.iter().filter(|(mask, _)| access & mask == *mask).map(|(_, right)| *right);
+    let always = match object {
+        // Another handle may always write.
+        Object::Memory => Rights::CHANGE,
+        // Its owner may always unlock it.
+        Object::Mutex => Rights::SIGNAL,
+        _ => Rights::empty(),
+    };
+    granted.fold(always, Rights::union)
+}
+
+/// From `winnt.h`, as are the numbers below.
+const SYNCHRONIZE: u32 = 0x0010_0000;
+const FILE_READ_DATA: u32 = 1;
+const TOKEN_QUERY: u32 = 8;
+
+/// `FILE_READ_DATA`, `FILE_WRITE_DATA`, `FILE_APPEND_DATA`.
+const FILE: [(u32, Rights); 3] =
+    [(FILE_READ_DATA, Rights::READ), (2, Rights::WRITE), (4, Rights::APPEND)];
+
+/// `EVENT_MODIFY_STATE`, and the same of semaphores and timers.
+const SIGNALLED: [(u32, Rights); 2] = [(2, Rights::SIGNAL), (SYNCHRONIZE, Rights::WAIT)];
+
+/// `SECTION_MAP_READ` and `SECTION_MAP_WRITE`.
+const SECTION: [(u32, Rights); 2] = [(4, Rights::READ.union(Rights::MAP)), (2, Rights::WRITE)];
+
+/// `PROCESS_TERMINATE`, and the same of threads.
+const PROCESS: [(u32, Rights); 2] = [(1, Rights::SIGNAL), (SYNCHRONIZE, Rights::WAIT)];
+
+/// `JOB_OBJECT_QUERY`, `JOB_OBJECT_ASSIGN_PROCESS`, `JOB_OBJECT_TERMINATE`.
+const JOB: [(u32, Rights); 3] = [(4, Rights::READ), (1, Rights::WRITE), (8, Rights::SIGNAL)];
+
+/// `KEY_QUERY_VALUE` and `KEY_SET_VALUE`.
+const KEY: [(u32, Rights); 2] = [(1, Rights::READ), (2, Rights::WRITE)];

@@ -1,0 +1,54 @@
+//! What Windows owes: the same names as on Linux, over HANDLEs.
+//!
+//! One file per kind of object again. What a kind can't do here isn't there: a section has no
+//! seals, a directory opens nothing relative to it. What `proof` means is the same: the kernel is
+//! asked for the type of the object and for the access that was granted to the handle.
+
+mod composition;
+mod directory;
+mod event;
+mod file;
+mod handle;
+mod identify;
+mod job;
+mod mutex;
+mod object;
+mod peer;
+mod pipe;
+mod process;
+mod prove;
+mod reg_key;
+mod section;
+mod semaphore;
+mod socket;
+mod sys;
+mod thread;
+mod timer;
+mod token;
+mod transfer;
+mod wait;
+mod watch;
+mod wine;
+
+pub use composition::Composition;
+pub use directory::Directory;
+pub use event::{Event, ManualEvent};
+pub use handle::{Borrowed, BorrowedHandle, Handle, OwnedHandle};
+pub use identify::{Facts, identify};
+pub use job::Job;
+pub use mutex::{Mutex, MutexGuard};
+pub use object::Object;
+pub use peer::Credentials;
+pub use process::{Process, set_variable};
+pub use prove::{Unproven, prove};
+pub use reg_key::RegKey;
+pub use section::{Section, SectionMap};
+pub use semaphore::Semaphore;
+pub use socket::Sockets;
+pub use thread::Thread;
+pub use timer::Timer;
+pub use token::Token;
+pub use transfer::{is_pseudo, pull, push};
+pub use wait::{Waitable, wait_all, wait_any};
+pub use watch::{Watch, Watched};
+pub use wine::under_wine;

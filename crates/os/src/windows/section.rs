@@ -1,0 +1,148 @@
+//! Sections: memory that processes share.
+//!
+//! | | |
+//! |---|---|
+//! | object | a [section](https://learn.microsoft.com/windows/win32/memory/file-mapping), also called file mapping, backed by the paging file |
+//! | proof | the object's type is `Section` |
+//! | rights | `read` and `map` (`SECTION_MAP_READ`), `write` (`SECTION_MAP_WRITE`): enforced by the kernel on the handle. Another handle may always carry more: every section has `change`. None can shrink under its reader |
+//! | `try_clone` | the same memory |
+//! | MIDL | `sh_section` |
+//!
+//! Windows has no seals: a section that nobody can write any more can't be told from others, so
+//! there is no view of its bytes as a slice, only copies.
+
+use std::io;
+use std::os::windows::io::AsHandle;
+
+use super::handle::impl_owned;
+use super::sys::section::{self, Mapping};
+use crate::{Declared, Kind, OwnedHandle};
+
+/// Memory that processes share, of a size that never changes.
+#[derive(Debug)]
+pub struct Section(OwnedHandle);
+
+impl_owned!(Section, "memory", Declared::kind(Kind::Section));
+
+impl Section {
+    /// Makes a section of so many bytes, all zero; its size is rounded up to whole pages.
+    ///
+    /// # Errors
+    /// `InvalidInput` for none; those of `CreateFileMapping`.
+    pub fn new(len: u64) -> io::Result<Self> {
+        Ok(Self(section::create(len)?))
+    }
+
+    /// Makes a section with these bytes and a handle to it that can't write: no handle that comes
+    /// from this one can.
+    ///
+    /// # Errors
+    /// Those of [`Section::new`] and of `DuplicateHandle`.
+    pub fn frozen(bytes: &[u8]) -> io::Result<Self> {
+        let section = Self::new(bytes.len() as u64)?;
+        section.write(0, bytes)?;
+        Ok(Self(section::read_only(section.0.as_handle())?))
+    }
+
+    /// The size in bytes.
+    ///
+    /// # Errors
+    /// Those of `NtQuerySection`: the handle lacks the right.
+    #[expect(clippy::len_without_is_empty, reason = "a question to the kernel, not a field")]
+    pub fn len(&self) -> io::Result<u64> {
+        section::len(self.0.as_handle())
+    }
+
+    /// Maps the section into this process's memory, to be written where the handle has that right.
+    ///
+    /// # Errors
+    /// Those of `MapViewOfFile`.
+    pub fn map(&self) -> io::Result<SectionMap> {
+        Ok(SectionMap(Mapping::new(self.0.as_handle())?))
+    }
+
+    /// Copies bytes from the section.
+    ///
+    /// # Errors
+    /// `InvalidInput` past the end; those of mapping it.
+    pub fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.map()?.read(usize::try_from(offset).unwrap_or(usize::MAX), out)
+    }
+
+    /// Copies bytes into the section.
+    ///
+    /// # Errors
+    /// `InvalidInput` past the end, or when the handle may not write; those of mapping it.
+    pub fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.map()?.write(usize::try_from(offset).unwrap_or(usize::MAX), bytes)
+    }
+}
+
+/// A section in this process's memory, to copy from and to.
+///
+/// Other processes may write at any time: what is copied while they do is a mixture.
+#[derive(Debug)]
+pub struct SectionMap(Mapping);
+
+impl SectionMap {
+    /// The size in bytes, which isn't zero.
+    #[expect(clippy::len_without_is_empty, reason = "what is mapped is never empty")]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Copies bytes from the section.
+    ///
+    /// # Errors
+    /// `InvalidInput`, and nothing copied, when the range isn't all there.
+    pub fn read(&self, offset: usize, out: &mut [u8]) -> io::Result<()> {
+        match self.0.copy(offset, out) {
+            true => Ok(()),
+            false => Err(outside()),
+        }
+    }
+
+    /// Copies bytes into the section.
+    ///
+    /// # Errors
+    /// `InvalidInput`, and nothing copied, when the range isn't all there, or the section may not
+    /// be written.
+    pub fn write(&self, offset: usize, bytes: &[u8]) -> io::Result<()> {
+        match self.0.write(offset, bytes) {
+            true => Ok(()),
+            false => Err(outside()),
+        }
+    }
+}
+
+fn outside() -> io::Error {
+    let what = "past the end of the section, or it may not be written";
+    io::Error::new(io::ErrorKind::InvalidInput, what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Handle, Rights, identify};
+
+    #[test]
+    fn what_one_handle_writes_another_reads() {
+        let section = Section::new(4096).unwrap();
+        section.write(10, b"sparkly").unwrap();
+        let mut bytes = [0; 7];
+        section.try_clone().unwrap().read(10, &mut bytes).unwrap();
+        assert_eq!(&bytes, b"sparkly");
+        assert!(section.write(section.len().unwrap() - 1, b"ab").is_err());
+    }
+
+    #[test]
+    fn a_frozen_section_can_t_be_written_by_its_handle() {
+        let section = Section::frozen(b"frozen").unwrap();
+        let mut bytes = [0; 6];
+        section.read(0, &mut bytes).unwrap();
+        assert_eq!(&bytes, b"frozen");
+        assert!(section.write(0, b"F").is_err());
+        let rights = identify(Handle::as_handle(&section)).unwrap().rights;
+        assert_eq!(rights, Rights::READ | Rights::MAP | Rights::CHANGE);
+    }
+}

@@ -1,0 +1,116 @@
+//! Processes and threads.
+#![expect(unsafe_code, reason = "calls of the Windows API")]
+
+use std::io;
+use std::os::windows::io::{AsRawHandle, BorrowedHandle, OwnedHandle};
+use std::ptr;
+
+use windows_sys::Win32::Foundation::{
+    DUPLICATE_SAME_ACCESS, DuplicateHandle, ERROR_ACCESS_DENIED, HANDLE,
+};
+use windows_sys::Win32::System::Environment::SetEnvironmentVariableW;
+use windows_sys::Win32::System::Threading::{
+    GetCurrentProcess, GetCurrentThread, GetExitCodeProcess, GetProcessId, GetThreadId,
+    OpenProcess, OpenThread, PROCESS_DUP_HANDLE, PROCESS_QUERY_LIMITED_INFORMATION,
+    PROCESS_SYNCHRONIZE, PROCESS_TERMINATE, THREAD_QUERY_LIMITED_INFORMATION, THREAD_SYNCHRONIZE,
+    TerminateProcess,
+};
+
+use super::{check, own, wide};
+
+pub(crate) fn current() -> io::Result<OwnedHandle> {
+    // SAFETY: no arguments; a pseudo-handle is nobody's to close.
+    real(unsafe { GetCurrentProcess() })
+}
+
+pub(crate) fn current_thread() -> io::Result<OwnedHandle> {
+    // SAFETY: no arguments; a pseudo-handle is nobody's to close.
+    real(unsafe { GetCurrentThread() })
+}
+
+/// A real handle to what a pseudo-handle means here and now.
+fn real(pseudo: HANDLE) -> io::Result<OwnedHandle> {
+    let mut handle = ptr::null_mut();
+    // SAFETY: both processes are this one; on success `handle` is ours.
+    unsafe {
+        let own_process = GetCurrentProcess();
+        check(DuplicateHandle(
+            own_process,
+            pseudo,
+            own_process,
+            &mut handle,
+            0,
+            0,
+            DUPLICATE_SAME_ACCESS,
+        ))?;
+        own(handle)
+    }
+}
+
+pub(crate) fn open(id: u32) -> io::Result<OwnedHandle> {
+    let access = PROCESS_SYNCHRONIZE | PROCESS_QUERY_LIMITED_INFORMATION;
+    match open_with(id, access | PROCESS_TERMINATE) {
+        Err(error) if error.raw_os_error() == Some(ERROR_ACCESS_DENIED as i32) => {
+            open_with(id, access)
+        }
+        opened => opened,
+    }
+}
+
+pub(crate) fn open_to_duplicate(id: u32) -> io::Result<OwnedHandle> {
+    let access = PROCESS_SYNCHRONIZE | PROCESS_QUERY_LIMITED_INFORMATION | PROCESS_DUP_HANDLE;
+    open_with(id, access)
+}
+
+pub(crate) fn open_to_watch(id: u32) -> io::Result<OwnedHandle> {
+    open_with(id, PROCESS_SYNCHRONIZE | PROCESS_QUERY_LIMITED_INFORMATION)
+}
+
+fn open_with(id: u32, access: u32) -> io::Result<OwnedHandle> {
+    // SAFETY: what is returned is ours.
+    unsafe { own(OpenProcess(access, 0, id)) }
+}
+
+pub(crate) fn open_thread(id: u32) -> io::Result<OwnedHandle> {
+    let access = THREAD_SYNCHRONIZE | THREAD_QUERY_LIMITED_INFORMATION;
+    // SAFETY: what is returned is ours.
+    unsafe { own(OpenThread(access, 0, id)) }
+}
+
+pub(crate) fn id(process: BorrowedHandle<'_>) -> io::Result<u32> {
+    // SAFETY: the handle is open.
+    not_zero(unsafe { GetProcessId(process.as_raw_handle()) })
+}
+
+pub(crate) fn thread_id(thread: BorrowedHandle<'_>) -> io::Result<u32> {
+    // SAFETY: the handle is open.
+    not_zero(unsafe { GetThreadId(thread.as_raw_handle()) })
+}
+
+fn not_zero(id: u32) -> io::Result<u32> {
+    match id {
+        0 => Err(io::Error::last_os_error()),
+        id => Ok(id),
+    }
+}
+
+pub(crate) fn exit_code(process: BorrowedHandle<'_>) -> io::Result<u32> {
+    let mut code = 0;
+    // SAFETY: the handle is open; `code` is written.
+    check(unsafe { GetExitCodeProcess(process.as_raw_handle(), &mut code) })?;
+    Ok(code)
+}
+
+pub(crate) fn terminate(process: BorrowedHandle<'_>) -> io::Result<()> {
+    // SAFETY: the handle is open.
+    check(unsafe { TerminateProcess(process.as_raw_handle(), KILLED) })
+}
+
+/// The exit code of a process that was ended.
+pub(super) const KILLED: u32 = 1;
+
+pub(crate) fn set_variable(name: &str, value: &str) -> io::Result<()> {
+    let (name, value) = (wide(name)?, wide(value)?);
+    // SAFETY: both end with a zero. Windows has a lock for the environment: threads may read it.
+    check(unsafe { SetEnvironmentVariableW(name.as_ptr(), value.as_ptr()) })
+}

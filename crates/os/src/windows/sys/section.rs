@@ -1,0 +1,149 @@
+//! Sections, and views of them.
+#![expect(unsafe_code, reason = "mapped memory is raw memory, and another process sees it too")]
+
+use std::ffi::c_void;
+use std::io;
+use std::os::windows::io::{AsRawHandle, BorrowedHandle, OwnedHandle};
+use std::ptr::{self, NonNull};
+
+use windows_sys::Win32::Foundation::{DuplicateHandle, HANDLE, INVALID_HANDLE_VALUE};
+use windows_sys::Win32::System::Memory::{
+    CreateFileMappingW, FILE_MAP_READ, FILE_MAP_WRITE, MEMORY_MAPPED_VIEW_ADDRESS, MapViewOfFile,
+    PAGE_READWRITE, SECTION_MAP_READ, SECTION_QUERY, UnmapViewOfFile,
+};
+use windows_sys::Win32::System::Threading::GetCurrentProcess;
+
+use super::{check, check_status, own};
+
+pub(crate) fn create(len: u64) -> io::Result<OwnedHandle> {
+    if len == 0 {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "a section has a byte at least"));
+    }
+    let (high, low) = ((len >> 32) as u32, len as u32);
+    // SAFETY: no attributes and no name, backed by the paging file; what is returned is ours.
+    unsafe {
+        own(CreateFileMappingW(
+            INVALID_HANDLE_VALUE,
+            ptr::null(),
+            PAGE_READWRITE,
+            high,
+            low,
+            ptr::null(),
+        ))
+    }
+}
+
+/// A second handle that can only read.
+pub(crate) fn read_only(section: BorrowedHandle<'_>) -> io::Result<OwnedHandle> {
+    let mut handle = ptr::null_mut();
+    let access = SECTION_MAP_READ | SECTION_QUERY;
+    // SAFETY: both processes are this one, the handle is open; on success the new one is ours.
+    unsafe {
+        let own_process = GetCurrentProcess();
+        let raw = section.as_raw_handle();
+        check(DuplicateHandle(own_process, raw, own_process, &mut handle, access, 0, 0))?;
+        own(handle)
+    }
+}
+
+pub(crate) fn len(section: BorrowedHandle<'_>) -> io::Result<u64> {
+    let mut information = SectionBasicInformation { base: ptr::null_mut(), attributes: 0, size: 0 };
+    let len = size_of::<SectionBasicInformation>();
+    // SAFETY: the handle is open; the structure is that long; nobody wants what was written.
+    check_status(unsafe {
+        let room = (&raw mut information).cast();
+        NtQuerySection(section.as_raw_handle(), 0, room, len, ptr::null_mut())
+    })?;
+    Ok(information.size)
+}
+
+/// From `ntifs.h`.
+#[repr(C)]
+struct SectionBasicInformation {
+    base: *mut c_void,
+    attributes: u32,
+    size: u64,
+}
+
+windows_link::link!("ntdll.dll" "system" fn NtQuerySection(
+    section: HANDLE,
+    class: u32,
+    information: *mut c_void,
+    len: usize,
+    written: *mut usize,
+) -> i32);
+
+/// A section in this process's memory. It never gives out a slice: other processes may write at any
+/// time.
+#[derive(Debug)]
+pub(crate) struct Mapping {
+    start: NonNull<u8>,
+    len: usize,
+    writable: bool,
+}
+
+// SAFETY: the mapping belongs to no thread. Its bytes are only ever copied, never lent.
+unsafe impl Send for Mapping {}
+// SAFETY: as above; concurrent copies of overlapping ranges mix bytes, as with another process.
+unsafe impl Sync for Mapping {}
+
+impl Mapping {
+    /// Maps the whole section: to be written, where the handle has that right.
+    pub(crate) fn new(section: BorrowedHandle<'_>) -> io::Result<Self> {
+        let len = usize::try_from(len(section)?).map_err(|_| io::ErrorKind::OutOfMemory)?;
+        let (view, writable) = match map(section, FILE_MAP_READ | FILE_MAP_WRITE) {
+            Ok(view) => (view, true),
+            Err(_) => (map(section, FILE_MAP_READ)?, false),
+        };
+        Ok(Self { start: view, len, writable })
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Copies bytes into the memory; `false`, and nothing copied, when they don't fit there.
+    #[must_use]
+    pub(crate) fn write(&self, offset: usize, bytes: &[u8]) -> bool {
+        let fits = self.holds(offset, bytes.len()) && self.writable;
+        if fits {
+            let to = self.start.as_ptr().wrapping_add(offset);
+            // SAFETY: the range lies within the view, which is writable and lives as long as self;
+            // `bytes` is ordinary memory, so they don't overlap.
+            unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len()) };
+        }
+        fits
+    }
+
+    /// Copies a range to `out`; `false`, and nothing copied, when it isn't all there.
+    #[must_use]
+    pub(crate) fn copy(&self, offset: usize, out: &mut [u8]) -> bool {
+        let fits = self.holds(offset, out.len());
+        if fits {
+            let from = self.start.as_ptr().wrapping_add(offset);
+            // SAFETY: the range lies within the view; `out` is ordinary memory, so they don't
+            // overlap. A writer may change the range meanwhile: then the copy is a mixture.
+            unsafe { ptr::copy_nonoverlapping(from, out.as_mut_ptr(), out.len()) };
+        }
+        fits
+    }
+
+    fn holds(&self, offset: usize, len: usize) -> bool {
+        offset.checked_add(len).is_some_and(|end| end <= self.len)
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        let view = MEMORY_MAPPED_VIEW_ADDRESS { Value: self.start.as_ptr().cast() };
+        // SAFETY: this is the view made in `new`; nothing refers to it any more.
+        let unmapped = unsafe { UnmapViewOfFile(view) };
+        debug_assert!(unmapped != 0, "a whole view can be unmapped");
+    }
+}
+
+fn map(section: BorrowedHandle<'_>, access: u32) -> io::Result<NonNull<u8>> {
+    // SAFETY: the handle is open; a new view at a place of the kernel's choice overlaps nothing.
+    let view = unsafe { MapViewOfFile(section.as_raw_handle(), access, 0, 0, 0) };
+    NonNull::new(view.Value.cast()).ok_or_else(io::Error::last_os_error)
+}

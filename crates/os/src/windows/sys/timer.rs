@@ -1,0 +1,31 @@
+//! Waitable timers.
+#![expect(unsafe_code, reason = "calls of the Windows API")]
+
+use std::io;
+use std::os::windows::io::{AsRawHandle, BorrowedHandle, OwnedHandle};
+use std::ptr;
+use std::time::Duration;
+
+use windows_sys::Win32::System::Threading::{
+    CancelWaitableTimer, CreateWaitableTimerW, SetWaitableTimer,
+};
+
+use super::{check, milliseconds, own};
+
+pub(crate) fn create() -> io::Result<OwnedHandle> {
+    // SAFETY: no attributes and no name; what is returned is ours.
+    unsafe { own(CreateWaitableTimerW(ptr::null(), 0, ptr::null())) }
+}
+
+pub(crate) fn set(timer: BorrowedHandle<'_>, first: Duration, period: Duration) -> io::Result<()> {
+    // Negative: from now on, in units of 100 ns.
+    let first = -i64::try_from(first.as_nanos().div_ceil(100)).unwrap_or(i64::MAX);
+    let period = i32::try_from(milliseconds(period)).unwrap_or(i32::MAX);
+    // SAFETY: the handle is open; `first` is read during the call; no routine is called.
+    check(unsafe { SetWaitableTimer(timer.as_raw_handle(), &first, period, None, ptr::null(), 0) })
+}
+
+pub(crate) fn cancel(timer: BorrowedHandle<'_>) -> io::Result<()> {
+    // SAFETY: the handle is open.
+    check(unsafe { CancelWaitableTimer(timer.as_raw_handle()) })
+}

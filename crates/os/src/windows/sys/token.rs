@@ -1,0 +1,56 @@
+//! Access tokens.
+#![expect(unsafe_code, reason = "calls of the Windows API")]
+
+use std::io;
+use std::os::windows::io::{AsRawHandle, BorrowedHandle, OwnedHandle};
+use std::ptr;
+
+use windows_sys::Win32::Foundation::LocalFree;
+use windows_sys::Win32::Security::Authorization::ConvertSidToStringSidW;
+use windows_sys::Win32::Security::{
+    GetTokenInformation, TOKEN_DUPLICATE, TOKEN_QUERY, TOKEN_USER, TokenUser,
+};
+use windows_sys::Win32::System::Threading::OpenProcessToken;
+
+use super::{check, own};
+
+pub(crate) fn of(process: BorrowedHandle<'_>) -> io::Result<OwnedHandle> {
+    let mut token = ptr::null_mut();
+    let access = TOKEN_QUERY | TOKEN_DUPLICATE;
+    // SAFETY: the handle is open; on success `token` is ours.
+    unsafe {
+        check(OpenProcessToken(process.as_raw_handle(), access, &mut token))?;
+        own(token)
+    }
+}
+
+pub(crate) fn user(token: BorrowedHandle<'_>) -> io::Result<String> {
+    // Room for the structure and for the longest identifier (68 bytes) behind it, aligned for both.
+    let mut room = [0_u64; 16];
+    let mut len = 0;
+    // SAFETY: the handle is open; `room` is that long.
+    check(unsafe {
+        let buffer = room.as_mut_ptr().cast();
+        GetTokenInformation(
+            token.as_raw_handle(),
+            TokenUser,
+            buffer,
+            size_of_val(&room) as u32,
+            &mut len,
+        )
+    })?;
+    let mut text = ptr::null_mut();
+    // SAFETY: the call has filled `room`, which is aligned for the structure; the identifier that
+    // it points to lies within. On success `text` is ours, ended by a zero.
+    unsafe {
+        let user = &*room.as_ptr().cast::<TOKEN_USER>();
+        check(ConvertSidToStringSidW(user.User.Sid, &mut text))?;
+        let mut len = 0;
+        while *text.add(len) != 0 {
+            len += 1;
+        }
+        let owned = String::from_utf16_lossy(std::slice::from_raw_parts(text, len));
+        LocalFree(text.cast());
+        Ok(owned)
+    }
+}

@@ -1,0 +1,125 @@
+//! Waits of the system's pool of threads.
+#![expect(unsafe_code, reason = "a callback of the system's, whose context is a pointer")]
+
+use std::ffi::c_void;
+use std::io;
+use std::os::windows::io::{AsRawHandle, BorrowedHandle};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use windows_sys::Win32::Foundation::{HANDLE, INVALID_HANDLE_VALUE};
+use windows_sys::Win32::System::Threading::{
+    GetCurrentThreadId, INFINITE, RegisterWaitForSingleObject, UnregisterWaitEx,
+    WT_EXECUTELONGFUNCTION, WT_EXECUTEONLYONCE,
+};
+
+use super::{check, milliseconds};
+use crate::Watched;
+
+type Work = Box<dyn FnOnce(Watched) + Send>;
+
+/// A wait of the pool's. Dropping it ends the wait, and waits for the work if that has begun on
+/// another thread.
+pub(crate) struct Registered {
+    wait: HANDLE,
+    shared: *const Shared,
+}
+
+struct Shared {
+    work: Mutex<Option<Work>>,
+    /// The callback has taken its reference.
+    entered: AtomicBool,
+    /// The thread that does the work.
+    thread: AtomicU32,
+}
+
+// SAFETY: the wait belongs to no thread; `shared` points to what is Sync and counted.
+unsafe impl Send for Registered {}
+// SAFETY: as above; nothing can be done with a reference.
+unsafe impl Sync for Registered {}
+
+impl Registered {
+    /// Begins the wait. The handle has to stay open until this is dropped.
+    pub(crate) fn new(
+        object: BorrowedHandle<'_>,
+        timeout: Option<Duration>,
+        work: Work,
+    ) -> io::Result<Self> {
+        let work = Mutex::new(Some(work));
+        let entered = AtomicBool::new(false);
+        let shared = Arc::new(Shared { work, entered, thread: AtomicU32::new(0) });
+        // Two references: the callback's, and that of this value.
+        let context = Arc::into_raw(shared.clone());
+        let shared = Arc::into_raw(shared);
+        let mut wait = ptr::null_mut();
+        let time = timeout.map_or(INFINITE, milliseconds);
+        let flags = WT_EXECUTEONLYONCE | WT_EXECUTELONGFUNCTION;
+        // SAFETY: the object is open; the context is a reference that the callback takes once.
+        let registered = check(unsafe {
+            let context = context.cast::<c_void>();
+            RegisterWaitForSingleObject(
+                &mut wait,
+                object.as_raw_handle(),
+                Some(ended),
+                context,
+                time,
+                flags,
+            )
+        });
+        if let Err(error) = registered {
+            // SAFETY: both come from `into_raw` above, and no callback was registered.
+            unsafe { drop((Arc::from_raw(context), Arc::from_raw(shared))) };
+            return Err(error);
+        }
+        Ok(Self { wait, shared })
+    }
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        // SAFETY: this value's own reference, which is given back below.
+        let shared = unsafe { &*self.shared };
+        // SAFETY: no arguments.
+        let inside = shared.thread.load(Ordering::SeqCst) == unsafe { GetCurrentThreadId() };
+        // The work must not wait for itself.
+        let wait_for = if inside { ptr::null_mut() } else { INVALID_HANDLE_VALUE };
+        // SAFETY: the wait was registered in `new` and is given up once, here.
+        let ended = unsafe { UnregisterWaitEx(self.wait, wait_for) };
+        // SAFETY: the call has waited for the callback, so that it either has taken its reference
+        // or never will; and this value's reference is given back once.
+        unsafe {
+            if ended != 0 && !inside && !shared.entered.load(Ordering::SeqCst) {
+                drop(Arc::from_raw(self.shared));
+            }
+            drop(Arc::from_raw(self.shared));
+        }
+    }
+}
+
+/// The pool's callback.
+///
+/// # Safety
+/// `context` is a counted reference to a [`Shared`], which this call takes.
+unsafe extern "system" fn ended(context: *mut c_void, timed_out: bool) {
+    // SAFETY: see above.
+    let shared = unsafe { Arc::from_raw(context.cast::<Shared>().cast_const()) };
+    // SAFETY: no arguments.
+    shared.thread.store(unsafe { GetCurrentThreadId() }, Ordering::SeqCst);
+    shared.entered.store(true, Ordering::SeqCst);
+    let work = shared.work.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let watched = if timed_out { Watched::TimedOut } else { Watched::Signalled };
+    if let Some(work) = work {
+        // A panic must not reach the pool, whose thread this is. The hook has told of it.
+        let _ = catch_unwind(AssertUnwindSafe(|| work(watched)));
+    }
+    shared.thread.store(0, Ordering::SeqCst);
+}
+
+impl std::fmt::Debug for Registered {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Registered").finish_non_exhaustive()
+    }
+}

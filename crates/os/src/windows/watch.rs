@@ -1,0 +1,89 @@
+//! Waits that no thread of the program spends.
+
+use std::io;
+use std::time::Duration;
+
+use super::sys::watch::Registered;
+use crate::Waitable;
+
+/// Why the wait of a [`Watch`] ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Watched {
+    /// The object was signalled, and taken.
+    Signalled,
+    /// The time was over.
+    TimedOut,
+}
+
+/// A wait for an object, which a thread of the system's pool ends with a piece of work.
+///
+/// Dropping it ends the wait: then the work is never begun, or has come to its end, unless it is
+/// the work itself that drops it.
+#[derive(Debug)]
+pub struct Watch {
+    /// Before the object: the wait ends, and then its handle is closed.
+    _registered: Registered,
+    _object: Object,
+}
+
+struct Object(
+    #[expect(dead_code, reason = "kept open for the wait")] Box<dyn Waitable + Send + Sync>,
+);
+
+impl Watch {
+    /// Waits for `object`, not longer than `timeout`, and then does `work`, once.
+    ///
+    /// # Errors
+    /// Those of `RegisterWaitForSingleObject`; then the work is dropped.
+    pub fn start(
+        object: Box<dyn Waitable + Send + Sync>,
+        timeout: Option<Duration>,
+        work: impl FnOnce(Watched) + Send + 'static,
+    ) -> io::Result<Self> {
+        let registered = Registered::new(object.handle(), timeout, Box::new(work))?;
+        Ok(Self { _registered: registered, _object: Object(object) })
+    }
+}
+
+impl std::fmt::Debug for Object {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Object").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+    use crate::Event;
+
+    fn watch(event: &Event, timeout: Duration) -> (Watch, std::sync::mpsc::Receiver<Watched>) {
+        let (sender, receiver) = channel();
+        let object = Box::new(event.try_clone().unwrap());
+        let watch = Watch::start(object, Some(timeout), move |watched| {
+            let _ = sender.send(watched);
+        });
+        (watch.unwrap(), receiver)
+    }
+
+    #[test]
+    fn a_signal_or_the_time_ends_it() {
+        let event = Event::new().unwrap();
+        let (_watch, receiver) = watch(&event, Duration::from_secs(60));
+        event.set().unwrap();
+        assert_eq!(receiver.recv().unwrap(), Watched::Signalled);
+        let (_watch, receiver) = watch(&event, Duration::from_millis(1));
+        assert_eq!(receiver.recv().unwrap(), Watched::TimedOut);
+    }
+
+    #[test]
+    fn dropped_it_does_nothing() {
+        let event = Event::new().unwrap();
+        let (watch, receiver) = watch(&event, Duration::from_secs(60));
+        drop(watch);
+        event.set().unwrap();
+        assert!(receiver.recv().is_err());
+        assert!(event.poll().unwrap());
+    }
+}

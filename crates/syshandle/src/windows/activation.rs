@@ -1,0 +1,149 @@
+//! Getting a client for a class: COM finds the server that runs, or starts it.
+
+use std::time::{Duration, Instant};
+
+use syshandle_com::{Bound, ComError, Remote};
+use syshandle_os::{Mutex, under_wine};
+use syshandle_wire::Guid;
+use syshandle_wire::describe::Interface as Description;
+
+use crate::client::calls::{self, Patience};
+use crate::client::remote::Reference;
+use crate::{Client, Error, ErrorKind, Interface, Proxy, Result};
+
+/// How to activate a class, where the usual way won't do.
+#[derive(Clone, Debug)]
+pub struct Activation {
+    timeout: Duration,
+}
+
+impl Activation {
+    /// How long an activation takes at the most, unless it is told otherwise.
+    pub const TIMEOUT: Duration = Duration::from_secs(30);
+
+    /// The usual way: the usual timeout.
+    pub fn new() -> Self {
+        Self { timeout: Self::TIMEOUT }
+    }
+
+    /// The same with another timeout.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Gets a client for a class: COM connects to the server that runs, or starts it.
+    ///
+    /// # Errors
+    /// Whatever stands in the way, by its own [`ErrorKind`]. The call did not run.
+    pub fn activate<P: Proxy>(&self, clsid: Guid) -> Result<P> {
+        let interface = P::Interface::DESCRIPTION;
+        let span = tracing::debug_span!("activate", class = %clsid, interface = interface.name);
+        let _entered = span.enter();
+        let now = Instant::now();
+        let deadline = now.checked_add(self.timeout).unwrap_or(now + Self::TIMEOUT);
+        let reference = activate(clsid, interface, deadline)?;
+        Ok(P::from_client(Client::remote(reference, interface)))
+    }
+}
+
+impl Default for Activation {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Activates, again where that may help.
+fn activate(clsid: Guid, interface: &'static Description, deadline: Instant) -> Result<Reference> {
+    let turns = in_turns(clsid)?;
+    let _turn = match &turns {
+        Some(mutex) => mutex.lock_timeout(deadline.saturating_duration_since(Instant::now()))?,
+        None => None,
+    };
+    let mut attempts = 0;
+    loop {
+        let attempt_deadline = match under_wine() {
+            true => deadline.min(Instant::now() + ATTEMPT),
+            false => deadline,
+        };
+        let patience = Patience { deadline: attempt_deadline, cancel: None };
+        let tried = calls::run(patience, &[], move || {
+            let bound = Bound::of(interface).map_err(|error| failed(&error, clsid))?;
+            let remote = Remote::activate(clsid, bound).map_err(|error| failed(&error, clsid))?;
+            Reference::attach(remote)
+        });
+        let error = match tried {
+            Ok(Ok(reference)) => return Ok(reference),
+            Ok(Err(error)) => error,
+            Err(calls::Ended::TimedOut) => {
+                Error::new(ErrorKind::TimedOut, "no server could be reached in time")
+            }
+            Err(ended) => ended.into(),
+        };
+        attempts += 1;
+        let again = is_passing(&error) && attempts < ATTEMPTS && Instant::now() + PAUSE < deadline;
+        if !again {
+            return Err(error);
+        }
+        tracing::debug!(%error, "an activation is tried again");
+        std::thread::sleep(PAUSE);
+    }
+}
+
+/// Under Wine, where clients that activate a class at the same time would each start a server: what
+/// lets them do it one after the other.
+fn in_turns(clsid: Guid) -> Result<Option<Mutex>> {
+    match under_wine() {
+        true => Ok(Some(Mutex::named(&format!("syshandle {clsid}"))?)),
+        false => Ok(None),
+    }
+}
+
+/// Whether another attempt may succeed: the server was just ending; or, under Wine, another client
+/// was starting it at the same time.
+fn is_passing(error: &Error) -> bool {
+    match error.kind() {
+        ErrorKind::Disconnected | ErrorKind::StartFailed => true,
+        ErrorKind::NoSuchInterface
+        | ErrorKind::NoSuchClass
+        | ErrorKind::System
+        | ErrorKind::TimedOut => under_wine(),
+        _ => false,
+    }
+}
+
+/// What COM said, as an error of ours.
+fn failed(error: &ComError, clsid: Guid) -> Error {
+    let number = error.hresult().map_or(0, |hresult| hresult.0 as u32);
+    let (kind, text) = match number {
+        0x8004_0154 => {
+            (ErrorKind::NotRegistered, format!("no program is registered for class {clsid}"))
+        }
+        0x8004_0111 => (ErrorKind::NoSuchClass, format!("the server doesn't serve class {clsid}")),
+        0x8000_4002 => (
+            ErrorKind::NoSuchInterface,
+            "the object doesn't have the interface, or its server ended at once".to_owned(),
+        ),
+        0x8007_0005 => {
+            (ErrorKind::ActivationDenied, "this process may not start the server".into())
+        }
+        0x8008_0005 | 0x8007_0002 | 0x8007_0003 | 0x8007_00c1 => {
+            (ErrorKind::StartFailed, "the server's program couldn't be started".to_owned())
+        }
+        _ if calls::is_disconnected(number) => {
+            (ErrorKind::Disconnected, "the server ended".to_owned())
+        }
+        _ => (ErrorKind::System, "the class couldn't be activated".to_owned()),
+    };
+    Error::new(kind, text).because(error.to_string())
+}
+
+/// Attempts to activate before the error is final; enough for 48 clients at once under Wine.
+const ATTEMPTS: u32 = 10;
+
+/// How long one of them may take under Wine, where it hangs when the server ends meanwhile.
+const ATTEMPT: Duration = Duration::from_secs(5);
+
+/// Between two of them.
+const PAUSE: Duration = Duration::from_millis(100);

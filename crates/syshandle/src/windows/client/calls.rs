@@ -1,0 +1,169 @@
+//! Threads of the multithreaded apartment that calls are made on, so that whoever waits can stop
+//! waiting: COM's calls can't be given up everywhere (`CoCancelCall` is missing under Wine).
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+use std::{io, thread};
+
+use syshandle_com::{cancel_call, enter_apartment, take_cancellations};
+use syshandle_os::{Event, Thread, Waitable, wait_any};
+
+use crate::{Cancel, Error, ErrorKind};
+
+/// How long somebody waits, and what else ends it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience<'c> {
+    pub(crate) deadline: Instant,
+    pub(crate) cancel: Option<&'c Cancel>,
+}
+
+/// Why a wait ended without what was waited for.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    TimedOut,
+    Cancelled,
+    /// One of the other objects that were watched was signalled: its place.
+    Other(usize),
+    /// The system failed.
+    Failed(io::Error),
+}
+
+impl From<Ended> for Error {
+    fn from(ended: Ended) -> Self {
+        match ended {
+            Ended::TimedOut => Self::new(ErrorKind::TimedOut, "the time is over"),
+            Ended::Cancelled => Self::new(ErrorKind::Cancelled, "the caller cancelled"),
+            Ended::Other(_) => Self::new(ErrorKind::Disconnected, "the server ended"),
+            Ended::Failed(error) => error.into(),
+        }
+    }
+}
+
+impl Patience<'_> {
+    /// Waits for the first of these objects, which is what is waited for; the others end the wait.
+    pub(crate) fn wait(self, objects: &[&dyn Waitable]) -> Result<(), Ended> {
+        let mut all = objects.to_vec();
+        if let Some(cancel) = self.cancel {
+            all.push(cancel.event());
+        }
+        let timeout = self.deadline.saturating_duration_since(Instant::now());
+        match wait_any(&all, Some(timeout)).map_err(Ended::Failed)? {
+            Some(0) => Ok(()),
+            Some(place) if place < objects.len() => Err(Ended::Other(place - 1)),
+            Some(_) => Err(Ended::Cancelled),
+            None => Err(Ended::TimedOut),
+        }
+    }
+}
+
+/// Does work on a thread of the apartment, and waits for it; when something else ends the wait, the
+/// work is left to itself.
+pub(crate) fn run<T: Send + 'static>(
+    patience: Patience<'_>,
+    others: &[&dyn Waitable],
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Ended> {
+    let worker = Worker::take().map_err(Ended::Failed)?;
+    let result = Arc::new(Mutex::new(None));
+    let place = result.clone();
+    let whole: Work = Box::new(move || {
+        let done = work();
+        *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(done);
+    });
+    if worker.sender.send(whole).is_err() {
+        return Err(Ended::Failed(io::Error::other("a thread of the apartment has ended")));
+    }
+    let mut objects: Vec<&dyn Waitable> = vec![&worker.done];
+    objects.extend(others);
+    if let Err(ended) = patience.wait(&objects) {
+        // This worker isn't given back: it ends when its call does.
+        cancel_call(worker.thread);
+        return Err(ended);
+    }
+    let result = result.lock().unwrap_or_else(PoisonError::into_inner).take();
+    match result {
+        Some(result) => {
+            worker.give_back();
+            Ok(result)
+        }
+        // The work panicked; the hook has told of it.
+        None => Err(Ended::Failed(io::Error::other("the call panicked"))),
+    }
+}
+
+/// Whether an HRESULT says that there is no server at the other end any more.
+pub(crate) fn is_disconnected(hresult: u32) -> bool {
+    matches!(
+        hresult,
+        // The server is ending, or has ended: in COM's words,
+        0x8001_0007 | 0x8001_0012 | 0x8001_0108 | 0x8001_0114 | 0x8004_01fd | 0x8008_0008
+        // and in those of the RPC runtime.
+        | 0x8007_06ba | 0x8007_06be | 0x8007_06bf | 0x8007_06b5 | 0x8007_06e5 | 0x8007_006d
+    )
+}
+
+type Work = Box<dyn FnOnce() + Send>;
+
+/// A thread that waits for work.
+struct Worker {
+    sender: Sender<Work>,
+    /// Set when a piece of work is done.
+    done: Event,
+    thread: u32,
+}
+
+/// Those that have nothing to do.
+static IDLE: Mutex<Vec<Worker>> = Mutex::new(Vec::new());
+
+impl Worker {
+    fn take() -> io::Result<Self> {
+        let idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        idle.map_or_else(Self::start, Ok)
+    }
+
+    fn give_back(self) {
+        IDLE.lock().unwrap_or_else(PoisonError::into_inner).push(self);
+    }
+
+    fn start() -> io::Result<Self> {
+        let (sender, receiver) = channel();
+        let done = Event::new()?;
+        let set = done.try_clone()?;
+        let (started, begun) = channel();
+        thread::Builder::new().name("com".to_owned()).spawn(move || {
+            let entered = enter().map_err(io::Error::other);
+            let is_in = entered.is_ok();
+            let _ = started.send(entered);
+            if is_in {
+                serve(&receiver, &set);
+            }
+        })?;
+        let thread = begun.recv().unwrap_or_else(|gone| Err(io::Error::other(gone)))?;
+        Ok(Self { sender, done, thread })
+    }
+}
+
+/// Puts this thread into the apartment; returns its number.
+fn enter() -> Result<u32, Box<dyn std::error::Error + Send + Sync>> {
+    enter_apartment()?;
+    take_cancellations();
+    Ok(Thread::current()?.id()?.unwrap_or_default())
+}
+
+/// Does what comes, until whoever could send more is gone.
+fn serve(receiver: &Receiver<Work>, done: &Event) {
+    /// Tells that the work is done, or has panicked.
+    struct Tell<'e>(&'e Event);
+
+    impl Drop for Tell<'_> {
+        fn drop(&mut self) {
+            let _ = self.0.set();
+        }
+    }
+
+    for work in receiver {
+        let _tell = Tell(done);
+        work();
+    }
+}

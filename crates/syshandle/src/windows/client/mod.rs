@@ -1,0 +1,276 @@
+//! The client's side: a reference to an object, wherever it is.
+
+pub(crate) mod calls;
+mod cancel;
+pub(crate) mod own;
+pub(crate) mod remote;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use syshandle_os::{Credentials, Declared, OwnedHandle, Waitable};
+use syshandle_wire::describe::Interface as Description;
+use syshandle_wire::{
+    Decode, DecodeError, Decoder, Encode, Encoder, Fault, Limits, Malformed, Status, Unsendable,
+};
+
+pub use cancel::Cancel;
+
+use self::calls::Patience;
+use self::own::Own;
+use self::remote::Reference;
+use crate::buffer::take_bytes;
+use crate::kernel::Kernel;
+use crate::{CallError, Error, ErrorKind, Interface, Proxy, Result};
+
+/// A reference to an object: what every generated client wraps.
+///
+/// Cheap to clone, and used by any number of threads at once. The object is released when the last
+/// clone is dropped.
+///
+/// A call is made by a thread of the multithreaded apartment, so that the caller's may be of any; it
+/// is left to itself when its time is over.
+#[derive(Clone, Debug)]
+pub struct Client {
+    interface: &'static Description,
+    target: Target,
+    timeout: Duration,
+    cancel: Option<Cancel>,
+}
+
+/// Where the object is.
+#[derive(Clone, Debug)]
+enum Target {
+    /// Behind COM.
+    Remote(Arc<Reference>),
+    /// In this process.
+    Own(Arc<Own>),
+}
+
+/// What came back from a call.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: Status,
+    pub(crate) body: Vec<u8>,
+    pub(crate) handles: Vec<OwnedHandle>,
+}
+
+impl Client {
+    /// How long a call waits, unless the client is told otherwise.
+    pub const TIMEOUT: Duration = Duration::from_secs(30);
+
+    /// A reference that COM gave.
+    pub(crate) fn remote(reference: Reference, interface: &'static Description) -> Self {
+        Self::new(Target::Remote(Arc::new(reference)), interface)
+    }
+
+    /// A reference to an object of this process.
+    pub(crate) fn own(object: Own, interface: &'static Description) -> Self {
+        Self::new(Target::Own(Arc::new(object)), interface)
+    }
+
+    fn new(target: Target, interface: &'static Description) -> Self {
+        Self { interface, target, timeout: Self::TIMEOUT, cancel: None }
+    }
+
+    /// The same reference, whose calls wait no longer than this.
+    #[must_use]
+    pub fn with_timeout(&self, timeout: Duration) -> Self {
+        Self { timeout, ..self.clone() }
+    }
+
+    /// The same reference, whose calls end when `cancel` says so.
+    #[must_use]
+    pub fn with_cancel(&self, cancel: &Cancel) -> Self {
+        Self { cancel: Some(cancel.clone()), ..self.clone() }
+    }
+
+    /// The interface that the calls belong to.
+    pub fn interface(&self) -> &'static Description {
+        self.interface
+    }
+
+    /// Who serves the object.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoSuchInterface`]: a server that isn't of this crate doesn't say.
+    pub fn server(&self) -> Result<Credentials> {
+        match &self.target {
+            Target::Remote(reference) => reference.server(),
+            Target::Own(_) => Ok(Credentials::of_process(std::process::id())),
+        }
+    }
+
+    /// Waits for an object that the server will signal, until the client's timeout has passed: an
+    /// event that resets itself is reset. Ends at once when the server is gone, if it is one of this
+    /// crate.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TimedOut`], [`ErrorKind::Disconnected`].
+    pub fn wait(&self, object: &dyn Waitable) -> Result<()> {
+        match &self.target {
+            Target::Remote(reference) => reference.wait(object, self.patience()),
+            Target::Own(own) => own.wait(object, self.patience()),
+        }
+    }
+
+    /// A reference to the same object by another of its interfaces.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoSuchInterface`], and those of a call.
+    pub fn cast<P: Proxy>(&self) -> Result<P> {
+        let interface = P::Interface::DESCRIPTION;
+        let target = match &self.target {
+            Target::Remote(reference) => {
+                Target::Remote(Arc::new(reference.cast(interface, self.patience())?))
+            }
+            Target::Own(own) => Target::Own(Arc::new(own.cast(interface)?)),
+        };
+        Ok(P::from_client(Self { interface, target, ..self.clone() }))
+    }
+
+    /// Calls a method that fails only as every call can.
+    #[doc(hidden)]
+    pub fn call<'a, T: Decode>(
+        &self,
+        method: u32,
+        declared: Option<Declared>,
+        arguments: impl FnOnce(&mut Encoder<'a>),
+    ) -> Result<T> {
+        match self.call_with_error(method, declared, arguments) {
+            Ok(value) => Ok(value),
+            Err(CallError::Call(error)) => Err(error),
+            // No method of this kind has an error of its own.
+            Err(CallError::Method(())) => {
+                let text = "an error without a type";
+                Err(Error::new(ErrorKind::Malformed, text).maybe_ran().at(&self.place(method)))
+            }
+        }
+    }
+
+    /// Calls a method that has an error type of its own.
+    #[doc(hidden)]
+    pub fn call_with_error<'a, T: Decode, E: Decode>(
+        &self,
+        method: u32,
+        declared: Option<Declared>,
+        arguments: impl FnOnce(&mut Encoder<'a>),
+    ) -> Result<T, CallError<E>> {
+        let place = |error: Error| error.at(&self.place(method));
+        let span = tracing::debug_span!("call", method = %self.place(method));
+        let _entered = span.enter();
+        let mut out = Encoder::new(take_bytes(), LIMITS);
+        arguments(&mut out);
+        let (bytes, handles) = out
+            .finish()
+            .map_err(|error| self.at_parameter(method, error.parameter, error.unsendable.into()))?;
+        // The call goes on when nobody waits for it any more: what it carries is its own.
+        let copies = handles.iter().map(|handle| handle.try_clone_to_owned());
+        let copies = copies.collect::<std::io::Result<Vec<_>>>().map_err(|error| {
+            let text = "a handle to send couldn't be had";
+            place(Error::new(ErrorKind::System, text).because(error))
+        })?;
+        let patience = self.patience();
+        let reply = match &self.target {
+            Target::Remote(reference) => reference.call(method, bytes, copies, patience),
+            Target::Own(own) => own.call(method, bytes, copies, patience),
+        };
+        self.read(method, declared, reply.map_err(place)?)
+    }
+
+    /// Reads what a reply says.
+    fn read<T: Decode, E: Decode>(
+        &self,
+        method: u32,
+        declared: Option<Declared>,
+        reply: Reply,
+    ) -> Result<T, CallError<E>> {
+        let wrong = |error: DecodeError| {
+            let error = Error::from_fault(&Fault::from(error)).at("result").maybe_ran();
+            error.at(&self.place(method))
+        };
+        let Reply { status, body, handles } = reply;
+        let mut input = Decoder::new(&body, handles, &Kernel);
+        match status {
+            Status::Fault => {
+                let fault = Fault::read(&body).map_err(wrong)?;
+                Err(self.told(method, &fault).into())
+            }
+            Status::Done => {
+                let value = input.field(declared).map_err(wrong)?;
+                input.finish().map_err(wrong)?;
+                Ok(value)
+            }
+            Status::Failed => {
+                let error = input.field(None).map_err(wrong)?;
+                input.finish().map_err(wrong)?;
+                Err(CallError::Method(error))
+            }
+        }
+    }
+
+    /// What the server's runtime said of a call, with the names that its interface gives.
+    fn told(&self, method: u32, fault: &Fault) -> Error {
+        let index = match fault {
+            Fault::WrongHandle { parameter, .. }
+            | Fault::Malformed { parameter, .. }
+            | Fault::Unproven { parameter, .. } => *parameter,
+            _ => None,
+        };
+        self.at_parameter(method, index, Error::from_fault(fault))
+    }
+
+    /// An error with the names that the interface gives to where it happened.
+    fn at_parameter(&self, method: u32, index: Option<u16>, error: Error) -> Error {
+        let described = self.interface.methods.get(method as usize);
+        let parameter = described
+            .zip(index)
+            .and_then(|(method, index)| method.parameters.get(usize::from(index)));
+        let error = match parameter {
+            Some(parameter) => error.at(&format!("parameter `{}`", parameter.name)),
+            None => error,
+        };
+        error.at(&self.place(method))
+    }
+
+    /// `Interface::method`, for an error.
+    fn place(&self, method: u32) -> String {
+        match self.interface.methods.get(method as usize) {
+            Some(method) => format!("{}::{}", self.interface.name, method.name),
+            None => self.interface.name.to_owned(),
+        }
+    }
+
+    fn patience(&self) -> Patience<'_> {
+        let now = Instant::now();
+        // A timeout too long to be a point in time is a very long one.
+        let deadline = now.checked_add(self.timeout).unwrap_or(now + FOR_EVER);
+        Patience { deadline, cancel: self.cancel.as_ref() }
+    }
+}
+
+/// Not here: COM passes references in a way of its own, which is not done yet.
+impl Encode for Client {
+    fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
+        out.fail(Unsendable::Value(NO_REFERENCES.to_owned()));
+    }
+}
+
+impl Client {
+    /// Takes a reference from a message: none can come.
+    #[doc(hidden)]
+    pub fn decode(input: &mut Decoder<'_>, _: &'static Description) -> Result<Self, DecodeError> {
+        Err(input.error(Malformed::Value { expected: NO_REFERENCES }))
+    }
+}
+
+const NO_REFERENCES: &str = "reference to an object, which doesn't travel on Windows";
+
+const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// The limits that this version of the runtime has.
+pub(crate) const LIMITS: Limits = Limits {
+    message_bytes_max: Limits::ARENA_BYTES as u32,
+    handles_max: Limits::HANDLES_MAX,
+    calls_max: Limits::CALLS_MAX,
+};

@@ -1,0 +1,82 @@
+//! An object of this process, called as one of another is.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use syshandle_com::{Caller, Given, Serve};
+use syshandle_os::{OwnedHandle, Waitable};
+use syshandle_wire::describe::Interface as Description;
+use syshandle_wire::{Fault, Guid};
+
+use super::Reply;
+use super::calls::{self, Ended, Patience};
+use crate::server::objects::Object;
+use crate::{Error, ErrorKind, Result};
+
+/// A reference to an object of this process, by one of its interfaces.
+#[derive(Debug)]
+pub(crate) struct Own {
+    object: Arc<Object>,
+    interface: usize,
+}
+
+impl Own {
+    pub(crate) fn new(object: Arc<Object>, interface: &Description) -> Result<Self> {
+        match object.place_of(interface.iid) {
+            Some(interface) => Ok(Self { object, interface }),
+            None => Err(Error::from_fault(&Fault::NoSuchInterface(interface.iid))),
+        }
+    }
+
+    pub(crate) fn cast(&self, interface: &Description) -> Result<Self> {
+        Self::new(self.object.clone(), interface)
+    }
+
+    /// Waits for an object, or that work in the background has failed.
+    pub(crate) fn wait(&self, object: &dyn Waitable, patience: Patience<'_>) -> Result<()> {
+        let failed = self.object.session().failed();
+        patience.wait(&[object, failed]).map_err(|ended| match ended {
+            Ended::TimedOut => Error::new(ErrorKind::TimedOut, "it wasn't signalled in time"),
+            Ended::Other(_) => match self.object.session().failure() {
+                Some(fault) => Error::from_fault(&fault),
+                None => Error::new(ErrorKind::Disconnected, "the object ended"),
+            },
+            ended => ended.into(),
+        })
+    }
+
+    /// Calls a method, on a thread of its own: the handles are duplicates already.
+    pub(crate) fn call(
+        &self,
+        method: u32,
+        arguments: Vec<u8>,
+        handles: Vec<OwnedHandle>,
+        patience: Patience<'_>,
+    ) -> Result<Reply> {
+        let (object, interface) = (self.object.clone(), self.interface);
+        let caller = Caller { process_id: None, logical_thread: Guid::NIL };
+        let failed = self.object.session().failed();
+        let called = calls::run(patience, &[failed], move || {
+            let reply: Mutex<Option<std::io::Result<Reply>>> = Mutex::new(None);
+            let given = Given { interface, method, arguments, handles, caller };
+            object.call(given, &mut |status, body, handles| {
+                let copies = handles.iter().map(|handle| handle.try_clone_to_owned());
+                let copies = copies.collect::<std::io::Result<Vec<_>>>();
+                let whole = copies.map(|handles| Reply { status, body, handles });
+                *reply.lock().unwrap_or_else(PoisonError::into_inner) = Some(whole);
+            });
+            reply.into_inner().unwrap_or_else(PoisonError::into_inner)
+        });
+        match called {
+            Ok(Some(reply)) => reply.map_err(|error| {
+                let text = "a handle of the result couldn't be had";
+                Error::new(ErrorKind::System, text).because(error).maybe_ran()
+            }),
+            Ok(None) => Err(Error::new(ErrorKind::Failed, "the method didn't reply").maybe_ran()),
+            Err(Ended::Other(_)) => match self.object.session().failure() {
+                Some(fault) => Err(Error::from_fault(&fault).maybe_ran()),
+                None => Err(Error::new(ErrorKind::Disconnected, "the object ended").maybe_ran()),
+            },
+            Err(ended) => Err(Error::from(ended).maybe_ran()),
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! A reference that COM gave, and what is known of its server.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use syshandle_com::{Bound, ComError, Outcome, Remote, logical_thread};
+use syshandle_os::{BorrowedHandle, Credentials, ManualEvent, OwnedHandle, Process, Waitable};
+use syshandle_wire::describe::Interface as Description;
+use syshandle_wire::{Decode, Decoder, Encoder, Fault, Guid, Status};
+
+use super::calls::{self, Ended, Patience};
+use super::{LIMITS, Reply};
+use crate::kernel::Kernel;
+use crate::life::Life;
+use crate::{Error, ErrorKind, Interface, Result};
+
+/// A reference to an object of a server.
+#[derive(Debug)]
+pub(crate) struct Reference {
+    object: Arc<Released>,
+    server: Option<Arc<Server>>,
+}
+
+/// What a server of ours says of itself.
+#[derive(Debug)]
+struct Server {
+    life: Released,
+    process: Process,
+    /// Set when work in the background has failed.
+    failed: ManualEvent,
+}
+
+/// A reference that is let go of on a thread of the apartment.
+#[derive(Debug)]
+struct Released(Option<Remote>);
+
+impl Reference {
+    /// A reference to an object, with what its server says of itself. On a thread of the apartment.
+    pub(crate) fn attach(object: Remote) -> Result<Self> {
+        let server = match Bound::of(<dyn Life>::DESCRIPTION).and_then(|life| object.query(life)) {
+            Ok(life) => Some(Arc::new(Server::attach(life)?)),
+            Err(error) if is_gone(&error) => return Err(disconnected().because(error)),
+            // Not one of ours.
+            Err(error) => {
+                tracing::debug!(%error, "the server doesn't tell of its end");
+                None
+            }
+        };
+        Ok(Self { object: Arc::new(Released(Some(object))), server })
+    }
+
+    /// Who serves the object.
+    pub(crate) fn server(&self) -> Result<Credentials> {
+        match &self.server {
+            Some(server) => {
+                let id = server.process.id()?;
+                Ok(Credentials::of_process(id.unwrap_or_default()))
+            }
+            None => {
+                let text = "the server isn't one of this crate, and doesn't say who it is";
+                Err(Error::new(ErrorKind::NoSuchInterface, text))
+            }
+        }
+    }
+
+    /// Waits for an object, the end of the server, or that work in the background has failed.
+    pub(crate) fn wait(&self, object: &dyn Waitable, patience: Patience<'_>) -> Result<()> {
+        let mut objects = vec![object];
+        objects.extend(self.others());
+        patience.wait(&objects).map_err(|ended| match ended {
+            Ended::TimedOut => Error::new(ErrorKind::TimedOut, "it wasn't signalled in time"),
+            ended => self.ended(ended),
+        })
+    }
+
+    /// Calls a method.
+    pub(crate) fn call(
+        &self,
+        method: u32,
+        bytes: Vec<u8>,
+        handles: Vec<OwnedHandle>,
+        patience: Patience<'_>,
+    ) -> Result<Reply> {
+        let (object, server) = (self.object.clone(), self.server.clone());
+        let work = move || {
+            let Some(remote) = &object.0 else { return Err(disconnected()) };
+            let lent: Vec<_> = handles.iter().map(borrow).collect();
+            let outcome = remote.call(method, &bytes, &lent);
+            reply(outcome, server.as_deref())
+        };
+        match calls::run(patience, &self.others(), work) {
+            Ok(reply) => reply,
+            Err(ended) => Err(self.ended(ended).maybe_ran()),
+        }
+    }
+
+    /// The same object by another interface.
+    pub(crate) fn cast(
+        &self,
+        interface: &'static Description,
+        patience: Patience<'_>,
+    ) -> Result<Self> {
+        let (object, server) = (self.object.clone(), self.server.clone());
+        let work = move || {
+            let Some(remote) = &object.0 else { return Err(disconnected()) };
+            let cast = Bound::of(interface).and_then(|bound| remote.query(bound));
+            cast.map_err(|error| match is_gone(&error) {
+                true => disconnected().because(error),
+                false => Error::from_fault(&Fault::NoSuchInterface(interface.iid)).because(error),
+            })
+        };
+        match calls::run(patience, &self.others(), work) {
+            Ok(cast) => Ok(Self { object: Arc::new(Released(Some(cast?))), server }),
+            Err(ended) => Err(self.ended(ended)),
+        }
+    }
+
+    /// What ends every wait for the server.
+    fn others(&self) -> Vec<&dyn Waitable> {
+        match &self.server {
+            Some(server) => vec![&server.failed, &server.process],
+            None => Vec::new(),
+        }
+    }
+
+    /// Why a wait ended without what was waited for.
+    fn ended(&self, ended: Ended) -> Error {
+        match (ended, &self.server) {
+            (Ended::Other(0), Some(server)) => server.failure(),
+            (Ended::Other(_), _) => disconnected(),
+            (ended, _) => ended.into(),
+        }
+    }
+}
+
+impl Server {
+    fn attach(life: Remote) -> Result<Self> {
+        let (process, failed): (Process, ManualEvent) = ask(&life, ATTACH, |_| {})?;
+        Ok(Self { life: Released(Some(life)), process, failed })
+    }
+
+    /// Why work in the background failed.
+    fn failure(&self) -> Error {
+        let life = self.life.0.clone();
+        let now = Instant::now();
+        let patience = Patience { deadline: now + SOON, cancel: None };
+        let asked = calls::run(patience, &[&self.process], move || -> Option<Vec<u8>> {
+            ask(life.as_ref()?, FAILURE, |_| {}).ok()
+        });
+        let fault = asked.ok().flatten().and_then(|bytes| Fault::read(&bytes).ok());
+        match fault {
+            Some(fault) => Error::from_fault(&fault),
+            None => disconnected(),
+        }
+    }
+
+    /// All of the fault that a call in this chain of calls was just told; what COM carries of it is
+    /// a number.
+    fn fault(&self, thread: Guid) -> Option<Vec<u8>> {
+        let bytes: Vec<u8> =
+            ask(self.life.0.as_ref()?, FAULT, |out| out.parameter(0, &thread)).ok()?;
+        Fault::read(&bytes).is_ok().then_some(bytes)
+    }
+}
+
+impl Drop for Released {
+    fn drop(&mut self) {
+        let Some(remote) = self.0.take() else { return };
+        // The server knows by the time that this returns, unless it hangs.
+        let patience = Patience { deadline: Instant::now() + SOON, cancel: None };
+        let _ = calls::run(patience, &[], move || drop(remote));
+    }
+}
+
+/// What a call came to.
+fn reply(outcome: Outcome, server: Option<&Server>) -> Result<Reply> {
+    let Outcome { hresult, reply } = outcome;
+    if calls::is_disconnected(hresult.0 as u32) {
+        // Of these COM says that the call never began.
+        let never = matches!(hresult.0 as u32, 0x8001_0012 | 0x8007_06ba | 0x8007_06bf);
+        let error = disconnected().because(hresult.to_string());
+        return Err(if never { error.did_not_run() } else { error.maybe_ran() });
+    }
+    match reply {
+        Ok((status, body, handles)) => {
+            let whole = match (status, server) {
+                (Status::Fault, Some(server)) if hresult.is_failure() => {
+                    server.fault(logical_thread())
+                }
+                _ => None,
+            };
+            Ok(Reply { status, body: whole.unwrap_or(body), handles })
+        }
+        Err(error) => {
+            let fault = Fault::from(error);
+            Err(Error::from_fault(&fault))
+        }
+    }
+}
+
+/// Calls a method of the private interface, on a thread of the apartment.
+fn ask<'a, T: Decode>(
+    life: &Remote,
+    method: u32,
+    arguments: impl FnOnce(&mut Encoder<'a>),
+) -> Result<T> {
+    let mut out = Encoder::new(Vec::new(), LIMITS);
+    arguments(&mut out);
+    let (bytes, handles) = out.finish().map_err(|error| Error::from(error.unsendable))?;
+    let reply = reply(life.call(method, &bytes, &handles), None)?;
+    if reply.status != Status::Done {
+        return Err(disconnected());
+    }
+    let mut input = Decoder::new(&reply.body, reply.handles, &Kernel);
+    let value = input.field(None).map_err(|error| Error::from_fault(&Fault::from(error)))?;
+    input.finish().map_err(|error| Error::from_fault(&Fault::from(error)))?;
+    Ok(value)
+}
+
+fn borrow(handle: &OwnedHandle) -> BorrowedHandle<'_> {
+    syshandle_os::Handle::as_handle(handle)
+}
+
+fn is_gone(error: &ComError) -> bool {
+    error.hresult().is_some_and(|hresult| calls::is_disconnected(hresult.0 as u32))
+}
+
+fn disconnected() -> Error {
+    Error::new(ErrorKind::Disconnected, "the server ended")
+}
+
+/// The numbers of the private interface's methods.
+const ATTACH: u32 = 0;
+const FAILURE: u32 = 1;
+const FAULT: u32 = 2;
+
+/// A server that doesn't answer by then hangs.
+const SOON: Duration = Duration::from_secs(2);

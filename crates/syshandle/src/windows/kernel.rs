@@ -1,0 +1,25 @@
+//! Proving what has come.
+
+use syshandle_os::{BorrowedHandle, Declared, OwnedHandle, Unproven, prove};
+use syshandle_wire::{ProofError, Prove};
+
+/// Asks the kernel what the handles of a message are.
+#[derive(Debug)]
+pub(crate) struct Kernel;
+
+impl Prove for Kernel {
+    fn prove(&self, handle: BorrowedHandle<'_>, declared: &Declared) -> Result<(), ProofError> {
+        match prove(handle, declared) {
+            Ok(facts) => {
+                tracing::trace!(object = %facts.object, rights = %facts.rights, "a handle was proven");
+                Ok(())
+            }
+            Err(Unproven::Mismatch(mismatch)) => Err(ProofError::Mismatch(mismatch)),
+            Err(Unproven::Failed(error)) => Err(ProofError::Unknown(error.to_string())),
+        }
+    }
+
+    fn refuse(&self, handle: OwnedHandle) {
+        drop(handle);
+    }
+}

@@ -1,0 +1,81 @@
+//! What keeps a server alive.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How much there is: objects that clients have, calls that run, and work that goes on.
+#[derive(Debug)]
+pub(crate) struct Activity {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    held: usize,
+    /// There was something, some time.
+    begun: bool,
+    /// When the last one ended.
+    since: Instant,
+}
+
+/// A part of it, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Hold(Arc<Activity>);
+
+impl Activity {
+    pub(crate) fn new() -> Arc<Self> {
+        let state = Mutex::new(State { held: 0, begun: false, since: Instant::now() });
+        Arc::new(Self { state, changed: Condvar::new() })
+    }
+
+    pub(crate) fn hold(self: &Arc<Self>) -> Hold {
+        let mut state = self.state();
+        state.held += 1;
+        let first = !std::mem::replace(&mut state.begun, true);
+        drop(state);
+        if first {
+            self.changed.notify_all();
+        }
+        Hold(self.clone())
+    }
+
+    /// Whether there is nothing.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.state().held == 0
+    }
+
+    /// Waits until there was nothing for this long; without a time, for ever. Or until there is
+    /// something for the first time, if `first` says so.
+    pub(crate) fn wait_until_idle(&self, time: Option<Duration>, first: bool) {
+        let mut state = self.state();
+        loop {
+            if first && state.begun {
+                return;
+            }
+            let left = match (state.held, time) {
+                (0, Some(time)) => time.saturating_sub(state.since.elapsed()),
+                _ => Duration::MAX,
+            };
+            if left.is_zero() {
+                return;
+            }
+            let waited = self.changed.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.held -= 1;
+        state.since = Instant::now();
+        drop(state);
+        self.0.changed.notify_all();
+    }
+}

@@ -1,0 +1,96 @@
+//! What a method may know of its call, and ask of its server.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use syshandle_com::Caller;
+use syshandle_os::{Credentials, OwnedHandle, Waitable};
+use syshandle_wire::Fault;
+
+use super::jobs::{Job, Outcome};
+use super::session::Session;
+use crate::kernel::Kernel;
+use crate::{Client, Error, ErrorKind, Implements, Interface, Result};
+
+/// The context of a call: who calls, until when, and what the server can do besides.
+///
+/// A method that wants it takes `context: &Context` first; the client doesn't pass it.
+#[derive(Clone, Debug)]
+pub struct Context {
+    session: Arc<Session>,
+    caller: Caller,
+    began: Instant,
+}
+
+impl Context {
+    pub(super) fn new(session: &Arc<Session>, caller: Caller) -> Self {
+        Self { session: session.clone(), caller, began: Instant::now() }
+    }
+
+    /// Who calls, from the RPC runtime.
+    pub fn client(&self) -> Credentials {
+        let own = std::process::id;
+        Credentials::of_process(self.caller.process_id.unwrap_or_else(own))
+    }
+
+    /// The process that calls, as a handle that can't come to mean another one.
+    ///
+    /// # Errors
+    /// Those of `DuplicateHandle`.
+    pub fn client_process(&self) -> io::Result<OwnedHandle> {
+        Ok(self.session.process()?.into())
+    }
+
+    /// When the client gives up, unless it has been told otherwise: COM doesn't say when.
+    pub fn deadline(&self) -> Instant {
+        self.began + Client::TIMEOUT
+    }
+
+    /// Whether the client is gone. That it cancelled or gave up COM doesn't say.
+    pub fn is_cancelled(&self) -> bool {
+        self.session.is_gone()
+    }
+
+    /// Does `work` when `object` is signalled, or `timeout` has passed, or the client has died;
+    /// the outcome says which. No thread of the server's waits meanwhile, and the server stays
+    /// alive.
+    ///
+    /// An event that resets itself is reset. It is owned by the wait, and closed before the work
+    /// begins. A client that lets go in order, and lives on, ends nothing.
+    ///
+    /// # Errors
+    /// The object can't be watched; as many jobs as there may be for one client. Then the work is
+    /// dropped.
+    pub fn when(
+        &self,
+        object: impl Waitable + Send + Sync + 'static,
+        timeout: Duration,
+        work: impl FnOnce(Outcome) + Send + 'static,
+    ) -> Result<()> {
+        Job::start(&self.session, Box::new(object), timeout, Box::new(work))
+    }
+
+    /// What proves handles.
+    pub(super) fn kernel(&self) -> Kernel {
+        Kernel
+    }
+
+    /// Ends the client's waits with an error: all of them, and its calls, end with this text. For
+    /// work in the background that failed, whose method has long returned.
+    pub fn fail(&self, text: impl Into<String>) {
+        self.session.fail(Fault::Failed { text: text.into() });
+    }
+
+    /// Serves an object from this server: not on Windows, where references don't travel yet.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn serve<I, T>(&self, _implementation: T) -> Result<I::Client>
+    where
+        I: Interface + Implements<T> + ?Sized,
+    {
+        let text = "references to objects don't travel on Windows";
+        Err(Error::new(ErrorKind::System, text))
+    }
+}

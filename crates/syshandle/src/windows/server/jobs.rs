@@ -1,0 +1,112 @@
+//! Work that waits for an object, without a thread of the server's.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use syshandle_os::{Waitable, Watch, Watched};
+
+use super::activity::Hold;
+use super::session::Session;
+use crate::{Error, ErrorKind, Result};
+
+/// Why the wait of a job ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// The object was signalled, and taken.
+    Fired,
+    /// The time was over.
+    Expired,
+    /// The client died before.
+    ClientDied,
+    /// The server is about to end.
+    Stopping,
+}
+
+/// Work that waits for an object.
+pub(crate) struct Job {
+    number: u64,
+    session: Weak<Session>,
+    /// Taken by the one who ends the wait.
+    waiting: Mutex<Option<Waiting>>,
+    /// The wait of the system's pool.
+    watch: Mutex<Option<Watch>>,
+}
+
+struct Waiting {
+    work: Box<dyn FnOnce(Outcome) + Send>,
+    _hold: Hold,
+}
+
+impl Job {
+    /// Waits for `object`, not longer than `timeout`, and then does `work`.
+    pub(crate) fn start(
+        session: &Arc<Session>,
+        object: Box<dyn Waitable + Send + Sync>,
+        timeout: Duration,
+        work: Box<dyn FnOnce(Outcome) + Send>,
+    ) -> Result<()> {
+        let waiting = Waiting { work, _hold: session.activity().hold() };
+        let made = |number| {
+            let waiting = Mutex::new(Some(waiting));
+            let session = Arc::downgrade(session);
+            Arc::new(Self { number, session, waiting, watch: Mutex::new(None) })
+        };
+        let Some(job) = session.add_job(made) else {
+            return Err(Error::new(ErrorKind::Busy, "too many jobs wait for this client"));
+        };
+        let ended = job.clone();
+        let watched = Watch::start(object, Some(timeout), move |watched| {
+            ended.end(match watched {
+                Watched::Signalled => Outcome::Fired,
+                Watched::TimedOut => Outcome::Expired,
+            });
+        });
+        match watched {
+            Ok(watch) => *job.watch() = Some(watch),
+            Err(error) => {
+                session.remove_job(job.number);
+                let text = "the object can't be waited for";
+                return Err(Error::new(ErrorKind::System, text).because(error));
+            }
+        }
+        if job.waiting().is_none() {
+            // It has ended meanwhile, and found no wait to end.
+            drop(job.watch().take());
+        }
+        if session.is_dead() {
+            // Perhaps before the job was there to be ended.
+            job.end(Outcome::ClientDied);
+        }
+        Ok(())
+    }
+
+    /// Ends the wait, unless it has ended: does the work.
+    pub(crate) fn end(&self, outcome: Outcome) {
+        let Some(Waiting { work, _hold }) = self.waiting().take() else { return };
+        if let Some(session) = self.session.upgrade() {
+            session.remove_job(self.number);
+        }
+        let watch = self.watch().take();
+        // The object is closed before the work begins. Within the pool's own thread that is fine.
+        drop(watch);
+        if catch_unwind(AssertUnwindSafe(|| work(outcome))).is_err() {
+            tracing::error!(?outcome, "a job panicked");
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Option<Waiting>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn watch(&self) -> MutexGuard<'_, Option<Watch>> {
+        self.watch.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Job {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Job").field("number", &self.number).finish_non_exhaustive()
+    }
+}

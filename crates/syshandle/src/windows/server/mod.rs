@@ -1,0 +1,186 @@
+//! The server's side.
+
+pub(crate) mod activity;
+mod context;
+#[path = "../../server/incoming.rs"]
+mod incoming;
+mod jobs;
+pub(crate) mod objects;
+mod session;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use syshandle_com::{Bound, Caller, ClassObject, ComError, Served, ServerProcess, enter_apartment};
+use syshandle_os::under_wine;
+use syshandle_wire::Guid;
+use syshandle_wire::describe::Interface as Description;
+
+pub use context::Context;
+pub use incoming::Incoming;
+pub use jobs::Outcome;
+
+use self::activity::Activity;
+use self::objects::Object;
+use crate::registration;
+use crate::{Class, Error, ErrorKind, Result, Serves};
+
+/// Makes the object for a client that has come.
+type Factory = Arc<dyn Fn() -> crate::Object + Send + Sync>;
+
+/// A server: the classes that a program serves, and how.
+///
+/// COM finds it by its registration (`syshandle register`), starts it with a client's first call, and
+/// decides who may use it. What a server of Linux can be told besides (policies, limits, file
+/// systems) isn't here: COM has its own settings for that.
+///
+/// ```no_run
+/// # use syshandle::{class, interface, Result, Server};
+/// # #[interface(iid = "1284c788-6978-43d5-9a02-414901a2ec75")]
+/// # trait Greeter { fn greet(&self) -> Result<String>; }
+/// # class! { GREETER: Greeter = "ea27c73a-48c2-4714-9d20-a9d2c4f6aed3"; }
+/// #[derive(Default)]
+/// struct Hello;
+///
+/// impl Greeter for Hello {
+///     fn greet(&self) -> Result<String> {
+///         Ok("hello".into())
+///     }
+/// }
+///
+/// fn main() -> Result<()> {
+///     Server::new().class(GREETER, Hello::default).run()
+/// }
+/// ```
+pub struct Server {
+    classes: Vec<Offered>,
+    idle: Option<Duration>,
+}
+
+/// A class that is served.
+struct Offered {
+    clsid: Guid,
+    interfaces: &'static [&'static Description],
+    make: Factory,
+}
+
+impl Server {
+    /// A server of nothing yet, which ends when nobody has used it for ten seconds.
+    pub fn new() -> Self {
+        Self { classes: Vec::new(), idle: Some(Duration::from_secs(10)) }
+    }
+
+    /// Serves a class: `make` makes the object for each client that activates it.
+    #[must_use]
+    pub fn class<C: Serves<T>, T>(
+        mut self,
+        class: Class<C>,
+        make: impl Fn() -> T + Send + Sync + 'static,
+    ) -> Self {
+        // What `syshandle register` looks for in the program file.
+        std::hint::black_box(C::MARK);
+        let make: Factory = Arc::new(move || C::object(make()));
+        self.classes.push(Offered { clsid: class.clsid(), interfaces: C::INTERFACES, make });
+        self
+    }
+
+    /// Ends when nobody has used it for this long.
+    #[must_use]
+    pub fn idle_exit(mut self, after: Duration) -> Self {
+        // Zero would mean to end before the first client.
+        self.idle = Some(after.max(Duration::from_millis(1)));
+        self
+    }
+
+    /// Never ends by itself.
+    #[must_use]
+    pub fn stay(mut self) -> Self {
+        self.idle = None;
+        self
+    }
+
+    /// Serves until nobody uses it. Started by hand it does so too.
+    ///
+    /// # Errors
+    /// An interface that COM can't have; those of COM.
+    pub fn run(self) -> Result<()> {
+        for offered in &self.classes {
+            registration::take_environment(offered.clsid);
+        }
+        // A thread of its own: the caller's may be in an apartment of its own.
+        let served =
+            std::thread::Builder::new().name("server".to_owned()).spawn(|| self.serve())?;
+        served.join().unwrap_or_else(|_| Err(Error::failed("the server panicked")))
+    }
+
+    fn serve(self) -> Result<()> {
+        enter_apartment().map_err(failed)?;
+        let activity = Activity::new();
+        let process = ServerProcess::hold();
+        let mut classes = Vec::new();
+        for Offered { clsid, interfaces, make } in self.classes {
+            for interface in interfaces {
+                Bound::of(interface).map_err(failed)?;
+            }
+            let activity = activity.clone();
+            let object = move |caller| match self::make(&*make, &activity, caller) {
+                Ok(served) => Some(served),
+                Err(error) => {
+                    tracing::error!(%error, "an object couldn't be made");
+                    None
+                }
+            };
+            classes.push(ClassObject::register(clsid, object).map_err(failed)?);
+        }
+        process.open().map_err(failed)?;
+        tracing::debug!("serving");
+        let mut process = process;
+        // Whoever had it started comes in a while: under Wine a second later, whatever happens.
+        activity.wait_until_idle(self.idle.map(|idle| idle.max(FIRST)), true);
+        loop {
+            activity.wait_until_idle(self.idle, false);
+            // Nobody comes from the moment on that this was the last reference.
+            if process.release() && activity.is_idle() {
+                break;
+            }
+            process = ServerProcess::hold();
+            process.open().map_err(failed)?;
+        }
+        drop(classes);
+        tracing::debug!("nobody uses the server any more");
+        Ok(())
+    }
+}
+
+/// The first client has this long to come.
+const FIRST: Duration = Duration::from_secs(10);
+
+/// Makes the object for a client that has come.
+fn make(
+    make: &dyn Fn() -> crate::Object,
+    activity: &Arc<Activity>,
+    caller: Caller,
+) -> Result<Served> {
+    // On Windows it is COM itself that asks for the object, on behalf of the client.
+    let client = caller.process_id.filter(|_| under_wine());
+    let object = Object::new(make(), activity, client)?;
+    let bounds = object.interfaces().map(Bound::of).collect::<Result<Vec<_>, _>>();
+    Ok(Served::new(&bounds.map_err(failed)?, Arc::new(object)))
+}
+
+fn failed(error: ComError) -> Error {
+    Error::new(ErrorKind::System, "COM says no").because(error)
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let classes: Vec<_> = self.classes.iter().map(|offered| offered.clsid).collect();
+        f.debug_struct("Server").field("classes", &classes).field("idle", &self.idle).finish()
+    }
+}

@@ -1,0 +1,11 @@
+//! There is no COM here.
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Trial};
+
+/// Says that nothing is tested.
+pub(crate) fn main() -> ExitCode {
+    let skipped = Trial::test("skipped, because COM is there on Windows only", || Ok(()));
+    libtest_mimic::run(&Arguments::from_args(), vec![skipped.with_ignored_flag(true)]).exit_code()
+}

@@ -1,0 +1,56 @@
+//! The tests, and the other programs that they need.
+
+#[path = "windows/clients.rs"]
+mod clients;
+#[path = "windows/death.rs"]
+mod death;
+#[path = "windows/errors.rs"]
+mod errors;
+#[path = "windows/forged.rs"]
+mod forged;
+#[path = "windows/interface.rs"]
+mod interface;
+#[path = "windows/kinds.rs"]
+mod kinds;
+#[path = "windows/layouts.rs"]
+mod layouts;
+#[path = "windows/place.rs"]
+mod place;
+#[path = "windows/server.rs"]
+mod server;
+#[path = "windows/values.rs"]
+mod values;
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Trial};
+
+/// A test, by its name.
+type Test = (&'static str, fn());
+
+/// What this program is this time.
+pub(crate) fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["serve", class, ..] => server::main(class),
+        ["client", what @ ..] => clients::main(what),
+        _ => tests(),
+    }
+}
+
+fn tests() -> ExitCode {
+    let tests =
+        [kinds::TESTS, values::TESTS, layouts::TESTS, errors::TESTS, death::TESTS, forged::TESTS]
+            .concat();
+    let trials = tests.into_iter().map(|(name, test)| {
+        Trial::test(name, move || {
+            test();
+            Ok(())
+        })
+    });
+    place::register();
+    let conclusion = libtest_mimic::run(&Arguments::from_args(), trials.collect());
+    place::clean();
+    conclusion.exit_code()
+}

@@ -1,0 +1,41 @@
+//! Clients in processes of their own.
+
+use std::fs::File;
+use std::process::{Child, Command, ExitCode, Stdio};
+
+use syshandle::Event;
+
+use super::forged;
+use super::interface::{BEREFT, CROWDED, EverythingClient};
+
+/// Starts this program as a client.
+pub(crate) fn start(words: &[&str]) -> Child {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.arg("client").args(words).stdin(Stdio::piped()).stdout(Stdio::piped());
+    command.spawn().unwrap()
+}
+
+/// What this program does as a client; it prints what came of it.
+#[expect(clippy::print_stdout, reason = "a test reads it")]
+pub(crate) fn main(words: &[&str]) -> ExitCode {
+    match words {
+        ["who"] => {
+            let client = EverythingClient::activate(CROWDED).unwrap();
+            println!("{}", client.who().unwrap().server_pid);
+        }
+        ["wait", path] => {
+            let client = EverythingClient::activate(BEREFT).unwrap();
+            let file = File::create(path).unwrap();
+            client.write_outcome(&file, &Event::new().unwrap()).unwrap();
+            println!("{}", client.who().unwrap().server_pid);
+            loop {
+                std::thread::park();
+            }
+        }
+        // Until whoever started it lets go of its input.
+        ["stay"] => drop(std::io::read_to_string(std::io::stdin())),
+        ["forge", number, kind] => println!("{}", forged::attack(number.parse().unwrap(), kind)),
+        _ => return ExitCode::from(2),
+    }
+    ExitCode::SUCCESS
+}

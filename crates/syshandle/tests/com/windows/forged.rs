@@ -1,0 +1,116 @@
+//! Clients that send what isn't theirs.
+//!
+//! Under Wine a handle crosses as eight bytes, which the server looks up among the handles of its
+//! caller. The attacker has tables of its own for the same interface, by which these bytes are a
+//! number: so any can be sent.
+
+use std::fs::File;
+
+use syshandle::{Proxy, Result, interface};
+use syshandle_os::under_wine;
+
+use super::Test;
+use super::clients::start;
+use super::interface::{ATTACKED, EverythingClient};
+
+pub(crate) const TESTS: &[Test] = &[
+    ("the_number_of_a_handle_of_the_server_s_opens_nothing", servers_own),
+    ("a_number_with_a_process_in_it_opens_nothing", forged_process),
+    ("pseudo_handles_are_refused", pseudo),
+];
+
+/// The interface as the attacker has it: the same identifier and places of methods.
+#[interface(iid = "0f8b7a52-6f0e-4f7a-9c5e-1b7b0a9d3f01")]
+trait Forged {
+    /// Takes a file.
+    fn file(&self, file: u64) -> Result<u64>;
+    fn pipe(&self, pipe: u64) -> Result<u64>;
+    fn pipe_to_write(&self, pipe: u64) -> Result<u64>;
+    fn event(&self, event: u64) -> Result<u64>;
+    fn manual_event(&self, event: u64) -> Result<u64>;
+    fn semaphore(&self, semaphore: u64) -> Result<u64>;
+    fn mutex(&self, mutex: u64) -> Result<(bool, u64)>;
+    fn section(&self, section: u64) -> Result<u64>;
+    /// Takes a process, and says its number.
+    fn process(&self, process: u64) -> Result<(u32, u64)>;
+}
+
+/// Sends a number as a handle; says what came back. In a process of its own, as one process has one
+/// set of tables for an interface.
+pub(crate) fn attack(number: u64, kind: &str) -> String {
+    let attacker = ForgedClient::activate(ATTACKED).unwrap();
+    let answer = match kind {
+        "file" => attacker.file(number).map(|_| 0),
+        _ => attacker.process(number).map(|(id, _)| id),
+    };
+    match answer {
+        Ok(id) => format!("taken {id}"),
+        Err(error) => format!("refused {:?}", error.kind()),
+    }
+}
+
+/// Has another process send a number; says what came back. `None` where handles cross in another
+/// form, which can't be attacked like this.
+fn attacked(number: u64, kind: &str) -> Option<String> {
+    if !under_wine() {
+        say_skipped();
+        return None;
+    }
+    let attacker = start(&["forge", &number.to_string(), kind]);
+    let output = attacker.wait_with_output().unwrap();
+    assert!(output.status.success());
+    Some(String::from_utf8(output.stdout).unwrap().trim().to_owned())
+}
+
+#[expect(clippy::print_stderr, reason = "a test that can't run says so")]
+fn say_skipped() {
+    eprintln!("skipped: on Windows the RPC runtime carries handles, and their numbers aren't sent");
+}
+
+/// A file that only somebody else may write.
+struct Secret(tempfile::NamedTempFile);
+
+impl Secret {
+    fn new() -> Self {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "secret").unwrap();
+        Self(file)
+    }
+
+    fn is_untouched(&self) -> bool {
+        std::fs::read_to_string(self.0.path()).unwrap() == "secret"
+    }
+}
+
+fn servers_own() {
+    let secret = Secret::new();
+    let client = EverythingClient::activate(ATTACKED).unwrap();
+    let number = client.keep_open(secret.0.path().to_str().unwrap()).unwrap();
+    // Far from what a process that has just begun has opened.
+    for _ in 0..3 {
+        if let Some(answer) = attacked(number, "file") {
+            assert!(secret.is_untouched(), "{answer}");
+        }
+    }
+    let _ = client.as_client();
+}
+
+fn forged_process() {
+    let secret = Secret::new();
+    // This process is the victim.
+    let file = File::options().read(true).write(true).open(secret.0.path()).unwrap();
+    let number = std::os::windows::io::AsRawHandle::as_raw_handle(&file).addr() as u64;
+    let own = u64::from(std::process::id());
+    for forged in [number | own << 32, own | number << 32] {
+        let Some(answer) = attacked(forged, "file") else { return };
+        assert!(answer.starts_with("refused"), "{forged:#x}: {answer}");
+        assert!(secret.is_untouched());
+    }
+}
+
+fn pseudo() {
+    for number in [0, u64::MAX, u64::MAX - 1, u64::from(u32::MAX), u64::from(u32::MAX) - 4] {
+        let Some(answer) = attacked(number, "process") else { return };
+        assert!(answer.starts_with("refused"), "{number:#x}: {answer}");
+    }
+}

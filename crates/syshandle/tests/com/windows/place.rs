@@ -1,0 +1,63 @@
+//! The classes that are tried, in the registry.
+
+use std::time::{Duration, Instant};
+
+use syshandle::{Class, ClassInfo, Process, Registered, Registry};
+
+use super::interface::{ATTACKED, BEREFT, COLD, CRASHING, CROWDED, KILLED, SHARED};
+use super::layouts::LAYOUTS;
+
+/// Registers this program for all of them.
+pub(crate) fn register() {
+    for class in classes() {
+        Registry::own().register(&class).unwrap();
+    }
+}
+
+/// Removes them.
+pub(crate) fn clean() {
+    for class in classes() {
+        // Another run may have removed it.
+        let _ = Registry::own().clean(class.clsid);
+    }
+}
+
+fn classes() -> Vec<Registered> {
+    vec![
+        class(SHARED, "shared"),
+        class(COLD, "cold"),
+        class(KILLED, "killed"),
+        class(CRASHING, "crashing"),
+        class(BEREFT, "bereft"),
+        class(CROWDED, "crowded"),
+        class(ATTACKED, "attacked"),
+        class(LAYOUTS, "layouts"),
+    ]
+}
+
+fn class<C: ClassInfo>(class: Class<C>, word: &str) -> Registered {
+    Registered {
+        clsid: class.clsid(),
+        name: class.name().to_owned(),
+        program: std::env::current_exe().unwrap(),
+        arguments: vec!["serve".to_owned(), word.to_owned()],
+        environment: Vec::new(),
+    }
+}
+
+/// Waits until something is so; far longer than it takes, so that load can't break it.
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "not in time: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Waits until a process has ended.
+pub(crate) fn until_ended(process: &Process) {
+    assert!(process.wait_timeout(PATIENCE).unwrap(), "a process goes on");
+}
+
+/// What is waited for takes far less.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
