@@ -61,14 +61,14 @@ cfg_if::cfg_if! {
     if #[cfg(windows)] {
         #[path = "windows/activation.rs"]
         mod activation;
+        #[path = "windows/arrived.rs"]
+        mod arrived;
         #[path = "windows/buffer.rs"]
         mod buffer;
         #[path = "windows/client/mod.rs"]
         mod client;
         #[path = "windows/in_process.rs"]
         mod in_process;
-        #[path = "windows/kernel.rs"]
-        mod kernel;
         #[path = "windows/life.rs"]
         mod life;
         #[path = "windows/registration.rs"]

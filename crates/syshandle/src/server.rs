@@ -2,6 +2,7 @@
 
 mod accept;
 mod activity;
+mod arguments;
 mod connection;
 mod context;
 mod doors;

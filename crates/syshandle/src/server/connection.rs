@@ -12,12 +12,13 @@ use syshandle_os::{
     BorrowedHandle, Credentials, Interest, OwnedHandle, Ready, Received, Seqpacket,
 };
 use syshandle_wire::{
-    Body, Decoder, Fault, FrameKind, FromClient, Greeting, Guid, Header, Hello, Payload, Prove,
-    ServerEnd, Shared, Status, Violation,
+    Body, Fault, FrameKind, FromClient, Greeting, Guid, Header, Hello, Payload, ServerEnd, Status,
+    Violation,
 };
 
 use super::accept::refuse;
 use super::activity::{Hold, What};
+use super::arguments::Arguments;
 use super::context::Context;
 use super::doors::InnerDoor;
 use super::incoming::{Incoming, fault, panic_text};
@@ -30,7 +31,7 @@ use crate::arrived::Arrived;
 use crate::buffer::{FrameBuffer, give_bytes};
 use crate::class::AnyInterface;
 use crate::client::LIMITS;
-use crate::link::{Link, NoBody};
+use crate::link::{Link, NoBody, Range};
 use crate::spin::Spin;
 use crate::{Object, door};
 
@@ -105,13 +106,6 @@ pub(crate) struct Work {
     handles: Arrived,
     handles_lost: bool,
     _hold: Hold,
-}
-
-/// The bytes of the arguments: in the frame, or in the client's memory until they are dropped.
-pub(super) enum Arguments {
-    Frame { frame: FrameBuffer, start: usize, end: usize },
-    Shared { connection: Arc<Connection>, body: Body },
-    Lost,
 }
 
 impl Connection {
@@ -435,6 +429,18 @@ impl Connection {
         Ok(work)
     }
 
+    /// The bytes of a body in the client's memory, and how many they are.
+    pub(super) fn range(&self, body: Body) -> (Range<'_>, usize) {
+        self.link.range(body)
+    }
+
+    /// A range of the client's memory isn't needed any more.
+    pub(super) fn has_read(&self, body: Body) {
+        let mut state = self.state();
+        let release = state.end.has_read(body);
+        self.release(&mut state, release);
+    }
+
     /// Gives ranges of the client's memory back, where that is not to wait for the next reply.
     fn release(&self, state: &mut State, header: Option<Header>) {
         if let Some(header) = header
@@ -713,39 +719,6 @@ impl Work {
             let text = "the interface did not answer".into();
             let body = Fault::Failed { text }.write();
             connection.reply(reactor, call, Status::Fault, body.into(), &[]);
-        }
-    }
-}
-
-impl Arguments {
-    /// Has them decoded, with these handles.
-    pub(super) fn decode<T>(
-        &self,
-        handles: Vec<OwnedHandle>,
-        prove: &dyn Prove,
-        decode: impl FnOnce(Decoder<'_>) -> T,
-    ) -> T {
-        match self {
-            Self::Frame { frame, start, end } => {
-                decode(Decoder::new(&frame[*start..*end], handles, prove))
-            }
-            Self::Shared { connection, body } => {
-                let (range, len) = connection.link.range(*body);
-                let bytes = Shared::new(&range, len);
-                decode(Decoder::shared(&bytes, handles, prove))
-            }
-            Self::Lost => decode(Decoder::new(&[], handles, prove)),
-        }
-    }
-}
-
-/// The range is given back.
-impl Drop for Arguments {
-    fn drop(&mut self) {
-        if let Self::Shared { connection, body } = self {
-            let mut state = connection.state();
-            let release = state.end.has_read(*body);
-            connection.release(&mut state, release);
         }
     }
 }

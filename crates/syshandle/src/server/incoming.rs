@@ -8,7 +8,7 @@ use syshandle_wire::{
     DecodeError, Decoder, Encode, EncodeError, Encoder, Fault, Payload, Status, Unsendable,
 };
 
-use super::connection::Arguments;
+use super::arguments::Arguments;
 use super::context::Context;
 use crate::arrived::Arrived;
 use crate::buffer::take_bytes;

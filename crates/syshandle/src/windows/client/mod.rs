@@ -19,8 +19,8 @@ pub use cancel::Cancel;
 use self::calls::Patience;
 use self::own::Own;
 use self::remote::Reference;
+use crate::arrived::Kernel;
 use crate::buffer::take_bytes;
-use crate::kernel::Kernel;
 use crate::{CallError, Error, ErrorKind, Interface, Proxy, Result};
 
 /// A reference to an object: what every generated client wraps.

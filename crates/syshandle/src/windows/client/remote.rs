@@ -10,7 +10,7 @@ use syshandle_wire::{Decode, Decoder, Encoder, Fault, Guid, Status};
 
 use super::calls::{self, Ended, Patience};
 use super::{LIMITS, Reply};
-use crate::kernel::Kernel;
+use crate::arrived::Kernel;
 use crate::life::Life;
 use crate::{Error, ErrorKind, Interface, Result};
 

@@ -10,7 +10,7 @@ use syshandle_wire::Fault;
 
 use super::jobs::{Job, Outcome};
 use super::session::Session;
-use crate::kernel::Kernel;
+use crate::arrived::Kernel;
 use crate::{Client, Error, ErrorKind, Implements, Interface, Result};
 
 /// The context of a call: who calls, until when, and what the server can do besides.

@@ -1,6 +1,7 @@
 //! The server's side.
 
 pub(crate) mod activity;
+mod arguments;
 mod context;
 #[path = "../../server/incoming.rs"]
 mod incoming;

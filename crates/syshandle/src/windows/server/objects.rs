@@ -5,12 +5,14 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use syshandle_com::{Given, Replying, Serve};
 use syshandle_os::{BorrowedHandle, ManualEvent, Process};
 use syshandle_wire::describe::Interface as Description;
-use syshandle_wire::{Fault, Guid, Status};
+use syshandle_wire::{Fault, Guid, Payload, Status};
 
 use super::activity::Activity;
+use super::arguments::Arguments;
 use super::context::Context;
 use super::incoming::Incoming;
 use super::session::Session;
+use crate::arrived::Arrived;
 use crate::class::AnyInterface;
 use crate::life::Life;
 use crate::{Error, Result};
@@ -76,7 +78,8 @@ impl Serve for Object {
         if let Some(client) = caller.process_id {
             self.belongs_to(client);
         }
-        let mut keep = |status: Status, body: Vec<u8>, handles: &[BorrowedHandle<'_>]| {
+        let mut keep = |status: Status, body: Payload<'_>, handles: &[BorrowedHandle<'_>]| {
+            let body = body.into_vec();
             if status == Status::Fault {
                 self.session.keep_fault(caller, &body);
             }
@@ -84,12 +87,13 @@ impl Serve for Object {
         };
         let Some(interface) = self.interface(interface) else {
             let fault = Fault::Draining;
-            return keep(Status::Fault, fault.write(), &[]);
+            return keep(Status::Fault, fault.write().into(), &[]);
         };
         let _hold = self.session.activity().hold();
         let context = Context::new(&self.session, caller);
-        let (body, reply) = (arguments.as_slice(), &mut keep);
-        interface.dispatch(Incoming { method, body, handles, context: &context, reply });
+        let (arguments, handles) = (Arguments(arguments), Arrived(handles));
+        let reply = &mut keep;
+        interface.dispatch(Incoming { method, arguments, handles, context: &context, reply });
     }
 }
 

@@ -1,7 +1,19 @@
-//! Proving what has come.
+//! Handles that came: how each is proven. The RPC runtime has them already, and closing them holds up
+//! nobody.
 
 use syshandle_os::{BorrowedHandle, Declared, OwnedHandle, Unproven, prove};
 use syshandle_wire::{ProofError, Prove};
+
+/// Handles that came with a call.
+#[derive(Debug)]
+pub(crate) struct Arrived(pub(crate) Vec<OwnedHandle>);
+
+impl Arrived {
+    /// The handles, for a decoder.
+    pub(crate) fn into_handles(self) -> Vec<OwnedHandle> {
+        self.0
+    }
+}
 
 /// Asks the kernel what the handles of a message are.
 #[derive(Debug)]

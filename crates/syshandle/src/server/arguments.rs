@@ -1,0 +1,47 @@
+//! The bytes of a call's arguments, where they came.
+
+use std::sync::Arc;
+
+use syshandle_os::OwnedHandle;
+use syshandle_wire::{Body, Decoder, Prove, Shared};
+
+use super::connection::Connection;
+use crate::buffer::FrameBuffer;
+
+/// The bytes of the arguments: in the frame, or in the client's memory until they are dropped.
+pub(super) enum Arguments {
+    Frame { frame: FrameBuffer, start: usize, end: usize },
+    Shared { connection: Arc<Connection>, body: Body },
+    Lost,
+}
+
+impl Arguments {
+    /// Has them decoded, with these handles.
+    pub(super) fn decode<T>(
+        &self,
+        handles: Vec<OwnedHandle>,
+        prove: &dyn Prove,
+        decode: impl FnOnce(Decoder<'_>) -> T,
+    ) -> T {
+        match self {
+            Self::Frame { frame, start, end } => {
+                decode(Decoder::new(&frame[*start..*end], handles, prove))
+            }
+            Self::Shared { connection, body } => {
+                let (range, len) = connection.range(*body);
+                let bytes = Shared::new(&range, len);
+                decode(Decoder::shared(&bytes, handles, prove))
+            }
+            Self::Lost => decode(Decoder::new(&[], handles, prove)),
+        }
+    }
+}
+
+/// The range is given back.
+impl Drop for Arguments {
+    fn drop(&mut self) {
+        if let Self::Shared { connection, body } = self {
+            connection.has_read(*body);
+        }
+    }
+}
