@@ -277,6 +277,14 @@ fn handles_that_come_in() {
         &method("", "File"),
         &["BREAKS Thing::a::x: type changed from `Vec<a handle (file)>` to `a handle (file)`"],
     );
+    // What can't be is not anything.
+    methods(
+        &method("", "TcpStream"),
+        &method("#[handle(socket(udp_socket))]", "TcpStream"),
+        &[
+            "BREAKS Thing::a::x: declares a handle (socket of no sort) where it declared a handle (socket of tcp_stream)",
+        ],
+    );
     // A type declares something by itself, within which a declaration is.
     methods(&method("", "PipeReader"), &method("#[handle(pipe, read)]", "OwnedFd"), &[]);
     methods(&method("", "TcpStream"), &method("#[handle(socket)]", "TcpStream"), &[]);

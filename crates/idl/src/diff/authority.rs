@@ -8,9 +8,10 @@ use crate::model::{Handle, KINDS};
 /// What a handle can be, by its type and by what is declared of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Authority {
-    kinds: BTreeSet<String>,
-    /// Without any, sockets of all sorts.
-    sockets: BTreeSet<String>,
+    /// Without a set, it is of any kind.
+    kinds: Option<BTreeSet<String>>,
+    /// Without a set, a socket is of any sort.
+    sockets: Option<BTreeSet<String>>,
     at_least: BTreeSet<String>,
     /// Without one, all rights may come.
     at_most: Option<BTreeSet<String>>,
@@ -25,64 +26,52 @@ impl Authority {
             list.iter().map(ToString::to_string).collect()
         };
         let mut kinds = words(&declared.kinds);
-        if !of_type.kinds.is_empty() {
+        if let Some(of_type) = &of_type.kinds {
             // What an event's type says of its mode, a declaration doesn't.
-            let is_manual = of_type.kinds.contains(MANUAL_EVENT) && kinds.contains("event");
-            kinds = kinds.intersection(&of_type.kinds).cloned().collect();
+            let is_manual = of_type.contains(MANUAL_EVENT) && kinds.contains("event");
+            kinds = kinds.intersection(of_type).cloned().collect();
             kinds.extend(is_manual.then(|| MANUAL_EVENT.to_owned()));
         }
-        let sockets = words(&declared.sockets);
-        let sockets = match (of_type.sockets.is_empty(), sockets.is_empty()) {
-            (true, _) => sockets,
-            (false, true) => of_type.sockets,
-            (false, false) => sockets.intersection(&of_type.sockets).cloned().collect(),
-        };
+        let sockets = (!declared.sockets.is_empty()).then(|| words(&declared.sockets));
+        let sockets = both(sockets, of_type.sockets);
         let mut at_least: BTreeSet<String> =
             words(&declared.at_least).union(&of_type.at_least).cloned().collect();
         // To write is to append and more.
         if at_least.contains("write") {
             at_least.remove("append");
         }
-        let at_most = match (declared.at_most.as_deref().map(words), of_type.at_most) {
-            (Some(one), Some(other)) => Some(one.intersection(&other).cloned().collect()),
-            (one, other) => one.or(other),
-        };
-        Some(Self { kinds, sockets, at_least, at_most })
+        let at_most = both(declared.at_most.as_deref().map(words), of_type.at_most);
+        Some(Self { kinds: Some(kinds), sockets, at_least, at_most })
     }
 
     /// That of a handle of which nothing is declared.
     pub(super) fn any() -> Self {
-        Self {
-            kinds: BTreeSet::new(),
-            sockets: BTreeSet::new(),
-            at_least: BTreeSet::new(),
-            at_most: None,
-        }
+        Self { kinds: None, sockets: None, at_least: BTreeSet::new(), at_most: None }
     }
 
     /// What a type says by itself.
     fn of_type(ty: &str) -> Option<Self> {
         let set = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
-        let of = |kinds: &[&str], sockets: &[&str], at_least: &[&str]| Self {
-            kinds: set(kinds),
-            sockets: set(sockets),
+        let of = |kind: &str, at_least: &[&str]| Self {
+            kinds: Some(set(&[kind])),
+            sockets: None,
             at_least: set(at_least),
             at_most: None,
         };
         if let Some((_, sort)) = SOCKETS.iter().find(|(known, _)| *known == ty) {
-            return Some(of(&["socket"], &[sort], &[]));
+            return Some(Self { sockets: Some(set(&[sort])), ..of("socket", &[]) });
         }
         Some(match ty {
             "OwnedFd" | "OwnedHandle" => Self::any(),
-            "PipeReader" => of(&["pipe"], &[], &["read"]),
-            "PipeWriter" => of(&["pipe"], &[], &["write"]),
-            "ManualEvent" => of(&[MANUAL_EVENT], &[], &[]),
-            "UnsealedSection" => of(&["section"], &[], &[]),
-            "Section" => Self { at_most: Some(set(&OF_FIXED_SIZE)), ..of(&["section"], &[], &[]) },
+            "PipeReader" => of("pipe", &["read"]),
+            "PipeWriter" => of("pipe", &["write"]),
+            "ManualEvent" => of(MANUAL_EVENT, &[]),
+            "UnsealedSection" => of("section", &[]),
+            "Section" => Self { at_most: Some(set(&OF_FIXED_SIZE)), ..of("section", &[]) },
             ty => {
                 let (kind, _) = KINDS.iter().find(|(_, known)| *known == ty)?;
                 let reads = matches!(*kind, "reg_key" | "job" | "directory");
-                of(&[kind], &[], if reads { &["read"] } else { &[] })
+                of(kind, if reads { &["read"] } else { &[] })
             }
         })
     }
@@ -92,19 +81,15 @@ impl Authority {
         let added = |old: &BTreeSet<String>, new: &BTreeSet<String>| -> Vec<String> {
             new.difference(old).cloned().collect()
         };
-        let kinds = added(&before.kinds, &self.kinds);
-        match (before.kinds.is_empty(), self.kinds.is_empty()) {
-            (false, true) => return Some("a handle of any kind".to_owned()),
-            (false, false) if !kinds.is_empty() => {
-                return Some(format!("kind {}", kinds.join(", ")));
+        match (&before.kinds, &self.kinds) {
+            (Some(_), None) => return Some("a handle of any kind".to_owned()),
+            (Some(old), Some(new)) if !new.is_subset(old) => {
+                return Some(format!("kind {}", added(old, new).join(", ")));
             }
             _ => {}
         }
-        if !before.sockets.is_empty() {
-            let sockets = added(&before.sockets, &self.sockets);
-            if self.sockets.is_empty() || !sockets.is_empty() {
-                return Some("sockets of other sorts".to_owned());
-            }
+        if !within(self.sockets.as_ref(), before.sockets.as_ref()) {
+            return Some("sockets of other sorts".to_owned());
         }
         let rights = added(&before.at_least, &self.at_least);
         if !rights.is_empty() {
@@ -121,19 +106,30 @@ impl Authority {
 
     /// Whether a receiver of this takes all that a sender of `other` may send.
     pub(super) fn takes(&self, other: &Self) -> bool {
-        // An empty set is no bound.
-        let within = |inner: &BTreeSet<String>, outer: &BTreeSet<String>| {
-            outer.is_empty() || !inner.is_empty() && inner.is_subset(outer)
-        };
-        let most = match (&other.at_most, &self.at_most) {
-            (_, None) => true,
-            (None, Some(_)) => false,
-            (Some(sent), Some(taken)) => sent.is_subset(taken),
-        };
-        within(&other.kinds, &self.kinds)
-            && within(&other.sockets, &self.sockets)
-            && most
+        within(other.kinds.as_ref(), self.kinds.as_ref())
+            && within(other.sockets.as_ref(), self.sockets.as_ref())
+            && within(other.at_most.as_ref(), self.at_most.as_ref())
             && self.at_least.is_subset(&other.at_least)
+    }
+}
+
+/// What meets both bounds.
+fn both(
+    one: Option<BTreeSet<String>>,
+    other: Option<BTreeSet<String>>,
+) -> Option<BTreeSet<String>> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.intersection(&other).cloned().collect()),
+        (one, other) => one.or(other),
+    }
+}
+
+/// Whether one bound is within another; none is all.
+fn within(inner: Option<&BTreeSet<String>>, outer: Option<&BTreeSet<String>>) -> bool {
+    match (inner, outer) {
+        (_, None) => true,
+        (None, Some(_)) => false,
+        (Some(inner), Some(outer)) => inner.is_subset(outer),
     }
 }
 
@@ -142,10 +138,15 @@ impl fmt::Display for Authority {
         let join = |words: &BTreeSet<String>| {
             words.iter().map(String::as_str).collect::<Vec<_>>().join(" | ")
         };
-        let kinds = if self.kinds.is_empty() { "any".to_owned() } else { join(&self.kinds) };
+        let kinds = match &self.kinds {
+            None => "any".to_owned(),
+            Some(kinds) if kinds.is_empty() => "of no kind".to_owned(),
+            Some(kinds) => join(kinds),
+        };
         write!(f, "a handle ({kinds}")?;
-        if !self.sockets.is_empty() {
-            write!(f, " of {}", join(&self.sockets))?;
+        if let Some(sockets) = &self.sockets {
+            let sorts = if sockets.is_empty() { "no sort".to_owned() } else { join(sockets) };
+            write!(f, " of {sorts}")?;
         }
         if !self.at_least.is_empty() {
             write!(f, ", {}", join(&self.at_least))?;

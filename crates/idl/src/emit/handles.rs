@@ -41,6 +41,9 @@ fn kind(ty: &str, declared: Option<&Handle>) -> Said<Option<String>> {
         },
     };
     match (of_type, declared.map(|handle| handle.kinds.as_slice())) {
+        (Some(kind), Some(kinds)) if !kinds.iter().any(|declared| declared == kind) => {
+            Err(format!("what is declared contradicts the type, which takes a {kind} only"))
+        }
         // Whatever else is declared, the type takes nothing else.
         (Some(kind), _) => Ok(Some(kind.to_owned())),
         (None, Some([kind])) if kind == "directory" || kind == "timer" => {
