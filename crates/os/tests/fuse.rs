@@ -2,7 +2,7 @@
 //!
 //! The test is the file system: it speaks the protocol of `/dev/fuse` by hand, as far as it takes to
 //! open a file. That needs to be root; elsewhere the test says that it was skipped.
-
+#![cfg(not(windows))]
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "what can't be done fails the test")]
 #![expect(clippy::print_stdout, reason = "a skipped test says why")]
 
