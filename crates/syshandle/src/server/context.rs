@@ -5,14 +5,13 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use syshandle_os::{Credentials, Waitable};
+use syshandle_os::{Credentials, Filesystems, Waitable};
 use syshandle_wire::Fault;
 
 use super::connection::{CallState, Connection};
 use super::doors::InnerDoor;
 use super::jobs::{Job, Outcome};
 use super::reactor::Reactor;
-use crate::link::Kernel;
 use crate::{Client, Error, ErrorKind, Implements, Interface, Object, Proxy, Result};
 
 /// The context of a call: who calls, until when, and what the server can do besides.
@@ -68,9 +67,9 @@ impl Context {
         Job::start(&self.reactor, session, socket, Box::new(object), timeout, Box::new(work))
     }
 
-    /// What proves handles: by the server's policy on whose files are taken.
-    pub(super) fn kernel(&self) -> Kernel<'_> {
-        Kernel(&self.reactor.settings().filesystems)
+    /// Whose files are taken.
+    pub(super) fn filesystems(&self) -> &Filesystems {
+        &self.reactor.settings().filesystems
     }
 
     /// Ends the connection with an error: every call and wait of the client's ends with this text.

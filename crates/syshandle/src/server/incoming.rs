@@ -11,6 +11,7 @@ use syshandle_wire::{
 use super::context::Context;
 use crate::buffer::take_bytes;
 use crate::client::LIMITS;
+use crate::link::Kernel;
 use crate::{Error, Result};
 
 /// A call that has come, for generated code to run.
@@ -72,7 +73,7 @@ impl<'a> Incoming<'a> {
         method: impl FnOnce(A, &Context) -> R,
     ) -> Option<(R, Reply<'a>)> {
         let Incoming { body, handles, context, reply, .. } = self;
-        let kernel = context.kernel();
+        let kernel = Kernel(context.filesystems());
         let mut input = Decoder::new(body, handles, &kernel);
         let decoded = arguments(&mut input).and_then(|arguments| {
             input.finish()?;

@@ -15,8 +15,7 @@ use std::time::{Duration, Instant};
 use syshandle_os::{
     BorrowedHandle, Event, Filesystems, Interest, ManualEvent, Poller, Ready, Seqpacket,
 };
-use syshandle_wire::describe::Interface;
-use syshandle_wire::{Fault, Greeting, Guid, Offer};
+use syshandle_wire::{Fault, Greeting, Guid};
 
 use super::Factory;
 use super::accept::{Entrance, refuse};
@@ -168,9 +167,7 @@ impl Reactor {
             refuse(&socket, &Fault::Busy { limit: "clients".into() });
             return Ok(());
         }
-        let offer = |interface: &Interface| Offer { clsid: Guid::NIL, iid: interface.iid };
-        let greeting =
-            Greeting { limits: LIMITS, offers: object.descriptions().map(offer).collect() };
+        let greeting = Greeting { limits: LIMITS, offers: object.offers() };
         Connection::add(self, socket, &greeting, Some(object.clone()))
     }
 

@@ -2,7 +2,6 @@
 
 pub(crate) mod activity;
 mod context;
-#[path = "../../server/incoming.rs"]
 mod incoming;
 mod jobs;
 pub(crate) mod objects;

@@ -1,0 +1,135 @@
+//! A call on its way through generated code.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use syshandle_os::{BorrowedHandle, OwnedHandle};
+use syshandle_wire::{
+    DecodeError, Decoder, Encode, EncodeError, Encoder, Fault, Status, Unsendable,
+};
+
+use super::context::Context;
+use crate::buffer::take_bytes;
+use crate::client::LIMITS;
+use crate::{Error, Result};
+
+/// A call that has come, for generated code to run.
+pub struct Incoming<'a> {
+    pub(super) method: u32,
+    pub(super) body: &'a [u8],
+    pub(super) handles: Vec<OwnedHandle>,
+    pub(super) context: &'a Context,
+    pub(super) reply: Reply<'a>,
+}
+
+impl Incoming<'_> {
+    /// The number of the method.
+    pub fn method(&self) -> u32 {
+        self.method
+    }
+
+    /// Runs a method that fails only as every call can.
+    pub fn run<A, T: Encode>(
+        self,
+        arguments: impl FnOnce(&mut Decoder<'_>) -> Result<A, DecodeError>,
+        method: impl FnOnce(A, &Context) -> Result<T>,
+    ) {
+        let Some((result, reply)) = self.run_method(arguments, method) else { return };
+        match result {
+            Ok(value) => send(reply, Status::Done, &value),
+            Err(error) => fault(reply, &Fault::Failed { text: format!("{error:#}") }),
+        }
+    }
+
+    /// Runs a method that has an error type of its own.
+    pub fn run_with_error<A, T: Encode, E: Encode>(
+        self,
+        arguments: impl FnOnce(&mut Decoder<'_>) -> Result<A, DecodeError>,
+        method: impl FnOnce(A, &Context) -> Result<T, E>,
+    ) {
+        let Some((result, reply)) = self.run_method(arguments, method) else { return };
+        match result {
+            Ok(value) => send(reply, Status::Done, &value),
+            Err(error) => send(reply, Status::Failed, &error),
+        }
+    }
+
+    /// Answers a call of a method that the interface doesn't have.
+    pub fn no_such_method(self) {
+        fault(self.reply, &Fault::NoSuchMethod(self.method));
+    }
+}
+
+/// Sends the reply of a call.
+type Reply<'a> = &'a mut dyn FnMut(Status, Vec<u8>, &[BorrowedHandle<'_>]);
+
+impl<'a> Incoming<'a> {
+    /// Decodes the arguments and runs the method. What the arguments don't take, and what the
+    /// method doesn't keep, is closed.
+    fn run_method<A, R>(
+        self,
+        arguments: impl FnOnce(&mut Decoder<'_>) -> Result<A, DecodeError>,
+        method: impl FnOnce(A, &Context) -> R,
+    ) -> Option<(R, Reply<'a>)> {
+        let Incoming { body, handles, context, reply, .. } = self;
+        let kernel = context.kernel();
+        let mut input = Decoder::new(body, handles, &kernel);
+        let decoded = arguments(&mut input).and_then(|arguments| {
+            input.finish()?;
+            Ok(arguments)
+        });
+        let arguments = match decoded {
+            Ok(arguments) => arguments,
+            Err(error) => {
+                tracing::debug!(%error, "a call was refused");
+                fault(reply, &error.into());
+                return None;
+            }
+        };
+        match catch_unwind(AssertUnwindSafe(|| method(arguments, context))) {
+            Ok(result) => Some((result, reply)),
+            Err(panic) => {
+                fault(reply, &Fault::Panicked { text: panic_text(&*panic) });
+                None
+            }
+        }
+    }
+}
+
+/// Sends a value, whose handles are lent until it has been sent.
+fn send(reply: Reply<'_>, status: Status, value: &impl Encode) {
+    let mut out = Encoder::new(take_bytes(), LIMITS);
+    let encoded = catch_unwind(AssertUnwindSafe(|| value.encode(&mut out)));
+    let error = match (encoded, out.finish()) {
+        (Ok(()), Ok((bytes, handles))) => return reply(status, bytes, &handles),
+        (Ok(()), Err(error)) => unsendable(error),
+        (Err(panic), _) => Fault::Panicked { text: panic_text(&*panic) },
+    };
+    fault(reply, &error);
+}
+
+fn unsendable(error: EncodeError) -> Fault {
+    let error = error.unsendable;
+    match error {
+        Unsendable::TooManyBytes { .. } | Unsendable::TooManyHandles { .. } => {
+            Fault::TooLarge { text: error.to_string() }
+        }
+        _ => Fault::Unsendable { text: format!("{:#}", Error::from(error)) },
+    }
+}
+
+pub(super) fn fault(reply: Reply<'_>, fault: &Fault) {
+    reply(Status::Fault, fault.write(), &[]);
+}
+
+/// What a panic said.
+pub(super) fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no text".into())
+}
+
+impl std::fmt::Debug for Incoming<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Incoming").field("method", &self.method).finish_non_exhaustive()
+    }
+}
