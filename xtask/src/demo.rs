@@ -1,15 +1,16 @@
 //! `cargo demo`: builds the sample, registers its server for this user in a throw-away registry,
 //! runs the client on a file, and shows what happened.
 
-use std::ffi::OsString;
 use std::fs;
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
-use std::time::{Duration, Instant};
 
-use tempfile::TempDir;
+use stage::Stage;
+
+#[cfg_attr(windows, path = "demo/windows.rs")]
+#[cfg_attr(not(windows), path = "demo/linux.rs")]
+mod stage;
 
 /// Runs the demo on the file that the argument names, or on a temporary one.
 pub(crate) fn run(arguments: &[String]) -> ExitCode {
@@ -79,56 +80,6 @@ fn build() -> io::Result<PathBuf> {
     // This program stands where they do.
     let own = std::env::current_exe()?;
     Ok(own.parent().unwrap_or(Path::new(".")).to_owned())
-}
-
-/// A registry of its own, which goes when the demo ends.
-struct Stage {
-    folder: TempDir,
-    programs: PathBuf,
-}
-
-impl Stage {
-    fn new(programs: PathBuf) -> io::Result<Self> {
-        let folder = tempfile::Builder::new().prefix("syshandle-demo-").tempdir()?;
-        fs::create_dir(folder.path().join("data"))?;
-        fs::DirBuilder::new().mode(0o700).create(folder.path().join("runtime"))?;
-        Ok(Self { folder, programs })
-    }
-
-    /// Where both programs note what they do.
-    fn timeline(&self) -> PathBuf {
-        self.folder.path().join("timeline")
-    }
-
-    /// Runs one of the programs on this stage.
-    fn run(&self, program: &str, arguments: &[OsString]) -> io::Result<()> {
-        let status = Command::new(self.programs.join(program))
-            .args(arguments)
-            .env("XDG_DATA_HOME", self.folder.path().join("data"))
-            .env("XDG_RUNTIME_DIR", self.folder.path().join("runtime"))
-            .env("SPARKLE_TIMELINE", self.timeline())
-            .status()?;
-        match status.success() {
-            true => Ok(()),
-            false => Err(io::Error::other(format!("{program}: {status}"))),
-        }
-    }
-
-    /// The server ends by itself when nobody needs it, and then its socket is gone.
-    fn wait_for_server(&self) -> io::Result<()> {
-        let deadline = Instant::now() + Duration::from_secs(20);
-        let folder = self.folder.path().join("runtime/syshandle");
-        let is_socket = |entry: fs::DirEntry| entry.path().extension() == Some("sock".as_ref());
-        while Instant::now() < deadline {
-            let serves =
-                fs::read_dir(&folder).is_ok_and(|entries| entries.flatten().any(is_socket));
-            if !serves {
-                return Ok(());
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        Err(io::Error::other("the server has not ended"))
-    }
 }
 
 /// The notes as a table of two columns.

@@ -1,7 +1,7 @@
 //! A file system in user space that stops answering holds up nobody who follows the rules here.
 //!
 //! To mount one needs to be root; elsewhere the test says that it was skipped.
-
+#![cfg(not(windows))]
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "what can't be done fails the test")]
 #![expect(clippy::print_stdout, reason = "a skipped test says why")]
 

@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use syshandle_wire::{Guid, describe};
+use syshandle_wire::{Guid, Offer, describe};
 
 use crate::Client;
 use crate::server::Incoming;
@@ -123,8 +123,16 @@ impl Object {
     }
 
     /// Its interfaces, in order.
+    #[cfg_attr(not(windows), expect(dead_code, reason = "COM wants to know them"))]
     pub(crate) fn descriptions(&self) -> impl Iterator<Item = &'static describe::Interface> {
         self.0.iter().map(|interface| interface.description())
+    }
+
+    /// What a greeting to a client of this object says.
+    #[cfg_attr(windows, expect(dead_code, reason = "COM has no greeting"))]
+    pub(crate) fn offers(&self) -> Vec<Offer> {
+        let offer = |iid| Offer { clsid: Guid::NIL, iid };
+        self.0.iter().map(|interface| offer(interface.description().iid)).collect()
     }
 }
 

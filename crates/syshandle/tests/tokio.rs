@@ -1,4 +1,5 @@
 //! The asynchronous client, in a tokio runtime.
+#![cfg(not(windows))]
 #![cfg(feature = "tokio")]
 #![expect(clippy::unwrap_used, missing_docs, reason = "a failed assumption is a failed test")]
 

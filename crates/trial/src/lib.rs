@@ -1,6 +1,6 @@
 //! What tests of activation need: a place with folders of its own, processes that are ended with
 //! it, and the interface of the server and the client that are tried there.
-
+#![cfg(not(windows))]
 #![forbid(unsafe_code)]
 #![expect(clippy::unwrap_used, reason = "what helps a test fails as a test does")]
 

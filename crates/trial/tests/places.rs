@@ -1,5 +1,5 @@
 //! Who makes the socket: a client, the server itself, or somebody else who listens all the time.
-
+#![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
 
 use std::fs;

@@ -1,5 +1,5 @@
 //! Many clients at once, and clients that come while the server goes.
-
+#![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
 
 use std::process::Stdio;

@@ -1,5 +1,5 @@
 //! What a subscriber of `tracing` sees of an activation and a call.
-
+#![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
 
 use std::fs::File;

@@ -1,5 +1,5 @@
 //! What client and server know of each other, and what a server has from the one who starts it.
-
+#![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
 
 use std::fs::{self, File};

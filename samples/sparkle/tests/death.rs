@@ -1,5 +1,5 @@
 //! Either side ends at any step of the timeline: what the file holds then, and what the other does.
-
+#![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
 
 use std::fs::{self, File};

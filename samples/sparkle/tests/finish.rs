@@ -1,5 +1,5 @@
 //! The sample from end to end: its two programs, and the file that they finish together.
-
+#![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
 
 use std::fs::{self, File};

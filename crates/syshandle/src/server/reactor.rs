@@ -15,8 +15,7 @@ use std::time::{Duration, Instant};
 use syshandle_os::{
     BorrowedHandle, Event, Filesystems, Interest, ManualEvent, Peer, Poller, Ready, Seqpacket,
 };
-use syshandle_wire::describe::Interface;
-use syshandle_wire::{Fault, Greeting, Guid, Offer};
+use syshandle_wire::{Fault, Greeting, Guid};
 
 use super::Factory;
 use super::accept::{Entrance, refuse};
@@ -194,16 +193,9 @@ impl Reactor {
             refuse(&socket, &Fault::Busy { limit: "clients".into() });
             return Ok(());
         }
-        let offer = |interface: &Interface| Offer { clsid: Guid::NIL, iid: interface.iid };
-        let offers = object.descriptions().map(offer).collect();
+        let greeting = Greeting { limits: LIMITS, offers: object.offers() };
         let client = socket.peer()?;
-        Connection::add(
-            self,
-            socket,
-            client,
-            &Greeting { limits: LIMITS, offers },
-            Some(object.clone()),
-        )
+        Connection::add(self, socket, client, &greeting, Some(object.clone()))
     }
 
     /// Whether there are as many connections and doors as there may be.

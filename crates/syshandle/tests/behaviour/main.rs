@@ -2,7 +2,7 @@
 //! a socket between two processes, and through doors.
 //!
 //! This program is also the other processes of its tests: see [`support::process`].
-
+#![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "a failed assumption is a failed test")]
 #![expect(clippy::print_stdout, reason = "a test says what it could do, and why not more")]
 

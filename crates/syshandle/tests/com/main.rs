@@ -3,8 +3,6 @@
 //!
 //! This program is the tests, the servers that COM starts for them, and their clients.
 
-#![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
-
 #[cfg_attr(windows, path = "windows.rs")]
 #[cfg_attr(not(windows), path = "elsewhere.rs")]
 mod platform;

@@ -1,4 +1,5 @@
 //! The tests, and the other programs that they need.
+#![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
 
 #[path = "windows/clients.rs"]
 mod clients;

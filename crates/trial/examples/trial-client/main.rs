@@ -1,76 +1,13 @@
-//! The client that is tried: activates the server, asks who it is, and says so.
-//!
-//! `trial-client [--timeout-ms N] [--confine WHAT] [--leave-work FILE] [--hold]`: prints the server's
-//! process and what it says of this one; on an error its kind and all causes.
+//! The client that is tried.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that talks to people")]
+#![forbid(unsafe_code)]
 
-mod confine;
+#[cfg_attr(windows, path = "elsewhere.rs")]
+#[cfg_attr(not(windows), path = "linux.rs")]
+mod platform;
 
-use std::fs::File;
-use std::io::Write;
 use std::process::ExitCode;
-use std::time::Duration;
-
-use syshandle::{Activation, Event, Result};
-use syshandle_trial::{TRIAL, TrialClient};
 
 fn main() -> ExitCode {
-    let mut activation = Activation::new();
-    let (mut work, mut hold) = (None, false);
-    let mut arguments = std::env::args().skip(1);
-    while let Some(argument) = arguments.next() {
-        let mut value = || arguments.next().unwrap_or_default();
-        match argument.as_str() {
-            "--timeout-ms" => {
-                let timeout = value().parse().unwrap_or_default();
-                activation = activation.timeout(Duration::from_millis(timeout));
-            }
-            "--confine" => {
-                if let Err(error) = confine::confine(&value()) {
-                    eprintln!("can't be confined: {error}");
-                    return ExitCode::from(77);
-                }
-            }
-            "--leave-work" => work = Some(value()),
-            "--hold" => hold = true,
-            other => {
-                eprintln!("what is {other}?");
-                return ExitCode::from(2);
-            }
-        }
-    }
-    match ask(&activation, work.as_deref(), hold) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{:?}: {error:#}", error.kind());
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn ask(activation: &Activation, work: Option<&str>, hold: bool) -> Result<()> {
-    let client: TrialClient = activation.activate(TRIAL.clsid())?;
-    let server = syshandle::Proxy::as_client(&client).server()?;
-    let who = client.who()?;
-    // Never set; and this process keeps it.
-    let event = Event::new()?;
-    let held = match work {
-        Some(path) => {
-            let file = File::options().write(true).open(path)?;
-            client.write_outcome(&file, &event)?;
-            // Lets go.
-            drop(client);
-            None
-        }
-        None => Some(client),
-    };
-    println!("{} {} {} {}", server.pid, who.server_pid, who.client_pid, who.client_uid);
-    std::io::stdout().flush()?;
-    if hold {
-        // Until the test lets go.
-        let _ = std::io::read_to_string(std::io::stdin());
-    }
-    drop((held, event));
-    Ok(())
+    platform::main()
 }

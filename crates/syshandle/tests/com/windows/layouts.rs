@@ -7,7 +7,7 @@ use super::Test;
 
 /// Gives back whatever it gets.
 #[interface(iid = "0f8b7a52-6f0e-4f7a-9c5e-1b7b0a9d3f20")]
-pub trait Layouts {
+pub(crate) trait Layouts {
     fn enums(&self, color: Color, level: Level) -> Result<(Level, Color)>;
     fn flat(&self, point: Point) -> Result<Point>;
     fn padded(&self, padded: Padded) -> Result<Padded>;
@@ -39,7 +39,7 @@ type Maybe = (Option<u64>, Option<Color>, Option<String>, Option<Point>, Option<
 
 /// MIDL's own enum: two bytes on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Encode, Decode)]
-pub enum Color {
+pub(crate) enum Color {
     Red,
     Green = 5,
     Blue,
@@ -47,14 +47,14 @@ pub enum Color {
 
 /// One that says `v1_enum`.
 #[derive(Clone, Copy, Debug, PartialEq, Encode, Decode)]
-pub enum Level {
+pub(crate) enum Level {
     Low = -1,
     High = 0x10_0000,
 }
 
 /// The same in memory and on the wire.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
-pub struct Point {
+pub(crate) struct Point {
     pub x: i32,
     pub y: i32,
     pub id: Guid,
@@ -62,7 +62,7 @@ pub struct Point {
 
 /// With gaps, and one at the end.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
-pub struct Padded {
+pub(crate) struct Padded {
     pub short: i16,
     pub long: u64,
     pub byte: u8,
@@ -70,7 +70,7 @@ pub struct Padded {
 
 /// Structs and arrays within.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
-pub struct Nested {
+pub(crate) struct Nested {
     pub first: u8,
     pub point: Point,
     pub level: Level,
@@ -84,7 +84,7 @@ pub struct Nested {
 
 /// A pointer, not at the beginning.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
-pub struct Inner {
+pub(crate) struct Inner {
     pub color: Color,
     pub name: String,
     pub end: u8,
@@ -92,7 +92,7 @@ pub struct Inner {
 
 /// Pointers within.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
-pub struct Pointers {
+pub(crate) struct Pointers {
     pub name: String,
     pub data: Vec<u8>,
     pub names: Vec<String>,
@@ -106,7 +106,7 @@ pub struct Pointers {
 
 /// Larger than a stub keeps on its stack.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
-pub struct Large {
+pub(crate) struct Large {
     pub numbers: [u64; 100],
 }
 
