@@ -1,11 +1,4 @@
-//! Any text as an `.idl` file: errors at worst, in time and memory that the text's length bounds.
+//! Any text as an `.idl` file.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use syshandle_idl::{Options, check_text};
-
-fuzz_target!(|data: &[u8]| {
-    let Ok(text) = std::str::from_utf8(data) else { return };
-    let report = check_text("fuzz.idl", text, &Options::default());
-    let _ = report.to_string();
-});
+libfuzzer_sys::fuzz_target!(|data: &[u8]| syshandle_torture::inputs::idl::run(data));

@@ -1,18 +1,4 @@
 //! Any bytes as a greeting, a hello, a fault or a first frame.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use syshandle_wire::{ClientEnd, Fault, Greeting, Hello};
-
-fuzz_target!(|data: &[u8]| {
-    let _ = ClientEnd::<()>::open(data, 0);
-    if let Ok(greeting) = Greeting::read(data) {
-        assert_eq!(Greeting::read(&greeting.write()), Ok(greeting));
-    }
-    if let Ok(hello) = Hello::read(data) {
-        assert_eq!(hello.write(), *data);
-    }
-    if let Ok(fault) = Fault::read(data) {
-        assert_eq!(Fault::read(&fault.write()), Ok(fault));
-    }
-});
+libfuzzer_sys::fuzz_target!(|data: &[u8]| syshandle_torture::inputs::opening::run(data));

@@ -1,14 +1,4 @@
 //! Any text as a registration file, and any bytes as a program with marks.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use syshandle::Registration;
-
-fuzz_target!(|data: &[u8]| {
-    let _ = syshandle::mark::find(data);
-    let Ok(text) = std::str::from_utf8(data) else { return };
-    if let Ok(registration) = Registration::parse("fuzz", text) {
-        let written = registration.write();
-        assert_eq!(Registration::parse("fuzz", &written).expect("what was written is read"), registration);
-    }
-});
+libfuzzer_sys::fuzz_target!(|data: &[u8]| syshandle_torture::inputs::registration::run(data));

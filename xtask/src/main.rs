@@ -5,12 +5,14 @@
 
 mod bench;
 mod demo;
+mod torture;
 
 use std::process::ExitCode;
 
 const HELP: &str = "\
 cargo demo [-- FILE]      the timeline of the sample, happening on a file
 cargo xtask bench         syshandle beside the floors and its peers: `cargo xtask bench --help`
+cargo xtask torture       hostile peers, faults, load; `--short` for a few minutes of it
 cargo xtask help          this text
 ";
 
@@ -24,6 +26,7 @@ fn main() -> ExitCode {
     match command {
         "demo" => demo::run(rest),
         "bench" => bench::run(rest),
+        "torture" => torture::run(rest),
         "help" | "--help" | "-h" => {
             print!("{HELP}");
             ExitCode::SUCCESS

@@ -8,7 +8,7 @@ use clap::Subcommand;
 use syshandle::{Error, Result};
 use syshandle_idl::diff::{Change, diff};
 use syshandle_idl::emit::emit;
-use syshandle_idl::{Options, Report, check, describe_file, rust};
+use syshandle_idl::{Options, Report, check, describe, describe_file};
 
 /// What to do with interfaces.
 #[derive(Subcommand)]
@@ -22,9 +22,16 @@ pub(crate) enum Command {
         reading: Reading,
     },
     /// Write the Rust of an .idl file
+    ///
+    /// An interface with a part that has no meaning here is left out as a whole; the others are
+    /// written, and the exit code is 1.
     Rust {
         /// The file
         file: PathBuf,
+        /// An interface or a class of the file, which is written with all that it uses; without
+        /// any, all are
+        #[arg(long, value_name = "NAME")]
+        only: Vec<String>,
         /// Where to write; without it, to the standard output
         #[arg(short, long)]
         output: Option<PathBuf>,
@@ -78,11 +85,15 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode> {
             }
             Ok(code)
         }
-        Command::Rust { file, output, reading } => {
-            match rust(std::slice::from_ref(file), &reading.options()) {
-                Ok(text) => written(output.as_ref(), &text),
-                Err(report) => Ok(told(&report)),
+        Command::Rust { file, only, output, reading } => {
+            let options = Options { only: only.clone(), ..reading.options() };
+            let lowered = describe(std::slice::from_ref(file), &options);
+            let code = told(&lowered.report);
+            // What is whole is of use, also where something else isn't.
+            if !lowered.description.is_empty() || lowered.report.is_success() {
+                written(output.as_ref(), &lowered.rust())?;
             }
+            Ok(code)
         }
         Command::Emit { file, output } => {
             let text = describe_file(file, &Options::default()).and_then(|described| {

@@ -93,7 +93,8 @@ fn diff_fails_for_what_gives_more_unless_it_is_accepted() {
     let text = String::from_utf8_lossy(&wider.stdout);
     assert_eq!(wider.status.code(), Some(1));
     assert!(
-        text.contains("Finisher::finish::file") && text.contains("GIVES MORE: right write"),
+        text.contains("Finisher::finish::file")
+            && text.contains("GIVES MORE: right write (to the server)"),
         "{text}"
     );
     assert_eq!(diff(&["b.idl", "a.idl"]).status.code(), Some(0));

@@ -48,15 +48,24 @@ impl Line {
         Ok(Self(Seqpacket::connect(address, Instant::now() + PATIENCE)?))
     }
 
-    /// Connects and takes the greeting.
+    /// Connects and takes the greeting; again, while the server says that it is busy: it gets rid of
+    /// what was sent before.
     ///
     /// # Errors
     /// The server answers with something else.
     pub fn greeted(address: &Path) -> io::Result<Self> {
-        let line = Self::connect(address)?;
-        match line.answer(PATIENCE) {
-            Answer::Greeting(..) => Ok(line),
-            other => Err(io::Error::other(format!("the server doesn't greet: {other}"))),
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let line = Self::connect(address)?;
+            match line.answer(PATIENCE) {
+                Answer::Greeting(..) => return Ok(line),
+                Answer::Refused(Fault::Busy { .. }) if Instant::now() < deadline => {
+                    std::thread::sleep(TICK);
+                }
+                other => {
+                    return Err(io::Error::other(format!("the server doesn't greet: {other}")));
+                }
+            }
         }
     }
 
@@ -215,3 +224,15 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Room is looked for again after this time.
 const TICK: Duration = Duration::from_millis(20);
+
+/// The same, but that the server has ended the connection is no error: its answer tells why.
+pub(crate) fn unless_cut_off(sent: io::Result<()>) -> io::Result<()> {
+    match sent {
+        Err(error)
+            if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) =>
+        {
+            Ok(())
+        }
+        sent => sent,
+    }
+}

@@ -2,13 +2,20 @@
 //!
 //! What its language can't say is refused by name: nothing is left out in silence.
 
+mod definitions;
+mod handles;
+mod names;
 mod types;
 
+use std::collections::HashSet;
 use std::fmt::Write;
 
+use syn::Type;
+
 use crate::model::{
-    Class, Definition, DefinitionKind, Description, Interface, Method, Parameter, write_guid,
+    Class, DefinitionKind, Description, Interface, Method, Parameter, plain_name, write_guid,
 };
+use names::{Taken, camel, pascal};
 use types::Types;
 
 /// The text of an `.idl` file for a description.
@@ -16,14 +23,18 @@ use types::Types;
 /// # Errors
 /// All that MIDL can't express, a line each.
 pub fn emit(description: &Description) -> Result<String, Vec<String>> {
-    let mut emitter =
-        Emitter { types: Types::of(description), text: HEAD.to_owned(), wrong: vec![] };
+    let mut emitter = Emitter {
+        types: Types::of(description),
+        description,
+        text: HEAD.to_owned(),
+        wrong: vec![],
+        spread: HashSet::new(),
+    };
+    emitter.find_spread();
     for interface in &description.interfaces {
-        emitter.line(&format!("interface I{};", interface.name));
+        emitter.line(&format!("interface I{};", plain_name(&interface.name)));
     }
-    for definition in &description.definitions {
-        emitter.definition(definition);
-    }
+    emitter.definitions();
     for interface in &description.interfaces {
         emitter.interface(interface);
     }
@@ -35,11 +46,14 @@ pub fn emit(description: &Description) -> Result<String, Vec<String>> {
 
 struct Emitter<'d> {
     types: Types<'d>,
+    description: &'d Description,
     text: String,
     wrong: Vec<String>,
+    /// Structs that are only what a method returns: its results.
+    spread: HashSet<String>,
 }
 
-impl Emitter<'_> {
+impl<'d> Emitter<'d> {
     fn line(&mut self, line: &str) {
         self.text += line;
         self.text.push('\n');
@@ -50,6 +64,22 @@ impl Emitter<'_> {
         self.wrong.push(format!("{place}: {what}"));
     }
 
+    /// Finds the structs that `idl rust` makes of several results.
+    fn find_spread(&mut self) {
+        for interface in &self.description.interfaces {
+            for method in &interface.methods {
+                let name = format!("{}{}", interface.name, pascal(&plain_name(&method.name)));
+                let is_struct = matches!(
+                    self.types.definition(&method.result).map(|of| &of.kind),
+                    Some(DefinitionKind::Struct(fields)) if fields.len() > 1
+                );
+                if is_struct && types::last(&method.result).is_some_and(|last| last == name) {
+                    self.spread.insert(name);
+                }
+            }
+        }
+    }
+
     fn interface(&mut self, interface: &Interface) {
         let Interface { iid, name, .. } = interface;
         let help = help(&interface.docs, ",\n    ", "");
@@ -57,93 +87,86 @@ impl Emitter<'_> {
         self.line(&format!(
             "\n[\n    object,\n    uuid({iid}),\n    pointer_default(unique){help}\n]"
         ));
-        self.line(&format!("interface I{name} : IUnknown\n{{"));
+        let name = plain_name(name);
+        // What is between is flattened.
+        let is_dual = interface.bases.last().is_some_and(|root| root == "IDispatch");
+        let root = if is_dual { "IDispatch" } else { "IUnknown" };
+        self.line(&format!("interface I{name} : {root}\n{{"));
+        let mut taken = Taken::default();
         for method in &interface.methods {
-            self.method(&name.to_string(), method);
+            let place = format!("{name}::{}", plain_name(&method.name));
+            if !taken.is_new(&pascal(&plain_name(&method.name))) {
+                self.refuse(&place, "another method would have the same name in MIDL");
+            }
+            self.method(&place, method);
         }
         self.line("};");
     }
 
-    fn method(&mut self, interface: &str, method: &Method) {
-        let place = format!("{interface}::{}", method.name);
+    fn method(&mut self, place: &str, method: &Method) {
         if method.error.is_some() {
-            self.refuse(&place, "MIDL has no errors of a method's own: return a plain `Result`");
+            self.refuse(place, "MIDL has no errors of a method's own: return a plain `Result`");
         }
+        let results = self.results(method);
+        let mut taken = Taken::default();
+        // What has a name of its own keeps it; what counts its elements gets another one.
+        let mut named = |list: &[Parameter]| -> Vec<String> {
+            list.iter().map(|of| taken.one_like(&camel(&plain_name(&of.name)))).collect()
+        };
+        let (names, result_names) = (named(&method.parameters), named(&results));
         let mut parameters = Vec::new();
-        for parameter in &method.parameters {
-            let place = format!("{place}, parameter `{}`", parameter.name);
-            match self.types.parameter(parameter, "in") {
+        for (parameter, name) in method.parameters.iter().zip(names) {
+            let place = format!("{place}, parameter `{}`", plain_name(&parameter.name));
+            match self.types.parameter(parameter, &name, "in", &mut taken) {
                 Ok(list) => parameters.extend(list),
                 Err(what) => self.refuse(&place, &what),
             }
         }
-        let results = match &method.result {
-            syn::Type::Tuple(tuple) => tuple.elems.iter().cloned().collect(),
-            one => vec![one.clone()],
-        };
-        let is_alone = results.len() == 1;
-        for (at, ty) in results.into_iter().enumerate() {
-            let name = match is_alone {
-                true => quote::format_ident!("result"),
-                false => quote::format_ident!("result{}", at + 1),
-            };
-            let result = Parameter { name, ty, handle: method.result_handle.clone() };
-            match self.types.parameter(&result, "out") {
+        for (result, name) in results.iter().zip(result_names) {
+            match self.types.parameter(result, &name, "out", &mut taken) {
                 Ok(list) => parameters.extend(list),
                 Err(what) => self.refuse(&format!("{place}, result"), &what),
             }
         }
         let mut text = help(&method.docs, "    [", "]\n");
-        let name = pascal(&method.name.to_string());
-        let separator = ",\n        ";
-        let list = parameters.join(separator);
+        let name = pascal(&plain_name(&method.name));
+        let list = parameters.join(",\n        ");
         let list = if list.is_empty() { list } else { format!("\n        {list}") };
         // Writing to a string doesn't fail.
         let _ = write!(text, "    HRESULT {name}({list});");
         self.line(&text);
     }
 
-    fn definition(&mut self, definition: &Definition) {
-        let name = definition.name.to_string();
-        match &definition.kind {
-            DefinitionKind::Struct(fields) => {
-                let mut text = format!("\ntypedef struct {name}\n{{\n");
-                for field in fields {
-                    match self.types.field(&field.value) {
-                        Ok(lines) => {
-                            lines.iter().for_each(|line| text += &format!("    {line};\n"))
-                        }
-                        Err(what) => {
-                            self.refuse(&format!("{name}::{}", field.value.name), &what);
-                        }
-                    }
-                }
-                self.line(&format!("{text}}} {name};"));
+    /// What comes out of a method, each with a name.
+    fn results(&self, method: &Method) -> Vec<Parameter> {
+        let result = |name: &str, ty: &Type| Parameter {
+            name: quote::format_ident!("{name}"),
+            ty: ty.clone(),
+            handle: method.result_handle.clone(),
+            range: None,
+        };
+        if let Type::Tuple(tuple) = &method.result {
+            let names = (1..).map(|number| format!("result{number}"));
+            return names.zip(&tuple.elems).map(|(name, ty)| result(&name, ty)).collect();
+        }
+        let is_spread = types::last(&method.result).is_some_and(|name| self.spread.contains(&name));
+        match self.types.definition(&method.result).map(|of| &of.kind) {
+            Some(DefinitionKind::Struct(fields)) if is_spread => {
+                fields.iter().map(|field| field.value.clone()).collect()
             }
-            DefinitionKind::Enum(variants) => {
-                let mut text = format!("\ntypedef enum {name}\n{{\n");
-                for variant in variants {
-                    if !variant.fields.is_empty() {
-                        let place = format!("{name}::{}", variant.name);
-                        self.refuse(&place, "MIDL's enums hold no data");
-                    }
-                    let value = variant.value.map(|value| format!(" = {value}"));
-                    text += &format!("    {name}_{}{},\n", variant.name, value.unwrap_or_default());
-                }
-                self.line(&format!("{text}}} {name};"));
-            }
-            DefinitionKind::Alias(_) => {}
-            DefinitionKind::Constant(ty, value) => {
-                if let Some(ty) = self.types.number(ty) {
-                    self.line(&format!("const {ty} {name} = {value};"));
-                }
-            }
+            _ => vec![result("result", &method.result)],
         }
     }
 
     fn class(&mut self, class: &Class) {
-        let name = pascal(&class.name.to_string().to_lowercase());
+        let constant = plain_name(&class.name);
+        let name = pascal(&constant.to_lowercase());
         let clsid = write_guid(&class.clsid);
+        for interface in &class.interfaces {
+            if !self.description.interfaces.iter().any(|known| known.name == *interface) {
+                self.refuse(&constant, &format!("interface `{interface}` isn't in this file"));
+            }
+        }
         let interfaces = class.interfaces.iter().enumerate().map(|(at, of)| {
             let default = if at == 0 { "[default] " } else { "" };
             format!("        {default}interface I{of};\n")
@@ -169,12 +192,6 @@ fn help(docs: &[String], before: &str, after: &str) -> String {
         true => String::new(),
         false => format!("{before}helpstring(\"{text}\"){after}"),
     }
-}
-
-/// `add_sparkle` → `AddSparkle`.
-fn pascal(name: &str) -> String {
-    let words = name.split('_').filter(|word| !word.is_empty());
-    words.map(types::capital).collect()
 }
 
 const HEAD: &str = "// Written by syshandle from a trait.\nimport \"oaidl.idl\";\n\n";

@@ -5,7 +5,11 @@
 //! brings in what a file imports, from disk or from `system`; `check` sees whether it makes
 //! sense. [`check`](check()) is all of it in one call.
 
-pub mod ast;
+#[expect(
+    dead_code,
+    reason = "a syntax tree keeps what was written, whether anybody reads it yet or not"
+)]
+pub(crate) mod ast;
 pub(crate) mod check;
 pub(crate) mod constant;
 pub(crate) mod diagnostic;
@@ -19,8 +23,9 @@ pub(crate) mod report;
 mod source;
 pub(crate) mod system;
 pub(crate) mod token;
+pub(crate) mod work;
 
 pub use diagnostic::{Color, Diagnostic, Severity};
 pub use report::{Options, Preprocessor, Report, Statistics, check, check_text};
-pub use source::{FileId, Location, SourceMap, Span};
-pub use token::{Name, Uuid};
+pub use source::Location;
+pub(crate) use source::Span;

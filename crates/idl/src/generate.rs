@@ -11,14 +11,14 @@ mod source;
 #[cfg(feature = "front")]
 mod text;
 
-use proc_macro2::{Literal, TokenStream};
+use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{format_ident, quote};
 
-pub use source::{handle, source};
+pub use source::{handle, range, source};
 #[cfg(feature = "front")]
 pub use text::text;
 
-use crate::model::{Handle, Interface, KINDS};
+use crate::model::{Handle, Interface, KINDS, Range};
 
 /// The Rust of an interface: the trait, its client, its description, and what ties them together.
 pub fn interface(interface: &Interface) -> TokenStream {
@@ -62,7 +62,13 @@ pub fn declared(handle: Option<&Handle>) -> TokenStream {
     }
 }
 
-fn rights(names: &[proc_macro2::Ident]) -> TokenStream {
+/// The check that a value, which this is the name of, is within its bounds.
+pub fn within(name: &Ident, Range { from, to }: Range) -> TokenStream {
+    let (from, to) = (Literal::i128_unsuffixed(from), Literal::i128_unsuffixed(to));
+    quote!(__input.within(&#name, #from, #to)?;)
+}
+
+fn rights(names: &[Ident]) -> TokenStream {
     let constants = names.iter().map(|name| format_ident!("{}", name.to_string().to_uppercase()));
     quote!(::syshandle::Rights::empty() #(.union(::syshandle::Rights::#constants))*)
 }

@@ -8,7 +8,7 @@
 pub mod diff;
 pub mod emit;
 #[cfg(feature = "front")]
-pub mod front;
+mod front;
 pub mod generate;
 #[cfg(feature = "front")]
 mod lower;
@@ -16,6 +16,9 @@ pub mod model;
 pub mod rust;
 
 #[cfg(feature = "front")]
-pub use front::{Options, Preprocessor, Report, Statistics, check, check_text};
+pub use front::{
+    Color, Diagnostic, Location, Options, Preprocessor, Report, Severity, Statistics, check,
+    check_text,
+};
 #[cfg(feature = "front")]
-pub use lower::{build, describe, describe_file, rust};
+pub use lower::{Build, Lowered, build, describe, describe_file, describe_text};

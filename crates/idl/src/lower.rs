@@ -3,6 +3,7 @@
 //! What has no meaning here is only an error when Rust is asked for: each names the method, the
 //! parameter and the type. All of them are reported in one run.
 
+mod boxes;
 mod build;
 mod classes;
 mod constants;
@@ -11,6 +12,7 @@ mod interfaces;
 mod methods;
 mod names;
 mod neighbours;
+mod refusals;
 mod shape;
 mod structs;
 mod types;
@@ -21,51 +23,68 @@ use std::path::PathBuf;
 
 use proc_macro2::{Ident, Span as Place};
 
-pub use build::build;
+pub use build::{Build, build};
 
 use crate::front::Span;
-use crate::front::ast::{Interface, Item, Member};
+use crate::front::ast::{AttributeName, Identifier, Interface, Item, Member, Module};
 use crate::front::check;
 use crate::front::check::scope::View;
 use crate::front::diagnostic::{Diagnostic, Diagnostics, quoted};
 use crate::front::program::Program;
-use crate::front::report::{self, Options, Report};
+use crate::front::report::{self, Options, Read, Report};
 use crate::model::{Definition, Description};
+
+/// What became of `.idl` files.
+#[derive(Debug)]
+pub struct Lowered {
+    /// All that has a meaning here; nothing where the files aren't valid.
+    pub description: Description,
+    /// What is wrong with the files, and what of them has no meaning here.
+    pub report: Report,
+}
 
 /// Reads `.idl` files and describes their interfaces and classes, and what types these use.
 ///
-/// # Errors
-/// What is wrong with the files, or what of them has no meaning here.
-pub fn describe(paths: &[PathBuf], options: &Options) -> Result<Description, Box<Report>> {
-    let mut read = report::read(paths, options);
-    if read.is_success() {
-        let (description, diagnostics) = lower(&read.program);
-        if diagnostics.errors() == 0 {
-            return Ok(description);
-        }
-        read.found.push(diagnostics);
-    }
-    Err(Box::new(read.into_report()))
+/// An interface with a part that has no meaning here is left out as a whole, since the number of a
+/// method is its place, and so is what uses it. The report says why, and the others are described.
+pub fn describe(paths: &[PathBuf], options: &Options) -> Lowered {
+    describe_read(report::read(paths, options), options)
 }
 
-/// Reads `.idl` files and writes the Rust that gives their interfaces, as a text that can be
-/// included anywhere.
-///
-/// # Errors
-/// What is wrong with the files, or what of them has no meaning here.
-///
-/// # Examples
-///
-/// ```no_run
-/// use syshandle_idl::{Options, rust};
-///
-/// match rust(&["finisher.idl".into()], &Options::default()) {
-///     Ok(text) => println!("{text}"),
-///     Err(report) => eprintln!("{report}"),
-/// }
-/// ```
-pub fn rust(paths: &[PathBuf], options: &Options) -> Result<String, Box<Report>> {
-    describe(paths, options).map(|description| crate::generate::text(&description))
+/// Describes a text as if it were a file of this name. The file need not exist.
+pub fn describe_text(name: &str, text: &str, options: &Options) -> Lowered {
+    describe_read(report::read_text(name, text, options), options)
+}
+
+fn describe_read(mut read: Read, options: &Options) -> Lowered {
+    let mut description = Description::default();
+    if read.is_success() {
+        let diagnostics = lower(&read.program, options, &mut description);
+        read.found.push(diagnostics);
+    }
+    Lowered { description, report: read.into_report() }
+}
+
+impl Lowered {
+    /// The Rust that gives the interfaces, as a text that can be included anywhere.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use syshandle_idl::{Options, describe_text};
+    ///
+    /// let idl = "import \"unknwn.idl\";
+    ///     [object, uuid(0b7a0f0e-5d1b-4f5e-8f0a-6f8f3c1c2a01)]
+    ///     interface ICounter : IUnknown {
+    ///         HRESULT Count([in, system_handle(sh_file)] HANDLE file, [out, retval] hyper *bytes);
+    ///     }";
+    /// let lowered = describe_text("counter.idl", idl, &Options::default());
+    /// assert!(lowered.report.is_success());
+    /// assert!(lowered.rust().contains("pub trait Counter {"));
+    /// ```
+    pub fn rust(&self) -> String {
+        crate::generate::text(&self.description)
+    }
 }
 
 /// Describes a file of either language: Rust if its name ends with `.rs`, IDL otherwise.
@@ -74,7 +93,8 @@ pub fn rust(paths: &[PathBuf], options: &Options) -> Result<String, Box<Report>>
 /// What is wrong with the file, as a text.
 pub fn describe_file(path: &std::path::Path, options: &Options) -> Result<Description, String> {
     if path.extension().is_none_or(|extension| extension != "rs") {
-        return describe(&[path.to_owned()], options).map_err(|report| report.to_string());
+        let Lowered { description, report } = describe(&[path.to_owned()], options);
+        return if report.is_success() { Ok(description) } else { Err(report.to_string()) };
     }
     let told = |error: &dyn std::fmt::Display| format!("error: {}: {error}\n", path.display());
     let text = std::fs::read_to_string(path).map_err(|error| told(&error))?;
@@ -82,57 +102,71 @@ pub fn describe_file(path: &std::path::Path, options: &Options) -> Result<Descri
     crate::rust::file(file).map_err(|errors| errors.into_iter().map(|error| told(&error)).collect())
 }
 
-fn lower(program: &Program) -> (Description, Diagnostics) {
+fn lower(program: &Program, options: &Options, description: &mut Description) -> Diagnostics {
     let symbols = check::collect(program, &mut HashMap::new());
-    let mut description = Description::default();
-    let mut diagnostics = Diagnostics::default();
-    let mut known = HashMap::new();
-    let mut named = HashMap::new();
-    let mut done = HashSet::new();
+    let mut state = State::default();
     for &unit in &program.roots {
-        let imported = check::imported_scope(program, &symbols, unit);
-        let Some(own) = symbols.get(&unit) else { continue };
+        // A part of a file means what it means there.
+        let whole = program.unit_of(unit).part_of.unwrap_or(unit);
+        let imported = check::imported_scope(program, &symbols, whole);
+        let Some(own) = symbols.get(&whole) else { continue };
         let mut lowering = Lowering {
             view: imported.with(own, ""),
-            description: &mut description,
-            diagnostics: &mut diagnostics,
-            known: &mut known,
-            named: &mut named,
-            done: &mut done,
+            program,
+            only: &options.only,
+            description,
+            state: &mut state,
             wanted: Vec::new(),
-            underway: Vec::new(),
             place: String::new(),
         };
         lowering.items(&program.unit_of(unit).items);
         lowering.wanted();
     }
-    (description, diagnostics)
+    state.unknown(&options.only);
+    state.drop_dependents(description);
+    boxes::insert(description);
+    state.diagnostics
 }
 
 /// The files' declarations on their way to the model.
 struct Lowering<'l, 'a> {
     view: View<'l, 'a>,
+    program: &'l Program,
+    /// The interfaces and classes that are asked for; all, if there are none.
+    only: &'l [String],
     description: &'l mut Description,
-    diagnostics: &'l mut Diagnostics,
-    /// What each Rust name stands for, by the place of its declaration.
-    known: &'l mut HashMap<String, Span>,
-    /// The Rust names of types, by the places of their declarations: one may be met by its tag
-    /// and by the name of a typedef.
-    named: &'l mut HashMap<Span, String>,
-    /// The interfaces that are described, by the places of their names.
-    done: &'l mut HashSet<Span>,
+    state: &'l mut State,
     /// Interfaces that others use.
     wanted: Vec<&'a Interface>,
-    /// Structs that are being described, which therefore contain whatever is met now.
-    underway: Vec<Span>,
     /// What is being described, for a message: ``method `A::B` ``.
     place: String,
+}
+
+/// What is known when one file is done, for the next one.
+#[derive(Default)]
+struct State {
+    diagnostics: Diagnostics,
+    /// What each Rust name stands for, by the place of its declaration.
+    known: HashMap<String, Span>,
+    /// The Rust names of types, by the places of their declarations: one may be met by its tag
+    /// and by the name of a typedef.
+    named: HashMap<Span, String>,
+    /// The interfaces that were looked at, by the places of their names.
+    done: HashSet<Span>,
+    /// What was asked for and found.
+    found: HashSet<String>,
+    /// What there is besides.
+    others: Vec<String>,
+    /// Where the traits and the classes that are described come from, by their Rust names.
+    places: HashMap<String, Span>,
+    /// The types that can't be described, by the names by which others use them.
+    refused: HashMap<String, Span>,
 }
 
 /// What can't be described: it has been said why.
 struct Refused;
 
-type Lowered<T> = Result<T, Refused>;
+type Result<T, E = Refused> = std::result::Result<T, E>;
 
 impl<'a> Lowering<'_, 'a> {
     fn items(&mut self, items: &'a [Item]) {
@@ -151,19 +185,58 @@ impl<'a> Lowering<'_, 'a> {
                         self.item(item);
                     }
                 }
-                self.interface(interface);
+                if self.is_wanted(&interface.name) {
+                    self.root(interface);
+                }
             }
             Item::Library(library) => self.items(&library.items),
-            Item::CoClass(class) if class.interfaces.is_some() => self.class(class),
+            Item::CoClass(class) if class.interfaces.is_some() && self.is_wanted(&class.name) => {
+                self.class(class);
+            }
+            Item::DispatchInterface(of) if of.members.is_some() && self.is_wanted(&of.name) => {
+                let what = format!("dispinterface {}", quoted(&of.name.name));
+                self.note(of.name.span, "it is called by names at run time", &what);
+            }
+            Item::Module(Module { name, items: Some(_), .. }) if self.is_wanted(name) => {
+                let what = format!("module {}", quoted(&name.name));
+                self.note(name.span, "its functions are a library's", &what);
+            }
+            Item::Function(function) if self.is_wanted(&function.name) => {
+                let what = format!("function {}", quoted(&function.name.name));
+                self.note(function.name.span, "it belongs to no interface", &what);
+            }
             Item::Namespace(namespace) => {
                 let span = namespace.segments.first().map(|segment| segment.span);
-                if let Some(span) = span {
+                if let Some(span) = span.filter(|_| self.only.is_empty()) {
                     let what = "a namespace is the Windows Runtime's: its types have no Rust here";
-                    self.diagnostics.push(Diagnostic::error(span, what));
+                    self.state.diagnostics.push(Diagnostic::error(span, what));
                 }
             }
             _ => {}
         }
+    }
+
+    /// An interface that the file itself declares.
+    fn root(&mut self, interface: &'a Interface) {
+        if interface.attributes.has(AttributeName::Local) {
+            let what = format!("interface {}", quoted(&interface.name.name));
+            self.note(interface.name.span, "it is `local`: nobody calls it from elsewhere", &what);
+        } else {
+            self.interface(interface);
+        }
+    }
+
+    /// Whether this is to be described by itself.
+    fn is_wanted(&mut self, name: &Identifier) -> bool {
+        let is_asked_for = self.only.iter().any(|only| **only == *name.name);
+        if self.only.is_empty() {
+            return true;
+        }
+        match is_asked_for {
+            true => drop(self.state.found.insert(name.name.to_string())),
+            false => self.state.others.push(name.name.to_string()),
+        }
+        is_asked_for
     }
 
     /// Describes what others use until nothing is missing.
@@ -174,36 +247,71 @@ impl<'a> Lowering<'_, 'a> {
     }
 
     /// Refuses something, by the name of what it is in.
-    fn refuse<T>(&mut self, span: Span, what: impl std::fmt::Display, hint: &str) -> Lowered<T> {
+    fn refuse<T>(&mut self, span: Span, what: impl std::fmt::Display, hint: &str) -> Result<T> {
         let message = match self.place.is_empty() {
             true => what.to_string(),
             false => format!("{}: {what}", self.place),
         };
         let hint = (!hint.is_empty()).then(|| hint.to_owned());
-        self.diagnostics.push(Diagnostic::error(span, message).hint_if(hint));
+        self.state.diagnostics.push(Diagnostic::error(span, message).hint_if(hint));
         Err(Refused)
     }
 
-    /// Takes a name for a declaration. Whether it is new; an error if another one has it.
-    fn take(&mut self, name: &str, span: Span) -> Lowered<bool> {
-        match self.known.get(name) {
+    /// Says that something has no Rust, which nobody may have expected. Who asks for it by name
+    /// did expect it.
+    fn note(&mut self, span: Span, why: &str, what: &str) {
+        let message = format!("{what} has no Rust: {why}");
+        self.state.diagnostics.push(match self.only.is_empty() {
+            true => Diagnostic::warning(span, message),
+            false => Diagnostic::error(span, message),
+        });
+    }
+
+    /// What to do about something that is announced there, and nowhere defined.
+    fn where_defined(&self, announced: Span) -> &'static str {
+        match self.program.is_built_in(announced) {
+            true => {
+                "of the system's own file only its name is built in: name the directory that has \
+                 the whole file with `-I`"
+            }
+            false => "import the file that defines it",
+        }
+    }
+
+    /// Takes a name for a declaration. Whether it is new; an error if another one has it, or if
+    /// it was refused, said at the place that uses it.
+    fn take(&mut self, name: &str, span: Span, used: Span) -> Result<bool> {
+        match self.state.known.get(name) {
             None => {
-                self.known.insert(name.to_owned(), span);
+                self.state.known.insert(name.to_owned(), span);
                 Ok(true)
+            }
+            Some(known) if *known == span && self.state.refused.contains_key(name) => {
+                self.refuse(used, format!("type {} has no Rust", quoted(name)), "")
             }
             Some(known) if *known == span => Ok(false),
             Some(&known) => {
                 let message = format!("{} would be the Rust name of two things", quoted(name));
                 let diagnostic = Diagnostic::error(span, message).related(known, "the other one");
-                self.diagnostics.push(diagnostic);
+                self.state.diagnostics.push(diagnostic);
                 Err(Refused)
             }
         }
     }
 
+    /// What a type consists of; or that it can't be described, which is said of the place that
+    /// uses it and kept for who meets it again.
+    fn or_refused<T>(&mut self, name: &str, at: Span, used: Span, parts: Result<T>) -> Result<T> {
+        if parts.is_err() {
+            self.state.refused.insert(name.to_owned(), at);
+            return self.refuse(used, format!("type {} has no Rust", quoted(name)), "");
+        }
+        parts
+    }
+
     /// The Rust name of a type that is declared there.
     fn named(&mut self, name: &str, declared: Span) -> String {
-        self.named.entry(declared).or_insert_with(|| names::type_name(name)).clone()
+        self.state.named.entry(declared).or_insert_with(|| names::type_name(name)).clone()
     }
 
     fn define(&mut self, definition: Definition) {

@@ -1,7 +1,11 @@
 //! What an interface is, whichever front end it came from.
 
-use proc_macro2::{Ident, TokenStream};
+use std::fmt;
+
+use proc_macro2::{Ident, TokenStream, TokenTree};
+use quote::ToTokens;
 use syn::Type;
+use syn::ext::IdentExt;
 
 /// What one source describes: interfaces, the classes that have them, the types they use.
 #[derive(Clone, Debug, Default)]
@@ -12,6 +16,13 @@ pub struct Description {
     pub interfaces: Vec<Interface>,
     /// The classes.
     pub classes: Vec<Class>,
+}
+
+impl Description {
+    /// Whether nothing is described.
+    pub fn is_empty(&self) -> bool {
+        self.definitions.is_empty() && self.interfaces.is_empty() && self.classes.is_empty()
+    }
 }
 
 /// A type or a constant that is declared beside the interfaces.
@@ -36,6 +47,20 @@ pub enum DefinitionKind {
     Alias(Type),
     /// A constant: its type and its value.
     Constant(Type, TokenStream),
+}
+
+impl Definition {
+    /// The types that it is made of.
+    pub fn types(&self) -> TokenStream {
+        let one = |of: &Parameter| of.ty.to_token_stream();
+        match &self.kind {
+            DefinitionKind::Struct(fields) => fields.iter().map(|of| one(&of.value)).collect(),
+            DefinitionKind::Enum(variants) => {
+                variants.iter().flat_map(|variant| &variant.fields).map(one).collect()
+            }
+            DefinitionKind::Alias(ty) | DefinitionKind::Constant(ty, _) => ty.to_token_stream(),
+        }
+    }
 }
 
 /// A field of a struct.
@@ -84,6 +109,9 @@ pub struct Interface {
     pub visibility: TokenStream,
     /// The name of the trait.
     pub name: Ident,
+    /// The names of what it derives from, the nearest first, where the source has such a thing:
+    /// their methods are among its own.
+    pub bases: Vec<String>,
     /// The methods; a method's number on the wire is its place here.
     pub methods: Vec<Method>,
 }
@@ -118,6 +146,23 @@ pub struct Parameter {
     pub ty: Type,
     /// What is declared of the handles in it, beyond what its type says.
     pub handle: Option<Handle>,
+    /// Its bounds, if any are declared: `#[range(1..=10)]`.
+    pub range: Option<Range>,
+}
+
+/// Bounds of a number, or of how many items or letters there are. Both ends are part of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Range {
+    /// The least.
+    pub from: i128,
+    /// The most.
+    pub to: i128,
+}
+
+impl fmt::Display for Range {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}..={}", self.from, self.to)
+    }
 }
 
 /// What is declared of a handle: `#[handle(file | socket(tcp_stream), read, at_most = read | write)]`.
@@ -191,6 +236,36 @@ pub fn parse_guid(text: &str) -> Option<[u8; 16]> {
         *byte = (digit(high)? << 4 | digit(low)?) as u8;
     }
     Some(bytes)
+}
+
+/// The numbers of an enum's variants in the language of the source: each that isn't written is
+/// one more than the one before.
+pub fn numbers(variants: &[Variant]) -> Vec<i64> {
+    let mut next: i64 = 0;
+    let numbers = variants.iter().map(|variant| {
+        let number = variant.value.unwrap_or(next);
+        next = number.wrapping_add(1);
+        number
+    });
+    numbers.collect()
+}
+
+/// A name without what makes it one in Rust where it is a keyword: `r#type`, `type_`.
+pub fn plain_name(name: &Ident) -> String {
+    name.unraw().to_string()
+}
+
+/// The names in a piece of Rust, in their order.
+pub fn names(tokens: TokenStream) -> Vec<String> {
+    let mut found = Vec::new();
+    for token in tokens {
+        match token {
+            TokenTree::Ident(name) => found.push(plain_name(&name)),
+            TokenTree::Group(group) => found.extend(names(group.stream())),
+            TokenTree::Punct(_) | TokenTree::Literal(_) => {}
+        }
+    }
+    found
 }
 
 /// The text of an identifier: 8-4-4-4-12 lower case digits.

@@ -3,6 +3,7 @@
 mod file;
 mod handle;
 mod method;
+mod range;
 mod words;
 
 use proc_macro2::{Span, TokenStream};
@@ -12,6 +13,7 @@ use syn::{Attribute, Error, Expr, ExprLit, ItemTrait, Lit, Meta, Result, TraitIt
 
 pub use file::file;
 pub use handle::handle;
+pub use range::range;
 
 use crate::model::{Interface, parse_guid};
 
@@ -39,6 +41,7 @@ pub fn interface(arguments: TokenStream, item: ItemTrait) -> Result<Interface> {
         docs: docs(&item.attrs),
         visibility: item.vis.to_token_stream(),
         name: item.ident,
+        bases: Vec::new(),
         methods,
     })
 }
@@ -95,7 +98,7 @@ fn check_head(item: &ItemTrait, errors: &mut Errors) {
 /// Refuses attributes that would be lost.
 fn refuse_attributes(attributes: &[Attribute], errors: &mut Errors) {
     for attribute in attributes.iter().filter(|attribute| !attribute.path().is_ident("doc")) {
-        let what = "only documentation and `#[handle(…)]` can stand here";
+        let what = "only documentation, `#[handle(…)]` and `#[range(…)]` can stand here";
         errors.push(Error::new_spanned(attribute, what));
     }
 }

@@ -1,6 +1,7 @@
 //! Input made to crash the reader, or to keep it busy for ever.
 //!
-//! Each test only says that the reader ends, and soon: its time is that of the test.
+//! Each test says that the reader ends. How its work grows with the input is counted in steps,
+//! which no other load on the machine changes.
 
 #![cfg(feature = "front")]
 
@@ -13,8 +14,7 @@ use syshandle_idl::{Options, Report, check, check_text};
 /// Something of everything.
 const EVERYTHING: &str = include_str!("everything.idl");
 
-/// Far more than any of these needs, so that a busy machine fails nothing; a quadratic reader
-/// needs minutes.
+/// What no input takes on any machine: a reader that runs away takes minutes.
 const SOON: Duration = Duration::from_secs(60);
 
 #[track_caller]
@@ -97,31 +97,54 @@ fn long_chains_are_refused() {
     complains(&format!("interface a<{}b> {{}}", "a,".repeat(long)), "type parameters");
 }
 
+/// Reads a text of a size and one of twice that size: which may be about twice the work, where a
+/// quadratic reader has four times as much.
+#[track_caller]
+fn grows_evenly(text: impl Fn(usize) -> String) {
+    let steps = |many: usize| read(&text(many)).statistics().steps;
+    let (once, twice) = (steps(MANY), steps(2 * MANY));
+    assert!(once > MANY as u64 / 2, "{once} steps: they aren't counted");
+    assert!(twice * 2 < once * 5, "{once} steps, and {twice} for twice as much");
+}
+
+/// Above the bounds past which hints aren't looked for, so that these don't count.
+const MANY: usize = 500;
+
 #[test]
 fn many_of_anything_are_read() {
-    // Enough that a quadratic reader would take many times as long.
-    let many = 2_000;
-    let numbered = |line: fn(usize) -> String| (0..many).map(line).collect::<String>();
-    read(&"}".repeat(many));
-    read(&"[".repeat(many));
-    read(&";".repeat(many));
-    read(&"@".repeat(many));
-    read(&format!("[{}] interface a {{}}", "in,".repeat(many)));
-    read(&format!("[id({})] interface a {{}}", "1,".repeat(many)));
-    read(&"typedef long ".repeat(many));
-    read(&"#if 1\n".repeat(many));
-    read(&"#else\n".repeat(many));
-    read(&numbered(|n| format!("typedef unknown{n} name{n};\n")));
-    read(&numbered(|n| format!("typedef name{} name{n};\n", n + 1)));
-    read(&numbered(|n| format!("interface name{n} : name{} {{}}\n", n + 1)));
-    read(&numbered(|n| format!("const long NAME{n} = NAME{} + 1;\n", n.max(1) - 1)));
-    read(&numbered(|_| "const long SAME = 1;\n".to_owned()));
-    read(&numbered(|n| format!("#define name{n}(a) a\n")));
-    read(&format!("enum {{ {} }};", numbered(|n| format!("name{n},"))));
-    read(&format!("struct {{ {} }};", numbered(|n| format!("[size_is(nome{n})] long name{n};"))));
-    read(&format!("struct {{ {} }};", numbered(|n| format!("long a{n}; struct {{ long b; }};"))));
-    read(&format!("void f({});", numbered(|n| format!("[size_is(nome{n})] long name{n},"))));
-    read(&format!("#define f({}) 1\nf(1)", numbered(|n| format!("a{n},"))));
+    let numbered = |many: usize, line: fn(usize) -> String| (0..many).map(line).collect::<String>();
+    for word in ["}", "[", ";", "@", "typedef long ", "#if 1\n", "#else\n", "#endif\n"] {
+        grows_evenly(|many| word.repeat(many));
+    }
+    grows_evenly(|many| format!("[{}] interface a {{}}", "in,".repeat(many)));
+    grows_evenly(|many| format!("[id({})] interface a {{}}", "1,".repeat(many)));
+    for line in [
+        |n| format!("typedef unknown{n} name{n};\n"),
+        |n| format!("typedef name{} name{n};\n", n + 1),
+        |n| format!("interface name{n} : name{} {{}}\n", n + 1),
+        |n| format!("const long NAME{n} = NAME{} + 1;\n", n.max(1) - 1),
+        |_| "const long SAME = 1;\n".to_owned(),
+        |n| format!("#define name{n}(a) a\n"),
+        |n| format!("namespace a.b.c {{ interface i{n} : a.b.c.i{} {{}} }}\n", n + 1),
+        |n| format!("library l{n} {{ interface i{n}; coclass c{n} {{ interface i{n}; }} }}\n"),
+    ] as [fn(usize) -> String; 8]
+    {
+        grows_evenly(|many| numbered(many, line));
+    }
+    grows_evenly(|many| format!("enum {{ {} }};", numbered(many, |n| format!("name{n},"))));
+    for field in [
+        |n| format!("[size_is(nome{n})] long name{n};"),
+        |n| format!("long a{n}; struct {{ long b; }};"),
+    ] as [fn(usize) -> String; 2]
+    {
+        grows_evenly(|many| format!("struct {{ {} }};", numbered(many, field)));
+    }
+    grows_evenly(|many| {
+        let parameters = numbered(many, |n| format!("[size_is(nome{n})] long name{n},"));
+        format!("void f({parameters});")
+    });
+    let parameters = numbered(2 * MANY, |n| format!("a{n},"));
+    complains(&format!("#define f({parameters}) 1\nf(1)"), "macro with more");
 }
 
 #[test]

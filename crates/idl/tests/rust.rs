@@ -2,21 +2,20 @@
 
 #![cfg(feature = "front")]
 
-use std::fs;
-
-use syshandle_idl::{Options, Report, rust};
+use syshandle_idl::{Options, Report, describe_text};
 
 /// The Rust of a file with these members of an interface.
 fn lowered(before: &str, members: &str) -> Result<String, Box<Report>> {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("a.idl");
     let text = format!(
         "import \"oaidl.idl\";\n{before}\n\
          [object, uuid(1284c788-6978-43d5-9a02-414901a2ec75)]\n\
          interface IThing : IUnknown {{\n{members}\n}}\n"
     );
-    fs::write(&path, text).expect("a file");
-    rust(&[path], &Options::default())
+    let lowered = describe_text("a.idl", &text, &Options::default());
+    match lowered.report.is_success() {
+        true => Ok(lowered.rust()),
+        false => Err(Box::new(lowered.report)),
+    }
 }
 
 #[track_caller]
@@ -78,7 +77,7 @@ fn handles_have_the_types_of_their_kinds() {
     becomes(
         "",
         &handle("sh_section, SECTION_MAP_READ"),
-        "#[handle(section, read, at_most = read | write | append | map | seal)] b: syshandle::Section",
+        "#[handle(section, read)] b: syshandle::Section",
     );
     for (kind, name) in [
         ("sh_event", "Event"),
@@ -93,6 +92,55 @@ fn handles_have_the_types_of_their_kinds() {
     ] {
         becomes("", &handle(kind), &format!("_, b: syshandle::{name})"));
     }
+}
+
+#[test]
+fn max_is_and_last_is_say_one_less() {
+    becomes(
+        "",
+        "HRESULT A([in, range(0, 9)] long n, [in, max_is(n)] BYTE *b);",
+        "#[range(1..=10)] b: Vec<u8>",
+    );
+    becomes(
+        "",
+        "HRESULT A([in] long n, [in, size_is(8), last_is(n)] BYTE *b);",
+        "#[range(0..=8)] b: Vec<u8>",
+    );
+    becomes("", "HRESULT A([in, max_is(9)] BYTE *b);", "#[range(10..=10)] b: Vec<u8>");
+}
+
+#[test]
+fn room_for_a_text_is_a_text() {
+    becomes(
+        "",
+        "HRESULT A([in] ULONG n, [out, size_is(n)] LPWSTR b);",
+        "fn a(&self, _, n: u32) -> syshandle::Result<String>;",
+    );
+    refuses("HRESULT A([out] LPWSTR b);", "what comes out needs a pointer to where it goes");
+}
+
+#[test]
+fn only_what_is_asked_for_is_judged() {
+    let text = "import \"oaidl.idl\";\n\
+        [object, uuid(00000000-0000-0000-0000-000000000001)] interface IBad : IUnknown { HRESULT A([in] VARIANT v); }\n\
+        [object, uuid(00000000-0000-0000-0000-000000000002)] interface IUsed : IUnknown { HRESULT A(); }\n\
+        [object, uuid(00000000-0000-0000-0000-000000000003)] interface IGood : IUnknown { HRESULT A([in] IUsed *u); }\n";
+    let only = |name: &str| {
+        let options = Options { only: vec![name.to_owned()], ..Options::default() };
+        describe_text("a.idl", text, &options)
+    };
+    let good = only("IGood");
+    assert_eq!(good.report.to_string(), "");
+    let names: Vec<_> = good.description.interfaces.iter().map(|of| of.name.to_string()).collect();
+    assert_eq!(names, ["Good", "Used"]);
+    assert!(!only("IBad").report.is_success());
+    let unknown = only("IGod").report.to_string();
+    assert!(unknown.contains("there is no interface or class `IGod`"), "{unknown}");
+    assert!(unknown.contains("did you mean `IGood`?"), "{unknown}");
+    // Without a choice: what is whole is there, and what isn't is said.
+    let all = describe_text("a.idl", text, &Options::default());
+    assert_eq!(all.report.statistics().errors, 1);
+    assert_eq!(all.description.interfaces.len(), 2);
 }
 
 #[test]

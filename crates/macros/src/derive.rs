@@ -5,8 +5,8 @@ use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{Attribute, Data, DeriveInput, Error, Fields, Generics, Ident, Result, TypeParamBound};
-use syshandle_idl::generate::{declared, doc_text};
-use syshandle_idl::rust::{docs, handle};
+use syshandle_idl::generate::{declared, doc_text, within};
+use syshandle_idl::rust::{docs, handle, range};
 
 /// `Encode` and `Describe`.
 pub(crate) fn encode(input: &DeriveInput) -> Result<TokenStream> {
@@ -55,12 +55,12 @@ pub(crate) fn decode(input: &DeriveInput) -> Result<TokenStream> {
     }
     let cases = cases(input)?;
     let values = cases.iter().map(|case| {
-        let Case { pattern, names, types, declared, .. } = case;
+        let Case { pattern, names, types, declared, bounds, .. } = case;
         let filler = (names.is_empty() && case.number.is_none())
             .then(|| quote!(__input.take_array::<1>()?;));
         quote! {{
             #filler
-            #(let #names = __input.field::<#types>(#declared)?;)*
+            #(let #names = __input.field::<#types>(#declared)?; #bounds)*
             ::core::result::Result::Ok(#pattern)
         }}
     });
@@ -153,6 +153,8 @@ struct Case {
     types: Vec<syn::Type>,
     /// What each declares of its handles.
     declared: Vec<TokenStream>,
+    /// The check of what each declares of its size.
+    bounds: Vec<TokenStream>,
 }
 
 fn cases(input: &DeriveInput) -> Result<Vec<Case>> {
@@ -186,11 +188,14 @@ fn cases(input: &DeriveInput) -> Result<Vec<Case>> {
 
 /// Refuses a declaration where there is nothing yet that it could be of.
 fn refuse_handle(attributes: &[Attribute]) -> Result<()> {
-    match attributes.iter().find(|attribute| attribute.path().is_ident("handle")) {
+    let declares = |attribute: &&Attribute| {
+        attribute.path().is_ident("handle") || attribute.path().is_ident("range")
+    };
+    match attributes.iter().find(declares) {
         None => Ok(()),
         Some(attribute) => Err(Error::new_spanned(
             attribute,
-            "a field declares what its handle is: write this right before its type or name",
+            "a field declares what it is: write this right before its type or name",
         )),
     }
 }
@@ -210,8 +215,12 @@ fn case(number: Option<u32>, path: &TokenStream, label: String, fields: &Fields)
         None => i.to_string(),
     });
     let declarations = fields.iter().map(|field| Ok(declared(handle(&field.attrs)?.as_ref())));
+    let bounds = fields.iter().zip(&names).map(|(field, name)| {
+        Ok(range(&field.attrs)?.map(|range| within(name, range)).unwrap_or_default())
+    });
     Ok(Case {
         number,
+        bounds: bounds.collect::<Result<_>>()?,
         label,
         pattern,
         labels: labels.collect(),

@@ -25,7 +25,7 @@ pub fn class(input: TokenStream) -> TokenStream {
 }
 
 /// See `syshandle::Encode`.
-#[proc_macro_derive(Encode, attributes(handle))]
+#[proc_macro_derive(Encode, attributes(handle, range))]
 pub fn encode(input: TokenStream) -> TokenStream {
     derive::encode(&parse_macro_input!(input as DeriveInput))
         .unwrap_or_else(syn::Error::into_compile_error)
@@ -33,7 +33,7 @@ pub fn encode(input: TokenStream) -> TokenStream {
 }
 
 /// See `syshandle::Decode`.
-#[proc_macro_derive(Decode, attributes(handle))]
+#[proc_macro_derive(Decode, attributes(handle, range))]
 pub fn decode(input: TokenStream) -> TokenStream {
     derive::decode(&parse_macro_input!(input as DeriveInput))
         .unwrap_or_else(syn::Error::into_compile_error)

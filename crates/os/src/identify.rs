@@ -11,7 +11,9 @@ use rustix::fs::{FileType, OFlags, SealFlags, Statx};
 
 use crate::fdinfo::{Eventfd, FdInfo};
 use crate::filesystems::Verdict;
-use crate::{BorrowedHandle, Filesystems, Object, Rights, device, fdinfo, section, socket, sys};
+use crate::{
+    BorrowedHandle, Filesystems, Object, Rights, device, fdinfo, process, section, socket, sys,
+};
 
 /// What the kernel says that a handle is, and what may be done with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +52,7 @@ pub fn identify_with(handle: BorrowedHandle<'_>, filesystems: &Filesystems) -> i
         _ if device::is_memory(&stat) => {
             return section::memory_facts(handle, access, rustix::fs::fcntl_get_seals(handle)?);
         }
-        _ if device::is_pidfd(&stat) => (pidfd(flags), WAIT_AND_SIGNAL),
+        _ if device::is_pidfd(&stat) => pidfd(handle, flags),
         _ if device::is_namespace(&stat) => (namespace(handle)?, access),
         _ if device::is_anonymous(&stat) => anonymous(handle)?,
         _ if device::is_buffer(&stat) => (Object::DeviceBuffer, buffer_rights(access)),
@@ -69,15 +71,20 @@ pub(crate) fn access_rights(flags: OFlags) -> Rights {
     match flags & OFlags::ACCMODE {
         OFlags::RDWR => Rights::READ | write,
         OFlags::WRONLY => write,
-        _ => Rights::READ,
+        OFlags::RDONLY => Rights::READ,
+        // Opened for neither, as a driver's own questions only need it (open(2), access mode 3).
+        _ => Rights::empty(),
     }
 }
 
-/// A pidfd of a thread has `PIDFD_THREAD`, which is `O_EXCL`, among its flags.
-fn pidfd(flags: OFlags) -> Object {
+/// A pidfd of a thread has `PIDFD_THREAD`, which is `O_EXCL`, among its flags. One that was opened
+/// anew by its file handle (Linux 6.14) lacks it: that one waits for the thread and signals the
+/// process, and is neither. Once the thread has ended the kernel can't tell.
+fn pidfd(handle: BorrowedHandle<'_>, flags: OFlags) -> (Object, Rights) {
     match flags.contains(OFlags::EXCL) {
-        true => Object::Thread,
-        false => Object::Process,
+        true => (Object::Thread, WAIT_AND_SIGNAL),
+        false if process::is_thread(handle) => (Object::Other, Rights::empty()),
+        false => (Object::Process, WAIT_AND_SIGNAL),
     }
 }
 
@@ -193,6 +200,15 @@ mod tests {
         let write = identify(writer.as_fd()).unwrap();
         assert_eq!(read, Facts { object: Object::Pipe, rights: Rights::READ });
         assert_eq!(write, Facts { object: Object::Pipe, rights: Rights::WRITE | Rights::APPEND });
+    }
+
+    #[test]
+    fn a_file_opened_for_neither_reading_nor_writing_has_no_rights() {
+        let flags = OFlags::WRONLY | OFlags::RDWR | OFlags::CLOEXEC;
+        let neither = rustix::fs::open("/dev/null", flags, rustix::fs::Mode::empty()).unwrap();
+        assert!(rustix::io::read(&neither, &mut [0]).is_err());
+        let facts = identify(neither.as_fd()).unwrap();
+        assert_eq!(facts, Facts { object: Object::Device, rights: Rights::empty() });
     }
 
     #[test]

@@ -91,7 +91,7 @@ impl Process {
         let info = process_info(self.0.as_fd())?;
         match info.has_credentials() {
             true => Ok(Credentials { pid: info.tgid, uid: info.euid, gid: info.egid }),
-            false => Err(ErrorKind::NotFound.into()),
+            false => Err(gone()),
         }
     }
 }
@@ -206,6 +206,12 @@ pub(crate) fn told_exit_status(pidfd: BorrowedFd<'_>) -> Option<ExitStatus> {
     info.exit_code().map(ExitStatus::from_raw)
 }
 
+/// Whether a pidfd is certainly of a thread that isn't the first of its process.
+pub(crate) fn is_thread(pidfd: BorrowedFd<'_>) -> bool {
+    // Older kernels, and those who are gone or not visible here, have no number to tell.
+    process_info(pidfd).is_ok_and(|info| info.pid != info.tgid)
+}
+
 fn process_info(pidfd: BorrowedFd<'_>) -> io::Result<ioctl::ProcessInfo> {
     let unsupported = || io::Error::new(ErrorKind::Unsupported, "to ask a pidfd needs Linux 6.13");
     if !may_use(Feature::ProcessInfo) {
@@ -213,9 +219,14 @@ fn process_info(pidfd: BorrowedFd<'_>) -> io::Result<ioctl::ProcessInfo> {
     }
     ioctl::process_info(pidfd).map_err(|error| match Errno::from_io_error(&error) {
         Some(Errno::NOTTY | Errno::INVAL) => unsupported(),
-        Some(Errno::SRCH | Errno::REMOTE) => ErrorKind::NotFound.into(),
+        Some(Errno::SRCH | Errno::REMOTE) => gone(),
         _ => error,
     })
+}
+
+fn gone() -> io::Error {
+    let what = "the process is gone, or isn't visible in this namespace";
+    io::Error::new(ErrorKind::NotFound, what)
 }
 
 /// The bit of a raw exit status that says that memory was dumped.

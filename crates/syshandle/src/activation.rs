@@ -8,6 +8,9 @@
 mod confinement;
 mod connect;
 pub(crate) mod lifetime;
+#[cfg(test)]
+mod model;
+pub(crate) mod protocol;
 mod registration;
 mod registry;
 mod runtime;
@@ -16,17 +19,15 @@ mod trust;
 
 use std::time::{Duration, Instant};
 
-use syshandle_os::uptime;
 use syshandle_wire::{Guid, Hello};
 
 pub use registration::{RegisteredClass, Registration};
 pub use registry::{Locations, Registered};
 pub use runtime::{Lock, Meeting};
 
-use self::connect::Connected;
 use self::start::Start;
 use crate::client::connection::Connection;
-use crate::{Client, Error, ErrorKind, Interface, Proxy, Result};
+use crate::{Client, Interface, Proxy, Result};
 
 /// How to activate a class, where the usual way won't do.
 #[derive(Clone, Debug)]
@@ -61,7 +62,7 @@ impl Activation {
     /// Gets a client for a class: connects to the server that runs, or starts it.
     ///
     /// # Errors
-    /// Whatever stands in the way, each by its own [`ErrorKind`]. The call did not run.
+    /// Whatever stands in the way, each by its own [`ErrorKind`](crate::ErrorKind). The call did not run.
     pub fn activate<P: Proxy>(&self, clsid: Guid) -> Result<P> {
         let interface = P::Interface::DESCRIPTION;
         let span = tracing::debug_span!("activate", class = %clsid, interface = interface.name);
@@ -77,36 +78,7 @@ impl Activation {
         if let Some(socket) = &registered.registration.socket {
             return connect::connect_elsewhere(socket, hello, deadline);
         }
-        let meeting = Meeting::of(&registered, &self.locations)?;
-        let start = Start { registered, locations: &self.locations, meeting, hello, deadline };
-        let began = uptime();
-        let mut pause = Duration::from_millis(1);
-        let mut locked_out = false;
-        loop {
-            let nobody = match start.connect()? {
-                Connected::Greeted(connection) => return Ok(*connection),
-                Connected::Nobody(error) => error,
-                Connected::Hangs(_) => Error::new(ErrorKind::TimedOut, "the server hangs"),
-            };
-            if Instant::now() >= deadline {
-                let text = match locked_out {
-                    true => format!(
-                        "no server could be reached in time: another process, which has {} locked, \
-                         didn't start it",
-                        start.meeting.lock.display()
-                    ),
-                    false => "no server could be reached in time".to_owned(),
-                };
-                return Err(Error::new(ErrorKind::TimedOut, text).because(nobody));
-            }
-            if let Some(lock) = start.meeting.try_lock()? {
-                return start.start(&lock, began);
-            }
-            locked_out = true;
-            // Somebody else is starting the server, or it is just ending: the socket will tell.
-            std::thread::sleep(pause.min(deadline.saturating_duration_since(Instant::now())));
-            pause = (pause * 2).min(Duration::from_millis(20));
-        }
+        Start::new(registered, &self.locations, hello, deadline)?.run()
     }
 }
 

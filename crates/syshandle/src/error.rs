@@ -96,9 +96,14 @@ impl Error {
         }))
     }
 
-    /// The same, with its cause.
+    /// The same, with its cause. Where the system had no room for something, that is what it is, and
+    /// not a fault of what was to be read or started.
     pub(crate) fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        self.0.source = Some(source.into());
+        let source = source.into();
+        if BLAMES.contains(&self.0.kind) && source.downcast_ref().is_some_and(is_lack) {
+            self.0.kind = ErrorKind::System;
+        }
+        self.0.source = Some(source);
         self
     }
 
@@ -305,3 +310,21 @@ impl<E: StdError + 'static> StdError for CallError<E> {
         }
     }
 }
+
+/// Whether the system, or this process's limits, had no room: for memory, descriptors, buffers.
+fn is_lack(error: &io::Error) -> bool {
+    const ENOMEM: i32 = 12;
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    const ENOBUFS: i32 = 105;
+    matches!(error.raw_os_error(), Some(ENOMEM | ENFILE | EMFILE | ENOBUFS))
+}
+
+/// What blames somebody.
+const BLAMES: [ErrorKind; 5] = [
+    ErrorKind::ActivationDenied,
+    ErrorKind::BadRegistration,
+    ErrorKind::Insecure,
+    ErrorKind::NoRuntimeDirectory,
+    ErrorKind::StartFailed,
+];

@@ -87,9 +87,9 @@ macro_rules! proxy {
         }
 
         impl ::syshandle::Describe for $client {
-            const TYPE: ::syshandle::describe::Type = ::syshandle::describe::Type::Object(
-                <dyn $interface as ::syshandle::Interface>::DESCRIPTION,
-            );
+            const TYPE: ::syshandle::describe::Type = ::syshandle::describe::Type::Object(|| {
+                <dyn $interface as ::syshandle::Interface>::DESCRIPTION
+            });
         }
     };
 }

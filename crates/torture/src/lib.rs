@@ -9,5 +9,6 @@
 pub mod calls;
 pub mod faults;
 pub mod finish;
+pub mod inputs;
 
 mod supervisor;

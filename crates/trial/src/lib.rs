@@ -13,7 +13,7 @@ mod process;
 pub use activator::Activator;
 pub use interface::{TRIAL, Trial, TrialClient, Who, who};
 pub use notes::Notes;
-pub use place::{CLIENT, Place, SERVER, copy, program};
+pub use place::{CLIENT, Place, SERVER, copy, example, program};
 pub use process::Process;
 
 use std::time::{Duration, Instant};

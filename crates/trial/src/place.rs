@@ -171,10 +171,12 @@ fn name_of(pid: u32) -> String {
 }
 
 /// The server that is tried.
-pub static SERVER: LazyLock<PathBuf> = LazyLock::new(|| built("syshandle-trial", "trial-server"));
+pub static SERVER: LazyLock<PathBuf> =
+    LazyLock::new(|| built("syshandle-trial", "trial-server", Sort::Example));
 
 /// Its client.
-pub static CLIENT: LazyLock<PathBuf> = LazyLock::new(|| built("syshandle-trial", "trial-client"));
+pub static CLIENT: LazyLock<PathBuf> =
+    LazyLock::new(|| built("syshandle-trial", "trial-client", Sort::Example));
 
 /// Copies a program, to be run. By another process: while this one had it open for writing, a child
 /// that another test starts just then would have too, and so nobody could run it.
@@ -184,16 +186,27 @@ pub fn copy(from: &Path, to: &Path) {
 
 /// A program of another package of this workspace.
 pub fn program(package: &str, name: &str) -> PathBuf {
-    built(package, name)
+    built(package, name, Sort::Program)
+}
+
+/// An example of another package of this workspace.
+pub fn example(package: &str, name: &str) -> PathBuf {
+    built(package, name, Sort::Example)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sort {
+    Program,
+    Example,
 }
 
 /// A program in the target folder that the test's own is in. Built if it isn't there, as when a
 /// single test is run.
-fn built(package: &str, name: &str) -> PathBuf {
+fn built(package: &str, name: &str, sort: Sort) -> PathBuf {
     let own = std::env::current_exe().unwrap();
     // target/debug/deps/test-0123.
     let mut folder = own.parent().unwrap().parent().unwrap().to_owned();
-    let is_example = package == env!("CARGO_PKG_NAME");
+    let is_example = sort == Sort::Example;
     let target = folder.parent().unwrap().to_owned();
     let release = folder.ends_with("release");
     if is_example {

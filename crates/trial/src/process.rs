@@ -46,13 +46,20 @@ impl Process {
             let threads = fs::read_dir(format!("/proc/{}/task", self.pid)).unwrap().flatten();
             threads.map(|thread| fs::read_to_string(thread.path().join("stat"))).all(|stat| {
                 // One that has ended meanwhile stands still too.
-                stat.is_err() || stat.is_ok_and(|stat| stat.contains(") T "))
+                stat.map_or(true, |stat| [") T ", ") Z ", ") X "].iter().any(|s| stat.contains(s)))
             })
         });
     }
 
     /// Has it go on.
     pub fn go_on(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    /// Interrupts whatever its threads wait for, as a signal with a handler does: the kernel has a
+    /// process that stops and goes on begin its waits anew, or tell that they were interrupted.
+    pub fn interrupt(&self) {
+        self.signal(Signal::STOP);
         self.signal(Signal::CONT);
     }
 

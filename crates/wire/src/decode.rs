@@ -329,6 +329,15 @@ pub enum Malformed {
         /// What was expected, for example `bool`.
         expected: &'static str,
     },
+    /// A value isn't within the bounds that are declared of it.
+    OutOfRange {
+        /// It, or how many items or letters it has.
+        value: i128,
+        /// The least that is declared.
+        from: i128,
+        /// The most that is declared.
+        to: i128,
+    },
     /// Values within values within values.
     TooDeep,
     /// Two entries of a map, or items of a set, that are the same.
@@ -350,6 +359,9 @@ impl fmt::Display for Malformed {
                 write!(f, "it can't be proven what the handle is: {text}")
             }
             Self::Value { expected } => write!(f, "the bytes are no {expected}"),
+            Self::OutOfRange { value, from, to } => {
+                write!(f, "wanted {from} to {to}, got {value}")
+            }
             Self::TooDeep => write!(f, "values are nested more than {} deep", Limits::DEPTH_MAX),
             Self::Duplicate => f.write_str("a key is there twice"),
         }

@@ -106,8 +106,8 @@ pub enum Type {
         /// What it consists of.
         definition: fn() -> Definition,
     },
-    /// A reference to an object: its interface.
-    Object(&'static Interface),
+    /// A reference to an object: its interface, which may pass references to such objects itself.
+    Object(fn() -> &'static Interface),
     /// A value of a type that only serde knows: its name.
     Serde(fn() -> &'static str),
 }

@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 
 use syshandle_wire::{FrameKind, Header, Hello};
 
-use crate::line::{Line, PATIENCE};
+use crate::line::{Line, PATIENCE, unless_cut_off};
 use crate::play::{Act, Play, Tally, Target};
 
 pub(crate) const PLAY: Play =
@@ -35,16 +35,16 @@ fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
                 line.answer(PATIENCE);
             }
             if last >= 2 {
-                line.frame(&Header::new(FrameKind::Hello), &hello, &[])?;
+                unless_cut_off(line.frame(&Header::new(FrameKind::Hello), &hello, &[]))?;
             }
             if last >= 3 {
-                line.call(1, super::NO_METHOD, &[], &[])?;
+                unless_cut_off(line.call(1, super::NO_METHOD, &[], &[]))?;
             }
             if last >= 4 {
-                line.call(2, super::NO_METHOD, &[], &[null.as_fd(); 100])?;
+                unless_cut_off(line.call(2, super::NO_METHOD, &[], &[null.as_fd(); 100]))?;
             }
             if last >= 5 {
-                line.call(3, super::DOOR, &[], &[])?;
+                unless_cut_off(line.call(3, super::DOOR, &[], &[]))?;
             }
             if last >= 6 {
                 for _ in 0..3 {

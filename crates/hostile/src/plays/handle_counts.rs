@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 
 use syshandle_wire::{FrameKind, Header, Limits};
 
-use crate::line::written;
+use crate::line::{unless_cut_off, written};
 use crate::play::{Act, Play, Tally, Target};
 
 pub(crate) const PLAY: Play = Play {
@@ -35,7 +35,7 @@ fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
                     handles: declared,
                     ..Header::new(kind)
                 };
-                line.bytes(&written(&header), &vec![null.as_fd(); sent.into()])?;
+                unless_cut_off(line.bytes(&written(&header), &vec![null.as_fd(); sent.into()]))?;
                 tally.cut_off(&line);
             }
         }

@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 
 use syshandle_wire::{Fault, Limits};
 
-use crate::line::{Answer, PATIENCE};
+use crate::line::{Answer, PATIENCE, unless_cut_off};
 use crate::play::{Act, Play, Tally, Target};
 
 pub(crate) const PLAY: Play = Play {
@@ -44,7 +44,8 @@ fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
                 Err(error) if error.raw_os_error() == Some(ETOOMANYREFS) => {
                     tally.add_text("the kernel refuses more under way", true);
                 }
-                Err(error) => return Err(error),
+                // Its answer, when it is waited for, tells why.
+                sent_or_cut_off => unless_cut_off(sent_or_cut_off)?,
             }
         }
     }
@@ -63,6 +64,9 @@ fn wait_for_one(line: &crate::Line, tally: &mut Tally) {
             fault: Some(Fault::NoSuchMethod(_) | Fault::HandlesLost | Fault::Busy { .. }),
             ..
         }
+        // Too many of them couldn't be closed yet.
+        | Answer::Refused(Fault::Busy { .. })
+        | Answer::CutOff
     );
     tally.add(&answer, right);
 }

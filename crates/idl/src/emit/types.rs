@@ -3,7 +3,9 @@
 use quote::ToTokens;
 use syn::{GenericArgument, PathArguments, Type};
 
-use crate::model::{Definition, DefinitionKind, Description, Handle, KINDS, Parameter};
+use super::handles;
+use super::names::Taken;
+use crate::model::{Definition, DefinitionKind, Description, Handle, Parameter, Range, plain_name};
 
 /// The types that a description has.
 pub(super) struct Types<'d> {
@@ -16,7 +18,8 @@ struct Written {
     attributes: Vec<String>,
 }
 
-type Said<T> = Result<T, String>;
+/// What MIDL can say, or why it can't.
+pub(super) type Said<T> = Result<T, String>;
 
 impl<'d> Types<'d> {
     pub(super) fn of(description: &'d Description) -> Self {
@@ -24,73 +27,111 @@ impl<'d> Types<'d> {
     }
 
     /// A parameter, with the one that counts its elements where it needs one.
-    pub(super) fn parameter(&self, of: &Parameter, way: &str) -> Said<Vec<String>> {
+    pub(super) fn parameter(
+        &self,
+        of: &Parameter,
+        name: &str,
+        way: &str,
+        taken: &mut Taken,
+    ) -> Said<Vec<String>> {
         if matches!(&of.ty, Type::Tuple(tuple) if tuple.elems.is_empty()) {
-            return Ok(Vec::new());
+            return match way {
+                "out" => Ok(Vec::new()),
+                _ => Err("MIDL has no type for `()`".to_owned()),
+            };
         }
-        let name = camel(&of.name.to_string());
         let is_out = way == "out";
         let star = if is_out { "*" } else { "" };
+        if let Type::Array(array) = &of.ty {
+            let (written, length) = self.array(array, of)?;
+            let attributes = [vec![way.to_owned()], written.attributes].concat().join(", ");
+            return Ok(vec![format!("[{attributes}] {} {name}[{length}]", written.ty)]);
+        }
         let (inner, list) = self.list(&of.ty);
         let mut written = self.written(inner, of.handle.as_ref())?;
+        let is_text = written.attributes.iter().any(|text| text == "string");
         let mut parameters = Vec::new();
         if list {
-            let count = format!("{name}Count");
-            parameters.push(format!("[{way}] unsigned long {star}{count}"));
-            written.attributes.insert(
-                0,
-                match is_out {
-                    true => format!("size_is(, *{count})"),
-                    false => format!("size_is({count})"),
-                },
-            );
+            let count = taken.one_like(&format!("{name}Count"));
+            let range = of.range.map(bounds).unwrap_or_default();
+            parameters.push(format!("[{way}{range}] unsigned long {star}{count}"));
+            let size = match is_out {
+                true => format!("size_is(, *{count})"),
+                false => format!("size_is({count})"),
+            };
+            written.attributes.insert(0, size);
+        } else if let Some(range) = of.range {
+            self.bounded(inner, &mut written, range)?;
         }
         let optional = self.is_optional(&of.ty);
-        // A string is a pointer by itself, and says by `unique` that it may be none.
-        let needs_star = list || optional && !written.attributes.contains(&"string".to_owned());
         if optional {
+            let is_reference = is_text || written.ty.ends_with('*');
             if written.attributes.iter().any(|text| text.starts_with("system_handle")) {
                 return Err("MIDL can't say that a handle may be missing".to_owned());
             }
-            written.attributes.insert(0, "unique".to_owned());
+            if is_out && is_reference {
+                return Err("MIDL can't say that a text or an object that comes out may be \
+                            missing"
+                    .to_owned());
+            }
+            // What comes out is a reference; `pointer_default` says what is behind it.
+            if !is_out {
+                written.attributes.insert(0, "unique".to_owned());
+            }
         }
+        // A string or an interface is a pointer by itself.
+        let needs_star = list || optional && !is_text && !written.ty.ends_with('*');
         let by_reference = !is_out && !needs_star && self.is_struct(inner);
         let more = if needs_star || by_reference { "*" } else { "" };
         written.attributes.insert(0, way.to_owned());
         let attributes = written.attributes.join(", ");
-        parameters.push(format!("[{attributes}] {} {star}{more}{name}", written.ty));
+        let stars = format!("{star}{more}");
+        parameters.push(format!("[{attributes}] {}{name}", with_stars(&written.ty, &stars)));
         Ok(parameters)
     }
 
     /// A field, with the one that counts its elements where it needs one.
-    pub(super) fn field(&self, of: &Parameter) -> Said<Vec<String>> {
-        let name = camel(&of.name.to_string());
+    pub(super) fn field(&self, of: &Parameter, name: &str, taken: &mut Taken) -> Said<Vec<String>> {
+        let no_handles = |written: &Written| match written
+            .attributes
+            .iter()
+            .any(|text| text.starts_with("system_handle"))
+        {
+            true => Err("MIDL takes handles as parameters only, not in structs".to_owned()),
+            false => Ok(()),
+        };
         if let Type::Array(array) = &of.ty {
-            let written = self.written(&array.elem, of.handle.as_ref())?;
-            return Ok(vec![format!("{} {name}[{}]", written.ty, array.len.to_token_stream())]);
+            let (written, length) = self.array(array, of)?;
+            no_handles(&written)?;
+            let attributes = in_brackets(&written.attributes);
+            return Ok(vec![format!("{attributes}{} {name}[{length}]", written.ty)]);
         }
         let (inner, list) = self.list(&of.ty);
         let mut written = self.written(inner, of.handle.as_ref())?;
+        no_handles(&written)?;
+        let is_text = written.attributes.iter().any(|text| text == "string");
         let mut fields = Vec::new();
         if list {
-            let count = format!("{name}Count");
-            fields.push(format!("unsigned long {count}"));
+            let count = taken.one_like(&format!("{name}Count"));
+            let range = of.range.map(bounds).unwrap_or_default();
+            let range = in_brackets(
+                &range.strip_prefix(", ").map(str::to_owned).into_iter().collect::<Vec<_>>(),
+            );
+            fields.push(format!("{range}unsigned long {count}"));
             written.attributes.insert(0, format!("size_is({count})"));
-        }
-        if written.attributes.iter().any(|text| text.starts_with("system_handle")) {
-            return Err("MIDL takes handles as parameters only, not in structs".to_owned());
+            // A pointer to elements that are there, and not one that may be missing.
+            written.attributes.insert(0, "ref".to_owned());
+        } else if let Some(range) = of.range {
+            self.bounded(inner, &mut written, range)?;
         }
         let optional = self.is_optional(&of.ty);
-        let is_text = written.attributes.contains(&"string".to_owned());
         if optional {
             written.attributes.insert(0, "unique".to_owned());
         }
-        let star = if list || optional && !is_text { "*" } else { "" };
-        let attributes = match written.attributes.is_empty() {
-            true => String::new(),
-            false => format!("[{}] ", written.attributes.join(", ")),
-        };
-        fields.push(format!("{attributes}{} {star}{name}", written.ty));
+        let needs_star = list || optional && !is_text && !written.ty.ends_with('*');
+        let star = if needs_star { "*" } else { "" };
+        let attributes = in_brackets(&written.attributes);
+        fields.push(format!("{attributes}{}{name}", with_stars(&written.ty, star)));
         Ok(fields)
     }
 
@@ -100,22 +141,51 @@ impl<'d> Types<'d> {
         NUMBERS.iter().find(|(rust, _)| *rust == name).map(|(_, idl)| *idl)
     }
 
+    /// The declaration of a type that the description has.
+    pub(super) fn definition(&self, ty: &Type) -> Option<&'d Definition> {
+        let name = last(ty)?;
+        self.description.definitions.iter().find(|of| of.name == name)
+    }
+
+    /// The type of an array's items, and how many there are.
+    fn array(&self, array: &syn::TypeArray, of: &Parameter) -> Said<(Written, String)> {
+        let written = self.written(&array.elem, of.handle.as_ref())?;
+        if of.range.is_some() {
+            return Err("MIDL has no bounds of what has a fixed size".to_owned());
+        }
+        Ok((written, array.len.to_token_stream().to_string()))
+    }
+
+    /// Declares the bounds of a number or of a text.
+    fn bounded(&self, inner: &Type, written: &mut Written, range: Range) -> Said<()> {
+        let is_text = written.attributes.iter().any(|text| text == "string");
+        match (is_text, range.from) {
+            (true, 0) => {
+                // With the zero at its end.
+                written.attributes.push(format!("size_is({})", range.to + 1));
+                written.ty = "WCHAR *".to_owned();
+                Ok(())
+            }
+            (true, _) => Err("MIDL can't say that a text is not too short".to_owned()),
+            (false, _) if self.number(inner).is_some_and(|ty| ty != "BOOL") => {
+                written.attributes.push(bounds(range).trim_start_matches(", ").to_owned());
+                Ok(())
+            }
+            (false, _) => Err("MIDL has bounds of numbers only".to_owned()),
+        }
+    }
+
     /// What a `Vec` or an `Option` holds, and whether it is a `Vec`.
     fn list<'t>(&self, ty: &'t Type) -> (&'t Type, bool) {
         match within(ty) {
             Some(("Vec", inner)) => (inner, true),
             Some(("Option", inner)) => (boxed(inner), false),
-            _ => (ty, false),
+            _ => (boxed(ty), false),
         }
     }
 
     fn is_optional(&self, ty: &Type) -> bool {
         matches!(within(ty), Some(("Option", _)))
-    }
-
-    fn definition(&self, ty: &Type) -> Option<&'d Definition> {
-        let name = last(ty)?;
-        self.description.definitions.iter().find(|of| of.name == name)
     }
 
     fn is_struct(&self, ty: &Type) -> bool {
@@ -131,6 +201,11 @@ impl<'d> Types<'d> {
         let Some(name) = last(ty).filter(|_| within(ty).is_none()) else {
             return Err(format!("MIDL has no type for `{rust}`"));
         };
+        match self.definition(ty).map(|of| &of.kind) {
+            Some(DefinitionKind::Alias(ty)) => return self.written(ty, handle),
+            Some(_) => return plain(&name),
+            None => {}
+        }
         match name.as_str() {
             "String" => {
                 let attributes = vec!["string".to_owned()];
@@ -139,85 +214,51 @@ impl<'d> Types<'d> {
             "Guid" => return plain("GUID"),
             _ => {}
         }
-        if let Some(kind) = kind(&name, handle)? {
-            let attributes =
-                vec![format!("system_handle(sh_{kind}{})", mask(&name, &kind, handle)?)];
-            return Ok(Written { ty: "HANDLE".to_owned(), attributes });
+        if let Some(attribute) = handles::attribute(&name, handle)? {
+            return Ok(Written { ty: "HANDLE".to_owned(), attributes: vec![attribute] });
         }
-        if let Some(interface) = name.strip_suffix("Client") {
-            return plain(&format!("I{interface} *"));
-        }
-        match self.definition(ty).map(|of| &of.kind) {
-            Some(DefinitionKind::Alias(ty)) => self.written(ty, handle),
-            Some(_) => plain(&name),
-            None => Err(format!("MIDL has no type for `{rust}`")),
+        match name.strip_suffix("Client") {
+            Some(interface)
+                if self.description.interfaces.iter().any(|of| of.name == interface) =>
+            {
+                plain(&format!("I{interface} *"))
+            }
+            Some(interface) if !interface.is_empty() => {
+                Err(format!("interface `{interface}` isn't in this file"))
+            }
+            _ => Err(format!("MIDL has no type for `{rust}`")),
         }
     }
 }
 
-/// The kind of handle that a type is, if it is one.
-fn kind(name: &str, handle: Option<&Handle>) -> Said<Option<String>> {
-    let only_here = |kind: &str| Err(format!("MIDL has no kind of handle for `{kind}`"));
-    if let Some(handle) = handle {
-        return match handle.kinds.as_slice() {
-            [kind] if kind == "directory" || kind == "timer" => only_here(&kind.to_string()),
-            [kind] => Ok(Some(kind.to_string())),
-            _ => Err("MIDL has no handle of one of several kinds".to_owned()),
-        };
+/// `T `, `T *`, and `T **` of `T *`.
+fn with_stars(ty: &str, stars: &str) -> String {
+    match ty.ends_with('*') {
+        true => format!("{ty}{stars}"),
+        false => format!("{ty} {stars}"),
     }
-    Ok(Some(match name {
-        "PipeReader" | "PipeWriter" => "pipe".to_owned(),
-        "OwnedFd" | "OwnedHandle" => return Err("say which kind: `#[handle(…)]`".to_owned()),
-        "Directory" | "Timer" | "ManualEvent" | "UnsealedSection" | "UnixStream"
-        | "UnixListener" | "UnixDatagram" | "Seqpacket" | "TcpStream" | "TcpListener"
-        | "UdpSocket" => return only_here(name),
-        name => match KINDS.iter().find(|(_, known)| *known == name) {
-            Some((word, _)) => (*word).to_owned(),
-            None => return Ok(None),
-        },
-    }))
 }
 
-/// The mask that asks for the declared rights.
-fn mask(name: &str, kind: &str, handle: Option<&Handle>) -> Said<String> {
-    let declared = handle.iter().flat_map(|handle| &handle.at_least).map(ToString::to_string);
-    let mut rights: Vec<String> = declared.collect();
-    match (name, handle) {
-        ("PipeReader", None) => rights.push("read".to_owned()),
-        ("PipeWriter", None) => rights.push("write".to_owned()),
-        _ => {}
+/// `, range(1, 10)`.
+fn bounds(Range { from, to }: Range) -> String {
+    format!(", range({from}, {to})")
+}
+
+fn in_brackets(attributes: &[String]) -> String {
+    match attributes.is_empty() {
+        true => String::new(),
+        false => format!("[{}] ", attributes.join(", ")),
     }
-    let mut masks = Vec::new();
-    for right in &rights {
-        let word = match (kind, right.as_str()) {
-            ("file" | "pipe", "read") => "FILE_GENERIC_READ",
-            ("file" | "pipe", "write") => "FILE_GENERIC_WRITE",
-            ("file", "append") => "FILE_APPEND_DATA",
-            ("event", "signal") => "EVENT_MODIFY_STATE",
-            ("semaphore", "signal") => "SEMAPHORE_MODIFY_STATE",
-            ("process", "signal") => "PROCESS_TERMINATE",
-            ("thread", "signal") => "THREAD_TERMINATE",
-            ("event" | "semaphore" | "process" | "thread", "wait") => "SYNCHRONIZE",
-            ("section", "read") => "SECTION_MAP_READ",
-            ("section", "write") => "SECTION_MAP_WRITE",
-            ("section", "resize") => "SECTION_EXTEND_SIZE",
-            ("composition", "read") => "COMPOSITIONOBJECT_READ",
-            ("composition", "write") => "COMPOSITIONOBJECT_WRITE",
-            _ => return Err(format!("MIDL has no mask for the right `{right}` of a {kind}")),
-        };
-        masks.push(word);
-    }
-    Ok(if masks.is_empty() { String::new() } else { format!(", {}", masks.join(" | ")) })
 }
 
 /// The last name of a path.
-fn last(ty: &Type) -> Option<String> {
+pub(super) fn last(ty: &Type) -> Option<String> {
     let Type::Path(path) = ty else { return None };
-    path.path.segments.last().map(|last| last.ident.to_string())
+    path.path.segments.last().map(|last| plain_name(&last.ident))
 }
 
 /// `Vec<T>`, `Option<T>` and `Box<T>`, taken apart.
-fn within(ty: &Type) -> Option<(&'static str, &Type)> {
+pub(super) fn within(ty: &Type) -> Option<(&'static str, &Type)> {
     let Type::Path(path) = ty else { return None };
     let last = path.path.segments.last()?;
     let PathArguments::AngleBracketed(arguments) = &last.arguments else { return None };
@@ -231,20 +272,6 @@ fn boxed(ty: &Type) -> &Type {
         Some(("Box", inner)) => inner,
         _ => ty,
     }
-}
-
-/// `decorate_this_file` → `decorateThisFile`.
-fn camel(name: &str) -> String {
-    let mut words = name.split('_').filter(|word| !word.is_empty());
-    let first = words.next().unwrap_or("value").to_owned();
-    words.fold(first, |name, word| name + &capital(word))
-}
-
-/// A word with a large first letter.
-pub(super) fn capital(word: &str) -> String {
-    let mut letters = word.chars();
-    let first = letters.next().map(|first| first.to_ascii_uppercase());
-    first.into_iter().chain(letters).collect()
 }
 
 /// Numbers, by both their names.

@@ -7,13 +7,13 @@ mod interface;
 mod library;
 mod types;
 
-pub use attribute::{Argument, Attribute, AttributeName, Attributes};
+pub(crate) use attribute::{Argument, Attribute, AttributeName, Attributes};
 pub(crate) use attribute::{Place, Shape};
-pub use declaration::{Constant, CppQuote, DeclareGuid, Import, Item, Namespace, Typedef};
-pub use expression::{BinaryOperator, Expression, ExpressionKind, UnaryOperator};
-pub use interface::{DispatchInterface, DispatchMember, Interface, Member, Method};
-pub use library::{ApiContract, Class, ClassItem, Delegate, ImportLibrary, Library, Module};
-pub use types::{
+pub(crate) use declaration::{Constant, CppQuote, DeclareGuid, Import, Item, Namespace, Typedef};
+pub(crate) use expression::{BinaryOperator, Expression, ExpressionKind, UnaryOperator};
+pub(crate) use interface::{DispatchInterface, DispatchMember, Interface, Member, Method};
+pub(crate) use library::{ApiContract, Class, ClassItem, Delegate, ImportLibrary, Library, Module};
+pub(crate) use types::{
     Arm, BaseType, Bounds, Declarator, Derivation, EnumType, Enumerator, Field, Parameter,
     Parameters, StructType, Switch, TypeKind, TypeSpecifier, UnionType,
 };
@@ -23,33 +23,33 @@ use super::token::Name;
 
 /// A name and where it stands.
 #[derive(Clone, Debug)]
-pub struct Identifier {
+pub(crate) struct Identifier {
     /// Its letters.
-    pub name: Name,
+    pub(crate) name: Name,
     /// Where it stands.
-    pub span: Span,
+    pub(crate) span: Span,
 }
 
 /// A name with what qualifies it: `Windows.Foundation.Collections.IVector<HSTRING>`.
 #[derive(Clone, Debug)]
-pub struct Path {
+pub(crate) struct Path {
     /// The parts between the dots; at least one.
-    pub segments: Vec<Identifier>,
+    pub(crate) segments: Vec<Identifier>,
     /// The types between the angle brackets.
-    pub arguments: Vec<TypeName>,
+    pub(crate) arguments: Vec<TypeName>,
     /// All of it.
-    pub span: Span,
+    pub(crate) span: Span,
 }
 
 impl Path {
     /// The parts, joined by dots.
-    pub fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         let segments: Vec<&str> = self.segments.iter().map(|segment| &*segment.name).collect();
         segments.join(".")
     }
 
     /// The name, if nothing qualifies it.
-    pub fn as_name(&self) -> Option<&Name> {
+    pub(crate) fn as_name(&self) -> Option<&Name> {
         match self.segments.as_slice() {
             [only] => Some(&only.name),
             _ => None,
@@ -59,9 +59,9 @@ impl Path {
 
 /// A whole type without a name for a thing of that type, as in a cast.
 #[derive(Clone, Debug)]
-pub struct TypeName {
+pub(crate) struct TypeName {
     /// The type at its root.
-    pub specifier: Box<TypeSpecifier>,
+    pub(crate) specifier: Box<TypeSpecifier>,
     /// What is made of it, as in [`Declarator`].
-    pub derivations: Vec<Derivation>,
+    pub(crate) derivations: Vec<Derivation>,
 }

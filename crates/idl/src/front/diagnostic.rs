@@ -6,6 +6,7 @@ use annotate_snippets::{AnnotationKind, Element, Level, Origin, Renderer, Snippe
 
 use super::limits::{ERRORS_MAX, QUOTED_LINE_BYTES_MAX, QUOTED_NAME_MAX, WARNINGS_MAX};
 use super::source::{SourceMap, Span};
+use super::work;
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -24,11 +25,11 @@ pub struct Diagnostic {
     /// What is wrong, lower case and without a full stop.
     pub message: String,
     /// Where. Only what concerns a whole file has no place.
-    pub span: Option<Span>,
+    pub(crate) span: Option<Span>,
     /// What is said under the carets.
     pub label: String,
     /// Another place that explains this one, and why.
-    pub related: Option<(Span, String)>,
+    pub(crate) related: Option<(Span, String)>,
     /// What to do about it.
     pub hint: Option<String>,
 }
@@ -195,6 +196,7 @@ pub(crate) fn similar<'a>(
     let lower = wrong.to_ascii_lowercase();
     known
         .into_iter()
+        .inspect(|_| work::count(1))
         .filter(|word| *word != wrong && word.len().abs_diff(wrong.len()) <= distance_max)
         .map(|word| (strsim::osa_distance(&lower, &word.to_ascii_lowercase()), word))
         .filter(|(distance, _)| *distance <= distance_max)

@@ -61,7 +61,7 @@ pub(crate) const ERRORS_MAX: usize = 100;
 pub(crate) const WARNINGS_MAX: usize = 100;
 
 /// With how many names the unknown ones of a run are compared, all together, for a suggestion.
-pub(crate) const COMPARISONS_MAX: usize = 300_000;
+pub(crate) const COMPARISONS_MAX: usize = 50_000;
 
 /// The longest line of source that is quoted under a message, in bytes.
 pub(crate) const QUOTED_LINE_BYTES_MAX: usize = 4_096;

@@ -17,6 +17,7 @@ use super::diagnostic::{Diagnostic, Diagnostics};
 use super::limits::NESTING_DEPTH_MAX;
 use super::source::Span;
 use super::token::{Name, Names, Punctuation, Token, TokenKind};
+use super::work;
 
 /// What was wrong is among the diagnostics already.
 #[derive(Debug)]
@@ -125,6 +126,7 @@ impl<'t> Parser<'t> {
     }
 
     fn token(&self) -> &'t Token {
+        work::count(1);
         &self.tokens[self.at]
     }
 

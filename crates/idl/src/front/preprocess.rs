@@ -18,6 +18,7 @@ use super::limits::FILE_TOKENS_MAX;
 use super::loader::Loader;
 use super::source::{FileId, Span};
 use super::token::{Name, Punctuation, Token, TokenKind};
+use super::work;
 
 /// What a file amounts to.
 #[derive(Debug)]
@@ -142,6 +143,7 @@ impl Preprocessor<'_> {
     /// The next token before expansion: of an expansion, or of a file.
     fn next(&mut self) -> Token {
         loop {
+            work::count(1);
             if let Some(token) = self.next_of_frames() {
                 return token;
             }

@@ -151,6 +151,11 @@ impl Program {
         &self.units[id.0]
     }
 
+    /// Whether a place is in one of the files that are built in.
+    pub(crate) fn is_built_in(&self, span: Span) -> bool {
+        self.loader.is_built_in(self.loader.sources.file_of(span))
+    }
+
     pub(crate) fn unit_ids(&self) -> impl Iterator<Item = UnitId> + use<> {
         (0..self.units.len()).map(UnitId)
     }

@@ -8,6 +8,7 @@ use super::ast::{Item, Member};
 use super::diagnostic::{self, Color, Diagnostic, Diagnostics, Severity};
 use super::program::Program;
 use super::source::{Location, SourceMap};
+use super::work;
 
 /// How files are read.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +20,9 @@ pub struct Options {
     pub definitions: Vec<String>,
     /// Who preprocesses the files.
     pub preprocessor: Preprocessor,
+    /// The interfaces and classes, by their names in the files, that Rust is made of, with what
+    /// these use; all of them, if none is named.
+    pub only: Vec<String>,
 }
 
 /// Who preprocesses the files.
@@ -56,6 +60,8 @@ pub struct Statistics {
     pub errors: usize,
     /// The warnings, likewise.
     pub warnings: usize,
+    /// How much work it was: what was gone through, counted one by one.
+    pub steps: u64,
 }
 
 /// Reads `.idl` files and all that they import, and checks them.
@@ -70,7 +76,7 @@ pub struct Statistics {
 /// assert_eq!(report.to_string(), "error: file `no such file.idl` isn't found\n\n");
 /// ```
 pub fn check(paths: &[PathBuf], options: &Options) -> Report {
-    report(Program::load(paths, options), options)
+    read(paths, options).into_report()
 }
 
 /// Reads a text as if it were a file of this name, with all that it imports, and checks it. The
@@ -85,26 +91,29 @@ pub fn check(paths: &[PathBuf], options: &Options) -> Report {
 /// assert_eq!(report.diagnostics()[0].message, "unknown type `lnog`");
 /// ```
 pub fn check_text(name: &str, text: &str, options: &Options) -> Report {
-    report(Program::load_text(name, text, options), options)
+    read_text(name, text, options).into_report()
 }
 
 /// Files that were read and checked, and what is wrong with them.
 #[derive(Debug)]
 pub(crate) struct Read {
+    /// The steps that were done before.
+    steps_before: u64,
     pub(crate) program: Program,
     pub(crate) found: Vec<Diagnostics>,
 }
 
 /// Reads `.idl` files and all that they import, and checks them, for who wants more than a report.
 pub(crate) fn read(paths: &[PathBuf], options: &Options) -> Read {
-    read_program(Program::load(paths, options), options)
+    read_program(work::so_far(), Program::load(paths, options), options)
 }
 
-fn report(program: Program, options: &Options) -> Report {
-    read_program(program, options).into_report()
+/// The same of a text.
+pub(crate) fn read_text(name: &str, text: &str, options: &Options) -> Read {
+    read_program(work::so_far(), Program::load_text(name, text, options), options)
 }
 
-fn read_program(mut program: Program, options: &Options) -> Read {
+fn read_program(steps_before: u64, mut program: Program, options: &Options) -> Read {
     let mut checked = super::check::run(&program);
     if !checked.open.is_empty() {
         program.complete(&checked.open, options);
@@ -113,7 +122,7 @@ fn read_program(mut program: Program, options: &Options) -> Read {
     let mut found = checked.diagnostics;
     found.push(std::mem::take(&mut program.diagnostics));
     found.extend(program.units.iter_mut().map(|unit| std::mem::take(&mut unit.diagnostics)));
-    Read { program, found }
+    Read { steps_before, program, found }
 }
 
 impl Read {
@@ -124,8 +133,9 @@ impl Read {
 
     /// What was found, in the order of the files.
     pub(crate) fn into_report(self) -> Report {
-        let Self { program, found } = self;
+        let Self { steps_before, program, found } = self;
         let mut statistics = count(&program);
+        statistics.steps = work::so_far() - steps_before;
         statistics.errors = found.iter().map(|of_file| of_file.errors()).sum();
         statistics.warnings = found.iter().map(|of_file| of_file.warnings()).sum();
         let mut diagnostics: Vec<_> =

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 /// Which file of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct FileId(u32);
+pub(crate) struct FileId(u32);
 
 impl FileId {
     pub(crate) fn index(self) -> usize {
@@ -17,7 +17,7 @@ impl FileId {
 
 /// A stretch of source text: from its first byte to the one after its last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Span {
+pub(crate) struct Span {
     start: u32,
     end: u32,
 }
@@ -81,7 +81,7 @@ pub(crate) struct QuotedLine<'a> {
 
 /// The texts of a run.
 #[derive(Debug, Default)]
-pub struct SourceMap {
+pub(crate) struct SourceMap {
     files: Vec<SourceFile>,
     end: u32,
 }
@@ -113,13 +113,13 @@ impl SourceMap {
     }
 
     /// The file that a span is in.
-    pub fn file_of(&self, span: Span) -> FileId {
+    pub(crate) fn file_of(&self, span: Span) -> FileId {
         let index = self.files.partition_point(|file| file.start <= span.start).saturating_sub(1);
         FileId(index as u32)
     }
 
     /// Where a span starts.
-    pub fn location(&self, span: Span) -> Location {
+    pub(crate) fn location(&self, span: Span) -> Location {
         self.quote(span).location
     }
 

@@ -10,7 +10,7 @@ use super::source::Span;
 /// A word of a source file: a name, or the text of a number or of a string. Equal words of one
 /// run share their memory.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Name(Arc<str>);
+pub(crate) struct Name(Arc<str>);
 
 impl Deref for Name {
     type Target = str;
@@ -140,7 +140,7 @@ impl fmt::Display for TokenKind {
 
 /// A universally unique identifier: the name of an interface, a class or a library.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Uuid(pub u128);
+pub(crate) struct Uuid(pub(crate) u128);
 
 /// The lengths of a UUID's five groups of hexadecimal digits.
 const UUID_GROUPS: [usize; 5] = [8, 4, 4, 4, 12];
@@ -150,7 +150,7 @@ impl Uuid {
     pub(crate) const LENGTH: usize = 36;
 
     /// Reads `12345678-1234-1234-1234-123456789abc`, in either case.
-    pub fn parse(text: &str) -> Option<Uuid> {
+    pub(crate) fn parse(text: &str) -> Option<Uuid> {
         let groups: Vec<&str> = text.split('-').collect();
         let fits = |(group, length): (&&str, &usize)| {
             group.len() == *length && group.bytes().all(|digit| digit.is_ascii_hexdigit())

@@ -4,7 +4,7 @@ use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{format_ident, quote};
 use syn::spanned::Spanned;
 
-use super::{declared, describe, docs};
+use super::{declared, describe, docs, within};
 use crate::model::{Interface, Method, Parameter};
 
 /// The trait as the server implements it, and its dispatch.
@@ -63,10 +63,14 @@ fn arm(number: usize, method: &Method) -> TokenStream {
     let name = &method.name;
     let names: Vec<_> = method.parameters.iter().map(|parameter| &parameter.name).collect();
     let reads =
-        method.parameters.iter().enumerate().map(|(index, Parameter { ty, handle, .. })| {
+        method.parameters.iter().enumerate().map(|(index, Parameter { ty, handle, range, .. })| {
             let index = Literal::usize_unsuffixed(index);
             let declared = declared(handle.as_ref());
-            quote!(__input.parameter::<#ty>(#index, #declared)?)
+            let read = quote!(__input.parameter::<#ty>(#index, #declared)?);
+            let Some(range) = range else { return read };
+            let value = Ident::new("__value", ty.span());
+            let check = within(&value, *range);
+            quote!({ let #value = #read; #check #value })
         });
     let context = method.context.as_ref().map(|_| quote!(__context,));
     let run = match method.error {

@@ -12,7 +12,7 @@ use syn::Type;
 use super::docs;
 use crate::model::{
     Class, Definition, DefinitionKind, Description, Field, Handle, Interface, Method, Parameter,
-    Variant, write_guid,
+    Range, Variant, names, write_guid,
 };
 
 /// The Rust of a description, as source.
@@ -51,9 +51,16 @@ fn method(method: &Method) -> TokenStream {
     }
 }
 
-fn parameter(Parameter { name, ty, handle: declared }: &Parameter) -> TokenStream {
+fn parameter(Parameter { name, ty, handle: declared, range: bounds }: &Parameter) -> TokenStream {
     let declared = declared.as_ref().map(handle);
-    quote!(#declared #name: #ty)
+    let bounds = bounds.map(range);
+    quote!(#declared #bounds #name: #ty)
+}
+
+/// The `#[range(…)]` of a declaration.
+pub fn range(Range { from, to }: Range) -> TokenStream {
+    let (from, to) = (Literal::i128_unsuffixed(from), Literal::i128_unsuffixed(to));
+    quote!(#[range(#from..=#to)])
 }
 
 /// The `#[handle(…)]` of a declaration.
@@ -107,11 +114,12 @@ fn definition(definition: &Definition, plain: &Plain<'_>) -> TokenStream {
 }
 
 fn field(
-    Field { docs: lines, value: Parameter { name, ty, handle: declared } }: &Field,
+    Field { docs: lines, value: Parameter { name, ty, handle: declared, range: bounds } }: &Field,
 ) -> TokenStream {
     let docs = docs(lines);
     let declared = declared.as_ref().map(handle);
-    quote!(#docs #declared pub #name: #ty,)
+    let bounds = bounds.map(range);
+    quote!(#docs #declared #bounds pub #name: #ty,)
 }
 
 fn variant(variant: &Variant) -> TokenStream {
@@ -121,9 +129,10 @@ fn variant(variant: &Variant) -> TokenStream {
         let value = Literal::i64_unsuffixed(value);
         quote!(= #value)
     });
-    let fields = fields.iter().map(|Parameter { ty, handle: declared, .. }| {
+    let fields = fields.iter().map(|Parameter { ty, handle: declared, range: bounds, .. }| {
         let declared = declared.as_ref().map(handle);
-        quote!(#declared #ty)
+        let bounds = bounds.map(range);
+        quote!(#declared #bounds #ty)
     });
     let fields = (fields.len() > 0).then(|| quote!((#(#fields),*)));
     quote!(#docs #name #fields #value,)
@@ -173,20 +182,9 @@ impl<'d> Plain<'d> {
 
     /// The names of the types that a type is made of, as far as they matter.
     fn names(&self, ty: &Type) -> Vec<String> {
-        let mut names = Vec::new();
-        collect(ty.to_token_stream(), &mut names);
+        let mut names = names(ty.to_token_stream());
         names.retain(|name| !PATHS.contains(&name.as_str()));
         names
-    }
-}
-
-fn collect(tokens: TokenStream, names: &mut Vec<String>) {
-    for token in tokens {
-        match token {
-            proc_macro2::TokenTree::Ident(name) => names.push(name.to_string()),
-            proc_macro2::TokenTree::Group(group) => collect(group.stream(), names),
-            _ => {}
-        }
     }
 }
 

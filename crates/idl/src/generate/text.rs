@@ -20,7 +20,8 @@ pub fn text(description: &Description) -> String {
                 }
                 let alone =
                     File { shebang: None, frontmatter: None, attrs: Vec::new(), items: vec![item] };
-                text += &prettyplease::unparse(&alone);
+                // The printer knows no ranges in attributes.
+                text += &prettyplease::unparse(&alone).replace("..= ", "..=");
             }
         }
         // Not reached: what is generated is Rust. If it is, the compiler says where it isn't.

@@ -25,13 +25,17 @@ impl<'a> Lowering<'_, 'a> {
                 continue;
             }
             match self.view.find(&item.path).map(|symbol| symbol.definition) {
+                Some(Definition::Interface(of)) if of.attributes.has(AttributeName::Local) => {
+                    let what = format!("interface {} is `local`", quoted(&of.name.name));
+                    self.note(item.path.span, "it has no part of the class", &what);
+                }
                 Some(Definition::Interface(interface)) if interface.members.is_some() => {
                     interfaces.push(ident(&names::trait_name(&interface.name.name)));
                     self.wanted.push(interface);
                 }
                 _ => {
                     let what = format!("{} isn't described", quoted(&item.path.name()));
-                    let hint = "import the file that defines it";
+                    let hint = self.where_defined(item.path.span);
                     let _ = self.refuse::<()>(item.path.span, what, hint);
                 }
             }
@@ -41,7 +45,8 @@ impl<'a> Lowering<'_, 'a> {
             return;
         }
         let constant = names::constant(name);
-        if self.take(&constant, class.name.span).is_ok() {
+        if self.take(&constant, class.name.span, class.name.span).is_ok() {
+            self.state.places.insert(constant.clone(), class.name.span);
             self.description.classes.push(model::Class {
                 docs: docs(&class.attributes),
                 name: ident(&constant),

@@ -6,8 +6,9 @@ use quote::{ToTokens, quote};
 use super::shape::{Leaf, shape};
 use super::types::Value;
 use super::{Lowering, ident, names};
-use crate::front::ast::Constant;
+use crate::front::ast::{Constant, Identifier};
 use crate::front::constant;
+use crate::front::diagnostic::{Diagnostic, quoted};
 use crate::model::{Definition, DefinitionKind};
 
 impl<'a> Lowering<'_, 'a> {
@@ -15,20 +16,25 @@ impl<'a> Lowering<'_, 'a> {
     /// depends on it.
     pub(super) fn constant(&mut self, constant: &'a Constant) {
         let Some(name) = &constant.declarator.name else { return };
-        let Ok(value) = constant::evaluate(&constant.value, &self.view) else { return };
+        if self.constant_of(constant, name).is_none() {
+            let what =
+                format!("constant {} has no Rust: it is of no type here", quoted(&name.name));
+            self.state.diagnostics.push(Diagnostic::warning(name.span, what));
+        }
+    }
+
+    fn constant_of(&mut self, constant: &'a Constant, name: &Identifier) -> Option<()> {
+        let value = constant::evaluate(&constant.value, &self.view).ok()?;
         let shape =
             shape(&self.view, &constant.attributes, &constant.specifier, &constant.declarator);
         let (ty, value) = match (value, shape.leaf) {
             (constant::Value::String { text, .. }, _) => {
-                let text = text.replace("\\\\", "\\").replace("\\\"", "\"");
-                (syn::parse_quote!(&str), Literal::string(&text).into_token_stream())
+                (syn::parse_quote!(&str), Literal::string(&unescaped(&text)).into_token_stream())
             }
             (constant::Value::Integer(integer), Leaf::Base(_)) if shape.steps.is_empty() => {
-                let Ok(Value { ty, .. }) = self.value(&shape, 0, "", false) else { return };
-                match wrapped(integer.value, &ty.to_token_stream().to_string()) {
-                    Some(value) => (ty, value),
-                    None => return,
-                }
+                let Value { ty, .. } = self.value(&shape, 0, "", false).ok()?;
+                let value = wrapped(integer.value, &ty.to_token_stream().to_string())?;
+                (ty, value)
             }
             (constant::Value::Float(value), Leaf::Base(_)) if value.is_finite() => {
                 (syn::parse_quote!(f64), Literal::f64_unsuffixed(value).into_token_stream())
@@ -37,14 +43,60 @@ impl<'a> Lowering<'_, 'a> {
                 let value = integer.value != 0;
                 (syn::parse_quote!(bool), quote!(#value))
             }
-            _ => return,
+            _ => return None,
         };
         let rust = names::constant(&name.name);
-        if self.take(&rust, name.span).is_ok_and(|is_new| is_new) {
+        if self.take(&rust, name.span, name.span).is_ok_and(|is_new| is_new) {
             let kind = DefinitionKind::Constant(ty, value);
             self.define(Definition { docs: Vec::new(), name: ident(&rust), kind });
         }
+        Some(())
     }
+}
+
+/// A text as C understands it.
+fn unescaped(text: &str) -> String {
+    let mut letters = text.chars().peekable();
+    let mut plain = String::new();
+    while let Some(letter) = letters.next() {
+        if letter != '\\' {
+            plain.push(letter);
+            continue;
+        }
+        let number = |letters: &mut std::iter::Peekable<std::str::Chars<'_>>, radix, most| {
+            let mut value = 0;
+            for _ in 0..most {
+                let Some(digit) = letters.peek().and_then(|letter| letter.to_digit(radix)) else {
+                    break;
+                };
+                value = value * radix + digit;
+                letters.next();
+            }
+            char::from_u32(value).unwrap_or(char::REPLACEMENT_CHARACTER)
+        };
+        plain.push(match letters.peek().copied() {
+            Some('0'..='7') => number(&mut letters, 8, 3),
+            Some('x') => {
+                letters.next();
+                number(&mut letters, 16, 4)
+            }
+            other => {
+                letters.next();
+                match other {
+                    Some('n') => '\n',
+                    Some('r') => '\r',
+                    Some('t') => '\t',
+                    Some('a') => '\x07',
+                    Some('b') => '\x08',
+                    Some('f') => '\x0c',
+                    Some('v') => '\x0b',
+                    Some(other) => other,
+                    None => '\\',
+                }
+            }
+        });
+    }
+    plain
 }
 
 /// An integer as its type holds it: `0xffffffff` is a usual way to write a `long` of -1.

@@ -4,7 +4,7 @@ use proc_macro2::Ident;
 
 use super::shape::Shape;
 use super::types::Value;
-use super::{Lowered, Lowering, ident};
+use super::{Lowering, Result, ident};
 use crate::front::ast::{Argument, AttributeName};
 use crate::front::check::system_handle::Rights;
 use crate::front::constant;
@@ -12,7 +12,7 @@ use crate::model::Handle;
 
 impl<'a> Lowering<'_, 'a> {
     /// The type of a handle, and what is declared of it.
-    pub(super) fn handle(&mut self, shape: &Shape<'a>) -> Lowered<Value> {
+    pub(super) fn handle(&mut self, shape: &Shape<'a>) -> Result<Value> {
         let Some(attribute) = shape.find(AttributeName::SystemHandle) else {
             let what = "a HANDLE that isn't a `system_handle` is only a number in another process";
             let hint = "say what it is, as in `[in, system_handle(sh_file)] HANDLE file`";
@@ -43,7 +43,6 @@ impl<'a> Lowering<'_, 'a> {
 fn typed(kind: &str, mask: u32) -> Option<Value> {
     let kind = kind.strip_prefix("sh_")?;
     let rights = rights(kind, mask);
-    let mut at_most = None;
     let mut is_declared = !rights.is_empty();
     let ty: syn::Type = match kind {
         "file" => syn::parse_quote!(std::fs::File),
@@ -53,11 +52,7 @@ fn typed(kind: &str, mask: u32) -> Option<Value> {
         "process" => syn::parse_quote!(syshandle::Process),
         "token" => syn::parse_quote!(syshandle::Token),
         "section" if rights.contains(&"resize") => syn::parse_quote!(syshandle::UnsealedSection),
-        "section" => {
-            // A declaration replaces what the type declares, and this type's size never changes.
-            at_most = is_declared.then_some(&OF_FIXED_SIZE[..]);
-            syn::parse_quote!(syshandle::Section)
-        }
+        "section" => syn::parse_quote!(syshandle::Section),
         // The type asks for the right to read already.
         "reg_key" => {
             is_declared = false;
@@ -94,9 +89,9 @@ fn typed(kind: &str, mask: u32) -> Option<Value> {
         kinds: words(&[kind]),
         sockets: Vec::new(),
         at_least: words(&rights),
-        at_most: at_most.map(words),
+        at_most: None,
     });
-    Some(Value { ty, handle })
+    Some(Value { ty, handle, range: None })
 }
 
 /// The rights that a mask asks for, of those that can be proven here. The others are nobody's to
@@ -126,6 +121,3 @@ const ALL: u32 = 0x1000_0000;
 const READ: u32 = 0x8000_0000 | ALL;
 const WRITE: u32 = 0x4000_0000 | ALL;
 const SYNCHRONIZE: u32 = 0x0010_0000;
-
-/// What a section of fixed size may let its holder do.
-const OF_FIXED_SIZE: [&str; 5] = ["read", "write", "append", "map", "seal"];

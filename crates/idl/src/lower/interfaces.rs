@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::structs::docs;
-use super::{Lowered, Lowering, Refused, ident, names};
+use super::{Lowering, Refused, Result, ident, names};
 use crate::front::Span;
 use crate::front::ast::{AttributeName, Interface, Method};
 use crate::front::check::symbols::Definition;
@@ -14,27 +14,30 @@ use crate::model;
 impl<'a> Lowering<'_, 'a> {
     /// Describes an interface, if it isn't yet.
     pub(super) fn interface(&mut self, interface: &'a Interface) {
-        if !self.done.insert(interface.name.span) {
+        if !self.state.done.insert(interface.name.span) {
             return;
         }
         // What is wrong has been said.
-        if let Ok(described) = self.described(interface) {
-            self.description.interfaces.push(described);
+        match self.described(interface) {
+            Ok(described) => {
+                self.state.places.insert(described.name.to_string(), interface.name.span);
+                self.description.interfaces.push(described);
+            }
+            Err(Refused) => {
+                let client = format!("{}Client", names::trait_name(&interface.name.name));
+                self.state.refused.insert(client, interface.name.span);
+            }
         }
         self.place.clear();
     }
 
-    fn described(&mut self, interface: &'a Interface) -> Lowered<model::Interface> {
+    fn described(&mut self, interface: &'a Interface) -> Result<model::Interface> {
         let name = &interface.name.name;
         let span = interface.name.span;
         self.place = format!("interface {}", quoted(name));
         let attributes = &interface.attributes;
         if !interface.type_parameters.is_empty() {
             return self.refuse(span, "it leaves types open", "write an interface for each type");
-        }
-        if attributes.has(AttributeName::Local) {
-            let what = "it is `local`: nobody calls it from another process";
-            return self.refuse(span, what, "leave out `local`");
         }
         if !attributes.has(AttributeName::Object) && !attributes.has(AttributeName::Odl) {
             let hint = "add `object`, and derive it from IUnknown";
@@ -43,10 +46,10 @@ impl<'a> Lowering<'_, 'a> {
         let Some(iid) = attributes.uuid() else {
             return self.refuse(span, "it has no identifier", "add `uuid(…)`");
         };
-        let methods = self.methods(interface)?;
+        let (methods, bases) = self.methods(interface)?;
         let trait_name = names::trait_name(name);
-        self.take(&trait_name, span)?;
-        self.take(&format!("{trait_name}Client"), span)?;
+        self.take(&trait_name, span, span)?;
+        self.take(&format!("{trait_name}Client"), span, span)?;
         let mut lowered = Vec::new();
         let mut is_refused = false;
         let mut taken: HashMap<String, Span> = HashMap::new();
@@ -71,22 +74,31 @@ impl<'a> Lowering<'_, 'a> {
             docs: docs(attributes),
             visibility: quote::quote!(pub),
             name: ident(&trait_name),
+            bases,
             methods: lowered,
         })
     }
 
-    /// The methods of an interface as they are numbered: those of what it derives from first.
-    fn methods(&mut self, interface: &'a Interface) -> Lowered<Vec<&'a Method>> {
+    /// The methods of an interface as they are numbered, those of what it derives from first; and
+    /// the names of what it derives from.
+    fn methods(&mut self, interface: &'a Interface) -> Result<(Vec<&'a Method>, Vec<String>)> {
         let mut chain = vec![interface];
+        let mut bases = Vec::new();
         while let Some(path) = chain.last().and_then(|last| last.base.as_ref()) {
+            bases.push(path.name());
             if path.as_name().is_some_and(|name| ROOTS.contains(&&**name)) {
                 break;
             }
             let base = match self.view.find(path).map(|symbol| symbol.definition) {
                 Some(Definition::Interface(base)) if base.members.is_some() => base,
                 _ => {
-                    let what = format!("its base {} isn't described", quoted(&path.name()));
-                    return self.refuse(path.span, what, "import the file that defines it");
+                    let what = format!(
+                        "its base {} is only announced: nothing says what it can do",
+                        quoted(&path.name())
+                    );
+                    let announced = self.view.find(path).map(|symbol| symbol.span);
+                    let hint = self.where_defined(announced.unwrap_or(path.span));
+                    return self.refuse(path.span, what, hint);
                 }
             };
             if chain.len() == CHAIN_MAX {
@@ -94,7 +106,7 @@ impl<'a> Lowering<'_, 'a> {
             }
             chain.push(base);
         }
-        Ok(chain.iter().rev().flat_map(|interface| remote(interface)).collect())
+        Ok((chain.iter().rev().flat_map(|interface| remote(interface)).collect(), bases))
     }
 }
 

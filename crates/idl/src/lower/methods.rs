@@ -3,29 +3,35 @@
 use syn::Type;
 
 use super::neighbours::{Neighbours, Ways};
-use super::shape::shape;
+use super::shape::{Leaf, shape};
 use super::structs::docs;
-use super::types::Value;
-use super::{Lowered, Lowering, Refused, ident, names};
+use super::types::{SIZES, Value};
+use super::{Lowering, Refused, Result, ident, names};
 use crate::front::ast::{AttributeName, Derivation, Method, Parameter, TypeKind};
 use crate::front::diagnostic::quoted;
-use crate::model::{self, Definition, DefinitionKind};
+use crate::model::{self, CLIENT_METHODS, Definition, DefinitionKind};
 
 impl<'a> Lowering<'_, 'a> {
     /// A method of an interface. All that is wrong with it is said.
-    pub(super) fn method(&mut self, interface: &str, method: &'a Method) -> Lowered<model::Method> {
+    pub(super) fn method(&mut self, interface: &str, method: &'a Method) -> Result<model::Method> {
         let written = quoted(&format!("{interface}::{}", method.name.name));
         self.place = format!("method {written}");
         let mut is_refused = self.check_head(method).is_err();
         let mut neighbours = Neighbours::default();
         for parameter in &method.parameters.list {
-            neighbours.add(&parameter.attributes, Ways::of(&parameter.attributes));
+            let Parameter { attributes, specifier, declarator, .. } = parameter;
+            neighbours.add(attributes, Ways::of(attributes));
+            let range = self.range(&shape(&self.view, attributes, specifier, declarator));
+            neighbours.bounded(declarator, range);
         }
         let name = names::snake(&method.name.name);
         let name = match PROPERTIES.iter().find(|(kind, _)| method.attributes.has(*kind)) {
             Some((_, prefix)) => format!("{prefix}{name}"),
             None => name,
         };
+        // Every client has methods of its own.
+        let name = if CLIENT_METHODS.contains(&&*name) { name + "_" } else { name };
+        let mut distinct = names::Distinct::default();
         let mut parameters = Vec::new();
         let mut results = Vec::new();
         for parameter in &method.parameters.list {
@@ -41,10 +47,16 @@ impl<'a> Lowering<'_, 'a> {
                 is_refused = true;
                 continue;
             };
-            let name = ident(&names::snake(called));
-            let value = model::Parameter { name, ty: value.ty, handle: value.handle };
+            let name = ident(&distinct.name(names::snake(called)));
+            let value = model::Parameter {
+                name,
+                ty: value.ty,
+                handle: value.handle,
+                range: value.range.or_else(|| neighbours.range_of(&parameter.attributes)),
+            };
             parameters.extend(left.is_in.then(|| value.clone()));
-            results.extend(left.is_out.then_some(value));
+            // Whoever returns it sees to it.
+            results.extend(left.is_out.then_some(model::Parameter { range: None, ..value }));
         }
         self.place = format!("method {written}");
         if is_refused {
@@ -64,7 +76,7 @@ impl<'a> Lowering<'_, 'a> {
     }
 
     /// Checks what stands around the parameters.
-    fn check_head(&mut self, method: &'a Method) -> Lowered<()> {
+    fn check_head(&mut self, method: &'a Method) -> Result<()> {
         let is_hresult = matches!(&method.returns.kind,
             TypeKind::Named(path) if path.as_name().is_some_and(|name| &**name == "HRESULT"));
         if !is_hresult || !method.return_derivations.is_empty() {
@@ -82,12 +94,12 @@ impl<'a> Lowering<'_, 'a> {
         Ok(())
     }
 
-    fn parameter(&mut self, parameter: &'a Parameter, method: &str, ways: Ways) -> Lowered<Value> {
+    fn parameter(&mut self, parameter: &'a Parameter, method: &str, ways: Ways) -> Result<Value> {
         let attributes = &parameter.attributes;
         let shape = shape(&self.view, attributes, &parameter.specifier, &parameter.declarator);
         let name = parameter.declarator.name.as_ref().map_or("value", |name| &name.name);
         let inner = format!("{}{}", names::camel(method), names::camel(name));
-        let is_list = super::types::SIZES.iter().any(|&size| {
+        let is_list = SIZES.iter().any(|&size| {
             attributes
                 .find(size)
                 .and_then(|size| size.arguments.first())
@@ -97,6 +109,10 @@ impl<'a> Lowering<'_, 'a> {
             // The pointer is where the result is written to.
             Some(Derivation::Pointer { .. }) if ways.is_out && !is_list => {
                 self.value(&shape, 1, &inner, false)
+            }
+            // Room for a text, which is a pointer by its name.
+            None if ways.is_out && is_list && matches!(shape.leaf, Leaf::Text) => {
+                self.value(&shape, 0, &inner, false)
             }
             None if ways.is_out => {
                 let what = "what comes out needs a pointer to where it goes";
@@ -112,7 +128,7 @@ impl<'a> Lowering<'_, 'a> {
         interface: &str,
         method: &Method,
         mut results: Vec<model::Parameter>,
-    ) -> Lowered<(Type, Option<model::Handle>)> {
+    ) -> Result<(Type, Option<model::Handle>)> {
         let is_declared = results.iter().any(|result| result.handle.is_some());
         match results.len() {
             0 => Ok((syn::parse_quote!(()), None)),
@@ -127,7 +143,7 @@ impl<'a> Lowering<'_, 'a> {
             _ => {
                 let interface = names::trait_name(interface);
                 let name = format!("{interface}{}", names::camel(&method.name.name));
-                self.take(&name, method.name.span)?;
+                self.take(&name, method.name.span, method.name.span)?;
                 let name = ident(&name);
                 let fields =
                     results.into_iter().map(|value| model::Field { docs: Vec::new(), value });
@@ -146,7 +162,7 @@ impl<'a> Lowering<'_, 'a> {
 fn context(parameters: &[model::Parameter]) -> model::Parameter {
     let is_taken = parameters.iter().any(|parameter| parameter.name == "context");
     let name = ident(if is_taken { "call_context" } else { "context" });
-    model::Parameter { name, ty: syn::parse_quote!(&syshandle::Context), handle: None }
+    model::Parameter { name, ty: syn::parse_quote!(&syshandle::Context), handle: None, range: None }
 }
 
 /// What the names of a property's methods begin with.

@@ -1,5 +1,7 @@
 //! Names as Rust has them.
 
+use std::collections::HashSet;
+
 /// `AddSparkleFinishToFile` → `add_sparkle_finish_to_file`, `pcbRead` → `pcb_read`,
 /// `GetURLs` → `get_urls`.
 pub(super) fn snake(name: &str) -> String {
@@ -17,7 +19,7 @@ pub(super) fn snake(name: &str) -> String {
         }
         snake.push(letter.to_ascii_lowercase());
     }
-    let snake = snake.trim_start_matches('_');
+    let snake = snake.trim_matches('_');
     match snake.chars().next() {
         Some(first) if !first.is_ascii_digit() => snake.to_owned(),
         _ => format!("n{snake}"),
@@ -73,19 +75,36 @@ pub(super) fn common_prefix<'n>(names: &[&'n str]) -> &'n str {
         return "";
     };
     let mut ends = first.match_indices('_').map(|(at, _)| &first[..=at]);
-    let fits = |prefix: &&str| {
-        let rest = |name: &str| {
-            name.strip_prefix(prefix)
-                .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic()))
-        };
-        rest(first) && others.iter().all(|name| rest(name))
-    };
+    let fits =
+        |prefix: &&str| goes_on(first, prefix) && others.iter().all(|name| goes_on(name, prefix));
     ends.rfind(fits).unwrap_or("")
+}
+
+/// Whether a name begins so, and goes on with what can begin one itself.
+pub(super) fn goes_on(name: &str, prefix: &str) -> bool {
+    let rest = name.strip_prefix(prefix);
+    rest.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic()))
 }
 
 /// Whether it can't be a name in Rust by itself.
 pub(super) fn is_keyword(name: &str) -> bool {
     syn::parse_str::<syn::Ident>(name).is_err()
+}
+
+/// The names in one place, none of them twice: what differs in IDL by letters' case alone gets a
+/// number.
+#[derive(Default)]
+pub(super) struct Distinct(HashSet<String>);
+
+impl Distinct {
+    /// A name, or one like it if it is taken.
+    pub(super) fn name(&mut self, name: String) -> String {
+        if self.0.insert(name.clone()) {
+            return name;
+        }
+        let mut like = (2..).map(|number: u32| format!("{name}_{number}"));
+        like.find(|like| self.0.insert(like.clone())).unwrap_or(name)
+    }
 }
 
 /// Names that the prelude has.

@@ -1,16 +1,20 @@
 //! Parameters and fields that only say how long another one is, or which arm of it is there: the
-//! other one carries that itself, so they disappear.
+//! other one carries that itself, so they disappear, and their bounds become its own.
 
 use std::collections::HashMap;
 
+use super::types::SIZES;
 use crate::front::ast::{
     Attribute, AttributeName, Attributes, Declarator, Expression, ExpressionKind, UnaryOperator,
 };
+use crate::model::Range;
 
 /// By their names: whether they disappear from what goes in, and from what comes out.
 #[derive(Default)]
 pub(super) struct Neighbours<'a> {
     described: HashMap<&'a str, Ways>,
+    /// The bounds that numbers have by `range`.
+    ranges: HashMap<&'a str, Range>,
 }
 
 /// Which way a value goes.
@@ -31,7 +35,7 @@ impl Ways {
 impl<'a> Neighbours<'a> {
     /// Notes what one parameter says of others.
     pub(super) fn add(&mut self, attributes: &'a Attributes, ways: Ways) {
-        for name in [AttributeName::SizeIs, AttributeName::LengthIs, AttributeName::SwitchIs] {
+        for name in SIZES.into_iter().chain([AttributeName::SwitchIs]) {
             for value in attributes.find(name).into_iter().flat_map(Attribute::values) {
                 let Some(name) = alone(value) else { continue };
                 let known = self.described.entry(name).or_default();
@@ -39,6 +43,25 @@ impl<'a> Neighbours<'a> {
                 known.is_out |= ways.is_out;
             }
         }
+    }
+
+    /// Notes the bounds of a number.
+    pub(super) fn bounded(&mut self, declarator: &'a Declarator, range: Option<Range>) {
+        if let (Some(name), Some(range)) = (&declarator.name, range) {
+            self.ranges.insert(&name.name, range);
+        }
+    }
+
+    /// The bounds of how many elements there are, from the number that says it.
+    pub(super) fn range_of(&self, sized: &Attributes) -> Option<Range> {
+        SIZES.into_iter().find_map(|size| {
+            let number = alone(sized.find(size)?.values().next()?)?;
+            let Range { from, to } = *self.ranges.get(number)?;
+            // One less than how many there are.
+            let is_last = matches!(size, AttributeName::MaxIs | AttributeName::LastIs);
+            let more = i128::from(is_last);
+            Some(Range { from: from + more, to: to + more })
+        })
     }
 
     /// What is left of the ways of the parameter with this name.

@@ -6,7 +6,7 @@ use syn::Type;
 use super::neighbours::{Neighbours, Ways};
 use super::shape::shape;
 use super::types::Value;
-use super::{Lowered, Lowering, Refused, ident, names};
+use super::{Lowering, Refused, Result, ident, names};
 use crate::front::Span;
 use crate::front::ast::{
     Attribute, AttributeName, Attributes, Declarator, EnumType, Field, StructType, TypeSpecifier,
@@ -25,33 +25,35 @@ impl<'a> Lowering<'_, 'a> {
         tag: Option<&Name>,
         otherwise: &str,
         span: Span,
-    ) -> Lowered<Type> {
+    ) -> Result<Type> {
         let id = identity(of, span);
         let name = self.named(tag.map_or(otherwise, |tag| tag), id);
         let path = ident(&name);
         let ty = syn::parse_quote!(#path);
-        if !self.take(&name, id)? {
+        if !self.take(&name, id, span)? {
             return Ok(ty);
         }
         let place = std::mem::replace(&mut self.place, format!("struct {}", quoted(&name)));
-        self.underway.push(id);
         let fields = self.fields(&name, of.fields.as_deref().unwrap_or_default(), span);
-        self.underway.pop();
         self.place = place;
-        self.define(Definition {
-            docs: docs(&of.attributes),
-            name: path,
-            kind: DefinitionKind::Struct(fields?),
-        });
+        let fields = self.or_refused(&name, id, span, fields)?;
+        let kind = DefinitionKind::Struct(fields);
+        self.define(Definition { docs: docs(&of.attributes), name: path, kind });
         Ok(ty)
     }
 
-    fn fields(&mut self, of: &str, fields: &'a [Field], span: Span) -> Lowered<Vec<model::Field>> {
+    fn fields(&mut self, of: &str, fields: &'a [Field], span: Span) -> Result<Vec<model::Field>> {
         let mut neighbours = Neighbours::default();
         for field in fields {
             neighbours.add(&field.attributes, INSIDE);
+            let Some(specifier) = &field.specifier else { continue };
+            for declarator in &field.declarators {
+                let of = shape(&self.view, &field.attributes, specifier, declarator);
+                neighbours.bounded(declarator, self.range(&of));
+            }
         }
         let mut lowered = Vec::new();
+        let mut distinct = names::Distinct::default();
         for field in fields {
             if field.declarators.is_empty() {
                 return self.refuse(field.span, "a member without a name has no name in Rust", "");
@@ -61,11 +63,16 @@ impl<'a> Lowering<'_, 'a> {
                     continue;
                 }
                 let Some(specifier) = &field.specifier else { continue };
-                let name = field_name(declarator);
+                let name = ident(&distinct.name(field_name(declarator)));
                 let value = self.member(of, &name, &field.attributes, specifier, declarator)?;
                 lowered.push(model::Field {
                     docs: docs(&field.attributes),
-                    value: Parameter { name, ty: value.ty, handle: value.handle },
+                    value: Parameter {
+                        name,
+                        ty: value.ty,
+                        handle: value.handle,
+                        range: value.range.or_else(|| neighbours.range_of(&field.attributes)),
+                    },
                 });
             }
         }
@@ -83,7 +90,7 @@ impl<'a> Lowering<'_, 'a> {
         attributes: &'a Attributes,
         specifier: &'a TypeSpecifier,
         declarator: &'a Declarator,
-    ) -> Lowered<Value> {
+    ) -> Result<Value> {
         if let Some(bits) = &declarator.bits {
             let hint = "use whole integers, or one with constants for its bits";
             return self.refuse(bits.span, "bit fields have no form of their own in Rust", hint);
@@ -100,12 +107,12 @@ impl<'a> Lowering<'_, 'a> {
         tag: Option<&Name>,
         attributes: Option<&'a Attributes>,
         otherwise: &str,
-    ) -> Lowered<Type> {
+    ) -> Result<Type> {
         let Some(first) = of.enumerators.iter().flatten().next() else { return Err(Refused) };
         let name = self.named(tag.map_or(otherwise, |tag| tag), first.name.span);
         let path = ident(&name);
         let ty = syn::parse_quote!(#path);
-        if !self.take(&name, first.name.span)? {
+        if !self.take(&name, first.name.span, first.name.span)? {
             return Ok(ty);
         }
         let values = self.values(of);
@@ -126,7 +133,7 @@ impl<'a> Lowering<'_, 'a> {
             for (enumerator, value) in of.enumerators.iter().flatten().zip(values) {
                 let value = proc_macro2::Literal::u32_unsuffixed(value as u32);
                 let name = enumerator.name.name.to_ascii_uppercase();
-                if self.take(&name, enumerator.name.span)? {
+                if self.take(&name, enumerator.name.span, enumerator.name.span)? {
                     self.define(Definition {
                         docs: self::docs(&enumerator.attributes),
                         name: ident(&name),
@@ -140,14 +147,19 @@ impl<'a> Lowering<'_, 'a> {
             return Ok(ty);
         }
         let all: Vec<&str> = of.enumerators.iter().flatten().map(|of| &*of.name.name).collect();
-        let prefix = names::common_prefix(&all);
+        let of_type = format!("{name}_");
+        let prefix = match all.iter().all(|of| names::goes_on(of, &of_type)) {
+            true => &of_type,
+            false => names::common_prefix(&all),
+        };
+        let mut distinct = names::Distinct::default();
         let is_counted = values.iter().zip(0..).all(|(value, at)| *value == at);
         let variants = of.enumerators.iter().flatten().zip(values).map(|(enumerator, value)| {
             let name = &enumerator.name.name;
             let short = name.strip_prefix(prefix).unwrap_or(name);
             Variant {
                 docs: self::docs(&enumerator.attributes),
-                name: ident(&names::camel(short)),
+                name: ident(&distinct.name(names::camel(short))),
                 value: (!is_counted).then_some(value),
                 fields: Vec::new(),
             }
@@ -193,8 +205,8 @@ pub(super) fn identity(of: &StructType, span: Span) -> Span {
 }
 
 /// The name of a field.
-pub(super) fn field_name(declarator: &Declarator) -> Ident {
-    ident(&names::snake(declarator.name.as_ref().map_or("value", |name| &name.name)))
+pub(super) fn field_name(declarator: &Declarator) -> String {
+    names::snake(declarator.name.as_ref().map_or("value", |name| &name.name))
 }
 
 /// The documentation that `helpstring` gives, a line each.

@@ -3,22 +3,24 @@
 use syn::Type;
 
 use super::shape::{Leaf, Shape};
-use super::{Lowered, Lowering, ident, names};
+use super::{Lowering, Result, ident, names};
 use crate::front::Span;
 use crate::front::ast::{Argument, AttributeName, BaseType, Bounds, Derivation, Expression};
-use crate::front::constant;
+use crate::front::constant::{self, IntegerType};
 use crate::front::diagnostic::quoted;
-use crate::model::Handle;
+use crate::model::{Handle, Range};
 
 /// A type, and what is declared of the handles in it.
 pub(super) struct Value {
     pub(super) ty: Type,
     pub(super) handle: Option<Handle>,
+    /// Its bounds.
+    pub(super) range: Option<Range>,
 }
 
 impl From<Type> for Value {
     fn from(ty: Type) -> Self {
-        Self { ty, handle: None }
+        Self { ty, handle: None, range: None }
     }
 }
 
@@ -31,23 +33,30 @@ impl<'a> Lowering<'_, 'a> {
         at: usize,
         name: &str,
         is_top: bool,
-    ) -> Lowered<Value> {
+    ) -> Result<Value> {
         for (attribute, what) in MEANINGLESS {
             if shape.has(attribute) {
                 return self.refuse(shape.span, format!("{} {what}", quoted(attribute.text())), "");
             }
         }
-        self.step(shape, at, name, is_top)
+        let mut value = self.step(shape, at, name, is_top)?;
+        if shape.has(AttributeName::Range) {
+            value.range = Some(self.bounds(shape, at)?);
+        }
+        Ok(value)
     }
 
-    fn step(&mut self, shape: &Shape<'a>, at: usize, name: &str, is_top: bool) -> Lowered<Value> {
+    fn step(&mut self, shape: &Shape<'a>, at: usize, name: &str, is_top: bool) -> Result<Value> {
         let Some(step) = shape.steps.get(at) else { return self.leaf(shape, name) };
         let is_last = at + 1 == shape.steps.len();
         let is_optional = shape.has(AttributeName::Unique) || shape.has(AttributeName::Ptr);
         if is_last && is_text(shape) {
             let is_pointer = matches!(step, Derivation::Pointer { .. });
             let text = syn::parse_quote!(String);
-            return Ok(if is_optional && is_pointer { option(text) } else { text }.into());
+            let ty = if is_optional && is_pointer { option(text) } else { text };
+            // The zero at its end is one of the elements.
+            let range = self.count(shape, at).map(|(_, to)| Range { from: 0, to: (to - 1).max(0) });
+            return Ok(Value { ty, handle: None, range });
         }
         match step {
             Derivation::Function(_) => {
@@ -70,46 +79,87 @@ impl<'a> Lowering<'_, 'a> {
                 Ok(if is_optional { option(client) } else { client }.into())
             }
             Derivation::Pointer { .. } => {
-                let Value { ty, handle } = self.step(shape, at + 1, name, false)?;
+                let Value { ty, handle, range } = self.step(shape, at + 1, name, false)?;
                 let is_outer = at == 0 || is_top;
                 let is_ref = is_outer && shape.has(AttributeName::Ref) || is_top && !is_optional;
-                let ty = match self.contains_itself(shape, is_last) {
-                    true => syn::parse_quote!(Box<#ty>),
-                    false => ty,
-                };
-                Ok(Value { ty: if is_ref { ty } else { option(ty) }, handle })
+                Ok(Value { ty: if is_ref { ty } else { option(ty) }, handle, range })
             }
         }
     }
 
-    fn list(&mut self, shape: &Shape<'a>, at: usize, name: &str) -> Lowered<Value> {
-        let Value { ty, handle } = self.step(shape, at + 1, name, false)?;
-        Ok(Value { ty: syn::parse_quote!(Vec<#ty>), handle })
+    fn list(&mut self, shape: &Shape<'a>, at: usize, name: &str) -> Result<Value> {
+        let Value { ty, handle, .. } = self.step(shape, at + 1, name, false)?;
+        let range = self.count(shape, at).map(|(from, to)| Range { from, to });
+        Ok(Value { ty: syn::parse_quote!(Vec<#ty>), handle, range })
     }
 
-    fn array(&mut self, shape: &Shape<'a>, at: usize, name: &str, length: i128) -> Lowered<Value> {
-        let Value { ty, handle } = self.step(shape, at + 1, name, false)?;
+    /// How many elements there are at least and at most, where constants say so.
+    fn count(&self, shape: &Shape<'a>, at: usize) -> Option<(i128, i128)> {
+        if let Some(Derivation::Array(Bounds::Length(length))) = shape.steps.get(at) {
+            return self.integer(length).map(|length| (length, length));
+        }
+        let constant = |name: AttributeName| match shape.find(name)?.arguments.get(at)? {
+            Argument::Value(count) => self.integer(count),
+            _ => None,
+        };
+        let last = constant(AttributeName::MaxIs).map(|last| last + 1);
+        let size = constant(AttributeName::SizeIs).or(last)?;
+        // Only some of them are passed.
+        let is_part = [AttributeName::LengthIs, AttributeName::LastIs]
+            .into_iter()
+            .any(|name| has_value(shape, name, at));
+        (size >= 0).then_some((if is_part { 0 } else { size }, size))
+    }
+
+    fn integer(&self, of: &Expression) -> Option<i128> {
+        match constant::evaluate(of, &self.view) {
+            Ok(constant::Value::Integer(value)) => Some(value.value),
+            _ => None,
+        }
+    }
+
+    /// The bounds that `range` declares.
+    fn bounds(&mut self, shape: &Shape<'a>, at: usize) -> Result<Range> {
+        let is_number = matches!(shape.leaf, Leaf::Base(base) if IntegerType::of(base).is_some());
+        let is_alone =
+            shape.steps.iter().enumerate().skip(at).all(|(at, step)| {
+                matches!(step, Derivation::Pointer { .. }) && !is_sized(shape, at)
+            });
+        if !is_number || !is_alone {
+            let what = "`range` is for an integer by itself";
+            return self.refuse(shape.span, what, "check it in the method");
+        }
+        match self.range(shape) {
+            Some(range) => Ok(range),
+            None => self.refuse(shape.span, "these bounds have no value", ""),
+        }
+    }
+
+    /// The values of the bounds that `range` declares.
+    pub(super) fn range(&self, shape: &Shape<'a>) -> Option<Range> {
+        let mut values = shape.find(AttributeName::Range)?.values();
+        let from = self.integer(values.next()?)?;
+        let to = self.integer(values.next()?)?;
+        (from <= to).then_some(Range { from, to })
+    }
+
+    fn array(&mut self, shape: &Shape<'a>, at: usize, name: &str, length: i128) -> Result<Value> {
+        let Value { ty, handle, .. } = self.step(shape, at + 1, name, false)?;
         let Ok(length) = usize::try_from(length) else {
             return self.refuse(shape.span, "this array has no length", "");
         };
         let length = proc_macro2::Literal::usize_unsuffixed(length);
-        Ok(Value { ty: syn::parse_quote!([#ty; #length]), handle })
+        Ok(Value { ty: syn::parse_quote!([#ty; #length]), handle, range: None })
     }
 
-    fn length(&mut self, of: &Expression) -> Lowered<i128> {
-        match constant::evaluate(of, &self.view) {
-            Ok(constant::Value::Integer(length)) => Ok(length.value),
-            _ => self.refuse(of.span, "this array's length isn't known", ""),
+    fn length(&mut self, of: &Expression) -> Result<i128> {
+        match self.integer(of) {
+            Some(length) => Ok(length),
+            None => self.refuse(of.span, "this array's length isn't known", ""),
         }
     }
 
-    /// Whether a pointer leads back to the struct that it is in.
-    fn contains_itself(&self, shape: &Shape<'a>, is_last: bool) -> bool {
-        let Leaf::Struct(of, _) = shape.leaf else { return false };
-        is_last && self.underway.contains(&super::structs::identity(of, shape.span))
-    }
-
-    fn leaf(&mut self, shape: &Shape<'a>, name: &str) -> Lowered<Value> {
+    fn leaf(&mut self, shape: &Shape<'a>, name: &str) -> Result<Value> {
         let written = quoted(&shape.written);
         let ty: Type = match shape.leaf {
             Leaf::Base(base) => return self.base(base, shape.span),
@@ -133,7 +183,7 @@ impl<'a> Lowering<'_, 'a> {
         Ok(ty.into())
     }
 
-    fn base(&mut self, base: BaseType, span: Span) -> Lowered<Value> {
+    fn base(&mut self, base: BaseType, span: Span) -> Result<Value> {
         let name = match base {
             BaseType::Boolean => "bool",
             BaseType::Byte | BaseType::Char | BaseType::UnsignedChar | BaseType::UInt8 => "u8",
@@ -158,13 +208,16 @@ impl<'a> Lowering<'_, 'a> {
     }
 
     /// The client type of an interface, which is described as well.
-    fn client(&mut self, interface: &'a crate::front::ast::Interface, span: Span) -> Lowered<Type> {
+    fn client(&mut self, interface: &'a crate::front::ast::Interface, span: Span) -> Result<Type> {
+        let name = quoted(&interface.name.name);
         if interface.members.is_none() {
-            let what = format!(
-                "interface {} is only announced: nothing says what it can do",
-                quoted(&interface.name.name)
-            );
-            return self.refuse(span, what, "import the file that defines it");
+            let what = format!("interface {name} is only announced: nothing says what it can do");
+            let hint = self.where_defined(interface.name.span);
+            return self.refuse(span, what, hint);
+        }
+        if interface.attributes.has(AttributeName::Local) {
+            let what = format!("interface {name} is `local`: nobody calls it from elsewhere");
+            return self.refuse(span, what, "");
         }
         self.wanted.push(interface);
         let client = ident(&format!("{}Client", names::trait_name(&interface.name.name)));
@@ -181,10 +234,12 @@ fn is_text(shape: &Shape<'_>) -> bool {
 
 /// Whether attributes say how many there are at a step.
 fn is_sized(shape: &Shape<'_>, at: usize) -> bool {
-    SIZES.iter().any(|&name| {
-        let attribute = shape.find(name);
-        matches!(attribute.and_then(|of| of.arguments.get(at)), Some(Argument::Value(_)))
-    })
+    SIZES.iter().any(|&name| has_value(shape, name, at))
+}
+
+fn has_value(shape: &Shape<'_>, name: AttributeName, at: usize) -> bool {
+    let attribute = shape.find(name);
+    matches!(attribute.and_then(|of| of.arguments.get(at)), Some(Argument::Value(_)))
 }
 
 fn option(ty: Type) -> Type {
@@ -192,11 +247,16 @@ fn option(ty: Type) -> Type {
 }
 
 /// Attributes that say how many elements there are.
-pub(super) const SIZES: [AttributeName; 3] =
-    [AttributeName::SizeIs, AttributeName::LengthIs, AttributeName::MaxIs];
+pub(super) const SIZES: [AttributeName; 4] =
+    [AttributeName::SizeIs, AttributeName::LengthIs, AttributeName::MaxIs, AttributeName::LastIs];
 
 /// Attributes of values that mean nothing here, and why.
-const MEANINGLESS: [(AttributeName, &str); 4] = [
+const MEANINGLESS: [(AttributeName, &str); 6] = [
+    (
+        AttributeName::FirstIs,
+        "would leave out elements at the beginning: pass those that are meant",
+    ),
+    (AttributeName::MinIs, "would leave out elements at the beginning: pass those that are meant"),
     (AttributeName::IidIs, "leaves open which interface the object has: name it in the type"),
     (AttributeName::ContextHandle, "is RPC's: pass an object with an interface instead"),
     (AttributeName::ContextHandleSerialize, "is RPC's: pass an object instead"),

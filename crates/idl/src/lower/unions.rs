@@ -5,7 +5,7 @@ use syn::Type;
 use super::shape::Shape;
 use super::structs::{docs, field_name};
 use super::types::Value;
-use super::{Lowered, Lowering, ident, names};
+use super::{Lowering, Result, ident, names};
 use crate::front::Span;
 use crate::front::ast::{Arm, Attribute, AttributeName, Expression, ExpressionKind, UnionType};
 use crate::front::diagnostic::quoted;
@@ -20,7 +20,7 @@ impl<'a> Lowering<'_, 'a> {
         tag: Option<&Name>,
         otherwise: &str,
         shape: &Shape<'a>,
-    ) -> Lowered<Type> {
+    ) -> Result<Type> {
         let is_told =
             of.switch.is_some() || shape.own().is_some_and(|own| own.has(AttributeName::SwitchIs));
         if !is_told {
@@ -36,42 +36,37 @@ impl<'a> Lowering<'_, 'a> {
         let name = self.named(tag.map_or(otherwise, |tag| tag), id);
         let path = ident(&name);
         let ty = syn::parse_quote!(#path);
-        if !self.take(&name, id)? {
+        if !self.take(&name, id, shape.span)? {
             return Ok(ty);
         }
         let place = std::mem::replace(&mut self.place, format!("union {}", quoted(&name)));
-        self.underway.push(id);
-        let mut variants = Vec::new();
-        for arm in of.arms.iter().flatten() {
-            match self.arm(&name, arm) {
-                Ok(of_arm) => variants.extend(of_arm),
-                Err(refused) => {
-                    self.underway.pop();
-                    self.place = place;
-                    return Err(refused);
-                }
-            }
-        }
-        self.underway.pop();
+        let arms = of.arms.iter().flatten();
+        let variants = arms.map(|arm| self.arm(&name, arm)).collect::<Result<Vec<_>>>();
         self.place = place;
-        let kind = DefinitionKind::Enum(variants);
+        let variants = self.or_refused(&name, id, shape.span, variants)?;
+        let mut distinct = names::Distinct::default();
+        let variants = variants.into_iter().flatten().map(|variant| {
+            let name = ident(&distinct.name(variant.name.to_string()));
+            Variant { name, ..variant }
+        });
+        let kind = DefinitionKind::Enum(variants.collect());
         self.define(Definition { docs: docs(&of.attributes), name: path, kind });
         Ok(ty)
     }
 
     /// The variants of an arm: one for each value at which it is there.
-    fn arm(&mut self, of: &str, arm: &'a Arm) -> Lowered<Vec<Variant>> {
+    fn arm(&mut self, of: &str, arm: &'a Arm) -> Result<Vec<Variant>> {
         let mut fields = Vec::new();
         let mut name = "Nothing".to_owned();
         if let (Some(specifier), Some(declarator)) =
             (&arm.field.specifier, arm.field.declarators.first())
         {
-            let field = field_name(declarator);
+            let field = ident(&field_name(declarator));
             name = names::camel(&field.to_string());
             let attributes = &arm.field.attributes;
-            let Value { ty, handle } =
+            let Value { ty, handle, range } =
                 self.member(of, &field, attributes, specifier, declarator)?;
-            fields.push(Parameter { name: field, ty, handle });
+            fields.push(Parameter { name: field, ty, handle, range });
         }
         let attributes = &arm.field.attributes;
         let cases = attributes.find(AttributeName::Case).into_iter().flat_map(Attribute::values);
@@ -94,8 +89,12 @@ impl<'a> Lowering<'_, 'a> {
         if is_default {
             // At any other value: which one is part of it.
             let name = if fields.is_empty() { "Other".to_owned() } else { name };
-            let number =
-                Parameter { name: ident("case"), ty: syn::parse_quote!(i64), handle: None };
+            let number = Parameter {
+                name: ident("case"),
+                ty: syn::parse_quote!(i64),
+                handle: None,
+                range: None,
+            };
             variants.push(variant(&name, [vec![number], fields].concat()));
         }
         Ok(variants)

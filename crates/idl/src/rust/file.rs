@@ -9,7 +9,7 @@ use syn::{
     Visibility,
 };
 
-use super::{Errors, docs, handle, interface};
+use super::{Errors, docs, handle, interface, range};
 use crate::model::{
     Class, Definition, DefinitionKind, Description, Field, Parameter, Variant, parse_guid,
 };
@@ -92,7 +92,12 @@ fn fields(fields: &Fields, errors: &mut Errors) -> Vec<Parameter> {
 
 fn parameter(field: &syn::Field, at: usize) -> Result<Parameter> {
     let name = field.ident.clone().unwrap_or_else(|| quote::format_ident!("field{at}"));
-    Ok(Parameter { name, ty: field.ty.clone(), handle: handle(&field.attrs)? })
+    Ok(Parameter {
+        name,
+        ty: field.ty.clone(),
+        handle: handle(&field.attrs)?,
+        range: range(&field.attrs)?,
+    })
 }
 
 /// The integer that a literal is.

@@ -7,7 +7,7 @@ use syn::{
     Result, ReturnType, Safety, Signature, TraitItemFn, Type,
 };
 
-use super::{Errors, docs, handle, refuse_attributes};
+use super::{Errors, docs, handle, range, refuse_attributes};
 use crate::model::{CLIENT_METHODS, Handle, Method, Parameter};
 
 /// Reads a method.
@@ -29,7 +29,8 @@ pub(super) fn method(function: &TraitItemFn) -> Result<Method> {
         let FnArg::Typed(input) = input else { continue };
         match errors.keep(name(input)) {
             Some(name) if i == 0 && is_context(&input.ty) => {
-                context = Some(Parameter { name, ty: (*input.ty).clone(), handle: None });
+                context =
+                    Some(Parameter { name, ty: (*input.ty).clone(), handle: None, range: None });
             }
             Some(name) => parameters.extend(errors.keep(parameter(name, input))),
             None => {}
@@ -37,6 +38,10 @@ pub(super) fn method(function: &TraitItemFn) -> Result<Method> {
     }
     let result_handle = errors.keep(handle(&function.attrs)).flatten();
     refuse_others(&function.attrs, &mut errors);
+    if let Some(attribute) = function.attrs.iter().find(|of| of.path().is_ident("range")) {
+        let what = "bounds are for what comes in: the server itself sees to what it returns";
+        errors.push(Error::new_spanned(attribute, what));
+    }
     let returned = errors.keep(returned(ident, output));
     errors.finish()?;
     let Some((result, error)) = returned else {
@@ -132,15 +137,18 @@ fn parameter(name: Ident, input: &PatType) -> Result<Parameter> {
         errors.push(Error::new_spanned(&input.ty, what));
     }
     let handle: Option<Handle> = errors.keep(handle(&input.attrs)).flatten();
+    let range = errors.keep(range(&input.attrs)).flatten();
     errors.finish()?;
-    Ok(Parameter { name, ty: (*input.ty).clone(), handle })
+    Ok(Parameter { name, ty: (*input.ty).clone(), handle, range })
 }
 
-/// Refuses all attributes but documentation and `#[handle(…)]`.
+/// Refuses all attributes but documentation, `#[handle(…)]` and `#[range(…)]`.
 fn refuse_others(attributes: &[Attribute], errors: &mut Errors) {
     let others: Vec<_> = attributes
         .iter()
-        .filter(|attribute| !attribute.path().is_ident("handle"))
+        .filter(|attribute| {
+            !attribute.path().is_ident("handle") && !attribute.path().is_ident("range")
+        })
         .cloned()
         .collect();
     refuse_attributes(&others, errors);

@@ -14,5 +14,11 @@ trait Parameters {
     fn late_context(&self, value: u32, context: &Context) -> Result<()>;
     fn pattern(&self, (a, b): (u32, u32)) -> Result<()>;
     fn mutable_name(&self, mut value: u32) -> Result<()>;
+    fn half_open(&self, #[range(1..10)] value: u32) -> Result<()>;
+    fn empty_range(&self, #[range(2..=1)] value: u32) -> Result<()>;
+    fn word(&self, #[range(1..=MANY)] value: u32) -> Result<()>;
+    fn twice(&self, #[range(1..=2)] #[range(1..=2)] value: u32) -> Result<()>;
+    #[range(1..=2)]
+    fn of_the_result(&self) -> Result<u32>;
     fn attribute(&self, #[serde(skip)] value: u32) -> Result<()>;
 }

@@ -27,50 +27,50 @@ struct Confinement {
 /// # Errors
 /// [`ErrorKind::ActivationDenied`], with what confines it.
 pub(super) fn check(note: &Path) -> Result<()> {
-    let denied = |what: &str| {
+    let error = |what: &str| {
         let text =
             format!("this process may only connect to a server that runs, not start one: {what}");
-        Err(Error::new(ErrorKind::ActivationDenied, text))
+        Error::new(ErrorKind::ActivationDenied, text)
     };
-    let Some(own) = Confinement::own() else {
-        return denied("without /proc it can't be told how confined it is");
-    };
+    let denied = |what: &str| Err(error(what));
+    let cannot_be_written =
+        |cause: io::Error| error(&format!("{} can't be written", note.display())).because(cause);
+    let own = Confinement::own().map_err(|cause| {
+        error("without /proc it can't be told how confined it is").because(cause)
+    })?;
     let first = match fs::read_to_string(note) {
         Ok(text) => match Confinement::parse(&text) {
             Some(first) => first,
             None => return denied(&format!("{} isn't as it should be: remove it", note.display())),
         },
         // Of several who are the first at once it doesn't matter whose note stays.
-        Err(_) => return own.write(note).or_else(|error| denied(&cannot_be_written(note, &error))),
+        Err(_) => return own.write(note).map_err(cannot_be_written),
     };
     match own.beyond(&first) {
         None if own == first => Ok(()),
-        None => own.write(note).or_else(|error| denied(&cannot_be_written(note, &error))),
+        None => own.write(note).map_err(cannot_be_written),
         Some(what) => denied(&format!("{what} (those who may are noted in {})", note.display())),
     }
 }
 
-fn cannot_be_written(note: &Path, error: &io::Error) -> String {
-    format!("{} can't be written: {error}", note.display())
-}
-
 impl Confinement {
     /// That of this process.
-    fn own() -> Option<Self> {
-        let status = fs::read_to_string("/proc/self/status").ok()?;
+    fn own() -> io::Result<Self> {
+        let status = fs::read_to_string("/proc/self/status")?;
         let field = |name: &str| {
-            status.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
+            let field =
+                status.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+            field.ok_or_else(|| io::Error::other(format!("/proc/self/status has no {name}")))
         };
         let namespace = |name: &str| {
-            Some(
-                fs::read_link(format!("/proc/self/ns/{name}")).ok()?.to_string_lossy().into_owned(),
-            )
+            let link = fs::read_link(format!("/proc/self/ns/{name}"))?;
+            io::Result::Ok(link.to_string_lossy().into_owned())
         };
-        Some(Self {
+        Ok(Self {
             user: namespace("user")?,
             mount: namespace("mnt")?,
             pid: namespace("pid")?,
-            seccomp_filters: field("Seccomp_filters:").or_else(|| field("Seccomp:"))?,
+            seccomp_filters: field("Seccomp_filters:").or_else(|_| field("Seccomp:"))?,
             no_new_privs: field("NoNewPrivs:")?,
         })
     }
@@ -136,7 +136,10 @@ mod tests {
         check(&note).unwrap();
         check(&note).unwrap();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-        assert_eq!(Confinement::parse(&fs::read_to_string(&note).unwrap()), Confinement::own());
+        assert_eq!(
+            Confinement::parse(&fs::read_to_string(&note).unwrap()),
+            Confinement::own().ok()
+        );
     }
 
     #[test]

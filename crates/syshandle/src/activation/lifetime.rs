@@ -131,14 +131,18 @@ impl Place {
         }
     }
 
-    /// Removes the socket, under the lock; `false` when it is somebody else's to remove.
-    pub(crate) fn remove(&self) -> bool {
-        let Self::Ours { meeting, inode: own, .. } = self else { return false };
+    /// Whether the socket is this server's, and not somebody else's who goes on to listen.
+    pub(crate) fn is_ours(&self) -> bool {
+        matches!(self, Self::Ours { .. })
+    }
+
+    /// Removes the socket, under the lock, unless it is somebody else's to remove.
+    pub(crate) fn remove(&self) {
+        let Self::Ours { meeting, inode: own, .. } = self else { return };
         if own.is_some() && inode(&meeting.socket) == *own {
             // Nobody else removes it: we have the lock.
             let _ = fs::remove_file(&meeting.socket);
         }
-        true
     }
 }
 

@@ -1,4 +1,4 @@
-//! Starting a server, under the lock of its registration.
+//! Taking the steps of an activation: finding the server that runs, or starting it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,73 +6,186 @@ use std::io;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use syshandle_os::{Listener, Program, Seqpacket, Spawned, spawn};
+use syshandle_os::{Listener, Program, Seqpacket, Spawned, spawn, uptime};
 use syshandle_wire::Hello;
 
 use super::confinement;
 use super::connect::{Connected, connect};
+use super::protocol::{Answer, Step};
 use super::registry::{Locations, Registered};
 use super::runtime::{Lock, Meeting};
 use crate::client::connection::Connection;
 use crate::{Error, ErrorKind, Result};
 
-/// A server to be started for a client.
+/// An activation, and what it has come to.
 #[derive(Debug)]
 pub(super) struct Start<'a> {
-    pub(super) registered: Registered,
-    pub(super) locations: &'a Locations,
-    pub(super) meeting: Meeting,
-    pub(super) hello: Hello,
-    pub(super) deadline: Instant,
+    registered: Registered,
+    locations: &'a Locations,
+    meeting: Meeting,
+    hello: Hello,
+    deadline: Instant,
+    /// When this client began to want the server.
+    began: Duration,
+    /// How long the next pause is.
+    pause: Duration,
+    locked_out: bool,
+    /// Why nobody serves, as the last try to connect showed; `None` where somebody hangs.
+    nobody: Option<Error>,
+    lock: Option<Lock>,
+    hung: Option<Seqpacket>,
+    listener: Option<Listener>,
+    spawned: Option<Spawned>,
+    connection: Option<Connection>,
+    error: Option<Error>,
 }
 
-impl Start<'_> {
-    /// Connects to the server, if it runs.
-    pub(super) fn connect(&self) -> Result<Connected> {
-        let timeout = self.registered.registration.start_timeout;
-        connect(&self.meeting, self.hello, timeout, self.deadline)
+impl<'a> Start<'a> {
+    pub(super) fn new(
+        registered: Registered,
+        locations: &'a Locations,
+        hello: Hello,
+        deadline: Instant,
+    ) -> Result<Self> {
+        let meeting = Meeting::of(&registered, locations)?;
+        Ok(Self {
+            registered,
+            locations,
+            meeting,
+            hello,
+            deadline,
+            began: uptime(),
+            pause: Duration::from_millis(1),
+            locked_out: false,
+            nobody: None,
+            lock: None,
+            hung: None,
+            listener: None,
+            spawned: None,
+            connection: None,
+            error: None,
+        })
     }
 
-    /// Starts the server, unless somebody else just has, and connects to it. `began` is when this
-    /// client began to want it.
+    /// Takes all steps.
     ///
     /// # Errors
     /// [`ErrorKind::StartFailed`] with the end of the program's log; also when another client's
-    /// start failed while this one waited for it.
-    pub(super) fn start(&self, _lock: &Lock, began: Duration) -> Result<Connection> {
+    /// start failed while this one waited for it. Else whatever stood in the way.
+    pub(super) fn run(mut self) -> Result<Connection> {
+        let mut step = Step::FIRST;
+        while step != Step::Failed {
+            let answer = self.take(step).unwrap_or_else(|error| {
+                self.error = Some(error);
+                Answer::No
+            });
+            step = step.next(answer);
+            if step == Step::Connected
+                && let Some(connection) = self.connection.take()
+            {
+                return Ok(connection);
+            }
+        }
+        Err(self.error.take().unwrap_or_else(|| self.time_is_over()))
+    }
+
+    /// Does what a step says.
+    fn take(&mut self, step: Step) -> Result<Answer> {
         let meeting = &self.meeting;
-        if let Some(failure) = meeting.recent_failure(began) {
-            return Err(failure);
-        }
-        match self.connect()? {
-            Connected::Greeted(connection) => return Ok(*connection),
-            Connected::Nobody(_) => {}
-            Connected::Hangs(socket) => self.end_hung(&socket)?,
-        }
-        confinement::check(&meeting.confinement)?;
-        match self.start_new() {
-            Ok(connection) => {
+        match step {
+            Step::Connect | Step::ConnectAgain | Step::Meet => return self.connect(),
+            Step::TryLock => {
+                if Instant::now() >= self.deadline {
+                    return Err(self.time_is_over());
+                }
+                self.lock = meeting.try_lock()?;
+                self.locked_out |= self.lock.is_none();
+                return Ok(if self.lock.is_none() { Answer::Busy } else { Answer::Done });
+            }
+            Step::Pause => {
+                // Somebody else is starting the server, or it is just ending: the socket will tell.
+                let left = self.deadline.saturating_duration_since(Instant::now());
+                std::thread::sleep(self.pause.min(left));
+                self.pause = (self.pause * 2).min(PAUSE_MAX);
+            }
+            Step::LookForFailure => {
+                if let Some(failure) = meeting.recent_failure(self.began) {
+                    return Err(failure);
+                }
+            }
+            Step::EndHung => self.end_hung()?,
+            Step::CheckConfinement => confinement::check(&meeting.confinement)?,
+            Step::RemoveOld => remove_socket(meeting),
+            // Before anybody can connect: who finds no note takes the server for a slow one.
+            Step::NoteStart => meeting.note_start(),
+            Step::Listen => self.listener = Some(listen(meeting)?),
+            Step::Spawn => {
+                if let Some(listener) = self.listener.take() {
+                    self.spawned = Some(self.spawn(&listener)?);
+                }
+            }
+            Step::Settle => {
                 meeting.forget_failure();
                 meeting.has_started();
-                Ok(connection)
             }
-            Err(error) => {
-                if error.kind() == ErrorKind::StartFailed {
-                    meeting.note_failure(&error);
+            Step::EndStarted => self.error = Some(self.end_started()?),
+            Step::RemoveFailed => {
+                remove_socket(meeting);
+                meeting.has_started();
+            }
+            Step::NoteFailure => {
+                let failed = |error: &&Error| error.kind() == ErrorKind::StartFailed;
+                if let Some(error) = self.error.as_ref().filter(failed) {
+                    meeting.note_failure(error);
                 }
-                Err(error)
             }
+            Step::Connected | Step::Failed => {}
         }
+        Ok(Answer::Done)
+    }
+
+    /// Connects to the server, if it runs.
+    fn connect(&mut self) -> Result<Answer> {
+        let timeout = self.registered.registration.start_timeout;
+        Ok(match connect(&self.meeting, self.hello, timeout, self.deadline)? {
+            Connected::Greeted(connection) => {
+                self.connection = Some(*connection);
+                Answer::Greeted
+            }
+            Connected::Nobody(error) => {
+                self.nobody = Some(error);
+                Answer::Nobody
+            }
+            Connected::Hangs(socket) => {
+                self.nobody = None;
+                self.hung = Some(socket);
+                Answer::Hangs
+            }
+        })
+    }
+
+    fn time_is_over(&mut self) -> Error {
+        let text = match self.locked_out {
+            true => format!(
+                "no server could be reached in time: another process, which has {} locked, didn't \
+                 start it",
+                self.meeting.lock.display()
+            ),
+            false => "no server could be reached in time".to_owned(),
+        };
+        let hangs = || Error::new(ErrorKind::TimedOut, "the server hangs");
+        Error::new(ErrorKind::TimedOut, text).because(self.nobody.take().unwrap_or_else(hangs))
     }
 
     /// Ends the program that somebody else started and that will never greet.
-    fn end_hung(&self, socket: &Seqpacket) -> Result<()> {
+    fn end_hung(&mut self) -> Result<()> {
+        let Some(socket) = self.hung.take() else { return Ok(()) };
         let program = self.registered.registration.program.display();
         let cannot = |error| {
             let text = format!("{program} hangs, and can't be ended");
             Error::new(ErrorKind::StartFailed, text).because(error)
         };
-        let hung = Spawned::of_peer(socket).map_err(cannot)?;
+        let hung = Spawned::of_peer(&socket).map_err(cannot)?;
         tracing::warn!(%program, "a server that never greets is ended");
         hung.kill();
         match hung.wait(self.deadline).map_err(cannot)? {
@@ -81,22 +194,12 @@ impl Start<'_> {
         }
     }
 
-    fn start_new(&self) -> Result<Connection> {
-        let Self { registered, meeting, .. } = self;
-        let program = registered.registration.program.display();
-        tracing::debug!(%program, "starting the server");
-        remove_socket(meeting);
-        // Before anybody can connect: who finds no note takes the server for a slow one.
-        meeting.note_start();
-        let listener = listen(meeting)?;
-        let spawned = self.run(&listener).inspect_err(|_| {
-            remove_socket(meeting);
-            meeting.has_started();
-        })?;
-        drop(listener);
-        let error = match self.connect()? {
-            Connected::Greeted(connection) => return Ok(*connection),
-            Connected::Nobody(error) => {
+    /// The program that this client started doesn't serve: sees to it that it ends, and says why.
+    fn end_started(&mut self) -> Result<Error> {
+        let Some(spawned) = self.spawned.take() else { return Err(self.time_is_over()) };
+        let program = self.registered.registration.program.display();
+        let error = match self.nobody.take() {
+            Some(error) => {
                 // Nobody has its socket any more, so the program is ending.
                 let soon = self.deadline.min(Instant::now() + Duration::from_secs(1));
                 let what = match spawned.wait(soon)? {
@@ -110,25 +213,24 @@ impl Start<'_> {
                 Error::new(ErrorKind::StartFailed, format!("{program} did not serve: {what}"))
                     .because(error)
             }
-            Connected::Hangs(_) => {
+            None => {
                 spawned.kill();
-                let time = registered.registration.start_timeout;
+                let time = self.registered.registration.start_timeout;
                 let text = format!("{program} did not serve: it did not greet within {time:?}");
                 Error::new(ErrorKind::StartFailed, text)
             }
         };
-        remove_socket(meeting);
-        meeting.has_started();
-        Err(match meeting.log_tail() {
+        Ok(match self.meeting.log_tail() {
             log if log.is_empty() => error,
             log => error.because(io::Error::other(format!("its log ends:\n{log}"))),
         })
     }
 
     /// Runs the program with the socket.
-    fn run(&self, listener: &Listener) -> Result<Spawned> {
+    fn spawn(&self, listener: &Listener) -> Result<Spawned> {
         let Self { registered, locations, meeting, .. } = self;
         let registration = &registered.registration;
+        tracing::debug!(program = %registration.program.display(), "starting the server");
         let log = meeting.new_log().map_err(|error| {
             let text = format!("{} can't be made", meeting.log.display());
             Error::new(ErrorKind::System, text).because(error)
@@ -190,6 +292,9 @@ fn remove_socket(meeting: &Meeting) {
     // Without one there is nothing to remove, and what else there is shows when one is made.
     let _ = fs::remove_file(&meeting.socket);
 }
+
+/// The longest pause before the lock is tried again.
+const PAUSE_MAX: Duration = Duration::from_millis(20);
 
 /// What a server's environment takes over from whoever starts it.
 const INHERITED: [&str; 11] = [

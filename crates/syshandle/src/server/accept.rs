@@ -13,6 +13,7 @@ use super::policy::Policy;
 use super::reactor::{RETRY, Reactor, Source};
 use super::timers::Timer;
 use crate::activation::lifetime::Place;
+use crate::activation::protocol::Leave;
 
 /// The listening socket of a server.
 #[derive(Debug)]
@@ -123,34 +124,61 @@ impl Entrance {
     /// Closes the entrance if nobody has come in meanwhile; from then on the next client starts
     /// another server.
     pub(crate) fn close_if_idle(&self, reactor: &Arc<Reactor>) -> bool {
-        let Ok(_lock) = self.place.try_lock() else { return false };
-        let is_open = self.is_open();
-        if !reactor.activity.is_idle() {
-            return false;
+        // Both held until the end.
+        let (mut lock, mut is_open) = (None, None);
+        let mut step = Leave::TryLock;
+        loop {
+            let done = match step {
+                Leave::TryLock => {
+                    lock = self.place.try_lock().ok();
+                    lock.is_some()
+                }
+                Leave::Look => {
+                    is_open = Some(self.is_open());
+                    reactor.activity.is_idle()
+                }
+                Leave::Stay => return false,
+                Leave::End => break,
+                step => self.leave(reactor, step),
+            };
+            step = step.next(done);
         }
-        self.close_locked(reactor, is_open);
+        if let Some(mut is_open) = is_open {
+            *is_open = false;
+        }
+        drop(lock);
         true
     }
 
-    /// Closes the entrance.
+    /// Closes the entrance, though there may be clients.
     pub(crate) fn close(&self, reactor: &Arc<Reactor>) {
         let lock = self.place.lock();
         if let Err(error) = &lock {
             tracing::warn!(%error, "the server's place can't be locked");
         }
-        self.close_locked(reactor, self.is_open());
+        let mut is_open = self.is_open();
+        *is_open = false;
+        let mut step = Leave::RemoveSocket;
+        while step != Leave::End {
+            step = step.next(self.leave(reactor, step));
+        }
     }
 
-    /// Who still queues was not greeted, and so starts another server.
-    fn close_locked(&self, reactor: &Arc<Reactor>, mut is_open: MutexGuard<'_, bool>) {
-        *is_open = false;
-        if let Some(key) = self.key.get() {
-            reactor.remove_source(*key, self.listener.as_fd());
+    /// Takes a step that is the same for all who leave.
+    fn leave(&self, reactor: &Arc<Reactor>, step: Leave) -> bool {
+        match step {
+            Leave::RemoveSocket => {
+                if let Some(key) = self.key.get() {
+                    reactor.remove_source(*key, self.listener.as_fd());
+                }
+                self.place.remove();
+            }
+            // One that somebody else listens on, too, goes on with the next server.
+            Leave::ShutDown if self.place.is_ours() => self.listener.shut_down(),
+            Leave::DropQueue if self.place.is_ours() => while self.listener.accept().is_ok() {},
+            _ => {}
         }
-        if self.place.remove() {
-            self.listener.shut_down();
-            while self.listener.accept().is_ok() {}
-        }
+        true
     }
 
     fn is_open(&self) -> MutexGuard<'_, bool> {

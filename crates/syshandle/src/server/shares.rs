@@ -200,9 +200,9 @@ impl Drop for Taken {
     }
 }
 
-/// Enough for what a file system that is only slow holds up, and few beside what a process can have
-/// open.
-const UNCLOSED_MAX: usize = 64;
+/// Enough for what is closed in a moment, or by a file system that is only slow: two messages full of
+/// handles; and few beside what a process can have open.
+const UNCLOSED_MAX: usize = 512;
 
 /// More than there can be; a sum of two of them doesn't overflow.
 const MAX: usize = usize::MAX / 2;

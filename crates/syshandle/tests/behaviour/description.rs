@@ -99,6 +99,7 @@ fn types_are_described_down_to_their_parts() {
     };
     let [own, counter, array] = method("type").parameters else { panic!("others") };
     let Type::Object(interface) = counter.ty else { panic!("another type") };
+    let interface = interface();
     assert_eq!(interface.name, "Counter");
     assert!(matches!(array.ty, Type::Array(Type::Plain("u8"), 3)));
     let Type::Named { name: "Own", docs: "Refers to itself.", definition } = own.ty else {

@@ -261,3 +261,29 @@ fn rubbish_sent_to_a_door_does_not_close_it_for_others() {
     }
     hostile.0.shut_down();
 }
+
+#[test]
+fn an_interface_passes_references_to_objects_like_itself() {
+    #[syshandle::interface(iid = "7d1c0a52-91b4-4f0d-9f5a-2f6f0f9c1a06")]
+    trait Node {
+        fn child(&self) -> Result<Option<NodeClient>>;
+        fn depth_from(&self, above: NodeClient, so_far: u32) -> Result<u32>;
+    }
+
+    struct Chain(u32);
+
+    impl Node for Chain {
+        fn child(&self) -> Result<Option<NodeClient>> {
+            self.0.checked_sub(1).map(|below| NodeClient::in_process(Chain(below))).transpose()
+        }
+        fn depth_from(&self, above: NodeClient, so_far: u32) -> Result<u32> {
+            match above.child()? {
+                Some(child) => self.depth_from(child, so_far + 1),
+                None => Ok(so_far),
+            }
+        }
+    }
+
+    let top = NodeClient::in_process(Chain(3)).unwrap();
+    assert_eq!(top.depth_from(&top, 0).unwrap(), 3);
+}

@@ -1,7 +1,5 @@
 //! Every sort of value crosses whole, over every transport, with handles anywhere inside.
 
-#![expect(clippy::type_complexity, reason = "values within values are what is tried")]
-
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs::File;
 use std::path::PathBuf;
@@ -449,6 +447,67 @@ fn what_is_declared_of_a_whole_value_holds_for_all_its_handles() {
     assert!(writes.map(&BTreeMap::from([(1, Some(unwritable()))])).is_err());
     writes.list(&[file(), file()]).unwrap();
     writes.map(&BTreeMap::from([(1, Some(file())), (2, None)])).unwrap();
+}
+
+#[test]
+fn what_is_out_of_bounds_never_reaches_the_method() {
+    #[derive(Debug, Encode, Decode)]
+    struct Page(#[range(1..=3)] u8, #[range(0..=2)] Vec<File>);
+
+    #[interface(iid = "7d1c0a52-91b4-4f0d-9f5a-2f6f0f9c1b04")]
+    trait Bounded {
+        fn number(&self, #[range(-2..=9)] number: i64) -> Result<i64>;
+        fn list(&self, #[range(1..=2)] list: Vec<u8>) -> Result<()>;
+        fn text(&self, #[range(0..=3)] text: String) -> Result<()>;
+        fn maybe(&self, #[range(5..=5)] number: Option<u32>) -> Result<()>;
+        fn page(&self, page: Page) -> Result<()>;
+    }
+
+    struct Takes;
+
+    impl Bounded for Takes {
+        fn number(&self, number: i64) -> Result<i64> {
+            assert!((-2..=9).contains(&number));
+            Ok(number)
+        }
+        fn list(&self, list: Vec<u8>) -> Result<()> {
+            assert!((1..=2).contains(&list.len()));
+            Ok(())
+        }
+        fn text(&self, text: String) -> Result<()> {
+            assert!(text.encode_utf16().count() <= 3);
+            Ok(())
+        }
+        fn maybe(&self, number: Option<u32>) -> Result<()> {
+            assert!(number.is_none_or(|number| number == 5));
+            Ok(())
+        }
+        fn page(&self, Page(number, files): Page) -> Result<()> {
+            assert!((1..=3).contains(&number) && files.len() <= 2);
+            Ok(())
+        }
+    }
+
+    let bounded = BoundedClient::in_process(Takes).unwrap();
+    assert_eq!(bounded.number(-2).unwrap(), -2);
+    assert_eq!(bounded.number(9).unwrap(), 9);
+    let error = bounded.number(10).unwrap_err();
+    let text = "Bounded::number: parameter `number`: wanted -2 to 9, got 10";
+    assert_eq!(error.to_string(), text);
+    assert_eq!(error.ran(), syshandle::Ran::No);
+    assert!(bounded.number(i64::MIN).is_err());
+    bounded.list(&[1]).unwrap();
+    assert!(bounded.list(&[]).is_err());
+    assert!(bounded.list(&[1, 2, 3]).is_err());
+    bounded.text("añb").unwrap();
+    assert!(bounded.text("a😀b").is_err(), "four letters as UTF-16 has them");
+    bounded.maybe(None).unwrap();
+    bounded.maybe(Some(5)).unwrap();
+    assert!(bounded.maybe(Some(6)).is_err());
+    bounded.page(&Page(1, vec![file(), file()])).unwrap();
+    assert!(bounded.page(&Page(0, vec![])).is_err());
+    assert!(bounded.page(&Page(1, vec![file(), file(), file()])).is_err());
+    assert_eq!(bounded.number(0).unwrap(), 0, "the connection goes on");
 }
 
 #[cfg(feature = "serde")]

@@ -3,30 +3,31 @@
 use super::{Expression, Identifier, TypeName};
 use crate::front::source::Span;
 use crate::front::token::{Name, Uuid};
+use crate::front::work;
 
 /// The attributes of one declaration, in the order they are written.
 #[derive(Clone, Debug, Default)]
-pub struct Attributes {
+pub(crate) struct Attributes {
     /// Each of them.
-    pub list: Vec<Attribute>,
+    pub(crate) list: Vec<Attribute>,
 }
 
 /// One attribute.
 #[derive(Clone, Debug)]
-pub struct Attribute {
+pub(crate) struct Attribute {
     /// Its name, as it is written.
-    pub name: Identifier,
+    pub(crate) name: Identifier,
     /// Which attribute that is; none if IDL has none of this name.
-    pub known: Option<AttributeName>,
+    pub(crate) known: Option<AttributeName>,
     /// What stands between its parentheses.
-    pub arguments: Vec<Argument>,
+    pub(crate) arguments: Vec<Argument>,
     /// All of it.
-    pub span: Span,
+    pub(crate) span: Span,
 }
 
 /// One argument of an attribute.
 #[derive(Clone, Debug)]
-pub enum Argument {
+pub(crate) enum Argument {
     /// Nothing, as before the comma in `size_is(, n)`.
     Omitted,
     /// A value, or a name.
@@ -37,17 +38,18 @@ pub enum Argument {
 
 impl Attributes {
     /// The first attribute of this name.
-    pub fn find(&self, name: AttributeName) -> Option<&Attribute> {
+    pub(crate) fn find(&self, name: AttributeName) -> Option<&Attribute> {
+        work::count(self.list.len());
         self.list.iter().find(|attribute| attribute.known == Some(name))
     }
 
     /// Whether there is an attribute of this name.
-    pub fn has(&self, name: AttributeName) -> bool {
+    pub(crate) fn has(&self, name: AttributeName) -> bool {
         self.find(name).is_some()
     }
 
     /// The identifier that `uuid` gives.
-    pub fn uuid(&self) -> Option<Uuid> {
+    pub(crate) fn uuid(&self) -> Option<Uuid> {
         match self.find(AttributeName::Uuid)?.values().next()?.kind {
             super::ExpressionKind::Uuid(uuid) => Some(uuid),
             _ => None,
@@ -57,7 +59,7 @@ impl Attributes {
 
 impl Attribute {
     /// The arguments that are values.
-    pub fn values(&self) -> impl Iterator<Item = &Expression> {
+    pub(crate) fn values(&self) -> impl Iterator<Item = &Expression> {
         self.arguments.iter().filter_map(|argument| match argument {
             Argument::Value(value) => Some(value),
             Argument::Omitted | Argument::Type(_) => None,
@@ -65,7 +67,7 @@ impl Attribute {
     }
 
     /// The text of the first argument, if that is a string.
-    pub fn text(&self) -> Option<&Name> {
+    pub(crate) fn text(&self) -> Option<&Name> {
         self.values().next()?.as_string()
     }
 }
@@ -147,7 +149,7 @@ macro_rules! attributes {
     ($($variant:ident $text:literal $shape:expr, $places:expr;)*) => {
         /// The attributes that IDL has.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum AttributeName {
+        pub(crate) enum AttributeName {
             $(#[doc = concat!("`", $text, "`")] $variant,)*
         }
 
@@ -156,12 +158,12 @@ macro_rules! attributes {
             pub(crate) const ALL: &[AttributeName] = &[$(AttributeName::$variant),*];
 
             /// As it is written.
-            pub fn text(self) -> &'static str {
+            pub(crate) fn text(self) -> &'static str {
                 match self { $(AttributeName::$variant => $text),* }
             }
 
             /// The attribute that is written so.
-            pub fn parse(text: &str) -> Option<Self> {
+            pub(crate) fn parse(text: &str) -> Option<Self> {
                 match text { $($text => Some(AttributeName::$variant),)* _ => None }
             }
 

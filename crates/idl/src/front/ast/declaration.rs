@@ -9,7 +9,7 @@ use crate::front::token::{Name, Uuid};
 
 /// One declaration.
 #[derive(Clone, Debug)]
-pub enum Item {
+pub(crate) enum Item {
     /// `import "a.idl", "b.idl";`
     Import(Vec<Import>),
     /// `cpp_quote("…")`, and what else is only for the C header.
@@ -52,60 +52,60 @@ pub enum Item {
 
 /// One file to import.
 #[derive(Clone, Debug)]
-pub struct Import {
+pub(crate) struct Import {
     /// Its name.
-    pub file: Name,
+    pub(crate) file: Name,
     /// Where that stands.
-    pub span: Span,
+    pub(crate) span: Span,
 }
 
 /// Text for the C header that MIDL writes.
 #[derive(Clone, Debug)]
-pub struct CppQuote {
+pub(crate) struct CppQuote {
     /// `cpp_quote`, `midl_echo` or `midl_pragma`.
-    pub keyword: Identifier,
+    pub(crate) keyword: Identifier,
     /// The text, with its escapes as they are written; a `midl_pragma` has none.
-    pub text: Option<Name>,
+    pub(crate) text: Option<Name>,
 }
 
 /// A GUID that gets a name.
 #[derive(Clone, Debug)]
-pub struct DeclareGuid {
+pub(crate) struct DeclareGuid {
     /// The name.
-    pub name: Identifier,
+    pub(crate) name: Identifier,
     /// The GUID.
-    pub uuid: Uuid,
+    pub(crate) uuid: Uuid,
 }
 
 /// A constant.
 #[derive(Clone, Debug)]
-pub struct Constant {
+pub(crate) struct Constant {
     /// Its attributes.
-    pub attributes: Attributes,
+    pub(crate) attributes: Attributes,
     /// The type at its root.
-    pub specifier: TypeSpecifier,
+    pub(crate) specifier: TypeSpecifier,
     /// Its name, and what is made of that type.
-    pub declarator: Declarator,
+    pub(crate) declarator: Declarator,
     /// Its value.
-    pub value: Expression,
+    pub(crate) value: Expression,
 }
 
 /// New names for a type.
 #[derive(Clone, Debug)]
-pub struct Typedef {
+pub(crate) struct Typedef {
     /// Attributes of all the names.
-    pub attributes: Attributes,
+    pub(crate) attributes: Attributes,
     /// The type at their root.
-    pub specifier: TypeSpecifier,
+    pub(crate) specifier: TypeSpecifier,
     /// The names, with what each makes of the type.
-    pub declarators: Vec<Declarator>,
+    pub(crate) declarators: Vec<Declarator>,
 }
 
 /// `namespace Windows.Foundation { … }`.
 #[derive(Clone, Debug)]
-pub struct Namespace {
+pub(crate) struct Namespace {
     /// The parts of its name.
-    pub segments: Vec<Identifier>,
+    pub(crate) segments: Vec<Identifier>,
     /// What is in it.
-    pub items: Vec<Item>,
+    pub(crate) items: Vec<Item>,
 }

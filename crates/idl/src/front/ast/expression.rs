@@ -6,16 +6,16 @@ use crate::front::token::{Name, Uuid};
 
 /// An expression and where it stands.
 #[derive(Clone, Debug)]
-pub struct Expression {
+pub(crate) struct Expression {
     /// What it is.
-    pub kind: ExpressionKind,
+    pub(crate) kind: ExpressionKind,
     /// Where it stands.
-    pub span: Span,
+    pub(crate) span: Span,
 }
 
 /// What an expression is.
 #[derive(Clone, Debug)]
-pub enum ExpressionKind {
+pub(crate) enum ExpressionKind {
     /// A number as it is written: `0x1Fu`, `1.0`.
     Number(Name),
     /// A string's text, with its escapes as they are written; pieces that follow each other are
@@ -61,8 +61,7 @@ pub enum ExpressionKind {
 
 /// An operator before its operand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names are C's")]
-pub enum UnaryOperator {
+pub(crate) enum UnaryOperator {
     Plus,
     Minus,
     Not,
@@ -73,8 +72,7 @@ pub enum UnaryOperator {
 
 /// An operator between its operands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names are C's")]
-pub enum BinaryOperator {
+pub(crate) enum BinaryOperator {
     Multiply,
     Divide,
     Remainder,
@@ -97,7 +95,7 @@ pub enum BinaryOperator {
 
 impl Expression {
     /// The expression inside any parentheses around it.
-    pub fn without_parentheses(&self) -> &Expression {
+    pub(crate) fn without_parentheses(&self) -> &Expression {
         let mut inner = self;
         while let ExpressionKind::Parenthesized(within) = &inner.kind {
             inner = within;
@@ -106,7 +104,7 @@ impl Expression {
     }
 
     /// The name that the whole expression is, if it is one.
-    pub fn as_name(&self) -> Option<&Name> {
+    pub(crate) fn as_name(&self) -> Option<&Name> {
         match &self.kind {
             ExpressionKind::Name(name) => Some(name),
             _ => None,
@@ -114,7 +112,7 @@ impl Expression {
     }
 
     /// The text that the whole expression is, if it is a string.
-    pub fn as_string(&self) -> Option<&Name> {
+    pub(crate) fn as_string(&self) -> Option<&Name> {
         match &self.kind {
             ExpressionKind::String { text, .. } => Some(text),
             _ => None,

@@ -7,24 +7,24 @@ use crate::front::source::Span;
 
 /// An interface.
 #[derive(Clone, Debug)]
-pub struct Interface {
+pub(crate) struct Interface {
     /// Its attributes.
-    pub attributes: Attributes,
+    pub(crate) attributes: Attributes,
     /// Its name.
-    pub name: Identifier,
+    pub(crate) name: Identifier,
     /// The names of the types that it leaves open: the `T` in `IVector<T>`.
-    pub type_parameters: Vec<Identifier>,
+    pub(crate) type_parameters: Vec<Identifier>,
     /// What it derives from.
-    pub base: Option<Path>,
+    pub(crate) base: Option<Path>,
     /// What its implementations implement too.
-    pub requires: Vec<Path>,
+    pub(crate) requires: Vec<Path>,
     /// What it consists of; nothing where it is only announced.
-    pub members: Option<Vec<Member>>,
+    pub(crate) members: Option<Vec<Member>>,
 }
 
 /// A part of an interface.
 #[derive(Clone, Debug)]
-pub enum Member {
+pub(crate) enum Member {
     /// A method.
     Method(Method),
     /// Something that could stand outside the interface as well.
@@ -33,35 +33,35 @@ pub enum Member {
 
 /// A method, or a function of an RPC interface or of a module.
 #[derive(Clone, Debug)]
-pub struct Method {
+pub(crate) struct Method {
     /// Its attributes, and those of what it returns.
-    pub attributes: Attributes,
+    pub(crate) attributes: Attributes,
     /// The type at the root of what it returns.
-    pub returns: TypeSpecifier,
+    pub(crate) returns: TypeSpecifier,
     /// What it makes of that type, from the outside in.
-    pub return_derivations: Vec<Derivation>,
+    pub(crate) return_derivations: Vec<Derivation>,
     /// Its name.
-    pub name: Identifier,
+    pub(crate) name: Identifier,
     /// Its parameters.
-    pub parameters: Parameters,
+    pub(crate) parameters: Parameters,
     /// All of it.
-    pub span: Span,
+    pub(crate) span: Span,
 }
 
 /// An interface that is called by names and numbers at run time (`IDispatch`).
 #[derive(Clone, Debug)]
-pub struct DispatchInterface {
+pub(crate) struct DispatchInterface {
     /// Its attributes.
-    pub attributes: Attributes,
+    pub(crate) attributes: Attributes,
     /// Its name.
-    pub name: Identifier,
+    pub(crate) name: Identifier,
     /// What it consists of; nothing where it is only announced.
-    pub members: Option<Vec<DispatchMember>>,
+    pub(crate) members: Option<Vec<DispatchMember>>,
 }
 
 /// A part of a `dispinterface`.
 #[derive(Clone, Debug)]
-pub enum DispatchMember {
+pub(crate) enum DispatchMember {
     /// `interface IFoo;`: it has what that interface has.
     Interface(Path),
     /// A property of the `properties:` section.
@@ -72,7 +72,7 @@ pub enum DispatchMember {
 
 impl Interface {
     /// Its methods, without those of what it derives from.
-    pub fn methods(&self) -> impl Iterator<Item = &Method> {
+    pub(crate) fn methods(&self) -> impl Iterator<Item = &Method> {
         self.members.iter().flatten().filter_map(|member| match member {
             Member::Method(method) => Some(method),
             Member::Item(_) => None,

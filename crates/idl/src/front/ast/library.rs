@@ -6,75 +6,75 @@ use crate::front::token::Name;
 
 /// A type library.
 #[derive(Clone, Debug)]
-pub struct Library {
+pub(crate) struct Library {
     /// Its attributes.
-    pub attributes: Attributes,
+    pub(crate) attributes: Attributes,
     /// Its name.
-    pub name: Identifier,
+    pub(crate) name: Identifier,
     /// What is in it.
-    pub items: Vec<Item>,
+    pub(crate) items: Vec<Item>,
 }
 
 /// Another type library, whose names are used.
 #[derive(Clone, Debug)]
-pub struct ImportLibrary {
+pub(crate) struct ImportLibrary {
     /// Its file.
-    pub file: Name,
+    pub(crate) file: Name,
     /// Where that stands.
-    pub span: Span,
+    pub(crate) span: Span,
 }
 
 /// A class: of COM (`coclass`) or of the Windows Runtime (`runtimeclass`).
 #[derive(Clone, Debug)]
-pub struct Class {
+pub(crate) struct Class {
     /// Its attributes.
-    pub attributes: Attributes,
+    pub(crate) attributes: Attributes,
     /// Its name.
-    pub name: Identifier,
+    pub(crate) name: Identifier,
     /// The class it derives from.
-    pub base: Option<Path>,
+    pub(crate) base: Option<Path>,
     /// The interfaces it has; nothing where it is only announced.
-    pub interfaces: Option<Vec<ClassItem>>,
+    pub(crate) interfaces: Option<Vec<ClassItem>>,
 }
 
 /// An interface of a class.
 #[derive(Clone, Debug)]
-pub struct ClassItem {
+pub(crate) struct ClassItem {
     /// Its attributes: `default`, `source` and such.
-    pub attributes: Attributes,
+    pub(crate) attributes: Attributes,
     /// `dispinterface` stands before it.
-    pub is_dispatch: bool,
+    pub(crate) is_dispatch: bool,
     /// Its name.
-    pub path: Path,
+    pub(crate) path: Path,
 }
 
 /// Functions and constants of a library file.
 #[derive(Clone, Debug)]
-pub struct Module {
+pub(crate) struct Module {
     /// Its attributes.
-    pub attributes: Attributes,
+    pub(crate) attributes: Attributes,
     /// Its name.
-    pub name: Identifier,
+    pub(crate) name: Identifier,
     /// Its constants, types and functions; nothing where it is only announced.
-    pub items: Option<Vec<Item>>,
+    pub(crate) items: Option<Vec<Item>>,
 }
 
 /// A named, versioned set of Windows Runtime types.
 #[derive(Clone, Debug)]
-pub struct ApiContract {
+pub(crate) struct ApiContract {
     /// Its attributes.
-    pub attributes: Attributes,
+    pub(crate) attributes: Attributes,
     /// Its name.
-    pub name: Identifier,
+    pub(crate) name: Identifier,
 }
 
 /// The type of a callback in the Windows Runtime: an interface with one method.
 #[derive(Clone, Debug)]
-pub struct Delegate {
+pub(crate) struct Delegate {
     /// Its attributes.
-    pub attributes: Attributes,
+    pub(crate) attributes: Attributes,
     /// The names of the types that it leaves open.
-    pub type_parameters: Vec<Identifier>,
+    pub(crate) type_parameters: Vec<Identifier>,
     /// Its method, which has its name.
-    pub method: Method,
+    pub(crate) method: Method,
 }

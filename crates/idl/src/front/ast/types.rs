@@ -5,18 +5,18 @@ use crate::front::source::Span;
 
 /// The type at the root of a declaration: what stands before the declarators.
 #[derive(Clone, Debug)]
-pub struct TypeSpecifier {
+pub(crate) struct TypeSpecifier {
     /// Which type.
-    pub kind: TypeKind,
+    pub(crate) kind: TypeKind,
     /// `const` stands beside it.
-    pub is_const: bool,
+    pub(crate) is_const: bool,
     /// Where it stands.
-    pub span: Span,
+    pub(crate) span: Span,
 }
 
 /// Which type.
 #[derive(Clone, Debug)]
-pub enum TypeKind {
+pub(crate) enum TypeKind {
     /// One that the language has by itself.
     Base(BaseType),
     /// One that is declared somewhere, by name.
@@ -37,8 +37,7 @@ pub enum TypeKind {
 
 /// The types that the language has by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names are IDL's, with their sizes")]
-pub enum BaseType {
+pub(crate) enum BaseType {
     Void,
     Boolean,
     Byte,
@@ -68,103 +67,103 @@ pub enum BaseType {
 
 /// `struct tag { … }`.
 #[derive(Clone, Debug)]
-pub struct StructType {
+pub(crate) struct StructType {
     /// Attributes between the keyword and the tag.
-    pub attributes: Attributes,
+    pub(crate) attributes: Attributes,
     /// Its tag.
-    pub tag: Option<Identifier>,
+    pub(crate) tag: Option<Identifier>,
     /// Its fields, where it is defined.
-    pub fields: Option<Vec<Field>>,
+    pub(crate) fields: Option<Vec<Field>>,
 }
 
 /// `union tag { … }`, or `union tag switch (type name) name { … }`.
 #[derive(Clone, Debug)]
-pub struct UnionType {
+pub(crate) struct UnionType {
     /// Attributes between the keyword and the tag.
-    pub attributes: Attributes,
+    pub(crate) attributes: Attributes,
     /// Its tag.
-    pub tag: Option<Identifier>,
+    pub(crate) tag: Option<Identifier>,
     /// What says which arm is there, if the union carries that along (an encapsulated union).
-    pub switch: Option<Switch>,
+    pub(crate) switch: Option<Switch>,
     /// Its arms, where it is defined.
-    pub arms: Option<Vec<Arm>>,
+    pub(crate) arms: Option<Vec<Arm>>,
 }
 
 /// What an encapsulated union carries besides the arm.
 #[derive(Clone, Debug)]
-pub struct Switch {
+pub(crate) struct Switch {
     /// The type of the number that says which arm is there.
-    pub specifier: Box<TypeSpecifier>,
+    pub(crate) specifier: Box<TypeSpecifier>,
     /// The name of that number.
-    pub name: Identifier,
+    pub(crate) name: Identifier,
     /// The name of the union in the struct that the whole becomes.
-    pub union_name: Option<Identifier>,
+    pub(crate) union_name: Option<Identifier>,
 }
 
 /// One arm of a union.
 #[derive(Clone, Debug)]
-pub struct Arm {
+pub(crate) struct Arm {
     /// The values at which it is there, written as `case 1: case 2:`; those written as
     /// `[case(1, 2)]` are among the field's attributes.
-    pub cases: Vec<Expression>,
+    pub(crate) cases: Vec<Expression>,
     /// It is there at every other value.
-    pub is_default: bool,
+    pub(crate) is_default: bool,
     /// What is there.
-    pub field: Field,
+    pub(crate) field: Field,
 }
 
 /// Fields of one type, declared together. An arm that holds nothing has no declarators.
 #[derive(Clone, Debug)]
-pub struct Field {
+pub(crate) struct Field {
     /// Their attributes.
-    pub attributes: Attributes,
+    pub(crate) attributes: Attributes,
     /// Their type; none for an arm that holds nothing.
-    pub specifier: Option<TypeSpecifier>,
+    pub(crate) specifier: Option<TypeSpecifier>,
     /// Their names, with what is made of the type.
-    pub declarators: Vec<Declarator>,
+    pub(crate) declarators: Vec<Declarator>,
     /// All of it.
-    pub span: Span,
+    pub(crate) span: Span,
 }
 
 /// `enum tag { … }`.
 #[derive(Clone, Debug)]
-pub struct EnumType {
+pub(crate) struct EnumType {
     /// Attributes between the keyword and the tag.
-    pub attributes: Attributes,
+    pub(crate) attributes: Attributes,
     /// Its tag.
-    pub tag: Option<Identifier>,
+    pub(crate) tag: Option<Identifier>,
     /// Its constants, where it is defined.
-    pub enumerators: Option<Vec<Enumerator>>,
+    pub(crate) enumerators: Option<Vec<Enumerator>>,
 }
 
 /// One constant of an enum.
 #[derive(Clone, Debug)]
-pub struct Enumerator {
+pub(crate) struct Enumerator {
     /// Its attributes.
-    pub attributes: Attributes,
+    pub(crate) attributes: Attributes,
     /// Its name.
-    pub name: Identifier,
+    pub(crate) name: Identifier,
     /// Its value, if one is written.
-    pub value: Option<Expression>,
+    pub(crate) value: Option<Expression>,
 }
 
 /// A name, and what is made of the type before it.
 #[derive(Clone, Debug)]
-pub struct Declarator {
+pub(crate) struct Declarator {
     /// The name; a parameter may do without.
-    pub name: Option<Identifier>,
+    pub(crate) name: Option<Identifier>,
     /// What the thing named is, from the outside in: for `T *a[2]` first the array, then the
     /// pointer, of `T`.
-    pub derivations: Vec<Derivation>,
+    pub(crate) derivations: Vec<Derivation>,
     /// How many bits of it a bit field has.
-    pub bits: Option<Expression>,
+    pub(crate) bits: Option<Expression>,
     /// All of it.
-    pub span: Span,
+    pub(crate) span: Span,
 }
 
 /// One step from a type to another.
 #[derive(Clone, Debug)]
-pub enum Derivation {
+pub(crate) enum Derivation {
     /// A pointer to the rest.
     Pointer {
         /// The pointer itself doesn't change.
@@ -178,7 +177,7 @@ pub enum Derivation {
 
 /// How many elements an array has.
 #[derive(Clone, Debug)]
-pub enum Bounds {
+pub(crate) enum Bounds {
     /// `[]` or `[*]`: the attributes say it.
     Open,
     /// `[10]`.
@@ -189,24 +188,24 @@ pub enum Bounds {
 
 /// The parameters of a method or a function.
 #[derive(Clone, Debug, Default)]
-pub struct Parameters {
+pub(crate) struct Parameters {
     /// Each of them; `(void)` has none.
-    pub list: Vec<Parameter>,
+    pub(crate) list: Vec<Parameter>,
     /// `...` ends them.
-    pub is_variadic: bool,
+    pub(crate) is_variadic: bool,
     /// The calling convention, as it is written.
-    pub convention: Option<Identifier>,
+    pub(crate) convention: Option<Identifier>,
 }
 
 /// One parameter.
 #[derive(Clone, Debug)]
-pub struct Parameter {
+pub(crate) struct Parameter {
     /// Its attributes.
-    pub attributes: Attributes,
+    pub(crate) attributes: Attributes,
     /// The type at its root.
-    pub specifier: TypeSpecifier,
+    pub(crate) specifier: TypeSpecifier,
     /// Its name, and what is made of that type.
-    pub declarator: Declarator,
+    pub(crate) declarator: Declarator,
     /// All of it.
-    pub span: Span,
+    pub(crate) span: Span,
 }

@@ -86,7 +86,8 @@ impl<'a> Checker<'_, 'a> {
             return;
         }
         let name = &interface.name;
-        if interface.attributes.uuid().is_none() {
+        // One that isn't well formed has been told.
+        if !interface.attributes.has(AttributeName::Uuid) {
             let message = format!("object interface {} has no uuid", quoted(&name.name));
             self.warn(
                 Diagnostic::warning(name.span, message).hint("without one nobody can ask for it"),

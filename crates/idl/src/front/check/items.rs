@@ -2,7 +2,9 @@
 
 use super::Checker;
 use super::unresolved::Sought;
-use crate::front::ast::{Class, Item, Library, Path, Place, TypeKind, TypeSpecifier, Typedef};
+use crate::front::ast::{
+    AttributeName, Class, Item, Library, Path, Place, TypeKind, TypeSpecifier, Typedef,
+};
 use crate::front::diagnostic::{Diagnostic, Severity, quoted};
 
 impl<'a> Checker<'_, 'a> {
@@ -71,7 +73,7 @@ impl<'a> Checker<'_, 'a> {
 
     fn library(&mut self, library: &'a Library) {
         self.attributes(&library.attributes, Place::Library);
-        if library.attributes.uuid().is_none() {
+        if !library.attributes.has(AttributeName::Uuid) {
             let message = format!("library {} has no uuid", quoted(&library.name.name));
             self.warn(
                 Diagnostic::warning(library.name.span, message)
@@ -85,7 +87,7 @@ impl<'a> Checker<'_, 'a> {
         self.attributes(&class.attributes, place);
         if place == Place::CoClass
             && class.interfaces.is_some()
-            && class.attributes.uuid().is_none()
+            && !class.attributes.has(AttributeName::Uuid)
         {
             let message = format!("coclass {} has no uuid", quoted(&class.name.name));
             self.warn(

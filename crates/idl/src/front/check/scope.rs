@@ -9,6 +9,7 @@ use crate::front::constant::{Environment, Integer, IntegerType, Unknown, Value};
 use crate::front::limits::CHAIN_MAX;
 use crate::front::source::Span;
 use crate::front::token::Name;
+use crate::front::work;
 
 /// The names of several files, the nearest first.
 #[derive(Debug)]
@@ -144,6 +145,7 @@ impl<'s, 'a> View<'s, 'a> {
         let mut chain = Chain { names: Vec::new(), derivations: Vec::new(), root: Root::Unknown };
         let mut specifier = specifier;
         for _ in 0..CHAIN_MAX {
+            work::count(1);
             let path = match &specifier.kind {
                 TypeKind::Base(base) => {
                     chain.root = Root::Base(*base);
@@ -218,7 +220,7 @@ fn nearest<'s, 'a: 's>(
     symbols: impl Iterator<Item = Option<&'s Symbol<'a>>>,
 ) -> Option<Symbol<'a>> {
     let mut announced = None;
-    for symbol in symbols.flatten() {
+    for symbol in symbols.inspect(|_| work::count(1)).flatten() {
         if !symbol.is_announced {
             return Some(*symbol);
         }
@@ -232,6 +234,7 @@ fn once<T: Copy>(found: &Found<T>, name: &str, find: impl FnOnce() -> Option<T>)
     if let Some(known) = found.borrow().get(name) {
         return *known;
     }
+    work::count(1);
     let result = find();
     found.borrow_mut().insert(name.to_owned(), result);
     result

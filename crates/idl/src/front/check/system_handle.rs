@@ -91,7 +91,10 @@ impl<'a> Checker<'_, 'a> {
         if KINDS.contains(&word) {
             return;
         }
-        let hint = did_you_mean(word, KINDS.iter().copied())
+        let without_prefix = KINDS.iter().find(|kind| kind.strip_prefix("sh_") == Some(word));
+        let hint = without_prefix
+            .map(|kind| format!("did you mean `{kind}`?"))
+            .or_else(|| did_you_mean(word, KINDS.iter().copied()))
             .unwrap_or_else(|| format!("the kinds are {}", KINDS.join(", ")));
         let message = match kind.as_name() {
             Some(name) => format!("unknown kind of handle {}", quoted(name)),

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::scope::{Scope, View};
 use super::symbols::Symbols;
 use super::{Checker, imported_scope};
-use crate::front::ast::Path;
+use crate::front::ast::{AttributeName, Path};
 use crate::front::constant::Environment;
 use crate::front::diagnostic::{Diagnostic, Diagnostics, Severity, did_you_mean, quoted};
 use crate::front::limits::{COMPARISONS_MAX, ERRORS_MAX};
@@ -179,6 +179,12 @@ fn suggestion(name: &Sought, view: &View<'_, '_>, comparisons: &mut usize) -> Op
                     a typedef";
         return Some(hint.to_owned());
     }
+    if let Some((_, ours)) = ELSEWHERE.iter().find(|(theirs, _)| is_type && *theirs == text) {
+        return Some(format!("in this language it is {ours}"));
+    }
+    if is_type && AttributeName::parse(&text).is_some() {
+        return Some(format!("attributes stand in brackets: `[{text}]`"));
+    }
     if let (true, Some(file)) = (is_type, system::declaring(&text)) {
         return Some(format!("it is declared in {file}: `import \"{file}\";`"));
     }
@@ -187,3 +193,27 @@ fn suggestion(name: &Sought, view: &View<'_, '_>, comparisons: &mut usize) -> Op
     *comparisons = comparisons.checked_sub(known.len())?;
     did_you_mean(&text, known)
 }
+
+/// Names of types in C, in C++ and in MIDL 3.0, and what they are called here.
+const ELSEWHERE: [(&str, &str); 20] = [
+    ("bool", "`boolean`, or `BOOL`"),
+    ("int8_t", "`__int8`"),
+    ("int16_t", "`short`"),
+    ("int32_t", "`long`"),
+    ("int64_t", "`hyper`"),
+    ("uint8_t", "`byte`"),
+    ("uint16_t", "`unsigned short`"),
+    ("uint32_t", "`unsigned long`"),
+    ("uint64_t", "`unsigned hyper`"),
+    ("size_t", "`SIZE_T`"),
+    ("string", "`BSTR`, or `LPCWSTR` with `[string]`"),
+    ("String", "`BSTR`, or `LPCWSTR` with `[string]`"),
+    ("Boolean", "`boolean`, or `BOOL`"),
+    ("Int16", "`short`"),
+    ("Int32", "`long`"),
+    ("Int64", "`hyper`"),
+    ("UInt16", "`unsigned short`"),
+    ("UInt32", "`unsigned long`"),
+    ("UInt64", "`unsigned hyper`"),
+    ("Guid", "`GUID`"),
+];

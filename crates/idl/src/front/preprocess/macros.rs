@@ -8,6 +8,7 @@ use crate::front::lexer;
 use crate::front::limits::{EXPANSION_TOKENS_MAX, MACRO_DEPTH_MAX, MACRO_PARAMETERS_MAX};
 use crate::front::source::Span;
 use crate::front::token::{Name, Punctuation, Token, TokenKind};
+use crate::front::work;
 
 /// What a name was defined as.
 #[derive(Debug)]
@@ -65,6 +66,7 @@ impl Macro {
 impl Preprocessor<'_> {
     pub(super) fn next_of_frames(&mut self) -> Option<Token> {
         while self.frames.len() > self.floor {
+            work::count(1);
             let frame = self.frames.last_mut()?;
             if let Some(token) = frame.tokens.get(frame.at) {
                 frame.at += 1;

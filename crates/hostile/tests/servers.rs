@@ -1,0 +1,250 @@
+//! Hostile servers: whatever they say, their client gets an error in time: promise 5 of
+//! `docs/promises.md`.
+
+#![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
+
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use syshandle_hostile::{Answer, Census, Line};
+use syshandle_os::Listener;
+use syshandle_trial::{Place, SERVER, TRIAL, TrialClient};
+use syshandle_wire::{
+    Body, Fault, FrameKind, Greeting, Header, Hello, Limits, Offer, Releases, Status,
+};
+
+/// How long the client waits for each of its steps.
+const STEP: Duration = Duration::from_millis(300);
+
+/// More than both of its steps take on any machine.
+const SOON: Duration = Duration::from_secs(30);
+
+/// What a server does with one connection.
+type Script = fn(&Line);
+
+fn greeting(limits: Limits) -> Vec<u8> {
+    let iid = TRIAL.interfaces()[0].iid;
+    Greeting { limits, offers: vec![Offer { clsid: TRIAL.clsid(), iid }] }.write()
+}
+
+/// Greets as it should be, and takes hello and call; returns the call's number.
+fn opened(line: &Line) -> u32 {
+    line.frame(&Header::new(FrameKind::Greeting), &greeting(Limits::default()), &[]).unwrap();
+    called(line)
+}
+
+/// Takes frames until there is a call.
+fn called(line: &Line) -> u32 {
+    let (mut bytes, mut handles) = (vec![0; Header::FRAME_MAX], Vec::new());
+    let end = Instant::now() + SOON;
+    loop {
+        match line.0.receive(&mut bytes, &mut handles) {
+            Ok(received) if received.len == 0 => return 0,
+            Ok(received) => {
+                let (header, _) = Header::read(&bytes[..received.len]).unwrap();
+                if header.kind == FrameKind::Call {
+                    return header.call;
+                }
+            }
+            Err(_) => {
+                assert!(line.0.wait_readable(end).unwrap(), "the client never calls");
+            }
+        }
+    }
+}
+
+fn reply(line: &Line, call: u32, status: u32, body: &[u8]) {
+    let _ = line.frame(&Header { call, code: status, ..Header::new(FrameKind::Reply) }, body, &[]);
+}
+
+/// As it is, whatever it says.
+fn raw(line: &Line, header: &Header) {
+    let mut head = [0; Header::LEN_MAX];
+    let len = header.write(&mut head);
+    let _ = line.bytes(&head[..len], &[]);
+}
+
+/// Waits until the client is gone.
+fn until_gone(line: &Line) {
+    let _ = line.ending();
+}
+
+const SCRIPTS: &[(&str, Script)] = &[
+    ("never greets", |line| until_gone(line)),
+    ("goes without a word", |_| {}),
+    ("greets with rubbish", |line| drop(line.bytes(&[0xa5; 500], &[]))),
+    ("greets with a frame too long", |line| drop(line.bytes(&[1; 100_000], &[]))),
+    ("greets in another version", |line| {
+        let mut body = greeting(Limits::default());
+        body[8] = 9;
+        line.frame(&Header::new(FrameKind::Greeting), &body, &[]).unwrap();
+    }),
+    ("greets with handles", |line| {
+        let null = File::open("/dev/null").unwrap();
+        let body = greeting(Limits::default());
+        let handles = vec![null.as_fd(); 253];
+        line.frame(&Header::new(FrameKind::Greeting), &body, &handles).unwrap();
+        until_gone(line);
+    }),
+    ("takes no calls at all", |line| {
+        let none = Limits { calls_max: 0, handles_max: 0, message_bytes_max: 0 };
+        line.frame(&Header::new(FrameKind::Greeting), &greeting(none), &[]).unwrap();
+        until_gone(line);
+    }),
+    ("takes more than there is", |line| {
+        let all =
+            Limits { calls_max: u16::MAX, handles_max: u16::MAX, message_bytes_max: u32::MAX };
+        line.frame(&Header::new(FrameKind::Greeting), &greeting(all), &[]).unwrap();
+        let call = called(line);
+        reply(line, call, 77, b"");
+    }),
+    ("never answers", |line| {
+        opened(line);
+        until_gone(line);
+    }),
+    ("answers another call", |line| {
+        let call = opened(line);
+        reply(line, call + 1, Status::Done as u32, b"");
+    }),
+    ("answers twice", |line| {
+        let call = opened(line);
+        reply(line, call, Status::Done as u32, b"");
+        reply(line, call, Status::Done as u32, b"");
+    }),
+    ("answers with a status that there isn't", |line| {
+        let call = opened(line);
+        reply(line, call, 3, b"");
+    }),
+    ("answers with too few bytes", |line| {
+        let call = opened(line);
+        reply(line, call, Status::Done as u32, &[1]);
+    }),
+    ("answers with too many bytes", |line| {
+        let call = opened(line);
+        reply(line, call, Status::Done as u32, &[1; 30_000]);
+    }),
+    ("answers with an error of the method's, which has none", |line| {
+        let call = opened(line);
+        reply(line, call, Status::Failed as u32, &[1; 100]);
+    }),
+    ("answers with a fault that there isn't", |line| {
+        let call = opened(line);
+        reply(line, call, Status::Fault as u32, &[0xff; 100]);
+    }),
+    ("answers with handles that nobody wants", |line| {
+        let call = opened(line);
+        let null = File::open("/dev/null").unwrap();
+        let header = Header { call, ..Header::new(FrameKind::Reply) };
+        line.frame(&header, &[0; 12], &[null.as_fd(); 200]).unwrap();
+        until_gone(line);
+    }),
+    ("declares handles that it doesn't send", |line| {
+        let call = opened(line);
+        raw(line, &Header { call, handles: 7, ..Header::new(FrameKind::Reply) });
+    }),
+    ("answers out of memory that it never sent", |line| {
+        let call = opened(line);
+        let body = Body::Shared { offset: 0, len: 100_000 };
+        raw(line, &Header { call, body, ..Header::new(FrameKind::Reply) });
+    }),
+    ("sends memory that is none", |line| {
+        opened(line);
+        let null = File::open("/dev/null").unwrap();
+        let _ = line.frame(&Header::new(FrameKind::Arena), &[], &[null.as_fd()]);
+        until_gone(line);
+    }),
+    ("gives back what was never taken", |line| {
+        opened(line);
+        let releases = Releases::take_from(&mut vec![4096]);
+        raw(line, &Header { releases, ..Header::new(FrameKind::Release) });
+    }),
+    ("calls its client", |line| {
+        opened(line);
+        raw(line, &Header { call: 1, ..Header::new(FrameKind::Call) });
+    }),
+    ("greets again and again", |line| {
+        opened(line);
+        for _ in 0..10 {
+            let body = greeting(Limits::default());
+            let _ = line.frame(&Header::new(FrameKind::Greeting), &body, &[]);
+        }
+    }),
+    ("refuses with a long text", |line| {
+        let fault = Fault::Failed { text: "no ".repeat(2000) };
+        let _ = line.frame(&Header::new(FrameKind::Refused), &fault.write(), &[]);
+        until_gone(line);
+    }),
+    ("never stops talking", |line| {
+        opened(line);
+        let end = Instant::now() + SOON;
+        while Instant::now() < end {
+            let sent = line.frame(&Header::new(FrameKind::Release), &[], &[]);
+            if sent.is_err() {
+                return;
+            }
+        }
+    }),
+    ("says good-bye and goes on", |line| {
+        let call = opened(line);
+        raw(line, &Header::new(FrameKind::Bye));
+        reply(line, call, Status::Done as u32, b"");
+    }),
+    ("answers cut short", |line| {
+        opened(line);
+        let _ = line.bytes(&[FrameKind::Reply as u8, 0, 0], &[]);
+    }),
+];
+
+#[test]
+fn no_server_hangs_or_crashes_its_client() {
+    let place = Place::new();
+    let path = place.path().join("hostile.sock");
+    let listener = Listener::bind(&path).unwrap();
+    let mut registration = place.registration(&SERVER, TRIAL);
+    registration.socket = Some(path);
+    place.register_as(&registration);
+    let activation = place.activation().timeout(STEP);
+    let before = Census::of(std::process::id()).unwrap().open();
+    for (what, script) in SCRIPTS {
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                // One that isn't served comes again, until its time is over.
+                while !done.load(Ordering::SeqCst) {
+                    match listener.accept() {
+                        Ok(socket) => script(&Line(socket)),
+                        Err(_) => std::thread::sleep(Duration::from_millis(1)),
+                    }
+                }
+                while listener.accept().is_ok() {}
+            });
+            let began = Instant::now();
+            let outcome = activation
+                .activate::<TrialClient>(TRIAL.clsid())
+                .and_then(|client| client.with_timeout(STEP).who());
+            done.store(true, Ordering::SeqCst);
+            let error = outcome.expect_err(what);
+            assert!(began.elapsed() < SOON, "{what}: {:?}", began.elapsed());
+            println!("{what}: {:?}: {error}", error.kind());
+            assert!(error.to_string().len() < 8192, "{what}: the text is bounded");
+        });
+    }
+    let settled = Census::of(std::process::id()).unwrap().open();
+    assert!(settled <= before, "{settled} descriptors, and {before} before");
+}
+
+/// What the scripts know of the wire is what there is.
+#[test]
+fn an_answer_is_told_from_rubbish() {
+    let (a, b) = syshandle_os::Seqpacket::pair().unwrap();
+    let (a, b) = (Line(a), Line(b));
+    a.bytes(&[0xa5; 40], &[]).unwrap();
+    assert!(matches!(b.answer(SOON), Answer::Rubbish));
+    let hello = Hello { clsid: TRIAL.clsid(), iid: TRIAL.interfaces()[0].iid };
+    a.frame(&Header::new(FrameKind::Hello), &hello.write(), &[]).unwrap();
+    assert!(matches!(b.answer(SOON), Answer::Frame(FrameKind::Hello)));
+    drop(a);
+    assert!(matches!(b.answer(SOON), Answer::CutOff));
+}

@@ -1,0 +1,145 @@
+//! Which members of two lists are the same ones: by their names, and where these don't tell, by
+//! their places.
+
+use std::collections::HashMap;
+
+use proc_macro2::Ident;
+
+use crate::model::plain_name;
+
+/// The name by which a member is known: a keyword is no name in Rust by itself, but may be one
+/// elsewhere.
+pub(super) fn known_as(name: &Ident) -> String {
+    plain_name(name).trim_end_matches('_').to_owned()
+}
+
+/// What became of the members of a list, in the order of the new one. Numbers are places.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// In both, in the same order among the others.
+    Kept {
+        old: usize,
+        new: usize,
+    },
+    /// In both, but elsewhere among the others.
+    Moved {
+        old: usize,
+        new: usize,
+    },
+    /// One with another name, where one stood that is gone.
+    Replaced {
+        old: usize,
+        new: usize,
+    },
+    Added {
+        new: usize,
+    },
+    Removed {
+        old: usize,
+    },
+}
+
+/// Aligns two lists of names. A name that a list has twice is only found once.
+pub(super) fn align(old: &[String], new: &[String]) -> Vec<Step> {
+    let anchors = common(old, new);
+    let places = |list: &[String]| -> HashMap<String, usize> {
+        list.iter().cloned().enumerate().rev().map(|(at, name)| (name, at)).collect()
+    };
+    let (old_places, new_places) = (places(old), places(new));
+    let mut steps = Vec::new();
+    let mut from = (0, 0);
+    for &(old_at, new_at) in anchors.iter().chain([&(old.len(), new.len())]) {
+        // What stands between two members that were kept.
+        let is_gone = |at: &usize| !new_places.contains_key(&old[*at]);
+        let gone: Vec<usize> = (from.0..old_at).filter(is_gone).collect();
+        let is_new = |at: &usize| !old_places.contains_key(&new[*at]);
+        let is_replaced = gone.len() == (from.1..new_at).filter(is_new).count();
+        let mut replaced = gone.iter();
+        for (at, name) in new.iter().enumerate().take(new_at).skip(from.1) {
+            steps.push(match old_places.get(name) {
+                Some(&before) => Step::Moved { old: before, new: at },
+                None => match replaced.next().filter(|_| is_replaced) {
+                    Some(&before) => Step::Replaced { old: before, new: at },
+                    None => Step::Added { new: at },
+                },
+            });
+        }
+        if !is_replaced {
+            steps.extend(gone.iter().map(|&old| Step::Removed { old }));
+        }
+        if old_at < old.len() {
+            steps.push(Step::Kept { old: old_at, new: new_at });
+        }
+        from = (old_at + 1, new_at + 1);
+    }
+    steps
+}
+
+/// The longest list of names that both have in the same order, by their places in both.
+fn common(old: &[String], new: &[String]) -> Vec<(usize, usize)> {
+    // What is the same at the beginning is nearly all of it, nearly always.
+    let same = old.iter().zip(new).take_while(|(one, other)| one == other).count();
+    let mut found: Vec<_> = (0..same).map(|at| (at, at)).collect();
+    let (old, new) = (&old[same..], &new[same..]);
+    if old.len().saturating_mul(new.len()) > PAIRS_MAX {
+        return found;
+    }
+    // lengths[i][j]: how long the list is for what begins at i and j.
+    let mut lengths = vec![vec![0_usize; new.len() + 1]; old.len() + 1];
+    for i in (0..old.len()).rev() {
+        for j in (0..new.len()).rev() {
+            lengths[i][j] = match old[i] == new[j] {
+                true => lengths[i + 1][j + 1] + 1,
+                false => lengths[i + 1][j].max(lengths[i][j + 1]),
+            };
+        }
+    }
+    let (mut i, mut j) = (0, 0);
+    while i < old.len() && j < new.len() {
+        if old[i] == new[j] {
+            found.push((same + i, same + j));
+            (i, j) = (i + 1, j + 1);
+        } else if lengths[i + 1][j] >= lengths[i][j + 1] {
+            i += 1;
+        } else {
+            j += 1;
+        }
+    }
+    found
+}
+
+/// Two lists of two thousand different names; beyond that, all are taken for others.
+const PAIRS_MAX: usize = 4_000_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn aligned(old: &str, new: &str) -> String {
+        let names = |text: &str| -> Vec<String> { text.chars().map(String::from).collect() };
+        let (old, new) = (names(old), names(new));
+        let told = align(&old, &new).into_iter().map(|step| match step {
+            Step::Kept { new: at, .. } => new[at].clone(),
+            Step::Moved { new: at, .. } => format!("~{}", new[at]),
+            Step::Replaced { old: before, new: at } => format!("{}>{}", old[before], new[at]),
+            Step::Added { new: at } => format!("+{}", new[at]),
+            Step::Removed { old: at } => format!("-{}", old[at]),
+        });
+        told.collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn members_are_found_by_name_then_by_place() {
+        assert_eq!(aligned("abc", "abc"), "a b c");
+        assert_eq!(aligned("abc", "abcd"), "a b c +d");
+        assert_eq!(aligned("abc", "xabc"), "+x a b c");
+        assert_eq!(aligned("abc", "axbc"), "a +x b c");
+        assert_eq!(aligned("abc", "ab"), "a b -c");
+        assert_eq!(aligned("abc", "axc"), "a b>x c");
+        assert_eq!(aligned("abc", "acb"), "a c ~b");
+        assert_eq!(aligned("abc", "xyz"), "a>x b>y c>z");
+        assert_eq!(aligned("", "a"), "+a");
+        assert_eq!(aligned("a", ""), "-a");
+        assert_eq!(aligned("", ""), "");
+    }
+}

@@ -1,0 +1,192 @@
+//! Compares types and constants: each once, however many methods use it.
+
+use std::collections::HashMap;
+
+use proc_macro2::TokenStream;
+use syn::{BinOp, Expr, ExprLit, Lit, UnOp};
+
+use super::align::{Step, align};
+use super::form::{Form, Types};
+use super::values::to;
+use super::{Comparison, Ways};
+use crate::model::{DefinitionKind, Field, Parameter, Variant, numbers, plain_name};
+
+/// Which ways the types of a description go.
+pub(super) struct Uses(HashMap<String, Ways>);
+
+impl Uses {
+    pub(super) fn of(types: Types<'_>) -> Self {
+        let mut uses = Self(HashMap::new());
+        for method in types.0.interfaces.iter().flat_map(|interface| &interface.methods) {
+            for parameter in &method.parameters {
+                uses.add(types, &types.value(parameter).form, Ways::IN);
+            }
+            uses.add(types, &types.form(&method.result, None), Ways::OUT);
+            if let Some(error) = &method.error {
+                uses.add(types, &types.form(error, None), Ways::OUT);
+            }
+        }
+        uses
+    }
+
+    /// Those of both descriptions.
+    pub(super) fn and(mut self, other: &Self) -> Self {
+        for (name, ways) in &other.0 {
+            let known = self.0.entry(name.clone()).or_default();
+            known.is_in |= ways.is_in;
+            known.is_out |= ways.is_out;
+        }
+        self
+    }
+
+    fn of_type(&self, name: &str) -> Ways {
+        self.0.get(name).copied().unwrap_or_default()
+    }
+
+    fn add(&mut self, types: Types<'_>, form: &Form, ways: Ways) {
+        match form {
+            Form::Defined(name, _) => {
+                let known = self.0.entry(name.clone()).or_default();
+                let all =
+                    Ways { is_in: known.is_in || ways.is_in, is_out: known.is_out || ways.is_out };
+                if *known != all {
+                    *known = all;
+                    types.parts(name).iter().for_each(|part| self.add(types, &part.form, ways));
+                }
+            }
+            Form::List(inner) | Form::Array(inner, _) | Form::Optional(inner) => {
+                self.add(types, inner, ways);
+            }
+            Form::Map(one, other) | Form::Outcome(one, other) => {
+                self.add(types, one, ways);
+                self.add(types, other, ways);
+            }
+            Form::Tuple(items) => items.iter().for_each(|item| self.add(types, item, ways)),
+            Form::Plain(_) | Form::Handle(_) | Form::Object { .. } | Form::Unknown(_) => {}
+        }
+    }
+}
+
+impl Comparison<'_> {
+    pub(super) fn definitions(&mut self) {
+        let (old, new) = (self.old, self.new);
+        for definition in &new.0.definitions {
+            let name = definition.name.to_string();
+            let Some(known) = old.definition(&name) else { continue };
+            let ways = self.uses.of_type(&name);
+            match (&known.kind, &definition.kind) {
+                (DefinitionKind::Struct(before), DefinitionKind::Struct(after)) => {
+                    let values = |fields: &[Field]| -> Vec<Parameter> {
+                        fields.iter().map(|field| field.value.clone()).collect()
+                    };
+                    self.list(&name, &values(before), &values(after), ways);
+                }
+                (DefinitionKind::Enum(before), DefinitionKind::Enum(after)) => {
+                    self.variants(&name, before, after, ways);
+                }
+                (DefinitionKind::Constant(_, before), DefinitionKind::Constant(_, after)) => {
+                    self.constant(&name, before, after);
+                }
+                (before, after) if word(before) != word(after) => {
+                    let what = format!("changed from {} to {}", word(before), word(after));
+                    let gives = self.given(&Form::Defined(name.clone(), None));
+                    self.add(name, what, ways == Ways::default(), to(gives, ways));
+                }
+                // What an alias stands for is compared where it is used.
+                _ => {}
+            }
+        }
+    }
+
+    fn variants(&mut self, name: &str, old: &[Variant], new: &[Variant], ways: Ways) {
+        let names = |list: &[Variant]| -> Vec<String> {
+            list.iter().map(|variant| plain_name(&variant.name)).collect()
+        };
+        let is_unused = ways == Ways::default();
+        let (old_numbers, new_numbers) = (numbers(old), numbers(new));
+        for step in align(&names(old), &names(new)) {
+            let path = |at: usize| format!("{name}::{}", new[at].name);
+            match step {
+                Step::Kept { old: before, new: at } => {
+                    self.list(&path(at), &old[before].fields, &new[at].fields, ways);
+                    let numbers = (old_numbers[before], new_numbers[at]);
+                    // The place is on the wire here; the number is with COM.
+                    if before == at && numbers.0 != numbers.1 {
+                        let what =
+                            format!("its number changed from {} to {}", numbers.0, numbers.1);
+                        self.add(path(at), what, is_unused, None);
+                    }
+                }
+                Step::Replaced { old: before, new: at } => {
+                    let what = format!("stands where `{}` stood", old[before].name);
+                    self.add(path(at), what, is_unused, None);
+                    self.list(&path(at), &old[before].fields, &new[at].fields, ways);
+                }
+                Step::Moved { old: before, new: at } => {
+                    let what = format!("moved from place {} to place {}", before + 1, at + 1);
+                    self.add(path(at), what, is_unused, None);
+                    self.list(&path(at), &old[before].fields, &new[at].fields, ways);
+                }
+                Step::Added { new: at } => {
+                    let values = new[at].fields.iter().map(|field| self.new.value(field).form);
+                    let gives = values.into_iter().find_map(|form| self.given(&form));
+                    let is_last = at >= old.len();
+                    let what = if is_last { "variant added" } else { "variant inserted" };
+                    // An old client can't read what it doesn't know.
+                    let is_compatible = is_unused || is_last && !ways.is_out;
+                    self.add(path(at), what, is_compatible, to(gives, ways));
+                }
+                Step::Removed { old: before } => {
+                    let path = format!("{name}::{}", old[before].name);
+                    self.add(path, "variant removed", is_unused, None);
+                }
+            }
+        }
+    }
+
+    fn constant(&mut self, name: &str, old: &TokenStream, new: &TokenStream) {
+        let (before, after) = (old.to_string(), new.to_string());
+        if before == after {
+            return;
+        }
+        let value = |of: &TokenStream| syn::parse2(of.clone()).ok().and_then(|of| number(&of));
+        let is_lower = match (value(old), value(new)) {
+            (Some(before), Some(after)) if before == after => return,
+            (Some(before), Some(after)) => after < before,
+            _ => before.starts_with('"'),
+        };
+        let gives = (!is_lower).then(|| "a limit may be wider".to_owned());
+        self.add(name, format!("changed from {before} to {after}"), true, gives);
+    }
+}
+
+fn word(kind: &DefinitionKind) -> &'static str {
+    match kind {
+        DefinitionKind::Struct(_) => "a struct",
+        DefinitionKind::Enum(_) => "an enum",
+        DefinitionKind::Alias(_) => "a name for another type",
+        DefinitionKind::Constant(..) => "a constant",
+    }
+}
+
+/// The number that an expression has, as far as constants are written with these.
+fn number(of: &Expr) -> Option<f64> {
+    Some(match of {
+        Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) => number.base10_parse().ok()?,
+        Expr::Lit(ExprLit { lit: Lit::Float(number), .. }) => number.base10_parse().ok()?,
+        Expr::Paren(inner) => number(&inner.expr)?,
+        Expr::Unary(unary) if matches!(unary.op, UnOp::Neg(_)) => -number(&unary.expr)?,
+        Expr::Binary(binary) => {
+            let (one, other) = (number(&binary.left)?, number(&binary.right)?);
+            match binary.op {
+                BinOp::Add(_) => one + other,
+                BinOp::Sub(_) => one - other,
+                BinOp::Mul(_) => one * other,
+                BinOp::BitOr(_) => (one as i64 | other as i64) as f64,
+                BinOp::Shl(_) => one * f64::from(other as u16).exp2(),
+                _ => return None,
+            }
+        }
+        _ => return None,
+    })
+}

@@ -1,0 +1,250 @@
+//! The form that a type has on the wire, its names followed to what they stand for.
+
+use std::fmt;
+
+use quote::ToTokens;
+use syn::{GenericArgument, PathArguments, Type};
+
+use super::authority::Authority;
+use crate::model::{Definition, DefinitionKind, Description, Handle, Parameter, Range};
+
+/// What is on the wire for a value, as far as it matters to who reads it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Form {
+    /// Something that has no parts: a number, a text, a duration, by its name.
+    Plain(String),
+    /// Any number of the same.
+    List(Box<Form>),
+    /// So many of the same.
+    Array(Box<Form>, u64),
+    Map(Box<Form>, Box<Form>),
+    Optional(Box<Form>),
+    /// One after the other.
+    Tuple(Vec<Form>),
+    Outcome(Box<Form>, Box<Form>),
+    /// A struct or an enum of the description, by its name: it may contain itself. And what is
+    /// declared of the handles in it that declare nothing themselves.
+    Defined(String, Option<Authority>),
+    Handle(Authority),
+    /// A reference to an object: its interface, by identifier where the description has it.
+    Object {
+        name: String,
+        iid: Option<[u8; 16]>,
+    },
+    /// A type that isn't known here: as it is written.
+    Unknown(String),
+}
+
+/// A value: its form, and how large it may be.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Value {
+    pub(super) form: Form,
+    pub(super) range: Option<Range>,
+}
+
+/// The types of one description.
+#[derive(Clone, Copy)]
+pub(super) struct Types<'d>(pub(super) &'d Description);
+
+impl<'d> Types<'d> {
+    /// A parameter, a field or a result.
+    pub(super) fn value(self, of: &Parameter) -> Value {
+        Value { form: self.form(&of.ty, of.handle.as_ref()), range: of.range }
+    }
+
+    /// A type that a method has without a name of its own: a result, an error.
+    pub(super) fn form(self, ty: &Type, handle: Option<&Handle>) -> Form {
+        self.followed(ty, handle, 0)
+    }
+
+    /// A struct or an enum by its name.
+    pub(super) fn definition(self, name: &str) -> Option<&'d Definition> {
+        self.0.definitions.iter().find(|definition| definition.name == name)
+    }
+
+    fn followed(self, ty: &Type, handle: Option<&Handle>, depth: usize) -> Form {
+        let unknown = || Form::Unknown(written(ty));
+        // Two names that stand for each other.
+        if depth > DEPTH_MAX {
+            return unknown();
+        }
+        let within = |ty: &Type| Box::new(self.followed(ty, handle, depth + 1));
+        match ty {
+            Type::Paren(inner) => return *within(&inner.elem),
+            Type::Group(inner) => return *within(&inner.elem),
+            Type::Reference(inner) => return *within(&inner.elem),
+            Type::Slice(slice) => return Form::List(within(&slice.elem)),
+            Type::Array(array) => {
+                let length = array.len.to_token_stream().to_string();
+                return match length.parse() {
+                    Ok(length) => Form::Array(within(&array.elem), length),
+                    Err(_) => unknown(),
+                };
+            }
+            Type::Tuple(tuple) => {
+                return Form::Tuple(tuple.elems.iter().map(|ty| *within(ty)).collect());
+            }
+            _ => {}
+        }
+        let Type::Path(path) = ty else { return unknown() };
+        let Some(last) = path.path.segments.last() else { return unknown() };
+        let name = last.ident.to_string();
+        match self.definition(&name).map(|of| &of.kind) {
+            Some(DefinitionKind::Alias(ty)) => return *within(ty),
+            Some(DefinitionKind::Struct(_) | DefinitionKind::Enum(_)) => {
+                let declared = handle.and_then(|of| Authority::of("OwnedFd", Some(of)));
+                return Form::Defined(name, declared);
+            }
+            Some(DefinitionKind::Constant(..)) | None => {}
+        }
+        let arguments: Vec<&Type> = match &last.arguments {
+            PathArguments::AngleBracketed(list) => {
+                let types = list.args.iter().filter_map(|argument| match argument {
+                    GenericArgument::Type(ty) => Some(ty),
+                    _ => None,
+                });
+                types.collect()
+            }
+            _ => Vec::new(),
+        };
+        match (name.as_str(), arguments.as_slice()) {
+            ("Vec" | "VecDeque" | "HashSet" | "BTreeSet", [item, ..]) => Form::List(within(item)),
+            ("HashMap" | "BTreeMap", [key, value, ..]) => Form::Map(within(key), within(value)),
+            ("Option", [inner]) => Form::Optional(within(inner)),
+            ("Box" | "Arc" | "Rc" | "Borrowed", [inner]) => *within(inner),
+            ("Result", [value, error]) => Form::Outcome(within(value), within(error)),
+            // The same bytes on the wire.
+            ("usize", []) => Form::Plain("u64".to_owned()),
+            ("isize", []) => Form::Plain("i64".to_owned()),
+            (name, []) if PLAIN.contains(&name) => Form::Plain(name.to_owned()),
+            (_, []) => self.by_name(&name, handle).unwrap_or_else(unknown),
+            _ => unknown(),
+        }
+    }
+
+    fn by_name(self, name: &str, handle: Option<&Handle>) -> Option<Form> {
+        if let Some(authority) = Authority::of(name, handle) {
+            return Some(Form::Handle(authority));
+        }
+        let name = name.strip_suffix("Client").filter(|name| !name.is_empty())?;
+        let known = self.0.interfaces.iter().find(|interface| interface.name == name);
+        Some(Form::Object { name: name.to_owned(), iid: known.map(|known| known.iid) })
+    }
+
+    /// What the handles in a value let its receiver do, and whether there can be many of them.
+    pub(super) fn authorities(self, of: &Form) -> Vec<Given> {
+        let mut found = Vec::new();
+        self.collect(of, false, &mut Vec::new(), &mut found);
+        found
+    }
+
+    fn collect(self, of: &Form, many: bool, seen: &mut Vec<String>, found: &mut Vec<Given>) {
+        match of {
+            Form::Handle(authority) => {
+                found.push(Given { what: Form::Handle(authority.clone()), many });
+            }
+            Form::Object { .. } => found.push(Given { what: of.clone(), many }),
+            Form::List(inner) => self.collect(inner, true, seen, found),
+            Form::Array(inner, length) => self.collect(inner, many || *length > 1, seen, found),
+            Form::Optional(inner) => self.collect(inner, many, seen, found),
+            Form::Map(key, value) => {
+                self.collect(key, true, seen, found);
+                self.collect(value, true, seen, found);
+            }
+            Form::Outcome(value, error) => {
+                self.collect(value, many, seen, found);
+                self.collect(error, many, seen, found);
+            }
+            Form::Tuple(items) => {
+                items.iter().for_each(|item| self.collect(item, many, seen, found));
+            }
+            Form::Defined(name, _) if seen.contains(name) => {}
+            Form::Defined(name, _) => {
+                seen.push(name.clone());
+                for part in self.parts(name) {
+                    self.collect(&part.form, many, seen, found);
+                }
+            }
+            Form::Plain(_) | Form::Unknown(_) => {}
+        }
+    }
+
+    /// Whether this is a struct with so many fields.
+    pub(super) fn is_struct(self, name: &str, len: usize) -> bool {
+        matches!(
+            self.definition(name).map(|of| &of.kind),
+            Some(DefinitionKind::Struct(fields)) if fields.len() == len
+        )
+    }
+
+    /// The values that a struct or an enum consists of.
+    pub(super) fn parts(self, name: &str) -> Vec<Value> {
+        match self.definition(name).map(|of| &of.kind) {
+            Some(DefinitionKind::Struct(fields)) => {
+                fields.iter().map(|field| self.value(&field.value)).collect()
+            }
+            Some(DefinitionKind::Enum(variants)) => {
+                variants.iter().flat_map(|of| &of.fields).map(|of| self.value(of)).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// A handle or an object somewhere in a value.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Given {
+    /// A handle or an object.
+    pub(super) what: Form,
+    /// Whether there can be more than one.
+    pub(super) many: bool,
+}
+
+impl fmt::Display for Form {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let join = |f: &mut fmt::Formatter<'_>, items: &[Form]| {
+            items.iter().enumerate().try_for_each(|(at, item)| {
+                f.write_str(if at == 0 { "" } else { ", " })?;
+                write!(f, "{item}")
+            })
+        };
+        match self {
+            Form::Plain(name) | Form::Defined(name, _) | Form::Unknown(name) => f.write_str(name),
+            Form::List(inner) => write!(f, "Vec<{inner}>"),
+            Form::Array(inner, length) => write!(f, "[{inner}; {length}]"),
+            Form::Map(key, value) => write!(f, "a map of {key} to {value}"),
+            Form::Optional(inner) => write!(f, "Option<{inner}>"),
+            Form::Tuple(items) => {
+                f.write_str("(")?;
+                join(f, items)?;
+                f.write_str(")")
+            }
+            Form::Outcome(value, error) => write!(f, "Result<{value}, {error}>"),
+            Form::Handle(authority) => write!(f, "{authority}"),
+            Form::Object { name, .. } => write!(f, "an object with {name}"),
+        }
+    }
+}
+
+impl fmt::Display for Given {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.what, if self.many { ", any number of them" } else { "" })
+    }
+}
+
+/// A type by the last parts of its names.
+fn written(ty: &Type) -> String {
+    let text = ty.to_token_stream().to_string().replace(' ', "");
+    let ends = |c: char| "<>(),;[]&".contains(c);
+    let words = text.split_inclusive(ends);
+    words.map(|word| word.rsplit("::").next().unwrap_or(word)).collect()
+}
+
+/// Types that have no parts.
+const PLAIN: [&str; 20] = [
+    "bool", "char", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "u8", "u16", "u32", "u64",
+    "u128", "String", "PathBuf", "Guid", "Duration", "str", "Path",
+];
+
+/// Names within names: what is written by people needs a few.
+const DEPTH_MAX: usize = 64;

@@ -1,0 +1,256 @@
+//! Compares interfaces and classes.
+
+use super::align::{Step, align, known_as};
+use super::form::{Form, Value};
+use super::values::to;
+use super::{Comparison, Ways};
+use crate::model::{Class, Description, Interface, Method, Parameter, write_guid};
+
+impl<'d> Comparison<'d> {
+    /// All interfaces: the same ones by their identifiers, or else by their names.
+    pub(super) fn interfaces(&mut self) {
+        let (old, new) = (self.old.0, self.new.0);
+        for interface in &new.interfaces {
+            match former(old, new, interface) {
+                Some(known) => self.interface(known, interface),
+                None => {
+                    let mut methods = interface.methods.iter();
+                    let gives = methods.find_map(|of| self.given_by(of));
+                    self.add(&interface.name, "interface added", true, gives);
+                }
+            }
+        }
+        for gone in &old.interfaces {
+            let stays =
+                |of: &Interface| former(old, new, of).is_some_and(|former| former.iid == gone.iid);
+            if !new.interfaces.iter().any(stays) {
+                self.add(&gone.name, "interface removed", false, None);
+            }
+        }
+    }
+
+    fn interface(&mut self, old: &'d Interface, new: &'d Interface) {
+        let name = &new.name;
+        if old.name != new.name {
+            self.add(name, format!("renamed from `{}`", old.name), true, None);
+        }
+        if old.iid != new.iid {
+            let (before, after) = (write_guid(&old.iid), write_guid(&new.iid));
+            let what = format!("identifier changed from {before} to {after}: nobody finds it");
+            self.add(format!("{name}::iid"), what, false, None);
+        }
+        // A trait has none; what it flattens is compared by the methods.
+        let bases = |of: &Interface| of.bases.first().map(ToString::to_string);
+        if let (Some(before), Some(after)) = (bases(old), bases(new))
+            && before != after
+        {
+            let what = format!("base changed from `{before}` to `{after}`");
+            self.add(format!("{name}::base"), what, false, None);
+        }
+        let names = |of: &Interface| -> Vec<String> {
+            of.methods.iter().map(|method| known_as(&method.name)).collect()
+        };
+        for step in align(&names(old), &names(new)) {
+            let path = |at: usize| format!("{name}::{}", known_as(&new.methods[at].name));
+            match step {
+                Step::Kept { old: before, new: at } => {
+                    self.method(&path(at), &old.methods[before], &new.methods[at]);
+                }
+                Step::Replaced { old: before, new: at } => {
+                    self.replaced(&path(at), &old.methods[before], &new.methods[at], before == at);
+                }
+                Step::Moved { old: before, new: at } => {
+                    let what = format!("moved from place {} to place {}", before + 1, at + 1);
+                    self.add(path(at), what, false, None);
+                    self.method(&path(at), &old.methods[before], &new.methods[at]);
+                }
+                Step::Added { new: at } => {
+                    // A server that doesn't know the number says so.
+                    let is_last = at >= old.methods.len();
+                    let what = match is_last {
+                        true => "method added at the end".to_owned(),
+                        false => format!("method inserted at place {}", at + 1),
+                    };
+                    let gives = self.given_by(&new.methods[at]);
+                    self.add(path(at), what, is_last, gives);
+                }
+                Step::Removed { old: before } => {
+                    let path = format!("{name}::{}", known_as(&old.methods[before].name));
+                    self.add(path, "method removed", false, None);
+                }
+            }
+        }
+    }
+
+    /// A method with another name in the place of one that is gone.
+    fn replaced(&mut self, path: &str, old: &'d Method, new: &'d Method, is_in_place: bool) {
+        let before = self.changes.len();
+        self.method(path, old, new);
+        // The same parameters in the same place: another name, which isn't on the wire.
+        let is_renamed = is_in_place && self.changes.len() == before;
+        let what = match is_renamed {
+            true => format!("renamed from `{}`", known_as(&old.name)),
+            false => format!("stands where `{}` stood", known_as(&old.name)),
+        };
+        self.add(path, what, is_renamed, None);
+        self.changes[before..].rotate_right(1);
+    }
+
+    fn method(&mut self, path: &str, old: &'d Method, new: &'d Method) {
+        let (mut before, mut after) = (Side::of(self.old, old), Side::of(self.new, new));
+        self.flipped(path, &mut before, &mut after, Ways::OUT);
+        self.flipped(path, &mut after, &mut before, Ways::IN);
+        self.list(path, &before.parameters, &after.parameters, Ways::IN);
+        let plain = |form: Form| Value { form, range: None };
+        let result = |mut forms: Vec<Form>| match forms.len() {
+            1 => forms.remove(0),
+            _ => Form::Tuple(forms),
+        };
+        let (before, after) = (plain(result(before.results)), plain(result(after.results)));
+        self.compared(&format!("{path}::result"), &before, &after, Ways::OUT);
+        let path = format!("{path}::error");
+        match (&old.error, &new.error) {
+            (None, None) => {}
+            (Some(before), Some(after)) => {
+                let before = plain(self.old.form(before, None));
+                let after = plain(self.new.form(after, None));
+                self.compared(&path, &before, &after, Ways::OUT);
+            }
+            (before, after) => {
+                let told = |error: bool| if error { "one of its own" } else { "the usual one" };
+                let (before, after) = (told(before.is_some()), told(after.is_some()));
+                self.add(path, format!("error changed from {before} to {after}"), false, None);
+            }
+        }
+    }
+
+    /// Finds parameters of one side that are results of the other, and takes them out of what is
+    /// compared then.
+    fn flipped(&mut self, path: &str, from: &mut Side, to_side: &mut Side, ways: Ways) {
+        let what = match ways.is_out {
+            true => "comes out where it went in",
+            false => "goes in where it came out",
+        };
+        let mut at = 0;
+        while let Some(form) = from.forms.get(at) {
+            let name = known_as(&from.parameters[at].name);
+            let count = |side: &Side| side.results.iter().filter(|result| *result == form).count();
+            let stays = to_side.parameters.iter().any(|other| known_as(&other.name) == name);
+            let place = to_side.results.iter().position(|result| result == form);
+            let Some(place) = place.filter(|_| !stays && count(to_side) > count(from)) else {
+                at += 1;
+                continue;
+            };
+            let types = if ways.is_out { self.new } else { self.old };
+            let gives = types.authorities(form).first().map(ToString::to_string);
+            self.add(format!("{path}::{name}"), what, false, to(gives, ways));
+            to_side.results.remove(place);
+            from.parameters.remove(at);
+            from.forms.remove(at);
+        }
+    }
+
+    /// What a method that wasn't there gives.
+    fn given_by(&self, method: &Method) -> Option<String> {
+        let parameters = method.parameters.iter().map(|of| (self.new.value(of).form, Ways::IN));
+        let result = self.new.form(&method.result, method.result_handle.as_ref());
+        let error = method.error.as_ref().map(|error| self.new.form(error, None));
+        let outward = [Some(result), error].into_iter().flatten().map(|form| (form, Ways::OUT));
+        parameters.chain(outward).find_map(|(form, ways)| {
+            to(self.given(&form).map(|given| format!("a method with {given}")), ways)
+        })
+    }
+
+    pub(super) fn classes(&mut self) {
+        let (old, new) = (self.old.0, self.new.0);
+        let find = |class: &Class| {
+            let same = old.classes.iter().find(|known| known.clsid == class.clsid);
+            let is_free = |known: &&Class| {
+                known.name == class.name && !new.classes.iter().any(|of| of.clsid == known.clsid)
+            };
+            same.or_else(|| old.classes.iter().find(is_free))
+        };
+        for class in &new.classes {
+            let known = find(class);
+            if let Some(known) = known {
+                self.class(known, class);
+            }
+            let had = known.map_or(Vec::new(), |known| identified(old, known));
+            for (interface, identity) in class.interfaces.iter().zip(identified(new, class)) {
+                if !had.contains(&identity) {
+                    let gives = Some(format!("objects of the class have {interface}"));
+                    self.add(format!("{}::{interface}", class.name), "added", true, gives);
+                }
+            }
+        }
+        for gone in &old.classes {
+            let stays = new.classes.iter().filter_map(find).any(|known| known.clsid == gone.clsid);
+            if !stays {
+                self.add(&gone.name, "class removed", false, None);
+            }
+        }
+    }
+
+    /// What a class has no more.
+    fn class(&mut self, old: &Class, new: &Class) {
+        let name = &new.name;
+        if old.name != new.name {
+            self.add(name, format!("renamed from `{}`", old.name), true, None);
+        }
+        if old.clsid != new.clsid {
+            let (before, after) = (write_guid(&old.clsid), write_guid(&new.clsid));
+            let what = format!("identifier changed from {before} to {after}: nobody finds it");
+            self.add(format!("{name}::clsid"), what, false, None);
+        }
+        let has = identified(self.new.0, new);
+        for (interface, identity) in old.interfaces.iter().zip(identified(self.old.0, old)) {
+            if !has.contains(&identity) {
+                self.add(format!("{name}::{interface}"), "removed", false, None);
+            }
+        }
+    }
+}
+
+/// What a method takes and returns.
+struct Side {
+    parameters: Vec<Parameter>,
+    /// Those of the parameters.
+    forms: Vec<Form>,
+    results: Vec<Form>,
+}
+
+impl Side {
+    fn of(types: super::Types<'_>, method: &Method) -> Self {
+        let result = types.form(&method.result, method.result_handle.as_ref());
+        Self {
+            parameters: method.parameters.clone(),
+            forms: method.parameters.iter().map(|of| types.value(of).form).collect(),
+            results: match result {
+                Form::Tuple(results) => results,
+                one => vec![one],
+            },
+        }
+    }
+}
+
+/// What an interface was before.
+fn former<'d>(
+    old: &'d Description,
+    new: &Description,
+    interface: &Interface,
+) -> Option<&'d Interface> {
+    let same = old.interfaces.iter().find(|known| known.iid == interface.iid);
+    let is_free = |known: &&Interface| {
+        known.name == interface.name && !new.interfaces.iter().any(|of| of.iid == known.iid)
+    };
+    same.or_else(|| old.interfaces.iter().find(is_free))
+}
+
+/// The interfaces of a class, by identifier where the description has them.
+fn identified(description: &Description, class: &Class) -> Vec<String> {
+    let identity = |name: &proc_macro2::Ident| {
+        let known = description.interfaces.iter().find(|interface| interface.name == *name);
+        known.map_or_else(|| name.to_string(), |known| write_guid(&known.iid))
+    };
+    class.interfaces.iter().map(identity).collect()
+}

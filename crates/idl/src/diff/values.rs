@@ -1,0 +1,287 @@
+//! Compares values: parameters, results, fields.
+
+use super::align::{Step, align, known_as};
+use super::authority::Authority;
+use super::form::{Form, Given, Value};
+use super::{Comparison, Ways};
+use crate::model::DefinitionKind::{Enum, Struct};
+use crate::model::{Parameter, Range, Variant, numbers};
+
+/// A difference within a value.
+#[derive(Debug)]
+enum Difference {
+    /// Handles of other kinds or with other rights.
+    Handle(Authority, Authority),
+    /// Other bytes.
+    Bytes,
+    Range(Option<Range>, Option<Range>),
+}
+
+impl Comparison<'_> {
+    /// The members of a list that has to be the same on both sides: parameters or fields.
+    pub(super) fn list(&mut self, path: &str, old: &[Parameter], new: &[Parameter], ways: Ways) {
+        let names = |list: &[Parameter]| -> Vec<String> {
+            list.iter().map(|parameter| known_as(&parameter.name)).collect()
+        };
+        let is_unused = ways == Ways::default();
+        for step in align(&names(old), &names(new)) {
+            match step {
+                Step::Kept { old: before, new: at } => {
+                    let path = format!("{path}::{}", known_as(&new[at].name));
+                    self.value(&path, &old[before], &new[at], ways);
+                }
+                Step::Replaced { old: before, new: at } => {
+                    let path = format!("{path}::{}", known_as(&new[at].name));
+                    self.add(
+                        &path,
+                        format!("renamed from `{}`", known_as(&old[before].name)),
+                        true,
+                        None,
+                    );
+                    self.value(&path, &old[before], &new[at], ways);
+                }
+                Step::Moved { old: before, new: at } => {
+                    let path = format!("{path}::{}", known_as(&new[at].name));
+                    let what = format!("moved from place {} to place {}", before + 1, at + 1);
+                    let gives = self.more(&self.old.value(&old[before]), &self.new.value(&new[at]));
+                    self.add(path, what, is_unused, to(gives, ways));
+                }
+                Step::Added { new: at } => {
+                    let value = self.new.value(&new[at]);
+                    let gives = self.given(&value.form);
+                    let path = format!("{path}::{}", known_as(&new[at].name));
+                    self.add(path, format!("added: `{}`", value.form), is_unused, to(gives, ways));
+                }
+                Step::Removed { old: before } => {
+                    self.add(
+                        format!("{path}::{}", known_as(&old[before].name)),
+                        "removed",
+                        is_unused,
+                        None,
+                    );
+                }
+            }
+        }
+    }
+
+    /// A parameter or a field.
+    pub(super) fn value(&mut self, path: &str, old: &Parameter, new: &Parameter, ways: Ways) {
+        self.compared(path, &self.old.value(old), &self.new.value(new), ways);
+    }
+
+    pub(super) fn compared(&mut self, path: &str, old: &Value, new: &Value, ways: Ways) {
+        let mut found = Vec::new();
+        self.differences(old, new, &mut Vec::new(), &mut found);
+        if found.iter().any(|difference| matches!(difference, Difference::Bytes)) {
+            let (before, after) = (old.form.to_string(), new.form.to_string());
+            let what = match before == after {
+                false => format!("type changed from `{before}` to `{after}`"),
+                true => format!("what `{after}` stands for changed"),
+            };
+            self.add(path, what, ways == Ways::default(), to(self.more(old, new), ways));
+            return;
+        }
+        for difference in found {
+            let (what, takes, fits, gives) = match &difference {
+                Difference::Handle(before, after) => (
+                    format!("declares {after} where it declared {before}"),
+                    after.takes(before),
+                    before.takes(after),
+                    after.more_than(before),
+                ),
+                Difference::Range(before, after) => (
+                    format!("takes {} where it took {}", told(after), told(before)),
+                    contains(*after, *before),
+                    contains(*before, *after),
+                    (!contains(*before, *after)).then(|| format!("limit {}", told(after))),
+                ),
+                Difference::Bytes => continue,
+            };
+            // What comes out has to suit an old client, and a new one what an old server sends.
+            let is_compatible = (!ways.is_in || takes) && (!ways.is_out || takes && fits);
+            self.add(path, what, is_compatible, to(gives, ways));
+        }
+    }
+
+    /// Where two values differ, as deep as they go. Two types of the description with the same
+    /// name are compared by themselves.
+    fn differences(
+        &self,
+        old: &Value,
+        new: &Value,
+        seen: &mut Vec<(String, String)>,
+        found: &mut Vec<Difference>,
+    ) {
+        if old.range != new.range {
+            found.push(Difference::Range(old.range, new.range));
+        }
+        self.form_differences(&old.form, &new.form, seen, found);
+    }
+
+    fn form_differences(
+        &self,
+        old: &Form,
+        new: &Form,
+        seen: &mut Vec<(String, String)>,
+        found: &mut Vec<Difference>,
+    ) {
+        match (old, new) {
+            (Form::Handle(before), Form::Handle(after)) => {
+                if before != after {
+                    found.push(Difference::Handle(before.clone(), after.clone()));
+                }
+            }
+            (
+                Form::Object { name: before, iid: old_iid },
+                Form::Object { name: after, iid: new_iid },
+            ) => {
+                let is_same = match (old_iid, new_iid) {
+                    (Some(before), Some(after)) => before == after,
+                    _ => before == after,
+                };
+                if !is_same {
+                    found.push(Difference::Bytes);
+                }
+            }
+            (Form::List(before), Form::List(after))
+            | (Form::Optional(before), Form::Optional(after)) => {
+                self.form_differences(before, after, seen, found);
+            }
+            (Form::Array(before, old_length), Form::Array(after, new_length))
+                if old_length == new_length =>
+            {
+                self.form_differences(before, after, seen, found);
+            }
+            (Form::Map(old_key, old_value), Form::Map(new_key, new_value))
+            | (Form::Outcome(old_key, old_value), Form::Outcome(new_key, new_value)) => {
+                self.form_differences(old_key, new_key, seen, found);
+                self.form_differences(old_value, new_value, seen, found);
+            }
+            (Form::Tuple(before), Form::Tuple(after)) if before.len() == after.len() => {
+                for (before, after) in before.iter().zip(after) {
+                    self.form_differences(before, after, seen, found);
+                }
+            }
+            (Form::Defined(before, old_declared), Form::Defined(after, new_declared)) => {
+                let has_handles = !self.new.authorities(new).is_empty();
+                if old_declared != new_declared && has_handles {
+                    let any = |of: &Option<Authority>| of.clone().unwrap_or_else(Authority::any);
+                    found.push(Difference::Handle(any(old_declared), any(new_declared)));
+                }
+                let pair = (before.clone(), after.clone());
+                if before == after || seen.contains(&pair) {
+                    return;
+                }
+                seen.push(pair);
+                self.defined_differences(before, after, seen, found);
+            }
+            // The fields of a struct are on the wire like the members of a tuple.
+            (Form::Tuple(items), Form::Defined(name, _))
+                if self.new.is_struct(name, items.len()) =>
+            {
+                for (before, after) in items.iter().zip(self.new.parts(name)) {
+                    self.form_differences(before, &after.form, seen, found);
+                }
+            }
+            (Form::Defined(name, _), Form::Tuple(items))
+                if self.old.is_struct(name, items.len()) =>
+            {
+                for (before, after) in self.old.parts(name).iter().zip(items) {
+                    self.form_differences(&before.form, after, seen, found);
+                }
+            }
+            (before, after) if before == after => {}
+            _ => found.push(Difference::Bytes),
+        }
+    }
+
+    /// Two types with different names: the same if they consist of the same.
+    fn defined_differences(
+        &self,
+        old: &str,
+        new: &str,
+        seen: &mut Vec<(String, String)>,
+        found: &mut Vec<Difference>,
+    ) {
+        let kinds = (
+            self.old.definition(old).map(|of| &of.kind),
+            self.new.definition(new).map(|of| &of.kind),
+        );
+        let is_alike = match kinds {
+            (Some(Struct(before)), Some(Struct(after))) => before.len() == after.len(),
+            (Some(Enum(before)), Some(Enum(after))) => {
+                let counts = |list: &[Variant]| -> Vec<(usize, i64)> {
+                    let fields = list.iter().map(|variant| variant.fields.len());
+                    fields.zip(numbers(list)).collect()
+                };
+                counts(before) == counts(after)
+            }
+            _ => false,
+        };
+        if !is_alike {
+            found.push(Difference::Bytes);
+            return;
+        }
+        for (before, after) in self.old.parts(old).iter().zip(&self.new.parts(new)) {
+            self.differences(before, after, seen, found);
+        }
+    }
+
+    /// What a value gives its receiver that it didn't before.
+    fn more(&self, old: &Value, new: &Value) -> Option<String> {
+        if let (Form::Array(before, old_length), Form::Array(after, new_length)) =
+            (&old.form, &new.form)
+            && before == after
+            && new_length > old_length
+        {
+            return Some(format!("limit: {new_length} where there were {old_length}"));
+        }
+        let before = self.old.authorities(&old.form);
+        let after = self.new.authorities(&new.form);
+        after.iter().find_map(|given| more_than_all(given, &before)).or_else(|| {
+            (old.range != new.range && !contains(old.range, new.range))
+                .then(|| format!("limit {}", told(&new.range)))
+        })
+    }
+
+    /// What is in a value that wasn't there before.
+    pub(super) fn given(&self, form: &Form) -> Option<String> {
+        self.new.authorities(form).first().map(ToString::to_string)
+    }
+}
+
+/// What a handle gives that none of these did.
+fn more_than_all(given: &Given, before: &[Given]) -> Option<String> {
+    let mut least = None;
+    for known in before {
+        let more = match (&known.what, &given.what) {
+            (Form::Handle(before), Form::Handle(after)) => after.more_than(before),
+            (before, after) if before == after => None,
+            _ => continue,
+        };
+        match more {
+            None if given.many && !known.many => least = Some(given.to_string()),
+            None => return None,
+            more => least = least.or(more),
+        }
+    }
+    Some(least.unwrap_or_else(|| given.to_string()))
+}
+
+/// What is given, and to whom.
+pub(super) fn to(gives: Option<String>, ways: Ways) -> Option<String> {
+    gives.map(|gives| format!("{gives} (to {})", ways.receiver()))
+}
+
+/// Whether all that the second one lets through, the first one does.
+fn contains(outer: Option<Range>, inner: Option<Range>) -> bool {
+    match (outer, inner) {
+        (None, _) => true,
+        (Some(_), None) => false,
+        (Some(outer), Some(inner)) => outer.from <= inner.from && inner.to <= outer.to,
+    }
+}
+
+fn told(range: &Option<Range>) -> String {
+    range.map_or("anything".to_owned(), |range| range.to_string())
+}

@@ -1,0 +1,165 @@
+//! Types and constants, each after what it consists of.
+
+use std::collections::HashSet;
+
+use proc_macro2::{TokenStream, TokenTree};
+use syn::Type;
+
+use super::Emitter;
+use super::names::{Taken, camel};
+use crate::model::{Definition, DefinitionKind, Field, Variant, names, numbers, plain_name};
+
+impl<'d> Emitter<'d> {
+    /// All of them: C's languages know a name only from its declaration on.
+    pub(super) fn definitions(&mut self) {
+        let all = self.description.definitions.iter();
+        let (constants, types): (Vec<_>, Vec<_>) =
+            all.partition(|of| matches!(of.kind, DefinitionKind::Constant(..)));
+        for constant in constants {
+            self.definition(constant);
+        }
+        let mut order =
+            Order { all: &types, begun: HashSet::new(), early: Vec::new(), ordered: Vec::new() };
+        types.iter().for_each(|of| order.visit(of));
+        let Order { early, ordered, .. } = order;
+        for name in early {
+            self.line(&format!("\ntypedef struct {name} {name};"));
+        }
+        for definition in ordered {
+            self.definition(definition);
+        }
+    }
+
+    fn definition(&mut self, definition: &Definition) {
+        let name = plain_name(&definition.name);
+        match &definition.kind {
+            DefinitionKind::Struct(_) if self.spread.contains(&name) => {}
+            DefinitionKind::Struct(fields) => self.structure(&name, fields),
+            DefinitionKind::Enum(variants) => self.enumeration(&name, variants),
+            // What uses it says what it stands for.
+            DefinitionKind::Alias(_) => {}
+            DefinitionKind::Constant(ty, value) => self.constant(&name, ty, value),
+        }
+    }
+
+    fn structure(&mut self, of: &str, fields: &[Field]) {
+        if fields.is_empty() {
+            self.refuse(of, "MIDL has no structs without fields");
+        }
+        let mut taken = Taken::default();
+        let mut text = format!("\ntypedef struct {of}\n{{\n");
+        let named = |of: &Field| taken.one_like(&camel(&plain_name(&of.value.name)));
+        let names: Vec<String> = fields.iter().map(named).collect();
+        for (field, name) in fields.iter().zip(names) {
+            match self.types.field(&field.value, &name, &mut taken) {
+                Ok(lines) => lines.iter().for_each(|line| text += &format!("    {line};\n")),
+                Err(what) => {
+                    let place = format!("{of}::{}", plain_name(&field.value.name));
+                    self.refuse(&place, &what);
+                }
+            }
+        }
+        self.line(&format!("{text}}} {of};"));
+    }
+
+    fn enumeration(&mut self, name: &str, variants: &[Variant]) {
+        let numbers = numbers(variants);
+        // Without this, a number takes two bytes.
+        let is_short = numbers.iter().all(|number| i16::try_from(*number).is_ok());
+        let wide = if is_short { "" } else { "[v1_enum] " };
+        let mut text = format!("\ntypedef {wide}enum {name}\n{{\n");
+        for (variant, number) in variants.iter().zip(numbers) {
+            let place = format!("{name}::{}", plain_name(&variant.name));
+            if !variant.fields.is_empty() {
+                self.refuse(&place, "MIDL's enums hold no data");
+            }
+            if i32::try_from(number).is_err() {
+                self.refuse(&place, "MIDL's enums have 32 bits");
+            }
+            let value = variant.value.map(|value| format!(" = {value}")).unwrap_or_default();
+            text += &format!("    {name}_{}{value},\n", plain_name(&variant.name));
+        }
+        self.line(&format!("{text}}} {name};"));
+    }
+
+    /// A constant. One that MIDL can't have is no part of an interface: a comment says so.
+    fn constant(&mut self, name: &str, ty: &Type, value: &TokenStream) {
+        let is_text = matches!(ty, Type::Reference(of) if super::types::last(&of.elem).is_some_and(|name| name == "str"));
+        let number = self.types.number(ty).filter(|ty| !matches!(*ty, "float" | "double"));
+        match number {
+            Some("BOOL") => {
+                let value = if value.to_string() == "true" { "TRUE" } else { "FALSE" };
+                self.line(&format!("const BOOL {name} = {value};"));
+            }
+            Some(ty) if is_plain(value) => self.line(&format!("const {ty} {name} = {value};")),
+            None if is_text => match syn::parse2::<syn::LitStr>(value.clone()) {
+                Ok(text) => {
+                    let text = text.value().replace('\\', "\\\\").replace('"', "\\\"");
+                    let text = text.replace('\n', "\\n").replace('\r', "\\r").replace('\t', "\\t");
+                    self.line(&format!("const LPCWSTR {name} = L\"{text}\";"));
+                }
+                Err(_) => self.line(&left_out(name)),
+            },
+            _ => self.line(&left_out(name)),
+        }
+    }
+}
+
+fn left_out(name: &str) -> String {
+    format!("// Without the constant {name}: MIDL's are of integers and texts, and plain.")
+}
+
+/// Whether a value means the same in C: numbers without Rust's suffixes, and operators.
+fn is_plain(value: &TokenStream) -> bool {
+    value.clone().into_iter().all(|token| match token {
+        TokenTree::Literal(literal) => {
+            let text = literal.to_string();
+            let is_hexadecimal = text.starts_with("0x");
+            text.starts_with(|c: char| c.is_ascii_digit())
+                && !text.contains('_')
+                && (is_hexadecimal && !text.contains(['i', 'u'])
+                    || text.chars().all(|c| c.is_ascii_digit()))
+        }
+        TokenTree::Punct(punct) => "+-*/%|&^<>".contains(punct.as_char()),
+        TokenTree::Group(group) => is_plain(&group.stream()),
+        TokenTree::Ident(_) => false,
+    })
+}
+
+/// Types on their way into an order in which each comes after those that it consists of.
+struct Order<'d, 'l> {
+    all: &'l [&'d Definition],
+    begun: HashSet<String>,
+    /// Those that are named before, because they contain themselves.
+    early: Vec<String>,
+    ordered: Vec<&'d Definition>,
+}
+
+impl<'d> Order<'d, '_> {
+    fn visit(&mut self, of: &'d Definition) {
+        // Iterative: a list of types is as long as somebody writes it.
+        let mut path = vec![(of, names(of.types()), 0)];
+        if !self.begun.insert(plain_name(&of.name)) {
+            return;
+        }
+        while let Some((of, parts, next)) = path.last_mut() {
+            let Some(part) = parts.get(*next).cloned() else {
+                self.ordered.push(of);
+                path.pop();
+                continue;
+            };
+            *next += 1;
+            let Some(&part) = self.all.iter().find(|known| plain_name(&known.name) == part) else {
+                continue;
+            };
+            let name = plain_name(&part.name);
+            if self.begun.insert(name.clone()) {
+                path.push((part, names(part.types()), 0));
+            } else if path.iter().any(|(of, ..)| std::ptr::eq(*of, part))
+                && !self.early.contains(&name)
+            {
+                self.early.push(name);
+            }
+        }
+    }
+}

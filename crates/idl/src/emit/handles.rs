@@ -1,0 +1,105 @@
+//! Kinds of handles and their rights in the words of `system_handle`.
+
+use super::types::Said;
+use crate::model::{Handle, KINDS};
+
+/// The `system_handle(…)` of a type, if it is a handle.
+pub(super) fn attribute(ty: &str, declared: Option<&Handle>) -> Said<Option<String>> {
+    let Some(kind) = kind(ty, declared)? else { return Ok(None) };
+    if let Some(handle) = declared {
+        if !handle.sockets.is_empty() {
+            return Err("MIDL has no sorts of sockets".to_owned());
+        }
+        if handle.at_most.is_some() {
+            return Err("MIDL has no `at_most`: a mask is what is wanted at least".to_owned());
+        }
+    }
+    let rights = rights(ty, &kind, declared);
+    if ty == "UnsealedSection" && !rights.contains(&"resize".to_owned()) {
+        return Err("MIDL has no section whose size may change, but with the right `resize`".into());
+    }
+    let masks = rights.iter().map(|right| mask(&kind, right)).collect::<Said<Vec<_>>>()?;
+    let masks = if masks.is_empty() { String::new() } else { format!(", {}", masks.join(" | ")) };
+    Ok(Some(format!("system_handle(sh_{kind}{masks})")))
+}
+
+/// The kind of handle that a type is, if it is one.
+fn kind(ty: &str, declared: Option<&Handle>) -> Said<Option<String>> {
+    if ONLY_HERE.contains(&ty) {
+        return Err(format!("MIDL has no kind of handle for `{ty}`"));
+    }
+    let of_type = match ty {
+        "OwnedFd" | "OwnedHandle" if declared.is_none() => {
+            return Err("say which kind: `#[handle(…)]`".to_owned());
+        }
+        "OwnedFd" | "OwnedHandle" => None,
+        "PipeReader" | "PipeWriter" => Some("pipe"),
+        "UnsealedSection" => Some("section"),
+        ty => match KINDS.iter().find(|(_, known)| *known == ty) {
+            Some((word, _)) => Some(*word),
+            None => return Ok(None),
+        },
+    };
+    match (of_type, declared.map(|handle| handle.kinds.as_slice())) {
+        // Whatever else is declared, the type takes nothing else.
+        (Some(kind), _) => Ok(Some(kind.to_owned())),
+        (None, Some([kind])) if kind == "directory" || kind == "timer" => {
+            Err(format!("MIDL has no kind of handle for `{kind}`"))
+        }
+        (None, Some([kind])) => Ok(Some(kind.to_string())),
+        (None, _) => Err("MIDL has no handle of one of several kinds".to_owned()),
+    }
+}
+
+/// The rights that a mask has to ask for: those that the type doesn't ask for by itself.
+fn rights(ty: &str, kind: &str, declared: Option<&Handle>) -> Vec<String> {
+    let declared = declared.iter().flat_map(|handle| &handle.at_least).map(ToString::to_string);
+    let of_type = match ty {
+        "PipeReader" => Some("read"),
+        "PipeWriter" => Some("write"),
+        _ => None,
+    };
+    let mut rights: Vec<String> = of_type.map(str::to_owned).into_iter().chain(declared).collect();
+    rights.retain(|right| !(right == "read" && matches!(kind, "reg_key" | "job")));
+    let mut seen = Vec::new();
+    rights.retain(|right| {
+        let is_new = !seen.contains(right);
+        seen.push(right.clone());
+        is_new
+    });
+    rights
+}
+
+/// The mask that asks for a right.
+fn mask(kind: &str, right: &str) -> Said<&'static str> {
+    Ok(match (kind, right) {
+        ("file" | "pipe", "read") => "FILE_GENERIC_READ",
+        ("file" | "pipe", "write") => "FILE_GENERIC_WRITE",
+        ("file", "append") => "FILE_APPEND_DATA",
+        ("event", "signal") => "EVENT_MODIFY_STATE",
+        ("semaphore", "signal") => "SEMAPHORE_MODIFY_STATE",
+        ("process", "signal") => "PROCESS_TERMINATE",
+        ("thread", "signal") => "THREAD_TERMINATE",
+        ("event" | "semaphore" | "process" | "thread", "wait") => "SYNCHRONIZE",
+        ("section", "read") => "SECTION_MAP_READ",
+        ("section", "write") => "SECTION_MAP_WRITE",
+        ("section", "resize") => "SECTION_EXTEND_SIZE",
+        ("composition", "read") => "COMPOSITIONOBJECT_READ",
+        ("composition", "write") => "COMPOSITIONOBJECT_WRITE",
+        _ => return Err(format!("MIDL has no mask for the right `{right}` of a {kind}")),
+    })
+}
+
+/// Types whose handles MIDL has no kind for: a socket of a sort, an event that stays set.
+const ONLY_HERE: [&str; 10] = [
+    "Directory",
+    "Timer",
+    "ManualEvent",
+    "UnixStream",
+    "UnixListener",
+    "UnixDatagram",
+    "Seqpacket",
+    "TcpStream",
+    "TcpListener",
+    "UdpSocket",
+];

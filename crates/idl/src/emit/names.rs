@@ -1,0 +1,108 @@
+//! Names as MIDL's people write them, and as its language lets them be.
+
+use std::collections::HashSet;
+
+/// The names that are taken in one place. MIDL's type libraries know no letters' case.
+#[derive(Default)]
+pub(super) struct Taken(HashSet<String>);
+
+impl Taken {
+    /// Takes a name. Whether nobody had it.
+    pub(super) fn is_new(&mut self, name: &str) -> bool {
+        self.0.insert(name.to_ascii_lowercase())
+    }
+
+    /// Takes a name, or else one like it.
+    pub(super) fn one_like(&mut self, name: &str) -> String {
+        let more = (2..).map(|number| format!("{name}{number}"));
+        let mut names = std::iter::once(name.to_owned()).chain(more);
+        names.find(|name| self.is_new(name)).unwrap_or_default()
+    }
+}
+
+/// `decorate_this_file` → `decorateThisFile`; one that MIDL uses itself gets an underscore.
+pub(super) fn camel(name: &str) -> String {
+    let mut words = name.split('_').filter(|word| !word.is_empty());
+    let first = words.next().unwrap_or("value").to_owned();
+    let name = words.fold(first, |name, word| name + &capital(word));
+    if KEYWORDS.contains(&name.as_str()) { name + "_" } else { name }
+}
+
+/// `add_sparkle` → `AddSparkle`.
+pub(super) fn pascal(name: &str) -> String {
+    let words = name.split('_').filter(|word| !word.is_empty());
+    words.map(capital).collect()
+}
+
+/// A word with a large first letter.
+fn capital(word: &str) -> String {
+    let mut letters = word.chars();
+    let first = letters.next().map(|first| first.to_ascii_uppercase());
+    first.into_iter().chain(letters).collect()
+}
+
+/// MIDL's words, and those of C that its output would have as names.
+const KEYWORDS: [&str; 62] = [
+    "auto",
+    "boolean",
+    "break",
+    "byte",
+    "callback",
+    "case",
+    "char",
+    "class",
+    "coclass",
+    "const",
+    "continue",
+    "cpp_quote",
+    "default",
+    "delete",
+    "dispinterface",
+    "do",
+    "double",
+    "else",
+    "enum",
+    "extern",
+    "float",
+    "for",
+    "goto",
+    "handle_t",
+    "hyper",
+    "if",
+    "import",
+    "importlib",
+    "in",
+    "int",
+    "interface",
+    "library",
+    "long",
+    "methods",
+    "module",
+    "namespace",
+    "new",
+    "operator",
+    "out",
+    "pipe",
+    "private",
+    "properties",
+    "public",
+    "register",
+    "return",
+    "short",
+    "signed",
+    "sizeof",
+    "small",
+    "static",
+    "string",
+    "struct",
+    "switch",
+    "template",
+    "this",
+    "typedef",
+    "union",
+    "unsigned",
+    "void",
+    "volatile",
+    "while",
+    "wchar_t",
+];

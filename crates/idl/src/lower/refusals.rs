@@ -1,0 +1,95 @@
+//! What can't be described because of something that it uses, however far away.
+
+use std::collections::{HashMap, HashSet};
+
+use proc_macro2::{Ident, TokenStream};
+use quote::ToTokens;
+
+use super::State;
+use crate::front::diagnostic::{Diagnostic, did_you_mean, quoted};
+use crate::model::{Description, names};
+
+impl State {
+    /// Leaves out what uses something that was refused, until nothing does, and says so.
+    pub(super) fn drop_dependents(&mut self, description: &mut Description) {
+        let users = users(description);
+        let mut causes: Vec<String> = self.refused.keys().cloned().collect();
+        causes.sort();
+        while let Some(cause) = causes.pop() {
+            for user in users.get(&cause).into_iter().flatten() {
+                if !self.refused.contains_key(user) {
+                    self.refuse_user(user, &cause);
+                    causes.push(user.clone());
+                }
+            }
+        }
+        let stays = |name: &str| !self.refused.contains_key(name);
+        description.definitions.retain(|of| stays(&of.name.to_string()));
+        description.interfaces.retain(|of| stays(&client(&of.name)));
+        self.drop_classes(description);
+    }
+
+    /// Refuses what uses something that was refused. Of a type it is said at who uses it.
+    fn refuse_user(&mut self, user: &str, cause: &str) {
+        let Some(&of_cause) = self.refused.get(cause) else { return };
+        let name = user.strip_suffix("Client").unwrap_or(user);
+        let place = self.places.get(name).copied();
+        if let Some(place) = place {
+            let shown = cause.strip_suffix("Client").unwrap_or(cause);
+            let message = format!("{} uses {}, which has no Rust", quoted(name), quoted(shown));
+            let diagnostic = Diagnostic::error(place, message);
+            self.diagnostics.push(diagnostic.related(of_cause, "it is declared here"));
+        }
+        self.refused.insert(user.to_owned(), place.unwrap_or(of_cause));
+    }
+
+    fn drop_classes(&mut self, description: &mut Description) {
+        let described: HashSet<String> =
+            description.interfaces.iter().map(|interface| interface.name.to_string()).collect();
+        description.classes.retain(|class| {
+            let is_gone = |name: &&Ident| !described.contains(&name.to_string());
+            let Some(gone) = class.interfaces.iter().find(is_gone) else { return true };
+            if let Some(&place) = self.places.get(&class.name.to_string()) {
+                let gone = quoted(&gone.to_string());
+                let message = format!("the class has {gone}, which has no Rust");
+                self.diagnostics.push(Diagnostic::error(place, message));
+            }
+            false
+        });
+    }
+
+    /// Says what was asked for by name and is nowhere.
+    pub(super) fn unknown(&mut self, only: &[String]) {
+        for name in only.iter().filter(|name| !self.found.contains(*name)) {
+            let message = format!("there is no interface or class {}", quoted(name));
+            let hint = did_you_mean(name, self.others.iter().map(String::as_str));
+            self.diagnostics.push(Diagnostic::without_place(message).hint_if(hint));
+        }
+    }
+}
+
+/// By the names of types: the types and clients that use them.
+fn users(description: &Description) -> HashMap<String, Vec<String>> {
+    let mut users: HashMap<String, Vec<String>> = HashMap::new();
+    let mut add = |user: &str, tokens: TokenStream| {
+        for used in names(tokens) {
+            users.entry(used).or_default().push(user.to_owned());
+        }
+    };
+    for definition in &description.definitions {
+        add(&definition.name.to_string(), definition.types());
+    }
+    for interface in &description.interfaces {
+        let user = client(&interface.name);
+        for method in &interface.methods {
+            method.parameters.iter().for_each(|of| add(&user, of.ty.to_token_stream()));
+            add(&user, method.result.to_token_stream());
+        }
+    }
+    users
+}
+
+/// The name by which others use an interface.
+fn client(interface: &Ident) -> String {
+    format!("{interface}Client")
+}

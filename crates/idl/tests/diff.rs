@@ -1,0 +1,757 @@
+//! What `idl diff` says of each kind of change, both of `.idl` files and of traits: whether old
+//! peers go on working, and what gives a peer more than before.
+
+#![cfg(feature = "front")]
+
+use syshandle_idl::diff::diff;
+use syshandle_idl::model::Description;
+use syshandle_idl::{Options, describe_text};
+
+/// An `.idl` file with these declarations, and an interface with these methods.
+fn idl(before: &str, methods: &str) -> Description {
+    let text = format!(
+        "import \"oaidl.idl\";\n{before}\n\
+         [object, uuid(1284c788-6978-43d5-9a02-414901a2ec75)]\n\
+         interface IThing : IUnknown {{\n{methods}\n}}\n"
+    );
+    whole(&text)
+}
+
+fn whole(text: &str) -> Description {
+    let lowered = describe_text("a.idl", text, &Options::default());
+    assert!(lowered.report.is_success(), "{text}\n{}", lowered.report);
+    lowered.description
+}
+
+/// A source with these items, and a trait with these methods.
+fn rust(before: &str, methods: &str) -> Description {
+    let text = format!(
+        "{before}\n#[interface(iid = \"1284c788-6978-43d5-9a02-414901a2ec75\")]\n\
+         pub trait Thing {{\n{methods}\n}}\n"
+    );
+    let file = syn::parse_file(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    syshandle_idl::rust::file(file).unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
+
+#[track_caller]
+fn says(old: &Description, new: &Description, expected: &[&str]) {
+    let said: Vec<String> = diff(old, new)
+        .iter()
+        .flat_map(|change| {
+            let mark = if change.is_compatible { "goes on" } else { "BREAKS" };
+            let first = format!("{mark} {}: {}", change.name, change.what);
+            let more = change.gives.as_ref().map(|gives| format!("MORE {}: {gives}", change.name));
+            [Some(first), more]
+        })
+        .flatten()
+        .collect();
+    assert_eq!(said, expected);
+}
+
+/// What is said of two methods of a trait.
+#[track_caller]
+fn methods(old: &str, new: &str, expected: &[&str]) {
+    says(&rust("", old), &rust("", new), expected);
+}
+
+/// What is said of two methods of an `.idl` file.
+#[track_caller]
+fn idl_methods(old: &str, new: &str, expected: &[&str]) {
+    says(&idl("", old), &idl("", new), expected);
+}
+
+/// What is said of two lists of declarations beside the same method.
+#[track_caller]
+fn beside(old: &str, new: &str, method: &str, expected: &[&str]) {
+    says(&rust(old, method), &rust(new, method), expected);
+}
+
+#[test]
+fn nothing_changed() {
+    methods("fn a(&self, x: File) -> Result<u32>;", "fn a(&self, x: File) -> Result<u32>;", &[]);
+}
+
+#[test]
+fn what_is_the_same_on_the_wire_is_no_change() {
+    methods(
+        "fn a(&self, x: std::fs::File, y: usize, z: OwnedHandle) -> Result<Vec<u8>>;",
+        "fn a(&self, context: &Context, x: File, y: u64, z: OwnedFd) -> syshandle::Result<VecDeque<u8>>;",
+        &[],
+    );
+    beside("type Size = u32;", "type Size = u32;", "fn a(&self, x: Size) -> Result<()>;", &[]);
+    says(
+        &rust("type Size = u32;", "fn a(&self, x: Size) -> Result<()>;"),
+        &rust("", "fn a(&self, x: u32) -> Result<()>;"),
+        &[],
+    );
+    // A struct under another name, which contains itself.
+    let place = |name: &str| {
+        rust(
+            &format!(
+                "#[derive(Encode)] struct {name} {{ x: u32, next: Option<Box<{name}>>, f: File }}"
+            ),
+            &format!("fn a(&self, x: {name}) -> Result<()>;"),
+        )
+    };
+    says(&place("Place"), &place("Spot"), &[]);
+}
+
+#[test]
+fn methods_come_and_go() {
+    let a = "fn a(&self) -> Result<()>;";
+    let b = "fn b(&self, x: u32) -> Result<()>;";
+    let c = "fn c(&self, x: Event) -> Result<File>;";
+    methods(a, &format!("{a}{b}"), &["goes on Thing::b: method added at the end"]);
+    methods(
+        a,
+        &format!("{a}{c}"),
+        &[
+            "goes on Thing::c: method added at the end",
+            "MORE Thing::c: a method with a handle (event) (to the server)",
+        ],
+    );
+    methods(a, &format!("{b}{a}"), &["BREAKS Thing::b: method inserted at place 1"]);
+    methods(&format!("{a}{b}"), a, &["BREAKS Thing::b: method removed"]);
+    methods(&format!("{a}{b}"), b, &["BREAKS Thing::a: method removed"]);
+    methods(
+        &format!("{a}{b}"),
+        &format!("{b}{a}"),
+        &["BREAKS Thing::a: moved from place 1 to place 2"],
+    );
+    methods(
+        &format!("{a}{c}{b}"),
+        &format!("{b}{a}{c}"),
+        &["BREAKS Thing::b: moved from place 3 to place 1"],
+    );
+}
+
+#[test]
+fn a_method_with_another_name() {
+    methods(
+        "fn a(&self, x: u32) -> Result<()>;",
+        "fn b(&self, x: u32) -> Result<()>;",
+        &["goes on Thing::b: renamed from `a`"],
+    );
+    methods(
+        "fn a(&self, x: u32) -> Result<()>;",
+        "fn b(&self, x: File) -> Result<()>;",
+        &[
+            "BREAKS Thing::b: stands where `a` stood",
+            "BREAKS Thing::b::x: type changed from `u32` to `a handle (file)`",
+            "MORE Thing::b::x: a handle (file) (to the server)",
+        ],
+    );
+}
+
+#[test]
+fn parameters_come_go_and_move() {
+    let method = |parameters: &str| format!("fn a(&self, {parameters}) -> Result<()>;");
+    let from = |old: &str, new: &str, expected: &[&str]| {
+        methods(&method(old), &method(new), expected);
+    };
+    from("x: u32", "x: u32, y: u8", &["BREAKS Thing::a::y: added: `u8`"]);
+    from(
+        "x: u32",
+        "f: File, x: u32",
+        &[
+            "BREAKS Thing::a::f: added: `a handle (file)`",
+            "MORE Thing::a::f: a handle (file) (to the server)",
+        ],
+    );
+    from("x: u32, y: u8", "y: u8", &["BREAKS Thing::a::x: removed"]);
+    from("x: u8, y: u8", "y: u8, x: u8", &["BREAKS Thing::a::x: moved from place 1 to place 2"]);
+    from("x: u8", "y: u8", &["goes on Thing::a::y: renamed from `x`"]);
+    from("x: u8", "x: u16", &["BREAKS Thing::a::x: type changed from `u8` to `u16`"]);
+    from("x: u8", "x: Option<u8>", &["BREAKS Thing::a::x: type changed from `u8` to `Option<u8>`"]);
+    from(
+        "x: [u8; 4]",
+        "x: [u8; 8]",
+        &[
+            "BREAKS Thing::a::x: type changed from `[u8; 4]` to `[u8; 8]`",
+            "MORE Thing::a::x: limit: 8 where there were 4 (to the server)",
+        ],
+    );
+    from(
+        "x: [u8; 8]",
+        "x: [u8; 4]",
+        &["BREAKS Thing::a::x: type changed from `[u8; 8]` to `[u8; 4]`"],
+    );
+    from(
+        "x: HashMap<u8, File>",
+        "x: BTreeMap<u8, Event>",
+        &[
+            "goes on Thing::a::x: declares a handle (event) where it declared a handle (file)",
+            "MORE Thing::a::x: kind event (to the server)",
+        ]
+        .map(|line| line.replace("goes on", "BREAKS"))
+        .each_ref()
+        .map(String::as_str),
+    );
+}
+
+#[test]
+fn handles_that_come_in() {
+    let method =
+        |declared: &str, ty: &str| format!("fn a(&self, {declared} x: {ty}) -> Result<()>;");
+    let fd = |old: &str, new: &str, expected: &[&str]| {
+        methods(&method(old, "OwnedFd"), &method(new, "OwnedFd"), expected);
+    };
+    fd(
+        "#[handle(file)]",
+        "#[handle(file | pipe)]",
+        &[
+            "goes on Thing::a::x: declares a handle (file | pipe) where it declared a handle (file)",
+            "MORE Thing::a::x: kind pipe (to the server)",
+        ],
+    );
+    fd(
+        "#[handle(file | pipe)]",
+        "#[handle(file)]",
+        &["BREAKS Thing::a::x: declares a handle (file) where it declared a handle (file | pipe)"],
+    );
+    fd(
+        "#[handle(file)]",
+        "",
+        &[
+            "goes on Thing::a::x: declares a handle (any) where it declared a handle (file)",
+            "MORE Thing::a::x: a handle of any kind (to the server)",
+        ],
+    );
+    fd(
+        "#[handle(file, read)]",
+        "#[handle(file, read | write)]",
+        &[
+            "BREAKS Thing::a::x: declares a handle (file, read | write) where it declared a handle (file, read)",
+            "MORE Thing::a::x: right write (to the server)",
+        ],
+    );
+    fd(
+        "#[handle(file, read | write)]",
+        "#[handle(file, read)]",
+        &[
+            "goes on Thing::a::x: declares a handle (file, read) where it declared a handle (file, read | write)",
+        ],
+    );
+    fd(
+        "#[handle(file, at_most = read)]",
+        "#[handle(file)]",
+        &[
+            "goes on Thing::a::x: declares a handle (file) where it declared a handle (file, at most read)",
+            "MORE Thing::a::x: any right: there is no maximum any more (to the server)",
+        ],
+    );
+    fd(
+        "#[handle(file, at_most = read)]",
+        "#[handle(file, at_most = read | write)]",
+        &[
+            "goes on Thing::a::x: declares a handle (file, at most read | write) where it declared a handle (file, at most read)",
+            "MORE Thing::a::x: right write in the maximum (to the server)",
+        ],
+    );
+    fd(
+        "#[handle(socket(tcp_stream))]",
+        "#[handle(socket)]",
+        &[
+            "goes on Thing::a::x: declares a handle (socket) where it declared a handle (socket of tcp_stream)",
+            "MORE Thing::a::x: sockets of other sorts (to the server)",
+        ],
+    );
+    methods(
+        &method("", "Event"),
+        &method("", "ManualEvent"),
+        &[
+            "BREAKS Thing::a::x: declares a handle (manual event) where it declared a handle (event)",
+            "MORE Thing::a::x: kind manual event (to the server)",
+        ],
+    );
+    methods(
+        &method("", "File"),
+        &method("", "Vec<File>"),
+        &[
+            "BREAKS Thing::a::x: type changed from `a handle (file)` to `Vec<a handle (file)>`",
+            "MORE Thing::a::x: a handle (file), any number of them (to the server)",
+        ],
+    );
+    methods(
+        &method("", "Vec<File>"),
+        &method("", "File"),
+        &["BREAKS Thing::a::x: type changed from `Vec<a handle (file)>` to `a handle (file)`"],
+    );
+    // A type declares something by itself, within which a declaration is.
+    methods(&method("", "PipeReader"), &method("#[handle(pipe, read)]", "OwnedFd"), &[]);
+    methods(&method("", "TcpStream"), &method("#[handle(socket)]", "TcpStream"), &[]);
+}
+
+#[test]
+fn handles_that_come_out() {
+    let method = |declared: &str| format!("{declared} fn a(&self) -> Result<OwnedFd>;");
+    let from = |old: &str, new: &str, expected: &[&str]| {
+        methods(&method(old), &method(new), expected);
+    };
+    // What an old client doesn't take, or what an old server doesn't give.
+    from(
+        "#[handle(file)]",
+        "#[handle(file | pipe)]",
+        &[
+            "BREAKS Thing::a::result: declares a handle (file | pipe) where it declared a handle (file)",
+            "MORE Thing::a::result: kind pipe (to the client)",
+        ],
+    );
+    from(
+        "#[handle(file, read)]",
+        "#[handle(file, read | write)]",
+        &[
+            "BREAKS Thing::a::result: declares a handle (file, read | write) where it declared a handle (file, read)",
+            "MORE Thing::a::result: right write (to the client)",
+        ],
+    );
+    methods(
+        "fn a(&self) -> Result<u8>;",
+        "fn a(&self) -> Result<(u8, Event)>;",
+        &[
+            "BREAKS Thing::a::result: type changed from `u8` to `(u8, a handle (event))`",
+            "MORE Thing::a::result: a handle (event) (to the client)",
+        ],
+    );
+    methods(
+        "fn a(&self) -> Result<u8>;",
+        "fn a(&self) -> Result<u8, Trouble>;",
+        &["BREAKS Thing::a::error: error changed from the usual one to one of its own"],
+    );
+}
+
+#[test]
+fn parameters_that_change_sides() {
+    methods(
+        "fn a(&self, x: Event) -> Result<()>;",
+        "fn a(&self) -> Result<Event>;",
+        &[
+            "BREAKS Thing::a::x: comes out where it went in",
+            "MORE Thing::a::x: a handle (event) (to the client)",
+        ],
+    );
+    idl_methods(
+        "HRESULT A([in, system_handle(sh_file)] HANDLE x, [out] long *y);",
+        "HRESULT A([out, system_handle(sh_file)] HANDLE *x, [in] long y);",
+        &[
+            "BREAKS Thing::a::x: comes out where it went in",
+            "MORE Thing::a::x: a handle (file) (to the client)",
+            "BREAKS Thing::a::y: goes in where it came out",
+        ],
+    );
+}
+
+#[test]
+fn masks_and_kinds_of_system_handles() {
+    let method = |kind: &str| format!("HRESULT A([in, system_handle({kind})] HANDLE x);");
+    let from = |old: &str, new: &str, expected: &[&str]| {
+        idl_methods(&method(old), &method(new), expected);
+    };
+    from("sh_file, 1", "sh_file, FILE_READ_DATA", &[]);
+    from(
+        "sh_file, GENERIC_READ",
+        "sh_file, GENERIC_READ | GENERIC_WRITE",
+        &[
+            "BREAKS Thing::a::x: declares a handle (file, read | write) where it declared a handle (file, read)",
+            "MORE Thing::a::x: right write (to the server)",
+        ],
+    );
+    from(
+        "sh_file",
+        "sh_event",
+        &[
+            "BREAKS Thing::a::x: declares a handle (event) where it declared a handle (file)",
+            "MORE Thing::a::x: kind event (to the server)",
+        ],
+    );
+    from(
+        "sh_section, SECTION_MAP_READ",
+        "sh_section, SECTION_EXTEND_SIZE | SECTION_MAP_READ",
+        &[
+            "BREAKS Thing::a::x: declares a handle (section, read | resize) where it declared a handle (section, read, at most append | map | read | seal | write)",
+            "MORE Thing::a::x: right resize (to the server)",
+        ],
+    );
+}
+
+#[test]
+fn sizes_and_bounds() {
+    idl_methods(
+        "HRESULT A([in, range(0, 10)] ULONG n, [in, size_is(n)] BYTE *x);",
+        "HRESULT A([in, range(0, 100)] ULONG n, [in, size_is(n)] BYTE *x);",
+        &[
+            "goes on Thing::a::x: takes 0..=100 where it took 0..=10",
+            "MORE Thing::a::x: limit 0..=100 (to the server)",
+        ],
+    );
+    idl_methods(
+        "HRESULT A([in, range(0, 100)] long x);",
+        "HRESULT A([in, range(0, 10)] long x);",
+        &["BREAKS Thing::a::x: takes 0..=10 where it took 0..=100"],
+    );
+    idl_methods(
+        "HRESULT A([in, range(0, 100)] long x);",
+        "HRESULT A([in] long x);",
+        &[
+            "goes on Thing::a::x: takes anything where it took 0..=100",
+            "MORE Thing::a::x: limit anything (to the server)",
+        ],
+    );
+    idl_methods(
+        "HRESULT A([in, string, max_is(63)] WCHAR *x);",
+        "HRESULT A([in, string, size_is(256)] WCHAR *x);",
+        &[
+            "goes on Thing::a::x: takes 0..=255 where it took 0..=63",
+            "MORE Thing::a::x: limit 0..=255 (to the server)",
+        ],
+    );
+    // Another way to write the same, and the size is no parameter of its own.
+    idl_methods(
+        "HRESULT A([in] ULONG n, [in, size_is(n)] BYTE *x);",
+        "HRESULT A([in, size_is(n)] BYTE *x, [in] long n);",
+        &[],
+    );
+    // An exact length and any length.
+    idl_methods(
+        "HRESULT A([in, size_is(16)] BYTE *x);",
+        "HRESULT A([in] ULONG n, [in, size_is(n)] BYTE *x);",
+        &[
+            "goes on Thing::a::x: takes anything where it took 16..=16",
+            "MORE Thing::a::x: limit anything (to the server)",
+        ],
+    );
+    idl_methods(
+        "HRESULT A([in] ULONG n, [in, size_is(n)] BYTE *x);",
+        "HRESULT A([in] BYTE x[16]);",
+        &["BREAKS Thing::a::x: type changed from `Vec<u8>` to `[u8; 16]`"],
+    );
+}
+
+#[test]
+fn structs_are_told_once_with_the_way_they_go() {
+    let given = "fn a(&self, x: Place) -> Result<()>; fn b(&self, x: Vec<Place>) -> Result<()>;";
+    let place = |fields: &str| format!("#[derive(Encode)] struct Place {{ {fields} }}");
+    let from = |old: &str, new: &str, method: &str, expected: &[&str]| {
+        beside(&place(old), &place(new), method, expected);
+    };
+    from(
+        "#[handle(file, read)] x: File",
+        "#[handle(file)] x: File",
+        given,
+        &["goes on Place::x: declares a handle (file) where it declared a handle (file, read)"],
+    );
+    from(
+        "#[handle(file, read)] x: File",
+        "#[handle(file)] x: File",
+        "fn a(&self) -> Result<Option<Place>>;",
+        &["BREAKS Place::x: declares a handle (file) where it declared a handle (file, read)"],
+    );
+    from(
+        "x: u8",
+        "x: u8, y: Event",
+        "fn a(&self, x: Place) -> Result<Place>;",
+        &[
+            "BREAKS Place::y: added: `a handle (event)`",
+            "MORE Place::y: a handle (event) (to either side)",
+        ],
+    );
+    from("x: u8, y: u8", "x: u8", given, &["BREAKS Place::y: removed"]);
+    from(
+        "x: u8, y: u8",
+        "y: u8, x: u8",
+        given,
+        &["BREAKS Place::x: moved from place 1 to place 2"],
+    );
+    from("x: u8", "z: u8", given, &["goes on Place::z: renamed from `x`"]);
+    // Nothing passes it.
+    from(
+        "x: u8",
+        "x: u16",
+        "fn a(&self) -> Result<()>;",
+        &["goes on Place::x: type changed from `u8` to `u16`"],
+    );
+    // A field of a field of what is passed.
+    beside(
+        "#[derive(Encode)] struct Outer { inner: Vec<Inner> } #[derive(Encode)] struct Inner { #[range(0..=4)] x: u8 }",
+        "#[derive(Encode)] struct Outer { inner: Vec<Inner> } #[derive(Encode)] struct Inner { #[range(0..=9)] x: u8 }",
+        "fn a(&self, x: Outer) -> Result<()>;",
+        &[
+            "goes on Inner::x: takes 0..=9 where it took 0..=4",
+            "MORE Inner::x: limit 0..=9 (to the server)",
+        ],
+    );
+    // What is declared of all of it.
+    says(
+        &rust(&place("x: File"), "fn a(&self, #[handle(file, read)] x: Vec<Place>) -> Result<()>;"),
+        &rust(&place("x: File"), "fn a(&self, x: Vec<Place>) -> Result<()>;"),
+        &[
+            "goes on Thing::a::x: declares a handle (any) where it declared a handle (file, read)",
+            "MORE Thing::a::x: a handle of any kind (to the server)",
+        ],
+    );
+    // Another struct in its place.
+    says(
+        &rust(&place("x: u8"), "fn a(&self, x: Place) -> Result<()>;"),
+        &rust(
+            "#[derive(Encode)] struct Delivery { x: u8, y: File }",
+            "fn a(&self, x: Delivery) -> Result<()>;",
+        ),
+        &[
+            "BREAKS Thing::a::x: type changed from `Place` to `Delivery`",
+            "MORE Thing::a::x: a handle (file) (to the server)",
+        ],
+    );
+}
+
+#[test]
+fn enums_and_unions() {
+    let look = |variants: &str| format!("#[derive(Encode)] enum Look {{ {variants} }}");
+    let from = |old: &str, new: &str, method: &str, expected: &[&str]| {
+        beside(&look(old), &look(new), method, expected);
+    };
+    let given = "fn a(&self, x: Look) -> Result<()>;";
+    let returned = "fn a(&self) -> Result<Look>;";
+    from("Dull", "Dull, Shiny", given, &["goes on Look::Shiny: variant added"]);
+    from("Dull", "Dull, Shiny", returned, &["BREAKS Look::Shiny: variant added"]);
+    from(
+        "Dull",
+        "Dull, Shiny(File)",
+        given,
+        &[
+            "goes on Look::Shiny: variant added",
+            "MORE Look::Shiny: a handle (file) (to the server)",
+        ],
+    );
+    from("Dull", "Shiny, Dull", given, &["BREAKS Look::Shiny: variant inserted"]);
+    from("Dull, Shiny", "Dull", given, &["BREAKS Look::Shiny: variant removed"]);
+    from(
+        "Dull, Shiny",
+        "Dull, Bright",
+        given,
+        &["BREAKS Look::Bright: stands where `Shiny` stood"],
+    );
+    from(
+        "Dull, Shiny",
+        "Dull, Shiny = 5",
+        given,
+        &["BREAKS Look::Shiny: its number changed from 1 to 5"],
+    );
+    from(
+        "Dull(u8)",
+        "Dull(u16)",
+        given,
+        &["BREAKS Look::Dull::field0: type changed from `u8` to `u16`"],
+    );
+    beside(
+        "#[derive(Encode)] struct Look { x: u8 }",
+        "#[derive(Encode)] enum Look { X(File) }",
+        given,
+        &[
+            "BREAKS Look: changed from a struct to an enum",
+            "MORE Look: a handle (file) (to the server)",
+        ],
+    );
+    let choice = |arms: &str| {
+        idl(
+            &format!("typedef union Choice switch (long kind) u {{ {arms} }} Choice;"),
+            "HRESULT A([in] Choice *x);",
+        )
+    };
+    says(
+        &choice("case 1: long number;"),
+        &choice("case 1: long number; case 2: [system_handle(sh_file)] HANDLE file;"),
+        &[
+            "goes on Choice::File: variant added",
+            "MORE Choice::File: a handle (file) (to the server)",
+        ],
+    );
+}
+
+#[test]
+fn typedefs_are_followed() {
+    let text = |ty: &str| {
+        idl(
+            &format!("typedef {ty} INNER; typedef INNER OUTER; typedef struct S {{ OUTER x; }} S;"),
+            "HRESULT A([in] OUTER x, [in] S *y);",
+        )
+    };
+    says(
+        &text("long"),
+        &text("hyper"),
+        &[
+            "BREAKS Thing::a::x: type changed from `i32` to `i64`",
+            "BREAKS S::x: type changed from `i32` to `i64`",
+        ],
+    );
+    let handle = |mask: &str| {
+        idl(
+            &format!("typedef [system_handle(sh_file, {mask})] HANDLE LOG;"),
+            "HRESULT A([in] LOG x);",
+        )
+    };
+    says(
+        &handle("GENERIC_READ"),
+        &handle("GENERIC_WRITE"),
+        &[
+            "BREAKS Thing::a::x: declares a handle (file, write) where it declared a handle (file, read)",
+            "MORE Thing::a::x: right write (to the server)",
+        ],
+    );
+}
+
+#[test]
+fn constants() {
+    let from = |old: &str, new: &str, expected: &[&str]| {
+        says(&idl(old, "HRESULT A();"), &idl(new, "HRESULT A();"), expected);
+    };
+    from(
+        "const long LIMIT = 10;",
+        "const long LIMIT = 20;",
+        &["goes on LIMIT: changed from 10 to 20", "MORE LIMIT: a limit may be wider"],
+    );
+    from(
+        "const long LIMIT = 20;",
+        "const long LIMIT = 10;",
+        &["goes on LIMIT: changed from 20 to 10"],
+    );
+    // One that a size depends on changes the size.
+    let sized = |max: u32| {
+        idl(
+            &format!("const long MAX = {max};"),
+            "HRESULT A([in] BYTE x[MAX], [in, range(0, MAX)] long y);",
+        )
+    };
+    says(
+        &sized(8),
+        &sized(4),
+        &[
+            "BREAKS Thing::a::x: type changed from `[u8; 8]` to `[u8; 4]`",
+            "BREAKS Thing::a::y: takes 0..=4 where it took 0..=8",
+            "goes on MAX: changed from 8 to 4",
+        ],
+    );
+}
+
+#[test]
+fn identifiers_names_and_bases() {
+    let interface = |iid: char, name: &str, base: &str| {
+        whole(&format!(
+            "import \"oaidl.idl\";\n\
+             [object, uuid(1284c788-6978-43d5-9a02-414901a2ec7{iid})] interface {name} : {base} {{\n\
+             HRESULT A([in] long x); }}"
+        ))
+    };
+    says(
+        &interface('5', "IThing", "IUnknown"),
+        &interface('6', "IThing", "IUnknown"),
+        &["BREAKS Thing::iid: identifier changed from 1284c788-6978-43d5-9a02-414901a2ec75 \
+           to 1284c788-6978-43d5-9a02-414901a2ec76: nobody finds it"],
+    );
+    says(
+        &interface('5', "IThing", "IUnknown"),
+        &interface('5', "IOther", "IUnknown"),
+        &["goes on Other: renamed from `Thing`"],
+    );
+    says(
+        &interface('5', "IThing", "IUnknown"),
+        &interface('5', "IThing", "IDispatch"),
+        &["BREAKS Thing::base: base changed from `IUnknown` to `IDispatch`"],
+    );
+    says(
+        &interface('5', "IThing", "IUnknown"),
+        &interface('6', "IOther", "IUnknown"),
+        &["goes on Other: interface added", "BREAKS Thing: interface removed"],
+    );
+    let derived = |base: &str| {
+        whole(&format!(
+            "import \"oaidl.idl\";\n\
+             [object, uuid(00000000-0000-0000-0000-000000000001)] interface IBase : IUnknown {{\n\
+             HRESULT First([in, system_handle(sh_file)] HANDLE x); }}\n\
+             [object, uuid(00000000-0000-0000-0000-000000000002)] interface ITop : {base} {{\n\
+             HRESULT Last(); }}"
+        ))
+    };
+    says(
+        &derived("IUnknown"),
+        &derived("IBase"),
+        &[
+            "BREAKS Top::base: base changed from `IUnknown` to `IBase`",
+            "BREAKS Top::first: method inserted at place 1",
+            "MORE Top::first: a method with a handle (file) (to the server)",
+        ],
+    );
+}
+
+#[test]
+fn references_to_objects() {
+    let listener = "#[interface(iid = \"00000000-0000-0000-0000-000000000001\")] pub trait Listener { fn heard(&self) -> Result<()>; }";
+    methods(
+        "fn a(&self, x: u8) -> Result<()>;",
+        "fn a(&self, x: ListenerClient) -> Result<()>;",
+        &[
+            "BREAKS Thing::a::x: type changed from `u8` to `an object with Listener`",
+            "MORE Thing::a::x: an object with Listener (to the server)",
+        ],
+    );
+    let other = listener.replace("0001", "0002");
+    says(
+        &rust(listener, "fn a(&self, x: ListenerClient) -> Result<()>;"),
+        &rust(&other, "fn a(&self, x: ListenerClient) -> Result<()>;"),
+        &[
+            "BREAKS Listener::iid: identifier changed from 00000000-0000-0000-0000-000000000001 \
+             to 00000000-0000-0000-0000-000000000002: nobody finds it",
+            "BREAKS Thing::a::x: what `an object with Listener` stands for changed",
+            "MORE Thing::a::x: an object with Listener (to the server)",
+        ],
+    );
+}
+
+#[test]
+fn classes() {
+    let class = |name: &str, clsid: char, interfaces: &str| {
+        let a = "#[interface(iid = \"00000000-0000-0000-0000-000000000001\")] pub trait A {}";
+        let b = "#[interface(iid = \"00000000-0000-0000-0000-000000000002\")] pub trait B {}";
+        let of = format!(
+            "class! {{ pub {name}: {interfaces} = \"0000000{clsid}-0000-0000-0000-000000000003\"; }}"
+        );
+        rust(&format!("{a}{b}{of}"), "")
+    };
+    says(
+        &class("C", '1', "A"),
+        &class("C", '1', "A + B"),
+        &["goes on C::B: added", "MORE C::B: objects of the class have B"],
+    );
+    says(&class("C", '1', "A + B"), &class("C", '1', "A"), &["BREAKS C::B: removed"]);
+    says(&class("C", '1', "A"), &class("D", '1', "A"), &["goes on D: renamed from `C`"]);
+    says(
+        &class("C", '1', "A"),
+        &class("C", '2', "A"),
+        &["BREAKS C::clsid: identifier changed from 00000001-0000-0000-0000-000000000003 \
+           to 00000002-0000-0000-0000-000000000003: nobody finds it"],
+    );
+    says(
+        &class("C", '1', "A"),
+        &class("D", '2', "A"),
+        &[
+            "goes on D::A: added",
+            "MORE D::A: objects of the class have A",
+            "BREAKS C: class removed",
+        ],
+    );
+}
+
+#[test]
+fn an_idl_file_and_a_trait_are_compared_alike() {
+    says(
+        &idl("", "HRESULT A([in, system_handle(sh_file, GENERIC_READ)] HANDLE x, [out] long *y);"),
+        &rust("", "fn a(&self, #[handle(file, read)] x: File) -> Result<i32>;"),
+        &[],
+    );
+    says(
+        &rust("", "fn a(&self, #[handle(file, read | write)] x: File) -> Result<()>;"),
+        &idl("", "HRESULT A([in, system_handle(sh_file)] HANDLE x);"),
+        &[
+            "goes on Thing::a::x: declares a handle (file) where it declared a handle (file, read | write)",
+        ],
+    );
+}

@@ -1,0 +1,117 @@
+// Written by syshandle from an .idl file; changes here will be lost.
+
+pub const LIMIT: i32 = 17;
+pub const ALL: u32 = 4294967295;
+pub const BIG: i64 = 4294967296;
+pub const GREETING: &str = "hello\nA";
+
+/// How a thing looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, syshandle::Encode, syshandle::Decode)]
+pub enum Look {
+    Dull = 8,
+    Shiny = 9,
+    Sparkly = 72,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, syshandle::Encode, syshandle::Decode)]
+pub enum Plain {
+    First,
+    Second,
+}
+
+pub type Flags = u32;
+pub const FLAG_A: u32 = 1;
+pub const FLAG_B: u32 = 2;
+
+#[derive(Clone, Debug, PartialEq, syshandle::Encode, syshandle::Decode)]
+pub struct Place {
+    pub x: f64,
+    pub y: f64,
+    pub owner: syshandle::Guid,
+    pub comment: Option<String>,
+    #[range(0..=17)]
+    pub bytes: Vec<u8>,
+    pub code: [u16; 4],
+    #[range(0..=15)]
+    pub name: String,
+    pub next: Option<Box<Place>>,
+}
+
+#[derive(Clone, Debug, PartialEq, syshandle::Encode, syshandle::Decode)]
+pub enum Branch {
+    Tree(Option<Box<Tree>>),
+    Leaf2(i32),
+    Leaf3(i32),
+    Other(i64),
+}
+
+#[derive(Clone, Debug, PartialEq, syshandle::Encode, syshandle::Decode)]
+pub struct Tree {
+    pub left: Branch,
+    pub right: Branch,
+}
+
+#[derive(Clone, Debug, PartialEq, syshandle::Encode, syshandle::Decode)]
+pub enum Loose {
+    Number(i32),
+    Text(String),
+}
+
+/// Values.
+#[syshandle::interface(iid = "a1b0d0a6-0df6-4b7e-9a7e-1f1f43f0a003")]
+pub trait Values {
+    /// How it looks.
+    fn look(&self, context: &syshandle::Context) -> syshandle::Result<Look>;
+    fn set_look(
+        &self,
+        context: &syshandle::Context,
+        look: Look,
+    ) -> syshandle::Result<()>;
+    fn move_(
+        &self,
+        context: &syshandle::Context,
+        from: Place,
+        to: Option<Place>,
+    ) -> syshandle::Result<Option<Place>>;
+    fn read(&self, context: &syshandle::Context, cb: u32) -> syshandle::Result<Vec<u8>>;
+    fn bounded(
+        &self,
+        context: &syshandle::Context,
+        #[range(1..=5)]
+        number: i32,
+        #[range(2..=8)]
+        list: Vec<i64>,
+        #[range(0..=255)]
+        text: String,
+        all: Vec<u8>,
+        #[range(0..=64)]
+        some: Vec<i16>,
+    ) -> syshandle::Result<()>;
+    fn change(
+        &self,
+        context: &syshandle::Context,
+        serial: i32,
+        flags: Flags,
+        plain: Plain,
+        grid: [[i32; 3]; 2],
+    ) -> syshandle::Result<i32>;
+    fn choose(
+        &self,
+        context: &syshandle::Context,
+        tree: Tree,
+        loose: Loose,
+    ) -> syshandle::Result<()>;
+    fn self_(
+        &self,
+        context: &syshandle::Context,
+        other: ValuesClient,
+        maybe: Option<ValuesClient>,
+    ) -> syshandle::Result<ValuesClient>;
+    fn wait_(
+        &self,
+        call_context: &syshandle::Context,
+        type_: i32,
+        type_2: i32,
+        context: i32,
+    ) -> syshandle::Result<()>;
+}

@@ -1,0 +1,530 @@
+//! All interleavings of clients that come and servers that go: promise 9 of `docs/promises.md`.
+//!
+//! What is checked is [`Step`] and [`Leave`] themselves, as the library drives them. Around them is
+//! a model of what they act on: a path, a lock, notes, sockets with their queues, and programs that
+//! serve, end, hang, crash. Every step of every process may come between any two of the others.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::Hash;
+
+use stateright::{Checker, Model, Property};
+
+use super::protocol::{Answer, Leave, Step};
+
+/// How large a world is.
+#[derive(Clone, Copy, Debug)]
+struct World {
+    clients: usize,
+    /// How often each client comes.
+    visits: u8,
+    servers_max: usize,
+    /// How often a client is killed, or a server crashes, at any step.
+    crashes: u8,
+    /// How many programs end at once, or hang, instead of serving.
+    failures: u8,
+}
+
+/// Everything that there is at one time.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct State {
+    /// The socket that the path leads to.
+    path: Option<usize>,
+    lock: Option<Who>,
+    /// The note that the server is being started.
+    starting: bool,
+    /// The note that a start has failed.
+    failure: bool,
+    clients: Vec<Client>,
+    /// The server of the same number has the socket of that number.
+    servers: Vec<Server>,
+    crashes: u8,
+    failures: u8,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Who {
+    Client(usize),
+    Server(usize),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Client {
+    step: Step,
+    link: Link,
+    visits: u8,
+    /// It has made a socket, and not yet started the program.
+    listens: Option<usize>,
+    is_dead: bool,
+    /// A visit ended without a connection.
+    failed: bool,
+}
+
+/// A client's connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Link {
+    None,
+    Queued(usize),
+    Greeted(usize),
+    /// The server let go of it, ungreeted.
+    Dropped,
+    /// The server is gone that had greeted.
+    Lost,
+}
+
+/// A socket, and the program that has it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Server {
+    program: Program,
+    /// Nobody is let in from now on: connecting is refused.
+    is_shut: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Program {
+    /// It isn't started yet: the client has the socket.
+    NotYet,
+    /// It is started, and hasn't taken its socket.
+    Starts,
+    /// It is started, and never takes its socket.
+    Hangs,
+    Serves,
+    /// It is about to end because nobody is there.
+    Leaves(Leave),
+    Gone,
+}
+
+/// What may happen next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Action {
+    /// A client does what its step says.
+    Client(usize),
+    /// The program doesn't do what it should.
+    FailingSpawn(usize, Program),
+    /// A client has a connection no longer needed.
+    Release(usize),
+    /// A program takes its socket.
+    Take(usize),
+    /// A server lets in who has queued longest.
+    Greet(usize),
+    /// A server that nobody uses begins to leave, or takes its next step.
+    Leave(usize),
+    /// A note of a failure is too old to count.
+    Forget,
+    Kill(Who),
+}
+
+impl State {
+    /// A process is gone: the kernel closes what it had.
+    fn close(&mut self, who: Who) {
+        if self.lock == Some(who) {
+            self.lock = None;
+        }
+        if let Who::Client(client) = who {
+            let client = &mut self.clients[client];
+            client.is_dead = true;
+            client.link = Link::None;
+            if let Some(socket) = client.listens.take() {
+                self.drop_socket(socket);
+            }
+        }
+        if let Who::Server(server) = who {
+            self.drop_socket(server);
+            for client in &mut self.clients {
+                if client.link == Link::Greeted(server) {
+                    client.link = Link::Lost;
+                }
+            }
+        }
+    }
+
+    /// Nobody has the socket any more: who queues is let go.
+    fn drop_socket(&mut self, socket: usize) {
+        self.servers[socket].program = Program::Gone;
+        self.servers[socket].is_shut = true;
+        self.drop_queue(socket);
+    }
+
+    fn drop_queue(&mut self, socket: usize) {
+        for client in &mut self.clients {
+            if client.link == Link::Queued(socket) {
+                client.link = Link::Dropped;
+            }
+        }
+    }
+
+    fn is_used(&self, server: usize) -> bool {
+        self.clients.iter().any(|client| client.link == Link::Greeted(server))
+    }
+
+    /// Connects, or sees what has come of it; `None` while it waits.
+    fn connect(&mut self, client: usize) -> Option<Answer> {
+        match self.clients[client].link {
+            Link::None => match self.path {
+                Some(socket) if !self.servers[socket].is_shut => {
+                    self.clients[client].link = Link::Queued(socket);
+                    None
+                }
+                _ => Some(Answer::Nobody),
+            },
+            Link::Queued(socket) => {
+                // The note says that it was started so long ago that it will never greet.
+                let hangs = self.starting && self.servers[socket].program == Program::Hangs;
+                hangs.then_some(Answer::Hangs)
+            }
+            Link::Greeted(_) => Some(Answer::Greeted),
+            Link::Dropped => {
+                self.clients[client].link = Link::None;
+                Some(Answer::Nobody)
+            }
+            // As the one that greets goes on to serve, it is connected all the same.
+            Link::Lost => Some(Answer::Greeted),
+        }
+    }
+
+    /// A client does what its step says; `None` when that is to wait.
+    fn take(&mut self, client: usize, world: World) -> Option<Answer> {
+        let who = Who::Client(client);
+        Some(match self.clients[client].step {
+            Step::Connect | Step::ConnectAgain | Step::Meet => return self.connect(client),
+            Step::TryLock => match self.lock {
+                None => {
+                    self.lock = Some(who);
+                    Answer::Done
+                }
+                Some(_) => Answer::Busy,
+            },
+            Step::LookForFailure if self.failure => Answer::No,
+            Step::LookForFailure | Step::Pause | Step::CheckConfinement => Answer::Done,
+            Step::EndHung => {
+                if let Link::Queued(server) = self.clients[client].link {
+                    self.close(Who::Server(server));
+                }
+                self.clients[client].link = Link::None;
+                Answer::Done
+            }
+            Step::RemoveOld | Step::RemoveFailed => {
+                self.path = None;
+                if self.clients[client].step == Step::RemoveFailed {
+                    self.starting = false;
+                }
+                Answer::Done
+            }
+            Step::NoteStart => {
+                self.starting = true;
+                Answer::Done
+            }
+            Step::Listen if self.path.is_some() => Answer::No,
+            Step::Listen if self.servers.len() == world.servers_max => return None,
+            Step::Listen => {
+                self.path = Some(self.servers.len());
+                self.clients[client].listens = self.path;
+                self.servers.push(Server { program: Program::NotYet, is_shut: false });
+                Answer::Done
+            }
+            Step::Spawn => {
+                if let Some(socket) = self.clients[client].listens.take() {
+                    self.servers[socket].program = Program::Starts;
+                }
+                Answer::Done
+            }
+            Step::Settle => {
+                self.failure = false;
+                self.starting = false;
+                Answer::Done
+            }
+            Step::EndStarted => {
+                if let Link::Queued(server) = self.clients[client].link {
+                    self.close(Who::Server(server));
+                }
+                self.clients[client].link = Link::None;
+                Answer::Done
+            }
+            Step::NoteFailure => {
+                self.failure = true;
+                Answer::Done
+            }
+            Step::Connected | Step::Failed => return None,
+        })
+    }
+
+    /// A client takes its step; `false` when it waits.
+    fn step(&mut self, client: usize, world: World) -> bool {
+        let link = self.clients[client].link;
+        let Some(answer) = self.take(client, world) else {
+            return self.clients[client].link != link;
+        };
+        let step = self.clients[client].step.next(answer);
+        self.clients[client].step = step;
+        if answer == Answer::Hangs && step != Step::EndHung && step != Step::EndStarted {
+            self.clients[client].link = Link::None;
+        }
+        if matches!(step, Step::Connected | Step::Failed) {
+            if self.lock == Some(Who::Client(client)) {
+                self.lock = None;
+            }
+            self.clients[client].failed |= step == Step::Failed;
+        }
+        true
+    }
+
+    /// A server takes a step of its end.
+    fn leave(&mut self, server: usize) {
+        let Program::Leaves(step) = self.servers[server].program else { return };
+        let who = Who::Server(server);
+        let done = match step {
+            Leave::TryLock => {
+                let free = self.lock.is_none();
+                if free {
+                    self.lock = Some(who);
+                }
+                free
+            }
+            Leave::Look => !self.is_used(server),
+            Leave::RemoveSocket => {
+                // Only if it is the own one.
+                if self.path == Some(server) {
+                    self.path = None;
+                }
+                true
+            }
+            Leave::ShutDown => {
+                self.servers[server].is_shut = true;
+                true
+            }
+            Leave::DropQueue => {
+                self.drop_queue(server);
+                true
+            }
+            Leave::End | Leave::Stay => true,
+        };
+        let next = step.next(done);
+        self.servers[server].program = match next {
+            Leave::Stay => {
+                if self.lock == Some(who) {
+                    self.lock = None;
+                }
+                Program::Serves
+            }
+            Leave::End if step == Leave::End => {
+                self.close(who);
+                Program::Gone
+            }
+            next => Program::Leaves(next),
+        };
+    }
+}
+
+impl Model for World {
+    type State = State;
+    type Action = Action;
+
+    fn init_states(&self) -> Vec<State> {
+        let client = Client {
+            step: Step::FIRST,
+            link: Link::None,
+            visits: self.visits,
+            listens: None,
+            is_dead: false,
+            failed: false,
+        };
+        vec![State {
+            path: None,
+            lock: None,
+            starting: false,
+            failure: false,
+            clients: vec![client; self.clients],
+            servers: Vec::new(),
+            crashes: self.crashes,
+            failures: self.failures,
+        }]
+    }
+
+    fn actions(&self, state: &State, actions: &mut Vec<Action>) {
+        for (number, client) in state.clients.iter().enumerate().filter(|(_, c)| !c.is_dead) {
+            match client.step {
+                Step::Connected => actions.push(Action::Release(number)),
+                Step::Failed => {}
+                step => {
+                    actions.push(Action::Client(number));
+                    if step == Step::Spawn && state.failures > 0 {
+                        actions.push(Action::FailingSpawn(number, Program::Gone));
+                        actions.push(Action::FailingSpawn(number, Program::Hangs));
+                    }
+                }
+            }
+            if state.crashes > 0 && client.step != Step::Failed {
+                actions.push(Action::Kill(Who::Client(number)));
+            }
+        }
+        for (number, server) in state.servers.iter().enumerate() {
+            match server.program {
+                Program::Starts => actions.push(Action::Take(number)),
+                Program::Serves => {
+                    actions.extend([Action::Greet(number), Action::Leave(number)]);
+                }
+                // It lets nobody in from the look on; before that it does.
+                Program::Leaves(Leave::TryLock | Leave::Look) => {
+                    actions.extend([Action::Greet(number), Action::Leave(number)]);
+                }
+                Program::Leaves(_) => actions.push(Action::Leave(number)),
+                Program::NotYet | Program::Hangs | Program::Gone => continue,
+            }
+            if state.crashes > 0 {
+                actions.push(Action::Kill(Who::Server(number)));
+            }
+        }
+        if state.failure {
+            actions.push(Action::Forget);
+        }
+    }
+
+    fn next_state(&self, last: &State, action: Action) -> Option<State> {
+        let mut state = last.clone();
+        match action {
+            Action::Client(client) => {
+                state.step(client, *self);
+            }
+            Action::FailingSpawn(client, program) => {
+                let socket = state.clients[client].listens?;
+                state.failures -= 1;
+                state.step(client, *self);
+                match program {
+                    Program::Gone => state.close(Who::Server(socket)),
+                    program => state.servers[socket].program = program,
+                }
+            }
+            Action::Release(client) => {
+                let client = &mut state.clients[client];
+                client.visits -= 1;
+                client.link = Link::None;
+                if client.visits > 0 {
+                    client.step = Step::FIRST;
+                } else {
+                    client.is_dead = true;
+                }
+            }
+            Action::Take(server) => {
+                state.servers[server].program = Program::Serves;
+                state.starting = false;
+            }
+            Action::Greet(server) => {
+                let queued = |client: &&mut Client| client.link == Link::Queued(server);
+                state.clients.iter_mut().find(queued)?.link = Link::Greeted(server);
+            }
+            Action::Leave(server) => match state.servers[server].program {
+                Program::Serves if !last.is_used(server) => {
+                    state.servers[server].program = Program::Leaves(Leave::TryLock);
+                }
+                Program::Serves => return None,
+                _ => state.leave(server),
+            },
+            Action::Forget => state.failure = false,
+            Action::Kill(who) => {
+                state.crashes -= 1;
+                state.close(who);
+            }
+        }
+        (state != *last).then_some(state)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        vec![
+            Property::always("one server lets clients in", |_, state: &State| {
+                let open = |server: &&Server| {
+                    matches!(server.program, Program::Starts | Program::Serves) && !server.is_shut
+                };
+                state.servers.iter().filter(open).count() <= 1
+            }),
+            Property::always(
+                "no client is connected to a server that ended",
+                |world: &Self, state: &State| {
+                    let lost = state.clients.iter().any(|client| client.link == Link::Lost);
+                    !lost || state.crashes < world.crashes
+                },
+            ),
+            Property::always(
+                "nobody fails where nothing else does",
+                |world: &Self, state: &State| {
+                    let something =
+                        state.crashes < world.crashes || state.failures < world.failures;
+                    something || state.clients.iter().all(|client| !client.failed)
+                },
+            ),
+            Property::always(
+                "what hangs is ended before another one serves",
+                |_, state: &State| {
+                    let has =
+                        |program| state.servers.iter().any(|server| server.program == program);
+                    !(has(Program::Hangs) && has(Program::Serves))
+                },
+            ),
+            Property::always("the path leads to who serves", |_, state: &State| {
+                state.servers.iter().enumerate().all(|(number, server)| {
+                    server.program != Program::Serves || state.path == Some(number)
+                })
+            }),
+        ]
+    }
+}
+
+/// Checks what always holds, and that from everywhere all come to their end: nobody waits for ever.
+fn check(world: World) {
+    let checker = world.checker().spawn_bfs().join();
+    let states = checker.unique_state_count();
+    checker.assert_properties();
+    println!("{world:?}: {states} states");
+    assert!(states > 100, "the model is run");
+
+    let mut places = HashMap::new();
+    let mut before: Vec<Vec<usize>> = Vec::new();
+    let mut ends = VecDeque::new();
+    let mut all = world.init_states();
+    places.insert(all[0].clone(), 0);
+    before.push(Vec::new());
+    let mut place = 0;
+    while place < all.len() {
+        let state = all[place].clone();
+        if state.clients.iter().all(|client| client.is_dead || client.step == Step::Failed) {
+            ends.push_back(place);
+        }
+        let mut actions = Vec::new();
+        world.actions(&state, &mut actions);
+        for next in actions.into_iter().filter_map(|action| world.next_state(&state, action)) {
+            let number = *places.entry(next.clone()).or_insert(all.len());
+            if number == all.len() {
+                all.push(next);
+                before.push(Vec::new());
+            }
+            before[number].push(place);
+        }
+        place += 1;
+    }
+    let mut ends_well = vec![false; all.len()];
+    while let Some(place) = ends.pop_front() {
+        if !std::mem::replace(&mut ends_well[place], true) {
+            ends.extend(&before[place]);
+        }
+    }
+    // A client may wait for a socket of which the model has no more: that is the model's own end.
+    let is_full = |state: &State| state.servers.len() == world.servers_max;
+    let stuck = all.iter().zip(&ends_well).find(|(state, well)| !**well && !is_full(state));
+    assert!(stuck.is_none(), "nobody gets on from here: {:?}", stuck.map(|(state, _)| state));
+}
+
+#[test]
+fn clients_that_come_and_a_server_that_goes_lose_no_call_in_any_order() {
+    check(World { clients: 2, visits: 3, servers_max: 6, crashes: 0, failures: 0 });
+    check(World { clients: 4, visits: 1, servers_max: 4, crashes: 0, failures: 0 });
+}
+
+#[test]
+fn a_process_that_dies_at_any_step_leaves_no_obstacle_in_any_order() {
+    check(World { clients: 2, visits: 2, servers_max: 6, crashes: 2, failures: 0 });
+    check(World { clients: 3, visits: 1, servers_max: 5, crashes: 2, failures: 0 });
+}
+
+#[test]
+fn programs_that_end_or_hang_are_told_and_replaced_in_any_order() {
+    check(World { clients: 2, visits: 2, servers_max: 6, crashes: 0, failures: 2 });
+    check(World { clients: 3, visits: 1, servers_max: 6, crashes: 1, failures: 2 });
+}

@@ -1,0 +1,49 @@
+//! Any sequence of frames, at either end of a connection: a violation at worst.
+
+use syshandle_wire::{ClientEnd, FromClient, Greeting, Header, Limits, ServerEnd, Status};
+
+/// Feeds the input.
+pub fn run(data: &[u8]) {
+    let Some((&[choice, handles], data)) = data.split_first_chunk::<2>() else { return };
+    // Frames are cut at a length that the input says itself.
+    let mut frames = Vec::new();
+    let mut rest = data;
+    while let Some((&len, tail)) = rest.split_first() {
+        let (frame, tail) = tail.split_at(tail.len().min(len.into()));
+        frames.push(frame);
+        rest = tail;
+    }
+    match choice % 2 {
+        0 => server(&frames, handles),
+        _ => client(&frames, handles),
+    }
+}
+
+fn server(frames: &[&[u8]], handles: u8) {
+    let mut end = ServerEnd::new(Limits { calls_max: 4, ..Limits::default() });
+    for frame in frames {
+        let event = end.receive(frame, usize::from(handles % 4), handles & 0x80 != 0);
+        let Ok((event, _)) = event else { return };
+        if let FromClient::Call { call, .. } = event {
+            end.started(call, ());
+            if handles & 0x40 != 0 {
+                let _ = end.reply(call, Status::Done, 0, frame.len() * 1000);
+            }
+        }
+    }
+}
+
+fn client(frames: &[&[u8]], handles: u8) {
+    let greeting = Greeting { limits: Limits::default(), offers: Vec::new() };
+    let (header, body) = ServerEnd::<()>::greeting(&greeting);
+    let mut head = [0; Header::LEN_MAX];
+    let len = header.write(&mut head);
+    let opened = ClientEnd::open(&[&head[..len], &body].concat(), 0);
+    let (mut end, _) = opened.expect("a greeting of ours opens a connection");
+    for (i, frame) in frames.iter().enumerate() {
+        let _ = end.start(0, 0, i * 40_000, 0, i);
+        if end.receive(frame, usize::from(handles % 4), handles & 0x80 != 0).is_err() {
+            return;
+        }
+    }
+}

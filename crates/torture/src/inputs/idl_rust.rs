@@ -1,0 +1,29 @@
+//! Any text as an `.idl` file that Rust is made of: what is made is Rust; and what can be written
+//! as an `.idl` file again is one that means the same.
+
+use syshandle_idl::diff::{Change, diff};
+use syshandle_idl::emit::emit;
+use syshandle_idl::{Options, describe_text};
+
+/// Feeds the input.
+///
+/// # Panics
+/// The promise is broken.
+pub fn run(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let lowered = describe_text("fuzz.idl", text, &Options::default());
+    let _ = lowered.report.to_string();
+    let rust = lowered.rust();
+    if let Err(error) = syn::parse_file(&rust) {
+        panic!("no Rust: {error}\n{rust}");
+    }
+    if let Ok(again) = emit(&lowered.description) {
+        let back = describe_text("again.idl", &again, &Options::default());
+        assert!(back.report.is_success(), "{}\n{again}", back.report);
+        let changes = diff(&lowered.description, &back.description);
+        // What is derived from is written out.
+        let breaks = |change: &&Change| !change.is_compatible && !change.name.ends_with("::base");
+        let broken = changes.iter().find(breaks);
+        assert!(broken.is_none(), "{broken:#?}\n{rust}\n{again}");
+    }
+}

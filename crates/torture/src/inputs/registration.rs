@@ -1,0 +1,16 @@
+//! Any text as a registration file, and any bytes as a program with marks.
+
+use syshandle::Registration;
+
+/// Feeds the input.
+pub fn run(data: &[u8]) {
+    let _ = syshandle::mark::find(data);
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if let Ok(registration) = Registration::parse("fuzz", text) {
+        let written = registration.write();
+        assert_eq!(
+            Registration::parse("fuzz", &written).expect("what was written is read"),
+            registration
+        );
+    }
+}

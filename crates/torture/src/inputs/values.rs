@@ -1,0 +1,57 @@
+//! Any bytes as values of many types, with handles among them: an error at worst, and never a
+//! handle that wasn't proven.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs::File;
+use std::os::fd::AsFd;
+
+use syshandle::{Decode, Encode, Event};
+use syshandle_os::{BorrowedHandle, Declared, Facts, Object, OwnedHandle, Rights};
+use syshandle_wire::{Decoder, Encoder, Limits, ProofError, Prove};
+
+#[derive(Encode, Decode, Debug)]
+enum Tree {
+    Leaf,
+    Named { name: String, flags: (bool, char, i64) },
+    Branch(Vec<Tree>, Option<Box<Tree>>),
+    Held(#[handle(file, read)] Option<File>, BTreeMap<u8, Event>),
+}
+
+type Everything = (Tree, Vec<u8>, HashSet<u16>, Result<[u32; 3], String>, f64, Option<Vec<File>>);
+
+/// Feeds the input.
+pub fn run(data: &[u8]) {
+    let Some((&handles, bytes)) = data.split_first() else { return };
+    let null = File::open("/dev/null").expect("a null device");
+    let handles =
+        (0..handles % 8).map(|_| null.try_clone().expect("a descriptor").into()).collect();
+    let mut input = Decoder::new(bytes, handles, &Alternating);
+    let Ok(value) = input.parameter::<Everything>(0, None) else { return };
+    if input.finish().is_err() {
+        return;
+    }
+    // What was read can be written, as what it was read from; sets may come in another order.
+    let mut out = Encoder::new(Vec::new(), Limits::default());
+    value.encode(&mut out);
+    let (written, _) = out.finish().expect("what fitted fits");
+    assert_eq!(written.len(), bytes.len());
+}
+
+/// Says that a handle is a file or an event, whichever is wanted, and refuses what wants neither.
+struct Alternating;
+
+impl Prove for Alternating {
+    fn prove(&self, handle: BorrowedHandle<'_>, declared: &Declared) -> Result<(), ProofError> {
+        assert!(handle.as_fd().try_clone_to_owned().is_ok(), "the handle is open");
+        let object = match declared.kinds.contains(syshandle::Kind::File) {
+            true => Object::RegularFile,
+            false => Object::Eventfd,
+        };
+        let facts = Facts { object, rights: Rights::READ | Rights::SIGNAL | Rights::WAIT };
+        declared.check(&facts).map_err(ProofError::Mismatch)
+    }
+
+    fn refuse(&self, handle: OwnedHandle) {
+        drop(handle);
+    }
+}

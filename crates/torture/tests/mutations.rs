@@ -1,0 +1,96 @@
+//! The corpora of the fuzz targets, and what is near them, without a fuzzing engine: promise 5 of
+//! `docs/promises.md`.
+//!
+//! Each target has a second, or as many as `TORTURE_SECONDS` says.
+
+#![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
+
+use std::fs;
+use std::panic::catch_unwind;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use syshandle_torture::inputs;
+
+/// Numbers that look random and are the same for the same start: xorshift.
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        (self.next() % end.max(1) as u64) as usize
+    }
+}
+
+/// One that is near: with some bytes changed, taken out, put in, or taken from another one.
+fn near(input: &[u8], other: &[u8], numbers: &mut Numbers) -> Vec<u8> {
+    let mut near = input.to_vec();
+    for _ in 0..=numbers.below(4) {
+        let at = numbers.below(near.len());
+        match numbers.below(6) {
+            0 if !near.is_empty() => near[at] ^= 1 << numbers.below(8),
+            1 if !near.is_empty() => near[at] = numbers.next() as u8,
+            2 => near.truncate(at),
+            3 => near.insert(at, numbers.next() as u8),
+            4 if !near.is_empty() => {
+                // A number that is at an edge.
+                let edge = [0, 1, 0x7f, 0x80, 0xff][numbers.below(5)];
+                let end = (at + 4).min(near.len());
+                near[at..end].fill(edge);
+            }
+            _ if !other.is_empty() => {
+                let from = numbers.below(other.len());
+                let len = numbers.below(other.len() - from) + 1;
+                near.splice(at..at, other[from..from + len].iter().copied());
+            }
+            _ => {}
+        }
+    }
+    near.truncate(64 * 1024);
+    near
+}
+
+#[test]
+fn no_input_of_the_corpora_nor_near_it_breaks_anything() {
+    let corpora = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus");
+    let seconds = std::env::var("TORTURE_SECONDS").ok().and_then(|text| text.parse().ok());
+    let time = Duration::from_secs(seconds.unwrap_or(1));
+    for (name, run) in inputs::ALL {
+        let mut corpus: Vec<Vec<u8>> = fs::read_dir(corpora.join(name))
+            .into_iter()
+            .flatten()
+            .map(|entry| fs::read(entry.unwrap().path()).unwrap())
+            .collect();
+        let kept = corpus.len();
+        // Where there are none yet: all lengths of zeros, and of numbers that rise.
+        corpus.extend((0..64).map(|len| vec![0; len]));
+        corpus.extend((0..=64).map(|len| (0..len).collect()));
+        corpus.sort();
+        let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15 ^ u64::from(std::process::id()));
+        let start = numbers.0;
+        let end = Instant::now() + time;
+        let mut tried = 0_u64;
+        let mut feed = |input: &[u8]| {
+            tried += 1;
+            if catch_unwind(|| run(input)).is_err() {
+                panic!("{name}: this input breaks it (start {start:#x}): {input:?}");
+            }
+        };
+        for input in &corpus {
+            feed(input);
+        }
+        while Instant::now() < end {
+            let input = &corpus[numbers.below(corpus.len())];
+            let other = &corpus[numbers.below(corpus.len())];
+            feed(&near(input, other, &mut numbers));
+        }
+        println!("{name}: {tried} inputs, of which {kept} of the corpus");
+        assert!(tried > kept as u64);
+    }
+}

@@ -1,0 +1,76 @@
+//! How large a value is, for the bounds that an interface declares: `#[range(1..=10)]`.
+
+use crate::{DecodeError, Decoder, Malformed};
+
+/// A value that bounds can be declared of.
+pub trait Measure {
+    /// What is compared with the bounds: a number by itself, how many items there are, how many
+    /// letters as UTF-16 has them. Nothing where there is no value.
+    fn measure(&self) -> Option<i128>;
+}
+
+macro_rules! impl_measure {
+    ($($type:ty),+) => {$(
+        impl Measure for $type {
+            fn measure(&self) -> Option<i128> {
+                Some(i128::from(*self))
+            }
+        }
+    )+};
+}
+impl_measure!(u8, i8, u16, i16, u32, i32, u64, i64);
+
+/// Letters are counted as COM's strings count them, so that a bound is the same on both systems.
+impl Measure for String {
+    fn measure(&self) -> Option<i128> {
+        Some(self.encode_utf16().count() as i128)
+    }
+}
+
+impl<T> Measure for Vec<T> {
+    fn measure(&self) -> Option<i128> {
+        Some(self.len() as i128)
+    }
+}
+
+impl<T: Measure> Measure for Option<T> {
+    fn measure(&self) -> Option<i128> {
+        self.as_ref().and_then(Measure::measure)
+    }
+}
+
+impl<T: Measure> Measure for Box<T> {
+    fn measure(&self) -> Option<i128> {
+        T::measure(self)
+    }
+}
+
+impl Decoder<'_> {
+    /// Checks a value against the bounds that are declared of it; both are part of it.
+    ///
+    /// # Errors
+    /// [`Malformed::OutOfRange`].
+    pub fn within<T: Measure>(&self, value: &T, from: i128, to: i128) -> Result<(), DecodeError> {
+        match value.measure() {
+            Some(value) if value < from || value > to => {
+                Err(self.error(Malformed::OutOfRange { value, from, to }))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_as_large_as_com_counts_it() {
+        assert_eq!((-3_i32).measure(), Some(-3));
+        assert_eq!(u64::MAX.measure(), Some(i128::from(u64::MAX)));
+        assert_eq!("añ😀".to_owned().measure(), Some(4));
+        assert_eq!(vec!["one", "two"].measure(), Some(2));
+        assert_eq!(Some(Box::new(7_u8)).measure(), Some(7));
+        assert_eq!(None::<u8>.measure(), None);
+    }
+}
