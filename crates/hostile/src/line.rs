@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use syshandle_os::{Credentials, OwnedHandle, Seqpacket};
-use syshandle_wire::{Body, Fault, FrameKind, Greeting, Header, Status};
+use syshandle_wire::{Body, Fault, FrameKind, Greeting, Guid, Header, Hello, Status};
 
 /// A connection that says whatever it is told to.
 #[derive(Debug)]
@@ -46,6 +46,37 @@ impl Line {
     /// Those of [`Seqpacket::connect`].
     pub fn connect(address: &Path) -> io::Result<Self> {
         Ok(Self(Seqpacket::connect(address, Instant::now() + PATIENCE)?))
+    }
+
+    /// Connects and takes the greeting; again, while the server says that it is busy: it gets rid of
+    /// what was sent before.
+    ///
+    /// # Errors
+    /// The server answers with something else.
+    pub fn greeted(address: &Path) -> io::Result<Self> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let line = Self::connect(address)?;
+            match line.answer(PATIENCE) {
+                Answer::Greeting(..) => return Ok(line),
+                Answer::Refused(Fault::Busy { .. }) if Instant::now() < deadline => {
+                    std::thread::sleep(TICK);
+                }
+                other => {
+                    return Err(io::Error::other(format!("the server doesn't greet: {other}")));
+                }
+            }
+        }
+    }
+
+    /// Connects, takes the greeting, and says hello.
+    ///
+    /// # Errors
+    /// Those of [`Line::greeted`].
+    pub fn open(address: &Path, clsid: Guid, iid: Guid) -> io::Result<Self> {
+        let line = Self::greeted(address)?;
+        line.frame(&Header::new(FrameKind::Hello), &Hello { clsid, iid }.write(), &[])?;
+        Ok(line)
     }
 
     /// Calls a method.
@@ -193,3 +224,15 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Room is looked for again after this time.
 const TICK: Duration = Duration::from_millis(20);
+
+/// The same, but that the server has ended the connection is no error: its answer tells why.
+pub(crate) fn unless_cut_off(sent: io::Result<()>) -> io::Result<()> {
+    match sent {
+        Err(error)
+            if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) =>
+        {
+            Ok(())
+        }
+        sent => sent,
+    }
+}

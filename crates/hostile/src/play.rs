@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
-use std::time::Instant;
 
-use syshandle_wire::{Fault, FrameKind, Guid, Header, Hello};
+use syshandle_wire::{FrameKind, Guid, Header, Hello};
 
 use crate::line::{Answer, Line, PATIENCE};
 use crate::plays;
@@ -68,37 +67,23 @@ impl Play {
 }
 
 impl Target {
-    /// A connection that is greeted. Who has had its share is told so, and insists.
+    /// A connection that is greeted.
     pub(crate) fn greeted(&self) -> io::Result<Line> {
-        self.greeted_by(Instant::now() + PATIENCE)
-    }
-
-    fn greeted_by(&self, deadline: Instant) -> io::Result<Line> {
-        loop {
-            let line = Line::connect(&self.address)?;
-            match line.answer(PATIENCE) {
-                Answer::Greeting(..) => return Ok(line),
-                Answer::Refused(Fault::Busy { .. }) if Instant::now() < deadline => {
-                    std::thread::sleep(std::time::Duration::from_millis(5));
-                }
-                other => {
-                    return Err(io::Error::other(format!("the server doesn't greet: {other}")));
-                }
-            }
-        }
+        Line::greeted(&self.address)
     }
 
     /// A connection that has said hello.
     pub(crate) fn open(&self) -> io::Result<Line> {
-        self.say_hello(self.greeted()?)
+        Line::open(&self.address, self.clsid, self.iid)
     }
 
     /// The same for who is honest, and is to be served at once.
     pub(crate) fn open_at_once(&self) -> io::Result<Line> {
-        self.say_hello(self.greeted_by(Instant::now())?)
-    }
-
-    fn say_hello(&self, line: Line) -> io::Result<Line> {
+        let line = Line::connect(&self.address)?;
+        match line.answer(PATIENCE) {
+            Answer::Greeting(..) => {}
+            other => return Err(io::Error::other(format!("the server doesn't greet: {other}"))),
+        }
         let hello = Hello { clsid: self.clsid, iid: self.iid };
         line.frame(&Header::new(FrameKind::Hello), &hello.write(), &[])?;
         Ok(line)
