@@ -29,15 +29,27 @@ pub(crate) fn run(arguments: &[String]) -> ExitCode {
     };
     let began = Instant::now();
     let mut failed = Vec::new();
-    if !cargo(&["build", "--release", "--package", "syshandle-cli"], short)
-        || !cargo(&["build", "--release", "--package", "syshandle-torture", "--examples"], short)
-    {
-        return ExitCode::FAILURE;
+    // The short form goes with `cargo test`, and uses what that has built.
+    let profile = if short { "dev" } else { "release" };
+    for package in ["syshandle-cli", "sparkle", "syshandle-trial", "syshandle-torture"] {
+        let build = [
+            "build",
+            "--quiet",
+            "--profile",
+            profile,
+            "--package",
+            package,
+            "--bins",
+            "--examples",
+        ];
+        if !cargo(&build, short) {
+            return ExitCode::FAILURE;
+        }
     }
     for (name, package, tests) in PARTS {
         println!("\n== {name}");
         let start = Instant::now();
-        let mut command = vec!["test", "--quiet", "--release", "--package", package];
+        let mut command = vec!["test", "--quiet", "--profile", profile, "--package", package];
         command.extend(tests.iter().flat_map(|test| ["--test", test]));
         command.extend(["--", "--nocapture", "--test-threads=1"]);
         let passed = cargo(&command, short);

@@ -49,7 +49,7 @@ impl Honest {
         self.calls += 1;
         if self.calls % 100 == 50 {
             let began = Instant::now();
-            let newcomer = self.target.open()?;
+            let newcomer = self.target.open_at_once()?;
             ask(&newcomer, self.calls)?;
             times.arrivals.push(began.elapsed());
             newcomer.frame(&Header::new(FrameKind::Bye), &[], &[])?;

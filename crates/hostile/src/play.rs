@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 
-use syshandle_wire::Guid;
+use syshandle_wire::{FrameKind, Guid, Header, Hello};
 
-use crate::line::{Answer, Line};
+use crate::line::{Answer, Line, PATIENCE};
 use crate::plays;
 
 /// One way to misbehave.
@@ -75,6 +75,18 @@ impl Target {
     /// A connection that has said hello.
     pub(crate) fn open(&self) -> io::Result<Line> {
         Line::open(&self.address, self.clsid, self.iid)
+    }
+
+    /// The same for who is honest, and is to be served at once.
+    pub(crate) fn open_at_once(&self) -> io::Result<Line> {
+        let line = Line::connect(&self.address)?;
+        match line.answer(PATIENCE) {
+            Answer::Greeting(..) => {}
+            other => return Err(io::Error::other(format!("the server doesn't greet: {other}"))),
+        }
+        let hello = Hello { clsid: self.clsid, iid: self.iid };
+        line.frame(&Header::new(FrameKind::Hello), &hello.write(), &[])?;
+        Ok(line)
     }
 }
 

@@ -3,8 +3,6 @@
 //!
 //! Each target has a second, or as many as `TORTURE_SECONDS` says.
 
-#![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
-
 use std::fs;
 use std::panic::catch_unwind;
 use std::path::Path;
