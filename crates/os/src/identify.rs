@@ -69,7 +69,9 @@ pub(crate) fn access_rights(flags: OFlags) -> Rights {
     match flags & OFlags::ACCMODE {
         OFlags::RDWR => Rights::READ | write,
         OFlags::WRONLY => write,
-        _ => Rights::READ,
+        OFlags::RDONLY => Rights::READ,
+        // Opened for neither, as a driver's own questions only need it (open(2), access mode 3).
+        _ => Rights::empty(),
     }
 }
 
@@ -193,6 +195,15 @@ mod tests {
         let write = identify(writer.as_fd()).unwrap();
         assert_eq!(read, Facts { object: Object::Pipe, rights: Rights::READ });
         assert_eq!(write, Facts { object: Object::Pipe, rights: Rights::WRITE | Rights::APPEND });
+    }
+
+    #[test]
+    fn a_file_opened_for_neither_reading_nor_writing_has_no_rights() {
+        let flags = OFlags::WRONLY | OFlags::RDWR | OFlags::CLOEXEC;
+        let neither = rustix::fs::open("/dev/null", flags, rustix::fs::Mode::empty()).unwrap();
+        assert!(rustix::io::read(&neither, &mut [0]).is_err());
+        let facts = identify(neither.as_fd()).unwrap();
+        assert_eq!(facts, Facts { object: Object::Device, rights: Rights::empty() });
     }
 
     #[test]
