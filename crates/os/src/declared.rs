@@ -179,8 +179,13 @@ impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let received = &self.received;
         match self.wanted {
-            Wanted::Kind(kinds) => write!(f, "wanted a {kinds}, got {}", received.object),
-            Wanted::Sockets(sockets) => write!(f, "wanted a {sockets}, got {}", received.object),
+            Wanted::Kind(kinds) => {
+                let article = if kinds.iter().next() == Some(Kind::Event) { "an" } else { "a" };
+                write!(f, "wanted {article} {kinds}, got {}", received.object)
+            }
+            Wanted::Sockets(sockets) => {
+                write!(f, "wanted a socket ({sockets}), got {}", received.object)
+            }
             Wanted::Rights(rights) => {
                 write!(f, "wanted {rights}, got {} with {}", received.object, received.rights)
             }
@@ -213,6 +218,15 @@ mod tests {
         let declared = Declared::kind(Kind::File).at_least(Rights::WRITE);
         let mismatch = declared.check(&FILE).unwrap_err();
         assert_eq!(mismatch.to_string(), "wanted write, got a file with read");
+    }
+
+    #[test]
+    fn what_is_wanted_has_its_article() {
+        let wanted = |declared: Declared| declared.check(&FILE).unwrap_err().to_string();
+        assert_eq!(wanted(Declared::kind(Kind::Event)), "wanted an event, got a file");
+        let either = Kinds::of(Kind::Event).or(Kind::Timer);
+        assert_eq!(wanted(Declared::new(either)), "wanted an event | timer, got a file");
+        assert_eq!(wanted(Declared::kind(Kind::Pipe)), "wanted a pipe, got a file");
     }
 
     #[test]

@@ -180,7 +180,7 @@ mod tests {
             panic!("a listener passed as a stream");
         };
         assert_eq!(mismatch.wanted, Wanted::Sockets(Sockets::TCP_STREAM));
-        assert_eq!(mismatch.to_string(), "wanted a tcp_stream, got a tcp listener");
+        assert_eq!(mismatch.to_string(), "wanted a socket (tcp_stream), got a tcp listener");
     }
 
     #[test]
