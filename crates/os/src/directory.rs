@@ -11,24 +11,31 @@
 //! Paths are taken from the directory on and never lead out of it, neither by `..` nor by a link
 //! (`RESOLVE_BENEATH` of [openat2(2)](https://man7.org/linux/man-pages/man2/openat2.2.html)). That
 //! keeps *this* process inside; a receiver who isn't confined otherwise can walk out of any
-//! directory that it is given.
+//! directory that it is given. From a directory that arrived they don't lead into what is mounted
+//! below it either (`RESOLVE_NO_XDEV`): the directory was judged, and that wasn't.
 
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, StatxFlags};
 use rustix::io::Errno;
 
+use crate::fdinfo::without_proc;
+use crate::feature::{Feature, may_use};
 use crate::handle::impl_handle;
 use crate::{Declared, Kind, Rights};
 
 /// An open directory.
 #[derive(Debug)]
-pub struct Directory(OwnedFd);
+pub struct Directory {
+    handle: OwnedFd,
+    /// How paths are taken from it.
+    resolve: ResolveFlags,
+}
 
 impl_handle!(Directory => Declared::kind(Kind::Directory).at_least(Rights::READ));
 
@@ -38,25 +45,40 @@ impl Directory {
     /// # Errors
     /// Those of `open(2)`: `NotADirectory` for anything else.
     pub fn open(path: impl AsRef<Path>) -> io::Result<Self> {
-        Ok(Self(rustix::fs::openat(CWD, path.as_ref(), DIRECTORY, Mode::empty())?))
+        let handle = rustix::fs::openat(CWD, path.as_ref(), DIRECTORY, Mode::empty())?;
+        Ok(Self { handle, resolve: WITHIN })
     }
 
     /// Opens a directory within this one.
     ///
     /// # Errors
-    /// Those of `openat2(2)`: `CrossesDevices` for a path that leads out.
+    /// Those of `openat2(2)`: `CrossesDevices` for a path that leads out, and, where this directory
+    /// arrived from elsewhere, for one that leads into what is mounted below it.
     pub fn directory(&self, path: impl AsRef<Path>) -> io::Result<Self> {
-        self.open_beneath(path.as_ref(), DIRECTORY, Mode::empty()).map(Self)
+        let handle = self.open_beneath(path.as_ref(), DIRECTORY, Mode::empty())?;
+        Ok(Self { handle, resolve: self.resolve })
     }
 
-    /// Opens a file within this directory, to do this with it.
+    /// Opens a file or device within this directory, to do this with it. Doesn't wait for the other
+    /// end of a FIFO that is there instead.
     ///
     /// # Errors
-    /// Those of `openat2(2)`: `CrossesDevices` for a path that leads out; `InvalidInput` for
-    /// rights that no file has.
+    /// Those of [`Directory::directory`]; `InvalidInput` for rights that no file has, and for what
+    /// is neither a file nor a device; `Unsupported` without `/proc`.
     pub fn file(&self, path: impl AsRef<Path>, rights: Rights) -> io::Result<File> {
-        let flags = open_flags(rights)? | OFlags::CLOEXEC | OFlags::NOCTTY;
-        self.open_beneath(path.as_ref(), flags, Mode::empty()).map(File::from)
+        let flags = open_flags(rights)?;
+        let place = self.open_beneath(path.as_ref(), PLACE, Mode::empty())?;
+        let stat = crate::sys::stat::stat(place.as_fd(), StatxFlags::TYPE)?;
+        match FileType::from_raw_mode(stat.stx_mode.into()) {
+            // What is there by now is what was looked at, whatever is renamed meanwhile.
+            FileType::RegularFile | FileType::CharacterDevice | FileType::BlockDevice => {
+                open_anew(place.as_fd(), flags)
+            }
+            _ => {
+                let what = "it is neither a file nor a device";
+                Err(io::Error::new(io::ErrorKind::InvalidInput, what))
+            }
+        }
     }
 
     /// Makes a file where nothing may be yet, for reading and writing, readable and writable by
@@ -76,7 +98,7 @@ impl Directory {
     /// [`mkdirat(2)`](https://man7.org/linux/man-pages/man2/mkdirat.2.html).
     pub fn create_directory(&self, name: impl AsRef<Path>) -> io::Result<Self> {
         let name = single(name.as_ref())?;
-        rustix::fs::mkdirat(&self.0, name, Mode::from_raw_mode(0o777))?;
+        rustix::fs::mkdirat(&self.handle, name, Mode::from_raw_mode(0o777))?;
         self.directory(name)
     }
 
@@ -87,8 +109,8 @@ impl Directory {
     /// [`unlinkat(2)`](https://man7.org/linux/man-pages/man2/unlinkat.2.html).
     pub fn remove(&self, name: impl AsRef<Path>) -> io::Result<()> {
         let name = single(name.as_ref())?;
-        match rustix::fs::unlinkat(&self.0, name, AtFlags::empty()) {
-            Err(Errno::ISDIR) => Ok(rustix::fs::unlinkat(&self.0, name, AtFlags::REMOVEDIR)?),
+        match rustix::fs::unlinkat(&self.handle, name, AtFlags::empty()) {
+            Err(Errno::ISDIR) => Ok(rustix::fs::unlinkat(&self.handle, name, AtFlags::REMOVEDIR)?),
             removed => Ok(removed?),
         }
     }
@@ -99,7 +121,7 @@ impl Directory {
     /// Those of `getdents64(2)`.
     pub fn names(&self) -> io::Result<Vec<OsString>> {
         let mut names = Vec::new();
-        for entry in rustix::fs::Dir::read_from(&self.0)? {
+        for entry in rustix::fs::Dir::read_from(&self.handle)? {
             let name = entry?.file_name().to_bytes().to_vec();
             if name != b"." && name != b".." {
                 names.push(OsString::from_vec(name));
@@ -113,16 +135,31 @@ impl Directory {
     /// # Errors
     /// No descriptor left.
     pub fn try_clone(&self) -> io::Result<Self> {
-        Ok(Self(self.0.try_clone()?))
+        Ok(Self { handle: self.handle.try_clone()?, resolve: self.resolve })
+    }
+
+    /// Opens what a name in this directory is, if that is no link.
+    pub(crate) fn open_unlinked(&self, name: &str, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+        let resolve = self.resolve | ResolveFlags::NO_SYMLINKS;
+        self.open_resolved(Path::new(name), flags | OFlags::CLOEXEC, Mode::empty(), resolve)
     }
 
     fn open_beneath(&self, path: &Path, flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
-        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+        Ok(self.open_resolved(path, flags, mode, self.resolve)?)
+    }
+
+    fn open_resolved(
+        &self,
+        path: &Path,
+        flags: OFlags,
+        mode: Mode,
+        resolve: ResolveFlags,
+    ) -> rustix::io::Result<OwnedFd> {
         loop {
-            match rustix::fs::openat2(&self.0, path, flags, mode, resolve) {
+            match rustix::fs::openat2(&self.handle, path, flags, mode, resolve) {
                 // Something was renamed meanwhile, and the kernel couldn't be sure.
                 Err(Errno::AGAIN | Errno::INTR) => {}
-                opened => return Ok(opened?),
+                opened => return opened,
             }
         }
     }
@@ -130,19 +167,21 @@ impl Directory {
 
 impl AsFd for Directory {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.handle.as_fd()
     }
 }
 
+/// Takes a directory, from which no path leads into what is mounted below it: whoever it comes from
+/// may have mounted a file system there that never answers.
 impl From<OwnedFd> for Directory {
     fn from(handle: OwnedFd) -> Self {
-        Self(handle)
+        Self { handle, resolve: WITHIN.union(ResolveFlags::NO_XDEV) }
     }
 }
 
 impl From<Directory> for OwnedFd {
     fn from(directory: Directory) -> Self {
-        directory.0
+        directory.handle
     }
 }
 
@@ -154,16 +193,36 @@ pub(crate) fn open_flags(rights: Rights) -> io::Result<OFlags> {
     let file_rights = Rights::READ | Rights::WRITE | Rights::APPEND;
     let writes = rights.intersects(Rights::WRITE | Rights::APPEND);
     let access = match (rights.contains(Rights::READ), writes) {
-        _ if !file_rights.contains(rights) => return Err(io::ErrorKind::InvalidInput.into()),
+        _ if !file_rights.contains(rights) => return Err(not_of_a_file()),
         (true, true) => OFlags::RDWR,
         (false, true) => OFlags::WRONLY,
         (true, false) => OFlags::RDONLY,
-        (false, false) => return Err(io::ErrorKind::InvalidInput.into()),
+        (false, false) => return Err(not_of_a_file()),
     };
     Ok(match writes && !rights.contains(Rights::WRITE) {
         true => access | OFlags::APPEND,
         false => access,
     })
+}
+
+fn not_of_a_file() -> io::Error {
+    let what = "a file is opened with `read`, `write` or `append`, and nothing else";
+    io::Error::new(io::ErrorKind::InvalidInput, what)
+}
+
+/// Opens what a descriptor refers to once more, with these flags.
+///
+/// # Errors
+/// Those of `open(2)`; `Unsupported` without `/proc`.
+pub(crate) fn open_anew(handle: BorrowedFd<'_>, flags: OFlags) -> io::Result<File> {
+    if !may_use(Feature::Proc) {
+        return Err(without_proc());
+    }
+    let path = format!("/proc/self/fd/{}", handle.as_raw_fd());
+    match rustix::fs::open(path, flags | OFlags::CLOEXEC | OFlags::NOCTTY, Mode::empty()) {
+        Err(Errno::NOENT) => Err(without_proc()),
+        opened => Ok(opened?.into()),
+    }
 }
 
 /// A name in one directory, which isn't a path.
@@ -174,6 +233,8 @@ fn single(name: &Path) -> io::Result<&Path> {
     }
 }
 
+const WITHIN: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_MAGICLINKS);
+const PLACE: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 #[cfg(test)]
@@ -198,6 +259,42 @@ mod tests {
         directory.directory("sub").unwrap().remove("file").unwrap();
         directory.remove("sub").unwrap();
         assert!(directory.names().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_fifo_in_place_of_a_file_is_refused_and_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let mode = Mode::RUSR | Mode::WUSR;
+        rustix::fs::mknodat(CWD, dir.path().join("fifo"), FileType::Fifo, mode, 0).unwrap();
+        let directory = Directory::open(dir.path()).unwrap();
+        directory.create_directory("sub").unwrap();
+        for rights in [Rights::READ, Rights::APPEND, Rights::READ | Rights::WRITE] {
+            for name in ["fifo", "sub"] {
+                let error = directory.file(name, rights).unwrap_err();
+                assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{name}");
+            }
+        }
+        let error = directory.file("fifo", Rights::MAP).unwrap_err();
+        assert!(error.to_string().contains("`read`"), "{error}");
+    }
+
+    #[test]
+    fn a_directory_that_arrived_does_not_lead_into_what_is_mounted_below() {
+        // One that nobody has to mount first.
+        let mounted = Path::new("proc/self/status");
+        let own = Directory::open("/").unwrap();
+        if let Err(error) = own.file(mounted, Rights::READ) {
+            return println!("skipped: /proc: {error}");
+        }
+        let arrived = Directory::from(OwnedFd::from(own));
+        let clone = arrived.try_clone().unwrap();
+        for directory in [&arrived, &clone] {
+            let error = directory.file(mounted, Rights::READ).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::CrossesDevices);
+            let error = directory.directory("proc").unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::CrossesDevices);
+        }
+        assert!(arrived.directory("usr").is_ok());
     }
 
     #[test]

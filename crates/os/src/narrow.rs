@@ -2,14 +2,13 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
+use std::sync::LazyLock;
 
-use rustix::fs::{Mode, OFlags, SealFlags};
+use rustix::fs::SealFlags;
 
-use crate::directory::open_flags;
-use crate::fdinfo::without_proc;
-use crate::feature::{Feature, may_use};
-use crate::{Handle, Object, Rights, Section, identify};
+use crate::directory::{open_anew, open_flags};
+use crate::{Filesystems, Handle, Object, Rights, Section, identify, identify_with};
 
 /// A handle that can be made into one with fewer rights.
 ///
@@ -32,22 +31,15 @@ pub trait Narrow: Handle {
 /// this handle was opened. To open a device may do something.
 impl Narrow for File {
     fn narrow(&self, rights: Rights) -> io::Result<Self> {
-        let facts = identify(self.as_fd())?;
-        refuse_more(facts.rights, rights)?;
+        // One's own handle: whether its file system answers is between its holder and that.
+        let facts = identify_with(self.as_fd(), any_file_system())?;
         if !matches!(facts.object, Object::RegularFile | Object::Device) {
             let what = "only files and devices are narrowed by opening them anew";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
         }
+        refuse_more(facts.rights, rights)?;
         // WRITE counts as APPEND too, but not the other way round.
-        let flags = open_flags(rights)? | OFlags::CLOEXEC | OFlags::NOCTTY;
-        if !may_use(Feature::Proc) {
-            return Err(without_proc());
-        }
-        let path = format!("/proc/self/fd/{}", self.as_raw_fd());
-        match rustix::fs::open(path, flags, Mode::empty()) {
-            Err(rustix::io::Errno::NOENT) => Err(without_proc()),
-            opened => Ok(opened?.into()),
-        }
+        open_anew(self.as_fd(), open_flags(rights)?)
     }
 }
 
@@ -78,6 +70,11 @@ impl Narrow for Section {
         }
         self.try_clone()
     }
+}
+
+fn any_file_system() -> &'static Filesystems {
+    static ANY: LazyLock<Filesystems> = LazyLock::new(Filesystems::any);
+    &ANY
 }
 
 fn refuse_more(has: Rights, wanted: Rights) -> io::Result<()> {
@@ -135,6 +132,29 @@ mod tests {
         file.read_to_string(&mut text).unwrap();
         assert_eq!(text, "one two");
         assert!(log.narrow(Rights::WRITE | Rights::APPEND).is_err());
+    }
+
+    #[test]
+    fn ones_own_file_is_narrowed_whatever_its_file_system() {
+        use rustix::fs::{Mode, OFlags};
+        use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags};
+        // Mounted nowhere: nobody would take such a file from a peer.
+        let mount = rustix::mount::fsopen("ramfs", FsOpenFlags::FSOPEN_CLOEXEC)
+            .and_then(|fs| rustix::mount::fsconfig_create(&fs).map(|()| fs))
+            .and_then(|fs| {
+                let flags = FsMountFlags::FSMOUNT_CLOEXEC;
+                rustix::mount::fsmount(&fs, flags, MountAttrFlags::empty())
+            });
+        let mount = match mount {
+            Ok(mount) => mount,
+            Err(error) => return println!("skipped: a file system that isn't trusted: {error}"),
+        };
+        let flags = OFlags::CREATE | OFlags::RDWR | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(&mount, c"file", flags, Mode::RUSR).unwrap();
+        let file = File::from(file);
+        assert_eq!(identify(file.as_fd()).unwrap().object, Object::Unjudged);
+        let mut narrowed = file.narrow(Rights::READ).unwrap();
+        assert!(narrowed.write_all(b"more").is_err());
     }
 
     #[test]

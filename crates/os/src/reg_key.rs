@@ -18,7 +18,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, OFlags};
 use rustix::io::Errno;
 
 use crate::handle::impl_handle;
@@ -66,9 +66,9 @@ impl RegKey {
     pub fn value(&self, name: &str) -> io::Result<Vec<u8>> {
         let not_a_value = || io::Error::new(ErrorKind::InvalidData, "it is no value of a key");
         // NONBLOCK: whoever can write to the directory can put a FIFO there.
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        let file = match rustix::fs::openat(&self.0, valid(name)?, flags, Mode::empty()) {
-            Err(Errno::LOOP | Errno::NXIO) => return Err(not_a_value()),
+        let opened = self.0.open_unlinked(valid(name)?, OFlags::RDONLY | OFlags::NONBLOCK);
+        let file = match opened {
+            Err(Errno::LOOP | Errno::NXIO | Errno::XDEV) => return Err(not_a_value()),
             file => file?,
         };
         let stat = rustix::fs::fstat(&file)?;
@@ -176,6 +176,8 @@ fn valid(name: &str) -> io::Result<&str> {
 
 #[cfg(test)]
 mod tests {
+    use rustix::fs::Mode;
+
     use super::*;
 
     fn key() -> (tempfile::TempDir, RegKey) {
