@@ -19,7 +19,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::OFlags;
 
 use crate::handle::impl_handle;
 use crate::wait::{deadline_after, poll};
@@ -39,9 +39,18 @@ impl Job {
     /// Opens the job whose directory is at a path.
     ///
     /// # Errors
-    /// Those of [`Directory::open`].
+    /// Those of [`Directory::open`]; `Unsupported` for a directory that isn't of control groups of
+    /// version 2, as where only those of version 1 are mounted.
     pub fn open(path: impl AsRef<Path>) -> io::Result<Self> {
-        Directory::open(path).map(Self)
+        let directory = Directory::open(path)?;
+        // The path is the caller's own: that its file system may have to be waited for is nothing new.
+        match rustix::fs::fstatfs(&directory)?.f_type as u64 & MAGIC_MASK == CGROUP2_MAGIC {
+            true => Ok(Self(directory)),
+            false => {
+                let what = "a job needs a directory of control groups of version 2 (cgroup2)";
+                Err(io::Error::new(ErrorKind::Unsupported, what))
+            }
+        }
     }
 
     /// Makes a job below this one. It outlives this process: [`Job::remove`] removes it.
@@ -68,11 +77,11 @@ impl Job {
     /// `NotFound` when the process has ended, or isn't visible in this pid namespace;
     /// `PermissionDenied`; `ResourceBusy` for a job whose controllers are in use below it.
     pub fn add(&self, process: &Process) -> io::Result<()> {
-        let id = process.id()?.ok_or(ErrorKind::NotFound)?;
+        let id = process.id()?.ok_or_else(ended)?;
         self.write("cgroup.procs", id.to_string().as_bytes())?;
         // The kernel takes a number here: if the process lives, the number was still its own.
         match process.wait_timeout(Duration::ZERO)? {
-            true => Err(ErrorKind::NotFound.into()),
+            true => Err(ended()),
             false => Ok(()),
         }
     }
@@ -126,10 +135,9 @@ impl Job {
     }
 
     /// Opens one of the files that the kernel puts in each job. That a peer's directory is of that
-    /// file system was proven when it arrived.
+    /// file system was proven when it arrived; what the peer mounted over the file isn't.
     fn control(&self, name: &str, access: OFlags) -> io::Result<File> {
-        let flags = access | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        Ok(rustix::fs::openat(&self.0, name, flags, Mode::empty())?.into())
+        Ok(self.0.open_unlinked(name, access)?.into())
     }
 }
 
@@ -188,6 +196,15 @@ impl From<Job> for OwnedFd {
         job.0.into()
     }
 }
+
+fn ended() -> io::Error {
+    let what = "the process has ended, or isn't visible in this namespace";
+    io::Error::new(ErrorKind::NotFound, what)
+}
+
+/// From `linux/magic.h`: 32 bits, of a type that differs between machines.
+const CGROUP2_MAGIC: u64 = 0x6367_7270;
+const MAGIC_MASK: u64 = u32::MAX as u64;
 
 #[cfg(test)]
 mod tests {
@@ -271,5 +288,13 @@ mod tests {
         child.wait().unwrap();
         let error = temporary.job.add(&process).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);
+        assert_eq!(error.to_string(), "the process has ended, or isn't visible in this namespace");
+    }
+
+    #[test]
+    fn another_directory_is_no_job_and_the_error_says_what_it_needs() {
+        let error = Job::open("/proc/self").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert!(error.to_string().contains("cgroup2"), "{error}");
     }
 }

@@ -91,7 +91,7 @@ impl Process {
         let info = process_info(self.0.as_fd())?;
         match info.has_credentials() {
             true => Ok(Credentials { pid: info.tgid, uid: info.euid, gid: info.egid }),
-            false => Err(ErrorKind::NotFound.into()),
+            false => Err(gone()),
         }
     }
 }
@@ -213,9 +213,14 @@ fn process_info(pidfd: BorrowedFd<'_>) -> io::Result<ioctl::ProcessInfo> {
     }
     ioctl::process_info(pidfd).map_err(|error| match Errno::from_io_error(&error) {
         Some(Errno::NOTTY | Errno::INVAL) => unsupported(),
-        Some(Errno::SRCH | Errno::REMOTE) => ErrorKind::NotFound.into(),
+        Some(Errno::SRCH | Errno::REMOTE) => gone(),
         _ => error,
     })
+}
+
+fn gone() -> io::Error {
+    let what = "the process is gone, or isn't visible in this namespace";
+    io::Error::new(ErrorKind::NotFound, what)
 }
 
 /// The bit of a raw exit status that says that memory was dumped.
