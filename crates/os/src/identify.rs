@@ -11,7 +11,9 @@ use rustix::fs::{FileType, OFlags, SealFlags, Statx};
 
 use crate::fdinfo::{Eventfd, FdInfo};
 use crate::filesystems::Verdict;
-use crate::{BorrowedHandle, Filesystems, Object, Rights, device, fdinfo, section, socket, sys};
+use crate::{
+    BorrowedHandle, Filesystems, Object, Rights, device, fdinfo, process, section, socket, sys,
+};
 
 /// What the kernel says that a handle is, and what may be done with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +52,7 @@ pub fn identify_with(handle: BorrowedHandle<'_>, filesystems: &Filesystems) -> i
         _ if device::is_memory(&stat) => {
             return section::memory_facts(handle, access, rustix::fs::fcntl_get_seals(handle)?);
         }
-        _ if device::is_pidfd(&stat) => (pidfd(flags), WAIT_AND_SIGNAL),
+        _ if device::is_pidfd(&stat) => pidfd(handle, flags),
         _ if device::is_namespace(&stat) => (namespace(handle)?, access),
         _ if device::is_anonymous(&stat) => anonymous(handle)?,
         _ if device::is_buffer(&stat) => (Object::DeviceBuffer, buffer_rights(access)),
@@ -75,11 +77,14 @@ pub(crate) fn access_rights(flags: OFlags) -> Rights {
     }
 }
 
-/// A pidfd of a thread has `PIDFD_THREAD`, which is `O_EXCL`, among its flags.
-fn pidfd(flags: OFlags) -> Object {
+/// A pidfd of a thread has `PIDFD_THREAD`, which is `O_EXCL`, among its flags. One that was opened
+/// anew by its file handle (Linux 6.14) lacks it: that one waits for the thread and signals the
+/// process, and is neither. Once the thread has ended the kernel can't tell.
+fn pidfd(handle: BorrowedHandle<'_>, flags: OFlags) -> (Object, Rights) {
     match flags.contains(OFlags::EXCL) {
-        true => Object::Thread,
-        false => Object::Process,
+        true => (Object::Thread, WAIT_AND_SIGNAL),
+        false if process::is_thread(handle) => (Object::Other, Rights::empty()),
+        false => (Object::Process, WAIT_AND_SIGNAL),
     }
 }
 

@@ -206,6 +206,12 @@ pub(crate) fn told_exit_status(pidfd: BorrowedFd<'_>) -> Option<ExitStatus> {
     info.exit_code().map(ExitStatus::from_raw)
 }
 
+/// Whether a pidfd is certainly of a thread that isn't the first of its process.
+pub(crate) fn is_thread(pidfd: BorrowedFd<'_>) -> bool {
+    // Older kernels, and those who are gone or not visible here, have no number to tell.
+    process_info(pidfd).is_ok_and(|info| info.pid != info.tgid)
+}
+
 fn process_info(pidfd: BorrowedFd<'_>) -> io::Result<ioctl::ProcessInfo> {
     let unsupported = || io::Error::new(ErrorKind::Unsupported, "to ask a pidfd needs Linux 6.13");
     if !may_use(Feature::ProcessInfo) {

@@ -22,6 +22,8 @@ use syshandle_os::{
     Wanted, identify, prove,
 };
 
+mod raw;
+
 /// An object, what it is, and the kinds that it counts as.
 struct Row {
     name: &'static str,
@@ -106,6 +108,7 @@ impl Table {
         table.namespaces();
         table.control_groups();
         table.elsewhere();
+        table.rest();
         table
     }
 
@@ -119,8 +122,30 @@ impl Table {
         self.rows.push(Row { name, handle: handle.into(), object, kinds });
     }
 
+    /// The same, of what a machine may lack.
+    fn add_if(
+        &mut self,
+        name: &'static str,
+        made: io::Result<OwnedFd>,
+        object: Object,
+        kinds: &'static [Kind],
+    ) {
+        match made {
+            Ok(handle) => self.add(name, handle, object, kinds),
+            Err(error) => println!("skipped: {name}: {error}"),
+        }
+    }
+
     fn files(&mut self) {
         const FILE: &[Kind] = &[Kind::File];
+        let neither = OFlags::WRONLY | OFlags::RDWR | OFlags::CLOEXEC;
+        let neither = rustix::fs::open("/dev/null", neither, Mode::empty());
+        self.add("a device for neither", neither.unwrap(), Object::Device, FILE);
+        let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+        let nameless = rustix::fs::open(self.dir.path(), flags, Mode::RUSR);
+        self.add_if("a file without a name", to_io(nameless), Object::RegularFile, FILE);
+        let memory = File::open("/proc/self/mem").map(OwnedFd::from);
+        self.add_if("the memory of a process", memory, Object::RegularFile, FILE);
         let path = self.dir.path().join("file");
         self.add("a new file", File::create(&path).unwrap(), Object::RegularFile, FILE);
         self.add("a file to read", File::open(&path).unwrap(), Object::RegularFile, FILE);
@@ -249,12 +274,19 @@ impl Table {
         }
         let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
         self.add("a udp socket", udp, Object::UdpSocket, SOCKET);
-        let sort = rustix::net::SocketType::RAW;
-        let family = rustix::net::AddressFamily::NETLINK;
-        match rustix::net::socket(family, sort, None) {
-            Ok(netlink) => self.add("a netlink socket", netlink, Object::Socket, SOCKET),
-            Err(error) => println!("skipped: a netlink socket: {error}"),
+        for (name, family, sort, protocol, object) in [
+            ("a netlink socket", libc::AF_NETLINK, libc::SOCK_RAW, 0, Object::Socket),
+            ("a raw socket", libc::AF_INET, libc::SOCK_RAW, libc::IPPROTO_ICMP, Object::Socket),
+            ("a packet socket", libc::AF_PACKET, libc::SOCK_RAW, 0, Object::Socket),
+            ("a tcp socket", libc::AF_INET, libc::SOCK_STREAM, 0, Object::TcpStream),
+            ("mptcp", libc::AF_INET6, libc::SOCK_STREAM, libc::IPPROTO_MPTCP, Object::TcpStream),
+            ("an echo", libc::AF_INET, libc::SOCK_DGRAM, libc::IPPROTO_ICMP, Object::UdpSocket),
+            ("a vsock stream", libc::AF_VSOCK, libc::SOCK_STREAM, 0, Object::VsockStream),
+            ("a vsock seqpacket", libc::AF_VSOCK, libc::SOCK_SEQPACKET, 0, Object::Socket),
+        ] {
+            self.add_if(name, raw::socket(family, sort, protocol), object, SOCKET);
         }
+        self.add_if("a vsock listener", raw::vsock_listener(), Object::VsockListener, SOCKET);
     }
 
     fn processes(&mut self) {
@@ -264,8 +296,16 @@ impl Table {
         let dead = Process::of(&child).unwrap();
         child.wait().unwrap();
         self.add("a dead process", dead, Object::Process, PROCESS);
+        let mut zombie = Command::new("true").stdin(Stdio::null()).spawn().unwrap();
+        let ended = Process::of(&zombie).unwrap();
+        ended.wait().unwrap();
+        self.add("a process nobody has waited for", ended, Object::Process, PROCESS);
+        zombie.wait().unwrap();
         match (Thread::current(), Thread::open(std::process::id())) {
             (Ok(thread), Ok(first)) => {
+                // Not the first one: tests run on threads of their own.
+                let anew = raw::thread_by_handle(&thread.try_clone().unwrap().into());
+                self.add_if("a thread opened anew", anew, Object::Other, NO_KIND);
                 self.add("this thread", thread, Object::Thread, &[Kind::Thread]);
                 self.add("the first thread", first, Object::Thread, &[Kind::Thread]);
             }
@@ -307,6 +347,21 @@ impl Table {
         }
     }
 
+    fn rest(&mut self) {
+        let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+        for (name, made) in raw::without_a_kind() {
+            let (object, kinds): (_, &[Kind]) = match name {
+                // On a file system that is mounted here or isn't.
+                "a message queue" if mounts.contains(" - mqueue ") => {
+                    (Object::RegularFile, &[Kind::File])
+                }
+                "a message queue" | "secret memory" => (Object::Unjudged, NO_KIND),
+                _ => (Object::Other, NO_KIND),
+            };
+            self.add_if(name, made, object, kinds);
+        }
+    }
+
     /// What is mounted nowhere, as in another namespace.
     fn elsewhere(&mut self) {
         let mount = rustix::mount::fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)
@@ -333,6 +388,10 @@ impl Table {
 
 fn path_only(path: &Path) -> OwnedFd {
     rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).unwrap()
+}
+
+fn to_io(made: rustix::io::Result<OwnedFd>) -> io::Result<OwnedFd> {
+    made.map_err(io::Error::from)
 }
 
 fn fd_path(handle: BorrowedFd<'_>) -> std::path::PathBuf {
