@@ -84,18 +84,33 @@ pub(crate) enum Eventfd {
 impl FdInfo {
     /// How the eventfd counts, if it is one.
     pub(crate) fn eventfd(&self) -> Option<Eventfd> {
+        if !self.own()?.starts_with("eventfd-count:") {
+            return None;
+        }
         let says_mode = may_use(Feature::SemaphoreMode);
         // Its last line, of all kernels that print it so far: the rest needn't be looked at.
         let text = &self.text[..self.len];
         if says_mode && text.ends_with(b"\neventfd-semaphore: 0\n") {
             return Some(Eventfd::Event);
         }
-        let mode = self.value("eventfd-semaphore:").filter(|_| says_mode);
-        self.has("eventfd-count:").then_some(match mode {
+        Some(match self.value("eventfd-semaphore:").filter(|_| says_mode) {
             Some("0") => Eventfd::Event,
             Some(_) => Eventfd::Semaphore,
             None => Eventfd::Unknown,
         })
+    }
+
+    /// The lines of the object's own, after those that all have and the locks. The first one says
+    /// what it is; in a later one there may be a text of somebody's choice, with lines of its own:
+    /// the name of a dma-buf, a path in that of a bpf link.
+    fn own(&self) -> Option<&str> {
+        let text = std::str::from_utf8(&self.text[..self.len]).ok()?;
+        let (_, after) = text.split_once("\nino:")?;
+        let (_, mut own) = after.split_once('\n')?;
+        while own.starts_with("lock:") {
+            own = own.split_once('\n')?.1;
+        }
+        Some(own)
     }
 }
 
@@ -168,6 +183,25 @@ mod tests {
         rustix::io::dup2(&pipe, &mut event).unwrap();
         assert_eq!(event.as_raw_fd(), number);
         assert!(!read(event.as_fd()).unwrap().has("eventfd-count:"));
+    }
+
+    #[test]
+    fn a_name_that_reads_like_an_event_makes_none() {
+        let printed = |own: &str| {
+            let text = format!("pos:\t0\nflags:\t02\nmnt_id:\t15\nino:\t7\n{own}");
+            let mut info = FdInfo { text: [0; LEN_MAX], len: text.len() };
+            info.text[..text.len()].copy_from_slice(text.as_bytes());
+            info.eventfd()
+        };
+        let event = "eventfd-count:                0\neventfd-id: 3\neventfd-semaphore: 0\n";
+        assert_eq!(printed(event), Some(Eventfd::Event));
+        let lock = "lock:\t1: FLOCK  ADVISORY  WRITE 9 00:0f:7 0 EOF\n";
+        assert_eq!(printed(&format!("{lock}{event}")), Some(Eventfd::Event));
+        assert_eq!(printed(&event.replace(": 0", ": 1")), Some(Eventfd::Semaphore));
+        // As a dma-buf prints itself, whose name anybody who holds it chooses.
+        let buffer = "size:\t4096\ncount:\t1\nexp_name:\tudmabuf\nname:\tx";
+        assert_eq!(printed(&format!("{buffer}\neventfd-semaphore: 0\n")), None);
+        assert_eq!(printed(&format!("{buffer}\neventfd-count: 0\n")), None);
     }
 
     #[test]
