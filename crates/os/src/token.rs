@@ -70,7 +70,10 @@ impl Token {
         Ok(stat(self.0.as_fd(), StatxFlags::INO)?.stx_ino)
     }
 
-    /// Makes the program that the command starts run in the namespace, with all capabilities there.
+    /// Makes the program that the command starts run in the namespace.
+    ///
+    /// It runs as the same user, by the number that it has there: with all capabilities where that
+    /// is zero, else with none, and as `nobody` where the namespace doesn't know the user.
     ///
     /// The command fails to start with `PermissionDenied` where this process may not enter, and with
     /// `InvalidInput` for the namespace that it is in already.
@@ -118,9 +121,10 @@ mod tests {
 
     /// A process in a user namespace of its own, until its input ends; `None`, with the reason
     /// printed, where there can't be one.
-    fn elsewhere() -> Option<(Child, Token)> {
+    fn elsewhere(options: &[&str]) -> Option<(Child, Token)> {
         let mut child = Command::new("unshare")
-            .args(["--user", "--map-root-user", "sh", "-c", "echo; read line"])
+            .args(options)
+            .args(["sh", "-c", "echo; read line"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -153,7 +157,7 @@ mod tests {
 
     #[test]
     fn a_child_enters_the_namespace_of_another_process() {
-        let Some((mut child, token)) = elsewhere() else { return };
+        let Some((mut child, token)) = elsewhere(ROOT_INSIDE) else { return };
         assert_ne!(token.id().unwrap(), Token::current().unwrap().id().unwrap());
         assert_eq!(token.owner().unwrap(), crate::own_user());
         let mut command = Command::new("readlink");
@@ -164,6 +168,24 @@ mod tests {
         drop(child.stdin.take());
         child.wait().unwrap();
     }
+
+    #[test]
+    fn only_who_is_root_inside_has_capabilities_there() {
+        for (options, has_any) in [(ROOT_INSIDE, true), (NOBODY_INSIDE, false)] {
+            let Some((mut child, token)) = elsewhere(options) else { return };
+            let mut command = Command::new("sed");
+            command.args(["-n", "s/^CapEff:\\s*//p", "/proc/self/status"]);
+            token.enter(&mut command).unwrap();
+            let output = String::from_utf8(command.output().unwrap().stdout).unwrap();
+            let capabilities = u64::from_str_radix(output.trim(), 16).unwrap();
+            assert_eq!(capabilities != 0, has_any, "{options:?}");
+            drop(child.stdin.take());
+            child.wait().unwrap();
+        }
+    }
+
+    const ROOT_INSIDE: &[&str] = &["--user", "--map-root-user"];
+    const NOBODY_INSIDE: &[&str] = &["--user"];
 
     #[test]
     fn entering_where_one_is_already_fails_to_start() {
