@@ -9,9 +9,11 @@
 //! | `try_clone` | the same event |
 //! | Windows | an event HANDLE, `sh_event` |
 //!
-//! A holder who isn't trusted can fill the count so that another `write` would block. `set` never
-//! blocks all the same: events are made not to block, one that arrived is switched to that when it
-//! is first set, and a full count is a set event.
+//! A holder can fill the count so that another `write` would block. `set` doesn't: events are made not
+//! to block, one that arrived is switched to that when it is first set, and a full count is a set
+//! event. But that flag is shared by all holders, and one who means harm can switch it back: then
+//! `set` of a full event waits until somebody resets it. Waiting isn't exposed to that, since reading
+//! can say that it won't wait.
 
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -60,7 +62,8 @@ macro_rules! impl_event {
                 Ok(Self(Eventfd { fd, switched: AtomicBool::new(true) }))
             }
 
-            /// Sets the event. Setting a set event changes nothing. Never blocks.
+            /// Sets the event. Setting a set event changes nothing. Doesn't block, unless a holder
+            /// who means harm has filled the event and switched it to blocking.
             ///
             /// # Errors
             /// Those of `write(2)` on an eventfd; a full count is none.

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | object | an open regular file or device ([open(2)](https://man7.org/linux/man-pages/man2/open.2.html)) |
 //! | proof | `statx` says regular file or device, `F_GETFL` says the access mode and not `O_PATH`; memory files and the kernel's own look-alikes are told by their device and file system |
-//! | rights | `read`, `write`, `append`: enforced by the kernel on the descriptor. Whoever may open the file by its path can open it for more |
+//! | rights | `read`, `write`: enforced by the kernel on the descriptor. Whoever may open the file by its path can open it for more. `append` without `write`: advisory, any holder can take `O_APPEND` off |
 //! | `try_clone` | shares the offset and the flags |
 //! | Windows | a file HANDLE, `sh_file` |
 

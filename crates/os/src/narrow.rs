@@ -29,6 +29,9 @@ pub trait Narrow: Handle {
 /// [`flock(2)`](https://man7.org/linux/man-pages/man2/flock.2.html) held through this handle isn't
 /// held through that one. It needs the permission to open the file by now, whatever was allowed when
 /// this handle was opened. To open a device may do something.
+///
+/// What is narrowed to `append` writes at the end unless its holder takes that flag off: it keeps
+/// from mistakes, and is no boundary.
 impl Narrow for File {
     fn narrow(&self, rights: Rights) -> io::Result<Self> {
         // One's own handle: whether its file system answers is between its holder and that.
@@ -132,6 +135,15 @@ mod tests {
         file.read_to_string(&mut text).unwrap();
         assert_eq!(text, "one two");
         assert!(log.narrow(Rights::WRITE | Rights::APPEND).is_err());
+    }
+
+    #[test]
+    fn to_append_alone_is_no_boundary() {
+        let file = tempfile::tempfile().unwrap();
+        let log = file.narrow(Rights::APPEND).unwrap();
+        assert_eq!(identify(log.as_fd()).unwrap().rights, Rights::APPEND);
+        rustix::fs::fcntl_setfl(&log, rustix::fs::OFlags::empty()).unwrap();
+        assert_eq!(identify(log.as_fd()).unwrap().rights, Rights::WRITE | Rights::APPEND);
     }
 
     #[test]

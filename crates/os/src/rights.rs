@@ -16,7 +16,8 @@ bitflags::bitflags! {
         /// Write data at any place. No directory has it: what may be made there is decided by the
         /// permissions of whoever tries.
         const WRITE = 1 << 1;
-        /// Write data at the end.
+        /// Write data at the end. That it can't be written elsewhere is advisory: any holder can
+        /// take the flag off by which the kernel knows it (`O_APPEND`).
         const APPEND = 1 << 2;
         /// Signal an event, release a semaphore, send a signal to a process.
         const SIGNAL = 1 << 3;

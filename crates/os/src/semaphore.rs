@@ -39,7 +39,8 @@ impl Semaphore {
         Ok(Self(rustix::event::eventfd(count, flags)?))
     }
 
-    /// Adds to the count: lets so many more acquires through. Never blocks.
+    /// Adds to the count: lets so many more acquires through. Doesn't block, unless a holder who
+    /// means harm has filled the count and switched the semaphore to blocking.
     ///
     /// # Errors
     /// `WouldBlock`, and nothing added, when the count would pass `u64::MAX - 1`.
