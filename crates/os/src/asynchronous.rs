@@ -12,9 +12,12 @@ use crate::{Readiness, Waitable};
 /// A wait that is dropped before it is done has taken nothing: so a deadline is
 /// `tokio::time::timeout` around it, and any or all of several are `select!` and `join!`.
 ///
+/// # Panics
+/// Outside of such a runtime.
+///
 /// # Errors
 /// Those of `epoll_ctl(2)`; those of the object's [`Waitable::take`]; no descriptor left.
-pub async fn wait(object: &impl Waitable) -> io::Result<()> {
+pub async fn wait(object: &(impl Waitable + ?Sized)) -> io::Result<()> {
     let interest = match object.readiness() {
         Readiness::Readable => Interest::READABLE,
         Readiness::Changed => Interest::PRIORITY,
@@ -33,7 +36,7 @@ pub async fn wait(object: &impl Waitable) -> io::Result<()> {
 }
 
 /// Whether the kernel says that the object is ready, now.
-fn is_ready(object: &impl Waitable) -> io::Result<bool> {
+fn is_ready(object: &(impl Waitable + ?Sized)) -> io::Result<bool> {
     let mut polls = [object.poll_fd()];
     let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
     Ok(match object.readiness() {
@@ -75,6 +78,19 @@ mod tests {
             let (a, b, released) = tokio::join!(wait(&semaphore), wait(&semaphore), release);
             a.and(b).and(released).unwrap();
             assert!(!semaphore.try_acquire().unwrap());
+        });
+    }
+
+    #[test]
+    fn objects_of_several_types_are_waited_for_alike() {
+        run(async {
+            let (event, timer) = (Event::new().unwrap(), Timer::new().unwrap());
+            event.set().unwrap();
+            timer.once(Duration::from_millis(1)).unwrap();
+            let objects: [Box<dyn Waitable>; 2] = [Box::new(event), Box::new(timer)];
+            for object in &objects {
+                wait(&**object).await.unwrap();
+            }
         });
     }
 
