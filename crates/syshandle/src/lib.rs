@@ -82,7 +82,8 @@ pub use syshandle_os::{
     Borrowed, BorrowedHandle, Composition, Credentials, Declared, Directory, Event, Facts,
     Filesystems, Handle, Job, JobWatch, Kind, Kinds, ManualEvent, Mismatch, Mutex, MutexGuard,
     Narrow, Object as KernelObject, OwnedHandle, Process, Readiness, RegKey, Rights, Section,
-    SectionMap, SectionView, Semaphore, Seqpacket, Sockets, Thread, Timer, Token, UnsealedSection,
-    Waitable, Wanted, wait_all, wait_any,
+    SectionMap, SectionView, Semaphore, Seqpacket, Sockets, Thread, Timer, Token, Unproven,
+    UnsealedSection, Waitable, Wanted, identify, identify_with, prove, prove_with, wait_all,
+    wait_any,
 };
 pub use syshandle_wire::{Decode, Describe, Encode, Fault, Guid, ParseGuidError, describe};
