@@ -12,6 +12,7 @@
 //! the new one and no mixture.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -76,7 +77,7 @@ impl RegKey {
             return Err(not_a_value());
         }
         let mut bytes = Vec::new();
-        let file = std::fs::File::from(file);
+        let file = File::from(file);
         file.take(Self::VALUE_LEN_MAX as u64 + 1).read_to_end(&mut bytes)?;
         match bytes.len() > Self::VALUE_LEN_MAX {
             true => Err(ErrorKind::FileTooLarge.into()),
@@ -90,22 +91,37 @@ impl RegKey {
     /// `InvalidInput` for what can't be a name; `FileTooLarge` beyond [`RegKey::VALUE_LEN_MAX`]
     /// bytes; those of creating, writing and renaming a file.
     pub fn set_value(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        static LAST: AtomicU64 = AtomicU64::new(0);
         let name = valid(name)?;
         if bytes.len() > Self::VALUE_LEN_MAX {
             return Err(ErrorKind::FileTooLarge.into());
         }
-        // No value's name starts with a point.
-        let number = LAST.fetch_add(1, Ordering::Relaxed);
-        let unfinished = format!(".{}.{number}.unfinished", std::process::id());
-        let written = self.0.create_file(&unfinished).and_then(|mut file| file.write_all(bytes));
-        let renamed = written
+        let (unfinished, mut file) = self.unfinished()?;
+        let renamed = file
+            .write_all(bytes)
             .and_then(|()| Ok(rustix::fs::renameat(&self.0, unfinished.as_str(), &self.0, name)?));
         if renamed.is_err() {
             // That it can't be removed either is not what went wrong first.
             let _ = self.0.remove(&unfinished);
         }
         renamed
+    }
+
+    /// Makes a file that isn't a value yet, and its name.
+    fn unfinished(&self) -> io::Result<(String, File)> {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        let mut tries = 0;
+        loop {
+            let number = LAST.fetch_add(1, Ordering::Relaxed);
+            // No value's name starts with a point.
+            let name = format!(".{}.{number}.unfinished", std::process::id());
+            match self.0.create_file(&name) {
+                // Of a process with the same number: one that crashed, or of another pid namespace.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists && tries < TRIES_MAX => {
+                    tries += 1;
+                }
+                made => return Ok((name, made?)),
+            }
+        }
     }
 
     /// Removes a value.
@@ -163,6 +179,9 @@ impl From<RegKey> for OwnedFd {
         key.0.into()
     }
 }
+
+/// Who leaves more unfinished files than that in a key has a fault that an error should show.
+const TRIES_MAX: u32 = 1000;
 
 /// A name of a value or a key: no path, and nothing that starts with a point.
 fn valid(name: &str) -> io::Result<&str> {
@@ -222,6 +241,22 @@ mod tests {
         for name in ["fifo", "link", "key"] {
             assert_eq!(key.value(name).unwrap_err().kind(), ErrorKind::InvalidData, "{name}");
         }
+    }
+
+    #[test]
+    fn what_another_process_has_not_finished_is_left_alone() {
+        let (dir, key) = key();
+        // Tests that run beside this one take numbers as well.
+        let theirs: Vec<_> = (0..500)
+            .map(|number| dir.path().join(format!(".{}.{number}.unfinished", std::process::id())))
+            .collect();
+        for path in &theirs {
+            std::fs::write(path, b"theirs").unwrap();
+        }
+        key.set_value("value", b"mine").unwrap();
+        assert_eq!(key.value("value").unwrap(), b"mine");
+        assert!(theirs.iter().all(|path| path.exists()));
+        assert_eq!(key.names().unwrap(), ["value"]);
     }
 
     #[test]
