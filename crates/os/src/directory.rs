@@ -24,7 +24,6 @@ use std::path::Path;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, StatxFlags};
 use rustix::io::Errno;
 
-use crate::fdinfo::without_proc;
 use crate::feature::{Feature, may_use};
 use crate::handle::impl_handle;
 use crate::{Declared, Kind, Rights};
@@ -64,21 +63,27 @@ impl Directory {
     ///
     /// # Errors
     /// Those of [`Directory::directory`]; `InvalidInput` for rights that no file has, and for what
-    /// is neither a file nor a device; `Unsupported` without `/proc`.
+    /// is neither a file nor a device.
     pub fn file(&self, path: impl AsRef<Path>, rights: Rights) -> io::Result<File> {
         let flags = open_flags(rights)?;
         let place = self.open_beneath(path.as_ref(), PLACE, Mode::empty())?;
-        let stat = crate::sys::stat::stat(place.as_fd(), StatxFlags::TYPE)?;
-        match FileType::from_raw_mode(stat.stx_mode.into()) {
-            // What is there by now is what was looked at, whatever is renamed meanwhile.
-            FileType::RegularFile | FileType::CharacterDevice | FileType::BlockDevice => {
-                open_anew(place.as_fd(), flags)
+        refuse_others(place.as_fd())?;
+        // What is there by now is what was looked at, whatever is renamed meanwhile.
+        match open_anew(place.as_fd(), flags) {
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => {
+                self.file_without_proc(path.as_ref(), flags)
             }
-            _ => {
-                let what = "it is neither a file nor a device";
-                Err(io::Error::new(io::ErrorKind::InvalidInput, what))
-            }
+            opened => opened,
         }
+    }
+
+    /// Opens by the path a second time, when something else may be there.
+    fn file_without_proc(&self, path: &Path, flags: OFlags) -> io::Result<File> {
+        let not_blocking = flags | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
+        let file = self.open_beneath(path, not_blocking, Mode::empty())?;
+        refuse_others(file.as_fd())?;
+        rustix::fs::fcntl_setfl(&file, flags & OFlags::APPEND)?;
+        Ok(file.into())
     }
 
     /// Makes a file where nothing may be yet, for reading and writing, readable and writable by
@@ -210,11 +215,26 @@ fn not_of_a_file() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, what)
 }
 
+/// Lets files and devices pass.
+fn refuse_others(handle: BorrowedFd<'_>) -> io::Result<()> {
+    let stat = crate::sys::stat::stat(handle, StatxFlags::TYPE)?;
+    match FileType::from_raw_mode(stat.stx_mode.into()) {
+        FileType::RegularFile | FileType::CharacterDevice | FileType::BlockDevice => Ok(()),
+        _ => {
+            let what = "it is neither a file nor a device";
+            Err(io::Error::new(io::ErrorKind::InvalidInput, what))
+        }
+    }
+}
+
 /// Opens what a descriptor refers to once more, with these flags.
 ///
 /// # Errors
 /// Those of `open(2)`; `Unsupported` without `/proc`.
 pub(crate) fn open_anew(handle: BorrowedFd<'_>, flags: OFlags) -> io::Result<File> {
+    let without_proc = || {
+        io::Error::new(io::ErrorKind::Unsupported, "opening what a handle refers to needs /proc")
+    };
     if !may_use(Feature::Proc) {
         return Err(without_proc());
     }
@@ -242,6 +262,7 @@ mod tests {
     use std::io::{Read, Write};
 
     use super::*;
+    use crate::feature::seam::without;
 
     #[test]
     fn files_are_made_opened_and_removed_within() {
@@ -274,6 +295,17 @@ mod tests {
                 assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{name}");
             }
         }
+        without(Feature::Proc, || {
+            let mut made = directory.create_file("file").unwrap();
+            made.write_all(b"one").unwrap();
+            let mut log = directory.file("file", Rights::APPEND).unwrap();
+            log.write_all(b" two").unwrap();
+            assert_eq!(std::fs::read(dir.path().join("file")).unwrap(), b"one two");
+            let flags = rustix::fs::fcntl_getfl(&log).unwrap();
+            assert!(!flags.contains(OFlags::NONBLOCK) && flags.contains(OFlags::APPEND));
+            let swapped = directory.file_without_proc(Path::new("fifo"), OFlags::RDONLY);
+            assert_eq!(swapped.unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        });
         let error = directory.file("fifo", Rights::MAP).unwrap_err();
         assert!(error.to_string().contains("`read`"), "{error}");
     }
