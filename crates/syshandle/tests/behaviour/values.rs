@@ -1,7 +1,5 @@
 //! Every sort of value crosses whole, over every transport, with handles anywhere inside.
 
-#![expect(clippy::type_complexity, reason = "values within values are what is tried")]
-
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs::File;
 use std::path::PathBuf;
