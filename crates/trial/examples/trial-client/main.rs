@@ -1,6 +1,6 @@
 //! The client that is tried.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 #[cfg_attr(windows, path = "elsewhere.rs")]
 #[cfg_attr(not(windows), path = "linux.rs")]
