@@ -184,7 +184,8 @@ impl Reader<'_> {
                 0x36 => {
                     let place = pointers.expect("pointers of a struct");
                     pointers = Some(place + 4);
-                    (self.ty(place), 8, 8)
+                    // A reference within a struct is on the wire as one that may be NULL.
+                    (self.pointer("unique", place), 8, 8)
                 }
                 0x4c => {
                     offset += usize::from(self.types[at + 1]);

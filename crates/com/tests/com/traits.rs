@@ -24,6 +24,7 @@ pub(crate) trait SparkleFinisher {
 pub(crate) trait Texts {
     fn texts(&self, texts: Vec<String>) -> Result<Vec<String>>;
     fn within(&self, person: Person) -> Result<Vec<Person>>;
+    fn perhaps(&self) -> Result<Option<String>>;
 }
 
 /// Handles, one at a time and many.

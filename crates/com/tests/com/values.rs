@@ -29,7 +29,7 @@ pub(crate) trait Values {
         text: Option<String>,
         point: Option<Point>,
         pointers: Option<Pointers>,
-    ) -> Result<(Option<i32>, Option<String>, Option<Nested>)>;
+    ) -> Result<(Option<i32>, Option<Nested>)>;
     fn several(&self, text: String, id: Guid) -> Result<(u32, String, Vec<u8>, Point, Color)>;
 }
 
