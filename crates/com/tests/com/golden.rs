@@ -44,7 +44,7 @@ fn the_sample_has_the_procedure_that_midl_makes() {
 #[test]
 fn under_wine_handles_are_brought_by_routines() {
     let compiled = compiled::<dyn SparkleFinisher>(HandleForm::UserMarshal);
-    let types = "0000 | 0b 5c | b4 07 0000 0800 0000 f6ff | b4 07 0200 0800 0000 ecff
+    let types = "0000 | 0b 5c | b4 07 0000 0800 0800 f6ff | b4 07 0200 0800 0800 ecff
         | 11 04 f4ff | 00";
     assert_eq!(compiled.tables.types, bytes(types));
     // All else is the same: only where the types are differs.
