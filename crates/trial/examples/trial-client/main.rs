@@ -1,7 +1,5 @@
 //! The client that is tried.
 
-#![deny(unsafe_code)]
-
 #[cfg_attr(windows, path = "elsewhere.rs")]
 #[cfg_attr(not(windows), path = "linux.rs")]
 mod platform;
