@@ -40,7 +40,8 @@ fn silent_files_are_refused_and_hold_up_nobody() {
     assert!(error.to_string().contains("file system that isn't trusted"), "{error:#}");
     still_serves(&honest);
 
-    let plays: [(&str, fn(&Hostile, &[BorrowedFd<'_>])); 5] = [
+    type Act = fn(&Hostile, &[BorrowedFd<'_>]);
+    let plays: [(&str, Act); 5] = [
         ("as arguments of a method that there isn't", |peer, handles| peer.call(1000, handles)),
         ("as too many arguments", |peer, handles| peer.call(1, handles)),
         ("as shared memory", |peer, handles| peer.send(FrameKind::Arena, &handles[..1])),
