@@ -105,8 +105,15 @@ impl FdInfo {
     /// the name of a dma-buf, a path in that of a bpf link.
     fn own(&self) -> Option<&str> {
         let text = std::str::from_utf8(&self.text[..self.len]).ok()?;
-        let (_, after) = text.split_once("\nino:")?;
-        let (_, mut own) = after.split_once('\n')?;
+        let mut own = text;
+        // Line by line, which is quicker than looking for a text: `ino:` is the fourth.
+        loop {
+            let (line, rest) = own.split_once('\n')?;
+            own = rest;
+            if line.starts_with("ino:") {
+                break;
+            }
+        }
         while own.starts_with("lock:") {
             own = own.split_once('\n')?.1;
         }
