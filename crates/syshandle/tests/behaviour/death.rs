@@ -138,7 +138,9 @@ fn a_server_that_is_told_to_end_finishes_what_runs_and_takes_nothing_new() {
         is_gone(&error, Ran::No);
         assert_eq!(error.to_string(), "Bench::nothing: the server is about to end");
         // The next one starts another, while the first one drains.
-        assert_ne!(world.bench().pid().unwrap(), server);
+        let next = world.bench().pid().unwrap();
+        assert_ne!(next, server);
+        signal(next, Signal::TERM);
         until.set().unwrap();
         assert_eq!(call.join().unwrap().unwrap().len(), 3);
     });
