@@ -10,10 +10,13 @@ mod incoming;
 mod jobs;
 mod policy;
 pub(crate) mod reactor;
+mod replies;
 mod sentinel;
 mod session;
 pub(crate) mod shares;
+mod slow;
 mod timers;
+mod work;
 
 use std::collections::HashMap;
 use std::os::unix::net::UnixStream;

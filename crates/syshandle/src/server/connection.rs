@@ -4,45 +4,43 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use syshandle_os::{
-    BorrowedHandle, Credentials, Interest, OwnedHandle, Ready, Received, Seqpacket,
-};
+use syshandle_os::{Credentials, Interest, Ready, Received, Seqpacket};
 use syshandle_wire::{
-    Body, Fault, FrameKind, FromClient, Greeting, Guid, Header, Hello, Payload, ServerEnd, Status,
-    Violation,
+    Body, Fault, FrameKind, FromClient, Greeting, Guid, Header, Hello, ServerEnd, Violation,
 };
 
 use super::accept::refuse;
 use super::activity::{Hold, What};
 use super::arguments::Arguments;
-use super::context::Context;
-use super::doors::InnerDoor;
-use super::incoming::{Incoming, fault, panic_text};
+use super::incoming::panic_text;
 use super::reactor::{Reactor, Source, Stay};
+use super::replies::Owed;
 use super::sentinel::Post;
 use super::session::Session;
 use super::shares::{Part, Taken};
+use super::slow::{SLOW, SlowMethods};
 use super::timers::{Timer, TimerId};
+use super::work::{CallState, Work};
+use crate::Object;
 use crate::arrived::Arrived;
-use crate::buffer::{FrameBuffer, give_bytes};
+use crate::buffer::FrameBuffer;
 use crate::class::AnyInterface;
 use crate::client::LIMITS;
 use crate::link::{Link, NoBody, Range};
 use crate::spin::Spin;
-use crate::{Object, door};
 
 /// The server's side of a connection: one client, one object, one interface.
 pub(crate) struct Connection {
-    link: Link,
-    session: Arc<Session>,
+    pub(super) link: Link,
+    pub(super) session: Arc<Session>,
     key: OnceLock<u64>,
     /// What a door leads to; a client of the listening socket says which class it wants.
-    object: OnceLock<Object>,
-    interface: OnceLock<Arc<dyn AnyInterface>>,
+    pub(super) object: OnceLock<Object>,
+    pub(super) interface: OnceLock<Arc<dyn AnyInterface>>,
     hello_timer: OnceLock<TimerId>,
     spin: Spin,
     slow: SlowMethods,
@@ -51,17 +49,17 @@ pub(crate) struct Connection {
     state: Mutex<State>,
 }
 
-struct State {
-    end: ServerEnd<Arc<CallState>>,
+pub(super) struct State {
+    pub(super) end: ServerEnd<Arc<CallState>>,
     /// That of the last call, to be used again.
     last_call: Option<Arc<CallState>>,
     /// The post of the thread that receives; without one the poller watches the socket.
-    receiver: Option<u64>,
+    pub(super) receiver: Option<u64>,
     /// Replies for which there was no room.
-    owed: VecDeque<Owed>,
+    pub(super) owed: VecDeque<Owed>,
     /// The client was told that shared memory is short.
-    asked: bool,
-    ended: bool,
+    pub(super) asked: bool,
+    pub(super) ended: bool,
     hold: Option<(Hold, Taken)>,
 }
 
@@ -75,37 +73,6 @@ enum Frame {
     None,
     /// The end.
     End,
-}
-
-/// A call that runs.
-#[derive(Debug)]
-pub(crate) struct CallState {
-    pub(crate) deadline: Instant,
-    cancelled: AtomicBool,
-}
-
-/// A reply for which there was no room: in the socket, or in the shared memory, and then it has no
-/// header yet.
-struct Owed {
-    call: u32,
-    status: Status,
-    header: Option<Header>,
-    body: Payload<'static>,
-    handles: Vec<OwnedHandle>,
-    /// Its part of the client's share.
-    taken: Option<Taken>,
-}
-
-/// A call to run.
-pub(crate) struct Work {
-    connection: Arc<Connection>,
-    state: Arc<CallState>,
-    call: u32,
-    method: u32,
-    arguments: Arguments,
-    handles: Arrived,
-    handles_lost: bool,
-    _hold: Hold,
 }
 
 impl Connection {
@@ -268,7 +235,7 @@ impl Connection {
         self.watch_in(&state, reactor);
     }
 
-    fn watch_in(&self, state: &State, reactor: &Reactor) {
+    pub(super) fn watch_in(&self, state: &State, reactor: &Reactor) {
         // A reply that waits for shared memory waits for a frame; others wait for room.
         let waits_for_room = |owed: &Owed| owed.header.is_some() || !state.asked;
         let interest = match state.owed.front().is_some_and(waits_for_room) {
@@ -477,132 +444,8 @@ impl Connection {
         self.end(reactor, false);
     }
 
-    /// Sends the reply of a call, or keeps it until there is room.
-    fn reply(
-        &self,
-        reactor: &Arc<Reactor>,
-        call: u32,
-        status: Status,
-        body: Payload<'_>,
-        handles: &[BorrowedHandle<'_>],
-    ) {
-        let mut state = self.state();
-        if state.ended {
-            return;
-        }
-        let header = state.end.reply(call, status, handles.len() as u16, body.len());
-        if let Some(header) = &header {
-            drop(state);
-            match self.link.send(header, &body, handles) {
-                Ok(()) => return give_bytes(body.into_room()),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return self.reply_instead(reactor, header, &error),
-            }
-            state = self.state();
-        }
-        let owned = self.own_reply(&body, handles);
-        let owed = match (owned, header) {
-            (Ok((handles, taken)), header) => {
-                let body = body.into_vec().into();
-                Owed { call, status, header, body, handles, taken: Some(taken) }
-            }
-            (Err(error), None) => {
-                let (status, body, handles) = (Status::Fault, unsendable(&error), Vec::new());
-                Owed { call, status, header: None, body, handles, taken: None }
-            }
-            (Err(error), Some(header)) => {
-                drop(state);
-                return self.reply_instead(reactor, &header, &error);
-            }
-        };
-        state.owed.push_back(owed);
-        drop(state);
-        self.pay(reactor);
-    }
-
-    /// What a reply needs that waits: handles of its own, and a part of the client's share.
-    fn own_reply(
-        &self,
-        body: &Payload<'_>,
-        handles: &[BorrowedHandle<'_>],
-    ) -> io::Result<(Vec<OwnedHandle>, Taken)> {
-        let taken = self.session.share.take(Part::Reply(body.len()), handles.len());
-        let limit = |limit| io::Error::new(io::ErrorKind::QuotaExceeded, limit);
-        let taken = taken.map_err(|name| limit(format!("too many {name}")))?;
-        let owned =
-            handles.iter().map(BorrowedHandle::try_clone_to_owned).collect::<Result<_, _>>();
-        Ok((owned?, taken))
-    }
-
-    /// A reply can't be sent as it is: the client learns that, and why.
-    fn reply_instead(&self, reactor: &Arc<Reactor>, unsent: &Header, error: &io::Error) {
-        if is_gone(error) {
-            return;
-        }
-        tracing::warn!(%error, "a reply can't be sent");
-        let body = unsendable(error);
-        let mut state = self.state();
-        let header = state.end.reply_instead(unsent, Status::Fault, body.len());
-        let (call, status) = (header.call, Status::Fault);
-        let handles = Vec::new();
-        let owed = Owed { call, status, header: Some(header), body, handles, taken: None };
-        state.owed.push_back(owed);
-        drop(state);
-        self.pay(reactor);
-    }
-
-    /// Sends what is owed, as far as there is room.
-    fn pay(&self, reactor: &Arc<Reactor>) {
-        let mut state = self.state();
-        let mut later = VecDeque::new();
-        while let Some(mut owed) = state.owed.pop_front() {
-            let header = owed.header.take().or_else(|| {
-                state.end.reply(owed.call, owed.status, owed.handles.len() as u16, owed.body.len())
-            });
-            let Some(header) = header else {
-                if !state.asked {
-                    let ask = self.link.send_header(&Header::new(FrameKind::Release));
-                    state.asked = ask.is_ok();
-                }
-                // Smaller ones needn't wait for it.
-                later.push_back(owed);
-                continue;
-            };
-            let handles: Vec<_> = owed.handles.iter().map(AsFd::as_fd).collect();
-            match self.link.send(&header, &owed.body, &handles) {
-                Ok(()) => {}
-                Err(error) if is_gone(&error) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    owed.header = Some(header);
-                    state.owed.push_front(owed);
-                    break;
-                }
-                Err(error) if header.handles == 0 && matches!(header.body, Body::Inline { .. }) => {
-                    tracing::warn!(%error, "no reply can be sent");
-                    drop(state);
-                    return self.end(reactor, false);
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "a reply can't be sent");
-                    owed.body = unsendable(&error);
-                    owed.handles.clear();
-                    owed.taken = None;
-                    // This one needs no memory and no descriptors.
-                    let instead = state.end.reply_instead(&header, Status::Fault, owed.body.len());
-                    owed.header = Some(instead);
-                    state.owed.push_front(owed);
-                }
-            }
-        }
-        // Those that wait for room in the socket first: that says what to wait for.
-        state.owed.append(&mut later);
-        if state.receiver.is_none() {
-            self.watch_in(&state, reactor);
-        }
-    }
-
     /// Ends the connection: with good-bye, or because the client is gone or broke the rules.
-    fn end(&self, reactor: &Arc<Reactor>, bye: bool) {
+    pub(super) fn end(&self, reactor: &Arc<Reactor>, bye: bool) {
         let mut state = self.state();
         if std::mem::replace(&mut state.ended, true) {
             return;
@@ -627,7 +470,7 @@ impl Connection {
         drop(hold);
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -638,128 +481,8 @@ impl std::fmt::Debug for Connection {
     }
 }
 
-impl CallState {
-    /// That of a new call: the last one, unless somebody still has it.
-    fn start(last: &mut Option<Arc<Self>>, deadline: Instant) -> Arc<Self> {
-        let new = || Self { deadline, cancelled: AtomicBool::new(false) };
-        let mut call = last.take().unwrap_or_else(|| Arc::new(new()));
-        match Arc::get_mut(&mut call) {
-            Some(free) => *free = new(),
-            None => call = Arc::new(new()),
-        }
-        *last = Some(call.clone());
-        call
-    }
-
-    /// Whether nobody waits for the result any more.
-    pub(crate) fn is_cancelled(&self) -> bool {
-        self.cancelled.load(Ordering::SeqCst) || Instant::now() >= self.deadline
-    }
-}
-
-impl Work {
-    /// Runs the call, on this thread, and replies.
-    pub(crate) fn run(self, reactor: &Arc<Reactor>) {
-        let Self { connection, state, call, method, arguments, handles, handles_lost, _hold } =
-            self;
-        let mut replied = false;
-        let mut reply = |status, body: Payload<'_>, handles: &[BorrowedHandle<'_>]| {
-            replied = true;
-            connection.reply(reactor, call, status, body, handles);
-        };
-        let refusal = match () {
-            () if handles_lost => Some(Fault::HandlesLost),
-            () if reactor.is_draining() => Some(Fault::Draining),
-            () if state.is_cancelled() => Some(Fault::Expired),
-            () => None,
-        };
-        if let Some(refusal) = refusal {
-            return fault(&mut reply, &refusal);
-        }
-        let share = &connection.session.share;
-        let _taken = match share.take(Part::Call, handles.len()) {
-            Ok(taken) => taken,
-            Err(limit) => return fault(&mut reply, &Fault::Busy { limit: limit.into() }),
-        };
-        if method == door::METHOD {
-            let door = |object| InnerDoor::open(reactor, share, object);
-            return match connection.object.get().map(door) {
-                Some(Ok(outer)) => reply(Status::Done, vec![0, 0].into(), &[outer.as_fd()]),
-                Some(Err(error)) => fault(&mut reply, &Fault::Busy { limit: error.to_string() }),
-                None => fault(&mut reply, &Fault::NoSuchMethod(method)),
-            };
-        }
-        let Some(interface) = connection.interface.get() else {
-            return fault(&mut reply, &Fault::NoSuchMethod(method));
-        };
-        let span = tracing::debug_span!(
-            "serve",
-            interface = interface.description().name,
-            method,
-            client = connection.session.client.pid
-        );
-        let _entered = span.enter();
-        tracing::trace!(handles = handles.len(), "running");
-        reactor.about_to_call();
-        let context =
-            Context { reactor: reactor.clone(), connection: connection.clone(), call: state };
-        let run = catch_unwind(AssertUnwindSafe(|| {
-            interface.dispatch(Incoming {
-                method,
-                arguments,
-                handles,
-                context: &context,
-                reply: &mut reply,
-            });
-        }));
-        if let Err(panic) = run {
-            fault(&mut reply, &Fault::Panicked { text: panic_text(&*panic) });
-        }
-        if !replied {
-            let text = "the interface did not answer".into();
-            let body = Fault::Failed { text }.write();
-            connection.reply(reactor, call, Status::Fault, body.into(), &[]);
-        }
-    }
-}
-
-/// Whether nobody is there any more to send to: the end of file tells the rest.
-fn is_gone(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
-}
-
-/// What a client gets instead of a result that the system doesn't let through.
-fn unsendable(error: &io::Error) -> Payload<'static> {
-    Fault::Unsendable { text: error.to_string() }.write().into()
-}
-
 /// Frames of one client before it is the others' turn, where no other thread is there for them.
 const TURNS_MAX: usize = 128;
-
-/// The methods that took long the last time: whoever runs one again lets another thread receive
-/// before, so that nobody waits for the sentinel twice. One bit for each of the first ones.
-#[derive(Default)]
-struct SlowMethods(AtomicU64);
-
-impl SlowMethods {
-    fn get(&self, method: u32) -> bool {
-        self.0.load(Ordering::Relaxed) & Self::bit(method) != 0
-    }
-
-    fn set(&self, method: u32, slow: bool) {
-        match slow {
-            true => self.0.fetch_or(Self::bit(method), Ordering::Relaxed),
-            false => self.0.fetch_and(!Self::bit(method), Ordering::Relaxed),
-        };
-    }
-
-    fn bit(method: u32) -> u64 {
-        1_u64.checked_shl(method).unwrap_or(0)
-    }
-}
-
-/// A method that takes this long is worth the two system calls of handing over its connection.
-const SLOW: Duration = Duration::from_millis(1);
 
 /// How long a thread stays with a client that has just called.
 const STAY: Duration = Duration::from_millis(5);

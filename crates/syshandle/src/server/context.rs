@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use syshandle_os::{Credentials, Waitable};
 use syshandle_wire::Fault;
 
-use super::connection::{CallState, Connection};
+use super::connection::Connection;
 use super::doors::InnerDoor;
 use super::jobs::{Job, Outcome};
 use super::reactor::Reactor;
+use super::work::CallState;
 use crate::arrived::Kernel;
 use crate::{Client, Error, ErrorKind, Implements, Interface, Object, Proxy, Result};
 

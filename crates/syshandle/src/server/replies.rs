@@ -1,0 +1,162 @@
+//! Replies: sent at once, or kept until there is room for them.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+use syshandle_os::{BorrowedHandle, OwnedHandle};
+use syshandle_wire::{Body, Fault, FrameKind, Header, Payload, Status};
+
+use super::connection::Connection;
+use super::reactor::Reactor;
+use super::shares::{Part, Taken};
+use crate::buffer::give_bytes;
+
+/// A reply for which there was no room: in the socket, or in the shared memory, and then it has no
+/// header yet.
+pub(super) struct Owed {
+    pub(super) call: u32,
+    pub(super) status: Status,
+    pub(super) header: Option<Header>,
+    pub(super) body: Payload<'static>,
+    pub(super) handles: Vec<OwnedHandle>,
+    /// Its part of the client's share.
+    pub(super) taken: Option<Taken>,
+}
+
+impl Connection {
+    /// Sends the reply of a call, or keeps it until there is room.
+    pub(super) fn reply(
+        &self,
+        reactor: &Arc<Reactor>,
+        call: u32,
+        status: Status,
+        body: Payload<'_>,
+        handles: &[BorrowedHandle<'_>],
+    ) {
+        let mut state = self.state();
+        if state.ended {
+            return;
+        }
+        let header = state.end.reply(call, status, handles.len() as u16, body.len());
+        if let Some(header) = &header {
+            drop(state);
+            match self.link.send(header, &body, handles) {
+                Ok(()) => return give_bytes(body.into_room()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return self.reply_instead(reactor, header, &error),
+            }
+            state = self.state();
+        }
+        let owned = self.own_reply(&body, handles);
+        let owed = match (owned, header) {
+            (Ok((handles, taken)), header) => {
+                let body = body.into_vec().into();
+                Owed { call, status, header, body, handles, taken: Some(taken) }
+            }
+            (Err(error), None) => {
+                let (status, body, handles) = (Status::Fault, unsendable(&error), Vec::new());
+                Owed { call, status, header: None, body, handles, taken: None }
+            }
+            (Err(error), Some(header)) => {
+                drop(state);
+                return self.reply_instead(reactor, &header, &error);
+            }
+        };
+        state.owed.push_back(owed);
+        drop(state);
+        self.pay(reactor);
+    }
+
+    /// What a reply needs that waits: handles of its own, and a part of the client's share.
+    fn own_reply(
+        &self,
+        body: &Payload<'_>,
+        handles: &[BorrowedHandle<'_>],
+    ) -> io::Result<(Vec<OwnedHandle>, Taken)> {
+        let taken = self.session.share.take(Part::Reply(body.len()), handles.len());
+        let limit = |limit| io::Error::new(io::ErrorKind::QuotaExceeded, limit);
+        let taken = taken.map_err(|name| limit(format!("too many {name}")))?;
+        let owned =
+            handles.iter().map(BorrowedHandle::try_clone_to_owned).collect::<Result<_, _>>();
+        Ok((owned?, taken))
+    }
+
+    /// A reply can't be sent as it is: the client learns that, and why.
+    fn reply_instead(&self, reactor: &Arc<Reactor>, unsent: &Header, error: &io::Error) {
+        if is_gone(error) {
+            return;
+        }
+        tracing::warn!(%error, "a reply can't be sent");
+        let body = unsendable(error);
+        let mut state = self.state();
+        let header = state.end.reply_instead(unsent, Status::Fault, body.len());
+        let (call, status) = (header.call, Status::Fault);
+        let handles = Vec::new();
+        let owed = Owed { call, status, header: Some(header), body, handles, taken: None };
+        state.owed.push_back(owed);
+        drop(state);
+        self.pay(reactor);
+    }
+
+    /// Sends what is owed, as far as there is room.
+    pub(super) fn pay(&self, reactor: &Arc<Reactor>) {
+        let mut state = self.state();
+        let mut later = VecDeque::new();
+        while let Some(mut owed) = state.owed.pop_front() {
+            let header = owed.header.take().or_else(|| {
+                state.end.reply(owed.call, owed.status, owed.handles.len() as u16, owed.body.len())
+            });
+            let Some(header) = header else {
+                if !state.asked {
+                    let ask = self.link.send_header(&Header::new(FrameKind::Release));
+                    state.asked = ask.is_ok();
+                }
+                // Smaller ones needn't wait for it.
+                later.push_back(owed);
+                continue;
+            };
+            let handles: Vec<_> = owed.handles.iter().map(AsFd::as_fd).collect();
+            match self.link.send(&header, &owed.body, &handles) {
+                Ok(()) => {}
+                Err(error) if is_gone(&error) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    owed.header = Some(header);
+                    state.owed.push_front(owed);
+                    break;
+                }
+                Err(error) if header.handles == 0 && matches!(header.body, Body::Inline { .. }) => {
+                    tracing::warn!(%error, "no reply can be sent");
+                    drop(state);
+                    return self.end(reactor, false);
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a reply can't be sent");
+                    owed.body = unsendable(&error);
+                    owed.handles.clear();
+                    owed.taken = None;
+                    // This one needs no memory and no descriptors.
+                    let instead = state.end.reply_instead(&header, Status::Fault, owed.body.len());
+                    owed.header = Some(instead);
+                    state.owed.push_front(owed);
+                }
+            }
+        }
+        // Those that wait for room in the socket first: that says what to wait for.
+        state.owed.append(&mut later);
+        if state.receiver.is_none() {
+            self.watch_in(&state, reactor);
+        }
+    }
+}
+
+/// Whether nobody is there any more to send to: the end of file tells the rest.
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
+}
+
+/// What a client gets instead of a result that the system doesn't let through.
+fn unsendable(error: &io::Error) -> Payload<'static> {
+    Fault::Unsendable { text: error.to_string() }.write().into()
+}
