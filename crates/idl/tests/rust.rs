@@ -71,8 +71,8 @@ fn handles_have_the_types_of_their_kinds() {
     becomes("", &handle("sh_file"), "_, b: std::fs::File)");
     becomes("", &handle("sh_file, 3"), "#[handle(file, read | write)] b: std::fs::File)");
     becomes("", &handle("sh_pipe, FILE_GENERIC_WRITE"), "_, b: std::io::PipeWriter)");
-    becomes("", &handle("sh_pipe"), "#[handle(pipe)] b: std::os::fd::OwnedFd)");
-    becomes("", &handle("sh_socket"), "#[handle(socket)] b: std::os::fd::OwnedFd)");
+    becomes("", &handle("sh_pipe"), "#[handle(pipe)] b: syshandle::OwnedHandle)");
+    becomes("", &handle("sh_socket"), "#[handle(socket)] b: syshandle::OwnedHandle)");
     becomes("", &handle("sh_reg_key, KEY_READ"), "_, b: syshandle::RegKey)");
     becomes(
         "",

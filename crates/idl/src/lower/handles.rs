@@ -75,12 +75,12 @@ fn typed(kind: &str, mask: u32) -> Option<Value> {
             }
             _ => {
                 is_declared = true;
-                syn::parse_quote!(std::os::fd::OwnedFd)
+                syn::parse_quote!(syshandle::OwnedHandle)
             }
         },
         "socket" => {
             is_declared = true;
-            syn::parse_quote!(std::os::fd::OwnedFd)
+            syn::parse_quote!(syshandle::OwnedHandle)
         }
         _ => return None,
     };

@@ -29,7 +29,7 @@ pub trait Handles {
         e: syshandle::RegKey,
         f: syshandle::Semaphore,
         #[handle(socket)]
-        g: std::os::fd::OwnedFd,
+        g: syshandle::OwnedHandle,
         #[handle(thread, signal)]
         h: syshandle::Thread,
         i: syshandle::Token,
@@ -38,7 +38,7 @@ pub trait Handles {
         &self,
         context: &syshandle::Context,
         #[handle(pipe)]
-        any: std::os::fd::OwnedFd,
+        any: syshandle::OwnedHandle,
         reads: std::io::PipeReader,
     ) -> syshandle::Result<std::io::PipeWriter>;
     fn files(
