@@ -61,8 +61,11 @@ impl Readiness {
 ///
 /// # Errors
 /// Those of [`poll(2)`](https://man7.org/linux/man-pages/man2/poll.2.html) and of the object's
-/// [`Waitable::take`].
+/// [`Waitable::take`]; `InvalidInput` for no objects and no timeout, which would never end.
 pub fn wait_any(objects: &[&dyn Waitable], timeout: Option<Duration>) -> io::Result<Option<usize>> {
+    if objects.is_empty() && timeout.is_none() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "there is nothing to wait for"));
+    }
     let deadline = timeout.and_then(deadline_after);
     let mut polls: Vec<_> = objects.iter().map(|object| object.poll_fd()).collect();
     for (i, object) in objects.iter().enumerate() {
@@ -152,6 +155,14 @@ pub(crate) fn timespec(duration: Duration) -> Timespec {
 mod tests {
     use super::*;
     use crate::{Event, ManualEvent};
+
+    #[test]
+    fn a_wait_for_nothing_without_an_end_is_refused() {
+        let error = wait_any(&[], None).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        assert_eq!(wait_any(&[], Some(Duration::ZERO)).unwrap(), None);
+        assert_eq!(wait_all(&[], None).unwrap(), Vec::<usize>::new());
+    }
 
     #[test]
     fn the_first_in_order_is_taken_and_the_others_left() {
