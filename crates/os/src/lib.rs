@@ -31,6 +31,7 @@
 mod declared;
 mod kind;
 mod rights;
+mod sockets;
 
 // What each platform owes: the same names, where the objects have the same meaning.
 cfg_if::cfg_if! {
@@ -99,7 +100,6 @@ cfg_if::cfg_if! {
         pub use reg_key::RegKey;
         pub use section::{Section, SectionMap, SectionView, UnsealedSection};
         pub use semaphore::Semaphore;
-        pub use socket::Sockets;
         pub use spawn::{Program, Spawned, spawn};
         pub use thread::Thread;
         pub use timer::Timer;
@@ -111,3 +111,4 @@ cfg_if::cfg_if! {
 pub use declared::{Declared, Mismatch, Wanted};
 pub use kind::{Kind, Kinds};
 pub use rights::Rights;
+pub use sockets::Sockets;

@@ -15,8 +15,8 @@ use syshandle_os::{
 };
 use syshandle_wire::describe::Interface as Description;
 use syshandle_wire::{
-    Body, Decode, DecodeError, Decoder, Encode, Encoder, Fault, Guid, Hello, Limits,
-    Shared as SharedBytes, Status, Unsendable,
+    Body, Decode, DecodeError, Decoder, Encode, Encoder, Guid, Hello, Limits,
+    Shared as SharedBytes, Unsendable,
 };
 
 pub use cancel::Cancel;
@@ -25,6 +25,7 @@ use crate::arrived::Kernel;
 use crate::buffer::{give_bytes, take_bytes};
 use crate::client::connection::{Connection, Patience, Reply, ReplyBody};
 use crate::client::opening::Opening;
+use crate::site::Site;
 use crate::{CallError, Error, ErrorKind, Interface, Proxy, Result, door};
 
 /// A reference to an object: what every generated client wraps.
@@ -135,12 +136,7 @@ impl Client {
         declared: Option<Declared>,
         arguments: impl FnOnce(&mut Encoder<'a>),
     ) -> Result<T> {
-        match self.call_with_error(method, declared, arguments) {
-            Ok(value) => Ok(value),
-            Err(CallError::Call(error)) => Err(error),
-            // No method of this kind has an error of its own.
-            Err(CallError::Method(())) => Err(self.malformed(method, "an error without a type")),
-        }
+        self.site(method).without_error(self.call_with_error(method, declared, arguments))
     }
 
     /// Calls a method that has an error type of its own.
@@ -151,8 +147,9 @@ impl Client {
         declared: Option<Declared>,
         arguments: impl FnOnce(&mut Encoder<'a>),
     ) -> Result<T, CallError<E>> {
-        let place = |error: Error| error.at(&self.place(method));
-        let span = tracing::debug_span!("call", method = %self.place(method));
+        let site = self.site(method);
+        let place = |error: Error| site.name(error);
+        let span = tracing::debug_span!("call", method = %site);
         let _entered = span.enter();
         let mut patience = self.patience();
         let connection = self.connection(&mut patience).map_err(place)?;
@@ -160,7 +157,7 @@ impl Client {
         arguments(&mut out);
         let (payload, handles) = out
             .finish_lent()
-            .map_err(|error| self.at_parameter(method, error.parameter, error.unsendable.into()))?;
+            .map_err(|error| site.name_parameter(error.parameter, error.unsendable.into()))?;
         tracing::trace!(bytes = payload.len(), handles = handles.len(), "sending");
         let reply = connection.call(method, &payload, &handles, patience).map_err(place)?;
         give_bytes(payload.into_room());
@@ -175,7 +172,7 @@ impl Client {
         declared: Option<Declared>,
         reply: Reply,
     ) -> Result<T, CallError<E>> {
-        let place = |error: Error| error.at(&self.place(method));
+        let site = self.site(method);
         let Reply { status, body, handles, handles_lost } = reply;
         tracing::trace!(?status, handles = handles.len(), "received");
         let kernel = match &self.filesystems {
@@ -189,11 +186,11 @@ impl Client {
                     connection.has_read(body);
                 }
                 let text = "this process has no descriptors left for the handles of the result";
-                Err(place(Error::new(ErrorKind::HandlesLost, text).maybe_ran()).into())
+                Err(site.name(Error::new(ErrorKind::HandlesLost, text).maybe_ran()).into())
             }
             ReplyBody::Copy(body) => {
                 let input = Decoder::new(&body, handles, &kernel);
-                let result = self.read(method, declared, status, input);
+                let result = site.read(declared, status, input);
                 give_bytes(body);
                 result
             }
@@ -201,77 +198,13 @@ impl Client {
                 let _release = Release { connection, body };
                 let (range, len) = connection.range(body);
                 let bytes = SharedBytes::new(&range, len);
-                self.read(method, declared, status, Decoder::shared(&bytes, handles, &kernel))
+                site.read(declared, status, Decoder::shared(&bytes, handles, &kernel))
             }
         }
     }
 
-    /// Reads what a reply says.
-    fn read<T: Decode, E: Decode>(
-        &self,
-        method: u32,
-        declared: Option<Declared>,
-        status: Status,
-        mut input: Decoder<'_>,
-    ) -> Result<T, CallError<E>> {
-        let place = |error: Error| error.at(&self.place(method));
-        match status {
-            Status::Fault => {
-                let fault = Fault::decode(&mut input).and_then(|fault| {
-                    input.finish()?;
-                    Ok(fault)
-                });
-                let fault = fault.map_err(|error| place(wrong_result(&error)))?;
-                Err(self.told(method, &fault).into())
-            }
-            Status::Done => {
-                let value = input.field(declared).map_err(|error| place(wrong_result(&error)))?;
-                input.finish().map_err(|error| place(wrong_result(&error)))?;
-                Ok(value)
-            }
-            Status::Failed => {
-                let error = input.field(None).map_err(|error| place(wrong_result(&error)))?;
-                input.finish().map_err(|error| place(wrong_result(&error)))?;
-                Err(CallError::Method(error))
-            }
-        }
-    }
-
-    /// What the server's runtime said of a call, with the names that its interface gives.
-    fn told(&self, method: u32, fault: &Fault) -> Error {
-        let index = match fault {
-            Fault::WrongHandle { parameter, .. }
-            | Fault::Malformed { parameter, .. }
-            | Fault::Unproven { parameter, .. } => *parameter,
-            _ => None,
-        };
-        self.at_parameter(method, index, Error::from_fault(fault))
-    }
-
-    /// An error with the names that the interface gives to where it happened.
-    fn at_parameter(&self, method: u32, index: Option<u16>, error: Error) -> Error {
-        let described = self.shared.interface.methods.get(method as usize);
-        let parameter = described
-            .zip(index)
-            .and_then(|(method, index)| method.parameters.get(usize::from(index)));
-        let error = match parameter {
-            Some(parameter) => error.at(&format!("parameter `{}`", parameter.name)),
-            None => error,
-        };
-        error.at(&self.place(method))
-    }
-
-    fn malformed(&self, method: u32, text: &str) -> Error {
-        Error::new(ErrorKind::Malformed, text).maybe_ran().at(&self.place(method))
-    }
-
-    /// `Interface::method`, for an error.
-    fn place(&self, method: u32) -> String {
-        let interface = self.shared.interface;
-        match interface.methods.get(method as usize) {
-            Some(method) => format!("{}::{}", interface.name, method.name),
-            None => interface.name.to_owned(),
-        }
+    fn site(&self, method: u32) -> Site {
+        Site { interface: self.shared.interface, method }
     }
 
     fn patience(&self) -> Patience<'_> {
@@ -360,11 +293,6 @@ impl Handle for Door {
     fn from_handle(handle: OwnedHandle) -> Self {
         Self(handle.into())
     }
-}
-
-fn wrong_result(error: &DecodeError) -> Error {
-    let fault = Fault::from(error.clone());
-    Error::from_fault(&fault).at("result").maybe_ran()
 }
 
 const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);

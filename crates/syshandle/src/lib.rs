@@ -55,6 +55,7 @@ pub mod generated;
 pub mod mark;
 #[cfg(feature = "serde")]
 mod serde_value;
+mod site;
 
 // What each platform owes: `Client`, `Server` and what they do, under the same names.
 cfg_if::cfg_if! {

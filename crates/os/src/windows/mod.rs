@@ -44,7 +44,6 @@ pub use prove::{Unproven, prove};
 pub use reg_key::RegKey;
 pub use section::{Section, SectionMap};
 pub use semaphore::Semaphore;
-pub use socket::Sockets;
 pub use thread::Thread;
 pub use timer::Timer;
 pub use token::Token;

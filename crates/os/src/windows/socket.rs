@@ -15,47 +15,9 @@ use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::windows::io::{AsSocket, OwnedSocket};
 
 use super::sys::socket;
-use crate::{BorrowedHandle, Declared, Handle, Object, OwnedHandle, Rights};
-
-bitflags::bitflags! {
-    /// A set of sorts of socket: what a parameter of the kind `socket` takes.
-    ///
-    /// The sorts and their bits are those of Linux; those of a family that Windows doesn't have
-    /// are never met.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-    pub struct Sockets: u32 {
-        /// A stream socket of the family `AF_UNIX` that isn't listening.
-        const UNIX_STREAM = 1 << 0;
-        /// A listening stream socket of the family `AF_UNIX`.
-        const UNIX_LISTENER = 1 << 1;
-        /// A datagram socket of the family `AF_UNIX`.
-        const UNIX_DATAGRAM = 1 << 2;
-        /// A socket of the family `AF_UNIX` and the type `SOCK_SEQPACKET` that isn't listening.
-        const SEQPACKET = 1 << 3;
-        /// The same, listening.
-        const SEQPACKET_LISTENER = 1 << 4;
-        /// A stream socket of `AF_INET` or `AF_INET6` that isn't listening.
-        const TCP_STREAM = 1 << 5;
-        /// A listening stream socket of `AF_INET` or `AF_INET6`.
-        const TCP_LISTENER = 1 << 6;
-        /// A datagram socket of `AF_INET` or `AF_INET6`.
-        const UDP_SOCKET = 1 << 7;
-        /// A stream socket of the family `AF_VSOCK` that isn't listening.
-        const VSOCK_STREAM = 1 << 8;
-        /// A listening stream socket of the family `AF_VSOCK`.
-        const VSOCK_LISTENER = 1 << 9;
-        /// A socket of any other family or type.
-        const OTHER = 1 << 10;
-    }
-}
+use crate::{BorrowedHandle, Declared, Handle, Object, OwnedHandle, Rights, Sockets};
 
 impl Sockets {
-    /// The sort with this name, as an interface writes it: `tcp_stream`.
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::from_name(&word.to_ascii_uppercase())
-            .filter(|_| word.chars().all(|c| c.is_ascii_lowercase() || c == '_'))
-    }
-
     /// Whether a socket like this is among them.
     pub const fn include(self, socket: Object) -> bool {
         self.contains(match socket {
@@ -67,19 +29,6 @@ impl Sockets {
             Object::Socket => Self::OTHER,
             _ => return false,
         })
-    }
-}
-
-/// The names with `|` between them, as an interface writes them.
-impl std::fmt::Display for Sockets {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (i, (name, _)) in self.iter_names().enumerate() {
-            if i > 0 {
-                f.write_str(" | ")?;
-            }
-            f.write_str(&name.to_ascii_lowercase())?;
-        }
-        Ok(())
     }
 }
 

@@ -21,12 +21,8 @@ impl Client {
         declared: Option<Declared>,
         arguments: impl FnOnce(&mut Encoder<'a>),
     ) -> Result<T> {
-        match self.call_with_error_async(method, declared, arguments).await {
-            Ok(value) => Ok(value),
-            Err(CallError::Call(error)) => Err(error),
-            // No method of this kind has an error of its own.
-            Err(CallError::Method(())) => Err(self.malformed(method, "an error without a type")),
-        }
+        let result = self.call_with_error_async(method, declared, arguments).await;
+        self.site(method).without_error(result)
     }
 
     /// Calls a method that has an error type of its own.
@@ -83,9 +79,9 @@ impl Client {
     ) -> Result<(Vec<u8>, Vec<OwnedHandle>)> {
         let mut out = Encoder::new(Vec::new(), super::LIMITS);
         arguments(&mut out);
-        let (bytes, handles) = out
-            .finish()
-            .map_err(|error| self.at_parameter(method, error.parameter, error.unsendable.into()))?;
+        let (bytes, handles) = out.finish().map_err(|error| {
+            self.site(method).name_parameter(error.parameter, error.unsendable.into())
+        })?;
         let handles = handles.iter().map(|handle| handle.try_clone_to_owned());
         Ok((bytes, handles.collect::<Result<_, _>>()?))
     }
@@ -98,7 +94,7 @@ impl Client {
         let exchanged = self.connection(&mut patience).and_then(|connection| {
             connection.call(method, bytes, &handles, patience)?.copied(connection)
         });
-        exchanged.map_err(|error| error.at(&self.place(method)))
+        exchanged.map_err(|error| self.site(method).name(error))
     }
 
     /// Does something that blocks; dropping the future cancels it.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use syshandle_os::{Credentials, Declared, OwnedHandle, Waitable};
 use syshandle_wire::describe::Interface as Description;
 use syshandle_wire::{
-    Decode, DecodeError, Decoder, Encode, Encoder, Fault, Limits, Malformed, Status, Unsendable,
+    Decode, DecodeError, Decoder, Encode, Encoder, Limits, Malformed, Status, Unsendable,
 };
 
 pub use cancel::Cancel;
@@ -21,6 +21,7 @@ use self::own::Own;
 use self::remote::Reference;
 use crate::arrived::Kernel;
 use crate::buffer::take_bytes;
+use crate::site::Site;
 use crate::{CallError, Error, ErrorKind, Interface, Proxy, Result};
 
 /// A reference to an object: what every generated client wraps.
@@ -137,15 +138,7 @@ impl Client {
         declared: Option<Declared>,
         arguments: impl FnOnce(&mut Encoder<'a>),
     ) -> Result<T> {
-        match self.call_with_error(method, declared, arguments) {
-            Ok(value) => Ok(value),
-            Err(CallError::Call(error)) => Err(error),
-            // No method of this kind has an error of its own.
-            Err(CallError::Method(())) => {
-                let text = "an error without a type";
-                Err(Error::new(ErrorKind::Malformed, text).maybe_ran().at(&self.place(method)))
-            }
-        }
+        self.site(method).without_error(self.call_with_error(method, declared, arguments))
     }
 
     /// Calls a method that has an error type of its own.
@@ -156,14 +149,15 @@ impl Client {
         declared: Option<Declared>,
         arguments: impl FnOnce(&mut Encoder<'a>),
     ) -> Result<T, CallError<E>> {
-        let place = |error: Error| error.at(&self.place(method));
-        let span = tracing::debug_span!("call", method = %self.place(method));
+        let site = self.site(method);
+        let place = |error: Error| site.name(error);
+        let span = tracing::debug_span!("call", method = %site);
         let _entered = span.enter();
         let mut out = Encoder::new(take_bytes(), LIMITS);
         arguments(&mut out);
         let (bytes, handles) = out
             .finish()
-            .map_err(|error| self.at_parameter(method, error.parameter, error.unsendable.into()))?;
+            .map_err(|error| site.name_parameter(error.parameter, error.unsendable.into()))?;
         // The call goes on when nobody waits for it any more: what it carries is its own.
         let copies = handles.iter().map(|handle| handle.try_clone_to_owned());
         let copies = copies.collect::<std::io::Result<Vec<_>>>().map_err(|error| {
@@ -175,70 +169,12 @@ impl Client {
             Target::Remote(reference) => reference.call(method, bytes, copies, patience),
             Target::Own(own) => own.call(method, bytes, copies, patience),
         };
-        self.read(method, declared, reply.map_err(place)?)
+        let Reply { status, body, handles } = reply.map_err(place)?;
+        site.read(declared, status, Decoder::new(&body, handles, &Kernel))
     }
 
-    /// Reads what a reply says.
-    fn read<T: Decode, E: Decode>(
-        &self,
-        method: u32,
-        declared: Option<Declared>,
-        reply: Reply,
-    ) -> Result<T, CallError<E>> {
-        let wrong = |error: DecodeError| {
-            let error = Error::from_fault(&Fault::from(error)).at("result").maybe_ran();
-            error.at(&self.place(method))
-        };
-        let Reply { status, body, handles } = reply;
-        let mut input = Decoder::new(&body, handles, &Kernel);
-        match status {
-            Status::Fault => {
-                let fault = Fault::read(&body).map_err(wrong)?;
-                Err(self.told(method, &fault).into())
-            }
-            Status::Done => {
-                let value = input.field(declared).map_err(wrong)?;
-                input.finish().map_err(wrong)?;
-                Ok(value)
-            }
-            Status::Failed => {
-                let error = input.field(None).map_err(wrong)?;
-                input.finish().map_err(wrong)?;
-                Err(CallError::Method(error))
-            }
-        }
-    }
-
-    /// What the server's runtime said of a call, with the names that its interface gives.
-    fn told(&self, method: u32, fault: &Fault) -> Error {
-        let index = match fault {
-            Fault::WrongHandle { parameter, .. }
-            | Fault::Malformed { parameter, .. }
-            | Fault::Unproven { parameter, .. } => *parameter,
-            _ => None,
-        };
-        self.at_parameter(method, index, Error::from_fault(fault))
-    }
-
-    /// An error with the names that the interface gives to where it happened.
-    fn at_parameter(&self, method: u32, index: Option<u16>, error: Error) -> Error {
-        let described = self.interface.methods.get(method as usize);
-        let parameter = described
-            .zip(index)
-            .and_then(|(method, index)| method.parameters.get(usize::from(index)));
-        let error = match parameter {
-            Some(parameter) => error.at(&format!("parameter `{}`", parameter.name)),
-            None => error,
-        };
-        error.at(&self.place(method))
-    }
-
-    /// `Interface::method`, for an error.
-    fn place(&self, method: u32) -> String {
-        match self.interface.methods.get(method as usize) {
-            Some(method) => format!("{}::{}", self.interface.name, method.name),
-            None => self.interface.name.to_owned(),
-        }
+    fn site(&self, method: u32) -> Site {
+        Site { interface: self.interface, method }
     }
 
     fn patience(&self) -> Patience<'_> {

@@ -1,0 +1,98 @@
+//! The method that is called: what its reply says, and errors that name it.
+
+use std::fmt;
+
+use syshandle_os::Declared;
+use syshandle_wire::describe::Interface as Description;
+use syshandle_wire::{Decode, DecodeError, Decoder, Fault, Status};
+
+use crate::{CallError, Error, ErrorKind, Result};
+
+/// A method of an interface, by its number.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Site {
+    pub(crate) interface: &'static Description,
+    pub(crate) method: u32,
+}
+
+impl Site {
+    /// Reads what a reply says.
+    pub(crate) fn read<T: Decode, E: Decode>(
+        self,
+        declared: Option<Declared>,
+        status: Status,
+        mut input: Decoder<'_>,
+    ) -> Result<T, CallError<E>> {
+        let wrong = |error: DecodeError| {
+            self.name(Error::from_fault(&Fault::from(error)).at("result").maybe_ran())
+        };
+        match status {
+            Status::Fault => {
+                let fault = Fault::decode(&mut input).map_err(wrong)?;
+                input.finish().map_err(wrong)?;
+                Err(self.told(&fault).into())
+            }
+            Status::Done => {
+                let value = input.field(declared).map_err(wrong)?;
+                input.finish().map_err(wrong)?;
+                Ok(value)
+            }
+            Status::Failed => {
+                let error = input.field(None).map_err(wrong)?;
+                input.finish().map_err(wrong)?;
+                Err(CallError::Method(error))
+            }
+        }
+    }
+
+    /// The result of a method that fails only as every call can.
+    pub(crate) fn without_error<T>(self, result: Result<T, CallError<()>>) -> Result<T> {
+        result.map_err(|error| match error {
+            CallError::Call(error) => error,
+            // No method of this kind has an error of its own.
+            CallError::Method(()) => {
+                let text = "an error without a type";
+                self.name(Error::new(ErrorKind::Malformed, text).maybe_ran())
+            }
+        })
+    }
+
+    /// An error of this call.
+    pub(crate) fn name(self, error: Error) -> Error {
+        error.at(&self.to_string())
+    }
+
+    /// An error of the parameter with this index, if it is of one.
+    pub(crate) fn name_parameter(self, index: Option<u16>, error: Error) -> Error {
+        let described = self.interface.methods.get(self.method as usize);
+        let parameter = described
+            .zip(index)
+            .and_then(|(method, index)| method.parameters.get(usize::from(index)));
+        self.name(match parameter {
+            Some(parameter) => error.at(&format!("parameter `{}`", parameter.name)),
+            None => error,
+        })
+    }
+
+    /// What the server's runtime said of the call.
+    fn told(self, fault: &Fault) -> Error {
+        let index = match fault {
+            Fault::WrongHandle { parameter, .. }
+            | Fault::Malformed { parameter, .. }
+            | Fault::Unproven { parameter, .. } => *parameter,
+            _ => None,
+        };
+        self.name_parameter(index, Error::from_fault(fault))
+    }
+}
+
+/// `Interface::method`.
+impl fmt::Display for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.interface.name)?;
+        match self.interface.methods.get(self.method as usize) {
+            Some(method) => write!(f, "::{}", method.name),
+            None => Ok(()),
+        }
+    }
+}
