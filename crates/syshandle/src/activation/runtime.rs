@@ -1,7 +1,7 @@
 //! Where servers are met: `$XDG_RUNTIME_DIR/syshandle`, with a socket and a lock for each
 //! registration.
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder, File, Metadata};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -58,14 +58,15 @@ impl Meeting {
             Error::new(ErrorKind::NoRuntimeDirectory, text)
         })?;
         let folder = runtime.join("syshandle");
-        check(runtime)?;
-        if let Err(error) = check(&folder) {
-            if fs::exists(&folder).unwrap_or(true) {
-                return Err(error);
+        check(runtime, &found(runtime)?)?;
+        let metadata = match fs::metadata(&folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                make(&folder)?;
+                found(&folder)?
             }
-            make(&folder)?;
-            check(&folder)?;
-        }
+            other => other.map_err(|error| unusable(&folder, "can't be used").because(error))?,
+        };
+        check(&folder, &metadata)?;
         let name = registered.registration.name.chars().take(NAME_MAX);
         let is_plain = |c: &char| c.is_ascii_alphanumeric() || "-_.".contains(*c);
         let plain: String = name.map(|c| if is_plain(&c) { c } else { '_' }).collect();
@@ -202,22 +203,26 @@ fn make(folder: &Path) -> Result<()> {
     }
 }
 
+fn unusable(folder: &Path, what: &str) -> Error {
+    let text = format!("the folder for sockets, {}, {what}", folder.display());
+    Error::new(ErrorKind::NoRuntimeDirectory, text)
+}
+
+fn found(folder: &Path) -> Result<Metadata> {
+    fs::metadata(folder).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => unusable(folder, "isn't there"),
+        _ => unusable(folder, "can't be used").because(error),
+    })
+}
+
 /// Checks that a folder belongs to this user alone.
-fn check(folder: &Path) -> Result<()> {
+fn check(folder: &Path, metadata: &Metadata) -> Result<()> {
     let insecure = |what| {
         let text = format!("{} can't be trusted: {what}", folder.display());
         Err(Error::new(ErrorKind::Insecure, text))
     };
-    let unusable = |what: &str| {
-        let text = format!("the folder for sockets, {}, {what}", folder.display());
-        Error::new(ErrorKind::NoRuntimeDirectory, text)
-    };
-    let metadata = fs::metadata(folder).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => unusable("isn't there"),
-        _ => unusable("can't be used").because(error),
-    })?;
     if !metadata.is_dir() {
-        return Err(unusable("is no folder"));
+        return Err(unusable(folder, "is no folder"));
     }
     if metadata.uid() != syshandle_os::own_user() {
         return insecure(format!("it belongs to user {}", metadata.uid()));
