@@ -142,7 +142,7 @@ fn output_in_time(mut child: Child, what: &Fault) -> Output {
 fn faults(counts: &Counts) -> Vec<Fault> {
     let full = std::env::var("TORTURE").is_ok_and(|how| how == "full");
     let mut faults = Vec::new();
-    for (name, count) in &counts.calls {
+    for (place, (name, count)) in counts.calls.iter().enumerate() {
         let call = Call::named(name).unwrap();
         // The same call again and again is a loop, and its last ones are like its first ones.
         for nth in 1..=(*count).min(40) {
@@ -150,7 +150,8 @@ fn faults(counts: &Counts) -> Vec<Fault> {
                 true => faults.extend(call.errors().map(|error| Fault { call, nth, error })),
                 false => {
                     let errors: Vec<_> = call.errors().collect();
-                    let error = errors[(faults.len() * 7) % errors.len()];
+                    // By the call alone, so that the next run tries the same.
+                    let error = errors[(place * 7 + nth as usize) % errors.len()];
                     faults.push(Fault { call, nth, error });
                 }
             }
