@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Output, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -90,17 +90,19 @@ impl Stage {
         Run { ending, text, counts: self.counts(), time }
     }
 
-    /// Another client gets its file finished.
+    /// Another client gets its file finished: each try one of its own, as a server may still be at
+    /// work for a client that has given up.
     fn serves_the_next_client(&self, fault: &Fault) {
-        fs::write(self.file(), "").unwrap();
-        let mut last = String::new();
+        let (mut tries, mut file, mut last) = (0, PathBuf::new(), String::new());
         let deadline = Instant::now() + NEVER_LONGER;
         until("the next client is served", || {
-            let (ending, text) = finish(&self.place.activation(), &self.file(), STEP);
+            tries += 1;
+            file = self.place.path().join(format!("next-{tries}.txt"));
+            let (ending, text) = finish(&self.place.activation(), &file, STEP);
             last = text;
             ending == Ending::Finished || Instant::now() > deadline
         });
-        assert_eq!(self.lines(), 10, "{fault}: {last}");
+        assert_eq!(lines(&file), 10, "{fault}: {last}");
     }
 
     /// What the server said.
@@ -114,14 +116,18 @@ impl Stage {
         Counts::parse(&self.report.line())
     }
 
-    /// What the file holds: lines that are whole, from the first one on.
     fn lines(&self) -> usize {
-        match fs::read_to_string(self.file()).unwrap().as_str() {
-            "" => 0,
-            CLIENT_LINES => 6,
-            text if text == [CLIENT_LINES, SERVER_LINES].concat() => 10,
-            text => panic!("the file holds {text:?}"),
-        }
+        lines(&self.file())
+    }
+}
+
+/// What a file holds: lines that are whole, from the first one on.
+fn lines(file: &Path) -> usize {
+    match fs::read_to_string(file).unwrap().as_str() {
+        "" => 0,
+        CLIENT_LINES => 6,
+        text if text == [CLIENT_LINES, SERVER_LINES].concat() => 10,
+        text => panic!("{} holds {text:?}", file.display()),
     }
 }
 
