@@ -40,6 +40,7 @@ fn example(name: &str) -> PathBuf {
 struct Stage {
     place: Place,
     report: Notes,
+    files: u32,
 }
 
 /// What a run of the client showed.
@@ -49,17 +50,20 @@ struct Run {
     text: String,
     counts: Counts,
     time: Duration,
+    lines: usize,
 }
 
 impl Stage {
     fn new() -> Self {
         let place = Place::new();
         let report = place.notes("report");
-        Self { place, report }
+        Self { place, report, files: 0 }
     }
 
-    fn file(&self) -> PathBuf {
-        self.place.path().join("dishes.txt")
+    /// A file that no other client had: a server may still be at work for one that has given up.
+    fn new_file(&mut self) -> PathBuf {
+        self.files += 1;
+        self.place.path().join(format!("dishes-{}.txt", self.files))
     }
 
     /// Registers the server, with calls of its own that fail.
@@ -76,28 +80,28 @@ impl Stage {
 
     /// Runs a client one of whose calls fails.
     fn run_client(&mut self, fault: Fault) -> Run {
-        fs::write(self.file(), "").unwrap();
+        let file = self.new_file();
         let began = Instant::now();
         let mut command = self.place.command(&example("torture-client"));
         command.env(FAULT, fault.to_string()).env(REPORT, self.report.path());
-        command.arg(self.file()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.arg(&file).stdout(Stdio::piped()).stderr(Stdio::piped());
         let output = output_in_time(command.spawn().unwrap(), &fault);
         let time = began.elapsed();
         let text = String::from_utf8_lossy(&output.stderr).trim().to_owned();
         assert_ne!(output.status.code(), Some(77), "{text}");
         assert!(output.status.success(), "{fault}: {}: {text}", output.status);
         let ending = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-        Run { ending, text, counts: self.counts(), time }
+        // A server may still be at the file of a client that has given up.
+        let lines = if ending == "finished" { lines(&file) } else { 0 };
+        Run { ending, text, counts: self.counts(), time, lines }
     }
 
-    /// Another client gets its file finished: each try one of its own, as a server may still be at
-    /// work for a client that has given up.
-    fn serves_the_next_client(&self, fault: &Fault) {
-        let (mut tries, mut file, mut last) = (0, PathBuf::new(), String::new());
+    /// Another client gets its file finished.
+    fn serves_the_next_client(&mut self, fault: &Fault) {
+        let (mut file, mut last) = (PathBuf::new(), String::new());
         let deadline = Instant::now() + NEVER_LONGER;
         until("the next client is served", || {
-            tries += 1;
-            file = self.place.path().join(format!("next-{tries}.txt"));
+            file = self.new_file();
             let (ending, text) = finish(&self.place.activation(), &file, STEP);
             last = text;
             ending == Ending::Finished || Instant::now() > deadline
@@ -115,13 +119,9 @@ impl Stage {
     fn counts(&mut self) -> Counts {
         Counts::parse(&self.report.line())
     }
-
-    fn lines(&self) -> usize {
-        lines(&self.file())
-    }
 }
 
-/// What a file holds: lines that are whole, from the first one on.
+/// How many lines a file holds, all of them whole, from the first one on.
 fn lines(file: &Path) -> usize {
     match fs::read_to_string(file).unwrap().as_str() {
         "" => 0,
@@ -250,15 +250,14 @@ fn a_client_any_of_whose_calls_fails_ends_with_an_error_and_harms_nobody() {
         stage.place.activation().activate(SPARKLE_FINISHER.clsid()).unwrap();
     let server = Process::open(keeper.as_client().server().unwrap().pid).unwrap();
     let run = stage.run_client(none());
-    assert_eq!((run.ending.as_str(), stage.lines()), ("finished", 10), "{}", run.text);
+    assert_eq!((run.ending.as_str(), run.lines), ("finished", 10), "{}", run.text);
     let idle = server.census().unwrap();
     let faults = faults(&run.counts);
     let mut tally = Tally::default();
     for fault in &faults {
         let run = stage.run_client(*fault);
         tally.add(fault, &run.ending, &run.text, run.counts.failed, run.time);
-        let lines = stage.lines();
-        assert!(run.ending != "finished" || lines == 10, "{fault}: {lines} lines");
+        assert!(run.ending != "finished" || run.lines == 10, "{fault}: {} lines", run.lines);
         until("the server has no more descriptors than before", || {
             server.census().unwrap().values().sum::<usize>() <= idle.values().sum::<usize>()
         });
@@ -273,7 +272,7 @@ fn a_client_any_of_whose_calls_fails_while_it_starts_the_server_leaves_no_obstac
         let mut stage = Stage::new();
         stage.register(None);
         let run = stage.run_client(none());
-        assert_eq!((run.ending.as_str(), stage.lines()), ("finished", 10), "{}", run.text);
+        assert_eq!((run.ending.as_str(), run.lines), ("finished", 10), "{}", run.text);
         run.counts
     };
     let faults = faults(&counts);
@@ -283,7 +282,7 @@ fn a_client_any_of_whose_calls_fails_while_it_starts_the_server_leaves_no_obstac
         stage.register(None);
         let mut command = stage.place.command(&example("torture-client"));
         command.env(FAULT, fault.to_string()).env(REPORT, stage.report.path());
-        command.arg(stage.file()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.arg(stage.new_file()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let began = Instant::now();
         let output = output_in_time(command.spawn().unwrap(), fault);
         let time = began.elapsed();
@@ -306,7 +305,7 @@ fn a_server_any_of_whose_calls_fails_serves_the_next_client() {
     let mut stage = Stage::new();
     // The server's calls, up to its end.
     stage.register(Some(none()));
-    let (ending, text) = finish(&stage.place.activation(), &stage.file(), STEP);
+    let (ending, text) = finish(&stage.place.activation(), &stage.new_file(), STEP);
     assert_eq!(ending, Ending::Finished, "{text}");
     let counts = stage.counts();
     let mut faults = faults(&counts);
@@ -318,7 +317,7 @@ fn a_server_any_of_whose_calls_fails_serves_the_next_client() {
         stage.register(Some(*fault));
         let began = Instant::now();
         let mut command = stage.place.command(&example("torture-client"));
-        command.arg(stage.file()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.arg(stage.new_file()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // Not this process: what the server does for one that has failed ends when it does.
         let output = output_in_time(command.spawn().unwrap(), fault);
         let time = began.elapsed();
