@@ -190,14 +190,11 @@ impl MethodPlan {
             Some(place) => (Status::Failed, (place as u32).to_le_bytes().to_vec()),
             None => {
                 let said = info.filter(|info| !info.description.is_empty());
-                let fault = match (info.and_then(ErrorInfo::to_fault), said) {
-                    (Some(fault), _) => fault,
-                    (None, said) => match (hresult.to_fault(self.number), said) {
-                        (Fault::Failed { .. }, Some(ErrorInfo { description, .. })) => {
-                            Fault::Failed { text: description.clone() }
-                        }
-                        (fault, _) => fault,
-                    },
+                let fault = match (hresult.to_fault(self.number), said) {
+                    (Fault::Failed { .. }, Some(ErrorInfo { description })) => {
+                        Fault::Failed { text: description.clone() }
+                    }
+                    (fault, _) => fault,
                 };
                 (Status::Fault, fault.write())
             }
@@ -273,7 +270,7 @@ impl MethodPlan {
         };
         let name = self.method.error.and_then(|error| Enumeration::variant(&error, place));
         let description = name.unwrap_or_default().to_owned();
-        let info = Some(ErrorInfo { source: String::new(), description });
+        let info = Some(ErrorInfo { description });
         Answer { hresult, gives_handles: false, info }
     }
 }

@@ -4,7 +4,9 @@ pub use syshandle_wire::{DecodeError, Decoder, Encoder, Malformed};
 
 pub use crate::mark::mark;
 pub use crate::server::Incoming;
-pub use crate::{asynchronous, asynchronous_proxy, of_platform, proxy};
+pub use crate::{asynchronous, asynchronous_proxy, of_platform, proxy, proxy_dll_exports};
+#[cfg(windows)]
+pub use syshandle_com::ProxyDll;
 
 /// What the clients of one platform have besides.
 #[cfg(not(windows))]

@@ -53,6 +53,7 @@ mod class;
 mod error;
 pub mod generated;
 pub mod mark;
+mod proxy_dll;
 #[cfg(feature = "serde")]
 mod serde_value;
 mod site;
@@ -78,7 +79,7 @@ cfg_if::cfg_if! {
         mod server;
 
         pub use activation::Activation;
-        pub use registration::{Registered, Registry};
+        pub use registration::{Registered, RegisteredProxy, Registry};
         pub use server::{Context, Outcome, Server};
     } else {
         mod activation;

@@ -1,28 +1,27 @@
 //! The mark in a server's program file that says which classes it serves, so that it can be
-//! registered without being run.
+//! registered without being run; and that in a proxy DLL, of its interfaces.
 //!
 //! A mark is a fixed number of bytes: a start that no other bytes of a program are likely to
 //! have, the class, and a checksum over all of it.
 
-use syshandle_wire::Guid;
+use syshandle_wire::{Guid, describe};
 
 use crate::ClassInfo;
 
-/// A class that a program serves, as its mark says.
+/// A class that a program serves, as its mark says; or an interface that a proxy DLL is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Marked {
-    /// The class.
+    /// The class; that of the proxies.
     pub clsid: Guid,
-    /// Its name.
+    /// Its name; that of the proxies' interface.
     pub name: String,
-    /// The identifiers of its interfaces.
+    /// The identifiers of its interfaces; of proxies one.
     pub interfaces: Vec<Guid>,
 }
 
 /// The mark of a class.
 pub const fn mark<C: ClassInfo>() -> [u8; MARK_LEN] {
     let mut mark = [0; MARK_LEN];
-    put(&mut mark, 0, &start());
     put(&mut mark, CLSID, &C::CLSID.to_bytes());
     let interfaces = C::INTERFACES;
     mark[COUNT] = interfaces.len() as u8;
@@ -35,17 +34,50 @@ pub const fn mark<C: ClassInfo>() -> [u8; MARK_LEN] {
     assert!(name.len() <= NAME_MAX, "the name of a class has at most 64 bytes");
     mark[NAME_LEN] = name.len() as u8;
     put(&mut mark, NAME, name);
-    let sum = checksum(&mark);
-    put(&mut mark, SUM, &sum.to_le_bytes());
-    mark
+    complete(mark)
+}
+
+/// The marks of a proxy DLL, one for each of its interfaces.
+pub const fn proxy_marks<const N: usize>(
+    clsid: Guid,
+    interfaces: [&describe::Interface; N],
+) -> [[u8; MARK_LEN]; N] {
+    let mut marks = [[0; MARK_LEN]; N];
+    let mut i = 0;
+    while i < N {
+        let mut mark = [0; MARK_LEN];
+        put(&mut mark, CLSID, &clsid.to_bytes());
+        mark[COUNT] = 1 | IS_PROXY;
+        put(&mut mark, IIDS, &interfaces[i].iid.to_bytes());
+        let name = interfaces[i].name.as_bytes();
+        assert!(name.len() < NAME_MAX, "the name of an interface in a proxy DLL has 63 bytes");
+        mark[NAME_LEN] = 1 + name.len() as u8;
+        // As it is called in COM.
+        put(&mut mark, NAME, b"I");
+        put(&mut mark, NAME + 1, name);
+        marks[i] = complete(mark);
+        i += 1;
+    }
+    marks
 }
 
 /// The classes of all marks in the bytes of a program file, each once.
 pub fn find(program: &[u8]) -> Vec<Marked> {
+    find_all(program, false)
+}
+
+/// The interfaces that a DLL has proxies for, by the marks in its bytes, each once.
+pub fn find_proxies(library: &[u8]) -> Vec<Marked> {
+    find_all(library, true)
+}
+
+fn find_all(bytes: &[u8], are_proxies: bool) -> Vec<Marked> {
     let mut found: Vec<Marked> = Vec::new();
-    for at in memchr::memmem::find_iter(program, &start()) {
-        if let Some(marked) = program[at..].first_chunk().and_then(read)
-            && !found.iter().any(|other| other.clsid == marked.clsid)
+    for at in memchr::memmem::find_iter(bytes, &start()) {
+        let mark: Option<&[u8; MARK_LEN]> = bytes[at..].first_chunk();
+        if let Some(mark) = mark.filter(|mark| (mark[COUNT] & IS_PROXY != 0) == are_proxies)
+            && let Some(marked) = read(mark)
+            && !found.contains(&marked)
         {
             found.push(marked);
         }
@@ -53,8 +85,16 @@ pub fn find(program: &[u8]) -> Vec<Marked> {
     found
 }
 
+/// A mark with what all have: the start, and the checksum.
+const fn complete(mut mark: [u8; MARK_LEN]) -> [u8; MARK_LEN] {
+    put(&mut mark, 0, &start());
+    let sum = checksum(&mark);
+    put(&mut mark, SUM, &sum.to_le_bytes());
+    mark
+}
+
 fn read(mark: &[u8; MARK_LEN]) -> Option<Marked> {
-    let count = usize::from(mark[COUNT]);
+    let count = usize::from(mark[COUNT] & !IS_PROXY);
     let name_len = usize::from(mark[NAME_LEN]);
     let sum = mark[SUM..].first_chunk().map(|bytes| u64::from_le_bytes(*bytes));
     if sum != Some(checksum(mark)) || count > INTERFACES_MAX || name_len > NAME_MAX {
@@ -101,6 +141,8 @@ const fn checksum(mark: &[u8; MARK_LEN]) -> u64 {
 
 const START_LEN: usize = 20;
 const INTERFACES_MAX: usize = 8;
+/// In the place of the number of interfaces: it is a proxy DLL's.
+const IS_PROXY: u8 = 0x80;
 const NAME_MAX: usize = 64;
 const CLSID: usize = START_LEN;
 const COUNT: usize = CLSID + 16;
@@ -113,8 +155,6 @@ pub const MARK_LEN: usize = SUM + 8;
 
 #[cfg(test)]
 mod tests {
-    use syshandle_wire::describe;
-
     use super::*;
 
     enum Example {}
@@ -141,6 +181,19 @@ mod tests {
             interfaces: vec![Guid::from_bytes([8; 16])],
         };
         assert_eq!(find(&program), [expected]);
+    }
+
+    #[test]
+    fn the_marks_of_a_proxy_dll_are_no_classes() {
+        let clsid = Guid::from_bytes([9; 16]);
+        let [first, second] = [Example::INTERFACES[0]; 2];
+        let [mark, same] = proxy_marks(clsid, [first, second]);
+        let library = [b"code".as_slice(), &mark, &same, &super::mark::<Example>()].concat();
+        let interfaces = vec![Guid::from_bytes([8; 16])];
+        let expected = Marked { clsid, name: "IExample".into(), interfaces };
+        assert_eq!(find_proxies(&library), [expected]);
+        assert_eq!(find(&library).len(), 1);
+        assert_eq!(find(&mark), []);
     }
 
     #[test]

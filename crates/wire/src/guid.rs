@@ -20,6 +20,34 @@ impl Guid {
         Self(bytes)
     }
 
+    /// The GUID that a text says, with or without braces; also for constants.
+    ///
+    /// # Errors
+    /// The text isn't one.
+    pub const fn parse(text: &str) -> Result<Self, ParseGuidError> {
+        let inner = match text.as_bytes() {
+            [b'{', inner @ .., b'}'] => inner,
+            inner => inner,
+        };
+        if inner.len() != 36 {
+            return Err(ParseGuidError);
+        }
+        let (mut bytes, mut digits, mut i) = ([0; 16], 0, 0);
+        while i < inner.len() {
+            let is_hyphen = matches!(i, 8 | 13 | 18 | 23);
+            match (inner[i] as char).to_digit(16) {
+                Some(digit) if !is_hyphen => {
+                    bytes[digits / 2] = bytes[digits / 2] << 4 | digit as u8;
+                    digits += 1;
+                }
+                None if is_hyphen && inner[i] == b'-' => {}
+                _ => return Err(ParseGuidError),
+            }
+            i += 1;
+        }
+        Ok(Self(bytes))
+    }
+
     /// Its bytes, in the order in which they are written.
     pub const fn to_bytes(self) -> [u8; 16] {
         self.0
@@ -30,20 +58,7 @@ impl FromStr for Guid {
     type Err = ParseGuidError;
 
     fn from_str(text: &str) -> Result<Self, ParseGuidError> {
-        let inner = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or(text);
-        let mut bytes = [0; 16];
-        let mut digits = 0;
-        for (i, c) in inner.char_indices() {
-            match (i, c.to_digit(16)) {
-                (8 | 13 | 18 | 23, None) if c == '-' => {}
-                (8 | 13 | 18 | 23, _) | (36.., _) | (_, None) => return Err(ParseGuidError),
-                (_, Some(digit)) => {
-                    bytes[digits / 2] = bytes[digits / 2] << 4 | digit as u8;
-                    digits += 1;
-                }
-            }
-        }
-        if digits == 32 { Ok(Self(bytes)) } else { Err(ParseGuidError) }
+        Self::parse(text)
     }
 }
 

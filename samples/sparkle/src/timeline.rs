@@ -20,8 +20,7 @@ pub const FILE: &str = "SPARKLE_TIMELINE";
 /// what happens when a process ends just there: `server: write to file handle`.
 pub const HALT: &str = "SPARKLE_HALT";
 
-/// Notes a step, when it is done, or when a wait begins: one line, with one write, of nanoseconds,
-/// side and step.
+/// Notes a step, when it is done, or when a wait begins: a line of nanoseconds, side and step.
 pub fn note(side: Side, step: &str) {
     let name = match side {
         Side::Client => "client",
@@ -30,9 +29,15 @@ pub fn note(side: Side, step: &str) {
     if let Some(path) = std::env::var_os(FILE) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let line = format!("{} {name} {step}\n", now.as_nanos());
-        let file = File::options().append(true).create(true).open(path);
+        // Locked, as both sides write to it: not every system appends in one step (under Wine one
+        // line was sometimes written over another). Who may lock on Windows is who may read.
+        let file = File::options().read(true).append(true).create(true).open(path);
         // The timeline is for looking at: the work goes on without it.
-        let _ = file.and_then(|mut file| file.write_all(line.as_bytes()));
+        let _ = file.and_then(|mut file| {
+            file.lock()?;
+            file.write_all(line.as_bytes())?;
+            file.unlock()
+        });
     }
     if std::env::var(HALT).is_ok_and(|halt| halt == format!("{name}: {step}")) {
         loop {

@@ -8,7 +8,7 @@ use syshandle::{Error, Registry, Result};
 /// What to remove.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// The folder of the servers' programs, or one program; it needn't exist any more
+    /// The folder of the servers' programs, or one of them, or a proxy DLL; it needn't exist any more
     #[arg(long, default_value = ".")]
     path: PathBuf,
 }
@@ -25,8 +25,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
             removed += 1;
         }
     }
+    for proxy in registry.proxies()? {
+        if proxy.is_from(&path) {
+            registry.clean_proxy(&proxy)?;
+            println!("removed the proxies of {}", proxy.library.display());
+            removed += 1;
+        }
+    }
     if removed == 0 {
-        let text = format!("no program in {} is registered for this user", path.display());
+        let text = format!("nothing in {} is registered for this user", path.display());
         return Err(Error::failed(text));
     }
     Ok(ExitCode::SUCCESS)

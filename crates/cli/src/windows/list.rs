@@ -6,7 +6,8 @@ use syshandle::{Registry, Result};
 
 pub(crate) fn run() -> Result<ExitCode> {
     let all = Registry::own().list()?;
-    if all.is_empty() {
+    let proxies = Registry::own().proxies()?;
+    if all.is_empty() && proxies.is_empty() {
         println!("no class is registered");
     }
     for class in all {
@@ -17,6 +18,16 @@ pub(crate) fn run() -> Result<ExitCode> {
         }
         if !class.program.exists() {
             println!("    broken   there is no such program");
+        }
+    }
+    for proxy in proxies {
+        println!("proxies {{{}}}", proxy.clsid);
+        println!("    library  {}", proxy.library.display());
+        for (iid, name) in &proxy.interfaces {
+            println!("    for      {name} {{{iid}}}");
+        }
+        if !proxy.library.exists() {
+            println!("    broken   there is no such library");
         }
     }
     Ok(ExitCode::SUCCESS)

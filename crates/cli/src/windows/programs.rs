@@ -1,9 +1,10 @@
-//! Finds servers by the marks in their program files; runs nothing.
+//! Finds servers and proxy DLLs by the marks in their files; runs nothing.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use syshandle::RegisteredProxy;
 use syshandle::mark::{self, Marked};
 
 /// A program that serves classes.
@@ -16,15 +17,23 @@ pub(crate) struct Program {
 
 /// The servers in a folder, not below it; or the one that the path names.
 pub(crate) fn find(path: &Path) -> io::Result<Vec<Program>> {
-    let path = plain(fs::canonicalize(path)?);
-    if !path.is_dir() {
-        return Ok(look_at(path)?.into_iter().collect());
-    }
-    let files = fs::read_dir(&path)?.map(|entry| Ok(entry?.path()));
-    let mut files = files.collect::<io::Result<Vec<_>>>()?;
-    files.sort();
-    // What can't be read there isn't meant.
-    Ok(files.into_iter().filter_map(|path| look_at(path).ok().flatten()).collect())
+    let found = files(path, "exe")?.into_iter().filter_map(|path| {
+        let classes = mark::find(&look_at(&path)?);
+        (!classes.is_empty()).then_some(Program { path, classes })
+    });
+    Ok(found.collect())
+}
+
+/// The proxy DLLs in a folder, not below it; or the one that the path names.
+pub(crate) fn find_proxies(path: &Path) -> io::Result<Vec<RegisteredProxy>> {
+    let found = files(path, "dll")?.into_iter().filter_map(|library| {
+        let marked = mark::find_proxies(&look_at(&library)?);
+        let clsid = marked.first()?.clsid;
+        let interface = |marked: Marked| Some((*marked.interfaces.first()?, marked.name));
+        let interfaces = marked.into_iter().filter_map(interface).collect();
+        Some(RegisteredProxy { clsid, library, interfaces })
+    });
+    Ok(found.collect())
 }
 
 /// A path as other programs take it, without the prefix that a canonical one has.
@@ -35,15 +44,25 @@ pub(crate) fn plain(path: PathBuf) -> PathBuf {
     }
 }
 
-/// The program that a file is, if it serves classes.
-fn look_at(path: PathBuf) -> io::Result<Option<Program>> {
-    let metadata = fs::metadata(&path)?;
-    let runs = metadata.is_file() && path.extension().is_some_and(|end| end == "exe");
-    if !runs || metadata.len() > PROGRAM_BYTES_MAX {
-        return Ok(None);
-    }
-    let classes = mark::find(&fs::read(&path)?);
-    Ok((!classes.is_empty()).then_some(Program { path, classes }))
+/// The files with this ending in a folder; or the one that the path names.
+fn files(path: &Path, ending: &str) -> io::Result<Vec<PathBuf>> {
+    let path = plain(fs::canonicalize(path)?);
+    let mut files = match path.is_dir() {
+        true => {
+            fs::read_dir(&path)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?
+        }
+        false => vec![path],
+    };
+    files.retain(|path| path.extension().is_some_and(|end| end.eq_ignore_ascii_case(ending)));
+    files.sort();
+    Ok(files)
+}
+
+/// The bytes of a file that may be a program. What can't be read isn't meant.
+fn look_at(path: &Path) -> Option<Vec<u8>> {
+    let metadata = fs::metadata(path).ok()?;
+    let runs = metadata.is_file() && metadata.len() <= PROGRAM_BYTES_MAX;
+    runs.then(|| fs::read(path).ok()).flatten()
 }
 
 /// Larger files are no programs that somebody means to register.

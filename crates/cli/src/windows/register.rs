@@ -10,25 +10,47 @@ use crate::programs;
 /// What to register, and how.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// The folder of the servers' programs, or one program
+    /// The folder of the servers' programs, or one program; or one proxy DLL
     #[arg(long, default_value = ".")]
     path: PathBuf,
     /// A variable for the environment of the servers
     #[arg(long = "env", value_name = "NAME=VALUE", value_parser = variable)]
     environment: Vec<(String, String)>,
+    /// Register the proxy DLLs there too, by which programs that aren't of this crate call the
+    /// interfaces and serve them
+    #[arg(long)]
+    proxy: bool,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let place = arguments.path.display();
-    let programs = programs::find(&arguments.path)
-        .map_err(|error| Error::failed(format!("{place} can't be looked through: {error}")))?;
-    if programs.is_empty() {
-        let text = format!(
-            "{place} has no program that serves a class: one calls `Server::class`. Is it built?"
-        );
-        return Err(Error::failed(text));
+    let unreadable = |error| Error::failed(format!("{place} can't be looked through: {error}"));
+    let programs = programs::find(&arguments.path).map_err(unreadable)?;
+    let proxies = match arguments.proxy {
+        true => programs::find_proxies(&arguments.path).map_err(unreadable)?,
+        false => Vec::new(),
+    };
+    let missing = match arguments.proxy {
+        true if proxies.is_empty() => {
+            Some("no proxy DLL: a library that says `syshandle::proxy_dll!`")
+        }
+        false if programs.is_empty() => {
+            Some("no program that serves a class: one calls `Server::class`")
+        }
+        _ => None,
+    };
+    if let Some(missing) = missing {
+        return Err(Error::failed(format!("{place} has {missing}. Is it built?")));
     }
     let registry = Registry::own();
+    for proxy in proxies {
+        registry.register_proxy(&proxy)?;
+        for (iid, name) in &proxy.interfaces {
+            println!("registered the proxy of {name} {{{iid}}}");
+        }
+        println!("         of {{{}}}", proxy.clsid);
+        println!("         in {}", proxy.library.display());
+    }
     for program in programs {
         for class in &program.classes {
             let registered = Registered {

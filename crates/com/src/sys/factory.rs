@@ -11,7 +11,7 @@ use super::layout::{
     CLASS_E_NOAGGREGATION, E_NOINTERFACE, E_OUTOFMEMORY, E_POINTER, IID_ICLASS_FACTORY,
     IID_IUNKNOWN, S_OK, UnknownVtable,
 };
-use super::{Caller, Served};
+use super::{Caller, Served, same};
 
 /// Makes an object.
 pub(super) type Make = Box<dyn Fn(Caller) -> Option<Served> + Send + Sync>;
@@ -55,11 +55,7 @@ unsafe extern "system" fn query_interface(
     }
     // SAFETY: COM passes them.
     unsafe {
-        let wanted = [(*iid).data1, u32::from((*iid).data2), u32::from((*iid).data3)];
-        let known = [IID_IUNKNOWN, IID_ICLASS_FACTORY].iter().any(|known| {
-            wanted == [known.data1, u32::from(known.data2), u32::from(known.data3)]
-                && (*iid).data4 == known.data4
-        });
+        let known = [IID_IUNKNOWN, IID_ICLASS_FACTORY].iter().any(|known| same(known, &*iid));
         *object = if known { this } else { ptr::null_mut() };
         if known { S_OK } else { E_NOINTERFACE }
     }

@@ -38,6 +38,9 @@ pub(super) struct StubBuffer {
     pub(super) factory: *mut c_void,
 }
 
+/// Whether an interface is in a file, and where.
+pub(super) type Lookup = unsafe extern "system" fn(*const GUID, *mut i32) -> i32;
+
 /// The proxies and stubs of one file: `ProxyFileInfo`.
 #[repr(C)]
 pub(super) struct ProxyFile {
@@ -45,7 +48,7 @@ pub(super) struct ProxyFile {
     pub(super) stubs: *const *const StubVtable,
     pub(super) names: *const *const u8,
     pub(super) delegated: *const *const GUID,
-    pub(super) lookup: unsafe extern "system" fn(*const GUID, *mut i32) -> i32,
+    pub(super) lookup: Lookup,
     pub(super) table_size: u16,
     pub(super) table_version: u16,
     pub(super) async_iids: *const *const GUID,
@@ -68,6 +71,16 @@ windows_link::link!("rpcrt4.dll" "system" fn NdrDllGetClassObject(
     files: *const *const ProxyFile,
     own: *const GUID,
     buffer: *mut FactoryBuffer,
+) -> HRESULT);
+windows_link::link!("rpcrt4.dll" "system" fn NdrDllRegisterProxy(
+    module: *mut c_void,
+    files: *const *const ProxyFile,
+    clsid: *const GUID,
+) -> HRESULT);
+windows_link::link!("rpcrt4.dll" "system" fn NdrDllUnregisterProxy(
+    module: *mut c_void,
+    files: *const *const ProxyFile,
+    clsid: *const GUID,
 ) -> HRESULT);
 windows_link::link!("rpcrt4.dll" "system" fn NdrCStdStubBuffer_Release(
     stub: *mut StubBuffer,
@@ -98,6 +111,7 @@ pub(super) static IID_IPS_FACTORY_BUFFER: GUID =
     GUID::from_u128(0xd5f569d0_593b_101a_b569_08002b2dbf7a);
 
 pub(super) const S_OK: HRESULT = 0;
+pub(super) const S_FALSE: HRESULT = 1;
 pub(super) const E_NOTIMPL: HRESULT = 0x8000_4001_u32 as i32;
 pub(super) const E_NOINTERFACE: HRESULT = 0x8000_4002_u32 as i32;
 pub(super) const E_POINTER: HRESULT = 0x8000_4003_u32 as i32;

@@ -4,15 +4,18 @@
 //! to be in it ([`enter_apartment`]). The one `unsafe` of COM is here, behind safe types:
 //! [`Bound`], an interface that this process has tables for; [`Remote`], a reference to an object;
 //! [`Served`], an object of this process; [`ClassObject`], what makes objects for clients that
-//! activate a class.
+//! activate a class; [`ProxyDll`], the tables for programs that aren't ours.
 
 mod allocation;
 mod apartment;
 mod bound;
 mod caller;
 mod class_object;
+mod error_info;
 mod factory;
 mod layout;
+mod proxy_dll;
+mod proxy_file;
 mod remote;
 mod served;
 mod transfer;
@@ -20,6 +23,7 @@ mod transfer;
 pub use apartment::{cancel_call, enter_apartment, logical_thread, take_cancellations};
 pub use bound::Bound;
 pub use class_object::{ClassObject, ServerProcess};
+pub use proxy_dll::ProxyDll;
 pub use remote::{ComError, Outcome, Remote};
 pub use served::{Caller, Given, Replying, Serve, Served};
 
@@ -39,4 +43,8 @@ fn own_guid(guid: &GUID) -> Guid {
     bytes[6..8].copy_from_slice(&guid.data3.to_be_bytes());
     bytes[8..].copy_from_slice(&guid.data4);
     Guid::from_bytes(bytes)
+}
+
+fn same(a: &GUID, b: &GUID) -> bool {
+    (a.data1, a.data2, a.data3, a.data4) == (b.data1, b.data2, b.data3, b.data4)
 }

@@ -14,7 +14,7 @@ use windows_sys::core::HRESULT;
 use super::allocation::Arena;
 use super::layout::UnknownVtable;
 use super::served::lent;
-use super::{Bound, com_guid};
+use super::{Bound, com_guid, error_info};
 use crate::{FIRST_METHOD, Hresult, Passed, Sort, TableError, TranscodeError};
 
 /// A reference to an object by one of its interfaces. To be used and dropped in the multithreaded
@@ -83,10 +83,13 @@ impl Remote {
             }
         };
         let entry = method as usize + usize::from(FIRST_METHOD);
+        // What is there after the call is of this one.
+        error_info::clear();
         // SAFETY: the proxy's vtable was made from the same plan, and so has this entry, which takes
         // these slots; they and what they refer to stay for the time of the call.
         let hresult = Hresult(unsafe { invoke(self.pointer.as_ptr(), entry, &slots) });
-        let collected = plan.collect_reply(hresult, None, &slots, &mut memory);
+        let info = hresult.is_failure().then(error_info::take).flatten();
+        let collected = plan.collect_reply(hresult, info.as_ref(), &slots, &mut memory);
         for stray in collected.strays {
             drop(owned(&stray));
         }

@@ -16,10 +16,10 @@ use windows_sys::core::{GUID, HRESULT};
 
 use super::allocation::TaskMemory;
 use super::layout::{
-    E_FAIL, E_NOINTERFACE, E_NOTIMPL, E_POINTER, IID_IUNKNOWN, S_OK, UnknownVtable,
+    E_FAIL, E_NOINTERFACE, E_NOTIMPL, E_POINTER, IID_IUNKNOWN, S_FALSE, S_OK, UnknownVtable,
 };
-use super::{Bound, caller, logical_thread};
-use crate::{FIRST_METHOD, Hresult, Lent, MethodPlan, Passed, Reply, Sort};
+use super::{Bound, caller, error_info, logical_thread, same};
+use crate::{Answer, FIRST_METHOD, Hresult, Lent, MethodPlan, Passed, Reply, Sort};
 
 /// What an object does with calls.
 pub trait Serve: Send + Sync + 'static {
@@ -74,14 +74,22 @@ unsafe impl Sync for Served {}
 struct Instance {
     count: AtomicU32,
     faces: Box<[Face]>,
+    /// `ISupportErrorInfo`.
+    support: Start,
     object: Arc<dyn Serve>,
+}
+
+/// What all interfaces of an object begin with.
+#[repr(C)]
+struct Start {
+    vtable: *const c_void,
+    instance: *const Instance,
 }
 
 /// One interface of an object: what a pointer to it points at.
 #[repr(C)]
 struct Face {
-    vtable: *const c_void,
-    instance: *const Instance,
+    start: Start,
     bound: &'static Bound,
     place: usize,
 }
@@ -89,18 +97,22 @@ struct Face {
 impl Served {
     /// An object with these interfaces, one at least.
     pub fn new(interfaces: &[&'static Bound], object: Arc<dyn Serve>) -> Self {
+        let start = |vtable| Start { vtable, instance: ptr::null() };
         let faces = interfaces.iter().enumerate().map(|(place, &bound)| Face {
-            vtable: bound.vtable,
-            instance: ptr::null(),
+            start: start(bound.vtable),
             bound,
             place,
         });
+        let support = start((&raw const SUPPORT).cast());
         let count = AtomicU32::new(1);
-        let instance = Instance { count, faces: faces.collect(), object };
+        let instance = Instance { count, faces: faces.collect(), support, object };
         let instance = Box::into_raw(Box::new(instance));
         // SAFETY: nobody else knows it yet.
-        for face in unsafe { &mut (*instance).faces } {
-            face.instance = instance;
+        unsafe {
+            (*instance).support.instance = instance;
+            for face in &mut (*instance).faces {
+                face.start.instance = instance;
+            }
         }
         Self(instance)
     }
@@ -124,6 +136,12 @@ impl Served {
     fn unknown(&self) -> *mut c_void {
         // SAFETY: a reference to an object with one interface at least.
         unsafe { ptr::from_ref(&(*self.0).faces[0]).cast_mut().cast() }
+    }
+}
+
+impl Instance {
+    fn face(&self, iid: &GUID) -> Option<&Face> {
+        self.faces.iter().find(|face| same(iid, &face.bound.iid))
     }
 }
 
@@ -154,7 +172,7 @@ pub(super) fn vtable(methods: usize) -> *const c_void {
 }
 
 /// # Safety
-/// `this` is a [`Face`] that there is a reference to; the rest is as COM passes it.
+/// `this` is a [`Start`] that there is a reference to; the rest is as COM passes it.
 unsafe extern "system" fn query_interface(
     this: *mut c_void,
     iid: *const GUID,
@@ -167,32 +185,35 @@ unsafe extern "system" fn query_interface(
     unsafe {
         *object = ptr::null_mut();
         let wanted = &*iid;
-        let faces = &(*(*this.cast::<Face>()).instance).faces;
-        let found = match same(wanted, &IID_IUNKNOWN) {
-            true => faces.first(),
-            false => faces.iter().find(|face| same(wanted, &face.bound.iid)),
+        let instance = &*(*this.cast::<Start>()).instance;
+        let found = match wanted {
+            unknown if same(unknown, &IID_IUNKNOWN) => instance.faces.first().map(ptr::from_ref),
+            support if same(support, &IID_ISUPPORT_ERROR_INFO) => {
+                Some(ptr::from_ref(&instance.support).cast())
+            }
+            iid => instance.face(iid).map(ptr::from_ref),
         };
-        let Some(face) = found else { return E_NOINTERFACE };
-        let face = ptr::from_ref(face).cast_mut().cast();
-        add_ref(face);
-        *object = face;
+        let Some(found) = found else { return E_NOINTERFACE };
+        let found = found.cast_mut().cast();
+        add_ref(found);
+        *object = found;
         S_OK
     }
 }
 
 /// # Safety
-/// `this` is a [`Face`] that there is a reference to.
+/// `this` is a [`Start`] that there is a reference to.
 unsafe extern "system" fn add_ref(this: *mut c_void) -> u32 {
     // SAFETY: see above.
-    let instance = unsafe { &*(*this.cast::<Face>()).instance };
+    let instance = unsafe { &*(*this.cast::<Start>()).instance };
     instance.count.fetch_add(1, Ordering::Relaxed) + 1
 }
 
 /// # Safety
-/// `this` is a [`Face`] that there is a reference to, which is given back.
+/// `this` is a [`Start`] that there is a reference to, which is given back.
 unsafe extern "system" fn release(this: *mut c_void) -> u32 {
     // SAFETY: see above.
-    let instance = unsafe { (*this.cast::<Face>()).instance };
+    let instance = unsafe { (*this.cast::<Start>()).instance };
     // SAFETY: the reference is given back by this.
     let before = unsafe { (*instance).count.fetch_sub(1, Ordering::Release) };
     if before == 1 {
@@ -203,6 +224,21 @@ unsafe extern "system" fn release(this: *mut c_void) -> u32 {
         let _ = catch_unwind(AssertUnwindSafe(|| drop(instance)));
     }
     before - 1
+}
+
+/// Whether calls of an interface say why they fail: all do.
+///
+/// # Safety
+/// `this` is a [`Start`] that there is a reference to; `iid` is as COM passes it.
+unsafe extern "system" fn supports_error_info(this: *mut c_void, iid: *const GUID) -> HRESULT {
+    // SAFETY: see above.
+    unsafe {
+        let instance = &*(*this.cast::<Start>()).instance;
+        match iid.as_ref().and_then(|iid| instance.face(iid)) {
+            Some(_) => S_OK,
+            None => S_FALSE,
+        }
+    }
 }
 
 unsafe extern "system" fn not_by_table() -> HRESULT {
@@ -243,7 +279,7 @@ fn run(
     mut memory: TaskMemory,
 ) -> Hresult {
     // SAFETY: whoever called holds a reference for the time of the call.
-    let object = unsafe { &*(*face).instance }.object.clone();
+    let object = unsafe { &*face.start.instance }.object.clone();
     let mut answer = None;
     let collected = plan.collect_call(slots, &memory);
     let mut reply = |status: Status, body: Vec<u8>, handles: &[BorrowedHandle<'_>]| {
@@ -269,7 +305,11 @@ fn run(
             }
         }
     }
-    answer.unwrap_or(Hresult(E_FAIL))
+    let answer = answer.unwrap_or_else(|| {
+        Answer::of_fault(&Fault::Failed { text: "the method didn't reply".to_owned() })
+    });
+    error_info::set(answer.info.as_ref(), &face.bound.iid, face.bound.compiled.name);
+    answer.hresult
 }
 
 /// A handle of our own to what the RPC runtime holds for the time of the call.
@@ -292,7 +332,7 @@ fn lay_out(
     status: Status,
     body: &[u8],
     handles: &[BorrowedHandle<'_>],
-) -> Hresult {
+) -> Answer {
     // The stub closes what it has sent: it gets handles of its own.
     let copies = handles.iter().map(|handle| handle.try_clone_to_owned());
     let copies = match copies.collect::<std::io::Result<Vec<_>>>() {
@@ -300,7 +340,7 @@ fn lay_out(
         Err(error) => {
             let fault = Fault::Unsendable { text: error.to_string() }.write();
             let reply = Reply { status: Status::Fault, body: &fault, handles: &[] };
-            return plan.lay_out_reply(reply, slots, memory).hresult;
+            return plan.lay_out_reply(reply, slots, memory);
         }
     };
     let lent: Vec<_> = copies.iter().map(lent).collect();
@@ -310,7 +350,7 @@ fn lay_out(
             let _ = copy.into_raw_handle();
         }
     }
-    answer.hresult
+    answer
 }
 
 /// A handle as plans take it.
@@ -322,9 +362,69 @@ pub(super) fn lent(handle: &impl AsRawHandle) -> Lent {
     Lent { value: raw.addr() as u64, kind }
 }
 
-fn same(a: &GUID, b: &GUID) -> bool {
-    (a.data1, a.data2, a.data3, a.data4) == (b.data1, b.data2, b.data3, b.data4)
+/// The vtable of `ISupportErrorInfo`.
+#[repr(C)]
+struct SupportVtable {
+    unknown: UnknownVtable,
+    supports: unsafe extern "system" fn(*mut c_void, *const GUID) -> HRESULT,
 }
 
-// The first entries of `vtable` are what COM expects them to be.
-const _: UnknownVtable = UnknownVtable { query_interface, add_ref, release };
+// Its first entries, as those of `vtable`, are what COM expects them to be.
+static SUPPORT: SupportVtable = SupportVtable {
+    unknown: UnknownVtable { query_interface, add_ref, release },
+    supports: supports_error_info,
+};
+
+const IID_ISUPPORT_ERROR_INFO: GUID = GUID::from_u128(0xdf0b3d60_548f_101b_8e65_08002b2bd119);
+
+#[cfg(test)]
+mod tests {
+    use syshandle::Interface;
+
+    use super::*;
+    use crate::ErrorInfo;
+    use crate::sys::enter_apartment;
+
+    #[expect(dead_code, reason = "only its description is used")]
+    mod described {
+        #[syshandle::interface(iid = "5d1f6f0b-53c8-4f0a-9d3d-52f8a1f7c3f1")]
+        pub(super) trait Dishes {
+            fn wash(&self) -> syshandle::Result<()>;
+        }
+    }
+
+    use described::Dishes;
+
+    struct Empty;
+
+    impl Serve for Empty {
+        fn call(&self, _call: Given, reply: &mut Replying<'_>) {
+            let fault = Fault::Failed { text: "out of soap".to_owned() };
+            reply(Status::Fault, fault.write(), &[]);
+        }
+    }
+
+    #[test]
+    fn a_call_that_fails_leaves_its_text_for_com_to_bring() {
+        enter_apartment().unwrap();
+        let bound = Bound::of(<dyn Dishes>::DESCRIPTION).unwrap();
+        let served = Served::new(&[bound], Arc::new(Empty));
+        // SAFETY: a reference to an object.
+        let face = unsafe { &(*served.0).faces[0] };
+        let plan = &bound.compiled.methods[0];
+        // SAFETY: the method has no slots.
+        let hresult = run(face, 0, plan, &[], unsafe { TaskMemory::new() });
+        assert_eq!(hresult, Hresult(E_FAIL));
+        let info = ErrorInfo { description: "out of soap".to_owned() };
+        assert_eq!(error_info::take(), Some(info));
+
+        let mut support = ptr::null_mut();
+        // SAFETY: a reference to an object, room for another, and its release.
+        unsafe {
+            assert_eq!(served.query(&IID_ISUPPORT_ERROR_INFO, &mut support), S_OK);
+            assert_eq!(supports_error_info(support, &bound.iid), S_OK);
+            assert_eq!(supports_error_info(support, &IID_IUNKNOWN), S_FALSE);
+            assert_eq!(release(support), 1);
+        }
+    }
+}

@@ -130,7 +130,7 @@ fn handles_beside_a_failure_are_strays() {
     let sample = compiled::<dyn SparkleFinisher>(HandleForm::System);
     let mut memory = Simulated::default();
     let cell = memory.put(&0x64_u64.to_le_bytes());
-    let info = ErrorInfo { source: "Other".to_owned(), description: "out of soap".to_owned() };
+    let info = ErrorInfo { description: "out of soap".to_owned() };
     let failure = Hresult(0x8007_000e_u32 as i32);
     let collected =
         sample.methods[0].collect_reply(failure, Some(&info), &[8, 12, cell], &mut memory);
@@ -176,8 +176,9 @@ fn a_reply_without_memory_leaves_nothing_behind() {
         assert_eq!(memory.blocks(), 2, "{left}");
         assert_eq!((memory.number(cells[0], 4), memory.number(cells[1], 8)), (0, 0));
         assert!(!answer.gives_handles);
-        let fault = answer.info.unwrap().to_fault().unwrap();
-        assert_eq!(fault, Fault::Unsendable { text: OutOfMemory.to_string() });
+        let fault = Fault::Unsendable { text: OutOfMemory.to_string() };
+        assert_eq!(answer.hresult, Hresult::of_fault(&fault));
+        assert_eq!(answer.info, Some(ErrorInfo::of_fault(&fault)));
     }
 }
 

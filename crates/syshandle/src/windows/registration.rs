@@ -1,4 +1,6 @@
-//! Where COM finds servers: the registry.
+//! Where COM finds servers and proxies: the registry.
+
+mod proxies;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -6,6 +8,7 @@ use std::path::{Path, PathBuf};
 use syshandle_os::{RegKey, under_wine};
 use syshandle_wire::Guid;
 
+pub use self::proxies::RegisteredProxy;
 use crate::{Error, ErrorKind, Result};
 
 /// The part of the registry where classes are registered: for this user on Windows, which takes no

@@ -1,0 +1,150 @@
+//! A proxy DLL: the tables of interfaces for programs that aren't ours, which COM loads into them.
+#![expect(unsafe_code, reason = "tables that the RPC runtime reads, and pointers that COM passes")]
+
+use std::ffi::c_void;
+use std::panic::catch_unwind;
+use std::ptr;
+use std::sync::OnceLock;
+
+use syshandle_wire::Guid;
+use syshandle_wire::describe::Interface;
+use windows_sys::Win32::System::LibraryLoader::{
+    GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS, GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT,
+    GetModuleHandleExW,
+};
+use windows_sys::core::{GUID, HRESULT};
+
+use super::layout::{
+    E_FAIL, E_POINTER, FactoryBuffer, NdrDllGetClassObject, NdrDllRegisterProxy,
+    NdrDllUnregisterProxy, ProxyFile, S_FALSE,
+};
+use super::{ComError, com_guid, proxy_file, same};
+
+/// What a proxy DLL has proxies and stubs for: its class, and its interfaces. One in a DLL.
+#[derive(Clone, Copy, Debug)]
+pub struct ProxyDll {
+    /// The class of the proxies and stubs.
+    pub clsid: Guid,
+    /// Their interfaces.
+    pub interfaces: &'static [&'static Interface],
+}
+
+impl ProxyDll {
+    /// `DllGetClassObject`.
+    ///
+    /// # Safety
+    /// The pointers are as COM passes them: to two GUIDs, and to room for a pointer.
+    pub unsafe fn class_object(
+        self,
+        clsid: *const c_void,
+        iid: *const c_void,
+        object: *mut *mut c_void,
+    ) -> HRESULT {
+        if clsid.is_null() || iid.is_null() || object.is_null() {
+            return E_POINTER;
+        }
+        guarded(self, |made| {
+            let buffer = made.buffer;
+            // SAFETY: the tables are as the runtime wants them, writable, and stay; the pointers
+            // are those of the caller's promise.
+            unsafe {
+                *object = ptr::null_mut();
+                let (clsid, iid) = (clsid.cast(), iid.cast());
+                NdrDllGetClassObject(clsid, iid, object, made.files, &raw const made.clsid, buffer)
+            }
+        })
+    }
+
+    /// `DllCanUnloadNow`: never. Proxies and stubs lead to the tables until the process ends.
+    pub fn can_unload() -> HRESULT {
+        S_FALSE
+    }
+
+    /// `DllRegisterServer`, what `regsvr32` calls: registers the DLL for all users, which takes an
+    /// administrator's rights.
+    pub fn register(self) -> HRESULT {
+        guarded(self, |made| {
+            // SAFETY: as in `class_object`; the module is this one.
+            unsafe { NdrDllRegisterProxy(this_module(), made.files, &raw const made.clsid) }
+        })
+    }
+
+    /// `DllUnregisterServer`.
+    pub fn unregister(self) -> HRESULT {
+        guarded(self, |made| {
+            // SAFETY: as in `register`.
+            unsafe { NdrDllUnregisterProxy(this_module(), made.files, &raw const made.clsid) }
+        })
+    }
+}
+
+/// The tables of this DLL.
+struct Made {
+    clsid: GUID,
+    iids: Vec<&'static GUID>,
+    files: *const *const ProxyFile,
+    buffer: *mut FactoryBuffer,
+}
+
+// SAFETY: it is only read by us; what the runtime changes behind it, it changes as it does in the
+// DLLs that MIDL makes, for all threads.
+unsafe impl Send for Made {}
+// SAFETY: as above.
+unsafe impl Sync for Made {}
+
+static MADE: OnceLock<Option<Made>> = OnceLock::new();
+
+impl Made {
+    fn new(dll: ProxyDll) -> Result<Self, ComError> {
+        let mut entries = Vec::new();
+        for interface in dll.interfaces {
+            let compiled = &*Box::leak(Box::new(proxy_file::compile(interface)?));
+            entries.push((compiled, &*Box::leak(Box::new(com_guid(interface.iid)))));
+        }
+        // An object is of the program that loads this, and called by its vtable.
+        let files = proxy_file::of(&entries, lookup, None);
+        let buffer = FactoryBuffer { vtable: ptr::null(), count: 0, files, filler: 0 };
+        let buffer: *mut FactoryBuffer = Box::leak(Box::new(buffer));
+        let iids = entries.iter().map(|(_, iid)| *iid).collect();
+        Ok(Self { clsid: com_guid(dll.clsid), iids, files, buffer })
+    }
+}
+
+/// Does something with the tables, made when they are first needed; no panic gets out.
+fn guarded(
+    dll: ProxyDll,
+    work: impl FnOnce(&'static Made) -> HRESULT + std::panic::UnwindSafe,
+) -> HRESULT {
+    let done = catch_unwind(|| {
+        let made = MADE.get_or_init(|| match Made::new(dll) {
+            Ok(made) => Some(made),
+            Err(error) => {
+                tracing::error!(%error, "an interface can't be one of COM's");
+                None
+            }
+        });
+        made.as_ref().map_or(E_FAIL, work)
+    });
+    done.unwrap_or(E_FAIL)
+}
+
+/// Which of the interfaces this is.
+unsafe extern "system" fn lookup(iid: *const GUID, index: *mut i32) -> i32 {
+    // SAFETY: the runtime passes both. It got this function with the tables, so they are made.
+    unsafe {
+        let made = MADE.get().and_then(Option::as_ref);
+        let place = made.and_then(|made| made.iids.iter().position(|own| same(own, &*iid)));
+        *index = place.unwrap_or_default() as i32;
+        i32::from(place.is_some())
+    }
+}
+
+/// The DLL that this code is in.
+fn this_module() -> *mut c_void {
+    let mut module = ptr::null_mut();
+    let flags =
+        GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS | GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT;
+    // SAFETY: an address within this module, and room for the handle, which isn't counted.
+    unsafe { GetModuleHandleExW(flags, (&raw const MADE).cast(), &mut module) };
+    module
+}

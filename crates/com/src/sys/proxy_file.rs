@@ -1,0 +1,153 @@
+//! The tables of interfaces as those of a proxy DLL are: what MIDL writes into `…_p.c`.
+#![expect(unsafe_code, reason = "tables that the RPC runtime reads, and fills in part")]
+
+use std::ffi::c_void;
+use std::ptr;
+
+use syshandle_os::under_wine;
+use syshandle_wire::describe::Interface;
+use windows_sys::Win32::System::Rpc::{
+    MIDL_SERVER_INFO, MIDL_STUB_DESC, MIDL_STUBLESS_PROXY_INFO, STUB_THUNK,
+};
+use windows_sys::core::GUID;
+
+use super::layout::{
+    IUnknown_AddRef_Proxy, IUnknown_QueryInterface_Proxy, IUnknown_Release_Proxy, Lookup,
+    NdrCStdStubBuffer_Release, NdrOleAllocate, NdrOleFree, ProxyFile, ProxyHeader, STUB_RELEASE,
+    StubBuffer, StubVtable,
+};
+use super::{ComError, transfer};
+use crate::{Compiled, FIRST_METHOD, HandleForm, stub};
+
+/// The tables of an interface, with handles in the form that this system knows.
+pub(super) fn compile(interface: &'static Interface) -> Result<Compiled, ComError> {
+    let form = match under_wine() {
+        true => HandleForm::UserMarshal,
+        false => HandleForm::System,
+    };
+    Compiled::new(interface, form).map_err(ComError::tables)
+}
+
+/// The files of some interfaces: just one. They stay until the process ends, as proxies and stubs
+/// may, and they are writable, as the runtime completes them.
+///
+/// With a thunk, stubs call that in place of an object's methods.
+pub(super) fn of(
+    interfaces: &[(&'static Compiled, &'static GUID)],
+    lookup: Lookup,
+    thunk: STUB_THUNK,
+) -> *const *const ProxyFile {
+    let (mut proxies, mut stubs, mut names) = (Vec::new(), Vec::new(), Vec::new());
+    for (compiled, iid) in interfaces {
+        let (proxy, stub) = tables(compiled, iid, thunk);
+        proxies.push(proxy);
+        stubs.push(stub);
+        names.push(leak_bytes(format!("I{}\0", compiled.name).as_bytes()).cast_const());
+    }
+    proxies.push(ptr::null());
+    stubs.push(ptr::null());
+    names.push(ptr::null());
+    let file = ProxyFile {
+        proxies: leak(proxies).as_ptr(),
+        stubs: leak(stubs).as_ptr(),
+        names: leak(names).as_ptr(),
+        delegated: ptr::null(),
+        lookup,
+        table_size: interfaces.len() as u16,
+        table_version: stub::TABLE_VERSION,
+        async_iids: ptr::null(),
+        filler: [0; 3],
+    };
+    let file: *const ProxyFile = Box::leak(Box::new(file));
+    leak(vec![file, ptr::null()]).as_ptr()
+}
+
+/// The tables of one interface.
+fn tables(
+    compiled: &'static Compiled,
+    iid: &'static GUID,
+    thunk: STUB_THUNK,
+) -> (*const ProxyHeader, *const StubVtable) {
+    let tables = &compiled.tables;
+    let count = compiled.methods.len() + FIRST_METHOD as usize;
+    // The runtime counts methods from those of `IUnknown`, the table from the first own one.
+    let mut offsets = vec![0; FIRST_METHOD as usize];
+    offsets.extend(&tables.offsets);
+    let offsets = leak(offsets).as_ptr();
+    let procedures = leak_bytes(&tables.procedures);
+    let mut description = MIDL_STUB_DESC {
+        pfnAllocate: Some(NdrOleAllocate),
+        pfnFree: Some(NdrOleFree),
+        pFormatTypes: leak_bytes(&tables.types),
+        fCheckBounds: stub::CHECK_BOUNDS,
+        Version: stub::VERSION,
+        MIDLVersion: stub::MIDL_VERSION,
+        mFlags: stub::FLAGS,
+        ..MIDL_STUB_DESC::default()
+    };
+    if under_wine() {
+        description.aUserMarshalQuadruple = leak(transfer::QUADRUPLES.to_vec()).as_ptr();
+    }
+    let description: *mut MIDL_STUB_DESC = Box::leak(Box::new(description));
+
+    let proxy_info = MIDL_STUBLESS_PROXY_INFO {
+        pStubDesc: description,
+        ProcFormatString: procedures,
+        FormatStringOffset: offsets,
+        ..MIDL_STUBLESS_PROXY_INFO::default()
+    };
+    // The header's two words, and the vtable behind it.
+    let mut proxy: Vec<*const c_void> = vec![
+        ptr::from_ref(Box::leak(Box::new(proxy_info))).cast(),
+        ptr::from_ref(iid).cast(),
+        IUnknown_QueryInterface_Proxy as *const c_void,
+        IUnknown_AddRef_Proxy as *const c_void,
+        IUnknown_Release_Proxy as *const c_void,
+    ];
+    // The runtime puts its own functions where -1 is.
+    proxy.resize(2 + count, ptr::without_provenance(usize::MAX));
+    let proxy: *const ProxyHeader = leak(proxy).as_mut_ptr().cast();
+
+    let thunks = thunk.map(|thunk| {
+        let mut thunks: Vec<STUB_THUNK> = vec![None; FIRST_METHOD as usize];
+        thunks.resize(count, Some(thunk));
+        leak(thunks).as_ptr()
+    });
+    let stub_info = MIDL_SERVER_INFO {
+        pStubDesc: description,
+        ProcString: procedures,
+        FmtStringOffset: offsets,
+        ThunkTable: thunks.unwrap_or(ptr::null()),
+        ..MIDL_SERVER_INFO::default()
+    };
+    let mut stub = StubVtable {
+        iid,
+        info: Box::leak(Box::new(stub_info)),
+        count: count as u32,
+        dispatch: ptr::null(),
+        // The runtime puts its own functions where nothing is, but for this one.
+        methods: [ptr::null(); 10],
+    };
+    stub.methods[STUB_RELEASE] = release_stub as *const c_void;
+    (proxy, Box::leak(Box::new(stub)))
+}
+
+/// Lets go of a stub; what a proxy DLL has to have of its own, as it names its class object.
+unsafe extern "system" fn release_stub(this: *mut StubBuffer) -> u32 {
+    // SAFETY: the runtime passes a stub that it has made, which knows its class object.
+    unsafe { NdrCStdStubBuffer_Release(this, (*this).factory) }
+}
+
+/// Bytes that stay, aligned for what they begin with.
+fn leak_bytes(bytes: &[u8]) -> *mut u8 {
+    let mut words = vec![0_u64; bytes.len().div_ceil(8).max(1)];
+    // SAFETY: so many bytes are there; the two don't overlap.
+    unsafe {
+        words.as_mut_ptr().cast::<u8>().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len())
+    };
+    leak(words).as_mut_ptr().cast()
+}
+
+fn leak<T>(items: Vec<T>) -> &'static mut [T] {
+    Box::leak(items.into_boxed_slice())
+}
