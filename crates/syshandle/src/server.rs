@@ -178,6 +178,7 @@ impl Server {
             clients: settings.clients_max,
             calls: settings.threads_max,
             descriptors: descriptors.map_or(Totals::UNLIMITED.descriptors, |limit| limit as usize),
+            timers: TIMERS_MAX,
             bytes: UNREAD_BYTES_MAX,
         };
         let reactor = Reactor::new(settings, self.classes)?;
@@ -220,6 +221,9 @@ const THREADS_MAX: usize = 256;
 
 /// Replies that clients don't read: what a server may well have in memory.
 const UNREAD_BYTES_MAX: usize = 1024 * 1024 * 1024;
+
+/// Jobs that wait for their time take no descriptor, but some memory: altogether a hundred megabytes.
+const TIMERS_MAX: usize = 256 * 1024;
 
 /// Each takes a descriptor and some memory.
 const CLIENTS_MAX: usize = 16_384;

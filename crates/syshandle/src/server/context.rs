@@ -66,7 +66,22 @@ impl Context {
         work: impl FnOnce(Outcome) + Send + 'static,
     ) -> Result<()> {
         let (session, socket) = (self.connection.session(), self.connection.socket());
-        Job::start(&self.reactor, session, socket, Box::new(object), timeout, Box::new(work))
+        let object = Some(Box::new(object) as _);
+        Job::start(&self.reactor, session, socket, object, timeout, Box::new(work))
+    }
+
+    /// Does `work` when `delay` has passed, or the client has died; the outcome says which. No
+    /// thread and no descriptor waits meanwhile, and the server stays alive.
+    ///
+    /// # Errors
+    /// As many jobs wait as may for one client. Then the work is dropped.
+    pub fn after(
+        &self,
+        delay: Duration,
+        work: impl FnOnce(Outcome) + Send + 'static,
+    ) -> Result<()> {
+        let (session, socket) = (self.connection.session(), self.connection.socket());
+        Job::start(&self.reactor, session, socket, None, delay, Box::new(work))
     }
 
     /// How the client's handles are proven.

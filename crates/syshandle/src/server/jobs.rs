@@ -1,4 +1,4 @@
-//! Work that waits for an object, without a thread.
+//! Work that waits for an object, or for its time, without a thread.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,7 +18,7 @@ use crate::{Error, ErrorKind, Result};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// The object was signalled, and taken.
+    /// The object was signalled, and taken; or the time has come that was waited for.
     Fired,
     /// The time was over.
     Expired,
@@ -28,7 +28,7 @@ pub enum Outcome {
     Stopping,
 }
 
-/// Work that waits for an object.
+/// Work that waits.
 pub(crate) struct Job {
     key: AtomicU64,
     session: Arc<Session>,
@@ -37,7 +37,8 @@ pub(crate) struct Job {
 }
 
 struct Waiting {
-    object: Box<dyn Waitable + Send>,
+    /// None for work that waits for its time alone.
+    object: Option<Box<dyn Waitable + Send>>,
     work: Box<dyn FnOnce(Outcome) + Send>,
     timer: Option<TimerId>,
     _hold: Hold,
@@ -45,16 +46,20 @@ struct Waiting {
 }
 
 impl Job {
-    /// Waits for `object`, not longer than `timeout`, and then does `work`.
+    /// Waits for `object`, not longer than `timeout`, and then does `work`; without an object until
+    /// `timeout` has passed.
     pub(crate) fn start(
         reactor: &Arc<Reactor>,
         session: &Arc<Session>,
         socket: &Seqpacket,
-        object: Box<dyn Waitable + Send>,
+        object: Option<Box<dyn Waitable + Send>>,
         timeout: Duration,
         work: Box<dyn FnOnce(Outcome) + Send>,
     ) -> Result<()> {
-        let taken = session.share.take(Part::Job, 1);
+        let taken = match object {
+            Some(_) => session.share.take(Part::Job, 1),
+            None => session.share.take(Part::Timer, 0),
+        };
         let _taken = taken.map_err(|limit| {
             Error::new(ErrorKind::Busy, format!("the server is at its limit of {limit}"))
         })?;
@@ -72,8 +77,9 @@ impl Job {
         // Under the lock: it may fire before all is in place.
         let mut waiting = job.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(inside) = waiting.as_mut() else { return Ok(()) };
-        let key = reactor.add_source(source, |poller, key| {
-            poller.add(inside.object.handle(), key, interest(&*inside.object))
+        let key = reactor.add_source(source, |poller, key| match &inside.object {
+            Some(object) => poller.add(object.handle(), key, interest(&**object)),
+            None => Ok(()),
         });
         let key = key.map_err(|error| {
             Error::new(ErrorKind::System, "the object can't be waited for").because(error)
@@ -82,7 +88,8 @@ impl Job {
             .checked_add(timeout)
             .map(|deadline| reactor.timers.set(deadline, Timer::Job(key)));
         // What has changed before is not told any more.
-        let look_first = inside.object.readiness() == Readiness::Changed;
+        let changed = |object: &Box<dyn Waitable + Send>| object.readiness() == Readiness::Changed;
+        let look_first = inside.object.as_ref().is_some_and(changed);
         drop(waiting);
         if !session.add_job(reactor, socket, &job) {
             job.forget(reactor);
@@ -106,15 +113,17 @@ impl Job {
     /// The object was signalled: does the work, unless another waiter took the object.
     pub(crate) fn try_run(&self, reactor: &Arc<Reactor>) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(inside) = waiting.as_ref() else { return };
-        match inside.object.take() {
+        let Some(object) = waiting.as_ref().and_then(|inside| inside.object.as_ref()) else {
+            return;
+        };
+        match object.take() {
             Ok(true) => {
                 let inside = waiting.take();
                 drop(waiting);
                 self.finish(reactor, inside, Outcome::Fired);
             }
             Ok(false) => {
-                reactor.watch_again(inside.object.handle(), self.key(), interest(&*inside.object));
+                reactor.watch_again(object.handle(), self.key(), interest(&**object));
             }
             Err(error) => {
                 tracing::warn!(%error, "an object that a job waits for can't be taken");
@@ -130,8 +139,10 @@ impl Job {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(inside) = waiting.take() else { return };
         drop(waiting);
-        let outcome = match inside.object.take() {
-            Ok(true) => Outcome::Fired,
+        let outcome = match &inside.object {
+            // Its time is what it waited for.
+            None if outcome == Outcome::Expired => Outcome::Fired,
+            Some(object) if matches!(object.take(), Ok(true)) => Outcome::Fired,
             _ => outcome,
         };
         self.finish(reactor, Some(inside), outcome);
@@ -156,7 +167,10 @@ impl Job {
     fn clean_up(&self, reactor: &Reactor, waiting: Option<&Waiting>) {
         self.session.remove_job(reactor, self.key());
         if let Some(waiting) = waiting {
-            reactor.remove_source(self.key(), waiting.object.handle());
+            match &waiting.object {
+                Some(object) => drop(reactor.remove_source(self.key(), object.handle())),
+                None => reactor.forget_source(self.key()),
+            }
             if let Some(timer) = waiting.timer {
                 reactor.timers.forget(timer);
             }

@@ -102,7 +102,7 @@ pub(crate) enum Source {
     Connection(Arc<Connection>),
     /// Clients that come through a door.
     Door(Arc<InnerDoor>),
-    /// An object that a job waits for.
+    /// An object, or a time, that a job waits for.
     Job(Arc<Job>),
     /// The death of a client that has let go.
     Process(Arc<Session>),
@@ -180,6 +180,11 @@ impl Reactor {
         let source = self.sources().remove(&key)?;
         self.poller.remove(handle);
         Some(source)
+    }
+
+    /// Removes a source that isn't watched.
+    pub(crate) fn forget_source(&self, key: u64) {
+        self.sources().remove(&key);
     }
 
     /// All sources of now.

@@ -26,6 +26,8 @@ pub(crate) struct Totals {
     pub(crate) calls: usize,
     /// Descriptors: of connections, doors, jobs, and of the arguments of methods that run.
     pub(crate) descriptors: usize,
+    /// Jobs that wait for their time, and take no descriptor.
+    pub(crate) timers: usize,
     /// Bytes of replies that wait to be read.
     pub(crate) bytes: usize,
 }
@@ -44,6 +46,7 @@ pub(crate) struct Share {
     clients: AtomicUsize,
     calls: AtomicUsize,
     descriptors: AtomicUsize,
+    timers: AtomicUsize,
     bytes: AtomicUsize,
     /// Handles that couldn't be closed yet, since their file systems don't answer.
     unclosed: AtomicUsize,
@@ -66,6 +69,8 @@ pub(crate) enum Part {
     Call,
     /// A job, which is limited by its descriptor alone.
     Job,
+    /// A job that waits for its time.
+    Timer,
     /// A reply that waits to be read, of so many bytes.
     Reply(usize),
     /// A handle that waits to be closed.
@@ -104,7 +109,7 @@ impl Shares {
 impl Totals {
     /// What a reactor has that is for one process and its friends.
     pub(crate) const UNLIMITED: Self =
-        Self { clients: MAX, calls: MAX, descriptors: MAX, bytes: MAX };
+        Self { clients: MAX, calls: MAX, descriptors: MAX, timers: MAX, bytes: MAX };
 
     fn quarters(self, quarters: usize) -> Self {
         // Rounded up, and not beyond the largest number.
@@ -116,6 +121,7 @@ impl Totals {
             clients: part(self.clients),
             calls: part(self.calls),
             descriptors: part(self.descriptors),
+            timers: part(self.timers),
             bytes: part(self.bytes),
         }
     }
@@ -129,6 +135,7 @@ impl Share {
             clients: none(),
             calls: none(),
             descriptors: none(),
+            timers: none(),
             bytes: none(),
             unclosed: none(),
         }
@@ -149,6 +156,9 @@ impl Share {
             }
             Part::Call if !add(&self.calls, 1, self.max.calls) => {
                 return Err("calls of one client");
+            }
+            Part::Timer if !add(&self.timers, 1, self.max.timers) => {
+                return Err("jobs of one client that wait for their time");
             }
             Part::Reply(bytes) if !add(&self.bytes, bytes, self.max.bytes) => {
                 return Err("replies that one client doesn't read");
@@ -193,6 +203,7 @@ impl Drop for Taken {
         match what {
             Part::Client => drop(share.clients.fetch_sub(1, Ordering::Relaxed)),
             Part::Call => drop(share.calls.fetch_sub(1, Ordering::Relaxed)),
+            Part::Timer => drop(share.timers.fetch_sub(1, Ordering::Relaxed)),
             Part::Reply(bytes) => drop(share.bytes.fetch_sub(*bytes, Ordering::Relaxed)),
             Part::Unclosed => drop(share.unclosed.fetch_sub(1, Ordering::Relaxed)),
             Part::Job => {}
@@ -221,7 +232,7 @@ mod tests {
     use super::*;
 
     fn share(clients: usize, calls: usize, descriptors: usize) -> Arc<Share> {
-        Arc::new(Share::new(Totals { clients, calls, descriptors, bytes: 100 }))
+        Arc::new(Share::new(Totals { clients, calls, descriptors, timers: 2, bytes: 100 }))
     }
 
     #[test]
@@ -240,6 +251,10 @@ mod tests {
         let _reply = share.take(Part::Reply(60), 0).unwrap();
         share.take(Part::Reply(60), 0).unwrap_err();
         share.take(Part::Reply(40), 0).unwrap();
+        let timers = [(); 2].map(|()| share.take(Part::Timer, 0).unwrap());
+        share.take(Part::Timer, 0).unwrap_err();
+        drop(timers);
+        share.take(Part::Timer, 0).unwrap();
     }
 
     #[test]

@@ -167,10 +167,13 @@ fn a_job_that_is_not_done_when_the_server_must_end_is_told_so() {
     let world = World::with_environment(&[(STAY, "1"), (DRAIN_MS, "50")]);
     let bench = world.bench();
     let (reader, writer) = pipe();
+    let (timed_reader, timed_writer) = pipe();
     bench.job(&event(), &LONG, &writer).unwrap();
-    drop(writer);
+    bench.job_after(&LONG, &timed_writer).unwrap();
+    drop((writer, timed_writer));
     signal(bench.pid().unwrap(), Signal::TERM);
     assert_eq!(drain(reader), "Stopping");
+    assert_eq!(drain(timed_reader), "Stopping");
 }
 
 #[test]

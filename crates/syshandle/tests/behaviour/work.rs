@@ -51,6 +51,31 @@ fn a_job_runs_when_its_time_is_over() {
 }
 
 #[test]
+fn a_job_that_waits_for_nothing_but_its_time_runs_then() {
+    over_every_transport(|bench| {
+        for delay in [Duration::from_millis(10), Duration::ZERO] {
+            let (reader, writer) = pipe();
+            bench.job_after(&delay, &writer).unwrap();
+            drop(writer);
+            assert_eq!(drain(reader), "Fired");
+        }
+    });
+}
+
+#[test]
+fn a_job_that_waits_for_its_time_takes_no_descriptor() {
+    let world = World::new();
+    let bench = world.bench();
+    let before = bench.descriptors().unwrap();
+    let reports = [(); 50].map(|()| pipe());
+    for (_, writer) in &reports {
+        bench.job_after(&LONG, writer).unwrap();
+    }
+    // Those that they report to, and no others.
+    eventually_equal(&(before + reports.len() as u32), || bench.descriptors().unwrap());
+}
+
+#[test]
 fn a_job_may_wait_for_ever() {
     over_every_transport(|bench| {
         let (when, (reader, writer)) = (event(), pipe());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use syshandle_com::Caller;
-use syshandle_os::{Credentials, OwnedHandle, Waitable};
+use syshandle_os::{Credentials, Event, OwnedHandle, Waitable};
 use syshandle_wire::Fault;
 
 use super::jobs::{Job, Outcome};
@@ -69,6 +69,27 @@ impl Context {
         work: impl FnOnce(Outcome) + Send + 'static,
     ) -> Result<()> {
         Job::start(&self.session, Box::new(object), timeout, Box::new(work))
+    }
+
+    /// Does `work` when `delay` has passed, or the client has died; the outcome says which. No
+    /// thread of the server's waits meanwhile, and the server stays alive.
+    ///
+    /// # Errors
+    /// No handle left; as many jobs as there may be for one client. Then the work is dropped.
+    pub fn after(
+        &self,
+        delay: Duration,
+        work: impl FnOnce(Outcome) + Send + 'static,
+    ) -> Result<()> {
+        // The system's pool waits for objects: for one that nobody else has.
+        let never = Event::new()?;
+        self.when(never, delay, move |outcome| {
+            work(match outcome {
+                // Its time is what it waited for.
+                Outcome::Expired => Outcome::Fired,
+                outcome => outcome,
+            });
+        })
     }
 
     /// What proves handles.

@@ -14,7 +14,7 @@ use crate::{Error, ErrorKind, Result};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// The object was signalled, and taken.
+    /// The object was signalled, and taken; or the time has come that was waited for.
     Fired,
     /// The time was over.
     Expired,

@@ -120,6 +120,14 @@ pub(crate) trait Bench {
     fn kept_counter(&self) -> Result<Option<CounterClient>>;
     fn release_counter(&self) -> Result<()>;
     fn tell(&self, listener: ListenerClient, text: String) -> Result<String>;
+
+    /// A job without an object to wait for, that writes its outcome to the report.
+    fn job_after(
+        &self,
+        context: &Context,
+        delay: Duration,
+        #[handle(file | pipe, write)] report: OwnedHandle,
+    ) -> Result<()>;
 }
 
 /// The second interface of a class.
@@ -341,6 +349,12 @@ impl Bench for Workbench {
         report: OwnedHandle,
     ) -> Result<()> {
         start_job(context, when, timeout, report)
+    }
+
+    fn job_after(&self, context: &Context, delay: Duration, report: OwnedHandle) -> Result<()> {
+        context.after(delay, move |outcome| {
+            write!(File::from(report), "{outcome:?}").unwrap();
+        })
     }
 
     fn job_that_panics(&self, context: &Context, when: Event) -> Result<()> {
