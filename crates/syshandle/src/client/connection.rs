@@ -168,16 +168,15 @@ impl Connection {
 
     /// Waits for an object of the server's: ends at once when the server is gone.
     pub(crate) fn wait_for(&self, object: &dyn Waitable, patience: Patience<'_>) -> Result<()> {
-        let mut looking = self.spin_beside.start();
+        let mut looking = self.spin_beside.start(self.link.peer());
         while looking.again() {
             if try_take(object).map_err(failed)? {
                 looking.came();
                 return Ok(());
             }
         }
-        let (start, cancel) = (Instant::now(), patience.cancel.map(Cancel::event));
+        let cancel = patience.cancel.map(Cancel::event);
         let waited = self.link.socket.wait_beside(object, cancel, patience.deadline);
-        self.spin_beside.slept(start.elapsed());
         match waited.map_err(failed)? {
             Waited::Taken => Ok(()),
             Waited::TimedOut => Err(Error::new(ErrorKind::TimedOut, "the time was over")),
@@ -376,7 +375,7 @@ impl Connection {
     /// Waits for one frame, for as long as there is patience.
     fn receive(&self, patience: &mut Patience<'_>) -> Incoming {
         let (mut frame, mut handles) = (FrameBuffer::take(), Arrived::new());
-        let mut looking = self.spin.start();
+        let mut looking = self.spin.start(self.link.peer());
         let mut looks = !patience.left().is_zero() && looking.again();
         loop {
             // One system call that waits, where that can't miss a cancel or the deadline.
@@ -385,9 +384,7 @@ impl Connection {
             let kernel_waits = waits.then(|| left.saturating_sub(KERNEL_WAIT_LATE));
             let received = self.link.receive(&mut frame, &mut handles, kernel_waits);
             if waits {
-                // With the sending: what counts is whether a core had to be woken.
-                let start = std::mem::replace(&mut patience.now, Instant::now());
-                self.spin.slept(patience.now - start);
+                patience.now = Instant::now();
             }
             match received {
                 Ok(received) if received.len == 0 => return Incoming::Nothing(Ended::Died),
