@@ -205,6 +205,13 @@ impl Link {
         };
         (Range { reader: self.incoming.get(), start }, len)
     }
+
+    /// A copy of those bytes; `None` where they aren't.
+    pub(crate) fn copy(&self, body: Body) -> Option<Vec<u8>> {
+        let (range, len) = self.range(body);
+        let mut copy = Vec::with_capacity(len);
+        range.append(0, len, &mut copy).then_some(copy)
+    }
 }
 
 /// Bytes in the peer's memory.
