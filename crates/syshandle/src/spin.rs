@@ -3,7 +3,7 @@
 //! To wake a core that idles costs tens of microseconds on a virtual machine, more than most calls.
 //! So whoever waits for a message from another core looks for it again and again, for up to
 //! [`LIMIT`], and only then sleeps. Between two looks it yields, to other threads of its program
-//! that may want the core.
+//! that may want the core; when one did, it sleeps.
 //!
 //! Where both sides share a core that is in vain: nothing can come before the one who looks goes to
 //! sleep. To yield doesn't help there, because between sessions or control groups, such as a server
@@ -35,8 +35,23 @@ pub(crate) struct Spin {
 #[derive(Debug)]
 pub(crate) struct Looking<'s> {
     spin: &'s Spin,
-    until: Option<Instant>,
+    next: Next,
     looks: u32,
+}
+
+/// What whoever waits does next.
+#[derive(Clone, Copy, Debug)]
+enum Next {
+    FirstLook,
+    Look {
+        since: Instant,
+        until: Instant,
+        /// How often in a row others have had the core since the look before.
+        crowded: u32,
+    },
+    /// One more look, at what came while others had the core or the time ran out.
+    LastLook,
+    Sleep,
 }
 
 /// The misses of a connection that has learned nothing itself.
@@ -55,15 +70,12 @@ impl Spin {
     /// Begins a wait for something from a thread that ran at `peer`.
     pub(crate) fn start(&self, peer: Whereabouts) -> Looking<'_> {
         let pays = !peer.is(here()).unwrap_or_default() && *ALLOWED;
-        let rest = match pays {
-            true => self.rest.load(Ordering::Relaxed),
-            false => return Looking { spin: self, until: None, looks: 0 },
-        };
-        if rest > 0 {
+        let rest = self.rest.load(Ordering::Relaxed);
+        if pays && rest > 0 {
             self.rest.store(rest - 1, Ordering::Relaxed);
         }
-        let until = (rest == 0).then(|| Instant::now() + LIMIT);
-        Looking { spin: self, until, looks: 0 }
+        let next = if pays && rest == 0 { Next::FirstLook } else { Next::Sleep };
+        Looking { spin: self, next, looks: 0 }
     }
 
     fn learn(&self, misses: u32) {
@@ -78,17 +90,37 @@ impl Spin {
 impl Looking<'_> {
     /// Passes some time; whether to look after that, or to sleep.
     pub(crate) fn again(&mut self) -> bool {
-        let Some(until) = self.until else { return false };
+        self.next = match self.next {
+            Next::FirstLook => {
+                let since = Instant::now();
+                Next::Look { since, until: since + LIMIT, crowded: 0 }
+            }
+            Next::Look { since, until, crowded } => {
+                // As long as a look takes: without a pause it keeps the other side from the socket.
+                thread::yield_now();
+                let now = Instant::now();
+                let passed = now - since;
+                // What others take isn't spent looking.
+                let (until, crowded) = match passed > OTHERS {
+                    true => (until + passed, crowded + 1),
+                    false => (until, 0),
+                };
+                match now >= until || crowded == CROWDED_MAX {
+                    true => Next::LastLook,
+                    false => Next::Look { since: now, until, crowded },
+                }
+            }
+            Next::LastLook => {
+                self.in_vain();
+                Next::Sleep
+            }
+            Next::Sleep => Next::Sleep,
+        };
         self.looks += 1;
-        if self.looks == 1 {
-            return true;
-        }
-        // As long as a look takes: looking without a pause keeps the other side from the socket.
-        thread::yield_now();
-        if Instant::now() < until {
-            return true;
-        }
-        self.until = None;
+        !matches!(self.next, Next::Sleep)
+    }
+
+    fn in_vain(&self) {
         let known = match self.spin.misses.load(Ordering::Relaxed) {
             UNKNOWN => LEARNED.load(Ordering::Relaxed),
             misses => misses,
@@ -96,7 +128,6 @@ impl Looking<'_> {
         let misses = (known + 1).min(MISSES_MAX + REST_DOUBLED_MAX);
         self.spin.learn(misses);
         self.spin.rest.store(rest_after(misses), Ordering::Relaxed);
-        false
     }
 
     /// It came. What was there at the first look says nothing: it would have been there anyway.
@@ -112,9 +143,12 @@ pub(crate) fn here() -> Whereabouts {
     Whereabouts::on_core(syshandle_os::current_core())
 }
 
+/// The variable of the environment that turns it off: `0`. Servers have it from who starts them.
+pub(crate) const SPIN: &str = "SYSHANDLE_SPIN";
+
 /// Whether this process looks at all.
 static ALLOWED: LazyLock<bool> =
-    LazyLock::new(|| std::env::var_os("SYSHANDLE_SPIN").is_none_or(|value| value != "0"));
+    LazyLock::new(|| std::env::var_os(SPIN).is_none_or(|value| value != "0"));
 
 /// How many waits begin with sleep after so many looks in vain.
 fn rest_after(misses: u32) -> u32 {
@@ -126,6 +160,12 @@ fn rest_after(misses: u32) -> u32 {
 
 /// About what it costs to go to sleep and be woken, on a core that idles.
 const LIMIT: Duration = Duration::from_micros(50);
+
+/// A look and a yield take a microsecond: in more than this others have had the core.
+const OTHERS: Duration = Duration::from_micros(10);
+
+/// So often in a row is no accident: the core won't idle, so to sleep costs little.
+const CROWDED_MAX: u32 = 2;
 
 /// After so many times in vain it is left for a while. Where other programs want the cores too,
 /// several in a row are no rarity: one that is woken late has the other side look in vain as well.
