@@ -8,7 +8,7 @@ use bench_harness::{Contender, Laps, Result, Work, cpu_time, in_threads, memory}
 use rustix::process::{Pid, PidfdFlags, Signal};
 use syshandle::{Activation, Event, Proxy};
 
-use crate::interface::{BENCH, COLD, HandlesClient, NumbersClient};
+use crate::interface::{BENCH, COLD, HandlesClient, NumbersClient, NumbersStarter};
 use crate::registration::Folders;
 
 /// The client, and what keeps the server alive.
@@ -78,11 +78,18 @@ impl Contestant {
         call_all(&mut clients, laps)
     }
 
-    /// One connection for all, on a thread each.
+    /// One connection, and one thread that keeps so many calls in flight.
     fn pipelined(&self, calls: usize, laps: &mut Laps) -> Result<()> {
-        let one = self.connect()?;
-        let mut clients: Vec<_> = (0..calls).map(|_| one.with_timeout(TIMEOUT)).collect();
-        call_all(&mut clients, laps)
+        let starter = NumbersStarter::from(&self.connect()?);
+        laps.set_calls_per_lap(calls);
+        let mut pending = Vec::with_capacity(calls);
+        while laps.next() {
+            pending.extend((0..calls).map(|_| starter.null(1)));
+            for call in pending.drain(..) {
+                check(call.wait()?)?;
+            }
+        }
+        Ok(())
     }
 
     fn connect(&self) -> Result<NumbersClient> {
@@ -220,6 +227,3 @@ fn end(server: u32) -> Result<()> {
         _ => Ok(()),
     }
 }
-
-/// That of every client, said again: a client with a timeout of its own is another reference.
-const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);

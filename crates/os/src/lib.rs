@@ -46,6 +46,7 @@ cfg_if::cfg_if! {
         mod channel;
         mod clock;
         mod composition;
+        mod cpu;
         mod device;
         mod directory;
         mod dispose;
@@ -81,6 +82,7 @@ cfg_if::cfg_if! {
         pub use channel::{HANDLES_PER_MESSAGE_MAX, Listener, Received, Seqpacket, Waited, take_listener};
         pub use clock::uptime;
         pub use composition::Composition;
+        pub use cpu::current_core;
         pub use directory::Directory;
         pub use dispose::{STALLED_MAX, dispose, dispose_with, disposing};
         pub use event::{Event, ManualEvent};

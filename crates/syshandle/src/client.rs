@@ -4,7 +4,14 @@
 mod asynchronous;
 mod cancel;
 pub(crate) mod connection;
+mod ended;
 pub(crate) mod opening;
+mod patience;
+mod pending;
+mod receiving;
+mod reply;
+mod role;
+mod starting;
 
 use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -20,11 +27,14 @@ use syshandle_wire::{
 };
 
 pub use cancel::Cancel;
+pub use pending::Pending;
 
 use crate::arrived::Kernel;
 use crate::buffer::{give_bytes, take_bytes};
-use crate::client::connection::{Connection, Patience, Reply, ReplyBody};
+use crate::client::connection::Connection;
 use crate::client::opening::Opening;
+use crate::client::patience::Patience;
+use crate::client::reply::{Reply, ReplyBody};
 use crate::site::Site;
 use crate::{CallError, Error, ErrorKind, Interface, Proxy, Result, door};
 

@@ -4,7 +4,7 @@ pub use syshandle_wire::{DecodeError, Decoder, Encoder, Malformed};
 
 pub use crate::mark::mark;
 pub use crate::server::Incoming;
-pub use crate::{asynchronous, asynchronous_proxy, of_platform, proxy, proxy_dll_exports};
+pub use crate::{asynchronous, asynchronous_proxy, of_platform, proxy, proxy_dll_exports, starter};
 #[cfg(windows)]
 pub use syshandle_com::ProxyDll;
 
@@ -112,6 +112,34 @@ macro_rules! proxy {
             });
         }
     };
+}
+
+/// What begins calls, not on Windows. Not every program that has an interface calls it in this way.
+#[cfg(not(windows))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! starter {
+    ($starter:ident, $client:ident, $type:item $methods:item) => {
+        $type
+
+        #[allow(dead_code)]
+        $methods
+
+        /// The same reference.
+        impl ::core::convert::From<&$client> for $starter {
+            fn from(client: &$client) -> Self {
+                Self(::syshandle::Proxy::as_client(client).clone())
+            }
+        }
+    };
+}
+
+/// What begins calls, not on Windows. Not every program that has an interface calls it in this way.
+#[cfg(windows)]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! starter {
+    ($($item:tt)*) => {};
 }
 
 /// What is there with the feature `tokio` only, and not on Windows.

@@ -2,14 +2,15 @@
 
 use std::io::{self, IoSlice};
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use syshandle_os::{BorrowedHandle, Received, Seqpacket, SharedReader, SharedWriter};
-use syshandle_wire::{Body, FrameKind, Header, Limits, Payload, Source, Violation};
+use syshandle_wire::{Body, FrameKind, Header, Limits, Payload, Source, Violation, Whereabouts};
 
 use crate::arrived::Arrived;
+use crate::spin::here;
 
 /// A socket and the shared memory of each direction, made when first needed.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub(crate) struct Link {
     incoming: OnceLock<SharedReader>,
     /// The peer's memory was lost on the way: there were no descriptors left here.
     incoming_lost: AtomicBool,
+    /// Where the sender of the last frame ran.
+    peer: AtomicU8,
 }
 
 /// The memory that this side writes.
@@ -45,6 +48,7 @@ impl Link {
             outgoing: Mutex::default(),
             incoming: OnceLock::new(),
             incoming_lost: AtomicBool::new(false),
+            peer: AtomicU8::new(0),
         }
     }
 
@@ -81,7 +85,13 @@ impl Link {
     ) -> io::Result<()> {
         let mut head = [0; Header::LEN_MAX];
         let head_len = header.write(&mut head);
+        here().write(&mut head);
         self.socket.send(&[IoSlice::new(&head[..head_len]), IoSlice::new(body)], handles)
+    }
+
+    /// Where the peer ran when it sent the frame that came last: mostly where it still does.
+    pub(crate) fn peer(&self) -> Whereabouts {
+        Whereabouts::from_byte(self.peer.load(Ordering::Relaxed))
     }
 
     /// Sends a frame without a body.
@@ -137,10 +147,13 @@ impl Link {
         handles: &mut Arrived,
         patience: Option<Duration>,
     ) -> io::Result<Received> {
-        match patience {
+        let received = match patience {
             Some(patience) => handles.receive_within(&self.socket, buffer, patience),
             None => handles.receive(&self.socket, buffer),
-        }
+        }?;
+        let peer = Whereabouts::of_sender(&buffer[..received.len]);
+        self.peer.store(peer.as_byte(), Ordering::Relaxed);
+        Ok(received)
     }
 
     /// Takes the memory that the peer writes, unless its handle was lost on the way.
@@ -191,6 +204,13 @@ impl Link {
             Body::Inline { .. } => (0, 0),
         };
         (Range { reader: self.incoming.get(), start }, len)
+    }
+
+    /// A copy of those bytes; `None` where they aren't.
+    pub(crate) fn copy(&self, body: Body) -> Option<Vec<u8>> {
+        let (range, len) = self.range(body);
+        let mut copy = Vec::with_capacity(len);
+        range.append(0, len, &mut copy).then_some(copy)
     }
 }
 

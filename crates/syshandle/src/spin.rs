@@ -1,15 +1,26 @@
 //! Looking for a message for a moment before going to sleep.
 //!
-//! To wake a core that idles costs tens of microseconds, more than most calls. So whoever waits
-//! for a message looks again and again for up to [`LIMIT`], and only then sleeps. Where both sides
-//! share a core that is in vain: nothing can come before the one who looks goes to sleep, so after
-//! some times in vain it is only tried now and then, ever less often. It isn't left to
-//! `sched_yield` to give the core to the other side: between processes of different sessions or
-//! control groups, as a server and its clients are, that does nothing.
+//! To wake a core that idles costs tens of microseconds on a virtual machine, more than most calls.
+//! So whoever waits for a message from another core looks for it again and again, for up to
+//! [`LIMIT`], and only then sleeps. Between two looks it yields, to other threads of its program
+//! that may want the core; when one did, it sleeps.
+//!
+//! Where both sides share a core that is in vain: nothing can come before the one who looks goes to
+//! sleep. To yield doesn't help there, because between sessions or control groups, such as a server
+//! and its clients are in, it doesn't give the core away (with the scheduler's autogroups: seen in
+//! a trace, eleven yields in a row with the other side ready to run). So each frame says where its
+//! sender ran ([`Whereabouts`]), and who shares that core sleeps at once.
+//!
+//! A peer that takes longer each time isn't worth it either: after some times in vain looking is
+//! left for a while, and tried again ever less often. `SYSHANDLE_SPIN=0` in the environment of a
+//! process turns it off there.
 
-use std::hint;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
+
+use syshandle_wire::Whereabouts;
 
 /// Whether it pays to look, on one connection. A new one begins with what others have learned.
 #[derive(Debug)]
@@ -18,16 +29,29 @@ pub(crate) struct Spin {
     misses: AtomicU32,
     /// How many waits begin with sleep before it is tried again.
     rest: AtomicU32,
-    /// How many waits in a row slept for about as long as it takes to wake a core.
-    wakings: AtomicU32,
 }
 
 /// A wait that has begun.
 #[derive(Debug)]
 pub(crate) struct Looking<'s> {
     spin: &'s Spin,
-    until: Option<Instant>,
+    next: Next,
     looks: u32,
+}
+
+/// What whoever waits does next.
+#[derive(Clone, Copy, Debug)]
+enum Next {
+    FirstLook,
+    Look {
+        since: Instant,
+        until: Instant,
+        /// How often in a row others have had the core since the look before.
+        crowded: u32,
+    },
+    /// One more look, at what came while others had the core or the time ran out.
+    LastLook,
+    Sleep,
 }
 
 /// The misses of a connection that has learned nothing itself.
@@ -38,47 +62,27 @@ static LEARNED: AtomicU32 = AtomicU32::new(0);
 
 impl Default for Spin {
     fn default() -> Self {
-        Self {
-            misses: UNKNOWN.into(),
-            rest: rest_after(LEARNED.load(Ordering::Relaxed)).into(),
-            wakings: AtomicU32::new(0),
-        }
+        Self { misses: UNKNOWN.into(), rest: rest_after(LEARNED.load(Ordering::Relaxed)).into() }
     }
 }
 
 impl Spin {
-    /// Begins a wait.
-    pub(crate) fn start(&self) -> Looking<'_> {
+    /// Begins a wait for something from a thread that ran at `peer`.
+    pub(crate) fn start(&self, peer: Whereabouts) -> Looking<'_> {
+        let pays = !peer.is(here()).unwrap_or_default() && *ALLOWED;
         let rest = self.rest.load(Ordering::Relaxed);
-        if rest > 0 {
+        if pays && rest > 0 {
             self.rest.store(rest - 1, Ordering::Relaxed);
         }
-        let until = (rest == 0).then(|| Instant::now() + LIMIT);
-        Looking { spin: self, until, looks: 0 }
+        let next = if pays && rest == 0 { Next::FirstLook } else { Next::Sleep };
+        Looking { spin: self, next, looks: 0 }
     }
 
     fn learn(&self, misses: u32) {
         // Written only where it changes: the line that it is on belongs to all cores.
-        if self.misses.swap(misses, Ordering::Relaxed) != misses {
+        if self.misses.load(Ordering::Relaxed) != misses {
+            self.misses.store(misses, Ordering::Relaxed);
             LEARNED.store(misses, Ordering::Relaxed);
-        }
-    }
-
-    /// A wait slept for this long. When that is again and again about what it takes to wake a
-    /// core, looking may have begun to pay. Once means little: it is also what a look of the other
-    /// side's takes, which shares a core with this one, or the turn of others where there are more
-    /// threads than cores. The more often it was in vain, the more is asked for.
-    pub(crate) fn slept(&self, time: Duration) {
-        let before = self.wakings.load(Ordering::Relaxed);
-        let wakings = match (WAKING..10 * LIMIT).contains(&time) {
-            true => before.saturating_add(1),
-            false => before / 2,
-        };
-        self.wakings.store(wakings, Ordering::Relaxed);
-        let vain = times_vain(self.misses.load(Ordering::Relaxed));
-        if wakings >= WAKINGS_MIN << vain.min(WAKINGS_DOUBLED_MAX) {
-            self.wakings.store(0, Ordering::Relaxed);
-            self.rest.store(0, Ordering::Relaxed);
         }
     }
 }
@@ -86,18 +90,37 @@ impl Spin {
 impl Looking<'_> {
     /// Passes some time; whether to look after that, or to sleep.
     pub(crate) fn again(&mut self) -> bool {
-        let Some(until) = self.until else { return false };
+        self.next = match self.next {
+            Next::FirstLook => {
+                let since = Instant::now();
+                Next::Look { since, until: since + LIMIT, crowded: 0 }
+            }
+            Next::Look { since, until, crowded } => {
+                // As long as a look takes: without a pause it keeps the other side from the socket.
+                thread::yield_now();
+                let now = Instant::now();
+                let passed = now - since;
+                // What others take isn't spent looking.
+                let (until, crowded) = match passed > OTHERS {
+                    true => (until + passed, crowded + 1),
+                    false => (until, 0),
+                };
+                match now >= until || crowded == CROWDED_MAX {
+                    true => Next::LastLook,
+                    false => Next::Look { since: now, until, crowded },
+                }
+            }
+            Next::LastLook => {
+                self.in_vain();
+                Next::Sleep
+            }
+            Next::Sleep => Next::Sleep,
+        };
         self.looks += 1;
-        if self.looks == 1 {
-            return true;
-        }
-        for _ in 0..PAUSES {
-            hint::spin_loop();
-        }
-        if Instant::now() < until {
-            return true;
-        }
-        self.until = None;
+        !matches!(self.next, Next::Sleep)
+    }
+
+    fn in_vain(&self) {
         let known = match self.spin.misses.load(Ordering::Relaxed) {
             UNKNOWN => LEARNED.load(Ordering::Relaxed),
             misses => misses,
@@ -105,11 +128,9 @@ impl Looking<'_> {
         let misses = (known + 1).min(MISSES_MAX + REST_DOUBLED_MAX);
         self.spin.learn(misses);
         self.spin.rest.store(rest_after(misses), Ordering::Relaxed);
-        false
     }
 
-    /// It came. What was there at the first look came before it: from the same core, which the
-    /// other side had while this one waited for it.
+    /// It came. What was there at the first look says nothing: it would have been there anyway.
     pub(crate) fn came(&self) {
         if self.looks > 1 {
             self.spin.learn(0);
@@ -117,40 +138,42 @@ impl Looking<'_> {
     }
 }
 
+/// Where this thread runs.
+pub(crate) fn here() -> Whereabouts {
+    Whereabouts::on_core(syshandle_os::current_core())
+}
+
+/// The variable of the environment that turns it off: `0`. Servers have it from who starts them.
+pub(crate) const SPIN: &str = "SYSHANDLE_SPIN";
+
+/// Whether this process looks at all.
+static ALLOWED: LazyLock<bool> =
+    LazyLock::new(|| std::env::var_os(SPIN).is_none_or(|value| value != "0"));
+
 /// How many waits begin with sleep after so many looks in vain.
 fn rest_after(misses: u32) -> u32 {
     match misses < MISSES_MAX {
         true => 0,
-        false => SHORT_REST << times_vain(misses),
+        false => SHORT_REST << (misses - MISSES_MAX).min(REST_DOUBLED_MAX),
     }
-}
-
-/// How often it was tried again, in vain.
-fn times_vain(misses: u32) -> u32 {
-    misses.saturating_sub(MISSES_MAX).min(REST_DOUBLED_MAX)
 }
 
 /// About what it costs to go to sleep and be woken, on a core that idles.
 const LIMIT: Duration = Duration::from_micros(50);
 
-/// Who shares a core with the other side sleeps for less, also when others want that core.
-const WAKING: Duration = Duration::from_micros(40);
+/// A look and a yield take a microsecond: in more than this others have had the core.
+const OTHERS: Duration = Duration::from_micros(10);
 
-/// So many such sleeps in a row are no accident.
-const WAKINGS_MIN: u32 = 8;
+/// So often in a row is no accident: the core won't idle, so to sleep costs little.
+const CROWDED_MAX: u32 = 2;
 
-/// And for twice as many each time, up to this power of two.
-const WAKINGS_DOUBLED_MAX: u32 = 3;
-
-/// A look takes a third of a microsecond, and keeps the other side from the socket: so much again
-/// passes between two.
-const PAUSES: u32 = 10;
-
-/// After so many times in vain it is left for a while.
-const MISSES_MAX: u32 = 3;
+/// After so many times in vain it is left for a while. Where other programs want the cores too,
+/// several in a row are no rarity: one that is woken late has the other side look in vain as well.
+const MISSES_MAX: u32 = 16;
 
 /// For so many waits at first.
 const SHORT_REST: u32 = 32;
 
-/// And for twice as many each time, up to this power of two.
-const REST_DOUBLED_MAX: u32 = 6;
+/// And for twice as many each time, up to this power of two: then the looks in vain are less than a
+/// hundredth of the time that is waited anyway.
+const REST_DOUBLED_MAX: u32 = 3;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::Limits;
+use crate::{Limits, whereabouts};
 
 /// What a frame is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -194,7 +194,7 @@ impl Header {
             *place = u32::from_le_bytes(*bytes);
         }
         let (len, offset) = (word(16), word(20));
-        let body = match head[1] {
+        let body = match head[1] & !whereabouts::BITS {
             0 if offset == 0 && len as usize == rest.len() => Body::Inline { len },
             SHARED if rest.is_empty() => Body::Shared { offset, len },
             0 | SHARED => return Err(Violation::WrongLength),
@@ -340,8 +340,8 @@ mod tests {
     #[test]
     fn unknown_kinds_and_flags_are_violations() {
         let mut frame = bytes(&Header::new(FrameKind::Bye));
-        frame[1] = 4;
-        assert_eq!(Header::read(&frame), Err(Violation::UnknownFlags(4)));
+        frame[1] = 0x80;
+        assert_eq!(Header::read(&frame), Err(Violation::UnknownFlags(0x80)));
         frame[0] = 0;
         assert_eq!(Header::read(&frame), Err(Violation::UnknownKind(0)));
     }

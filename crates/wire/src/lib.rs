@@ -29,6 +29,7 @@ mod payload;
 mod platform;
 mod server_end;
 mod values;
+mod whereabouts;
 
 pub use arena::Ranges;
 pub use client_end::{Busy, ClientEnd, FromServer, OpenError};
@@ -43,3 +44,4 @@ pub use limits::Limits;
 pub use measure::Measure;
 pub use payload::{Payload, Shared, Source};
 pub use server_end::{FromClient, ServerEnd};
+pub use whereabouts::Whereabouts;

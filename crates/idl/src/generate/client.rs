@@ -13,8 +13,10 @@ use crate::model::{Interface, Method, Parameter};
 pub(super) fn client(interface: &Interface) -> TokenStream {
     let Interface { visibility, name, .. } = interface;
     let client = client_name(name);
-    let methods = interface.methods.iter().enumerate().map(|(number, m)| method(number, m, false));
+    let methods =
+        interface.methods.iter().enumerate().map(|(number, m)| method(number, m, Way::Blocking));
     let asynchronous = asynchronous(interface);
+    let starter = starter(interface);
     let doc =
         format!("A client of [`{name}`]: a reference to an object that has it, wherever it is.");
     quote! {
@@ -43,6 +45,8 @@ pub(super) fn client(interface: &Interface) -> TokenStream {
 
         ::syshandle::generated::proxy!(#client, #name);
 
+        #starter
+
         #asynchronous
     }
 }
@@ -52,7 +56,11 @@ fn asynchronous(interface: &Interface) -> TokenStream {
     let Interface { visibility, name, .. } = interface;
     let blocking = client_name(name);
     let client = format_ident!("{name}AsyncClient", span = name.span());
-    let methods = interface.methods.iter().enumerate().map(|(number, m)| method(number, m, true));
+    let methods = interface
+        .methods
+        .iter()
+        .enumerate()
+        .map(|(number, m)| method(number, m, Way::Asynchronous));
     let doc =
         format!("The client of [`{name}`] for tokio: the same as [`{blocking}`], asynchronous.");
     quote! {
@@ -72,7 +80,40 @@ fn asynchronous(interface: &Interface) -> TokenStream {
     }
 }
 
-fn method(number: usize, method: &Method, asynchronous: bool) -> TokenStream {
+/// The client whose calls are begun now, and waited for later.
+fn starter(interface: &Interface) -> TokenStream {
+    let Interface { visibility, name, .. } = interface;
+    let blocking = client_name(name);
+    let starter = format_ident!("{name}Starter", span = name.span());
+    let methods =
+        interface.methods.iter().enumerate().map(|(number, m)| method(number, m, Way::Begun));
+    let doc = format!(
+        "Begins calls of [`{name}`], whose results are waited for later: the same as [`{blocking}`], \
+         for many calls in flight."
+    );
+    quote! {
+        ::syshandle::generated::starter! {
+            #starter, #blocking,
+            #[doc = #doc]
+            #[derive(Clone, Debug)]
+            #visibility struct #starter(::syshandle::Client);
+
+            impl #starter {
+                #(#methods)*
+            }
+        }
+    }
+}
+
+/// How a method is called.
+#[derive(Clone, Copy)]
+enum Way {
+    Blocking,
+    Asynchronous,
+    Begun,
+}
+
+fn method(number: usize, method: &Method, way: Way) -> TokenStream {
     let Method { name, result, error, .. } = method;
     let number = Literal::usize_unsuffixed(number);
     let docs = docs(&method.docs);
@@ -91,24 +132,29 @@ fn method(number: usize, method: &Method, asynchronous: bool) -> TokenStream {
         None => quote!(::syshandle::Result<#result>),
         Some(error) => quote!(::core::result::Result<#result, ::syshandle::CallError<#error>>),
     };
-    let call = match (error, asynchronous) {
-        (None, false) => "call",
-        (None, true) => "call_async",
-        (Some(_), false) => "call_with_error",
-        (Some(_), true) => "call_with_error_async",
+    let call = match (error, way) {
+        (None, Way::Blocking) => "call",
+        (None, Way::Asynchronous) => "call_async",
+        (None, Way::Begun) => "begin",
+        (Some(_), Way::Blocking) => "call_with_error",
+        (Some(_), Way::Asynchronous) => "call_with_error_async",
+        (Some(_), Way::Begun) => "begin_with_error",
     };
     let call = Ident::new(call, result.span());
-    let (asynchronous, wait) = match asynchronous {
-        false => (None, None),
-        true => (Some(quote!(async)), Some(quote!(.await))),
+    let (before, returns, after) = match way {
+        Way::Blocking => (None, returns, None),
+        Way::Asynchronous => (Some(quote!(pub async)), returns, Some(quote!(.await))),
+        // Most programs begin few of their calls: the others cost them nothing.
+        Way::Begun => (Some(quote!(#[inline] pub)), quote!(::syshandle::Pending<#returns>), None),
     };
+    let before = before.unwrap_or_else(|| quote!(pub));
     quote! {
         #docs
-        pub #asynchronous fn #name(&self #(, #parameters)*) -> #returns {
+        #before fn #name(&self #(, #parameters)*) -> #returns {
             self.0.#call(#number, #declared, |__out| {
                 let _ = &__out;
                 #(#writes)*
-            }) #wait
+            }) #after
         }
     }
 }

@@ -297,7 +297,7 @@ fn remove_socket(meeting: &Meeting) {
 const PAUSE_MAX: Duration = Duration::from_millis(20);
 
 /// What a server's environment takes over from whoever starts it.
-const INHERITED: [&str; 11] = [
+const INHERITED: [&str; 12] = [
     "HOME",
     "USER",
     "LOGNAME",
@@ -309,6 +309,8 @@ const INHERITED: [&str; 11] = [
     "TMPDIR",
     "XDG_CONFIG_HOME",
     "XDG_STATE_HOME",
+    // Whether a process looks for messages before it sleeps.
+    crate::spin::SPIN,
 ];
 
 /// Tells a server its registration file.

@@ -5,11 +5,12 @@
 //! Dropping the future cancels the call, and frees the thread at once.
 
 use syshandle_os::{Declared, OwnedHandle, Waitable, asynchronous};
-use syshandle_wire::{Decode, Encoder, Payload, Source, Violation};
+use syshandle_wire::{Decode, Encoder, Payload, Violation};
 use tokio::task::{JoinError, spawn_blocking};
 
 use super::{Cancel, Client};
-use crate::client::connection::{Connection, Reply, ReplyBody};
+use crate::client::connection::Connection;
+use crate::client::reply::{Reply, ReplyBody};
 use crate::{Activation, CallError, Error, ErrorKind, Proxy, Result};
 
 impl Client {
@@ -113,13 +114,9 @@ impl Reply {
     /// The same, with its bytes copied out of the server's memory, which gets the range back.
     fn copied(mut self, connection: &Connection) -> Result<Self> {
         if let ReplyBody::Shared(body) = self.body {
-            let (range, len) = connection.range(body);
-            let mut copy = Vec::with_capacity(len);
-            let all = Source::append(&range, 0, len, &mut copy);
+            let copy = connection.copy(body);
             connection.has_read(body);
-            if !all {
-                return Err(Error::from(Violation::BadArena).maybe_ran());
-            }
+            let copy = copy.ok_or_else(|| Error::from(Violation::BadArena).maybe_ran())?;
             self.body = ReplyBody::Copy(copy);
         }
         Ok(self)

@@ -6,7 +6,9 @@ use std::time::Instant;
 use syshandle_os::{Received, Seqpacket};
 use syshandle_wire::{ClientEnd, Fault, Greeting, Hello, Violation};
 
-use super::connection::{Connection, KERNEL_WAIT_LATE, KERNEL_WAIT_MIN, failed};
+use super::connection::Connection;
+use super::ended::failed;
+use super::patience::{KERNEL_WAIT_LATE, KERNEL_WAIT_MIN};
 use crate::arrived::Arrived;
 use crate::buffer::FrameBuffer;
 use crate::link::Link;

@@ -201,7 +201,7 @@ impl Connection {
         reactor: &'r Arc<Reactor>,
         stay: &mut Option<Stay<'r>>,
     ) -> Frame {
-        let mut looking = self.spin.start();
+        let mut looking = self.spin.start(self.link.peer());
         while looking.again() {
             match self.receive(reactor, None) {
                 Frame::None => {}
@@ -273,13 +273,7 @@ impl Connection {
     /// Receives one frame and acts on it; waits for it no longer than `patience`.
     fn receive(self: &Arc<Self>, reactor: &Arc<Reactor>, patience: Option<Duration>) -> Frame {
         let (mut frame, mut handles) = (FrameBuffer::take(), Arrived::new());
-        let start = patience.map(|_| Instant::now());
-        let received = self.link.receive(&mut frame, &mut handles, patience);
-        let now = Instant::now();
-        if let Some(start) = start {
-            self.spin.slept(now - start);
-        }
-        let received = match received {
+        let received = match self.link.receive(&mut frame, &mut handles, patience) {
             Ok(received) => received,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Frame::None,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Frame::None,
@@ -303,7 +297,7 @@ impl Connection {
         }
         let taken = match received.bytes_truncated {
             true => Err(Violation::TooLong),
-            false => self.take(reactor, frame, &received, handles, now),
+            false => self.take(reactor, frame, &received, handles),
         };
         match taken {
             Ok(Some(work)) => Frame::Call(work),
@@ -325,7 +319,6 @@ impl Connection {
         frame: FrameBuffer,
         received: &Received,
         handles: Arrived,
-        now: Instant,
     ) -> Result<Option<Work>, Violation> {
         let (len, truncated) = (received.len, received.handles_truncated);
         let mut guard = self.state();
@@ -348,7 +341,7 @@ impl Connection {
                     return Err(Violation::TooManyCalls);
                 }
                 let timeout = Duration::from_millis(timeout_ms.into());
-                let running = CallState::start(&mut state.last_call, now + timeout);
+                let running = CallState::start(&mut state.last_call, Instant::now() + timeout);
                 let (arguments, bytes_lost) = match body {
                     Body::Inline { .. } => {
                         let start = len - inline.len();

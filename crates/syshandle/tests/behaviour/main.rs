@@ -14,6 +14,7 @@ mod limits;
 mod malformed;
 mod objects;
 mod ownership;
+mod pending;
 mod server;
 mod support;
 mod values;

@@ -1,0 +1,160 @@
+//! Frames from the server: how they are waited for, and to whom each is given.
+
+use std::io;
+use std::thread::Thread;
+use std::time::Instant;
+
+use syshandle_wire::{Body, Fault, FromServer, Header, Violation};
+
+use super::connection::{Connection, State};
+use super::ended::Ended;
+use super::patience::{KERNEL_WAIT_LATE, KERNEL_WAIT_MIN, Patience};
+use super::reply::{Reply, ReplyBody};
+use crate::arrived::Arrived;
+use crate::buffer::{FrameBuffer, take_bytes};
+use crate::link::NoBody;
+
+/// What came from the socket.
+pub(super) enum Incoming {
+    Frame { frame: FrameBuffer, len: usize, handles: Arrived, truncated: bool },
+    Nothing(Ended),
+    NotYet,
+}
+
+impl Connection {
+    /// Waits for one frame, for as long as there is patience.
+    pub(super) fn receive(&self, patience: &mut Patience<'_>) -> Incoming {
+        let (mut frame, mut handles) = (FrameBuffer::take(), Arrived::new());
+        let mut looking = self.spin.start(self.link.peer());
+        let mut looks = !patience.left().is_zero() && looking.again();
+        loop {
+            // One system call that waits, where that can't miss a cancel or the deadline.
+            let left = patience.left();
+            let waits = !looks && patience.cancel.is_none() && left > KERNEL_WAIT_MIN;
+            let kernel_waits = waits.then(|| left.saturating_sub(KERNEL_WAIT_LATE));
+            let received = self.link.receive(&mut frame, &mut handles, kernel_waits);
+            if waits {
+                patience.now = Instant::now();
+            }
+            match received {
+                Ok(received) if received.len == 0 => return Incoming::Nothing(Ended::Died),
+                Ok(received) if received.bytes_truncated => {
+                    return Incoming::Nothing(Ended::Broken(Violation::TooLong));
+                }
+                Ok(received) => {
+                    if looks {
+                        looking.came();
+                    }
+                    let truncated = received.handles_truncated;
+                    return Incoming::Frame { frame, len: received.len, handles, truncated };
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && looks => {
+                    looks = looking.again();
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let socket = &self.link.socket;
+                    let waited = match patience.cancel {
+                        Some(cancel) => socket.wait_readable_or(cancel.event(), patience.deadline),
+                        None => socket.wait_readable(patience.deadline).map(drop),
+                    };
+                    if let Err(error) = waited {
+                        return Incoming::Nothing(Ended::Failed(error.kind()));
+                    }
+                    if patience.check().is_err() {
+                        return Incoming::NotYet;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // The server went with messages of ours unread: its own are still to come.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {}
+                Err(error) => return Incoming::Nothing(Ended::Failed(error.kind())),
+            }
+        }
+    }
+
+    /// Gives what was received to whom it is for.
+    pub(super) fn take_in(&self, state: &mut State, incoming: Incoming) {
+        let ended = match incoming {
+            Incoming::NotYet => return,
+            Incoming::Nothing(ended) => ended,
+            Incoming::Frame { frame, len, handles, truncated } => {
+                match self.take_frame(state, &frame[..len], handles, truncated) {
+                    // There may be room for one more call.
+                    Ok(None) => return state.queue.iter().for_each(Thread::unpark),
+                    Ok(Some(ended)) => ended,
+                    Err(violation) => Ended::Broken(violation),
+                }
+            }
+        };
+        if state.ended.is_none() {
+            tracing::debug!(?ended, server = self.server.pid, "the connection has ended");
+            state.ended = Some(ended);
+        }
+        state.end.into_waiters().for_each(drop);
+        for thread in state.asleep.drain(..) {
+            thread.unpark();
+        }
+        state.queue.clear();
+    }
+
+    pub(super) fn take_frame(
+        &self,
+        state: &mut State,
+        frame: &[u8],
+        handles: Arrived,
+        truncated: bool,
+    ) -> Result<Option<Ended>, Violation> {
+        let (event, inline) = state.end.receive(frame, handles.len(), truncated)?;
+        match event {
+            FromServer::Reply { waiter, status, body, handles_lost } => {
+                let (body, bytes_lost) = match (self.link.check_body(body), body) {
+                    // The server may need that memory before anybody reads the reply.
+                    (Ok(()), Body::Shared { .. }) if waiter.is_for_later() => {
+                        let copy = self.link.copy(body).ok_or(Violation::BadArena)?;
+                        let release = state.end.has_read(body);
+                        self.release(state, release);
+                        (ReplyBody::Copy(copy), false)
+                    }
+                    (Ok(()), Body::Shared { .. }) => (ReplyBody::Shared(body), false),
+                    (Ok(()), Body::Inline { .. }) => {
+                        let mut copy = take_bytes();
+                        copy.extend_from_slice(inline);
+                        (ReplyBody::Copy(copy), false)
+                    }
+                    (Err(NoBody::Lost), _) => {
+                        let release = state.end.has_read(body);
+                        self.release(state, release);
+                        (ReplyBody::Copy(Vec::new()), true)
+                    }
+                    (Err(NoBody::Violation(violation)), _) => return Err(violation),
+                };
+                let handles_lost = handles_lost || bytes_lost;
+                waiter.give(Reply { status, body, handles, handles_lost });
+            }
+            FromServer::Late(body) => {
+                let release = state.end.has_read(body);
+                self.release(state, release);
+            }
+            FromServer::Arena => self.link.set_incoming(&handles)?,
+            FromServer::ArenaLost => self.link.send_outgoing_again(),
+            FromServer::Asked(release) => self.release(state, release),
+            FromServer::Nothing => {}
+            FromServer::Bye => return Ok(Some(Ended::Closed)),
+            FromServer::Refused => {
+                let fault = Fault::read(inline).map_err(|_| Violation::NotOurs)?;
+                return Ok(Some(Ended::Refused(fault)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Gives ranges of the server's memory back, where that is not to wait for the next call.
+    pub(super) fn release(&self, state: &mut State, header: Option<Header>) {
+        if let Some(header) = header
+            && self.link.send_header(&header).is_err()
+        {
+            // The server doesn't read now: they go with the next call.
+            state.end.unreleased(&header);
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Calls on their way to the server: when they may start, and in which order.
+
+use std::io;
+use std::sync::Arc;
+use std::thread::{self, ThreadId};
+
+use syshandle_os::BorrowedHandle;
+use syshandle_wire::{Busy, FrameKind, Header, Limits, Payload};
+
+use super::connection::Connection;
+use super::ended::failed;
+use super::patience::Patience;
+use super::reply::Waiting;
+use crate::{Error, ErrorKind, Result};
+
+impl Connection {
+    /// Starts a call, when one more may run.
+    pub(super) fn start(
+        &self,
+        method: u32,
+        body_len: usize,
+        handles: usize,
+        waiting: &Arc<Waiting>,
+        patience: Patience<'_>,
+    ) -> Result<Header> {
+        // More handles than that were refused when they were encoded.
+        let handles = u16::try_from(handles).unwrap_or(u16::MAX);
+        let large = body_len > Limits::INLINE_BYTES_MAX;
+        let this = thread::current().id();
+        let mut busy = None;
+        loop {
+            let step = self.wait(patience, |state, patience| {
+                if let Some(ended) = &state.ended {
+                    return Some(Step::Ended(ended.to_error(false)));
+                }
+                // Large ones start in order, or smaller ones would keep the largest for ever.
+                let first = state.queue.front().is_none_or(|first| first.id() == this);
+                let started = match large && !first {
+                    true => Err(Busy::Shared),
+                    false => {
+                        let timeout_ms = patience.left_ms();
+                        state.end.start(method, handles, body_len, timeout_ms, waiting.clone())
+                    }
+                };
+                match started {
+                    Ok(header) => return Some(Step::Started(header)),
+                    Err(reason) => busy = Some(reason),
+                }
+                if !state.queue.iter().any(|queued| queued.id() == this) {
+                    state.queue.push_back(thread::current());
+                }
+                (busy == Some(Busy::Shared) && !std::mem::replace(&mut state.asked, true))
+                    .then_some(Step::Ask)
+            });
+            let result = match step {
+                Ok(Step::Ask) => {
+                    let ask = Header::new(FrameKind::Release);
+                    match self.send(&ask, &Payload::default(), &[], patience) {
+                        Ok(()) => continue,
+                        Err(error) => {
+                            self.state().asked = false;
+                            Err(error)
+                        }
+                    }
+                }
+                Ok(Step::Started(header)) => Ok(header),
+                Ok(Step::Ended(error)) => Err(error),
+                Err(error) => Err(self.could_not_start(error, busy)),
+            };
+            if busy.is_some() {
+                self.leave_queue(this);
+            }
+            return result;
+        }
+    }
+
+    /// The error of a call that gave up before it started, with the limit that it waited for.
+    pub(super) fn could_not_start(&self, error: Error, busy: Option<Busy>) -> Error {
+        let what = match busy {
+            _ if error.kind() != ErrorKind::TimedOut => return error,
+            None => return error,
+            Some(Busy::Calls) => {
+                format!("one of the {} calls that the server takes ended", self.limits.calls_max)
+            }
+            Some(Busy::Shared) => "there was room in the shared memory".into(),
+        };
+        Error::new(ErrorKind::TimedOut, format!("the time was over before {what}"))
+    }
+
+    /// This call has started or given up: the next one may start now.
+    pub(super) fn leave_queue(&self, thread: ThreadId) {
+        let mut state = self.state();
+        state.queue.retain(|queued| queued.id() != thread);
+        if let Some(next) = state.queue.front() {
+            next.unpark();
+        }
+    }
+
+    /// Sends a frame; receives meanwhile, when the server must be heard before it reads on.
+    pub(super) fn send(
+        &self,
+        header: &Header,
+        body: &Payload<'_>,
+        handles: &[BorrowedHandle<'_>],
+        mut patience: Patience<'_>,
+    ) -> Result<()> {
+        loop {
+            let error = match self.link.send(header, body, handles) {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            match error.kind() {
+                io::ErrorKind::WouldBlock => {
+                    patience.check()?;
+                    let waited = self.link.socket.wait_writable(patience.deadline);
+                    waited.map_err(failed)?;
+                    self.receive_if_nobody_does();
+                }
+                io::ErrorKind::PermissionDenied => {
+                    let text = "the server doesn't accept handles";
+                    return Err(Error::new(ErrorKind::NotAllowed, text).because(error));
+                }
+                io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => {
+                    return Err(self.last_words().to_error(false));
+                }
+                _ => {
+                    let text = "the call can't be sent";
+                    return Err(Error::new(ErrorKind::System, text).because(error));
+                }
+            }
+        }
+    }
+}
+
+/// What became of an attempt to start a call.
+enum Step {
+    Started(Header),
+    /// The server is to be asked for shared memory first.
+    Ask,
+    Ended(Error),
+}

@@ -1,0 +1,179 @@
+//! Calls in flight: begun by one thread, which waits for their results later.
+
+use std::fs::File;
+use std::thread;
+use std::time::Duration;
+
+use syshandle::{Cancel, Error, ErrorKind, Event, ManualEvent, Pending, Ran, Result};
+
+use crate::support::bench::{BenchClient, BenchStarter, Mishap, pattern};
+use crate::support::world::{World, file, identity, over_every_transport};
+use crate::support::{LONG, drain, pipe};
+
+fn starter(bench: &BenchClient) -> BenchStarter {
+    BenchStarter::from(bench)
+}
+
+#[test]
+fn calls_in_flight_each_get_their_own_result_in_whichever_order_they_are_waited_for() {
+    over_every_transport(|bench| {
+        let starter = starter(bench);
+        let begin = |i: usize| starter.echo(&vec![i as u8; 1 + i * 1000]);
+        let mut calls: Vec<_> = (0..60).map(|i| (i, begin(i))).collect();
+        // Every third first, then the others from the end.
+        let mut order: Vec<_> = calls.extract_if(.., |(i, _)| *i % 3 == 0).collect();
+        order.extend(calls.into_iter().rev());
+        for (i, call) in order {
+            assert!(call.wait().unwrap() == vec![i as u8; 1 + i * 1000]);
+        }
+    });
+}
+
+#[test]
+fn more_calls_than_the_server_takes_at_once_begin_when_others_have_ended() {
+    over_every_transport(|bench| {
+        let starter = starter(bench);
+        let calls: Vec<_> = (0..500_u32).map(|len| (len, starter.bytes(len))).collect();
+        for (len, call) in calls {
+            assert_eq!(call.wait().unwrap().len(), len as usize);
+        }
+    });
+}
+
+#[test]
+fn large_results_that_nobody_has_read_yet_are_in_nobodys_way() {
+    over_every_transport(|bench| {
+        let starter = starter(bench);
+        // More than the shared memory holds.
+        let calls: Vec<_> = (0..12).map(|_| starter.bytes(3 * 1024 * 1024)).collect();
+        let sent = pattern(5_000_000);
+        assert!(bench.echo(&sent).unwrap() == sent);
+        for call in calls {
+            assert_eq!(call.wait().unwrap().len(), 3 * 1024 * 1024);
+        }
+    });
+}
+
+#[test]
+fn handles_are_lent_until_the_call_has_begun_and_come_back_with_its_result() {
+    over_every_transport(|bench| {
+        let starter = starter(bench);
+        let (decorated, when) = (file(), Event::new().unwrap());
+        let id = identity(&when);
+        let call = starter.finish(&decorated, &when);
+        drop((decorated, when));
+        assert_eq!(identity(call.wait().unwrap()), id);
+        let calls: Vec<_> = (0..20).map(|count| (count, starter.events(count))).collect();
+        for (count, call) in calls {
+            assert_eq!(call.wait().unwrap().len(), count as usize);
+        }
+    });
+}
+
+#[test]
+fn errors_come_from_the_wait_and_say_whether_the_call_may_have_run() {
+    over_every_transport(|bench| {
+        let starter = starter(bench);
+        let mishap = starter.fail_typed(&Mishap::TooMany { count: 2, limit: 1 });
+        let panicked = starter.panic_with(0);
+        let no_file = File::from(pipe().1);
+        let wrong = starter.read_only(&no_file);
+        assert!(matches!(
+            mishap.wait().unwrap_err(),
+            syshandle::CallError::Method(Mishap::TooMany { count: 2, limit: 1 })
+        ));
+        assert_eq!(panicked.wait().unwrap_err().kind(), ErrorKind::Panicked);
+        assert_eq!(wrong.wait().unwrap_err().kind(), ErrorKind::WrongHandle);
+        let hasty = BenchStarter::from(&bench.with_timeout(Duration::ZERO));
+        let error = hasty.nothing().wait().unwrap_err();
+        assert_eq!((error.kind(), error.ran()), (ErrorKind::TimedOut, Ran::No));
+    });
+}
+
+#[test]
+fn its_time_runs_from_when_the_call_began() {
+    over_every_transport(|bench| {
+        let until = ManualEvent::new().unwrap();
+        let hasty = BenchStarter::from(&bench.with_timeout(Duration::from_millis(50)));
+        let entered = Event::new().unwrap();
+        let call = hasty.block(&entered, &until, 0);
+        assert!(entered.wait_timeout(LONG).unwrap());
+        thread::sleep(Duration::from_millis(60));
+        let error = call.wait().unwrap_err();
+        assert_eq!((error.kind(), error.ran()), (ErrorKind::TimedOut, Ran::Maybe));
+        assert_eq!(error.to_string(), "Bench::block: the server did not answer in time");
+        until.set().unwrap();
+        bench.nothing().unwrap();
+    });
+}
+
+#[test]
+fn dropping_it_cancels_the_call() {
+    over_every_transport(|bench| {
+        let (report, theirs) = pipe();
+        let entered = Event::new().unwrap();
+        let call = starter(bench).run_until_cancelled(&entered, &theirs);
+        assert!(entered.wait_timeout(LONG).unwrap());
+        drop((call, theirs));
+        assert_eq!(drain(report), "cancelled");
+        // Those that have their results, or never wait for them, are in nobody's way.
+        for _ in 0..200 {
+            drop(starter(bench).echo(&[1; 100]));
+        }
+        bench.nothing().unwrap();
+    });
+}
+
+#[test]
+fn a_wait_is_cancelled_from_another_thread() {
+    over_every_transport(|bench| {
+        let (cancel, until) = (Cancel::new().unwrap(), ManualEvent::new().unwrap());
+        let entered = Event::new().unwrap();
+        let call = BenchStarter::from(&bench.with_cancel(&cancel)).block(&entered, &until, 0);
+        thread::scope(|scope| {
+            let waiting = scope.spawn(move || call.wait());
+            assert!(entered.wait_timeout(LONG).unwrap());
+            cancel.cancel();
+            let error: Error = waiting.join().unwrap().unwrap_err();
+            assert_eq!((error.kind(), error.ran()), (ErrorKind::Cancelled, Ran::Maybe));
+        });
+        until.set().unwrap();
+        bench.nothing().unwrap();
+    });
+}
+
+#[test]
+fn another_thread_may_wait_while_others_call() {
+    over_every_transport(|bench| {
+        let starter = starter(bench);
+        let begun: Vec<Vec<Pending<Result<Vec<u8>>>>> =
+            (0..4_u8).map(|thread| (0..10).map(|i| starter.echo(&[thread, i])).collect()).collect();
+        thread::scope(|scope| {
+            for (thread, calls) in (0..4_u8).zip(begun) {
+                scope.spawn(move || {
+                    for (i, call) in (0..10).zip(calls) {
+                        assert_eq!(bench.echo(&[i]).unwrap(), [i]);
+                        assert_eq!(call.wait().unwrap(), [thread, i]);
+                    }
+                });
+            }
+        });
+    });
+}
+
+#[test]
+fn the_servers_death_ends_all_of_them() {
+    let world = World::new();
+    let bench = world.bench();
+    let starter = starter(&bench);
+    let (entered, until) = (Event::new().unwrap(), ManualEvent::new().unwrap());
+    let calls: Vec<_> = (0..10).map(|_| starter.block(&entered, &until, 0)).collect();
+    assert!(entered.wait_timeout(LONG).unwrap());
+    let server = rustix::process::Pid::from_raw(bench.pid().unwrap() as i32).unwrap();
+    rustix::process::kill_process(server, rustix::process::Signal::KILL).unwrap();
+    for call in calls {
+        let error = call.wait().unwrap_err();
+        assert_eq!((error.kind(), error.ran()), (ErrorKind::Disconnected, Ran::Maybe), "{error}");
+    }
+    assert_eq!(starter.nothing().wait().unwrap_err().ran(), Ran::No);
+}
