@@ -7,6 +7,7 @@
 
 mod confinement;
 mod connect;
+mod known;
 pub(crate) mod lifetime;
 #[cfg(test)]
 mod model;
@@ -25,6 +26,7 @@ pub use registration::{RegisteredClass, Registration};
 pub use registry::{Locations, Registered};
 pub use runtime::{Lock, Meeting};
 
+use self::known::Met;
 use self::start::Start;
 use crate::client::connection::Connection;
 use crate::{Client, Interface, Proxy, Result};
@@ -74,11 +76,13 @@ impl Activation {
     }
 
     fn connect_or_start(&self, hello: Hello, deadline: Instant) -> Result<Connection> {
-        let registered = self.locations.find(hello.clsid)?;
-        if let Some(socket) = &registered.registration.socket {
-            return connect::connect_elsewhere(socket, hello, deadline);
+        let known = known::find(&self.locations, hello.clsid)?;
+        match &known.server {
+            Met::Elsewhere(socket) => connect::connect_elsewhere(socket, hello, deadline),
+            Met::Here(meeting) => {
+                Start::new(&known.registered, meeting, &self.locations, hello, deadline).run()
+            }
         }
-        Start::new(registered, &self.locations, hello, deadline)?.run()
     }
 }
 

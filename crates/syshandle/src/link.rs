@@ -89,6 +89,11 @@ impl Link {
         self.socket.send(&[IoSlice::new(&head[..head_len]), IoSlice::new(body)], handles)
     }
 
+    /// A frame has come that said where the peer is.
+    pub(crate) fn set_peer(&self, frame: &[u8]) {
+        self.peer.store(Whereabouts::of_sender(frame).as_byte(), Ordering::Relaxed);
+    }
+
     /// Where the peer ran when it sent the frame that came last: mostly where it still does.
     pub(crate) fn peer(&self) -> Whereabouts {
         Whereabouts::from_byte(self.peer.load(Ordering::Relaxed))
@@ -151,8 +156,7 @@ impl Link {
             Some(patience) => handles.receive_within(&self.socket, buffer, patience),
             None => handles.receive(&self.socket, buffer),
         }?;
-        let peer = Whereabouts::of_sender(&buffer[..received.len]);
-        self.peer.store(peer.as_byte(), Ordering::Relaxed);
+        self.set_peer(&buffer[..received.len]);
         Ok(received)
     }
 

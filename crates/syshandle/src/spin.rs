@@ -69,7 +69,7 @@ impl Default for Spin {
 impl Spin {
     /// Begins a wait for something from a thread that ran at `peer`.
     pub(crate) fn start(&self, peer: Whereabouts) -> Looking<'_> {
-        let pays = !peer.is(here()).unwrap_or_default() && *ALLOWED;
+        let pays = peer.is(here()) == Some(false) && *ALLOWED;
         let rest = self.rest.load(Ordering::Relaxed);
         if pays && rest > 0 {
             self.rest.store(rest - 1, Ordering::Relaxed);

@@ -70,7 +70,7 @@ impl Locations {
     }
 
     /// The registry folders, the user's first.
-    fn registries(&self) -> impl Iterator<Item = PathBuf> {
+    pub(super) fn registries(&self) -> impl Iterator<Item = PathBuf> {
         self.data_home.iter().chain(&self.data_dirs).map(|dir| dir.join("syshandle"))
     }
 

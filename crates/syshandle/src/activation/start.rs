@@ -20,9 +20,9 @@ use crate::{Error, ErrorKind, Result};
 /// An activation, and what it has come to.
 #[derive(Debug)]
 pub(super) struct Start<'a> {
-    registered: Registered,
+    registered: &'a Registered,
     locations: &'a Locations,
-    meeting: Meeting,
+    meeting: &'a Meeting,
     hello: Hello,
     deadline: Instant,
     /// When this client began to want the server.
@@ -42,13 +42,13 @@ pub(super) struct Start<'a> {
 
 impl<'a> Start<'a> {
     pub(super) fn new(
-        registered: Registered,
+        registered: &'a Registered,
+        meeting: &'a Meeting,
         locations: &'a Locations,
         hello: Hello,
         deadline: Instant,
-    ) -> Result<Self> {
-        let meeting = Meeting::of(&registered, locations)?;
-        Ok(Self {
+    ) -> Self {
+        Self {
             registered,
             locations,
             meeting,
@@ -64,7 +64,7 @@ impl<'a> Start<'a> {
             spawned: None,
             connection: None,
             error: None,
-        })
+        }
     }
 
     /// Takes all steps.
@@ -91,7 +91,7 @@ impl<'a> Start<'a> {
 
     /// Does what a step says.
     fn take(&mut self, step: Step) -> Result<Answer> {
-        let meeting = &self.meeting;
+        let meeting = self.meeting;
         match step {
             Step::Connect | Step::ConnectAgain | Step::Meet => return self.connect(),
             Step::TryLock => {
@@ -147,7 +147,7 @@ impl<'a> Start<'a> {
     /// Connects to the server, if it runs.
     fn connect(&mut self) -> Result<Answer> {
         let timeout = self.registered.registration.start_timeout;
-        Ok(match connect(&self.meeting, self.hello, timeout, self.deadline)? {
+        Ok(match connect(self.meeting, self.hello, timeout, self.deadline)? {
             Connected::Greeted(connection) => {
                 self.connection = Some(*connection);
                 Answer::Greeted

@@ -84,10 +84,11 @@ impl Opening {
         let received = self.received.as_ref().ok_or_else(ungreeted)?;
         let (end, greeting) = ClientEnd::open(&self.frame[..received.len], self.handles.len())?;
         check_offer(&greeting, hello)?;
-        let Self { socket, .. } = self;
         let server = received.sender.ok_or(Violation::NotOurs)?;
+        let Self { socket, frame, .. } = self;
         socket.stop_naming_senders().map_err(failed)?;
         let link = Link::new(socket);
+        link.set_peer(&frame);
         let (header, body) = ClientEnd::<()>::hello(hello);
         link.send_by(&header, &body, deadline).map_err(|error| match error.kind() {
             io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => {

@@ -156,7 +156,7 @@ impl Connection {
         }
         post.take(self);
         let (mut turns, mut stay) = (0, None);
-        let mut frame = self.receive(reactor, None);
+        let mut frame = self.receive(reactor, post, None);
         loop {
             match frame {
                 Frame::Call(work) => {
@@ -181,11 +181,11 @@ impl Connection {
             }
             turns += 1;
             frame = match reactor.another_waits() {
-                true => self.receive_soon(reactor, &mut stay),
+                true => self.receive_soon(reactor, post, &mut stay),
                 // Nobody else is there for the other clients: it is their turn, unless more has
                 // come from this one while its last frame was acted on.
                 false if turns >= TURNS_MAX || !self.has_more.load(Ordering::Relaxed) => break,
-                false => self.receive(reactor, None),
+                false => self.receive(reactor, post, None),
             };
             self.has_more.store(!matches!(frame, Frame::None), Ordering::Relaxed);
         }
@@ -199,11 +199,12 @@ impl Connection {
     fn receive_soon<'r>(
         self: &Arc<Self>,
         reactor: &'r Arc<Reactor>,
+        post: &Arc<Post>,
         stay: &mut Option<Stay<'r>>,
     ) -> Frame {
         let mut looking = self.spin.start(self.link.peer());
         while looking.again() {
-            match self.receive(reactor, None) {
+            match self.receive(reactor, post, None) {
                 Frame::None => {}
                 frame => {
                     looking.came();
@@ -215,7 +216,7 @@ impl Connection {
             Some(kept) => *stay = Some(kept),
             None => return Frame::None,
         }
-        self.receive(reactor, Some(STAY))
+        self.receive(reactor, post, Some(STAY))
     }
 
     /// The method that this thread runs takes long: another one is to receive what comes meanwhile.
@@ -271,7 +272,12 @@ impl Connection {
     }
 
     /// Receives one frame and acts on it; waits for it no longer than `patience`.
-    fn receive(self: &Arc<Self>, reactor: &Arc<Reactor>, patience: Option<Duration>) -> Frame {
+    fn receive(
+        self: &Arc<Self>,
+        reactor: &Arc<Reactor>,
+        post: &Arc<Post>,
+        patience: Option<Duration>,
+    ) -> Frame {
         let (mut frame, mut handles) = (FrameBuffer::take(), Arrived::new());
         let received = match self.link.receive(&mut frame, &mut handles, patience) {
             Ok(received) => received,
@@ -297,7 +303,7 @@ impl Connection {
         }
         let taken = match received.bytes_truncated {
             true => Err(Violation::TooLong),
-            false => self.take(reactor, frame, &received, handles),
+            false => self.take(reactor, post, frame, &received, handles),
         };
         match taken {
             Ok(Some(work)) => Frame::Call(work),
@@ -316,6 +322,7 @@ impl Connection {
     fn take(
         self: &Arc<Self>,
         reactor: &Arc<Reactor>,
+        post: &Arc<Post>,
         frame: FrameBuffer,
         received: &Received,
         handles: Arrived,
@@ -328,7 +335,7 @@ impl Connection {
         match event {
             FromClient::Hello(hello) => {
                 drop(guard);
-                if let Err(fault) = self.open(reactor, hello) {
+                if let Err(fault) = self.open(reactor, post, hello) {
                     self.refuse(reactor, &fault);
                 }
                 return Ok(None);
@@ -411,14 +418,25 @@ impl Connection {
     }
 
     /// Finds or makes the object that the client wants.
-    fn open(&self, reactor: &Arc<Reactor>, hello: Hello) -> Result<(), Fault> {
+    fn open(
+        self: &Arc<Self>,
+        reactor: &Arc<Reactor>,
+        post: &Arc<Post>,
+        hello: Hello,
+    ) -> Result<(), Fault> {
         if let Some(timer) = self.hello_timer.get() {
             reactor.timers.forget(*timer);
         }
         if self.object.get().is_none() {
             let make = reactor.class(hello.clsid).ok_or(Fault::NoSuchClass(hello.clsid))?;
-            reactor.about_to_run();
+            reactor.about_to_call();
+            // The sentinel sees to the others if this takes long; but nobody is to receive here
+            // before the object is there.
+            post.leave();
+            let running = post.start_running(reactor);
             let object = catch_unwind(AssertUnwindSafe(make));
+            drop(running);
+            post.take(self);
             let object = object.map_err(|panic| Fault::NoObject { text: panic_text(&*panic) })?;
             let _ = self.object.set(object);
         } else if hello.clsid != Guid::NIL {

@@ -1,0 +1,212 @@
+//! What was found of a class, kept for the next activation while nothing has changed.
+//!
+//! To find a class takes some thirty system calls: a link, a file, the folders on the way there and
+//! their owners, the place of the socket. None of it may be left out; but all answers come from what
+//! a few files and folders are, and when one of them gets other content, another owner or another
+//! mode, its time of change (`ctime`) moves, which nobody can set. So a look at each of them says
+//! that everything would be answered in the same way again.
+//!
+//! What was changed a moment ago isn't kept, since it may change once more within one tick of the
+//! file system's clock. And nothing is kept for long: a folder further up may be moved, which shows
+//! in none of the times.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use syshandle_os::own_user;
+use syshandle_wire::Guid;
+
+use super::registry::{Locations, Registered};
+use super::runtime::Meeting;
+use crate::Result;
+
+/// What was found of a class.
+#[derive(Debug)]
+pub(super) struct Known {
+    pub(super) registered: Registered,
+    pub(super) server: Met,
+}
+
+/// Where a server is met.
+#[derive(Debug)]
+pub(super) enum Met {
+    /// Where clients start it.
+    Here(Meeting),
+    /// At a socket that somebody else looks after.
+    Elsewhere(PathBuf),
+}
+
+/// It, and what it depends on.
+#[derive(Debug)]
+struct Kept {
+    user: u32,
+    locations: Locations,
+    clsid: Guid,
+    since: Instant,
+    marks: Vec<(PathBuf, Mark)>,
+    known: Arc<Known>,
+}
+
+/// What a file or folder was: `None` where none was there.
+type Mark = Option<[i64; 4]>;
+
+/// Finds the registration of a class, and where its server is met.
+///
+/// # Errors
+/// Those of [`Locations::find`] and [`Meeting::of`].
+pub(super) fn find(locations: &Locations, clsid: Guid) -> Result<Arc<Known>> {
+    let user = own_user();
+    let same =
+        |kept: &Kept| kept.clsid == clsid && kept.user == user && kept.locations == *locations;
+    if let Some(last) = take(same)
+        && last.is_still_so()
+    {
+        let known = last.known.clone();
+        keep(last);
+        return Ok(known);
+    }
+    let since = Instant::now();
+    // Before: what changes meanwhile shows the next time.
+    let looked = SystemTime::now();
+    let registered = locations.find(clsid)?;
+    let server = match &registered.registration.socket {
+        Some(socket) => Met::Elsewhere(socket.clone()),
+        None => Met::Here(Meeting::of(&registered, locations)?),
+    };
+    let known = Arc::new(Known { registered, server });
+    let mut marks = Vec::new();
+    let mut is_marked = |path: PathBuf| {
+        let Some(mark) = mark(&path).ok().filter(|mark| is_old(*mark, looked)) else {
+            return false;
+        };
+        marks.push((path, mark));
+        true
+    };
+    if dependencies(locations, &known).into_iter().all(&mut is_marked) {
+        let (locations, known) = (locations.clone(), known.clone());
+        keep(Kept { user, locations, clsid, since, marks, known });
+    }
+    Ok(known)
+}
+
+impl Kept {
+    fn is_still_so(&self) -> bool {
+        self.since.elapsed() < KEPT_FOR
+            && self.marks.iter().all(|(path, then)| mark(path).is_ok_and(|now| now == *then))
+    }
+}
+
+/// All whose content, owner or mode has been asked.
+fn dependencies(locations: &Locations, known: &Known) -> Vec<PathBuf> {
+    let file = &known.registered.file;
+    let mut paths = vec![file.clone()];
+    for registry in locations.registries() {
+        let programs = registry.join("programs");
+        let found = file.parent() == Some(&programs);
+        // Where the class isn't there is no link in it.
+        paths.push(registry.join("classes"));
+        if found {
+            paths.extend([programs, registry]);
+            break;
+        }
+    }
+    if let (Met::Here(meeting), Some(runtime)) = (&known.server, &locations.runtime_dir) {
+        paths.push(runtime.clone());
+        paths.extend(meeting.socket.parent().map(PathBuf::from));
+    }
+    paths
+}
+
+fn mark(path: &PathBuf) -> io::Result<Mark> {
+    match std::fs::metadata(path) {
+        Ok(is) => Ok(Some([is.dev() as i64, is.ino() as i64, is.ctime(), is.ctime_nsec()])),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether a change after this would have another time, whatever the file system's clock is.
+fn is_old(mark: Mark, looked: SystemTime) -> bool {
+    let Some([_, _, seconds, _]) = mark else { return true };
+    let changed = u64::try_from(seconds).map(|seconds| UNIX_EPOCH + Duration::from_secs(seconds));
+    changed.is_ok_and(|changed| looked.duration_since(changed).is_ok_and(|age| age > CLOCK_MAX))
+}
+
+/// Takes what was kept, which nobody else can look at meanwhile: no lock is held while the files are
+/// looked at.
+fn take(same: impl Fn(&Kept) -> bool) -> Option<Kept> {
+    let mut kept = kept();
+    let position = kept.iter().position(same)?;
+    kept.remove(position)
+}
+
+/// Keeps what was found last, before those that were found longer ago.
+fn keep(last: Kept) {
+    let mut kept = kept();
+    kept.truncate(KEPT_MAX - 1);
+    kept.push_front(last);
+}
+
+fn kept() -> MutexGuard<'static, VecDeque<Kept>> {
+    static KEPT: Mutex<VecDeque<Kept>> = Mutex::new(VecDeque::new());
+    KEPT.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// No longer than it takes to move a folder and wonder.
+const KEPT_FOR: Duration = Duration::from_secs(1);
+
+/// The coarsest clock of a file system has two seconds, and one more for the end of a second.
+const CLOCK_MAX: Duration = Duration::from_secs(4);
+
+/// Few clients want more classes in a second.
+const KEPT_MAX: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_changed_just_now_is_not_kept() {
+        let now = SystemTime::now();
+        let seconds = now.duration_since(UNIX_EPOCH).unwrap().as_secs() as i64;
+        assert!(!is_old(Some([0, 0, seconds, 0]), now));
+        assert!(!is_old(Some([0, 0, seconds + 100, 0]), now), "of a clock that was set back");
+        assert!(is_old(Some([0, 0, seconds - 10, 0]), now));
+        assert!(is_old(None, now));
+    }
+
+    #[test]
+    fn a_mark_changes_with_content_mode_and_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        let marks = || (mark(&path).unwrap(), mark(&folder.path().to_owned()).unwrap());
+        let absent = marks();
+        assert_eq!(absent.0, None);
+        std::fs::write(&path, "one").unwrap();
+        let first = marks();
+        assert!(first.0.is_some() && first.1 != absent.1);
+        let mut last = first.0;
+        let mode = |mode| std::os::unix::fs::PermissionsExt::from_mode(mode);
+        let steps: [&dyn Fn(); 3] = [
+            &|| std::fs::write(&path, "two").unwrap(),
+            &|| std::fs::set_permissions(&path, mode(0o666)).unwrap(),
+            &|| {
+                std::fs::write(folder.path().join("new"), "two").unwrap();
+                std::fs::rename(folder.path().join("new"), &path).unwrap();
+            },
+        ];
+        for step in steps {
+            // Within one tick of the file system's clock it doesn't show.
+            let deadline = Instant::now() + Duration::from_secs(60);
+            while marks().0 == last && Instant::now() < deadline {
+                step();
+            }
+            assert_ne!(marks().0, last);
+            last = marks().0;
+        }
+    }
+}
