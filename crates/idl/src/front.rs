@@ -16,6 +16,7 @@ pub(crate) mod diagnostic;
 mod lexer;
 pub(crate) mod limits;
 mod loader;
+mod modern;
 mod parser;
 mod preprocess;
 pub(crate) mod program;

@@ -1,6 +1,10 @@
 //! Waiting without a thread, in a tokio runtime.
 
+use std::future::poll_fn;
 use std::io;
+use std::pin::Pin;
+use std::task::{self, Poll};
+use std::time::Duration;
 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -10,7 +14,7 @@ use crate::{Readiness, Waitable};
 /// Waits until the object can be taken, and takes it. Must run in a tokio runtime with I/O enabled.
 ///
 /// A wait that is dropped before it is done has taken nothing: so a deadline is
-/// `tokio::time::timeout` around it, and any or all of several are `select!` and `join!`.
+/// `tokio::time::timeout` around it. For several objects there are [`wait_any`] and [`wait_all`].
 ///
 /// # Panics
 /// Outside of such a runtime.
@@ -35,6 +39,108 @@ pub async fn wait(object: &(impl Waitable + ?Sized)) -> io::Result<()> {
     }
 }
 
+/// Waits until one of the objects can be taken, and takes that one: of several the first in order.
+///
+/// Returns its index, or `None` when `timeout` has passed before. No timeout waits for as long as
+/// it takes; with one, the runtime needs its time enabled too. A wait that is dropped has taken
+/// nothing.
+///
+/// # Panics
+/// As [`wait`].
+///
+/// # Errors
+/// Those of [`wait`]; `InvalidInput` for no objects and no timeout, which would never end.
+///
+/// # Examples
+///
+/// ```
+/// use syshandle_os::{Event, Process, asynchronous};
+///
+/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+/// # runtime.block_on(async {
+/// let (done, worker) = (Event::new()?, Process::current()?);
+/// done.set()?;
+/// assert_eq!(asynchronous::wait_any(&[&done, &worker], None).await?, Some(0));
+/// # Ok::<(), std::io::Error>(())
+/// # })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub async fn wait_any(
+    objects: &[&(dyn Waitable + Sync)],
+    timeout: Option<Duration>,
+) -> io::Result<Option<usize>> {
+    if objects.is_empty() && timeout.is_none() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "there is nothing to wait for"));
+    }
+    let mut waits = Waits::new(objects);
+    within(timeout, poll_fn(|context| waits.poll_any(context))).await.transpose()
+}
+
+/// Waits until each of the objects was taken, and returns the indices of those that weren't before
+/// `timeout` has passed: none, when all were. No timeout waits for as long as it takes; with one,
+/// the runtime needs its time enabled too.
+///
+/// An object is taken as soon as it can be, whatever the others do: what was taken stays taken when
+/// the time is over, and when the wait is dropped.
+///
+/// # Panics
+/// As [`wait`].
+///
+/// # Errors
+/// Those of [`wait`].
+pub async fn wait_all(
+    objects: &[&(dyn Waitable + Sync)],
+    timeout: Option<Duration>,
+) -> io::Result<Vec<usize>> {
+    let mut waits = Waits::new(objects);
+    let all = poll_fn(|context| {
+        while !waits.0.is_empty() {
+            match waits.poll_any(context) {
+                Poll::Ready(taken) => drop(taken?),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        Poll::Ready(Ok::<(), io::Error>(()))
+    });
+    within(timeout, all).await.transpose()?;
+    Ok(waits.0.into_iter().map(|(index, _)| index).collect())
+}
+
+/// A future's output, or nothing when the time is over before.
+async fn within<T>(timeout: Option<Duration>, future: impl Future<Output = T>) -> Option<T> {
+    match timeout {
+        Some(timeout) => tokio::time::timeout(timeout, future).await.ok(),
+        None => Some(future.await),
+    }
+}
+
+/// The waits for several objects that are still under way, in order, each with its index.
+struct Waits<'a>(Vec<(usize, Wait<'a>)>);
+
+type Wait<'a> = Pin<Box<dyn Future<Output = io::Result<()>> + Send + 'a>>;
+
+impl<'a> Waits<'a> {
+    fn new(objects: &[&'a (dyn Waitable + Sync)]) -> Self {
+        let begin = |(index, &object): (usize, &&'a (dyn Waitable + Sync))| {
+            (index, Box::pin(wait(object)) as Wait<'a>)
+        };
+        Self(objects.iter().enumerate().map(begin).collect())
+    }
+
+    /// The first that is done, which is then no more among them.
+    fn poll_any(&mut self, context: &mut task::Context<'_>) -> Poll<io::Result<usize>> {
+        for place in 0..self.0.len() {
+            let (index, wait) = &mut self.0[place];
+            let index = *index;
+            if let Poll::Ready(result) = wait.as_mut().poll(context) {
+                drop(self.0.remove(place));
+                return Poll::Ready(result.map(|()| index));
+            }
+        }
+        Poll::Pending
+    }
+}
+
 /// Whether the kernel says that the object is ready, now.
 fn is_ready(object: &(impl Waitable + ?Sized)) -> io::Result<bool> {
     let mut polls = [object.poll_fd()];
@@ -48,8 +154,6 @@ fn is_ready(object: &(impl Waitable + ?Sized)) -> io::Result<bool> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::{Event, ManualEvent, Process, Semaphore, Timer};
 
@@ -67,6 +171,51 @@ mod tests {
             assert!(!event.poll().unwrap());
             let (waited, set) = tokio::join!(wait(&event), async { event.set() });
             waited.and(set).unwrap();
+        });
+    }
+
+    #[test]
+    fn the_first_of_several_is_taken_and_the_others_left() {
+        run(async {
+            let (a, b, c) = (Event::new().unwrap(), Event::new().unwrap(), Event::new().unwrap());
+            b.set().unwrap();
+            c.set().unwrap();
+            assert_eq!(wait_any(&[&a, &b, &c], None).await.unwrap(), Some(1));
+            assert_eq!(wait_any(&[&a, &b, &c], None).await.unwrap(), Some(2));
+            assert_eq!(wait_any(&[&a, &b], Some(Duration::ZERO)).await.unwrap(), None);
+            let objects: [&(dyn Waitable + Sync); 2] = [&a, &b];
+            let (taken, set) = tokio::join!(wait_any(&objects, None), async { a.set() });
+            set.unwrap();
+            assert_eq!(taken.unwrap(), Some(0));
+            assert_eq!(wait_any(&[], None).await.unwrap_err().kind(), io::ErrorKind::InvalidInput);
+            assert_eq!(wait_any(&[], Some(Duration::ZERO)).await.unwrap(), None);
+        });
+    }
+
+    #[test]
+    fn all_are_waited_for_in_whatever_order_they_come() {
+        run(async {
+            let (a, b) = (Event::new().unwrap(), Semaphore::new(0).unwrap());
+            let objects: [&(dyn Waitable + Sync); 2] = [&a, &b];
+            let (left, signalled) =
+                tokio::join!(wait_all(&objects, None), async { b.release(1).and(a.set()) });
+            signalled.unwrap();
+            assert!(left.unwrap().is_empty());
+            b.release(1).unwrap();
+            assert_eq!(wait_all(&[&a, &b], Some(Duration::from_millis(1))).await.unwrap(), [0]);
+            assert!(!b.try_acquire().unwrap());
+            assert_eq!(wait_all(&[], None).await.unwrap(), []);
+        });
+    }
+
+    #[test]
+    fn a_wait_for_several_can_be_another_task() {
+        run(async {
+            let event = std::sync::Arc::new(Event::new().unwrap());
+            let waited = event.clone();
+            let task = tokio::spawn(async move { wait_any(&[&*waited], None).await });
+            event.set().unwrap();
+            assert_eq!(task.await.unwrap().unwrap(), Some(0));
         });
     }
 

@@ -22,7 +22,8 @@
 //! kind; [`prove`] and [`identify`], with [`Filesystems`], which says whose files are asked at all;
 //! then one file per kind of object ([`Event`] is a good first), each with a page on what is proven
 //! and which rights are enforced by whom; then [`Seqpacket`], which carries handles between
-//! processes. Waiting is [`Waitable`], [`wait_any`] and [`wait_all`].
+//! processes. Waiting is [`Waitable`], [`wait_any`] and [`wait_all`]; with the feature `tokio` the
+//! same in a runtime, in `asynchronous`.
 //!
 //! This crate holds the only `unsafe` code of syshandle on Linux, module by module, one system
 //! call a block. It doesn't know what a message means; that is `syshandle-wire`. It narrows nothing

@@ -42,15 +42,15 @@ impl Process {
     /// this process itself, is that certain to be the one that was meant.
     ///
     /// # Errors
-    /// Those of `pidfd_open(2)`: `ESRCH` without such a process.
+    /// `NotFound` without such a process; the others of `pidfd_open(2)`.
     pub fn open(id: u32) -> io::Result<Self> {
-        Ok(Self(pidfd_open(id, PidfdFlags::empty())?))
+        Ok(Self(pidfd_open(id, PidfdFlags::empty(), "process")?))
     }
 
     /// A child of this process; its owner still has to wait for it.
     ///
     /// # Errors
-    /// Those of `pidfd_open(2)`: `ESRCH` when its owner has waited for it already.
+    /// `NotFound` when its owner has waited for it already; the others of `pidfd_open(2)`.
     pub fn of(child: &Child) -> io::Result<Self> {
         Self::open(child.id())
     }
@@ -117,9 +117,16 @@ macro_rules! impl_process {
             /// # Errors
             /// Those of
             /// [`pidfd_send_signal(2)`](https://man7.org/linux/man-pages/man2/pidfd_send_signal.2.html):
-            /// `PermissionDenied`; `ESRCH` when it is gone.
+            /// `PermissionDenied`; `NotFound` when it is gone.
             pub fn signal(&self, number: i32) -> io::Result<()> {
-                $crate::sys::signal::send(self.0.as_fd(), number)
+                let sent = $crate::sys::signal::send(self.0.as_fd(), number);
+                sent.map_err(|error| match Errno::from_io_error(&error) {
+                    Some(Errno::SRCH) => io::Error::new(
+                        io::ErrorKind::NotFound,
+                        concat!("the ", $noun, " has ended, or isn't visible in this namespace"),
+                    ),
+                    _ => error,
+                })
             }
 
             #[doc = concat!("Waits until the ", $noun, " has ended, for as long as it takes.")]
@@ -182,9 +189,14 @@ pub(crate) use impl_process;
 impl_process!(Process, "process");
 
 /// Opens a pidfd of a process or, with the flag for it, a thread.
-pub(crate) fn pidfd_open(id: u32, flags: PidfdFlags) -> io::Result<OwnedFd> {
-    let id = i32::try_from(id).ok().and_then(Pid::from_raw).ok_or(ErrorKind::InvalidInput)?;
-    Ok(rustix::process::pidfd_open(id, flags)?)
+pub(crate) fn pidfd_open(id: u32, flags: PidfdFlags, noun: &str) -> io::Result<OwnedFd> {
+    let missing = || io::Error::new(ErrorKind::NotFound, format!("no {noun} has the number {id}"));
+    // What is no number of a process is none's.
+    let pid = i32::try_from(id).ok().and_then(Pid::from_raw).ok_or_else(missing)?;
+    rustix::process::pidfd_open(pid, flags).map_err(|error| match error {
+        Errno::SRCH => missing(),
+        error => error.into(),
+    })
 }
 
 /// The number of a process or thread in our pid namespace.
@@ -272,7 +284,24 @@ mod tests {
         process.wait().unwrap();
         assert_eq!(process.exit_status().unwrap().unwrap().signal(), Some(libc::SIGKILL));
         child.wait().unwrap();
-        assert_eq!(Errno::from_io_error(&process.signal(0).unwrap_err()), Some(Errno::SRCH));
+        assert_eq!(process.signal(0).unwrap_err().kind(), ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn a_number_that_no_process_has_is_not_found() {
+        // The kernel gives out none as high as the last ones; none is 0.
+        for id in [0, i32::MAX as u32, u32::MAX] {
+            let error = Process::open(id).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::NotFound);
+            assert_eq!(error.to_string(), format!("no process has the number {id}"));
+        }
+        let mut child = shell("exit 0");
+        child.wait().unwrap();
+        // Its number may be somebody else's by now, but mostly is nobody's.
+        match Process::of(&child) {
+            Ok(_) => println!("skipped: the number of the child is used again"),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::NotFound),
+        }
     }
 
     #[test]

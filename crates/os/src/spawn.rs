@@ -123,7 +123,7 @@ impl Spawned {
         match socket.peer_process() {
             // Before Linux 6.5. It hangs, so its number is unlikely to mean another process now.
             Err(error) if error.raw_os_error() == Some(Errno::NOPROTOOPT.raw_os_error()) => {
-                Ok(Self(pidfd_open(pid, PidfdFlags::empty())?))
+                Ok(Self(pidfd_open(pid, PidfdFlags::empty(), "process")?))
             }
             process => Ok(Self(process?)),
         }

@@ -12,13 +12,14 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::process::PidfdFlags;
 
 use crate::handle::impl_handle;
-use crate::process::{impl_process, pidfd_open};
+use crate::process::{impl_process, pidfd_open, told_exit_status};
 use crate::wait::{Waitable, wait_any};
 use crate::{Declared, Kind};
 
@@ -40,14 +41,21 @@ impl Thread {
     /// The thread that has this number now, in this pid namespace.
     ///
     /// # Errors
-    /// `Unsupported` before Linux 6.9; those of `pidfd_open(2)`: `ESRCH` without such a thread.
+    /// `NotFound` without such a thread; `Unsupported` before Linux 6.9; the others of
+    /// `pidfd_open(2)`.
     pub fn open(id: u32) -> io::Result<Self> {
-        match pidfd_open(id, THREAD) {
+        match pidfd_open(id, THREAD, "thread") {
             Err(error) if Errno::from_io_error(&error) == Some(Errno::INVAL) => Err(
                 io::Error::new(io::ErrorKind::Unsupported, "a handle to a thread needs Linux 6.9"),
             ),
             opened => opened.map(Self),
         }
+    }
+
+    /// How the thread ended, as its process would; `None` while it runs, and before Linux 6.15. A
+    /// thread that returns ends with 0, whatever it returns; one whose process ends, as that does.
+    pub fn exit_status(&self) -> Option<ExitStatus> {
+        told_exit_status(self.0.as_fd())
     }
 }
 
@@ -76,8 +84,22 @@ mod tests {
         assert_eq!(identify(thread.as_fd()).unwrap().object, Object::Thread);
         assert!(thread.id().unwrap().is_some_and(|id| id != std::process::id()));
         assert!(!thread.wait_timeout(Duration::ZERO).unwrap());
+        assert_eq!(thread.exit_status(), None);
         end.send(()).unwrap();
         assert!(thread.wait_timeout(Duration::from_secs(20)).unwrap());
         running.join().unwrap();
+        match thread.exit_status() {
+            Some(status) => assert!(status.success()),
+            None => println!("skipped: this kernel forgets how a thread ended (Linux 6.15)"),
+        }
+        assert_eq!(thread.signal(0).unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn a_number_that_no_thread_has_is_not_found() {
+        match Thread::open(i32::MAX as u32).unwrap_err() {
+            error if error.kind() == io::ErrorKind::Unsupported => println!("skipped: {error}"),
+            error => assert_eq!(error.to_string(), "no thread has the number 2147483647"),
+        }
     }
 }

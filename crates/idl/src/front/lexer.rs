@@ -1,6 +1,7 @@
 //! From characters to tokens.
 
 use super::diagnostic::Diagnostic;
+use super::limits::STRING_BYTES_MAX;
 use super::source::Span;
 use super::token::{Names, Punctuation, Token, TokenKind, Uuid};
 
@@ -193,14 +194,15 @@ impl<'t> Lexer<'t> {
         }
     }
 
-    /// The text between two quotes, and whether the second one was there: the line may end first.
+    /// The text between two quotes, and whether the second one was there: the line may end first,
+    /// and a string may go on behind it.
     fn quoted(&mut self, quote: u8) -> (&'t str, bool) {
         let from = self.at + 1;
         let bytes = self.text.as_bytes();
         let mut to = from;
         while let Some(&byte) = bytes.get(to) {
             match byte {
-                b'\n' => break,
+                b'\n' if quote != b'"' || !goes_on(&bytes[to..]) => break,
                 b'\\' if bytes.get(to + 1) == Some(&b'\r') && bytes.get(to + 2) == Some(&b'\n') => {
                     to += 3;
                 }
@@ -233,6 +235,15 @@ impl<'t> Lexer<'t> {
         self.at += character.len_utf8();
         TokenKind::Unknown(character)
     }
+}
+
+/// Whether a string that isn't closed on its line goes on behind it, as MIDL lets it. A quote may
+/// have been forgotten instead: then the next one opens another string, and a word follows it.
+fn goes_on(rest: &[u8]) -> bool {
+    let near = &rest[..rest.len().min(STRING_BYTES_MAX)];
+    let Some(quote) = near.iter().position(|&byte| byte == b'"') else { return false };
+    let after = rest[quote + 1..].iter().find(|byte| !byte.is_ascii_whitespace());
+    matches!(after, Some(b')' | b',' | b';'))
 }
 
 fn is_word_byte(byte: u8) -> bool {
@@ -289,6 +300,14 @@ mod tests {
         assert_eq!(lex("\"ab\nc").0, ["\"ab\"", "c"]);
         assert_eq!(lex("'a").1, ["character constant without an end"]);
         assert_eq!(lex("a /* b").1, ["comment without an end"]);
+    }
+
+    #[test]
+    fn string_may_go_on_behind_its_line_but_not_into_the_next_string() {
+        assert_eq!(tokens("a(\"b\nc\") d")[2], "\"b\nc\"");
+        let (words, flaws) = lex("a(\"b)\nc(\"d\")");
+        assert_eq!(words, ["a", "(", "\"b)\"", "c", "(", "\"d\"", ")"]);
+        assert_eq!(flaws, ["string without an end"]);
     }
 
     #[test]

@@ -11,6 +11,10 @@ pub(crate) const TOTAL_BYTES_MAX: u64 = 256 << 20;
 /// How many files one run loads by `import`. A run over a whole SDK needs about a thousand.
 pub(crate) const FILES_MAX: usize = 10_000;
 
+/// How far behind the end of its line a string is looked for its end, in bytes: the longest known
+/// description is a fraction of it, and each quote without an end costs as much.
+pub(crate) const STRING_BYTES_MAX: usize = 1 << 10;
+
 /// How deep `#include` nests, which is also what ends a file that includes itself.
 pub(crate) const INCLUDE_DEPTH_MAX: usize = 64;
 
@@ -23,6 +27,10 @@ pub(crate) const MACRO_DEPTH_MAX: usize = 64;
 
 /// How many parameters a macro has; each word of its body is compared with all of them.
 pub(crate) const MACRO_PARAMETERS_MAX: usize = 256;
+
+/// How many tokens the parentheses behind a macro's name have where nothing defines it: they are
+/// looked through before they are skipped.
+pub(crate) const MACRO_CALL_TOKENS_MAX: usize = 256;
 
 /// How many tokens macro expansion may add to one file: a dozen short macros that each use the
 /// one before twice are enough for billions.

@@ -6,8 +6,9 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use super::diagnostic::{Diagnostic, did_you_mean};
 use super::limits::{FILE_BYTES_MAX, SEARCHED_FILES_MAX};
-use super::source::{self, FileId, LineMarker, SourceMap};
+use super::source::{self, FileId, LineMarker, SourceMap, Span};
 use super::token::{Names, Token};
 use super::{lexer, system};
 
@@ -51,10 +52,22 @@ impl LoadError {
         }
     }
 
-    pub(crate) fn hint(&self) -> Option<&'static str> {
+    /// Says it where a file of this name is imported or included. Without one that comes with
+    /// Windows' tools all but its names can be checked.
+    pub(crate) fn at(&self, span: Span, name: &str) -> Diagnostic {
         match self {
-            LoadError::NotFound => Some("name the directory that has it with `-I`"),
-            _ => None,
+            LoadError::NotFound if system::is_windows_own(name) => {
+                let message =
+                    format!("file {} of Windows' own isn't here", super::diagnostic::quoted(name));
+                Diagnostic::warning(span, message)
+                    .hint("what it declares isn't checked; `-I` names the directory that has it")
+            }
+            LoadError::NotFound => {
+                let hint = did_you_mean(name, system::names())
+                    .unwrap_or_else(|| "name the directory that has it with `-I`".to_owned());
+                Diagnostic::error(span, self.message(name)).hint(hint)
+            }
+            _ => Diagnostic::error(span, self.message(name)),
         }
     }
 }

@@ -48,13 +48,14 @@ const STARTERS: &[&str] = &[
     "typedef",
 ];
 
-/// Reads the declarations of a file.
+/// Reads the declarations of a file. It may lack macros: then what looks like one is none's mistake.
 pub(crate) fn parse(
     tokens: &[Token],
     names: &mut Names,
     diagnostics: &mut Diagnostics,
+    lacks_macros: bool,
 ) -> Vec<Item> {
-    Parser::new(tokens, names, diagnostics).file()
+    Parser { lacks_macros, ..Parser::new(tokens, names, diagnostics) }.file()
 }
 
 /// A place in the tokens, and what reading them has come to.
@@ -78,6 +79,8 @@ pub(crate) struct Parser<'t> {
     complained_at: Option<usize>,
     /// What ends the tokens, for a message.
     end: &'static str,
+    /// A file that may define macros isn't there, which has been said.
+    lacks_macros: bool,
 }
 
 impl<'t> Parser<'t> {
@@ -99,6 +102,7 @@ impl<'t> Parser<'t> {
             half_taken: false,
             complained_at: None,
             end: "the end of the file",
+            lacks_macros: false,
         }
     }
 
@@ -270,22 +274,31 @@ impl<'t> Parser<'t> {
     }
 
     fn report(&mut self, diagnostic: Diagnostic) -> Reported {
-        if self.complained_at != Some(self.at) {
+        if self.complained_at != Some(self.at) && !self.previous_is_flawed() {
             self.complained_at = Some(self.at);
             self.diagnostics.push(diagnostic);
         }
         Reported
     }
 
+    /// Whether a string without an end was just read: what seems to be missing is in it.
+    fn previous_is_flawed(&self) -> bool {
+        self.at > 0 && self.tokens[self.at - 1].flawed
+    }
+
     /// Skips the rest of the declaration that began there: through its `;` or its closing brace, or up to what can
     /// only be the next one or the end of the block.
     fn skip_declaration(&mut self, start: usize) {
         let mut braces = 0_usize;
+        let mut parens = self.open_parens(start);
         loop {
             let starts = self.at > start && self.token().starts_line && braces == 0;
             match self.peek() {
                 TokenKind::End => return,
                 TokenKind::Identifier(name) if starts && STARTERS.contains(&&**name) => return,
+                kind if kind.is(Punctuation::BracketOpen) && starts && parens == 0 => return,
+                kind if kind.is(Punctuation::ParenOpen) => parens += 1,
+                kind if kind.is(Punctuation::ParenClose) => parens = parens.saturating_sub(1),
                 kind if kind.is(Punctuation::BraceOpen) => braces += 1,
                 kind if kind.is(Punctuation::BraceClose) && braces == 0 => return,
                 kind if kind.is(Punctuation::BraceClose) => {
@@ -307,6 +320,15 @@ impl<'t> Parser<'t> {
             }
             self.bump();
         }
+    }
+
+    /// How many parentheses are open here that were opened since that place.
+    fn open_parens(&self, since: usize) -> usize {
+        self.tokens[since..self.at].iter().fold(0, |open: usize, token| match token.kind {
+            TokenKind::Punctuation(Punctuation::ParenOpen) => open + 1,
+            TokenKind::Punctuation(Punctuation::ParenClose) => open.saturating_sub(1),
+            _ => open,
+        })
     }
 
     /// Skips to one of these punctuations, past whole brackets, or to what ends a declaration.

@@ -10,7 +10,7 @@ use super::loader::{LoadError, Loader};
 use super::preprocess::{self, Preprocessed};
 use super::source::{FileId, Span};
 use super::token::Token;
-use super::{Options, Preprocessor, parser, system};
+use super::{Options, Preprocessor, modern, parser, system};
 
 /// The macros that are defined in every file: MIDL's, and the one by which Wine's files know
 /// that no C compiler reads them.
@@ -234,11 +234,27 @@ impl Program {
             }
             _ => preprocess::preprocess(loader, definitions, file, &mut diagnostics),
         };
-        let items = parser::parse(&preprocessed.tokens, &mut loader.names, &mut diagnostics);
+        let tokens = &preprocessed.tokens;
+        let mut modern = modern::sign(tokens);
+        let mut items = match modern {
+            Some(_) => Vec::new(),
+            None => {
+                let lacks_macros = preprocessed.is_incomplete;
+                parser::parse(tokens, &mut loader.names, &mut diagnostics, lacks_macros)
+            }
+        };
+        if modern.is_none() && diagnostics.errors() > 0 {
+            modern = modern::weak_sign(tokens);
+        }
+        if let Some(sign) = modern {
+            items.clear();
+            diagnostics = Diagnostics::default();
+            diagnostics.push(modern::refusal(sign));
+        }
         let mut wanted = Vec::new();
         collect_imports(&items, &mut wanted);
 
-        let mut is_incomplete = preprocessed.is_incomplete;
+        let mut is_incomplete = preprocessed.is_incomplete || modern.is_some();
         let mut imports = Vec::new();
         for import in wanted {
             match self.loader.find(import.name, file) {
@@ -279,8 +295,7 @@ fn not_imported(import: &Wanted<'_>, error: &LoadError) -> Diagnostic {
         );
         return Diagnostic::warning(import.span, message);
     }
-    let hint = error.hint().map(str::to_owned);
-    Diagnostic::error(import.span, error.message(import.name)).hint_if(hint)
+    error.at(import.span, import.name)
 }
 
 /// Finds what a list of declarations imports, at any depth.

@@ -4,7 +4,7 @@
 //! interfaces and structs mostly by name alone. Where the search path has a file of the same
 //! name, that one is read instead.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::OnceLock;
 
 mod rights;
@@ -70,11 +70,51 @@ const ALIASES: &[(&str, &str)] = &[
     ("pshpack8.h", ""),
     ("rpc.h", ""),
     ("rpcndr.h", ""),
-    ("sal.h", ""),
-    ("specstrings.h", ""),
+    ("sal.h", ANNOTATIONS),
+    ("specstrings.h", ANNOTATIONS),
     ("stdole32.tlb", "import \"stdole2.tlb\";"),
     ("winsdkver.h", "#include \"sdkddkver.h\""),
 ];
+
+/// Words that say something to Windows' checkers of C, and nothing here.
+const ANNOTATIONS: &str = "\
+#define _In_
+#define _In_opt_
+#define _In_z_
+#define _In_opt_z_
+#define _Inout_
+#define _Inout_opt_
+#define _Out_
+#define _Out_opt_
+#define _Outptr_
+#define _Outptr_opt_
+#define _Outptr_result_maybenull_
+#define _COM_Outptr_
+#define _Reserved_
+#define _Null_terminated_
+#define _Check_return_
+#define _Must_inspect_result_
+#define _Ret_maybenull_
+#define _Ret_notnull_
+#define _In_reads_(n)
+#define _In_reads_opt_(n)
+#define _In_reads_bytes_(n)
+#define _Out_writes_(n)
+#define _Out_writes_opt_(n)
+#define _Out_writes_bytes_(n)
+#define _Field_size_(n)
+#define _Field_size_opt_(n)
+#define __in
+#define __out
+#define __inout
+#define __in_opt
+#define __out_opt
+#define __deref_out
+";
+
+/// The files that Windows' tools have besides, by their names without what follows the point: a
+/// header and the `.idl` file that it is made of mostly go by one name.
+const WINDOWS_NAMES: &str = include_str!("system/windows.txt");
 
 /// The built-in file of this name, whatever its letters' case and its directory: its proper
 /// name and its text.
@@ -82,6 +122,23 @@ pub(crate) fn file(name: &str) -> Option<(&'static str, &'static str)> {
     let name = name.rsplit('/').next().unwrap_or(name);
     let mut files = FILES.iter().chain(ALIASES);
     files.find(|(known, _)| known.eq_ignore_ascii_case(name)).copied()
+}
+
+/// The names of all built-in files.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    FILES.iter().chain(ALIASES).map(|(name, _)| *name)
+}
+
+/// Whether a file of this name comes with Windows' tools: one that isn't built in, and so is
+/// nobody's mistake where it isn't found.
+pub(crate) fn is_windows_own(name: &str) -> bool {
+    static NAMES: OnceLock<HashSet<&str>> = OnceLock::new();
+    let name = name.rsplit('/').next().unwrap_or(name).to_ascii_lowercase();
+    let Some((stem, "h" | "hpp" | "idl" | "acf" | "tlb")) = name.rsplit_once('.') else {
+        return false;
+    };
+    let names = NAMES.get_or_init(|| WINDOWS_NAMES.split_whitespace().collect());
+    stem.starts_with("windows.") || names.contains(stem)
 }
 
 /// The built-in file to import for a name that is declared in one.

@@ -178,6 +178,19 @@ macro_rules! attributes {
     };
 }
 
+impl Shape {
+    /// How many arguments there are at least and at most.
+    pub(crate) fn counts(self) -> (usize, usize) {
+        match self {
+            Shape::Bare => (0, 0),
+            Shape::Values(least, most) => (least, most),
+            Shape::Optional => (0, 1),
+            Shape::Type | Shape::Uuid => (1, 1),
+            Shape::Custom | Shape::Handle => (2, 2),
+        }
+    }
+}
+
 impl AttributeName {
     /// Whether it can stand there.
     pub(crate) fn fits(self, place: Place) -> bool {

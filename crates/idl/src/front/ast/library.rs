@@ -66,6 +66,8 @@ pub(crate) struct ApiContract {
     pub(crate) attributes: Attributes,
     /// Its name.
     pub(crate) name: Identifier,
+    /// It is only announced.
+    pub(crate) is_announced: bool,
 }
 
 /// The type of a callback in the Windows Runtime: an interface with one method.

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::Checker;
 use super::unresolved::Sought;
 use crate::front::ast::{
-    Argument, Attribute, AttributeName, Attributes, Expression, ExpressionKind, Place, Shape,
+    Argument, Attribute, AttributeName, Attributes, Expression, ExpressionKind, Place,
 };
 use crate::front::constant::Environment;
 use crate::front::diagnostic::{Diagnostic, Severity, did_you_mean, quoted, similar};
@@ -83,13 +83,7 @@ impl<'a> Checker<'_, 'a> {
     /// Checks that an attribute has as many arguments as it takes, and of the right sort.
     fn arguments(&mut self, known: AttributeName, attribute: &'a Attribute) {
         let count = attribute.arguments.len();
-        let (least, most) = match known.shape() {
-            Shape::Bare => (0, 0),
-            Shape::Values(least, most) => (least, most),
-            Shape::Optional => (0, 1),
-            Shape::Type | Shape::Uuid => (1, 1),
-            Shape::Custom | Shape::Handle => (2, 2),
-        };
+        let (least, most) = known.shape().counts();
         if count < least || count > most {
             let takes = match (least, most) {
                 (0, 0) => "takes no arguments".to_owned(),

@@ -124,7 +124,7 @@ impl<'a> Collector<'_, '_, 'a> {
                 self.namespace.truncate(outer);
             }
             Item::ApiContract(contract) => {
-                self.declare(&contract.name, Definition::Contract, false);
+                self.declare(&contract.name, Definition::Contract, contract.is_announced);
             }
             Item::Delegate(delegate) => {
                 self.declare(&delegate.method.name, Definition::Delegate, false);

@@ -69,7 +69,9 @@ impl Checker<'_, '_> {
 impl Sought {
     fn is_found(&self, view: &View<'_, '_>) -> bool {
         match self {
-            Sought::Type(path) | Sought::Interface(path) => view.find(path).is_some(),
+            Sought::Type(path) | Sought::Interface(path) => {
+                view.find(path).is_some() || is_parameterized(&path.name())
+            }
             Sought::Value(name) | Sought::Neighbour(name) => {
                 view.find_value(name).is_some() || view.is_type(name)
             }
@@ -150,6 +152,12 @@ pub(super) fn report(
     }
 }
 
+/// Whether this is one of the types with type parameters that the Windows Runtime's own compiler
+/// knows without a declaration: the kits' files use them and have none.
+fn is_parameterized(name: &str) -> bool {
+    name.strip_prefix("Windows.Foundation.").is_some_and(|name| PARAMETERIZED.contains(&name))
+}
+
 /// Says once that names aren't declared in the files that were found, since others weren't.
 fn not_checked(missing: &[&Unresolved]) -> Diagnostic {
     let mut names: Vec<String> = Vec::new();
@@ -193,6 +201,30 @@ fn suggestion(name: &Sought, view: &View<'_, '_>, comparisons: &mut usize) -> Op
     *comparisons = comparisons.checked_sub(known.len())?;
     did_you_mean(&text, known)
 }
+
+/// The types with parameters of `Windows.Foundation`.
+const PARAMETERIZED: [&str; 20] = [
+    "AsyncActionProgressHandler",
+    "AsyncActionWithProgressCompletedHandler",
+    "AsyncOperationCompletedHandler",
+    "AsyncOperationProgressHandler",
+    "AsyncOperationWithProgressCompletedHandler",
+    "Collections.IIterable",
+    "Collections.IIterator",
+    "Collections.IKeyValuePair",
+    "Collections.IMap",
+    "Collections.IMapView",
+    "Collections.IObservableMap",
+    "Collections.IObservableVector",
+    "Collections.IVector",
+    "Collections.IVectorView",
+    "EventHandler",
+    "IAsyncActionWithProgress",
+    "IAsyncOperation",
+    "IAsyncOperationWithProgress",
+    "IReference",
+    "TypedEventHandler",
+];
 
 /// Names of types in C, in C++ and in MIDL 3.0, and what they are called here.
 const ELSEWHERE: [(&str, &str); 20] = [

@@ -4,8 +4,11 @@ use super::{Parsed, Parser, Reported};
 use crate::front::ast::{
     Argument, Attribute, AttributeName, Attributes, Expression, ExpressionKind, Shape, TypeName,
 };
-use crate::front::diagnostic::Diagnostic;
+use crate::front::diagnostic::{Diagnostic, quoted};
 use crate::front::token::{Punctuation, TokenKind, Uuid};
+
+/// How many tokens a list of attributes is looked through for its end: few have a tenth.
+const LOOKED_AHEAD_MAX: usize = 256;
 
 impl Parser<'_> {
     /// Reads the attributes that stand here, if any do.
@@ -16,10 +19,15 @@ impl Parser<'_> {
             self.bump();
             self.attribute_list(&mut attributes.list);
             if !self.eat(Punctuation::BracketClose) {
+                // A brace in its place, where no block can end.
+                let is_brace = self.is(Punctuation::BraceClose) && !self.token().starts_line;
                 self.report(
                     Diagnostic::error(self.span(), "expected `]` at the end of the attributes")
                         .related(opening, "they open here"),
                 );
+                if is_brace {
+                    self.bump();
+                }
             }
         }
         attributes
@@ -43,17 +51,65 @@ impl Parser<'_> {
                 Ok(attribute) => list.push(attribute),
                 Err(Reported) => self.skip_to(ENDS),
             }
-            if !self.is(Punctuation::Comma) && !self.is(Punctuation::BracketClose) {
-                self.unexpected("`,` or `]` after an attribute");
-                // Where an attribute follows, only the comma is missing; where another word
-                // does, the bracket.
-                match self.peek().word() {
-                    Some(word) if AttributeName::parse(word).is_some() => {}
-                    Some(_) => return,
-                    None => self.skip_to(ENDS),
-                }
+            if self.is(Punctuation::Comma) || self.is(Punctuation::BracketClose) {
+                continue;
+            }
+            if self.takes_arguments(list.last()) {
+                self.arguments_without_parentheses(list);
+                continue;
+            }
+            self.unexpected("`,` or `]` after an attribute");
+            // Where an attribute follows, only the comma is missing; where another word does and
+            // no bracket closes the list, the bracket.
+            match self.peek().word() {
+                Some(word) if AttributeName::parse(word).is_some() => {}
+                Some(_) if !self.list_closes() => return,
+                None if self.is(Punctuation::BraceClose) => return,
+                _ => self.skip_to(ENDS),
             }
         }
+    }
+
+    /// Whether the attribute read last can't do without arguments and has none, so that what
+    /// follows it may be meant to be these.
+    fn takes_arguments(&self, last: Option<&Attribute>) -> bool {
+        let Some(Attribute { known: Some(known), arguments, .. }) = last else { return false };
+        let follows = match self.peek() {
+            TokenKind::Punctuation(punctuation) => {
+                matches!(punctuation, Punctuation::Equal | Punctuation::BracketOpen)
+            }
+            TokenKind::Identifier(word) => AttributeName::parse(word).is_none(),
+            TokenKind::End => false,
+            _ => true,
+        };
+        follows && arguments.is_empty() && known.shape().counts().0 > 0 && self.list_closes()
+    }
+
+    /// Says where the arguments belong that stand here, skips them, and forgets their attribute,
+    /// of which nothing else is to be said then.
+    fn arguments_without_parentheses(&mut self, list: &mut Vec<Attribute>) {
+        let Some(attribute) = list.pop() else { return };
+        let name = &attribute.name.name;
+        let message = format!("the arguments of {} stand in parentheses", quoted(name));
+        self.complain(&message, &format!("as in `{name}(…)`"));
+        self.skip_to(&[Punctuation::Comma, Punctuation::BracketClose]);
+    }
+
+    /// Whether a bracket closes the attributes before what can't be among them.
+    fn list_closes(&self) -> bool {
+        let mut open = 0_usize;
+        for token in self.tokens[self.at..].iter().take(LOOKED_AHEAD_MAX) {
+            let TokenKind::Punctuation(punctuation) = token.kind else { continue };
+            match punctuation {
+                Punctuation::BracketClose if open == 0 => return true,
+                Punctuation::BracketOpen | Punctuation::ParenOpen => open += 1,
+                Punctuation::BracketClose | Punctuation::ParenClose if open > 0 => open -= 1,
+                Punctuation::ParenClose | Punctuation::Semicolon => return false,
+                Punctuation::BraceOpen | Punctuation::BraceClose => return false,
+                _ => {}
+            }
+        }
+        false
     }
 
     fn attribute(&mut self) -> Parsed<Attribute> {
@@ -67,7 +123,7 @@ impl Parser<'_> {
             let opening = self.span();
             self.bump();
             self.arguments(known.map(AttributeName::shape), &mut arguments)?;
-            if !self.eat(Punctuation::ParenClose) {
+            if !self.eat(Punctuation::ParenClose) && !self.previous_is_flawed() {
                 let found = self.unexpected("`,` or `)` after an argument");
                 self.skip_to(&[Punctuation::ParenClose, Punctuation::BracketClose]);
                 if !self.eat(Punctuation::ParenClose) {
@@ -128,13 +184,19 @@ impl Parser<'_> {
             _ => None,
         };
         let Some(uuid) = uuid else {
+            if self.lacks_macros && self.peek().word().is_some() {
+                self.bump();
+                return Err(Reported);
+            }
             self.skip_to(&[Punctuation::ParenClose, Punctuation::Comma]);
             let span = self.since(start);
             let written = if span == start || span.start() == start.start() { span } else { start };
-            return Err(self.report(
+            self.report(
                 Diagnostic::error(written, "this isn't a UUID")
                     .hint("a UUID has 8, 4, 4, 4 and 12 hexadecimal digits, joined by `-`"),
-            ));
+            );
+            // It is none, but there was to be one: that it is missing needn't be said.
+            return Ok(Expression { kind: ExpressionKind::Uuid(Uuid(0)), span: written });
         };
         self.bump();
         if braced {

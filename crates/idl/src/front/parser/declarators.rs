@@ -114,10 +114,16 @@ impl Parser<'_> {
     }
 
     /// Whether the bracket that stands here opens the attributes of the next declaration, since
-    /// the semicolon after this one is missing.
+    /// the semicolon or the comma after this one is missing.
     fn starts_attributes(&self) -> bool {
-        self.token().starts_line
-            && self.peek_at(1).word().is_some_and(|word| AttributeName::parse(word).is_some())
+        let is_attribute =
+            self.peek_at(1).word().is_some_and(|word| AttributeName::parse(word).is_some());
+        let is_list = match self.peek_at(2) {
+            TokenKind::Punctuation(Punctuation::Comma | Punctuation::ParenOpen) => true,
+            TokenKind::Punctuation(Punctuation::BracketClose) => self.peek_at(3).word().is_some(),
+            _ => false,
+        };
+        is_attribute && (self.token().starts_line || is_list)
     }
 
     fn bounds(&mut self) -> Parsed<Bounds> {
@@ -157,7 +163,14 @@ impl Parser<'_> {
                 }
             }
             if !self.eat(Punctuation::Comma) && !self.is(Punctuation::ParenClose) {
-                self.unexpected("`,` or `)` after a parameter");
+                if self.starts_method() {
+                    self.unexpected("`)` after the last parameter");
+                    return Ok(parameters);
+                }
+                self.after_parameter();
+                if self.starts_attributes() {
+                    continue;
+                }
                 self.skip_to(&[Punctuation::Comma, Punctuation::ParenClose]);
                 if !self.eat(Punctuation::Comma) {
                     break;
@@ -174,11 +187,34 @@ impl Parser<'_> {
         Ok(parameters)
     }
 
+    /// Says what is wrong behind a parameter that neither a comma nor a parenthesis follows.
+    fn after_parameter(&mut self) {
+        if self.is(Punctuation::And) {
+            let message = "expected `,` or `)` after a parameter, found `&`";
+            let hint = "there are no references: write `*`, or `REFGUID` and `REFIID` for those";
+            self.complain(message, hint);
+            return;
+        }
+        self.unexpected("`,` or `)` after a parameter");
+    }
+
+    /// Whether a method begins here on a line of its own: the parameters before it have no end.
+    fn starts_method(&self) -> bool {
+        self.token().starts_line
+            && self.peek().word().is_some()
+            && self.peek_at(1).word().is_some()
+            && self.peek_at(2).is(Punctuation::ParenOpen)
+    }
+
     fn parameter(&mut self) -> Parsed<Parameter> {
         let start = self.span();
         let attributes = self.attributes();
         let specifier = self.nested(Self::type_specifier)?;
         let declarator = self.declarator()?;
+        if declarator.name.is_none() && self.is(Punctuation::BracketOpen) {
+            let hint = "as in `[in] long value`";
+            return Err(self.complain("attributes stand before the type", hint));
+        }
         Ok(Parameter { attributes, specifier, declarator, span: self.since(start) })
     }
 }

@@ -5,15 +5,40 @@ use crate::front::ast::{
     Attributes, Constant, CppQuote, Declarator, DeclareGuid, Derivation, ExpressionKind,
     Identifier, Import, Item, Method, Namespace, TypeSpecifier, Typedef,
 };
-use crate::front::diagnostic::Diagnostic;
-use crate::front::limits::{NAMESPACE_BYTES_MAX, NAMESPACE_PARTS_MAX};
+use crate::front::diagnostic::{Diagnostic, quoted, similar};
+use crate::front::limits::{MACRO_CALL_TOKENS_MAX, NAMESPACE_BYTES_MAX, NAMESPACE_PARTS_MAX};
 use crate::front::source::Span;
 use crate::front::token::{Punctuation, TokenKind};
+
+/// Words that begin a declaration.
+const KEYWORDS: &[&str] = &[
+    "apicontract",
+    "coclass",
+    "const",
+    "delegate",
+    "dispinterface",
+    "enum",
+    "extern",
+    "import",
+    "importlib",
+    "interface",
+    "library",
+    "module",
+    "namespace",
+    "runtimeclass",
+    "static",
+    "struct",
+    "typedef",
+    "union",
+    "unsigned",
+    "signed",
+    "volatile",
+];
 
 /// Words before a type that say nothing of it.
 const STORAGE: &[&str] = &["extern", "static", "inline", "__inline", "register"];
 
-impl Parser<'_> {
+impl<'t> Parser<'t> {
     /// Reads declarations up to a closing brace, which it leaves, or to the end of the file.
     pub(super) fn items(&mut self, items: &mut Vec<Item>) {
         self.block(items, Self::item);
@@ -32,7 +57,7 @@ impl Parser<'_> {
     /// Reads the rest of a declaration that has these attributes.
     pub(super) fn item_with(&mut self, attributes: Attributes, start: Span) -> Parsed<Item> {
         let follows = self.peek_at(1);
-        match self.peek().word().unwrap_or_default() {
+        match self.keyword()? {
             "interface" if self.is_interface_declaration() => {
                 Ok(Item::Interface(self.interface(attributes)?))
             }
@@ -45,8 +70,46 @@ impl Parser<'_> {
             "module" if names_block(follows) => Ok(Item::Module(self.module(attributes)?)),
             "namespace" if names_block(follows) => Ok(Item::Namespace(self.namespace()?)),
             "apicontract" => Ok(Item::ApiContract(self.api_contract(attributes)?)),
+            // It is announced as a class is, by its name alone.
+            "delegate" if self.peek_at(2).is(Punctuation::Semicolon) => {
+                Ok(Item::RuntimeClass(self.class(attributes, "a delegate")?))
+            }
             "delegate" if names_block(follows) => Ok(Item::Delegate(self.delegate(attributes)?)),
+            "import" => self.import(),
             _ => self.constant_or_function(attributes, start),
+        }
+    }
+
+    /// The word that stands here, or the keyword that was meant by it, which is said.
+    fn keyword(&mut self) -> Parsed<&'t str> {
+        let word = self.peek().word().unwrap_or_default();
+        if KEYWORDS.contains(&word) || !self.is_no_declaration() {
+            return Ok(word);
+        }
+        if word == "class" {
+            let hint = "an interface is declared with `interface`";
+            return Err(self.complain("`class` is a word of C++", hint));
+        }
+        let Some(meant) = similar(word, KEYWORDS.iter().copied()) else { return Ok(word) };
+        let message = format!("unknown keyword {}", quoted(word));
+        self.complain(&message, &format!("did you mean `{meant}`?"));
+        Ok(meant)
+    }
+
+    /// Whether the word that stands here can't be a type at the beginning of a declaration: what
+    /// follows is more than a name and what belongs to it.
+    fn is_no_declaration(&self) -> bool {
+        match self.peek_at(1) {
+            TokenKind::String { .. } => true,
+            TokenKind::Identifier(_) => match self.peek_at(2) {
+                TokenKind::Identifier(_) => true,
+                TokenKind::Punctuation(punctuation) => matches!(
+                    punctuation,
+                    Punctuation::Colon | Punctuation::BraceOpen | Punctuation::Star
+                ),
+                _ => false,
+            },
+            _ => false,
         }
     }
 
@@ -59,6 +122,7 @@ impl Parser<'_> {
             "midl_pragma" => self.midl_pragma(),
             "declare_guid" if opens => self.declare_guid()?,
             "importlib" if opens => Item::ImportLibrary(self.import_library()?),
+            word if opens && is_macro_name(word) && self.is_macro_call() => self.macro_call(),
             "declare" if self.peek_at(1).is(Punctuation::BraceOpen) => {
                 self.bump();
                 let types = self.braced("a declare block", Self::declared_type)?;
@@ -103,6 +167,52 @@ impl Parser<'_> {
         {
             self.bump();
         }
+        Item::CppQuote(CppQuote { keyword, text: None })
+    }
+
+    /// Whether the name and the parentheses that stand here are all there is: a declaration that
+    /// begins so goes on, with parameters or a name.
+    fn is_macro_call(&self) -> bool {
+        let rest = &self.tokens[self.at + 1..];
+        let mut open = 0_usize;
+        for (index, token) in rest.iter().take(MACRO_CALL_TOKENS_MAX).enumerate() {
+            match &token.kind {
+                TokenKind::End => return false,
+                kind if kind.is(Punctuation::ParenOpen) => open += 1,
+                kind if kind.is(Punctuation::ParenClose) => open -= 1,
+                _ => {}
+            }
+            if open == 0 {
+                let next = &rest[(index + 1).min(rest.len() - 1)];
+                let goes_on = next.kind.is(Punctuation::ParenOpen);
+                return next.kind.is(Punctuation::Semicolon) || next.starts_line && !goes_on;
+            }
+        }
+        false
+    }
+
+    /// Skips the call of a macro that nothing defines.
+    fn macro_call(&mut self) -> Item {
+        let keyword = Identifier { name: self.names.intern("macro"), span: self.span() };
+        if !self.lacks_macros {
+            let name = quoted(self.peek().word().unwrap_or_default());
+            let hint = "include the file that defines it, or define it with `-D`";
+            self.complain(&format!("no macro {name} is defined"), hint);
+        }
+        self.bump();
+        let mut open = 0_usize;
+        loop {
+            let token = self.bump();
+            match &token.kind {
+                kind if kind.is(Punctuation::ParenOpen) => open += 1,
+                kind if kind.is(Punctuation::ParenClose) => open -= 1,
+                _ => {}
+            }
+            if open == 0 {
+                break;
+            }
+        }
+        self.eat(Punctuation::Semicolon);
         Item::CppQuote(CppQuote { keyword, text: None })
     }
 
@@ -211,6 +321,11 @@ impl Parser<'_> {
             _ => Err(self.unexpected("a name")),
         }
     }
+}
+
+/// Whether a name is written as macros' are.
+fn is_macro_name(name: &str) -> bool {
+    name.len() > 2 && !name.bytes().any(|byte| byte.is_ascii_lowercase())
 }
 
 /// Whether a token after `library` and such is the name of one: these words are names as well.

@@ -38,11 +38,11 @@ impl Parser<'_> {
         }
         if self.eat(Punctuation::Colon) {
             if self.is(Punctuation::BracketOpen) {
-                return Err(self.short_form());
+                return Err(self.expected_interface());
             }
             class.base = Some(self.path("the name of the class to derive from")?);
             if self.is(Punctuation::Comma) {
-                return Err(self.short_form());
+                return Err(self.expected_interface());
             }
         }
         class.interfaces = Some({
@@ -64,7 +64,7 @@ impl Parser<'_> {
                 return Err(Reported);
             }
             if !is_bare_name {
-                return Err(self.short_form());
+                return Err(self.expected_interface());
             }
         }
         let path = self.path("the name of an interface")?;
@@ -72,12 +72,10 @@ impl Parser<'_> {
         Ok(ClassItem { attributes, is_dispatch, path })
     }
 
-    fn short_form(&mut self) -> Reported {
+    fn expected_interface(&mut self) -> Reported {
         let message = "expected `interface` or `dispinterface` in a class";
-        self.report(Diagnostic::error(self.span(), message).hint(
-            "MIDL 3.0's short form, with members in the class itself, isn't read: \
-             declare an interface and name it here",
-        ))
+        let hint = "declare an interface and name it here: `[default] interface IName;`";
+        self.report(Diagnostic::error(self.span(), message).hint(hint))
     }
 
     /// Reads a module from its keyword on.
@@ -96,12 +94,13 @@ impl Parser<'_> {
     pub(super) fn api_contract(&mut self, attributes: Attributes) -> Parsed<ApiContract> {
         self.bump();
         let name = self.identifier("the name of the contract")?;
-        if self.is(Punctuation::BraceOpen) {
+        let is_announced = !self.is(Punctuation::BraceOpen);
+        if !is_announced {
             self.braced("an apicontract", |parser| -> Parsed<()> {
                 Err(parser.unexpected("`}`: an apicontract is empty"))
             })?;
         }
         self.eat(Punctuation::Semicolon);
-        Ok(ApiContract { attributes, name })
+        Ok(ApiContract { attributes, name, is_announced })
     }
 }

@@ -36,7 +36,7 @@ const BASE_WORDS: &[&str] = &[
 ];
 
 /// Words that say something of a type without being one.
-const QUALIFIERS: &[&str] = &["const", "volatile", "__unaligned", "__RPC_FAR", "__far"];
+const QUALIFIERS: &[&str] = &["const", "volatile", "__unaligned", "__RPC_FAR", "__far", "_far"];
 
 /// Whether a word can only be the beginning of a type.
 pub(super) fn is_type_word(word: &str) -> bool {
@@ -127,7 +127,12 @@ impl Parser<'_> {
     /// Skips qualifiers, and says whether `const` was among them.
     pub(super) fn qualifiers(&mut self) -> bool {
         let mut is_const = false;
-        while let Some(word) = self.peek().word().filter(|word| QUALIFIERS.contains(word)) {
+        while let Some(word) = self.peek().word() {
+            // These were words of 16-bit compilers, and are names as well.
+            let is_old = matches!(word, "far" | "near") && self.peek_at(1).is(Punctuation::Star);
+            if !is_old && !QUALIFIERS.contains(&word) {
+                break;
+            }
             is_const |= word == "const";
             self.bump();
         }

@@ -120,8 +120,7 @@ impl Preprocessor<'_> {
             }
             Err(error) => {
                 self.is_incomplete = true;
-                let hint = error.hint().map(str::to_owned);
-                self.diagnostics.push(Diagnostic::error(span, error.message(&name)).hint_if(hint));
+                self.diagnostics.push(error.at(span, &name));
             }
         }
     }
