@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use bench_harness::sparkle::{self, Dishes};
 use bench_harness::sys::message::Descriptors;
-use bench_harness::{Contender, Laps, Result, Server, Work, connect, in_threads, memory};
+use bench_harness::{Contender, Laps, Result, Server, Work, connect, idle_clients, in_threads};
 
 use crate::protocol::{Message, What};
 use crate::socket::{Floor, Socket};
@@ -62,17 +62,31 @@ impl Client {
     fn idle(&self, clients: usize, laps: &mut Laps) -> Result<()> {
         let mut connection = self.connect()?;
         connection.null(1)?;
-        let before = memory(self.server.pid())?;
-        let mut idle = Vec::new();
-        for _ in 0..clients {
+        let _idle = idle_clients(clients, &self.pids(), laps, || {
             let mut connection = self.connect()?;
             connection.null(1)?;
-            idle.push(connection.socket);
-        }
-        let after = memory(self.server.pid())?;
-        laps.set_memory(after.saturating_sub(before) as f64 / clients.max(1) as f64);
+            Ok(connection.socket)
+        })?;
         while laps.next() {
             connection.null(1)?;
+        }
+        Ok(())
+    }
+
+    /// As many messages as it takes, one after the other.
+    fn many_handles(&self, count: usize, laps: &mut Laps) -> Result<()> {
+        let mut connection = self.connect()?;
+        let dishes = Dishes::new();
+        let files: Vec<OwnedFd> =
+            (0..count).map(|_| dishes.open().map(OwnedFd::from)).collect::<std::io::Result<_>>()?;
+        let files: Vec<_> = files.iter().map(AsFd::as_fd).collect();
+        while laps.next() {
+            // None at all are a call, too.
+            let (first, others) = files.split_at(files.len().min(Work::HANDLES_MAX));
+            connection.call(What::Many, 0, first)?;
+            for files in others.chunks(Work::HANDLES_MAX) {
+                connection.call(What::Many, 0, files)?;
+            }
         }
         Ok(())
     }
@@ -139,17 +153,7 @@ impl Contender for Client {
             }
             (Floor::Seqpacket | Floor::Stream | Floor::Epoll, Work::Cold) => self.cold(laps)?,
             (Floor::Epoll, Work::Idle(clients)) => self.idle(clients, laps)?,
-            (Floor::Seqpacket, Work::ManyHandles(count)) => {
-                let mut connection = self.connect()?;
-                let dishes = Dishes::new();
-                let files: Vec<OwnedFd> = (0..count)
-                    .map(|_| dishes.open().map(OwnedFd::from))
-                    .collect::<std::io::Result<_>>()?;
-                let files: Vec<_> = files.iter().map(AsFd::as_fd).collect();
-                while laps.next() {
-                    connection.call(What::Many, 0, &files)?;
-                }
-            }
+            (Floor::Seqpacket, Work::ManyHandles(count)) => self.many_handles(count, laps)?,
             _ => return Ok(false),
         }
         Ok(true)

@@ -3,6 +3,8 @@
 use std::io::{BufRead, Write};
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 use crate::{Laps, Placement, Result, Work};
 
 /// One way to make calls between processes.
@@ -15,6 +17,11 @@ pub trait Contender {
     /// # Errors
     /// Whatever went wrong.
     fn run(&mut self, work: Work, laps: &mut Laps) -> Result<bool>;
+
+    /// Why that is no work of its, in a few words for people; empty where nobody would ask.
+    fn why_not(&self, _work: Work) -> &'static str {
+        ""
+    }
 }
 
 /// What a contender's program was started as.
@@ -31,6 +38,7 @@ pub enum Role {
 /// # Errors
 /// Neither.
 pub fn role() -> Result<Role> {
+    raise_descriptor_limit();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["client", name] => Ok(Role::Client((*name).into())),
@@ -40,8 +48,8 @@ pub fn role() -> Result<Role> {
 }
 
 /// Does what standard input says, line by line: work, placement, milliseconds. Answers each line
-/// with one: `ok` and a report, `none` for work that isn't its own, or `error` and why. Before the
-/// first it says `ready` and names the processes on the other side.
+/// with one: `ok` and a report, `none` and why for work that isn't its own, or `error` and why.
+/// Before the first it says `ready` and names the processes on the other side.
 ///
 /// # Errors
 /// Those of writing to standard output.
@@ -50,14 +58,31 @@ pub fn take_orders(contender: &mut dyn Contender) -> Result<()> {
     let pids: Vec<String> = contender.pids().iter().map(u32::to_string).collect();
     writeln!(output, "ready {}", pids.join(" "))?;
     for line in std::io::stdin().lock().lines() {
-        match carry_out(contender, &line?) {
+        let line = line?;
+        match carry_out(contender, &line) {
             Ok(Some(report)) => writeln!(output, "ok {report}")?,
-            Ok(None) => writeln!(output, "none")?,
+            Ok(None) => {
+                let work = line.split(' ').next().and_then(|word| word.parse().ok());
+                writeln!(output, "none {}", work.map_or("", |work| contender.why_not(work)))?;
+            }
             Err(error) => writeln!(output, "error {}", error.to_string().replace('\n', " "))?,
         }
         output.flush()?;
     }
     Ok(())
+}
+
+/// Ten thousand clients take as many descriptors at either side, and the usual limit is a thousand.
+/// How many a process may have is [`descriptors_max`]; what a contender starts has the same limit.
+fn raise_descriptor_limit() {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    // Whoever needs more than there are is told so then.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+}
+
+/// How many descriptors a process may have: the hard limit (`ulimit -Hn`).
+pub fn descriptors_max() -> usize {
+    getrlimit(Resource::Nofile).maximum.map_or(usize::MAX, |max| max as usize)
 }
 
 fn carry_out(contender: &mut dyn Contender, line: &str) -> Result<Option<String>> {

@@ -21,6 +21,7 @@ pub struct Laps {
     cpu: Duration,
     elapsed: Duration,
     memory: Option<f64>,
+    set_up: Option<f64>,
 }
 
 /// What the laps of one run come to.
@@ -38,6 +39,8 @@ pub struct Report {
     pub cpu_ns: f64,
     /// Bytes of the server's memory for each of what the work counts.
     pub memory: Option<f64>,
+    /// Nanoseconds that it took to set up one of what the work counts: their median.
+    pub set_up_ns: Option<f64>,
 }
 
 impl Laps {
@@ -55,6 +58,7 @@ impl Laps {
             cpu: Duration::ZERO,
             elapsed: Duration::ZERO,
             memory: None,
+            set_up: None,
         }
     }
 
@@ -69,9 +73,15 @@ impl Laps {
         self.calls_per_lap = calls.max(1);
     }
 
-    /// Notes the server's memory for each of what the work counts.
-    pub fn set_memory(&mut self, bytes_each: f64) {
-        self.memory = Some(bytes_each);
+    /// Notes by how much the server's memory has grown for so many of what the work counts.
+    pub fn set_memory(&mut self, before: u64, after: u64, count: usize) {
+        self.memory = Some(after.saturating_sub(before) as f64 / count.max(1) as f64);
+    }
+
+    /// Notes how long it took to set up each of what the work counts: the median is kept.
+    pub fn set_up(&mut self, mut times: Vec<Duration>) {
+        times.sort_unstable();
+        self.set_up = times.get(times.len() / 2).map(|time| time.as_nanos() as f64);
     }
 
     /// Ends a lap and begins the next; `false` when it was the last one.
@@ -148,6 +158,7 @@ impl Laps {
             p99_ns: at(0.99),
             cpu_ns: self.cpu.as_nanos() as f64 / calls.max(1) as f64,
             memory: self.memory,
+            set_up_ns: self.set_up,
         }
     }
 }
@@ -155,9 +166,13 @@ impl Laps {
 /// One line, as [`Report::read`] reads it.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { calls, seconds, median_ns, p99_ns, cpu_ns, memory } = self;
+        let Self { calls, seconds, median_ns, p99_ns, cpu_ns, memory, set_up_ns } = self;
         write!(f, "{calls} {seconds} {median_ns} {p99_ns} {cpu_ns}")?;
-        memory.map_or(Ok(()), |memory| write!(f, " {memory}"))
+        for number in [memory, set_up_ns] {
+            // What there is none of is written as no number.
+            write!(f, " {}", number.unwrap_or(f64::NAN))?;
+        }
+        Ok(())
     }
 }
 
@@ -166,19 +181,45 @@ impl Report {
     pub fn read(text: &str) -> Option<Self> {
         let numbers: Vec<f64> =
             text.split_whitespace().map(str::parse).collect::<Result<_, _>>().ok()?;
-        let [calls, seconds, median_ns, p99_ns, cpu_ns, memory @ ..] = numbers.as_slice() else {
+        let [calls, seconds, median_ns, p99_ns, cpu_ns, memory, set_up_ns] = numbers.as_slice()
+        else {
             return None;
         };
+        let number = |number: &f64| Some(*number).filter(|number| !number.is_nan());
         Some(Self {
             calls: *calls as u64,
             seconds: *seconds,
             median_ns: *median_ns,
             p99_ns: *p99_ns,
             cpu_ns: *cpu_ns,
-            memory: memory.first().copied(),
+            memory: number(memory),
+            set_up_ns: number(set_up_ns),
         })
     }
 }
 
 /// More laps than that are no better, and take memory.
 const LAPS_MAX: usize = 1_000_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_is_read_as_it_is_written() {
+        let bare = Report {
+            calls: 7,
+            seconds: 0.5,
+            median_ns: 1500.5,
+            p99_ns: 3000.0,
+            cpu_ns: 12.25,
+            memory: None,
+            set_up_ns: None,
+        };
+        for report in [bare, Report { memory: Some(1159.0), set_up_ns: Some(2.5), ..bare }] {
+            assert_eq!(Report::read(&report.to_string()), Some(report));
+        }
+        assert_eq!(Report::read("1 2 3"), None);
+        assert_eq!(Report::read("1 2 3 4 5 6 x"), None);
+    }
+}

@@ -9,6 +9,7 @@
 //! Reading order: [`Work`] is what is done, [`Contender`] who does it, [`Laps`] what it took.
 
 mod contender;
+mod idle;
 mod laps;
 mod placement;
 mod process;
@@ -18,11 +19,12 @@ pub mod sys;
 mod threads;
 mod work;
 
-pub use contender::{Contender, Role, role, take_orders};
+pub use contender::{Contender, Role, descriptors_max, role, take_orders};
+pub use idle::idle_clients;
 pub use laps::{Laps, Report};
 pub use placement::Placement;
 pub use process::{cpu_time, memory};
-pub use server::{Server, SocketType, connect, die_with_parent, listener};
+pub use server::{Server, SocketType, connect, die_with_parent, folder, listener};
 pub use threads::in_threads;
 pub use work::{UnknownWork, Work};
 

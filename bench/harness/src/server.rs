@@ -87,7 +87,10 @@ fn listen(path: &Path, kind: SocketType) -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
-/// Where sockets go: the runner's temporary folder.
-fn folder() -> PathBuf {
-    std::env::var_os("BENCH_FOLDER").map_or_else(std::env::temp_dir, PathBuf::from)
+/// Where sockets and files go: the runner's temporary folder; without a runner one in memory, as
+/// the runner's is.
+pub fn folder() -> PathBuf {
+    let memory = || Some(PathBuf::from("/dev/shm")).filter(|folder| folder.is_dir());
+    let named = std::env::var_os("BENCH_FOLDER").map(PathBuf::from);
+    named.or_else(memory).unwrap_or_else(std::env::temp_dir)
 }

@@ -24,10 +24,25 @@ pub enum Work {
     Cold,
     /// So many clients that are connected and do nothing: each lap is a null call beside them.
     Idle(usize),
-    /// So many handles in one call.
+    /// So many handles: in one call, or in as many as it takes where there are more than the kernel
+    /// passes with one message.
     ManyHandles(usize),
-    /// So many jobs that wait for an event in the server: each lap is a null call beside them.
+    /// So many jobs that wait in the server, each for an event of its own: each lap is a null call
+    /// beside them.
     Jobs(usize),
+    /// So many jobs that wait in the server for their time.
+    Timers(usize),
+    /// Looks a registration up, each lap another one of so many.
+    LookUp(usize),
+    /// A call of the last one of so many methods of an interface.
+    Methods(usize),
+    /// Connects, calls and closes, with an interface of so many methods.
+    ConnectMethods(usize),
+}
+
+impl Work {
+    /// The most handles that the kernel passes with one message (`SCM_MAX_FD`).
+    pub const HANDLES_MAX: usize = 253;
 }
 
 impl fmt::Display for Work {
@@ -44,6 +59,10 @@ impl fmt::Display for Work {
             Self::Idle(n) => write!(f, "idle-{n}"),
             Self::ManyHandles(n) => write!(f, "handles-{n}"),
             Self::Jobs(n) => write!(f, "jobs-{n}"),
+            Self::Timers(n) => write!(f, "timers-{n}"),
+            Self::LookUp(n) => write!(f, "find-{n}"),
+            Self::Methods(n) => write!(f, "methods-{n}"),
+            Self::ConnectMethods(n) => write!(f, "w6m-{n}"),
         }
     }
 }
@@ -81,6 +100,10 @@ impl FromStr for Work {
             ("idle", Some(n)) => Self::Idle(n),
             ("handles", Some(n)) => Self::ManyHandles(n),
             ("jobs", Some(n)) => Self::Jobs(n),
+            ("timers", Some(n)) => Self::Timers(n),
+            ("find", Some(n)) => Self::LookUp(n),
+            ("methods", Some(n)) => Self::Methods(n),
+            ("w6m", Some(n)) => Self::ConnectMethods(n),
             _ => return Err(unknown()),
         })
     }
@@ -101,6 +124,10 @@ mod tests {
             Work::Idle(3),
             Work::ManyHandles(253),
             Work::Jobs(10),
+            Work::Timers(100_000),
+            Work::LookUp(10_000),
+            Work::Methods(1_000),
+            Work::ConnectMethods(1_000),
         ] {
             assert_eq!(work.to_string().parse(), Ok(work));
         }

@@ -4,12 +4,14 @@ use std::fs::File;
 use std::io::Write;
 
 use bench_harness::sparkle::{CLIENT_LINES, Dishes};
-use bench_harness::{Contender, Laps, Result, Work, cpu_time, in_threads, memory};
+use bench_harness::{Contender, Laps, Result, Work, idle_clients, in_threads};
 use rustix::process::{Pid, PidfdFlags, Signal};
 use syshandle::{Activation, Event, Proxy};
 
 use crate::interface::{BENCH, COLD, HandlesClient, NumbersClient, NumbersStarter};
-use crate::registration::Folders;
+use crate::registration::{Folders, other};
+use crate::sizes::{self, Sized};
+use crate::waiting;
 
 /// The client, and what keeps the server alive.
 #[derive(Debug)]
@@ -17,7 +19,7 @@ pub(crate) struct Contestant {
     numbers: NumbersClient,
     handles: HandlesClient,
     activation: Activation,
-    _folders: Folders,
+    folders: Folders,
 }
 
 impl Contestant {
@@ -29,11 +31,11 @@ impl Contestant {
             None => 0,
         };
         let folders = Folders::make()?;
-        folders.register_others(0, classes)?;
+        folders.register_others(classes)?;
         let activation = Activation::new().locations(folders.locations());
         let numbers = activation.activate(BENCH.clsid())?;
         let handles = activation.activate(BENCH.clsid())?;
-        Ok(Self { numbers, handles, activation, _folders: folders })
+        Ok(Self { numbers, handles, activation, folders })
     }
 
     /// The reference by which calls without handles go.
@@ -44,6 +46,11 @@ impl Contestant {
     /// The reference by which calls with handles go.
     pub(crate) fn handles(&self) -> &HandlesClient {
         &self.handles
+    }
+
+    /// A connection of its own for calls with handles.
+    pub(crate) fn connect_handles(&self) -> Result<HandlesClient> {
+        Ok(self.activation.activate(BENCH.clsid())?)
     }
 
     fn server(&self) -> Result<u32> {
@@ -92,6 +99,7 @@ impl Contestant {
         Ok(())
     }
 
+    /// A connection of its own for calls without handles.
     fn connect(&self) -> Result<NumbersClient> {
         Ok(self.activation.activate(BENCH.clsid())?)
     }
@@ -111,55 +119,46 @@ impl Contestant {
     }
 
     fn idle(&self, clients: usize, laps: &mut Laps) -> Result<()> {
-        check(self.numbers.null(1)?)?;
-        let server = self.server()?;
-        let before = memory(server)?;
-        let mut idle = Vec::new();
-        for _ in 0..clients {
+        let _idle = idle_clients(clients, &self.pids(), laps, || {
             let client = self.connect()?;
             check(client.null(1)?)?;
-            idle.push(client);
-        }
-        let after = memory(server)?;
-        laps.set_memory(after.saturating_sub(before) as f64 / clients.max(1) as f64);
+            Ok(client)
+        })?;
         while laps.next() {
             check(self.numbers.null(1)?)?;
         }
         Ok(())
     }
 
+    /// As many calls as it takes, one after the other: a message carries what the kernel lets it.
     fn many_handles(&self, count: usize, laps: &mut Laps) -> Result<()> {
         let dishes = Dishes::new();
         let files: Vec<File> = (0..count).map(|_| dishes.open()).collect::<Result<_, _>>()?;
+        let (first, others) = files.split_at(files.len().min(Work::HANDLES_MAX));
         while laps.next() {
-            self.handles.count(&files)?;
+            // None at all are a call, too.
+            self.handles.count(first)?;
+            for files in others.chunks(Work::HANDLES_MAX) {
+                self.handles.count(files)?;
+            }
         }
         Ok(())
     }
 
-    /// The jobs end with their client.
-    fn jobs(&self, jobs: usize, laps: &mut Laps) -> Result<()> {
-        let server = self.server()?;
-        let before = (memory(server)?, cpu_time(&[server]));
-        let client: HandlesClient = self.activation.activate(BENCH.clsid())?;
-        let event = Event::new()?;
-        for _ in 0..jobs {
-            client.wait_for(&event)?;
-        }
-        let after = memory(server)?;
-        laps.set_memory(after.saturating_sub(before.0) as f64 / jobs.max(1) as f64);
+    /// Finds another one of the classes each time, all over them.
+    fn look_up(&self, classes: usize, laps: &mut Laps) -> Result<()> {
+        let locations = self.folders.locations();
+        let mut number = 0;
         while laps.next() {
-            check(self.numbers.null(1)?)?;
-        }
-        // One event for all: setting it over and over ends one job after the other.
-        for _ in 0..jobs {
-            event.set()?;
-            while event.wait_timeout(std::time::Duration::ZERO)? {
-                event.set()?;
-                std::thread::yield_now();
-            }
+            // A step that meets each before it meets one again.
+            number = (number + 7919) % classes.max(1);
+            locations.find(other(number))?;
         }
         Ok(())
+    }
+
+    fn connect_sized(&self, methods: usize) -> Result<Sized> {
+        sizes::connect(&self.activation, methods)
     }
 }
 
@@ -193,7 +192,20 @@ impl Contender for Contestant {
             Work::Cold => self.cold(laps)?,
             Work::Idle(clients) => self.idle(clients, laps)?,
             Work::ManyHandles(count) => self.many_handles(count, laps)?,
-            Work::Jobs(jobs) => self.jobs(jobs, laps)?,
+            Work::Jobs(jobs) => waiting::events(self, jobs, laps)?,
+            Work::Timers(jobs) => waiting::timers(self, jobs, laps)?,
+            Work::LookUp(classes) => self.look_up(classes, laps)?,
+            Work::Methods(methods) => {
+                let client = self.connect_sized(methods)?;
+                while laps.next() {
+                    check(client.call_last(1)?)?;
+                }
+            }
+            Work::ConnectMethods(methods) => {
+                while laps.next() {
+                    check(self.connect_sized(methods)?.call_last(1)?)?;
+                }
+            }
         }
         Ok(true)
     }
@@ -208,7 +220,8 @@ fn call_all(clients: &mut [NumbersClient], laps: &mut Laps) -> Result<()> {
     })
 }
 
-fn check(number: u64) -> Result<()> {
+/// Whether what came back to a one is right.
+pub(crate) fn check(number: u64) -> Result<()> {
     match number {
         2 => Ok(()),
         _ => Err("a wrong number came back".into()),

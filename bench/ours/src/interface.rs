@@ -31,8 +31,11 @@ pub trait Handles {
     /// How many they are; all are closed.
     fn count(&self, #[handle(file, read)] files: Vec<File>) -> Result<u64>;
 
-    /// A job that waits for an event which is never set.
+    /// A job that waits for an event.
     fn wait_for(&self, context: &Context, event: Event) -> Result<()>;
+
+    /// A job that waits for a time after any run.
+    fn wait_long(&self, context: &Context) -> Result<()>;
 
     /// One file, which is closed.
     fn file(&self, #[handle(file, read | write)] file: File) -> Result<u64>;

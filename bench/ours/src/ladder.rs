@@ -1,17 +1,14 @@
 //! What each layer costs: rungs that are climbed in turn, over and over, on one core.
 
-use std::hint::black_box;
-use std::io::IoSlice;
 use std::time::{Duration, Instant};
 
 use bench_harness::sparkle::Dishes;
 use bench_harness::{Contender, Placement, Result};
-use syshandle::{Encode, Event};
-use syshandle_os::{BorrowedHandle, Declared, OwnedHandle, Seqpacket};
-use syshandle_wire::{Body, Decoder, Encoder, FrameKind, Header, Limits, ProofError, Prove};
+use syshandle::Event;
 
 use crate::client::Contestant;
 use crate::interface::{HandlesClient, NumbersClient};
+use crate::layers::{self, Layers, Proof};
 use crate::probes;
 use crate::server::Bench;
 
@@ -25,15 +22,23 @@ pub(crate) fn climb() -> Result<()> {
     let inside_handles = HandlesClient::in_process(Bench)?;
     Placement::Same.apply(&contestant.pids())?;
     let (numbers, handles) = (contestant.numbers(), contestant.handles());
-    let hurried = numbers.with_timeout(Duration::from_millis(50));
+    let hurried = numbers.with_timeout(Duration::from_secs(2));
     let dishes = Dishes::new();
     let (file, event) = (dishes.open()?, Event::new()?);
-    let ends = Seqpacket::pair()?;
+    let mut in_memory = Layers::in_memory()?;
+    let mut sockets = Layers::over_sockets()?;
+    let mut handle = Layers::over_sockets()?.with_file(&file, Proof::None);
+    let mut proof = Layers::over_sockets()?.with_file(&file, Proof::Kernel);
+    let mut deadline = Layers::over_sockets()?.with_file(&file, Proof::Kernel).with_deadline(LONG);
     let rungs: Vec<Rung<'_>> = vec![
-        rung("values and frames of a null call, there and back, without I/O", frames),
-        rung("the same through a socket to itself: four system calls", move || to_itself(&ends)),
-        rung("a null call to an object in this process", || inside.null(1)),
-        rung("… in this process, with one file", || inside_handles.file(&file)),
+        rung("encode: the values of a null call, there and back", layers::values),
+        rung("+ frames, and the two ends, in memory", || in_memory.call()),
+        rung("+ a socket: four system calls, nobody has to wake", || sockets.call()),
+        rung("+ one handle: a file, sent, received, closed", || handle.call()),
+        rung("+ the probe: it is proven to be a file", || proof.call()),
+        rung("+ a deadline, at both sides", || deadline.call()),
+        rung("a null call to an object in this process, on a thread of its own", || inside.null(1)),
+        rung("… with one file", || inside_handles.file(&file)),
         rung("a null call to another process", || numbers.null(1)),
         rung("… with a shorter deadline", || hurried.null(1)),
         rung("… of an interface that has handles", || handles.number(1)),
@@ -62,7 +67,11 @@ fn print(what: &str, mut rungs: Vec<Rung<'_>>) -> Result<()> {
     }
     for ((name, _), mut times) in rungs.into_iter().zip(times) {
         times.sort_by(f64::total_cmp);
-        println!("{what}\t{name}\t{}", times[times.len() / 2]);
+        let (len, median) = (times.len(), times[times.len() / 2]);
+        // Two standard errors of the median, by what the middle half spans, as a part of it.
+        let span = times[len * 3 / 4] - times[len / 4];
+        let noise = 2.0 * 1.2533 * span / 1.349 / (len as f64).sqrt() / median;
+        println!("{what}\t{name}\t{median:.1}\t{noise:.4}");
     }
     Ok(())
 }
@@ -82,63 +91,10 @@ fn time(rung: &mut dyn FnMut() -> Result<()>) -> Result<f64> {
     Ok(batches[batches.len() / 2])
 }
 
-/// What both sides do with the bytes of a null call and its reply.
-fn frames() -> Result<()> {
-    let mut buffer = [0; 256];
-    for kind in [FrameKind::Call, FrameKind::Reply] {
-        let len = frame(kind, &mut buffer)?;
-        black_box(read(&buffer[..len])?);
-    }
-    Ok(())
-}
+/// The usual deadline.
+const LONG: Duration = Duration::from_secs(30);
 
-/// The same, with a message each way that nobody has to be woken for.
-fn to_itself((a, b): &(Seqpacket, Seqpacket)) -> Result<()> {
-    let (mut buffer, mut handles) = ([0; 256], Vec::new());
-    for (kind, from, to) in [(FrameKind::Call, a, b), (FrameKind::Reply, b, a)] {
-        let len = frame(kind, &mut buffer)?;
-        from.send(&[IoSlice::new(&buffer[..len])], &[])?;
-        let received = to.receive(&mut buffer, &mut handles)?;
-        black_box(read(&buffer[..received.len])?);
-    }
-    Ok(())
-}
-
-fn frame(kind: FrameKind, buffer: &mut [u8; 256]) -> Result<usize> {
-    let mut out = Encoder::new(Vec::new(), Limits::default());
-    let number = black_box(1_u64);
-    number.encode(&mut out);
-    let (body, _) = out.finish()?;
-    let header = Header { body: Body::Inline { len: body.len() as u32 }, ..Header::new(kind) };
-    let mut head = [0; Header::LEN_MAX];
-    let len = header.write(&mut head);
-    buffer[..len].copy_from_slice(&head[..len]);
-    buffer[len..len + body.len()].copy_from_slice(&body);
-    Ok(len + body.len())
-}
-
-fn read(frame: &[u8]) -> Result<u64> {
-    let (_, body) = Header::read(frame)?;
-    let mut input = Decoder::new(body, Vec::new(), &Nothing);
-    let number = input.parameter(0, None)?;
-    input.finish()?;
-    Ok(number)
-}
-
-/// There are no handles to prove.
-struct Nothing;
-
-impl Prove for Nothing {
-    fn prove(&self, _: BorrowedHandle<'_>, _: &Declared) -> Result<(), ProofError> {
-        Ok(())
-    }
-
-    fn refuse(&self, handle: OwnedHandle) {
-        drop(handle);
-    }
-}
-
-const ROUNDS: usize = 7;
+const ROUNDS: usize = 9;
 
 const TURN: Duration = Duration::from_millis(30);
 

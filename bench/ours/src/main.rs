@@ -8,9 +8,12 @@ mod client;
 mod counts;
 mod interface;
 mod ladder;
+mod layers;
 mod probes;
 mod registration;
 mod server;
+mod sizes;
+mod waiting;
 
 use bench_harness::{Result, Role, role, take_orders};
 

@@ -9,6 +9,7 @@ use bench_harness::Result;
 use syshandle::{Class, ClassInfo, Guid, Locations, RegisteredClass, Registration};
 
 use crate::interface::{BENCH, COLD};
+use crate::sizes;
 
 /// The folders of the registry and of the sockets; removed with this value.
 #[derive(Debug)]
@@ -20,8 +21,7 @@ pub(crate) struct Folders {
 impl Folders {
     /// Makes them, and registers this program in them.
     pub(crate) fn make() -> Result<Self> {
-        let base = std::env::var_os("BENCH_FOLDER").map_or_else(std::env::temp_dir, PathBuf::from);
-        let root = base.join(format!("syshandle-{}", std::process::id()));
+        let root = bench_harness::folder().join(format!("syshandle-{}", std::process::id()));
         DirBuilder::new().mode(0o700).create(&root)?;
         let (data, runtime) = (root.join("data"), root.join("run"));
         for folder in [&data, &runtime] {
@@ -30,7 +30,9 @@ impl Folders {
         let locations =
             Locations { data_home: Some(data), data_dirs: vec![], runtime_dir: Some(runtime) };
         let folders = Self { root, locations };
-        folders.register("bench", vec![registered(BENCH)])?;
+        let mut classes = sizes::registered();
+        classes.push(registered(BENCH));
+        folders.register("bench", classes)?;
         folders.register("bench-cold", vec![registered(COLD)])?;
         Ok(folders)
     }
@@ -40,12 +42,12 @@ impl Folders {
         self.locations.clone()
     }
 
-    /// Registers so many other classes, a hundred a program, which nobody activates.
-    pub(crate) fn register_others(&self, from: usize, to: usize) -> Result<()> {
-        let numbers: Vec<usize> = (from..to).collect();
-        for chunk in numbers.chunks(100) {
+    /// Registers so many other classes, which nobody activates: ten a program.
+    pub(crate) fn register_others(&self, count: usize) -> Result<()> {
+        let numbers: Vec<usize> = (0..count).collect();
+        for chunk in numbers.chunks(10) {
             let classes = chunk.iter().map(|number| RegisteredClass {
-                clsid: Guid::from_bytes((*number as u128 + 1).to_be_bytes()),
+                clsid: other(*number),
                 name: format!("OTHER_{number}"),
                 interfaces: vec![],
             });
@@ -84,7 +86,13 @@ impl Drop for Folders {
     }
 }
 
-fn registered<C: ClassInfo>(class: Class<C>) -> RegisteredClass {
+/// The class of this number among the others.
+pub(crate) fn other(number: usize) -> Guid {
+    Guid::from_bytes((number as u128 + 1).to_be_bytes())
+}
+
+/// How a class stands in a registration.
+pub(crate) fn registered<C: ClassInfo>(class: Class<C>) -> RegisteredClass {
     RegisteredClass {
         clsid: class.clsid(),
         name: class.name().into(),

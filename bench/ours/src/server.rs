@@ -8,10 +8,12 @@ use bench_harness::sparkle::SERVER_LINES;
 use syshandle::{Context, Event, Outcome, Result, Server};
 
 use crate::interface::{BENCH, COLD, Handles, Numbers};
+use crate::waiting::LONG;
 
 /// Serves until nobody is there any more.
 pub(crate) fn serve() -> bench_harness::Result<()> {
     let server = Server::new().class(BENCH, || Bench).class(COLD, || Bench);
+    let server = crate::sizes::serve(server);
     Ok(server.idle_exit(LINGER).run()?)
 }
 
@@ -56,6 +58,10 @@ impl Handles for Bench {
 
     fn wait_for(&self, context: &Context, event: Event) -> Result<()> {
         context.when(event, PATIENCE, |_| {})
+    }
+
+    fn wait_long(&self, context: &Context) -> Result<()> {
+        context.after(LONG, |_| {})
     }
 
     fn file(&self, _file: File) -> Result<u64> {

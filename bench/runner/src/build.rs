@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use bench_harness::Result;
 
 use crate::contenders::Entry;
+use crate::interrupt;
 use crate::results::Results;
 
 /// Builds the packages of these, in one go, and returns those that could be built. When something
@@ -21,6 +22,7 @@ pub(crate) fn build(
     }
     let mut built = Vec::new();
     for package in packages {
+        interrupt::check()?;
         let right = cargo(&[package])?;
         for entry in entries.iter().filter(|entry| entry.package == package) {
             match right {

@@ -85,7 +85,10 @@ pub(crate) fn lines(title: &str, along: &str, lines: &[Line]) -> String {
     for power in x_low as i32..=x_high as i32 {
         let at = x(10_f64.powi(power));
         grid(&mut svg, (at, TOP + 12.0), (at, height - bottom));
-        text(&mut svg, at, height - bottom + 16.0, "middle", "", &short(power));
+        // None at all have no logarithm, and stand at the edge.
+        let none = power == x_low as i32 && values().any(|point| point.0 == 0.0);
+        let label = if none { "0".into() } else { short(power) };
+        text(&mut svg, at, height - bottom + 16.0, "middle", "", &label);
     }
     for power in y_low as i32..=y_high as i32 {
         let at = y(10_f64.powi(power));

@@ -37,12 +37,16 @@ pub(crate) const ALL: &[Entry] = &[
     },
     peer("zbus", "bench-zbus", "D-Bus, peer to peer, on tokio, methods run where they arrive"),
     peer("zbus-daemon", "bench-zbus", "D-Bus through a dbus-daemon, otherwise the same"),
-    peer("sd-bus", "bench-sd-bus", "D-Bus in C, peer to peer, a thread per connection"),
+    peer("sd-bus", "bench-sd-bus", "D-Bus in C, peer to peer, an event loop per core"),
     peer("zlink", "bench-zlink", "Varlink, on tokio; bytes as text in base 64"),
-    peer("rsbinder", "bench-rsbinder", "Binder's RPC transport, blocking calls"),
-    peer("ipc-channel", "bench-ipc-channel", "a channel each way; passes no descriptors"),
-    peer("tarpc", "bench-tarpc", "bincode, on tokio; passes no descriptors"),
-    peer("tonic", "bench-tonic", "gRPC, on tokio; passes no descriptors"),
+    peer(
+        "rsbinder",
+        "bench-rsbinder",
+        "Binder's RPC transport, blocking calls, a thread per connection",
+    ),
+    peer("ipc-channel", "bench-ipc-channel", "a channel each way, a thread per connection"),
+    peer("tarpc", "bench-tarpc", "bincode, on tokio"),
+    peer("tonic", "bench-tonic", "gRPC, on tokio"),
 ];
 
 const fn peer(name: &'static str, package: &'static str, how: &'static str) -> Entry {

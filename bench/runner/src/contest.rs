@@ -2,105 +2,136 @@
 
 use std::collections::BTreeMap;
 
-use bench_harness::{Result, Work};
+use bench_harness::{Report, Result, Work};
 
 use crate::contenders::{self, Entry, floor_of};
+use crate::interrupt;
 use crate::machine::Folder;
-use crate::options::Options;
-use crate::plan::{Task, tasks};
-use crate::process::Process;
+use crate::pace::Pace;
+use crate::plan::Task;
+use crate::process::{Done, Process};
 use crate::results::Results;
 
+/// Those who take part, each alive.
+struct Contest<'c> {
+    folder: &'c Folder,
+    results: &'c mut Results,
+    running: BTreeMap<&'static str, Process>,
+}
+
 /// Has all do everything that is asked for.
+///
+/// # Errors
+/// It was interrupted. Whoever fails is left out, and the others go on.
 pub(crate) fn run(
-    options: &Options,
+    tasks: &[Task],
     entries: &[&'static Entry],
     folder: &Folder,
     results: &mut Results,
+    pace: &mut Pace,
 ) -> Result<()> {
-    let tasks = tasks(options);
-    let entries = with_floors(entries, &tasks, results)?;
-    let mut running = BTreeMap::new();
-    for entry in &entries {
+    let mut contest = Contest { folder, results, running: BTreeMap::new() };
+    for entry in entries {
+        interrupt::check()?;
         match Process::ready(entry, entry.name, folder.path()) {
-            Ok(process) => drop(running.insert(entry.name, process)),
-            Err(error) => results.leave_out(entry.name, &error.to_string()),
+            Ok(process) => drop(contest.running.insert(entry.name, process)),
+            Err(error) => contest.results.leave_out(entry.name, &error.to_string()),
         }
     }
-    for task in &tasks {
-        if let Work::Idle(_) = task.work {
-            idle(&entries, task, folder, results);
-            continue;
+    for task in tasks {
+        pace.begin(&format!("{} {}", task.work, task.placement));
+        match task.work {
+            Work::Idle(_) => contest.idle(entries, task)?,
+            _ => contest.rounds(entries, task, pace)?,
         }
-        eprint!("{} {} ", task.work, task.placement);
-        // Those who do this work; they warm up meanwhile.
-        let warm = Task { ms: task.ms.min(WARM_MS), ..*task };
-        let names: Vec<&str> = entries.iter().map(|entry| entry.name).collect();
-        let mut able = Vec::new();
-        for name in names {
-            match turn(&mut running, name, &warm, results) {
-                // What takes seconds isn't asked for again and again.
-                Some(report) if report.median_ns > SLOW_NS => results.add(task, name, 0, &report),
-                Some(_) => able.push(name),
-                None => {}
-            }
-        }
-        for round in 0..task.rounds {
-            eprint!(".");
-            able.retain(|name| match turn(&mut running, name, task, results) {
-                Some(report) => {
-                    results.add(task, name, round, &report);
-                    true
-                }
-                None => false,
-            });
-            // Nobody always follows the same one.
-            let next = usize::from(able.len() > 1);
-            able.rotate_left(next);
-        }
-        eprintln!();
+        pace.end();
     }
     Ok(())
 }
 
-/// Idle clients are counted once, and by a server of their own: what another has used before, it
-/// would use again.
-fn idle(entries: &[&'static Entry], task: &Task, folder: &Folder, results: &mut Results) {
-    eprintln!("{}", task.work);
-    for entry in entries {
-        let order = |mut process: Process| process.order(task);
-        match Process::ready(entry, entry.name, folder.path()).and_then(order) {
-            Ok(Some(report)) => results.add(task, entry.name, 0, &report),
-            Ok(None) => {}
+impl Contest<'_> {
+    fn rounds(&mut self, entries: &[&'static Entry], task: &Task, pace: &Pace) -> Result<()> {
+        // Those who do this work; they warm up meanwhile.
+        let warm = Task { ms: task.ms.min(WARM_MS), ..*task };
+        let mut able = Vec::new();
+        for entry in entries {
+            match self.turn(entry.name, &warm)? {
+                // What takes seconds isn't asked for again and again.
+                Some(report) if report.median_ns > SLOW_NS => {
+                    self.results.add(task, entry.name, 0, &report);
+                }
+                Some(_) => able.push(entry.name),
+                None => {}
+            }
+        }
+        for round in 0..task.rounds {
+            if pace.is_late() && round >= ROUNDS_MIN.min(task.rounds) || pace.is_over() {
+                eprint!(" {} rounds of {}, for the time", round, task.rounds);
+                break;
+            }
+            eprint!(".");
+            let mut still_able = Vec::new();
+            for name in able {
+                if let Some(report) = self.turn(name, task)? {
+                    self.results.add(task, name, round, &report);
+                    still_able.push(name);
+                }
+            }
+            // Nobody always follows the same one.
+            let next = usize::from(still_able.len() > 1);
+            still_able.rotate_left(next);
+            able = still_able;
+        }
+        Ok(())
+    }
+
+    /// One turn; `None` when it isn't able to. Who fails is left out from then on.
+    fn turn(&mut self, name: &'static str, task: &Task) -> Result<Option<Report>> {
+        let Some(process) = self.running.get_mut(name) else { return Ok(None) };
+        match process.order(task) {
+            Ok(Done::Report(report)) => Ok(Some(report)),
+            Ok(Done::Cannot(why)) => {
+                self.results.note_cannot(task, name, &why);
+                Ok(None)
+            }
             Err(error) => {
-                let why = format!("failed at {}: {error}", task.work);
-                results.left_out.insert(entry.name.into(), why);
+                interrupt::check()?;
+                self.running.remove(name);
+                let why = format!("failed at {} {}: {error}", task.work, task.placement);
+                self.results.leave_out(name, &why);
+                Ok(None)
             }
         }
     }
-}
 
-/// One turn; `None` when it isn't able to. Who fails is left out from then on.
-fn turn(
-    running: &mut BTreeMap<&str, Process>,
-    name: &str,
-    task: &Task,
-    results: &mut Results,
-) -> Option<bench_harness::Report> {
-    match running.get_mut(name)?.order(task) {
-        Ok(report) => report,
-        Err(error) => {
-            eprintln!("\n{name} failed at {} {}: {error}", task.work, task.placement);
-            let why = format!("failed at {} {}: {error}", task.work, task.placement);
-            results.left_out.insert(name.into(), why);
-            running.remove(name);
-            None
+    /// Idle clients are counted once, and by a server of their own: what another has used before,
+    /// it would use again.
+    fn idle(&mut self, entries: &[&'static Entry], task: &Task) -> Result<()> {
+        for entry in entries.iter().filter(|entry| self.running.contains_key(entry.name)) {
+            let order = |mut process: Process| process.order(task);
+            match Process::ready(entry, entry.name, self.folder.path()).and_then(order) {
+                Ok(Done::Report(report)) => {
+                    eprint!(".");
+                    self.results.add(task, entry.name, 0, &report);
+                }
+                Ok(Done::Cannot(why)) => self.results.note_cannot(task, entry.name, &why),
+                Err(error) => {
+                    interrupt::check()?;
+                    let why = format!("it failed: {error}");
+                    eprintln!("\n*** {} at {}: {why} ***", entry.name, task.work);
+                    self.results.note_cannot(task, entry.name, &why);
+                }
+            }
         }
+        Ok(())
     }
 }
 
 /// These, and the floors that they are compared with.
-fn with_floors(
+///
+/// # Errors
+/// Those of running cargo.
+pub(crate) fn with_floors(
     entries: &[&'static Entry],
     tasks: &[Task],
     results: &mut Results,
@@ -125,3 +156,6 @@ const SLOW_NS: f64 = 1e9;
 
 /// Buffers are made, pages are there, the processor is awake.
 const WARM_MS: u64 = 20;
+
+/// Fewer rounds than this tell nothing of their scatter.
+const ROUNDS_MIN: usize = 3;

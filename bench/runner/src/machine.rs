@@ -16,7 +16,8 @@ impl Folder {
         let memory = PathBuf::from("/dev/shm");
         let parent = if memory.is_dir() { memory } else { std::env::temp_dir() };
         // Short: the path of a socket has 107 bytes at the most.
-        let path = parent.join(format!("shb-{}", std::process::id()));
+        let path = parent.join(format!("{PREFIX}{}", std::process::id()));
+        remove_leftovers(&parent);
         DirBuilder::new().mode(0o700).create(&path)?;
         Ok(Self(path))
     }
@@ -31,6 +32,20 @@ impl Drop for Folder {
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
+
+/// Removes the folders of runs that were killed.
+fn remove_leftovers(parent: &Path) {
+    for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let pid = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.parse::<u32>().ok());
+        if pid.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// What the folders of runs are called, before the number of the process.
+const PREFIX: &str = "shb-";
 
 /// The machine, in a few words: cores, processor, kernel.
 pub(crate) fn description() -> String {
@@ -49,4 +64,26 @@ pub(crate) fn description() -> String {
 pub(crate) fn load() -> f64 {
     let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     text.split(' ').next().and_then(|word| word.parse().ok()).unwrap_or(0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_folder_of_a_run_that_was_killed_is_removed_and_that_of_one_that_lives_is_not() {
+        let parent = std::env::temp_dir().join(format!("bench-leftovers-{}", std::process::id()));
+        let mut ended = std::process::Command::new("true").spawn().unwrap();
+        let names = [ended.id(), std::process::id()].map(|pid| format!("{PREFIX}{pid}"));
+        ended.wait().unwrap();
+        for name in &names {
+            std::fs::create_dir_all(parent.join(name)).unwrap();
+        }
+        std::fs::create_dir(parent.join("shb-x")).unwrap();
+        remove_leftovers(&parent);
+        let [gone, kept] = names.map(|name| parent.join(name).exists());
+        let other = parent.join("shb-x").exists();
+        std::fs::remove_dir_all(&parent).unwrap();
+        assert!(!gone && kept && other);
+    }
 }

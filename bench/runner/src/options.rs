@@ -1,6 +1,7 @@
 //! What is asked for.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use bench_harness::{Placement, Result, Work};
 
@@ -17,6 +18,10 @@ pub(crate) struct Options {
     pub(crate) rounds: usize,
     pub(crate) ms: u64,
     pub(crate) out: PathBuf,
+    /// Whether the documents are to be written anew.
+    pub(crate) write: bool,
+    /// How long all may take, in minutes.
+    pub(crate) limit: Option<f64>,
 }
 
 /// Which of its things the benchmark does.
@@ -31,9 +36,13 @@ pub(crate) enum Command {
 }
 
 pub(crate) const HELP: &str = "\
-cargo xtask bench [OPTIONS]            the contenders at their work, then the ladder and the probes
-cargo xtask bench ladder               what each layer of syshandle costs
-cargo xtask bench growth [--quick]     how time and memory grow
+cargo xtask bench [OPTIONS]            everything: the contenders at their work, the ladder, the
+                                       probes, growth; in ten minutes, once it is built
+cargo xtask bench --write              the same, and writes docs/performance.md and .json, its
+                                       plots, and the README's table
+cargo xtask bench ladder               what each layer of syshandle costs, and each probe
+cargo xtask bench growth [--quick]     how time and memory grow, and whether that is no worse than
+                                       it should be
 cargo xtask bench compare OLD NEW      what changed between two results (JSON)
 cargo xtask bench count [--accept]     instructions of a call, against bench/instructions.txt
 
@@ -43,6 +52,7 @@ cargo xtask bench count [--accept]     instructions of a call, against bench/ins
   --placement P,…       only these: same (one core), free, split (one core each)
   --rounds N            how often each takes its turn
   --ms N                how long one turn is
+  --limit MINUTES       how long all may take: 11, or 2 with --quick; what would take longer is cut
   --out FOLDER          where the results go, instead of bench/results
 ";
 
@@ -58,6 +68,8 @@ impl Options {
             rounds: if quick { 3 } else { 7 },
             ms: if quick { 50 } else { 250 },
             out: PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../results"),
+            write: false,
+            limit: None,
         };
         let mut words = arguments.iter().map(String::as_str);
         while let Some(word) = words.next() {
@@ -67,6 +79,8 @@ impl Options {
                 "--only" => options.only = Some(list(value()?)?),
                 "--work" => options.work = Some(list(value()?)?),
                 "--placement" => options.placements = Some(list(value()?)?),
+                "--write" => options.write = true,
+                "--limit" => options.limit = Some(value()?.parse()?),
                 "--rounds" => options.rounds = value()?.parse()?,
                 "--ms" => options.ms = value()?.parse()?,
                 "--out" => options.out = value()?.into(),
@@ -84,7 +98,21 @@ impl Options {
         }
         options.rounds = options.rounds.clamp(1, ROUNDS_MAX);
         options.ms = options.ms.clamp(1, MS_MAX);
+        if options.write && !(options.is_whole() && matches!(options.command, Command::Contest)) {
+            return Err("--write is for a whole run: of everybody and everything".into());
+        }
         Ok(options)
+    }
+
+    /// Whether everybody does everything.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.only.is_none() && self.work.is_none() && self.placements.is_none()
+    }
+
+    /// How long all may take.
+    pub(crate) fn limit(&self) -> Duration {
+        let usual = if self.quick { 2.0 } else { 11.0 };
+        Duration::from_secs_f64(self.limit.unwrap_or(usual).clamp(0.1, LIMIT_MAX) * 60.0)
     }
 
     /// Those who take part.
@@ -112,8 +140,49 @@ fn list<T: std::str::FromStr<Err: ToString>>(text: &str) -> Result<Vec<T>> {
     Ok(parsed.collect::<Result<_, String>>()?)
 }
 
+/// A day; whoever wants more starts it again.
+const LIMIT_MAX: f64 = 24.0 * 60.0;
+
 /// Enough for any scatter.
 const ROUNDS_MAX: usize = 100;
 
 /// A turn longer than that shows nothing more.
 const MS_MAX: u64 = 10_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> Result<Options> {
+        Options::read(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn what_is_asked_for_is_read() {
+        let options = read("--quick --only zbus,syshandle --work w1,w4-64 --rounds 5").unwrap();
+        assert!(options.quick && !options.is_whole());
+        assert_eq!(options.work.as_deref(), Some(&[Work::Null, Work::Clients(64)][..]));
+        assert_eq!((options.rounds, options.ms), (5, 50));
+        assert_eq!(options.limit(), Duration::from_secs(120));
+        assert_eq!(read("--limit 0.5").unwrap().limit(), Duration::from_secs(30));
+        let compare = read("compare a.json b.json").unwrap();
+        assert!(matches!(compare.command, Command::Compare { .. }));
+    }
+
+    #[test]
+    fn what_means_nothing_is_refused() {
+        for line in ["--rounds", "--rounds x", "--work w9", "compare a.json", "frobnicate"] {
+            assert!(read(line).is_err(), "{line}");
+        }
+        assert!(read("--only nobody").unwrap().contenders().is_err());
+    }
+
+    #[test]
+    fn only_a_whole_run_is_published() {
+        assert!(read("--write").unwrap().write);
+        assert!(read("--quick --write").unwrap().write);
+        for line in ["--write --only zbus", "--write --work w1", "ladder --write"] {
+            assert!(read(line).is_err(), "{line}");
+        }
+    }
+}

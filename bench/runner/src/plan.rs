@@ -1,4 +1,6 @@
-//! What is to be done.
+//! What is to be done, and how long that takes.
+
+use std::time::Duration;
 
 use bench_harness::{Placement, Work};
 
@@ -12,6 +14,21 @@ pub(crate) struct Task {
     /// How long one turn is.
     pub(crate) ms: u64,
     pub(crate) rounds: usize,
+}
+
+impl Task {
+    /// How long it takes so many contenders, by experience.
+    pub(crate) fn estimate(&self, contenders: usize) -> Duration {
+        let of_one = match self.work {
+            // Nearly all of it is for connecting, half a millisecond each with the slow ones.
+            Work::Idle(clients) => clients as f64 * 0.5 + 300.0,
+            // A turn ends when its last call does; between turns connections are made.
+            Work::Clients(_) | Work::Pipelined(_) => self.rounds as f64 * (self.ms as f64 + 25.0),
+            Work::Cold => self.rounds as f64 * (self.ms as f64 + 15.0),
+            _ => self.rounds as f64 * (self.ms as f64 + 5.0),
+        };
+        Duration::from_secs_f64(contenders as f64 * (of_one + 30.0) / 1e3)
+    }
 }
 
 /// All tasks, in order.
@@ -44,8 +61,8 @@ pub(crate) fn tasks(options: &Options) -> Vec<Task> {
         let (ms, rounds) = match work {
             // One call is a millisecond, or several.
             Work::Cold => (options.ms * 2, options.rounds),
-            // Nearly all of the time is for connecting.
-            Work::Idle(_) | Work::Jobs(_) => (options.ms.min(50), 1),
+            // Set up once; long enough for a median that holds.
+            Work::Idle(_) | Work::Jobs(_) | Work::Timers(_) => (options.ms.max(200), 1),
             _ => (options.ms, options.rounds),
         };
         for &placement in options.placements.as_deref().unwrap_or(usual) {

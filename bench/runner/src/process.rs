@@ -1,15 +1,18 @@
 //! A contender's process: told what to do, listened to for so long, and ended by its number.
 
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bench_harness::{Report, Result};
 use rustix::process::{Pid, Signal};
 
 use crate::contenders::Entry;
+use crate::interrupt;
 use crate::plan::Task;
 
 /// A contender's process, and what it has started.
@@ -18,10 +21,10 @@ pub(crate) struct Process {
     child: Child,
     orders: Option<ChildStdin>,
     answers: Receiver<String>,
-    /// The processes on its other side.
-    servers: Vec<i32>,
-    /// Whatever the contender's program is, its servers are of one of these names.
-    program: String,
+    /// What it said last on standard error.
+    last_words: Arc<Mutex<String>>,
+    /// The processes on its other side, with when they were started: numbers come again.
+    servers: Vec<(i32, String)>,
 }
 
 impl Process {
@@ -33,6 +36,9 @@ impl Process {
             .env("XDG_RUNTIME_DIR", folder)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            // Ctrl-C is for the runner, which then has its contenders end in order.
+            .process_group(0)
             .spawn()?;
         let orders = child.stdin.take();
         let output = child.stdout.take().ok_or("no output")?;
@@ -44,7 +50,15 @@ impl Process {
                 }
             }
         });
-        Ok(Self { child, orders, answers, servers: Vec::new(), program: entry.package.into() })
+        let last_words = Arc::<Mutex<String>>::default();
+        let (words, errors) = (last_words.clone(), child.stderr.take().ok_or("no output")?);
+        std::thread::spawn(move || {
+            for line in BufReader::new(errors).lines().map_while(std::result::Result::ok) {
+                eprintln!("\n{line}");
+                *words.lock().unwrap_or_else(PoisonError::into_inner) = line;
+            }
+        });
+        Ok(Self { child, orders, answers, last_words, servers: Vec::new() })
     }
 
     /// The same, once it is ready to take orders.
@@ -52,31 +66,49 @@ impl Process {
         let mut process = Self::start(entry, name, folder)?;
         let ready = process.answer(START_TIME)?;
         let servers = ready.strip_prefix("ready").ok_or("it didn't say that it is ready")?;
-        process.servers = servers.split_whitespace().filter_map(|pid| pid.parse().ok()).collect();
+        let servers = servers.split_whitespace().filter_map(|pid| pid.parse().ok());
+        process.servers = servers.filter_map(|pid| Some((pid, start_time(pid)?))).collect();
         Ok(process)
     }
 
-    /// Has it do something; `None` when that is no work of its.
-    pub(crate) fn order(&mut self, task: &Task) -> Result<Option<Report>> {
+    /// Has it do something; why not, when that is no work of its.
+    pub(crate) fn order(&mut self, task: &Task) -> Result<Done> {
         let orders = self.orders.as_mut().ok_or("it has ended")?;
         writeln!(orders, "{} {} {}", task.work, task.placement, task.ms)?;
         let answer = self.answer(Duration::from_millis(task.ms) + PATIENCE)?;
         match answer.split_once(' ').unwrap_or((&answer, "")) {
-            ("ok", report) => Ok(Some(Report::read(report).ok_or("not a report")?)),
-            ("none", _) => Ok(None),
+            ("ok", report) => Ok(Done::Report(Report::read(report).ok_or("not a report")?)),
+            ("none", why) => Ok(Done::Cannot(why.to_owned())),
             (_, why) => Err(why.to_owned().into()),
         }
     }
 
     /// All lines that it prints until it ends by itself.
     pub(crate) fn lines(self) -> Vec<String> {
-        let end = Instant::now() + PATIENCE;
-        let left = || end.saturating_duration_since(Instant::now());
-        std::iter::from_fn(|| self.answers.recv_timeout(left()).ok()).collect()
+        std::iter::from_fn(|| self.answer(PATIENCE).ok()).collect()
     }
 
     fn answer(&self, patience: Duration) -> Result<String> {
-        Ok(self.answers.recv_timeout(patience).map_err(|_| "it doesn't answer")?)
+        let end = Instant::now() + patience;
+        loop {
+            interrupt::check()?;
+            match self.answers.recv_timeout(interrupt::LOOK) {
+                Ok(answer) => return Ok(answer),
+                Err(RecvTimeoutError::Disconnected) => return Err(self.why_it_ended().into()),
+                Err(RecvTimeoutError::Timeout) if Instant::now() < end => {}
+                Err(RecvTimeoutError::Timeout) => return Err("it doesn't answer".into()),
+            }
+        }
+    }
+
+    fn why_it_ended(&self) -> String {
+        // They come by another way than the end.
+        std::thread::sleep(interrupt::LOOK);
+        let words = self.last_words.lock().unwrap_or_else(PoisonError::into_inner);
+        match words.trim_start_matches("Error: ").trim_matches('"') {
+            "" => "it has ended".into(),
+            words => words.to_owned(),
+        }
     }
 
     fn ended(&mut self) -> bool {
@@ -89,13 +121,21 @@ impl Process {
         }
         false
     }
+}
 
-    /// Whether this is still a process of the contender's: numbers come again.
-    fn is_its(&self, pid: i32) -> bool {
-        let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-        // The kernel keeps 15 bytes of a name.
-        !name.is_empty() && self.program.starts_with(name.trim_end())
-    }
+/// What came of an order.
+#[derive(Clone, Debug)]
+pub(crate) enum Done {
+    Report(Report),
+    /// It isn't work of its, for this reason; empty where nobody would ask.
+    Cannot(String),
+}
+
+/// When a process was started, in ticks: by number and start it is told from any other.
+fn start_time(pid: i32) -> Option<String> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // Behind the name, which may have anything in it.
+    stat.rsplit_once(')')?.1.split_whitespace().nth(19).map(str::to_owned)
 }
 
 impl Drop for Process {
@@ -106,12 +146,10 @@ impl Drop for Process {
             let _ = self.child.kill();
             let _ = self.child.wait();
         }
-        let deadline = Instant::now() + END_TIME;
-        for &pid in &self.servers {
-            while self.is_its(pid) && Instant::now() < deadline {
-                std::thread::sleep(Duration::from_millis(5));
-            }
-            if let Some(number) = Pid::from_raw(pid).filter(|_| self.is_its(pid)) {
+        // What is left of the other side has no state worth an orderly end.
+        for (pid, start) in &self.servers {
+            let is_its = start_time(*pid).as_ref() == Some(start);
+            if let Some(number) = Pid::from_raw(*pid).filter(|_| is_its) {
                 let _ = rustix::process::kill_process(number, Signal::KILL);
             }
         }
@@ -124,5 +162,5 @@ const START_TIME: Duration = Duration::from_secs(20);
 /// Beyond the turn itself: ten thousand clients take a while to connect.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// For an end in order; a server that waits for its clients goes within two seconds.
+/// For an end in order, of ten thousand connections too.
 const END_TIME: Duration = Duration::from_secs(5);

@@ -7,9 +7,10 @@ use bench_harness::{Placement, Report, Result, Work};
 use serde::{Deserialize, Serialize};
 
 use crate::contenders::floor_of;
-use crate::machine;
+use crate::linear::Expected;
 use crate::options::Options;
 use crate::plan::Task;
+use crate::{machine, noise, versions};
 
 /// What came out.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -22,11 +23,25 @@ pub(crate) struct Results {
     pub(crate) rows: Vec<Row>,
     /// Who was left out, and why.
     pub(crate) left_out: BTreeMap<String, String>,
+    /// Who can't do what, and why.
+    #[serde(default)]
+    pub(crate) cannot: Vec<Cannot>,
+    /// Which version of each peer it was.
+    #[serde(default)]
+    pub(crate) versions: BTreeMap<String, String>,
     /// What each layer costs, and each probe, in nanoseconds.
     pub(crate) ladder: Vec<Rung>,
     pub(crate) probes: Vec<Rung>,
     /// How time and memory grow.
     pub(crate) growth: Vec<Curve>,
+}
+
+/// Work that a contender can't do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Cannot {
+    pub(crate) work: String,
+    pub(crate) contender: String,
+    pub(crate) why: String,
 }
 
 /// One contender at one work in one place, round by round.
@@ -56,6 +71,9 @@ pub(crate) struct Round {
 pub(crate) struct Rung {
     pub(crate) name: String,
     pub(crate) ns: f64,
+    /// By which part of it it may be off.
+    #[serde(default)]
+    pub(crate) noise: f64,
 }
 
 /// How something grows with something else.
@@ -66,6 +84,9 @@ pub(crate) struct Curve {
     /// What is measured, with its unit.
     pub(crate) what: String,
     pub(crate) points: Vec<(f64, f64)>,
+    /// How it may grow.
+    #[serde(default)]
+    pub(crate) expected: Expected,
 }
 
 impl Results {
@@ -75,6 +96,7 @@ impl Results {
             load: machine::load(),
             rounds: options.rounds,
             turn_ms: options.ms,
+            versions: versions::all(),
             ..Self::default()
         }
     }
@@ -86,22 +108,44 @@ impl Results {
     }
 
     pub(crate) fn save(&self, path: &Path) -> Result<()> {
-        Ok(std::fs::write(path, serde_json::to_string_pretty(self)? + "\n")?)
+        // A line for each row and curve: to be kept, and to be looked at where two differ.
+        let mut text = serde_json::to_string(self)?;
+        for first in ["{\"work\"", "{\"with\"", "{\"name\""] {
+            text = text.replace(first, &format!("\n{first}"));
+        }
+        Ok(std::fs::write(path, text + "\n")?)
     }
 
     pub(crate) fn leave_out(&mut self, contender: &str, why: &str) {
-        eprintln!("{contender} is left out: {why}");
+        eprintln!("\n*** {contender} is left out: {why} ***");
         self.left_out.insert(contender.into(), why.into());
     }
 
+    /// Notes that a contender can't do this, where anybody would ask why.
+    pub(crate) fn note_cannot(&mut self, task: &Task, contender: &str, why: &str) {
+        let cannot = Cannot {
+            work: task.work.to_string(),
+            contender: contender.into(),
+            why: why.to_owned(),
+        };
+        if !why.is_empty() && !self.cannot.contains(&cannot) {
+            self.cannot.push(cannot);
+        }
+    }
+
     pub(crate) fn add(&mut self, task: &Task, contender: &str, round: usize, report: &Report) {
+        if report.calls == 0 {
+            // A turn that was too short for a single call tells nothing.
+            return;
+        }
         let round = Round {
             round,
-            calls_per_second: report.calls as f64 / report.seconds.max(1e-9),
-            median_ns: report.median_ns,
-            p99_ns: report.p99_ns,
-            cpu_ns: report.cpu_ns,
-            memory: report.memory,
+            // More digits than these are of no use to anybody.
+            calls_per_second: (report.calls as f64 / report.seconds.max(1e-9)).round(),
+            median_ns: report.median_ns.round(),
+            p99_ns: report.p99_ns.round(),
+            cpu_ns: report.cpu_ns.round(),
+            memory: report.memory.map(f64::round),
         };
         match self.row_mut(task, contender) {
             Some(row) => row.rounds.push(round),
@@ -167,15 +211,7 @@ impl Row {
 
     /// The ratio to the floor: the median of those of each round, for what hits one hits both.
     pub(crate) fn ratio(&self, floor: &Self) -> f64 {
-        let number = |round: &Round| match self.is_rate() {
-            true => round.calls_per_second,
-            false => round.median_ns,
-        };
-        let ratios = self.rounds.iter().filter_map(|round| {
-            let same = floor.rounds.iter().find(|other| other.round == round.round)?;
-            Some(number(round) / number(same))
-        });
-        median(ratios.collect())
+        median(noise::ratios(self, floor))
     }
 }
 
@@ -190,8 +226,48 @@ pub(crate) fn median(mut numbers: Vec<f64>) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// A row of rounds that took this long.
+    pub(crate) fn row(work: &str, placement: &str, contender: &str, ns: &[f64]) -> Row {
+        let round = |(round, ns): (usize, &f64)| Round {
+            round,
+            calls_per_second: 1e9 / ns,
+            median_ns: *ns,
+            p99_ns: *ns * 2.0,
+            cpu_ns: *ns,
+            memory: None,
+        };
+        Row {
+            work: work.into(),
+            placement: placement.into(),
+            contender: contender.into(),
+            rounds: ns.iter().enumerate().map(round).collect(),
+        }
+    }
+
+    /// Results of these rows.
+    pub(crate) fn results(rows: Vec<Row>) -> Results {
+        Results { machine: "a machine".into(), rows, ..Results::default() }
+    }
+
+    #[test]
+    fn what_is_saved_is_loaded() {
+        let file = std::env::temp_dir().join(format!("bench-results-{}.json", std::process::id()));
+        let mut saved = results(vec![row("w1", "same", "syshandle", &[1.0, 2.0])]);
+        saved.versions.insert("zbus".into(), "1.2.3".into());
+        saved.growth.push(Curve {
+            with: "things".into(),
+            what: "µs".into(),
+            points: vec![(1.0, 2.5)],
+            expected: Expected::Flat,
+        });
+        saved.save(&file).unwrap();
+        let loaded = Results::load(&file).unwrap();
+        std::fs::remove_file(file).unwrap();
+        assert_eq!(format!("{loaded:?}"), format!("{saved:?}"));
+    }
 
     #[test]
     fn the_median_is_in_the_middle() {
@@ -202,23 +278,9 @@ mod tests {
 
     #[test]
     fn a_ratio_is_that_of_the_same_rounds() {
-        let round = |round, median_ns| Round {
-            round,
-            calls_per_second: 1.0,
-            median_ns,
-            p99_ns: 0.0,
-            cpu_ns: 0.0,
-            memory: None,
-        };
-        let row = |rounds| Row {
-            work: "w1".into(),
-            placement: "same".into(),
-            contender: "x".into(),
-            rounds,
-        };
         // The second round was slow for both, and the floor has one more.
-        let ours = row(vec![round(0, 10.0), round(1, 40.0)]);
-        let floor = row(vec![round(0, 5.0), round(1, 20.0), round(2, 5.0)]);
+        let ours = row("w1", "same", "x", &[10.0, 40.0]);
+        let floor = row("w1", "same", "y", &[5.0, 20.0, 5.0]);
         assert_eq!(ours.ratio(&floor), 2.0);
     }
 }

@@ -9,11 +9,10 @@ use crate::results::{Results, Rung};
 
 /// Has it climb, and takes down what each rung costs.
 pub(crate) fn climb(folder: &Folder, results: &mut Results) -> Result<()> {
-    eprintln!("the ladder and the probes");
     let process = Process::start(contenders::named("syshandle")?, "ladder", folder.path())?;
     for line in process.lines() {
-        let [what, name, ns] = line.split('\t').collect::<Vec<_>>()[..] else { continue };
-        let rung = Rung { name: name.to_owned(), ns: ns.parse()? };
+        let [what, name, ns, spread] = line.split('\t').collect::<Vec<_>>()[..] else { continue };
+        let rung = Rung { name: name.to_owned(), ns: ns.parse()?, noise: spread.parse()? };
         match what {
             "ladder" => results.ladder.push(rung),
             _ => results.probes.push(rung),
@@ -24,3 +23,6 @@ pub(crate) fn climb(folder: &Folder, results: &mut Results) -> Result<()> {
         false => Ok(()),
     }
 }
+
+/// How long that takes, by experience.
+pub(crate) const TIME: std::time::Duration = std::time::Duration::from_secs(6);

@@ -5,39 +5,56 @@ use std::fmt::Write;
 use bench_harness::Work;
 
 use crate::contenders::{self, Sort};
-use crate::results::{Results, Row, Rung};
+use crate::results::{Results, Row, Rung, median};
+use crate::{goals, noise};
+
+/// What was run, in a sentence or two.
+pub(crate) fn run(results: &Results) -> String {
+    let Results { machine, load, rounds, turn_ms, .. } = results;
+    let busy = match load {
+        // One that is as busy as this has no core to spare for what is measured.
+        load if *load >= 1.0 => ", **on a busy machine**",
+        _ => "",
+    };
+    format!(
+        "Measured on {machine}: {rounds} interleaved rounds of {turn_ms} ms, medians; the load before \
+         the run was {load:.1}{busy}.\n"
+    )
+}
+
+/// Everything, as a page of its own.
+pub(crate) fn page(results: &Results) -> String {
+    let goals = goals::table(results);
+    let (growth, _) = crate::growth::verdicts(results);
+    let mut text = run(results);
+    for (title, part) in [("The goals", goals), ("Growth", growth)] {
+        if !part.is_empty() {
+            let _ = write!(text, "\n### {title}\n\n{part}");
+        }
+    }
+    text + &all(results)
+}
 
 /// All tables.
 pub(crate) fn all(results: &Results) -> String {
-    let mut text = String::new();
-    let Results { machine, load, rounds, turn_ms, .. } = results;
-    let _ = writeln!(
-        text,
-        "{machine}; load before the run {load:.1}; {rounds} interleaved rounds of {turn_ms} ms.\n\
-         Medians; the ratio is the median of the ratios to the floor in the same round."
+    let mut text = String::from(
+        "A ratio is the median of the ratios to the floor in the same round; ± is what the scatter \
+         of the rounds leaves open. A floor checks nothing.\n",
     );
     for (work, placement) in results.tasks() {
         let _ = write!(text, "\n{}", table(results, work, placement));
     }
     text += &rungs("The ladder: what each layer costs", &results.ladder);
     text += &rungs("Probing one handle", &results.probes);
-    for curve in &results.growth {
-        let _ = writeln!(
-            text,
-            "\n### {} with {}\n\n| {} | {} |",
-            curve.what, curve.with, curve.with, curve.what
-        );
-        text += "|---:|---:|\n";
-        for (x, y) in &curve.points {
-            let _ = writeln!(text, "| {x} | {y:.2} |");
-        }
-    }
+    text += &growth(results);
     let took_part =
         |entry: &&contenders::Entry| results.rows.iter().any(|row| row.contender == entry.name);
     if !results.rows.is_empty() {
         text += "\n### Who is who\n\n";
         for entry in contenders::ALL.iter().filter(took_part) {
-            let _ = writeln!(text, "- {}: {}", entry.name, entry.how);
+            let version = results.versions.get(entry.name);
+            let version = version.map_or(String::new(), |version| format!(" ({version})"));
+            let _ = writeln!(text, "- {}{version}: {}", entry.name, entry.how);
         }
     }
     if !results.left_out.is_empty() {
@@ -66,7 +83,11 @@ pub(crate) fn title(work: &str) -> String {
         Ok(Work::Cold) => "Cold, start the server + connect + first call".into(),
         Ok(Work::Idle(n)) => format!("A null call beside {n} idle clients"),
         Ok(Work::ManyHandles(n)) => format!("{n} handles in one call"),
-        Ok(Work::Jobs(n)) => format!("A null call beside {n} waiting jobs"),
+        Ok(Work::Jobs(n)) => format!("A null call beside {n} jobs that wait for events"),
+        Ok(Work::Timers(n)) => format!("A null call beside {n} jobs that wait for their time"),
+        Ok(Work::LookUp(n)) => format!("Finding a class among {n}"),
+        Ok(Work::Methods(n)) => format!("A call of the last of {n} methods"),
+        Ok(Work::ConnectMethods(n)) => format!("Connect + call + close, {n} methods"),
         Err(_) => work.into(),
     }
 }
@@ -88,7 +109,13 @@ fn table(results: &Results, work: &str, placement: &str) -> String {
     let _ = writeln!(text, "| | {unit} | ratio | p99 µs | CPU µs/call |{head}");
     let _ = writeln!(text, "|---|---:|---:|---:|---:|{line}");
     for row in rows {
-        let ratio = floor.map_or(f64::NAN, |floor| row.ratio(floor));
+        let ratios = floor.map_or(Vec::new(), |floor| noise::ratios(row, floor));
+        let ratio = median(ratios.clone());
+        let ratio = match floor {
+            Some(floor) if floor.contender == row.contender => "1".into(),
+            _ if ratio.is_nan() => "–".into(),
+            _ => format!("{ratio:.2}{}", goals::plus_minus(ratio, &ratios)),
+        };
         let name = match contenders::named(&row.contender) {
             Ok(entry) if entry.sort == Sort::Ours => format!("**{}**", row.contender),
             _ => row.contender.clone(),
@@ -97,7 +124,7 @@ fn table(results: &Results, work: &str, placement: &str) -> String {
         let mark = if is_floor { " (the floor)" } else { "" };
         let _ = write!(
             text,
-            "| {name}{mark} | {} | {ratio:.2} | {} | {} |",
+            "| {name}{mark} | {} | {ratio} | {} | {} |",
             digits(row.value() / 1e3),
             digits(row.median(|round| round.p99_ns) / 1e3),
             digits(row.median(|round| round.cpu_ns) / 1e3),
@@ -108,6 +135,38 @@ fn table(results: &Results, work: &str, placement: &str) -> String {
         }
         text.push('\n');
     }
+    for cannot in results.cannot.iter().filter(|cannot| cannot.work == work) {
+        let empty = " – |".repeat(if memory { 5 } else { 4 });
+        let _ = writeln!(text, "| {}: {} |{empty}", cannot.contender, cannot.why);
+    }
+    text
+}
+
+/// All curves along one count in one table.
+fn growth(results: &Results) -> String {
+    let mut text = String::new();
+    let mut along: Vec<&str> = results.growth.iter().map(|curve| curve.with.as_str()).collect();
+    along.dedup();
+    for with in along {
+        let curves: Vec<_> = results.growth.iter().filter(|curve| curve.with == with).collect();
+        let _ = write!(text, "\n### Growth with {with}\n\n| {with} |");
+        for curve in &curves {
+            let _ = write!(text, " {} |", curve.what);
+        }
+        let _ = writeln!(text, "\n|---:|{}", "---:|".repeat(curves.len()));
+        let mut counts: Vec<f64> =
+            curves.iter().flat_map(|curve| &curve.points).map(|point| point.0).collect();
+        counts.sort_by(f64::total_cmp);
+        counts.dedup();
+        for count in counts {
+            let _ = write!(text, "| {count} |");
+            for curve in &curves {
+                let point = curve.points.iter().find(|point| point.0 == count);
+                let _ = write!(text, " {} |", digits(point.map_or(f64::NAN, |point| point.1)));
+            }
+            text.push('\n');
+        }
+    }
     text
 }
 
@@ -115,9 +174,10 @@ fn rungs(title: &str, rungs: &[Rung]) -> String {
     if rungs.is_empty() {
         return String::new();
     }
-    let mut text = format!("\n### {title}\n\n| | µs |\n|---|---:|\n");
+    let mut text = format!("\n### {title}\n\n| | µs | ± |\n|---|---:|---:|\n");
     for rung in rungs {
-        let _ = writeln!(text, "| {} | {} |", rung.name, digits(rung.ns / 1e3));
+        let (us, off) = (rung.ns / 1e3, rung.ns * rung.noise / 1e3);
+        let _ = writeln!(text, "| {} | {} | {off:.2} |", rung.name, digits(us));
     }
     text
 }

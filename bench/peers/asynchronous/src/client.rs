@@ -1,6 +1,7 @@
 //! The client.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bench_harness::sparkle::{self, Dishes};
 use bench_harness::{Contender, Laps, Result, Work, memory};
@@ -100,22 +101,36 @@ impl<P: Peer> Client<P> {
     }
 
     async fn idle(&self, clients: usize, laps: &mut Laps) -> Result<()> {
-        let server = *self.side.pids.last().ok_or("there is no server")?;
         let mut connection = self.connect().await?;
         check(P::null(&mut connection, 1).await?)?;
-        let before = memory(server)?;
+        let (before, mut times) = (memory(&self.side.pids)?, Vec::new());
         let mut idle = Vec::new();
         for _ in 0..clients {
+            let start = Instant::now();
             let mut connection = self.connect().await?;
             check(P::null(&mut connection, 1).await?)?;
             idle.push(connection);
+            times.push(start.elapsed());
         }
-        let after = memory(server)?;
-        laps.set_memory(after.saturating_sub(before) as f64 / clients.max(1) as f64);
+        laps.set_up(times);
+        laps.set_memory(before, memory(&self.side.pids)?, clients);
         while laps.next() {
             check(P::null(&mut connection, 1).await?)?;
         }
         Ok(())
+    }
+
+    /// Calls in flight from one task; `false` where that isn't the peer's way.
+    async fn flight(&self, calls: usize, laps: &mut Laps) -> Result<bool> {
+        let mut connection = self.connect().await?;
+        if !P::flight(&mut connection, calls).await? {
+            return Ok(false);
+        }
+        laps.set_calls_per_lap(calls);
+        while laps.next() {
+            P::flight(&mut connection, calls).await?;
+        }
+        Ok(true)
     }
 
     /// A task for each connection, all beginning at once.
@@ -159,7 +174,7 @@ impl<P: Peer> Contender for Client<P> {
             Work::Payload(len) => self.payload(len, laps)?,
             Work::Connect => one_thread()?.block_on(self.connecting(laps))?,
             Work::Cold if P::starts_cold() => one_thread()?.block_on(self.cold(laps))?,
-            Work::Idle(clients) if P::IDLE => one_thread()?.block_on(self.idle(clients, laps))?,
+            Work::Idle(clients) => one_thread()?.block_on(self.idle(clients, laps))?,
             Work::Clients(1) => one_thread()?.block_on(self.null(laps))?,
             Work::Clients(clients) => many_threads()?.block_on(async {
                 let mut connections = Vec::new();
@@ -169,6 +184,9 @@ impl<P: Peer> Contender for Client<P> {
                 Self::tasks(connections, laps).await
             })?,
             Work::Pipelined(calls) => {
+                if one_thread()?.block_on(self.flight(calls, laps))? {
+                    return Ok(true);
+                }
                 return many_threads()?.block_on(async {
                     let one = self.connect().await?;
                     let shared: Option<Vec<_>> = (0..calls).map(|_| P::share(&one)).collect();
@@ -185,9 +203,22 @@ impl<P: Peer> Contender for Client<P> {
         }
         Ok(true)
     }
+
+    fn why_not(&self, work: Work) -> &'static str {
+        match work {
+            Work::Handles | Work::Sparkle if !P::HANDLES => "it passes no descriptors",
+            Work::Pipelined(_) => "a connection has one caller",
+            Work::Cold => "its daemon would have to be started too",
+            _ => "",
+        }
+    }
 }
 
-fn check(number: u64) -> Result<()> {
+/// Whether what came back to a one is right.
+///
+/// # Errors
+/// It isn't.
+pub fn check(number: u64) -> Result<()> {
     match number {
         2 => Ok(()),
         _ => Err("a wrong number came back".into()),

@@ -13,7 +13,7 @@ use std::os::fd::OwnedFd;
 
 use bench_harness::{Result, Server, SocketType};
 
-pub use client::Client;
+pub use client::{Client, check};
 pub use job::decorate_when;
 
 /// A peer on tokio.
@@ -26,9 +26,6 @@ pub trait Peer: Sized + 'static {
 
     /// Whether it passes descriptors.
     const HANDLES: bool;
-
-    /// Whether many idle clients are asked of it.
-    const IDLE: bool = true;
 
     /// Starts its server.
     ///
@@ -48,6 +45,14 @@ pub trait Peer: Sized + 'static {
 
     /// The same connection, to be used by another task at the same time.
     fn share(connection: &Self::Connection) -> Option<Self::Connection>;
+
+    /// So many null calls in flight at once, from one task; `false` where that isn't its way.
+    fn flight(
+        _connection: &mut Self::Connection,
+        _calls: usize,
+    ) -> impl Future<Output = Result<bool>> + Send {
+        async { Ok(false) }
+    }
 
     /// The number, one more.
     fn null(

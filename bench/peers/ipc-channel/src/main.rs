@@ -7,7 +7,8 @@
 use std::process::{Child, Command, Stdio};
 
 use bench_harness::{
-    Contender, Laps, Result, Role, Work, die_with_parent, in_threads, role, take_orders,
+    Contender, Laps, Result, Role, Work, descriptors_max, die_with_parent, idle_clients,
+    in_threads, role, take_orders,
 };
 use ipc_channel::ipc::{
     self, IpcBytesReceiver, IpcBytesSender, IpcOneShotServer, IpcReceiver, IpcSender,
@@ -109,6 +110,21 @@ impl Client {
         Ok(())
     }
 
+    /// One thread sends, as many as there may be in flight, and then receives as many.
+    fn pipelined(&self, calls: usize, laps: &mut Laps) -> Result<()> {
+        let (outgoing, incoming) = self.server.connect()?;
+        laps.set_calls_per_lap(calls);
+        while laps.next() {
+            for _ in 0..calls {
+                outgoing.send(1)?;
+            }
+            for _ in 0..calls {
+                check(incoming.recv()?)?;
+            }
+        }
+        Ok(())
+    }
+
     fn payload(&self, len: usize, laps: &mut Laps) -> Result<()> {
         let ((outgoing, theirs), (answers, incoming)) =
             (ipc::bytes_channel()?, ipc::bytes_channel()?);
@@ -154,15 +170,39 @@ impl Contender for Client {
                 }
             }
             Work::Cold => self.cold(laps)?,
+            Work::Pipelined(calls) => self.pipelined(calls, laps)?,
+            Work::Idle(clients) if clients * 2 < descriptors_max() => {
+                let connection = self.server.connect()?;
+                let _idle = idle_clients(clients, &self.pids(), laps, || {
+                    let connection = self.server.connect()?;
+                    null(&connection)?;
+                    Ok(connection)
+                })?;
+                while laps.next() {
+                    null(&connection)?;
+                }
+            }
             _ => return Ok(false),
         }
         Ok(true)
+    }
+
+    fn why_not(&self, work: Work) -> &'static str {
+        match work {
+            Work::Handles | Work::Sparkle => "it passes no descriptors of its user's",
+            Work::Idle(_) => "a client is two channels, and a process may not have that many",
+            _ => "",
+        }
     }
 }
 
 fn null((outgoing, incoming): &(IpcSender<u64>, IpcReceiver<u64>)) -> Result<()> {
     outgoing.send(1)?;
-    match incoming.recv()? {
+    check(incoming.recv()?)
+}
+
+fn check(number: u64) -> Result<()> {
+    match number {
         2 => Ok(()),
         _ => Err("a wrong number came back".into()),
     }

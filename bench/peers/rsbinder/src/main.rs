@@ -10,8 +10,8 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use bench_harness::sparkle::{self, Dishes};
 use bench_harness::{
-    Contender, Laps, Result, Role, Server, SocketType, Work, die_with_parent, in_threads, listener,
-    role, take_orders,
+    Contender, Laps, Result, Role, Server, SocketType, Work, die_with_parent, idle_clients,
+    in_threads, listener, role, take_orders,
 };
 use rsbinder::rpc::transport::UnixTransport;
 use rsbinder::rpc::{FileDescriptorTransportMode, RpcServer, RpcSession};
@@ -186,9 +186,27 @@ impl Contender for Client {
                 }
             }
             Work::Cold => self.cold(laps)?,
+            Work::Idle(clients) => {
+                let connection = Self::connect(&self.server)?;
+                let _idle = idle_clients(clients, &self.pids(), laps, || {
+                    let connection = Self::connect(&self.server)?;
+                    null(&connection)?;
+                    Ok(connection)
+                })?;
+                while laps.next() {
+                    null(&connection)?;
+                }
+            }
             _ => return Ok(false),
         }
         Ok(true)
+    }
+
+    fn why_not(&self, work: Work) -> &'static str {
+        match work {
+            Work::Pipelined(_) => "a connection has one caller",
+            _ => "",
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 // Both sides with sd-bus, peer to peer over a connected socket: as sd_bus_set_fd(3) and
 // sd_bus_add_object_vtable(3) have it, with an sd-event loop on the server's side.
 
+#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
@@ -8,6 +9,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 #include <systemd/sd-id128.h>
@@ -104,34 +106,63 @@ static const sd_bus_vtable METHODS[] = {
         SD_BUS_VTABLE_END,
 };
 
-// Serves one connection until its client is gone; takes the descriptor over.
-int bench_serve(int fd, const char *lines, size_t lines_len) {
-        struct server server = { .lines = lines, .lines_len = lines_len };
+// A client is gone: its connection, which only the loop held, goes too.
+static int on_disconnected(sd_bus_message *message, void *data, sd_bus_error *error) {
+        (void) data, (void) error;
+        sd_bus_close_unref(sd_bus_message_get_bus(message));
+        return 0;
+}
+
+// Has the loop serve one connection; takes the descriptor over.
+static int add_client(struct server *server, int fd) {
         sd_bus *bus = NULL;
         sd_id128_t id;
-        int r = sd_event_new(&server.loop);
-        if (r >= 0)
-                r = sd_id128_randomize(&id);
+        int r = sd_id128_randomize(&id);
         if (r >= 0)
                 r = sd_bus_new(&bus);
-        if (r >= 0)
-                r = sd_bus_set_fd(bus, fd, fd);
+        if (r < 0) {
+                close(fd);
+                return r;
+        }
+        r = sd_bus_set_fd(bus, fd, fd);
+        if (r < 0)
+                close(fd);
         if (r >= 0)
                 r = sd_bus_set_server(bus, 1, id);
         if (r >= 0)
                 r = sd_bus_negotiate_fds(bus, 1);
         if (r >= 0)
-                r = sd_bus_add_object_vtable(bus, NULL, PATH, INTERFACE, METHODS, &server);
-        if (r >= 0)
-                r = sd_bus_set_exit_on_disconnect(bus, 1);
+                r = sd_bus_add_object_vtable(bus, NULL, PATH, INTERFACE, METHODS, server);
         if (r >= 0)
                 r = sd_bus_start(bus);
         if (r >= 0)
-                r = sd_bus_attach_event(bus, server.loop, 0);
+                r = sd_bus_attach_event(bus, server->loop, 0);
+        if (r >= 0)
+                r = sd_bus_match_signal_async(bus, NULL, NULL, "/org/freedesktop/DBus/Local",
+                                              "org.freedesktop.DBus.Local", "Disconnected",
+                                              on_disconnected, NULL, NULL);
+        if (r < 0)
+                sd_bus_close_unref(bus);
+        return r;
+}
+
+// Somebody connects; another loop may be quicker.
+static int on_client(sd_event_source *source, int listener, uint32_t events, void *data) {
+        int client = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        (void) source, (void) events;
+        if (client >= 0)
+                (void) add_client(data, client);
+        return 0;
+}
+
+// Serves those who connect to a listening socket, which others may listen to as well; for ever.
+int bench_serve(int listener, const char *lines, size_t lines_len) {
+        struct server server = { .lines = lines, .lines_len = lines_len };
+        int r = sd_event_new(&server.loop);
+        if (r >= 0)
+                r = sd_event_add_io(server.loop, NULL, listener, EPOLLIN, on_client, &server);
         if (r >= 0)
                 r = sd_event_loop(server.loop);
-        sd_bus_detach_event(bus);
-        sd_bus_close_unref(bus);
         sd_event_unref(server.loop);
         return r;
 }
@@ -164,6 +195,39 @@ int bench_null(sd_bus *bus, uint64_t number, uint64_t *out) {
                 r = sd_bus_message_read(reply, "t", out);
         sd_bus_message_unref(reply);
         return r;
+}
+
+// Calls that are in flight at once.
+struct flight {
+        unsigned left, wrong;
+};
+
+static int on_reply(sd_bus_message *reply, void *data, sd_bus_error *error) {
+        struct flight *flight = data;
+        uint64_t number = 0;
+        (void) error;
+        flight->left--;
+        if (sd_bus_message_read(reply, "t", &number) < 0 || number != 2)
+                flight->wrong++;
+        return 0;
+}
+
+// So many calls at once, and all replies.
+int bench_flight(sd_bus *bus, unsigned calls) {
+        struct flight flight = { .left = 0 };
+        int r = 0;
+        for (unsigned i = 0; i < calls && r >= 0; i++) {
+                r = sd_bus_call_method_async(bus, NULL, NULL, PATH, INTERFACE, "Null", on_reply,
+                                             &flight, "t", (uint64_t) 1);
+                if (r >= 0)
+                        flight.left++;
+        }
+        while (r >= 0 && flight.left > 0) {
+                r = sd_bus_process(bus, NULL);
+                if (r == 0)
+                        r = sd_bus_wait(bus, UINT64_MAX);
+        }
+        return r < 0 ? r : flight.wrong ? -EBADMSG : 0;
 }
 
 int bench_echo(sd_bus *bus, const void *bytes, size_t len, size_t *out) {

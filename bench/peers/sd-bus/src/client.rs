@@ -3,7 +3,9 @@
 use std::os::fd::AsFd;
 
 use bench_harness::sparkle::{self, Dishes};
-use bench_harness::{Contender, Laps, Result, Server, SocketType, Work, connect, in_threads};
+use bench_harness::{
+    Contender, Laps, Result, Server, SocketType, Work, connect, idle_clients, in_threads,
+};
 
 use crate::sys::Bus;
 
@@ -95,6 +97,24 @@ impl Contender for Client {
                 }
             }
             Work::Cold => self.cold(laps)?,
+            Work::Pipelined(calls) => {
+                let mut bus = Self::connect(&self.server)?;
+                laps.set_calls_per_lap(calls);
+                while laps.next() {
+                    bus.flight(calls)?;
+                }
+            }
+            Work::Idle(clients) => {
+                let mut bus = Self::connect(&self.server)?;
+                let _idle = idle_clients(clients, &self.pids(), laps, || {
+                    let mut bus = Self::connect(&self.server)?;
+                    null(&mut bus)?;
+                    Ok(bus)
+                })?;
+                while laps.next() {
+                    null(&mut bus)?;
+                }
+            }
             _ => return Ok(false),
         }
         Ok(true)

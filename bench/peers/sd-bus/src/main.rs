@@ -1,7 +1,8 @@
 //! sd-bus: D-Bus in C, of systemd, peer to peer.
 //!
 //! As its manual pages have it: `sd_bus_call_method` at the client, a vtable and an `sd-event`
-//! loop at the server. A connection belongs to one thread, so the server has one for each.
+//! loop at the server. A connection belongs to one thread, so the server has a thread with a loop
+//! for each core, and whoever is quicker takes the next client.
 
 #[cfg(sd_bus)]
 mod client;
@@ -10,17 +11,22 @@ mod sys;
 
 #[cfg(sd_bus)]
 fn main() -> bench_harness::Result<()> {
+    use std::os::fd::AsFd;
+
     use bench_harness::{Role, die_with_parent, listener, role, take_orders};
     match role()? {
         Role::Client(name) => take_orders(&mut client::Client::start(name)?),
         Role::Server(_) => {
             die_with_parent();
-            let listener = std::os::unix::net::UnixListener::from(listener()?);
-            for socket in listener.incoming() {
-                let socket = socket?.into();
-                // The end of a client is the usual end of its thread.
-                std::thread::spawn(move || sys::serve(socket));
-            }
+            let listener = listener()?;
+            rustix::io::ioctl_fionbio(&listener, true)?;
+            std::thread::scope(|scope| {
+                let cores = std::thread::available_parallelism()?.get();
+                for _ in 1..cores {
+                    scope.spawn(|| sys::serve(listener.as_fd()));
+                }
+                sys::serve(listener.as_fd())
+            })?;
             Ok(())
         }
     }
@@ -28,5 +34,5 @@ fn main() -> bench_harness::Result<()> {
 
 #[cfg(not(sd_bus))]
 fn main() -> bench_harness::Result<()> {
-    Err("libsystemd-dev wasn't installed when this was built".into())
+    Err("libsystemd-dev and pkg-config weren't installed when this was built".into())
 }

@@ -1,7 +1,7 @@
 //! The C of `bus.c`, as safe functions.
 #![expect(unsafe_code, reason = "the peer is a library in C")]
 
-use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::ptr;
@@ -17,10 +17,11 @@ unsafe impl Send for Bus {}
 
 // The functions of `bus.c`; an `int` is a negative error number, or not negative.
 unsafe extern "C" {
-    fn bench_serve(fd: c_int, lines: *const c_char, lines_len: usize) -> c_int;
+    fn bench_serve(listener: c_int, lines: *const c_char, lines_len: usize) -> c_int;
     fn bench_connect(fd: c_int, out: *mut *mut c_void) -> c_int;
     fn bench_close(bus: *mut c_void);
     fn bench_null(bus: *mut c_void, number: u64, out: *mut u64) -> c_int;
+    fn bench_flight(bus: *mut c_void, calls: c_uint) -> c_int;
     fn bench_echo(bus: *mut c_void, bytes: *const c_void, len: usize, out: *mut usize) -> c_int;
     fn bench_handles(
         bus: *mut c_void,
@@ -31,11 +32,11 @@ unsafe extern "C" {
     ) -> c_int;
 }
 
-/// Serves a connection until its client is gone.
-pub(crate) fn serve(socket: OwnedFd) -> io::Result<()> {
-    // SAFETY: the descriptor is given away; the lines live for ever.
+/// Serves those who connect to a listening socket that doesn't block, on this thread.
+pub(crate) fn serve(listener: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: the descriptor is lent for the time of the call; the lines live for ever.
     check(unsafe {
-        bench_serve(socket.into_raw_fd(), SERVER_LINES.as_ptr().cast(), SERVER_LINES.len())
+        bench_serve(listener.as_raw_fd(), SERVER_LINES.as_ptr().cast(), SERVER_LINES.len())
     })
 }
 
@@ -54,6 +55,13 @@ impl Bus {
         // SAFETY: the connection is open; the pointer is to a value of this function's.
         check(unsafe { bench_null(self.0, number, &raw mut out) })?;
         Ok(out)
+    }
+
+    /// So many null calls in flight at once.
+    pub(crate) fn flight(&mut self, calls: usize) -> io::Result<()> {
+        let calls = u32::try_from(calls).map_err(io::Error::other)?;
+        // SAFETY: the connection is open.
+        check(unsafe { bench_flight(self.0, calls) })
     }
 
     /// The bytes; returns how many came back.

@@ -141,7 +141,6 @@ impl Peer for Bus {
     type Payload = ByteBuf;
 
     const HANDLES: bool = true;
-    const IDLE: bool = false;
 
     fn start(name: &str) -> Result<Side> {
         bus::start(name)

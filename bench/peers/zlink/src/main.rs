@@ -8,9 +8,11 @@
 
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
+use std::pin::pin;
 
-use bench_asynchronous::{Client, Peer, decorate_when, one_thread};
+use bench_asynchronous::{Client, Peer, check, decorate_when, one_thread};
 use bench_harness::{Result, Role, die_with_parent, listener, role, take_orders};
+use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
 use zlink::tokio::unix;
 use zlink::{ReplyError, Server, introspect, proxy, service};
@@ -105,8 +107,6 @@ impl Peer for Zlink {
     type Payload = String;
 
     const HANDLES: bool = true;
-    /// Each of its messages takes time for each connection.
-    const IDLE: bool = false;
 
     async fn connect(address: &str) -> Result<Self::Connection> {
         Ok(unix::connect(address).await?)
@@ -120,6 +120,21 @@ impl Peer for Zlink {
     async fn null(connection: &mut Self::Connection, number: u64) -> Result<u64> {
         let reply = BenchProxy::null(connection, number).await?;
         Ok(reply.map_err(|_| "it failed")?.number)
+    }
+
+    /// A chain, as its docs call it.
+    async fn flight(connection: &mut Self::Connection, calls: usize) -> Result<bool> {
+        let mut chain = connection.chain_null(1)?;
+        for _ in 1..calls {
+            chain = chain.null(1)?;
+        }
+        let mut replies = pin!(chain.send::<Number, Error>().await?);
+        for _ in 0..calls {
+            let (reply, _) = replies.next().await.ok_or("a reply is missing")??;
+            let number = reply.map_err(|_| "it failed")?.into_parameters();
+            check(number.ok_or("a reply has no number")?.number)?;
+        }
+        Ok(true)
     }
 
     /// As many bytes as text in base 64 would have, which is four for three.

@@ -88,8 +88,10 @@ impl Job {
             .checked_add(timeout)
             .map(|deadline| reactor.timers.set(deadline, Timer::Job(key)));
         // What has changed before is not told any more.
-        let changed = |object: &Box<dyn Waitable + Send>| object.readiness() == Readiness::Changed;
-        let look_first = inside.object.as_ref().is_some_and(changed);
+        let look_first = match &inside.object {
+            Some(object) => object.readiness() == Readiness::Changed,
+            None => false,
+        };
         drop(waiting);
         if !session.add_job(reactor, socket, &job) {
             job.forget(reactor);
