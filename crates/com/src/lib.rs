@@ -29,8 +29,9 @@ pub use memory::{BadAddress, Memory, OutOfMemory};
 pub use plan::{Float, MethodPlan};
 #[cfg(windows)]
 pub use sys::{
-    Bound, Caller, ClassObject, ComError, Given, Outcome, ProxyDll, Remote, Replying, Serve,
-    Served, ServerProcess, cancel_call, enter_apartment, logical_thread, take_cancellations,
+    Bound, Caller, Came, ClassObject, ComError, Given, Outcome, Passing, ProxyDll, Remote,
+    Replying, Serve, Served, ServerProcess, cancel_call, enter_apartment, logical_thread,
+    take_cancellations,
 };
 pub use tables::{Compiled, FIRST_METHOD, HandleForm, TableError, Tables, stub};
 pub use transcode::{

@@ -7,7 +7,7 @@ use std::ptr;
 use std::sync::{Mutex, PoisonError};
 
 use syshandle_wire::Guid;
-use syshandle_wire::describe::Interface;
+use syshandle_wire::describe::{Interface, Type};
 use windows_sys::Win32::System::Com::{
     CLSCTX_INPROC_SERVER, CoRegisterClassObject, CoRegisterPSClsid, REGCLS_MULTIPLEUSE,
 };
@@ -19,6 +19,7 @@ use crate::Compiled;
 
 /// An interface that this process has tables for, so that its objects can be called and served.
 pub struct Bound {
+    pub(super) interface: &'static Interface,
     pub(super) compiled: Compiled,
     pub(super) iid: GUID,
     /// The vtable of an object of this process.
@@ -34,24 +35,48 @@ unsafe impl Sync for Bound {}
 static BOUND: Mutex<Option<HashMap<Guid, &'static Bound>>> = Mutex::new(None);
 
 impl Bound {
-    /// The tables of an interface, made and registered when they are first asked for. The thread
-    /// has to be in the multithreaded apartment.
+    /// The tables of an interface, made and registered when they are first asked for, and those of
+    /// all interfaces that it passes references of. The thread has to be in the multithreaded
+    /// apartment.
     ///
     /// # Errors
-    /// The interface can't be one of COM's; those of registering.
+    /// The interface, or one of the others, can't be one of COM's; those of registering.
     pub fn of(interface: &'static Interface) -> Result<&'static Self, ComError> {
-        let mut bound = BOUND.lock().unwrap_or_else(PoisonError::into_inner);
-        let bound = bound.get_or_insert_default();
-        if let Some(known) = bound.get(&interface.iid) {
+        if let Some(known) = Self::known(interface.iid) {
             return Ok(known);
         }
-        let compiled = proxy_file::compile(interface)?;
-        let iid = com_guid(interface.iid);
-        let vtable = served::vtable(compiled.methods.len());
-        let made: &'static Self = Box::leak(Box::new(Self { compiled, iid, vtable }));
-        made.register()?;
-        bound.insert(interface.iid, made);
-        Ok(made)
+        // All or none of them, so that none is known before those that it needs.
+        let mut all = vec![interface];
+        let mut place = 0;
+        while let Some(interface) = all.get(place) {
+            for other in references(interface) {
+                if !all.iter().any(|known| known.iid == other.iid) {
+                    all.push(other);
+                }
+            }
+            place += 1;
+        }
+        let mut bound = BOUND.lock().unwrap_or_else(PoisonError::into_inner);
+        let bound = bound.get_or_insert_default();
+        for interface in all.into_iter().rev() {
+            if bound.contains_key(&interface.iid) {
+                continue;
+            }
+            let compiled = proxy_file::compile(interface)?;
+            let iid = com_guid(interface.iid);
+            let vtable = served::vtable(compiled.methods.len());
+            let made: &'static Self =
+                Box::leak(Box::new(Self { interface, compiled, iid, vtable }));
+            made.register()?;
+            bound.insert(interface.iid, made);
+        }
+        Ok(bound[&interface.iid])
+    }
+
+    /// The tables of an interface, if they have been asked for.
+    pub(super) fn known(iid: Guid) -> Option<&'static Self> {
+        let bound = BOUND.lock().unwrap_or_else(PoisonError::into_inner);
+        bound.as_ref()?.get(&iid).copied()
     }
 
     /// The identifier of the interface.
@@ -76,6 +101,25 @@ impl Bound {
             ComError::check(CoRegisterClassObject(iid, factory, context, flags, &mut cookie))?;
             ComError::check(CoRegisterPSClsid(iid, iid))
         }
+    }
+}
+
+/// The interfaces of which an interface passes references.
+fn references(interface: &'static Interface) -> Vec<&'static Interface> {
+    let mut found = Vec::new();
+    for method in interface.methods {
+        let parameters = method.parameters.iter().map(|parameter| parameter.ty);
+        parameters.chain([method.result.ty]).for_each(|ty| add_references(&ty, &mut found));
+    }
+    found
+}
+
+/// Adds those of a type; within other values they don't travel.
+fn add_references(ty: &Type, found: &mut Vec<&'static Interface>) {
+    match ty {
+        Type::Object(interface) => found.push(interface()),
+        Type::Tuple(parts) => parts.iter().for_each(|part| add_references(part, found)),
+        _ => {}
     }
 }
 

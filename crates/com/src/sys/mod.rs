@@ -24,7 +24,7 @@ pub use apartment::{cancel_call, enter_apartment, logical_thread, take_cancellat
 pub use bound::Bound;
 pub use class_object::{ClassObject, ServerProcess};
 pub use proxy_dll::ProxyDll;
-pub use remote::{ComError, Outcome, Remote};
+pub use remote::{Came, ComError, Outcome, Passing, Remote};
 pub use served::{Caller, Given, Replying, Serve, Served};
 
 use syshandle_wire::Guid;

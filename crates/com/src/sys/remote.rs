@@ -5,17 +5,19 @@ use std::ffi::c_void;
 use std::fmt;
 use std::os::windows::io::{BorrowedHandle, FromRawHandle, OwnedHandle};
 use std::ptr::{self, NonNull};
+use std::sync::Arc;
 
 use syshandle_os::is_pseudo;
+use syshandle_wire::describe::Interface;
 use syshandle_wire::{Guid, Status};
 use windows_sys::Win32::System::Com::{CLSCTX_LOCAL_SERVER, CoCreateInstance};
 use windows_sys::core::HRESULT;
 
 use super::allocation::Arena;
 use super::layout::UnknownVtable;
-use super::served::lent;
-use super::{Bound, com_guid, error_info};
-use crate::{FIRST_METHOD, Hresult, Passed, Sort, TableError, TranscodeError};
+use super::served::{self, lent};
+use super::{Bound, Serve, com_guid, error_info};
+use crate::{FIRST_METHOD, Hresult, Lent, Passed, Sort, TableError, TranscodeError};
 
 /// A reference to an object by one of its interfaces. To be used and dropped in the multithreaded
 /// apartment, by any of its threads.
@@ -29,13 +31,32 @@ unsafe impl Send for Remote {}
 // SAFETY: as above.
 unsafe impl Sync for Remote {}
 
+/// A handle to pass, or a reference.
+#[derive(Debug)]
+pub enum Passing<'h> {
+    /// A handle, which is lent.
+    Handle(BorrowedHandle<'h>),
+    /// A reference; whom it is passed to gets one of its own.
+    Object(Remote),
+}
+
+/// A handle that came, or a reference.
+#[derive(Debug)]
+pub enum Came {
+    /// A handle, this process's own.
+    Handle(OwnedHandle),
+    /// A reference. Of an interface whose tables are there by then, as those of all that an
+    /// interface with tables passes are.
+    Object(Remote),
+}
+
 /// What came back from a call.
 #[derive(Debug)]
 pub struct Outcome {
     /// What COM says of it.
     pub hresult: Hresult,
-    /// What it means: how the method ended, its result or error as bytes, and the handles of that.
-    pub reply: Result<(Status, Vec<u8>, Vec<OwnedHandle>), TranscodeError>,
+    /// What it means: how the method ended, its result or error as bytes, and what goes with that.
+    pub reply: Result<(Status, Vec<u8>, Vec<Came>), TranscodeError>,
 }
 
 impl Remote {
@@ -69,11 +90,11 @@ impl Remote {
     }
 
     /// Calls a method, by its number among the interface's own.
-    pub fn call(&self, method: u32, arguments: &[u8], handles: &[BorrowedHandle<'_>]) -> Outcome {
+    pub fn call(&self, method: u32, arguments: &[u8], handles: &[Passing<'_>]) -> Outcome {
         let Some(plan) = self.bound.compiled.methods.get(method as usize) else {
             return Outcome::of_fault(&syshandle_wire::Fault::NoSuchMethod(method));
         };
-        let lent: Vec<_> = handles.iter().map(lent).collect();
+        let lent: Vec<_> = handles.iter().map(Passing::lent).collect();
         // SAFETY: it is only used with the slots of this call and this plan.
         let mut memory = unsafe { Arena::new() };
         let slots = match plan.lay_out_call(arguments, &lent, &mut memory) {
@@ -100,7 +121,50 @@ impl Remote {
         Outcome { hresult, reply }
     }
 
-    fn own(pointer: *mut c_void, bound: &'static Bound) -> Result<Self, ComError> {
+    /// The interface that it is by.
+    pub fn interface(&self) -> &'static Interface {
+        self.bound.interface
+    }
+
+    /// The object itself, if it is one of this process, as COM gives it to whoever gets a reference
+    /// back that it has passed.
+    pub fn served(&self) -> Option<Arc<dyn Serve>> {
+        // SAFETY: a reference to an object.
+        unsafe { served::object(self.pointer.as_ptr(), self.bound) }
+    }
+
+    /// A reference of our own to what somebody else has a pointer to, or whose reference it becomes.
+    ///
+    /// # Safety
+    /// The pointer is one to an object with this interface, or NULL; a reference of ours, unless
+    /// `is_lent` says otherwise.
+    pub(super) unsafe fn of(pointer: u64, iid: Guid, is_lent: bool) -> Option<Self> {
+        let pointer = NonNull::new(ptr::with_exposed_provenance_mut::<c_void>(pointer as usize))?;
+        let Some(bound) = Bound::known(iid) else {
+            if !is_lent {
+                // SAFETY: see above.
+                unsafe { release(pointer.as_ptr()) };
+            }
+            return None;
+        };
+        let reference = Self { pointer, bound };
+        if is_lent {
+            std::mem::forget(reference.clone());
+        }
+        Some(reference)
+    }
+
+    /// The pointer, which stays this reference's.
+    fn address(&self) -> u64 {
+        self.pointer.as_ptr().expose_provenance() as u64
+    }
+
+    /// The pointer, as a reference of whoever takes it.
+    pub(super) fn into_pointer(self) -> u64 {
+        std::mem::ManuallyDrop::new(self).address()
+    }
+
+    pub(super) fn own(pointer: *mut c_void, bound: &'static Bound) -> Result<Self, ComError> {
         match NonNull::new(pointer) {
             Some(pointer) => Ok(Self { pointer, bound }),
             None => Err(ComError::Failed(Hresult(super::layout::E_POINTER))),
@@ -114,6 +178,16 @@ impl Remote {
     unsafe fn vtable(&self) -> &UnknownVtable {
         // SAFETY: a pointer to an object of COM points to a pointer to its vtable.
         unsafe { &**self.pointer.cast::<*const UnknownVtable>().as_ptr() }
+    }
+}
+
+impl Passing<'_> {
+    /// As plans take it.
+    pub(super) fn lent(&self) -> Lent {
+        match self {
+            Self::Handle(handle) => lent(handle),
+            Self::Object(reference) => Lent { value: reference.address(), kind: None },
+        }
     }
 }
 
@@ -145,18 +219,16 @@ impl fmt::Debug for Remote {
     }
 }
 
-/// A handle that the RPC runtime has given to this process; `None` for what is none.
-fn owned(passed: &Passed) -> Option<OwnedHandle> {
+/// What the RPC runtime has given to this process; `None` for what is none.
+fn owned(passed: &Passed) -> Option<Came> {
     let number = passed.value;
-    if let Sort::Object(_) = passed.sort {
-        let pointer = ptr::with_exposed_provenance_mut::<c_void>(number as usize);
-        // SAFETY: a reference that came is ours, and is given back.
-        unsafe { pointer.as_ref().map(|_| release(pointer)) };
-        return None;
+    if let Sort::Object(iid) = passed.sort {
+        // SAFETY: a reference that came is ours.
+        return unsafe { Remote::of(number, iid, false) }.map(Came::Object);
     }
     let raw = ptr::without_provenance_mut(number as usize);
     // SAFETY: it was duplicated into this process for us.
-    (!is_pseudo(number)).then(|| unsafe { OwnedHandle::from_raw_handle(raw) })
+    (!is_pseudo(number)).then(|| Came::Handle(unsafe { OwnedHandle::from_raw_handle(raw) }))
 }
 
 /// Gives a reference back.

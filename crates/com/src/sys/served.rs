@@ -1,8 +1,9 @@
 //! Objects of this process, for COM to serve.
 #![expect(unsafe_code, reason = "objects of COM are pointers to tables of functions")]
 
+use std::any::Any;
 use std::ffi::c_void;
-use std::os::windows::io::{AsRawHandle, BorrowedHandle, IntoRawHandle, OwnedHandle};
+use std::os::windows::io::{AsRawHandle, BorrowedHandle, IntoRawHandle};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::sync::Arc;
@@ -18,17 +19,17 @@ use super::allocation::TaskMemory;
 use super::layout::{
     E_FAIL, E_NOINTERFACE, E_NOTIMPL, E_POINTER, IID_IUNKNOWN, S_FALSE, S_OK, UnknownVtable,
 };
-use super::{Bound, caller, error_info, logical_thread, same};
+use super::{Bound, Came, ComError, Passing, Remote, caller, error_info, logical_thread, same};
 use crate::{Answer, FIRST_METHOD, Hresult, Lent, MethodPlan, Passed, Reply, Sort};
 
 /// What an object does with calls.
-pub trait Serve: Send + Sync + 'static {
+pub trait Serve: Any + Send + Sync {
     /// Runs the method of a call, and replies, once.
     fn call(&self, call: Given, reply: &mut Replying<'_>);
 }
 
 /// Sends the reply of a call.
-pub type Replying<'a> = dyn FnMut(Status, Vec<u8>, &[BorrowedHandle<'_>]) + 'a;
+pub type Replying<'a> = dyn FnMut(Status, Vec<u8>, Vec<Passing<'_>>) + 'a;
 
 /// A call that has come.
 #[derive(Debug)]
@@ -39,8 +40,8 @@ pub struct Given {
     pub method: u32,
     /// The encoded arguments.
     pub arguments: Vec<u8>,
-    /// Their handles, owned.
-    pub handles: Vec<OwnedHandle>,
+    /// Their handles and references, in order.
+    pub handles: Vec<Came>,
     /// Who calls.
     pub caller: Caller,
 }
@@ -115,6 +116,17 @@ impl Served {
             }
         }
         Self(instance)
+    }
+
+    /// A reference to it by one of its interfaces, to be passed.
+    ///
+    /// # Errors
+    /// `E_NOINTERFACE`.
+    pub fn reference(&self, bound: &'static Bound) -> Result<Remote, ComError> {
+        let mut pointer = ptr::null_mut();
+        // SAFETY: the identifier is there; on success the pointer is a reference of ours.
+        ComError::check(unsafe { self.query(&bound.iid, &mut pointer) })?;
+        Remote::own(pointer, bound)
     }
 
     /// Takes the object away from all clients: their references are of nothing from now on. For a
@@ -282,10 +294,10 @@ fn run(
     let object = unsafe { &*face.start.instance }.object.clone();
     let mut answer = None;
     let collected = plan.collect_call(slots, &memory);
-    let mut reply = |status: Status, body: Vec<u8>, handles: &[BorrowedHandle<'_>]| {
+    let mut reply = |status: Status, body: Vec<u8>, handles: Vec<Passing<'_>>| {
         answer = Some(lay_out(plan, slots, &mut memory, status, &body, handles));
     };
-    let mut refuse = |fault: Fault| reply(Status::Fault, fault.write(), &[]);
+    let mut refuse = |fault: Fault| reply(Status::Fault, fault.write(), Vec::new());
     match collected {
         Err(error) => refuse(error.into()),
         Ok(call) => {
@@ -312,16 +324,21 @@ fn run(
     answer.hresult
 }
 
-/// A handle of our own to what the RPC runtime holds for the time of the call.
-fn own_copy(passed: &Passed) -> std::io::Result<OwnedHandle> {
+/// A handle or reference of our own to what the RPC runtime holds for the time of the call.
+fn own_copy(passed: &Passed) -> std::io::Result<Came> {
     let number = passed.value;
-    if is_pseudo(number) || matches!(passed.sort, Sort::Object(_)) {
+    if let Sort::Object(iid) = passed.sort {
+        // SAFETY: the runtime keeps its reference until the call is over.
+        let own = unsafe { Remote::of(number, iid, true) };
+        return own.map(Came::Object).ok_or(std::io::ErrorKind::InvalidInput.into());
+    }
+    if is_pseudo(number) {
         return Err(std::io::ErrorKind::InvalidInput.into());
     }
     // SAFETY: the runtime keeps it open until the call is over.
     let handle =
         unsafe { BorrowedHandle::borrow_raw(ptr::without_provenance_mut(number as usize)) };
-    handle.try_clone_to_owned()
+    handle.try_clone_to_owned().map(Came::Handle)
 }
 
 /// Puts a reply where the stub looks for it.
@@ -331,11 +348,14 @@ fn lay_out(
     memory: &mut TaskMemory,
     status: Status,
     body: &[u8],
-    handles: &[BorrowedHandle<'_>],
+    handles: Vec<Passing<'_>>,
 ) -> Answer {
-    // The stub closes what it has sent: it gets handles of its own.
-    let copies = handles.iter().map(|handle| handle.try_clone_to_owned());
-    let copies = match copies.collect::<std::io::Result<Vec<_>>>() {
+    // The stub closes and releases what it has sent: it gets handles and references of its own.
+    let own = |passing| match passing {
+        Passing::Handle(handle) => handle.try_clone_to_owned().map(Came::Handle),
+        Passing::Object(reference) => Ok(Came::Object(reference)),
+    };
+    let copies = match handles.into_iter().map(own).collect::<std::io::Result<Vec<_>>>() {
         Ok(copies) => copies,
         Err(error) => {
             let fault = Fault::Unsendable { text: error.to_string() }.write();
@@ -343,14 +363,34 @@ fn lay_out(
             return plan.lay_out_reply(reply, slots, memory);
         }
     };
-    let lent: Vec<_> = copies.iter().map(lent).collect();
+    let lend = |copy: &Came| match copy {
+        Came::Handle(handle) => lent(handle),
+        Came::Object(reference) => Passing::Object(reference.clone()).lent(),
+    };
+    let lent: Vec<_> = copies.iter().map(lend).collect();
     let answer = plan.lay_out_reply(Reply { status, body, handles: &lent }, slots, memory);
     if answer.gives_handles {
         for copy in copies {
-            let _ = copy.into_raw_handle();
+            match copy {
+                Came::Handle(handle) => _ = handle.into_raw_handle(),
+                Came::Object(reference) => _ = reference.into_pointer(),
+            }
         }
     }
     answer
+}
+
+/// The object that a pointer leads to, if it is one of this process by this interface.
+///
+/// # Safety
+/// The pointer is a reference to an object.
+pub(super) unsafe fn object(pointer: *mut c_void, bound: &'static Bound) -> Option<Arc<dyn Serve>> {
+    // SAFETY: a pointer to an object of COM points to a pointer to its vtable; this one only faces
+    // have.
+    unsafe {
+        let is_face = pointer.cast::<*const c_void>().read() == bound.vtable;
+        is_face.then(|| (*(*pointer.cast::<Face>()).start.instance).object.clone())
+    }
 }
 
 /// A handle as plans take it.
@@ -400,7 +440,7 @@ mod tests {
     impl Serve for Empty {
         fn call(&self, _call: Given, reply: &mut Replying<'_>) {
             let fault = Fault::Failed { text: "out of soap".to_owned() };
-            reply(Status::Fault, fault.write(), &[]);
+            reply(Status::Fault, fault.write(), Vec::new());
         }
     }
 

@@ -17,6 +17,8 @@ mod kinds;
 mod layouts;
 #[path = "windows/place.rs"]
 mod place;
+#[path = "windows/references.rs"]
+mod references;
 #[path = "windows/server.rs"]
 mod server;
 #[path = "windows/values.rs"]
@@ -41,9 +43,16 @@ pub(crate) fn main() -> ExitCode {
 }
 
 fn tests() -> ExitCode {
-    let tests =
-        [kinds::TESTS, values::TESTS, layouts::TESTS, errors::TESTS, death::TESTS, forged::TESTS]
-            .concat();
+    let tests = [
+        kinds::TESTS,
+        values::TESTS,
+        layouts::TESTS,
+        references::TESTS,
+        errors::TESTS,
+        death::TESTS,
+        forged::TESTS,
+    ]
+    .concat();
     let trials = tests.into_iter().map(|(name, test)| {
         Trial::test(name, move || {
             test();

@@ -4,11 +4,15 @@ pub(crate) mod calls;
 mod cancel;
 pub(crate) mod own;
 pub(crate) mod remote;
+pub(crate) mod stand_in;
 
-use std::sync::Arc;
+use std::any::Any;
+use std::io;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use syshandle_os::{Credentials, Declared, OwnedHandle, Waitable};
+use syshandle_com::Remote;
+use syshandle_os::{BorrowedHandle, Credentials, Declared, OwnedHandle, Waitable};
 use syshandle_wire::describe::Interface as Description;
 use syshandle_wire::{
     Decode, DecodeError, Decoder, Encode, Encoder, Limits, Malformed, Status, Unsendable,
@@ -19,8 +23,10 @@ pub use cancel::Cancel;
 use self::calls::Patience;
 use self::own::Own;
 use self::remote::Reference;
+use self::stand_in::{Carried, StandIn};
 use crate::arrived::Kernel;
 use crate::buffer::take_bytes;
+use crate::server::objects::Object;
 use crate::site::Site;
 use crate::{CallError, Error, ErrorKind, Interface, Proxy, Result};
 
@@ -37,6 +43,8 @@ pub struct Client {
     target: Target,
     timeout: Duration,
     cancel: Option<Cancel>,
+    /// What stands for it in messages.
+    stand_in: Arc<OnceLock<StandIn>>,
 }
 
 /// Where the object is.
@@ -53,7 +61,7 @@ enum Target {
 pub(crate) struct Reply {
     pub(crate) status: Status,
     pub(crate) body: Vec<u8>,
-    pub(crate) handles: Vec<OwnedHandle>,
+    pub(crate) handles: Vec<Carried>,
 }
 
 impl Client {
@@ -71,7 +79,27 @@ impl Client {
     }
 
     fn new(target: Target, interface: &'static Description) -> Self {
-        Self { interface, target, timeout: Self::TIMEOUT, cancel: None }
+        let stand_in = Arc::default();
+        Self { interface, target, timeout: Self::TIMEOUT, cancel: None, stand_in }
+    }
+
+    /// A reference that came with a message. On a thread of the apartment.
+    pub(crate) fn came(reference: Remote) -> Result<Self> {
+        let interface = reference.interface();
+        // One that this process has passed before leads to the object itself.
+        let served = reference.served().map(|object| -> Arc<dyn Any + Send + Sync> { object });
+        match served.map(Arc::downcast::<Object>) {
+            Some(Ok(object)) => Ok(Self::own(Own::new(object, interface)?, interface)),
+            _ => Ok(Self::remote(Reference::attach(reference)?, interface)),
+        }
+    }
+
+    /// The reference as COM passes it. On a thread of the apartment.
+    pub(crate) fn offer(&self) -> Result<Remote> {
+        match &self.target {
+            Target::Remote(reference) => reference.offer(),
+            Target::Own(own) => own.offer(),
+        }
     }
 
     /// The same reference, whose calls wait no longer than this.
@@ -127,7 +155,8 @@ impl Client {
             }
             Target::Own(own) => Target::Own(Arc::new(own.cast(interface)?)),
         };
-        Ok(P::from_client(Self { interface, target, ..self.clone() }))
+        let stand_in = Arc::default();
+        Ok(P::from_client(Self { interface, target, stand_in, ..self.clone() }))
     }
 
     /// Calls a method that fails only as every call can.
@@ -159,8 +188,8 @@ impl Client {
             .finish()
             .map_err(|error| site.name_parameter(error.parameter, error.unsendable.into()))?;
         // The call goes on when nobody waits for it any more: what it carries is its own.
-        let copies = handles.iter().map(|handle| handle.try_clone_to_owned());
-        let copies = copies.collect::<std::io::Result<Vec<_>>>().map_err(|error| {
+        let copies = handles.iter().map(Carried::copy);
+        let copies = copies.collect::<io::Result<Vec<_>>>().map_err(|error| {
             let text = "a handle to send couldn't be had";
             place(Error::new(ErrorKind::System, text).because(error))
         })?;
@@ -170,7 +199,11 @@ impl Client {
             Target::Own(own) => own.call(method, bytes, copies, patience),
         };
         let Reply { status, body, handles } = reply.map_err(place)?;
-        site.read(declared, status, Decoder::new(&body, handles, &Kernel))
+        let read = |handles| site.read(declared, status, Decoder::new(&body, handles, &Kernel));
+        stand_in::hand_over(handles, read).unwrap_or_else(|error| {
+            let text = "the references of the result couldn't be had";
+            Err(place(Error::new(ErrorKind::System, text).because(error).maybe_ran()).into())
+        })
     }
 
     fn site(&self, method: u32) -> Site {
@@ -185,22 +218,37 @@ impl Client {
     }
 }
 
-/// Not here: COM passes references in a way of its own, which is not done yet.
 impl Encode for Client {
     fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
-        out.fail(Unsendable::Value(NO_REFERENCES.to_owned()));
+        match self.stand_in() {
+            Ok(handle) => out.put_handle(handle),
+            Err(error) => out.fail(Unsendable::Handle(error)),
+        }
     }
 }
 
 impl Client {
-    /// Takes a reference from a message: none can come.
+    /// What stands for the reference in messages.
+    fn stand_in(&self) -> io::Result<BorrowedHandle<'_>> {
+        if let Some(known) = self.stand_in.get() {
+            return Ok(known.as_handle());
+        }
+        let made = StandIn::new(Self { stand_in: Arc::default(), ..self.clone() })?;
+        Ok(self.stand_in.get_or_init(|| made).as_handle())
+    }
+
+    /// Takes a reference from a message.
     #[doc(hidden)]
-    pub fn decode(input: &mut Decoder<'_>, _: &'static Description) -> Result<Self, DecodeError> {
-        Err(input.error(Malformed::Value { expected: NO_REFERENCES }))
+    pub fn decode(
+        input: &mut Decoder<'_>,
+        interface: &'static Description,
+    ) -> Result<Self, DecodeError> {
+        let handle: OwnedHandle = input.take_handle()?;
+        let came = stand_in::take(&handle);
+        came.filter(|came| came.interface.iid == interface.iid)
+            .ok_or_else(|| input.error(Malformed::Value { expected: "reference to an object" }))
     }
 }
-
-const NO_REFERENCES: &str = "reference to an object, which doesn't travel on Windows";
 
 const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
 

@@ -2,14 +2,15 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use syshandle_com::{Caller, Given, Serve};
-use syshandle_os::{OwnedHandle, Waitable};
+use syshandle_com::{Bound, Caller, Remote};
+use syshandle_os::Waitable;
 use syshandle_wire::describe::Interface as Description;
 use syshandle_wire::{Fault, Guid};
 
 use super::Reply;
 use super::calls::{self, Ended, Patience};
-use crate::server::objects::Object;
+use super::stand_in::Carried;
+use crate::server::objects::{Call, Object};
 use crate::{Error, ErrorKind, Result};
 
 /// A reference to an object of this process, by one of its interfaces.
@@ -31,6 +32,18 @@ impl Own {
         Self::new(self.object.clone(), interface)
     }
 
+    /// A reference of COM's, to be passed. On a thread of the apartment.
+    pub(crate) fn offer(&self) -> Result<Remote> {
+        let bound = self.object.interfaces().nth(self.interface).map(Bound::of);
+        let bound = bound.ok_or_else(|| Error::failed("there is no such interface"))?;
+        let again = self.object.again()?.into_served()?;
+        let offered = bound.and_then(|bound| again.reference(bound));
+        offered.map_err(|error| {
+            let text = "the reference can't be passed";
+            Error::new(ErrorKind::System, text).because(error)
+        })
+    }
+
     /// Waits for an object, or that work in the background has failed.
     pub(crate) fn wait(&self, object: &dyn Waitable, patience: Patience<'_>) -> Result<()> {
         let failed = self.object.session().failed();
@@ -49,7 +62,7 @@ impl Own {
         &self,
         method: u32,
         arguments: Vec<u8>,
-        handles: Vec<OwnedHandle>,
+        handles: Vec<Carried>,
         patience: Patience<'_>,
     ) -> Result<Reply> {
         let (object, interface) = (self.object.clone(), self.interface);
@@ -57,9 +70,9 @@ impl Own {
         let failed = self.object.session().failed();
         let called = calls::run(patience, &[failed], move || {
             let reply: Mutex<Option<std::io::Result<Reply>>> = Mutex::new(None);
-            let given = Given { interface, method, arguments, handles, caller };
-            object.call(given, &mut |status, body, handles| {
-                let copies = handles.iter().map(|handle| handle.try_clone_to_owned());
+            let call = Call { interface, method, arguments, handles, caller };
+            object.serve(call, &mut |status, body, handles| {
+                let copies = handles.iter().map(Carried::copy);
                 let copies = copies.collect::<std::io::Result<Vec<_>>>();
                 let whole = copies.map(|handles| Reply { status, body, handles });
                 *reply.lock().unwrap_or_else(PoisonError::into_inner) = Some(whole);

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use syshandle_com::{Bound, ComError, Outcome, Remote, logical_thread};
-use syshandle_os::{BorrowedHandle, Credentials, ManualEvent, OwnedHandle, Process, Waitable};
+use syshandle_com::{Bound, ComError, Outcome, Passing, Remote, logical_thread};
+use syshandle_os::{Credentials, ManualEvent, Process, Waitable};
 use syshandle_wire::describe::Interface as Description;
 use syshandle_wire::{Decode, Decoder, Encoder, Fault, Guid, Status};
 
 use super::calls::{self, Ended, Patience};
+use super::stand_in::Carried;
 use super::{LIMITS, Reply};
 use crate::arrived::Kernel;
 use crate::life::Life;
@@ -78,20 +79,25 @@ impl Reference {
         &self,
         method: u32,
         bytes: Vec<u8>,
-        handles: Vec<OwnedHandle>,
+        handles: Vec<Carried>,
         patience: Patience<'_>,
     ) -> Result<Reply> {
         let (object, server) = (self.object.clone(), self.server.clone());
         let work = move || {
             let Some(remote) = &object.0 else { return Err(disconnected()) };
-            let lent: Vec<_> = handles.iter().map(borrow).collect();
-            let outcome = remote.call(method, &bytes, &lent);
+            let passing = handles.iter().map(Carried::pass).collect::<Result<Vec<_>>>()?;
+            let outcome = remote.call(method, &bytes, &passing);
             reply(outcome, server.as_deref())
         };
         match calls::run(patience, &self.others(), work) {
             Ok(reply) => reply,
             Err(ended) => Err(self.ended(ended).maybe_ran()),
         }
+    }
+
+    /// A reference of COM's, to be passed. On a thread of the apartment.
+    pub(crate) fn offer(&self) -> Result<Remote> {
+        self.object.0.clone().ok_or_else(disconnected)
     }
 
     /// The same object by another interface.
@@ -189,6 +195,8 @@ fn reply(outcome: Outcome, server: Option<&Server>) -> Result<Reply> {
                 }
                 _ => None,
             };
+            let handles = handles.into_iter().map(Carried::of).collect::<Result<_>>();
+            let handles = handles.map_err(Error::maybe_ran)?;
             Ok(Reply { status, body: whole.unwrap_or(body), handles })
         }
         Err(error) => {
@@ -207,18 +215,17 @@ fn ask<'a, T: Decode>(
     let mut out = Encoder::new(Vec::new(), LIMITS);
     arguments(&mut out);
     let (bytes, handles) = out.finish().map_err(|error| Error::from(error.unsendable))?;
-    let reply = reply(life.call(method, &bytes, &handles), None)?;
+    let passing: Vec<_> = handles.into_iter().map(Passing::Handle).collect();
+    let reply = reply(life.call(method, &bytes, &passing), None)?;
     if reply.status != Status::Done {
         return Err(disconnected());
     }
-    let mut input = Decoder::new(&reply.body, reply.handles, &Kernel);
+    // It passes no references.
+    let handles = reply.handles.into_iter().filter_map(Carried::into_handle).collect();
+    let mut input = Decoder::new(&reply.body, handles, &Kernel);
     let value = input.field(None).map_err(|error| Error::from_fault(&Fault::from(error)))?;
     input.finish().map_err(|error| Error::from_fault(&Fault::from(error)))?;
     Ok(value)
-}
-
-fn borrow(handle: &OwnedHandle) -> BorrowedHandle<'_> {
-    syshandle_os::Handle::as_handle(handle)
 }
 
 fn is_gone(error: &ComError) -> bool {

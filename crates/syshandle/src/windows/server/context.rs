@@ -11,7 +11,7 @@ use syshandle_wire::Fault;
 use super::jobs::{Job, Outcome};
 use super::session::Session;
 use crate::arrived::Kernel;
-use crate::{Client, Error, ErrorKind, Implements, Interface, Result};
+use crate::{Client, Implements, Interface, Result, in_process};
 
 /// The context of a call: who calls, until when, and what the server can do besides.
 ///
@@ -103,15 +103,15 @@ impl Context {
         self.session.fail(Fault::Failed { text: text.into() });
     }
 
-    /// Serves an object from this server: not on Windows, where references don't travel yet.
+    /// Serves an object from this server: what a method returns as a reference, or passes on. It
+    /// lives until nobody refers to it any more, and keeps the server alive that long.
     ///
     /// # Errors
-    /// Always.
-    pub fn serve<I, T>(&self, _implementation: T) -> Result<I::Client>
+    /// Those of `CreateEvent`.
+    pub fn serve<I, T>(&self, implementation: T) -> Result<I::Client>
     where
         I: Interface + Implements<T> + ?Sized,
     {
-        let text = "references to objects don't travel on Windows";
-        Err(Error::new(ErrorKind::System, text))
+        in_process::client_of::<I, T>(implementation, self.session.activity())
     }
 }

@@ -164,9 +164,7 @@ fn make(
 ) -> Result<Served> {
     // On Windows it is COM itself that asks for the object, on behalf of the client.
     let client = caller.process_id.filter(|_| under_wine());
-    let object = Object::new(make(), activity, client)?;
-    let bounds = object.interfaces().map(Bound::of).collect::<Result<Vec<_>, _>>();
-    Ok(Served::new(&bounds.map_err(failed)?, Arc::new(object)))
+    Object::new(make(), activity, client)?.into_served()
 }
 
 fn failed(error: ComError) -> Error {

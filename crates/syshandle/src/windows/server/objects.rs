@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use syshandle_com::{Given, Replying, Serve};
+use syshandle_com::{Bound, Caller, Given, Replying, Serve, Served};
 use syshandle_os::{BorrowedHandle, ManualEvent, Process};
 use syshandle_wire::describe::Interface as Description;
 use syshandle_wire::{Fault, Guid, Payload, Status};
@@ -14,34 +14,65 @@ use super::incoming::Incoming;
 use super::session::Session;
 use crate::arrived::Arrived;
 use crate::class::AnyInterface;
+use crate::client::stand_in::{self, Carried};
 use crate::life::Life;
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// An object that was made for a client: what the program serves, and whose it is.
 pub(crate) struct Object {
     session: Arc<Session>,
-    /// The program's object, and the private interface; gone when the client has died.
-    object: Arc<Mutex<Option<crate::Object>>>,
+    /// The program's object; gone when the client has died.
+    program: Arc<Mutex<Option<crate::Object>>>,
+    /// The private interface.
+    life: crate::Object,
+    /// Those of both, in the order of their places.
     interfaces: Vec<&'static Description>,
+}
+
+/// A call of an object's method.
+#[derive(Debug)]
+pub(crate) struct Call {
+    /// The place of the interface.
+    pub(crate) interface: usize,
+    pub(crate) method: u32,
+    pub(crate) arguments: Vec<u8>,
+    pub(crate) handles: Vec<Carried>,
+    pub(crate) caller: Caller,
 }
 
 impl Object {
     /// An object for this client; without one, for whoever calls first.
     pub(crate) fn new(
-        object: crate::Object,
+        program: crate::Object,
         activity: &Arc<Activity>,
         client: Option<u32>,
     ) -> Result<Self> {
         let session = Arc::new(Session::new(activity)?);
         let life = Arc::new(LifeOf { session: session.clone(), asked: OnceLock::new() });
-        let object = object.with::<dyn Life, LifeOf>(&life);
-        let interfaces = object.descriptions().collect();
-        let object = Arc::new(Mutex::new(Some(object)));
-        let made = Self { session, object, interfaces };
+        let life = crate::Object::new().with::<dyn Life, LifeOf>(&life);
+        let interfaces = program.descriptions().chain(life.descriptions()).collect();
+        let program = Arc::new(Mutex::new(Some(program)));
+        let made = Self { session, program, life, interfaces };
         if let Some(client) = client {
             made.belongs_to(client);
         }
         Ok(made)
+    }
+
+    /// The same for one client more: what a client does, or that it dies, concerns nobody else.
+    pub(crate) fn again(&self) -> Result<Self> {
+        let program = self.program.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let ended = || Error::new(ErrorKind::Disconnected, "the object ended");
+        Self::new(program.ok_or_else(ended)?, self.session.activity(), None)
+    }
+
+    /// For COM to serve. On a thread of the apartment.
+    pub(crate) fn into_served(self) -> Result<Served> {
+        let bounds = self.interfaces().map(Bound::of).collect::<Result<Vec<_>, _>>();
+        let bounds = bounds.map_err(|error| {
+            Error::new(ErrorKind::System, "COM can't serve the object").because(error)
+        })?;
+        Ok(Served::new(&bounds, Arc::new(self)))
     }
 
     /// Its interfaces, in the order of their places.
@@ -57,27 +88,13 @@ impl Object {
         &self.session
     }
 
-    /// Whose it is: when that process dies without letting go, nobody has the object any more.
-    fn belongs_to(&self, client: u32) {
-        let object = Arc::downgrade(&self.object);
-        self.session.belongs_to(client, move || {
-            let Some(object) = object.upgrade() else { return };
-            drop(object.lock().unwrap_or_else(PoisonError::into_inner).take());
-        });
-    }
-
-    fn interface(&self, place: usize) -> Option<Arc<dyn AnyInterface>> {
-        let iid = self.interfaces.get(place)?.iid;
-        self.object.lock().unwrap_or_else(PoisonError::into_inner).as_ref()?.interface(iid)
-    }
-}
-
-impl Serve for Object {
-    fn call(&self, call: Given, reply: &mut Replying<'_>) {
-        let Given { interface, method, arguments, handles, caller } = call;
-        if let Some(client) = caller.process_id {
-            self.belongs_to(client);
-        }
+    /// Runs the method of a call, and replies, once.
+    pub(crate) fn serve(
+        &self,
+        call: Call,
+        reply: &mut dyn FnMut(Status, Vec<u8>, &[BorrowedHandle<'_>]),
+    ) {
+        let Call { interface, method, arguments, handles, caller } = call;
         let mut keep = |status: Status, body: Payload<'_>, handles: &[BorrowedHandle<'_>]| {
             let body = body.into_vec();
             if status == Status::Fault {
@@ -91,9 +108,62 @@ impl Serve for Object {
         };
         let _hold = self.session.activity().hold();
         let context = Context::new(&self.session, caller);
-        let (arguments, handles) = (Arguments(arguments), Arrived(handles));
-        let reply = &mut keep;
-        interface.dispatch(Incoming { method, arguments, handles, context: &context, reply });
+        let arguments = Arguments(arguments);
+        let handed = stand_in::hand_over(handles, |handles| {
+            let (handles, reply) = (Arrived(handles), &mut keep);
+            interface.dispatch(Incoming { method, arguments, handles, context: &context, reply });
+        });
+        if let Err(error) = handed {
+            tracing::warn!(%error, "the references of a call couldn't be had");
+            keep(Status::Fault, Fault::HandlesLost.write().into(), &[]);
+        }
+    }
+
+    /// Whose it is: when that process dies without letting go, nobody has the object any more.
+    fn belongs_to(&self, client: u32) {
+        let program = Arc::downgrade(&self.program);
+        self.session.belongs_to(client, move || {
+            let Some(program) = program.upgrade() else { return };
+            drop(program.lock().unwrap_or_else(PoisonError::into_inner).take());
+        });
+    }
+
+    fn interface(&self, place: usize) -> Option<Arc<dyn AnyInterface>> {
+        let iid = self.interfaces.get(place)?.iid;
+        self.life.interface(iid).or_else(|| {
+            self.program.lock().unwrap_or_else(PoisonError::into_inner).as_ref()?.interface(iid)
+        })
+    }
+}
+
+impl Serve for Object {
+    fn call(&self, call: Given, reply: &mut Replying<'_>) {
+        let Given { interface, method, arguments, handles, caller } = call;
+        if let Some(client) = caller.process_id {
+            self.belongs_to(client);
+        }
+        let handles = match handles.into_iter().map(Carried::of).collect() {
+            Ok(handles) => handles,
+            Err(error) => {
+                let text = format!("a reference of the call can't be used: {error:#}");
+                let fault = Fault::Malformed { parameter: None, text }.write();
+                self.session.keep_fault(caller, &fault);
+                return reply(Status::Fault, fault, Vec::new());
+            }
+        };
+        let call = Call { interface, method, arguments, handles, caller };
+        self.serve(call, &mut |status, body, handles| match handles
+            .iter()
+            .map(stand_in::pass)
+            .collect()
+        {
+            Ok(passing) => reply(status, body, passing),
+            Err(error) => {
+                let fault = Fault::Unsendable { text: format!("{error:#}") }.write();
+                self.session.keep_fault(caller, &fault);
+                reply(Status::Fault, fault, Vec::new());
+            }
+        });
     }
 }
 

@@ -6,6 +6,7 @@ use syshandle::{Class, ClassInfo, Process, Registered, Registry};
 
 use super::interface::{ATTACKED, BEREFT, COLD, CRASHING, CROWDED, KILLED, SHARED};
 use super::layouts::LAYOUTS;
+use super::references::{DESK, OTHER_DESK};
 
 /// Registers this program for all of them.
 pub(crate) fn register() {
@@ -32,6 +33,8 @@ fn classes() -> Vec<Registered> {
         class(CROWDED, "crowded"),
         class(ATTACKED, "attacked"),
         class(LAYOUTS, "layouts"),
+        class(DESK, "desk"),
+        class(OTHER_DESK, "other desk"),
     ]
 }
 

@@ -17,6 +17,7 @@ use super::interface::{
     ATTACKED, BEREFT, COLD, CRASHING, CROWDED, Everything, KILLED, Parcel, Refusal, SHARED, Who,
 };
 use super::layouts::{Echo, LAYOUTS};
+use super::references::{Clerk, DESK, OTHER_DESK};
 
 /// Serves one class.
 pub(crate) fn main(class: &str) -> ExitCode {
@@ -31,6 +32,8 @@ pub(crate) fn main(class: &str) -> ExitCode {
         "crowded" => server.class(CROWDED, make),
         "attacked" => server.class(ATTACKED, make),
         "layouts" => server.class(LAYOUTS, || Echo),
+        "desk" => server.class(DESK, Clerk::default),
+        "other desk" => server.class(OTHER_DESK, Clerk::default),
         _ => return ExitCode::from(2),
     };
     match server.run() {
