@@ -91,7 +91,7 @@ pub(crate) fn explore(test: impl Fn() + Send + Sync + 'static) {
     let mut config = shuttle::Config::new();
     config.stack_size = 1024 * 1024;
     config.max_steps = shuttle::MaxSteps::FailAfter(STEPS_MAX);
-    config.max_time = Some(Duration::from_secs(if full { 60 } else { 2 }));
+    config.max_time = Some(Duration::from_millis(if full { 60_000 } else { 700 }));
     // The seed is enough to have a run again.
     config.failure_persistence = shuttle::FailurePersistence::None;
     config.silence_warnings = true;
