@@ -77,21 +77,35 @@ impl Poller {
     /// # Errors
     /// Those of `epoll_wait(2)`; a signal is none.
     pub fn wait(&self) -> io::Result<Ready> {
-        let mut event = [epoll::Event { flags: EventFlags::empty(), data: EventData::new_u64(0) }];
         loop {
-            match epoll::wait(&self.0, &mut event, None) {
-                Ok(0) | Err(Errno::INTR) => continue,
-                Err(error) => return Err(error.into()),
-                Ok(_) => {}
+            if let Some(ready) = self.wait_within(None)? {
+                return Ok(ready);
             }
-            let [epoll::Event { flags, data }] = event;
-            let readable = EventFlags::IN | EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR;
-            return Ok(Ready {
-                key: data.u64(),
-                readable: flags.intersects(readable),
-                writable: flags.contains(EventFlags::OUT),
-            });
         }
+    }
+
+    /// What is ready now, if anything is; doesn't wait.
+    ///
+    /// # Errors
+    /// Those of `epoll_wait(2)`; a signal is none.
+    pub fn look(&self) -> io::Result<Option<Ready>> {
+        self.wait_within(Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))
+    }
+
+    fn wait_within(&self, time: Option<&Timespec>) -> io::Result<Option<Ready>> {
+        let mut event = [epoll::Event { flags: EventFlags::empty(), data: EventData::new_u64(0) }];
+        match epoll::wait(&self.0, &mut event, time) {
+            Ok(0) | Err(Errno::INTR) => return Ok(None),
+            Err(error) => return Err(error.into()),
+            Ok(_) => {}
+        }
+        let [epoll::Event { flags, data }] = event;
+        let readable = EventFlags::IN | EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR;
+        Ok(Some(Ready {
+            key: data.u64(),
+            readable: flags.intersects(readable),
+            writable: flags.contains(EventFlags::OUT),
+        }))
     }
 }
 
@@ -162,12 +176,13 @@ mod tests {
         let (a, b) = (Event::new().unwrap(), Event::new().unwrap());
         poller.add(&a, 1, Interest::Readable).unwrap();
         poller.add(&b, 2, Interest::OnceReadable).unwrap();
+        assert!(poller.look().unwrap().is_none());
         b.set().unwrap();
         assert_eq!(poller.wait().unwrap().key, 2);
         a.set().unwrap();
         assert_eq!(poller.wait().unwrap().key, 1);
         poller.change(&b, 3, Interest::OnceReadable).unwrap();
-        assert_eq!(poller.wait().unwrap().key, 3);
+        assert_eq!(poller.look().unwrap().unwrap().key, 3);
     }
 
     #[test]

@@ -5,6 +5,8 @@ mod asynchronous;
 mod cancel;
 pub(crate) mod connection;
 mod ended;
+#[cfg(test)]
+mod interleavings;
 pub(crate) mod opening;
 mod patience;
 mod pending;
@@ -14,8 +16,8 @@ mod role;
 mod starting;
 
 use std::os::fd::AsFd;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, OnceLock, PoisonError};
+use std::time::Duration;
 
 use syshandle_os::{
     BorrowedHandle, Credentials, Declared, Filesystems, Handle, OwnedHandle, Seqpacket, Waitable,
@@ -36,6 +38,7 @@ use crate::client::opening::Opening;
 use crate::client::patience::Patience;
 use crate::client::reply::{Reply, ReplyBody};
 use crate::site::Site;
+use crate::sync::{Mutex, now};
 use crate::{CallError, Error, ErrorKind, Interface, Proxy, Result, door};
 
 /// A reference to an object: what every generated client wraps.
@@ -218,7 +221,7 @@ impl Client {
     }
 
     fn patience(&self) -> Patience<'_> {
-        let now = Instant::now();
+        let now = now();
         // A timeout too long to be a point in time is a very long one.
         let deadline = now.checked_add(self.timeout).unwrap_or(now + FOR_EVER);
         Patience { now, deadline, cancel: self.cancel.as_ref() }
@@ -240,7 +243,7 @@ impl Client {
         let hello = Hello { clsid: Guid::NIL, iid: shared.interface.iid };
         let socket = door::attach(door.as_fd())?;
         let connection = Opening::new(socket).open(hello, patience.deadline)?;
-        patience.now = Instant::now();
+        patience.now = now();
         Ok(shared.connection.get_or_init(|| connection))
     }
 

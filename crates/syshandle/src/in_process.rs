@@ -1,7 +1,7 @@
 //! Objects of this process, behind the same client type as those of others.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use syshandle_os::{Filesystems, Seqpacket};
 use syshandle_wire::{Guid, Hello};
@@ -9,6 +9,7 @@ use syshandle_wire::{Guid, Hello};
 use crate::client::opening::Opening;
 use crate::server::reactor::{Reactor, Settings};
 use crate::server::shares::Totals;
+use crate::sync::now;
 use crate::{Client, Implements, Interface, Object, Proxy, Result};
 
 /// A client of an object in this process: for tests of code that uses an interface, and to pass an
@@ -39,7 +40,7 @@ where
     reactor.serve(theirs, &object)?;
     reactor.start_first_thread()?;
     let hello = Hello { clsid: Guid::NIL, iid: I::DESCRIPTION.iid };
-    let connection = Opening::new(ours).open(hello, Instant::now() + Client::TIMEOUT)?;
+    let connection = Opening::new(ours).open(hello, now() + Client::TIMEOUT)?;
     Ok(I::Client::from_client(Client::connected(connection, I::DESCRIPTION)))
 }
 

@@ -91,6 +91,7 @@ cfg_if::cfg_if! {
         mod link;
         mod server;
         mod spin;
+        mod sync;
 
         pub use activation::{
             Activation, Locations, Lock, Meeting, Registered, RegisteredClass, Registration,

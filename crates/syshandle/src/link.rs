@@ -11,6 +11,7 @@ use syshandle_wire::{Body, FrameKind, Header, Limits, Payload, Source, Violation
 
 use crate::arrived::Arrived;
 use crate::spin::here;
+use crate::sync::{receive_within, wait_until};
 
 /// A socket and the shared memory of each direction, made when first needed.
 #[derive(Debug)]
@@ -114,7 +115,7 @@ impl Link {
         loop {
             match self.send_inline(header, body, &[]) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    if !self.socket.wait_writable(deadline)? {
+                    if !wait_until(deadline, |until| self.socket.wait_writable(until))? {
                         return Err(io::ErrorKind::TimedOut.into());
                     }
                 }
@@ -152,10 +153,10 @@ impl Link {
         handles: &mut Arrived,
         patience: Option<Duration>,
     ) -> io::Result<Received> {
-        let received = match patience {
+        let received = receive_within(patience, |patience| match patience {
             Some(patience) => handles.receive_within(&self.socket, buffer, patience),
             None => handles.receive(&self.socket, buffer),
-        }?;
+        })?;
         self.set_peer(&buffer[..received.len]);
         Ok(received)
     }

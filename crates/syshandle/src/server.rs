@@ -7,6 +7,8 @@ mod connection;
 mod context;
 mod doors;
 mod incoming;
+#[cfg(test)]
+mod interleavings;
 mod jobs;
 mod policy;
 pub(crate) mod reactor;

@@ -17,10 +17,11 @@
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use syshandle_wire::Whereabouts;
+
+use crate::sync::{now, thread};
 
 /// Whether it pays to look, on one connection. A new one begins with what others have learned.
 #[derive(Debug)]
@@ -92,13 +93,13 @@ impl Looking<'_> {
     pub(crate) fn again(&mut self) -> bool {
         self.next = match self.next {
             Next::FirstLook => {
-                let since = Instant::now();
+                let since = now();
                 Next::Look { since, until: since + LIMIT, crowded: 0 }
             }
             Next::Look { since, until, crowded } => {
                 // As long as a look takes: without a pause it keeps the other side from the socket.
                 thread::yield_now();
-                let now = Instant::now();
+                let now = now();
                 let passed = now - since;
                 // What others take isn't spent looking.
                 let (until, crowded) = match passed > OTHERS {

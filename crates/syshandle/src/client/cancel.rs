@@ -1,10 +1,12 @@
 //! Ending a call from another thread.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::Thread;
+use std::sync::{Arc, PoisonError};
 
 use syshandle_os::ManualEvent;
+
+use crate::sync::Mutex;
+use crate::sync::thread::Thread;
 
 /// Ends calls from another thread: those that wait, and those that would.
 ///

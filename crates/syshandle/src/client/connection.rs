@@ -4,8 +4,7 @@
 //! received (`receiving`) by it, or by another thread that waits as well (`role`).
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::Thread;
+use std::sync::{Arc, PoisonError};
 
 use syshandle_os::{BorrowedHandle, Credentials, Waitable, Waited, try_take};
 use syshandle_wire::{Body, ClientEnd, FrameKind, Header, Limits, Payload};
@@ -16,6 +15,8 @@ use super::patience::Patience;
 use super::reply::{Reply, ReplyBody, Waiting};
 use crate::link::{Link, Range};
 use crate::spin::Spin;
+use crate::sync::thread::Thread;
+use crate::sync::{Mutex, MutexGuard, wait_until};
 use crate::{Error, ErrorKind, Result};
 
 /// A connection that was greeted.
@@ -128,7 +129,10 @@ impl Connection {
         patience.check_at(patience.now)?;
         let header = self.start(method, body.len(), handles.len(), waiting, patience)?;
         if let Err(error) = self.send(&header, body, handles, patience) {
-            self.state().end.unsent(&header);
+            let mut state = self.state();
+            state.end.unsent(&header);
+            // Its place is free, and no frame tells.
+            state.queue.iter().for_each(Thread::unpark);
             return Err(error);
         }
         Ok(header.call)
@@ -180,7 +184,9 @@ impl Connection {
             }
         }
         let cancel = patience.cancel.map(Cancel::event);
-        let waited = self.link.socket.wait_beside(object, cancel, patience.deadline);
+        let waited = wait_until(patience.deadline, |until| {
+            self.link.socket.wait_beside(object, cancel, until)
+        });
         match waited.map_err(failed)? {
             Waited::Taken => Ok(()),
             Waited::TimedOut => Err(Error::new(ErrorKind::TimedOut, "the time was over")),

@@ -12,6 +12,7 @@ use super::patience::{KERNEL_WAIT_LATE, KERNEL_WAIT_MIN};
 use crate::arrived::Arrived;
 use crate::buffer::FrameBuffer;
 use crate::link::Link;
+use crate::sync::{now, receive_within, wait_until};
 use crate::{Error, ErrorKind, Result};
 
 /// A connection that wasn't greeted yet.
@@ -54,14 +55,15 @@ impl Opening {
     /// it is safe to try again.
     pub(crate) fn wait(&mut self, until: Instant) -> Result<bool> {
         loop {
-            let left = until.saturating_duration_since(Instant::now());
-            let received = match left > KERNEL_WAIT_MIN {
-                true => {
-                    let patience = left.saturating_sub(KERNEL_WAIT_LATE);
+            let left = until.saturating_duration_since(now());
+            let waits = left > KERNEL_WAIT_MIN;
+            let patience = waits.then(|| left.saturating_sub(KERNEL_WAIT_LATE));
+            let received = receive_within(patience, |patience| match patience {
+                Some(patience) => {
                     self.handles.receive_within(&self.socket, &mut self.frame, patience)
                 }
-                false => self.handles.receive(&self.socket, &mut self.frame),
-            };
+                None => self.handles.receive(&self.socket, &mut self.frame),
+            });
             match received {
                 Ok(received) if received.len == 0 => return Err(ungreeted()),
                 Ok(received) => {
@@ -70,7 +72,8 @@ impl Opening {
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    if !self.socket.wait_readable(until).map_err(failed)? {
+                    let socket = &self.socket;
+                    if !wait_until(until, |until| socket.wait_readable(until)).map_err(failed)? {
                         return Ok(false);
                     }
                 }

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::cancel::Cancel;
+use crate::sync::now;
 use crate::{Error, ErrorKind, Result};
 
 /// How long a call waits, and what ends it before.
@@ -28,7 +29,7 @@ impl Patience<'_> {
 
     /// Whether it is over.
     pub(super) fn check(&mut self) -> Result<()> {
-        self.now = Instant::now();
+        self.now = now();
         self.check_at(self.now)
     }
 

@@ -15,6 +15,7 @@ use super::connection::Begun;
 use super::patience::Patience;
 use super::reply::Reply;
 use crate::buffer::{give_bytes, take_bytes};
+use crate::sync::now;
 use crate::{CallError, Result};
 
 /// A call that was begun: what it returns comes from [`Pending::wait`].
@@ -146,7 +147,7 @@ impl<R> Pending<R> {
     fn reply(&mut self) -> Result<Reply> {
         let gone = || crate::Error::new(crate::ErrorKind::Disconnected, "no call was begun");
         let begun = self.begun.take().unwrap_or_else(|| Err(gone()))?;
-        let now = Instant::now();
+        let now = now();
         let cancel = self.client.cancel.as_ref();
         let mut patience = Patience { now, deadline: self.deadline, cancel };
         let connection = self.client.connection(&mut patience)?;

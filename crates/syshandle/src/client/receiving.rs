@@ -1,8 +1,6 @@
 //! Frames from the server: how they are waited for, and to whom each is given.
 
 use std::io;
-use std::thread::Thread;
-use std::time::Instant;
 
 use syshandle_wire::{Body, Fault, FromServer, Header, Violation};
 
@@ -13,6 +11,8 @@ use super::reply::{Reply, ReplyBody};
 use crate::arrived::Arrived;
 use crate::buffer::{FrameBuffer, take_bytes};
 use crate::link::NoBody;
+use crate::sync::thread::Thread;
+use crate::sync::{now, wait_until};
 
 /// What came from the socket.
 pub(super) enum Incoming {
@@ -34,7 +34,7 @@ impl Connection {
             let kernel_waits = waits.then(|| left.saturating_sub(KERNEL_WAIT_LATE));
             let received = self.link.receive(&mut frame, &mut handles, kernel_waits);
             if waits {
-                patience.now = Instant::now();
+                patience.now = now();
             }
             match received {
                 Ok(received) if received.len == 0 => return Incoming::Nothing(Ended::Died),
@@ -54,8 +54,11 @@ impl Connection {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     let socket = &self.link.socket;
                     let waited = match patience.cancel {
-                        Some(cancel) => socket.wait_readable_or(cancel.event(), patience.deadline),
-                        None => socket.wait_readable(patience.deadline).map(drop),
+                        Some(cancel) => wait_until(patience.deadline, |until| {
+                            socket.wait_readable_or(cancel.event(), until)
+                        }),
+                        None => wait_until(patience.deadline, |until| socket.wait_readable(until))
+                            .map(drop),
                     };
                     if let Err(error) = waited {
                         return Incoming::Nothing(Ended::Failed(error.kind()));

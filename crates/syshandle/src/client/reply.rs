@@ -1,11 +1,12 @@
 //! A reply, and who waits for it.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, Thread};
+use std::sync::{Arc, PoisonError};
 
 use syshandle_wire::{Body, Status};
 
 use crate::arrived::Arrived;
+use crate::sync::thread::{self, Thread};
+use crate::sync::{Mutex, MutexGuard, thread_local};
 
 /// A call that waits for its reply; where the one who receives puts it.
 #[derive(Debug)]

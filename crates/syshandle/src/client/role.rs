@@ -1,14 +1,14 @@
 //! Who receives: of several threads that wait for replies one receives, for all, and the others
 //! sleep. It passes that role on when what it waits for has come, or when it gives up.
 
-use std::thread;
-use std::time::Instant;
+use std::time::Duration;
 
 use super::connection::{Connection, State};
 use super::ended::Ended;
 use super::patience::Patience;
 use super::receiving::Incoming;
 use crate::Result;
+use crate::sync::{now, thread};
 
 impl Connection {
     /// Waits until `done` says so, receiving for all who wait or asleep until something happened.
@@ -34,13 +34,17 @@ impl Connection {
                 state.asleep.push(this.clone());
                 drop(state);
                 thread::park_timeout(patience.left());
-                patience.now = Instant::now();
+                patience.now = now();
                 state = self.state();
                 state.asleep.retain(|thread| thread.id() != this.id());
             } else {
                 state.receiving = true;
+                let is_queued = state.queue.iter().any(|queued| queued.id() == this.id());
                 drop(state);
-                let received = self.receive(&mut patience);
+                let received = match is_queued {
+                    true => self.receive_for_a_while(&mut patience),
+                    false => self.receive(&mut patience),
+                };
                 state = self.state();
                 state.receiving = false;
                 self.take_in(&mut state, received);
@@ -55,13 +59,23 @@ impl Connection {
         result
     }
 
+    /// Waits for one frame as a call that can't start yet: what it waits for may come without one,
+    /// when another call gives up its place.
+    fn receive_for_a_while(&self, patience: &mut Patience<'_>) -> Incoming {
+        let deadline = patience.deadline.min(patience.now + LOOK_AGAIN);
+        let mut a_while = Patience { deadline, ..*patience };
+        let received = self.receive(&mut a_while);
+        patience.now = a_while.now;
+        received
+    }
+
     /// Receives one frame, when one is there and nobody else is at it; `false` when none is there.
     pub(super) fn receive_if_nobody_does(&self) -> bool {
         let mut state = self.state();
         if state.receiving {
             return true;
         }
-        let now = Instant::now();
+        let now = now();
         let received = self.receive(&mut Patience { now, deadline: now, cancel: None });
         let something = !matches!(received, Incoming::NotYet);
         self.take_in(&mut state, received);
@@ -82,3 +96,7 @@ impl Connection {
         }
     }
 }
+
+/// How long it takes at the most until a call that can't start notices that it can, where nobody
+/// can wake it. More than the shortest wait of the kernel's own, which costs least.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);

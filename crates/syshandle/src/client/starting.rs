@@ -2,7 +2,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::thread::{self, ThreadId};
 
 use syshandle_os::BorrowedHandle;
 use syshandle_wire::{Busy, FrameKind, Header, Limits, Payload};
@@ -11,6 +10,8 @@ use super::connection::Connection;
 use super::ended::failed;
 use super::patience::Patience;
 use super::reply::Waiting;
+use crate::sync::thread::{self, ThreadId};
+use crate::sync::wait_until;
 use crate::{Error, ErrorKind, Result};
 
 impl Connection {
@@ -112,7 +113,8 @@ impl Connection {
             match error.kind() {
                 io::ErrorKind::WouldBlock => {
                     patience.check()?;
-                    let waited = self.link.socket.wait_writable(patience.deadline);
+                    let waited =
+                        wait_until(patience.deadline, |at| self.link.socket.wait_writable(at));
                     waited.map_err(failed)?;
                     self.receive_if_nobody_does();
                 }

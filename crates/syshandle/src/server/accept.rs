@@ -2,8 +2,7 @@
 
 use std::io;
 use std::os::fd::AsFd;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::sync::{Arc, PoisonError};
 
 use syshandle_os::{Event, Interest, Listener, Peer, Seqpacket};
 use syshandle_wire::{Fault, Greeting, Header, ServerEnd};
@@ -14,6 +13,7 @@ use super::reactor::{RETRY, Reactor, Source};
 use super::timers::Timer;
 use crate::activation::lifetime::Place;
 use crate::activation::protocol::Leave;
+use crate::sync::{Mutex, MutexGuard, now};
 
 /// The listening socket of a server.
 #[derive(Debug)]
@@ -73,7 +73,7 @@ impl Entrance {
                     // Told once: the system has no descriptors left.
                     if !self.turn_one_away() {
                         tracing::warn!(%error, "no client can be let in now");
-                        reactor.timers.set(Instant::now() + RETRY, Timer::Accept);
+                        reactor.timers.set(now() + RETRY, Timer::Accept);
                         return;
                     }
                 }

@@ -1,13 +1,16 @@
 //! What keeps a server alive.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
+
+use crate::sync::atomic::{AtomicU64, AtomicUsize};
 
 /// How much there is: clients that are connected, and work that goes on.
 #[derive(Debug, Default)]
 pub(crate) struct Activity {
-    presence: AtomicUsize,
-    work: AtomicUsize,
+    /// Both counts in one number, work in its lower half: what goes over from one to the other is
+    /// never seen in neither.
+    held: AtomicU64,
     ended: AtomicUsize,
     ended_at_last_look: AtomicUsize,
 }
@@ -30,23 +33,23 @@ pub(crate) enum What {
 
 impl Activity {
     pub(crate) fn hold(self: &Arc<Self>, what: What) -> Hold {
-        self.counter(what).fetch_add(1, Ordering::SeqCst);
+        self.held.fetch_add(what.one(), Ordering::SeqCst);
         Hold { activity: self.clone(), what }
     }
 
     /// Nobody is there, and nothing goes on.
     pub(crate) fn is_idle(&self) -> bool {
-        self.presence() == 0 && !self.is_working()
+        self.held.load(Ordering::SeqCst) == 0
     }
 
     /// How many could call.
     pub(crate) fn presence(&self) -> usize {
-        self.presence.load(Ordering::SeqCst)
+        (self.held.load(Ordering::SeqCst) / What::Presence.one()) as usize
     }
 
     /// Something goes on.
     pub(crate) fn is_working(&self) -> bool {
-        self.work.load(Ordering::SeqCst) > 0
+        !self.held.load(Ordering::SeqCst).is_multiple_of(What::Presence.one())
     }
 
     /// Nobody is there, and nobody was since this was asked before.
@@ -54,11 +57,14 @@ impl Activity {
         let ended = self.ended.load(Ordering::SeqCst);
         self.ended_at_last_look.swap(ended, Ordering::SeqCst) == ended && self.is_idle()
     }
+}
 
-    fn counter(&self, what: What) -> &AtomicUsize {
-        match what {
-            What::Presence => &self.presence,
-            What::Work => &self.work,
+impl What {
+    /// What one of these adds to the number.
+    fn one(self) -> u64 {
+        match self {
+            Self::Work => 1,
+            Self::Presence => 1 << 32,
         }
     }
 }
@@ -66,6 +72,6 @@ impl Activity {
 impl Drop for Hold {
     fn drop(&mut self) {
         self.activity.ended.fetch_add(1, Ordering::SeqCst);
-        self.activity.counter(self.what).fetch_sub(1, Ordering::SeqCst);
+        self.activity.held.fetch_sub(self.what.one(), Ordering::SeqCst);
     }
 }

@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock, PoisonError};
+use std::time::Duration;
 
 use syshandle_os::{Credentials, Interest, Ready, Received, Seqpacket};
 use syshandle_wire::{
@@ -32,6 +32,8 @@ use crate::class::AnyInterface;
 use crate::client::LIMITS;
 use crate::link::{Link, NoBody, Range};
 use crate::spin::Spin;
+use crate::sync::atomic::AtomicBool;
+use crate::sync::{Mutex, MutexGuard, now};
 
 /// The server's side of a connection: one client, one object, one interface.
 pub(crate) struct Connection {
@@ -119,7 +121,7 @@ impl Connection {
         let key = reactor.add_source(
             |key| {
                 let _ = connection.key.set(key);
-                let timer = reactor.timers.set(Instant::now() + HELLO_TIMEOUT, Timer::Hello(key));
+                let timer = reactor.timers.set(now() + HELLO_TIMEOUT, Timer::Hello(key));
                 let _ = connection.hello_timer.set(timer);
                 Source::Connection(connection.clone())
             },
@@ -161,7 +163,7 @@ impl Connection {
             match frame {
                 Frame::Call(work) => {
                     let method = work.method;
-                    let known_slow = self.slow.get(method).then(Instant::now);
+                    let known_slow = self.slow.get(method).then(now);
                     if known_slow.is_some() {
                         reactor.about_to_run();
                         self.watch(reactor);
@@ -171,7 +173,7 @@ impl Connection {
                     drop(running);
                     if self.state().receiver != Some(post.number()) {
                         // It took long, and another thread receives now.
-                        self.slow.set(method, known_slow.is_none_or(|at| at.elapsed() >= SLOW));
+                        self.slow.set(method, known_slow.is_none_or(|at| now() - at >= SLOW));
                         return post.leave();
                     }
                 }
@@ -348,7 +350,7 @@ impl Connection {
                     return Err(Violation::TooManyCalls);
                 }
                 let timeout = Duration::from_millis(timeout_ms.into());
-                let running = CallState::start(&mut state.last_call, Instant::now() + timeout);
+                let running = CallState::start(&mut state.last_call, now() + timeout);
                 let (arguments, bytes_lost) = match body {
                     Body::Inline { .. } => {
                         let start = len - inline.len();

@@ -1,9 +1,9 @@
 //! Work that waits for an object, or for its time, without a thread.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use syshandle_os::{Interest, Readiness, Seqpacket, Waitable};
 
@@ -12,6 +12,8 @@ use super::reactor::{Reactor, Source};
 use super::session::Session;
 use super::shares::{Part, Taken};
 use super::timers::{Timer, TimerId};
+use crate::sync::atomic::AtomicU64;
+use crate::sync::{Mutex, now};
 use crate::{Error, ErrorKind, Result};
 
 /// Why the wait of a job ended.
@@ -84,14 +86,12 @@ impl Job {
         let key = key.map_err(|error| {
             Error::new(ErrorKind::System, "the object can't be waited for").because(error)
         })?;
-        inside.timer = Instant::now()
+        inside.timer = now()
             .checked_add(timeout)
             .map(|deadline| reactor.timers.set(deadline, Timer::Job(key)));
         // What has changed before is not told any more.
-        let look_first = match &inside.object {
-            Some(object) => object.readiness() == Readiness::Changed,
-            None => false,
-        };
+        let changed = |object: &(dyn Waitable + Send)| object.readiness() == Readiness::Changed;
+        let look_first = inside.object.as_deref().is_some_and(changed);
         drop(waiting);
         if !session.add_job(reactor, socket, &job) {
             job.forget(reactor);

@@ -8,9 +8,9 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use syshandle_os::{
     BorrowedHandle, Event, Filesystems, Interest, ManualEvent, Peer, Poller, Ready, Seqpacket,
@@ -29,6 +29,8 @@ use super::shares::{Shares, Totals};
 use super::timers::{Timer, Timers};
 use crate::Object;
 use crate::client::LIMITS;
+use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use crate::sync::{Mutex, MutexGuard, now, thread, wait_for_event, wait_for_ready};
 
 /// The threads of a server, and what they wait for.
 pub(crate) struct Reactor {
@@ -171,7 +173,7 @@ impl Reactor {
     pub(crate) fn watch_again(&self, handle: BorrowedHandle<'_>, key: u64, interest: Interest) {
         if let Err(error) = self.poller.change(handle, key, interest) {
             tracing::warn!(%error, "a descriptor can't be watched now");
-            self.timers.set(Instant::now() + RETRY, Timer::Look(key));
+            self.timers.set(now() + RETRY, Timer::Look(key));
         }
     }
 
@@ -299,7 +301,7 @@ impl Reactor {
             return Ok(());
         }
         let reactor = self.clone();
-        let started = std::thread::Builder::new().name("syshandle".into()).spawn(move || {
+        let started = thread::start("syshandle", move || {
             reactor.work();
             reactor.threads.fetch_sub(1, Ordering::SeqCst);
         });
@@ -312,7 +314,7 @@ impl Reactor {
     /// must not keep the server.
     pub(crate) fn run(self: &Arc<Self>) -> io::Result<()> {
         self.start_first_thread()?;
-        self.stop.wait()
+        wait_for_event(&self.stop)
     }
 
     /// What each thread does until the end; or until as many others wait as are needed.
@@ -323,7 +325,7 @@ impl Reactor {
             if self.waiting.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_more).is_err() {
                 return;
             }
-            let ready = self.poller.wait();
+            let ready = wait_for_ready(&self.poller);
             self.waiting.fetch_sub(1, Ordering::SeqCst);
             match ready {
                 Ok(ready) => self.act(ready, &post),
@@ -377,7 +379,7 @@ impl Reactor {
     }
 
     fn act_on_timers(self: &Arc<Self>, post: &Arc<Post>) {
-        while let Some(timer) = self.timers.take_due(Instant::now()) {
+        while let Some(timer) = self.timers.take_due(now()) {
             match timer {
                 Timer::Job(key) => {
                     if let Some(Source::Job(job)) = self.source(key) {
@@ -425,7 +427,7 @@ impl Reactor {
         if let Some(idle) = self.settings.idle
             && !idle.is_zero()
         {
-            self.timers.set(Instant::now() + idle, Timer::Idle);
+            self.timers.set(now() + idle, Timer::Idle);
         }
     }
 
@@ -457,7 +459,7 @@ impl Reactor {
                 entrance.close(self);
             }
         }
-        self.timers.set(Instant::now() + self.settings.drain, Timer::Drain);
+        self.timers.set(now() + self.settings.drain, Timer::Drain);
     }
 
     /// Ends what has had time enough, and everything.

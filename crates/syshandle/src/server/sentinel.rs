@@ -5,13 +5,15 @@
 //! connection back to the poller, and another thread receives what has come meanwhile: one that it
 //! starts, if none waits.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use std::thread::{self, Thread};
-use std::time::{Duration, Instant};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError, Weak};
+use std::time::Duration;
 
 use super::connection::Connection;
 use super::reactor::Reactor;
+use crate::sync::atomic::{AtomicBool, AtomicU64};
+use crate::sync::thread::{self, Thread};
+use crate::sync::{Mutex, MutexGuard, OnceLock, now};
 
 /// Looks after the threads of a reactor. It has a thread of its own, which sleeps while no calls
 /// run.
@@ -67,9 +69,8 @@ impl Sentinel {
         let weak = Arc::downgrade(reactor);
         self.thread.get_or_init(|| {
             started = true;
-            let name = thread::Builder::new().name("syshandle-sentinel".into());
-            match name.spawn(move || watch(&weak)) {
-                Ok(handle) => handle.thread().clone(),
+            match thread::start("syshandle-sentinel", move || watch(&weak)) {
+                Ok(thread) => thread,
                 Err(error) => {
                     tracing::warn!(%error, "no thread looks after methods that take long");
                     thread::current()
@@ -122,16 +123,16 @@ impl Drop for Running<'_> {
 /// What the sentinel's thread does until the reactor is gone.
 fn watch(reactor: &Weak<Reactor>) {
     let mut seen: Vec<(u64, u64)> = Vec::new();
-    let mut now = Vec::new();
+    let mut seen_now = Vec::new();
     let mut posts: Vec<Arc<Post>> = Vec::new();
-    let mut quiet_since = Instant::now();
+    let mut quiet_since = now();
     loop {
         thread::sleep(LONG);
         let Some(reactor) = reactor.upgrade().filter(|reactor| !reactor.is_stopped()) else {
             return;
         };
         posts.extend(reactor.sentinel.posts().all.iter().filter_map(Weak::upgrade));
-        now.clear();
+        seen_now.clear();
         let mut stuck = 0;
         for post in &posts {
             let turn = post.turn.load(Ordering::SeqCst);
@@ -145,15 +146,15 @@ fn watch(reactor: &Weak<Reactor>) {
                 }
             }
             if !seen.contains(&(post.number, turn)) {
-                quiet_since = Instant::now();
+                quiet_since = now();
             }
-            now.push((post.number, turn));
+            seen_now.push((post.number, turn));
         }
         if stuck > 0 && !reactor.another_waits() {
             reactor.start_threads(stuck);
         }
-        std::mem::swap(&mut seen, &mut now);
-        if quiet_since.elapsed() > QUIET {
+        std::mem::swap(&mut seen, &mut seen_now);
+        if now() - quiet_since > QUIET {
             reactor.sentinel.asleep.store(true, Ordering::SeqCst);
             let changed = |post: &Arc<Post>| {
                 let turn = post.turn.load(Ordering::SeqCst);
@@ -168,7 +169,7 @@ fn watch(reactor: &Weak<Reactor>) {
             drop(reactor);
             // Whoever starts a method wakes it; the timeout only lets it see the reactor's end.
             thread::park_timeout(Duration::from_secs(1));
-            quiet_since = Instant::now();
+            quiet_since = now();
         }
         posts.clear();
     }

@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError};
 
 use syshandle_os::{BorrowedHandle, Credentials, Interest, Peer, Seqpacket};
 
 use super::jobs::{Job, Outcome};
 use super::reactor::{Reactor, Source};
 use super::shares::Share;
+use crate::sync::{Mutex, MutexGuard};
 
 /// What the server knows of one client: it outlives the connection where jobs do.
 #[derive(Debug)]

@@ -4,10 +4,12 @@
 //! of everything, a process of the own user three quarters.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use syshandle_os::Credentials;
+
+use crate::sync::atomic::AtomicUsize;
 
 /// The shares of all clients.
 #[derive(Debug)]
@@ -218,18 +220,16 @@ const UNCLOSED_MAX: usize = 512;
 /// More than there can be; a sum of two of them doesn't overflow.
 const MAX: usize = usize::MAX / 2;
 
-/// Adds, if there is that much room.
+/// Adds, if there is that much room. What doesn't fit is never seen by others: they may.
 fn add(counter: &AtomicUsize, count: usize, max: usize) -> bool {
-    let added = counter.fetch_add(count, Ordering::Relaxed) + count;
-    if added > max {
-        counter.fetch_sub(count, Ordering::Relaxed);
-    }
-    added <= max
+    let more = |taken: usize| taken.checked_add(count).filter(|sum| *sum <= max);
+    counter.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sync::run_once;
 
     fn share(clients: usize, calls: usize, descriptors: usize) -> Arc<Share> {
         Arc::new(Share::new(Totals { clients, calls, descriptors, timers: 2, bytes: 100 }))
@@ -237,35 +237,39 @@ mod tests {
 
     #[test]
     fn what_is_dropped_is_there_again() {
-        let share = share(2, 1, 10);
-        let first = share.take(Part::Client, 1).unwrap();
-        let _second = share.take(Part::Client, 1).unwrap();
-        assert!(share.take(Part::Client, 1).is_err());
-        drop(first);
-        let _third = share.take(Part::Client, 1).unwrap();
-        let call = share.take(Part::Call, 8).unwrap();
-        assert_eq!(share.take(Part::Call, 0).unwrap_err(), "calls of one client");
-        assert_eq!(share.take(Part::Job, 1).unwrap_err(), "descriptors of one client");
-        drop(call);
-        share.take(Part::Call, 8).unwrap();
-        let _reply = share.take(Part::Reply(60), 0).unwrap();
-        share.take(Part::Reply(60), 0).unwrap_err();
-        share.take(Part::Reply(40), 0).unwrap();
-        let timers = [(); 2].map(|()| share.take(Part::Timer, 0).unwrap());
-        share.take(Part::Timer, 0).unwrap_err();
-        drop(timers);
-        share.take(Part::Timer, 0).unwrap();
+        run_once(|| {
+            let share = share(2, 1, 10);
+            let first = share.take(Part::Client, 1).unwrap();
+            let _second = share.take(Part::Client, 1).unwrap();
+            assert!(share.take(Part::Client, 1).is_err());
+            drop(first);
+            let _third = share.take(Part::Client, 1).unwrap();
+            let call = share.take(Part::Call, 8).unwrap();
+            assert_eq!(share.take(Part::Call, 0).unwrap_err(), "calls of one client");
+            assert_eq!(share.take(Part::Job, 1).unwrap_err(), "descriptors of one client");
+            drop(call);
+            share.take(Part::Call, 8).unwrap();
+            let _reply = share.take(Part::Reply(60), 0).unwrap();
+            share.take(Part::Reply(60), 0).unwrap_err();
+            share.take(Part::Reply(40), 0).unwrap();
+            let timers = [(); 2].map(|()| share.take(Part::Timer, 0).unwrap());
+            share.take(Part::Timer, 0).unwrap_err();
+            drop(timers);
+            share.take(Part::Timer, 0).unwrap();
+        });
     }
 
     #[test]
     fn what_was_refused_takes_nothing() {
-        let share = share(1, 1, 1);
-        for _ in 0..10 {
-            share.take(Part::Client, 2).unwrap_err();
-            share.take(Part::Call, 2).unwrap_err();
-        }
-        let _client = share.take(Part::Client, 1).unwrap();
-        let _call = share.take(Part::Call, 0).unwrap();
+        run_once(|| {
+            let share = share(1, 1, 1);
+            for _ in 0..10 {
+                share.take(Part::Client, 2).unwrap_err();
+                share.take(Part::Call, 2).unwrap_err();
+            }
+            let _client = share.take(Part::Client, 1).unwrap();
+            let _call = share.take(Part::Call, 0).unwrap();
+        });
     }
 
     #[test]

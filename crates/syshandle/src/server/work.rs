@@ -3,7 +3,7 @@
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use syshandle_os::BorrowedHandle;
@@ -19,6 +19,8 @@ use super::reactor::Reactor;
 use super::shares::Part;
 use crate::arrived::Arrived;
 use crate::door;
+use crate::sync::atomic::AtomicBool;
+use crate::sync::now;
 
 /// A call to run.
 pub(crate) struct Work {
@@ -120,6 +122,6 @@ impl CallState {
 
     /// Whether nobody waits for the result any more.
     pub(crate) fn is_cancelled(&self) -> bool {
-        self.cancelled.load(Ordering::SeqCst) || Instant::now() >= self.deadline
+        self.cancelled.load(Ordering::SeqCst) || now() >= self.deadline
     }
 }

@@ -1,0 +1,278 @@
+//! Threads that share one connection, in one order of their steps after another: the real
+//! connection, over a real socket, to a server that a test plays.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use syshandle_os::Seqpacket;
+use syshandle_wire::{
+    Fault, FromClient, Greeting, Guid, Hello, Limits, Offer, Payload, ServerEnd, Status,
+};
+
+use super::Cancel;
+use super::connection::Connection;
+use super::opening::Opening;
+use super::patience::Patience;
+use super::reply::{Reply, ReplyBody};
+use crate::arrived::Arrived;
+use crate::buffer::FrameBuffer;
+use crate::link::Link;
+use crate::sync::{explore, now, wait_until};
+use crate::{ErrorKind, Result};
+
+/// Longer than any order of steps lasts on the test's clock.
+const LONG: Duration = Duration::from_secs(3600);
+
+/// The server's side of a connection.
+struct Server {
+    link: Link,
+    end: ServerEnd<()>,
+}
+
+/// A connection to a server that takes so many calls at once, which `serve` plays on a thread of its
+/// own.
+fn connect(
+    calls_max: u16,
+    serve: impl FnOnce(Server) + Send + 'static,
+) -> (Arc<Connection>, shuttle::thread::JoinHandle<()>) {
+    let (ours, theirs) = Seqpacket::pair().unwrap();
+    ours.name_senders().unwrap();
+    let (hello, limits) =
+        (Hello { clsid: Guid::NIL, iid: Guid::NIL }, Limits { calls_max, ..Limits::default() });
+    let server = shuttle::thread::spawn(move || {
+        let offers = vec![Offer { clsid: Guid::NIL, iid: Guid::NIL }];
+        let (header, body) = ServerEnd::<()>::greeting(&Greeting { limits, offers });
+        let mut server = Server { link: Link::new(theirs), end: ServerEnd::new(limits) };
+        server.link.send(&header, &body.into(), &[]).unwrap();
+        assert_eq!(server.receive(), Some(None), "hello");
+        serve(server);
+    });
+    let connection = Opening::new(ours).open(hello, now() + LONG).unwrap();
+    (Arc::new(connection), server)
+}
+
+impl Server {
+    /// The next call, `Some(None)` for what is none; `None` when the client is gone.
+    fn receive(&mut self) -> Option<Option<u32>> {
+        let (mut frame, mut handles) = (FrameBuffer::take(), Arrived::new());
+        let received = loop {
+            match self.link.receive(&mut frame, &mut handles, None) {
+                Ok(received) => break received,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    wait_until(now() + LONG, |until| self.link.socket.wait_readable(until))
+                        .unwrap();
+                }
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {}
+                Err(error) => panic!("{error}"),
+            }
+        };
+        if received.len == 0 {
+            return None;
+        }
+        match self.end.receive(&frame[..received.len], 0, false).unwrap() {
+            (FromClient::Call { call, .. }, _) => {
+                self.end.started(call, ());
+                Some(Some(call))
+            }
+            (FromClient::Bye, _) => None,
+            _ => Some(None),
+        }
+    }
+
+    /// Answers a call with its own number.
+    fn answer(&mut self, call: u32) {
+        let body = call.to_le_bytes().to_vec();
+        let header = self.end.reply(call, Status::Done, 0, body.len()).unwrap();
+        // A client that has gone meanwhile needs none.
+        let _ = self.link.send(&header, &body.into(), &[]);
+    }
+
+    /// Answers each call until the client is gone.
+    fn serve(mut self) {
+        while let Some(call) = self.receive() {
+            if let Some(call) = call {
+                self.answer(call);
+            }
+        }
+    }
+}
+
+fn call(connection: &Connection, patience: Duration, cancel: Option<&Cancel>) -> Result<Reply> {
+    let now = now();
+    let patience = Patience { now, deadline: now + patience, cancel };
+    connection.call(1, &Payload::default(), &[], patience)
+}
+
+fn assert_answered(reply: Result<Reply>) {
+    match reply.unwrap().body {
+        ReplyBody::Copy(bytes) => assert_eq!(bytes.len(), 4),
+        body @ ReplyBody::Shared(_) => panic!("{body:?}"),
+    }
+}
+
+/// Runs `run` on so many threads, and waits for them.
+fn threads(count: usize, run: impl Fn(usize) + Send + Sync + 'static) {
+    let run = Arc::new(run);
+    let start = |number| {
+        let run = run.clone();
+        shuttle::thread::spawn(move || run(number))
+    };
+    let all: Vec<_> = (0..count).map(start).collect();
+    all.into_iter().for_each(|thread| thread.join().unwrap());
+}
+
+#[test]
+fn each_of_many_threads_has_its_reply_in_any_order() {
+    explore(|| {
+        let (connection, server) = connect(64, Server::serve);
+        threads(3, move |_| (0..2).for_each(|_| assert_answered(call(&connection, LONG, None))));
+        server.join().unwrap();
+    });
+}
+
+#[test]
+fn replies_that_come_in_another_order_find_who_waits_in_any_order() {
+    explore(|| {
+        let (connection, server) = connect(64, |mut server| {
+            let mut calls: Vec<u32> = Vec::new();
+            while calls.len() < 3 {
+                calls.extend(server.receive().unwrap());
+            }
+            calls.into_iter().rev().for_each(|call| server.answer(call));
+            server.serve();
+        });
+        threads(3, move |_| assert_answered(call(&connection, LONG, None)));
+        server.join().unwrap();
+    });
+}
+
+#[test]
+fn calls_beyond_the_limit_start_when_others_end_in_any_order() {
+    explore(|| {
+        let (connection, server) = connect(1, Server::serve);
+        threads(3, move |_| assert_answered(call(&connection, LONG, None)));
+        server.join().unwrap();
+    });
+}
+
+#[test]
+fn a_call_that_gives_up_leaves_the_others_to_theirs_in_any_order() {
+    explore(|| {
+        let (connection, server) = connect(2, Server::serve);
+        threads(3, move |number| match number {
+            // Any time between none and that of some rounds.
+            0 => match call(&connection, Duration::from_millis(4), None) {
+                Ok(reply) => assert_answered(Ok(reply)),
+                Err(error) => assert_eq!(error.kind(), ErrorKind::TimedOut),
+            },
+            _ => assert_answered(call(&connection, LONG, None)),
+        });
+        server.join().unwrap();
+    });
+}
+
+#[test]
+fn a_call_that_is_cancelled_ends_and_leaves_the_others_to_theirs_in_any_order() {
+    explore(|| {
+        // The first call is never answered unless it is cancelled.
+        let (connection, server) = connect(2, |mut server| {
+            let mut first = None;
+            while let Some(call) = server.receive() {
+                match call {
+                    Some(call) if first.is_none() => first = Some(call),
+                    Some(call) => server.answer(call),
+                    None => first.take().into_iter().for_each(|call| server.answer(call)),
+                }
+            }
+        });
+        let cancel = Cancel::new().unwrap();
+        threads(4, move |number| match number {
+            0 => cancel.cancel(),
+            1 => match call(&connection, LONG, Some(&cancel)) {
+                Ok(reply) => assert_answered(Ok(reply)),
+                Err(error) => assert_eq!(error.kind(), ErrorKind::Cancelled),
+            },
+            _ => {
+                // Whichever call is the first: it has an end by this or by that.
+                let mine = Cancel::new().unwrap();
+                let (also, canceller) = (mine.clone(), cancel.clone());
+                let other = shuttle::thread::spawn(move || {
+                    while !canceller.is_cancelled() {
+                        shuttle::thread::yield_now();
+                    }
+                    also.cancel();
+                });
+                match call(&connection, LONG, Some(&mine)) {
+                    Ok(reply) => assert_answered(Ok(reply)),
+                    Err(error) => assert_eq!(error.kind(), ErrorKind::Cancelled),
+                }
+                other.join().unwrap();
+            }
+        });
+        server.join().unwrap();
+    });
+}
+
+#[test]
+fn the_servers_death_ends_all_waits_in_any_order() {
+    explore(|| {
+        let (connection, server) = connect(2, |mut server| {
+            // It answers one call, and dies with the next one.
+            while let Some(call) = server.receive() {
+                if let Some(call) = call {
+                    server.answer(call);
+                    break;
+                }
+            }
+        });
+        threads(3, move |_| {
+            if let Err(error) = call(&connection, LONG, None) {
+                assert_eq!(error.kind(), ErrorKind::Disconnected, "{error}");
+            }
+            let again = call(&connection, LONG, None).map(drop);
+            if let Err(error) = again {
+                assert_eq!(error.kind(), ErrorKind::Disconnected, "{error}");
+            }
+        });
+        server.join().unwrap();
+    });
+}
+
+#[test]
+fn what_the_server_says_last_is_why_all_calls_end_in_any_order() {
+    explore(|| {
+        let (connection, server) = connect(2, |mut server| {
+            while server.receive() == Some(None) {}
+            let (header, body) =
+                ServerEnd::<()>::refused(&Fault::Failed { text: "the oven is off".into() });
+            server.link.send(&header, &body.into(), &[]).unwrap();
+        });
+        threads(3, move |_| {
+            let error = call(&connection, LONG, None).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Failed, "{error}");
+        });
+        server.join().unwrap();
+    });
+}
+
+#[test]
+fn a_call_that_could_not_be_sent_leaves_its_place_to_who_waits_in_any_order() {
+    explore(|| {
+        let (connection, server) = connect(1, Server::serve);
+        threads(3, move |number| match number {
+            0 => {
+                // More handles than the kernel takes.
+                let null = std::fs::File::open("/dev/null").unwrap();
+                let handles = vec![null.as_fd(); usize::from(Limits::HANDLES_MAX) + 1];
+                let now = now();
+                let patience = Patience { now, deadline: now + LONG, cancel: None };
+                let sent = connection.call(1, &Payload::default(), &handles, patience);
+                assert_eq!(sent.unwrap_err().kind(), ErrorKind::System);
+            }
+            _ => assert_answered(call(&connection, LONG, None)),
+        });
+        server.join().unwrap();
+    });
+}

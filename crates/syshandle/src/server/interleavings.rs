@@ -1,0 +1,236 @@
+//! The reactor and what it counts, in one order of the steps of its threads after another: the real
+//! one, with real sockets and events.
+
+#![expect(
+    unreachable_pub,
+    dead_code,
+    clippy::allow_attributes,
+    reason = "an interface is made for a crate's users"
+)]
+
+use std::collections::HashMap;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use syshandle_os::{Event, Filesystems, Peer, Seqpacket};
+use syshandle_wire::{Guid, Hello};
+
+use super::activity::{Activity, What};
+use super::reactor::{Reactor, Settings};
+use super::shares::{Part, Shares, Totals};
+use crate::client::opening::Opening;
+use crate::sync::atomic::{AtomicBool, AtomicUsize};
+use crate::sync::{Tick, explore, now, thread};
+use crate::{Client, Context, Interface, Object, Outcome, Proxy, Result, interface};
+
+/// Longer than any order of steps lasts on the test's clock.
+const LONG: Duration = Duration::from_secs(3600);
+
+/// Echoes, cooks, and waits.
+#[interface(iid = "5b0b7a0e-3f0c-4e0b-8f56-6c1d8a3f9e11")]
+pub trait Kitchen {
+    /// Returns what it is given.
+    fn echo(&self, number: u64) -> Result<u64>;
+    /// Takes long.
+    fn cook(&self) -> Result<()>;
+    /// Does something when the event is set.
+    fn when(&self, context: &Context, event: Event, timeout_ms: u64) -> Result<()>;
+}
+
+/// Counts how its jobs ended.
+#[derive(Clone, Debug, Default)]
+struct Cook {
+    ended: Arc<Outcomes>,
+}
+
+#[derive(Debug, Default)]
+struct Outcomes {
+    fired: AtomicUsize,
+    expired: AtomicUsize,
+    died: AtomicUsize,
+}
+
+impl Outcomes {
+    fn count(&self) -> [usize; 3] {
+        [&self.fired, &self.expired, &self.died].map(|count| count.load(Ordering::SeqCst))
+    }
+}
+
+impl Kitchen for Cook {
+    fn echo(&self, number: u64) -> Result<u64> {
+        Ok(number)
+    }
+
+    fn cook(&self) -> Result<()> {
+        (0..20).for_each(|_| thread::sleep(Duration::from_millis(2)));
+        Ok(())
+    }
+
+    fn when(&self, context: &Context, event: Event, timeout_ms: u64) -> Result<()> {
+        let ended = self.ended.clone();
+        let timeout = Duration::from_millis(timeout_ms);
+        context.when(event, timeout, move |outcome| {
+            let count = match outcome {
+                Outcome::Fired => &ended.fired,
+                Outcome::Expired => &ended.expired,
+                _ => &ended.died,
+            };
+            count.fetch_add(1, Ordering::SeqCst);
+        })
+    }
+}
+
+/// A server of one connection, and its client.
+fn kitchen(cook: &Cook) -> (KitchenClient, Weak<Reactor>) {
+    let settings = Settings {
+        threads_max: 8,
+        clients_max: usize::MAX,
+        idle: Some(Duration::ZERO),
+        drain: Duration::ZERO,
+        filesystems: Filesystems::local(),
+        shares: Totals::UNLIMITED,
+    };
+    let reactor = Reactor::new(settings, HashMap::new()).unwrap();
+    let object = Object::new().with::<dyn Kitchen, _>(&Arc::new(cook.clone()));
+    let (ours, theirs) = Seqpacket::pair().unwrap();
+    ours.name_senders().unwrap();
+    reactor.serve(theirs, &object).unwrap();
+    reactor.start_first_thread().unwrap();
+    let hello = Hello { clsid: Guid::NIL, iid: <dyn Kitchen>::DESCRIPTION.iid };
+    let connection = Opening::new(ours).open(hello, now() + LONG).unwrap();
+    let client = Client::connected(connection, <dyn Kitchen>::DESCRIPTION).with_timeout(LONG);
+    (KitchenClient::from_client(client), Arc::downgrade(&reactor))
+}
+
+/// Waits until all threads of a reactor have ended: nobody is there any more.
+fn ended(reactor: &Weak<Reactor>) {
+    while reactor.strong_count() > 0 {
+        thread::yield_now();
+    }
+    // The sentinel looks now and then whether it is gone.
+    Tick::to(now() + LONG);
+}
+
+#[test]
+fn calls_are_answered_and_the_last_client_ends_the_server_in_any_order() {
+    explore(|| {
+        let (client, reactor) = kitchen(&Cook::default());
+        let other = client.clone();
+        let calls = |client: KitchenClient, from: u64| {
+            (from..from + 2).for_each(|number| assert_eq!(client.echo(number).unwrap(), number));
+        };
+        let second = shuttle::thread::spawn(move || calls(other, 10));
+        calls(client, 20);
+        second.join().unwrap();
+        ended(&reactor);
+    });
+}
+
+#[test]
+fn a_method_that_takes_long_holds_up_no_other_call_in_any_order() {
+    explore(|| {
+        let (client, reactor) = kitchen(&Cook::default());
+        let (done, other) = (Arc::new(AtomicBool::new(false)), client.clone());
+        let is_done = done.clone();
+        let cooking = shuttle::thread::spawn(move || {
+            other.cook().unwrap();
+            is_done.store(true, Ordering::SeqCst);
+        });
+        assert_eq!(client.echo(1).unwrap(), 1);
+        assert_eq!(client.echo(2).unwrap(), 2);
+        cooking.join().unwrap();
+        assert!(done.load(Ordering::SeqCst));
+        drop(client);
+        ended(&reactor);
+    });
+}
+
+#[test]
+fn a_job_that_is_set_has_one_outcome_in_any_order() {
+    explore(|| {
+        let cook = Cook::default();
+        let (client, reactor) = kitchen(&cook);
+        let event = Event::new().unwrap();
+        // Set before the job waits for it, meanwhile, or after.
+        let set = event.try_clone().unwrap();
+        let setting = shuttle::thread::spawn(move || set.set().unwrap());
+        client.when(&event, 3_600_000).unwrap();
+        setting.join().unwrap();
+        // Who lets go in order has its job done all the same.
+        drop(client);
+        ended(&reactor);
+        assert_eq!(cook.ended.count(), [1, 0, 0]);
+    });
+}
+
+#[test]
+fn a_job_that_is_set_when_its_time_is_over_has_one_outcome_in_any_order() {
+    explore(|| {
+        let cook = Cook::default();
+        let (client, reactor) = kitchen(&cook);
+        let event = Event::new().unwrap();
+        let set = event.try_clone().unwrap();
+        let setting = shuttle::thread::spawn(move || set.set().unwrap());
+        client.when(&event, 0).unwrap();
+        setting.join().unwrap();
+        drop(client);
+        ended(&reactor);
+        let [fired, expired, died] = cook.ended.count();
+        assert_eq!((fired + expired, died), (1, 0));
+    });
+}
+
+#[test]
+fn work_that_goes_over_into_presence_is_never_idle_in_any_order() {
+    explore(|| {
+        let activity = Arc::<Activity>::default();
+        let mut hold = activity.hold(What::Work);
+        let over = Arc::new(AtomicBool::new(false));
+        let (there, is_over) = (activity.clone(), over.clone());
+        let moving = shuttle::thread::spawn(move || {
+            for what in [What::Presence, What::Work, What::Presence] {
+                let next = there.hold(what);
+                drop(std::mem::replace(&mut hold, next));
+            }
+            is_over.store(true, Ordering::SeqCst);
+            drop(hold);
+        });
+        while !over.load(Ordering::SeqCst) {
+            let idle = activity.is_idle() || activity.is_idle_since_last_look();
+            assert!(!idle || over.load(Ordering::SeqCst), "it was idle while something was held");
+            thread::yield_now();
+        }
+        moving.join().unwrap();
+        assert!(activity.is_idle());
+    });
+}
+
+#[test]
+fn who_fits_has_its_share_and_nobody_has_more_in_any_order() {
+    explore(|| {
+        let totals = Totals { descriptors: 4, ..Totals::UNLIMITED };
+        let shares = Arc::new(Shares::new(totals));
+        let own = Seqpacket::pair().unwrap().0.peer().unwrap();
+        // Three of four, of which one is always free for each who wants one.
+        let taken = Arc::new(AtomicUsize::new(0));
+        let takers: Vec<_> = (0..3)
+            .map(|number| {
+                let (share, taken) = (shares.of(own), taken.clone());
+                shuttle::thread::spawn(move || {
+                    // One that never fits disturbs nobody.
+                    match number {
+                        0 => drop(share.take(Part::Job, 4).unwrap_err()),
+                        _ => {
+                            let one = share.take(Part::Job, 1).unwrap();
+                            assert!(taken.fetch_add(1, Ordering::SeqCst) < 3);
+                            taken.fetch_sub(1, Ordering::SeqCst);
+                            drop(one);
+                        }
+                    }
+                })
+            })
+            .collect();
+        takers.into_iter().for_each(|taker| taker.join().unwrap());
+    });
+}

@@ -1,0 +1,239 @@
+//! Locks, threads and a clock for tests that take one order of events after another.
+//!
+//! A scheduler decides at each lock, at each number that is shared and at each wait which thread
+//! goes on. What would wait in the kernel looks there instead, and lets others go on until something
+//! has come: so whoever waits for ever is found by the number of steps that there may be. The clock
+//! goes on by a microsecond each time that somebody looks at it, and to its end when somebody
+//! sleeps: so a deadline passes between any two steps, and each run can be had again.
+
+use std::cell::Cell;
+use std::io;
+use std::time::{Duration, Instant};
+
+use shuttle::scheduler::{PctScheduler, RandomScheduler};
+use syshandle_os::{ManualEvent, Poller, Ready, Waited};
+
+pub(crate) use shuttle::sync::{Mutex, MutexGuard};
+pub(crate) use shuttle::thread_local;
+
+pub(crate) mod atomic {
+    pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+}
+
+pub(crate) mod thread {
+    use std::io;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::{Tick, now};
+
+    pub(crate) use shuttle::thread::{ThreadId, yield_now};
+
+    /// A thread. The scheduler's own are woken now and then for nothing, which hides that nobody
+    /// has woken them.
+    #[derive(Clone, Debug)]
+    pub(crate) struct Thread {
+        id: ThreadId,
+        woken: Arc<super::atomic::AtomicBool>,
+    }
+
+    impl Thread {
+        pub(crate) fn id(&self) -> ThreadId {
+            self.id
+        }
+
+        pub(crate) fn unpark(&self) {
+            self.woken.store(true, std::sync::atomic::Ordering::SeqCst);
+        }
+    }
+
+    super::thread_local! {
+        static CURRENT: Thread =
+            Thread { id: shuttle::thread::current().id(), woken: Arc::default() };
+    }
+
+    pub(crate) fn current() -> Thread {
+        CURRENT.with(Thread::clone)
+    }
+
+    pub(crate) fn park_timeout(time: Duration) {
+        let (woken, end) = (current().woken, now().checked_add(time));
+        while !woken.swap(false, std::sync::atomic::Ordering::SeqCst) {
+            if end.is_some_and(|end| now() >= end) {
+                return;
+            }
+            yield_now();
+        }
+    }
+
+    pub(crate) fn sleep(time: Duration) {
+        let end = now() + time;
+        yield_now();
+        Tick::to(end);
+    }
+
+    pub(crate) fn start(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<Thread> {
+        let started = shuttle::thread::Builder::new().name(name.into()).spawn(run)?;
+        Ok(Thread { id: started.thread().id(), woken: Arc::default() })
+    }
+}
+
+/// Runs `test` again and again, each time with another order of the steps of its threads: at random
+/// first; then with few changes of threads, at places chosen at random, which finds what needs one
+/// thread to be held up for long. As many as there is time for, the same each time; `TORTURE=full`
+/// takes more, and others.
+pub(crate) fn explore(test: impl Fn() + Send + Sync + 'static) {
+    let full = std::env::var("TORTURE").is_ok_and(|form| form == "full");
+    let (times, seed) = match full {
+        true => (100_000, u64::from(std::process::id())),
+        false => (300, 7),
+    };
+    let mut config = shuttle::Config::new();
+    config.stack_size = 1024 * 1024;
+    config.max_steps = shuttle::MaxSteps::FailAfter(STEPS_MAX);
+    config.max_time = Some(Duration::from_millis(if full { 60_000 } else { 700 }));
+    // The seed is enough to have a run again.
+    config.failure_persistence = shuttle::FailurePersistence::None;
+    config.silence_warnings = true;
+    let test = move || {
+        CLOCK.set(None);
+        test();
+    };
+    let test = std::sync::Arc::new(test);
+    let run = test.clone();
+    let random = RandomScheduler::new_from_seed(seed, times);
+    shuttle::Runner::new(random, config.clone()).run(move || run());
+    let few = PctScheduler::new_from_seed(seed, 3, times);
+    shuttle::Runner::new(few, config).run(move || test());
+}
+
+/// Runs a test of one thread.
+pub(crate) fn run_once(test: impl Fn() + Send + Sync + 'static) {
+    let config = shuttle::Config::new();
+    shuttle::Runner::new(RandomScheduler::new_from_seed(0, 1), config).run(test);
+}
+
+/// Whoever hasn't come to its end after so many steps waits for ever.
+const STEPS_MAX: usize = 100_000;
+
+/// The clock of the run that this thread of the system's is at.
+pub(crate) struct Tick;
+
+impl Tick {
+    const LEN: Duration = Duration::from_micros(1);
+
+    pub(crate) fn to(time: Instant) {
+        CLOCK.set(Some(now().max(time)));
+    }
+}
+
+std::thread_local! {
+    static CLOCK: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+pub(crate) fn now() -> Instant {
+    let now = CLOCK.get().map_or_else(Instant::now, |last| last + Tick::LEN);
+    CLOCK.set(Some(now));
+    now
+}
+
+pub(crate) fn wait_until<T: Outcome>(
+    deadline: Instant,
+    mut wait: impl FnMut(Instant) -> io::Result<T>,
+) -> io::Result<T> {
+    loop {
+        thread::yield_now();
+        let outcome = wait(Instant::now())?;
+        if !outcome.is_late() || now() >= deadline {
+            return Ok(outcome);
+        }
+        Tick::to(now() + Tick::LEN * 1000);
+    }
+}
+
+/// As in the kernel, the wait may end before its time.
+pub(crate) fn receive_within<T>(
+    patience: Option<Duration>,
+    mut receive: impl FnMut(Option<Duration>) -> io::Result<T>,
+) -> io::Result<T> {
+    let end = patience.map(|patience| now() + patience.min(Tick::LEN * 20));
+    loop {
+        match receive(None) {
+            Err(error)
+                if error.kind() == io::ErrorKind::WouldBlock
+                    && end.is_some_and(|end| now() < end) =>
+            {
+                thread::yield_now();
+            }
+            result => return result,
+        }
+    }
+}
+
+pub(crate) fn wait_for_ready(poller: &Poller) -> io::Result<Ready> {
+    loop {
+        thread::yield_now();
+        if let Some(ready) = poller.look()? {
+            return Ok(ready);
+        }
+    }
+}
+
+pub(crate) fn wait_for_event(event: &ManualEvent) -> io::Result<()> {
+    while !event.poll()? {
+        thread::yield_now();
+    }
+    Ok(())
+}
+
+/// A cell that is filled once; who comes meanwhile waits as for a lock.
+#[derive(Debug)]
+pub(crate) struct OnceLock<T> {
+    value: std::sync::OnceLock<T>,
+    filling: Mutex<()>,
+}
+
+impl<T> Default for OnceLock<T> {
+    fn default() -> Self {
+        Self { value: std::sync::OnceLock::new(), filling: Mutex::new(()) }
+    }
+}
+
+impl<T> OnceLock<T> {
+    pub(crate) fn get(&self) -> Option<&T> {
+        self.value.get()
+    }
+
+    pub(crate) fn get_or_init(&self, make: impl FnOnce() -> T) -> &T {
+        let _filling = self.filling.lock();
+        if self.value.get().is_none() {
+            let made = make();
+            return self.value.get_or_init(|| made);
+        }
+        self.value.get_or_init(|| unreachable!("it is filled"))
+    }
+}
+
+/// What a wait in the kernel returns.
+pub(crate) trait Outcome {
+    /// The time was over before anything else.
+    fn is_late(&self) -> bool;
+}
+
+impl Outcome for bool {
+    fn is_late(&self) -> bool {
+        !self
+    }
+}
+
+impl Outcome for () {
+    fn is_late(&self) -> bool {
+        false
+    }
+}
+
+impl Outcome for Waited {
+    fn is_late(&self) -> bool {
+        *self == Self::TimedOut
+    }
+}

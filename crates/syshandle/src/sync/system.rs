@@ -1,0 +1,56 @@
+//! The standard library's, and the kernel's.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use syshandle_os::{ManualEvent, Poller, Ready};
+
+pub(crate) use std::sync::{Mutex, MutexGuard, OnceLock};
+pub(crate) use std::thread_local;
+
+pub(crate) mod atomic {
+    pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+}
+
+pub(crate) mod thread {
+    use std::io;
+
+    pub(crate) use std::thread::{Thread, ThreadId, current, park_timeout, sleep, yield_now};
+
+    /// Starts a thread that nobody joins.
+    pub(crate) fn start(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<Thread> {
+        let started = std::thread::Builder::new().name(name.into()).spawn(run)?;
+        Ok(started.thread().clone())
+    }
+}
+
+/// What time it is.
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
+
+/// Waits in the kernel until the deadline that `wait` is given.
+pub(crate) fn wait_until<T>(
+    deadline: Instant,
+    mut wait: impl FnMut(Instant) -> io::Result<T>,
+) -> io::Result<T> {
+    wait(deadline)
+}
+
+/// Receives with `receive`, which waits for as long as it is told, or not at all.
+pub(crate) fn receive_within<T>(
+    patience: Option<Duration>,
+    mut receive: impl FnMut(Option<Duration>) -> io::Result<T>,
+) -> io::Result<T> {
+    receive(patience)
+}
+
+/// Waits for what is ready.
+pub(crate) fn wait_for_ready(poller: &Poller) -> io::Result<Ready> {
+    poller.wait()
+}
+
+/// Waits for an event, for as long as it takes.
+pub(crate) fn wait_for_event(event: &ManualEvent) -> io::Result<()> {
+    event.wait()
+}
