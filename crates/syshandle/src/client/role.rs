@@ -20,8 +20,7 @@ impl Connection {
         mut patience: Patience<'_>,
         mut done: impl FnMut(&mut State, &Patience<'_>) -> Option<T>,
     ) -> Result<T> {
-        let this = thread::current();
-        let _registered = patience.cancel.map(|cancel| cancel.register(&this));
+        let _registered = patience.cancel.map(|cancel| cancel.register(&thread::current()));
         let mut state = self.state();
         let result = loop {
             if let Some(value) = done(&mut state, &patience) {
@@ -31,6 +30,7 @@ impl Connection {
                 break Err(error);
             }
             if state.receiving {
+                let this = thread::current();
                 state.asleep.push(this.clone());
                 drop(state);
                 thread::park_timeout(patience.left());

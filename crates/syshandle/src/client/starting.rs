@@ -27,7 +27,6 @@ impl Connection {
         // More handles than that were refused when they were encoded.
         let handles = u16::try_from(handles).unwrap_or(u16::MAX);
         let large = body_len > Limits::INLINE_BYTES_MAX;
-        let this = thread::current().id();
         let mut busy = None;
         loop {
             let step = self.wait(patience, |state, patience| {
@@ -35,7 +34,8 @@ impl Connection {
                     return Some(Step::Ended(ended.to_error(false)));
                 }
                 // Large ones start in order, or smaller ones would keep the largest for ever.
-                let first = state.queue.front().is_none_or(|first| first.id() == this);
+                let first =
+                    state.queue.front().is_none_or(|first| first.id() == thread::current().id());
                 let started = match large && !first {
                     true => Err(Busy::Shared),
                     false => {
@@ -47,8 +47,9 @@ impl Connection {
                     Ok(header) => return Some(Step::Started(header)),
                     Err(reason) => busy = Some(reason),
                 }
-                if !state.queue.iter().any(|queued| queued.id() == this) {
-                    state.queue.push_back(thread::current());
+                let this = thread::current();
+                if !state.queue.iter().any(|queued| queued.id() == this.id()) {
+                    state.queue.push_back(this);
                 }
                 (busy == Some(Busy::Shared) && !std::mem::replace(&mut state.asked, true))
                     .then_some(Step::Ask)
@@ -69,7 +70,7 @@ impl Connection {
                 Err(error) => Err(self.could_not_start(error, busy)),
             };
             if busy.is_some() {
-                self.leave_queue(this);
+                self.leave_queue(thread::current().id());
             }
             return result;
         }
