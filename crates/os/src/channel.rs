@@ -130,6 +130,7 @@ impl Seqpacket {
     /// # Errors
     /// `WouldBlock` when the other side has to read first; `BrokenPipe` when it is gone;
     /// `PermissionDenied` when it doesn't accept handles.
+    #[inline]
     pub fn send(&self, parts: &[IoSlice<'_>], handles: &[BorrowedHandle<'_>]) -> io::Result<()> {
         message::send(self.fd.as_fd(), parts, handles).map(drop)
     }
@@ -140,6 +141,7 @@ impl Seqpacket {
     /// # Errors
     /// `WouldBlock` without a message; `ConnectionReset` when the other end closed with messages
     /// of ours unread: its own that are still queued come after that.
+    #[inline]
     pub fn receive(
         &self,
         bytes: &mut [u8],
@@ -154,6 +156,7 @@ impl Seqpacket {
     /// # Errors
     /// `WouldBlock` when that time has passed; `Interrupted` by a signal; else those of
     /// [`Seqpacket::receive`].
+    #[inline]
     pub fn receive_within(
         &self,
         bytes: &mut [u8],
@@ -170,6 +173,7 @@ impl Seqpacket {
         self.receive_or_wait(bytes, handles, true)
     }
 
+    #[inline]
     fn receive_or_wait(
         &self,
         bytes: &mut [u8],

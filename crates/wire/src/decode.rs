@@ -75,6 +75,7 @@ pub struct Decoder<'a> {
 
 impl<'a> Decoder<'a> {
     /// A decoder of these bytes and handles, which this one owns from now on.
+    #[inline]
     pub fn new(bytes: &'a [u8], handles: Vec<OwnedHandle>, prove: &'a dyn Prove) -> Self {
         let handles = handles.into_iter();
         Self {
@@ -146,6 +147,7 @@ impl<'a> Decoder<'a> {
     ///
     /// # Errors
     /// [`Malformed::Truncated`].
+    #[inline]
     pub fn take(&mut self, len: usize) -> Result<&'a [u8], DecodeError> {
         if self.rest.is_some() {
             self.copy_rest()?;
@@ -242,6 +244,7 @@ impl<'a> Decoder<'a> {
     ///
     /// # Errors
     /// [`Malformed::TrailingBytes`] or [`Malformed::ExtraHandles`].
+    #[inline]
     pub fn finish(mut self) -> Result<(), DecodeError> {
         self.parameter = None;
         match (self.bytes_left(), self.handles.len()) {

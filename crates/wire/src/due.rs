@@ -16,6 +16,7 @@ pub(crate) struct Due {
 impl Due {
     /// A range was read: returns the header of a frame that gives it back, when that is not to
     /// wait for the next frame.
+    #[inline]
     pub(crate) fn has_read(&mut self, body: Body) -> Option<Header> {
         let Body::Shared { offset, len } = body else { return None };
         self.offsets.push(offset);
@@ -30,6 +31,7 @@ impl Due {
     }
 
     /// What goes with the next frame.
+    #[inline]
     pub(crate) fn take(&mut self) -> Releases {
         Releases::take_from(&mut self.offsets)
     }

@@ -46,12 +46,14 @@ pub struct Encoder<'a> {
 
 impl<'a> Encoder<'a> {
     /// An encoder that appends to `bytes`, within these limits.
+    #[inline]
     pub fn new(bytes: Vec<u8>, limits: Limits) -> Self {
         let payload = bytes.into();
         Self { payload, handles: Vec::new(), limits, parameter: None, error: None }
     }
 
     /// The limits that the message has to keep.
+    #[inline]
     pub fn limits(&self) -> Limits {
         self.limits
     }
@@ -63,6 +65,7 @@ impl<'a> Encoder<'a> {
     }
 
     /// Appends bytes as they are.
+    #[inline]
     pub fn put(&mut self, bytes: &[u8]) {
         if self.has_room(bytes.len()) {
             self.payload.put(bytes);
@@ -121,6 +124,7 @@ impl<'a> Encoder<'a> {
     ///
     /// # Errors
     /// The first that was met.
+    #[inline]
     pub fn finish_lent(self) -> Result<(Payload<'a>, Vec<BorrowedHandle<'a>>), EncodeError> {
         match self.error {
             None => Ok((self.payload, self.handles)),

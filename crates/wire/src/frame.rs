@@ -114,6 +114,7 @@ pub struct Releases {
 
 impl Releases {
     /// Moves as many as a frame takes out of `due`.
+    #[inline]
     pub fn take_from(due: &mut Vec<u32>) -> Self {
         let mut releases = Self::default();
         for offset in due.drain(..due.len().min(Limits::RELEASES_MAX)) {
@@ -124,6 +125,7 @@ impl Releases {
     }
 
     /// The offsets.
+    #[inline]
     pub fn as_slice(&self) -> &[u32] {
         &self.offsets[..self.len]
     }
@@ -158,6 +160,7 @@ impl Header {
     }
 
     /// Writes the header to `out`, returns its length.
+    #[inline]
     pub fn write(&self, out: &mut [u8; Self::LEN_MAX]) -> usize {
         let (flags, offset, len) = match self.body {
             Body::Inline { len } => (0, 0, len),
@@ -178,6 +181,7 @@ impl Header {
     ///
     /// # Errors
     /// [`Violation`]: the sender broke the rules, and the connection can't go on.
+    #[inline]
     pub fn read(frame: &[u8]) -> Result<(Self, &[u8]), Violation> {
         let (head, rest) = frame.split_at_checked(Self::LEN).ok_or(Violation::TooShort)?;
         let kind = FrameKind::from_byte(head[0]).ok_or(Violation::UnknownKind(head[0]))?;

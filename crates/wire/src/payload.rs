@@ -19,6 +19,7 @@ pub struct Payload<'a> {
 
 impl<'a> Payload<'a> {
     /// How many bytes there are.
+    #[inline]
     pub fn len(&self) -> usize {
         self.own.len() + self.lent_len
     }
@@ -37,6 +38,7 @@ impl<'a> Payload<'a> {
     }
 
     /// All bytes, in one piece: a copy where some are lent.
+    #[inline]
     pub fn as_slice(&self) -> Cow<'_, [u8]> {
         match self.lent.is_empty() {
             true => self.own.as_slice().into(),
@@ -53,10 +55,12 @@ impl<'a> Payload<'a> {
     }
 
     /// The room of those that aren't lent, to be used again.
+    #[inline]
     pub fn into_room(self) -> Vec<u8> {
         self.own
     }
 
+    #[inline]
     pub(crate) fn put(&mut self, bytes: &[u8]) {
         self.own.extend_from_slice(bytes);
     }

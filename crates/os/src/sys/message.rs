@@ -32,6 +32,7 @@ pub(crate) struct Received {
 }
 
 /// Sends one message with its descriptors, without waiting for room and without `SIGPIPE`.
+#[inline]
 pub(crate) fn send(
     socket: BorrowedFd<'_>,
     parts: &[IoSlice<'_>],
@@ -83,6 +84,7 @@ pub(crate) fn send(
 /// Receives one message, with `O_CLOEXEC` on each descriptor, which is appended to `handles`.
 ///
 /// Waits for a message only if `wait` is set and the socket's own timeout hasn't passed.
+#[inline]
 pub(crate) fn receive(
     socket: BorrowedFd<'_>,
     bytes: &mut [u8],
