@@ -4,6 +4,7 @@
 //! on failure.
 
 pub(crate) mod clone;
+pub(crate) mod cpu;
 pub(crate) mod enter;
 pub(crate) mod fork;
 pub(crate) mod ioctl;

@@ -59,6 +59,11 @@ type Mark = Option<[i64; 4]>;
 /// # Errors
 /// Those of [`Locations::find`] and [`Meeting::of`].
 pub(super) fn find(locations: &Locations, clsid: Guid) -> Result<Arc<Known>> {
+    find_at(SystemTime::now(), locations, clsid)
+}
+
+/// The same at a time, which says what was changed a moment ago.
+fn find_at(looked: SystemTime, locations: &Locations, clsid: Guid) -> Result<Arc<Known>> {
     let user = own_user();
     let same =
         |kept: &Kept| kept.clsid == clsid && kept.user == user && kept.locations == *locations;
@@ -70,8 +75,6 @@ pub(super) fn find(locations: &Locations, clsid: Guid) -> Result<Arc<Known>> {
         return Ok(known);
     }
     let since = Instant::now();
-    // Before: what changes meanwhile shows the next time.
-    let looked = SystemTime::now();
     let registered = locations.find(clsid)?;
     let server = match &registered.registration.socket {
         Some(socket) => Met::Elsewhere(socket.clone()),
@@ -167,7 +170,11 @@ const KEPT_MAX: usize = 8;
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+
     use super::*;
+    use crate::{ErrorKind, Policy, RegisteredClass, Registration};
 
     #[test]
     fn what_was_changed_just_now_is_not_kept() {
@@ -177,6 +184,68 @@ mod tests {
         assert!(!is_old(Some([0, 0, seconds + 100, 0]), now), "of a clock that was set back");
         assert!(is_old(Some([0, 0, seconds - 10, 0]), now));
         assert!(is_old(None, now));
+    }
+
+    fn registration(program: &str, clsid: Guid) -> Registration {
+        Registration {
+            name: "known".into(),
+            program: program.into(),
+            arguments: Vec::new(),
+            environment: Default::default(),
+            socket: None,
+            start_timeout: Registration::START_TIMEOUT,
+            policy: Policy::same_user(),
+            classes: vec![RegisteredClass { clsid, name: "KNOWN".into(), interfaces: Vec::new() }],
+        }
+    }
+
+    #[test]
+    fn what_was_found_is_kept_until_anything_changes() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = folder.path().join("run");
+        std::fs::DirBuilder::new().mode(0o700).create(&run).unwrap();
+        let locations = Locations {
+            data_home: Some(folder.path().join("home")),
+            data_dirs: vec![folder.path().join("system")],
+            runtime_dir: Some(run.clone()),
+        };
+        let clsid: Guid = "8e1c6a52-91b4-4f0d-9f5a-2f6f0f9c1a77".parse().unwrap();
+        let later = || SystemTime::now() + 2 * CLOCK_MAX;
+        let program = |known: &Known| known.registered.registration.program.clone();
+        // As a system's, so that the user's goes before it.
+        let system =
+            Locations { data_home: Some(folder.path().join("system")), ..locations.clone() };
+        system.register(&registration("/usr/bin/one", clsid)).unwrap();
+        let mut last = find_at(later(), &locations, clsid).unwrap();
+        let changes: [(&dyn Fn(), &str); 3] = [
+            (
+                &|| drop(system.register(&registration("/usr/bin/two", clsid)).unwrap()),
+                "/usr/bin/two",
+            ),
+            (
+                &|| drop(locations.register(&registration("/usr/bin/six", clsid)).unwrap()),
+                "/usr/bin/six",
+            ),
+            (
+                &|| std::fs::set_permissions(&run, Permissions::from_mode(0o500)).unwrap(),
+                "/usr/bin/six",
+            ),
+        ];
+        for (change, then) in changes {
+            // Unless the machine takes a second for it.
+            let again = find_at(later(), &locations, clsid).unwrap();
+            assert!(Arc::ptr_eq(&again, &last) || program(&again) == program(&last));
+            last = again;
+            // Longer than a tick of the file system's clock.
+            std::thread::sleep(Duration::from_millis(20));
+            change();
+            let next = find_at(later(), &locations, clsid).unwrap();
+            assert!(!Arc::ptr_eq(&next, &last));
+            assert_eq!(program(&next), PathBuf::from(then));
+            last = next;
+        }
+        std::fs::set_permissions(&run, Permissions::from_mode(0o755)).unwrap();
+        assert_eq!(find_at(later(), &locations, clsid).unwrap_err().kind(), ErrorKind::Insecure);
     }
 
     #[test]
@@ -190,10 +259,9 @@ mod tests {
         let first = marks();
         assert!(first.0.is_some() && first.1 != absent.1);
         let mut last = first.0;
-        let mode = |mode| std::os::unix::fs::PermissionsExt::from_mode(mode);
         let steps: [&dyn Fn(); 3] = [
             &|| std::fs::write(&path, "two").unwrap(),
-            &|| std::fs::set_permissions(&path, mode(0o666)).unwrap(),
+            &|| std::fs::set_permissions(&path, Permissions::from_mode(0o666)).unwrap(),
             &|| {
                 std::fs::write(folder.path().join("new"), "two").unwrap();
                 std::fs::rename(folder.path().join("new"), &path).unwrap();
