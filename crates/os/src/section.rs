@@ -83,7 +83,7 @@ impl Section {
     /// [`SectionMap`] that it has, and whoever it passes the section to can only read.
     ///
     /// What is in it still changes: it is never a [`SectionView`], and whoever receives it declares
-    /// `at_most(read | map | change)`.
+    /// `at_most = read | map | change`.
     ///
     /// # Errors
     /// `PermissionDenied` when it was sealed against that; those of `F_ADD_SEALS` in
@@ -110,6 +110,9 @@ impl Section {
         if !seals.contains(SealFlags::SHRINK) {
             let what = "a section is only mapped when it is sealed against shrinking";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+        }
+        if self.len()? == 0 {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "an empty section has no map"));
         }
         let access = crate::identify::access_rights(rustix::fs::fcntl_getfl(&self.0)?);
         let no_writers = SealFlags::WRITE | SealFlags::FUTURE_WRITE;
@@ -356,6 +359,13 @@ mod tests {
         assert_eq!(&out, b"sta");
         assert!(map.read(4094, &mut out).is_err());
         assert!(map.write(usize::MAX, b"x").is_err());
+    }
+
+    #[test]
+    fn an_empty_section_has_no_map() {
+        let error = Section::new(0).unwrap().map().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        assert_eq!(error.to_string(), "an empty section has no map");
     }
 
     #[test]

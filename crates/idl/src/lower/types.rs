@@ -54,7 +54,8 @@ impl<'a> Lowering<'_, 'a> {
         if is_last && is_text(shape) {
             let is_pointer = matches!(step, Derivation::Pointer { .. });
             let text = syn::parse_quote!(String);
-            let ty = if is_optional && is_pointer { option(text) } else { text };
+            let is_item = is_in_list(shape, at);
+            let ty = if is_optional && is_pointer && !is_item { option(text) } else { text };
             // The zero at its end is one of the elements.
             let range = self.count(shape, at).map(|(_, to)| Range { from: 0, to: (to - 1).max(0) });
             return Ok(Value { ty, handle: None, range });
@@ -198,7 +199,11 @@ impl<'a> Lowering<'_, 'a> {
         let written = quoted(&shape.written);
         let ty: Type = match shape.leaf {
             Leaf::Base(base) => return self.base(base, shape.span),
-            Leaf::Text if shape.has(AttributeName::Unique) => syn::parse_quote!(Option<String>),
+            Leaf::Text
+                if shape.has(AttributeName::Unique) && !is_in_list(shape, shape.steps.len()) =>
+            {
+                syn::parse_quote!(Option<String>)
+            }
             Leaf::Text => syn::parse_quote!(String),
             Leaf::Guid => syn::parse_quote!(syshandle::Guid),
             Leaf::Truth => syn::parse_quote!(bool),
@@ -284,6 +289,11 @@ fn option(ty: Type) -> Type {
 /// Whether a step is to a number of elements that the call says.
 fn is_list(shape: &Shape<'_>, at: usize) -> bool {
     is_sized(shape, at) || matches!(shape.steps.get(at), Some(Derivation::Array(Bounds::Open)))
+}
+
+/// Whether what a step leads to is an item of a list: attributes are about the list then.
+fn is_in_list(shape: &Shape<'_>, at: usize) -> bool {
+    (0..at).any(|outer| is_list(shape, outer))
 }
 
 /// Attributes that say how many elements there are.

@@ -101,6 +101,8 @@ pub trait Values {
         code: String,
         #[range(1..=4)]
         few: Vec<i64>,
+        line: Vec<String>,
+        maybe: Option<String>,
     ) -> syshandle::Result<()>;
     fn change(
         &self,
