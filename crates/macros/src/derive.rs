@@ -83,6 +83,7 @@ pub(crate) fn decode(input: &DeriveInput) -> Result<TokenStream> {
     };
     let generics = bounded(&input.generics, &syn::parse_quote!(::syshandle::Decode));
     let (impl_generics, type_generics, where_clause) = generics.split_for_impl();
+    let measure = measure(input);
     Ok(quote! {
         #[automatically_derived]
         impl #impl_generics ::syshandle::Decode for #name #type_generics #where_clause {
@@ -90,6 +91,29 @@ pub(crate) fn decode(input: &DeriveInput) -> Result<TokenStream> {
                 __input: &mut ::syshandle::generated::Decoder<'_>,
             ) -> ::core::result::Result<Self, ::syshandle::generated::DecodeError> {
                 __input.nested(|__input| #body)
+            }
+        }
+
+        #measure
+    })
+}
+
+/// What bounds of an enum without data are about: the values of its variants.
+fn measure(input: &DeriveInput) -> Option<TokenStream> {
+    let Data::Enum(data) = &input.data else { return None };
+    let is_plain = data.variants.iter().all(|variant| matches!(variant.fields, Fields::Unit));
+    if !is_plain || !input.generics.params.is_empty() {
+        return None;
+    }
+    let name = &input.ident;
+    let variants = data.variants.iter().map(|variant| &variant.ident);
+    let values = values(data, &input.attrs);
+    Some(quote! {
+        #[automatically_derived]
+        impl ::syshandle::generated::Measure for #name {
+            fn measure(&self) -> ::core::option::Option<i128> {
+                let value: i64 = match self { #(Self::#variants => #values,)* };
+                ::core::option::Option::Some(value as i128)
             }
         }
     })

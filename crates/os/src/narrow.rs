@@ -48,22 +48,29 @@ impl Narrow for File {
 
 /// Seals the section: what is given up is given up by all who hold it, and for ever.
 ///
-/// Only `write` and `seal` can be given up in this way, in that order: without `write` nobody can
-/// ever write, without `seal` it stays as it is. The new handle is to the same memory.
+/// `write`, `change` and `seal` can be given up in this way. Without `write` and `change` nobody can
+/// ever write; with `change` alone only who has it mapped for writing already
+/// ([`Section::freeze_for_others`]); without `seal` it stays as it is. The new handle is to the same
+/// memory.
 impl Narrow for Section {
     fn narrow(&self, rights: Rights) -> io::Result<Self> {
         let facts = identify(self.as_fd())?;
         refuse_more(facts.rights, rights)?;
+        if rights == facts.rights {
+            return self.try_clone();
+        }
         let kept = Rights::READ | Rights::MAP;
-        let write = Rights::WRITE | Rights::APPEND | Rights::CHANGE;
+        let write = Rights::WRITE | Rights::APPEND;
         let gives_up_write = !rights.intersects(write);
         if !rights.contains(kept) || !(gives_up_write || rights.contains(Rights::WRITE)) {
             let what = "a section is only narrowed by its rights to be written and sealed";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
         }
         let mut seals = SealFlags::empty();
-        if gives_up_write && facts.rights.intersects(write) {
-            seals |= SealFlags::WRITE;
+        if gives_up_write && !rights.contains(Rights::CHANGE) {
+            seals.set(SealFlags::WRITE, facts.rights.intersects(write | Rights::CHANGE));
+        } else if gives_up_write {
+            seals.set(SealFlags::FUTURE_WRITE, facts.rights.intersects(write));
         }
         if !rights.contains(Rights::SEAL) && facts.rights.contains(Rights::SEAL) {
             seals |= SealFlags::SEAL;
@@ -174,6 +181,20 @@ mod tests {
         let file = File::open("/dev/null").unwrap();
         let error = file.narrow(Rights::READ | Rights::WRITE).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+    }
+
+    #[test]
+    fn a_section_narrowed_to_change_is_written_by_who_has_it_mapped() {
+        let section = Section::new(8).unwrap();
+        let map = section.map().unwrap();
+        let rights = Rights::READ | Rights::MAP | Rights::CHANGE;
+        let narrowed = section.narrow(rights).unwrap();
+        assert_eq!(identify(narrowed.as_fd()).unwrap().rights, rights);
+        assert!(section.write(0, b"x").is_err(), "sealed for all who hold it");
+        map.write(0, b"news").unwrap();
+        narrowed.narrow(rights).unwrap();
+        let error = narrowed.narrow(Rights::READ | Rights::MAP).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::PermissionDenied, "no more seals");
     }
 
     #[test]

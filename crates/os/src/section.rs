@@ -39,8 +39,12 @@ impl_handle!(
 );
 
 /// All that a section may let its holder do, but for changing its size.
-const OF_FIXED_SIZE: Rights =
-    Rights::READ.union(Rights::WRITE).union(Rights::APPEND).union(Rights::MAP).union(Rights::SEAL);
+const OF_FIXED_SIZE: Rights = Rights::READ
+    .union(Rights::WRITE)
+    .union(Rights::APPEND)
+    .union(Rights::MAP)
+    .union(Rights::SEAL)
+    .union(Rights::CHANGE);
 
 impl Section {
     /// Makes `len` bytes of zeros. Pages are only taken as they are written.
@@ -74,6 +78,20 @@ impl Section {
         Ok(rustix::fs::fcntl_add_seals(&self.0, SealFlags::WRITE | SealFlags::SEAL)?)
     }
 
+    /// Seals the section against writing by whoever hasn't mapped it for writing by now, for all who
+    /// hold it and for ever, and against more seals. So its owner goes on writing through the
+    /// [`SectionMap`] that it has, and whoever it passes the section to can only read.
+    ///
+    /// What is in it still changes: it is never a [`SectionView`], and whoever receives it declares
+    /// `at_most = read | map | change`.
+    ///
+    /// # Errors
+    /// `PermissionDenied` when it was sealed against that; those of `F_ADD_SEALS` in
+    /// [`fcntl(2)`](https://man7.org/linux/man-pages/man2/F_ADD_SEALS.2const.html).
+    pub fn freeze_for_others(&self) -> io::Result<()> {
+        Ok(rustix::fs::fcntl_add_seals(&self.0, SealFlags::FUTURE_WRITE | SealFlags::SEAL)?)
+    }
+
     /// Shows the content as bytes that never change.
     ///
     /// # Errors
@@ -92,6 +110,9 @@ impl Section {
         if !seals.contains(SealFlags::SHRINK) {
             let what = "a section is only mapped when it is sealed against shrinking";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+        }
+        if self.len()? == 0 {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "an empty section has no map"));
         }
         let access = crate::identify::access_rights(rustix::fs::fcntl_getfl(&self.0)?);
         let no_writers = SealFlags::WRITE | SealFlags::FUTURE_WRITE;
@@ -341,6 +362,13 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_section_has_no_map() {
+        let error = Section::new(0).unwrap().map().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        assert_eq!(error.to_string(), "an empty section has no map");
+    }
+
+    #[test]
     fn an_unsealed_section_changes_its_size_and_is_never_mapped() {
         let section = UnsealedSection::new(8).unwrap();
         section.resize(2).unwrap();
@@ -348,6 +376,31 @@ mod tests {
         assert!(section.read(0, &mut [0; 3]).is_err());
         let unproven = Section::from(OwnedFd::from(section));
         assert!(unproven.map().is_err() && unproven.view().is_err());
+    }
+
+    #[test]
+    fn a_section_frozen_for_others_is_written_by_who_has_it_mapped() {
+        let section = Section::new(4096).unwrap();
+        let map = section.map().unwrap();
+        section.freeze_for_others().unwrap();
+        assert_eq!(rights(&section), Rights::READ | Rights::MAP | Rights::CHANGE);
+
+        let received = section.try_clone().unwrap();
+        assert!(received.write(0, b"x").is_err() && received.view().is_err());
+        let theirs = received.map().unwrap();
+        assert!(theirs.write(0, b"x").is_err());
+        map.write(0, b"news").unwrap();
+        let mut out = [0; 4];
+        theirs.read(0, &mut out).unwrap();
+        assert_eq!(&out, b"news");
+
+        let read_only = Rights::READ | Rights::MAP;
+        let declared = Section::DECLARED.and(Declared::kind(Kind::Section).at_most(read_only));
+        assert!(prove(section.as_fd(), &declared).is_err(), "its content changes");
+        let changing = Declared::kind(Kind::Section).at_most(read_only | Rights::CHANGE);
+        assert!(prove(section.as_fd(), &Section::DECLARED.and(changing)).is_ok());
+        let writable = Section::new(8).unwrap();
+        assert!(prove(writable.as_fd(), &Section::DECLARED.and(changing)).is_err());
     }
 
     #[test]

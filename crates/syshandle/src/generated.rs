@@ -1,6 +1,6 @@
 //! What generated code uses. Nothing here is for use by hand, and it may change at any time.
 
-pub use syshandle_wire::{DecodeError, Decoder, Encoder, Malformed};
+pub use syshandle_wire::{DecodeError, Decoder, Encoder, Malformed, Measure};
 
 pub use crate::mark::mark;
 pub use crate::server::Incoming;

@@ -167,12 +167,19 @@ impl<'d> Types<'d> {
                 Ok(())
             }
             (true, _) => Err("MIDL can't say that a text is not too short".to_owned()),
-            (false, _) if self.number(inner).is_some_and(|ty| ty != "BOOL") => {
+            (false, _)
+                if self.number(inner).is_some_and(|ty| ty != "BOOL") || self.is_enum(inner) =>
+            {
                 written.attributes.push(bounds(range).trim_start_matches(", ").to_owned());
                 Ok(())
             }
             (false, _) => Err("MIDL has bounds of numbers only".to_owned()),
         }
+    }
+
+    fn is_enum(&self, ty: &Type) -> bool {
+        let definition = self.definition(ty);
+        definition.is_some_and(|of| matches!(of.kind, DefinitionKind::Enum(_)))
     }
 
     /// What a `Vec` or an `Option` holds, and whether it is a `Vec`.

@@ -10,6 +10,7 @@ mod expressions;
 mod interfaces;
 mod items;
 mod libraries;
+mod recovery;
 mod types;
 
 use super::ast::{Identifier, Item};
@@ -29,24 +30,6 @@ pub(crate) type Parsed<T> = Result<T, Reported>;
 /// Words that are never the name of anything.
 const RESERVED: &[&str] =
     &["const", "cpp_quote", "enum", "import", "interface", "struct", "typedef", "union"];
-
-/// Words that start a declaration when they start a line.
-const STARTERS: &[&str] = &[
-    "apicontract",
-    "coclass",
-    "const",
-    "cpp_quote",
-    "declare",
-    "delegate",
-    "dispinterface",
-    "import",
-    "importlib",
-    "interface",
-    "library",
-    "namespace",
-    "runtimeclass",
-    "typedef",
-];
 
 /// Reads the declarations of a file. It may lack macros: then what looks like one is none's mistake.
 pub(crate) fn parse(
@@ -279,82 +262,6 @@ impl<'t> Parser<'t> {
             self.diagnostics.push(diagnostic);
         }
         Reported
-    }
-
-    /// Whether a string without an end was just read: what seems to be missing is in it.
-    fn previous_is_flawed(&self) -> bool {
-        self.at > 0 && self.tokens[self.at - 1].flawed
-    }
-
-    /// Skips the rest of the declaration that began there: through its `;` or its closing brace, or up to what can
-    /// only be the next one or the end of the block.
-    fn skip_declaration(&mut self, start: usize) {
-        let mut braces = 0_usize;
-        let mut parens = self.open_parens(start);
-        loop {
-            let starts = self.at > start && self.token().starts_line && braces == 0;
-            match self.peek() {
-                TokenKind::End => return,
-                TokenKind::Identifier(name) if starts && STARTERS.contains(&&**name) => return,
-                kind if kind.is(Punctuation::BracketOpen) && starts && parens == 0 => return,
-                kind if kind.is(Punctuation::ParenOpen) => parens += 1,
-                kind if kind.is(Punctuation::ParenClose) => parens = parens.saturating_sub(1),
-                kind if kind.is(Punctuation::BraceOpen) => braces += 1,
-                kind if kind.is(Punctuation::BraceClose) && braces == 0 => return,
-                kind if kind.is(Punctuation::BraceClose) => {
-                    braces -= 1;
-                    let next = &self.tokens[self.at + 1];
-                    let word = next.kind.word().filter(|word| !STARTERS.contains(word));
-                    let names = word.is_some() && !next.starts_line;
-                    if braces == 0 && !names {
-                        self.bump();
-                        self.eat(Punctuation::Semicolon);
-                        return;
-                    }
-                }
-                kind if kind.is(Punctuation::Semicolon) && braces == 0 => {
-                    self.bump();
-                    return;
-                }
-                _ => {}
-            }
-            self.bump();
-        }
-    }
-
-    /// How many parentheses are open here that were opened since that place.
-    fn open_parens(&self, since: usize) -> usize {
-        self.tokens[since..self.at].iter().fold(0, |open: usize, token| match token.kind {
-            TokenKind::Punctuation(Punctuation::ParenOpen) => open + 1,
-            TokenKind::Punctuation(Punctuation::ParenClose) => open.saturating_sub(1),
-            _ => open,
-        })
-    }
-
-    /// Skips to one of these punctuations, past whole brackets, or to what ends a declaration.
-    fn skip_to(&mut self, ends: &[Punctuation]) {
-        let mut brackets = 0_usize;
-        loop {
-            let TokenKind::Punctuation(punctuation) = *self.peek() else {
-                if *self.peek() == TokenKind::End {
-                    return;
-                }
-                self.bump();
-                continue;
-            };
-            if brackets == 0 && ends.contains(&punctuation) {
-                return;
-            }
-            match punctuation {
-                Punctuation::Semicolon | Punctuation::BraceOpen | Punctuation::BraceClose => return,
-                Punctuation::ParenOpen | Punctuation::BracketOpen => brackets += 1,
-                Punctuation::ParenClose | Punctuation::BracketClose => {
-                    brackets = brackets.saturating_sub(1);
-                }
-                _ => {}
-            }
-            self.bump();
-        }
     }
 
     /// Reads the parts of a block up to its closing brace, which it leaves: of a part that can't

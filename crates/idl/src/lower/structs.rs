@@ -116,15 +116,8 @@ impl<'a> Lowering<'_, 'a> {
             return Ok(ty);
         }
         let values = self.values(of);
-        let is_flags = [attributes, Some(&of.attributes)].into_iter().flatten().any(|attributes| {
-            attributes.has(AttributeName::FlagEnum) || attributes.has(AttributeName::Flags)
-        });
-        let mut distinct = values.clone();
-        distinct.sort_unstable();
-        distinct.dedup();
         let docs = docs(attributes.unwrap_or(&of.attributes));
-        // Values that are joined by `|`, or have two names, aren't variants.
-        if is_flags || distinct.len() != values.len() {
+        if is_number(of, attributes, &values) {
             self.define(Definition {
                 docs,
                 name: path.clone(),
@@ -170,7 +163,7 @@ impl<'a> Lowering<'_, 'a> {
     }
 
     /// The values of the constants of an enum.
-    fn values(&self, of: &EnumType) -> Vec<i64> {
+    pub(super) fn values(&self, of: &EnumType) -> Vec<i64> {
         let mut next = 0;
         let values = of.enumerators.iter().flatten().map(|enumerator| {
             if let Some(value) = &enumerator.value
@@ -218,3 +211,15 @@ pub(super) fn docs(attributes: &Attributes) -> Vec<String> {
 
 /// What is in a struct goes wherever the struct goes.
 const INSIDE: Ways = Ways { is_in: true, is_out: false };
+
+/// Whether an enum is a number with constants: values that are joined by `|`, or have two names,
+/// aren't variants.
+pub(super) fn is_number(of: &EnumType, attributes: Option<&Attributes>, values: &[i64]) -> bool {
+    let is_flags = [attributes, Some(&of.attributes)].into_iter().flatten().any(|attributes| {
+        attributes.has(AttributeName::FlagEnum) || attributes.has(AttributeName::Flags)
+    });
+    let mut distinct = values.to_vec();
+    distinct.sort_unstable();
+    distinct.dedup();
+    is_flags || distinct.len() != values.len()
+}

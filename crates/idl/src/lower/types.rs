@@ -3,6 +3,7 @@
 use syn::Type;
 
 use super::shape::{Leaf, Shape};
+use super::structs::is_number;
 use super::{Lowering, Result, ident, names};
 use crate::front::Span;
 use crate::front::ast::{Argument, AttributeName, BaseType, Bounds, Derivation, Expression};
@@ -41,7 +42,7 @@ impl<'a> Lowering<'_, 'a> {
         }
         let mut value = self.step(shape, at, name, is_top)?;
         if shape.has(AttributeName::Range) {
-            value.range = Some(self.bounds(shape, at)?);
+            value.range = self.bounds(shape, at, value.range)?;
         }
         Ok(value)
     }
@@ -53,7 +54,8 @@ impl<'a> Lowering<'_, 'a> {
         if is_last && is_text(shape) {
             let is_pointer = matches!(step, Derivation::Pointer { .. });
             let text = syn::parse_quote!(String);
-            let ty = if is_optional && is_pointer { option(text) } else { text };
+            let is_item = is_in_list(shape, at);
+            let ty = if is_optional && is_pointer && !is_item { option(text) } else { text };
             // The zero at its end is one of the elements.
             let range = self.count(shape, at).map(|(_, to)| Range { from: 0, to: (to - 1).max(0) });
             return Ok(Value { ty, handle: None, range });
@@ -118,20 +120,54 @@ impl<'a> Lowering<'_, 'a> {
         }
     }
 
-    /// The bounds that `range` declares.
-    fn bounds(&mut self, shape: &Shape<'a>, at: usize) -> Result<Range> {
-        let is_number = matches!(shape.leaf, Leaf::Base(base) if IntegerType::of(base).is_some());
-        let is_alone =
-            shape.steps.iter().enumerate().skip(at).all(|(at, step)| {
-                matches!(step, Derivation::Pointer { .. }) && !is_sized(shape, at)
-            });
-        if !is_number || !is_alone {
-            let what = "`range` is for an integer by itself";
-            return self.refuse(shape.span, what, "check it in the method");
-        }
-        match self.range(shape) {
-            Some(range) => Ok(range),
-            None => self.refuse(shape.span, "these bounds have no value", ""),
+    /// The bounds that `range` declares, within those that are known already: of a number or an
+    /// enum, or of how many elements an array or a text with its zero has.
+    fn bounds(
+        &mut self,
+        shape: &Shape<'a>,
+        at: usize,
+        known: Option<Range>,
+    ) -> Result<Option<Range>> {
+        let Some(range) = self.range(shape) else {
+            return self.refuse(shape.span, "these bounds have no value", "");
+        };
+        let steps = &shape.steps[at.min(shape.steps.len())..];
+        let is_alone = steps.iter().enumerate().all(|(offset, step)| {
+            matches!(step, Derivation::Pointer { .. }) && !is_sized(shape, at + offset)
+        });
+        // A typedef's are of what it names: the elements.
+        let is_own = shape.own().is_some_and(|own| own.has(AttributeName::Range));
+        let range = match shape.leaf {
+            Leaf::Base(base) if is_alone && !is_text(shape) && IntegerType::of(base).is_some() => {
+                range
+            }
+            Leaf::Enum(of, _, attributes) if is_alone => {
+                let values = self.values(of);
+                let is_all = |value: &i64| (range.from..=range.to).contains(&i128::from(*value));
+                // Nothing else is an enum, so there is nothing to check.
+                if !is_number(of, attributes, &values) && values.iter().all(is_all) {
+                    return Ok(None);
+                }
+                range
+            }
+            Leaf::Text if is_own && steps.is_empty() && shape.has(AttributeName::String) => {
+                Range { from: (range.from - 1).max(0), to: (range.to - 1).max(0) }
+            }
+            _ if is_own && steps.len() == 1 && is_text(shape) => {
+                Range { from: (range.from - 1).max(0), to: (range.to - 1).max(0) }
+            }
+            _ if is_own && steps.len() == 1 && is_list(shape, at) => range,
+            _ => {
+                let what = "`range` is for an integer or an enum by itself, and for how many \
+                            elements there are";
+                return self.refuse(shape.span, what, "check it in the method");
+            }
+        };
+        let known = known.unwrap_or(range);
+        let (from, to) = (range.from.max(known.from), range.to.min(known.to));
+        match from <= to {
+            true => Ok(Some(Range { from, to })),
+            false => self.refuse(shape.span, "nothing is within these bounds", ""),
         }
     }
 
@@ -163,7 +199,11 @@ impl<'a> Lowering<'_, 'a> {
         let written = quoted(&shape.written);
         let ty: Type = match shape.leaf {
             Leaf::Base(base) => return self.base(base, shape.span),
-            Leaf::Text if shape.has(AttributeName::Unique) => syn::parse_quote!(Option<String>),
+            Leaf::Text
+                if shape.has(AttributeName::Unique) && !is_in_list(shape, shape.steps.len()) =>
+            {
+                syn::parse_quote!(Option<String>)
+            }
             Leaf::Text => syn::parse_quote!(String),
             Leaf::Guid => syn::parse_quote!(syshandle::Guid),
             Leaf::Truth => syn::parse_quote!(bool),
@@ -244,6 +284,16 @@ fn has_value(shape: &Shape<'_>, name: AttributeName, at: usize) -> bool {
 
 fn option(ty: Type) -> Type {
     syn::parse_quote!(Option<#ty>)
+}
+
+/// Whether a step is to a number of elements that the call says.
+fn is_list(shape: &Shape<'_>, at: usize) -> bool {
+    is_sized(shape, at) || matches!(shape.steps.get(at), Some(Derivation::Array(Bounds::Open)))
+}
+
+/// Whether what a step leads to is an item of a list: attributes are about the list then.
+fn is_in_list(shape: &Shape<'_>, at: usize) -> bool {
+    (0..at).any(|outer| is_list(shape, outer))
 }
 
 /// Attributes that say how many elements there are.

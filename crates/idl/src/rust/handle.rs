@@ -100,6 +100,9 @@ impl Parse for Declaration {
                 }
                 input.parse::<Token![=]>()?;
                 handle.at_most = Some(alternatives(input)?);
+            } else if input.peek(syn::Ident) && input.peek2(syn::token::Paren) {
+                let what = "a maximum is written `at_most = read | write`";
+                return Err(Error::new(input.span(), what));
             } else {
                 handle.at_least.extend(alternatives(input)?);
             }

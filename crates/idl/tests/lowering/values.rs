@@ -87,6 +87,23 @@ pub trait Values {
         #[range(0..=64)]
         some: Vec<i16>,
     ) -> syshandle::Result<()>;
+    fn limits(
+        &self,
+        context: &syshandle::Context,
+        #[range(8..=9)]
+        look: Look,
+        any: Plain,
+        #[range(1..=3)]
+        flags: Flags,
+        #[range(0..=31)]
+        name: String,
+        #[range(0..=7)]
+        code: String,
+        #[range(1..=4)]
+        few: Vec<i64>,
+        line: Vec<String>,
+        maybe: Option<String>,
+    ) -> syshandle::Result<()>;
     fn change(
         &self,
         context: &syshandle::Context,

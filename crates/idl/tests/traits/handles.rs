@@ -7,6 +7,7 @@ trait Handles {
     fn rights(&self, #[handle(file, read | execute)] file: File) -> Result<()>;
     fn key(&self, #[handle(file, least = read)] file: File) -> Result<()>;
     fn bounds(&self, #[handle(file, read | write, at_most = read)] file: File) -> Result<()>;
+    fn most(&self, #[handle(file, at_most(read))] file: File) -> Result<()>;
     fn sort(&self, #[handle(socket(tcp_steam))] socket: OwnedFd) -> Result<()>;
     fn sort_of_file(&self, #[handle(file(tcp_stream))] socket: OwnedFd) -> Result<()>;
     fn twice(&self, #[handle(file)] #[handle(pipe)] file: OwnedFd) -> Result<()>;

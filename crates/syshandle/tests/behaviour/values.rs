@@ -454,6 +454,13 @@ fn what_is_out_of_bounds_never_reaches_the_method() {
     #[derive(Debug, Encode, Decode)]
     struct Page(#[range(1..=3)] u8, #[range(0..=2)] Vec<File>);
 
+    #[derive(Debug, Clone, Copy, PartialEq, Encode, Decode)]
+    enum Level {
+        Low = 10,
+        Middle = 20,
+        High,
+    }
+
     #[interface(iid = "7d1c0a52-91b4-4f0d-9f5a-2f6f0f9c1b04")]
     trait Bounded {
         fn number(&self, #[range(-2..=9)] number: i64) -> Result<i64>;
@@ -461,6 +468,7 @@ fn what_is_out_of_bounds_never_reaches_the_method() {
         fn text(&self, #[range(0..=3)] text: String) -> Result<()>;
         fn maybe(&self, #[range(5..=5)] number: Option<u32>) -> Result<()>;
         fn page(&self, page: Page) -> Result<()>;
+        fn level(&self, #[range(15..=21)] level: Level) -> Result<()>;
     }
 
     struct Takes;
@@ -486,6 +494,10 @@ fn what_is_out_of_bounds_never_reaches_the_method() {
             assert!((1..=3).contains(&number) && files.len() <= 2);
             Ok(())
         }
+        fn level(&self, level: Level) -> Result<()> {
+            assert_ne!(level, Level::Low);
+            Ok(())
+        }
     }
 
     let bounded = BoundedClient::in_process(Takes).unwrap();
@@ -507,6 +519,9 @@ fn what_is_out_of_bounds_never_reaches_the_method() {
     bounded.page(&Page(1, vec![file(), file()])).unwrap();
     assert!(bounded.page(&Page(0, vec![])).is_err());
     assert!(bounded.page(&Page(1, vec![file(), file(), file()])).is_err());
+    bounded.level(&Level::Middle).and(bounded.level(&Level::High)).unwrap();
+    let error = bounded.level(&Level::Low).unwrap_err();
+    assert_eq!(error.to_string(), "Bounded::level: parameter `level`: wanted 15 to 21, got 10");
     assert_eq!(bounded.number(0).unwrap(), 0, "the connection goes on");
 }
 
