@@ -66,6 +66,10 @@ fn run(options: &Options) -> Result<()> {
         Command::Count { accept } => {
             count::check(*accept, &mut Results::of_this_machine(options))?;
         }
+        Command::Build => {
+            let mut results = Results::of_this_machine(options);
+            build::build(&options.contenders()?, &mut results)?;
+        }
         Command::Contest => measure(options, Parts { contest: true, ..Parts::of(options) })?,
         Command::Ladder => measure(options, Parts { contest: false, rungs: true, growth: false })?,
         Command::Growth => measure(options, Parts { contest: false, rungs: false, growth: true })?,

@@ -28,6 +28,7 @@ pub(crate) struct Options {
 #[derive(Clone, Debug)]
 pub(crate) enum Command {
     Contest,
+    Build,
     Ladder,
     Growth,
     Compare { old: PathBuf, new: PathBuf },
@@ -40,6 +41,7 @@ cargo xtask bench [OPTIONS]            everything: the contenders at their work,
                                        probes, growth; in ten minutes, once it is built
 cargo xtask bench --write              the same, and writes docs/performance.md and .json, its
                                        plots, and the README's table
+cargo xtask bench build                builds everybody, and measures nothing
 cargo xtask bench ladder               what each layer of syshandle costs, and each probe
 cargo xtask bench growth [--quick]     how time and memory grow, and whether that is no worse than
                                        it should be
@@ -84,6 +86,7 @@ impl Options {
                 "--rounds" => options.rounds = value()?.parse()?,
                 "--ms" => options.ms = value()?.parse()?,
                 "--out" => options.out = value()?.into(),
+                "build" => options.command = Command::Build,
                 "ladder" => options.command = Command::Ladder,
                 "count" => options.command = Command::Count { accept: false },
                 "--accept" => options.command = Command::Count { accept: true },

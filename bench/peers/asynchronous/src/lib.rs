@@ -50,7 +50,7 @@ pub trait Peer: Sized + 'static {
     fn flight(
         _connection: &mut Self::Connection,
         _calls: usize,
-    ) -> impl Future<Output = Result<bool>> + Send {
+    ) -> impl Future<Output = Result<bool>> {
         async { Ok(false) }
     }
 
