@@ -142,16 +142,16 @@ macro_rules! starter {
     ($($item:tt)*) => {};
 }
 
-/// What is there with the feature `tokio` only, and not on Windows.
-#[cfg(all(feature = "tokio", not(windows)))]
+/// What is there with the feature `tokio` only.
+#[cfg(feature = "tokio")]
 #[doc(hidden)]
 #[macro_export]
 macro_rules! asynchronous {
     ($($item:tt)*) => { $($item)* };
 }
 
-/// What is there with the feature `tokio` only, and not on Windows.
-#[cfg(not(all(feature = "tokio", not(windows))))]
+/// What is there with the feature `tokio` only.
+#[cfg(not(feature = "tokio"))]
 #[doc(hidden)]
 #[macro_export]
 macro_rules! asynchronous {

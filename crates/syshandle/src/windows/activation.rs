@@ -131,8 +131,9 @@ fn failed(error: &ComError, clsid: Guid) -> Error {
 /// Attempts to activate before the error is final; enough for 48 clients at once under Wine.
 const ATTEMPTS: u32 = 10;
 
-/// How long one of them may take under Wine, where it hangs when the server ends meanwhile.
-const ATTEMPT: Duration = Duration::from_secs(5);
+/// How long one of them may take under Wine, where it hangs when the server ends without its leave
+/// meanwhile: far longer than a server takes to start.
+const ATTEMPT: Duration = Duration::from_secs(10);
 
 /// Between two of them.
 const PAUSE: Duration = Duration::from_millis(100);
