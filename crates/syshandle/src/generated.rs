@@ -3,10 +3,12 @@
 pub use syshandle_wire::{DecodeError, Decoder, Encoder, Malformed};
 
 pub use crate::mark::mark;
+#[cfg(not(windows))]
+pub use crate::proxy_dll_exports;
 pub use crate::server::Incoming;
-pub use crate::{asynchronous, asynchronous_proxy, of_platform, proxy, proxy_dll_exports, starter};
+pub use crate::{asynchronous, asynchronous_proxy, of_platform, proxy, starter};
 #[cfg(windows)]
-pub use syshandle_com::ProxyDll;
+pub use syshandle_com::proxy_dll_exports;
 
 /// What the clients of one platform have besides.
 #[cfg(not(windows))]
