@@ -1,5 +1,5 @@
 //! Hostile clients against a server: promises 5, 6, 7, 10 and 11 of `docs/promises.md`.
-
+#![cfg(not(windows))]
 #![expect(clippy::print_stdout, reason = "a test shows what it measured, and what it could not do")]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
 

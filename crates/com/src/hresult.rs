@@ -49,10 +49,10 @@ impl Hresult {
         })
     }
 
-    /// What a failure is to a caller, as far as its HRESULT tells. `method` is the number that was
-    /// called.
-    pub fn to_fault(self, method: u32) -> Fault {
-        let text = || self.to_string();
+    /// What a failure is to a caller, as far as its HRESULT tells, and what was said besides. `method`
+    /// is the number that was called.
+    pub fn to_fault(self, method: u32, said: Option<&str>) -> Fault {
+        let text = || said.map_or_else(|| self.to_string(), str::to_owned);
         match self.0 {
             RPC_S_PROCNUM_OUT_OF_RANGE => Fault::NoSuchMethod(method),
             E_HANDLE | RPC_X_BAD_STUB_DATA => Fault::Malformed { parameter: None, text: text() },
@@ -137,7 +137,7 @@ mod tests {
         for fault in faults() {
             let hresult = Hresult::of_fault(&fault);
             assert!(hresult.is_failure(), "{fault:?}");
-            let back = hresult.to_fault(3);
+            let back = hresult.to_fault(3, None);
             assert_eq!(std::mem::discriminant(&back), std::mem::discriminant(&fault), "{fault:?}");
             assert_eq!(back.ran(), fault.ran());
         }

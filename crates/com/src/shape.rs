@@ -38,6 +38,8 @@ pub(crate) enum Shape {
     OptionalHandle(Arc<Shape>),
     /// A pointer to an interface.
     Object(Guid),
+    /// A pointer to an interface, NULL for none.
+    OptionalObject(Guid),
 }
 
 /// A number of fixed width.
@@ -123,7 +125,8 @@ impl Shape {
             Self::Struct(of) => of.size,
             Self::Array(item, len) => item.size() * len,
             Self::List(_) | Self::OptionalHandle(_) => 16,
-            Self::Text | Self::Optional(_) | Self::Handle(_) | Self::Object(_) => 8,
+            Self::Text | Self::Optional(_) | Self::Handle(_) => 8,
+            Self::Object(_) | Self::OptionalObject(_) => 8,
         }
     }
 
@@ -176,7 +179,12 @@ impl Shape {
     pub(crate) fn is_scalar(&self) -> bool {
         matches!(
             self,
-            Self::Number(_) | Self::Bool | Self::Enum(_) | Self::Handle(_) | Self::Object(_)
+            Self::Number(_)
+                | Self::Bool
+                | Self::Enum(_)
+                | Self::Handle(_)
+                | Self::Object(_)
+                | Self::OptionalObject(_)
         )
     }
 }
@@ -312,6 +320,9 @@ impl Search {
                 handle(declared.map_or(own, |declared| declared.and(own)).kinds)
             }
             Type::Object(interface) if place == Place::Top => Some(Shape::Object(interface().iid)),
+            Type::Option(&Type::Object(interface)) if place == Place::Top => {
+                Some(Shape::OptionalObject(interface().iid))
+            }
             Type::List(item) => {
                 let item = self.shape(item, declared, place.items()?, depth)?;
                 Some(Shape::List(Arc::new(item)))

@@ -189,14 +189,8 @@ impl MethodPlan {
         let (status, body) = match variant {
             Some(place) => (Status::Failed, (place as u32).to_le_bytes().to_vec()),
             None => {
-                let said = info.filter(|info| !info.description.is_empty());
-                let fault = match (hresult.to_fault(self.number), said) {
-                    (Fault::Failed { .. }, Some(ErrorInfo { description })) => {
-                        Fault::Failed { text: description.clone() }
-                    }
-                    (fault, _) => fault,
-                };
-                (Status::Fault, fault.write())
+                let said = info.map(|info| &*info.description).filter(|said| !said.is_empty());
+                (Status::Fault, hresult.to_fault(self.number, said).write())
             }
         };
         Received { status, body, handles: Vec::new() }

@@ -3,10 +3,12 @@
 pub use syshandle_wire::{DecodeError, Decoder, Encoder, Malformed, Measure};
 
 pub use crate::mark::mark;
+#[cfg(not(windows))]
+pub use crate::proxy_dll_exports;
 pub use crate::server::Incoming;
-pub use crate::{asynchronous, asynchronous_proxy, of_platform, proxy, proxy_dll_exports, starter};
+pub use crate::{asynchronous, asynchronous_proxy, of_platform, proxy, starter};
 #[cfg(windows)]
-pub use syshandle_com::ProxyDll;
+pub use syshandle_com::proxy_dll_exports;
 
 /// What the clients of one platform have besides.
 #[cfg(not(windows))]
@@ -142,16 +144,16 @@ macro_rules! starter {
     ($($item:tt)*) => {};
 }
 
-/// What is there with the feature `tokio` only, and not on Windows.
-#[cfg(all(feature = "tokio", not(windows)))]
+/// What is there with the feature `tokio` only.
+#[cfg(feature = "tokio")]
 #[doc(hidden)]
 #[macro_export]
 macro_rules! asynchronous {
     ($($item:tt)*) => { $($item)* };
 }
 
-/// What is there with the feature `tokio` only, and not on Windows.
-#[cfg(not(all(feature = "tokio", not(windows))))]
+/// What is there with the feature `tokio` only.
+#[cfg(not(feature = "tokio"))]
 #[doc(hidden)]
 #[macro_export]
 macro_rules! asynchronous {

@@ -77,6 +77,8 @@ cfg_if::cfg_if! {
         mod registration;
         #[path = "windows/server/mod.rs"]
         mod server;
+        #[path = "windows/turns.rs"]
+        mod turns;
 
         pub use activation::Activation;
         pub use registration::{Registered, RegisteredProxy, Registry};

@@ -46,47 +46,7 @@ macro_rules! proxy_dll {
     };
 }
 
-/// What a proxy DLL exports.
-#[cfg(windows)]
-#[doc(hidden)]
-#[macro_export]
-macro_rules! proxy_dll_exports {
-    ($clsid:ident, $interfaces:ident, $marks:ident) => {
-        const DLL: $crate::generated::ProxyDll =
-            $crate::generated::ProxyDll { clsid: $clsid, interfaces: $interfaces };
-
-        /// # Safety
-        /// COM calls it.
-        #[unsafe(export_name = "DllGetClassObject")]
-        unsafe extern "system" fn class_object(
-            clsid: *const ::core::ffi::c_void,
-            iid: *const ::core::ffi::c_void,
-            object: *mut *mut ::core::ffi::c_void,
-        ) -> i32 {
-            // What `syshandle register` looks for in the file.
-            ::core::hint::black_box(&$marks);
-            // SAFETY: COM passes what this takes.
-            unsafe { DLL.class_object(clsid, iid, object) }
-        }
-
-        #[unsafe(export_name = "DllCanUnloadNow")]
-        extern "system" fn can_unload() -> i32 {
-            $crate::generated::ProxyDll::can_unload()
-        }
-
-        #[unsafe(export_name = "DllRegisterServer")]
-        extern "system" fn register() -> i32 {
-            DLL.register()
-        }
-
-        #[unsafe(export_name = "DllUnregisterServer")]
-        extern "system" fn unregister() -> i32 {
-            DLL.unregister()
-        }
-    };
-}
-
-/// What a proxy DLL exports: nothing, but on Windows.
+/// What a proxy DLL exports: nothing, but on Windows, where `syshandle-com` says what.
 #[cfg(not(windows))]
 #[doc(hidden)]
 #[macro_export]

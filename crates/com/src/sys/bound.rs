@@ -118,6 +118,7 @@ fn references(interface: &'static Interface) -> Vec<&'static Interface> {
 fn add_references(ty: &Type, found: &mut Vec<&'static Interface>) {
     match ty {
         Type::Object(interface) => found.push(interface()),
+        Type::Option(inner) => add_references(inner, found),
         Type::Tuple(parts) => parts.iter().for_each(|part| add_references(part, found)),
         _ => {}
     }

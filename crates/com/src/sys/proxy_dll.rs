@@ -78,6 +78,43 @@ impl ProxyDll {
     }
 }
 
+/// What a proxy DLL exports. `marks` is what says in its file what it is, and has to stay there.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! proxy_dll_exports {
+    ($clsid:ident, $interfaces:ident, $marks:ident) => {
+        const DLL: $crate::ProxyDll = $crate::ProxyDll { clsid: $clsid, interfaces: $interfaces };
+
+        /// # Safety
+        /// COM calls it.
+        #[unsafe(export_name = "DllGetClassObject")]
+        unsafe extern "system" fn class_object(
+            clsid: *const ::core::ffi::c_void,
+            iid: *const ::core::ffi::c_void,
+            object: *mut *mut ::core::ffi::c_void,
+        ) -> i32 {
+            ::core::hint::black_box(&$marks);
+            // SAFETY: COM passes what this takes.
+            unsafe { DLL.class_object(clsid, iid, object) }
+        }
+
+        #[unsafe(export_name = "DllCanUnloadNow")]
+        extern "system" fn can_unload() -> i32 {
+            $crate::ProxyDll::can_unload()
+        }
+
+        #[unsafe(export_name = "DllRegisterServer")]
+        extern "system" fn register() -> i32 {
+            DLL.register()
+        }
+
+        #[unsafe(export_name = "DllUnregisterServer")]
+        extern "system" fn unregister() -> i32 {
+            DLL.unregister()
+        }
+    };
+}
+
 /// The tables of this DLL.
 struct Made {
     clsid: GUID,

@@ -84,7 +84,7 @@ impl Parts {
         }
         let attributes = match shape {
             Shape::Handle(_) => IS_BY_VALUE,
-            Shape::Object(_) | Shape::Optional(_) => 0,
+            Shape::Object(_) | Shape::OptionalObject(_) | Shape::Optional(_) => 0,
             _ => IS_SIMPLE_REF,
         };
         let place = types.parameter(shape, Count::Parameter(stack(slot).wrapping_sub(8)));
@@ -114,7 +114,7 @@ impl Parts {
             None => {}
         }
         let attributes = match shape {
-            Shape::Object(_) => 0,
+            Shape::Object(_) | Shape::OptionalObject(_) => 0,
             Shape::Handle(_) => IS_SIMPLE_REF | on_stack(8),
             Shape::Guid | Shape::Struct(_) if is_on_stack(shape) => {
                 IS_SIMPLE_REF | on_stack(shape.size())

@@ -67,7 +67,7 @@ impl TypeStrings {
     pub(super) fn parameter(&mut self, shape: &Shape, count: Count) -> usize {
         match shape {
             Shape::Handle(number) => self.handle(*number),
-            Shape::Object(iid) => self.interface(*iid),
+            Shape::Object(iid) | Shape::OptionalObject(iid) => self.interface(*iid),
             Shape::Optional(inner) => self.pointer(FC_UP, 0, inner),
             Shape::List(item) | Shape::OptionalHandle(item) => {
                 self.counted_pointer(FC_RP, 0, item, count);
@@ -93,7 +93,9 @@ impl TypeStrings {
                 let pointer = self.pointer(FC_RP, on_stack, shape);
                 self.pointee(pointer, shape)
             }
-            Shape::Object(_) => self.pointer(FC_RP, POINTER_DEREF, shape),
+            Shape::Object(_) | Shape::OptionalObject(_) => {
+                self.pointer(FC_RP, POINTER_DEREF, shape)
+            }
             Shape::Text | Shape::Optional(_) => self.double(shape, None),
             Shape::List(_) | Shape::OptionalHandle(_) => self.double(shape, Some(count)),
             Shape::Number(_) | Shape::Bool | Shape::Enum(_) | Shape::Array(..) => {
@@ -180,7 +182,7 @@ impl TypeStrings {
     fn complex(&mut self, shape: &Shape) -> usize {
         match shape {
             Shape::Handle(number) => self.handle(*number),
-            Shape::Object(iid) => self.interface(*iid),
+            Shape::Object(iid) | Shape::OptionalObject(iid) => self.interface(*iid),
             Shape::Guid => self.guid(),
             Shape::Struct(of) => self.structure(of),
             Shape::Array(item, len) => self.fixed_array(item, *len),

@@ -121,7 +121,8 @@ impl<'a> Put<'a> {
                 let place = u32::from_le_bytes(self.take_array()?);
                 i64::from(of.value(place).ok_or(Problem::Encoded)?) as u64
             }
-            Shape::Handle(_) | Shape::Object(_) => {
+            Shape::OptionalObject(_) if !self.take_bool()? => 0,
+            Shape::Handle(_) | Shape::Object(_) | Shape::OptionalObject(_) => {
                 let slot = u16::from_le_bytes(self.take_array()?);
                 let lent = self.handles.get(usize::from(slot)).filter(|_| slot == self.next_slot);
                 let value = lent.ok_or(Problem::Encoded)?.value;

@@ -33,9 +33,9 @@ impl Reached {
     fn value(&mut self, shape: &Shape, address: u64, memory: &dyn Memory) {
         match shape {
             Shape::Number(_) | Shape::Bool | Shape::Enum(_) | Shape::Guid => {}
-            Shape::Handle(_) | Shape::Object(_) => {
+            Shape::Handle(_) | Shape::Object(_) | Shape::OptionalObject(_) => {
                 let sort = match shape {
-                    Shape::Object(iid) => Some(Sort::Object(*iid)),
+                    Shape::Object(iid) | Shape::OptionalObject(iid) => Some(Sort::Object(*iid)),
                     Shape::Handle(number) => kinds::of_number(*number).map(Sort::Handle),
                     _ => None,
                 };

@@ -90,6 +90,11 @@ impl<'m> Take<'m> {
                 self.handle(value, Sort::Handle(kind))
             }
             Shape::Object(iid) => self.handle(value, Sort::Object(*iid)),
+            Shape::OptionalObject(_) if value == 0 => self.push(&[0]),
+            Shape::OptionalObject(iid) => {
+                self.push(&[1])?;
+                self.handle(value, Sort::Object(*iid))
+            }
             _ => Err(Problem::Encoded),
         }
     }

@@ -222,14 +222,17 @@ fn an_error_with_data_arrives_whole_with_its_handles() {
     }
 }
 
+/// What an opaque method is told comes whole, and else the sort and the text.
 #[test]
-fn a_fault_arrives_whole() {
-    let fault = Fault::Malformed { parameter: Some(1), text: "the bytes are no bool".to_owned() };
+fn a_fault_arrives_with_its_text() {
+    let text = || "the bytes are no bool".to_owned();
+    let fault = Fault::Malformed { parameter: Some(1), text: text() };
+    let told = Fault::Malformed { parameter: None, text: text() };
     let all = [
-        (compiled::<dyn SparkleFinisher>(HandleForm::System), 0),
-        (compiled::<dyn Opaque>(HandleForm::System), 0),
+        (compiled::<dyn SparkleFinisher>(HandleForm::System), 0, &told),
+        (compiled::<dyn Opaque>(HandleForm::System), 0, &fault),
     ];
-    for (compiled, method) in &all {
+    for (compiled, method, expected) in &all {
         let mut pair = Pair::new(compiled, compiled.methods[*method].name());
         let description = match compiled.name {
             "Opaque" => <dyn Opaque as Interface>::DESCRIPTION,
@@ -238,7 +241,7 @@ fn a_fault_arrives_whole() {
         pair.call(&Random::new(3).values(description.methods[*method].parameters));
         let body = fault.write();
         let (_, received) = pair.reply(Reply { status: Status::Fault, body: &body, handles: &[] });
-        assert_eq!((received.status, received.body), (Status::Fault, body));
+        assert_eq!((received.status, received.body), (Status::Fault, expected.write()));
     }
 }
 

@@ -54,6 +54,10 @@ pub(crate) trait Opaque {
 pub(crate) trait Objects {
     fn swap(&self, finisher: SparkleFinisherClient, event: Event) -> Result<SparkleFinisherClient>;
     fn within(&self, finishers: Vec<SparkleFinisherClient>) -> Result<()>;
+    fn perhaps(
+        &self,
+        finisher: Option<SparkleFinisherClient>,
+    ) -> Result<Option<SparkleFinisherClient>>;
 }
 
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]

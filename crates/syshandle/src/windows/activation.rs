@@ -3,12 +3,13 @@
 use std::time::{Duration, Instant};
 
 use syshandle_com::{Bound, ComError, Remote};
-use syshandle_os::{Mutex, under_wine};
+use syshandle_os::under_wine;
 use syshandle_wire::Guid;
 use syshandle_wire::describe::Interface as Description;
 
 use crate::client::calls::{self, Patience};
 use crate::client::remote::Reference;
+use crate::turns::Turns;
 use crate::{Client, Error, ErrorKind, Interface, Proxy, Result};
 
 /// How to activate a class, where the usual way won't do.
@@ -56,11 +57,8 @@ impl Default for Activation {
 
 /// Activates, again where that may help.
 fn activate(clsid: Guid, interface: &'static Description, deadline: Instant) -> Result<Reference> {
-    let turns = in_turns(clsid)?;
-    let _turn = match &turns {
-        Some(mutex) => mutex.lock_timeout(deadline.saturating_duration_since(Instant::now()))?,
-        None => None,
-    };
+    let turns = Turns::of([clsid])?;
+    let _turn = turns.take(deadline.saturating_duration_since(Instant::now()))?;
     let mut attempts = 0;
     loop {
         let attempt_deadline = match under_wine() {
@@ -88,15 +86,6 @@ fn activate(clsid: Guid, interface: &'static Description, deadline: Instant) -> 
         }
         tracing::debug!(%error, "an activation is tried again");
         std::thread::sleep(PAUSE);
-    }
-}
-
-/// Under Wine, where clients that activate a class at the same time would each start a server: what
-/// lets them do it one after the other.
-fn in_turns(clsid: Guid) -> Result<Option<Mutex>> {
-    match under_wine() {
-        true => Ok(Some(Mutex::named(&format!("syshandle {clsid}"))?)),
-        false => Ok(None),
     }
 }
 
@@ -142,8 +131,9 @@ fn failed(error: &ComError, clsid: Guid) -> Error {
 /// Attempts to activate before the error is final; enough for 48 clients at once under Wine.
 const ATTEMPTS: u32 = 10;
 
-/// How long one of them may take under Wine, where it hangs when the server ends meanwhile.
-const ATTEMPT: Duration = Duration::from_secs(5);
+/// How long one of them may take under Wine, where it hangs when the server ends without its leave
+/// meanwhile: far longer than a server takes to start.
+const ATTEMPT: Duration = Duration::from_secs(10);
 
 /// Between two of them.
 const PAUSE: Duration = Duration::from_millis(100);

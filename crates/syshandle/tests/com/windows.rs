@@ -1,6 +1,9 @@
 //! The tests, and the other programs that they need.
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
 
+#[cfg(feature = "tokio")]
+#[path = "windows/asynchronous.rs"]
+mod asynchronous;
 #[path = "windows/clients.rs"]
 mod clients;
 #[path = "windows/death.rs"]
@@ -51,6 +54,8 @@ fn tests() -> ExitCode {
         errors::TESTS,
         death::TESTS,
         forged::TESTS,
+        #[cfg(feature = "tokio")]
+        asynchronous::TESTS,
     ]
     .concat();
     let trials = tests.into_iter().map(|(name, test)| {

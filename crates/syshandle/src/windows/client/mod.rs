@@ -1,5 +1,7 @@
 //! The client's side: a reference to an object, wherever it is.
 
+#[cfg(feature = "tokio")]
+mod asynchronous;
 pub(crate) mod calls;
 mod cancel;
 pub(crate) mod own;
@@ -178,31 +180,58 @@ impl Client {
         declared: Option<Declared>,
         arguments: impl FnOnce(&mut Encoder<'a>),
     ) -> Result<T, CallError<E>> {
-        let site = self.site(method);
-        let place = |error: Error| site.name(error);
-        let span = tracing::debug_span!("call", method = %site);
+        let span = tracing::debug_span!("call", method = %self.site(method));
         let _entered = span.enter();
+        let (bytes, handles) = self.encode(method, arguments)?;
+        let reply = self.exchange(method, bytes, handles)?;
+        self.read_reply(method, declared, reply)
+    }
+
+    /// The arguments of a call, with handles of its own: it goes on when nobody waits for it any
+    /// more.
+    fn encode<'a>(
+        &self,
+        method: u32,
+        arguments: impl FnOnce(&mut Encoder<'a>),
+    ) -> Result<(Vec<u8>, Vec<Carried>)> {
+        let site = self.site(method);
         let mut out = Encoder::new(take_bytes(), LIMITS);
         arguments(&mut out);
         let (bytes, handles) = out
             .finish()
             .map_err(|error| site.name_parameter(error.parameter, error.unsendable.into()))?;
-        // The call goes on when nobody waits for it any more: what it carries is its own.
-        let copies = handles.iter().map(Carried::copy);
-        let copies = copies.collect::<io::Result<Vec<_>>>().map_err(|error| {
+        let copies = handles.iter().map(Carried::copy).collect::<io::Result<_>>();
+        let copies = copies.map_err(|error| {
             let text = "a handle to send couldn't be had";
-            place(Error::new(ErrorKind::System, text).because(error))
+            site.name(Error::new(ErrorKind::System, text).because(error))
         })?;
+        Ok((bytes, copies))
+    }
+
+    /// Sends a call and waits for its reply, on this thread.
+    fn exchange(&self, method: u32, bytes: Vec<u8>, handles: Vec<Carried>) -> Result<Reply> {
         let patience = self.patience();
         let reply = match &self.target {
-            Target::Remote(reference) => reference.call(method, bytes, copies, patience),
-            Target::Own(own) => own.call(method, bytes, copies, patience),
+            Target::Remote(reference) => reference.call(method, bytes, handles, patience),
+            Target::Own(own) => own.call(method, bytes, handles, patience),
         };
-        let Reply { status, body, handles } = reply.map_err(place)?;
+        reply.map_err(|error| self.site(method).name(error))
+    }
+
+    /// Reads what a reply says.
+    fn read_reply<T: Decode, E: Decode>(
+        &self,
+        method: u32,
+        declared: Option<Declared>,
+        reply: Reply,
+    ) -> Result<T, CallError<E>> {
+        let site = self.site(method);
+        let Reply { status, body, handles } = reply;
         let read = |handles| site.read(declared, status, Decoder::new(&body, handles, &Kernel));
         stand_in::hand_over(handles, read).unwrap_or_else(|error| {
             let text = "the references of the result couldn't be had";
-            Err(place(Error::new(ErrorKind::System, text).because(error).maybe_ran()).into())
+            let error = Error::new(ErrorKind::System, text).because(error);
+            Err(site.name(error.maybe_ran()).into())
         })
     }
 

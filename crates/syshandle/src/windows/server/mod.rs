@@ -24,6 +24,7 @@ pub use jobs::Outcome;
 use self::activity::Activity;
 use self::objects::Object;
 use crate::registration;
+use crate::turns::Turns;
 use crate::{Class, Error, ErrorKind, Result, Serves};
 
 /// Makes the object for a client that has come.
@@ -118,6 +119,7 @@ impl Server {
         enter_apartment().map_err(failed)?;
         let activity = Activity::new();
         let process = ServerProcess::hold();
+        let turns = Turns::of(self.classes.iter().map(|offered| offered.clsid))?;
         let mut classes = Vec::new();
         for Offered { clsid, interfaces, make } in self.classes {
             for interface in interfaces {
@@ -140,18 +142,23 @@ impl Server {
         activity.wait_until_idle(self.idle.map(|idle| idle.max(FIRST)), true);
         loop {
             activity.wait_until_idle(self.idle, false);
+            let Some(turn) = turns.take(TURN)? else { continue };
             // Nobody comes from the moment on that this was the last reference.
             if process.release() && activity.is_idle() {
+                drop(classes);
+                drop(turn);
                 break;
             }
             process = ServerProcess::hold();
             process.open().map_err(failed)?;
         }
-        drop(classes);
         tracing::debug!("nobody uses the server any more");
         Ok(())
     }
 }
+
+/// How long a server that would end waits for clients that are about to come.
+const TURN: Duration = Duration::from_millis(200);
 
 /// The first client has this long to come.
 const FIRST: Duration = Duration::from_secs(10);

@@ -19,6 +19,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("an_object_is_released_with_its_last_reference", released),
     ("a_server_stays_while_somebody_refers_to_an_object", staying),
     ("references_and_handles_go_beside_each_other", beside),
+    ("a_reference_may_be_missing", perhaps),
     ("a_reference_by_another_interface_is_passed_by_that", cast),
 ];
 
@@ -49,6 +50,9 @@ pub(crate) trait Desk {
 
     /// The counter that is kept.
     fn kept(&self) -> Result<CounterClient>;
+
+    /// Adds to a counter, if there is one, and returns it.
+    fn add_perhaps(&self, counter: Option<CounterClient>) -> Result<Option<CounterClient>>;
 
     /// Sets both events, adds to both counters; returns what came, in another order.
     fn mixed(
@@ -103,6 +107,13 @@ impl Desk for Clerk {
         self.0.lock().unwrap().clone().ok_or_else(|| Error::failed("none is kept"))
     }
 
+    fn add_perhaps(&self, counter: Option<CounterClient>) -> Result<Option<CounterClient>> {
+        if let Some(counter) = &counter {
+            counter.add(1)?;
+        }
+        Ok(counter)
+    }
+
     fn mixed(
         &self,
         first: Event,
@@ -125,7 +136,7 @@ impl Named for Clerk {
 }
 
 #[derive(Default)]
-struct Count {
+pub(crate) struct Count {
     sum: Mutex<u32>,
     _pipe: Option<PipeWriter>,
 }
@@ -265,6 +276,13 @@ fn beside() {
     assert!(was_first.poll().unwrap());
     assert_eq!((was_one.add(1).unwrap(), was_two.add(1).unwrap()), (2, 12));
     assert_eq!((one.add(0).unwrap(), two.add(0).unwrap()), (2, 12));
+}
+
+fn perhaps() {
+    let (desk, counter) = (desk(), own());
+    assert!(desk.add_perhaps(None).unwrap().is_none());
+    let back = desk.add_perhaps(Some(&counter)).unwrap().unwrap();
+    assert_eq!(back.add(1).unwrap(), 2);
 }
 
 fn cast() {
