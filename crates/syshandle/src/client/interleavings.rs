@@ -4,6 +4,7 @@
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use syshandle_os::Seqpacket;
@@ -19,7 +20,8 @@ use super::reply::{Reply, ReplyBody};
 use crate::arrived::Arrived;
 use crate::buffer::FrameBuffer;
 use crate::link::Link;
-use crate::sync::{explore, now, wait_until};
+use crate::sync::atomic::AtomicBool;
+use crate::sync::{explore, now, thread, wait_until};
 use crate::{ErrorKind, Result};
 
 /// Longer than any order of steps lasts on the test's clock.
@@ -144,6 +146,31 @@ fn replies_that_come_in_another_order_find_who_waits_in_any_order() {
             server.serve();
         });
         threads(3, move |_| assert_answered(call(&connection, LONG, None)));
+        server.join().unwrap();
+    });
+}
+
+#[test]
+fn a_reply_is_had_when_it_comes_though_others_wait_on_in_any_order() {
+    explore(|| {
+        let one_is_back = Arc::new(AtomicBool::new(false));
+        let is_back = one_is_back.clone();
+        let (connection, server) = connect(64, move |mut server| {
+            let mut calls: Vec<u32> = Vec::new();
+            while calls.len() < 2 {
+                calls.extend(server.receive().unwrap());
+            }
+            server.answer(calls[1]);
+            while !is_back.load(Ordering::SeqCst) {
+                thread::yield_now();
+            }
+            server.answer(calls[0]);
+            server.serve();
+        });
+        threads(2, move |_| {
+            assert_answered(call(&connection, LONG, None));
+            one_is_back.store(true, Ordering::SeqCst);
+        });
         server.join().unwrap();
     });
 }
