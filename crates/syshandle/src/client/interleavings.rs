@@ -107,6 +107,15 @@ fn call(connection: &Connection, patience: Duration, cancel: Option<&Cancel>) ->
     connection.call(1, &Payload::default(), &[], patience)
 }
 
+/// A call with more handles than the kernel takes.
+fn unsendable_call(connection: &Connection) -> crate::Error {
+    let null = std::fs::File::open("/dev/null").unwrap();
+    let handles = vec![null.as_fd(); usize::from(Limits::HANDLES_MAX) + 1];
+    let now = now();
+    let patience = Patience { now, deadline: now + LONG, cancel: None };
+    connection.call(1, &Payload::default(), &handles, patience).unwrap_err()
+}
+
 fn assert_answered(reply: Result<Reply>) {
     match reply.unwrap().body {
         ReplyBody::Copy(bytes) => assert_eq!(bytes.len(), 4),
@@ -180,6 +189,46 @@ fn calls_beyond_the_limit_start_when_others_end_in_any_order() {
     explore(|| {
         let (connection, server) = connect(1, Server::serve);
         threads(3, move |_| assert_answered(call(&connection, LONG, None)));
+        server.join().unwrap();
+    });
+}
+
+/// Answers nothing before so many calls have come.
+fn answer_when_there_are(mut server: Server, count: usize) {
+    let mut calls: Vec<u32> = Vec::new();
+    while calls.len() < count {
+        calls.extend(server.receive().unwrap());
+    }
+    calls.into_iter().for_each(|call| server.answer(call));
+    server.serve();
+}
+
+#[test]
+fn a_place_that_a_reply_frees_is_taken_though_others_wait_on_in_any_order() {
+    explore(|| {
+        let (connection, server) = connect(2, |mut server| {
+            // The second of three, for which there is no place before.
+            let first = server.receive().flatten().unwrap();
+            let second = server.receive().flatten().unwrap();
+            server.answer(second);
+            let third = server.receive().flatten().unwrap();
+            server.answer(first);
+            server.answer(third);
+            server.serve();
+        });
+        threads(3, move |_| assert_answered(call(&connection, LONG, None)));
+        server.join().unwrap();
+    });
+}
+
+#[test]
+fn a_place_that_was_not_needed_is_taken_though_others_wait_on_in_any_order() {
+    explore(|| {
+        let (connection, server) = connect(2, |server| answer_when_there_are(server, 2));
+        threads(3, move |number| match number {
+            0 => drop(unsendable_call(&connection)),
+            _ => assert_answered(call(&connection, LONG, None)),
+        });
         server.join().unwrap();
     });
 }
@@ -289,15 +338,7 @@ fn a_call_that_could_not_be_sent_leaves_its_place_to_who_waits_in_any_order() {
     explore(|| {
         let (connection, server) = connect(1, Server::serve);
         threads(3, move |number| match number {
-            0 => {
-                // More handles than the kernel takes.
-                let null = std::fs::File::open("/dev/null").unwrap();
-                let handles = vec![null.as_fd(); usize::from(Limits::HANDLES_MAX) + 1];
-                let now = now();
-                let patience = Patience { now, deadline: now + LONG, cancel: None };
-                let sent = connection.call(1, &Payload::default(), &handles, patience);
-                assert_eq!(sent.unwrap_err().kind(), ErrorKind::System);
-            }
+            0 => assert_eq!(unsendable_call(&connection).kind(), ErrorKind::System),
             _ => assert_answered(call(&connection, LONG, None)),
         });
         server.join().unwrap();
