@@ -292,6 +292,31 @@ fn a_call_that_is_cancelled_ends_and_leaves_the_others_to_theirs_in_any_order() 
 }
 
 #[test]
+fn a_call_that_is_cancelled_ends_though_others_wait_on_in_any_order() {
+    explore(|| {
+        let cancelled_is_back = Arc::new(AtomicBool::new(false));
+        let is_back = cancelled_is_back.clone();
+        let (connection, server) = connect(64, move |server| {
+            while !is_back.load(Ordering::SeqCst) {
+                thread::yield_now();
+            }
+            server.serve();
+        });
+        let cancel = Cancel::new().unwrap();
+        threads(3, move |number| match number {
+            0 => cancel.cancel(),
+            1 => {
+                let error = call(&connection, LONG, Some(&cancel)).unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Cancelled);
+                cancelled_is_back.store(true, Ordering::SeqCst);
+            }
+            _ => assert_answered(call(&connection, LONG, None)),
+        });
+        server.join().unwrap();
+    });
+}
+
+#[test]
 fn the_servers_death_ends_all_waits_in_any_order() {
     explore(|| {
         let (connection, server) = connect(2, |mut server| {
