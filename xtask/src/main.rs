@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "commands that talk to people")]
 
 mod bench;
+mod checks;
 mod demo;
 mod torture;
 
@@ -13,6 +14,8 @@ const HELP: &str = "\
 cargo demo [-- FILE]      the timeline of the sample, happening on a file
 cargo xtask bench         syshandle beside the floors and its peers: `cargo xtask bench --help`
 cargo xtask torture       hostile peers, faults, load; `--short` for a few minutes of it
+cargo xtask sanitize      the lowest crates' tests under sanitizers: `cargo xtask sanitize --help`
+cargo xtask miri          the tests of the crates without I/O in Miri, where it is installed
 cargo xtask help          this text
 ";
 
@@ -27,6 +30,8 @@ fn main() -> ExitCode {
         "demo" => demo::run(rest),
         "bench" => bench::run(rest),
         "torture" => torture::run(rest),
+        "sanitize" => checks::sanitize(rest),
+        "miri" => checks::miri(rest),
         "help" | "--help" | "-h" => {
             print!("{HELP}");
             ExitCode::SUCCESS

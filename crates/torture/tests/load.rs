@@ -67,7 +67,15 @@ fn memory_and_descriptors_stay_as_they_are_over_many_calls() {
     run(calls / 10);
     let began = Instant::now();
     let before = [census(std::process::id()), census(server)];
-    run(calls);
+    for tenth in 1..=10 {
+        run(calls / 10);
+        println!(
+            "    {} calls after {:?}; the server: {}",
+            calls / 10 * tenth,
+            began.elapsed(),
+            census(server)
+        );
+    }
     let time = began.elapsed();
     let after = [std::process::id(), server]
         .map(|pid| Census::settled(pid, &before[usize::from(pid == server)], PATIENCE).unwrap());

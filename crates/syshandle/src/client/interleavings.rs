@@ -4,6 +4,7 @@
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use syshandle_os::Seqpacket;
@@ -19,7 +20,8 @@ use super::reply::{Reply, ReplyBody};
 use crate::arrived::Arrived;
 use crate::buffer::FrameBuffer;
 use crate::link::Link;
-use crate::sync::{explore, now, wait_until};
+use crate::sync::atomic::AtomicBool;
+use crate::sync::{explore, now, thread, wait_until};
 use crate::{ErrorKind, Result};
 
 /// Longer than any order of steps lasts on the test's clock.
@@ -105,6 +107,15 @@ fn call(connection: &Connection, patience: Duration, cancel: Option<&Cancel>) ->
     connection.call(1, &Payload::default(), &[], patience)
 }
 
+/// A call with more handles than the kernel takes.
+fn unsendable_call(connection: &Connection) -> crate::Error {
+    let null = std::fs::File::open("/dev/null").unwrap();
+    let handles = vec![null.as_fd(); usize::from(Limits::HANDLES_MAX) + 1];
+    let now = now();
+    let patience = Patience { now, deadline: now + LONG, cancel: None };
+    connection.call(1, &Payload::default(), &handles, patience).unwrap_err()
+}
+
 fn assert_answered(reply: Result<Reply>) {
     match reply.unwrap().body {
         ReplyBody::Copy(bytes) => assert_eq!(bytes.len(), 4),
@@ -149,10 +160,75 @@ fn replies_that_come_in_another_order_find_who_waits_in_any_order() {
 }
 
 #[test]
+fn a_reply_is_had_when_it_comes_though_others_wait_on_in_any_order() {
+    explore(|| {
+        let one_is_back = Arc::new(AtomicBool::new(false));
+        let is_back = one_is_back.clone();
+        let (connection, server) = connect(64, move |mut server| {
+            let mut calls: Vec<u32> = Vec::new();
+            while calls.len() < 2 {
+                calls.extend(server.receive().unwrap());
+            }
+            server.answer(calls[1]);
+            while !is_back.load(Ordering::SeqCst) {
+                thread::yield_now();
+            }
+            server.answer(calls[0]);
+            server.serve();
+        });
+        threads(2, move |_| {
+            assert_answered(call(&connection, LONG, None));
+            one_is_back.store(true, Ordering::SeqCst);
+        });
+        server.join().unwrap();
+    });
+}
+
+#[test]
 fn calls_beyond_the_limit_start_when_others_end_in_any_order() {
     explore(|| {
         let (connection, server) = connect(1, Server::serve);
         threads(3, move |_| assert_answered(call(&connection, LONG, None)));
+        server.join().unwrap();
+    });
+}
+
+/// Answers nothing before so many calls have come.
+fn answer_when_there_are(mut server: Server, count: usize) {
+    let mut calls: Vec<u32> = Vec::new();
+    while calls.len() < count {
+        calls.extend(server.receive().unwrap());
+    }
+    calls.into_iter().for_each(|call| server.answer(call));
+    server.serve();
+}
+
+#[test]
+fn a_place_that_a_reply_frees_is_taken_though_others_wait_on_in_any_order() {
+    explore(|| {
+        let (connection, server) = connect(2, |mut server| {
+            // The second of three, for which there is no place before.
+            let first = server.receive().flatten().unwrap();
+            let second = server.receive().flatten().unwrap();
+            server.answer(second);
+            let third = server.receive().flatten().unwrap();
+            server.answer(first);
+            server.answer(third);
+            server.serve();
+        });
+        threads(3, move |_| assert_answered(call(&connection, LONG, None)));
+        server.join().unwrap();
+    });
+}
+
+#[test]
+fn a_place_that_was_not_needed_is_taken_though_others_wait_on_in_any_order() {
+    explore(|| {
+        let (connection, server) = connect(2, |server| answer_when_there_are(server, 2));
+        threads(3, move |number| match number {
+            0 => drop(unsendable_call(&connection)),
+            _ => assert_answered(call(&connection, LONG, None)),
+        });
         server.join().unwrap();
     });
 }
@@ -216,6 +292,31 @@ fn a_call_that_is_cancelled_ends_and_leaves_the_others_to_theirs_in_any_order() 
 }
 
 #[test]
+fn a_call_that_is_cancelled_ends_though_others_wait_on_in_any_order() {
+    explore(|| {
+        let cancelled_is_back = Arc::new(AtomicBool::new(false));
+        let is_back = cancelled_is_back.clone();
+        let (connection, server) = connect(64, move |server| {
+            while !is_back.load(Ordering::SeqCst) {
+                thread::yield_now();
+            }
+            server.serve();
+        });
+        let cancel = Cancel::new().unwrap();
+        threads(3, move |number| match number {
+            0 => cancel.cancel(),
+            1 => {
+                let error = call(&connection, LONG, Some(&cancel)).unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Cancelled);
+                cancelled_is_back.store(true, Ordering::SeqCst);
+            }
+            _ => assert_answered(call(&connection, LONG, None)),
+        });
+        server.join().unwrap();
+    });
+}
+
+#[test]
 fn the_servers_death_ends_all_waits_in_any_order() {
     explore(|| {
         let (connection, server) = connect(2, |mut server| {
@@ -262,15 +363,7 @@ fn a_call_that_could_not_be_sent_leaves_its_place_to_who_waits_in_any_order() {
     explore(|| {
         let (connection, server) = connect(1, Server::serve);
         threads(3, move |number| match number {
-            0 => {
-                // More handles than the kernel takes.
-                let null = std::fs::File::open("/dev/null").unwrap();
-                let handles = vec![null.as_fd(); usize::from(Limits::HANDLES_MAX) + 1];
-                let now = now();
-                let patience = Patience { now, deadline: now + LONG, cancel: None };
-                let sent = connection.call(1, &Payload::default(), &handles, patience);
-                assert_eq!(sent.unwrap_err().kind(), ErrorKind::System);
-            }
+            0 => assert_eq!(unsendable_call(&connection).kind(), ErrorKind::System),
             _ => assert_answered(call(&connection, LONG, None)),
         });
         server.join().unwrap();

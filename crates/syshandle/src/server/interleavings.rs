@@ -21,7 +21,7 @@ use super::reactor::{Reactor, Settings};
 use super::shares::{Part, Shares, Totals};
 use crate::client::opening::Opening;
 use crate::sync::atomic::{AtomicBool, AtomicUsize};
-use crate::sync::{Tick, explore, now, thread};
+use crate::sync::{Tick, explore, now, run_once, thread};
 use crate::{Client, Context, Interface, Object, Outcome, Proxy, Result, interface};
 
 /// Longer than any order of steps lasts on the test's clock.
@@ -34,6 +34,8 @@ pub trait Kitchen {
     fn echo(&self, number: u64) -> Result<u64>;
     /// Takes long.
     fn cook(&self) -> Result<()>;
+    /// Returns when something was echoed.
+    fn listen(&self) -> Result<()>;
     /// Does something when the event is set.
     fn when(&self, context: &Context, event: Event, timeout_ms: u64) -> Result<()>;
 }
@@ -41,6 +43,7 @@ pub trait Kitchen {
 /// Counts how its jobs ended.
 #[derive(Clone, Debug, Default)]
 struct Cook {
+    echoed: Arc<AtomicBool>,
     ended: Arc<Outcomes>,
 }
 
@@ -59,11 +62,19 @@ impl Outcomes {
 
 impl Kitchen for Cook {
     fn echo(&self, number: u64) -> Result<u64> {
+        self.echoed.store(true, Ordering::SeqCst);
         Ok(number)
     }
 
     fn cook(&self) -> Result<()> {
         (0..20).for_each(|_| thread::sleep(Duration::from_millis(2)));
+        Ok(())
+    }
+
+    fn listen(&self) -> Result<()> {
+        while !self.echoed.load(Ordering::SeqCst) {
+            thread::sleep(Duration::from_millis(2));
+        }
         Ok(())
     }
 
@@ -84,7 +95,7 @@ impl Kitchen for Cook {
 /// A server of one connection, and its client.
 fn kitchen(cook: &Cook) -> (KitchenClient, Weak<Reactor>) {
     let settings = Settings {
-        threads_max: 8,
+        threads_max: 1024,
         clients_max: usize::MAX,
         idle: Some(Duration::ZERO),
         drain: Duration::ZERO,
@@ -143,6 +154,51 @@ fn a_method_that_takes_long_holds_up_no_other_call_in_any_order() {
         assert!(done.load(Ordering::SeqCst));
         drop(client);
         ended(&reactor);
+    });
+}
+
+#[test]
+fn methods_that_have_all_threads_hold_up_no_other_call_in_any_order() {
+    explore(|| {
+        let (client, reactor) = kitchen(&Cook::default());
+        // As many as there are threads before one more is needed.
+        let threads = std::thread::available_parallelism().map_or(1, usize::from) + 1;
+        let listening: Vec<_> = (0..threads.min(32))
+            .map(|_| {
+                let client = client.clone();
+                shuttle::thread::spawn(move || client.listen().unwrap())
+            })
+            .collect();
+        assert_eq!(client.echo(1).unwrap(), 1);
+        listening.into_iter().for_each(|thread| thread.join().unwrap());
+        drop(client);
+        ended(&reactor);
+    });
+}
+
+#[test]
+fn a_visit_between_two_looks_is_seen() {
+    run_once(|| {
+        let activity = Arc::<Activity>::default();
+        activity.is_idle_since_last_look();
+        drop(activity.hold(What::Presence));
+        assert!(activity.is_idle());
+        assert!(!activity.is_idle_since_last_look());
+        assert!(activity.is_idle_since_last_look());
+    });
+}
+
+#[test]
+fn jobs_that_end_together_each_have_their_outcome_in_any_order() {
+    explore(|| {
+        let cook = Cook::default();
+        let (client, reactor) = kitchen(&cook);
+        for _ in 0..3 {
+            client.when(&Event::new().unwrap(), 0).unwrap();
+        }
+        drop(client);
+        ended(&reactor);
+        assert_eq!(cook.ended.count(), [0, 3, 0]);
     });
 }
 
