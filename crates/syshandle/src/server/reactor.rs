@@ -238,8 +238,7 @@ impl Reactor {
 
     /// Wakes a thread to see whether anything is left to do.
     pub(crate) fn look_around(&self) {
-        // It fails for no eventfd that is open.
-        let _ = self.work.set();
+        surely(|| self.work.set());
     }
 
     /// This thread is about to run code of the user's that nobody looks after: sees to it that
@@ -480,8 +479,7 @@ impl Reactor {
     /// Ends all threads, each when it has done what it is at.
     pub(crate) fn stop(&self) {
         self.stopped.store(true, Ordering::SeqCst);
-        // It fails for no eventfd that is open.
-        let _ = self.stop.set();
+        surely(|| self.stop.set());
     }
 
     /// Whether its threads end.
@@ -500,5 +498,20 @@ impl std::fmt::Debug for Reactor {
     }
 }
 
+/// Sets an event that nobody may miss. An eventfd that is open has no reason to refuse it, but a
+/// filter of system calls may: it is tried again.
+fn surely(set: impl Fn() -> io::Result<()>) {
+    for _ in 0..TRIES {
+        match set() {
+            Ok(()) => return,
+            Err(error) => tracing::error!(%error, "a thread of the server can't be woken now"),
+        }
+        std::thread::sleep(RETRY);
+    }
+}
+
 /// What the system had no room for, it may have room for after this time.
 pub(super) const RETRY: Duration = Duration::from_millis(50);
+
+/// So often at the most: a second.
+const TRIES: u32 = 20;
