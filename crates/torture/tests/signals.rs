@@ -136,7 +136,7 @@ fn a_client_that_is_stopped_at_any_step_delays_nobody() {
         let others = stage.place.path().join("others.txt");
         // It may stand still under the lock, while it starts the server: then the others end at their
         // deadlines, and are served when it has gone on.
-        let (ending, text) = finish(&stage.place.activation(), &others, Duration::from_secs(5));
+        let (ending, text) = finish(&stage.place.activation(), &others, Duration::from_secs(20));
         let locked = matches!(ending, Ending::Error(ErrorKind::TimedOut, Ran::No));
         assert!(ending == Ending::Finished || locked, "{step}: {ending}: {text}");
         stopped.go_on();

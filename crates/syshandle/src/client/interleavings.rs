@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use shuttle::rand::Rng;
 use syshandle_os::Seqpacket;
 use syshandle_wire::{
     Fault, FromClient, Greeting, Guid, Hello, Limits, Offer, Payload, ServerEnd, Status,
@@ -265,7 +266,12 @@ fn a_call_that_is_cancelled_ends_and_leaves_the_others_to_theirs_in_any_order() 
         });
         let cancel = Cancel::new().unwrap();
         threads(4, move |number| match number {
-            0 => cancel.cancel(),
+            0 => {
+                // Before the others have begun, or when they wait.
+                (0..shuttle::rand::thread_rng().gen_range(0..100))
+                    .for_each(|_| thread::yield_now());
+                cancel.cancel();
+            }
             1 => match call(&connection, LONG, Some(&cancel)) {
                 Ok(reply) => assert_answered(Ok(reply)),
                 Err(error) => assert_eq!(error.kind(), ErrorKind::Cancelled),
@@ -304,7 +310,12 @@ fn a_call_that_is_cancelled_ends_though_others_wait_on_in_any_order() {
         });
         let cancel = Cancel::new().unwrap();
         threads(3, move |number| match number {
-            0 => cancel.cancel(),
+            0 => {
+                // Before the others have begun, or when they wait.
+                (0..shuttle::rand::thread_rng().gen_range(0..100))
+                    .for_each(|_| thread::yield_now());
+                cancel.cancel();
+            }
             1 => {
                 let error = call(&connection, LONG, Some(&cancel)).unwrap_err();
                 assert_eq!(error.kind(), ErrorKind::Cancelled);

@@ -8,7 +8,8 @@ use super::ended::Ended;
 use super::patience::Patience;
 use super::receiving::Incoming;
 use crate::Result;
-use crate::sync::{now, thread};
+use crate::sync::now;
+use crate::sync::thread::{self, Thread};
 
 impl Connection {
     /// Waits until `done` says so, receiving for all who wait or asleep until something happened.
@@ -39,8 +40,9 @@ impl Connection {
                 state.asleep.retain(|thread| thread.id() != this.id());
             } else {
                 state.receiving = true;
-                let is_queued =
-                    state.queue.iter().any(|queued| queued.id() == thread::current().id());
+                // Mostly empty: then there is no need to know which thread this is.
+                let is_this = |queued: &Thread| queued.id() == thread::current().id();
+                let is_queued = state.queue.iter().any(is_this);
                 drop(state);
                 let received = match is_queued {
                     true => self.receive_for_a_while(&mut patience),
