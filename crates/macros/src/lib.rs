@@ -6,7 +6,7 @@ mod derive;
 use proc_macro::TokenStream;
 use syn::{DeriveInput, ItemTrait, parse_macro_input};
 
-/// See `syshandle::interface`.
+/// Part of the crate `syshandle`, to be used from there.
 #[proc_macro_attribute]
 pub fn interface(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let interface =
@@ -18,13 +18,13 @@ pub fn interface(arguments: TokenStream, item: TokenStream) -> TokenStream {
     .into()
 }
 
-/// See `syshandle::class`.
+/// Part of the crate `syshandle`, to be used from there.
 #[proc_macro]
 pub fn class(input: TokenStream) -> TokenStream {
     class::class(&parse_macro_input!(input as class::Class)).into()
 }
 
-/// See `syshandle::Encode`.
+/// Part of the crate `syshandle`, to be used from there.
 #[proc_macro_derive(Encode, attributes(handle, range))]
 pub fn encode(input: TokenStream) -> TokenStream {
     derive::encode(&parse_macro_input!(input as DeriveInput))
@@ -32,7 +32,7 @@ pub fn encode(input: TokenStream) -> TokenStream {
         .into()
 }
 
-/// See `syshandle::Decode`.
+/// Part of the crate `syshandle`, to be used from there.
 #[proc_macro_derive(Decode, attributes(handle, range))]
 pub fn decode(input: TokenStream) -> TokenStream {
     derive::decode(&parse_macro_input!(input as DeriveInput))

@@ -115,7 +115,87 @@ pub use error::{CallError, Error, ErrorKind, Ran, Result, WrongHandle};
 pub use in_process::in_process;
 #[cfg(feature = "serde")]
 pub use serde_value::Serde;
-pub use syshandle_macros::{Decode, Encode, class, interface};
+/// Takes a value out of a message. See [`Encode`].
+pub use syshandle_macros::Decode;
+/// Puts a value into a message: for structs and enums of one's own, with handles anywhere inside.
+///
+/// ```
+/// use std::fs::File;
+/// use syshandle::{Decode, Encode, Process};
+///
+/// #[derive(Encode, Decode)]
+/// struct Order {
+///     #[handle(file, read)]
+///     input: File,
+///     #[range(1..=9)]
+///     copies: u8,
+///     note: Option<String>,
+/// }
+///
+/// // A union: whoever receives it knows which one came.
+/// #[derive(Encode, Decode)]
+/// enum Source {
+///     Path(String),
+///     Opened(#[handle(file, read)] File),
+///     Whoever(Process),
+/// }
+/// ```
+///
+/// Variants travel by their place, fields in their order: add only at the end of an enum. What
+/// `#[handle(…)]` and `#[range(…)]` say is in [`interface`].
+pub use syshandle_macros::Encode;
+/// Names a class: which interfaces it has, and the identifier by which it is found.
+///
+/// ```
+/// use syshandle::{Result, class, interface};
+///
+/// #[interface(iid = "0b7a0f0e-5d1b-4f5e-8f0a-6f8f3c1c2a01")]
+/// pub trait Counter {
+///     fn count(&self) -> Result<u64>;
+/// }
+///
+/// class! { pub COUNTER: Counter = "7c1e1f6a-2f0b-4f0d-9d3e-52f1f5a7b902"; }
+/// # let _ = COUNTER;
+/// ```
+pub use syshandle_macros::class;
+/// Makes an interface of a trait: the client of it (`…Client`), and what a server needs.
+///
+/// ```
+/// use std::fs::File;
+/// use syshandle::{Context, OwnedHandle, Result, Section, interface};
+///
+/// #[interface(iid = "6f0f7c2e-6a0c-4f0e-9d55-3c1b8a7e4d10")]
+/// pub trait Broker {
+///     /// A file that can be read, whatever else.
+///     fn read(&self, #[handle(file, read)] file: File) -> Result<u64>;
+///     /// One that can be read and can't be written.
+///     fn only_read(&self, #[handle(file, read, at_most = read)] file: File) -> Result<()>;
+///     /// A file or a pipe.
+///     fn either(&self, #[handle(file | pipe, write)] sink: OwnedHandle) -> Result<()>;
+///     /// A stream socket, of one of two families.
+///     fn talk(&self, #[handle(socket(unix_stream | tcp_stream))] peer: OwnedHandle) -> Result<()>;
+///     /// Bytes that nobody can change any more; a number within bounds.
+///     fn show(
+///         &self,
+///         #[handle(section, at_most = read | map)] picture: Section,
+///         #[range(1..=4096)] width: u32,
+///     ) -> Result<()>;
+///     /// What comes out is declared above the method; `context` says who calls.
+///     #[handle(file, read)]
+///     fn log(&self, context: &Context) -> Result<File>;
+/// }
+/// ```
+///
+/// - **`#[handle(kinds, rights, at_most = rights)]`**: the kinds ([`Kind`]) with `|` between them,
+///   the rights ([`Rights`]) that a handle must have, and the most that it may have. Each type of
+///   handle declares its own kind already; this is within that. An [`OwnedHandle`] without it is
+///   of any kind.
+/// - **`#[range(1..=9)]`**: the bounds of a number, of how many items or letters there are, or of an
+///   enum's number.
+/// - Methods are numbered by their places: add them at the end. They take `&self`, then perhaps
+///   `&Context`, then what is passed, and return [`Result`], or a `std` `Result` with an error type
+///   of their own.
+pub use syshandle_macros::interface;
 pub use syshandle_os::{
     Borrowed, BorrowedHandle, Composition, Credentials, Declared, Directory, Event, Facts, Handle,
     Job, Kind, Kinds, ManualEvent, Mismatch, Mutex, MutexGuard, Object as KernelObject,
