@@ -39,7 +39,8 @@ impl Connection {
                 state.asleep.retain(|thread| thread.id() != this.id());
             } else {
                 state.receiving = true;
-                let is_queued = state.queue.iter().any(|queued| queued.id() == this.id());
+                let is_queued =
+                    state.queue.iter().any(|queued| queued.id() == thread::current().id());
                 drop(state);
                 let received = match is_queued {
                     true => self.receive_for_a_while(&mut patience),
