@@ -39,7 +39,9 @@ impl Connection {
                 state.asleep.retain(|thread| thread.id() != this.id());
             } else {
                 state.receiving = true;
-                let is_queued = state.queue.iter().any(|queued| queued.id() == this.id());
+                // Asked only where somebody is queued at all.
+                let is_this = |queued: &thread::Thread| queued.id() == thread::current().id();
+                let is_queued = state.queue.iter().any(is_this);
                 drop(state);
                 let received = match is_queued {
                     true => self.receive_for_a_while(&mut patience),
