@@ -41,7 +41,7 @@ pub(crate) fn run(
     for task in tasks {
         pace.begin(&format!("{} {}", task.work, task.placement));
         match task.work {
-            Work::Idle(_) => contest.idle(entries, task)?,
+            Work::Idle(_) => contest.idle(entries, task, pace)?,
             _ => contest.rounds(entries, task, pace)?,
         }
         pace.end();
@@ -106,8 +106,12 @@ impl Contest<'_> {
 
     /// Idle clients are counted once, and by a server of their own: what another has used before,
     /// it would use again.
-    fn idle(&mut self, entries: &[&'static Entry], task: &Task) -> Result<()> {
+    fn idle(&mut self, entries: &[&'static Entry], task: &Task, pace: &Pace) -> Result<()> {
         for entry in entries.iter().filter(|entry| self.running.contains_key(entry.name)) {
+            if pace.is_over() {
+                self.results.note_cannot(task, entry.name, "no time was left for it");
+                continue;
+            }
             let order = |mut process: Process| process.order(task);
             match Process::ready(entry, entry.name, self.folder.path()).and_then(order) {
                 Ok(Done::Report(report)) => {
