@@ -1,8 +1,9 @@
 //! Notes of what happened when, in both processes, for whoever wants to see the timeline.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::Write;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Which of the two processes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,14 +35,25 @@ pub fn note(side: Side, step: &str) {
         let file = File::options().read(true).append(true).create(true).open(path);
         // The timeline is for looking at: the work goes on without it.
         let _ = file.and_then(|mut file| {
-            file.lock()?;
+            lock_for_a_moment(&file);
             file.write_all(line.as_bytes())?;
             file.unlock()
         });
     }
     if std::env::var(HALT).is_ok_and(|halt| halt == format!("{name}: {step}")) {
         loop {
-            std::thread::park();
+            thread::park();
+        }
+    }
+}
+
+/// Locks a file, unless whoever has it locked keeps it: it may have been stopped just there, and
+/// must not hold up the other side's work.
+fn lock_for_a_moment(file: &File) {
+    for _ in 0..50 {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(1)),
+            _ => return,
         }
     }
 }
