@@ -191,7 +191,7 @@ impl Share {
     pub(crate) fn may_send_handles(&self) -> Result<(), &'static str> {
         match self.unclosed.load(Ordering::Relaxed) < UNCLOSED_MAX {
             true => Ok(()),
-            false => Err("handles of file systems that don't answer"),
+            false => Err("handles that wait to be closed"),
         }
     }
 }
