@@ -10,6 +10,7 @@
 //!
 //! Reading order: [`Line`] speaks the wire, `plays` has a file for each play, [`Attack`] runs them.
 
+#![cfg(not(windows))]
 #![forbid(unsafe_code)]
 
 mod attack;

@@ -1,5 +1,7 @@
 //! A call allocates nothing, neither at the client nor at the server, once both are warm.
 
+#![cfg(not(windows))]
+
 use std::alloc::System;
 
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};

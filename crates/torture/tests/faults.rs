@@ -3,6 +3,7 @@
 //!
 //! A run of `cargo test` tries each call with one error; `TORTURE=full` with all of them.
 
+#![cfg(not(windows))]
 #![expect(clippy::print_stdout, reason = "a test shows what came of the faults")]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
 

@@ -3,6 +3,7 @@
 //!
 //! `cargo test` runs each in a small form; `TORTURE=short` and `TORTURE=full` in larger ones.
 
+#![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
 
 use std::fs::File;

@@ -3,6 +3,8 @@
 //!
 //! Each target has a second, or as many as `TORTURE_SECONDS` says.
 
+#![cfg(not(windows))]
+
 use std::fs;
 use std::panic::catch_unwind;
 use std::path::Path;

@@ -1,5 +1,6 @@
 //! Signals, stops and forks at the worst of times: promises 8 and 12 of `docs/promises.md`.
 
+#![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
 
 use std::collections::BTreeSet;

@@ -3,6 +3,7 @@
 //!
 //! To mount such a file system needs to be root; elsewhere the tests say that they were skipped.
 
+#![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "what can't be done fails the test")]
 #![expect(clippy::print_stdout, reason = "a skipped test says why")]
 

@@ -425,7 +425,6 @@ mod tests {
     use crate::ErrorInfo;
     use crate::sys::enter_apartment;
 
-    #[expect(dead_code, reason = "only its description is used")]
     mod described {
         #[syshandle::interface(iid = "5d1f6f0b-53c8-4f0a-9d3d-52f8a1f7c3f1")]
         pub(super) trait Dishes {

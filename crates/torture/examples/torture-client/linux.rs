@@ -1,8 +1,5 @@
 //! The sample's client under faults: has the file of its argument finished, and says how that ended.
 
-#![forbid(unsafe_code)]
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that talks to a test")]
-
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -11,7 +8,7 @@ use syshandle::Activation;
 use syshandle_torture::faults::arm_from_environment;
 use syshandle_torture::finish::finish;
 
-fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     if let Err(error) = arm_from_environment() {
         eprintln!("no faults can be made here: {error}");
         return ExitCode::from(77);

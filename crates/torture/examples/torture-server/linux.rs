@@ -1,8 +1,5 @@
 //! The sample's server under faults.
 
-#![forbid(unsafe_code)]
-#![expect(clippy::print_stderr, reason = "a program that talks to a test")]
-
 use std::fs::File;
 use std::io::Write;
 use std::time::Duration;
@@ -11,7 +8,7 @@ use sparkle::{SERVER_LINES, SPARKLE_FINISHER, SparkleFinisher};
 use syshandle::{Context, Event, Outcome, Result, Server};
 use syshandle_torture::faults::arm_from_environment;
 
-fn main() -> Result<()> {
+pub(crate) fn main() -> Result<()> {
     if let Err(error) = arm_from_environment() {
         eprintln!("no faults can be made here: {error}");
         std::process::exit(77);
