@@ -203,10 +203,14 @@ mod tests {
     fn two_files_are_compared() {
         let text = table(&kept("old.json"), &kept("new.json"));
         let expected = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/comparison.md");
-        if std::env::var_os("BLESS").is_some() {
+        if std::env::var_os("UPDATE_EXPECTED").is_some() {
             std::fs::write(&expected, &text).unwrap();
         }
-        assert_eq!(text, std::fs::read_to_string(&expected).unwrap(), "BLESS=1 writes it anew");
+        assert_eq!(
+            text,
+            std::fs::read_to_string(&expected).unwrap(),
+            "UPDATE_EXPECTED=1 writes it anew"
+        );
     }
 
     #[test]

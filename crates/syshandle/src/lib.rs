@@ -49,6 +49,8 @@
 // The macros name this crate by its name, here too.
 extern crate self as syshandle;
 
+#[cfg(feature = "tokio")]
+mod background;
 mod class;
 mod error;
 pub mod generated;

@@ -1,17 +1,13 @@
-//! Calls in a tokio runtime.
-//!
-//! A call is blocking by nature: it does its I/O on the thread that makes it. So an asynchronous one
-//! is made by a thread of the runtime's pool for blocking work, and the task only waits for that.
-//! Dropping the future cancels the call, and frees the thread at once.
+//! Calls in a tokio runtime, made [in the background](crate::background): what is Linux's of them.
 
 use syshandle_os::{Declared, OwnedHandle, Waitable, asynchronous};
 use syshandle_wire::{Decode, Encoder, Payload, Violation};
-use tokio::task::{JoinError, spawn_blocking};
 
 use super::{Cancel, Client};
+use crate::background::CancelOnDrop;
 use crate::client::connection::Connection;
 use crate::client::reply::{Reply, ReplyBody};
-use crate::{Activation, CallError, Error, ErrorKind, Proxy, Result};
+use crate::{CallError, Error, Result};
 
 impl Client {
     /// Calls a method that fails only as every call can.
@@ -62,15 +58,6 @@ impl Client {
         }
     }
 
-    /// Gets a client for a class, as `activate` does.
-    #[doc(hidden)]
-    pub async fn activate_async<P: Proxy + Send + 'static>(
-        activation: Activation,
-        clsid: crate::Guid,
-    ) -> Result<P> {
-        spawn_blocking(move || activation.activate(clsid)).await.map_err(ended)?
-    }
-
     /// The arguments of a call, with handles of its own: the task that lends them may be dropped
     /// before they are sent.
     fn encode<'a>(
@@ -97,17 +84,6 @@ impl Client {
         });
         exchanged.map_err(|error| self.site(method).name(error))
     }
-
-    /// Does something that blocks; dropping the future cancels it.
-    async fn in_background<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(Self) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
-        let cancel = Cancel::new()?;
-        let client = self.with_cancel(&cancel);
-        let _cancelled = CancelOnDrop(cancel);
-        spawn_blocking(move || work(client)).await.map_err(ended)?
-    }
 }
 
 impl Reply {
@@ -121,17 +97,4 @@ impl Reply {
         }
         Ok(self)
     }
-}
-
-/// Cancels what its future was waiting for.
-struct CancelOnDrop(Cancel);
-
-impl Drop for CancelOnDrop {
-    fn drop(&mut self) {
-        self.0.cancel();
-    }
-}
-
-fn ended(error: JoinError) -> Error {
-    Error::new(ErrorKind::Cancelled, "the runtime has ended").because(error).maybe_ran()
 }

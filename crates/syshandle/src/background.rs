@@ -1,0 +1,48 @@
+//! What blocks, for a task of a tokio runtime, on both systems.
+//!
+//! A call is blocking by nature: it does its I/O on the thread that makes it. So an asynchronous one
+//! is made by a thread of the runtime's pool for blocking work, and the task only waits for that.
+//! Dropping the future cancels the call, and frees the thread at once.
+
+use std::io;
+
+use tokio::task::{JoinError, spawn_blocking};
+
+use crate::client::Client;
+use crate::{Activation, Cancel, Error, ErrorKind, Proxy, Result};
+
+impl Client {
+    /// Gets a client for a class, as `activate` does.
+    #[doc(hidden)]
+    pub async fn activate_async<P: Proxy + Send + 'static>(
+        activation: Activation,
+        clsid: crate::Guid,
+    ) -> Result<P> {
+        spawn_blocking(move || activation.activate(clsid)).await.map_err(ended)?
+    }
+
+    /// Does something that blocks; dropping the future cancels it.
+    pub(crate) async fn in_background<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(Self) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let cancel = Cancel::new()?;
+        let client = self.with_cancel(&cancel);
+        let _cancelled = CancelOnDrop(cancel);
+        spawn_blocking(move || work(client)).await.map_err(ended)?
+    }
+}
+
+/// Cancels what its future was waiting for.
+pub(crate) struct CancelOnDrop(pub(crate) Cancel);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+fn ended(error: JoinError) -> Error {
+    let because: io::Error = error.into();
+    Error::new(ErrorKind::Cancelled, "the runtime has ended").because(because).maybe_ran()
+}
