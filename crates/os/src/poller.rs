@@ -11,20 +11,20 @@ use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags};
 
 /// A set of descriptors, each with a key: an
 /// [epoll(7)](https://man7.org/linux/man-pages/man7/epoll.7.html).
-///
-/// Any number of threads wait; each readiness wakes one of them.
 #[derive(Debug)]
 pub struct Poller(OwnedFd);
 
 /// What to wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Interest {
+    /// As long as something is there to read, or the other end is closed.
+    WhileReadable,
+    /// As long as that is so, or there is room to write.
+    WhileBoth,
     /// Each time that something came to read, or the other end closed.
-    Readable,
+    EachReadable,
     /// Once: the next time that something is there to read, or the other end closed.
     OnceReadable,
-    /// Once: the same, or that there is room to write.
-    OnceBoth,
     /// Once: the next time that what it would read as has changed.
     OnceChanged,
 }
@@ -72,51 +72,66 @@ impl Poller {
         let _ = epoll::delete(&self.0, handle);
     }
 
-    /// Waits until a descriptor is ready, for as long as it takes.
+    /// Waits until something is ready, for as long as it takes, and appends what is: no more than
+    /// there is room for in `ready`, or one where there is none.
     ///
     /// # Errors
-    /// Those of `epoll_wait(2)`; a signal is none.
-    pub fn wait(&self) -> io::Result<Ready> {
+    /// Those of [`epoll_wait(2)`](https://man7.org/linux/man-pages/man2/epoll_wait.2.html); a signal
+    /// is none.
+    pub fn wait(&self, ready: &mut Vec<Ready>) -> io::Result<()> {
         loop {
-            if let Some(ready) = self.wait_within(None)? {
-                return Ok(ready);
+            if self.wait_within(ready, None)? > 0 {
+                return Ok(());
             }
         }
     }
 
-    /// What is ready now, if anything is; doesn't wait.
+    /// Appends what is ready now, as [`Poller::wait`] does, and says how many that were; doesn't
+    /// wait.
     ///
     /// # Errors
     /// Those of `epoll_wait(2)`; a signal is none.
-    pub fn look(&self) -> io::Result<Option<Ready>> {
-        self.wait_within(Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))
+    pub fn look(&self, ready: &mut Vec<Ready>) -> io::Result<usize> {
+        self.wait_within(ready, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))
     }
 
-    fn wait_within(&self, time: Option<&Timespec>) -> io::Result<Option<Ready>> {
-        let mut event = [epoll::Event { flags: EventFlags::empty(), data: EventData::new_u64(0) }];
-        match epoll::wait(&self.0, &mut event, time) {
-            Ok(0) | Err(Errno::INTR) => return Ok(None),
-            Err(error) => return Err(error.into()),
-            Ok(_) => {}
-        }
-        let [epoll::Event { flags, data }] = event;
-        let readable = EventFlags::IN | EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR;
-        Ok(Some(Ready {
-            key: data.u64(),
-            readable: flags.intersects(readable),
-            writable: flags.contains(EventFlags::OUT),
-        }))
+    fn wait_within(&self, ready: &mut Vec<Ready>, time: Option<&Timespec>) -> io::Result<usize> {
+        let empty = epoll::Event { flags: EventFlags::empty(), data: EventData::new_u64(0) };
+        let mut events = [empty; AT_ONCE];
+        let room = (ready.capacity() - ready.len()).clamp(1, AT_ONCE);
+        let count = match epoll::wait(&self.0, &mut events[..room], time) {
+            Err(Errno::INTR) => 0,
+            count => count?,
+        };
+        ready.extend(events[..count].iter().map(|event| {
+            // In two steps: its fields lie as the kernel has them, which isn't aligned.
+            let (flags, data) = (event.flags, event.data);
+            Ready {
+                key: data.u64(),
+                readable: flags.intersects(READABLE),
+                writable: flags.contains(EventFlags::OUT),
+            }
+        }));
+        Ok(count)
     }
 }
+
+/// Something can be read, or the other end closed.
+const READABLE: EventFlags =
+    EventFlags::IN.union(EventFlags::RDHUP).union(EventFlags::HUP).union(EventFlags::ERR);
+
+/// What one system call returns at the most.
+const AT_ONCE: usize = 32;
 
 impl Interest {
     fn flags(self) -> EventFlags {
         let readable = EventFlags::IN | EventFlags::RDHUP;
         match self {
-            Self::Readable => readable | EventFlags::ET,
+            Self::WhileReadable => readable,
+            Self::WhileBoth => readable | EventFlags::OUT,
+            Self::EachReadable => readable | EventFlags::ET,
             Self::OnceReadable => readable | EventFlags::ONESHOT,
             Self::OnceChanged => EventFlags::PRI | EventFlags::ONESHOT,
-            Self::OnceBoth => readable | EventFlags::OUT | EventFlags::ONESHOT,
         }
     }
 }
@@ -170,32 +185,78 @@ mod tests {
     use super::*;
     use crate::Event;
 
+    fn keys(ready: &[Ready]) -> Vec<u64> {
+        ready.iter().map(|ready| ready.key).collect()
+    }
+
+    fn look(poller: &Poller) -> Vec<u64> {
+        let mut ready = Vec::with_capacity(8);
+        assert_eq!(poller.look(&mut ready).unwrap(), ready.len());
+        keys(&ready)
+    }
+
     #[test]
     fn what_is_ready_has_its_key() {
         let poller = Poller::new().unwrap();
         let (a, b) = (Event::new().unwrap(), Event::new().unwrap());
-        poller.add(&a, 1, Interest::Readable).unwrap();
+        poller.add(&a, 1, Interest::EachReadable).unwrap();
         poller.add(&b, 2, Interest::OnceReadable).unwrap();
-        assert!(poller.look().unwrap().is_none());
+        assert_eq!(look(&poller), []);
         b.set().unwrap();
-        assert_eq!(poller.wait().unwrap().key, 2);
+        let mut ready = Vec::new();
+        poller.wait(&mut ready).unwrap();
+        assert_eq!(keys(&ready), [2]);
         a.set().unwrap();
-        assert_eq!(poller.wait().unwrap().key, 1);
+        poller.wait(&mut ready).unwrap();
+        assert_eq!(keys(&ready), [2, 1]);
+        assert_eq!(look(&poller), []);
         poller.change(&b, 3, Interest::OnceReadable).unwrap();
-        assert_eq!(poller.look().unwrap().unwrap().key, 3);
+        assert_eq!(look(&poller), [3]);
+    }
+
+    #[test]
+    fn what_stays_ready_is_told_again() {
+        let poller = Poller::new().unwrap();
+        let event = Event::new().unwrap();
+        poller.add(&event, 1, Interest::WhileReadable).unwrap();
+        event.set().unwrap();
+        assert_eq!(look(&poller), [1]);
+        assert_eq!(look(&poller), [1]);
+        assert!(event.poll().unwrap());
+        assert_eq!(look(&poller), []);
+        poller.change(&event, 1, Interest::WhileBoth).unwrap();
+        let mut ready = Vec::new();
+        poller.look(&mut ready).unwrap();
+        assert!(ready[0].writable && !ready[0].readable);
+    }
+
+    #[test]
+    fn no_more_is_told_than_there_is_room_for() {
+        let poller = Poller::new().unwrap();
+        let events: Vec<_> = (0..5).map(|_| Event::new().unwrap()).collect();
+        for (key, event) in (0..).zip(&events) {
+            poller.add(event, key, Interest::EachReadable).unwrap();
+            event.set().unwrap();
+        }
+        let mut ready = Vec::with_capacity(3);
+        poller.wait(&mut ready).unwrap();
+        assert_eq!(ready.len(), 3);
+        assert_eq!(look(&poller).len(), 2);
     }
 
     #[test]
     fn an_alarm_rings_at_its_time_and_not_when_unset() {
         let poller = Poller::new().unwrap();
         let (early, unset) = (Alarm::new().unwrap(), Alarm::new().unwrap());
-        poller.add(&unset, 1, Interest::Readable).unwrap();
-        poller.add(&early, 2, Interest::Readable).unwrap();
+        poller.add(&unset, 1, Interest::EachReadable).unwrap();
+        poller.add(&early, 2, Interest::EachReadable).unwrap();
         let time = Instant::now() + Duration::from_millis(5);
         unset.set(Some(time)).unwrap();
         unset.set(None).unwrap();
         early.set(Some(time)).unwrap();
-        assert_eq!(poller.wait().unwrap().key, 2);
+        let mut ready = Vec::new();
+        poller.wait(&mut ready).unwrap();
+        assert_eq!(keys(&ready), [2]);
         assert!(Instant::now() >= time);
     }
 }

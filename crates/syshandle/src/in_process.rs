@@ -38,7 +38,7 @@ where
     let (ours, theirs) = Seqpacket::pair()?;
     ours.name_senders()?;
     reactor.serve(theirs, &object)?;
-    reactor.start_first_thread()?;
+    reactor.start()?;
     let hello = Hello { clsid: Guid::NIL, iid: I::DESCRIPTION.iid };
     let connection = Opening::new(ours).open(hello, now() + Client::TIMEOUT)?;
     Ok(I::Client::from_client(Client::connected(connection, I::DESCRIPTION)))

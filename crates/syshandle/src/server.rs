@@ -5,13 +5,17 @@ mod activity;
 mod arguments;
 mod connection;
 mod context;
+mod crew;
 mod doors;
+mod ending;
+mod event_loop;
 mod incoming;
 #[cfg(test)]
 mod interleavings;
 mod jobs;
 mod policy;
 pub(crate) mod reactor;
+mod receiving;
 mod replies;
 mod sentinel;
 mod session;
@@ -37,7 +41,8 @@ pub use policy::Policy;
 use crate::activation::{Locations, lifetime};
 use crate::client::LIMITS;
 use crate::server::accept::Entrance;
-use crate::server::reactor::{Reactor, Settings, Source};
+use crate::server::event_loop::Source;
+use crate::server::reactor::{Reactor, Settings};
 use crate::server::shares::Totals;
 use crate::{Class, Error, ErrorKind, Object, Result, Serves};
 
@@ -199,7 +204,7 @@ fn watch_signal(reactor: &Arc<Reactor>) -> Result<(signal_hook::SigId, UnixStrea
     let (reader, writer) = UnixStream::pair()?;
     let id = signal_hook::low_level::pipe::register(SIGTERM, writer)?;
     let add = |poller: &Poller, key| poller.add(&reader, key, Interest::OnceReadable);
-    reactor.add_source(|_| Source::Signal, add)?;
+    reactor.event_loop(Reactor::FIRST).add(|_| Source::Signal, add)?;
     Ok((id, reader))
 }
 

@@ -8,8 +8,9 @@ use syshandle_os::{Event, Interest, Listener, Peer, Seqpacket};
 use syshandle_wire::{Fault, Greeting, Header, ServerEnd};
 
 use super::connection::Connection;
+use super::event_loop::Source;
 use super::policy::Policy;
-use super::reactor::{RETRY, Reactor, Source};
+use super::reactor::{RETRY, Reactor};
 use super::timers::Timer;
 use crate::activation::lifetime::Place;
 use crate::activation::protocol::Leave;
@@ -48,12 +49,12 @@ impl Entrance {
             is_open: Mutex::new(true),
             reserve: Mutex::new(Some(Event::new()?)),
         });
-        reactor.add_source(
+        reactor.event_loop(Reactor::FIRST).add(
             |key| {
                 let _ = entrance.key.set(key);
                 Source::Entrance(entrance.clone())
             },
-            |poller, key| poller.add(&entrance.listener, key, Interest::Readable),
+            |poller, key| poller.add(&entrance.listener, key, Interest::EachReadable),
         )?;
         Ok(())
     }
@@ -83,7 +84,7 @@ impl Entrance {
         if let Some(key) = self.key.get()
             && *is_open
         {
-            reactor.watch_again(self.listener.as_fd(), *key, Interest::Readable);
+            reactor.watch_again(self.listener.as_fd(), *key, Interest::EachReadable);
         }
     }
 

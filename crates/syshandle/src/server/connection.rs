@@ -3,78 +3,58 @@
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::Duration;
 
-use syshandle_os::{Credentials, Interest, Ready, Received, Seqpacket};
-use syshandle_wire::{
-    Body, Fault, FrameKind, FromClient, Greeting, Guid, Header, Hello, ServerEnd, Violation,
-};
+use syshandle_os::{Credentials, Interest, Seqpacket};
+use syshandle_wire::{Body, Fault, FrameKind, Greeting, Header, ServerEnd};
 
 use super::accept::refuse;
 use super::activity::{Hold, What};
-use super::arguments::Arguments;
-use super::incoming::panic_text;
-use super::reactor::{Reactor, Source, Stay};
+use super::event_loop::Source;
+use super::reactor::Reactor;
 use super::replies::Owed;
-use super::sentinel::Post;
 use super::session::Session;
 use super::shares::{Part, Taken};
-use super::slow::{SLOW, SlowMethods};
+use super::slow::SlowMethods;
 use super::timers::{Timer, TimerId};
-use super::work::{CallState, Work};
+use super::work::CallState;
 use crate::Object;
-use crate::arrived::Arrived;
-use crate::buffer::FrameBuffer;
 use crate::class::AnyInterface;
 use crate::client::LIMITS;
-use crate::link::{Link, NoBody, Range};
+use crate::link::{Link, Range};
 use crate::spin::Spin;
-use crate::sync::atomic::AtomicBool;
 use crate::sync::{Mutex, MutexGuard, now};
 
 /// The server's side of a connection: one client, one object, one interface.
 pub(crate) struct Connection {
     pub(super) link: Link,
     pub(super) session: Arc<Session>,
-    key: OnceLock<u64>,
+    pub(super) key: OnceLock<u64>,
     /// What a door leads to; a client of the listening socket says which class it wants.
     pub(super) object: OnceLock<Object>,
     pub(super) interface: OnceLock<Arc<dyn AnyInterface>>,
-    hello_timer: OnceLock<TimerId>,
-    spin: Spin,
-    slow: SlowMethods,
-    /// More had come when it was looked last.
-    has_more: AtomicBool,
+    pub(super) hello_timer: OnceLock<TimerId>,
+    pub(super) spin: Spin,
+    pub(super) slow: SlowMethods,
     state: Mutex<State>,
 }
 
 pub(super) struct State {
     pub(super) end: ServerEnd<Arc<CallState>>,
     /// That of the last call, to be used again.
-    last_call: Option<Arc<CallState>>,
-    /// The post of the thread that receives; without one the poller watches the socket.
-    pub(super) receiver: Option<u64>,
+    pub(super) last_call: Option<Arc<CallState>>,
+    /// What its loop waits for; nothing while a thread stays with this client.
+    watched: Option<Interest>,
+    /// Its object is being made: nobody may receive what comes after the hello.
+    pub(super) opening: bool,
     /// Replies for which there was no room.
     pub(super) owed: VecDeque<Owed>,
     /// The client was told that shared memory is short.
     pub(super) asked: bool,
     pub(super) ended: bool,
     hold: Option<(Hold, Taken)>,
-}
-
-/// What came from the socket.
-enum Frame {
-    /// A call to run.
-    Call(Work),
-    /// Something else, which was acted on.
-    Other,
-    /// Nothing.
-    None,
-    /// The end.
-    End,
 }
 
 impl Connection {
@@ -98,7 +78,8 @@ impl Connection {
         let state = State {
             end: ServerEnd::new(LIMITS),
             last_call: None,
-            receiver: None,
+            watched: Some(Interest::WhileReadable),
+            opening: false,
             owed: VecDeque::new(),
             asked: false,
             ended: false,
@@ -113,19 +94,18 @@ impl Connection {
             hello_timer: OnceLock::new(),
             spin: Spin::default(),
             slow: SlowMethods::default(),
-            has_more: AtomicBool::new(true),
             state: Mutex::new(state),
         });
         let (header, body) = ServerEnd::<()>::greeting(greeting);
         connection.link.send(&header, &body.into(), &[])?;
-        let key = reactor.add_source(
+        let key = reactor.quietest_loop().add(
             |key| {
                 let _ = connection.key.set(key);
                 let timer = reactor.timers.set(now() + HELLO_TIMEOUT, Timer::Hello(key));
                 let _ = connection.hello_timer.set(timer);
                 Source::Connection(connection.clone())
             },
-            |poller, key| poller.add(&connection.link.socket, key, Interest::OnceReadable),
+            |poller, key| poller.add(&connection.link.socket, key, Interest::WhileReadable),
         )?;
         tracing::debug!(key, pid = connection.session.client.pid, "a client has come");
         Ok(())
@@ -144,111 +124,49 @@ impl Connection {
         self.session.process(&self.link.socket)?.try_clone_to_owned()
     }
 
-    /// The socket became ready: this thread receives from it, and runs what it receives, until
-    /// nothing more comes soon.
-    pub(crate) fn act(self: &Arc<Self>, reactor: &Arc<Reactor>, ready: Ready, post: &Arc<Post>) {
+    /// Its key among the sources of the reactor; none before it is one.
+    pub(crate) fn key(&self) -> u64 {
+        self.key.get().copied().unwrap_or_default()
+    }
+
+    /// Has its loop not wait for it, while a thread stays with this client or makes its object;
+    /// `false` where that is not possible now.
+    pub(super) fn leave_loop(&self, state: &mut State, reactor: &Reactor) -> bool {
+        if state.ended || !state.owed.is_empty() {
+            return false;
+        }
+        reactor.loop_of(self.key()).leave(self.link.socket.as_fd());
+        state.watched = None;
+        true
+    }
+
+    /// Has its loop wait for it again.
+    pub(crate) fn rejoin(&self, reactor: &Reactor) {
         let mut state = self.state();
-        if state.receiver.is_some() || state.ended {
+        if state.ended {
             return;
         }
-        state.receiver = Some(post.number());
-        drop(state);
-        if ready.writable {
-            self.pay(reactor);
+        if state.watched.is_some() {
+            return self.watch_in(&mut state, reactor);
         }
-        post.take(self);
-        let (mut turns, mut stay) = (0, None);
-        let mut frame = self.receive(reactor, post, None);
-        loop {
-            match frame {
-                Frame::Call(work) => {
-                    let method = work.method;
-                    let known_slow = self.slow.get(method).then(now);
-                    if known_slow.is_some() {
-                        reactor.about_to_run();
-                        self.watch(reactor);
-                    }
-                    let running = post.start_running(reactor);
-                    work.run(reactor);
-                    drop(running);
-                    if self.state().receiver != Some(post.number()) {
-                        // It took long, and another thread receives now.
-                        self.slow.set(method, known_slow.is_none_or(|at| now() - at >= SLOW));
-                        return post.leave();
-                    }
-                }
-                Frame::Other => {}
-                Frame::None => break,
-                Frame::End => return post.leave(),
+        let interest = state.interest();
+        let joined =
+            reactor.loop_of(self.key()).join(self.link.socket.as_fd(), self.key(), interest);
+        match joined {
+            Ok(()) => state.watched = Some(interest),
+            Err(error) => reactor.look_later(self.key(), &error),
+        }
+    }
+
+    /// Has its loop wait for what it is to wait for now, if it waits.
+    pub(super) fn watch_in(&self, state: &mut State, reactor: &Reactor) {
+        let interest = state.interest();
+        if !state.ended && state.watched.is_some_and(|watched| watched != interest) {
+            match reactor.loop_of(self.key()).change(self.link.socket.as_fd(), self.key(), interest)
+            {
+                Ok(()) => state.watched = Some(interest),
+                Err(error) => reactor.look_later(self.key(), &error),
             }
-            turns += 1;
-            frame = match reactor.another_waits() {
-                true => self.receive_soon(reactor, post, &mut stay),
-                // Nobody else is there for the other clients: it is their turn, unless more has
-                // come from this one while its last frame was acted on.
-                false if turns >= TURNS_MAX || !self.has_more.load(Ordering::Relaxed) => break,
-                false => self.receive(reactor, post, None),
-            };
-            self.has_more.store(!matches!(frame, Frame::None), Ordering::Relaxed);
-        }
-        post.leave();
-        self.watch(reactor);
-    }
-
-    /// Receives what comes within some milliseconds: looks for a moment, then sleeps. A client that
-    /// calls again and again has a thread of its own in this way, which costs least; but there are
-    /// no more such threads than cores.
-    fn receive_soon<'r>(
-        self: &Arc<Self>,
-        reactor: &'r Arc<Reactor>,
-        post: &Arc<Post>,
-        stay: &mut Option<Stay<'r>>,
-    ) -> Frame {
-        let mut looking = self.spin.start(self.link.peer());
-        while looking.again() {
-            match self.receive(reactor, post, None) {
-                Frame::None => {}
-                frame => {
-                    looking.came();
-                    return frame;
-                }
-            }
-        }
-        match stay.take().or_else(|| reactor.stay()) {
-            Some(kept) => *stay = Some(kept),
-            None => return Frame::None,
-        }
-        self.receive(reactor, post, Some(STAY))
-    }
-
-    /// The method that this thread runs takes long: another one is to receive what comes meanwhile.
-    /// `runs` says, under the lock, whether it still does.
-    pub(crate) fn take_receiver_from(&self, reactor: &Reactor, post: u64, runs: impl Fn() -> bool) {
-        let mut state = self.state();
-        if state.receiver == Some(post) && runs() {
-            state.receiver = None;
-            self.watch_in(&state, reactor);
-        }
-    }
-
-    /// Nobody receives: has the poller watch the socket.
-    fn watch(&self, reactor: &Reactor) {
-        let mut state = self.state();
-        state.receiver = None;
-        self.watch_in(&state, reactor);
-    }
-
-    pub(super) fn watch_in(&self, state: &State, reactor: &Reactor) {
-        // A reply that waits for shared memory waits for a frame; others wait for room.
-        let waits_for_room = |owed: &Owed| owed.header.is_some() || !state.asked;
-        let interest = match state.owed.front().is_some_and(waits_for_room) {
-            true => Interest::OnceBoth,
-            false => Interest::OnceReadable,
-        };
-        if let Some(key) = self.key.get()
-            && !state.ended
-        {
-            reactor.watch_again(self.link.socket.as_fd(), *key, interest);
         }
     }
 
@@ -273,131 +191,6 @@ impl Connection {
         self.end(reactor, true);
     }
 
-    /// Receives one frame and acts on it; waits for it no longer than `patience`.
-    fn receive(
-        self: &Arc<Self>,
-        reactor: &Arc<Reactor>,
-        post: &Arc<Post>,
-        patience: Option<Duration>,
-    ) -> Frame {
-        let (mut frame, mut handles) = (FrameBuffer::take(), Arrived::new());
-        let received = match self.link.receive(&mut frame, &mut handles, patience) {
-            Ok(received) => received,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Frame::None,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Frame::None,
-            // It went with messages of ours unread; its own are still to come.
-            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Frame::Other,
-            Err(error) => {
-                tracing::debug!(%error, "a connection failed");
-                self.end(reactor, false);
-                return Frame::End;
-            }
-        };
-        if received.len == 0 {
-            self.end(reactor, false);
-            return Frame::End;
-        }
-        if handles.len() > 0
-            && let Err(limit) = handles.sent_by(&self.session.share)
-        {
-            self.refuse(reactor, &Fault::Busy { limit: limit.into() });
-            return Frame::End;
-        }
-        let taken = match received.bytes_truncated {
-            true => Err(Violation::TooLong),
-            false => self.take(reactor, post, frame, &received, handles),
-        };
-        match taken {
-            Ok(Some(work)) => Frame::Call(work),
-            Ok(None) if self.state().ended => Frame::End,
-            Ok(None) => Frame::Other,
-            Err(violation) => {
-                let Credentials { pid, uid, .. } = self.session.client;
-                tracing::warn!(%violation, pid, uid, "a client broke the rules");
-                self.end(reactor, false);
-                Frame::End
-            }
-        }
-    }
-
-    /// Acts on a frame.
-    fn take(
-        self: &Arc<Self>,
-        reactor: &Arc<Reactor>,
-        post: &Arc<Post>,
-        frame: FrameBuffer,
-        received: &Received,
-        handles: Arrived,
-    ) -> Result<Option<Work>, Violation> {
-        let (len, truncated) = (received.len, received.handles_truncated);
-        let mut guard = self.state();
-        let state = &mut *guard;
-        let (event, inline) = state.end.receive(&frame[..len], handles.len(), truncated)?;
-        let mut work = None;
-        match event {
-            FromClient::Hello(hello) => {
-                drop(guard);
-                if let Err(fault) = self.open(reactor, post, hello) {
-                    self.refuse(reactor, &fault);
-                }
-                return Ok(None);
-            }
-            FromClient::Call { call, method, timeout_ms, body, handles_lost } => {
-                // Those whose reply the client doesn't read run no more, and count all the same: or
-                // what is owed would grow without end.
-                let unread = state.owed.iter().filter(|owed| owed.header.is_some()).count();
-                if state.end.running().count() + unread >= LIMITS.calls_max.into() {
-                    return Err(Violation::TooManyCalls);
-                }
-                let timeout = Duration::from_millis(timeout_ms.into());
-                let running = CallState::start(&mut state.last_call, now() + timeout);
-                let (arguments, bytes_lost) = match body {
-                    Body::Inline { .. } => {
-                        let start = len - inline.len();
-                        (Arguments::Frame { frame, start, end: len }, false)
-                    }
-                    Body::Shared { .. } => match self.link.check_body(body) {
-                        Ok(()) => (Arguments::Shared { connection: self.clone(), body }, false),
-                        Err(NoBody::Lost) => {
-                            let release = state.end.has_read(body);
-                            self.release(state, release);
-                            (Arguments::Lost, true)
-                        }
-                        Err(NoBody::Violation(violation)) => return Err(violation),
-                    },
-                };
-                state.end.started(call, running.clone());
-                work = Some(Work {
-                    connection: self.clone(),
-                    state: running,
-                    call,
-                    method,
-                    arguments,
-                    handles,
-                    handles_lost: handles_lost || bytes_lost,
-                    _hold: reactor.hold(What::Work),
-                });
-            }
-            FromClient::Cancel(running) => running.cancelled.store(true, Ordering::SeqCst),
-            FromClient::Arena => self.link.set_incoming(&handles)?,
-            FromClient::ArenaLost => self.link.send_outgoing_again(),
-            FromClient::Asked(release) => self.release(state, release),
-            FromClient::Nothing => {}
-            FromClient::Bye => {
-                drop(guard);
-                self.end(reactor, true);
-                return Ok(None);
-            }
-        }
-        // Any frame may have given back the shared memory that a reply needs.
-        let owes = !state.owed.is_empty();
-        drop(guard);
-        if owes {
-            self.pay(reactor);
-        }
-        Ok(work)
-    }
-
     /// The bytes of a body in the client's memory, and how many they are.
     pub(super) fn range(&self, body: Body) -> (Range<'_>, usize) {
         self.link.range(body)
@@ -411,42 +204,12 @@ impl Connection {
     }
 
     /// Gives ranges of the client's memory back, where that is not to wait for the next reply.
-    fn release(&self, state: &mut State, header: Option<Header>) {
+    pub(super) fn release(&self, state: &mut State, header: Option<Header>) {
         if let Some(header) = header
             && self.link.send_header(&header).is_err()
         {
             state.end.unreleased(&header);
         }
-    }
-
-    /// Finds or makes the object that the client wants.
-    fn open(
-        self: &Arc<Self>,
-        reactor: &Arc<Reactor>,
-        post: &Arc<Post>,
-        hello: Hello,
-    ) -> Result<(), Fault> {
-        if let Some(timer) = self.hello_timer.get() {
-            reactor.timers.forget(*timer);
-        }
-        if self.object.get().is_none() {
-            let make = reactor.class(hello.clsid).ok_or(Fault::NoSuchClass(hello.clsid))?;
-            reactor.about_to_call();
-            // The sentinel sees to the others if this takes long; but nobody is to receive here
-            // before the object is there.
-            post.leave();
-            let running = post.start_running(reactor);
-            let object = catch_unwind(AssertUnwindSafe(make));
-            drop(running);
-            post.take(self);
-            let object = object.map_err(|panic| Fault::NoObject { text: panic_text(&*panic) })?;
-            let _ = self.object.set(object);
-        } else if hello.clsid != Guid::NIL {
-            return Err(Fault::NoSuchClass(hello.clsid));
-        }
-        let interface = self.object.get().and_then(|object| object.interface(hello.iid));
-        let _ = self.interface.set(interface.ok_or(Fault::NoSuchInterface(hello.iid))?);
-        Ok(())
     }
 
     /// Ends the connection with an error.
@@ -488,17 +251,28 @@ impl Connection {
     }
 }
 
+impl State {
+    /// Whether its loop waits for it.
+    pub(super) fn is_watched(&self) -> bool {
+        self.watched.is_some()
+    }
+
+    /// What is to be waited for: a reply that waits for shared memory waits for a frame; others wait
+    /// for room.
+    fn interest(&self) -> Interest {
+        let waits_for_room = |owed: &Owed| owed.header.is_some() || !self.asked;
+        match self.owed.front().is_some_and(waits_for_room) {
+            true => Interest::WhileBoth,
+            false => Interest::WhileReadable,
+        }
+    }
+}
+
 impl std::fmt::Debug for Connection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Connection").field("client", &self.session.client).finish_non_exhaustive()
     }
 }
-
-/// Frames of one client before it is the others' turn, where no other thread is there for them.
-const TURNS_MAX: usize = 128;
-
-/// How long a thread stays with a client that has just called.
-const STAY: Duration = Duration::from_millis(5);
 
 /// A client that has connected and says nothing is not kept for longer.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);

@@ -65,9 +65,8 @@ impl Context {
         timeout: Duration,
         work: impl FnOnce(Outcome) + Send + 'static,
     ) -> Result<()> {
-        let (session, socket) = (self.connection.session(), self.connection.socket());
         let object = Some(Box::new(object) as _);
-        Job::start(&self.reactor, session, socket, object, timeout, Box::new(work))
+        Job::start(&self.reactor, &self.connection, object, timeout, Box::new(work))
     }
 
     /// Does `work` when `delay` has passed, or the client has died; the outcome says which. No
@@ -80,8 +79,7 @@ impl Context {
         delay: Duration,
         work: impl FnOnce(Outcome) + Send + 'static,
     ) -> Result<()> {
-        let (session, socket) = (self.connection.session(), self.connection.socket());
-        Job::start(&self.reactor, session, socket, None, delay, Box::new(work))
+        Job::start(&self.reactor, &self.connection, None, delay, Box::new(work))
     }
 
     /// How the client's handles are proven.

@@ -8,7 +8,8 @@ use syshandle_os::{Interest, OwnedHandle, Received, Seqpacket};
 use syshandle_wire::{FrameKind, Header, Prove};
 
 use super::activity::{Hold, What};
-use super::reactor::{Reactor, Source};
+use super::event_loop::Source;
+use super::reactor::Reactor;
 use super::shares::{Part, Share, Taken};
 use crate::arrived::{Arrived, Kernel};
 use crate::buffer::FrameBuffer;
@@ -47,12 +48,12 @@ impl InnerDoor {
             _hold: hold,
             _taken: taken,
         });
-        reactor.add_source(
+        reactor.quietest_loop().add(
             |key| {
                 let _ = door.key.set(key);
                 Source::Door(door.clone())
             },
-            |poller, key| poller.add(&door.socket, key, Interest::Readable),
+            |poller, key| poller.add(&door.socket, key, Interest::EachReadable),
         )?;
         Ok(outer.into())
     }
@@ -87,7 +88,7 @@ impl InnerDoor {
         }
         // Somebody who sends without end has others wait no longer than this.
         if let Some(key) = self.key.get() {
-            reactor.watch_again(self.socket.as_fd(), *key, Interest::Readable);
+            reactor.watch_again(self.socket.as_fd(), *key, Interest::EachReadable);
         }
     }
 

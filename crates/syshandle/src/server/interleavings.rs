@@ -107,7 +107,7 @@ fn kitchen(cook: &Cook) -> (KitchenClient, Weak<Reactor>) {
     let (ours, theirs) = Seqpacket::pair().unwrap();
     ours.name_senders().unwrap();
     reactor.serve(theirs, &object).unwrap();
-    reactor.start_first_thread().unwrap();
+    reactor.start().unwrap();
     let hello = Hello { clsid: Guid::NIL, iid: <dyn Kitchen>::DESCRIPTION.iid };
     let connection = Opening::new(ours).open(hello, now() + LONG).unwrap();
     let client = Client::connected(connection, <dyn Kitchen>::DESCRIPTION).with_timeout(LONG);

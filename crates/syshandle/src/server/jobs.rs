@@ -5,10 +5,12 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use syshandle_os::{Interest, Readiness, Seqpacket, Waitable};
+use syshandle_os::{Interest, Readiness, Waitable};
 
 use super::activity::{Hold, What};
-use super::reactor::{Reactor, Source};
+use super::connection::Connection;
+use super::event_loop::Source;
+use super::reactor::Reactor;
 use super::session::Session;
 use super::shares::{Part, Taken};
 use super::timers::{Timer, TimerId};
@@ -52,12 +54,12 @@ impl Job {
     /// `timeout` has passed.
     pub(crate) fn start(
         reactor: &Arc<Reactor>,
-        session: &Arc<Session>,
-        socket: &Seqpacket,
+        connection: &Connection,
         object: Option<Box<dyn Waitable + Send>>,
         timeout: Duration,
         work: Box<dyn FnOnce(Outcome) + Send>,
     ) -> Result<()> {
+        let session = connection.session();
         let taken = match object {
             Some(_) => session.share.take(Part::Job, 1),
             None => session.share.take(Part::Timer, 0),
@@ -79,10 +81,12 @@ impl Job {
         // Under the lock: it may fire before all is in place.
         let mut waiting = job.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(inside) = waiting.as_mut() else { return Ok(()) };
-        let key = reactor.add_source(source, |poller, key| match &inside.object {
-            Some(object) => poller.add(object.handle(), key, interest(&**object)),
-            None => Ok(()),
-        });
+        // In the client's loop, so that calls and jobs of one client wake one thread.
+        let key =
+            reactor.loop_of(connection.key()).add(source, |poller, key| match &inside.object {
+                Some(object) => poller.add(object.handle(), key, interest(&**object)),
+                None => Ok(()),
+            });
         let key = key.map_err(|error| {
             Error::new(ErrorKind::System, "the object can't be waited for").because(error)
         })?;
@@ -93,7 +97,7 @@ impl Job {
         let changed = |object: &(dyn Waitable + Send)| object.readiness() == Readiness::Changed;
         let look_first = inside.object.as_deref().is_some_and(changed);
         drop(waiting);
-        if !session.add_job(reactor, socket, &job) {
+        if !session.add_job(reactor, connection.socket(), &job) {
             job.forget(reactor);
             return Err(Error::new(ErrorKind::Busy, "too many jobs wait for this client"));
         }
@@ -160,7 +164,6 @@ impl Job {
         self.clean_up(reactor, waiting.as_ref());
         let Some(Waiting { work, object, _hold, _taken, .. }) = waiting else { return };
         drop(object);
-        reactor.about_to_run();
         if catch_unwind(AssertUnwindSafe(|| work(outcome))).is_err() {
             tracing::error!(?outcome, "a job panicked");
         }

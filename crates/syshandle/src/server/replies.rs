@@ -145,9 +145,7 @@ impl Connection {
         }
         // Those that wait for room in the socket first: that says what to wait for.
         state.owed.append(&mut later);
-        if state.receiver.is_none() {
-            self.watch_in(&state, reactor);
-        }
+        self.watch_in(&mut state, reactor);
     }
 }
 

@@ -7,8 +7,9 @@ use std::sync::{Arc, OnceLock, PoisonError};
 
 use syshandle_os::{BorrowedHandle, Credentials, Interest, Peer, Seqpacket};
 
+use super::event_loop::Source;
 use super::jobs::{Job, Outcome};
-use super::reactor::{Reactor, Source};
+use super::reactor::Reactor;
 use super::shares::Share;
 use crate::sync::{Mutex, MutexGuard};
 
@@ -59,6 +60,11 @@ impl Session {
         }
         let process = socket.peer_process()?;
         Ok(self.process.get_or_init(|| process).as_fd())
+    }
+
+    /// Whether jobs wait on its behalf.
+    pub(crate) fn has_jobs(&self) -> bool {
+        !self.state().jobs.is_empty()
     }
 
     /// Keeps a job, which ends when the client dies; `false` when there are too many.
@@ -126,9 +132,9 @@ impl Session {
         match self.process(socket) {
             Ok(process) => {
                 let source = |_| Source::Process(self.clone());
-                let watched = reactor.add_source(source, |poller, key| {
-                    poller.add(process, key, Interest::OnceReadable)
-                });
+                let watched = reactor
+                    .event_loop(Reactor::FIRST)
+                    .add(source, |poller, key| poller.add(process, key, Interest::OnceReadable));
                 match watched {
                     Ok(key) => state.watch = Some(key),
                     Err(error) => tracing::warn!(%error, "a client that let go can't be watched"),

@@ -26,6 +26,7 @@ use crate::sync::now;
 pub(crate) struct Work {
     pub(super) connection: Arc<Connection>,
     pub(super) state: Arc<CallState>,
+    pub(super) began: Instant,
     pub(super) call: u32,
     pub(super) method: u32,
     pub(super) arguments: Arguments,
@@ -35,13 +36,19 @@ pub(crate) struct Work {
 }
 
 impl Work {
-    /// Runs the call, on this thread, and replies.
-    pub(crate) fn run(self, reactor: &Arc<Reactor>) {
-        let Self { connection, state, call, method, arguments, handles, handles_lost, _hold } =
-            self;
-        let mut replied = false;
+    /// Runs the call, on this thread, and replies; returns when the result was there.
+    pub(crate) fn run(self, reactor: &Arc<Reactor>) -> Instant {
+        let mut replied = None;
+        self.answer(reactor, &mut replied);
+        replied.unwrap_or_else(now)
+    }
+
+    fn answer(self, reactor: &Arc<Reactor>, replied: &mut Option<Instant>) {
+        let Self {
+            connection, state, call, method, arguments, handles, handles_lost, _hold, ..
+        } = self;
         let mut reply = |status, body: Payload<'_>, handles: &[BorrowedHandle<'_>]| {
-            replied = true;
+            *replied = Some(now());
             connection.reply(reactor, call, status, body, handles);
         };
         let refusal = match () {
@@ -77,7 +84,6 @@ impl Work {
         );
         let _entered = span.enter();
         tracing::trace!(handles = handles.len(), "running");
-        reactor.about_to_call();
         let context =
             Context { reactor: reactor.clone(), connection: connection.clone(), call: state };
         let run = catch_unwind(AssertUnwindSafe(|| {
@@ -92,7 +98,7 @@ impl Work {
         if let Err(panic) = run {
             fault(&mut reply, &Fault::Panicked { text: panic_text(&*panic) });
         }
-        if !replied {
+        if replied.is_none() {
             let text = "the interface did not answer".into();
             let body = Fault::Failed { text }.write();
             connection.reply(reactor, call, Status::Fault, body.into(), &[]);

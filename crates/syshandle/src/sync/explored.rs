@@ -170,11 +170,11 @@ pub(crate) fn receive_within<T>(
     }
 }
 
-pub(crate) fn wait_for_ready(poller: &Poller) -> io::Result<Ready> {
+pub(crate) fn wait_for_ready(poller: &Poller, ready: &mut Vec<Ready>) -> io::Result<()> {
     loop {
         thread::yield_now();
-        if let Some(ready) = poller.look()? {
-            return Ok(ready);
+        if poller.look(ready)? > 0 {
+            return Ok(());
         }
     }
 }

@@ -46,8 +46,8 @@ pub(crate) fn receive_within<T>(
 }
 
 /// Waits for what is ready.
-pub(crate) fn wait_for_ready(poller: &Poller) -> io::Result<Ready> {
-    poller.wait()
+pub(crate) fn wait_for_ready(poller: &Poller, ready: &mut Vec<Ready>) -> io::Result<()> {
+    poller.wait(ready)
 }
 
 /// Waits for an event, for as long as it takes.

@@ -1,0 +1,204 @@
+//! What one thread at a time waits for and acts on: a poller, and the sources in it.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::io;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+
+use syshandle_os::{BorrowedHandle, Interest, Poller, Ready};
+
+use super::accept::Entrance;
+use super::connection::Connection;
+use super::doors::InnerDoor;
+use super::jobs::Job;
+use super::session::Session;
+use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use crate::sync::{Mutex, MutexGuard, wait_for_ready};
+
+/// What one thread at a time waits for. What a source's key is says which loop it is in.
+pub(crate) struct EventLoop {
+    index: usize,
+    poller: Poller,
+    sources: Mutex<Sources>,
+    last_key: AtomicU64,
+    /// What has become ready, the last one first, until it is acted on: whoever takes the loop over
+    /// goes on with it.
+    ready: Mutex<Vec<Ready>>,
+    /// Clients and doors.
+    load: AtomicUsize,
+    /// A thread was asked for.
+    pub(super) is_run: AtomicBool,
+}
+
+type Sources = HashMap<u64, Source, BuildHasherDefault<KeyHasher>>;
+
+/// What a thread waits for.
+#[derive(Clone)]
+pub(crate) enum Source {
+    /// Jobs to end.
+    Work,
+    /// The end.
+    Stop,
+    /// A timer that is due.
+    Alarm,
+    /// A signal that asks for the end.
+    Signal,
+    /// Clients that connect.
+    Entrance(Arc<Entrance>),
+    /// Frames from a client.
+    Connection(Arc<Connection>),
+    /// Clients that come through a door.
+    Door(Arc<InnerDoor>),
+    /// An object, or a time, that a job waits for.
+    Job(Arc<Job>),
+    /// The death of a client that has let go.
+    Process(Arc<Session>),
+}
+
+impl EventLoop {
+    /// There may be as many as the lowest bits of a key can tell apart.
+    pub(crate) const MAX: usize = 1 << INDEX_BITS;
+
+    pub(crate) fn new(index: usize) -> io::Result<Self> {
+        Ok(Self {
+            index,
+            poller: Poller::new()?,
+            sources: Mutex::default(),
+            last_key: AtomicU64::new(0),
+            ready: Mutex::new(Vec::with_capacity(AT_ONCE)),
+            load: AtomicUsize::new(0),
+            is_run: AtomicBool::new(false),
+        })
+    }
+
+    /// The loop that a key says.
+    pub(crate) fn index_of(key: u64) -> usize {
+        (key % Self::MAX as u64) as usize
+    }
+
+    /// How many clients and doors it has.
+    pub(crate) fn load(&self) -> usize {
+        self.load.load(Ordering::Relaxed)
+    }
+
+    /// Adds a source and waits for it; returns its key.
+    pub(crate) fn add(
+        &self,
+        make: impl FnOnce(u64) -> Source,
+        watch: impl FnOnce(&Poller, u64) -> io::Result<()>,
+    ) -> io::Result<u64> {
+        let number = self.last_key.fetch_add(1, Ordering::Relaxed) + 1;
+        let key = (number << INDEX_BITS) + self.index as u64;
+        let source = make(key);
+        if source.is_client() {
+            self.load.fetch_add(1, Ordering::Relaxed);
+        }
+        self.sources().insert(key, source);
+        watch(&self.poller, key).inspect_err(|_| drop(self.forget(key)))?;
+        Ok(key)
+    }
+
+    /// Waits again for a source that isn't waited for.
+    pub(crate) fn join(&self, handle: BorrowedHandle<'_>, key: u64, i: Interest) -> io::Result<()> {
+        self.poller.add(handle, key, i)
+    }
+
+    /// Waits for another state of a source, or once more.
+    pub(crate) fn change(
+        &self,
+        handle: BorrowedHandle<'_>,
+        key: u64,
+        interest: Interest,
+    ) -> io::Result<()> {
+        self.poller.change(handle, key, interest)
+    }
+
+    /// Doesn't wait for a source any more.
+    pub(crate) fn leave(&self, handle: BorrowedHandle<'_>) {
+        self.poller.remove(handle);
+    }
+
+    /// Removes a source that isn't waited for; `None` when somebody else was quicker.
+    pub(crate) fn forget(&self, key: u64) -> Option<Source> {
+        let source = self.sources().remove(&key)?;
+        if source.is_client() {
+            self.load.fetch_sub(1, Ordering::Relaxed);
+        }
+        Some(source)
+    }
+
+    /// The source of a key, unless it was removed.
+    pub(crate) fn source(&self, key: u64) -> Option<Source> {
+        self.sources().get(&key).cloned()
+    }
+
+    /// All sources of now.
+    pub(crate) fn all(&self) -> Vec<(u64, Source)> {
+        self.sources().iter().map(|(key, source)| (*key, source.clone())).collect()
+    }
+
+    /// What is to be acted on next, and whether nothing else has become ready with it.
+    pub(crate) fn next(&self) -> Option<Ready> {
+        self.ready().pop()
+    }
+
+    /// Looks what has become ready; returns how many that are.
+    pub(crate) fn look(&self) -> io::Result<usize> {
+        let mut ready = self.ready();
+        self.poller.look(&mut ready)?;
+        ready.reverse();
+        Ok(ready.len())
+    }
+
+    /// Waits until something becomes ready; returns how many that are.
+    pub(crate) fn wait(&self) -> io::Result<usize> {
+        // Nobody else is at it: but no lock is held while this thread sleeps.
+        let mut ready = std::mem::take(&mut *self.ready());
+        let waited = wait_for_ready(&self.poller, &mut ready);
+        ready.reverse();
+        let count = ready.len();
+        *self.ready() = ready;
+        waited.map(|()| count)
+    }
+
+    fn ready(&self) -> MutexGuard<'_, Vec<Ready>> {
+        self.ready.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn sources(&self) -> MutexGuard<'_, Sources> {
+        self.sources.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Source {
+    /// It brings work without end, of which each loop is to have its part.
+    fn is_client(&self) -> bool {
+        matches!(self, Self::Connection(_) | Self::Door(_))
+    }
+}
+
+/// Spreads keys, which nobody else chooses: they needn't be kept from colliding.
+#[derive(Default)]
+struct KeyHasher(u64);
+
+impl Hasher for KeyHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+    }
+
+    fn write_u64(&mut self, key: u64) {
+        // An odd number near the golden section of 2⁶⁴: its product changes in all bits.
+        self.0 = (self.0 ^ key).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}
+
+/// The lowest bits of a key, which say its loop.
+const INDEX_BITS: u32 = 6;
+
+/// As much is acted on before it is looked what else has become ready.
+const AT_ONCE: usize = 32;

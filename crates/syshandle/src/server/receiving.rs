@@ -1,0 +1,335 @@
+//! What comes from a client: how it is received, and run.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use syshandle_os::{Credentials, Ready, Received};
+use syshandle_wire::{Body, Fault, FromClient, Guid, Hello, Violation};
+
+use super::activity::What;
+use super::arguments::Arguments;
+use super::connection::Connection;
+use super::incoming::panic_text;
+use super::reactor::Reactor;
+use super::sentinel::{Held, Post, Running};
+use super::slow::SLOW;
+use super::work::{CallState, Work};
+use crate::arrived::Arrived;
+use crate::buffer::FrameBuffer;
+use crate::client::LIMITS;
+use crate::link::NoBody;
+use crate::spin::Looking;
+use crate::sync::now;
+
+/// What a thread has done about what had become ready.
+#[must_use]
+pub(crate) enum Acted {
+    /// It has run a call of this client.
+    Called(Arc<Connection>),
+    /// Something else.
+    Otherwise,
+    /// It took long: another thread runs the loop, or the client is back in its own.
+    Lost,
+}
+
+/// What came from the socket.
+enum Frame {
+    /// A call to run.
+    Call(Work),
+    /// Something else, which was acted on.
+    Other,
+    /// The same, and it took long.
+    Lost,
+    /// Nothing.
+    None,
+    /// The end.
+    End,
+}
+
+impl Acted {
+    /// Something else than a call, which has come to its end.
+    pub(super) fn after(running: Running<'_>) -> Self {
+        if running.end() { Self::Otherwise } else { Self::Lost }
+    }
+}
+
+impl Connection {
+    /// The socket became ready: receives a call and runs it.
+    pub(crate) fn act(self: Arc<Self>, reactor: &Arc<Reactor>, ready: Ready, post: &Post) -> Acted {
+        if ready.writable {
+            self.pay(reactor);
+        }
+        if self.interface.get().is_none() && self.waits_for_its_object(reactor) {
+            return Acted::Otherwise;
+        }
+        for _ in 0..FRAMES_MAX {
+            match self.receive(reactor, post, None) {
+                Frame::Call(work) => {
+                    return match self.run(work, reactor, post) {
+                        true => Acted::Called(self),
+                        false => Acted::Lost,
+                    };
+                }
+                // What isn't a call comes before one.
+                Frame::Other => {}
+                Frame::Lost => return Acted::Lost,
+                Frame::None => break,
+                Frame::End => return self.let_go(reactor, post),
+            }
+        }
+        Acted::Otherwise
+    }
+
+    /// Another thread makes the object: that one goes on when it has it.
+    fn waits_for_its_object(&self, reactor: &Reactor) -> bool {
+        let mut state = self.state();
+        let opening = state.opening;
+        if opening {
+            self.leave_loop(&mut state, reactor);
+        }
+        opening
+    }
+
+    /// This was the last of it: with it goes the object, which is the user's.
+    fn let_go(self: Arc<Self>, reactor: &Arc<Reactor>, post: &Post) -> Acted {
+        let running = post.start_running(reactor);
+        drop(self);
+        Acted::after(running)
+    }
+
+    /// Begins to look for what comes from this client.
+    pub(crate) fn start_looking(&self) -> Looking<'_> {
+        self.spin.start(self.link.peer())
+    }
+
+    /// Stays with this client, which calls again and again: it then has a thread of its own, asleep
+    /// in the system call that receives, which costs least. Another thread runs the loop meanwhile.
+    /// Returns when the client has called no more for some milliseconds, or owes or waits for
+    /// something else; `false` if it couldn't be begun.
+    pub(crate) fn stay(self: Arc<Self>, reactor: &Arc<Reactor>, index: usize, post: &Post) -> bool {
+        if self.session.has_jobs() || !reactor.crew.has_another() {
+            return false;
+        }
+        let Some(_stay) = reactor.stay() else { return false };
+        if !self.leave_loop(&mut self.state(), reactor) {
+            return false;
+        }
+        post.hold(Held::Client(self.clone()));
+        let mut goes_on = reactor.crew.hand_over(reactor, index).unwrap_or(false);
+        while goes_on {
+            goes_on = match self.receive_soon(reactor, post) {
+                Frame::Call(work) => {
+                    if !self.run(work, reactor, post) {
+                        return true;
+                    }
+                    !self.session.has_jobs() && self.state().owed.is_empty()
+                }
+                Frame::Other => true,
+                Frame::Lost | Frame::End => return true,
+                Frame::None => false,
+            };
+            reactor.check_idle();
+            goes_on &= !reactor.is_stopped();
+        }
+        post.give_up(reactor);
+        true
+    }
+
+    /// Receives what comes within some milliseconds: looks for a moment, then sleeps.
+    fn receive_soon(self: &Arc<Self>, reactor: &Arc<Reactor>, post: &Post) -> Frame {
+        let mut looking = self.start_looking();
+        while looking.again() {
+            match self.receive(reactor, post, None) {
+                Frame::None => {}
+                frame => {
+                    looking.came();
+                    return frame;
+                }
+            }
+        }
+        self.receive(reactor, post, Some(STAY))
+    }
+
+    /// Runs a call; whether the thread still has what it had. A method that took long the last time
+    /// isn't waited for: what the thread has is given up before.
+    fn run(self: &Arc<Self>, work: Work, reactor: &Arc<Reactor>, post: &Post) -> bool {
+        let (method, began) = (work.method, work.began);
+        let known_slow = self.slow.get(method);
+        if known_slow {
+            post.give_up(reactor);
+        }
+        let running = reactor.sentinel.start_in_turn(post, reactor);
+        let replied = work.run(reactor);
+        let is_slow = replied - began >= SLOW;
+        if is_slow != known_slow {
+            self.slow.set(method, is_slow);
+        }
+        running.end() && !known_slow
+    }
+
+    /// Receives one frame and acts on it; waits for it no longer than `patience`.
+    fn receive(
+        self: &Arc<Self>,
+        reactor: &Arc<Reactor>,
+        post: &Post,
+        patience: Option<Duration>,
+    ) -> Frame {
+        let (mut frame, mut handles) = (FrameBuffer::take(), Arrived::new());
+        let received = match self.link.receive(&mut frame, &mut handles, patience) {
+            Ok(received) => received,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Frame::None,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Frame::None,
+            // It went with messages of ours unread; its own are still to come.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Frame::Other,
+            Err(error) => {
+                tracing::debug!(%error, "a connection failed");
+                self.end(reactor, false);
+                return Frame::End;
+            }
+        };
+        if received.len == 0 {
+            self.end(reactor, false);
+            return Frame::End;
+        }
+        if handles.len() > 0
+            && let Err(limit) = handles.sent_by(&self.session.share)
+        {
+            self.refuse(reactor, &Fault::Busy { limit: limit.into() });
+            return Frame::End;
+        }
+        let taken = match received.bytes_truncated {
+            true => Err(Violation::TooLong),
+            false => self.take(reactor, post, frame, &received, handles),
+        };
+        taken.unwrap_or_else(|violation| {
+            let Credentials { pid, uid, .. } = self.session.client;
+            tracing::warn!(%violation, pid, uid, "a client broke the rules");
+            self.end(reactor, false);
+            Frame::End
+        })
+    }
+
+    /// Acts on a frame.
+    fn take(
+        self: &Arc<Self>,
+        reactor: &Arc<Reactor>,
+        post: &Post,
+        frame: FrameBuffer,
+        received: &Received,
+        handles: Arrived,
+    ) -> Result<Frame, Violation> {
+        let (len, truncated) = (received.len, received.handles_truncated);
+        let mut guard = self.state();
+        let state = &mut *guard;
+        let (event, inline) = state.end.receive(&frame[..len], handles.len(), truncated)?;
+        let mut taken = Frame::Other;
+        match event {
+            FromClient::Hello(hello) => {
+                state.opening = true;
+                drop(guard);
+                return Ok(self.open(reactor, post, hello).unwrap_or_else(|fault| {
+                    self.refuse(reactor, &fault);
+                    Frame::End
+                }));
+            }
+            FromClient::Call { call, method, timeout_ms, body, handles_lost } => {
+                // Those whose reply the client doesn't read run no more, and count all the same: or
+                // what is owed would grow without end.
+                let unread = state.owed.iter().filter(|owed| owed.header.is_some()).count();
+                if state.end.running().count() + unread >= LIMITS.calls_max.into() {
+                    return Err(Violation::TooManyCalls);
+                }
+                let (began, timeout) = (now(), Duration::from_millis(timeout_ms.into()));
+                let running = CallState::start(&mut state.last_call, began + timeout);
+                let (arguments, bytes_lost) = match body {
+                    Body::Inline { .. } => {
+                        let start = len - inline.len();
+                        (Arguments::Frame { frame, start, end: len }, false)
+                    }
+                    Body::Shared { .. } => match self.link.check_body(body) {
+                        Ok(()) => (Arguments::Shared { connection: self.clone(), body }, false),
+                        Err(NoBody::Lost) => {
+                            let release = state.end.has_read(body);
+                            self.release(state, release);
+                            (Arguments::Lost, true)
+                        }
+                        Err(NoBody::Violation(violation)) => return Err(violation),
+                    },
+                };
+                state.end.started(call, running.clone());
+                taken = Frame::Call(Work {
+                    connection: self.clone(),
+                    state: running,
+                    began,
+                    call,
+                    method,
+                    arguments,
+                    handles,
+                    handles_lost: handles_lost || bytes_lost,
+                    _hold: reactor.hold(What::Work),
+                });
+            }
+            FromClient::Cancel(running) => running.cancelled.store(true, Ordering::SeqCst),
+            FromClient::Arena => self.link.set_incoming(&handles)?,
+            FromClient::ArenaLost => self.link.send_outgoing_again(),
+            FromClient::Asked(release) => self.release(state, release),
+            FromClient::Nothing => {}
+            FromClient::Bye => {
+                drop(guard);
+                self.end(reactor, true);
+                return Ok(Frame::End);
+            }
+        }
+        // Any frame may have given back the shared memory that a reply needs.
+        let owes = !state.owed.is_empty();
+        drop(guard);
+        if owes {
+            self.pay(reactor);
+        }
+        Ok(taken)
+    }
+
+    /// Finds or makes the object that the client wants.
+    fn open(
+        &self,
+        reactor: &Arc<Reactor>,
+        post: &Post,
+        Hello { clsid, iid }: Hello,
+    ) -> Result<Frame, Fault> {
+        if let Some(timer) = self.hello_timer.get() {
+            reactor.timers.forget(*timer);
+        }
+        let mut done = Frame::Other;
+        if self.object.get().is_none() {
+            let make = reactor.class(clsid).ok_or(Fault::NoSuchClass(clsid))?;
+            let running = post.start_running(reactor);
+            let object = catch_unwind(AssertUnwindSafe(make));
+            if !running.end() {
+                done = Frame::Lost;
+            }
+            let object = object.map_err(|panic| Fault::NoObject { text: panic_text(&*panic) })?;
+            let _ = self.object.set(object);
+        } else if clsid != Guid::NIL {
+            return Err(Fault::NoSuchClass(clsid));
+        }
+        let interface = self.object.get().and_then(|object| object.interface(iid));
+        let _ = self.interface.set(interface.ok_or(Fault::NoSuchInterface(iid))?);
+        let mut state = self.state();
+        state.opening = false;
+        let has_left = !state.is_watched();
+        drop(state);
+        if has_left {
+            self.rejoin(reactor);
+        }
+        Ok(done)
+    }
+}
+
+/// So many frames of one client before it is the others' turn, where they aren't calls.
+const FRAMES_MAX: u32 = 4;
+
+/// How long a thread stays with a client that has just called.
+const STAY: Duration = Duration::from_millis(5);
