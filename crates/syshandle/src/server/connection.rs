@@ -12,7 +12,7 @@ use syshandle_wire::{Body, Fault, FrameKind, Greeting, Header, ServerEnd};
 
 use super::accept::refuse;
 use super::activity::{Hold, What};
-use super::event_loop::Source;
+use super::event_loop::{EventLoop, Source};
 use super::reactor::Reactor;
 use super::replies::Owed;
 use super::session::Session;
@@ -25,13 +25,15 @@ use crate::class::AnyInterface;
 use crate::client::LIMITS;
 use crate::link::{Link, Range};
 use crate::spin::Spin;
+use crate::sync::atomic::AtomicU64;
 use crate::sync::{Mutex, MutexGuard, now};
 
 /// The server's side of a connection: one client, one object, one interface.
 pub(crate) struct Connection {
     pub(super) link: Link,
     pub(super) session: Arc<Session>,
-    pub(super) key: OnceLock<u64>,
+    /// Its key among the sources of the reactor: none of them before it is one.
+    key: AtomicU64,
     /// What a door leads to; a client of the listening socket says which class it wants.
     pub(super) object: OnceLock<Object>,
     pub(super) interface: OnceLock<Arc<dyn AnyInterface>>,
@@ -88,7 +90,7 @@ impl Connection {
         let connection = Arc::new(Self {
             link: Link::new(socket),
             session,
-            key: OnceLock::new(),
+            key: AtomicU64::new(0),
             object: object.map(OnceLock::from).unwrap_or_default(),
             interface: OnceLock::new(),
             hello_timer: OnceLock::new(),
@@ -100,7 +102,7 @@ impl Connection {
         connection.link.send(&header, &body.into(), &[])?;
         let key = reactor.quietest_loop().add(
             |key| {
-                let _ = connection.key.set(key);
+                connection.key.store(key, Ordering::Release);
                 let timer = reactor.timers.set(now() + HELLO_TIMEOUT, Timer::Hello(key));
                 let _ = connection.hello_timer.set(timer);
                 Source::Connection(connection.clone())
@@ -124,9 +126,31 @@ impl Connection {
         self.session.process(&self.link.socket)?.try_clone_to_owned()
     }
 
-    /// Its key among the sources of the reactor; none before it is one.
+    /// Its key among the sources of the reactor, which changes where it moves to another loop.
     pub(crate) fn key(&self) -> u64 {
-        self.key.get().copied().unwrap_or_default()
+        self.key.load(Ordering::Acquire)
+    }
+
+    /// Moves to another loop; only whoever runs its own may do that.
+    pub(super) fn move_to(self: &Arc<Self>, to: &EventLoop, reactor: &Reactor) {
+        let mut state = self.state();
+        if state.ended || state.watched.is_none() {
+            return;
+        }
+        reactor.remove_source(self.key(), self.link.socket.as_fd());
+        let (socket, interest) = (self.link.socket.as_fd(), state.interest());
+        let make = |key| {
+            self.key.store(key, Ordering::Release);
+            Source::Connection(self.clone())
+        };
+        // Without memory to wait for it, it is looked at later: but from there.
+        let joined = to.add(make, |poller, key| {
+            state.watched = poller.add(socket, key, interest).map(|()| interest).ok();
+            Ok(())
+        });
+        if joined.is_ok() && state.watched.is_none() {
+            reactor.look_later(self.key(), &io::ErrorKind::OutOfMemory.into());
+        }
     }
 
     /// Has its loop not wait for it, while a thread stays with this client or makes its object;
@@ -236,9 +260,7 @@ impl Connection {
         if let Some(timer) = self.hello_timer.get() {
             reactor.timers.forget(*timer);
         }
-        if let Some(key) = self.key.get() {
-            reactor.remove_source(*key, self.link.socket.as_fd());
-        }
+        reactor.remove_source(self.key(), self.link.socket.as_fd());
         self.session.end(reactor, &self.link.socket, bye);
         self.link.socket.shut_down();
         tracing::debug!(bye, pid = self.session.client.pid, "a client has gone");

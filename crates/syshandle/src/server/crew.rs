@@ -18,7 +18,7 @@ use super::receiving::Acted;
 use super::sentinel::{Held, Post};
 use crate::sync::atomic::AtomicUsize;
 use crate::sync::thread::{self, Thread};
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::{Mutex, MutexGuard, often};
 
 /// The threads of a server.
 #[derive(Debug)]
@@ -174,7 +174,13 @@ fn run_loop(reactor: &Arc<Reactor>, index: usize, post: &Arc<Post>) {
         let acted = reactor.act(ready, post);
         reactor.check_idle();
         match acted {
-            Acted::Called(client) => caller.called(&client, alone),
+            Acted::Called(client, took) => {
+                if caller.called(&client, alone, took)
+                    && let Some(other) = reactor.sleeping_loop()
+                {
+                    client.move_to(other, reactor);
+                }
+            }
             Acted::Otherwise => caller.calls = 0,
             Acted::Lost => return,
         }
@@ -204,21 +210,58 @@ struct Caller {
     client: Weak<Connection>,
     /// How often in a row nobody else did anything.
     calls: u32,
+    /// How often somebody called while another one's method took long enough to wait for.
+    waits: u32,
 }
 
 impl Caller {
-    fn called(&mut self, client: &Arc<Connection>, alone: bool) {
+    /// Takes note of a call; whether its client had better be in another loop, where nothing is to
+    /// be done: because it isn't the only one here, and each keeps the others waiting.
+    fn called(&mut self, client: &Arc<Connection>, alone: bool, took: Duration) -> bool {
         let same = std::ptr::eq(self.client.as_ptr(), Arc::as_ptr(client));
-        self.calls = if same && alone { self.calls + 1 } else { 0 };
         if !same {
             self.client = Arc::downgrade(client);
         }
+        self.count(same, alone, took)
+    }
+
+    fn count(&mut self, same: bool, alone: bool, took: Duration) -> bool {
+        self.calls = if same && alone { self.calls + 1 } else { 0 };
+        if same {
+            return false;
+        }
+        self.waits = if took >= WORTH_A_MOVE { self.waits + 1 } else { 0 };
+        self.waits >= MOVE_AFTER && std::mem::take(&mut self.waits) > 0
     }
 }
 
+/// To wait for a method that takes less costs no more than to wake another thread.
+const WORTH_A_MOVE: Duration = Duration::from_micros(50);
+
+/// So many calls in a row, each of another client than the one before, and one of them moves.
+const MOVE_AFTER: u32 = 8;
+
 /// So many calls in a row, with nobody else there, and a thread stays with that client. To begin and
 /// to end that costs as much as some calls.
-const STAY_AFTER: u32 = 16;
+const STAY_AFTER: u32 = often(16);
 
 /// Whoever needs a thread wakes it.
 const LONG: Duration = Duration::from_secs(3600);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_keeps_others_waiting_again_and_again_is_to_move_and_others_are_not() {
+        let (quick, long) = (Duration::from_micros(5), Duration::from_micros(500));
+        let mut caller = Caller::default();
+        // Alone, it may take as long as it likes.
+        assert!((0..100).all(|_| !caller.count(true, true, long)));
+        assert!(caller.calls >= STAY_AFTER);
+        assert!((0..100).all(|_| !caller.count(false, false, quick)));
+        let moves = (0..3 * MOVE_AFTER).filter(|_| caller.count(false, true, long)).count();
+        assert_eq!(moves, 3);
+        assert_eq!(caller.calls, 0);
+    }
+}

@@ -27,6 +27,8 @@ pub(crate) struct EventLoop {
     ready: Mutex<Vec<Ready>>,
     /// Clients and doors.
     load: AtomicUsize,
+    /// Nothing is ready, and its thread sleeps.
+    sleeps: AtomicBool,
     /// A thread was asked for.
     pub(super) is_run: AtomicBool,
 }
@@ -68,6 +70,7 @@ impl EventLoop {
             last_key: AtomicU64::new(0),
             ready: Mutex::new(Vec::with_capacity(AT_ONCE)),
             load: AtomicUsize::new(0),
+            sleeps: AtomicBool::new(false),
             is_run: AtomicBool::new(false),
         })
     }
@@ -75,6 +78,11 @@ impl EventLoop {
     /// The loop that a key says.
     pub(crate) fn index_of(key: u64) -> usize {
         (key % Self::MAX as u64) as usize
+    }
+
+    /// Whether its thread has nothing to do.
+    pub(crate) fn sleeps(&self) -> bool {
+        self.sleeps.load(Ordering::Relaxed)
     }
 
     /// How many clients and doors it has.
@@ -100,8 +108,13 @@ impl EventLoop {
     }
 
     /// Waits again for a source that isn't waited for.
-    pub(crate) fn join(&self, handle: BorrowedHandle<'_>, key: u64, i: Interest) -> io::Result<()> {
-        self.poller.add(handle, key, i)
+    pub(crate) fn join(
+        &self,
+        handle: BorrowedHandle<'_>,
+        key: u64,
+        interest: Interest,
+    ) -> io::Result<()> {
+        self.poller.add(handle, key, interest)
     }
 
     /// Waits for another state of a source, or once more.
@@ -138,7 +151,7 @@ impl EventLoop {
         self.sources().iter().map(|(key, source)| (*key, source.clone())).collect()
     }
 
-    /// What is to be acted on next, and whether nothing else has become ready with it.
+    /// What is to be acted on next.
     pub(crate) fn next(&self) -> Option<Ready> {
         self.ready().pop()
     }
@@ -155,7 +168,9 @@ impl EventLoop {
     pub(crate) fn wait(&self) -> io::Result<usize> {
         // Nobody else is at it: but no lock is held while this thread sleeps.
         let mut ready = std::mem::take(&mut *self.ready());
+        self.sleeps.store(true, Ordering::Relaxed);
         let waited = wait_for_ready(&self.poller, &mut ready);
+        self.sleeps.store(false, Ordering::Relaxed);
         ready.reverse();
         let count = ready.len();
         *self.ready() = ready;

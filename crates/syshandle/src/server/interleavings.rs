@@ -17,6 +17,7 @@ use syshandle_os::{Event, Filesystems, Peer, Seqpacket};
 use syshandle_wire::{Guid, Hello};
 
 use super::activity::{Activity, What};
+use super::event_loop::{EventLoop, Source};
 use super::reactor::{Reactor, Settings};
 use super::shares::{Part, Shares, Totals};
 use crate::client::opening::Opening;
@@ -94,6 +95,14 @@ impl Kitchen for Cook {
 
 /// A server of one connection, and its client.
 fn kitchen(cook: &Cook) -> (KitchenClient, Weak<Reactor>) {
+    kitchen_where(cook, |_| {})
+}
+
+/// The same, where something is done before it starts.
+fn kitchen_where(
+    cook: &Cook,
+    before: impl FnOnce(&Arc<Reactor>),
+) -> (KitchenClient, Weak<Reactor>) {
     let settings = Settings {
         threads_max: 1024,
         clients_max: usize::MAX,
@@ -107,6 +116,7 @@ fn kitchen(cook: &Cook) -> (KitchenClient, Weak<Reactor>) {
     let (ours, theirs) = Seqpacket::pair().unwrap();
     ours.name_senders().unwrap();
     reactor.serve(theirs, &object).unwrap();
+    before(&reactor);
     reactor.start().unwrap();
     let hello = Hello { clsid: Guid::NIL, iid: <dyn Kitchen>::DESCRIPTION.iid };
     let connection = Opening::new(ours).open(hello, now() + LONG).unwrap();
@@ -171,6 +181,36 @@ fn methods_that_have_all_threads_hold_up_no_other_call_in_any_order() {
             .collect();
         assert_eq!(client.echo(1).unwrap(), 1);
         listening.into_iter().for_each(|thread| thread.join().unwrap());
+        drop(client);
+        ended(&reactor);
+    });
+}
+
+#[test]
+fn who_moves_to_another_loop_is_served_there_in_any_order() {
+    if std::thread::available_parallelism().map_or(1, usize::from) < 2 {
+        println!("skipped: it takes two cores");
+        return;
+    }
+    explore(|| {
+        // All that they do before anybody runs a loop.
+        let mut moved = None;
+        let (client, reactor) = kitchen_where(&Cook::default(), |reactor| {
+            let clients =
+                reactor.all_sources().into_iter().filter_map(|(_, source)| match source {
+                    Source::Connection(connection) => Some(connection),
+                    _ => None,
+                });
+            let other = reactor.event_loop(1);
+            clients.for_each(|connection| {
+                connection.move_to(other, reactor);
+                moved = Some(connection.key());
+            });
+            assert_eq!((reactor.event_loop(0).load(), other.load()), (0, 1));
+            reactor.crew.hand_over(reactor, 1).unwrap();
+        });
+        assert_eq!(moved.map(EventLoop::index_of), Some(1));
+        (0..3).for_each(|number| assert_eq!(client.echo(number).unwrap(), number));
         drop(client);
         ended(&reactor);
     });

@@ -169,6 +169,11 @@ impl Reactor {
         event_loop
     }
 
+    /// A loop that has nothing to do.
+    pub(super) fn sleeping_loop(&self) -> Option<&EventLoop> {
+        self.loops.iter().find(|event_loop| event_loop.sleeps())
+    }
+
     /// Waits for another state of a source, or once more. Where the system has no memory for that,
     /// the source is looked at a little later as if it were ready.
     pub(crate) fn watch_again(&self, handle: BorrowedHandle<'_>, key: u64, interest: Interest) {

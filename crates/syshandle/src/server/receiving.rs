@@ -27,8 +27,8 @@ use crate::sync::now;
 /// What a thread has done about what had become ready.
 #[must_use]
 pub(crate) enum Acted {
-    /// It has run a call of this client.
-    Called(Arc<Connection>),
+    /// It has run a call of this client, for so long.
+    Called(Arc<Connection>, Duration),
     /// Something else.
     Otherwise,
     /// It took long: another thread runs the loop, or the client is back in its own.
@@ -69,8 +69,8 @@ impl Connection {
             match self.receive(reactor, post, None) {
                 Frame::Call(work) => {
                     return match self.run(work, reactor, post) {
-                        true => Acted::Called(self),
-                        false => Acted::Lost,
+                        Some(took) => Acted::Called(self, took),
+                        None => Acted::Lost,
                     };
                 }
                 // What isn't a call comes before one.
@@ -122,7 +122,7 @@ impl Connection {
         while goes_on {
             goes_on = match self.receive_soon(reactor, post) {
                 Frame::Call(work) => {
-                    if !self.run(work, reactor, post) {
+                    if self.run(work, reactor, post).is_none() {
                         return true;
                     }
                     !self.session.has_jobs() && self.state().owed.is_empty()
@@ -153,21 +153,21 @@ impl Connection {
         self.receive(reactor, post, Some(STAY))
     }
 
-    /// Runs a call; whether the thread still has what it had. A method that took long the last time
-    /// isn't waited for: what the thread has is given up before.
-    fn run(self: &Arc<Self>, work: Work, reactor: &Arc<Reactor>, post: &Post) -> bool {
+    /// Runs a call; returns how long that took, if the thread still has what it had. A method that
+    /// took long the last time isn't waited for: what the thread has is given up before.
+    fn run(&self, work: Work, reactor: &Arc<Reactor>, post: &Post) -> Option<Duration> {
         let (method, began) = (work.method, work.began);
         let known_slow = self.slow.get(method);
         if known_slow {
             post.give_up(reactor);
         }
         let running = reactor.sentinel.start_in_turn(post, reactor);
-        let replied = work.run(reactor);
-        let is_slow = replied - began >= SLOW;
+        let took = work.run(reactor) - began;
+        let is_slow = took >= SLOW;
         if is_slow != known_slow {
             self.slow.set(method, is_slow);
         }
-        running.end() && !known_slow
+        (running.end() && !known_slow).then_some(took)
     }
 
     /// Receives one frame and acts on it; waits for it no longer than `patience`.

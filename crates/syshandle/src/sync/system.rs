@@ -24,6 +24,11 @@ pub(crate) mod thread {
     }
 }
 
+/// How often something must happen before it is usual.
+pub(crate) const fn often(times: u32) -> u32 {
+    times
+}
+
 /// What time it is.
 pub(crate) fn now() -> Instant {
     Instant::now()
