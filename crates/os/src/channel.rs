@@ -2,9 +2,11 @@
 //!
 //! One message is one system call at each side, and its handles can't drift to another message.
 
+use std::ffi::OsStr;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -293,9 +295,9 @@ impl Listener {
     /// Those of [`bind(2)`](https://man7.org/linux/man-pages/man2/bind.2.html): `AddrInUse` when
     /// something is there.
     pub fn bind(path: &Path) -> io::Result<Self> {
-        let socket = socket(SocketFlags::empty())?;
+        let socket = socket(SocketFlags::NONBLOCK)?;
         rustix::net::bind(&socket, &SocketAddrUnix::new(path)?)?;
-        Self::adopt(socket)
+        Self::listen(socket)
     }
 
     /// Takes over a socket that somebody else has bound: listens on it again, so that clients
@@ -311,10 +313,23 @@ impl Listener {
             let what = "a server's socket is of the family AF_UNIX and the type SOCK_SEQPACKET";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
         }
+        rustix::io::ioctl_fionbio(&socket, true)?;
+        Self::listen(socket)
+    }
+
+    fn listen(socket: OwnedFd) -> io::Result<Self> {
         pass_rights(socket.as_fd(), false)?;
         rustix::net::listen(&socket, listen::BACKLOG)?;
-        rustix::io::ioctl_fionbio(&socket, true)?;
         Ok(Self(socket))
+    }
+
+    /// The path that the socket was bound to; `None` when it has another kind of address.
+    ///
+    /// # Errors
+    /// Those of [`getsockname(2)`](https://man7.org/linux/man-pages/man2/getsockname.2.html).
+    pub fn path(&self) -> io::Result<Option<PathBuf>> {
+        let address = SocketAddrUnix::try_from(rustix::net::getsockname(&self.0)?)?;
+        Ok(address.path_bytes().map(|path| PathBuf::from(OsStr::from_bytes(path))))
     }
 
     /// Takes the next client that has connected; doesn't wait.

@@ -242,6 +242,7 @@ impl<'a> Start<'a> {
         // The later ones count.
         environment.extend(registration.environment.clone());
         environment.extend(locations.environment());
+        environment.insert(USERS.into(), registration.policy.to_word());
         for (name, path) in [(REGISTRATION, &registered.file), (SOCKET, &meeting.socket)] {
             environment.insert(name.into(), path.to_string_lossy().into_owned());
         }
@@ -312,6 +313,9 @@ const INHERITED: [&str; 12] = [
     // Whether a process looks for messages before it sleeps.
     crate::spin::SPIN,
 ];
+
+/// Tells a server for whom its registration says it is.
+pub(super) const USERS: &str = "SYSHANDLE_USERS";
 
 /// Tells a server its registration file.
 pub(super) const REGISTRATION: &str = "SYSHANDLE_REGISTRATION";
