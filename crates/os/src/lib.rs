@@ -81,7 +81,10 @@ cfg_if::cfg_if! {
         mod token;
         mod wait;
 
-        pub use channel::{HANDLES_PER_MESSAGE_MAX, Listener, Received, Seqpacket, Waited, take_listener};
+        pub use channel::{
+            HANDLES_PER_MESSAGE_MAX, Listener, Received, Seqpacket, Unconnected, Waited,
+            take_listener,
+        };
         pub use clock::uptime;
         pub use composition::Composition;
         pub use confined::{has_no_new_privileges, is_filtered};
