@@ -1,15 +1,15 @@
 //! What was found of a class, kept for the next activation while nothing has changed.
 //!
 //! To find a class takes some thirty system calls: a link, a file, the folders on the way there and
-//! their owners, the place of the socket. None of it may be left out; but all answers come from what
-//! a few files and folders are. Of most folders only the owner and the mode have been asked, which a
-//! look tells: files come and go in the folder of the sockets with each server. And when a file or
-//! folder gets other content, its time of change (`ctime`) moves, which nobody can set. So a look at
-//! each of them says that everything would be answered in the same way again.
+//! their owners, the place of the socket. None of it may be left out; but when a file or folder gets
+//! other content, its time of change (`ctime`) moves, which nobody can set. So a look at the file,
+//! at the folder of the links and at that of the sockets says that what was found is there still:
+//! and it was found when nobody else could write there. Of the folder of the sockets only the owner
+//! and the mode matter, since files come and go in it with each server.
 //!
 //! What got other content a moment ago isn't kept, since it may change once more within one tick of
-//! the file system's clock. And nothing is kept for long: a folder further up may be moved, which
-//! shows in none of all that.
+//! the file system's clock. And nothing is kept for long: a folder further up may be moved, or
+//! opened to others, who haven't changed anything yet, and that shows in none of these.
 
 use std::collections::VecDeque;
 use std::io;
@@ -114,22 +114,18 @@ impl Kept {
     }
 }
 
-/// All whose content, owner or mode has been asked.
+/// All that would have to change for something else to be found.
 fn dependencies(locations: &Locations, known: &Known) -> Vec<(PathBuf, Asked)> {
     let file = &known.registered.file;
     let mut paths = vec![(file.clone(), Asked::Content)];
     for registry in locations.registries() {
-        let programs = registry.join("programs");
-        let found = file.parent() == Some(&programs);
         // Where the class isn't there is no link in it.
         paths.push((registry.join("classes"), Asked::Content));
-        if found {
-            paths.extend([(programs, Asked::Owner), (registry, Asked::Owner)]);
+        if file.parent() == Some(&registry.join("programs")) {
             break;
         }
     }
-    if let (Met::Here(meeting), Some(runtime)) = (&known.server, &locations.runtime_dir) {
-        paths.push((runtime.clone(), Asked::Owner));
+    if let Met::Here(meeting) = &known.server {
         paths.extend(meeting.socket.parent().map(|folder| (folder.to_owned(), Asked::Owner)));
     }
     paths
@@ -227,6 +223,7 @@ mod tests {
             runtime_dir: Some(run.clone()),
         };
         let clsid: Guid = "8e1c6a52-91b4-4f0d-9f5a-2f6f0f9c1a77".parse().unwrap();
+        let sockets = run.join("syshandle");
         let later = || SystemTime::now() + 2 * CLOCK_MAX;
         let program = |known: &Known| known.registered.registration.program.clone();
         // As a system's, so that the user's goes before it.
@@ -244,7 +241,7 @@ mod tests {
                 "/usr/bin/six",
             ),
             (
-                &|| std::fs::set_permissions(&run, Permissions::from_mode(0o500)).unwrap(),
+                &|| std::fs::set_permissions(&sockets, Permissions::from_mode(0o500)).unwrap(),
                 "/usr/bin/six",
             ),
         ];
@@ -261,7 +258,7 @@ mod tests {
             assert_eq!(program(&next), PathBuf::from(then));
             last = next;
         }
-        std::fs::set_permissions(&run, Permissions::from_mode(0o755)).unwrap();
+        std::fs::set_permissions(&sockets, Permissions::from_mode(0o755)).unwrap();
         assert_eq!(find_at(later(), &locations, clsid).unwrap_err().kind(), ErrorKind::Insecure);
     }
 
