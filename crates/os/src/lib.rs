@@ -88,7 +88,7 @@ cfg_if::cfg_if! {
         pub use clock::uptime;
         pub use composition::Composition;
         pub use confined::{has_no_new_privileges, is_filtered};
-        pub use cpu::current_core;
+        pub use cpu::{current_core, usable_cores};
         pub use directory::Directory;
         pub use dispose::{STALLED_MAX, dispose, dispose_with, disposing};
         pub use event::{Event, ManualEvent};
