@@ -4,15 +4,7 @@ use std::fs::File;
 
 use syshandle::{Context, Event, Result, class, interface};
 
-/// Calls without handles.
-#[interface(iid = "6ee9a1f4-8a2b-4a30-9a6e-2f4d9b1c7a01")]
-pub trait Numbers {
-    /// W1: the number, one more.
-    fn null(&self, number: u64) -> Result<u64>;
-
-    /// W5: the bytes.
-    fn echo(&self, bytes: Vec<u8>) -> Result<Vec<u8>>;
-}
+pub(crate) use crate::numbers::*;
 
 /// Calls with handles.
 #[interface(iid = "0d6f6b8e-51a4-4a53-8d20-8f2ee5a3a902")]
@@ -47,9 +39,4 @@ pub trait Handles {
 class! {
     /// The class of a server that stays while there are clients.
     pub BENCH: Numbers + Handles = "5a3f0c52-6f0e-4d63-b1c5-7d2f9ab0c603";
-}
-
-class! {
-    /// The same of a server that is started over and over.
-    pub COLD: Numbers = "b1b5ae0c-9f37-44cb-a0b8-0c6a5a54ee04";
 }

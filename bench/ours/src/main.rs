@@ -9,6 +9,7 @@ mod counts;
 mod interface;
 mod ladder;
 mod layers;
+mod numbers;
 mod probes;
 mod registration;
 mod server;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bench_harness::Result;
 use syshandle::{Class, ClassInfo, Guid, Locations, RegisteredClass, Registration};
@@ -32,8 +32,10 @@ impl Folders {
         let folders = Self { root, locations };
         let mut classes = sizes::registered();
         classes.push(registered(BENCH));
-        folders.register("bench", classes)?;
-        folders.register("bench-cold", vec![registered(COLD)])?;
+        let program = std::env::current_exe()?;
+        folders.register("bench", &program, classes)?;
+        let cold = program.with_file_name("bench-syshandle-cold");
+        folders.register("bench-cold", &cold, vec![registered(COLD)])?;
         Ok(folders)
     }
 
@@ -44,6 +46,7 @@ impl Folders {
 
     /// Registers so many other classes, which nobody activates: ten a program.
     pub(crate) fn register_others(&self, count: usize) -> Result<()> {
+        let program = std::env::current_exe()?;
         let numbers: Vec<usize> = (0..count).collect();
         for chunk in numbers.chunks(10) {
             let classes = chunk.iter().map(|number| RegisteredClass {
@@ -51,12 +54,12 @@ impl Folders {
                 name: format!("OTHER_{number}"),
                 interfaces: vec![],
             });
-            self.register(&format!("other-{}", chunk[0]), classes.collect())?;
+            self.register(&format!("other-{}", chunk[0]), &program, classes.collect())?;
         }
         Ok(())
     }
 
-    fn register(&self, name: &str, classes: Vec<RegisteredClass>) -> Result<()> {
+    fn register(&self, name: &str, program: &Path, classes: Vec<RegisteredClass>) -> Result<()> {
         // A server looks in the folders of its environment, which has to be these.
         let environment = [
             ("XDG_DATA_HOME", &self.locations.data_home),
@@ -70,7 +73,7 @@ impl Folders {
             .collect();
         // What it doesn't say is as usual.
         let mut registration = Registration::parse(name, "program = \"/\"")?;
-        registration.program = std::env::current_exe()?;
+        registration.program = program.to_owned();
         registration.arguments = vec!["server".into(), name.into()];
         registration.environment = environment;
         registration.classes = classes;

@@ -7,12 +7,12 @@ use std::time::Duration;
 use bench_harness::sparkle::SERVER_LINES;
 use syshandle::{Context, Event, Outcome, Result, Server};
 
-use crate::interface::{BENCH, COLD, Handles, Numbers};
+use crate::interface::{BENCH, Handles, Numbers};
 use crate::waiting::LONG;
 
 /// Serves until nobody is there any more.
 pub(crate) fn serve() -> bench_harness::Result<()> {
-    let server = Server::new().class(BENCH, || Bench).class(COLD, || Bench);
+    let server = Server::new().class(BENCH, || Bench);
     let server = crate::sizes::serve(server);
     Ok(server.idle_exit(LINGER).run()?)
 }

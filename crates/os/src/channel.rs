@@ -2,9 +2,11 @@
 //!
 //! One message is one system call at each side, and its handles can't drift to another message.
 
+use std::ffi::OsStr;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -75,30 +77,9 @@ impl Seqpacket {
     /// Waits, until `deadline`, where the listener's queue is full.
     ///
     /// # Errors
-    /// Those of [`connect(2)`](https://man7.org/linux/man-pages/man2/connect.2.html): `NotFound`
-    /// without a socket there, `ConnectionRefused` when nobody listens; `TimedOut` past the
-    /// deadline.
+    /// Those of [`Unconnected::connect`].
     pub fn connect(path: &Path, deadline: Instant) -> io::Result<Self> {
-        let address = SocketAddrUnix::new(path)?;
-        let socket = socket(SocketFlags::NONBLOCK)?;
-        rustix::net::sockopt::set_socket_passcred(&socket, true)?;
-        // There is no event for room in a listener's queue: ask again, ever less often.
-        let mut pause = Duration::from_micros(100);
-        loop {
-            match rustix::net::connect(&socket, &address) {
-                Ok(()) => break,
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) if Instant::now() < deadline => {
-                    let left = deadline.saturating_duration_since(Instant::now());
-                    std::thread::sleep(pause.min(left));
-                    pause = (pause * 2).min(Duration::from_millis(10));
-                }
-                Err(Errno::AGAIN) => return Err(io::ErrorKind::TimedOut.into()),
-                Err(error) => return Err(error.into()),
-            }
-        }
-        rustix::io::ioctl_fionbio(&socket, false)?;
-        Ok(socket.into())
+        Unconnected::new()?.connect(path, deadline).map_err(|(_, error)| error)
     }
 
     /// Asks the kernel to name the sender of each message that comes from now on.
@@ -281,6 +262,54 @@ impl From<Seqpacket> for OwnedFd {
     }
 }
 
+/// A socket that isn't connected yet: where nobody listens, it can be tried again with the same one.
+#[derive(Debug)]
+pub struct Unconnected(OwnedFd);
+
+impl Unconnected {
+    /// A socket that names the sender of each message.
+    ///
+    /// # Errors
+    /// No descriptor left.
+    pub fn new() -> io::Result<Self> {
+        let socket = socket(SocketFlags::NONBLOCK)?;
+        rustix::net::sockopt::set_socket_passcred(&socket, true)?;
+        Ok(Self(socket))
+    }
+
+    /// Connects to the socket at `path`. Waits, until `deadline`, where the listener's queue is full.
+    ///
+    /// # Errors
+    /// Those of [`connect(2)`](https://man7.org/linux/man-pages/man2/connect.2.html), with the
+    /// socket: `NotFound` without a socket there, `ConnectionRefused` when nobody listens;
+    /// `TimedOut` past the deadline.
+    pub fn connect(self, path: &Path, deadline: Instant) -> Result<Seqpacket, (Self, io::Error)> {
+        match self.try_to_connect(path, deadline) {
+            Ok(()) => Ok(self.0.into()),
+            Err(error) => Err((self, error)),
+        }
+    }
+
+    fn try_to_connect(&self, path: &Path, deadline: Instant) -> io::Result<()> {
+        let address = SocketAddrUnix::new(path)?;
+        // There is no event for room in a listener's queue: ask again, ever less often.
+        let mut pause = Duration::from_micros(100);
+        loop {
+            match rustix::net::connect(&self.0, &address) {
+                Ok(()) => return Ok(rustix::io::ioctl_fionbio(&self.0, false)?),
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) if Instant::now() < deadline => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    std::thread::sleep(pause.min(left));
+                    pause = (pause * 2).min(Duration::from_millis(10));
+                }
+                Err(Errno::AGAIN) => return Err(io::ErrorKind::TimedOut.into()),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
 /// A socket that clients connect to.
 #[derive(Debug)]
 pub struct Listener(OwnedFd);
@@ -293,9 +322,9 @@ impl Listener {
     /// Those of [`bind(2)`](https://man7.org/linux/man-pages/man2/bind.2.html): `AddrInUse` when
     /// something is there.
     pub fn bind(path: &Path) -> io::Result<Self> {
-        let socket = socket(SocketFlags::empty())?;
+        let socket = socket(SocketFlags::NONBLOCK)?;
         rustix::net::bind(&socket, &SocketAddrUnix::new(path)?)?;
-        Self::adopt(socket)
+        Self::listen(socket)
     }
 
     /// Takes over a socket that somebody else has bound: listens on it again, so that clients
@@ -311,10 +340,23 @@ impl Listener {
             let what = "a server's socket is of the family AF_UNIX and the type SOCK_SEQPACKET";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
         }
+        rustix::io::ioctl_fionbio(&socket, true)?;
+        Self::listen(socket)
+    }
+
+    fn listen(socket: OwnedFd) -> io::Result<Self> {
         pass_rights(socket.as_fd(), false)?;
         rustix::net::listen(&socket, listen::BACKLOG)?;
-        rustix::io::ioctl_fionbio(&socket, true)?;
         Ok(Self(socket))
+    }
+
+    /// The path that the socket was bound to; `None` when it has another kind of address.
+    ///
+    /// # Errors
+    /// Those of [`getsockname(2)`](https://man7.org/linux/man-pages/man2/getsockname.2.html).
+    pub fn path(&self) -> io::Result<Option<PathBuf>> {
+        let address = SocketAddrUnix::try_from(rustix::net::getsockname(&self.0)?)?;
+        Ok(address.path_bytes().map(|path| PathBuf::from(OsStr::from_bytes(path))))
     }
 
     /// Takes the next client that has connected; doesn't wait.

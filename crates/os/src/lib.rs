@@ -47,6 +47,7 @@ cfg_if::cfg_if! {
         mod channel;
         mod clock;
         mod composition;
+        mod confined;
         mod cpu;
         mod device;
         mod directory;
@@ -80,10 +81,14 @@ cfg_if::cfg_if! {
         mod token;
         mod wait;
 
-        pub use channel::{HANDLES_PER_MESSAGE_MAX, Listener, Received, Seqpacket, Waited, take_listener};
+        pub use channel::{
+            HANDLES_PER_MESSAGE_MAX, Listener, Received, Seqpacket, Unconnected, Waited,
+            take_listener,
+        };
         pub use clock::uptime;
         pub use composition::Composition;
-        pub use cpu::current_core;
+        pub use confined::{has_no_new_privileges, is_filtered};
+        pub use cpu::{current_core, usable_cores};
         pub use directory::Directory;
         pub use dispose::{STALLED_MAX, dispose, dispose_with, disposing};
         pub use event::{Event, ManualEvent};

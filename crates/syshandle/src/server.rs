@@ -38,7 +38,7 @@ pub use incoming::Incoming;
 pub use jobs::Outcome;
 pub use policy::Policy;
 
-use crate::activation::{Locations, lifetime};
+use crate::activation::lifetime;
 use crate::client::LIMITS;
 use crate::server::accept::Entrance;
 use crate::server::event_loop::Source;
@@ -178,7 +178,7 @@ impl Server {
             return Err(Error::new(ErrorKind::TooLarge, text));
         }
         let descriptors = syshandle_os::raise_descriptor_limit();
-        let taken = lifetime::take(&self.order, &Locations::from_environment())?;
+        let taken = lifetime::take(&self.order)?;
         let policy = self.policy.or(taken.policy).unwrap_or_default();
         let mut settings = self.settings;
         settings.shares = Totals {
@@ -193,9 +193,20 @@ impl Server {
         let greeting = Greeting { limits: LIMITS, offers: self.offers };
         Entrance::open(&reactor, taken.listener, taken.place, greeting, policy)?;
         reactor.count_idle_time();
+        greet_first(&reactor);
         let ended = reactor.run();
         signal_hook::low_level::unregister(signal);
         Ok(ended?)
+    }
+}
+
+/// Lets in whoever waits, before the thread that does it from now on starts: the client that has
+/// started this server answers meanwhile.
+fn greet_first(reactor: &Arc<Reactor>) {
+    for (_, source) in reactor.all_sources() {
+        if let Source::Entrance(entrance) = source {
+            entrance.let_in(reactor);
+        }
     }
 }
 

@@ -129,6 +129,7 @@ fn a_server_has_nothing_from_the_client_that_starts_it() {
         "PATH",
         "SYSHANDLE_REGISTRATION",
         "SYSHANDLE_SOCKET",
+        "SYSHANDLE_USERS",
         "TZ",
         "XDG_DATA_DIRS",
         "XDG_DATA_HOME",

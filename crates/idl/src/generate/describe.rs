@@ -16,7 +16,7 @@ pub(super) fn interface(interface: &Interface) -> TokenStream {
     let docs = doc_text(&interface.docs);
     let methods = interface.methods.iter().map(method);
     quote! {
-        &::syshandle::describe::Interface {
+        ::syshandle::describe::Interface {
             iid: #iid,
             name: #name,
             docs: #docs,

@@ -24,7 +24,12 @@ pub(super) fn trait_and_dispatch(interface: &Interface) -> TokenStream {
         impl ::syshandle::Interface for dyn #name {
             type Client = #client;
 
-            const DESCRIPTION: &'static ::syshandle::describe::Interface = #description;
+            const DESCRIPTION: &'static ::syshandle::describe::Interface = {
+                // One for the whole program: of a constant each unit of code has a copy, and all of
+                // its pointers are set whenever the program starts.
+                static DESCRIPTION: ::syshandle::describe::Interface = #description;
+                &DESCRIPTION
+            };
 
             fn dispatch(&self, call: ::syshandle::generated::Incoming<'_>) {
                 match call.method() {

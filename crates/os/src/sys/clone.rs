@@ -7,7 +7,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 
 use super::check;
-use super::listen::BACKLOG;
+use super::listen::{BACKLOG, FIRST};
 
 /// A program in the form that `execve` takes, with all memory in place: nothing may be allocated
 /// between clone and exec.
@@ -37,17 +37,24 @@ struct Shared {
 /// A process in the middle starts it and ends at once, so that it belongs to init and never
 /// becomes a zombie of ours.
 pub(crate) fn start(image: &Image<'_>) -> io::Result<OwnedFd> {
-    // Out of the way of the places that they will be put to.
+    // Those that are in the way of the places that they will be put to.
     let first_free = image.descriptors.len() as RawFd;
-    let mut moved = Vec::with_capacity(image.descriptors.len());
+    let mut moved = Vec::new();
+    let mut descriptors = Vec::with_capacity(image.descriptors.len());
     for descriptor in image.descriptors {
-        moved.push(rustix::io::fcntl_dupfd_cloexec(descriptor, first_free)?);
+        descriptors.push(match descriptor.as_raw_fd() {
+            raw if raw >= first_free => raw,
+            _ => {
+                moved.push(rustix::io::fcntl_dupfd_cloexec(descriptor, first_free)?);
+                moved.last().map_or(-1, AsRawFd::as_raw_fd)
+            }
+        });
     }
     let mut shared = Shared {
         path: image.path.as_ptr(),
         arguments: ptr::null(),
         environment: ptr::null(),
-        descriptors: moved.iter().map(AsRawFd::as_raw_fd).collect(),
+        descriptors,
         listen_pid: [0; LISTEN_PID.len() + 11],
         stack_top: ptr::null_mut(),
         pidfd: -1,
@@ -136,10 +143,12 @@ extern "C" fn last(shared: *mut c_void) -> c_int {
         if unsafe { libc::dup2(descriptor, place as c_int) } == -1 {
             fail(shared);
         }
-        // A client learns from the kernel who called `listen`: this process, from now on, even if
-        // the program never gets so far. It fails for what is no socket, and changes nothing.
-        // SAFETY: no memory is involved.
-        unsafe { libc::listen(place as c_int, BACKLOG) };
+        if place >= FIRST as usize {
+            // A client learns from the kernel who called `listen`: this process, from now on, even
+            // if the program never gets so far.
+            // SAFETY: no memory is involved.
+            unsafe { libc::listen(place as c_int, BACKLOG) };
+        }
     }
     let first = image.descriptors.len() as libc::c_uint;
     // SAFETY: as above; all others are close-on-exec or a leak of somebody else's.
@@ -228,8 +237,9 @@ fn null_terminated(pointers: impl Iterator<Item = *const c_char>) -> Vec<*const 
 
 const LISTEN_PID: &[u8] = b"LISTEN_PID=";
 
-/// `execve` and the calls before it need a few hundred bytes.
-const STACK_SIZE: usize = 32 * 1024;
+/// `execve` and the calls before it need a few hundred bytes; binding a symbol of libc, where that is
+/// done late, a few thousand.
+const STACK_SIZE: usize = 16 * 1024;
 
 #[cfg(test)]
 mod tests {

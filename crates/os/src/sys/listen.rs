@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub(crate) const BACKLOG: i32 = 4096;
 
 /// The first descriptor that the protocol passes (`SD_LISTEN_FDS_START`).
-const FIRST: RawFd = 3;
+pub(crate) const FIRST: RawFd = 3;
 
 /// The first descriptor that was passed. The caller has read in the environment that there is one;
 /// `None` when it isn't open, or was taken before.

@@ -9,10 +9,12 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use syshandle_os::{has_no_new_privileges, is_filtered};
+
 use crate::{Error, ErrorKind, Result};
 
-/// What of a process a child inherits for good. Landlock, which nobody can be asked about, shows
-/// in `no_new_privs`; control groups are left out.
+/// What of a process, or of the thread that starts it, a child inherits for good. Landlock, which
+/// nobody can be asked about, shows in `no_new_privs`; control groups are left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Confinement {
     user: String,
@@ -54,24 +56,19 @@ pub(super) fn check(note: &Path) -> Result<()> {
 }
 
 impl Confinement {
-    /// That of this process.
+    /// That of this thread.
     fn own() -> io::Result<Self> {
-        let status = fs::read_to_string("/proc/self/status")?;
-        let field = |name: &str| {
-            let field =
-                status.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
-            field.ok_or_else(|| io::Error::other(format!("/proc/self/status has no {name}")))
-        };
         let namespace = |name: &str| {
-            let link = fs::read_link(format!("/proc/self/ns/{name}"))?;
+            let link = fs::read_link(format!("/proc/thread-self/ns/{name}"))?;
             io::Result::Ok(link.to_string_lossy().into_owned())
         };
         Ok(Self {
             user: namespace("user")?,
             mount: namespace("mnt")?,
             pid: namespace("pid")?,
-            seccomp_filters: field("Seccomp_filters:").or_else(|_| field("Seccomp:"))?,
-            no_new_privs: field("NoNewPrivs:")?,
+            // How many there are only a long text says.
+            seccomp_filters: if is_filtered() { seccomp_filters()? } else { 0 },
+            no_new_privs: has_no_new_privileges()?.into(),
         })
     }
 
@@ -109,6 +106,16 @@ impl Confinement {
             no_new_privs: word()?.parse().ok()?,
         })
     }
+}
+
+/// How many filters of system calls there are; before Linux 5.9 whether there are any.
+fn seccomp_filters() -> io::Result<u32> {
+    let status = fs::read_to_string("/proc/thread-self/status")?;
+    let field = |name: &str| {
+        let field = status.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+        field.ok_or_else(|| io::Error::other(format!("/proc/thread-self/status has no {name}")))
+    };
+    field("Seccomp_filters:").or_else(|_| field("Seccomp:"))
 }
 
 /// Whether a namespace is the one that the system started with, as far as its number tells: theirs

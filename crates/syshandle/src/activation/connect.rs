@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use syshandle_os::{Seqpacket, uptime};
+use syshandle_os::{Seqpacket, Unconnected, uptime};
 use syshandle_wire::Hello;
 
 use super::runtime::Meeting;
@@ -22,17 +22,14 @@ pub(super) enum Connected {
     Hangs(Seqpacket),
 }
 
-/// Connects to the server of a registration, if one runs.
-pub(super) fn connect(
+/// Waits until the server of a registration greets, at the other end of this connection.
+pub(super) fn open(
+    socket: Seqpacket,
     meeting: &Meeting,
     hello: Hello,
     start_timeout: Duration,
     deadline: Instant,
 ) -> Result<Connected> {
-    let socket = match connect_to(&meeting.socket, deadline)? {
-        Ok(socket) => socket,
-        Err(nobody) => return Ok(Connected::Nobody(nobody)),
-    };
     let mut look = Instant::now() + FIRST_LOOK;
     let mut opening = Opening::new(socket);
     loop {
@@ -64,7 +61,7 @@ pub(super) fn connect_elsewhere(
 ) -> Result<Connection> {
     let mut pause = Duration::from_millis(1);
     loop {
-        let nobody = match connect_to(path, deadline)? {
+        let nobody = match connect(&mut None, path, deadline)? {
             Ok(socket) => match greeted(Opening::new(socket).open(hello, deadline))? {
                 Connected::Greeted(connection) => return Ok(*connection),
                 // It ended, and nothing was sent: who listens starts another one.
@@ -90,9 +87,20 @@ pub(super) fn connect_elsewhere(
     }
 }
 
-/// Connects; the inner error means that nobody listens there.
-fn connect_to(path: &Path, deadline: Instant) -> Result<Result<Seqpacket, Error>> {
-    let error = match Seqpacket::connect(path, deadline) {
+/// Connects; the inner error means that nobody listens there, and leaves the socket to try again.
+pub(super) fn connect(
+    unconnected: &mut Option<Unconnected>,
+    path: &Path,
+    deadline: Instant,
+) -> Result<Result<Seqpacket, Error>> {
+    let connected = match unconnected.take().map_or_else(Unconnected::new, Ok) {
+        Ok(socket) => socket.connect(path, deadline).map_err(|(socket, error)| {
+            *unconnected = Some(socket);
+            error
+        }),
+        Err(error) => Err(error),
+    };
+    let error = match connected {
         Ok(socket) => return Ok(Ok(socket)),
         Err(error) => error,
     };

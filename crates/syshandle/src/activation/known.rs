@@ -1,19 +1,20 @@
 //! What was found of a class, kept for the next activation while nothing has changed.
 //!
 //! To find a class takes some thirty system calls: a link, a file, the folders on the way there and
-//! their owners, the place of the socket. None of it may be left out; but all answers come from what
-//! a few files and folders are, and when one of them gets other content, another owner or another
-//! mode, its time of change (`ctime`) moves, which nobody can set. So a look at each of them says
-//! that everything would be answered in the same way again.
+//! their owners, the place of the socket. None of it may be left out; but when a file or folder gets
+//! other content, its time of change (`ctime`) moves, which nobody can set. So a look at the file,
+//! at the folder of the links and at that of the sockets says that what was found is there still:
+//! and it was found when nobody else could write there. Of the folder of the sockets only the owner
+//! and the mode matter, since files come and go in it with each server.
 //!
-//! What was changed a moment ago isn't kept, since it may change once more within one tick of the
-//! file system's clock. And nothing is kept for long: a folder further up may be moved, which shows
-//! in none of the times.
+//! What got other content a moment ago isn't kept, since it may change once more within one tick of
+//! the file system's clock. And nothing is kept for long: a folder further up may be moved, or
+//! opened to others, who haven't changed anything yet, and that shows in none of these.
 
 use std::collections::VecDeque;
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -47,8 +48,17 @@ struct Kept {
     locations: Locations,
     clsid: Guid,
     since: Instant,
-    marks: Vec<(PathBuf, Mark)>,
+    marks: Vec<(PathBuf, Asked, Mark)>,
     known: Arc<Known>,
+}
+
+/// What of a file or folder has been asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    /// What is in it, whose it is, and who may do what.
+    Content,
+    /// Whose it is, and who may do what.
+    Owner,
 }
 
 /// What a file or folder was: `None` where none was there.
@@ -82,11 +92,10 @@ fn find_at(looked: SystemTime, locations: &Locations, clsid: Guid) -> Result<Arc
     };
     let known = Arc::new(Known { registered, server });
     let mut marks = Vec::new();
-    let mut is_marked = |path: PathBuf| {
-        let Some(mark) = mark(&path).ok().filter(|mark| is_old(*mark, looked)) else {
-            return false;
-        };
-        marks.push((path, mark));
+    let mut is_marked = |(path, asked): (PathBuf, Asked)| {
+        let lasts = |mark: &Mark| asked == Asked::Owner || is_old(*mark, looked);
+        let Some(mark) = mark(&path, asked).ok().filter(lasts) else { return false };
+        marks.push((path, asked, mark));
         true
     };
     if dependencies(locations, &known).into_iter().all(&mut is_marked) {
@@ -98,35 +107,39 @@ fn find_at(looked: SystemTime, locations: &Locations, clsid: Guid) -> Result<Arc
 
 impl Kept {
     fn is_still_so(&self) -> bool {
-        self.since.elapsed() < KEPT_FOR
-            && self.marks.iter().all(|(path, then)| mark(path).is_ok_and(|now| now == *then))
+        let is_so = |(path, asked, then): &(PathBuf, Asked, Mark)| {
+            mark(path, *asked).is_ok_and(|now| now == *then)
+        };
+        self.since.elapsed() < KEPT_FOR && self.marks.iter().all(is_so)
     }
 }
 
-/// All whose content, owner or mode has been asked.
-fn dependencies(locations: &Locations, known: &Known) -> Vec<PathBuf> {
+/// All that would have to change for something else to be found.
+fn dependencies(locations: &Locations, known: &Known) -> Vec<(PathBuf, Asked)> {
     let file = &known.registered.file;
-    let mut paths = vec![file.clone()];
+    let mut paths = vec![(file.clone(), Asked::Content)];
     for registry in locations.registries() {
-        let programs = registry.join("programs");
-        let found = file.parent() == Some(&programs);
         // Where the class isn't there is no link in it.
-        paths.push(registry.join("classes"));
-        if found {
-            paths.extend([programs, registry]);
+        paths.push((registry.join("classes"), Asked::Content));
+        if file.parent() == Some(&registry.join("programs")) {
             break;
         }
     }
-    if let (Met::Here(meeting), Some(runtime)) = (&known.server, &locations.runtime_dir) {
-        paths.push(runtime.clone());
-        paths.extend(meeting.socket.parent().map(PathBuf::from));
+    if let Met::Here(meeting) = &known.server {
+        paths.extend(meeting.socket.parent().map(|folder| (folder.to_owned(), Asked::Owner)));
     }
     paths
 }
 
-fn mark(path: &PathBuf) -> io::Result<Mark> {
+fn mark(path: &Path, asked: Asked) -> io::Result<Mark> {
     match std::fs::metadata(path) {
-        Ok(is) => Ok(Some([is.dev() as i64, is.ino() as i64, is.ctime(), is.ctime_nsec()])),
+        Ok(is) => {
+            let [first, second] = match asked {
+                Asked::Content => [is.ctime(), is.ctime_nsec()],
+                Asked::Owner => [is.mode().into(), i64::from(is.uid()) << 32 | i64::from(is.gid())],
+            };
+            Ok(Some([is.dev() as i64, is.ino() as i64, first, second]))
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
@@ -210,6 +223,7 @@ mod tests {
             runtime_dir: Some(run.clone()),
         };
         let clsid: Guid = "8e1c6a52-91b4-4f0d-9f5a-2f6f0f9c1a77".parse().unwrap();
+        let sockets = run.join("syshandle");
         let later = || SystemTime::now() + 2 * CLOCK_MAX;
         let program = |known: &Known| known.registered.registration.program.clone();
         // As a system's, so that the user's goes before it.
@@ -227,7 +241,7 @@ mod tests {
                 "/usr/bin/six",
             ),
             (
-                &|| std::fs::set_permissions(&run, Permissions::from_mode(0o500)).unwrap(),
+                &|| std::fs::set_permissions(&sockets, Permissions::from_mode(0o500)).unwrap(),
                 "/usr/bin/six",
             ),
         ];
@@ -244,7 +258,7 @@ mod tests {
             assert_eq!(program(&next), PathBuf::from(then));
             last = next;
         }
-        std::fs::set_permissions(&run, Permissions::from_mode(0o755)).unwrap();
+        std::fs::set_permissions(&sockets, Permissions::from_mode(0o755)).unwrap();
         assert_eq!(find_at(later(), &locations, clsid).unwrap_err().kind(), ErrorKind::Insecure);
     }
 
@@ -252,7 +266,8 @@ mod tests {
     fn a_mark_changes_with_content_mode_and_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
-        let marks = || (mark(&path).unwrap(), mark(&folder.path().to_owned()).unwrap());
+        let content = |path: &Path| mark(path, Asked::Content).unwrap();
+        let marks = || (content(&path), content(folder.path()));
         let absent = marks();
         assert_eq!(absent.0, None);
         std::fs::write(&path, "one").unwrap();
@@ -276,5 +291,16 @@ mod tests {
             assert_ne!(marks().0, last);
             last = marks().0;
         }
+    }
+
+    #[test]
+    fn where_only_the_owner_was_asked_the_content_does_not_matter_and_the_mode_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let look = || mark(folder.path(), Asked::Owner).unwrap();
+        let first = look();
+        std::fs::write(folder.path().join("new"), "two").unwrap();
+        assert!(first.is_some() && look() == first);
+        std::fs::set_permissions(folder.path(), Permissions::from_mode(0o777)).unwrap();
+        assert_ne!(look(), first);
     }
 }

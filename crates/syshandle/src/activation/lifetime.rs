@@ -5,13 +5,13 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use syshandle_os::{Listener, Seqpacket, take_listener};
+use syshandle_os::{Listener, Seqpacket, is_elevated, take_listener};
 use syshandle_wire::Guid;
 
 use super::Registration;
 use super::registry::{Locations, Registered};
 use super::runtime::{Lock, Meeting};
-use super::start::{REGISTRATION, SOCKET};
+use super::start::{REGISTRATION, SOCKET, USERS};
 use crate::server::Policy;
 use crate::{Error, ErrorKind, Result};
 
@@ -47,19 +47,23 @@ pub(crate) struct Taken {
 ///
 /// # Errors
 /// [`ErrorKind::AlreadyRunning`]; those of finding the registration.
-pub(crate) fn take(classes: &[Guid], locations: &Locations) -> Result<Taken> {
-    let Some(socket) = take_listener()? else { return make(classes, locations) };
+pub(crate) fn take(classes: &[Guid]) -> Result<Taken> {
+    let Some(socket) = take_listener()? else { return make(classes) };
     let listener = Listener::adopt(socket).map_err(|error| {
         let text = "the socket that this server was given can't be used";
         Error::new(ErrorKind::System, text).because(error)
     })?;
+    if let Some((meeting, policy)) = told_by_client(&listener) {
+        return Ok(Taken { listener, place: Place::ours(meeting), policy: Some(policy) });
+    }
+    let locations = Locations::from_environment();
     let registered =
         std::env::var_os(REGISTRATION).and_then(|file| registered(&PathBuf::from(file)));
     let registered =
         registered.or_else(|| classes.first().and_then(|clsid| locations.find(*clsid).ok()));
     let policy = registered.as_ref().map(|registered| registered.registration.policy.clone());
     let given = std::env::var_os(SOCKET).map(PathBuf::from);
-    let meeting = registered.and_then(|registered| Meeting::of(&registered, locations).ok());
+    let meeting = registered.and_then(|registered| Meeting::of(&registered, &locations).ok());
     let place = match meeting {
         Some(meeting) if Some(&meeting.socket) == given.as_ref() => Place::ours(meeting),
         meeting => {
@@ -70,17 +74,34 @@ pub(crate) fn take(classes: &[Guid], locations: &Locations) -> Result<Taken> {
     Ok(Taken { listener, place, policy })
 }
 
+/// Where the server is met and for whom it is, as the client says that has started it: it has read
+/// the registration just now. To read it again here would hold up that client, and whoever could lie
+/// in this program's environment could as well name another registration there.
+fn told_by_client(listener: &Listener) -> Option<(Meeting, Policy)> {
+    // One with more rights than whoever starts it believes nothing of that.
+    if is_elevated() {
+        return None;
+    }
+    let policy = Policy::from_word(&std::env::var(USERS).ok()?)?;
+    let socket = PathBuf::from(std::env::var_os(SOCKET)?);
+    // A program that a server starts has its environment, too, but another socket.
+    let is_it = listener.path().ok()?? == socket;
+    let meeting = is_it.then(|| Meeting::at(socket).ok())??;
+    Some((meeting, policy))
+}
+
 /// Makes the socket of a server that was started by hand.
-fn make(classes: &[Guid], locations: &Locations) -> Result<Taken> {
+fn make(classes: &[Guid]) -> Result<Taken> {
     let Some(clsid) = classes.first() else {
         return Err(Error::new(ErrorKind::NoSuchClass, "a server serves a class at least"));
     };
+    let locations = Locations::from_environment();
     let registered = locations.find(*clsid)?;
     if registered.registration.socket.is_some() {
         let text = "somebody else listens for this server, and starts it when it is needed";
         return Err(Error::new(ErrorKind::AlreadyRunning, text));
     }
-    let meeting = Meeting::of(&registered, locations)?;
+    let meeting = Meeting::of(&registered, &locations)?;
     let _lock = wait_for_lock(&meeting)?;
     let soon = Instant::now() + LOCK_TIME;
     if Seqpacket::connect(&meeting.socket, soon).is_ok() {

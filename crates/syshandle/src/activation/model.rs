@@ -275,6 +275,12 @@ impl State {
                 self.servers.push(Server { program: Program::NotYet, is_shut: false });
                 Answer::Done
             }
+            Step::Queue => {
+                if let Some(socket) = self.clients[client].listens {
+                    self.clients[client].link = Link::Queued(socket);
+                }
+                Answer::Done
+            }
             Step::Spawn => {
                 if self.failure {
                     self.wrong = Some(Wrong::StartedInSpiteOfNote);
@@ -638,8 +644,9 @@ const SOUND: World =
 
 #[test]
 fn a_step_that_is_left_out_is_missed() {
-    // To pause saves time, confinement is a matter of one process, and what is settled at last are
-    // notes that count no more: these three change nothing here.
+    // To pause saves time, confinement is a matter of one process, who doesn't queue before the
+    // program runs does so after, and what is settled at last are notes that count no more: these
+    // four change nothing here.
     let steps = [
         (Step::TryLock, Answer::Done),
         (Step::LookForFailure, Answer::Done),

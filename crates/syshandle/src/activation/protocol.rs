@@ -28,9 +28,11 @@ pub(super) enum Step {
     NoteStart,
     /// Make the socket: from now on others queue on it.
     Listen,
+    /// Connect to the own socket: the program finds this client there at once.
+    Queue,
     /// Start the program with the socket.
     Spawn,
-    /// Connect to it.
+    /// Wait for the greeting.
     Meet,
     /// Forget what was noted: it serves.
     Settle,
@@ -82,7 +84,9 @@ impl Step {
             (Self::CheckConfinement, Answer::Done) => Self::RemoveOld,
             (Self::RemoveOld, _) => Self::NoteStart,
             (Self::NoteStart, _) => Self::Listen,
-            (Self::Listen, Answer::Done) => Self::Spawn,
+            (Self::Listen, Answer::Done) => Self::Queue,
+            // Who doesn't queue yet connects when the program runs.
+            (Self::Queue, _) => Self::Spawn,
             (Self::Spawn, Answer::Done) => Self::Meet,
             (Self::Listen | Self::Spawn, _) => Self::RemoveFailed,
             (Self::Meet, Answer::Greeted) => Self::Settle,

@@ -74,8 +74,7 @@ impl Meeting {
             "{plain}-{:016x}",
             hash(resolved(&registered.file).as_os_str().as_encoded_bytes())
         );
-        let file = |extension: &str| folder.join(format!("{id}.{extension}"));
-        let socket = file("sock");
+        let socket = folder.join(format!("{id}.{SOCKET}"));
         if socket.as_os_str().len() > SOCKET_PATH_MAX {
             let text = format!(
                 "the path of a socket has at most {SOCKET_PATH_MAX} bytes, and {} has {}: set \
@@ -85,15 +84,32 @@ impl Meeting {
             );
             return Err(Error::new(ErrorKind::NoRuntimeDirectory, text));
         }
-        Ok(Self {
+        Ok(Self::with(socket))
+    }
+
+    /// The files beside a socket whose place a client has found just now.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoRuntimeDirectory`], [`ErrorKind::Insecure`].
+    pub(crate) fn at(socket: PathBuf) -> Result<Self> {
+        let folder = socket.parent().unwrap_or(&socket);
+        if let Some(runtime) = folder.parent() {
+            check(runtime, &found(runtime)?)?;
+        }
+        check(folder, &found(folder)?)?;
+        Ok(Self::with(socket))
+    }
+
+    fn with(socket: PathBuf) -> Self {
+        Self {
+            lock: socket.with_extension("lock"),
+            log: socket.with_extension("log"),
+            failure: socket.with_extension("failed"),
+            starting: socket.with_extension("starting"),
+            running: socket.with_extension("running"),
+            confinement: socket.with_file_name("confinement"),
             socket,
-            lock: file("lock"),
-            log: file("log"),
-            failure: file("failed"),
-            starting: file("starting"),
-            running: file("running"),
-            confinement: folder.join("confinement"),
-        })
+        }
     }
 
     /// Takes the lock; `None` when somebody else has it.
@@ -253,6 +269,9 @@ fn hash(bytes: &[u8]) -> u64 {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     })
 }
+
+/// What the name of a socket ends with.
+const SOCKET: &str = "sock";
 
 /// By `sun_path` in unix(7).
 const SOCKET_PATH_MAX: usize = 107;

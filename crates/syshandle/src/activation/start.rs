@@ -6,11 +6,11 @@ use std::io;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use syshandle_os::{Listener, Program, Seqpacket, Spawned, spawn, uptime};
+use syshandle_os::{Listener, Program, Seqpacket, Spawned, Unconnected, spawn, uptime};
 use syshandle_wire::Hello;
 
 use super::confinement;
-use super::connect::{Connected, connect};
+use super::connect::{Connected, connect, open};
 use super::protocol::{Answer, Step};
 use super::registry::{Locations, Registered};
 use super::runtime::{Lock, Meeting};
@@ -34,6 +34,10 @@ pub(super) struct Start<'a> {
     nobody: Option<Error>,
     lock: Option<Lock>,
     hung: Option<Seqpacket>,
+    /// A socket that nobody listened for.
+    unconnected: Option<Unconnected>,
+    /// A connection that nobody has greeted yet.
+    queued: Option<Seqpacket>,
     listener: Option<Listener>,
     spawned: Option<Spawned>,
     connection: Option<Connection>,
@@ -60,6 +64,8 @@ impl<'a> Start<'a> {
             nobody: None,
             lock: None,
             hung: None,
+            unconnected: None,
+            queued: None,
             listener: None,
             spawned: None,
             connection: None,
@@ -119,6 +125,10 @@ impl<'a> Start<'a> {
             // Before anybody can connect: who finds no note takes the server for a slow one.
             Step::NoteStart => meeting.note_start(),
             Step::Listen => self.listener = Some(listen(meeting)?),
+            Step::Queue => {
+                let queued = connect(&mut self.unconnected, &meeting.socket, self.deadline);
+                self.queued = queued.ok().and_then(|queued| queued.ok());
+            }
             Step::Spawn => {
                 if let Some(listener) = self.listener.take() {
                     self.spawned = Some(self.spawn(&listener)?);
@@ -146,8 +156,17 @@ impl<'a> Start<'a> {
 
     /// Connects to the server, if it runs.
     fn connect(&mut self) -> Result<Answer> {
+        let (meeting, deadline) = (self.meeting, self.deadline);
+        let connected = match self.queued.take() {
+            Some(socket) => Ok(socket),
+            None => connect(&mut self.unconnected, &meeting.socket, deadline)?,
+        };
         let timeout = self.registered.registration.start_timeout;
-        Ok(match connect(self.meeting, self.hello, timeout, self.deadline)? {
+        let connected = match connected {
+            Ok(socket) => open(socket, meeting, self.hello, timeout, deadline)?,
+            Err(nobody) => Connected::Nobody(nobody),
+        };
+        Ok(match connected {
             Connected::Greeted(connection) => {
                 self.connection = Some(*connection);
                 Answer::Greeted
@@ -242,6 +261,7 @@ impl<'a> Start<'a> {
         // The later ones count.
         environment.extend(registration.environment.clone());
         environment.extend(locations.environment());
+        environment.insert(USERS.into(), registration.policy.to_word());
         for (name, path) in [(REGISTRATION, &registered.file), (SOCKET, &meeting.socket)] {
             environment.insert(name.into(), path.to_string_lossy().into_owned());
         }
@@ -312,6 +332,9 @@ const INHERITED: [&str; 12] = [
     // Whether a process looks for messages before it sleeps.
     crate::spin::SPIN,
 ];
+
+/// Tells a server for whom its registration says it is.
+pub(super) const USERS: &str = "SYSHANDLE_USERS";
 
 /// Tells a server its registration file.
 pub(super) const REGISTRATION: &str = "SYSHANDLE_REGISTRATION";

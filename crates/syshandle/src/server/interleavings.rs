@@ -172,7 +172,7 @@ fn methods_that_have_all_threads_hold_up_no_other_call_in_any_order() {
     explore(|| {
         let (client, reactor) = kitchen(&Cook::default());
         // As many as there are threads before one more is needed.
-        let threads = std::thread::available_parallelism().map_or(1, usize::from) + 1;
+        let threads = syshandle_os::usable_cores() + 1;
         let listening: Vec<_> = (0..threads.min(32))
             .map(|_| {
                 let client = client.clone();

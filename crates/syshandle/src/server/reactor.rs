@@ -87,7 +87,7 @@ impl Reactor {
         settings: Settings,
         classes: HashMap<Guid, Factory>,
     ) -> io::Result<Arc<Self>> {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let cores = syshandle_os::usable_cores();
         let loops = cores.min(settings.threads_max).min(EventLoop::MAX);
         let reactor = Self {
             loops: (0..loops).map(EventLoop::new).collect::<io::Result<_>>()?,
