@@ -33,6 +33,7 @@ pub enum FrameKind {
 }
 
 impl FrameKind {
+    #[inline]
     fn from_byte(byte: u8) -> Option<Self> {
         Some(match byte {
             1 => Self::Greeting,
@@ -64,6 +65,7 @@ pub enum Status {
 
 impl Status {
     /// The status with this number.
+    #[inline]
     pub fn from_number(number: u32) -> Option<Self> {
         [Self::Done, Self::Failed, Self::Fault].into_iter().find(|status| *status as u32 == number)
     }
@@ -142,6 +144,7 @@ impl Header {
     pub const LEN_MAX: usize = Self::LEN + 4 * Limits::RELEASES_MAX;
 
     /// A header of this kind without anything.
+    #[inline]
     pub fn new(kind: FrameKind) -> Self {
         Self {
             kind,

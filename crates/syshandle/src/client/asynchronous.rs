@@ -80,7 +80,7 @@ impl Client {
         let mut patience = self.patience();
         let handles: Vec<_> = handles.iter().map(std::os::fd::AsFd::as_fd).collect();
         let exchanged = self.connection(&mut patience).and_then(|connection| {
-            connection.call(method, bytes, &handles, patience)?.copied(connection)
+            connection.call(method, bytes, &handles, &mut patience)?.copied(connection)
         });
         exchanged.map_err(|error| self.site(method).name(error))
     }

@@ -84,7 +84,7 @@ impl Connection {
         method: u32,
         body: &Payload<'_>,
         handles: &[BorrowedHandle<'_>],
-        patience: Patience<'_>,
+        patience: &mut Patience<'_>,
     ) -> Result<Reply> {
         let waiting = Waiting::of_this_thread();
         let call = self.send_call(method, body, handles, patience, &waiting)?;
@@ -97,7 +97,7 @@ impl Connection {
         method: u32,
         body: &Payload<'_>,
         handles: &[BorrowedHandle<'_>],
-        patience: Patience<'_>,
+        patience: &mut Patience<'_>,
     ) -> Result<Begun> {
         let waiting = Waiting::for_later();
         let call = self.send_call(method, body, handles, patience, &waiting)?;
@@ -105,7 +105,7 @@ impl Connection {
     }
 
     /// Waits for the reply of a call that was begun.
-    pub(crate) fn finish(&self, begun: &Begun, patience: Patience<'_>) -> Result<Reply> {
+    pub(crate) fn finish(&self, begun: &Begun, patience: &mut Patience<'_>) -> Result<Reply> {
         begun.waiting.wake_this_thread();
         self.reply(begun.call, &begun.waiting, patience)
     }
@@ -123,10 +123,10 @@ impl Connection {
         method: u32,
         body: &Payload<'_>,
         handles: &[BorrowedHandle<'_>],
-        patience: Patience<'_>,
+        patience: &mut Patience<'_>,
         waiting: &Arc<Waiting>,
     ) -> Result<u32> {
-        patience.check_at(patience.now)?;
+        patience.check()?;
         let header = self.start(method, body.len(), handles.len(), waiting, patience)?;
         if let Err(error) = self.send(&header, body, handles, patience) {
             let mut state = self.state();
@@ -139,7 +139,7 @@ impl Connection {
     }
 
     /// Waits for the reply of a call that was sent.
-    fn reply(&self, call: u32, waiting: &Waiting, patience: Patience<'_>) -> Result<Reply> {
+    fn reply(&self, call: u32, waiting: &Waiting, patience: &mut Patience<'_>) -> Result<Reply> {
         self.wait(patience, |state, _| {
             if let Some(reply) = waiting.take_reply() {
                 return Some(Ok(reply));

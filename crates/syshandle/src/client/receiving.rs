@@ -12,7 +12,7 @@ use crate::arrived::Arrived;
 use crate::buffer::{FrameBuffer, take_bytes};
 use crate::link::NoBody;
 use crate::sync::thread::Thread;
-use crate::sync::{now, wait_until};
+use crate::sync::wait_until;
 
 /// What came from the socket.
 pub(super) enum Incoming {
@@ -33,9 +33,6 @@ impl Connection {
             let waits = !looks && patience.cancel.is_none() && left > KERNEL_WAIT_MIN;
             let kernel_waits = waits.then(|| left.saturating_sub(KERNEL_WAIT_LATE));
             let received = self.link.receive(&mut frame, &mut handles, kernel_waits);
-            if waits {
-                patience.now = now();
-            }
             match received {
                 Ok(received) if received.len == 0 => return Incoming::Nothing(Ended::Died),
                 Ok(received) if received.bytes_truncated => {
@@ -63,11 +60,12 @@ impl Connection {
                     if let Err(error) = waited {
                         return Incoming::Nothing(Ended::Failed(error.kind()));
                     }
+                    patience.look();
                     if patience.check().is_err() {
                         return Incoming::NotYet;
                     }
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => patience.look(),
                 // The server went with messages of ours unread: its own are still to come.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {}
                 Err(error) => return Incoming::Nothing(Ended::Failed(error.kind())),

@@ -22,7 +22,7 @@ impl Connection {
         body_len: usize,
         handles: usize,
         waiting: &Arc<Waiting>,
-        patience: Patience<'_>,
+        patience: &mut Patience<'_>,
     ) -> Result<Header> {
         // More handles than that were refused when they were encoded.
         let handles = u16::try_from(handles).unwrap_or(u16::MAX);
@@ -39,6 +39,10 @@ impl Connection {
                 let started = match large && !first {
                     true => Err(Busy::Shared),
                     false => {
+                        if busy.is_some() {
+                            // It has waited.
+                            patience.look();
+                        }
                         let timeout_ms = patience.left_ms();
                         state.end.start(method, handles, body_len, timeout_ms, waiting.clone())
                     }
@@ -104,7 +108,7 @@ impl Connection {
         header: &Header,
         body: &Payload<'_>,
         handles: &[BorrowedHandle<'_>],
-        mut patience: Patience<'_>,
+        patience: &mut Patience<'_>,
     ) -> Result<()> {
         loop {
             let error = match self.link.send(header, body, handles) {
@@ -117,6 +121,7 @@ impl Connection {
                     let waited =
                         wait_until(patience.deadline, |at| self.link.socket.wait_writable(at));
                     waited.map_err(failed)?;
+                    patience.look();
                     self.receive_if_nobody_does();
                 }
                 io::ErrorKind::PermissionDenied => {
