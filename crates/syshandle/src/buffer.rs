@@ -41,6 +41,12 @@ impl DerefMut for FrameBuffer {
     }
 }
 
+impl std::fmt::Debug for FrameBuffer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FrameBuffer").finish_non_exhaustive()
+    }
+}
+
 impl Drop for FrameBuffer {
     #[inline]
     fn drop(&mut self) {

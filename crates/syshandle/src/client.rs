@@ -201,6 +201,9 @@ impl Client {
                 let text = "this process has no descriptors left for the handles of the result";
                 Err(site.name(Error::new(ErrorKind::HandlesLost, text).maybe_ran()).into())
             }
+            ReplyBody::Frame { frame, start, end } => {
+                site.read(declared, status, Decoder::new(&frame[start..end], handles, &kernel))
+            }
             ReplyBody::Copy(body) => {
                 let input = Decoder::new(&body, handles, &kernel);
                 let result = site.read(declared, status, input);

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use smallvec::SmallVec;
+
 use crate::{Limits, whereabouts};
 
 /// What a frame is.
@@ -107,21 +109,26 @@ pub struct Header {
     pub releases: Releases,
 }
 
-/// Ranges given back with a frame: their offsets.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Releases {
-    offsets: [u32; Limits::RELEASES_MAX],
-    len: usize,
-}
+/// Ranges given back with a frame: their offsets. Mostly none, or one: those have no memory of their
+/// own, and headers stay small.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Releases(SmallVec<[u32; 4]>);
 
 impl Releases {
     /// Moves as many as a frame takes out of `due`.
     #[inline]
     pub fn take_from(due: &mut Vec<u32>) -> Self {
+        if due.is_empty() {
+            return Self::default();
+        }
+        Self(due.drain(..due.len().min(Limits::RELEASES_MAX)).collect())
+    }
+
+    #[inline]
+    fn read(offsets: &[u8]) -> Self {
         let mut releases = Self::default();
-        for offset in due.drain(..due.len().min(Limits::RELEASES_MAX)) {
-            releases.offsets[releases.len] = offset;
-            releases.len += 1;
+        for bytes in offsets.as_chunks().0 {
+            releases.0.push(u32::from_le_bytes(*bytes));
         }
         releases
     }
@@ -129,7 +136,7 @@ impl Releases {
     /// The offsets.
     #[inline]
     pub fn as_slice(&self) -> &[u32] {
-        &self.offsets[..self.len]
+        &self.0
     }
 }
 
@@ -196,10 +203,7 @@ impl Header {
             return Err(Violation::TooManyReleases);
         }
         let (offsets, rest) = rest.split_at_checked(4 * releases_len).ok_or(Violation::TooShort)?;
-        let mut releases = Releases { len: releases_len, ..Releases::default() };
-        for (place, bytes) in releases.offsets.iter_mut().zip(offsets.as_chunks().0) {
-            *place = u32::from_le_bytes(*bytes);
-        }
+        let releases = Releases::read(offsets);
         let (len, offset) = (word(16), word(20));
         let body = match head[1] & !whereabouts::BITS {
             0 if offset == 0 && len as usize == rest.len() => Body::Inline { len },

@@ -87,14 +87,19 @@ impl Client {
 }
 
 impl Reply {
-    /// The same, with its bytes copied out of the server's memory, which gets the range back.
+    /// The same, with its bytes copied out of the server's memory, which gets the range back; and out
+    /// of the frame, which this thread keeps.
     fn copied(mut self, connection: &Connection) -> Result<Self> {
-        if let ReplyBody::Shared(body) = self.body {
-            let copy = connection.copy(body);
-            connection.has_read(body);
-            let copy = copy.ok_or_else(|| Error::from(Violation::BadArena).maybe_ran())?;
-            self.body = ReplyBody::Copy(copy);
-        }
+        let copy = match self.body {
+            ReplyBody::Copy(copy) => copy,
+            ReplyBody::Frame { frame, start, end } => frame[start..end].to_vec(),
+            ReplyBody::Shared(body) => {
+                let copy = connection.copy(body);
+                connection.has_read(body);
+                copy.ok_or_else(|| Error::from(Violation::BadArena).maybe_ran())?
+            }
+        };
+        self.body = ReplyBody::Copy(copy);
         Ok(self)
     }
 }

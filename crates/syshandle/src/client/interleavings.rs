@@ -117,6 +117,7 @@ fn unsendable_call(connection: &Connection) -> crate::Error {
 
 fn assert_answered(reply: Result<Reply>) {
     match reply.unwrap().body {
+        ReplyBody::Frame { start, end, .. } => assert_eq!(end - start, 4),
         ReplyBody::Copy(bytes) => assert_eq!(bytes.len(), 4),
         body @ ReplyBody::Shared(_) => panic!("{body:?}"),
     }

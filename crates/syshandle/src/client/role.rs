@@ -7,6 +7,7 @@ use super::connection::{Connection, State};
 use super::ended::Ended;
 use super::patience::Patience;
 use super::receiving::Incoming;
+use super::reply::Waiting;
 use crate::Result;
 use crate::sync::thread::{self, Thread};
 
@@ -18,13 +19,14 @@ impl Connection {
     pub(super) fn wait<T>(
         &self,
         patience: &mut Patience<'_>,
-        mut done: impl FnMut(&mut State, &mut Patience<'_>) -> Option<T>,
+        waiting: &mut Waiting,
+        mut done: impl FnMut(&mut State, &mut Patience<'_>, &mut Waiting) -> Option<T>,
     ) -> Result<T> {
         let _registered = patience.cancel.map(|cancel| cancel.register(&thread::current()));
         let mut state = self.state();
         let mut has_waited = false;
         let result = loop {
-            if let Some(value) = done(&mut state, patience) {
+            if let Some(value) = done(&mut state, patience, waiting) {
                 break Ok(value);
             }
             if std::mem::replace(&mut has_waited, true) {
@@ -35,11 +37,11 @@ impl Connection {
             }
             if state.receiving {
                 let this = thread::current();
-                state.asleep.push(this.clone());
+                state.asleep.push((this.clone(), waiting.waiter));
                 drop(state);
                 thread::park_timeout(patience.left());
                 state = self.state();
-                state.asleep.retain(|thread| thread.id() != this.id());
+                state.asleep.retain(|(thread, _)| thread.id() != this.id());
             } else {
                 state.receiving = true;
                 // Mostly empty: then there is no need to know which thread this is.
@@ -54,12 +56,12 @@ impl Connection {
                 };
                 state = self.state();
                 state.receiving = false;
-                self.take_in(&mut state, received);
+                self.take_in(&mut state, received, waiting);
             }
         };
         // Whoever is left may have to receive now, or may start the call that it couldn't.
         if !state.receiving
-            && let Some(next) = state.asleep.pop()
+            && let Some((next, _)) = state.asleep.pop()
         {
             next.unpark();
         }
@@ -74,7 +76,7 @@ impl Connection {
         }
         let received = self.receive(&mut Patience::lasting(Duration::ZERO, None));
         let something = !matches!(received, Incoming::NotYet);
-        self.take_in(&mut state, received);
+        self.take_in(&mut state, received, &mut Waiting::default());
         something
     }
 
