@@ -163,7 +163,9 @@ impl Seqpacket {
         handles: &mut impl Extend<OwnedHandle>,
         patience: Duration,
     ) -> io::Result<Received> {
-        let patience_ms = u32::try_from(patience.as_millis()).unwrap_or(u32::MAX).max(1);
+        let whole_ms = patience.as_secs().saturating_mul(1_000);
+        let patience_ms = whole_ms.saturating_add(patience.subsec_millis().into());
+        let patience_ms = u32::try_from(patience_ms).unwrap_or(u32::MAX).max(1);
         let set_ms = self.patience_ms.load(Ordering::Relaxed);
         if set_ms == 0 || set_ms > patience_ms || patience_ms - set_ms > PATIENCE_SLACK_MS {
             let timeout = Duration::from_millis(patience_ms.into());

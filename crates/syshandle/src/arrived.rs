@@ -33,11 +33,13 @@ impl Arrived {
     }
 
     /// Receives a frame and its handles; doesn't wait.
+    #[inline]
     pub(crate) fn receive(&mut self, socket: &Seqpacket, frame: &mut [u8]) -> io::Result<Received> {
         socket.receive(frame, &mut self.handles)
     }
 
     /// The same, but waits for a frame: no longer than `patience`.
+    #[inline]
     pub(crate) fn receive_within(
         &mut self,
         socket: &Seqpacket,

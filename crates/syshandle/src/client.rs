@@ -223,6 +223,7 @@ impl Client {
         Site { interface: self.shared.interface, method }
     }
 
+    #[inline]
     fn patience(&self) -> Patience<'_> {
         Patience::lasting(self.timeout, self.cancel.as_ref())
     }

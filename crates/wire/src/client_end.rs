@@ -116,6 +116,7 @@ impl<W> ClientEnd<W> {
     ///
     /// # Errors
     /// [`Busy`] until another call ends.
+    #[inline]
     pub fn start(
         &mut self,
         method: u32,
@@ -175,6 +176,7 @@ impl<W> ClientEnd<W> {
     ///
     /// # Errors
     /// [`Violation`]: the connection ends.
+    #[inline]
     pub fn receive<'f>(
         &mut self,
         frame: &'f [u8],

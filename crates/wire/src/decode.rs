@@ -252,7 +252,7 @@ impl<'a> Decoder<'a> {
     /// # Errors
     /// [`Malformed::TrailingBytes`] or [`Malformed::ExtraHandles`].
     #[inline]
-    pub fn finish(self) -> Result<(), DecodeError> {
+    pub fn finish(&self) -> Result<(), DecodeError> {
         match (self.bytes_left(), self.handles.len()) {
             (0, 0) => Ok(()),
             (bytes, handles) => Err(left_over(bytes, handles)),

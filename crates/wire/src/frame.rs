@@ -191,7 +191,7 @@ impl Header {
     ///
     /// # Errors
     /// [`Violation`]: the sender broke the rules, and the connection can't go on.
-    #[inline]
+    #[inline(always)]
     pub fn read(frame: &[u8]) -> Result<(Self, &[u8]), Violation> {
         let (head, rest) = frame.split_at_checked(Self::LEN).ok_or(Violation::TooShort)?;
         let kind = FrameKind::from_byte(head[0]).ok_or(Violation::UnknownKind(head[0]))?;

@@ -39,6 +39,8 @@ impl Work {
     pub(crate) fn run(self, reactor: &Arc<Reactor>) {
         let Self { connection, state, call, method, arguments, handles, handles_lost, _hold } =
             self;
+        let context = Context { reactor: reactor.clone(), connection, call: state };
+        let connection = &context.connection;
         let mut replied = false;
         let mut reply = |status, body: Payload<'_>, handles: &[BorrowedHandle<'_>]| {
             replied = true;
@@ -47,7 +49,7 @@ impl Work {
         let refusal = match () {
             () if handles_lost => Some(Fault::HandlesLost),
             () if reactor.is_draining() => Some(Fault::Draining),
-            () if state.is_cancelled() => Some(Fault::Expired),
+            () if context.call.is_cancelled() => Some(Fault::Expired),
             () => None,
         };
         if let Some(refusal) = refusal {
@@ -78,8 +80,6 @@ impl Work {
         let _entered = span.enter();
         tracing::trace!(handles = handles.len(), "running");
         reactor.about_to_call();
-        let context =
-            Context { reactor: reactor.clone(), connection: connection.clone(), call: state };
         let run = catch_unwind(AssertUnwindSafe(|| {
             interface.dispatch(Incoming {
                 method,
