@@ -126,9 +126,9 @@ impl Seqpacket {
     pub fn receive(
         &self,
         bytes: &mut [u8],
-        handles: &mut Vec<OwnedHandle>,
+        handles: &mut impl Extend<OwnedHandle>,
     ) -> io::Result<Received> {
-        self.receive_or_wait(bytes, handles, false)
+        message::receive(self.fd.as_fd(), bytes, handles, false)
     }
 
     /// The same, but waits for a message in the same system call: no longer than `patience`, and
@@ -141,33 +141,19 @@ impl Seqpacket {
     pub fn receive_within(
         &self,
         bytes: &mut [u8],
-        handles: &mut Vec<OwnedHandle>,
+        handles: &mut impl Extend<OwnedHandle>,
         patience: Duration,
     ) -> io::Result<Received> {
-        let patience_ms = u32::try_from(patience.as_millis()).unwrap_or(u32::MAX).max(1);
+        let whole_ms = patience.as_secs().saturating_mul(1_000);
+        let patience_ms = whole_ms.saturating_add(patience.subsec_millis().into());
+        let patience_ms = u32::try_from(patience_ms).unwrap_or(u32::MAX).max(1);
         let set_ms = self.patience_ms.load(Ordering::Relaxed);
         if set_ms == 0 || set_ms > patience_ms || patience_ms - set_ms > PATIENCE_SLACK_MS {
             let timeout = Duration::from_millis(patience_ms.into());
             rustix::net::sockopt::set_socket_timeout(&self.fd, Timeout::Recv, Some(timeout))?;
             self.patience_ms.store(patience_ms, Ordering::Relaxed);
         }
-        self.receive_or_wait(bytes, handles, true)
-    }
-
-    #[inline]
-    fn receive_or_wait(
-        &self,
-        bytes: &mut [u8],
-        handles: &mut Vec<OwnedHandle>,
-        wait: bool,
-    ) -> io::Result<Received> {
-        let received = message::receive(self.fd.as_fd(), bytes, handles, wait)?;
-        Ok(Received {
-            len: received.len,
-            bytes_truncated: received.bytes_truncated,
-            handles_truncated: received.handles_truncated,
-            sender: received.sender.map(Credentials::from),
-        })
+        message::receive(self.fd.as_fd(), bytes, handles, true)
     }
 
     /// Waits until something can be received, the other end is gone, or the deadline passes: then

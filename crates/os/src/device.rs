@@ -9,18 +9,19 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
 
 use rustix::event::EventfdFlags;
-use rustix::fs::{MemfdFlags, Mode, OFlags, Statx, StatxFlags};
+use rustix::fs::{MemfdFlags, Mode, OFlags, StatxFlags};
 use rustix::process::PidfdFlags;
 
 use crate::feature::{Feature, may_use};
 use crate::sys;
+use crate::sys::stat::Stat;
 
 /// A device's number, as `statx` says it.
 pub(crate) type Device = (u32, u32);
 
 /// Asks for the type and place of a descriptor's file. No file system can hold this up: the
 /// kernel answers from what it knows already.
-pub(crate) fn stat(handle: impl AsFd) -> io::Result<Statx> {
+pub(crate) fn stat(handle: impl AsFd) -> io::Result<Stat> {
     let mut mask = StatxFlags::TYPE | StatxFlags::MNT_ID;
     if may_use(Feature::UniqueMounts) {
         mask |= UNIQUE_MOUNT;
@@ -29,31 +30,31 @@ pub(crate) fn stat(handle: impl AsFd) -> io::Result<Statx> {
 }
 
 /// The device that a file is on.
-pub(crate) const fn of(stat: &Statx) -> Device {
-    (stat.stx_dev_major, stat.stx_dev_minor)
+pub(crate) const fn of(stat: &Stat) -> Device {
+    stat.device
 }
 
 /// Whether a file is one that `memfd_create` made.
-pub(crate) fn is_memory(stat: &Statx) -> bool {
+pub(crate) fn is_memory(stat: &Stat) -> bool {
     static MEMORY: OnceLock<Device> = OnceLock::new();
     is(stat, &MEMORY, || Ok(rustix::fs::memfd_create(c"probe", MemfdFlags::CLOEXEC)?))
 }
 
 /// Whether it has no inode of its own: an eventfd, a timerfd, an epoll; before Linux 6.9 a pidfd.
-pub(crate) fn is_anonymous(stat: &Statx) -> bool {
+pub(crate) fn is_anonymous(stat: &Stat) -> bool {
     static ANONYMOUS: OnceLock<Device> = OnceLock::new();
     is(stat, &ANONYMOUS, || Ok(rustix::event::eventfd(0, EventfdFlags::CLOEXEC)?))
 }
 
 /// Whether it is a pidfd, from Linux 6.9 on.
-pub(crate) fn is_pidfd(stat: &Statx) -> bool {
+pub(crate) fn is_pidfd(stat: &Stat) -> bool {
     static PIDFS: OnceLock<Device> = OnceLock::new();
     let pidfd = || Ok(rustix::process::pidfd_open(rustix::process::getpid(), PidfdFlags::empty())?);
     !is_anonymous(stat) && is(stat, &PIDFS, pidfd)
 }
 
 /// Whether it is a namespace.
-pub(crate) fn is_namespace(stat: &Statx) -> bool {
+pub(crate) fn is_namespace(stat: &Stat) -> bool {
     static NSFS: OnceLock<Device> = OnceLock::new();
     let namespace = || {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
@@ -64,12 +65,12 @@ pub(crate) fn is_namespace(stat: &Statx) -> bool {
 
 /// Whether it is a dma-buf. Nothing makes one on any machine, so the first that comes has to be
 /// told otherwise, and [remembered](remember_buffer).
-pub(crate) fn is_buffer(stat: &Statx) -> bool {
+pub(crate) fn is_buffer(stat: &Stat) -> bool {
     BUFFERS.get() == Some(&of(stat))
 }
 
 /// Remembers the device of what was found to be a dma-buf.
-pub(crate) fn remember_buffer(stat: &Statx) {
+pub(crate) fn remember_buffer(stat: &Stat) {
     let _ = BUFFERS.set(of(stat));
 }
 
@@ -77,7 +78,7 @@ static BUFFERS: OnceLock<Device> = OnceLock::new();
 
 /// Whether it is on the one device that an object made here is on. One that couldn't be made is
 /// tried again the next time.
-fn is(stat: &Statx, known: &OnceLock<Device>, make: impl FnOnce() -> io::Result<OwnedFd>) -> bool {
+fn is(stat: &Stat, known: &OnceLock<Device>, make: impl FnOnce() -> io::Result<OwnedFd>) -> bool {
     let device = known.get().copied().or_else(|| {
         let device = of(&self::stat(make().ok()?).ok()?);
         let _ = known.set(device);
@@ -88,13 +89,13 @@ fn is(stat: &Statx, known: &OnceLock<Device>, make: impl FnOnce() -> io::Result<
 
 /// The number of the mount that a file was opened through, and whether it is one that is never
 /// used for another.
-pub(crate) fn mount(stat: &Statx) -> (u64, bool) {
-    (stat.stx_mnt_id, stat.stx_mask & UNIQUE_MOUNT.bits() != 0)
+pub(crate) fn mount(stat: &Stat) -> (u64, bool) {
+    (stat.mount, stat.mask.contains(UNIQUE_MOUNT))
 }
 
 /// The number of the same mount that `/proc/self/mountinfo` says, which is used again later.
 pub(crate) fn reused_mount(handle: BorrowedFd<'_>) -> io::Result<u64> {
-    Ok(sys::stat::stat(handle, StatxFlags::MNT_ID)?.stx_mnt_id)
+    Ok(sys::stat::stat(handle, StatxFlags::MNT_ID)?.mount)
 }
 
 /// `STATX_MNT_ID_UNIQUE` of `linux/stat.h`, Linux 6.8.

@@ -218,7 +218,7 @@ fn not_of_a_file() -> io::Error {
 /// Lets files and devices pass.
 fn refuse_others(handle: BorrowedFd<'_>) -> io::Result<()> {
     let stat = crate::sys::stat::stat(handle, StatxFlags::TYPE)?;
-    match FileType::from_raw_mode(stat.stx_mode.into()) {
+    match stat.kind() {
         FileType::RegularFile | FileType::CharacterDevice | FileType::BlockDevice => Ok(()),
         _ => {
             let what = "it is neither a file nor a device";

@@ -8,16 +8,23 @@
 use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
-use std::os::unix::fs::FileExt;
 use std::sync::RwLock;
 
 use crate::feature::{Feature, may_use};
 use crate::sys::fork;
 
 /// What the kernel prints about a descriptor, as far as it fits.
-pub(crate) struct FdInfo {
-    text: [u8; LEN_MAX],
-    len: usize,
+pub(crate) struct FdInfo<'r> {
+    text: &'r [u8],
+}
+
+/// Room for it: the caller's, so that it isn't copied around.
+pub(crate) struct Room([u8; LEN_MAX]);
+
+impl Room {
+    pub(crate) const fn new() -> Self {
+        Self([0; LEN_MAX])
+    }
 }
 
 /// Reads what the kernel says about a descriptor. It never asks a file system or a driver that
@@ -25,15 +32,13 @@ pub(crate) struct FdInfo {
 ///
 /// # Errors
 /// `Unsupported` without `/proc`; no descriptor left.
-pub(crate) fn read(handle: BorrowedFd<'_>) -> io::Result<FdInfo> {
+pub(crate) fn read<'r>(handle: BorrowedFd<'_>, room: &'r mut Room) -> io::Result<FdInfo<'r>> {
     if !may_use(Feature::Proc) {
         return Err(without_proc());
     }
     let number = handle.as_raw_fd();
-    let mut info = FdInfo { text: [0; LEN_MAX], len: 0 };
     let Some(epoch) = fork::epoch() else {
-        info.len = read_start(&open(number)?, &mut info.text)?;
-        return Ok(info);
+        return read_start(&open(number)?, room);
     };
     let slot = &CACHE[number.unsigned_abs() as usize % SLOTS];
     // Never waits for a slot: a thread that held it may be missing in a copy of the process.
@@ -41,18 +46,17 @@ pub(crate) fn read(handle: BorrowedFd<'_>) -> io::Result<FdInfo> {
         && let Some(kept) =
             kept.as_ref().filter(|kept| kept.number == number && kept.epoch == epoch)
     {
-        info.len = read_start(&kept.file, &mut info.text)?;
-        return Ok(info);
+        return read_start(&kept.file, room);
     }
     let file = open(number)?;
-    info.len = read_start(&file, &mut info.text)?;
+    let info = read_start(&file, room)?;
     if let Ok(mut kept) = slot.try_write() {
         *kept = Some(Kept { number, epoch, file });
     }
     Ok(info)
 }
 
-impl FdInfo {
+impl FdInfo<'_> {
     /// Whether there is a line that starts like this.
     pub(crate) fn has(&self, start: &str) -> bool {
         self.rest(start).is_some()
@@ -64,7 +68,7 @@ impl FdInfo {
     }
 
     fn rest(&self, start: &str) -> Option<&str> {
-        let text = std::str::from_utf8(&self.text[..self.len]).ok()?;
+        let text = std::str::from_utf8(self.text).ok()?;
         // The object's own lines come last.
         text.rsplit('\n').find_map(|line| line.strip_prefix(start))
     }
@@ -81,7 +85,7 @@ pub(crate) enum Eventfd {
     Unknown,
 }
 
-impl FdInfo {
+impl FdInfo<'_> {
     /// How the eventfd counts, if it is one.
     pub(crate) fn eventfd(&self) -> Option<Eventfd> {
         if !self.own()?.starts_with(b"eventfd-count:") {
@@ -89,8 +93,7 @@ impl FdInfo {
         }
         let says_mode = may_use(Feature::SemaphoreMode);
         // Its last line, of all kernels that print it so far: the rest needn't be looked at.
-        let text = &self.text[..self.len];
-        if says_mode && text.ends_with(b"\neventfd-semaphore: 0\n") {
+        if says_mode && self.text.ends_with(b"\neventfd-semaphore: 0\n") {
             return Some(Eventfd::Event);
         }
         Some(match self.value("eventfd-semaphore:").filter(|_| says_mode) {
@@ -104,22 +107,23 @@ impl FdInfo {
     /// what it is; in a later one there may be a text of somebody's choice, with lines of its own:
     /// the name of a dma-buf, a path in that of a bpf link.
     fn own(&self) -> Option<&[u8]> {
-        // `ino:` is the fourth line, and the last that all have.
-        let (mut line, mut own) = split_line(&self.text[..self.len])?;
-        while !line.starts_with(b"ino:") {
-            (line, own) = split_line(own)?;
+        let mut own = self.text;
+        for name in ["pos:", "flags:", "mnt_id:", "ino:"] {
+            own = after_line(own, name)?;
         }
         while own.starts_with(b"lock:") {
-            own = split_line(own)?.1;
+            own = after_line(own, "lock:")?;
         }
         Some(own)
     }
 }
 
-/// The first line, and what comes after it. Byte by byte: that is quicker for lines this short.
-fn split_line(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    let end = text.iter().position(|&byte| byte == b'\n')?;
-    Some((&text[..end], &text[end + 1..]))
+/// What comes after a line that starts like this. Byte by byte: that is quicker for lines this short.
+#[inline]
+fn after_line<'t>(text: &'t [u8], start: &str) -> Option<&'t [u8]> {
+    let line = text.strip_prefix(start.as_bytes())?;
+    let end = line.iter().position(|&byte| byte == b'\n')?;
+    Some(&line[end + 1..])
 }
 
 /// The error where only `/proc` could tell.
@@ -138,13 +142,9 @@ struct Kept {
 static CACHE: [RwLock<Option<Kept>>; SLOTS] = [const { RwLock::new(None) }; SLOTS];
 
 /// What a file starts with; a signal is no reason to know less.
-fn read_start(file: &File, text: &mut [u8]) -> io::Result<usize> {
-    loop {
-        match file.read_at(text, 0) {
-            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-            result => return result,
-        }
-    }
+fn read_start<'r>(file: &File, room: &'r mut Room) -> io::Result<FdInfo<'r>> {
+    let len = rustix::io::retry_on_intr(|| rustix::io::pread(file, &mut room.0[..], 0))?;
+    Ok(FdInfo { text: &room.0[..len] })
 }
 
 fn open(number: RawFd) -> io::Result<File> {
@@ -184,22 +184,23 @@ mod tests {
     #[test]
     fn a_number_that_comes_to_mean_another_object_is_read_afresh() {
         let event = rustix::event::eventfd(7, EventfdFlags::CLOEXEC).unwrap();
-        assert_eq!(read(event.as_fd()).unwrap().value("eventfd-count:"), Some("7"));
+        assert_eq!(
+            read(event.as_fd(), &mut Room::new()).unwrap().value("eventfd-count:"),
+            Some("7")
+        );
         let number = event.as_raw_fd();
         let (pipe, _) = io::pipe().unwrap();
         let mut event = event;
         rustix::io::dup2(&pipe, &mut event).unwrap();
         assert_eq!(event.as_raw_fd(), number);
-        assert!(!read(event.as_fd()).unwrap().has("eventfd-count:"));
+        assert!(!read(event.as_fd(), &mut Room::new()).unwrap().has("eventfd-count:"));
     }
 
     #[test]
     fn a_name_that_reads_like_an_event_makes_none() {
         let printed = |own: &str| {
             let text = format!("pos:\t0\nflags:\t02\nmnt_id:\t15\nino:\t7\n{own}");
-            let mut info = FdInfo { text: [0; LEN_MAX], len: text.len() };
-            info.text[..text.len()].copy_from_slice(text.as_bytes());
-            info.eventfd()
+            FdInfo { text: text.as_bytes() }.eventfd()
         };
         let event = "eventfd-count:                0\neventfd-id: 3\neventfd-semaphore: 0\n";
         assert_eq!(printed(event), Some(Eventfd::Event));
@@ -215,7 +216,7 @@ mod tests {
     #[test]
     fn without_proc_the_error_says_so() {
         let event = rustix::event::eventfd(0, EventfdFlags::CLOEXEC).unwrap();
-        let error = without(Feature::Proc, || read(event.as_fd()).err().unwrap());
+        let error = without(Feature::Proc, || read(event.as_fd(), &mut Room::new()).err().unwrap());
         assert_eq!(error.to_string(), "telling what this handle is needs /proc");
     }
 }

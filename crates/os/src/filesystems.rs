@@ -13,11 +13,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::fs::Statx;
 
 use crate::device::{self, Device};
 use crate::fdinfo::without_proc;
 use crate::feature::{Feature, may_use};
+use crate::sys::stat::Stat;
 
 /// The file systems whose files a peer may send.
 ///
@@ -74,7 +74,7 @@ impl Filesystems {
     ///
     /// # Errors
     /// `Unsupported` without `/proc`, unless any file system is allowed.
-    pub(crate) fn judge(&self, handle: BorrowedFd<'_>, stat: &Statx) -> io::Result<Verdict> {
+    pub(crate) fn judge(&self, handle: BorrowedFd<'_>, stat: &Stat) -> io::Result<Verdict> {
         let device = device::of(stat);
         let (mount, true) = device::mount(stat) else {
             let (mount, _) = device::mount(stat);

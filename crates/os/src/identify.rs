@@ -7,10 +7,11 @@
 
 use std::io;
 
-use rustix::fs::{FileType, OFlags, SealFlags, Statx};
+use rustix::fs::{FileType, OFlags, SealFlags};
 
 use crate::fdinfo::{Eventfd, FdInfo};
 use crate::filesystems::Verdict;
+use crate::sys::stat::Stat;
 use crate::{
     BorrowedHandle, Filesystems, Object, Rights, device, fdinfo, process, section, socket, sys,
 };
@@ -46,7 +47,7 @@ pub fn identify_with(handle: BorrowedHandle<'_>, filesystems: &Filesystems) -> i
     }
     let access = access_rights(flags);
     let stat = device::stat(handle)?;
-    let (object, rights) = match FileType::from_raw_mode(stat.stx_mode.into()) {
+    let (object, rights) = match stat.kind() {
         FileType::Fifo => (Object::Pipe, access),
         FileType::Socket => (socket::identify(handle)?, socket::RIGHTS),
         _ if device::is_memory(&stat) => {
@@ -97,7 +98,8 @@ fn namespace(handle: BorrowedHandle<'_>) -> io::Result<Object> {
 
 /// Tells the objects without an inode of their own apart, which `stat` shows all alike.
 fn anonymous(handle: BorrowedHandle<'_>) -> io::Result<(Object, Rights)> {
-    let info = fdinfo::read(handle)?;
+    let mut room = fdinfo::Room::new();
+    let info = fdinfo::read(handle, &mut room)?;
     let object = match info.eventfd() {
         Some(Eventfd::Semaphore) => Object::EventfdSemaphore,
         Some(Eventfd::Event | Eventfd::Unknown) => Object::Eventfd,
@@ -106,7 +108,7 @@ fn anonymous(handle: BorrowedHandle<'_>) -> io::Result<(Object, Rights)> {
     Ok((object, WAIT_AND_SIGNAL))
 }
 
-fn other_anonymous(info: &FdInfo) -> io::Result<(Object, Rights)> {
+fn other_anonymous(info: &FdInfo<'_>) -> io::Result<(Object, Rights)> {
     let object = match () {
         () if info.has("clockid:") && info.has("ticks:") => Object::Timerfd,
         // Before Linux 6.9; there are no pidfds of threads yet.
@@ -119,7 +121,7 @@ fn other_anonymous(info: &FdInfo) -> io::Result<(Object, Rights)> {
 /// A file that isn't on a known device of the kernel's own.
 fn of_file_system(
     handle: BorrowedHandle<'_>,
-    stat: &Statx,
+    stat: &Stat,
     kind: FileType,
     access: Rights,
     filesystems: &Filesystems,
@@ -132,7 +134,9 @@ fn of_file_system(
         _ if kind == FileType::RegularFile && rustix::fs::fcntl_get_seals(handle).is_ok() => {
             in_memory(handle, access, filesystems)
         }
-        Ok(Verdict::Unknown) if fdinfo::read(handle)?.has("exp_name:") => {
+        Ok(Verdict::Unknown)
+            if fdinfo::read(handle, &mut fdinfo::Room::new())?.has("exp_name:") =>
+        {
             device::remember_buffer(stat);
             Ok(Facts { object: Object::DeviceBuffer, rights: buffer_rights(access) })
         }

@@ -115,7 +115,7 @@ pub(crate) fn create(name: &CStr) -> io::Result<OwnedFd> {
 
 /// The size in bytes of a memory file.
 pub(crate) fn len(file: BorrowedFd<'_>) -> io::Result<u64> {
-    Ok(stat(file, StatxFlags::SIZE)?.stx_size)
+    Ok(stat(file, StatxFlags::SIZE)?.size)
 }
 
 /// The size is fixed, and so are the seals.

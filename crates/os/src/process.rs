@@ -206,7 +206,8 @@ pub(crate) fn id(pidfd: BorrowedFd<'_>) -> io::Result<Option<u32>> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(_) => {}
     }
-    let info = fdinfo::read(pidfd)?;
+    let mut room = fdinfo::Room::new();
+    let info = fdinfo::read(pidfd, &mut room)?;
     // -1 when it is gone, 0 when it isn't visible here.
     let id = info.value("Pid:").and_then(|id| id.parse::<i32>().ok()).unwrap_or(0);
     Ok(u32::try_from(id).ok().filter(|&id| id != 0))

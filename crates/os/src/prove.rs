@@ -90,7 +90,7 @@ fn quick_socket(handle: BorrowedHandle<'_>, declared: &Declared) -> io::Result<O
 
 /// Nothing but an eventfd prints a count.
 fn eventfd(handle: BorrowedHandle<'_>, wanted: Object) -> io::Result<Option<Facts>> {
-    let object = match fdinfo::read(handle)?.eventfd() {
+    let object = match fdinfo::read(handle, &mut fdinfo::Room::new())?.eventfd() {
         Some(Eventfd::Event) => Object::Eventfd,
         Some(Eventfd::Semaphore) => Object::EventfdSemaphore,
         // Then it passes as either.

@@ -82,7 +82,8 @@ impl Semaphore {
     /// # Errors
     /// `Unsupported` without `/proc`.
     pub fn count(&self) -> io::Result<u64> {
-        let info = fdinfo::read(self.0.as_fd())?;
+        let mut room = fdinfo::Room::new();
+        let info = fdinfo::read(self.0.as_fd(), &mut room)?;
         info.value("eventfd-count:")
             .and_then(|count| u64::from_str_radix(count, 16).ok())
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "no eventfd"))

@@ -67,7 +67,7 @@ impl Token {
     /// # Errors
     /// Those of `statx(2)`.
     pub fn id(&self) -> io::Result<u64> {
-        Ok(stat(self.0.as_fd(), StatxFlags::INO)?.stx_ino)
+        Ok(stat(self.0.as_fd(), StatxFlags::INO)?.inode)
     }
 
     /// Makes the program that the command starts run in the namespace.

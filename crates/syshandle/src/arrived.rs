@@ -14,14 +14,14 @@ use syshandle_os::{
     BorrowedHandle, Declared, Filesystems, OwnedHandle, Received, Seqpacket, Unproven,
     dispose_with, identify_with, prove_with,
 };
-use syshandle_wire::{ProofError, Prove};
+use syshandle_wire::{Handles, ProofError, Prove};
 
 use crate::server::shares::Share;
 
 /// Handles that came with a frame and that nobody has looked at yet.
 #[derive(Debug)]
 pub(crate) struct Arrived {
-    handles: Vec<OwnedHandle>,
+    handles: Handles,
     /// The share of the client that sent them; a server has none.
     sender: Option<Arc<Share>>,
 }
@@ -29,15 +29,17 @@ pub(crate) struct Arrived {
 impl Arrived {
     /// None yet.
     pub(crate) fn new() -> Self {
-        Self { handles: Vec::new(), sender: None }
+        Self { handles: Handles::new(), sender: None }
     }
 
     /// Receives a frame and its handles; doesn't wait.
+    #[inline]
     pub(crate) fn receive(&mut self, socket: &Seqpacket, frame: &mut [u8]) -> io::Result<Received> {
         socket.receive(frame, &mut self.handles)
     }
 
     /// The same, but waits for a frame: no longer than `patience`.
+    #[inline]
     pub(crate) fn receive_within(
         &mut self,
         socket: &Seqpacket,
@@ -64,16 +66,25 @@ impl Arrived {
         self.handles.first()
     }
 
+    #[cold]
+    fn refuse_all(&mut self) {
+        let kernel = Kernel::usual(self.sender.as_ref());
+        self.handles.drain(..).for_each(|handle| kernel.refuse(handle));
+    }
+
     /// The handles, for a decoder: it refuses what it doesn't take.
-    pub(crate) fn into_handles(mut self) -> Vec<OwnedHandle> {
+    #[inline]
+    pub(crate) fn into_handles(mut self) -> Handles {
         std::mem::take(&mut self.handles)
     }
 }
 
 impl Drop for Arrived {
+    #[inline]
     fn drop(&mut self) {
-        let kernel = Kernel::usual(self.sender.as_ref());
-        self.handles.drain(..).for_each(|handle| kernel.refuse(handle));
+        if !self.handles.is_empty() {
+            self.refuse_all();
+        }
     }
 }
 

@@ -1,70 +1,99 @@
 //! Buffers for frames, kept by each thread from call to call.
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::ops::{Deref, DerefMut};
+use std::thread::LocalKey;
 
-/// A buffer of [`syshandle_wire::Header::FRAME_MAX`] bytes; goes back to its thread when dropped.
-pub(crate) struct FrameBuffer(Vec<u8>);
+use syshandle_wire::Header;
+
+/// A buffer of [`Header::FRAME_MAX`] bytes; goes back to its thread when dropped.
+pub(crate) struct FrameBuffer(Option<Box<Frame>>);
+
+type Frame = [u8; Header::FRAME_MAX];
 
 impl FrameBuffer {
     /// A buffer with whatever bytes are in it.
+    #[inline]
     pub(crate) fn take() -> Self {
-        let kept = KEPT.with_borrow_mut(Vec::pop);
-        Self(kept.unwrap_or_else(|| vec![0; syshandle_wire::Header::FRAME_MAX]))
+        Self(take(&FRAMES).or_else(fresh))
     }
+}
+
+/// Made where it is to be: the stack of a thread may be smaller than one thinks.
+#[cold]
+fn fresh() -> Option<Box<Frame>> {
+    vec![0; Header::FRAME_MAX].try_into().ok()
 }
 
 impl Deref for FrameBuffer {
     type Target = [u8];
 
+    #[inline]
     fn deref(&self) -> &[u8] {
-        &self.0
+        self.0.as_ref().map_or(&[], |frame| &frame[..])
     }
 }
 
 impl DerefMut for FrameBuffer {
+    #[inline]
     fn deref_mut(&mut self) -> &mut [u8] {
-        &mut self.0
+        self.0.as_mut().map_or(&mut [], |frame| &mut frame[..])
+    }
+}
+
+impl std::fmt::Debug for FrameBuffer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FrameBuffer").finish_non_exhaustive()
     }
 }
 
 impl Drop for FrameBuffer {
+    #[inline]
     fn drop(&mut self) {
-        keep(&KEPT, &mut self.0);
+        if let Some(frame) = self.0.take() {
+            give(&FRAMES, frame);
+        }
     }
 }
 
 /// An empty vector with room from calls before.
+#[inline]
 pub(crate) fn take_bytes() -> Vec<u8> {
-    BYTES.with_borrow_mut(Vec::pop).unwrap_or_default()
+    take(&BYTES).unwrap_or_default()
 }
 
 /// Keeps the room of a vector for the next call of this thread.
+#[inline]
 pub(crate) fn give_bytes(mut bytes: Vec<u8>) {
-    if bytes.capacity() <= KEPT_BYTES_MAX {
+    if (1..=KEPT_BYTES_MAX).contains(&bytes.capacity()) {
         bytes.clear();
-        keep(&BYTES, &mut bytes);
+        give(&BYTES, bytes);
     }
 }
 
-fn keep(kept: &'static std::thread::LocalKey<RefCell<Vec<Vec<u8>>>>, buffer: &mut Vec<u8>) {
-    // When the thread is ending there is nothing to keep it for.
-    let _ = kept.try_with(|kept| {
-        let mut kept = kept.borrow_mut();
-        if kept.len() < KEPT_MAX {
-            kept.push(std::mem::take(buffer));
+/// What a thread keeps: one for a call, and one for a call within a call. More are rare.
+type Kept<T> = [Cell<Option<T>>; 2];
+
+#[inline]
+fn take<T>(kept: &'static LocalKey<Kept<T>>) -> Option<T> {
+    // When the thread is ending nothing is kept any more.
+    kept.try_with(|[first, second]| first.take().or_else(|| second.take())).ok()?
+}
+
+#[inline]
+fn give<T>(kept: &'static LocalKey<Kept<T>>, buffer: T) {
+    let _ = kept.try_with(|[first, second]| {
+        if let Some(other) = first.replace(Some(buffer)) {
+            second.set(Some(other));
         }
     });
 }
 
 thread_local! {
-    static KEPT: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
-    static BYTES: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+    static FRAMES: Kept<Box<Frame>> = const { [const { Cell::new(None) }; 2] };
+    static BYTES: Kept<Vec<u8>> = const { [const { Cell::new(None) }; 2] };
 }
 
 /// Fresh memory has to be zeroed page by page, which costs more than a copy; but a thread that made
 /// one very large call needn't hold on to its memory.
 const KEPT_BYTES_MAX: usize = 2 * 1024 * 1024;
-
-/// A call within a call needs a second one; more are rare.
-const KEPT_MAX: usize = 4;

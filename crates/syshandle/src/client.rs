@@ -38,7 +38,7 @@ use crate::client::opening::Opening;
 use crate::client::patience::Patience;
 use crate::client::reply::{Reply, ReplyBody};
 use crate::site::Site;
-use crate::sync::{Mutex, now};
+use crate::sync::Mutex;
 use crate::{CallError, Error, ErrorKind, Interface, Proxy, Result, door};
 
 /// A reference to an object: what every generated client wraps.
@@ -172,7 +172,7 @@ impl Client {
             .finish_lent()
             .map_err(|error| site.name_parameter(error.parameter, error.unsendable.into()))?;
         tracing::trace!(bytes = payload.len(), handles = handles.len(), "sending");
-        let reply = connection.call(method, &payload, &handles, patience).map_err(place)?;
+        let reply = connection.call(method, &payload, &handles, &mut patience).map_err(place)?;
         give_bytes(payload.into_room());
         self.read_reply(connection, method, declared, reply)
     }
@@ -201,6 +201,9 @@ impl Client {
                 let text = "this process has no descriptors left for the handles of the result";
                 Err(site.name(Error::new(ErrorKind::HandlesLost, text).maybe_ran()).into())
             }
+            ReplyBody::Frame { frame, start, end } => {
+                site.read(declared, status, Decoder::new(&frame[start..end], handles, &kernel))
+            }
             ReplyBody::Copy(body) => {
                 let input = Decoder::new(&body, handles, &kernel);
                 let result = site.read(declared, status, input);
@@ -220,11 +223,9 @@ impl Client {
         Site { interface: self.shared.interface, method }
     }
 
+    #[inline]
     fn patience(&self) -> Patience<'_> {
-        let now = now();
-        // A timeout too long to be a point in time is a very long one.
-        let deadline = now.checked_add(self.timeout).unwrap_or(now + FOR_EVER);
-        Patience { now, deadline, cancel: self.cancel.as_ref() }
+        Patience::lasting(self.timeout, self.cancel.as_ref())
     }
 
     /// The connection, made through the door where it isn't yet.
@@ -243,7 +244,7 @@ impl Client {
         let hello = Hello { clsid: Guid::NIL, iid: shared.interface.iid };
         let socket = door::attach(door.as_fd())?;
         let connection = Opening::new(socket).open(hello, patience.deadline)?;
-        patience.now = now();
+        patience.look();
         Ok(shared.connection.get_or_init(|| connection))
     }
 
@@ -307,8 +308,6 @@ impl Handle for Door {
         Self(handle.into())
     }
 }
-
-const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// The limits that this version of the runtime has.
 pub(crate) const LIMITS: Limits = Limits {

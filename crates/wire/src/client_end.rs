@@ -106,6 +106,7 @@ impl<W> ClientEnd<W> {
     }
 
     /// What the server takes.
+    #[inline]
     pub fn limits(&self) -> Limits {
         self.limits
     }
@@ -115,6 +116,7 @@ impl<W> ClientEnd<W> {
     ///
     /// # Errors
     /// [`Busy`] until another call ends.
+    #[inline]
     pub fn start(
         &mut self,
         method: u32,
@@ -174,6 +176,7 @@ impl<W> ClientEnd<W> {
     ///
     /// # Errors
     /// [`Violation`]: the connection ends.
+    #[inline]
     pub fn receive<'f>(
         &mut self,
         frame: &'f [u8],
@@ -261,6 +264,7 @@ impl From<Violation> for OpenError {
 }
 
 /// Where a body of this size goes; `None` when the shared memory has no room for it now.
+#[inline]
 pub(crate) fn place(len: usize, outgoing: &mut Ranges) -> Option<Body> {
     match len {
         0..=Limits::INLINE_BYTES_MAX => Some(Body::Inline { len: len as u32 }),
@@ -269,6 +273,7 @@ pub(crate) fn place(len: usize, outgoing: &mut Ranges) -> Option<Body> {
 }
 
 /// Compares the handles that came with those that the header says.
+#[inline]
 pub(crate) fn check_handles(
     header: &Header,
     handles: usize,
@@ -281,6 +286,7 @@ pub(crate) fn check_handles(
     }
 }
 
+#[inline]
 pub(crate) fn check_body(body: Body, limits: Limits) -> Result<(), Violation> {
     match body {
         Body::Inline { len } | Body::Shared { len, .. } if len > limits.message_bytes_max => {
@@ -290,6 +296,7 @@ pub(crate) fn check_body(body: Body, limits: Limits) -> Result<(), Violation> {
     }
 }
 
+#[inline]
 pub(crate) fn give_back(outgoing: &mut Ranges, header: &Header) -> Result<(), Violation> {
     for offset in header.releases.as_slice() {
         if !outgoing.give_back(*offset) {

@@ -2,12 +2,11 @@
 //! than it sent, or pass a handle that wasn't proven.
 
 use std::fmt;
-use std::vec;
 
 use syshandle_os::{BorrowedHandle, Declared, Handle, Mismatch, OwnedHandle};
 
-use crate::Limits;
 use crate::payload::{Rest, Shared};
+use crate::{Handles, Limits};
 
 /// A value that can be received.
 ///
@@ -65,7 +64,7 @@ pub struct Decoder<'a> {
     bytes: &'a [u8],
     /// What comes behind `bytes`.
     rest: Option<Rest<'a>>,
-    handles: vec::IntoIter<OwnedHandle>,
+    handles: <Handles as IntoIterator>::IntoIter,
     next_slot: u16,
     prove: &'a dyn Prove,
     declared: Option<Declared>,
@@ -76,8 +75,8 @@ pub struct Decoder<'a> {
 impl<'a> Decoder<'a> {
     /// A decoder of these bytes and handles, which this one owns from now on.
     #[inline]
-    pub fn new(bytes: &'a [u8], handles: Vec<OwnedHandle>, prove: &'a dyn Prove) -> Self {
-        let handles = handles.into_iter();
+    pub fn new(bytes: &'a [u8], handles: impl Into<Handles>, prove: &'a dyn Prove) -> Self {
+        let handles = handles.into().into_iter();
         Self {
             bytes,
             rest: None,
@@ -91,7 +90,11 @@ impl<'a> Decoder<'a> {
     }
 
     /// The same of bytes in memory that their sender may still change: each is copied out once.
-    pub fn shared(shared: &'a Shared<'a>, handles: Vec<OwnedHandle>, prove: &'a dyn Prove) -> Self {
+    pub fn shared(
+        shared: &'a Shared<'a>,
+        handles: impl Into<Handles>,
+        prove: &'a dyn Prove,
+    ) -> Self {
         let mut decoder = Self::new(&[], handles, prove);
         decoder.rest = Some(shared.rest());
         decoder
@@ -102,6 +105,7 @@ impl<'a> Decoder<'a> {
     ///
     /// # Errors
     /// Those of its type, with the index.
+    #[inline]
     pub fn parameter<T: Decode>(
         &mut self,
         index: u16,
@@ -117,6 +121,7 @@ impl<'a> Decoder<'a> {
     ///
     /// # Errors
     /// Those of its type.
+    #[inline]
     pub fn field<T: Decode>(&mut self, declared: Option<Declared>) -> Result<T, DecodeError> {
         let outer = self.declared;
         self.declared = declared.or(outer);
@@ -176,6 +181,7 @@ impl<'a> Decoder<'a> {
     ///
     /// # Errors
     /// [`Malformed::Truncated`].
+    #[inline]
     pub fn take_array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
         if let Some(rest) = &mut self.rest {
             if let Some(taken) = rest.take_array() {
@@ -201,6 +207,7 @@ impl<'a> Decoder<'a> {
         Ok(())
     }
 
+    #[inline]
     fn bytes_left(&self) -> usize {
         self.bytes.len() + self.rest.as_ref().map_or(0, Rest::len)
     }
@@ -245,23 +252,33 @@ impl<'a> Decoder<'a> {
     /// # Errors
     /// [`Malformed::TrailingBytes`] or [`Malformed::ExtraHandles`].
     #[inline]
-    pub fn finish(mut self) -> Result<(), DecodeError> {
-        self.parameter = None;
+    pub fn finish(&self) -> Result<(), DecodeError> {
         match (self.bytes_left(), self.handles.len()) {
             (0, 0) => Ok(()),
-            (0, count) => Err(self.error(Malformed::ExtraHandles { count: count as u16 })),
-            (count, _) => Err(self.error(Malformed::TrailingBytes { count: count as u32 })),
+            (bytes, handles) => Err(left_over(bytes, handles)),
         }
     }
 
     /// An error at this place.
+    #[cold]
     pub fn error(&self, malformed: Malformed) -> DecodeError {
         DecodeError { parameter: self.parameter, malformed }
     }
 }
 
+/// What is wrong with a message that has more than its values.
+#[cold]
+fn left_over(bytes: usize, handles: usize) -> DecodeError {
+    let malformed = match (bytes, handles) {
+        (0, count) => Malformed::ExtraHandles { count: count as u16 },
+        (count, _) => Malformed::TrailingBytes { count: count as u32 },
+    };
+    DecodeError { parameter: None, malformed }
+}
+
 /// Nobody has looked at what is left.
 impl Drop for Decoder<'_> {
+    #[inline]
     fn drop(&mut self) {
         for handle in self.handles.by_ref() {
             self.prove.refuse(handle);

@@ -5,7 +5,7 @@ use std::io;
 
 use syshandle_os::BorrowedHandle;
 
-use crate::{Limits, Payload};
+use crate::{LentHandles, Limits, Payload};
 
 /// A value that can be sent.
 ///
@@ -38,7 +38,7 @@ pub trait Encode {
 #[derive(Debug)]
 pub struct Encoder<'a> {
     payload: Payload<'a>,
-    handles: Vec<BorrowedHandle<'a>>,
+    handles: LentHandles<'a>,
     limits: Limits,
     parameter: Option<u16>,
     error: Option<EncodeError>,
@@ -49,7 +49,7 @@ impl<'a> Encoder<'a> {
     #[inline]
     pub fn new(bytes: Vec<u8>, limits: Limits) -> Self {
         let payload = bytes.into();
-        Self { payload, handles: Vec::new(), limits, parameter: None, error: None }
+        Self { payload, handles: LentHandles::new(), limits, parameter: None, error: None }
     }
 
     /// The limits that the message has to keep.
@@ -59,6 +59,7 @@ impl<'a> Encoder<'a> {
     }
 
     /// Writes the parameter of this index.
+    #[inline]
     pub fn parameter<T: Encode + ?Sized>(&mut self, index: u16, value: &'a T) {
         self.parameter = Some(index);
         value.encode(self);
@@ -79,6 +80,7 @@ impl<'a> Encoder<'a> {
         }
     }
 
+    #[inline]
     fn has_room(&mut self, len: usize) -> bool {
         let limit = self.limits.message_bytes_max;
         let fits = self.payload.len() + len <= limit as usize;
@@ -95,6 +97,7 @@ impl<'a> Encoder<'a> {
     }
 
     /// Lends a handle to the next slot.
+    #[inline]
     pub fn put_handle(&mut self, handle: BorrowedHandle<'a>) {
         let slot = self.handles.len() as u16;
         if slot >= self.limits.handles_max {
@@ -106,6 +109,7 @@ impl<'a> Encoder<'a> {
     }
 
     /// Keeps an error, unless there is one already.
+    #[cold]
     pub fn fail(&mut self, unsendable: Unsendable) {
         let parameter = self.parameter;
         self.error.get_or_insert(EncodeError { parameter, unsendable });
@@ -117,7 +121,7 @@ impl<'a> Encoder<'a> {
     /// The first that was met.
     pub fn finish(self) -> Result<(Vec<u8>, Vec<BorrowedHandle<'a>>), EncodeError> {
         let (payload, handles) = self.finish_lent()?;
-        Ok((payload.into_vec(), handles))
+        Ok((payload.into_vec(), handles.into_vec()))
     }
 
     /// The same; some bytes are lent still.
@@ -125,7 +129,7 @@ impl<'a> Encoder<'a> {
     /// # Errors
     /// The first that was met.
     #[inline]
-    pub fn finish_lent(self) -> Result<(Payload<'a>, Vec<BorrowedHandle<'a>>), EncodeError> {
+    pub fn finish_lent(self) -> Result<(Payload<'a>, LentHandles<'a>), EncodeError> {
         match self.error {
             None => Ok((self.payload, self.handles)),
             Some(error) => Err(error),

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use smallvec::SmallVec;
+
 use crate::{Limits, whereabouts};
 
 /// What a frame is.
@@ -33,6 +35,7 @@ pub enum FrameKind {
 }
 
 impl FrameKind {
+    #[inline]
     fn from_byte(byte: u8) -> Option<Self> {
         Some(match byte {
             1 => Self::Greeting,
@@ -64,6 +67,7 @@ pub enum Status {
 
 impl Status {
     /// The status with this number.
+    #[inline]
     pub fn from_number(number: u32) -> Option<Self> {
         [Self::Done, Self::Failed, Self::Fault].into_iter().find(|status| *status as u32 == number)
     }
@@ -105,21 +109,26 @@ pub struct Header {
     pub releases: Releases,
 }
 
-/// Ranges given back with a frame: their offsets.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Releases {
-    offsets: [u32; Limits::RELEASES_MAX],
-    len: usize,
-}
+/// Ranges given back with a frame: their offsets. Mostly none, or one: those have no memory of their
+/// own, and headers stay small.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Releases(SmallVec<[u32; 4]>);
 
 impl Releases {
     /// Moves as many as a frame takes out of `due`.
     #[inline]
     pub fn take_from(due: &mut Vec<u32>) -> Self {
+        if due.is_empty() {
+            return Self::default();
+        }
+        Self(due.drain(..due.len().min(Limits::RELEASES_MAX)).collect())
+    }
+
+    #[inline]
+    fn read(offsets: &[u8]) -> Self {
         let mut releases = Self::default();
-        for offset in due.drain(..due.len().min(Limits::RELEASES_MAX)) {
-            releases.offsets[releases.len] = offset;
-            releases.len += 1;
+        for bytes in offsets.as_chunks().0 {
+            releases.0.push(u32::from_le_bytes(*bytes));
         }
         releases
     }
@@ -127,7 +136,7 @@ impl Releases {
     /// The offsets.
     #[inline]
     pub fn as_slice(&self) -> &[u32] {
-        &self.offsets[..self.len]
+        &self.0
     }
 }
 
@@ -142,6 +151,7 @@ impl Header {
     pub const LEN_MAX: usize = Self::LEN + 4 * Limits::RELEASES_MAX;
 
     /// A header of this kind without anything.
+    #[inline]
     pub fn new(kind: FrameKind) -> Self {
         Self {
             kind,
@@ -181,7 +191,7 @@ impl Header {
     ///
     /// # Errors
     /// [`Violation`]: the sender broke the rules, and the connection can't go on.
-    #[inline]
+    #[inline(always)]
     pub fn read(frame: &[u8]) -> Result<(Self, &[u8]), Violation> {
         let (head, rest) = frame.split_at_checked(Self::LEN).ok_or(Violation::TooShort)?;
         let kind = FrameKind::from_byte(head[0]).ok_or(Violation::UnknownKind(head[0]))?;
@@ -193,10 +203,7 @@ impl Header {
             return Err(Violation::TooManyReleases);
         }
         let (offsets, rest) = rest.split_at_checked(4 * releases_len).ok_or(Violation::TooShort)?;
-        let mut releases = Releases { len: releases_len, ..Releases::default() };
-        for (place, bytes) in releases.offsets.iter_mut().zip(offsets.as_chunks().0) {
-            *place = u32::from_le_bytes(*bytes);
-        }
+        let releases = Releases::read(offsets);
         let (len, offset) = (word(16), word(20));
         let body = match head[1] & !whereabouts::BITS {
             0 if offset == 0 && len as usize == rest.len() => Body::Inline { len },

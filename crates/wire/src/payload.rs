@@ -79,6 +79,7 @@ impl<'a> Payload<'a> {
 
 /// Without lent ones.
 impl From<Vec<u8>> for Payload<'_> {
+    #[inline]
     fn from(own: Vec<u8>) -> Self {
         Self { own, lent: Vec::new(), lent_len: 0 }
     }
@@ -129,6 +130,7 @@ pub(crate) struct Rest<'a> {
 }
 
 impl<'a> Rest<'a> {
+    #[inline]
     pub(crate) fn len(&self) -> usize {
         self.shared.len - self.at
     }

@@ -84,6 +84,7 @@ impl<T> ServerEnd<T> {
     ///
     /// # Errors
     /// [`Violation`]: the connection ends.
+    #[inline]
     pub fn receive<'f>(
         &mut self,
         frame: &'f [u8],
@@ -163,6 +164,7 @@ impl<T> ServerEnd<T> {
     /// has a range of shared memory, where the driver puts it before it sends.
     ///
     /// `None` when the shared memory has no room for it before another range comes back.
+    #[inline]
     pub fn reply(
         &mut self,
         call: u32,
@@ -171,7 +173,9 @@ impl<T> ServerEnd<T> {
         body_len: usize,
     ) -> Option<Header> {
         let body = place(body_len, &mut self.outgoing)?;
-        self.running.retain(|(id, _)| *id != call);
+        if let Some(place) = self.running.iter().position(|(id, _)| *id == call) {
+            self.running.swap_remove(place);
+        }
         let releases = self.due.take();
         Some(Header {
             handles,

@@ -5,12 +5,14 @@ use crate::{Decode, DecodeError, Decoder, Encode, Encoder, Guid, Malformed};
 macro_rules! impl_number {
     ($($type:ty),+) => {$(
         impl Encode for $type {
+            #[inline]
             fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
                 out.put(&self.to_le_bytes());
             }
         }
 
         impl Decode for $type {
+            #[inline]
             fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
                 Ok(Self::from_le_bytes(input.take_array()?))
             }
@@ -21,6 +23,7 @@ impl_number!(i8, u16, i16, u32, i32, u64, i64, u128, i128, f32, f64);
 
 /// A byte, many of which are copied at once.
 impl Encode for u8 {
+    #[inline]
     fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
         out.put(&[*self]);
     }
@@ -31,6 +34,7 @@ impl Encode for u8 {
 }
 
 impl Decode for u8 {
+    #[inline]
     fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         let [byte] = input.take_array()?;
         Ok(byte)
@@ -43,12 +47,14 @@ impl Decode for u8 {
 
 /// As `u64`, whatever the width of this machine.
 impl Encode for usize {
+    #[inline]
     fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
         out.put(&(*self as u64).to_le_bytes());
     }
 }
 
 impl Decode for usize {
+    #[inline]
     fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         Self::try_from(u64::decode(input)?)
             .map_err(|_| input.error(Malformed::Value { expected: "usize" }))
@@ -57,12 +63,14 @@ impl Decode for usize {
 
 /// As `i64`, whatever the width of this machine.
 impl Encode for isize {
+    #[inline]
     fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
         out.put(&(*self as i64).to_le_bytes());
     }
 }
 
 impl Decode for isize {
+    #[inline]
     fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         Self::try_from(i64::decode(input)?)
             .map_err(|_| input.error(Malformed::Value { expected: "isize" }))
@@ -71,12 +79,14 @@ impl Decode for isize {
 
 /// One byte, 0 or 1.
 impl Encode for bool {
+    #[inline]
     fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
         out.put(&[u8::from(*self)]);
     }
 }
 
 impl Decode for bool {
+    #[inline]
     fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         match u8::decode(input)? {
             0 => Ok(false),
@@ -88,12 +98,14 @@ impl Decode for bool {
 
 /// One byte, 0: every value takes one.
 impl Encode for () {
+    #[inline]
     fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
         out.put(&[0]);
     }
 }
 
 impl Decode for () {
+    #[inline]
     fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         match u8::decode(input)? {
             0 => Ok(()),
@@ -104,12 +116,14 @@ impl Decode for () {
 
 /// Its scalar value as `u32`.
 impl Encode for char {
+    #[inline]
     fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
         out.put(&u32::from(*self).to_le_bytes());
     }
 }
 
 impl Decode for char {
+    #[inline]
     fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         Self::from_u32(u32::decode(input)?)
             .ok_or_else(|| input.error(Malformed::Value { expected: "char" }))
@@ -118,6 +132,7 @@ impl Decode for char {
 
 /// Its length in bytes as `u32`, then its UTF-8.
 impl Encode for str {
+    #[inline]
     fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
         out.put_len(self.len());
         out.lend(self.as_bytes());
@@ -125,12 +140,14 @@ impl Encode for str {
 }
 
 impl Encode for String {
+    #[inline]
     fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
         self.as_str().encode(out);
     }
 }
 
 impl Decode for String {
+    #[inline]
     fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         let len = input.take_len()?;
         let bytes = input.take_vec(len)?;
@@ -140,12 +157,14 @@ impl Decode for String {
 
 /// Its sixteen bytes.
 impl Encode for Guid {
+    #[inline]
     fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
         out.put(&self.to_bytes());
     }
 }
 
 impl Decode for Guid {
+    #[inline]
     fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         Ok(Self::from_bytes(input.take_array()?))
     }
@@ -153,6 +172,7 @@ impl Decode for Guid {
 
 /// Seconds as `u64`, nanoseconds as `u32`.
 impl Encode for std::time::Duration {
+    #[inline]
     fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
         out.put(&self.as_secs().to_le_bytes());
         out.put(&self.subsec_nanos().to_le_bytes());
@@ -160,6 +180,7 @@ impl Encode for std::time::Duration {
 }
 
 impl Decode for std::time::Duration {
+    #[inline]
     fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         let (seconds, nanoseconds) = (u64::decode(input)?, u32::decode(input)?);
         match nanoseconds {

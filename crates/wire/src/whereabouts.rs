@@ -15,31 +15,37 @@ pub struct Whereabouts(u8);
 impl Whereabouts {
     /// On this core. Two of a large machine's cores may look the same: then one sleeps where it had
     /// better look.
+    #[inline]
     pub fn on_core(core: usize) -> Self {
         Self((core % CORES) as u8 + 1)
     }
 
     /// What the sender of a frame says, whatever else is in the frame.
+    #[inline]
     pub fn of_sender(frame: &[u8]) -> Self {
         Self(frame.get(AT).map_or(0, |flags| (flags & BITS) >> SHIFT))
     }
 
     /// Says it with a header that was written.
+    #[inline]
     pub fn write(self, head: &mut [u8; Header::LEN_MAX]) {
         head[AT] = head[AT] & !BITS | self.0 << SHIFT;
     }
 
     /// From [`Whereabouts::as_byte`].
+    #[inline]
     pub fn from_byte(byte: u8) -> Self {
         Self(byte)
     }
 
     /// As a byte, to be kept.
+    #[inline]
     pub fn as_byte(self) -> u8 {
         self.0
     }
 
     /// Whether this is said to be the same core as another; `None` where one isn't said.
+    #[inline]
     pub fn is(self, other: Self) -> Option<bool> {
         (self.0 != 0 && other.0 != 0).then_some(self == other)
     }

@@ -194,7 +194,7 @@ fn identity(number: u32) -> Option<u32> {
     let pidfd = rustix::process::pidfd_open(number, THREAD).ok()?;
     let stat = device::stat(&pidfd).ok()?;
     // Zero stands for no stamp.
-    device::is_pidfd(&stat).then_some((stat.stx_ino as u32).max(1))
+    device::is_pidfd(&stat).then_some((stat.inode as u32).max(1))
 }
 
 const fn owner(word: u64) -> u32 {

@@ -1,10 +1,15 @@
 //! `sendmsg` and `recvmsg` with descriptors and credentials beside the bytes.
+//!
+//! Both are called by their numbers: the C library's functions are points where a thread may be
+//! cancelled, which takes it as long as all that is done here besides.
 #![expect(unsafe_code, reason = "the control buffer of a message is raw memory")]
 
 use std::io::{self, IoSlice};
 use std::mem::{MaybeUninit, size_of};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
+
+use crate::Received;
 
 /// The most descriptors that the kernel passes with one message (`SCM_MAX_FD`).
 pub(crate) const DESCRIPTORS_MAX: usize = 253;
@@ -18,18 +23,6 @@ const CONTROL_SIZE: usize = unsafe {
     libc::CMSG_SPACE((DESCRIPTORS_MAX * size_of::<RawFd>()) as u32)
         + libc::CMSG_SPACE(size_of::<libc::ucred>() as u32)
 } as usize;
-
-/// What came with a message besides its bytes, and how it came.
-pub(crate) struct Received {
-    /// How many bytes.
-    pub(crate) len: usize,
-    /// The message had more bytes than there was room for: they are lost.
-    pub(crate) bytes_truncated: bool,
-    /// Descriptors were lost: a limit was hit, or the receiver may not have them.
-    pub(crate) handles_truncated: bool,
-    /// Who sent it, if the socket asks for that (`SO_PASSCRED`).
-    pub(crate) sender: Option<libc::ucred>,
-}
 
 /// Sends one message with its descriptors, without waiting for room and without `SIGPIPE`.
 #[inline]
@@ -68,10 +61,11 @@ pub(crate) fn send(
         unsafe { ptr::copy_nonoverlapping(handles.as_ptr().cast::<u8>(), data, data_len as usize) };
     }
     loop {
+        let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
         // SAFETY: every pointer of `message` is to memory that lives until the call returns, and
         // the call doesn't write to it. The descriptors stay their owners'.
         let sent = unsafe {
-            libc::sendmsg(socket.as_raw_fd(), &message, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL)
+            libc::syscall(libc::SYS_sendmsg, socket.as_raw_fd(), &raw const message, flags)
         };
         match usize::try_from(sent) {
             Ok(sent) => return Ok(sent),
@@ -88,7 +82,7 @@ pub(crate) fn send(
 pub(crate) fn receive(
     socket: BorrowedFd<'_>,
     bytes: &mut [u8],
-    handles: &mut Vec<OwnedFd>,
+    handles: &mut impl Extend<OwnedFd>,
     wait: bool,
 ) -> io::Result<Received> {
     let mut control = Control([MaybeUninit::uninit(); CONTROL_SIZE]);
@@ -102,7 +96,9 @@ pub(crate) fn receive(
     let len = loop {
         // SAFETY: every pointer of `message` is to memory that lives until the call returns, and
         // that the call may write to as far as the lengths beside them say.
-        let received = unsafe { libc::recvmsg(socket.as_raw_fd(), &mut message, flags) };
+        let received = unsafe {
+            libc::syscall(libc::SYS_recvmsg, socket.as_raw_fd(), &raw mut message, flags)
+        };
         match usize::try_from(received) {
             Ok(len) => break len,
             // Who waits is to see what time it is.
@@ -127,17 +123,18 @@ pub(crate) fn receive(
         let data_len = cmsg_len.saturating_sub(unsafe { libc::CMSG_LEN(0) } as usize);
         match (cmsg_level, cmsg_type) {
             (libc::SOL_SOCKET, libc::SCM_RIGHTS) => {
-                for i in 0..data_len / size_of::<RawFd>() {
+                handles.extend((0..data_len / size_of::<RawFd>()).map(|i| {
                     // SAFETY: the i-th descriptor lies within the data of this header.
                     let raw = unsafe { data.cast::<RawFd>().add(i).read_unaligned() };
                     // SAFETY: the kernel has just opened this descriptor for us; nobody else
                     // knows it, so this is its one owner.
-                    handles.push(unsafe { OwnedFd::from_raw_fd(raw) });
-                }
+                    unsafe { OwnedFd::from_raw_fd(raw) }
+                }));
             }
             (libc::SOL_SOCKET, libc::SCM_CREDENTIALS) if data_len >= size_of::<libc::ucred>() => {
                 // SAFETY: the data is a ucred in full, which any bytes are a value of.
-                received.sender = Some(unsafe { data.cast::<libc::ucred>().read_unaligned() });
+                let sender = unsafe { data.cast::<libc::ucred>().read_unaligned() };
+                received.sender = Some(sender.into());
             }
             _ => {}
         }

@@ -80,21 +80,26 @@ impl Client {
         let mut patience = self.patience();
         let handles: Vec<_> = handles.iter().map(std::os::fd::AsFd::as_fd).collect();
         let exchanged = self.connection(&mut patience).and_then(|connection| {
-            connection.call(method, bytes, &handles, patience)?.copied(connection)
+            connection.call(method, bytes, &handles, &mut patience)?.copied(connection)
         });
         exchanged.map_err(|error| self.site(method).name(error))
     }
 }
 
 impl Reply {
-    /// The same, with its bytes copied out of the server's memory, which gets the range back.
+    /// The same, with its bytes copied out of the server's memory, which gets the range back; and out
+    /// of the frame, which this thread keeps.
     fn copied(mut self, connection: &Connection) -> Result<Self> {
-        if let ReplyBody::Shared(body) = self.body {
-            let copy = connection.copy(body);
-            connection.has_read(body);
-            let copy = copy.ok_or_else(|| Error::from(Violation::BadArena).maybe_ran())?;
-            self.body = ReplyBody::Copy(copy);
-        }
+        let copy = match self.body {
+            ReplyBody::Copy(copy) => copy,
+            ReplyBody::Frame { frame, start, end } => frame[start..end].to_vec(),
+            ReplyBody::Shared(body) => {
+                let copy = connection.copy(body);
+                connection.has_read(body);
+                copy.ok_or_else(|| Error::from(Violation::BadArena).maybe_ran())?
+            }
+        };
+        self.body = ReplyBody::Copy(copy);
         Ok(self)
     }
 }

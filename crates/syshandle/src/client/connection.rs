@@ -4,7 +4,7 @@
 //! received (`receiving`) by it, or by another thread that waits as well (`role`).
 
 use std::collections::VecDeque;
-use std::sync::{Arc, PoisonError};
+use std::sync::PoisonError;
 
 use syshandle_os::{BorrowedHandle, Credentials, Waitable, Waited, try_take};
 use syshandle_wire::{Body, ClientEnd, FrameKind, Header, Limits, Payload};
@@ -12,7 +12,8 @@ use syshandle_wire::{Body, ClientEnd, FrameKind, Header, Limits, Payload};
 use super::cancel::Cancel;
 use super::ended::{Ended, failed};
 use super::patience::Patience;
-use super::reply::{Reply, ReplyBody, Waiting};
+use super::reply::{Replies, Reply, ReplyBody, Waiter, WaiterNumber, Waiting};
+use super::starting::NewCall;
 use crate::link::{Link, Range};
 use crate::spin::Spin;
 use crate::sync::thread::Thread;
@@ -33,11 +34,14 @@ pub(crate) struct Connection {
 
 #[derive(Debug)]
 pub(super) struct State {
-    pub(super) end: ClientEnd<Arc<Waiting>>,
+    pub(super) end: ClientEnd<Waiter>,
+    /// The number of the last one who began to wait for a reply.
+    pub(super) last_waiter: WaiterNumber,
+    pub(super) replies: Replies,
     /// Somebody receives.
     pub(super) receiving: bool,
-    /// Those who sleep until somebody wakes them.
-    pub(super) asleep: Vec<Thread>,
+    /// Those who sleep until somebody wakes them, and for whose reply.
+    pub(super) asleep: Vec<(Thread, Option<WaiterNumber>)>,
     /// Those whose call can't start yet, in the order in which they came.
     pub(super) queue: VecDeque<Thread>,
     /// The server was told that shared memory is short.
@@ -45,19 +49,32 @@ pub(super) struct State {
     pub(super) ended: Option<Ended>,
 }
 
+impl State {
+    /// Keeps a reply for who waits for it, and wakes who sleeps until then.
+    pub(super) fn give(&mut self, waiter: WaiterNumber, reply: Reply) {
+        self.replies.put(waiter, reply);
+        let asleep = self.asleep.iter().find(|(_, waits_for)| *waits_for == Some(waiter));
+        if let Some((thread, _)) = asleep {
+            thread.unpark();
+        }
+    }
+}
+
 /// A call that was made, whose reply somebody may wait for later.
 #[derive(Debug)]
 pub(crate) struct Begun {
     call: u32,
-    waiting: Arc<Waiting>,
+    waiter: WaiterNumber,
 }
 
 impl Connection {
     /// A connection that was greeted and has answered.
-    pub(super) fn new(link: Link, server: Credentials, end: ClientEnd<Arc<Waiting>>) -> Self {
+    pub(super) fn new(link: Link, server: Credentials, end: ClientEnd<Waiter>) -> Self {
         let limits = end.limits();
         let state = State {
             end,
+            last_waiter: 0,
+            replies: Replies::default(),
             receiving: false,
             asleep: Vec::new(),
             queue: VecDeque::new(),
@@ -84,11 +101,10 @@ impl Connection {
         method: u32,
         body: &Payload<'_>,
         handles: &[BorrowedHandle<'_>],
-        patience: Patience<'_>,
+        patience: &mut Patience<'_>,
     ) -> Result<Reply> {
-        let waiting = Waiting::of_this_thread();
-        let call = self.send_call(method, body, handles, patience, &waiting)?;
-        self.reply(call, &waiting, patience)
+        let begun = self.send_call(method, body, handles, false, patience)?;
+        self.finish(&begun, patience)
     }
 
     /// Makes a call and doesn't wait for its reply.
@@ -97,37 +113,54 @@ impl Connection {
         method: u32,
         body: &Payload<'_>,
         handles: &[BorrowedHandle<'_>],
-        patience: Patience<'_>,
+        patience: &mut Patience<'_>,
     ) -> Result<Begun> {
-        let waiting = Waiting::for_later();
-        let call = self.send_call(method, body, handles, patience, &waiting)?;
-        Ok(Begun { call, waiting })
+        self.send_call(method, body, handles, true, patience)
     }
 
     /// Waits for the reply of a call that was begun.
-    pub(crate) fn finish(&self, begun: &Begun, patience: Patience<'_>) -> Result<Reply> {
-        begun.waiting.wake_this_thread();
-        self.reply(begun.call, &begun.waiting, patience)
+    pub(crate) fn finish(&self, begun: &Begun, patience: &mut Patience<'_>) -> Result<Reply> {
+        let Begun { call, waiter } = *begun;
+        let mut waiting = Waiting { waiter: Some(waiter), reply: None };
+        let waited = self.wait(patience, &mut waiting, |state, _, waiting| {
+            if waiting.reply.is_none() {
+                waiting.reply = state.replies.take(waiter);
+            }
+            (waiting.reply.is_some() || state.ended.is_some()).then_some(())
+        });
+        match (waiting.reply, waited) {
+            (Some(reply), _) => Ok(reply),
+            (None, Ok(())) => Err(self.last_words().to_error(true)),
+            (None, Err(gave_up)) => {
+                // It may have come in the last moment; nothing comes after the cancel.
+                let reply = self.give_up(call, waiter);
+                if let Some(Reply { body: ReplyBody::Shared(body), .. }) = reply {
+                    self.has_read(body);
+                }
+                Err(gave_up.maybe_ran())
+            }
+        }
     }
 
     /// Nobody waits for a call that was begun.
     pub(crate) fn abandon(&self, begun: &Begun) {
-        if begun.waiting.take_reply().is_none() {
-            self.cancel(begun.call);
-        }
+        drop(self.give_up(begun.call, begun.waiter));
     }
 
-    /// Sends a call, when it may start; returns its id.
+    /// Sends a call, when it may start.
     fn send_call(
         &self,
         method: u32,
         body: &Payload<'_>,
         handles: &[BorrowedHandle<'_>],
-        patience: Patience<'_>,
-        waiting: &Arc<Waiting>,
-    ) -> Result<u32> {
-        patience.check_at(patience.now)?;
-        let header = self.start(method, body.len(), handles.len(), waiting, patience)?;
+        later: bool,
+        patience: &mut Patience<'_>,
+    ) -> Result<Begun> {
+        patience.check()?;
+        // More handles than that were refused when they were encoded.
+        let count = u16::try_from(handles.len()).unwrap_or(u16::MAX);
+        let call = NewCall { method, handles: count, body_len: body.len(), later };
+        let (header, waiter) = self.start(call, patience)?;
         if let Err(error) = self.send(&header, body, handles, patience) {
             let mut state = self.state();
             state.end.unsent(&header);
@@ -135,25 +168,7 @@ impl Connection {
             state.queue.iter().for_each(Thread::unpark);
             return Err(error);
         }
-        Ok(header.call)
-    }
-
-    /// Waits for the reply of a call that was sent.
-    fn reply(&self, call: u32, waiting: &Waiting, patience: Patience<'_>) -> Result<Reply> {
-        self.wait(patience, |state, _| {
-            if let Some(reply) = waiting.take_reply() {
-                return Some(Ok(reply));
-            }
-            state.ended.as_ref().map(|ended| Err(ended.to_error(true)))
-        })
-        .map_err(|gave_up| {
-            self.cancel(call);
-            // It may have come in the last moment; nothing comes after the cancel.
-            if let Some(Reply { body: ReplyBody::Shared(body), .. }) = waiting.take_reply() {
-                self.has_read(body);
-            }
-            gave_up.maybe_ran()
-        })?
+        Ok(Begun { call: header.call, waiter })
     }
 
     /// The bytes of a reply in the server's memory.
@@ -195,13 +210,20 @@ impl Connection {
         }
     }
 
-    /// Tells the server that nobody waits for a call any more.
-    pub(super) fn cancel(&self, call: u32) {
-        let header = self.state().end.cancel(call);
-        if let Some(header) = header {
+    /// Nobody waits for a call any more: tells the server so, or takes the reply if it has come.
+    fn give_up(&self, call: u32, waiter: WaiterNumber) -> Option<Reply> {
+        let mut state = self.state();
+        let reply = state.replies.take(waiter);
+        let cancel = match reply {
+            Some(_) => None,
+            None => state.end.cancel(call),
+        };
+        drop(state);
+        if let Some(header) = cancel {
             // When there is no room for it, the server learns it from the call's own deadline.
             let _ = self.link.send_header(&header);
         }
+        reply
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {

@@ -41,6 +41,12 @@ impl Ended {
     }
 }
 
+impl From<Violation> for Ended {
+    fn from(violation: Violation) -> Self {
+        Self::Broken(violation)
+    }
+}
+
 /// The system failed us, before anything was asked of the server.
 pub(super) fn failed(error: io::Error) -> Error {
     Error::new(ErrorKind::System, "the connection failed").because(error)

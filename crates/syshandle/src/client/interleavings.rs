@@ -103,22 +103,21 @@ impl Server {
 }
 
 fn call(connection: &Connection, patience: Duration, cancel: Option<&Cancel>) -> Result<Reply> {
-    let now = now();
-    let patience = Patience { now, deadline: now + patience, cancel };
-    connection.call(1, &Payload::default(), &[], patience)
+    let mut patience = Patience::lasting(patience, cancel);
+    connection.call(1, &Payload::default(), &[], &mut patience)
 }
 
 /// A call with more handles than the kernel takes.
 fn unsendable_call(connection: &Connection) -> crate::Error {
     let null = std::fs::File::open("/dev/null").unwrap();
     let handles = vec![null.as_fd(); usize::from(Limits::HANDLES_MAX) + 1];
-    let now = now();
-    let patience = Patience { now, deadline: now + LONG, cancel: None };
-    connection.call(1, &Payload::default(), &handles, patience).unwrap_err()
+    let mut patience = Patience::lasting(LONG, None);
+    connection.call(1, &Payload::default(), &handles, &mut patience).unwrap_err()
 }
 
 fn assert_answered(reply: Result<Reply>) {
     match reply.unwrap().body {
+        ReplyBody::Frame { start, end, .. } => assert_eq!(end - start, 4),
         ReplyBody::Copy(bytes) => assert_eq!(bytes.len(), 4),
         body @ ReplyBody::Shared(_) => panic!("{body:?}"),
     }

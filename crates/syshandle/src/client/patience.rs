@@ -9,41 +9,67 @@ use crate::{Error, ErrorKind, Result};
 /// How long a call waits, and what ends it before.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Patience<'c> {
-    /// When it was looked at the clock last: it takes as long as a lock, so once is enough for all
-    /// that is done before the first wait.
-    pub(crate) now: Instant,
     pub(crate) deadline: Instant,
     pub(crate) cancel: Option<&'c Cancel>,
+    /// What was left when it was looked at the clock last: that takes as long as a lock, so once is
+    /// enough for all that is done before the first wait.
+    left: Duration,
 }
 
-impl Patience<'_> {
+impl<'c> Patience<'c> {
+    /// That of what begins now, and may take so long.
+    pub(crate) fn lasting(timeout: Duration, cancel: Option<&'c Cancel>) -> Self {
+        let now = now();
+        // A timeout too long to be a point in time is a very long one.
+        let deadline = now.checked_add(timeout).unwrap_or_else(|| now + FOR_EVER);
+        Self { deadline, cancel, left: timeout }
+    }
+
+    /// That of what began before.
+    pub(super) fn until(deadline: Instant, cancel: Option<&'c Cancel>) -> Self {
+        let mut patience = Self { deadline, cancel, left: Duration::ZERO };
+        patience.look();
+        patience
+    }
+
+    /// The same, but it ends sooner: so much after it was looked at the clock last.
+    pub(super) fn at_most(&self, timeout: Duration) -> Self {
+        match self.left.checked_sub(timeout) {
+            Some(more) => Self { left: timeout, deadline: self.deadline - more, ..*self },
+            None => *self,
+        }
+    }
+
+    /// Looks at the clock.
+    pub(crate) fn look(&mut self) {
+        self.left = self.deadline.saturating_duration_since(now());
+    }
+
     /// How long it still lasted when it was looked at the clock last.
     pub(super) fn left(&self) -> Duration {
-        self.deadline.saturating_duration_since(self.now)
+        self.left
     }
 
     /// The same in milliseconds, rounded up.
     pub(super) fn left_ms(&self) -> u32 {
-        u32::try_from(self.left().as_nanos().div_ceil(1_000_000)).unwrap_or(u32::MAX)
+        let part_ms = self.left.subsec_nanos().div_ceil(1_000_000);
+        let whole_ms = self.left.as_secs().saturating_mul(1_000);
+        u32::try_from(whole_ms.saturating_add(part_ms.into())).unwrap_or(u32::MAX)
     }
 
-    /// Whether it is over.
-    pub(super) fn check(&mut self) -> Result<()> {
-        self.now = now();
-        self.check_at(self.now)
-    }
-
-    /// Whether it was over at this time, or the call was cancelled.
-    pub(super) fn check_at(&self, now: Instant) -> Result<()> {
+    /// Whether it was over when it was looked at the clock last, or the call was cancelled.
+    pub(super) fn check(&self) -> Result<()> {
         if self.cancel.is_some_and(Cancel::is_cancelled) {
             return Err(Error::new(ErrorKind::Cancelled, "the call was cancelled"));
         }
-        if now >= self.deadline {
+        if self.left.is_zero() {
             return Err(Error::new(ErrorKind::TimedOut, "the server did not answer in time"));
         }
         Ok(())
     }
 }
+
+const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// A shorter wait is left to `poll`, which is exact.
 pub(super) const KERNEL_WAIT_MIN: Duration = Duration::from_millis(100);

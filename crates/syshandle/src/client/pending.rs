@@ -15,7 +15,6 @@ use super::connection::Begun;
 use super::patience::Patience;
 use super::reply::Reply;
 use crate::buffer::{give_bytes, take_bytes};
-use crate::sync::now;
 use crate::{CallError, Result};
 
 /// A call that was begun: what it returns comes from [`Pending::wait`].
@@ -117,7 +116,7 @@ impl Client {
             .finish_lent()
             .map_err(|error| site.name_parameter(error.parameter, error.unsendable.into()))?;
         tracing::trace!(method = %site, bytes = payload.len(), handles = handles.len(), "beginning");
-        let begun = connection.begin(method, &payload, &handles, patience).map_err(place)?;
+        let begun = connection.begin(method, &payload, &handles, &mut patience).map_err(place)?;
         give_bytes(payload.into_room());
         Ok(begun)
     }
@@ -147,12 +146,10 @@ impl<R> Pending<R> {
     fn reply(&mut self) -> Result<Reply> {
         let gone = || crate::Error::new(crate::ErrorKind::Disconnected, "no call was begun");
         let begun = self.begun.take().unwrap_or_else(|| Err(gone()))?;
-        let now = now();
-        let cancel = self.client.cancel.as_ref();
-        let mut patience = Patience { now, deadline: self.deadline, cancel };
+        let mut patience = Patience::until(self.deadline, self.client.cancel.as_ref());
         let connection = self.client.connection(&mut patience)?;
         let site = self.client.site(self.method);
-        connection.finish(&begun, patience).map_err(|error| site.name(error))
+        connection.finish(&begun, &mut patience).map_err(|error| site.name(error))
     }
 }
 

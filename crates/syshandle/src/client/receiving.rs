@@ -7,24 +7,32 @@ use syshandle_wire::{Body, Fault, FromServer, Header, Violation};
 use super::connection::{Connection, State};
 use super::ended::Ended;
 use super::patience::{KERNEL_WAIT_LATE, KERNEL_WAIT_MIN, Patience};
-use super::reply::{Reply, ReplyBody};
+use super::reply::{Reply, ReplyBody, Waiting};
 use crate::arrived::Arrived;
 use crate::buffer::{FrameBuffer, take_bytes};
 use crate::link::NoBody;
 use crate::sync::thread::Thread;
-use crate::sync::{now, wait_until};
+use crate::sync::wait_until;
 
 /// What came from the socket.
 pub(super) enum Incoming {
-    Frame { frame: FrameBuffer, len: usize, handles: Arrived, truncated: bool },
+    Frame(Frame),
     Nothing(Ended),
     NotYet,
+}
+
+/// A frame, and the handles that came with it: all that were sent, or fewer.
+pub(super) struct Frame {
+    buffer: FrameBuffer,
+    len: usize,
+    handles: Arrived,
+    truncated: bool,
 }
 
 impl Connection {
     /// Waits for one frame, for as long as there is patience.
     pub(super) fn receive(&self, patience: &mut Patience<'_>) -> Incoming {
-        let (mut frame, mut handles) = (FrameBuffer::take(), Arrived::new());
+        let (mut buffer, mut handles) = (FrameBuffer::take(), Arrived::new());
         let mut looking = self.spin.start(self.link.peer());
         let mut looks = !patience.left().is_zero() && looking.again();
         loop {
@@ -32,10 +40,7 @@ impl Connection {
             let left = patience.left();
             let waits = !looks && patience.cancel.is_none() && left > KERNEL_WAIT_MIN;
             let kernel_waits = waits.then(|| left.saturating_sub(KERNEL_WAIT_LATE));
-            let received = self.link.receive(&mut frame, &mut handles, kernel_waits);
-            if waits {
-                patience.now = now();
-            }
+            let received = self.link.receive(&mut buffer, &mut handles, kernel_waits);
             match received {
                 Ok(received) if received.len == 0 => return Incoming::Nothing(Ended::Died),
                 Ok(received) if received.bytes_truncated => {
@@ -45,8 +50,8 @@ impl Connection {
                     if looks {
                         looking.came();
                     }
-                    let truncated = received.handles_truncated;
-                    return Incoming::Frame { frame, len: received.len, handles, truncated };
+                    let (len, truncated) = (received.len, received.handles_truncated);
+                    return Incoming::Frame(Frame { buffer, len, handles, truncated });
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock && looks => {
                     looks = looking.again();
@@ -63,11 +68,12 @@ impl Connection {
                     if let Err(error) = waited {
                         return Incoming::Nothing(Ended::Failed(error.kind()));
                     }
+                    patience.look();
                     if patience.check().is_err() {
                         return Incoming::NotYet;
                     }
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => patience.look(),
                 // The server went with messages of ours unread: its own are still to come.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {}
                 Err(error) => return Incoming::Nothing(Ended::Failed(error.kind())),
@@ -75,64 +81,75 @@ impl Connection {
         }
     }
 
-    /// Gives what was received to whom it is for.
-    pub(super) fn take_in(&self, state: &mut State, incoming: Incoming) {
+    /// Gives what was received to whom it is for: mostly to who has received it.
+    pub(super) fn take_in(&self, state: &mut State, incoming: Incoming, receiver: &mut Waiting) {
         let ended = match incoming {
             Incoming::NotYet => return,
             Incoming::Nothing(ended) => ended,
-            Incoming::Frame { frame, len, handles, truncated } => {
-                match self.take_frame(state, &frame[..len], handles, truncated) {
+            Incoming::Frame(frame) => match self.take_frame(state, frame, receiver) {
+                Ok(()) => {
                     // There may be room for one more call.
-                    Ok(None) => return state.queue.iter().for_each(Thread::unpark),
-                    Ok(Some(ended)) => ended,
-                    Err(violation) => Ended::Broken(violation),
+                    if !state.queue.is_empty() {
+                        state.queue.iter().for_each(Thread::unpark);
+                    }
+                    return;
                 }
-            }
+                Err(ended) => ended,
+            },
         };
         if state.ended.is_none() {
             tracing::debug!(?ended, server = self.server.pid, "the connection has ended");
             state.ended = Some(ended);
         }
         state.end.into_waiters().for_each(drop);
-        for thread in state.asleep.drain(..) {
+        for (thread, _) in state.asleep.drain(..) {
             thread.unpark();
         }
         state.queue.clear();
     }
 
-    pub(super) fn take_frame(
+    fn take_frame(
         &self,
         state: &mut State,
-        frame: &[u8],
-        handles: Arrived,
-        truncated: bool,
-    ) -> Result<Option<Ended>, Violation> {
-        let (event, inline) = state.end.receive(frame, handles.len(), truncated)?;
+        frame: Frame,
+        receiver: &mut Waiting,
+    ) -> Result<(), Ended> {
+        let Frame { buffer, len, handles, truncated } = frame;
+        let (event, inline) = state.end.receive(&buffer[..len], handles.len(), truncated)?;
         match event {
             FromServer::Reply { waiter, status, body, handles_lost } => {
+                let is_own = receiver.waiter == Some(waiter.number);
                 let (body, bytes_lost) = match (self.link.check_body(body), body) {
+                    (Ok(()), Body::Inline { .. }) if is_own => {
+                        let start = len - inline.len();
+                        (ReplyBody::Frame { frame: buffer, start, end: len }, false)
+                    }
+                    (Ok(()), Body::Inline { .. }) => {
+                        let mut copy = take_bytes();
+                        copy.extend_from_slice(inline);
+                        (ReplyBody::Copy(copy), false)
+                    }
                     // The server may need that memory before anybody reads the reply.
-                    (Ok(()), Body::Shared { .. }) if waiter.is_for_later() => {
+                    (Ok(()), Body::Shared { .. }) if waiter.later && !is_own => {
                         let copy = self.link.copy(body).ok_or(Violation::BadArena)?;
                         let release = state.end.has_read(body);
                         self.release(state, release);
                         (ReplyBody::Copy(copy), false)
                     }
                     (Ok(()), Body::Shared { .. }) => (ReplyBody::Shared(body), false),
-                    (Ok(()), Body::Inline { .. }) => {
-                        let mut copy = take_bytes();
-                        copy.extend_from_slice(inline);
-                        (ReplyBody::Copy(copy), false)
-                    }
                     (Err(NoBody::Lost), _) => {
                         let release = state.end.has_read(body);
                         self.release(state, release);
                         (ReplyBody::Copy(Vec::new()), true)
                     }
-                    (Err(NoBody::Violation(violation)), _) => return Err(violation),
+                    (Err(NoBody::Violation(violation)), _) => return Err(violation.into()),
                 };
                 let handles_lost = handles_lost || bytes_lost;
-                waiter.give(Reply { status, body, handles, handles_lost });
+                let reply = Reply { status, body, handles, handles_lost };
+                match is_own {
+                    true => receiver.reply = Some(reply),
+                    false => state.give(waiter.number, reply),
+                }
             }
             FromServer::Late(body) => {
                 let release = state.end.has_read(body);
@@ -142,13 +159,13 @@ impl Connection {
             FromServer::ArenaLost => self.link.send_outgoing_again(),
             FromServer::Asked(release) => self.release(state, release),
             FromServer::Nothing => {}
-            FromServer::Bye => return Ok(Some(Ended::Closed)),
+            FromServer::Bye => return Err(Ended::Closed),
             FromServer::Refused => {
                 let fault = Fault::read(inline).map_err(|_| Violation::NotOurs)?;
-                return Ok(Some(Ended::Refused(fault)));
+                return Err(Ended::Refused(fault));
             }
         }
-        Ok(None)
+        Ok(())
     }
 
     /// Gives ranges of the server's memory back, where that is not to wait for the next call.

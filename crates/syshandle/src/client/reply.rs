@@ -1,27 +1,20 @@
-//! A reply, and who waits for it.
-
-use std::sync::{Arc, PoisonError};
+//! Replies: who waits for which, and those that have come and nobody has fetched yet.
 
 use syshandle_wire::{Body, Status};
 
 use crate::arrived::Arrived;
-use crate::sync::thread::{self, Thread};
-use crate::sync::{Mutex, MutexGuard, thread_local};
+use crate::buffer::FrameBuffer;
 
-/// A call that waits for its reply; where the one who receives puts it.
-#[derive(Debug)]
-pub(crate) struct Waiting {
-    /// Nobody may wait for it yet: then its reply takes nothing that others need.
-    later: bool,
-    state: Mutex<State>,
+/// Who waits for a reply: what the protocol keeps of a call that was made.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Waiter {
+    pub(super) number: WaiterNumber,
+    /// It may be long until it fetches the reply: which then takes nothing that others need.
+    pub(super) later: bool,
 }
 
-#[derive(Debug)]
-struct State {
-    /// Who is to be woken.
-    thread: Option<Thread>,
-    reply: Option<Reply>,
-}
+/// Never the same for two calls of a connection, as the ids of calls may be, one after the other.
+pub(super) type WaiterNumber = u64;
 
 /// A reply, still in bytes.
 #[derive(Debug)]
@@ -35,51 +28,36 @@ pub(crate) struct Reply {
 /// Where the bytes of a reply are.
 #[derive(Debug)]
 pub(crate) enum ReplyBody {
+    /// In the frame that they came with.
+    Frame {
+        frame: FrameBuffer,
+        start: usize,
+        end: usize,
+    },
     Copy(Vec<u8>),
     /// In the server's memory: to be given back, by [`Connection::has_read`], once it was read.
     Shared(Body),
 }
 
-impl Waiting {
-    /// The one of this thread, which waits for one call at a time.
-    pub(super) fn of_this_thread() -> Arc<Self> {
-        thread_local! {
-            static WAITING: Arc<Waiting> = Arc::new(Waiting {
-                later: false,
-                state: Mutex::new(State { thread: Some(thread::current()), reply: None }),
-            });
-        }
-        WAITING.with(Arc::clone)
+/// A thread that waits: for which reply, if it is for one; and that, once the thread has received it.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    pub(super) waiter: Option<WaiterNumber>,
+    pub(super) reply: Option<Reply>,
+}
+
+/// Replies that others than those who wait for them have received, until they are fetched.
+#[derive(Debug, Default)]
+pub(super) struct Replies(Vec<(WaiterNumber, Reply)>);
+
+impl Replies {
+    pub(super) fn put(&mut self, number: WaiterNumber, reply: Reply) {
+        self.0.push((number, reply));
     }
 
-    /// One for a call that nobody waits for yet.
-    pub(super) fn for_later() -> Arc<Self> {
-        Arc::new(Self { later: true, state: Mutex::new(State { thread: None, reply: None }) })
-    }
-
-    /// This thread waits for it from now on.
-    pub(super) fn wake_this_thread(&self) {
-        self.state().thread = Some(thread::current());
-    }
-
-    /// Whether it may be long until somebody reads its reply.
-    pub(super) fn is_for_later(&self) -> bool {
-        self.later
-    }
-
-    pub(super) fn give(&self, reply: Reply) {
-        let mut state = self.state();
-        state.reply = Some(reply);
-        if let Some(thread) = &state.thread {
-            thread.unpark();
-        }
-    }
-
-    pub(super) fn take_reply(&self) -> Option<Reply> {
-        self.state().reply.take()
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Takes the reply for this one out, if it has come.
+    pub(super) fn take(&mut self, number: WaiterNumber) -> Option<Reply> {
+        let place = self.0.iter().position(|(waiter, _)| *waiter == number)?;
+        Some(self.0.swap_remove(place).1)
     }
 }

@@ -7,8 +7,8 @@ use super::connection::{Connection, State};
 use super::ended::Ended;
 use super::patience::Patience;
 use super::receiving::Incoming;
+use super::reply::Waiting;
 use crate::Result;
-use crate::sync::now;
 use crate::sync::thread::{self, Thread};
 
 impl Connection {
@@ -18,26 +18,30 @@ impl Connection {
     /// The time was over, or the call was cancelled.
     pub(super) fn wait<T>(
         &self,
-        mut patience: Patience<'_>,
-        mut done: impl FnMut(&mut State, &Patience<'_>) -> Option<T>,
+        patience: &mut Patience<'_>,
+        waiting: &mut Waiting,
+        mut done: impl FnMut(&mut State, &mut Patience<'_>, &mut Waiting) -> Option<T>,
     ) -> Result<T> {
         let _registered = patience.cancel.map(|cancel| cancel.register(&thread::current()));
         let mut state = self.state();
+        let mut has_waited = false;
         let result = loop {
-            if let Some(value) = done(&mut state, &patience) {
+            if let Some(value) = done(&mut state, patience, waiting) {
                 break Ok(value);
             }
-            if let Err(error) = patience.check_at(patience.now) {
+            if std::mem::replace(&mut has_waited, true) {
+                patience.look();
+            }
+            if let Err(error) = patience.check() {
                 break Err(error);
             }
             if state.receiving {
                 let this = thread::current();
-                state.asleep.push(this.clone());
+                state.asleep.push((this.clone(), waiting.waiter));
                 drop(state);
                 thread::park_timeout(patience.left());
-                patience.now = now();
                 state = self.state();
-                state.asleep.retain(|thread| thread.id() != this.id());
+                state.asleep.retain(|(thread, _)| thread.id() != this.id());
             } else {
                 state.receiving = true;
                 // Mostly empty: then there is no need to know which thread this is.
@@ -45,31 +49,23 @@ impl Connection {
                 let is_queued = state.queue.iter().any(is_this);
                 drop(state);
                 let received = match is_queued {
-                    true => self.receive_for_a_while(&mut patience),
-                    false => self.receive(&mut patience),
+                    // What it waits for may come without a frame, when another call gives up its
+                    // place.
+                    true => self.receive(&mut patience.at_most(LOOK_AGAIN)),
+                    false => self.receive(patience),
                 };
                 state = self.state();
                 state.receiving = false;
-                self.take_in(&mut state, received);
+                self.take_in(&mut state, received, waiting);
             }
         };
         // Whoever is left may have to receive now, or may start the call that it couldn't.
         if !state.receiving
-            && let Some(next) = state.asleep.pop()
+            && let Some((next, _)) = state.asleep.pop()
         {
             next.unpark();
         }
         result
-    }
-
-    /// Waits for one frame as a call that can't start yet: what it waits for may come without one,
-    /// when another call gives up its place.
-    fn receive_for_a_while(&self, patience: &mut Patience<'_>) -> Incoming {
-        let deadline = patience.deadline.min(patience.now + LOOK_AGAIN);
-        let mut a_while = Patience { deadline, ..*patience };
-        let received = self.receive(&mut a_while);
-        patience.now = a_while.now;
-        received
     }
 
     /// Receives one frame, when one is there and nobody else is at it; `false` when none is there.
@@ -78,10 +74,9 @@ impl Connection {
         if state.receiving {
             return true;
         }
-        let now = now();
-        let received = self.receive(&mut Patience { now, deadline: now, cancel: None });
+        let received = self.receive(&mut Patience::lasting(Duration::ZERO, None));
         let something = !matches!(received, Incoming::NotYet);
-        self.take_in(&mut state, received);
+        self.take_in(&mut state, received, &mut Waiting::default());
         something
     }
 

@@ -1,35 +1,66 @@
 //! Calls on their way to the server: when they may start, and in which order.
 
 use std::io;
-use std::sync::Arc;
 
 use syshandle_os::BorrowedHandle;
 use syshandle_wire::{Busy, FrameKind, Header, Limits, Payload};
 
-use super::connection::Connection;
+use super::connection::{Connection, State};
 use super::ended::failed;
 use super::patience::Patience;
-use super::reply::Waiting;
+use super::reply::{Waiter, WaiterNumber, Waiting};
 use crate::sync::thread::{self, ThreadId};
 use crate::sync::wait_until;
 use crate::{Error, ErrorKind, Result};
+
+/// A call that is to start.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NewCall {
+    pub(super) method: u32,
+    pub(super) handles: u16,
+    pub(super) body_len: usize,
+    /// It may be long until somebody fetches its reply.
+    pub(super) later: bool,
+}
+
+impl State {
+    fn start(&mut self, call: NewCall, timeout_ms: u32) -> Result<(Header, WaiterNumber), Busy> {
+        let NewCall { method, handles, body_len, later } = call;
+        let waiter = Waiter { number: self.last_waiter + 1, later };
+        let header = self.end.start(method, handles, body_len, timeout_ms, waiter)?;
+        self.last_waiter = waiter.number;
+        Ok((header, waiter.number))
+    }
+}
 
 impl Connection {
     /// Starts a call, when one more may run.
     pub(super) fn start(
         &self,
-        method: u32,
-        body_len: usize,
-        handles: usize,
-        waiting: &Arc<Waiting>,
-        patience: Patience<'_>,
-    ) -> Result<Header> {
-        // More handles than that were refused when they were encoded.
-        let handles = u16::try_from(handles).unwrap_or(u16::MAX);
-        let large = body_len > Limits::INLINE_BYTES_MAX;
+        call: NewCall,
+        patience: &mut Patience<'_>,
+    ) -> Result<(Header, WaiterNumber)> {
+        let mut state = self.state();
+        if state.ended.is_none()
+            && state.queue.is_empty()
+            && let Ok(started) = state.start(call, patience.left_ms())
+        {
+            return Ok(started);
+        }
+        drop(state);
+        self.wait_to_start(call, patience)
+    }
+
+    #[cold]
+    fn wait_to_start(
+        &self,
+        call: NewCall,
+        patience: &mut Patience<'_>,
+    ) -> Result<(Header, WaiterNumber)> {
+        let large = call.body_len > Limits::INLINE_BYTES_MAX;
         let mut busy = None;
         loop {
-            let step = self.wait(patience, |state, patience| {
+            let step = self.wait(patience, &mut Waiting::default(), |state, patience, _| {
                 if let Some(ended) = &state.ended {
                     return Some(Step::Ended(ended.to_error(false)));
                 }
@@ -39,12 +70,15 @@ impl Connection {
                 let started = match large && !first {
                     true => Err(Busy::Shared),
                     false => {
-                        let timeout_ms = patience.left_ms();
-                        state.end.start(method, handles, body_len, timeout_ms, waiting.clone())
+                        if busy.is_some() {
+                            // It has waited.
+                            patience.look();
+                        }
+                        state.start(call, patience.left_ms())
                     }
                 };
                 match started {
-                    Ok(header) => return Some(Step::Started(header)),
+                    Ok((header, waiter)) => return Some(Step::Started(header, waiter)),
                     Err(reason) => busy = Some(reason),
                 }
                 let this = thread::current();
@@ -65,7 +99,7 @@ impl Connection {
                         }
                     }
                 }
-                Ok(Step::Started(header)) => Ok(header),
+                Ok(Step::Started(header, waiter)) => Ok((header, waiter)),
                 Ok(Step::Ended(error)) => Err(error),
                 Err(error) => Err(self.could_not_start(error, busy)),
             };
@@ -104,7 +138,7 @@ impl Connection {
         header: &Header,
         body: &Payload<'_>,
         handles: &[BorrowedHandle<'_>],
-        mut patience: Patience<'_>,
+        patience: &mut Patience<'_>,
     ) -> Result<()> {
         loop {
             let error = match self.link.send(header, body, handles) {
@@ -117,6 +151,7 @@ impl Connection {
                     let waited =
                         wait_until(patience.deadline, |at| self.link.socket.wait_writable(at));
                     waited.map_err(failed)?;
+                    patience.look();
                     self.receive_if_nobody_does();
                 }
                 io::ErrorKind::PermissionDenied => {
@@ -137,7 +172,7 @@ impl Connection {
 
 /// What became of an attempt to start a call.
 enum Step {
-    Started(Header),
+    Started(Header, WaiterNumber),
     /// The server is to be asked for shared memory first.
     Ask,
     Ended(Error),

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use syshandle_os::OwnedHandle;
-use syshandle_wire::{Body, Decoder, Prove, Shared};
+use syshandle_wire::{Body, Decoder, Handles, Prove, Shared};
 
 use super::connection::Connection;
 use crate::buffer::FrameBuffer;
@@ -19,7 +18,7 @@ impl Arguments {
     /// Has them decoded, with these handles.
     pub(super) fn decode<T>(
         &self,
-        handles: Vec<OwnedHandle>,
+        handles: Handles,
         prove: &dyn Prove,
         decode: impl FnOnce(Decoder<'_>) -> T,
     ) -> T {

@@ -47,6 +47,8 @@ impl Work {
         let Self {
             connection, state, call, method, arguments, handles, handles_lost, _hold, ..
         } = self;
+        let context = Context { reactor: reactor.clone(), connection, call: state };
+        let connection = &context.connection;
         let mut reply = |status, body: Payload<'_>, handles: &[BorrowedHandle<'_>]| {
             *replied = Some(now());
             connection.reply(reactor, call, status, body, handles);
@@ -54,7 +56,7 @@ impl Work {
         let refusal = match () {
             () if handles_lost => Some(Fault::HandlesLost),
             () if reactor.is_draining() => Some(Fault::Draining),
-            () if state.is_cancelled() => Some(Fault::Expired),
+            () if context.call.is_cancelled() => Some(Fault::Expired),
             () => None,
         };
         if let Some(refusal) = refusal {
@@ -84,8 +86,6 @@ impl Work {
         );
         let _entered = span.enter();
         tracing::trace!(handles = handles.len(), "running");
-        let context =
-            Context { reactor: reactor.clone(), connection: connection.clone(), call: state };
         let run = catch_unwind(AssertUnwindSafe(|| {
             interface.dispatch(Incoming {
                 method,

@@ -14,7 +14,7 @@ use shuttle::scheduler::{PctScheduler, RandomScheduler};
 use syshandle_os::{ManualEvent, Poller, Ready, Waited};
 
 pub(crate) use shuttle::sync::{Mutex, MutexGuard};
-pub(crate) use shuttle::thread_local;
+use shuttle::thread_local;
 
 pub(crate) mod atomic {
     pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};

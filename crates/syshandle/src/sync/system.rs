@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use syshandle_os::{ManualEvent, Poller, Ready};
 
 pub(crate) use std::sync::{Mutex, MutexGuard, OnceLock};
-pub(crate) use std::thread_local;
 
 pub(crate) mod atomic {
     pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};

@@ -23,7 +23,7 @@ type Everything = (Tree, Vec<u8>, HashSet<u16>, Result<[u32; 3], String>, f64, O
 pub fn run(data: &[u8]) {
     let Some((&handles, bytes)) = data.split_first() else { return };
     let null = File::open("/dev/null").expect("a null device");
-    let handles =
+    let handles: Vec<OwnedHandle> =
         (0..handles % 8).map(|_| null.try_clone().expect("a descriptor").into()).collect();
     let mut input = Decoder::new(bytes, handles, &Alternating);
     let Ok(value) = input.parameter::<Everything>(0, None) else { return };
