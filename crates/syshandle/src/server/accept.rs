@@ -54,37 +54,38 @@ impl Entrance {
                 let _ = entrance.key.set(key);
                 Source::Entrance(entrance.clone())
             },
-            |poller, key| poller.add(&entrance.listener, key, Interest::EachReadable),
+            |poller, key| poller.add(&entrance.listener, key, Interest::WhileReadable),
         )?;
         Ok(())
     }
 
-    /// Lets in those who have connected. Of a crowd without end only some, before it is the turn of
-    /// those who are in.
+    /// Lets in one of those who have connected: then it may be the turn of those who are in.
     pub(crate) fn let_in(&self, reactor: &Arc<Reactor>) {
-        for _ in 0..TURNS_MAX {
-            let is_open = self.is_open();
-            if !*is_open {
-                return;
-            }
-            match self.listener.accept() {
-                Ok(socket) => self.let_one_in(reactor, socket),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(error) => {
-                    // Told once: the system has no descriptors left.
-                    if !self.turn_one_away() {
-                        tracing::warn!(%error, "no client can be let in now");
-                        reactor.timers.set(now() + RETRY, Timer::Accept);
-                        return;
-                    }
+        let is_open = self.is_open();
+        if !*is_open {
+            return;
+        }
+        match self.listener.accept() {
+            Ok(socket) => self.let_one_in(reactor, socket),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            // Told once: the system has no descriptors left.
+            Err(error) => {
+                if !self.turn_one_away() {
+                    tracing::warn!(%error, "no client can be let in now");
+                    reactor.event_loop(Reactor::FIRST).leave(self.listener.as_fd());
+                    reactor.timers.set(now() + RETRY, Timer::Accept);
                 }
             }
         }
-        let is_open = self.is_open();
-        if let Some(key) = self.key.get()
-            && *is_open
-        {
-            reactor.watch_again(self.listener.as_fd(), *key, Interest::EachReadable);
+    }
+
+    /// Clients can be let in again, it may be.
+    pub(crate) fn rejoin(&self, reactor: &Arc<Reactor>) {
+        let (is_open, first) = (self.is_open(), reactor.event_loop(Reactor::FIRST));
+        let Some(key) = self.key.get().filter(|_| *is_open) else { return };
+        if let Err(error) = first.join(self.listener.as_fd(), *key, Interest::WhileReadable) {
+            tracing::warn!(%error, "no client can be let in now");
+            reactor.timers.set(now() + RETRY, Timer::Accept);
         }
     }
 
@@ -195,6 +196,3 @@ pub(super) fn refuse(socket: &Seqpacket, fault: &Fault) {
     // If it is gone it needn't be told.
     let _ = socket.send(&[io::IoSlice::new(&head[..len]), io::IoSlice::new(&body)], &[]);
 }
-
-/// Who connect before it is the others' turn, where no other thread is there for them.
-const TURNS_MAX: usize = 64;

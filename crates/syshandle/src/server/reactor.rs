@@ -329,7 +329,7 @@ impl Reactor {
                 Timer::Accept => {
                     for (_, source) in self.all_sources() {
                         if let Source::Entrance(entrance) = source {
-                            entrance.let_in(self);
+                            entrance.rejoin(self);
                         }
                     }
                 }

@@ -57,7 +57,7 @@ impl Acted {
 }
 
 impl Connection {
-    /// The socket became ready: receives a call and runs it.
+    /// The socket is ready: receives one frame, and runs it if it is a call.
     pub(crate) fn act(self: Arc<Self>, reactor: &Arc<Reactor>, ready: Ready, post: &Post) -> Acted {
         if ready.writable {
             self.pay(reactor);
@@ -65,22 +65,15 @@ impl Connection {
         if self.interface.get().is_none() && self.waits_for_its_object(reactor) {
             return Acted::Otherwise;
         }
-        for _ in 0..FRAMES_MAX {
-            match self.receive(reactor, post, None) {
-                Frame::Call(work) => {
-                    return match self.run(work, reactor, post) {
-                        Some(took) => Acted::Called(self, took),
-                        None => Acted::Lost,
-                    };
-                }
-                // What isn't a call comes before one.
-                Frame::Other => {}
-                Frame::Lost => return Acted::Lost,
-                Frame::None => break,
-                Frame::End => return self.let_go(reactor, post),
-            }
+        match self.receive(reactor, post, None) {
+            Frame::Call(work) => match self.run(work, reactor, post) {
+                Some(took) => Acted::Called(self, took),
+                None => Acted::Lost,
+            },
+            Frame::Other | Frame::None => Acted::Otherwise,
+            Frame::Lost => Acted::Lost,
+            Frame::End => self.let_go(reactor, post),
         }
-        Acted::Otherwise
     }
 
     /// Another thread makes the object: that one goes on when it has it.
@@ -327,9 +320,6 @@ impl Connection {
         Ok(done)
     }
 }
-
-/// So many frames of one client before it is the others' turn, where they aren't calls.
-const FRAMES_MAX: u32 = 4;
 
 /// How long a thread stays with a client that has just called.
 const STAY: Duration = Duration::from_millis(5);
