@@ -207,7 +207,8 @@ fn watch(reactor: &Weak<Reactor>) {
     let mut posts: Vec<Arc<Post>> = Vec::new();
     let mut quiet_since = now();
     loop {
-        thread::sleep(LONG);
+        // Not asleep for so long: whoever ends the server wakes this thread.
+        thread::park_timeout(LONG);
         let Some(reactor) = reactor.upgrade().filter(|reactor| !reactor.is_stopped()) else {
             return;
         };
