@@ -1,5 +1,6 @@
 //! How a server comes by its socket, and how it lets go of it.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -53,7 +54,11 @@ pub(crate) fn take(classes: &[Guid]) -> Result<Taken> {
         let text = "the socket that this server was given can't be used";
         Error::new(ErrorKind::System, text).because(error)
     })?;
-    if let Some((meeting, policy)) = told_by_client(&listener) {
+    // One with more rights than whoever starts it believes nothing of that.
+    if !is_elevated()
+        && let Some((meeting, policy)) =
+            told_by_client(&listener, std::env::var_os(SOCKET), std::env::var(USERS).ok())
+    {
         return Ok(Taken { listener, place: Place::ours(meeting), policy: Some(policy) });
     }
     let locations = Locations::from_environment();
@@ -77,13 +82,13 @@ pub(crate) fn take(classes: &[Guid]) -> Result<Taken> {
 /// Where the server is met and for whom it is, as the client says that has started it: it has read
 /// the registration just now. To read it again here would hold up that client, and whoever could lie
 /// in this program's environment could as well name another registration there.
-fn told_by_client(listener: &Listener) -> Option<(Meeting, Policy)> {
-    // One with more rights than whoever starts it believes nothing of that.
-    if is_elevated() {
-        return None;
-    }
-    let policy = Policy::from_word(&std::env::var(USERS).ok()?)?;
-    let socket = PathBuf::from(std::env::var_os(SOCKET)?);
+fn told_by_client(
+    listener: &Listener,
+    socket: Option<OsString>,
+    users: Option<String>,
+) -> Option<(Meeting, Policy)> {
+    let policy = Policy::from_word(&users?)?;
+    let socket = PathBuf::from(socket?);
     // A program that a server starts has its environment, too, but another socket.
     let is_it = listener.path().ok()?? == socket;
     let meeting = is_it.then(|| Meeting::at(socket).ok())??;
@@ -196,3 +201,33 @@ fn wait_for_lock(meeting: &Meeting) -> Result<Lock> {
 
 /// Whoever has the lock starts a server, and that is a matter of milliseconds.
 const LOCK_TIME: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+
+    use super::*;
+
+    #[test]
+    fn what_a_client_says_is_believed_of_the_own_socket_in_a_folder_of_ones_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("run/syshandle");
+        fs::DirBuilder::new().mode(0o700).recursive(true).create(&place).unwrap();
+        let socket = place.join("server-0.sock");
+        let listener = Listener::bind(&socket).unwrap();
+        let told = |socket: &Path, users: &str| {
+            told_by_client(&listener, Some(socket.into()), Some(users.into()))
+        };
+        let (meeting, policy) = told(&socket, "7,1000").unwrap();
+        assert_eq!(meeting.socket, socket);
+        assert_eq!(meeting.lock, place.join("server-0.lock"));
+        assert_eq!(policy, Policy::users([7, 1000]));
+        assert!(told(&socket, "everybody").is_none());
+        assert!(told(&place.join("other-0.sock"), "7").is_none());
+        assert!(told_by_client(&listener, Some(socket.clone().into()), None).is_none());
+        assert!(told_by_client(&listener, None, Some("7".into())).is_none());
+        fs::set_permissions(&place, Permissions::from_mode(0o755)).unwrap();
+        assert!(told(&socket, "7").is_none());
+    }
+}
