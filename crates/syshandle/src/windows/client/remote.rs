@@ -221,7 +221,7 @@ fn ask<'a, T: Decode>(
         return Err(disconnected());
     }
     // It passes no references.
-    let handles = reply.handles.into_iter().filter_map(Carried::into_handle).collect();
+    let handles: Vec<_> = reply.handles.into_iter().filter_map(Carried::into_handle).collect();
     let mut input = Decoder::new(&reply.body, handles, &Kernel);
     let value = input.field(None).map_err(|error| Error::from_fault(&Fault::from(error)))?;
     input.finish().map_err(|error| Error::from_fault(&Fault::from(error)))?;
