@@ -108,9 +108,14 @@ impl FdInfo<'_> {
     /// the name of a dma-buf, a path in that of a bpf link.
     fn own(&self) -> Option<&[u8]> {
         let mut own = self.text;
-        for name in ["pos:", "flags:", "mnt_id:", "ino:"] {
+        for name in ["pos:", "flags:", "mnt_id:"] {
             own = after_line(own, name)?;
         }
+        // Whatever a newer kernel may print before the last line that all have.
+        while !own.starts_with(b"ino:") {
+            own = after_line(own, "")?;
+        }
+        own = after_line(own, "ino:")?;
         while own.starts_with(b"lock:") {
             own = after_line(own, "lock:")?;
         }
@@ -121,9 +126,9 @@ impl FdInfo<'_> {
 /// What comes after a line that starts like this. Byte by byte: that is quicker for lines this short.
 #[inline]
 fn after_line<'t>(text: &'t [u8], start: &str) -> Option<&'t [u8]> {
-    let line = text.strip_prefix(start.as_bytes())?;
-    let end = line.iter().position(|&byte| byte == b'\n')?;
-    Some(&line[end + 1..])
+    let mut line = text.strip_prefix(start.as_bytes())?.iter();
+    line.find(|&&byte| byte == b'\n')?;
+    Some(line.as_slice())
 }
 
 /// The error where only `/proc` could tell.

@@ -68,11 +68,13 @@ impl Link {
         };
         // Straight to where the peer reads it.
         let (outgoing, mut place) = (self.outgoing()?, offset as usize);
-        for part in body.parts() {
-            if !outgoing.write(place, part) {
-                return Err(io::ErrorKind::InvalidInput.into());
-            }
+        let written = body.write(|part| {
+            let written = outgoing.write(place, part);
             place += part.len();
+            written
+        });
+        if !written {
+            return Err(io::ErrorKind::InvalidInput.into());
         }
         self.send_inline(header, &[], handles)
     }

@@ -7,28 +7,57 @@ use crate::Limits;
 /// The lowest free place is taken first, so that the same few pages are used again and again.
 #[derive(Debug, Default)]
 pub struct Ranges {
-    /// Offset and length, by offset; there are as many as calls in flight, at the most.
+    /// Offset and end, by offset; there are as many as calls in flight, at the most.
     taken: Vec<(u32, u32)>,
+}
+
+/// How large a body is, and how it is to lie in shared memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BodySize {
+    /// How many bytes it has.
+    pub len: usize,
+    /// How many of them come before those that are copied in one piece.
+    pub ahead: usize,
+}
+
+impl From<usize> for BodySize {
+    fn from(len: usize) -> Self {
+        Self { len, ahead: 0 }
+    }
 }
 
 impl Ranges {
     /// Takes a range; `None` when no free one is that large.
-    pub fn take(&mut self, len: usize) -> Option<u32> {
-        let len = u32::try_from(len.checked_next_multiple_of(ALIGNMENT)?).ok()?;
+    ///
+    /// Where there is room for it, what is copied in one piece begins with a cache line. A copy takes
+    /// up to a third longer between places that lie differently to those, and nine times as long
+    /// where they are less than 32 bytes apart but for whole pages (measured on an AMD EPYC): as large
+    /// vectors, which begin 16 bytes into a page, and bytes behind a length would be.
+    pub fn take(&mut self, size: impl Into<BodySize>) -> Option<u32> {
+        let BodySize { len, ahead } = size.into();
+        let pad = ahead.next_multiple_of(ALIGNMENT) - ahead;
+        self.take_behind(pad, len).or_else(|| self.take_behind(0, len))
+    }
+
+    /// Takes a range behind some bytes that aren't used.
+    fn take_behind(&mut self, pad: usize, len: usize) -> Option<u32> {
+        let padded = pad.checked_add(len)?.checked_next_multiple_of(ALIGNMENT)?;
+        let padded = u32::try_from(padded).ok()?;
         let mut start = 0;
         let mut place = self.taken.len();
-        for (i, &(offset, taken)) in self.taken.iter().enumerate() {
-            if offset - start >= len {
+        for (i, &(offset, end)) in self.taken.iter().enumerate() {
+            if offset - start >= padded {
                 place = i;
                 break;
             }
-            start = offset + taken;
+            start = end;
         }
-        if start as usize + len as usize > Limits::ARENA_BYTES {
+        if start as usize + padded as usize > Limits::ARENA_BYTES {
             return None;
         }
-        self.taken.insert(place, (start, len));
-        Some(start)
+        let offset = start + pad as u32;
+        self.taken.insert(place, (offset, start + padded));
+        Some(offset)
     }
 
     /// Takes a range back; `false` when none starts there.
@@ -55,6 +84,19 @@ mod tests {
         assert!(ranges.give_back(128));
         assert_eq!(ranges.take(65), Some(256));
         assert_eq!(ranges.take(64), Some(128));
+    }
+
+    #[test]
+    fn what_is_copied_in_one_piece_begins_with_a_line_where_there_is_room() {
+        let mut ranges = Ranges::default();
+        let size = |len| BodySize { len, ahead: 4 };
+        assert_eq!(ranges.take(size(100)), Some(60));
+        assert_eq!(ranges.take(64), Some(192));
+        assert!(ranges.give_back(60));
+        assert_eq!(ranges.take(size(133)), Some(316), "60 and 133 are more than 192");
+        assert_eq!(ranges.take(size(132)), Some(60));
+        assert!([60, 192, 316].into_iter().all(|offset| ranges.give_back(offset)));
+        assert_eq!(ranges.take(size(Limits::ARENA_BYTES)), Some(0));
     }
 
     #[test]

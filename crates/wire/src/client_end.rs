@@ -1,7 +1,9 @@
 //! The client's end of a connection: which calls wait for a reply, and what a frame means.
 
 use crate::due::Due;
-use crate::{Body, Fault, FrameKind, Greeting, Header, Hello, Limits, Ranges, Status, Violation};
+use crate::{
+    Body, BodySize, Fault, FrameKind, Greeting, Header, Hello, Limits, Ranges, Status, Violation,
+};
 
 /// The client's end of a connection.
 ///
@@ -121,14 +123,14 @@ impl<W> ClientEnd<W> {
         &mut self,
         method: u32,
         handles: u16,
-        body_len: usize,
+        body: impl Into<BodySize>,
         timeout_ms: u32,
         waiter: W,
     ) -> Result<Header, Busy> {
         if self.running == self.limits.calls_max {
             return Err(Busy::Calls);
         }
-        let body = place(body_len, &mut self.outgoing).ok_or(Busy::Shared)?;
+        let body = place(body.into(), &mut self.outgoing).ok_or(Busy::Shared)?;
         let free = self.slots.iter().position(|slot| matches!(slot.state, State::Free));
         let index = free.unwrap_or_else(|| {
             self.slots.push(Slot { turn: 0, state: State::Free });
@@ -265,10 +267,11 @@ impl From<Violation> for OpenError {
 
 /// Where a body of this size goes; `None` when the shared memory has no room for it now.
 #[inline]
-pub(crate) fn place(len: usize, outgoing: &mut Ranges) -> Option<Body> {
-    match len {
-        0..=Limits::INLINE_BYTES_MAX => Some(Body::Inline { len: len as u32 }),
-        _ => Some(Body::Shared { offset: outgoing.take(len)?, len: len as u32 }),
+pub(crate) fn place(size: BodySize, outgoing: &mut Ranges) -> Option<Body> {
+    let len = size.len as u32;
+    match size.len {
+        0..=Limits::INLINE_BYTES_MAX => Some(Body::Inline { len }),
+        _ => Some(Body::Shared { offset: outgoing.take(size)?, len }),
     }
 }
 

@@ -31,7 +31,7 @@ mod server_end;
 mod values;
 mod whereabouts;
 
-pub use arena::Ranges;
+pub use arena::{BodySize, Ranges};
 pub use client_end::{Busy, ClientEnd, FromServer, OpenError};
 pub use decode::{Decode, DecodeError, Decoder, Malformed, ProofError, Prove};
 pub use describe::Describe;

@@ -8,12 +8,16 @@ use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::fmt;
 
+use smallvec::SmallVec;
+
+use crate::BodySize;
+
 /// The bytes of a message that is to be sent, some of which are lent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Payload<'a> {
     own: Vec<u8>,
     /// Where in `own` they come, and what they are; in order.
-    lent: Vec<(usize, &'a [u8])>,
+    lent: SmallVec<[(usize, &'a [u8]); 1]>,
     lent_len: usize,
 }
 
@@ -24,17 +28,27 @@ impl<'a> Payload<'a> {
         self.own.len() + self.lent_len
     }
 
+    /// The same, and how many come before those that are lent.
+    #[inline]
+    pub fn size(&self) -> BodySize {
+        BodySize { len: self.len(), ahead: self.lent.first().map_or(0, |(place, _)| *place) }
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// All bytes, in pieces, in order.
-    pub fn parts(&self) -> impl Iterator<Item = &[u8]> {
-        let starts = std::iter::once(0).chain(self.lent.iter().map(|(place, _)| *place));
-        let ends = self.lent.iter().map(|(place, _)| *place).chain([self.own.len()]);
-        let lent = self.lent.iter().map(|(_, bytes)| *bytes).chain([&[][..]]);
-        starts.zip(ends).zip(lent).flat_map(|((start, end), lent)| [&self.own[start..end], lent])
+    /// Has all bytes written, in pieces, in order; `false` as soon as one of them wasn't.
+    pub fn write(&self, mut write: impl FnMut(&[u8]) -> bool) -> bool {
+        let mut start = 0;
+        for (place, bytes) in &self.lent {
+            if !write(&self.own[start..*place]) || !write(bytes) {
+                return false;
+            }
+            start = *place;
+        }
+        write(&self.own[start..])
     }
 
     /// All bytes, in one piece: a copy where some are lent.
@@ -42,7 +56,7 @@ impl<'a> Payload<'a> {
     pub fn as_slice(&self) -> Cow<'_, [u8]> {
         match self.lent.is_empty() {
             true => self.own.as_slice().into(),
-            false => self.parts().collect::<Vec<_>>().concat().into(),
+            false => self.copied().into(),
         }
     }
 
@@ -50,8 +64,17 @@ impl<'a> Payload<'a> {
     pub fn into_vec(self) -> Vec<u8> {
         match self.lent.is_empty() {
             true => self.own,
-            false => self.as_slice().into_owned(),
+            false => self.copied(),
         }
+    }
+
+    fn copied(&self) -> Vec<u8> {
+        let mut all = Vec::with_capacity(self.len());
+        self.write(|part| {
+            all.extend_from_slice(part);
+            true
+        });
+        all
     }
 
     /// The room of those that aren't lent, to be used again.
@@ -81,7 +104,7 @@ impl<'a> Payload<'a> {
 impl From<Vec<u8>> for Payload<'_> {
     #[inline]
     fn from(own: Vec<u8>) -> Self {
-        Self { own, lent: Vec::new(), lent_len: 0 }
+        Self { own, lent: SmallVec::new(), lent_len: 0 }
     }
 }
 
@@ -250,7 +273,7 @@ mod tests {
         let all = [&long, &b"between"[..], &longer, b"short"].concat();
         assert_eq!(payload.len(), all.len());
         assert_eq!(payload.lent.len(), 2);
-        assert_eq!(payload.parts().collect::<Vec<_>>().concat(), all);
+        assert_eq!(*payload.as_slice(), all);
         assert_eq!(payload.into_vec(), all);
     }
 }

@@ -2,7 +2,9 @@
 
 use crate::client_end::{check_body, check_handles, give_back, place};
 use crate::due::Due;
-use crate::{Body, Fault, FrameKind, Greeting, Header, Hello, Limits, Ranges, Status, Violation};
+use crate::{
+    Body, BodySize, Fault, FrameKind, Greeting, Header, Hello, Limits, Ranges, Status, Violation,
+};
 
 /// The server's end of a connection.
 ///
@@ -170,9 +172,9 @@ impl<T> ServerEnd<T> {
         call: u32,
         status: Status,
         handles: u16,
-        body_len: usize,
+        body: impl Into<BodySize>,
     ) -> Option<Header> {
-        let body = place(body_len, &mut self.outgoing)?;
+        let body = place(body.into(), &mut self.outgoing)?;
         if let Some(place) = self.running.iter().position(|(id, _)| *id == call) {
             self.running.swap_remove(place);
         }

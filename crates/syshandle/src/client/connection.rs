@@ -159,7 +159,7 @@ impl Connection {
         patience.check()?;
         // More handles than that were refused when they were encoded.
         let count = u16::try_from(handles.len()).unwrap_or(u16::MAX);
-        let call = NewCall { method, handles: count, body_len: body.len(), later };
+        let call = NewCall { method, handles: count, body: body.size(), later };
         let (header, waiter) = self.start(call, patience)?;
         if let Err(error) = self.send(&header, body, handles, patience) {
             let mut state = self.state();

@@ -3,7 +3,7 @@
 use std::io;
 
 use syshandle_os::BorrowedHandle;
-use syshandle_wire::{Busy, FrameKind, Header, Limits, Payload};
+use syshandle_wire::{BodySize, Busy, FrameKind, Header, Limits, Payload};
 
 use super::connection::{Connection, State};
 use super::ended::failed;
@@ -18,16 +18,16 @@ use crate::{Error, ErrorKind, Result};
 pub(super) struct NewCall {
     pub(super) method: u32,
     pub(super) handles: u16,
-    pub(super) body_len: usize,
+    pub(super) body: BodySize,
     /// It may be long until somebody fetches its reply.
     pub(super) later: bool,
 }
 
 impl State {
     fn start(&mut self, call: NewCall, timeout_ms: u32) -> Result<(Header, WaiterNumber), Busy> {
-        let NewCall { method, handles, body_len, later } = call;
+        let NewCall { method, handles, body, later } = call;
         let waiter = Waiter { number: self.last_waiter + 1, later };
-        let header = self.end.start(method, handles, body_len, timeout_ms, waiter)?;
+        let header = self.end.start(method, handles, body, timeout_ms, waiter)?;
         self.last_waiter = waiter.number;
         Ok((header, waiter.number))
     }
@@ -57,7 +57,7 @@ impl Connection {
         call: NewCall,
         patience: &mut Patience<'_>,
     ) -> Result<(Header, WaiterNumber)> {
-        let large = call.body_len > Limits::INLINE_BYTES_MAX;
+        let large = call.body.len > Limits::INLINE_BYTES_MAX;
         let mut busy = None;
         loop {
             let step = self.wait(patience, &mut Waiting::default(), |state, patience, _| {

@@ -39,7 +39,7 @@ impl Connection {
         if state.ended {
             return;
         }
-        let header = state.end.reply(call, status, handles.len() as u16, body.len());
+        let header = state.end.reply(call, status, handles.len() as u16, body.size());
         if let Some(header) = &header {
             drop(state);
             match self.link.send(header, &body, handles) {
@@ -106,7 +106,7 @@ impl Connection {
         let mut later = VecDeque::new();
         while let Some(mut owed) = state.owed.pop_front() {
             let header = owed.header.take().or_else(|| {
-                state.end.reply(owed.call, owed.status, owed.handles.len() as u16, owed.body.len())
+                state.end.reply(owed.call, owed.status, owed.handles.len() as u16, owed.body.size())
             });
             let Some(header) = header else {
                 if !state.asked {

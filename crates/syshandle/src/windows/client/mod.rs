@@ -227,7 +227,8 @@ impl Client {
     ) -> Result<T, CallError<E>> {
         let site = self.site(method);
         let Reply { status, body, handles } = reply;
-        let read = |handles| site.read(declared, status, Decoder::new(&body, handles, &Kernel));
+        let read =
+            |handles: Vec<_>| site.read(declared, status, Decoder::new(&body, handles, &Kernel));
         stand_in::hand_over(handles, read).unwrap_or_else(|error| {
             let text = "the references of the result couldn't be had";
             let error = Error::new(ErrorKind::System, text).because(error);
