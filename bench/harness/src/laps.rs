@@ -137,8 +137,14 @@ impl Laps {
 
     /// Takes in the laps of others; after [`Laps::finish`].
     pub fn merge(&mut self, others: impl IntoIterator<Item = Self>) {
+        let mut last = None;
         for other in others {
             self.nanoseconds.extend(other.nanoseconds);
+            last = last.max(Some(other.last));
+        }
+        // This thread may have had to wait for a core before it could look at the clock.
+        if let (Some(start), Some(last)) = (self.start, last) {
+            self.elapsed = last.saturating_duration_since(start);
         }
     }
 

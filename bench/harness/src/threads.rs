@@ -22,6 +22,8 @@ pub fn in_threads<C: Send>(
             .zip(forks)
             .map(|(caller, mut fork)| {
                 scope.spawn(move || {
+                    // All are there; and the clock runs.
+                    ready.wait();
                     ready.wait();
                     call(caller, &mut fork).map(|()| fork)
                 })
@@ -29,12 +31,12 @@ pub fn in_threads<C: Send>(
             .collect();
         ready.wait();
         laps.start();
+        ready.wait();
         let results: Vec<_> = threads.into_iter().map(|thread| thread.join()).collect();
         laps.finish();
         results
     });
-    for result in results {
-        laps.merge([result.map_err(|_| "a calling thread panicked")??]);
-    }
+    let done = results.into_iter().map(|result| result.map_err(|_| "a calling thread panicked")?);
+    laps.merge(done.collect::<Result<Vec<_>>>()?);
     Ok(())
 }

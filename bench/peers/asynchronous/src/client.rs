@@ -141,6 +141,8 @@ impl<P: Peer> Client<P> {
             .map(|mut connection| {
                 let (ready, mut laps) = (ready.clone(), laps.fork());
                 tokio::spawn(async move {
+                    // All are there; and the clock runs.
+                    ready.wait().await;
                     ready.wait().await;
                     while laps.next() {
                         check(P::null(&mut connection, 1).await?)?;
@@ -151,6 +153,7 @@ impl<P: Peer> Client<P> {
             .collect();
         ready.wait().await;
         laps.start();
+        ready.wait().await;
         let mut done = Vec::new();
         for task in tasks {
             done.push(task.await??);
