@@ -21,8 +21,11 @@ impl<'c> Patience<'c> {
     pub(crate) fn lasting(timeout: Duration, cancel: Option<&'c Cancel>) -> Self {
         let now = now();
         // A timeout too long to be a point in time is a very long one.
-        let deadline = now.checked_add(timeout).unwrap_or_else(|| now + FOR_EVER);
-        Self { deadline, cancel, left: timeout }
+        let (deadline, left) = match now.checked_add(timeout) {
+            Some(deadline) => (deadline, timeout),
+            None => (now + FOR_EVER, FOR_EVER),
+        };
+        Self { deadline, cancel, left }
     }
 
     /// That of what began before.
@@ -76,3 +79,43 @@ pub(super) const KERNEL_WAIT_MIN: Duration = Duration::from_millis(100);
 
 /// The kernel's own wait ends some ticks late: so it is begun for less, and `poll` waits the rest.
 pub(super) const KERNEL_WAIT_LATE: Duration = Duration::from_millis(20);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sync::{Tick, run_once};
+
+    const fn ms(count: u64) -> Duration {
+        Duration::from_millis(count)
+    }
+
+    #[test]
+    fn what_is_left_is_what_was_left_at_the_last_look() {
+        run_once(|| {
+            let mut patience = Patience::lasting(ms(100), None);
+            Tick::to(now() + ms(60));
+            assert_eq!(patience.left_ms(), 100);
+            patience.look();
+            assert_eq!(patience.left_ms(), 40, "rounded up");
+            patience.check().unwrap();
+            assert!(Patience::until(patience.deadline, None).left() < patience.left());
+            Tick::to(now() + ms(60));
+            patience.look();
+            assert_eq!(patience.left_ms(), 0);
+            assert_eq!(patience.check().unwrap_err().kind(), ErrorKind::TimedOut);
+        });
+    }
+
+    #[test]
+    fn a_part_of_it_ends_no_later() {
+        run_once(|| {
+            let patience = Patience::lasting(ms(100), None);
+            let part = patience.at_most(ms(10));
+            assert_eq!((part.left(), part.deadline), (ms(10), patience.deadline - ms(90)));
+            assert_eq!(patience.at_most(ms(1_000)).deadline, patience.deadline);
+            let for_ever = Patience::lasting(Duration::MAX, None);
+            assert_eq!(for_ever.left_ms(), u32::MAX);
+            assert_eq!(for_ever.at_most(ms(10)).left(), ms(10));
+        });
+    }
+}
