@@ -12,8 +12,12 @@
 //! sender ran ([`Whereabouts`]), and who shares that core sleeps at once.
 //!
 //! A peer that takes longer each time isn't worth it either: after some times in vain looking is
-//! left for a while, and tried again ever less often. `SYSHANDLE_SPIN=0` in the environment of a
-//! process turns it off there.
+//! left, and tried again now and then. Both sides have to try at the same time, since one that
+//! sleeps is too slow for the other to see it come: so all processes do in the same milliseconds, by
+//! a clock that they share. (When each tried for itself, two sides that had once left it, where the
+//! machine was slow for a moment, never came together again: W3 stayed at 750 µs instead of 50.)
+//!
+//! `SYSHANDLE_SPIN=0` in the environment of a process turns it off there.
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -21,15 +25,13 @@ use std::time::{Duration, Instant};
 
 use syshandle_wire::Whereabouts;
 
-use crate::sync::{now, thread};
+use crate::sync::{now, thread, uptime};
 
 /// Whether it pays to look, on one connection. A new one begins with what others have learned.
 #[derive(Debug)]
 pub(crate) struct Spin {
     /// How often in a row it didn't.
     misses: AtomicU32,
-    /// How many waits begin with sleep before it is tried again.
-    rest: AtomicU32,
 }
 
 /// A wait that has begun.
@@ -63,20 +65,25 @@ static LEARNED: AtomicU32 = AtomicU32::new(0);
 
 impl Default for Spin {
     fn default() -> Self {
-        Self { misses: UNKNOWN.into(), rest: rest_after(LEARNED.load(Ordering::Relaxed)).into() }
+        Self { misses: UNKNOWN.into() }
     }
 }
 
 impl Spin {
     /// Begins a wait for something from a thread that ran at `peer`.
     pub(crate) fn start(&self, peer: Whereabouts) -> Looking<'_> {
-        let pays = peer.is(here()) == Some(false) && *ALLOWED;
-        let rest = self.rest.load(Ordering::Relaxed);
-        if pays && rest > 0 {
-            self.rest.store(rest - 1, Ordering::Relaxed);
-        }
-        let next = if pays && rest == 0 { Next::FirstLook } else { Next::Sleep };
+        let pays = *ALLOWED
+            && peer.is(here()) == Some(false)
+            && (self.misses() < MISSES_MAX || is_time_to_try(uptime()));
+        let next = if pays { Next::FirstLook } else { Next::Sleep };
         Looking { spin: self, next, looks: 0 }
+    }
+
+    fn misses(&self) -> u32 {
+        match self.misses.load(Ordering::Relaxed) {
+            UNKNOWN => LEARNED.load(Ordering::Relaxed),
+            misses => misses,
+        }
     }
 
     fn learn(&self, misses: u32) {
@@ -122,13 +129,7 @@ impl Looking<'_> {
     }
 
     fn in_vain(&self) {
-        let known = match self.spin.misses.load(Ordering::Relaxed) {
-            UNKNOWN => LEARNED.load(Ordering::Relaxed),
-            misses => misses,
-        };
-        let misses = (known + 1).min(MISSES_MAX + REST_DOUBLED_MAX);
-        self.spin.learn(misses);
-        self.spin.rest.store(rest_after(misses), Ordering::Relaxed);
+        self.spin.learn((self.spin.misses() + 1).min(MISSES_MAX));
     }
 
     /// It came. What was there at the first look says nothing: it would have been there anyway.
@@ -151,12 +152,9 @@ pub(crate) const SPIN: &str = "SYSHANDLE_SPIN";
 static ALLOWED: LazyLock<bool> =
     LazyLock::new(|| std::env::var_os(SPIN).is_none_or(|value| value != "0"));
 
-/// How many waits begin with sleep after so many looks in vain.
-fn rest_after(misses: u32) -> u32 {
-    match misses < MISSES_MAX {
-        true => 0,
-        false => SHORT_REST << (misses - MISSES_MAX).min(REST_DOUBLED_MAX),
-    }
+/// Whether those who have left it try again at this time of the clock that all processes share.
+fn is_time_to_try(uptime: Duration) -> bool {
+    uptime.as_millis() % TRY_EACH_MS < TRY_FOR_MS
 }
 
 /// About what it costs to go to sleep and be woken, on a core that idles.
@@ -168,13 +166,48 @@ const OTHERS: Duration = Duration::from_micros(10);
 /// So often in a row is no accident: the core won't idle, so to sleep costs little.
 const CROWDED_MAX: u32 = 2;
 
-/// After so many times in vain it is left for a while. Where other programs want the cores too,
-/// several in a row are no rarity: one that is woken late has the other side look in vain as well.
+/// After so many times in vain it is left. Where other programs want the cores too, several in a row
+/// are no rarity: one that is woken late has the other side look in vain as well.
 const MISSES_MAX: u32 = 16;
 
-/// For so many waits at first.
-const SHORT_REST: u32 = 32;
+/// Of so many milliseconds …
+const TRY_EACH_MS: u128 = 64;
 
-/// And for twice as many each time, up to this power of two: then the looks in vain are less than a
-/// hundredth of the time that is waited anyway.
-const REST_DOUBLED_MAX: u32 = 3;
+/// … those who have left it try again in the first ones: some calls, where even the slowest sleep of
+/// both sides is waited for; and a sixteenth of the looks in vain that there would be otherwise.
+const TRY_FOR_MS: u128 = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sync::run_once;
+
+    #[test]
+    fn who_looks_in_vain_leaves_it_and_what_comes_lets_it_look_again() {
+        run_once(|| {
+            let spin = Spin { misses: 0.into() };
+            let look = |until_it_comes: u32| {
+                let mut looking = Looking { spin: &spin, next: Next::FirstLook, looks: 0 };
+                let looks = (0..).take_while(|_| looking.again()).take(until_it_comes as usize);
+                if looks.count() == until_it_comes as usize {
+                    looking.came();
+                }
+            };
+            (0..2 * MISSES_MAX).for_each(|_| look(u32::MAX));
+            assert_eq!(spin.misses(), MISSES_MAX);
+            // What was there at once would have been there anyway.
+            look(1);
+            assert_eq!(spin.misses(), MISSES_MAX);
+            look(2);
+            assert_eq!(spin.misses(), 0);
+        });
+    }
+
+    #[test]
+    fn all_who_have_left_it_try_again_at_the_same_time() {
+        let tries = |ms| is_time_to_try(Duration::from_millis(ms));
+        let count = (0..640).filter(|ms| tries(*ms)).count() as u128;
+        assert_eq!(count, 10 * TRY_FOR_MS);
+        assert!(tries(640) && !tries(700));
+    }
+}

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use syshandle_os::{ManualEvent, Poller, Ready};
 
+pub(crate) use syshandle_os::uptime;
+
 pub(crate) use std::sync::{Mutex, MutexGuard, OnceLock};
 
 pub(crate) mod atomic {
