@@ -25,6 +25,7 @@ where
     I: Interface + Implements<T> + ?Sized,
 {
     let settings = Settings {
+        loops: 1,
         threads_max: THREADS_MAX,
         clients_max: usize::MAX,
         idle: Some(Duration::ZERO),

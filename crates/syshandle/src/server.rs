@@ -86,6 +86,7 @@ impl Server {
             order: Vec::new(),
             policy: None,
             settings: Settings {
+                loops: syshandle_os::usable_cores(),
                 threads_max: THREADS_MAX,
                 clients_max: CLIENTS_MAX,
                 idle: Some(Duration::from_secs(10)),

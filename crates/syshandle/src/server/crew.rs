@@ -44,11 +44,11 @@ struct State {
 }
 
 impl Crew {
-    pub(crate) fn new(methods_max: usize, loops: usize, spares_max: usize) -> Self {
+    pub(crate) fn new(methods_max: usize, loops: usize) -> Self {
         Self {
             methods_max,
             threads_max: methods_max + loops - 1,
-            spares_max,
+            spares_max: loops,
             threads: AtomicUsize::new(0),
             state: Mutex::default(),
         }

@@ -1,6 +1,6 @@
 //! A server at work: its loops, the threads that run them, and what they share.
 //!
-//! There is a loop for each core, with its part of the clients.
+//! A server has a loop for each core, with its part of the clients; an object of this process one.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -64,6 +64,8 @@ impl Drop for Stay<'_> {
 /// How a reactor behaves.
 #[derive(Debug)]
 pub(crate) struct Settings {
+    /// Loops: as many as cores, where there may be many clients.
+    pub(crate) loops: usize,
     /// Methods that run at once, at the most.
     pub(crate) threads_max: usize,
     /// Connections and doors, at the most.
@@ -87,11 +89,10 @@ impl Reactor {
         settings: Settings,
         classes: HashMap<Guid, Factory>,
     ) -> io::Result<Arc<Self>> {
-        let cores = syshandle_os::usable_cores();
-        let loops = cores.min(settings.threads_max).min(EventLoop::MAX);
+        let loops = settings.loops.min(settings.threads_max).min(EventLoop::MAX);
         let reactor = Self {
             loops: (0..loops).map(EventLoop::new).collect::<io::Result<_>>()?,
-            crew: Crew::new(settings.threads_max, loops, cores),
+            crew: Crew::new(settings.threads_max, loops),
             sentinel: Sentinel::default(),
             timers: Timers::new()?,
             activity: Arc::default(),
@@ -104,7 +105,7 @@ impl Reactor {
             stopped: AtomicBool::new(false),
             draining: AtomicBool::new(false),
             staying: AtomicUsize::new(0),
-            staying_max: cores,
+            staying_max: loops,
         };
         let first = reactor.event_loop(Self::FIRST);
         first.add(
