@@ -107,9 +107,9 @@ const WORKS: [&str; 2] = ["null", "handles"];
 
 /// What is the same in both runs, the start above all, doesn't count.
 const FEW: u64 = 1_000;
-const MANY: u64 = 3_000;
+const MANY: u64 = 21_000;
 
-/// Runs differ by a fifth of a percent, for a lock that is taken.
+/// Runs of so many differ by some tenths of a percent: for a lock that is taken, and for the start.
 const TOLERANCE_PERCENT: f64 = 2.0;
 
 #[cfg(test)]
