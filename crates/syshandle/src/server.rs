@@ -192,22 +192,14 @@ impl Server {
         let reactor = Reactor::new(settings, self.classes)?;
         let (signal, _reader) = watch_signal(&reactor)?;
         let greeting = Greeting { limits: LIMITS, offers: self.offers };
-        Entrance::open(&reactor, taken.listener, taken.place, greeting, policy)?;
+        let entrance = Entrance::open(&reactor, taken.listener, taken.place, greeting, policy)?;
         reactor.count_idle_time();
-        greet_first(&reactor);
+        // Before the thread that does it from now on starts: the client that has started this server
+        // answers meanwhile.
+        entrance.let_in(&reactor);
         let ended = reactor.run();
         signal_hook::low_level::unregister(signal);
         Ok(ended?)
-    }
-}
-
-/// Lets in whoever waits, before the thread that does it from now on starts: the client that has
-/// started this server answers meanwhile.
-fn greet_first(reactor: &Arc<Reactor>) {
-    for (_, source) in reactor.all_sources() {
-        if let Source::Entrance(entrance) = source {
-            entrance.let_in(reactor);
-        }
     }
 }
 

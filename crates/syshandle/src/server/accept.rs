@@ -39,7 +39,7 @@ impl Entrance {
         place: Place,
         greeting: Greeting,
         policy: Policy,
-    ) -> io::Result<()> {
+    ) -> io::Result<Arc<Self>> {
         let entrance = Arc::new(Self {
             listener,
             place,
@@ -56,7 +56,7 @@ impl Entrance {
             },
             |poller, key| poller.add(&entrance.listener, key, Interest::WhileReadable),
         )?;
-        Ok(())
+        Ok(entrance)
     }
 
     /// Lets in one of those who have connected: then it may be the turn of those who are in.
@@ -72,7 +72,7 @@ impl Entrance {
             Err(error) => {
                 if !self.turn_one_away() {
                     tracing::warn!(%error, "no client can be let in now");
-                    reactor.event_loop(Reactor::FIRST).leave(self.listener.as_fd());
+                    reactor.event_loop(Reactor::FIRST).poller().remove(self.listener.as_fd());
                     reactor.timers.set(now() + RETRY, Timer::Accept);
                 }
             }
@@ -83,7 +83,8 @@ impl Entrance {
     pub(crate) fn rejoin(&self, reactor: &Arc<Reactor>) {
         let (is_open, first) = (self.is_open(), reactor.event_loop(Reactor::FIRST));
         let Some(key) = self.key.get().filter(|_| *is_open) else { return };
-        if let Err(error) = first.join(self.listener.as_fd(), *key, Interest::WhileReadable) {
+        if let Err(error) = first.poller().add(self.listener.as_fd(), *key, Interest::WhileReadable)
+        {
             tracing::warn!(%error, "no client can be let in now");
             reactor.timers.set(now() + RETRY, Timer::Accept);
         }

@@ -159,7 +159,7 @@ impl Connection {
         if state.ended || !state.owed.is_empty() {
             return false;
         }
-        reactor.loop_of(self.key()).leave(self.link.socket.as_fd());
+        reactor.loop_of(self.key()).poller().remove(self.link.socket.as_fd());
         state.watched = None;
         true
     }
@@ -174,8 +174,11 @@ impl Connection {
             return self.watch_in(&mut state, reactor);
         }
         let interest = state.interest();
-        let joined =
-            reactor.loop_of(self.key()).join(self.link.socket.as_fd(), self.key(), interest);
+        let joined = reactor.loop_of(self.key()).poller().add(
+            self.link.socket.as_fd(),
+            self.key(),
+            interest,
+        );
         match joined {
             Ok(()) => state.watched = Some(interest),
             Err(error) => reactor.look_later(self.key(), &error),
@@ -186,8 +189,11 @@ impl Connection {
     pub(super) fn watch_in(&self, state: &mut State, reactor: &Reactor) {
         let interest = state.interest();
         if !state.ended && state.watched.is_some_and(|watched| watched != interest) {
-            match reactor.loop_of(self.key()).change(self.link.socket.as_fd(), self.key(), interest)
-            {
+            match reactor.loop_of(self.key()).poller().change(
+                self.link.socket.as_fd(),
+                self.key(),
+                interest,
+            ) {
                 Ok(()) => state.watched = Some(interest),
                 Err(error) => reactor.look_later(self.key(), &error),
             }

@@ -6,7 +6,7 @@ use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
-use syshandle_os::{BorrowedHandle, Interest, Poller, Ready};
+use syshandle_os::{Poller, Ready};
 
 use super::accept::Entrance;
 use super::connection::Connection;
@@ -107,29 +107,9 @@ impl EventLoop {
         Ok(key)
     }
 
-    /// Waits again for a source that isn't waited for.
-    pub(crate) fn join(
-        &self,
-        handle: BorrowedHandle<'_>,
-        key: u64,
-        interest: Interest,
-    ) -> io::Result<()> {
-        self.poller.add(handle, key, interest)
-    }
-
-    /// Waits for another state of a source, or once more.
-    pub(crate) fn change(
-        &self,
-        handle: BorrowedHandle<'_>,
-        key: u64,
-        interest: Interest,
-    ) -> io::Result<()> {
-        self.poller.change(handle, key, interest)
-    }
-
-    /// Doesn't wait for a source any more.
-    pub(crate) fn leave(&self, handle: BorrowedHandle<'_>) {
-        self.poller.remove(handle);
+    /// What it waits with, for those who change how their source is waited for.
+    pub(crate) fn poller(&self) -> &Poller {
+        &self.poller
     }
 
     /// Removes a source that isn't waited for; `None` when somebody else was quicker.

@@ -178,7 +178,7 @@ impl Reactor {
     /// Waits for another state of a source, or once more. Where the system has no memory for that,
     /// the source is looked at a little later as if it were ready.
     pub(crate) fn watch_again(&self, handle: BorrowedHandle<'_>, key: u64, interest: Interest) {
-        if let Err(error) = self.loop_of(key).change(handle, key, interest) {
+        if let Err(error) = self.loop_of(key).poller().change(handle, key, interest) {
             self.look_later(key, &error);
         }
     }
@@ -192,7 +192,7 @@ impl Reactor {
     /// Removes a source; `None` when somebody else was quicker.
     pub(crate) fn remove_source(&self, key: u64, handle: BorrowedHandle<'_>) -> Option<Source> {
         let source = self.loop_of(key).forget(key)?;
-        self.loop_of(key).leave(handle);
+        self.loop_of(key).poller().remove(handle);
         Some(source)
     }
 

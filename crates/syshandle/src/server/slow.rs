@@ -25,5 +25,5 @@ impl SlowMethods {
     }
 }
 
-/// A method that takes this long is worth the two system calls of handing over its connection.
+/// A method that takes this long is worth waking another thread for what its own would do meanwhile.
 pub(super) const SLOW: Duration = Duration::from_millis(1);
