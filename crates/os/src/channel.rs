@@ -2,22 +2,20 @@
 //!
 //! One message is one system call at each side, and its handles can't drift to another message.
 
-use std::ffi::OsStr;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::net::sockopt::Timeout;
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
-use crate::sys::{listen, message, option};
+use crate::sys::{message, option};
 use crate::wait::poll;
-use crate::{BorrowedHandle, Credentials, ManualEvent, OwnedHandle, Peer, Waitable};
+use crate::{BorrowedHandle, Credentials, ManualEvent, OwnedHandle, Peer, Unconnected, Waitable};
 
 /// The most handles that go with one message: the kernel's own limit (`SCM_MAX_FD`).
 pub const HANDLES_PER_MESSAGE_MAX: usize = message::DESCRIPTORS_MAX;
@@ -248,159 +246,8 @@ impl From<Seqpacket> for OwnedFd {
     }
 }
 
-/// A socket that isn't connected yet: where nobody listens, it can be tried again with the same one.
-#[derive(Debug)]
-pub struct Unconnected(OwnedFd);
-
-impl Unconnected {
-    /// A socket that names the sender of each message.
-    ///
-    /// # Errors
-    /// No descriptor left.
-    pub fn new() -> io::Result<Self> {
-        let socket = socket(SocketFlags::NONBLOCK)?;
-        rustix::net::sockopt::set_socket_passcred(&socket, true)?;
-        Ok(Self(socket))
-    }
-
-    /// Connects to the socket at `path`. Waits, until `deadline`, where the listener's queue is full.
-    ///
-    /// # Errors
-    /// Those of [`connect(2)`](https://man7.org/linux/man-pages/man2/connect.2.html), with the
-    /// socket: `NotFound` without a socket there, `ConnectionRefused` when nobody listens;
-    /// `TimedOut` past the deadline.
-    pub fn connect(self, path: &Path, deadline: Instant) -> Result<Seqpacket, (Self, io::Error)> {
-        match self.try_to_connect(path, deadline) {
-            Ok(()) => Ok(self.0.into()),
-            Err(error) => Err((self, error)),
-        }
-    }
-
-    fn try_to_connect(&self, path: &Path, deadline: Instant) -> io::Result<()> {
-        let address = SocketAddrUnix::new(path)?;
-        // There is no event for room in a listener's queue: ask again, ever less often.
-        let mut pause = Duration::from_micros(100);
-        loop {
-            match rustix::net::connect(&self.0, &address) {
-                Ok(()) => return Ok(rustix::io::ioctl_fionbio(&self.0, false)?),
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) if Instant::now() < deadline => {
-                    let left = deadline.saturating_duration_since(Instant::now());
-                    std::thread::sleep(pause.min(left));
-                    pause = (pause * 2).min(Duration::from_millis(10));
-                }
-                Err(Errno::AGAIN) => return Err(io::ErrorKind::TimedOut.into()),
-                Err(error) => return Err(error.into()),
-            }
-        }
-    }
-}
-
-/// A socket that clients connect to.
-#[derive(Debug)]
-pub struct Listener(OwnedFd);
-
-impl Listener {
-    /// Makes the socket at `path`, where nothing may be yet, and listens: from now on clients
-    /// queue, up to the system's limit (`net.core.somaxconn`).
-    ///
-    /// # Errors
-    /// Those of [`bind(2)`](https://man7.org/linux/man-pages/man2/bind.2.html): `AddrInUse` when
-    /// something is there.
-    pub fn bind(path: &Path) -> io::Result<Self> {
-        let socket = socket(SocketFlags::NONBLOCK)?;
-        rustix::net::bind(&socket, &SocketAddrUnix::new(path)?)?;
-        Self::listen(socket)
-    }
-
-    /// Takes over a socket that somebody else has bound: listens on it again, so that clients
-    /// learn this process from the kernel and not that one, and lets no handles through before a
-    /// client is accepted.
-    ///
-    /// # Errors
-    /// `InvalidInput` when it is no such socket; else those of `listen(2)`.
-    pub fn adopt(socket: OwnedFd) -> io::Result<Self> {
-        let right = rustix::net::sockopt::socket_domain(&socket)? == AddressFamily::UNIX
-            && rustix::net::sockopt::socket_type(&socket)? == SocketType::SEQPACKET;
-        if !right {
-            let what = "a server's socket is of the family AF_UNIX and the type SOCK_SEQPACKET";
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
-        }
-        rustix::io::ioctl_fionbio(&socket, true)?;
-        Self::listen(socket)
-    }
-
-    fn listen(socket: OwnedFd) -> io::Result<Self> {
-        pass_rights(socket.as_fd(), false)?;
-        rustix::net::listen(&socket, listen::BACKLOG)?;
-        Ok(Self(socket))
-    }
-
-    /// The path that the socket was bound to; `None` when it has another kind of address.
-    ///
-    /// # Errors
-    /// Those of [`getsockname(2)`](https://man7.org/linux/man-pages/man2/getsockname.2.html).
-    pub fn path(&self) -> io::Result<Option<PathBuf>> {
-        let address = SocketAddrUnix::try_from(rustix::net::getsockname(&self.0)?)?;
-        Ok(address.path_bytes().map(|path| PathBuf::from(OsStr::from_bytes(path))))
-    }
-
-    /// Takes the next client that has connected; doesn't wait.
-    ///
-    /// # Errors
-    /// Those of [`accept(2)`](https://man7.org/linux/man-pages/man2/accept.2.html): `WouldBlock`
-    /// without a client.
-    pub fn accept(&self) -> io::Result<Seqpacket> {
-        loop {
-            match rustix::net::accept_with(&self.0, SocketFlags::CLOEXEC) {
-                Ok(socket) => return Ok(socket.into()),
-                Err(Errno::INTR | Errno::CONNABORTED) => continue,
-                Err(error) => return Err(error.into()),
-            }
-        }
-    }
-
-    /// Refuses new clients from now on; those that have connected can still be accepted.
-    pub fn shut_down(&self) {
-        // It fails only where that has happened already.
-        let _ = rustix::net::shutdown(&self.0, rustix::net::Shutdown::Both);
-    }
-}
-
-impl AsFd for Listener {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-}
-
-/// Takes the socket that this program was given by the protocol of
-/// [sd_listen_fds(3)](https://www.freedesktop.org/software/systemd/man/latest/sd_listen_fds.html);
-/// `None` when it wasn't given one, or it has been taken.
-///
-/// # Errors
-/// `InvalidInput` when it was given more than one.
-pub fn take_listener() -> io::Result<Option<OwnedFd>> {
-    let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u32>().ok());
-    if number("LISTEN_PID") != Some(std::process::id()) {
-        return Ok(None);
-    }
-    match number("LISTEN_FDS") {
-        Some(1) => Ok(listen::take_first()),
-        None | Some(0) => Ok(None),
-        Some(count) => {
-            let what = format!("{count} sockets were passed, and a server has one");
-            Err(io::Error::new(io::ErrorKind::InvalidInput, what))
-        }
-    }
-}
-
-fn socket(flags: SocketFlags) -> io::Result<OwnedFd> {
-    let flags = flags | SocketFlags::CLOEXEC;
-    Ok(rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?)
-}
-
 /// Kernels before 6.16 don't know the option: there the connection drops what comes too early.
-fn pass_rights(socket: BorrowedFd<'_>, pass: bool) -> io::Result<()> {
+pub(crate) fn pass_rights(socket: BorrowedFd<'_>, pass: bool) -> io::Result<()> {
     match option::set_pass_rights(socket, pass) {
         Err(error) if error.raw_os_error() == Some(Errno::NOPROTOOPT.raw_os_error()) => Ok(()),
         result => result,
@@ -416,10 +263,6 @@ mod tests {
     use std::os::unix::fs::MetadataExt;
 
     use super::*;
-
-    fn soon() -> Instant {
-        Instant::now() + Duration::from_secs(5)
-    }
 
     #[test]
     fn handles_arrive_with_their_message_close_on_exec() {
@@ -472,53 +315,5 @@ mod tests {
         let (a, b) = Seqpacket::pair().unwrap();
         a.send(&[IoSlice::new(&[7; 100])], &[]).unwrap();
         assert!(b.receive(&mut [0; 10], &mut Vec::new()).unwrap().bytes_truncated);
-    }
-
-    #[test]
-    fn a_client_is_refused_its_handles_until_accepted() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("socket");
-        let listener = Listener::bind(&path).unwrap();
-        if option::set_pass_rights(listener.as_fd(), false).is_err() {
-            println!("skipped: this kernel has no SO_PASSRIGHTS (Linux 6.16)");
-            return;
-        }
-        let client = Seqpacket::connect(&path, soon()).unwrap();
-        let early = client.send(&[IoSlice::new(b"x")], &[dir_handle(&dir).as_fd()]).unwrap_err();
-        assert_eq!(early.kind(), io::ErrorKind::PermissionDenied);
-        let server = listener.accept().unwrap();
-        server.accept_handles().unwrap();
-        client.send(&[IoSlice::new(b"x")], &[dir_handle(&dir).as_fd()]).unwrap();
-    }
-
-    #[test]
-    fn the_kernel_names_the_sender_and_the_peer() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("socket");
-        let listener = Listener::bind(&path).unwrap();
-        let client = Seqpacket::connect(&path, soon()).unwrap();
-        let server = listener.accept().unwrap();
-        server.send(&[IoSlice::new(b"hello")], &[]).unwrap();
-        let sender = client.receive(&mut [0; 8], &mut Vec::new()).unwrap().sender.unwrap();
-        assert_eq!(sender.pid, std::process::id());
-        assert_eq!(server.peer().unwrap().uid, own_uid());
-    }
-
-    #[test]
-    fn connecting_to_nothing_is_not_found_and_to_nobody_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("socket");
-        assert_eq!(Seqpacket::connect(&path, soon()).unwrap_err().kind(), io::ErrorKind::NotFound);
-        drop(Listener::bind(&path).unwrap());
-        let refused = Seqpacket::connect(&path, soon()).unwrap_err();
-        assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
-    }
-
-    fn dir_handle(dir: &tempfile::TempDir) -> File {
-        File::open(dir.path()).unwrap()
-    }
-
-    fn own_uid() -> u32 {
-        crate::own_user()
     }
 }

@@ -61,6 +61,7 @@ cfg_if::cfg_if! {
         mod identify;
         mod job;
         mod limits;
+        mod listener;
         mod memory;
         mod mutex;
         mod narrow;
@@ -81,10 +82,7 @@ cfg_if::cfg_if! {
         mod token;
         mod wait;
 
-        pub use channel::{
-            HANDLES_PER_MESSAGE_MAX, Listener, Received, Seqpacket, Unconnected, Waited,
-            take_listener,
-        };
+        pub use channel::{HANDLES_PER_MESSAGE_MAX, Received, Seqpacket, Waited};
         pub use clock::uptime;
         pub use composition::Composition;
         pub use confined::{has_no_new_privileges, is_filtered};
@@ -97,6 +95,7 @@ cfg_if::cfg_if! {
         pub use identify::{Facts, identify, identify_with};
         pub use job::{Job, JobWatch};
         pub use limits::raise_descriptor_limit;
+        pub use listener::{Listener, Unconnected, take_listener};
         pub use memory::{SharedReader, SharedWriter};
         pub use mutex::{Mutex, MutexGuard};
         pub use narrow::Narrow;
