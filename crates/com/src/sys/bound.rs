@@ -14,7 +14,7 @@ use windows_sys::Win32::System::Com::{
 use windows_sys::core::GUID;
 
 use super::layout::{FactoryBuffer, IID_IPS_FACTORY_BUFFER, NdrDllGetClassObject};
-use super::{ComError, com_guid, own_guid, proxy_file, served};
+use super::{ComError, com_guid, incoming, own_guid, pinned, proxy_file, served};
 use crate::Compiled;
 
 /// An interface that this process has tables for, so that its objects can be called and served.
@@ -24,6 +24,8 @@ pub struct Bound {
     pub(super) iid: GUID,
     /// The vtable of an object of this process.
     pub(super) vtable: *const c_void,
+    /// Whether it stays registered once an object of this process has left it.
+    is_pinned: Mutex<bool>,
 }
 
 // SAFETY: the vtable is read only, and as lasting as the program.
@@ -65,8 +67,13 @@ impl Bound {
             let compiled = proxy_file::compile(interface)?;
             let iid = com_guid(interface.iid);
             let vtable = served::vtable(compiled.methods.len());
-            let made: &'static Self =
-                Box::leak(Box::new(Self { interface, compiled, iid, vtable }));
+            let made: &'static Self = Box::leak(Box::new(Self {
+                interface,
+                compiled,
+                iid,
+                vtable,
+                is_pinned: Mutex::new(false),
+            }));
             made.register()?;
             bound.insert(interface.iid, made);
         }
@@ -84,9 +91,19 @@ impl Bound {
         own_guid(&self.iid)
     }
 
+    /// Sees to it that objects of this process can be served by this interface ([`pinned`]).
+    pub(super) fn pin(&'static self) -> Result<(), ComError> {
+        let mut is_pinned = self.is_pinned.lock().unwrap_or_else(PoisonError::into_inner);
+        if !*is_pinned {
+            pinned::pin(self)?;
+            *is_pinned = true;
+        }
+        Ok(())
+    }
+
     /// Registers its proxies and stubs for this process, under a class of the same identifier.
     fn register(&'static self) -> Result<(), ComError> {
-        let file = proxy_file::of(&[(&self.compiled, &self.iid)], lookup, Some(served::thunk));
+        let file = proxy_file::of(&[(&self.compiled, &self.iid)], lookup, Some(incoming::thunk));
         let buffer = FactoryBuffer { vtable: ptr::null(), count: 0, files: file, filler: 0 };
         let buffer: *mut FactoryBuffer = Box::leak(Box::new(buffer));
         let mut factory = ptr::null_mut();

@@ -11,7 +11,8 @@ use windows_sys::Win32::System::Com::{
 };
 
 use super::factory::{self, Make};
-use super::{Caller, ComError, Served, com_guid};
+use super::layout::IID_ICLASS_FACTORY;
+use super::{Caller, ComError, Served, com_guid, pinned};
 
 /// A class that this process serves: known to COM until it is dropped.
 #[derive(Debug)]
@@ -24,7 +25,7 @@ impl ClassObject {
     /// before [`ServerProcess::open`].
     ///
     /// # Errors
-    /// Those of `CoRegisterClassObject`.
+    /// Those of `CoRegisterClassObject`; under Wine, of `CoMarshalInterface`.
     pub fn register(
         clsid: Guid,
         make: impl Fn(Caller) -> Option<Served> + Send + Sync + 'static,
@@ -36,6 +37,8 @@ impl ClassObject {
             })
         });
         let factory: *mut c_void = factory::new(make);
+        // SAFETY: a reference to an object with this interface.
+        unsafe { pinned::pin_object(factory, &IID_ICLASS_FACTORY)? };
         let mut cookie = 0;
         let flags = (REGCLS_MULTIPLEUSE | REGCLS_SUSPENDED) as u32;
         // SAFETY: the factory is an object, which stays.

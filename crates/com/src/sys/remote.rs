@@ -14,8 +14,8 @@ use windows_sys::Win32::System::Com::{CLSCTX_LOCAL_SERVER, CoCreateInstance};
 use windows_sys::core::HRESULT;
 
 use super::allocation::Arena;
+use super::incoming::lent;
 use super::layout::UnknownVtable;
-use super::served::{self, lent};
 use super::{Bound, Serve, com_guid, error_info};
 use crate::{FIRST_METHOD, Hresult, Lent, Passed, Sort, TableError, TranscodeError};
 
@@ -130,7 +130,7 @@ impl Remote {
     /// back that it has passed.
     pub fn served(&self) -> Option<Arc<dyn Serve>> {
         // SAFETY: a reference to an object.
-        unsafe { served::object(self.pointer.as_ptr(), self.bound) }
+        unsafe { super::served::object(self.pointer.as_ptr(), self.bound) }
     }
 
     /// A reference of our own to what somebody else has a pointer to, or whose reference it becomes.

@@ -68,11 +68,10 @@ impl Object {
 
     /// For COM to serve. On a thread of the apartment.
     pub(crate) fn into_served(self) -> Result<Served> {
+        let failed =
+            |error| Error::new(ErrorKind::System, "COM can't serve the object").because(error);
         let bounds = self.interfaces().map(Bound::of).collect::<Result<Vec<_>, _>>();
-        let bounds = bounds.map_err(|error| {
-            Error::new(ErrorKind::System, "COM can't serve the object").because(error)
-        })?;
-        Ok(Served::new(&bounds, Arc::new(self)))
+        Served::new(&bounds.map_err(failed)?, Arc::new(self)).map_err(failed)
     }
 
     /// Its interfaces, in the order of their places.
