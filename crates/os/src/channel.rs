@@ -29,7 +29,7 @@ pub struct Seqpacket {
 }
 
 /// A message that came.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Received {
     /// How many bytes; 0 at the end of the connection.
@@ -142,6 +142,13 @@ impl Seqpacket {
         handles: &mut impl Extend<OwnedHandle>,
         patience: Duration,
     ) -> io::Result<Received> {
+        self.set_patience(patience)?;
+        message::receive(self.fd.as_fd(), bytes, handles, true)
+    }
+
+    /// Has the kernel wait no longer than this for what is received.
+    #[inline]
+    pub(crate) fn set_patience(&self, patience: Duration) -> io::Result<()> {
         let whole_ms = patience.as_secs().saturating_mul(1_000);
         let patience_ms = whole_ms.saturating_add(patience.subsec_millis().into());
         let patience_ms = u32::try_from(patience_ms).unwrap_or(u32::MAX).max(1);
@@ -151,7 +158,7 @@ impl Seqpacket {
             rustix::net::sockopt::set_socket_timeout(&self.fd, Timeout::Recv, Some(timeout))?;
             self.patience_ms.store(patience_ms, Ordering::Relaxed);
         }
-        message::receive(self.fd.as_fd(), bytes, handles, true)
+        Ok(())
     }
 
     /// Waits until something can be received, the other end is gone, or the deadline passes: then

@@ -44,6 +44,7 @@ cfg_if::cfg_if! {
     } else {
         #[cfg(feature = "tokio")]
         pub mod asynchronous;
+        mod batch;
         mod channel;
         mod clock;
         mod composition;
@@ -82,6 +83,7 @@ cfg_if::cfg_if! {
         mod token;
         mod wait;
 
+        pub use batch::{MESSAGES_AT_ONCE_MAX, Slot};
         pub use channel::{HANDLES_PER_MESSAGE_MAX, Received, Seqpacket, Waited};
         pub use clock::uptime;
         pub use composition::Composition;

@@ -16,10 +16,10 @@ pub(crate) const DESCRIPTORS_MAX: usize = 253;
 
 /// Room for one message's descriptors and credentials, aligned for the headers among them.
 #[repr(C, align(8))]
-struct Control([MaybeUninit<u8>; CONTROL_SIZE]);
+pub(super) struct Control(pub(super) [MaybeUninit<u8>; CONTROL_SIZE]);
 
 // SAFETY: CMSG_SPACE only computes.
-const CONTROL_SIZE: usize = unsafe {
+pub(super) const CONTROL_SIZE: usize = unsafe {
     libc::CMSG_SPACE((DESCRIPTORS_MAX * size_of::<RawFd>()) as u32)
         + libc::CMSG_SPACE(size_of::<libc::ucred>() as u32)
 } as usize;
@@ -106,6 +106,22 @@ pub(crate) fn receive(
             Err(_) => return Err(io::Error::last_os_error()),
         }
     };
+    // SAFETY: the kernel has just filled this message, and it is taken once.
+    Ok(unsafe { take(&message, len, handles) })
+}
+
+/// What the kernel says of a message that was received, with `len` bytes. Its descriptors are
+/// appended to `handles`.
+///
+/// # Safety
+/// `message` is as the kernel left it, with the control buffer that it was given, and wasn't taken
+/// before: its descriptors have no owner yet.
+#[inline]
+pub(super) unsafe fn take(
+    message: &libc::msghdr,
+    len: usize,
+    handles: &mut impl Extend<OwnedFd>,
+) -> Received {
     let mut received = Received {
         len,
         bytes_truncated: message.msg_flags & libc::MSG_TRUNC != 0,
@@ -113,7 +129,7 @@ pub(crate) fn receive(
         sender: None,
     };
     // SAFETY: the kernel filled the control buffer and left its length in the message.
-    let mut header = unsafe { libc::CMSG_FIRSTHDR(&message) };
+    let mut header = unsafe { libc::CMSG_FIRSTHDR(message) };
     // SAFETY: a header that is not null lies within the control buffer.
     while let Some(&libc::cmsghdr { cmsg_len, cmsg_level, cmsg_type }) = unsafe { header.as_ref() }
     {
@@ -139,16 +155,16 @@ pub(crate) fn receive(
             _ => {}
         }
         // SAFETY: `header` lies within the control buffer of this message.
-        header = unsafe { libc::CMSG_NXTHDR(&message, header) };
+        header = unsafe { libc::CMSG_NXTHDR(message, header) };
     }
-    Ok(received)
+    received
 }
 
-fn empty_message() -> libc::msghdr {
+pub(super) fn empty_message() -> libc::msghdr {
     // SAFETY: a msghdr of zeros is one without a name, parts or control data.
     unsafe { MaybeUninit::zeroed().assume_init() }
 }
 
-fn interrupted() -> bool {
+pub(super) fn interrupted() -> bool {
     io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
 }

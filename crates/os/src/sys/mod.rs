@@ -11,6 +11,7 @@ pub(crate) mod ioctl;
 pub(crate) mod listen;
 pub(crate) mod map;
 pub(crate) mod message;
+pub(crate) mod messages;
 pub(crate) mod option;
 pub(crate) mod signal;
 pub(crate) mod stat;

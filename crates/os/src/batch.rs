@@ -1,0 +1,152 @@
+//! Several messages with one system call, where more than one waits.
+
+use std::io::{self, IoSlice};
+use std::ops::DerefMut;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use crate::sys::messages;
+use crate::{OwnedHandle, Received, Seqpacket};
+
+/// The most messages that one system call sends or receives here.
+pub const MESSAGES_AT_ONCE_MAX: usize = messages::MESSAGES_MAX;
+
+/// Where one of several messages goes.
+#[derive(Debug, Default)]
+pub struct Slot<B, H> {
+    /// Room for its bytes.
+    pub bytes: B,
+    /// Its handles are appended to these.
+    pub handles: H,
+    /// What is said of it.
+    pub received: Received,
+}
+
+impl Seqpacket {
+    /// Receives the messages that are there, as many as there are slots, up to
+    /// [`MESSAGES_AT_ONCE_MAX`], in their order from the first slot on; returns how many, at least
+    /// one. Waits for the first of them no longer than `patience`, as [`Seqpacket::receive_within`]
+    /// does, or not at all without; never for another one.
+    ///
+    /// Each is as if it had been received alone. At the end of the connection there is no end to
+    /// messages without bytes.
+    ///
+    /// # Errors
+    /// Those of [`Seqpacket::receive`], or of [`Seqpacket::receive_within`], where nothing was
+    /// received. One that comes to pass after that comes with the next call.
+    pub fn receive_several<B, H>(
+        &self,
+        slots: &mut [Slot<B, H>],
+        patience: Option<Duration>,
+    ) -> io::Result<usize>
+    where
+        B: DerefMut<Target = [u8]>,
+        H: Extend<OwnedHandle>,
+    {
+        if let Some(patience) = patience {
+            self.set_patience(patience)?;
+        }
+        messages::receive(self.as_fd(), slots, patience.is_some())
+    }
+
+    /// Sends messages without handles, in their order; doesn't wait. Returns how many went, which may
+    /// be fewer: at least one, and no more than [`MESSAGES_AT_ONCE_MAX`].
+    ///
+    /// # Errors
+    /// Those of [`Seqpacket::send`], where nothing was sent.
+    pub fn send_several(&self, messages: &[IoSlice<'_>]) -> io::Result<usize> {
+        messages::send(self.as_fd(), messages)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::os::unix::fs::MetadataExt;
+
+    use super::*;
+    use crate::HANDLES_PER_MESSAGE_MAX;
+
+    fn slots(count: usize, room: usize) -> Vec<Slot<Vec<u8>, Vec<OwnedHandle>>> {
+        let slot =
+            || Slot { bytes: vec![0; room], handles: Vec::new(), received: Received::default() };
+        std::iter::repeat_with(slot).take(count).collect()
+    }
+
+    #[test]
+    fn several_messages_come_in_their_order_each_with_its_own_handles() {
+        let (a, b) = Seqpacket::pair().unwrap();
+        let files = [(); 2].map(|()| tempfile::tempfile().unwrap());
+        a.send(&[IoSlice::new(b"one")], &[files[0].as_fd()]).unwrap();
+        a.send(&[IoSlice::new(b"none")], &[]).unwrap();
+        a.send(&[IoSlice::new(b"many!")], &[files[1].as_fd(); HANDLES_PER_MESSAGE_MAX]).unwrap();
+        let mut slots = slots(4, 16);
+        assert_eq!(b.receive_several(&mut slots, None).unwrap(), 3);
+        let lens = slots.iter().map(|slot| slot.received.len).collect::<Vec<_>>();
+        assert_eq!(lens, [3, 4, 5, 0]);
+        let counts = slots.iter().map(|slot| slot.handles.len()).collect::<Vec<_>>();
+        assert_eq!(counts, [1, 0, HANDLES_PER_MESSAGE_MAX, 0]);
+        for (slot, file) in [&mut slots[0]].into_iter().zip(&files) {
+            let arrived = File::from(slot.handles.pop().unwrap());
+            assert_eq!(arrived.metadata().unwrap().ino(), file.metadata().unwrap().ino());
+            let flags = rustix::io::fcntl_getfd(&arrived).unwrap();
+            assert!(flags.contains(rustix::io::FdFlags::CLOEXEC));
+        }
+    }
+
+    #[test]
+    fn a_wait_is_for_the_first_message_only() {
+        let (a, b) = Seqpacket::pair().unwrap();
+        let mut slots = slots(3, 16);
+        let error = b.receive_several(&mut slots, None).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+        let error = b.receive_several(&mut slots, Some(Duration::from_millis(30))).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+        a.send(&[IoSlice::new(b"x")], &[]).unwrap();
+        let long = Some(Duration::from_secs(600));
+        assert_eq!(b.receive_several(&mut slots, long).unwrap(), 1);
+    }
+
+    #[test]
+    fn one_that_is_too_long_or_the_end_says_so_and_not_the_others() {
+        let (a, b) = Seqpacket::pair().unwrap();
+        for len in [4, 40, 5] {
+            a.send(&[IoSlice::new(&[7; 40][..len])], &[]).unwrap();
+        }
+        drop(a);
+        let mut slots = slots(5, 16);
+        assert_eq!(b.receive_several(&mut slots, None).unwrap(), 5);
+        let truncated = slots.iter().map(|slot| slot.received.bytes_truncated);
+        assert_eq!(truncated.collect::<Vec<_>>(), [false, true, false, false, false]);
+        assert_eq!(slots[2].received.len, 5);
+        assert_eq!((slots[3].received.len, slots[4].received.len), (0, 0));
+    }
+
+    #[test]
+    fn what_goes_together_arrives_apart_and_what_has_no_room_is_not_lost() {
+        let (a, b) = Seqpacket::pair().unwrap();
+        let parts = (1..=20).map(|len| IoSlice::new(&[7; 20][..len])).collect::<Vec<_>>();
+        assert_eq!(a.send_several(&parts).unwrap(), MESSAGES_AT_ONCE_MAX);
+        assert_eq!(a.send_several(&parts[MESSAGES_AT_ONCE_MAX..]).unwrap(), 4);
+        for len in 1..=20 {
+            assert_eq!(b.receive(&mut [0; 64], &mut Vec::new()).unwrap().len, len);
+        }
+        // As many as there is room for go, also where that is in the middle.
+        let large = [0; 10_000];
+        let (mut sent, all) = (0, [IoSlice::new(&large); MESSAGES_AT_ONCE_MAX]);
+        let last = loop {
+            match a.send_several(&all) {
+                Ok(count) => sent += count,
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(last.kind(), io::ErrorKind::WouldBlock);
+        let mut received = 0;
+        while b.receive(&mut [0; 10_001], &mut Vec::new()).is_ok_and(|one| one.len == 10_000) {
+            received += 1;
+        }
+        assert_eq!(received, sent);
+        drop(b);
+        assert_eq!(a.send_several(&parts).unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+    }
+}

@@ -1,0 +1,108 @@
+//! `sendmmsg` and `recvmmsg`: several messages with one system call.
+//!
+//! Called by their numbers, as in [`super::message`].
+#![expect(unsafe_code, reason = "arrays of messages and their control buffers are raw memory")]
+
+use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
+use std::ops::DerefMut;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::ptr;
+
+use super::message::{CONTROL_SIZE, Control, empty_message, interrupted, take};
+use crate::Slot;
+
+/// The most messages at once: their control buffers lie on the stack.
+pub(crate) const MESSAGES_MAX: usize = 16;
+
+/// Sends messages without descriptors, without waiting for room and without `SIGPIPE`; returns how
+/// many of them went, in their order: at least one.
+pub(crate) fn send(socket: BorrowedFd<'_>, frames: &[IoSlice<'_>]) -> io::Result<usize> {
+    let mut messages = [empty(); MESSAGES_MAX];
+    let count = frames.len().min(MESSAGES_MAX);
+    for (message, frame) in messages.iter_mut().zip(frames) {
+        message.msg_hdr.msg_iov = ptr::from_ref(frame).cast_mut().cast();
+        message.msg_hdr.msg_iovlen = 1;
+    }
+    loop {
+        let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+        // SAFETY: an IoSlice is an iovec in memory. Every pointer of the first `count` messages is
+        // to memory that lives until the call returns; it writes only their lengths.
+        let sent = unsafe {
+            libc::syscall(
+                libc::SYS_sendmmsg,
+                socket.as_raw_fd(),
+                messages.as_mut_ptr(),
+                count,
+                flags,
+            )
+        };
+        match usize::try_from(sent) {
+            Ok(sent) => return Ok(sent),
+            Err(_) if interrupted() => continue,
+            Err(_) => return Err(io::Error::last_os_error()),
+        }
+    }
+}
+
+/// Receives as many messages as are there and as there are slots, each with `O_CLOEXEC` on its
+/// descriptors; returns how many, at least one.
+///
+/// Waits for the first one only if `wait` is set and the socket's own timeout hasn't passed; never
+/// for another one.
+pub(crate) fn receive<B, H>(
+    socket: BorrowedFd<'_>,
+    slots: &mut [Slot<B, H>],
+    wait: bool,
+) -> io::Result<usize>
+where
+    B: DerefMut<Target = [u8]>,
+    H: Extend<OwnedFd>,
+{
+    let mut controls = [const { Control([MaybeUninit::uninit(); CONTROL_SIZE]) }; MESSAGES_MAX];
+    let mut parts = [libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 }; MESSAGES_MAX];
+    let mut messages = [empty(); MESSAGES_MAX];
+    let count = slots.len().min(MESSAGES_MAX);
+    for (((message, part), control), slot) in
+        messages.iter_mut().zip(&mut parts).zip(&mut controls).zip(&mut *slots)
+    {
+        *part = libc::iovec { iov_base: slot.bytes.as_mut_ptr().cast(), iov_len: slot.bytes.len() };
+        message.msg_hdr.msg_iov = part;
+        message.msg_hdr.msg_iovlen = 1;
+        message.msg_hdr.msg_control = control.0.as_mut_ptr().cast();
+        message.msg_hdr.msg_controllen = CONTROL_SIZE;
+    }
+    let wait_flag = if wait { libc::MSG_WAITFORONE } else { libc::MSG_DONTWAIT };
+    let flags = libc::MSG_CMSG_CLOEXEC | wait_flag;
+    let received = loop {
+        // SAFETY: every pointer of the first `count` messages is to memory that lives until the call
+        // returns, that no other of them points to, and that the call may write to as far as the
+        // lengths beside them say. Without a timeout there is none to point to.
+        let received = unsafe {
+            libc::syscall(
+                libc::SYS_recvmmsg,
+                socket.as_raw_fd(),
+                messages.as_mut_ptr(),
+                count,
+                flags,
+                ptr::null_mut::<libc::timespec>(),
+            )
+        };
+        match usize::try_from(received) {
+            Ok(received) => break received,
+            // Who waits is to see what time it is.
+            Err(_) if interrupted() && !wait => continue,
+            Err(_) => return Err(io::Error::last_os_error()),
+        }
+    };
+    for (message, slot) in messages[..received].iter().zip(slots) {
+        // SAFETY: the kernel has just filled the first `received` messages, and each is taken once.
+        slot.received =
+            unsafe { take(&message.msg_hdr, message.msg_len as usize, &mut slot.handles) };
+    }
+    Ok(received)
+}
+
+fn empty() -> libc::mmsghdr {
+    libc::mmsghdr { msg_hdr: empty_message(), msg_len: 0 }
+}
