@@ -27,6 +27,8 @@ pub enum Interest {
     OnceReadable,
     /// Once: the next time that what it would read as has changed.
     OnceChanged,
+    /// Once: the next time that there is room to write.
+    OnceWritable,
 }
 
 /// A descriptor that became ready.
@@ -132,6 +134,7 @@ impl Interest {
             Self::EachReadable => readable | EventFlags::ET,
             Self::OnceReadable => readable | EventFlags::ONESHOT,
             Self::OnceChanged => EventFlags::PRI | EventFlags::ONESHOT,
+            Self::OnceWritable => EventFlags::OUT | EventFlags::ONESHOT,
         }
     }
 }

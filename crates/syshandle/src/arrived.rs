@@ -79,6 +79,12 @@ impl Arrived {
     }
 }
 
+impl Extend<OwnedHandle> for Arrived {
+    fn extend<I: IntoIterator<Item = OwnedHandle>>(&mut self, handles: I) {
+        self.handles.extend(handles);
+    }
+}
+
 impl Drop for Arrived {
     #[inline]
     fn drop(&mut self) {

@@ -88,6 +88,7 @@ cfg_if::cfg_if! {
     } else {
         mod activation;
         mod arrived;
+        mod batch;
         mod buffer;
         mod client;
         mod door;

@@ -10,6 +10,7 @@ use syshandle_os::{BorrowedHandle, Received, Seqpacket, SharedReader, SharedWrit
 use syshandle_wire::{Body, FrameKind, Header, Limits, Payload, Source, Violation, Whereabouts};
 
 use crate::arrived::Arrived;
+use crate::batch::Batch;
 use crate::spin::here;
 use crate::sync::{receive_within, wait_until};
 
@@ -161,6 +162,18 @@ impl Link {
         })?;
         self.set_peer(&buffer[..received.len]);
         Ok(received)
+    }
+
+    /// Receives all frames that are there, as many as `count`; waits for the first one no longer than
+    /// `patience`, where there is any.
+    pub(crate) fn receive_several(
+        &self,
+        batch: &mut Batch,
+        count: usize,
+        patience: Option<Duration>,
+    ) -> io::Result<()> {
+        self.set_peer(batch.receive(&self.socket, count, patience)?);
+        Ok(())
     }
 
     /// Takes the memory that the peer writes, unless its handle was lost on the way.

@@ -63,6 +63,8 @@ pub const ALL: &[Call] = &[
     quick("listen", libc::SYS_listen),
     slow("sendmsg", libc::SYS_sendmsg),
     slow("recvmsg", libc::SYS_recvmsg),
+    slow("sendmmsg", libc::SYS_sendmmsg),
+    slow("recvmmsg", libc::SYS_recvmmsg),
     quick("shutdown", libc::SYS_shutdown),
     quick("setsockopt", libc::SYS_setsockopt),
     quick("getsockopt", libc::SYS_getsockopt),

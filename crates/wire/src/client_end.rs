@@ -113,6 +113,12 @@ impl<W> ClientEnd<W> {
         self.limits
     }
 
+    /// How many calls wait for their reply, also those that were cancelled.
+    #[inline]
+    pub fn running(&self) -> usize {
+        self.running.into()
+    }
+
     /// Starts a call: returns the header of its frame. A body that is too large to go in the frame
     /// has a range of shared memory, where the driver puts it before it sends.
     ///

@@ -1,6 +1,7 @@
 //! Frames from the server: how they are waited for, and to whom each is given.
 
 use std::io;
+use std::time::Duration;
 
 use syshandle_wire::{Body, Fault, FromServer, Header, Violation};
 
@@ -9,6 +10,7 @@ use super::ended::Ended;
 use super::patience::{KERNEL_WAIT_LATE, KERNEL_WAIT_MIN, Patience};
 use super::reply::{Reply, ReplyBody, Waiting};
 use crate::arrived::Arrived;
+use crate::batch::{Batch, Came};
 use crate::buffer::{FrameBuffer, take_bytes};
 use crate::link::NoBody;
 use crate::sync::thread::Thread;
@@ -16,23 +18,52 @@ use crate::sync::wait_until;
 
 /// What came from the socket.
 pub(super) enum Incoming {
-    Frame(Frame),
+    /// A frame, and the handles that came with it: all that were sent, or fewer.
+    Frame(Came),
     Nothing(Ended),
     NotYet,
 }
 
-/// A frame, and the handles that came with it: all that were sent, or fewer.
-pub(super) struct Frame {
-    buffer: FrameBuffer,
-    len: usize,
-    handles: Arrived,
-    truncated: bool,
+impl Incoming {
+    #[inline]
+    pub(super) fn of(came: Came) -> Self {
+        match () {
+            () if came.received.len == 0 => Self::Nothing(Ended::Died),
+            () if came.received.bytes_truncated => Self::Nothing(Ended::Broken(Violation::TooLong)),
+            () => Self::Frame(came),
+        }
+    }
 }
 
 impl Connection {
     /// Waits for one frame, for as long as there is patience.
     pub(super) fn receive(&self, patience: &mut Patience<'_>) -> Incoming {
-        let (mut buffer, mut handles) = (FrameBuffer::take(), Arrived::new());
+        let (mut bytes, mut handles) = (FrameBuffer::take(), Arrived::new());
+        let received = self
+            .receive_by(patience, |patience| self.link.receive(&mut bytes, &mut handles, patience));
+        match received {
+            Ok(received) => Incoming::of(Came { bytes, handles, received }),
+            Err(nothing) => nothing,
+        }
+    }
+
+    /// The same for all that are there, as many as `count`.
+    pub(super) fn receive_several(
+        &self,
+        patience: &mut Patience<'_>,
+        count: usize,
+        batch: &mut Batch,
+    ) -> Result<(), Incoming> {
+        self.receive_by(patience, |patience| self.link.receive_several(batch, count, patience))
+    }
+
+    /// Receives with `receive`, which waits for as long as it is told, or not at all.
+    #[inline]
+    fn receive_by<T>(
+        &self,
+        patience: &mut Patience<'_>,
+        mut receive: impl FnMut(Option<Duration>) -> io::Result<T>,
+    ) -> Result<T, Incoming> {
         let mut looking = self.spin.start(self.link.peer());
         let mut looks = !patience.left().is_zero() && looking.again();
         loop {
@@ -40,18 +71,12 @@ impl Connection {
             let left = patience.left();
             let waits = !looks && patience.cancel.is_none() && left > KERNEL_WAIT_MIN;
             let kernel_waits = waits.then(|| left.saturating_sub(KERNEL_WAIT_LATE));
-            let received = self.link.receive(&mut buffer, &mut handles, kernel_waits);
-            match received {
-                Ok(received) if received.len == 0 => return Incoming::Nothing(Ended::Died),
-                Ok(received) if received.bytes_truncated => {
-                    return Incoming::Nothing(Ended::Broken(Violation::TooLong));
-                }
+            match receive(kernel_waits) {
                 Ok(received) => {
                     if looks {
                         looking.came();
                     }
-                    let (len, truncated) = (received.len, received.handles_truncated);
-                    return Incoming::Frame(Frame { buffer, len, handles, truncated });
+                    return Ok(received);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock && looks => {
                     looks = looking.again();
@@ -66,17 +91,17 @@ impl Connection {
                             .map(drop),
                     };
                     if let Err(error) = waited {
-                        return Incoming::Nothing(Ended::Failed(error.kind()));
+                        return Err(Incoming::Nothing(Ended::Failed(error.kind())));
                     }
                     patience.look();
                     if patience.check().is_err() {
-                        return Incoming::NotYet;
+                        return Err(Incoming::NotYet);
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => patience.look(),
                 // The server went with messages of ours unread: its own are still to come.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {}
-                Err(error) => return Incoming::Nothing(Ended::Failed(error.kind())),
+                Err(error) => return Err(Incoming::Nothing(Ended::Failed(error.kind()))),
             }
         }
     }
@@ -111,10 +136,11 @@ impl Connection {
     fn take_frame(
         &self,
         state: &mut State,
-        frame: Frame,
+        frame: Came,
         receiver: &mut Waiting,
     ) -> Result<(), Ended> {
-        let Frame { buffer, len, handles, truncated } = frame;
+        let Came { bytes: buffer, handles, received } = frame;
+        let (len, truncated) = (received.len, received.handles_truncated);
         let (event, inline) = state.end.receive(&buffer[..len], handles.len(), truncated)?;
         match event {
             FromServer::Reply { waiter, status, body, handles_lost } => {

@@ -9,6 +9,8 @@ use super::patience::Patience;
 use super::receiving::Incoming;
 use super::reply::Waiting;
 use crate::Result;
+use crate::batch::Batch;
+use crate::sync::MutexGuard;
 use crate::sync::thread::{self, Thread};
 
 impl Connection {
@@ -47,16 +49,29 @@ impl Connection {
                 // Mostly empty: then there is no need to know which thread this is.
                 let is_this = |queued: &Thread| queued.id() == thread::current().id();
                 let is_queued = state.queue.iter().any(is_this);
+                let in_flight = state.end.running();
                 drop(state);
-                let received = match is_queued {
+                let mut shorter;
+                let patience = match is_queued {
                     // What it waits for may come without a frame, when another call gives up its
                     // place.
-                    true => self.receive(&mut patience.at_most(LOOK_AGAIN)),
-                    false => self.receive(patience),
+                    true => {
+                        shorter = patience.at_most(LOOK_AGAIN);
+                        &mut shorter
+                    }
+                    false => &mut *patience,
                 };
-                state = self.state();
-                state.receiving = false;
-                self.take_in(&mut state, received, waiting);
+                state = match in_flight {
+                    0..2 => {
+                        let received = self.receive(patience);
+                        let mut state = self.state();
+                        state.receiving = false;
+                        self.take_in(&mut state, received, waiting);
+                        state
+                    }
+                    // Several replies may wait.
+                    _ => self.take_in_several(patience, in_flight, waiting),
+                };
             }
         };
         // Whoever is left may have to receive now, or may start the call that it couldn't.
@@ -66,6 +81,35 @@ impl Connection {
             next.unpark();
         }
         result
+    }
+
+    /// Receives all frames that are there, as many as there are calls in flight.
+    #[inline(never)]
+    fn take_in_several(
+        &self,
+        patience: &mut Patience<'_>,
+        in_flight: usize,
+        waiting: &mut Waiting,
+    ) -> MutexGuard<'_, State> {
+        let mut batch = Batch::take();
+        let received = self.receive_several(patience, in_flight, &mut batch);
+        let mut state = self.state();
+        state.receiving = false;
+        if let Err(nothing) = received {
+            self.take_in(&mut state, nothing, waiting);
+        }
+        while state.ended.is_none()
+            && let Some(came) = batch.next()
+        {
+            self.take_in(&mut state, Incoming::of(came), waiting);
+        }
+        if batch.len() > 0 {
+            // What came after the end is refused, and that may take long.
+            drop(state);
+            drop(batch);
+            state = self.state();
+        }
+        state
     }
 
     /// Receives one frame, when one is there and nobody else is at it; `false` when none is there.

@@ -13,6 +13,7 @@ use syshandle_wire::{Body, Fault, FrameKind, Greeting, Header, ServerEnd};
 use super::accept::refuse;
 use super::activity::{Hold, What};
 use super::event_loop::{EventLoop, Source};
+use super::inbox::Inbox;
 use super::reactor::Reactor;
 use super::replies::Owed;
 use super::session::Session;
@@ -40,6 +41,7 @@ pub(crate) struct Connection {
     pub(super) hello_timer: OnceLock<TimerId>,
     pub(super) spin: Spin,
     pub(super) slow: SlowMethods,
+    pub(super) inbox: Inbox,
     state: Mutex<State>,
 }
 
@@ -96,6 +98,7 @@ impl Connection {
             hello_timer: OnceLock::new(),
             spin: Spin::default(),
             slow: SlowMethods::default(),
+            inbox: Inbox::default(),
             state: Mutex::new(state),
         });
         let (header, body) = ServerEnd::<()>::greeting(greeting);
@@ -134,7 +137,8 @@ impl Connection {
     /// Moves to another loop; only whoever runs its own may do that.
     pub(super) fn move_to(self: &Arc<Self>, to: &EventLoop, reactor: &Reactor) {
         let mut state = self.state();
-        if state.ended || state.watched.is_none() {
+        // Whoever is to act on frames that have come looks for them where it is now.
+        if state.ended || state.watched.is_none() || !self.inbox.is_empty() {
             return;
         }
         reactor.remove_source(self.key(), self.link.socket.as_fd());
@@ -181,7 +185,11 @@ impl Connection {
         );
         match joined {
             Ok(()) => state.watched = Some(interest),
-            Err(error) => reactor.look_later(self.key(), &error),
+            Err(error) => return reactor.look_later(self.key(), &error),
+        }
+        drop(state);
+        if !self.inbox.is_empty() {
+            reactor.remind(self.key());
         }
     }
 
@@ -263,6 +271,7 @@ impl Connection {
         let hold = state.hold.take();
         drop(state);
         drop(owed);
+        self.inbox.clear();
         if let Some(timer) = self.hello_timer.get() {
             reactor.timers.forget(*timer);
         }

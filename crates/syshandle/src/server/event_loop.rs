@@ -25,6 +25,8 @@ pub(crate) struct EventLoop {
     /// What has become ready, the last one first, until it is acted on: whoever takes the loop over
     /// goes on with it.
     ready: Mutex<Vec<Ready>>,
+    /// Sources that are to be acted on though nothing of them has become ready.
+    reminders: Reminders,
     /// Clients and doors.
     load: AtomicUsize,
     /// Nothing is ready, and its thread sleeps.
@@ -69,6 +71,7 @@ impl EventLoop {
             sources: Mutex::default(),
             last_key: AtomicU64::new(0),
             ready: Mutex::new(Vec::with_capacity(AT_ONCE)),
+            reminders: Reminders::default(),
             load: AtomicUsize::new(0),
             sleeps: AtomicBool::new(false),
             is_run: AtomicBool::new(false),
@@ -140,12 +143,22 @@ impl EventLoop {
     pub(crate) fn look(&self) -> io::Result<usize> {
         let mut ready = self.ready();
         self.poller.look(&mut ready)?;
+        self.reminders.take(&mut ready);
         ready.reverse();
         Ok(ready.len())
     }
 
+    /// Has a source acted on once more, after what has become ready. A thread that waits for this
+    /// loop isn't woken.
+    pub(crate) fn remind(&self, key: u64) {
+        self.reminders.add(key);
+    }
+
     /// Waits until something becomes ready; returns how many that are.
     pub(crate) fn wait(&self) -> io::Result<usize> {
+        if self.reminders.are_any() {
+            return self.look();
+        }
         // Nobody else is at it: but no lock is held while this thread sleeps.
         let mut ready = std::mem::take(&mut *self.ready());
         self.sleeps.store(true, Ordering::Relaxed);
@@ -163,6 +176,36 @@ impl EventLoop {
 
     fn sources(&self) -> MutexGuard<'_, Sources> {
         self.sources.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Keys of sources, in the order in which they are to be acted on.
+#[derive(Default)]
+struct Reminders {
+    /// So that nobody needs the lock where there are none, as is usual.
+    any: AtomicBool,
+    keys: Mutex<Vec<u64>>,
+}
+
+impl Reminders {
+    fn are_any(&self) -> bool {
+        self.any.load(Ordering::SeqCst)
+    }
+
+    fn add(&self, key: u64) {
+        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        if !keys.contains(&key) {
+            keys.push(key);
+        }
+        self.any.store(true, Ordering::SeqCst);
+    }
+
+    fn take(&self, ready: &mut Vec<Ready>) {
+        if self.are_any() {
+            let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+            self.any.store(false, Ordering::SeqCst);
+            ready.extend(keys.drain(..).map(|key| Ready { key, readable: false, writable: false }));
+        }
     }
 }
 

@@ -249,6 +249,18 @@ impl Reactor {
         surely(|| self.work.set());
     }
 
+    /// Has a source acted on once more, by the thread of its loop, which is woken for it.
+    pub(super) fn remind(&self, key: u64) {
+        let event_loop = self.loop_of(key);
+        event_loop.remind(key);
+        if EventLoop::index_of(key) == Self::FIRST {
+            return self.look_around();
+        }
+        // There is always room in an event. The key is nobody's.
+        let (poller, wake) = (event_loop.poller(), Interest::OnceWritable);
+        surely(|| poller.change(&self.work, 0, wake).or_else(|_| poller.add(&self.work, 0, wake)));
+    }
+
     /// Lets this thread sleep where only one client can wake it, unless there are enough that do.
     pub(crate) fn stay(&self) -> Option<Stay<'_>> {
         let one_more = |staying| (staying < self.staying_max).then_some(staying + 1);

@@ -12,12 +12,14 @@ use syshandle_wire::{Body, Fault, FromClient, Guid, Hello, Violation};
 use super::activity::What;
 use super::arguments::Arguments;
 use super::connection::Connection;
+use super::inbox::Crowd;
 use super::incoming::panic_text;
 use super::reactor::Reactor;
 use super::sentinel::{Held, Post, Running};
 use super::slow::SLOW;
 use super::work::{CallState, Work};
 use crate::arrived::Arrived;
+use crate::batch::Came;
 use crate::buffer::FrameBuffer;
 use crate::client::LIMITS;
 use crate::link::NoBody;
@@ -65,7 +67,16 @@ impl Connection {
         if self.interface.get().is_none() && self.waits_for_its_object(reactor) {
             return Acted::Otherwise;
         }
-        match self.receive(reactor, post, None) {
+        let is_reminder = !ready.readable && !ready.writable;
+        if is_reminder && (self.inbox.is_empty() || !self.state().is_watched()) {
+            return Acted::Otherwise;
+        }
+        let frame = self.receive(reactor, post, None);
+        if !self.inbox.is_empty() {
+            // Others first.
+            reactor.loop_of(self.key()).remind(self.key());
+        }
+        match frame {
             Frame::Call(work) => match self.run(work, reactor, post) {
                 Some(took) => Acted::Called(self, took),
                 None => Acted::Lost,
@@ -107,13 +118,17 @@ impl Connection {
             return false;
         }
         let Some(_stay) = reactor.stay() else { return false };
+        if !self.inbox.is_empty() {
+            return false;
+        }
         if !self.leave_loop(&mut self.state(), reactor) {
             return false;
         }
         post.hold(Held::Client(self.clone()));
         let mut goes_on = reactor.crew.hand_over(reactor, index).unwrap_or(false);
+        let mut crowd = Crowd::new();
         while goes_on {
-            goes_on = match self.receive_soon(reactor, post) {
+            goes_on = match self.receive_soon(reactor, post, &mut crowd) {
                 Frame::Call(work) => {
                     if self.run(work, reactor, post).is_none() {
                         return true;
@@ -132,10 +147,20 @@ impl Connection {
     }
 
     /// Receives what comes within some milliseconds: looks for a moment, then sleeps.
-    fn receive_soon(self: &Arc<Self>, reactor: &Arc<Reactor>, post: &Post) -> Frame {
+    fn receive_soon(
+        self: &Arc<Self>,
+        reactor: &Arc<Reactor>,
+        post: &Post,
+        crowd: &mut Crowd,
+    ) -> Frame {
+        let count = if self.inbox.is_empty() { crowd.count() } else { 1 };
+        let mut receive = |patience| match count {
+            1 => self.receive(reactor, post, patience),
+            _ => self.receive_several(reactor, post, patience, (count, crowd)),
+        };
         let mut looking = self.start_looking();
         while looking.again() {
-            match self.receive(reactor, post, None) {
+            match receive(None) {
                 Frame::None => {}
                 frame => {
                     looking.came();
@@ -143,7 +168,29 @@ impl Connection {
                 }
             }
         }
-        self.receive(reactor, post, Some(STAY))
+        receive(Some(STAY))
+    }
+
+    /// Receives as many frames as are there and there is to be room for, and acts on the first one.
+    #[inline(never)]
+    fn receive_several(
+        self: &Arc<Self>,
+        reactor: &Arc<Reactor>,
+        post: &Post,
+        patience: Option<Duration>,
+        (count, crowd): (usize, &mut Crowd),
+    ) -> Frame {
+        let received = self.inbox.receive(&self.session.share, count, |batch, count| {
+            self.link.receive_several(batch, count, patience)
+        });
+        match received {
+            None => self.receive(reactor, post, patience),
+            Some(Ok(found)) => {
+                crowd.found(found);
+                self.receive(reactor, post, None)
+            }
+            Some(Err(error)) => self.not_received(reactor, &error),
+        }
     }
 
     /// Runs a call; returns how long that took, if the thread still has what it had. A method that
@@ -163,26 +210,43 @@ impl Connection {
         (running.end() && !known_slow).then_some(took)
     }
 
-    /// Receives one frame and acts on it; waits for it no longer than `patience`.
+    /// Receives one frame and acts on it; waits for it no longer than `patience`. Those that have been
+    /// received before are first.
     fn receive(
         self: &Arc<Self>,
         reactor: &Arc<Reactor>,
         post: &Post,
         patience: Option<Duration>,
     ) -> Frame {
-        let (mut frame, mut handles) = (FrameBuffer::take(), Arrived::new());
-        let received = match self.link.receive(&mut frame, &mut handles, patience) {
-            Ok(received) => received,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Frame::None,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Frame::None,
+        if !self.inbox.is_empty()
+            && let Some(came) = self.inbox.next()
+        {
+            return self.act_on(reactor, post, came);
+        }
+        let (mut bytes, mut handles) = (FrameBuffer::take(), Arrived::new());
+        match self.link.receive(&mut bytes, &mut handles, patience) {
+            Ok(received) => self.act_on(reactor, post, Came { bytes, handles, received }),
+            Err(error) => self.not_received(reactor, &error),
+        }
+    }
+
+    fn not_received(&self, reactor: &Arc<Reactor>, error: &io::Error) -> Frame {
+        match error.kind() {
+            io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Frame::None,
             // It went with messages of ours unread; its own are still to come.
-            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Frame::Other,
-            Err(error) => {
+            io::ErrorKind::ConnectionReset => Frame::Other,
+            _ => {
                 tracing::debug!(%error, "a connection failed");
                 self.end(reactor, false);
-                return Frame::End;
+                Frame::End
             }
-        };
+        }
+    }
+
+    /// Acts on what came.
+    #[inline]
+    fn act_on(self: &Arc<Self>, reactor: &Arc<Reactor>, post: &Post, came: Came) -> Frame {
+        let Came { bytes, mut handles, received } = came;
         if received.len == 0 {
             self.end(reactor, false);
             return Frame::End;
@@ -195,7 +259,7 @@ impl Connection {
         }
         let taken = match received.bytes_truncated {
             true => Err(Violation::TooLong),
-            false => self.take(reactor, post, frame, &received, handles),
+            false => self.take(reactor, post, bytes, &received, handles),
         };
         taken.unwrap_or_else(|violation| {
             let Credentials { pid, uid, .. } = self.session.client;
@@ -217,6 +281,10 @@ impl Connection {
         let (len, truncated) = (received.len, received.handles_truncated);
         let mut guard = self.state();
         let state = &mut *guard;
+        if state.ended {
+            // The client was told that what it has no answer to did not run.
+            return Ok(Frame::End);
+        }
         let (event, inline) = state.end.receive(&frame[..len], handles.len(), truncated)?;
         let mut taken = Frame::Other;
         match event {

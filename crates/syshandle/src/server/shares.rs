@@ -71,6 +71,8 @@ pub(crate) enum Part {
     Call,
     /// A job, which is limited by its descriptor alone.
     Job,
+    /// Messages that came and nobody has acted on, which are limited by their descriptors.
+    Unhandled,
     /// A job that waits for its time.
     Timer,
     /// A reply that waits to be read, of so many bytes.
@@ -178,6 +180,11 @@ impl Share {
         Ok(taken)
     }
 
+    /// How many descriptors could be taken now.
+    pub(crate) fn free_descriptors(&self) -> usize {
+        self.max.descriptors.saturating_sub(self.descriptors.load(Ordering::Relaxed))
+    }
+
     /// Counts a handle that waits to be closed: it can't be refused any more.
     pub(crate) fn take_unclosed(self: &Arc<Self>) -> Taken {
         self.unclosed.fetch_add(1, Ordering::Relaxed);
@@ -196,6 +203,20 @@ impl Share {
     }
 }
 
+impl Taken {
+    /// Gives so many descriptors back before the rest.
+    pub(crate) fn give_back(&mut self, descriptors: usize) {
+        let descriptors = descriptors.min(self.descriptors);
+        self.descriptors -= descriptors;
+        self.share.descriptors.fetch_sub(descriptors, Ordering::Relaxed);
+    }
+
+    /// Keeps no more descriptors than so many.
+    pub(crate) fn keep(&mut self, descriptors: usize) {
+        self.give_back(self.descriptors.saturating_sub(descriptors));
+    }
+}
+
 impl Drop for Taken {
     fn drop(&mut self) {
         let Self { share, what, descriptors } = self;
@@ -208,7 +229,7 @@ impl Drop for Taken {
             Part::Timer => drop(share.timers.fetch_sub(1, Ordering::Relaxed)),
             Part::Reply(bytes) => drop(share.bytes.fetch_sub(*bytes, Ordering::Relaxed)),
             Part::Unclosed => drop(share.unclosed.fetch_sub(1, Ordering::Relaxed)),
-            Part::Job => {}
+            Part::Job | Part::Unhandled => {}
         }
     }
 }
