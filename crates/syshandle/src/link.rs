@@ -87,10 +87,19 @@ impl Link {
         body: &[u8],
         handles: &[BorrowedHandle<'_>],
     ) -> io::Result<()> {
-        let mut head = [0; Header::LEN_MAX];
-        let head_len = header.write(&mut head);
-        here().write(&mut head);
-        self.socket.send(&[IoSlice::new(&head[..head_len]), IoSlice::new(body)], handles)
+        let mut piece = [0; PIECE_MAX];
+        let Some(head) = piece.first_chunk_mut() else { unreachable!() };
+        let head_len = header.write(head);
+        here().write(head);
+        // Few bytes go in one piece, which costs the kernel less than a list.
+        let (head, room) = piece.split_at_mut(head_len);
+        match room.get_mut(..body.len()) {
+            Some(place) => {
+                place.copy_from_slice(body);
+                self.socket.send(&[IoSlice::new(&piece[..head_len + body.len()])], handles)
+            }
+            None => self.socket.send(&[IoSlice::new(head), IoSlice::new(body)], handles),
+        }
     }
 
     /// A frame has come that said where the peer is.
@@ -233,6 +242,10 @@ impl Link {
         range.append(0, len, &mut copy).then_some(copy)
     }
 }
+
+/// A header and the bytes of most calls.
+const PIECE_MAX: usize = 128;
+const _: () = assert!(PIECE_MAX >= Header::LEN_MAX);
 
 /// Bytes in the peer's memory.
 #[derive(Clone, Copy, Debug)]

@@ -61,6 +61,7 @@ pub const ALL: &[Call] = &[
     slow("accept4", libc::SYS_accept4),
     quick("bind", libc::SYS_bind),
     quick("listen", libc::SYS_listen),
+    slow("sendto", libc::SYS_sendto),
     slow("sendmsg", libc::SYS_sendmsg),
     slow("recvmsg", libc::SYS_recvmsg),
     slow("sendmmsg", libc::SYS_sendmmsg),
