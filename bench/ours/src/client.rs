@@ -69,11 +69,7 @@ impl Contestant {
     fn sparkle(&self, laps: &mut Laps) -> Result<()> {
         let dishes = Dishes::new();
         while laps.next() {
-            let (mut file, ready) = (dishes.open()?, Event::new()?);
-            let done = self.handles.sparkle(&file, &ready)?;
-            file.write_all(CLIENT_LINES)?;
-            ready.set()?;
-            self.handles.wait(&done)?;
+            sparkle(&self.handles, &dishes)?;
         }
         Ok(dishes.check()?)
     }
@@ -209,6 +205,15 @@ impl Contender for Contestant {
         }
         Ok(true)
     }
+}
+
+/// The whole timeline of the sample, once.
+pub(crate) fn sparkle(handles: &HandlesClient, dishes: &Dishes) -> syshandle::Result<()> {
+    let (mut file, ready) = (dishes.open()?, Event::new()?);
+    let done = handles.sparkle(&file, &ready)?;
+    file.write_all(CLIENT_LINES)?;
+    ready.set()?;
+    handles.wait(&done)
 }
 
 fn call_all(clients: &mut [NumbersClient], laps: &mut Laps) -> Result<()> {

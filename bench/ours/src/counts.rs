@@ -7,6 +7,7 @@ use bench_harness::Result;
 use bench_harness::sparkle::Dishes;
 use syshandle::Event;
 
+use crate::client::sparkle;
 use crate::interface::{HandlesClient, NumbersClient};
 use crate::server::Bench;
 
@@ -26,6 +27,11 @@ pub(crate) fn run(name: &str) -> Result<()> {
             let dishes = Dishes::new();
             let (file, event) = (dishes.open()?, Event::new()?);
             repeat(calls, || handles.exchange(&file, &event))
+        }
+        "sparkle" => {
+            let handles = HandlesClient::in_process(Bench)?;
+            let dishes = Dishes::new();
+            repeat(calls, || sparkle(&handles, &dishes))
         }
         "large" => {
             let (numbers, payload) = (NumbersClient::in_process(Bench)?, vec![7; 64 * 1024]);

@@ -1,6 +1,7 @@
 //! The interfaces that are measured, and their classes.
 
 use std::fs::File;
+use std::sync::Arc;
 
 use syshandle::{Context, Event, Result, class, interface};
 
@@ -18,7 +19,7 @@ pub trait Handles {
         context: &Context,
         #[handle(file, read | write)] file: File,
         ready: Event,
-    ) -> Result<Event>;
+    ) -> Result<Arc<Event>>;
 
     /// How many they are; all are closed.
     fn count(&self, #[handle(file, read)] files: Vec<File>) -> Result<u64>;

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bench_harness::sparkle::SERVER_LINES;
@@ -36,9 +37,9 @@ impl Handles for Bench {
         Ok(event)
     }
 
-    fn sparkle(&self, context: &Context, mut file: File, ready: Event) -> Result<Event> {
-        let done = Event::new()?;
-        let signal = done.try_clone()?;
+    fn sparkle(&self, context: &Context, mut file: File, ready: Event) -> Result<Arc<Event>> {
+        let done = Arc::new(Event::new()?);
+        let signal = done.clone();
         let client = context.clone();
         context.when(ready, PATIENCE, move |outcome| {
             let finished = match outcome {

@@ -103,7 +103,7 @@ fn write(counts: &BTreeMap<String, u64>) -> String {
 }
 
 /// What is counted: a null call, and one with a file and an event in and the event out.
-const WORKS: [&str; 2] = ["null", "handles"];
+const WORKS: [&str; 3] = ["null", "handles", "sparkle"];
 
 /// What is the same in both runs, the start above all, doesn't count.
 const FEW: u64 = 1_000;

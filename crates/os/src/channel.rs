@@ -216,6 +216,22 @@ impl Seqpacket {
         }
     }
 
+    /// Waits until something can be received or the other end is gone, or `object` may be taken, or
+    /// the deadline passes.
+    ///
+    /// # Errors
+    /// Those of `poll(2)`.
+    pub fn wait_readable_beside(
+        &self,
+        object: &dyn Waitable,
+        deadline: Instant,
+    ) -> io::Result<Readable> {
+        let mut polls = [PollFd::new(&self.fd, PollFlags::IN), object.poll_fd()];
+        poll(&mut polls, Some(deadline))?;
+        let [socket, object] = polls.map(|polled| !polled.revents().is_empty());
+        Ok(Readable { socket, object })
+    }
+
     /// Waits until something can be received or the other end is gone, like
     /// [`Seqpacket::wait_readable`], or until `cancel` is set.
     ///
@@ -251,6 +267,15 @@ impl From<Seqpacket> for OwnedFd {
     fn from(socket: Seqpacket) -> Self {
         socket.fd
     }
+}
+
+/// What a wait for a socket and an object has come to: neither, when the time is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Readable {
+    /// Something can be received, or the other end is gone.
+    pub socket: bool,
+    /// The object may be taken.
+    pub object: bool,
 }
 
 /// Kernels before 6.16 don't know the option: there the connection drops what comes too early.

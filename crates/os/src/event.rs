@@ -156,6 +156,10 @@ impl Waitable for Event {
     fn take(&self) -> io::Result<bool> {
         self.0.take()
     }
+
+    fn take_finds_out(&self) -> bool {
+        true
+    }
 }
 
 impl Waitable for ManualEvent {

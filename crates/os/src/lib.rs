@@ -84,7 +84,7 @@ cfg_if::cfg_if! {
         mod wait;
 
         pub use batch::{MESSAGES_AT_ONCE_MAX, Slot};
-        pub use channel::{HANDLES_PER_MESSAGE_MAX, Received, Seqpacket, Waited};
+        pub use channel::{HANDLES_PER_MESSAGE_MAX, Readable, Received, Seqpacket, Waited};
         pub use clock::uptime;
         pub use composition::Composition;
         pub use confined::{has_no_new_privileges, is_filtered};

@@ -4,10 +4,12 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Instant;
 
-use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags};
+
+use crate::Waitable;
 
 /// A set of descriptors, each with a key: an
 /// [epoll(7)](https://man7.org/linux/man-pages/man7/epoll.7.html).
@@ -23,6 +25,8 @@ pub enum Interest {
     WhileBoth,
     /// Each time that something came to read, or the other end closed.
     EachReadable,
+    /// Each time that this is so, or there came to be room to write; and once more if there is now.
+    EachBoth,
     /// Once: the next time that something is there to read, or the other end closed.
     OnceReadable,
     /// Once: the next time that what it would read as has changed.
@@ -40,6 +44,13 @@ pub struct Ready {
     pub readable: bool,
     /// Something can be written.
     pub writable: bool,
+}
+
+impl Ready {
+    /// Something can be read.
+    pub const fn to_read(key: u64) -> Self {
+        Self { key, readable: true, writable: false }
+    }
 }
 
 impl Poller {
@@ -97,6 +108,52 @@ impl Poller {
         self.wait_within(ready, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))
     }
 
+    /// Waits until something is ready, as [`Poller::wait`] does, or `object` is, which needn't be
+    /// added for that; says whether that one may be taken now.
+    ///
+    /// # Errors
+    /// Those of `epoll_wait(2)` and [`poll(2)`](https://man7.org/linux/man-pages/man2/poll.2.html); a
+    /// signal is none.
+    pub fn wait_beside(&self, object: &dyn Waitable, ready: &mut Vec<Ready>) -> io::Result<bool> {
+        loop {
+            if let Some(waited) = self.poll_beside(object, ready, None)? {
+                return Ok(waited);
+            }
+        }
+    }
+
+    /// Looks what is ready now, as [`Poller::wait_beside`] does: `None` if nothing is.
+    ///
+    /// # Errors
+    /// Those of [`Poller::wait_beside`].
+    pub fn look_beside(
+        &self,
+        object: &dyn Waitable,
+        ready: &mut Vec<Ready>,
+    ) -> io::Result<Option<bool>> {
+        self.poll_beside(object, ready, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))
+    }
+
+    fn poll_beside(
+        &self,
+        object: &dyn Waitable,
+        ready: &mut Vec<Ready>,
+        time: Option<&Timespec>,
+    ) -> io::Result<Option<bool>> {
+        // A poller is itself a descriptor that becomes readable.
+        let mut polls = [PollFd::new(&self.0, PollFlags::IN), object.poll_fd()];
+        match rustix::event::poll(&mut polls, time) {
+            Ok(0) | Err(Errno::INTR) => return Ok(None),
+            polled => polled?,
+        };
+        let [poller, object] = polls.map(|polled| !polled.revents().is_empty());
+        if poller && self.look(ready)? == 0 && !object {
+            // Another thread of whoever was ready was quicker.
+            return Ok(None);
+        }
+        Ok(Some(object))
+    }
+
     fn wait_within(&self, ready: &mut Vec<Ready>, time: Option<&Timespec>) -> io::Result<usize> {
         let empty = epoll::Event { flags: EventFlags::empty(), data: EventData::new_u64(0) };
         let mut events = [empty; AT_ONCE];
@@ -132,6 +189,7 @@ impl Interest {
             Self::WhileReadable => readable,
             Self::WhileBoth => readable | EventFlags::OUT,
             Self::EachReadable => readable | EventFlags::ET,
+            Self::EachBoth => readable | EventFlags::OUT | EventFlags::ET,
             Self::OnceReadable => readable | EventFlags::ONESHOT,
             Self::OnceChanged => EventFlags::PRI | EventFlags::ONESHOT,
             Self::OnceWritable => EventFlags::OUT | EventFlags::ONESHOT,
@@ -231,6 +289,39 @@ mod tests {
         let mut ready = Vec::new();
         poller.look(&mut ready).unwrap();
         assert!(ready[0].writable && !ready[0].readable);
+    }
+
+    #[test]
+    fn what_has_room_tells_it_once_each_time_that_it_is_asked_for() {
+        let poller = Poller::new().unwrap();
+        let event = Event::new().unwrap();
+        poller.add(&event, 1, Interest::EachReadable).unwrap();
+        for _ in 0..2 {
+            poller.change(&event, 1, Interest::EachBoth).unwrap();
+            assert_eq!(look(&poller), [1]);
+            assert_eq!(look(&poller), []);
+        }
+        event.set().unwrap();
+        assert_eq!(look(&poller), [1]);
+    }
+
+    #[test]
+    fn an_object_is_waited_for_beside_what_was_added() {
+        let poller = Poller::new().unwrap();
+        let (added, beside) = (Event::new().unwrap(), Event::new().unwrap());
+        poller.add(&added, 1, Interest::EachReadable).unwrap();
+        let mut ready = Vec::new();
+        assert_eq!(poller.look_beside(&beside, &mut ready).unwrap(), None);
+        added.set().unwrap();
+        assert!(!poller.wait_beside(&beside, &mut ready).unwrap());
+        assert_eq!(keys(&ready), [1]);
+        beside.set().unwrap();
+        assert!(poller.wait_beside(&beside, &mut ready).unwrap());
+        assert!(beside.poll().unwrap());
+        added.set().unwrap();
+        beside.set().unwrap();
+        assert_eq!(poller.look_beside(&beside, &mut ready).unwrap(), Some(true));
+        assert_eq!(keys(&ready), [1, 1]);
     }
 
     #[test]

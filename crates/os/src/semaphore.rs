@@ -116,6 +116,10 @@ impl Waitable for Semaphore {
             }
         }
     }
+
+    fn take_finds_out(&self) -> bool {
+        true
+    }
 }
 
 impl AsFd for Semaphore {

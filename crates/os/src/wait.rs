@@ -27,6 +27,12 @@ pub trait Waitable {
         Readiness::Readable
     }
 
+    /// Whether [`Waitable::take`] itself finds out that the object isn't signalled, so that the kernel
+    /// needn't be asked before.
+    fn take_finds_out(&self) -> bool {
+        false
+    }
+
     /// The question to [`poll(2)`](https://man7.org/linux/man-pages/man2/poll.2.html) whether the
     /// object may be taken.
     #[doc(hidden)]
@@ -93,6 +99,7 @@ pub fn wait_any(objects: &[&dyn Waitable], timeout: Option<Duration>) -> io::Res
 pub fn try_take(object: &dyn Waitable) -> io::Result<bool> {
     match object.readiness() {
         Readiness::Changed => object.take(),
+        Readiness::Readable if object.take_finds_out() => object.take(),
         Readiness::Readable => {
             let now = Timespec { tv_sec: 0, tv_nsec: 0 };
             match rustix::event::poll(&mut [object.poll_fd()], Some(&now)) {

@@ -198,6 +198,8 @@ pub use syshandle_macros::class;
 /// - Methods are numbered by their places: add them at the end. They take `&self`, then perhaps
 ///   `&Context`, then what is passed, and return [`Result`], or a `std` `Result` with an error type
 ///   of their own.
+/// - What a method returns and keeps as well, such as an event that it sets later, it returns as an
+///   `Arc<Event>`: the client's method returns an [`Event`].
 pub use syshandle_macros::interface;
 pub use syshandle_os::{
     Borrowed, BorrowedHandle, Composition, Credentials, Declared, Directory, Event, Facts, Handle,

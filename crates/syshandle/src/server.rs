@@ -14,6 +14,7 @@ mod incoming;
 #[cfg(test)]
 mod interleavings;
 mod jobs;
+mod newest;
 mod policy;
 pub(crate) mod reactor;
 mod receiving;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasher, Hash};
+use std::sync::Arc;
 
 use crate::{Decode, DecodeError, Decoder, Encode, Encoder, Malformed};
 
@@ -59,6 +60,20 @@ impl<T: Encode + ?Sized> Encode for Box<T> {
 }
 
 impl<T: Decode> Decode for Box<T> {
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        Ok(Self::new(T::decode(input)?))
+    }
+}
+
+/// As what it refers to: for what its sender keeps as well, such as an event that a method returns
+/// and sets later.
+impl<T: Encode + ?Sized> Encode for Arc<T> {
+    fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
+        (**self).encode(out);
+    }
+}
+
+impl<T: Decode> Decode for Arc<T> {
     fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         Ok(Self::new(T::decode(input)?))
     }

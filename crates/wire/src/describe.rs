@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use syshandle_os::Declared;
@@ -213,6 +214,10 @@ impl<T: Describe, E: Describe> Describe for Result<T, E> {
 }
 
 impl<T: Describe> Describe for Box<T> {
+    const TYPE: Type = T::TYPE;
+}
+
+impl<T: Describe> Describe for Arc<T> {
     const TYPE: Type = T::TYPE;
 }
 

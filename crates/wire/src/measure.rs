@@ -1,5 +1,7 @@
 //! How large a value is, for the bounds that an interface declares: `#[range(1..=10)]`.
 
+use std::sync::Arc;
+
 use crate::{DecodeError, Decoder, Malformed};
 
 /// A value that bounds can be declared of.
@@ -40,6 +42,12 @@ impl<T: Measure> Measure for Option<T> {
 }
 
 impl<T: Measure> Measure for Box<T> {
+    fn measure(&self) -> Option<i128> {
+        T::measure(self)
+    }
+}
+
+impl<T: Measure> Measure for Arc<T> {
     fn measure(&self) -> Option<i128> {
         T::measure(self)
     }

@@ -264,19 +264,19 @@ pub(super) fn last(ty: &Type) -> Option<String> {
     path.path.segments.last().map(|last| plain_name(&last.ident))
 }
 
-/// `Vec<T>`, `Option<T>` and `Box<T>`, taken apart.
+/// `Vec<T>`, `Option<T>`, `Box<T>` and `Arc<T>`, taken apart.
 pub(super) fn within(ty: &Type) -> Option<(&'static str, &Type)> {
     let Type::Path(path) = ty else { return None };
     let last = path.path.segments.last()?;
     let PathArguments::AngleBracketed(arguments) = &last.arguments else { return None };
     let Some(GenericArgument::Type(inner)) = arguments.args.first() else { return None };
-    let name = ["Vec", "Option", "Box"].into_iter().find(|name| last.ident == name);
+    let name = ["Vec", "Option", "Box", "Arc"].into_iter().find(|name| last.ident == name);
     Some((name.unwrap_or("another"), inner))
 }
 
 fn boxed(ty: &Type) -> &Type {
     match within(ty) {
-        Some(("Box", inner)) => inner,
+        Some(("Box" | "Arc", inner)) => inner,
         _ => ty,
     }
 }

@@ -4,7 +4,7 @@ use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{format_ident, quote};
 use syn::spanned::Spanned;
 
-use super::lend::lent;
+use super::lend::{lent, received};
 use super::server::client_name;
 use super::{declared, docs};
 use crate::model::{Interface, Method, Parameter};
@@ -127,6 +127,7 @@ fn method(number: usize, method: &Method, way: Way) -> TokenStream {
         let parameter = Ident::new("parameter", ty.span());
         quote!(__out.#parameter(#index, &#name);)
     });
+    let result = received(result);
     let declared = declared(method.result_handle.as_ref());
     let returns = match error {
         None => quote!(::syshandle::Result<#result>),

@@ -1,4 +1,4 @@
-//! How a client lends what the server will own.
+//! How a client lends what the server will own, and owns what the server lends.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -21,6 +21,13 @@ pub(crate) fn lent(ty: &Type) -> TokenStream {
         }
         _ => quote!(&#ty),
     }
+}
+
+/// The type of a client's result: an `Arc` is the server's, which keeps what it returns as well.
+pub(crate) fn received(ty: &Type) -> &Type {
+    let Type::Path(TypePath { qself: None, path, .. }) = ty else { return ty };
+    let last = path.segments.last().filter(|last| last.ident == "Arc");
+    last.and_then(|last| argument(&last.arguments)).unwrap_or(ty)
 }
 
 /// The one type in angle brackets, if that is what there is.
@@ -61,5 +68,13 @@ mod tests {
         check("(u8, File)", "&(u8, File)");
         check("my::Options", "&my::Options");
         check("[u8; 4]", "&[u8; 4]");
+    }
+
+    #[test]
+    fn who_receives_what_is_shared_owns_it() {
+        let ty = |text| syn::parse_str::<Type>(text).unwrap();
+        assert_eq!(received(&ty("std::sync::Arc<Event>")), &ty("Event"));
+        assert_eq!(received(&ty("Option<Arc<Event>>")), &ty("Option<Arc<Event>>"));
+        assert_eq!(received(&ty("Event")), &ty("Event"));
     }
 }

@@ -14,6 +14,7 @@ use super::accept::refuse;
 use super::activity::{Hold, What};
 use super::event_loop::{EventLoop, Source};
 use super::inbox::Inbox;
+use super::newest::Newest;
 use super::reactor::Reactor;
 use super::replies::Owed;
 use super::session::Session;
@@ -42,6 +43,8 @@ pub(crate) struct Connection {
     pub(super) spin: Spin,
     pub(super) slow: SlowMethods,
     pub(super) inbox: Inbox,
+    /// A job that the thread looks after that stays with this client.
+    newest: Arc<Newest>,
     state: Mutex<State>,
 }
 
@@ -99,6 +102,7 @@ impl Connection {
             spin: Spin::default(),
             slow: SlowMethods::default(),
             inbox: Inbox::default(),
+            newest: Arc::default(),
             state: Mutex::new(state),
         });
         let (header, body) = ServerEnd::<()>::greeting(greeting);
@@ -122,6 +126,18 @@ impl Connection {
 
     pub(crate) fn socket(&self) -> &Seqpacket {
         &self.link.socket
+    }
+
+    /// The job that the thread looks after that stays with this client.
+    pub(super) fn newest(&self) -> &Arc<Newest> {
+        &self.newest
+    }
+
+    /// No thread stays with this client any more: the job goes to its loop.
+    pub(super) fn leave_newest(&self, reactor: &Reactor) {
+        if let Some(job) = self.newest.leave() {
+            job.add_to_poller(reactor);
+        }
     }
 
     /// The process of the client.
@@ -170,6 +186,7 @@ impl Connection {
 
     /// Has its loop wait for it again.
     pub(crate) fn rejoin(&self, reactor: &Reactor) {
+        self.leave_newest(reactor);
         let mut state = self.state();
         if state.ended {
             return;
@@ -276,6 +293,7 @@ impl Connection {
             reactor.timers.forget(*timer);
         }
         reactor.remove_source(self.key(), self.link.socket.as_fd());
+        self.leave_newest(reactor);
         self.session.end(reactor, &self.link.socket, bye);
         self.link.socket.shut_down();
         tracing::debug!(bye, pid = self.session.client.pid, "a client has gone");

@@ -61,11 +61,11 @@ impl Context {
     /// jobs for one client. Then the work is dropped.
     pub fn when(
         &self,
-        object: impl Waitable + Send + 'static,
+        object: impl Waitable + Send + Sync + 'static,
         timeout: Duration,
         work: impl FnOnce(Outcome) + Send + 'static,
     ) -> Result<()> {
-        let object = Some(Box::new(object) as _);
+        let object = Some(Arc::new(object) as _);
         Job::start(&self.reactor, &self.connection, object, timeout, Box::new(work))
     }
 

@@ -16,6 +16,7 @@ use super::connection::Connection;
 use super::reactor::Reactor;
 use super::receiving::Acted;
 use super::sentinel::{Held, Post};
+use super::session::Session;
 use crate::sync::atomic::AtomicUsize;
 use crate::sync::thread::{self, Thread};
 use crate::sync::{Mutex, MutexGuard, often};
@@ -153,6 +154,7 @@ fn work(reactor: &Arc<Reactor>) {
 fn run_loop(reactor: &Arc<Reactor>, index: usize, post: &Arc<Post>) {
     let event_loop = reactor.event_loop(index);
     post.hold(Held::Loop(index));
+    event_loop.newest.attend();
     let (mut caller, mut alone) = (Caller::default(), false);
     while !reactor.is_stopped() {
         let Some(ready) = event_loop.next() else {
@@ -181,7 +183,8 @@ fn run_loop(reactor: &Arc<Reactor>, index: usize, post: &Arc<Post>) {
                     client.move_to(other, reactor);
                 }
             }
-            Acted::Otherwise => caller.calls = 0,
+            Acted::Worked(session) if caller.is(&session) => {}
+            Acted::Worked(_) | Acted::Otherwise => caller.calls = 0,
             Acted::Lost => return,
         }
     }
@@ -201,7 +204,7 @@ fn wait(reactor: &Reactor, index: usize, caller: &Caller) -> io::Result<usize> {
             }
         }
     }
-    event_loop.wait()
+    event_loop.wait(reactor)
 }
 
 /// The client whose call was the last one of a loop.
@@ -223,6 +226,11 @@ impl Caller {
             self.client = Arc::downgrade(client);
         }
         self.count(same, alone, took)
+    }
+
+    /// Whether this is its session.
+    fn is(&self, session: &Arc<Session>) -> bool {
+        self.client.upgrade().is_some_and(|client| Arc::ptr_eq(client.session(), session))
     }
 
     fn count(&mut self, same: bool, alone: bool, took: Duration) -> bool {

@@ -6,15 +6,17 @@ use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
-use syshandle_os::{Poller, Ready};
+use syshandle_os::{Interest, ManualEvent, Poller, Ready};
 
 use super::accept::Entrance;
 use super::connection::Connection;
 use super::doors::InnerDoor;
 use super::jobs::Job;
+use super::newest::Newest;
+use super::reactor::Reactor;
 use super::session::Session;
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
-use crate::sync::{Mutex, MutexGuard, wait_for_ready};
+use crate::sync::{Mutex, MutexGuard, wait_beside, wait_for_ready};
 
 /// What one thread at a time waits for. What a source's key is says which loop it is in.
 pub(crate) struct EventLoop {
@@ -22,6 +24,8 @@ pub(crate) struct EventLoop {
     poller: Poller,
     sources: Mutex<Sources>,
     last_key: AtomicU64,
+    /// A job that isn't in the poller yet.
+    pub(super) newest: Arc<Newest>,
     /// What has become ready, the last one first, until it is acted on: whoever takes the loop over
     /// goes on with it.
     ready: Mutex<Vec<Ready>>,
@@ -64,18 +68,41 @@ impl EventLoop {
     /// There may be as many as the lowest bits of a key can tell apart.
     pub(crate) const MAX: usize = 1 << INDEX_BITS;
 
-    pub(crate) fn new(index: usize) -> io::Result<Self> {
-        Ok(Self {
+    /// A loop that `stop` wakes.
+    pub(crate) fn new(index: usize, stop: &ManualEvent) -> io::Result<Self> {
+        let event_loop = Self {
             index,
             poller: Poller::new()?,
             sources: Mutex::default(),
             last_key: AtomicU64::new(0),
+            newest: Arc::default(),
             ready: Mutex::new(Vec::with_capacity(AT_ONCE)),
             reminders: Reminders::default(),
             load: AtomicUsize::new(0),
             sleeps: AtomicBool::new(false),
             is_run: AtomicBool::new(false),
-        })
+        };
+        event_loop.add(
+            |_| Source::Stop,
+            |poller, key| {
+                debug_assert_eq!(key, event_loop.stop_key());
+                poller.add(stop, key, Interest::EachReadable)
+            },
+        )?;
+        Ok(event_loop)
+    }
+
+    /// That of the first source.
+    fn stop_key(&self) -> u64 {
+        (1 << INDEX_BITS) + self.index as u64
+    }
+
+    /// Wakes the thread that runs this loop, for nothing but to look around: by what ends it, which
+    /// is a source that is there anyway, and always has room to write.
+    pub(super) fn wake(&self, stop: &ManualEvent) {
+        if let Err(error) = self.poller.change(stop, self.stop_key(), Interest::EachBoth) {
+            tracing::warn!(%error, "a thread of the server can't be woken now");
+        }
     }
 
     /// The loop that a key says.
@@ -141,9 +168,11 @@ impl EventLoop {
 
     /// Looks what has become ready; returns how many that are.
     pub(crate) fn look(&self) -> io::Result<usize> {
+        let taken = self.newest.job().filter(|job| job.take());
         let mut ready = self.ready();
         self.poller.look(&mut ready)?;
         self.reminders.take(&mut ready);
+        ready.extend(taken.map(|job| Ready::to_read(job.key())));
         ready.reverse();
         Ok(ready.len())
     }
@@ -155,19 +184,33 @@ impl EventLoop {
     }
 
     /// Waits until something becomes ready; returns how many that are.
-    pub(crate) fn wait(&self) -> io::Result<usize> {
+    pub(crate) fn wait(&self, reactor: &Reactor) -> io::Result<usize> {
         if self.reminders.are_any() {
             return self.look();
         }
         // Nobody else is at it: but no lock is held while this thread sleeps.
         let mut ready = std::mem::take(&mut *self.ready());
+        let newest = self.newest.job();
+        let object = newest.as_ref().and_then(|job| job.object());
         self.sleeps.store(true, Ordering::Relaxed);
-        let waited = wait_for_ready(&self.poller, &mut ready);
+        let waited = match &object {
+            Some(object) => wait_beside(&self.poller, &**object, &mut ready),
+            None => wait_for_ready(&self.poller, &mut ready).map(|()| false),
+        };
         self.sleeps.store(false, Ordering::Relaxed);
+        drop(object);
+        let signalled = newest.filter(|_| matches!(waited, Ok(true)));
+        if signalled.is_none()
+            && let Some(job) = self.newest.take()
+        {
+            // Something else came first.
+            job.add_to_poller(reactor);
+        }
+        ready.extend(signalled.map(|job| Ready::to_read(job.key())));
         ready.reverse();
         let count = ready.len();
         *self.ready() = ready;
-        waited.map(|()| count)
+        waited.map(|_| count)
     }
 
     fn ready(&self) -> MutexGuard<'_, Vec<Ready>> {
@@ -218,7 +261,7 @@ impl Source {
 
 /// Spreads keys, which nobody else chooses: they needn't be kept from colliding.
 #[derive(Default)]
-struct KeyHasher(u64);
+pub(super) struct KeyHasher(u64);
 
 impl Hasher for KeyHasher {
     fn finish(&self) -> u64 {

@@ -9,10 +9,12 @@
 )]
 
 use std::collections::HashMap;
+use std::io::PipeReader;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec};
 use syshandle_os::{Event, Filesystems, Peer, Seqpacket};
 use syshandle_wire::{Guid, Hello};
 
@@ -39,6 +41,8 @@ pub trait Kitchen {
     fn listen(&self) -> Result<()>;
     /// Does something when the event is set.
     fn when(&self, context: &Context, event: Event, timeout_ms: u64) -> Result<()>;
+    /// The same, when something is in the pipe, or its other end is closed.
+    fn when_piped(&self, context: &Context, pipe: PipeReader, timeout_ms: u64) -> Result<()>;
 }
 
 /// Counts how its jobs ended.
@@ -80,16 +84,32 @@ impl Kitchen for Cook {
     }
 
     fn when(&self, context: &Context, event: Event, timeout_ms: u64) -> Result<()> {
+        context.when(event, Duration::from_millis(timeout_ms), self.counting())
+    }
+
+    fn when_piped(&self, context: &Context, pipe: PipeReader, timeout_ms: u64) -> Result<()> {
+        context.when(pipe, Duration::from_millis(timeout_ms), self.counting())
+    }
+}
+
+impl Cook {
+    fn counting(&self) -> impl FnOnce(Outcome) + Send + 'static {
         let ended = self.ended.clone();
-        let timeout = Duration::from_millis(timeout_ms);
-        context.when(event, timeout, move |outcome| {
+        move |outcome| {
             let count = match outcome {
                 Outcome::Fired => &ended.fired,
                 Outcome::Expired => &ended.expired,
                 _ => &ended.died,
             };
             count.fetch_add(1, Ordering::SeqCst);
-        })
+        }
+    }
+
+    /// Waits until jobs have ended, so many in each way.
+    fn await_count(&self, count: [usize; 3]) {
+        while self.ended.count() != count {
+            thread::yield_now();
+        }
     }
 }
 
@@ -186,26 +206,27 @@ fn methods_that_have_all_threads_hold_up_no_other_call_in_any_order() {
     });
 }
 
+/// Moves the clients of a reactor to its second loop, before anybody runs one.
+fn move_to_the_other_loop(reactor: &Arc<Reactor>) {
+    let clients = reactor.all_sources().into_iter().filter_map(|(_, source)| match source {
+        Source::Connection(connection) => Some(connection),
+        _ => None,
+    });
+    let other = reactor.event_loop(1);
+    let mut moved = None;
+    clients.for_each(|connection| {
+        connection.move_to(other, reactor);
+        moved = Some(connection.key());
+    });
+    assert_eq!((reactor.event_loop(0).load(), other.load()), (0, 1));
+    reactor.crew.hand_over(reactor, 1).unwrap();
+    assert_eq!(moved.map(EventLoop::index_of), Some(1));
+}
+
 #[test]
 fn who_moves_to_another_loop_is_served_there_in_any_order() {
     explore(|| {
-        // All that they do before anybody runs a loop.
-        let mut moved = None;
-        let (client, reactor) = kitchen_where(&Cook::default(), |reactor| {
-            let clients =
-                reactor.all_sources().into_iter().filter_map(|(_, source)| match source {
-                    Source::Connection(connection) => Some(connection),
-                    _ => None,
-                });
-            let other = reactor.event_loop(1);
-            clients.for_each(|connection| {
-                connection.move_to(other, reactor);
-                moved = Some(connection.key());
-            });
-            assert_eq!((reactor.event_loop(0).load(), other.load()), (0, 1));
-            reactor.crew.hand_over(reactor, 1).unwrap();
-        });
-        assert_eq!(moved.map(EventLoop::index_of), Some(1));
+        let (client, reactor) = kitchen_where(&Cook::default(), move_to_the_other_loop);
         (0..3).for_each(|number| assert_eq!(client.echo(number).unwrap(), number));
         drop(client);
         ended(&reactor);
@@ -270,6 +291,57 @@ fn a_job_that_is_set_when_its_time_is_over_has_one_outcome_in_any_order() {
         ended(&reactor);
         let [fired, expired, died] = cook.ended.count();
         assert_eq!((fired + expired, died), (1, 0));
+    });
+}
+
+#[test]
+fn each_job_of_a_client_that_a_thread_stays_with_fires_in_any_order() {
+    explore(|| {
+        let cook = Cook::default();
+        let (client, reactor) = kitchen(&cook);
+        // So often that a thread stays.
+        (0..3).for_each(|number| assert_eq!(client.echo(number).unwrap(), number));
+        for fired in 1..=2 {
+            let event = Event::new().unwrap();
+            client.when(&event, 3_600_000).unwrap();
+            event.set().unwrap();
+            cook.await_count([fired, 0, 0]);
+        }
+        // One that is left to others, by a newer one, by a call, and by a method that takes long.
+        let (older, newer) = (Event::new().unwrap(), Event::new().unwrap());
+        client.when(&older, 3_600_000).unwrap();
+        client.when(&newer, 3_600_000).unwrap();
+        older.set().unwrap();
+        assert_eq!(client.echo(7).unwrap(), 7);
+        client.cook().unwrap();
+        newer.set().unwrap();
+        cook.await_count([4, 0, 0]);
+        drop(client);
+        ended(&reactor);
+    });
+}
+
+#[test]
+fn what_a_job_waited_for_is_closed_when_its_time_is_over_in_any_order() {
+    explore(|| {
+        let cook = Cook::default();
+        // Its loop isn't that of the thread that ends jobs.
+        let (client, reactor) = kitchen_where(&cook, move_to_the_other_loop);
+        let (pipe, writer) = std::io::pipe().unwrap();
+        client.when_piped(&pipe, 0).unwrap();
+        drop(pipe);
+        // Nobody has written anything, and nobody calls any more.
+        cook.await_count([0, 1, 0]);
+        let is_closed = || {
+            let mut polls = [PollFd::new(&writer, PollFlags::empty())];
+            let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+            rustix::event::poll(&mut polls, Some(&now)).unwrap() == 1
+        };
+        while !is_closed() {
+            thread::yield_now();
+        }
+        drop(client);
+        ended(&reactor);
     });
 }
 

@@ -5,17 +5,18 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use syshandle_os::{Interest, Readiness, Waitable};
+use syshandle_os::{Interest, Readiness, Waitable, try_take};
 
 use super::activity::{Hold, What};
 use super::connection::Connection;
 use super::event_loop::Source;
+use super::newest::Newest;
 use super::reactor::Reactor;
 use super::session::Session;
 use super::shares::{Part, Taken};
 use super::timers::{Timer, TimerId};
 use crate::sync::atomic::AtomicU64;
-use crate::sync::{Mutex, now};
+use crate::sync::{Mutex, MutexGuard, now};
 use crate::{Error, ErrorKind, Result};
 
 /// Why the wait of a job ended.
@@ -42,12 +43,19 @@ pub(crate) struct Job {
 
 struct Waiting {
     /// None for work that waits for its time alone.
-    object: Option<Box<dyn Waitable + Send>>,
+    object: Option<Object>,
+    /// Where the object is waited for, where that isn't the poller of its loop.
+    newest: Option<Arc<Newest>>,
+    /// The object was taken: the work is to be done, whatever comes now.
+    is_taken: bool,
     work: Box<dyn FnOnce(Outcome) + Send>,
     timer: Option<TimerId>,
     _hold: Hold,
     _taken: Taken,
 }
+
+/// What a job waits for: shared with the thread that sleeps until it is signalled.
+pub(super) type Object = Arc<dyn Waitable + Send + Sync>;
 
 impl Job {
     /// Waits for `object`, not longer than `timeout`, and then does `work`; without an object until
@@ -55,7 +63,7 @@ impl Job {
     pub(crate) fn start(
         reactor: &Arc<Reactor>,
         connection: &Connection,
-        object: Option<Box<dyn Waitable + Send>>,
+        object: Option<Object>,
         timeout: Duration,
         work: Box<dyn FnOnce(Outcome) + Send>,
     ) -> Result<()> {
@@ -68,7 +76,11 @@ impl Job {
             Error::new(ErrorKind::Busy, format!("the server is at its limit of {limit}"))
         })?;
         let _hold = reactor.hold(What::Work);
-        let waiting = Waiting { object, work, timer: None, _hold, _taken };
+        // What has changed before is not told any more.
+        let changed = |object: &Object| object.readiness() == Readiness::Changed;
+        let look_first = object.as_ref().is_some_and(changed);
+        let is_taken = false;
+        let waiting = Waiting { object, newest: None, is_taken, work, timer: None, _hold, _taken };
         let job = Arc::new(Self {
             key: AtomicU64::new(0),
             session: session.clone(),
@@ -79,24 +91,34 @@ impl Job {
             Source::Job(job.clone())
         };
         // Under the lock: it may fire before all is in place.
-        let mut waiting = job.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = job.waiting();
         let Some(inside) = waiting.as_mut() else { return Ok(()) };
         // In the client's loop, so that calls and jobs of one client wake one thread.
-        let key =
-            reactor.loop_of(connection.key()).add(source, |poller, key| match &inside.object {
-                Some(object) => poller.add(object.handle(), key, interest(&**object)),
-                None => Ok(()),
-            });
+        let event_loop = reactor.loop_of(connection.key());
+        let mut before = None;
+        let key = event_loop.add(source, |poller, key| {
+            let Some(object) = &inside.object else { return Ok(()) };
+            // A thread that stays with this client is the first to see it; if there is none, that of
+            // the loop.
+            let places = [connection.newest(), &event_loop.newest];
+            let mut places = places.into_iter().filter(|_| !look_first);
+            let place = places.find(|place| place.put(&job).map(|last| before = last).is_ok());
+            inside.newest = place.cloned();
+            match inside.newest {
+                Some(_) => Ok(()),
+                None => poller.add(object.handle(), key, interest(object)),
+            }
+        });
         let key = key.map_err(|error| {
             Error::new(ErrorKind::System, "the object can't be waited for").because(error)
         })?;
         inside.timer = now()
             .checked_add(timeout)
             .map(|deadline| reactor.timers.set(deadline, Timer::Job(key)));
-        // What has changed before is not told any more.
-        let changed = |object: &(dyn Waitable + Send)| object.readiness() == Readiness::Changed;
-        let look_first = inside.object.as_deref().is_some_and(changed);
         drop(waiting);
+        if let Some(before) = before {
+            before.add_to_poller(reactor);
+        }
         if !session.add_job(reactor, connection.socket(), &job) {
             job.forget(reactor);
             return Err(Error::new(ErrorKind::Busy, "too many jobs wait for this client"));
@@ -109,46 +131,83 @@ impl Job {
 
     /// Whether the wait is over.
     pub(crate) fn has_ended(&self) -> bool {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).is_none()
+        self.waiting().is_none()
     }
 
     pub(crate) fn key(&self) -> u64 {
         self.key.load(Ordering::Acquire)
     }
 
+    /// What it waits for, if it still does.
+    pub(super) fn object(&self) -> Option<Object> {
+        self.waiting().as_ref().and_then(|inside| inside.object.clone())
+    }
+
+    /// Has the poller of its loop wait for it from now on. Where the system has no memory for that,
+    /// it is looked at a little later as if it were signalled.
+    pub(super) fn add_to_poller(&self, reactor: &Reactor) {
+        let mut waiting = self.waiting();
+        let Some(inside) = waiting.as_mut() else { return };
+        let (Some(object), Some(_)) = (&inside.object, &inside.newest) else { return };
+        let poller = reactor.loop_of(self.key()).poller();
+        match poller.add(object.handle(), self.key(), interest(object)) {
+            Ok(()) => inside.newest = None,
+            Err(error) => reactor.look_later(self.key(), &error),
+        }
+    }
+
+    /// Takes the object, if it was signalled: then the work is to be done.
+    pub(super) fn take(&self) -> bool {
+        let mut waiting = self.waiting();
+        let Some(inside) = waiting.as_mut() else { return false };
+        let taken = |object: &Object| matches!(try_take(&**object), Ok(true));
+        inside.is_taken |= inside.object.as_ref().is_some_and(taken);
+        inside.is_taken
+    }
+
     /// The object was signalled: does the work, unless another waiter took the object.
     pub(crate) fn try_run(&self, reactor: &Arc<Reactor>) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(object) = waiting.as_ref().and_then(|inside| inside.object.as_ref()) else {
-            return;
-        };
-        match object.take() {
-            Ok(true) => {
-                let inside = waiting.take();
-                drop(waiting);
-                self.finish(reactor, inside, Outcome::Fired);
-            }
-            Ok(false) => {
-                reactor.watch_again(object.handle(), self.key(), interest(&**object));
-            }
+        let mut waiting = self.waiting();
+        let Some(inside) = waiting.as_mut() else { return };
+        let Some(object) = &inside.object else { return };
+        let taken = if inside.is_taken { Ok(true) } else { object.take() };
+        let outcome = match taken {
+            Ok(true) => Outcome::Fired,
+            Ok(false) => match &inside.newest {
+                None => {
+                    let (handle, interest) = (object.handle(), interest(object));
+                    return reactor.watch_again(handle, self.key(), interest);
+                }
+                // It is there still, or the poller had no memory for it.
+                Some(newest) if newest.is(self) => return,
+                Some(_) => {
+                    drop(waiting);
+                    return self.add_to_poller(reactor);
+                }
+            },
             Err(error) => {
                 tracing::warn!(%error, "an object that a job waits for can't be taken");
-                let inside = waiting.take();
-                drop(waiting);
-                self.finish(reactor, inside, Outcome::Expired);
+                Outcome::Expired
             }
-        }
+        };
+        let inside = waiting.take();
+        drop(waiting);
+        self.finish(reactor, inside, outcome);
+    }
+
+    /// On whose behalf it waits.
+    pub(super) fn session(&self) -> &Arc<Session> {
+        &self.session
     }
 
     /// Ends the wait for another reason, unless the object was signalled all the same.
     pub(crate) fn end(&self, reactor: &Arc<Reactor>, outcome: Outcome) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(inside) = waiting.take() else { return };
-        drop(waiting);
+        let Some(inside) = self.waiting().take() else { return };
         let outcome = match &inside.object {
             // Its time is what it waited for.
             None if outcome == Outcome::Expired => Outcome::Fired,
-            Some(object) if matches!(object.take(), Ok(true)) => Outcome::Fired,
+            _ if inside.is_taken => Outcome::Fired,
+            Some(object) if matches!(try_take(&**object), Ok(true)) => Outcome::Fired,
             _ => outcome,
         };
         self.finish(reactor, Some(inside), outcome);
@@ -156,7 +215,7 @@ impl Job {
 
     /// Ends the wait without doing the work.
     fn forget(&self, reactor: &Reactor) {
-        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let waiting = self.waiting().take();
         self.clean_up(reactor, waiting.as_ref());
     }
 
@@ -171,20 +230,31 @@ impl Job {
 
     fn clean_up(&self, reactor: &Reactor, waiting: Option<&Waiting>) {
         self.session.remove_job(reactor, self.key());
-        if let Some(waiting) = waiting {
-            match &waiting.object {
-                Some(object) => drop(reactor.remove_source(self.key(), object.handle())),
-                None => reactor.forget_source(self.key()),
-            }
-            if let Some(timer) = waiting.timer {
-                reactor.timers.forget(timer);
+        let Some(waiting) = waiting else { return };
+        reactor.forget_source(self.key());
+        if let Some(object) = &waiting.object {
+            let event_loop = reactor.loop_of(self.key());
+            match &waiting.newest {
+                None => event_loop.poller().remove(object.handle()),
+                // One that stays with a client soon wakes by itself.
+                Some(newest) if newest.forget(self) && Arc::ptr_eq(newest, &event_loop.newest) => {
+                    event_loop.wake(&reactor.stop);
+                }
+                Some(_) => {}
             }
         }
+        if let Some(timer) = waiting.timer {
+            reactor.timers.forget(timer);
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Option<Waiting>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// What the kernel says when the object may be taken.
-fn interest(object: &dyn Waitable) -> Interest {
+fn interest(object: &Object) -> Interest {
     match object.readiness() {
         Readiness::Readable => Interest::OnceReadable,
         Readiness::Changed => Interest::OnceChanged,

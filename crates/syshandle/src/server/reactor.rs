@@ -90,8 +90,11 @@ impl Reactor {
         classes: HashMap<Guid, Factory>,
     ) -> io::Result<Arc<Self>> {
         let loops = settings.loops.min(settings.threads_max).min(EventLoop::MAX);
+        let stop = ManualEvent::new()?;
         let reactor = Self {
-            loops: (0..loops).map(EventLoop::new).collect::<io::Result<_>>()?,
+            loops: (0..loops)
+                .map(|index| EventLoop::new(index, &stop))
+                .collect::<io::Result<_>>()?,
             crew: Crew::new(settings.threads_max, loops),
             sentinel: Sentinel::default(),
             timers: Timers::new()?,
@@ -101,7 +104,7 @@ impl Reactor {
             classes,
             ending: Mutex::default(),
             work: Event::new()?,
-            stop: ManualEvent::new()?,
+            stop,
             stopped: AtomicBool::new(false),
             draining: AtomicBool::new(false),
             staying: AtomicUsize::new(0),
@@ -115,12 +118,6 @@ impl Reactor {
         let alarm = reactor.timers.alarm();
         first
             .add(|_| Source::Alarm, |poller, key| poller.add(alarm, key, Interest::EachReadable))?;
-        for event_loop in &reactor.loops {
-            event_loop.add(
-                |_| Source::Stop,
-                |poller, key| poller.add(&reactor.stop, key, Interest::OnceReadable),
-            )?;
-        }
         Ok(Arc::new(reactor))
     }
 
@@ -274,6 +271,14 @@ impl Reactor {
         match self.loop_of(ready.key).source(ready.key) {
             None => Acted::Otherwise,
             Some(Source::Connection(connection)) => connection.act(self, ready, post),
+            Some(Source::Job(job)) => {
+                let running = post.start_running(self);
+                job.try_run(self);
+                match running.end() {
+                    true => Acted::Worked(job.session().clone()),
+                    false => Acted::Lost,
+                }
+            }
             Some(source) => {
                 // It may come to the user's code.
                 let running = post.start_running(self);

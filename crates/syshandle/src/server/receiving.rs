@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use syshandle_os::{Credentials, Ready, Received};
+use syshandle_os::{Credentials, Readable, Ready, Received};
 use syshandle_wire::{Body, Fault, FromClient, Guid, Hello, Violation};
 
 use super::activity::What;
@@ -14,8 +14,10 @@ use super::arguments::Arguments;
 use super::connection::Connection;
 use super::inbox::Crowd;
 use super::incoming::panic_text;
+use super::jobs::Job;
 use super::reactor::Reactor;
 use super::sentinel::{Held, Post, Running};
+use super::session::Session;
 use super::slow::SLOW;
 use super::work::{CallState, Work};
 use crate::arrived::Arrived;
@@ -24,13 +26,15 @@ use crate::buffer::FrameBuffer;
 use crate::client::LIMITS;
 use crate::link::NoBody;
 use crate::spin::Looking;
-use crate::sync::now;
+use crate::sync::{now, wait_until};
 
 /// What a thread has done about what had become ready.
 #[must_use]
 pub(crate) enum Acted {
     /// It has run a call of this client, for so long.
     Called(Arc<Connection>, Duration),
+    /// It has run a job on behalf of this client, or tried to.
+    Worked(Arc<Session>),
     /// Something else.
     Otherwise,
     /// It took long: another thread runs the loop, or the client is back in its own.
@@ -41,6 +45,8 @@ pub(crate) enum Acted {
 enum Frame {
     /// A call to run.
     Call(Work),
+    /// Not from there: a job whose object was signalled.
+    Job(Arc<Job>),
     /// Something else, which was acted on.
     Other,
     /// The same, and it took long.
@@ -49,6 +55,15 @@ enum Frame {
     None,
     /// The end.
     End,
+}
+
+/// What a thread that stays with a client has to wait for.
+enum WaitsFor {
+    Calls,
+    /// And for a job that nobody else looks after.
+    CallsAnd(Arc<Job>),
+    /// For more than such a thread can: it leaves.
+    More,
 }
 
 impl Acted {
@@ -81,7 +96,7 @@ impl Connection {
                 Some(took) => Acted::Called(self, took),
                 None => Acted::Lost,
             },
-            Frame::Other | Frame::None => Acted::Otherwise,
+            Frame::Job(_) | Frame::Other | Frame::None => Acted::Otherwise,
             Frame::Lost => Acted::Lost,
             Frame::End => self.let_go(reactor, post),
         }
@@ -114,7 +129,7 @@ impl Connection {
     /// Returns when the client has called no more for some milliseconds, or owes or waits for
     /// something else; `false` if it couldn't be begun.
     pub(crate) fn stay(self: Arc<Self>, reactor: &Arc<Reactor>, index: usize, post: &Post) -> bool {
-        if self.session.has_jobs() || !reactor.crew.has_another() {
+        if self.session.jobs() > 0 || !reactor.crew.has_another() {
             return false;
         }
         let Some(_stay) = reactor.stay() else { return false };
@@ -125,30 +140,58 @@ impl Connection {
             return false;
         }
         post.hold(Held::Client(self.clone()));
-        let mut goes_on = reactor.crew.hand_over(reactor, index).unwrap_or(false);
+        self.newest().attend();
+        let mut waits_for = match reactor.crew.hand_over(reactor, index) {
+            Ok(true) => WaitsFor::Calls,
+            _ => WaitsFor::More,
+        };
         let mut crowd = Crowd::new();
-        while goes_on {
-            goes_on = match self.receive_soon(reactor, post, &mut crowd) {
+        while !matches!(waits_for, WaitsFor::More) && !reactor.is_stopped() {
+            waits_for = match self.receive_soon(waits_for, reactor, post, &mut crowd) {
                 Frame::Call(work) => {
                     if self.run(work, reactor, post).is_none() {
                         return true;
                     }
-                    !self.session.has_jobs() && self.state().owed.is_empty()
+                    self.waits_for()
                 }
-                Frame::Other => true,
-                Frame::Lost | Frame::End => return true,
-                Frame::None => false,
+                Frame::Job(job) => {
+                    let running = post.start_running(reactor);
+                    job.try_run(reactor);
+                    if !running.end() {
+                        return true;
+                    }
+                    self.waits_for()
+                }
+                Frame::Other => self.waits_for(),
+                Frame::End => {
+                    self.leave_newest(reactor);
+                    return true;
+                }
+                Frame::Lost => return true,
+                Frame::None => WaitsFor::More,
             };
             reactor.check_idle();
-            goes_on &= !reactor.is_stopped();
         }
         post.give_up(reactor);
         true
     }
 
+    /// What a thread that stays with this client has to wait for.
+    fn waits_for(&self) -> WaitsFor {
+        if !self.state().owed.is_empty() {
+            return WaitsFor::More;
+        }
+        match self.session.jobs() {
+            0 => WaitsFor::Calls,
+            1 => self.newest().job().map_or(WaitsFor::More, WaitsFor::CallsAnd),
+            _ => WaitsFor::More,
+        }
+    }
+
     /// Receives what comes within some milliseconds: looks for a moment, then sleeps.
     fn receive_soon(
         self: &Arc<Self>,
+        waits_for: WaitsFor,
         reactor: &Arc<Reactor>,
         post: &Post,
         crowd: &mut Crowd,
@@ -160,15 +203,38 @@ impl Connection {
         };
         let mut looking = self.start_looking();
         while looking.again() {
-            match receive(None) {
-                Frame::None => {}
-                frame => {
-                    looking.came();
-                    return frame;
-                }
+            let frame = match &waits_for {
+                WaitsFor::CallsAnd(job) if job.take() => Frame::Job(job.clone()),
+                _ => receive(None),
+            };
+            if !matches!(frame, Frame::None) {
+                looking.came();
+                return frame;
             }
         }
-        receive(Some(STAY))
+        match waits_for {
+            WaitsFor::CallsAnd(job) if self.inbox.is_empty() => {
+                self.receive_beside(job, reactor, post)
+            }
+            _ => receive(Some(STAY)),
+        }
+    }
+
+    /// Waits some milliseconds for what comes, or for a job.
+    fn receive_beside(
+        self: &Arc<Self>,
+        job: Arc<Job>,
+        reactor: &Arc<Reactor>,
+        post: &Post,
+    ) -> Frame {
+        let Some(object) = job.object() else { return self.receive(reactor, post, Some(STAY)) };
+        let socket = &self.link.socket;
+        let waited = wait_until(now() + STAY, |until| socket.wait_readable_beside(&*object, until));
+        match waited {
+            Ok(Readable { object: true, .. }) => Frame::Job(job),
+            Ok(Readable { socket: true, .. }) => self.receive(reactor, post, None),
+            Ok(_) | Err(_) => Frame::None,
+        }
     }
 
     /// Receives as many frames as are there and there is to be room for, and acts on the first one.

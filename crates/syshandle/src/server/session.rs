@@ -1,13 +1,14 @@
 //! What the server knows of one client, as long as anything of it is left.
 
 use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, OnceLock, PoisonError};
 
 use syshandle_os::{BorrowedHandle, Credentials, Interest, Peer, Seqpacket};
 
-use super::event_loop::Source;
+use super::event_loop::{KeyHasher, Source};
 use super::jobs::{Job, Outcome};
 use super::reactor::Reactor;
 use super::shares::Share;
@@ -28,7 +29,7 @@ pub(crate) struct Session {
 struct State {
     client: Client,
     /// The jobs that wait on its behalf, by their keys.
-    jobs: HashMap<u64, Arc<Job>>,
+    jobs: HashMap<u64, Arc<Job>, BuildHasherDefault<KeyHasher>>,
     /// The key of the client's process, while the reactor waits for its death.
     watch: Option<u64>,
 }
@@ -44,7 +45,7 @@ enum Client {
 
 impl Session {
     pub(crate) fn new(client: Credentials, share: Arc<Share>) -> Self {
-        let state = State { client: Client::Connected, jobs: HashMap::new(), watch: None };
+        let state = State { client: Client::Connected, jobs: HashMap::default(), watch: None };
         Self { client, share, process: OnceLock::new(), state: Mutex::new(state) }
     }
 
@@ -62,9 +63,9 @@ impl Session {
         Ok(self.process.get_or_init(|| process).as_fd())
     }
 
-    /// Whether jobs wait on its behalf.
-    pub(crate) fn has_jobs(&self) -> bool {
-        !self.state().jobs.is_empty()
+    /// How many jobs wait on its behalf.
+    pub(crate) fn jobs(&self) -> usize {
+        self.state().jobs.len()
     }
 
     /// Keeps a job, which ends when the client dies; `false` when there are too many.

@@ -19,6 +19,9 @@ struct Due {
     /// By time, and by order among those of one time.
     entries: BTreeMap<TimerId, Timer>,
     last: u64,
+    /// When the alarm rings: no later than the first of them is due. It may be earlier, since to set
+    /// it takes a system call, and most timers are forgotten before they are due.
+    rings: Option<Instant>,
 }
 
 /// A timer that was set.
@@ -57,8 +60,9 @@ impl Timers {
         due.last += 1;
         let id = (time, due.last);
         due.entries.insert(id, timer);
-        if due.entries.first_key_value().map(|entry| *entry.0) == Some(id) {
-            self.ring_at(Some(time));
+        let is_first = due.entries.first_key_value().is_some_and(|(first, _)| *first == id);
+        if is_first && due.rings.is_none_or(|rings| time < rings) {
+            self.ring_at(&mut due, time);
         }
         id
     }
@@ -71,19 +75,27 @@ impl Timers {
     /// Takes one timer that is due, and sets the alarm for the next one.
     pub(crate) fn take_due(&self, now: Instant) -> Option<Timer> {
         let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
-        let (time, _) = *due.entries.first_key_value()?.0;
+        let Some((&(time, _), _)) = due.entries.first_key_value() else {
+            due.rings = None;
+            return None;
+        };
         if time > now {
-            self.ring_at(Some(time));
+            self.ring_at(&mut due, time);
             return None;
         }
+        due.rings = None;
         due.entries.pop_first().map(|(_, timer)| timer)
     }
 
-    fn ring_at(&self, time: Option<Instant>) {
+    fn ring_at(&self, due: &mut Due, time: Instant) {
         // It fails for no timer that is open.
-        if let Err(error) = self.alarm.set(time) {
-            tracing::error!(%error, "the alarm can't be set");
-        }
+        due.rings = match self.alarm.set(Some(time)) {
+            Ok(()) => Some(time),
+            Err(error) => {
+                tracing::error!(%error, "the alarm can't be set");
+                None
+            }
+        };
     }
 }
 
@@ -108,5 +120,26 @@ mod tests {
         assert_eq!(timers.take_due(at(2)), Some(Timer::Idle));
         assert_eq!(timers.take_due(at(2)), None);
         assert_eq!(timers.take_due(at(3)), Some(Timer::Job(3)));
+    }
+
+    #[test]
+    fn the_alarm_is_set_for_what_comes_before_it_and_after_it_has_rung() {
+        let timers = Timers::new().unwrap();
+        let now = Instant::now();
+        let at = |seconds| now + Duration::from_secs(seconds);
+        let rings = || timers.due.lock().unwrap().rings;
+        let first = timers.set(at(2), Timer::Job(2));
+        timers.forget(first);
+        timers.set(at(3), Timer::Job(3));
+        assert_eq!(rings(), Some(at(2)), "it is set already, if too early");
+        timers.set(at(1), Timer::Job(1));
+        assert_eq!(rings(), Some(at(1)));
+        assert_eq!(timers.take_due(at(1)), Some(Timer::Job(1)));
+        assert_eq!(rings(), None);
+        assert_eq!(timers.take_due(at(1)), None);
+        assert_eq!(rings(), Some(at(3)));
+        assert_eq!(timers.take_due(at(3)), Some(Timer::Job(3)));
+        timers.set(at(5), Timer::Idle);
+        assert_eq!(rings(), Some(at(5)));
     }
 }

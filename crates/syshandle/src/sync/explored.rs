@@ -11,7 +11,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use shuttle::scheduler::{PctScheduler, RandomScheduler};
-use syshandle_os::{ManualEvent, Poller, Ready, Waited};
+use syshandle_os::{ManualEvent, Poller, Readable, Ready, Waitable, Waited};
 
 pub(crate) use shuttle::sync::{Mutex, MutexGuard};
 use shuttle::thread_local;
@@ -189,6 +189,19 @@ pub(crate) fn wait_for_ready(poller: &Poller, ready: &mut Vec<Ready>) -> io::Res
     }
 }
 
+pub(crate) fn wait_beside(
+    poller: &Poller,
+    object: &dyn Waitable,
+    ready: &mut Vec<Ready>,
+) -> io::Result<bool> {
+    loop {
+        thread::yield_now();
+        if let Some(waited) = poller.look_beside(object, ready)? {
+            return Ok(waited);
+        }
+    }
+}
+
 pub(crate) fn wait_for_event(event: &ManualEvent) -> io::Result<()> {
     while !event.poll()? {
         thread::yield_now();
@@ -239,6 +252,12 @@ impl Outcome for bool {
 impl Outcome for () {
     fn is_late(&self) -> bool {
         false
+    }
+}
+
+impl Outcome for Readable {
+    fn is_late(&self) -> bool {
+        !self.socket && !self.object
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use syshandle_os::{ManualEvent, Poller, Ready};
+use syshandle_os::{ManualEvent, Poller, Ready, Waitable};
 
 pub(crate) use syshandle_os::uptime;
 
@@ -54,6 +54,15 @@ pub(crate) fn receive_within<T>(
 /// Waits for what is ready.
 pub(crate) fn wait_for_ready(poller: &Poller, ready: &mut Vec<Ready>) -> io::Result<()> {
     poller.wait(ready)
+}
+
+/// The same, or for an object beside it: whether that one may be taken now.
+pub(crate) fn wait_beside(
+    poller: &Poller,
+    object: &dyn Waitable,
+    ready: &mut Vec<Ready>,
+) -> io::Result<bool> {
+    poller.wait_beside(object, ready)
 }
 
 /// Waits for an event, for as long as it takes.

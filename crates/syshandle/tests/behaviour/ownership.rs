@@ -33,6 +33,15 @@ fn what_a_client_lends_stays_open() {
 }
 
 #[test]
+fn what_a_method_returns_and_keeps_is_the_same_object() {
+    over_every_transport(|bench| {
+        let done: Event = bench.finish(&file(), &Event::new().unwrap()).unwrap();
+        // Set by what the server has of it.
+        assert!(done.poll().unwrap());
+    });
+}
+
+#[test]
 fn what_a_method_keeps_is_the_same_object_and_comes_back_as_it() {
     over_every_transport(|bench| {
         let files = [file(), file()];

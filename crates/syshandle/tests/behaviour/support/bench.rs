@@ -2,8 +2,8 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -37,7 +37,11 @@ pub(crate) trait Bench {
     fn keep(&self, file: File) -> Result<()>;
     fn give_back(&self) -> Result<Vec<File>>;
     /// Two handles in, one out.
-    fn finish(&self, #[handle(file, read | write)] decorate: File, when: Event) -> Result<Event>;
+    fn finish(
+        &self,
+        #[handle(file, read | write)] decorate: File,
+        when: Event,
+    ) -> Result<Arc<Event>>;
     fn read_only(&self, #[handle(file, read, at_most = read)] file: File) -> Result<()>;
     fn events(&self, count: u32) -> Result<Vec<Event>>;
     /// Keeps a handle until the process ends.
@@ -250,9 +254,12 @@ impl Bench for Workbench {
         Ok(std::mem::take(&mut self.files.lock().unwrap()))
     }
 
-    fn finish(&self, decorate: File, when: Event) -> Result<Event> {
+    fn finish(&self, decorate: File, when: Event) -> Result<Arc<Event>> {
         drop((decorate, when));
-        Ok(Event::new()?)
+        let done = Arc::new(Event::new()?);
+        let kept = done.clone();
+        kept.set()?;
+        Ok(done)
     }
 
     fn read_only(&self, _: File) -> Result<()> {
