@@ -195,12 +195,17 @@ impl Seqpacket {
         cancel: Option<&ManualEvent>,
         deadline: Instant,
     ) -> io::Result<Waited> {
+        // Where there is none its place isn't asked for.
+        let cancel_fd = cancel.map_or(self.fd.as_fd(), AsFd::as_fd);
+        let count = 2 + usize::from(cancel.is_some());
         loop {
-            let mut polls = vec![object.poll_fd(), PollFd::new(&self.fd, PollFlags::RDHUP)];
-            polls.extend(cancel.map(|cancel| PollFd::new(cancel, PollFlags::IN)));
-            let ready = poll(&mut polls, Some(deadline))?;
-            let is_ready =
-                |i: usize| polls.get(i).is_some_and(|p: &PollFd<'_>| !p.revents().is_empty());
+            let mut polls = [
+                object.poll_fd(),
+                PollFd::new(&self.fd, PollFlags::RDHUP),
+                PollFd::from_borrowed_fd(cancel_fd, PollFlags::IN),
+            ];
+            let ready = poll(&mut polls[..count], Some(deadline))?;
+            let is_ready = |i: usize| !polls[i].revents().is_empty();
             match () {
                 () if is_ready(0) && object.take()? => return Ok(Waited::Taken),
                 () if is_ready(1) => {
