@@ -78,7 +78,7 @@ impl Activation {
     fn connect_or_start(&self, hello: Hello, deadline: Instant) -> Result<Connection> {
         if let Some(known) = known::recall(&self.locations, hello.clsid)
             && let Met::Here(meeting) = &known.server
-            && let Some(connection) = connect::reach(&known.registered, meeting, hello, deadline)
+            && let Some(connection) = connect::reach(&known, meeting, hello, deadline)
         {
             return Ok(connection);
         }

@@ -4,10 +4,10 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use syshandle_os::{Seqpacket, Unconnected, own_user, uptime};
+use syshandle_os::{Seqpacket, Unconnected, uptime};
 use syshandle_wire::Hello;
 
-use super::registry::Registered;
+use super::known::Known;
 use super::runtime::Meeting;
 use crate::client::connection::Connection;
 use crate::client::opening::Opening;
@@ -57,18 +57,17 @@ pub(super) fn open(
 /// Connects to the server that runs, if it is one of this user's: the kernel says so, and nothing
 /// else vouches for the place. `None` where all has to be looked at, whatever the reason.
 pub(super) fn reach(
-    registered: &Registered,
+    known: &Known,
     meeting: &Meeting,
     hello: Hello,
     deadline: Instant,
 ) -> Option<Connection> {
     let socket = connect(&mut None, &meeting.socket, deadline).ok()?.ok()?;
-    let start_timeout = registered.registration.start_timeout;
+    let start_timeout = known.registered.registration.start_timeout;
     match open(socket, meeting, hello, start_timeout, deadline) {
         Ok(Connected::Greeted(connection)) => {
-            let user = own_user();
-            let is_own = connection.server().uid == user && user != NOBODY;
-            is_own.then_some(*connection)
+            let user = connection.server().uid;
+            (user == known.user && user != NOBODY).then_some(*connection)
         }
         _ => None,
     }

@@ -33,6 +33,8 @@ use crate::Result;
 /// What was found of a class.
 #[derive(Debug)]
 pub(super) struct Known {
+    /// By which user.
+    pub(super) user: u32,
     pub(super) registered: Registered,
     pub(super) server: Met,
 }
@@ -49,7 +51,6 @@ pub(super) enum Met {
 /// It, and what it depends on.
 #[derive(Debug)]
 struct Kept {
-    user: u32,
     locations: Locations,
     clsid: Guid,
     since: Instant,
@@ -104,7 +105,7 @@ fn find_at(looked: SystemTime, locations: &Locations, clsid: Guid) -> Result<Arc
         Some(socket) => Met::Elsewhere(socket.clone()),
         None => Met::Here(Meeting::of(&registered, locations)?),
     };
-    let known = Arc::new(Known { registered, server });
+    let known = Arc::new(Known { user, registered, server });
     let mut marks = Vec::new();
     let mut is_marked = |(path, asked): (PathBuf, Asked)| {
         let lasts = |mark: &Mark| asked == Asked::Owner || is_old(*mark, looked);
@@ -114,7 +115,7 @@ fn find_at(looked: SystemTime, locations: &Locations, clsid: Guid) -> Result<Arc
     };
     if dependencies(locations, &known).into_iter().all(&mut is_marked) {
         let (locations, known) = (locations.clone(), known.clone());
-        keep(Kept { user, locations, clsid, since, marks, known });
+        keep(Kept { locations, clsid, since, marks, known });
     }
     Ok(known)
 }
@@ -132,7 +133,7 @@ impl Kept {
 /// Whether something was found of this class, by this user, in these folders.
 fn is_of(locations: &Locations, clsid: Guid) -> impl Fn(&Kept) -> bool {
     let user = own_user();
-    move |kept| kept.clsid == clsid && kept.user == user && kept.locations == *locations
+    move |kept| kept.clsid == clsid && kept.known.user == user && kept.locations == *locations
 }
 
 /// All that would have to change for something else to be found.

@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use std::sync::{Arc, PoisonError};
 
 use syshandle_os::{Event, Interest, Listener, Peer, Seqpacket};
-use syshandle_wire::{Fault, Greeting, Header, ServerEnd};
+use syshandle_wire::{Fault, Greeting, Header, Payload, ServerEnd};
 
 use super::connection::Connection;
 use super::event_loop::Source;
@@ -21,7 +21,8 @@ use crate::sync::{Mutex, MutexGuard, now};
 pub(crate) struct Entrance {
     listener: Listener,
     place: Place,
-    greeting: Greeting,
+    /// The same for every client.
+    greeting: (Header, Payload<'static>),
     policy: Policy,
     key: std::sync::OnceLock<u64>,
     /// Whether clients are let in. Locked while one is: so none comes in between the last look
@@ -37,13 +38,13 @@ impl Entrance {
         reactor: &Arc<Reactor>,
         listener: Listener,
         place: Place,
-        greeting: Greeting,
+        greeting: &Greeting,
         policy: Policy,
     ) -> io::Result<Arc<Self>> {
         let entrance = Arc::new(Self {
             listener,
             place,
-            greeting,
+            greeting: written(greeting),
             policy,
             key: std::sync::OnceLock::new(),
             is_open: Mutex::new(true),
@@ -191,6 +192,12 @@ impl Entrance {
     fn is_open(&self) -> MutexGuard<'_, bool> {
         self.is_open.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A greeting, as it is sent.
+pub(super) fn written(greeting: &Greeting) -> (Header, Payload<'static>) {
+    let (header, body) = ServerEnd::<()>::greeting(greeting);
+    (header, body.into())
 }
 
 /// Tells a client that it isn't served.

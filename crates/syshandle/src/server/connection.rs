@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::Duration;
 
 use syshandle_os::{Credentials, Interest, Seqpacket};
-use syshandle_wire::{Body, Fault, FrameKind, Greeting, Header, ServerEnd};
+use syshandle_wire::{Body, Fault, FrameKind, Header, Payload, ServerEnd};
 
 use super::accept::refuse;
 use super::activity::{Hold, What};
@@ -71,7 +71,7 @@ impl Connection {
         reactor: &Arc<Reactor>,
         socket: Seqpacket,
         client: Credentials,
-        greeting: &Greeting,
+        (header, greeting): &(Header, Payload<'static>),
         object: Option<Object>,
         here: Option<usize>,
     ) -> io::Result<Option<Arc<Self>>> {
@@ -107,8 +107,7 @@ impl Connection {
             newest: Arc::default(),
             state: Mutex::new(state),
         });
-        let (header, body) = ServerEnd::<()>::greeting(greeting);
-        connection.link.send(&header, &body.into(), &[])?;
+        connection.link.send(header, greeting, &[])?;
         let key = reactor.quietest_loop().add(
             |key| {
                 connection.key.store(key, Ordering::Release);

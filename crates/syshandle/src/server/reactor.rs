@@ -14,7 +14,7 @@ use syshandle_os::{
 use syshandle_wire::{Fault, Greeting, Guid};
 
 use super::Factory;
-use super::accept::refuse;
+use super::accept::{refuse, written};
 use super::activity::{Activity, Hold, What};
 use super::connection::Connection;
 use super::crew::Crew;
@@ -209,7 +209,7 @@ impl Reactor {
             refuse(&socket, &Fault::Busy { limit: "clients".into() });
             return Ok(());
         }
-        let greeting = Greeting { limits: LIMITS, offers: object.offers() };
+        let greeting = written(&Greeting { limits: LIMITS, offers: object.offers() });
         let client = socket.peer()?;
         Connection::add(self, socket, client, &greeting, Some(object.clone()), None).map(drop)
     }
