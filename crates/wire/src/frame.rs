@@ -208,17 +208,16 @@ impl Header {
         let (offsets, rest) = rest.split_at_checked(4 * releases_len).ok_or(Violation::TooShort)?;
         let releases = Releases::read(offsets);
         let (len, offset) = (word(16), word(20));
-        let mut flags = head[1] & !whereabouts::BITS;
-        let awaits_bye = kind == FrameKind::Reply && flags & AWAITS_BYE != 0;
-        if awaits_bye {
-            flags &= !AWAITS_BYE;
-        }
-        let body = match flags {
+        let flags = head[1] & !whereabouts::BITS;
+        let body = match flags & SHARED {
             0 if offset == 0 && len as usize == rest.len() => Body::Inline { len },
             SHARED if rest.is_empty() => Body::Shared { offset, len },
-            0 | SHARED => return Err(Violation::WrongLength),
-            flags => return Err(Violation::UnknownFlags(flags)),
+            _ => return Err(Violation::WrongLength),
         };
+        let awaits_bye = flags & AWAITS_BYE != 0;
+        if awaits_bye && kind != FrameKind::Reply {
+            return Err(Violation::UnknownFlags(flags));
+        }
         let header = Self {
             kind,
             handles: u16::from_le_bytes([head[2], head[3]]),

@@ -104,6 +104,7 @@ impl Connection {
     }
 
     /// Runs the frame if it is a call.
+    #[inline(always)]
     fn go_on(self: Arc<Self>, frame: Frame, reactor: &Arc<Reactor>, post: &Post) -> Acted {
         match frame {
             Frame::Call(work) => match self.run(work, reactor, post) {
