@@ -5,7 +5,7 @@
 
 use bench_harness::Result;
 use bench_harness::sparkle::Dishes;
-use syshandle::Event;
+use syshandle::{Event, Proxy};
 
 use crate::client::sparkle;
 use crate::interface::{HandlesClient, NumbersClient};
@@ -32,6 +32,12 @@ pub(crate) fn run(name: &str) -> Result<()> {
             let handles = HandlesClient::in_process(Bench)?;
             let dishes = Dishes::new();
             repeat(calls, || sparkle(&handles, &dishes))
+        }
+        "connect" => {
+            let numbers = NumbersClient::in_process(Bench)?;
+            // The door is asked for the first time.
+            let connect = || numbers.as_client().cast::<NumbersClient>();
+            repeat(calls, || connect()?.null(1))
         }
         "large" => {
             let (numbers, payload) = (NumbersClient::in_process(Bench)?, vec![7; 64 * 1024]);

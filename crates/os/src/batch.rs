@@ -43,10 +43,12 @@ impl Seqpacket {
         B: DerefMut<Target = [u8]>,
         H: Extend<OwnedHandle>,
     {
-        if let Some(patience) = patience {
-            self.set_patience(patience)?;
+        match patience {
+            Some(patience) => {
+                self.wait_within(patience, || messages::receive(self.as_fd(), slots, true))
+            }
+            None => messages::receive(self.as_fd(), slots, false),
         }
-        messages::receive(self.as_fd(), slots, patience.is_some())
     }
 
     /// Sends messages without handles, in their order; doesn't wait. Returns how many went, which may

@@ -130,7 +130,8 @@ impl Seqpacket {
     }
 
     /// The same, but waits for a message in the same system call: no longer than `patience`, and
-    /// up to 20 ms less, because how long the kernel waits isn't set anew each time.
+    /// up to 20 ms less, because how long the kernel waits isn't set anew each time. Where it was
+    /// set for less, that is waited for first: mostly the message comes before.
     ///
     /// # Errors
     /// `WouldBlock` when that time has passed; `Interrupted` by a signal; else those of
@@ -142,22 +143,41 @@ impl Seqpacket {
         handles: &mut impl Extend<OwnedHandle>,
         patience: Duration,
     ) -> io::Result<Received> {
-        self.set_patience(patience)?;
-        message::receive(self.fd.as_fd(), bytes, handles, true)
+        self.wait_within(patience, || message::receive(self.fd.as_fd(), bytes, handles, true))
     }
 
-    /// Has the kernel wait no longer than this for what is received.
+    /// Receives with `receive`, in which the kernel waits no longer than this.
     #[inline]
-    pub(crate) fn set_patience(&self, patience: Duration) -> io::Result<()> {
+    pub(crate) fn wait_within<T>(
+        &self,
+        patience: Duration,
+        mut receive: impl FnMut() -> io::Result<T>,
+    ) -> io::Result<T> {
         let whole_ms = patience.as_secs().saturating_mul(1_000);
         let patience_ms = whole_ms.saturating_add(patience.subsec_millis().into());
         let patience_ms = u32::try_from(patience_ms).unwrap_or(u32::MAX).max(1);
         let set_ms = self.patience_ms.load(Ordering::Relaxed);
-        if set_ms == 0 || set_ms > patience_ms || patience_ms - set_ms > PATIENCE_SLACK_MS {
-            let timeout = Duration::from_millis(patience_ms.into());
-            rustix::net::sockopt::set_socket_timeout(&self.fd, Timeout::Recv, Some(timeout))?;
-            self.patience_ms.store(patience_ms, Ordering::Relaxed);
+        if set_ms == 0 || set_ms > patience_ms {
+            self.set_patience(patience_ms)?;
+            return receive();
         }
+        match receive() {
+            Err(error)
+                if error.kind() == io::ErrorKind::WouldBlock
+                    && patience_ms - set_ms > PATIENCE_SLACK_MS =>
+            {
+                self.set_patience(patience_ms - set_ms)?;
+                receive()
+            }
+            received => received,
+        }
+    }
+
+    #[cold]
+    fn set_patience(&self, patience_ms: u32) -> io::Result<()> {
+        let timeout = Duration::from_millis(patience_ms.into());
+        rustix::net::sockopt::set_socket_timeout(&self.fd, Timeout::Recv, Some(timeout))?;
+        self.patience_ms.store(patience_ms, Ordering::Relaxed);
         Ok(())
     }
 
@@ -337,6 +357,11 @@ mod tests {
         let error = b.receive_within(&mut bytes, &mut handles, patience).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
         assert!(start.elapsed() >= Duration::from_millis(10));
+        // What was set for a shorter wait doesn't end a longer one.
+        let (start, longer) = (Instant::now(), Duration::from_millis(120));
+        let error = b.receive_within(&mut bytes, &mut handles, longer).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+        assert!(start.elapsed() >= longer - Duration::from_millis(PATIENCE_SLACK_MS.into()));
         let sender = std::thread::spawn(move || {
             a.send(&[IoSlice::new(b"late")], &[]).unwrap();
             a

@@ -76,6 +76,12 @@ impl Activation {
     }
 
     fn connect_or_start(&self, hello: Hello, deadline: Instant) -> Result<Connection> {
+        if let Some(known) = known::recall(&self.locations, hello.clsid)
+            && let Met::Here(meeting) = &known.server
+            && let Some(connection) = connect::reach(&known, meeting, hello, deadline)
+        {
+            return Ok(connection);
+        }
         let known = known::find(&self.locations, hello.clsid)?;
         match &known.server {
             Met::Elsewhere(socket) => connect::connect_elsewhere(socket, hello, deadline),

@@ -243,7 +243,7 @@ impl Client {
         };
         let hello = Hello { clsid: Guid::NIL, iid: shared.interface.iid };
         let socket = door::attach(door.as_fd())?;
-        let connection = Opening::new(socket).open(hello, patience.deadline)?;
+        let connection = Opening::new(socket, hello).open(patience.deadline)?;
         patience.look();
         Ok(shared.connection.get_or_init(|| connection))
     }

@@ -41,7 +41,7 @@ where
     reactor.serve(theirs, &object)?;
     reactor.start()?;
     let hello = Hello { clsid: Guid::NIL, iid: I::DESCRIPTION.iid };
-    let connection = Opening::new(ours).open(hello, now() + Client::TIMEOUT)?;
+    let connection = Opening::new(ours, hello).open(now() + Client::TIMEOUT)?;
     Ok(I::Client::from_client(Client::connected(connection, I::DESCRIPTION)))
 }
 

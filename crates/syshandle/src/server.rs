@@ -194,7 +194,7 @@ impl Server {
         let reactor = Reactor::new(settings, self.classes)?;
         let (signal, _reader) = watch_signal(&reactor)?;
         let greeting = Greeting { limits: LIMITS, offers: self.offers };
-        let entrance = Entrance::open(&reactor, taken.listener, taken.place, greeting, policy)?;
+        let entrance = Entrance::open(&reactor, taken.listener, taken.place, &greeting, policy)?;
         reactor.count_idle_time();
         // Before the thread that does it from now on starts: the client that has started this server
         // answers meanwhile.

@@ -16,6 +16,8 @@ pub struct ClientEnd<W> {
     running: u16,
     outgoing: Ranges,
     due: Due,
+    /// A reply has said that a good-bye is awaited.
+    awaits_bye: bool,
 }
 
 /// A place for a call; its index is the low half of the call's id.
@@ -90,6 +92,7 @@ impl<W> ClientEnd<W> {
                     running: 0,
                     outgoing: Ranges::default(),
                     due: Due::default(),
+                    awaits_bye: false,
                 };
                 Ok((end, greeting))
             }
@@ -199,6 +202,7 @@ impl<W> ClientEnd<W> {
                 check_body(header.body, self.limits)?;
                 let unknown = Violation::UnknownReply(header.call);
                 let status = Status::from_number(header.code).ok_or(unknown)?;
+                self.awaits_bye |= header.awaits_bye;
                 match self.end_call(header.call).ok_or(unknown)? {
                     State::Waiting(waiter) => FromServer::Reply {
                         waiter,
@@ -230,6 +234,12 @@ impl<W> ClientEnd<W> {
     /// A frame that gives something back couldn't be sent: it goes with the next one.
     pub fn unreleased(&mut self, header: &Header) {
         self.due.put_back(&header.releases);
+    }
+
+    /// Whether it matters that the client says good-bye: something may go on for it at the server,
+    /// as a reply has said, or in a call that wasn't answered.
+    pub fn owes_bye(&self) -> bool {
+        self.awaits_bye || self.running > 0
     }
 
     /// Those who still wait, when the connection has ended.

@@ -107,6 +107,8 @@ pub struct Header {
     pub body: Body,
     /// Offsets of ranges of the receiver's shared memory that the sender has read.
     pub releases: Releases,
+    /// Of a reply: something may go on for this client beyond its calls, so it is to say good-bye.
+    pub awaits_bye: bool,
 }
 
 /// Ranges given back with a frame: their offsets. Mostly none, or one: those have no memory of their
@@ -161,6 +163,7 @@ impl Header {
             timeout_ms: 0,
             body: Body::Inline { len: 0 },
             releases: Releases::default(),
+            awaits_bye: false,
         }
     }
 
@@ -178,7 +181,7 @@ impl Header {
         };
         let releases = self.releases.as_slice();
         out[0] = self.kind as u8;
-        out[1] = flags;
+        out[1] = if self.awaits_bye { flags | AWAITS_BYE } else { flags };
         out[2..4].copy_from_slice(&self.handles.to_le_bytes());
         let words = [self.call, self.code, self.timeout_ms, len, offset, releases.len() as u32];
         for (place, word) in out[4..].chunks_exact_mut(4).zip(words.iter().chain(releases)) {
@@ -205,12 +208,16 @@ impl Header {
         let (offsets, rest) = rest.split_at_checked(4 * releases_len).ok_or(Violation::TooShort)?;
         let releases = Releases::read(offsets);
         let (len, offset) = (word(16), word(20));
-        let body = match head[1] & !whereabouts::BITS {
+        let flags = head[1] & !whereabouts::BITS;
+        let body = match flags & SHARED {
             0 if offset == 0 && len as usize == rest.len() => Body::Inline { len },
             SHARED if rest.is_empty() => Body::Shared { offset, len },
-            0 | SHARED => return Err(Violation::WrongLength),
-            flags => return Err(Violation::UnknownFlags(flags)),
+            _ => return Err(Violation::WrongLength),
         };
+        let awaits_bye = flags & AWAITS_BYE != 0;
+        if awaits_bye && kind != FrameKind::Reply {
+            return Err(Violation::UnknownFlags(flags));
+        }
         let header = Self {
             kind,
             handles: u16::from_le_bytes([head[2], head[3]]),
@@ -219,6 +226,7 @@ impl Header {
             timeout_ms: word(12),
             body,
             releases,
+            awaits_bye,
         };
         Ok((header, rest))
     }
@@ -304,7 +312,11 @@ impl fmt::Display for Violation {
 
 impl std::error::Error for Violation {}
 
+/// The body is in shared memory.
 const SHARED: u8 = 1;
+
+/// Of a reply: [`Header::awaits_bye`].
+const AWAITS_BYE: u8 = 0x80;
 
 #[cfg(test)]
 mod tests {
@@ -319,6 +331,7 @@ mod tests {
             timeout_ms: 30_000,
             body: Body::Inline { len: 3 },
             releases: Releases::take_from(&mut vec![64, 128]),
+            awaits_bye: false,
         }
     }
 
@@ -334,7 +347,9 @@ mod tests {
         frame.extend(b"abc");
         assert_eq!(Header::read(&frame), Ok((example(), &b"abc"[..])));
         let shared = Header { body: Body::Shared { offset: 64, len: 99_999 }, ..example() };
-        assert_eq!(Header::read(&bytes(&shared)), Ok((shared, &b""[..])));
+        assert_eq!(Header::read(&bytes(&shared)), Ok((shared.clone(), &b""[..])));
+        let reply = Header { kind: FrameKind::Reply, awaits_bye: true, ..shared };
+        assert_eq!(Header::read(&bytes(&reply)), Ok((reply, &b""[..])));
     }
 
     #[test]

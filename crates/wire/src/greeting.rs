@@ -36,7 +36,8 @@ impl Greeting {
     /// The body of the frame.
     pub fn write(&self) -> Vec<u8> {
         let offers = &self.offers[..self.offers.len().min(Limits::OFFERS_MAX)];
-        let mut out = MAGIC.to_vec();
+        let mut out = Vec::with_capacity(HEAD_LEN + 32 * offers.len());
+        out.extend(MAGIC);
         for half in
             [Self::VERSION, self.limits.calls_max, self.limits.handles_max, offers.len() as u16]
         {
@@ -97,6 +98,9 @@ impl Hello {
         Ok(Self { clsid, iid })
     }
 }
+
+/// The bytes of a greeting before its offers.
+const HEAD_LEN: usize = 22;
 
 /// Checks what stands at the start of both frames in every version, returns what follows.
 fn version_checked(body: &[u8]) -> Result<&[u8], Violation> {

@@ -96,6 +96,8 @@ fn frames_are_as_they_were() {
     let handle = Header { handles: 1, ..reply(Status::Done) };
     golden.frame("reply with a handle", with_body(handle, &[0, 0]));
     golden.frame("reply with the method's error", with_body(reply(Status::Failed), &[7]));
+    let awaits = Header { awaits_bye: true, ..reply(Status::Done) };
+    golden.frame("reply after which a good-bye is awaited", with_body(awaits, b"abc"));
     let fault = Fault::NoSuchMethod(9).write();
     golden.frame("reply with a fault", with_body(reply(Status::Fault), &fault));
 

@@ -183,6 +183,28 @@ fn nothing_but_hello_may_come_first_and_only_once() {
 }
 
 #[test]
+fn a_good_bye_is_owed_while_a_call_runs_and_once_a_reply_awaits_it() {
+    let mut two = open(Limits::default());
+    assert!(!two.client.owes_bye());
+    let call = two.call(1, b"");
+    assert!(two.client.owes_bye());
+    two.reply(call);
+    assert!(!two.client.owes_bye());
+    let call = two.call(1, b"");
+    two.client.cancel(call).unwrap();
+    assert!(two.client.owes_bye(), "it may still begin something");
+    assert!(matches!(two.reply(call), FromServer::Late(_)));
+    assert!(!two.client.owes_bye());
+    let call = two.call(1, b"");
+    let header = two.server.reply(call, Status::Done, 0, 0).unwrap();
+    let frame = bytes(&Header { awaits_bye: true, ..header }, &[]);
+    two.client.receive(&frame, 0, false).unwrap();
+    let call = two.call(1, b"");
+    two.reply(call);
+    assert!(two.client.owes_bye(), "from then on");
+}
+
+#[test]
 fn nothing_may_come_after_bye() {
     let mut two = open(Limits::default());
     let bye = bytes(&Header::new(FrameKind::Bye), &[]);

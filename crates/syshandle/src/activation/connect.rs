@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use syshandle_os::{Seqpacket, Unconnected, uptime};
 use syshandle_wire::Hello;
 
+use super::known::Known;
 use super::runtime::Meeting;
 use crate::client::connection::Connection;
 use crate::client::opening::Opening;
@@ -31,7 +32,7 @@ pub(super) fn open(
     deadline: Instant,
 ) -> Result<Connected> {
     let mut look = Instant::now() + FIRST_LOOK;
-    let mut opening = Opening::new(socket);
+    let mut opening = Opening::new(socket, hello);
     loop {
         match opening.wait(look.min(deadline)) {
             Ok(true) => break,
@@ -50,7 +51,26 @@ pub(super) fn open(
             },
         };
     }
-    greeted(opening.answer(hello, deadline))
+    greeted(opening.finish(deadline))
+}
+
+/// Connects to the server that runs, if it is one of this user's: the kernel says so, and nothing
+/// else vouches for the place. `None` where all has to be looked at, whatever the reason.
+pub(super) fn reach(
+    known: &Known,
+    meeting: &Meeting,
+    hello: Hello,
+    deadline: Instant,
+) -> Option<Connection> {
+    let socket = connect(&mut None, &meeting.socket, deadline).ok()?.ok()?;
+    let start_timeout = known.registered.registration.start_timeout;
+    match open(socket, meeting, hello, start_timeout, deadline) {
+        Ok(Connected::Greeted(connection)) => {
+            let user = connection.server().uid;
+            (user == known.user && user != NOBODY).then_some(*connection)
+        }
+        _ => None,
+    }
 }
 
 /// Connects to the server at a socket that somebody else looks after.
@@ -62,7 +82,7 @@ pub(super) fn connect_elsewhere(
     let mut pause = Duration::from_millis(1);
     loop {
         let nobody = match connect(&mut None, path, deadline)? {
-            Ok(socket) => match greeted(Opening::new(socket).open(hello, deadline))? {
+            Ok(socket) => match greeted(Opening::new(socket, hello).open(deadline))? {
                 Connected::Greeted(connection) => return Ok(*connection),
                 // It ended, and nothing was sent: who listens starts another one.
                 Connected::Nobody(error) if Instant::now() < deadline => {
@@ -133,6 +153,9 @@ fn greeted(opened: Result<Connection>) -> Result<Connected> {
 fn did_not_greet() -> Error {
     Error::new(ErrorKind::TimedOut, "the server did not greet in time")
 }
+
+/// Whom the kernel names where it has no number for a user.
+const NOBODY: u32 = 65_534;
 
 /// Most servers have greeted by then, and nobody needs to know when they were started.
 const FIRST_LOOK: Duration = Duration::from_millis(200);

@@ -7,6 +7,11 @@
 //! and it was found when nobody else could write there. Of the folder of the sockets only the owner
 //! and the mode matter, since files come and go in it with each server.
 //!
+//! Who only connects needs less: the folder of the links says where, and the kernel says on whose
+//! behalf it is that the server greets. What else is in the file matters to who starts a server, and
+//! so does the folder of the sockets: that is looked at before one is started, or where the server
+//! isn't this user's.
+//!
 //! What got other content a moment ago isn't kept, since it may change once more within one tick of
 //! the file system's clock. And nothing is kept for long: a folder further up may be moved, or
 //! opened to others, who haven't changed anything yet, and that shows in none of these.
@@ -28,6 +33,8 @@ use crate::Result;
 /// What was found of a class.
 #[derive(Debug)]
 pub(super) struct Known {
+    /// By which user.
+    pub(super) user: u32,
     pub(super) registered: Registered,
     pub(super) server: Met,
 }
@@ -44,7 +51,6 @@ pub(super) enum Met {
 /// It, and what it depends on.
 #[derive(Debug)]
 struct Kept {
-    user: u32,
     locations: Locations,
     clsid: Guid,
     since: Instant,
@@ -55,6 +61,8 @@ struct Kept {
 /// What of a file or folder has been asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Asked {
+    /// Which links are in it, whose it is, and who may do what.
+    Links,
     /// What is in it, whose it is, and who may do what.
     Content,
     /// Whose it is, and who may do what.
@@ -63,6 +71,15 @@ enum Asked {
 
 /// What a file or folder was: `None` where none was there.
 type Mark = Option<[i64; 4]>;
+
+/// What was found of a class a moment ago, when no link of a class has changed since: where its
+/// server is met. Whoever serves there has to be this user, and nothing may be started there.
+pub(super) fn recall(locations: &Locations, clsid: Guid) -> Option<Arc<Known>> {
+    let last = take(is_of(locations, clsid))?;
+    let known = last.is_still_so(|asked| asked == Asked::Links).then(|| last.known.clone());
+    keep(last);
+    known
+}
 
 /// Finds the registration of a class, and where its server is met.
 ///
@@ -75,10 +92,8 @@ pub(super) fn find(locations: &Locations, clsid: Guid) -> Result<Arc<Known>> {
 /// The same at a time, which says what was changed a moment ago.
 fn find_at(looked: SystemTime, locations: &Locations, clsid: Guid) -> Result<Arc<Known>> {
     let user = own_user();
-    let same =
-        |kept: &Kept| kept.clsid == clsid && kept.user == user && kept.locations == *locations;
-    if let Some(last) = take(same)
-        && last.is_still_so()
+    if let Some(last) = take(is_of(locations, clsid))
+        && last.is_still_so(|_| true)
     {
         let known = last.known.clone();
         keep(last);
@@ -90,7 +105,7 @@ fn find_at(looked: SystemTime, locations: &Locations, clsid: Guid) -> Result<Arc
         Some(socket) => Met::Elsewhere(socket.clone()),
         None => Met::Here(Meeting::of(&registered, locations)?),
     };
-    let known = Arc::new(Known { registered, server });
+    let known = Arc::new(Known { user, registered, server });
     let mut marks = Vec::new();
     let mut is_marked = |(path, asked): (PathBuf, Asked)| {
         let lasts = |mark: &Mark| asked == Asked::Owner || is_old(*mark, looked);
@@ -100,18 +115,25 @@ fn find_at(looked: SystemTime, locations: &Locations, clsid: Guid) -> Result<Arc
     };
     if dependencies(locations, &known).into_iter().all(&mut is_marked) {
         let (locations, known) = (locations.clone(), known.clone());
-        keep(Kept { user, locations, clsid, since, marks, known });
+        keep(Kept { locations, clsid, since, marks, known });
     }
     Ok(known)
 }
 
 impl Kept {
-    fn is_still_so(&self) -> bool {
+    /// Whether nothing has changed, as far as `matters` says what is to be looked at.
+    fn is_still_so(&self, matters: impl Fn(Asked) -> bool) -> bool {
         let is_so = |(path, asked, then): &(PathBuf, Asked, Mark)| {
-            mark(path, *asked).is_ok_and(|now| now == *then)
+            !matters(*asked) || mark(path, *asked).is_ok_and(|now| now == *then)
         };
         self.since.elapsed() < KEPT_FOR && self.marks.iter().all(is_so)
     }
+}
+
+/// Whether something was found of this class, by this user, in these folders.
+fn is_of(locations: &Locations, clsid: Guid) -> impl Fn(&Kept) -> bool {
+    let user = own_user();
+    move |kept| kept.clsid == clsid && kept.known.user == user && kept.locations == *locations
 }
 
 /// All that would have to change for something else to be found.
@@ -120,7 +142,7 @@ fn dependencies(locations: &Locations, known: &Known) -> Vec<(PathBuf, Asked)> {
     let mut paths = vec![(file.clone(), Asked::Content)];
     for registry in locations.registries() {
         // Where the class isn't there is no link in it.
-        paths.push((registry.join("classes"), Asked::Content));
+        paths.push((registry.join("classes"), Asked::Links));
         if file.parent() == Some(&registry.join("programs")) {
             break;
         }
@@ -135,7 +157,7 @@ fn mark(path: &Path, asked: Asked) -> io::Result<Mark> {
     match std::fs::metadata(path) {
         Ok(is) => {
             let [first, second] = match asked {
-                Asked::Content => [is.ctime(), is.ctime_nsec()],
+                Asked::Links | Asked::Content => [is.ctime(), is.ctime_nsec()],
                 Asked::Owner => [is.mode().into(), i64::from(is.uid()) << 32 | i64::from(is.gid())],
             };
             Ok(Some([is.dev() as i64, is.ino() as i64, first, second]))
@@ -212,18 +234,52 @@ mod tests {
         }
     }
 
-    #[test]
-    fn what_was_found_is_kept_until_anything_changes() {
+    fn folders() -> (tempfile::TempDir, Locations) {
         let folder = tempfile::tempdir().unwrap();
         let run = folder.path().join("run");
         std::fs::DirBuilder::new().mode(0o700).create(&run).unwrap();
         let locations = Locations {
             data_home: Some(folder.path().join("home")),
             data_dirs: vec![folder.path().join("system")],
-            runtime_dir: Some(run.clone()),
+            runtime_dir: Some(run),
         };
+        (folder, locations)
+    }
+
+    #[test]
+    fn what_was_found_is_recalled_until_a_link_changes() {
+        let (folder, locations) = folders();
+        let clsid: Guid = "0d4cfb0e-54b1-4f6e-8a52-3c1f6f0a2b91".parse().unwrap();
+        let other: Guid = "63b1f0c7-94b5-4a80-bd5c-0f6c6f7e9a15".parse().unwrap();
+        assert!(recall(&locations, clsid).is_none(), "before it was found");
+        locations.register(&registration("/usr/bin/one", clsid)).unwrap();
+        let later = SystemTime::now() + 2 * CLOCK_MAX;
+        let found = || find_at(later, &locations, clsid).unwrap();
+        // Unless the machine takes a second for it, it is what was found last.
+        let recalled = |last: &Arc<Known>| {
+            recall(&locations, clsid).is_none_or(|known| Arc::ptr_eq(&known, last))
+        };
+        let first = found();
+        assert!(recalled(&first));
+        let sockets = folder.path().join("run/syshandle");
+        std::fs::set_permissions(&sockets, Permissions::from_mode(0o500)).unwrap();
+        assert!(recalled(&first), "nothing is started there");
+        let second = found();
+        assert!(!Arc::ptr_eq(&second, &first));
+        // Longer than a tick of the file system's clock.
+        std::thread::sleep(Duration::from_millis(20));
+        let another =
+            Registration { name: "another".into(), ..registration("/usr/bin/two", other) };
+        locations.register(&another).unwrap();
+        assert!(recall(&locations, clsid).is_none());
+        assert!(recalled(&found()));
+    }
+
+    #[test]
+    fn what_was_found_is_kept_until_anything_changes() {
+        let (folder, locations) = folders();
         let clsid: Guid = "8e1c6a52-91b4-4f0d-9f5a-2f6f0f9c1a77".parse().unwrap();
-        let sockets = run.join("syshandle");
+        let sockets = folder.path().join("run/syshandle");
         let later = || SystemTime::now() + 2 * CLOCK_MAX;
         let program = |known: &Known| known.registered.registration.program.clone();
         // As a system's, so that the user's goes before it.

@@ -231,9 +231,11 @@ impl Connection {
     }
 }
 
-/// A client that is done says so: what the server does for it goes on.
+/// A client that is done says so, where the server may do something for it still: that goes on.
 impl Drop for Connection {
     fn drop(&mut self) {
-        let _ = self.link.send_header(&Header::new(FrameKind::Bye));
+        if self.state().end.owes_bye() {
+            let _ = self.link.send_header(&Header::new(FrameKind::Bye));
+        }
     }
 }

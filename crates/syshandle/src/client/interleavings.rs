@@ -52,7 +52,7 @@ fn connect(
         assert_eq!(server.receive(), Some(None), "hello");
         serve(server);
     });
-    let connection = Opening::new(ours).open(hello, now() + LONG).unwrap();
+    let connection = Opening::new(ours, hello).open(now() + LONG).unwrap();
     (Arc::new(connection), server)
 }
 

@@ -1,4 +1,8 @@
-//! How a connection begins: the server greets, the client answers.
+//! How a connection begins: the client says what it wants, the server greets.
+//!
+//! The hello goes before the greeting has come, so that the server finds it where it greets and
+//! needn't be woken for it. It says nothing but a class and an interface. All else waits for the
+//! greeting, which shows who serves and what.
 
 use std::io;
 use std::time::Instant;
@@ -17,30 +21,38 @@ use crate::{Error, ErrorKind, Result};
 
 /// A connection that wasn't greeted yet.
 pub(crate) struct Opening {
-    socket: Seqpacket,
+    link: Link,
+    hello: Hello,
+    /// The hello is on its way.
+    told: bool,
     frame: FrameBuffer,
     handles: Arrived,
     received: Option<Received>,
 }
 
 impl Opening {
-    /// The connection that this socket becomes.
-    pub(crate) fn new(socket: Seqpacket) -> Self {
-        Self { socket, frame: FrameBuffer::take(), handles: Arrived::new(), received: None }
+    /// The connection that this socket becomes. Says hello, where there is room for it.
+    pub(crate) fn new(socket: Seqpacket, hello: Hello) -> Self {
+        let link = Link::new(socket);
+        let (header, body) = ClientEnd::<()>::hello(hello);
+        // A server that is gone may have left word why.
+        let told = link.send(&header, &body.into(), &[]).is_ok();
+        let (frame, handles) = (FrameBuffer::take(), Arrived::new());
+        Self { link, hello, told, frame, handles, received: None }
     }
 
     /// The socket, to find out who is at its other end.
     pub(crate) fn into_socket(self) -> Seqpacket {
-        self.socket
+        self.link.socket
     }
 
-    /// Waits for the greeting, and answers it when the server offers the interface.
+    /// Waits for the greeting, and goes on when the server offers the interface.
     ///
     /// # Errors
     /// Those of [`Opening::wait`], and `TimedOut`.
-    pub(crate) fn open(mut self, hello: Hello, deadline: Instant) -> Result<Connection> {
+    pub(crate) fn open(mut self, deadline: Instant) -> Result<Connection> {
         match self.wait(deadline)? {
-            true => self.answer(hello, deadline),
+            true => self.finish(deadline),
             false => {
                 let text = "the server did not greet in time";
                 Err(Error::new(ErrorKind::TimedOut, text))
@@ -51,8 +63,8 @@ impl Opening {
     /// Waits for the greeting; `false` when it hasn't come by then.
     ///
     /// # Errors
-    /// [`ErrorKind::Disconnected`] when the server goes without one: nothing has been sent then, so
-    /// it is safe to try again.
+    /// [`ErrorKind::Disconnected`] when the server goes without one: it has run nothing then, so it
+    /// is safe to try again.
     pub(crate) fn wait(&mut self, until: Instant) -> Result<bool> {
         loop {
             let left = until.saturating_duration_since(now());
@@ -60,9 +72,9 @@ impl Opening {
             let patience = waits.then(|| left.saturating_sub(KERNEL_WAIT_LATE));
             let received = receive_within(patience, |patience| match patience {
                 Some(patience) => {
-                    self.handles.receive_within(&self.socket, &mut self.frame, patience)
+                    self.handles.receive_within(&self.link.socket, &mut self.frame, patience)
                 }
-                None => self.handles.receive(&self.socket, &mut self.frame),
+                None => self.handles.receive(&self.link.socket, &mut self.frame),
             });
             match received {
                 Ok(received) if received.len == 0 => return Err(ungreeted()),
@@ -71,8 +83,10 @@ impl Opening {
                     return Ok(true);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // It went before it had read the hello: what it said is still to come.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    let socket = &self.socket;
+                    let socket = &self.link.socket;
                     if !wait_until(until, |until| socket.wait_readable(until)).map_err(failed)? {
                         return Ok(false);
                     }
@@ -82,30 +96,37 @@ impl Opening {
         }
     }
 
-    /// Answers the greeting that came, when the server offers the interface.
-    pub(crate) fn answer(self, hello: Hello, deadline: Instant) -> Result<Connection> {
+    /// Takes the greeting that came, when the server offers the interface.
+    pub(crate) fn finish(self, deadline: Instant) -> Result<Connection> {
         let received = self.received.as_ref().ok_or_else(ungreeted)?;
         let (end, greeting) = ClientEnd::open(&self.frame[..received.len], self.handles.len())?;
-        check_offer(&greeting, hello)?;
+        check_offer(&greeting, self.hello)?;
         let server = received.sender.ok_or(Violation::NotOurs)?;
-        let Self { socket, frame, .. } = self;
-        socket.stop_naming_senders().map_err(failed)?;
-        let link = Link::new(socket);
+        let Self { link, hello, told, frame, .. } = self;
+        link.socket.stop_naming_senders().map_err(failed)?;
         link.set_peer(&frame);
-        let (header, body) = ClientEnd::<()>::hello(hello);
-        link.send_by(&header, &body, deadline).map_err(|error| match error.kind() {
-            io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => {
-                let text = "the server ended before it was told what is wanted";
-                Error::new(ErrorKind::Disconnected, text).because(error)
-            }
-            io::ErrorKind::TimedOut => {
-                let text = "the server did not take the hello in time";
-                Error::new(ErrorKind::TimedOut, text)
-            }
-            _ => failed(error),
-        })?;
+        if !told {
+            say_hello(&link, hello, deadline)?;
+        }
         Ok(Connection::new(link, server, end))
     }
+}
+
+/// Says what the client wants, where there was no room for it before.
+#[cold]
+fn say_hello(link: &Link, hello: Hello, deadline: Instant) -> Result<()> {
+    let (header, body) = ClientEnd::<()>::hello(hello);
+    link.send_by(&header, &body, deadline).map_err(|error| match error.kind() {
+        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => {
+            let text = "the server ended before it was told what is wanted";
+            Error::new(ErrorKind::Disconnected, text).because(error)
+        }
+        io::ErrorKind::TimedOut => {
+            let text = "the server did not take the hello in time";
+            Error::new(ErrorKind::TimedOut, text)
+        }
+        _ => failed(error),
+    })
 }
 
 /// Whether the server serves what the client wants.

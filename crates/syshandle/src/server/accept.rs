@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use std::sync::{Arc, PoisonError};
 
 use syshandle_os::{Event, Interest, Listener, Peer, Seqpacket};
-use syshandle_wire::{Fault, Greeting, Header, ServerEnd};
+use syshandle_wire::{Fault, Greeting, Header, Payload, ServerEnd};
 
 use super::connection::Connection;
 use super::event_loop::Source;
@@ -21,7 +21,8 @@ use crate::sync::{Mutex, MutexGuard, now};
 pub(crate) struct Entrance {
     listener: Listener,
     place: Place,
-    greeting: Greeting,
+    /// The same for every client.
+    greeting: (Header, Payload<'static>),
     policy: Policy,
     key: std::sync::OnceLock<u64>,
     /// Whether clients are let in. Locked while one is: so none comes in between the last look
@@ -37,13 +38,13 @@ impl Entrance {
         reactor: &Arc<Reactor>,
         listener: Listener,
         place: Place,
-        greeting: Greeting,
+        greeting: &Greeting,
         policy: Policy,
     ) -> io::Result<Arc<Self>> {
         let entrance = Arc::new(Self {
             listener,
             place,
-            greeting,
+            greeting: written(greeting),
             policy,
             key: std::sync::OnceLock::new(),
             is_open: Mutex::new(true),
@@ -59,14 +60,15 @@ impl Entrance {
         Ok(entrance)
     }
 
-    /// Lets in one of those who have connected: then it may be the turn of those who are in.
-    pub(crate) fn let_in(&self, reactor: &Arc<Reactor>) {
+    /// Lets in one of those who have connected: then it may be the turn of those who are in. When
+    /// the loop of the entrance has it, it is returned.
+    pub(crate) fn let_in(&self, reactor: &Arc<Reactor>) -> Option<Arc<Connection>> {
         let is_open = self.is_open();
         if !*is_open {
-            return;
+            return None;
         }
         match self.listener.accept() {
-            Ok(socket) => self.let_one_in(reactor, socket),
+            Ok(socket) => return self.let_one_in(reactor, socket),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             // Told once: the system has no descriptors left.
             Err(error) => {
@@ -77,6 +79,7 @@ impl Entrance {
                 }
             }
         }
+        None
     }
 
     /// Clients can be let in again, it may be.
@@ -90,24 +93,26 @@ impl Entrance {
         }
     }
 
-    fn let_one_in(&self, reactor: &Arc<Reactor>, socket: Seqpacket) {
-        let client = match socket.peer() {
-            Ok(client) => client,
-            Err(error) => return tracing::warn!(%error, "the kernel doesn't name a client"),
-        };
+    fn let_one_in(&self, reactor: &Arc<Reactor>, socket: Seqpacket) -> Option<Arc<Connection>> {
+        let client = socket
+            .peer()
+            .inspect_err(|error| tracing::warn!(%error, "the kernel doesn't name a client"))
+            .ok()?;
         if !self.policy.allows(client.uid) {
             tracing::warn!(uid = client.uid, pid = client.pid, "a client was turned away");
-            return refuse(&socket, &Fault::NotAllowed { uid: client.uid });
+            refuse(&socket, &Fault::NotAllowed { uid: client.uid });
+            return None;
         }
         if reactor.is_full() {
-            return refuse(&socket, &Fault::Busy { limit: "clients".into() });
+            refuse(&socket, &Fault::Busy { limit: "clients".into() });
+            return None;
         }
-        let served = socket
+        let here = Some(Reactor::FIRST);
+        socket
             .accept_handles()
-            .and_then(|()| Connection::add(reactor, socket, client, &self.greeting, None));
-        if let Err(error) = served {
-            tracing::debug!(%error, "a client can't be served");
-        }
+            .and_then(|()| Connection::add(reactor, socket, client, &self.greeting, None, here))
+            .inspect_err(|error| tracing::debug!(%error, "a client can't be served"))
+            .ok()?
     }
 
     /// Without descriptors left: gives up the reserve to take one client and tell it so.
@@ -187,6 +192,12 @@ impl Entrance {
     fn is_open(&self) -> MutexGuard<'_, bool> {
         self.is_open.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A greeting, as it is sent.
+pub(super) fn written(greeting: &Greeting) -> (Header, Payload<'static>) {
+    let (header, body) = ServerEnd::<()>::greeting(greeting);
+    (header, body.into())
 }
 
 /// Tells a client that it isn't served.

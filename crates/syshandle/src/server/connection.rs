@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::Duration;
 
 use syshandle_os::{Credentials, Interest, Seqpacket};
-use syshandle_wire::{Body, Fault, FrameKind, Greeting, Header, ServerEnd};
+use syshandle_wire::{Body, Fault, FrameKind, Header, Payload, ServerEnd};
 
 use super::accept::refuse;
 use super::activity::{Hold, What};
@@ -65,20 +65,22 @@ pub(super) struct State {
 }
 
 impl Connection {
-    /// Greets a client, and serves it from now on: the object, if there is one already.
+    /// Greets a client, and serves it from now on: the object, if there is one already. When it
+    /// comes to be in the loop `here`, it is returned: whoever runs that begins with it.
     pub(crate) fn add(
         reactor: &Arc<Reactor>,
         socket: Seqpacket,
         client: Credentials,
-        greeting: &Greeting,
+        (header, greeting): &(Header, Payload<'static>),
         object: Option<Object>,
-    ) -> io::Result<()> {
+        here: Option<usize>,
+    ) -> io::Result<Option<Arc<Self>>> {
         let share = reactor.shares.of(client);
         let taken = match share.may_send_handles().and_then(|()| share.take(Part::Client, 1)) {
             Ok(taken) => taken,
             Err(limit) => {
                 refuse(&socket, &Fault::Busy { limit: limit.into() });
-                return Ok(());
+                return Ok(None);
             }
         };
         let session = Arc::new(Session::new(client, share));
@@ -105,19 +107,25 @@ impl Connection {
             newest: Arc::default(),
             state: Mutex::new(state),
         });
-        let (header, body) = ServerEnd::<()>::greeting(greeting);
-        connection.link.send(&header, &body.into(), &[])?;
+        connection.link.send(header, greeting, &[])?;
         let key = reactor.quietest_loop().add(
             |key| {
                 connection.key.store(key, Ordering::Release);
-                let timer = reactor.timers.set(now() + HELLO_TIMEOUT, Timer::Hello(key));
-                let _ = connection.hello_timer.set(timer);
+                if here != Some(EventLoop::index_of(key)) {
+                    connection.expect_hello(reactor);
+                }
                 Source::Connection(connection.clone())
             },
             |poller, key| poller.add(&connection.link.socket, key, Interest::WhileReadable),
         )?;
         tracing::debug!(key, pid = connection.session.client.pid, "a client has come");
-        Ok(())
+        Ok((here == Some(EventLoop::index_of(key))).then_some(connection))
+    }
+
+    /// Sees to it that a client that says nothing isn't kept.
+    pub(super) fn expect_hello(&self, reactor: &Reactor) {
+        let timer = reactor.timers.set(now() + HELLO_TIMEOUT, Timer::Hello(self.key()));
+        let _ = self.hello_timer.set(timer);
     }
 
     pub(crate) fn session(&self) -> &Arc<Session> {

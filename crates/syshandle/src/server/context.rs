@@ -19,11 +19,20 @@ use crate::{Client, Error, ErrorKind, Implements, Interface, Object, Proxy, Resu
 /// The context of a call: who calls, until when, and what the server can do besides.
 ///
 /// A method that wants it takes `context: &Context` first; the client doesn't pass it.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Context {
     pub(super) reactor: Arc<Reactor>,
     pub(super) connection: Arc<Connection>,
     pub(super) call: Arc<CallState>,
+}
+
+/// What is kept may be used when the call has been answered.
+impl Clone for Context {
+    fn clone(&self) -> Self {
+        self.connection.session().lasts_from_now_on();
+        let Self { reactor, connection, call } = self;
+        Self { reactor: reactor.clone(), connection: connection.clone(), call: call.clone() }
+    }
 }
 
 impl Context {

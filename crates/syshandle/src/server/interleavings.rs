@@ -140,7 +140,7 @@ fn kitchen_where(
     before(&reactor);
     reactor.start().unwrap();
     let hello = Hello { clsid: Guid::NIL, iid: <dyn Kitchen>::DESCRIPTION.iid };
-    let connection = Opening::new(ours).open(hello, now() + LONG).unwrap();
+    let connection = Opening::new(ours, hello).open(now() + LONG).unwrap();
     let client = Client::connected(connection, <dyn Kitchen>::DESCRIPTION).with_timeout(LONG);
     (KitchenClient::from_client(client), Arc::downgrade(&reactor))
 }

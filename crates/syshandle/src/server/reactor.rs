@@ -14,7 +14,7 @@ use syshandle_os::{
 use syshandle_wire::{Fault, Greeting, Guid};
 
 use super::Factory;
-use super::accept::refuse;
+use super::accept::{refuse, written};
 use super::activity::{Activity, Hold, What};
 use super::connection::Connection;
 use super::crew::Crew;
@@ -209,9 +209,9 @@ impl Reactor {
             refuse(&socket, &Fault::Busy { limit: "clients".into() });
             return Ok(());
         }
-        let greeting = Greeting { limits: LIMITS, offers: object.offers() };
+        let greeting = written(&Greeting { limits: LIMITS, offers: object.offers() });
         let client = socket.peer()?;
-        Connection::add(self, socket, client, &greeting, Some(object.clone()))
+        Connection::add(self, socket, client, &greeting, Some(object.clone()), None).map(drop)
     }
 
     /// Whether there are as many connections and doors as there may be.
@@ -279,6 +279,10 @@ impl Reactor {
                     false => Acted::Lost,
                 }
             }
+            Some(Source::Entrance(entrance)) => match entrance.let_in(self) {
+                Some(connection) => connection.begin(self, post),
+                None => Acted::Otherwise,
+            },
             Some(source) => {
                 // It may come to the user's code.
                 let running = post.start_running(self);
@@ -296,12 +300,11 @@ impl Reactor {
             }
             Source::Alarm => self.act_on_timers(),
             Source::Signal => self.drain(),
-            Source::Entrance(entrance) => entrance.let_in(self),
             Source::Door(door) => door.let_in(self),
             Source::Job(job) => job.try_run(self),
             Source::Process(session) => session.process_died(self),
             // That the end has come is seen after whatever was done.
-            Source::Stop | Source::Connection(_) => {}
+            Source::Stop | Source::Connection(_) | Source::Entrance(_) => {}
         }
     }
 

@@ -91,6 +91,21 @@ impl Connection {
             // Others first.
             reactor.loop_of(self.key()).remind(self.key());
         }
+        self.go_on(frame, reactor, post)
+    }
+
+    /// A new client has been let in: mostly its hello has come before.
+    pub(super) fn begin(self: Arc<Self>, reactor: &Arc<Reactor>, post: &Post) -> Acted {
+        let frame = self.receive(reactor, post, None);
+        if matches!(frame, Frame::None | Frame::Other) && self.interface.get().is_none() {
+            self.expect_hello(reactor);
+        }
+        self.go_on(frame, reactor, post)
+    }
+
+    /// Runs the frame if it is a call.
+    #[inline(always)]
+    fn go_on(self: Arc<Self>, frame: Frame, reactor: &Arc<Reactor>, post: &Post) -> Acted {
         match frame {
             Frame::Call(work) => match self.run(work, reactor, post) {
                 Some(took) => Acted::Called(self, took),

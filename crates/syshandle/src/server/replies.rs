@@ -6,9 +6,9 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use syshandle_os::{BorrowedHandle, OwnedHandle};
-use syshandle_wire::{Body, Fault, FrameKind, Header, Payload, Status};
+use syshandle_wire::{Body, BodySize, Fault, FrameKind, Header, Payload, Status};
 
-use super::connection::Connection;
+use super::connection::{Connection, State};
 use super::reactor::Reactor;
 use super::shares::{Part, Taken};
 use crate::buffer::give_bytes;
@@ -39,7 +39,7 @@ impl Connection {
         if state.ended {
             return;
         }
-        let header = state.end.reply(call, status, handles.len() as u16, body.size());
+        let header = self.reply_header(&mut state, call, status, handles.len(), body.size());
         if let Some(header) = &header {
             drop(state);
             match self.link.send(header, &body, handles) {
@@ -67,6 +67,20 @@ impl Connection {
         state.owed.push_back(owed);
         drop(state);
         self.pay(reactor);
+    }
+
+    /// The header of a reply; `None` while the shared memory has no room for its body.
+    fn reply_header(
+        &self,
+        state: &mut State,
+        call: u32,
+        status: Status,
+        handles: usize,
+        body: BodySize,
+    ) -> Option<Header> {
+        let mut header = state.end.reply(call, status, handles as u16, body)?;
+        header.awaits_bye = self.session.lasts();
+        Some(header)
     }
 
     /// What a reply needs that waits: handles of its own, and a part of the client's share.
@@ -106,7 +120,8 @@ impl Connection {
         let mut later = VecDeque::new();
         while let Some(mut owed) = state.owed.pop_front() {
             let header = owed.header.take().or_else(|| {
-                state.end.reply(owed.call, owed.status, owed.handles.len() as u16, owed.body.size())
+                let (handles, body) = (owed.handles.len(), owed.body.size());
+                self.reply_header(&mut state, owed.call, owed.status, handles, body)
             });
             let Some(header) = header else {
                 if !state.asked {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock, PoisonError};
 
 use syshandle_os::{BorrowedHandle, Credentials, Interest, Peer, Seqpacket};
@@ -12,6 +13,7 @@ use super::event_loop::{KeyHasher, Source};
 use super::jobs::{Job, Outcome};
 use super::reactor::Reactor;
 use super::shares::Share;
+use crate::sync::atomic::AtomicBool;
 use crate::sync::{Mutex, MutexGuard};
 
 /// What the server knows of one client: it outlives the connection where jobs do.
@@ -22,6 +24,9 @@ pub(crate) struct Session {
     pub(crate) share: Arc<Share>,
     /// The client's process, once it was asked for.
     process: OnceLock<OwnedFd>,
+    /// Something may go on for the client beyond its calls: so it matters whether it lets go or
+    /// dies, and it is told to say good-bye.
+    lasts: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -46,7 +51,19 @@ enum Client {
 impl Session {
     pub(crate) fn new(client: Credentials, share: Arc<Share>) -> Self {
         let state = State { client: Client::Connected, jobs: HashMap::default(), watch: None };
-        Self { client, share, process: OnceLock::new(), state: Mutex::new(state) }
+        let lasts = AtomicBool::new(false);
+        Self { client, share, process: OnceLock::new(), lasts, state: Mutex::new(state) }
+    }
+
+    /// Something may go on for the client when its calls have been answered: said before the reply
+    /// of the call that this begins in.
+    pub(crate) fn lasts_from_now_on(&self) {
+        self.lasts.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether that is so.
+    pub(crate) fn lasts(&self) -> bool {
+        self.lasts.load(Ordering::SeqCst)
     }
 
     /// Whether the connection has ended.
@@ -75,6 +92,7 @@ impl Session {
         socket: &Seqpacket,
         job: &Arc<Job>,
     ) -> bool {
+        self.lasts_from_now_on();
         let mut state = self.state();
         if state.jobs.len() >= JOBS_MAX {
             return false;

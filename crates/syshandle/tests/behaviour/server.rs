@@ -17,6 +17,29 @@ fn event() -> Event {
     Event::new().unwrap()
 }
 
+/// A server that stands still until this is dropped.
+struct Stopped(Pid);
+
+impl Stopped {
+    fn stop(server: u32) -> Self {
+        let stopped = Self(Pid::from_raw(server as i32).unwrap());
+        kill_process(stopped.0, Signal::STOP).unwrap();
+        eventually("the server stands still", || {
+            let tasks = std::fs::read_dir(format!("/proc/{server}/task")).unwrap().flatten();
+            let mut stats =
+                tasks.filter_map(|task| std::fs::read_to_string(task.path().join("stat")).ok());
+            stats.all(|stat| stat.contains(") T "))
+        });
+        stopped
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        kill_process(self.0, Signal::CONT).unwrap();
+    }
+}
+
 #[test]
 fn a_slow_method_delays_nobody() {
     for transport in Transport::ALL {
@@ -134,21 +157,13 @@ fn a_crowd_at_the_entrance_lets_those_inside_have_their_turn() {
     let description = <dyn Bench as Interface>::DESCRIPTION;
     let count = description.methods.iter().position(|method| method.name == "descriptors").unwrap();
     let inside = Raw::open(&world.socket(), BENCH.clsid(), description.iid);
-    let server = bench.pid().unwrap();
-    let signal = |signal| kill_process(Pid::from_raw(server as i32).unwrap(), signal).unwrap();
-    signal(Signal::STOP);
-    eventually("the server stands still", || {
-        let tasks = std::fs::read_dir(format!("/proc/{server}/task")).unwrap().flatten();
-        let mut stats =
-            tasks.filter_map(|task| std::fs::read_to_string(task.path().join("stat")).ok());
-        stats.all(|stat| stat.contains(") T "))
-    });
+    let server = Stopped::stop(bench.pid().unwrap());
     let deadline = std::time::Instant::now() + LONG;
     let crowd: Vec<_> = (0..CROWD)
         .map(|_| syshandle_os::Seqpacket::connect(&world.socket(), deadline).unwrap())
         .collect();
     inside.call(7, count as u32, &[], &[]);
-    signal(Signal::CONT);
+    drop(server);
     // The server's own count of its descriptors, as it answered.
     let reply = inside.receive().unwrap();
     let open = u32::from_le_bytes(reply.body.try_into().unwrap());
@@ -167,6 +182,61 @@ fn a_client_that_says_nothing_is_not_served_and_delays_nobody() {
     }
     drop(silent);
     bench.nothing().unwrap();
+}
+
+#[test]
+fn hello_and_calls_that_come_before_the_client_is_let_in_are_taken_in_order() {
+    let world = World::new();
+    let bench = world.bench();
+    let description = <dyn Bench as Interface>::DESCRIPTION;
+    let count = description.methods.iter().position(|method| method.name == "descriptors").unwrap();
+    let server = Stopped::stop(bench.pid().unwrap());
+    let raws: Vec<_> = (0..8).map(|_| Raw::connected(&world.socket())).collect();
+    for raw in &raws {
+        raw.hello(BENCH.clsid(), description.iid);
+        raw.call(1, count as u32, &[], &[]);
+        raw.call(2, count as u32, &[], &[]);
+    }
+    // It may also be the call that comes first, and then it isn't run.
+    let rash = Raw::connected(&world.socket());
+    rash.call(1, count as u32, &[], &[]);
+    rash.hello(BENCH.clsid(), description.iid);
+    drop(server);
+    for raw in &raws {
+        let kinds = [FrameKind::Greeting, FrameKind::Reply, FrameKind::Reply];
+        assert_eq!(kinds.map(|_| raw.receive().unwrap().header.kind), kinds);
+    }
+    assert_eq!(rash.receive().unwrap().header.kind, FrameKind::Greeting);
+    assert!(rash.receive().is_none());
+}
+
+#[test]
+fn a_hello_that_comes_late_is_taken_all_the_same() {
+    let world = World::new();
+    let bench = world.bench();
+    let description = <dyn Bench as Interface>::DESCRIPTION;
+    let raw = Raw::greeted(&world.socket());
+    // It has looked for it by then.
+    (0..20).for_each(|_| bench.nothing().unwrap());
+    raw.hello(BENCH.clsid(), description.iid);
+    (0..20).for_each(|_| bench.nothing().unwrap());
+    raw.call(1, 0, &[], &[]);
+    assert_eq!(raw.receive().unwrap().header.kind, FrameKind::Reply);
+}
+
+#[test]
+fn clients_that_say_hello_and_are_gone_leave_nothing() {
+    let world = World::new();
+    let bench = world.bench();
+    let before = bench.descriptors().unwrap();
+    let description = <dyn Bench as Interface>::DESCRIPTION;
+    let server = Stopped::stop(bench.pid().unwrap());
+    for _ in 0..20 {
+        let raw = Raw::connected(&world.socket());
+        raw.hello(BENCH.clsid(), description.iid);
+    }
+    drop(server);
+    eventually_equal(&before, || bench.descriptors().unwrap());
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use syshandle::{ErrorKind, Event, Interface, ManualEvent, Ran};
+use syshandle_wire::{FrameKind, Status};
 
 use crate::support::bench::{BENCH, Bench, BenchClient, Workbench};
 use crate::support::process::{OtherClient, alone};
@@ -154,6 +155,46 @@ fn a_job_that_starts_after_its_client_let_go_still_runs() {
         when.set().unwrap();
         assert_eq!(drain(reader), "Fired");
     });
+}
+
+#[test]
+fn a_job_that_starts_from_elsewhere_after_its_client_let_go_runs() {
+    let world = World::new();
+    let (bench, when, (reader, writer)) = (world.bench(), event(), pipe());
+    bench.job_after_release(&when, &writer).unwrap();
+    drop((bench, writer));
+    when.set().unwrap();
+    assert_eq!(drain(reader), "Fired");
+}
+
+#[test]
+fn a_reply_says_whether_a_good_bye_is_awaited() {
+    let world = World::new();
+    let bench = world.bench();
+    let description = <dyn Bench as Interface>::DESCRIPTION;
+    let number = |name| description.methods.iter().position(|method| method.name == name).unwrap();
+    let raw = Raw::open(&world.socket(), BENCH.clsid(), description.iid);
+    use std::os::fd::AsFd;
+    for method in ["job_after_release", "job"] {
+        let raw = Raw::open(&world.socket(), BENCH.clsid(), description.iid);
+        let awaited = |name, body: &[u8], handles: &[_]| {
+            raw.call(1, number(name) as u32, body, handles);
+            let reply = raw.receive().unwrap().header;
+            assert_eq!((reply.kind, reply.code), (FrameKind::Reply, Status::Done as u32));
+            reply.awaits_bye
+        };
+        assert!(!awaited("nothing", &[], &[]));
+        let (when, (reader, writer)) = (event(), pipe());
+        let minute = [&[0, 0][..], &60_u64.to_le_bytes(), &0_u32.to_le_bytes(), &[1, 0]].concat();
+        let body = if method == "job" { &minute[..] } else { &[0, 0, 1, 0] };
+        assert!(awaited(method, body, &[when.as_fd(), writer.as_fd()]));
+        assert!(awaited("nothing", &[], &[]), "from then on");
+        drop((raw, writer));
+        assert_eq!(drain(reader), "ClientDied");
+    }
+    raw.call(1, number("nothing") as u32, &[], &[]);
+    assert!(!raw.receive().unwrap().header.awaits_bye, "another client's");
+    bench.nothing().unwrap();
 }
 
 #[test]

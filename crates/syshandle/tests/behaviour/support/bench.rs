@@ -132,6 +132,13 @@ pub(crate) trait Bench {
         delay: Duration,
         #[handle(file | pipe, write)] report: OwnedHandle,
     ) -> Result<()>;
+    /// Starts a job from a thread of its own, but only when the client has gone.
+    fn job_after_release(
+        &self,
+        context: &Context,
+        when: Event,
+        #[handle(file | pipe, write)] report: OwnedHandle,
+    ) -> Result<()>;
 }
 
 /// The second interface of a class.
@@ -362,6 +369,15 @@ impl Bench for Workbench {
         context.after(delay, move |outcome| {
             write!(File::from(report), "{outcome:?}").unwrap();
         })
+    }
+
+    fn job_after_release(&self, context: &Context, when: Event, report: OwnedHandle) -> Result<()> {
+        let context = context.clone();
+        std::thread::spawn(move || {
+            wait_for_cancel(&context);
+            start_job(&context, when, LONG, report).unwrap();
+        });
+        Ok(())
     }
 
     fn job_that_panics(&self, context: &Context, when: Event) -> Result<()> {

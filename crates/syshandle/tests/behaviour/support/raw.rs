@@ -23,9 +23,14 @@ pub(crate) struct Frame {
 }
 
 impl Raw {
-    /// Connects, and doesn't answer the greeting.
+    /// Connects, and says nothing yet.
+    pub(crate) fn connected(socket: &Path) -> Self {
+        Self(Seqpacket::connect(socket, Instant::now() + LONG).unwrap())
+    }
+
+    /// Connects and takes the greeting.
     pub(crate) fn greeted(socket: &Path) -> Self {
-        let raw = Self(Seqpacket::connect(socket, Instant::now() + LONG).unwrap());
+        let raw = Self::connected(socket);
         assert_eq!(raw.receive().unwrap().header.kind, FrameKind::Greeting);
         raw
     }
