@@ -8,17 +8,19 @@ use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
-use syshandle_os::HANDLES_PER_MESSAGE_MAX;
+use syshandle_os::{HANDLES_PER_MESSAGE_MAX, Received};
 
 use super::shares::{Part, Share, Taken};
-use crate::batch::{Batch, Came};
+use crate::arrived::Arrived;
+use crate::batch::Batch;
+use crate::buffer::FrameBuffer;
 use crate::sync::atomic::AtomicBool;
 use crate::sync::{Mutex, MutexGuard, often};
 
 /// What has come from a client, and nobody has acted on.
 #[derive(Default)]
 pub(super) struct Inbox {
-    /// So that nobody needs the lock where there is nothing, as is usual.
+    /// So that nobody needs the lock where there is nothing, as is usual. Changes under the lock.
     filled: AtomicBool,
     kept: Mutex<Option<Kept>>,
 }
@@ -60,32 +62,34 @@ impl Inbox {
         }
         taken.keep(handles);
         let found = batch.len();
-        *self.kept() = Some(Kept { batch, taken });
+        let mut kept = self.kept();
+        *kept = Some(Kept { batch, taken });
         self.filled.store(true, Ordering::Release);
         Some(Ok(found))
     }
 
-    /// Takes the next one.
-    pub(super) fn next(&self) -> Option<Came> {
+    /// Takes the next one: its bytes for a buffer, and its handles.
+    #[cold]
+    pub(super) fn next(&self, bytes: &mut FrameBuffer, handles: &mut Arrived) -> Option<Received> {
         let mut guard = self.kept();
         let kept = guard.as_mut()?;
-        let came = kept.batch.next();
-        if let Some(came) = &came {
-            kept.taken.give_back(came.handles.len());
-        }
+        let received = kept.batch.next(bytes, handles);
+        kept.taken.give_back(handles.len());
         if kept.batch.len() == 0 {
             self.filled.store(false, Ordering::Release);
             let empty = guard.take();
             drop(guard);
             drop(empty);
         }
-        came
+        received
     }
 
     /// Refuses what is there.
     pub(super) fn clear(&self) {
-        let kept = self.kept().take();
+        let mut guard = self.kept();
+        let kept = guard.take();
         self.filled.store(false, Ordering::Release);
+        drop(guard);
         drop(kept);
     }
 
@@ -130,8 +134,8 @@ impl Crowd {
     }
 }
 
-/// A second frame is looked for each so many times.
-const TRY_EACH: u32 = often(16);
+/// Room for a second frame is offered each so many times: a call that is alone isn't to notice.
+const TRY_EACH: u32 = often(64);
 
 #[cfg(test)]
 mod tests {

@@ -18,10 +18,8 @@ use super::jobs::Job;
 use super::reactor::Reactor;
 use super::sentinel::{Held, Post, Running};
 use super::session::Session;
-use super::slow::SLOW;
 use super::work::{CallState, Work};
 use crate::arrived::Arrived;
-use crate::batch::Came;
 use crate::buffer::FrameBuffer;
 use crate::client::LIMITS;
 use crate::link::NoBody;
@@ -136,9 +134,12 @@ impl Connection {
         if !self.inbox.is_empty() {
             return false;
         }
-        if !self.leave_loop(&mut self.state(), reactor) {
+        let mut state = self.state();
+        if !self.leave_loop(&mut state, reactor) {
             return false;
         }
+        state.stays = true;
+        drop(state);
         post.hold(Held::Client(self.clone()));
         self.newest().attend();
         let mut waits_for = match reactor.crew.hand_over(reactor, index) {
@@ -147,6 +148,9 @@ impl Connection {
         };
         let mut crowd = Crowd::new();
         while !matches!(waits_for, WaitsFor::More) && !reactor.is_stopped() {
+            if self.holds_replies() && self.inbox.is_empty() && !self.sends_held() {
+                break;
+            }
             waits_for = match self.receive_soon(waits_for, reactor, post, &mut crowd) {
                 Frame::Call(work) => {
                     if self.run(work, reactor, post).is_none() {
@@ -155,6 +159,9 @@ impl Connection {
                     self.waits_for()
                 }
                 Frame::Job(job) => {
+                    if self.holds_replies() {
+                        self.send_held(&mut self.state());
+                    }
                     let running = post.start_running(reactor);
                     job.try_run(reactor);
                     if !running.end() {
@@ -266,13 +273,12 @@ impl Connection {
         let known_slow = self.slow.get(method);
         if known_slow {
             post.give_up(reactor);
+        } else if self.holds_replies() && !self.slow.is_quick(method) {
+            self.send_held(&mut self.state());
         }
         let running = reactor.sentinel.start_in_turn(post, reactor);
         let took = work.run(reactor) - began;
-        let is_slow = took >= SLOW;
-        if is_slow != known_slow {
-            self.slow.set(method, is_slow);
-        }
+        self.slow.learn(method, took);
         (running.end() && !known_slow).then_some(took)
     }
 
@@ -284,16 +290,61 @@ impl Connection {
         post: &Post,
         patience: Option<Duration>,
     ) -> Frame {
-        if !self.inbox.is_empty()
-            && let Some(came) = self.inbox.next()
-        {
-            return self.act_on(reactor, post, came);
+        if !self.inbox.is_empty() {
+            return self.receive_kept(reactor, post, patience);
         }
-        let (mut bytes, mut handles) = (FrameBuffer::take(), Arrived::new());
-        match self.link.receive(&mut bytes, &mut handles, patience) {
-            Ok(received) => self.act_on(reactor, post, Came { bytes, handles, received }),
+        let (mut frame, mut handles) = (FrameBuffer::take(), Arrived::new());
+        match self.link.receive(&mut frame, &mut handles, patience) {
+            Ok(received) => self.act_on(reactor, post, frame, &received, handles),
             Err(error) => self.not_received(reactor, &error),
         }
+    }
+
+    /// The same, where some have been received before: unless another thread takes the last one.
+    #[cold]
+    fn receive_kept(
+        self: &Arc<Self>,
+        reactor: &Arc<Reactor>,
+        post: &Post,
+        patience: Option<Duration>,
+    ) -> Frame {
+        let (mut frame, mut handles) = (FrameBuffer::take(), Arrived::new());
+        match self.inbox.next(&mut frame, &mut handles) {
+            Some(received) => self.act_on(reactor, post, frame, &received, handles),
+            None => self.receive(reactor, post, patience),
+        }
+    }
+
+    /// Acts on what came.
+    #[inline(always)]
+    fn act_on(
+        self: &Arc<Self>,
+        reactor: &Arc<Reactor>,
+        post: &Post,
+        frame: FrameBuffer,
+        received: &Received,
+        mut handles: Arrived,
+    ) -> Frame {
+        if received.len == 0 {
+            self.end(reactor, false);
+            return Frame::End;
+        }
+        if handles.len() > 0
+            && let Err(limit) = handles.sent_by(&self.session.share)
+        {
+            self.refuse(reactor, &Fault::Busy { limit: limit.into() });
+            return Frame::End;
+        }
+        let taken = match received.bytes_truncated {
+            true => Err(Violation::TooLong),
+            false => self.take(reactor, post, frame, received, handles),
+        };
+        taken.unwrap_or_else(|violation| {
+            let Credentials { pid, uid, .. } = self.session.client;
+            tracing::warn!(%violation, pid, uid, "a client broke the rules");
+            self.end(reactor, false);
+            Frame::End
+        })
     }
 
     fn not_received(&self, reactor: &Arc<Reactor>, error: &io::Error) -> Frame {
@@ -307,32 +358,6 @@ impl Connection {
                 Frame::End
             }
         }
-    }
-
-    /// Acts on what came.
-    #[inline]
-    fn act_on(self: &Arc<Self>, reactor: &Arc<Reactor>, post: &Post, came: Came) -> Frame {
-        let Came { bytes, mut handles, received } = came;
-        if received.len == 0 {
-            self.end(reactor, false);
-            return Frame::End;
-        }
-        if handles.len() > 0
-            && let Err(limit) = handles.sent_by(&self.session.share)
-        {
-            self.refuse(reactor, &Fault::Busy { limit: limit.into() });
-            return Frame::End;
-        }
-        let taken = match received.bytes_truncated {
-            true => Err(Violation::TooLong),
-            false => self.take(reactor, post, bytes, &received, handles),
-        };
-        taken.unwrap_or_else(|violation| {
-            let Credentials { pid, uid, .. } = self.session.client;
-            tracing::warn!(%violation, pid, uid, "a client broke the rules");
-            self.end(reactor, false);
-            Frame::End
-        })
     }
 
     /// Acts on a frame.

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
+use std::time::Instant;
 
 use syshandle_os::{BorrowedHandle, OwnedHandle};
 use syshandle_wire::{Body, Fault, FrameKind, Header, Payload, Status};
@@ -26,11 +27,11 @@ pub(super) struct Owed {
 }
 
 impl Connection {
-    /// Sends the reply of a call, or keeps it until there is room.
+    /// Sends the reply of a call, that was there now, or keeps it until there is room.
     pub(super) fn reply(
         &self,
         reactor: &Arc<Reactor>,
-        call: u32,
+        (call, now): (u32, Instant),
         status: Status,
         body: Payload<'_>,
         handles: &[BorrowedHandle<'_>],
@@ -41,6 +42,13 @@ impl Connection {
         }
         let header = state.end.reply(call, status, handles.len() as u16, body.size());
         if let Some(header) = &header {
+            // Those of calls that were received together may go together.
+            if (!self.inbox.is_empty() || state.held.is_some())
+                && self.hold_reply(&mut state, reactor, header, (&body, handles), now)
+            {
+                drop(state);
+                return give_bytes(body.into_room());
+            }
             drop(state);
             match self.link.send(header, &body, handles) {
                 Ok(()) => return give_bytes(body.into_room()),
@@ -150,11 +158,11 @@ impl Connection {
 }
 
 /// Whether nobody is there any more to send to: the end of file tells the rest.
-fn is_gone(error: &io::Error) -> bool {
+pub(super) fn is_gone(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
 }
 
 /// What a client gets instead of a result that the system doesn't let through.
-fn unsendable(error: &io::Error) -> Payload<'static> {
+pub(super) fn unsendable(error: &io::Error) -> Payload<'static> {
     Fault::Unsendable { text: error.to_string() }.write().into()
 }
