@@ -22,13 +22,16 @@ use crate::sync::{Mutex, MutexGuard, often};
 pub(super) struct Inbox {
     /// So that nobody needs the lock where there is nothing, as is usual. Changes under the lock.
     filled: AtomicBool,
-    kept: Mutex<Option<Kept>>,
+    /// Made when it is first needed: most clients never have several calls in flight.
+    kept: Mutex<Option<Box<Kept>>>,
 }
 
+/// Something, or nothing in both.
+#[derive(Default)]
 struct Kept {
-    batch: Batch,
+    batch: Option<Batch>,
     /// What the handles of those that are left take of the client's share.
-    taken: Taken,
+    taken: Option<Taken>,
 }
 
 impl Inbox {
@@ -63,7 +66,7 @@ impl Inbox {
         taken.keep(handles);
         let found = batch.len();
         let mut kept = self.kept();
-        *kept = Some(Kept { batch, taken });
+        **kept.get_or_insert_default() = Kept { batch: Some(batch), taken: Some(taken) };
         self.filled.store(true, Ordering::Release);
         Some(Ok(found))
     }
@@ -73,11 +76,14 @@ impl Inbox {
     pub(super) fn next(&self, bytes: &mut FrameBuffer, handles: &mut Arrived) -> Option<Received> {
         let mut guard = self.kept();
         let kept = guard.as_mut()?;
-        let received = kept.batch.next(bytes, handles);
-        kept.taken.give_back(handles.len());
-        if kept.batch.len() == 0 {
+        let batch = kept.batch.as_mut()?;
+        let received = batch.next(bytes, handles);
+        if let Some(taken) = &mut kept.taken {
+            taken.give_back(handles.len());
+        }
+        if batch.len() == 0 {
             self.filled.store(false, Ordering::Release);
-            let empty = guard.take();
+            let empty = std::mem::take(&mut **kept);
             drop(guard);
             drop(empty);
         }
@@ -87,13 +93,13 @@ impl Inbox {
     /// Refuses what is there.
     pub(super) fn clear(&self) {
         let mut guard = self.kept();
-        let kept = guard.take();
+        let kept = guard.as_mut().map(|kept| std::mem::take(&mut **kept));
         self.filled.store(false, Ordering::Release);
         drop(guard);
         drop(kept);
     }
 
-    fn kept(&self) -> MutexGuard<'_, Option<Kept>> {
+    fn kept(&self) -> MutexGuard<'_, Option<Box<Kept>>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
