@@ -47,7 +47,7 @@ impl Connection {
     }
 
     /// Starts a call, unless it would have to wait, or there is no server any more.
-    #[inline]
+    #[inline(always)]
     pub(super) fn try_to_start(
         &self,
         call: NewCall,

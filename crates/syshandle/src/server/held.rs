@@ -17,6 +17,7 @@ use super::reactor::Reactor;
 use super::replies::{Owed, is_gone, unsendable};
 use super::shares::Part;
 use crate::link::append_frame;
+use crate::sync::now;
 
 /// Replies in the order in which they were given.
 #[derive(Debug)]
@@ -85,7 +86,6 @@ impl Connection {
         reactor: &Reactor,
         header: &Header,
         (body, handles): (&Payload<'_>, &[BorrowedHandle<'_>]),
-        now: Instant,
     ) -> bool {
         let is_small = handles.is_empty()
             && matches!(header.body, Body::Inline { len } if len as usize <= HELD_BYTES_MAX);
@@ -94,6 +94,7 @@ impl Connection {
             self.send_held(state);
             return false;
         }
+        let now = now();
         let held = state.held.get_or_insert_with(|| HeldReplies::new(now));
         self.holds_replies.store(true, Ordering::Relaxed);
         if !held.add(header, &body.as_slice(), now) || self.inbox.is_empty() {

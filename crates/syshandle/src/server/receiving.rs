@@ -290,41 +290,15 @@ impl Connection {
         post: &Post,
         patience: Option<Duration>,
     ) -> Frame {
-        if !self.inbox.is_empty() {
-            return self.receive_kept(reactor, post, patience);
-        }
         let (mut frame, mut handles) = (FrameBuffer::take(), Arrived::new());
-        match self.link.receive(&mut frame, &mut handles, patience) {
-            Ok(received) => self.act_on(reactor, post, frame, &received, handles),
-            Err(error) => self.not_received(reactor, &error),
-        }
-    }
-
-    /// The same, where some have been received before: unless another thread takes the last one.
-    #[cold]
-    fn receive_kept(
-        self: &Arc<Self>,
-        reactor: &Arc<Reactor>,
-        post: &Post,
-        patience: Option<Duration>,
-    ) -> Frame {
-        let (mut frame, mut handles) = (FrameBuffer::take(), Arrived::new());
-        match self.inbox.next(&mut frame, &mut handles) {
-            Some(received) => self.act_on(reactor, post, frame, &received, handles),
-            None => self.receive(reactor, post, patience),
-        }
-    }
-
-    /// Acts on what came.
-    #[inline(always)]
-    fn act_on(
-        self: &Arc<Self>,
-        reactor: &Arc<Reactor>,
-        post: &Post,
-        frame: FrameBuffer,
-        received: &Received,
-        mut handles: Arrived,
-    ) -> Frame {
+        let received = match self.inbox.is_empty() {
+            true => self.link.receive(&mut frame, &mut handles, patience),
+            false => self.receive_kept(&mut frame, &mut handles, patience),
+        };
+        let received = match received {
+            Ok(received) => received,
+            Err(error) => return self.not_received(reactor, &error),
+        };
         if received.len == 0 {
             self.end(reactor, false);
             return Frame::End;
@@ -337,7 +311,7 @@ impl Connection {
         }
         let taken = match received.bytes_truncated {
             true => Err(Violation::TooLong),
-            false => self.take(reactor, post, frame, received, handles),
+            false => self.take(reactor, post, frame, &received, handles),
         };
         taken.unwrap_or_else(|violation| {
             let Credentials { pid, uid, .. } = self.session.client;
@@ -347,6 +321,21 @@ impl Connection {
         })
     }
 
+    /// Takes a frame that was received before, unless another thread was quicker.
+    #[cold]
+    fn receive_kept(
+        &self,
+        frame: &mut FrameBuffer,
+        handles: &mut Arrived,
+        patience: Option<Duration>,
+    ) -> io::Result<Received> {
+        match self.inbox.next(frame, handles) {
+            Some(received) => Ok(received),
+            None => self.link.receive(frame, handles, patience),
+        }
+    }
+
+    #[cold]
     fn not_received(&self, reactor: &Arc<Reactor>, error: &io::Error) -> Frame {
         match error.kind() {
             io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Frame::None,

@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::time::Instant;
 
 use syshandle_os::{BorrowedHandle, OwnedHandle};
 use syshandle_wire::{Body, Fault, FrameKind, Header, Payload, Status};
@@ -27,11 +26,11 @@ pub(super) struct Owed {
 }
 
 impl Connection {
-    /// Sends the reply of a call, that was there now, or keeps it until there is room.
+    /// Sends the reply of a call, or keeps it until there is room.
     pub(super) fn reply(
         &self,
         reactor: &Arc<Reactor>,
-        (call, now): (u32, Instant),
+        call: u32,
         status: Status,
         body: Payload<'_>,
         handles: &[BorrowedHandle<'_>],
@@ -43,14 +42,14 @@ impl Connection {
         let header = state.end.reply(call, status, handles.len() as u16, body.size());
         if let Some(header) = &header {
             // Those of calls that were received together may go together.
-            if (!self.inbox.is_empty() || state.held.is_some())
-                && self.hold_reply(&mut state, reactor, header, (&body, handles), now)
-            {
-                drop(state);
-                return give_bytes(body.into_room());
-            }
+            let in_turn = !self.inbox.is_empty() || state.held.is_some();
+            let is_held = in_turn && self.hold_reply(&mut state, reactor, header, (&body, handles));
             drop(state);
-            match self.link.send(header, &body, handles) {
+            let sent = match is_held {
+                true => Ok(()),
+                false => self.link.send(header, &body, handles),
+            };
+            match sent {
                 Ok(()) => return give_bytes(body.into_room()),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return self.reply_instead(reactor, header, &error),

@@ -50,9 +50,8 @@ impl Work {
         let context = Context { reactor: reactor.clone(), connection, call: state };
         let connection = &context.connection;
         let mut reply = |status, body: Payload<'_>, handles: &[BorrowedHandle<'_>]| {
-            let now = now();
-            *replied = Some(now);
-            connection.reply(reactor, (call, now), status, body, handles);
+            *replied = Some(now());
+            connection.reply(reactor, call, status, body, handles);
         };
         let refusal = match () {
             () if handles_lost => Some(Fault::HandlesLost),
@@ -102,7 +101,7 @@ impl Work {
         if replied.is_none() {
             let text = "the interface did not answer".into();
             let body = Fault::Failed { text }.write();
-            connection.reply(reactor, (call, now()), Status::Fault, body.into(), &[]);
+            connection.reply(reactor, call, Status::Fault, body.into(), &[]);
         }
     }
 }
