@@ -14,16 +14,13 @@ use crate::arrived::Arrived;
 use crate::buffer::FrameBuffer;
 use crate::sync::receive_within;
 
-/// A frame that came, or the end.
-pub(crate) type Came = Slot<FrameBuffer, Arrived>;
-
 /// Frames in the order in which they came; what is left of them is refused when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Batch(Option<Box<Frames>>);
 
 #[derive(Debug, Default)]
 struct Frames {
-    slots: Vec<Came>,
+    slots: Vec<Slot<FrameBuffer, Arrived>>,
     /// Those from here …
     next: usize,
     /// … to here have come and weren't taken yet.
@@ -73,14 +70,18 @@ impl Batch {
         slots[*next..*end].iter_mut().map(|slot| &mut slot.handles)
     }
 
-    /// Takes the next one.
-    pub(crate) fn next(&mut self) -> Option<Came> {
+    /// Takes the next one: its bytes for a buffer, and its handles.
+    pub(crate) fn next(
+        &mut self,
+        bytes: &mut FrameBuffer,
+        handles: &mut Arrived,
+    ) -> Option<Received> {
         let Frames { slots, next, end } = self.frames();
         let slot = slots[..*end].get_mut(*next)?;
         *next += 1;
-        let bytes = std::mem::replace(&mut slot.bytes, FrameBuffer::take());
-        let handles = std::mem::replace(&mut slot.handles, Arrived::new());
-        Some(Slot { bytes, handles, received: std::mem::take(&mut slot.received) })
+        std::mem::swap(&mut slot.bytes, bytes);
+        *handles = std::mem::replace(&mut slot.handles, Arrived::new());
+        Some(std::mem::take(&mut slot.received))
     }
 
     fn frames(&mut self) -> &mut Frames {

@@ -14,6 +14,7 @@ mod receiving;
 mod reply;
 mod role;
 mod starting;
+mod together;
 
 use std::os::fd::AsFd;
 use std::sync::{Arc, OnceLock, PoisonError};
@@ -30,6 +31,7 @@ use syshandle_wire::{
 
 pub use cancel::Cancel;
 pub use pending::Pending;
+pub use together::{Starter, together};
 
 use crate::arrived::Kernel;
 use crate::buffer::{give_bytes, take_bytes};
@@ -37,6 +39,7 @@ use crate::client::connection::Connection;
 use crate::client::opening::Opening;
 use crate::client::patience::Patience;
 use crate::client::reply::{Reply, ReplyBody};
+use crate::client::together::Gathered;
 use crate::site::Site;
 use crate::sync::Mutex;
 use crate::{CallError, Error, ErrorKind, Interface, Proxy, Result, door};
@@ -51,6 +54,8 @@ pub struct Client {
     timeout: Duration,
     cancel: Option<Cancel>,
     filesystems: Option<Arc<Filesystems>>,
+    /// Holds the calls that it begins.
+    gathered: Option<Arc<Gathered>>,
 }
 
 #[derive(Debug)]
@@ -83,7 +88,13 @@ impl Client {
         interface: &'static Description,
     ) -> Self {
         let shared = Shared { interface, connection, connecting: Mutex::new(()), door };
-        Self { shared: Arc::new(shared), timeout: Self::TIMEOUT, cancel: None, filesystems: None }
+        Self {
+            shared: Arc::new(shared),
+            timeout: Self::TIMEOUT,
+            cancel: None,
+            filesystems: None,
+            gathered: None,
+        }
     }
 
     /// The same reference, whose calls wait no longer than this.

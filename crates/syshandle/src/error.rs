@@ -125,6 +125,13 @@ impl Error {
         self
     }
 
+    /// The same of another call, but for its cause.
+    #[cfg(not(windows))]
+    pub(crate) fn of_another_call(&self) -> Self {
+        let Inner { kind, ran, ref text, wrong_handle, .. } = *self.0;
+        Self(Box::new(Inner { kind, ran, text: text.clone(), wrong_handle, source: None }))
+    }
+
     /// What kind of failure it is.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind

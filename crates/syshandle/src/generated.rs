@@ -133,6 +133,16 @@ macro_rules! starter {
                 Self(::syshandle::Proxy::as_client(client).clone())
             }
         }
+
+        impl ::syshandle::Starter for $starter {
+            fn from_client(client: ::syshandle::Client) -> Self {
+                Self(client)
+            }
+
+            fn as_client(&self) -> &::syshandle::Client {
+                &self.0
+            }
+        }
     };
 }
 

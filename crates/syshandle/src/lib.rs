@@ -101,7 +101,7 @@ cfg_if::cfg_if! {
         pub use activation::{
             Activation, Locations, Lock, Meeting, Registered, RegisteredClass, Registration,
         };
-        pub use client::Pending;
+        pub use client::{Pending, Starter, together};
         pub use server::{Context, Outcome, Policy, Server};
         #[cfg(feature = "tokio")]
         pub use syshandle_os::asynchronous;

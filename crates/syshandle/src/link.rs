@@ -247,6 +247,15 @@ impl Link {
 const PIECE_MAX: usize = 128;
 const _: () = assert!(PIECE_MAX >= Header::LEN_MAX);
 
+/// Appends a frame whose body goes in it and which is to be sent soon.
+pub(crate) fn append_frame(header: &Header, body: &[u8], out: &mut Vec<u8>) {
+    let mut head = [0; Header::LEN_MAX];
+    let head_len = header.write(&mut head);
+    here().write(&mut head);
+    out.extend_from_slice(&head[..head_len]);
+    out.extend_from_slice(body);
+}
+
 /// Bytes in the peer's memory.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Range<'l> {

@@ -9,6 +9,7 @@ mod crew;
 mod doors;
 mod ending;
 mod event_loop;
+mod held;
 mod inbox;
 mod incoming;
 #[cfg(test)]

@@ -10,5 +10,6 @@ pub mod calls;
 pub mod faults;
 pub mod finish;
 pub mod inputs;
+pub mod together;
 
 mod supervisor;

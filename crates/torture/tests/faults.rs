@@ -20,6 +20,7 @@ use syshandle::Proxy;
 use syshandle_torture::calls::{Call, ERRORS};
 use syshandle_torture::faults::{Counts, FAULT, Fault, REPORT};
 use syshandle_torture::finish::{Ending, finish};
+use syshandle_torture::together::{NUMBERS, TOGETHER};
 use syshandle_trial::{Notes, Place, Process, until};
 
 /// No client needs longer, whatever fails: each of its steps has ten seconds.
@@ -312,7 +313,8 @@ fn a_server_any_of_whose_calls_fails_serves_the_next_client() {
     let mut faults = faults(&counts);
     // Those say that the client is gone, which it isn't: what it has said is still to be heard.
     let gone = |fault: &Fault| ["EPIPE", "ECONNRESET"].contains(&fault.error.0);
-    faults.retain(|fault| !["sendto", "sendmsg"].contains(&fault.call.name) || !gone(fault));
+    let sends = ["sendto", "sendmsg", "sendmmsg"];
+    faults.retain(|fault| !sends.contains(&fault.call.name) || !gone(fault));
     let tally = for_each(&faults, |fault, tally| {
         let mut stage = Stage::new();
         stage.register(Some(*fault));
@@ -341,4 +343,110 @@ fn a_server_any_of_whose_calls_fails_serves_the_next_client() {
         }
     });
     tally.show("server", faults.len());
+}
+
+/// Runs a client that begins many calls at once; how it ended, and the calls of whoever is counted.
+fn run_together(stage: &Stage, fault: &Fault, environment: &[(&str, &str)]) -> (String, String) {
+    let mut command = stage.place.command(&example("torture-client"));
+    command.envs(environment.iter().copied()).arg(TOGETHER);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let output = output_in_time(command.spawn().unwrap(), fault);
+    let text = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    assert!(output.status.success(), "{fault}: {}: {text}", output.status);
+    (String::from_utf8_lossy(&output.stdout).trim().to_owned(), text)
+}
+
+/// The faults of the system calls that send or receive several messages: the first, and a later one.
+fn faults_of_several(whose: &str, counts: &Counts) -> Vec<Fault> {
+    assert!(have_several(counts), "{whose}: {counts:?}");
+    let each = |name| {
+        let call = Call::named(name).unwrap();
+        [1, 2]
+            .into_iter()
+            .flat_map(move |nth| call.errors().map(move |error| Fault { call, nth, error }))
+    };
+    SEVERAL.into_iter().flat_map(each).collect()
+}
+
+/// Whether several messages wait at once is the scheduler's to say: so it is tried again until they
+/// did.
+fn until_several_waited<T>(mut run: impl FnMut() -> T, have: impl Fn(&T) -> bool) -> T {
+    let mut last = run();
+    for _ in 0..20 {
+        if have(&last) {
+            break;
+        }
+        last = run();
+    }
+    last
+}
+
+/// Whether there were several messages at once, and more than once.
+fn have_several(counts: &Counts) -> bool {
+    SEVERAL.into_iter().all(|name| counts.calls.iter().any(|(call, n)| call == name && *n >= 2))
+}
+
+const SEVERAL: [&str; 2] = ["sendmmsg", "recvmmsg"];
+
+#[test]
+fn what_sends_or_receives_several_messages_may_fail_at_the_client() {
+    let run = |fault: &Fault| {
+        let mut stage = Stage::new();
+        stage.place.register(&example("torture-server"), NUMBERS, &[("TORTURE_IDLE_MS", "100")]);
+        let armed = fault.to_string();
+        let report = stage.report.path().to_str().unwrap().to_owned();
+        let began = Instant::now();
+        let (ending, text) = run_together(&stage, fault, &[(FAULT, &armed), (REPORT, &report)]);
+        (ending, text, began.elapsed(), stage.counts())
+    };
+    let (ending, text, _, counts) =
+        until_several_waited(|| run(&none()), |(.., counts)| have_several(counts));
+    assert_eq!(ending, "finished", "{text}");
+    let faults = faults_of_several("client", &counts);
+    let tally = for_each(&faults, |fault, tally| {
+        let (ending, text, time, counts) =
+            until_several_waited(|| run(fault), |(.., counts)| counts.failed);
+        tally.lock().unwrap().add(fault, &ending, &text, counts.failed, time);
+    });
+    tally.show("client with many calls in flight", faults.len());
+}
+
+#[test]
+fn what_sends_or_receives_several_messages_may_fail_at_the_server() {
+    let run = |fault: &Fault| {
+        let mut stage = Stage::new();
+        let armed = fault.to_string();
+        let report = stage.report.path().to_str().unwrap().to_owned();
+        let environment = [("TORTURE_IDLE_MS", "100"), (FAULT, &armed), (REPORT, &report)];
+        stage.place.register(&example("torture-server"), NUMBERS, &environment);
+        let began = Instant::now();
+        let (ending, text) = run_together(&stage, fault, &[]);
+        let time = began.elapsed();
+        let log = stage.log();
+        assert!(!log.contains("panicked"), "{fault}: {log}");
+        let counts = stage.report.line_within(NEVER_LONGER).as_deref().map(Counts::parse);
+        (ending, text, time, counts)
+    };
+    let (ending, text, _, counts) = until_several_waited(
+        || run(&none()),
+        |(.., counts)| counts.as_ref().is_some_and(have_several),
+    );
+    assert_eq!(ending, "finished", "{text}");
+    let mut faults = faults_of_several("server", &counts.unwrap());
+    // Those say that the client is gone, which it isn't.
+    faults.retain(|fault| {
+        fault.call.name != "sendmmsg" || !["EPIPE", "ECONNRESET"].contains(&fault.error.0)
+    });
+    let tally = for_each(&faults, |fault, tally| {
+        let (ending, text, time, counts) = until_several_waited(
+            || run(fault),
+            |(.., counts)| counts.as_ref().is_none_or(|counts| counts.failed),
+        );
+        let mut tally = tally.lock().unwrap();
+        match counts {
+            Some(counts) => tally.add(fault, &ending, &text, counts.failed, time),
+            None => tally.wrong.push(format!("{fault}: {ending}: the server never ends")),
+        }
+    });
+    tally.show("server of many calls in flight", faults.len());
 }

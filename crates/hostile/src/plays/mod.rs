@@ -14,6 +14,7 @@ mod never_reads;
 mod oversized;
 mod silence;
 mod stranger;
+mod together;
 mod truncated;
 mod unasked;
 mod versions;
@@ -39,6 +40,7 @@ pub(crate) const ALL: &[Play] = &[
     death::PLAY,
     connection_itself::PLAY,
     broken_arena::PLAY,
+    together::PLAY,
     stranger::PLAY,
 ];
 

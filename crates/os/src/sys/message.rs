@@ -135,7 +135,7 @@ pub(crate) fn receive(
 /// # Safety
 /// `message` is as the kernel left it, with the control buffer that it was given, and wasn't taken
 /// before: its descriptors have no owner yet.
-#[inline]
+#[inline(always)]
 pub(super) unsafe fn take(
     message: &libc::msghdr,
     len: usize,
@@ -182,6 +182,7 @@ pub(super) unsafe fn take(
 /// Who sends neither waits nor gets a signal.
 const SEND_FLAGS: libc::c_int = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
 
+#[inline(always)]
 pub(super) fn empty_message() -> libc::msghdr {
     // SAFETY: a msghdr of zeros is one without a name, parts or control data.
     unsafe { MaybeUninit::zeroed().assume_init() }

@@ -18,16 +18,18 @@ pub(crate) const MESSAGES_MAX: usize = 16;
 /// Sends messages without descriptors, without waiting for room and without `SIGPIPE`; returns how
 /// many of them went, in their order: at least one.
 pub(crate) fn send(socket: BorrowedFd<'_>, frames: &[IoSlice<'_>]) -> io::Result<usize> {
-    let mut messages = [empty(); MESSAGES_MAX];
+    let mut messages = [const { MaybeUninit::<libc::mmsghdr>::uninit() }; MESSAGES_MAX];
     let count = frames.len().min(MESSAGES_MAX);
-    for (message, frame) in messages.iter_mut().zip(frames) {
+    for (place, frame) in messages.iter_mut().zip(frames) {
+        let message = place.write(empty());
         message.msg_hdr.msg_iov = ptr::from_ref(frame).cast_mut().cast();
         message.msg_hdr.msg_iovlen = 1;
     }
     loop {
         let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
-        // SAFETY: an IoSlice is an iovec in memory. Every pointer of the first `count` messages is
-        // to memory that lives until the call returns; it writes only their lengths.
+        // SAFETY: an IoSlice is an iovec in memory. The first `count` messages are there, and every
+        // pointer of theirs is to memory that lives until the call returns; it writes only their
+        // lengths.
         let sent = unsafe {
             libc::syscall(
                 libc::SYS_sendmmsg,
@@ -60,14 +62,16 @@ where
     H: Extend<OwnedFd>,
 {
     let mut controls = [const { Control([MaybeUninit::uninit(); CONTROL_SIZE]) }; MESSAGES_MAX];
-    let mut parts = [libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 }; MESSAGES_MAX];
-    let mut messages = [empty(); MESSAGES_MAX];
+    // Only what is used is written.
+    let mut parts = [const { MaybeUninit::<libc::iovec>::uninit() }; MESSAGES_MAX];
+    let mut messages = [const { MaybeUninit::<libc::mmsghdr>::uninit() }; MESSAGES_MAX];
     let count = slots.len().min(MESSAGES_MAX);
-    for (((message, part), control), slot) in
+    for (((place, part), control), slot) in
         messages.iter_mut().zip(&mut parts).zip(&mut controls).zip(&mut *slots)
     {
-        *part = libc::iovec { iov_base: slot.bytes.as_mut_ptr().cast(), iov_len: slot.bytes.len() };
-        message.msg_hdr.msg_iov = part;
+        let (iov_base, iov_len) = (slot.bytes.as_mut_ptr().cast(), slot.bytes.len());
+        let message = place.write(empty());
+        message.msg_hdr.msg_iov = part.write(libc::iovec { iov_base, iov_len });
         message.msg_hdr.msg_iovlen = 1;
         message.msg_hdr.msg_control = control.0.as_mut_ptr().cast();
         message.msg_hdr.msg_controllen = CONTROL_SIZE;
@@ -75,9 +79,9 @@ where
     let wait_flag = if wait { libc::MSG_WAITFORONE } else { libc::MSG_DONTWAIT };
     let flags = libc::MSG_CMSG_CLOEXEC | wait_flag;
     let received = loop {
-        // SAFETY: every pointer of the first `count` messages is to memory that lives until the call
-        // returns, that no other of them points to, and that the call may write to as far as the
-        // lengths beside them say. Without a timeout there is none to point to.
+        // SAFETY: the first `count` messages are there, and every pointer of theirs is to memory that
+        // lives until the call returns, that no other of them points to, and that the call may write
+        // to as far as the lengths beside them say. Without a timeout there is none to point to.
         let received = unsafe {
             libc::syscall(
                 libc::SYS_recvmmsg,
@@ -96,6 +100,8 @@ where
         }
     };
     for (message, slot) in messages[..received].iter().zip(slots) {
+        // SAFETY: `received` is at most `count`, and so many were written before the call.
+        let message = unsafe { message.assume_init_ref() };
         // SAFETY: the kernel has just filled the first `received` messages, and each is taken once.
         slot.received =
             unsafe { take(&message.msg_hdr, message.msg_len as usize, &mut slot.handles) };

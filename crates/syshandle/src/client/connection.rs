@@ -63,8 +63,8 @@ impl State {
 /// A call that was made, whose reply somebody may wait for later.
 #[derive(Debug)]
 pub(crate) struct Begun {
-    call: u32,
-    waiter: WaiterNumber,
+    pub(super) call: u32,
+    pub(super) waiter: WaiterNumber,
 }
 
 impl Connection {
@@ -162,10 +162,7 @@ impl Connection {
         let call = NewCall { method, handles: count, body: body.size(), later };
         let (header, waiter) = self.start(call, patience)?;
         if let Err(error) = self.send(&header, body, handles, patience) {
-            let mut state = self.state();
-            state.end.unsent(&header);
-            // Its place is free, and no frame tells.
-            state.queue.iter().for_each(Thread::unpark);
+            self.unsent(&header);
             return Err(error);
         }
         Ok(Begun { call: header.call, waiter })

@@ -10,19 +10,21 @@ use std::time::Duration;
 use shuttle::rand::Rng;
 use syshandle_os::Seqpacket;
 use syshandle_wire::{
-    Fault, FromClient, Greeting, Guid, Hello, Limits, Offer, Payload, ServerEnd, Status,
+    Fault, FrameKind, FromClient, Greeting, Guid, Header, Hello, Limits, Offer, Payload, Ran,
+    ServerEnd, Status,
 };
 
 use super::Cancel;
-use super::connection::Connection;
+use super::connection::{Begun, Connection};
 use super::opening::Opening;
 use super::patience::Patience;
 use super::reply::{Reply, ReplyBody};
+use super::together::Gathered;
 use crate::arrived::Arrived;
 use crate::buffer::FrameBuffer;
 use crate::link::Link;
-use crate::sync::atomic::AtomicBool;
-use crate::sync::{explore, now, thread, wait_until};
+use crate::sync::atomic::{AtomicBool, AtomicUsize};
+use crate::sync::{explore, now, run_once, thread, wait_until};
 use crate::{ErrorKind, Result};
 
 /// Longer than any order of steps lasts on the test's clock.
@@ -377,5 +379,162 @@ fn a_call_that_could_not_be_sent_leaves_its_place_to_who_waits_in_any_order() {
             _ => assert_answered(call(&connection, LONG, None)),
         });
         server.join().unwrap();
+    });
+}
+
+/// Begins a call that is held; its arguments are so many bytes.
+fn hold(connection: &Connection, gathered: &Gathered, len: usize) -> Result<Begun> {
+    let mut patience = Patience::lasting(LONG, None);
+    connection.begin_together(gathered, 1, &vec![7; len].into(), &[], &mut patience)
+}
+
+/// Sends what is held, and waits for a call's reply.
+fn finish(connection: &Connection, gathered: &Gathered, begun: &Begun) -> Result<Reply> {
+    let mut patience = Patience::lasting(LONG, None);
+    gathered.send(connection, &mut patience);
+    match gathered.take_error(begun) {
+        Some(error) => Err(error),
+        None => connection.finish(begun, &mut patience),
+    }
+}
+
+#[test]
+fn calls_that_are_held_have_not_gone_and_go_together() {
+    run_once(|| {
+        let (count, sent) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+        let (counted, is_sent) = (count.clone(), sent.clone());
+        let (connection, server) = connect(64, move |mut server| {
+            while !is_sent.load(Ordering::SeqCst) {
+                let (mut bytes, mut handles) = (FrameBuffer::take(), Arrived::new());
+                let early = server.link.receive(&mut bytes, &mut handles, None);
+                assert_eq!(early.unwrap_err().kind(), io::ErrorKind::WouldBlock);
+                counted.fetch_add(1, Ordering::SeqCst);
+                thread::yield_now();
+            }
+            (0..3).for_each(|_| assert!(server.receive().flatten().is_some()));
+        });
+        let gathered = Gathered::new();
+        let begun = [(); 3].map(|()| hold(&connection, &gathered, 0).unwrap());
+        while count.load(Ordering::SeqCst) < 3 {
+            thread::yield_now();
+        }
+        sent.store(true, Ordering::SeqCst);
+        gathered.send(&connection, &mut Patience::lasting(LONG, None));
+        server.join().unwrap();
+        for begun in &begun {
+            // They were sent, and may have run.
+            let error = finish(&connection, &gathered, begun).unwrap_err();
+            assert_eq!((error.kind(), error.ran()), (ErrorKind::Disconnected, Ran::Maybe));
+        }
+    });
+}
+
+#[test]
+fn calls_that_are_held_by_many_threads_each_have_their_reply_in_any_order() {
+    explore(|| {
+        let (connection, server) = connect(64, Server::serve);
+        threads(2, move |_| {
+            let gathered = Gathered::new();
+            let begun: Vec<_> = (0..3).map(|_| hold(&connection, &gathered, 0).unwrap()).collect();
+            assert_answered(call(&connection, LONG, None));
+            for begun in begun.iter().rev() {
+                assert_answered(finish(&connection, &gathered, begun));
+            }
+        });
+        server.join().unwrap();
+    });
+}
+
+#[test]
+fn calls_that_are_held_beyond_the_limit_go_before_they_wait_in_any_order() {
+    explore(|| {
+        let (connection, server) = connect(2, Server::serve);
+        threads(2, move |_| {
+            let gathered = Gathered::new();
+            let begun: Vec<_> = (0..4).map(|_| hold(&connection, &gathered, 0).unwrap()).collect();
+            for begun in &begun {
+                assert_answered(finish(&connection, &gathered, begun));
+            }
+        });
+        server.join().unwrap();
+    });
+}
+
+#[test]
+fn held_calls_for_which_there_is_no_room_in_the_socket_wait_for_it_in_any_order() {
+    explore(|| {
+        let (connection, server) = connect(64, Server::serve);
+        // Two or three messages, so that the middle of each sixteen is reached.
+        rustix::net::sockopt::set_socket_send_buffer_size(&connection.link.socket, 1).unwrap();
+        threads(2, move |_| {
+            let gathered = Gathered::new();
+            let begun: Vec<_> =
+                (0..8).map(|_| hold(&connection, &gathered, 900).unwrap()).collect();
+            for begun in &begun {
+                assert_answered(finish(&connection, &gathered, begun));
+            }
+        });
+        server.join().unwrap();
+    });
+}
+
+#[test]
+fn held_calls_that_nobody_waits_for_never_go_and_leave_their_place_in_any_order() {
+    explore(|| {
+        let (connection, server) = connect(2, Server::serve);
+        threads(2, move |_| {
+            let gathered = Gathered::new();
+            let begun = hold(&connection, &gathered, 0).unwrap();
+            let other = hold(&connection, &gathered, 0).unwrap();
+            if !gathered.withdraw(&connection, &begun) {
+                // The other one had to wait, and so it has gone.
+                connection.abandon(&begun);
+            }
+            assert_answered(finish(&connection, &gathered, &other));
+        });
+        server.join().unwrap();
+    });
+}
+
+#[test]
+fn the_servers_death_ends_held_calls_which_did_not_run_in_any_order() {
+    explore(|| {
+        let (connection, server) = connect(64, drop);
+        threads(2, move |_| {
+            let gathered = Gathered::new();
+            let Ok(begun) = hold(&connection, &gathered, 0) else { return };
+            let error = finish(&connection, &gathered, &begun).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Disconnected, "{error}");
+        });
+        server.join().unwrap();
+        // Nobody is there who could have run it.
+    });
+}
+
+#[test]
+fn replies_that_come_together_are_received_together_and_what_follows_the_end_is_refused() {
+    run_once(|| {
+        let (connection, server) = connect(64, |mut server| {
+            let calls: Vec<u32> = (0..4).map(|_| server.receive().flatten().unwrap()).collect();
+            server.answer(calls[0]);
+            server.answer(calls[1]);
+            // No such call: a violation, which ends the connection.
+            let header = Header { call: 77, ..Header::new(FrameKind::Reply) };
+            server.link.send_header(&header).unwrap();
+            let null = std::fs::File::open("/dev/null").unwrap();
+            let header = server.end.reply(calls[2], Status::Done, 1, 0).unwrap();
+            server.link.send(&header, &Payload::default(), &[null.as_fd()]).unwrap();
+        });
+        let gathered = Gathered::new();
+        let begun = [(); 4].map(|()| hold(&connection, &gathered, 0).unwrap());
+        gathered.send(&connection, &mut Patience::lasting(LONG, None));
+        server.join().unwrap();
+        let [first, second, third, fourth] = begun;
+        assert_answered(finish(&connection, &gathered, &second));
+        assert_answered(finish(&connection, &gathered, &first));
+        for begun in [third, fourth] {
+            let error = finish(&connection, &gathered, &begun).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Violation, "{error}");
+        }
     });
 }

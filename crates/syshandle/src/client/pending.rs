@@ -45,7 +45,7 @@ use crate::{CallError, Result};
 /// # }
 /// ```
 ///
-/// It was sent when it was begun, and its time runs since then. Dropping this cancels the call. There
+/// It was sent when it was begun, unless that was [`together`](crate::together) with others, and its time runs since then. Dropping this cancels the call. There
 /// are no more of them at once than the server takes (64, all threads of a client's together):
 /// beginning one more waits until one has ended.
 #[must_use = "dropping it cancels the call"]
@@ -116,7 +116,13 @@ impl Client {
             .finish_lent()
             .map_err(|error| site.name_parameter(error.parameter, error.unsendable.into()))?;
         tracing::trace!(method = %site, bytes = payload.len(), handles = handles.len(), "beginning");
-        let begun = connection.begin(method, &payload, &handles, &mut patience).map_err(place)?;
+        let begun = match &self.gathered {
+            None => connection.begin(method, &payload, &handles, &mut patience),
+            Some(gathered) => {
+                connection.begin_together(gathered, method, &payload, &handles, &mut patience)
+            }
+        };
+        let begun = begun.map_err(place)?;
         give_bytes(payload.into_room());
         Ok(begun)
     }
@@ -149,6 +155,12 @@ impl<R> Pending<R> {
         let mut patience = Patience::until(self.deadline, self.client.cancel.as_ref());
         let connection = self.client.connection(&mut patience)?;
         let site = self.client.site(self.method);
+        if let Some(gathered) = &self.client.gathered {
+            gathered.send(connection, &mut patience);
+            if let Some(error) = gathered.take_error(&begun) {
+                return Err(site.name(error));
+            }
+        }
         connection.finish(&begun, &mut patience).map_err(|error| site.name(error))
     }
 }
@@ -158,7 +170,10 @@ impl<R> Drop for Pending<R> {
         if let (Some(Ok(begun)), Some(connection)) =
             (&self.begun, self.client.shared.connection.get())
         {
-            connection.abandon(begun);
+            let gathered = self.client.gathered.as_ref();
+            if !gathered.is_some_and(|gathered| gathered.withdraw(connection, begun)) {
+                connection.abandon(begun);
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use syshandle_os::Received;
 use syshandle_wire::{Body, Fault, FromServer, Header, Violation};
 
 use super::connection::{Connection, State};
@@ -10,7 +11,7 @@ use super::ended::Ended;
 use super::patience::{KERNEL_WAIT_LATE, KERNEL_WAIT_MIN, Patience};
 use super::reply::{Reply, ReplyBody, Waiting};
 use crate::arrived::Arrived;
-use crate::batch::{Batch, Came};
+use crate::batch::Batch;
 use crate::buffer::{FrameBuffer, take_bytes};
 use crate::link::NoBody;
 use crate::sync::thread::Thread;
@@ -18,19 +19,27 @@ use crate::sync::wait_until;
 
 /// What came from the socket.
 pub(super) enum Incoming {
-    /// A frame, and the handles that came with it: all that were sent, or fewer.
-    Frame(Came),
+    Frame(Frame),
     Nothing(Ended),
     NotYet,
 }
 
+/// A frame, and the handles that came with it: all that were sent, or fewer.
+pub(super) struct Frame {
+    buffer: FrameBuffer,
+    len: usize,
+    handles: Arrived,
+    truncated: bool,
+}
+
 impl Incoming {
     #[inline]
-    pub(super) fn of(came: Came) -> Self {
+    pub(super) fn of(buffer: FrameBuffer, received: &Received, handles: Arrived) -> Self {
+        let (len, truncated) = (received.len, received.handles_truncated);
         match () {
-            () if came.received.len == 0 => Self::Nothing(Ended::Died),
-            () if came.received.bytes_truncated => Self::Nothing(Ended::Broken(Violation::TooLong)),
-            () => Self::Frame(came),
+            () if len == 0 => Self::Nothing(Ended::Died),
+            () if received.bytes_truncated => Self::Nothing(Ended::Broken(Violation::TooLong)),
+            () => Self::Frame(Frame { buffer, len, handles, truncated }),
         }
     }
 }
@@ -38,11 +47,12 @@ impl Incoming {
 impl Connection {
     /// Waits for one frame, for as long as there is patience.
     pub(super) fn receive(&self, patience: &mut Patience<'_>) -> Incoming {
-        let (mut bytes, mut handles) = (FrameBuffer::take(), Arrived::new());
-        let received = self
-            .receive_by(patience, |patience| self.link.receive(&mut bytes, &mut handles, patience));
+        let (mut buffer, mut handles) = (FrameBuffer::take(), Arrived::new());
+        let received = self.receive_by(patience, |patience| {
+            self.link.receive(&mut buffer, &mut handles, patience)
+        });
         match received {
-            Ok(received) => Incoming::of(Came { bytes, handles, received }),
+            Ok(received) => Incoming::of(buffer, &received, handles),
             Err(nothing) => nothing,
         }
     }
@@ -58,7 +68,7 @@ impl Connection {
     }
 
     /// Receives with `receive`, which waits for as long as it is told, or not at all.
-    #[inline]
+    #[inline(always)]
     fn receive_by<T>(
         &self,
         patience: &mut Patience<'_>,
@@ -136,11 +146,10 @@ impl Connection {
     fn take_frame(
         &self,
         state: &mut State,
-        frame: Came,
+        frame: Frame,
         receiver: &mut Waiting,
     ) -> Result<(), Ended> {
-        let Came { bytes: buffer, handles, received } = frame;
-        let (len, truncated) = (received.len, received.handles_truncated);
+        let Frame { buffer, len, handles, truncated } = frame;
         let (event, inline) = state.end.receive(&buffer[..len], handles.len(), truncated)?;
         match event {
             FromServer::Reply { waiter, status, body, handles_lost } => {

@@ -9,7 +9,9 @@ use super::patience::Patience;
 use super::receiving::Incoming;
 use super::reply::Waiting;
 use crate::Result;
+use crate::arrived::Arrived;
 use crate::batch::Batch;
+use crate::buffer::FrameBuffer;
 use crate::sync::MutexGuard;
 use crate::sync::thread::{self, Thread};
 
@@ -98,10 +100,10 @@ impl Connection {
         if let Err(nothing) = received {
             self.take_in(&mut state, nothing, waiting);
         }
-        while state.ended.is_none()
-            && let Some(came) = batch.next()
-        {
-            self.take_in(&mut state, Incoming::of(came), waiting);
+        while state.ended.is_none() {
+            let (mut buffer, mut handles) = (FrameBuffer::take(), Arrived::new());
+            let Some(received) = batch.next(&mut buffer, &mut handles) else { break };
+            self.take_in(&mut state, Incoming::of(buffer, &received, handles), waiting);
         }
         if batch.len() > 0 {
             // What came after the end is refused, and that may take long.

@@ -9,7 +9,7 @@ use super::connection::{Connection, State};
 use super::ended::failed;
 use super::patience::Patience;
 use super::reply::{Waiter, WaiterNumber, Waiting};
-use crate::sync::thread::{self, ThreadId};
+use crate::sync::thread::{self, Thread, ThreadId};
 use crate::sync::wait_until;
 use crate::{Error, ErrorKind, Result};
 
@@ -40,15 +40,24 @@ impl Connection {
         call: NewCall,
         patience: &mut Patience<'_>,
     ) -> Result<(Header, WaiterNumber)> {
-        let mut state = self.state();
-        if state.ended.is_none()
-            && state.queue.is_empty()
-            && let Ok(started) = state.start(call, patience.left_ms())
-        {
-            return Ok(started);
+        match self.try_to_start(call, patience) {
+            Some(started) => Ok(started),
+            None => self.wait_to_start(call, patience),
         }
-        drop(state);
-        self.wait_to_start(call, patience)
+    }
+
+    /// Starts a call, unless it would have to wait, or there is no server any more.
+    #[inline(always)]
+    pub(super) fn try_to_start(
+        &self,
+        call: NewCall,
+        patience: &Patience<'_>,
+    ) -> Option<(Header, WaiterNumber)> {
+        let mut state = self.state();
+        if state.ended.is_some() || !state.queue.is_empty() {
+            return None;
+        }
+        state.start(call, patience.left_ms()).ok()
     }
 
     #[cold]
@@ -141,32 +150,45 @@ impl Connection {
         patience: &mut Patience<'_>,
     ) -> Result<()> {
         loop {
-            let error = match self.link.send(header, body, handles) {
+            match self.link.send(header, body, handles) {
                 Ok(()) => return Ok(()),
-                Err(error) => error,
-            };
-            match error.kind() {
-                io::ErrorKind::WouldBlock => {
-                    patience.check()?;
-                    let waited =
-                        wait_until(patience.deadline, |at| self.link.socket.wait_writable(at));
-                    waited.map_err(failed)?;
-                    patience.look();
-                    self.receive_if_nobody_does();
-                }
-                io::ErrorKind::PermissionDenied => {
-                    let text = "the server doesn't accept handles";
-                    return Err(Error::new(ErrorKind::NotAllowed, text).because(error));
-                }
-                io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => {
-                    return Err(self.last_words().to_error(false));
-                }
-                _ => {
-                    let text = "the call can't be sent";
-                    return Err(Error::new(ErrorKind::System, text).because(error));
-                }
+                Err(error) => self.make_room(error, patience)?,
             }
         }
+    }
+
+    /// A frame couldn't be sent: waits until there may be room for it, where that is why.
+    #[cold]
+    pub(super) fn make_room(&self, error: io::Error, patience: &mut Patience<'_>) -> Result<()> {
+        match error.kind() {
+            io::ErrorKind::WouldBlock => {
+                patience.check()?;
+                let waited = wait_until(patience.deadline, |at| self.link.socket.wait_writable(at));
+                waited.map_err(failed)?;
+                patience.look();
+                self.receive_if_nobody_does();
+                Ok(())
+            }
+            io::ErrorKind::PermissionDenied => {
+                let text = "the server doesn't accept handles";
+                Err(Error::new(ErrorKind::NotAllowed, text).because(error))
+            }
+            io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => {
+                Err(self.last_words().to_error(false))
+            }
+            _ => {
+                let text = "the call can't be sent";
+                Err(Error::new(ErrorKind::System, text).because(error))
+            }
+        }
+    }
+
+    /// Forgets a call that wasn't sent.
+    pub(super) fn unsent(&self, header: &Header) {
+        let mut state = self.state();
+        state.end.unsent(header);
+        // Its place is free, and no frame tells.
+        state.queue.iter().for_each(Thread::unpark);
     }
 }
 

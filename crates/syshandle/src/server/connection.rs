@@ -13,6 +13,7 @@ use syshandle_wire::{Body, Fault, FrameKind, Header, Payload, ServerEnd};
 use super::accept::refuse;
 use super::activity::{Hold, What};
 use super::event_loop::{EventLoop, Source};
+use super::held::HeldReplies;
 use super::inbox::Inbox;
 use super::newest::Newest;
 use super::reactor::Reactor;
@@ -27,7 +28,7 @@ use crate::class::AnyInterface;
 use crate::client::LIMITS;
 use crate::link::{Link, Range};
 use crate::spin::Spin;
-use crate::sync::atomic::AtomicU64;
+use crate::sync::atomic::{AtomicBool, AtomicU64};
 use crate::sync::{Mutex, MutexGuard, now};
 
 /// The server's side of a connection: one client, one object, one interface.
@@ -45,6 +46,8 @@ pub(crate) struct Connection {
     pub(super) inbox: Inbox,
     /// A job that the thread looks after that stays with this client.
     newest: Arc<Newest>,
+    /// So that nobody needs the lock to see that there are none, as is usual.
+    pub(super) holds_replies: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -58,6 +61,10 @@ pub(super) struct State {
     pub(super) opening: bool,
     /// Replies for which there was no room.
     pub(super) owed: VecDeque<Owed>,
+    /// A thread stays with this client.
+    pub(super) stays: bool,
+    /// Replies that wait for others.
+    pub(super) held: Option<HeldReplies>,
     /// The client was told that shared memory is short.
     pub(super) asked: bool,
     pub(super) ended: bool,
@@ -90,6 +97,8 @@ impl Connection {
             watched: Some(Interest::WhileReadable),
             opening: false,
             owed: VecDeque::new(),
+            stays: false,
+            held: None,
             asked: false,
             ended: false,
             hold: Some((reactor.hold(What::Presence), taken)),
@@ -105,6 +114,7 @@ impl Connection {
             slow: SlowMethods::default(),
             inbox: Inbox::default(),
             newest: Arc::default(),
+            holds_replies: AtomicBool::new(false),
             state: Mutex::new(state),
         });
         connection.link.send(header, greeting, &[])?;
@@ -196,6 +206,8 @@ impl Connection {
     pub(crate) fn rejoin(&self, reactor: &Reactor) {
         self.leave_newest(reactor);
         let mut state = self.state();
+        state.stays = false;
+        self.send_held(&mut state);
         if state.ended {
             return;
         }
@@ -245,7 +257,8 @@ impl Connection {
     /// now did not run: where that isn't so there is none, and the client learns from the end of
     /// file that the server is gone.
     pub(crate) fn close(&self, reactor: &Arc<Reactor>) {
-        let state = self.state();
+        let mut state = self.state();
+        self.send_held(&mut state);
         if state.end.is_idle() && state.owed.is_empty() {
             // If it is gone, or doesn't read, there is the end of file too.
             let _ = self.link.send_header(&Header::new(FrameKind::Bye));
@@ -278,6 +291,7 @@ impl Connection {
     /// Ends the connection with an error.
     pub(crate) fn refuse(&self, reactor: &Arc<Reactor>, fault: &Fault) {
         let (header, body) = ServerEnd::<()>::refused(fault);
+        self.send_held(&mut self.state());
         // If it is gone it needn't be told.
         let _ = self.link.send(&header, &body.into(), &[]);
         self.end(reactor, false);
@@ -289,6 +303,8 @@ impl Connection {
         if std::mem::replace(&mut state.ended, true) {
             return;
         }
+        state.stays = false;
+        self.send_held(&mut state);
         for running in state.end.running() {
             running.cancelled.store(true, Ordering::SeqCst);
         }

@@ -8,25 +8,30 @@ use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
-use syshandle_os::HANDLES_PER_MESSAGE_MAX;
+use syshandle_os::{HANDLES_PER_MESSAGE_MAX, Received};
 
 use super::shares::{Part, Share, Taken};
-use crate::batch::{Batch, Came};
+use crate::arrived::Arrived;
+use crate::batch::Batch;
+use crate::buffer::FrameBuffer;
 use crate::sync::atomic::AtomicBool;
 use crate::sync::{Mutex, MutexGuard, often};
 
 /// What has come from a client, and nobody has acted on.
 #[derive(Default)]
 pub(super) struct Inbox {
-    /// So that nobody needs the lock where there is nothing, as is usual.
+    /// So that nobody needs the lock where there is nothing, as is usual. Changes under the lock.
     filled: AtomicBool,
-    kept: Mutex<Option<Kept>>,
+    /// Made when it is first needed: most clients never have several calls in flight.
+    kept: Mutex<Option<Box<Kept>>>,
 }
 
+/// Something, or nothing in both.
+#[derive(Default)]
 struct Kept {
-    batch: Batch,
+    batch: Option<Batch>,
     /// What the handles of those that are left take of the client's share.
-    taken: Taken,
+    taken: Option<Taken>,
 }
 
 impl Inbox {
@@ -60,36 +65,41 @@ impl Inbox {
         }
         taken.keep(handles);
         let found = batch.len();
-        *self.kept() = Some(Kept { batch, taken });
+        let mut kept = self.kept();
+        **kept.get_or_insert_default() = Kept { batch: Some(batch), taken: Some(taken) };
         self.filled.store(true, Ordering::Release);
         Some(Ok(found))
     }
 
-    /// Takes the next one.
-    pub(super) fn next(&self) -> Option<Came> {
+    /// Takes the next one: its bytes for a buffer, and its handles.
+    #[cold]
+    pub(super) fn next(&self, bytes: &mut FrameBuffer, handles: &mut Arrived) -> Option<Received> {
         let mut guard = self.kept();
         let kept = guard.as_mut()?;
-        let came = kept.batch.next();
-        if let Some(came) = &came {
-            kept.taken.give_back(came.handles.len());
+        let batch = kept.batch.as_mut()?;
+        let received = batch.next(bytes, handles);
+        if let Some(taken) = &mut kept.taken {
+            taken.give_back(handles.len());
         }
-        if kept.batch.len() == 0 {
+        if batch.len() == 0 {
             self.filled.store(false, Ordering::Release);
-            let empty = guard.take();
+            let empty = std::mem::take(&mut **kept);
             drop(guard);
             drop(empty);
         }
-        came
+        received
     }
 
     /// Refuses what is there.
     pub(super) fn clear(&self) {
-        let kept = self.kept().take();
+        let mut guard = self.kept();
+        let kept = guard.as_mut().map(|kept| std::mem::take(&mut **kept));
         self.filled.store(false, Ordering::Release);
+        drop(guard);
         drop(kept);
     }
 
-    fn kept(&self) -> MutexGuard<'_, Option<Kept>> {
+    fn kept(&self) -> MutexGuard<'_, Option<Box<Kept>>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -130,8 +140,8 @@ impl Crowd {
     }
 }
 
-/// A second frame is looked for each so many times.
-const TRY_EACH: u32 = often(16);
+/// Room for a second frame is offered each so many times: a call that is alone isn't to notice.
+const TRY_EACH: u32 = often(64);
 
 #[cfg(test)]
 mod tests {

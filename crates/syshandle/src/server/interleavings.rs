@@ -15,6 +15,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
+use shuttle::rand::Rng;
 use syshandle_os::{Event, Filesystems, Peer, Seqpacket};
 use syshandle_wire::{Guid, Hello};
 
@@ -25,7 +26,9 @@ use super::shares::{Part, Shares, Totals};
 use crate::client::opening::Opening;
 use crate::sync::atomic::{AtomicBool, AtomicUsize};
 use crate::sync::{Tick, explore, now, run_once, thread};
-use crate::{Client, Context, Interface, Object, Outcome, Proxy, Result, interface};
+use crate::{
+    Client, Context, Interface, Object, Outcome, Pending, Proxy, Result, interface, together,
+};
 
 /// Longer than any order of steps lasts on the test's clock.
 const LONG: Duration = Duration::from_secs(3600);
@@ -39,6 +42,8 @@ pub trait Kitchen {
     fn cook(&self) -> Result<()>;
     /// Returns when something was echoed.
     fn listen(&self) -> Result<()>;
+    /// Returns when the door is open.
+    fn enter(&self) -> Result<()>;
     /// Does something when the event is set.
     fn when(&self, context: &Context, event: Event, timeout_ms: u64) -> Result<()>;
     /// The same, when something is in the pipe, or its other end is closed.
@@ -49,6 +54,7 @@ pub trait Kitchen {
 #[derive(Clone, Debug, Default)]
 struct Cook {
     echoed: Arc<AtomicBool>,
+    open: Arc<AtomicBool>,
     ended: Arc<Outcomes>,
 }
 
@@ -78,6 +84,13 @@ impl Kitchen for Cook {
 
     fn listen(&self) -> Result<()> {
         while !self.echoed.load(Ordering::SeqCst) {
+            thread::sleep(Duration::from_millis(2));
+        }
+        Ok(())
+    }
+
+    fn enter(&self) -> Result<()> {
+        while !self.open.load(Ordering::SeqCst) {
             thread::sleep(Duration::from_millis(2));
         }
         Ok(())
@@ -221,6 +234,75 @@ fn move_to_the_other_loop(reactor: &Arc<Reactor>) {
     assert_eq!((reactor.event_loop(0).load(), other.load()), (0, 1));
     reactor.crew.hand_over(reactor, 1).unwrap();
     assert_eq!(moved.map(EventLoop::index_of), Some(1));
+}
+
+/// Begins so many calls that go together.
+fn echo_together(client: &KitchenClient, count: u64) -> Vec<Pending<Result<u64>>> {
+    together(&KitchenStarter::from(client), |starter| {
+        (0..count).map(|number| starter.echo(number)).collect()
+    })
+}
+
+#[test]
+fn calls_that_come_together_are_each_answered_in_any_order() {
+    explore(|| {
+        let (client, reactor) = kitchen(&Cook::default());
+        for _ in 0..2 {
+            for (number, call) in (0..).zip(echo_together(&client, 5)) {
+                assert_eq!(call.wait().unwrap(), number);
+            }
+        }
+        drop(client);
+        ended(&reactor);
+    });
+}
+
+#[test]
+fn a_quick_method_that_takes_long_for_once_holds_up_nothing_that_came_with_it_in_any_order() {
+    explore(|| {
+        let cook = Cook::default();
+        let (client, reactor) = kitchen(&cook);
+        cook.open.store(true, Ordering::SeqCst);
+        for _ in 0..2 {
+            client.enter().unwrap();
+            client.echo(0).unwrap();
+        }
+        cook.open.store(false, Ordering::SeqCst);
+        // Also where none comes after it.
+        let count_after = shuttle::rand::thread_rng().gen_range(0..3);
+        let (before, entering, after) = together(&KitchenStarter::from(&client), |starter| {
+            let (before, entering) = (starter.echo(1), starter.enter());
+            let after: Vec<_> = (0..count_after).map(|_| starter.echo(2)).collect();
+            (before, entering, after)
+        });
+        assert_eq!(before.wait().unwrap(), 1);
+        after.into_iter().for_each(|call| assert_eq!(call.wait().unwrap(), 2));
+        // It could not be open before.
+        cook.open.store(true, Ordering::SeqCst);
+        entering.wait().unwrap();
+        drop(client);
+        ended(&reactor);
+    });
+}
+
+#[test]
+fn who_goes_in_the_middle_of_calls_that_came_together_leaves_nothing_in_any_order() {
+    explore(|| {
+        let cook = Cook::default();
+        let (client, reactor) = kitchen(&cook);
+        client.echo(0).unwrap();
+        client.echo(0).unwrap();
+        let entering = together(&KitchenStarter::from(&client), |starter| {
+            let first = starter.echo(1);
+            let entering = starter.enter();
+            drop((first, starter.echo(2)));
+            entering
+        });
+        drop(entering);
+        drop(client);
+        cook.open.store(true, Ordering::SeqCst);
+        ended(&reactor);
+    });
 }
 
 #[test]

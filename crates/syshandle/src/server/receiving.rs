@@ -18,10 +18,8 @@ use super::jobs::Job;
 use super::reactor::Reactor;
 use super::sentinel::{Held, Post, Running};
 use super::session::Session;
-use super::slow::SLOW;
 use super::work::{CallState, Work};
 use crate::arrived::Arrived;
-use crate::batch::Came;
 use crate::buffer::FrameBuffer;
 use crate::client::LIMITS;
 use crate::link::NoBody;
@@ -151,9 +149,12 @@ impl Connection {
         if !self.inbox.is_empty() {
             return false;
         }
-        if !self.leave_loop(&mut self.state(), reactor) {
+        let mut state = self.state();
+        if !self.leave_loop(&mut state, reactor) {
             return false;
         }
+        state.stays = true;
+        drop(state);
         post.hold(Held::Client(self.clone()));
         self.newest().attend();
         let mut waits_for = match reactor.crew.hand_over(reactor, index) {
@@ -162,6 +163,9 @@ impl Connection {
         };
         let mut crowd = Crowd::new();
         while !matches!(waits_for, WaitsFor::More) && !reactor.is_stopped() {
+            if self.holds_replies() && self.inbox.is_empty() && !self.sends_held() {
+                break;
+            }
             waits_for = match self.receive_soon(waits_for, reactor, post, &mut crowd) {
                 Frame::Call(work) => {
                     if self.run(work, reactor, post).is_none() {
@@ -170,6 +174,9 @@ impl Connection {
                     self.waits_for()
                 }
                 Frame::Job(job) => {
+                    if self.holds_replies() {
+                        self.send_held(&mut self.state());
+                    }
                     let running = post.start_running(reactor);
                     job.try_run(reactor);
                     if !running.end() {
@@ -281,13 +288,12 @@ impl Connection {
         let known_slow = self.slow.get(method);
         if known_slow {
             post.give_up(reactor);
+        } else if self.holds_replies() && !self.slow.is_quick(method) {
+            self.send_held(&mut self.state());
         }
         let running = reactor.sentinel.start_in_turn(post, reactor);
         let took = work.run(reactor) - began;
-        let is_slow = took >= SLOW;
-        if is_slow != known_slow {
-            self.slow.set(method, is_slow);
-        }
+        self.slow.learn(method, took);
         (running.end() && !known_slow).then_some(took)
     }
 
@@ -299,35 +305,15 @@ impl Connection {
         post: &Post,
         patience: Option<Duration>,
     ) -> Frame {
-        if !self.inbox.is_empty()
-            && let Some(came) = self.inbox.next()
-        {
-            return self.act_on(reactor, post, came);
-        }
-        let (mut bytes, mut handles) = (FrameBuffer::take(), Arrived::new());
-        match self.link.receive(&mut bytes, &mut handles, patience) {
-            Ok(received) => self.act_on(reactor, post, Came { bytes, handles, received }),
-            Err(error) => self.not_received(reactor, &error),
-        }
-    }
-
-    fn not_received(&self, reactor: &Arc<Reactor>, error: &io::Error) -> Frame {
-        match error.kind() {
-            io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Frame::None,
-            // It went with messages of ours unread; its own are still to come.
-            io::ErrorKind::ConnectionReset => Frame::Other,
-            _ => {
-                tracing::debug!(%error, "a connection failed");
-                self.end(reactor, false);
-                Frame::End
-            }
-        }
-    }
-
-    /// Acts on what came.
-    #[inline]
-    fn act_on(self: &Arc<Self>, reactor: &Arc<Reactor>, post: &Post, came: Came) -> Frame {
-        let Came { bytes, mut handles, received } = came;
+        let (mut frame, mut handles) = (FrameBuffer::take(), Arrived::new());
+        let received = match self.inbox.is_empty() {
+            true => self.link.receive(&mut frame, &mut handles, patience),
+            false => self.receive_kept(&mut frame, &mut handles, patience),
+        };
+        let received = match received {
+            Ok(received) => received,
+            Err(error) => return self.not_received(reactor, &error),
+        };
         if received.len == 0 {
             self.end(reactor, false);
             return Frame::End;
@@ -340,7 +326,7 @@ impl Connection {
         }
         let taken = match received.bytes_truncated {
             true => Err(Violation::TooLong),
-            false => self.take(reactor, post, bytes, &received, handles),
+            false => self.take(reactor, post, frame, &received, handles),
         };
         taken.unwrap_or_else(|violation| {
             let Credentials { pid, uid, .. } = self.session.client;
@@ -348,6 +334,34 @@ impl Connection {
             self.end(reactor, false);
             Frame::End
         })
+    }
+
+    /// Takes a frame that was received before, unless another thread was quicker.
+    #[cold]
+    fn receive_kept(
+        &self,
+        frame: &mut FrameBuffer,
+        handles: &mut Arrived,
+        patience: Option<Duration>,
+    ) -> io::Result<Received> {
+        match self.inbox.next(frame, handles) {
+            Some(received) => Ok(received),
+            None => self.link.receive(frame, handles, patience),
+        }
+    }
+
+    #[cold]
+    fn not_received(&self, reactor: &Arc<Reactor>, error: &io::Error) -> Frame {
+        match error.kind() {
+            io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Frame::None,
+            // It went with messages of ours unread; its own are still to come.
+            io::ErrorKind::ConnectionReset => Frame::Other,
+            _ => {
+                tracing::debug!(%error, "a connection failed");
+                self.end(reactor, false);
+                Frame::End
+            }
+        }
     }
 
     /// Acts on a frame.

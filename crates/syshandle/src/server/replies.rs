@@ -41,8 +41,15 @@ impl Connection {
         }
         let header = self.reply_header(&mut state, call, status, handles.len(), body.size());
         if let Some(header) = &header {
+            // Those of calls that were received together may go together.
+            let in_turn = !self.inbox.is_empty() || state.held.is_some();
+            let is_held = in_turn && self.hold_reply(&mut state, reactor, header, (&body, handles));
             drop(state);
-            match self.link.send(header, &body, handles) {
+            let sent = match is_held {
+                true => Ok(()),
+                false => self.link.send(header, &body, handles),
+            };
+            match sent {
                 Ok(()) => return give_bytes(body.into_room()),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return self.reply_instead(reactor, header, &error),
@@ -165,11 +172,11 @@ impl Connection {
 }
 
 /// Whether nobody is there any more to send to: the end of file tells the rest.
-fn is_gone(error: &io::Error) -> bool {
+pub(super) fn is_gone(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
 }
 
 /// What a client gets instead of a result that the system doesn't let through.
-fn unsendable(error: &io::Error) -> Payload<'static> {
+pub(super) fn unsendable(error: &io::Error) -> Payload<'static> {
     Fault::Unsendable { text: error.to_string() }.write().into()
 }

@@ -22,6 +22,7 @@ pub(crate) struct Sentinel {
     posts: Mutex<Posts>,
     thread: OnceLock<Thread>,
     asleep: AtomicBool,
+    watches: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -95,6 +96,11 @@ impl Sentinel {
         }
         // Or another thread looks after methods already.
         reactor.wait_for_end()
+    }
+
+    /// Whether methods that take long are looked after: not where no thread could be had for it.
+    pub(super) fn watches(&self) -> bool {
+        self.watches.load(Ordering::Relaxed)
     }
 
     /// The end has come.
@@ -202,6 +208,9 @@ const GIVEN_AWAY: u64 = 1 << 63;
 
 /// What the sentinel's thread does until the reactor is gone.
 fn watch(reactor: &Weak<Reactor>) {
+    if let Some(reactor) = reactor.upgrade() {
+        reactor.sentinel.watches.store(true, Ordering::Relaxed);
+    }
     let mut seen: Vec<(u64, u64)> = Vec::new();
     let mut seen_now = Vec::new();
     let mut posts: Vec<Arc<Post>> = Vec::new();

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::thread;
 use std::time::Duration;
 
-use syshandle::{Cancel, Error, ErrorKind, Event, ManualEvent, Pending, Ran, Result};
+use syshandle::{Cancel, Error, ErrorKind, Event, ManualEvent, Pending, Ran, Result, together};
 
 use crate::support::bench::{BenchClient, BenchStarter, Mishap, pattern};
 use crate::support::world::{World, file, identity, over_every_transport};
@@ -176,4 +176,120 @@ fn the_servers_death_ends_all_of_them() {
         assert_eq!((error.kind(), error.ran()), (ErrorKind::Disconnected, Ran::Maybe), "{error}");
     }
     assert_eq!(starter.nothing().wait().unwrap_err().ran(), Ran::No);
+}
+
+#[test]
+fn calls_that_go_together_each_get_their_own_result() {
+    over_every_transport(|bench| {
+        let starter = starter(bench);
+        // More than go at once, and than run at once; small ones and large ones, with handles.
+        for count in [1, 5, 16, 17, 64, 200] {
+            let calls: Vec<_> = together(&starter, |starter| {
+                let len = |i: usize| if i % 7 == 6 { 40_000 } else { i };
+                (0..count).map(|i| (len(i), starter.echo(&vec![i as u8; len(i)]))).collect()
+            });
+            for (i, (len, call)) in calls.into_iter().enumerate().rev() {
+                assert!(call.wait().unwrap() == vec![i as u8; len]);
+            }
+        }
+        let (decorated, when) = (file(), Event::new().unwrap());
+        let (before, finished, after) = together(&starter, |starter| {
+            (starter.bytes(3), starter.finish(&decorated, &when), starter.events(2))
+        });
+        assert_eq!(after.wait().unwrap().len(), 2);
+        assert_eq!(identity(finished.wait().unwrap()), identity(&when));
+        assert_eq!(before.wait().unwrap(), pattern(3));
+    });
+}
+
+#[test]
+fn one_of_those_that_go_together_may_be_waited_for_before_the_others_are_begun() {
+    over_every_transport(|bench| {
+        let calls = together(&starter(bench), |starter| {
+            let first = starter.bytes(1);
+            assert_eq!(first.wait().unwrap().len(), 1);
+            // Those that nobody waits for are in nobody's way.
+            drop([starter.bytes(2), starter.bytes(3)]);
+            [starter.bytes(4), starter.bytes(5)]
+        });
+        assert_eq!(calls.map(|call| call.wait().unwrap().len()), [4, 5]);
+    });
+}
+
+#[test]
+fn what_is_begun_later_by_a_copy_of_the_starter_goes_at_once() {
+    over_every_transport(|bench| {
+        let copy = together(&starter(bench), |starter| starter.clone());
+        let (entered, until) = (Event::new().unwrap(), ManualEvent::new().unwrap());
+        let call = copy.block(&entered, &until, 0);
+        assert!(entered.wait_timeout(LONG).unwrap());
+        until.set().unwrap();
+        call.wait().unwrap();
+        assert_eq!(copy.bytes(9).wait().unwrap().len(), 9);
+    });
+}
+
+#[test]
+fn calls_that_go_together_go_also_when_what_begins_them_panics() {
+    over_every_transport(|bench| {
+        let starter = starter(bench);
+        let begun = std::sync::Mutex::new(Vec::new());
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            together(&starter, |starter| {
+                begun.lock().unwrap().extend([starter.bytes(1), starter.bytes(2)]);
+                panic!("on purpose");
+            })
+        }));
+        panicked.unwrap_err();
+        for (len, call) in (1..).zip(begun.into_inner().unwrap()) {
+            assert_eq!(call.wait().unwrap().len(), len);
+        }
+    });
+}
+
+#[test]
+fn quick_methods_are_answered_though_one_that_was_quick_takes_long_among_them() {
+    over_every_transport(|bench| {
+        let starter = starter(bench);
+        // A thread stays with this client, and both methods are known to be quick.
+        let opened = ManualEvent::new().unwrap();
+        opened.set().unwrap();
+        for _ in 0..200 {
+            bench.nothing().unwrap();
+        }
+        for _ in 0..20 {
+            bench.block(&Event::new().unwrap(), &opened, 0).unwrap();
+            let calls = together(&starter, |starter| [(); 16].map(|()| starter.nothing()));
+            calls.into_iter().for_each(|call| call.wait().unwrap());
+        }
+        let (entered, until) = (Event::new().unwrap(), ManualEvent::new().unwrap());
+        let (before, slow, after) = together(&starter, |starter| {
+            let before = [(); 5].map(|()| starter.nothing());
+            (before, starter.block(&entered, &until, 0), [(); 5].map(|()| starter.nothing()))
+        });
+        before.into_iter().chain(after).for_each(|call| call.wait().unwrap());
+        // It couldn't end before.
+        until.set().unwrap();
+        slow.wait().unwrap();
+    });
+}
+
+#[test]
+fn calls_that_go_together_and_the_servers_death() {
+    let world = World::new();
+    let bench = world.bench();
+    let starter = starter(&bench);
+    let server = rustix::process::Pid::from_raw(bench.pid().unwrap() as i32).unwrap();
+    let calls = together(&starter, |starter| {
+        let first = starter.nothing();
+        rustix::process::kill_process(server, rustix::process::Signal::KILL).unwrap();
+        // It was the only one that had the other end.
+        let error = bench.wait(&Event::new().unwrap()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Disconnected);
+        [first, starter.nothing()]
+    });
+    for call in calls {
+        let error = call.wait().unwrap_err();
+        assert_eq!((error.kind(), error.ran()), (ErrorKind::Disconnected, Ran::No), "{error}");
+    }
 }

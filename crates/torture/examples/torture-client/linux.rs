@@ -1,4 +1,5 @@
-//! The sample's client under faults: has the file of its argument finished, and says how that ended.
+//! The sample's client under faults: has the file of its argument finished, and says how that ended;
+//! or with another argument begins many calls at once.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use syshandle::Activation;
 use syshandle_torture::faults::arm_from_environment;
 use syshandle_torture::finish::finish;
+use syshandle_torture::together::{TOGETHER, call_together};
 
 pub(crate) fn main() -> ExitCode {
     if let Err(error) = arm_from_environment() {
@@ -14,7 +16,11 @@ pub(crate) fn main() -> ExitCode {
         return ExitCode::from(77);
     }
     let path = PathBuf::from(std::env::args_os().nth(1).unwrap_or_default());
-    let (ending, text) = finish(&Activation::new(), &path, Duration::from_secs(10));
+    let (activation, timeout) = (Activation::new(), Duration::from_secs(10));
+    let (ending, text) = match path.as_os_str() == TOGETHER {
+        true => call_together(&activation, timeout),
+        false => finish(&activation, &path, timeout),
+    };
     println!("{ending}");
     eprintln!("{text}");
     ExitCode::SUCCESS

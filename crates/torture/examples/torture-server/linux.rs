@@ -7,6 +7,7 @@ use std::time::Duration;
 use sparkle::{SERVER_LINES, SPARKLE_FINISHER, SparkleFinisher};
 use syshandle::{Context, Event, Outcome, Result, Server};
 use syshandle_torture::faults::arm_from_environment;
+use syshandle_torture::together::{Counter, NUMBERS};
 
 pub(crate) fn main() -> Result<()> {
     if let Err(error) = arm_from_environment() {
@@ -16,6 +17,7 @@ pub(crate) fn main() -> Result<()> {
     let idle = std::env::var("TORTURE_IDLE_MS").ok().and_then(|text| text.parse().ok());
     Server::new()
         .class(SPARKLE_FINISHER, || Finisher)
+        .class(NUMBERS, || Counter)
         .idle_exit(Duration::from_millis(idle.unwrap_or(1000)))
         .run()
 }

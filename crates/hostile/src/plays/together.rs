@@ -1,0 +1,104 @@
+//! Many frames at once, of which one in the middle breaks a rule.
+//!
+//! A server may receive them with one system call. Each is to be treated all the same as if it had
+//! come alone: what came before the wrong one is answered, and what came after it is not.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use syshandle_wire::{FrameKind, Header, Limits};
+
+use crate::line::{Answer, Line, PATIENCE, unless_cut_off, written};
+use crate::play::{Act, Play, Tally, Target};
+
+pub(crate) const PLAY: Play = Play {
+    name: "together",
+    what: "many frames at once, with a wrong one in the middle",
+    accepted: true,
+    run,
+};
+
+/// How often each is tried.
+const TIMES: u32 = 10;
+
+/// So many calls, one after the other, and the server has got used to this client.
+const CALLS_ALONE: u32 = 80;
+
+/// Calls before the wrong frame, and as many after it: together no more than may run.
+const CALLS: u32 = 12;
+
+fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
+    let null = File::open("/dev/null")?;
+    let call = |handles| Header {
+        call: 5_000,
+        code: super::NO_METHOD,
+        handles,
+        ..Header::new(FrameKind::Call)
+    };
+    let cut = written(&call(0))[..9].to_vec();
+    let many = vec![null.as_fd(); Limits::HANDLES_MAX.into()];
+    let wrong: [(&str, Vec<u8>, &[BorrowedFd<'_>]); 6] = [
+        ("one that ends too early", cut, &[]),
+        ("one that is too long", vec![4; Header::FRAME_MAX + 1], &[]),
+        ("one without bytes", Vec::new(), &[]),
+        ("one with more handles than declared", written(&call(1)), &many),
+        ("one with fewer handles than declared", written(&call(2)), &many[..1]),
+        ("one of no kind", vec![0xee; Header::LEN], &many[..3]),
+    ];
+    for (what, bytes, handles) in wrong {
+        let mut tally = Tally::new(format!("{CALLS} calls, {what}, and {CALLS} calls"));
+        for _ in 0..TIMES {
+            let line = open(target)?;
+            calls(&line, 0, &many[..1])?;
+            unless_cut_off(line.bytes(&bytes, handles))?;
+            calls(&line, CALLS, &many[..40])?;
+            let (answered, last) = answers(&line);
+            let right = matches!(last, Answer::CutOff | Answer::Refused(_));
+            tally.add_text(format!("{answered} answered, then {last}"), right && answered == CALLS);
+        }
+        acts.push(tally.act());
+    }
+    let mut tally = Tally::new(format!("{CALLS} calls with handles at once, and gone"));
+    for _ in 0..TIMES {
+        let line = open(target)?;
+        calls(&line, 0, &many[..100])?;
+    }
+    // What is left of them shows in the census.
+    tally.add_text(format!("{TIMES} times"), true);
+    acts.push(tally.act());
+    Ok(())
+}
+
+/// A connection that has called for a while, and waited for each answer.
+fn open(target: &Target) -> io::Result<Line> {
+    let line = target.open()?;
+    for number in 0..CALLS_ALONE {
+        line.call(1_000 + number, super::NO_METHOD, &[], &[])?;
+        match line.answer(PATIENCE) {
+            Answer::Reply { .. } => {}
+            other => return Err(io::Error::other(format!("a call alone got: {other}"))),
+        }
+    }
+    Ok(line)
+}
+
+/// Calls that nobody waits for yet; each third one with handles.
+fn calls(line: &Line, first: u32, handles: &[BorrowedFd<'_>]) -> io::Result<()> {
+    for number in first..first + CALLS {
+        let handles = if number % 3 == 0 { handles } else { &[] };
+        unless_cut_off(line.call(number, super::NO_METHOD, &[], handles))?;
+    }
+    Ok(())
+}
+
+/// How many calls are answered until something else comes, and what that is.
+fn answers(line: &Line) -> (u32, Answer) {
+    let mut answered = 0;
+    loop {
+        match line.answer(PATIENCE) {
+            Answer::Reply { .. } => answered += 1,
+            last => return (answered, last),
+        }
+    }
+}
