@@ -24,6 +24,7 @@ mod sentinel;
 mod session;
 pub(crate) mod shares;
 mod slow;
+mod staying;
 mod timers;
 mod work;
 

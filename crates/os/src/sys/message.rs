@@ -84,7 +84,7 @@ fn send_piece(socket: BorrowedFd<'_>, piece: &[u8]) -> io::Result<usize> {
 
 /// Calls again where a signal came first.
 #[inline]
-fn uninterrupted(mut call: impl FnMut() -> libc::c_long) -> io::Result<usize> {
+pub(super) fn uninterrupted(mut call: impl FnMut() -> libc::c_long) -> io::Result<usize> {
     loop {
         match usize::try_from(call()) {
             Ok(count) => return Ok(count),
@@ -180,7 +180,7 @@ pub(super) unsafe fn take(
 }
 
 /// Who sends neither waits nor gets a signal.
-const SEND_FLAGS: libc::c_int = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+pub(super) const SEND_FLAGS: libc::c_int = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
 
 #[inline(always)]
 pub(super) fn empty_message() -> libc::msghdr {

@@ -9,7 +9,9 @@ use std::ops::DerefMut;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr;
 
-use super::message::{CONTROL_SIZE, Control, empty_message, interrupted, take};
+use super::message::{
+    CONTROL_SIZE, Control, SEND_FLAGS, empty_message, interrupted, take, uninterrupted,
+};
 use crate::Slot;
 
 /// The most messages at once: their control buffers lie on the stack.
@@ -25,26 +27,12 @@ pub(crate) fn send(socket: BorrowedFd<'_>, frames: &[IoSlice<'_>]) -> io::Result
         message.msg_hdr.msg_iov = ptr::from_ref(frame).cast_mut().cast();
         message.msg_hdr.msg_iovlen = 1;
     }
-    loop {
-        let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
-        // SAFETY: an IoSlice is an iovec in memory. The first `count` messages are there, and every
-        // pointer of theirs is to memory that lives until the call returns; it writes only their
-        // lengths.
-        let sent = unsafe {
-            libc::syscall(
-                libc::SYS_sendmmsg,
-                socket.as_raw_fd(),
-                messages.as_mut_ptr(),
-                count,
-                flags,
-            )
-        };
-        match usize::try_from(sent) {
-            Ok(sent) => return Ok(sent),
-            Err(_) if interrupted() => continue,
-            Err(_) => return Err(io::Error::last_os_error()),
-        }
-    }
+    // SAFETY: an IoSlice is an iovec in memory. Every pointer of the first `count` messages is to
+    // memory that lives until the call returns; it writes only their lengths.
+    uninterrupted(|| unsafe {
+        let (socket, messages) = (socket.as_raw_fd(), messages.as_mut_ptr());
+        libc::syscall(libc::SYS_sendmmsg, socket, messages, count, SEND_FLAGS)
+    })
 }
 
 /// Receives as many messages as are there and as there are slots, each with `O_CLOEXEC` on its

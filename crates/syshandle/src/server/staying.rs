@@ -1,0 +1,176 @@
+//! A thread that stays with one client, which calls again and again.
+//!
+//! It is asleep in the system call that receives, which costs least, and has given its loop to
+//! another thread. Only such a thread receives several frames at once, holds replies, and looks after
+//! a job beside its socket: nobody else waits for it meanwhile.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use syshandle_os::Readable;
+
+use super::connection::Connection;
+use super::inbox::Crowd;
+use super::jobs::Job;
+use super::reactor::Reactor;
+use super::receiving::Frame;
+use super::sentinel::{Held, Post};
+use crate::sync::{now, wait_until};
+
+/// What a thread that stays with a client has to wait for.
+enum WaitsFor {
+    Calls,
+    /// And for a job that nobody else looks after.
+    CallsAnd(Arc<Job>),
+    /// For more than such a thread can: it leaves.
+    More,
+}
+
+impl Connection {
+    /// Stays with this client, which calls again and again: it then has a thread of its own, asleep
+    /// in the system call that receives, which costs least. Another thread runs the loop meanwhile.
+    /// Returns when the client has called no more for some milliseconds, or owes or waits for
+    /// something else; `false` if it couldn't be begun.
+    pub(crate) fn stay(self: Arc<Self>, reactor: &Arc<Reactor>, index: usize, post: &Post) -> bool {
+        if self.session.jobs() > 0 || !reactor.crew.has_another() {
+            return false;
+        }
+        let Some(_stay) = reactor.stay() else { return false };
+        if !self.inbox.is_empty() {
+            return false;
+        }
+        let mut state = self.state();
+        if !self.leave_loop(&mut state, reactor) {
+            return false;
+        }
+        state.stays = true;
+        drop(state);
+        post.hold(Held::Client(self.clone()));
+        self.newest().attend();
+        let mut waits_for = match reactor.crew.hand_over(reactor, index) {
+            Ok(true) => WaitsFor::Calls,
+            _ => WaitsFor::More,
+        };
+        let mut crowd = Crowd::new();
+        while !matches!(waits_for, WaitsFor::More) && !reactor.is_stopped() {
+            if self.holds_replies() && self.inbox.is_empty() && !self.sends_held() {
+                break;
+            }
+            waits_for = match self.receive_soon(waits_for, reactor, post, &mut crowd) {
+                Frame::Call(work) => {
+                    if self.run(work, reactor, post).is_none() {
+                        return true;
+                    }
+                    self.waits_for()
+                }
+                Frame::Job(job) => {
+                    if self.holds_replies() {
+                        self.send_held(&mut self.state());
+                    }
+                    let running = post.start_running(reactor);
+                    job.try_run(reactor);
+                    if !running.end() {
+                        return true;
+                    }
+                    self.waits_for()
+                }
+                Frame::Other => self.waits_for(),
+                Frame::End => {
+                    self.leave_newest(reactor);
+                    return true;
+                }
+                Frame::Lost => return true,
+                Frame::None => WaitsFor::More,
+            };
+            reactor.check_idle();
+        }
+        post.give_up(reactor);
+        true
+    }
+
+    /// What a thread that stays with this client has to wait for.
+    fn waits_for(&self) -> WaitsFor {
+        if !self.state().owed.is_empty() {
+            return WaitsFor::More;
+        }
+        match self.session.jobs() {
+            0 => WaitsFor::Calls,
+            1 => self.newest().job().map_or(WaitsFor::More, WaitsFor::CallsAnd),
+            _ => WaitsFor::More,
+        }
+    }
+
+    /// Receives what comes within some milliseconds: looks for a moment, then sleeps.
+    fn receive_soon(
+        self: &Arc<Self>,
+        waits_for: WaitsFor,
+        reactor: &Arc<Reactor>,
+        post: &Post,
+        crowd: &mut Crowd,
+    ) -> Frame {
+        let count = if self.inbox.is_empty() { crowd.count() } else { 1 };
+        let mut receive = |patience| match count {
+            1 => self.receive(reactor, post, patience),
+            _ => self.receive_several(reactor, post, patience, (count, crowd)),
+        };
+        let mut looking = self.start_looking();
+        while looking.again() {
+            let frame = match &waits_for {
+                WaitsFor::CallsAnd(job) if job.take() => Frame::Job(job.clone()),
+                _ => receive(None),
+            };
+            if !matches!(frame, Frame::None) {
+                looking.came();
+                return frame;
+            }
+        }
+        match waits_for {
+            WaitsFor::CallsAnd(job) if self.inbox.is_empty() => {
+                self.receive_beside(job, reactor, post)
+            }
+            _ => receive(Some(STAY)),
+        }
+    }
+
+    /// Waits some milliseconds for what comes, or for a job.
+    fn receive_beside(
+        self: &Arc<Self>,
+        job: Arc<Job>,
+        reactor: &Arc<Reactor>,
+        post: &Post,
+    ) -> Frame {
+        let Some(object) = job.object() else { return self.receive(reactor, post, Some(STAY)) };
+        let socket = &self.link.socket;
+        let waited = wait_until(now() + STAY, |until| socket.wait_readable_beside(&*object, until));
+        match waited {
+            Ok(Readable { object: true, .. }) => Frame::Job(job),
+            Ok(Readable { socket: true, .. }) => self.receive(reactor, post, None),
+            Ok(_) | Err(_) => Frame::None,
+        }
+    }
+
+    /// Receives as many frames as are there and there is to be room for, and acts on the first one.
+    #[inline(never)]
+    fn receive_several(
+        self: &Arc<Self>,
+        reactor: &Arc<Reactor>,
+        post: &Post,
+        patience: Option<Duration>,
+        (count, crowd): (usize, &mut Crowd),
+    ) -> Frame {
+        let received = self.inbox.receive(&self.session.share, count, |batch, count| {
+            self.link.receive_several(batch, count, patience)
+        });
+        match received {
+            None => self.receive(reactor, post, patience),
+            Some(Ok(found)) => {
+                crowd.found(found);
+                self.receive(reactor, post, None)
+            }
+            Some(Err(error)) => self.not_received(reactor, &error),
+        }
+    }
+}
+
+/// How long a thread stays with a client that has just called.
+const STAY: Duration = Duration::from_millis(5);
