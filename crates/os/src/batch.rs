@@ -88,7 +88,8 @@ mod tests {
         assert_eq!(lens, [3, 4, 5, 0]);
         let counts = slots.iter().map(|slot| slot.handles.len()).collect::<Vec<_>>();
         assert_eq!(counts, [1, 0, HANDLES_PER_MESSAGE_MAX, 0]);
-        for (slot, file) in [&mut slots[0]].into_iter().zip(&files) {
+        for (slot, file) in [(0, &files[0]), (2, &files[1])] {
+            let slot = &mut slots[slot];
             let arrived = File::from(slot.handles.pop().unwrap());
             assert_eq!(arrived.metadata().unwrap().ino(), file.metadata().unwrap().ino());
             let flags = rustix::io::fcntl_getfd(&arrived).unwrap();

@@ -31,8 +31,6 @@ pub enum Interest {
     OnceReadable,
     /// Once: the next time that what it would read as has changed.
     OnceChanged,
-    /// Once: the next time that there is room to write.
-    OnceWritable,
 }
 
 /// A descriptor that became ready.
@@ -192,7 +190,6 @@ impl Interest {
             Self::EachBoth => readable | EventFlags::OUT | EventFlags::ET,
             Self::OnceReadable => readable | EventFlags::ONESHOT,
             Self::OnceChanged => EventFlags::PRI | EventFlags::ONESHOT,
-            Self::OnceWritable => EventFlags::OUT | EventFlags::ONESHOT,
         }
     }
 }

@@ -243,10 +243,6 @@ impl Link {
     }
 }
 
-/// A header and the bytes of most calls.
-const PIECE_MAX: usize = 128;
-const _: () = assert!(PIECE_MAX >= Header::LEN_MAX);
-
 /// Appends a frame whose body goes in it and which is to be sent soon.
 pub(crate) fn append_frame(header: &Header, body: &[u8], out: &mut Vec<u8>) {
     let mut head = [0; Header::LEN_MAX];
@@ -272,3 +268,7 @@ impl Source for Range<'_> {
         self.reader.is_some_and(|reader| reader.read(self.start + at, len, out))
     }
 }
+
+/// A header and the bytes of most calls.
+const PIECE_MAX: usize = 128;
+const _: () = assert!(PIECE_MAX >= Header::LEN_MAX);

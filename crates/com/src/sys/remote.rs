@@ -16,7 +16,7 @@ use windows_sys::core::HRESULT;
 use super::allocation::Arena;
 use super::incoming::lent;
 use super::layout::UnknownVtable;
-use super::{Bound, Serve, com_guid, error_info};
+use super::{Bound, Serve, com_guid, error_info, served};
 use crate::{FIRST_METHOD, Hresult, Lent, Passed, Sort, TableError, TranscodeError};
 
 /// A reference to an object by one of its interfaces. To be used and dropped in the multithreaded
@@ -130,7 +130,7 @@ impl Remote {
     /// back that it has passed.
     pub fn served(&self) -> Option<Arc<dyn Serve>> {
         // SAFETY: a reference to an object.
-        unsafe { super::served::object(self.pointer.as_ptr(), self.bound) }
+        unsafe { served::object(self.pointer.as_ptr(), self.bound) }
     }
 
     /// A reference of our own to what somebody else has a pointer to, or whose reference it becomes.

@@ -45,9 +45,10 @@ use crate::{CallError, Result};
 /// # }
 /// ```
 ///
-/// It was sent when it was begun, unless that was [`together`](crate::together) with others, and its time runs since then. Dropping this cancels the call. There
-/// are no more of them at once than the server takes (64, all threads of a client's together):
-/// beginning one more waits until one has ended.
+/// It was sent when it was begun, unless that was [`together`](crate::together) with others, and its
+/// time runs since then. Dropping this cancels the call. There are no more of them at once than the
+/// server takes (64, all threads of a client's together): beginning one more waits until one has
+/// ended.
 #[must_use = "dropping it cancels the call"]
 pub struct Pending<R> {
     client: Client,

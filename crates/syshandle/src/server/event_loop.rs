@@ -13,7 +13,7 @@ use super::connection::Connection;
 use super::doors::InnerDoor;
 use super::jobs::Job;
 use super::newest::Newest;
-use super::reactor::Reactor;
+use super::reactor::{Reactor, surely};
 use super::session::Session;
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use crate::sync::{Mutex, MutexGuard, wait_beside, wait_for_ready};
@@ -100,9 +100,7 @@ impl EventLoop {
     /// Wakes the thread that runs this loop, for nothing but to look around: by what ends it, which
     /// is a source that is there anyway, and always has room to write.
     pub(super) fn wake(&self, stop: &ManualEvent) {
-        if let Err(error) = self.poller.change(stop, self.stop_key(), Interest::EachBoth) {
-            tracing::warn!(%error, "a thread of the server can't be woken now");
-        }
+        surely(|| self.poller.change(stop, self.stop_key(), Interest::EachBoth));
     }
 
     /// The loop that a key says.

@@ -250,12 +250,7 @@ impl Reactor {
     pub(super) fn remind(&self, key: u64) {
         let event_loop = self.loop_of(key);
         event_loop.remind(key);
-        if EventLoop::index_of(key) == Self::FIRST {
-            return self.look_around();
-        }
-        // There is always room in an event. The key is nobody's.
-        let (poller, wake) = (event_loop.poller(), Interest::OnceWritable);
-        surely(|| poller.change(&self.work, 0, wake).or_else(|_| poller.add(&self.work, 0, wake)));
+        event_loop.wake(&self.stop);
     }
 
     /// Lets this thread sleep where only one client can wake it, unless there are enough that do.
@@ -301,10 +296,11 @@ impl Reactor {
             Source::Alarm => self.act_on_timers(),
             Source::Signal => self.drain(),
             Source::Door(door) => door.let_in(self),
-            Source::Job(job) => job.try_run(self),
             Source::Process(session) => session.process_died(self),
             // That the end has come is seen after whatever was done.
-            Source::Stop | Source::Connection(_) | Source::Entrance(_) => {}
+            Source::Stop => {}
+            // They are acted on in their own ways.
+            Source::Connection(_) | Source::Entrance(_) | Source::Job(_) => {}
         }
     }
 

@@ -15,29 +15,28 @@ pub(super) struct SlowMethods {
 impl SlowMethods {
     /// Whether it took long.
     pub(super) fn get(&self, method: u32) -> bool {
-        is_set(&self.slow, method)
+        is_set(&self.slow, bit(method))
     }
 
     /// Whether it was quick: not of one that hasn't run yet.
     pub(super) fn is_quick(&self, method: u32) -> bool {
-        is_set(&self.quick, method)
+        is_set(&self.quick, bit(method))
     }
 
     /// It took so long.
     #[inline]
     pub(super) fn learn(&self, method: u32, took: Duration) {
         let (bit, is_slow, is_quick) = (bit(method), took >= SLOW, took < QUICK);
-        let is_set = |bits: &AtomicU64| bits.load(Ordering::Relaxed) & bit != 0;
         // Written only where it changes.
-        if is_set(&self.slow) != is_slow || is_set(&self.quick) != is_quick {
+        if is_set(&self.slow, bit) != is_slow || is_set(&self.quick, bit) != is_quick {
             set(&self.slow, bit, is_slow);
             set(&self.quick, bit, is_quick);
         }
     }
 }
 
-fn is_set(bits: &AtomicU64, method: u32) -> bool {
-    bits.load(Ordering::Relaxed) & bit(method) != 0
+fn is_set(bits: &AtomicU64, bit: u64) -> bool {
+    bits.load(Ordering::Relaxed) & bit != 0
 }
 
 #[cold]
