@@ -25,7 +25,7 @@ pub(crate) fn check(accept: bool, results: &mut Results) -> Result<()> {
     let program = crate::build::program(entry)?;
     let mut counts = BTreeMap::new();
     for (work, calls) in WORKS {
-        let (few, many) = (count(&program, work, FEW)?, count(&program, work, FEW + calls)?);
+        let (few, many) = (least(&program, work, FEW)?, least(&program, work, FEW + calls)?);
         counts.insert(work.to_owned(), many.saturating_sub(few) / calls);
     }
     let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../instructions.txt");
@@ -58,6 +58,16 @@ fn compare(kept: &BTreeMap<String, u64>, counts: &BTreeMap<String, u64>) -> Resu
         )
         .into()),
     }
+}
+
+/// The instructions of the least of some runs: where other programs want the cores, threads come to
+/// wait in other places, and that only adds.
+fn least(program: &Path, work: &str, calls: u64) -> Result<u64> {
+    let mut least = u64::MAX;
+    for _ in 0..RUNS {
+        least = least.min(count(program, work, calls)?);
+    }
+    Ok(least)
 }
 
 /// The instructions of a whole run of so many calls.
@@ -106,6 +116,9 @@ fn write(counts: &BTreeMap<String, u64>) -> String {
 /// event out, the whole timeline, and a connection by a door with a null call and its end.
 const WORKS: [(&str, u64); 4] =
     [("null", 20_000), ("handles", 20_000), ("sparkle", 20_000), ("connect", 5_000)];
+
+/// Of which the least counts.
+const RUNS: u32 = 3;
 
 /// What is the same in a run of so many, the start above all, doesn't count.
 const FEW: u64 = 1_000;
