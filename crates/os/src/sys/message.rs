@@ -42,24 +42,21 @@ pub(crate) fn send(
     let mut control = Control([MaybeUninit::uninit(); CONTROL_SIZE]);
     let mut message = empty_message();
     message.msg_iov = parts.as_ptr().cast_mut().cast();
-    message.msg_iovlen = parts.len();
+    message.msg_iovlen = parts.len() as _;
     if !handles.is_empty() {
         let data_len = size_of_val(handles) as u32;
         message.msg_control = control.0.as_mut_ptr().cast();
         // SAFETY: CMSG_SPACE only computes.
-        message.msg_controllen = unsafe { libc::CMSG_SPACE(data_len) } as usize;
+        message.msg_controllen = unsafe { libc::CMSG_SPACE(data_len) } as _;
         // SAFETY: the control buffer has room for a header and DESCRIPTORS_MAX descriptors.
         let header = unsafe { libc::CMSG_FIRSTHDR(&message) };
+        let mut first = empty_header();
         // SAFETY: CMSG_LEN only computes.
-        let cmsg_len = unsafe { libc::CMSG_LEN(data_len) } as usize;
+        first.cmsg_len = unsafe { libc::CMSG_LEN(data_len) } as _;
+        first.cmsg_level = libc::SOL_SOCKET;
+        first.cmsg_type = libc::SCM_RIGHTS;
         // SAFETY: the first header lies within the control buffer, which is aligned for it.
-        unsafe {
-            header.write(libc::cmsghdr {
-                cmsg_len,
-                cmsg_level: libc::SOL_SOCKET,
-                cmsg_type: libc::SCM_RIGHTS,
-            });
-        }
+        unsafe { header.write(first) };
         // SAFETY: the data of the first header lies within the control buffer.
         let data = unsafe { libc::CMSG_DATA(header) };
         // SAFETY: a BorrowedFd is a RawFd in memory; there is room for `data_len` bytes of them.
@@ -110,7 +107,7 @@ pub(crate) fn receive(
     message.msg_iov = &mut part;
     message.msg_iovlen = 1;
     message.msg_control = control.0.as_mut_ptr().cast();
-    message.msg_controllen = CONTROL_SIZE;
+    message.msg_controllen = CONTROL_SIZE as _;
     let flags = libc::MSG_CMSG_CLOEXEC | if wait { 0 } else { libc::MSG_DONTWAIT };
     let len = loop {
         // SAFETY: every pointer of `message` is to memory that lives until the call returns, and
@@ -150,13 +147,13 @@ pub(super) unsafe fn take(
     // SAFETY: the kernel filled the control buffer and left its length in the message.
     let mut header = unsafe { libc::CMSG_FIRSTHDR(message) };
     // SAFETY: a header that is not null lies within the control buffer.
-    while let Some(&libc::cmsghdr { cmsg_len, cmsg_level, cmsg_type }) = unsafe { header.as_ref() }
-    {
+    while let Some(fields) = unsafe { header.as_ref() } {
+        let cmsg_len: usize = fields.cmsg_len as _;
         // SAFETY: the data of a header within the buffer.
         let data = unsafe { libc::CMSG_DATA(header) };
         // SAFETY: CMSG_LEN only computes.
         let data_len = cmsg_len.saturating_sub(unsafe { libc::CMSG_LEN(0) } as usize);
-        match (cmsg_level, cmsg_type) {
+        match (fields.cmsg_level, fields.cmsg_type) {
             (libc::SOL_SOCKET, libc::SCM_RIGHTS) => {
                 handles.extend((0..data_len / size_of::<RawFd>()).map(|i| {
                     // SAFETY: the i-th descriptor lies within the data of this header.
@@ -185,6 +182,13 @@ pub(super) const SEND_FLAGS: libc::c_int = libc::MSG_DONTWAIT | libc::MSG_NOSIGN
 #[inline(always)]
 pub(super) fn empty_message() -> libc::msghdr {
     // SAFETY: a msghdr of zeros is one without a name, parts or control data.
+    unsafe { MaybeUninit::zeroed().assume_init() }
+}
+
+/// Returns the header of a control message with all fields zero. The C library decides which padding
+/// fields `cmsghdr` and `msghdr` have and how wide their lengths are: musl's lengths have 32 bits.
+fn empty_header() -> libc::cmsghdr {
+    // SAFETY: a cmsghdr has integers only, for which zeros are values.
     unsafe { MaybeUninit::zeroed().assume_init() }
 }
 

@@ -62,7 +62,7 @@ where
         message.msg_hdr.msg_iov = part.write(libc::iovec { iov_base, iov_len });
         message.msg_hdr.msg_iovlen = 1;
         message.msg_hdr.msg_control = control.0.as_mut_ptr().cast();
-        message.msg_hdr.msg_controllen = CONTROL_SIZE;
+        message.msg_hdr.msg_controllen = CONTROL_SIZE as _;
     }
     let wait_flag = if wait { libc::MSG_WAITFORONE } else { libc::MSG_DONTWAIT };
     let flags = libc::MSG_CMSG_CLOEXEC | wait_flag;
