@@ -11,12 +11,14 @@ use std::process::{Command, ExitCode, Stdio};
 use syshandle::{Activation, ErrorKind, Guid, Locations, Meeting, Result, interface};
 use syshandle_hostile::{Attack, Play, Target};
 
+use crate::class::ClassArgument;
+use crate::output::{outln, write_content, write_out};
+
 /// What is to be attacked.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// The class whose server is attacked, by its identifier
-    #[arg(value_parser = guid)]
-    class: Guid,
+    /// The class whose server is attacked, by its name or its identifier
+    class: ClassArgument,
     /// Play only these: `list` shows all
     #[arg(long, value_name = "PLAY", value_delimiter = ',')]
     only: Vec<String>,
@@ -43,30 +45,31 @@ fn guid(text: &str) -> std::result::Result<Guid, String> {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
-    if let (Some(play), Some(address)) = (&arguments.play, &arguments.address) {
-        return play_here(arguments, play, address);
-    }
     let locations = Locations::from_environment();
-    let registered = locations.find(arguments.class)?;
+    let clsid = arguments.class.find(&locations)?;
+    if let (Some(play), Some(address)) = (&arguments.play, &arguments.address) {
+        return play_here(arguments, clsid, play, address);
+    }
+    let registered = locations.find(clsid)?;
     let registration = &registered.registration;
-    let class = registration.classes.iter().find(|class| class.clsid == arguments.class);
+    let class = registration.classes.iter().find(|class| class.clsid == clsid);
     let iid = class.and_then(|class| class.interfaces.first().copied()).unwrap_or(Guid::NIL);
     let address = match &registration.socket {
         Some(socket) => socket.clone(),
         None => Meeting::of(&registered, &locations)?.socket,
     };
-    start(&locations, arguments.class)?;
+    start(&locations, clsid)?;
     let peers = Peers::new(&address, arguments.user)?;
     let allowed = registration.policy.allows(arguments.user);
-    println!("{}", peers.describe(allowed));
-    let target = Target { address, clsid: arguments.class, iid };
+    outln!("{}", peers.describe(allowed));
+    let target = Target { address, clsid, iid };
     let wanted = |play: &&Play| {
         arguments.only.is_empty() || arguments.only.iter().any(|name| name == play.name)
     };
     let can_be = |play: &&Play| play.accepted || (peers.as_another_user && !allowed);
     let played = Play::all().iter().filter(wanted);
     for play in played.clone().filter(|play| !can_be(play)) {
-        println!("skipped: {}: nobody whom this server turns away can be played here", play.name);
+        outln!("skipped: {}: nobody whom this server turns away can be played here", play.name);
     }
     let attack = Attack {
         target: target.clone(),
@@ -75,19 +78,20 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         slower_max: arguments.slower,
     };
     let report = attack.run()?;
-    print!("\n{report}");
+    write_out(format_args!("\n{report}"));
     Ok(if report.held() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Plays one in this process, and prints what it did.
-fn play_here(arguments: &Arguments, play: &str, address: &Path) -> Result<ExitCode> {
+fn play_here(arguments: &Arguments, clsid: Guid, play: &str, address: &Path) -> Result<ExitCode> {
     let iid = arguments.interface.unwrap_or(Guid::NIL);
-    let target = Target { address: address.to_owned(), clsid: arguments.class, iid };
+    let target = Target { address: address.to_owned(), clsid, iid };
     let Some(play) = Play::named(play) else {
         return Err(io::Error::other(format!("there is no play {play}")).into());
     };
     for act in play.run(&target)? {
-        println!("{}", act.write());
+        // For the command itself, which parses it.
+        write_content(&format!("{}\n", act.write()));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,40 +1,51 @@
 //! `syshandle clean`.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use syshandle::{Error, Locations, Result};
+use syshandle::{Error, Locations, Printable, Result};
 
+use crate::output::outln;
+use crate::paths::{self, Paths};
 use crate::systemd;
 
-/// What to remove.
+/// The programs to forget. Neither they nor their folders need exist any more.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// The folder of the servers' programs, or one program; it needn't exist any more
-    #[arg(long, default_value = ".")]
-    path: PathBuf,
+    #[command(flatten)]
+    paths: Paths,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let locations = Locations::from_environment();
-    let path = std::path::absolute(&arguments.path)?;
-    let path = std::fs::canonicalize(&path).unwrap_or(path);
     let registry = locations.own_registry()?;
-    let mut removed = 0;
-    for registered in locations.list().into_iter().flatten() {
-        let registration = &registered.registration;
-        let meant = registration.program == path || registration.program.parent() == Some(&path);
-        if !meant || !registered.file.starts_with(&registry) {
-            continue;
+    for path in arguments.paths.all() {
+        let path = paths::from_root(&path)?;
+        let mut removed = 0;
+        for registered in locations.list().into_iter().flatten() {
+            let registration = &registered.registration;
+            if !is_within(&registration.program, &path) || !registered.file.starts_with(&registry) {
+                continue;
+            }
+            locations.clean(&registered)?;
+            systemd::clean(registration)?;
+            outln!("removed {}", Printable(registered.file.display()));
+            removed += 1;
         }
-        locations.clean(&registered)?;
-        systemd::clean(registration)?;
-        println!("removed {}", registered.file.display());
-        removed += 1;
-    }
-    if removed == 0 {
-        let text = format!("no program in {} is registered for this user", path.display());
-        return Err(Error::failed(text));
+        if removed == 0 {
+            let path = Printable(path.display());
+            let text = format!("no program in {path} is registered for this user");
+            return Err(Error::failed(text));
+        }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Returns whether a program is the one that a path names, or is in the folder that it names, either
+/// by these paths or by where their links lead now.
+fn is_within(program: &Path, path: &Path) -> bool {
+    let names = |program: &Path, path: &Path| program == path || program.parent() == Some(path);
+    let end = |path: &Path| -> PathBuf { fs::canonicalize(path).unwrap_or_else(|_| path.into()) };
+    names(program, path) || names(&end(program), &end(path))
 }

@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use syshandle::{Error, Result};
+use syshandle::{Error, Printable, Result};
 use syshandle_idl::diff::{Change, diff};
 use syshandle_idl::emit::emit;
 use syshandle_idl::{Options, Report, check, describe, describe_file};
+
+use crate::output::{errln, outln, write_content, write_err};
 
 /// What to do with interfaces.
 #[derive(Subcommand)]
@@ -78,10 +80,7 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode> {
             let code = told(&report);
             if report.is_success() {
                 let count = report.statistics().files;
-                println!(
-                    "{count} {}",
-                    if count == 1 { "file is valid" } else { "files are valid" }
-                );
+                outln!("{count} {}", if count == 1 { "file is valid" } else { "files are valid" });
             }
             Ok(code)
         }
@@ -97,13 +96,13 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode> {
         }
         Command::Emit { file, output } => {
             let text = describe_file(file, &Options::default()).and_then(|described| {
-                let told = |what: String| format!("error: {}: {what}\n", file.display());
+                let told = |what: String| format!("error: {}: {what}\n", Printable(file.display()));
                 emit(&described).map_err(|wrong| wrong.into_iter().map(told).collect())
             });
             match text {
                 Ok(text) => written(output.as_ref(), &text),
                 Err(text) => {
-                    eprint!("{text}");
+                    write_err(format_args!("{text}"));
                     Ok(ExitCode::FAILURE)
                 }
             }
@@ -113,7 +112,8 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode> {
             match (describe_file(old, &options), describe_file(new, &options)) {
                 (Ok(old), Ok(new)) => Ok(compared(&diff(&old, &new), accept)),
                 (old, new) => {
-                    old.err().iter().chain(new.err().iter()).for_each(|text| eprint!("{text}"));
+                    let wrong = old.err().into_iter().chain(new.err());
+                    wrong.for_each(|text| write_err(format_args!("{text}")));
                     Ok(ExitCode::FAILURE)
                 }
             }
@@ -133,22 +133,22 @@ impl Reading {
 
 /// Says what was found; what that means for the exit code.
 fn told(report: &Report) -> ExitCode {
-    eprint!("{report}");
+    write_err(format_args!("{report}"));
     if report.is_success() {
         return ExitCode::SUCCESS;
     }
     let count = report.statistics().errors;
-    eprintln!("syshandle: {count} {}", if count == 1 { "error" } else { "errors" });
+    errln!("syshandle: {count} {}", if count == 1 { "error" } else { "errors" });
     ExitCode::FAILURE
 }
 
 /// Shows changes. One that gives a peer more fails, unless somebody accepted it by name.
 fn compared(changes: &[Change], accepted: &[String]) -> ExitCode {
-    changes.iter().for_each(|change| println!("{change}"));
+    changes.iter().for_each(|change| outln!("{change}"));
     let more = changes.iter().filter(|change| change.gives.is_some());
     let open: Vec<_> = more.filter(|change| !accepted.contains(&change.name)).collect();
     for change in &open {
-        eprintln!("syshandle: gives a peer more: --accept {}", change.name);
+        errln!("syshandle: gives a peer more: --accept {}", change.name);
     }
     if open.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -156,9 +156,9 @@ fn compared(changes: &[Change], accepted: &[String]) -> ExitCode {
 /// Writes a text to a file, or shows it.
 fn written(output: Option<&PathBuf>, text: &str) -> Result<ExitCode> {
     match output {
-        None => print!("{text}"),
+        None => write_content(text),
         Some(path) => fs::write(path, text).map_err(|error| {
-            Error::failed(format!("{} can't be written: {error}", path.display()))
+            Error::failed(format!("{} can't be written: {error}", Printable(path.display())))
         })?,
     }
     Ok(ExitCode::SUCCESS)

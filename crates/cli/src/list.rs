@@ -2,20 +2,22 @@
 
 use std::process::ExitCode;
 
-use syshandle::{Locations, Meeting, Registered, Result};
+use syshandle::{Locations, Meeting, Printable, Registered, Result};
+
+use crate::output::{errln, outln};
 
 pub(crate) fn run() -> Result<ExitCode> {
     let locations = Locations::from_environment();
     let mut code = ExitCode::SUCCESS;
     let all = locations.list();
     if all.is_empty() {
-        println!("no class is registered");
+        outln!("no class is registered");
     }
     for registered in all {
         match registered {
             Ok(registered) => show(&registered, &locations),
             Err(error) => {
-                eprintln!("{error:#}");
+                errln!("{error:#}");
                 code = ExitCode::FAILURE;
             }
         }
@@ -32,16 +34,16 @@ fn show(registered: &Registered, locations: &Locations) {
         Err(error) => format!("unknown: {error}"),
     };
     for class in &registration.classes {
-        println!("{} {{{}}}", class.name, class.clsid);
-        println!("    program  {}", registration.program.display());
-        println!("    file     {}", registered.file.display());
+        outln!("{} {{{}}}", Printable(&class.name), class.clsid);
+        outln!("    program  {}", Printable(registration.program.display()));
+        outln!("    file     {}", Printable(registered.file.display()));
         if let Some(socket) = &registration.socket {
-            println!("    socket   {}", socket.display());
+            outln!("    socket   {}", Printable(socket.display()));
         }
         match locations.find(class.clsid) {
-            Ok(found) if found.file == registered.file => println!("    server   {state}"),
-            Ok(found) => println!("    instead  {}", found.file.display()),
-            Err(error) => println!("    broken   {error:#}"),
+            Ok(found) if found.file == registered.file => outln!("    server   {state}"),
+            Ok(found) => outln!("    instead  {}", Printable(found.file.display())),
+            Err(error) => outln!("    broken   {error:#}"),
         }
     }
 }

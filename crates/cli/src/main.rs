@@ -1,9 +1,10 @@
 //! The `syshandle` command.
 
 #![forbid(unsafe_code)]
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command that talks to people")]
 
 mod idl;
+mod output;
+mod paths;
 
 // What each platform owes: how servers are registered there.
 cfg_if::cfg_if! {
@@ -18,6 +19,7 @@ cfg_if::cfg_if! {
         mod register;
     } else {
         mod attack;
+        mod class;
         mod clean;
         mod list;
         mod programs;
@@ -26,9 +28,13 @@ cfg_if::cfg_if! {
     }
 }
 
+use std::env;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use syshandle::Printable;
+
+use crate::output::{errln, write_err, write_out};
 
 /// Method calls between processes that carry kernel objects.
 #[derive(Parser)]
@@ -40,11 +46,11 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Register the servers in a folder, or one program, for this user
+    /// Register servers, or all servers in a folder, for this user
     Register(register::Arguments),
     /// Show the registered classes, where they are registered, and whether their servers run
     List,
-    /// Remove the registrations of the programs in a folder, or of one program
+    /// Remove the registrations of servers, or of all servers in a folder
     Clean(clean::Arguments),
     /// Attack a server of yours with hostile clients, and show how it answers
     #[cfg(not(windows))]
@@ -55,7 +61,15 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let result = match Arguments::parse().command {
+    let code = match Arguments::try_parse() {
+        Ok(arguments) => run(arguments.command),
+        Err(error) => unparsed(&error),
+    };
+    output::exit_code(code)
+}
+
+fn run(command: Command) -> ExitCode {
+    let result = match command {
         Command::Register(arguments) => register::run(&arguments),
         Command::List => list::run(),
         Command::Clean(arguments) => clean::run(&arguments),
@@ -66,8 +80,21 @@ fn main() -> ExitCode {
     match result {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("syshandle: {error:#}");
+            errln!("syshandle: {error:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// Shows the help or the version that was asked for, or what is wrong with the arguments.
+fn unparsed(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        write_out(format_args!("{}", error.render()));
+        return ExitCode::SUCCESS;
+    }
+    // The message quotes arguments, which may be names of files that somebody else chose.
+    let arguments = env::args_os().map(|argument| Printable(argument.display()).to_string());
+    let printable = Arguments::try_parse_from(arguments).err();
+    write_err(format_args!("{}", printable.as_ref().unwrap_or(error).render()));
+    ExitCode::from(2)
 }

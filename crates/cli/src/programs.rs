@@ -1,34 +1,44 @@
 //! Finds servers by the marks in their program files; runs nothing.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use syshandle::mark::{self, Marked};
 
+use crate::paths;
+
 /// A program that serves classes.
 pub(crate) struct Program {
-    /// Its file, from the root.
+    /// Its file: a path from the root, through the links that the user named.
     pub(crate) path: PathBuf,
-    /// What it serves.
+    /// The classes that it serves.
     pub(crate) classes: Vec<Marked>,
 }
 
-/// The servers in a folder, not below it; or the one that the path names.
+/// Returns the servers in a folder, not below it; or the one that the path names.
 pub(crate) fn find(path: &Path) -> io::Result<Vec<Program>> {
-    let path = fs::canonicalize(path)?;
-    if !path.is_dir() {
+    let path = paths::from_root(path)?;
+    if !fs::metadata(&path)?.is_dir() {
         return Ok(look_at(path)?.into_iter().collect());
     }
     let files = fs::read_dir(&path)?.map(|entry| Ok(entry?.path()));
     let mut files = files.collect::<io::Result<Vec<_>>>()?;
+    // A link comes before the file that it leads to: its name stays when the version changes.
+    files.sort_by_cached_key(|file| (!file.is_symlink(), file.clone()));
+    let mut seen = HashSet::new();
+    files.retain(|file| {
+        let id = fs::metadata(file).map(|metadata| (metadata.dev(), metadata.ino()));
+        // Files that can't be read (a link to nothing, a file of another user) are skipped.
+        id.is_ok_and(|id| seen.insert(id))
+    });
     files.sort();
-    // What can't be read there (a link to nothing, a file of somebody else's) isn't meant.
     Ok(files.into_iter().filter_map(|path| look_at(path).ok().flatten()).collect())
 }
 
-/// The program that a file is, if it serves classes.
+/// Returns the program that a file is, if it serves classes.
 fn look_at(path: PathBuf) -> io::Result<Option<Program>> {
     let metadata = fs::metadata(&path)?;
     let runs = metadata.is_file() && metadata.permissions().mode() & 0o111 != 0;
@@ -39,5 +49,5 @@ fn look_at(path: PathBuf) -> io::Result<Option<Program>> {
     Ok((!classes.is_empty()).then_some(Program { path, classes }))
 }
 
-/// Larger files are no programs that somebody means to register.
+/// Larger files are skipped: no program is that large.
 const PROGRAM_BYTES_MAX: u64 = 1024 * 1024 * 1024;

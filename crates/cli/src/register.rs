@@ -3,66 +3,187 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
-use syshandle::{Error, Locations, Policy, RegisteredClass, Registration, Result};
+use syshandle::{
+    Error, Locations, Policy, Printable, Registered, RegisteredClass, Registration, Result,
+};
 
-use crate::{programs, systemd};
+use crate::output::outln;
+use crate::paths::Paths;
+use crate::programs::{self, Program};
+use crate::systemd;
 
 /// What to register, and how.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// The folder of the servers' programs, or one program
-    #[arg(long, default_value = ".")]
-    path: PathBuf,
+    #[command(flatten)]
+    paths: Paths,
     /// Write units for systemd's user manager instead, which then starts the servers
     #[arg(long)]
     systemd: bool,
+    #[command(flatten)]
+    options: Options,
+    /// Start from the defaults: keep nothing of an earlier registration of the same program
+    #[arg(long)]
+    defaults: bool,
+}
+
+/// Values for the registration. Without an option, the value of an earlier registration is kept.
+#[derive(clap::Args)]
+struct Options {
     /// A variable for the environment of the servers
     #[arg(long = "env", value_name = "NAME=VALUE", value_parser = variable)]
     environment: Vec<(String, String)>,
+    /// An argument of the servers; several are passed in their order
+    #[arg(long = "argument", value_name = "ARGUMENT", allow_hyphen_values = true)]
+    arguments: Vec<String>,
+    /// Who may connect: `same` (the user whom the server runs as), `anyone`, or user numbers
+    #[arg(long, value_name = "USERS", value_parser = users)]
+    users: Option<Policy>,
+    /// How long a server may take from its start until it greets its first client
+    #[arg(long, value_name = "MILLISECONDS", value_parser = clap::value_parser!(u32).range(1..))]
+    start_timeout_ms: Option<u32>,
+    /// The socket on which another program listens, which then starts the server
+    #[arg(long, value_name = "SOCKET", conflicts_with = "systemd")]
+    socket: Option<PathBuf>,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let locations = Locations::from_environment();
-    let place = arguments.path.display();
-    let programs = programs::find(&arguments.path)
-        .map_err(|error| Error::failed(format!("{place} can't be looked through: {error}")))?;
-    if programs.is_empty() {
-        let text = format!(
-            "{place} has no program that serves a class: one calls `Server::class`. Is it built?"
-        );
-        return Err(Error::failed(text));
-    }
-    for program in programs {
-        let classes = program.classes.iter().map(|class| RegisteredClass {
-            clsid: class.clsid,
-            name: class.name.clone(),
-            interfaces: class.interfaces.clone(),
-        });
-        let classes: Vec<_> = classes.collect();
-        let mut registration = Registration {
-            name: locations.name_for(&program.path, &classes)?,
-            program: program.path,
-            arguments: Vec::new(),
-            environment: arguments.environment.iter().cloned().collect::<BTreeMap<_, _>>(),
-            socket: None,
-            policy: Policy::same_user(),
-            start_timeout: Registration::START_TIMEOUT,
-            classes,
-        };
-        replaces(&locations, &registration);
-        match arguments.systemd {
-            true => systemd::register(&locations, &mut registration)?,
-            false => systemd::clean(&registration)?,
+    let mut all = Vec::new();
+    for path in arguments.paths.all() {
+        let place = Printable(path.display());
+        let programs = programs::find(&path)
+            .map_err(|error| Error::failed(format!("{place} can't be looked through: {error}")))?;
+        if programs.is_empty() {
+            let text = format!(
+                "{place} has no program that serves a class: one calls `Server::class`. Is it built?"
+            );
+            return Err(Error::failed(text));
         }
-        let file = locations.register(&registration)?;
-        for class in &registration.classes {
-            println!("registered {} {{{}}}", class.name, class.clsid);
-            println!("        for {}", registration.program.display());
-            println!("         in {}", file.display());
-        }
+        all.extend(programs);
     }
+    all.into_iter().try_for_each(|program| register(&locations, program, arguments))?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn register(locations: &Locations, program: Program, arguments: &Arguments) -> Result<()> {
+    let classes: Vec<_> = program
+        .classes
+        .into_iter()
+        .map(|class| RegisteredClass {
+            clsid: class.clsid,
+            name: class.name,
+            interfaces: class.interfaces,
+        })
+        .collect();
+    let name = locations.name_for(&program.path, &classes)?;
+    let before = if arguments.defaults { None } else { earlier(locations, &name)? };
+    let mut registration = Registration {
+        name,
+        program: program.path,
+        arguments: Vec::new(),
+        environment: BTreeMap::new(),
+        socket: None,
+        policy: Policy::same_user(),
+        start_timeout: Registration::START_TIMEOUT,
+        classes,
+    };
+    let kept = before.as_ref().map(|before| keep(&mut registration, &before.registration));
+    arguments.options.apply(&mut registration);
+    replaces(locations, &registration);
+    if arguments.systemd {
+        systemd::register(locations, &mut registration)?;
+    } else if systemd::clean(&registration)? && arguments.options.socket.is_none() {
+        // The units had it.
+        registration.socket = None;
+    }
+    let file = locations.register(&registration)?;
+    for class in &registration.classes {
+        outln!("registered {} {{{}}}", Printable(&class.name), class.clsid);
+        outln!("        for {}", Printable(registration.program.display()));
+        outln!("         in {}", Printable(file.display()));
+    }
+    if let Some(kept) = kept.filter(|kept| !kept.is_empty()) {
+        outln!("    keeping {} (`--defaults` drops what was set before)", kept.join(", "));
+    }
+    if let Some(before) = before.filter(|before| before.registration != registration)
+        && before.has_comments
+    {
+        outln!("      without the comments that the file had");
+    }
+    Ok(())
+}
+
+/// A registration of the same name, which is about to be replaced.
+struct Earlier {
+    registration: Registration,
+    has_comments: bool,
+}
+
+/// Returns the earlier registration of this name.
+///
+/// # Errors
+/// Its file can't be read: registering would drop what its owner wrote there.
+fn earlier(locations: &Locations, name: &str) -> Result<Option<Earlier>> {
+    let Some(Registered { registration, file }) = locations.own(name).map_err(|error| {
+        let text = format!("{error:#}: mend or remove the file, or use --defaults to replace it");
+        Error::failed(text)
+    })?
+    else {
+        return Ok(None);
+    };
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let mut comments = text.lines().filter(|line| line.trim_start().starts_with('#'));
+    Ok(Some(Earlier {
+        registration,
+        has_comments: comments.any(|line| !line.starts_with(Registration::COMMENT)),
+    }))
+}
+
+/// Takes over the values of an earlier registration that differ from the defaults; returns their keys.
+fn keep(new: &mut Registration, before: &Registration) -> Vec<&'static str> {
+    let mut kept = Vec::new();
+    let mut takes = |key, differs: bool| {
+        if differs {
+            kept.push(key);
+        }
+        differs
+    };
+    if takes("arguments", !before.arguments.is_empty()) {
+        new.arguments.clone_from(&before.arguments);
+    }
+    if takes("environment", !before.environment.is_empty()) {
+        new.environment.clone_from(&before.environment);
+    }
+    if takes("users", before.policy != new.policy) {
+        new.policy = before.policy.clone();
+    }
+    if takes("start_timeout_ms", before.start_timeout != new.start_timeout) {
+        new.start_timeout = before.start_timeout;
+    }
+    // Not named: `--systemd` and its absence decide about the socket of units.
+    new.socket.clone_from(&before.socket);
+    kept
+}
+
+impl Options {
+    fn apply(&self, registration: &mut Registration) {
+        registration.environment.extend(self.environment.iter().cloned());
+        if !self.arguments.is_empty() {
+            registration.arguments.clone_from(&self.arguments);
+        }
+        if let Some(users) = &self.users {
+            registration.policy = users.clone();
+        }
+        if let Some(time) = self.start_timeout_ms {
+            registration.start_timeout = Duration::from_millis(time.into());
+        }
+        if let Some(socket) = &self.socket {
+            registration.socket = Some(socket.clone());
+        }
+    }
 }
 
 /// Says so when a class was registered for another program before.
@@ -71,7 +192,8 @@ fn replaces(locations: &Locations, new: &Registration) {
         if let Ok(old) = locations.find(class.clsid)
             && old.registration.program != new.program
         {
-            println!("{} was served by {}", class.name, old.registration.program.display());
+            let program = Printable(old.registration.program.display());
+            outln!("{} was served by {program}", Printable(&class.name));
         }
     }
 }
@@ -81,5 +203,18 @@ fn variable(text: &str) -> std::result::Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.into(), value.into())),
         _ => Err("write NAME=VALUE".into()),
+    }
+}
+
+/// Reads `same`, `anyone`, or user numbers with commas between them.
+fn users(text: &str) -> std::result::Result<Policy, String> {
+    match text {
+        "same" => Ok(Policy::same_user()),
+        "anyone" => Ok(Policy::anyone()),
+        numbers => {
+            let numbers = numbers.split(',').map(|number| number.trim().parse::<u32>());
+            let users = numbers.collect::<std::result::Result<Vec<_>, _>>();
+            users.map(Policy::users).map_err(|_| "write same, anyone, or 1000,1001".into())
+        }
     }
 }

@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::PathBuf;
 
-use syshandle::{Error, Locations, Meeting, Registered, Registration, Result};
+use syshandle::{Error, Locations, Meeting, Printable, Registered, Registration, Result};
+
+use crate::output::outln;
 
 /// Writes the units of a registration, and has the registration name their socket.
 pub(crate) fn register(locations: &Locations, registration: &mut Registration) -> Result<()> {
@@ -50,20 +52,19 @@ pub(crate) fn register(locations: &Locations, registration: &mut Registration) -
         fs::write(&path, text).map_err(|error| {
             Error::failed(format!("{} can't be written: {error}", path.display()))
         })?;
-        println!("wrote {}", path.display());
+        outln!("wrote {}", Printable(path.display()));
     }
-    println!(
-        "next: systemctl --user daemon-reload && systemctl --user enable --now '{unit}.socket'"
-    );
+    outln!("next: systemctl --user daemon-reload && systemctl --user enable --now '{unit}.socket'");
     registration.socket = Some(meeting.socket);
     Ok(())
 }
 
-/// Removes the units of a registration, if it has any that were written here.
-pub(crate) fn clean(registration: &Registration) -> Result<()> {
+/// Removes the units of a registration, if it has any that were written here; returns whether it had.
+pub(crate) fn clean(registration: &Registration) -> Result<bool> {
     // Without a folder for them there are none.
-    let Ok(folder) = folder() else { return Ok(()) };
+    let Ok(folder) = folder() else { return Ok(false) };
     let unit = unit_name(&registration.name);
+    let mut had = false;
     for extension in ["socket", "service"] {
         let path = folder.join(format!("{unit}.{extension}"));
         let ours = fs::read_to_string(&path).is_ok_and(|text| text.starts_with(WRITTEN));
@@ -71,10 +72,11 @@ pub(crate) fn clean(registration: &Registration) -> Result<()> {
             fs::remove_file(&path).map_err(|error| {
                 Error::failed(format!("{} can't be removed: {error}", path.display()))
             })?;
-            println!("removed {}", path.display());
+            outln!("removed {}", Printable(path.display()));
+            had = true;
         }
     }
-    Ok(())
+    Ok(had)
 }
 
 /// `~/.config/systemd/user`.

@@ -249,7 +249,7 @@ fn a_registry_that_cannot_be_written_is_an_error_that_says_so() {
     for name in ["programs", "classes"] {
         fs::set_permissions(registry.join(name), fs::Permissions::from_mode(0o555)).unwrap();
     }
-    let error = run(&[&"register", &"--path", &folder]).no();
+    let error = run(&[&"register", &"--env", &"A=B", &"--path", &folder]).no();
     assert!(error.contains("server.toml can't be written: Permission denied"), "{error}");
     let error = run(&[&"clean", &"--path", &folder]).no();
     assert!(error.contains("can't be removed: Permission denied"), "{error}");
@@ -283,11 +283,155 @@ fn a_damaged_registration_is_listed_as_that() {
     fs::write(&file, "program").unwrap();
     let said = syshandle(&place, &[&"list"]);
     assert!(!said.succeeded && said.out.contains(CLASS));
-    assert!(
-        said.error.starts_with(&format!("{}: it isn't as it", file.display())),
-        "{}",
-        said.error
-    );
+    let place =
+        format!("{}: it isn't as it should be: line 1, column 8: `program`: ", file.display());
+    assert!(said.error.starts_with(&place), "{}", said.error);
+    assert_eq!(said.error.lines().count(), 1, "{}", said.error);
+}
+
+#[test]
+fn a_program_registered_through_a_link_is_the_one_the_link_leads_to_later() {
+    let place = Place::new();
+    for version in ["app-1", "app-2"] {
+        folder_with(&place, version, &[(&SPARKLE, "server")]);
+    }
+    let current = place.path().join("current");
+    let switch = |to: &str| {
+        let _ = fs::remove_file(&current);
+        symlink(to, &current).unwrap();
+    };
+    let program = || place.locations().find(SPARKLE_FINISHER.clsid()).unwrap().registration.program;
+    let stranger = place.path().join("app-1/../current/server");
+    let server = current.join("server");
+    let by_folder = |arguments: &[&dyn AsRef<OsStr>]| syshandle(&place, arguments).well();
+    for register in 0..4 {
+        switch("app-1");
+        match register {
+            0 => drop(by_folder(&[&"register", &current])),
+            1 => drop(by_folder(&[&"register", &server])),
+            2 => drop(by_folder(&[&"register", &stranger])),
+            // In the folder, as a shell that went through the link names it.
+            _ => {
+                let mut command = place.command(COMMAND.as_ref());
+                command.arg("register").current_dir(&current).env("PWD", &current);
+                said(&mut command).well();
+            }
+        }
+        assert_eq!(program(), server, "{register}");
+        switch("app-2");
+        let client: SparkleFinisherClient =
+            place.activation().activate(SPARKLE_FINISHER.clsid()).unwrap();
+        let process = client.as_client().server().unwrap().pid;
+        let running = fs::read_link(format!("/proc/{process}/exe")).unwrap();
+        assert_eq!(running, fs::canonicalize(place.path().join("app-2/server")).unwrap());
+        let process = Process::open(process).unwrap();
+        process.kill();
+        process.wait();
+        // By the link, by where it leads now, and by the link when it leads nowhere.
+        match register {
+            0 => drop(by_folder(&[&"clean", &current])),
+            1 => drop(by_folder(&[&"clean", &place.path().join("app-2")])),
+            _ => {
+                switch("gone");
+                by_folder(&[&"clean", &current]);
+            }
+        }
+    }
+}
+
+#[test]
+fn of_a_file_and_a_link_to_it_beside_it_the_link_is_registered() {
+    let place = Place::new();
+    let folder = folder_with(&place, "bin", &[(&SPARKLE, "a-server-1.2")]);
+    symlink("a-server-1.2", folder.join("server")).unwrap();
+    let out = syshandle(&place, &[&"register", &folder]).well();
+    assert_eq!(out.matches("registered ").count(), 1, "{out}");
+    let program = place.locations().find(SPARKLE_FINISHER.clsid()).unwrap().registration.program;
+    assert_eq!(program, folder.join("server"));
+}
+
+#[test]
+fn registering_again_keeps_what_was_written_by_hand() {
+    let place = Place::new();
+    let folder = folder_with(&place, "bin", &[(&SPARKLE, "server")]);
+    syshandle(&place, &[&"register", &folder]).well();
+    let file = place.data().join("syshandle/programs/server.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    let by_hand = "arguments = [\"--fast\"]\nusers = [0, 7]\nstart_timeout_ms = 1500\n\
+                   # A comment.\n[environment]\nMOOD = \"good\"\n";
+    let edited = text.replace("users = \"same\"\n", by_hand);
+    assert!(edited != text, "{text}");
+    fs::write(&file, &edited).unwrap();
+
+    let out = syshandle(&place, &[&"register", &folder]).well();
+    assert!(out.contains("keeping arguments, environment, users, start_timeout_ms"), "{out}");
+    assert_eq!(fs::read_to_string(&file).unwrap(), edited, "not even its comments change");
+
+    let out = syshandle(&place, &[&"register", &folder, &"--env", &"SONG=none"]).well();
+    assert!(out.contains("without the comments that the file had"), "{out}");
+    let registration = || place.locations().own("server").unwrap().unwrap().registration;
+    let kept = registration();
+    assert_eq!(kept.arguments, ["--fast"]);
+    assert_eq!((kept.policy.allows(7), kept.policy.allows(8)), (true, false));
+    assert_eq!(kept.start_timeout.as_millis(), 1500);
+    let variables = [("MOOD".to_owned(), "good".to_owned()), ("SONG".into(), "none".into())];
+    assert_eq!(kept.environment, variables.into());
+
+    syshandle(&place, &[&"register", &folder, &"--defaults"]).well();
+    let fresh = registration();
+    assert!(fresh.arguments.is_empty() && fresh.environment.is_empty());
+    assert!(fs::read_to_string(&file).unwrap().contains("users = \"same\""));
+}
+
+#[test]
+fn each_value_of_a_registration_has_an_option() {
+    let place = Place::new();
+    let folder = folder_with(&place, "bin", &[(&SPARKLE, "server")]);
+    let socket = place.path().join("socket");
+    let arguments: [&dyn AsRef<OsStr>; 12] = [
+        &"register",
+        &"--users",
+        &"anyone",
+        &"--argument",
+        &"--fast",
+        &"--argument=a b",
+        &"--start-timeout-ms",
+        &"700",
+        &"--socket",
+        &socket,
+        &"--env=A=B",
+        &folder,
+    ];
+    syshandle(&place, &arguments).well();
+    let registration = place.locations().own("server").unwrap().unwrap().registration;
+    assert!(registration.policy.allows(12345));
+    assert_eq!(registration.arguments, ["--fast", "a b"]);
+    assert_eq!(registration.start_timeout.as_millis(), 700);
+    assert_eq!(registration.socket, Some(socket.clone()));
+    assert_eq!(registration.environment, [("A".to_owned(), "B".to_owned())].into());
+    // A socket that another program listens on stays, too.
+    syshandle(&place, &[&"register", &folder, &"--users", &"7,8"]).well();
+    let registration = place.locations().own("server").unwrap().unwrap().registration;
+    assert_eq!(registration.socket, Some(socket));
+    assert!(registration.policy.allows(8) && !registration.policy.allows(9));
+    let error = syshandle(&place, &[&"register", &folder, &"--users", &"some"]).no();
+    assert!(error.contains("write same, anyone, or 1000,1001"), "{error}");
+    let error = syshandle(&place, &[&"register", &folder, &"--start-timeout-ms", &"0"]).no();
+    assert!(error.contains("start-timeout-ms"), "{error}");
+}
+
+#[test]
+fn a_registration_that_cannot_be_read_is_not_replaced_by_mistake() {
+    let place = Place::new();
+    let folder = folder_with(&place, "bin", &[(&SPARKLE, "server")]);
+    syshandle(&place, &[&"register", &folder]).well();
+    let file = place.data().join("syshandle/programs/server.toml");
+    fs::write(&file, "program = \"/s\"\nuser = [7]\n").unwrap();
+    let error = syshandle(&place, &[&"register", &folder]).no();
+    assert!(error.contains("line 2") && error.contains("--defaults"), "{error}");
+    assert!(fs::read_to_string(&file).unwrap().contains("user = [7]"));
+    syshandle(&place, &[&"register", &folder, &"--defaults"]).well();
+    assert!(syshandle(&place, &[&"list"]).well().contains(CLASS));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 
-use syshandle_wire::{FrameKind, Guid, Header, Hello};
+use syshandle_wire::{FrameKind, Guid, Header, Hello, Printable};
 
 use crate::line::{Answer, Line, PATIENCE};
 use crate::plays;
@@ -93,9 +93,8 @@ impl Target {
 impl Act {
     /// One line of text, from which [`Act::parse`] makes it again.
     pub fn write(&self) -> String {
-        let plain = |text: &str| text.replace(['\t', '\n'], " ");
         let right = if self.right { "right" } else { "wrong" };
-        format!("{right}\t{}\t{}", plain(&self.tried), plain(&self.answer))
+        format!("{right}\t{}\t{}", Printable(&self.tried), Printable(&self.answer))
     }
 
     /// What [`Act::write`] wrote.
@@ -164,7 +163,7 @@ mod tests {
     fn an_act_is_read_as_it_was_written() {
         let act = Act { tried: "a\tb".into(), answer: "cut off".into(), right: true };
         let read = Act::parse(&act.write()).expect("a line of our own");
-        assert_eq!(read, Act { tried: "a b".into(), ..act });
+        assert_eq!(read, Act { tried: r"a\tb".into(), ..act });
         assert_eq!(Act::parse("what\tever\tthis"), None);
     }
 

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io;
 
+use syshandle_wire::Printable;
+
 use crate::{Act, Census, Play, Times};
 
 /// What an attack showed.
@@ -57,7 +59,7 @@ impl Row {
     pub(crate) fn failed(play: &'static Play, error: &io::Error) -> Self {
         let act = Act {
             tried: "an honest client meanwhile".into(),
-            answer: error.to_string(),
+            answer: Printable(error).to_string(),
             right: false,
         };
         Self { play, acts: vec![act], times: Times::default(), leaked: 0, after: None }

@@ -9,6 +9,7 @@ use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use syshandle::Error;
 use syshandle_hostile::{Answer, Census, Line};
 use syshandle_os::Listener;
 use syshandle_trial::{Place, SERVER, TRIAL, TrialClient};
@@ -198,8 +199,48 @@ const SCRIPTS: &[(&str, Script)] = &[
     }),
 ];
 
-#[test]
-fn no_server_hangs_or_crashes_its_client() {
+/// A text that sets a terminal's title, clears it, reverses the direction, and forges a line.
+const EVIL: &str = "a\u{1b}]0;title\u{7}\u{1b}[2J\u{9b}1m\u{202e}\r\nJan 1 sshd: accepted root";
+
+/// Faults with a text that a terminal would obey: each kind that carries a text, in each frame that
+/// carries a fault.
+const SPEAKERS: &[(&str, Script)] = &[
+    ("refuses", |line| {
+        line.frame(&Header::new(FrameKind::Refused), &failed().write(), &[]).unwrap();
+        until_gone(line);
+    }),
+    ("refuses after the call", |line| {
+        opened(line);
+        let _ = line.frame(&Header::new(FrameKind::Refused), &failed().write(), &[]);
+        until_gone(line);
+    }),
+    ("fails", |line| answer(line, &failed())),
+    ("panics", |line| answer(line, &Fault::Panicked { text: EVIL.into() })),
+    ("is busy", |line| answer(line, &Fault::Busy { limit: EVIL.into() })),
+    ("has no object", |line| answer(line, &Fault::NoObject { text: EVIL.into() })),
+    ("can't send", |line| answer(line, &Fault::Unsendable { text: EVIL.into() })),
+    ("has too much", |line| answer(line, &Fault::TooLarge { text: EVIL.into() })),
+    ("finds it malformed", |line| {
+        answer(line, &Fault::Malformed { parameter: Some(0), text: EVIL.into() });
+    }),
+    ("can't prove it", |line| {
+        answer(line, &Fault::Unproven { parameter: None, text: EVIL.into() });
+    }),
+    ("says much", |line| answer(line, &Fault::Failed { text: EVIL.repeat(70) })),
+];
+
+fn failed() -> Fault {
+    Fault::Failed { text: EVIL.into() }
+}
+
+fn answer(line: &Line, fault: &Fault) {
+    let call = opened(line);
+    reply(line, call, Status::Fault as u32, &fault.write());
+    until_gone(line);
+}
+
+/// Serves each script to one client; passes on the script's name and the client's error.
+fn serve_each(scripts: &[(&str, Script)], check: impl Fn(&str, Error)) {
     let place = Place::new();
     let path = place.path().join("hostile.sock");
     let listener = Listener::bind(&path).unwrap();
@@ -207,8 +248,7 @@ fn no_server_hangs_or_crashes_its_client() {
     registration.socket = Some(path);
     place.register_as(&registration);
     let activation = place.activation().timeout(STEP);
-    let before = Census::of(std::process::id()).unwrap().open();
-    for (what, script) in SCRIPTS {
+    for (what, script) in scripts {
         let done = AtomicBool::new(false);
         std::thread::scope(|scope| {
             scope.spawn(|| {
@@ -226,14 +266,44 @@ fn no_server_hangs_or_crashes_its_client() {
                 .activate::<TrialClient>(TRIAL.clsid())
                 .and_then(|client| client.with_timeout(STEP).who());
             done.store(true, Ordering::SeqCst);
-            let error = outcome.expect_err(what);
             assert!(began.elapsed() < SOON, "{what}: {:?}", began.elapsed());
-            println!("{what}: {:?}: {error}", error.kind());
-            assert!(error.to_string().len() < 8192, "{what}: the text is bounded");
+            check(what, outcome.expect_err(what));
         });
     }
+}
+
+#[test]
+fn no_server_hangs_or_crashes_its_client() {
+    let before = Census::of(std::process::id()).unwrap().open();
+    serve_each(SCRIPTS, |what, error| {
+        println!("{what}: {:?}: {error}", error.kind());
+        assert!(error.to_string().len() < 8192, "{what}: the text is bounded");
+    });
     let settled = Census::of(std::process::id()).unwrap().open();
     assert!(settled <= before, "{settled} descriptors, and {before} before");
+}
+
+#[test]
+fn nothing_that_a_server_says_controls_a_terminal_or_forges_a_line_of_a_log() {
+    serve_each(SPEAKERS, |what, error| {
+        println!("{what}: {error:#}");
+        let harmless = |text: &str| !text.contains(|c: char| c.is_control() || c == '\u{202e}');
+        let mut causes = vec![error.to_string(), format!("{error:#}")];
+        let mut next = std::error::Error::source(&error);
+        while let Some(cause) = next {
+            causes.push(cause.to_string());
+            next = cause.source();
+        }
+        for text in causes {
+            assert!(harmless(&text) && text.len() <= 4096, "{what}: {text:?}");
+        }
+        // This form has several lines, each with a beginning of ours.
+        let mut lines = format!("{error:?}").lines().map(str::to_owned).collect::<Vec<_>>();
+        assert!(lines.iter().all(|line| harmless(line)), "{what}: {lines:?}");
+        lines.remove(0);
+        assert!(lines.iter().all(|line| line.starts_with("  because ")), "{what}: {lines:?}");
+        assert!(format!("{error:#}").contains(r"a\u{1b}]0;title\u{7}"), "{what}: {error:#}");
+    });
 }
 
 /// What the scripts know of the wire is what there is.

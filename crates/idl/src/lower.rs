@@ -29,7 +29,7 @@ use crate::front::Span;
 use crate::front::ast::{AttributeName, Identifier, Interface, Item, Member, Module};
 use crate::front::check;
 use crate::front::check::scope::View;
-use crate::front::diagnostic::{Diagnostic, Diagnostics, quoted};
+use crate::front::diagnostic::{Diagnostic, Diagnostics, printable, quoted};
 use crate::front::program::Program;
 use crate::front::report::{self, Options, Read, Report};
 use crate::model::{Definition, Description};
@@ -96,7 +96,10 @@ pub fn describe_file(path: &std::path::Path, options: &Options) -> Result<Descri
         let Lowered { description, report } = describe(&[path.to_owned()], options);
         return if report.is_success() { Ok(description) } else { Err(report.to_string()) };
     }
-    let told = |error: &dyn std::fmt::Display| format!("error: {}: {error}\n", path.display());
+    let told = |error: &dyn std::fmt::Display| {
+        let (path, error) = (path.display().to_string(), error.to_string());
+        format!("error: {}: {}\n", printable(&path), printable(&error))
+    };
     let text = std::fs::read_to_string(path).map_err(|error| told(&error))?;
     let file = syn::parse_file(&text).map_err(|error| told(&error))?;
     crate::rust::file(file).map_err(|errors| errors.into_iter().map(|error| told(&error)).collect())

@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::{fmt, io};
 
 use syshandle_os::{Facts, Mismatch, Wanted};
-use syshandle_wire::{Fault, OpenError, Unsendable, Violation};
+use syshandle_wire::{Fault, OpenError, Printable, Unsendable, Violation, is_printable};
 
 pub use syshandle_wire::Ran;
 
@@ -15,6 +15,10 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///
 /// [`Error::kind`] is for programs, the text for people: it names the cause, and `{:#}` adds what
 /// caused that, and so on.
+///
+/// Every text of an error and of its causes is [`Printable`], whoever wrote it: it is one line, has
+/// no control characters, and has at most 4096 bytes. Only the lines of a server's log, which `{:#}`
+/// and `{:?}` may quote, are lines of their own; each of them starts with `    | `.
 pub struct Error(Box<Inner>);
 
 struct Inner {
@@ -23,6 +27,8 @@ struct Inner {
     text: String,
     wrong_handle: Option<WrongHandle>,
     source: Option<Box<dyn StdError + Send + Sync>>,
+    /// The end of the log of the server that failed.
+    log: Vec<String>,
 }
 
 /// What kind of failure it is, for programs that act on it.
@@ -90,9 +96,10 @@ impl Error {
         Self(Box::new(Inner {
             kind,
             ran: Ran::No,
-            text: text.into(),
+            text: Printable(text.into()).into_text(),
             wrong_handle: None,
             source: None,
+            log: Vec::new(),
         }))
     }
 
@@ -103,7 +110,14 @@ impl Error {
         if BLAMES.contains(&self.0.kind) && source.downcast_ref().is_some_and(is_lack) {
             self.0.kind = ErrorKind::System;
         }
-        self.0.source = Some(source);
+        self.0.source = Some(Cause::printable(source));
+        self
+    }
+
+    /// Adds the end of a server's log, which `{:#}` and `{:?}` quote.
+    #[cfg(not(windows))]
+    pub(crate) fn with_log<'a>(mut self, lines: impl Iterator<Item = &'a str>) -> Self {
+        self.0.log = lines.map(|line| Printable(line).to_string()).collect();
         self
     }
 
@@ -121,15 +135,16 @@ impl Error {
 
     /// The same, with the place where it happened before the text.
     pub(crate) fn at(mut self, place: &str) -> Self {
-        self.0.text = format!("{place}: {}", self.0.text);
+        self.0.text = Printable(format!("{place}: {}", self.0.text)).into_text();
         self
     }
 
     /// The same of another call, but for its cause.
     #[cfg(not(windows))]
     pub(crate) fn of_another_call(&self) -> Self {
-        let Inner { kind, ran, ref text, wrong_handle, .. } = *self.0;
-        Self(Box::new(Inner { kind, ran, text: text.clone(), wrong_handle, source: None }))
+        let Inner { kind, ran, ref text, wrong_handle, ref log, .. } = *self.0;
+        let (text, log) = (text.clone(), log.clone());
+        Self(Box::new(Inner { kind, ran, text, wrong_handle, source: None, log }))
     }
 
     /// What kind of failure it is.
@@ -196,6 +211,10 @@ impl fmt::Display for Error {
                 write!(f, ": {error}")?;
                 source = error.source();
             }
+            if !self.0.log.is_empty() {
+                f.write_str(LOG_FOLLOWS)?;
+            }
+            self.0.log.iter().try_for_each(|line| write!(f, "{LOG_LINE}{line}"))?;
         }
         Ok(())
     }
@@ -214,7 +233,54 @@ impl fmt::Debug for Error {
             write!(f, "\n  because {error}")?;
             source = error.source();
         }
-        Ok(())
+        if !self.0.log.is_empty() {
+            f.write_str("\n  its log ends:")?;
+        }
+        self.0.log.iter().try_for_each(|line| write!(f, "{LOG_LINE}{line}"))
+    }
+}
+
+/// Precedes the quoted lines of a log.
+pub(crate) const LOG_FOLLOWS: &str = ": its log ends:";
+
+/// Starts each quoted line of a log, so that none can be taken for a line of another program's.
+pub(crate) const LOG_LINE: &str = "\n    | ";
+
+/// The text of a cause that is not [`Printable`] by itself.
+#[derive(Debug)]
+struct Cause {
+    text: String,
+    source: Option<Box<Self>>,
+}
+
+impl Cause {
+    /// Returns the error as it is if all texts of its chain are printable, else a copy of these texts.
+    fn printable(error: Box<dyn StdError + Send + Sync>) -> Box<dyn StdError + Send + Sync> {
+        let mut next: Option<&dyn StdError> = Some(&*error);
+        while let Some(cause) = next {
+            if !is_printable(&cause.to_string()) {
+                return Box::new(Self::copy(&*error));
+            }
+            next = cause.source();
+        }
+        error
+    }
+
+    fn copy(error: &dyn StdError) -> Self {
+        let source = error.source().map(|source| Box::new(Self::copy(source)));
+        Self { text: Printable(error).to_string(), source }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl StdError for Cause {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_ref().map(|source| &**source as &(dyn StdError + 'static))
     }
 }
 
@@ -300,10 +366,11 @@ impl<E> From<Error> for CallError<E> {
     }
 }
 
+/// The text of a method's error comes from the server, and is displayed as [`Printable`].
 impl<E: fmt::Display> fmt::Display for CallError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Method(error) => error.fmt(f),
+            Self::Method(error) => Printable(error).fmt(f),
             Self::Call(error) => error.fmt(f),
         }
     }
@@ -335,3 +402,70 @@ const BLAMES: [ErrorKind; 5] = [
     ErrorKind::NoRuntimeDirectory,
     ErrorKind::StartFailed,
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EVIL: &str = "a\u{1b}[2J\n\u{202e}b";
+    const SHOWN: &str = r"a\u{1b}[2J\n\u{202e}b";
+
+    /// An error of a user's, with a cause of its own.
+    #[derive(Debug)]
+    struct Foreign(Option<Box<Self>>);
+
+    impl fmt::Display for Foreign {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(if self.0.is_some() { "outer" } else { EVIL })
+        }
+    }
+
+    impl StdError for Foreign {
+        fn source(&self) -> Option<&(dyn StdError + 'static)> {
+            self.0.as_deref().map(|source| source as &(dyn StdError + 'static))
+        }
+    }
+
+    #[test]
+    fn every_text_of_an_error_is_printable_whoever_wrote_it() {
+        let chain = || Foreign(Some(Box::new(Foreign(None))));
+        for error in [
+            Error::failed(EVIL),
+            Error::failed("x").at(EVIL),
+            Error::failed("x").because(io::Error::other(EVIL)),
+            Error::failed("x").because(chain()),
+            Error::from(io::Error::other(EVIL)),
+            Error::from(io::Error::other(chain())),
+            Error::from_fault(&Fault::Panicked { text: EVIL.into() }),
+        ] {
+            let shown = format!("{error:#}");
+            assert!(shown.contains(SHOWN) && is_printable(&shown), "{shown:?}");
+            let mut next: Option<&dyn StdError> = Some(&error);
+            while let Some(cause) = next {
+                assert!(is_printable(&cause.to_string()), "{cause:?}");
+                next = cause.source();
+            }
+            assert!(!format!("{error:?}").contains('\u{1b}'));
+        }
+        let of_method = CallError::Method(EVIL.to_owned()).to_string();
+        assert_eq!(of_method, SHOWN);
+    }
+
+    #[test]
+    fn a_harmless_cause_stays_what_it_is() {
+        let error = Error::failed("x").because(io::Error::from(io::ErrorKind::NotFound));
+        let cause = StdError::source(&error).and_then(|cause| cause.downcast_ref::<io::Error>());
+        assert_eq!(cause.map(io::Error::kind), Some(io::ErrorKind::NotFound));
+    }
+
+    #[cfg(not(windows))]
+    #[test]
+    fn each_line_of_a_quoted_log_is_marked_as_one() {
+        let log = format!("one\u{7}\n{EVIL}");
+        let error = Error::failed("x").with_log(log.lines());
+        let quoted = "its log ends:\n    | one\\u{7}\n    | a\\u{1b}[2J\n    | \\u{202e}b";
+        assert_eq!(format!("{error:#}"), format!("x: {quoted}"));
+        assert!(format!("{error:?}").ends_with(quoted));
+        assert_eq!(error.to_string(), "x");
+    }
+}

@@ -207,4 +207,6 @@ pub use syshandle_os::{
     OwnedHandle, Process, RegKey, Rights, Section, SectionMap, Semaphore, Sockets, Thread, Timer,
     Token, Unproven, Waitable, Wanted, identify, prove, wait_all, wait_any,
 };
-pub use syshandle_wire::{Decode, Describe, Encode, Fault, Guid, ParseGuidError, describe};
+pub use syshandle_wire::{
+    Decode, Describe, Encode, Fault, Guid, ParseGuidError, Printable, describe,
+};

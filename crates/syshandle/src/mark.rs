@@ -4,7 +4,7 @@
 //! A mark is a fixed number of bytes: a start that no other bytes of a program are likely to
 //! have, the class, and a checksum over all of it.
 
-use syshandle_wire::{Guid, describe};
+use syshandle_wire::{Guid, describe, is_printable};
 
 use crate::ClassInfo;
 
@@ -100,10 +100,15 @@ fn read(mark: &[u8; MARK_LEN]) -> Option<Marked> {
     if sum != Some(checksum(mark)) || count > INTERFACES_MAX || name_len > NAME_MAX {
         return None;
     }
+    let name = std::str::from_utf8(&mark[NAME..NAME + name_len]).ok()?;
+    // The name is the identifier of a constant or an interface. Anybody can write a mark.
+    if !is_printable(name) || name.contains(char::is_whitespace) {
+        return None;
+    }
     let guid = |at: usize| mark[at..].first_chunk().map(|bytes| Guid::from_bytes(*bytes));
     Some(Marked {
         clsid: guid(CLSID)?,
-        name: std::str::from_utf8(&mark[NAME..NAME + name_len]).ok()?.to_owned(),
+        name: name.to_owned(),
         interfaces: (0..count).map(|i| guid(IIDS + 16 * i)).collect::<Option<_>>()?,
     })
 }
@@ -194,6 +199,20 @@ mod tests {
         assert_eq!(find_proxies(&library), [expected]);
         assert_eq!(find(&library).len(), 1);
         assert_eq!(find(&mark), []);
+    }
+
+    #[test]
+    fn a_mark_whose_name_is_no_identifier_is_none() {
+        let named = |name: &str| {
+            let mut mark = mark::<Example>();
+            mark[NAME_LEN] = name.len() as u8;
+            put(&mut mark, NAME, name.as_bytes());
+            complete(mark)
+        };
+        assert_eq!(find(&named("Gr\u{fc}n")).len(), 1);
+        for name in ["a\u{1b}[2J", "a\nb", "a b", "a\u{202e}b", "a\u{7}"] {
+            assert_eq!(find(&named(name)), [], "{name:?}");
+        }
     }
 
     #[test]

@@ -113,7 +113,7 @@ fn a_program_that_is_a_folder() {
 fn a_program_that_ends_at_once() {
     let place = Place::new();
     place.register(&SERVER, TRIAL, &[("TRIAL_FATE", "exit")]);
-    let log = "its log ends:\nthere is no water\nthe machine can't run";
+    let log = "its log ends:\n    | there is no water\n    | the machine can't run";
     let error = error(&place, ErrorKind::StartFailed, &["trial-server did not serve", log]);
     told(&error, "exit status: 7");
 }

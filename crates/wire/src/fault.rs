@@ -5,7 +5,9 @@ use std::fmt;
 use syshandle_os::{Facts, Kinds, Mismatch, Object, Rights, Sockets, Wanted};
 
 use crate::decode::ProofError;
-use crate::{Decode, DecodeError, Decoder, Encode, Encoder, Guid, Limits, Malformed, Prove};
+use crate::{
+    Decode, DecodeError, Decoder, Encode, Encoder, Guid, Limits, Malformed, Printable, Prove,
+};
 
 /// Why a call or a connection isn't served, as the other side's runtime says it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -135,6 +137,7 @@ impl From<DecodeError> for Fault {
     }
 }
 
+/// What a peer wrote is displayed as [`Printable`].
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -143,21 +146,23 @@ impl fmt::Display for Fault {
             Self::NoSuchInterface(iid) => write!(f, "the object doesn't have interface {iid}"),
             Self::NoSuchMethod(number) => write!(f, "the interface has no method {number}"),
             Self::WrongHandle { mismatch, .. } => mismatch.fmt(f),
-            Self::Malformed { text, .. } => f.write_str(text),
+            Self::Malformed { text, .. } => Printable(text).fmt(f),
             Self::Unproven { text, .. } => {
-                write!(f, "it can't be proven what the handle is: {text}")
+                write!(f, "it can't be proven what the handle is: {}", Printable(text))
             }
             Self::HandlesLost => {
                 f.write_str("the receiver had no descriptors left for the handles")
             }
             Self::Expired => f.write_str("its time was over before it ran"),
-            Self::Busy { limit } => write!(f, "the server is at its limit of {limit}"),
+            Self::Busy { limit } => write!(f, "the server is at its limit of {}", Printable(limit)),
             Self::Draining => f.write_str("the server is about to end"),
-            Self::Panicked { text } => write!(f, "the method panicked: {text}"),
-            Self::Failed { text } => f.write_str(text),
-            Self::Unsendable { text } => write!(f, "the result can't be sent: {text}"),
-            Self::TooLarge { text } => write!(f, "the result is too large: {text}"),
-            Self::NoObject { text } => write!(f, "the object couldn't be made: {text}"),
+            Self::Panicked { text } => write!(f, "the method panicked: {}", Printable(text)),
+            Self::Failed { text } => Printable(text).fmt(f),
+            Self::Unsendable { text } => write!(f, "the result can't be sent: {}", Printable(text)),
+            Self::TooLarge { text } => write!(f, "the result is too large: {}", Printable(text)),
+            Self::NoObject { text } => {
+                write!(f, "the object couldn't be made: {}", Printable(text))
+            }
         }
     }
 }

@@ -27,6 +27,7 @@ mod payload;
 #[cfg_attr(windows, path = "platform/windows.rs")]
 #[cfg_attr(not(windows), path = "platform/linux.rs")]
 mod platform;
+mod printable;
 mod server_end;
 mod values;
 mod whereabouts;
@@ -44,5 +45,6 @@ pub use handles::{Handles, LentHandles};
 pub use limits::Limits;
 pub use measure::Measure;
 pub use payload::{Payload, Shared, Source};
+pub use printable::{Printable, is_printable};
 pub use server_end::{FromClient, ServerEnd};
 pub use whereabouts::Whereabouts;

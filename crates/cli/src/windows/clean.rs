@@ -1,34 +1,41 @@
 //! `syshandle clean`, from the registry.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitCode;
 
-use syshandle::{Error, Registry, Result};
+use syshandle::{Error, Printable, Registry, Result};
 
-/// What to remove.
+use crate::output::outln;
+use crate::paths::Paths;
+
+/// The programs and proxy DLLs to forget. Neither they nor their folders need exist any more.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// The folder of the servers' programs, or one of them, or a proxy DLL; it needn't exist any more
-    #[arg(long, default_value = ".")]
-    path: PathBuf,
+    #[command(flatten)]
+    paths: Paths,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let path = std::path::absolute(&arguments.path)?;
+    arguments.paths.all().iter().try_for_each(|path| clean(path))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn clean(path: &Path) -> Result<()> {
+    let path = std::path::absolute(path)?;
     let path = std::fs::canonicalize(&path).map_or(path, crate::programs::plain);
     let registry = Registry::own();
     let mut removed = 0;
     for class in registry.list()? {
         if class.is_served_from(&path) {
             registry.clean(class.clsid)?;
-            println!("removed {} {{{}}}", class.name, class.clsid);
+            outln!("removed {} {{{}}}", Printable(&class.name), class.clsid);
             removed += 1;
         }
     }
     for proxy in registry.proxies()? {
         if proxy.is_from(&path) {
             registry.clean_proxy(&proxy)?;
-            println!("removed the proxies of {}", proxy.library.display());
+            outln!("removed the proxies of {}", Printable(proxy.library.display()));
             removed += 1;
         }
     }
@@ -36,5 +43,5 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         let text = format!("nothing in {} is registered for this user", path.display());
         return Err(Error::failed(text));
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }

@@ -2,32 +2,34 @@
 
 use std::process::ExitCode;
 
-use syshandle::{Registry, Result};
+use syshandle::{Printable, Registry, Result};
+
+use crate::output::outln;
 
 pub(crate) fn run() -> Result<ExitCode> {
     let all = Registry::own().list()?;
     let proxies = Registry::own().proxies()?;
     if all.is_empty() && proxies.is_empty() {
-        println!("no class is registered");
+        outln!("no class is registered");
     }
     for class in all {
-        println!("{} {{{}}}", class.name, class.clsid);
-        println!("    program  {}", class.program.display());
+        outln!("{} {{{}}}", Printable(&class.name), class.clsid);
+        outln!("    program  {}", Printable(class.program.display()));
         for (name, value) in &class.environment {
-            println!("    with     {name}={value}");
+            outln!("    with     {}={}", Printable(name), Printable(value));
         }
         if !class.program.exists() {
-            println!("    broken   there is no such program");
+            outln!("    broken   there is no such program");
         }
     }
     for proxy in proxies {
-        println!("proxies {{{}}}", proxy.clsid);
-        println!("    library  {}", proxy.library.display());
+        outln!("proxies {{{}}}", proxy.clsid);
+        outln!("    library  {}", Printable(proxy.library.display()));
         for (iid, name) in &proxy.interfaces {
-            println!("    for      {name} {{{iid}}}");
+            outln!("    for      {} {{{iid}}}", Printable(name));
         }
         if !proxy.library.exists() {
-            println!("    broken   there is no such library");
+            outln!("    broken   there is no such library");
         }
     }
     Ok(ExitCode::SUCCESS)

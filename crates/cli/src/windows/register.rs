@@ -1,18 +1,19 @@
 //! `syshandle register`, in the registry.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitCode;
 
-use syshandle::{Error, Registered, Registry, Result};
+use syshandle::{Error, Printable, Registered, Registry, Result};
 
+use crate::output::outln;
+use crate::paths::Paths;
 use crate::programs;
 
 /// What to register, and how.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// The folder of the servers' programs, or one program; or one proxy DLL
-    #[arg(long, default_value = ".")]
-    path: PathBuf,
+    #[command(flatten)]
+    paths: Paths,
     /// A variable for the environment of the servers
     #[arg(long = "env", value_name = "NAME=VALUE", value_parser = variable)]
     environment: Vec<(String, String)>,
@@ -23,11 +24,16 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let place = arguments.path.display();
+    arguments.paths.all().iter().try_for_each(|path| register(path, arguments))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn register(path: &Path, arguments: &Arguments) -> Result<()> {
+    let place = Printable(path.display());
     let unreadable = |error| Error::failed(format!("{place} can't be looked through: {error}"));
-    let programs = programs::find(&arguments.path).map_err(unreadable)?;
+    let programs = programs::find(path).map_err(unreadable)?;
     let proxies = match arguments.proxy {
-        true => programs::find_proxies(&arguments.path).map_err(unreadable)?,
+        true => programs::find_proxies(path).map_err(unreadable)?,
         false => Vec::new(),
     };
     let missing = match arguments.proxy {
@@ -46,10 +52,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     for proxy in proxies {
         registry.register_proxy(&proxy)?;
         for (iid, name) in &proxy.interfaces {
-            println!("registered the proxy of {name} {{{iid}}}");
+            outln!("registered the proxy of {} {{{iid}}}", Printable(name));
         }
-        println!("         of {{{}}}", proxy.clsid);
-        println!("         in {}", proxy.library.display());
+        outln!("         of {{{}}}", proxy.clsid);
+        outln!("         in {}", Printable(proxy.library.display()));
     }
     for program in programs {
         for class in &program.classes {
@@ -61,12 +67,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
                 environment: arguments.environment.clone(),
             };
             registry.register(&registered)?;
-            println!("registered {} {{{}}}", class.name, class.clsid);
-            println!("        for {}", program.path.display());
-            println!("         in {}", registry.path());
+            outln!("registered {} {{{}}}", Printable(&class.name), class.clsid);
+            outln!("        for {}", Printable(program.path.display()));
+            outln!("         in {}", registry.path());
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// Reads `NAME=VALUE`.

@@ -1,5 +1,6 @@
 //! What is wrong with a file, where, and what to do about it.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use annotate_snippets::{AnnotationKind, Element, Level, Origin, Renderer, Snippet};
@@ -132,16 +133,16 @@ pub(crate) fn render(
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let mut group = level.primary_title(&diagnostic.message).elements(
-            diagnostic
-                .span
-                .map(|span| quote(sources, span, &diagnostic.label, AnnotationKind::Primary)),
+        let label = printable(&diagnostic.label);
+        let mut group = level.primary_title(printable(&diagnostic.message)).elements(
+            diagnostic.span.map(|span| quote(sources, span, &label, AnnotationKind::Primary)),
         );
-        if let Some((span, label)) = &diagnostic.related {
+        let related = diagnostic.related.as_ref().map(|(span, label)| (*span, printable(label)));
+        if let Some((span, label)) = &related {
             group = group.element(quote(sources, *span, label, AnnotationKind::Context));
         }
         if let Some(hint) = &diagnostic.hint {
-            group = group.element(Level::HELP.message(hint));
+            group = group.element(Level::HELP.message(printable(hint)));
         }
         writeln!(to, "{}\n", renderer.render(&[group]))?;
     }
@@ -155,7 +156,8 @@ fn quote<'a>(
     kind: AnnotationKind,
 ) -> Element<'a> {
     let quoted = sources.quote(span);
-    let location = quoted.location;
+    let mut location = quoted.location;
+    location.file = printable(&location.file).into_owned();
     if quoted.text.len() > QUOTED_LINE_BYTES_MAX {
         return Origin::path(location.file).line(location.line).char_column(location.column).into();
     }
@@ -165,6 +167,28 @@ fn quote<'a>(
         .path(location.file)
         .annotation(kind.span(quoted.marked).label(label))
         .into()
+}
+
+/// Escapes the characters of a name or a message that a terminal or a log would obey, or that hide
+/// or reorder text. The renderer does that for quoted lines.
+pub(crate) fn printable(text: &str) -> Cow<'_, str> {
+    let obeyed = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
+            || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e0fff}')
+    };
+    if !text.contains(obeyed) {
+        return text.into();
+    }
+    let mut escaped = String::new();
+    for c in text.chars() {
+        if obeyed(c) {
+            escaped.extend(c.escape_default());
+        } else {
+            escaped.push(c);
+        }
+    }
+    escaped.into()
 }
 
 /// A name as a message quotes it: in backquotes, and not longer than a line.
@@ -215,6 +239,18 @@ mod tests {
         assert_eq!(similar("handle", known), Some("HANDLE"));
         assert_eq!(similar("IStream", known), None);
         assert_eq!(similar(&"x".repeat(100_000), known), None);
+    }
+
+    #[test]
+    fn a_message_and_a_file_name_are_one_line_without_control_characters() {
+        let mut sources = SourceMap::default();
+        let evil = "a\u{1b}[2J\n\u{202e}b";
+        sources.add(evil.into(), format!("{evil} x;\n"), Vec::new()).unwrap();
+        let diagnostic = Diagnostic::error(Span::new(0, 1), evil).label(evil).hint(evil);
+        let mut text = String::new();
+        render(&sources, &[diagnostic], Color::Never, &mut text).unwrap();
+        assert!(!text.contains(['\u{1b}', '\u{202e}']), "{text:?}");
+        assert_eq!(text.matches(r"a\u{1b}[2J\n\u{202e}b").count(), 4, "{text}");
     }
 
     #[test]

@@ -48,6 +48,9 @@ impl Registration {
     /// The largest file: thousands of classes fit, and a device that never ends doesn't.
     pub const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
+    /// Starts the comment that [`write`](Self::write) begins a file with.
+    pub const COMMENT: &'static str = "# Written by `syshandle register`";
+
     /// How long a program may take to greet, unless its registration says otherwise.
     pub const START_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -57,8 +60,17 @@ impl Registration {
     /// [`ErrorKind::BadRegistration`], with the place in the text.
     pub fn parse(name: &str, text: &str) -> Result<Self> {
         let bad = |what: String| Error::new(ErrorKind::BadRegistration, what);
-        let file: File = toml::from_str(text)
-            .map_err(|error| bad("it isn't as it should be".into()).because(error))?;
+        let file: File = toml::from_str(text).map_err(|error| {
+            let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            let line = before.matches('\n').count() + 1;
+            let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+            let quoted = text.lines().nth(line - 1).unwrap_or_default().trim();
+            let quoted: String = quoted.chars().take(QUOTED_MAX).collect();
+            let what = error.message();
+            bad(format!(
+                "it isn't as it should be: line {line}, column {column}: `{quoted}`: {what}"
+            ))
+        })?;
         if !file.program.is_absolute() {
             return Err(bad(format!("`program` is relative: {}", file.program.display())));
         }
@@ -114,8 +126,7 @@ impl Registration {
             format!("[{}]", texts.join(", "))
         };
         let mut lines = vec![
-            "# Written by `syshandle register`; docs/registration.md says what may stand here."
-                .into(),
+            format!("{}; docs/registration.md lists the keys of this file.", Self::COMMENT),
             format!("program = {}", path(&self.program)),
         ];
         if !self.arguments.is_empty() {
@@ -144,6 +155,9 @@ impl Registration {
         lines.join("\n") + "\n"
     }
 }
+
+/// The characters of a wrong line that an error quotes.
+const QUOTED_MAX: usize = 80;
 
 /// The file as it stands.
 #[derive(Deserialize)]

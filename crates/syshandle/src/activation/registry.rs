@@ -148,7 +148,7 @@ impl Locations {
     }
 
     /// Registers a program for this user: writes its file and the links of its classes, whole or
-    /// not at all. Returns the file.
+    /// not at all; a file or link that says the same already stays as it is. Returns the file.
     ///
     /// # Errors
     /// The folder can't be written, or others may write to it; a path can't stand in a
@@ -175,15 +175,21 @@ impl Locations {
         }
         let file = file_of(&programs, &registration.name);
         let old = read(&file).ok();
-        replace(&file, |new| {
-            let mut options = File::options();
-            options.write(true).create_new(true).mode(0o644);
-            options.open(new)?.write_all(registration.write().as_bytes())
-        })
-        .map_err(|error| cannot(&file).because(error))?;
+        // A file that says the same already keeps its comments.
+        if old.as_ref().is_none_or(|old| old.registration != *registration) {
+            replace(&file, |new| {
+                let mut options = File::options();
+                options.write(true).create_new(true).mode(0o644);
+                options.open(new)?.write_all(registration.write().as_bytes())
+            })
+            .map_err(|error| cannot(&file).because(error))?;
+        }
         for class in &registration.classes {
             let link = classes.join(class.clsid.to_string());
             let target = Path::new("../programs").join(file.file_name().unwrap_or_default());
+            if fs::read_link(&link).is_ok_and(|old| old == target) {
+                continue;
+            }
             replace(&link, |new| symlink(&target, new))
                 .map_err(|error| cannot(&link).because(error))?;
         }
@@ -207,6 +213,18 @@ impl Locations {
         )?;
         fs::remove_file(&registered.file)
             .map_err(|error| cannot_be_removed(&registered.file).because(error))
+    }
+
+    /// Returns the registration of this name in this user's own registry, if there is one.
+    ///
+    /// # Errors
+    /// The file can't be read, or is no registration.
+    pub fn own(&self, name: &str) -> Result<Option<Registered>> {
+        let file = file_of(&self.own_registry()?.join("programs"), name);
+        if fs::symlink_metadata(&file).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+            return Ok(None);
+        }
+        read(&file).map(Some).map_err(|error| error.at(&file.display().to_string()))
     }
 
     /// The registry folder of this user.

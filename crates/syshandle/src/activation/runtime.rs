@@ -10,6 +10,7 @@ use std::time::Duration;
 use syshandle_os::uptime;
 
 use super::registry::{Locations, Registered};
+use crate::error::{LOG_FOLLOWS, LOG_LINE};
 use crate::{Error, ErrorKind, Result};
 
 /// The files of one registration's server. The lock guards all others.
@@ -181,11 +182,14 @@ impl Meeting {
     /// Why a start failed after `since`, or so short ago that another try makes no sense yet.
     pub(crate) fn recent_failure(&self, since: Duration) -> Option<Error> {
         let note = fs::read_to_string(&self.failure).ok()?;
-        let (noted, text) = note.split_once('\n')?;
+        let (noted, error) = note.split_once('\n')?;
         let noted = Duration::from_millis(noted.parse().ok()?);
         // By a clock that nobody sets; one of another boot is no news.
         let recent = noted <= uptime() && (noted >= since || uptime() - noted < BACKOFF);
-        recent.then(|| Error::new(ErrorKind::StartFailed, text))
+        let mut lines = error.split(LOG_LINE);
+        let text = lines.next().unwrap_or_default();
+        let text = text.strip_suffix(LOG_FOLLOWS).unwrap_or(text);
+        recent.then(|| Error::new(ErrorKind::StartFailed, text).with_log(lines))
     }
 
     /// Forgets the failure of another time.

@@ -15,7 +15,7 @@ use super::protocol::{Answer, Step};
 use super::registry::{Locations, Registered};
 use super::runtime::{Lock, Meeting};
 use crate::client::connection::Connection;
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Printable, Result};
 
 /// An activation, and what it has come to.
 #[derive(Debug)]
@@ -199,7 +199,7 @@ impl<'a> Start<'a> {
     /// Ends the program that somebody else started and that will never greet.
     fn end_hung(&mut self) -> Result<()> {
         let Some(socket) = self.hung.take() else { return Ok(()) };
-        let program = self.registered.registration.program.display();
+        let program = Printable(self.registered.registration.program.display());
         let cannot = |error| {
             let text = format!("{program} hangs, and can't be ended");
             Error::new(ErrorKind::StartFailed, text).because(error)
@@ -239,17 +239,15 @@ impl<'a> Start<'a> {
                 Error::new(ErrorKind::StartFailed, text)
             }
         };
-        Ok(match self.meeting.log_tail() {
-            log if log.is_empty() => error,
-            log => error.because(io::Error::other(format!("its log ends:\n{log}"))),
-        })
+        Ok(error.with_log(self.meeting.log_tail().lines()))
     }
 
     /// Runs the program with the socket.
     fn spawn(&self, listener: &Listener) -> Result<Spawned> {
         let Self { registered, locations, meeting, .. } = self;
         let registration = &registered.registration;
-        tracing::debug!(program = %registration.program.display(), "starting the server");
+        let program = Printable(registration.program.display());
+        tracing::debug!(%program, "starting the server");
         let log = meeting.new_log().map_err(|error| {
             let text = format!("{} can't be made", meeting.log.display());
             Error::new(ErrorKind::System, text).because(error)

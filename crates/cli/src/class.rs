@@ -1,0 +1,91 @@
+//! A class as an argument: its identifier, or its name.
+
+use std::convert::Infallible;
+use std::str::FromStr;
+
+use syshandle::{Error, Guid, Locations, RegisteredClass, Result};
+
+/// A class as the user named it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ClassArgument {
+    Id(Guid),
+    Name(String),
+}
+
+impl FromStr for ClassArgument {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> std::result::Result<Self, Infallible> {
+        let id = text.strip_prefix('{').and_then(|text| text.strip_suffix('}')).unwrap_or(text);
+        Ok(id.parse().map_or_else(|_| Self::Name(text.into()), Self::Id))
+    }
+}
+
+impl ClassArgument {
+    /// Returns the identifier of the class; looks a name up among the registered classes.
+    ///
+    /// # Errors
+    /// No class of this name is registered, or more than one.
+    pub(crate) fn find(&self, locations: &Locations) -> Result<Guid> {
+        let name = match self {
+            Self::Id(id) => return Ok(*id),
+            Self::Name(name) => name,
+        };
+        let registered = locations.list().into_iter().flatten();
+        let classes: Vec<_> =
+            registered.flat_map(|registered| registered.registration.classes).collect();
+        let exact = ids(&classes, |class| class.name == *name);
+        let similar = ids(&classes, |class| class.name.eq_ignore_ascii_case(name));
+        match if exact.is_empty() { similar } else { exact }[..] {
+            [id] => Ok(id),
+            [] => {
+                let mut names: Vec<_> = classes.into_iter().map(|class| class.name).collect();
+                names.sort();
+                names.dedup();
+                let known = match names.len() {
+                    0 => "no class is registered".to_owned(),
+                    1..=NAMES_MAX => format!("registered: {}", names.join(", ")),
+                    _ => "`syshandle list` shows those that are".to_owned(),
+                };
+                Err(Error::failed(format!("no class is registered as `{name}`: {known}")))
+            }
+            ref several => {
+                let several: Vec<_> = several.iter().map(Guid::to_string).collect();
+                let several = several.join(", ");
+                let text = format!("`{name}` is the name of several classes: use one of {several}");
+                Err(Error::failed(text))
+            }
+        }
+    }
+}
+
+/// The identifiers of the classes that match, each once.
+fn ids(classes: &[RegisteredClass], matches: impl Fn(&RegisteredClass) -> bool) -> Vec<Guid> {
+    let mut ids = Vec::new();
+    for class in classes.iter().filter(|class| matches(class)) {
+        if !ids.contains(&class.clsid) {
+            ids.push(class.clsid);
+        }
+    }
+    ids
+}
+
+/// An error lists at most this many names, so that it fits a screen.
+const NAMES_MAX: usize = 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_identifier_may_have_braces_and_all_else_is_a_name() {
+        let text = "ea27c73a-48c2-4714-9d20-a9d2c4f6aed3";
+        let id = ClassArgument::Id(text.parse().expect("an identifier"));
+        for text in [text, &format!("{{{text}}}")] {
+            assert_eq!(text.parse(), Ok(id.clone()));
+        }
+        for name in ["SPARKLE", "{SPARKLE}", "ea27c73a"] {
+            assert_eq!(name.parse(), Ok(ClassArgument::Name(name.into())));
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! Output of every command: no text from elsewhere controls a terminal, and a lost output loses no
+//! work.
+#![cfg(not(windows))]
+#![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::LazyLock;
+
+use sparkle::SPARKLE_FINISHER;
+use syshandle_trial::{Place, copy, program};
+
+const COMMAND: &str = env!("CARGO_BIN_EXE_syshandle");
+static SPARKLE: LazyLock<PathBuf> = LazyLock::new(|| program("sparkle", "sparkle-server"));
+
+/// Sets a terminal's title, clears it, reverses the direction, and starts a line that looks genuine.
+const EVIL: &str = "a\u{1b}]0;title\u{7}\u{1b}[2J\u{9b}1m\u{202e}\nregistered FORGED {0}";
+
+const IDL: &str = "import \"unknwn.idl\"; [uuid(1284c788-6978-43d5-9a02-414901a2ec75), object] \
+                   interface IOne : IUnknown { HRESULT one(); }";
+
+/// Creates a folder with the sample's server under a name.
+fn server_named(place: &Place, folder: &str, name: &str) -> PathBuf {
+    let folder = place.path().join(folder);
+    fs::create_dir(&folder).unwrap();
+    copy(&SPARKLE, &folder.join(name));
+    folder
+}
+
+fn command(place: &Place, arguments: &[&OsStr]) -> Command {
+    let mut command = place.command(COMMAND.as_ref());
+    command.args(arguments).current_dir(place.path()).stdin(Stdio::null());
+    command
+}
+
+fn arguments<'a>(arguments: &'a [&'a dyn AsRef<OsStr>]) -> Vec<&'a OsStr> {
+    arguments.iter().map(|argument| argument.as_ref()).collect()
+}
+
+/// Asserts that no character of an output has an effect on a terminal, and that no line is forged.
+#[track_caller]
+fn check_harmless(output: &Output) -> String {
+    let text = [&output.stdout[..], &output.stderr].concat();
+    let text = String::from_utf8(text).unwrap();
+    let harmless =
+        |c: char| c == '\n' || (!c.is_control() && !('\u{200b}'..='\u{206f}').contains(&c));
+    assert!(text.chars().all(harmless), "{text:?}");
+    assert!(!text.lines().any(|line| line.starts_with("registered FORGED")), "{text:?}");
+    text
+}
+
+#[test]
+fn names_of_files_and_folders_control_no_terminal_and_forge_no_line() {
+    let place = Place::new();
+    let folder = server_named(&place, EVIL, EVIL);
+    let missing = place.path().join(format!("missing{EVIL}"));
+    let idl = place.path().join(format!("{EVIL}.idl"));
+    fs::write(
+        &idl,
+        format!("typedef {EVIL} x;\n{IDL}\n/* {EVIL} */ int x = \"{EVIL}\"; // {EVIL}"),
+    )
+    .unwrap();
+    let rust = place.path().join(format!("{EVIL}.rs"));
+    fs::write(&rust, format!("#[interface(iid = \"{EVIL}\")] trait T {{ fn f(&self); }}")).unwrap();
+    let no_rust = place.path().join(format!("{EVIL}.2.rs"));
+    fs::write(&no_rust, format!("fn {EVIL} {{")).unwrap();
+    let option: OsString = format!("--{EVIL}").into();
+    let long: OsString = format!("--accept={EVIL}").into();
+    let all: [&[&dyn AsRef<OsStr>]; 20] = [
+        &[&"register", &folder],
+        &[&"register", &"--path", &folder],
+        &[&"register", &"--systemd", &folder],
+        &[&"list"],
+        &[&"register", &missing],
+        &[&"register", &"--env", &EVIL],
+        &[&"clean", &missing],
+        &[&"attack", &EVIL],
+        &[&"attack", &"SPARKLE_FINISHER", &"--only", &EVIL],
+        &[&"idl", &"check", &idl, &missing],
+        &[&"idl", &"rust", &idl],
+        &[&"idl", &"rust", &idl, &"-o", &missing.join("x")],
+        &[&"idl", &"emit", &rust],
+        &[&"idl", &"emit", &no_rust],
+        &[&"idl", &"diff", &no_rust, &missing],
+        &[&"idl", &"diff", &rust, &idl, &long],
+        &[&option],
+        &[&"idl", &option, &idl],
+        &[&"list", &EVIL],
+        &[&"clean", &folder],
+    ];
+    let mut served = String::new();
+    for all in all {
+        let output = command(&place, &arguments(all)).output().unwrap();
+        let text = check_harmless(&output);
+        assert!(!text.contains("panicked"), "{text}");
+        served += &text;
+    }
+    assert!(served.contains(r"a\u{1b}]0;title\u{7}\u{1b}[2J\u{9b}1m\u{202e}\nregistered FORGED"));
+    assert!(served.contains("registered SPARKLE_FINISHER"), "{served}");
+}
+
+#[test]
+fn what_a_registration_says_controls_no_terminal_and_forges_no_line() {
+    let place = Place::new();
+    let folder = server_named(&place, "bin", "server");
+    let registered = command(&place, &arguments(&[&"register", &folder])).output().unwrap();
+    assert!(registered.status.success());
+    let file = place.data().join("syshandle/programs/server.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    let toml: String = EVIL.chars().map(|c| format!("\\U{:08x}", u32::from(c))).collect();
+    for (from, to) in [
+        ("name = \"SPARKLE_FINISHER\"", format!("name = \"{toml}\"")),
+        ("users = \"same\"", format!("users = \"{toml}\"")),
+        ("users = \"same\"", format!("\"{toml}\" = 1")),
+        ("program = \"", format!("program = \"/{toml}")),
+        ("program = \"/", format!("program = \"{toml}")),
+        ("users = \"same\"", format!("socket = \"{toml}\"")),
+        ("users = \"same\"", format!("socket = \"/{toml}\"")),
+        ("users = \"same\"", format!("environment = {{ \"{toml}=\" = \"\" }}")),
+        ("users = \"same\"", EVIL.to_owned()),
+        ("clsid = \"", format!("clsid = \"{toml}")),
+    ] {
+        let edited = text.replacen(from, &to, 1);
+        assert_ne!(edited, text, "{from}");
+        fs::write(&file, edited).unwrap();
+        let all: [&[&dyn AsRef<OsStr>]; 4] = [
+            &[&"list"],
+            &[&"register", &folder],
+            &[&"attack", &"ea27c73a-48c2-4714-9d20-a9d2c4f6aed3", &"--only", &"none"],
+            &[&"attack", &"SPARKLE_FINISHER", &"--only", &"none"],
+        ];
+        for all in all {
+            check_harmless(&command(&place, &arguments(all)).output().unwrap());
+        }
+        let error = place.locations().find(SPARKLE_FINISHER.clsid());
+        if let Err(error) = error {
+            let shown = format!("{error} {error:#}");
+            assert!(!shown.contains(char::is_control), "{shown:?}");
+            assert!(!format!("{error:?}").contains('\u{1b}'), "{error:?}");
+        }
+    }
+}
+
+#[test]
+fn a_mark_that_anybody_wrote_into_a_program_controls_no_terminal() {
+    let place = Place::new();
+    let folder = server_named(&place, "bin", "server");
+    let server = folder.join("server");
+    let program = fs::read(&server).unwrap();
+    // Of the program's texts only the mark has a checksum: so any other text is not believed.
+    let changed: Vec<u8> = program
+        .windows(16)
+        .zip(&program)
+        .map(|(window, byte)| if window == b"SPARKLE_FINISHER" { 0x1b } else { *byte })
+        .chain(program[program.len() - 15..].iter().copied())
+        .collect();
+    fs::write(&server, changed).unwrap();
+    let output = command(&place, &arguments(&[&"register", &folder])).output().unwrap();
+    let text = check_harmless(&output);
+    assert!(text.contains("has no program that serves a class"), "{text}");
+}
+
+/// The commands that write to the standard output, for a folder with a server and two files.
+fn commands_with_output(place: &Place) -> Vec<Vec<OsString>> {
+    let folder = server_named(place, "bin", "server");
+    let idl = place.path().join("one.idl");
+    fs::write(&idl, IDL).unwrap();
+    let rust = place.path().join("one.rs");
+    let written = command(place, &arguments(&[&"idl", &"rust", &idl])).output().unwrap();
+    assert!(written.status.success());
+    fs::write(&rust, written.stdout).unwrap();
+    let all: [&[&dyn AsRef<OsStr>]; 11] = [
+        &[&"register", &"--systemd", &folder],
+        &[&"register", &folder],
+        &[&"list"],
+        &[&"attack", &"SPARKLE_FINISHER", &"--only", &"truncated"],
+        &[&"idl", &"check", &idl],
+        &[&"idl", &"rust", &idl],
+        &[&"idl", &"emit", &rust],
+        &[&"idl", &"diff", &idl, &rust],
+        &[&"clean", &folder],
+        &[&"--help"],
+        &[&"--version"],
+    ];
+    all.iter().map(|all| arguments(all).into_iter().map(OsStr::to_owned).collect()).collect()
+}
+
+/// Runs all commands with an output that can't be written.
+fn run_with(place: &Place, output: impl Fn() -> Stdio) -> Vec<(String, Output)> {
+    let mut all = Vec::new();
+    for words in commands_with_output(place) {
+        let words: Vec<&OsStr> = words.iter().map(OsString::as_os_str).collect();
+        let mut command = command(place, &words);
+        let ran = command.stdout(output()).stderr(Stdio::piped()).output().unwrap();
+        let error = String::from_utf8_lossy(&ran.stderr);
+        assert!(!error.contains("panicked"), "{words:?}: {error}");
+        assert_eq!(ran.status.signal(), None, "{words:?}");
+        // The work was carried out.
+        let is_registered = place.locations().find(SPARKLE_FINISHER.clsid()).is_ok();
+        match words[0].to_str() {
+            Some("register") => assert!(is_registered, "{words:?}"),
+            Some("clean") => assert!(!is_registered, "{words:?}"),
+            _ => {}
+        }
+        all.push((words.join(OsStr::new(" ")).to_string_lossy().into_owned(), ran));
+    }
+    all
+}
+
+#[test]
+fn a_command_whose_reader_is_gone_does_its_work_and_ends_quietly() {
+    let place = Place::new();
+    let closed = || {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        writer.into()
+    };
+    for (words, output) in run_with(&place, closed) {
+        // As a shell reports a program that SIGPIPE ended. Two interfaces that are the same have no
+        // differences to write.
+        let expected = if words.starts_with("idl diff") { 0 } else { 141 };
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(expected), "{words}: {error}");
+        assert!(error.is_empty(), "{words}: {error}");
+    }
+}
+
+#[test]
+fn a_command_whose_output_has_no_room_does_its_work_and_says_so() {
+    let place = Place::new();
+    for (words, output) in run_with(&place, || File::create("/dev/full").unwrap().into()) {
+        let error = String::from_utf8_lossy(&output.stderr);
+        if words.starts_with("idl diff") {
+            assert!(output.status.success(), "{words}: {error}");
+            continue;
+        }
+        assert_eq!(output.status.code(), Some(1), "{words}: {error}");
+        assert!(error.contains("the standard output can't be written: No space left"), "{error}");
+        assert!(error.contains("the command itself succeeded"), "{words}: {error}");
+    }
+}
+
+#[test]
+fn a_command_that_fails_says_so_by_its_code_whatever_its_outputs_are() {
+    let place = Place::new();
+    let missing = place.path().join("missing");
+    let all: [&[&dyn AsRef<OsStr>]; 4] = [
+        &[&"register", &missing],
+        &[&"clean", &missing],
+        &[&"idl", &"check", &missing],
+        &[&"attack", &"NONE"],
+    ];
+    let full = || File::create("/dev/full").unwrap();
+    let closed = || {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        writer
+    };
+    for all in all {
+        let all = arguments(all);
+        let outputs: [(Stdio, Stdio); 3] = [
+            (full().into(), full().into()),
+            (closed().into(), closed().into()),
+            (Stdio::null(), full().into()),
+        ];
+        for (out, error) in outputs {
+            let status = command(&place, &all).stdout(out).stderr(error).status().unwrap();
+            assert_eq!(status.code(), Some(1), "{all:?}");
+        }
+    }
+    let usage = command(&place, &arguments(&[&"nothing"])).stderr(full()).status().unwrap();
+    assert_eq!(usage.code(), Some(2));
+}
+
+#[test]
+fn generated_text_is_escaped_on_a_terminal_and_exact_elsewhere() {
+    let place = Place::new();
+    let idl = place.path().join("one.idl");
+    // The text becomes documentation of the trait.
+    let help = "helpstring(\"\u{1b}]0;title\u{7}\"), ";
+    fs::write(&idl, IDL.replace("[uuid", &format!("[{help}uuid"))).unwrap();
+    let output = command(&place, &arguments(&[&"idl", &"rust", &idl])).output().unwrap();
+    let file = place.path().join("one.rs");
+    let written = command(&place, &arguments(&[&"idl", &"rust", &idl, &"-o", &file])).status();
+    assert!(written.unwrap().success());
+    assert_eq!(fs::read(&file).unwrap(), output.stdout);
+
+    // `script` gives a command a terminal.
+    if !Path::new("/usr/bin/script").exists() {
+        return println!("skipped: the terminal: there is no /usr/bin/script");
+    }
+    let mut terminal = place.command("/usr/bin/script".as_ref());
+    terminal.args(["-qec", &format!("'{COMMAND}' idl rust '{}'", idl.display()), "/dev/null"]);
+    let shown = terminal.stdin(Stdio::null()).output().unwrap();
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(shown.contains("trait One"), "{shown}");
+    assert!(!shown.contains(['\u{1b}', '\u{7}']), "{shown:?}");
+    std::io::stdout().flush().unwrap();
+}
