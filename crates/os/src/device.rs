@@ -36,31 +36,65 @@ pub(crate) const fn of(stat: &Stat) -> Device {
 
 /// Whether a file is one that `memfd_create` made.
 pub(crate) fn is_memory(stat: &Stat) -> bool {
-    static MEMORY: OnceLock<Device> = OnceLock::new();
-    is(stat, &MEMORY, || Ok(rustix::fs::memfd_create(c"probe", MemfdFlags::CLOEXEC)?))
+    MEMORY.device().ok() == Some(of(stat))
 }
 
 /// Whether it has no inode of its own: an eventfd, a timerfd, an epoll; before Linux 6.9 a pidfd.
 pub(crate) fn is_anonymous(stat: &Stat) -> bool {
-    static ANONYMOUS: OnceLock<Device> = OnceLock::new();
-    is(stat, &ANONYMOUS, || Ok(rustix::event::eventfd(0, EventfdFlags::CLOEXEC)?))
+    ANONYMOUS.device().ok() == Some(of(stat))
 }
 
 /// Whether it is a pidfd, from Linux 6.9 on.
 pub(crate) fn is_pidfd(stat: &Stat) -> bool {
-    static PIDFS: OnceLock<Device> = OnceLock::new();
-    let pidfd = || Ok(rustix::process::pidfd_open(rustix::process::getpid(), PidfdFlags::empty())?);
-    !is_anonymous(stat) && is(stat, &PIDFS, pidfd)
+    !is_anonymous(stat) && PIDFS.device().ok() == Some(of(stat))
 }
 
 /// Whether it is a namespace.
 pub(crate) fn is_namespace(stat: &Stat) -> bool {
-    static NSFS: OnceLock<Device> = OnceLock::new();
-    let namespace = || {
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-        Ok(rustix::fs::open(c"/proc/self/ns/user", flags, Mode::empty())?)
-    };
-    is(stat, &NSFS, namespace)
+    NSFS.device().ok() == Some(of(stat))
+}
+
+/// Learns all devices now, so that none has to be asked for in a sandbox.
+///
+/// # Errors
+/// No descriptor left. A device that this system hasn't is no error: nobody can send what is on it.
+pub(crate) fn learn() -> io::Result<()> {
+    MEMORY.device()?;
+    ANONYMOUS.device()?;
+    // A sandbox or a system without /proc may not have these; they are asked for again if needed.
+    let _ = (PIDFS.device(), NSFS.device());
+    Ok(())
+}
+
+static MEMORY: Known = Known::new(|| Ok(rustix::fs::memfd_create(c"probe", MemfdFlags::CLOEXEC)?));
+static ANONYMOUS: Known = Known::new(|| Ok(rustix::event::eventfd(0, EventfdFlags::CLOEXEC)?));
+static PIDFS: Known =
+    Known::new(|| Ok(rustix::process::pidfd_open(rustix::process::getpid(), PidfdFlags::empty())?));
+static NSFS: Known = Known::new(|| {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    Ok(rustix::fs::open(c"/proc/self/ns/user", flags, Mode::empty())?)
+});
+
+/// The device that all objects of one sort are on, learned from an object of our own.
+struct Known {
+    device: OnceLock<Device>,
+    make: fn() -> io::Result<OwnedFd>,
+}
+
+impl Known {
+    const fn new(make: fn() -> io::Result<OwnedFd>) -> Self {
+        Self { device: OnceLock::new(), make }
+    }
+
+    /// Returns the device. If no object could be made, the next call tries again.
+    fn device(&self) -> io::Result<Device> {
+        if let Some(device) = self.device.get() {
+            return Ok(*device);
+        }
+        let device = of(&stat((self.make)()?)?);
+        let _ = self.device.set(device);
+        Ok(device)
+    }
 }
 
 /// Whether it is a dma-buf. Nothing makes one on any machine, so the first that comes has to be
@@ -75,17 +109,6 @@ pub(crate) fn remember_buffer(stat: &Stat) {
 }
 
 static BUFFERS: OnceLock<Device> = OnceLock::new();
-
-/// Whether it is on the one device that an object made here is on. One that couldn't be made is
-/// tried again the next time.
-fn is(stat: &Stat, known: &OnceLock<Device>, make: impl FnOnce() -> io::Result<OwnedFd>) -> bool {
-    let device = known.get().copied().or_else(|| {
-        let device = of(&self::stat(make().ok()?).ok()?);
-        let _ = known.set(device);
-        Some(device)
-    });
-    device == Some(of(stat))
-}
 
 /// The number of the mount that a file was opened through, and whether it is one that is never
 /// used for another.

@@ -1,25 +1,20 @@
-//! What `/proc/self/fdinfo` says of a descriptor: the one place that tells an event from a
-//! semaphore, and what the kernel's own objects are on older kernels.
-//!
-//! To open such a file costs several times what it costs to read it, and received descriptors take
-//! the same few numbers over and over: so the files stay open, each for a number and not for an
-//! object, and are read afresh each time. At most [`SLOTS`] stay open.
+//! What the kernel prints about a descriptor in `/proc/self/fdinfo`: the only way to tell an event
+//! from a semaphore, and to recognize some of the kernel's own objects on older kernels.
 
-use std::fs::File;
 use std::io::{self, ErrorKind};
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
-use std::sync::RwLock;
+use std::os::fd::BorrowedFd;
 
 use crate::feature::{Feature, may_use};
-use crate::sys::fork;
+use crate::probe;
+use crate::sys::stat::Stat;
 
-/// What the kernel prints about a descriptor, as far as it fits.
+/// The text that the kernel prints about a descriptor, as far as it fits.
 pub(crate) struct FdInfo<'r> {
     text: &'r [u8],
 }
 
-/// Room for it: the caller's, so that it isn't copied around.
-pub(crate) struct Room([u8; LEN_MAX]);
+/// The buffer for the text. The caller has it, so that it isn't copied.
+pub(crate) struct Room(pub(crate) [u8; LEN_MAX]);
 
 impl Room {
     pub(crate) const fn new() -> Self {
@@ -27,33 +22,37 @@ impl Room {
     }
 }
 
-/// Reads what the kernel says about a descriptor. It never asks a file system or a driver that
-/// could stall.
+/// Reads what the kernel prints about an object that has no file system of its own, such as an
+/// eventfd; `stat` is what [`device::stat`](crate::device::stat) says of it.
+///
+/// A file of a mounted file system must not be passed: to examine it, a second descriptor of it is
+/// closed, which a file system in user space may delay.
 ///
 /// # Errors
-/// `Unsupported` without `/proc`; no descriptor left.
-pub(crate) fn read<'r>(handle: BorrowedFd<'_>, room: &'r mut Room) -> io::Result<FdInfo<'r>> {
+/// The error of [`probe::read`]; `Unsupported` without `/proc`.
+pub(crate) fn read<'r>(
+    handle: BorrowedFd<'_>,
+    stat: &Stat,
+    room: &'r mut Room,
+) -> io::Result<FdInfo<'r>> {
     if !may_use(Feature::Proc) {
         return Err(without_proc());
     }
-    let number = handle.as_raw_fd();
-    let Some(epoch) = fork::epoch() else {
-        return read_start(&open(number)?, room);
-    };
-    let slot = &CACHE[number.unsigned_abs() as usize % SLOTS];
-    // Never waits for a slot: a thread that held it may be missing in a copy of the process.
-    if let Ok(kept) = slot.try_read()
-        && let Some(kept) =
-            kept.as_ref().filter(|kept| kept.number == number && kept.epoch == epoch)
-    {
-        return read_start(&kept.file, room);
+    let len = probe::read(handle, stat.inode, &mut room.0)?;
+    Ok(FdInfo { text: &room.0[..len] })
+}
+
+/// Returns the inode number in a text that the kernel printed about a descriptor.
+pub(crate) fn inode(text: &[u8]) -> Option<u64> {
+    let mut rest = text;
+    while !rest.starts_with(b"ino:") {
+        rest = after_line(rest, "")?;
     }
-    let file = open(number)?;
-    let info = read_start(&file, room)?;
-    if let Ok(mut kept) = slot.try_write() {
-        *kept = Some(Kept { number, epoch, file });
-    }
-    Ok(info)
+    let number = rest["ino:".len()..]
+        .trim_ascii_start()
+        .iter()
+        .map_while(|byte| char::from(*byte).to_digit(10).map(u64::from));
+    number.fold(None, |inode, digit| inode.unwrap_or(0_u64).checked_mul(10)?.checked_add(digit))
 }
 
 impl FdInfo<'_> {
@@ -136,43 +135,6 @@ pub(crate) fn without_proc() -> io::Error {
     io::Error::new(ErrorKind::Unsupported, "telling what this handle is needs /proc")
 }
 
-/// A file of `/proc/self/fdinfo` that stays open.
-struct Kept {
-    number: RawFd,
-    /// The process that it speaks of: a copy made by `fork` must not read its parent's.
-    epoch: u32,
-    file: File,
-}
-
-static CACHE: [RwLock<Option<Kept>>; SLOTS] = [const { RwLock::new(None) }; SLOTS];
-
-/// What a file starts with; a signal is no reason to know less.
-fn read_start<'r>(file: &File, room: &'r mut Room) -> io::Result<FdInfo<'r>> {
-    let len = rustix::io::retry_on_intr(|| rustix::io::pread(file, &mut room.0[..], 0))?;
-    Ok(FdInfo { text: &room.0[..len] })
-}
-
-fn open(number: RawFd) -> io::Result<File> {
-    let path = format!("/proc/self/fdinfo/{number}");
-    let opened = match File::open(&path) {
-        // Out of descriptors: what is kept open here is the first to go.
-        Err(error) if error.raw_os_error() == Some(libc::EMFILE) && evict() => File::open(&path),
-        opened => opened,
-    };
-    opened.map_err(|error| match error.kind() {
-        ErrorKind::NotFound => without_proc(),
-        _ => error,
-    })
-}
-
-/// Closes all files that stay open; says whether there was one.
-fn evict() -> bool {
-    CACHE.iter().filter_map(|slot| slot.try_write().ok()?.take()).count() > 0
-}
-
-/// More than the descriptors that usually travel at once.
-const SLOTS: usize = 64;
-
 /// The kernel prints a few general lines, then the locks held through the descriptor, then the
 /// object's own. With so many locks that those don't fit the object isn't recognized.
 const LEN_MAX: usize = 256;
@@ -184,21 +146,16 @@ mod tests {
     use rustix::event::EventfdFlags;
 
     use super::*;
+    use crate::device;
     use crate::feature::seam::without;
 
     #[test]
-    fn a_number_that_comes_to_mean_another_object_is_read_afresh() {
-        let event = rustix::event::eventfd(7, EventfdFlags::CLOEXEC).unwrap();
-        assert_eq!(
-            read(event.as_fd(), &mut Room::new()).unwrap().value("eventfd-count:"),
-            Some("7")
-        );
-        let number = event.as_raw_fd();
-        let (pipe, _) = io::pipe().unwrap();
-        let mut event = event;
-        rustix::io::dup2(&pipe, &mut event).unwrap();
-        assert_eq!(event.as_raw_fd(), number);
-        assert!(!read(event.as_fd(), &mut Room::new()).unwrap().has("eventfd-count:"));
+    fn the_inode_number_is_the_one_of_the_general_lines() {
+        let text = b"pos:\t0\nflags:\t02\nmnt_id:\t15\nino:\t1042\nname:\tx\nino:\t7\n";
+        assert_eq!(inode(text), Some(1042));
+        assert_eq!(inode(b"pos:\t0\nino:\t\n"), None);
+        assert_eq!(inode(b"ino:\t99999999999999999999\n"), None);
+        assert_eq!(inode(b"pos:\t0"), None);
     }
 
     #[test]
@@ -221,7 +178,9 @@ mod tests {
     #[test]
     fn without_proc_the_error_says_so() {
         let event = rustix::event::eventfd(0, EventfdFlags::CLOEXEC).unwrap();
-        let error = without(Feature::Proc, || read(event.as_fd(), &mut Room::new()).err().unwrap());
+        let stat = device::stat(&event).unwrap();
+        let error =
+            without(Feature::Proc, || read(event.as_fd(), &stat, &mut Room::new()).err().unwrap());
         assert_eq!(error.to_string(), "telling what this handle is needs /proc");
     }
 }

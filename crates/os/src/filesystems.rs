@@ -5,19 +5,13 @@
 //! file that a peer sends is judged by its mount first, which the kernel knows by itself.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
-use std::fs::File;
 use std::io;
 use std::os::fd::BorrowedFd;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{LazyLock, Mutex, PoisonError};
 
-use rustix::event::{PollFd, PollFlags, Timespec};
-
-use crate::device::{self, Device};
-use crate::fdinfo::without_proc;
-use crate::feature::{Feature, may_use};
 use crate::sys::stat::Stat;
+use crate::{device, mounts};
 
 /// The file systems whose files a peer may send.
 ///
@@ -34,7 +28,6 @@ pub struct Filesystems {
     /// Their types as `/proc/self/mountinfo` says them; all of them where this is `None`.
     allowed: Option<Vec<Cow<'static, str>>>,
     lasting: Lasting,
-    passing: Mutex<Passing>,
 }
 
 impl Filesystems {
@@ -75,17 +68,14 @@ impl Filesystems {
     /// # Errors
     /// `Unsupported` without `/proc`, unless any file system is allowed.
     pub(crate) fn judge(&self, handle: BorrowedFd<'_>, stat: &Stat) -> io::Result<Verdict> {
-        let device = device::of(stat);
-        let (mount, true) = device::mount(stat) else {
-            let (mount, _) = device::mount(stat);
-            let mut passing = self.passing.lock().unwrap_or_else(PoisonError::into_inner);
-            return passing.verdict((mount, device), || self.look_up(handle, device));
-        };
-        if let Some(verdict) = self.lasting.verdict(mount) {
+        let (mount, is_unique) = device::mount(stat);
+        if is_unique && let Some(verdict) = self.lasting.verdict(mount) {
             return Ok(verdict);
         }
-        let verdict = self.look_up(handle, device)?;
-        self.lasting.remember(mount, verdict);
+        let verdict = self.look_up(handle, stat)?;
+        if is_unique {
+            self.lasting.remember(mount, verdict);
+        }
         Ok(verdict)
     }
 
@@ -100,25 +90,21 @@ impl Filesystems {
     }
 
     fn with(allowed: Option<Vec<Cow<'static, str>>>) -> Self {
-        Self { allowed, lasting: Lasting::default(), passing: Mutex::default() }
+        Self { allowed, lasting: Lasting::default() }
     }
 
-    /// The verdict by what is mounted now.
-    fn look_up(&self, handle: BorrowedFd<'_>, device: Device) -> io::Result<Verdict> {
-        let table = match mountinfo() {
-            Ok(table) => table,
+    /// Returns the verdict by what is mounted now.
+    fn look_up(&self, handle: BorrowedFd<'_>, stat: &Stat) -> io::Result<Verdict> {
+        // The open file keeps its mount, and so the mount's number, from being used again.
+        let number = device::reused_mount(handle)?;
+        let found = match mounts::file_system(number, device::of(stat)) {
+            Ok(found) => found,
             Err(_) if self.allowed.is_none() => return Ok(Verdict::Trusted),
             Err(error) => return Err(error),
         };
-        // The open file keeps its mount, and so the mount's number, from being used again.
-        let mount = device::reused_mount(handle)?;
-        let mounts = || table.lines().filter_map(Mount::parse);
-        let found = mounts()
-            .find(|known| known.number == mount)
-            .or_else(|| mounts().find(|known| known.device == device));
-        Ok(match found {
-            Some(found) if !self.allows(found.name) => Verdict::Untrusted,
-            Some(found) if found.name == "cgroup2" => Verdict::ControlGroups,
+        Ok(match found.as_deref() {
+            Some(name) if !self.allows(name) => Verdict::Untrusted,
+            Some("cgroup2") => Verdict::ControlGroups,
             Some(_) => Verdict::Trusted,
             None => Verdict::Unknown,
         })
@@ -186,83 +172,6 @@ impl Default for Lasting {
     }
 }
 
-/// Verdicts that hold until something is mounted or unmounted: before Linux 6.8, when the numbers
-/// of mounts are used again.
-#[derive(Debug, Default)]
-struct Passing {
-    verdicts: HashMap<(u64, Device), Verdict>,
-    /// An open `mountinfo`, on which the kernel tells changes.
-    watch: Option<File>,
-}
-
-impl Passing {
-    fn verdict(
-        &mut self,
-        place: (u64, Device),
-        look_up: impl FnOnce() -> io::Result<Verdict>,
-    ) -> io::Result<Verdict> {
-        if self.has_changed()? || self.verdicts.len() >= VERDICTS_MAX {
-            self.verdicts.clear();
-        }
-        if let Some(verdict) = self.verdicts.get(&place) {
-            return Ok(*verdict);
-        }
-        let verdict = look_up()?;
-        self.verdicts.insert(place, verdict);
-        Ok(verdict)
-    }
-
-    /// Whether something was mounted or unmounted since the last time.
-    fn has_changed(&mut self) -> io::Result<bool> {
-        let Some(watch) = &self.watch else {
-            // Without it nothing is remembered from one time to the next.
-            self.watch = open_mountinfo().ok();
-            return Ok(true);
-        };
-        let mut polls = [PollFd::new(watch, PollFlags::PRI)];
-        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-        Ok(rustix::event::poll(&mut polls, Some(&now)).map_err(io::Error::from)? > 0)
-    }
-}
-
-/// A line of `mountinfo`.
-struct Mount<'a> {
-    number: u64,
-    device: Device,
-    name: &'a str,
-}
-
-impl<'a> Mount<'a> {
-    fn parse(line: &'a str) -> Option<Self> {
-        let mut fields = line.split(' ');
-        let number = fields.next()?.parse().ok()?;
-        let (major, minor) = fields.nth(1)?.split_once(':')?;
-        let (_, after) = line.split_once(" - ")?;
-        let name = after.split(' ').next()?;
-        Some(Self { number, device: (major.parse().ok()?, minor.parse().ok()?), name })
-    }
-}
-
-fn mountinfo() -> io::Result<String> {
-    // A path may be no UTF-8; the fields that matter are ASCII.
-    let mut bytes = Vec::new();
-    io::Read::read_to_end(&mut open_mountinfo()?, &mut bytes)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-fn open_mountinfo() -> io::Result<File> {
-    if !may_use(Feature::Proc) {
-        return Err(without_proc());
-    }
-    File::open("/proc/self/mountinfo").map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => without_proc(),
-        _ => error,
-    })
-}
-
-/// Forgotten as a whole beyond that: a peer can make mounts without end.
-const VERDICTS_MAX: usize = 1024;
-
 /// The kernel answers for these by itself, from memory or from a local device.
 const LOCAL: &[&str] = &[
     "bcachefs",
@@ -309,21 +218,14 @@ const LOCAL: &[&str] = &[
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
     use std::os::fd::AsFd;
 
     use super::*;
-    use crate::feature::seam::without;
+    use crate::feature::{Feature, seam::without};
 
     fn judge(policy: &Filesystems, file: &File) -> io::Result<Verdict> {
         policy.judge(file.as_fd(), &device::stat(file).unwrap())
-    }
-
-    #[test]
-    fn a_line_of_mountinfo_is_parsed() {
-        let line = "36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw";
-        let mount = Mount::parse(line).unwrap();
-        assert_eq!((mount.number, mount.device, mount.name), (36, (98, 0), "ext3"));
-        assert!(Mount::parse("36 35 98").is_none());
     }
 
     #[test]

@@ -55,7 +55,7 @@ pub fn identify_with(handle: BorrowedHandle<'_>, filesystems: &Filesystems) -> i
         }
         _ if device::is_pidfd(&stat) => pidfd(handle, flags),
         _ if device::is_namespace(&stat) => (namespace(handle)?, access),
-        _ if device::is_anonymous(&stat) => anonymous(handle)?,
+        _ if device::is_anonymous(&stat) => anonymous(handle, &stat)?,
         _ if device::is_buffer(&stat) => (Object::DeviceBuffer, buffer_rights(access)),
         kind => return of_file_system(handle, &stat, kind, access, filesystems),
     };
@@ -97,9 +97,9 @@ fn namespace(handle: BorrowedHandle<'_>) -> io::Result<Object> {
 }
 
 /// Tells the objects without an inode of their own apart, which `stat` shows all alike.
-fn anonymous(handle: BorrowedHandle<'_>) -> io::Result<(Object, Rights)> {
+fn anonymous(handle: BorrowedHandle<'_>, stat: &Stat) -> io::Result<(Object, Rights)> {
     let mut room = fdinfo::Room::new();
-    let info = fdinfo::read(handle, &mut room)?;
+    let info = fdinfo::read(handle, stat, &mut room)?;
     let object = match info.eventfd() {
         Some(Eventfd::Semaphore) => Object::EventfdSemaphore,
         Some(Eventfd::Event | Eventfd::Unknown) => Object::Eventfd,
@@ -134,8 +134,10 @@ fn of_file_system(
         _ if kind == FileType::RegularFile && rustix::fs::fcntl_get_seals(handle).is_ok() => {
             in_memory(handle, access, filesystems)
         }
+        // Only objects of the kernel's own have no file type: no file system can delay an answer.
         Ok(Verdict::Unknown)
-            if fdinfo::read(handle, &mut fdinfo::Room::new())?.has("exp_name:") =>
+            if kind == FileType::Unknown
+                && fdinfo::read(handle, stat, &mut fdinfo::Room::new())?.has("exp_name:") =>
         {
             device::remember_buffer(stat);
             Ok(Facts { object: Object::DeviceBuffer, rights: buffer_rights(access) })
@@ -219,7 +221,8 @@ mod tests {
     fn a_pidfd_without_an_inode_of_its_own_is_told_by_what_proc_says() {
         // As before Linux 6.9, where it is found among the anonymous ones.
         let process = crate::Process::current().unwrap();
-        let told = anonymous(process.as_fd()).unwrap();
+        let stat = device::stat(&process).unwrap();
+        let told = anonymous(process.as_fd(), &stat).unwrap();
         assert_eq!(told, (Object::Process, WAIT_AND_SIGNAL));
     }
 

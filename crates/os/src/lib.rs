@@ -64,13 +64,16 @@ cfg_if::cfg_if! {
         mod limits;
         mod listener;
         mod memory;
+        mod mounts;
         mod mutex;
         mod narrow;
         mod object;
         mod peer;
         mod pipe;
         mod poller;
+        mod probe;
         mod process;
+        mod prepare;
         mod prove;
         mod reg_key;
         mod section;
@@ -105,6 +108,7 @@ cfg_if::cfg_if! {
         pub use peer::{Credentials, Peer, is_elevated, own_user};
         pub use poller::{Alarm, Interest, Poller, Ready};
         pub use process::Process;
+        pub use prepare::prepare;
         pub use prove::{Unproven, prove, prove_with};
         pub use reg_key::RegKey;
         pub use section::{Section, SectionMap, SectionView, UnsealedSection};
@@ -112,6 +116,7 @@ cfg_if::cfg_if! {
         pub use spawn::{Program, Spawned, spawn};
         pub use thread::Thread;
         pub use timer::Timer;
+        pub use sys::fork::ProcessMark;
         pub use token::Token;
         pub use wait::{Readiness, Waitable, try_take, wait_all, wait_any};
     }

@@ -21,7 +21,7 @@ use crate::feature::{Feature, may_use};
 use crate::handle::impl_handle;
 use crate::sys::ioctl;
 use crate::wait::{Waitable, wait_any};
-use crate::{Credentials, Declared, Kind, fdinfo};
+use crate::{Credentials, Declared, Kind, device, fdinfo};
 
 /// A process, running or ended.
 #[derive(Debug)]
@@ -207,7 +207,7 @@ pub(crate) fn id(pidfd: BorrowedFd<'_>) -> io::Result<Option<u32>> {
         Err(_) => {}
     }
     let mut room = fdinfo::Room::new();
-    let info = fdinfo::read(pidfd, &mut room)?;
+    let info = fdinfo::read(pidfd, &device::stat(pidfd)?, &mut room)?;
     // -1 when it is gone, 0 when it isn't visible here.
     let id = info.value("Pid:").and_then(|id| id.parse::<i32>().ok()).unwrap_or(0);
     Ok(u32::try_from(id).ok().filter(|&id| id != 0))

@@ -12,8 +12,8 @@ use rustix::io::Errno;
 use crate::fdinfo::Eventfd;
 use crate::identify::{WAIT_AND_SIGNAL, access_rights};
 use crate::{
-    BorrowedHandle, Declared, Facts, Filesystems, Kind, Mismatch, Object, fdinfo, identify_with,
-    section, socket,
+    BorrowedHandle, Declared, Facts, Filesystems, Kind, Mismatch, Object, device, fdinfo,
+    identify_with, section, socket,
 };
 
 /// Why a handle wasn't proven.
@@ -88,9 +88,14 @@ fn quick_socket(handle: BorrowedHandle<'_>, declared: &Declared) -> io::Result<O
     }
 }
 
-/// Nothing but an eventfd prints a count.
+/// Recognizes an eventfd by the count that the kernel prints, which it prints for nothing else. Files
+/// of a file system are told by `stat` before that, because one may delay what `fdinfo` does.
 fn eventfd(handle: BorrowedHandle<'_>, wanted: Object) -> io::Result<Option<Facts>> {
-    let object = match fdinfo::read(handle, &mut fdinfo::Room::new())?.eventfd() {
+    let stat = device::stat(handle)?;
+    if !device::is_anonymous(&stat) {
+        return Ok(None);
+    }
+    let object = match fdinfo::read(handle, &stat, &mut fdinfo::Room::new())?.eventfd() {
         Some(Eventfd::Event) => Object::Eventfd,
         Some(Eventfd::Semaphore) => Object::EventfdSemaphore,
         // Then it passes as either.

@@ -21,7 +21,7 @@ use rustix::io::{Errno, ReadWriteFlags};
 
 use crate::handle::impl_handle;
 use crate::wait::{Waitable, wait_any};
-use crate::{Declared, Kind, fdinfo};
+use crate::{Declared, Kind, device, fdinfo};
 
 /// A count that `acquire` takes one from, waiting while it is zero, and `release` adds to.
 #[derive(Debug)]
@@ -83,7 +83,7 @@ impl Semaphore {
     /// `Unsupported` without `/proc`.
     pub fn count(&self) -> io::Result<u64> {
         let mut room = fdinfo::Room::new();
-        let info = fdinfo::read(self.0.as_fd(), &mut room)?;
+        let info = fdinfo::read(self.0.as_fd(), &device::stat(&self.0)?, &mut room)?;
         info.value("eventfd-count:")
             .and_then(|count| u64::from_str_radix(count, 16).ok())
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "no eventfd"))

@@ -1,26 +1,105 @@
-//! Notices that this process is a copy, made by `fork`, of the one that remembered something.
+//! Recognizes a process that was made by `fork`, so that it does not use what belongs to its parent.
 #![expect(unsafe_code, reason = "a page of memory that the kernel clears in the copy")]
 
 use std::ptr::{self, NonNull};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use rustix::mm::{Advice, MapFlags, ProtFlags};
 
-/// Which copy this process is; another number than in the process that it was forked from.
+/// Returns the generation of this process. A forked copy has another one than its parent.
 ///
-/// `None` where the kernel can't clear memory on fork: then nothing may be remembered that a copy
-/// must not use.
+/// A process that shares its parent's memory (`vfork`, `posix_spawn`, `clone` with `CLONE_VM`) has
+/// the parent's generation: it uses the parent's objects, not copies.
+///
+/// `None` if the kernel can't clear memory on fork. Then nothing may be remembered that a copy must
+/// not use.
+#[inline]
 pub(crate) fn epoch() -> Option<u32> {
     let page = (*PAGE.get_or_init(Page::new)).as_ref()?.word();
     match page.load(Ordering::Relaxed) {
-        0 => {
-            // Of several threads that notice at once, the first one's number counts.
-            let next = LAST.fetch_add(1, Ordering::Relaxed) + 1;
-            let swapped = page.compare_exchange(0, next, Ordering::Relaxed, Ordering::Relaxed);
-            Some(swapped.map_or_else(|current| current, |_| next))
-        }
+        0 => Some(begin(page)),
         epoch => Some(epoch),
+    }
+}
+
+/// Numbers this process when it first asks for its generation.
+#[cold]
+fn begin(page: &AtomicU32) -> u32 {
+    // If several threads ask at once, the number of the first one counts.
+    let next = LAST.fetch_add(1, Ordering::Relaxed) + 1;
+    let swapped = page.compare_exchange(0, next, Ordering::Relaxed, Ordering::Relaxed);
+    swapped.map_or_else(|current| current, |_| next)
+}
+
+/// The process that made a value. A forked copy of that process is another one.
+///
+/// Objects that share a kernel object with their copy after `fork`, such as a connection, keep one
+/// and compare it before they act. The comparison reads one word of memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProcessMark(u32);
+
+impl ProcessMark {
+    /// Returns the mark of this process.
+    #[inline]
+    pub fn current() -> Self {
+        // Without a generation the process id, at the cost of a system call, is as good.
+        Self(epoch().unwrap_or_else(std::process::id))
+    }
+
+    /// Returns whether this process is the one that made the mark.
+    #[inline]
+    pub fn is_current(self) -> bool {
+        self == Self::current()
+    }
+}
+
+/// A value that each process has its own of. A forked copy starts without one, so it finds neither a
+/// lock that a thread of its parent held nor descriptors that describe its parent.
+pub(crate) struct PerProcess<T: 'static>(AtomicPtr<Entry<T>>);
+
+struct Entry<T> {
+    epoch: u32,
+    value: T,
+}
+
+impl<T: Send + Sync + Default> PerProcess<T> {
+    pub(crate) const fn new() -> Self {
+        Self(AtomicPtr::new(ptr::null_mut()))
+    }
+
+    /// Returns the value of this process, which is made when it is first needed.
+    ///
+    /// `None` if the kernel can't clear memory on fork.
+    pub(crate) fn get(&'static self) -> Option<&'static T> {
+        let epoch = epoch()?;
+        let mut current = self.0.load(Ordering::Acquire);
+        loop {
+            // SAFETY: the pointer is null, or was leaked from a box below and is never freed. A
+            // forked copy has a copy of the memory that it points to.
+            if let Some(entry) = unsafe { current.as_ref() }
+                && entry.epoch == epoch
+            {
+                return Some(&entry.value);
+            }
+            let made = Box::into_raw(Box::new(Entry { epoch, value: T::default() }));
+            match self.0.compare_exchange(current, made, Ordering::AcqRel, Ordering::Acquire) {
+                // The entry of the parent stays in memory: its lock may be held for ever.
+                Ok(_) => current = made,
+                Err(quicker) => {
+                    // SAFETY: the box was made above, and no other thread has seen the pointer.
+                    drop(unsafe { Box::from_raw(made) });
+                    current = quicker;
+                }
+            }
+        }
+    }
+
+    /// Returns whether a process that this one was forked from had a value, and this one has none.
+    pub(crate) fn is_inherited(&self) -> bool {
+        // SAFETY: as in `get`.
+        let entry = unsafe { self.0.load(Ordering::Acquire).as_ref() };
+        entry.is_some_and(|entry| Some(entry.epoch) != epoch())
     }
 }
 
@@ -66,19 +145,42 @@ mod tests {
         assert!(epoch().is_some());
     }
 
-    #[test]
-    fn a_copy_has_another_number() {
-        let here = epoch();
-        // SAFETY: the child only reads memory and exits.
-        let child = unsafe { libc::fork() };
+    /// Runs a step in a child that `make` makes; returns whether the step returned `true` there.
+    fn in_child(make: impl FnOnce() -> libc::c_long, step: impl FnOnce() -> bool) -> bool {
+        let child = make() as libc::pid_t;
         if child == 0 {
-            let differs = epoch().is_some() && epoch() != here;
+            let passed = step();
             // SAFETY: ends the child without running anything of the test's.
-            unsafe { libc::_exit(i32::from(!differs)) }
+            unsafe { libc::_exit(i32::from(!passed)) }
         }
         let mut status = -1;
         // SAFETY: writes the status of the child made above.
         unsafe { libc::waitpid(child, &mut status, 0) };
-        assert_eq!(status, 0);
+        status == 0
+    }
+
+    #[test]
+    fn a_copy_has_another_number() {
+        let (here, mark) = (epoch(), ProcessMark::current());
+        assert!(mark.is_current());
+        // SAFETY: the child only reads memory and exits.
+        let fork = || libc::c_long::from(unsafe { libc::fork() });
+        assert!(in_child(fork, || epoch().is_some() && epoch() != here && !mark.is_current()));
+        assert!(mark.is_current());
+    }
+
+    #[test]
+    fn each_process_has_its_own_value() {
+        static VALUE: PerProcess<std::sync::Mutex<u32>> = PerProcess::new();
+        *VALUE.get().unwrap().lock().unwrap() = 7;
+        // As another thread would hold it while this one forks.
+        let held = VALUE.get().unwrap().lock().unwrap();
+        // SAFETY: as above; the child also allocates, which glibc and musl allow after fork.
+        let fork = || libc::c_long::from(unsafe { libc::fork() });
+        assert!(in_child(fork, || {
+            VALUE.is_inherited() && VALUE.get().is_some_and(|own| *own.try_lock().unwrap() == 0)
+        }));
+        assert_eq!(*held, 7);
+        assert!(!VALUE.is_inherited());
     }
 }

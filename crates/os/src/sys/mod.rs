@@ -15,6 +15,7 @@ pub(crate) mod messages;
 pub(crate) mod option;
 pub(crate) mod signal;
 pub(crate) mod stat;
+pub(crate) mod tag;
 #[cfg(test)]
 pub(crate) mod udmabuf;
 

@@ -1,0 +1,31 @@
+//! Prepares this process to receive handles in a sandbox.
+
+use std::io;
+
+use crate::{device, mounts, probe};
+
+/// Opens everything that is needed to examine handles later, so that a process which is confined
+/// afterwards (seccomp, Landlock, `chroot`, no `/proc`) can receive handles. May be called more than
+/// once.
+///
+/// It keeps three descriptors: a file of `/proc/self/fdinfo`, a duplicate of it, and
+/// `/proc/self/mountinfo`. A forked copy of this process has to prepare by itself.
+///
+/// # Errors
+/// Which of them can't be had: `Unsupported` without `/proc`, no descriptors left.
+pub fn prepare() -> io::Result<()> {
+    device::learn()?;
+    probe::prepare()?;
+    mounts::prepare()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_may_prepare_more_than_once() {
+        prepare().unwrap();
+        prepare().unwrap();
+    }
+}

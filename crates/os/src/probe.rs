@@ -1,0 +1,286 @@
+//! Reads `/proc/self/fdinfo` without opening a file for each descriptor.
+//!
+//! A process keeps one file, `/proc/self/fdinfo/N`, for a descriptor number N that it reserves. To
+//! examine a handle, the handle is duplicated onto N and the file is read: the kernel prints what N
+//! refers to at that moment. Afterwards the file itself is duplicated onto N, so that the number
+//! stays reserved and no handle of a peer stays open. So a process that was prepared can examine
+//! handles in a sandbox in which it can't open any file, after `chroot`, and without `/proc`.
+//!
+//! The kept file describes the descriptor table of the thread that opened it. So these cases are
+//! recognized, and the file of the handle's own number is opened instead:
+//! - a forked copy of the process: [`PerProcess`];
+//! - a thread with a table of its own (`unshare` with `CLONE_FILES`), or any other reason why N
+//!   in the file isn't the handle: the text has another inode number than the handle;
+//! - the thread that opened the file has exited: reading fails;
+//! - the program has closed N or the file, as daemons do that close all descriptors: the open file
+//!   hasn't the [`tag`] any more. Nothing is duplicated onto such a number, which may be in use again.
+
+use std::io::{self, ErrorKind};
+use std::mem;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::{Mutex, PoisonError};
+
+use rustix::event::EventfdFlags;
+use rustix::fs::{Mode, OFlags};
+use rustix::io::{DupFlags, Errno};
+
+use crate::sys::fork::PerProcess;
+use crate::sys::tag;
+use crate::{device, fdinfo};
+
+/// Reads what the kernel prints about a handle, whose inode number is `inode`, into `text`. Returns
+/// the length.
+///
+/// # Errors
+/// The file can't be opened: `Unsupported` without `/proc`, `PermissionDenied` in a sandbox.
+pub(crate) fn read(handle: BorrowedFd<'_>, inode: u64, text: &mut [u8]) -> io::Result<usize> {
+    if let Some(probe) = PROBE.get()
+        && let Some(len) =
+            probe.lock().unwrap_or_else(PoisonError::into_inner).read(handle, inode, text)
+    {
+        return Ok(len);
+    }
+    Ok(read_start(&open("thread-self", handle.as_raw_fd())?, text)?)
+}
+
+/// Opens the file, so that no file has to be opened later.
+///
+/// # Errors
+/// The file can't be opened; no descriptors left; the kernel can't tell a forked copy.
+pub(crate) fn prepare() -> io::Result<()> {
+    let unsupported = "this kernel can't clear memory on fork (MADV_WIPEONFORK)";
+    let probe = PROBE.get().ok_or_else(|| io::Error::new(ErrorKind::Unsupported, unsupported))?;
+    let mut probe = probe.lock().unwrap_or_else(PoisonError::into_inner);
+    if probe.reserved.as_ref().is_none_or(|reserved| !reserved.is_intact()) {
+        probe.give_up();
+        probe.reserved = Some(Reserved::new()?);
+    }
+    Ok(())
+}
+
+static PROBE: PerProcess<Mutex<Probe>> = PerProcess::new();
+
+#[derive(Debug, Default)]
+struct Probe {
+    reserved: Option<Reserved>,
+    /// The number of times that the file had to be replaced.
+    losses: u32,
+}
+
+impl Probe {
+    /// Returns the length of the text; `None` if the reserved number doesn't help.
+    fn read(&mut self, handle: BorrowedFd<'_>, inode: u64, text: &mut [u8]) -> Option<usize> {
+        for _ in 0..2 {
+            if self.reserved.is_none() && self.losses < LOSSES_MAX {
+                self.reserved = Reserved::new().ok();
+            }
+            let reserved = self.reserved.as_mut()?;
+            if reserved.is_intact() {
+                match reserved.examine(handle, text) {
+                    Ok(len) => {
+                        return (fdinfo::inode(&text[..len]) == Some(inode)).then_some(len);
+                    }
+                    // The thread that opened the file is gone.
+                    Err(Errno::NOENT | Errno::SRCH) => {}
+                    Err(_) => return None,
+                }
+            }
+            self.give_up();
+        }
+        None
+    }
+
+    /// Forgets a file that is of no use. Whatever isn't certain to be ours is not closed.
+    fn give_up(&mut self) {
+        let Some(Reserved { file, number }) = self.reserved.take() else { return };
+        self.losses += 1;
+        for descriptor in [file, number] {
+            if !tag::is_set(descriptor.as_fd()) {
+                mem::forget(descriptor);
+            }
+        }
+    }
+}
+
+/// A reserved descriptor number, and the file in which the kernel describes it.
+#[derive(Debug)]
+struct Reserved {
+    /// `/proc/self/fdinfo/N`.
+    file: OwnedFd,
+    /// N: a duplicate of `file`, except while a handle is examined.
+    number: OwnedFd,
+}
+
+impl Reserved {
+    fn new() -> io::Result<Self> {
+        // The file of the process lives as long as its first thread, which is mostly longest. It
+        // doesn't serve if that thread has exited or has another descriptor table.
+        Self::of("self").or_else(|_| Self::of("thread-self"))
+    }
+
+    fn of(whose: &str) -> io::Result<Self> {
+        // Any descriptor does until there is the file.
+        let mut number = rustix::event::eventfd(0, EventfdFlags::CLOEXEC)?;
+        let file = open(whose, number.as_raw_fd())?;
+        tag::set(file.as_fd())?;
+        put(file.as_fd(), &mut number)?;
+        let mut text = [0; 128];
+        let len = read_start(&file, &mut text)?;
+        if fdinfo::inode(&text[..len]) != Some(device::stat(&file)?.inode) {
+            return Err(fdinfo::without_proc());
+        }
+        Ok(Self { file, number })
+    }
+
+    /// Returns whether both descriptors are still what they were when they were made.
+    fn is_intact(&self) -> bool {
+        tag::is_set(self.number.as_fd()) && tag::is_set(self.file.as_fd())
+    }
+
+    fn examine(&mut self, handle: BorrowedFd<'_>, text: &mut [u8]) -> Result<usize, Errno> {
+        put(handle, &mut self.number)?;
+        let read = read_start(&self.file, text);
+        put(self.file.as_fd(), &mut self.number)?;
+        read
+    }
+}
+
+/// Duplicates a descriptor onto a number. What was there is closed in the same step.
+fn put(from: BorrowedFd<'_>, number: &mut OwnedFd) -> Result<(), Errno> {
+    loop {
+        match rustix::io::dup3(from, number, DupFlags::CLOEXEC) {
+            // Another thread is about to open a file; the kernel says so for this call alone.
+            Err(Errno::BUSY | Errno::INTR) => {}
+            result => return result,
+        }
+    }
+}
+
+/// Opens the file that describes a descriptor number: of the first thread (`self`) or of this one
+/// (`thread-self`).
+fn open(whose: &str, number: i32) -> io::Result<OwnedFd> {
+    let path = format!("/proc/{whose}/fdinfo/{number}");
+    let opened = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+    opened.map_err(|error| match error {
+        Errno::NOENT => fdinfo::without_proc(),
+        Errno::MFILE | Errno::NFILE | Errno::NOMEM => error.into(),
+        error => denied(error),
+    })
+}
+
+/// The error of a process that can't open files, with the remedy.
+fn denied(error: Errno) -> io::Error {
+    let error = io::Error::from(error);
+    let remedy = match PROBE.is_inherited() {
+        true => "this process is a forked copy, which prepares by itself before it is confined",
+        false => "call syshandle::prepare() before the process is confined",
+    };
+    let what = format!("/proc/self/fdinfo can't be opened to examine a handle: {error}; {remedy}");
+    io::Error::new(error.kind(), what)
+}
+
+/// Reads the start of a file.
+fn read_start(file: &OwnedFd, text: &mut [u8]) -> Result<usize, Errno> {
+    rustix::io::retry_on_intr(|| rustix::io::pread(file, &mut *text, 0))
+}
+
+/// More often the file isn't replaced: something else in the process takes it away each time.
+const LOSSES_MAX: u32 = 16;
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::FromRawFd;
+
+    use super::*;
+
+    fn text_of(handle: &OwnedFd) -> String {
+        let (mut text, stat) = ([0; 256], device::stat(handle).unwrap());
+        let len = read(handle.as_fd(), stat.inode, &mut text).unwrap();
+        String::from_utf8_lossy(&text[..len]).into_owned()
+    }
+
+    fn event(count: u32) -> OwnedFd {
+        rustix::event::eventfd(count, EventfdFlags::CLOEXEC).unwrap()
+    }
+
+    /// A probe of the test's own: the process has one for all tests.
+    fn probe() -> Probe {
+        Probe { reserved: Some(Reserved::new().unwrap()), losses: 0 }
+    }
+
+    fn examine(probe: &mut Probe, handle: &OwnedFd) -> Option<String> {
+        let (mut text, stat) = ([0; 256], device::stat(handle).unwrap());
+        let len = probe.read(handle.as_fd(), stat.inode, &mut text)?;
+        Some(String::from_utf8_lossy(&text[..len]).into_owned())
+    }
+
+    #[test]
+    fn each_reading_describes_the_handle_that_was_given() {
+        for count in 1..4 {
+            assert!(
+                text_of(&event(count)).contains(&format!("eventfd-count:                {count}"))
+            );
+        }
+    }
+
+    #[test]
+    fn the_reserved_number_keeps_no_handle_open() {
+        let mut probe = probe();
+        let (reader, writer) = io::pipe().unwrap();
+        let writer = OwnedFd::from(writer);
+        examine(&mut probe, &writer).unwrap();
+        drop(writer);
+        // The pipe ends once its last writer is closed.
+        assert_eq!(rustix::io::read(&reader, &mut [0; 1]), Ok(0));
+        assert!(probe.reserved.unwrap().is_intact());
+    }
+
+    #[test]
+    fn a_thread_with_a_descriptor_table_of_its_own_reads_of_its_own_descriptors() {
+        let there = std::thread::spawn(|| {
+            drop(text_of(&event(1)));
+            // SAFETY: no memory is involved. The thread gets copies of all descriptors.
+            #[expect(unsafe_code, reason = "a system call that has no safe form")]
+            let unshared = unsafe { libc::unshare(libc::CLONE_FILES) };
+            assert_eq!(unshared, 0);
+            // Its number may be open or closed for the rest of the process.
+            text_of(&event(5))
+        });
+        assert!(there.join().unwrap().contains("eventfd-count:                5"));
+    }
+
+    #[test]
+    fn a_number_that_the_program_closed_and_uses_again_is_left_alone() {
+        let mut probe = probe();
+        let number = probe.reserved.as_ref().unwrap().number.as_raw_fd();
+        // As a program does that closes all descriptors, and opens its own afterwards.
+        #[expect(unsafe_code, reason = "what the test is about: somebody else's descriptor")]
+        // SAFETY: the probe, which owns the number, doesn't close what it doesn't recognize.
+        let mut taken = unsafe { OwnedFd::from_raw_fd(number) };
+        let (reader, _writer) = io::pipe().unwrap();
+        put(reader.as_fd(), &mut taken).unwrap();
+        let inode = device::stat(&taken).unwrap().inode;
+        assert!(examine(&mut probe, &event(3)).unwrap().contains("eventfd-count"));
+        assert_ne!(probe.reserved.as_ref().unwrap().number.as_raw_fd(), number);
+        assert_eq!(device::stat(&taken).unwrap().inode, inode);
+    }
+
+    #[test]
+    fn a_file_whose_thread_has_exited_is_replaced() {
+        let mut probe = std::thread::spawn(|| {
+            let mut number = event(0);
+            let path = format!("/proc/thread-self/fdinfo/{}", number.as_raw_fd());
+            let file = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+            let file = file.unwrap();
+            tag::set(file.as_fd()).unwrap();
+            put(file.as_fd(), &mut number).unwrap();
+            Probe { reserved: Some(Reserved { file, number }), losses: 0 }
+        })
+        .join()
+        .unwrap();
+        // The kernel forgets an exited thread a moment after it was joined.
+        assert!(
+            examine(&mut probe, &event(2)).unwrap().contains("eventfd-count:                2")
+        );
+    }
+}
