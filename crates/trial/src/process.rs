@@ -110,8 +110,8 @@ impl Process {
             // One that is closed meanwhile isn't there.
             let Ok(target) = fs::read_link(entry.path()) else { continue };
             let target = target.to_string_lossy();
-            // A few of these are kept, to be asked again.
-            if target.contains("/fdinfo/") {
+            // A process keeps these to examine handles (`prepare`).
+            if target.contains("/fdinfo/") || target.ends_with("/mountinfo") {
                 continue;
             }
             // Without the numbers of sockets and pipes.

@@ -39,13 +39,17 @@ pub(crate) fn is_readable(reader: &PipeReader, within: Duration) -> bool {
     poll(&mut polls, Some(&within)).unwrap() > 0
 }
 
-/// The descriptors that this process has open, but for the few through which it asks the kernel
-/// what a handle is: some of those stay open for the next time.
+/// Returns the number of descriptors that this process has open, without the three that it keeps to
+/// examine handles (`prepare`).
 pub(crate) fn descriptors() -> usize {
     let all = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
     let links = all.filter_map(|entry| std::fs::read_link(entry.path()).ok());
     // One is that of the folder itself.
-    links.filter(|link| !link.to_string_lossy().contains("/fdinfo/")).count() - 1
+    let is_kept = |link: &std::path::PathBuf| {
+        let link = link.to_string_lossy();
+        link.contains("/fdinfo/") || link.ends_with("/mountinfo")
+    };
+    links.filter(|link| !is_kept(link)).count() - 1
 }
 
 /// The threads that this process has.
