@@ -8,7 +8,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
-use syshandle::{Activation, ErrorKind, Guid, Locations, Meeting, Result, interface};
+use syshandle::{Activation, ErrorKind, Guid, Locations, Meeting, Result, UserId, interface};
 use syshandle_hostile::{Attack, Play, Target};
 
 use crate::class::ClassArgument;
@@ -60,7 +60,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     };
     start(&locations, clsid)?;
     let peers = Peers::new(&address, arguments.user)?;
-    let allowed = registration.policy.allows(arguments.user);
+    let allowed = registration.policy.allows(UserId::from_kernel(arguments.user));
     outln!("{}", peers.describe(allowed));
     let target = Target { address, clsid, iid };
     let wanted = |play: &&Play| {

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use syshandle::{Locations, Meeting, Printable, Registered, Result};
+use syshandle::{ErrorKind, Locations, Meeting, Printable, Registered, Result};
 
 use crate::output::{errln, outln};
 
@@ -16,6 +16,12 @@ pub(crate) fn run() -> Result<ExitCode> {
     for registered in all {
         match registered {
             Ok(registered) => show(&registered, &locations),
+            // What others may have written, or this process may not read, is none of its classes.
+            Err(error)
+                if matches!(error.kind(), ErrorKind::Insecure | ErrorKind::ActivationDenied) =>
+            {
+                errln!("skipped: {error:#}");
+            }
             Err(error) => {
                 errln!("{error:#}");
                 code = ExitCode::FAILURE;

@@ -372,7 +372,13 @@ fn registering_again_keeps_what_was_written_by_hand() {
     let registration = || place.locations().own("server").unwrap().unwrap().registration;
     let kept = registration();
     assert_eq!(kept.arguments, ["--fast"]);
-    assert_eq!((kept.policy.allows(7), kept.policy.allows(8)), (true, false));
+    assert_eq!(
+        (
+            kept.policy.allows(syshandle::UserId::from_kernel(7)),
+            kept.policy.allows(syshandle::UserId::from_kernel(8))
+        ),
+        (true, false)
+    );
     assert_eq!(kept.start_timeout.as_millis(), 1500);
     let variables = [("MOOD".to_owned(), "good".to_owned()), ("SONG".into(), "none".into())];
     assert_eq!(kept.environment, variables.into());
@@ -404,7 +410,7 @@ fn each_value_of_a_registration_has_an_option() {
     ];
     syshandle(&place, &arguments).well();
     let registration = place.locations().own("server").unwrap().unwrap().registration;
-    assert!(registration.policy.allows(12345));
+    assert!(registration.policy.allows(syshandle::UserId::from_kernel(12345)));
     assert_eq!(registration.arguments, ["--fast", "a b"]);
     assert_eq!(registration.start_timeout.as_millis(), 700);
     assert_eq!(registration.socket, Some(socket.clone()));
@@ -413,7 +419,10 @@ fn each_value_of_a_registration_has_an_option() {
     syshandle(&place, &[&"register", &folder, &"--users", &"7,8"]).well();
     let registration = place.locations().own("server").unwrap().unwrap().registration;
     assert_eq!(registration.socket, Some(socket));
-    assert!(registration.policy.allows(8) && !registration.policy.allows(9));
+    assert!(
+        registration.policy.allows(syshandle::UserId::from_kernel(8))
+            && !registration.policy.allows(syshandle::UserId::from_kernel(9))
+    );
     let error = syshandle(&place, &[&"register", &folder, &"--users", &"some"]).no();
     assert!(error.contains("write same, anyone, or 1000,1001"), "{error}");
     let error = syshandle(&place, &[&"register", &folder, &"--start-timeout-ms", &"0"]).no();
@@ -432,6 +441,19 @@ fn a_registration_that_cannot_be_read_is_not_replaced_by_mistake() {
     assert!(fs::read_to_string(&file).unwrap().contains("user = [7]"));
     syshandle(&place, &[&"register", &folder, &"--defaults"]).well();
     assert!(syshandle(&place, &[&"list"]).well().contains(CLASS));
+}
+
+#[test]
+fn a_registration_that_others_may_change_is_skipped_with_the_reason() {
+    let place = Place::new();
+    let registered = place.register(&SERVER, TRIAL, &[]);
+    let folder = folder_with(&place, "bin", &[(&SPARKLE, "sparkle-server")]);
+    syshandle(&place, &[&"register", &"--path", &folder]).well();
+    fs::set_permissions(&registered.file, fs::Permissions::from_mode(0o666)).unwrap();
+    let said = syshandle(&place, &[&"list"]);
+    let reason = format!("skipped: {} can't be trusted", registered.file.display());
+    assert!(said.error.starts_with(&reason), "{}", said.error);
+    assert!(said.well().contains(CLASS));
 }
 
 #[test]

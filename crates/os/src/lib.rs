@@ -80,10 +80,12 @@ cfg_if::cfg_if! {
         mod semaphore;
         mod socket;
         mod spawn;
+        mod status;
         mod sys;
         mod thread;
         mod timer;
         mod token;
+        mod user;
         mod wait;
 
         pub use batch::{MESSAGES_AT_ONCE_MAX, Slot};
@@ -105,7 +107,7 @@ cfg_if::cfg_if! {
         pub use mutex::{Mutex, MutexGuard};
         pub use narrow::Narrow;
         pub use object::Object;
-        pub use peer::{Credentials, Peer, is_elevated, own_user};
+        pub use peer::{Credentials, Peer, is_elevated};
         pub use poller::{Alarm, Interest, Poller, Ready};
         pub use process::Process;
         pub use prepare::prepare;
@@ -114,10 +116,12 @@ cfg_if::cfg_if! {
         pub use section::{Section, SectionMap, SectionView, UnsealedSection};
         pub use semaphore::Semaphore;
         pub use spawn::{Program, Spawned, spawn};
+        pub use status::FileStatus;
         pub use thread::Thread;
         pub use timer::Timer;
         pub use sys::fork::ProcessMark;
         pub use token::Token;
+        pub use user::{GroupId, UserId, prepare_ids};
         pub use wait::{Readiness, Waitable, try_take, wait_all, wait_any};
     }
 }

@@ -222,7 +222,7 @@ mod tests {
         File::open(dir.path()).unwrap()
     }
 
-    fn own_uid() -> u32 {
-        crate::own_user()
+    fn own_uid() -> crate::UserId {
+        crate::UserId::current()
     }
 }

@@ -4,9 +4,10 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use crate::sys::option;
+use crate::{GroupId, UserId};
 
-/// Whom the kernel names: a process and its user and group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A process with its user and group, as the kernel names them.
+#[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Credentials {
     /// The process, in our pid namespace; 0 where it isn't visible there.
@@ -14,14 +15,20 @@ pub struct Credentials {
     /// A number to show, not to act on: it may mean another process by the time it is used.
     pub pid: u32,
     /// Its effective user.
-    pub uid: u32,
+    pub uid: UserId,
     /// Its effective group.
-    pub gid: u32,
+    pub gid: GroupId,
+}
+
+impl Credentials {
+    pub(crate) fn new(pid: u32, uid: u32, gid: u32) -> Self {
+        Self { pid, uid: UserId::from_kernel(uid), gid: GroupId::from_kernel(gid) }
+    }
 }
 
 impl From<libc::ucred> for Credentials {
     fn from(raw: libc::ucred) -> Self {
-        Self { pid: raw.pid.unsigned_abs(), uid: raw.uid, gid: raw.gid }
+        Self::new(raw.pid.unsigned_abs(), raw.uid, raw.gid)
     }
 }
 
@@ -48,9 +55,4 @@ pub trait Peer: AsFd {
 pub fn is_elevated() -> bool {
     rustix::process::getuid() != rustix::process::geteuid()
         || rustix::process::getgid() != rustix::process::getegid()
-}
-
-/// The effective user of this process.
-pub fn own_user() -> u32 {
-    rustix::process::geteuid().as_raw()
 }

@@ -90,7 +90,7 @@ impl Process {
     pub fn credentials(&self) -> io::Result<Credentials> {
         let info = process_info(self.0.as_fd())?;
         match info.has_credentials() {
-            true => Ok(Credentials { pid: info.tgid, uid: info.euid, gid: info.egid }),
+            true => Ok(Credentials::new(info.tgid, info.euid, info.egid)),
             false => Err(gone()),
         }
     }
@@ -319,7 +319,7 @@ mod tests {
         let process = Process::current().unwrap();
         assert_eq!(process.id().unwrap(), Some(std::process::id()));
         match process.credentials() {
-            Ok(credentials) => assert_eq!(credentials.uid, crate::own_user()),
+            Ok(credentials) => assert_eq!(credentials.uid, crate::UserId::current()),
             Err(error) => println!("skipped: {error}"),
         }
     }

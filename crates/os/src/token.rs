@@ -21,7 +21,7 @@ use rustix::fs::{Mode, OFlags, StatxFlags};
 use crate::fdinfo::without_proc;
 use crate::handle::impl_handle;
 use crate::sys::{enter, ioctl, stat::stat};
-use crate::{Declared, Kind, Process};
+use crate::{Declared, Kind, Process, UserId};
 
 /// A user namespace.
 #[derive(Debug)]
@@ -58,8 +58,8 @@ impl Token {
     /// # Errors
     /// Those of `NS_GET_OWNER_UID` in
     /// [`ioctl_nsfs(2)`](https://man7.org/linux/man-pages/man2/ioctl_nsfs.2.html).
-    pub fn owner(&self) -> io::Result<u32> {
-        ioctl::namespace_owner(self.0.as_fd())
+    pub fn owner(&self) -> io::Result<UserId> {
+        ioctl::namespace_owner(self.0.as_fd()).map(UserId::from_kernel)
     }
 
     /// The number of the namespace on this machine: two tokens with the same number are the same.
@@ -159,7 +159,7 @@ mod tests {
     fn a_child_enters_the_namespace_of_another_process() {
         let Some((mut child, token)) = elsewhere(ROOT_INSIDE) else { return };
         assert_ne!(token.id().unwrap(), Token::current().unwrap().id().unwrap());
-        assert_eq!(token.owner().unwrap(), crate::own_user());
+        assert_eq!(token.owner().unwrap(), UserId::current());
         let mut command = Command::new("readlink");
         token.enter(command.arg("/proc/self/ns/user")).unwrap();
         let output = command.output().unwrap();

@@ -29,7 +29,7 @@ pub use runtime::{Lock, Meeting};
 use self::known::Met;
 use self::start::Start;
 use crate::client::connection::Connection;
-use crate::{Client, Interface, Proxy, Result};
+use crate::{Client, ErrorKind, Interface, Proxy, Result};
 
 /// How to activate a class, where the usual way won't do.
 #[derive(Clone, Debug)]
@@ -78,17 +78,28 @@ impl Activation {
     fn connect_or_start(&self, hello: Hello, deadline: Instant) -> Result<Connection> {
         if let Some(known) = known::recall(&self.locations, hello.clsid)
             && let Met::Here(meeting) = &known.server
-            && let Some(connection) = connect::reach(&known, meeting, hello, deadline)
+            && let Ok(connection) = connect::reach(&known, meeting, hello, deadline)
         {
             return Ok(connection);
         }
         let known = known::find(&self.locations, hello.clsid)?;
-        match &known.server {
-            Met::Elsewhere(socket) => connect::connect_elsewhere(socket, hello, deadline),
-            Met::Here(meeting) => {
-                Start::new(&known.registered, meeting, &self.locations, hello, deadline).run()
-            }
-        }
+        let Some(distrust) = &known.distrust else {
+            return match &known.server {
+                Met::Elsewhere(socket) => connect::connect_elsewhere(socket, hello, deadline),
+                Met::Here(meeting) => {
+                    Start::new(&known.registered, meeting, &self.locations, hello, deadline).run()
+                }
+            };
+        };
+        let reached = match &known.server {
+            Met::Elsewhere(socket) => connect::reach_elsewhere(&known, socket, hello, deadline),
+            Met::Here(meeting) => connect::reach(&known, meeting, hello, deadline),
+        };
+        reached.map_err(|error| match error.kind() {
+            // Somebody serves there, and this is the answer.
+            ErrorKind::NotAllowed | ErrorKind::NoSuchClass | ErrorKind::NoSuchInterface => error,
+            _ => distrust.of_another_call().because(error),
+        })
     }
 }
 

@@ -106,8 +106,8 @@ cfg_if::cfg_if! {
         #[cfg(feature = "tokio")]
         pub use syshandle_os::asynchronous;
         pub use syshandle_os::{
-            Filesystems, JobWatch, Narrow, Readiness, SectionView, Seqpacket, UnsealedSection,
-            identify_with, prove_with,
+            Filesystems, GroupId, JobWatch, Narrow, Readiness, SectionView, Seqpacket,
+            UnsealedSection, UserId, identify_with, prove_with,
         };
     }
 }

@@ -34,7 +34,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use signal_hook::consts::SIGTERM;
-use syshandle_os::{Filesystems, Interest, Poller};
+use syshandle_os::{Filesystems, Interest, Poller, UserId};
 use syshandle_wire::{Greeting, Guid, Limits, Offer};
 
 pub use context::Context;
@@ -185,6 +185,12 @@ impl Server {
         let descriptors = syshandle_os::raise_descriptor_limit();
         let taken = lifetime::take(&self.order)?;
         let policy = self.policy.or(taken.policy).unwrap_or_default();
+        if UserId::current().number().is_none() && policy != Policy::anyone() {
+            tracing::warn!(
+                user = %UserId::current(),
+                "this server can't tell its own user from unknown ones, and lets in neither"
+            );
+        }
         let mut settings = self.settings;
         settings.shares = Totals {
             clients: settings.clients_max,

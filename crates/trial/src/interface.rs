@@ -50,5 +50,5 @@ class! {
 /// What [`Trial::who`] answers in this process.
 pub fn who(context: &Context) -> Who {
     let client = context.client();
-    Who { server_pid: std::process::id(), client_pid: client.pid, client_uid: client.uid }
+    Who { server_pid: std::process::id(), client_pid: client.pid, client_uid: client.uid.shown() }
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use syshandle::{Error, ErrorKind, Meeting, Ran, Registered, Registration};
-use syshandle_trial::{PATIENCE, Place, SERVER, TRIAL, TrialClient, copy, until};
+use syshandle_trial::{CLIENT, PATIENCE, Place, SERVER, TRIAL, TrialClient, copy, until};
 
 /// The error of an activation that can't be.
 #[track_caller]
@@ -360,6 +360,29 @@ fn a_registration_that_belongs_to_another_user() {
 }
 
 #[test]
+fn a_registration_that_this_process_may_not_read_denies_activation_and_is_named_once() {
+    if !am_root() {
+        println!("skipped: only root can act as another user");
+        return;
+    }
+    let place = Place::new();
+    let client = place.path().join("trial-client");
+    copy(&CLIENT, &client);
+    for folder in [place.path().to_owned(), place.data()] {
+        chmod(&folder, 0o755);
+    }
+    let registered = place.register(&SERVER, TRIAL, &[]);
+    chmod(&registered.file, 0o600);
+    let mut command = place.command(&client);
+    let output = std::os::unix::process::CommandExt::uid(&mut command, 65534).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    let file = registered.file.to_str().unwrap();
+    assert!(text.starts_with("ActivationDenied: "), "{text}");
+    assert_eq!(text.matches(file).count(), 1, "{text}");
+    assert!(text.contains("has no permission"), "{text}");
+}
+
+#[test]
 fn no_folder_for_sockets() {
     let place = Place::new();
     place.register(&SERVER, TRIAL, &[]);
@@ -395,13 +418,17 @@ fn a_folder_for_sockets_that_others_may_use() {
     chmod(&place.runtime().join("syshandle"), 0o777);
     error(&place, ErrorKind::Insecure, &["run/syshandle can't be trusted"]);
     chmod(&place.runtime().join("syshandle"), 0o700);
-    assert!(place.activate().is_ok());
-    if !am_root() {
+    if am_root() {
+        chown(place.runtime(), Some(65534), None).unwrap();
+        error(&place, ErrorKind::Insecure, &["can't be trusted", "it belongs to user 65534"]);
+        chown(place.runtime(), Some(0), None).unwrap();
+    } else {
         println!("skipped in part: only root can give files away");
-        return;
     }
-    chown(place.runtime(), Some(65534), None).unwrap();
-    error(&place, ErrorKind::Insecure, &["can't be trusted", "it belongs to user 65534"]);
+    let held = place.activate().unwrap();
+    // To connect takes no trust in the folder: the kernel names the user of who greets.
+    chmod(&place.runtime(), 0o755);
+    assert_eq!(place.activate().unwrap().who().unwrap().server_pid, held.who().unwrap().server_pid);
 }
 
 #[test]

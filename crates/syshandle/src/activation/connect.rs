@@ -54,23 +54,51 @@ pub(super) fn open(
     greeted(opening.finish(deadline))
 }
 
-/// Connects to the server that runs, if it is one of this user's: the kernel says so, and nothing
-/// else vouches for the place. `None` where all has to be looked at, whatever the reason.
+/// Connects to the server that runs, if the kernel says that it is this user's. Trusts no file: not
+/// the registration, and not the place of the socket.
+///
+/// # Errors
+/// Nobody serves there, or somebody else.
 pub(super) fn reach(
     known: &Known,
     meeting: &Meeting,
     hello: Hello,
     deadline: Instant,
-) -> Option<Connection> {
-    let socket = connect(&mut None, &meeting.socket, deadline).ok()?.ok()?;
+) -> Result<Connection> {
+    let socket = connect(&mut None, &meeting.socket, deadline)??;
     let start_timeout = known.registered.registration.start_timeout;
-    match open(socket, meeting, hello, start_timeout, deadline) {
-        Ok(Connected::Greeted(connection)) => {
+    match open(socket, meeting, hello, start_timeout, deadline)? {
+        Connected::Greeted(connection) => {
             let user = connection.server().uid;
-            (user == known.user && user != NOBODY).then_some(*connection)
+            if user == known.user {
+                return Ok(*connection);
+            }
+            let text =
+                format!("{} is served by {user}, not by this user", meeting.socket.display());
+            Err(Error::new(ErrorKind::Insecure, text))
         }
-        _ => None,
+        Connected::Nobody(error) => Err(error),
+        Connected::Hangs(_) => Err(did_not_greet()),
     }
+}
+
+/// Connects to the server at a socket that others may have named: it must be this user's or root's.
+///
+/// # Errors
+/// Those of [`connect_elsewhere`]; [`ErrorKind::Insecure`].
+pub(super) fn reach_elsewhere(
+    known: &Known,
+    path: &Path,
+    hello: Hello,
+    deadline: Instant,
+) -> Result<Connection> {
+    let connection = connect_elsewhere(path, hello, deadline)?;
+    let user = connection.server().uid;
+    if user == known.user || user == 0 {
+        return Ok(connection);
+    }
+    let text = format!("{} is served by {user}, not by this user or root", path.display());
+    Err(Error::new(ErrorKind::Insecure, text))
 }
 
 /// Connects to the server at a socket that somebody else looks after.
@@ -153,9 +181,6 @@ fn greeted(opened: Result<Connection>) -> Result<Connected> {
 fn did_not_greet() -> Error {
     Error::new(ErrorKind::TimedOut, "the server did not greet in time")
 }
-
-/// Whom the kernel names where it has no number for a user.
-const NOBODY: u32 = 65_534;
 
 /// Most servers have greeted by then, and nobody needs to know when they were started.
 const FIRST_LOOK: Duration = Duration::from_millis(200);

@@ -23,20 +23,22 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use syshandle_os::own_user;
+use syshandle_os::UserId;
 use syshandle_wire::Guid;
 
 use super::registry::{Locations, Registered};
 use super::runtime::Meeting;
-use crate::Result;
+use crate::{Error, Result};
 
 /// What was found of a class.
 #[derive(Debug)]
 pub(super) struct Known {
     /// By which user.
-    pub(super) user: u32,
+    pub(super) user: UserId,
     pub(super) registered: Registered,
     pub(super) server: Met,
+    /// Why this process may only connect there, since others may have changed what was found.
+    pub(super) distrust: Option<Error>,
 }
 
 /// Where a server is met.
@@ -84,14 +86,14 @@ pub(super) fn recall(locations: &Locations, clsid: Guid) -> Option<Arc<Known>> {
 /// Finds the registration of a class, and where its server is met.
 ///
 /// # Errors
-/// Those of [`Locations::find`] and [`Meeting::of`].
+/// Those of [`Locations::look_up`] and [`Meeting::find`].
 pub(super) fn find(locations: &Locations, clsid: Guid) -> Result<Arc<Known>> {
     find_at(SystemTime::now(), locations, clsid)
 }
 
 /// The same at a time, which says what was changed a moment ago.
 fn find_at(looked: SystemTime, locations: &Locations, clsid: Guid) -> Result<Arc<Known>> {
-    let user = own_user();
+    let user = UserId::current();
     if let Some(last) = take(is_of(locations, clsid))
         && last.is_still_so(|_| true)
     {
@@ -100,12 +102,20 @@ fn find_at(looked: SystemTime, locations: &Locations, clsid: Guid) -> Result<Arc
         return Ok(known);
     }
     let since = Instant::now();
-    let registered = locations.find(clsid)?;
-    let server = match &registered.registration.socket {
-        Some(socket) => Met::Elsewhere(socket.clone()),
-        None => Met::Here(Meeting::of(&registered, locations)?),
+    let (registered, distrust) = locations.look_up(clsid)?;
+    let (server, insecure) = match &registered.registration.socket {
+        Some(socket) => (Met::Elsewhere(socket.clone()), None),
+        None => {
+            let (meeting, insecure) = Meeting::find(&registered, locations)?;
+            (Met::Here(meeting), insecure)
+        }
     };
-    let known = Arc::new(Known { user, registered, server });
+    let distrust = distrust.or(insecure);
+    let known = Arc::new(Known { user, registered, server, distrust });
+    if known.distrust.is_some() {
+        // It may be mended at any time, without a change of what is compared.
+        return Ok(known);
+    }
     let mut marks = Vec::new();
     let mut is_marked = |(path, asked): (PathBuf, Asked)| {
         let lasts = |mark: &Mark| asked == Asked::Owner || is_old(*mark, looked);
@@ -132,7 +142,7 @@ impl Kept {
 
 /// Whether something was found of this class, by this user, in these folders.
 fn is_of(locations: &Locations, clsid: Guid) -> impl Fn(&Kept) -> bool {
-    let user = own_user();
+    let user = UserId::current();
     move |kept| kept.clsid == clsid && kept.known.user == user && kept.locations == *locations
 }
 
@@ -315,7 +325,8 @@ mod tests {
             last = next;
         }
         std::fs::set_permissions(&sockets, Permissions::from_mode(0o755)).unwrap();
-        assert_eq!(find_at(later(), &locations, clsid).unwrap_err().kind(), ErrorKind::Insecure);
+        let distrust = &find_at(later(), &locations, clsid).unwrap().distrust;
+        assert_eq!(distrust.as_ref().unwrap().kind(), ErrorKind::Insecure);
     }
 
     #[test]

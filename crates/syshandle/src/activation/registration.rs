@@ -254,6 +254,7 @@ mod tests {
     fn users_may_be_listed() {
         let text = "program = \"/s\"\nusers = [0, 1000]";
         let policy = Registration::parse("server", text).unwrap().policy;
-        assert!(policy.allows(1000) && !policy.allows(1001));
+        let user = syshandle_os::UserId::from_kernel;
+        assert!(policy.allows(user(1000)) && !policy.allows(user(1001)));
     }
 }

@@ -12,6 +12,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use syshandle_os::FileStatus;
 use syshandle_wire::Guid;
 
 use super::registration::{RegisteredClass, Registration};
@@ -74,30 +75,45 @@ impl Locations {
         self.data_home.iter().chain(&self.data_dirs).map(|dir| dir.join("syshandle"))
     }
 
-    /// Finds the registration of a class.
+    /// Finds the registration of a class, from which a server may be started.
     ///
     /// # Errors
-    /// [`ErrorKind::NotRegistered`], [`ErrorKind::BadRegistration`], [`ErrorKind::Insecure`].
+    /// [`ErrorKind::NotRegistered`], [`ErrorKind::BadRegistration`], [`ErrorKind::Insecure`],
+    /// [`ErrorKind::ActivationDenied`].
     pub fn find(&self, clsid: Guid) -> Result<Registered> {
+        trusted(self.look_up(clsid)?)
+    }
+
+    /// Finds the registration of a class, and why no server may be started from it, if so.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotRegistered`], [`ErrorKind::BadRegistration`]; [`ErrorKind::ActivationDenied`]
+    /// if this process may not read it.
+    pub(super) fn look_up(&self, clsid: Guid) -> Result<(Registered, Option<Error>)> {
         for registry in self.registries() {
             let link = registry.join("classes").join(clsid.to_string());
             let program = match fs::read_link(&link) {
                 Ok(target) => target,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(error) => return Err(unreadable(&link).because(error)),
+                Err(error) => return Err(unreadable(&link, error)),
             };
             // The link names a program of the same registry and nothing else.
-            let file_name = program.file_name().ok_or_else(|| unreadable(&link))?;
+            let Some(file_name) = program.file_name() else {
+                let text = format!("{} leads to no registration", link.display());
+                return Err(Error::new(ErrorKind::BadRegistration, text));
+            };
             let file = registry.join("programs").join(file_name);
+            let mut distrust = None;
             for folder in [&registry, &registry.join("classes"), &registry.join("programs")] {
-                trust::check(folder, &fs::metadata(folder)?)?;
+                let status = FileStatus::at(folder).map_err(|error| unreadable(folder, error))?;
+                distrust = distrust.or(trust::check(folder, &status).err());
             }
-            let found = read(&file).map_err(|error| error.at(&file.display().to_string()))?;
+            let (found, insecure) = read(&file)?;
             if !found.registration.classes.iter().any(|class| class.clsid == clsid) {
                 let text = format!("{}: it doesn't name class {clsid}", file.display());
                 return Err(Error::new(ErrorKind::BadRegistration, text));
             }
-            return Ok(found);
+            return Ok((found, distrust.or(insecure)));
         }
         let folders: Vec<_> = self.registries().map(|dir| dir.display().to_string()).collect();
         let text = format!(
@@ -107,7 +123,7 @@ impl Locations {
         Err(Error::new(ErrorKind::NotRegistered, text))
     }
 
-    /// All registrations, the user's first; those that can't be read as their errors.
+    /// All registrations, the user's first; those that can't be read or trusted as their errors.
     pub fn list(&self) -> Vec<Result<Registered>> {
         let mut all = Vec::new();
         for registry in self.registries() {
@@ -115,11 +131,7 @@ impl Locations {
             let mut files: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
             files.retain(|file| file.extension().is_some_and(|extension| extension == "toml"));
             files.sort();
-            all.extend(
-                files
-                    .iter()
-                    .map(|file| read(file).map_err(|error| error.at(&file.display().to_string()))),
-            );
+            all.extend(files.iter().map(|file| trusted(read(file)?)));
         }
         all
     }
@@ -136,7 +148,7 @@ impl Locations {
         // The same program, or another build of it: of that only one can serve.
         let is_free = |name: &str| match read(&file_of(&programs, name)) {
             Err(_) => true,
-            Ok(Registered { registration: old, .. }) => {
+            Ok((Registered { registration: old, .. }, _)) => {
                 let superseded =
                     |old: &RegisteredClass| classes.iter().any(|class| class.clsid == old.clsid);
                 old.program == program || old.classes.iter().all(superseded)
@@ -168,13 +180,11 @@ impl Locations {
             made.map_err(|error| cannot(folder).because(error))?;
         }
         for folder in [&registry, &programs, &classes] {
-            trust::check(
-                folder,
-                &fs::metadata(folder).map_err(|error| cannot(folder).because(error))?,
-            )?;
+            let status = FileStatus::at(folder).map_err(|error| cannot(folder).because(error))?;
+            trust::check(folder, &status)?;
         }
         let file = file_of(&programs, &registration.name);
-        let old = read(&file).ok();
+        let old = read(&file).ok().map(|(old, _)| old);
         // A file that says the same already keeps its comments.
         if old.as_ref().is_none_or(|old| old.registration != *registration) {
             replace(&file, |new| {
@@ -224,7 +234,7 @@ impl Locations {
         if fs::symlink_metadata(&file).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
             return Ok(None);
         }
-        read(&file).map(Some).map_err(|error| error.at(&file.display().to_string()))
+        trusted(read(&file)?).map(Some)
     }
 
     /// The registry folder of this user.
@@ -275,25 +285,33 @@ fn not_text(path: &Path) -> Error {
     Error::new(ErrorKind::BadRegistration, text)
 }
 
-/// Reads a registration file.
-fn read(path: &Path) -> Result<Registered> {
-    let unreadable = |error| unreadable(path).because(error);
+/// Reads a registration file, and why no server may be started from it, if so.
+fn read(path: &Path) -> Result<(Registered, Option<Error>)> {
+    let bad = |what: String| {
+        Error::new(ErrorKind::BadRegistration, format!("{}: {what}", path.display()))
+    };
+    let unreadable = |error| unreadable(path, error);
     // Before it is opened: that of a FIFO would wait for somebody to write.
-    if !fs::metadata(path).map_err(unreadable)?.is_file() {
-        return Err(Error::new(ErrorKind::BadRegistration, "it is no ordinary file"));
+    if !FileStatus::at(path).map_err(unreadable)?.is_file() {
+        return Err(bad("it is no ordinary file".into()));
     }
     let file = File::open(path).map_err(unreadable)?;
-    trust::check(path, &file.metadata().map_err(unreadable)?)?;
+    let distrust = trust::check(path, &FileStatus::of(&file).map_err(unreadable)?).err();
     let mut text = String::with_capacity(FILE_BYTES_USUAL);
     let limit = Registration::FILE_BYTES_MAX;
     let len = file.take(limit + 1).read_to_string(&mut text);
     let len = len.map_err(unreadable)?;
     if len as u64 > limit {
-        let text = format!("it is larger than {limit} bytes");
-        return Err(Error::new(ErrorKind::BadRegistration, text));
+        return Err(bad(format!("it is larger than {limit} bytes")));
     }
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
-    Ok(Registered { registration: parse(&name, text)?, file: path.to_owned() })
+    let parsed = parse(&name, text).map_err(|error| error.at(&path.display().to_string()))?;
+    Ok((Registered { registration: parsed, file: path.to_owned() }, distrust))
+}
+
+/// The registration, if a server may be started from it.
+fn trusted((registered, distrust): (Registered, Option<Error>)) -> Result<Registered> {
+    distrust.map_or(Ok(registered), Err)
 }
 
 /// Parses a registration; the same text again costs nothing, as each activation reads it.
@@ -314,8 +332,8 @@ fn parse(name: &str, text: String) -> Result<Registration> {
     Ok(registration)
 }
 
-fn unreadable(path: &Path) -> Error {
-    Error::new(ErrorKind::BadRegistration, format!("{} can't be read", path.display()))
+fn unreadable(path: &Path, cause: io::Error) -> Error {
+    trust::cannot(path, "read", ErrorKind::BadRegistration, cause)
 }
 
 /// Most registrations are smaller.

@@ -1,15 +1,16 @@
 //! Where servers are met: `$XDG_RUNTIME_DIR/syshandle`, with a socket and a lock for each
 //! registration.
 
-use std::fs::{self, DirBuilder, File, Metadata};
+use std::fs::{self, DirBuilder, File};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use syshandle_os::uptime;
+use syshandle_os::{FileStatus, uptime};
 
 use super::registry::{Locations, Registered};
+use super::trust;
 use crate::error::{LOG_FOLLOWS, LOG_LINE};
 use crate::{Error, ErrorKind, Result};
 
@@ -45,6 +46,21 @@ impl Meeting {
     /// [`ErrorKind::NoRuntimeDirectory`], [`ErrorKind::Insecure`]; [`ErrorKind::ActivationDenied`]
     /// when the folder isn't there and can't be made.
     pub fn of(registered: &Registered, locations: &Locations) -> Result<Self> {
+        match Self::find(registered, locations)? {
+            (meeting, None) => Ok(meeting),
+            (_, Some(distrust)) => Err(distrust),
+        }
+    }
+
+    /// The same, and why no server may be started there, if so.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoRuntimeDirectory`]; [`ErrorKind::ActivationDenied`] when the folder isn't there
+    /// and can't be made.
+    pub(super) fn find(
+        registered: &Registered,
+        locations: &Locations,
+    ) -> Result<(Self, Option<Error>)> {
         let runtime = locations.runtime_dir.as_ref().ok_or_else(|| {
             let text = match syshandle_os::is_elevated() {
                 true => {
@@ -59,15 +75,14 @@ impl Meeting {
             Error::new(ErrorKind::NoRuntimeDirectory, text)
         })?;
         let folder = runtime.join("syshandle");
-        check(runtime, &found(runtime)?)?;
-        let metadata = match fs::metadata(&folder) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                make(&folder)?;
-                found(&folder)?
-            }
-            other => other.map_err(|error| unusable(&folder, "can't be used").because(error))?,
+        let mut distrust = check(runtime)?;
+        if distrust.is_none() {
+            make(&folder)?;
+        }
+        distrust = match (distrust, check(&folder)) {
+            (Some(distrust), Err(_)) => return Err(distrust),
+            (distrust, checked) => distrust.or(checked?),
         };
-        check(&folder, &metadata)?;
         let name = registered.registration.name.chars().take(NAME_MAX);
         let is_plain = |c: &char| c.is_ascii_alphanumeric() || "-_.".contains(*c);
         let plain: String = name.map(|c| if is_plain(&c) { c } else { '_' }).collect();
@@ -85,7 +100,7 @@ impl Meeting {
             );
             return Err(Error::new(ErrorKind::NoRuntimeDirectory, text));
         }
-        Ok(Self::with(socket))
+        Ok((Self::with(socket), distrust))
     }
 
     /// The files beside a socket whose place a client has found just now.
@@ -94,10 +109,9 @@ impl Meeting {
     /// [`ErrorKind::NoRuntimeDirectory`], [`ErrorKind::Insecure`].
     pub(crate) fn at(socket: PathBuf) -> Result<Self> {
         let folder = socket.parent().unwrap_or(&socket);
-        if let Some(runtime) = folder.parent() {
-            check(runtime, &found(runtime)?)?;
+        for folder in folder.parent().into_iter().chain([folder]) {
+            check(folder)?.map_or(Ok(()), Err)?;
         }
-        check(folder, &found(folder)?)?;
         Ok(Self::with(socket))
     }
 
@@ -213,13 +227,13 @@ impl Meeting {
     }
 }
 
+/// Makes the folder for sockets, unless it is there.
 fn make(folder: &Path) -> Result<()> {
     match DirBuilder::new().mode(0o700).create(folder) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-            let text = format!("{} can't be made", folder.display());
-            Err(Error::new(ErrorKind::ActivationDenied, text).because(error))
-        }
-        _ => Ok(()),
+        // It may be there although this process could not make it.
+        Err(_) if folder.exists() => Ok(()),
+        Err(error) => Err(trust::cannot(folder, "made", ErrorKind::ActivationDenied, error)),
+        Ok(()) => Ok(()),
     }
 }
 
@@ -228,32 +242,19 @@ fn unusable(folder: &Path, what: &str) -> Error {
     Error::new(ErrorKind::NoRuntimeDirectory, text)
 }
 
-fn found(folder: &Path) -> Result<Metadata> {
-    fs::metadata(folder).map_err(|error| match error.kind() {
+/// Whether a folder belongs to this user alone: the error says why no server may be started there.
+///
+/// # Errors
+/// There is no such folder.
+fn check(folder: &Path) -> Result<Option<Error>> {
+    let status = FileStatus::at(folder).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => unusable(folder, "isn't there"),
         _ => unusable(folder, "can't be used").because(error),
-    })
-}
-
-/// Checks that a folder belongs to this user alone.
-fn check(folder: &Path, metadata: &Metadata) -> Result<()> {
-    let insecure = |what| {
-        let text = format!("{} can't be trusted: {what}", folder.display());
-        Err(Error::new(ErrorKind::Insecure, text))
-    };
-    if !metadata.is_dir() {
+    })?;
+    if !status.is_folder() {
         return Err(unusable(folder, "is no folder"));
     }
-    if metadata.uid() != syshandle_os::own_user() {
-        return insecure(format!("it belongs to user {}", metadata.uid()));
-    }
-    if metadata.mode() & 0o077 != 0 {
-        return insecure(format!(
-            "others may use it (`chmod 700 {}` mends that)",
-            folder.display()
-        ));
-    }
-    Ok(())
+    Ok(trust::check_private(folder, &status).err())
 }
 
 /// A registration's file, whichever way its folder is reached. What the file itself leads to,

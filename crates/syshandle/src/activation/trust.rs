@@ -1,31 +1,78 @@
-//! Whom the files that activation relies on belong to.
+//! Who may change the files that activation relies on.
+//!
+//! A client starts a server only from files that other users can't change. Connecting takes no trust
+//! in files: the kernel names the user of the process that greets.
 
-use std::fs::Metadata;
-use std::os::unix::fs::MetadataExt;
+use std::io;
 use std::path::Path;
 
-use syshandle_os::own_user;
+use syshandle_os::{FileStatus, UserId};
 
 use crate::{Error, ErrorKind, Result};
 
-/// Checks that nobody but root and this user can change a file or folder.
+/// Checks that only root and this user can change a file or folder.
 ///
 /// # Errors
-/// [`ErrorKind::Insecure`], with what to do.
-pub(crate) fn check(path: &Path, metadata: &Metadata) -> Result<()> {
-    let insecure = |what: String| {
-        Err(Error::new(ErrorKind::Insecure, format!("{} can't be trusted: {what}", path.display())))
-    };
-    if ![0, own_user()].contains(&metadata.uid()) {
-        return insecure(format!("it belongs to user {}", metadata.uid()));
+/// [`ErrorKind::Insecure`], with what to do; [`ErrorKind::ActivationDenied`] if this user namespace
+/// doesn't know the owner, as with root's files in a container.
+pub(crate) fn check(path: &Path, status: &FileStatus) -> Result<()> {
+    if status.user != 0 {
+        check_owner(path, status)?;
     }
-    // A group that a user has alone may write, as is common.
-    let group_writes = metadata.mode() & 0o020 != 0 && metadata.gid() != metadata.uid();
-    if group_writes || metadata.mode() & 0o002 != 0 {
-        return insecure(format!(
-            "others may write to it (`chmod go-w {}` mends that)",
-            path.display()
-        ));
+    // A group that only the owner is in may write, as is common.
+    let is_private =
+        status.group.number().is_some() && status.group.number() == status.user.number();
+    let group_writes = status.mode & 0o020 != 0 && !is_private;
+    if group_writes || status.mode & 0o002 != 0 {
+        let remedy = format!("others may write to it (`chmod go-w {}` mends that)", path.display());
+        return Err(untrusted(ErrorKind::Insecure, path, &remedy));
     }
     Ok(())
+}
+
+/// Checks that a folder belongs to this user, and that other users may not use it.
+///
+/// # Errors
+/// The same as for [`check`].
+pub(crate) fn check_private(folder: &Path, status: &FileStatus) -> Result<()> {
+    check_owner(folder, status)?;
+    if status.mode & 0o077 != 0 {
+        let remedy = format!("others may use it (`chmod 700 {}` mends that)", folder.display());
+        return Err(untrusted(ErrorKind::Insecure, folder, &remedy));
+    }
+    Ok(())
+}
+
+fn check_owner(path: &Path, status: &FileStatus) -> Result<()> {
+    if status.user == UserId::current() {
+        return Ok(());
+    }
+    let what = format!("it belongs to {}", status.user);
+    if status.user.number().is_some() {
+        return Err(untrusted(ErrorKind::Insecure, path, &what));
+    }
+    let what = format!("{what}; this process may only connect to a server that runs");
+    Err(untrusted(ErrorKind::ActivationDenied, path, &what))
+}
+
+fn untrusted(kind: ErrorKind, path: &Path, what: &str) -> Error {
+    Error::new(kind, format!("{} can't be trusted: {what}", path.display()))
+}
+
+/// The error for a file or folder that the system refuses to read or write: whose fault that is
+/// depends on the error and not on the file.
+pub(crate) fn cannot(path: &Path, verb: &str, otherwise: ErrorKind, cause: io::Error) -> Error {
+    let path = path.display();
+    let (kind, text) = match cause.kind() {
+        io::ErrorKind::PermissionDenied => (
+            ErrorKind::ActivationDenied,
+            format!("{path} can't be {verb}: this process has no permission"),
+        ),
+        io::ErrorKind::ReadOnlyFilesystem => (
+            ErrorKind::ActivationDenied,
+            format!("{path} can't be {verb}: this process may only read there"),
+        ),
+        _ => (otherwise, format!("{path} can't be {verb}")),
+    };
+    Error::new(kind, text).because(cause)
 }

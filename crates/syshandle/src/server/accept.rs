@@ -99,8 +99,8 @@ impl Entrance {
             .inspect_err(|error| tracing::warn!(%error, "the kernel doesn't name a client"))
             .ok()?;
         if !self.policy.allows(client.uid) {
-            tracing::warn!(uid = client.uid, pid = client.pid, "a client was turned away");
-            refuse(&socket, &Fault::NotAllowed { uid: client.uid });
+            tracing::warn!(user = %client.uid, pid = client.pid, "a client was turned away");
+            refuse(&socket, &Fault::NotAllowed { uid: client.uid.shown() });
             return None;
         }
         if reactor.is_full() {

@@ -1,5 +1,7 @@
 //! Which users a server is for.
 
+use syshandle_os::UserId;
+
 /// Which users a server is for. By default its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
@@ -13,9 +15,10 @@ enum Users {
 }
 
 impl Policy {
-    /// Only the user whom the server runs as.
+    /// Only the user whom the server runs as. Lets nobody in where the user namespace can't tell that
+    /// user from those that it doesn't know.
     pub fn same_user() -> Self {
-        Self::users([syshandle_os::own_user()])
+        Self::users([UserId::current().shown()])
     }
 
     /// These users, by their numbers.
@@ -23,7 +26,7 @@ impl Policy {
         Self { users: Users::These(users.into_iter().collect()) }
     }
 
-    /// Every user of this machine.
+    /// Every user of this machine, also those that this user namespace doesn't know.
     pub fn anyone() -> Self {
         Self { users: Users::All }
     }
@@ -57,11 +60,12 @@ impl Policy {
         Some(Self::users(users.map(|user| user.parse().ok()).collect::<Option<Vec<_>>>()?))
     }
 
-    /// Whether a client of this user is let in.
-    pub fn allows(&self, uid: u32) -> bool {
+    /// Whether a client of this user is let in. A user that this user namespace doesn't know is none
+    /// of those in a list, whatever its number looks like.
+    pub fn allows(&self, user: UserId) -> bool {
         match &self.users {
             Users::All => true,
-            Users::These(users) => users.contains(&uid),
+            Users::These(users) => user.number().is_some_and(|number| users.contains(&number)),
         }
     }
 }
@@ -78,6 +82,14 @@ const ANYONE: &str = "anyone";
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_list_lets_in_no_user_that_is_unknown() {
+        let unknown = UserId::from_kernel(u32::MAX);
+        assert!(!Policy::users([u32::MAX, 65_534, 0]).allows(unknown));
+        assert!(Policy::anyone().allows(unknown));
+        assert!(Policy::users([7]).allows(UserId::from_kernel(7)));
+    }
 
     #[test]
     fn a_word_says_what_it_was_made_of() {

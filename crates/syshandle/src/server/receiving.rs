@@ -176,7 +176,7 @@ impl Connection {
         };
         taken.unwrap_or_else(|violation| {
             let Credentials { pid, uid, .. } = self.session.client;
-            tracing::warn!(%violation, pid, uid, "a client broke the rules");
+            tracing::warn!(%violation, pid, %uid, "a client broke the rules");
             self.end(reactor, false);
             Frame::End
         })

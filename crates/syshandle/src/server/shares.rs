@@ -7,14 +7,14 @@ use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use syshandle_os::Credentials;
+use syshandle_os::{Credentials, UserId};
 
 use crate::sync::atomic::AtomicUsize;
 
 /// The shares of all clients.
 #[derive(Debug)]
 pub(crate) struct Shares {
-    own_user: u32,
+    own_user: UserId,
     totals: Totals,
     taken: Mutex<HashMap<Who, Weak<Share>>>,
 }
@@ -38,6 +38,8 @@ pub(crate) struct Totals {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Who {
     User(u32),
+    /// All users that this user namespace doesn't know, since nothing tells them apart.
+    Unknown,
     Process(u32),
 }
 
@@ -83,7 +85,7 @@ pub(crate) enum Part {
 
 impl Shares {
     pub(crate) fn new(totals: Totals) -> Self {
-        Self { own_user: syshandle_os::own_user(), totals, taken: Mutex::default() }
+        Self { own_user: UserId::current(), totals, taken: Mutex::default() }
     }
 
     /// The share of a client.
@@ -91,10 +93,10 @@ impl Shares {
         self.of_process(client.uid, client.pid)
     }
 
-    fn of_process(&self, uid: u32, pid: u32) -> Arc<Share> {
+    fn of_process(&self, uid: UserId, pid: u32) -> Arc<Share> {
         let (who, quarters) = match uid == self.own_user {
             true => (Who::Process(pid), 3),
-            false => (Who::User(uid), 1),
+            false => (uid.number().map_or(Who::Unknown, Who::User), 1),
         };
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(share) = taken.get(&who).and_then(Weak::upgrade) {
@@ -297,23 +299,31 @@ mod tests {
     fn a_process_of_ones_own_has_three_quarters_and_another_user_one() {
         let totals = Totals { clients: 16, calls: 2, ..Totals::UNLIMITED };
         let shares = Shares::new(totals);
-        let own = syshandle_os::own_user();
+        let user = UserId::from_kernel;
+        let own = UserId::current();
         let process = shares.of_process(own, 7);
         assert_eq!(process.max.clients, 12);
         assert_eq!(process.max.calls, 2, "rounded up");
         assert_eq!(process.max.descriptors, MAX);
         assert!(Arc::ptr_eq(&process, &shares.of_process(own, 7)));
         assert!(!Arc::ptr_eq(&process, &shares.of_process(own, 8)));
-        let stranger = shares.of_process(own + 1, 7);
+        let stranger = shares.of_process(user(own.shown() + 1), 7);
         assert_eq!(stranger.max.clients, 4);
-        assert!(Arc::ptr_eq(&stranger, &shares.of_process(own + 1, 8)), "it is one user");
+        assert!(
+            Arc::ptr_eq(&stranger, &shares.of_process(user(own.shown() + 1), 8)),
+            "it is one user"
+        );
+        let unknown = shares.of_process(user(u32::MAX), 7);
+        assert_eq!(unknown.max.clients, 4);
+        assert!(Arc::ptr_eq(&unknown, &shares.of_process(user(u32::MAX), 8)), "all have one quota");
+        assert!(!Arc::ptr_eq(&unknown, &stranger));
     }
 
     #[test]
     fn those_who_are_gone_do_not_add_up() {
         let shares = Shares::new(Totals::UNLIMITED);
         for pid in 0..10_000 {
-            shares.of_process(syshandle_os::own_user(), pid);
+            shares.of_process(UserId::current(), pid);
         }
         assert!(shares.taken.lock().unwrap().len() < 1_000);
     }

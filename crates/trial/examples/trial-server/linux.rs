@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::time::Duration;
 
-use syshandle::{Context, Event, Result, Server};
+use syshandle::{Context, Event, Policy, Result, Server};
 use syshandle_trial::{TRIAL, Trial, Who, who};
 
 pub(crate) fn main() -> Result<()> {
@@ -28,7 +28,17 @@ pub(crate) fn main() -> Result<()> {
     }
     let idle = variable("TRIAL_IDLE_MS").parse().unwrap_or(500);
     let make = move || Tried { surroundings: surroundings.clone() };
-    Server::new()
+    let mut server = Server::new();
+    match variable("TRIAL_USERS").as_str() {
+        "" => {}
+        "same" => server = server.policy(Policy::same_user()),
+        "anyone" => server = server.policy(Policy::anyone()),
+        users => {
+            let users = users.split(',').filter_map(|user| user.parse().ok());
+            server = server.policy(Policy::users(users));
+        }
+    }
+    server
         .class(TRIAL, make)
         .idle_exit(Duration::from_millis(idle))
         .drain_timeout(Duration::from_millis(variable("TRIAL_DRAIN_MS").parse().unwrap_or(10_000)))

@@ -348,7 +348,7 @@ impl Bench for Workbench {
 
     fn caller(&self, context: &Context) -> Result<(u32, u32, u32)> {
         let client = context.client();
-        Ok((client.pid, client.uid, client.gid))
+        Ok((client.pid, client.uid.shown(), client.gid.shown()))
     }
 
     fn time_left(&self, context: &Context) -> Result<Duration> {

@@ -1,0 +1,107 @@
+//! The owner, mode and type of a file, from the kernel.
+//!
+//! Asked by system calls of our own and not through libc: a process under fakeroot would be told
+//! that files belong to root, while the kernel checks its access as the user that it is.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use rustix::fs::{CWD, FileType, Statx, StatxFlags};
+use rustix::io::Errno;
+
+use crate::{GroupId, UserId};
+
+/// The owner, mode and type of a file.
+#[derive(Clone, Copy, Debug)]
+pub struct FileStatus {
+    /// The user to whom it belongs.
+    pub user: UserId,
+    /// The group to which it belongs.
+    pub group: GroupId,
+    /// The permission bits.
+    pub mode: u32,
+    /// Device and inode: they identify the file while it exists.
+    pub id: (u64, u64),
+    /// How many names it has.
+    pub links: u32,
+    file_type: FileType,
+}
+
+impl FileStatus {
+    /// The status of the file at a path. Follows symbolic links.
+    ///
+    /// # Errors
+    /// Those of [`statx(2)`](https://man7.org/linux/man-pages/man2/statx.2.html).
+    pub fn at(path: &Path) -> io::Result<Self> {
+        let flags = rustix::fs::AtFlags::empty();
+        Ok(Self::new(&retry(|| rustix::fs::statx(CWD, path, flags, StatxFlags::BASIC_STATS))?))
+    }
+
+    /// The status of an open file.
+    ///
+    /// # Errors
+    /// Those of `statx(2)`.
+    pub fn of(file: impl AsFd) -> io::Result<Self> {
+        let flags = rustix::fs::AtFlags::EMPTY_PATH;
+        let statx = || rustix::fs::statx(file.as_fd(), c"", flags, StatxFlags::BASIC_STATS);
+        Ok(Self::new(&retry(statx)?))
+    }
+
+    fn new(raw: &Statx) -> Self {
+        Self {
+            user: UserId::from_kernel(raw.stx_uid),
+            group: GroupId::from_kernel(raw.stx_gid),
+            mode: u32::from(raw.stx_mode) & 0o7777,
+            id: (rustix::fs::makedev(raw.stx_dev_major, raw.stx_dev_minor), raw.stx_ino),
+            links: raw.stx_nlink,
+            file_type: FileType::from_raw_mode(raw.stx_mode.into()),
+        }
+    }
+
+    /// Whether it is a folder.
+    pub fn is_folder(&self) -> bool {
+        self.file_type == FileType::Directory
+    }
+
+    /// Whether it is an ordinary file.
+    pub fn is_file(&self) -> bool {
+        self.file_type == FileType::RegularFile
+    }
+}
+
+fn retry(statx: impl Fn() -> Result<Statx, Errno>) -> Result<Statx, Errno> {
+    loop {
+        match statx() {
+            Err(Errno::INTR) => {}
+            other => return other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File, Permissions};
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+    use super::*;
+
+    #[test]
+    fn the_status_of_a_file_is_the_same_by_path_and_descriptor() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        let file = File::create(&path).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+        let metadata = file.metadata().unwrap();
+        for status in [FileStatus::at(&path).unwrap(), FileStatus::of(&file).unwrap()] {
+            assert_eq!(status.mode, 0o640);
+            assert_eq!(status.id, (metadata.dev(), metadata.ino()));
+            assert_eq!(status.user.shown(), metadata.uid());
+            assert!(status.is_file() && !status.is_folder());
+        }
+        assert!(FileStatus::at(folder.path()).unwrap().is_folder());
+        fs::remove_file(&path).unwrap();
+        assert_eq!(FileStatus::of(&file).unwrap().links, 0);
+        assert_eq!(FileStatus::at(&path).unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+}

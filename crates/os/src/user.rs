@@ -1,0 +1,212 @@
+//! Users and groups as the kernel shows them to this process.
+//!
+//! A user namespace maps some numbers to users of the machine. The kernel shows each user that it
+//! doesn't map as one number, the overflow id (`/proc/sys/kernel/overflowuid`, 65534
+//! unless configured otherwise). Such a number identifies no user: the host's root and
+//! every other host user look alike. So an id that may be the overflow id is *unknown*, and an unknown id
+//! equals nothing, not even itself.
+//!
+//! A namespace that maps every number, as the initial one does, has no unmapped users, and there
+//! 65534 is an ordinary user.
+
+use std::fmt;
+use std::fs;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+macro_rules! id {
+    ($(#[$meta:meta])* $name:ident, $noun:literal, $space:ident) => {
+        $(#[$meta])*
+        ///
+        /// Two ids are equal if both are known and have the same number.
+        #[derive(Clone, Copy)]
+        pub struct $name {
+            shown: u32,
+            is_known: bool,
+        }
+
+        impl $name {
+            /// The id that the kernel shows by this number.
+            pub fn from_kernel(shown: u32) -> Self {
+                Self { shown, is_known: !$space.is_unknown(shown) }
+            }
+
+            #[doc = concat!("The number of the ", $noun, "; `None` if it is unknown.")]
+            pub fn number(self) -> Option<u32> {
+                self.is_known.then_some(self.shown)
+            }
+
+            /// The number that the kernel shows: for messages, never for decisions.
+            pub fn shown(self) -> u32 {
+                self.shown
+            }
+        }
+
+        impl PartialEq for $name {
+            fn eq(&self, other: &Self) -> bool {
+                self.is_known && other.is_known && self.shown == other.shown
+            }
+        }
+
+        impl PartialEq<u32> for $name {
+            fn eq(&self, other: &u32) -> bool {
+                self.number() == Some(*other)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self.is_known {
+                    true => write!(f, "{} {}", $noun, self.shown),
+                    false => write!(
+                        f,
+                        "a {} that this user namespace doesn't know (shown as {})",
+                        $noun, self.shown
+                    ),
+                }
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+    };
+}
+
+id! {
+    /// A user.
+    UserId, "user", USERS
+}
+
+id! {
+    /// A group.
+    GroupId, "group", GROUPS
+}
+
+impl UserId {
+    /// The effective user of this process.
+    pub fn current() -> Self {
+        Self::from_kernel(rustix::process::geteuid().as_raw())
+    }
+}
+
+/// Reads what tells known ids from unknown ones, for when `/proc` can't be read any more.
+///
+/// A process calls it, or uses an id, after it has entered its last user namespace.
+pub fn prepare_ids() {
+    for space in [&USERS, &GROUPS] {
+        space.overflow();
+        space.maps_every_id();
+    }
+}
+
+/// The user numbers or the group numbers of this namespace.
+struct IdSpace {
+    overflow_file: &'static str,
+    map_file: &'static str,
+    overflow: OnceLock<u32>,
+    /// The result of the last successful read of the map: [`UNREAD`], [`COMPLETE`] or [`PARTIAL`].
+    map: AtomicU8,
+}
+
+static USERS: IdSpace = IdSpace::new("/proc/sys/kernel/overflowuid", "/proc/thread-self/uid_map");
+static GROUPS: IdSpace = IdSpace::new("/proc/sys/kernel/overflowgid", "/proc/thread-self/gid_map");
+
+const UNREAD: u8 = 0;
+const COMPLETE: u8 = 1;
+const PARTIAL: u8 = 2;
+
+impl IdSpace {
+    const fn new(overflow_file: &'static str, map_file: &'static str) -> Self {
+        Self { overflow_file, map_file, overflow: OnceLock::new(), map: AtomicU8::new(UNREAD) }
+    }
+
+    fn is_unknown(&self, shown: u32) -> bool {
+        shown == INVALID || (shown == self.overflow() && !self.maps_every_id())
+    }
+
+    /// The number by which the kernel shows ids that aren't mapped.
+    fn overflow(&self) -> u32 {
+        *self.overflow.get_or_init(|| {
+            let text = fs::read_to_string(self.overflow_file).ok();
+            text.and_then(|text| text.trim().parse().ok()).unwrap_or(OVERFLOW)
+        })
+    }
+
+    /// Whether no id is shown as the overflow id. Read anew each time, since a process can enter
+    /// another user namespace; this is needed only for the one id in question.
+    fn maps_every_id(&self) -> bool {
+        if let Ok(map) = fs::read_to_string(self.map_file) {
+            let map = if is_complete(&map) { COMPLETE } else { PARTIAL };
+            self.map.store(map, Ordering::Relaxed);
+        }
+        self.map.load(Ordering::Relaxed) == COMPLETE
+    }
+}
+
+/// Whether a map in the form of
+/// [user_namespaces(7)](https://man7.org/linux/man-pages/man7/user_namespaces.7.html) covers all
+/// numbers. The last one is no id.
+fn is_complete(map: &str) -> bool {
+    let count = |line: &str| line.split_whitespace().nth(2)?.parse::<u64>().ok();
+    map.lines().filter_map(count).sum::<u64>() >= u64::from(INVALID)
+}
+
+/// The number of no id: `(uid_t) -1`.
+const INVALID: u32 = u32::MAX;
+
+/// The overflow id unless configured otherwise (`DEFAULT_OVERFLOWUID` in the kernel).
+const OVERFLOW: u32 = 65_534;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn space(overflow: u32, map: u8) -> IdSpace {
+        let space = IdSpace::new("/no/such/file", "/no/such/file");
+        space.overflow.set(overflow).unwrap();
+        space.map.store(map, Ordering::Relaxed);
+        space
+    }
+
+    #[test]
+    fn the_overflow_id_is_unknown_unless_every_id_is_mapped() {
+        assert!(space(65_534, PARTIAL).is_unknown(65_534));
+        assert!(space(65_534, UNREAD).is_unknown(65_534), "without /proc");
+        assert!(!space(65_534, COMPLETE).is_unknown(65_534));
+        assert!(space(7, PARTIAL).is_unknown(7), "as configured");
+        assert!(!space(7, PARTIAL).is_unknown(65_534));
+        assert!(space(65_534, COMPLETE).is_unknown(u32::MAX));
+    }
+
+    #[test]
+    fn an_unknown_id_equals_nothing() {
+        let unknown = UserId { shown: 65_534, is_known: false };
+        let known = UserId { shown: 65_534, is_known: true };
+        for (one, other) in [(unknown, unknown), (unknown, known), (known, unknown)] {
+            assert_ne!(one, other);
+        }
+        assert_ne!(unknown, 65_534);
+        assert_eq!(known, 65_534);
+        assert_eq!((unknown.number(), known.number()), (None, Some(65_534)));
+        assert!(unknown.to_string().contains("doesn't know"), "{unknown}");
+    }
+
+    #[test]
+    fn a_map_is_complete_if_its_ranges_cover_all_numbers() {
+        assert!(is_complete("         0          0 4294967295\n"));
+        assert!(is_complete("0 0 1000\n1000 1000 4294966295\n"));
+        assert!(!is_complete("65534 1000 1\n"));
+        assert!(!is_complete("0 1000 1\n1 100000 65536\n"));
+        assert!(!is_complete(""));
+    }
+
+    #[test]
+    fn this_process_has_the_user_that_its_files_have() {
+        use std::os::unix::fs::MetadataExt;
+        let own = UserId::current();
+        assert_eq!(own.shown(), fs::metadata("/proc/thread-self").unwrap().uid());
+    }
+}
