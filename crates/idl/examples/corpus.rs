@@ -1,33 +1,44 @@
-//! Checks all `.idl` files under some directories and prints how many there are and how long it
-//! takes; with `--rust`, how much Rust comes of them as well:
+//! Checks all `.idl` files in folders and prints how many there are and how long that takes. With
+//! `--rust`, makes Rust of each file in a process of its own, which has a time limit:
 //! `cargo run --release -p syshandle-idl --example corpus -- [--rust] [-I DIR]… [DIR|FILE]…`.
 //!
-//! Without arguments, those of Wine's development package.
+//! Without arguments, reads the files of Wine's development package.
 
+use std::env;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
-use std::time::Instant;
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use syshandle_idl::{Lowered, Options, check, describe};
 
 /// Where `libwine-dev` puts its files.
 const DEFAULT: &str = "/usr/include/wine";
 
+/// How long the Rust of one file may take. The slowest known file takes less than a second; a walk
+/// without an end takes for ever.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// How often a child is asked whether it has ended.
+const POLL: Duration = Duration::from_millis(5);
+
 #[expect(clippy::print_stdout, reason = "this program's purpose")]
 fn main() -> ExitCode {
     let mut options = Options::default();
     let mut files = Vec::new();
     let mut makes_rust = false;
-    let mut arguments = std::env::args().skip(1);
+    let mut arguments = env::args().skip(1);
     while let Some(argument) = arguments.next() {
-        if argument == "--rust" {
-            makes_rust = true;
-            continue;
-        }
-        match argument.strip_prefix("-I") {
-            Some("") => options.search.extend(arguments.next().map(PathBuf::from)),
-            Some(directory) => options.search.push(directory.into()),
-            None => find(Path::new(&argument), &mut files),
+        match argument.as_str() {
+            "--rust" => makes_rust = true,
+            "--rust-of" => {
+                return rust_of(&arguments.next().map(PathBuf::from).unwrap_or_default(), &options);
+            }
+            _ => match argument.strip_prefix("-I") {
+                Some("") => options.search.extend(arguments.next().map(PathBuf::from)),
+                Some(directory) => options.search.push(directory.into()),
+                None => find(Path::new(&argument), &mut files),
+            },
         }
     }
     if files.is_empty() {
@@ -49,36 +60,90 @@ fn main() -> ExitCode {
         statistics.methods,
     );
     println!("{} errors, {} warnings, {elapsed:.2?}", statistics.errors, statistics.warnings);
-    if makes_rust {
-        lower(&files, &options);
-    }
-    if report.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let ended = !makes_rust || rust_of_all(&files, &options);
+    if report.is_success() && ended { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Makes Rust of each file by itself, and says how much of it there is.
+/// Writes the Rust of one file, and one line about it to the standard output.
+#[expect(clippy::print_stdout, reason = "what the parent process reads")]
+fn rust_of(file: &Path, options: &Options) -> ExitCode {
+    let lowered = describe(&[file.to_owned()], options);
+    let text = lowered.rust();
+    let Lowered { description, report } = lowered;
+    let methods: usize = description.interfaces.iter().map(|of| of.methods.len()).sum();
+    println!(
+        "{} {methods} {} {}",
+        description.interfaces.len(),
+        report.statistics().errors,
+        text.len()
+    );
+    ExitCode::SUCCESS
+}
+
+/// Makes Rust of each file by itself. Returns whether each process ended well and in time.
 #[expect(clippy::print_stdout, reason = "this program's purpose")]
-fn lower(files: &[PathBuf], options: &Options) {
+fn rust_of_all(files: &[PathBuf], options: &Options) -> bool {
     let start = Instant::now();
-    let (mut whole, mut in_part, mut interfaces, mut methods, mut refused) = (0, 0, 0, 0, 0);
+    let (mut whole, mut in_part, mut totals) = (0, 0, [0_usize; 4]);
+    let mut slowest = (Duration::ZERO, Path::new(""));
+    let mut failed = Vec::new();
     for file in files {
-        let Lowered { description, report } = describe(std::slice::from_ref(file), options);
-        if report.is_success() {
-            whole += 1;
-        } else {
-            in_part += usize::from(!description.interfaces.is_empty());
-        }
-        refused += report.statistics().errors;
-        interfaces += description.interfaces.len();
-        methods += description.interfaces.iter().map(|of| of.methods.len()).sum::<usize>();
+        let start = Instant::now();
+        let Some(numbers) = in_time(file, options) else {
+            println!("{}: no Rust after {:.0?}", file.display(), start.elapsed());
+            failed.push(file);
+            continue;
+        };
+        slowest = slowest.max((start.elapsed(), file));
+        let [interfaces, _, errors, _] = numbers;
+        whole += usize::from(errors == 0);
+        in_part += usize::from(errors > 0 && interfaces > 0);
+        totals.iter_mut().zip(numbers).for_each(|(total, number)| *total += number);
     }
+    let [interfaces, methods, errors, _] = totals;
     println!(
         "Rust of {whole} files whole and of {in_part} in part: {interfaces} interfaces, {methods} \
-         methods; {refused} refusals; {:.2?}",
+         methods; {errors} refusals; {:.2?}",
         start.elapsed(),
     );
+    println!("slowest: {} after {:.2?}", slowest.1.display(), slowest.0);
+    println!("{} files without an end within {LIMIT:?}, or with a crash", failed.len());
+    failed.is_empty()
 }
 
-/// Finds the `.idl` files in a directory and all below it. A file is what it is.
+/// Makes Rust of a file in another process. Returns the numbers that it prints, if it ends in time.
+fn in_time(file: &Path, options: &Options) -> Option<[usize; 4]> {
+    let mut command = Command::new(env::current_exe().ok()?);
+    command.args(options.search.iter().flat_map(|of| ["-I".as_ref(), of.as_os_str()]));
+    command.arg("--rust-of").arg(file).stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut child = command.spawn().ok()?;
+    if !has_ended(&mut child) {
+        // It may have ended meanwhile.
+        let _ = child.kill();
+        let _ = child.wait();
+        return None;
+    }
+    let output = child.wait_with_output().ok()?;
+    let line = String::from_utf8(output.stdout).ok()?;
+    let numbers: Vec<usize> =
+        line.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    numbers.try_into().ok().filter(|_| output.status.success())
+}
+
+/// Waits for a child, up to the limit. Its output fits into the pipe.
+fn has_ended(child: &mut Child) -> bool {
+    let start = Instant::now();
+    while start.elapsed() < LIMIT {
+        match child.try_wait() {
+            Ok(None) => thread::sleep(POLL),
+            Ok(Some(_)) => return true,
+            Err(_) => return false,
+        }
+    }
+    false
+}
+
+/// Finds the `.idl` files in a folder and all below it. A file is taken as it is.
 fn find(path: &Path, files: &mut Vec<PathBuf>) {
     let Ok(entries) = path.read_dir() else {
         files.push(path.to_owned());

@@ -12,11 +12,12 @@ mod form;
 mod interfaces;
 mod values;
 
+use std::cell::Cell;
 use std::fmt;
 
 use crate::model::Description;
 use definitions::Uses;
-use form::Types;
+use form::{Index, Types};
 
 /// One change.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,13 +46,41 @@ impl fmt::Display for Change {
 
 /// All changes from one description to another, in the order of the new one.
 pub fn diff(old: &Description, new: &Description) -> Vec<Change> {
-    let (old, new) = (Types(old), Types(new));
+    let budget = Budget::default();
+    let (old, new) = (Index::of(old, &budget), Index::of(new, &budget));
+    let (old, new) = (Types(&old), Types(&new));
     let uses = Uses::of(old).and(&Uses::of(new));
     let mut comparison = Comparison { old, new, uses, changes: Vec::new() };
     comparison.interfaces();
     comparison.definitions();
     comparison.classes();
+    if budget.is_spent() {
+        let what = format!(
+            "not compared completely: the types of the files need more than {STEPS_MAX} steps"
+        );
+        comparison.add("description", what, false, None);
+    }
     comparison.changes
+}
+
+/// How many steps a comparison takes at most, over all types and their parts. Names for tuples of
+/// names can stand for exponentially many parts. Files written by hand need some thousands.
+const STEPS_MAX: u64 = 500_000;
+
+/// The steps of a comparison so far.
+#[derive(Default)]
+struct Budget(Cell<u64>);
+
+impl Budget {
+    /// Counts steps. Returns whether there is room for more.
+    fn spend(&self, steps: usize) -> bool {
+        self.0.set(self.0.get().saturating_add(steps as u64));
+        !self.is_spent()
+    }
+
+    fn is_spent(&self) -> bool {
+        self.0.get() > STEPS_MAX
+    }
 }
 
 /// Two descriptions, and what was found so far.

@@ -163,7 +163,7 @@ impl<'d> Emitter<'d> {
         let name = pascal(&constant.to_lowercase());
         let clsid = write_guid(&class.clsid);
         for interface in &class.interfaces {
-            if !self.description.interfaces.iter().any(|known| known.name == *interface) {
+            if !self.types.has_interface(&interface.to_string()) {
                 self.refuse(&constant, &format!("interface `{interface}` isn't in this file"));
             }
         }

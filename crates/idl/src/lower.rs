@@ -12,21 +12,27 @@ mod interfaces;
 mod methods;
 mod names;
 mod neighbours;
+mod order;
 mod refusals;
 mod shape;
 mod structs;
 mod types;
 mod unions;
 
-use std::collections::{HashMap, HashSet};
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use proc_macro2::{Ident, Span as Place};
 
 pub use build::{Build, build};
 
 use crate::front::Span;
-use crate::front::ast::{AttributeName, Identifier, Interface, Item, Member, Module};
+use crate::front::ast::{
+    AttributeName, EnumType, Expression, Identifier, Interface, Item, Member, Module, StructType,
+    UnionType,
+};
 use crate::front::check;
 use crate::front::check::scope::View;
 use crate::front::diagnostic::{Diagnostic, Diagnostics, printable, quoted};
@@ -121,12 +127,14 @@ fn lower(program: &Program, options: &Options, description: &mut Description) ->
             state: &mut state,
             wanted: Vec::new(),
             place: String::new(),
+            pending: VecDeque::new(),
         };
         lowering.items(&program.unit_of(unit).items);
         lowering.wanted();
     }
     state.unknown(&options.only);
     state.drop_dependents(description);
+    order::by_use(&mut description.definitions);
     boxes::insert(description);
     state.diagnostics
 }
@@ -143,6 +151,9 @@ struct Lowering<'l, 'a> {
     wanted: Vec<&'a Interface>,
     /// What is being described, for a message: ``method `A::B` ``.
     place: String,
+    /// Types whose parts are still to be described. Types are a graph of any depth, so that a
+    /// type's parts are described after the type that uses it, and not within it.
+    pending: VecDeque<Pending<'a>>,
 }
 
 /// What is known when one file is done, for the next one.
@@ -164,6 +175,29 @@ struct State {
     places: HashMap<String, Span>,
     /// The types that can't be described, by the names by which others use them.
     refused: HashMap<String, Span>,
+    /// By the Rust names of types: where they are used, and in what.
+    uses: HashMap<String, Vec<(Span, String)>>,
+    /// How many methods and parameters have been described.
+    values: usize,
+    /// The integers that expressions stand for. An expression in a typedef is needed at each use
+    /// of the typedef. The tree of the run outlives its lowering, so addresses identify them.
+    integers: RefCell<HashMap<*const Expression, Option<i128>>>,
+    enums: HashMap<*const EnumType, Rc<structs::EnumValues>>,
+}
+
+/// A type whose parts are still to be described.
+struct Pending<'a> {
+    name: String,
+    /// The place of its declaration, which identifies it.
+    id: Span,
+    /// The place where it is used first.
+    used: Span,
+    parts: PendingParts<'a>,
+}
+
+enum PendingParts<'a> {
+    Struct(&'a StructType),
+    Union(&'a UnionType),
 }
 
 /// What can't be described: it has been said why.
@@ -244,9 +278,50 @@ impl<'a> Lowering<'_, 'a> {
 
     /// Describes what others use until nothing is missing.
     fn wanted(&mut self) {
-        while let Some(interface) = self.wanted.pop() {
-            self.interface(interface);
+        loop {
+            if let Some(pending) = self.pending.pop_front() {
+                self.parts(pending);
+            } else if let Some(interface) = self.wanted.pop() {
+                self.interface(interface);
+            } else {
+                return;
+            }
         }
+    }
+
+    /// Describes the parts of a type, or keeps that it can't be described.
+    fn parts(&mut self, pending: Pending<'a>) {
+        let Pending { name, id, used, parts } = pending;
+        let described = match parts {
+            PendingParts::Struct(of) => {
+                self.place = format!("struct {}", quoted(&name));
+                self.struct_parts(&name, of, used)
+            }
+            PendingParts::Union(of) => {
+                self.place = format!("union {}", quoted(&name));
+                self.union_parts(&name, of)
+            }
+        };
+        self.place.clear();
+        match described {
+            Ok((docs, kind)) => self.define(Definition { docs, name: ident(&name), kind }),
+            Err(Refused) => drop(self.state.refused.insert(name, id)),
+        }
+    }
+
+    /// Notes that a type is used here, and that its parts are to be described, if they aren't yet.
+    fn use_type(
+        &mut self,
+        name: String,
+        id: Span,
+        used: Span,
+        parts: PendingParts<'a>,
+    ) -> Result<()> {
+        if self.take(&name, id)? {
+            self.pending.push_back(Pending { name: name.clone(), id, used, parts });
+        }
+        self.state.uses.entry(name).or_default().push((used, self.place.clone()));
+        Ok(())
     }
 
     /// Refuses something, by the name of what it is in.
@@ -281,16 +356,13 @@ impl<'a> Lowering<'_, 'a> {
         }
     }
 
-    /// Takes a name for a declaration. Whether it is new; an error if another one has it, or if
-    /// it was refused, said at the place that uses it.
-    fn take(&mut self, name: &str, span: Span, used: Span) -> Result<bool> {
+    /// Takes a name for a declaration. Returns whether it is new. It is an error if another
+    /// declaration has the name.
+    fn take(&mut self, name: &str, span: Span) -> Result<bool> {
         match self.state.known.get(name) {
             None => {
                 self.state.known.insert(name.to_owned(), span);
                 Ok(true)
-            }
-            Some(known) if *known == span && self.state.refused.contains_key(name) => {
-                self.refuse(used, format!("type {} has no Rust", quoted(name)), "")
             }
             Some(known) if *known == span => Ok(false),
             Some(&known) => {
@@ -300,16 +372,6 @@ impl<'a> Lowering<'_, 'a> {
                 Err(Refused)
             }
         }
-    }
-
-    /// What a type consists of; or that it can't be described, which is said of the place that
-    /// uses it and kept for who meets it again.
-    fn or_refused<T>(&mut self, name: &str, at: Span, used: Span, parts: Result<T>) -> Result<T> {
-        if parts.is_err() {
-            self.state.refused.insert(name.to_owned(), at);
-            return self.refuse(used, format!("type {} has no Rust", quoted(name)), "");
-        }
-        parts
     }
 
     /// The Rust name of a type that is declared there.

@@ -12,12 +12,17 @@ use super::{Comparison, Ways};
 use crate::model::{DefinitionKind, Field, Parameter, Variant, numbers, plain_name};
 
 /// Which ways the types of a description go.
-pub(super) struct Uses(HashMap<String, Ways>);
+pub(super) struct Uses {
+    ways: HashMap<String, Ways>,
+    /// Types whose parts are still to be visited.
+    open: Vec<(String, Ways)>,
+}
 
 impl Uses {
     pub(super) fn of(types: Types<'_>) -> Self {
-        let mut uses = Self(HashMap::new());
-        for method in types.0.interfaces.iter().flat_map(|interface| &interface.methods) {
+        let mut uses = Self { ways: HashMap::new(), open: Vec::new() };
+        for method in types.description().interfaces.iter().flat_map(|interface| &interface.methods)
+        {
             for parameter in &method.parameters {
                 uses.add(types, &types.value(parameter).form, Ways::IN);
             }
@@ -26,13 +31,16 @@ impl Uses {
                 uses.add(types, &types.form(error, None), Ways::OUT);
             }
         }
+        while let Some((name, ways)) = uses.open.pop() {
+            types.parts(&name).iter().for_each(|part| uses.add(types, &part.form, ways));
+        }
         uses
     }
 
     /// Those of both descriptions.
     pub(super) fn and(mut self, other: &Self) -> Self {
-        for (name, ways) in &other.0 {
-            let known = self.0.entry(name.clone()).or_default();
+        for (name, ways) in &other.ways {
+            let known = self.ways.entry(name.clone()).or_default();
             known.is_in |= ways.is_in;
             known.is_out |= ways.is_out;
         }
@@ -40,18 +48,21 @@ impl Uses {
     }
 
     fn of_type(&self, name: &str) -> Ways {
-        self.0.get(name).copied().unwrap_or_default()
+        self.ways.get(name).copied().unwrap_or_default()
     }
 
     fn add(&mut self, types: Types<'_>, form: &Form, ways: Ways) {
+        if !types.spend(1) {
+            return;
+        }
         match form {
             Form::Defined(name, _) => {
-                let known = self.0.entry(name.clone()).or_default();
+                let known = self.ways.entry(name.clone()).or_default();
                 let all =
                     Ways { is_in: known.is_in || ways.is_in, is_out: known.is_out || ways.is_out };
                 if *known != all {
                     *known = all;
-                    types.parts(name).iter().for_each(|part| self.add(types, &part.form, ways));
+                    self.open.push((name.clone(), ways));
                 }
             }
             Form::List(inner) | Form::Array(inner, _) | Form::Optional(inner) => {
@@ -70,7 +81,7 @@ impl Uses {
 impl Comparison<'_> {
     pub(super) fn definitions(&mut self) {
         let (old, new) = (self.old, self.new);
-        for definition in &new.0.definitions {
+        for definition in &new.description().definitions {
             let name = definition.name.to_string();
             let Some(known) = old.definition(&name) else { continue };
             let ways = self.uses.of_type(&name);

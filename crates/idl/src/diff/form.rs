@@ -1,12 +1,16 @@
 //! The form that a type has on the wire, its names followed to what they stand for.
 
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::rc::Rc;
 
 use quote::ToTokens;
 use syn::{GenericArgument, PathArguments, Type};
 
+use super::Budget;
 use super::authority::Authority;
-use crate::model::{Definition, DefinitionKind, Description, Handle, Parameter, Range};
+use crate::model::{Definition, DefinitionKind, Description, Handle, Interface, Parameter, Range};
 
 /// What is on the wire for a value, as far as it matters to who reads it.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,11 +46,49 @@ pub(super) struct Value {
     pub(super) range: Option<Range>,
 }
 
+/// The definitions and interfaces of one description by name, and what was found of them so far.
+pub(super) struct Index<'d> {
+    pub(super) description: &'d Description,
+    definitions: HashMap<String, &'d Definition>,
+    interfaces: HashMap<String, &'d Interface>,
+    parts: RefCell<HashMap<String, Rc<[Value]>>>,
+    budget: &'d Budget,
+}
+
+impl<'d> Index<'d> {
+    pub(super) fn of(description: &'d Description, budget: &'d Budget) -> Self {
+        let mut definitions = HashMap::new();
+        for definition in &description.definitions {
+            definitions.entry(definition.name.to_string()).or_insert(definition);
+        }
+        let mut interfaces = HashMap::new();
+        for interface in &description.interfaces {
+            interfaces.entry(interface.name.to_string()).or_insert(interface);
+        }
+        Self { description, definitions, interfaces, parts: RefCell::default(), budget }
+    }
+}
+
 /// The types of one description.
 #[derive(Clone, Copy)]
-pub(super) struct Types<'d>(pub(super) &'d Description);
+pub(super) struct Types<'d>(pub(super) &'d Index<'d>);
 
 impl<'d> Types<'d> {
+    /// The description that has the types.
+    pub(super) fn description(self) -> &'d Description {
+        self.0.description
+    }
+
+    /// Counts steps of the comparison. Returns whether there is room for more.
+    pub(super) fn spend(self, steps: usize) -> bool {
+        self.0.budget.spend(steps)
+    }
+
+    /// An interface by its name.
+    pub(super) fn interface(self, name: &str) -> Option<&'d Interface> {
+        self.0.interfaces.get(name).copied()
+    }
+
     /// A parameter, a field or a result.
     pub(super) fn value(self, of: &Parameter) -> Value {
         Value { form: self.form(&of.ty, of.handle.as_ref()), range: of.range }
@@ -59,13 +101,13 @@ impl<'d> Types<'d> {
 
     /// A struct or an enum by its name.
     pub(super) fn definition(self, name: &str) -> Option<&'d Definition> {
-        self.0.definitions.iter().find(|definition| definition.name == name)
+        self.0.definitions.get(name).copied()
     }
 
     fn followed(self, ty: &Type, handle: Option<&Handle>, depth: usize) -> Form {
         let unknown = || Form::Unknown(written(ty));
         // Two names that stand for each other.
-        if depth > DEPTH_MAX {
+        if depth > DEPTH_MAX || !self.spend(1) {
             return unknown();
         }
         let within = |ty: &Type| Box::new(self.followed(ty, handle, depth + 1));
@@ -127,42 +169,53 @@ impl<'d> Types<'d> {
             return Some(Form::Handle(authority));
         }
         let name = name.strip_suffix("Client").filter(|name| !name.is_empty())?;
-        let known = self.0.interfaces.iter().find(|interface| interface.name == name);
+        let known = self.interface(name);
         Some(Form::Object { name: name.to_owned(), iid: known.map(|known| known.iid) })
     }
 
     /// What the handles in a value let its receiver do, and whether there can be many of them.
     pub(super) fn authorities(self, of: &Form) -> Vec<Given> {
-        let mut found = Vec::new();
-        self.collect(of, false, &mut Vec::new(), &mut found);
-        found
+        let mut collected = Collected::default();
+        self.collect(of, false, &mut collected);
+        while let Some((name, many)) = collected.open.pop() {
+            for part in self.parts(&name).iter() {
+                self.collect(&part.form, many, &mut collected);
+            }
+        }
+        collected.found
     }
 
-    fn collect(self, of: &Form, many: bool, seen: &mut Vec<String>, found: &mut Vec<Given>) {
+    /// Collects from one form. Definitions in it are left for later: a chain of types may be long.
+    fn collect(self, of: &Form, many: bool, to: &mut Collected) {
+        if !self.spend(1) {
+            return;
+        }
         match of {
-            Form::Handle(authority) => {
-                found.push(Given { what: Form::Handle(authority.clone()), many });
+            Form::Handle(_) | Form::Object { .. } => {
+                let given = Given { what: of.clone(), many };
+                // What is given more than once is told once, and so is compared once.
+                if self.spend(to.found.len()) && !to.found.contains(&given) {
+                    to.found.push(given);
+                }
             }
-            Form::Object { .. } => found.push(Given { what: of.clone(), many }),
-            Form::List(inner) => self.collect(inner, true, seen, found),
-            Form::Array(inner, length) => self.collect(inner, many || *length > 1, seen, found),
-            Form::Optional(inner) => self.collect(inner, many, seen, found),
+            Form::List(inner) => self.collect(inner, true, to),
+            Form::Array(inner, length) => self.collect(inner, many || *length > 1, to),
+            Form::Optional(inner) => self.collect(inner, many, to),
             Form::Map(key, value) => {
-                self.collect(key, true, seen, found);
-                self.collect(value, true, seen, found);
+                self.collect(key, true, to);
+                self.collect(value, true, to);
             }
             Form::Outcome(value, error) => {
-                self.collect(value, many, seen, found);
-                self.collect(error, many, seen, found);
+                self.collect(value, many, to);
+                self.collect(error, many, to);
             }
             Form::Tuple(items) => {
-                items.iter().for_each(|item| self.collect(item, many, seen, found));
+                items.iter().for_each(|item| self.collect(item, many, to));
             }
-            Form::Defined(name, _) if seen.contains(name) => {}
             Form::Defined(name, _) => {
-                seen.push(name.clone());
-                for part in self.parts(name) {
-                    self.collect(&part.form, many, seen, found);
+                let key = (name.clone(), many);
+                if to.seen.insert(key.clone()) {
+                    to.open.push(key);
                 }
             }
             Form::Plain(_) | Form::Unknown(_) => {}
@@ -178,7 +231,16 @@ impl<'d> Types<'d> {
     }
 
     /// The values that a struct or an enum consists of.
-    pub(super) fn parts(self, name: &str) -> Vec<Value> {
+    pub(super) fn parts(self, name: &str) -> Rc<[Value]> {
+        if let Some(known) = self.0.parts.borrow().get(name) {
+            return Rc::clone(known);
+        }
+        let parts: Rc<[Value]> = self.parts_of(name).into();
+        self.0.parts.borrow_mut().insert(name.to_owned(), Rc::clone(&parts));
+        parts
+    }
+
+    fn parts_of(self, name: &str) -> Vec<Value> {
         match self.definition(name).map(|of| &of.kind) {
             Some(DefinitionKind::Struct(fields)) => {
                 fields.iter().map(|field| self.value(&field.value)).collect()
@@ -189,6 +251,15 @@ impl<'d> Types<'d> {
             _ => Vec::new(),
         }
     }
+}
+
+/// The handles and objects found in a value, and the definitions that are still to be searched.
+#[derive(Default)]
+struct Collected {
+    found: Vec<Given>,
+    /// Definitions by name, and whether there can be many values of them.
+    open: Vec<(String, bool)>,
+    seen: HashSet<(String, bool)>,
 }
 
 /// A handle or an object somewhere in a value.

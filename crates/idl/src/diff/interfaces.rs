@@ -1,7 +1,9 @@
 //! Compares interfaces and classes.
 
+use std::collections::{HashMap, HashSet};
+
 use super::align::{Step, align, known_as};
-use super::form::{Form, Value};
+use super::form::{Form, Types, Value};
 use super::values::to;
 use super::{Comparison, Ways};
 use crate::model::{Class, Description, Interface, Method, Parameter, write_guid};
@@ -9,10 +11,15 @@ use crate::model::{Class, Description, Interface, Method, Parameter, write_guid}
 impl<'d> Comparison<'d> {
     /// All interfaces: the same ones by their identifiers, or else by their names.
     pub(super) fn interfaces(&mut self) {
-        let (old, new) = (self.old.0, self.new.0);
+        let (old, new) = (self.old.description(), self.new.description());
+        let former = Former::of(old, new);
+        let mut kept = HashSet::new();
         for interface in &new.interfaces {
-            match former(old, new, interface) {
-                Some(known) => self.interface(known, interface),
+            match former.find(interface) {
+                Some(known) => {
+                    kept.insert(known.iid);
+                    self.interface(known, interface);
+                }
                 None => {
                     let mut methods = interface.methods.iter();
                     let gives = methods.find_map(|of| self.given_by(of));
@@ -21,9 +28,7 @@ impl<'d> Comparison<'d> {
             }
         }
         for gone in &old.interfaces {
-            let stays =
-                |of: &Interface| former(old, new, of).is_some_and(|former| former.iid == gone.iid);
-            if !new.interfaces.iter().any(stays) {
+            if !kept.contains(&gone.iid) {
                 self.add(&gone.name, "interface removed", false, None);
             }
         }
@@ -133,6 +138,10 @@ impl<'d> Comparison<'d> {
         };
         let mut at = 0;
         while let Some(form) = from.forms.get(at) {
+            let pairs = from.results.len() + to_side.results.len() + to_side.parameters.len();
+            if !self.new.spend(pairs) {
+                return;
+            }
             let name = known_as(&from.parameters[at].name);
             let count = |side: &Side| side.results.iter().filter(|result| *result == form).count();
             let stays = to_side.parameters.iter().any(|other| known_as(&other.name) == name);
@@ -161,22 +170,28 @@ impl<'d> Comparison<'d> {
         })
     }
 
+    /// All classes: the same ones by their identifiers, or else by their names.
     pub(super) fn classes(&mut self) {
-        let (old, new) = (self.old.0, self.new.0);
+        let (old, new) = (self.old.description(), self.new.description());
+        let by_clsid: HashMap<_, _> =
+            old.classes.iter().rev().map(|class| (class.clsid, class)).collect();
+        let new_clsids: HashSet<_> = new.classes.iter().map(|class| class.clsid).collect();
+        let free = old.classes.iter().rev().filter(|class| !new_clsids.contains(&class.clsid));
+        let by_name: HashMap<_, _> = free.map(|class| (class.name.to_string(), class)).collect();
         let find = |class: &Class| {
-            let same = old.classes.iter().find(|known| known.clsid == class.clsid);
-            let is_free = |known: &&Class| {
-                known.name == class.name && !new.classes.iter().any(|of| of.clsid == known.clsid)
-            };
-            same.or_else(|| old.classes.iter().find(is_free))
+            let same = by_clsid.get(&class.clsid);
+            same.or_else(|| by_name.get(&class.name.to_string())).copied()
         };
+        let mut kept = HashSet::new();
         for class in &new.classes {
             let known = find(class);
             if let Some(known) = known {
+                kept.insert(known.clsid);
                 self.class(known, class);
             }
-            let had = known.map_or(Vec::new(), |known| identified(old, known));
-            for (interface, identity) in class.interfaces.iter().zip(identified(new, class)) {
+            let had: HashSet<_> =
+                known.into_iter().flat_map(|known| identified(self.old, known)).collect();
+            for (interface, identity) in class.interfaces.iter().zip(identified(self.new, class)) {
                 if !had.contains(&identity) {
                     let gives = Some(format!("objects of the class have {interface}"));
                     self.add(format!("{}::{interface}", class.name), "added", true, gives);
@@ -184,8 +199,7 @@ impl<'d> Comparison<'d> {
             }
         }
         for gone in &old.classes {
-            let stays = new.classes.iter().filter_map(find).any(|known| known.clsid == gone.clsid);
-            if !stays {
+            if !kept.contains(&gone.clsid) {
                 self.add(&gone.name, "class removed", false, None);
             }
         }
@@ -202,8 +216,8 @@ impl<'d> Comparison<'d> {
             let what = format!("identifier changed from {before} to {after}: nobody finds it");
             self.add(format!("{name}::clsid"), what, false, None);
         }
-        let has = identified(self.new.0, new);
-        for (interface, identity) in old.interfaces.iter().zip(identified(self.old.0, old)) {
+        let has: HashSet<_> = identified(self.new, new).into_iter().collect();
+        for (interface, identity) in old.interfaces.iter().zip(identified(self.old, old)) {
             if !has.contains(&identity) {
                 self.add(format!("{name}::{interface}"), "removed", false, None);
             }
@@ -220,7 +234,7 @@ struct Side {
 }
 
 impl Side {
-    fn of(types: super::Types<'_>, method: &Method) -> Self {
+    fn of(types: Types<'_>, method: &Method) -> Self {
         let result = types.form(&method.result, method.result_handle.as_ref());
         Self {
             parameters: method.parameters.clone(),
@@ -233,24 +247,35 @@ impl Side {
     }
 }
 
-/// What an interface was before.
-fn former<'d>(
-    old: &'d Description,
-    new: &Description,
-    interface: &Interface,
-) -> Option<&'d Interface> {
-    let same = old.interfaces.iter().find(|known| known.iid == interface.iid);
-    let is_free = |known: &&Interface| {
-        known.name == interface.name && !new.interfaces.iter().any(|of| of.iid == known.iid)
-    };
-    same.or_else(|| old.interfaces.iter().find(is_free))
+/// Finds what an interface of the new description was in the old one.
+struct Former<'d> {
+    by_iid: HashMap<[u8; 16], &'d Interface>,
+    /// Interfaces whose identifiers are gone.
+    by_name: HashMap<String, &'d Interface>,
 }
 
-/// The interfaces of a class, by identifier where the description has them.
-fn identified(description: &Description, class: &Class) -> Vec<String> {
+impl<'d> Former<'d> {
+    fn of(old: &'d Description, new: &Description) -> Self {
+        let iids: HashSet<_> = new.interfaces.iter().map(|interface| interface.iid).collect();
+        let all = old.interfaces.iter().rev();
+        let free = all.clone().filter(|interface| !iids.contains(&interface.iid));
+        Self {
+            by_iid: all.map(|interface| (interface.iid, interface)).collect(),
+            by_name: free.map(|interface| (interface.name.to_string(), interface)).collect(),
+        }
+    }
+
+    fn find(&self, interface: &Interface) -> Option<&'d Interface> {
+        let same = self.by_iid.get(&interface.iid);
+        same.or_else(|| self.by_name.get(&interface.name.to_string())).copied()
+    }
+}
+
+/// The interfaces of a class, by identifier if the description has them, or else by name.
+fn identified(types: Types<'_>, class: &Class) -> Vec<String> {
     let identity = |name: &proc_macro2::Ident| {
-        let known = description.interfaces.iter().find(|interface| interface.name == *name);
-        known.map_or_else(|| name.to_string(), |known| write_guid(&known.iid))
+        let name = name.to_string();
+        types.interface(&name).map_or(name, |known| write_guid(&known.iid))
     };
     class.interfaces.iter().map(identity).collect()
 }

@@ -1,5 +1,7 @@
 //! Compares values: parameters, results, fields.
 
+use std::collections::HashSet;
+
 use super::align::{Step, align, known_as};
 use super::authority::Authority;
 use super::form::{Form, Given, Value};
@@ -15,6 +17,26 @@ enum Difference {
     /// Other bytes.
     Bytes,
     Range(Option<Range>, Option<Range>),
+}
+
+/// The differences found within a value.
+#[derive(Default)]
+struct Search {
+    found: Vec<Difference>,
+    /// Pairs of types with different names whose parts are still to be compared.
+    open: Vec<(String, String)>,
+    seen: HashSet<(String, String)>,
+}
+
+impl Search {
+    fn add(&mut self, difference: Difference) {
+        // One is enough: the whole value differs.
+        let is_known = matches!(difference, Difference::Bytes)
+            && self.found.iter().any(|known| matches!(known, Difference::Bytes));
+        if !is_known {
+            self.found.push(difference);
+        }
+    }
 }
 
 impl Comparison<'_> {
@@ -70,8 +92,12 @@ impl Comparison<'_> {
     }
 
     pub(super) fn compared(&mut self, path: &str, old: &Value, new: &Value, ways: Ways) {
-        let mut found = Vec::new();
-        self.differences(old, new, &mut Vec::new(), &mut found);
+        let mut search = Search::default();
+        self.differences(old, new, &mut search);
+        while let Some((old, new)) = search.open.pop() {
+            self.defined_differences(&old, &new, &mut search);
+        }
+        let found = search.found;
         if found.iter().any(|difference| matches!(difference, Difference::Bytes)) {
             let (before, after) = (old.form.to_string(), new.form.to_string());
             let what = match before == after {
@@ -105,30 +131,21 @@ impl Comparison<'_> {
 
     /// Where two values differ, as deep as they go. Two types of the description with the same
     /// name are compared by themselves.
-    fn differences(
-        &self,
-        old: &Value,
-        new: &Value,
-        seen: &mut Vec<(String, String)>,
-        found: &mut Vec<Difference>,
-    ) {
+    fn differences(&self, old: &Value, new: &Value, search: &mut Search) {
         if old.range != new.range {
-            found.push(Difference::Range(old.range, new.range));
+            search.add(Difference::Range(old.range, new.range));
         }
-        self.form_differences(&old.form, &new.form, seen, found);
+        self.form_differences(&old.form, &new.form, search);
     }
 
-    fn form_differences(
-        &self,
-        old: &Form,
-        new: &Form,
-        seen: &mut Vec<(String, String)>,
-        found: &mut Vec<Difference>,
-    ) {
+    fn form_differences(&self, old: &Form, new: &Form, search: &mut Search) {
+        if !self.new.spend(1) {
+            return;
+        }
         match (old, new) {
             (Form::Handle(before), Form::Handle(after)) => {
                 if before != after {
-                    found.push(Difference::Handle(before.clone(), after.clone()));
+                    search.add(Difference::Handle(before.clone(), after.clone()));
                 }
             }
             (
@@ -140,69 +157,60 @@ impl Comparison<'_> {
                     _ => before == after,
                 };
                 if !is_same {
-                    found.push(Difference::Bytes);
+                    search.add(Difference::Bytes);
                 }
             }
             (Form::List(before), Form::List(after))
             | (Form::Optional(before), Form::Optional(after)) => {
-                self.form_differences(before, after, seen, found);
+                self.form_differences(before, after, search);
             }
             (Form::Array(before, old_length), Form::Array(after, new_length))
                 if old_length == new_length =>
             {
-                self.form_differences(before, after, seen, found);
+                self.form_differences(before, after, search);
             }
             (Form::Map(old_key, old_value), Form::Map(new_key, new_value))
             | (Form::Outcome(old_key, old_value), Form::Outcome(new_key, new_value)) => {
-                self.form_differences(old_key, new_key, seen, found);
-                self.form_differences(old_value, new_value, seen, found);
+                self.form_differences(old_key, new_key, search);
+                self.form_differences(old_value, new_value, search);
             }
             (Form::Tuple(before), Form::Tuple(after)) if before.len() == after.len() => {
                 for (before, after) in before.iter().zip(after) {
-                    self.form_differences(before, after, seen, found);
+                    self.form_differences(before, after, search);
                 }
             }
             (Form::Defined(before, old_declared), Form::Defined(after, new_declared)) => {
-                let has_handles = !self.new.authorities(new).is_empty();
-                if old_declared != new_declared && has_handles {
+                if old_declared != new_declared && !self.new.authorities(new).is_empty() {
                     let any = |of: &Option<Authority>| of.clone().unwrap_or_else(Authority::any);
-                    found.push(Difference::Handle(any(old_declared), any(new_declared)));
+                    search.add(Difference::Handle(any(old_declared), any(new_declared)));
                 }
                 let pair = (before.clone(), after.clone());
-                if before == after || seen.contains(&pair) {
-                    return;
+                if before != after && search.seen.insert(pair.clone()) {
+                    search.open.push(pair);
                 }
-                seen.push(pair);
-                self.defined_differences(before, after, seen, found);
             }
             // The fields of a struct are on the wire like the members of a tuple.
             (Form::Tuple(items), Form::Defined(name, _))
                 if self.new.is_struct(name, items.len()) =>
             {
-                for (before, after) in items.iter().zip(self.new.parts(name)) {
-                    self.form_differences(before, &after.form, seen, found);
+                for (before, after) in items.iter().zip(self.new.parts(name).iter()) {
+                    self.form_differences(before, &after.form, search);
                 }
             }
             (Form::Defined(name, _), Form::Tuple(items))
                 if self.old.is_struct(name, items.len()) =>
             {
                 for (before, after) in self.old.parts(name).iter().zip(items) {
-                    self.form_differences(&before.form, after, seen, found);
+                    self.form_differences(&before.form, after, search);
                 }
             }
             (before, after) if before == after => {}
-            _ => found.push(Difference::Bytes),
+            _ => search.add(Difference::Bytes),
         }
     }
 
     /// Two types with different names: the same if they consist of the same.
-    fn defined_differences(
-        &self,
-        old: &str,
-        new: &str,
-        seen: &mut Vec<(String, String)>,
-        found: &mut Vec<Difference>,
-    ) {
+    fn defined_differences(&self, old: &str, new: &str, search: &mut Search) {
         let kinds = (
             self.old.definition(old).map(|of| &of.kind),
             self.new.definition(new).map(|of| &of.kind),
@@ -219,11 +227,11 @@ impl Comparison<'_> {
             _ => false,
         };
         if !is_alike {
-            found.push(Difference::Bytes);
+            search.add(Difference::Bytes);
             return;
         }
-        for (before, after) in self.old.parts(old).iter().zip(&self.new.parts(new)) {
-            self.differences(before, after, seen, found);
+        for (before, after) in self.old.parts(old).iter().zip(self.new.parts(new).iter()) {
+            self.differences(before, after, search);
         }
     }
 
@@ -238,6 +246,9 @@ impl Comparison<'_> {
         }
         let before = self.old.authorities(&old.form);
         let after = self.new.authorities(&new.form);
+        if !self.new.spend(before.len().saturating_mul(after.len())) {
+            return None;
+        }
         after.iter().find_map(|given| more_than_all(given, &before)).or_else(|| {
             (old.range != new.range && !contains(old.range, new.range))
                 .then(|| format!("limit {}", told(&new.range)))

@@ -1,6 +1,6 @@
 //! Types and constants, each after what it consists of.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use proc_macro2::{TokenStream, TokenTree};
 use syn::Type;
@@ -18,8 +18,17 @@ impl<'d> Emitter<'d> {
         for constant in constants {
             self.definition(constant);
         }
-        let mut order =
-            Order { all: &types, begun: HashSet::new(), early: Vec::new(), ordered: Vec::new() };
+        let mut all = HashMap::new();
+        for &of in &types {
+            all.entry(plain_name(&of.name)).or_insert(of);
+        }
+        let mut order = Order {
+            all,
+            begun: HashSet::new(),
+            open: HashSet::new(),
+            early: Vec::new(),
+            ordered: Vec::new(),
+        };
         types.iter().for_each(|of| order.visit(of));
         let Order { early, ordered, .. } = order;
         for name in early {
@@ -127,37 +136,39 @@ fn is_plain(value: &TokenStream) -> bool {
 }
 
 /// Types on their way into an order in which each comes after those that it consists of.
-struct Order<'d, 'l> {
-    all: &'l [&'d Definition],
+struct Order<'d> {
+    all: HashMap<String, &'d Definition>,
     begun: HashSet<String>,
-    /// Those that are named before, because they contain themselves.
+    /// The types on the path that is being visited.
+    open: HashSet<String>,
+    /// Types that are declared before they are defined, because they contain themselves.
     early: Vec<String>,
     ordered: Vec<&'d Definition>,
 }
 
-impl<'d> Order<'d, '_> {
+impl<'d> Order<'d> {
     fn visit(&mut self, of: &'d Definition) {
         // Iterative: a list of types is as long as somebody writes it.
         let mut path = vec![(of, names(of.types()), 0)];
         if !self.begun.insert(plain_name(&of.name)) {
             return;
         }
+        self.open.insert(plain_name(&of.name));
         while let Some((of, parts, next)) = path.last_mut() {
             let Some(part) = parts.get(*next).cloned() else {
                 self.ordered.push(of);
+                self.open.remove(&plain_name(&of.name));
                 path.pop();
                 continue;
             };
             *next += 1;
-            let Some(&part) = self.all.iter().find(|known| plain_name(&known.name) == part) else {
-                continue;
-            };
+            let Some(&part) = self.all.get(&part) else { continue };
             let name = plain_name(&part.name);
             if self.begun.insert(name.clone()) {
+                self.open.insert(name);
                 path.push((part, names(part.types()), 0));
-            } else if path.iter().any(|(of, ..)| std::ptr::eq(*of, part))
-                && !self.early.contains(&name)
-            {
+            } else if self.open.remove(&name) {
+                // Removed, so that it is found once.
                 self.early.push(name);
             }
         }

@@ -1,22 +1,34 @@
 //! Names as MIDL's people write them, and as its language lets them be.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// The names that are taken in one place. MIDL's type libraries know no letters' case.
 #[derive(Default)]
-pub(super) struct Taken(HashSet<String>);
+pub(super) struct Taken {
+    names: HashSet<String>,
+    /// By name: the number that its next duplicate tries first.
+    next: HashMap<String, u32>,
+}
 
 impl Taken {
     /// Takes a name. Whether nobody had it.
     pub(super) fn is_new(&mut self, name: &str) -> bool {
-        self.0.insert(name.to_ascii_lowercase())
+        self.names.insert(name.to_ascii_lowercase())
     }
 
     /// Takes a name, or else one like it.
     pub(super) fn one_like(&mut self, name: &str) -> String {
-        let more = (2..).map(|number| format!("{name}{number}"));
-        let mut names = std::iter::once(name.to_owned()).chain(more);
-        names.find(|name| self.is_new(name)).unwrap_or_default()
+        if self.is_new(name) {
+            return name.to_owned();
+        }
+        loop {
+            let next = self.next.entry(name.to_ascii_lowercase()).or_insert(2);
+            let like = format!("{name}{next}");
+            *next += 1;
+            if self.is_new(&like) {
+                return like;
+            }
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Rust's types in MIDL's words.
 
+use std::collections::{HashMap, HashSet};
+
 use quote::ToTokens;
 use syn::{GenericArgument, PathArguments, Type};
 
@@ -9,7 +11,8 @@ use crate::model::{Definition, DefinitionKind, Description, Handle, Parameter, R
 
 /// The types that a description has.
 pub(super) struct Types<'d> {
-    description: &'d Description,
+    definitions: HashMap<String, &'d Definition>,
+    interfaces: HashSet<String>,
 }
 
 /// A type, in two parts: what stands before the name and its attributes.
@@ -23,7 +26,17 @@ pub(super) type Said<T> = Result<T, String>;
 
 impl<'d> Types<'d> {
     pub(super) fn of(description: &'d Description) -> Self {
-        Self { description }
+        let mut definitions = HashMap::new();
+        for definition in &description.definitions {
+            definitions.entry(definition.name.to_string()).or_insert(definition);
+        }
+        let interfaces = description.interfaces.iter().map(|of| of.name.to_string()).collect();
+        Self { definitions, interfaces }
+    }
+
+    /// Returns whether the description has this interface.
+    pub(super) fn has_interface(&self, name: &str) -> bool {
+        self.interfaces.contains(name)
     }
 
     /// A parameter, with the one that counts its elements where it needs one.
@@ -143,8 +156,7 @@ impl<'d> Types<'d> {
 
     /// The declaration of a type that the description has.
     pub(super) fn definition(&self, ty: &Type) -> Option<&'d Definition> {
-        let name = last(ty)?;
-        self.description.definitions.iter().find(|of| of.name == name)
+        self.definitions.get(&last(ty)?).copied()
     }
 
     /// The type of an array's items, and how many there are.
@@ -199,7 +211,24 @@ impl<'d> Types<'d> {
         matches!(self.definition(ty).map(|of| &of.kind), Some(DefinitionKind::Struct(_)))
     }
 
+    /// Follows the names of other types to a type that isn't such a name.
+    fn resolved<'t>(&self, ty: &'t Type) -> Said<&'t Type>
+    where
+        'd: 't,
+    {
+        let mut resolved = ty;
+        for _ in 0..ALIASES_MAX {
+            match self.definition(resolved).map(|of| &of.kind) {
+                Some(DefinitionKind::Alias(next)) => resolved = next,
+                _ => return Ok(resolved),
+            }
+        }
+        let name = ty.to_token_stream();
+        Err(format!("type `{name}` stands for itself, or for too long a chain of names"))
+    }
+
     fn written(&self, ty: &Type, handle: Option<&Handle>) -> Said<Written> {
+        let ty = self.resolved(ty)?;
         let plain = |ty: &str| Ok(Written { ty: ty.to_owned(), attributes: Vec::new() });
         if let Some(number) = self.number(ty) {
             return plain(number);
@@ -208,10 +237,8 @@ impl<'d> Types<'d> {
         let Some(name) = last(ty).filter(|_| within(ty).is_none()) else {
             return Err(format!("MIDL has no type for `{rust}`"));
         };
-        match self.definition(ty).map(|of| &of.kind) {
-            Some(DefinitionKind::Alias(ty)) => return self.written(ty, handle),
-            Some(_) => return plain(&name),
-            None => {}
+        if self.definition(ty).is_some() {
+            return plain(&name);
         }
         match name.as_str() {
             "String" => {
@@ -225,9 +252,7 @@ impl<'d> Types<'d> {
             return Ok(Written { ty: "HANDLE".to_owned(), attributes: vec![attribute] });
         }
         match name.strip_suffix("Client") {
-            Some(interface)
-                if self.description.interfaces.iter().any(|of| of.name == interface) =>
-            {
+            Some(interface) if self.interfaces.contains(interface) => {
                 plain(&format!("I{interface} *"))
             }
             Some(interface) if !interface.is_empty() => {
@@ -280,6 +305,9 @@ fn boxed(ty: &Type) -> &Type {
         _ => ty,
     }
 }
+
+/// How many names of other types are followed to a type.
+const ALIASES_MAX: usize = 64;
 
 /// Numbers, by both their names.
 const NUMBERS: [(&str, &str); 11] = [

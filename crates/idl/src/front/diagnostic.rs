@@ -98,6 +98,12 @@ impl Diagnostics {
         self.errors
     }
 
+    /// Returns whether the next finding of each severity would be kept. Hints for others are a
+    /// waste: looking for a similar word compares many.
+    pub(crate) fn has_room(&self) -> bool {
+        self.errors < ERRORS_MAX && self.warnings < WARNINGS_MAX
+    }
+
     pub(crate) fn warnings(&self) -> usize {
         self.warnings
     }

@@ -1,6 +1,6 @@
 //! The bounds that keep the front end's time and memory in proportion to its input.
 //!
-//! Each is far above what real files need; what they stop is input made to exhaust the reader.
+//! Each bound is far above the needs of real files. Only input made to exhaust the reader reaches one.
 
 /// The longest file that is read, in bytes. The longest known `.idl` file has 1.2 MB.
 pub(crate) const FILE_BYTES_MAX: u64 = 4 << 20;
@@ -39,12 +39,27 @@ pub(crate) const EXPANSION_TOKENS_MAX: usize = 1 << 20;
 /// How many tokens one file may have after preprocessing, included files among them.
 pub(crate) const FILE_TOKENS_MAX: usize = 4 << 20;
 
+/// How many attributes one declaration may have. There are about 150, few of which may be repeated.
+pub(crate) const ATTRIBUTES_MAX: usize = 256;
+
+/// How many tokens after `runtimeclass` are searched for its opening brace.
+pub(crate) const CLASS_HEAD_TOKENS_MAX: usize = 256;
+
+/// How many tokens the preprocessor reads for one file and for all files of a run. An included file
+/// counts each time, because its directives and its skipped groups are read each time.
+pub(crate) const UNIT_INPUT_TOKENS_MAX: usize = 1 << 22;
+pub(crate) const RUN_INPUT_TOKENS_MAX: usize = 1 << 27;
+
+/// How many methods and parameters the interfaces of a run have together, inherited ones
+/// included: each derived interface repeats the methods of its bases.
+pub(crate) const LOWERED_VALUES_MAX: usize = 50_000;
+
 /// How deep declarations, types and expressions nest; each level is a few of recursion, in the
 /// parser and in everything that later walks the tree.
 pub(crate) const NESTING_DEPTH_MAX: usize = 64;
 
 /// How many operators one expression may have: a chain of them is a tree as deep as it is long.
-pub(crate) const OPERATORS_MAX: usize = 1_000;
+pub(crate) const OPERATORS_MAX: usize = 200;
 
 /// How many pointers, arrays and parameter lists one declarator may pile up.
 pub(crate) const DERIVATIONS_MAX: usize = 32;
@@ -61,8 +76,8 @@ pub(crate) const TYPE_PARAMETERS_MAX: usize = 32;
 pub(crate) const NAMESPACE_PARTS_MAX: usize = 16;
 pub(crate) const NAMESPACE_BYTES_MAX: usize = 255;
 
-/// How many errors of one file are kept; the rest are counted. Nobody reads more, and a file
-/// that isn't IDL at all has one in every line.
+/// How many errors of one file are kept; the rest are counted. A file that isn't IDL at all
+/// has an error in every line.
 pub(crate) const ERRORS_MAX: usize = 100;
 
 /// How many warnings of one file are kept; the rest are counted.

@@ -23,6 +23,8 @@ pub(crate) struct Loader {
     /// By file id: where its `#include "…"` and `import` look first.
     directories: Vec<Option<PathBuf>>,
     tokens: Vec<Option<Rc<[Token]>>>,
+    /// How many tokens the preprocessor has read in this run.
+    pub(crate) input_tokens: usize,
     /// Of each directory searched without success: its files by their names in lower case.
     listings: HashMap<PathBuf, HashMap<String, PathBuf>>,
     /// Of each directory asked about: by the names of files, who includes them.

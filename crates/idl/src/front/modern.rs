@@ -5,6 +5,7 @@
 //! line, so it gets one error that says what it is.
 
 use super::diagnostic::Diagnostic;
+use super::limits::CLASS_HEAD_TOKENS_MAX;
 use super::source::Span;
 use super::token::{Punctuation, Token, TokenKind};
 
@@ -87,7 +88,7 @@ fn sign_at(tokens: &[Token], at: usize, has_namespace: bool) -> Option<&'static 
 
 /// What a runtimeclass, whose keyword comes first, begins with, if that isn't an interface.
 fn class_member(tokens: &[Token]) -> Option<&'static str> {
-    let opening = tokens.iter().position(|token| {
+    let opening = tokens.iter().take(CLASS_HEAD_TOKENS_MAX).position(|token| {
         token.kind.is(Punctuation::BraceOpen) || token.kind.is(Punctuation::Semicolon)
     })?;
     if !tokens[opening].kind.is(Punctuation::BraceOpen) {

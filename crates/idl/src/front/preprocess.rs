@@ -14,7 +14,7 @@ use std::rc::Rc;
 use self::macros::{Frame, Macro};
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::lexer;
-use super::limits::FILE_TOKENS_MAX;
+use super::limits::{FILE_TOKENS_MAX, RUN_INPUT_TOKENS_MAX, UNIT_INPUT_TOKENS_MAX};
 use super::loader::Loader;
 use super::source::{FileId, Span};
 use super::token::{Name, Punctuation, Token, TokenKind};
@@ -52,10 +52,13 @@ pub(crate) fn preprocess(
         once: HashSet::new(),
         included: HashSet::new(),
         includes: 0,
+        input_tokens: 0,
         is_incomplete: false,
     };
-    preprocessor.enter(file);
-    preprocessor.enter(definitions);
+    if !preprocessor.enter(file) || !preprocessor.enter(definitions) {
+        let span = preprocessor.loader.tokens(file)[0].span;
+        preprocessor.complain(span, TOO_MANY_TOKENS);
+    }
     preprocessor.run()
 }
 
@@ -80,8 +83,13 @@ struct Preprocessor<'a> {
     once: HashSet<FileId>,
     included: HashSet<FileId>,
     includes: usize,
+    /// How many tokens the files entered so far have, each as often as it was entered.
+    input_tokens: usize,
     is_incomplete: bool,
 }
+
+/// What is said of a file that would exceed the limit of tokens.
+const TOO_MANY_TOKENS: &str = "this file isn't read: the files of the run have too many tokens";
 
 /// A file being read.
 struct Input {
@@ -120,9 +128,18 @@ impl Preprocessor<'_> {
         Preprocessed { tokens, included, is_incomplete }
     }
 
-    fn enter(&mut self, file: FileId) {
+    /// Starts reading a file. Returns whether the limits of the run allow it.
+    fn enter(&mut self, file: FileId) -> bool {
         let tokens = self.loader.tokens(file);
+        self.input_tokens += tokens.len();
+        self.loader.input_tokens += tokens.len();
+        if self.input_tokens > UNIT_INPUT_TOKENS_MAX
+            || self.loader.input_tokens > RUN_INPUT_TOKENS_MAX
+        {
+            return false;
+        }
         self.inputs.push(Input { file, tokens, at: 0, conditionals: Vec::new() });
+        true
     }
 
     /// The next token after expansion.

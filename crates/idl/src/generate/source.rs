@@ -3,11 +3,10 @@
 //! The attribute and the derives make the rest of it, so that code from an `.idl` file can't
 //! differ from code from a trait. Names are written in full: the text can be included anywhere.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use proc_macro2::{Literal, TokenStream};
 use quote::{ToTokens, quote};
-use syn::Type;
 
 use super::docs;
 use crate::model::{
@@ -138,15 +137,42 @@ fn variant(variant: &Variant) -> TokenStream {
     quote!(#docs #name #fields #value,)
 }
 
-/// Which types are plain data, which can be cloned and compared; handles can't.
+/// Which types are plain data, which can be cloned and compared. A handle can't be either.
 struct Plain<'d> {
     definitions: HashMap<String, &'d Definition>,
+    /// The defined types that hold a handle or a reference to an object, at any depth.
+    with_handles: HashSet<String>,
 }
 
 impl<'d> Plain<'d> {
+    /// Visits each type once, from the types that hold a handle themselves to the types that use
+    /// them. A walk from the users down would take exponential time where types share others.
     fn of(description: &'d Description) -> Self {
-        let definitions = description.definitions.iter();
-        Self { definitions: definitions.map(|of| (of.name.to_string(), of)).collect() }
+        let definitions: HashMap<String, &Definition> =
+            description.definitions.iter().map(|of| (of.name.to_string(), of)).collect();
+        let mut users: HashMap<String, Vec<&str>> = HashMap::new();
+        let mut with_handles = HashSet::new();
+        for (user, definition) in &definitions {
+            for used in names(definition.types()) {
+                if PATHS.contains(&used.as_str()) || DATA.contains(&used.as_str()) {
+                    continue;
+                }
+                if definitions.contains_key(&used) {
+                    users.entry(used).or_default().push(user);
+                } else {
+                    with_handles.insert(user.clone());
+                }
+            }
+        }
+        let mut open: Vec<String> = with_handles.iter().cloned().collect();
+        while let Some(used) = open.pop() {
+            for user in users.remove(&used).into_iter().flatten() {
+                if with_handles.insert(user.to_owned()) {
+                    open.push(user.to_owned());
+                }
+            }
+        }
+        Self { definitions, with_handles }
     }
 
     fn derives(&self, name: &str) -> TokenStream {
@@ -154,37 +180,11 @@ impl<'d> Plain<'d> {
             self.definitions.get(name).map(|of| &of.kind),
             Some(DefinitionKind::Enum(variants)) if variants.iter().all(|of| of.fields.is_empty())
         );
-        match (fieldless, self.is_plain(name, 0)) {
+        match (fieldless, self.with_handles.contains(name)) {
             (true, _) => quote!(Clone, Copy, Debug, PartialEq, Eq, Hash),
-            (false, true) => quote!(Clone, Debug, PartialEq),
-            (false, false) => quote!(Debug),
+            (false, false) => quote!(Clone, Debug, PartialEq),
+            (false, true) => quote!(Debug),
         }
-    }
-
-    fn is_plain(&self, name: &str, depth: usize) -> bool {
-        if DATA.contains(&name) {
-            return true;
-        }
-        let Some(definition) = self.definitions.get(name) else { return false };
-        if depth > self.definitions.len() {
-            // Back at a type that contains itself: what else is in it decides.
-            return true;
-        }
-        let plain = |ty: &Type| self.names(ty).iter().all(|name| self.is_plain(name, depth + 1));
-        match &definition.kind {
-            DefinitionKind::Struct(fields) => fields.iter().all(|field| plain(&field.value.ty)),
-            DefinitionKind::Enum(variants) => {
-                variants.iter().flat_map(|of| &of.fields).all(|field| plain(&field.ty))
-            }
-            DefinitionKind::Alias(ty) | DefinitionKind::Constant(ty, _) => plain(ty),
-        }
-    }
-
-    /// The names of the types that a type is made of, as far as they matter.
-    fn names(&self, ty: &Type) -> Vec<String> {
-        let mut names = names(ty.to_token_stream());
-        names.retain(|name| !PATHS.contains(&name.as_str()));
-        names
     }
 }
 

@@ -45,7 +45,7 @@ impl<'a> Lowering<'_, 'a> {
             return;
         }
         let constant = names::constant(name);
-        if self.take(&constant, class.name.span, class.name.span).is_ok() {
+        if self.take(&constant, class.name.span).is_ok() {
             self.state.places.insert(constant.clone(), class.name.span);
             self.description.classes.push(model::Class {
                 docs: docs(&class.attributes),

@@ -46,7 +46,7 @@ impl<'a> Lowering<'_, 'a> {
             _ => return None,
         };
         let rust = names::constant(&name.name);
-        if self.take(&rust, name.span, name.span).is_ok_and(|is_new| is_new) {
+        if self.take(&rust, name.span).is_ok_and(|is_new| is_new) {
             let kind = DefinitionKind::Constant(ty, value);
             self.define(Definition { docs: Vec::new(), name: ident(&rust), kind });
         }

@@ -1,6 +1,6 @@
 //! Interfaces.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::structs::docs;
 use super::{Lowering, Refused, Result, ident, names};
@@ -8,7 +8,7 @@ use crate::front::Span;
 use crate::front::ast::{AttributeName, Interface, Method};
 use crate::front::check::symbols::Definition;
 use crate::front::diagnostic::quoted;
-use crate::front::limits::CHAIN_MAX;
+use crate::front::limits::{CHAIN_MAX, LOWERED_VALUES_MAX};
 use crate::model;
 
 impl<'a> Lowering<'_, 'a> {
@@ -47,9 +47,18 @@ impl<'a> Lowering<'_, 'a> {
             return self.refuse(span, "it has no identifier", "add `uuid(…)`");
         };
         let (methods, bases) = self.methods(interface)?;
+        self.state.values +=
+            methods.iter().map(|method| 1 + method.parameters.list.len()).sum::<usize>();
+        if self.state.values > LOWERED_VALUES_MAX {
+            let what = format!(
+                "the interfaces have more than {LOWERED_VALUES_MAX} methods and parameters, with \
+                 those that they inherit"
+            );
+            return self.refuse(span, what, "name the interfaces that are needed with `--only`");
+        }
         let trait_name = names::trait_name(name);
-        self.take(&trait_name, span, span)?;
-        self.take(&format!("{trait_name}Client"), span, span)?;
+        self.take(&trait_name, span)?;
+        self.take(&format!("{trait_name}Client"), span)?;
         let mut lowered = Vec::new();
         let mut is_refused = false;
         let mut taken: HashMap<String, Span> = HashMap::new();
@@ -117,7 +126,7 @@ fn remote(interface: &Interface) -> Vec<&Method> {
         let attribute = method.attributes.find(AttributeName::CallAs)?;
         attribute.values().next()?.as_name().cloned()
     };
-    let replaced: Vec<_> = interface.methods().filter_map(stands_for).collect();
+    let replaced: HashSet<_> = interface.methods().filter_map(stands_for).collect();
     let is_remote = |method: &&Method| {
         !(method.attributes.has(AttributeName::Local) && replaced.contains(&method.name.name))
     };

@@ -143,7 +143,7 @@ impl<'a> Lowering<'_, 'a> {
             _ => {
                 let interface = names::trait_name(interface);
                 let name = format!("{interface}{}", names::camel(&method.name.name));
-                self.take(&name, method.name.span, method.name.span)?;
+                self.take(&name, method.name.span)?;
                 let name = ident(&name);
                 let fields =
                     results.into_iter().map(|value| model::Field { docs: Vec::new(), value });

@@ -1,6 +1,6 @@
 //! Names as Rust has them.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// `AddSparkleFinishToFile` → `add_sparkle_finish_to_file`, `pcbRead` → `pcb_read`,
 /// `GetURLs` → `get_urls`.
@@ -94,16 +94,26 @@ pub(super) fn is_keyword(name: &str) -> bool {
 /// The names in one place, none of them twice: what differs in IDL by letters' case alone gets a
 /// number.
 #[derive(Default)]
-pub(super) struct Distinct(HashSet<String>);
+pub(super) struct Distinct {
+    taken: HashSet<String>,
+    /// By name: the number that its next duplicate tries first.
+    next: HashMap<String, u32>,
+}
 
 impl Distinct {
     /// A name, or one like it if it is taken.
     pub(super) fn name(&mut self, name: String) -> String {
-        if self.0.insert(name.clone()) {
+        if self.taken.insert(name.clone()) {
             return name;
         }
-        let mut like = (2..).map(|number: u32| format!("{name}_{number}"));
-        like.find(|like| self.0.insert(like.clone())).unwrap_or(name)
+        let next = self.next.entry(name.clone()).or_insert(2);
+        loop {
+            let like = format!("{name}_{next}");
+            *next += 1;
+            if self.taken.insert(like.clone()) {
+                return like;
+            }
+        }
     }
 }
 

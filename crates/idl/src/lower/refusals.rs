@@ -16,6 +16,7 @@ impl State {
         let mut causes: Vec<String> = self.refused.keys().cloned().collect();
         causes.sort();
         while let Some(cause) = causes.pop() {
+            self.refuse_uses(&cause);
             for user in users.get(&cause).into_iter().flatten() {
                 if !self.refused.contains_key(user) {
                     self.refuse_user(user, &cause);
@@ -29,12 +30,23 @@ impl State {
         self.drop_classes(description);
     }
 
-    /// Refuses what uses something that was refused. Of a type it is said at who uses it.
+    /// Reports each use of a type that was refused.
+    fn refuse_uses(&mut self, cause: &str) {
+        for (used, place) in self.uses.remove(cause).unwrap_or_default() {
+            let message = match place.is_empty() {
+                true => format!("type {} has no Rust", quoted(cause)),
+                false => format!("{place}: type {} has no Rust", quoted(cause)),
+            };
+            self.diagnostics.push(Diagnostic::error(used, message));
+        }
+    }
+
+    /// Refuses what uses something that was refused. The uses of types have been reported.
     fn refuse_user(&mut self, user: &str, cause: &str) {
         let Some(&of_cause) = self.refused.get(cause) else { return };
         let name = user.strip_suffix("Client").unwrap_or(user);
         let place = self.places.get(name).copied();
-        if let Some(place) = place {
+        if let Some(place) = place.filter(|_| cause.ends_with("Client")) {
             let shown = cause.strip_suffix("Client").unwrap_or(cause);
             let message = format!("{} uses {}, which has no Rust", quoted(name), quoted(shown));
             let diagnostic = Diagnostic::error(place, message);

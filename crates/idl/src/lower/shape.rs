@@ -7,8 +7,9 @@ use crate::front::ast::{
 };
 use crate::front::check::scope::View;
 use crate::front::check::symbols::Definition;
-use crate::front::limits::CHAIN_MAX;
+use crate::front::limits::{CHAIN_MAX, DERIVATIONS_MAX};
 use crate::front::token::Name;
+use crate::front::work;
 
 /// A type: steps from the outside in, and where they end.
 pub(super) struct Shape<'a> {
@@ -71,6 +72,12 @@ pub(super) fn shape<'a>(
     let mut name: Option<&Name> = None;
     let mut of_name: Option<&Attributes> = None;
     for _ in 0..CHAIN_MAX {
+        work::count(1);
+        if shape.steps.len() > DERIVATIONS_MAX {
+            shape.steps.clear();
+            shape.leaf = Leaf::Foreign("it has too many pointers and arrays");
+            return shape;
+        }
         let path = match &specifier.kind {
             TypeKind::Named(path) | TypeKind::Interface(path) => path,
             kind => {

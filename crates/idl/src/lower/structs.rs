@@ -1,24 +1,25 @@
 //! Structs and enums.
 
+use std::rc::Rc;
+
 use proc_macro2::Ident;
 use syn::Type;
 
 use super::neighbours::{Neighbours, Ways};
 use super::shape::shape;
 use super::types::Value;
-use super::{Lowering, Refused, Result, ident, names};
+use super::{Lowering, PendingParts, Refused, Result, ident, names};
 use crate::front::Span;
 use crate::front::ast::{
     Attribute, AttributeName, Attributes, Declarator, EnumType, Field, StructType, TypeSpecifier,
     Typedef,
 };
 use crate::front::constant;
-use crate::front::diagnostic::quoted;
 use crate::front::token::Name;
-use crate::model::{self, Definition, DefinitionKind, Parameter, Variant};
+use crate::model::{self, Definition, DefinitionKind, Parameter, Range, Variant};
 
 impl<'a> Lowering<'_, 'a> {
-    /// The type of a struct, which is described if it isn't yet.
+    /// The type of a struct, whose fields are described later if they aren't yet.
     pub(super) fn structure(
         &mut self,
         of: &'a StructType,
@@ -30,16 +31,19 @@ impl<'a> Lowering<'_, 'a> {
         let name = self.named(tag.map_or(otherwise, |tag| tag), id);
         let path = ident(&name);
         let ty = syn::parse_quote!(#path);
-        if !self.take(&name, id, span)? {
-            return Ok(ty);
-        }
-        let place = std::mem::replace(&mut self.place, format!("struct {}", quoted(&name)));
-        let fields = self.fields(&name, of.fields.as_deref().unwrap_or_default(), span);
-        self.place = place;
-        let fields = self.or_refused(&name, id, span, fields)?;
-        let kind = DefinitionKind::Struct(fields);
-        self.define(Definition { docs: docs(&of.attributes), name: path, kind });
+        self.use_type(name, id, span, PendingParts::Struct(of))?;
         Ok(ty)
+    }
+
+    /// The documentation and the fields of a struct.
+    pub(super) fn struct_parts(
+        &mut self,
+        name: &str,
+        of: &'a StructType,
+        span: Span,
+    ) -> Result<(Vec<String>, DefinitionKind)> {
+        let fields = self.fields(name, of.fields.as_deref().unwrap_or_default(), span)?;
+        Ok((docs(&of.attributes), DefinitionKind::Struct(fields)))
     }
 
     fn fields(&mut self, of: &str, fields: &'a [Field], span: Span) -> Result<Vec<model::Field>> {
@@ -112,21 +116,21 @@ impl<'a> Lowering<'_, 'a> {
         let name = self.named(tag.map_or(otherwise, |tag| tag), first.name.span);
         let path = ident(&name);
         let ty = syn::parse_quote!(#path);
-        if !self.take(&name, first.name.span, first.name.span)? {
+        if !self.take(&name, first.name.span)? {
             return Ok(ty);
         }
         let values = self.values(of);
         let docs = docs(attributes.unwrap_or(&of.attributes));
-        if is_number(of, attributes, &values) {
+        if values.is_number(of, attributes) {
             self.define(Definition {
                 docs,
                 name: path.clone(),
                 kind: DefinitionKind::Alias(syn::parse_quote!(u32)),
             });
-            for (enumerator, value) in of.enumerators.iter().flatten().zip(values) {
+            for (enumerator, &value) in of.enumerators.iter().flatten().zip(&values.list) {
                 let value = proc_macro2::Literal::u32_unsuffixed(value as u32);
                 let name = enumerator.name.name.to_ascii_uppercase();
-                if self.take(&name, enumerator.name.span, enumerator.name.span)? {
+                if self.take(&name, enumerator.name.span)? {
                     self.define(Definition {
                         docs: self::docs(&enumerator.attributes),
                         name: ident(&name),
@@ -146,33 +150,45 @@ impl<'a> Lowering<'_, 'a> {
             false => names::common_prefix(&all),
         };
         let mut distinct = names::Distinct::default();
-        let is_counted = values.iter().zip(0..).all(|(value, at)| *value == at);
-        let variants = of.enumerators.iter().flatten().zip(values).map(|(enumerator, value)| {
-            let name = &enumerator.name.name;
-            let short = name.strip_prefix(prefix).unwrap_or(name);
-            Variant {
-                docs: self::docs(&enumerator.attributes),
-                name: ident(&distinct.name(names::camel(short))),
-                value: (!is_counted).then_some(value),
-                fields: Vec::new(),
-            }
-        });
+        let is_counted = values.list.iter().zip(0..).all(|(value, at)| *value == at);
+        let variants =
+            of.enumerators.iter().flatten().zip(&values.list).map(|(enumerator, &value)| {
+                let name = &enumerator.name.name;
+                let short = name.strip_prefix(prefix).unwrap_or(name);
+                Variant {
+                    docs: self::docs(&enumerator.attributes),
+                    name: ident(&distinct.name(names::camel(short))),
+                    value: (!is_counted).then_some(value),
+                    fields: Vec::new(),
+                }
+            });
         let kind = DefinitionKind::Enum(variants.collect());
         self.define(Definition { docs, name: path, kind });
         Ok(ty)
     }
 
-    /// The values of the constants of an enum.
-    pub(super) fn values(&self, of: &EnumType) -> Vec<i64> {
-        let mut next = 0;
+    /// Returns the values of the constants of an enum, which are evaluated once.
+    pub(super) fn values(&mut self, of: &EnumType) -> Rc<EnumValues> {
+        let key = std::ptr::from_ref(of);
+        if let Some(known) = self.state.enums.get(&key) {
+            return Rc::clone(known);
+        }
+        let values = Rc::new(EnumValues::of(self.evaluated(of)));
+        self.state.enums.insert(key, Rc::clone(&values));
+        values
+    }
+
+    fn evaluated(&self, of: &EnumType) -> Vec<i64> {
+        let mut next: i64 = 0;
         let values = of.enumerators.iter().flatten().map(|enumerator| {
             if let Some(value) = &enumerator.value
                 && let Ok(constant::Value::Integer(value)) = constant::evaluate(value, &self.view)
             {
                 next = value.value as i64;
             }
-            next += 1;
-            next - 1
+            let value = next;
+            next = next.wrapping_add(1);
+            value
         });
         values.collect()
     }
@@ -212,14 +228,39 @@ pub(super) fn docs(attributes: &Attributes) -> Vec<String> {
 /// What is in a struct goes wherever the struct goes.
 const INSIDE: Ways = Ways { is_in: true, is_out: false };
 
-/// Whether an enum is a number with constants: values that are joined by `|`, or have two names,
-/// aren't variants.
-pub(super) fn is_number(of: &EnumType, attributes: Option<&Attributes>, values: &[i64]) -> bool {
-    let is_flags = [attributes, Some(&of.attributes)].into_iter().flatten().any(|attributes| {
-        attributes.has(AttributeName::FlagEnum) || attributes.has(AttributeName::Flags)
-    });
-    let mut distinct = values.to_vec();
-    distinct.sort_unstable();
-    distinct.dedup();
-    is_flags || distinct.len() != values.len()
+/// The values of the constants of an enum, in the order of the constants.
+pub(super) struct EnumValues {
+    pub(super) list: Vec<i64>,
+    least: Option<i64>,
+    most: Option<i64>,
+    has_duplicates: bool,
+}
+
+impl EnumValues {
+    fn of(list: Vec<i64>) -> Self {
+        let mut sorted = list.clone();
+        sorted.sort_unstable();
+        sorted.dedup();
+        Self {
+            least: sorted.first().copied(),
+            most: sorted.last().copied(),
+            has_duplicates: sorted.len() != list.len(),
+            list,
+        }
+    }
+
+    /// Returns whether the enum becomes a number with constants: constants that are joined by `|`
+    /// or share a value aren't variants.
+    pub(super) fn is_number(&self, of: &EnumType, attributes: Option<&Attributes>) -> bool {
+        let is_flags = [attributes, Some(&of.attributes)].into_iter().flatten().any(|attributes| {
+            attributes.has(AttributeName::FlagEnum) || attributes.has(AttributeName::Flags)
+        });
+        is_flags || self.has_duplicates
+    }
+
+    /// Returns whether all values are within bounds.
+    pub(super) fn are_within(&self, bounds: Range) -> bool {
+        let within = |value: i64| (bounds.from..=bounds.to).contains(&i128::from(value));
+        self.least.is_none_or(within) && self.most.is_none_or(within)
+    }
 }

@@ -3,12 +3,12 @@
 use syn::Type;
 
 use super::shape::{Leaf, Shape};
-use super::structs::is_number;
 use super::{Lowering, Result, ident, names};
 use crate::front::Span;
 use crate::front::ast::{Argument, AttributeName, BaseType, Bounds, Derivation, Expression};
 use crate::front::constant::{self, IntegerType};
 use crate::front::diagnostic::quoted;
+use crate::front::work;
 use crate::model::{Handle, Range};
 
 /// A type, and what is declared of the handles in it.
@@ -48,6 +48,7 @@ impl<'a> Lowering<'_, 'a> {
     }
 
     fn step(&mut self, shape: &Shape<'a>, at: usize, name: &str, is_top: bool) -> Result<Value> {
+        work::count(1);
         let Some(step) = shape.steps.get(at) else { return self.leaf(shape, name) };
         let is_last = at + 1 == shape.steps.len();
         let is_optional = shape.has(AttributeName::Unique) || shape.has(AttributeName::Ptr);
@@ -114,10 +115,16 @@ impl<'a> Lowering<'_, 'a> {
     }
 
     fn integer(&self, of: &Expression) -> Option<i128> {
-        match constant::evaluate(of, &self.view) {
+        let key = std::ptr::from_ref(of);
+        if let Some(known) = self.state.integers.borrow().get(&key) {
+            return *known;
+        }
+        let value = match constant::evaluate(of, &self.view) {
             Ok(constant::Value::Integer(value)) => Some(value.value),
             _ => None,
-        }
+        };
+        self.state.integers.borrow_mut().insert(key, value);
+        value
     }
 
     /// The bounds that `range` declares, within those that are known already: of a number or an
@@ -143,9 +150,8 @@ impl<'a> Lowering<'_, 'a> {
             }
             Leaf::Enum(of, _, attributes) if is_alone => {
                 let values = self.values(of);
-                let is_all = |value: &i64| (range.from..=range.to).contains(&i128::from(*value));
                 // Nothing else is an enum, so there is nothing to check.
-                if !is_number(of, attributes, &values) && values.iter().all(is_all) {
+                if !values.is_number(of, attributes) && values.are_within(range) {
                     return Ok(None);
                 }
                 range

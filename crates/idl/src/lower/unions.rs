@@ -5,15 +5,15 @@ use syn::Type;
 use super::shape::Shape;
 use super::structs::{docs, field_name};
 use super::types::Value;
-use super::{Lowering, Result, ident, names};
+use super::{Lowering, PendingParts, Result, ident, names};
 use crate::front::Span;
 use crate::front::ast::{Arm, Attribute, AttributeName, Expression, ExpressionKind, UnionType};
 use crate::front::diagnostic::quoted;
 use crate::front::token::Name;
-use crate::model::{Definition, DefinitionKind, Parameter, Variant};
+use crate::model::{DefinitionKind, Parameter, Variant};
 
 impl<'a> Lowering<'_, 'a> {
-    /// The type of a union, which is described if it isn't yet.
+    /// The type of a union, whose arms are described later if they aren't yet.
     pub(super) fn union(
         &mut self,
         of: &'a UnionType,
@@ -36,22 +36,24 @@ impl<'a> Lowering<'_, 'a> {
         let name = self.named(tag.map_or(otherwise, |tag| tag), id);
         let path = ident(&name);
         let ty = syn::parse_quote!(#path);
-        if !self.take(&name, id, shape.span)? {
-            return Ok(ty);
-        }
-        let place = std::mem::replace(&mut self.place, format!("union {}", quoted(&name)));
+        self.use_type(name, id, shape.span, PendingParts::Union(of))?;
+        Ok(ty)
+    }
+
+    /// The documentation and the variants of a union.
+    pub(super) fn union_parts(
+        &mut self,
+        name: &str,
+        of: &'a UnionType,
+    ) -> Result<(Vec<String>, DefinitionKind)> {
         let arms = of.arms.iter().flatten();
-        let variants = arms.map(|arm| self.arm(&name, arm)).collect::<Result<Vec<_>>>();
-        self.place = place;
-        let variants = self.or_refused(&name, id, shape.span, variants)?;
+        let variants = arms.map(|arm| self.arm(name, arm)).collect::<Result<Vec<_>>>()?;
         let mut distinct = names::Distinct::default();
         let variants = variants.into_iter().flatten().map(|variant| {
             let name = ident(&distinct.name(variant.name.to_string()));
             Variant { name, ..variant }
         });
-        let kind = DefinitionKind::Enum(variants.collect());
-        self.define(Definition { docs: docs(&of.attributes), name: path, kind });
-        Ok(ty)
+        Ok((docs(&of.attributes), DefinitionKind::Enum(variants.collect())))
     }
 
     /// The variants of an arm: one for each value at which it is there.

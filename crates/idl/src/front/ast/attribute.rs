@@ -8,8 +8,10 @@ use crate::front::work;
 /// The attributes of one declaration, in the order they are written.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Attributes {
-    /// Each of them.
-    pub(crate) list: Vec<Attribute>,
+    list: Vec<Attribute>,
+    /// One bit for each known attribute in the list. Lookups of absent attributes are the most
+    /// frequent ones, and a typedef's attributes are looked up at each use of the typedef.
+    present: [u64; 3],
 }
 
 /// One attribute.
@@ -37,8 +39,34 @@ pub(crate) enum Argument {
 }
 
 impl Attributes {
-    /// The first attribute of this name.
+    /// Adds attributes that are written after these.
+    pub(crate) fn extend(&mut self, more: impl IntoIterator<Item = Attribute>) {
+        for attribute in more {
+            if let Some(known) = attribute.known {
+                let bit = known as usize;
+                self.present[bit / 64] |= 1 << (bit % 64);
+            }
+            self.list.push(attribute);
+        }
+    }
+
+    /// Returns the attributes in the order they are written.
+    pub(crate) fn list(&self) -> &[Attribute] {
+        &self.list
+    }
+
+    /// Takes the attributes out.
+    pub(crate) fn into_list(self) -> Vec<Attribute> {
+        self.list
+    }
+
+    /// Returns the first attribute of this name.
     pub(crate) fn find(&self, name: AttributeName) -> Option<&Attribute> {
+        work::count(1);
+        let bit = name as usize;
+        if self.present[bit / 64] & 1 << (bit % 64) == 0 {
+            return None;
+        }
         work::count(self.list.len());
         self.list.iter().find(|attribute| attribute.known == Some(name))
     }
@@ -197,6 +225,8 @@ impl AttributeName {
         self.places() & bit(place) != 0
     }
 }
+
+const _: () = assert!(AttributeName::ALL.len() <= 3 * 64, "`Attributes` has a bit for each");
 
 const fn bit(place: Place) -> u32 {
     1 << place as u8

@@ -41,7 +41,7 @@ impl<'a> Checker<'_, 'a> {
     /// Checks the attributes that stand at a place.
     pub(super) fn attributes(&mut self, attributes: &'a Attributes, place: Place) {
         let mut first: HashMap<AttributeName, Span> = HashMap::new();
-        for attribute in &attributes.list {
+        for attribute in attributes.list() {
             let Some(known) = attribute.known else {
                 self.unknown_attribute(attribute);
                 continue;
@@ -71,7 +71,10 @@ impl<'a> Checker<'_, 'a> {
         let name = &attribute.name.name;
         let message = format!("unknown attribute {}", quoted(name));
         let known = AttributeName::ALL.iter().map(|known| known.text());
-        let hint = did_you_mean(name, known);
+        let hint = match self.diagnostics.has_room() {
+            true => did_you_mean(name, known),
+            false => None,
+        };
         // The Windows Runtime lets a library declare attributes of its own.
         if self.namespace.is_empty() {
             self.error(Diagnostic::error(attribute.name.span, message).hint_if(hint));
@@ -165,7 +168,7 @@ impl<'a> Checker<'_, 'a> {
     /// Checks that what attributes say of the neighbours — the other parameters, the other
     /// fields — names some that exist.
     pub(super) fn names_neighbours(&mut self, attributes: &'a Attributes, severity: Severity) {
-        for attribute in &attributes.list {
+        for attribute in attributes.list() {
             if attribute.known.is_some_and(|known| OF_NEIGHBOURS.contains(&known)) {
                 for value in attribute.values() {
                     self.neighbour_names(value, severity);

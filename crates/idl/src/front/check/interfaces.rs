@@ -132,6 +132,11 @@ impl<'a> Checker<'_, 'a> {
                 }
             }
         }
+        let message = format!(
+            "interface {} derives from itself or from more than {CHAIN_MAX} interfaces",
+            quoted(&interface.name.name)
+        );
+        self.error(Diagnostic::error(base.span, message));
     }
 
     /// Whether a typedef's type is an interface, as far as is known.

@@ -164,7 +164,7 @@ impl<'a> Collector<'_, '_, 'a> {
                     let known = *entry.get();
                     if known.is_announced {
                         entry.insert(symbol);
-                    } else if !is_same_name(&known, typedef, name) {
+                    } else if !is_same_name(&known, typedef, declarator, name) {
                         self.duplicate(name, known.span, "typedef");
                     }
                 }
@@ -325,7 +325,12 @@ impl<'a> Collector<'_, '_, 'a> {
 
 /// Whether a typedef says of a name what is known of it already: `typedef struct A A;` twice, or
 /// `typedef interface A A;` beside the interface.
-fn is_same_name(known: &Symbol<'_>, typedef: &Typedef, name: &Identifier) -> bool {
+fn is_same_name(
+    known: &Symbol<'_>,
+    typedef: &Typedef,
+    declarator: &Declarator,
+    name: &Identifier,
+) -> bool {
     let root = |specifier: &TypeSpecifier| match &specifier.kind {
         TypeKind::Struct(StructType { tag, .. })
         | TypeKind::Union(UnionType { tag, .. })
@@ -334,7 +339,7 @@ fn is_same_name(known: &Symbol<'_>, typedef: &Typedef, name: &Identifier) -> boo
         _ => None,
     };
     match known.definition {
-        Definition::Typedef(other, _) => {
+        Definition::Typedef(other, known) => {
             let same_root = match (root(&other.specifier), root(&typedef.specifier)) {
                 (Some(known), Some(again)) => known == again,
                 _ => match (&other.specifier.kind, &typedef.specifier.kind) {
@@ -342,15 +347,7 @@ fn is_same_name(known: &Symbol<'_>, typedef: &Typedef, name: &Identifier) -> boo
                     _ => false,
                 },
             };
-            let derived = |of: &Typedef| {
-                of.declarators
-                    .iter()
-                    .find(|declarator| {
-                        declarator.name.as_ref().is_some_and(|n| n.name == name.name)
-                    })
-                    .map(|declarator| declarator.derivations.len())
-            };
-            same_root && derived(other) == derived(typedef)
+            same_root && known.derivations.len() == declarator.derivations.len()
         }
         _ => root(&typedef.specifier).as_ref() == Some(&name.name),
     }

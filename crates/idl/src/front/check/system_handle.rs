@@ -9,6 +9,7 @@ use crate::front::ast::{
 };
 use crate::front::constant::{self, Environment, Integer, IntegerType, Unknown, Value};
 use crate::front::diagnostic::{Diagnostic, did_you_mean, quoted};
+use crate::front::limits::ERRORS_MAX;
 use crate::front::source::Span;
 use crate::front::system;
 use crate::front::token::Name;
@@ -112,7 +113,8 @@ impl<'a> Checker<'_, 'a> {
         });
         let has_unknown = !unknown.is_empty();
         for (name, span) in unknown {
-            let hint = did_you_mean(&name, system::rights());
+            let has_room = self.unresolved.len() < ERRORS_MAX;
+            let hint = if has_room { did_you_mean(&name, system::rights()) } else { None };
             self.open(Sought::Value(name.to_string()), span, hint);
         }
         if has_unknown {

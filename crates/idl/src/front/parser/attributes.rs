@@ -5,6 +5,7 @@ use crate::front::ast::{
     Argument, Attribute, AttributeName, Attributes, Expression, ExpressionKind, Shape, TypeName,
 };
 use crate::front::diagnostic::{Diagnostic, quoted};
+use crate::front::limits::ATTRIBUTES_MAX;
 use crate::front::token::{Punctuation, TokenKind, Uuid};
 
 /// How many tokens a list of attributes is looked through for its end: few have a tenth.
@@ -17,7 +18,14 @@ impl Parser<'_> {
         while self.is(Punctuation::BracketOpen) {
             let opening = self.span();
             self.bump();
-            self.attribute_list(&mut attributes.list);
+            let mut list = Vec::new();
+            self.attribute_list(&mut list);
+            if attributes.list().len() + list.len() > ATTRIBUTES_MAX {
+                let message = format!("declaration with more than {ATTRIBUTES_MAX} attributes");
+                self.report(Diagnostic::error(opening, message));
+                list.truncate(ATTRIBUTES_MAX.saturating_sub(attributes.list().len()));
+            }
+            attributes.extend(list);
             if !self.eat(Punctuation::BracketClose) {
                 // A brace in its place, where no block can end.
                 let is_brace = self.is(Punctuation::BraceClose) && !self.token().starts_line;

@@ -263,7 +263,7 @@ impl<'t> Parser<'t> {
 
     fn typedef(&mut self, mut attributes: Attributes) -> Parsed<Item> {
         self.bump();
-        attributes.list.extend(self.attributes().list);
+        attributes.extend(self.attributes().into_list());
         let specifier = self.type_specifier()?;
         let declarators = self.declarators()?;
         self.semicolon("after a typedef")?;

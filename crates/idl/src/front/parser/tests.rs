@@ -158,13 +158,13 @@ fn attributes_have_arguments_of_their_sorts() {
                  implicit_handle(handle_t h), helpstring(\"a\" \"b\"), unknown(x),] interface a;";
     let attributes = item!(text, Interface).attributes;
     let counts: Vec<_> =
-        attributes.list.iter().map(|attribute| attribute.arguments.len()).collect();
+        attributes.list().iter().map(|attribute| attribute.arguments.len()).collect();
     assert_eq!(counts, [1, 1, 2, 1, 2, 2, 1, 1]);
     assert_eq!(attributes.uuid(), Uuid::parse("1284c788-6978-43d5-9a02-414901a2ec75"));
     assert_eq!(&**attributes.find(AttributeName::Helpstring).unwrap().text().unwrap(), "ab");
-    assert!(matches!(attributes.list[2].arguments[0], Argument::Omitted));
-    assert!(matches!(attributes.list[3].arguments[0], Argument::Type(_)));
-    assert_eq!(attributes.list[7].known, None);
+    assert!(matches!(attributes.list()[2].arguments[0], Argument::Omitted));
+    assert!(matches!(attributes.list()[3].arguments[0], Argument::Type(_)));
+    assert_eq!(attributes.list()[7].known, None);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::condition::Skipped;
 use super::macros::Macro;
-use super::{Conditional, Preprocessor};
+use super::{Conditional, Preprocessor, TOO_MANY_TOKENS};
 use crate::front::diagnostic::{Diagnostic, did_you_mean, quoted};
 use crate::front::lexer;
 use crate::front::limits::{INCLUDE_DEPTH_MAX, INCLUDES_MAX};
@@ -116,7 +116,9 @@ impl Preprocessor<'_> {
             Ok(file) if self.once.contains(&file) => {}
             Ok(file) => {
                 self.included.insert(file);
-                self.enter(file);
+                if !self.enter(file) && !std::mem::replace(&mut self.is_incomplete, true) {
+                    self.complain(span, TOO_MANY_TOKENS);
+                }
             }
             Err(error) => {
                 self.is_incomplete = true;
