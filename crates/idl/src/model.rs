@@ -135,6 +135,8 @@ pub struct Method {
     pub error: Option<Type>,
     /// Its return type as it was written.
     pub returns: Type,
+    /// Whether it is declared to block: `#[blocking]`.
+    pub blocking: bool,
 }
 
 /// A parameter of a method.

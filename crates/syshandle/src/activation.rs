@@ -67,8 +67,8 @@ impl Activation {
     /// Whatever stands in the way, each by its own [`ErrorKind`](crate::ErrorKind). The call did not run.
     pub fn activate<P: Proxy>(&self, clsid: Guid) -> Result<P> {
         let interface = P::Interface::DESCRIPTION;
-        let span = tracing::debug_span!("activate", class = %clsid, interface = interface.name);
-        let _entered = span.enter();
+        let _entered =
+            crate::log::debug_span!("activate", class = %clsid, interface = interface.name);
         let now = Instant::now();
         let deadline = now.checked_add(self.timeout).unwrap_or(now + Self::TIMEOUT);
         let connection = self.connect_or_start(Hello { clsid, iid: interface.iid }, deadline)?;

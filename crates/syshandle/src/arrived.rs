@@ -113,7 +113,7 @@ impl Prove for Kernel<'_> {
     fn prove(&self, handle: BorrowedHandle<'_>, declared: &Declared) -> Result<(), ProofError> {
         match prove_with(handle, declared, self.filesystems) {
             Ok(facts) => {
-                tracing::trace!(object = %facts.object, rights = %facts.rights, "a handle was proven");
+                crate::log::trace!(object = %facts.object, rights = %facts.rights, "a handle was proven");
                 Ok(())
             }
             Err(Unproven::Mismatch(mismatch)) => Err(ProofError::Mismatch(mismatch)),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use syshandle_wire::{Guid, Offer, describe};
 
 use crate::Client;
+use crate::guard::Guarded;
 use crate::server::Incoming;
 
 /// An interface: implemented for `dyn Trait` by [`interface`](crate::interface).
@@ -113,7 +114,7 @@ impl Object {
     /// The same object with one interface more.
     #[must_use]
     pub fn with<I: Implements<T> + ?Sized, T>(mut self, implementation: &Arc<T>) -> Self {
-        self.0.push(Arc::new(Has(I::object(implementation.clone()))));
+        self.0.push(Arc::new(Has(Guarded::new(I::object(implementation.clone())))));
         self
     }
 
@@ -149,7 +150,8 @@ pub(crate) trait AnyInterface: Send + Sync {
     fn dispatch(&self, call: Incoming<'_>);
 }
 
-struct Has<I: ?Sized>(Arc<I>);
+/// The object is the user's, and so is its destructor.
+struct Has<I: ?Sized>(Guarded<Arc<I>>);
 
 impl<I: Interface + ?Sized> AnyInterface for Has<I> {
     fn description(&self) -> &'static describe::Interface {

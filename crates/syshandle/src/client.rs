@@ -173,8 +173,7 @@ impl Client {
     ) -> Result<T, CallError<E>> {
         let site = self.site(method);
         let place = |error: Error| site.name(error);
-        let span = tracing::debug_span!("call", method = %site);
-        let _entered = span.enter();
+        let _entered = crate::log::debug_span!("call", method = %site);
         let mut patience = self.patience();
         let connection = self.connection(&mut patience).map_err(place)?;
         let mut out = Encoder::new(take_bytes(), connection.limits());
@@ -182,7 +181,7 @@ impl Client {
         let (payload, handles) = out
             .finish_lent()
             .map_err(|error| site.name_parameter(error.parameter, error.unsendable.into()))?;
-        tracing::trace!(bytes = payload.len(), handles = handles.len(), "sending");
+        crate::log::trace!(bytes = payload.len(), handles = handles.len(), "sending");
         let reply = connection.call(method, &payload, &handles, &mut patience).map_err(place)?;
         give_bytes(payload.into_room());
         self.read_reply(connection, method, declared, reply)
@@ -198,7 +197,7 @@ impl Client {
     ) -> Result<T, CallError<E>> {
         let site = self.site(method);
         let Reply { status, body, handles, handles_lost } = reply;
-        tracing::trace!(?status, handles = handles.len(), "received");
+        crate::log::trace!(?status, handles = handles.len(), "received");
         let kernel = match &self.filesystems {
             Some(filesystems) => Kernel { filesystems, sender: None },
             None => Kernel::usual(None),

@@ -54,6 +54,8 @@ mod background;
 mod class;
 mod error;
 pub mod generated;
+mod guard;
+mod log;
 pub mod mark;
 mod proxy_dll;
 #[cfg(feature = "serde")]
@@ -84,7 +86,7 @@ cfg_if::cfg_if! {
 
         pub use activation::Activation;
         pub use registration::{Registered, RegisteredProxy, Registry};
-        pub use server::{Context, Outcome, Server};
+        pub use server::{Context, Outcome, Server, TimerOutcome};
     } else {
         mod activation;
         mod arrived;
@@ -102,7 +104,7 @@ cfg_if::cfg_if! {
             Activation, Locations, Lock, Meeting, Registered, RegisteredClass, Registration,
         };
         pub use client::{Pending, Starter, together};
-        pub use server::{Context, Outcome, Policy, Server};
+        pub use server::{Context, Outcome, Policy, Server, TimerOutcome};
         #[cfg(feature = "tokio")]
         pub use syshandle_os::asynchronous;
         pub use syshandle_os::{
@@ -195,6 +197,9 @@ pub use syshandle_macros::class;
 ///   of any kind.
 /// - **`#[range(1..=9)]`**: the bounds of a number, of how many items or letters there are, or of an
 ///   enum's number.
+/// - **`#[blocking]`** on a method: the server runs it on a worker thread from the start, so that it
+///   delays no other client. A server learns which other methods are slow, but each of them may
+///   delay the clients of one event loop by two milliseconds before.
 /// - Methods are numbered by their places: add them at the end. They take `&self`, then perhaps
 ///   `&Context`, then what is passed, and return [`Result`], or a `std` `Result` with an error type
 ///   of their own.

@@ -25,6 +25,7 @@ mod session;
 pub(crate) mod shares;
 mod slow;
 mod staying;
+mod task;
 mod timers;
 mod work;
 
@@ -39,7 +40,7 @@ use syshandle_wire::{Greeting, Guid, Limits, Offer};
 
 pub use context::Context;
 pub use incoming::Incoming;
-pub use jobs::Outcome;
+pub use jobs::{Outcome, TimerOutcome};
 pub use policy::Policy;
 
 use crate::activation::lifetime;
@@ -140,7 +141,18 @@ impl Server {
         self
     }
 
-    /// Runs at most so many methods at once; more wait. 256 unless it is told otherwise.
+    /// Limits how many methods run at once, to 256 unless it is told otherwise.
+    ///
+    /// One client may have a part of them: a process of the server's own user three quarters (192),
+    /// another user, with all its processes, one quarter (64). Further calls wait for a method to
+    /// end, up to four times as many as may run (768, and 64 × 4 = 256 of another user). A call
+    /// beyond that fails at once with [`ErrorKind::Busy`], and did not run. A call that waits until
+    /// its deadline does not run either.
+    ///
+    /// A method that is usually quick runs on the thread of an event loop. A method that took a
+    /// millisecond or longer runs on a worker thread the next 64 times, and one with the attribute
+    /// `#[blocking]` always does. So methods that block delay no other client, as long as fewer run
+    /// than may.
     #[must_use]
     pub fn threads_max(mut self, threads: usize) -> Self {
         self.settings.threads_max = threads.max(1);
@@ -186,7 +198,7 @@ impl Server {
         let taken = lifetime::take(&self.order)?;
         let policy = self.policy.or(taken.policy).unwrap_or_default();
         if UserId::current().number().is_none() && policy != Policy::anyone() {
-            tracing::warn!(
+            crate::log::warn!(
                 user = %UserId::current(),
                 "this server can't tell its own user from unknown ones, and lets in neither"
             );
@@ -195,6 +207,7 @@ impl Server {
         settings.shares = Totals {
             clients: settings.clients_max,
             calls: settings.threads_max,
+            waiting: settings.threads_max.saturating_mul(WAITING_PER_METHOD),
             descriptors: descriptors.map_or(Totals::UNLIMITED.descriptors, |limit| limit as usize),
             timers: TIMERS_MAX,
             bytes: UNREAD_BYTES_MAX,
@@ -239,6 +252,10 @@ impl std::fmt::Debug for Server {
 
 /// More methods that block at once than this wait for each other.
 const THREADS_MAX: usize = 256;
+
+/// Calls that wait for each method that may run: a call waits for no more than about as many methods
+/// as this, one after the other.
+const WAITING_PER_METHOD: usize = 4;
 
 /// Replies that clients don't read: what a server may well have in memory.
 const UNREAD_BYTES_MAX: usize = 1024 * 1024 * 1024;

@@ -35,6 +35,8 @@ pub struct Method {
     pub result: Parameter,
     /// Its own error, where it has a type for it.
     pub error: Option<Type>,
+    /// Whether it is declared to block: a server runs it on a worker thread from the start.
+    pub blocking: bool,
 }
 
 /// A parameter, a result, or a field.

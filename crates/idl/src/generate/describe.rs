@@ -38,6 +38,7 @@ fn method(method: &Method) -> TokenStream {
             quote!(::core::option::Option::Some(<#error as ::syshandle::Describe>::TYPE))
         }
     };
+    let blocking = method.blocking;
     quote! {
         ::syshandle::describe::Method {
             name: #name,
@@ -45,6 +46,7 @@ fn method(method: &Method) -> TokenStream {
             parameters: &[#(#parameters),*],
             result: #result,
             error: #error,
+            blocking: #blocking,
         }
     }
 }

@@ -72,6 +72,7 @@ impl<'a> Lowering<'_, 'a> {
             result,
             result_handle,
             error: None,
+            blocking: false,
         })
     }
 

@@ -37,7 +37,9 @@ pub(super) fn method(function: &TraitItemFn) -> Result<Method> {
         }
     }
     let result_handle = errors.keep(handle(&function.attrs)).flatten();
-    refuse_others(&function.attrs, &mut errors);
+    let blocking = errors.keep(blocking(&function.attrs)).unwrap_or(false);
+    let others = function.attrs.iter().filter(|of| !of.path().is_ident("blocking"));
+    refuse_others(&others.cloned().collect::<Vec<_>>(), &mut errors);
     if let Some(attribute) = function.attrs.iter().find(|of| of.path().is_ident("range")) {
         let what = "bounds are for what comes in: the server itself sees to what it returns";
         errors.push(Error::new_spanned(attribute, what));
@@ -60,7 +62,18 @@ pub(super) fn method(function: &TraitItemFn) -> Result<Method> {
         result_handle,
         error,
         returns,
+        blocking,
     })
+}
+
+/// Whether a method has the attribute `#[blocking]`, which takes no arguments.
+fn blocking(attributes: &[Attribute]) -> Result<bool> {
+    let mut blocking = false;
+    for attribute in attributes.iter().filter(|of| of.path().is_ident("blocking")) {
+        attribute.meta.require_path_only()?;
+        blocking = true;
+    }
+    Ok(blocking)
 }
 
 /// Checks what is written around the parameters.

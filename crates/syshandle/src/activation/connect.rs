@@ -114,7 +114,7 @@ pub(super) fn connect_elsewhere(
                 Connected::Greeted(connection) => return Ok(*connection),
                 // It ended, and nothing was sent: who listens starts another one.
                 Connected::Nobody(error) if Instant::now() < deadline => {
-                    tracing::debug!(%error, "trying again");
+                    crate::log::debug!(%error, "trying again");
                     std::thread::sleep(
                         pause.min(deadline.saturating_duration_since(Instant::now())),
                     );

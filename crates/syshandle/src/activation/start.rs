@@ -205,7 +205,7 @@ impl<'a> Start<'a> {
             Error::new(ErrorKind::StartFailed, text).because(error)
         };
         let hung = Spawned::of_peer(&socket).map_err(cannot)?;
-        tracing::warn!(%program, "a server that never greets is ended");
+        crate::log::warn!(%program, "a server that never greets is ended");
         hung.kill();
         match hung.wait(self.deadline).map_err(cannot)? {
             true => Ok(()),
@@ -247,7 +247,7 @@ impl<'a> Start<'a> {
         let Self { registered, locations, meeting, .. } = self;
         let registration = &registered.registration;
         let program = Printable(registration.program.display());
-        tracing::debug!(%program, "starting the server");
+        crate::log::debug!(%program, "starting the server");
         let log = meeting.new_log().map_err(|error| {
             let text = format!("{} can't be made", meeting.log.display());
             Error::new(ErrorKind::System, text).because(error)

@@ -116,7 +116,7 @@ impl Client {
         let (payload, handles) = out
             .finish_lent()
             .map_err(|error| site.name_parameter(error.parameter, error.unsendable.into()))?;
-        tracing::trace!(method = %site, bytes = payload.len(), handles = handles.len(), "beginning");
+        crate::log::trace!(method = %site, bytes = payload.len(), handles = handles.len(), "beginning");
         let begun = match &self.gathered {
             None => connection.begin(method, &payload, &handles, &mut patience),
             Some(gathered) => {

@@ -133,7 +133,7 @@ impl Connection {
             },
         };
         if state.ended.is_none() {
-            tracing::debug!(?ended, server = self.server.pid, "the connection has ended");
+            crate::log::debug!(?ended, server = self.server.pid, "the connection has ended");
             state.ended = Some(ended);
         }
         state.end.into_waiters().for_each(drop);

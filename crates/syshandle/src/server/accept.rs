@@ -73,7 +73,7 @@ impl Entrance {
             // Told once: the system has no descriptors left.
             Err(error) => {
                 if !self.turn_one_away() {
-                    tracing::warn!(%error, "no client can be let in now");
+                    crate::log::warn!(%error, "no client can be let in now");
                     reactor.event_loop(Reactor::FIRST).poller().remove(self.listener.as_fd());
                     reactor.timers.set(now() + RETRY, Timer::Accept);
                 }
@@ -88,7 +88,7 @@ impl Entrance {
         let Some(key) = self.key.get().filter(|_| *is_open) else { return };
         if let Err(error) = first.poller().add(self.listener.as_fd(), *key, Interest::WhileReadable)
         {
-            tracing::warn!(%error, "no client can be let in now");
+            crate::log::warn!(%error, "no client can be let in now");
             reactor.timers.set(now() + RETRY, Timer::Accept);
         }
     }
@@ -96,10 +96,10 @@ impl Entrance {
     fn let_one_in(&self, reactor: &Arc<Reactor>, socket: Seqpacket) -> Option<Arc<Connection>> {
         let client = socket
             .peer()
-            .inspect_err(|error| tracing::warn!(%error, "the kernel doesn't name a client"))
+            .inspect_err(|error| crate::log::warn!(%error, "the kernel doesn't name a client"))
             .ok()?;
         if !self.policy.allows(client.uid) {
-            tracing::warn!(user = %client.uid, pid = client.pid, "a client was turned away");
+            crate::log::warn!(user = %client.uid, pid = client.pid, "a client was turned away");
             refuse(&socket, &Fault::NotAllowed { uid: client.uid.shown() });
             return None;
         }
@@ -111,7 +111,7 @@ impl Entrance {
         socket
             .accept_handles()
             .and_then(|()| Connection::add(reactor, socket, client, &self.greeting, None, here))
-            .inspect_err(|error| tracing::debug!(%error, "a client can't be served"))
+            .inspect_err(|error| crate::log::debug!(%error, "a client can't be served"))
             .ok()?
     }
 
@@ -162,7 +162,7 @@ impl Entrance {
     pub(crate) fn close(&self, reactor: &Arc<Reactor>) {
         let lock = self.place.lock();
         if let Err(error) = &lock {
-            tracing::warn!(%error, "the server's place can't be locked");
+            crate::log::warn!(%error, "the server's place can't be locked");
         }
         let mut is_open = self.is_open();
         *is_open = false;

@@ -20,7 +20,7 @@ use super::reactor::Reactor;
 use super::replies::Owed;
 use super::session::Session;
 use super::shares::{Part, Taken};
-use super::slow::SlowMethods;
+use super::slow::{MethodSite, MethodTimes};
 use super::timers::{Timer, TimerId};
 use super::work::CallState;
 use crate::Object;
@@ -42,7 +42,8 @@ pub(crate) struct Connection {
     pub(super) interface: OnceLock<Arc<dyn AnyInterface>>,
     pub(super) hello_timer: OnceLock<TimerId>,
     pub(super) spin: Spin,
-    pub(super) slow: SlowMethods,
+    /// What is known of the methods of the interface.
+    pub(super) methods: OnceLock<Arc<MethodTimes>>,
     pub(super) inbox: Inbox,
     /// A job that the thread looks after that stays with this client.
     newest: Arc<Newest>,
@@ -111,7 +112,7 @@ impl Connection {
             interface: OnceLock::new(),
             hello_timer: OnceLock::new(),
             spin: Spin::default(),
-            slow: SlowMethods::default(),
+            methods: OnceLock::new(),
             inbox: Inbox::default(),
             newest: Arc::default(),
             holds_replies: AtomicBool::new(false),
@@ -128,7 +129,7 @@ impl Connection {
             },
             |poller, key| poller.add(&connection.link.socket, key, Interest::WhileReadable),
         )?;
-        tracing::debug!(key, pid = connection.session.client.pid, "a client has come");
+        crate::log::debug!(key, pid = connection.session.client.pid, "a client has come");
         Ok((here == Some(EventLoop::index_of(key))).then_some(connection))
     }
 
@@ -191,6 +192,18 @@ impl Connection {
         }
     }
 
+    /// A method of the interface, among those of all interfaces.
+    pub(super) fn site(&self, method: u32) -> MethodSite {
+        self.methods.get().map(|methods| methods.site(method)).unwrap_or_default()
+    }
+
+    /// Records how long a method has run.
+    pub(super) fn learn(&self, method: u32, took: Duration) {
+        if let Some(methods) = self.methods.get() {
+            methods.learn(method, took);
+        }
+    }
+
     /// Has its loop not wait for it, while a thread stays with this client or makes its object;
     /// `false` where that is not possible now.
     pub(super) fn leave_loop(&self, state: &mut State, reactor: &Reactor) -> bool {
@@ -248,7 +261,7 @@ impl Connection {
     /// A client that hasn't said hello by now never will.
     pub(crate) fn end_unless_open(self: &Arc<Self>, reactor: &Arc<Reactor>) {
         if self.interface.get().is_none() {
-            tracing::debug!("a client did not say hello in time");
+            crate::log::debug!("a client did not say hello in time");
             self.end(reactor, false);
         }
     }
@@ -320,7 +333,7 @@ impl Connection {
         self.leave_newest(reactor);
         self.session.end(reactor, &self.link.socket, bye);
         self.link.socket.shut_down();
-        tracing::debug!(bye, pid = self.session.client.pid, "a client has gone");
+        crate::log::debug!(bye, pid = self.session.client.pid, "a client has gone");
         // Last: without a client the server may end.
         drop(hold);
     }

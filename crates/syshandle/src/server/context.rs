@@ -10,7 +10,7 @@ use syshandle_wire::Fault;
 
 use super::connection::Connection;
 use super::doors::InnerDoor;
-use super::jobs::{Job, Outcome};
+use super::jobs::{Job, Outcome, TimerOutcome, UserObject};
 use super::reactor::Reactor;
 use super::work::CallState;
 use crate::arrived::Kernel;
@@ -74,21 +74,33 @@ impl Context {
         timeout: Duration,
         work: impl FnOnce(Outcome) + Send + 'static,
     ) -> Result<()> {
-        let object = Some(Arc::new(object) as _);
+        let object = Some(Arc::new(UserObject::new(object)) as _);
         Job::start(&self.reactor, &self.connection, object, timeout, Box::new(work))
     }
 
     /// Does `work` when `delay` has passed, or the client has died; the outcome says which. No
     /// thread and no descriptor waits meanwhile, and the server stays alive.
     ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use syshandle::{Context, Result, TimerOutcome};
+    /// # fn method(context: &Context) -> Result<()> {
+    /// context.after(Duration::from_secs(1), |outcome| match outcome {
+    ///     TimerOutcome::Elapsed => println!("a second has passed"),
+    ///     _ => println!("the client has died, or the server ends"),
+    /// })
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As many jobs wait as may for one client. Then the work is dropped.
     pub fn after(
         &self,
         delay: Duration,
-        work: impl FnOnce(Outcome) + Send + 'static,
+        work: impl FnOnce(TimerOutcome) + Send + 'static,
     ) -> Result<()> {
-        Job::start(&self.reactor, &self.connection, None, delay, Box::new(work))
+        let work = Box::new(|outcome| work(TimerOutcome::of_wait(outcome)));
+        Job::start(&self.reactor, &self.connection, None, delay, work)
     }
 
     /// How the client's handles are proven.

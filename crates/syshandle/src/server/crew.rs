@@ -1,10 +1,11 @@
 //! The threads of a server.
 //!
-//! Each loop is run by one thread at a time, which does all that follows from what becomes ready: it
-//! receives, runs the method and replies. No work is handed on between threads; but when a method
-//! takes long, its thread gives up the loop (or the sentinel takes it), and another one runs it from
-//! then on. A client that calls alone, again and again, has a thread stay with it, asleep where only
-//! that client wakes it, and that thread gives up its loop before.
+//! Each event loop is run by one thread at a time, which does everything that follows from what
+//! becomes ready: it receives, runs the method and replies. No work is handed on between threads,
+//! with three exceptions. When a method takes long, the sentinel gives the loop to another thread. A
+//! method that is known to be slow, and whatever would exceed the limit of methods that run at once,
+//! becomes a task for a worker thread. A client that calls alone, again and again, has a thread stay
+//! with it, asleep where only that client wakes it; that thread gives up its loop before.
 
 use std::collections::VecDeque;
 use std::io;
@@ -15,83 +16,131 @@ use std::time::Duration;
 use super::connection::Connection;
 use super::reactor::Reactor;
 use super::receiving::Acted;
-use super::sentinel::{Held, Post};
+use super::sentinel::{Held, Post, Running};
 use super::session::Session;
-use crate::sync::atomic::AtomicUsize;
+use super::task::Task;
+use crate::sync::atomic::{AtomicBool, AtomicUsize};
 use crate::sync::thread::{self, Thread};
-use crate::sync::{Mutex, MutexGuard, often};
+use crate::sync::{Mutex, MutexGuard, contain, often};
 
 /// The threads of a server.
 #[derive(Debug)]
 pub(crate) struct Crew {
-    /// How many methods may run at once.
+    /// Limit of methods, and of other user code, that run at once.
     methods_max: usize,
-    /// How many threads there may be: so that each loop has one while so many methods run.
+    /// Limit of threads, except for those that an event loop needs: one for each method, one for each
+    /// loop, and one for each client that a thread may stay with.
     threads_max: usize,
-    /// How many wait to be needed, at the most: those that a burst of slow methods took don't stay.
+    /// Limit of threads that wait to be needed. A burst of slow methods leaves no more.
     spares_max: usize,
     /// Changes under the lock.
     threads: AtomicUsize,
+    /// Whether tasks wait. Changes under the lock.
+    has_tasks: AtomicBool,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// Loops that nobody runs.
+    /// Loops that no thread runs.
     free: VecDeque<usize>,
-    /// Threads that sleep until there is one.
+    tasks: VecDeque<Task>,
+    /// Threads that sleep until there is something for them.
     spares: Vec<Thread>,
+    /// Threads that were started or woken and have not asked for an assignment yet.
+    coming: usize,
     dismissed: bool,
+}
+
+/// What a thread is to do next.
+enum Assignment<'p> {
+    Loop(usize),
+    Task(Task, Running<'p>),
 }
 
 impl Crew {
     pub(crate) fn new(methods_max: usize, loops: usize) -> Self {
         Self {
             methods_max,
-            threads_max: methods_max + loops - 1,
+            threads_max: methods_max + 2 * loops,
             spares_max: loops,
             threads: AtomicUsize::new(0),
+            has_tasks: AtomicBool::new(false),
             state: Mutex::default(),
         }
     }
 
-    /// How many methods may run at once, where there are enough threads for more.
+    /// Limit of methods that run at once, if there are enough threads to exceed it.
+    #[inline]
     pub(super) fn limit(&self) -> Option<usize> {
         (self.threads() > self.methods_max).then_some(self.methods_max)
     }
 
-    /// Has another thread run a loop. Where there is none, and there may be no more, the first one
-    /// that has done what it is at does: then `false`.
+    /// Has another thread run a loop.
     ///
     /// # Errors
-    /// The system has no room for a thread; the same applies.
-    pub(crate) fn hand_over(&self, reactor: &Arc<Reactor>, index: usize) -> io::Result<bool> {
+    /// The system has no room for a thread. The first thread that is free runs the loop.
+    pub(crate) fn hand_over(&self, reactor: &Arc<Reactor>, index: usize) -> io::Result<()> {
         self.state().free.push_back(index);
         self.find_thread(reactor)
     }
 
-    /// Has another thread run a loop that nobody runs, if there is one.
-    pub(crate) fn find_thread(&self, reactor: &Arc<Reactor>) -> io::Result<bool> {
+    /// Has a worker thread do a task, as soon as fewer methods run than may.
+    pub(super) fn add_task(&self, reactor: &Arc<Reactor>, task: Task) {
         let mut state = self.state();
-        if state.free.is_empty() {
-            return Ok(true);
+        if state.dismissed {
+            drop(state);
+            return task.refuse(reactor);
+        }
+        state.tasks.push_back(task);
+        self.has_tasks.store(true, Ordering::SeqCst);
+        drop(state);
+        // Without a thread now, the sentinel or the first thread that is free finds one.
+        let _ = self.find_thread(reactor);
+    }
+
+    /// Whether tasks wait for a thread or for a method to end.
+    #[inline]
+    pub(super) fn has_tasks(&self) -> bool {
+        self.has_tasks.load(Ordering::SeqCst)
+    }
+
+    /// Takes the tasks that have not begun.
+    pub(super) fn take_tasks(&self) -> VecDeque<Task> {
+        let mut state = self.state();
+        self.has_tasks.store(false, Ordering::SeqCst);
+        std::mem::take(&mut state.tasks)
+    }
+
+    /// Wakes or starts a thread if there is a loop or a task for one more. A thread that comes finds
+    /// the next one itself, so that no event loop waits while many threads start.
+    pub(crate) fn find_thread(&self, reactor: &Arc<Reactor>) -> io::Result<()> {
+        let mut state = self.state();
+        let has_task =
+            state.tasks.iter().any(Task::may_start) && reactor.sentinel.has_room(reactor);
+        if state.coming >= state.free.len() + usize::from(has_task) {
+            return Ok(());
         }
         if let Some(spare) = state.spares.pop() {
+            state.coming += 1;
             drop(state);
             spare.unpark();
-            return Ok(true);
+            return Ok(());
         }
-        if self.threads() >= self.threads_max {
-            return Ok(false);
+        if state.free.is_empty() && self.threads() >= self.threads_max {
+            return Ok(());
         }
+        state.coming += 1;
         self.threads.fetch_add(1, Ordering::Relaxed);
         drop(state);
         let reactor = reactor.clone();
         let started = thread::start("syshandle", move || work(&reactor));
-        started.map(|_| true).inspect_err(|error| {
-            let _state = self.state();
+        started.map(drop).inspect_err(|error| {
+            let mut state = self.state();
+            state.coming -= 1;
             self.threads.fetch_sub(1, Ordering::Relaxed);
-            tracing::warn!(%error, "no more threads can be started");
+            drop(state);
+            crate::log::warn!(%error, "no more threads can be started");
         })
     }
 
@@ -101,14 +150,40 @@ impl Crew {
         !state.spares.is_empty() || self.threads() < self.threads_max
     }
 
-    /// Waits for a loop to run; `None` when this thread isn't needed any more.
-    fn next(&self) -> Option<usize> {
+    /// Whether a loop waits for a thread.
+    pub(super) fn has_free_loop(&self) -> bool {
+        !self.state().free.is_empty()
+    }
+
+    /// Waits for something to do; `None` when this thread is not needed any more. `came` says that
+    /// the thread was just started.
+    fn next<'p>(
+        &self,
+        reactor: &Arc<Reactor>,
+        post: &'p Post,
+        mut came: bool,
+    ) -> Option<Assignment<'p>> {
         let mut state = self.state();
         loop {
-            if let Some(index) = state.free.pop_front() {
-                return Some(index);
+            if std::mem::take(&mut came) {
+                state.coming = state.coming.saturating_sub(1);
             }
-            if state.dismissed || state.spares.len() >= self.spares_max {
+            let found = match state.free.pop_front() {
+                Some(index) => Some(Assignment::Loop(index)),
+                None => self.start_task(&mut state, reactor, post),
+            };
+            if found.is_some() {
+                let more = !state.free.is_empty() || !state.tasks.is_empty();
+                drop(state);
+                if more {
+                    let _ = self.find_thread(reactor);
+                }
+                return found;
+            }
+            if state.dismissed
+                || state.spares.len() >= self.spares_max
+                || self.threads() > self.threads_max
+            {
                 self.threads.fetch_sub(1, Ordering::Relaxed);
                 return None;
             }
@@ -117,12 +192,33 @@ impl Crew {
             drop(state);
             thread::park_timeout(LONG);
             state = self.state();
-            // Whoever woke it has taken it out.
+            // `find_thread` has taken it out, unless it woke by itself.
+            let count = state.spares.len();
             state.spares.retain(|spare| spare.id() != this.id());
+            came = state.spares.len() == count;
         }
     }
 
-    /// Has those end that wait to be needed.
+    /// Takes a task and begins to run it, unless as many methods run as may.
+    fn start_task<'p>(
+        &self,
+        state: &mut State,
+        reactor: &Arc<Reactor>,
+        post: &'p Post,
+    ) -> Option<Assignment<'p>> {
+        if state.tasks.is_empty() {
+            return None;
+        }
+        let running = reactor.sentinel.try_start(post, reactor)?;
+        let Some(task) = take_first(&mut state.tasks) else {
+            running.end_task();
+            return None;
+        };
+        self.has_tasks.store(!state.tasks.is_empty(), Ordering::SeqCst);
+        Some(Assignment::Task(task, running))
+    }
+
+    /// Has the threads end that wait to be needed.
     pub(crate) fn dismiss(&self) {
         let mut state = self.state();
         state.dismissed = true;
@@ -140,11 +236,34 @@ impl Crew {
     }
 }
 
-/// What each thread does until the end, or until it isn't needed any more.
+/// Takes the first task that may begin.
+fn take_first(tasks: &mut VecDeque<Task>) -> Option<Task> {
+    let place = tasks.iter_mut().position(Task::start)?;
+    tasks.remove(place)
+}
+
+/// Runs loops and tasks until the end, or until this thread is not needed any more.
+///
+/// User code is guarded where it is called. If this thread unwinds all the same, it gives up what it
+/// has and goes on: an event loop is never lost.
 fn work(reactor: &Arc<Reactor>) {
     let post = reactor.sentinel.post();
-    while let Some(index) = reactor.crew.next() {
-        run_loop(reactor, index, &post);
+    let mut came = true;
+    while let Err(text) = contain(|| work_on(reactor, &post, &mut came)) {
+        crate::log::error!(%text, "a thread of the server panicked");
+        post.recover(reactor);
+    }
+}
+
+fn work_on(reactor: &Arc<Reactor>, post: &Arc<Post>, came: &mut bool) {
+    while let Some(assignment) = reactor.crew.next(reactor, post, std::mem::take(came)) {
+        match assignment {
+            Assignment::Loop(index) => run_loop(reactor, index, post),
+            Assignment::Task(task, running) => {
+                task.run(reactor, post);
+                running.end_task();
+            }
+        }
         post.hold(Held::Nothing);
         reactor.check_idle();
     }
@@ -167,7 +286,7 @@ fn run_loop(reactor: &Arc<Reactor>, index: usize, post: &Arc<Post>) {
             match wait(reactor, index, &caller) {
                 Ok(count) => alone = count == 1,
                 Err(error) => {
-                    tracing::error!(%error, "the server can't wait for its clients");
+                    crate::log::error!(%error, "the server can't wait for its clients");
                     reactor.stop();
                 }
             }

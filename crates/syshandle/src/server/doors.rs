@@ -69,7 +69,7 @@ impl InnerDoor {
                     if handles.sent_by(&share).is_err() {
                         // More of them can't be kept out in any other way: nobody knows who sent a
                         // frame before it is received.
-                        tracing::warn!(pid = sender.pid, "a door is misused, and closes");
+                        crate::log::warn!(pid = sender.pid, "a door is misused, and closes");
                         return self.close(reactor);
                     }
                     match Header::read(&frame[..len]) {
@@ -79,7 +79,7 @@ impl InnerDoor {
                             self.attach(reactor, handles, &share);
                         }
                         // Whoever holds a door may send rubbish; that must not close it for others.
-                        _ => tracing::debug!("a door got a frame that is no attach"),
+                        _ => crate::log::debug!("a door got a frame that is no attach"),
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
@@ -106,7 +106,7 @@ impl InnerDoor {
                 continue;
             }
             if let Err(error) = reactor.serve(Seqpacket::from(handle), &self.object) {
-                tracing::debug!(%error, "a client at a door can't be served");
+                crate::log::debug!(%error, "a client at a door can't be served");
             }
         }
     }

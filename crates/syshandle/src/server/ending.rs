@@ -23,7 +23,7 @@ impl Reactor {
     /// Whether what has just ended was the last thing to wait for.
     pub(super) fn check_idle(self: &Arc<Self>) {
         if self.is_draining() && !self.activity.is_working() {
-            self.end_drain();
+            self.finish();
         }
         match self.settings.idle {
             Some(Duration::ZERO) if self.activity.is_idle() => self.stop(),
@@ -41,7 +41,7 @@ impl Reactor {
                     return self.count_idle_time();
                 }
             }
-            tracing::debug!("nobody is there: the server ends");
+            crate::log::debug!("nobody is there: the server ends");
             self.stop();
         } else {
             self.count_idle_time();
@@ -53,7 +53,7 @@ impl Reactor {
         if self.draining.swap(true, Ordering::SeqCst) {
             return;
         }
-        tracing::debug!("the server was told to end");
+        crate::log::debug!("the server was told to end");
         for (_, source) in self.all_sources() {
             if let Source::Entrance(entrance) = source {
                 entrance.close(self);
@@ -67,12 +67,35 @@ impl Reactor {
         self.draining.load(Ordering::SeqCst)
     }
 
-    /// Ends what has had time enough, and everything.
-    pub(super) fn end_drain(self: &Arc<Self>) {
-        for (_, source) in self.all_sources() {
-            if let Source::Job(job) = source {
-                job.end(self, Outcome::Stopping);
-            }
+    /// What runs has had time enough: tells the jobs that wait that the server ends.
+    pub(super) fn tell_jobs(self: &Arc<Self>) {
+        let is_job = |(_, source)| match source {
+            Source::Job(job) => Some(job),
+            _ => None,
+        };
+        let jobs: Vec<_> = self.all_sources().into_iter().filter_map(is_job).collect();
+        if jobs.is_empty() {
+            return self.finish();
+        }
+        self.untold.store(jobs.len(), Ordering::SeqCst);
+        // A job may take long, or for ever.
+        self.timers.set(now() + LAST_WORDS, Timer::Stop);
+        for job in jobs {
+            self.end_job(job, Outcome::Stopping);
+        }
+    }
+
+    /// A job was told that the server ends. The last one of them ends the server.
+    pub(super) fn job_was_told(self: &Arc<Self>) {
+        if self.untold.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.finish();
+        }
+    }
+
+    /// Ends everything.
+    pub(super) fn finish(self: &Arc<Self>) {
+        for task in self.crew.take_tasks() {
+            task.refuse(self);
         }
         for (_, source) in self.all_sources() {
             if let Source::Connection(connection) = source {
@@ -95,3 +118,6 @@ impl Reactor {
         self.stopped.load(Ordering::SeqCst)
     }
 }
+
+/// Limit of what jobs may still do when the server ends.
+const LAST_WORDS: Duration = Duration::from_secs(1);

@@ -1,8 +1,5 @@
 //! A call on its way through generated code.
 
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use syshandle_os::BorrowedHandle;
 use syshandle_wire::{
     DecodeError, Decoder, Encode, EncodeError, Encoder, Fault, Payload, Status, Unsendable,
@@ -13,6 +10,7 @@ use super::context::Context;
 use crate::arrived::Arrived;
 use crate::buffer::take_bytes;
 use crate::client::LIMITS;
+use crate::guard::guard;
 use crate::{Error, Result};
 
 /// A call that has come, for generated code to run.
@@ -85,15 +83,15 @@ impl<'a> Incoming<'a> {
         let arguments = match decoded {
             Ok(arguments) => arguments,
             Err(error) => {
-                tracing::debug!(%error, "a call was refused");
+                crate::log::debug!(%error, "a call was refused");
                 fault(reply, &error.into());
                 return None;
             }
         };
-        match catch_unwind(AssertUnwindSafe(|| method(arguments, context))) {
+        match guard(|| method(arguments, context)) {
             Ok(result) => Some((result, reply)),
-            Err(panic) => {
-                fault(reply, &Fault::Panicked { text: panic_text(&*panic) });
+            Err(text) => {
+                fault(reply, &Fault::Panicked { text });
                 None
             }
         }
@@ -103,11 +101,11 @@ impl<'a> Incoming<'a> {
 /// Sends a value, whose handles are lent until it has been sent.
 fn send(reply: Reply<'_>, status: Status, value: &impl Encode) {
     let mut out = Encoder::new(take_bytes(), LIMITS);
-    let encoded = catch_unwind(AssertUnwindSafe(|| value.encode(&mut out)));
+    let encoded = guard(|| value.encode(&mut out));
     let error = match (encoded, out.finish_lent()) {
         (Ok(()), Ok((bytes, handles))) => return reply(status, bytes, &handles),
         (Ok(()), Err(error)) => unsendable(error),
-        (Err(panic), _) => Fault::Panicked { text: panic_text(&*panic) },
+        (Err(text), _) => Fault::Panicked { text },
     };
     fault(reply, &error);
 }
@@ -124,12 +122,6 @@ fn unsendable(error: EncodeError) -> Fault {
 
 pub(super) fn fault(reply: Reply<'_>, fault: &Fault) {
     reply(Status::Fault, fault.write().into(), &[]);
-}
-
-/// What a panic said.
-pub(super) fn panic_text(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no text".into())
 }
 
 impl std::fmt::Debug for Incoming<'_> {

@@ -1,36 +1,90 @@
 //! Work that waits for an object, or for its time, without a thread.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use syshandle_os::{Interest, Readiness, Waitable, try_take};
+use syshandle_os::{BorrowedHandle, Interest, Readiness, Waitable, try_take};
 
 use super::activity::{Hold, What};
 use super::connection::Connection;
 use super::event_loop::Source;
 use super::newest::Newest;
 use super::reactor::Reactor;
+use super::receiving::Acted;
+use super::sentinel::Post;
 use super::session::Session;
 use super::shares::{Part, Taken};
+use super::task::Task;
 use super::timers::{Timer, TimerId};
+use crate::guard::{Guarded, guard};
 use crate::sync::atomic::AtomicU64;
 use crate::sync::{Mutex, MutexGuard, now};
 use crate::{Error, ErrorKind, Result};
 
-/// Why the wait of a job ended.
+/// Why a wait for an object ended: see [`Context::when`](crate::Context::when).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// The object was signalled, and taken; or the time has come that was waited for.
+    /// The object was signalled, and the wait has taken it.
     Fired,
-    /// The time was over.
+    /// The timeout has passed.
     Expired,
     /// The client died before.
     ClientDied,
     /// The server is about to end.
     Stopping,
+}
+
+/// Why a timer ended: see [`Context::after`](crate::Context::after).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TimerOutcome {
+    /// The delay has passed.
+    Elapsed,
+    /// The client died before.
+    ClientDied,
+    /// The server is about to end.
+    Stopping,
+}
+
+impl TimerOutcome {
+    /// The outcome of a wait without an object.
+    pub(super) fn of_wait(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Fired | Outcome::Expired => Self::Elapsed,
+            Outcome::ClientDied => Self::ClientDied,
+            Outcome::Stopping => Self::Stopping,
+        }
+    }
+}
+
+/// An object of the user's type, whose code may panic.
+pub(super) struct UserObject<W>(Guarded<W>);
+
+impl<W> UserObject<W> {
+    pub(super) fn new(object: W) -> Self {
+        Self(Guarded::new(object))
+    }
+}
+
+impl<W: Waitable> Waitable for UserObject<W> {
+    fn handle(&self) -> BorrowedHandle<'_> {
+        self.0.handle()
+    }
+
+    fn take(&self) -> io::Result<bool> {
+        guard(|| Waitable::take(&*self.0)).unwrap_or_else(|text| Err(io::Error::other(text)))
+    }
+
+    fn readiness(&self) -> Readiness {
+        self.0.readiness()
+    }
+
+    fn take_finds_out(&self) -> bool {
+        self.0.take_finds_out()
+    }
 }
 
 /// Work that waits.
@@ -48,7 +102,7 @@ struct Waiting {
     newest: Option<Arc<Newest>>,
     /// The object was taken: the work is to be done, whatever comes now.
     is_taken: bool,
-    work: Box<dyn FnOnce(Outcome) + Send>,
+    work: Guarded<Box<dyn FnOnce(Outcome) + Send>>,
     timer: Option<TimerId>,
     _hold: Hold,
     _taken: Taken,
@@ -80,6 +134,7 @@ impl Job {
         let changed = |object: &Object| object.readiness() == Readiness::Changed;
         let look_first = object.as_ref().is_some_and(changed);
         let is_taken = false;
+        let work = Guarded::new(work);
         let waiting = Waiting { object, newest: None, is_taken, work, timer: None, _hold, _taken };
         let job = Arc::new(Self {
             key: AtomicU64::new(0),
@@ -186,7 +241,7 @@ impl Job {
                 }
             },
             Err(error) => {
-                tracing::warn!(%error, "an object that a job waits for can't be taken");
+                crate::log::warn!(%error, "an object that a job waits for can't be taken");
                 Outcome::Expired
             }
         };
@@ -195,17 +250,23 @@ impl Job {
         self.finish(reactor, inside, outcome);
     }
 
-    /// On whose behalf it waits.
-    pub(super) fn session(&self) -> &Arc<Session> {
-        &self.session
+    /// The object may be signalled: does the work, on this thread or on a worker.
+    pub(super) fn act(self: &Arc<Self>, reactor: &Arc<Reactor>, post: &Post) -> Acted {
+        let Some(running) = reactor.sentinel.try_start_unknown(post, reactor) else {
+            reactor.crew.add_task(reactor, Task::Job(self.clone()));
+            return Acted::Otherwise;
+        };
+        self.try_run(reactor);
+        match running.end(reactor) {
+            true => Acted::Worked(self.session.clone()),
+            false => Acted::Lost,
+        }
     }
 
     /// Ends the wait for another reason, unless the object was signalled all the same.
     pub(crate) fn end(&self, reactor: &Arc<Reactor>, outcome: Outcome) {
         let Some(inside) = self.waiting().take() else { return };
         let outcome = match &inside.object {
-            // Its time is what it waited for.
-            None if outcome == Outcome::Expired => Outcome::Fired,
             _ if inside.is_taken => Outcome::Fired,
             Some(object) if matches!(try_take(&**object), Ok(true)) => Outcome::Fired,
             _ => outcome,
@@ -223,8 +284,9 @@ impl Job {
         self.clean_up(reactor, waiting.as_ref());
         let Some(Waiting { work, object, _hold, _taken, .. }) = waiting else { return };
         drop(object);
-        if catch_unwind(AssertUnwindSafe(|| work(outcome))).is_err() {
-            tracing::error!(?outcome, "a job panicked");
+        let Some(work) = work.into_inner() else { return };
+        if let Err(text) = guard(|| work(outcome)) {
+            crate::log::error!(?outcome, %text, "a job panicked");
         }
     }
 

@@ -23,9 +23,12 @@ use super::jobs::{Job, Outcome};
 use super::receiving::Acted;
 use super::sentinel::{Post, Sentinel};
 use super::shares::{Shares, Totals};
+use super::slow::MethodTable;
+use super::task::Task;
 use super::timers::{Timer, Timers};
 use crate::Object;
 use crate::client::LIMITS;
+use crate::guard::Guarded;
 use crate::sync::atomic::{AtomicBool, AtomicUsize};
 use crate::sync::{Mutex, MutexGuard, now, wait_for_event};
 
@@ -38,7 +41,8 @@ pub(crate) struct Reactor {
     pub(crate) activity: Arc<Activity>,
     pub(super) settings: Settings,
     pub(crate) shares: Shares,
-    classes: HashMap<Guid, Factory>,
+    classes: Guarded<HashMap<Guid, Factory>>,
+    pub(super) methods: MethodTable,
     /// Jobs that end together, each to be taken by whoever runs the first loop.
     ending: Mutex<VecDeque<(Arc<Job>, Outcome)>>,
     /// Wakes a thread for them, or to see whether anything is left to do.
@@ -47,6 +51,8 @@ pub(crate) struct Reactor {
     pub(super) stop: ManualEvent,
     pub(super) stopped: AtomicBool,
     pub(super) draining: AtomicBool,
+    /// Jobs that have yet to be told that the server ends.
+    pub(super) untold: AtomicUsize,
     /// Threads that sleep where only one client can wake them.
     staying: AtomicUsize,
     staying_max: usize,
@@ -101,12 +107,14 @@ impl Reactor {
             activity: Arc::default(),
             shares: Shares::new(settings.shares),
             settings,
-            classes,
+            classes: Guarded::new(classes),
+            methods: MethodTable::default(),
             ending: Mutex::default(),
             work: Event::new()?,
             stop,
             stopped: AtomicBool::new(false),
             draining: AtomicBool::new(false),
+            untold: AtomicUsize::new(0),
             staying: AtomicUsize::new(0),
             staying_max: loops,
         };
@@ -161,7 +169,7 @@ impl Reactor {
         if !event_loop.is_run.load(Ordering::SeqCst)
             && !event_loop.is_run.swap(true, Ordering::SeqCst)
         {
-            // Without a thread now, the sentinel or whoever is done first finds one.
+            // Without a thread now, the sentinel or the first thread that is free finds one.
             let _ = self.crew.hand_over(self, index);
         }
         event_loop
@@ -182,7 +190,7 @@ impl Reactor {
 
     /// A source can't be waited for now: it is looked at a little later as if it were ready.
     pub(crate) fn look_later(&self, key: u64, error: &io::Error) {
-        tracing::warn!(%error, "a descriptor can't be watched now");
+        crate::log::warn!(%error, "a descriptor can't be watched now");
         self.timers.set(now() + RETRY, Timer::Look(key));
     }
 
@@ -266,13 +274,10 @@ impl Reactor {
         match self.loop_of(ready.key).source(ready.key) {
             None => Acted::Otherwise,
             Some(Source::Connection(connection)) => connection.act(self, ready, post),
-            Some(Source::Job(job)) => {
-                let running = post.start_running(self);
-                job.try_run(self);
-                match running.end() {
-                    true => Acted::Worked(job.session().clone()),
-                    false => Acted::Lost,
-                }
+            Some(Source::Job(job)) => job.act(self, post),
+            Some(Source::Work) => {
+                let _ = self.work.poll();
+                self.end_jobs(post)
             }
             Some(Source::Entrance(entrance)) => match entrance.let_in(self) {
                 Some(connection) => connection.begin(self, post),
@@ -282,17 +287,13 @@ impl Reactor {
                 // It may come to the user's code.
                 let running = post.start_running(self);
                 self.act_on(source);
-                Acted::after(running)
+                Acted::after(running, self)
             }
         }
     }
 
     fn act_on(self: &Arc<Self>, source: Source) {
         match source {
-            Source::Work => {
-                let _ = self.work.poll();
-                self.end_jobs();
-            }
             Source::Alarm => self.act_on_timers(),
             Source::Signal => self.drain(),
             Source::Door(door) => door.let_in(self),
@@ -300,22 +301,37 @@ impl Reactor {
             // That the end has come is seen after whatever was done.
             Source::Stop => {}
             // They are acted on in their own ways.
-            Source::Connection(_) | Source::Entrance(_) | Source::Job(_) => {}
+            Source::Connection(_) | Source::Entrance(_) | Source::Job(_) | Source::Work => {}
         }
     }
 
-    /// Ends the jobs that are to end.
-    fn end_jobs(self: &Arc<Self>) {
+    /// Ends the jobs that are to end, on this thread or on workers.
+    fn end_jobs(self: &Arc<Self>, post: &Post) -> Acted {
         loop {
             let mut ending = self.ending();
-            let Some((job, outcome)) = ending.pop_front() else { return };
+            let Some((job, outcome)) = ending.pop_front() else { return Acted::Otherwise };
             let more = !ending.is_empty();
             drop(ending);
+            let Some(running) = self.sentinel.try_start_unknown(post, self) else {
+                self.crew.add_task(self, Task::EndJob(job, outcome));
+                continue;
+            };
             if more {
                 // If this one takes long, another thread goes on.
                 self.look_around();
             }
-            job.end(self, outcome);
+            self.end_job_now(&job, outcome);
+            if !running.end(self) {
+                return Acted::Lost;
+            }
+        }
+    }
+
+    /// Ends a job, which runs user code.
+    pub(super) fn end_job_now(self: &Arc<Self>, job: &Job, outcome: Outcome) {
+        job.end(self, outcome);
+        if outcome == Outcome::Stopping {
+            self.job_was_told();
         }
     }
 
@@ -342,7 +358,8 @@ impl Reactor {
                     None => {}
                 },
                 Timer::Idle => self.end_if_idle(),
-                Timer::Drain => self.end_drain(),
+                Timer::Drain => self.tell_jobs(),
+                Timer::Stop => self.finish(),
                 Timer::Accept => {
                     for (_, source) in self.all_sources() {
                         if let Source::Entrance(entrance) = source {
@@ -367,7 +384,7 @@ pub(super) fn surely(set: impl Fn() -> io::Result<()>) {
     for _ in 0..TRIES {
         match set() {
             Ok(()) => return,
-            Err(error) => tracing::error!(%error, "a thread of the server can't be woken now"),
+            Err(error) => crate::log::error!(%error, "a thread of the server can't be woken now"),
         }
         std::thread::sleep(RETRY);
     }

@@ -1,7 +1,6 @@
 //! What comes from a client: how it is received, and run.
 
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -12,15 +11,17 @@ use syshandle_wire::{Body, Fault, FromClient, Guid, Hello, Violation};
 use super::activity::What;
 use super::arguments::Arguments;
 use super::connection::Connection;
-use super::incoming::panic_text;
 use super::jobs::Job;
 use super::reactor::Reactor;
 use super::sentinel::{Post, Running};
 use super::session::Session;
+use super::slow::MethodSite;
+use super::task::Task;
 use super::work::{CallState, Work};
 use crate::arrived::Arrived;
 use crate::buffer::FrameBuffer;
 use crate::client::LIMITS;
+use crate::guard::guard;
 use crate::link::NoBody;
 use crate::spin::Looking;
 use crate::sync::now;
@@ -56,9 +57,19 @@ pub(super) enum Frame {
 
 impl Acted {
     /// Something else than a call, which has come to its end.
-    pub(super) fn after(running: Running<'_>) -> Self {
-        if running.end() { Self::Otherwise } else { Self::Lost }
+    pub(super) fn after(running: Running<'_>, reactor: &Arc<Reactor>) -> Self {
+        if running.end(reactor) { Self::Otherwise } else { Self::Lost }
     }
+}
+
+/// What became of a call.
+pub(super) enum Run {
+    /// It has run for so long.
+    Done(Duration),
+    /// A worker thread runs it, or it was refused.
+    Elsewhere,
+    /// It has run for so long that the thread has lost what it had.
+    Lost,
 }
 
 impl Connection {
@@ -85,7 +96,10 @@ impl Connection {
     /// A new client has been let in: mostly its hello has come before.
     pub(super) fn begin(self: Arc<Self>, reactor: &Arc<Reactor>, post: &Post) -> Acted {
         let frame = self.receive(reactor, post, None);
-        if matches!(frame, Frame::None | Frame::Other) && self.interface.get().is_none() {
+        if matches!(frame, Frame::None | Frame::Other)
+            && self.interface.get().is_none()
+            && !self.state().opening
+        {
             self.expect_hello(reactor);
         }
         self.go_on(frame, reactor, post)
@@ -96,8 +110,9 @@ impl Connection {
     fn go_on(self: Arc<Self>, frame: Frame, reactor: &Arc<Reactor>, post: &Post) -> Acted {
         match frame {
             Frame::Call(work) => match self.run(work, reactor, post) {
-                Some(took) => Acted::Called(self, took),
-                None => Acted::Lost,
+                Run::Done(took) => Acted::Called(self, took),
+                Run::Elsewhere => Acted::Otherwise,
+                Run::Lost => Acted::Lost,
             },
             Frame::Job(_) | Frame::Other | Frame::None => Acted::Otherwise,
             Frame::Lost => Acted::Lost,
@@ -115,11 +130,18 @@ impl Connection {
         opening
     }
 
-    /// This was the last of it: with it goes the object, which is the user's.
+    /// Releases the connection, and with it perhaps the object, whose destructor is the user's.
     fn let_go(self: Arc<Self>, reactor: &Arc<Reactor>, post: &Post) -> Acted {
-        let running = post.start_running(reactor);
-        drop(self);
-        Acted::after(running)
+        match reactor.sentinel.try_start_unknown(post, reactor) {
+            Some(running) => {
+                drop(self);
+                Acted::after(running, reactor)
+            }
+            None => {
+                reactor.crew.add_task(reactor, Task::Release(self));
+                Acted::Otherwise
+            }
+        }
     }
 
     /// Begins to look for what comes from this client.
@@ -127,20 +149,34 @@ impl Connection {
         self.spin.start(self.link.peer())
     }
 
-    /// Runs a call; returns how long that took, if the thread still has what it had. A method that
-    /// took long the last time isn't waited for: what the thread has is given up before.
-    pub(super) fn run(&self, work: Work, reactor: &Arc<Reactor>, post: &Post) -> Option<Duration> {
+    /// Runs a call. A method that is known to be slow, and one too many, runs on a worker thread.
+    pub(super) fn run(&self, mut work: Work, reactor: &Arc<Reactor>, post: &Post) -> Run {
         let (method, began) = (work.method, work.began);
-        let known_slow = self.slow.get(method);
-        if known_slow {
-            post.give_up(reactor);
-        } else if self.holds_replies() && !self.slow.is_quick(method) {
+        let sentinel = &reactor.sentinel;
+        // A call that comes before the object is there is refused.
+        let Some(methods) = self.methods.get() else {
+            let took = work.run(reactor) - began;
+            return Run::Done(took);
+        };
+        let is_quick = methods.is_quick(method);
+        if !is_quick && self.holds_replies() {
             self.send_held(&mut self.state());
         }
-        let running = reactor.sentinel.start_in_turn(post, reactor);
+        let beside = methods.runs_beside(method) || !is_quick && sentinel.is_cautious();
+        if beside || !work.start() {
+            work.run_beside(reactor);
+            return Run::Elsewhere;
+        }
+        let Some(running) = sentinel.try_start(post, reactor) else {
+            work.run_beside(reactor);
+            return Run::Elsewhere;
+        };
+        post.set_site(methods.site(method));
         let took = work.run(reactor) - began;
-        self.slow.learn(method, took);
-        (running.end() && !known_slow).then_some(took)
+        methods.learn(method, took);
+        let still_has = running.end(reactor);
+        post.set_site(MethodSite::default());
+        if still_has { Run::Done(took) } else { Run::Lost }
     }
 
     /// Receives one frame and acts on it; waits for it no longer than `patience`. Those that have been
@@ -176,7 +212,7 @@ impl Connection {
         };
         taken.unwrap_or_else(|violation| {
             let Credentials { pid, uid, .. } = self.session.client;
-            tracing::warn!(%violation, pid, %uid, "a client broke the rules");
+            crate::log::warn!(%violation, pid, %uid, "a client broke the rules");
             self.end(reactor, false);
             Frame::End
         })
@@ -203,7 +239,7 @@ impl Connection {
             // It went with messages of ours unread; its own are still to come.
             io::ErrorKind::ConnectionReset => Frame::Other,
             _ => {
-                tracing::debug!(%error, "a connection failed");
+                crate::log::debug!(%error, "a connection failed");
                 self.end(reactor, false);
                 Frame::End
             }
@@ -232,10 +268,7 @@ impl Connection {
             FromClient::Hello(hello) => {
                 state.opening = true;
                 drop(guard);
-                return Ok(self.open(reactor, post, hello).unwrap_or_else(|fault| {
-                    self.refuse(reactor, &fault);
-                    Frame::End
-                }));
+                return Ok(self.start_to_open(reactor, post, hello));
             }
             FromClient::Call { call, method, timeout_ms, body, handles_lost } => {
                 // Those whose reply the client doesn't read run no more, and count all the same: or
@@ -271,6 +304,7 @@ impl Connection {
                     arguments,
                     handles,
                     handles_lost: handles_lost || bytes_lost,
+                    taken: None,
                     _hold: reactor.hold(What::Work),
                 });
             }
@@ -294,31 +328,45 @@ impl Connection {
         Ok(taken)
     }
 
-    /// Finds or makes the object that the client wants.
-    fn open(
-        &self,
-        reactor: &Arc<Reactor>,
-        post: &Post,
-        Hello { clsid, iid }: Hello,
-    ) -> Result<Frame, Fault> {
+    /// Finds the object that the client wants, or creates it, which runs user code.
+    fn start_to_open(self: &Arc<Self>, reactor: &Arc<Reactor>, post: &Post, hello: Hello) -> Frame {
         if let Some(timer) = self.hello_timer.get() {
             reactor.timers.forget(*timer);
         }
-        let mut done = Frame::Other;
+        let Some(running) = reactor.sentinel.try_start_unknown(post, reactor) else {
+            reactor.crew.add_task(reactor, Task::Open(self.clone(), hello));
+            return Frame::Other;
+        };
+        let opened = self.open(reactor, hello);
+        if let Err(fault) = &opened {
+            self.refuse(reactor, fault);
+        }
+        match (running.end(reactor), opened) {
+            (false, _) => Frame::Lost,
+            (true, Ok(())) => Frame::Other,
+            (true, Err(_)) => Frame::End,
+        }
+    }
+
+    /// Finds or creates the object that the client wants, on a worker thread.
+    pub(super) fn open_or_refuse(&self, reactor: &Arc<Reactor>, hello: Hello) {
+        if let Err(fault) = self.open(reactor, hello) {
+            self.refuse(reactor, &fault);
+        }
+    }
+
+    fn open(&self, reactor: &Arc<Reactor>, Hello { clsid, iid }: Hello) -> Result<(), Fault> {
         if self.object.get().is_none() {
             let make = reactor.class(clsid).ok_or(Fault::NoSuchClass(clsid))?;
-            let running = post.start_running(reactor);
-            let object = catch_unwind(AssertUnwindSafe(make));
-            if !running.end() {
-                done = Frame::Lost;
-            }
-            let object = object.map_err(|panic| Fault::NoObject { text: panic_text(&*panic) })?;
+            let object = guard(make).map_err(|text| Fault::NoObject { text })?;
             let _ = self.object.set(object);
         } else if clsid != Guid::NIL {
             return Err(Fault::NoSuchClass(clsid));
         }
         let interface = self.object.get().and_then(|object| object.interface(iid));
-        let _ = self.interface.set(interface.ok_or(Fault::NoSuchInterface(iid))?);
+        let interface = interface.ok_or(Fault::NoSuchInterface(iid))?;
+        let _ = self.methods.set(reactor.methods.of(interface.description()));
+        let _ = self.interface.set(interface);
         let mut state = self.state();
         state.opening = false;
         let has_left = !state.is_watched();
@@ -326,6 +374,6 @@ impl Connection {
         if has_left {
             self.rejoin(reactor);
         }
-        Ok(done)
+        Ok(())
     }
 }

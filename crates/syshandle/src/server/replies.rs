@@ -109,7 +109,7 @@ impl Connection {
         if is_gone(error) {
             return;
         }
-        tracing::warn!(%error, "a reply can't be sent");
+        crate::log::warn!(%error, "a reply can't be sent");
         let body = unsendable(error);
         let mut state = self.state();
         let header = state.end.reply_instead(unsent, Status::Fault, body.len());
@@ -149,12 +149,12 @@ impl Connection {
                     break;
                 }
                 Err(error) if header.handles == 0 && matches!(header.body, Body::Inline { .. }) => {
-                    tracing::warn!(%error, "no reply can be sent");
+                    crate::log::warn!(%error, "no reply can be sent");
                     drop(state);
                     return self.end(reactor, false);
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "a reply can't be sent");
+                    crate::log::warn!(%error, "a reply can't be sent");
                     owed.body = unsendable(&error);
                     owed.handles.clear();
                     owed.taken = None;

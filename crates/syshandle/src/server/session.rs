@@ -156,7 +156,9 @@ impl Session {
                     .add(source, |poller, key| poller.add(process, key, Interest::OnceReadable));
                 match watched {
                     Ok(key) => state.watch = Some(key),
-                    Err(error) => tracing::warn!(%error, "a client that let go can't be watched"),
+                    Err(error) => {
+                        crate::log::warn!(%error, "a client that let go can't be watched")
+                    }
                 }
             }
             // It has died already, and its jobs must not wait for it.
@@ -166,7 +168,7 @@ impl Session {
                 self.end_jobs(reactor);
             }
             // An old kernel: its jobs end at their deadlines.
-            Err(error) => tracing::debug!(%error, "the client's process can't be watched"),
+            Err(error) => crate::log::debug!(%error, "the client's process can't be watched"),
         }
     }
 

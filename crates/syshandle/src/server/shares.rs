@@ -26,6 +26,8 @@ pub(crate) struct Totals {
     pub(crate) clients: usize,
     /// Methods that run.
     pub(crate) calls: usize,
+    /// Calls that wait until fewer methods run.
+    pub(crate) waiting: usize,
     /// Descriptors: of connections, doors, jobs, and of the arguments of methods that run.
     pub(crate) descriptors: usize,
     /// Jobs that wait for their time, and take no descriptor.
@@ -49,6 +51,7 @@ pub(crate) struct Share {
     max: Totals,
     clients: AtomicUsize,
     calls: AtomicUsize,
+    waiting: AtomicUsize,
     descriptors: AtomicUsize,
     timers: AtomicUsize,
     bytes: AtomicUsize,
@@ -71,6 +74,8 @@ pub(crate) enum Part {
     Client,
     /// A method that runs.
     Call,
+    /// A call that waits until fewer methods run.
+    Waiting,
     /// A job, which is limited by its descriptor alone.
     Job,
     /// Messages that came and nobody has acted on, which are limited by their descriptors.
@@ -115,7 +120,7 @@ impl Shares {
 impl Totals {
     /// What a reactor has that is for one process and its friends.
     pub(crate) const UNLIMITED: Self =
-        Self { clients: MAX, calls: MAX, descriptors: MAX, timers: MAX, bytes: MAX };
+        Self { clients: MAX, calls: MAX, waiting: MAX, descriptors: MAX, timers: MAX, bytes: MAX };
 
     fn quarters(self, quarters: usize) -> Self {
         // Rounded up, and not beyond the largest number.
@@ -126,6 +131,7 @@ impl Totals {
         Self {
             clients: part(self.clients),
             calls: part(self.calls),
+            waiting: part(self.waiting),
             descriptors: part(self.descriptors),
             timers: part(self.timers),
             bytes: part(self.bytes),
@@ -140,6 +146,7 @@ impl Share {
             max,
             clients: none(),
             calls: none(),
+            waiting: none(),
             descriptors: none(),
             timers: none(),
             bytes: none(),
@@ -163,6 +170,9 @@ impl Share {
             Part::Call if !add(&self.calls, 1, self.max.calls) => {
                 return Err("calls of one client");
             }
+            Part::Waiting if !add(&self.waiting, 1, self.waiting_max()) => {
+                return Err("calls of one client that wait");
+            }
             Part::Timer if !add(&self.timers, 1, self.max.timers) => {
                 return Err("jobs of one client that wait for their time");
             }
@@ -180,6 +190,13 @@ impl Share {
             taken.descriptors = descriptors;
         }
         Ok(taken)
+    }
+
+    /// Limit of calls that wait now. A call whose thread is on its way waits as well, so those that
+    /// may run and do not yet count here.
+    fn waiting_max(&self) -> usize {
+        let running = self.calls.load(Ordering::Relaxed);
+        self.max.waiting + self.max.calls.saturating_sub(running)
     }
 
     /// How many descriptors could be taken now.
@@ -213,6 +230,20 @@ impl Taken {
         self.share.descriptors.fetch_sub(descriptors, Ordering::Relaxed);
     }
 
+    /// Whether one more method of the client's may run.
+    pub(crate) fn may_start(&self) -> bool {
+        self.share.calls.load(Ordering::Relaxed) < self.share.max.calls
+    }
+
+    /// A call that has waited runs now: `false` if as many methods of the client's run as may.
+    pub(crate) fn start(&mut self) -> bool {
+        if self.what == Part::Waiting && add(&self.share.calls, 1, self.share.max.calls) {
+            self.share.waiting.fetch_sub(1, Ordering::Relaxed);
+            self.what = Part::Call;
+        }
+        self.what == Part::Call
+    }
+
     /// Keeps no more descriptors than so many.
     pub(crate) fn keep(&mut self, descriptors: usize) {
         self.give_back(self.descriptors.saturating_sub(descriptors));
@@ -228,6 +259,7 @@ impl Drop for Taken {
         match what {
             Part::Client => drop(share.clients.fetch_sub(1, Ordering::Relaxed)),
             Part::Call => drop(share.calls.fetch_sub(1, Ordering::Relaxed)),
+            Part::Waiting => drop(share.waiting.fetch_sub(1, Ordering::Relaxed)),
             Part::Timer => drop(share.timers.fetch_sub(1, Ordering::Relaxed)),
             Part::Reply(bytes) => drop(share.bytes.fetch_sub(*bytes, Ordering::Relaxed)),
             Part::Unclosed => drop(share.unclosed.fetch_sub(1, Ordering::Relaxed)),
@@ -255,7 +287,14 @@ mod tests {
     use crate::sync::run_once;
 
     fn share(clients: usize, calls: usize, descriptors: usize) -> Arc<Share> {
-        Arc::new(Share::new(Totals { clients, calls, descriptors, timers: 2, bytes: 100 }))
+        Arc::new(Share::new(Totals {
+            clients,
+            calls,
+            waiting: 1,
+            descriptors,
+            timers: 2,
+            bytes: 100,
+        }))
     }
 
     #[test]
@@ -279,6 +318,24 @@ mod tests {
             share.take(Part::Timer, 0).unwrap_err();
             drop(timers);
             share.take(Part::Timer, 0).unwrap();
+        });
+    }
+
+    #[test]
+    fn a_call_that_waits_starts_when_another_one_has_ended() {
+        run_once(|| {
+            let share = share(1, 1, 10);
+            let running = share.take(Part::Call, 1).unwrap();
+            let mut waiting = share.take(Part::Waiting, 8).unwrap();
+            let error = share.take(Part::Waiting, 0).unwrap_err();
+            assert_eq!(error, "calls of one client that wait");
+            assert!(!waiting.may_start() && !waiting.start());
+            drop(running);
+            assert!(waiting.may_start() && waiting.start());
+            share.take(Part::Call, 0).unwrap_err();
+            let _next = share.take(Part::Waiting, 2).unwrap();
+            drop(waiting);
+            share.take(Part::Call, 8).unwrap();
         });
     }
 

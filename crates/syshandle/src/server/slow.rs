@@ -1,79 +1,193 @@
-//! Which methods take long, and which are quick.
+//! How long the methods of an interface take, learned from all clients of the server.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// How long methods took the last time. Whoever runs one again that took long lets another thread
-/// receive before, so that nobody waits for the sentinel twice; and replies may wait for those of
-/// methods that were quick. One bit for each of the first ones.
+use syshandle_wire::Guid;
+use syshandle_wire::describe::Interface;
+
+/// The methods of every interface that a server has offered so far.
 #[derive(Default)]
-pub(super) struct SlowMethods {
-    slow: AtomicU64,
-    quick: AtomicU64,
-}
+pub(crate) struct MethodTable(Mutex<Vec<(Guid, Arc<MethodTimes>)>>);
 
-impl SlowMethods {
-    /// Whether it took long.
-    pub(super) fn get(&self, method: u32) -> bool {
-        is_set(&self.slow, bit(method))
+impl MethodTable {
+    /// The methods of an interface.
+    pub(super) fn of(&self, interface: &Interface) -> Arc<MethodTimes> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, times)) = known.iter().find(|(iid, _)| *iid == interface.iid) {
+            return times.clone();
+        }
+        let times = Arc::new(MethodTimes::new(interface, known.len() as u32));
+        known.push((interface.iid, times.clone()));
+        times
     }
 
-    /// Whether it was quick: not of one that hasn't run yet.
-    pub(super) fn is_quick(&self, method: u32) -> bool {
-        is_set(&self.quick, bit(method))
-    }
-
-    /// It took so long.
-    #[inline]
-    pub(super) fn learn(&self, method: u32, took: Duration) {
-        let (bit, is_slow, is_quick) = (bit(method), took >= SLOW, took < QUICK);
-        // Written only where it changes.
-        if is_set(&self.slow, bit) != is_slow || is_set(&self.quick, bit) != is_quick {
-            set(&self.slow, bit, is_slow);
-            set(&self.quick, bit, is_quick);
+    /// Records that a method has run for longer than its event loop could wait.
+    pub(super) fn mark_slow(&self, site: MethodSite) {
+        let Some((interface, method)) = site.split() else { return };
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let times = known.get(interface).map(|(_, times)| times.clone());
+        drop(known);
+        if let Some(times) = times {
+            times.learn(method, SLOW);
         }
     }
 }
 
-fn is_set(bits: &AtomicU64, bit: u64) -> bool {
-    bits.load(Ordering::Relaxed) & bit != 0
+/// A method of one of the interfaces in a [`MethodTable`], as a number that fits an atomic; the
+/// default is none.
+#[derive(Clone, Copy, Default)]
+pub(super) struct MethodSite(pub(super) u64);
+
+impl MethodSite {
+    fn split(self) -> Option<(usize, u32)> {
+        let interface = (self.0 >> 32).checked_sub(1)?;
+        Some((interface as usize, self.0 as u32))
+    }
 }
 
-#[cold]
-fn set(bits: &AtomicU64, bit: u64, to: bool) {
-    match to {
-        true => bits.fetch_or(bit, Ordering::Relaxed),
-        false => bits.fetch_and(!bit, Ordering::Relaxed),
+/// What is known of the methods of one interface.
+///
+/// A slow method runs on a worker thread from the start, beside the event loop that has received the
+/// call. A reply may wait for the replies of methods that were quick.
+pub(super) struct MethodTimes {
+    /// The place of the interface in the table.
+    place: u32,
+    /// For each method: [`QUICK_BIT`], and how many more times it runs beside the event loop.
+    methods: Box<[AtomicU8]>,
+}
+
+impl MethodTimes {
+    fn new(interface: &Interface, place: u32) -> Self {
+        let first = |blocking| AtomicU8::new(if blocking { ALWAYS_BESIDE } else { 0 });
+        let methods = interface.methods.iter().map(|method| first(method.blocking)).collect();
+        Self { place, methods }
+    }
+
+    /// The number of a method in the whole table.
+    #[inline]
+    pub(super) fn site(&self, method: u32) -> MethodSite {
+        MethodSite(u64::from(self.place + 1) << 32 | u64::from(method))
+    }
+
+    /// Whether a method is to run beside the event loop.
+    #[inline]
+    pub(super) fn runs_beside(&self, method: u32) -> bool {
+        self.get(method) & BESIDE_BITS != 0
+    }
+
+    /// Whether a method was quick the last time; `false` for one that has not run yet.
+    #[inline]
+    pub(super) fn is_quick(&self, method: u32) -> bool {
+        self.get(method) & QUICK_BIT != 0
+    }
+
+    /// Records how long a method has run.
+    #[inline]
+    pub(super) fn learn(&self, method: u32, took: Duration) {
+        let old = self.get(method);
+        if next(old, took) != old {
+            self.change(method, took);
+        }
+    }
+
+    #[cold]
+    fn change(&self, method: u32, took: Duration) {
+        if let Some(entry) = self.methods.get(method as usize) {
+            let change = |old| Some(next(old, took));
+            let _ = entry.fetch_update(Ordering::Relaxed, Ordering::Relaxed, change);
+        }
+    }
+
+    fn get(&self, method: u32) -> u8 {
+        self.methods.get(method as usize).map_or(0, |entry| entry.load(Ordering::Relaxed))
+    }
+}
+
+/// The entry of a method after one more run.
+fn next(old: u8, took: Duration) -> u8 {
+    let beside = match old & BESIDE_BITS {
+        ALWAYS_BESIDE => ALWAYS_BESIDE,
+        _ if took >= SLOW => BESIDE_AFTER_SLOW,
+        count => count.saturating_sub(1),
     };
+    beside | if took < QUICK { QUICK_BIT } else { 0 }
 }
 
-fn bit(method: u32) -> u64 {
-    1_u64.checked_shl(method).unwrap_or(0)
-}
+const QUICK_BIT: u8 = 0x80;
+const BESIDE_BITS: u8 = 0x7f;
 
-/// A method that takes this long is worth waking another thread for what its own would do meanwhile.
+/// Marks a method that its interface declares as blocking.
+const ALWAYS_BESIDE: u8 = 0x7f;
+
+/// A method that blocked once runs beside the event loop for so many quick runs: a method that
+/// blocks now and then would otherwise stop a loop each time.
+const BESIDE_AFTER_SLOW: u8 = 64;
+
+/// A method that takes this long is worth waking another thread for.
 const SLOW: Duration = Duration::from_millis(1);
 
-/// One that takes less is worth waiting for, with a reply: some times what it costs to send that.
+/// The reply of a method that takes less may wait for other replies: this is a multiple of what it
+/// costs to send one.
 const QUICK: Duration = Duration::from_micros(20);
 
 #[cfg(test)]
 mod tests {
+    use syshandle_wire::describe::{Method, Parameter, Type};
+
     use super::*;
 
+    const fn method(blocking: bool) -> Method {
+        let result = Parameter::new("", Type::Tuple(&[]), None);
+        Method { name: "m", docs: "", parameters: &[], result, error: None, blocking }
+    }
+
+    static METHODS: [Method; 100] = {
+        let mut methods = [method(false); 100];
+        methods[99] = method(true);
+        methods
+    };
+
+    fn interface(iid: u8) -> Interface {
+        Interface { iid: Guid::from_bytes([iid; 16]), name: "I", docs: "", methods: &METHODS }
+    }
+
     #[test]
-    fn the_last_time_counts_and_nothing_is_known_of_what_has_not_run() {
-        let methods = SlowMethods::default();
-        let known = |method| (methods.get(method), methods.is_quick(method));
-        assert_eq!(known(3), (false, false));
-        methods.learn(3, Duration::from_micros(5));
-        assert_eq!(known(3), (false, true));
-        methods.learn(3, Duration::from_micros(500));
-        assert_eq!(known(3), (false, false));
-        methods.learn(3, Duration::from_millis(5));
-        assert_eq!(known(3), (true, false));
-        methods.learn(64, Duration::from_micros(5));
-        assert_eq!(known(64), (false, false), "there is no bit for it");
-        assert_eq!(known(0), (false, false));
+    fn a_method_that_blocked_runs_beside_its_loop_for_some_quick_runs_whatever_its_number_is() {
+        let times = MethodTable::default().of(&interface(1));
+        let known = |method| (times.runs_beside(method), times.is_quick(method));
+        for number in [3, 64, 98] {
+            assert_eq!(known(number), (false, false));
+            times.learn(number, Duration::from_micros(5));
+            assert_eq!(known(number), (false, true));
+            times.learn(number, Duration::from_micros(500));
+            assert_eq!(known(number), (false, false));
+            times.learn(number, SLOW);
+            for _ in 0..BESIDE_AFTER_SLOW {
+                assert!(times.runs_beside(number));
+                times.learn(number, Duration::from_micros(5));
+            }
+            assert_eq!(known(number), (false, true));
+        }
+    }
+
+    #[test]
+    fn a_method_that_is_declared_as_blocking_always_runs_beside_its_loop() {
+        let times = MethodTable::default().of(&interface(1));
+        (0..200).for_each(|_| times.learn(99, Duration::from_micros(5)));
+        assert!(times.runs_beside(99) && times.is_quick(99));
+        // A number that no method has.
+        times.learn(100, SLOW);
+        assert!(!times.runs_beside(100));
+    }
+
+    #[test]
+    fn all_clients_of_an_interface_share_what_is_learned() {
+        let table = MethodTable::default();
+        let (first, other) = (table.of(&interface(1)), table.of(&interface(2)));
+        table.mark_slow(MethodSite::default());
+        table.mark_slow(table.of(&interface(2)).site(7));
+        assert!(other.runs_beside(7) && !first.runs_beside(7));
     }
 }

@@ -13,7 +13,7 @@ use super::connection::Connection;
 use super::inbox::Crowd;
 use super::jobs::Job;
 use super::reactor::Reactor;
-use super::receiving::Frame;
+use super::receiving::{Acted, Frame, Run};
 use super::sentinel::{Held, Post};
 use crate::sync::{now, wait_until};
 
@@ -48,8 +48,8 @@ impl Connection {
         post.hold(Held::Client(self.clone()));
         self.newest().attend();
         let mut waits_for = match reactor.crew.hand_over(reactor, index) {
-            Ok(true) => WaitsFor::Calls,
-            _ => WaitsFor::More,
+            Ok(()) => WaitsFor::Calls,
+            Err(_) => WaitsFor::More,
         };
         let mut crowd = Crowd::new();
         while !matches!(waits_for, WaitsFor::More) && !reactor.is_stopped() {
@@ -58,7 +58,7 @@ impl Connection {
             }
             waits_for = match self.receive_soon(waits_for, reactor, post, &mut crowd) {
                 Frame::Call(work) => {
-                    if self.run(work, reactor, post).is_none() {
+                    if matches!(self.run(work, reactor, post), Run::Lost) {
                         return true;
                     }
                     self.waits_for()
@@ -67,9 +67,7 @@ impl Connection {
                     if self.holds_replies() {
                         self.send_held(&mut self.state());
                     }
-                    let running = post.start_running(reactor);
-                    job.try_run(reactor);
-                    if !running.end() {
+                    if matches!(job.act(reactor, post), Acted::Lost) {
                         return true;
                     }
                     self.waits_for()

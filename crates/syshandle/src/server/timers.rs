@@ -38,6 +38,8 @@ pub(crate) enum Timer {
     Idle,
     /// What still runs has had time enough to end.
     Drain,
+    /// What was told that the server ends has had time enough.
+    Stop,
     /// There may be descriptors again.
     Accept,
     /// A source couldn't be watched: it is looked at instead, and then watched again.
@@ -92,7 +94,7 @@ impl Timers {
         due.rings = match self.alarm.set(Some(time)) {
             Ok(()) => Some(time),
             Err(error) => {
-                tracing::error!(%error, "the alarm can't be set");
+                crate::log::error!(%error, "the alarm can't be set");
                 None
             }
         };

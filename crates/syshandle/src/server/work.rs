@@ -1,7 +1,6 @@
 //! A call on the server: what it needs to run, and its way through the object.
 
 use std::os::fd::AsFd;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -14,11 +13,13 @@ use super::arguments::Arguments;
 use super::connection::Connection;
 use super::context::Context;
 use super::doors::InnerDoor;
-use super::incoming::{Incoming, fault, panic_text};
+use super::incoming::{Incoming, fault};
 use super::reactor::Reactor;
-use super::shares::Part;
+use super::shares::{Part, Taken};
+use super::task::Task;
 use crate::arrived::Arrived;
 use crate::door;
+use crate::guard::guard;
 use crate::sync::atomic::AtomicBool;
 use crate::sync::now;
 
@@ -32,6 +33,8 @@ pub(crate) struct Work {
     pub(super) arguments: Arguments,
     pub(super) handles: Arrived,
     pub(super) handles_lost: bool,
+    /// Its part of the client's share.
+    pub(super) taken: Option<Taken>,
     pub(super) _hold: Hold,
 }
 
@@ -43,9 +46,54 @@ impl Work {
         replied.unwrap_or_else(now)
     }
 
+    /// Takes a part of the client's share; `false` if as many methods of the client's run as may.
+    #[inline]
+    pub(super) fn start(&mut self) -> bool {
+        let taken = self.connection.session.share.take(Part::Call, self.handles.len());
+        self.taken = taken.ok();
+        self.taken.is_some()
+    }
+
+    /// Whether the call, which has waited for a thread, may run now.
+    pub(super) fn may_start(&self) -> bool {
+        self.taken.as_ref().is_none_or(Taken::may_start)
+    }
+
+    /// The same, and takes a part of the client's share.
+    pub(super) fn start_after_wait(&mut self) -> bool {
+        self.taken.as_mut().is_none_or(Taken::start)
+    }
+
+    /// Has a worker thread run the call, unless as many calls of the client wait as may.
+    pub(super) fn run_beside(mut self, reactor: &Arc<Reactor>) {
+        let share = &self.connection.session.share;
+        match share.take(Part::Waiting, self.handles.len()) {
+            Ok(taken) => {
+                self.taken = Some(taken);
+                reactor.crew.add_task(reactor, Task::Call(self));
+            }
+            Err(limit) => self.refuse(reactor, &Fault::Busy { limit: limit.into() }),
+        }
+    }
+
+    /// Answers the call without running it.
+    pub(super) fn refuse(self, reactor: &Arc<Reactor>, fault: &Fault) {
+        let body = fault.write().into();
+        self.connection.reply(reactor, self.call, Status::Fault, body, &[]);
+    }
+
     fn answer(self, reactor: &Arc<Reactor>, replied: &mut Option<Instant>) {
         let Self {
-            connection, state, call, method, arguments, handles, handles_lost, _hold, ..
+            connection,
+            state,
+            call,
+            method,
+            arguments,
+            handles,
+            handles_lost,
+            taken: _taken,
+            _hold,
+            ..
         } = self;
         let context = Context { reactor: reactor.clone(), connection, call: state };
         let connection = &context.connection;
@@ -62,12 +110,8 @@ impl Work {
         if let Some(refusal) = refusal {
             return fault(&mut reply, &refusal);
         }
-        let share = &connection.session.share;
-        let _taken = match share.take(Part::Call, handles.len()) {
-            Ok(taken) => taken,
-            Err(limit) => return fault(&mut reply, &Fault::Busy { limit: limit.into() }),
-        };
         if method == door::METHOD {
+            let share = &connection.session.share;
             let door = |object| InnerDoor::open(reactor, share, object);
             return match connection.object.get().map(door) {
                 Some(Ok(outer)) => reply(Status::Done, vec![0, 0].into(), &[outer.as_fd()]),
@@ -78,15 +122,14 @@ impl Work {
         let Some(interface) = connection.interface.get() else {
             return fault(&mut reply, &Fault::NoSuchMethod(method));
         };
-        let span = tracing::debug_span!(
+        let _entered = crate::log::debug_span!(
             "serve",
             interface = interface.description().name,
             method,
             client = connection.session.client.pid
         );
-        let _entered = span.enter();
-        tracing::trace!(handles = handles.len(), "running");
-        let run = catch_unwind(AssertUnwindSafe(|| {
+        crate::log::trace!(handles = handles.len(), "running");
+        let run = guard(|| {
             interface.dispatch(Incoming {
                 method,
                 arguments,
@@ -94,15 +137,19 @@ impl Work {
                 context: &context,
                 reply: &mut reply,
             });
-        }));
-        if let Err(panic) = run {
-            fault(&mut reply, &Fault::Panicked { text: panic_text(&*panic) });
-        }
-        if replied.is_none() {
-            let text = "the interface did not answer".into();
-            let body = Fault::Failed { text }.write();
-            connection.reply(reactor, call, Status::Fault, body.into(), &[]);
-        }
+        });
+        let fault = match run {
+            _ if replied.is_some() => {
+                if let Err(text) = run {
+                    // The result is on its way: only its destructor can have panicked.
+                    crate::log::error!(%text, "a destructor of the program panicked");
+                }
+                return;
+            }
+            Ok(()) => Fault::Failed { text: "the interface did not answer".into() },
+            Err(text) => Fault::Panicked { text },
+        };
+        connection.reply(reactor, call, Status::Fault, fault.write().into(), &[]);
     }
 }
 

@@ -131,6 +131,11 @@ std::thread_local! {
     static CLOCK: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
+/// Runs a thread's work. The scheduler unwinds threads itself: nothing may stop that.
+pub(crate) fn contain<T>(run: impl FnOnce() -> T) -> Result<T, String> {
+    Ok(run())
+}
+
 /// Once: so that what is done in the usual case is done in short tests too.
 pub(crate) const fn often(_times: u32) -> u32 {
     1

@@ -16,7 +16,7 @@ pub(crate) mod atomic {
 pub(crate) mod thread {
     use std::io;
 
-    pub(crate) use std::thread::{Thread, ThreadId, current, park_timeout, sleep, yield_now};
+    pub(crate) use std::thread::{Thread, ThreadId, current, park_timeout, yield_now};
 
     /// Starts a thread that nobody joins.
     pub(crate) fn start(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<Thread> {
@@ -28,6 +28,11 @@ pub(crate) mod thread {
 /// How often something must happen before it is usual.
 pub(crate) const fn often(times: u32) -> u32 {
     times
+}
+
+/// Runs a thread's work; a panic ends here, and its text is returned.
+pub(crate) fn contain<T>(run: impl FnOnce() -> T) -> Result<T, String> {
+    crate::guard::guard(run)
 }
 
 /// What time it is.

@@ -40,8 +40,8 @@ impl Activation {
     /// Whatever stands in the way, by its own [`ErrorKind`]. The call did not run.
     pub fn activate<P: Proxy>(&self, clsid: Guid) -> Result<P> {
         let interface = P::Interface::DESCRIPTION;
-        let span = tracing::debug_span!("activate", class = %clsid, interface = interface.name);
-        let _entered = span.enter();
+        let _entered =
+            crate::log::debug_span!("activate", class = %clsid, interface = interface.name);
         let now = Instant::now();
         let deadline = now.checked_add(self.timeout).unwrap_or(now + Self::TIMEOUT);
         let reference = activate(clsid, interface, deadline)?;
@@ -84,7 +84,7 @@ fn activate(clsid: Guid, interface: &'static Description, deadline: Instant) -> 
         if !again {
             return Err(error);
         }
-        tracing::debug!(%error, "an activation is tried again");
+        crate::log::debug!(%error, "an activation is tried again");
         std::thread::sleep(PAUSE);
     }
 }

@@ -124,6 +124,32 @@ fn more_methods_than_threads_wait_for_each_other() {
 }
 
 #[test]
+fn calls_beyond_the_methods_of_one_client_wait_and_calls_beyond_those_are_refused() {
+    // Of two methods and eight calls that wait, this process may have three quarters, rounded up.
+    const RUN_AND_WAIT: usize = 2 + 6;
+    let world = World::with_environment(&[(THREADS_MAX, "2")]);
+    let bench = world.bench();
+    for round in 0..5 {
+        let (entered, until) = (Event::new().unwrap(), ManualEvent::new().unwrap());
+        let (sender, results) = std::sync::mpsc::channel();
+        thread::scope(|scope| {
+            for _ in 0..RUN_AND_WAIT + 4 {
+                let (sender, bench, entered, until) = (sender.clone(), &bench, &entered, &until);
+                scope.spawn(move || sender.send(bench.block(entered, until, 1)).unwrap());
+            }
+            for _ in 0..4 {
+                let error = results.recv_timeout(LONG).unwrap().unwrap_err();
+                assert_eq!((error.kind(), error.ran()), (ErrorKind::Busy, Ran::No), "{round}");
+            }
+            until.set().unwrap();
+            for _ in 0..RUN_AND_WAIT {
+                assert_eq!(results.recv_timeout(LONG).unwrap().unwrap().len(), 1);
+            }
+        });
+    }
+}
+
+#[test]
 fn more_clients_than_the_server_takes_are_told_so() {
     let world = World::with_environment(&[(CLIENTS_MAX, "2")]);
     let (first, second) = (world.bench(), world.bench());

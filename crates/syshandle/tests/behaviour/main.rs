@@ -14,6 +14,7 @@ mod limits;
 mod malformed;
 mod objects;
 mod ownership;
+mod panics;
 mod pending;
 mod server;
 mod support;

@@ -60,6 +60,44 @@ fn a_slow_method_delays_nobody() {
 }
 
 #[test]
+fn methods_that_block_all_at_once_delay_another_client_together_and_not_each() {
+    const BLOCKED: usize = 100;
+    let world = World::new();
+    let bench = world.bench();
+    let description = <dyn Bench as Interface>::DESCRIPTION;
+    let number = |name| description.methods.iter().position(|method| method.name == name).unwrap();
+    let open = || Raw::open(&world.socket(), BENCH.clsid(), description.iid);
+    let (entered, until) = (event(), ManualEvent::new().unwrap());
+    until.set().unwrap();
+    // Usually the method is quick.
+    (0..100).for_each(|_| drop(bench.block(&entered, &until, 0).unwrap()));
+    use std::os::fd::AsFd;
+    let mut rounds = (0..5).map(|_| {
+        until.reset().unwrap();
+        let (blocked, other): (Vec<_>, _) = ((0..BLOCKED).map(|_| open()).collect(), open());
+        let server = Stopped::stop(bench.pid().unwrap());
+        for raw in &blocked {
+            let body = [0, 0, 1, 0, 0, 0, 0, 0];
+            raw.call(1, number("block") as u32, &body, &[entered.as_fd(), until.as_fd()]);
+        }
+        other.call(1, number("nothing") as u32, &[], &[]);
+        let start = std::time::Instant::now();
+        drop(server);
+        assert_eq!(other.receive().unwrap().header.kind, FrameKind::Reply);
+        let took = start.elapsed();
+        until.set().unwrap();
+        for raw in &blocked {
+            assert_eq!(raw.receive().unwrap().header.kind, FrameKind::Reply);
+        }
+        println!("a call behind {BLOCKED} methods that block took {took:?}");
+        took
+    });
+    // On two cores each loop would wait 50 ms, a millisecond for each method. A busy machine may take
+    // longer in some rounds.
+    assert!(rounds.any(|took| took < Duration::from_millis(50)));
+}
+
+#[test]
 fn calls_that_come_together_run_together() {
     let world = World::new();
     let bench = world.bench();

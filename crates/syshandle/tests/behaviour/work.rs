@@ -58,7 +58,7 @@ fn a_job_that_waits_for_nothing_but_its_time_runs_then() {
             let (reader, writer) = pipe();
             bench.job_after(&delay, &writer).unwrap();
             drop(writer);
-            assert_eq!(drain(reader), "Fired");
+            assert_eq!(drain(reader), "Elapsed");
         }
     });
 }

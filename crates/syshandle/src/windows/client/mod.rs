@@ -180,8 +180,7 @@ impl Client {
         declared: Option<Declared>,
         arguments: impl FnOnce(&mut Encoder<'a>),
     ) -> Result<T, CallError<E>> {
-        let span = tracing::debug_span!("call", method = %self.site(method));
-        let _entered = span.enter();
+        let _entered = crate::log::debug_span!("call", method = %self.site(method));
         let (bytes, handles) = self.encode(method, arguments)?;
         let reply = self.exchange(method, bytes, handles)?;
         self.read_reply(method, declared, reply)

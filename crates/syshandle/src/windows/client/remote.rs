@@ -43,7 +43,7 @@ impl Reference {
             Err(error) if is_gone(&error) => return Err(disconnected().because(error)),
             // Not one of ours.
             Err(error) => {
-                tracing::debug!(%error, "the server doesn't tell of its end");
+                crate::log::debug!(%error, "the server doesn't tell of its end");
                 None
             }
         };

@@ -8,7 +8,7 @@ use syshandle_com::Caller;
 use syshandle_os::{Credentials, Event, OwnedHandle, Waitable};
 use syshandle_wire::Fault;
 
-use super::jobs::{Job, Outcome};
+use super::jobs::{Job, Outcome, TimerOutcome};
 use super::session::Session;
 use crate::arrived::Kernel;
 use crate::{Client, Implements, Interface, Result, in_process};
@@ -79,17 +79,11 @@ impl Context {
     pub fn after(
         &self,
         delay: Duration,
-        work: impl FnOnce(Outcome) + Send + 'static,
+        work: impl FnOnce(TimerOutcome) + Send + 'static,
     ) -> Result<()> {
-        // The system's pool waits for objects: for one that nobody else has.
+        // The system's pool waits for objects: this one nobody else has.
         let never = Event::new()?;
-        self.when(never, delay, move |outcome| {
-            work(match outcome {
-                // Its time is what it waited for.
-                Outcome::Expired => Outcome::Fired,
-                outcome => outcome,
-            });
-        })
+        self.when(never, delay, |outcome| work(TimerOutcome::of_wait(outcome)))
     }
 
     /// What proves handles.

@@ -1,6 +1,5 @@
 //! Work that waits for an object, without a thread of the server's.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -8,20 +7,44 @@ use syshandle_os::{Waitable, Watch, Watched};
 
 use super::activity::Hold;
 use super::session::Session;
+use crate::guard::{Guarded, guard};
 use crate::{Error, ErrorKind, Result};
 
-/// Why the wait of a job ended.
+/// Why a wait for an object ended: see [`Context::when`](crate::Context::when).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// The object was signalled, and taken; or the time has come that was waited for.
+    /// The object was signalled, and the wait has taken it.
     Fired,
-    /// The time was over.
+    /// The timeout has passed.
     Expired,
     /// The client died before.
     ClientDied,
     /// The server is about to end.
     Stopping,
+}
+
+/// Why a timer ended: see [`Context::after`](crate::Context::after).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TimerOutcome {
+    /// The delay has passed.
+    Elapsed,
+    /// The client died before.
+    ClientDied,
+    /// The server is about to end.
+    Stopping,
+}
+
+impl TimerOutcome {
+    /// The outcome of a wait for an object that nobody signals.
+    pub(super) fn of_wait(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Fired | Outcome::Expired => Self::Elapsed,
+            Outcome::ClientDied => Self::ClientDied,
+            Outcome::Stopping => Self::Stopping,
+        }
+    }
 }
 
 /// Work that waits for an object.
@@ -35,7 +58,7 @@ pub(crate) struct Job {
 }
 
 struct Waiting {
-    work: Box<dyn FnOnce(Outcome) + Send>,
+    work: Guarded<Box<dyn FnOnce(Outcome) + Send>>,
     _hold: Hold,
 }
 
@@ -47,7 +70,7 @@ impl Job {
         timeout: Duration,
         work: Box<dyn FnOnce(Outcome) + Send>,
     ) -> Result<()> {
-        let waiting = Waiting { work, _hold: session.activity().hold() };
+        let waiting = Waiting { work: Guarded::new(work), _hold: session.activity().hold() };
         let made = |number| {
             let waiting = Mutex::new(Some(waiting));
             let session = Arc::downgrade(session);
@@ -91,8 +114,9 @@ impl Job {
         let watch = self.watch().take();
         // The object is closed before the work begins. Within the pool's own thread that is fine.
         drop(watch);
-        if catch_unwind(AssertUnwindSafe(|| work(outcome))).is_err() {
-            tracing::error!(?outcome, "a job panicked");
+        let Some(work) = work.into_inner() else { return };
+        if let Err(text) = guard(|| work(outcome)) {
+            crate::log::error!(?outcome, %text, "a job panicked");
         }
     }
 

@@ -19,7 +19,7 @@ use syshandle_wire::describe::Interface as Description;
 
 pub use context::Context;
 pub use incoming::Incoming;
-pub use jobs::Outcome;
+pub use jobs::{Outcome, TimerOutcome};
 
 use self::activity::Activity;
 use self::objects::Object;
@@ -129,14 +129,14 @@ impl Server {
             let object = move |caller| match self::make(&*make, &activity, caller) {
                 Ok(served) => Some(served),
                 Err(error) => {
-                    tracing::error!(%error, "an object couldn't be made");
+                    crate::log::error!(%error, "an object couldn't be made");
                     None
                 }
             };
             classes.push(ClassObject::register(clsid, object).map_err(failed)?);
         }
         process.open().map_err(failed)?;
-        tracing::debug!("serving");
+        crate::log::debug!("serving");
         let mut process = process;
         // Whoever had it started comes in a while: under Wine a second later, whatever happens.
         activity.wait_until_idle(self.idle.map(|idle| idle.max(FIRST)), true);
@@ -152,7 +152,7 @@ impl Server {
             process = ServerProcess::hold();
             process.open().map_err(failed)?;
         }
-        tracing::debug!("nobody uses the server any more");
+        crate::log::debug!("nobody uses the server any more");
         Ok(())
     }
 }

@@ -113,7 +113,7 @@ impl Object {
             interface.dispatch(Incoming { method, arguments, handles, context: &context, reply });
         });
         if let Err(error) = handed {
-            tracing::warn!(%error, "the references of a call couldn't be had");
+            crate::log::warn!(%error, "the references of a call couldn't be had");
             keep(Status::Fault, Fault::HandlesLost.write().into(), &[]);
         }
     }

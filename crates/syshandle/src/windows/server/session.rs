@@ -112,7 +112,7 @@ impl Session {
                 state.watch = Some(watch);
             }
             // Its references are COM's to count, and its jobs end at their deadlines.
-            Err(error) => tracing::warn!(%error, client, "a client can't be watched"),
+            Err(error) => crate::log::warn!(%error, client, "a client can't be watched"),
         }
     }
 
@@ -136,7 +136,7 @@ impl Session {
         let jobs = std::mem::take(&mut state.jobs);
         let hold = state.hold.take();
         drop(state);
-        tracing::debug!(?was, jobs = jobs.len(), "a client has died");
+        crate::log::debug!(?was, jobs = jobs.len(), "a client has died");
         for job in jobs.into_values() {
             job.end(Outcome::ClientDied);
         }
@@ -157,7 +157,7 @@ impl Session {
     pub(crate) fn fail(&self, fault: Fault) {
         self.state().failure.get_or_insert(fault);
         if let Err(error) = self.failed.set() {
-            tracing::error!(%error, "a client can't be told that work failed");
+            crate::log::error!(%error, "a client can't be told that work failed");
         }
     }
 

@@ -1,6 +1,7 @@
 //! What the tests have in common.
 
 pub(crate) mod bench;
+pub(crate) mod hazard;
 pub(crate) mod process;
 pub(crate) mod raw;
 pub(crate) mod world;

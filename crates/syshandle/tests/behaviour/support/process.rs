@@ -10,6 +10,7 @@ use std::time::Duration;
 use syshandle::{Activation, Event, Guid, Server};
 
 use super::bench::{BENCH, BenchClient, DOUBLE, Workbench};
+use super::hazard::{ARMED, FullDisk, HAZARD, Laboratory};
 use super::world::World;
 
 /// The environment variable that says what this process is.
@@ -20,6 +21,8 @@ pub(crate) const DRAIN_MS: &str = "BEHAVIOUR_DRAIN_MS";
 pub(crate) const CLIENTS_MAX: &str = "BEHAVIOUR_CLIENTS_MAX";
 /// How many threads the server takes.
 pub(crate) const THREADS_MAX: &str = "BEHAVIOUR_THREADS_MAX";
+/// Set, the server's log panics.
+pub(crate) const LOG: &str = "BEHAVIOUR_LOG";
 /// Set, the server stays until it is told to end.
 pub(crate) const STAY: &str = "BEHAVIOUR_STAY";
 
@@ -39,7 +42,7 @@ pub(crate) fn arguments(test: &str) -> Vec<String> {
 
 /// The classes that the server serves.
 pub(crate) fn classes() -> Vec<Guid> {
-    vec![BENCH.clsid(), DOUBLE.clsid()]
+    vec![BENCH.clsid(), DOUBLE.clsid(), HAZARD.clsid()]
 }
 
 #[test]
@@ -47,10 +50,15 @@ fn serves_where_it_is_started_as_a_server() {
     if std::env::var(ROLE).as_deref() != Ok(SERVER) {
         return;
     }
+    ARMED.store(true, std::sync::atomic::Ordering::SeqCst);
+    if std::env::var_os(LOG).is_some() {
+        tracing::subscriber::set_global_default(FullDisk).unwrap();
+    }
     let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let mut server = Server::new()
         .class(BENCH, Workbench::default)
         .class(DOUBLE, Workbench::default)
+        .class(HAZARD, Laboratory::new)
         .idle_exit(Duration::from_millis(100));
     if let Some(ms) = number(DRAIN_MS) {
         server = server.drain_timeout(Duration::from_millis(ms));

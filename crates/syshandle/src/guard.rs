@@ -1,0 +1,107 @@
+//! The boundary to foreign code: user code and tracing subscribers.
+//!
+//! A panic of foreign code ends here wherever unwinding further would stop a thread that serves
+//! others. Method calls, background tasks, destructors of user values and log messages all pass
+//! through [`guard`].
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use syshandle_wire::Limits;
+
+/// Runs foreign code.
+///
+/// # Errors
+/// The text of its panic, cut to the length that a fault may carry.
+pub(crate) fn guard<T>(run: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(run)).map_err(panic_text)
+}
+
+/// Takes the text out of a panic, and disposes of its payload, whose destructor is foreign code too.
+fn panic_text(panic: Box<dyn Any + Send>) -> String {
+    let text = match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
+        (Some(text), _) => text,
+        (None, Some(text)) => text.as_str(),
+        (None, None) => "no text",
+    };
+    let text = text[..text.floor_char_boundary(Limits::TEXT_BYTES_MAX)].to_owned();
+    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+        // Each payload could hold another one that panics: this one is leaked.
+        std::mem::forget(again);
+    }
+    text
+}
+
+/// A foreign value whose destructor runs in [`guard`].
+pub(crate) struct Guarded<T>(Option<T>);
+
+impl<T> Guarded<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(Some(value))
+    }
+
+    /// Takes the value out of the guard.
+    pub(crate) fn into_inner(mut self) -> Option<T> {
+        self.0.take()
+    }
+}
+
+impl<T> std::ops::Deref for Guarded<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        match &self.0 {
+            Some(value) => value,
+            // `into_inner` and the destructor end the guard with its value.
+            None => unreachable!("a guard has its value until its end"),
+        }
+    }
+}
+
+impl<T> Drop for Guarded<T> {
+    fn drop(&mut self) {
+        let Some(value) = self.0.take() else { return };
+        if !std::mem::needs_drop::<T>() {
+            return;
+        }
+        if let Err(text) = guard(|| drop(value)) {
+            crate::log::error!(%text, "a destructor of the program panicked");
+        }
+    }
+}
+
+impl<T> std::fmt::Debug for Guarded<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Guarded").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Panics in its destructor so many times, each time with a payload of this type again.
+    struct Layers(u32);
+
+    impl Drop for Layers {
+        fn drop(&mut self) {
+            if self.0 > 0 {
+                std::panic::panic_any(Self(self.0 - 1));
+            }
+        }
+    }
+
+    #[test]
+    fn a_panic_ends_in_the_guard_whatever_its_payload_is() {
+        assert_eq!(guard(|| 3), Ok(3));
+        assert_eq!(guard::<()>(|| panic!("as {}", "expected")), Err("as expected".into()));
+        assert_eq!(guard(|| drop(Layers(5))), Err("no text".into()));
+        drop(Guarded::new(Layers(5)));
+    }
+
+    #[test]
+    fn the_text_of_a_panic_is_bounded() {
+        let text = guard::<()>(|| panic!("{}", "é".repeat(Limits::TEXT_BYTES_MAX))).unwrap_err();
+        assert_eq!(text.len(), Limits::TEXT_BYTES_MAX);
+    }
+}

@@ -1,0 +1,142 @@
+//! Panics of user code and of tracing subscribers: a server serves on, and ends when it is told to.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+use std::thread;
+
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use syshandle::{Event, ManualEvent};
+
+use crate::support::bench::{BENCH, BenchClient, Workbench};
+use crate::support::hazard::{ARMED, FullDisk, Grumpy, HAZARD, HazardClient, Laboratory};
+use crate::support::process::{DRAIN_MS, LOG, STAY, THREADS_MAX, alone};
+use crate::support::world::World;
+use crate::support::{LONG, descriptors, eventually, eventually_equal, threads};
+
+/// Waits until a process has ended.
+fn ended(pid: u32) {
+    let pid = Pid::from_raw(pid as i32).unwrap();
+    eventually("the server has ended", || test_kill_process(pid).is_err());
+}
+
+fn terminate(pid: u32) {
+    kill_process(Pid::from_raw(pid as i32).unwrap(), Signal::TERM).unwrap();
+}
+
+/// Has user code panic wherever it runs in a server.
+fn panic_everywhere(connect: impl Fn() -> Option<HazardClient>) {
+    let signalled = || {
+        let event = Event::new().unwrap();
+        event.set().unwrap();
+        event
+    };
+    for _ in 0..5 {
+        let hazard = connect().expect("the server serves");
+        hazard.drop_later().unwrap();
+        assert_eq!(hazard.result().unwrap().0, 7, "only its destructor panics");
+        hazard.unencodable().unwrap_err();
+        let keys = BTreeMap::from([(Grumpy(1), 1), (Grumpy(2), 2)]);
+        hazard.map(&keys).unwrap_err();
+        hazard.payload().unwrap_err();
+        hazard.job(&signalled()).unwrap();
+        hazard.job(&Event::new().unwrap()).unwrap();
+        hazard.timer().unwrap();
+        hazard.waitable(&signalled()).unwrap();
+        hazard.pid().unwrap();
+    }
+}
+
+#[test]
+fn a_server_serves_on_wherever_its_users_code_panics_and_ends_when_it_is_told_to() {
+    let world = World::with_environment(&[(STAY, "1")]);
+    let connect = || {
+        let activation = syshandle::Activation::new().locations(world.locations());
+        activation.activate::<HazardClient>(HAZARD.clsid()).ok()
+    };
+    let pid = connect().unwrap().pid().unwrap();
+    panic_everywhere(connect);
+    for _ in 0..5 {
+        connect().unwrap().next_object().unwrap();
+        connect().unwrap().pid().unwrap_err();
+    }
+    let bench: BenchClient = world.activate(BENCH);
+    assert_eq!((connect().unwrap().pid().unwrap(), bench.pid().unwrap()), (pid, pid));
+    let before = bench.descriptors().unwrap();
+    (0..50).for_each(|_| connect().unwrap().drop_later().unwrap());
+    eventually("nothing is left of them", || bench.descriptors().unwrap() <= before);
+    terminate(pid);
+    ended(pid);
+}
+
+#[test]
+fn a_server_serves_and_ends_though_its_log_panics() {
+    for end in [terminate as fn(u32), |_| {}] {
+        let stays = end as usize == terminate as fn(u32) as usize;
+        let environment: &[_] = if stays { &[(LOG, "1"), (STAY, "1")] } else { &[(LOG, "1")] };
+        let world = World::with_environment(environment);
+        let pid = {
+            let clients = [(); 10].map(|()| world.bench());
+            thread::scope(|scope| {
+                for bench in &clients {
+                    scope.spawn(|| (0..50).for_each(|_| bench.nothing().unwrap()));
+                }
+            });
+            clients[0].panic_with(0).unwrap_err();
+            clients[0].pid().unwrap()
+        };
+        assert_eq!(world.bench().pid().unwrap(), pid, "it was not replaced");
+        end(pid);
+        ended(pid);
+    }
+}
+
+#[test]
+fn a_client_goes_on_though_its_log_panics() {
+    alone(|| {
+        tracing::subscriber::set_global_default(FullDisk).unwrap();
+        let world = World::new();
+        let bench = world.bench();
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..50).for_each(|_| bench.nothing().unwrap()));
+            }
+        });
+        let here = BenchClient::in_process(Workbench::default()).unwrap();
+        (0..50).for_each(|_| here.nothing().unwrap());
+    });
+}
+
+#[test]
+fn destructors_that_panic_leave_no_thread_and_no_descriptor_in_this_process() {
+    alone(|| {
+        ARMED.store(true, Ordering::SeqCst);
+        let connect = || HazardClient::in_process(Laboratory::new()).ok();
+        connect().unwrap().pid().unwrap();
+        eventually_equal(&1, || threads() - 1);
+        let before = (threads(), descriptors());
+        for _ in 0..5 {
+            connect().unwrap().drop_later().unwrap();
+        }
+        eventually_equal(&before, || (threads(), descriptors()));
+    });
+}
+
+#[test]
+fn a_server_ends_when_it_is_told_to_while_as_many_methods_and_jobs_block_as_may() {
+    let world = World::with_environment(&[(STAY, "1"), (THREADS_MAX, "2"), (DRAIN_MS, "100")]);
+    let hazard: HazardClient = world.activate(HAZARD);
+    let (entered, until) = (Event::new().unwrap(), ManualEvent::new().unwrap());
+    hazard.block_in_job(&entered, &until).unwrap();
+    assert!(entered.wait_timeout(LONG).unwrap());
+    let pid = hazard.pid().unwrap();
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| hazard.wait_in_worker(&until).unwrap_err());
+        }
+        // One job and one method, so that further calls wait.
+        let hasty = hazard.with_timeout(std::time::Duration::from_millis(50));
+        eventually("all threads are taken", || hasty.pid().is_err());
+        terminate(pid);
+        ended(pid);
+    });
+}

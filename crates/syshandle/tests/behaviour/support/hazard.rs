@@ -1,0 +1,208 @@
+//! An interface whose implementation panics wherever user code runs, and a subscriber that does.
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::sync::atomic::{AtomicBool, Ordering as Order};
+use std::time::Duration;
+
+use syshandle::{
+    Context, Decode, Describe, Encode, Event, ManualEvent, Result, Waitable, class, interface,
+};
+
+class! {
+    /// An object that panics.
+    pub(crate) HAZARD: Hazard = "3a0b5a5e-6f1c-4a0e-8d7b-1f0c9b3e2d43";
+}
+
+/// Panics in all sorts of places.
+#[interface(iid = "7d1c0a52-91b4-4f0d-9f5a-2f6f0f9c1a03")]
+pub(crate) trait Hazard {
+    fn pid(&self) -> Result<u32>;
+    /// The destructor of the object will panic.
+    fn drop_later(&self) -> Result<()>;
+    /// The destructor of the result panics at the server, after it was sent.
+    fn result(&self) -> Result<Bomb>;
+    /// A value whose encoding panics.
+    fn unencodable(&self) -> Result<Unencodable>;
+    /// To compare two keys panics.
+    fn map(&self, map: BTreeMap<Grumpy, u8>) -> Result<()>;
+    /// The payload of the panic panics when it is dropped.
+    fn payload(&self) -> Result<()>;
+    /// A job whose captured state panics when it is dropped.
+    fn job(&self, context: &Context, when: Event) -> Result<()>;
+    /// A timer of which the same is true.
+    fn timer(&self, context: &Context) -> Result<()>;
+    /// An object to wait for that panics when it is taken and when it is dropped.
+    fn waitable(&self, context: &Context, when: Event) -> Result<()>;
+    /// The next object of this class can't be created.
+    fn next_object(&self) -> Result<()>;
+    /// Returns when the event is set.
+    #[blocking]
+    fn wait_in_worker(&self, until: ManualEvent) -> Result<()>;
+    /// The same, in a job.
+    fn block_in_job(&self, context: &Context, entered: Event, until: ManualEvent) -> Result<()>;
+}
+
+/// A value whose destructor panics in a process where [`ARMED`] is set.
+#[derive(Debug, Encode, Decode)]
+pub(crate) struct Bomb(pub(crate) u32);
+
+pub(crate) static ARMED: AtomicBool = AtomicBool::new(false);
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        assert!(!ARMED.load(Order::SeqCst), "the destructor of a bomb");
+    }
+}
+
+#[derive(Debug, Encode, Decode, PartialEq, Eq)]
+pub(crate) struct Grumpy(pub(crate) u32);
+
+impl Ord for Grumpy {
+    fn cmp(&self, other: &Self) -> Ordering {
+        assert!(!ARMED.load(Order::SeqCst), "the order of the grumpy");
+        self.0.cmp(&other.0)
+    }
+}
+
+impl PartialOrd for Grumpy {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+#[derive(Debug, Decode)]
+pub(crate) struct Unencodable(u32);
+
+impl Describe for Unencodable {
+    const TYPE: syshandle::describe::Type = <u32 as Describe>::TYPE;
+}
+
+impl Encode for Unencodable {
+    fn encode<'a>(&'a self, _: &mut syshandle::generated::Encoder<'a>) {
+        panic!("the encoding of {}", self.0);
+    }
+}
+
+/// Created by the factory of the class.
+#[derive(Debug, Default)]
+pub(crate) struct Laboratory {
+    drop_panics: AtomicBool,
+}
+
+static NEXT_PANICS: AtomicBool = AtomicBool::new(false);
+
+impl Laboratory {
+    pub(crate) fn new() -> Self {
+        assert!(!NEXT_PANICS.swap(false, Order::SeqCst), "the factory");
+        Self::default()
+    }
+}
+
+impl Drop for Laboratory {
+    fn drop(&mut self) {
+        assert!(!self.drop_panics.load(Order::SeqCst), "the destructor of the object");
+    }
+}
+
+impl Hazard for Laboratory {
+    fn pid(&self) -> Result<u32> {
+        Ok(std::process::id())
+    }
+
+    fn drop_later(&self) -> Result<()> {
+        self.drop_panics.store(true, Order::SeqCst);
+        Ok(())
+    }
+
+    fn result(&self) -> Result<Bomb> {
+        Ok(Bomb(7))
+    }
+
+    fn unencodable(&self) -> Result<Unencodable> {
+        Ok(Unencodable(7))
+    }
+
+    fn map(&self, _: BTreeMap<Grumpy, u8>) -> Result<()> {
+        Ok(())
+    }
+
+    fn payload(&self) -> Result<()> {
+        std::panic::panic_any(Bomb(0));
+    }
+
+    fn job(&self, context: &Context, when: Event) -> Result<()> {
+        let state = Bomb(1);
+        context.when(when, Duration::MAX, move |_| drop(state))
+    }
+
+    fn timer(&self, context: &Context) -> Result<()> {
+        let state = Bomb(1);
+        context.after(Duration::from_millis(1), move |_| drop(state))
+    }
+
+    fn waitable(&self, context: &Context, when: Event) -> Result<()> {
+        context.when(Trap(when, Bomb(3)), Duration::MAX, |_| {})
+    }
+
+    fn next_object(&self) -> Result<()> {
+        NEXT_PANICS.store(true, Order::SeqCst);
+        Ok(())
+    }
+
+    fn wait_in_worker(&self, until: ManualEvent) -> Result<()> {
+        Ok(until.wait()?)
+    }
+
+    fn block_in_job(&self, context: &Context, entered: Event, until: ManualEvent) -> Result<()> {
+        context.after(Duration::ZERO, move |_| {
+            entered.set().unwrap();
+            until.wait().unwrap();
+        })
+    }
+}
+
+struct Trap(Event, #[expect(dead_code, reason = "panics when it is dropped")] Bomb);
+
+impl Waitable for Trap {
+    fn handle(&self) -> BorrowedFd<'_> {
+        self.0.handle()
+    }
+
+    fn take(&self) -> io::Result<bool> {
+        panic!("to take a trap");
+    }
+}
+
+/// A subscriber of `tracing` that panics with everything, as one does whose file system is full.
+pub(crate) struct FullDisk;
+
+impl tracing::Subscriber for FullDisk {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn event(&self, _: &tracing::Event<'_>) {
+        panic!("no space left on the device");
+    }
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {
+        panic!("no space left on the device");
+    }
+
+    fn try_close(&self, _: tracing::span::Id) -> bool {
+        panic!("no space left on the device");
+    }
+}
