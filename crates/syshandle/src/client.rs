@@ -21,7 +21,8 @@ use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::Duration;
 
 use syshandle_os::{
-    BorrowedHandle, Credentials, Declared, Filesystems, Handle, OwnedHandle, Seqpacket, Waitable,
+    BorrowedHandle, Credentials, Declared, Filesystems, Handle, OwnedHandle, ProcessMark,
+    Seqpacket, Waitable,
 };
 use syshandle_wire::describe::Interface as Description;
 use syshandle_wire::{
@@ -48,6 +49,10 @@ use crate::{CallError, Error, ErrorKind, Interface, Proxy, Result, door};
 ///
 /// Cheap to clone, and used by any number of threads at once. The object is released when the last
 /// clone is dropped.
+///
+/// A client belongs to the process that made it. In a forked copy of that process each use returns an
+/// error of the kind [`ErrorKind::OtherProcess`], and dropping the copy of the client has no effect on
+/// the connection.
 #[derive(Clone, Debug)]
 pub struct Client {
     shared: Arc<Shared>,
@@ -60,6 +65,8 @@ pub struct Client {
 
 #[derive(Debug)]
 struct Shared {
+    /// The process that made this client. A forked copy would take the replies of the other one.
+    owner: ProcessMark,
     interface: &'static Description,
     connection: OnceLock<Connection>,
     /// One thread connects through the door, the others wait for it.
@@ -87,7 +94,8 @@ impl Client {
         door: OnceLock<OwnedHandle>,
         interface: &'static Description,
     ) -> Self {
-        let shared = Shared { interface, connection, connecting: Mutex::new(()), door };
+        let owner = ProcessMark::current();
+        let shared = Shared { owner, interface, connection, connecting: Mutex::new(()), door };
         Self {
             shared: Arc::new(shared),
             timeout: Self::TIMEOUT,
@@ -238,9 +246,12 @@ impl Client {
         Patience::lasting(self.timeout, self.cancel.as_ref())
     }
 
-    /// The connection, made through the door where it isn't yet.
+    /// Returns the connection, which is made through the door when it is first needed.
     fn connection(&self, patience: &mut Patience<'_>) -> Result<&Connection> {
         let shared = &*self.shared;
+        if !shared.owner.is_current() {
+            return Err(other_process("client"));
+        }
         if let Some(connection) = shared.connection.get() {
             return Ok(connection);
         }
@@ -258,8 +269,16 @@ impl Client {
         Ok(shared.connection.get_or_init(|| connection))
     }
 
+    /// Returns the connection if there is one and this process made it.
+    fn own_connection(&self) -> Option<&Connection> {
+        self.shared.owner.is_current().then(|| self.shared.connection.get()).flatten()
+    }
+
     /// The door of the object, to be lent to others. Asks the server for it the first time.
     fn door(&self) -> Result<BorrowedHandle<'_>> {
+        if !self.shared.owner.is_current() {
+            return Err(other_process("client"));
+        }
         if self.shared.door.get().is_none() {
             let door: OwnedHandle = self.call(door::METHOD, Some(door::DECLARED), |_| {})?;
             // Another thread may have been quicker: its door is as good.
@@ -290,6 +309,15 @@ impl Client {
         let door = input.take_handle::<Door>()?;
         Ok(Self::from_door(door.0.into(), interface))
     }
+}
+
+/// The error of a use in another process than the one that made `what`.
+#[cold]
+pub(crate) fn other_process(what: &str) -> Error {
+    let text = format!(
+        "the {what} belongs to the process that this one was forked from: make one in this process"
+    );
+    Error::new(ErrorKind::OtherProcess, text)
 }
 
 /// A range of the server's memory, given back when this is dropped: also when reading it panics.

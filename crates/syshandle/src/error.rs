@@ -75,6 +75,8 @@ pub enum ErrorKind {
     Cancelled,
     /// The server ended, in order or not.
     Disconnected,
+    /// The client, or the server's object, belongs to the process that this one was forked from.
+    OtherProcess,
     /// The peer broke the rules of the wire.
     Violation,
     /// The method panicked.

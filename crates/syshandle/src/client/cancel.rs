@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::{Arc, PoisonError};
 
-use syshandle_os::ManualEvent;
+use syshandle_os::{ManualEvent, ProcessMark};
 
 use crate::sync::Mutex;
 use crate::sync::thread::Thread;
@@ -16,6 +16,8 @@ pub struct Cancel(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
+    /// The event is shared with a forked copy of the process, which must not cancel these calls.
+    owner: ProcessMark,
     /// Wakes the thread that receives.
     event: ManualEvent,
     /// Those that sleep, to be woken.
@@ -28,13 +30,18 @@ impl Cancel {
     /// # Errors
     /// No descriptor left.
     pub fn new() -> io::Result<Self> {
-        let shared = Shared { event: ManualEvent::new()?, threads: Mutex::new(Vec::new()) };
+        let (owner, event) = (ProcessMark::current(), ManualEvent::new()?);
+        let shared = Shared { owner, event, threads: Mutex::new(Vec::new()) };
         Ok(Self(Arc::new(shared)))
     }
 
     /// Ends the calls: each returns [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled) at once.
-    /// The server is told; a method that runs goes on unless it asks.
+    /// The server is told; a method that runs goes on unless it asks. In a forked copy of the process
+    /// this has no effect.
     pub fn cancel(&self) {
+        if !self.0.owner.is_current() {
+            return;
+        }
         // It fails for no eventfd that is open.
         let _ = self.0.event.set();
         for thread in self.0.threads.lock().unwrap_or_else(PoisonError::into_inner).iter() {

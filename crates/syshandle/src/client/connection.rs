@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::PoisonError;
 
-use syshandle_os::{BorrowedHandle, Credentials, Waitable, Waited, try_take};
+use syshandle_os::{BorrowedHandle, Credentials, ProcessMark, Waitable, Waited, try_take};
 use syshandle_wire::{Body, ClientEnd, FrameKind, Header, Limits, Payload};
 
 use super::cancel::Cancel;
@@ -23,6 +23,7 @@ use crate::{Error, ErrorKind, Result};
 /// A connection that was greeted.
 #[derive(Debug)]
 pub(crate) struct Connection {
+    owner: ProcessMark,
     pub(super) link: Link,
     pub(super) server: Credentials,
     pub(super) limits: Limits,
@@ -82,7 +83,8 @@ impl Connection {
             ended: None,
         };
         let (spin, spin_beside) = (Spin::default(), Spin::default());
-        Self { link, server, limits, spin, spin_beside, state: Mutex::new(state) }
+        let owner = ProcessMark::current();
+        Self { owner, link, server, limits, spin, spin_beside, state: Mutex::new(state) }
     }
 
     /// Who the server is, from the kernel.
@@ -228,10 +230,12 @@ impl Connection {
     }
 }
 
-/// A client that is done says so, where the server may do something for it still: that goes on.
+/// Sends `Bye` if the server may still hold background work for this client, so that the work
+/// continues. A forked copy of the process sends nothing, and doesn't take the lock either: a thread
+/// that the copy hasn't may hold it.
 impl Drop for Connection {
     fn drop(&mut self) {
-        if self.state().end.owes_bye() {
+        if self.owner.is_current() && self.state().end.owes_bye() {
             let _ = self.link.send_header(&Header::new(FrameKind::Bye));
         }
     }

@@ -168,9 +168,7 @@ impl<R> Pending<R> {
 
 impl<R> Drop for Pending<R> {
     fn drop(&mut self) {
-        if let (Some(Ok(begun)), Some(connection)) =
-            (&self.begun, self.client.shared.connection.get())
-        {
+        if let (Some(Ok(begun)), Some(connection)) = (&self.begun, self.client.own_connection()) {
             let gathered = self.client.gathered.as_ref();
             if !gathered.is_some_and(|gathered| gathered.withdraw(connection, begun)) {
                 connection.abandon(begun);

@@ -91,7 +91,7 @@ impl Drop for End<'_> {
 impl Client {
     /// Sends what this reference has begun and holds.
     fn send_gathered(&self) {
-        if let (Some(gathered), Some(connection)) = (&self.gathered, self.shared.connection.get()) {
+        if let (Some(gathered), Some(connection)) = (&self.gathered, self.own_connection()) {
             gathered.send(connection, &mut self.patience());
         }
     }

@@ -14,6 +14,7 @@ use super::jobs::{Job, Outcome, TimerOutcome, UserObject};
 use super::reactor::Reactor;
 use super::work::CallState;
 use crate::arrived::Kernel;
+use crate::client::other_process;
 use crate::{Client, Error, ErrorKind, Implements, Interface, Object, Proxy, Result};
 
 /// The context of a call: who calls, until when, and what the server can do besides.
@@ -112,6 +113,9 @@ impl Context {
     /// Ends the connection with an error: every call and wait of the client's ends with this text.
     /// For work in the background that failed, whose method has long returned.
     pub fn fail(&self, text: impl Into<String>) {
+        if !self.reactor.is_own() {
+            return;
+        }
         self.connection.refuse(&self.reactor, &Fault::Failed { text: text.into() });
         // The server may end now, and this thread need not be one of its own.
         self.reactor.look_around();
@@ -126,6 +130,9 @@ impl Context {
     where
         I: Interface + Implements<T> + ?Sized,
     {
+        if !self.reactor.is_own() {
+            return Err(other_process("context"));
+        }
         let object = Object::new().with::<I, T>(&Arc::new(implementation));
         let door = InnerDoor::open(&self.reactor, &self.connection.session().share, &object)
             .map_err(|error| {

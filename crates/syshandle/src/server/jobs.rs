@@ -18,6 +18,7 @@ use super::session::Session;
 use super::shares::{Part, Taken};
 use super::task::Task;
 use super::timers::{Timer, TimerId};
+use crate::client::other_process;
 use crate::guard::{Guarded, guard};
 use crate::sync::atomic::AtomicU64;
 use crate::sync::{Mutex, MutexGuard, now};
@@ -121,6 +122,9 @@ impl Job {
         timeout: Duration,
         work: Box<dyn FnOnce(Outcome) + Send>,
     ) -> Result<()> {
+        if !reactor.is_own() {
+            return Err(other_process("context"));
+        }
         let session = connection.session();
         let taken = match object {
             Some(_) => session.share.take(Part::Job, 1),
@@ -288,6 +292,7 @@ impl Job {
         if let Err(text) = guard(|| work(outcome)) {
             crate::log::error!(?outcome, %text, "a job panicked");
         }
+        reactor.end_copy();
     }
 
     fn clean_up(&self, reactor: &Reactor, waiting: Option<&Waiting>) {

@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use syshandle_os::{
-    BorrowedHandle, Event, Filesystems, Interest, ManualEvent, Peer, Ready, Seqpacket,
+    BorrowedHandle, Event, Filesystems, Interest, ManualEvent, Peer, ProcessMark, Ready, Seqpacket,
 };
 use syshandle_wire::{Fault, Greeting, Guid};
 
@@ -34,6 +34,7 @@ use crate::sync::{Mutex, MutexGuard, now, wait_for_event};
 
 /// A server at work.
 pub(crate) struct Reactor {
+    owner: ProcessMark,
     loops: Vec<EventLoop>,
     pub(crate) crew: Crew,
     pub(crate) sentinel: Sentinel,
@@ -98,6 +99,7 @@ impl Reactor {
         let loops = settings.loops.min(settings.threads_max).min(EventLoop::MAX);
         let stop = ManualEvent::new()?;
         let reactor = Self {
+            owner: ProcessMark::current(),
             loops: (0..loops)
                 .map(|index| EventLoop::new(index, &stop))
                 .collect::<io::Result<_>>()?,
@@ -147,6 +149,23 @@ impl Reactor {
     /// Waits for the end.
     pub(super) fn wait_for_end(&self) -> io::Result<()> {
         wait_for_event(&self.stop)
+    }
+
+    /// Returns whether this process is the one that the reactor serves in, and not a forked copy.
+    pub(crate) fn is_own(&self) -> bool {
+        self.owner.is_current()
+    }
+
+    /// Ends a forked copy of this process whose thread would go on as one of the server's: its poller
+    /// and sockets are shared with the server, and it would answer the server's clients.
+    pub(crate) fn end_copy(&self) {
+        if !self.is_own() {
+            tracing::error!(
+                "a process that a method forked came back from the method: it is ended, since it \
+                 would serve the clients of its parent"
+            );
+            std::process::abort();
+        }
     }
 
     /// A loop, by its index.

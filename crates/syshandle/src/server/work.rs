@@ -98,6 +98,7 @@ impl Work {
         let context = Context { reactor: reactor.clone(), connection, call: state };
         let connection = &context.connection;
         let mut reply = |status, body: Payload<'_>, handles: &[BorrowedHandle<'_>]| {
+            reactor.end_copy();
             *replied = Some(now());
             connection.reply(reactor, call, status, body, handles);
         };
