@@ -1,5 +1,5 @@
-//! What the kernel prints about a descriptor in `/proc/self/fdinfo`: the only way to tell an event
-//! from a semaphore, and to recognize some of the kernel's own objects on older kernels.
+//! Reads the text that the kernel prints about a descriptor in `/proc/self/fdinfo`. Only that tells an
+//! event from a semaphore, and some of the kernel's own objects on older kernels.
 
 use std::io::{self, ErrorKind};
 use std::os::fd::BorrowedFd;

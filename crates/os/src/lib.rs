@@ -119,7 +119,7 @@ cfg_if::cfg_if! {
         pub use status::FileStatus;
         pub use thread::Thread;
         pub use timer::Timer;
-        pub use sys::fork::ProcessMark;
+        pub use sys::fork::{PerProcess, ProcessMark};
         pub use token::Token;
         pub use user::{GroupId, UserId, prepare_ids};
         pub use wait::{Readiness, Waitable, try_take, wait_all, wait_any};

@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags};
@@ -28,10 +28,9 @@ pub(crate) fn file_system(number: u64, device: Device) -> io::Result<Option<Arc<
     if !may_use(Feature::Proc) {
         return Err(without_proc());
     }
-    let Some(mounts) = MOUNTS.get() else {
+    let Some(mut mounts) = MOUNTS.lock() else {
         return Ok(Mounts::open()?.table()?.file_system(number, device));
     };
-    let mut mounts = mounts.lock().unwrap_or_else(PoisonError::into_inner);
     let found = opened(&mut mounts)?.table()?.file_system(number, device);
     if found.is_some() || !opened(&mut mounts)?.has_moved() {
         return Ok(found);
@@ -40,16 +39,16 @@ pub(crate) fn file_system(number: u64, device: Device) -> io::Result<Option<Arc<
     Ok(moved.table()?.file_system(number, device))
 }
 
-/// Opens the file, so that no file has to be opened later.
+/// Opens the file, so that no file has to be opened later. It is read when it is first needed, because
+/// that takes long where there are thousands of mounts.
 ///
 /// # Errors
-/// It can't be opened or read.
+/// The file can't be opened.
 pub(crate) fn prepare() -> io::Result<()> {
     let unsupported = "this kernel can't clear memory on fork (MADV_WIPEONFORK)";
-    let mounts =
-        MOUNTS.get().ok_or_else(|| io::Error::new(io::ErrorKind::Unsupported, unsupported))?;
-    let mut mounts = mounts.lock().unwrap_or_else(PoisonError::into_inner);
-    opened(&mut mounts)?.table().map(drop)
+    let mut mounts =
+        MOUNTS.lock().ok_or_else(|| io::Error::new(io::ErrorKind::Unsupported, unsupported))?;
+    opened(&mut mounts).map(drop)
 }
 
 static MOUNTS: PerProcess<Mutex<Option<Mounts>>> = PerProcess::new();
@@ -125,7 +124,7 @@ impl Mounts {
         }
     }
 
-    /// Returns whether this thread has gone to another namespace, where it can be asked.
+    /// Returns whether this thread has gone to another namespace; `false` if the kernel can't be asked.
     fn has_moved(&self) -> bool {
         own_namespace().is_some_and(|namespace| Some(namespace) != self.namespace)
     }
@@ -216,7 +215,7 @@ mod tests {
         for number in 0..1000 {
             mounts.table().unwrap().file_system(u64::MAX - number, (0xfff, number as u32));
         }
-        // Other programs may have mounted something meanwhile.
+        // Other programs may mount something at the same time.
         assert!(mounts.readings < 100, "{} readings", mounts.readings);
     }
 }

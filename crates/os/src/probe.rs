@@ -18,7 +18,7 @@
 use std::io::{self, ErrorKind};
 use std::mem;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use rustix::event::EventfdFlags;
 use rustix::fs::{Mode, OFlags};
@@ -34,9 +34,8 @@ use crate::{device, fdinfo};
 /// # Errors
 /// The file can't be opened: `Unsupported` without `/proc`, `PermissionDenied` in a sandbox.
 pub(crate) fn read(handle: BorrowedFd<'_>, inode: u64, text: &mut [u8]) -> io::Result<usize> {
-    if let Some(probe) = PROBE.get()
-        && let Some(len) =
-            probe.lock().unwrap_or_else(PoisonError::into_inner).read(handle, inode, text)
+    if let Some(mut probe) = PROBE.lock()
+        && let Some(len) = probe.read(handle, inode, text)
     {
         return Ok(len);
     }
@@ -49,8 +48,8 @@ pub(crate) fn read(handle: BorrowedFd<'_>, inode: u64, text: &mut [u8]) -> io::R
 /// The file can't be opened; no descriptors left; the kernel can't tell a forked copy.
 pub(crate) fn prepare() -> io::Result<()> {
     let unsupported = "this kernel can't clear memory on fork (MADV_WIPEONFORK)";
-    let probe = PROBE.get().ok_or_else(|| io::Error::new(ErrorKind::Unsupported, unsupported))?;
-    let mut probe = probe.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut probe =
+        PROBE.lock().ok_or_else(|| io::Error::new(ErrorKind::Unsupported, unsupported))?;
     if probe.reserved.as_ref().is_none_or(|reserved| !reserved.is_intact()) {
         probe.give_up();
         probe.reserved = Some(Reserved::new()?);
@@ -90,7 +89,7 @@ impl Probe {
         None
     }
 
-    /// Forgets a file that is of no use. Whatever isn't certain to be ours is not closed.
+    /// Forgets a file that is of no use. A descriptor without the tag isn't ours, and isn't closed.
     fn give_up(&mut self) {
         let Some(Reserved { file, number }) = self.reserved.take() else { return };
         self.losses += 1;
@@ -113,8 +112,8 @@ struct Reserved {
 
 impl Reserved {
     fn new() -> io::Result<Self> {
-        // The file of the process lives as long as its first thread, which is mostly longest. It
-        // doesn't serve if that thread has exited or has another descriptor table.
+        // The file of the process lives as long as its first thread, usually the longest. It doesn't
+        // serve if that thread has exited or has another descriptor table.
         Self::of("self").or_else(|_| Self::of("thread-self"))
     }
 
@@ -145,7 +144,7 @@ impl Reserved {
     }
 }
 
-/// Duplicates a descriptor onto a number. What was there is closed in the same step.
+/// Duplicates a descriptor onto a number. The descriptor that the number had is closed in the same step.
 fn put(from: BorrowedFd<'_>, number: &mut OwnedFd) -> Result<(), Errno> {
     loop {
         match rustix::io::dup3(from, number, DupFlags::CLOEXEC) {

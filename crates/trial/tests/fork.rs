@@ -13,8 +13,8 @@ use syshandle_trial::{Place, SERVER, TRIAL, until};
 
 /// Runs a step in a forked copy of this process, which has this thread alone; returns how it ended.
 fn in_copy(step: impl FnOnce() -> bool) -> i32 {
-    // SAFETY: the copy runs the step, which takes no lock that another thread of this process could
-    // hold besides those of the allocator, which the C library frees; and it ends without destructors.
+    // SAFETY: the copy runs the step and ends without destructors. Another thread can only hold locks
+    // of the allocator, which the C library frees in the copy.
     let child = unsafe { libc::fork() };
     if child == 0 {
         let code = match std::panic::catch_unwind(std::panic::AssertUnwindSafe(step)) {
@@ -141,14 +141,12 @@ fn a_copy_that_drops_what_it_has_does_not_disturb_the_parent() {
 fn a_pending_call_dropped_in_a_copy_is_not_cancelled() {
     let adder = AdderClient::in_process(Calculator).unwrap();
     let call = AdderStarter::from(&adder).add(20, 22);
-    // SAFETY: the original isn't used afterwards, in a process that ends without destructors.
-    assert_eq!(
-        in_copy(|| {
-            drop(unsafe { std::ptr::read(&call) });
-            true
-        }),
-        0
-    );
+    let drop_copy = || {
+        // SAFETY: the original isn't used afterwards, in a process that ends without destructors.
+        drop(unsafe { std::ptr::read(&call) });
+        true
+    };
+    assert_eq!(in_copy(drop_copy), 0);
     assert_eq!(call.wait().unwrap(), 42);
 }
 
@@ -214,7 +212,7 @@ fn handles_are_examined_in_a_copy_by_a_file_of_its_own() {
     assert_eq!(
         in_copy(|| {
             use std::os::fd::AsFd;
-            // The same number as the event's, which means something else in the parent.
+            // The new event of the copy has a number that means something else in the parent.
             let pipe = syshandle::identify(reader.as_fd()).unwrap().object;
             prove(&Event::new().unwrap()) && pipe == syshandle::KernelObject::Pipe
         }),

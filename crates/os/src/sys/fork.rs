@@ -1,9 +1,10 @@
 //! Recognizes a process that was made by `fork`, so that it does not use what belongs to its parent.
 #![expect(unsafe_code, reason = "a page of memory that the kernel clears in the copy")]
 
+use std::fmt;
 use std::ptr::{self, NonNull};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use rustix::mm::{Advice, MapFlags, ProtFlags};
 
@@ -56,7 +57,7 @@ impl ProcessMark {
 
 /// A value that each process has its own of. A forked copy starts without one, so it finds neither a
 /// lock that a thread of its parent held nor descriptors that describe its parent.
-pub(crate) struct PerProcess<T: 'static>(AtomicPtr<Entry<T>>);
+pub struct PerProcess<T: 'static>(AtomicPtr<Entry<T>>);
 
 struct Entry<T> {
     epoch: u32,
@@ -64,14 +65,16 @@ struct Entry<T> {
 }
 
 impl<T: Send + Sync + Default> PerProcess<T> {
-    pub(crate) const fn new() -> Self {
+    /// Makes the place for the values.
+    #[expect(clippy::new_without_default, reason = "for statics")]
+    pub const fn new() -> Self {
         Self(AtomicPtr::new(ptr::null_mut()))
     }
 
     /// Returns the value of this process, which is made when it is first needed.
     ///
     /// `None` if the kernel can't clear memory on fork.
-    pub(crate) fn get(&'static self) -> Option<&'static T> {
+    pub fn get(&'static self) -> Option<&'static T> {
         let epoch = epoch()?;
         let mut current = self.0.load(Ordering::Acquire);
         loop {
@@ -135,6 +138,19 @@ impl Page {
     }
 }
 
+impl<T: Send + Default> PerProcess<Mutex<T>> {
+    /// Locks the value of this process. `None` if the kernel can't clear memory on fork.
+    pub fn lock(&'static self) -> Option<MutexGuard<'static, T>> {
+        Some(self.get()?.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl<T> fmt::Debug for PerProcess<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PerProcess").finish_non_exhaustive()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -171,7 +187,7 @@ mod tests {
 
     #[test]
     fn each_process_has_its_own_value() {
-        static VALUE: PerProcess<std::sync::Mutex<u32>> = PerProcess::new();
+        static VALUE: PerProcess<Mutex<u32>> = PerProcess::new();
         *VALUE.get().unwrap().lock().unwrap() = 7;
         // As another thread would hold it while this one forks.
         let held = VALUE.get().unwrap().lock().unwrap();

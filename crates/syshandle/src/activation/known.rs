@@ -20,10 +20,10 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use syshandle_os::UserId;
+use syshandle_os::{PerProcess, UserId};
 use syshandle_wire::Guid;
 
 use super::registry::{Locations, Registered};
@@ -187,21 +187,21 @@ fn is_old(mark: Mark, looked: SystemTime) -> bool {
 /// Takes what was kept, which nobody else can look at meanwhile: no lock is held while the files are
 /// looked at.
 fn take(same: impl Fn(&Kept) -> bool) -> Option<Kept> {
-    let mut kept = kept();
+    let mut kept = kept()?;
     let position = kept.iter().position(same)?;
     kept.remove(position)
 }
 
 /// Keeps what was found last, before those that were found longer ago.
 fn keep(last: Kept) {
-    let mut kept = kept();
+    let Some(mut kept) = kept() else { return };
     kept.truncate(KEPT_MAX - 1);
     kept.push_front(last);
 }
 
-fn kept() -> MutexGuard<'static, VecDeque<Kept>> {
-    static KEPT: Mutex<VecDeque<Kept>> = Mutex::new(VecDeque::new());
-    KEPT.lock().unwrap_or_else(PoisonError::into_inner)
+fn kept() -> Option<MutexGuard<'static, VecDeque<Kept>>> {
+    static KEPT: PerProcess<Mutex<VecDeque<Kept>>> = PerProcess::new();
+    KEPT.lock()
 }
 
 /// No longer than it takes to move a folder and wonder.

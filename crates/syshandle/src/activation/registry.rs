@@ -10,9 +10,9 @@ use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
-use syshandle_os::FileStatus;
+use syshandle_os::{FileStatus, PerProcess};
 use syshandle_wire::Guid;
 
 use super::registration::{RegisteredClass, Registration};
@@ -317,15 +317,15 @@ fn trusted((registered, distrust): (Registered, Option<Error>)) -> Result<Regist
 /// Parses a registration; the same text again costs nothing, as each activation reads it.
 fn parse(name: &str, text: String) -> Result<Registration> {
     type Parsed = (String, Registration);
-    static LAST: Mutex<VecDeque<Parsed>> = Mutex::new(VecDeque::new());
-    let last = || LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    static LAST: PerProcess<Mutex<VecDeque<Parsed>>> = PerProcess::new();
     let same = |parsed: &&Parsed| parsed.0 == text && parsed.1.name == name;
-    if let Some((_, registration)) = last().iter().find(same) {
-        return Ok(registration.clone());
+    if let Some((_, registration)) = LAST.lock().and_then(|last| last.iter().find(same).cloned()) {
+        return Ok(registration);
     }
     let registration = Registration::parse(name, &text)?;
-    if text.len() <= FILE_BYTES_USUAL {
-        let mut last = last();
+    if text.len() <= FILE_BYTES_USUAL
+        && let Some(mut last) = LAST.lock()
+    {
         last.truncate(PARSED_MAX - 1);
         last.push_front((text, registration.clone()));
     }

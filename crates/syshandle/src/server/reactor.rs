@@ -160,7 +160,7 @@ impl Reactor {
     /// and sockets are shared with the server, and it would answer the server's clients.
     pub(crate) fn end_copy(&self) {
         if !self.is_own() {
-            tracing::error!(
+            crate::log::error!(
                 "a process that a method forked came back from the method: it is ended, since it \
                  would serve the clients of its parent"
             );
