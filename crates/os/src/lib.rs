@@ -63,6 +63,7 @@ cfg_if::cfg_if! {
         mod job;
         mod limits;
         mod listener;
+        mod lock;
         mod memory;
         mod mounts;
         mod mutex;
@@ -103,6 +104,7 @@ cfg_if::cfg_if! {
         pub use job::{Job, JobWatch};
         pub use limits::raise_descriptor_limit;
         pub use listener::{Listener, Unconnected, take_listener};
+        pub use lock::{Attempt, FileLock};
         pub use memory::{SharedReader, SharedWriter};
         pub use mutex::{Mutex, MutexGuard};
         pub use narrow::Narrow;
@@ -121,7 +123,7 @@ cfg_if::cfg_if! {
         pub use timer::Timer;
         pub use sys::fork::{PerProcess, ProcessMark};
         pub use token::Token;
-        pub use user::{GroupId, UserId, prepare_ids};
+        pub use user::{GroupId, UserId};
         pub use wait::{Readiness, Waitable, try_take, wait_all, wait_any};
     }
 }

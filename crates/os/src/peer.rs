@@ -1,8 +1,12 @@
 //! Who is at the other end, from the kernel.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::process::PidfdFlags;
+
+use crate::process::pidfd_open;
 use crate::sys::option;
 use crate::{GroupId, UserId};
 
@@ -49,6 +53,38 @@ pub trait Peer: AsFd {
     fn peer_process(&self) -> io::Result<OwnedFd> {
         option::peer_pidfd(self.as_fd())
     }
+
+    /// Whether the process that made the other end has ended. A child that it forked may keep the
+    /// other end open after that, so the socket itself doesn't tell.
+    ///
+    /// `false` where the kernel doesn't say, and where that process is this one.
+    fn peer_has_ended(&self) -> bool {
+        let Ok(peer) = self.peer() else { return false };
+        if peer.pid == std::process::id() {
+            return false;
+        }
+        let process = match self.peer_process() {
+            // Before Linux 6.5. Another process with the same number counts as the peer.
+            Err(error) if error.raw_os_error() == Some(libc::ENOPROTOOPT) && peer.pid != 0 => {
+                pidfd_open(peer.pid, PidfdFlags::empty(), "process")
+            }
+            process => process,
+        };
+        match process {
+            Ok(process) => has_ended(process.as_fd()),
+            Err(error) => {
+                matches!(error.raw_os_error(), Some(libc::ESRCH | libc::EINVAL))
+                    || error.kind() == io::ErrorKind::NotFound
+            }
+        }
+    }
+}
+
+/// Whether a process has ended, by its pidfd.
+pub(crate) fn has_ended(process: BorrowedFd<'_>) -> bool {
+    let mut polls = [PollFd::from_borrowed_fd(process, PollFlags::IN)];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    rustix::event::poll(&mut polls, Some(&now)).is_ok_and(|count| count > 0)
 }
 
 /// Whether this process has more rights than whoever started it: set-user-id, set-group-id.

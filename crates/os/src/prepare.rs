@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::{device, mounts, probe};
+use crate::{device, mounts, probe, user};
 
 /// Opens everything that is needed to examine handles later, so that a process which is confined
 /// afterwards (seccomp, Landlock, `chroot`, no `/proc`) can receive handles. May be called more than
@@ -14,6 +14,7 @@ use crate::{device, mounts, probe};
 /// # Errors
 /// Which of them can't be had: `Unsupported` without `/proc`, no descriptors left.
 pub fn prepare() -> io::Result<()> {
+    user::prepare();
     device::learn()?;
     probe::prepare()?;
     mounts::prepare()

@@ -19,6 +19,7 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::process::PidfdFlags;
 
+use crate::peer::has_ended;
 use crate::process::{id, pidfd_open, told_exit_status};
 use crate::sys::clone::{Image, start};
 use crate::wait::poll;
@@ -81,6 +82,11 @@ impl Spawned {
     pub fn wait(&self, deadline: Instant) -> io::Result<bool> {
         let mut polls = [PollFd::new(&self.0, PollFlags::IN)];
         Ok(poll(&mut polls, Some(deadline))? > 0)
+    }
+
+    /// Whether the program has ended.
+    pub fn has_ended(&self) -> bool {
+        has_ended(self.0.as_fd())
     }
 
     /// Ends the program at once.

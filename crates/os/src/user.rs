@@ -94,8 +94,8 @@ impl UserId {
 
 /// Reads what tells known ids from unknown ones, for when `/proc` can't be read any more.
 ///
-/// A process calls it, or uses an id, after it has entered its last user namespace.
-pub fn prepare_ids() {
+/// It counts for the user namespace that the process is in at that time.
+pub(crate) fn prepare() {
     for space in [&USERS, &GROUPS] {
         space.overflow();
         space.maps_every_id();

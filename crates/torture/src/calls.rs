@@ -88,7 +88,6 @@ pub const ALL: &[Call] = &[
     slow("preadv2", libc::SYS_preadv2),
     slow("write", libc::SYS_write),
     quick("mmap", libc::SYS_mmap),
-    slow("flock", libc::SYS_flock),
     quick("unlink", libc::SYS_unlinkat),
     quick("pidfd_open", libc::SYS_pidfd_open),
     quick("pidfd_send_signal", libc::SYS_pidfd_send_signal),

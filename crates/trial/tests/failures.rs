@@ -245,7 +245,7 @@ fn a_client_that_stands_still_while_it_starts_the_server_holds_others_up_to_thei
     let lock = meeting(&place, &registered).try_lock().unwrap().unwrap();
     let activation = place.activation().timeout(Duration::from_millis(200));
     let error = activation.activate::<TrialClient>(TRIAL.clsid()).unwrap_err();
-    expect(&error, ErrorKind::TimedOut, &["another process, which has", ".lock locked"]);
+    expect(&error, ErrorKind::TimedOut, &["another process (", "which has", ".lock locked"]);
     drop(lock);
     assert!(place.activate().is_ok());
 }

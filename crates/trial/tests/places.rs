@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::{Child, Output, Stdio};
 use std::time::Duration;
 
+use rustix::fs::FlockOperation;
 use syshandle::{ErrorKind, Meeting, Policy, Proxy, Ran};
 use syshandle_trial::{Activator, CLIENT, Place, Process, SERVER, TRIAL, TrialClient, copy, until};
 
@@ -56,6 +57,45 @@ fn a_server_started_by_hand_makes_its_socket_and_is_the_only_one() {
     assert!(!meeting.socket.exists(), "it takes its socket with it");
     assert!(!meeting.is_running());
     assert_ne!(place.activate().unwrap().who().unwrap().server_pid, first.id());
+}
+
+#[test]
+fn locks_of_a_process_that_may_only_read_hold_up_neither_client_nor_server() {
+    let place = Place::new();
+    place.register(&SERVER, TRIAL, &[("TRIAL_IDLE_MS", "1")]);
+    assert!(run(&place, &[]).status.success());
+    until("the server ends", || place.processes("trial-server").is_empty());
+    let meeting = meeting(&place);
+    let running = meeting.lock.with_extension("running");
+    // This process reads: it isn't the one that activates.
+    let locked: Vec<_> = [&meeting.lock, &running]
+        .map(|path| {
+            let file = fs::File::open(path).unwrap();
+            rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockShared).unwrap();
+            rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).unwrap();
+            file
+        })
+        .into();
+    for _ in 0..3 {
+        let output = run(&place, &[]);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        until("the server ends", || place.processes("trial-server").is_empty());
+    }
+    drop(locked);
+    assert!(!meeting.is_running(), "a lock for reading marks no server");
+}
+
+#[test]
+fn a_wrapper_that_does_not_replace_itself_is_named_as_the_cause() {
+    let place = Place::new();
+    let wrapper = place.path().join("wrapper");
+    fs::write(&wrapper, format!("#!/bin/sh\n{}\nexit $?\n", SERVER.display())).unwrap();
+    fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755)).unwrap();
+    place.register(&wrapper, TRIAL, &[]);
+    let error = place.activate().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::StartFailed, "{error:?}");
+    let text = format!("{error:#}");
+    assert!(text.contains("must replace itself") && text.contains("`exec`"), "{text}");
 }
 
 #[test]

@@ -13,6 +13,7 @@ pub(crate) mod map;
 pub(crate) mod message;
 pub(crate) mod messages;
 pub(crate) mod option;
+pub(crate) mod record_lock;
 pub(crate) mod signal;
 pub(crate) mod stat;
 pub(crate) mod tag;

@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use syshandle_os::{Seqpacket, Unconnected, uptime};
+use syshandle_os::{Peer, Seqpacket, Unconnected, uptime};
 use syshandle_wire::Hello;
 
 use super::known::Known;
@@ -24,12 +24,16 @@ pub(super) enum Connected {
 }
 
 /// Waits until the server of a registration greets, at the other end of this connection.
+///
+/// `has_ended` tells whether the process that should greet has ended: a child that it forked may keep
+/// its socket open, and then connections wait in a queue that nobody serves.
 pub(super) fn open(
     socket: Seqpacket,
     meeting: &Meeting,
     hello: Hello,
     start_timeout: Duration,
     deadline: Instant,
+    has_ended: impl Fn(&Seqpacket) -> bool,
 ) -> Result<Connected> {
     let mut look = Instant::now() + FIRST_LOOK;
     let mut opening = Opening::new(socket, hello);
@@ -42,12 +46,20 @@ pub(super) fn open(
         if Instant::now() >= deadline {
             return Err(did_not_greet());
         }
+        if has_ended(opening.socket()) {
+            let text = format!(
+                "the server at {} has ended, and a child of it keeps the socket",
+                meeting.socket.display()
+            );
+            return Ok(Connected::Nobody(Error::new(ErrorKind::Disconnected, text)));
+        }
+        let next = Instant::now() + NEXT_LOOK;
         // Without a note the server has taken its socket, and is only slow.
         look = match meeting.starting_since() {
-            None => deadline,
+            None => next,
             Some(since) => match start_timeout.checked_sub(uptime().saturating_sub(since)) {
                 None => return Ok(Connected::Hangs(opening.into_socket())),
-                Some(left) => Instant::now() + left + Duration::from_millis(1),
+                Some(left) => next.min(Instant::now() + left + Duration::from_millis(1)),
             },
         };
     }
@@ -67,7 +79,7 @@ pub(super) fn reach(
 ) -> Result<Connection> {
     let socket = connect(&mut None, &meeting.socket, deadline)??;
     let start_timeout = known.registered.registration.start_timeout;
-    match open(socket, meeting, hello, start_timeout, deadline)? {
+    match open(socket, meeting, hello, start_timeout, deadline, Peer::peer_has_ended)? {
         Connected::Greeted(connection) => {
             let user = connection.server().uid;
             if user == known.user {
@@ -184,3 +196,6 @@ fn did_not_greet() -> Error {
 
 /// Most servers have greeted by then, and nobody needs to know when they were started.
 const FIRST_LOOK: Duration = Duration::from_millis(200);
+
+/// How often a client that waits looks whether the server still lives.
+const NEXT_LOOK: Duration = Duration::from_millis(500);

@@ -1,12 +1,12 @@
 //! How a server comes by its socket, and how it lets go of it.
 
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use syshandle_os::{Listener, Seqpacket, is_elevated, take_listener};
+use syshandle_os::{FileLock, Listener, Seqpacket, is_elevated, take_listener};
 use syshandle_wire::Guid;
 
 use super::Registration;
@@ -26,12 +26,12 @@ pub(crate) enum Place {
         /// The socket's device and inode: another server may have made another one there.
         inode: Option<(u64, u64)>,
         /// Says that this server runs.
-        _running: Option<File>,
+        _running: Option<FileLock>,
     },
     /// Somebody else's, who goes on to listen on it: systemd, say.
     Theirs {
         /// Says that this server runs.
-        _running: Option<File>,
+        _running: Option<FileLock>,
     },
 }
 
@@ -72,7 +72,7 @@ pub(crate) fn take(classes: &[Guid]) -> Result<Taken> {
     let place = match meeting {
         Some(meeting) if Some(&meeting.socket) == given.as_ref() => Place::ours(meeting),
         meeting => {
-            let running = meeting.and_then(|meeting| meeting.mark_running().ok());
+            let running = meeting.and_then(|meeting| meeting.mark_running());
             Place::Theirs { _running: running }
         }
     };
@@ -107,6 +107,7 @@ fn make(classes: &[Guid]) -> Result<Taken> {
         return Err(Error::new(ErrorKind::AlreadyRunning, text));
     }
     let meeting = Meeting::of(&registered, &locations)?;
+    check_wrapper(&meeting)?;
     let _lock = wait_for_lock(&meeting)?;
     let soon = Instant::now() + LOCK_TIME;
     if Seqpacket::connect(&meeting.socket, soon).is_ok() {
@@ -129,8 +130,7 @@ impl Place {
         let inode = inode(&meeting.socket);
         // Clients come from now on, soon or late.
         meeting.has_started();
-        // Without the mark it isn't listed as running.
-        let _running = meeting.mark_running().ok();
+        let _running = meeting.mark_running();
         Self::Ours { meeting, inode, _running }
     }
 
@@ -146,14 +146,6 @@ impl Place {
                 Err(_) if inode(&meeting.socket).is_none() => Ok(None),
                 Err(error) => Err(error),
             },
-        }
-    }
-
-    /// Takes the lock, waiting a little.
-    pub(crate) fn lock(&self) -> Result<Option<Lock>> {
-        match self {
-            Self::Theirs { .. } => Ok(None),
-            Self::Ours { meeting, .. } => wait_for_lock(meeting).map(Some),
         }
     }
 
@@ -182,6 +174,24 @@ fn registered(file: &Path) -> Option<Registered> {
     let name = file.file_stem()?.to_string_lossy();
     let registration = Registration::parse(&name, &text).ok()?;
     Some(Registered { registration, file: file.to_owned() })
+}
+
+/// Checks that no wrapper of this program was given the socket: a shell script, say, that runs the
+/// program as a child instead of replacing itself.
+fn check_wrapper(meeting: &Meeting) -> Result<()> {
+    let given = std::env::var("LISTEN_PID").ok().and_then(|pid| pid.parse::<u32>().ok());
+    let socket = std::env::var_os(SOCKET).map(PathBuf::from);
+    let own = std::process::id();
+    match given {
+        Some(pid) if pid != own && socket.as_ref() == Some(&meeting.socket) => {
+            let text = format!(
+                "the socket was passed to process {pid}, and this server is process {own}: the program \
+                 that is registered must replace itself with the server (in a shell script: `exec`)"
+            );
+            Err(Error::new(ErrorKind::StartFailed, text))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn wait_for_lock(meeting: &Meeting) -> Result<Lock> {

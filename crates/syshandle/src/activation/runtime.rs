@@ -7,7 +7,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use syshandle_os::{FileStatus, uptime};
+use syshandle_os::{Attempt, FileLock, FileStatus, uptime};
 
 use super::registry::{Locations, Registered};
 use super::trust;
@@ -27,7 +27,7 @@ pub struct Meeting {
     pub failure: PathBuf,
     /// When the program was started that hasn't taken its socket yet.
     pub(crate) starting: PathBuf,
-    /// Locked, shared, by a server that runs.
+    /// Each server that runs has a lock on a byte of its own.
     pub(crate) running: PathBuf,
     /// How confined the first one was who used this folder.
     pub(crate) confinement: PathBuf,
@@ -36,7 +36,7 @@ pub struct Meeting {
 /// The lock, held until it is dropped.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    _lock: FileLock,
 }
 
 impl Meeting {
@@ -127,48 +127,42 @@ impl Meeting {
         }
     }
 
-    /// Takes the lock; `None` when somebody else has it.
+    /// Takes the lock; `None` if another process or thread holds it. Doesn't wait.
     ///
     /// # Errors
     /// [`ErrorKind::ActivationDenied`] without the right to write there.
     pub fn try_lock(&self) -> Result<Option<Lock>> {
-        let denied = |error| {
-            let text = format!(
-                "{} can't be locked: this process may only connect to a server that runs",
-                self.lock.display()
-            );
-            Error::new(ErrorKind::ActivationDenied, text).because(error)
-        };
-        let options =
-            File::options().create(true).truncate(false).read(true).write(true).to_owned();
-        let file = options.open(&self.lock).map_err(denied)?;
-        loop {
-            return match file.try_lock() {
-                Ok(()) => Ok(Some(Lock { _file: file })),
-                Err(fs::TryLockError::WouldBlock) => Ok(None),
-                Err(fs::TryLockError::Error(error))
-                    if error.kind() == io::ErrorKind::Interrupted =>
-                {
-                    continue;
-                }
-                Err(fs::TryLockError::Error(error)) => Err(denied(error)),
-            };
+        Ok(self.try_lock_or_holder()?.ok())
+    }
+
+    /// The same, with the process that holds the lock: 0 if it isn't visible here.
+    pub(super) fn try_lock_or_holder(&self) -> Result<Result<Lock, u32>> {
+        match FileLock::try_take(&self.lock) {
+            Ok(Attempt::Taken(lock)) => Ok(Ok(Lock { _lock: lock })),
+            Ok(Attempt::Held(pid)) => Ok(Err(pid)),
+            Err(error) => Err(trust::cannot(&self.lock, "locked", ErrorKind::System, error)),
         }
     }
 
     /// Whether a server runs there; found out without connecting, which would keep it running, or
     /// start one where somebody else listens.
     pub fn is_running(&self) -> bool {
-        let Ok(file) = File::open(&self.running) else { return false };
-        matches!(file.try_lock(), Err(fs::TryLockError::WouldBlock))
+        !self.servers().is_empty()
     }
 
-    /// Says, until the file is dropped, that this process is a server that runs.
-    pub(crate) fn mark_running(&self) -> io::Result<File> {
-        let options = File::options().create(true).truncate(false).write(true).to_owned();
-        let file = options.open(&self.running)?;
-        file.lock_shared()?;
-        Ok(file)
+    /// The processes of the servers that run there, those that are about to end included: a process
+    /// that isn't visible in this pid namespace has the number 0.
+    pub fn servers(&self) -> Vec<u32> {
+        FileLock::holders(&self.running).unwrap_or_default()
+    }
+
+    /// Marks this process, until the lock is dropped, as a server that runs.
+    pub(crate) fn mark_running(&self) -> Option<FileLock> {
+        match FileLock::try_take_own(&self.running) {
+            Ok(Attempt::Taken(mark)) => Some(mark),
+            // Without the mark it isn't listed as running.
+            _ => None,
+        }
     }
 
     /// Notes that the program is being started. Under the lock.

@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use syshandle_os::{Listener, Program, Seqpacket, Spawned, Unconnected, spawn, uptime};
+use syshandle_os::{Listener, Peer, Program, Seqpacket, Spawned, Unconnected, spawn, uptime};
 use syshandle_wire::Hello;
 
 use super::confinement;
@@ -29,7 +29,8 @@ pub(super) struct Start<'a> {
     began: Duration,
     /// How long the next pause is.
     pause: Duration,
-    locked_out: bool,
+    /// The process that held the lock.
+    locked_out: Option<u32>,
     /// Why nobody serves, as the last try to connect showed; `None` where somebody hangs.
     nobody: Option<Error>,
     lock: Option<Lock>,
@@ -60,7 +61,7 @@ impl<'a> Start<'a> {
             deadline,
             began: uptime(),
             pause: Duration::from_millis(1),
-            locked_out: false,
+            locked_out: None,
             nobody: None,
             lock: None,
             hung: None,
@@ -104,9 +105,13 @@ impl<'a> Start<'a> {
                 if Instant::now() >= self.deadline {
                     return Err(self.time_is_over());
                 }
-                self.lock = meeting.try_lock()?;
-                self.locked_out |= self.lock.is_none();
-                return Ok(if self.lock.is_none() { Answer::Busy } else { Answer::Done });
+                match meeting.try_lock_or_holder()? {
+                    Ok(lock) => self.lock = Some(lock),
+                    Err(holder) => {
+                        self.locked_out = Some(holder);
+                        return Ok(Answer::Busy);
+                    }
+                }
             }
             Step::Pause => {
                 // Somebody else is starting the server, or it is just ending: the socket will tell.
@@ -163,7 +168,15 @@ impl<'a> Start<'a> {
         };
         let timeout = self.registered.registration.start_timeout;
         let connected = match connected {
-            Ok(socket) => open(socket, meeting, self.hello, timeout, deadline)?,
+            Ok(socket) => {
+                // The kernel names this process as the peer of a connection from before the program
+                // was started.
+                let has_ended = |socket: &Seqpacket| match &self.spawned {
+                    Some(spawned) => spawned.has_ended(),
+                    None => socket.peer_has_ended(),
+                };
+                open(socket, meeting, self.hello, timeout, deadline, has_ended)?
+            }
             Err(nobody) => Connected::Nobody(nobody),
         };
         Ok(match connected {
@@ -185,12 +198,12 @@ impl<'a> Start<'a> {
 
     fn time_is_over(&mut self) -> Error {
         let text = match self.locked_out {
-            true => format!(
-                "no server could be reached in time: another process, which has {} locked, didn't \
-                 start it",
+            Some(holder) => format!(
+                "no server could be reached in time: another process ({holder}), which has {} \
+                 locked, didn't start it",
                 self.meeting.lock.display()
             ),
-            false => "no server could be reached in time".to_owned(),
+            None => "no server could be reached in time".to_owned(),
         };
         let hangs = || Error::new(ErrorKind::TimedOut, "the server hangs");
         Error::new(ErrorKind::TimedOut, text).because(self.nobody.take().unwrap_or_else(hangs))

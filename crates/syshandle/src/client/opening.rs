@@ -41,6 +41,11 @@ impl Opening {
         Self { link, hello, told, frame, handles, received: None }
     }
 
+    /// The socket.
+    pub(crate) fn socket(&self) -> &Seqpacket {
+        &self.link.socket
+    }
+
     /// The socket, to find out who is at its other end.
     pub(crate) fn into_socket(self) -> Seqpacket {
         self.link.socket

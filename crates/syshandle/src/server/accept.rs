@@ -159,16 +159,21 @@ impl Entrance {
     }
 
     /// Closes the entrance, though there may be clients.
+    ///
+    /// Doesn't wait for the lock: its holder may be a client that waits for this server. Then the
+    /// socket stays where it is, without a listener, and that client removes it.
     pub(crate) fn close(&self, reactor: &Arc<Reactor>) {
-        let lock = self.place.lock();
-        if let Err(error) = &lock {
-            crate::log::warn!(%error, "the server's place can't be locked");
-        }
+        let lock = self.place.try_lock();
         let mut is_open = self.is_open();
         *is_open = false;
         let mut step = Leave::RemoveSocket;
         while step != Leave::End {
-            step = step.next(self.leave(reactor, step));
+            if step == Leave::RemoveSocket && lock.is_err() {
+                self.leave_poller(reactor);
+            } else {
+                self.leave(reactor, step);
+            }
+            step = step.next(true);
         }
     }
 
@@ -176,9 +181,7 @@ impl Entrance {
     fn leave(&self, reactor: &Arc<Reactor>, step: Leave) -> bool {
         match step {
             Leave::RemoveSocket => {
-                if let Some(key) = self.key.get() {
-                    reactor.remove_source(*key, self.listener.as_fd());
-                }
+                self.leave_poller(reactor);
                 self.place.remove();
             }
             // One that somebody else listens on, too, goes on with the next server.
@@ -187,6 +190,12 @@ impl Entrance {
             _ => {}
         }
         true
+    }
+
+    fn leave_poller(&self, reactor: &Arc<Reactor>) {
+        if let Some(key) = self.key.get() {
+            reactor.remove_source(*key, self.listener.as_fd());
+        }
     }
 
     fn is_open(&self) -> MutexGuard<'_, bool> {

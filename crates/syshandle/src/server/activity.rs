@@ -22,6 +22,17 @@ pub(crate) struct Hold {
     what: What,
 }
 
+/// What has gone on for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// Nothing, and there are no clients.
+    Idle,
+    /// Nothing, but there are clients.
+    Quiet,
+    /// Something.
+    Busy,
+}
+
 /// What kind of part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum What {
@@ -52,10 +63,14 @@ impl Activity {
         !self.held.load(Ordering::SeqCst).is_multiple_of(What::Presence.one())
     }
 
-    /// Nobody is there, and nobody was since this was asked before.
-    pub(crate) fn is_idle_since_last_look(&self) -> bool {
+    /// What has gone on since the last look.
+    pub(crate) fn look(&self) -> Look {
         let ended = self.ended.load(Ordering::SeqCst);
-        self.ended_at_last_look.swap(ended, Ordering::SeqCst) == ended && self.is_idle()
+        match self.ended_at_last_look.swap(ended, Ordering::SeqCst) == ended {
+            true if self.is_idle() => Look::Idle,
+            true if !self.is_working() => Look::Quiet,
+            _ => Look::Busy,
+        }
     }
 }
 

@@ -4,6 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use syshandle_os::Peer;
+
+use super::activity::Look;
 use super::event_loop::Source;
 use super::jobs::Outcome;
 use super::reactor::{Reactor, surely};
@@ -33,7 +36,11 @@ impl Reactor {
 
     /// Ends, if nobody is there; else looks again later.
     pub(super) fn end_if_idle(self: &Arc<Self>) {
-        if self.activity.is_idle_since_last_look() {
+        let look = self.activity.look();
+        if look == Look::Quiet {
+            self.close_connections_of_the_dead();
+        }
+        if look == Look::Idle {
             for (_, source) in self.all_sources() {
                 if let Source::Entrance(entrance) = source
                     && !entrance.close_if_idle(self)
@@ -45,6 +52,18 @@ impl Reactor {
             self.stop();
         } else {
             self.count_idle_time();
+        }
+    }
+
+    /// Closes the connections of clients whose process has ended while a forked child of it keeps the
+    /// other end open: they would keep this server running for as long as the child lives.
+    fn close_connections_of_the_dead(self: &Arc<Self>) {
+        for (_, source) in self.all_sources() {
+            if let Source::Connection(connection) = source
+                && connection.socket().peer_has_ended()
+            {
+                connection.close(self);
+            }
         }
     }
 

@@ -19,7 +19,7 @@ use shuttle::rand::Rng;
 use syshandle_os::{Event, Filesystems, Peer, Seqpacket};
 use syshandle_wire::{Guid, Hello};
 
-use super::activity::{Activity, What};
+use super::activity::{Activity, Look, What};
 use super::event_loop::{EventLoop, Source};
 use super::reactor::{Reactor, Settings};
 use super::shares::{Part, Shares, Totals};
@@ -319,11 +319,11 @@ fn who_moves_to_another_loop_is_served_there_in_any_order() {
 fn a_visit_between_two_looks_is_seen() {
     run_once(|| {
         let activity = Arc::<Activity>::default();
-        activity.is_idle_since_last_look();
+        activity.look();
         drop(activity.hold(What::Presence));
         assert!(activity.is_idle());
-        assert!(!activity.is_idle_since_last_look());
-        assert!(activity.is_idle_since_last_look());
+        assert!(activity.look() != Look::Idle);
+        assert!(activity.look() == Look::Idle);
     });
 }
 
@@ -443,7 +443,7 @@ fn work_that_goes_over_into_presence_is_never_idle_in_any_order() {
             drop(hold);
         });
         while !over.load(Ordering::SeqCst) {
-            let idle = activity.is_idle() || activity.is_idle_since_last_look();
+            let idle = activity.is_idle() || activity.look() == Look::Idle;
             assert!(!idle || over.load(Ordering::SeqCst), "it was idle while something was held");
             thread::yield_now();
         }

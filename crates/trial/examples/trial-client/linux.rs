@@ -1,6 +1,6 @@
 //! The client that is tried: activates the server, asks who it is, and says so.
 //!
-//! `trial-client [--timeout-ms N] [--confine WHAT] [--leave-work FILE] [--hold]`: prints the server's
+//! `trial-client [--timeout-ms N] [--confine WHAT] [--leave-work FILE] [--hold] [--fork]`: prints the server's
 //! process and what it says of this one; on an error its kind and all causes.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that talks to people")]
@@ -17,7 +17,7 @@ use syshandle_trial::{TRIAL, TrialClient};
 
 pub(crate) fn main() -> ExitCode {
     let mut activation = Activation::new();
-    let (mut work, mut hold) = (None, false);
+    let (mut work, mut hold, mut fork) = (None, false, false);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().unwrap_or_default();
@@ -34,13 +34,14 @@ pub(crate) fn main() -> ExitCode {
             }
             "--leave-work" => work = Some(value()),
             "--hold" => hold = true,
+            "--fork" => fork = true,
             other => {
                 eprintln!("what is {other}?");
                 return ExitCode::from(2);
             }
         }
     }
-    match ask(&activation, work.as_deref(), hold) {
+    match ask(&activation, work.as_deref(), hold, fork) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{:?}: {error:#}", error.kind());
@@ -49,7 +50,7 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
-fn ask(activation: &Activation, work: Option<&str>, hold: bool) -> Result<()> {
+fn ask(activation: &Activation, work: Option<&str>, hold: bool, fork: bool) -> Result<()> {
     let client: TrialClient = activation.activate(TRIAL.clsid())?;
     let server = syshandle::Proxy::as_client(&client).server()?;
     let who = client.who()?;
@@ -67,6 +68,11 @@ fn ask(activation: &Activation, work: Option<&str>, hold: bool) -> Result<()> {
     };
     println!("{} {} {} {}", server.pid, who.server_pid, who.client_pid, who.client_uid);
     std::io::stdout().flush()?;
+    if fork {
+        // The child keeps the connection.
+        super::fork::leave_child();
+        std::process::abort();
+    }
     if hold {
         // Until the test lets go.
         let _ = std::io::read_to_string(std::io::stdin());

@@ -4,6 +4,10 @@
 #[cfg_attr(not(windows), path = "linux.rs")]
 mod platform;
 
+#[cfg(not(windows))]
+#[path = "../shared/fork.rs"]
+mod fork;
+
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

@@ -85,6 +85,9 @@ impl Trial for Tried {
     }
 
     fn crash(&self) -> Result<()> {
+        if variable("TRIAL_FORK") == "yes" {
+            super::fork::leave_child();
+        }
         std::process::abort()
     }
 

@@ -1,0 +1,210 @@
+//! Locks of processes on files.
+//!
+//! A lock is a record lock (`F_SETLK`) for writing. Three properties of these matter here, which
+//! locks by `flock(2)` don't have:
+//!
+//! - To take one, a process needs the permission to write the file. A process that may only read it,
+//!   in a sandbox for example, can take a read lock, which also stands in the way; but the kernel
+//!   tells the two apart, and then the file is replaced.
+//! - It belongs to the process: a child that is forked doesn't hold it, and it ends with the process
+//!   even if such a child goes on.
+//! - The kernel names its holder.
+//!
+//! A process loses its locks on a file when it closes any descriptor of that file. So this module
+//! keeps a list of the files that this process holds locks on, and opens none of them again.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rustix::fs::{CWD, RenameFlags};
+
+use crate::FileStatus;
+use crate::sys::fork::{PerProcess, ProcessMark};
+use crate::sys::record_lock::{self, Range};
+
+/// A lock, held until it is dropped or this process ends.
+#[derive(Debug)]
+pub struct FileLock {
+    file: File,
+    key: Key,
+    process: ProcessMark,
+}
+
+/// The result of trying to take a lock.
+#[derive(Debug)]
+pub enum Attempt {
+    /// It is taken.
+    Taken(FileLock),
+    /// Another process holds it, or another thread of this process. The number of the process; 0 if it
+    /// isn't visible in this pid namespace.
+    Held(u32),
+}
+
+/// The name of a file and the identity of its folder: the same by whichever path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Key {
+    folder: (u64, u64),
+    name: OsString,
+}
+
+/// The files that this process holds locks on. A forked copy holds none.
+static HELD: PerProcess<Mutex<Vec<Key>>> = PerProcess::new();
+
+impl FileLock {
+    /// Takes the lock on a file, which is made if it isn't there, for its owner alone. Doesn't wait.
+    ///
+    /// # Errors
+    /// Those of [`open(2)`](https://man7.org/linux/man-pages/man2/open.2.html) and
+    /// [`F_SETLK`](https://man7.org/linux/man-pages/man2/F_GETLK.2const.html).
+    pub fn try_take(path: &Path) -> io::Result<Attempt> {
+        Self::try_take_range(path, WHOLE)
+    }
+
+    /// Takes the lock that marks this process as one of any number of holders, which don't exclude
+    /// each other.
+    ///
+    /// # Errors
+    /// The same as for [`FileLock::try_take`].
+    pub fn try_take_own(path: &Path) -> io::Result<Attempt> {
+        Self::try_take_range(path, Range { start: std::process::id().into(), len: 1 })
+    }
+
+    fn try_take_range(path: &Path, range: Range) -> io::Result<Attempt> {
+        let key = Key::of(path)?;
+        let mut held = held()?;
+        if held.contains(&key) {
+            return Ok(Attempt::Held(std::process::id()));
+        }
+        for _ in 0..ROUNDS_MAX {
+            let file = open(path)?;
+            match record_lock::lock(file.as_fd(), range) {
+                // Another process may have replaced the file meanwhile: then the lock means nothing.
+                Ok(()) if is_at(&file, path) => {
+                    held.push(key.clone());
+                    return Ok(Attempt::Taken(Self { file, key, process: ProcessMark::current() }));
+                }
+                Ok(()) => {}
+                Err(error) if is_held(&error) => {
+                    if let Some(holder) = record_lock::writer(file.as_fd(), range)? {
+                        return Ok(Attempt::Held(holder.pid));
+                    }
+                    if record_lock::any_holder(file.as_fd(), range)?.is_some() {
+                        replace(path, &file)?;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        // Others come and go all the time.
+        Ok(Attempt::Held(0))
+    }
+
+    /// The processes that hold a lock on the file, as far as they are visible in this pid namespace.
+    ///
+    /// # Errors
+    /// The file can't be read; `NotFound` if it isn't there.
+    pub fn holders(path: &Path) -> io::Result<Vec<u32>> {
+        let mut holders = Vec::new();
+        let held = held()?;
+        if held.contains(&Key::of(path)?) {
+            // The kernel doesn't tell a process of its own locks, and closing the file would end them.
+            return Ok(vec![std::process::id()]);
+        }
+        let file = File::open(path)?;
+        let mut rest = WHOLE;
+        for _ in 0..HOLDERS_MAX {
+            let Some(holder) = record_lock::writer(file.as_fd(), rest)? else { break };
+            holders.push(holder.pid);
+            match holder.range.start.checked_add(holder.range.len) {
+                Some(end) if holder.range.len > 0 && end > rest.start => rest.start = end,
+                _ => break,
+            }
+        }
+        Ok(holders)
+    }
+}
+
+impl Drop for FileLock {
+    fn drop(&mut self) {
+        // A forked copy of the process doesn't hold it.
+        if !self.process.is_current() {
+            return;
+        }
+        let Ok(mut held) = held() else { return };
+        // It goes with the process at the latest.
+        let _ = record_lock::unlock(self.file.as_fd(), WHOLE);
+        held.retain(|key| *key != self.key);
+    }
+}
+
+impl Key {
+    fn of(path: &Path) -> io::Result<Self> {
+        let folder = path.parent().unwrap_or("/".as_ref());
+        let name = path.file_name().unwrap_or_default().to_owned();
+        Ok(Self { folder: FileStatus::at(folder)?.id, name })
+    }
+}
+
+fn held() -> io::Result<MutexGuard<'static, Vec<Key>>> {
+    let held = HELD.get().ok_or_else(|| io::Error::other("this process can't tell its forks"))?;
+    Ok(held.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.create(true).truncate(false).read(true).write(true).mode(0o600);
+    options.open(path)
+}
+
+/// Whether another lock stands in the way.
+fn is_held(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EACCES))
+}
+
+fn is_at(file: &File, path: &Path) -> bool {
+    let ids = (FileStatus::of(file), FileStatus::at(path));
+    matches!(ids, (Ok(file), Ok(path)) if file.id == path.id)
+}
+
+/// Replaces a file that a process which may only read it has locked: with that lock on it no process
+/// that may write it can have one.
+///
+/// The exchange shows which file it has replaced: if another process was quicker, that one's is put
+/// back.
+fn replace(path: &Path, obstructed: &File) -> io::Result<()> {
+    static LAST: AtomicU32 = AtomicU32::new(0);
+    let number = LAST.fetch_add(1, Ordering::Relaxed);
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{}-{number}", std::process::id()));
+    let new = PathBuf::from(name);
+    let exchange = || {
+        rustix::fs::renameat_with(CWD, &new, CWD, path, RenameFlags::EXCHANGE)
+            .map_err(io::Error::from)
+    };
+    drop(open(&new)?);
+    let result = match is_at(obstructed, path) {
+        false => Ok(()),
+        true => exchange().and_then(|()| match is_at(obstructed, &new) {
+            true => Ok(()),
+            false => exchange(),
+        }),
+    };
+    let _ = fs::remove_file(&new);
+    result
+}
+
+/// Every byte.
+const WHOLE: Range = Range { start: 0, len: 0 };
+
+/// How often a file may be replaced by others, or obstructed anew, before this counts as held.
+const ROUNDS_MAX: usize = 8;
+
+/// More servers of one program don't run at once.
+const HOLDERS_MAX: usize = 64;

@@ -1,0 +1,71 @@
+//! Record locks that belong to this process:
+//! [`F_SETLK` and `F_GETLK`](https://man7.org/linux/man-pages/man2/F_GETLK.2const.html).
+#![expect(unsafe_code, reason = "fcntl takes a struct by its address")]
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use super::check;
+
+/// A range of bytes; a length of zero extends it without end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Range {
+    pub(crate) start: i64,
+    pub(crate) len: i64,
+}
+
+/// The lock of another process that stands in the way.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Holder {
+    pub(crate) range: Range,
+    /// The number of the process; 0 if it isn't visible in this pid namespace.
+    pub(crate) pid: u32,
+}
+
+/// Takes a write lock, which needs a descriptor that may be written; doesn't wait.
+pub(crate) fn lock(file: BorrowedFd<'_>, range: Range) -> io::Result<()> {
+    set(file, libc::F_WRLCK, range)
+}
+
+/// Releases the locks of this process in the range.
+pub(crate) fn unlock(file: BorrowedFd<'_>, range: Range) -> io::Result<()> {
+    set(file, libc::F_UNLCK, range)
+}
+
+fn set(file: BorrowedFd<'_>, kind: libc::c_int, range: Range) -> io::Result<()> {
+    let mut lock = flock(kind, range);
+    // SAFETY: F_SETLK reads a `struct flock`, which is what is passed.
+    check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLK, &raw mut lock) }).map(drop)
+}
+
+/// A write lock of another process in the range; read locks don't count.
+pub(crate) fn writer(file: BorrowedFd<'_>, range: Range) -> io::Result<Option<Holder>> {
+    holder(file, libc::F_RDLCK, range)
+}
+
+/// A lock of another process in the range.
+pub(crate) fn any_holder(file: BorrowedFd<'_>, range: Range) -> io::Result<Option<Holder>> {
+    holder(file, libc::F_WRLCK, range)
+}
+
+/// A lock that conflicts with one of this kind.
+fn holder(file: BorrowedFd<'_>, kind: libc::c_int, range: Range) -> io::Result<Option<Holder>> {
+    let mut lock = flock(kind, range);
+    // SAFETY: F_GETLK reads and writes a `struct flock`, which is what is passed.
+    check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETLK, &raw mut lock) })?;
+    if libc::c_int::from(lock.l_type) == libc::F_UNLCK {
+        return Ok(None);
+    }
+    let range = Range { start: lock.l_start, len: lock.l_len };
+    Ok(Some(Holder { range, pid: u32::try_from(lock.l_pid).unwrap_or(0) }))
+}
+
+fn flock(kind: libc::c_int, range: Range) -> libc::flock {
+    // SAFETY: the struct is plain integers, for which zero is a value.
+    let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+    lock.l_type = kind as _;
+    lock.l_whence = libc::SEEK_SET as _;
+    lock.l_start = range.start;
+    lock.l_len = range.len;
+    lock
+}

@@ -1,0 +1,184 @@
+//! Locks on files between processes.
+
+#![cfg(not(windows))]
+#![expect(unsafe_code, reason = "fork without exec has no safe form")]
+#![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::fs::FlockOperation;
+use syshandle_os::{Attempt, FileLock};
+
+/// Tells this program, when it is run again, what to do with the file.
+const ROLE: &str = "SYSHANDLE_TEST_ROLE";
+const FILE: &str = "SYSHANDLE_TEST_FILE";
+
+fn taken(path: &Path) -> Option<FileLock> {
+    match FileLock::try_take(path).unwrap() {
+        Attempt::Taken(lock) => Some(lock),
+        Attempt::Held(_) => None,
+    }
+}
+
+#[test]
+fn a_lock_excludes_threads_by_whichever_path_until_it_is_dropped() {
+    let folder = tempfile::tempdir().unwrap();
+    let link = folder.path().join("link");
+    symlink(folder.path(), &link).unwrap();
+    let path = folder.path().join("lock");
+    let lock = taken(&path).unwrap();
+    assert!(taken(&path).is_none() && taken(&link.join("lock")).is_none());
+    assert_eq!(FileLock::holders(&path).unwrap(), [std::process::id()]);
+    // None of these attempts has ended it.
+    assert!(!Other::run("take", &path).0.wait().unwrap().success());
+    drop(lock);
+    assert!(Other::run("take", &path).0.wait().unwrap().success());
+    assert!(taken(&path).is_some());
+}
+
+#[test]
+fn a_lock_of_another_process_names_its_holder_and_ends_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("lock");
+    let mut other = Other::start("hold", &path);
+    assert!(
+        matches!(FileLock::try_take(&path).unwrap(), Attempt::Held(pid) if pid == other.0.id())
+    );
+    assert_eq!(FileLock::holders(&path).unwrap(), [other.0.id()]);
+    other.0.kill().unwrap();
+    other.0.wait().unwrap();
+    assert!(taken(&path).is_some());
+}
+
+#[test]
+fn locks_that_a_reader_of_the_file_can_take_stand_in_nobodys_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("lock");
+    drop(taken(&path).unwrap());
+    let _reader = Other::start("read", &path);
+    assert!(FileLock::holders(&path).unwrap().is_empty(), "a reader is no holder");
+    let lock = taken(&path).expect("a reader's lock is replaced");
+    assert!(taken(&path).is_none());
+    assert!(!Other::run("take", &path).0.wait().unwrap().success());
+    drop(lock);
+    assert!(taken(&path).is_some());
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no other file is left");
+}
+
+#[test]
+fn the_marks_of_several_processes_do_not_exclude_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("running");
+    assert_eq!(FileLock::holders(&path).unwrap_err().kind(), io::ErrorKind::NotFound);
+    let (one, other) = (Other::start("mark", &path), Other::start("mark", &path));
+    let mut holders = FileLock::holders(&path).unwrap();
+    holders.sort_unstable();
+    let mut expected = [one.0.id(), other.0.id()];
+    expected.sort_unstable();
+    assert_eq!(holders, expected);
+    drop((one, other));
+    assert!(FileLock::holders(&path).unwrap().is_empty());
+}
+
+#[test]
+fn a_lock_ends_with_its_process_though_a_forked_child_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("lock");
+    let mut parent = Other::start("fork", &path);
+    // The child ends when its standard input does.
+    let input = parent.0.stdin.take();
+    parent.0.wait().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while taken(&path).is_none() {
+        assert!(Instant::now() < deadline, "the child has kept the lock");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    drop(input);
+}
+
+/// Another process that does something with a file.
+struct Other(Child);
+
+impl Other {
+    fn run(role: &str, path: &Path) -> Self {
+        let child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "the_other_process", "--nocapture"])
+            .env(ROLE, role)
+            .env(FILE, path)
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        Self(child)
+    }
+
+    /// The same; returns when it has its lock.
+    fn start(role: &str, path: &Path) -> Self {
+        let mut other = Self::run(role, path);
+        let mut said = [0; 6];
+        other.0.stderr.as_mut().unwrap().read_exact(&mut said).unwrap();
+        assert_eq!(&said, b"locked");
+        other
+    }
+}
+
+impl Drop for Other {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The code of the other process: not a test of its own.
+#[test]
+fn the_other_process() {
+    let Ok(role) = std::env::var(ROLE) else { return };
+    let path = std::env::var_os(FILE).unwrap();
+    let path = Path::new(&path);
+    let mut lock = None;
+    match role.as_str() {
+        "take" => drop(taken(path).expect("the lock is free")),
+        "hold" => lock = taken(path),
+        "mark" => match FileLock::try_take_own(path).unwrap() {
+            Attempt::Taken(mark) => lock = Some(mark),
+            Attempt::Held(pid) => panic!("{pid} excludes this process"),
+        },
+        "read" => {
+            let file = File::open(path).unwrap();
+            rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockShared).unwrap();
+            rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).unwrap();
+            say_and_wait();
+        }
+        "fork" => {
+            let _lock = taken(path).unwrap();
+            // SAFETY: the child only reads its input and exits.
+            if unsafe { libc::fork() } == 0 {
+                wait();
+                // SAFETY: ends the child without running anything of the test's.
+                unsafe { libc::_exit(0) }
+            }
+            io::stderr().write_all(b"locked").unwrap();
+            return;
+        }
+        other => panic!("{other} is no role"),
+    }
+    if lock.is_some() {
+        say_and_wait();
+    }
+}
+
+fn say_and_wait() {
+    io::stderr().write_all(b"locked").unwrap();
+    wait();
+}
+
+/// Until the standard input ends.
+fn wait() {
+    let _ = io::stdin().read(&mut [0]);
+}

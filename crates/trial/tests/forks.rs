@@ -1,0 +1,49 @@
+//! Processes that fork a child which doesn't exec: it keeps their sockets, and holds nobody up.
+#![cfg(not(windows))]
+#![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
+
+use std::process::Stdio;
+use std::time::Instant;
+
+use syshandle::{ErrorKind, Proxy, Ran};
+use syshandle_trial::{CLIENT, PATIENCE, Place, Process, SERVER, TRIAL, until};
+
+#[test]
+fn a_dead_server_is_replaced_though_its_child_keeps_the_socket() {
+    let place = Place::new();
+    let environment = [("TRIAL_FORK", "yes"), ("TRIAL_IDLE_MS", "60000")];
+    place.register(&SERVER, TRIAL, &environment);
+    let client = place.activate().unwrap();
+    let server = Process::open(client.who().unwrap().server_pid).unwrap();
+    // The call isn't waited for here: that it ends is another test's matter.
+    std::thread::scope(|scope| {
+        let call = scope.spawn(|| client.crash());
+        server.wait();
+        assert_eq!(place.processes("trial-server").len(), 1, "the child lives");
+        let began = Instant::now();
+        let next = place.activate().unwrap();
+        assert!(began.elapsed() < PATIENCE / 2);
+        let pid = next.who().unwrap().server_pid;
+        assert_ne!(pid, server.pid());
+        // By the second time the socket is the new server's.
+        assert_eq!(place.activate().unwrap().who().unwrap().server_pid, pid);
+        for process in place.processes("trial-server") {
+            if process.pid() != pid {
+                process.kill();
+            }
+        }
+        let _ = call.join().unwrap();
+    });
+}
+
+#[test]
+fn a_server_ends_though_the_child_of_a_dead_client_keeps_the_connection() {
+    let place = Place::new();
+    place.register(&SERVER, TRIAL, &[("TRIAL_IDLE_MS", "50")]);
+    let mut command = place.command(&CLIENT);
+    let mut client =
+        command.arg("--fork").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    client.wait().unwrap();
+    until("the server ends", || place.processes("trial-server").is_empty());
+    assert_eq!(place.processes("trial-client").len(), 1, "the child lives");
+}
