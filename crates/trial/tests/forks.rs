@@ -1,11 +1,9 @@
 //! Processes that fork a child which doesn't exec: it keeps their sockets, and holds nobody up.
 #![cfg(not(windows))]
-#![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
 
 use std::process::Stdio;
 use std::time::Instant;
 
-use syshandle::{ErrorKind, Proxy, Ran};
 use syshandle_trial::{CLIENT, PATIENCE, Place, Process, SERVER, TRIAL, until};
 
 #[test]
