@@ -1,72 +1,165 @@
-//! `cargo xtask sanitize` and `cargo xtask miri`: the same tests, under what sees more than they do.
+//! `cargo xtask sanitize` and `cargo xtask miri`: tests under programs that detect more errors.
 
 use std::env;
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 const SANITIZE: &str = "\
-cargo xtask sanitize [address|leak]...    both unless one is named
+cargo xtask sanitize [address|leak|thread]... [--short]    all unless one is named
 
-Runs the tests of the crates at the bottom, where the `unsafe` is. On x86-64
-Linux, with the toolchain's own runtimes; what isn't stable of the compiler is asked for by
-RUSTC_BOOTSTRAP=1.
+Runs tests under sanitizers: those of the crates with `unsafe`, and the runtime's own. With --short
+only the runtime's. On x86-64 Linux, with the toolchain's own runtimes; unstable options of the
+compiler are enabled by RUSTC_BOOTSTRAP=1. `thread` needs a compiler with the source of the standard
+library: Debian's rustc-web and rust-web-src.
 ";
 
-/// The thread sanitizer isn't one of them: with a standard library that isn't built for it, it takes
-/// what a `Condvar` guards, and the last drop of an `Arc`, for races.
-const SANITIZERS: [&str; 2] = ["address", "leak"];
+/// A sanitizer, by the name that the compiler has for it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sanitizer {
+    Address,
+    Leak,
+    Thread,
+}
 
-/// Where the `unsafe` is, and what decodes.
-const PACKAGES: [&str; 2] = ["syshandle-os", "syshandle-wire"];
+impl Sanitizer {
+    const ALL: [Self; 3] = [Self::Address, Self::Leak, Self::Thread];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Address => "address",
+            Self::Leak => "leak",
+            Self::Thread => "thread",
+        }
+    }
+
+    /// The library that a sanitized program is linked with.
+    fn run_time(self) -> Result<PathBuf, String> {
+        let output = Command::new(rustc())
+            .args(["--target", TARGET, "--print", "target-libdir"])
+            .output()
+            .map_err(|error| format!("rustc can't be run: {error}"))?;
+        let folder = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        let short = &self.name()[..1];
+        let library = PathBuf::from(folder).join(format!("librustc-stable_rt.{short}san.a"));
+        if library.exists() {
+            Ok(library)
+        } else {
+            Err("this toolchain has no runtime for it".to_owned())
+        }
+    }
+
+    /// Makes the command `cargo test` build for this sanitizer.
+    ///
+    /// # Errors
+    /// It can't be built here: why.
+    fn prepare(self, cargo: &mut Command) -> Result<(), String> {
+        let library = self.run_time()?;
+        let mut flags = format!("-Zsanitizer={}", self.name());
+        if self == Self::Thread {
+            // Without an instrumented standard library every `Condvar` and the last drop of every
+            // `Arc` would be reported. The compiler that has the library's source has no runtime:
+            // it takes this toolchain's.
+            let rustc = source_rustc()?;
+            flags += " -Zexternal-clangrt -Clink-arg=-Wl,--whole-archive";
+            flags += &format!(" -Clink-arg={}", library.display());
+            flags += " -Clink-arg=-Wl,--no-whole-archive";
+            cargo.args(["-Zbuild-std=std,panic_unwind", "--target-dir", "target/thread"]);
+            cargo.env("RUSTC", rustc).env("CARGO_INCREMENTAL", "0");
+            cargo.env("TSAN_OPTIONS", format!("suppressions={}", suppressions().display()));
+        } else {
+            flags += " -Cunsafe-allow-abi-mismatch=sanitizer";
+        }
+        // With `--target`, build scripts and macros are built as always.
+        cargo.args(["--target", TARGET]).env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", flags);
+        Ok(())
+    }
+}
+
+/// A compiler whose standard library can be built: Debian's.
+fn source_rustc() -> Result<&'static str, String> {
+    let rustc = "/usr/bin/rustc";
+    let output = Command::new(rustc).args(["--print", "sysroot"]).output();
+    let root = output.map_err(|_| format!("there is no {rustc} (package rustc-web)"))?.stdout;
+    let root = PathBuf::from(String::from_utf8_lossy(&root).trim());
+    if root.join("lib/rustlib/src/rust/library/std").exists() {
+        Ok(rustc)
+    } else {
+        Err("the standard library's source isn't installed (package rust-web-src)".to_owned())
+    }
+}
+
+fn suppressions() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../ci/thread-suppressions")
+}
+
+/// The tests of a crate that run under sanitizers.
+struct Suite {
+    package: &'static str,
+    targets: &'static [&'static str],
+    /// Tests that are skipped.
+    skipped: &'static [&'static str],
+}
+
+/// The runtime's own tests. The explored orders switch stacks, which sanitizers don't know of; the
+/// model of activation has neither `unsafe` nor threads.
+const RUNTIME: Suite = Suite {
+    package: "syshandle",
+    targets: &["--lib", "--test", "behaviour"],
+    skipped: &["interleavings", "activation::model"],
+};
+
+/// The crates with `unsafe`, and the decoder.
+const BOTTOM: [Suite; 2] = [
+    Suite { package: "syshandle-os", targets: &["--lib", "--tests"], skipped: &[] },
+    Suite { package: "syshandle-wire", targets: &["--lib", "--tests"], skipped: &[] },
+];
 
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// Runs the tests under each sanitizer.
 pub(crate) fn sanitize(arguments: &[String]) -> ExitCode {
-    let wrong = |name: &&String| !SANITIZERS.contains(&name.as_str());
-    if arguments.iter().any(|name| wrong(&name)) {
+    let is_short = arguments.iter().any(|argument| argument == "--short");
+    let names: Vec<_> = arguments.iter().filter(|argument| *argument != "--short").collect();
+    let is_known = |name: &&String| Sanitizer::ALL.iter().any(|one| one.name() == *name);
+    if !names.iter().all(is_known) {
         eprint!("{SANITIZE}");
         return ExitCode::from(2);
     }
-    let is_asked = |name: &str| arguments.is_empty() || arguments.iter().any(|asked| asked == name);
     let mut failed = Vec::new();
-    for sanitizer in SANITIZERS.into_iter().filter(|name| is_asked(name)) {
-        match run_time(sanitizer) {
-            Some(library) if library.exists() => {
-                println!("\n== {sanitizer}");
-                if !tests_under(sanitizer) {
-                    failed.push(sanitizer);
-                }
+    for sanitizer in Sanitizer::ALL {
+        let name = sanitizer.name();
+        if !names.is_empty() && !names.iter().any(|asked| *asked == name) {
+            continue;
+        }
+        let bottom: &[Suite] =
+            if is_short || sanitizer == Sanitizer::Thread { &[] } else { &BOTTOM };
+        for suite in bottom.iter().chain([&RUNTIME]) {
+            println!("\n== {name}: {}", suite.package);
+            match tests_under(sanitizer, suite) {
+                Ok(true) => {}
+                Ok(false) => failed.push(format!("{name}: {}", suite.package)),
+                Err(why_not) => println!("== {name}: skipped: {why_not}"),
             }
-            _ => println!("\n== {sanitizer}: skipped: this toolchain has no runtime for it"),
         }
     }
-    match failed.as_slice() {
-        [] => ExitCode::SUCCESS,
-        failed => {
-            println!("\nfailed: {}", failed.join(", "));
-            ExitCode::FAILURE
-        }
+    if failed.is_empty() {
+        return ExitCode::SUCCESS;
     }
+    println!("\nfailed: {}", failed.join(", "));
+    ExitCode::FAILURE
 }
 
-/// The library that a sanitized program is linked with.
-fn run_time(sanitizer: &str) -> Option<PathBuf> {
-    let output = rustc().args(["--target", TARGET, "--print", "target-libdir"]).output().ok()?;
-    let folder = String::from_utf8(output.stdout).ok()?;
-    let short = sanitizer.get(..1)?;
-    Some(PathBuf::from(folder.trim()).join(format!("librustc-stable_rt.{short}san.a")))
-}
-
-fn tests_under(sanitizer: &str) -> bool {
+/// Runs the tests of a suite; returns whether they passed.
+///
+/// # Errors
+/// The sanitizer can't be used here: why.
+fn tests_under(sanitizer: Sanitizer, suite: &Suite) -> Result<bool, String> {
     let mut cargo = cargo();
-    cargo.args(["test", "--no-fail-fast", "--target", TARGET, "--lib", "--tests"]);
-    cargo.args(PACKAGES.iter().flat_map(|package| ["--package", package]));
-    // With `--target`, build scripts and macros are built as always.
-    cargo
-        .env("RUSTC_BOOTSTRAP", "1")
-        .env("RUSTFLAGS", format!("-Zsanitizer={sanitizer} -Cunsafe-allow-abi-mismatch=sanitizer"));
-    succeeds(&mut cargo)
+    cargo.args(["test", "--no-fail-fast", "--package", suite.package]).args(suite.targets);
+    sanitizer.prepare(&mut cargo)?;
+    cargo.arg("--").args(suite.skipped.iter().flat_map(|test| ["--skip", test]));
+    Ok(succeeds(&mut cargo))
 }
 
 const MIRI: &str = "\
@@ -105,8 +198,8 @@ fn cargo() -> Command {
     Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
-fn rustc() -> Command {
-    Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()))
+fn rustc() -> OsString {
+    env::var_os("RUSTC").unwrap_or_else(|| "rustc".into())
 }
 
 fn succeeds(command: &mut Command) -> bool {

@@ -6,6 +6,8 @@
 mod bench;
 mod checks;
 mod demo;
+mod full;
+mod prose;
 mod torture;
 
 use std::process::ExitCode;
@@ -14,8 +16,10 @@ const HELP: &str = "\
 cargo demo [-- FILE]      the timeline of the sample, happening on a file
 cargo xtask bench         syshandle beside the floors and its peers: `cargo xtask bench --help`
 cargo xtask torture       hostile peers, faults, load; `--short` for a few minutes of it
-cargo xtask sanitize      the lowest crates' tests under sanitizers: `cargo xtask sanitize --help`
+cargo xtask sanitize      tests under sanitizers: `cargo xtask sanitize --help`
+cargo xtask full          all long checks; `--short` for their short forms
 cargo xtask miri          the tests of the crates without I/O in Miri, where it is installed
+cargo xtask prose         habits of unclear English in comments and documents, against a baseline
 cargo xtask help          this text
 ";
 
@@ -32,6 +36,8 @@ fn main() -> ExitCode {
         "torture" => torture::run(rest),
         "sanitize" => checks::sanitize(rest),
         "miri" => checks::miri(rest),
+        "prose" => prose::run(rest),
+        "full" => full::run(rest),
         "help" | "--help" | "-h" => {
             print!("{HELP}");
             ExitCode::SUCCESS

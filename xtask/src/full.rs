@@ -1,0 +1,203 @@
+//! `cargo xtask full`: the checks that take too long for every change.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+const HELP: &str = "\
+cargo xtask full            all long checks, some hours; writes the result to docs/testing.md
+cargo xtask full --short    the same checks in their short forms; only prints the result
+cargo xtask full --only NAME[,NAME]    some of them, in either form; only prints the result
+";
+
+/// A check that is too long for CI.
+struct Part {
+    name: &'static str,
+    what: &'static str,
+    /// The arguments of cargo.
+    full: &'static [&'static str],
+    short: &'static [&'static str],
+    /// `TORTURE` and its value in the full form.
+    torture: bool,
+}
+
+const PARTS: [Part; 4] = [
+    Part {
+        name: "torture",
+        what: "hostile peers, failures at every system call, signals, load, mutated inputs",
+        full: &["xtask", "torture"],
+        short: &["xtask", "torture", "--short"],
+        torture: false,
+    },
+    Part {
+        name: "interleavings",
+        what: "the client and the server in many orders of their threads' steps",
+        full: &["test", "--release", "--package", "syshandle", "--lib", "interleavings"],
+        short: &["test", "--package", "syshandle", "--lib", "interleavings"],
+        torture: true,
+    },
+    Part {
+        name: "growth",
+        what: "time and memory against the number of clients, handles, waits, classes, methods",
+        full: &["xtask", "bench", "growth"],
+        short: &["xtask", "bench", "growth", "--quick", "--limit", "2"],
+        torture: false,
+    },
+    Part {
+        name: "sanitizers",
+        what: "the address, leak and thread sanitizers",
+        full: &["xtask", "sanitize"],
+        short: &["xtask", "sanitize", "address", "--short"],
+        torture: false,
+    },
+];
+
+/// The outcome of a part.
+struct Outcome {
+    part: &'static Part,
+    held: bool,
+    time: Duration,
+    /// The lines that say that something was skipped, each once.
+    skipped: Vec<String>,
+}
+
+pub(crate) fn run(arguments: &[String]) -> ExitCode {
+    let (mut is_short, mut only) = (false, Vec::new());
+    let mut words = arguments.iter().map(String::as_str);
+    while let Some(word) = words.next() {
+        match word {
+            "--short" => is_short = true,
+            "--only" => only.extend(words.next().unwrap_or_default().split(',')),
+            _ => only.push(""),
+        }
+    }
+    if !only.iter().all(|name| PARTS.iter().any(|part| part.name == *name)) {
+        eprint!("{HELP}");
+        return ExitCode::from(2);
+    }
+    let chosen = |part: &&Part| only.is_empty() || only.contains(&part.name);
+    let outcomes = PARTS.iter().filter(chosen).map(|part| run_part(part, is_short));
+    let done = outcomes.collect::<io::Result<Vec<_>>>().and_then(|outcomes| {
+        let table = table(&outcomes, is_short)?;
+        print!("\n{table}");
+        if !is_short && only.is_empty() {
+            write(&root().join("docs/testing.md"), &table)?;
+        }
+        Ok(outcomes.iter().all(|outcome| outcome.held))
+    });
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("full: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs a part; its output goes to a file.
+fn run_part(part: &'static Part, is_short: bool) -> io::Result<Outcome> {
+    let folder = root().join("target/full");
+    fs::create_dir_all(&folder)?;
+    let log = folder.join(format!("{}.log", part.name));
+    println!("== {}: its output is in {}", part.name, log.display());
+    let output = File::create(&log)?;
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(if is_short { part.short } else { part.full }).current_dir(root());
+    if part.torture && !is_short {
+        command.env("TORTURE", "full");
+    }
+    let start = Instant::now();
+    let status =
+        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output).status()?;
+    let time = start.elapsed();
+    let said = if status.success() { "held" } else { "FAILED" };
+    println!("== {}: {said} after {} s", part.name, time.as_secs());
+    let text = String::from_utf8_lossy(&fs::read(log)?).into_owned();
+    Ok(Outcome { part, held: status.success(), time, skipped: skipped(&text) })
+}
+
+/// The lines of an output that say that something was skipped, each once.
+fn skipped(text: &str) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for line in text.lines().map(str::trim).filter(|line| line.contains("skipped: ")) {
+        if !lines.iter().any(|before| before == line) {
+            lines.push(line.to_owned());
+        }
+    }
+    lines
+}
+
+/// The result as Markdown.
+fn table(outcomes: &[Outcome], is_short: bool) -> io::Result<String> {
+    let said = |program: &str, arguments: &[&str]| -> io::Result<String> {
+        let output = Command::new(program).args(arguments).current_dir(root()).output()?;
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let date = said("date", &["-u", "+%Y-%m-%d"])?;
+    let commit = said("git", &["rev-parse", "--short=12", "HEAD"])?;
+    let is_changed = !said("git", &["status", "--porcelain", "--untracked-files=no"])?.is_empty();
+    let kernel = said("uname", &["-r"])?;
+    let form = if is_short { "short" } else { "full" };
+    let changed = if is_changed { " with changes" } else { "" };
+    let mut text = format!(
+        "Last run in its {form} form: {date}, commit `{commit}`{changed}, Linux {kernel}.\n\n\
+         | check | what | result | time |\n|---|---|---|---|\n"
+    );
+    for Outcome { part, held, time, .. } in outcomes {
+        let result = if *held { "held" } else { "**failed**" };
+        let minutes = time.as_secs().div_ceil(60);
+        text += &format!("| `{}` | {} | {result} | {minutes} min |\n", part.name, part.what);
+    }
+    for Outcome { part, skipped, .. } in outcomes {
+        for line in skipped {
+            text += &format!("\n- `{}`: {line}", part.name);
+        }
+    }
+    if outcomes.iter().any(|outcome| !outcome.skipped.is_empty()) {
+        text.push('\n');
+    }
+    Ok(text)
+}
+
+/// Replaces the last result in the document.
+fn write(document: &Path, table: &str) -> io::Result<()> {
+    let text = fs::read_to_string(document)?;
+    let replaced = replaced(&text, table)
+        .ok_or_else(|| io::Error::other(format!("{} has no place for it", document.display())))?;
+    fs::write(document, replaced)
+}
+
+fn replaced(text: &str, table: &str) -> Option<String> {
+    let (before, rest) = text.split_once(START)?;
+    let (_, after) = rest.split_once(END)?;
+    Some(format!("{before}{START}\n{table}{END}{after}"))
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+const START: &str = "<!-- full -->";
+const END: &str = "<!-- /full -->";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_has_a_place_for_the_result_which_is_replaced() {
+        let document = fs::read_to_string(root().join("docs/testing.md")).expect("docs/testing.md");
+        let once = replaced(&document, "one\n").expect("a place");
+        let twice = replaced(&once, "two\n").expect("a place");
+        assert!(twice.contains("<!-- full -->\ntwo\n<!-- /full -->") && !twice.contains("one\n<"));
+    }
+
+    #[test]
+    fn what_was_skipped_is_listed_once() {
+        let text = "a\nskipped: no fuse\n  skipped: no fuse\n== thread: skipped: no compiler\n";
+        assert_eq!(skipped(text), ["skipped: no fuse", "== thread: skipped: no compiler"]);
+    }
+}
