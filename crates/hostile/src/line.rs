@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io::{self, ErrorKind, IoSlice};
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -29,6 +29,8 @@ pub enum Answer {
         /// What came with it.
         handles: Vec<OwnedHandle>,
     },
+    /// The answer at a return channel, with one end of a connection.
+    Attached(Option<OwnedHandle>),
     /// Another frame.
     Frame(FrameKind),
     /// It ended the connection.
@@ -77,6 +79,22 @@ impl Line {
         let line = Self::greeted(address)?;
         line.frame(&Header::new(FrameKind::Hello), &Hello { clsid, iid }.write(), &[])?;
         Ok(line)
+    }
+
+    /// Makes a connection through a door. Its greeting is still to come.
+    ///
+    /// # Errors
+    /// Those of `sendmsg(2)`, or the server answers with something else.
+    pub fn attached(door: &Seqpacket, within: Duration) -> io::Result<Self> {
+        let (channel, theirs) = Seqpacket::pair()?;
+        let channel = Self(channel);
+        let attach = written(&Header { handles: 1, ..Header::new(FrameKind::Attach) });
+        door.send(&[IoSlice::new(&attach)], &[theirs.as_fd()])?;
+        drop(theirs);
+        match channel.answer(within) {
+            Answer::Attached(Some(end)) => Ok(Self(Seqpacket::from(end))),
+            other => Err(io::Error::other(format!("the door does not open: {other}"))),
+        }
     }
 
     /// Calls a method.
@@ -170,7 +188,10 @@ impl Line {
     pub fn ending(&self) -> Answer {
         loop {
             match self.answer(PATIENCE) {
-                Answer::Greeting(..) | Answer::Reply { .. } | Answer::Frame(_) => {}
+                Answer::Greeting(..)
+                | Answer::Reply { .. }
+                | Answer::Attached(_)
+                | Answer::Frame(_) => {}
                 last => return last,
             }
         }
@@ -191,6 +212,7 @@ impl Answer {
                 let fault = is_fault.then(|| Fault::read(body).ok()).flatten();
                 Self::Reply { call: header.call, fault, handles }
             }
+            FrameKind::Attach => Self::Attached(handles.into_iter().next()),
             kind => Self::Frame(kind),
         }
     }
@@ -204,6 +226,7 @@ impl fmt::Display for Answer {
             Self::Refused(fault) => write!(f, "refused: {fault}"),
             Self::Reply { fault: Some(fault), .. } => write!(f, "{fault}"),
             Self::Reply { fault: None, .. } => f.write_str("served"),
+            Self::Attached(_) => f.write_str("attached"),
             Self::Frame(kind) => write!(f, "a frame: {kind:?}"),
             Self::CutOff => f.write_str("cut off"),
             Self::Silence => f.write_str("no answer"),

@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use rustix::net::sockopt::Timeout;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
-use crate::sys::{message, option};
+use crate::sys::{ioctl, message, option};
 use crate::wait::poll;
 use crate::{BorrowedHandle, Credentials, ManualEvent, OwnedHandle, Peer, Unconnected, Waitable};
 
@@ -40,6 +40,12 @@ pub struct Received {
     pub handles_truncated: bool,
     /// Who sent it, on a connection made with [`Seqpacket::connect`].
     pub sender: Option<Credentials>,
+    /// A pidfd of the sending process, if [`Seqpacket::pass_sender_processes`] or another holder of
+    /// the socket asked for it.
+    pub sender_process: Option<OwnedHandle>,
+    /// The kernel attached a control message of a type that this crate does not know. Whether it
+    /// carried descriptors is unknown, so nothing in it has an owner: end the connection.
+    pub unknown_control: bool,
 }
 
 /// How a wait beside a connection ended.
@@ -86,6 +92,14 @@ impl Seqpacket {
     /// Those of `SO_PASSCRED` in [unix(7)](https://man7.org/linux/man-pages/man7/unix.7.html).
     pub fn name_senders(&self) -> io::Result<()> {
         Ok(rustix::net::sockopt::set_socket_passcred(&self.fd, true)?)
+    }
+
+    /// Asks the kernel for a pidfd of the sender with each message ([`Received::sender_process`]).
+    ///
+    /// # Errors
+    /// Those of `SO_PASSPIDFD`: `ENOPROTOOPT` before Linux 6.5.
+    pub fn pass_sender_processes(&self) -> io::Result<()> {
+        option::set(self.fd.as_fd(), option::SO_PASSPIDFD, true)
     }
 
     /// Whose messages come is known: they needn't be named any more, which takes time for each.
@@ -267,6 +281,25 @@ impl Seqpacket {
         poll(&mut polls, Some(deadline)).map(drop)
     }
 
+    /// How many bytes of sent messages the other end has not received yet. A message counts with the
+    /// memory that the kernel uses for it, so even an empty one counts.
+    ///
+    /// # Errors
+    /// Those of `SIOCOUTQ` in [unix(7)](https://man7.org/linux/man-pages/man7/unix.7.html).
+    pub fn unread_bytes(&self) -> io::Result<usize> {
+        ioctl::unsent_bytes(self.fd.as_fd())
+    }
+
+    /// Ends the connection for all holders of this end, and returns whether its queue is empty.
+    ///
+    /// A queue that is not empty may hold handles. Closing the socket closes them, which can block:
+    /// use a [`Closer`](crate::Closer) then.
+    pub fn end_and_check_empty(&self) -> bool {
+        self.shut_down();
+        // With this option even an empty message is told from the end of the stream.
+        self.name_senders().is_ok() && matches!(message::is_at_end(self.fd.as_fd()), Ok(true))
+    }
+
     /// Ends the connection for all who hold this end; what is queued can still be received.
     pub fn shut_down(&self) {
         // It fails only where the connection has ended already.
@@ -305,7 +338,7 @@ pub struct Readable {
 
 /// Kernels before 6.16 don't know the option: there the connection drops what comes too early.
 pub(crate) fn pass_rights(socket: BorrowedFd<'_>, pass: bool) -> io::Result<()> {
-    match option::set_pass_rights(socket, pass) {
+    match option::set(socket, option::SO_PASSRIGHTS, pass) {
         Err(error) if error.raw_os_error() == Some(Errno::NOPROTOOPT.raw_os_error()) => Ok(()),
         result => result,
     }
@@ -346,6 +379,64 @@ mod tests {
         b.receive(&mut [0; 8], &mut handles).unwrap();
         assert_eq!(handles.len(), HANDLES_PER_MESSAGE_MAX);
         assert!(a.send(&[IoSlice::new(b"x")], &[handle; HANDLES_PER_MESSAGE_MAX + 1]).is_err());
+    }
+
+    #[test]
+    fn control_messages_that_another_holder_asks_for_leave_no_descriptor_and_cost_no_handle() {
+        let (a, b) = Seqpacket::pair().unwrap();
+        for option in option::CONTROL_OPTIONS.into_iter().chain([option::SO_PASSPIDFD]) {
+            // An older kernel does not know all of them.
+            let _ = option::set(b.as_fd(), option, true);
+        }
+        let own = std::process::id();
+        for _ in 0..10 {
+            let handles = [a.as_fd(); HANDLES_PER_MESSAGE_MAX];
+            a.send(&[IoSlice::new(b"x")], &handles).unwrap();
+            let mut handles = Vec::new();
+            let received = b.receive(&mut [0; 8], &mut handles).unwrap();
+            assert!(!received.handles_truncated && !received.unknown_control);
+            assert_eq!(handles.len(), HANDLES_PER_MESSAGE_MAX);
+            assert_eq!(received.sender.unwrap().pid, own);
+            let Some(process) = received.sender_process else {
+                println!("skipped: this kernel has no SO_PASSPIDFD (Linux 6.5)");
+                return;
+            };
+            assert!(
+                rustix::io::fcntl_getfd(&process).unwrap().contains(rustix::io::FdFlags::CLOEXEC)
+            );
+        }
+    }
+
+    #[test]
+    fn a_queue_is_empty_only_without_any_message() {
+        let file = tempfile::tempfile().unwrap();
+        let with_handle: &[BorrowedHandle<'_>] = &[file.as_fd()];
+        let messages: [(&[u8], &[BorrowedHandle<'_>]); 4] =
+            [(b"", &[]), (b"", with_handle), (b"x", &[]), (b"x", with_handle)];
+        for (bytes, handles) in messages {
+            let (a, b) = Seqpacket::pair().unwrap();
+            a.send(&[IoSlice::new(bytes)], handles).unwrap();
+            assert!(!b.end_and_check_empty(), "{bytes:?} {}", handles.len());
+            assert!(a.send(&[IoSlice::new(b"late")], handles).is_err());
+            b.receive(&mut [0; 8], &mut Vec::new()).unwrap();
+            assert!(b.end_and_check_empty());
+        }
+        let (a, b) = Seqpacket::pair().unwrap();
+        drop(a);
+        assert!(b.end_and_check_empty());
+    }
+
+    #[test]
+    fn messages_count_as_unread_until_they_are_received() {
+        let (a, b) = Seqpacket::pair().unwrap();
+        assert_eq!(a.unread_bytes().unwrap(), 0);
+        a.send(&[IoSlice::new(b"")], &[a.as_fd()]).unwrap();
+        assert!(a.unread_bytes().unwrap() > 0);
+        b.receive(&mut [0; 8], &mut Vec::new()).unwrap();
+        assert_eq!(a.unread_bytes().unwrap(), 0);
+        a.send(&[IoSlice::new(b"x")], &[]).unwrap();
+        drop(b);
+        assert_eq!(a.unread_bytes().unwrap(), 0);
     }
 
     #[test]

@@ -47,12 +47,13 @@ cfg_if::cfg_if! {
         mod batch;
         mod channel;
         mod clock;
+        mod closer;
         mod composition;
         mod confined;
         mod cpu;
         mod device;
         mod directory;
-        mod dispose;
+
         mod event;
         mod fdinfo;
         mod feature;
@@ -92,11 +93,12 @@ cfg_if::cfg_if! {
         pub use batch::{MESSAGES_AT_ONCE_MAX, Slot};
         pub use channel::{HANDLES_PER_MESSAGE_MAX, Readable, Received, Seqpacket, Waited};
         pub use clock::uptime;
+        pub use closer::Closer;
         pub use composition::Composition;
         pub use confined::{has_no_new_privileges, is_filtered};
         pub use cpu::{current_core, usable_cores};
         pub use directory::Directory;
-        pub use dispose::{STALLED_MAX, dispose, dispose_with, disposing};
+
         pub use event::{Event, ManualEvent};
         pub use filesystems::Filesystems;
         pub use handle::{Borrowed, BorrowedHandle, Handle, OwnedHandle};

@@ -12,7 +12,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 use crate::Seqpacket;
 use crate::channel::pass_rights;
-use crate::sys::listen;
+use crate::sys::{listen, option};
 
 /// A socket that isn't connected yet: where nobody listens, it can be tried again with the same one.
 #[derive(Debug)]
@@ -97,6 +97,10 @@ impl Listener {
     }
 
     fn listen(socket: OwnedFd) -> io::Result<Self> {
+        // Accepted sockets inherit these. An unknown option is off.
+        for option in option::CONTROL_OPTIONS {
+            let _ = option::set(socket.as_fd(), option, false);
+        }
         pass_rights(socket.as_fd(), false)?;
         rustix::net::listen(&socket, listen::BACKLOG)?;
         Ok(Self(socket))
@@ -172,7 +176,6 @@ mod tests {
 
     use super::*;
     use crate::Peer;
-    use crate::sys::option;
 
     fn soon() -> Instant {
         Instant::now() + Duration::from_secs(5)
@@ -183,7 +186,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("socket");
         let listener = Listener::bind(&path).unwrap();
-        if option::set_pass_rights(listener.as_fd(), false).is_err() {
+        if option::set(listener.as_fd(), option::SO_PASSRIGHTS, false).is_err() {
             println!("skipped: this kernel has no SO_PASSRIGHTS (Linux 6.16)");
             return;
         }

@@ -146,17 +146,17 @@ impl Object {
         self.kinds().bits() & kinds.bits() != 0
     }
 
-    /// Whether closing the last handle to an object like this may wait for somebody else: a file
-    /// system, a driver, the other end of a connection.
+    /// Whether closing the last handle to an object like this can block.
     ///
-    /// A handle like that from a peer who isn't trusted is closed by [`dispose`](crate::dispose).
-    pub const fn may_stall(self) -> bool {
-        match self {
-            Self::Unjudged | Self::Other | Self::Device => true,
-            // SO_LINGER, which travels with the socket, makes close wait.
-            Self::Socket | Self::TcpStream | Self::VsockStream => true,
-            _ => false,
-        }
+    /// These objects belong to the kernel alone and to no mount, their memory is of a small fixed
+    /// size, and no driver, file system or peer takes part in their end. Handles to all others, if an
+    /// untrusted peer sent them, are closed by a [`Closer`](crate::Closer). `docs/kinds.md` gives the
+    /// reason for each.
+    pub const fn close_may_block(self) -> bool {
+        !matches!(
+            self,
+            Self::Eventfd | Self::EventfdSemaphore | Self::Timerfd | Self::Process | Self::Thread
+        )
     }
 }
 

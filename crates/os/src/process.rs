@@ -55,6 +55,15 @@ impl Process {
         Self::open(child.id())
     }
 
+    /// Whether two pidfds are of the same process; `None` if the kernel cannot tell (before Linux
+    /// 6.9).
+    pub fn are_same(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> Option<bool> {
+        let [one, other] = [one, other].map(|pidfd| device::stat(pidfd).ok());
+        let (one, other) = (one?, other?);
+        let comparable = device::is_pidfd(&one) && device::is_pidfd(&other);
+        comparable.then_some(one.inode == other.inode)
+    }
+
     /// How the process ended; `None` while it runs, and where the kernel doesn't tell.
     ///
     /// The kernel tells the parent. From Linux 6.15 on it tells every holder, once the parent has

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use rustix::mount::{MountFlags, UnmountFlags};
 use syshandle_os::{
-    Declared, Filesystems, Kind, Object, Unproven, dispose, disposing, identify, prove, prove_with,
+    Closer, Declared, Filesystems, Kind, Object, Unproven, identify, prove, prove_with,
 };
 
 use crate::silent::Fuse;
@@ -43,7 +43,7 @@ fn a_silent_file_system_holds_up_nobody() {
     let refused = at_once(move || prove(proven.as_fd(), &declared)).unwrap_err();
     let Unproven::Mismatch(mismatch) = refused else { panic!("{refused:?}") };
     assert_eq!(mismatch.received.object, Object::Unjudged);
-    assert!(mismatch.received.object.may_stall());
+    assert!(mismatch.received.object.close_may_block());
     assert_eq!(
         mismatch.to_string(),
         "wanted a file, got a file on a file system that isn't trusted"
@@ -55,20 +55,17 @@ fn a_silent_file_system_holds_up_nobody() {
     let facts = at_once(move || prove_with(proven.as_fd(), &declared, &allowed)).unwrap();
     assert_eq!(facts.object, Object::RegularFile);
 
-    // Closed by another thread, which stalls; others go on.
+    // The closer of this peer blocks; the closers of other peers do not.
     let suspect = file.as_fd().try_clone_to_owned().unwrap();
-    at_once(move || dispose(suspect));
+    let blocked = Closer::new();
+    let closer = blocked.clone();
+    at_once(move || closer.close(suspect));
     let (mut reader, writer) = std::io::pipe().unwrap();
     at_once(move || {
-        dispose(writer.into());
+        Closer::new().close(writer.into());
         assert_eq!(reader.read(&mut [0]).unwrap(), 0);
     });
-    at_once(|| {
-        while disposing() > 1 {
-            thread::yield_now();
-        }
-    });
-    assert_eq!(disposing(), 1);
+    assert_eq!(blocked.pending(), 1);
 
     // Where it isn't mounted for us, as one of another mount namespace, it is refused as well.
     rustix::mount::unmount(fuse.path(), UnmountFlags::DETACH).unwrap();

@@ -1,9 +1,9 @@
-//! Handles that came and aren't trusted: how each is proven, and got rid of.
+//! Handles that a peer sent and that are not trusted: their proof and their end.
 //!
-//! To close a file is to tell its file system, and that of a hostile peer may never answer. So what
-//! wasn't proven is looked at before it is closed, whatever the reason, and what may stall is left to
-//! the threads of [`dispose_with`]. Until it is closed it is a descriptor of this process: so it is
-//! part of the sender's share, and who has too many of them isn't served.
+//! Closing a handle can block for as long as its sender likes ([`Closer`](syshandle_os::Closer) says
+//! why). So no handle of a peer is closed in place, unless its kind is known not to block. All others
+//! are closed in the background. Until then they are descriptors of this process: they count in the
+//! peer's quota, and a peer with too many of them is not served.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -12,24 +12,29 @@ use std::time::Duration;
 
 use syshandle_os::{
     BorrowedHandle, Declared, Filesystems, OwnedHandle, Received, Seqpacket, Unproven,
-    dispose_with, identify_with, prove_with,
+    identify_with, prove_with,
 };
 use syshandle_wire::{Handles, ProofError, Prove};
 
 use crate::server::shares::Share;
 
-/// Handles that came with a frame and that nobody has looked at yet.
+/// Handles of a peer that nobody has taken yet. Those that are left are closed without blocking.
 #[derive(Debug)]
 pub(crate) struct Arrived {
     handles: Handles,
-    /// The share of the client that sent them; a server has none.
+    /// The quota of the peer. Set with the first handle.
     sender: Option<Arc<Share>>,
 }
 
 impl Arrived {
-    /// None yet.
+    /// No handles yet.
     pub(crate) fn new() -> Self {
         Self { handles: Handles::new(), sender: None }
+    }
+
+    /// Handles that came from this peer, or that may have.
+    pub(crate) fn of(handles: Handles, sender: &Arc<Share>) -> Self {
+        Self { handles, sender: Some(sender.clone()) }
     }
 
     /// Receives a frame and its handles; doesn't wait.
@@ -38,7 +43,7 @@ impl Arrived {
         socket.receive(frame, &mut self.handles)
     }
 
-    /// The same, but waits for a frame: no longer than `patience`.
+    /// Receives a frame and its handles; waits no longer than `patience`.
     #[inline]
     pub(crate) fn receive_within(
         &mut self,
@@ -49,13 +54,24 @@ impl Arrived {
         socket.receive_within(frame, &mut self.handles, patience)
     }
 
-    /// Says whose they are.
+    /// Sets the peer that sent the handles, if there are any.
+    #[inline]
+    pub(crate) fn sent_by(&mut self, sender: &Arc<Share>) {
+        if !self.handles.is_empty() {
+            self.sender = Some(sender.clone());
+        }
+    }
+
+    /// Checks that the peer may send handles.
     ///
     /// # Errors
-    /// The name of the limit: so many of that client's wait to be closed that it gets no more.
-    pub(crate) fn sent_by(&mut self, sender: &Arc<Share>) -> Result<(), &'static str> {
-        self.sender = Some(sender.clone());
-        sender.may_send_handles()
+    /// The name of the limit: too many earlier handles of the peer are not closed yet.
+    #[inline]
+    pub(crate) fn check_sender(&self) -> Result<(), &'static str> {
+        match &self.sender {
+            Some(sender) if !self.handles.is_empty() => sender.may_send_handles(),
+            _ => Ok(()),
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -66,13 +82,19 @@ impl Arrived {
         self.handles.first()
     }
 
+    /// Lends the handles.
+    pub(crate) fn lend(&self) -> impl Iterator<Item = BorrowedHandle<'_>> {
+        self.handles.iter().map(AsFd::as_fd)
+    }
+
     #[cold]
     fn refuse_all(&mut self) {
-        let kernel = Kernel::usual(self.sender.as_ref());
+        static UNKNOWN: LazyLock<Arc<Share>> = LazyLock::new(Share::of_a_server);
+        let kernel = Kernel::usual(self.sender.as_ref().unwrap_or(&UNKNOWN));
         self.handles.drain(..).for_each(|handle| kernel.refuse(handle));
     }
 
-    /// The handles, for a decoder: it refuses what it doesn't take.
+    /// The handles, for a decoder, which refuses those that it does not take.
     #[inline]
     pub(crate) fn into_handles(mut self) -> Handles {
         std::mem::take(&mut self.handles)
@@ -98,12 +120,13 @@ impl Drop for Arrived {
 #[derive(Debug)]
 pub(crate) struct Kernel<'f> {
     pub(crate) filesystems: &'f Filesystems,
-    pub(crate) sender: Option<&'f Arc<Share>>,
+    /// The quota of the peer that sent the handles.
+    pub(crate) sender: &'f Arc<Share>,
 }
 
 impl<'f> Kernel<'f> {
-    /// With the usual file systems.
-    pub(crate) fn usual(sender: Option<&'f Arc<Share>>) -> Self {
+    /// Accepts files of the usual file systems.
+    pub(crate) fn usual(sender: &'f Arc<Share>) -> Self {
         static USUAL: LazyLock<Filesystems> = LazyLock::new(Filesystems::local);
         Self { filesystems: &USUAL, sender }
     }
@@ -123,8 +146,8 @@ impl Prove for Kernel<'_> {
 
     fn refuse(&self, handle: OwnedHandle) {
         match identify_with(handle.as_fd(), self.filesystems) {
-            Ok(facts) if !facts.object.may_stall() => drop(handle),
-            _ => dispose_with(handle, self.sender.map(Share::take_unclosed)),
+            Ok(facts) if !facts.object.close_may_block() => drop(handle),
+            _ => self.sender.close(handle),
         }
     }
 }

@@ -8,10 +8,11 @@ use std::cell::Cell;
 use std::io;
 use std::time::Duration;
 
-use syshandle_os::{MESSAGES_AT_ONCE_MAX, Received, Seqpacket, Slot};
+use syshandle_os::{MESSAGES_AT_ONCE_MAX, Received, Slot};
 
 use crate::arrived::Arrived;
 use crate::buffer::FrameBuffer;
+use crate::peer_socket::PeerSocket;
 use crate::sync::receive_within;
 
 /// Frames in the order in which they came; what is left of them is refused when this is dropped.
@@ -41,7 +42,7 @@ impl Batch {
     /// of the last one.
     pub(crate) fn receive(
         &mut self,
-        socket: &Seqpacket,
+        socket: &PeerSocket,
         count: usize,
         patience: Option<Duration>,
     ) -> io::Result<&[u8]> {
@@ -55,6 +56,7 @@ impl Batch {
         *end = receive_within(patience, |patience| {
             socket.receive_several(&mut slots[..count], patience)
         })?;
+        slots[..*end].iter_mut().for_each(|slot| slot.handles.sent_by(socket.peer_share()));
         let last = &slots[*end - 1];
         Ok(&last.bytes[..last.received.len])
     }

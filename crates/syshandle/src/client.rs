@@ -26,8 +26,8 @@ use syshandle_os::{
 };
 use syshandle_wire::describe::Interface as Description;
 use syshandle_wire::{
-    Body, Decode, DecodeError, Decoder, Encode, Encoder, Guid, Hello, Limits,
-    Shared as SharedBytes, Unsendable,
+    Body, Decode, DecodeError, Decoder, Encode, Encoder, Guid, Hello, Limits, Payload,
+    Shared as SharedBytes, Unsendable, Violation,
 };
 
 pub use cancel::Cancel;
@@ -41,6 +41,8 @@ use crate::client::opening::Opening;
 use crate::client::patience::Patience;
 use crate::client::reply::{Reply, ReplyBody};
 use crate::client::together::Gathered;
+use crate::door::{Attached, DoorMaker, LentDoor};
+use crate::peer_socket::PeerSocket;
 use crate::site::Site;
 use crate::sync::Mutex;
 use crate::{CallError, Error, ErrorKind, Interface, Proxy, Result, door};
@@ -69,9 +71,10 @@ struct Shared {
     owner: ProcessMark,
     interface: &'static Description,
     connection: OnceLock<Connection>,
-    /// One thread connects through the door, the others wait for it.
-    connecting: Mutex<()>,
-    door: OnceLock<OwnedHandle>,
+    /// The door to connect through, until that is done. One thread connects, the others wait for it.
+    door: Mutex<Option<PeerSocket>>,
+    /// Makes doors to the object, if it is one of this process.
+    maker: Option<Box<dyn DoorMaker>>,
 }
 
 impl Client {
@@ -80,22 +83,36 @@ impl Client {
 
     /// A reference over a connection that is open.
     pub(crate) fn connected(connection: Connection, interface: &'static Description) -> Self {
-        Self::new(OnceLock::from(connection), OnceLock::new(), interface)
+        Self::new(OnceLock::from(connection), None, None, interface)
     }
 
-    /// A reference by a door: connects when it is first used.
-    #[doc(hidden)]
-    pub fn from_door(door: OwnedHandle, interface: &'static Description) -> Self {
-        Self::new(OnceLock::new(), OnceLock::from(door), interface)
+    /// A reference over a connection that is open, to an object of this process.
+    pub(crate) fn of_this_process(
+        connection: Connection,
+        maker: Box<dyn DoorMaker>,
+        interface: &'static Description,
+    ) -> Self {
+        Self::new(OnceLock::from(connection), None, Some(maker), interface)
+    }
+
+    /// A reference to an object of this process. Connects when it is first used.
+    pub(crate) fn served(maker: Box<dyn DoorMaker>, interface: &'static Description) -> Self {
+        Self::new(OnceLock::new(), None, Some(maker), interface)
+    }
+
+    /// A reference by a door. Connects when it is first used.
+    fn from_door(door: PeerSocket, interface: &'static Description) -> Self {
+        Self::new(OnceLock::new(), Some(door), None, interface)
     }
 
     fn new(
         connection: OnceLock<Connection>,
-        door: OnceLock<OwnedHandle>,
+        door: Option<PeerSocket>,
+        maker: Option<Box<dyn DoorMaker>>,
         interface: &'static Description,
     ) -> Self {
         let owner = ProcessMark::current();
-        let shared = Shared { owner, interface, connection, connecting: Mutex::new(()), door };
+        let shared = Shared { owner, interface, connection, door: Mutex::new(door), maker };
         Self {
             shared: Arc::new(shared),
             timeout: Self::TIMEOUT,
@@ -152,9 +169,14 @@ impl Client {
     /// # Errors
     /// [`ErrorKind::NoSuchInterface`], and those of a call.
     pub fn cast<P: Proxy>(&self) -> Result<P> {
-        let door = self.door()?.try_clone_to_owned()?;
         let interface = P::Interface::DESCRIPTION;
-        let cast = Self::from_door(door, interface);
+        let cast = match self.make_door(self.patience())? {
+            LentDoor::Own(door) => Self::from_door(door::hold(door), interface),
+            LentDoor::Servers(door) => {
+                let door = door.into_handles().pop().map(door::hold);
+                Self::new(OnceLock::new(), door, None, interface)
+            }
+        };
         let cast = Self { shared: cast.shared, ..self.clone() };
         cast.connection(&mut self.patience())?;
         Ok(P::from_client(cast))
@@ -184,13 +206,15 @@ impl Client {
         let _entered = crate::log::debug_span!("call", method = %site);
         let mut patience = self.patience();
         let connection = self.connection(&mut patience).map_err(place)?;
-        let mut out = Encoder::new(take_bytes(), connection.limits());
+        let mut out = Encoder::new(take_bytes(), connection.limits()).until(patience.deadline);
         arguments(&mut out);
         let (payload, handles) = out
             .finish_lent()
             .map_err(|error| site.name_parameter(error.parameter, error.unsendable.into()))?;
         crate::log::trace!(bytes = payload.len(), handles = handles.len(), "sending");
-        let reply = connection.call(method, &payload, &handles, &mut patience).map_err(place)?;
+        let reply =
+            handles.with(|handles| connection.call(method, &payload, handles, &mut patience));
+        let reply = reply.map_err(place)?;
         give_bytes(payload.into_room());
         self.read_reply(connection, method, declared, reply)
     }
@@ -206,9 +230,10 @@ impl Client {
         let site = self.site(method);
         let Reply { status, body, handles, handles_lost } = reply;
         crate::log::trace!(?status, handles = handles.len(), "received");
+        let sender = connection.link.socket.peer_share();
         let kernel = match &self.filesystems {
-            Some(filesystems) => Kernel { filesystems, sender: None },
-            None => Kernel::usual(None),
+            Some(filesystems) => Kernel { filesystems, sender },
+            None => Kernel::usual(sender),
         };
         let handles = handles.into_handles();
         match body {
@@ -255,18 +280,28 @@ impl Client {
         if let Some(connection) = shared.connection.get() {
             return Ok(connection);
         }
-        let _connecting = shared.connecting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut door = shared.door.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(connection) = shared.connection.get() {
             return Ok(connection);
         }
-        let Some(door) = shared.door.get() else {
+        if door.is_none()
+            && let Some(maker) = &shared.maker
+        {
+            *door = Some(door::hold(maker.make_door()?));
+        }
+        let Some(through) = &*door else {
             return Err(Error::new(ErrorKind::Disconnected, "there is no way to the object"));
         };
         let hello = Hello { clsid: Guid::NIL, iid: shared.interface.iid };
-        let socket = door::attach(door.as_fd())?;
+        let Attached { socket, server } = door::attach(through, patience.deadline)?;
         let connection = Opening::new(socket, hello).open(patience.deadline)?;
+        if connection.server().pid != server.pid {
+            return Err(Violation::NotOurs.into());
+        }
         patience.look();
-        Ok(shared.connection.get_or_init(|| connection))
+        let connection = shared.connection.get_or_init(|| connection);
+        *door = None;
+        Ok(connection)
     }
 
     /// Returns the connection if there is one and this process made it.
@@ -274,26 +309,34 @@ impl Client {
         self.shared.owner.is_current().then(|| self.shared.connection.get()).flatten()
     }
 
-    /// The door of the object, to be lent to others. Asks the server for it the first time.
-    fn door(&self) -> Result<BorrowedHandle<'_>> {
+    /// Makes a door of the object for one receiver: asks the server, unless that is this process.
+    fn make_door(&self, mut patience: Patience<'_>) -> Result<LentDoor> {
         if !self.shared.owner.is_current() {
             return Err(other_process("client"));
         }
-        if self.shared.door.get().is_none() {
-            let door: OwnedHandle = self.call(door::METHOD, Some(door::DECLARED), |_| {})?;
-            // Another thread may have been quicker: its door is as good.
-            let _ = self.shared.door.set(door);
+        if let Some(maker) = &self.shared.maker {
+            return Ok(LentDoor::Own(maker.make_door()?));
         }
-        let door = self.shared.door.get();
-        door.map(AsFd::as_fd).ok_or_else(|| Error::new(ErrorKind::Disconnected, "no door"))
+        let connection = self.connection(&mut patience)?;
+        let reply = connection.call(door::METHOD, &Payload::default(), &[], &mut patience)?;
+        let door = self.read_reply(connection, door::METHOD, Some(door::DECLARED), reply);
+        let door: OwnedHandle = self.site(door::METHOD).without_error(door)?;
+        Ok(door::lent_by(door, connection.link.socket.peer_share()))
     }
 }
 
-/// A reference travels as its door.
+/// A reference travels as a door that is made for its receiver.
 impl Encode for Client {
     fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
-        match self.door() {
-            Ok(door) => out.put_handle(door),
+        let patience = self.patience();
+        let patience = match out.deadline() {
+            Some(deadline) if deadline < patience.deadline => {
+                Patience::until(deadline, patience.cancel)
+            }
+            _ => patience,
+        };
+        match self.make_door(patience) {
+            Ok(door) => out.give_handle(door),
             Err(error) => out.fail(Unsendable::Handle(std::io::Error::other(error))),
         }
     }
@@ -307,7 +350,7 @@ impl Client {
         interface: &'static Description,
     ) -> Result<Self, DecodeError> {
         let door = input.take_handle::<Door>()?;
-        Ok(Self::from_door(door.0.into(), interface))
+        Ok(Self::from_door(door::hold(door.0.into()), interface))
     }
 }
 

@@ -1,15 +1,30 @@
-//! Doors: references to objects that can be lent, copied and passed on.
+//! Doors: references to objects that can be passed to other processes.
 //!
-//! A door is a socket that takes one kind of frame: *attach*, with one end of a new pair. Whoever
-//! holds the door makes the pair, sends that end and talks on the other; the server, at the door's
-//! inner end, serves it. Nobody ever reads from the outer end, so any number of holders share it.
+//! A door is a socket that belongs to one holder. The server has the inner end. The holder sends
+//! *attach* frames, each with one end of a new socket pair, the *return channel*. The server answers
+//! there with an *attach* frame that brings one end of another pair, which the server has made. That
+//! is the connection. So the server alone has its end of the connection, and no client can change
+//! the options of that end, read from it or shut it down.
+//!
+//! A holder that passes the reference on asks the server for a new door and gives that away. So no
+//! holder can break the reference of another one.
 
-use std::io::{self, IoSlice};
+use std::fmt;
+use std::io;
 use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::Instant;
 
-use syshandle_os::{Borrowed, BorrowedHandle, Declared, Seqpacket, Sockets};
-use syshandle_wire::{FrameKind, Header};
+use syshandle_os::{
+    Borrowed, BorrowedHandle, Credentials, Declared, OwnedHandle, Peer, Seqpacket, Sockets,
+};
+use syshandle_wire::{Fault, FrameKind, GivenHandle, Header, Prove, Violation};
 
+use crate::arrived::{Arrived, Kernel};
+use crate::buffer::FrameBuffer;
+use crate::peer_socket::PeerSocket;
+use crate::server::shares::Share;
+use crate::sync::wait_until;
 use crate::{Error, ErrorKind, Result};
 
 /// The number of the method that asks a server for a door to the object of the connection.
@@ -18,25 +33,131 @@ pub(crate) const METHOD: u32 = u32::MAX;
 /// What a door is, as far as the kernel can tell.
 pub(crate) const DECLARED: Declared = Declared::socket(Sockets::SEQPACKET);
 
-/// Makes a connection through a door, at the outer end: its greeting is still to come.
-pub(crate) fn attach(door: BorrowedHandle<'_>) -> Result<Seqpacket> {
-    let unmade = |error| {
-        Error::new(ErrorKind::System, "no connection to the object can be made").because(error)
-    };
-    let (ours, theirs) = Seqpacket::pair().map_err(unmade)?;
-    ours.name_senders().map_err(unmade)?;
-    let mut head = [0; Header::LEN_MAX];
-    let len = Header { handles: 1, ..Header::new(FrameKind::Attach) }.write(&mut head);
-    let door = Borrowed::<Seqpacket>::new(door);
-    match door.send(&[IoSlice::new(&head[..len])], &[theirs.as_fd()]) {
-        Ok(()) => Ok(ours),
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-            let text = "the server doesn't open the door: too many wait before it";
-            Err(Error::new(ErrorKind::Busy, text))
-        }
-        Err(error) => {
-            let text = "the object is gone: nobody is behind the door";
-            Err(Error::new(ErrorKind::Disconnected, text).because(error))
+/// Makes doors to an object of this process.
+pub(crate) trait DoorMaker: fmt::Debug + Send + Sync {
+    /// Makes a door, and returns its outer end.
+    fn make_door(&self) -> io::Result<OwnedHandle>;
+}
+
+/// A door that was made for one receiver: what a message that passes a reference owns.
+#[derive(Debug)]
+pub(crate) enum LentDoor {
+    /// Made by this process.
+    Own(OwnedHandle),
+    /// Made by a server.
+    Servers(Arrived),
+}
+
+impl GivenHandle for LentDoor {
+    fn lend(&self) -> BorrowedHandle<'_> {
+        match self {
+            Self::Own(door) => door.as_fd(),
+            Self::Servers(door) => match door.first() {
+                Some(door) => door.as_fd(),
+                None => unreachable!("it is made with one handle"),
+            },
         }
     }
+}
+
+/// A connection that a server has made, before its greeting is read.
+#[derive(Debug)]
+pub(crate) struct Attached {
+    pub(crate) socket: Seqpacket,
+    /// The process that made the door, and so serves the object.
+    pub(crate) server: Credentials,
+}
+
+/// Makes a connection through a door.
+pub(crate) fn attach(door: &PeerSocket, deadline: Instant) -> Result<Attached> {
+    let server = door.peer().map_err(not_made)?;
+    let (channel, theirs) = Seqpacket::pair().map_err(not_made)?;
+    channel.name_senders().map_err(not_made)?;
+    let channel = PeerSocket::new(channel, door.peer_share().clone());
+    send_attach(door, theirs.as_fd()).map_err(not_attached)?;
+    drop(theirs);
+    let (mut frame, mut handles) = (FrameBuffer::take(), Arrived::new());
+    let received = loop {
+        match handles.receive(&channel, &mut frame) {
+            Ok(received) => break received,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                if !wait_until(deadline, |until| channel.wait_readable(until)).map_err(not_made)? {
+                    let text = "the server did not open the door in time";
+                    return Err(Error::new(ErrorKind::TimedOut, text));
+                }
+            }
+            Err(error) => return Err(gone().because(error)),
+        }
+    };
+    handles.sent_by(channel.peer_share());
+    // Only the server itself may answer: another process could only pass on an end that it keeps.
+    if received.len == 0 {
+        return Err(gone());
+    }
+    if received.sender.is_none_or(|sender| sender.pid != server.pid) {
+        return Err(Violation::NotOurs.into());
+    }
+    let (header, body) = Header::read(&frame[..received.len])?;
+    match header.kind {
+        FrameKind::Attach if header.handles == 1 && handles.len() == 1 => {}
+        FrameKind::Refused => {
+            let fault = Fault::read(body).map_err(|_| Violation::NotOurs)?;
+            return Err(Error::from_fault(&fault));
+        }
+        kind => return Err(Violation::Unexpected(kind).into()),
+    }
+    let kernel = Kernel::usual(channel.peer_share());
+    for handle in handles.into_handles() {
+        let socket = Borrowed::<Seqpacket>::new(handle.as_fd());
+        let is_servers = kernel.prove(handle.as_fd(), &DECLARED).is_ok()
+            && socket.peer().is_ok_and(|maker| maker.pid == server.pid);
+        if is_servers {
+            return Ok(Attached { socket: Seqpacket::from(handle), server });
+        }
+        kernel.refuse(handle);
+    }
+    Err(Violation::NotOurs.into())
+}
+
+/// Sends a frame that passes one end of a socket pair.
+pub(crate) fn send_attach(to: &Seqpacket, end: BorrowedHandle<'_>) -> io::Result<()> {
+    let mut head = [0; Header::LEN_MAX];
+    let len = Header { handles: 1, ..Header::new(FrameKind::Attach) }.write(&mut head);
+    to.send(&[io::IoSlice::new(&head[..len])], &[end])
+}
+
+/// The holder of a door, whose close does not block.
+pub(crate) fn hold(door: OwnedHandle) -> PeerSocket {
+    PeerSocket::new(Seqpacket::from(door), Share::of_a_server())
+}
+
+/// A door that a server made for one receiver.
+pub(crate) fn lent_by(door: OwnedHandle, server: &Arc<Share>) -> LentDoor {
+    LentDoor::Servers(Arrived::of([door].into_iter().collect(), server))
+}
+
+fn not_made(error: io::Error) -> Error {
+    Error::new(ErrorKind::System, "no connection to the object can be made").because(error)
+}
+
+fn not_attached(error: io::Error) -> Error {
+    const ETOOMANYREFS: i32 = 109;
+    let (kind, text) = match error.kind() {
+        io::ErrorKind::WouldBlock => {
+            (ErrorKind::Busy, "the server does not open the door: its queue is full")
+        }
+        io::ErrorKind::BrokenPipe
+        | io::ErrorKind::ConnectionReset
+        | io::ErrorKind::ConnectionRefused
+        | io::ErrorKind::NotConnected => return gone().because(error),
+        _ if error.raw_os_error() == Some(ETOOMANYREFS) => {
+            (ErrorKind::System, "too many handles of this user are in flight")
+        }
+        _ => return not_made(error),
+    };
+    Error::new(kind, text).because(error)
+}
+
+fn gone() -> Error {
+    Error::new(ErrorKind::Disconnected, "the object no longer exists")
 }

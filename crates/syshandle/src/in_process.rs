@@ -7,6 +7,7 @@ use syshandle_os::{Filesystems, Seqpacket};
 use syshandle_wire::{Guid, Hello};
 
 use crate::client::opening::Opening;
+use crate::server::doors::ServedObject;
 use crate::server::reactor::{Reactor, Settings};
 use crate::server::shares::Totals;
 use crate::sync::now;
@@ -42,7 +43,10 @@ where
     reactor.start()?;
     let hello = Hello { clsid: Guid::NIL, iid: I::DESCRIPTION.iid };
     let connection = Opening::new(ours, hello).open(now() + Client::TIMEOUT)?;
-    Ok(I::Client::from_client(Client::connected(connection, I::DESCRIPTION)))
+    let share = reactor.shares.of(connection.server());
+    let served = ServedObject::with_client(&reactor, &share, object);
+    let client = Client::of_this_process(connection, Box::new(served), I::DESCRIPTION);
+    Ok(I::Client::from_client(client))
 }
 
 /// Methods of one object that block at once.

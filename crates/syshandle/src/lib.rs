@@ -96,6 +96,7 @@ cfg_if::cfg_if! {
         mod door;
         mod in_process;
         mod link;
+        mod peer_socket;
         mod server;
         mod spin;
         mod sync;

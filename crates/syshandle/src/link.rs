@@ -6,18 +6,19 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use syshandle_os::{BorrowedHandle, Received, Seqpacket, SharedReader, SharedWriter};
+use syshandle_os::{BorrowedHandle, Received, SharedReader, SharedWriter};
 use syshandle_wire::{Body, FrameKind, Header, Limits, Payload, Source, Violation, Whereabouts};
 
 use crate::arrived::Arrived;
 use crate::batch::Batch;
+use crate::peer_socket::PeerSocket;
 use crate::spin::here;
 use crate::sync::{receive_within, wait_until};
 
 /// A socket and the shared memory of each direction, made when first needed.
 #[derive(Debug)]
 pub(crate) struct Link {
-    pub(crate) socket: Seqpacket,
+    pub(crate) socket: PeerSocket,
     outgoing: Mutex<Outgoing>,
     incoming: OnceLock<SharedReader>,
     /// The peer's memory was lost on the way: there were no descriptors left here.
@@ -44,7 +45,7 @@ pub(crate) enum NoBody {
 }
 
 impl Link {
-    pub(crate) fn new(socket: Seqpacket) -> Self {
+    pub(crate) fn new(socket: PeerSocket) -> Self {
         Self {
             socket,
             outgoing: Mutex::default(),
@@ -169,6 +170,7 @@ impl Link {
             Some(patience) => handles.receive_within(&self.socket, buffer, patience),
             None => handles.receive(&self.socket, buffer),
         })?;
+        handles.sent_by(self.socket.peer_share());
         self.set_peer(&buffer[..received.len]);
         Ok(received)
     }

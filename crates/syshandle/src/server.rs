@@ -6,7 +6,7 @@ mod arguments;
 mod connection;
 mod context;
 mod crew;
-mod doors;
+pub(crate) mod doors;
 mod ending;
 mod event_loop;
 mod held;

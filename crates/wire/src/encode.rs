@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::io;
+use std::time::Instant;
 
 use syshandle_os::BorrowedHandle;
 
-use crate::{LentHandles, Limits, Payload};
+use crate::{GivenHandle, LentHandles, Limits, Payload};
 
 /// A value that can be sent.
 ///
@@ -41,6 +42,7 @@ pub struct Encoder<'a> {
     handles: LentHandles<'a>,
     limits: Limits,
     parameter: Option<u16>,
+    deadline: Option<Instant>,
     error: Option<EncodeError>,
 }
 
@@ -48,8 +50,21 @@ impl<'a> Encoder<'a> {
     /// An encoder that appends to `bytes`, within these limits.
     #[inline]
     pub fn new(bytes: Vec<u8>, limits: Limits) -> Self {
-        let payload = bytes.into();
-        Self { payload, handles: LentHandles::new(), limits, parameter: None, error: None }
+        let (payload, handles) = (bytes.into(), LentHandles::default());
+        Self { payload, handles, limits, parameter: None, deadline: None, error: None }
+    }
+
+    /// The same, for a call that ends by `deadline`.
+    #[inline]
+    #[must_use]
+    pub fn until(self, deadline: Instant) -> Self {
+        Self { deadline: Some(deadline), ..self }
+    }
+
+    /// When the call ends that the message is for, if that is known. A value whose encoding waits for
+    /// something waits no longer.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline
     }
 
     /// The limits that the message has to keep.
@@ -99,13 +114,30 @@ impl<'a> Encoder<'a> {
     /// Lends a handle to the next slot.
     #[inline]
     pub fn put_handle(&mut self, handle: BorrowedHandle<'a>) {
-        let slot = self.handles.len() as u16;
-        if slot >= self.limits.handles_max {
-            let limit = self.limits.handles_max;
-            return self.fail(Unsendable::TooManyHandles { limit });
+        if self.put_slot() {
+            self.handles.push(handle);
         }
-        self.put(&slot.to_le_bytes());
-        self.handles.push(handle);
+    }
+
+    /// Gives a handle to the next slot: the message owns it until it is sent.
+    pub fn give_handle(&mut self, handle: impl GivenHandle + 'static) {
+        if self.put_slot() {
+            self.handles.give(Box::new(handle));
+        }
+    }
+
+    /// Writes the next slot, unless there are as many handles as there may be.
+    #[inline]
+    fn put_slot(&mut self) -> bool {
+        let slot = self.handles.len() as u16;
+        let fits = slot < self.limits.handles_max;
+        if fits {
+            self.put(&slot.to_le_bytes());
+        } else {
+            let limit = self.limits.handles_max;
+            self.fail(Unsendable::TooManyHandles { limit });
+        }
+        fits
     }
 
     /// Keeps an error, unless there is one already.
@@ -115,13 +147,18 @@ impl<'a> Encoder<'a> {
         self.error.get_or_insert(EncodeError { parameter, unsendable });
     }
 
-    /// The bytes and the handles of the message, those in one piece.
+    /// The bytes and the handles of a message that owns no handles.
     ///
     /// # Errors
-    /// The first that was met.
+    /// The first error, or [`Unsendable::Value`] for a message that owns handles.
     pub fn finish(self) -> Result<(Vec<u8>, Vec<BorrowedHandle<'a>>), EncodeError> {
+        let parameter = self.parameter;
         let (payload, handles) = self.finish_lent()?;
-        Ok((payload.into_vec(), handles.into_vec()))
+        let handles = handles.into_lent().ok_or_else(|| {
+            let text = "the value has handles of its own".to_owned();
+            EncodeError { parameter, unsendable: Unsendable::Value(text) }
+        })?;
+        Ok((payload.into_vec(), handles))
     }
 
     /// The same; some bytes are lent still.

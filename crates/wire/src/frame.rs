@@ -259,6 +259,8 @@ pub enum Violation {
         /// How many came.
         received: u16,
     },
+    /// The kernel attached a control message of an unknown type, which may carry descriptors.
+    UnknownControl,
     /// More handles than the limit.
     TooManyHandles,
     /// More bytes than the limit.
@@ -293,6 +295,9 @@ impl fmt::Display for Violation {
             Self::Unexpected(kind) => write!(f, "a {kind:?} frame doesn't belong here"),
             Self::WrongHandles { declared, received } => {
                 write!(f, "a frame with {declared} handles came with {received}")
+            }
+            Self::UnknownControl => {
+                f.write_str("a frame came with a control message of an unknown type")
             }
             Self::TooManyHandles => f.write_str("a frame has too many handles"),
             Self::TooManyBytes => f.write_str("a message has too many bytes"),

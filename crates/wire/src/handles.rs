@@ -16,8 +16,59 @@ use crate::{Decode, DecodeError, Decoder, Encode, Encoder};
 /// The handles that came with a message: a few of them take no memory of their own.
 pub type Handles = SmallVec<[OwnedHandle; FEW]>;
 
-/// The handles that are lent to a message.
-pub type LentHandles<'a> = SmallVec<[BorrowedHandle<'a>; FEW]>;
+/// The handles of a message that is to be sent, in the order of their slots.
+#[derive(Debug, Default)]
+pub struct LentHandles<'a> {
+    lent: SmallVec<[BorrowedHandle<'a>; FEW]>,
+    /// Handles that the message owns, each with its slot. Mostly none.
+    given: Vec<(usize, Box<dyn GivenHandle>)>,
+}
+
+/// A handle that is made for one message.
+pub trait GivenHandle: std::fmt::Debug + Send {
+    /// Lends the handle.
+    fn lend(&self) -> BorrowedHandle<'_>;
+}
+
+impl<'a> LentHandles<'a> {
+    /// The number of handles.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.lent.len() + self.given.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    #[inline]
+    pub(crate) fn push(&mut self, handle: BorrowedHandle<'a>) {
+        self.lent.push(handle);
+    }
+
+    pub(crate) fn give(&mut self, handle: Box<dyn GivenHandle>) {
+        self.given.push((self.len(), handle));
+    }
+
+    /// Calls `send` with all handles.
+    #[inline]
+    pub fn with<R>(&self, send: impl FnOnce(&[BorrowedHandle<'_>]) -> R) -> R {
+        if self.given.is_empty() {
+            return send(&self.lent);
+        }
+        let mut all: Vec<BorrowedHandle<'_>> = self.lent.to_vec();
+        for (slot, handle) in &self.given {
+            all.insert(*slot, handle.lend());
+        }
+        send(&all)
+    }
+
+    /// The lent handles; `None` if the message owns some.
+    pub(crate) fn into_lent(self) -> Option<Vec<BorrowedHandle<'a>>> {
+        self.given.is_empty().then(|| self.lent.into_vec())
+    }
+}
 
 /// As many as take no more room on Linux than the pointer and the length of more would.
 const FEW: usize = 4;

@@ -41,7 +41,7 @@ pub use fault::{Fault, Ran};
 pub use frame::{Body, FrameKind, Header, Releases, Status, Violation};
 pub use greeting::{Greeting, Hello, Offer};
 pub use guid::{Guid, ParseGuidError};
-pub use handles::{Handles, LentHandles};
+pub use handles::{GivenHandle, Handles, LentHandles};
 pub use limits::Limits;
 pub use measure::Measure;
 pub use payload::{Payload, Shared, Source};

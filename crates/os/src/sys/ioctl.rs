@@ -1,4 +1,4 @@
-//! Questions to namespaces and pidfds that only `ioctl` can ask.
+//! Questions to namespaces, pidfds and sockets that only `ioctl` can ask.
 //!
 //! Each is asked only of a descriptor that is known to be of the right sort: to another one the
 //! same number may be a command.
@@ -85,6 +85,17 @@ pub(crate) fn sync_buffer(buffer: BorrowedFd<'_>, flags: u64) -> io::Result<()> 
     check(unsafe { libc::ioctl(buffer.as_raw_fd(), DMA_BUF_IOCTL_SYNC, &raw const flags) })?;
     Ok(())
 }
+
+/// The memory of sent messages that wait in the queue of the other end of a UNIX socket.
+pub(crate) fn unsent_bytes(socket: BorrowedFd<'_>) -> io::Result<usize> {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: SIOCOUTQ writes an int.
+    check(unsafe { libc::ioctl(socket.as_raw_fd(), SIOCOUTQ, &raw mut bytes) })?;
+    Ok(usize::try_from(bytes).unwrap_or(0))
+}
+
+/// From linux/sockios.h: the number of `TIOCOUTQ`.
+const SIOCOUTQ: libc::Ioctl = libc::TIOCOUTQ;
 
 // From linux/nsfs.h.
 const NS_GET_NSTYPE: libc::Ioctl = 0xb703;

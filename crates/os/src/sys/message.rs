@@ -16,15 +16,33 @@ use crate::Received;
 /// The most descriptors that the kernel passes with one message (`SCM_MAX_FD`).
 pub(crate) const DESCRIPTORS_MAX: usize = 253;
 
-/// Room for one message's descriptors and credentials, aligned for the headers among them.
+/// The control buffer of one message, aligned for the headers in it.
 #[repr(C, align(8))]
 pub(super) struct Control(pub(super) [MaybeUninit<u8>; CONTROL_SIZE]);
 
+/// Room for all descriptors and for every other control message that a socket option adds.
+///
+/// A socket's other holder can set such an option at any time. The kernel writes some of these
+/// messages before the descriptors, and closes the descriptors for which no room is left.
 // SAFETY: CMSG_SPACE only computes.
 pub(super) const CONTROL_SIZE: usize = unsafe {
     libc::CMSG_SPACE((DESCRIPTORS_MAX * size_of::<RawFd>()) as u32)
         + libc::CMSG_SPACE(size_of::<libc::ucred>() as u32)
-} as usize;
+        + libc::CMSG_SPACE(size_of::<RawFd>() as u32)
+} as usize
+    + OTHER_CONTROL_SIZE;
+
+/// Room for a security label (`SO_PASSSEC`), timestamps, and what else carries no descriptor.
+const OTHER_CONTROL_SIZE: usize = 1024;
+
+/// From `linux/socket.h`, Linux 6.5: a pidfd of the sender (`SO_PASSPIDFD`).
+const SCM_PIDFD: libc::c_int = 4;
+
+/// The control messages of level `SOL_SOCKET` that carry no descriptor, from `linux/socket.h` and
+/// `asm-generic/socket.h`: a security label, timestamps in all forms, a mark, a priority, counts of
+/// dropped and waiting messages, and reports of network devices.
+const WITHOUT_DESCRIPTORS: [libc::c_int; 16] =
+    [3, 12, 29, 35, 36, 37, 40, 41, 54, 58, 61, 63, 64, 65, 81, 84];
 
 /// Sends one message with its descriptors, without waiting for room and without `SIGPIPE`.
 #[inline]
@@ -126,6 +144,20 @@ pub(crate) fn receive(
     Ok(unsafe { take(&message, len, handles) })
 }
 
+/// Whether nothing is left to receive: the queue is empty, and the end of the stream is reached.
+/// Takes no message. Needs `SO_PASSCRED`, which gives every message a control message.
+pub(crate) fn is_at_end(socket: BorrowedFd<'_>) -> io::Result<bool> {
+    let mut message = empty_message();
+    let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
+    // SAFETY: `message` lives until the call returns, and has no room that the call could write to.
+    let len = uninterrupted(|| unsafe {
+        libc::syscall(libc::SYS_recvmsg, socket.as_raw_fd(), &raw mut message, flags)
+    })?;
+    // Without a control buffer the kernel reports the control message of a message as truncated.
+    let is_message = message.msg_flags & (libc::MSG_CTRUNC | libc::MSG_TRUNC) != 0;
+    Ok(len == 0 && !is_message)
+}
+
 /// What the kernel says of a message that was received, with `len` bytes. Its descriptors are
 /// appended to `handles`.
 ///
@@ -142,7 +174,7 @@ pub(super) unsafe fn take(
         len,
         bytes_truncated: message.msg_flags & libc::MSG_TRUNC != 0,
         handles_truncated: message.msg_flags & libc::MSG_CTRUNC != 0,
-        sender: None,
+        ..Received::default()
     };
     // SAFETY: the kernel filled the control buffer and left its length in the message.
     let mut header = unsafe { libc::CMSG_FIRSTHDR(message) };
@@ -168,7 +200,18 @@ pub(super) unsafe fn take(
                 let sender = unsafe { data.cast::<libc::ucred>().read_unaligned() };
                 received.sender = Some(sender.into());
             }
-            _ => {}
+            (libc::SOL_SOCKET, SCM_PIDFD) if data_len >= size_of::<RawFd>() => {
+                // SAFETY: the data has room for one descriptor.
+                let raw = unsafe { data.cast::<RawFd>().read_unaligned() };
+                // The kernel reports an error (a process that is gone) in the descriptor's place.
+                if raw >= 0 {
+                    // SAFETY: the kernel has just opened this descriptor for us; nobody else
+                    // knows it, so this is its one owner.
+                    received.sender_process = Some(unsafe { OwnedFd::from_raw_fd(raw) });
+                }
+            }
+            (libc::SOL_SOCKET, cmsg_type) if WITHOUT_DESCRIPTORS.contains(&cmsg_type) => {}
+            _ => received.unknown_control = true,
         }
         // SAFETY: `header` lies within the control buffer of this message.
         header = unsafe { libc::CMSG_NXTHDR(message, header) };

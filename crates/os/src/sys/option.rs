@@ -9,8 +9,21 @@ use super::check;
 
 /// From `asm-generic/socket.h`, Linux 6.5.
 const SO_PEERPIDFD: libc::c_int = 77;
-/// From `asm-generic/socket.h`, Linux 6.16.
-const SO_PASSRIGHTS: libc::c_int = 83;
+/// From `asm-generic/socket.h`, Linux 6.5: each message comes with a pidfd of its sender.
+pub(crate) const SO_PASSPIDFD: libc::c_int = 76;
+/// From `asm-generic/socket.h`, Linux 6.16: descriptors are let through. While the option is off,
+/// a sender of descriptors gets `EPERM`.
+pub(crate) const SO_PASSRIGHTS: libc::c_int = 83;
+
+/// The options that add control messages to received messages.
+pub(crate) const CONTROL_OPTIONS: [libc::c_int; 6] = [
+    libc::SO_PASSCRED,
+    libc::SO_PASSSEC,
+    SO_PASSPIDFD,
+    libc::SO_TIMESTAMP,
+    libc::SO_TIMESTAMPNS,
+    libc::SO_RXQ_OVFL,
+];
 
 /// The credentials of the process that made the other end, or that called `listen` on it.
 ///
@@ -50,15 +63,15 @@ pub(crate) fn peer_pidfd(socket: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(raw) })
 }
 
-/// Lets descriptors through to this socket, or refuses them: then their sender gets `EPERM`.
-pub(crate) fn set_pass_rights(socket: BorrowedFd<'_>, pass: bool) -> io::Result<()> {
-    let value = libc::c_int::from(pass);
+/// Sets an option of the level `SOL_SOCKET` that is on or off.
+pub(crate) fn set(socket: BorrowedFd<'_>, option: libc::c_int, on: bool) -> io::Result<()> {
+    let value = libc::c_int::from(on);
     // SAFETY: the kernel reads an int, which is what is passed.
     check(unsafe {
         libc::setsockopt(
             socket.as_raw_fd(),
             libc::SOL_SOCKET,
-            SO_PASSRIGHTS,
+            option,
             (&raw const value).cast(),
             size_of::<libc::c_int>() as libc::socklen_t,
         )

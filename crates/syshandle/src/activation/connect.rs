@@ -11,6 +11,7 @@ use super::known::Known;
 use super::runtime::Meeting;
 use crate::client::connection::Connection;
 use crate::client::opening::Opening;
+use crate::peer_socket::PeerSocket;
 use crate::{Error, ErrorKind, Result};
 
 /// What came of trying to connect.
@@ -20,7 +21,7 @@ pub(super) enum Connected {
     /// Nobody serves there now, as this error shows.
     Nobody(Error),
     /// The program at the other end was started so long ago that it will never greet.
-    Hangs(Seqpacket),
+    Hangs(PeerSocket),
 }
 
 /// Waits until the server of a registration greets, at the other end of this connection.

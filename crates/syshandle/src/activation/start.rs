@@ -15,6 +15,7 @@ use super::protocol::{Answer, Step};
 use super::registry::{Locations, Registered};
 use super::runtime::{Lock, Meeting};
 use crate::client::connection::Connection;
+use crate::peer_socket::PeerSocket;
 use crate::{Error, ErrorKind, Printable, Result};
 
 /// An activation, and what it has come to.
@@ -34,7 +35,7 @@ pub(super) struct Start<'a> {
     /// Why nobody serves, as the last try to connect showed; `None` where somebody hangs.
     nobody: Option<Error>,
     lock: Option<Lock>,
-    hung: Option<Seqpacket>,
+    hung: Option<PeerSocket>,
     /// A socket that nobody listened for.
     unconnected: Option<Unconnected>,
     /// A connection that nobody has greeted yet.

@@ -67,11 +67,13 @@ impl Client {
     ) -> Result<(Vec<u8>, Vec<OwnedHandle>)> {
         let mut out = Encoder::new(Vec::new(), super::LIMITS);
         arguments(&mut out);
-        let (bytes, handles) = out.finish().map_err(|error| {
+        let (bytes, handles) = out.finish_lent().map_err(|error| {
             self.site(method).name_parameter(error.parameter, error.unsendable.into())
         })?;
-        let handles = handles.iter().map(|handle| handle.try_clone_to_owned());
-        Ok((bytes, handles.collect::<Result<_, _>>()?))
+        let handles = handles.with(|handles| {
+            handles.iter().map(|handle| handle.try_clone_to_owned()).collect::<Result<_, _>>()
+        });
+        Ok((bytes.into_vec(), handles?))
     }
 
     /// Sends a call and waits for its reply, on this thread. The reply is no longer in the server's

@@ -24,7 +24,7 @@ use crate::{Error, ErrorKind, Result};
 #[derive(Debug)]
 pub(crate) struct Connection {
     owner: ProcessMark,
-    pub(super) link: Link,
+    pub(crate) link: Link,
     pub(super) server: Credentials,
     pub(super) limits: Limits,
     pub(super) spin: Spin,

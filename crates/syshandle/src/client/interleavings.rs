@@ -23,6 +23,8 @@ use super::together::Gathered;
 use crate::arrived::Arrived;
 use crate::buffer::FrameBuffer;
 use crate::link::Link;
+use crate::peer_socket::PeerSocket;
+use crate::server::shares::Share;
 use crate::sync::atomic::{AtomicBool, AtomicUsize};
 use crate::sync::{explore, now, run_once, thread, wait_until};
 use crate::{ErrorKind, Result};
@@ -49,7 +51,10 @@ fn connect(
     let server = shuttle::thread::spawn(move || {
         let offers = vec![Offer { clsid: Guid::NIL, iid: Guid::NIL }];
         let (header, body) = ServerEnd::<()>::greeting(&Greeting { limits, offers });
-        let mut server = Server { link: Link::new(theirs), end: ServerEnd::new(limits) };
+        let mut server = Server {
+            link: Link::new(PeerSocket::new(theirs, Share::of_a_server())),
+            end: ServerEnd::new(limits),
+        };
         server.link.send(&header, &body.into(), &[]).unwrap();
         assert_eq!(server.receive(), Some(None), "hello");
         serve(server);

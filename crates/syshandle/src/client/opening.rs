@@ -16,7 +16,9 @@ use super::patience::{KERNEL_WAIT_LATE, KERNEL_WAIT_MIN};
 use crate::arrived::Arrived;
 use crate::buffer::FrameBuffer;
 use crate::link::Link;
-use crate::sync::{now, receive_within, wait_until};
+use crate::peer_socket::PeerSocket;
+use crate::server::shares::Share;
+use crate::sync::{now, wait_until};
 use crate::{Error, ErrorKind, Result};
 
 /// A connection that wasn't greeted yet.
@@ -33,7 +35,7 @@ pub(crate) struct Opening {
 impl Opening {
     /// The connection that this socket becomes. Says hello, where there is room for it.
     pub(crate) fn new(socket: Seqpacket, hello: Hello) -> Self {
-        let link = Link::new(socket);
+        let link = Link::new(PeerSocket::new(socket, Share::of_a_server()));
         let (header, body) = ClientEnd::<()>::hello(hello);
         // A server that is gone may have left word why.
         let told = link.send(&header, &body.into(), &[]).is_ok();
@@ -47,7 +49,7 @@ impl Opening {
     }
 
     /// The socket, to find out who is at its other end.
-    pub(crate) fn into_socket(self) -> Seqpacket {
+    pub(crate) fn into_socket(self) -> PeerSocket {
         self.link.socket
     }
 
@@ -75,12 +77,7 @@ impl Opening {
             let left = until.saturating_duration_since(now());
             let waits = left > KERNEL_WAIT_MIN;
             let patience = waits.then(|| left.saturating_sub(KERNEL_WAIT_LATE));
-            let received = receive_within(patience, |patience| match patience {
-                Some(patience) => {
-                    self.handles.receive_within(&self.link.socket, &mut self.frame, patience)
-                }
-                None => self.handles.receive(&self.link.socket, &mut self.frame),
-            });
+            let received = self.link.receive(&mut self.frame, &mut self.handles, patience);
             match received {
                 Ok(received) if received.len == 0 => return Err(ungreeted()),
                 Ok(received) => {
@@ -107,9 +104,8 @@ impl Opening {
         let (end, greeting) = ClientEnd::open(&self.frame[..received.len], self.handles.len())?;
         check_offer(&greeting, self.hello)?;
         let server = received.sender.ok_or(Violation::NotOurs)?;
-        let Self { link, hello, told, frame, .. } = self;
+        let Self { link, hello, told, .. } = self;
         link.socket.stop_naming_senders().map_err(failed)?;
-        link.set_peer(&frame);
         if !told {
             say_hello(&link, hello, deadline)?;
         }

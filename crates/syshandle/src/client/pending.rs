@@ -111,18 +111,18 @@ impl Client {
         let site = self.site(method);
         let place = |error: crate::Error| site.name(error);
         let connection = self.connection(&mut patience).map_err(place)?;
-        let mut out = Encoder::new(take_bytes(), connection.limits());
+        let mut out = Encoder::new(take_bytes(), connection.limits()).until(patience.deadline);
         arguments(&mut out);
         let (payload, handles) = out
             .finish_lent()
             .map_err(|error| site.name_parameter(error.parameter, error.unsendable.into()))?;
         crate::log::trace!(method = %site, bytes = payload.len(), handles = handles.len(), "beginning");
-        let begun = match &self.gathered {
-            None => connection.begin(method, &payload, &handles, &mut patience),
+        let begun = handles.with(|handles| match &self.gathered {
+            None => connection.begin(method, &payload, handles, &mut patience),
             Some(gathered) => {
-                connection.begin_together(gathered, method, &payload, &handles, &mut patience)
+                connection.begin_together(gathered, method, &payload, handles, &mut patience)
             }
-        };
+        });
         let begun = begun.map_err(place)?;
         give_bytes(payload.into_room());
         Ok(begun)

@@ -39,6 +39,12 @@ impl Incoming {
         match () {
             () if len == 0 => Self::Nothing(Ended::Died),
             () if received.bytes_truncated => Self::Nothing(Ended::Broken(Violation::TooLong)),
+            () if received.unknown_control => {
+                Self::Nothing(Ended::Broken(Violation::UnknownControl))
+            }
+            () if handles.check_sender().is_err() => {
+                Self::Nothing(Ended::Broken(Violation::TooManyHandles))
+            }
             () => Self::Frame(Frame { buffer, len, handles, truncated }),
         }
     }

@@ -4,16 +4,17 @@ use std::io;
 use std::os::fd::AsFd;
 use std::sync::{Arc, PoisonError};
 
-use syshandle_os::{Event, Interest, Listener, Peer, Seqpacket};
+use syshandle_os::{Credentials, Event, Interest, Listener, Peer, Seqpacket};
 use syshandle_wire::{Fault, Greeting, Header, Payload, ServerEnd};
 
-use super::connection::Connection;
+use super::connection::{Client, Connection};
 use super::event_loop::Source;
 use super::policy::Policy;
 use super::reactor::{RETRY, Reactor};
 use super::timers::Timer;
 use crate::activation::lifetime::Place;
 use crate::activation::protocol::Leave;
+use crate::peer_socket::PeerSocket;
 use crate::sync::{Mutex, MutexGuard, now};
 
 /// The listening socket of a server.
@@ -72,7 +73,7 @@ impl Entrance {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             // Told once: the system has no descriptors left.
             Err(error) => {
-                if !self.turn_one_away() {
+                if !self.turn_one_away(reactor) {
                     crate::log::warn!(%error, "no client can be let in now");
                     reactor.event_loop(Reactor::FIRST).poller().remove(self.listener.as_fd());
                     reactor.timers.set(now() + RETRY, Timer::Accept);
@@ -100,14 +101,15 @@ impl Entrance {
             .ok()?;
         if !self.policy.allows(client.uid) {
             crate::log::warn!(user = %client.uid, pid = client.pid, "a client was turned away");
-            refuse(&socket, &Fault::NotAllowed { uid: client.uid.shown() });
+            let fault = Fault::NotAllowed { uid: client.uid.shown() };
+            self.turn_away(reactor, socket, client, &fault);
             return None;
         }
         if reactor.is_full() {
-            refuse(&socket, &Fault::Busy { limit: "clients".into() });
+            self.turn_away(reactor, socket, client, &Fault::Busy { limit: "clients".into() });
             return None;
         }
-        let here = Some(Reactor::FIRST);
+        let (client, here) = (Client::OfSocket(client), Some(Reactor::FIRST));
         socket
             .accept_handles()
             .and_then(|()| Connection::add(reactor, socket, client, &self.greeting, None, here))
@@ -115,16 +117,25 @@ impl Entrance {
             .ok()?
     }
 
+    /// Tells a client that it isn't served, and closes its connection. Before Linux 6.16 it may have
+    /// sent handles already.
+    fn turn_away(&self, reactor: &Reactor, socket: Seqpacket, client: Credentials, fault: &Fault) {
+        let socket = PeerSocket::new(socket, reactor.shares.of(client));
+        refuse(&socket, fault);
+    }
+
     /// Without descriptors left: gives up the reserve to take one client and tell it so.
-    fn turn_one_away(&self) -> bool {
+    fn turn_one_away(&self, reactor: &Reactor) -> bool {
         let mut reserve = self.reserve.lock().unwrap_or_else(PoisonError::into_inner);
         *reserve = None;
         let accepted = self.listener.accept();
-        if let Ok(socket) = &accepted {
-            refuse(socket, &Fault::Busy { limit: "descriptors".into() });
-        }
         let turned_away = accepted.is_ok();
-        drop(accepted);
+        if let Ok(socket) = accepted
+            && let Ok(client) = socket.peer()
+        {
+            let fault = Fault::Busy { limit: "descriptors".into() };
+            self.turn_away(reactor, socket, client, &fault);
+        }
         *reserve = Event::new().ok();
         turned_away
     }
@@ -186,7 +197,13 @@ impl Entrance {
             }
             // One that somebody else listens on, too, goes on with the next server.
             Leave::ShutDown if self.place.is_ours() => self.listener.shut_down(),
-            Leave::DropQueue if self.place.is_ours() => while self.listener.accept().is_ok() {},
+            Leave::DropQueue if self.place.is_ours() => {
+                while let Ok(socket) = self.listener.accept() {
+                    if let Ok(client) = socket.peer() {
+                        drop(PeerSocket::new(socket, reactor.shares.of(client)));
+                    }
+                }
+            }
             _ => {}
         }
         true

@@ -12,13 +12,14 @@ use syshandle_wire::{Body, Fault, FrameKind, Header, Payload, ServerEnd};
 
 use super::accept::refuse;
 use super::activity::{Hold, What};
+use super::doors::Known;
 use super::event_loop::{EventLoop, Source};
 use super::held::HeldReplies;
 use super::inbox::Inbox;
 use super::newest::Newest;
 use super::reactor::Reactor;
 use super::replies::Owed;
-use super::session::Session;
+use super::session::{ClientProcess, Session};
 use super::shares::{Part, Taken};
 use super::slow::{MethodSite, MethodTimes};
 use super::timers::{Timer, TimerId};
@@ -27,6 +28,7 @@ use crate::Object;
 use crate::class::AnyInterface;
 use crate::client::LIMITS;
 use crate::link::{Link, Range};
+use crate::peer_socket::PeerSocket;
 use crate::spin::Spin;
 use crate::sync::atomic::{AtomicBool, AtomicU64};
 use crate::sync::{Mutex, MutexGuard, now};
@@ -50,6 +52,14 @@ pub(crate) struct Connection {
     /// So that nobody needs the lock to see that there are none, as is usual.
     pub(super) holds_replies: AtomicBool,
     state: Mutex<State>,
+}
+
+/// How the kernel names the client of a new connection.
+pub(crate) enum Client {
+    /// By the other end of the socket.
+    OfSocket(Credentials),
+    /// When it attached: the server made both ends of the socket.
+    Known(Known),
 }
 
 pub(super) struct State {
@@ -78,20 +88,29 @@ impl Connection {
     pub(crate) fn add(
         reactor: &Arc<Reactor>,
         socket: Seqpacket,
-        client: Credentials,
+        client: Client,
         (header, greeting): &(Header, Payload<'static>),
         object: Option<Object>,
         here: Option<usize>,
     ) -> io::Result<Option<Arc<Self>>> {
+        let (client, process) = match client {
+            Client::OfSocket(credentials) => (credentials, ClientProcess::OfSocket),
+            Client::Known(Known { credentials, process }) => {
+                (credentials, process.map_or(ClientProcess::Unknown, ClientProcess::Known))
+            }
+        };
         let share = reactor.shares.of(client);
-        let taken = match share.may_send_handles().and_then(|()| share.take(Part::Client, 1)) {
+        let socket = PeerSocket::new(socket, share.clone());
+        let descriptors = 1 + usize::from(matches!(process, ClientProcess::Known(_)));
+        let taken = share.may_send_handles().and_then(|()| share.take(Part::Client, descriptors));
+        let taken = match taken {
             Ok(taken) => taken,
             Err(limit) => {
                 refuse(&socket, &Fault::Busy { limit: limit.into() });
                 return Ok(None);
             }
         };
-        let session = Arc::new(Session::new(client, share));
+        let session = Arc::new(Session::new(client, process, share));
         let state = State {
             end: ServerEnd::new(LIMITS),
             last_call: None,

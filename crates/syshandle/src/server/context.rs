@@ -9,7 +9,7 @@ use syshandle_os::{Credentials, Waitable};
 use syshandle_wire::Fault;
 
 use super::connection::Connection;
-use super::doors::InnerDoor;
+use super::doors::ServedObject;
 use super::jobs::{Job, Outcome, TimerOutcome, UserObject};
 use super::reactor::Reactor;
 use super::work::CallState;
@@ -107,7 +107,7 @@ impl Context {
     /// How the client's handles are proven.
     pub(super) fn kernel(&self) -> Kernel<'_> {
         let filesystems = &self.reactor.settings().filesystems;
-        Kernel { filesystems, sender: Some(&self.connection.session().share) }
+        Kernel { filesystems, sender: &self.connection.session().share }
     }
 
     /// Ends the connection with an error: every call and wait of the client's ends with this text.
@@ -134,7 +134,7 @@ impl Context {
             return Err(other_process("context"));
         }
         let object = Object::new().with::<I, T>(&Arc::new(implementation));
-        let door = InnerDoor::open(&self.reactor, &self.connection.session().share, &object)
+        let served = ServedObject::new(&self.reactor, &self.connection.session().share, object)
             .map_err(|error| {
                 let kind = match error.kind() {
                     io::ErrorKind::QuotaExceeded => ErrorKind::Busy,
@@ -142,6 +142,6 @@ impl Context {
                 };
                 Error::new(kind, "the object can't be served").because(error)
             })?;
-        Ok(I::Client::from_client(Client::from_door(door, I::DESCRIPTION)))
+        Ok(I::Client::from_client(Client::served(Box::new(served), I::DESCRIPTION)))
     }
 }

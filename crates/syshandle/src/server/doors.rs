@@ -1,10 +1,12 @@
-//! The inner end of a door: the server's side of a reference that others hold.
+//! The inner end of a door: the server's side of a reference that one other process holds.
 
 use std::io;
 use std::os::fd::AsFd;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
-use syshandle_os::{Interest, OwnedHandle, Received, Seqpacket};
+use syshandle_os::{
+    Borrowed, Credentials, Interest, OwnedHandle, Peer, Process, Received, Seqpacket,
+};
 use syshandle_wire::{FrameKind, Header, Prove};
 
 use super::activity::{Hold, What};
@@ -13,12 +15,15 @@ use super::reactor::Reactor;
 use super::shares::{Part, Share, Taken};
 use crate::arrived::{Arrived, Kernel};
 use crate::buffer::FrameBuffer;
+use crate::door::DoorMaker;
+use crate::peer_socket::PeerSocket;
+use crate::sync::Mutex;
 use crate::{Object, door};
 
-/// The inner end of a door; it keeps the object, and the server, alive.
+/// The inner end of a door. It keeps the object and the server alive.
 #[derive(Debug)]
 pub(crate) struct InnerDoor {
-    socket: Seqpacket,
+    socket: PeerSocket,
     object: Object,
     key: std::sync::OnceLock<u64>,
     _hold: Hold,
@@ -26,7 +31,7 @@ pub(crate) struct InnerDoor {
 }
 
 impl InnerDoor {
-    /// Makes a door to an object, of a client's share; returns its outer end.
+    /// Makes a door to an object, of a client's quota; returns its outer end.
     pub(crate) fn open(
         reactor: &Arc<Reactor>,
         share: &Arc<Share>,
@@ -38,11 +43,13 @@ impl InnerDoor {
         let taken = share.take(Part::Client, 1);
         let taken = taken.map_err(|limit| io::Error::new(io::ErrorKind::QuotaExceeded, limit))?;
         let (inner, outer) = Seqpacket::pair()?;
-        // What has a sender is a message, if only an empty one; the end of file has none.
+        // A message has a sender, even an empty one. The end of the stream has none.
         inner.name_senders()?;
+        // Before Linux 6.5 process numbers are compared instead.
+        let _ = inner.pass_sender_processes();
         let hold = reactor.hold(What::Presence);
         let door = Arc::new(Self {
-            socket: inner,
+            socket: PeerSocket::new(inner, share.clone()),
             object: object.clone(),
             key: std::sync::OnceLock::new(),
             _hold: hold,
@@ -58,17 +65,17 @@ impl InnerDoor {
         Ok(outer.into())
     }
 
-    /// Serves those who come through; when all who could are gone, the door closes.
+    /// Serves the processes that attach; closes the door when nobody holds it.
     pub(crate) fn let_in(&self, reactor: &Arc<Reactor>) {
         let mut frame = FrameBuffer::take();
         for _ in 0..TURNS_MAX {
             let mut handles = Arrived::new();
             match handles.receive(&self.socket, &mut frame) {
-                Ok(Received { len, sender: Some(sender), .. }) => {
+                Ok(Received { len, sender: Some(sender), sender_process, .. }) => {
                     let share = reactor.shares.of(sender);
-                    if handles.sent_by(&share).is_err() {
-                        // More of them can't be kept out in any other way: nobody knows who sent a
-                        // frame before it is received.
+                    handles.sent_by(&share);
+                    if handles.check_sender().is_err() {
+                        // The sender of a frame is known only after the frame is received.
                         crate::log::warn!(pid = sender.pid, "a door is misused, and closes");
                         return self.close(reactor);
                     }
@@ -76,9 +83,9 @@ impl InnerDoor {
                         Ok((header, _))
                             if header.kind == FrameKind::Attach && handles.len() == 1 =>
                         {
-                            self.attach(reactor, handles, &share);
+                            let sender = Sender { credentials: sender, process: sender_process };
+                            self.attach(reactor, handles, &sender, &share);
                         }
-                        // Whoever holds a door may send rubbish; that must not close it for others.
                         _ => crate::log::debug!("a door got a frame that is no attach"),
                     }
                 }
@@ -86,7 +93,7 @@ impl InnerDoor {
                 Ok(_) | Err(_) => return self.close(reactor),
             }
         }
-        // Somebody who sends without end has others wait no longer than this.
+        // A holder that sends without end makes others wait no longer than this.
         if let Some(key) = self.key.get() {
             reactor.watch_again(self.socket.as_fd(), *key, Interest::EachReadable);
         }
@@ -98,17 +105,101 @@ impl InnerDoor {
         }
     }
 
-    fn attach(&self, reactor: &Arc<Reactor>, handles: Arrived, share: &Arc<Share>) {
+    /// Makes a connection for the process that made the return channel, if it sent the frame itself.
+    ///
+    /// A process that passes on the channel of another one would otherwise make that one a client of
+    /// this server, without its knowledge.
+    fn attach(
+        &self,
+        reactor: &Arc<Reactor>,
+        handles: Arrived,
+        sender: &Sender,
+        share: &Arc<Share>,
+    ) {
+        let kernel = Kernel::usual(share);
         for handle in handles.into_handles() {
-            let kernel = Kernel::usual(Some(share));
-            if kernel.prove(handle.as_fd(), &door::DECLARED).is_err() {
+            let client = match kernel.prove(handle.as_fd(), &door::DECLARED) {
+                Ok(()) => sender.maker_of(&Borrowed::<Seqpacket>::new(handle.as_fd())),
+                Err(_) => None,
+            };
+            let Some(client) = client else {
+                crate::log::debug!(pid = sender.credentials.pid, "an attach was refused");
                 kernel.refuse(handle);
                 continue;
-            }
-            if let Err(error) = reactor.serve(Seqpacket::from(handle), &self.object) {
+            };
+            let channel = PeerSocket::new(Seqpacket::from(handle), share.clone());
+            let attached = reactor.serve_attached(client, &channel, &self.object);
+            if let Err(error) = attached {
                 crate::log::debug!(%error, "a client at a door can't be served");
             }
         }
+    }
+}
+
+/// The process that sent a frame to a door.
+struct Sender {
+    credentials: Credentials,
+    process: Option<OwnedHandle>,
+}
+
+/// A client that the kernel named before there was a connection.
+#[derive(Debug)]
+pub(crate) struct Known {
+    pub(crate) credentials: Credentials,
+    /// Its process; `None` before Linux 6.5.
+    pub(crate) process: Option<OwnedHandle>,
+}
+
+impl Sender {
+    /// The process that made a socket pair, if it is this sender.
+    fn maker_of(&self, channel: &Seqpacket) -> Option<Known> {
+        let credentials = channel.peer().ok()?;
+        let process = channel.peer_process().ok();
+        let compared = match (&self.process, &process) {
+            (Some(sender), Some(maker)) => Process::are_same(sender.as_fd(), maker.as_fd()),
+            _ => None,
+        };
+        let is_sender = compared.unwrap_or_else(|| {
+            let pid = self.credentials.pid;
+            // A process of another pid namespace has no number here.
+            pid != 0 && pid == credentials.pid
+        });
+        is_sender.then_some(Known { credentials, process })
+    }
+}
+
+/// An object that a method serves: its doors are made here, and no call is needed for one.
+#[derive(Debug)]
+pub(crate) struct ServedObject {
+    reactor: Arc<Reactor>,
+    share: Arc<Share>,
+    object: Object,
+    /// The first door, until it is given away: it keeps the object as long as nobody else does.
+    first: Mutex<Option<OwnedHandle>>,
+}
+
+impl ServedObject {
+    /// Serves an object, of a client's quota.
+    pub(crate) fn new(
+        reactor: &Arc<Reactor>,
+        share: &Arc<Share>,
+        object: Object,
+    ) -> io::Result<Self> {
+        let first = Mutex::new(Some(InnerDoor::open(reactor, share, &object)?));
+        Ok(Self { reactor: reactor.clone(), share: share.clone(), object, first })
+    }
+
+    /// An object that has a client already.
+    pub(crate) fn with_client(reactor: &Arc<Reactor>, share: &Arc<Share>, object: Object) -> Self {
+        let first = Mutex::new(None);
+        Self { reactor: reactor.clone(), share: share.clone(), object, first }
+    }
+}
+
+impl DoorMaker for ServedObject {
+    fn make_door(&self) -> io::Result<OwnedHandle> {
+        let first = self.first.lock().unwrap_or_else(PoisonError::into_inner).take();
+        first.map_or_else(|| InnerDoor::open(&self.reactor, &self.share, &self.object), Ok)
     }
 }
 

@@ -16,6 +16,7 @@ use super::connection::{Connection, State};
 use super::reactor::Reactor;
 use super::replies::{Owed, is_gone, unsendable};
 use super::shares::Part;
+use crate::arrived::Arrived;
 use crate::link::append_frame;
 use crate::sync::now;
 
@@ -139,7 +140,7 @@ impl Connection {
     /// What becomes of a reply that was to go.
     fn owe(&self, state: &mut State, header: Header, body: &[u8]) -> Owed {
         let status = Status::from_number(header.code).unwrap_or(Status::Fault);
-        let (call, handles) = (header.call, Vec::new());
+        let (call, handles) = (header.call, Arrived::new());
         match self.session.share.take(Part::Reply(body.len()), 0) {
             Ok(taken) => {
                 let (header, body) = (Some(header), body.to_vec().into());

@@ -57,13 +57,7 @@ impl Inbox {
         if let Err(error) = receive(&mut batch, count) {
             return Some(Err(error));
         }
-        let mut handles = 0;
-        for arrived in batch.handles().filter(|arrived| arrived.len() > 0) {
-            handles += arrived.len();
-            // Too many that can't be closed are found when it is their turn.
-            let _ = arrived.sent_by(share);
-        }
-        taken.keep(handles);
+        taken.keep(batch.handles().map(|arrived| arrived.len()).sum());
         let found = batch.len();
         let mut kept = self.kept();
         **kept.get_or_insert_default() = Kept { batch: Some(batch), taken: Some(taken) };

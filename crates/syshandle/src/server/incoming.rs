@@ -103,7 +103,9 @@ fn send(reply: Reply<'_>, status: Status, value: &impl Encode) {
     let mut out = Encoder::new(take_bytes(), LIMITS);
     let encoded = guard(|| value.encode(&mut out));
     let error = match (encoded, out.finish_lent()) {
-        (Ok(()), Ok((bytes, handles))) => return reply(status, bytes, &handles),
+        (Ok(()), Ok((bytes, handles))) => {
+            return handles.with(|handles| reply(status, bytes, handles));
+        }
         (Ok(()), Err(error)) => unsendable(error),
         (Err(text), _) => Fault::Panicked { text },
     };

@@ -4,6 +4,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
+use std::os::fd::AsFd;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -16,8 +17,9 @@ use syshandle_wire::{Fault, Greeting, Guid};
 use super::Factory;
 use super::accept::{refuse, written};
 use super::activity::{Activity, Hold, What};
-use super::connection::Connection;
+use super::connection::{Client, Connection};
 use super::crew::Crew;
+use super::doors::Known;
 use super::event_loop::{EventLoop, Source};
 use super::jobs::{Job, Outcome};
 use super::receiving::Acted;
@@ -26,11 +28,11 @@ use super::shares::{Shares, Totals};
 use super::slow::MethodTable;
 use super::task::Task;
 use super::timers::{Timer, Timers};
-use crate::Object;
 use crate::client::LIMITS;
 use crate::guard::Guarded;
 use crate::sync::atomic::{AtomicBool, AtomicUsize};
 use crate::sync::{Mutex, MutexGuard, now, wait_for_event};
+use crate::{Object, door};
 
 /// A server at work.
 pub(crate) struct Reactor {
@@ -230,14 +232,38 @@ impl Reactor {
         self.loops.iter().flat_map(EventLoop::all).collect()
     }
 
-    /// Serves an object to whoever is at the other end: greets, and waits for frames.
+    /// Serves an object to the process that made the socket: greets, and waits for frames.
     pub(crate) fn serve(self: &Arc<Self>, socket: Seqpacket, object: &Object) -> io::Result<()> {
+        let client = Client::OfSocket(socket.peer()?);
+        self.greet(socket, client, object)
+    }
+
+    /// Serves an object to a client that came through a door. The connection is made here, and its
+    /// other end goes through the client's return channel.
+    pub(super) fn serve_attached(
+        self: &Arc<Self>,
+        client: Known,
+        channel: &Seqpacket,
+        object: &Object,
+    ) -> io::Result<()> {
         if self.is_full() {
-            refuse(&socket, &Fault::Busy { limit: "clients".into() });
+            refuse(channel, &Fault::Busy { limit: "clients".into() });
             return Ok(());
         }
+        let (ours, theirs) = Seqpacket::pair()?;
+        // The client learns from the kernel who greets.
+        theirs.name_senders()?;
+        self.greet(ours, Client::Known(client), object)?;
+        door::send_attach(channel, theirs.as_fd())
+    }
+
+    fn greet(
+        self: &Arc<Self>,
+        socket: Seqpacket,
+        client: Client,
+        object: &Object,
+    ) -> io::Result<()> {
         let greeting = written(&Greeting { limits: LIMITS, offers: object.offers() });
-        let client = socket.peer()?;
         Connection::add(self, socket, client, &greeting, Some(object.clone()), None).map(drop)
     }
 

@@ -200,15 +200,14 @@ impl Connection {
             self.end(reactor, false);
             return Frame::End;
         }
-        if handles.len() > 0
-            && let Err(limit) = handles.sent_by(&self.session.share)
-        {
+        if let Err(limit) = handles.check_sender() {
             self.refuse(reactor, &Fault::Busy { limit: limit.into() });
             return Frame::End;
         }
-        let taken = match received.bytes_truncated {
-            true => Err(Violation::TooLong),
-            false => self.take(reactor, post, frame, &received, handles),
+        let taken = match received {
+            Received { bytes_truncated: true, .. } => Err(Violation::TooLong),
+            Received { unknown_control: true, .. } => Err(Violation::UnknownControl),
+            received => self.take(reactor, post, frame, &received, handles),
         };
         taken.unwrap_or_else(|violation| {
             let Credentials { pid, uid, .. } = self.session.client;

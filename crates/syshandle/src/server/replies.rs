@@ -2,15 +2,15 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::AsFd;
 use std::sync::Arc;
 
-use syshandle_os::{BorrowedHandle, OwnedHandle};
+use syshandle_os::BorrowedHandle;
 use syshandle_wire::{Body, BodySize, Fault, FrameKind, Header, Payload, Status};
 
 use super::connection::{Connection, State};
 use super::reactor::Reactor;
 use super::shares::{Part, Taken};
+use crate::arrived::Arrived;
 use crate::buffer::give_bytes;
 
 /// A reply for which there was no room: in the socket, or in the shared memory, and then it has no
@@ -20,7 +20,7 @@ pub(super) struct Owed {
     pub(super) status: Status,
     pub(super) header: Option<Header>,
     pub(super) body: Payload<'static>,
-    pub(super) handles: Vec<OwnedHandle>,
+    pub(super) handles: Arrived,
     /// Its part of the client's share.
     pub(super) taken: Option<Taken>,
 }
@@ -63,7 +63,7 @@ impl Connection {
                 Owed { call, status, header, body, handles, taken: Some(taken) }
             }
             (Err(error), None) => {
-                let (status, body, handles) = (Status::Fault, unsendable(&error), Vec::new());
+                let (status, body, handles) = (Status::Fault, unsendable(&error), Arrived::new());
                 Owed { call, status, header: None, body, handles, taken: None }
             }
             (Err(error), Some(header)) => {
@@ -95,13 +95,15 @@ impl Connection {
         &self,
         body: &Payload<'_>,
         handles: &[BorrowedHandle<'_>],
-    ) -> io::Result<(Vec<OwnedHandle>, Taken)> {
-        let taken = self.session.share.take(Part::Reply(body.len()), handles.len());
+    ) -> io::Result<(Arrived, Taken)> {
+        let share = &self.session.share;
+        let taken = share.take(Part::Reply(body.len()), handles.len());
         let limit = |limit| io::Error::new(io::ErrorKind::QuotaExceeded, limit);
         let taken = taken.map_err(|name| limit(format!("too many {name}")))?;
         let owned =
             handles.iter().map(BorrowedHandle::try_clone_to_owned).collect::<Result<_, _>>();
-        Ok((owned?, taken))
+        // A method may return what the client sent.
+        Ok((Arrived::of(owned?, share), taken))
     }
 
     /// A reply can't be sent as it is: the client learns that, and why.
@@ -114,7 +116,7 @@ impl Connection {
         let mut state = self.state();
         let header = state.end.reply_instead(unsent, Status::Fault, body.len());
         let (call, status) = (header.call, Status::Fault);
-        let handles = Vec::new();
+        let handles = Arrived::new();
         let owed = Owed { call, status, header: Some(header), body, handles, taken: None };
         state.owed.push_back(owed);
         drop(state);
@@ -139,8 +141,10 @@ impl Connection {
                 later.push_back(owed);
                 continue;
             };
-            let handles: Vec<_> = owed.handles.iter().map(AsFd::as_fd).collect();
-            match self.link.send(&header, &owed.body, &handles) {
+            let handles: Vec<_> = owed.handles.lend().collect();
+            let sent = self.link.send(&header, &owed.body, &handles);
+            drop(handles);
+            match sent {
                 Ok(()) => {}
                 Err(error) if is_gone(&error) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -156,7 +160,7 @@ impl Connection {
                 Err(error) => {
                     crate::log::warn!(%error, "a reply can't be sent");
                     owed.body = unsendable(&error);
-                    owed.handles.clear();
+                    owed.handles = Arrived::new();
                     owed.taken = None;
                     // This one needs no memory and no descriptors.
                     let instead = state.end.reply_instead(&header, Status::Fault, owed.body.len());

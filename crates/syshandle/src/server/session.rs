@@ -22,8 +22,10 @@ pub(crate) struct Session {
     pub(crate) client: Credentials,
     /// What it may have of the server.
     pub(crate) share: Arc<Share>,
-    /// The client's process, once it was asked for.
+    /// The client's process, once it is known.
     process: OnceLock<OwnedFd>,
+    /// Whether the socket of the connection can tell the client's process.
+    socket_tells_process: bool,
     /// Something may go on for the client beyond its calls: so it matters whether it lets go or
     /// dies, and it is told to say good-bye.
     lasts: AtomicBool,
@@ -39,6 +41,17 @@ struct State {
     watch: Option<u64>,
 }
 
+/// Where the process of a client is found.
+#[derive(Debug)]
+pub(crate) enum ClientProcess {
+    /// The socket of the connection tells it.
+    OfSocket,
+    /// Known already.
+    Known(OwnedFd),
+    /// The kernel is too old to tell.
+    Unknown,
+}
+
 /// What became of the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Client {
@@ -49,10 +62,16 @@ enum Client {
 }
 
 impl Session {
-    pub(crate) fn new(client: Credentials, share: Arc<Share>) -> Self {
+    pub(crate) fn new(client: Credentials, process: ClientProcess, share: Arc<Share>) -> Self {
         let state = State { client: Client::Connected, jobs: HashMap::default(), watch: None };
         let lasts = AtomicBool::new(false);
-        Self { client, share, process: OnceLock::new(), lasts, state: Mutex::new(state) }
+        let socket_tells_process = matches!(process, ClientProcess::OfSocket);
+        let process = match process {
+            ClientProcess::Known(process) => OnceLock::from(process),
+            ClientProcess::OfSocket | ClientProcess::Unknown => OnceLock::new(),
+        };
+        let state = Mutex::new(state);
+        Self { client, share, process, socket_tells_process, lasts, state }
     }
 
     /// Something may go on for the client when its calls have been answered: said before the reply
@@ -75,6 +94,10 @@ impl Session {
     pub(crate) fn process(&self, socket: &Seqpacket) -> io::Result<BorrowedHandle<'_>> {
         if let Some(process) = self.process.get() {
             return Ok(process.as_fd());
+        }
+        if !self.socket_tells_process {
+            let text = "the kernel has no handle to the process of a client at a door";
+            return Err(io::Error::new(io::ErrorKind::Unsupported, text));
         }
         let process = socket.peer_process()?;
         Ok(self.process.get_or_init(|| process).as_fd())

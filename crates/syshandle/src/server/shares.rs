@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use syshandle_os::{Credentials, UserId};
+use syshandle_os::{Closer, Credentials, OwnedHandle, UserId};
 
 use crate::sync::atomic::AtomicUsize;
 
@@ -55,8 +55,8 @@ pub(crate) struct Share {
     descriptors: AtomicUsize,
     timers: AtomicUsize,
     bytes: AtomicUsize,
-    /// Handles that couldn't be closed yet, since their file systems don't answer.
-    unclosed: AtomicUsize,
+    /// Closes handles that the client sent. Those that are not closed yet count as descriptors.
+    closer: Closer,
 }
 
 /// What is taken of a share, until it is dropped.
@@ -84,8 +84,6 @@ pub(crate) enum Part {
     Timer,
     /// A reply that waits to be read, of so many bytes.
     Reply(usize),
-    /// A handle that waits to be closed.
-    Unclosed,
 }
 
 impl Shares {
@@ -140,6 +138,11 @@ impl Totals {
 }
 
 impl Share {
+    /// The quota that a client keeps for one server: only handles that wait to be closed are limited.
+    pub(crate) fn of_a_server() -> Arc<Self> {
+        Arc::new(Self::new(Totals::UNLIMITED))
+    }
+
     fn new(max: Totals) -> Self {
         let none = || AtomicUsize::new(0);
         Self {
@@ -150,7 +153,7 @@ impl Share {
             descriptors: none(),
             timers: none(),
             bytes: none(),
-            unclosed: none(),
+            closer: Closer::new(),
         }
     }
 
@@ -184,7 +187,7 @@ impl Share {
         // From here on it is given back, whatever comes.
         let mut taken = Taken { share: self.clone(), what, descriptors: 0 };
         if descriptors > 0 {
-            if !add(&self.descriptors, descriptors, self.max.descriptors) {
+            if !add(&self.descriptors, descriptors, self.max_descriptors()) {
                 return Err("descriptors of one client");
             }
             taken.descriptors = descriptors;
@@ -199,23 +202,27 @@ impl Share {
         self.max.waiting + self.max.calls.saturating_sub(running)
     }
 
-    /// How many descriptors could be taken now.
+    /// Returns how many descriptors could be taken now.
     pub(crate) fn free_descriptors(&self) -> usize {
-        self.max.descriptors.saturating_sub(self.descriptors.load(Ordering::Relaxed))
+        self.max_descriptors().saturating_sub(self.descriptors.load(Ordering::Relaxed))
     }
 
-    /// Counts a handle that waits to be closed: it can't be refused any more.
-    pub(crate) fn take_unclosed(self: &Arc<Self>) -> Taken {
-        self.unclosed.fetch_add(1, Ordering::Relaxed);
-        Taken { share: self.clone(), what: Part::Unclosed, descriptors: 0 }
+    /// Returns the limit of descriptors, less those that wait to be closed.
+    fn max_descriptors(&self) -> usize {
+        self.max.descriptors.saturating_sub(self.closer.pending())
     }
 
-    /// Whether handles of the client's are looked at.
+    /// Closes a handle that the client sent, in the background.
+    pub(crate) fn close(&self, handle: OwnedHandle) {
+        self.closer.close(handle);
+    }
+
+    /// Checks that the client may connect and send handles.
     ///
     /// # Errors
-    /// The name of the limit: too many that came before can't be closed.
+    /// The name of the limit: too many earlier handles are not closed yet.
     pub(crate) fn may_send_handles(&self) -> Result<(), &'static str> {
-        match self.unclosed.load(Ordering::Relaxed) < UNCLOSED_MAX {
+        match self.closer.pending() < UNCLOSED_MAX {
             true => Ok(()),
             false => Err("handles that wait to be closed"),
         }
@@ -262,14 +269,13 @@ impl Drop for Taken {
             Part::Waiting => drop(share.waiting.fetch_sub(1, Ordering::Relaxed)),
             Part::Timer => drop(share.timers.fetch_sub(1, Ordering::Relaxed)),
             Part::Reply(bytes) => drop(share.bytes.fetch_sub(*bytes, Ordering::Relaxed)),
-            Part::Unclosed => drop(share.unclosed.fetch_sub(1, Ordering::Relaxed)),
             Part::Job | Part::Unhandled => {}
         }
     }
 }
 
-/// Enough for what is closed in a moment, or by a file system that is only slow: two messages full of
-/// handles; and few beside what a process can have open.
+/// Handles of one client that wait to be closed, at most. Two full messages fit, so that closes that
+/// are only slow refuse nobody; and they are few beside what a process may have open.
 const UNCLOSED_MAX: usize = 512;
 
 /// More than there can be; a sum of two of them doesn't overflow.

@@ -1,17 +1,14 @@
 //! Objects as parameters: references that are lent, copied, passed on, and released.
 
-use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Mutex;
 
-use syshandle::{Encode, Result};
-use syshandle_wire::{Encoder, FrameKind, Header, Limits};
+use syshandle::Result;
 
 use crate::support::bench::{
     BenchClient, Count, CounterClient, DOUBLE, Listener, ListenerClient, NamedClient, Team,
     Workbench,
 };
 use crate::support::process::alone;
-use crate::support::raw::Raw;
 use crate::support::world::{World, file, over_every_transport};
 use crate::support::{descriptors, drain, eventually_equal, pipe, threads};
 
@@ -229,37 +226,6 @@ fn what_is_no_door_is_refused_where_a_reference_is_declared() {
     assert_eq!(takes.take(&counter()).unwrap(), 1);
     let error = takes.cast::<LiarClient>().unwrap().take(&file()).unwrap_err();
     assert_eq!(error.to_string(), "Liar::take: parameter `counter`: wanted a socket, got a file");
-}
-
-/// The door of a reference, as whoever receives it has it.
-fn door(counter: &CounterClient) -> OwnedFd {
-    let mut out = Encoder::new(Vec::new(), Limits::default());
-    counter.encode(&mut out);
-    let (_, handles) = out.finish().unwrap();
-    handles[0].try_clone_to_owned().unwrap()
-}
-
-#[test]
-fn rubbish_sent_to_a_door_does_not_close_it_for_others() {
-    let world = World::new();
-    let counter = world.bench().counters(1).unwrap().remove(0);
-    let hostile = Raw(door(&counter).into());
-    for _ in 0..3 {
-        let attach = Header { handles: 1, ..Header::new(FrameKind::Attach) };
-        hostile.send(&attach, &[], &[file().as_fd()]);
-        hostile.send(&Header::new(FrameKind::Attach), &[], &[]);
-        hostile.send(&Header::new(FrameKind::Bye), &[], &[]);
-        hostile.send(&Header::new(FrameKind::Call), b"body", &[file().as_fd(), file().as_fd()]);
-        let (stream, _other) = std::os::unix::net::UnixStream::pair().unwrap();
-        hostile.send(&attach, &[], &[stream.as_fd()]);
-        hostile.0.send(&[std::io::IoSlice::new(b"?")], &[]).unwrap();
-        hostile.0.send(&[std::io::IoSlice::new(&[])], &[]).unwrap();
-        assert!(counter.add(1).is_ok());
-        // Who comes through the door only now.
-        let clone: CounterClient = counter.cast().unwrap();
-        clone.add(1).unwrap();
-    }
-    hostile.0.shut_down();
 }
 
 #[test]

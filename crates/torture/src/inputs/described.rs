@@ -130,13 +130,11 @@ impl Served {
         let client = DescribedClient::in_process(Takes).map_err(io::Error::other)?;
         let mut out = Encoder::new(Vec::new(), Limits::default());
         out.parameter(0, &client);
-        let (_, doors) = out.finish().map_err(|_| io::Error::other("the client has no door"))?;
-        let door = Seqpacket::from(doors[0].try_clone_to_owned()?);
-        let (ours, theirs) = Seqpacket::pair()?;
-        let door = Line(door);
-        door.frame(&Header::new(FrameKind::Attach), &[], &[theirs.as_fd()])?;
-        drop((theirs, doors));
-        let line = Line(ours);
+        let (_, doors) =
+            out.finish_lent().map_err(|_| io::Error::other("the client has no door"))?;
+        let door = Seqpacket::from(doors.with(|doors| doors[0].try_clone_to_owned())?);
+        drop(doors);
+        let line = Line::attached(&door, PATIENCE)?;
         match line.answer(PATIENCE) {
             Answer::Greeting(..) => {}
             other => return Err(io::Error::other(other.to_string())),

@@ -1,7 +1,7 @@
 //! A client that says whatever a test wants, by the wire alone.
 
 use std::io::{ErrorKind, IoSlice};
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::Instant;
 
@@ -20,6 +20,7 @@ pub(crate) struct Raw(pub(crate) Seqpacket);
 pub(crate) struct Frame {
     pub(crate) header: Header,
     pub(crate) body: Vec<u8>,
+    pub(crate) handles: Vec<OwnedFd>,
 }
 
 impl Raw {
@@ -40,6 +41,27 @@ impl Raw {
         let raw = Self::greeted(socket);
         raw.hello(clsid, iid);
         raw
+    }
+
+    /// Sends an attach frame with one end of a socket pair through a door, and returns the other end.
+    pub(crate) fn return_channel(door: &Seqpacket) -> (Self, Seqpacket) {
+        let (ours, theirs) = Seqpacket::pair().unwrap();
+        let attach = Header { handles: 1, ..Header::new(FrameKind::Attach) };
+        let mut head = [0; Header::LEN_MAX];
+        let len = attach.write(&mut head);
+        door.send(&[IoSlice::new(&head[..len])], &[theirs.as_fd()]).unwrap();
+        (Self(ours), theirs)
+    }
+
+    /// Makes a connection through a door and takes the greeting; also returns the end of the return
+    /// channel that the server was sent.
+    pub(crate) fn attached(door: &Seqpacket) -> (Self, Seqpacket) {
+        let (channel, theirs) = Self::return_channel(door);
+        let answer = channel.receive().unwrap();
+        assert_eq!(answer.header.kind, FrameKind::Attach);
+        let raw = Self(Seqpacket::from(answer.handles.into_iter().next().unwrap()));
+        assert_eq!(raw.receive().unwrap().header.kind, FrameKind::Greeting);
+        (raw, theirs)
     }
 
     pub(crate) fn hello(&self, clsid: Guid, iid: Guid) {
@@ -91,7 +113,7 @@ impl Raw {
                 Ok(received) if received.len == 0 => return None,
                 Ok(received) => {
                     let (header, body) = Header::read(&bytes[..received.len]).unwrap();
-                    return Some(Frame { header, body: body.to_vec() });
+                    return Some(Frame { header, body: body.to_vec(), handles });
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     let deadline = Instant::now() + LONG;

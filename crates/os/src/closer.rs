@@ -1,0 +1,216 @@
+//! Closes handles on other threads, because closing a handle can block.
+//!
+//! The process that closes the last descriptor of an object also cleans the object up
+//! ([close(2)](https://man7.org/linux/man-pages/man2/close.2.html)). A TCP socket with `SO_LINGER`
+//! waits for its peer then, a file waits for its file system, the last file of a detached mount waits
+//! for the unmount, and a UNIX socket closes every handle in its queue.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use crate::{OwnedHandle, PerProcess, ProcessMark};
+
+/// Closes the handles that one peer has sent, in the background.
+///
+/// At most one thread at a time closes handles of the same closer. So a peer whose handles block
+/// delays neither the caller nor the handles of other peers.
+///
+/// A forked copy of the process has none of these threads. It closes handles in place: they are not
+/// the last ones while the other process has them.
+#[derive(Clone)]
+pub struct Closer(Arc<Shared>);
+
+struct Shared {
+    owner: ProcessMark,
+    queue: Mutex<Queue>,
+    /// Handles that are queued or being closed.
+    pending: AtomicUsize,
+}
+
+#[derive(Default)]
+struct Queue {
+    handles: VecDeque<OwnedHandle>,
+    /// The pool has this closer in its list, or a thread works on it.
+    is_scheduled: bool,
+}
+
+impl Closer {
+    /// The most threads of a process that close handles: as many peers can block at once without
+    /// delaying the others.
+    pub const THREADS_MAX: usize = 64;
+
+    /// A closer without handles.
+    pub fn new() -> Self {
+        let (queue, pending) = (Mutex::default(), AtomicUsize::new(0));
+        Self(Arc::new(Shared { owner: ProcessMark::current(), queue, pending }))
+    }
+
+    /// Closes a handle in the background.
+    pub fn close(&self, handle: OwnedHandle) {
+        if !self.0.owner.is_current() {
+            return;
+        }
+        self.0.pending.fetch_add(1, Ordering::Relaxed);
+        let mut queue = self.0.queue();
+        queue.handles.push_back(handle);
+        if !std::mem::replace(&mut queue.is_scheduled, true) {
+            drop(queue);
+            pool().schedule(self.0.clone());
+        }
+    }
+
+    /// Returns the number of handles that are not closed yet.
+    pub fn pending(&self) -> usize {
+        self.0.pending.load(Ordering::Relaxed)
+    }
+}
+
+impl Default for Closer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Closer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Closer").field("pending", &self.pending()).finish()
+    }
+}
+
+impl Shared {
+    /// Closes one handle, and returns whether another one waits.
+    fn close_one(&self) -> bool {
+        let mut queue = self.queue();
+        if let Some(handle) = queue.handles.pop_front() {
+            drop(queue);
+            drop(handle);
+            self.pending.fetch_sub(1, Ordering::Relaxed);
+            queue = self.queue();
+        }
+        queue.is_scheduled = !queue.handles.is_empty();
+        queue.is_scheduled
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The threads of all closers.
+#[derive(Default)]
+struct Pool {
+    state: Mutex<PoolState>,
+    wake: Condvar,
+}
+
+#[derive(Default)]
+struct PoolState {
+    /// Closers that have handles and no thread, in the order in which they get one.
+    ready: VecDeque<Arc<Shared>>,
+    threads: usize,
+    idle_threads: usize,
+}
+
+/// The pool of this process. Where the kernel cannot clear memory on `fork`, a copy has its parent's
+/// pool and does not use it.
+fn pool() -> &'static Pool {
+    static POOL: PerProcess<Pool> = PerProcess::new();
+    static ONLY: LazyLock<Pool> = LazyLock::new(Pool::default);
+    POOL.get().unwrap_or_else(|| &ONLY)
+}
+
+impl Pool {
+    fn schedule(&self, closer: Arc<Shared>) {
+        let mut state = self.state();
+        state.ready.push_back(closer);
+        if state.idle_threads >= state.ready.len() {
+            self.wake.notify_one();
+        } else if state.threads < Closer::THREADS_MAX {
+            let started = thread::Builder::new().name("closer".to_owned()).spawn(|| pool().run());
+            // Without a new thread the closer waits for one that works already, or for the next call.
+            state.threads += usize::from(started.is_ok());
+        }
+    }
+
+    /// Closes one handle of each closer in turn, and ends after a while without work.
+    fn run(&self) {
+        let mut state = self.state();
+        while let Some(closer) = state.ready.pop_front() {
+            drop(state);
+            let has_more = closer.close_one();
+            state = self.state();
+            if has_more {
+                state.ready.push_back(closer);
+            }
+            if state.ready.is_empty() {
+                state.idle_threads += 1;
+                let waited =
+                    self.wake.wait_timeout_while(state, IDLE, |state| state.ready.is_empty());
+                state = waited.unwrap_or_else(PoisonError::into_inner).0;
+                state.idle_threads -= 1;
+            }
+        }
+        state.threads -= 1;
+    }
+
+    fn state(&self) -> MutexGuard<'_, PoolState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A thread without work waits this long, because starting a thread costs more than waking one.
+const IDLE: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Read, Write};
+    use std::net::{TcpListener, TcpStream};
+    use std::time::Instant;
+
+    use super::*;
+
+    /// A TCP socket whose last close blocks for up to `linger`, and the other end, which must live as
+    /// long.
+    fn lingering(linger: Duration) -> (OwnedHandle, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let peer = listener.accept().unwrap().0;
+        rustix::net::sockopt::set_socket_linger(&stream, Some(linger)).unwrap();
+        stream.set_nonblocking(true).unwrap();
+        while stream.write(&[0; 65_536]).is_ok() {}
+        (stream.into(), peer)
+    }
+
+    #[test]
+    fn handles_are_closed_in_the_background() {
+        let closer = Closer::new();
+        for _ in 0..10 {
+            let (mut reader, writer) = io::pipe().unwrap();
+            closer.close(writer.into());
+            // The pipe ends when the writer is closed.
+            assert_eq!(reader.read(&mut [0]).unwrap(), 0);
+        }
+    }
+
+    #[test]
+    fn a_peer_whose_handles_block_delays_neither_the_caller_nor_other_peers() {
+        const LINGER: Duration = Duration::from_secs(4);
+        let blocked = [(); 8].map(|()| (Closer::new(), lingering(LINGER)));
+        let begin = Instant::now();
+        let peers = blocked.map(|(closer, (handle, peer))| {
+            closer.close(handle);
+            (closer, peer)
+        });
+        let (mut reader, writer) = io::pipe().unwrap();
+        Closer::new().close(writer.into());
+        assert_eq!(reader.read(&mut [0]).unwrap(), 0);
+        // Where the machine was too slow for that, the closes did not block, and show nothing.
+        if begin.elapsed() < LINGER / 2 {
+            assert!(peers.iter().all(|(closer, _)| closer.pending() == 1), "the closes block");
+        }
+    }
+}
