@@ -1,12 +1,13 @@
 //! `syshandle idl`: checks `.idl` files, makes Rust of them, and compares interfaces.
 
+mod diff;
+
 use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Subcommand;
 use syshandle::{Error, Printable, Result};
-use syshandle_idl::diff::{Change, diff};
 use syshandle_idl::emit::emit;
 use syshandle_idl::{Options, Report, check, describe, describe_file};
 
@@ -49,17 +50,10 @@ pub(crate) enum Command {
         output: Option<PathBuf>,
     },
     /// Say what changed between two .idl or .rs files, and what gives a peer more than before
-    Diff {
-        /// The file as it was
-        old: PathBuf,
-        /// The file as it is
-        new: PathBuf,
-        /// A change that may give more, by its name
-        #[arg(long, value_name = "NAME")]
-        accept: Vec<String>,
-        #[command(flatten)]
-        reading: Reading,
-    },
+    ///
+    /// Modules of a Rust file are read from their own files. The exit code is 1 if a change is denied
+    /// and 2 if the files can't be compared.
+    Diff(diff::Arguments),
 }
 
 /// How files are read.
@@ -107,14 +101,15 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode> {
                 }
             }
         }
-        Command::Diff { old, new, accept, reading } => {
-            let options = reading.options();
-            match (describe_file(old, &options), describe_file(new, &options)) {
-                (Ok(old), Ok(new)) => Ok(compared(&diff(&old, &new), accept)),
+        Command::Diff(arguments) => {
+            let options = arguments.reading.options();
+            let old = describe_file(&arguments.old, &options);
+            match (old, describe_file(&arguments.new, &options)) {
+                (Ok(old), Ok(new)) => Ok(diff::run(arguments, &old, &new)),
                 (old, new) => {
                     let wrong = old.err().into_iter().chain(new.err());
                     wrong.for_each(|text| write_err(format_args!("{text}")));
-                    Ok(ExitCode::FAILURE)
+                    Ok(ExitCode::from(diff::NOT_COMPARED))
                 }
             }
         }
@@ -140,17 +135,6 @@ fn told(report: &Report) -> ExitCode {
     let count = report.statistics().errors;
     errln!("syshandle: {count} {}", if count == 1 { "error" } else { "errors" });
     ExitCode::FAILURE
-}
-
-/// Shows changes. One that gives a peer more fails, unless somebody accepted it by name.
-fn compared(changes: &[Change], accepted: &[String]) -> ExitCode {
-    changes.iter().for_each(|change| outln!("{change}"));
-    let more = changes.iter().filter(|change| change.gives.is_some());
-    let open: Vec<_> = more.filter(|change| !accepted.contains(&change.name)).collect();
-    for change in &open {
-        errln!("syshandle: gives a peer more: --accept {}", change.name);
-    }
-    if open.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Writes a text to a file, or shows it.

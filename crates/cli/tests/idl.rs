@@ -97,7 +97,8 @@ fn diff_fails_for_what_gives_more_unless_it_is_accepted() {
             && text.contains("GIVES MORE: right write (to the server)"),
         "{text}"
     );
-    assert_eq!(diff(&["b.idl", "a.idl"]).status.code(), Some(0));
+    let narrower = diff(&["b.idl", "a.idl"]);
+    assert_eq!(narrower.status.code(), Some(0), "{}", String::from_utf8_lossy(&narrower.stdout));
     let accepted = diff(&["a.idl", "b.idl", "--accept", "Finisher::finish::file"]);
     assert_eq!(accepted.status.code(), Some(0));
 
@@ -160,4 +161,166 @@ fn emit_names_what_midl_cant_express() {
     assert_eq!(output.status.code(), Some(1));
     assert!(text.contains("Finisher::a, parameter `map`: MIDL has no type"), "{text}");
     assert!(text.contains("parameter `wide`: MIDL has no type for `u128`"), "{text}");
+}
+
+/// Writes files to a folder and compares two of them.
+fn diff(files: &[(&str, &str)], arguments: &[&str]) -> (Option<i32>, String, String) {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, text) in files {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
+        fs::write(path, text).expect("a file");
+    }
+    let output = Command::new(env!("CARGO_BIN_EXE_syshandle"))
+        .args(["idl", "diff"])
+        .args(arguments)
+        .current_dir(folder.path())
+        .output()
+        .expect("a run");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+const TRAIT: &str = "#[interface(iid = \"1284c788-6978-43d5-9a02-414901a2ec75\")]\n\
+    pub trait Finisher { fn finish(&self, place: Place) -> Result<()>; }\n";
+
+#[test]
+fn diff_fails_for_changes_that_break_old_peers_unless_they_are_accepted_or_not_denied() {
+    let broken = GOOD.replace("long *lines", "hyper *lines");
+    let files = [("a.idl", GOOD), ("b.idl", broken.as_str())];
+    let (code, shown, said) = diff(&files, &["a.idl", "b.idl"]);
+    assert_eq!(code, Some(1), "{shown}");
+    assert!(shown.contains("BREAKS old peers"), "{shown}");
+    assert!(said.contains("breaks old peers: --accept Finisher::finish::result"), "{said}");
+    let run = |more: &[&str]| diff(&files, &[&["a.idl", "b.idl"], more].concat()).0;
+    assert_eq!(run(&["--accept", "Finisher::finish::result"]), Some(0));
+    assert_eq!(run(&["--deny", "authority"]), Some(0));
+    assert_eq!(run(&["--deny", "nothing"]), Some(0));
+    assert_eq!(run(&["--deny", "breaks"]), Some(1));
+    assert_eq!(run(&["--deny", "authority,breaks"]), Some(1));
+    assert_eq!(run(&["--deny", "other"]), Some(2));
+}
+
+#[test]
+fn diff_has_an_exit_code_of_its_own_for_files_that_it_cannot_compare() {
+    let files = [("a.idl", GOOD), ("b.idl", "interface {"), ("c.rs", "mod absent;")];
+    assert_eq!(diff(&files, &["a.idl", "b.idl"]).0, Some(2));
+    assert_eq!(diff(&files, &["absent.idl", "a.idl"]).0, Some(2));
+    let (code, _, said) = diff(&files, &["c.rs", "c.rs"]);
+    assert_eq!(code, Some(2));
+    assert!(said.contains("module `absent` isn't found: there is no c/absent.rs"), "{said}");
+}
+
+#[test]
+fn diff_reads_the_files_of_modules() {
+    let structs =
+        |ty: &str| format!("#[derive(Encode, Decode)] pub struct Place {{ pub x: {ty} }}");
+    let root = "mod types; #[cfg(test)] mod tests;\n".to_owned() + TRAIT;
+    let (old, new) = (structs("u32"), structs("u64"));
+    for place in ["types.rs", "types/mod.rs", "lib/types.rs"] {
+        let root_name = if place.starts_with("lib/") { "api.rs" } else { "lib.rs" };
+        let place = place.replace("lib/", "api/");
+        let (before, after) = (format!("old/{place}"), format!("new/{place}"));
+        let files = [
+            (format!("old/{root_name}"), root.clone()),
+            (format!("new/{root_name}"), root.clone()),
+            (before, old.clone()),
+            (after, new.clone()),
+        ];
+        let files: Vec<_> =
+            files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+        let arguments = [format!("old/{root_name}"), format!("new/{root_name}")];
+        let (code, shown, said) = diff(&files, &[&arguments[0], &arguments[1]]);
+        assert_eq!(code, Some(1), "{shown}{said}");
+        assert!(shown.contains("Place::x: type changed from `u32` to `u64`"), "{shown}");
+    }
+    let root =
+        "#[path = \"other/place.rs\"] mod types; mod deep { pub mod inner; }\n".to_owned() + TRAIT;
+    let files = [
+        ("lib.rs", root.as_str()),
+        ("other/place.rs", &new),
+        ("deep/inner.rs", "#[derive(Encode)] pub struct Inner { pub a: u8 }"),
+    ];
+    assert_eq!(diff(&files, &["lib.rs", "lib.rs"]), (Some(0), String::new(), String::new()));
+    let files = [("lib.rs", "#[path = \"lib.rs\"] mod again;")];
+    let (code, _, said) = diff(&files, &["lib.rs", "lib.rs"]);
+    assert_eq!(code, Some(2));
+    assert!(said.contains("lib.rs: the file is a module of itself"), "{said}");
+}
+
+#[test]
+fn diff_finds_changes_of_the_com_layout_that_rust_does_not_show() {
+    let file = |declarations: &str, parameters: &str| {
+        format!(
+            "import \"oaidl.idl\";\n{declarations}\n\
+             [object, uuid(1284c788-6978-43d5-9a02-414901a2ec75)]\n\
+             interface IFinisher : IUnknown {{ HRESULT Finish({parameters}); }}\n"
+        )
+    };
+    let look = |attributes: &str| format!("typedef {attributes} enum Look {{ DULL, SHINY }} Look;");
+    let place = |ty: &str| format!("typedef struct Place {{ {ty} x; }} Place;");
+    let cases = [
+        (file("", "[in] BSTR a"), file("", "[in, string] LPCWSTR a"), "Finisher::finish::a: COM"),
+        (file("", "[in] BOOL a"), file("", "[in] VARIANT_BOOL a"), "Finisher::finish::a: COM"),
+        (file("", "[in] boolean a"), file("", "[in] BOOL a"), "Finisher::finish::a: COM"),
+        (file("", "[in] long a"), file("", "[in] long *a"), "Finisher::finish::a: COM"),
+        (
+            file("", "[in] long n, [in, size_is(n)] BYTE *a"),
+            file("", "[in] short n, [in, size_is(n)] BYTE *a"),
+            "Finisher::finish::n: COM",
+        ),
+        (
+            file("", "[in] long n, [in, size_is(n)] BYTE *a"),
+            file("", "[in, size_is(n)] BYTE *a, [in] long n"),
+            "Finisher::finish::a: COM",
+        ),
+        (
+            file("", "[in, unique] long *a"),
+            file("", "[in, ptr] long *a"),
+            "Finisher::finish::a: COM",
+        ),
+        (
+            file(&look(""), "[in] Look a"),
+            file(&look("[v1_enum]"), "[in] Look a"),
+            "Look: COM layout changed from `an enum of 2 bytes` to `an enum of 4 bytes`",
+        ),
+        (
+            file(&place("BOOL"), "[in] Place *a"),
+            file(&place("VARIANT_BOOL"), "[in] Place *a"),
+            "Place::x: COM",
+        ),
+        (
+            file(&place("long"), "[in] Place *a"),
+            file(&place("__declspec(align(8)) long"), "[in] Place *a"),
+            "Place::x: COM",
+        ),
+    ];
+    for (old, new, expected) in &cases {
+        let (code, shown, said) = diff(&[("a.idl", old), ("b.idl", new)], &["a.idl", "b.idl"]);
+        assert!(code == Some(1) && shown.contains(expected), "{expected}\n{new}{shown}{said}");
+        assert!(shown.contains("BREAKS old peers"), "{shown}");
+        let same = diff(&[("a.idl", old)], &["a.idl", "a.idl"]);
+        assert_eq!(same, (Some(0), String::new(), String::new()));
+    }
+    // Names of parameters and of typedefs are no part of a layout.
+    let old = file("", "[in] long n, [in, size_is(n)] BYTE *a");
+    let new =
+        file("typedef LONG Count;", "[in] Count count, [in, size_is(count)] unsigned char *a");
+    assert_eq!(diff(&[("a.idl", &old), ("b.idl", &new)], &["a.idl", "b.idl"]).0, Some(0));
+}
+
+#[test]
+fn diff_writes_json_for_programs() {
+    let broken = GOOD.replace("long *lines", "hyper *lines");
+    let files = [("a.idl", GOOD), ("b.idl", broken.as_str())];
+    let (code, shown, said) = diff(&files, &["a.idl", "b.idl", "--format", "json"]);
+    assert_eq!((code, said.as_str()), (Some(1), ""));
+    assert_eq!(
+        shown,
+        "{\"version\":1,\"changes\":[{\"name\":\"Finisher::finish::result\",\
+         \"change\":\"type changed from `i32` to `i64`\",\"breaks\":true,\"gives\":null,\
+         \"accepted\":false,\"denied\":true}]}\n"
+    );
+    let (code, shown, _) = diff(&files, &["a.idl", "a.idl", "--format", "json"]);
+    assert_eq!((code, shown.as_str()), (Some(0), "{\"version\":1,\"changes\":[]}\n"));
 }

@@ -10,6 +10,7 @@ mod authority;
 mod definitions;
 mod form;
 mod interfaces;
+mod layouts;
 mod values;
 
 use std::cell::Cell;
@@ -50,10 +51,12 @@ pub fn diff(old: &Description, new: &Description) -> Vec<Change> {
     let (old, new) = (Index::of(old, &budget), Index::of(new, &budget));
     let (old, new) = (Types(&old), Types(&new));
     let uses = Uses::of(old).and(&Uses::of(new));
-    let mut comparison = Comparison { old, new, uses, changes: Vec::new() };
+    let mut comparison =
+        Comparison { old, new, uses, changes: Vec::new(), layout_changes: Vec::new() };
     comparison.interfaces();
     comparison.definitions();
     comparison.classes();
+    comparison.add_layout_changes();
     if budget.is_spent() {
         let what = format!(
             "not compared completely: the types of the files need more than {STEPS_MAX} steps"
@@ -89,6 +92,7 @@ struct Comparison<'d> {
     new: Types<'d>,
     uses: Uses,
     changes: Vec<Change>,
+    layout_changes: Vec<layouts::LayoutChange>,
 }
 
 impl Comparison<'_> {

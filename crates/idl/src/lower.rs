@@ -15,6 +15,7 @@ mod neighbours;
 mod order;
 mod refusals;
 mod shape;
+mod signatures;
 mod structs;
 mod types;
 mod unions;
@@ -106,8 +107,7 @@ pub fn describe_file(path: &std::path::Path, options: &Options) -> Result<Descri
         let (path, error) = (path.display().to_string(), error.to_string());
         format!("error: {}: {}\n", printable(&path), printable(&error))
     };
-    let text = std::fs::read_to_string(path).map_err(|error| told(&error))?;
-    let file = syn::parse_file(&text).map_err(|error| told(&error))?;
+    let file = crate::rust::modules::read(path)?;
     crate::rust::file(file).map_err(|errors| errors.into_iter().map(|error| told(&error)).collect())
 }
 

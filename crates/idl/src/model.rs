@@ -1,5 +1,6 @@
 //! What an interface is, whichever front end it came from.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use proc_macro2::{Ident, TokenStream, TokenTree};
@@ -16,6 +17,22 @@ pub struct Description {
     pub interfaces: Vec<Interface>,
     /// The classes.
     pub classes: Vec<Class>,
+    /// The COM layouts that an `.idl` file declares, as far as the Rust doesn't say them: by
+    /// `Trait::method` or by the name of a type, a text for each part. Rust source has none.
+    pub layouts: HashMap<String, Vec<Layout>>,
+}
+
+/// What the COM layout of a parameter or a field depends on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Layout {
+    /// The name of the parameter or the field; empty for a type as a whole.
+    pub name: String,
+    /// The type in MIDL's words, without names of typedefs, with the attributes that matter.
+    pub text: String,
+    /// The same text with places instead of the names of parameters: equal layouts have equal keys.
+    pub key: String,
+    /// A parameter that comes out of a method.
+    pub is_out: bool,
 }
 
 impl Description {

@@ -3,6 +3,8 @@
 mod file;
 mod handle;
 mod method;
+#[cfg(feature = "front")]
+pub(crate) mod modules;
 mod range;
 mod words;
 

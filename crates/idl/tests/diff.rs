@@ -413,10 +413,15 @@ fn sizes_and_bounds() {
             "MORE Thing::a::x: limit 0..=255 (to the server)",
         ],
     );
-    // Another way to write the same, and the size is no parameter of its own.
+    // The size is no parameter of its own in Rust. Through COM it is one, in its place.
     idl_methods(
         "HRESULT A([in] ULONG n, [in, size_is(n)] BYTE *x);",
         "HRESULT A([in, size_is(n)] BYTE *x, [in] long n);",
+        &["BREAKS Thing::a::x: COM layout changed: a parameter that it names is in another place"],
+    );
+    idl_methods(
+        "HRESULT A([in] ULONG n, [in, size_is(n)] BYTE *x);",
+        "HRESULT A([in] long m, [in, size_is(m)] byte *x);",
         &[],
     );
     // An exact length and any length.
@@ -426,6 +431,8 @@ fn sizes_and_bounds() {
         &[
             "goes on Thing::a::x: takes anything where it took 16..=16",
             "MORE Thing::a::x: limit anything (to the server)",
+            "BREAKS Thing::a::x: COM layout changed from `[size_is(constant)] 8-bit integer *` to `[size_is(n)] 8-bit integer *`",
+            "BREAKS Thing::a: COM layout changed from `1 parameters` to `2 parameters`",
         ],
     );
     idl_methods(

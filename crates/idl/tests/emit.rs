@@ -271,7 +271,12 @@ fn methods_of_this_project_are_refused_or_come_back() {
             for method in &interface.methods {
                 let one = Interface { methods: vec![method.clone()], ..interface.clone() };
                 let used = used(&all, &one);
-                let one = Description { interfaces: vec![one], definitions: used, classes: vec![] };
+                let one = Description {
+                    interfaces: vec![one],
+                    definitions: used,
+                    classes: vec![],
+                    ..Description::default()
+                };
                 let name = format!("{}::{}", interface.name, plain_name(&method.name));
                 match emit(&one) {
                     Ok(_) => {

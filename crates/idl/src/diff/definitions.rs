@@ -85,6 +85,9 @@ impl Comparison<'_> {
             let name = definition.name.to_string();
             let Some(known) = old.definition(&name) else { continue };
             let ways = self.uses.of_type(&name);
+            if ways != Ways::default() {
+                self.layouts(&name, &name, &name);
+            }
             match (&known.kind, &definition.kind) {
                 (DefinitionKind::Struct(before), DefinitionKind::Struct(after)) => {
                     let values = |fields: &[Field]| -> Vec<Parameter> {

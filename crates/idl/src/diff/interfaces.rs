@@ -6,7 +6,7 @@ use super::align::{Step, align, known_as};
 use super::form::{Form, Types, Value};
 use super::values::to;
 use super::{Comparison, Ways};
-use crate::model::{Class, Description, Interface, Method, Parameter, write_guid};
+use crate::model::{Class, Description, Interface, Method, Parameter, plain_name, write_guid};
 
 impl<'d> Comparison<'d> {
     /// All interfaces: the same ones by their identifiers, or else by their names.
@@ -55,8 +55,17 @@ impl<'d> Comparison<'d> {
         let names = |of: &Interface| -> Vec<String> {
             of.methods.iter().map(|method| known_as(&method.name)).collect()
         };
+        let key = |of: &Interface, at: usize| {
+            format!("{}::{}", of.name, plain_name(&of.methods[at].name))
+        };
         for step in align(&names(old), &names(new)) {
             let path = |at: usize| format!("{name}::{}", known_as(&new.methods[at].name));
+            if let Step::Kept { old: before, new: at } | Step::Replaced { old: before, new: at } =
+                step
+            {
+                self.layouts(&path(at), &key(old, before), &key(new, at));
+                self.hidden_parts(&path(at), &key(old, before), &key(new, at));
+            }
             match step {
                 Step::Kept { old: before, new: at } => {
                     self.method(&path(at), &old.methods[before], &new.methods[at]);

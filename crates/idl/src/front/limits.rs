@@ -92,5 +92,9 @@ pub(crate) const QUOTED_LINE_BYTES_MAX: usize = 4_096;
 /// The longest name or number that is quoted in a message, in characters.
 pub(crate) const QUOTED_NAME_MAX: usize = 80;
 
+/// How many files of a Rust crate are read for its modules, and how deep these nest.
+pub(crate) const MODULES_MAX: usize = 10_000;
+pub(crate) const MODULE_DEPTH_MAX: usize = 32;
+
 /// How many files of a directory are searched for one that includes a given file.
 pub(crate) const SEARCHED_FILES_MAX: usize = 2_000;

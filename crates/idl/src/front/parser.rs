@@ -13,7 +13,7 @@ mod libraries;
 mod recovery;
 mod types;
 
-use super::ast::{Identifier, Item};
+use super::ast::{Attribute, Identifier, Item};
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::limits::NESTING_DEPTH_MAX;
 use super::source::Span;
@@ -54,6 +54,8 @@ pub(crate) struct Parser<'t> {
     /// Of the names of the namespaces around, together.
     namespace_parts: usize,
     namespace_bytes: usize,
+    /// The alignment that a `__declspec` before a type asks for.
+    align: Option<Attribute>,
     /// The calling convention that the next parameter list is for.
     convention: Option<Identifier>,
     /// Of the `>>` that stands here, the first half is taken: it closes type arguments.
@@ -81,6 +83,7 @@ impl<'t> Parser<'t> {
             operators: 0,
             namespace_parts: 0,
             namespace_bytes: 0,
+            align: None,
             convention: None,
             half_taken: false,
             complained_at: None,
@@ -284,6 +287,7 @@ impl<'t> Parser<'t> {
                 Ok(part) => parts.push(part),
                 Err(Reported) => {
                     self.convention = None;
+                    self.align = None;
                     self.skip_declaration(start);
                     if self.at == start && !self.is(Punctuation::BraceClose) {
                         self.bump();

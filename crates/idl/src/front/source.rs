@@ -112,6 +112,13 @@ impl SourceMap {
         &self.files[id.index()]
     }
 
+    /// The text that a span covers.
+    pub(crate) fn text(&self, span: Span) -> &str {
+        let file = self.file(self.file_of(span));
+        let place = |at: u32| floor_char_boundary(&file.text, (at - file.start) as usize);
+        &file.text[place(span.start)..place(span.end)]
+    }
+
     /// The file that a span is in.
     pub(crate) fn file_of(&self, span: Span) -> FileId {
         let index = self.files.partition_point(|file| file.start <= span.start).saturating_sub(1);

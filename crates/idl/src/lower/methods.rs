@@ -24,6 +24,9 @@ impl<'a> Lowering<'_, 'a> {
             let range = self.range(&shape(&self.view, attributes, specifier, declarator));
             neighbours.bounded(declarator, range);
         }
+        let layouts = method.parameters.list.iter();
+        let layouts = layouts.map(|of| self.layout(&of.attributes, &of.specifier, &of.declarator));
+        let layouts = layouts.collect();
         let name = names::snake(&method.name.name);
         let name = match PROPERTIES.iter().find(|(kind, _)| method.attributes.has(*kind)) {
             Some((_, prefix)) => format!("{prefix}{name}"),
@@ -63,6 +66,7 @@ impl<'a> Lowering<'_, 'a> {
             return Err(Refused);
         }
         let (result, result_handle) = self.result(interface, method, results)?;
+        self.keep_layouts(format!("{}::{name}", names::trait_name(interface)), layouts);
         Ok(model::Method {
             docs: docs(&method.attributes),
             name: ident(&name),

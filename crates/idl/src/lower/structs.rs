@@ -42,7 +42,10 @@ impl<'a> Lowering<'_, 'a> {
         of: &'a StructType,
         span: Span,
     ) -> Result<(Vec<String>, DefinitionKind)> {
-        let fields = self.fields(name, of.fields.as_deref().unwrap_or_default(), span)?;
+        let list = of.fields.as_deref().unwrap_or_default();
+        let fields = self.fields(name, list, span)?;
+        let layouts = self.field_layouts(&of.attributes, list.iter());
+        self.keep_layouts(name.to_owned(), layouts);
         Ok((docs(&of.attributes), DefinitionKind::Struct(fields)))
     }
 
@@ -86,6 +89,28 @@ impl<'a> Lowering<'_, 'a> {
         Ok(lowered)
     }
 
+    /// The layouts of the fields of a struct or of the arms of a union.
+    pub(super) fn field_layouts(
+        &self,
+        attributes: &'a Attributes,
+        fields: impl Iterator<Item = &'a Field>,
+    ) -> Vec<model::Layout> {
+        let align = attributes.find(AttributeName::Align);
+        let align = align.map(|align| model::Layout {
+            text: self.attribute_text(align, AttributeName::Align),
+            ..model::Layout::default()
+        });
+        let fields = fields.flat_map(|field| {
+            let parts = field.specifier.iter().flat_map(|specifier| {
+                field.declarators.iter().map(move |declarator| (specifier, declarator))
+            });
+            parts.map(|(specifier, declarator)| {
+                self.layout(&field.attributes, specifier, declarator)
+            })
+        });
+        align.into_iter().chain(fields).collect()
+    }
+
     /// The type of a field of a struct, or of what is in a union.
     pub(super) fn member(
         &mut self,
@@ -119,6 +144,7 @@ impl<'a> Lowering<'_, 'a> {
         if !self.take(&name, first.name.span)? {
             return Ok(ty);
         }
+        self.keep_layouts(name.clone(), Self::enum_layout(of, attributes));
         let values = self.values(of);
         let docs = docs(attributes.unwrap_or(&of.attributes));
         if values.is_number(of, attributes) {

@@ -114,7 +114,7 @@ impl<'a> Lowering<'_, 'a> {
         (size >= 0).then_some((if is_part { 0 } else { size }, size))
     }
 
-    fn integer(&self, of: &Expression) -> Option<i128> {
+    pub(super) fn integer(&self, of: &Expression) -> Option<i128> {
         let key = std::ptr::from_ref(of);
         if let Some(known) = self.state.integers.borrow().get(&key) {
             return *known;

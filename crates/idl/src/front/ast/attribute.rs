@@ -265,6 +265,7 @@ attributes! {
     Activatable "activatable" ANY, RUNTIME_CLASS;
     Aggregatable "aggregatable" BARE, COCLASS;
     Agile "agile" BARE, CLASS;
+    Align "__declspec(align)" ONE, TYPEDEF | FIELD | PARAMETER | bit(Place::Struct) | bit(Place::Union);
     AllNodes "all_nodes" Shape::Optional, PARAMETER | INTERFACE | TYPEDEF | METHOD;
     Allocate "allocate" MANY, PARAMETER | TYPEDEF | METHOD;
     Annotation "annotation" ONE, PARAMETER | FIELD | METHOD | TYPEDEF;

@@ -208,8 +208,9 @@ impl Parser<'_> {
 
     fn parameter(&mut self) -> Parsed<Parameter> {
         let start = self.span();
-        let attributes = self.attributes();
+        let mut attributes = self.attributes();
         let specifier = self.nested(Self::type_specifier)?;
+        attributes.extend(self.align.take());
         let declarator = self.declarator()?;
         if declarator.name.is_none() && self.is(Punctuation::BracketOpen) {
             let hint = "as in `[in] long value`";

@@ -265,6 +265,7 @@ impl<'t> Parser<'t> {
         self.bump();
         attributes.extend(self.attributes().into_list());
         let specifier = self.type_specifier()?;
+        attributes.extend(self.align.take());
         let declarators = self.declarators()?;
         self.semicolon("after a typedef")?;
         Ok(Item::Typedef(Typedef { attributes, specifier, declarators }))
@@ -280,6 +281,7 @@ impl<'t> Parser<'t> {
             return Err(self.unexpected("a declaration"));
         }
         let specifier = self.type_specifier()?;
+        self.align = None;
         if self.is(Punctuation::Semicolon) {
             self.bump();
             return Ok(Item::Type(attributes, specifier));

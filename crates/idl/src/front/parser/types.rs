@@ -2,8 +2,8 @@
 
 use super::{Parsed, Parser};
 use crate::front::ast::{
-    Arm, BaseType, EnumType, Enumerator, Field, Path, StructType, Switch, TypeKind, TypeName,
-    TypeSpecifier, UnionType,
+    Argument, Arm, Attribute, AttributeName, BaseType, EnumType, Enumerator, Field, Identifier,
+    Path, StructType, Switch, TypeKind, TypeName, TypeSpecifier, UnionType,
 };
 use crate::front::diagnostic::Diagnostic;
 use crate::front::token::{Punctuation, TokenKind};
@@ -128,6 +128,10 @@ impl Parser<'_> {
     pub(super) fn qualifiers(&mut self) -> bool {
         let mut is_const = false;
         while let Some(word) = self.peek().word() {
+            if word == "__declspec" || word == "_declspec" {
+                self.declspec();
+                continue;
+            }
             // These were words of 16-bit compilers, and are names as well.
             let is_old = matches!(word, "far" | "near") && self.peek_at(1).is(Punctuation::Star);
             if !is_old && !QUALIFIERS.contains(&word) {
@@ -137,6 +141,34 @@ impl Parser<'_> {
             self.bump();
         }
         is_const
+    }
+
+    /// Reads `__declspec(…)`. Only an alignment is kept: the rest is for a C++ compiler.
+    fn declspec(&mut self) {
+        let start = self.span();
+        self.bump();
+        if !self.is(Punctuation::ParenOpen) {
+            self.unexpected("`(` after `__declspec`");
+            return;
+        }
+        self.bump();
+        let is_align = self.is_word("align") && self.peek_at(1).is(Punctuation::ParenOpen);
+        if is_align {
+            let name = Identifier { name: self.names.intern("__declspec(align)"), span: start };
+            self.bump();
+            self.bump();
+            if let Ok(value) = self.expression() {
+                self.align = Some(Attribute {
+                    name,
+                    known: Some(AttributeName::Align),
+                    arguments: vec![Argument::Value(value)],
+                    span: self.since(start),
+                });
+            }
+            self.eat(Punctuation::ParenClose);
+        }
+        self.skip_to(&[Punctuation::ParenClose]);
+        self.eat(Punctuation::ParenClose);
     }
 
     /// Reads the words of a base type, as many as go together, and whether `const` is between.
@@ -158,7 +190,9 @@ impl Parser<'_> {
 
     fn struct_type(&mut self) -> Parsed<StructType> {
         self.bump();
-        let attributes = self.attributes();
+        let mut attributes = self.attributes();
+        self.qualifiers();
+        attributes.extend(self.align.take());
         let tag = self.tag()?;
         let fields = match self.is(Punctuation::BraceOpen) {
             true => Some(self.nested(|parser| parser.braced("a struct", Self::field))?),
@@ -170,7 +204,9 @@ impl Parser<'_> {
 
     fn union_type(&mut self) -> Parsed<UnionType> {
         self.bump();
-        let attributes = self.attributes();
+        let mut attributes = self.attributes();
+        self.qualifiers();
+        attributes.extend(self.align.take());
         let is_switch = self.is_word("switch") && self.peek_at(1).is(Punctuation::ParenOpen);
         let tag = if is_switch { None } else { self.tag()? };
         let switch = match self.eat_word("switch") {
@@ -251,8 +287,9 @@ impl Parser<'_> {
 
     fn field(&mut self) -> Parsed<Field> {
         let start = self.span();
-        let attributes = self.attributes();
+        let mut attributes = self.attributes();
         let specifier = Some(self.type_specifier()?);
+        attributes.extend(self.align.take());
         let declarators = match self.is(Punctuation::Semicolon) {
             true => Vec::new(),
             false => self.declarators()?,
@@ -299,7 +336,7 @@ impl Parser<'_> {
         Ok(Arm { cases, is_default, field })
     }
 
-    fn tag(&mut self) -> Parsed<Option<super::Identifier>> {
+    fn tag(&mut self) -> Parsed<Option<Identifier>> {
         match self.peek() {
             TokenKind::Identifier(_) => self.identifier("a tag").map(Some),
             _ => Ok(None),

@@ -1,0 +1,144 @@
+//! `syshandle idl diff`: shows what changed, and decides whether a build may go on.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::ValueEnum;
+use syshandle_idl::diff::{Change, diff};
+use syshandle_idl::model::Description;
+
+use super::Reading;
+use crate::output::{errln, outln};
+
+/// What is compared, and which changes fail.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// The file as it was
+    pub(super) old: PathBuf,
+    /// The file as it is
+    pub(super) new: PathBuf,
+    /// The changes that make the command fail with exit code 1
+    #[arg(
+        long,
+        value_name = "SORT",
+        value_delimiter = ',',
+        default_value = "breaks,authority",
+        hide_possible_values = false
+    )]
+    deny: Vec<Sort>,
+    /// A change that doesn't make the command fail, by its name
+    #[arg(long, value_name = "NAME")]
+    accept: Vec<String>,
+    /// How changes are written to the standard output
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    format: Format,
+    #[command(flatten)]
+    pub(super) reading: Reading,
+}
+
+/// A sort of change that can be denied.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Sort {
+    /// Old peers break
+    Breaks,
+    /// A peer gets more than before: a handle, a right, a higher limit
+    Authority,
+    /// Nothing: the command only shows changes
+    Nothing,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Lines for people
+    Text,
+    /// One JSON object
+    Json,
+}
+
+/// The exit code if the files can't be compared.
+pub(super) const NOT_COMPARED: u8 = 2;
+
+/// Compares two descriptions.
+pub(super) fn run(arguments: &Arguments, old: &Description, new: &Description) -> ExitCode {
+    let changes = diff(old, new);
+    match arguments.format {
+        Format::Text => {
+            changes.iter().for_each(|change| outln!("{change}"));
+            for change in &changes {
+                for sort in arguments.denied(change) {
+                    let why = match sort {
+                        Sort::Authority => "gives a peer more",
+                        Sort::Breaks | Sort::Nothing => "breaks old peers",
+                    };
+                    errln!("syshandle: {why}: --accept {}", change.name);
+                }
+            }
+        }
+        Format::Json => outln!("{}", arguments.json(&changes)),
+    }
+    let is_denied = changes.iter().any(|change| !arguments.denied(change).is_empty());
+    if is_denied { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+impl Arguments {
+    /// Returns why a change fails: nothing if it is accepted.
+    fn denied(&self, change: &Change) -> Vec<Sort> {
+        if self.accept.contains(&change.name) {
+            return Vec::new();
+        }
+        let applies = |sort: &Sort| match sort {
+            Sort::Breaks => !change.is_compatible,
+            Sort::Authority => change.gives.is_some(),
+            Sort::Nothing => false,
+        };
+        self.deny.iter().copied().filter(applies).collect()
+    }
+
+    fn json(&self, changes: &[Change]) -> String {
+        let objects: Vec<String> = changes
+            .iter()
+            .map(|change| {
+                let gives = change.gives.as_deref().map_or("null".to_owned(), json_text);
+                format!(
+                    "{{\"name\":{},\"change\":{},\"breaks\":{},\"gives\":{gives},\"accepted\":{},\
+                     \"denied\":{}}}",
+                    json_text(&change.name),
+                    json_text(&change.what),
+                    !change.is_compatible,
+                    self.accept.contains(&change.name),
+                    !self.denied(change).is_empty(),
+                )
+            })
+            .collect();
+        format!("{{\"version\":1,\"changes\":[{}]}}", objects.join(","))
+    }
+}
+
+/// A text as a string of JSON. What isn't ASCII is escaped, so that any reader takes it.
+fn json_text(text: &str) -> String {
+    let mut json = String::from('"');
+    for letter in text.chars() {
+        match letter {
+            '"' => json += "\\\"",
+            '\\' => json += "\\\\",
+            ' '..='~' => json.push(letter),
+            _ => {
+                for unit in letter.encode_utf16(&mut [0; 2]) {
+                    json += &format!("\\u{unit:04x}");
+                }
+            }
+        }
+    }
+    json + "\""
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_escaped_as_json_wants() {
+        assert_eq!(json_text("a\"b\\c\n"), r#""a\"b\\c\u000a""#);
+        assert_eq!(json_text("é𝄞"), r#""\u00e9\ud834\udd1e""#);
+    }
+}

@@ -1,0 +1,247 @@
+//! What MIDL's layout of a value depends on, as a text: Rust's types say less. A `BSTR` and an
+//! `LPWSTR` are both a `String`, and the two travel differently through COM.
+
+use std::collections::HashMap;
+
+use super::Lowering;
+use super::types::SIZES;
+use crate::front::ast::{
+    Argument, Attribute, AttributeName, Attributes, BaseType, Bounds, Declarator, Derivation,
+    EnumType, Expression, TypeKind, TypeSpecifier,
+};
+use crate::front::check::symbols::Definition;
+use crate::front::constant::IntegerType;
+use crate::front::limits::{CHAIN_MAX, DERIVATIONS_MAX};
+use crate::model::Layout;
+
+impl<'a> Lowering<'_, 'a> {
+    /// The layout of a parameter or a field, with its name.
+    pub(super) fn layout(
+        &self,
+        attributes: &'a Attributes,
+        specifier: &'a TypeSpecifier,
+        declarator: &'a Declarator,
+    ) -> Layout {
+        let name = declarator.name.as_ref().map_or(String::new(), |name| name.name.to_string());
+        let text = self.layout_text(attributes, specifier, declarator);
+        Layout { name, key: text.clone(), text, is_out: attributes.has(AttributeName::Out) }
+    }
+
+    /// Keeps the layouts of the parts of a method or a type, for the comparison of two files.
+    pub(super) fn keep_layouts(&mut self, of: String, mut layouts: Vec<Layout>) {
+        let places: HashMap<String, usize> =
+            layouts.iter().enumerate().map(|(at, layout)| (layout.name.clone(), at)).collect();
+        for layout in &mut layouts {
+            layout.key = by_place(&layout.text, &places);
+            if !layout.name.is_empty() {
+                layout.name = super::names::snake(&layout.name);
+            }
+        }
+        self.description.layouts.entry(of).or_insert(layouts);
+    }
+
+    /// The layout of an enum.
+    pub(super) fn enum_layout(of: &EnumType, attributes: Option<&Attributes>) -> Vec<Layout> {
+        let all = [attributes, Some(&of.attributes)];
+        let is_wide = all.into_iter().flatten().any(|of| of.has(AttributeName::V1Enum));
+        let text = if is_wide { "an enum of 4 bytes" } else { "an enum of 2 bytes" };
+        vec![Layout { name: String::new(), text: text.to_owned(), ..Layout::default() }]
+    }
+
+    fn layout_text(
+        &self,
+        attributes: &'a Attributes,
+        specifier: &'a TypeSpecifier,
+        declarator: &'a Declarator,
+    ) -> String {
+        let mut written = Vec::new();
+        self.add_attributes(attributes, &mut written);
+        let mut steps: Vec<&Derivation> = declarator.derivations.iter().collect();
+        let mut specifier = specifier;
+        let mut leaf = String::from("a long chain of typedefs");
+        for _ in 0..CHAIN_MAX {
+            let path = match &specifier.kind {
+                TypeKind::Named(path) | TypeKind::Interface(path) => path,
+                TypeKind::Base(base) => {
+                    leaf = base_text(*base);
+                    break;
+                }
+                TypeKind::Struct(_) => {
+                    leaf = "struct".to_owned();
+                    break;
+                }
+                TypeKind::Union(_) => {
+                    leaf = "union".to_owned();
+                    break;
+                }
+                TypeKind::Enum(_) => {
+                    leaf = "enum".to_owned();
+                    break;
+                }
+                TypeKind::SafeArray(_) | TypeKind::Pipe(_) => {
+                    leaf = "other".to_owned();
+                    break;
+                }
+            };
+            // These have a marshaler of their own.
+            if let Some(name) = path.as_name().filter(|name| is_marshaled(name)) {
+                leaf = name.to_string();
+                break;
+            }
+            match self.view.find(path).map(|symbol| symbol.definition) {
+                Some(Definition::Typedef(typedef, declarator))
+                    if steps.len() <= DERIVATIONS_MAX =>
+                {
+                    self.add_attributes(&typedef.attributes, &mut written);
+                    steps.extend(&declarator.derivations);
+                    specifier = &typedef.specifier;
+                }
+                Some(Definition::Struct(_)) => {
+                    leaf = "struct".to_owned();
+                    break;
+                }
+                Some(Definition::Enum(_)) => {
+                    leaf = "enum".to_owned();
+                    break;
+                }
+                Some(Definition::Union(_)) => {
+                    leaf = "union".to_owned();
+                    break;
+                }
+                // The identifier of an interface is compared with the type.
+                _ => {
+                    leaf = "interface".to_owned();
+                    break;
+                }
+            }
+        }
+        let steps: String = steps.into_iter().map(|step| self.step_text(step)).collect();
+        let written = match written.is_empty() {
+            true => String::new(),
+            false => format!("[{}] ", written.join(", ")),
+        };
+        format!("{written}{leaf}{steps}")
+    }
+
+    fn step_text(&self, step: &Derivation) -> String {
+        match step {
+            Derivation::Pointer { .. } => " *".to_owned(),
+            Derivation::Array(Bounds::Open) => "[]".to_owned(),
+            Derivation::Array(Bounds::Length(length)) => match self.integer(length) {
+                Some(length) => format!("[{length}]"),
+                None => "[…]".to_owned(),
+            },
+            Derivation::Array(Bounds::Range(first, last)) => {
+                match (self.integer(first), self.integer(last)) {
+                    (Some(first), Some(last)) => format!("[{first}..{last}]"),
+                    _ => "[…]".to_owned(),
+                }
+            }
+            Derivation::Function(_) => "()".to_owned(),
+        }
+    }
+
+    /// Adds the attributes that a layout depends on.
+    fn add_attributes(&self, of: &Attributes, written: &mut Vec<String>) {
+        for name in LAYOUT {
+            let Some(attribute) = of.find(name) else { continue };
+            let text = self.attribute_text(attribute, name);
+            if !written.contains(&text) {
+                written.push(text);
+            }
+        }
+    }
+
+    pub(super) fn attribute_text(&self, of: &Attribute, name: AttributeName) -> String {
+        if of.arguments.is_empty() {
+            return name.text().to_owned();
+        }
+        let is_count = SIZES.contains(&name);
+        let arguments: Vec<String> = of
+            .arguments
+            .iter()
+            .map(|argument| match argument {
+                Argument::Omitted => String::new(),
+                // A constant bounds the length, and bounds are compared by themselves.
+                Argument::Value(value) if is_count && self.integer(value).is_some() => {
+                    "constant".to_owned()
+                }
+                Argument::Value(value) => self.expression_text(value),
+                Argument::Type(_) => "type".to_owned(),
+            })
+            .collect();
+        let name = match name {
+            AttributeName::MaxIs if arguments == ["constant"] => AttributeName::SizeIs,
+            AttributeName::LastIs if arguments == ["constant"] => AttributeName::LengthIs,
+            name => name,
+        };
+        format!("{}({})", name.text(), arguments.join(", "))
+    }
+
+    /// A constant's value, or else the expression as it is written.
+    fn expression_text(&self, of: &Expression) -> String {
+        match self.integer(of) {
+            Some(value) => value.to_string(),
+            None => self.program.loader.sources.text(of.span).to_owned(),
+        }
+    }
+}
+
+/// A text with the places of parameters and fields instead of their names, which no layout depends
+/// on.
+fn by_place(text: &str, places: &HashMap<String, usize>) -> String {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let mut key = String::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let length = rest.find(|c: char| !is_word(c)).unwrap_or(rest.len());
+        let (word, after) = rest.split_at(length);
+        match places.get(word) {
+            Some(place) => key += &format!("#{place}"),
+            None => key += word,
+        }
+        let other = after.find(is_word).unwrap_or(after.len());
+        key += &after[..other];
+        rest = &after[other..];
+    }
+    key
+}
+
+/// A base type, without its sign, which no layout depends on.
+fn base_text(base: BaseType) -> String {
+    match (base, IntegerType::of(base)) {
+        (BaseType::IntPointer | BaseType::UIntPointer, _) => "pointer-sized integer".to_owned(),
+        (_, Some(integer)) => format!("{}-bit integer", integer.bits),
+        (base, None) => format!("{base:?}").to_lowercase(),
+    }
+}
+
+/// Whether a type of this name has a marshaler of its own, whatever it is declared as.
+fn is_marshaled(name: &str) -> bool {
+    matches!(name, "BSTR" | "HSTRING" | "HANDLE" | "VARIANT" | "VARIANT_BOOL")
+}
+
+/// The attributes that a layout depends on. The kind of a handle and bounds are compared by
+/// themselves.
+const LAYOUT: [AttributeName; 20] = [
+    AttributeName::Unique,
+    AttributeName::Ref,
+    AttributeName::Ptr,
+    AttributeName::String,
+    AttributeName::SizeIs,
+    AttributeName::MaxIs,
+    AttributeName::MinIs,
+    AttributeName::LengthIs,
+    AttributeName::LastIs,
+    AttributeName::FirstIs,
+    AttributeName::IidIs,
+    AttributeName::SwitchIs,
+    AttributeName::SwitchType,
+    AttributeName::ByteCount,
+    AttributeName::WireMarshal,
+    AttributeName::UserMarshal,
+    AttributeName::TransmitAs,
+    AttributeName::RepresentAs,
+    AttributeName::Ignore,
+    AttributeName::Align,
+];
