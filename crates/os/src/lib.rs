@@ -104,7 +104,10 @@ cfg_if::cfg_if! {
         pub use handle::{Borrowed, BorrowedHandle, Handle, OwnedHandle};
         pub use identify::{Facts, identify, identify_with};
         pub use job::{Job, JobWatch};
-        pub use limits::raise_descriptor_limit;
+        pub use limits::{
+            descriptor_limit, file_size_limit, ignore_file_size_signal, memory_limit,
+            raise_descriptor_limit, within_file_size_limit,
+        };
         pub use listener::{Listener, Unconnected, take_listener};
         pub use lock::{Attempt, FileLock};
         pub use memory::{SharedReader, SharedWriter};

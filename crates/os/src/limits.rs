@@ -1,12 +1,117 @@
-//! What the system lets this process have.
+//! Limits of the system for this process.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::sys::signal::{self, FileSizeSignalBlock};
 
 /// Raises the number of descriptors that this process may have open to the most that it is allowed,
 /// and returns that. The usual limit of 1,024 is for programs that call `select(2)`.
 pub fn raise_descriptor_limit() -> Option<u64> {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    // Up to its maximum anybody may; and if not, what there is has to do.
+    // A process may raise its limit up to the maximum. If that fails, the present limit stays.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    descriptor_limit()
+}
+
+/// Returns how many descriptors this process may have open; `None` without a limit.
+pub fn descriptor_limit() -> Option<u64> {
     getrlimit(Resource::Nofile).current
+}
+
+/// Returns the size in bytes of the largest file that this process may write (`RLIMIT_FSIZE`, which
+/// counts for memory files too); `None` without a limit.
+pub fn file_size_limit() -> Option<u64> {
+    getrlimit(Resource::Fsize).current
+}
+
+/// Runs `write`, which may pass the limit of file sizes: that is then an error that names the limit.
+/// The kernel would else end this process by `SIGXFSZ`.
+///
+/// # Errors
+/// Returns the errors of `write`; `FileTooLarge` past the limit.
+pub fn within_file_size_limit<T>(write: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    let blocked = FileSizeSignalBlock::new();
+    let result = write();
+    drop(blocked);
+    result.map_err(|error| match error.kind() {
+        io::ErrorKind::FileTooLarge => past_file_size_limit(),
+        _ => error,
+    })
+}
+
+/// Has this process ignore `SIGXFSZ`, unless it has a handler of its own: so a write past the limit
+/// of file sizes is an error, also to the standard output.
+pub fn ignore_file_size_signal() {
+    signal::ignore_file_size_signal();
+}
+
+/// The error of a file that would be larger than this process may make it.
+pub(crate) fn past_file_size_limit() -> io::Error {
+    let text = match file_size_limit() {
+        Some(limit) => {
+            format!("this process may write files of at most {limit} bytes (RLIMIT_FSIZE)")
+        }
+        None => "the file would be larger than its file system allows".to_owned(),
+    };
+    io::Error::new(io::ErrorKind::FileTooLarge, text)
+}
+
+/// Returns how much memory this process may use, in bytes: the least of what the machine has and of
+/// the limits of its control groups. `None` if the system doesn't tell.
+pub fn memory_limit() -> Option<u64> {
+    let physical = fs::read_to_string("/proc/meminfo").ok().and_then(|text| total_memory(&text));
+    let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let limits = group_files(&groups).filter_map(|file| {
+        // A group without a limit says `max`.
+        fs::read_to_string(file).ok()?.trim().parse().ok()
+    });
+    limits.chain(physical).min()
+}
+
+fn total_memory(meminfo: &str) -> Option<u64> {
+    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kilobytes: u64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
+    kilobytes.checked_mul(1024)
+}
+
+/// The files that hold the limits of the control groups of `/proc/self/cgroup`, and of those above.
+fn group_files(groups: &str) -> impl Iterator<Item = PathBuf> {
+    groups.lines().flat_map(|line| {
+        let mut fields = line.splitn(3, ':').skip(1);
+        let (root, file) = match fields.next() {
+            Some("") => ("/sys/fs/cgroup", "memory.max"),
+            Some(controllers) if controllers.split(',').any(|name| name == "memory") => {
+                ("/sys/fs/cgroup/memory", "memory.limit_in_bytes")
+            }
+            _ => return Vec::new(),
+        };
+        let group = Path::new(fields.next().unwrap_or("/")).to_owned();
+        let above = group.ancestors().map(|group| group.strip_prefix("/").unwrap_or(group));
+        above.map(|group| Path::new(root).join(group).join(file)).collect()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limits_of_all_groups_above_are_read() {
+        let groups = "5:cpu,memory:/a/b\n3:pids:/c\n0::/d\n";
+        let files: Vec<_> = group_files(groups).collect();
+        let expected = [
+            "/sys/fs/cgroup/memory/a/b/memory.limit_in_bytes",
+            "/sys/fs/cgroup/memory/a/memory.limit_in_bytes",
+            "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+            "/sys/fs/cgroup/d/memory.max",
+            "/sys/fs/cgroup/memory.max",
+        ];
+        assert_eq!(files, expected.map(PathBuf::from));
+        assert_eq!(total_memory("MemTotal:       2048 kB\nMemFree: 1 kB"), Some(2048 * 1024));
+        assert!(memory_limit().is_some_and(|limit| limit > 0));
+    }
 }

@@ -1,106 +1,226 @@
 //! Memory that one process writes and another reads, for values too large for a message.
 //!
-//! The writer makes it, of a fixed size and sealed so that it stays that size, and sends its
-//! handle once. The reader checks just that before it maps it, read-only, and then only ever copies
-//! out: what it decodes can't change under it.
+//! The writer makes a memory file, sealed so that its size never changes, and sends its handle once.
+//! The reader checks the seals, maps the file read-only, and copies bytes out before it decodes them,
+//! so that they can't change meanwhile.
+//!
+//! A page of such a file is charged to the process that touches it first, and stays charged as long as
+//! a process holds the file. Therefore the writer allocates pages as it needs them, so that a failure
+//! is an error instead of a `SIGBUS`, and frees unused pages. Reading a hole allocates a page, too,
+//! and charges it to the reader. Therefore each side frees all pages of the file when it is done, even
+//! if other processes still hold the file.
 
 use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rustix::fs::{MemfdFlags, SealFlags, StatxFlags};
+use rustix::fs::{FallocateFlags, MemfdFlags, OFlags, SealFlags, StatxFlags};
 use rustix::io::Errno;
 
-use crate::device;
-use crate::sys::{map::Mapping, stat::stat};
+use crate::limits::{file_size_limit, past_file_size_limit, within_file_size_limit};
+use crate::sys::{fork, map::Mapping, stat::stat};
+use crate::{OwnedHandle, device};
 
 /// The writing side of shared memory.
 #[derive(Debug)]
 pub struct SharedWriter {
-    file: OwnedFd,
-    mapping: Mapping,
+    memory: Memory,
+    /// Pages exist up to this offset, unless the reader has removed some.
+    allocated: AtomicUsize,
 }
 
 /// The reading side of shared memory.
 #[derive(Debug)]
 pub struct SharedReader {
+    memory: Memory,
+}
+
+/// A mapped memory file whose pages are freed when this is dropped.
+#[derive(Debug)]
+struct Memory {
+    file: OwnedFd,
     mapping: Mapping,
-    len: usize,
+    /// The process that made this: a copy made by `fork` frees nothing.
+    epoch: Option<u32>,
 }
 
 impl SharedWriter {
-    /// Makes `len` bytes of shared memory. Pages are only taken as they are written.
+    /// Makes shared memory of `len_max` bytes, or of as many as this process may write to a file. No
+    /// page is allocated yet.
     ///
     /// # Errors
-    /// Those of [`memfd_create(2)`](https://man7.org/linux/man-pages/man2/memfd_create.2.html) and
-    /// `mmap(2)`.
-    pub fn new(len: usize) -> io::Result<Self> {
+    /// Returns the errors of [`memfd_create(2)`](https://man7.org/linux/man-pages/man2/memfd_create.2.html) and
+    /// `mmap(2)`; `FileTooLarge` if this process may write nothing to a file.
+    pub fn new(len_max: usize) -> io::Result<Self> {
+        let limit = file_size_limit()
+            .map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+        let len = len_max.min(limit);
+        if len == 0 {
+            return Err(past_file_size_limit());
+        }
         let file = create(c"syshandle")?;
-        rustix::fs::ftruncate(&file, len as u64)?;
+        resize(file.as_fd(), len as u64)?;
         rustix::fs::fcntl_add_seals(&file, SEALS)?;
-        let mapping = Mapping::new(file.as_fd(), len, true)?;
-        Ok(Self { file, mapping })
+        let memory = Memory::new(file, len, true).map_err(|(_, error)| error)?;
+        Ok(Self { memory, allocated: AtomicUsize::new(0) })
+    }
+
+    /// The size in bytes, which never changes.
+    #[expect(clippy::len_without_is_empty, reason = "it is never empty")]
+    pub fn len(&self) -> usize {
+        self.memory.mapping.len()
+    }
+
+    /// Returns up to which offset pages are allocated.
+    pub fn allocated(&self) -> usize {
+        self.allocated.load(Ordering::Relaxed)
+    }
+
+    /// Allocates all pages up to the offset `end`, unless they are.
+    ///
+    /// # Errors
+    /// Returns the errors of [`fallocate(2)`](https://man7.org/linux/man-pages/man2/fallocate.2.html): no memory
+    /// left.
+    pub fn allocate(&self, end: usize) -> io::Result<()> {
+        let (mut start, end) = (self.allocated(), end.min(self.len()));
+        while start < end {
+            // A signal undoes what one call has done.
+            let piece = (end - start).min(ALLOCATE_AT_ONCE);
+            match rustix::fs::fallocate(
+                &self.memory.file,
+                FallocateFlags::KEEP_SIZE,
+                start as u64,
+                piece as u64,
+            ) {
+                Ok(()) => start += piece,
+                Err(Errno::INTR) => continue,
+                // A filter of system calls doesn't know it: pages are then allocated when they are
+                // written.
+                Err(Errno::NOSYS | Errno::PERM | Errno::OPNOTSUPP) => start = end,
+                Err(error) => return Err(error.into()),
+            }
+            self.allocated.store(start, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Frees all whole pages from the offset `start` on. No range there may be taken.
+    pub fn free_from(&self, start: usize) {
+        let start = start.next_multiple_of(rustix::param::page_size());
+        if self.allocated() > start {
+            self.memory.free(start);
+            self.allocated.store(start, Ordering::Relaxed);
+        }
     }
 
     /// Copies bytes into the memory; `false`, and nothing copied, when they don't fit there.
     #[must_use]
     pub fn write(&self, offset: usize, bytes: &[u8]) -> bool {
-        self.mapping.write(offset, bytes)
+        self.memory.mapping.write(offset, bytes)
     }
 }
 
 /// The handle to send to the reader.
 impl AsFd for SharedWriter {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.file.as_fd()
+        self.memory.file.as_fd()
     }
 }
 
 impl SharedReader {
-    /// Maps memory that another process made with [`SharedWriter`], of at most `len_max` bytes. The
-    /// handle isn't needed afterwards.
+    /// Maps memory that another process made with [`SharedWriter`], of at most `len_max` bytes.
     ///
     /// # Errors
-    /// `InvalidData` when the handle is no memory file, isn't sealed against changing its size, or
-    /// is larger; else those of `mmap(2)`.
-    pub fn new(file: BorrowedFd<'_>, len_max: usize) -> io::Result<Self> {
-        let invalid = |what| Err(io::Error::new(io::ErrorKind::InvalidData, what));
-        if !device::is_memory(&device::stat(file)?) {
-            return invalid("shared memory is not a memory file");
+    /// The handle, with `InvalidData` when it is no memory file, isn't sealed against changing its
+    /// size, can't be freed by this process, or is larger; else with the error of `mmap(2)`.
+    pub fn new(file: OwnedHandle, len_max: usize) -> Result<Self, (OwnedHandle, io::Error)> {
+        match check(file.as_fd(), len_max) {
+            Ok(len) => Ok(Self { memory: Memory::new(file, len, false)? }),
+            Err(error) => Err((file, error)),
         }
-        if !rustix::fs::fcntl_get_seals(file)?.contains(SEALS) {
-            return invalid("shared memory is not sealed");
-        }
-        let len = match usize::try_from(len(file)?) {
-            Ok(len) if (1..=len_max).contains(&len) => len,
-            _ => return invalid("shared memory is of a wrong size"),
-        };
-        let mapping = Mapping::new(file, len, false)?;
-        Ok(Self { mapping, len })
     }
 
     /// Appends a copy of a range to `out`; `false`, and nothing appended, when it isn't all there.
     #[must_use]
     pub fn read(&self, offset: usize, len: usize, out: &mut Vec<u8>) -> bool {
-        self.mapping.read(offset, len, out)
+        self.memory.mapping.read(offset, len, out)
     }
 
     /// Copies a range to `out`; `false`, and nothing copied, when it isn't all there.
     #[must_use]
     pub fn copy(&self, offset: usize, out: &mut [u8]) -> bool {
-        self.mapping.copy(offset, out)
+        self.memory.mapping.copy(offset, out)
     }
 
     /// Whether a range is all there.
     pub fn contains(&self, offset: usize, len: usize) -> bool {
-        offset.checked_add(len).is_some_and(|end| end <= self.len)
+        offset.checked_add(len).is_some_and(|end| end <= self.len())
     }
 
     /// The size in bytes, which never changes.
     #[expect(clippy::len_without_is_empty, reason = "it is never empty")]
     pub fn len(&self) -> usize {
-        self.len
+        self.memory.mapping.len()
     }
+}
+
+impl Memory {
+    /// Maps the file, or gives it back.
+    fn new(file: OwnedFd, len: usize, writable: bool) -> Result<Self, (OwnedFd, io::Error)> {
+        match Mapping::new(file.as_fd(), len, writable) {
+            Ok(mapping) => Ok(Self { file, mapping, epoch: fork::epoch() }),
+            Err(error) => Err((file, error)),
+        }
+    }
+
+    /// Frees all pages from `start` on, which is the start of one.
+    fn free(&self, start: usize) {
+        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        if let Some(len) = self.mapping.len().checked_sub(start).filter(|len| *len > 0) {
+            // The seals allow it. If a filter of system calls doesn't, the pages stay as long as a
+            // process holds the file.
+            while rustix::fs::fallocate(&self.file, flags, start as u64, len as u64)
+                == Err(Errno::INTR)
+            {}
+        }
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        if self.epoch == fork::epoch() {
+            self.free(0);
+        }
+    }
+}
+
+/// Checks that a handle is shared memory as [`SharedWriter`] makes it; returns its size.
+fn check(file: BorrowedFd<'_>, len_max: usize) -> io::Result<usize> {
+    let invalid = |what| Err(io::Error::new(io::ErrorKind::InvalidData, what));
+    if !device::is_memory(&device::stat(file)?) {
+        return invalid("shared memory is not a memory file");
+    }
+    let seals = rustix::fs::fcntl_get_seals(file)?;
+    if !seals.contains(SEALS) {
+        return invalid("shared memory is not sealed");
+    }
+    let is_writable = rustix::fs::fcntl_getfl(file)?.contains(OFlags::RDWR);
+    if seals.intersects(SealFlags::WRITE | SealFlags::FUTURE_WRITE) || !is_writable {
+        return invalid("the pages of shared memory can't be freed by its reader");
+    }
+    match usize::try_from(len(file)?) {
+        Ok(len) if (1..=len_max).contains(&len) => Ok(len),
+        _ => invalid("shared memory is of a wrong size"),
+    }
+}
+
+/// Changes the size of a memory file.
+///
+/// # Errors
+/// Returns the errors of `ftruncate(2)`; `FileTooLarge` past the limit of file sizes.
+pub(crate) fn resize(file: BorrowedFd<'_>, len: u64) -> io::Result<()> {
+    within_file_size_limit(|| Ok(rustix::fs::ftruncate(file, len)?))
 }
 
 /// Makes a memory file of no size yet, which can be sealed and not executed.
@@ -118,17 +238,34 @@ pub(crate) fn len(file: BorrowedFd<'_>) -> io::Result<u64> {
     Ok(stat(file, StatxFlags::SIZE)?.size)
 }
 
-/// The size is fixed, and so are the seals.
+/// The size is fixed, and so are the seals. Without a seal against writing both sides can free pages.
 const SEALS: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags::SEAL);
+
+/// Takes less than a millisecond, so that it ends between two signals.
+const ALLOCATE_AT_ONCE: usize = 1024 * 1024;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn pair(len: usize) -> (SharedWriter, SharedReader) {
+        let writer = SharedWriter::new(len).unwrap();
+        let handle = writer.as_fd().try_clone_to_owned().unwrap();
+        (writer, SharedReader::new(handle, len).unwrap())
+    }
+
+    /// How many bytes of pages a memory file has.
+    fn charged(file: &OwnedFd) -> i64 {
+        rustix::fs::fstat(file).unwrap().st_blocks * 512
+    }
+
+    fn refusal(file: impl Into<OwnedFd>, len_max: usize) -> String {
+        SharedReader::new(file.into(), len_max).unwrap_err().1.to_string()
+    }
+
     #[test]
     fn what_is_written_is_read() {
-        let writer = SharedWriter::new(8192).unwrap();
-        let reader = SharedReader::new(writer.as_fd(), 8192).unwrap();
+        let (writer, reader) = pair(8192);
         assert!(writer.write(8189, b"end"));
         let mut out = b"the ".to_vec();
         assert!(reader.read(8189, 3, &mut out));
@@ -137,8 +274,7 @@ mod tests {
 
     #[test]
     fn nothing_outside_is_touched() {
-        let writer = SharedWriter::new(4096).unwrap();
-        let reader = SharedReader::new(writer.as_fd(), 4096).unwrap();
+        let (writer, reader) = pair(4096);
         assert!(!writer.write(4095, b"ab"));
         assert!(!writer.write(usize::MAX, b"ab"));
         assert!(!reader.read(4096, 1, &mut Vec::new()));
@@ -149,15 +285,62 @@ mod tests {
     fn memory_that_could_shrink_is_refused() {
         let open = rustix::fs::memfd_create(c"open", MemfdFlags::ALLOW_SEALING).unwrap();
         rustix::fs::ftruncate(&open, 4096).unwrap();
-        let error = SharedReader::new(open.as_fd(), 4096).unwrap_err();
-        assert_eq!(error.to_string(), "shared memory is not sealed");
+        assert_eq!(refusal(open, 4096), "shared memory is not sealed");
+    }
+
+    #[test]
+    fn memory_that_its_reader_could_not_free_is_refused() {
+        let sealed = rustix::fs::memfd_create(c"sealed", MemfdFlags::ALLOW_SEALING).unwrap();
+        rustix::fs::ftruncate(&sealed, 4096).unwrap();
+        rustix::fs::fcntl_add_seals(&sealed, SealFlags::FUTURE_WRITE | SEALS).unwrap();
+        let text = "the pages of shared memory can't be freed by its reader";
+        assert_eq!(refusal(sealed, 4096), text);
+        let writer = SharedWriter::new(4096).unwrap();
+        match crate::directory::open_anew(writer.as_fd(), OFlags::RDONLY) {
+            Ok(read_only) => assert_eq!(refusal(read_only, 4096), text),
+            Err(error) => println!("skipped: without /proc there is no read-only handle: {error}"),
+        }
     }
 
     #[test]
     fn an_ordinary_file_and_too_large_memory_are_refused() {
-        let file = tempfile::tempfile().unwrap();
-        assert!(SharedReader::new(file.as_fd(), 4096).is_err());
+        assert_eq!(
+            refusal(tempfile::tempfile().unwrap(), 4096),
+            "shared memory is not a memory file"
+        );
         let large = SharedWriter::new(8192).unwrap();
-        assert!(SharedReader::new(large.as_fd(), 4096).is_err());
+        let handle = large.as_fd().try_clone_to_owned().unwrap();
+        assert_eq!(refusal(handle, 4096), "shared memory is of a wrong size");
+    }
+
+    #[test]
+    fn pages_are_allocated_as_far_as_they_are_needed_and_freed_again() {
+        let (writer, reader) = pair(16 * 1024 * 1024);
+        let file = writer.as_fd().try_clone_to_owned().unwrap();
+        assert_eq!(charged(&file), 0);
+        writer.allocate(100_000).unwrap();
+        assert_eq!(charged(&file), 25 * 4096, "100,000 bytes, in whole pages");
+        assert!(writer.write(0, &[7; 100_000]));
+        writer.free_from(5000);
+        assert_eq!((charged(&file), writer.allocated()), (8192, 8192));
+        let mut out = Vec::new();
+        assert!(reader.read(0, 5000, &mut out));
+        assert!(out.iter().all(|byte| *byte == 7));
+        writer.free_from(0);
+        assert_eq!(charged(&file), 0);
+    }
+
+    #[test]
+    fn nothing_stays_charged_when_either_side_is_done_whoever_holds_the_file() {
+        let (writer, reader) = pair(1024 * 1024);
+        let kept = writer.as_fd().try_clone_to_owned().unwrap();
+        // Reading a hole allocates pages.
+        assert!(reader.read(0, 500_000, &mut Vec::new()));
+        assert!(charged(&kept) >= 500_000);
+        drop(reader);
+        assert_eq!(charged(&kept), 0);
+        writer.allocate(300_000).unwrap();
+        drop(writer);
+        assert_eq!(charged(&kept), 0);
     }
 }

@@ -31,6 +31,7 @@ use std::time::Duration;
 use rustix::fs::SealFlags;
 
 use crate::handle::impl_handle;
+use crate::limits::within_file_size_limit;
 use crate::sys::map::Mapping;
 use crate::wait::deadline_after;
 use crate::{Borrowed, BorrowedHandle, Declared, Kind, Rights, memory};
@@ -63,8 +64,10 @@ impl Mutex {
     /// Those of `memfd_create(2)`: no descriptor or memory left.
     pub fn new() -> io::Result<Self> {
         let file = memory::create(c"mutex")?;
-        rustix::fs::ftruncate(&file, LEN as u64)?;
-        Borrowed::<std::fs::File>::new(file.as_fd()).write_all_at(MARK, MARK_AT)?;
+        memory::resize(file.as_fd(), LEN as u64)?;
+        within_file_size_limit(|| {
+            Borrowed::<std::fs::File>::new(file.as_fd()).write_all_at(MARK, MARK_AT)
+        })?;
         rustix::fs::fcntl_add_seals(&file, SEALS)?;
         Ok(file.into())
     }

@@ -22,6 +22,7 @@ use std::os::unix::fs::FileExt;
 use rustix::fs::SealFlags;
 
 use crate::handle::impl_handle;
+use crate::limits::{file_size_limit, within_file_size_limit};
 use crate::sys::map::{Mapping, View};
 use crate::{Borrowed, BorrowedHandle, Declared, Facts, Kind, Object, Rights, memory, mutex};
 
@@ -137,9 +138,10 @@ impl UnsealedSection {
     /// zeros.
     ///
     /// # Errors
-    /// Those of `ftruncate(2)`: `PermissionDenied` when a seal is against it.
+    /// Those of `ftruncate(2)`: `PermissionDenied` when a seal is against it; `FileTooLarge` past the
+    /// limit of file sizes (`RLIMIT_FSIZE`).
     pub fn resize(&self, len: u64) -> io::Result<()> {
-        Ok(rustix::fs::ftruncate(&self.0, len)?)
+        memory::resize(self.0.as_fd(), len)
     }
 
     /// Fixes the size for ever.
@@ -181,9 +183,14 @@ macro_rules! impl_section {
             ///
             /// # Errors
             /// Those of `pwrite(2)`: `PermissionDenied` when a seal is against it, or against
-            /// growing past the end.
+            /// growing past the end; `FileTooLarge` past the limit of file sizes (`RLIMIT_FSIZE`).
             pub fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-                as_file(&self.0).write_all_at(bytes, offset)
+                let end = offset.saturating_add(bytes.len() as u64);
+                let write = || as_file(&self.0).write_all_at(bytes, offset);
+                match file_size_limit() {
+                    Some(limit) if end > limit => within_file_size_limit(write),
+                    _ => write(),
+                }
             }
 
             /// A second handle to the same memory.

@@ -82,6 +82,16 @@ impl Arrived {
         self.handles.first()
     }
 
+    /// Takes the last handle out.
+    pub(crate) fn pop(&mut self) -> Option<OwnedHandle> {
+        self.handles.pop()
+    }
+
+    /// Puts one back that is not what it should be.
+    pub(crate) fn push(&mut self, handle: OwnedHandle) {
+        self.handles.push(handle);
+    }
+
     /// Lends the handles.
     pub(crate) fn lend(&self) -> impl Iterator<Item = BorrowedHandle<'_>> {
         self.handles.iter().map(AsFd::as_fd)

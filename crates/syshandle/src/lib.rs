@@ -98,6 +98,7 @@ cfg_if::cfg_if! {
         mod link;
         mod peer_socket;
         mod server;
+        mod shared_memory;
         mod spin;
         mod sync;
 

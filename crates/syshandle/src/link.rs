@@ -1,17 +1,16 @@
 //! What both sides of a connection share: frames over a socket, large bodies through memory.
 
 use std::io::{self, IoSlice};
-use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
-use syshandle_os::{BorrowedHandle, Received, SharedReader, SharedWriter};
-use syshandle_wire::{Body, FrameKind, Header, Limits, Payload, Source, Violation, Whereabouts};
+use syshandle_os::{BorrowedHandle, Received, SharedReader};
+use syshandle_wire::{Body, FrameKind, Header, Payload, Source, Violation, Whereabouts};
 
 use crate::arrived::Arrived;
 use crate::batch::Batch;
 use crate::peer_socket::PeerSocket;
+use crate::shared_memory::{Incoming, Outgoing};
 use crate::spin::here;
 use crate::sync::{receive_within, wait_until};
 
@@ -19,20 +18,10 @@ use crate::sync::{receive_within, wait_until};
 #[derive(Debug)]
 pub(crate) struct Link {
     pub(crate) socket: PeerSocket,
-    outgoing: Mutex<Outgoing>,
-    incoming: OnceLock<SharedReader>,
-    /// The peer's memory was lost on the way: there were no descriptors left here.
-    incoming_lost: AtomicBool,
+    outgoing: Outgoing,
+    incoming: Incoming,
     /// Where the sender of the last frame ran.
     peer: AtomicU8,
-}
-
-/// The memory that this side writes.
-#[derive(Debug, Default)]
-struct Outgoing {
-    writer: Option<Arc<SharedWriter>>,
-    /// The peer has its handle.
-    sent: bool,
 }
 
 /// Why the bytes of a body can't be had.
@@ -40,19 +29,16 @@ struct Outgoing {
 pub(crate) enum NoBody {
     /// The memory where they are was lost on the way.
     Lost,
+    /// The client's share has no memory left for them: the name of the limit.
+    PastLimit(&'static str),
     /// The peer broke the rules.
     Violation(Violation),
 }
 
 impl Link {
     pub(crate) fn new(socket: PeerSocket) -> Self {
-        Self {
-            socket,
-            outgoing: Mutex::default(),
-            incoming: OnceLock::new(),
-            incoming_lost: AtomicBool::new(false),
-            peer: AtomicU8::new(0),
-        }
+        let (outgoing, incoming) = (Outgoing::default(), Incoming::default());
+        Self { socket, outgoing, incoming, peer: AtomicU8::new(0) }
     }
 
     /// Sends a frame, and before it what its body needs; doesn't wait.
@@ -65,11 +51,18 @@ impl Link {
         body: &Payload<'_>,
         handles: &[BorrowedHandle<'_>],
     ) -> io::Result<()> {
-        let Body::Shared { offset, .. } = header.body else {
+        let Body::Shared { offset, len } = header.body else {
             return self.send_inline(header, &body.as_slice(), handles);
         };
+        let end = offset as usize + len as usize;
+        let outgoing = self.outgoing.allocate(end, |memory| {
+            let mut head = [0; Header::LEN_MAX];
+            let header = Header { handles: 1, ..Header::new(FrameKind::Arena) };
+            let head_len = header.write(&mut head);
+            self.socket.send(&[IoSlice::new(&head[..head_len])], &[memory])
+        })?;
         // Straight to where the peer reads it.
-        let (outgoing, mut place) = (self.outgoing()?, offset as usize);
+        let mut place = offset as usize;
         let written = body.write(|part| {
             let written = outgoing.write(place, part);
             place += part.len();
@@ -137,26 +130,15 @@ impl Link {
         }
     }
 
-    /// The memory that this side writes. The peer gets its handle before anything refers to it.
-    fn outgoing(&self) -> io::Result<Arc<SharedWriter>> {
-        let mut outgoing = self.outgoing.lock().unwrap_or_else(PoisonError::into_inner);
-        let writer = match &outgoing.writer {
-            Some(writer) => writer.clone(),
-            None => Arc::new(SharedWriter::new(Limits::ARENA_BYTES)?),
-        };
-        if !outgoing.sent {
-            let mut head = [0; Header::LEN_MAX];
-            let header = Header { handles: 1, ..Header::new(FrameKind::Arena) };
-            let head_len = header.write(&mut head);
-            self.socket.send(&[IoSlice::new(&head[..head_len])], &[writer.as_fd()])?;
-            *outgoing = Outgoing { writer: Some(writer.clone()), sent: true };
-        }
-        Ok(writer)
+    /// Makes the memory that this side writes, for a body of so many bytes, unless it is there;
+    /// returns its size.
+    pub(crate) fn prepare_outgoing(&self, len: usize) -> io::Result<usize> {
+        self.outgoing.prepare(len, self.socket.peer_share())
     }
 
-    /// The peer has lost the handle of the memory: it is sent once more, when it is needed again.
-    pub(crate) fn send_outgoing_again(&self) {
-        self.outgoing.lock().unwrap_or_else(PoisonError::into_inner).sent = false;
+    /// The memory that this side writes.
+    pub(crate) fn outgoing(&self) -> &Outgoing {
+        &self.outgoing
     }
 
     /// Receives a frame into `buffer`; waits for it no longer than `patience`, where there is any.
@@ -188,25 +170,17 @@ impl Link {
     }
 
     /// Takes the memory that the peer writes, unless its handle was lost on the way.
-    pub(crate) fn set_incoming(&self, handles: &Arrived) -> Result<(), Violation> {
-        let Some(handle) = handles.first() else {
-            self.incoming_lost.store(true, Ordering::SeqCst);
-            return Ok(());
-        };
-        if self.incoming.get().is_some() {
+    pub(crate) fn set_incoming(&self, handles: &mut Arrived) -> Result<(), Violation> {
+        if self.incoming.reader().is_some() {
             // Sent once more for two messages that came while it was lost.
             return Ok(());
         }
-        match SharedReader::new(handle.as_fd(), Limits::ARENA_BYTES) {
-            Ok(reader) => {
-                let _ = self.incoming.set(reader);
-                Ok(())
+        match self.incoming.set(handles.pop(), self.socket.peer_share()) {
+            Ok(()) => Ok(()),
+            Err((handle, result)) => {
+                handles.push(handle);
+                result
             }
-            Err(error) if error.kind() == io::ErrorKind::OutOfMemory => {
-                self.incoming_lost.store(true, Ordering::SeqCst);
-                Ok(())
-            }
-            Err(_) => Err(Violation::BadArena),
         }
     }
 
@@ -214,18 +188,18 @@ impl Link {
     /// When that was lost, the peer is told so.
     pub(crate) fn check_body(&self, body: Body) -> Result<(), NoBody> {
         let Body::Shared { offset, len } = body else { return Ok(()) };
-        let Some(reader) = self.incoming.get() else {
-            if !self.incoming_lost.load(Ordering::SeqCst) {
+        let Some(reader) = self.incoming.reader() else {
+            if !self.incoming.is_lost() {
                 return Err(NoBody::Violation(Violation::BadArena));
             }
             // Without room for it, the next message that is lost tells it.
             let _ = self.send_header(&Header::new(FrameKind::Arena));
             return Err(NoBody::Lost);
         };
-        match reader.contains(offset as usize, len as usize) {
-            true => Ok(()),
-            false => Err(NoBody::Violation(Violation::BadArena)),
+        if !reader.contains(offset as usize, len as usize) {
+            return Err(NoBody::Violation(Violation::BadArena));
         }
+        self.incoming.count(offset as usize + len as usize).map_err(NoBody::PastLimit)
     }
 
     /// The bytes of a body in the peer's memory, which was checked, and how many they are.
@@ -234,7 +208,7 @@ impl Link {
             Body::Shared { offset, len } => (offset as usize, len as usize),
             Body::Inline { .. } => (0, 0),
         };
-        (Range { reader: self.incoming.get(), start }, len)
+        (Range { reader: self.incoming.reader(), start }, len)
     }
 
     /// A copy of those bytes; `None` where they aren't.

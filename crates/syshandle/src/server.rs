@@ -195,6 +195,9 @@ impl Server {
             return Err(Error::new(ErrorKind::TooLarge, text));
         }
         let descriptors = syshandle_os::raise_descriptor_limit();
+        // A log that has reached the limit of file sizes must not end the server.
+        syshandle_os::ignore_file_size_signal();
+        let memory = syshandle_os::memory_limit().map_or(u64::MAX, |limit| limit / MEMORY_PART);
         let taken = lifetime::take(&self.order)?;
         let policy = self.policy.or(taken.policy).unwrap_or_default();
         if UserId::current().number().is_none() && policy != Policy::anyone() {
@@ -210,7 +213,7 @@ impl Server {
             waiting: settings.threads_max.saturating_mul(WAITING_PER_METHOD),
             descriptors: descriptors.map_or(Totals::UNLIMITED.descriptors, |limit| limit as usize),
             timers: TIMERS_MAX,
-            bytes: UNREAD_BYTES_MAX,
+            bytes: usize::try_from(memory).unwrap_or(usize::MAX).min(MEMORY_MAX),
         };
         let reactor = Reactor::new(settings, self.classes)?;
         let (signal, _reader) = watch_signal(&reactor)?;
@@ -257,8 +260,12 @@ const THREADS_MAX: usize = 256;
 /// as this, one after the other.
 const WAITING_PER_METHOD: usize = 4;
 
-/// Replies that clients don't read: what a server may well have in memory.
-const UNREAD_BYTES_MAX: usize = 1024 * 1024 * 1024;
+/// Memory for all clients together: replies that they don't read, shared memory, and arguments of
+/// methods that run.
+const MEMORY_MAX: usize = 1024 * 1024 * 1024;
+
+/// The same as a part of the memory that the process may use: a quarter.
+const MEMORY_PART: u64 = 4;
 
 /// Jobs that wait for their time take no descriptor, but some memory: altogether a hundred megabytes.
 const TIMERS_MAX: usize = 256 * 1024;

@@ -5,10 +5,18 @@ use crate::Limits;
 /// The ranges of shared memory that its writer has given to messages and not got back.
 ///
 /// The lowest free place is taken first, so that the same few pages are used again and again.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Ranges {
     /// Offset and end, by offset; there are as many as calls in flight, at the most.
     taken: Vec<(u32, u32)>,
+    /// The size of the memory.
+    size: usize,
+}
+
+impl Default for Ranges {
+    fn default() -> Self {
+        Self { taken: Vec::new(), size: Limits::ARENA_BYTES }
+    }
 }
 
 /// How large a body is, and how it is to lie in shared memory.
@@ -27,6 +35,16 @@ impl From<usize> for BodySize {
 }
 
 impl Ranges {
+    /// Sets the size of the memory, which may be smaller than [`Limits::ARENA_BYTES`].
+    pub fn set_size(&mut self, size: usize) {
+        self.size = size.min(Limits::ARENA_BYTES);
+    }
+
+    /// The end of the last range that is taken; 0 without one.
+    pub fn end(&self) -> usize {
+        self.taken.last().map_or(0, |(_, end)| *end as usize)
+    }
+
     /// Takes a range; `None` when no free one is that large.
     ///
     /// Where there is room for it, what is copied in one piece begins with a cache line. A copy takes
@@ -52,7 +70,10 @@ impl Ranges {
             }
             start = end;
         }
-        if start as usize + padded as usize > Limits::ARENA_BYTES {
+        // A memory of a size that isn't rounded ends within the last line.
+        if start as usize + padded as usize > self.size.next_multiple_of(ALIGNMENT)
+            || start as usize + pad + len > self.size
+        {
             return None;
         }
         let offset = start + pad as u32;
@@ -107,6 +128,22 @@ mod tests {
         assert!(ranges.give_back(0));
         assert_eq!(ranges.take(Limits::ARENA_BYTES + 1), None);
         assert_eq!(ranges.take(usize::MAX), None);
+    }
+
+    #[test]
+    fn a_smaller_memory_is_used_to_its_end_and_not_beyond() {
+        let mut ranges = Ranges::default();
+        ranges.set_size(1000);
+        assert_eq!(ranges.take(1001), None);
+        assert_eq!(ranges.end(), 0);
+        assert_eq!(ranges.take(960), Some(0));
+        assert_eq!(ranges.take(41), None);
+        assert_eq!(ranges.take(40), Some(960));
+        assert_eq!(ranges.end(), 1024);
+        assert!(ranges.give_back(960));
+        assert_eq!(ranges.end(), 960);
+        ranges.set_size(usize::MAX);
+        assert_eq!(ranges.take(Limits::ARENA_BYTES - 960), Some(960));
     }
 
     #[test]

@@ -225,6 +225,11 @@ impl<W> ClientEnd<W> {
         Ok((event, body))
     }
 
+    /// The ranges of the shared memory that this side writes.
+    pub fn outgoing(&mut self) -> &mut Ranges {
+        &mut self.outgoing
+    }
+
     /// A range of the server's shared memory was read: it is given back with the next frame, or
     /// with the one that this returns when there is much to give back.
     pub fn has_read(&mut self, body: Body) -> Option<Header> {

@@ -21,6 +21,7 @@ fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
         ("unsealed", memory(size, SealFlags::empty())?),
         ("able to grow", memory(size, shrink_only)?),
         ("able to shrink", memory(size, SealFlags::GROW | SealFlags::SEAL)?),
+        ("that its reader can't free", memory(size, SEALS | SealFlags::FUTURE_WRITE)?),
         ("too large", memory(size + 1, SEALS)?),
         ("empty", memory(0, SEALS)?),
         ("a device", File::open("/dev/zero")?.into()),
@@ -68,7 +69,7 @@ fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
     Ok(())
 }
 
-fn memory(size: u64, seals: SealFlags) -> io::Result<OwnedFd> {
+pub(super) fn memory(size: u64, seals: SealFlags) -> io::Result<OwnedFd> {
     let memory = memfd_create(c"hostile", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
     ftruncate(&memory, size)?;
     if !seals.is_empty() {
@@ -77,4 +78,4 @@ fn memory(size: u64, seals: SealFlags) -> io::Result<OwnedFd> {
     Ok(memory)
 }
 
-const SEALS: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags::SEAL);
+pub(super) const SEALS: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags::SEAL);

@@ -13,6 +13,7 @@ mod handle_flood;
 mod never_reads;
 mod oversized;
 mod silence;
+mod sparse_memory;
 mod stranger;
 mod together;
 mod truncated;
@@ -40,6 +41,7 @@ pub(crate) const ALL: &[Play] = &[
     death::PLAY,
     connection_itself::PLAY,
     broken_arena::PLAY,
+    sparse_memory::PLAY,
     together::PLAY,
     stranger::PLAY,
 ];

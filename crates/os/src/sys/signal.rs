@@ -1,7 +1,8 @@
-//! Signals to the process or thread that a pidfd refers to.
-#![expect(unsafe_code, reason = "a system call that libc has no function for")]
+//! Signals to the process or thread that a pidfd refers to, and the signal of the file size limit.
+#![expect(unsafe_code, reason = "signal sets are raw memory; libc has no function for some calls")]
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr;
 
@@ -16,4 +17,72 @@ pub(crate) fn send(pidfd: BorrowedFd<'_>, signal: i32) -> io::Result<()> {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }
+}
+
+/// Blocks `SIGXFSZ` in this thread until dropped, and discards a signal raised until then.
+///
+/// The kernel sends that signal to the thread whose write passes the limit of file sizes.
+#[derive(Debug)]
+pub(crate) struct FileSizeSignalBlock {
+    /// The thread's signal mask before; `None` if the mask could not be changed.
+    before: Option<libc::sigset_t>,
+    was_pending: bool,
+}
+
+impl FileSizeSignalBlock {
+    pub(crate) fn new() -> Self {
+        let set = file_size_signal();
+        let mut before = MaybeUninit::uninit();
+        // SAFETY: the call reads one signal set and writes the other one, both of which live here.
+        let blocked = unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &set, before.as_mut_ptr()) };
+        // SAFETY: the call has written the set if it succeeded.
+        let before = (blocked == 0).then(|| unsafe { before.assume_init() });
+        Self { before, was_pending: is_pending() }
+    }
+}
+
+impl Drop for FileSizeSignalBlock {
+    fn drop(&mut self) {
+        let Some(before) = self.before else { return };
+        // A signal that was pending before stays pending.
+        if !self.was_pending && is_pending() {
+            let at_once = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+            // SAFETY: the call reads the set and the time, and writes nothing without a siginfo.
+            unsafe { libc::sigtimedwait(&file_size_signal(), ptr::null_mut(), &at_once) };
+        }
+        // SAFETY: the call reads the set, and writes nothing to a null pointer.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &before, ptr::null_mut()) };
+    }
+}
+
+/// Has this process ignore `SIGXFSZ`, unless it has a handler of its own.
+pub(crate) fn ignore_file_size_signal() {
+    let mut action = MaybeUninit::<libc::sigaction>::uninit();
+    // SAFETY: the call only writes the present action, if it succeeds.
+    if unsafe { libc::sigaction(libc::SIGXFSZ, ptr::null(), action.as_mut_ptr()) } == 0
+        // SAFETY: the call succeeded, so the action is written.
+        && unsafe { action.assume_init() }.sa_sigaction == libc::SIG_DFL
+    {
+        // SAFETY: an ignored signal runs no code.
+        unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+    }
+}
+
+fn file_size_signal() -> libc::sigset_t {
+    let mut set = MaybeUninit::uninit();
+    // SAFETY: the call writes the whole set.
+    unsafe { libc::sigemptyset(set.as_mut_ptr()) };
+    // SAFETY: the set was written just now.
+    let mut set = unsafe { set.assume_init() };
+    // SAFETY: the call changes the set, which lives here.
+    unsafe { libc::sigaddset(&mut set, libc::SIGXFSZ) };
+    set
+}
+
+fn is_pending() -> bool {
+    let mut set = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: the call writes the set, or fails.
+    let known = unsafe { libc::sigpending(set.as_mut_ptr()) } == 0;
+    // SAFETY: the set was written if the call succeeded, and is only read.
+    known && unsafe { libc::sigismember(set.as_ptr(), libc::SIGXFSZ) } == 1
 }

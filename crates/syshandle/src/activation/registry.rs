@@ -12,7 +12,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use syshandle_os::{FileStatus, PerProcess};
+use syshandle_os::{FileStatus, PerProcess, within_file_size_limit};
 use syshandle_wire::Guid;
 
 use super::registration::{RegisteredClass, Registration};
@@ -190,7 +190,8 @@ impl Locations {
             replace(&file, |new| {
                 let mut options = File::options();
                 options.write(true).create_new(true).mode(0o644);
-                options.open(new)?.write_all(registration.write().as_bytes())
+                let mut file = options.open(new)?;
+                within_file_size_limit(|| file.write_all(registration.write().as_bytes()))
             })
             .map_err(|error| cannot(&file).because(error))?;
         }

@@ -7,7 +7,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use syshandle_os::{Attempt, FileLock, FileStatus, uptime};
+use syshandle_os::{Attempt, FileLock, FileStatus, uptime, within_file_size_limit};
 
 use super::registry::{Locations, Registered};
 use super::trust;
@@ -168,7 +168,8 @@ impl Meeting {
     /// Notes that the program is being started. Under the lock.
     pub(crate) fn note_start(&self) {
         // Without the note a program that hangs is taken for a slow one.
-        let _ = fs::write(&self.starting, uptime().as_millis().to_string());
+        let note = || fs::write(&self.starting, uptime().as_millis().to_string());
+        let _ = within_file_size_limit(note);
     }
 
     /// The program has taken its socket, and so will serve, soon or late; or it has ended.
@@ -184,7 +185,8 @@ impl Meeting {
     /// Notes why a start failed, for those who wait for it. Under the lock.
     pub(crate) fn note_failure(&self, error: &Error) {
         // Who can't read it tries a start of its own.
-        let _ = fs::write(&self.failure, format!("{}\n{error:#}", uptime().as_millis()));
+        let note = || fs::write(&self.failure, format!("{}\n{error:#}", uptime().as_millis()));
+        let _ = within_file_size_limit(note);
     }
 
     /// Why a start failed after `since`, or so short ago that another try makes no sense yet.

@@ -161,6 +161,9 @@ impl Connection {
         patience.check()?;
         // More handles than that were refused when they were encoded.
         let count = u16::try_from(handles.len()).unwrap_or(u16::MAX);
+        if body.len() > Limits::INLINE_BYTES_MAX {
+            self.prepare_memory(body.len())?;
+        }
         let call = NewCall { method, handles: count, body: body.size(), later };
         let (header, waiter) = self.start(call, patience)?;
         if let Err(error) = self.send(&header, body, handles, patience) {

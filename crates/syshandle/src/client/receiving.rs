@@ -155,7 +155,7 @@ impl Connection {
         frame: Frame,
         receiver: &mut Waiting,
     ) -> Result<(), Ended> {
-        let Frame { buffer, len, handles, truncated } = frame;
+        let Frame { buffer, len, mut handles, truncated } = frame;
         let (event, inline) = state.end.receive(&buffer[..len], handles.len(), truncated)?;
         match event {
             FromServer::Reply { waiter, status, body, handles_lost } => {
@@ -178,7 +178,7 @@ impl Connection {
                         (ReplyBody::Copy(copy), false)
                     }
                     (Ok(()), Body::Shared { .. }) => (ReplyBody::Shared(body), false),
-                    (Err(NoBody::Lost), _) => {
+                    (Err(NoBody::Lost | NoBody::PastLimit(_)), _) => {
                         let release = state.end.has_read(body);
                         self.release(state, release);
                         (ReplyBody::Copy(Vec::new()), true)
@@ -196,8 +196,8 @@ impl Connection {
                 let release = state.end.has_read(body);
                 self.release(state, release);
             }
-            FromServer::Arena => self.link.set_incoming(&handles)?,
-            FromServer::ArenaLost => self.link.send_outgoing_again(),
+            FromServer::Arena => self.link.set_incoming(&mut handles)?,
+            FromServer::ArenaLost => self.link.outgoing().send_again(),
             FromServer::Asked(release) => self.release(state, release),
             FromServer::Nothing => {}
             FromServer::Bye => return Err(Ended::Closed),

@@ -34,6 +34,13 @@ impl State {
 }
 
 impl Connection {
+    /// Makes the shared memory for arguments of so many bytes, unless it is there.
+    pub(super) fn prepare_memory(&self, len: usize) -> Result<()> {
+        let size = self.link.prepare_outgoing(len).map_err(unsendable)?;
+        self.state().end.outgoing().set_size(size);
+        Ok(())
+    }
+
     /// Starts a call, when one more may run.
     pub(super) fn start(
         &self,
@@ -176,10 +183,7 @@ impl Connection {
             io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => {
                 Err(self.last_words().to_error(false))
             }
-            _ => {
-                let text = "the call can't be sent";
-                Err(Error::new(ErrorKind::System, text).because(error))
-            }
+            _ => Err(unsendable(error)),
         }
     }
 
@@ -190,6 +194,15 @@ impl Connection {
         // Its place is free, and no frame tells.
         state.queue.iter().for_each(Thread::unpark);
     }
+}
+
+/// The error of a call that this process can't send.
+fn unsendable(error: io::Error) -> Error {
+    let kind = match error.kind() {
+        io::ErrorKind::FileTooLarge => ErrorKind::TooLarge,
+        _ => ErrorKind::System,
+    };
+    Error::new(kind, "the call can't be sent").because(error)
 }
 
 /// What became of an attempt to start a call.

@@ -9,9 +9,18 @@ use crate::buffer::FrameBuffer;
 
 /// The bytes of the arguments: in the frame, or in the client's memory until they are dropped.
 pub(super) enum Arguments {
-    Frame { frame: FrameBuffer, start: usize, end: usize },
-    Shared { connection: Arc<Connection>, body: Body },
+    Frame {
+        frame: FrameBuffer,
+        start: usize,
+        end: usize,
+    },
+    Shared {
+        connection: Arc<Connection>,
+        body: Body,
+    },
     Lost,
+    /// The client may not have more memory: the name of the limit.
+    PastLimit(&'static str),
 }
 
 impl Arguments {
@@ -31,7 +40,7 @@ impl Arguments {
                 let bytes = Shared::new(&range, len);
                 decode(Decoder::shared(&bytes, handles, prove))
             }
-            Self::Lost => decode(Decoder::new(&[], handles, prove)),
+            Self::Lost | Self::PastLimit(_) => decode(Decoder::new(&[], handles, prove)),
         }
     }
 }

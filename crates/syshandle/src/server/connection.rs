@@ -51,6 +51,8 @@ pub(crate) struct Connection {
     newest: Arc<Newest>,
     /// So that nobody needs the lock to see that there are none, as is usual.
     pub(super) holds_replies: AtomicBool,
+    /// A timer is set, after which unused shared memory is freed.
+    frees_memory: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -135,6 +137,7 @@ impl Connection {
             inbox: Inbox::default(),
             newest: Arc::default(),
             holds_replies: AtomicBool::new(false),
+            frees_memory: AtomicBool::new(false),
             state: Mutex::new(state),
         });
         connection.link.send(header, greeting, &[])?;
@@ -206,6 +209,10 @@ impl Connection {
             state.watched = poller.add(socket, key, interest).map(|()| interest).ok();
             Ok(())
         });
+        if self.frees_memory.load(Ordering::Relaxed) {
+            // The timer knows the connection by its key.
+            reactor.timers.set(now() + UNUSED_MEMORY, Timer::FreeMemory(self.key()));
+        }
         if joined.is_ok() && state.watched.is_none() {
             reactor.look_later(self.key(), &io::ErrorKind::OutOfMemory.into());
         }
@@ -299,6 +306,30 @@ impl Connection {
         self.end(reactor, true);
     }
 
+    /// Frees the shared memory of replies after a while without any: called when one was sent.
+    pub(super) fn free_memory_later(&self, reactor: &Reactor) {
+        if !self.frees_memory.load(Ordering::Relaxed)
+            && !self.frees_memory.swap(true, Ordering::Relaxed)
+        {
+            reactor.timers.set(now() + UNUSED_MEMORY, Timer::FreeMemory(self.key()));
+        }
+    }
+
+    /// Frees the shared memory of replies, unless it was used a moment ago: then later.
+    pub(super) fn free_memory(&self, reactor: &Reactor) {
+        let mut state = self.state();
+        let taken_to = state.end.outgoing().end();
+        let was_used = self.link.outgoing().was_used();
+        if !was_used {
+            self.link.outgoing().free_from(taken_to);
+        }
+        self.frees_memory.store(false, Ordering::Relaxed);
+        drop(state);
+        if was_used || taken_to > 0 {
+            self.free_memory_later(reactor);
+        }
+    }
+
     /// The bytes of a body in the client's memory, and how many they are.
     pub(super) fn range(&self, body: Body) -> (Range<'_>, usize) {
         self.link.range(body)
@@ -384,6 +415,9 @@ impl std::fmt::Debug for Connection {
         f.debug_struct("Connection").field("client", &self.session.client).finish_non_exhaustive()
     }
 }
+
+/// How long shared memory for replies is kept that is not used.
+const UNUSED_MEMORY: Duration = Duration::from_secs(1);
 
 /// A client that has connected and says nothing is not kept for longer.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);

@@ -397,6 +397,11 @@ impl Reactor {
                         connection.end_unless_open(self);
                     }
                 }
+                Timer::FreeMemory(key) => {
+                    if let Some(Source::Connection(connection)) = self.loop_of(key).source(key) {
+                        connection.free_memory(self);
+                    }
+                }
                 Timer::Look(key) => match self.loop_of(key).source(key) {
                     Some(Source::Connection(connection)) => connection.rejoin(self),
                     Some(source) => self.act_on(source),

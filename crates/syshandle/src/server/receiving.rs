@@ -252,7 +252,7 @@ impl Connection {
         post: &Post,
         frame: FrameBuffer,
         received: &Received,
-        handles: Arrived,
+        mut handles: Arrived,
     ) -> Result<Frame, Violation> {
         let (len, truncated) = (received.len, received.handles_truncated);
         let mut guard = self.state();
@@ -290,6 +290,11 @@ impl Connection {
                             self.release(state, release);
                             (Arguments::Lost, true)
                         }
+                        Err(NoBody::PastLimit(limit)) => {
+                            let release = state.end.has_read(body);
+                            self.release(state, release);
+                            (Arguments::PastLimit(limit), false)
+                        }
                         Err(NoBody::Violation(violation)) => return Err(violation),
                     },
                 };
@@ -308,8 +313,8 @@ impl Connection {
                 });
             }
             FromClient::Cancel(running) => running.cancelled.store(true, Ordering::SeqCst),
-            FromClient::Arena => self.link.set_incoming(&handles)?,
-            FromClient::ArenaLost => self.link.send_outgoing_again(),
+            FromClient::Arena => self.link.set_incoming(&mut handles)?,
+            FromClient::ArenaLost => self.link.outgoing().send_again(),
             FromClient::Asked(release) => self.release(state, release),
             FromClient::Nothing => {}
             FromClient::Bye => {

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use syshandle_os::BorrowedHandle;
-use syshandle_wire::{Body, BodySize, Fault, FrameKind, Header, Payload, Status};
+use syshandle_wire::{Body, BodySize, Fault, FrameKind, Header, Limits, Payload, Status};
 
 use super::connection::{Connection, State};
 use super::reactor::Reactor;
@@ -39,6 +39,13 @@ impl Connection {
         if state.ended {
             return;
         }
+        if body.len() > Limits::INLINE_BYTES_MAX
+            && let Err(error) = self.prepare_memory(&mut state, body.len())
+        {
+            drop(state);
+            crate::log::warn!(%error, "a reply can't be sent");
+            return self.reply(reactor, call, Status::Fault, unsendable(&error), &[]);
+        }
         let header = self.reply_header(&mut state, call, status, handles.len(), body.size());
         if let Some(header) = &header {
             // Those of calls that were received together may go together.
@@ -50,7 +57,12 @@ impl Connection {
                 false => self.link.send(header, &body, handles),
             };
             match sent {
-                Ok(()) => return give_bytes(body.into_room()),
+                Ok(()) => {
+                    if matches!(header.body, Body::Shared { .. }) {
+                        self.free_memory_later(reactor);
+                    }
+                    return give_bytes(body.into_room());
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return self.reply_instead(reactor, header, &error),
             }
@@ -74,6 +86,13 @@ impl Connection {
         state.owed.push_back(owed);
         drop(state);
         self.pay(reactor);
+    }
+
+    /// Makes the shared memory for a reply of so many bytes, unless it is there.
+    #[cold]
+    fn prepare_memory(&self, state: &mut State, len: usize) -> io::Result<()> {
+        state.end.outgoing().set_size(self.link.prepare_outgoing(len)?);
+        Ok(())
     }
 
     /// The header of a reply; `None` while the shared memory has no room for its body.
@@ -145,6 +164,9 @@ impl Connection {
             let sent = self.link.send(&header, &owed.body, &handles);
             drop(handles);
             match sent {
+                Ok(()) if matches!(header.body, Body::Shared { .. }) => {
+                    self.free_memory_later(reactor);
+                }
                 Ok(()) => {}
                 Err(error) if is_gone(&error) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -182,5 +204,10 @@ pub(super) fn is_gone(error: &io::Error) -> bool {
 
 /// What a client gets instead of a result that the system doesn't let through.
 pub(super) fn unsendable(error: &io::Error) -> Payload<'static> {
-    Fault::Unsendable { text: error.to_string() }.write().into()
+    let text = error.to_string();
+    let fault = match error.kind() {
+        io::ErrorKind::FileTooLarge => Fault::TooLarge { text },
+        _ => Fault::Unsendable { text },
+    };
+    fault.write().into()
 }

@@ -32,7 +32,8 @@ pub(crate) struct Totals {
     pub(crate) descriptors: usize,
     /// Jobs that wait for their time, and take no descriptor.
     pub(crate) timers: usize,
-    /// Bytes of replies that wait to be read.
+    /// Bytes of memory that the server holds for a client: replies that wait to be read, pages of
+    /// shared memory, and decoded arguments of running methods.
     pub(crate) bytes: usize,
 }
 
@@ -84,6 +85,8 @@ pub(crate) enum Part {
     Timer,
     /// A reply that waits to be read, of so many bytes.
     Reply(usize),
+    /// So many bytes of memory, for shared memory or decoded arguments.
+    Memory(usize),
 }
 
 impl Shares {
@@ -182,6 +185,9 @@ impl Share {
             Part::Reply(bytes) if !add(&self.bytes, bytes, self.max.bytes) => {
                 return Err("replies that one client doesn't read");
             }
+            Part::Memory(bytes) if !add(&self.bytes, bytes, self.max.bytes) => {
+                return Err(MEMORY);
+            }
             _ => {}
         }
         // From here on it is given back, whatever comes.
@@ -230,6 +236,32 @@ impl Share {
 }
 
 impl Taken {
+    /// Takes more memory, up to so many bytes altogether.
+    ///
+    /// # Errors
+    /// The name of the limit.
+    pub(crate) fn grow_memory(&mut self, to: usize) -> Result<(), &'static str> {
+        if let Part::Memory(bytes) = &mut self.what
+            && let Some(more) = to.checked_sub(*bytes)
+        {
+            if !add(&self.share.bytes, more, self.share.max.bytes) {
+                return Err(MEMORY);
+            }
+            *bytes = to;
+        }
+        Ok(())
+    }
+
+    /// Gives memory back, down to so many bytes.
+    pub(crate) fn shrink_memory(&mut self, to: usize) {
+        if let Part::Memory(bytes) = &mut self.what
+            && let Some(less) = bytes.checked_sub(to)
+        {
+            self.share.bytes.fetch_sub(less, Ordering::Relaxed);
+            *bytes = to;
+        }
+    }
+
     /// Gives so many descriptors back before the rest.
     pub(crate) fn give_back(&mut self, descriptors: usize) {
         let descriptors = descriptors.min(self.descriptors);
@@ -268,11 +300,16 @@ impl Drop for Taken {
             Part::Call => drop(share.calls.fetch_sub(1, Ordering::Relaxed)),
             Part::Waiting => drop(share.waiting.fetch_sub(1, Ordering::Relaxed)),
             Part::Timer => drop(share.timers.fetch_sub(1, Ordering::Relaxed)),
-            Part::Reply(bytes) => drop(share.bytes.fetch_sub(*bytes, Ordering::Relaxed)),
+            Part::Reply(bytes) | Part::Memory(bytes) => {
+                share.bytes.fetch_sub(*bytes, Ordering::Relaxed);
+            }
             Part::Job | Part::Unhandled => {}
         }
     }
 }
+
+/// The name of the limit of [`Totals::bytes`].
+const MEMORY: &str = "memory for one client";
 
 /// Handles of one client that wait to be closed, at most. Two full messages fit, so that closes that
 /// are only slow refuse nobody; and they are few beside what a process may have open.
@@ -317,9 +354,19 @@ mod tests {
             assert_eq!(share.take(Part::Job, 1).unwrap_err(), "descriptors of one client");
             drop(call);
             share.take(Part::Call, 8).unwrap();
-            let _reply = share.take(Part::Reply(60), 0).unwrap();
+            let reply = share.take(Part::Reply(60), 0).unwrap();
             share.take(Part::Reply(60), 0).unwrap_err();
+            share.take(Part::Memory(60), 0).unwrap_err();
             share.take(Part::Reply(40), 0).unwrap();
+            drop(reply);
+            let mut memory = share.take(Part::Memory(10), 0).unwrap();
+            memory.grow_memory(100).unwrap();
+            assert_eq!(memory.grow_memory(101), Err(MEMORY));
+            share.take(Part::Memory(1), 0).unwrap_err();
+            memory.shrink_memory(40);
+            share.take(Part::Memory(60), 0).unwrap();
+            drop(memory);
+            share.take(Part::Memory(100), 0).unwrap();
             let timers = [(); 2].map(|()| share.take(Part::Timer, 0).unwrap());
             share.take(Part::Timer, 0).unwrap_err();
             drop(timers);

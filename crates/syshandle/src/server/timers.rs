@@ -34,6 +34,8 @@ pub(crate) enum Timer {
     Job(u64),
     /// A client has had time enough to say hello.
     Hello(u64),
+    /// Shared memory of a connection may be unused.
+    FreeMemory(u64),
     /// Nobody may have used the server for long enough.
     Idle,
     /// What still runs has had time enough to end.

@@ -106,7 +106,10 @@ impl Work {
             () if handles_lost => Some(Fault::HandlesLost),
             () if reactor.is_draining() => Some(Fault::Draining),
             () if context.call.is_cancelled() => Some(Fault::Expired),
-            () => None,
+            () => match arguments {
+                Arguments::PastLimit(limit) => Some(Fault::Busy { limit: limit.into() }),
+                _ => None,
+            },
         };
         if let Some(refusal) = refusal {
             return fault(&mut reply, &refusal);

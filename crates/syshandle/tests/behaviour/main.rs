@@ -13,6 +13,7 @@ mod doors;
 mod errors;
 mod limits;
 mod malformed;
+mod memory;
 mod objects;
 mod ownership;
 mod panics;

@@ -80,6 +80,17 @@ impl World {
         self.activate(BENCH)
     }
 
+    pub(crate) fn try_bench(&self) -> syshandle::Result<BenchClient> {
+        Activation::new().locations(self.locations()).activate(BENCH.clsid())
+    }
+
+    /// Whether the server runs.
+    pub(crate) fn is_running(&self) -> bool {
+        let locations = self.locations();
+        let registered = locations.find(BENCH.clsid()).unwrap();
+        Meeting::of(&registered, &locations).unwrap().is_running()
+    }
+
     /// The server's socket.
     pub(crate) fn socket(&self) -> PathBuf {
         let locations = self.locations();

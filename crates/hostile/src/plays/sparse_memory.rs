@@ -1,0 +1,54 @@
+//! Shared memory of holes, kept after the connection ended. Reading a hole allocates memory, which
+//! stays charged to the reader as long as a process holds the file, unless the reader frees it.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use syshandle_wire::{Body, FrameKind, Header, Limits};
+
+use super::broken_arena::{SEALS, memory};
+use crate::line::{PATIENCE, unless_cut_off, written};
+use crate::play::{Act, Play, Tally, Target};
+
+pub(crate) const PLAY: Play = Play {
+    name: "sparse-memory",
+    what: "shared memory of holes, kept after the connection",
+    accepted: true,
+    run,
+};
+
+const CONNECTIONS: usize = 64;
+
+fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
+    let mut tally = Tally::new(format!("{CONNECTIONS} sparse memories, kept after the connection"));
+    let mut kept = Vec::new();
+    for _ in 0..CONNECTIONS {
+        let sparse = memory(Limits::ARENA_BYTES as u64, SEALS)?;
+        let line = target.open()?;
+        line.frame(&Header::new(FrameKind::Arena), &[], &[sparse.as_fd()])?;
+        // As large as arguments may be, in any method that takes some.
+        let body = Body::Shared { offset: 0, len: Limits::ARENA_BYTES as u32 };
+        for call in 0..4 {
+            let header = Header { call, code: call, body, ..Header::new(FrameKind::Call) };
+            unless_cut_off(line.bytes(&written(&header), &[]))?;
+        }
+        let _ = line.answer(PATIENCE);
+        kept.push(sparse);
+    }
+    let deadline = Instant::now() + PATIENCE;
+    while charged(&kept)? > 0 && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    match charged(&kept)? {
+        0 => tally.add_text("nothing stays charged", true),
+        bytes => tally.add_text(format!("{bytes} bytes stay charged"), false),
+    }
+    acts.push(tally.act());
+    Ok(())
+}
+
+/// How many bytes of pages these files have.
+fn charged(files: &[OwnedFd]) -> io::Result<i64> {
+    files.iter().map(|file| Ok(rustix::fs::fstat(file)?.st_blocks * 512)).sum()
+}

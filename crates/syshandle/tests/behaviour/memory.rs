@@ -1,0 +1,150 @@
+//! Memory that one side holds because of the other: who pays for it, and until when.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use syshandle::{ErrorKind, Interface, Ran};
+use syshandle_wire::{Body, FrameKind, Header, Limits, Releases};
+
+use crate::support::bench::{BENCH, Bench, pattern};
+use crate::support::process::alone;
+use crate::support::raw::{Frame, Raw};
+use crate::support::world::World;
+use crate::support::{eventually, eventually_equal};
+
+const MEGABYTE: u32 = 1024 * 1024;
+
+fn method(name: &str) -> u32 {
+    let methods = <dyn Bench as Interface>::DESCRIPTION.methods;
+    methods.iter().position(|method| method.name == name).unwrap() as u32
+}
+
+fn open(world: &World) -> Raw {
+    Raw::open(&world.socket(), BENCH.clsid(), <dyn Bench as Interface>::DESCRIPTION.iid)
+}
+
+/// How many bytes of pages a memory file has.
+fn charged(file: &OwnedFd) -> i64 {
+    rustix::fs::fstat(file).unwrap().st_blocks * 512
+}
+
+/// Has the server send a megabyte; returns its shared memory, and the reply.
+fn large_reply(raw: &Raw) -> (OwnedFd, Frame) {
+    raw.call(1, method("bytes"), &MEGABYTE.to_le_bytes(), &[]);
+    let mut arena = raw.receive().unwrap();
+    assert_eq!(arena.header.kind, FrameKind::Arena);
+    (arena.handles.pop().unwrap(), raw.receive().unwrap())
+}
+
+fn give_back(raw: &Raw, reply: &Frame) {
+    let Body::Shared { offset, .. } = reply.header.body else { panic!("it isn't shared") };
+    let releases = Releases::take_from(&mut vec![offset]);
+    raw.send(&Header { releases, ..Header::new(FrameKind::Release) }, &[], &[]);
+}
+
+#[test]
+fn an_idle_connection_holds_no_shared_memory_for_replies() {
+    let world = World::new();
+    let _other = world.bench();
+    let raw = open(&world);
+    let (memory, reply) = large_reply(&raw);
+    let size = charged(&memory);
+    assert!((i64::from(MEGABYTE)..i64::from(2 * MEGABYTE)).contains(&size), "{size} bytes");
+    give_back(&raw, &reply);
+    eventually_equal(&0, || charged(&memory));
+    // It comes again, in the same memory.
+    raw.call(2, method("bytes"), &MEGABYTE.to_le_bytes(), &[]);
+    let reply = raw.receive().unwrap();
+    assert!(matches!(reply.header.body, Body::Shared { len, .. } if len > MEGABYTE));
+    assert!(charged(&memory) >= i64::from(MEGABYTE));
+}
+
+#[test]
+fn the_end_of_a_connection_frees_its_shared_memory_though_the_client_keeps_the_handle() {
+    let world = World::new();
+    let _other = world.bench();
+    let raw = open(&world);
+    let (memory, _reply) = large_reply(&raw);
+    assert!(charged(&memory) >= i64::from(MEGABYTE));
+    drop(raw);
+    eventually_equal(&0, || charged(&memory));
+}
+
+#[test]
+fn holes_of_a_clients_memory_that_the_server_reads_do_not_stay_charged() {
+    let world = World::new();
+    let _other = world.bench();
+    let raw = open(&world);
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let sparse = memfd_create(c"sparse", flags).unwrap();
+    ftruncate(&sparse, Limits::ARENA_BYTES as u64).unwrap();
+    let seals = SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL;
+    fcntl_add_seals(&sparse, seals).unwrap();
+    raw.send_as_it_is(
+        &Header { handles: 1, ..Header::new(FrameKind::Arena) },
+        &[],
+        &[sparse.as_fd()],
+    )
+    .unwrap();
+    // An argument of a megabyte of zeros, of which only the length was written.
+    rustix::io::pwrite(&sparse, &MEGABYTE.to_le_bytes(), 0).unwrap();
+    let body = Body::Shared { offset: 0, len: 4 + MEGABYTE };
+    let call = Header {
+        call: 1,
+        code: method("echo"),
+        timeout_ms: 60_000,
+        body,
+        ..Header::new(FrameKind::Call)
+    };
+    raw.send_as_it_is(&call, &[], &[]).unwrap();
+    while raw.receive().unwrap().header.kind != FrameKind::Reply {}
+    assert!(charged(&sparse) >= i64::from(MEGABYTE), "it was read through a mapping");
+    drop(raw);
+    eventually_equal(&0, || charged(&sparse));
+}
+
+#[test]
+fn a_client_with_a_limit_of_file_sizes_is_told_so_and_neither_side_dies() {
+    alone(|| {
+        let limit = 1_000_000;
+        let Rlimit { maximum, .. } = getrlimit(Resource::Fsize);
+        setrlimit(Resource::Fsize, Rlimit { current: Some(limit), maximum }).unwrap();
+        let world = World::new();
+        // The server that it starts has the same limit.
+        let bench = world.bench();
+        let large = pattern(900_000);
+        assert!(bench.echo(&large).unwrap() == large);
+        let error = bench.echo(&pattern(1_000_001)).unwrap_err();
+        assert_eq!((error.kind(), error.ran()), (ErrorKind::TooLarge, Ran::No), "{error:?}");
+        let text = format!("{error:#}");
+        assert!(text.contains("at most 1000000 bytes (RLIMIT_FSIZE)"), "{text}");
+        let error = bench.bytes(2_000_000).unwrap_err();
+        assert_eq!((error.kind(), error.ran()), (ErrorKind::TooLarge, Ran::Maybe), "{error:?}");
+        assert!(error.to_string().contains("at most 1000000 bytes (RLIMIT_FSIZE)"), "{error}");
+        assert!(bench.echo(&large).unwrap() == large);
+    });
+}
+
+#[test]
+fn a_client_that_may_write_no_files_connects_and_calls() {
+    alone(|| {
+        let world = World::new();
+        let first = world.bench();
+        let Rlimit { maximum, .. } = getrlimit(Resource::Fsize);
+        setrlimit(Resource::Fsize, Rlimit { current: Some(0), maximum }).unwrap();
+        let bench = world.bench();
+        bench.nothing().unwrap();
+        // The server's memory has the server's limit.
+        assert!(bench.bytes(100_000).unwrap() == pattern(100_000));
+        let error = bench.echo(&pattern(100_000)).unwrap_err();
+        assert_eq!((error.kind(), error.ran()), (ErrorKind::TooLarge, Ran::No), "{error:?}");
+        drop((first, bench));
+        eventually("the server has ended", || !world.is_running());
+        // Neither does one die that is to start a server with such a limit.
+        match world.try_bench() {
+            Ok(bench) => bench.nothing().unwrap(),
+            Err(error) => println!("not started: {error:#}"),
+        }
+    });
+}
