@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-/// How many promises there are.
+/// There are at least so many promises.
 const PROMISES: usize = 13;
 
 fn root() -> PathBuf {
@@ -35,7 +35,7 @@ fn exists(file: &str, name: &str) -> bool {
 fn every_promise_has_tests_that_exist() {
     let text = fs::read_to_string(root().join("docs/promises.md")).unwrap();
     let sections: Vec<&str> = text.split("\n## ").skip(1).collect();
-    assert_eq!(sections.len(), PROMISES);
+    assert!(sections.len() >= PROMISES, "a promise is gone");
     let mut missing = Vec::new();
     for (place, section) in sections.iter().enumerate() {
         let number = section.split('.').next().unwrap();
