@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use syshandle_wire::Fault;
+use syshandle_wire::{Fault, FieldPath};
 
 /// The outcome of a COM call: negative is a failure.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -55,8 +55,12 @@ impl Hresult {
         let text = || said.map_or_else(|| self.to_string(), str::to_owned);
         match self.0 {
             RPC_S_PROCNUM_OUT_OF_RANGE => Fault::NoSuchMethod(method),
-            E_HANDLE | RPC_X_BAD_STUB_DATA => Fault::Malformed { parameter: None, text: text() },
-            ERROR_INVALID_ACCESS => Fault::Unproven { parameter: None, text: text() },
+            E_HANDLE | RPC_X_BAD_STUB_DATA => {
+                Fault::Malformed { parameter: None, path: FieldPath::default(), text: text() }
+            }
+            ERROR_INVALID_ACCESS => {
+                Fault::Unproven { parameter: None, path: FieldPath::default(), text: text() }
+            }
             ERROR_TOO_MANY_OPEN_FILES => Fault::HandlesLost,
             RPC_E_TIMEOUT => Fault::Expired,
             RPC_S_SERVER_TOO_BUSY => Fault::Busy { limit: text() },
@@ -127,8 +131,8 @@ mod tests {
             Fault::Unsendable { text: text() },
             Fault::TooLarge { text: text() },
             Fault::NoObject { text: text() },
-            Fault::Malformed { parameter: Some(1), text: text() },
-            Fault::Unproven { parameter: None, text: text() },
+            Fault::Malformed { parameter: Some(1), path: FieldPath::default(), text: text() },
+            Fault::Unproven { parameter: None, path: FieldPath::default(), text: text() },
         ]
     }
 

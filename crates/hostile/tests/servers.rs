@@ -14,7 +14,7 @@ use syshandle_hostile::{Answer, Census, Line};
 use syshandle_os::Listener;
 use syshandle_trial::{Place, SERVER, TRIAL, TrialClient};
 use syshandle_wire::{
-    Body, Fault, FrameKind, Greeting, Header, Hello, Limits, Offer, Releases, Status,
+    Body, Fault, FieldPath, FrameKind, Greeting, Header, Hello, Limits, Offer, Releases, Status,
 };
 
 /// How long the client waits for each of its steps.
@@ -221,10 +221,16 @@ const SPEAKERS: &[(&str, Script)] = &[
     ("can't send", |line| answer(line, &Fault::Unsendable { text: EVIL.into() })),
     ("has too much", |line| answer(line, &Fault::TooLarge { text: EVIL.into() })),
     ("finds it malformed", |line| {
-        answer(line, &Fault::Malformed { parameter: Some(0), text: EVIL.into() });
+        answer(
+            line,
+            &Fault::Malformed { parameter: Some(0), path: FieldPath::default(), text: EVIL.into() },
+        );
     }),
     ("can't prove it", |line| {
-        answer(line, &Fault::Unproven { parameter: None, text: EVIL.into() });
+        answer(
+            line,
+            &Fault::Unproven { parameter: None, path: FieldPath::default(), text: EVIL.into() },
+        );
     }),
     ("says much", |line| answer(line, &Fault::Failed { text: EVIL.repeat(70) })),
 ];

@@ -63,9 +63,10 @@ pub fn declared(handle: Option<&Handle>) -> TokenStream {
 }
 
 /// The check that a value, which this is the name of, is within its bounds.
-pub fn within(name: &Ident, Range { from, to }: Range) -> TokenStream {
+pub fn within(name: &Ident, Range { from, to }: Range, field: Option<&str>) -> TokenStream {
     let (from, to) = (Literal::i128_unsuffixed(from), Literal::i128_unsuffixed(to));
-    quote!(__input.within(&#name, #from, #to)?;)
+    let place = field.map(|field| quote!(.map_err(|error| error.in_field(#field))));
+    quote!(__input.within(&#name, #from, #to) #place ?;)
 }
 
 fn rights(names: &[Ident]) -> TokenStream {

@@ -57,12 +57,17 @@ pub(crate) fn decode(input: &DeriveInput) -> Result<TokenStream> {
     }
     let cases = cases(input)?;
     let values = cases.iter().map(|case| {
-        let Case { pattern, names, types, declared, bounds, .. } = case;
+        let Case { pattern, names, types, declared, bounds, label, labels, .. } = case;
+        // The path of a field, for an error: in an enum the variant belongs to it.
+        let labels = labels.iter().map(|field| match label.as_str() {
+            "" => field.clone(),
+            variant => format!("{variant}.{field}"),
+        });
         let filler = (names.is_empty() && case.number.is_none())
             .then(|| quote!(__input.take_array::<1>()?;));
         quote! {{
             #filler
-            #(let #names = __input.field::<#types>(#declared)?; #bounds)*
+            #(let #names = __input.named_field::<#types>(#labels, #declared)?; #bounds)*
             ::core::result::Result::Ok(#pattern)
         }}
     });
@@ -285,8 +290,12 @@ fn case(number: Option<u32>, path: &TokenStream, label: String, fields: &Fields)
         None => i.to_string(),
     });
     let declarations = fields.iter().map(|field| Ok(declared(handle(&field.attrs)?.as_ref())));
-    let bounds = fields.iter().zip(&names).map(|(field, name)| {
-        Ok(range(&field.attrs)?.map(|range| within(name, range)).unwrap_or_default())
+    let variant = &label;
+    let bounds = fields.iter().zip(&names).enumerate().map(|(place, (field, name))| {
+        let label = field.ident.as_ref().map(|name| name.unraw().to_string());
+        let label = label.unwrap_or_else(|| place.to_string());
+        let label = if variant.is_empty() { label } else { format!("{variant}.{label}") };
+        Ok(range(&field.attrs)?.map(|range| within(name, range, Some(&label))).unwrap_or_default())
     });
     Ok(Case {
         number,

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use syshandle_wire::{Guid, Offer, describe};
 
-use crate::Client;
 use crate::guard::Guarded;
+use crate::in_process::client_of;
 use crate::server::Incoming;
+use crate::{Client, Result};
 
 /// An interface: implemented for `dyn Trait` by [`interface`](crate::interface).
 pub trait Interface: Send + Sync + 'static {
@@ -59,6 +60,42 @@ impl<C: ClassInfo> Class<C> {
     /// Its name.
     pub const fn name(self) -> &'static str {
         C::NAME
+    }
+
+    /// A client of an object of this class in this process, by one of its interfaces; `cast` reaches
+    /// the others. For tests, and to pass an object of one's own to a server.
+    ///
+    /// ```
+    /// # use syshandle::{Error, ErrorKind, Result, class, interface};
+    /// # #[interface(iid = "0b7a0f0e-5d1b-4f5e-8f0a-6f8f3c1c2a31")]
+    /// # pub trait Reader { fn read(&self) -> Result<u64>; }
+    /// # #[interface(iid = "0b7a0f0e-5d1b-4f5e-8f0a-6f8f3c1c2a32")]
+    /// # pub trait Writer { fn write(&self, value: u64) -> Result<()>; }
+    /// # class! { CELL: Reader + Writer = "7c1e1f6a-2f0b-4f0d-9d3e-52f1f5a7b931"; }
+    /// # struct Fake;
+    /// # impl Reader for Fake { fn read(&self) -> Result<u64> { Ok(7) } }
+    /// # impl Writer for Fake {
+    /// #     fn write(&self, _: u64) -> Result<()> {
+    /// #         Err(Error::refused(ErrorKind::Busy, "somebody else writes"))
+    /// #     }
+    /// # }
+    /// # fn main() -> Result<()> {
+    /// let reader: ReaderClient = CELL.in_process(Fake)?;
+    /// assert_eq!(reader.read()?, 7);
+    /// let writer: WriterClient = reader.cast()?;
+    /// assert_eq!(writer.write(8).unwrap_err().kind(), ErrorKind::Busy);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoSuchInterface`](crate::ErrorKind::NoSuchInterface) if the class does not have
+    /// the interface of `P`; no descriptor, or no thread, left.
+    pub fn in_process<P: Proxy, T>(self, implementation: T) -> Result<P>
+    where
+        C: Serves<T>,
+    {
+        client_of(&C::object(implementation))
     }
 
     /// Its interfaces.

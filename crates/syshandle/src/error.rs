@@ -4,7 +4,9 @@ use std::error::Error as StdError;
 use std::{fmt, io};
 
 use syshandle_os::{Facts, Mismatch, Wanted};
-use syshandle_wire::{Fault, OpenError, Printable, Unsendable, Violation, is_printable};
+use syshandle_wire::{
+    Fault, IoCause, MethodError, OpenError, Printable, Unsendable, Violation, is_printable,
+};
 
 pub use syshandle_wire::Ran;
 
@@ -27,6 +29,11 @@ struct Inner {
     text: String,
     wrong_handle: Option<WrongHandle>,
     source: Option<Box<dyn StdError + Send + Sync>>,
+    io: Option<IoCause>,
+    /// The program has chosen the kind for its caller: it crosses the wire.
+    is_chosen: bool,
+    /// It is about a call, which ran or did not.
+    is_of_call: bool,
     /// The end of the log of the server that failed.
     log: Vec<String>,
 }
@@ -83,14 +90,84 @@ pub enum ErrorKind {
     Panicked,
     /// The method said no, with an error that its interface has no type for.
     Failed,
+    /// The server's program has ended the connection: [`Context::fail`](crate::Context::fail).
+    Aborted,
     /// The system said no.
     System,
+}
+
+impl ErrorKind {
+    /// The kinds by their numbers on the wire: a new one comes at the end.
+    const ALL: [Self; 26] = [
+        Self::Failed,
+        Self::NotRegistered,
+        Self::BadRegistration,
+        Self::Insecure,
+        Self::NoRuntimeDirectory,
+        Self::StartFailed,
+        Self::ActivationDenied,
+        Self::AlreadyRunning,
+        Self::NotAllowed,
+        Self::NoSuchClass,
+        Self::NoSuchInterface,
+        Self::NoSuchMethod,
+        Self::WrongHandle,
+        Self::Unproven,
+        Self::Malformed,
+        Self::HandlesLost,
+        Self::TooLarge,
+        Self::Busy,
+        Self::TimedOut,
+        Self::Cancelled,
+        Self::Disconnected,
+        Self::Violation,
+        Self::Panicked,
+        Self::Aborted,
+        Self::System,
+        Self::OtherProcess,
+    ];
+
+    fn number(self) -> u8 {
+        Self::ALL.iter().position(|kind| *kind == self).unwrap_or_default() as u8
+    }
+
+    /// The kind of this number. A kind that only a newer peer knows is a failure, to us.
+    fn of_number(number: u8) -> Self {
+        Self::ALL.get(usize::from(number)).copied().unwrap_or(Self::Failed)
+    }
 }
 
 impl Error {
     /// An error of a method: what `Result<T>` in an interface takes, as a text for the caller.
     pub fn failed(text: impl Into<String>) -> Self {
-        Self::new(ErrorKind::Failed, text).maybe_ran()
+        Self::failed_as(ErrorKind::Failed, text)
+    }
+
+    /// An error of a method that may have done something, as an error of this kind for the caller.
+    ///
+    /// An error that a method only passes on with `?` is of the kind [`ErrorKind::Failed`] for the
+    /// caller, whatever it was to the method: the kinds are about the caller's own call.
+    ///
+    /// An object that stands for another one in a test can make every kind of error in this way.
+    pub fn failed_as(kind: ErrorKind, text: impl Into<String>) -> Self {
+        let mut error = Self::new(kind, text).maybe_ran();
+        error.0.is_chosen = true;
+        error
+    }
+
+    /// An error of a method that refuses the call and has done nothing: the caller learns that the
+    /// call did not run, so it may try again.
+    ///
+    /// ```
+    /// use syshandle::{Error, ErrorKind, Ran};
+    ///
+    /// let busy = Error::refused(ErrorKind::Busy, "the scanner is in use");
+    /// assert_eq!((busy.kind(), busy.ran()), (ErrorKind::Busy, Ran::No));
+    /// let denied = Error::refused(ErrorKind::NotAllowed, "only members may scan");
+    /// # let _ = denied;
+    /// ```
+    pub fn refused(kind: ErrorKind, text: impl Into<String>) -> Self {
+        Self::failed_as(kind, text).did_not_run()
     }
 
     /// An error of something that did not run.
@@ -101,6 +178,9 @@ impl Error {
             text: Printable(text.into()).into_text(),
             wrong_handle: None,
             source: None,
+            io: None,
+            is_chosen: false,
+            is_of_call: true,
             log: Vec::new(),
         }))
     }
@@ -111,6 +191,9 @@ impl Error {
         let source = source.into();
         if BLAMES.contains(&self.0.kind) && source.downcast_ref().is_some_and(is_lack) {
             self.0.kind = ErrorKind::System;
+        }
+        if let Some(error) = source.downcast_ref() {
+            self.0.io = Some(IoCause::of(error));
         }
         self.0.source = Some(Cause::printable(source));
         self
@@ -129,6 +212,12 @@ impl Error {
         self
     }
 
+    /// The same, of something else than a call.
+    pub(crate) fn of_no_call(mut self) -> Self {
+        self.0.is_of_call = false;
+        self.maybe_ran()
+    }
+
     /// The same, of something that did not run for certain.
     pub(crate) fn did_not_run(mut self) -> Self {
         self.0.ran = Ran::No;
@@ -144,9 +233,11 @@ impl Error {
     /// The same of another call, but for its cause.
     #[cfg(not(windows))]
     pub(crate) fn of_another_call(&self) -> Self {
-        let Inner { kind, ran, ref text, wrong_handle, ref log, .. } = *self.0;
-        let (text, log) = (text.clone(), log.clone());
-        Self(Box::new(Inner { kind, ran, text, wrong_handle, source: None, log }))
+        let Inner { kind, ran, ref text, wrong_handle, io, is_chosen, is_of_call, ref log, .. } =
+            *self.0;
+        let (text, log, source) = (text.clone(), log.clone(), None);
+        let inner = Inner { kind, ran, text, wrong_handle, source, io, is_chosen, is_of_call, log };
+        Self(Box::new(inner))
     }
 
     /// What kind of failure it is.
@@ -157,6 +248,30 @@ impl Error {
     /// Whether the call ran: one that did not run can be tried again.
     pub fn ran(&self) -> Ran {
         self.0.ran
+    }
+
+    /// The kind of the `std::io::Error` that this error was made of, here or in the method.
+    pub fn io_kind(&self) -> Option<io::ErrorKind> {
+        self.0.io.map(IoCause::kind)
+    }
+
+    /// The number of the operating system's error that this error was made of, here or in the method.
+    pub fn raw_os_error(&self) -> Option<i32> {
+        self.0.io.and_then(IoCause::raw_os_error)
+    }
+
+    /// What the caller of a method is told of the error that the method has returned.
+    pub(crate) fn to_fault(&self) -> Fault {
+        let (kind, ran) = match self.0.is_chosen {
+            true => (self.0.kind, self.0.ran),
+            false => (ErrorKind::Failed, Ran::Maybe),
+        };
+        Fault::Method(MethodError {
+            kind: kind.number(),
+            ran,
+            io: self.0.io,
+            text: format!("{self:#}"),
+        })
     }
 
     /// The facts of an error of the kind [`ErrorKind::WrongHandle`].
@@ -181,10 +296,15 @@ impl Error {
             Fault::Panicked { .. } => ErrorKind::Panicked,
             Fault::Unsendable { .. } => ErrorKind::System,
             Fault::TooLarge { .. } => ErrorKind::TooLarge,
+            Fault::Aborted { .. } => ErrorKind::Aborted,
+            Fault::Method(error) => ErrorKind::of_number(error.kind),
             _ => ErrorKind::Failed,
         };
         let mut error = Self::new(kind, fault.to_string());
         error.0.ran = fault.ran();
+        if let Fault::Method(method) = fault {
+            error.0.io = method.io;
+        }
         if let Fault::WrongHandle { slot, mismatch, .. } = *fault {
             let Mismatch { wanted: expected, received } = mismatch;
             error.0.wrong_handle = Some(WrongHandle { slot, expected, received });
@@ -227,6 +347,7 @@ impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({:?}", self.0.text, self.0.kind)?;
         match self.0.ran {
+            _ if !self.0.is_of_call => f.write_str(")")?,
             Ran::No => f.write_str("; did not run)")?,
             Ran::Maybe => f.write_str("; may have run)")?,
         }
@@ -300,7 +421,8 @@ impl From<io::Error> for Error {
             _ => ErrorKind::System,
         };
         let text = error.to_string();
-        let new = Self::new(kind, text).maybe_ran();
+        let mut new = Self::new(kind, text).maybe_ran();
+        new.0.io = Some(IoCause::of(&error));
         if error.source().is_some() { new.because(CauseOf(error)) } else { new }
     }
 }

@@ -16,6 +16,9 @@ use crate::{Client, Implements, Interface, Object, Proxy, Result};
 /// A client of an object in this process: for tests of code that uses an interface, and to pass an
 /// object of one's own to a server (a callback).
 ///
+/// The object has this one interface. [`Class::in_process`](crate::Class::in_process) makes one that
+/// has all interfaces of a class.
+///
 /// Nothing is left out: calls travel through the kernel and are checked as between processes. The
 /// object is served by threads of its own until its last reference is dropped.
 ///
@@ -25,6 +28,12 @@ pub fn in_process<I, T>(implementation: T) -> Result<I::Client>
 where
     I: Interface + Implements<T> + ?Sized,
 {
+    let object = Object::new().with::<I, T>(&Arc::new(implementation));
+    client_of(&object)
+}
+
+/// A client of an object in this process, by one of its interfaces.
+pub(crate) fn client_of<P: Proxy>(object: &Object) -> Result<P> {
     let settings = Settings {
         loops: 1,
         threads_max: THREADS_MAX,
@@ -36,17 +45,16 @@ where
         shares: Totals::UNLIMITED,
     };
     let reactor = Reactor::new(settings, std::collections::HashMap::new())?;
-    let object = Object::new().with::<I, T>(&Arc::new(implementation));
     let (ours, theirs) = Seqpacket::pair()?;
     ours.name_senders()?;
-    reactor.serve(theirs, &object)?;
+    reactor.serve(theirs, object)?;
     reactor.start()?;
-    let hello = Hello { clsid: Guid::NIL, iid: I::DESCRIPTION.iid };
+    let interface = P::Interface::DESCRIPTION;
+    let hello = Hello { clsid: Guid::NIL, iid: interface.iid };
     let connection = Opening::new(ours, hello).open(now() + Client::TIMEOUT)?;
     let share = reactor.shares.of(connection.server());
-    let served = ServedObject::with_client(&reactor, &share, object);
-    let client = Client::of_this_process(connection, Box::new(served), I::DESCRIPTION);
-    Ok(I::Client::from_client(client))
+    let served = ServedObject::with_client(&reactor, &share, object.clone());
+    Ok(P::from_client(Client::of_this_process(connection, Box::new(served), interface)))
 }
 
 /// Methods of one object that block at once.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use syshandle_os::Declared;
 use syshandle_wire::describe::Interface as Description;
-use syshandle_wire::{Decode, DecodeError, Decoder, Fault, Status};
+use syshandle_wire::{Decode, DecodeError, Decoder, Fault, FieldPath, Status};
 
 use crate::{CallError, Error, ErrorKind, Result};
 
@@ -24,7 +24,11 @@ impl Site {
         mut input: Decoder<'_>,
     ) -> Result<T, CallError<E>> {
         let wrong = |error: DecodeError| {
-            self.name(Error::from_fault(&Fault::from(error)).at("result").maybe_ran())
+            let place = match error.path.as_str() {
+                "" => "result".to_owned(),
+                path => format!("result `{path}`"),
+            };
+            self.name(Error::from_fault(&Fault::from(error)).at(&place).maybe_ran())
         };
         match status {
             Status::Fault => {
@@ -64,25 +68,30 @@ impl Site {
 
     /// An error of the parameter with this index, if it is of one.
     pub(crate) fn name_parameter(self, index: Option<u16>, error: Error) -> Error {
+        self.name_place(index, &FieldPath::default(), error)
+    }
+
+    /// An error of a place within the parameter with this index, if it is of one.
+    fn name_place(self, index: Option<u16>, path: &FieldPath, error: Error) -> Error {
         let described = self.interface.methods.get(self.method as usize);
         let parameter = described
             .zip(index)
             .and_then(|(method, index)| method.parameters.get(usize::from(index)));
         self.name(match parameter {
-            Some(parameter) => error.at(&format!("parameter `{}`", parameter.name)),
+            Some(parameter) => error.at(&format!("parameter `{}`", path.within(parameter.name))),
             None => error,
         })
     }
 
     /// What the server's runtime said of the call.
     fn told(self, fault: &Fault) -> Error {
-        let index = match fault {
-            Fault::WrongHandle { parameter, .. }
-            | Fault::Malformed { parameter, .. }
-            | Fault::Unproven { parameter, .. } => *parameter,
-            _ => None,
-        };
-        self.name_parameter(index, Error::from_fault(fault))
+        let error = Error::from_fault(fault);
+        match fault {
+            Fault::WrongHandle { parameter, path, .. }
+            | Fault::Malformed { parameter, path, .. }
+            | Fault::Unproven { parameter, path, .. } => self.name_place(*parameter, path, error),
+            _ => self.name(error),
+        }
     }
 }
 

@@ -139,10 +139,11 @@ macro_rules! impl_map {
             fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
                 let len = input.take_len()?;
                 let mut map = Self::default();
-                for _ in 0..len {
-                    let (key, value) = (K::decode(input)?, V::decode(input)?);
+                for index in 0..len {
+                    let key = K::decode(input).map_err(|error| error.in_item(index))?;
+                    let value = V::decode(input).map_err(|error| error.in_item(index))?;
                     if map.insert(key, value).is_some() {
-                        return Err(input.error(Malformed::Duplicate));
+                        return Err(input.error(Malformed::Duplicate).in_item(index));
                     }
                 }
                 Ok(map)
@@ -171,9 +172,10 @@ macro_rules! impl_set {
             fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
                 let len = input.take_len()?;
                 let mut set = Self::default();
-                for _ in 0..len {
-                    if !set.insert(T::decode(input)?) {
-                        return Err(input.error(Malformed::Duplicate));
+                for index in 0..len {
+                    let item = T::decode(input).map_err(|error| error.in_item(index))?;
+                    if !set.insert(item) {
+                        return Err(input.error(Malformed::Duplicate).in_item(index));
                     }
                 }
                 Ok(set)
@@ -195,7 +197,9 @@ macro_rules! impl_tuple {
 
         impl<$($name: Decode),+> Decode for ($($name,)+) {
             fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-                Ok(($($name::decode(input)?,)+))
+                Ok(($(
+                    $name::decode(input).map_err(|error| error.in_field(stringify!($index)))?,
+                )+))
             }
         }
     };

@@ -29,8 +29,8 @@ pub trait Decode: Sized {
     fn decode_all(len: usize, input: &mut Decoder<'_>) -> Result<Vec<Self>, DecodeError> {
         // Every value takes a byte at least, but may be much larger in memory than on the wire.
         let mut items = Vec::with_capacity(len.min(PREALLOCATE_MAX));
-        for _ in 0..len {
-            items.push(Self::decode(input)?);
+        for index in 0..len {
+            items.push(Self::decode(input).map_err(|error| error.in_item(index))?);
         }
         Ok(items)
     }
@@ -128,6 +128,19 @@ impl<'a> Decoder<'a> {
         let value = T::decode(self);
         self.declared = outer;
         value
+    }
+
+    /// Reads a field as [`Decoder::field`] does, and names it in an error.
+    ///
+    /// # Errors
+    /// Those of its type.
+    #[inline]
+    pub fn named_field<T: Decode>(
+        &mut self,
+        name: &str,
+        declared: Option<Declared>,
+    ) -> Result<T, DecodeError> {
+        self.field(declared).map_err(|error| error.in_field(name))
     }
 
     /// Reads a value of a type of the user's, not too deep within others. Only such a type can hold
@@ -262,7 +275,7 @@ impl<'a> Decoder<'a> {
     /// An error at this place.
     #[cold]
     pub fn error(&self, malformed: Malformed) -> DecodeError {
-        DecodeError { parameter: self.parameter, malformed }
+        DecodeError { parameter: self.parameter, path: FieldPath::default(), malformed }
     }
 }
 
@@ -273,7 +286,7 @@ fn left_over(bytes: usize, handles: usize) -> DecodeError {
         (0, count) => Malformed::ExtraHandles { count: count as u16 },
         (count, _) => Malformed::TrailingBytes { count: count as u32 },
     };
-    DecodeError { parameter: None, malformed }
+    DecodeError { parameter: None, path: FieldPath::default(), malformed }
 }
 
 /// Nobody has looked at what is left.
@@ -300,8 +313,68 @@ impl fmt::Debug for Decoder<'_> {
 pub struct DecodeError {
     /// The index of the parameter, where there is one.
     pub parameter: Option<u16>,
+    /// The place within the parameter or the result.
+    pub path: FieldPath,
     /// What is wrong.
     pub malformed: Malformed,
+}
+
+impl DecodeError {
+    /// The same error of a field with this name, or of an enum's variant.
+    #[cold]
+    #[must_use]
+    pub fn in_field(mut self, name: &str) -> Self {
+        self.path.put_before(name);
+        self
+    }
+
+    /// The same error of the item with this index in a list, a map or a set.
+    #[cold]
+    #[must_use]
+    pub fn in_item(mut self, index: usize) -> Self {
+        self.path.put_before(&format!("[{index}]"));
+        self
+    }
+}
+
+/// Keeps as much of a text as a path may have.
+impl From<&str> for FieldPath {
+    fn from(text: &str) -> Self {
+        Self(text[..text.floor_char_boundary(Self::LEN_MAX)].to_owned())
+    }
+}
+
+/// A place within a value, as Rust writes it: `rings[2].size`. Empty for the value itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FieldPath(String);
+
+impl FieldPath {
+    /// Limit of its length in bytes: what is further out is left out.
+    pub const LEN_MAX: usize = 256;
+
+    /// The path as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The path within a value of this name: `setup.rings[2].size`.
+    pub fn within(&self, name: &str) -> String {
+        let mut whole = Self(self.0.clone());
+        whole.join_before(name);
+        whole.0
+    }
+
+    fn put_before(&mut self, part: &str) {
+        // More would be built for nothing, at each level of a deep value.
+        if self.0.len() + part.len() < Self::LEN_MAX {
+            self.join_before(part);
+        }
+    }
+
+    fn join_before(&mut self, part: &str) {
+        let dot = if self.0.is_empty() || self.0.starts_with('[') { "" } else { "." };
+        self.0 = format!("{part}{dot}{}", self.0);
+    }
 }
 
 /// What can be wrong with a message.
@@ -390,10 +463,13 @@ impl fmt::Display for Malformed {
 
 impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.parameter {
-            Some(index) => write!(f, "parameter {index}: {}", self.malformed),
-            None => self.malformed.fmt(f),
+        if let Some(index) = self.parameter {
+            write!(f, "parameter {index}: ")?;
         }
+        if !self.path.as_str().is_empty() {
+            write!(f, "`{}`: ", self.path.as_str())?;
+        }
+        self.malformed.fmt(f)
     }
 }
 

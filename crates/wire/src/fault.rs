@@ -1,12 +1,13 @@
 //! What the runtime at one side tells the other when a call or a connection isn't served.
 
-use std::fmt;
+use std::{fmt, io};
 
 use syshandle_os::{Facts, Kinds, Mismatch, Object, Rights, Sockets, Wanted};
 
 use crate::decode::ProofError;
 use crate::{
-    Decode, DecodeError, Decoder, Encode, Encoder, Guid, Limits, Malformed, Printable, Prove,
+    Decode, DecodeError, Decoder, Encode, Encoder, FieldPath, Guid, Limits, Malformed, Printable,
+    Prove,
 };
 
 /// Why a call or a connection isn't served, as the other side's runtime says it.
@@ -28,6 +29,8 @@ pub enum Fault {
     WrongHandle {
         /// The index of the parameter; `None` in a result.
         parameter: Option<u16>,
+        /// The place within the parameter or the result.
+        path: FieldPath,
         /// The slot among all handles of the call.
         slot: u16,
         /// What was wanted and what came.
@@ -37,6 +40,8 @@ pub enum Fault {
     Malformed {
         /// The index of the parameter, where there is one.
         parameter: Option<u16>,
+        /// The place within the parameter or the result.
+        path: FieldPath,
         /// What is wrong.
         text: String,
     },
@@ -44,6 +49,8 @@ pub enum Fault {
     Unproven {
         /// The index of the parameter; `None` in a result.
         parameter: Option<u16>,
+        /// The place within the parameter or the result.
+        path: FieldPath,
         /// Why not.
         text: String,
     },
@@ -83,7 +90,103 @@ pub enum Fault {
         /// Why not.
         text: String,
     },
+    /// The method failed or refused, with an error of the runtime's type.
+    Method(MethodError),
+    /// The server's program has ended the connection.
+    Aborted {
+        /// What it said.
+        text: String,
+    },
 }
+
+/// The error of a method that has no error type of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MethodError {
+    /// The number of its kind: `docs/wire.md` has the table.
+    pub kind: u8,
+    /// Whether the method has done anything.
+    pub ran: Ran,
+    /// What the system said, where it was an error of the system.
+    pub io: Option<IoCause>,
+    /// The text, with its causes.
+    pub text: String,
+}
+
+/// What is kept of an error of the system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IoCause {
+    /// The number of an error of the operating system.
+    Errno(i32),
+    /// A kind without such a number.
+    Kind(io::ErrorKind),
+}
+
+impl IoCause {
+    /// What is kept of this error.
+    pub fn of(error: &io::Error) -> Self {
+        error.raw_os_error().map_or_else(|| Self::Kind(error.kind()), Self::Errno)
+    }
+
+    /// Its kind.
+    pub fn kind(self) -> io::ErrorKind {
+        match self {
+            Self::Errno(errno) => io::Error::from_raw_os_error(errno).kind(),
+            Self::Kind(kind) => kind,
+        }
+    }
+
+    /// The number of the operating system's error.
+    pub fn raw_os_error(self) -> Option<i32> {
+        match self {
+            Self::Errno(errno) => Some(errno),
+            Self::Kind(_) => None,
+        }
+    }
+}
+
+/// The kinds of errors that a standard library may make without a number of the operating system;
+/// the place of a kind here is its number on the wire. A kind that is not here travels as the first.
+const IO_KINDS: [io::ErrorKind; 39] = [
+    io::ErrorKind::Other,
+    io::ErrorKind::NotFound,
+    io::ErrorKind::PermissionDenied,
+    io::ErrorKind::ConnectionRefused,
+    io::ErrorKind::ConnectionReset,
+    io::ErrorKind::HostUnreachable,
+    io::ErrorKind::NetworkUnreachable,
+    io::ErrorKind::ConnectionAborted,
+    io::ErrorKind::NotConnected,
+    io::ErrorKind::AddrInUse,
+    io::ErrorKind::AddrNotAvailable,
+    io::ErrorKind::NetworkDown,
+    io::ErrorKind::BrokenPipe,
+    io::ErrorKind::AlreadyExists,
+    io::ErrorKind::WouldBlock,
+    io::ErrorKind::NotADirectory,
+    io::ErrorKind::IsADirectory,
+    io::ErrorKind::DirectoryNotEmpty,
+    io::ErrorKind::ReadOnlyFilesystem,
+    io::ErrorKind::StaleNetworkFileHandle,
+    io::ErrorKind::InvalidInput,
+    io::ErrorKind::InvalidData,
+    io::ErrorKind::TimedOut,
+    io::ErrorKind::WriteZero,
+    io::ErrorKind::StorageFull,
+    io::ErrorKind::NotSeekable,
+    io::ErrorKind::QuotaExceeded,
+    io::ErrorKind::FileTooLarge,
+    io::ErrorKind::ResourceBusy,
+    io::ErrorKind::ExecutableFileBusy,
+    io::ErrorKind::Deadlock,
+    io::ErrorKind::CrossesDevices,
+    io::ErrorKind::TooManyLinks,
+    io::ErrorKind::InvalidFilename,
+    io::ErrorKind::ArgumentListTooLong,
+    io::ErrorKind::Interrupted,
+    io::ErrorKind::Unsupported,
+    io::ErrorKind::UnexpectedEof,
+    io::ErrorKind::OutOfMemory,
+];
 
 /// Whether a call ran.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,7 +204,9 @@ impl Fault {
             Self::Panicked { .. }
             | Self::Failed { .. }
             | Self::Unsendable { .. }
-            | Self::TooLarge { .. } => Ran::Maybe,
+            | Self::TooLarge { .. }
+            | Self::Aborted { .. } => Ran::Maybe,
+            Self::Method(error) => error.ran,
             _ => Ran::No,
         }
     }
@@ -128,11 +233,13 @@ impl Fault {
 
 impl From<DecodeError> for Fault {
     fn from(error: DecodeError) -> Self {
-        let parameter = error.parameter;
-        match error.malformed {
-            Malformed::Handle { slot, mismatch } => Self::WrongHandle { parameter, slot, mismatch },
-            Malformed::Unproven { text, .. } => Self::Unproven { parameter, text },
-            malformed => Self::Malformed { parameter, text: malformed.to_string() },
+        let DecodeError { parameter, path, malformed } = error;
+        match malformed {
+            Malformed::Handle { slot, mismatch } => {
+                Self::WrongHandle { parameter, path, slot, mismatch }
+            }
+            Malformed::Unproven { text, .. } => Self::Unproven { parameter, path, text },
+            malformed => Self::Malformed { parameter, path, text: malformed.to_string() },
         }
     }
 }
@@ -163,6 +270,8 @@ impl fmt::Display for Fault {
             Self::NoObject { text } => {
                 write!(f, "the object couldn't be made: {}", Printable(text))
             }
+            Self::Method(error) => Printable(&error.text).fmt(f),
+            Self::Aborted { text } => Printable(text).fmt(f),
         }
     }
 }
@@ -190,15 +299,15 @@ impl Encode for Fault {
                 iid.encode(out);
             }
             Self::NoSuchMethod(method) => number(4, *method, out),
-            Self::WrongHandle { parameter, slot, mismatch } => {
+            Self::WrongHandle { parameter, path, slot, mismatch } => {
                 out.put(&[5]);
-                out.put(&parameter.unwrap_or(NO_PARAMETER).to_le_bytes());
+                put_place(*parameter, path, out);
                 out.put(&slot.to_le_bytes());
                 put_mismatch(mismatch, out);
             }
-            Self::Malformed { parameter, text: what } => {
+            Self::Malformed { parameter, path, text: what } => {
                 text(6, what, out);
-                out.put(&parameter.unwrap_or(NO_PARAMETER).to_le_bytes());
+                put_place(*parameter, path, out);
             }
             Self::HandlesLost => out.put(&[7]),
             Self::Expired => out.put(&[8]),
@@ -209,10 +318,26 @@ impl Encode for Fault {
             Self::Unsendable { text: what } => text(13, what, out),
             Self::NoObject { text: what } => text(14, what, out),
             Self::TooLarge { text: what } => text(15, what, out),
-            Self::Unproven { parameter, text: what } => {
+            Self::Unproven { parameter, path, text: what } => {
                 text(16, what, out);
-                out.put(&parameter.unwrap_or(NO_PARAMETER).to_le_bytes());
+                put_place(*parameter, path, out);
             }
+            Self::Method(MethodError { kind, ran, io, text: what }) => {
+                text(17, what, out);
+                out.put(&[*kind, u8::from(*ran == Ran::Maybe)]);
+                match *io {
+                    None => out.put(&[0]),
+                    Some(IoCause::Errno(errno)) => {
+                        out.put(&[1]);
+                        out.put(&errno.to_le_bytes());
+                    }
+                    Some(IoCause::Kind(kind)) => {
+                        let number = IO_KINDS.iter().position(|known| *known == kind);
+                        out.put(&[2, number.unwrap_or_default() as u8]);
+                    }
+                }
+            }
+            Self::Aborted { text: what } => text(18, what, out),
         }
     }
 }
@@ -226,10 +351,15 @@ impl Decode for Fault {
             4 => Self::NoSuchMethod(u32::decode(input)?),
             5 => Self::WrongHandle {
                 parameter: parameter(input)?,
+                path: path(input)?,
                 slot: u16::decode(input)?,
                 mismatch: take_mismatch(input)?,
             },
-            6 => Self::Malformed { text: String::decode(input)?, parameter: parameter(input)? },
+            6 => Self::Malformed {
+                text: String::decode(input)?,
+                parameter: parameter(input)?,
+                path: path(input)?,
+            },
             7 => Self::HandlesLost,
             8 => Self::Expired,
             9 => Self::Busy { limit: String::decode(input)? },
@@ -239,7 +369,27 @@ impl Decode for Fault {
             13 => Self::Unsendable { text: String::decode(input)? },
             14 => Self::NoObject { text: String::decode(input)? },
             15 => Self::TooLarge { text: String::decode(input)? },
-            16 => Self::Unproven { text: String::decode(input)?, parameter: parameter(input)? },
+            16 => Self::Unproven {
+                text: String::decode(input)?,
+                parameter: parameter(input)?,
+                path: path(input)?,
+            },
+            17 => Self::Method(MethodError {
+                text: String::decode(input)?,
+                kind: u8::decode(input)?,
+                ran: if bool::decode(input)? { Ran::Maybe } else { Ran::No },
+                io: match u8::decode(input)? {
+                    0 => None,
+                    1 => Some(IoCause::Errno(i32::decode(input)?)),
+                    2 => {
+                        // A kind that only a newer peer knows is another one, to us.
+                        let kind = IO_KINDS.get(usize::from(u8::decode(input)?));
+                        Some(IoCause::Kind(kind.copied().unwrap_or(io::ErrorKind::Other)))
+                    }
+                    _ => return Err(input.error(Malformed::Value { expected: "cause" })),
+                },
+            }),
+            18 => Self::Aborted { text: String::decode(input)? },
             _ => return Err(input.error(Malformed::Value { expected: "fault" })),
         })
     }
@@ -273,6 +423,16 @@ fn take_mismatch(input: &mut Decoder<'_>) -> Result<Mismatch, DecodeError> {
     let object = known.unwrap_or(Object::Other);
     let rights = Rights::from_bits_truncate(u32::decode(input)?);
     Ok(Mismatch { wanted, received: Facts { object, rights } })
+}
+
+fn put_place<'a>(parameter: Option<u16>, path: &'a FieldPath, out: &mut Encoder<'a>) {
+    out.put(&parameter.unwrap_or(NO_PARAMETER).to_le_bytes());
+    out.put_len(path.as_str().len());
+    out.put(path.as_str().as_bytes());
+}
+
+fn path(input: &mut Decoder<'_>) -> Result<FieldPath, DecodeError> {
+    Ok(String::decode(input)?.as_str().into())
 }
 
 fn parameter(input: &mut Decoder<'_>) -> Result<Option<u16>, DecodeError> {
@@ -315,13 +475,14 @@ mod tests {
             received: Facts { object: Object::Pipe, rights: Rights::READ },
         };
         let text = || "what".to_owned();
+        let path = || FieldPath::from("rings[2].size");
         vec![
             Fault::NotAllowed { uid: 1000 },
             Fault::NoSuchClass(Guid::from_bytes([1; 16])),
             Fault::NoSuchInterface(Guid::from_bytes([2; 16])),
             Fault::NoSuchMethod(9),
-            Fault::WrongHandle { parameter: Some(0), slot: 3, mismatch },
-            Fault::Malformed { parameter: None, text: text() },
+            Fault::WrongHandle { parameter: Some(0), path: path(), slot: 3, mismatch },
+            Fault::Malformed { parameter: None, path: FieldPath::default(), text: text() },
             Fault::HandlesLost,
             Fault::Expired,
             Fault::Busy { limit: text() },
@@ -331,7 +492,21 @@ mod tests {
             Fault::Unsendable { text: text() },
             Fault::NoObject { text: text() },
             Fault::TooLarge { text: text() },
-            Fault::Unproven { parameter: Some(3), text: text() },
+            Fault::Unproven { parameter: Some(3), path: path(), text: text() },
+            Fault::Method(MethodError { kind: 3, ran: Ran::No, io: None, text: text() }),
+            Fault::Method(MethodError {
+                kind: 200,
+                ran: Ran::Maybe,
+                io: Some(IoCause::Errno(13)),
+                text: text(),
+            }),
+            Fault::Method(MethodError {
+                kind: 0,
+                ran: Ran::Maybe,
+                io: Some(IoCause::Kind(io::ErrorKind::UnexpectedEof)),
+                text: text(),
+            }),
+            Fault::Aborted { text: text() },
         ]
     }
 

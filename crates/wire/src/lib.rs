@@ -34,10 +34,10 @@ mod whereabouts;
 
 pub use arena::{BodySize, Ranges};
 pub use client_end::{Busy, ClientEnd, FromServer, OpenError};
-pub use decode::{Decode, DecodeError, Decoder, Malformed, ProofError, Prove};
+pub use decode::{Decode, DecodeError, Decoder, FieldPath, Malformed, ProofError, Prove};
 pub use describe::Describe;
 pub use encode::{Encode, EncodeError, Encoder, Unsendable};
-pub use fault::{Fault, Ran};
+pub use fault::{Fault, IoCause, MethodError, Ran};
 pub use frame::{Body, FrameKind, Header, Releases, Status, Violation};
 pub use greeting::{Greeting, Hello, Offer};
 pub use guid::{Guid, ParseGuidError};

@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use syshandle_os::{Facts, Kind, Kinds, Mismatch, Object, OwnedHandle, Rights, Sockets, Wanted};
 use syshandle_wire::{
-    Body, ClientEnd, Encode, Encoder, Fault, FrameKind, Greeting, Guid, Header, Hello, Limits,
-    Offer, Releases, ServerEnd, Status,
+    Body, ClientEnd, Encode, Encoder, Fault, FieldPath, FrameKind, Greeting, Guid, Header, Hello,
+    IoCause, Limits, MethodError, Offer, Ran, Releases, ServerEnd, Status,
 };
 
 /// The lines of one file.
@@ -119,14 +119,17 @@ fn of(kind: FrameKind) -> Header {
 #[test]
 fn faults_are_as_they_were() {
     let mut golden = Golden::default();
+    let path = || FieldPath::from("rings[2].size");
     let wrong = |wanted, object, rights| Fault::WrongHandle {
         parameter: Some(1),
+        path: path(),
         slot: 2,
         mismatch: Mismatch { wanted, received: Facts { object, rights } },
     };
     let read = Rights::READ;
     let kinds = Kinds::of(Kind::File).or(Kind::Pipe);
     let text = || "why".to_owned();
+    let method = |ran, io| Fault::Method(MethodError { kind: 3, ran, io, text: text() });
     let faults = [
         Fault::NotAllowed { uid: 1000 },
         Fault::NoSuchClass(guid(0x10)),
@@ -136,8 +139,8 @@ fn faults_are_as_they_were() {
         wrong(Wanted::Rights(read | Rights::WRITE), Object::RegularFile, read),
         wrong(Wanted::NoMoreThan(read), Object::Memory, read | Rights::WRITE),
         wrong(Wanted::Sockets(Sockets::UNIX_STREAM), Object::UnixDatagram, read),
-        Fault::Malformed { parameter: Some(1), text: text() },
-        Fault::Malformed { parameter: None, text: text() },
+        Fault::Malformed { parameter: Some(1), path: path(), text: text() },
+        Fault::Malformed { parameter: None, path: FieldPath::default(), text: text() },
         Fault::HandlesLost,
         Fault::Expired,
         Fault::Busy { limit: text() },
@@ -147,7 +150,11 @@ fn faults_are_as_they_were() {
         Fault::Unsendable { text: text() },
         Fault::NoObject { text: text() },
         Fault::TooLarge { text: text() },
-        Fault::Unproven { parameter: None, text: text() },
+        Fault::Unproven { parameter: None, path: FieldPath::default(), text: text() },
+        method(Ran::No, None),
+        method(Ran::Maybe, Some(IoCause::Errno(13))),
+        method(Ran::Maybe, Some(IoCause::Kind(std::io::ErrorKind::UnexpectedEof))),
+        Fault::Aborted { text: text() },
     ];
     for fault in faults {
         let bytes = fault.write();

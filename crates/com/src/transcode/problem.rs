@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use syshandle_wire::{EncodeError, Fault, Limits, Unsendable};
+use syshandle_wire::{EncodeError, Fault, FieldPath, Limits, Unsendable};
 
 use crate::{BadAddress, OutOfMemory};
 
@@ -77,7 +77,11 @@ impl From<OutOfMemory> for Problem {
 /// What the server says of arguments that aren't what the interface says.
 impl From<TranscodeError> for Fault {
     fn from(error: TranscodeError) -> Self {
-        Self::Malformed { parameter: error.parameter, text: error.problem.to_string() }
+        Self::Malformed {
+            parameter: error.parameter,
+            path: FieldPath::default(),
+            text: error.problem.to_string(),
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use syshandle::{Interface, Kind};
 use syshandle_com::{
     Answer, Compiled, HandleForm, Hresult, Lent, Memory, MethodPlan, Passed, Received, Reply, Sort,
 };
-use syshandle_wire::{Fault, Status};
+use syshandle_wire::{Fault, FieldPath, Status};
 
 use crate::carry::Runtime;
 use crate::golden::compiled;
@@ -226,8 +226,8 @@ fn an_error_with_data_arrives_whole_with_its_handles() {
 #[test]
 fn a_fault_arrives_with_its_text() {
     let text = || "the bytes are no bool".to_owned();
-    let fault = Fault::Malformed { parameter: Some(1), text: text() };
-    let told = Fault::Malformed { parameter: None, text: text() };
+    let fault = Fault::Malformed { parameter: Some(1), path: FieldPath::default(), text: text() };
+    let told = Fault::Malformed { parameter: None, path: FieldPath::default(), text: text() };
     let all = [
         (compiled::<dyn SparkleFinisher>(HandleForm::System), 0, &told),
         (compiled::<dyn Opaque>(HandleForm::System), 0, &fault),

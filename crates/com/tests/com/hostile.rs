@@ -6,7 +6,7 @@ use syshandle_com::{
     BadAddress, Compiled, ErrorInfo, HandleForm, Hresult, Lent, Memory, MethodPlan, OutOfMemory,
     Passed, Problem, Reply, Sort, TranscodeError,
 };
-use syshandle_wire::{Fault, Limits, Status};
+use syshandle_wire::{Fault, FieldPath, Limits, Status};
 
 use crate::golden::compiled;
 use crate::memory::Simulated;
@@ -71,7 +71,11 @@ fn a_value_that_no_variant_has_is_refused() {
     let fault = Fault::from(error);
     assert_eq!(
         fault,
-        Fault::Malformed { parameter: Some(1), text: "the value is no Level".to_owned() }
+        Fault::Malformed {
+            parameter: Some(1),
+            path: FieldPath::default(),
+            text: "the value is no Level".to_owned()
+        }
     );
 }
 

@@ -74,7 +74,7 @@ fn arm(number: usize, method: &Method) -> TokenStream {
             let read = quote!(__input.parameter::<#ty>(#index, #declared)?);
             let Some(range) = range else { return read };
             let value = Ident::new("__value", ty.span());
-            let check = within(&value, *range);
+            let check = within(&value, *range, None);
             quote!({ let #value = #read; #check #value })
         });
     let context = method.context.as_ref().map(|_| quote!(__context,));

@@ -10,7 +10,7 @@ use syshandle_os::{BorrowedHandle, Credentials, ProcessMark, Waitable, Waited, t
 use syshandle_wire::{Body, ClientEnd, FrameKind, Header, Limits, Payload};
 
 use super::cancel::Cancel;
-use super::ended::{Ended, failed};
+use super::ended::{Ended, OtherEnd, failed};
 use super::patience::Patience;
 use super::reply::{Replies, Reply, ReplyBody, Waiter, WaiterNumber, Waiting};
 use super::starting::NewCall;
@@ -26,6 +26,7 @@ pub(crate) struct Connection {
     owner: ProcessMark,
     pub(crate) link: Link,
     pub(super) server: Credentials,
+    pub(super) other_end: OtherEnd,
     pub(super) limits: Limits,
     pub(super) spin: Spin,
     /// For objects that the server signals.
@@ -70,7 +71,12 @@ pub(crate) struct Begun {
 
 impl Connection {
     /// A connection that was greeted and has answered.
-    pub(super) fn new(link: Link, server: Credentials, end: ClientEnd<Waiter>) -> Self {
+    pub(super) fn new(
+        link: Link,
+        server: Credentials,
+        other_end: OtherEnd,
+        end: ClientEnd<Waiter>,
+    ) -> Self {
         let limits = end.limits();
         let state = State {
             end,
@@ -84,7 +90,7 @@ impl Connection {
         };
         let (spin, spin_beside) = (Spin::default(), Spin::default());
         let owner = ProcessMark::current();
-        Self { owner, link, server, limits, spin, spin_beside, state: Mutex::new(state) }
+        Self { owner, link, server, other_end, limits, spin, spin_beside, state: Mutex::new(state) }
     }
 
     /// Who the server is, from the kernel.
@@ -132,7 +138,7 @@ impl Connection {
         });
         match (waiting.reply, waited) {
             (Some(reply), _) => Ok(reply),
-            (None, Ok(())) => Err(self.last_words().to_error(true)),
+            (None, Ok(())) => Err(self.last_words().to_error(self.other_end, true)),
             (None, Err(gave_up)) => {
                 // It may have come in the last moment; nothing comes after the cancel.
                 let reply = self.give_up(call, waiter);
@@ -206,9 +212,14 @@ impl Connection {
         });
         match waited.map_err(failed)? {
             Waited::Taken => Ok(()),
-            Waited::TimedOut => Err(Error::new(ErrorKind::TimedOut, "the time was over")),
-            Waited::Cancelled => Err(Error::new(ErrorKind::Cancelled, "the wait was cancelled")),
-            Waited::PeerGone => Err(self.last_words().to_error(true)),
+            Waited::TimedOut => {
+                let text = "timed out waiting for the object";
+                Err(Error::new(ErrorKind::TimedOut, text).of_no_call())
+            }
+            Waited::Cancelled => {
+                Err(Error::new(ErrorKind::Cancelled, "the wait was cancelled").of_no_call())
+            }
+            Waited::PeerGone => Err(self.last_words().to_error(self.other_end, true)),
         }
     }
 

@@ -8,10 +8,10 @@ use std::io;
 use std::time::Instant;
 
 use syshandle_os::{Received, Seqpacket};
-use syshandle_wire::{ClientEnd, Fault, Greeting, Hello, Violation};
+use syshandle_wire::{ClientEnd, Fault, Greeting, Guid, Hello, Violation};
 
 use super::connection::Connection;
-use super::ended::failed;
+use super::ended::{OtherEnd, failed};
 use super::patience::{KERNEL_WAIT_LATE, KERNEL_WAIT_MIN};
 use crate::arrived::Arrived;
 use crate::buffer::FrameBuffer;
@@ -109,7 +109,11 @@ impl Opening {
         if !told {
             say_hello(&link, hello, deadline)?;
         }
-        Ok(Connection::new(link, server, end))
+        let other_end = match hello.clsid {
+            Guid::NIL => OtherEnd::Object,
+            _ => OtherEnd::Server,
+        };
+        Ok(Connection::new(link, server, other_end, end))
     }
 }
 

@@ -78,7 +78,7 @@ impl Connection {
         loop {
             let step = self.wait(patience, &mut Waiting::default(), |state, patience, _| {
                 if let Some(ended) = &state.ended {
-                    return Some(Step::Ended(ended.to_error(false)));
+                    return Some(Step::Ended(ended.to_error(self.other_end, false)));
                 }
                 // Large ones start in order, or smaller ones would keep the largest for ever.
                 let first =
@@ -181,7 +181,7 @@ impl Connection {
                 Err(Error::new(ErrorKind::NotAllowed, text).because(error))
             }
             io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => {
-                Err(self.last_words().to_error(false))
+                Err(self.last_words().to_error(self.other_end, false))
             }
             _ => Err(unsendable(error)),
         }

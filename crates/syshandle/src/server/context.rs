@@ -110,13 +110,14 @@ impl Context {
         Kernel { filesystems, sender: &self.connection.session().share }
     }
 
-    /// Ends the connection with an error: every call and wait of the client's ends with this text.
+    /// Ends the connection with an error: every call and wait of the client's ends with this text,
+    /// and the kind [`ErrorKind::Aborted`].
     /// For work in the background that failed, whose method has long returned.
     pub fn fail(&self, text: impl Into<String>) {
         if !self.reactor.is_own() {
             return;
         }
-        self.connection.refuse(&self.reactor, &Fault::Failed { text: text.into() });
+        self.connection.refuse(&self.reactor, &Fault::Aborted { text: text.into() });
         // The server may end now, and this thread need not be one of its own.
         self.reactor.look_around();
     }

@@ -37,7 +37,7 @@ impl Incoming<'_> {
         let Some((result, reply)) = self.run_method(arguments, method) else { return };
         match result {
             Ok(value) => send(reply, Status::Done, &value),
-            Err(error) => fault(reply, &Fault::Failed { text: format!("{error:#}") }),
+            Err(error) => fault(reply, &error.to_fault()),
         }
     }
 

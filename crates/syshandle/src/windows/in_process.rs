@@ -10,6 +10,9 @@ use crate::{Client, Implements, Interface, Proxy, Result};
 /// A client of an object in this process: for tests of code that uses an interface, and to pass an
 /// object of one's own to a server.
 ///
+/// The object has this one interface. [`Class::in_process`](crate::Class::in_process) makes one that
+/// has all interfaces of a class.
+///
 /// Values are encoded and handles duplicated and proven as between processes; COM has a part in it
 /// once the reference is passed to another process.
 ///
@@ -19,16 +22,22 @@ pub fn in_process<I, T>(implementation: T) -> Result<I::Client>
 where
     I: Interface + Implements<T> + ?Sized,
 {
-    client_of::<I, T>(implementation, &Activity::new())
+    let object = crate::Object::new().with::<I, T>(&Arc::new(implementation));
+    client_of(&object)
+}
+
+/// A client of an object in this process, by one of its interfaces.
+pub(crate) fn client_of<P: Proxy>(object: &crate::Object) -> Result<P> {
+    client_within(object, &Activity::new())
 }
 
 /// The same of an object that keeps a server alive.
-pub(crate) fn client_of<I, T>(implementation: T, activity: &Arc<Activity>) -> Result<I::Client>
-where
-    I: Interface + Implements<T> + ?Sized,
-{
-    let object = crate::Object::new().with::<I, T>(&Arc::new(implementation));
-    let object = Object::new(object, activity, None)?;
-    let own = Own::new(Arc::new(object), I::DESCRIPTION)?;
-    Ok(I::Client::from_client(Client::own(own, I::DESCRIPTION)))
+pub(crate) fn client_within<P: Proxy>(
+    object: &crate::Object,
+    activity: &Arc<Activity>,
+) -> Result<P> {
+    let interface = P::Interface::DESCRIPTION;
+    let object = Object::new(object.clone(), activity, None)?;
+    let own = Own::new(Arc::new(object), interface)?;
+    Ok(P::from_client(Client::own(own, interface)))
 }

@@ -7,7 +7,7 @@ use syshandle::{
     CallError, Error, ErrorKind, Event, Facts, Fault, Interface, KernelObject, Kind, Kinds,
     Mismatch, Ran, Rights, Wanted, WrongHandle,
 };
-use syshandle_wire::{FrameKind, Header, Status};
+use syshandle_wire::{FieldPath, FrameKind, Header, Status};
 
 use crate::support::bench::{
     BENCH, Bench, BenchClient, CounterClient, DOUBLE, Mishap, Named, NamedClient, NamedTwiceClient,
@@ -178,23 +178,23 @@ fn method(name: &str) -> u32 {
 fn a_missing_handle_fails_the_call_and_nothing_else() {
     let fault = answer(&[0, 0, 1, 0], &[&file()]);
     let text = "handle 1 is missing".into();
-    assert_eq!(fault, Fault::Malformed { parameter: Some(1), text });
+    assert_eq!(fault, Fault::Malformed { parameter: Some(1), path: FieldPath::default(), text });
 }
 
 #[test]
 fn an_extra_handle_fails_the_call_and_nothing_else() {
     let fault = answer(&[0, 0, 1, 0], &[&file(), &event(), &event()]);
     let text = "1 handle is left over".into();
-    assert_eq!(fault, Fault::Malformed { parameter: None, text });
+    assert_eq!(fault, Fault::Malformed { parameter: None, path: FieldPath::default(), text });
 }
 
 #[test]
 fn a_handle_at_another_place_fails_the_call_and_nothing_else() {
     let fault = answer(&[1, 0, 0, 0], &[&event(), &file()]);
     let text = "handle 1 is out of order".into();
-    assert_eq!(fault, Fault::Malformed { parameter: Some(0), text });
+    assert_eq!(fault, Fault::Malformed { parameter: Some(0), path: FieldPath::default(), text });
     let fault = answer(&[0, 0, 1, 0], &[&event(), &file()]);
-    let Fault::WrongHandle { parameter: Some(0), slot: 0, mismatch } = fault else {
+    let Fault::WrongHandle { parameter: Some(0), slot: 0, mismatch, .. } = fault else {
         panic!("{fault:?}")
     };
     assert!(matches!(mismatch, Mismatch { wanted: Wanted::Kind(_), .. }));
@@ -205,10 +205,10 @@ fn a_handle_at_another_place_fails_the_call_and_nothing_else() {
 fn bytes_that_are_left_over_or_missing_fail_the_call_and_nothing_else() {
     let fault = answer(&[0, 0, 1, 0, 7], &[&file(), &event()]);
     let text = "1 byte is left over".into();
-    assert_eq!(fault, Fault::Malformed { parameter: None, text });
+    assert_eq!(fault, Fault::Malformed { parameter: None, path: FieldPath::default(), text });
     let fault = answer(&[0, 0, 1], &[&file(), &event()]);
     let text = "the message ends too early".into();
-    assert_eq!(fault, Fault::Malformed { parameter: Some(1), text });
+    assert_eq!(fault, Fault::Malformed { parameter: Some(1), path: FieldPath::default(), text });
 }
 
 #[test]

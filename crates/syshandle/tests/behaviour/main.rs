@@ -14,6 +14,7 @@ mod errors;
 mod limits;
 mod malformed;
 mod memory;
+mod method_errors;
 mod objects;
 mod ownership;
 mod panics;

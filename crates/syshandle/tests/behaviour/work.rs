@@ -268,15 +268,15 @@ fn a_job_that_fails_ends_the_clients_waits_with_its_text() {
                 assert!(entered.wait_timeout(LONG).unwrap());
                 when.set().unwrap();
                 let error = wait.join().unwrap().unwrap_err();
-                assert_eq!((error.kind(), error.ran()), (ErrorKind::Failed, Ran::Maybe));
+                assert_eq!((error.kind(), error.ran()), (ErrorKind::Aborted, Ran::Maybe));
                 assert_eq!(error.to_string(), "the dishes broke");
                 let error = call.join().unwrap().unwrap_err();
-                assert_eq!((error.kind(), error.ran()), (ErrorKind::Failed, Ran::Maybe));
+                assert_eq!((error.kind(), error.ran()), (ErrorKind::Aborted, Ran::Maybe));
                 assert_eq!(error.to_string(), "Bench::block: the dishes broke");
                 until.set().unwrap();
             });
             let error = own.nothing().unwrap_err();
-            assert_eq!((error.kind(), error.ran()), (ErrorKind::Failed, Ran::No));
+            assert_eq!((error.kind(), error.ran()), (ErrorKind::Aborted, Ran::No));
         }
         bench.nothing().unwrap();
     });

@@ -11,7 +11,7 @@ use syshandle_wire::Fault;
 use super::jobs::{Job, Outcome, TimerOutcome};
 use super::session::Session;
 use crate::arrived::Kernel;
-use crate::{Client, Implements, Interface, Result, in_process};
+use crate::{Client, Implements, Interface, Object, Result, in_process};
 
 /// The context of a call: who calls, until when, and what the server can do besides.
 ///
@@ -94,7 +94,7 @@ impl Context {
     /// Ends the client's waits with an error: all of them, and its calls, end with this text. For
     /// work in the background that failed, whose method has long returned.
     pub fn fail(&self, text: impl Into<String>) {
-        self.session.fail(Fault::Failed { text: text.into() });
+        self.session.fail(Fault::Aborted { text: text.into() });
     }
 
     /// Serves an object from this server: what a method returns as a reference, or passes on. It
@@ -106,6 +106,7 @@ impl Context {
     where
         I: Interface + Implements<T> + ?Sized,
     {
-        in_process::client_of::<I, T>(implementation, self.session.activity())
+        let object = Object::new().with::<I, T>(&Arc::new(implementation));
+        in_process::client_within(&object, self.session.activity())
     }
 }

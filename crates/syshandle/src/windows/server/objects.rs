@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use syshandle_com::{Bound, Caller, Given, Replying, Serve, Served};
 use syshandle_os::{BorrowedHandle, ManualEvent, Process};
 use syshandle_wire::describe::Interface as Description;
-use syshandle_wire::{Fault, Guid, Payload, Status};
+use syshandle_wire::{Fault, FieldPath, Guid, Payload, Status};
 
 use super::activity::Activity;
 use super::arguments::Arguments;
@@ -145,7 +145,8 @@ impl Serve for Object {
             Ok(handles) => handles,
             Err(error) => {
                 let text = format!("a reference of the call can't be used: {error:#}");
-                let fault = Fault::Malformed { parameter: None, text }.write();
+                let fault =
+                    Fault::Malformed { parameter: None, path: FieldPath::default(), text }.write();
                 self.session.keep_fault(caller, &fault);
                 return reply(Status::Fault, fault, Vec::new());
             }

@@ -1,0 +1,201 @@
+//! Errors of methods: what the caller learns of them.
+
+use std::io;
+use std::time::Duration;
+
+use syshandle::{
+    CallError, Context, Decode, Encode, Error, ErrorKind, Event, Ran, Result, class, interface,
+};
+
+use crate::support::bench::{BenchClient, DOUBLE, NamedClient, Workbench};
+
+/// Fails as it is told.
+#[interface(iid = "7d1c0a52-91b4-4f0d-9f5a-2f6f0f9c1a11")]
+trait Failing {
+    fn io(&self, errno: Option<i32>) -> Result<()>;
+    fn fail(&self, kind: u8, ran: bool) -> Result<()>;
+    /// Passes on the error of another call.
+    fn pass_on(&self) -> Result<()>;
+    fn abort(&self, context: &Context) -> Result<()>;
+    fn set_up(&self, setup: Setup) -> Result<()>;
+    fn list(&self, rings: Vec<Ring>, #[range(0..=3)] count: u8) -> Result<()>;
+    fn typed(&self, source: Source) -> std::result::Result<(), Source>;
+}
+
+#[derive(Debug, Encode, Decode)]
+struct Setup {
+    name: String,
+    rings: Vec<Ring>,
+}
+
+#[derive(Debug, Encode, Decode)]
+struct Ring {
+    #[range(1..=64)]
+    size: u32,
+    pair: (u8, Option<Level>),
+}
+
+/// A value whose number the server does not take.
+#[derive(Debug, Encode, Decode)]
+struct Level(#[range(0..=9)] u8);
+
+#[derive(Debug, Encode, Decode)]
+enum Source {
+    Inline { level: Level },
+    Pair(u8, Level),
+}
+
+class! {
+    FAILING: Failing = "3a0b5a5e-6f1c-4a0e-8d7b-1f0c9b3e2d51";
+}
+
+const KINDS: [ErrorKind; 8] = [
+    ErrorKind::NotAllowed,
+    ErrorKind::Busy,
+    ErrorKind::Disconnected,
+    ErrorKind::TimedOut,
+    ErrorKind::Malformed,
+    ErrorKind::System,
+    ErrorKind::NotRegistered,
+    ErrorKind::Failed,
+];
+
+struct Fake;
+
+impl Failing for Fake {
+    fn io(&self, errno: Option<i32>) -> Result<()> {
+        Err(match errno {
+            Some(errno) => io::Error::from_raw_os_error(errno).into(),
+            None => io::Error::new(io::ErrorKind::UnexpectedEof, "half a line").into(),
+        })
+    }
+
+    fn fail(&self, kind: u8, ran: bool) -> Result<()> {
+        let kind = KINDS[usize::from(kind)];
+        Err(if ran { Error::failed_as(kind, "so it is") } else { Error::refused(kind, "so it is") })
+    }
+
+    fn pass_on(&self) -> Result<()> {
+        let other: FailingClient = FAILING.in_process(Self)?;
+        let error = other.fail(1, false).unwrap_err();
+        assert_eq!((error.kind(), error.ran()), (ErrorKind::Busy, Ran::No));
+        Err(error)
+    }
+
+    fn abort(&self, context: &Context) -> Result<()> {
+        context.fail("enough");
+        Ok(())
+    }
+
+    fn set_up(&self, _: Setup) -> Result<()> {
+        Ok(())
+    }
+
+    fn list(&self, _: Vec<Ring>, _: u8) -> Result<()> {
+        Ok(())
+    }
+
+    fn typed(&self, source: Source) -> std::result::Result<(), Source> {
+        Err(source)
+    }
+}
+
+fn failing() -> FailingClient {
+    FailingClient::in_process(Fake).unwrap()
+}
+
+#[test]
+fn an_error_of_the_system_keeps_its_kind_and_number_on_its_way_to_the_caller() {
+    let failing = failing();
+    let denied = failing.io(Some(13)).unwrap_err();
+    assert_eq!((denied.kind(), denied.ran()), (ErrorKind::Failed, Ran::Maybe));
+    assert_eq!(denied.raw_os_error(), Some(13));
+    assert_eq!(denied.io_kind(), Some(io::ErrorKind::PermissionDenied));
+    assert_eq!(denied.to_string(), "Failing::io: Permission denied (os error 13)");
+    let short = failing.io(None).unwrap_err();
+    assert_eq!((short.raw_os_error(), short.io_kind()), (None, Some(io::ErrorKind::UnexpectedEof)));
+    let none = failing.fail(0, true).unwrap_err();
+    assert_eq!((none.raw_os_error(), none.io_kind()), (None, None));
+}
+
+#[test]
+fn a_method_can_fail_and_refuse_with_every_kind_of_error() {
+    let failing = failing();
+    for (number, kind) in (0..).zip(KINDS) {
+        for (ran, expected) in [(false, Ran::No), (true, Ran::Maybe)] {
+            let error = failing.fail(number, ran).unwrap_err();
+            assert_eq!((error.kind(), error.ran()), (kind, expected));
+            assert_eq!(error.to_string(), "Failing::fail: so it is");
+        }
+    }
+}
+
+#[test]
+fn an_error_that_a_method_passes_on_says_nothing_about_the_callers_own_call() {
+    let error = failing().pass_on().unwrap_err();
+    assert_eq!((error.kind(), error.ran()), (ErrorKind::Failed, Ran::Maybe));
+    assert_eq!(error.to_string(), "Failing::pass_on: Failing::fail: so it is");
+}
+
+#[test]
+fn a_connection_that_the_server_aborts_is_not_a_method_that_failed() {
+    let failing = failing();
+    let error = failing.abort().unwrap_err();
+    assert_eq!((error.kind(), error.ran()), (ErrorKind::Aborted, Ran::Maybe));
+    assert_eq!(error.to_string(), "Failing::abort: enough");
+    let error = failing.io(None).unwrap_err();
+    assert_eq!((error.kind(), error.ran()), (ErrorKind::Aborted, Ran::No));
+}
+
+#[test]
+fn a_wait_that_timed_out_does_not_say_that_something_did_not_run() {
+    let hasty = failing().with_timeout(Duration::from_millis(1));
+    let error = hasty.wait(&Event::new().unwrap()).unwrap_err();
+    assert_eq!((error.kind(), error.ran()), (ErrorKind::TimedOut, Ran::Maybe));
+    assert_eq!(format!("{error:?}"), "timed out waiting for the object (TimedOut)");
+}
+
+fn ring(size: u32, level: Option<u8>) -> Ring {
+    Ring { size, pair: (1, level.map(Level)) }
+}
+
+#[test]
+fn an_error_within_a_value_names_the_field() {
+    let failing = failing();
+    let text = |error: Error| {
+        assert_eq!((error.kind(), error.ran()), (ErrorKind::Malformed, Ran::No));
+        error.to_string()
+    };
+    let setup = |rings| Setup { name: "s".into(), rings };
+    let good = || ring(1, Some(9));
+    failing.set_up(&setup(vec![good(), good(), good()])).unwrap();
+    let error = failing.set_up(&setup(vec![good(), good(), ring(65, None)])).unwrap_err();
+    let expected = "Failing::set_up: parameter `setup.rings[2].size`: wanted 1 to 64, got 65";
+    assert_eq!(text(error), expected);
+    let error = failing.set_up(&setup(vec![ring(1, Some(10))])).unwrap_err();
+    let expected = "Failing::set_up: parameter `setup.rings[0].pair.1.0`: wanted 0 to 9, got 10";
+    assert_eq!(text(error), expected);
+    let error = failing.list(&[good(), ring(0, None)], 0).unwrap_err();
+    assert_eq!(text(error), "Failing::list: parameter `rings[1].size`: wanted 1 to 64, got 0");
+    let error = failing.list(&[], 4).unwrap_err();
+    assert_eq!(text(error), "Failing::list: parameter `count`: wanted 0 to 3, got 4");
+    for (source, place) in [
+        (Source::Inline { level: Level(10) }, "source.Inline.level.0"),
+        (Source::Pair(1, Level(10)), "source.Pair.1.0"),
+    ] {
+        let Err(CallError::Call(error)) = failing.typed(&source) else { panic!("it was taken") };
+        let expected = format!("Failing::typed: parameter `{place}`: wanted 0 to 9, got 10");
+        assert_eq!(text(error), expected);
+    }
+}
+
+#[test]
+fn an_object_of_a_class_in_this_process_has_all_interfaces_of_the_class() {
+    let bench: BenchClient = DOUBLE.in_process(Workbench::default()).unwrap();
+    bench.nothing().unwrap();
+    bench.cast::<NamedClient>().unwrap().name().unwrap();
+    let error = bench.cast::<FailingClient>().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NoSuchInterface);
+    let error = DOUBLE.in_process::<FailingClient, _>(Workbench::default()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NoSuchInterface);
+}
