@@ -349,7 +349,7 @@ impl From<&str> for FieldPath {
 pub struct FieldPath(String);
 
 impl FieldPath {
-    /// Limit of its length in bytes: what is further out is left out.
+    /// Limit of its length in bytes: an ellipsis stands for what is further out.
     pub const LEN_MAX: usize = 256;
 
     /// The path as text.
@@ -365,14 +365,17 @@ impl FieldPath {
     }
 
     fn put_before(&mut self, part: &str) {
-        // More would be built for nothing, at each level of a deep value.
-        if self.0.len() + part.len() < Self::LEN_MAX {
+        if self.0.starts_with('…') {
+            // More would be built for nothing, at each level of a deep value.
+        } else if self.0.len() + part.len() + 4 < Self::LEN_MAX {
             self.join_before(part);
+        } else {
+            self.0.insert(0, '…');
         }
     }
 
     fn join_before(&mut self, part: &str) {
-        let dot = if self.0.is_empty() || self.0.starts_with('[') { "" } else { "." };
+        let dot = if self.0.is_empty() || self.0.starts_with(['[', '…']) { "" } else { "." };
         self.0 = format!("{part}{dot}{}", self.0);
     }
 }

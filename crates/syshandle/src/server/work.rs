@@ -153,6 +153,7 @@ impl Work {
             Ok(()) => Fault::Failed { text: "the interface did not answer".into() },
             Err(text) => Fault::Panicked { text },
         };
+        reactor.end_copy();
         connection.reply(reactor, call, Status::Fault, fault.write().into(), &[]);
     }
 }

@@ -337,8 +337,11 @@ fn types_that_refer_to_themselves_cross_up_to_a_depth_that_the_error_names() {
     for echo in echoes() {
         assert_eq!(echo.tree(&tree(63)).unwrap(), tree(63));
         let error = echo.tree(&tree(64)).unwrap_err();
-        let text = "Echo::tree: parameter `tree`: values are nested more than 64 deep";
-        assert_eq!(error.to_string(), text);
+        let text = error.to_string();
+        // The path is longer than an error has room for.
+        assert!(text.starts_with("Echo::tree: parameter `tree…Branch.0.Branch.0"), "{text}");
+        assert!(text.ends_with("Branch.0`: values are nested more than 64 deep"), "{text}");
+        assert!(text.len() < 400, "{text}");
         assert_eq!(error.ran(), syshandle::Ran::No);
     }
 }
@@ -408,7 +411,8 @@ fn a_union_of_kinds_is_an_enum() {
         assert!(matches!(echo.one_of(&OneOf::File(own)).unwrap(), OneOf::File(_)));
         let unwritable = OneOf::File(File::open("/dev/null").unwrap());
         let error = echo.one_of(&unwritable).unwrap_err();
-        let text = "Echo::one_of: parameter `one`: wanted read | write, got a device with read";
+        let text =
+            "Echo::one_of: parameter `one.File.0`: wanted read | write, got a device with read";
         assert_eq!(error.to_string(), text);
     }
 }
