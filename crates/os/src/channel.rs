@@ -76,6 +76,27 @@ impl Seqpacket {
         Ok((a.into(), b.into()))
     }
 
+    /// Takes over one end of a connection that another process made or passed on: sets the flags that
+    /// such a descriptor may lack, close-on-exec and blocking.
+    ///
+    /// # Errors
+    /// `InvalidInput` if the descriptor is no `AF_UNIX` socket of the type `SOCK_SEQPACKET`, or if it
+    /// is not connected.
+    pub fn adopt(fd: OwnedFd) -> io::Result<Self> {
+        if crate::socket::identify(fd.as_fd()) != Ok(crate::Object::Seqpacket) {
+            let what = "a connection is a socket of the family AF_UNIX and the type SOCK_SEQPACKET";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+        }
+        rustix::io::fcntl_setfd(&fd, rustix::io::FdFlags::CLOEXEC)?;
+        rustix::io::ioctl_fionbio(&fd, false)?;
+        Ok(fd.into())
+    }
+
+    /// Returns whether a socket is one end of a connection, as opposed to one that listens or could.
+    pub fn is_connected(socket: BorrowedFd<'_>) -> bool {
+        rustix::net::getpeername(socket).is_ok()
+    }
+
     /// Connects to the socket at `path`, and asks the kernel to name the sender of each message.
     ///
     /// Waits, until `deadline`, where the listener's queue is full.

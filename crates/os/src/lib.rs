@@ -117,7 +117,7 @@ cfg_if::cfg_if! {
         pub use peer::{Credentials, Peer, is_elevated};
         pub use poller::{Alarm, Interest, Poller, Ready};
         pub use process::Process;
-        pub use prepare::prepare;
+        pub use prepare::{prepare, prepare_once};
         pub use prove::{Unproven, prove, prove_with};
         pub use reg_key::RegKey;
         pub use section::{Section, SectionMap, SectionView, UnsealedSection};

@@ -1,7 +1,9 @@
 //! Prepares this process to receive handles in a sandbox.
 
 use std::io;
+use std::sync::OnceLock;
 
+use crate::sys::fork::PerProcess;
 use crate::{device, mounts, probe, user};
 
 /// Opens everything that is needed to examine handles later, so that a process which is confined
@@ -18,6 +20,15 @@ pub fn prepare() -> io::Result<()> {
     device::learn()?;
     probe::prepare()?;
     mounts::prepare()
+}
+
+/// Prepares this process once, as far as it can. A process that can't is told so by the handle that it
+/// can't examine.
+pub fn prepare_once() {
+    static DONE: PerProcess<OnceLock<()>> = PerProcess::new();
+    if let Some(done) = DONE.get() {
+        done.get_or_init(|| drop(prepare()));
+    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 //! again without a call lost or made twice.
 
 mod confinement;
-mod connect;
+pub(crate) mod connect;
 mod known;
 pub(crate) mod lifetime;
 #[cfg(test)]

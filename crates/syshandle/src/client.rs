@@ -101,7 +101,7 @@ impl Client {
     }
 
     /// A reference by a door. Connects when it is first used.
-    fn from_door(door: PeerSocket, interface: &'static Description) -> Self {
+    pub(crate) fn from_door(door: PeerSocket, interface: &'static Description) -> Self {
         Self::new(OnceLock::new(), Some(door), None, interface)
     }
 

@@ -93,6 +93,7 @@ cfg_if::cfg_if! {
         mod batch;
         mod buffer;
         mod client;
+        mod direct;
         mod door;
         mod in_process;
         mod link;
@@ -106,6 +107,7 @@ cfg_if::cfg_if! {
             Activation, Locations, Lock, Meeting, Registered, RegisteredClass, Registration,
         };
         pub use client::{Pending, Starter, together};
+        pub use direct::{connect, from_door, from_socket, make_door, prepare, socket_pair};
         pub use server::{Context, Outcome, Policy, Server, TimerOutcome};
         #[cfg(feature = "tokio")]
         pub use syshandle_os::asynchronous;

@@ -30,26 +30,29 @@ mod timers;
 mod work;
 
 use std::collections::HashMap;
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use signal_hook::consts::SIGTERM;
-use syshandle_os::{Filesystems, Interest, Poller, UserId};
+use syshandle_os::{Filesystems, Interest, OwnedHandle, Poller, Seqpacket, UserId};
 use syshandle_wire::{Greeting, Guid, Limits, Offer};
 
 pub use context::Context;
+pub(crate) use doors::InnerDoor;
 pub use incoming::Incoming;
 pub use jobs::{Outcome, TimerOutcome};
 pub use policy::Policy;
 
-use crate::activation::lifetime;
+use crate::activation::lifetime::{self, Taken};
 use crate::client::LIMITS;
 use crate::server::accept::Entrance;
 use crate::server::event_loop::Source;
 use crate::server::reactor::{Reactor, Settings};
 use crate::server::shares::Totals;
-use crate::{Class, Error, ErrorKind, Object, Result, Serves};
+use crate::{Class, Error, ErrorKind, Object, Result, Serves, direct};
 
 /// Makes the object for a client that has come.
 pub(crate) type Factory = Box<dyn Fn() -> Object + Send + Sync>;
@@ -80,6 +83,18 @@ pub struct Server {
     order: Vec<Guid>,
     policy: Option<Policy>,
     settings: Settings,
+    way_in: WayIn,
+}
+
+/// How clients reach a server.
+#[derive(Debug)]
+enum WayIn {
+    /// By its registration, or by a socket of the `LISTEN_FDS` protocol.
+    Registered,
+    /// By a path that the program chose.
+    Path(PathBuf),
+    /// By a socket that the program was given: one to listen on, or a connection.
+    Socket(OwnedHandle),
 }
 
 impl Server {
@@ -90,6 +105,7 @@ impl Server {
             offers: Vec::new(),
             order: Vec::new(),
             policy: None,
+            way_in: WayIn::Registered,
             settings: Settings {
                 loops: syshandle_os::usable_cores(),
                 threads_max: THREADS_MAX,
@@ -116,6 +132,28 @@ impl Server {
             .extend(C::INTERFACES.iter().map(|interface| Offer { clsid, iid: interface.iid }));
         self.order.push(clsid);
         self.classes.insert(clsid, Box::new(move || C::object(make())));
+        self
+    }
+
+    /// Listens at this path, without a registration: for clients that [`connect`](crate::connect) there.
+    /// Nothing may be there yet. The policy is the server's own user's, unless [`Server::policy`] sets
+    /// another one.
+    #[must_use]
+    pub fn path(mut self, path: impl Into<PathBuf>) -> Self {
+        self.way_in = WayIn::Path(path.into());
+        self
+    }
+
+    /// Serves at this socket, without a registration: an `AF_UNIX` socket of the type `SOCK_SEQPACKET`
+    /// that is bound and unconnected, or one end of a connection.
+    ///
+    /// At a connection there is one client, which no policy is asked about, and the server ends with
+    /// it unless [`Server::stay`] says otherwise. The kernel names the process that made the
+    /// connection as the client: for a [`socket_pair`](crate::socket_pair) the process that made the
+    /// pair.
+    #[must_use]
+    pub fn socket(mut self, socket: impl Into<OwnedHandle>) -> Self {
+        self.way_in = WayIn::Socket(socket.into());
         self
     }
 
@@ -197,35 +235,58 @@ impl Server {
         let descriptors = syshandle_os::raise_descriptor_limit();
         // A log that has reached the limit of file sizes must not end the server.
         syshandle_os::ignore_file_size_signal();
-        let memory = syshandle_os::memory_limit().map_or(u64::MAX, |limit| limit / MEMORY_PART);
-        let taken = lifetime::take(&self.order)?;
-        let policy = self.policy.or(taken.policy).unwrap_or_default();
+        let mut settings = self.settings;
+        settings.shares = totals(settings.clients_max, settings.threads_max, descriptors);
+        let greeting = Greeting { limits: LIMITS, offers: self.offers };
+        let taken = match self.way_in {
+            WayIn::Registered => lifetime::take(&self.order)?,
+            WayIn::Path(path) => Taken::at(path)?,
+            WayIn::Socket(socket) if Seqpacket::is_connected(socket.as_fd()) => {
+                let socket = direct::adopt(socket)?;
+                settings.idle = settings.idle.map(|_| Duration::ZERO);
+                let reactor = Reactor::new(settings, self.classes)?;
+                return run(&reactor, || Ok(accept::admit(&reactor, socket, &greeting)?));
+            }
+            WayIn::Socket(socket) => Taken::on(socket)?,
+        };
+        let Taken { listener, place, policy } = taken;
+        let policy = self.policy.or(policy).unwrap_or_default();
         if UserId::current().number().is_none() && policy != Policy::anyone() {
             crate::log::warn!(
                 user = %UserId::current(),
                 "this server can't tell its own user from unknown ones, and lets in neither"
             );
         }
-        let mut settings = self.settings;
-        settings.shares = Totals {
-            clients: settings.clients_max,
-            calls: settings.threads_max,
-            waiting: settings.threads_max.saturating_mul(WAITING_PER_METHOD),
-            descriptors: descriptors.map_or(Totals::UNLIMITED.descriptors, |limit| limit as usize),
-            timers: TIMERS_MAX,
-            bytes: usize::try_from(memory).unwrap_or(usize::MAX).min(MEMORY_MAX),
-        };
         let reactor = Reactor::new(settings, self.classes)?;
-        let (signal, _reader) = watch_signal(&reactor)?;
-        let greeting = Greeting { limits: LIMITS, offers: self.offers };
-        let entrance = Entrance::open(&reactor, taken.listener, taken.place, &greeting, policy)?;
-        reactor.count_idle_time();
-        // Before the thread that does it from now on starts: the client that has started this server
-        // answers meanwhile.
-        entrance.let_in(&reactor);
-        let ended = reactor.run();
-        signal_hook::low_level::unregister(signal);
-        Ok(ended?)
+        run(&reactor, || {
+            let entrance = Entrance::open(&reactor, listener, place, &greeting, policy)?;
+            reactor.count_idle_time();
+            // Before the thread that does it from now on starts: the client that has started this server
+            // answers meanwhile.
+            entrance.let_in(&reactor);
+            Ok(())
+        })
+    }
+}
+
+/// Lets clients in, and serves them until the end.
+fn run(reactor: &Arc<Reactor>, let_in: impl FnOnce() -> Result<()>) -> Result<()> {
+    let (signal, _reader) = watch_signal(reactor)?;
+    let ended = let_in().and_then(|()| Ok(reactor.run()?));
+    signal_hook::low_level::unregister(signal);
+    ended
+}
+
+/// What a server has, of which each client gets a part.
+pub(crate) fn totals(clients: usize, calls: usize, descriptors: Option<u64>) -> Totals {
+    let memory = syshandle_os::memory_limit().map_or(u64::MAX, |limit| limit / MEMORY_PART);
+    Totals {
+        clients,
+        calls,
+        waiting: calls.saturating_mul(WAITING_PER_METHOD),
+        descriptors: descriptors.map_or(Totals::UNLIMITED.descriptors, |limit| limit as usize),
+        timers: TIMERS_MAX,
+        bytes: usize::try_from(memory).unwrap_or(usize::MAX).min(MEMORY_MAX),
     }
 }
 

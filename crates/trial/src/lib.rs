@@ -5,15 +5,17 @@
 #![expect(clippy::unwrap_used, reason = "what helps a test fails as a test does")]
 
 mod activator;
+mod broker;
 mod interface;
 mod notes;
 mod place;
 mod process;
 
 pub use activator::Activator;
+pub use broker::{BROKER, Broker, BrokerClient};
 pub use interface::{TRIAL, Trial, TrialClient, Who, who};
 pub use notes::Notes;
-pub use place::{CLIENT, Place, SERVER, copy, example, program};
+pub use place::{CLIENT, Place, SERVER, WORKER, copy, example, program};
 pub use process::Process;
 
 use std::time::{Duration, Instant};

@@ -178,6 +178,10 @@ pub static SERVER: LazyLock<PathBuf> =
 pub static CLIENT: LazyLock<PathBuf> =
     LazyLock::new(|| built("syshandle-trial", "trial-client", Sort::Example));
 
+/// The confined worker of a broker.
+pub static WORKER: LazyLock<PathBuf> =
+    LazyLock::new(|| built("syshandle-trial", "trial-worker", Sort::Example));
+
 /// Copies a program, to be run. By another process: while this one had it open for writing, a child
 /// that another test starts just then would have too, and so nobody could run it.
 pub fn copy(from: &Path, to: &Path) {

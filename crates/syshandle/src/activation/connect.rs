@@ -149,7 +149,7 @@ pub(super) fn connect_elsewhere(
 }
 
 /// Connects; the inner error means that nobody listens there, and leaves the socket to try again.
-pub(super) fn connect(
+pub(crate) fn connect(
     unconnected: &mut Option<Unconnected>,
     path: &Path,
     deadline: Instant,

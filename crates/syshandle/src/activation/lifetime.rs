@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use syshandle_os::{FileLock, Listener, Seqpacket, is_elevated, take_listener};
+use syshandle_os::{FileLock, Listener, OwnedHandle, Seqpacket, is_elevated, take_listener};
 use syshandle_wire::Guid;
 
 use super::Registration;
@@ -28,6 +28,12 @@ pub(crate) enum Place {
         /// Says that this server runs.
         _running: Option<FileLock>,
     },
+    /// At a path that the program chose: the server removes it.
+    Chosen {
+        path: PathBuf,
+        /// As above.
+        inode: Option<(u64, u64)>,
+    },
     /// Somebody else's, who goes on to listen on it: systemd, say.
     Theirs {
         /// Says that this server runs.
@@ -41,6 +47,40 @@ pub(crate) struct Taken {
     pub(crate) listener: Listener,
     pub(crate) place: Place,
     pub(crate) policy: Option<Policy>,
+}
+
+impl Taken {
+    /// Makes the socket at a path that the program chose.
+    ///
+    /// # Errors
+    /// [`ErrorKind::AlreadyRunning`] if there is something at the path.
+    pub(crate) fn at(path: PathBuf) -> Result<Self> {
+        let listener = Listener::bind(&path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::AddrInUse => {
+                let text = format!(
+                    "there is something at {} already: a server listens there, or one has left its \
+                     socket when it was killed",
+                    path.display()
+                );
+                Error::new(ErrorKind::AlreadyRunning, text).because(error)
+            }
+            _ => {
+                let text = format!("the socket {} can't be made", path.display());
+                Error::new(ErrorKind::System, text).because(error)
+            }
+        })?;
+        let inode = inode(&path);
+        Ok(Self { listener, place: Place::Chosen { path, inode }, policy: None })
+    }
+
+    /// Listens on a socket that the program was given.
+    ///
+    /// # Errors
+    /// It is no socket that a server can listen on.
+    pub(crate) fn on(socket: OwnedHandle) -> Result<Self> {
+        let listener = Listener::adopt(socket)?;
+        Ok(Self { listener, place: Place::Theirs { _running: None }, policy: None })
+    }
 }
 
 /// Takes the socket that this program was given by the `LISTEN_FDS` protocol; else makes it, as a
@@ -138,7 +178,7 @@ impl Place {
     /// one.
     pub(crate) fn try_lock(&self) -> Result<Option<Lock>> {
         match self {
-            Self::Theirs { .. } => Ok(None),
+            Self::Theirs { .. } | Self::Chosen { .. } => Ok(None),
             Self::Ours { meeting, .. } => match meeting.try_lock() {
                 Ok(Some(lock)) => Ok(Some(lock)),
                 Ok(None) => Err(Error::new(ErrorKind::Busy, "somebody else has the lock")),
@@ -151,15 +191,20 @@ impl Place {
 
     /// Whether the socket is this server's, and not somebody else's who goes on to listen.
     pub(crate) fn is_ours(&self) -> bool {
-        matches!(self, Self::Ours { .. })
+        !matches!(self, Self::Theirs { .. })
     }
 
     /// Removes the socket, under the lock, unless it is somebody else's to remove.
     pub(crate) fn remove(&self) {
-        let Self::Ours { meeting, inode: own, .. } = self else { return };
-        if own.is_some() && inode(&meeting.socket) == *own {
-            // Nobody else removes it: we have the lock.
-            let _ = fs::remove_file(&meeting.socket);
+        let (path, own) = match self {
+            Self::Ours { meeting, inode, .. } => (&meeting.socket, inode),
+            Self::Chosen { path, inode } => (path, inode),
+            Self::Theirs { .. } => return,
+        };
+        if own.is_some() && inode(path) == *own {
+            // The lock keeps other servers of a registration away. At a chosen path there are none: a
+            // server doesn't take the place of a socket that is there.
+            let _ = fs::remove_file(path);
         }
     }
 }

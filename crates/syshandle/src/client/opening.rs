@@ -25,6 +25,8 @@ use crate::{Error, ErrorKind, Result};
 pub(crate) struct Opening {
     link: Link,
     hello: Hello,
+    /// The class is not known before the server has greeted.
+    any_class: bool,
     /// The hello is on its way.
     told: bool,
     frame: FrameBuffer,
@@ -35,12 +37,28 @@ pub(crate) struct Opening {
 impl Opening {
     /// The connection that this socket becomes. Says hello, where there is room for it.
     pub(crate) fn new(socket: Seqpacket, hello: Hello) -> Self {
+        syshandle_os::prepare_once();
         let link = Link::new(PeerSocket::new(socket, Share::of_a_server()));
         let (header, body) = ClientEnd::<()>::hello(hello);
         // A server that is gone may have left word why.
         let told = link.send(&header, &body.into(), &[]).is_ok();
         let (frame, handles) = (FrameBuffer::take(), Arrived::new());
-        Self { link, hello, told, frame, handles, received: None }
+        Self { link, hello, any_class: false, told, frame, handles, received: None }
+    }
+
+    /// The connection to a server whose class isn't known: to the first one with this interface. The
+    /// hello waits for the greeting, which names the classes.
+    pub(crate) fn to_any_class(socket: Seqpacket, iid: Guid) -> Self {
+        syshandle_os::prepare_once();
+        Self {
+            link: Link::new(PeerSocket::new(socket, Share::of_a_server())),
+            hello: Hello { clsid: Guid::NIL, iid },
+            any_class: true,
+            told: false,
+            frame: FrameBuffer::take(),
+            handles: Arrived::new(),
+            received: None,
+        }
     }
 
     /// The socket.
@@ -102,9 +120,13 @@ impl Opening {
     pub(crate) fn finish(self, deadline: Instant) -> Result<Connection> {
         let received = self.received.as_ref().ok_or_else(ungreeted)?;
         let (end, greeting) = ClientEnd::open(&self.frame[..received.len], self.handles.len())?;
-        check_offer(&greeting, self.hello)?;
+        let hello = match self.any_class {
+            true => first_offer(&greeting, self.hello.iid)?,
+            false => self.hello,
+        };
+        check_offer(&greeting, hello)?;
         let server = received.sender.ok_or(Violation::NotOurs)?;
-        let Self { link, hello, told, .. } = self;
+        let Self { link, told, .. } = self;
         link.socket.stop_naming_senders().map_err(failed)?;
         if !told {
             say_hello(&link, hello, deadline)?;
@@ -132,6 +154,13 @@ fn say_hello(link: &Link, hello: Hello, deadline: Instant) -> Result<()> {
         }
         _ => failed(error),
     })
+}
+
+/// The hello to the first class that has the interface.
+fn first_offer(greeting: &Greeting, iid: Guid) -> Result<Hello> {
+    let offer = greeting.offers.iter().find(|offer| offer.iid == iid);
+    let offer = offer.ok_or_else(|| Error::from_fault(&Fault::NoSuchInterface(iid)))?;
+    Ok(Hello { clsid: offer.clsid, iid })
 }
 
 /// Whether the server serves what the client wants.

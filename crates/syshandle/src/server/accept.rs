@@ -220,6 +220,18 @@ impl Entrance {
     }
 }
 
+/// Serves the one client of a connection that the program was given.
+pub(crate) fn admit(
+    reactor: &Arc<Reactor>,
+    socket: Seqpacket,
+    greeting: &Greeting,
+) -> io::Result<()> {
+    socket.accept_handles()?;
+    let client = socket.peer()?;
+    let client = Client::OfSocket(client);
+    Connection::add(reactor, socket, client, &written(greeting), None, None).map(drop)
+}
+
 /// A greeting, as it is sent.
 pub(super) fn written(greeting: &Greeting) -> (Header, Payload<'static>) {
     let (header, body) = ServerEnd::<()>::greeting(greeting);

@@ -1,0 +1,172 @@
+//! Connections without a registration: between a process and a child that it starts, or at a path that
+//! both know.
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use syshandle_os::{Filesystems, OwnedHandle, Peer, Seqpacket, Unproven, descriptor_limit, prove};
+
+use crate::activation::connect;
+use crate::client::opening::Opening;
+use crate::server::reactor::{Reactor, Settings};
+use crate::server::{InnerDoor, totals};
+use crate::sync::now;
+use crate::{Client, Error, ErrorKind, Implements, Interface, Object, Proxy, Result, door};
+
+/// Prepares this process to receive handles after it is confined: by seccomp, Landlock, `chroot`, or
+/// in a mount namespace without `/proc`.
+///
+/// The first connection of a process prepares too, but only this function says why it can't. It keeps
+/// three descriptors open. A forked copy of the process has to prepare by itself.
+///
+/// # Errors
+/// [`ErrorKind::System`] with the reason: no `/proc`, or no descriptors left.
+pub fn prepare() -> Result<()> {
+    syshandle_os::prepare().map_err(|error| {
+        let text = "this process can't be prepared to examine handles in a sandbox";
+        Error::new(ErrorKind::System, text).because(error)
+    })
+}
+
+/// Connects to the server that listens at a path. No registration is read, and no server is started.
+///
+/// The interface may be of any class that the server serves. The kernel names the process that
+/// greets ([`Client::server`]); whether it is the one that was meant is for the caller to decide,
+/// because any process that may write to the folder can listen there.
+///
+/// # Errors
+/// [`ErrorKind::Disconnected`] if nobody listens there, [`ErrorKind::NoSuchInterface`], and those of
+/// connecting.
+pub fn connect<P: Proxy>(path: impl AsRef<Path>) -> Result<P> {
+    let deadline = now() + Client::TIMEOUT;
+    let socket = connect::connect(&mut None, path.as_ref(), deadline)??;
+    open(socket)
+}
+
+/// Takes over one end of a connection at whose other end an object or a class is served: a
+/// [`socket_pair`]'s, or a socket that another process connected.
+///
+/// # Errors
+/// [`ErrorKind::WrongHandle`] if it is no such socket, [`ErrorKind::NoSuchInterface`], and those of
+/// connecting.
+pub fn from_socket<P: Proxy>(socket: impl Into<OwnedHandle>) -> Result<P> {
+    let socket = adopt(socket.into())?;
+    socket.name_senders()?;
+    open(socket)
+}
+
+/// Connects through a door, as [`make_door`] makes one in another process.
+///
+/// # Errors
+/// [`ErrorKind::WrongHandle`] if it is no such socket, [`ErrorKind::Disconnected`] if the object is
+/// gone, [`ErrorKind::NoSuchInterface`], and those of connecting.
+pub fn from_door<P: Proxy>(door: impl Into<OwnedHandle>) -> Result<P> {
+    let door = adopt(door.into())?;
+    let client = Client::from_door(door::hold(door.into()), P::Interface::DESCRIPTION);
+    client.server()?;
+    Ok(P::from_client(client))
+}
+
+/// Serves an object from this process, and returns a door to it: for a process that is started next,
+/// or any other that is passed it.
+///
+/// A process that holds the door makes any number of connections with [`from_door`]. The kernel names
+/// the process that makes each ([`Context::client`](crate::Context::client)). The object is served by
+/// threads of its own until the last copy of the door and the last connection are closed. Each process
+/// that connects has a quota.
+///
+/// The door is close-on-exec. A child gets it as its standard input, for example:
+///
+/// ```no_run
+/// # use std::process::{Command, Stdio};
+/// # use syshandle::{interface, Result};
+/// # #[interface(iid = "1284c788-6978-43d5-9a02-414901a2ec79")]
+/// # trait Files { fn count(&self) -> Result<u64>; }
+/// # struct Broker;
+/// # impl Files for Broker { fn count(&self) -> Result<u64> { Ok(0) } }
+/// # fn broker() -> Result<()> {
+/// let door = syshandle::make_door::<dyn Files, _>(Broker)?;
+/// let child = Command::new("worker").stdin(Stdio::from(door)).spawn()?;
+/// # drop(child);
+/// # Ok(())
+/// # }
+/// # fn worker() -> Result<()> {
+/// // In the child:
+/// use std::os::fd::AsFd;
+/// let files: FilesClient = syshandle::from_door(std::io::stdin().as_fd().try_clone_to_owned()?)?;
+/// # drop(files);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// No descriptor, or no thread, left.
+pub fn make_door<I, T>(implementation: T) -> Result<OwnedHandle>
+where
+    I: Interface + Implements<T> + ?Sized,
+{
+    let settings = Settings {
+        loops: 1,
+        threads_max: THREADS_MAX,
+        clients_max: CLIENTS_MAX,
+        idle: Some(Duration::ZERO),
+        drain: Duration::ZERO,
+        filesystems: Filesystems::local(),
+        shares: totals(CLIENTS_MAX, THREADS_MAX, descriptor_limit()),
+    };
+    let reactor = Reactor::new(settings, std::collections::HashMap::new())?;
+    let object = Object::new().with::<I, T>(&std::sync::Arc::new(implementation));
+    // The door itself is in the quota of this process.
+    let own = Seqpacket::pair()?.0.peer()?;
+    let door = InnerDoor::open(&reactor, &reactor.shares.of(own), &object)?;
+    reactor.start()?;
+    Ok(door)
+}
+
+/// Makes two ends of a connection, of which one is for a child: that end is passed to
+/// [`Server::socket`](crate::Server::socket) by the process that serves, the other to [`from_socket`]
+/// by the process that calls.
+///
+/// The kernel names the sender of each message on both ends, so [`Client::server`] is the process that
+/// serves. The server is told that its client is the process that made the pair.
+///
+/// # Errors
+/// No descriptor left.
+pub fn socket_pair() -> Result<(OwnedHandle, OwnedHandle)> {
+    let (one, other) = Seqpacket::pair()?;
+    // Before anything is sent: what was sent unnamed stays so.
+    one.name_senders()?;
+    other.name_senders()?;
+    Ok((one.into(), other.into()))
+}
+
+/// Waits for the greeting of the server at the other end.
+fn open<P: Proxy>(socket: Seqpacket) -> Result<P> {
+    let interface = P::Interface::DESCRIPTION;
+    let opening = Opening::to_any_class(socket, interface.iid);
+    let connection = opening.open(now() + Client::TIMEOUT)?;
+    Ok(P::from_client(Client::connected(connection, interface)))
+}
+
+/// Takes over a socket, if it can be one end of a connection.
+pub(crate) fn adopt(socket: OwnedHandle) -> Result<Seqpacket> {
+    use std::os::fd::AsFd;
+
+    match prove(socket.as_fd(), &door::DECLARED) {
+        Ok(_) => Ok(Seqpacket::adopt(socket)?),
+        Err(Unproven::Mismatch(mismatch)) => {
+            Err(Error::new(ErrorKind::WrongHandle, mismatch.to_string()))
+        }
+        Err(Unproven::Failed(error)) => {
+            Err(Error::new(ErrorKind::Unproven, "the kernel can't say what the socket is")
+                .because(io::Error::other(error)))
+        }
+    }
+}
+
+/// Methods of one object that block at once.
+const THREADS_MAX: usize = 64;
+
+/// Connections and doors of one object.
+const CLIENTS_MAX: usize = 1024;

@@ -1,0 +1,140 @@
+//! Confines this process, as sandboxes do.
+#![expect(unsafe_code, reason = "system calls that have no safe form: seccomp, Landlock, unshare")]
+
+use std::io;
+use std::process::ExitCode;
+use std::ptr;
+
+/// Ends this process without destructors.
+pub(crate) fn exit(code: i32) -> ExitCode {
+    // SAFETY: ends the process.
+    unsafe { libc::_exit(code) }
+}
+
+/// Confines this process for good.
+pub(crate) fn confine(how: &str) -> io::Result<()> {
+    match how {
+        "seccomp" => seccomp(),
+        "landlock" => landlock(),
+        "chroot" => chroot(),
+        "namespaces" => unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWNS | libc::CLONE_NEWIPC),
+        "mount" => unshare(libc::CLONE_NEWNS),
+        other => Err(io::Error::other(format!("no sandbox is called {other}"))),
+    }
+}
+
+/// The system calls of a worker that is a client, as `docs/sandbox.md` lists them.
+const CLIENT_CALLS: &[libc::c_long] = &[
+    // Connections and messages.
+    libc::SYS_socketpair,
+    libc::SYS_setsockopt,
+    libc::SYS_getsockopt,
+    libc::SYS_getpeername,
+    libc::SYS_sendmsg,
+    libc::SYS_sendto,
+    libc::SYS_sendmmsg,
+    libc::SYS_recvmsg,
+    libc::SYS_recvmmsg,
+    libc::SYS_ppoll,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_poll,
+    libc::SYS_futex,
+    libc::SYS_sched_yield,
+    libc::SYS_close,
+    // The proof of handles.
+    libc::SYS_fcntl,
+    libc::SYS_statx,
+    libc::SYS_dup3,
+    libc::SYS_pread64,
+    libc::SYS_ioctl,
+    libc::SYS_timerfd_gettime,
+    libc::SYS_fstatfs,
+    // Waiting for events and semaphores.
+    libc::SYS_preadv2,
+    // Memory, also of values too large for a message.
+    libc::SYS_memfd_create,
+    libc::SYS_ftruncate,
+    libc::SYS_mmap,
+    libc::SYS_munmap,
+    libc::SYS_mremap,
+    libc::SYS_madvise,
+    libc::SYS_brk,
+    // The end.
+    libc::SYS_exit_group,
+];
+
+/// The system calls of this program's own besides: it reads a file and sets an event.
+const OWN_CALLS: &[libc::c_long] = &[
+    libc::SYS_read,
+    libc::SYS_write,
+    libc::SYS_eventfd2,
+    libc::SYS_getpid,
+    // The Rust runtime's, once for a thread that uses a map.
+    libc::SYS_getrandom,
+];
+
+/// A filter that ends this process at any other call.
+fn seccomp() -> io::Result<()> {
+    let statement = |code: u32, k| libc::sock_filter { code: code as u16, jt: 0, jf: 0, k };
+    let load_number = statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0);
+    let mut program = vec![load_number];
+    let calls = CLIENT_CALLS.iter().chain(OWN_CALLS);
+    for call in calls {
+        program.push(libc::sock_filter {
+            code: (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16,
+            jt: 0,
+            jf: 1,
+            k: *call as u32,
+        });
+        program.push(statement(libc::BPF_RET, libc::SECCOMP_RET_ALLOW));
+    }
+    program.push(statement(libc::BPF_RET, libc::SECCOMP_RET_KILL_PROCESS));
+    let filter = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
+    rustix::thread::set_no_new_privs(true)?;
+    // SAFETY: the kernel reads the filter, which lives until the call returns.
+    let set =
+        unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const filter) };
+    check(set.into())
+}
+
+/// A ruleset that handles every access to files that the kernel knows and allows none.
+fn landlock() -> io::Result<()> {
+    const CREATE_RULESET: libc::c_long = 444;
+    const RESTRICT_SELF: libc::c_long = 446;
+    const VERSION: u32 = 1;
+    // SAFETY: asks for the version, without memory.
+    let version = unsafe { libc::syscall(CREATE_RULESET, ptr::null::<u64>(), 0_usize, VERSION) };
+    check(version)?;
+    // Bit 13 came with version 2, 14 with 3, 15 with 5.
+    let handled: u64 = match version {
+        1 => (1 << 13) - 1,
+        2 => (1 << 14) - 1,
+        3 | 4 => (1 << 15) - 1,
+        _ => (1 << 16) - 1,
+    };
+    // SAFETY: the kernel reads eight bytes, which are there: the first field of the struct.
+    let ruleset =
+        unsafe { libc::syscall(CREATE_RULESET, &raw const handled, size_of_val(&handled), 0_u32) };
+    check(ruleset)?;
+    rustix::thread::set_no_new_privs(true)?;
+    // SAFETY: no memory is involved. The ruleset's descriptor is open.
+    check(unsafe { libc::syscall(RESTRICT_SELF, ruleset, 0_u32) })?;
+    // SAFETY: the descriptor was made above, and nobody else has it.
+    check(unsafe { libc::close(ruleset as i32) }.into())
+}
+
+/// A root without anything, not even `/proc`: the empty folder that the test names.
+fn chroot() -> io::Result<()> {
+    let root = std::env::var_os("TRIAL_ROOT").unwrap_or_default();
+    rustix::process::chroot(std::path::Path::new(&root))?;
+    Ok(rustix::process::chdir("/")?)
+}
+
+fn unshare(flags: i32) -> io::Result<()> {
+    // SAFETY: this process has one thread, and no memory is involved.
+    check(unsafe { libc::unshare(flags) }.into())
+}
+
+fn check(result: libc::c_long) -> io::Result<()> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
