@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -19,10 +19,15 @@ use crate::{OwnedHandle, PerProcess, ProcessMark};
 /// At most one thread at a time closes handles of the same closer. So a peer whose handles block
 /// delays neither the caller nor the handles of other peers.
 ///
+/// A process that has called [`prepare`](crate::prepare) and serves nothing starts no thread, and closes
+/// handles in place: it has one peer, whose handles delay nobody else.
+///
 /// A forked copy of the process has none of these threads. It closes handles in place: they are not
 /// the last ones while the other process has them.
 #[derive(Clone)]
 pub struct Closer(Arc<Shared>);
+
+static USES_THREADS: AtomicBool = AtomicBool::new(true);
 
 struct Shared {
     owner: ProcessMark,
@@ -49,9 +54,14 @@ impl Closer {
         Self(Arc::new(Shared { owner: ProcessMark::current(), queue, pending }))
     }
 
+    /// Sets whether handles are closed by threads, as is usual, or in place.
+    pub fn use_threads(uses_threads: bool) {
+        USES_THREADS.store(uses_threads, Ordering::Relaxed);
+    }
+
     /// Closes a handle in the background.
     pub fn close(&self, handle: OwnedHandle) {
-        if !self.0.owner.is_current() {
+        if !self.0.owner.is_current() || !USES_THREADS.load(Ordering::Relaxed) {
             return;
         }
         self.0.pending.fetch_add(1, Ordering::Relaxed);

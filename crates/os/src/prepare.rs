@@ -4,11 +4,13 @@ use std::io;
 use std::sync::OnceLock;
 
 use crate::sys::fork::PerProcess;
-use crate::{device, mounts, probe, user};
+use crate::{Closer, device, mounts, probe, user};
 
 /// Opens everything that is needed to examine handles later, so that a process which is confined
 /// afterwards (seccomp, Landlock, `chroot`, no `/proc`) can receive handles. May be called more than
 /// once.
+///
+/// From now on no thread is started to close handles ([`Closer`]), until the process serves something.
 ///
 /// It keeps three descriptors: a file of `/proc/self/fdinfo`, a duplicate of it, and
 /// `/proc/self/mountinfo`. A forked copy of this process has to prepare by itself.
@@ -16,6 +18,11 @@ use crate::{device, mounts, probe, user};
 /// # Errors
 /// Which of them can't be had: `Unsupported` without `/proc`, no descriptors left.
 pub fn prepare() -> io::Result<()> {
+    Closer::use_threads(false);
+    open_all()
+}
+
+fn open_all() -> io::Result<()> {
     user::prepare();
     device::learn()?;
     probe::prepare()?;
@@ -27,7 +34,7 @@ pub fn prepare() -> io::Result<()> {
 pub fn prepare_once() {
     static DONE: PerProcess<OnceLock<()>> = PerProcess::new();
     if let Some(done) = DONE.get() {
-        done.get_or_init(|| drop(prepare()));
+        done.get_or_init(|| drop(open_all()));
     }
 }
 
@@ -39,5 +46,7 @@ mod tests {
     fn a_process_may_prepare_more_than_once() {
         prepare().unwrap();
         prepare().unwrap();
+        // Other tests of this process close handles by threads.
+        Closer::use_threads(true);
     }
 }

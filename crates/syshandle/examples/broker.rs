@@ -15,7 +15,7 @@ mod linux {
 
     use syshandle::{Error, Result, interface};
 
-    /// What the worker may ask for.
+    /// Gives the worker files to count.
     #[interface(iid = "9f0a0c0e-5d1b-4f5e-8f0a-6f8f3c1c2b01")]
     pub(crate) trait Files {
         /// Opens the next file; `None` after the last one.

@@ -20,6 +20,10 @@ use crate::{Client, Error, ErrorKind, Implements, Interface, Object, Proxy, Resu
 /// The first connection of a process prepares too, but only this function says why it can't. It keeps
 /// three descriptors open. A forked copy of the process has to prepare by itself.
 ///
+/// A client of a process that called this starts no thread: the handles of a result that nothing
+/// takes are closed in place, so a server can delay its client by a handle whose close blocks. A
+/// process that serves something starts threads as usual.
+///
 /// # Errors
 /// [`ErrorKind::System`] with the reason: no `/proc`, or no descriptors left.
 pub fn prepare() -> Result<()> {
@@ -36,8 +40,8 @@ pub fn prepare() -> Result<()> {
 /// because any process that may write to the folder can listen there.
 ///
 /// # Errors
-/// [`ErrorKind::Disconnected`] if nobody listens there, [`ErrorKind::NoSuchInterface`], and those of
-/// connecting.
+/// [`ErrorKind::Disconnected`] if no process listens there, [`ErrorKind::NoSuchInterface`], and the
+/// errors of connecting.
 pub fn connect<P: Proxy>(path: impl AsRef<Path>) -> Result<P> {
     let deadline = now() + Client::TIMEOUT;
     let socket = connect::connect(&mut None, path.as_ref(), deadline)??;
@@ -48,7 +52,7 @@ pub fn connect<P: Proxy>(path: impl AsRef<Path>) -> Result<P> {
 /// [`socket_pair`]'s, or a socket that another process connected.
 ///
 /// # Errors
-/// [`ErrorKind::WrongHandle`] if it is no such socket, [`ErrorKind::NoSuchInterface`], and those of
+/// [`ErrorKind::WrongHandle`] if it is no such socket, [`ErrorKind::NoSuchInterface`], and the errors of
 /// connecting.
 pub fn from_socket<P: Proxy>(socket: impl Into<OwnedHandle>) -> Result<P> {
     let socket = adopt(socket.into())?;
@@ -135,7 +139,7 @@ where
 /// No descriptor left.
 pub fn socket_pair() -> Result<(OwnedHandle, OwnedHandle)> {
     let (one, other) = Seqpacket::pair()?;
-    // Before anything is sent: what was sent unnamed stays so.
+    // The kernel names senders of messages that are sent after this.
     one.name_senders()?;
     other.name_senders()?;
     Ok((one.into(), other.into()))

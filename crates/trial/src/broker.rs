@@ -7,7 +7,7 @@ use syshandle::{
     interface,
 };
 
-/// What a worker asks its broker for: a handle of each kind, and to take one.
+/// Passes a worker a handle of each kind, and takes one.
 #[interface(iid = "6d3f8f0a-9a0e-4a5e-8d2f-0f6f0a1f2b41")]
 pub trait Broker {
     /// An event.

@@ -17,7 +17,7 @@ use syshandle::{
 };
 use syshandle_trial::{BROKER, Broker, BrokerClient, Place, WORKER, until};
 
-/// What a worker that has received everything reports.
+/// The report of a worker that has received everything.
 const ALL: &str = "event semaphore file directory pipe section process timer bytes set many caller";
 
 #[derive(Default)]
@@ -125,6 +125,28 @@ fn a_worker_that_is_not_confined_receives_every_kind_by_the_door_that_it_inherit
 }
 
 #[test]
+fn the_documentation_lists_the_system_calls_of_the_filter_and_no_others() {
+    let source = include_str!("../examples/trial-worker/sandbox.rs");
+    let calls = source.split("const CLIENT_CALLS").nth(1).unwrap().split("];").next().unwrap();
+    let mut filter: Vec<_> = calls
+        .split("libc::SYS_")
+        .skip(1)
+        .map(|rest| rest.split(',').next().unwrap().trim())
+        // Part of the program, not of the library.
+        .chain(["getrandom"])
+        .collect();
+    let page = include_str!("../../../docs/sandbox.md");
+    let table = page.split("## The system calls of a client").nth(1).unwrap();
+    let rows = table.lines().skip_while(|line| !line.starts_with("|---")).skip(1);
+    let rows = rows.take_while(|line| line.starts_with('|'));
+    let mut documented: Vec<_> = rows.flat_map(|row| row.split('`').skip(1).step_by(2)).collect();
+    filter.sort_unstable();
+    documented.sort_unstable();
+    documented.dedup();
+    assert_eq!(documented, filter);
+}
+
+#[test]
 fn a_worker_with_the_documented_system_calls_alone_receives_every_kind() {
     receives_all(&["seccomp"]);
 }
@@ -222,7 +244,7 @@ fn a_worker_serves_its_broker_at_the_connection_that_it_inherits_and_ends_with_i
         let Some((client, mut child)) = serving(words) else { continue };
         // Who serves is known from the kernel, though the broker made the sockets.
         assert_eq!(client.as_client().server().unwrap().pid, child.id());
-        // Who calls is the process that made them.
+        // The process that made them is the caller.
         assert_eq!(client.caller().unwrap(), std::process::id());
         let event = Event::new().unwrap();
         client.set(&event).unwrap();

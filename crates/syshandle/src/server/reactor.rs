@@ -10,7 +10,8 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use syshandle_os::{
-    BorrowedHandle, Event, Filesystems, Interest, ManualEvent, Peer, ProcessMark, Ready, Seqpacket,
+    BorrowedHandle, Closer, Event, Filesystems, Interest, ManualEvent, Peer, ProcessMark, Ready,
+    Seqpacket,
 };
 use syshandle_wire::{Fault, Greeting, Guid};
 
@@ -98,6 +99,8 @@ impl Reactor {
         settings: Settings,
         classes: HashMap<Guid, Factory>,
     ) -> io::Result<Arc<Self>> {
+        // Its threads must not wait for handles of clients to be closed.
+        Closer::use_threads(true);
         let loops = settings.loops.min(settings.threads_max).min(EventLoop::MAX);
         let stop = ManualEvent::new()?;
         let reactor = Self {

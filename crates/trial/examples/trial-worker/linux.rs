@@ -27,7 +27,7 @@ pub(crate) fn main() -> ExitCode {
         false => work(&words, has("socket"), has("unprepared")),
     };
     match result {
-        // Without destructors: what they need isn't what a worker needs.
+        // Destructors may use system calls that no call of a client needs.
         Ok(()) => sandbox::exit(0),
         Err(error) => {
             eprintln!("{:?}: {error:#}", error.kind());

@@ -40,6 +40,7 @@ const CLIENT_CALLS: &[libc::c_long] = &[
     libc::SYS_poll,
     libc::SYS_futex,
     libc::SYS_sched_yield,
+    libc::SYS_shutdown,
     libc::SYS_close,
     // The proof of handles.
     libc::SYS_fcntl,
@@ -53,6 +54,11 @@ const CLIENT_CALLS: &[libc::c_long] = &[
     libc::SYS_preadv2,
     // Memory, also of values too large for a message.
     libc::SYS_memfd_create,
+    libc::SYS_prlimit64,
+    libc::SYS_rt_sigprocmask,
+    libc::SYS_rt_sigpending,
+    libc::SYS_rt_sigtimedwait,
+    libc::SYS_fallocate,
     libc::SYS_ftruncate,
     libc::SYS_mmap,
     libc::SYS_munmap,
@@ -63,7 +69,7 @@ const CLIENT_CALLS: &[libc::c_long] = &[
     libc::SYS_exit_group,
 ];
 
-/// The system calls of this program's own besides: it reads a file and sets an event.
+/// The other system calls of this program, which reads a file and sets an event.
 const OWN_CALLS: &[libc::c_long] = &[
     libc::SYS_read,
     libc::SYS_write,
@@ -119,7 +125,7 @@ fn landlock() -> io::Result<()> {
     rustix::thread::set_no_new_privs(true)?;
     // SAFETY: no memory is involved. The ruleset's descriptor is open.
     check(unsafe { libc::syscall(RESTRICT_SELF, ruleset, 0_u32) })?;
-    // SAFETY: the descriptor was made above, and nobody else has it.
+    // SAFETY: the descriptor was made above and is not used again.
     check(unsafe { libc::close(ruleset as i32) }.into())
 }
 
