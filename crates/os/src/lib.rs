@@ -106,7 +106,7 @@ cfg_if::cfg_if! {
         pub use job::{Job, JobWatch};
         pub use limits::{
             descriptor_limit, file_size_limit, ignore_file_size_signal, memory_limit,
-            raise_descriptor_limit, within_file_size_limit,
+            raise_descriptor_limit, resource_limits, within_file_size_limit,
         };
         pub use listener::{Listener, Unconnected, take_listener};
         pub use lock::{Attempt, FileLock};
@@ -122,7 +122,7 @@ cfg_if::cfg_if! {
         pub use reg_key::RegKey;
         pub use section::{Section, SectionMap, SectionView, UnsealedSection};
         pub use semaphore::Semaphore;
-        pub use spawn::{Program, Spawned, spawn};
+        pub use spawn::{Program, SpawnStep, Spawned, spawn};
         pub use status::FileStatus;
         pub use thread::Thread;
         pub use timer::Timer;

@@ -8,6 +8,25 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::sys::signal::{self, FileSizeSignalBlock};
 
+/// The limits in force for this process, which a program that it starts inherits: the largest number
+/// for none. Always of the same resources in the same order.
+pub fn resource_limits() -> Vec<u64> {
+    INHERITED.map(|resource| getrlimit(resource).current.unwrap_or(u64::MAX)).into()
+}
+
+/// The resources without which a program may fail to start.
+const INHERITED: [Resource; 9] = [
+    Resource::As,
+    Resource::Cpu,
+    Resource::Data,
+    Resource::Fsize,
+    Resource::Memlock,
+    Resource::Nofile,
+    Resource::Nproc,
+    Resource::Rss,
+    Resource::Stack,
+];
+
 /// Raises the number of descriptors that this process may have open to the most that it is allowed,
 /// and returns that. The usual limit of 1,024 is for programs that call `select(2)`.
 pub fn raise_descriptor_limit() -> Option<u64> {

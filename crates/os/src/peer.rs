@@ -7,7 +7,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::PidfdFlags;
 
 use crate::process::pidfd_open;
-use crate::sys::option;
+use crate::sys::{auxv, option};
 use crate::{GroupId, UserId};
 
 /// A process with its user and group, as the kernel names them.
@@ -87,8 +87,12 @@ pub(crate) fn has_ended(process: BorrowedFd<'_>) -> bool {
     rustix::event::poll(&mut polls, Some(&now)).is_ok_and(|count| count > 0)
 }
 
-/// Whether this process has more rights than whoever started it: set-user-id, set-group-id.
+/// Whether this process has more rights than the process that started it: by set-user-ID, by
+/// set-group-ID, by file capabilities, or by a security module
+/// (`AT_SECURE` in [getauxval(3)](https://man7.org/linux/man-pages/man3/getauxval.3.html)). Its
+/// environment and files that its caller may write then are not to be trusted.
 pub fn is_elevated() -> bool {
-    rustix::process::getuid() != rustix::process::geteuid()
+    auxv::is_secure()
+        || rustix::process::getuid() != rustix::process::geteuid()
         || rustix::process::getgid() != rustix::process::getegid()
 }

@@ -5,7 +5,7 @@
 //! default signals, and init as its parent. What can't be shed (namespaces, seccomp, control group,
 //! resource limits) it keeps.
 
-use std::ffi::{CString, OsStr};
+use std::ffi::{CString, OsStr, OsString};
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -33,12 +33,29 @@ pub struct Program<'a> {
     /// Its arguments, after its name.
     pub arguments: &'a [String],
     /// Its environment, besides the variables of the `LISTEN_FDS` protocol.
-    pub environment: &'a [(String, String)],
+    pub environment: &'a [(OsString, OsString)],
     /// Where its output and its errors go.
     pub log: BorrowedFd<'a>,
     /// The sockets that it gets from 3 on and is the one who listens on, by the protocol of
     /// [sd_listen_fds(3)](https://www.freedesktop.org/software/systemd/man/latest/sd_listen_fds.html).
     pub listeners: &'a [BorrowedFd<'a>],
+}
+
+/// A step of starting a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpawnStep {
+    /// Put its path, arguments and environment in the form of the system: no zero byte in any.
+    Arguments,
+    /// Open `/dev/null`, its standard input.
+    Null,
+    /// Give it its descriptors, and no others.
+    Descriptors,
+    /// Make a process.
+    Clone,
+    /// Go to the root folder.
+    Folder,
+    /// Run the program.
+    Exec,
 }
 
 /// A program that was started.
@@ -48,21 +65,23 @@ pub struct Spawned(OwnedFd);
 /// Starts a program: returns when it runs, without waiting for what it does.
 ///
 /// # Errors
-/// Those of [`clone(2)`](https://man7.org/linux/man-pages/man2/clone.2.html) and
-/// [`execve(2)`](https://man7.org/linux/man-pages/man2/execve.2.html): `NotFound`,
-/// `PermissionDenied`, `ENOEXEC` when the file is no program.
-pub fn spawn(program: &Program<'_>) -> io::Result<Spawned> {
-    let path = c_string(program.path.as_os_str())?;
+/// The step that failed, with the error of its system call: for [`SpawnStep::Exec`] those of
+/// [`execve(2)`](https://man7.org/linux/man-pages/man2/execve.2.html).
+pub fn spawn(program: &Program<'_>) -> Result<Spawned, (SpawnStep, io::Error)> {
+    let in_arguments = |error| (SpawnStep::Arguments, error);
+    let path = c_string(program.path.as_os_str()).map_err(in_arguments)?;
     let mut arguments = vec![path.clone()];
     for argument in program.arguments {
-        arguments.push(c_string(argument.as_ref())?);
+        arguments.push(c_string(argument.as_ref()).map_err(in_arguments)?);
     }
-    let mut environment =
-        vec![c_string(format!("LISTEN_FDS={}", program.listeners.len()).as_ref())?];
+    let listeners = format!("LISTEN_FDS={}", program.listeners.len());
+    let mut environment = vec![c_string(listeners.as_ref()).map_err(in_arguments)?];
     for (name, value) in program.environment {
-        environment.push(c_string(format!("{name}={value}").as_ref())?);
+        let variable = [name, OsStr::new("="), value].into_iter().collect::<OsString>();
+        environment.push(c_string(&variable).map_err(in_arguments)?);
     }
-    let null = File::options().read(true).write(true).open("/dev/null")?;
+    let null = File::options().read(true).write(true).open("/dev/null");
+    let null = null.map_err(|error| (SpawnStep::Null, error))?;
     let mut descriptors = vec![null.as_fd(), program.log, program.log];
     descriptors.extend(program.listeners);
     let process = start(&Image {
@@ -241,6 +260,7 @@ mod tests {
             log: log.as_fd(),
             listeners: &[],
         };
-        assert_eq!(spawn(&program).unwrap_err().kind(), io::ErrorKind::NotFound);
+        let (step, error) = spawn(&program).unwrap_err();
+        assert_eq!((step, error.kind()), (SpawnStep::Exec, io::ErrorKind::NotFound));
     }
 }

@@ -509,13 +509,15 @@ impl<E: StdError + 'static> StdError for CallError<E> {
     }
 }
 
-/// Whether the system, or this process's limits, had no room: for memory, descriptors, buffers.
+/// Whether the system, or this process's limits, had no room: for memory, descriptors, buffers, files.
 fn is_lack(error: &io::Error) -> bool {
     const ENOMEM: i32 = 12;
     const ENFILE: i32 = 23;
     const EMFILE: i32 = 24;
+    const ENOSPC: i32 = 28;
     const ENOBUFS: i32 = 105;
-    matches!(error.raw_os_error(), Some(ENOMEM | ENFILE | EMFILE | ENOBUFS))
+    const EDQUOT: i32 = 122;
+    matches!(error.raw_os_error(), Some(ENOMEM | ENFILE | EMFILE | ENOSPC | ENOBUFS | EDQUOT))
 }
 
 /// What blames somebody.

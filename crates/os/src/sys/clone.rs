@@ -8,6 +8,7 @@ use std::ptr;
 
 use super::check;
 use super::listen::{BACKLOG, FIRST};
+use crate::spawn::SpawnStep;
 
 /// A program in the form that `execve` takes, with all memory in place: nothing may be allocated
 /// between clone and exec.
@@ -30,13 +31,15 @@ struct Shared {
     stack_top: *mut c_void,
     pidfd: RawFd,
     errno: c_int,
+    /// The step that failed.
+    step: SpawnStep,
 }
 
 /// Starts the program and returns its pidfd. `LISTEN_PID` is added to its environment.
 ///
 /// A process in the middle starts it and ends at once, so that it belongs to init and never
 /// becomes a zombie of ours.
-pub(crate) fn start(image: &Image<'_>) -> io::Result<OwnedFd> {
+pub(crate) fn start(image: &Image<'_>) -> Result<OwnedFd, (SpawnStep, io::Error)> {
     // Those that are in the way of the places that they will be put to.
     let first_free = image.descriptors.len() as RawFd;
     let mut moved = Vec::new();
@@ -45,7 +48,8 @@ pub(crate) fn start(image: &Image<'_>) -> io::Result<OwnedFd> {
         descriptors.push(match descriptor.as_raw_fd() {
             raw if raw >= first_free => raw,
             _ => {
-                moved.push(rustix::io::fcntl_dupfd_cloexec(descriptor, first_free)?);
+                let duplicate = rustix::io::fcntl_dupfd_cloexec(descriptor, first_free);
+                moved.push(duplicate.map_err(|error| (SpawnStep::Descriptors, error.into()))?);
                 moved.last().map_or(-1, AsRawFd::as_raw_fd)
             }
         });
@@ -59,6 +63,7 @@ pub(crate) fn start(image: &Image<'_>) -> io::Result<OwnedFd> {
         stack_top: ptr::null_mut(),
         pidfd: -1,
         errno: 0,
+        step: SpawnStep::Clone,
     };
     shared.listen_pid[..LISTEN_PID.len()].copy_from_slice(LISTEN_PID);
     let arguments = null_terminated(image.arguments.iter().map(|argument| argument.as_ptr()));
@@ -72,7 +77,8 @@ pub(crate) fn start(image: &Image<'_>) -> io::Result<OwnedFd> {
     let [middle_stack, last_stack] = &mut stacks;
     shared.stack_top = last_stack.top();
 
-    let signals = block_all_signals()?;
+    let in_clone = |error| (SpawnStep::Clone, error);
+    let signals = block_all_signals().map_err(in_clone)?;
     // CLONE_FILES: the pidfd that the middle process gets is ours too. No exit signal: a program
     // that waits for its own children never hears of this one.
     let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_FILES;
@@ -81,15 +87,20 @@ pub(crate) fn start(image: &Image<'_>) -> io::Result<OwnedFd> {
     let middle_pid =
         check(unsafe { libc::clone(middle, middle_stack.top(), flags, (&raw mut shared).cast()) });
     restore_signals(&signals);
-    let middle_pid = middle_pid?;
+    let middle_pid = middle_pid.map_err(in_clone)?;
     // SAFETY: waits for that process alone, without asking for its status.
     while check(unsafe { libc::waitpid(middle_pid, ptr::null_mut(), libc::__WALL) })
         .is_err_and(|error| error.kind() == io::ErrorKind::Interrupted)
     {}
     // The last process wrote its error here before it ended: the compiler can't know.
-    // SAFETY: both are plain integers of `shared`, whose other users have ended or exec'ed.
-    let (pidfd, errno) =
-        unsafe { (ptr::read_volatile(&shared.pidfd), ptr::read_volatile(&shared.errno)) };
+    // SAFETY: all are plain values of `shared`, whose other users have ended or exec'ed.
+    let (pidfd, errno, step) = unsafe {
+        (
+            ptr::read_volatile(&shared.pidfd),
+            ptr::read_volatile(&shared.errno),
+            ptr::read_volatile(&shared.step),
+        )
+    };
     let process = match pidfd {
         -1 => None,
         // SAFETY: the kernel opened it for the table that we share with the middle process, which
@@ -98,8 +109,8 @@ pub(crate) fn start(image: &Image<'_>) -> io::Result<OwnedFd> {
     };
     match (process, errno) {
         (Some(process), 0) => Ok(process),
-        (_, 0) => Err(io::Error::other("the process in the middle ended early")),
-        (_, errno) => Err(io::Error::from_raw_os_error(errno)),
+        (_, 0) => Err(in_clone(io::Error::other("the process in the middle ended early"))),
+        (_, errno) => Err((step, io::Error::from_raw_os_error(errno))),
     }
 }
 
@@ -112,7 +123,7 @@ extern "C" fn middle(shared: *mut c_void) -> c_int {
         libc::clone(last, (*shared).stack_top, flags, shared.cast(), &raw mut (*shared).pidfd)
     };
     if pid == -1 {
-        fail(shared);
+        fail(shared, SpawnStep::Clone);
     }
     // SAFETY: ends this process without running anything of the program's it shares memory with.
     unsafe { libc::_exit(0) }
@@ -136,12 +147,12 @@ extern "C" fn last(shared: *mut c_void) -> c_int {
     unsafe { libc::umask(0o022) };
     // SAFETY: a constant string.
     if unsafe { libc::chdir(c"/".as_ptr()) } == -1 {
-        fail(shared);
+        fail(shared, SpawnStep::Folder);
     }
     for (place, &descriptor) in image.descriptors.iter().enumerate() {
         // SAFETY: the table of descriptors is this process's own copy.
         if unsafe { libc::dup2(descriptor, place as c_int) } == -1 {
-            fail(shared);
+            fail(shared, SpawnStep::Descriptors);
         }
         if place >= FIRST as usize {
             // A client learns from the kernel who called `listen`: this process, from now on, even
@@ -153,7 +164,7 @@ extern "C" fn last(shared: *mut c_void) -> c_int {
     let first = image.descriptors.len() as libc::c_uint;
     // SAFETY: as above; all others are close-on-exec or a leak of somebody else's.
     if unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, 0) } == -1 {
-        fail(shared);
+        fail(shared, SpawnStep::Descriptors);
     }
     // SAFETY: only asks.
     write_decimal(
@@ -163,15 +174,17 @@ extern "C" fn last(shared: *mut c_void) -> c_int {
     unblock_all_signals();
     // SAFETY: the path and both arrays are terminated and outlive the call.
     unsafe { libc::execve(image.path, image.arguments, image.environment) };
-    fail(shared)
+    fail(shared, SpawnStep::Exec)
 }
 
-/// Tells the error of the last system call to the parent, and ends.
-fn fail(shared: *mut Shared) -> ! {
+/// Tells the error of the last system call to the parent, with its step, and ends.
+fn fail(shared: *mut Shared, step: SpawnStep) -> ! {
     // SAFETY: errno is this thread's, which stands still in the parent meanwhile.
     let errno = unsafe { *libc::__errno_location() };
     // SAFETY: `shared` outlives this process, and nobody else uses it now.
     unsafe { ptr::write_volatile(&raw mut (*shared).errno, errno) };
+    // SAFETY: as above.
+    unsafe { ptr::write_volatile(&raw mut (*shared).step, step) };
     // SAFETY: ends this process without running anything else.
     unsafe { libc::_exit(127) }
 }

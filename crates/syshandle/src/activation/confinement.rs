@@ -1,9 +1,16 @@
-//! What a process can't shed when it starts another one.
+//! Restrictions that a process passes on to every program that it starts.
 //!
-//! A server that a confined client starts would be as confined, and serve everybody so. Who starts
-//! a server notes how confined it is, unless that is noted; who is more confined, or in other
-//! namespaces, may connect to a server that runs but not start one. Who is less confined is the
-//! measure from then on: so it doesn't matter for long who was the first.
+//! A server that a confined client starts would be as confined, and serve all clients so. The client
+//! that starts the first server notes how confined it is. A client that is more confined than the
+//! note says, or in other namespaces, may connect to a server that runs but not start one. A client
+//! that is less confined writes the note anew.
+//!
+//! The note counts for as long as the system that it describes exists. It names the boot and, since
+//! the numbers of namespaces are used again, the time at which the first process of its pid namespace
+//! was started. After a reboot it means nothing. A container that was restarted has another pid
+//! namespace; from inside, that looks the same as a sandbox with a pid namespace of its own in the
+//! same container, so the namespaces decide nothing then, and the other restrictions do. A pid
+//! namespace that the system started with exists always: then the process is in a sandbox.
 
 use std::fs;
 use std::io;
@@ -11,80 +18,111 @@ use std::path::Path;
 
 use syshandle_os::{has_no_new_privileges, is_filtered, within_file_size_limit};
 
+use super::trust;
 use crate::{Error, ErrorKind, Result};
 
-/// What of a process, or of the thread that starts it, a child inherits for good. Landlock, which
-/// nobody can be asked about, shows in `no_new_privs`; control groups are left out.
+/// The restrictions of a process, or of the thread that starts another process, that a child
+/// inherits for good. Landlock, which the kernel doesn't tell, shows in `no_new_privs`; control groups
+/// are left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Confinement {
+    /// Identifies the time since the last boot.
+    boot: String,
     user: String,
     mount: String,
     pid: String,
+    /// When the first process of the pid namespace was started, in ticks since the boot; 0 if that
+    /// can't be read.
+    pid_since: u64,
     seccomp_filters: u32,
     no_new_privs: u32,
 }
 
-/// Checks that this process may start a server for all.
+/// Checks that this process may start a server for all clients.
 ///
 /// # Errors
-/// [`ErrorKind::ActivationDenied`], with what confines it.
+/// [`ErrorKind::ActivationDenied`], with what confines it; the system's.
 pub(super) fn check(note: &Path) -> Result<()> {
-    let error = |what: &str| {
+    let denied = |what: &str| {
         let text =
             format!("this process may only connect to a server that runs, not start one: {what}");
         Error::new(ErrorKind::ActivationDenied, text)
     };
-    let denied = |what: &str| Err(error(what));
     let cannot_be_written =
-        |cause: io::Error| error(&format!("{} can't be written", note.display())).because(cause);
-    let own = Confinement::own().map_err(|cause| {
-        error("without /proc it can't be told how confined it is").because(cause)
+        |cause: io::Error| trust::cannot(note, "written", ErrorKind::System, cause);
+    let own = Confinement::own().map_err(|cause| match cause.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => {
+            denied("without /proc it can't be told how confined it is").because(cause)
+        }
+        _ => {
+            let text = "/proc, which tells how confined this process is, can't be read";
+            Error::new(ErrorKind::System, text).because(cause)
+        }
     })?;
     let first = match fs::read_to_string(note) {
-        Ok(text) => match Confinement::parse(&text) {
-            Some(first) => first,
-            None => return denied(&format!("{} isn't as it should be: remove it", note.display())),
-        },
-        // Of several who are the first at once it doesn't matter whose note stays.
-        Err(_) => return own.write(note).map_err(cannot_be_written),
+        // A note that was left in part, or by another version, says nothing.
+        Ok(text) => Confinement::parse(&text).filter(|first| first.is_of_this_boot(&own)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(trust::cannot(note, "read", ErrorKind::System, error)),
     };
+    // Of several clients that are the first at once it doesn't matter whose note stays.
+    let Some(first) = first else { return own.write(note).map_err(cannot_be_written) };
     match own.beyond(&first) {
         None if own == first => Ok(()),
         None => own.write(note).map_err(cannot_be_written),
-        Some(what) => denied(&format!("{what} (those who may are noted in {})", note.display())),
+        Some(what) => {
+            let place = note.display();
+            let text = format!("{what} (as noted in {place}; remove that if it is out of date)");
+            Err(denied(&text))
+        }
     }
 }
 
 impl Confinement {
-    /// That of this thread.
+    /// The restrictions of this thread.
     fn own() -> io::Result<Self> {
         let namespace = |name: &str| {
             let link = fs::read_link(format!("/proc/thread-self/ns/{name}"))?;
             io::Result::Ok(link.to_string_lossy().into_owned())
         };
         Ok(Self {
+            boot: fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned(),
             user: namespace("user")?,
             mount: namespace("mnt")?,
             pid: namespace("pid")?,
+            pid_since: first_process_since().unwrap_or(0),
             // How many there are only a long text says.
             seccomp_filters: if is_filtered() { seccomp_filters()? } else { 0 },
             no_new_privs: has_no_new_privileges()?.into(),
         })
     }
 
-    /// What confines this process that doesn't confine that one.
+    fn is_of_this_boot(&self, own: &Self) -> bool {
+        self.boot == own.boot
+    }
+
+    /// The restriction of this process that the other one doesn't have.
     fn beyond(&self, that: &Self) -> Option<&'static str> {
         let other = |own: &str, that: &str| own != that && !is_initial(own);
-        match () {
-            () if other(&self.user, &that.user) => Some("it is in another user namespace"),
-            () if other(&self.mount, &that.mount) => Some("it is in another mount namespace"),
-            () if other(&self.pid, &that.pid) => Some("it is in another pid namespace"),
-            () if self.seccomp_filters > that.seccomp_filters => Some("seccomp confines it"),
-            () if self.no_new_privs > that.no_new_privs => {
-                Some("it may not gain privileges (no_new_privs)")
+        let same_pid_namespace = self.pid == that.pid && self.pid_since == that.pid_since;
+        if same_pid_namespace || is_initial(&that.pid) {
+            if other(&self.user, &that.user) {
+                return Some("it is in another user namespace");
             }
-            () => None,
+            if other(&self.mount, &that.mount) {
+                return Some("it is in another mount namespace");
+            }
+            if other(&self.pid, &that.pid) {
+                return Some("it is in another pid namespace");
+            }
         }
+        if self.seccomp_filters > that.seccomp_filters {
+            return Some("seccomp confines it");
+        }
+        if self.no_new_privs > that.no_new_privs {
+            return Some("it may not gain privileges (no_new_privs)");
+        }
+        None
     }
 
     /// Notes it, whole.
@@ -99,13 +137,22 @@ impl Confinement {
         let mut words = text.split_whitespace();
         let mut word = || words.next();
         Some(Self {
+            boot: word()?.to_owned(),
             user: word()?.to_owned(),
             mount: word()?.to_owned(),
             pid: word()?.to_owned(),
+            pid_since: word()?.parse().ok()?,
             seccomp_filters: word()?.parse().ok()?,
             no_new_privs: word()?.parse().ok()?,
         })
     }
+}
+
+/// When the first process of this pid namespace was started, in ticks since the boot.
+fn first_process_since() -> Option<u64> {
+    let stat = fs::read_to_string("/proc/1/stat").ok()?;
+    // The name of the program, in brackets, may have any character; the state comes first after it.
+    stat.rsplit_once(") ")?.1.split(' ').nth(19)?.parse().ok()
 }
 
 /// How many filters of system calls there are; before Linux 5.9 whether there are any.
@@ -127,8 +174,8 @@ fn is_initial(namespace: &str) -> bool {
 
 impl std::fmt::Display for Confinement {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { user, mount, pid, seccomp_filters, no_new_privs } = self;
-        writeln!(f, "{user} {mount} {pid} {seccomp_filters} {no_new_privs}")
+        let Self { boot, user, mount, pid, pid_since, seccomp_filters, no_new_privs } = self;
+        writeln!(f, "{boot} {user} {mount} {pid} {pid_since} {seccomp_filters} {no_new_privs}")
     }
 }
 
@@ -149,15 +196,26 @@ mod tests {
         );
     }
 
-    #[test]
-    fn another_namespace_is_denied_by_name() {
-        let own = Confinement {
+    fn outside() -> Confinement {
+        Confinement {
+            boot: "this".into(),
             user: "user:[4026531837]".into(),
             mount: "mnt:[4026531841]".into(),
             pid: "pid:[4026531836]".into(),
+            pid_since: 7,
             seccomp_filters: 0,
             no_new_privs: 0,
-        };
+        }
+    }
+
+    fn container(pid: &str, pid_since: u64) -> Confinement {
+        let mount = format!("mnt:[{}]", 4_026_600_000 + pid_since);
+        Confinement { mount, pid: pid.into(), pid_since, ..outside() }
+    }
+
+    #[test]
+    fn another_namespace_is_denied_by_name() {
+        let own = outside();
         let sandboxed = || Confinement { mount: "mnt:[4026532800]".into(), ..own.clone() };
         assert_eq!(own.beyond(&own), None);
         assert_eq!(own.beyond(&sandboxed()), None, "it is less confined");
@@ -166,15 +224,34 @@ mod tests {
         assert_eq!(other.beyond(&sandboxed()), Some("it is in another mount namespace"));
         let filtered = Confinement { seccomp_filters: 1, ..own.clone() };
         assert_eq!(filtered.beyond(&own), Some("seccomp confines it"));
+        let contained = container("pid:[4026532700]", 9);
+        assert!(contained.beyond(&own).is_some(), "the initial namespaces exist always");
     }
 
     #[test]
-    fn a_note_that_is_damaged_says_so() {
+    fn a_restarted_container_is_the_measure_anew() {
+        let before = container("pid:[4026532700]", 9);
+        // Its numbers may even be used again.
+        for pid in ["pid:[4026532700]", "pid:[4026532701]"] {
+            let after = container(pid, 11);
+            assert_eq!(after.beyond(&before), None);
+            let sandbox = Confinement { no_new_privs: 1, ..after };
+            assert!(sandbox.beyond(&before).is_some(), "other restrictions count");
+        }
+        let sandbox = Confinement { mount: "mnt:[4026532999]".into(), ..before.clone() };
+        assert_eq!(sandbox.beyond(&before), Some("it is in another mount namespace"));
+    }
+
+    #[test]
+    fn a_note_of_another_boot_or_left_in_part_says_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let note = folder.path().join("confinement");
-        fs::write(&note, "nothing").unwrap();
-        let error = check(&note).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::ActivationDenied);
-        assert!(error.to_string().contains("remove it"), "{error}");
+        let own = Confinement::own().unwrap();
+        let other = Confinement { boot: "another".into(), mount: "mnt:[1]".into(), ..own.clone() };
+        for text in [String::new(), "nothing".into(), other.to_string()] {
+            fs::write(&note, text).unwrap();
+            check(&note).unwrap();
+            assert_eq!(Confinement::parse(&fs::read_to_string(&note).unwrap()), Some(own.clone()));
+        }
     }
 }

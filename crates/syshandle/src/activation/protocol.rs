@@ -83,7 +83,8 @@ impl Step {
             (Self::EndHung, Answer::Done) => Self::CheckConfinement,
             (Self::CheckConfinement, Answer::Done) => Self::RemoveOld,
             (Self::RemoveOld, _) => Self::NoteStart,
-            (Self::NoteStart, _) => Self::Listen,
+            // Without the note a program that hangs would be taken for a slow one, and never ended.
+            (Self::NoteStart, Answer::Done) => Self::Listen,
             (Self::Listen, Answer::Done) => Self::Queue,
             // Who doesn't queue yet connects when the program runs.
             (Self::Queue, _) => Self::Spawn,

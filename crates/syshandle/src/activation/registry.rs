@@ -62,12 +62,14 @@ impl Locations {
     }
 
     /// The variables that name the same folders to another program.
-    pub(crate) fn environment(&self) -> impl Iterator<Item = (String, String)> {
-        let text = |path: &Path| path.to_string_lossy().into_owned();
-        let dirs: Vec<_> = self.data_dirs.iter().map(|dir| text(dir)).collect();
-        let home = self.data_home.as_deref().map(|home| ("XDG_DATA_HOME".into(), text(home)));
-        let runtime = self.runtime_dir.as_deref().map(|dir| ("XDG_RUNTIME_DIR".into(), text(dir)));
-        home.into_iter().chain(runtime).chain([("XDG_DATA_DIRS".into(), dirs.join(":"))])
+    pub(crate) fn environment(&self) -> impl Iterator<Item = (OsString, OsString)> {
+        let variable = |name: &str, path: &PathBuf| (name.into(), path.clone().into_os_string());
+        let home = self.data_home.as_ref().map(|home| variable("XDG_DATA_HOME", home));
+        let runtime = self.runtime_dir.as_ref().map(|dir| variable("XDG_RUNTIME_DIR", dir));
+        // A folder with a colon in its name can't stand in a list; the others can.
+        let fits = |dir: &&PathBuf| !dir.as_os_str().as_encoded_bytes().contains(&b':');
+        let dirs = std::env::join_paths(self.data_dirs.iter().filter(fits)).unwrap_or_default();
+        home.into_iter().chain(runtime).chain([("XDG_DATA_DIRS".into(), dirs)])
     }
 
     /// The registry folders, the user's first.

@@ -3,11 +3,13 @@
 
 use std::fs::{self, DirBuilder, File};
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use syshandle_os::{Attempt, FileLock, FileStatus, uptime, within_file_size_limit};
+use syshandle_os::{
+    Attempt, FileLock, FileStatus, resource_limits, uptime, within_file_size_limit,
+};
 
 use super::registry::{Locations, Registered};
 use super::trust;
@@ -166,10 +168,15 @@ impl Meeting {
     }
 
     /// Notes that the program is being started. Under the lock.
-    pub(crate) fn note_start(&self) {
-        // Without the note a program that hangs is taken for a slow one.
-        let note = || fs::write(&self.starting, uptime().as_millis().to_string());
-        let _ = within_file_size_limit(note);
+    ///
+    /// The time is in a symbolic link: that takes no room for data, and no file size limit counts.
+    ///
+    /// # Errors
+    /// Those of [`symlink(2)`](https://man7.org/linux/man-pages/man2/symlink.2.html).
+    pub(crate) fn note_start(&self) -> io::Result<()> {
+        // That of a start which was interrupted.
+        self.has_started();
+        symlink(uptime().as_millis().to_string(), &self.starting)
     }
 
     /// The program has taken its socket, and so will serve, soon or late; or it has ended.
@@ -179,21 +186,32 @@ impl Meeting {
 
     /// When the program was started, if it hasn't taken its socket yet.
     pub(crate) fn starting_since(&self) -> Option<Duration> {
-        fs::read_to_string(&self.starting).ok()?.parse().ok().map(Duration::from_millis)
+        fs::read_link(&self.starting).ok()?.to_str()?.parse().ok().map(Duration::from_millis)
     }
 
-    /// Notes why a start failed, for those who wait for it. Under the lock.
+    /// Notes why a start failed, for the clients that wait for it. Under the lock.
     pub(crate) fn note_failure(&self, error: &Error) {
-        // Who can't read it tries a start of its own.
-        let note = || fs::write(&self.failure, format!("{}\n{error:#}", uptime().as_millis()));
+        let limits: Vec<_> = resource_limits().iter().map(u64::to_string).collect();
+        let (now, limits) = (uptime().as_millis(), limits.join(" "));
+        // A client that can't read it tries a start of its own.
+        let note = || fs::write(&self.failure, format!("{now} {limits}\n{error:#}"));
         let _ = within_file_size_limit(note);
     }
 
     /// Why a start failed after `since`, or so short ago that another try makes no sense yet.
+    ///
+    /// `None` if this process has a higher resource limit than the client whose start failed, since
+    /// that may have been the reason.
     pub(crate) fn recent_failure(&self, since: Duration) -> Option<Error> {
         let note = fs::read_to_string(&self.failure).ok()?;
-        let (noted, error) = note.split_once('\n')?;
-        let noted = Duration::from_millis(noted.parse().ok()?);
+        let (head, error) = note.split_once('\n')?;
+        let mut numbers = head.split(' ').map(|number| number.parse::<u64>().ok());
+        let noted = Duration::from_millis(numbers.next()??);
+        let own = resource_limits();
+        let others: Vec<_> = numbers.collect::<Option<_>>()?;
+        if own.len() != others.len() || own.iter().zip(&others).any(|(own, other)| own > other) {
+            return None;
+        }
         // By a clock that nobody sets; one of another boot is no news.
         let recent = noted <= uptime() && (noted >= since || uptime() - noted < BACKOFF);
         let mut lines = error.split(LOG_LINE);

@@ -1,12 +1,16 @@
 //! Taking the steps of an activation: finding the server that runs, or starting it.
 
 use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use syshandle_os::{Listener, Peer, Program, Seqpacket, Spawned, Unconnected, spawn, uptime};
+use syshandle_os::{
+    Listener, Peer, Program, Seqpacket, SpawnStep, Spawned, Unconnected, spawn, uptime,
+};
 use syshandle_wire::Hello;
 
 use super::confinement;
@@ -14,6 +18,7 @@ use super::connect::{Connected, connect, open};
 use super::protocol::{Answer, Step};
 use super::registry::{Locations, Registered};
 use super::runtime::{Lock, Meeting};
+use super::trust;
 use crate::client::connection::Connection;
 use crate::peer_socket::PeerSocket;
 use crate::{Error, ErrorKind, Printable, Result};
@@ -129,7 +134,9 @@ impl<'a> Start<'a> {
             Step::CheckConfinement => confinement::check(&meeting.confinement)?,
             Step::RemoveOld => remove_socket(meeting),
             // Before anybody can connect: who finds no note takes the server for a slow one.
-            Step::NoteStart => meeting.note_start(),
+            Step::NoteStart => meeting.note_start().map_err(|error| {
+                trust::cannot(&meeting.starting, "written", ErrorKind::System, error)
+            })?,
             Step::Listen => self.listener = Some(listen(meeting)?),
             Step::Queue => {
                 let queued = connect(&mut self.unconnected, &meeting.socket, self.deadline);
@@ -262,21 +269,22 @@ impl<'a> Start<'a> {
         let registration = &registered.registration;
         let program = Printable(registration.program.display());
         crate::log::debug!(%program, "starting the server");
-        let log = meeting.new_log().map_err(|error| {
-            let text = format!("{} can't be made", meeting.log.display());
-            Error::new(ErrorKind::System, text).because(error)
-        })?;
-        let mut environment: BTreeMap<String, String> = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .filter(|(name, _)| INHERITED.contains(&name.as_str()) || name.starts_with("LC_"))
-            .collect();
+        let log = meeting
+            .new_log()
+            .map_err(|error| trust::cannot(&meeting.log, "made", ErrorKind::System, error))?;
+        let is_inherited = |name: &OsStr| {
+            INHERITED.iter().any(|inherited| name == *inherited)
+                || name.as_encoded_bytes().starts_with(b"LC_")
+        };
+        let mut environment: BTreeMap<OsString, OsString> =
+            std::env::vars_os().filter(|(name, _)| is_inherited(name)).collect();
         // The later ones count.
-        environment.extend(registration.environment.clone());
+        let own = registration.environment.iter();
+        environment.extend(own.map(|(name, value)| (name.into(), value.into())));
         environment.extend(locations.environment());
-        environment.insert(USERS.into(), registration.policy.to_word());
-        for (name, path) in [(REGISTRATION, &registered.file), (SOCKET, &meeting.socket)] {
-            environment.insert(name.into(), path.to_string_lossy().into_owned());
-        }
+        environment.insert(USERS.into(), registration.policy.to_word().into());
+        environment.insert(REGISTRATION.into(), registered.file.clone().into());
+        environment.insert(SOCKET.into(), meeting.socket.clone().into());
         let environment: Vec<_> = environment.into_iter().collect();
         let program = Program {
             path: &registration.program,
@@ -285,22 +293,47 @@ impl<'a> Start<'a> {
             log: log.as_fd(),
             listeners: &[listener.as_fd()],
         };
-        spawn(&program).map_err(|error| {
-            let program = registration.program.display();
-            let there = registration.program.exists();
-            let what = match error.kind() {
-                io::ErrorKind::NotFound if there => {
-                    format!("the interpreter that {program} asks for isn't there")
-                }
-                io::ErrorKind::NotFound => format!("the program {program} isn't there"),
-                io::ErrorKind::PermissionDenied if there => {
-                    format!("the program {program} may not be run")
-                }
-                _ => format!("the program {program} can't be run"),
-            };
-            Error::new(ErrorKind::StartFailed, what).because(error)
-        })
+        spawn(&program).map_err(|(step, error)| not_spawned(&registration.program, step, error))
     }
+}
+
+/// The error of a program that could not be started, by the step that failed.
+fn not_spawned(path: &Path, step: SpawnStep, cause: io::Error) -> Error {
+    let program = path.display();
+    // Most steps fail for a reason that has nothing to do with the program: so others try their own
+    // luck.
+    let (kind, text) = match (step, cause.kind()) {
+        (SpawnStep::Null, _) => (
+            ErrorKind::System,
+            format!("/dev/null, the standard input of {program}, can't be opened"),
+        ),
+        (SpawnStep::Descriptors, _) => {
+            (ErrorKind::System, format!("{program} can't be given its descriptors"))
+        }
+        (SpawnStep::Clone, _) => {
+            (ErrorKind::System, format!("no process can be made to run {program}"))
+        }
+        (SpawnStep::Folder, _) => {
+            (ErrorKind::System, format!("{program} can't be started in the root folder"))
+        }
+        (SpawnStep::Arguments, _) => (
+            ErrorKind::BadRegistration,
+            format!("the path, arguments or environment of {program} have a zero byte"),
+        ),
+        (SpawnStep::Exec, io::ErrorKind::NotFound) if path.exists() => {
+            (ErrorKind::StartFailed, format!("the interpreter that {program} asks for isn't there"))
+        }
+        (SpawnStep::Exec, io::ErrorKind::NotFound) => {
+            (ErrorKind::StartFailed, format!("the program {program} isn't there"))
+        }
+        (SpawnStep::Exec, io::ErrorKind::PermissionDenied) => {
+            (ErrorKind::StartFailed, format!("the program {program} may not be run"))
+        }
+        (SpawnStep::Exec, _) => {
+            (ErrorKind::StartFailed, format!("the program {program} can't be run"))
+        }
+    };
+    Error::new(kind, text).because(cause)
 }
 
 /// Makes the listening socket, where none serves.
@@ -312,10 +345,7 @@ fn listen(meeting: &Meeting) -> Result<Listener> {
                 let text = format!("{path} is in the way of the socket: remove it");
                 Error::new(ErrorKind::StartFailed, text)
             }
-            _ => {
-                let text = format!("{path} can't be made");
-                Error::new(ErrorKind::ActivationDenied, text).because(error)
-            }
+            _ => trust::cannot(&meeting.socket, "made", ErrorKind::System, error),
         }
     })
 }

@@ -121,6 +121,8 @@ fn surroundings() -> Vec<String> {
     // After the name: state, parent, group, session, terminal.
     let fields: Vec<_> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
     lines.push(format!("group {} session {} terminal {}", fields[2], fields[3], fields[4]));
-    lines.extend(std::env::vars().map(|(name, value)| format!("env {name}={value}")));
+    lines.extend(std::env::vars_os().map(|(name, value)| {
+        format!("env {}={}", name.to_string_lossy(), value.to_string_lossy())
+    }));
     lines
 }

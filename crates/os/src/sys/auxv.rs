@@ -1,0 +1,8 @@
+//! What the kernel told this process when it started.
+#![expect(unsafe_code, reason = "getauxval has no safe form")]
+
+/// Whether the program was started with more rights than its caller has.
+pub(crate) fn is_secure() -> bool {
+    // SAFETY: only reads the values that the kernel put on the stack at the start.
+    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
+}
