@@ -35,6 +35,9 @@ pub(crate) enum Command {
         /// any, all are
         #[arg(long, value_name = "NAME")]
         only: Vec<String>,
+        /// An enum whose constants can be combined, which becomes a number with constants
+        #[arg(long, value_name = "NAME")]
+        flags: Vec<String>,
         /// Where to write; without it, to the standard output
         #[arg(short, long)]
         output: Option<PathBuf>,
@@ -73,13 +76,27 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode> {
             let report = check(files, &reading.options());
             let code = told(&report);
             if report.is_success() {
-                let count = report.statistics().files;
-                outln!("{count} {}", if count == 1 { "file is valid" } else { "files are valid" });
+                let statistics = report.statistics();
+                let files = match statistics.files {
+                    1 => "1 file is".to_owned(),
+                    count => format!("{count} files are"),
+                };
+                match statistics.gaps {
+                    0 => outln!("{files} valid"),
+                    1 => {
+                        outln!("{files} without errors, but for what 1 warning says isn't checked")
+                    }
+                    gaps => {
+                        outln!(
+                            "{files} without errors, but for what {gaps} warnings say isn't checked"
+                        )
+                    }
+                }
             }
             Ok(code)
         }
-        Command::Rust { file, only, output, reading } => {
-            let options = Options { only: only.clone(), ..reading.options() };
+        Command::Rust { file, only, flags, output, reading } => {
+            let options = Options { only: only.clone(), flags: flags.clone(), ..reading.options() };
             let lowered = describe(std::slice::from_ref(file), &options);
             let code = told(&lowered.report);
             // What is whole is of use, also where something else isn't.

@@ -13,6 +13,7 @@ pub(crate) mod ast;
 pub(crate) mod check;
 pub(crate) mod constant;
 pub(crate) mod diagnostic;
+mod dialect;
 mod lexer;
 pub(crate) mod limits;
 mod loader;

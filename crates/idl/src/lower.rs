@@ -123,6 +123,7 @@ fn lower(program: &Program, options: &Options, description: &mut Description) ->
             view: imported.with(own, ""),
             program,
             only: &options.only,
+            flags: &options.flags,
             description,
             state: &mut state,
             wanted: Vec::new(),
@@ -145,6 +146,8 @@ struct Lowering<'l, 'a> {
     program: &'l Program,
     /// The interfaces and classes that are asked for; all, if there are none.
     only: &'l [String],
+    /// The enums that are numbers with constants.
+    flags: &'l [String],
     description: &'l mut Description,
     state: &'l mut State,
     /// Interfaces that others use.

@@ -220,6 +220,9 @@ pub const KINDS: [(&str, &str); 15] = [
 pub const CLIENT_METHODS: [&str; 7] =
     ["activate", "cast", "in_process", "wait", "with_cancel", "with_filesystems", "with_timeout"];
 
+/// How many interfaces a class has at most: as many as the first frame of a connection names.
+pub const CLASS_INTERFACES_MAX: usize = 8;
+
 /// The names of the rights.
 pub const RIGHTS: [&str; 9] =
     ["read", "write", "append", "signal", "wait", "map", "seal", "resize", "change"];

@@ -95,7 +95,7 @@ pub(crate) fn class(class: &Class) -> TokenStream {
 }
 
 /// Room for their identifiers in the mark that a server's program file carries.
-const INTERFACES_MAX: usize = 8;
+const INTERFACES_MAX: usize = syshandle_idl::model::CLASS_INTERFACES_MAX;
 
 /// Room for its name there.
 const NAME_MAX: usize = 64;

@@ -11,9 +11,11 @@ mod attributes;
 mod interfaces;
 mod items;
 mod methods;
+mod order;
 pub(crate) mod scope;
 pub(crate) mod symbols;
 pub(crate) mod system_handle;
+mod typed;
 mod types;
 mod unresolved;
 mod values;
@@ -21,6 +23,7 @@ mod values;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
+use self::order::Declared;
 use self::scope::{Scope, View};
 use self::symbols::Symbols;
 use self::unresolved::Unresolved;
@@ -55,6 +58,8 @@ pub(crate) fn run(program: &Program) -> Checked {
             neighbours: Vec::new(),
             diagnostics: diagnostics.remove(&unit).unwrap_or_default(),
             unresolved: Vec::new(),
+            declared: Declared::new(!program.loader.is_built_in(program.unit_of(unit).file)),
+            program,
             warns: is_root,
         };
         checker.items(&program.unit_of(unit).items);
@@ -114,6 +119,8 @@ struct Checker<'c, 'a> {
     neighbours: Vec<HashSet<&'a Name>>,
     diagnostics: Diagnostics,
     unresolved: Vec<Unresolved>,
+    declared: Declared,
+    program: &'c Program,
     /// Warnings are only for those who can act on them: not for imported files.
     warns: bool,
 }

@@ -33,6 +33,8 @@ pub struct Diagnostic {
     pub(crate) related: Option<(Span, String)>,
     /// What to do about it.
     pub hint: Option<String>,
+    /// It says that something wasn't checked.
+    pub(crate) is_gap: bool,
 }
 
 impl Diagnostic {
@@ -50,7 +52,20 @@ impl Diagnostic {
     }
 
     fn new(severity: Severity, span: Option<Span>, message: String) -> Self {
-        Self { severity, message, span, label: String::new(), related: None, hint: None }
+        Self {
+            severity,
+            message,
+            span,
+            label: String::new(),
+            related: None,
+            hint: None,
+            is_gap: false,
+        }
+    }
+
+    /// A warning that says that something wasn't checked.
+    pub(crate) fn gap(span: Span, message: impl Into<String>) -> Self {
+        Self { is_gap: true, ..Self::warning(span, message) }
     }
 
     pub(crate) fn label(mut self, label: impl Into<String>) -> Self {
@@ -80,6 +95,7 @@ pub(crate) struct Diagnostics {
     kept: Vec<Diagnostic>,
     errors: usize,
     warnings: usize,
+    gaps: usize,
 }
 
 impl Diagnostics {
@@ -89,6 +105,7 @@ impl Diagnostics {
             Severity::Warning => (&mut self.warnings, WARNINGS_MAX),
         };
         *count += 1;
+        self.gaps += usize::from(diagnostic.is_gap);
         if *count <= kept_max {
             self.kept.push(diagnostic);
         }
@@ -102,6 +119,11 @@ impl Diagnostics {
     /// waste: looking for a similar word compares many.
     pub(crate) fn has_room(&self) -> bool {
         self.errors < ERRORS_MAX && self.warnings < WARNINGS_MAX
+    }
+
+    /// Returns how many findings say that something wasn't checked.
+    pub(crate) fn gaps(&self) -> usize {
+        self.gaps
     }
 
     pub(crate) fn warnings(&self) -> usize {
@@ -228,10 +250,14 @@ pub(crate) fn similar<'a>(
         .into_iter()
         .inspect(|_| work::count(1))
         .filter(|word| *word != wrong && word.len().abs_diff(wrong.len()) <= distance_max)
-        .map(|word| (strsim::osa_distance(&lower, &word.to_ascii_lowercase()), word))
-        .filter(|(distance, _)| *distance <= distance_max)
+        .map(|word| {
+            let distance = strsim::osa_distance(&lower, &word.to_ascii_lowercase());
+            // Of words that differ by case alone, the one whose case differs less.
+            (distance, strsim::osa_distance(wrong, word), word)
+        })
+        .filter(|(distance, ..)| *distance <= distance_max)
         .min()
-        .map(|(_, word)| word)
+        .map(|(.., word)| word)
 }
 
 #[cfg(test)]
@@ -243,6 +269,9 @@ mod tests {
         let known = ["HANDLE", "HRESULT", "HMODULE"];
         assert_eq!(similar("HANDEL", known), Some("HANDLE"));
         assert_eq!(similar("handle", known), Some("HANDLE"));
+        assert_eq!(similar("Size", ["SIZE", "Size_", "size"]), Some("size"));
+        assert_eq!(similar("LNOG", ["long", "LONG"]), Some("LONG"));
+        assert_eq!(similar("lnog", ["LONG", "long"]), Some("long"));
         assert_eq!(similar("IStream", known), None);
         assert_eq!(similar(&"x".repeat(100_000), known), None);
     }

@@ -9,14 +9,23 @@ use super::token::{Names, Punctuation, Token, TokenKind, Uuid};
 /// lines are gone. What is wrong with a token is marked in it, since it may stand in a part that
 /// a false `#if` leaves out.
 pub(crate) fn lex(text: &str, start: u32, names: &mut Names) -> Vec<Token> {
-    let mut lexer = Lexer { text, start, at: 0, starts_line: true };
+    lex_with_comments(text, start, names).0
+}
+
+/// The tokens of a text, and the places where a comment that ends with `\` swallows the next line.
+pub(crate) fn lex_with_comments(
+    text: &str,
+    start: u32,
+    names: &mut Names,
+) -> (Vec<Token>, Vec<Span>) {
+    let mut lexer = Lexer { text, start, at: 0, starts_line: true, swallowed: Vec::new() };
     let mut tokens = Vec::with_capacity(text.len() / 4 + 1);
     loop {
         let token = lexer.next(names);
         let ended = token.kind == TokenKind::End;
         tokens.push(token);
         if ended {
-            return tokens;
+            return (tokens, lexer.swallowed);
         }
     }
 }
@@ -41,6 +50,8 @@ struct Lexer<'t> {
     start: u32,
     at: usize,
     starts_line: bool,
+    /// The backslashes that join a comment with a line that isn't empty or a comment itself.
+    swallowed: Vec<Span>,
 }
 
 impl<'t> Lexer<'t> {
@@ -107,6 +118,23 @@ impl<'t> Lexer<'t> {
                 return;
             }
             self.at += 1;
+            if joined {
+                self.joined_line();
+            }
+        }
+    }
+
+    /// Keeps where a comment goes on, if the line that begins here looks like more than that.
+    fn joined_line(&mut self) {
+        let rest = self.text.as_bytes()[self.at..].iter();
+        let mut letters = rest.skip_while(|byte| matches!(**byte, b' ' | b'\t' | b'\r'));
+        let is_more = match (letters.next(), letters.next()) {
+            (None | Some(b'\n'), _) => false,
+            (Some(first), second) => (*first, second.copied()) != (b'/', Some(b'/')),
+        };
+        if is_more {
+            let before = self.text[..self.at].trim_end_matches(['\r', '\n']).len();
+            self.swallowed.push(self.span(before - 1, before));
         }
     }
 

@@ -23,6 +23,8 @@ pub(crate) struct Loader {
     /// By file id: where its `#include "…"` and `import` look first.
     directories: Vec<Option<PathBuf>>,
     tokens: Vec<Option<Rc<[Token]>>>,
+    /// By file id: where comments swallow lines.
+    swallowed: HashMap<FileId, Vec<Span>>,
     /// How many tokens the preprocessor has read in this run.
     pub(crate) input_tokens: usize,
     /// Of each directory searched without success: its files by their names in lower case.
@@ -61,7 +63,7 @@ impl LoadError {
             LoadError::NotFound if system::is_windows_own(name) => {
                 let message =
                     format!("file {} of Windows' own isn't here", super::diagnostic::quoted(name));
-                Diagnostic::warning(span, message)
+                Diagnostic::gap(span, message)
                     .hint("what it declares isn't checked; `-I` names the directory that has it")
             }
             LoadError::NotFound => {
@@ -150,9 +152,19 @@ impl Loader {
     pub(crate) fn tokens(&mut self, id: FileId) -> Rc<[Token]> {
         let (sources, names) = (&self.sources, &mut self.names);
         let file = sources.file(id);
-        let tokens = self.tokens[id.index()]
-            .get_or_insert_with(|| lexer::lex(&file.text, file.start(), names).into());
+        let swallowed = &mut self.swallowed;
+        let tokens = self.tokens[id.index()].get_or_insert_with(|| {
+            let (tokens, found) = lexer::lex_with_comments(&file.text, file.start(), names);
+            swallowed.insert(id, found);
+            tokens.into()
+        });
         Rc::clone(tokens)
+    }
+
+    /// The places where a comment of a file swallows the next line. Each call after the first
+    /// returns none, because a file may be read many times.
+    pub(crate) fn take_swallowed(&mut self, id: FileId) -> Vec<Span> {
+        self.swallowed.remove(&id).unwrap_or_default()
     }
 
     /// The path of a file in a directory; if none has just this name, one that Windows would

@@ -13,6 +13,8 @@ mod libraries;
 mod recovery;
 mod types;
 
+use std::collections::HashSet;
+
 use super::ast::{Attribute, Identifier, Item};
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::limits::NESTING_DEPTH_MAX;
@@ -31,14 +33,19 @@ pub(crate) type Parsed<T> = Result<T, Reported>;
 const RESERVED: &[&str] =
     &["const", "cpp_quote", "enum", "import", "interface", "struct", "typedef", "union"];
 
-/// Reads the declarations of a file. It may lack macros: then what looks like one is none's mistake.
+/// Reads the declarations of a file. It may lack macros: then nothing that looks like a macro is a
+/// mistake. Returns as well whether it calls macros that aren't defined.
 pub(crate) fn parse(
     tokens: &[Token],
     names: &mut Names,
     diagnostics: &mut Diagnostics,
     lacks_macros: bool,
-) -> Vec<Item> {
-    Parser { lacks_macros, ..Parser::new(tokens, names, diagnostics) }.file()
+) -> (Vec<Item>, bool) {
+    let mut parser = Parser::new(tokens, names, diagnostics);
+    parser.lacks_macros = lacks_macros;
+    let items = parser.file();
+    let calls_undefined = !parser.undefined_macros.is_empty();
+    (items, calls_undefined)
 }
 
 /// A place in the tokens, and what reading them has come to.
@@ -66,6 +73,8 @@ pub(crate) struct Parser<'t> {
     end: &'static str,
     /// A file that may define macros isn't there, which has been said.
     lacks_macros: bool,
+    /// The macros that are called and that nothing defines.
+    undefined_macros: HashSet<Name>,
 }
 
 impl<'t> Parser<'t> {
@@ -89,6 +98,7 @@ impl<'t> Parser<'t> {
             complained_at: None,
             end: "the end of the file",
             lacks_macros: false,
+            undefined_macros: HashSet::new(),
         }
     }
 
@@ -102,7 +112,7 @@ impl<'t> Parser<'t> {
     }
 
     /// All declarations up to the end of the file.
-    fn file(mut self) -> Vec<Item> {
+    fn file(&mut self) -> Vec<Item> {
         let mut items = Vec::new();
         loop {
             self.items(&mut items);

@@ -27,6 +27,8 @@ pub(crate) struct Preprocessed {
     pub(crate) tokens: Vec<Token>,
     /// The files that it includes.
     pub(crate) included: HashSet<FileId>,
+    /// Names that are declared only where a macro is defined, which isn't, with that macro.
+    pub(crate) hidden: HashMap<Name, Name>,
     /// A file that it includes wasn't found, so names may be missing.
     pub(crate) is_incomplete: bool,
 }
@@ -53,6 +55,8 @@ pub(crate) fn preprocess(
         included: HashSet::new(),
         includes: 0,
         input_tokens: 0,
+        hidden: HashMap::new(),
+        hiding: None,
         is_incomplete: false,
     };
     if !preprocessor.enter(file) || !preprocessor.enter(definitions) {
@@ -85,6 +89,9 @@ struct Preprocessor<'a> {
     includes: usize,
     /// How many tokens the files entered so far have, each as often as it was entered.
     input_tokens: usize,
+    hidden: HashMap<Name, Name>,
+    /// The undefined macro because of which the next group is skipped.
+    hiding: Option<Name>,
     is_incomplete: bool,
 }
 
@@ -124,13 +131,18 @@ impl Preprocessor<'_> {
                 break;
             }
         }
-        let Self { included, is_incomplete, .. } = self;
-        Preprocessed { tokens, included, is_incomplete }
+        let Self { included, hidden, is_incomplete, .. } = self;
+        Preprocessed { tokens, included, hidden, is_incomplete }
     }
 
     /// Starts reading a file. Returns whether the limits of the run allow it.
     fn enter(&mut self, file: FileId) -> bool {
         let tokens = self.loader.tokens(file);
+        for span in self.loader.take_swallowed(file) {
+            let message = "a comment that ends with `\\` takes the next line with it";
+            let warning = Diagnostic::warning(span, message);
+            self.diagnostics.push(warning.hint("end the comment with another character"));
+        }
         self.input_tokens += tokens.len();
         self.loader.input_tokens += tokens.len();
         if self.input_tokens > UNIT_INPUT_TOKENS_MAX

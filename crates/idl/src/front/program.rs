@@ -9,12 +9,13 @@ use super::limits::{FILE_BYTES_MAX, FILES_MAX};
 use super::loader::{LoadError, Loader};
 use super::preprocess::{self, Preprocessed};
 use super::source::{FileId, Span};
-use super::token::Token;
-use super::{Options, Preprocessor, modern, parser, system};
+use super::token::{Name, Token};
+use super::{Options, Preprocessor, dialect, modern, parser, system};
 
-/// The macros that are defined in every file: MIDL's, and the one by which Wine's files know
-/// that no C compiler reads them.
-const PREDEFINED: &str = "#define __midl 801\n#define __WIDL__ 1\n#define _WIN32 1\n";
+/// The macros that are defined in every file: those of MIDL for 64-bit Windows, and `__WIDL__`, by
+/// which Wine's files know that no C compiler reads them.
+const PREDEFINED: &str = "#define __midl 801\n#define __WIDL__ 1\n#define _WIN32 1\n\
+                          #define _WIN64 1\n#define _M_X64 100\n#define _M_AMD64 100\n";
 
 /// The files of a run: each once, however many others import it.
 #[derive(Debug)]
@@ -43,6 +44,10 @@ pub(crate) struct Unit {
     pub(crate) items: Vec<Item>,
     pub(crate) imports: Vec<UnitId>,
     pub(crate) included: HashSet<FileId>,
+    /// Names that the file declares only where a macro is defined, which isn't, with that macro.
+    pub(crate) hidden: HashMap<Name, Name>,
+    /// It calls macros that aren't defined, which has been said. These may declare names.
+    pub(crate) calls_undefined: bool,
     /// The file that includes this one, where this one can't stand by itself.
     pub(crate) part_of: Option<UnitId>,
     /// A file that it includes or imports can't be read, so names may be missing.
@@ -217,6 +222,8 @@ impl Program {
             items: Vec::new(),
             imports: Vec::new(),
             included: HashSet::new(),
+            hidden: HashMap::new(),
+            calls_undefined: false,
             part_of: None,
             is_incomplete: false,
             diagnostics: Diagnostics::default(),
@@ -236,8 +243,8 @@ impl Program {
         };
         let tokens = &preprocessed.tokens;
         let mut modern = modern::sign(tokens);
-        let mut items = match modern {
-            Some(_) => Vec::new(),
+        let (mut items, calls_undefined) = match modern {
+            Some(_) => (Vec::new(), false),
             None => {
                 let lacks_macros = preprocessed.is_incomplete;
                 parser::parse(tokens, &mut loader.names, &mut diagnostics, lacks_macros)
@@ -251,10 +258,19 @@ impl Program {
             diagnostics = Diagnostics::default();
             diagnostics.push(modern::refusal(sign));
         }
+        let dialect = match modern.is_none() && diagnostics.errors() > 0 {
+            true => dialect::sign(tokens),
+            false => None,
+        };
+        if let Some(sign) = &dialect {
+            items.clear();
+            diagnostics = Diagnostics::default();
+            diagnostics.push(dialect::refusal(sign));
+        }
         let mut wanted = Vec::new();
         collect_imports(&items, &mut wanted);
 
-        let mut is_incomplete = preprocessed.is_incomplete || modern.is_some();
+        let mut is_incomplete = preprocessed.is_incomplete || modern.is_some() || dialect.is_some();
         let mut imports = Vec::new();
         for import in wanted {
             match self.loader.find(import.name, file) {
@@ -275,6 +291,8 @@ impl Program {
         unit.items = items;
         unit.imports = imports;
         unit.included = preprocessed.included;
+        unit.hidden = preprocessed.hidden;
+        unit.calls_undefined = calls_undefined;
         unit.is_incomplete = is_incomplete;
         unit.diagnostics = diagnostics;
     }
@@ -293,7 +311,7 @@ fn not_imported(import: &Wanted<'_>, error: &LoadError) -> Diagnostic {
             "type library {} isn't read: names that only it declares aren't checked",
             quoted(import.name),
         );
-        return Diagnostic::warning(import.span, message);
+        return Diagnostic::gap(import.span, message);
     }
     error.at(import.span, import.name)
 }
@@ -357,5 +375,5 @@ fn external(
             (vec![Token::end(Span::new(0, 0))], true)
         }
     };
-    Preprocessed { tokens, included: HashSet::new(), is_incomplete }
+    Preprocessed { tokens, included: HashSet::new(), hidden: HashMap::new(), is_incomplete }
 }

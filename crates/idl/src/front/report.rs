@@ -23,6 +23,9 @@ pub struct Options {
     /// The interfaces and classes, by their names in the files, that Rust is made of, with what
     /// these use; all of them, if none is named.
     pub only: Vec<String>,
+    /// The enums, by their names in the files, whose constants can be combined: each becomes a
+    /// number with constants, as with the attribute `flag_enum`.
+    pub flags: Vec<String>,
 }
 
 /// Who preprocesses the files.
@@ -60,6 +63,9 @@ pub struct Statistics {
     pub errors: usize,
     /// The warnings, likewise.
     pub warnings: usize,
+    /// The warnings that say that something wasn't checked, because the files that declare it
+    /// aren't there. Without such a gap, files without errors are valid.
+    pub gaps: usize,
     /// How much work it was: what was gone through, counted one by one.
     pub steps: u64,
 }
@@ -137,6 +143,7 @@ impl Read {
         let mut statistics = count(&program);
         statistics.steps = work::so_far() - steps_before;
         statistics.errors = found.iter().map(|of_file| of_file.errors()).sum();
+        statistics.gaps = found.iter().map(|of_file| of_file.gaps()).sum();
         statistics.warnings = found.iter().map(|of_file| of_file.warnings()).sum();
         let mut diagnostics: Vec<_> =
             found.into_iter().flat_map(|of_file| of_file.into_kept()).collect();

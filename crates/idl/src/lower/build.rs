@@ -66,6 +66,14 @@ impl Build {
         self
     }
 
+    /// Makes a number with constants of this enum, by its name in the file: its constants can be
+    /// combined, and the file doesn't say `flag_enum`.
+    #[must_use]
+    pub fn flags(mut self, name: impl Into<String>) -> Self {
+        self.options.flags.push(name.into());
+        self
+    }
+
     /// Writes the file, or says what is wrong and ends the build.
     pub fn run(self) {
         if let Err(message) = self.write() {

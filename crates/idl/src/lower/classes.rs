@@ -5,7 +5,7 @@ use super::{Lowering, ident, names};
 use crate::front::ast::{AttributeName, Class};
 use crate::front::check::symbols::Definition;
 use crate::front::diagnostic::quoted;
-use crate::model;
+use crate::model::{self, CLASS_INTERFACES_MAX};
 
 impl<'a> Lowering<'_, 'a> {
     /// Describes a class with the interfaces that its objects have.
@@ -42,6 +42,16 @@ impl<'a> Lowering<'_, 'a> {
         }
         self.place.clear();
         if interfaces.is_empty() {
+            return;
+        }
+        if interfaces.len() > CLASS_INTERFACES_MAX {
+            let what = format!(
+                "class {} has {} interfaces, and a class has at most {CLASS_INTERFACES_MAX} here",
+                quoted(name),
+                interfaces.len()
+            );
+            let _ =
+                self.refuse::<()>(class.name.span, what, "declare another class for the others");
             return;
         }
         let constant = names::constant(name);

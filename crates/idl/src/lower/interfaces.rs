@@ -1,13 +1,13 @@
 //! Interfaces.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
+use super::methods::{explicit_name, is_property, rust_name};
 use super::structs::docs;
 use super::{Lowering, Refused, Result, ident, names};
-use crate::front::Span;
 use crate::front::ast::{AttributeName, Interface, Method};
 use crate::front::check::symbols::Definition;
-use crate::front::diagnostic::quoted;
+use crate::front::diagnostic::{Diagnostic, quoted};
 use crate::front::limits::{CHAIN_MAX, LOWERED_VALUES_MAX};
 use crate::model;
 
@@ -61,17 +61,10 @@ impl<'a> Lowering<'_, 'a> {
         self.take(&format!("{trait_name}Client"), span)?;
         let mut lowered = Vec::new();
         let mut is_refused = false;
-        let mut taken: HashMap<String, Span> = HashMap::new();
-        for method in methods {
-            match self.method(name, method) {
-                Ok(method_lowered) => {
-                    let key = method_lowered.name.to_string();
-                    if taken.insert(key, method.name.span).is_some() {
-                        let what = "another method has this name in Rust";
-                        is_refused |= self.refuse::<()>(method.name.span, what, "").is_err();
-                    }
-                    lowered.push(method_lowered);
-                }
+        let names = self.method_names(&methods);
+        for (method, rust_name) in methods.into_iter().zip(names) {
+            match self.method(name, method, rust_name) {
+                Ok(method_lowered) => lowered.push(method_lowered),
                 Err(Refused) => is_refused = true,
             }
         }
@@ -86,6 +79,34 @@ impl<'a> Lowering<'_, 'a> {
             bases,
             methods: lowered,
         })
+    }
+
+    /// The names of methods in Rust, all different. A method keeps the name that it has by itself;
+    /// where a property has the same name, the property's methods begin with `get_` and `put_`.
+    /// Names aren't on the wire, so that nothing else depends on them.
+    fn method_names(&mut self, methods: &[&'a Method]) -> Vec<String> {
+        let plain: HashSet<String> =
+            methods.iter().filter(|of| !is_property(of)).map(|of| rust_name(of)).collect();
+        let mut distinct = names::Distinct::default();
+        let mut found = vec![String::new(); methods.len()];
+        let of_kind = |wanted: bool| {
+            methods.iter().enumerate().filter(move |(_, of)| is_property(of) == wanted)
+        };
+        for (at, method) in of_kind(false).chain(of_kind(true)) {
+            let usual = rust_name(method);
+            let is_taken = is_property(method) && plain.contains(&usual);
+            found[at] = distinct.name(if is_taken { explicit_name(method) } else { usual.clone() });
+            if found[at] != usual {
+                let message = format!(
+                    "method {} is {} in Rust, because another one is {}",
+                    quoted(&method.name.name),
+                    quoted(&found[at]),
+                    quoted(&usual)
+                );
+                self.state.diagnostics.push(Diagnostic::warning(method.name.span, message));
+            }
+        }
+        found
     }
 
     /// The methods of an interface as they are numbered, those of what it derives from first; and

@@ -13,7 +13,12 @@ use crate::model::{self, CLIENT_METHODS, Definition, DefinitionKind};
 
 impl<'a> Lowering<'_, 'a> {
     /// A method of an interface. All that is wrong with it is said.
-    pub(super) fn method(&mut self, interface: &str, method: &'a Method) -> Result<model::Method> {
+    pub(super) fn method(
+        &mut self,
+        interface: &str,
+        method: &'a Method,
+        name: String,
+    ) -> Result<model::Method> {
         let written = quoted(&format!("{interface}::{}", method.name.name));
         self.place = format!("method {written}");
         let mut is_refused = self.check_head(method).is_err();
@@ -27,13 +32,6 @@ impl<'a> Lowering<'_, 'a> {
         let layouts = method.parameters.list.iter();
         let layouts = layouts.map(|of| self.layout(&of.attributes, &of.specifier, &of.declarator));
         let layouts = layouts.collect();
-        let name = names::snake(&method.name.name);
-        let name = match PROPERTIES.iter().find(|(kind, _)| method.attributes.has(*kind)) {
-            Some((_, prefix)) => format!("{prefix}{name}"),
-            None => name,
-        };
-        // Every client has methods of its own.
-        let name = if CLIENT_METHODS.contains(&&*name) { name + "_" } else { name };
         let mut distinct = names::Distinct::default();
         let mut parameters = Vec::new();
         let mut results = Vec::new();
@@ -170,11 +168,34 @@ fn context(parameters: &[model::Parameter]) -> model::Parameter {
     model::Parameter { name, ty: syn::parse_quote!(&syshandle::Context), handle: None, range: None }
 }
 
-/// What the names of a property's methods begin with.
-const PROPERTIES: [(AttributeName, &str); 3] = [
-    (AttributeName::Propget, ""),
-    (AttributeName::Propput, "set_"),
-    (AttributeName::Propputref, "set_reference_"),
+/// Whether a method gets or sets a property.
+pub(super) fn is_property(method: &Method) -> bool {
+    PROPERTIES.iter().any(|(kind, ..)| method.attributes.has(*kind))
+}
+
+/// The name of a method in Rust, where no other method has it.
+pub(super) fn rust_name(method: &Method) -> String {
+    let name = names::snake(&method.name.name);
+    let name = match PROPERTIES.iter().find(|(kind, ..)| method.attributes.has(*kind)) {
+        Some((_, prefix, _)) => format!("{prefix}{name}"),
+        None => name,
+    };
+    // Every client has methods of its own.
+    if CLIENT_METHODS.contains(&&*name) { name + "_" } else { name }
+}
+
+/// The name of a property's method, where a method has its usual name.
+pub(super) fn explicit_name(method: &Method) -> String {
+    let kind = PROPERTIES.iter().find(|(kind, ..)| method.attributes.has(*kind));
+    let prefix = kind.map_or("", |(.., prefix)| prefix);
+    format!("{prefix}{}", names::snake(&method.name.name))
+}
+
+/// The beginnings of the names of a property's methods: the usual ones, and the others.
+const PROPERTIES: [(AttributeName, &str, &str); 3] = [
+    (AttributeName::Propget, "", "get_"),
+    (AttributeName::Propput, "set_", "put_"),
+    (AttributeName::Propputref, "set_reference_", "put_reference_"),
 ];
 
 /// A tuple has at most so many members on the wire.

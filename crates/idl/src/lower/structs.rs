@@ -15,6 +15,7 @@ use crate::front::ast::{
     Typedef,
 };
 use crate::front::constant;
+use crate::front::diagnostic::{Diagnostic, quoted};
 use crate::front::token::Name;
 use crate::model::{self, Definition, DefinitionKind, Parameter, Range, Variant};
 
@@ -147,7 +148,17 @@ impl<'a> Lowering<'_, 'a> {
         self.keep_layouts(name.clone(), Self::enum_layout(of, attributes));
         let values = self.values(of);
         let docs = docs(attributes.unwrap_or(&of.attributes));
-        if values.is_number(of, attributes) {
+        let is_flags = self.is_flags(of, tag);
+        if !is_flags && !values.is_number(of, attributes) && values.look_like_flags() {
+            let tag = tag.map_or(otherwise, |tag| tag);
+            let message = format!(
+                "the constants of enum {} look like flags, and can't be combined in Rust",
+                quoted(tag)
+            );
+            let hint = format!("add the attribute `flag_enum`, or say `--flags {tag}`");
+            self.state.diagnostics.push(Diagnostic::warning(first.name.span, message).hint(hint));
+        }
+        if is_flags || values.is_number(of, attributes) {
             self.define(Definition {
                 docs,
                 name: path.clone(),
@@ -204,6 +215,12 @@ impl<'a> Lowering<'_, 'a> {
         values
     }
 
+    /// Whether an enum was named as one of flags, by its tag or by the name of a typedef.
+    pub(super) fn is_flags(&self, of: &EnumType, name: Option<&Name>) -> bool {
+        let names = [name, of.tag.as_ref().map(|tag| &tag.name)];
+        names.into_iter().flatten().any(|name| self.flags.iter().any(|flags| **flags == **name))
+    }
+
     fn evaluated(&self, of: &EnumType) -> Vec<i64> {
         let mut next: i64 = 0;
         let values = of.enumerators.iter().flatten().map(|enumerator| {
@@ -254,6 +271,9 @@ pub(super) fn docs(attributes: &Attributes) -> Vec<String> {
 /// What is in a struct goes wherever the struct goes.
 const INSIDE: Ways = Ways { is_in: true, is_out: false };
 
+/// How many bits an enum has at least that looks like flags.
+const FLAGS_MIN: usize = 3;
+
 /// The values of the constants of an enum, in the order of the constants.
 pub(super) struct EnumValues {
     pub(super) list: Vec<i64>,
@@ -282,6 +302,17 @@ impl EnumValues {
             attributes.has(AttributeName::FlagEnum) || attributes.has(AttributeName::Flags)
         });
         is_flags || self.has_duplicates
+    }
+
+    /// Returns whether the values are bits and combinations of them, and not just counted.
+    fn look_like_flags(&self) -> bool {
+        let bits = self.list.iter().filter(|value| value.count_ones() == 1);
+        let all = bits.clone().fold(0, |all, bit| all | bit);
+        let span = self.most.unwrap_or(0).wrapping_sub(self.least.unwrap_or(0));
+        let is_counted = usize::try_from(span).is_ok_and(|span| span < self.list.len());
+        bits.count() >= FLAGS_MIN
+            && !is_counted
+            && self.list.iter().all(|value| *value >= 0 && value & !all == 0)
     }
 
     /// Returns whether all values are within bounds.

@@ -148,10 +148,11 @@ impl<'a> Lowering<'_, 'a> {
             Leaf::Base(base) if is_alone && !is_text(shape) && IntegerType::of(base).is_some() => {
                 range
             }
-            Leaf::Enum(of, _, attributes) if is_alone => {
+            Leaf::Enum(of, tag, attributes) if is_alone => {
                 let values = self.values(of);
                 // Nothing else is an enum, so there is nothing to check.
-                if !values.is_number(of, attributes) && values.are_within(range) {
+                let is_flags = self.is_flags(of, tag);
+                if !is_flags && !values.is_number(of, attributes) && values.are_within(range) {
                     return Ok(None);
                 }
                 range

@@ -179,12 +179,19 @@ impl<'a> Checker<'_, 'a> {
 
     fn neighbour_names(&mut self, expression: &'a Expression, severity: Severity) {
         let mut unknown = Vec::new();
+        let mut known = Vec::new();
         super::values::names(expression, &mut |name, span| {
             let is_known = self.is_value(name) || self.view().is_type(name);
-            if !self.is_neighbour(name) && !is_known {
+            if self.is_neighbour(name) {
+            } else if is_known {
+                known.push((name, span));
+            } else {
                 unknown.push((name.clone(), span));
             }
         });
+        for (name, span) in known {
+            self.value_order(name, span);
+        }
         for (name, span) in unknown {
             let hint = self.neighbour_like(&name);
             self.open_as(severity, Sought::Neighbour(name.to_string()), span, hint);

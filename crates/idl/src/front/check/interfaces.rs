@@ -17,6 +17,7 @@ use crate::front::token::Name;
 
 impl<'a> Checker<'_, 'a> {
     pub(super) fn interface(&mut self, interface: &'a Interface) {
+        self.declare_type(&interface.name);
         self.attributes(&interface.attributes, Place::Interface);
         let outer = self.type_parameters.len();
         self.type_parameters.extend(&interface.type_parameters);
@@ -41,6 +42,7 @@ impl<'a> Checker<'_, 'a> {
     }
 
     pub(super) fn delegate(&mut self, delegate: &'a Delegate) {
+        self.declare_type(&delegate.method.name);
         self.attributes(&delegate.attributes, Place::Delegate);
         let outer = self.type_parameters.len();
         self.type_parameters.extend(&delegate.type_parameters);
@@ -49,6 +51,7 @@ impl<'a> Checker<'_, 'a> {
     }
 
     pub(super) fn dispatch_interface(&mut self, interface: &'a DispatchInterface) {
+        self.declare_type(&interface.name);
         self.attributes(&interface.attributes, Place::DispatchInterface);
         for member in interface.members.iter().flatten() {
             match member {

@@ -3,7 +3,7 @@
 use super::Checker;
 use super::unresolved::Sought;
 use crate::front::ast::{
-    AttributeName, Class, Item, Library, Path, Place, TypeKind, TypeSpecifier, Typedef,
+    AttributeName, Class, Derivation, Item, Library, Path, Place, TypeKind, TypeSpecifier, Typedef,
 };
 use crate::front::diagnostic::{Diagnostic, Severity, quoted};
 
@@ -48,6 +48,7 @@ impl<'a> Checker<'_, 'a> {
                 self.namespace = outer;
             }
             Item::ApiContract(contract) => {
+                self.declare_type(&contract.name);
                 self.attributes(&contract.attributes, Place::ApiContract);
             }
             Item::Delegate(delegate) => self.delegate(delegate),
@@ -65,8 +66,25 @@ impl<'a> Checker<'_, 'a> {
     fn typedef(&mut self, typedef: &'a Typedef) {
         self.attributes(&typedef.attributes, Place::Typedef);
         self.specifier(&typedef.specifier);
+        let chain = self.view().chain(&typedef.specifier);
         for declarator in &typedef.declarators {
             self.declarator(declarator);
+            let is_array = matches!(declarator.derivations.first(), Some(Derivation::Array(_)));
+            if is_array {
+                let span = declarator.span;
+                self.complete_type(&chain, &declarator.derivations, span, "an element of an array");
+            }
+            let place = Place::Typedef;
+            self.typed(
+                &typedef.attributes,
+                &chain,
+                &declarator.derivations,
+                declarator.span,
+                place,
+            );
+            if let Some(name) = &declarator.name {
+                self.declare_type(name);
+            }
             self.system_handle(&typedef.attributes, &typedef.specifier, declarator);
         }
     }
@@ -84,6 +102,7 @@ impl<'a> Checker<'_, 'a> {
     }
 
     fn class(&mut self, class: &'a Class, place: Place) {
+        self.declare_type(&class.name);
         self.attributes(&class.attributes, place);
         if place == Place::CoClass
             && class.interfaces.is_some()
@@ -114,6 +133,8 @@ impl<'a> Checker<'_, 'a> {
         self.path_arguments(path);
         if self.view().find(path).is_none() {
             self.open(Sought::Interface(path.clone()), path.span, None);
+        } else {
+            self.type_order(path);
         }
     }
 
@@ -125,6 +146,8 @@ impl<'a> Checker<'_, 'a> {
         }
         if self.view().find(path).is_none() {
             self.open(Sought::Type(path.clone()), path.span, None);
+        } else {
+            self.type_order(path);
         }
     }
 

@@ -73,6 +73,9 @@ impl<'a> Checker<'_, 'a> {
         for parameter in &parameters.list {
             self.parameter(parameter, calls);
         }
+        if calls != Calls::Locally {
+            self.counts(parameters);
+        }
         self.neighbours = outer;
     }
 
@@ -84,6 +87,16 @@ impl<'a> Checker<'_, 'a> {
         self.names_neighbours(attributes, severity);
         self.specifier(&parameter.specifier);
         self.declarator(&parameter.declarator);
+        let chain = self.view().chain(&parameter.specifier);
+        let derivations = &parameter.declarator.derivations;
+        // `f(void)`, written with a typedef.
+        let is_bare = parameter.declarator.name.is_none() && attributes.list().is_empty();
+        if !is_bare {
+            self.complete_type(&chain, derivations, parameter.span, "a parameter");
+        }
+        if calls != Calls::Locally {
+            self.typed(attributes, &chain, derivations, parameter.span, Place::Parameter);
+        }
         self.system_handle(attributes, &parameter.specifier, &parameter.declarator);
         self.handle_out(parameter);
         if matches!(calls, Calls::Remotely | Calls::Objects) {

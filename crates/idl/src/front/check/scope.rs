@@ -67,6 +67,14 @@ impl<'s, 'a> Scope<'s, 'a> {
         once(&self.types, name, || nearest(self.files.iter().map(|of| of.types.get(name))))
     }
 
+    pub(super) fn has_type(&self, name: &str) -> bool {
+        self.find_type(name).is_some()
+    }
+
+    pub(super) fn has_value(&self, name: &str) -> bool {
+        self.find_value(name).is_some()
+    }
+
     fn find_tag(&self, name: &str) -> Option<Symbol<'a>> {
         once(&self.tags, name, || nearest(self.files.iter().map(|of| of.tags.get(name))))
     }

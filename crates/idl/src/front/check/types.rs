@@ -21,6 +21,9 @@ impl<'a> Checker<'_, 'a> {
                 for argument in &path.arguments {
                     self.type_name(argument);
                 }
+                if let [segment] = &path.segments[..] {
+                    self.declare_type(segment);
+                }
             }
             TypeKind::Struct(of) => self.struct_type(of),
             TypeKind::Union(of) => self.union_type(of),
@@ -66,6 +69,7 @@ impl<'a> Checker<'_, 'a> {
             self.field(field, Place::Field);
         }
         self.neighbours.pop();
+        self.complete_struct(of);
     }
 
     fn union_type(&mut self, of: &'a UnionType) {
@@ -85,6 +89,7 @@ impl<'a> Checker<'_, 'a> {
             self.field(&arm.field, Place::Arm);
         }
         self.neighbours.pop();
+        self.complete_union(of);
         let mut defaults = arms
             .iter()
             .filter(|arm| arm.is_default || arm.field.attributes.has(AttributeName::Default));
@@ -109,8 +114,11 @@ impl<'a> Checker<'_, 'a> {
         self.names_neighbours(&field.attributes, Severity::Error);
         let Some(specifier) = &field.specifier else { return };
         self.specifier(specifier);
+        let chain = self.view().chain(specifier);
         for declarator in &field.declarators {
             self.declarator(declarator);
+            self.complete_type(&chain, &declarator.derivations, declarator.span, "a field");
+            self.typed(&field.attributes, &chain, &declarator.derivations, declarator.span, place);
             self.system_handle(&field.attributes, specifier, declarator);
         }
     }

@@ -1,6 +1,6 @@
 //! Names that mean nothing in the file where they stand.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 
 use super::scope::{Scope, View};
@@ -13,6 +13,7 @@ use crate::front::limits::{COMPARISONS_MAX, ERRORS_MAX};
 use crate::front::program::{Program, UnitId};
 use crate::front::source::Span;
 use crate::front::system;
+use crate::front::token::Name;
 
 /// How many missing names the message about an incomplete file lists.
 const LISTED_MAX: usize = 8;
@@ -132,9 +133,14 @@ pub(super) fn report(
     for (unit, missing) in missing {
         let found = diagnostics.entry(unit).or_default();
         if incomplete.contains(&unit) {
-            found.push(not_checked(&missing));
+            found.push(not_checked(&missing, "files that may declare them aren't found"));
             continue;
         }
+        if program.unit_of(unit).calls_undefined && missing.len() > LISTED_MAX {
+            found.push(not_checked(&missing, "macros that may declare them aren't defined"));
+            continue;
+        }
+        let missing = without_hidden(&program.unit_of(unit).hidden, missing, found);
         let imported: Scope<'_, '_> = imported_scope(program, symbols, unit);
         for (index, open) in missing.into_iter().enumerate() {
             let view = imported.with(&symbols[&unit], &open.namespace);
@@ -158,8 +164,44 @@ fn is_parameterized(name: &str) -> bool {
     name.strip_prefix("Windows.Foundation.").is_some_and(|name| PARAMETERIZED.contains(&name))
 }
 
+/// Reports names that the file declares where a macro is defined, once for each macro, and returns
+/// the others.
+fn without_hidden<'u>(
+    hidden: &HashMap<Name, Name>,
+    missing: Vec<&'u Unresolved>,
+    found: &mut Diagnostics,
+) -> Vec<&'u Unresolved> {
+    let mut by_macro: BTreeMap<&Name, Vec<&Unresolved>> = BTreeMap::new();
+    let mut others = Vec::new();
+    for open in missing {
+        match hidden.get(open.name.text().as_str()) {
+            Some(of) => by_macro.entry(of).or_default().push(open),
+            None => others.push(open),
+        }
+    }
+    for (of, open) in by_macro {
+        let message = format!(
+            "names are unknown that the file declares only where macro {} is defined: {}",
+            quoted(of),
+            listed(&open),
+        );
+        found.push(
+            Diagnostic::error(open[0].span, message)
+                .label("the first one")
+                .hint(format!("define the macro with `-D {of}`")),
+        );
+    }
+    others
+}
+
 /// Says once that names aren't declared in the files that were found, since others weren't.
-fn not_checked(missing: &[&Unresolved]) -> Diagnostic {
+fn not_checked(missing: &[&Unresolved], why: &str) -> Diagnostic {
+    let message = format!("not checked, since {why}: {}", listed(missing),);
+    Diagnostic::gap(missing[0].span, message).label("the first one")
+}
+
+/// The first few of some names.
+fn listed(missing: &[&Unresolved]) -> String {
     let mut names: Vec<String> = Vec::new();
     for open in missing {
         let name = quoted(&open.name.text());
@@ -171,11 +213,7 @@ fn not_checked(missing: &[&Unresolved]) -> Diagnostic {
         names.truncate(LISTED_MAX);
         names.push("others".to_owned());
     }
-    let message = format!(
-        "not checked, since files that may declare them aren't found: {}",
-        names.join(", "),
-    );
-    Diagnostic::warning(missing[0].span, message).label("the first one")
+    names.join(", ")
 }
 
 /// A name that may be meant instead, or the file that declares the name.

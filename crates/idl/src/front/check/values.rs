@@ -17,7 +17,11 @@ impl<'a> Checker<'_, 'a> {
         self.attributes(&constant.attributes, Place::Constant);
         self.specifier(&constant.specifier);
         self.declarator(&constant.declarator);
-        let Some(value) = self.value(&constant.value) else { return };
+        let value = self.value(&constant.value);
+        if let Some(name) = &constant.declarator.name {
+            self.declare_value(name);
+        }
+        let Some(value) = value else { return };
         let chain = self.view().chain(&constant.specifier);
         let is_plain = constant.declarator.derivations.is_empty() && chain.derivations.is_empty();
         let Root::Base(base) = chain.root else { return };
@@ -36,8 +40,9 @@ impl<'a> Checker<'_, 'a> {
 
     pub(super) fn enumerator_values(&mut self, of: &'a EnumType) {
         for enumerator in of.enumerators.iter().flatten() {
-            let Some(expression) = &enumerator.value else { continue };
-            if let Some(value) = self.integer(expression)
+            let value = enumerator.value.as_ref().map(|value| (value, self.integer(value)));
+            self.declare_value(&enumerator.name);
+            if let Some((expression, Some(value))) = value
                 && !IntegerType::of(BaseType::Int32).is_some_and(|int| int.holds(value))
             {
                 let message = format!("value {value} doesn't fit in an enum's 32 bits");
@@ -68,11 +73,17 @@ impl<'a> Checker<'_, 'a> {
     pub(super) fn value(&mut self, expression: &'a Expression) -> Option<Value> {
         self.cast_types(expression);
         let mut unknown = Vec::new();
+        let mut known = Vec::new();
         names(expression, &mut |name, span| {
-            if !self.is_value(name) && !self.view().is_type(name) {
+            if self.is_value(name) || self.view().is_type(name) {
+                known.push((name, span));
+            } else {
                 unknown.push((name.clone(), span));
             }
         });
+        for (name, span) in known {
+            self.value_order(name, span);
+        }
         let has_unknown = !unknown.is_empty();
         for (name, span) in unknown {
             self.open(Sought::Value(name.to_string()), span, None);

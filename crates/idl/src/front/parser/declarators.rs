@@ -62,6 +62,9 @@ impl Parser<'_> {
             if let Some(word) = self.peek().word().filter(|word| CONVENTIONS.contains(word)) {
                 let name = self.names.intern(word);
                 self.convention = Some(Identifier { name, span: self.bump().span });
+            } else if matches!(self.peek().word(), Some("const" | "volatile")) {
+                // Of the type, as in `typedef struct S {…} S, const *PCS;`.
+                self.qualifiers();
             } else if self.eat(Punctuation::Star) {
                 pointers.push(Derivation::Pointer { is_const: self.qualifiers() });
             } else {

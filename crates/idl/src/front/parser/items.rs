@@ -197,7 +197,10 @@ impl<'t> Parser<'t> {
         if !self.lacks_macros {
             let name = quoted(self.peek().word().unwrap_or_default());
             let hint = "include the file that defines it, or define it with `-D`";
-            self.complain(&format!("no macro {name} is defined"), hint);
+            let word = self.names.intern(self.peek().word().unwrap_or_default());
+            if self.undefined_macros.insert(word) {
+                self.complain(&format!("no macro {name} is defined"), hint);
+            }
         }
         self.bump();
         let mut open = 0_usize;

@@ -8,7 +8,7 @@ fn read(text: &str) -> (Vec<Item>, Vec<String>) {
     let mut names = Names::default();
     let mut diagnostics = Diagnostics::default();
     let tokens = lexer::lex(text, 0, &mut names);
-    let items = parse(&tokens, &mut names, &mut diagnostics, false);
+    let items = parse(&tokens, &mut names, &mut diagnostics, false).0;
     let messages = diagnostics.into_kept().into_iter().map(|diagnostic| diagnostic.message);
     (items, messages.collect())
 }

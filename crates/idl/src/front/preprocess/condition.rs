@@ -19,25 +19,41 @@ pub(super) enum Skipped {
 impl Preprocessor<'_> {
     /// Whether an `#if`, `#ifdef` or `#ifndef` holds. One that can't be told doesn't.
     pub(super) fn condition(&mut self, word: &str, at: Span, rest: &[Token]) -> bool {
+        self.hiding = None;
         if word == "if" {
-            return self.expression(at, rest).unwrap_or(false);
+            let holds = self.expression(at, rest).unwrap_or(false);
+            let mut names = rest.iter().filter_map(|token| match &token.kind {
+                TokenKind::Identifier(name) if &**name != "defined" => Some(name),
+                _ => None,
+            });
+            let undefined = names.find(|name| !self.macros.contains_key(*name)).cloned();
+            self.hiding = undefined.filter(|_| !holds);
+            return holds;
         }
         let Some(TokenKind::Identifier(name)) = rest.first().map(|token| &token.kind) else {
             self.complain(at, format!("expected a name after `#{word}`"));
             return false;
         };
-        self.macros.contains_key(name) == (word == "ifdef")
+        let is_defined = self.macros.contains_key(name);
+        self.hiding = (word == "ifdef" && !is_defined).then(|| name.clone());
+        is_defined == (word == "ifdef")
     }
 
     /// Skips a group: nothing in it counts but the directives that nest.
     pub(super) fn skip_group(&mut self) -> Skipped {
         let Some(input) = self.inputs.last_mut() else { return Skipped::Everything };
+        let hiding = self.hiding.take();
         let mut depth = 0_usize;
         while let [token, rest @ ..] = &input.tokens[input.at..] {
             if token.kind == TokenKind::End {
                 break;
             }
             input.at += 1;
+            if let (Some(hiding), TokenKind::Identifier(name)) = (&hiding, &token.kind)
+                && rest.first().is_some_and(|next| ends_declared_name(&next.kind))
+            {
+                self.hidden.entry(name.clone()).or_insert_with(|| hiding.clone());
+            }
             let is_directive = token.starts_line && token.kind.is(Punctuation::Hash);
             let Some(word) = rest.first().filter(|next| !next.starts_line && is_directive) else {
                 continue;
@@ -113,6 +129,22 @@ impl Preprocessor<'_> {
         }
         resolved
     }
+}
+
+/// Whether a token can follow a name where the name is declared. A type that is used is followed by
+/// another name or a pointer.
+fn ends_declared_name(next: &TokenKind) -> bool {
+    [
+        Punctuation::Semicolon,
+        Punctuation::Comma,
+        Punctuation::Equal,
+        Punctuation::BraceOpen,
+        Punctuation::BraceClose,
+        Punctuation::Colon,
+        Punctuation::BracketOpen,
+    ]
+    .into_iter()
+    .any(|punctuation| next.is(punctuation))
 }
 
 /// In a condition, what isn't a macro is zero, and there are no types.

@@ -91,3 +91,7 @@
 #define DISPID_Delete (-801)
 #define DISPID_Object (-802)
 #define DISPID_Parent (-803)
+
+#define STDOLE_TLB "stdole2.tlb"
+#define STDOLE2_TLB "stdole2.tlb"
+#define STDTYPE_TLB "stdole2.tlb"

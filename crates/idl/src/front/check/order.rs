@@ -1,0 +1,136 @@
+//! Whether each name is declared before it is used, and each type defined before it is used by value:
+//! MIDL reads a file once, from top to bottom.
+
+use std::collections::HashSet;
+
+use super::Checker;
+use super::scope::{Chain, Root};
+use super::symbols::Definition;
+use crate::front::ast::{Derivation, Identifier, Path, StructType, UnionType};
+use crate::front::diagnostic::{Diagnostic, quoted};
+use crate::front::source::Span;
+use crate::front::token::Name;
+
+/// What a file has declared and defined so far.
+pub(super) struct Declared {
+    /// The built-in files are correct, and shorter for their order.
+    is_checked: bool,
+    types: HashSet<Name>,
+    values: HashSet<Name>,
+    /// Structs and unions, by the addresses of their definitions in the tree.
+    complete: HashSet<usize>,
+}
+
+impl Declared {
+    pub(super) fn new(is_checked: bool) -> Self {
+        Self { is_checked, types: HashSet::new(), values: HashSet::new(), complete: HashSet::new() }
+    }
+}
+
+impl<'a> Checker<'_, 'a> {
+    /// Notes that a type has been declared.
+    pub(super) fn declare_type(&mut self, name: &Identifier) {
+        self.declared.types.insert(name.name.clone());
+    }
+
+    /// Notes that a constant has been declared.
+    pub(super) fn declare_value(&mut self, name: &Identifier) {
+        self.declared.values.insert(name.name.clone());
+    }
+
+    pub(super) fn complete_struct(&mut self, of: &StructType) {
+        self.declared.complete.insert(std::ptr::from_ref(of) as usize);
+    }
+
+    pub(super) fn complete_union(&mut self, of: &UnionType) {
+        self.declared.complete.insert(std::ptr::from_ref(of) as usize);
+    }
+
+    /// Checks that a type's name has been declared before this use. Names in namespaces are
+    /// announced all together, in whatever order.
+    pub(super) fn type_order(&mut self, path: &'a Path) {
+        let Some(name) = path.as_name().filter(|_| self.namespace.is_empty()) else { return };
+        if self.declared.types.contains(name) || self.imported.has_type(name) {
+            return;
+        }
+        if let Some(symbol) = self.own.types.get(&**name) {
+            self.used_early("type", name, path.span, symbol.span);
+        }
+    }
+
+    /// Checks that a constant has been declared before this use.
+    pub(super) fn value_order(&mut self, name: &Name, used: Span) {
+        if !self.namespace.is_empty()
+            || self.declared.values.contains(name)
+            || self.imported.has_value(name)
+        {
+            return;
+        }
+        if let Some(declared) = self.own.values.get(name).map(|named| named.span) {
+            self.used_early("constant", name, used, declared);
+        }
+    }
+
+    fn used_early(&mut self, what: &str, name: &Name, used: Span, declared: Span) {
+        if !self.declared.is_checked {
+            return;
+        }
+        let message = format!("{what} {} is used before it is declared", quoted(name));
+        self.error(
+            Diagnostic::error(used, message)
+                .related(declared, "it is declared here")
+                .hint("MIDL reads a file from top to bottom: declare it first"),
+        );
+    }
+
+    /// Checks that a value of a type has a size: neither `void`, nor a struct or a union that is
+    /// only announced so far. `derivations` is what is made of the type.
+    pub(super) fn complete_type(
+        &mut self,
+        chain: &Chain<'a>,
+        derivations: &'a [Derivation],
+        span: Span,
+        what: &str,
+    ) {
+        let all = derivations.iter().chain(chain.derivations.iter().copied());
+        if all.into_iter().any(|step| !matches!(step, Derivation::Array(_))) {
+            return;
+        }
+        let (kind, tag, is_defined, address) = match chain.root {
+            Root::Base(crate::front::ast::BaseType::Void) => {
+                let message = format!("{what} can't be of type `void`");
+                self.error(Diagnostic::error(span, message).hint("a pointer to it can: `void *`"));
+                return;
+            }
+            Root::Definition(Definition::Struct(of)) => {
+                ("struct", &of.tag, of.fields.is_some(), std::ptr::from_ref(of) as usize)
+            }
+            Root::Definition(Definition::Union(of)) => {
+                ("union", &of.tag, of.arms.is_some(), std::ptr::from_ref(of) as usize)
+            }
+            _ => return,
+        };
+        // `_GUID` is defined in a C header where `GUID` comes from Windows' own files.
+        let Some(tag) = tag.as_ref().filter(|tag| &*tag.name != "_GUID") else { return };
+        let name = quoted(&tag.name);
+        if !is_defined {
+            let message = format!("{kind} {name} is used by value, but nothing defines it");
+            // The built-in files only announce what the system's own files define.
+            if !self.program.is_built_in(tag.span) {
+                let diagnostic = Diagnostic::error(span, message);
+                self.error(diagnostic.related(tag.span, "it is announced here"));
+            }
+            return;
+        }
+        let own = self.own.tags.get(&*tag.name).filter(|symbol| symbol.span == tag.span);
+        if own.is_some() && self.namespace.is_empty() && !self.declared.complete.contains(&address)
+        {
+            let message = format!("{kind} {name} is used by value before its definition ends");
+            self.error(
+                Diagnostic::error(span, message)
+                    .related(tag.span, "it is defined here")
+                    .hint("use a pointer to it, or define it first"),
+            );
+        }
+    }
+}

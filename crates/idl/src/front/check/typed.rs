@@ -1,0 +1,213 @@
+//! Whether attributes fit the types that they are on, and counts are integers.
+
+use std::collections::HashMap;
+
+use super::Checker;
+use super::scope::{Chain, Root};
+use super::symbols::Definition;
+use crate::front::ast::{
+    Attribute, AttributeName, Attributes, BaseType, Derivation, Expression, ExpressionKind,
+    Parameters, Place, UnaryOperator,
+};
+use crate::front::constant::IntegerType;
+use crate::front::diagnostic::{Diagnostic, quoted};
+use crate::front::source::Span;
+use crate::front::token::Name;
+
+/// Attributes that say how many elements there are.
+const SIZES: [AttributeName; 6] = [
+    AttributeName::SizeIs,
+    AttributeName::LengthIs,
+    AttributeName::MaxIs,
+    AttributeName::MinIs,
+    AttributeName::FirstIs,
+    AttributeName::LastIs,
+];
+
+/// Attributes of pointers.
+const POINTERS: [AttributeName; 3] =
+    [AttributeName::Unique, AttributeName::Ref, AttributeName::Ptr];
+
+/// Types of identifiers, which `iid_is` names.
+const IDENTIFIERS: [&str; 8] =
+    ["GUID", "IID", "REFIID", "REFGUID", "CLSID", "REFCLSID", "LPIID", "UUID"];
+
+impl<'a> Checker<'_, 'a> {
+    /// Checks that attributes of a parameter, a field or a typedef fit its type.
+    pub(super) fn typed(
+        &mut self,
+        attributes: &'a Attributes,
+        chain: &Chain<'a>,
+        derivations: &'a [Derivation],
+        span: Span,
+        place: Place,
+    ) {
+        if attributes.list().is_empty() || matches!(chain.root, Root::Unknown | Root::Other) {
+            return;
+        }
+        let is_indirect =
+            |step: &&Derivation| matches!(step, Derivation::Pointer { .. } | Derivation::Array(_));
+        let steps: Vec<&Derivation> =
+            derivations.iter().chain(chain.derivations.iter().copied()).collect();
+        let levels = steps.iter().copied().filter(is_indirect).count();
+        let pointers =
+            steps.iter().filter(|step| matches!(step, Derivation::Pointer { .. })).count();
+        for name in SIZES {
+            let Some(attribute) = attributes.find(name) else { continue };
+            if levels == 0 {
+                self.misfit(attribute, span, "it is for pointers and arrays");
+            } else if attribute.arguments.len() > levels {
+                let what = format!(
+                    "it has {} values, and the type has {levels} pointers and arrays",
+                    attribute.arguments.len()
+                );
+                self.misfit(attribute, span, &what);
+            }
+        }
+        for name in POINTERS {
+            // An array parameter is passed by a pointer. A function is a pointer as well.
+            let fits = pointers > 0
+                || steps.iter().any(|step| matches!(step, Derivation::Function(_)))
+                || levels > 0;
+            if let Some(attribute) = attributes.find(name).filter(|_| !fits) {
+                self.misfit(attribute, span, "it is for pointers");
+            }
+        }
+        if let Some(attribute) = attributes.find(AttributeName::String) {
+            let is_letters = match chain.root {
+                Root::Base(base) => IntegerType::of(base).is_some_and(|of| of.bits <= 16),
+                // Structs of bytes may be strings, for RPC.
+                Root::Definition(Definition::Struct(_)) => true,
+                _ => false,
+            };
+            if !is_letters || levels == 0 {
+                self.misfit(attribute, span, "it is for pointers to letters and arrays of them");
+            }
+        }
+        if let Some(attribute) = attributes.find(AttributeName::SwitchIs)
+            && !matches!(chain.root, Root::Definition(Definition::Union(_)))
+        {
+            self.misfit(attribute, span, "it is for unions");
+        }
+        if let Some(attribute) = attributes.find(AttributeName::IidIs) {
+            let is_object = matches!(
+                chain.root,
+                Root::Base(BaseType::Void)
+                    | Root::Definition(Definition::Interface(_) | Definition::Class)
+                    | Root::Definition(Definition::DispatchInterface)
+            );
+            if !is_object || levels == 0 {
+                self.misfit(attribute, span, "it is for pointers to objects");
+            }
+        }
+        if let Some(attribute) = attributes.find(AttributeName::Range) {
+            let is_float = matches!(chain.root, Root::Base(BaseType::Float | BaseType::Double));
+            let is_number = matches!(chain.root, Root::Base(base) if IntegerType::of(base).is_some())
+                || matches!(chain.root, Root::Definition(Definition::Enum(_)));
+            let is_sized = SIZES.iter().any(|&size| attributes.has(size));
+            if !is_float && !is_number && !is_sized && levels == 0 {
+                self.misfit(attribute, span, "it is for numbers");
+            }
+        }
+        if place == Place::Typedef
+            && let Some(attribute) = attributes.find(AttributeName::V1Enum)
+            && !matches!(chain.root, Root::Definition(Definition::Enum(_)))
+        {
+            self.misfit(attribute, span, "it is for enums");
+        }
+    }
+
+    fn misfit(&mut self, attribute: &Attribute, span: Span, why: &str) {
+        let message =
+            format!("attribute {} doesn't fit this type: {why}", quoted(&attribute.name.name));
+        self.error(
+            Diagnostic::error(attribute.span, message).related(span, "the type is declared here"),
+        );
+    }
+
+    /// Checks that parameters which others name as a count are integers, and those that they name
+    /// as an identifier of an interface are one.
+    pub(super) fn counts(&mut self, parameters: &'a Parameters) {
+        let mut types: HashMap<&Name, Counter> = HashMap::new();
+        for parameter in &parameters.list {
+            let Some(name) = &parameter.declarator.name else { continue };
+            let chain = self.view().chain(&parameter.specifier);
+            let pointers = parameter.declarator.derivations.len() + chain.derivations.len();
+            let kind = match chain.root {
+                Root::Unknown | Root::Other => continue,
+                _ if chain.names.iter().any(|name| IDENTIFIERS.contains(&&***name)) => {
+                    Kind::Identifier
+                }
+                Root::Base(base) if IntegerType::of(base).is_some() => Kind::Integer,
+                Root::Definition(Definition::Enum(_)) => Kind::Integer,
+                _ => Kind::Other,
+            };
+            types.insert(&name.name, Counter { pointers, kind });
+        }
+        for parameter in &parameters.list {
+            for attribute in parameter.attributes.list() {
+                let Some(known) = attribute.known else { continue };
+                let is_identifier = known == AttributeName::IidIs;
+                if !is_identifier && known != AttributeName::SwitchIs && !SIZES.contains(&known) {
+                    continue;
+                }
+                for value in attribute.values() {
+                    if let Some((name, stars)) = named(value, 0)
+                        && let Some(counter) = types.get(name)
+                        && let Some(wrong) = counter.wrong(stars, is_identifier, name)
+                    {
+                        self.error(Diagnostic::error(value.span, wrong));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A parameter that others may name.
+struct Counter {
+    pointers: usize,
+    kind: Kind,
+}
+
+#[derive(PartialEq, Eq)]
+enum Kind {
+    Integer,
+    Identifier,
+    Other,
+}
+
+impl Counter {
+    /// What is wrong with this parameter where an expression has its name behind so many `*`.
+    fn wrong(&self, stars: usize, is_identifier: bool, name: &Name) -> Option<String> {
+        let name = quoted(name);
+        match (is_identifier, &self.kind) {
+            (true, Kind::Identifier) | (false, Kind::Integer) => {}
+            (true, _) => return Some(format!("{name} isn't the identifier of an interface")),
+            (false, _) => return Some(format!("{name} isn't an integer")),
+        }
+        if is_identifier {
+            return None;
+        }
+        match self.pointers.cmp(&stars) {
+            std::cmp::Ordering::Greater => {
+                Some(format!("{name} is a pointer, not a number: write `*` before it"))
+            }
+            std::cmp::Ordering::Less => Some(format!("{name} is no pointer: leave out the `*`")),
+            std::cmp::Ordering::Equal => None,
+        }
+    }
+}
+
+/// The name that an expression consists of, and how many `*` stand before it.
+fn named(expression: &Expression, stars: usize) -> Option<(&Name, usize)> {
+    match &expression.without_parentheses().kind {
+        ExpressionKind::Name(name) => Some((name, stars)),
+        ExpressionKind::Unary(UnaryOperator::Dereference, inner) => named(inner, stars + 1),
+        ExpressionKind::Binary(_, left, right) => {
+            // `n * 2`, `n + 1`: each name by itself would be checked as well, the first is enough.
+            named(left, stars).or_else(|| named(right, stars))
+        }
+        _ => None,
+    }
+}
