@@ -10,9 +10,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use syshandle::Error;
+use syshandle::{ErrorKind, Ran};
 use syshandle_hostile::{Answer, Census, Line};
 use syshandle_os::Listener;
-use syshandle_trial::{Place, SERVER, TRIAL, TrialClient};
+use syshandle_trial::{Place, SERVER, TRIAL, TrialClient, TrialStarter};
 use syshandle_wire::{
     Body, Fault, FieldPath, FrameKind, Greeting, Header, Hello, Limits, Offer, Releases, Status,
 };
@@ -309,6 +310,142 @@ fn nothing_that_a_server_says_controls_a_terminal_or_forges_a_line_of_a_log() {
         lines.remove(0);
         assert!(lines.iter().all(|line| line.starts_with("  because ")), "{what}: {lines:?}");
         assert!(format!("{error:#}").contains(r"a\u{1b}]0;title\u{7}"), "{what}: {error:#}");
+    });
+}
+
+/// Runs `test` with a client of a server that does this with each connection.
+fn against<R>(script: impl Fn(&Line) + Sync, test: impl FnOnce(TrialClient) -> R) -> R {
+    let place = Place::new();
+    let path = place.path().join("hostile.sock");
+    let listener = Listener::bind(&path).unwrap();
+    let mut registration = place.registration(&SERVER, TRIAL);
+    registration.socket = Some(path);
+    place.register_as(&registration);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let end = Instant::now() + SOON;
+            while Instant::now() < end {
+                match listener.accept() {
+                    Ok(socket) => return script(&Line(socket)),
+                    Err(_) => std::thread::sleep(Duration::from_millis(1)),
+                }
+            }
+        });
+        let client = place.activation().timeout(SOON).activate::<TrialClient>(TRIAL.clsid());
+        test(client.unwrap())
+    })
+}
+
+fn greet(line: &Line, limits: Limits) {
+    line.frame(&Header::new(FrameKind::Greeting), &greeting(limits), &[]).unwrap();
+}
+
+/// Much longer than the calls may wait, and much shorter than the server goes on.
+const LATE: Duration = Duration::from_secs(5);
+
+#[test]
+fn a_server_that_stops_to_receive_holds_no_call_past_its_deadline() {
+    let done = AtomicBool::new(false);
+    let script = |line: &Line| {
+        greet(line, Limits::default());
+        called(line);
+        rustix::net::shutdown(&line.0, rustix::net::Shutdown::Read).unwrap();
+        while !done.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    };
+    against(script, |client| {
+        std::thread::scope(|scope| {
+            // One that waits for a reply receives for all.
+            let waits = scope.spawn(|| client.with_timeout(2 * LATE).who());
+            let began = Instant::now();
+            let mut deaf = 0;
+            while began.elapsed() < LATE && deaf < 3 {
+                let began = Instant::now();
+                let error = client.with_timeout(STEP).who().unwrap_err();
+                assert!(began.elapsed() < LATE, "{:?}", began.elapsed());
+                if error.kind() == ErrorKind::Disconnected {
+                    assert_eq!(error.ran(), Ran::No, "{error}");
+                    deaf += 1;
+                }
+            }
+            assert_eq!(deaf, 3, "the calls after that can't be sent");
+            done.store(true, Ordering::SeqCst);
+            assert!(waits.join().unwrap().is_err());
+        });
+    });
+}
+
+#[test]
+fn a_server_that_never_stops_talking_holds_no_call_past_its_deadline() {
+    let done = AtomicBool::new(false);
+    let script = |line: &Line| {
+        opened(line);
+        while !done.load(Ordering::SeqCst) {
+            let mut head = [0; Header::LEN_MAX];
+            let len = Header::new(FrameKind::Release).write(&mut head);
+            let _ = line.bytes_now(&head[..len], &[]);
+        }
+    };
+    against(script, |client| {
+        std::thread::scope(|scope| {
+            let calls: Vec<_> = (0..8)
+                .map(|_| {
+                    scope.spawn(|| {
+                        let began = Instant::now();
+                        let error = client.with_timeout(STEP).who().unwrap_err();
+                        (error.kind(), began.elapsed())
+                    })
+                })
+                .collect();
+            for call in calls {
+                let (kind, took) = call.join().unwrap();
+                assert_eq!(kind, ErrorKind::TimedOut);
+                assert!(took < LATE, "{took:?}");
+            }
+            done.store(true, Ordering::SeqCst);
+        });
+    });
+}
+
+#[test]
+fn a_client_has_no_more_calls_in_flight_than_its_own_limit_whatever_the_server_announces() {
+    let limits = Limits { calls_max: u16::MAX, handles_max: u16::MAX, message_bytes_max: u32::MAX };
+    let calls = std::sync::atomic::AtomicU32::new(0);
+    let script = |line: &Line| {
+        greet(line, limits);
+        while called(line) != 0 {
+            calls.fetch_add(1, Ordering::SeqCst);
+        }
+    };
+    against(script, |client| {
+        let starter = TrialStarter::from(&client.with_timeout(STEP));
+        let pending: Vec<_> = (0..70).map(|_| starter.who()).collect();
+        for call in pending {
+            assert_eq!(call.wait().unwrap_err().kind(), ErrorKind::TimedOut);
+        }
+        drop(client);
+    });
+    assert_eq!(calls.into_inner(), Limits::CALLS_MAX.into());
+}
+
+#[test]
+fn a_server_that_ends_the_connection_with_an_error_does_not_say_that_calls_did_not_run() {
+    let script = |line: &Line| {
+        opened(line);
+        called(line);
+        let fault = Fault::Busy { limit: "patience".into() };
+        let _ = line.frame(&Header::new(FrameKind::Refused), &fault.write(), &[]);
+        until_gone(line);
+    };
+    against(script, |client| {
+        let starter = TrialStarter::from(&client);
+        let pending = [starter.who(), starter.who()];
+        for call in pending {
+            let error = call.wait().unwrap_err();
+            assert_eq!((error.kind(), error.ran()), (ErrorKind::Busy, Ran::Maybe), "{error}");
+        }
+        drop((starter, client));
     });
 }
 

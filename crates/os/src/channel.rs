@@ -234,6 +234,26 @@ impl Seqpacket {
         self.wait(PollFlags::OUT | PollFlags::IN, deadline)
     }
 
+    /// Waits until something can be sent or the other end is gone; `false` if the deadline passes
+    /// first. Unlike [`Seqpacket::wait_writable`], waits on if something can be received.
+    ///
+    /// # Errors
+    /// Returns the errors of `poll(2)`.
+    pub fn wait_for_room(&self, deadline: Instant) -> io::Result<bool> {
+        self.wait(PollFlags::OUT, deadline)
+    }
+
+    /// Doubles the room for messages that the other side hasn't received, as far as the system allows.
+    ///
+    /// # Errors
+    /// Returns the errors of `SO_SNDBUF` in
+    /// [socket(7)](https://man7.org/linux/man-pages/man7/socket.7.html).
+    pub fn enlarge_room(&self) -> io::Result<()> {
+        // The kernel doubles the value that it is given.
+        let size = rustix::net::sockopt::socket_send_buffer_size(&self.fd)?;
+        Ok(rustix::net::sockopt::set_socket_send_buffer_size(&self.fd, size)?)
+    }
+
     fn wait(&self, flags: PollFlags, deadline: Instant) -> io::Result<bool> {
         let mut polls = [PollFd::new(&self.fd, flags)];
         Ok(poll(&mut polls, Some(deadline))? > 0)
@@ -270,7 +290,8 @@ impl Seqpacket {
                     return Ok(if taken { Waited::Taken } else { Waited::PeerGone });
                 }
                 () if is_ready(2) => return Ok(Waited::Cancelled),
-                () if ready == 0 => return Ok(Waited::TimedOut),
+                // An object that others take again and again is ready each time.
+                () if ready == 0 || Instant::now() >= deadline => return Ok(Waited::TimedOut),
                 () => {}
             }
         }

@@ -5,6 +5,7 @@
 //! are closed in the background. Until then they are descriptors of this process: they count in the
 //! peer's quota, and a peer with too many of them is not served.
 
+use std::cell::RefCell;
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::{Arc, LazyLock};
@@ -16,7 +17,7 @@ use syshandle_os::{
 };
 use syshandle_wire::{Handles, ProofError, Prove};
 
-use crate::server::shares::Share;
+use crate::server::shares::{Part, Share, Taken};
 
 /// Handles of a peer that nobody has taken yet. Those that are left are closed without blocking.
 #[derive(Debug)]
@@ -129,16 +130,23 @@ impl Drop for Arrived {
 /// Asks the kernel what the handles of a message are.
 #[derive(Debug)]
 pub(crate) struct Kernel<'f> {
-    pub(crate) filesystems: &'f Filesystems,
+    filesystems: &'f Filesystems,
     /// The quota of the peer that sent the handles.
-    pub(crate) sender: &'f Arc<Share>,
+    sender: &'f Arc<Share>,
+    /// Memory of decoded values, which counts until this is dropped.
+    memory: RefCell<Option<Taken>>,
 }
 
 impl<'f> Kernel<'f> {
+    /// Accepts files of these file systems.
+    pub(crate) fn new(filesystems: &'f Filesystems, sender: &'f Arc<Share>) -> Self {
+        Self { filesystems, sender, memory: RefCell::new(None) }
+    }
+
     /// Accepts files of the usual file systems.
     pub(crate) fn usual(sender: &'f Arc<Share>) -> Self {
         static USUAL: LazyLock<Filesystems> = LazyLock::new(Filesystems::local);
-        Self { filesystems: &USUAL, sender }
+        Self::new(&USUAL, sender)
     }
 }
 
@@ -159,5 +167,14 @@ impl Prove for Kernel<'_> {
             Ok(facts) if !facts.object.close_may_block() => drop(handle),
             _ => self.sender.close(handle),
         }
+    }
+
+    fn reserve(&self, bytes: usize) -> Result<(), &'static str> {
+        let mut memory = self.memory.borrow_mut();
+        match &mut *memory {
+            Some(taken) => taken.add_memory(bytes)?,
+            None => *memory = Some(self.sender.take(Part::Memory(bytes), 0)?),
+        }
+        Ok(())
     }
 }

@@ -161,7 +161,7 @@ impl Client {
     /// [`ErrorKind::TimedOut`], [`ErrorKind::Disconnected`].
     pub fn wait(&self, object: &dyn Waitable) -> Result<()> {
         let mut patience = self.patience();
-        self.connection(&mut patience)?.wait_for(object, patience)
+        self.connection(&mut patience)?.wait_for(object, &mut patience)
     }
 
     /// A reference to the same object by another of its interfaces.
@@ -232,7 +232,7 @@ impl Client {
         crate::log::trace!(?status, handles = handles.len(), "received");
         let sender = connection.link.socket.peer_share();
         let kernel = match &self.filesystems {
-            Some(filesystems) => Kernel { filesystems, sender },
+            Some(filesystems) => Kernel::new(filesystems, sender),
             None => Kernel::usual(sender),
         };
         let handles = handles.into_handles();
@@ -243,6 +243,13 @@ impl Client {
                 }
                 let text = "this process has no descriptors left for the handles of the result";
                 Err(site.name(Error::new(ErrorKind::HandlesLost, text).maybe_ran()).into())
+            }
+            ReplyBody::PastLimit(limit) => {
+                let text = format!(
+                    "the result was dropped: the results of this client that nobody has taken yet \
+                     would hold more than {limit}"
+                );
+                Err(site.name(Error::new(ErrorKind::TooLarge, text).maybe_ran()).into())
             }
             ReplyBody::Frame { frame, start, end } => {
                 site.read(declared, status, Decoder::new(&frame[start..end], handles, &kernel))

@@ -37,12 +37,20 @@ pub(crate) fn client_of<P: Proxy>(object: &Object) -> Result<P> {
     let settings = Settings {
         loops: 1,
         threads_max: THREADS_MAX,
-        clients_max: usize::MAX,
+        clients_max: CLIENTS_MAX,
         idle: Some(Duration::ZERO),
         drain: Duration::ZERO,
         // Whoever holds a reference was given it by this process.
         filesystems: Filesystems::local(),
-        shares: Totals::UNLIMITED,
+        shares: Totals {
+            clients: CLIENTS_MAX,
+            calls: THREADS_MAX,
+            waiting: 4 * THREADS_MAX,
+            descriptors: syshandle_os::descriptor_limit()
+                .map_or(Totals::UNLIMITED.descriptors, |limit| limit as usize),
+            timers: TIMERS_MAX,
+            bytes: MEMORY_MAX,
+        },
     };
     let reactor = Reactor::new(settings, std::collections::HashMap::new())?;
     let (ours, theirs) = Seqpacket::pair()?;
@@ -59,3 +67,12 @@ pub(crate) fn client_of<P: Proxy>(object: &Object) -> Result<P> {
 
 /// Methods of one object that block at once.
 const THREADS_MAX: usize = 64;
+
+/// Connections and doors of one object: an object may be lent to a server that is not trusted.
+const CLIENTS_MAX: usize = 4096;
+
+/// Background tasks of one object that wait for their time.
+const TIMERS_MAX: usize = 16 * 1024;
+
+/// Memory that one object holds for all its clients.
+const MEMORY_MAX: usize = 256 * 1024 * 1024;

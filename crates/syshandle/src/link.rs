@@ -111,7 +111,19 @@ impl Link {
         self.send_inline(header, &[], &[])
     }
 
-    /// The same, waiting until `deadline` for room; nothing is read meanwhile.
+    /// Sends the last frame of this side, also to a peer that doesn't read now and has left no room in
+    /// the socket: then makes more.
+    pub(crate) fn send_last(&self, header: &Header, body: &[u8]) -> io::Result<()> {
+        match self.send_inline(header, body, &[]) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.socket.enlarge_room()?;
+                self.send_inline(header, body, &[])
+            }
+            result => result,
+        }
+    }
+
+    /// Sends a frame, waiting until `deadline` for room. Nothing is received meanwhile.
     pub(crate) fn send_by(
         &self,
         header: &Header,
@@ -121,7 +133,7 @@ impl Link {
         loop {
             match self.send_inline(header, body, &[]) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    if !wait_until(deadline, |until| self.socket.wait_writable(until))? {
+                    if !wait_until(deadline, |until| self.socket.wait_for_room(until))? {
                         return Err(io::ErrorKind::TimedOut.into());
                     }
                 }

@@ -3,6 +3,7 @@
 mod limited;
 
 use std::any::type_name;
+use std::cell::RefCell;
 
 use postcard::ser_flavors::Flavor;
 use serde::{Serialize, de::DeserializeOwned};
@@ -74,13 +75,19 @@ impl<T: DeserializeOwned> Decode for Serde<T> {
     fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         let len = input.take_len()?;
         let bytes = input.take(len)?;
-        let budget = Budget::new(len);
+        let memory = RefCell::new(&mut *input);
+        let charge = |bytes| memory.borrow_mut().charge(bytes);
+        let budget = Budget::new(len, &charge);
         let mut postcard = postcard::Deserializer::from_bytes(bytes);
         let value = T::deserialize(Limited::new(&mut postcard, &budget));
         let rest = postcard.finalize();
+        let (is_too_deep, no_memory) = (budget.is_too_deep(), budget.into_memory_error());
+        if let Some(error) = no_memory {
+            return Err(error);
+        }
         match (value, rest) {
             (Ok(value), Ok([])) => Ok(Self(value)),
-            _ if budget.is_too_deep() => Err(input.error(Malformed::TooDeep)),
+            _ if is_too_deep => Err(input.error(Malformed::TooDeep)),
             _ => Err(input.error(Malformed::Value { expected: type_name::<T>() })),
         }
     }

@@ -13,7 +13,7 @@ mod process;
 
 pub use activator::Activator;
 pub use broker::{BROKER, Broker, BrokerClient};
-pub use interface::{TRIAL, Trial, TrialClient, Who, who};
+pub use interface::{TRIAL, Trial, TrialClient, TrialStarter, Who, who};
 pub use notes::Notes;
 pub use place::{CLIENT, Place, SERVER, WORKER, copy, example, program};
 pub use process::Process;

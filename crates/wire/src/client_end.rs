@@ -18,6 +18,8 @@ pub struct ClientEnd<W> {
     due: Due,
     /// A reply has said that a good-bye is awaited.
     awaits_bye: bool,
+    /// A reply has come.
+    has_replied: bool,
 }
 
 /// A place for a call; its index is the low half of the call's id.
@@ -87,12 +89,13 @@ impl<W> ClientEnd<W> {
             FrameKind::Greeting => {
                 let greeting = Greeting::read(body)?;
                 let end = Self {
-                    limits: greeting.limits,
+                    limits: greeting.limits.at_most(Limits::default()),
                     slots: Vec::new(),
                     running: 0,
                     outgoing: Ranges::default(),
                     due: Due::default(),
                     awaits_bye: false,
+                    has_replied: false,
                 };
                 Ok((end, greeting))
             }
@@ -110,7 +113,7 @@ impl<W> ClientEnd<W> {
         (Header { body: inline, ..Header::new(FrameKind::Hello) }, body)
     }
 
-    /// What the server takes.
+    /// The limits of calls: those of the server, or of this side if they are lower.
     #[inline]
     pub fn limits(&self) -> Limits {
         self.limits
@@ -203,6 +206,7 @@ impl<W> ClientEnd<W> {
                 let unknown = Violation::UnknownReply(header.call);
                 let status = Status::from_number(header.code).ok_or(unknown)?;
                 self.awaits_bye |= header.awaits_bye;
+                self.has_replied = true;
                 match self.end_call(header.call).ok_or(unknown)? {
                     State::Waiting(waiter) => FromServer::Reply {
                         waiter,
@@ -245,6 +249,11 @@ impl<W> ClientEnd<W> {
     /// as a reply has said, or in a call that wasn't answered.
     pub fn owes_bye(&self) -> bool {
         self.awaits_bye || self.running > 0
+    }
+
+    /// Whether the server has replied to a call.
+    pub fn has_replied(&self) -> bool {
+        self.has_replied
     }
 
     /// Those who still wait, when the connection has ended.

@@ -61,6 +61,7 @@ impl<T: Encode + ?Sized> Encode for Box<T> {
 
 impl<T: Decode> Decode for Box<T> {
     fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        input.charge_value::<T>()?;
         Ok(Self::new(T::decode(input)?))
     }
 }
@@ -75,6 +76,7 @@ impl<T: Encode + ?Sized> Encode for Arc<T> {
 
 impl<T: Decode> Decode for Arc<T> {
     fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        input.charge_value::<T>()?;
         Ok(Self::new(T::decode(input)?))
     }
 }
@@ -140,6 +142,8 @@ macro_rules! impl_map {
                 let len = input.take_len()?;
                 let mut map = Self::default();
                 for index in 0..len {
+                    // The room of a map grows by doubling.
+                    input.charge_value::<[(K, V); 2]>()?;
                     let key = K::decode(input).map_err(|error| error.in_item(index))?;
                     let value = V::decode(input).map_err(|error| error.in_item(index))?;
                     if map.insert(key, value).is_some() {
@@ -173,6 +177,7 @@ macro_rules! impl_set {
                 let len = input.take_len()?;
                 let mut set = Self::default();
                 for index in 0..len {
+                    input.charge_value::<[T; 2]>()?;
                     let item = T::decode(input).map_err(|error| error.in_item(index))?;
                     if !set.insert(item) {
                         return Err(input.error(Malformed::Duplicate).in_item(index));

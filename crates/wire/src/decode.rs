@@ -28,7 +28,7 @@ pub trait Decode: Sized {
     #[doc(hidden)]
     fn decode_all(len: usize, input: &mut Decoder<'_>) -> Result<Vec<Self>, DecodeError> {
         // Every value takes a byte at least, but may be much larger in memory than on the wire.
-        let mut items = Vec::with_capacity(len.min(PREALLOCATE_MAX));
+        let mut items = input.room_for(len)?;
         for index in 0..len {
             items.push(Self::decode(input).map_err(|error| error.in_item(index))?);
         }
@@ -46,6 +46,15 @@ pub trait Prove {
 
     /// Closes a handle that wasn't proven. To close one that isn't trusted may block.
     fn refuse(&self, handle: OwnedHandle);
+
+    /// Counts memory that decoded values are about to take.
+    ///
+    /// # Errors
+    /// Returns the name of the limit that the sender has reached.
+    fn reserve(&self, bytes: usize) -> Result<(), &'static str> {
+        let _ = bytes;
+        Ok(())
+    }
 }
 
 /// Why a handle wasn't proven.
@@ -70,6 +79,10 @@ pub struct Decoder<'a> {
     declared: Option<Declared>,
     parameter: Option<u16>,
     depth: u32,
+    /// Memory that values may take before more is reserved.
+    reserved: usize,
+    /// Memory that may be reserved yet.
+    reservable: usize,
 }
 
 impl<'a> Decoder<'a> {
@@ -78,6 +91,8 @@ impl<'a> Decoder<'a> {
     pub fn new(bytes: &'a [u8], handles: impl Into<Handles>, prove: &'a dyn Prove) -> Self {
         let handles = handles.into().into_iter();
         Self {
+            reserved: RESERVED_AT_FIRST,
+            reservable: memory_limit(bytes.len()) - RESERVED_AT_FIRST,
             bytes,
             rest: None,
             handles,
@@ -96,7 +111,9 @@ impl<'a> Decoder<'a> {
         prove: &'a dyn Prove,
     ) -> Self {
         let mut decoder = Self::new(&[], handles, prove);
-        decoder.rest = Some(shared.rest());
+        let rest = shared.rest();
+        decoder.reservable = memory_limit(rest.len()) - RESERVED_AT_FIRST;
+        decoder.rest = Some(rest);
         decoder
     }
 
@@ -161,6 +178,54 @@ impl<'a> Decoder<'a> {
         value
     }
 
+    /// Counts memory that a value is about to take on the heap. Called before the memory is allocated,
+    /// so that the values of a message take no more than in proportion to its bytes.
+    ///
+    /// # Errors
+    /// [`Malformed::TooMuchMemory`] and [`Malformed::NoMemory`].
+    #[inline]
+    pub fn charge(&mut self, bytes: usize) -> Result<(), DecodeError> {
+        match self.reserved.checked_sub(bytes) {
+            Some(left) => {
+                self.reserved = left;
+                Ok(())
+            }
+            None => self.reserve(bytes),
+        }
+    }
+
+    #[cold]
+    fn reserve(&mut self, bytes: usize) -> Result<(), DecodeError> {
+        let missing = bytes - self.reserved;
+        if missing > self.reservable {
+            return Err(self.error(Malformed::TooMuchMemory));
+        }
+        let more = missing.max(RESERVED_AT_ONCE).min(self.reservable);
+        self.prove.reserve(more).map_err(|limit| self.error(Malformed::NoMemory { limit }))?;
+        self.reservable -= more;
+        self.reserved = self.reserved + more - bytes;
+        Ok(())
+    }
+
+    /// An empty vector with room for so many items, whose memory is counted.
+    fn room_for<T>(&mut self, len: usize) -> Result<Vec<T>, DecodeError> {
+        self.charge(len.saturating_mul(size_of::<T>()).saturating_add(ALLOCATION_COST))?;
+        let mut items = Vec::new();
+        match items.try_reserve_exact(len) {
+            Ok(()) => Ok(items),
+            Err(_) => Err(self.error(Malformed::NoMemory { limit: "memory of the process" })),
+        }
+    }
+
+    /// Counts the memory of a value that gets an allocation of its own.
+    ///
+    /// # Errors
+    /// As [`Decoder::charge`].
+    #[inline]
+    pub fn charge_value<T>(&mut self) -> Result<(), DecodeError> {
+        self.charge(size_of::<T>() + ALLOCATION_COST)
+    }
+
     /// Takes bytes as they are.
     ///
     /// # Errors
@@ -184,10 +249,17 @@ impl<'a> Decoder<'a> {
     /// # Errors
     /// [`Malformed::Truncated`].
     pub fn take_vec(&mut self, len: usize) -> Result<Vec<u8>, DecodeError> {
-        match &mut self.rest {
-            None => self.take(len).map(<[u8]>::to_vec),
-            Some(rest) => rest.take_vec(len).ok_or_else(|| self.error(Malformed::Truncated)),
+        if len > self.bytes_left() {
+            return Err(self.error(Malformed::Truncated));
         }
+        let mut out = self.room_for(len)?;
+        match &mut self.rest {
+            None => out.extend_from_slice(self.take(len)?),
+            Some(rest) => {
+                rest.take_vec(len, &mut out).ok_or_else(|| self.error(Malformed::Truncated))?;
+            }
+        }
+        Ok(out)
     }
 
     /// Takes bytes as they are, as an array.
@@ -215,7 +287,8 @@ impl<'a> Decoder<'a> {
     #[cold]
     fn copy_rest(&mut self) -> Result<(), DecodeError> {
         if let Some(rest) = self.rest.take() {
-            self.bytes = rest.copy().ok_or_else(|| self.error(Malformed::Truncated))?;
+            let room = self.room_for(rest.len())?;
+            self.bytes = rest.copy(room).ok_or_else(|| self.error(Malformed::Truncated))?;
         }
         Ok(())
     }
@@ -434,6 +507,13 @@ pub enum Malformed {
         /// The most that is declared.
         to: i128,
     },
+    /// Its values take more memory than in proportion to its bytes.
+    TooMuchMemory,
+    /// There is no memory for its values, by the limit of this name.
+    NoMemory {
+        /// The limit.
+        limit: &'static str,
+    },
     /// Values within values within values.
     TooDeep,
     /// Two entries of a map, or items of a set, that are the same.
@@ -458,6 +538,15 @@ impl fmt::Display for Malformed {
             Self::OutOfRange { value, from, to } => {
                 write!(f, "wanted {from} to {to}, got {value}")
             }
+            Self::TooMuchMemory => write!(
+                f,
+                "the values take more than {} bytes of memory for each byte sent and {} bytes, or \
+                 more than {} bytes",
+                Limits::DECODED_PER_BYTE,
+                Limits::DECODED_BYTES_MIN,
+                Limits::DECODED_BYTES_MAX
+            ),
+            Self::NoMemory { limit } => write!(f, "there is no memory left: {limit}"),
             Self::TooDeep => write!(f, "values are nested more than {} deep", Limits::DEPTH_MAX),
             Self::Duplicate => f.write_str("a key is there twice"),
         }
@@ -478,5 +567,23 @@ impl fmt::Display for DecodeError {
 
 impl std::error::Error for DecodeError {}
 
-/// Items for which memory is taken before they have been seen.
-const PREALLOCATE_MAX: usize = 1024;
+/// How much memory the values of a message of so many bytes may take.
+#[inline]
+const fn memory_limit(len: usize) -> usize {
+    let in_proportion = len.saturating_mul(Limits::DECODED_PER_BYTE) + Limits::DECODED_BYTES_MIN;
+    if in_proportion < Limits::DECODED_BYTES_MAX {
+        in_proportion
+    } else {
+        Limits::DECODED_BYTES_MAX
+    }
+}
+
+/// Memory of small messages, which is not counted.
+const RESERVED_AT_FIRST: usize = 64 * 1024;
+const _: () = assert!(RESERVED_AT_FIRST <= Limits::DECODED_BYTES_MIN);
+
+/// Memory is counted in pieces of this size.
+const RESERVED_AT_ONCE: usize = 256 * 1024;
+
+/// What an allocation takes beside its bytes.
+const ALLOCATION_COST: usize = 16;

@@ -239,6 +239,7 @@ impl From<DecodeError> for Fault {
                 Self::WrongHandle { parameter, path, slot, mismatch }
             }
             Malformed::Unproven { text, .. } => Self::Unproven { parameter, path, text },
+            Malformed::NoMemory { limit } => Self::Busy { limit: limit.into() },
             malformed => Self::Malformed { parameter, path, text: malformed.to_string() },
         }
     }

@@ -26,6 +26,16 @@ impl Limits {
     /// replies of a client that doesn't read stay a small debt.
     pub const CALLS_MAX: u16 = 64;
 
+    /// Memory that decoded values may take for each byte of their message: an `Option<String>` of one
+    /// byte takes 24.
+    pub const DECODED_PER_BYTE: usize = 32;
+
+    /// Memory that the values of any message may take, however short it is.
+    pub const DECODED_BYTES_MIN: usize = 1024 * 1024;
+
+    /// Memory that the values of a message may take at most: eight times the largest message.
+    pub const DECODED_BYTES_MAX: usize = 8 * Self::ARENA_BYTES;
+
     /// Values within values: user types may refer to themselves, and the stack is finite.
     pub const DEPTH_MAX: u32 = 64;
 
@@ -37,6 +47,18 @@ impl Limits {
 
     /// The longest text that a fault or an error carries; the rest is cut off.
     pub const TEXT_BYTES_MAX: usize = 4096;
+}
+
+impl Limits {
+    /// The lower one of each limit.
+    #[must_use]
+    pub fn at_most(self, other: Self) -> Self {
+        Self {
+            message_bytes_max: self.message_bytes_max.min(other.message_bytes_max),
+            handles_max: self.handles_max.min(other.handles_max),
+            calls_max: self.calls_max.min(other.calls_max),
+        }
+    }
 }
 
 impl Default for Limits {

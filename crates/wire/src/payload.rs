@@ -171,19 +171,16 @@ impl<'a> Rest<'a> {
     }
 
     /// Copies bytes out to where they belong.
-    pub(crate) fn take_vec(&mut self, len: usize) -> Option<Vec<u8>> {
+    pub(crate) fn take_vec(&mut self, len: usize, out: &mut Vec<u8>) -> Option<()> {
         if len > self.len() {
             return None;
         }
-        let mut out = Vec::with_capacity(len);
         self.singles = 0;
-        self.shared.source.append(self.at, len, &mut out).then(|| self.at += len)?;
-        Some(out)
+        self.shared.source.append(self.at, len, out).then(|| self.at += len)
     }
 
-    /// Copies all that is left.
-    pub(crate) fn copy(self) -> Option<&'a [u8]> {
-        let mut copy = Vec::with_capacity(self.len());
+    /// Copies all that is left into a vector that has room for it.
+    pub(crate) fn copy(self, mut copy: Vec<u8>) -> Option<&'a [u8]> {
         self.shared.source.append(self.at, self.len(), &mut copy).then_some(())?;
         self.shared.copy.set(copy).ok()?;
         self.shared.copy.get().map(Vec::as_slice)

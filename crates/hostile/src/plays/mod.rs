@@ -1,5 +1,6 @@
 //! The plays: a file each.
 
+mod amplification;
 mod broken_arena;
 mod broken_counts;
 mod churn;
@@ -42,6 +43,7 @@ pub(crate) const ALL: &[Play] = &[
     connection_itself::PLAY,
     broken_arena::PLAY,
     sparse_memory::PLAY,
+    amplification::PLAY,
     together::PLAY,
     stranger::PLAY,
 ];

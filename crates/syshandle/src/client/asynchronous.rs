@@ -93,6 +93,7 @@ impl Reply {
     /// of the frame, which this thread keeps.
     fn copied(mut self, connection: &Connection) -> Result<Self> {
         let copy = match self.body {
+            ReplyBody::PastLimit(_) => return Ok(self),
             ReplyBody::Copy(copy) => copy,
             ReplyBody::Frame { frame, start, end } => frame[start..end].to_vec(),
             ReplyBody::Shared(body) => {

@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::sync::PoisonError;
+use std::time::Duration;
 
 use syshandle_os::{BorrowedHandle, Credentials, ProcessMark, Waitable, Waited, try_take};
 use syshandle_wire::{Body, ClientEnd, FrameKind, Header, Limits, Payload};
@@ -17,7 +18,7 @@ use super::starting::NewCall;
 use crate::link::{Link, Range};
 use crate::spin::Spin;
 use crate::sync::thread::Thread;
-use crate::sync::{Mutex, MutexGuard, wait_until};
+use crate::sync::{Mutex, MutexGuard, now, wait_until};
 use crate::{Error, ErrorKind, Result};
 
 /// A connection that was greeted.
@@ -138,7 +139,7 @@ impl Connection {
         });
         match (waiting.reply, waited) {
             (Some(reply), _) => Ok(reply),
-            (None, Ok(())) => Err(self.last_words().to_error(self.other_end, true)),
+            (None, Ok(())) => Err(self.last_words(patience).to_error(self.other_end, true)),
             (None, Err(gave_up)) => {
                 // It may have come in the last moment; nothing comes after the cancel.
                 let reply = self.give_up(call, waiter);
@@ -198,7 +199,11 @@ impl Connection {
     }
 
     /// Waits for an object of the server's: ends at once when the server is gone.
-    pub(crate) fn wait_for(&self, object: &dyn Waitable, patience: Patience<'_>) -> Result<()> {
+    pub(crate) fn wait_for(
+        &self,
+        object: &dyn Waitable,
+        patience: &mut Patience<'_>,
+    ) -> Result<()> {
         let mut looking = self.spin_beside.start(self.link.peer());
         while looking.again() {
             if try_take(object).map_err(failed)? {
@@ -219,7 +224,7 @@ impl Connection {
             Waited::Cancelled => {
                 Err(Error::new(ErrorKind::Cancelled, "the wait was cancelled").of_no_call())
             }
-            Waited::PeerGone => Err(self.last_words().to_error(self.other_end, true)),
+            Waited::PeerGone => Err(self.last_words(patience).to_error(self.other_end, true)),
         }
     }
 
@@ -250,7 +255,15 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         if self.owner.is_current() && self.state().end.owes_bye() {
-            let _ = self.link.send_header(&Header::new(FrameKind::Bye));
+            let bye = Header::new(FrameKind::Bye);
+            let sent = self.link.send_last(&bye, &[]);
+            if sent.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock) {
+                let _ = self.link.send_by(&bye, &[], now() + BYE_WAIT);
+            }
         }
     }
 }
+
+/// How long a client that is dropped waits for a server that leaves no room for its good-bye, where
+/// the system allows no larger buffers.
+const BYE_WAIT: Duration = Duration::from_millis(100);

@@ -13,7 +13,11 @@ pub(super) enum Ended {
     Closed,
     /// The server is gone without a word.
     Died,
-    /// The server doesn't serve this connection.
+    /// The server takes no more calls, and says no more in time.
+    Deaf,
+    /// The server doesn't serve this connection, and has served no call of it.
+    NotServed(Fault),
+    /// The server ended the connection with an error, after it had begun to serve calls.
     Refused(Fault),
     /// The server broke the rules, so we ended it.
     Broken(Violation),
@@ -29,15 +33,31 @@ impl Ended {
                 // It answers all that it runs before it goes.
                 return Error::new(ErrorKind::Disconnected, end.has_ended());
             }
-            // What it says of the connection, it may say while a call runs.
-            Self::Refused(fault) if sent => return Error::from_fault(fault),
-            Self::Refused(fault) => return Error::from_fault(fault).did_not_run(),
+            Self::NotServed(fault) => return Error::from_fault(fault).did_not_run(),
+            // The fault is about the connection, so it doesn't tell of any call whether it ran.
+            Self::Refused(fault) => Error::from_fault(fault).did_not_run(),
+            Self::Deaf => Error::new(ErrorKind::Disconnected, "the server takes no more calls"),
             Self::Died => Error::new(ErrorKind::Disconnected, end.died()),
             Self::Broken(violation) => Error::from(*violation),
             Self::Failed(kind) => Error::new(ErrorKind::System, "the connection failed")
                 .because(io::Error::from(*kind)),
         };
         if sent { error.maybe_ran() } else { error }
+    }
+}
+
+impl Ended {
+    /// The end by a refusal, of a server that has replied to calls or not. Some faults are about a
+    /// connection that could not be opened: then no call ran.
+    pub(super) fn refused(fault: Fault, has_replied: bool) -> Self {
+        let could_not_open = matches!(
+            fault,
+            Fault::NotAllowed { .. }
+                | Fault::NoSuchClass(_)
+                | Fault::NoSuchInterface(_)
+                | Fault::NoObject { .. }
+        );
+        if could_not_open && !has_replied { Self::NotServed(fault) } else { Self::Refused(fault) }
     }
 }
 
@@ -75,4 +95,32 @@ impl From<Violation> for Ended {
 /// The system failed us, before anything was asked of the server.
 pub(super) fn failed(error: io::Error) -> Error {
     Error::new(ErrorKind::System, "the connection failed").because(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use syshandle_wire::{Guid, Ran};
+
+    use super::*;
+
+    #[test]
+    fn a_call_that_was_sent_may_have_run_unless_the_server_says_that_none_did() {
+        let busy = || Fault::Busy { limit: "handles".into() };
+        let no_class = || Fault::NoSuchClass(Guid::NIL);
+        for (ended, ran) in [
+            (Ended::refused(busy(), true), Ran::Maybe),
+            (Ended::refused(busy(), false), Ran::Maybe),
+            (Ended::refused(Fault::Draining, false), Ran::Maybe),
+            (Ended::refused(no_class(), true), Ran::Maybe),
+            (Ended::refused(no_class(), false), Ran::No),
+            (Ended::Closed, Ran::No),
+            (Ended::Died, Ran::Maybe),
+            (Ended::Deaf, Ran::Maybe),
+            (Ended::Broken(Violation::TooLong), Ran::Maybe),
+            (Ended::Failed(io::ErrorKind::Other), Ran::Maybe),
+        ] {
+            assert_eq!(ended.to_error(OtherEnd::Server, true).ran(), ran, "{ended:?}");
+            assert_eq!(ended.to_error(OtherEnd::Server, false).ran(), Ran::No, "{ended:?}");
+        }
+    }
 }

@@ -203,7 +203,7 @@ impl Connection {
             FromServer::Bye => return Err(Ended::Closed),
             FromServer::Refused => {
                 let fault = Fault::read(inline).map_err(|_| Violation::NotOurs)?;
-                return Err(Ended::Refused(fault));
+                return Err(Ended::refused(fault, state.end.has_replied()));
             }
         }
         Ok(())

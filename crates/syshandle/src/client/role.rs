@@ -126,21 +126,20 @@ impl Connection {
         something
     }
 
-    /// The server is gone: what it said before tells why.
-    pub(super) fn last_words(&self) -> Ended {
-        loop {
-            if let Some(ended) = &self.state().ended {
-                return ended.clone();
-            }
-            if !self.receive_if_nobody_does() {
-                // It says no more, not even that it ended.
-                return Ended::Died;
-            }
-            thread::yield_now();
-        }
+    /// Returns why the connection has ended, after the server stopped to receive or to send. Receives
+    /// what the server sent before, for a moment: a server may stop to receive and go on to send.
+    pub(super) fn last_words(&self, patience: &mut Patience<'_>) -> Ended {
+        patience.look();
+        let mut moment = Patience::lasting(patience.left().min(LAST_WORDS), None);
+        let mut not_waiting = Waiting::default();
+        let ended = self.wait(&mut moment, &mut not_waiting, |state, _, _| state.ended.clone());
+        ended.unwrap_or(Ended::Deaf)
     }
 }
 
 /// How long it takes at the most until a call that can't start notices that it can, where nobody
 /// can wake it. More than the shortest wait of the kernel's own, which costs least.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
+
+/// How long a call that can't be sent waits for the end of the connection, which says why.
+const LAST_WORDS: Duration = Duration::from_millis(100);

@@ -181,7 +181,7 @@ impl Connection {
                 Err(Error::new(ErrorKind::NotAllowed, text).because(error))
             }
             io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => {
-                Err(self.last_words().to_error(self.other_end, false))
+                Err(self.last_words(patience).to_error(self.other_end, false))
             }
             _ => Err(unsendable(error)),
         }

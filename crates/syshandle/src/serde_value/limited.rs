@@ -7,20 +7,37 @@ use std::fmt;
 use serde::de::{
     DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, VariantAccess, Visitor,
 };
-use syshandle_wire::Limits;
+use syshandle_wire::{DecodeError, Limits};
 
 /// What is left of what one value may take.
-#[derive(Debug)]
-pub(super) struct Budget {
+pub(super) struct Budget<'m> {
     items: Cell<usize>,
     too_deep: Cell<bool>,
+    /// Counts memory that is about to be allocated.
+    charge: &'m dyn Fn(usize) -> Result<(), DecodeError>,
+    no_memory: Cell<Option<DecodeError>>,
 }
 
-impl Budget {
-    /// For a value of so many bytes.
-    pub(super) fn new(bytes: usize) -> Self {
+impl<'m> Budget<'m> {
+    /// A budget for a value of so many bytes, whose memory `charge` counts.
+    pub(super) fn new(bytes: usize, charge: &'m dyn Fn(usize) -> Result<(), DecodeError>) -> Self {
         let items = bytes.saturating_mul(ITEMS_PER_BYTE_MAX) + EMPTY_ITEMS_MAX;
-        Self { items: Cell::new(items), too_deep: Cell::new(false) }
+        let (items, too_deep) = (Cell::new(items), Cell::new(false));
+        Self { items, too_deep, charge, no_memory: Cell::new(None) }
+    }
+
+    /// The error of a value that takes too much memory.
+    pub(super) fn into_memory_error(self) -> Option<DecodeError> {
+        self.no_memory.into_inner()
+    }
+
+    /// Counts memory that a value is about to take.
+    fn take_memory<E: Error>(&self, bytes: usize) -> Result<(), E> {
+        (self.charge)(bytes).map_err(|error| {
+            let text = E::custom(&error);
+            self.no_memory.set(Some(error));
+            text
+        })
     }
 
     /// Whether the value nests too deep.
@@ -38,12 +55,12 @@ impl Budget {
 /// Anything of serde's that reads, within limits.
 pub(super) struct Limited<'b, T> {
     inner: T,
-    budget: &'b Budget,
+    budget: &'b Budget<'b>,
     depth: u32,
 }
 
 impl<'b, T> Limited<'b, T> {
-    pub(super) fn new(inner: T, budget: &'b Budget) -> Self {
+    pub(super) fn new(inner: T, budget: &'b Budget<'b>) -> Self {
         Self { inner, budget, depth: 0 }
     }
 
@@ -70,6 +87,8 @@ macro_rules! deserialize {
             visitor: V,
         ) -> Result<V::Value, D::Error> {
             let this = self.deeper()?;
+            // It may be within a box, which nothing else tells.
+            this.budget.take_memory(size_of::<V::Value>())?;
             let visitor = this.with(visitor);
             this.inner.$method($($name,)* visitor)
         }
@@ -133,6 +152,26 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Limited<'_, V> {
         self.inner.expecting(f)
     }
 
+    fn visit_str<E: Error>(self, value: &str) -> Result<V::Value, E> {
+        self.budget.take_memory(value.len())?;
+        self.inner.visit_str(value)
+    }
+
+    fn visit_borrowed_str<E: Error>(self, value: &'de str) -> Result<V::Value, E> {
+        self.budget.take_memory(value.len())?;
+        self.inner.visit_borrowed_str(value)
+    }
+
+    fn visit_bytes<E: Error>(self, value: &[u8]) -> Result<V::Value, E> {
+        self.budget.take_memory(value.len())?;
+        self.inner.visit_bytes(value)
+    }
+
+    fn visit_borrowed_bytes<E: Error>(self, value: &'de [u8]) -> Result<V::Value, E> {
+        self.budget.take_memory(value.len())?;
+        self.inner.visit_borrowed_bytes(value)
+    }
+
     visit! {
         visit_bool: bool;
         visit_i8: i8;
@@ -148,11 +187,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Limited<'_, V> {
         visit_f32: f32;
         visit_f64: f64;
         visit_char: char;
-        visit_str: &str;
-        visit_borrowed_str: &'de str;
         visit_string: String;
-        visit_bytes: &[u8];
-        visit_borrowed_bytes: &'de [u8];
         visit_byte_buf: Vec<u8>;
     }
 
@@ -206,6 +241,8 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Limited<'_, A> {
         &mut self,
         seed: S,
     ) -> Result<Option<S::Value>, A::Error> {
+        // Once more: the room of a list grows by doubling.
+        self.budget.take_memory(size_of::<S::Value>())?;
         let seed = self.with(seed);
         let item = self.inner.next_element_seed(seed)?;
         self.budget.take_item()?;
@@ -224,6 +261,7 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Limited<'_, A> {
         &mut self,
         seed: S,
     ) -> Result<Option<S::Value>, A::Error> {
+        self.budget.take_memory(size_of::<S::Value>())?;
         let seed = self.with(seed);
         let key = self.inner.next_key_seed(seed)?;
         self.budget.take_item()?;
@@ -231,6 +269,7 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Limited<'_, A> {
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, A::Error> {
+        self.budget.take_memory(size_of::<S::Value>())?;
         let seed = self.with(seed);
         self.inner.next_value_seed(seed)
     }

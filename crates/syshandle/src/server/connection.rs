@@ -299,11 +299,11 @@ impl Connection {
         let mut state = self.state();
         self.send_held(&mut state);
         if state.end.is_idle() && state.owed.is_empty() {
-            // If it is gone, or doesn't read, there is the end of file too.
-            let _ = self.link.send_header(&Header::new(FrameKind::Bye));
+            // If the client is gone, the end of file tells as much.
+            let _ = self.link.send_last(&Header::new(FrameKind::Bye), &[]);
         }
-        drop(state);
-        self.end(reactor, true);
+        // Under the same lock: no call may run that the client was told did not.
+        self.end_locked(state, reactor, true);
     }
 
     /// Frees the shared memory of replies after a while without any: called when one was sent.
@@ -356,13 +356,16 @@ impl Connection {
         let (header, body) = ServerEnd::<()>::refused(fault);
         self.send_held(&mut self.state());
         // If it is gone it needn't be told.
-        let _ = self.link.send(&header, &body.into(), &[]);
+        let _ = self.link.send_last(&header, &body);
         self.end(reactor, false);
     }
 
     /// Ends the connection: with good-bye, or because the client is gone or broke the rules.
     pub(super) fn end(&self, reactor: &Arc<Reactor>, bye: bool) {
-        let mut state = self.state();
+        self.end_locked(self.state(), reactor, bye);
+    }
+
+    fn end_locked(&self, mut state: MutexGuard<'_, State>, reactor: &Arc<Reactor>, bye: bool) {
         if std::mem::replace(&mut state.ended, true) {
             return;
         }

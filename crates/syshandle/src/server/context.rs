@@ -107,7 +107,7 @@ impl Context {
     /// How the client's handles are proven.
     pub(super) fn kernel(&self) -> Kernel<'_> {
         let filesystems = &self.reactor.settings().filesystems;
-        Kernel { filesystems, sender: &self.connection.session().share }
+        Kernel::new(filesystems, &self.connection.session().share)
     }
 
     /// Ends the connection with an error: every call and wait of the client's ends with this text,

@@ -101,6 +101,8 @@ impl Shares {
 
     fn of_process(&self, uid: UserId, pid: u32) -> Arc<Share> {
         let (who, quarters) = match uid == self.own_user {
+            // This process itself, for an object that it serves to itself and others.
+            true if pid == std::process::id() => (Who::Process(pid), 4),
             true => (Who::Process(pid), 3),
             false => (uid.number().map_or(Who::Unknown, Who::User), 1),
         };
@@ -250,6 +252,17 @@ impl Taken {
             *bytes = to;
         }
         Ok(())
+    }
+
+    /// Takes so many bytes of memory more.
+    ///
+    /// # Errors
+    /// The name of the limit.
+    pub(crate) fn add_memory(&mut self, more: usize) -> Result<(), &'static str> {
+        match self.what {
+            Part::Memory(bytes) => self.grow_memory(bytes.saturating_add(more)),
+            _ => Ok(()),
+        }
     }
 
     /// Gives memory back, down to so many bytes.

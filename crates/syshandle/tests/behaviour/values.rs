@@ -653,4 +653,29 @@ mod with_serde {
         let Type::Serde(name) = <Serde<Json> as Describe>::TYPE else { panic!("another type") };
         assert!(name().ends_with("with_serde::Json"));
     }
+
+    #[test]
+    fn serde_values_take_memory_within_the_limits_of_all_values() {
+        use crate::malformed::Anything;
+        use syshandle::Decode;
+        use syshandle_wire::{Decoder, Malformed};
+
+        fn refused<T: serde::de::DeserializeOwned>(items: usize) {
+            // The number of items, seven bits a byte.
+            let mut postcard: Vec<u8> =
+                [0, 7, 14].map(|shift| (items >> shift) as u8 | 0x80).to_vec();
+            postcard.push((items >> 21) as u8);
+            // Items of zeros: `None`, an empty text.
+            postcard.resize(postcard.len() + items, 0);
+            let mut bytes = (postcard.len() as u32).to_le_bytes().to_vec();
+            bytes.extend(postcard);
+            let mut input = Decoder::new(&bytes, Vec::new(), &Anything);
+            let error = Serde::<T>::decode(&mut input).err().unwrap();
+            assert_eq!(error.malformed, Malformed::TooMuchMemory);
+        }
+        type Large = [u64; 16];
+        refused::<Vec<Option<String>>>(8_000_000);
+        refused::<Vec<Option<Large>>>(100_000);
+        refused::<Vec<Box<Option<Large>>>>(100_000);
+    }
 }

@@ -3,10 +3,11 @@
 use std::thread;
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use syshandle::{ErrorKind, Event, Interface, ManualEvent, Ran};
 use syshandle_wire::{FrameKind, Status};
 
-use crate::support::bench::{BENCH, Bench, BenchClient, Workbench};
+use crate::support::bench::{BENCH, Bench, BenchClient, BenchStarter, Workbench};
 use crate::support::process::{OtherClient, alone};
 use crate::support::raw::Raw;
 use crate::support::world::{World, file, over_every_transport};
@@ -338,4 +339,32 @@ fn a_pending_job_keeps_the_server_though_its_client_has_gone() {
     assert_eq!(drain(report), "Fired");
     // And then it ends.
     assert_eq!(drain(reader), "");
+}
+
+#[test]
+fn a_client_that_is_released_while_its_socket_is_full_is_no_client_that_died() {
+    let world = World::new();
+    let bench = world.bench();
+    let server = Pid::from_raw(bench.pid().unwrap() as i32).unwrap();
+    let (when, (reader, writer)) = (event(), pipe());
+    bench.job(&when, &LONG, &writer).unwrap();
+    drop(writer);
+    kill_process(server, Signal::STOP).unwrap();
+    let quick = BenchStarter::from(&bench.with_timeout(Duration::from_millis(200)));
+    let large = vec![7; 30_000];
+    let mut sent = 0;
+    let calls: Vec<_> = (0..16).map(|_| quick.echo(&large)).collect();
+    for call in calls {
+        // Those for which there was no room were not sent.
+        sent += usize::from(call.wait().unwrap_err().ran() == Ran::Maybe);
+    }
+    assert!(sent < 16, "the socket is full");
+    let start = std::time::Instant::now();
+    drop((quick, bench));
+    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+    kill_process(server, Signal::CONT).unwrap();
+    // Once the server has seen the end of the connection, the task still waits.
+    assert!(!is_readable(&reader, Duration::from_millis(500)));
+    when.set().unwrap();
+    assert_eq!(drain(reader), "Fired");
 }
