@@ -1,9 +1,110 @@
 //! What the compiler says of mistakes: each `mistakes/NAME.rs` against `mistakes/NAME.stderr`.
-//! `TRYBUILD=overwrite cargo test -p syshandle --test mistakes` writes the latter anew.
+//! `UPDATE_EXPECTED=1 cargo test -p syshandle --test mistakes` writes the latter anew.
 //!
-//! Mistakes within a trait are tested with the reader of traits, where that takes no compiler.
+//! The files are compiled against the library that Cargo built for this test. A project of its own for
+//! them would build all dependencies once more, which takes minutes. Mistakes within a trait are
+//! tested with the reader of traits, where that takes no compiler.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::SystemTime;
 
 #[test]
 fn every_mistake_is_told_at_its_token_with_what_to_write() {
-    trybuild::TestCases::new().compile_fail("tests/mistakes/*.rs");
+    let update = env::var_os("UPDATE_EXPECTED").is_some();
+    let entries = Path::new("tests/mistakes").read_dir().expect("this test's files");
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("a file").path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "rs"));
+    files.sort();
+    assert!(files.len() >= 4);
+    let mut wrong = Vec::new();
+    for file in files {
+        let said = compile(&file);
+        let expected = file.with_extension("stderr");
+        if update {
+            fs::write(&expected, &said).expect("written");
+        } else if fs::read_to_string(&expected).unwrap_or_default() != said {
+            wrong.push(format!("--- {}\n{said}", file.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "not as expected:\n{}", wrong.join("\n"));
+}
+
+/// Compiles a file with mistakes. Returns what the compiler says, without its last words.
+fn compile(file: &Path) -> String {
+    let output = tempfile::tempdir().expect("a folder");
+    let libraries = libraries();
+    let mut last = String::new();
+    for library in &libraries {
+        let folder = library.parent().expect("a folder");
+        let mut rustc = Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+        let result = rustc
+            .args(["--edition=2024", "--crate-type=bin", "--emit=metadata", "--color=never"])
+            .arg("--out-dir")
+            .arg(output.path())
+            .arg(argument("dependency=", folder))
+            .arg("--extern")
+            .arg(joined("syshandle=", library))
+            // With the separators that the expected texts have, on Windows as well.
+            .arg(file.display().to_string().replace('\\', "/"))
+            .output()
+            .expect("rustc runs");
+        last = String::from_utf8(result.stderr).expect("UTF-8");
+        assert!(!result.status.success(), "{}: it compiles", file.display());
+        // A library of an earlier build, whose dependencies were built again since.
+        let is_stale = ["E0460", "E0463", "E0514"].iter().any(|code| last.contains(code));
+        if !is_stale {
+            return plain(&last);
+        }
+    }
+    panic!("no library of {} fits:\n{last}", libraries.len());
+}
+
+fn argument(prefix: &str, path: &Path) -> OsString {
+    let mut argument = OsString::from("-L");
+    argument.push(joined(prefix, path));
+    argument
+}
+
+fn joined(prefix: &str, path: &Path) -> OsString {
+    let mut joined = OsString::from(prefix);
+    joined.push(path);
+    joined
+}
+
+/// The built libraries beside this test's program, the newest first: Cargo keeps one for each set of
+/// features.
+fn libraries() -> Vec<PathBuf> {
+    let program = env::current_exe().expect("this program's path");
+    let folder = program.parent().expect("a folder");
+    let mut found: Vec<(SystemTime, PathBuf)> = folder
+        .read_dir()
+        .expect("a folder")
+        .flatten()
+        .filter(|entry| {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            name.starts_with("libsyshandle-") && name.ends_with(".rlib")
+        })
+        .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
+        .collect();
+    found.sort();
+    assert!(!found.is_empty(), "no library in {}", folder.display());
+    found.into_iter().rev().map(|(_, path)| path).collect()
+}
+
+/// The compiler's words without paths of this machine, and without how many errors there were.
+fn plain(text: &str) -> String {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("a workspace");
+    let text = text.replace(&workspace.display().to_string(), "$WORKSPACE");
+    let is_kept = |line: &&str| {
+        !line.starts_with("error: aborting due to")
+            && !line.starts_with("For more information about")
+            && !line.starts_with("Some errors have detailed explanations")
+    };
+    let kept: Vec<&str> = text.lines().filter(is_kept).collect();
+    kept.join("\n").trim_end().to_owned() + "\n"
 }
