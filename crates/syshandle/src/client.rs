@@ -15,6 +15,7 @@ mod reply;
 mod role;
 mod starting;
 mod together;
+mod unsent;
 
 use std::os::fd::AsFd;
 use std::sync::{Arc, OnceLock, PoisonError};

@@ -11,7 +11,7 @@ use crate::server::doors::ServedObject;
 use crate::server::reactor::{Reactor, Settings};
 use crate::server::shares::Totals;
 use crate::sync::now;
-use crate::{Client, Implements, Interface, Object, Proxy, Result};
+use crate::{Client, Error, ErrorKind, Implements, Interface, Object, Proxy, Result};
 
 /// A client of an object in this process: for tests of code that uses an interface, and to pass an
 /// object of one's own to a server (a callback).
@@ -52,11 +52,16 @@ pub(crate) fn client_of<P: Proxy>(object: &Object) -> Result<P> {
             bytes: MEMORY_MAX,
         },
     };
-    let reactor = Reactor::new(settings, std::collections::HashMap::new())?;
-    let (ours, theirs) = Seqpacket::pair()?;
-    ours.name_senders()?;
-    reactor.serve(theirs, object)?;
-    reactor.start()?;
+    let not_made = |what| move |error| Error::new(ErrorKind::System, what).because(error);
+    let reactor = Reactor::new(settings, std::collections::HashMap::new())
+        .map_err(not_made("the event loop of the object can't be created"))?;
+    let (ours, theirs) =
+        Seqpacket::pair().map_err(not_made("no socket pair can be created for the object"))?;
+    ours.name_senders().map_err(not_made("the object's socket can't be set up"))?;
+    reactor
+        .serve(theirs, object)
+        .map_err(not_made("the object's connection can't be watched for calls"))?;
+    reactor.start().map_err(not_made("the object can't be served"))?;
     let interface = P::Interface::DESCRIPTION;
     let hello = Hello { clsid: Guid::NIL, iid: interface.iid };
     let connection = Opening::new(ours, hello).open(now() + Client::TIMEOUT)?;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use syn::{Attribute, Expr, ExprLit, Item, ItemMod, Lit, Meta};
 
+use crate::front::diagnostic::printable;
 use crate::front::limits::{FILE_BYTES_MAX, MODULE_DEPTH_MAX, MODULES_MAX};
 
 /// Reads a Rust source file with the files of its modules. Modules for tests are left out.
@@ -33,7 +34,10 @@ struct Reader {
 
 impl Reader {
     fn parse(&mut self, path: &Path, depth: usize) -> Result<syn::File, String> {
-        let told = |what: &dyn std::fmt::Display| format!("error: {}: {what}\n", path.display());
+        let told = |what: &dyn std::fmt::Display| {
+            let (path, what) = (path.display().to_string(), what.to_string());
+            format!("error: {}: {}\n", printable(&path), printable(&what))
+        };
         let key = path.canonicalize().map_err(|error| told(&error))?;
         if !self.files.insert(key) {
             return Err(told(&"the file is a module of itself, or of two modules"));
@@ -98,8 +102,8 @@ impl Reader {
             let tried: Vec<_> = candidates.iter().map(|path| path.display().to_string()).collect();
             return Err(format!(
                 "error: {}: the file of module `{name}` isn't found: there is no {}\n",
-                of.display(),
-                tried.join(" and no "),
+                printable(&of.display().to_string()),
+                printable(&tried.join(" and no ")),
             ));
         };
         let mut file = self.parse(path, depth + 1)?;

@@ -9,6 +9,7 @@ use super::connection::{Connection, State};
 use super::ended::failed;
 use super::patience::Patience;
 use super::reply::{Waiter, WaiterNumber, Waiting};
+use super::unsent::{memory_error, send_error};
 use crate::sync::thread::{self, Thread, ThreadId};
 use crate::sync::wait_until;
 use crate::{Error, ErrorKind, Result};
@@ -36,7 +37,7 @@ impl State {
 impl Connection {
     /// Makes the shared memory for arguments of so many bytes, unless it is there.
     pub(super) fn prepare_memory(&self, len: usize) -> Result<()> {
-        let size = self.link.prepare_outgoing(len).map_err(unsendable)?;
+        let size = self.link.prepare_outgoing(len).map_err(memory_error)?;
         self.state().end.outgoing().set_size(size);
         Ok(())
     }
@@ -159,14 +160,19 @@ impl Connection {
         loop {
             match self.link.send(header, body, handles) {
                 Ok(()) => return Ok(()),
-                Err(error) => self.make_room(error, patience)?,
+                Err(error) => self.make_room(error, !handles.is_empty(), patience)?,
             }
         }
     }
 
     /// A frame couldn't be sent: waits until there may be room for it, where that is why.
     #[cold]
-    pub(super) fn make_room(&self, error: io::Error, patience: &mut Patience<'_>) -> Result<()> {
+    pub(super) fn make_room(
+        &self,
+        error: io::Error,
+        has_handles: bool,
+        patience: &mut Patience<'_>,
+    ) -> Result<()> {
         match error.kind() {
             io::ErrorKind::WouldBlock => {
                 patience.check()?;
@@ -176,14 +182,10 @@ impl Connection {
                 self.receive_if_nobody_does();
                 Ok(())
             }
-            io::ErrorKind::PermissionDenied => {
-                let text = "the server doesn't accept handles";
-                Err(Error::new(ErrorKind::NotAllowed, text).because(error))
-            }
             io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => {
                 Err(self.last_words(patience).to_error(self.other_end, false))
             }
-            _ => Err(unsendable(error)),
+            _ => Err(send_error(error, has_handles)),
         }
     }
 
@@ -194,15 +196,6 @@ impl Connection {
         // Its place is free, and no frame tells.
         state.queue.iter().for_each(Thread::unpark);
     }
-}
-
-/// The error of a call that this process can't send.
-fn unsendable(error: io::Error) -> Error {
-    let kind = match error.kind() {
-        io::ErrorKind::FileTooLarge => ErrorKind::TooLarge,
-        _ => ErrorKind::System,
-    };
-    Error::new(kind, "the call can't be sent").because(error)
 }
 
 /// What became of an attempt to start a call.

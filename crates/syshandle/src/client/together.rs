@@ -145,7 +145,7 @@ impl Gathered {
                 Ok(sent) => drop(calls.drain(..sent)),
                 Err(error) => {
                     drop(held);
-                    let room = connection.make_room(error, patience);
+                    let room = connection.make_room(error, false, patience);
                     held = self.held();
                     if let Err(error) = room {
                         held.fail(connection, error);

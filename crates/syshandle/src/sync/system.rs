@@ -20,7 +20,14 @@ pub(crate) mod thread {
 
     /// Starts a thread that nobody joins.
     pub(crate) fn start(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<Thread> {
-        let started = std::thread::Builder::new().name(name.into()).spawn(run)?;
+        let started = std::thread::Builder::new().name(name.into()).spawn(run);
+        let started = started.map_err(|error| {
+            let text = format!(
+                "no thread can be started: {error} (limits: RLIMIT_NPROC, and pids.max of the \
+                 control group; a seccomp filter may forbid it)"
+            );
+            io::Error::new(error.kind(), text)
+        })?;
         Ok(started.thread().clone())
     }
 }

@@ -1,0 +1,76 @@
+//! Why the kernel did not take a frame, as the error of its call.
+
+use std::io;
+
+use crate::{Error, ErrorKind};
+
+/// Returns the error of a call whose frame `sendmsg` refused for good: it did not run.
+///
+/// Each cause is told by its error number. The kind of an [`io::Error`] would not do: it is the same
+/// for a receiver that refuses handles and for a security module.
+#[cold]
+pub(super) fn send_error(error: io::Error, has_handles: bool) -> Error {
+    let (kind, text) = match error.raw_os_error() {
+        Some(EPERM) if has_handles => (ErrorKind::NotAllowed, "the server doesn't accept handles"),
+        Some(EACCES) if has_handles => {
+            (ErrorKind::NotAllowed, "a security module forbids passing a handle to the server")
+        }
+        Some(ETOOMANYREFS) => (
+            ErrorKind::Busy,
+            "the handles can't be sent: too many descriptors of this user are in sockets where no \
+             process has received them yet (limit: RLIMIT_NOFILE)",
+        ),
+        Some(EBADF) => (ErrorKind::System, "a handle can't be sent: it was closed meanwhile"),
+        _ if error.kind() == io::ErrorKind::FileTooLarge => return memory_error(error),
+        Some(ENOMEM | ENOBUFS) => (ErrorKind::System, "the call can't be sent: no memory left"),
+        _ => (ErrorKind::System, "the call can't be sent"),
+    };
+    Error::new(kind, text).because(error)
+}
+
+/// Returns the error of a call for whose arguments no shared memory could be made: it did not run.
+#[cold]
+pub(super) fn memory_error(error: io::Error) -> Error {
+    let kind = match error.kind() {
+        io::ErrorKind::FileTooLarge => ErrorKind::TooLarge,
+        _ => ErrorKind::System,
+    };
+    let text = "the call can't be sent: no shared memory can be made for its arguments";
+    Error::new(kind, text).because(error)
+}
+
+// Of `errno(3)`.
+const EPERM: i32 = 1;
+const EBADF: i32 = 9;
+const ENOMEM: i32 = 12;
+const EACCES: i32 = 13;
+const ENOBUFS: i32 = 105;
+const ETOOMANYREFS: i32 = 109;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Ran;
+
+    #[test]
+    fn each_reason_not_to_send_has_an_error_of_its_own() {
+        for (errno, kind, part) in [
+            (EPERM, ErrorKind::NotAllowed, "doesn't accept handles"),
+            (EACCES, ErrorKind::NotAllowed, "security module"),
+            (ETOOMANYREFS, ErrorKind::Busy, "RLIMIT_NOFILE"),
+            (ENOMEM, ErrorKind::System, "no memory"),
+            (EBADF, ErrorKind::System, "closed"),
+            (90, ErrorKind::System, "can't be sent: Message too long"),
+        ] {
+            let error = send_error(io::Error::from_raw_os_error(errno), true);
+            assert_eq!((error.kind(), error.ran()), (kind, Ran::No), "{error:#}");
+            assert!(format!("{error:#}").contains(part), "{error:#}");
+        }
+        let no_memfd = memory_error(io::Error::from_raw_os_error(EPERM));
+        assert_eq!(no_memfd.kind(), ErrorKind::System, "{no_memfd:#}");
+        for error in [io::ErrorKind::PermissionDenied.into(), io::Error::from_raw_os_error(EPERM)] {
+            let error = send_error(error, false);
+            assert_eq!(error.kind(), ErrorKind::System, "without handles: {error:#}");
+        }
+    }
+}
