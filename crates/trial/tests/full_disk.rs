@@ -1,0 +1,69 @@
+//! A folder for sockets and logs without room: activation and calls need none.
+#![cfg(not(windows))]
+#![expect(clippy::print_stdout, reason = "a test says what it could not do, and why")]
+#![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
+
+use std::path::Path;
+use std::process::Output;
+
+use syshandle_trial::{CLIENT, Place, SERVER, TRIAL};
+
+/// Makes the folder for sockets a full file system, and runs a client there, twice.
+const SCRIPT: &str = r#"
+    mount -t tmpfs -o size=64k,mode=700 tmpfs "$XDG_RUNTIME_DIR" || exit 77
+    mkdir -m 700 "$XDG_RUNTIME_DIR/syshandle"
+    head -c 1M /dev/zero > "$XDG_RUNTIME_DIR/rest" 2> /dev/null
+    head -c 1 /dev/zero > "$XDG_RUNTIME_DIR/more" 2> /dev/null || echo full
+    "$0"
+    "$0"
+"#;
+
+/// Runs the script; `None`, after a word why, if no file system can be mounted here.
+fn run(place: &Place) -> Option<String> {
+    let mut command = place.command(Path::new("unshare"));
+    command.args(["--mount", "--propagation", "private", "sh", "-c", SCRIPT]).arg(&*CLIENT);
+    let output = command.output();
+    let is_possible = |output: &Output| {
+        let text = String::from_utf8_lossy(&output.stderr);
+        output.status.code() != Some(77) && !text.contains("unshare: ")
+    };
+    match output {
+        Ok(output) if is_possible(&output) => {
+            let said = [&output.stdout[..], &output.stderr].concat();
+            Some(String::from_utf8_lossy(&said).into_owned())
+        }
+        other => {
+            println!("skipped: no file system can be mounted here: {other:?}");
+            None
+        }
+    }
+}
+
+/// The lines of clients that were served: four numbers.
+fn served(said: &str) -> usize {
+    let is_served = |line: &&str| {
+        let words: Vec<_> = line.split_whitespace().collect();
+        words.len() == 4 && words.iter().all(|word| word.parse::<u32>().is_ok())
+    };
+    said.lines().filter(is_served).count()
+}
+
+#[test]
+fn a_server_starts_and_serves_though_its_log_has_no_room() {
+    let place = Place::new();
+    place.register(&SERVER, TRIAL, &[]);
+    let Some(said) = run(&place) else { return };
+    assert!(said.starts_with("full\n"), "{said}");
+    assert_eq!(served(&said), 2, "{said}");
+}
+
+#[test]
+fn a_method_that_cannot_print_to_a_full_log_fails_alone() {
+    let place = Place::new();
+    place.register(&SERVER, TRIAL, &[("TRIAL_SAYS", "much")]);
+    let Some(said) = run(&place) else { return };
+    // Rust's `println!` panics. The call fails with its text, and the server serves the next client.
+    assert_eq!(said.matches("Panicked: Trial::who: the method panicked").count(), 2, "{said}");
+    assert_eq!(said.matches("No space left on device").count(), 2, "{said}");
+    assert_eq!(served(&said), 0, "{said}");
+}
