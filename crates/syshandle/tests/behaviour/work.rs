@@ -151,7 +151,8 @@ fn a_job_that_starts_after_its_client_let_go_still_runs() {
         let (entered, when, (reader, writer)) = (event(), event(), pipe());
         let own = bench.cast::<BenchClient>().unwrap();
         let hasty = own.with_timeout(Duration::from_millis(20));
-        hasty.job_after_cancel(&entered, &when, &writer).unwrap_err();
+        // The method may see it first, and return in time for its client.
+        let _ = hasty.job_after_cancel(&entered, &when, &writer);
         drop((own, hasty, writer));
         when.set().unwrap();
         assert_eq!(drain(reader), "Fired");
