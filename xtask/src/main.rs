@@ -4,6 +4,8 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "commands that talk to people")]
 
 mod bench;
+#[cfg(not(windows))]
+mod blocked;
 mod checks;
 mod demo;
 mod full;
@@ -15,6 +17,7 @@ use std::process::ExitCode;
 const HELP: &str = "\
 cargo demo [-- FILE]      the timeline of the sample, happening on a file
 cargo xtask bench         syshandle beside the floors and its peers: `cargo xtask bench --help`
+cargo xtask blocked       the latency of a client while many methods of others block
 cargo xtask torture       hostile peers, faults, load; `--short` for a few minutes of it
 cargo xtask sanitize      tests under sanitizers: `cargo xtask sanitize --help`
 cargo xtask full          all long checks; `--short` for their short forms
@@ -33,6 +36,10 @@ fn main() -> ExitCode {
     match command {
         "demo" => demo::run(rest),
         "bench" => bench::run(rest),
+        #[cfg(not(windows))]
+        "blocked" => blocked::run(rest),
+        #[cfg(not(windows))]
+        blocked::SERVE => blocked::serve(),
         "torture" => torture::run(rest),
         "sanitize" => checks::sanitize(rest),
         "miri" => checks::miri(rest),

@@ -1,0 +1,205 @@
+//! `cargo xtask blocked`: how long a quick call takes while many methods of other clients block.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::os::unix::fs::PermissionsExt;
+use std::process::ExitCode;
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use syshandle::{
+    Activation, Locations, Policy, RegisteredClass, Registration, Result, Server, class, interface,
+};
+
+const HELP: &str = "\
+cargo xtask blocked      latency of a null call while 180 methods of other clients block for a second;
+                         fails if the 99th percentile is above 2 ms
+";
+
+/// Clients whose methods block at once. One process may have 192 methods running.
+const BLOCKED: usize = 180;
+
+/// The goal for the 99th percentile of the other client's calls.
+const P99_MAX: Duration = Duration::from_millis(2);
+
+/// How long a method blocks.
+const BLOCKS_MS: u32 = 1000;
+
+class! {
+    WORKSHOP: Workshop = "c3f6b6d2-5b7e-4f43-9a39-0c8f2d4c7e11";
+}
+
+#[interface(iid = "c3f6b6d2-5b7e-4f43-9a39-0c8f2d4c7e12")]
+trait Workshop {
+    fn null(&self) -> Result<()>;
+    /// Is usually quick, and sometimes takes as long as it is told.
+    fn work(&self, ms: u32) -> Result<()>;
+    /// Is declared to block.
+    #[blocking]
+    fn block(&self, ms: u32) -> Result<()>;
+}
+
+#[derive(Default)]
+struct Bench;
+
+impl Workshop for Bench {
+    fn null(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn work(&self, ms: u32) -> Result<()> {
+        self.block(ms)
+    }
+
+    fn block(&self, ms: u32) -> Result<()> {
+        if ms > 0 {
+            std::thread::sleep(Duration::from_millis(ms.into()));
+        }
+        Ok(())
+    }
+}
+
+/// The server program of the measurement.
+pub(crate) fn serve() -> ExitCode {
+    let served = Server::new().class(WORKSHOP, Bench::default).run();
+    served.map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS)
+}
+
+/// Measures.
+pub(crate) fn run(arguments: &[String]) -> ExitCode {
+    if !arguments.is_empty() {
+        print!("{HELP}");
+        return ExitCode::from(2);
+    }
+    match measure() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => failed(&*error),
+    }
+}
+
+fn failed(error: &dyn Error) -> ExitCode {
+    eprintln!("the measurement failed: {error}");
+    ExitCode::FAILURE
+}
+
+/// Measures each way to block; whether all of them are within the goal.
+fn measure() -> Result<bool, Box<dyn Error>> {
+    let folder = tempfile::tempdir()?;
+    let locations = register(&folder)?;
+    let activate = || {
+        let activation = Activation::new().locations(locations.clone());
+        activation.activate::<WorkshopClient>(WORKSHOP.clsid())
+    };
+    let clients = (0..BLOCKED).map(|_| activate()).collect::<Result<Vec<_>>>()?;
+    let other = activate()?;
+    let (mut good, mut quiet_p99) = (true, None);
+    let none: Call = |_, _| Ok(());
+    let usually_quick: Call = |client, round| {
+        (0..20).try_for_each(|_| client.work(0))?;
+        client.work(BLOCKS_MS + round % 7)
+    };
+    let declared: Call = |client, round| client.block(BLOCKS_MS + round % 7);
+    for (name, call) in [
+        ("no method blocks", none),
+        ("a method that is usually quick", usually_quick),
+        ("a method with #[blocking]", declared),
+    ] {
+        let mut times = call_beside(&clients, &other, call)?;
+        times.sort_unstable();
+        let part = |percent: usize| times[(times.len() - 1) * percent / 100];
+        let (p50, p99, max) = (part(50), part(99), part(100));
+        println!("{name}: {} null calls, p50 {p50:?}, p99 {p99:?}, max {max:?}", times.len());
+        good &= p99 <= P99_MAX;
+        quiet_p99.get_or_insert(p99);
+    }
+    println!(
+        "{}",
+        match quiet_p99 {
+            _ if good => "within the goal",
+            Some(quiet) if quiet > P99_MAX / 4 => "this machine is too busy to tell",
+            _ => "p99 is above the goal of 2 ms",
+        }
+    );
+    Ok(good)
+}
+
+type Call = fn(&WorkshopClient, u32) -> Result<()>;
+
+/// Has all clients call some times, all of them at once each time. Returns the times of null calls that
+/// another client makes meanwhile, one after the other.
+fn call_beside(
+    clients: &[WorkshopClient],
+    other: &WorkshopClient,
+    call: Call,
+) -> Result<Vec<Duration>> {
+    let (done, together) = (AtomicBool::new(false), Barrier::new(clients.len()));
+    std::thread::scope(|scope| {
+        let calls: Vec<_> = clients
+            .iter()
+            .map(|client| {
+                scope.spawn(|| {
+                    for round in 0..ROUNDS {
+                        together.wait();
+                        call(client, round)?;
+                    }
+                    Ok(())
+                })
+            })
+            .collect();
+        let nulls = scope.spawn(|| {
+            let (mut times, start) = (Vec::new(), Instant::now());
+            while !done.load(Ordering::SeqCst) || start.elapsed() < Duration::from_secs(1) {
+                let call = Instant::now();
+                other.null()?;
+                times.push(call.elapsed());
+                // A client that calls now and then: its calls do not hide how long others take.
+                std::thread::sleep(Duration::from_micros(500));
+            }
+            Ok(times)
+        });
+        let called: Vec<Result<()>> =
+            calls.into_iter().map(|call| call.join().unwrap_or(Ok(()))).collect();
+        done.store(true, Ordering::SeqCst);
+        let times = nulls.join().unwrap_or_else(|_| Ok(Vec::new()));
+        called.into_iter().collect::<Result<()>>()?;
+        times
+    })
+}
+
+/// Registers this program as the server, in a folder of its own.
+fn register(folder: &tempfile::TempDir) -> Result<Locations, Box<dyn Error>> {
+    let (data, runtime) = (folder.path().join("data"), folder.path().join("run"));
+    for folder in [&data, &runtime] {
+        std::fs::create_dir(folder)?;
+        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700))?;
+    }
+    let environment = [("XDG_DATA_HOME", &data), ("XDG_RUNTIME_DIR", &runtime)]
+        .map(|(name, folder)| (name.to_owned(), folder.display().to_string()));
+    let mut locations = Locations::from_environment();
+    locations.data_home = Some(data.clone());
+    locations.data_dirs = Vec::new();
+    locations.runtime_dir = Some(runtime.clone());
+    locations.register(&Registration {
+        name: "blocked".into(),
+        program: std::env::current_exe()?,
+        arguments: vec![SERVE.into()],
+        environment: BTreeMap::from(environment),
+        socket: None,
+        start_timeout: Registration::START_TIMEOUT,
+        policy: Policy::same_user(),
+        classes: vec![RegisteredClass {
+            clsid: WORKSHOP.clsid(),
+            name: "WORKSHOP".into(),
+            interfaces: Vec::new(),
+        }],
+    })?;
+    Ok(locations)
+}
+
+/// The argument with which this program is the server.
+pub(crate) const SERVE: &str = "serve-blocked";
+
+/// How often all clients call at once.
+const ROUNDS: u32 = 4;
