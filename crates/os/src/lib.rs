@@ -106,7 +106,7 @@ cfg_if::cfg_if! {
         pub use job::{Job, JobWatch};
         pub use limits::{
             descriptor_limit, file_size_limit, ignore_file_size_signal, memory_limit,
-            raise_descriptor_limit, resource_limits, within_file_size_limit,
+            raise_descriptor_limit, resource_limits, restore_descriptor_limit, within_file_size_limit,
         };
         pub use listener::{Listener, Unconnected, take_listener};
         pub use lock::{Attempt, FileLock};

@@ -3,9 +3,12 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use crate::sys::limit::set_descriptor_limit;
 use crate::sys::signal::{self, FileSizeSignalBlock};
 
 /// The limits in force for this process, which a program that it starts inherits: the largest number
@@ -27,13 +30,40 @@ const INHERITED: [Resource; 9] = [
     Resource::Stack,
 ];
 
+/// The soft limit of descriptors before this process has raised it; `None` if there was none.
+static ORIGINAL: OnceLock<Option<u64>> = OnceLock::new();
+
 /// Raises the number of descriptors that this process may have open to the most that it is allowed,
-/// and returns that. The usual limit of 1,024 is for programs that call `select(2)`.
+/// and returns that. The usual limit of 1,024 is for programs that call `select(2)`: programs that
+/// this process starts get it back by [`restore_descriptor_limit`].
 pub fn raise_descriptor_limit() -> Option<u64> {
-    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    ORIGINAL.get_or_init(|| current);
     // A process may raise its limit up to the maximum. If that fails, the present limit stays.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
     descriptor_limit()
+}
+
+/// Has the program that a command starts begin with the limit of descriptors that this process had
+/// before it raised its own. A [`Server`](https://docs.rs/syshandle) raises it, and a program that
+/// calls `select(2)` does not work with more than 1,024. Does nothing if this process has not raised
+/// its limit.
+///
+/// ```
+/// let mut command = std::process::Command::new("sh");
+/// syshandle_os::restore_descriptor_limit(command.args(["-c", "ulimit -n"]));
+/// # let _ = command;
+/// ```
+pub fn restore_descriptor_limit(command: &mut Command) -> &mut Command {
+    if let Some(limit) = original_descriptor_limit() {
+        set_descriptor_limit(command, limit);
+    }
+    command
+}
+
+/// The soft limit that this process has raised, if it has.
+pub(crate) fn original_descriptor_limit() -> Option<u64> {
+    ORIGINAL.get().copied().flatten()
 }
 
 /// Returns how many descriptors this process may have open; `None` without a limit.

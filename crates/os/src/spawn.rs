@@ -19,6 +19,7 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::process::PidfdFlags;
 
+use crate::limits::original_descriptor_limit;
 use crate::peer::has_ended;
 use crate::process::{id, pidfd_open, told_exit_status};
 use crate::sys::clone::{Image, start};
@@ -89,6 +90,7 @@ pub fn spawn(program: &Program<'_>) -> Result<Spawned, (SpawnStep, io::Error)> {
         arguments: &arguments.iter().map(CString::as_c_str).collect::<Vec<_>>(),
         environment: &environment.iter().map(CString::as_c_str).collect::<Vec<_>>(),
         descriptors: &descriptors,
+        descriptor_limit: original_descriptor_limit(),
     })?;
     Ok(Spawned(process))
 }

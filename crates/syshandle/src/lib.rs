@@ -113,7 +113,7 @@ cfg_if::cfg_if! {
         pub use syshandle_os::asynchronous;
         pub use syshandle_os::{
             Filesystems, GroupId, JobWatch, Narrow, Readiness, SectionView, Seqpacket,
-            UnsealedSection, UserId, identify_with, prove_with,
+            UnsealedSection, UserId, identify_with, prove_with, restore_descriptor_limit,
         };
     }
 }

@@ -224,6 +224,10 @@ impl Server {
     /// Serves until nobody uses it, or `SIGTERM`. Takes the socket that whoever started this program
     /// passed (`LISTEN_FDS`); started by hand, makes it.
     ///
+    /// Raises the limit of descriptors of this process to the most that it may have. Programs that it
+    /// starts inherit that, unless they are started with
+    /// [`restore_descriptor_limit`](crate::restore_descriptor_limit).
+    ///
     /// # Errors
     /// [`ErrorKind::NotRegistered`] when it is started by hand without being registered,
     /// [`ErrorKind::AlreadyRunning`]; the system's.

@@ -7,6 +7,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 
 use super::check;
+use super::limit::set_own_descriptor_limit;
 use super::listen::{BACKLOG, FIRST};
 use crate::spawn::SpawnStep;
 
@@ -18,6 +19,8 @@ pub(crate) struct Image<'a> {
     pub(crate) environment: &'a [&'a CStr],
     /// Become 0, 1, 2 and so on, in this order; every other descriptor is closed.
     pub(crate) descriptors: &'a [BorrowedFd<'a>],
+    /// The soft limit of descriptors that it gets, if that isn't this process's.
+    pub(crate) descriptor_limit: Option<u64>,
 }
 
 /// What the three processes share while they take turns: each waits for the next to exec or exit.
@@ -26,6 +29,7 @@ struct Shared {
     arguments: *const *const c_char,
     environment: *const *const c_char,
     descriptors: Vec<RawFd>,
+    descriptor_limit: Option<u64>,
     /// `LISTEN_PID=` and room for the number, which only the last process knows.
     listen_pid: [u8; LISTEN_PID.len() + 11],
     stack_top: *mut c_void,
@@ -59,6 +63,7 @@ pub(crate) fn start(image: &Image<'_>) -> Result<OwnedFd, (SpawnStep, io::Error)
         arguments: ptr::null(),
         environment: ptr::null(),
         descriptors,
+        descriptor_limit: image.descriptor_limit,
         listen_pid: [0; LISTEN_PID.len() + 11],
         stack_top: ptr::null_mut(),
         pidfd: -1,
@@ -165,6 +170,10 @@ extern "C" fn last(shared: *mut c_void) -> c_int {
     // SAFETY: as above; all others are close-on-exec or a leak of somebody else's.
     if unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, 0) } == -1 {
         fail(shared, SpawnStep::Descriptors);
+    }
+    if let Some(limit) = image.descriptor_limit {
+        // The program can do with the limit that this process has raised, too.
+        let _ = set_own_descriptor_limit(limit);
     }
     // SAFETY: only asks.
     write_decimal(

@@ -9,6 +9,7 @@ pub(crate) mod cpu;
 pub(crate) mod enter;
 pub(crate) mod fork;
 pub(crate) mod ioctl;
+pub(crate) mod limit;
 pub(crate) mod listen;
 pub(crate) mod map;
 pub(crate) mod message;

@@ -309,3 +309,26 @@ fn set() -> ManualEvent {
     event.set().unwrap();
     event
 }
+
+#[test]
+fn a_program_that_a_server_starts_gets_the_limit_of_descriptors_that_the_server_was_started_with() {
+    alone(|| {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+        if maximum.is_some_and(|maximum| maximum <= 300) {
+            println!("skipped: this process may have no more than 300 descriptors");
+            return;
+        }
+        setrlimit(Resource::Nofile, Rlimit { current: Some(300), maximum }).unwrap();
+        let limit = |command: &mut std::process::Command| {
+            let output = command.args(["-c", "ulimit -n"]).output().unwrap();
+            String::from_utf8(output.stdout).unwrap().trim().to_owned()
+        };
+        let shell = || std::process::Command::new("sh");
+        assert_eq!(limit(syshandle::restore_descriptor_limit(&mut shell())), "300");
+        syshandle_os::raise_descriptor_limit();
+        syshandle_os::raise_descriptor_limit();
+        assert_ne!(limit(&mut shell()), "300");
+        assert_eq!(limit(syshandle::restore_descriptor_limit(&mut shell())), "300");
+    });
+}
