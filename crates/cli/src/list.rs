@@ -34,7 +34,7 @@ pub(crate) fn run() -> Result<ExitCode> {
 fn show(registered: &Registered, locations: &Locations) {
     let registration = &registered.registration;
     let state = match Meeting::of(registered, locations) {
-        Ok(meeting) if meeting.is_running() => "running".to_owned(),
+        Ok(meeting) if meeting.is_running() => running(&meeting),
         _ if registration.socket.is_some() => "started by whoever listens at its socket".to_owned(),
         Ok(_) => "not running".to_owned(),
         Err(error) => format!("unknown: {error}"),
@@ -52,4 +52,19 @@ fn show(registered: &Registered, locations: &Locations) {
             Err(error) => outln!("    broken   {error:#}"),
         }
     }
+}
+
+/// The processes that serve, and whether their program was replaced.
+fn running(meeting: &Meeting) -> String {
+    let process = |pid: u32| {
+        let program = std::fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
+        match program.to_string_lossy().ends_with(" (deleted)") {
+            true => {
+                format!("process {pid}, whose program was replaced: it ends with the next client")
+            }
+            false => format!("process {pid}"),
+        }
+    };
+    let processes: Vec<_> = meeting.servers().into_iter().map(process).collect();
+    format!("running ({})", processes.join("; "))
 }

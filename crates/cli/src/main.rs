@@ -22,8 +22,10 @@ cfg_if::cfg_if! {
         mod class;
         mod clean;
         mod list;
+        mod log;
         mod programs;
         mod register;
+        mod stop;
         mod systemd;
     }
 }
@@ -52,6 +54,12 @@ enum Command {
     List,
     /// Remove the registrations of servers, or of all servers in a folder
     Clean(clean::Arguments),
+    /// End the servers of a class; the next client starts a new one
+    #[cfg(not(windows))]
+    Stop(stop::Arguments),
+    /// Show what the server of a class wrote to its standard output and error
+    #[cfg(not(windows))]
+    Log(log::Arguments),
     /// Attack a server of yours with hostile clients, and show how it answers
     #[cfg(not(windows))]
     Attack(attack::Arguments),
@@ -73,6 +81,10 @@ fn run(command: Command) -> ExitCode {
         Command::Register(arguments) => register::run(&arguments),
         Command::List => list::run(),
         Command::Clean(arguments) => clean::run(&arguments),
+        #[cfg(not(windows))]
+        Command::Stop(arguments) => stop::run(&arguments),
+        #[cfg(not(windows))]
+        Command::Log(arguments) => log::run(&arguments),
         #[cfg(not(windows))]
         Command::Attack(arguments) => attack::run(&arguments),
         Command::Idl(command) => idl::run(&command),

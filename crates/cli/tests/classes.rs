@@ -84,7 +84,8 @@ fn a_server_is_registered_listed_used_and_removed() {
     assert_eq!(syshandle(&place, &[&"list"]).well(), listed("not running"));
     let client: SparkleFinisherClient =
         place.activation().activate(SPARKLE_FINISHER.clsid()).unwrap();
-    assert_eq!(syshandle(&place, &[&"list"]).well(), listed("running"));
+    let running = format!("running (process {})", place.processes("sparkle-server")[0].pid());
+    assert_eq!(syshandle(&place, &[&"list"]).well(), listed(&running));
     let process = Process::open(client.as_client().server().unwrap().pid).unwrap();
     process.kill();
     process.wait();
@@ -441,6 +442,22 @@ fn a_registration_that_cannot_be_read_is_not_replaced_by_mistake() {
     assert!(fs::read_to_string(&file).unwrap().contains("user = [7]"));
     syshandle(&place, &[&"register", &folder, &"--defaults"]).well();
     assert!(syshandle(&place, &[&"list"]).well().contains(CLASS));
+}
+
+#[test]
+fn the_servers_of_a_class_are_ended_and_its_output_is_shown() {
+    let place = Place::new();
+    let environment = [("TRIAL_IDLE_MS", "60000"), ("TRIAL_SAY", "a\u{1b}[31m line")];
+    place.register(&SERVER, TRIAL, &environment);
+    assert!(syshandle(&place, &[&"log", &"TRIAL"]).error.contains("no client has started"));
+    assert_eq!(syshandle(&place, &[&"stop", &"TRIAL"]).well(), "no server runs\n");
+    let server = place.activate().unwrap().who().unwrap().server_pid;
+    let log = syshandle(&place, &[&"log", &"TRIAL"]).well();
+    assert!(log.contains("a\\u{1b}[31m line"), "escaped for the terminal: {log}");
+    let said = syshandle(&place, &[&"stop", &TRIAL.clsid().to_string()]).well();
+    assert_eq!(said, format!("process {server} has ended\n"));
+    assert!(place.processes("trial-server").is_empty());
+    assert!(syshandle(&place, &[&"stop", &"NONE"]).no().contains("no class is registered"));
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod interleavings;
 mod jobs;
 mod newest;
 mod policy;
+mod program_file;
 pub(crate) mod reactor;
 mod receiving;
 mod replies;

@@ -119,6 +119,21 @@ fn a_program_that_ends_at_once() {
 }
 
 #[test]
+fn a_log_keeps_the_last_lines_of_earlier_runs_and_an_error_quotes_the_last_run() {
+    let place = Place::new();
+    let registered = place.register(&SERVER, TRIAL, &[("TRIAL_FATE", "exit")]);
+    let log = meeting(&place, &registered).log;
+    let lines: String = (0..20_000).map(|line| format!("old line {line}\n")).collect();
+    fs::write(&log, lines).unwrap();
+    let error = error(&place, ErrorKind::StartFailed, &["there is no water"]);
+    assert!(!format!("{error:#}").contains("old line"), "{error:#}");
+    let text = fs::read_to_string(&log).unwrap();
+    assert!(text.starts_with("old line ") && text.len() < 100_000, "{} bytes", text.len());
+    assert!(text.contains("old line 19999\n---- the server was started again"), "the last lines");
+    assert!(text.trim_end().ends_with("the machine can't run"));
+}
+
+#[test]
 fn a_program_that_crashes_at_once() {
     let place = Place::new();
     place.register(&SERVER, TRIAL, &[("TRIAL_FATE", "crash")]);

@@ -441,3 +441,27 @@ fn a_folder_for_sockets_that_cannot_be_written_denies_activation_only() {
     let output = run();
     assert!(output.status.success(), "{}", text(&output.stderr));
 }
+
+#[test]
+fn a_server_whose_program_was_replaced_ends_and_the_new_one_serves() {
+    let place = Place::new();
+    let program = place.path().join("trial-server");
+    let new = place.path().join("new");
+    copy(&SERVER, &program);
+    place.register(&program, TRIAL, &[("TRIAL_IDLE_MS", "60000")]);
+    let client = place.activate().unwrap();
+    let old = Process::open(client.who().unwrap().server_pid).unwrap();
+    copy(&SERVER, &new);
+    fs::rename(&new, &program).unwrap();
+    // It looks now and then, not for each client.
+    until("the new program serves", || {
+        place.activate().unwrap().who().unwrap().server_pid != old.pid()
+    });
+    old.wait();
+    let error = client.who().unwrap_err();
+    assert_eq!((error.kind(), error.ran()), (ErrorKind::Disconnected, Ran::No), "{error:?}");
+    fs::remove_file(&program).unwrap();
+    until("a removed program serves nobody", || {
+        place.activate().is_err_and(|error| error.kind() == ErrorKind::StartFailed)
+    });
+}

@@ -2,7 +2,7 @@
 //! registration.
 
 use std::fs::{self, DirBuilder, File};
-use std::io;
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -23,7 +23,8 @@ pub struct Meeting {
     pub socket: PathBuf,
     /// Held while a server is started or ends.
     pub lock: PathBuf,
-    /// What the program last wrote to its standard output and error.
+    /// What the program last wrote to its standard output and error, after the end of what earlier
+    /// runs wrote.
     pub log: PathBuf,
     /// Why the last start failed, if it did.
     pub failure: PathBuf,
@@ -225,20 +226,42 @@ impl Meeting {
         let _ = fs::remove_file(&self.failure);
     }
 
-    /// An empty log. A server that is ending may still write to it.
+    /// The log for a new run: of the runs before, the last lines are kept. A server that is ending may
+    /// still write to it.
     pub(crate) fn new_log(&self) -> io::Result<File> {
-        let log = File::options().create(true).append(true).open(&self.log)?;
+        let mut log = File::options().create(true).append(true).read(true).open(&self.log)?;
+        // Lines that can't be kept are lost, and no reason not to start.
+        let kept = last_lines(&mut log).unwrap_or_default();
         log.set_len(0)?;
+        if !kept.is_empty() {
+            let text = [kept.trim_ascii_end(), b"\n", RUN_FOLLOWS.as_bytes(), b"\n"].concat();
+            let _ = within_file_size_limit(|| log.write_all(&text));
+        }
         Ok(log)
     }
 
-    /// The end of what the program wrote.
+    /// The end of what the program of the last run wrote.
     pub(crate) fn log_tail(&self) -> String {
         let text = fs::read(&self.log).unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
-        let lines: Vec<_> = text.lines().rev().take(LOG_LINES).collect();
+        let run = text.lines().rev().take_while(|line| *line != RUN_FOLLOWS);
+        let lines: Vec<_> = run.take(LOG_LINES).collect();
         lines.into_iter().rev().collect::<Vec<_>>().join("\n")
     }
+}
+
+/// The last whole lines of a log, of at most [`LOG_KEPT`] bytes.
+fn last_lines(log: &mut File) -> io::Result<Vec<u8>> {
+    let len = log.metadata()?.len();
+    let start = len.saturating_sub(LOG_KEPT);
+    log.seek(SeekFrom::Start(start))?;
+    let mut text = Vec::new();
+    log.take(LOG_KEPT).read_to_end(&mut text)?;
+    if start > 0 {
+        let end = text.iter().position(|&byte| byte == b'\n').map_or(text.len(), |end| end + 1);
+        text.drain(..end);
+    }
+    Ok(text)
 }
 
 /// Makes the folder for sockets, unless it is there.
@@ -302,5 +325,11 @@ const NAME_MAX: usize = 32;
 /// After a failed start the next one is tried no sooner.
 const BACKOFF: Duration = Duration::from_secs(1);
 
-/// What an error quotes of the log.
+/// The line of a log after which the next run begins.
+const RUN_FOLLOWS: &str = "---- the server was started again ----";
+
+/// How many bytes of earlier runs a log keeps.
+const LOG_KEPT: u64 = 64 * 1024;
+
+/// How many lines an error quotes of the log.
 const LOG_LINES: usize = 12;

@@ -10,6 +10,7 @@ use syshandle_wire::{Fault, Greeting, Header, Payload, ServerEnd};
 use super::connection::{Client, Connection};
 use super::event_loop::Source;
 use super::policy::Policy;
+use super::program_file::ProgramFile;
 use super::reactor::{RETRY, Reactor};
 use super::timers::Timer;
 use crate::activation::lifetime::Place;
@@ -25,6 +26,7 @@ pub(crate) struct Entrance {
     /// The same for every client.
     greeting: (Header, Payload<'static>),
     policy: Policy,
+    program: ProgramFile,
     key: std::sync::OnceLock<u64>,
     /// Whether clients are let in. Locked while one is: so none comes in between the last look
     /// whether anybody is there and the end.
@@ -47,6 +49,7 @@ impl Entrance {
             place,
             greeting: written(greeting),
             policy,
+            program: ProgramFile::current(),
             key: std::sync::OnceLock::new(),
             is_open: Mutex::new(true),
             reserve: Mutex::new(Some(Event::new()?)),
@@ -64,6 +67,14 @@ impl Entrance {
     /// Lets in one of those who have connected: then it may be the turn of those who are in. When
     /// the loop of the entrance has it, it is returned.
     pub(crate) fn let_in(&self, reactor: &Arc<Reactor>) -> Option<Arc<Connection>> {
+        if self.program.is_replaced() {
+            crate::log::warn!(
+                "the program was replaced: this server ends, the next one is the new"
+            );
+            // Clients that wait haven't been greeted: they start the new one.
+            reactor.drain();
+            return None;
+        }
         let is_open = self.is_open();
         if !*is_open {
             return None;

@@ -15,6 +15,9 @@ pub(crate) fn main() -> Result<()> {
         let mut starts = File::options().append(true).create(true).open(path)?;
         starts.write_all(format!("{}\n", std::process::id()).as_bytes())?;
     }
+    if let Ok(text) = std::env::var("TRIAL_SAY") {
+        eprintln!("{text}");
+    }
     match variable("TRIAL_FATE").as_str() {
         "exit" => {
             eprintln!("there is no water\nthe machine can't run");

@@ -1,0 +1,56 @@
+//! `syshandle stop`.
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use syshandle::{Error, Locations, Meeting, Process, Result};
+
+use crate::class::ClassArgument;
+use crate::output::outln;
+
+/// What to end, and how long to wait.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// The class, by its name or identifier
+    class: ClassArgument,
+    /// How long to wait until calls that run have ended
+    #[arg(long, default_value_t = 20_000, value_name = "MILLISECONDS")]
+    timeout_ms: u64,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let locations = Locations::from_environment();
+    let registered = locations.find(arguments.class.find(&locations)?)?;
+    let meeting = Meeting::of(&registered, &locations)?;
+    let servers = meeting.servers();
+    if servers.is_empty() {
+        outln!("no server runs");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut ending = Vec::new();
+    for pid in servers {
+        if pid == 0 {
+            let text = "a server runs that isn't visible in this pid namespace: end it outside";
+            return Err(Error::failed(text));
+        }
+        let Ok(process) = Process::open(pid) else { continue };
+        // The number may have come to mean another process before it was opened.
+        if meeting.servers().contains(&pid) {
+            process.signal(SIGTERM)?;
+            ending.push((pid, process));
+        }
+    }
+    let now = Instant::now();
+    let deadline = now.checked_add(Duration::from_millis(arguments.timeout_ms)).unwrap_or(now);
+    for (pid, process) in ending {
+        if !process.wait_timeout(deadline.saturating_duration_since(Instant::now()))? {
+            let time = arguments.timeout_ms;
+            return Err(Error::failed(format!("process {pid} did not end within {time} ms")));
+        }
+        outln!("process {pid} has ended");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// By signal(7): asks a process to end.
+const SIGTERM: i32 = 15;
