@@ -99,7 +99,7 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode> {
             let options = Options { only: only.clone(), flags: flags.clone(), ..reading.options() };
             let lowered = describe(std::slice::from_ref(file), &options);
             let code = told(&lowered.report);
-            // What is whole is of use, also where something else isn't.
+            // Interfaces without errors are written even if others have some.
             if !lowered.description.is_empty() || lowered.report.is_success() {
                 written(output.as_ref(), &lowered.rust())?;
             }
@@ -143,7 +143,7 @@ impl Reading {
     }
 }
 
-/// Says what was found; what that means for the exit code.
+/// Prints the findings and returns the exit code.
 fn told(report: &Report) -> ExitCode {
     write_err(format_args!("{report}"));
     if report.is_success() {

@@ -324,3 +324,25 @@ fn diff_writes_json_for_programs() {
     let (code, shown, _) = diff(&files, &["a.idl", "a.idl", "--format", "json"]);
     assert_eq!((code, shown.as_str()), (Some(0), "{\"version\":1,\"changes\":[]}\n"));
 }
+
+#[test]
+fn check_says_valid_only_where_all_was_checked() {
+    let (_folder, lacking) = run(
+        &("import \"d3d9types.h\"; typedef D3DFORMAT F;".to_owned() + GOOD),
+        &["check", "a.idl"],
+    );
+    assert_eq!(lacking.status.code(), Some(0));
+    let shown = String::from_utf8_lossy(&lacking.stdout);
+    assert_eq!(shown, "1 file is without errors, but for what 2 warnings say isn't checked\n");
+}
+
+#[test]
+fn rust_makes_numbers_of_enums_that_are_named_as_flags() {
+    let text = "typedef enum Look { DULL = 1, SHINY = 2, LARGE = 4 } Look;".to_owned() + GOOD;
+    let (_folder, warned) = run(&text, &["rust", "a.idl"]);
+    assert_eq!(warned.status.code(), Some(0));
+    assert!(String::from_utf8_lossy(&warned.stderr).contains("look like flags"));
+    let (_folder, flags) = run(&text, &["rust", "--flags", "Look", "a.idl"]);
+    assert!(flags.stderr.is_empty());
+    assert!(String::from_utf8_lossy(&flags.stdout).contains("pub type Look = u32;"));
+}

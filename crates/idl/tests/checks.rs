@@ -1,4 +1,4 @@
-//! What a check finds in files that other tools refuse, and what it takes of files that they take.
+//! The check refuses files that MIDL refuses and takes constructs of real files.
 
 #![cfg(feature = "front")]
 

@@ -109,6 +109,26 @@ fn part_of_a_file_is_checked_as_one() {
 }
 
 #[test]
+fn a_struct_by_value_may_be_defined_in_files_that_are_not_known() {
+    let text = "import \"unknwn.idl\"; struct B { struct A a; };";
+    let files = directory(&[
+        ("alone.idl", text),
+        ("lacking.idl", &format!("import \"d3d9types.h\";\n{text}")),
+        ("all.idl", "import \"a.idl\", \"alone.idl\";"),
+        ("a.idl", "struct A { long a; };"),
+        ("whole.idl", "struct A { long a; };\n#include \"part.idl\"\n"),
+        ("part.idl", "import \"unknwn.idl\"; struct B { struct A a; }; typedef unknown C;"),
+    ]);
+    let said = run(&files, "alone.idl", &Options::default()).to_string();
+    assert!(said.contains("struct `A` is used by value, but nothing defines it"), "{said}");
+    let report = run(&files, "lacking.idl", &Options::default());
+    assert!(report.is_success() && report.statistics().gaps == 2, "{report}");
+    succeeds(&run(&files, "all.idl", &Options::default()));
+    let said = run(&files, "part.idl", &Options::default()).to_string();
+    assert!(said.contains("`unknown`") && !said.contains("struct `A`"), "{said}");
+}
+
+#[test]
 fn error_in_an_imported_file_is_told_there() {
     let files = directory(&[("a.idl", "import \"b.idl\";"), ("b.idl", "\ntypedef lnog b;")]);
     let report = run(&files, "a.idl", &Options::default());

@@ -10,7 +10,7 @@ use syshandle_idl::model::Description;
 use super::Reading;
 use crate::output::{errln, outln};
 
-/// What is compared, and which changes fail.
+/// The files to compare and the changes that fail.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// The file as it was
@@ -114,7 +114,7 @@ impl Arguments {
     }
 }
 
-/// A text as a string of JSON. What isn't ASCII is escaped, so that any reader takes it.
+/// A text as a string of JSON, with escapes for characters outside ASCII.
 fn json_text(text: &str) -> String {
     let mut json = String::from('"');
     for letter in text.chars() {

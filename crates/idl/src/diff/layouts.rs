@@ -62,7 +62,7 @@ impl Comparison<'_> {
         }
     }
 
-    /// Adds the changes of layouts, apart from those that are changes on syshandle's wire as well.
+    /// Adds the changes of layouts, unless syshandle's wire changed in the same place as well.
     pub(super) fn add_layout_changes(&mut self) {
         let broken: HashSet<String> = self
             .changes

@@ -23,7 +23,7 @@ mod values;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
-use self::order::Declared;
+use self::order::{Declared, Definitions};
 use self::scope::{Scope, View};
 use self::symbols::Symbols;
 use self::unresolved::Unresolved;
@@ -60,6 +60,7 @@ pub(crate) fn run(program: &Program) -> Checked {
             unresolved: Vec::new(),
             declared: Declared::new(!program.loader.is_built_in(program.unit_of(unit).file)),
             program,
+            knows_definitions: definitions(program, unit, is_root),
             warns: is_root,
         };
         checker.items(&program.unit_of(unit).items);
@@ -80,6 +81,17 @@ pub(crate) fn run(program: &Program) -> Checked {
         .map(|(unit, open)| (unit, open.iter().map(Unresolved::text_and_span).collect()))
         .collect();
     Checked { diagnostics, open }
+}
+
+/// How many of the definitions that a file may use are known.
+fn definitions(program: &Program, unit: UnitId, is_root: bool) -> Definitions {
+    if !is_root || program.unit_of(unit).part_of.is_some() {
+        Definitions::Own
+    } else if program.closure(unit).iter().any(|&unit| program.unit_of(unit).is_incomplete) {
+        Definitions::Some
+    } else {
+        Definitions::All
+    }
 }
 
 /// Collects the names of all files, those that are imported before those that import them.
@@ -121,6 +133,7 @@ struct Checker<'c, 'a> {
     unresolved: Vec<Unresolved>,
     declared: Declared,
     program: &'c Program,
+    knows_definitions: Definitions,
     /// Warnings are only for those who can act on them: not for imported files.
     warns: bool,
 }

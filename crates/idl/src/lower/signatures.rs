@@ -216,7 +216,7 @@ fn base_text(base: BaseType) -> String {
     }
 }
 
-/// Whether a type of this name has a marshaler of its own, whatever it is declared as.
+/// Returns whether a type of this name has a marshaler of its own.
 fn is_marshaled(name: &str) -> bool {
     matches!(name, "BSTR" | "HSTRING" | "HANDLE" | "VARIANT" | "VARIANT_BOOL")
 }

@@ -11,7 +11,17 @@ use crate::front::diagnostic::{Diagnostic, quoted};
 use crate::front::source::Span;
 use crate::front::token::Name;
 
-/// What a file has declared and defined so far.
+/// How many of the definitions that a file may use are known when it is checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Definitions {
+    All,
+    /// A file that it imports isn't there.
+    Some,
+    /// It is imported or included by other files, which may define more.
+    Own,
+}
+
+/// The names that a file has declared so far, and the types that it has defined.
 pub(super) struct Declared {
     /// The built-in files are correct, and shorter for their order.
     is_checked: bool,
@@ -46,8 +56,8 @@ impl<'a> Checker<'_, 'a> {
         self.declared.complete.insert(std::ptr::from_ref(of) as usize);
     }
 
-    /// Checks that a type's name has been declared before this use. Names in namespaces are
-    /// announced all together, in whatever order.
+    /// Checks that a type's name has been declared before this use. The order of names in
+    /// namespaces isn't checked.
     pub(super) fn type_order(&mut self, path: &'a Path) {
         let Some(name) = path.as_name().filter(|_| self.namespace.is_empty()) else { return };
         if self.declared.types.contains(name) || self.imported.has_type(name) {
@@ -115,9 +125,16 @@ impl<'a> Checker<'_, 'a> {
         let name = quoted(&tag.name);
         if !is_defined {
             let message = format!("{kind} {name} is used by value, but nothing defines it");
+            let diagnostic = match self.knows_definitions {
+                Definitions::All => Diagnostic::error(span, message),
+                Definitions::Some => Diagnostic::gap(
+                    span,
+                    format!("not checked, since files aren't found: {message}"),
+                ),
+                Definitions::Own => return,
+            };
             // The built-in files only announce what the system's own files define.
             if !self.program.is_built_in(tag.span) {
-                let diagnostic = Diagnostic::error(span, message);
                 self.error(diagnostic.related(tag.span, "it is announced here"));
             }
             return;

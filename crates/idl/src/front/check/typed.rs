@@ -125,8 +125,8 @@ impl<'a> Checker<'_, 'a> {
         );
     }
 
-    /// Checks that parameters which others name as a count are integers, and those that they name
-    /// as an identifier of an interface are one.
+    /// Checks that each parameter named as a count is an integer, and each parameter named by
+    /// `iid_is` the identifier of an interface.
     pub(super) fn counts(&mut self, parameters: &'a Parameters) {
         let mut types: HashMap<&Name, Counter> = HashMap::new();
         for parameter in &parameters.list {
@@ -178,7 +178,7 @@ enum Kind {
 }
 
 impl Counter {
-    /// What is wrong with this parameter where an expression has its name behind so many `*`.
+    /// Returns the mistake in an expression that has the name of this parameter behind `stars` stars.
     fn wrong(&self, stars: usize, is_identifier: bool, name: &Name) -> Option<String> {
         let name = quoted(name);
         match (is_identifier, &self.kind) {
