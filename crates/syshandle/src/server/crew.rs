@@ -52,7 +52,7 @@ struct State {
     dismissed: bool,
 }
 
-/// What a thread is to do next.
+/// The next thing that a thread does.
 enum Assignment<'p> {
     Loop(usize),
     Task(Task, Running<'p>),

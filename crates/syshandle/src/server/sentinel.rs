@@ -44,7 +44,7 @@ struct Posts {
     last: u64,
 }
 
-/// The place of one thread: what it has, and whether it runs user code.
+/// The place of one thread: its loop or client, and whether it runs user code.
 #[derive(Debug)]
 pub(crate) struct Post {
     number: u64,
@@ -218,7 +218,7 @@ impl Post {
         self.site.store(site.0, Ordering::Relaxed);
     }
 
-    /// The thread has unwound: whatever it ran has ended, and other threads get what it had.
+    /// The thread has unwound: its method has ended, and another thread gets its loop or client.
     pub(super) fn recover(&self, reactor: &Arc<Reactor>) {
         let turn = self.turn.load(Ordering::SeqCst) & !GIVEN_AWAY;
         self.turn.store(turn + turn % 2, Ordering::SeqCst);
@@ -308,7 +308,7 @@ const GIVEN_AWAY: u64 = 1 << 63;
 fn keep_watching(reactor: &Weak<Reactor>) {
     while let Err(text) = contain(|| watch(reactor)) {
         crate::log::error!(%text, "the sentinel panicked");
-        // Whatever made it panic may be there still.
+        // The cause of the panic may be there still.
         thread::park_timeout(CALM);
     }
 }
