@@ -1,4 +1,4 @@
-//! What changed between two descriptions, and what that means to those who use the old one.
+//! Compares two descriptions and tells which changes break peers made for the old one.
 //!
 //! `form` follows every type to what is on the wire, so that a change is found however deep it
 //! is, and a new name for the same is none; `authority` is what a handle lets its receiver do;
@@ -23,14 +23,14 @@ use form::{Index, Types};
 /// One change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// What changed: `SparkleFinisher::finish::file`. It is what `--accept` names.
+    /// The part that changed: `SparkleFinisher::finish::file`. `--accept` takes this name.
     pub name: String,
     /// How it changed.
     pub what: String,
     /// Whether peers that were made for the old description go on working: an old client with a
     /// new server, and a new client that only does what it did before with an old server.
     pub is_compatible: bool,
-    /// What a peer gets that it hadn't before.
+    /// The authority that a peer gets and didn't have before.
     pub gives: Option<String>,
 }
 

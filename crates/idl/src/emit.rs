@@ -1,6 +1,6 @@
 //! From the model to an `.idl` file that MIDL takes.
 //!
-//! What its language can't say is refused by name: nothing is left out in silence.
+//! Constructs without a form in MIDL are refused by name.
 
 mod definitions;
 mod handles;
@@ -137,7 +137,7 @@ impl<'d> Emitter<'d> {
         self.line(&text);
     }
 
-    /// What comes out of a method, each with a name.
+    /// The results of a method, each with a name.
     fn results(&self, method: &Method) -> Vec<Parameter> {
         let result = |name: &str, ty: &Type| Parameter {
             name: quote::format_ident!("{name}"),

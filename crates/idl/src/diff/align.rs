@@ -13,7 +13,7 @@ pub(super) fn known_as(name: &Ident) -> String {
     plain_name(name).trim_end_matches('_').to_owned()
 }
 
-/// What became of the members of a list, in the order of the new one. Numbers are places.
+/// A step from an old list to a new one, in the order of the new one. Numbers are places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
     /// In both, in the same order among the others.
@@ -26,7 +26,7 @@ pub(super) enum Step {
         old: usize,
         new: usize,
     },
-    /// One with another name, where one stood that is gone.
+    /// A member with another name in the place of a removed one.
     Replaced {
         old: usize,
         new: usize,
@@ -49,7 +49,7 @@ pub(super) fn align(old: &[String], new: &[String]) -> Vec<Step> {
     let mut steps = Vec::new();
     let mut from = (0, 0);
     for &(old_at, new_at) in anchors.iter().chain([&(old.len(), new.len())]) {
-        // What stands between two members that were kept.
+        // The members between two kept ones.
         let is_gone = |at: &usize| !new_places.contains_key(&old[*at]);
         let gone: Vec<usize> = (from.0..old_at).filter(is_gone).collect();
         let is_new = |at: &usize| !old_places.contains_key(&new[*at]);
@@ -77,7 +77,7 @@ pub(super) fn align(old: &[String], new: &[String]) -> Vec<Step> {
 
 /// The longest list of names that both have in the same order, by their places in both.
 fn common(old: &[String], new: &[String]) -> Vec<(usize, usize)> {
-    // What is the same at the beginning is nearly all of it, nearly always.
+    // Most lists differ at the end only.
     let same = old.iter().zip(new).take_while(|(one, other)| one == other).count();
     let mut found: Vec<_> = (0..same).map(|at| (at, at)).collect();
     let (old, new) = (&old[same..], &new[same..]);

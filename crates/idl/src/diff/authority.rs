@@ -1,11 +1,11 @@
-//! What a handle lets its receiver do: the kinds that it can be of, and the rights.
+//! The authority of a handle: its possible kinds and its rights.
 
 use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::model::{Handle, KINDS};
 
-/// What a handle can be, by its type and by what is declared of it.
+/// The possible kinds and rights of a handle, by its type and its declaration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Authority {
     /// Without a set, it is of any kind.
@@ -18,7 +18,7 @@ pub(super) struct Authority {
 }
 
 impl Authority {
-    /// That of a type which is a handle, within what is declared of it: both have to be met.
+    /// Returns the authority of a handle type and its declaration: the intersection of both.
     pub(super) fn of(ty: &str, declared: Option<&Handle>) -> Option<Self> {
         let of_type = Self::of_type(ty)?;
         let Some(declared) = declared else { return Some(of_type) };
@@ -44,12 +44,12 @@ impl Authority {
         Some(Self { kinds: Some(kinds), sockets, at_least, at_most })
     }
 
-    /// That of a handle of which nothing is declared.
+    /// The authority of a handle without a declaration.
     pub(super) fn any() -> Self {
         Self { kinds: None, sockets: None, at_least: BTreeSet::new(), at_most: None }
     }
 
-    /// What a type says by itself.
+    /// The authority of a type without a declaration.
     fn of_type(ty: &str) -> Option<Self> {
         let set = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
         let of = |kind: &str, at_least: &[&str]| Self {
@@ -76,7 +76,7 @@ impl Authority {
         })
     }
 
-    /// What is given now that wasn't before.
+    /// Returns the authority that this has and `before` hasn't.
     pub(super) fn more_than(&self, before: &Self) -> Option<String> {
         let added = |old: &BTreeSet<String>, new: &BTreeSet<String>| -> Vec<String> {
             new.difference(old).cloned().collect()
@@ -158,7 +158,7 @@ impl fmt::Display for Authority {
     }
 }
 
-/// An event that stays set is another object to those who wait for it.
+/// An event that stays set is another kind of object for its waiters.
 const MANUAL_EVENT: &str = "manual event";
 
 /// What a section whose size never changes may let its holder do.

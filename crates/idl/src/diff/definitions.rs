@@ -106,7 +106,7 @@ impl Comparison<'_> {
                     let gives = self.given(&Form::Defined(name.clone(), None));
                     self.add(name, what, ways == Ways::default(), to(gives, ways));
                 }
-                // What an alias stands for is compared where it is used.
+                // The type behind an alias is compared at each use of the alias.
                 _ => {}
             }
         }

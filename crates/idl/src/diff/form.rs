@@ -12,7 +12,7 @@ use super::Budget;
 use super::authority::Authority;
 use crate::model::{Definition, DefinitionKind, Description, Handle, Interface, Parameter, Range};
 
-/// What is on the wire for a value, as far as it matters to who reads it.
+/// The form of a value on the wire, as its reader sees it.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Form {
     /// Something that has no parts: a number, a text, a duration, by its name.
@@ -30,7 +30,7 @@ pub(super) enum Form {
     /// declared of the handles in it that declare nothing themselves.
     Defined(String, Option<Authority>),
     Handle(Authority),
-    /// A reference to an object: its interface, by identifier where the description has it.
+    /// A reference to an object: its interface, by identifier if the description has it.
     Object {
         name: String,
         iid: Option<[u8; 16]>,
@@ -155,7 +155,7 @@ impl<'d> Types<'d> {
             ("Option", [inner]) => Form::Optional(within(inner)),
             ("Box" | "Arc" | "Rc" | "Borrowed", [inner]) => *within(inner),
             ("Result", [value, error]) => Form::Outcome(within(value), within(error)),
-            // The same bytes on the wire.
+            // `usize` has the bytes of `u64` on the wire.
             ("usize", []) => Form::Plain("u64".to_owned()),
             ("isize", []) => Form::Plain("i64".to_owned()),
             (name, []) if PLAIN.contains(&name) => Form::Plain(name.to_owned()),
@@ -173,7 +173,7 @@ impl<'d> Types<'d> {
         Some(Form::Object { name: name.to_owned(), iid: known.map(|known| known.iid) })
     }
 
-    /// What the handles in a value let its receiver do, and whether there can be many of them.
+    /// Returns the handles and objects in a value, and whether there can be many of each.
     pub(super) fn authorities(self, of: &Form) -> Vec<Given> {
         let mut collected = Collected::default();
         self.collect(of, false, &mut collected);
@@ -193,7 +193,7 @@ impl<'d> Types<'d> {
         match of {
             Form::Handle(_) | Form::Object { .. } => {
                 let given = Given { what: of.clone(), many };
-                // What is given more than once is told once, and so is compared once.
+                // Duplicates are left out, so that each is compared once.
                 if self.spend(to.found.len()) && !to.found.contains(&given) {
                     to.found.push(given);
                 }
@@ -222,7 +222,7 @@ impl<'d> Types<'d> {
         }
     }
 
-    /// Whether this is a struct with so many fields.
+    /// Returns whether this is a struct with `len` fields.
     pub(super) fn is_struct(self, name: &str, len: usize) -> bool {
         matches!(
             self.definition(name).map(|of| &of.kind),
@@ -317,5 +317,5 @@ const PLAIN: [&str; 20] = [
     "u128", "String", "PathBuf", "Guid", "Duration", "str", "Path",
 ];
 
-/// Names within names: what is written by people needs a few.
+/// How many names within names are followed. Handwritten files need a few.
 const DEPTH_MAX: usize = 64;

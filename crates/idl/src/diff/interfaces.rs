@@ -44,7 +44,7 @@ impl<'d> Comparison<'d> {
             let what = format!("identifier changed from {before} to {after}: nobody finds it");
             self.add(format!("{name}::iid"), what, false, None);
         }
-        // A trait has none; what it flattens is compared by the methods.
+        // A trait has no bases. Inherited methods are compared as its own.
         let bases = |of: &Interface| of.bases.first().map(ToString::to_string);
         if let (Some(before), Some(after)) = (bases(old), bases(new))
             && before != after
@@ -100,7 +100,7 @@ impl<'d> Comparison<'d> {
     fn replaced(&mut self, path: &str, old: &'d Method, new: &'d Method, is_in_place: bool) {
         let before = self.changes.len();
         self.method(path, old, new);
-        // The same parameters in the same place: another name, which isn't on the wire.
+        // Equal parameters in an equal place: only the name differs, which isn't on the wire.
         let is_renamed = is_in_place && self.changes.len() == before;
         let what = match is_renamed {
             true => format!("renamed from `{}`", known_as(&old.name)),
@@ -168,7 +168,7 @@ impl<'d> Comparison<'d> {
         }
     }
 
-    /// What a method that wasn't there gives.
+    /// Returns the authority that an added method gives.
     fn given_by(&self, method: &Method) -> Option<String> {
         let parameters = method.parameters.iter().map(|of| (self.new.value(of).form, Ways::IN));
         let result = self.new.form(&method.result, method.result_handle.as_ref());
@@ -214,7 +214,7 @@ impl<'d> Comparison<'d> {
         }
     }
 
-    /// What a class has no more.
+    /// Compares a class with its old state, apart from added interfaces.
     fn class(&mut self, old: &Class, new: &Class) {
         let name = &new.name;
         if old.name != new.name {
@@ -234,7 +234,7 @@ impl<'d> Comparison<'d> {
     }
 }
 
-/// What a method takes and returns.
+/// The parameters and results of a method.
 struct Side {
     parameters: Vec<Parameter>,
     /// Those of the parameters.

@@ -123,7 +123,7 @@ impl Comparison<'_> {
                 ),
                 Difference::Bytes => continue,
             };
-            // What comes out has to suit an old client, and a new one what an old server sends.
+            // A result has to suit an old client, and an old server's result a new client.
             let is_compatible = (!ways.is_in || takes) && (!ways.is_out || takes && fits);
             self.add(path, what, is_compatible, to(gives, ways));
         }
@@ -235,7 +235,7 @@ impl Comparison<'_> {
         }
     }
 
-    /// What a value gives its receiver that it didn't before.
+    /// Returns the authority that a value gives its receiver and didn't give before.
     fn more(&self, old: &Value, new: &Value) -> Option<String> {
         if let (Form::Array(before, old_length), Form::Array(after, new_length)) =
             (&old.form, &new.form)
@@ -255,13 +255,13 @@ impl Comparison<'_> {
         })
     }
 
-    /// What is in a value that wasn't there before.
+    /// Returns the authority that an added value gives.
     pub(super) fn given(&self, form: &Form) -> Option<String> {
         self.new.authorities(form).first().map(ToString::to_string)
     }
 }
 
-/// What a handle gives that none of these did.
+/// Returns the authority of a handle that none of the known ones had.
 fn more_than_all(given: &Given, before: &[Given]) -> Option<String> {
     let mut least = None;
     for known in before {
@@ -279,7 +279,7 @@ fn more_than_all(given: &Given, before: &[Given]) -> Option<String> {
     Some(least.unwrap_or_else(|| given.to_string()))
 }
 
-/// What is given, and to whom.
+/// Adds the receiver to a text about authority.
 pub(super) fn to(gives: Option<String>, ways: Ways) -> Option<String> {
     gives.map(|gives| format!("{gives} (to {})", ways.receiver()))
 }

@@ -45,7 +45,7 @@ impl<'d> Emitter<'d> {
             DefinitionKind::Struct(_) if self.spread.contains(&name) => {}
             DefinitionKind::Struct(fields) => self.structure(&name, fields),
             DefinitionKind::Enum(variants) => self.enumeration(&name, variants),
-            // What uses it says what it stands for.
+            // Each use of an alias is written as the type behind it.
             DefinitionKind::Alias(_) => {}
             DefinitionKind::Constant(ty, value) => self.constant(&name, ty, value),
         }
@@ -148,7 +148,7 @@ struct Order<'d> {
 
 impl<'d> Order<'d> {
     fn visit(&mut self, of: &'d Definition) {
-        // Iterative: a list of types is as long as somebody writes it.
+        // A loop instead of recursion, because a chain of types may be long.
         let mut path = vec![(of, names(of.types()), 0)];
         if !self.begun.insert(plain_name(&of.name)) {
             return;

@@ -11,7 +11,7 @@ pub(super) struct Taken {
 }
 
 impl Taken {
-    /// Takes a name. Whether nobody had it.
+    /// Takes a name. Returns whether it was free.
     pub(super) fn is_new(&mut self, name: &str) -> bool {
         self.names.insert(name.to_ascii_lowercase())
     }

@@ -33,10 +33,10 @@ use super::program::{Program, UnitId};
 use super::source::Span;
 use super::token::Name;
 
-/// What the check of all files found.
+/// The findings of the check of all files.
 #[derive(Debug)]
 pub(crate) struct Checked {
-    /// What is wrong with each file, by its place among the units.
+    /// The findings about each file, by its place among the units.
     pub(crate) diagnostics: Vec<Diagnostics>,
     /// Names that the files that were asked for use, and they and their imports don't declare.
     pub(crate) open: HashMap<UnitId, Vec<(String, Span)>>,
@@ -69,7 +69,7 @@ pub(crate) fn run(program: &Program) -> Checked {
         unresolved.insert(unit, open);
     }
     let is_open = |unit: &UnitId| unresolved.get(unit).is_some_and(|open| !open.is_empty());
-    // What is missing is said when all has been done to find it.
+    // Missing names are reported once all files were searched for them.
     if program.is_complete || !program.roots.iter().any(is_open) {
         unresolved::report(program, &symbols, &unresolved, &mut diagnostics);
     }
@@ -134,7 +134,7 @@ struct Checker<'c, 'a> {
     declared: Declared,
     program: &'c Program,
     knows_definitions: Definitions,
-    /// Warnings are only for those who can act on them: not for imported files.
+    /// Whether warnings are reported: not for imported files, which the user can't change.
     warns: bool,
 }
 

@@ -95,7 +95,7 @@ struct Preprocessor<'a> {
     is_incomplete: bool,
 }
 
-/// What is said of a file that would exceed the limit of tokens.
+/// The message about a file that would exceed the limit of tokens.
 const TOO_MANY_TOKENS: &str = "this file isn't read: the files of the run have too many tokens";
 
 /// A file being read.

@@ -1,4 +1,4 @@
-//! One run over some files: what it needs to know, and what it found.
+//! One run over some files: its options and its findings.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -66,7 +66,7 @@ pub struct Statistics {
     /// The warnings that say that something wasn't checked, because the files that declare it
     /// aren't there. Without such a gap, files without errors are valid.
     pub gaps: usize,
-    /// How much work it was: what was gone through, counted one by one.
+    /// The steps of the run: items visited, counted one by one.
     pub steps: u64,
 }
 
@@ -137,7 +137,7 @@ impl Read {
         self.found.iter().all(|of_file| of_file.errors() == 0)
     }
 
-    /// What was found, in the order of the files.
+    /// The findings, in the order of the files.
     pub(crate) fn into_report(self) -> Report {
         let Self { steps_before, program, found } = self;
         let mut statistics = count(&program);

@@ -17,7 +17,7 @@ impl<'a> Lowering<'_, 'a> {
         if !self.state.done.insert(interface.name.span) {
             return;
         }
-        // What is wrong has been said.
+        // Errors have been reported.
         match self.described(interface) {
             Ok(described) => {
                 self.state.places.insert(described.name.to_string(), interface.name.span);

@@ -56,7 +56,7 @@ impl<'a> Lowering<'_, 'a> {
                 range: value.range.or_else(|| neighbours.range_of(&parameter.attributes)),
             };
             parameters.extend(left.is_in.then(|| value.clone()));
-            // Whoever returns it sees to it.
+            // Results aren't checked: the server makes them.
             results.extend(left.is_out.then_some(model::Parameter { range: None, ..value }));
         }
         self.place = format!("method {written}");
@@ -109,7 +109,7 @@ impl<'a> Lowering<'_, 'a> {
                 .is_some_and(|first| matches!(first, crate::front::ast::Argument::Value(_)))
         });
         match shape.steps.first() {
-            // The pointer is where the result is written to.
+            // The result is written through the pointer.
             Some(Derivation::Pointer { .. }) if ways.is_out && !is_list => {
                 self.value(&shape, 1, &inner, false)
             }

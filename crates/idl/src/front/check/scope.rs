@@ -1,4 +1,4 @@
-//! What a name means at a place: the names of the file, then those of what it imports.
+//! Looks names up: in the file, then in the files that it imports.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -31,7 +31,7 @@ pub(crate) struct View<'s, 'a> {
     namespace: &'s str,
 }
 
-/// A type with its typedefs followed to where they end.
+/// A type and the end of its chain of typedefs.
 #[derive(Debug)]
 pub(crate) struct Chain<'a> {
     /// The names on the way, the outermost first.
@@ -42,7 +42,7 @@ pub(crate) struct Chain<'a> {
     pub(crate) root: Root<'a>,
 }
 
-/// Where a chain of typedefs ends.
+/// The end of a chain of typedefs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Root<'a> {
     Base(BaseType),
@@ -94,7 +94,7 @@ impl<'s, 'a> Scope<'s, 'a> {
 }
 
 impl<'s, 'a> View<'s, 'a> {
-    /// The same view once more, for who takes one.
+    /// Copies the view, for a caller that consumes one.
     pub(crate) fn again(&self) -> View<'s, 'a> {
         View { own: self.own, imported: self.imported, namespace: self.namespace }
     }
@@ -148,7 +148,7 @@ impl<'s, 'a> View<'s, 'a> {
         self.files().flat_map(|symbols| symbols.values.keys().map(|name| &**name))
     }
 
-    /// Follows the typedefs of a type to where they end.
+    /// Follows the typedefs of a type to their end.
     pub(super) fn chain(&self, specifier: &'a TypeSpecifier) -> Chain<'a> {
         let mut chain = Chain { names: Vec::new(), derivations: Vec::new(), root: Root::Unknown };
         let mut specifier = specifier;

@@ -1,4 +1,4 @@
-//! What a file declares, by name.
+//! The declarations of a file, by name.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -47,7 +47,7 @@ pub(crate) enum Definition<'a> {
 }
 
 impl Definition<'_> {
-    /// What it is, for a message.
+    /// The sort of declaration, for a message.
     pub(super) fn description(&self) -> &'static str {
         match self {
             Definition::Typedef(..) => "a typedef",

@@ -36,7 +36,7 @@ impl Unresolved {
     }
 }
 
-/// What the name should be of.
+/// The sort of declaration that a name is sought for.
 #[derive(Clone, Debug)]
 pub(super) enum Sought {
     Type(Path),
