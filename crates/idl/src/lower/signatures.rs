@@ -182,7 +182,10 @@ impl<'a> Lowering<'_, 'a> {
     fn expression_text(&self, of: &Expression) -> String {
         match self.integer(of) {
             Some(value) => value.to_string(),
-            None => self.program.loader.sources.text(of.span).to_owned(),
+            None => {
+                let text = self.program.loader.sources.text(of.span);
+                text.chars().take(EXPRESSION_CHARS_MAX).collect()
+            }
         }
     }
 }
@@ -215,6 +218,9 @@ fn base_text(base: BaseType) -> String {
         (base, None) => format!("{base:?}").to_lowercase(),
     }
 }
+
+/// How much of an expression is kept. A typedef repeats its expressions at each of its uses.
+const EXPRESSION_CHARS_MAX: usize = 500;
 
 /// Returns whether a type of this name has a marshaler of its own.
 fn is_marshaled(name: &str) -> bool {
