@@ -168,6 +168,15 @@ fn tests_under(sanitizer: Sanitizer, suite: &Suite) -> Result<bool, String> {
     Ok(succeeds(&mut cargo))
 }
 
+/// Measures how late calls end whose time is over.
+pub(crate) fn deadlines() -> ExitCode {
+    let example = ["run", "--release", "--package", "syshandle", "--example", "deadlines"];
+    match succeeds(cargo().args(example)) {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    }
+}
+
 const MIRI: &str = "\
 cargo xtask miri    the tests of the crates without I/O in Miri, which sees undefined behaviour
 ";

@@ -20,6 +20,7 @@ cargo xtask bench         syshandle beside the floors and its peers: `cargo xtas
 cargo xtask blocked       the latency of a client while many methods of others block
 cargo xtask torture       hostile peers, faults, load; `--short` for a few minutes of it
 cargo xtask sanitize      tests under sanitizers: `cargo xtask sanitize --help`
+cargo xtask deadlines     how late calls end whose time is over, on an idle machine
 cargo xtask full          all long checks; `--short` for their short forms
 cargo xtask miri          the tests of the crates without I/O in Miri, where it is installed
 cargo xtask prose         habits of unclear English in comments and documents, against a baseline
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         "torture" => torture::run(rest),
         "sanitize" => checks::sanitize(rest),
         "miri" => checks::miri(rest),
+        "deadlines" => checks::deadlines(),
         "prose" => prose::run(rest),
         "full" => full::run(rest),
         "help" | "--help" | "-h" => {

@@ -45,7 +45,7 @@ impl Seqpacket {
     {
         match patience {
             Some(patience) => {
-                self.wait_within(patience, || messages::receive(self.as_fd(), slots, true))
+                self.wait_within(patience, |wait| messages::receive(self.as_fd(), slots, wait))
             }
             None => messages::receive(self.as_fd(), slots, false),
         }

@@ -26,6 +26,8 @@ pub struct Seqpacket {
     fd: OwnedFd,
     /// How long the kernel waits in [`Seqpacket::receive_within`]; 0 until that was set.
     patience_ms: AtomicU32,
+    /// No other process holds this end, and so none can change its options.
+    is_exclusive: bool,
 }
 
 /// A message that came.
@@ -73,7 +75,7 @@ impl Seqpacket {
             SocketFlags::CLOEXEC,
             None,
         )?;
-        Ok((a.into(), b.into()))
+        Ok((Self::exclusive(a), Self::exclusive(b)))
     }
 
     /// Takes over one end of a connection that another process made or passed on: sets the flags that
@@ -164,12 +166,13 @@ impl Seqpacket {
         message::receive(self.fd.as_fd(), bytes, handles, false)
     }
 
-    /// The same, but waits for a message in the same system call: no longer than `patience`, and
-    /// up to 20 ms less, because how long the kernel waits isn't set anew each time. Where it was
-    /// set for less, that is waited for first: mostly the message comes before.
+    /// Receives one message, and waits for it no longer than `patience`. If no other process holds this
+    /// end, receiving and waiting are one system call, by `SO_RCVTIMEO`. The kernel then rounds the time
+    /// up, by an eighth for long times. Therefore this is for waits of some milliseconds, and no
+    /// deadline may depend on it.
     ///
     /// # Errors
-    /// `WouldBlock` when that time has passed; `Interrupted` by a signal; else those of
+    /// `WouldBlock` when that time has passed; `Interrupted` by a signal; and the errors of
     /// [`Seqpacket::receive`].
     #[inline]
     pub fn receive_within(
@@ -178,34 +181,32 @@ impl Seqpacket {
         handles: &mut impl Extend<OwnedHandle>,
         patience: Duration,
     ) -> io::Result<Received> {
-        self.wait_within(patience, || message::receive(self.fd.as_fd(), bytes, handles, true))
+        self.wait_within(patience, |wait| message::receive(self.fd.as_fd(), bytes, handles, wait))
     }
 
-    /// Receives with `receive`, in which the kernel waits no longer than this.
+    /// Receives with `receive`, which waits if it is told to.
     #[inline]
     pub(crate) fn wait_within<T>(
         &self,
         patience: Duration,
-        mut receive: impl FnMut() -> io::Result<T>,
+        mut receive: impl FnMut(bool) -> io::Result<T>,
     ) -> io::Result<T> {
+        if !self.is_exclusive {
+            return match receive(false) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.wait_readable(Instant::now() + patience)?;
+                    receive(false)
+                }
+                received => received,
+            };
+        }
         let whole_ms = patience.as_secs().saturating_mul(1_000);
         let patience_ms = whole_ms.saturating_add(patience.subsec_millis().into());
         let patience_ms = u32::try_from(patience_ms).unwrap_or(u32::MAX).max(1);
-        let set_ms = self.patience_ms.load(Ordering::Relaxed);
-        if set_ms == 0 || set_ms > patience_ms {
+        if self.patience_ms.load(Ordering::Relaxed) != patience_ms {
             self.set_patience(patience_ms)?;
-            return receive();
         }
-        match receive() {
-            Err(error)
-                if error.kind() == io::ErrorKind::WouldBlock
-                    && patience_ms - set_ms > PATIENCE_SLACK_MS =>
-            {
-                self.set_patience(patience_ms - set_ms)?;
-                receive()
-            }
-            received => received,
-        }
+        receive(true)
     }
 
     #[cold]
@@ -214,6 +215,11 @@ impl Seqpacket {
         rustix::net::sockopt::set_socket_timeout(&self.fd, Timeout::Recv, Some(timeout))?;
         self.patience_ms.store(patience_ms, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// A socket that this process has made or accepted, so that no other process holds this end.
+    pub(crate) fn exclusive(fd: OwnedFd) -> Self {
+        Self { fd, patience_ms: AtomicU32::new(0), is_exclusive: true }
     }
 
     /// Waits until something can be received, the other end is gone, or the deadline passes: then
@@ -357,9 +363,11 @@ impl AsFd for Seqpacket {
     }
 }
 
+/// A descriptor that came from elsewhere: another process may hold this end, too, and may change its
+/// options.
 impl From<OwnedFd> for Seqpacket {
     fn from(fd: OwnedFd) -> Self {
-        Self { fd, patience_ms: AtomicU32::new(0) }
+        Self { fd, patience_ms: AtomicU32::new(0), is_exclusive: false }
     }
 }
 
@@ -385,9 +393,6 @@ pub(crate) fn pass_rights(socket: BorrowedFd<'_>, pass: bool) -> io::Result<()> 
         result => result,
     }
 }
-
-/// The kernel counts such waits in ticks of its own of some milliseconds anyway.
-const PATIENCE_SLACK_MS: u32 = 20;
 
 #[cfg(test)]
 mod tests {
@@ -494,7 +499,7 @@ mod tests {
         let (start, longer) = (Instant::now(), Duration::from_millis(120));
         let error = b.receive_within(&mut bytes, &mut handles, longer).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
-        assert!(start.elapsed() >= longer - Duration::from_millis(PATIENCE_SLACK_MS.into()));
+        assert!(start.elapsed() >= longer);
         let sender = std::thread::spawn(move || {
             a.send(&[IoSlice::new(b"late")], &[]).unwrap();
             a
@@ -503,6 +508,20 @@ mod tests {
         assert_eq!(received.len, 4);
         drop(sender.join());
         assert_eq!(b.receive_within(&mut bytes, &mut handles, patience).unwrap().len, 0);
+    }
+
+    #[test]
+    fn a_wait_ends_in_time_though_another_holder_of_the_end_changes_its_options() {
+        let (_a, b) = Seqpacket::pair().unwrap();
+        let theirs = b.fd.try_clone().unwrap();
+        let b = Seqpacket::from(OwnedFd::from(b));
+        let (mut bytes, mut handles) = ([0; 8], Vec::new());
+        let patience = Duration::from_millis(20);
+        for _ in 0..2 {
+            let error = b.receive_within(&mut bytes, &mut handles, patience).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+            rustix::net::sockopt::set_socket_timeout(&theirs, Timeout::Recv, None).unwrap();
+        }
     }
 
     #[test]

@@ -37,7 +37,7 @@ impl Unconnected {
     /// `TimedOut` past the deadline.
     pub fn connect(self, path: &Path, deadline: Instant) -> Result<Seqpacket, (Self, io::Error)> {
         match self.try_to_connect(path, deadline) {
-            Ok(()) => Ok(self.0.into()),
+            Ok(()) => Ok(Seqpacket::exclusive(self.0)),
             Err(error) => Err((self, error)),
         }
     }
@@ -123,7 +123,7 @@ impl Listener {
     pub fn accept(&self) -> io::Result<Seqpacket> {
         loop {
             match rustix::net::accept_with(&self.0, SocketFlags::CLOEXEC) {
-                Ok(socket) => return Ok(socket.into()),
+                Ok(socket) => return Ok(Seqpacket::exclusive(socket)),
                 Err(Errno::INTR | Errno::CONNABORTED) => continue,
                 Err(error) => return Err(error.into()),
             }

@@ -137,14 +137,21 @@ pub fn wait_all(objects: &[&dyn Waitable], timeout: Option<Duration>) -> io::Res
 /// many are ready.
 pub(crate) fn poll(polls: &mut [PollFd<'_>], deadline: Option<Instant>) -> io::Result<usize> {
     loop {
-        let left =
-            deadline.map(|deadline| timespec(deadline.saturating_duration_since(Instant::now())));
-        match rustix::event::poll(polls, left.as_ref()) {
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        // The kernel may end a wait late by a thousandth of its time, or by five thousandths in a
+        // process of low priority. So the last hundredth of a long wait is a wait of its own.
+        let is_long = left.is_some_and(|left| left > LONG_WAIT);
+        let wait = left.map(|left| timespec(if is_long { left - left / 100 } else { left }));
+        match rustix::event::poll(polls, wait.as_ref()) {
             Err(Errno::INTR) => continue,
+            Ok(0) if is_long => continue,
             result => return Ok(result?),
         }
     }
 }
+
+/// A wait that the kernel may end more than a few milliseconds late.
+const LONG_WAIT: Duration = Duration::from_secs(1);
 
 /// The point in time when a timeout is over; one too long for that is none.
 pub(crate) fn deadline_after(timeout: Duration) -> Option<Instant> {

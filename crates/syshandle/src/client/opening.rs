@@ -12,7 +12,7 @@ use syshandle_wire::{ClientEnd, Fault, Greeting, Guid, Hello, Violation};
 
 use super::connection::Connection;
 use super::ended::{OtherEnd, failed};
-use super::patience::{KERNEL_WAIT_LATE, KERNEL_WAIT_MIN};
+use super::patience::{KERNEL_WAIT, KERNEL_WAIT_MIN};
 use crate::arrived::Arrived;
 use crate::buffer::FrameBuffer;
 use crate::link::Link;
@@ -94,7 +94,7 @@ impl Opening {
         loop {
             let left = until.saturating_duration_since(now());
             let waits = left > KERNEL_WAIT_MIN;
-            let patience = waits.then(|| left.saturating_sub(KERNEL_WAIT_LATE));
+            let patience = waits.then_some(KERNEL_WAIT);
             let received = self.link.receive(&mut self.frame, &mut self.handles, patience);
             match received {
                 Ok(received) if received.len == 0 => return Err(ungreeted()),

@@ -77,8 +77,9 @@ const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
 /// A shorter wait is left to `poll`, which is exact.
 pub(super) const KERNEL_WAIT_MIN: Duration = Duration::from_millis(100);
 
-/// The kernel's own wait ends some ticks late: so it is begun for less, and `poll` waits the rest.
-pub(super) const KERNEL_WAIT_LATE: Duration = Duration::from_millis(20);
+/// How long the system call that receives waits itself, which costs less than `poll` and a second
+/// call. It ends a few ticks of the kernel late. `poll` waits for the rest, exactly.
+pub(super) const KERNEL_WAIT: Duration = Duration::from_millis(50);
 
 #[cfg(test)]
 mod tests {

@@ -8,7 +8,7 @@ use syshandle_wire::{Body, Fault, FromServer, Header, Violation};
 
 use super::connection::{Connection, State};
 use super::ended::Ended;
-use super::patience::{KERNEL_WAIT_LATE, KERNEL_WAIT_MIN, Patience};
+use super::patience::{KERNEL_WAIT, KERNEL_WAIT_MIN, Patience};
 use super::reply::{Reply, ReplyBody, Waiting};
 use crate::arrived::Arrived;
 use crate::batch::Batch;
@@ -86,7 +86,7 @@ impl Connection {
             // One system call that waits, where that can't miss a cancel or the deadline.
             let left = patience.left();
             let waits = !looks && patience.cancel.is_none() && left > KERNEL_WAIT_MIN;
-            let kernel_waits = waits.then(|| left.saturating_sub(KERNEL_WAIT_LATE));
+            let kernel_waits = waits.then_some(KERNEL_WAIT);
             match receive(kernel_waits) {
                 Ok(received) => {
                     if looks {
