@@ -3,13 +3,15 @@
 mod diff;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Subcommand;
 use syshandle::{Error, Printable, Result};
 use syshandle_idl::emit::emit;
-use syshandle_idl::{Options, Report, check, describe, describe_file};
+use syshandle_idl::{
+    LayoutDifference, Lowered, Options, Report, check, describe, describe_file, emitted_differences,
+};
 
 use crate::output::{errln, outln, write_content, write_err};
 
@@ -21,12 +23,21 @@ pub(crate) enum Command {
         /// The files
         #[arg(required = true)]
         files: Vec<PathBuf>,
+        /// Make Rust of them as well, and fail if a method has another COM layout in Rust than in its
+        /// file
+        #[arg(long)]
+        com: bool,
+        /// With --com: an interface whose callers and servers are all programs of syshandle, which is
+        /// left out
+        #[arg(long, value_name = "NAME", requires = "com")]
+        private: Vec<String>,
         #[command(flatten)]
         reading: Reading,
     },
     /// Write the Rust of an .idl file
     ///
-    /// An interface with a part that has no meaning here is left out as a whole; the others are
+    /// A method whose COM layout differs from the one that the file declares is reported with a
+    /// warning, and marked: a proxy DLL refuses its interface. An interface with a part that has no meaning here is left out as a whole; the others are
     /// written, and the exit code is 1.
     Rust {
         /// The file
@@ -38,6 +49,10 @@ pub(crate) enum Command {
         /// An enum whose constants can be combined, which becomes a number with constants
         #[arg(long, value_name = "NAME")]
         flags: Vec<String>,
+        /// An interface of the file whose callers and servers are all programs of syshandle: a COM
+        /// layout that differs from the file's is not reported
+        #[arg(long, value_name = "NAME")]
+        private: Vec<String>,
         /// Where to write; without it, to the standard output
         #[arg(short, long)]
         output: Option<PathBuf>,
@@ -45,6 +60,9 @@ pub(crate) enum Command {
         reading: Reading,
     },
     /// Write the .idl file of a Rust file's interfaces
+    ///
+    /// A method whose COM layout in the file would differ from that of the trait is an error, unless
+    /// its interface is private; only access masks may differ, with a warning.
     Emit {
         /// The file, with `#[interface]` traits
         file: PathBuf,
@@ -72,7 +90,11 @@ pub(crate) struct Reading {
 
 pub(crate) fn run(command: &Command) -> Result<ExitCode> {
     match command {
-        Command::Check { files, reading } => {
+        Command::Check { files, com: true, private, reading } => {
+            let options = Options { private: private.clone(), ..reading.options() };
+            Ok(check_layouts(&describe(files, &options)))
+        }
+        Command::Check { files, reading, .. } => {
             let report = check(files, &reading.options());
             let code = told(&report);
             if report.is_success() {
@@ -95,8 +117,13 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode> {
             }
             Ok(code)
         }
-        Command::Rust { file, only, flags, output, reading } => {
-            let options = Options { only: only.clone(), flags: flags.clone(), ..reading.options() };
+        Command::Rust { file, only, flags, private, output, reading } => {
+            let options = Options {
+                only: only.clone(),
+                flags: flags.clone(),
+                private: private.clone(),
+                ..reading.options()
+            };
             let lowered = describe(std::slice::from_ref(file), &options);
             let code = told(&lowered.report);
             // Interfaces without errors are written even if others have some.
@@ -105,19 +132,13 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode> {
             }
             Ok(code)
         }
-        Command::Emit { file, output } => {
-            let text = describe_file(file, &Options::default()).and_then(|described| {
-                let told = |what: String| format!("error: {}: {what}\n", Printable(file.display()));
-                emit(&described).map_err(|wrong| wrong.into_iter().map(told).collect())
-            });
-            match text {
-                Ok(text) => written(output.as_ref(), &text),
-                Err(text) => {
-                    write_err(format_args!("{text}"));
-                    Ok(ExitCode::FAILURE)
-                }
+        Command::Emit { file, output } => match emitted(file) {
+            Ok(text) => written(output.as_ref(), &text),
+            Err(text) => {
+                write_err(format_args!("{text}"));
+                Ok(ExitCode::FAILURE)
             }
-        }
+        },
         Command::Diff(arguments) => {
             let options = arguments.reading.options();
             let old = describe_file(&arguments.old, &options);
@@ -141,6 +162,40 @@ impl Reading {
             ..Options::default()
         }
     }
+}
+
+/// Reports the methods whose COM layout differs, which the report has a warning for each of.
+fn check_layouts(lowered: &Lowered) -> ExitCode {
+    let code = told(&lowered.report);
+    let interfaces = lowered.description.interfaces.iter().filter(|of| !of.is_private);
+    let (mut all, mut others) = (0, 0);
+    for method in interfaces.flat_map(|of| &of.methods) {
+        all += 1;
+        others += usize::from(method.differs.is_some());
+    }
+    outln!("{others} of {all} methods have another COM layout in Rust");
+    if others == 0 { code } else { ExitCode::FAILURE }
+}
+
+/// The .idl file of a Rust file.
+///
+/// # Errors
+/// What MIDL can't express, and the methods whose COM layout would be another one.
+fn emitted(file: &Path) -> std::result::Result<String, String> {
+    let told =
+        |what: &str, text: String| format!("{what}: {}: {text}\n", Printable(file.display()));
+    let described = describe_file(file, &Options::default())?;
+    let text = emit(&described)
+        .map_err(|wrong| wrong.into_iter().map(|of| told("error", of)).collect::<String>())?;
+    let mut wrong = String::new();
+    for LayoutDifference { method, reason, is_mask } in emitted_differences(&text, &described) {
+        let what = format!("method `{method}` has another COM layout in the trait: {reason}");
+        match is_mask {
+            true => write_err(format_args!("{}", told("warning", what))),
+            false => wrong += &told("error", what),
+        }
+    }
+    if wrong.is_empty() { Ok(text) } else { Err(wrong) }
 }
 
 /// Prints the findings and returns the exit code.

@@ -12,7 +12,7 @@ use crate::shape::{Enumeration, Number, Shape};
 
 /// How COM calls one method of an interface.
 ///
-/// A method whose types MIDL has words for is called as MIDL would have it. Any other is *opaque*:
+/// A method whose types all have a form in COM has a slot or two for each of them. Any other is *opaque*:
 /// one array of bytes, and one of handles for each kind that is declared. A *slot* is an argument of
 /// the COM method behind `this`: a number, or an address in a [`Memory`](crate::Memory).
 #[derive(Debug)]

@@ -233,7 +233,12 @@ impl Enumeration {
             // Written with a sign or without: 0x80070005 is a value of `u32`.
             let value = i32::try_from(variant.value)
                 .or_else(|_| u32::try_from(variant.value).map(|value| value as i32));
-            values.push(value.ok().filter(|_| variant.fields.is_empty())?);
+            let value = value.ok().filter(|_| variant.fields.is_empty())?;
+            // C sees one number in -1 and 0xFFFFFFFF.
+            if values.contains(&value) {
+                return None;
+            }
+            values.push(value);
         }
         Some(Self { name, values })
     }

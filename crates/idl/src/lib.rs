@@ -11,6 +11,8 @@ pub mod emit;
 mod front;
 pub mod generate;
 #[cfg(feature = "front")]
+mod layout;
+#[cfg(feature = "front")]
 mod lower;
 pub mod model;
 pub mod rust;
@@ -21,4 +23,7 @@ pub use front::{
     check_text,
 };
 #[cfg(feature = "front")]
-pub use lower::{Build, Lowered, build, describe, describe_file, describe_text};
+pub use lower::{
+    Build, LayoutDifference, Lowered, build, describe, describe_file, describe_text,
+    emitted_differences,
+};

@@ -7,6 +7,8 @@ mod boxes;
 mod build;
 mod classes;
 mod constants;
+mod declared;
+mod differences;
 mod handles;
 mod interfaces;
 mod methods;
@@ -20,7 +22,7 @@ mod structs;
 mod types;
 mod unions;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -28,6 +30,7 @@ use std::rc::Rc;
 use proc_macro2::{Ident, Span as Place};
 
 pub use build::{Build, build};
+pub use differences::{LayoutDifference, emitted_differences};
 
 use crate::front::Span;
 use crate::front::ast::{
@@ -66,8 +69,8 @@ pub fn describe_text(name: &str, text: &str, options: &Options) -> Lowered {
 fn describe_read(mut read: Read, options: &Options) -> Lowered {
     let mut description = Description::default();
     if read.is_success() {
-        let diagnostics = lower(&read.program, options, &mut description);
-        read.found.push(diagnostics);
+        let state = lower(&read.program, options, &mut description);
+        read.found.push(state.diagnostics);
     }
     Lowered { description, report: read.into_report() }
 }
@@ -111,9 +114,10 @@ pub fn describe_file(path: &std::path::Path, options: &Options) -> Result<Descri
     crate::rust::file(file).map_err(|errors| errors.into_iter().map(|error| told(&error)).collect())
 }
 
-fn lower(program: &Program, options: &Options, description: &mut Description) -> Diagnostics {
+fn lower(program: &Program, options: &Options, description: &mut Description) -> State {
     let symbols = check::collect(program, &mut HashMap::new());
     let mut state = State::default();
+    let facts = declared::Facts::of(program);
     for &unit in &program.roots {
         // A part of a file means what it means there.
         let whole = program.unit_of(unit).part_of.unwrap_or(unit);
@@ -124,6 +128,12 @@ fn lower(program: &Program, options: &Options, description: &mut Description) ->
             program,
             only: &options.only,
             flags: &options.flags,
+            private: &options.private,
+            facts: &facts,
+            structs: RefCell::default(),
+            types_left: Cell::new(0),
+            all_types_left: Cell::new(declared::ALL_TYPES_MAX),
+            masks: RefCell::default(),
             description,
             state: &mut state,
             wanted: Vec::new(),
@@ -137,7 +147,9 @@ fn lower(program: &Program, options: &Options, description: &mut Description) ->
     state.drop_dependents(description);
     order::by_use(&mut description.definitions);
     boxes::insert(description);
-    state.diagnostics
+    state.unknown_private(&options.private);
+    state.mark(description);
+    state
 }
 
 /// The files' declarations on their way to the model.
@@ -148,6 +160,17 @@ struct Lowering<'l, 'a> {
     only: &'l [String],
     /// The enums that are numbers with constants.
     flags: &'l [String],
+    /// The interfaces that are declared private to syshandle.
+    private: &'l [String],
+    facts: &'l declared::Facts,
+    /// The structs within each other whose layout is being read.
+    structs: RefCell<Vec<&'a StructType>>,
+    /// The number of types that may still be met within the parameter whose layout is being read.
+    types_left: Cell<u32>,
+    /// The same of all parameters.
+    all_types_left: Cell<u32>,
+    /// What is to be said of access masks of the parameter whose layout is being read.
+    masks: RefCell<Vec<String>>,
     description: &'l mut Description,
     state: &'l mut State,
     /// Interfaces that others use.
@@ -178,6 +201,10 @@ struct State {
     places: HashMap<String, Span>,
     /// The types that can't be described, by the names by which others use them.
     refused: HashMap<String, Span>,
+    /// The declared layouts of interfaces, by the names of their traits.
+    declared: HashMap<String, Vec<declared::DeclaredMethod>>,
+    /// The interfaces that were declared private and found.
+    private: HashSet<String>,
     /// By the Rust names of types: where they are used, and in what.
     uses: HashMap<String, Vec<(Span, String)>>,
     /// How many methods and parameters have been described.

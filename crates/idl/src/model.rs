@@ -129,6 +129,9 @@ pub struct Interface {
     /// The names of what it derives from, the nearest first, where the source has such a thing:
     /// their methods are among its own.
     pub bases: Vec<String>,
+    /// Declared private to syshandle: all its callers and servers have the tables of this trait, so
+    /// its COM layout may differ from an `.idl` file's.
+    pub is_private: bool,
     /// The methods; a method's number on the wire is its place here.
     pub methods: Vec<Method>,
 }
@@ -154,6 +157,8 @@ pub struct Method {
     pub returns: Type,
     /// Whether it is declared to block: `#[blocking]`.
     pub blocking: bool,
+    /// Why its COM layout differs from the one that its `.idl` file declares.
+    pub differs: Option<String>,
 }
 
 /// A parameter of a method.

@@ -10,8 +10,10 @@ mod words;
 
 use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;
+use syn::parse::Parser;
+use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
-use syn::{Attribute, Error, Expr, ExprLit, ItemTrait, Lit, Meta, Result, TraitItem};
+use syn::{Attribute, Error, Expr, ExprLit, ItemTrait, Lit, Meta, Result, Token, TraitItem};
 
 pub use file::file;
 pub use handle::handle;
@@ -25,7 +27,7 @@ use crate::model::{Interface, parse_guid};
 /// All mistakes of the trait at once, each with the place and what to write.
 pub fn interface(arguments: TokenStream, item: ItemTrait) -> Result<Interface> {
     let mut errors = Errors::default();
-    let iid = errors.keep(iid(arguments));
+    let arguments = errors.keep(self::arguments(arguments));
     check_head(&item, &mut errors);
     let mut methods = Vec::new();
     for item in &item.items {
@@ -38,30 +40,51 @@ pub fn interface(arguments: TokenStream, item: ItemTrait) -> Result<Interface> {
         }
     }
     errors.finish()?;
+    let (iid, is_private) = arguments.unwrap_or_default();
     Ok(Interface {
-        iid: iid.unwrap_or_default(),
+        iid,
         docs: docs(&item.attrs),
         visibility: item.vis.to_token_stream(),
         name: item.ident,
         bases: Vec::new(),
+        is_private,
         methods,
     })
 }
 
-/// The identifier among the arguments of the attribute.
-fn iid(arguments: TokenStream) -> Result<[u8; 16]> {
+/// The identifier among the arguments of the attribute, and whether they say `com = "private"`.
+fn arguments(arguments: TokenStream) -> Result<([u8; 16], bool)> {
     const MISSING: &str = "an interface needs an identifier of its own, made once and never changed: \
                            write `#[interface(iid = \"…\")]` with the output of `uuidgen`";
     if arguments.is_empty() {
         return Err(Error::new(Span::call_site(), MISSING));
     }
-    let Meta::NameValue(pair) = syn::parse2(arguments.clone())? else {
-        return Err(Error::new_spanned(arguments, MISSING));
-    };
-    if !pair.path.is_ident("iid") {
-        return Err(Error::new_spanned(pair.path, "only `iid = \"…\"` is known here"));
+    let list = Punctuated::<Meta, Token![,]>::parse_terminated.parse2(arguments.clone())?;
+    let (mut iid, mut is_private) = (None, false);
+    for argument in list {
+        let Meta::NameValue(pair) = argument else {
+            return Err(Error::new_spanned(arguments, MISSING));
+        };
+        if pair.path.is_ident("iid") && iid.is_none() {
+            iid = Some(guid(&pair.value)?);
+        } else if pair.path.is_ident("com") && !is_private {
+            is_private = is_text(&pair.value, "private");
+            if !is_private {
+                let what = "only `com = \"private\"` is known here";
+                return Err(Error::new_spanned(pair.value, what));
+            }
+        } else {
+            let what = "only `iid = \"…\"` and `com = \"private\"` are known here, each once";
+            return Err(Error::new_spanned(pair.path, what));
+        }
     }
-    guid(&pair.value)
+    let iid = iid.ok_or_else(|| Error::new_spanned(arguments, MISSING))?;
+    Ok((iid, is_private))
+}
+
+/// Whether an expression is this string literal.
+fn is_text(of: &Expr, text: &str) -> bool {
+    matches!(of, Expr::Lit(ExprLit { lit: Lit::Str(known), .. }) if known.value() == text)
 }
 
 /// The GUID in a string literal.

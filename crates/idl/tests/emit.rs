@@ -5,6 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use syshandle_idl::Diagnostic;
 use syshandle_idl::diff::diff;
 use syshandle_idl::emit::emit;
 use syshandle_idl::model::{Description, Interface, plain_name};
@@ -20,7 +21,11 @@ fn rust(text: &str) -> Description {
 fn there_and_back(description: &Description) -> String {
     let text = emit(description).unwrap_or_else(|wrong| panic!("{wrong:#?}"));
     let lowered = describe_text("a.idl", &text, &Options::default());
-    assert_eq!(lowered.report.to_string(), "", "{text}");
+    // What MIDL can say may still have another COM layout than the trait's tables.
+    let about_layouts = " has another COM layout in Rust: ";
+    let others = |of: &&Diagnostic| !of.message.contains(about_layouts);
+    let others: Vec<_> = lowered.report.diagnostics().iter().filter(others).collect();
+    assert!(others.is_empty(), "{others:?}\n{text}");
     assert_eq!(diff(description, &lowered.description), [], "{text}\n{}", lowered.rust());
     if description.definitions.is_empty() {
         return text;

@@ -3,6 +3,7 @@
 pub use syshandle_wire::{DecodeError, Decoder, Encoder, Malformed, Measure};
 
 pub use crate::mark::mark;
+pub use crate::proxy_dll::assert_layouts;
 #[cfg(not(windows))]
 pub use crate::proxy_dll_exports;
 pub use crate::server::Incoming;

@@ -171,6 +171,7 @@ mod tests {
             iid: Guid::from_bytes([8; 16]),
             name: "Example",
             docs: "",
+            is_private: false,
             methods: &[],
         }];
         const MARK: &'static [u8] = &[];

@@ -1,5 +1,7 @@
 //! Proxy DLLs, made by a macro.
 
+use syshandle_wire::describe::Interface;
+
 /// Makes a library a proxy DLL: what programs that aren't of this crate, in C++ say, need to call
 /// these interfaces on Windows, or to serve them.
 ///
@@ -22,6 +24,25 @@
 /// # fn main() {}
 /// ```
 ///
+/// It doesn't compile for an interface with a method that `syshandle idl rust` or
+/// `syshandle_idl::build` marked with `#[com(differs = "…")]`: programs in C or C++ that use the header
+/// of the `.idl` file have another layout of its parameters, and memory would be overwritten. An
+/// interface that says `com = "private"` is taken as it is: nobody uses that header with it.
+///
+/// ```compile_fail
+/// # mod greeting {
+/// #[syshandle::interface(iid = "1284c788-6978-43d5-9a02-414901a2ec75")]
+/// pub trait Greeter {
+///     #[com(differs = "parameter `count`: the file passes a 2-byte integer")]
+///     fn greet(&self, count: bool) -> syshandle::Result<String>;
+/// }
+/// # }
+/// # mod library {
+/// syshandle::proxy_dll! { crate::greeting::Greeter = "086bfa6b-3c18-4b61-9d4b-120e64f165dc" }
+/// # }
+/// # fn main() {}
+/// ```
+///
 /// `syshandle register --proxy` registers it for this user, `regsvr32` for all. It has what COM
 /// expects of it: `DllGetClassObject`, `DllCanUnloadNow`, `DllRegisterServer`,
 /// `DllUnregisterServer`. Programs of this crate don't need it. Elsewhere than on Windows the
@@ -36,6 +57,7 @@ macro_rules! proxy_dll {
             };
             const INTERFACES: &[&$crate::describe::Interface] =
                 &[$(<dyn $interface as $crate::Interface>::DESCRIPTION),+];
+            const _: () = $crate::generated::assert_layouts(INTERFACES);
             static MARKS: [[u8; $crate::mark::MARK_LEN]; INTERFACES.len()] =
                 $crate::mark::proxy_marks(
                     CLSID,
@@ -44,6 +66,27 @@ macro_rules! proxy_dll {
             $crate::generated::proxy_dll_exports!(CLSID, INTERFACES, MARKS);
         };
     };
+}
+
+/// Refuses an interface with a method whose COM layout differs from its `.idl` file's, unless the
+/// interface is private. The compiler shows the message where the proxy DLL is declared.
+///
+/// # Panics
+/// An interface has such a method.
+#[doc(hidden)]
+pub const fn assert_layouts(interfaces: &[&Interface]) {
+    let mut i = 0;
+    while i < interfaces.len() {
+        let Interface { methods, is_private, .. } = interfaces[i];
+        let mut j = 0;
+        while j < methods.len() && !*is_private {
+            if let Some(what) = methods[j].differs {
+                panic!("{}", what);
+            }
+            j += 1;
+        }
+        i += 1;
+    }
 }
 
 /// What a proxy DLL exports: nothing, but on Windows, where `syshandle-com` says what.

@@ -18,6 +18,9 @@ pub struct Interface {
     pub name: &'static str,
     /// Its documentation.
     pub docs: &'static str,
+    /// Declared private to syshandle: its COM layout may differ from an `.idl` file's, because all
+    /// callers and servers have the tables of this description.
+    pub is_private: bool,
     /// Its methods; a method's number is its place here.
     pub methods: &'static [Method],
 }
@@ -37,6 +40,8 @@ pub struct Method {
     pub error: Option<Type>,
     /// Whether it is declared to block: a server runs it on a worker thread from the start.
     pub blocking: bool,
+    /// Says why its COM layout differs from the one that its `.idl` file declares, if it does.
+    pub differs: Option<&'static str>,
 }
 
 /// A parameter, a result, or a field.

@@ -7,9 +7,9 @@ use std::path::Path;
 use syshandle::Interface;
 use syshandle_com::{Compiled, HandleForm};
 
-use crate::ndr::describe;
 use crate::traits::{Handles, Objects, Opaque, SparkleFinisher, Texts};
 use crate::values::Values;
+use crate::widl::describe;
 
 /// The tables of an interface.
 pub(crate) fn compiled<I: Interface + ?Sized>(form: HandleForm) -> Compiled {

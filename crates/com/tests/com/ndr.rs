@@ -1,13 +1,7 @@
 //! Reads NDR's tables back, and says what they say in words: the same words for the same meaning,
 //! whatever the order and the places of types.
 
-use syshandle_com::Tables;
-
-/// What tables say of each method, some lines each.
-pub(crate) fn describe(tables: &Tables) -> Vec<String> {
-    let reader = Reader { types: &tables.types, procedures: &tables.procedures, count_bytes: 6 };
-    reader.methods(&tables.offsets)
-}
+use std::cell::Cell;
 
 /// Tables, and how wide the descriptions of counts are in them.
 pub(crate) struct Reader<'t> {
@@ -45,6 +39,7 @@ impl Reader<'_> {
     }
 
     fn ty(&self, at: usize) -> String {
+        let _depth = Depth::deeper();
         let at = self.mended(at);
         let of = &self.types[at..];
         match of[0] {
@@ -108,7 +103,7 @@ impl Reader<'_> {
     /// Where a type is. Of an array of texts, widl 8 gives the place of its count.
     fn mended(&self, at: usize) -> usize {
         match (self.count_bytes, self.types[at]) {
-            (4, 0x19 | 0x29) if self.types[at - 4] == 0x21 => at - 4,
+            (4, 0x18 | 0x19 | 0x28 | 0x29) if self.types[at - 4] == 0x21 => at - 4,
             _ => at,
         }
     }
@@ -144,8 +139,8 @@ impl Reader<'_> {
             assert_eq!(word(of, 4), 1, "a count behind what it counts");
         }
         match of[0] {
-            0x29 => format!("count in {deref}the parameter at {}", word(of, 2)),
-            0x19 => format!("count in {deref}the field at {}", word(of, 2)),
+            0x28 | 0x29 => format!("count in {deref}the parameter at {}", word(of, 2)),
+            0x18 | 0x19 => format!("count in {deref}the field at {}", word(of, 2)),
             other => panic!("count {other:#04x}"),
         }
     }
@@ -227,6 +222,27 @@ impl Reader<'_> {
     }
 }
 
+/// How deep a type is within others. One that contains itself has no end.
+struct Depth;
+
+thread_local! {
+    static DEPTH: Cell<u32> = const { Cell::new(0) };
+}
+
+impl Depth {
+    fn deeper() -> Self {
+        assert!(DEPTH.get() < 64, "a type that contains itself");
+        DEPTH.set(DEPTH.get() + 1);
+        Self
+    }
+}
+
+impl Drop for Depth {
+    fn drop(&mut self) {
+        DEPTH.set(DEPTH.get() - 1);
+    }
+}
+
 fn word(bytes: &[u8], at: usize) -> u16 {
     u16::from_le_bytes([bytes[at], bytes[at + 1]])
 }
@@ -235,7 +251,7 @@ fn word(bytes: &[u8], at: usize) -> u16 {
 fn character(code: u8) -> &'static str {
     match code {
         0x01..=0x04 => "byte",
-        0x06 | 0x07 => "short",
+        0x05..=0x07 => "short",
         0x08 | 0x09 => "long",
         0x0a => "float",
         0x0b => "hyper",

@@ -7,10 +7,10 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use syshandle_com::HandleForm;
+use syshandle_com::{HandleForm, Tables};
 
 use crate::golden::compiled;
-use crate::ndr::{Reader, describe};
+use crate::ndr::Reader;
 use crate::values::Values;
 
 const SKIPPED: &str = "skipped: there is no widl with the files of Windows: install mingw-w64-tools \
@@ -26,6 +26,12 @@ fn values_have_the_tables_that_widl_makes() {
         Some(theirs) => compare(&theirs, &ours),
         None => println!("{SKIPPED}"),
     }
+}
+
+/// What our tables say of each method, some lines each.
+pub(crate) fn describe(tables: &Tables) -> Vec<String> {
+    let reader = Reader { types: &tables.types, procedures: &tables.procedures, count_bytes: 6 };
+    reader.methods(&tables.offsets)
 }
 
 fn compare(theirs: &[String], ours: &[String]) {

@@ -132,8 +132,6 @@ impl<'d> Types<'d> {
             );
             fields.push(format!("{range}unsigned long {count}"));
             written.attributes.insert(0, format!("size_is({count})"));
-            // A pointer to elements that are there, and not one that may be missing.
-            written.attributes.insert(0, "ref".to_owned());
         } else if let Some(range) = of.range {
             self.bounded(inner, &mut written, range)?;
         }

@@ -111,6 +111,15 @@ impl Diagnostics {
         }
     }
 
+    /// Keeps a finding of which each one counts, however many there are.
+    pub(crate) fn push_always(&mut self, diagnostic: Diagnostic) {
+        match diagnostic.severity {
+            Severity::Error => self.errors += 1,
+            Severity::Warning => self.warnings += 1,
+        }
+        self.kept.push(diagnostic);
+    }
+
     pub(crate) fn errors(&self) -> usize {
         self.errors
     }

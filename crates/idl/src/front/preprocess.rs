@@ -31,6 +31,8 @@ pub(crate) struct Preprocessed {
     pub(crate) hidden: HashMap<Name, Name>,
     /// A file that it includes wasn't found, so names may be missing.
     pub(crate) is_incomplete: bool,
+    /// A pragma that may change how structs are packed.
+    pub(crate) has_packing: bool,
 }
 
 /// Preprocesses a file. The definitions are a file of their own, read first.
@@ -58,6 +60,7 @@ pub(crate) fn preprocess(
         hidden: HashMap::new(),
         hiding: None,
         is_incomplete: false,
+        has_packing: false,
     };
     if !preprocessor.enter(file) || !preprocessor.enter(definitions) {
         let span = preprocessor.loader.tokens(file)[0].span;
@@ -93,6 +96,7 @@ struct Preprocessor<'a> {
     /// The undefined macro because of which the next group is skipped.
     hiding: Option<Name>,
     is_incomplete: bool,
+    has_packing: bool,
 }
 
 /// The message about a file that would exceed the limit of tokens.
@@ -131,8 +135,8 @@ impl Preprocessor<'_> {
                 break;
             }
         }
-        let Self { included, hidden, is_incomplete, .. } = self;
-        Preprocessed { tokens, included, hidden, is_incomplete }
+        let Self { included, hidden, is_incomplete, has_packing, .. } = self;
+        Preprocessed { tokens, included, hidden, is_incomplete, has_packing }
     }
 
     /// Starts reading a file. Returns whether the limits of the run allow it.

@@ -48,6 +48,8 @@ pub(crate) struct Unit {
     pub(crate) hidden: HashMap<Name, Name>,
     /// It calls macros that aren't defined, which has been said. These may declare names.
     pub(crate) calls_undefined: bool,
+    /// A pragma in it may change how structs are packed.
+    pub(crate) has_packing: bool,
     /// The file that includes this one, where this one can't stand by itself.
     pub(crate) part_of: Option<UnitId>,
     /// A file that it includes or imports can't be read, so names may be missing.
@@ -224,6 +226,7 @@ impl Program {
             included: HashSet::new(),
             hidden: HashMap::new(),
             calls_undefined: false,
+            has_packing: false,
             part_of: None,
             is_incomplete: false,
             diagnostics: Diagnostics::default(),
@@ -293,6 +296,7 @@ impl Program {
         unit.included = preprocessed.included;
         unit.hidden = preprocessed.hidden;
         unit.calls_undefined = calls_undefined;
+        unit.has_packing = preprocessed.has_packing;
         unit.is_incomplete = is_incomplete;
         unit.diagnostics = diagnostics;
     }
@@ -364,8 +368,12 @@ fn external(
         .filter_map(|line| Some(line.strip_prefix("#define ")?.replacen(' ', "=", 1)));
     let definitions: Vec<String> = predefined.chain(options.definitions.iter().cloned()).collect();
     let path = PathBuf::from(&loader.sources.file(file).name);
+    let mut has_packing = false;
     let tokens = match preprocess::external::run(program, &path, &options.search, &definitions) {
-        Ok((text, markers)) => loader.add_preprocessed(file, text, markers),
+        Ok((text, markers)) => {
+            has_packing = text.lines().any(|line| line.starts_with('#') && line.contains("pack"));
+            loader.add_preprocessed(file, text, markers)
+        }
         Err(message) => Err(message),
     };
     let (tokens, is_incomplete) = match tokens {
@@ -375,5 +383,6 @@ fn external(
             (vec![Token::end(Span::new(0, 0))], true)
         }
     };
-    Preprocessed { tokens, included: HashSet::new(), hidden: HashMap::new(), is_incomplete }
+    let (included, hidden) = (HashSet::new(), HashMap::new());
+    Preprocessed { tokens, included, hidden, is_incomplete, has_packing }
 }

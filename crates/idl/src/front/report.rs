@@ -26,6 +26,10 @@ pub struct Options {
     /// The enums, by their names in the files, whose constants can be combined: each becomes a
     /// number with constants, as with the attribute `flag_enum`.
     pub flags: Vec<String>,
+    /// The interfaces, by their names in the files, that are private to syshandle: all callers and
+    /// servers are programs of this crate, so that a COM layout that differs from the file's is not
+    /// reported.
+    pub private: Vec<String>,
 }
 
 /// Who preprocesses the files.

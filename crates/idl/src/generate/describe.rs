@@ -1,6 +1,6 @@
 //! The description of an interface, for tools to read at run time.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::Type;
 use syn::ext::IdentExt;
@@ -14,18 +14,20 @@ pub(super) fn interface(interface: &Interface) -> TokenStream {
     let iid = guid(&interface.iid);
     let name = interface.name.unraw().to_string();
     let docs = doc_text(&interface.docs);
-    let methods = interface.methods.iter().map(method);
+    let methods = interface.methods.iter().map(|of| method(&interface.name, of));
+    let is_private = interface.is_private;
     quote! {
         ::syshandle::describe::Interface {
             iid: #iid,
             name: #name,
             docs: #docs,
+            is_private: #is_private,
             methods: &[#(#methods),*],
         }
     }
 }
 
-fn method(method: &Method) -> TokenStream {
+fn method(interface: &Ident, method: &Method) -> TokenStream {
     let name = method.name.unraw().to_string();
     let docs = doc_text(&method.docs);
     let parameters = method.parameters.iter().map(|parameter| {
@@ -39,6 +41,18 @@ fn method(method: &Method) -> TokenStream {
         }
     };
     let blocking = method.blocking;
+    let differs = match &method.differs {
+        None => quote!(::core::option::Option::None),
+        Some(why) => {
+            let what = format!(
+                "method `{}::{name}` has another COM layout than its .idl file declares: {why}; where \
+                 all callers and servers are syshandle's, declare the interface private: \
+                 `#[interface(iid = \"...\", com = \"private\")]`",
+                interface.unraw()
+            );
+            quote!(::core::option::Option::Some(#what))
+        }
+    };
     quote! {
         ::syshandle::describe::Method {
             name: #name,
@@ -47,6 +61,7 @@ fn method(method: &Method) -> TokenStream {
             result: #result,
             error: #error,
             blocking: #blocking,
+            differs: #differs,
         }
     }
 }

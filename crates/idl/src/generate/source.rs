@@ -24,13 +24,14 @@ pub fn source(description: &Description) -> TokenStream {
 }
 
 fn interface(interface: &Interface) -> TokenStream {
-    let Interface { iid, visibility, name, methods, .. } = interface;
+    let Interface { iid, visibility, name, methods, is_private, .. } = interface;
     let docs = docs(&interface.docs);
     let iid = write_guid(iid);
     let methods = methods.iter().map(method);
+    let private = is_private.then(|| quote!(, com = "private"));
     quote! {
         #docs
-        #[syshandle::interface(iid = #iid)]
+        #[syshandle::interface(iid = #iid #private)]
         #visibility trait #name {
             #(#methods)*
         }
@@ -38,13 +39,15 @@ fn interface(interface: &Interface) -> TokenStream {
 }
 
 fn method(method: &Method) -> TokenStream {
-    let Method { name, returns, .. } = method;
+    let Method { name, returns, differs, .. } = method;
     let docs = docs(&method.docs);
+    let differs = differs.as_ref().map(|why| quote!(#[com(differs = #why)]));
     let result_handle = method.result_handle.as_ref().map(handle);
     let context = method.context.iter().map(parameter);
     let parameters = method.parameters.iter().map(parameter);
     quote! {
         #docs
+        #differs
         #result_handle
         fn #name(&self #(, #context)* #(, #parameters)*) -> #returns;
     }

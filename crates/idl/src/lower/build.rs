@@ -74,6 +74,15 @@ impl Build {
         self
     }
 
+    /// Declares an interface private to syshandle, by its name in the file: its callers and servers
+    /// are programs of this crate and never use the header that MIDL makes of the file. A COM layout
+    /// that differs from the file's is not reported then.
+    #[must_use]
+    pub fn private(mut self, name: impl Into<String>) -> Self {
+        self.options.private.push(name.into());
+        self
+    }
+
     /// Writes the file, or says what is wrong and ends the build.
     pub fn run(self) {
         if let Err(message) = self.write() {

@@ -59,6 +59,7 @@ impl<'a> Lowering<'_, 'a> {
         let trait_name = names::trait_name(name);
         self.take(&trait_name, span)?;
         self.take(&format!("{trait_name}Client"), span)?;
+        let declared = self.declared(interface, &methods);
         let mut lowered = Vec::new();
         let mut is_refused = false;
         let names = self.method_names(&methods);
@@ -71,12 +72,18 @@ impl<'a> Lowering<'_, 'a> {
         if is_refused {
             return Err(Refused);
         }
+        let is_private = self.private.iter().any(|private| **private == **name);
+        if is_private {
+            self.state.private.insert(name.to_string());
+        }
+        self.state.declared.insert(trait_name.clone(), declared);
         Ok(model::Interface {
             iid: iid.0.to_be_bytes(),
             docs: docs(attributes),
             visibility: quote::quote!(pub),
             name: ident(&trait_name),
             bases,
+            is_private,
             methods: lowered,
         })
     }

@@ -75,6 +75,7 @@ impl<'a> Lowering<'_, 'a> {
             result_handle,
             error: None,
             blocking: false,
+            differs: None,
         })
     }
 

@@ -284,13 +284,14 @@ pub(super) struct EnumValues {
 
 impl EnumValues {
     fn of(list: Vec<i64>) -> Self {
-        let mut sorted = list.clone();
-        sorted.sort_unstable();
-        sorted.dedup();
+        // An enum has 32 bits in C: -1 and 0xFFFFFFFF are one number.
+        let mut distinct: Vec<i32> = list.iter().map(|value| *value as i32).collect();
+        distinct.sort_unstable();
+        distinct.dedup();
         Self {
-            least: sorted.first().copied(),
-            most: sorted.last().copied(),
-            has_duplicates: sorted.len() != list.len(),
+            least: list.iter().min().copied(),
+            most: list.iter().max().copied(),
+            has_duplicates: distinct.len() != list.len(),
             list,
         }
     }

@@ -3,8 +3,9 @@
 use proc_macro2::Ident;
 use syn::spanned::Spanned;
 use syn::{
-    Attribute, Error, FnArg, GenericArgument, Pat, PatType, PathArguments, Receiver, ReceiverKind,
-    Result, ReturnType, Safety, Signature, TraitItemFn, Type,
+    Attribute, Error, Expr, ExprLit, FnArg, GenericArgument, Lit, Meta, MetaNameValue, Pat,
+    PatType, PathArguments, Receiver, ReceiverKind, Result, ReturnType, Safety, Signature,
+    TraitItemFn, Type,
 };
 
 use super::{Errors, docs, handle, range, refuse_attributes};
@@ -38,7 +39,9 @@ pub(super) fn method(function: &TraitItemFn) -> Result<Method> {
     }
     let result_handle = errors.keep(handle(&function.attrs)).flatten();
     let blocking = errors.keep(blocking(&function.attrs)).unwrap_or(false);
-    let others = function.attrs.iter().filter(|of| !of.path().is_ident("blocking"));
+    let differs = errors.keep(differs(&function.attrs)).flatten();
+    let is_own = |of: &&Attribute| of.path().is_ident("blocking") || of.path().is_ident("com");
+    let others = function.attrs.iter().filter(|of| !is_own(of));
     refuse_others(&others.cloned().collect::<Vec<_>>(), &mut errors);
     if let Some(attribute) = function.attrs.iter().find(|of| of.path().is_ident("range")) {
         let what = "bounds are for what comes in: the server itself sees to what it returns";
@@ -63,6 +66,7 @@ pub(super) fn method(function: &TraitItemFn) -> Result<Method> {
         error,
         returns,
         blocking,
+        differs,
     })
 }
 
@@ -74,6 +78,25 @@ fn blocking(attributes: &[Attribute]) -> Result<bool> {
         blocking = true;
     }
     Ok(blocking)
+}
+
+/// The reason in `#[com(differs = "…")]`, by which `syshandle idl rust` marks a method.
+fn differs(attributes: &[Attribute]) -> Result<Option<String>> {
+    let form =
+        "only `#[com(differs = \"…\")]` is known here, once, as `syshandle idl rust` writes it";
+    let mut attributes = attributes.iter().filter(|of| of.path().is_ident("com"));
+    let Some(attribute) = attributes.next() else { return Ok(None) };
+    if let Some(second) = attributes.next() {
+        return Err(Error::new_spanned(second, form));
+    }
+    match attribute.parse_args::<Meta>()? {
+        Meta::NameValue(MetaNameValue {
+            path,
+            value: Expr::Lit(ExprLit { lit: Lit::Str(why), .. }),
+            ..
+        }) if path.is_ident("differs") => Ok(Some(why.value())),
+        other => Err(Error::new_spanned(other, form)),
+    }
 }
 
 /// Checks what is written around the parameters.

@@ -18,6 +18,9 @@ pub struct Delivery {
 
 #[syshandle::interface(iid = "a1b0d0a6-0df6-4b7e-9a7e-1f1f43f0a004")]
 pub trait Handles {
+    #[com(
+        differs = "parameter `d`: the access mask 0x100000 reduces what is sent; the tables of the trait have no masks; parameter `e`: the access mask 0x20019 reduces what is sent; the tables of the trait have no masks; parameter `h`: the access mask 0x1 reduces what is sent; the tables of the trait have no masks"
+    )]
     fn kinds(
         &self,
         context: &syshandle::Context,
@@ -34,6 +37,9 @@ pub trait Handles {
         h: syshandle::Thread,
         i: syshandle::Token,
     ) -> syshandle::Result<()>;
+    #[com(
+        differs = "parameter `reads`: the access mask 0x80000000 reduces what is sent; the tables of the trait have no masks; parameter `writes`: the access mask 0x40000000 reduces what is sent; the tables of the trait have no masks"
+    )]
     fn pipes(
         &self,
         context: &syshandle::Context,
@@ -41,6 +47,9 @@ pub trait Handles {
         any: syshandle::OwnedHandle,
         reads: std::io::PipeReader,
     ) -> syshandle::Result<std::io::PipeWriter>;
+    #[com(
+        differs = "parameter `n`: `range` is checked by MIDL's proxy, and not by that of the trait; parameter `one`: the access mask 0x80100000 reduces what is sent; the tables of the trait have no masks; parameter `log`: the access mask 0x4 reduces what is sent; the tables of the trait have no masks"
+    )]
     fn files(
         &self,
         context: &syshandle::Context,
@@ -51,6 +60,9 @@ pub trait Handles {
         #[handle(file, append)]
         log: std::fs::File,
     ) -> syshandle::Result<()>;
+    #[com(
+        differs = "parameter `picture`: the access mask 0x4 reduces what is sent; the tables of the trait have no masks; parameter `grows`: the access mask 0x10 reduces what is sent; the tables of the trait have no masks"
+    )]
     fn sections(
         &self,
         context: &syshandle::Context,
@@ -63,7 +75,13 @@ pub trait Handles {
         &self,
         context: &syshandle::Context,
     ) -> syshandle::Result<Vec<syshandle::Event>>;
+    #[com(
+        differs = "in the trait's tables it travels as opaque bytes: result: a handle within a struct; parameter `file`: the access mask 0x80000000 reduces what is sent; the tables of the trait have no masks"
+    )]
     fn several(&self, context: &syshandle::Context) -> syshandle::Result<HandlesSeveral>;
+    #[com(
+        differs = "parameter `delivery`: field `file`: `system_handle` stands within another value, where the tables of the trait have no handles"
+    )]
     fn deliver(
         &self,
         context: &syshandle::Context,

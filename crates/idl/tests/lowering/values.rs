@@ -61,19 +61,34 @@ pub enum Loose {
 #[syshandle::interface(iid = "a1b0d0a6-0df6-4b7e-9a7e-1f1f43f0a003")]
 pub trait Values {
     /// How it looks.
+    #[com(
+        differs = "parameter `look`: the file passes a pointer to a 4-byte integer, and the tables of the trait a pointer to an enum of 2 bytes on the wire"
+    )]
     fn look(&self, context: &syshandle::Context) -> syshandle::Result<Look>;
+    #[com(
+        differs = "parameter `look`: the file passes a 4-byte integer, and the tables of the trait an enum of 2 bytes on the wire"
+    )]
     fn set_look(
         &self,
         context: &syshandle::Context,
         look: Look,
     ) -> syshandle::Result<()>;
+    #[com(
+        differs = "parameter `from`: field `count`: `range` is checked by MIDL's proxy, and not by that of the trait; parameter `to`: field `count`: `range` is checked by MIDL's proxy, and not by that of the trait; parameter `result`: field `count`: `range` is checked by MIDL's proxy, and not by that of the trait"
+    )]
     fn move_(
         &self,
         context: &syshandle::Context,
         from: Place,
         to: Option<Place>,
     ) -> syshandle::Result<Option<Place>>;
+    #[com(
+        differs = "parameter `buffer`: `length_is` describes an array that the tables of the trait describe by a count alone"
+    )]
     fn read(&self, context: &syshandle::Context, cb: u32) -> syshandle::Result<Vec<u8>>;
+    #[com(
+        differs = "parameter `number`: `range` is checked by MIDL's proxy, and not by that of the trait; parameter `n`: `range` is checked by MIDL's proxy, and not by that of the trait; parameter `text`: its count is an expression; parameter `all`: `max_is` describes an array that the tables of the trait describe by a count alone; parameter `some`: `length_is` describes an array that the tables of the trait describe by a count alone"
+    )]
     fn bounded(
         &self,
         context: &syshandle::Context,
@@ -87,6 +102,9 @@ pub trait Values {
         #[range(0..=64)]
         some: Vec<i16>,
     ) -> syshandle::Result<()>;
+    #[com(
+        differs = "parameter `look`: `range` is checked by MIDL's proxy, and not by that of the trait; parameter `any`: `range` is checked by MIDL's proxy, and not by that of the trait; parameter `flags`: `range` is checked by MIDL's proxy, and not by that of the trait; parameter `name`: `range` is checked by MIDL's proxy, and not by that of the trait; parameter `code`: `range` is checked by MIDL's proxy, and not by that of the trait; parameter `few`: `range` is checked by MIDL's proxy, and not by that of the trait; parameter `line`: a text of other letters than UTF-16's; parameter `maybe`: a text of other letters than UTF-16's"
+    )]
     fn limits(
         &self,
         context: &syshandle::Context,
@@ -104,6 +122,9 @@ pub trait Values {
         line: Vec<String>,
         maybe: Option<String>,
     ) -> syshandle::Result<()>;
+    #[com(
+        differs = "parameter `serial`: `in` and `out` at once is one slot in MIDL's tables, and two in those of the trait; parameter `grid`: the tables of the trait have no arrays as parameters"
+    )]
     fn change(
         &self,
         context: &syshandle::Context,
@@ -112,6 +133,9 @@ pub trait Values {
         plain: Plain,
         grid: [[i32; 3]; 2],
     ) -> syshandle::Result<i32>;
+    #[com(
+        differs = "parameter `tree`: field `left`: the tables of the trait have no unions; parameter `loose`: `switch_is` belongs to a union, which the tables of the trait don't have"
+    )]
     fn choose(
         &self,
         context: &syshandle::Context,

@@ -64,7 +64,7 @@ pub(crate) struct Import {
 pub(crate) struct CppQuote {
     /// `cpp_quote`, `midl_echo` or `midl_pragma`.
     pub(crate) keyword: Identifier,
-    /// The text, with its escapes as they are written; a `midl_pragma` has none.
+    /// The text, with its escapes as they are written; of a `midl_pragma` its first word.
     pub(crate) text: Option<Name>,
 }
 

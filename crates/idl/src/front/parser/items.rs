@@ -161,13 +161,15 @@ impl<'t> Parser<'t> {
     fn midl_pragma(&mut self) -> Item {
         let keyword = Identifier { name: self.names.intern("midl_pragma"), span: self.span() };
         self.bump();
+        let text = self.peek().word().map(|word| word.to_owned());
+        let text = text.map(|word| self.names.intern(&word));
         while *self.peek() != TokenKind::End
             && !self.token().starts_line
             && !self.is(Punctuation::BraceClose)
         {
             self.bump();
         }
-        Item::CppQuote(CppQuote { keyword, text: None })
+        Item::CppQuote(CppQuote { keyword, text })
     }
 
     /// Whether the name and the parentheses that stand here are all there is: a declaration that

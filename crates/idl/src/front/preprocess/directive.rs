@@ -14,6 +14,10 @@ const DIRECTIVES: &[&str] = &[
     "#error", "#warning", "#pragma", "#line",
 ];
 
+/// Pragmas that leave the layout of structs alone.
+const HARMLESS_PRAGMAS: &[&str] =
+    &["once", "warning", "region", "endregion", "message", "winrt", "comment", "makedep"];
+
 impl Preprocessor<'_> {
     /// Obeys the directive whose `#` was just read.
     pub(super) fn directive(&mut self, hash: Span) {
@@ -89,6 +93,8 @@ impl Preprocessor<'_> {
         if let (true, Some(input)) = (is_once, self.inputs.last()) {
             self.once.insert(input.file);
         }
+        let is_harmless = |word: &&str| rest.first().is_some_and(|token| token.kind.is_word(word));
+        self.has_packing |= !HARMLESS_PRAGMAS.iter().any(is_harmless);
     }
 
     fn include(&mut self, at: Span, rest: &[Token]) {

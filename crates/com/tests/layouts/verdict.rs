@@ -1,0 +1,137 @@
+//! One method of a file: its tables against those of `widl`, and what was reported of it.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use syshandle_com::{Compiled, HandleForm};
+use syshandle_idl::Lowered;
+use syshandle_idl::model::{self, plain_name};
+
+use crate::ndr::Reader;
+use crate::widl;
+use crate::{description, exceptions};
+
+/// A method that was compared.
+pub(crate) struct Verdict {
+    /// `IFoo::Bar`.
+    pub(crate) name: String,
+    /// The tables of both.
+    pub(crate) tables: Comparison,
+    /// The reason that was reported.
+    pub(crate) reported: Option<String>,
+}
+
+/// What a comparison says.
+pub(crate) enum Comparison {
+    Same,
+    /// The tables differ without effect, as the list of exceptions explains.
+    Excepted,
+    Different {
+        ours: String,
+        theirs: String,
+    },
+}
+
+impl Verdict {
+    /// A difference that nobody reported.
+    pub(crate) fn is_silent(&self) -> bool {
+        matches!(self.tables, Comparison::Different { .. }) && self.reported.is_none()
+    }
+}
+
+/// Compares the interfaces of a file that both have tables for. Methods with handles are left out.
+pub(crate) fn compare(lowered: &Lowered, theirs: &widl::Tables, found: &mut Vec<Verdict>) {
+    let reader = Reader { types: &theirs.types, procedures: &theirs.procedures, count_bytes: 4 };
+    for interface in &lowered.description.interfaces {
+        let names = [format!("I{}", interface.name), interface.name.to_string()];
+        let entries = names.iter().find_map(|name| Some((name, theirs.interfaces.get(name)?)));
+        let Some((name, entries)) = entries else { continue };
+        let described = description::describe(&lowered.description, interface).unwrap();
+        let compiled = Compiled::new(described, HandleForm::System).unwrap();
+        let roots = ["IUnknown", "IDispatch", "IInspectable"];
+        let is_own =
+            |entry: &&widl::Entry| entry.interface == **name || !roots.contains(&&*entry.interface);
+        let entries = entries.iter().filter(is_own);
+        let entries: Vec<_> = entries.collect();
+        let ours = Reader {
+            types: &compiled.tables.types,
+            procedures: &compiled.tables.procedures,
+            count_bytes: 6,
+        };
+        for (at, method) in interface.methods.iter().enumerate() {
+            if method.parameters.iter().any(|of| has_handle(&of.ty)) || has_handle(&method.result) {
+                continue;
+            }
+            let is_opaque =
+                compiled.methods[at].is_opaque() || compiled.methods[at].missing().is_some();
+            let ours = match is_opaque {
+                true => "opaque".to_owned(),
+                false => ours.methods(&compiled.tables.offsets[at..=at]).remove(0),
+            };
+            let entry = entries.get(at).filter(|entry| is_named(method, &entry.method));
+            let theirs = match entry.map(|entry| entry.offset) {
+                Some(Some(offset)) => read(&reader, offset),
+                Some(None) => "no proxy in this file".to_owned(),
+                None => "another method at this place".to_owned(),
+            };
+            // A method of an imported interface is compared where it is declared.
+            if theirs == "no proxy in this file" && entries[at].interface != **name {
+                continue;
+            }
+            // Methods that aren't called from other processes.
+            let is_local =
+                |entry: &&&widl::Entry| entry.interface == **name && entry.offset.is_none();
+            let locals = entries[..at.min(entries.len())].iter().filter(is_local).count();
+            let tables = exceptions::compare(&ours, &theirs, locals);
+            let name = format!("{name}::{}", method.name);
+            found.push(Verdict { name, tables, reported: method.differs.clone() });
+        }
+    }
+}
+
+/// What the tables of a method say, or why they say nothing that our tables can say.
+fn read(reader: &Reader<'_>, offset: u16) -> String {
+    let words = catch_unwind(AssertUnwindSafe(|| reader.methods(&[offset]).remove(0)));
+    words.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+        format!("unreadable: {}", text.unwrap_or("?"))
+    })
+}
+
+/// Whether a method in Rust has the name of one in IDL.
+fn is_named(method: &model::Method, idl: &str) -> bool {
+    let letters = |name: &str| -> String {
+        name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase()
+    };
+    let rust = letters(&plain_name(&method.name));
+    let idl = letters(idl);
+    let stripped = idl.strip_prefix("get").or_else(|| idl.strip_prefix("put"));
+    let reference = idl.strip_prefix("putref").map(|rest| format!("setreference{rest}"));
+    rust == idl
+        || stripped.is_some_and(|rest| rust == rest || rust == format!("set{rest}"))
+        || reference.is_some_and(|reference| rust == reference)
+}
+
+/// Whether a type may have a handle in it, by its name.
+fn has_handle(ty: &syn::Type) -> bool {
+    let names = model::names(quote::ToTokens::to_token_stream(ty));
+    names.iter().any(|name| HANDLES.contains(&name.as_str()))
+}
+
+const HANDLES: [&str; 15] = [
+    "File",
+    "PipeReader",
+    "PipeWriter",
+    "Semaphore",
+    "Event",
+    "Mutex",
+    "Process",
+    "Token",
+    "Section",
+    "UnsealedSection",
+    "RegKey",
+    "Thread",
+    "Composition",
+    "Job",
+    "OwnedHandle",
+];

@@ -1,0 +1,203 @@
+//! The COM layout of a method: the slots of its call and what each one points at.
+//!
+//! A layout is computed twice. `lower::declared` computes the one that an `.idl` file declares, as
+//! MIDL compiles it for 64-bit Windows. [`tables`] computes the one that `syshandle-com` makes of the
+//! trait. [`compare`] lists the differences. A construct that has no form here counts as a
+//! difference, so that an unknown one is never taken for equal.
+
+mod tables;
+
+use std::fmt;
+
+pub(crate) use tables::{Tables, kind_number};
+
+/// One argument of a method behind `this`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Slot {
+    pub(crate) direction: Direction,
+    pub(crate) ty: Type,
+}
+
+/// The direction in which the value of a slot travels. No layout here has a slot for both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    In,
+    Out,
+}
+
+/// A type by its form in memory and on the wire. Two equal values have both forms in common.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Type {
+    /// An integer of this many bytes. Signs mean nothing on the wire.
+    Integer(u32),
+    /// A floating-point number of this many bytes.
+    Float(u32),
+    /// An enum of 4 bytes in memory and 2 on the wire, with its values in order.
+    ShortEnum(Vec<i32>),
+    /// A struct with C's alignment.
+    Struct(Vec<Type>),
+    /// An array of fixed length, inline.
+    Array(Box<Type>, u32),
+    /// UTF-16 up to a zero.
+    Text,
+    /// As many items as the count says.
+    Counted(Box<Type>, Count),
+    /// A pointer that is never NULL.
+    Reference(Box<Type>),
+    /// A pointer that may be NULL.
+    Unique(Box<Type>),
+    /// A pointer to an object with this interface.
+    Interface([u8; 16]),
+    /// A handle, by MIDL's number of its kind.
+    Handle(u8),
+}
+
+/// The place of a count. All of them have 4 bytes, which the layout of that place says itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Count {
+    /// In the slot of this number.
+    Slot(usize),
+    /// Where the slot of this number points.
+    Pointee(usize),
+    /// In the field of this number.
+    Field(usize),
+}
+
+impl Type {
+    pub(crate) fn reference(self) -> Self {
+        Self::Reference(Box::new(self))
+    }
+
+    pub(crate) fn unique(self) -> Self {
+        Self::Unique(Box::new(self))
+    }
+
+    /// A `GUID`.
+    pub(crate) fn guid() -> Self {
+        let bytes = Self::Array(Box::new(Self::Integer(1)), 8);
+        Self::Struct(vec![Self::Integer(4), Self::Integer(2), Self::Integer(2), bytes])
+    }
+
+    /// An enum of these values that doesn't say `v1_enum`.
+    pub(crate) fn short_enum(values: Vec<i32>) -> Self {
+        Self::ShortEnum(values)
+    }
+
+    /// The size in memory; `None` if it depends on a count or doesn't fit.
+    pub(crate) fn size(&self) -> Option<u32> {
+        Some(match self {
+            Self::Integer(bytes) | Self::Float(bytes) => *bytes,
+            Self::ShortEnum(_) => 4,
+            Self::Struct(fields) => {
+                let mut end: u32 = 0;
+                for field in fields {
+                    let start = end.checked_next_multiple_of(field.align())?;
+                    end = start.checked_add(field.size()?)?;
+                }
+                end.checked_next_multiple_of(self.align())?
+            }
+            Self::Array(item, length) => item.size()?.checked_mul(*length)?,
+            Self::Text | Self::Counted(..) => return None,
+            Self::Reference(_) | Self::Unique(_) | Self::Interface(_) | Self::Handle(_) => 8,
+        })
+    }
+
+    fn align(&self) -> u32 {
+        match self {
+            Self::Struct(fields) => fields.iter().map(Self::align).max().unwrap_or(1),
+            Self::Array(item, _) => item.align(),
+            other => other.size().unwrap_or(8).max(1),
+        }
+    }
+}
+
+impl fmt::Display for Type {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Integer(1) => f.write_str("a 1-byte integer"),
+            Self::Integer(bytes) => write!(f, "a {bytes}-byte integer"),
+            Self::Float(bytes) => write!(f, "a {bytes}-byte float"),
+            Self::ShortEnum(_) => f.write_str("an enum of 2 bytes on the wire"),
+            Self::Struct(fields) => match self.size() {
+                Some(size) => write!(f, "a struct of {} fields and {size} bytes", fields.len()),
+                None => write!(f, "a struct of {} fields", fields.len()),
+            },
+            Self::Array(item, length) => write!(f, "an inline array of {length} times {item}"),
+            Self::Text => f.write_str("zero-terminated UTF-16"),
+            Self::Counted(item, _) => write!(f, "a counted array of {item}"),
+            Self::Reference(to) => write!(f, "a pointer to {to}"),
+            Self::Unique(to) => write!(f, "a pointer that may be NULL to {to}"),
+            Self::Interface(_) => f.write_str("an interface pointer"),
+            Self::Handle(_) => f.write_str("a handle"),
+        }
+    }
+}
+
+/// The first difference between the slots that a file declares and those of the trait's tables,
+/// with the number of the declared slot that it is about.
+pub(crate) fn compare(declared: &[Slot], tables: &[Slot]) -> Option<(Option<usize>, String)> {
+    if declared == tables {
+        return None;
+    }
+    let late_input = declared.iter().skip_while(|slot| slot.direction == Direction::In);
+    if late_input.clone().any(|slot| slot.direction == Direction::In) {
+        let place = declared.iter().position(|slot| slot.direction == Direction::Out);
+        let what = "an `out` parameter stands before an `in` parameter, and the tables of the trait \
+                    have all `in` parameters first";
+        return Some((place, what.to_owned()));
+    }
+    let place = declared.iter().zip(tables).position(|(declared, tables)| declared != tables);
+    let Some(place) = place else {
+        let what = format!(
+            "the file declares {} slots, and the tables of the trait have {}",
+            declared.len(),
+            tables.len()
+        );
+        return Some((declared.len().checked_sub(1), what));
+    };
+    let (file, trait_) = (&declared[place].ty, &tables[place].ty);
+    let what = match (file.to_string(), trait_.to_string()) {
+        (file, trait_) if file != trait_ => {
+            format!("the file passes {file}, and the tables of the trait {trait_}")
+        }
+        (file, _) if declared[place].direction != tables[place].direction => {
+            format!("{file} travels in the other direction in the tables of the trait")
+        }
+        (file, _) => difference_within(&declared[place].ty, &tables[place].ty)
+            .unwrap_or_else(|| format!("{file} differs within from that of the trait's tables")),
+    };
+    Some((Some(place), what))
+}
+
+/// What differs between two types with the same description.
+fn difference_within(file: &Type, tables: &Type) -> Option<String> {
+    match (file, tables) {
+        (Type::Reference(file), Type::Reference(tables))
+        | (Type::Unique(file), Type::Unique(tables))
+        | (Type::Array(file, _), Type::Array(tables, _)) => difference_within(file, tables),
+        (Type::Counted(file, place), Type::Counted(tables, expected)) => {
+            if place != expected {
+                let what = "the count of the array isn't right before it, where the tables of the \
+                            trait have it";
+                return Some(what.to_owned());
+            }
+            difference_within(file, tables)
+        }
+        (Type::Struct(file), Type::Struct(tables)) => {
+            let place = file.iter().zip(tables).position(|(file, tables)| file != tables)?;
+            let number = place + 1;
+            let (file, tables) = (&file[place], &tables[place]);
+            let within = difference_within(file, tables).unwrap_or_else(|| {
+                format!("the file has {file}, and the tables of the trait {tables}")
+            });
+            Some(format!("field {number} of the struct: {within}"))
+        }
+        (Type::ShortEnum(_), Type::ShortEnum(_)) => {
+            Some("the values of the enum differ".to_owned())
+        }
+        (file, tables) if file.to_string() != tables.to_string() => {
+            Some(format!("the file has {file}, and the tables of the trait {tables}"))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,422 @@
+//! The layout that `syshandle-com` makes of a trait. `crates/com/src/shape.rs` and `plan.rs` are the
+//! original; a test of that crate compares the two for many types.
+
+use std::collections::HashMap;
+
+use quote::ToTokens;
+use syn::{Expr, ExprLit, GenericArgument, Lit, PathArguments};
+
+use super::{Count, Direction, Slot, Type};
+use crate::model::{self, Definition, DefinitionKind, Description, Handle, Method};
+
+/// The types of a description by name.
+pub(crate) struct Tables<'d> {
+    definitions: HashMap<String, &'d Definition>,
+    interfaces: HashMap<String, [u8; 16]>,
+}
+
+/// Why a type has no form of its own in COM.
+type Opaque = String;
+
+/// A value before its slots are known.
+enum Value {
+    /// A value that fits a register.
+    Scalar(Type),
+    /// A value behind a pointer.
+    Aggregate(Type),
+    Text,
+    /// A count and a pointer to the items.
+    List(Type),
+    Optional(Type),
+}
+
+/// The place of a type. Some types have a form in some places only.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Top,
+    TopItem,
+    Field,
+    FieldItem,
+}
+
+impl Place {
+    fn items(self) -> Result<Self, Opaque> {
+        match self {
+            Self::Top => Ok(Self::TopItem),
+            Self::Field => Ok(Self::FieldItem),
+            Self::TopItem | Self::FieldItem => {
+                Err("a list or an optional value within another one".to_owned())
+            }
+        }
+    }
+}
+
+impl<'d> Tables<'d> {
+    pub(crate) fn of(description: &'d Description) -> Self {
+        let definitions = description.definitions.iter();
+        let interfaces = description.interfaces.iter();
+        Self {
+            definitions: definitions.map(|of| (of.name.to_string(), of)).collect(),
+            interfaces: interfaces.map(|of| (format!("{}Client", of.name), of.iid)).collect(),
+        }
+    }
+
+    /// The slots of a method.
+    ///
+    /// # Errors
+    /// The method travels as opaque bytes, because of this.
+    pub(crate) fn slots(&self, method: &Method) -> Result<Vec<Slot>, Opaque> {
+        if method.error.is_some() {
+            return Err("it has an error type of its own".to_owned());
+        }
+        let mut slots = Vec::new();
+        for parameter in &method.parameters {
+            let value = self.top(&parameter.ty, parameter.handle.as_ref());
+            let value = value.map_err(|why| format!("`{}`: {why}", parameter.name))?;
+            add_input(&mut slots, value);
+        }
+        let handle = method.result_handle.as_ref();
+        let results: Vec<&syn::Type> = match &method.result {
+            syn::Type::Tuple(tuple) => tuple.elems.iter().collect(),
+            other => vec![other],
+        };
+        for result in results {
+            add_output(
+                &mut slots,
+                self.top(result, handle).map_err(|why| format!("result: {why}"))?,
+            );
+        }
+        match slots.len() {
+            ..=SLOTS_MAX => Ok(slots),
+            count => Err(format!("{count} slots, where at most {SLOTS_MAX} have a form in COM")),
+        }
+    }
+
+    fn top(&self, ty: &syn::Type, handle: Option<&Handle>) -> Result<Value, Opaque> {
+        Search { tables: self, left: SHAPES_MAX }.value(ty, handle, Place::Top, DEPTH_MAX)
+    }
+}
+
+struct Search<'t, 'd> {
+    tables: &'t Tables<'d>,
+    left: u32,
+}
+
+impl Search<'_, '_> {
+    fn value(
+        &mut self,
+        ty: &syn::Type,
+        handle: Option<&Handle>,
+        place: Place,
+        depth: u32,
+    ) -> Result<Value, Opaque> {
+        let written = || ty.to_token_stream().to_string().replace(' ', "");
+        let no_form = || format!("`{}` has no form of its own in COM", written());
+        if let syn::Type::Array(array) = ty {
+            self.count()?;
+            return self.array(array, place, deeper(depth)?).map(Value::Aggregate);
+        }
+        let syn::Type::Path(path) = ty else { return Err(no_form()) };
+        let Some(last) = path.path.segments.last() else { return Err(no_form()) };
+        let name = model::plain_name(&last.ident);
+        if let PathArguments::AngleBracketed(arguments) = &last.arguments {
+            let Some(GenericArgument::Type(inner)) = arguments.args.first() else {
+                return Err(no_form());
+            };
+            return match name.as_str() {
+                // These have no form but that of what they hold.
+                "Box" | "Arc" if arguments.args.len() == 1 => {
+                    self.value(inner, handle, place, depth)
+                }
+                "Vec" => {
+                    self.count()?;
+                    self.item(inner, handle, place.items()?, deeper(depth)?).map(Value::List)
+                }
+                "Option" => self.optional(inner, handle, place, deeper(depth)?),
+                _ => Err(no_form()),
+            };
+        }
+        let definition = match path.path.segments.len() {
+            1 => self.tables.definitions.get(&name),
+            _ => None,
+        };
+        match definition.map(|of| &of.kind) {
+            Some(DefinitionKind::Alias(ty)) => {
+                return self.value(ty, handle, place, deeper(depth)?);
+            }
+            Some(DefinitionKind::Struct(fields)) => {
+                self.count()?;
+                return self.structure(&name, fields, deeper(depth)?).map(Value::Aggregate);
+            }
+            Some(DefinitionKind::Enum(variants)) => {
+                self.count()?;
+                deeper(depth)?;
+                return enumeration(&name, variants).map(Value::Scalar);
+            }
+            Some(DefinitionKind::Constant(..)) => return Err(no_form()),
+            None => {}
+        }
+        self.count()?;
+        deeper(depth)?;
+        if let Some(bytes) = INTEGERS.iter().find(|(known, _)| *known == name) {
+            return Ok(Value::Scalar(Type::Integer(bytes.1)));
+        }
+        match name.as_str() {
+            "f32" => return Ok(Value::Scalar(Type::Float(4))),
+            "f64" => return Ok(Value::Scalar(Type::Float(8))),
+            // A `BOOL`.
+            "bool" => return Ok(Value::Scalar(Type::Integer(4))),
+            "Guid" => return Ok(Value::Aggregate(Type::guid())),
+            "String" => return Ok(Value::Text),
+            _ => {}
+        }
+        if let Some(kind) = kind(&name, handle) {
+            return match place {
+                Place::Top | Place::TopItem => Ok(Value::Scalar(Type::Handle(kind))),
+                Place::Field | Place::FieldItem => Err("a handle within a struct".to_owned()),
+            };
+        }
+        match (self.tables.interfaces.get(&name), place) {
+            (Some(iid), Place::Top) => Ok(Value::Scalar(Type::Interface(*iid))),
+            (Some(_), _) => Err("a reference to an object within another value".to_owned()),
+            (None, _) => Err(no_form()),
+        }
+    }
+
+    fn optional(
+        &mut self,
+        inner: &syn::Type,
+        handle: Option<&Handle>,
+        place: Place,
+        depth: u32,
+    ) -> Result<Value, Opaque> {
+        self.count()?;
+        if let syn::Type::Path(path) = inner
+            && let (Some(last), Place::Top) = (path.path.segments.last(), place)
+            && let Some(iid) = self.tables.interfaces.get(&last.ident.to_string())
+        {
+            return Ok(Value::Scalar(Type::Interface(*iid)));
+        }
+        let item = self.item(inner, handle, place.items()?, depth)?;
+        // A handle that may be missing is a list of at most one.
+        Ok(if matches!(item, Type::Handle(_)) { Value::List(item) } else { Value::Optional(item) })
+    }
+
+    /// The item of a list, or what an optional value points at.
+    fn item(
+        &mut self,
+        ty: &syn::Type,
+        handle: Option<&Handle>,
+        place: Place,
+        depth: u32,
+    ) -> Result<Type, Opaque> {
+        Ok(match self.value(ty, handle, place, depth)? {
+            Value::Scalar(ty) | Value::Aggregate(ty) => ty,
+            // An array of texts is one of pointers; see `Value::fold` for a single one.
+            Value::Text => Type::Text,
+            Value::List(_) | Value::Optional(_) => return Err("a list within a list".to_owned()),
+        })
+    }
+
+    fn array(&mut self, array: &syn::TypeArray, place: Place, depth: u32) -> Result<Type, Opaque> {
+        if place != Place::Field {
+            return Err("an array of fixed length that isn't a field".to_owned());
+        }
+        let length = match &array.len {
+            Expr::Lit(ExprLit { lit: Lit::Int(length), .. }) => length.base10_parse::<u32>().ok(),
+            _ => None,
+        };
+        let length = length.filter(|length| *length > 0).ok_or("an array of unknown length")?;
+        let item = match self.value(&array.elem, None, Place::FieldItem, depth)? {
+            Value::Scalar(item @ (Type::Integer(_) | Type::Float(_)))
+                if !self
+                    .is_defined(&array.elem, |kind| matches!(kind, DefinitionKind::Enum(_))) =>
+            {
+                item
+            }
+            Value::Aggregate(item) if !self.is_defined(&array.elem, |_| true) => item,
+            _ => return Err("an array of fixed length of other items than numbers".to_owned()),
+        };
+        let array = Type::Array(Box::new(item), length);
+        match array.size() {
+            Some(..=STRUCT_BYTES_MAX) => Ok(array),
+            _ => Err("an array that is too large".to_owned()),
+        }
+    }
+
+    fn structure(
+        &mut self,
+        name: &str,
+        fields: &[model::Field],
+        depth: u32,
+    ) -> Result<Type, Opaque> {
+        if fields.is_empty() {
+            return Err(format!("struct `{name}` has no fields"));
+        }
+        let mut laid_out = Vec::new();
+        for field in fields {
+            let value = &field.value;
+            let ty = self.value(&value.ty, value.handle.as_ref(), Place::Field, depth)?;
+            match ty {
+                Value::Scalar(ty) | Value::Aggregate(ty) => laid_out.push(ty),
+                Value::Text => laid_out.push(Type::Text.unique()),
+                Value::Optional(inner) => laid_out.push(inner.unique()),
+                Value::List(item) => {
+                    let count = Count::Field(laid_out.len());
+                    laid_out.push(Type::Integer(4));
+                    laid_out.push(Type::Counted(Box::new(pointer_item(item)), count).unique());
+                }
+            }
+        }
+        let laid_out = Type::Struct(laid_out);
+        match laid_out.size() {
+            Some(..=STRUCT_BYTES_MAX) => Ok(laid_out),
+            _ => Err(format!("struct `{name}` is too large")),
+        }
+    }
+
+    /// Whether a type is one of the description's, of this sort.
+    fn is_defined(&self, ty: &syn::Type, is_sort: fn(&DefinitionKind) -> bool) -> bool {
+        let syn::Type::Path(path) = ty else { return false };
+        let name = path.path.get_ident().map(model::plain_name).unwrap_or_default();
+        self.tables.definitions.get(&name).is_some_and(|of| is_sort(&of.kind))
+    }
+
+    fn count(&mut self) -> Result<(), Opaque> {
+        self.left = self.left.checked_sub(1).ok_or("it has too many types within it")?;
+        Ok(())
+    }
+}
+
+fn deeper(depth: u32) -> Result<u32, Opaque> {
+    depth.checked_sub(1).ok_or_else(|| "it is nested too deep, or contains itself".to_owned())
+}
+
+fn enumeration(name: &str, variants: &[model::Variant]) -> Result<Type, Opaque> {
+    if variants.len() > VARIANTS_MAX {
+        return Err(format!("enum `{name}` has too many variants to compare"));
+    }
+    let mut values = Vec::new();
+    for (variant, value) in variants.iter().zip(model::numbers(variants)) {
+        if !variant.fields.is_empty() {
+            return Err(format!("enum `{name}` has variants with data"));
+        }
+        let value = i32::try_from(value).or_else(|_| u32::try_from(value).map(|of| of as i32));
+        let value =
+            value.map_err(|_| format!("a value of enum `{name}` needs more than 32 bits"))?;
+        if values.contains(&value) {
+            return Err(format!("two variants of enum `{name}` have one value"));
+        }
+        values.push(value);
+    }
+    let is_short = values.iter().all(|value| (0..=i32::from(i16::MAX)).contains(value));
+    Ok(if is_short { Type::short_enum(values) } else { Type::Integer(4) })
+}
+
+/// An item of an array: a text is behind a pointer of its own.
+fn pointer_item(item: Type) -> Type {
+    if item == Type::Text { item.unique() } else { item }
+}
+
+fn add_input(slots: &mut Vec<Slot>, value: Value) {
+    let mut add = |ty| slots.push(Slot { direction: Direction::In, ty });
+    match value {
+        Value::Scalar(ty) => add(ty),
+        Value::Aggregate(ty) => add(ty.reference()),
+        Value::Text => add(Type::Text.reference()),
+        Value::Optional(inner) => add(inner.unique()),
+        Value::List(item) => {
+            add(Type::Integer(4));
+            let count = Count::Slot(slots.len() - 1);
+            let array = Type::Counted(Box::new(pointer_item(item)), count).reference();
+            slots.push(Slot { direction: Direction::In, ty: array });
+        }
+    }
+}
+
+fn add_output(slots: &mut Vec<Slot>, value: Value) {
+    let mut add = |ty: Type| slots.push(Slot { direction: Direction::Out, ty: ty.reference() });
+    match value {
+        Value::Scalar(ty) | Value::Aggregate(ty) => add(ty),
+        Value::Text => add(Type::Text.unique()),
+        Value::Optional(inner) => add(inner.unique()),
+        Value::List(item) => {
+            add(Type::Integer(4));
+            let count = Count::Pointee(slots.len() - 1);
+            let array = Type::Counted(Box::new(pointer_item(item)), count).unique();
+            slots.push(Slot { direction: Direction::Out, ty: array.reference() });
+        }
+    }
+}
+
+/// MIDL's number for the kind of a handle type, with what is declared of it.
+fn kind(name: &str, handle: Option<&Handle>) -> Option<u8> {
+    if let Some((_, number)) = HANDLES.iter().find(|(known, _)| *known == name) {
+        return Some(*number);
+    }
+    if name != "OwnedHandle" && name != "OwnedFd" {
+        return None;
+    }
+    let kinds = &handle?.kinds;
+    let numbers: Vec<_> = kinds
+        .iter()
+        .map(|kind| KINDS.iter().find(|(known, _)| kind == known).map(|(_, number)| *number))
+        .collect::<Option<_>>()?;
+    let first = *numbers.first()?;
+    numbers.iter().all(|number| *number == first).then_some(first)
+}
+
+/// The number of a kind of MIDL's, by the name in `sh_…`.
+pub(crate) fn kind_number(name: &str) -> Option<u8> {
+    KINDS.iter().find(|(known, _)| *known == name && *known != "directory").map(|(_, of)| *of)
+}
+
+const INTEGERS: [(&str, u32); 8] =
+    [("u8", 1), ("i8", 1), ("u16", 2), ("i16", 2), ("u32", 4), ("i32", 4), ("u64", 8), ("i64", 8)];
+
+/// MIDL's numbers for kinds. A directory is a file to Windows.
+const KINDS: [(&str, u8); 14] = [
+    ("file", 0),
+    ("directory", 0),
+    ("semaphore", 1),
+    ("event", 2),
+    ("mutex", 3),
+    ("process", 4),
+    ("token", 5),
+    ("section", 6),
+    ("reg_key", 7),
+    ("thread", 8),
+    ("composition", 9),
+    ("socket", 10),
+    ("job", 11),
+    ("pipe", 12),
+];
+
+/// Types of handles of one kind.
+const HANDLES: [(&str, u8); 16] = [
+    ("File", 0),
+    ("Directory", 0),
+    ("Semaphore", 1),
+    ("Event", 2),
+    ("ManualEvent", 2),
+    ("Mutex", 3),
+    ("Process", 4),
+    ("Token", 5),
+    ("Section", 6),
+    ("UnsealedSection", 6),
+    ("RegKey", 7),
+    ("Thread", 8),
+    ("Composition", 9),
+    ("Job", 11),
+    ("PipeReader", 12),
+    ("PipeWriter", 12),
+];
+
+/// Variants of an enum.
+const VARIANTS_MAX: usize = 4096;
+
+/// The limits of `syshandle-com`.
+const STRUCT_BYTES_MAX: u32 = 65_528;
+const DEPTH_MAX: u32 = 16;
+const SHAPES_MAX: u32 = 2048;
+const SLOTS_MAX: usize = 64;

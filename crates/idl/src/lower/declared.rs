@@ -1,0 +1,189 @@
+//! The COM layout that an `.idl` file declares, as MIDL compiles it for 64-bit Windows.
+//!
+//! Every construct that is not known here to have a certain layout is a reason to call the method
+//! different: an attribute, a type or a combination without a rule never counts as equal.
+
+mod attributes;
+mod expansion;
+mod facts;
+mod types;
+
+use super::Lowering;
+use crate::front::Span;
+use crate::front::ast::{AttributeName, Expression, Interface, Method, Parameter};
+use crate::front::check::symbols::Definition;
+use crate::front::limits::CHAIN_MAX;
+use crate::layout::{Direction, Slot, Type};
+
+pub(super) use facts::Facts;
+pub(super) use types::ALL_TYPES_MAX;
+
+use attributes::{METHOD, PARAMETER, check_interface};
+use types::{Owner, Reader, TYPES_MAX};
+
+/// What a file declares of one method.
+pub(super) struct DeclaredMethod {
+    /// `IFinisher::Finish`.
+    pub(super) name: String,
+    pub(super) span: Span,
+    /// The number in the interface's vtable.
+    pub(super) number: usize,
+    pub(super) slots: Vec<Slot>,
+    /// The parameter of each slot.
+    pub(super) places: Vec<(String, Span)>,
+    /// Why the layout is known to differ, or isn't known.
+    pub(super) reasons: Vec<(Span, String)>,
+    /// The access masks, which the tables of a trait don't have. Nothing else depends on them.
+    pub(super) masks: Vec<(Span, String)>,
+}
+
+/// A method and the interface that declares it.
+type OwnMethod<'a> = (&'a Interface, &'a Method);
+
+impl<'a> Lowering<'_, 'a> {
+    /// The layouts of all methods of an interface, in the order of the trait's methods.
+    pub(super) fn declared(
+        &self,
+        interface: &'a Interface,
+        methods: &[&'a Method],
+    ) -> Vec<DeclaredMethod> {
+        let (vtable, whole) = self.vtable(interface);
+        methods
+            .iter()
+            .map(|method| {
+                let mut declared = self.declared_method(&interface.name.name, method);
+                match vtable.iter().position(|(_, known)| known.name.span == method.name.span) {
+                    Some(number) => {
+                        declared.number = number;
+                        let (of, _) = vtable[number];
+                        if let Err(reason) = check_interface(&of.attributes) {
+                            declared.reasons.push((of.name.span, reason));
+                        }
+                    }
+                    None if method.attributes.has(AttributeName::CallAs) => {}
+                    None => declared.reasons.push((
+                        method.name.span,
+                        "it has no place of its own in the interface's vtable".to_owned(),
+                    )),
+                }
+                declared.reasons.extend(whole.clone());
+                declared
+            })
+            .collect()
+    }
+
+    /// The methods in an interface's vtable, with the interface of each; and what is wrong with all
+    /// of them.
+    fn vtable(&self, interface: &'a Interface) -> (Vec<OwnMethod<'a>>, Option<(Span, String)>) {
+        let mut chain = vec![interface];
+        let mut wrong = None;
+        while let Some(path) = chain.last().and_then(|last| last.base.as_ref()) {
+            match self.view.find(path).map(|symbol| symbol.definition) {
+                Some(Definition::Interface(base)) if base.members.is_some() => chain.push(base),
+                _ => {
+                    let reason = format!("nothing says what its base `{}` has", path.name());
+                    wrong = Some((path.span, reason));
+                    break;
+                }
+            }
+            if chain.len() > CHAIN_MAX {
+                wrong = Some((path.span, "it derives from too many others".to_owned()));
+                break;
+            }
+        }
+        let is_called_as = |method: &&Method| !method.attributes.has(AttributeName::CallAs);
+        let methods = chain
+            .iter()
+            .rev()
+            .flat_map(|of| of.methods().filter(is_called_as).map(move |method| (*of, method)));
+        (methods.collect(), wrong)
+    }
+
+    fn declared_method(&self, interface: &str, method: &'a Method) -> DeclaredMethod {
+        let mut declared = DeclaredMethod {
+            name: format!("{interface}::{}", method.name.name),
+            span: method.name.span,
+            number: usize::MAX,
+            slots: Vec::new(),
+            places: Vec::new(),
+            reasons: Vec::new(),
+            masks: Vec::new(),
+        };
+        if let Err(reason) = METHOD.check(&method.attributes) {
+            declared.reasons.push((method.name.span, reason));
+        }
+        if let Err(reason) = self.check_return(method) {
+            declared.reasons.push((method.returns.span, reason));
+        }
+        for parameter in &method.parameters.list {
+            let name = parameter.declarator.name.as_ref().map_or("", |name| &name.name);
+            let slot = self.slot(method, parameter);
+            let masks = self.masks.take().into_iter();
+            declared.masks.extend(
+                masks.map(|reason| (parameter.span, format!("parameter `{name}`: {reason}"))),
+            );
+            match slot {
+                Ok(slot) => {
+                    declared.slots.push(slot);
+                    declared.places.push((name.to_owned(), parameter.span));
+                }
+                Err(reason) => {
+                    declared
+                        .reasons
+                        .push((parameter.span, format!("parameter `{name}`: {reason}")));
+                }
+            }
+        }
+        declared
+    }
+
+    fn check_return(&self, method: &'a Method) -> Result<(), String> {
+        self.types_left.set(TYPES_MAX);
+        let reader = Reader { lowering: self, direction: Direction::Out };
+        let expanded =
+            reader.expand(&method.attributes, &method.returns, &method.return_derivations)?;
+        match reader.leaf_of(&expanded)? {
+            Some(Type::Integer(4)) => Ok(()),
+            _ => Err("it doesn't return an HRESULT of 4 bytes".to_owned()),
+        }
+    }
+
+    fn slot(&self, method: &'a Method, parameter: &'a Parameter) -> Result<Slot, String> {
+        let attributes = &parameter.attributes;
+        PARAMETER.check(attributes)?;
+        let is_out = attributes.has(AttributeName::Out) || attributes.has(AttributeName::Retval);
+        let direction = match (attributes.has(AttributeName::In), is_out) {
+            (true, true) => {
+                return Err(
+                    "`in` and `out` at once is one slot in MIDL's tables, and two in those \
+                            of the trait"
+                        .to_owned(),
+                );
+            }
+            (false, true) => Direction::Out,
+            (_, false) => Direction::In,
+        };
+        if parameter.declarator.bits.is_some() {
+            return Err("it is a bit field".to_owned());
+        }
+        self.types_left.set(TYPES_MAX);
+        let reader = Reader { lowering: self, direction };
+        let derivations = &parameter.declarator.derivations;
+        let expanded = reader.expand(attributes, &parameter.specifier, derivations)?;
+        let parameters = &method.parameters.list;
+        let owner = Owner::Parameters(parameters);
+        let ty = match direction {
+            Direction::In => reader.input(&expanded, owner)?,
+            Direction::Out => reader.output(&expanded, owner)?,
+        };
+        Ok(Slot { direction, ty })
+    }
+
+    /// The value of a constant expression.
+    pub(super) fn constant_value(&self, of: &Expression) -> Option<i128> {
+        match crate::front::constant::evaluate(of, &self.view) {
+            Ok(crate::front::constant::Value::Integer(value)) => Some(value.value),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Attributes that are known to leave a layout as it is, or that have a rule here.
+//!
+//! All others, and those that IDL doesn't have, are reasons to call a method different.
+
+use crate::front::ast::{Attribute, AttributeName, Attributes};
+
+/// The attributes that have a rule in one sort of place.
+pub(super) struct Known {
+    names: &'static [AttributeName],
+}
+
+impl Known {
+    /// Checks that all attributes of a declaration have a rule.
+    ///
+    /// # Errors
+    /// The first one that has none.
+    pub(super) fn check(&self, attributes: &Attributes) -> Result<(), String> {
+        let is_known = |attribute: &&Attribute| {
+            attribute
+                .known
+                .is_some_and(|name| self.names.contains(&name) || WITHOUT_EFFECT.contains(&name))
+        };
+        match attributes.list().iter().find(|attribute| !is_known(attribute)) {
+            None => Ok(()),
+            Some(unknown) => Err(format!("`{}` {}", unknown.name.name, effect(unknown.known))),
+        }
+    }
+}
+
+/// Checks the attributes of an interface.
+pub(super) fn check_interface(attributes: &Attributes) -> Result<(), String> {
+    use AttributeName::*;
+    Known { names: &[Object, Odl, PointerDefault, Dual, Oleautomation, Nonextensible] }
+        .check(attributes)
+        .map_err(|reason| format!("its interface: {reason}"))
+}
+
+pub(super) const METHOD: Known = {
+    use AttributeName::*;
+    Known {
+        names: &[
+            Id,
+            Propget,
+            Propput,
+            Propputref,
+            Bindable,
+            Defaultbind,
+            Displaybind,
+            Immediatebind,
+            Requestedit,
+            Replaceable,
+            Nonbrowsable,
+            Uidefault,
+            Defaultcollelem,
+            Readonly,
+            Overload,
+            DefaultOverload,
+        ],
+    }
+};
+
+pub(super) const PARAMETER: Known = {
+    use AttributeName::*;
+    Known {
+        names: &[
+            In,
+            Out,
+            Retval,
+            String,
+            SizeIs,
+            Unique,
+            Ref,
+            SystemHandle,
+            Optional,
+            Defaultvalue,
+            Lcid,
+        ],
+    }
+};
+
+pub(super) const FIELD: Known = {
+    use AttributeName::*;
+    Known { names: &[String, SizeIs, Unique, Ref, Id, Readonly] }
+};
+
+pub(super) const TYPEDEF: Known = {
+    use AttributeName::*;
+    Known { names: &[String, Unique, Ref, SystemHandle, V1Enum, FlagEnum, Flags] }
+};
+
+pub(super) const STRUCT: Known = Known { names: &[] };
+
+pub(super) const ENUM: Known = {
+    use AttributeName::*;
+    Known { names: &[V1Enum, FlagEnum, Flags] }
+};
+
+/// Attributes for people, type libraries and other languages.
+const WITHOUT_EFFECT: &[AttributeName] = {
+    use AttributeName::*;
+    &[
+        Helpstring,
+        Helpcontext,
+        Helpstringcontext,
+        Uuid,
+        Version,
+        Hidden,
+        Restricted,
+        Custom,
+        Public,
+        Deprecated,
+    ]
+};
+
+/// What an attribute without a rule does.
+fn effect(name: Option<AttributeName>) -> &'static str {
+    use AttributeName::*;
+    match name {
+        Some(WireMarshal | UserMarshal | TransmitAs | RepresentAs) => {
+            "puts another type on the wire than the one in memory"
+        }
+        Some(LengthIs | LastIs | MaxIs | FirstIs | MinIs) => {
+            "describes an array that the tables of the trait describe by a count alone"
+        }
+        Some(Range) => "is checked by MIDL's proxy, and not by that of the trait",
+        Some(Ptr) => "makes a full pointer, which the tables of the trait don't have",
+        Some(SwitchIs | SwitchType) => {
+            "belongs to a union, which the tables of the trait don't have"
+        }
+        Some(IidIs) => "leaves open which interface the object has",
+        Some(SystemHandle) => {
+            "stands within another value, where the tables of the trait have no handles"
+        }
+        Some(Local) => "has no proxy: each process calls its own code",
+        Some(CallAs) => {
+            "is called through code of the file's own, which a proxy of the trait lacks"
+        }
+        Some(AsyncUuid) => "makes a second interface for calls that don't wait",
+        None => "is no attribute of IDL, so its effect isn't known",
+        Some(_) => "has no rule here, so its effect on the layout isn't known",
+    }
+}

@@ -1,0 +1,215 @@
+//! A declaration with all its typedefs followed, and the attributes that each of them adds.
+
+use super::attributes::TYPEDEF;
+use super::types::Reader;
+use crate::front::ast::{
+    AttributeName, Attributes, BaseType, Derivation, EnumType, Interface, StructType, TypeKind,
+    TypeSpecifier,
+};
+use crate::front::check::symbols::Definition;
+use crate::front::limits::CHAIN_MAX;
+
+/// A declaration, from the outside in.
+pub(super) struct Expansion<'a> {
+    /// The pointers and arrays, the outermost first.
+    pub(super) levels: Vec<&'a Derivation>,
+    /// The attributes of the declaration, then those of each typedef.
+    pub(super) groups: Vec<Group<'a>>,
+    pub(super) leaf: Leaf<'a>,
+}
+
+/// The attributes of a declaration or a typedef.
+#[derive(Clone, Copy)]
+pub(super) struct Group<'a> {
+    pub(super) attributes: &'a Attributes,
+    /// The first level that they are about.
+    pub(super) start: usize,
+}
+
+/// The type behind all pointers and arrays.
+#[derive(Clone, Copy)]
+pub(super) enum Leaf<'a> {
+    Base(BaseType),
+    Struct(&'a StructType),
+    /// An enum; whether it was met by its tag alone.
+    Enum(&'a EnumType, bool),
+    Interface(&'a Interface),
+    Handle,
+}
+
+/// What kind of pointer a declaration says it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum PointerKind {
+    Reference,
+    Unique,
+}
+
+impl<'a> Reader<'_, '_, 'a> {
+    pub(super) fn expand(
+        &self,
+        attributes: &'a Attributes,
+        specifier: &'a TypeSpecifier,
+        derivations: &'a [Derivation],
+    ) -> Result<Expansion<'a>, String> {
+        let mut levels: Vec<&Derivation> = derivations.iter().collect();
+        let mut groups = vec![Group { attributes, start: 0 }];
+        let mut specifier = specifier;
+        for _ in 0..CHAIN_MAX {
+            let path = match &specifier.kind {
+                TypeKind::Named(path) | TypeKind::Interface(path) => path,
+                kind => {
+                    let leaf = self.leaf(kind)?;
+                    return Expansion { levels, groups, leaf }.checked();
+                }
+            };
+            let name = path.as_name().map_or("", |name| &**name);
+            if OTHERS.contains(&name) {
+                return Err(format!("`{name}` is marshaled by routines of Windows"));
+            }
+            let symbol = self.lowering.view.find(path);
+            let leaf = match symbol.map(|symbol| symbol.definition) {
+                Some(Definition::Typedef(typedef, declarator)) => {
+                    TYPEDEF.check(&typedef.attributes).map_err(|why| format!("`{name}`: {why}"))?;
+                    let is_pointer =
+                        matches!(&*declarator.derivations, [Derivation::Pointer { .. }]);
+                    let is_void = matches!(typedef.specifier.kind, TypeKind::Base(BaseType::Void));
+                    if name == "HANDLE" && is_pointer && is_void {
+                        Leaf::Handle
+                    } else {
+                        groups.push(Group { attributes: &typedef.attributes, start: levels.len() });
+                        levels.extend(&declarator.derivations);
+                        specifier = &typedef.specifier;
+                        continue;
+                    }
+                }
+                Some(Definition::Struct(of)) => Leaf::Struct(of),
+                Some(Definition::Enum(of)) => Leaf::Enum(of, true),
+                Some(Definition::Interface(of)) => Leaf::Interface(of),
+                _ => return Err(format!("`{}` has no layout that is known here", path.name())),
+            };
+            return Expansion { levels, groups, leaf }.checked();
+        }
+        Err("its typedefs are nested too deep".to_owned())
+    }
+
+    fn leaf(&self, kind: &'a TypeKind) -> Result<Leaf<'a>, String> {
+        let tagged = |tag: &Option<crate::front::ast::Identifier>| {
+            let tag = &tag.as_ref()?.name;
+            self.lowering.view.find_tag(tag).map(|symbol| symbol.definition)
+        };
+        match kind {
+            TypeKind::Base(base) => Ok(Leaf::Base(*base)),
+            TypeKind::Struct(of) if of.fields.is_some() => Ok(Leaf::Struct(of)),
+            TypeKind::Enum(of) if of.enumerators.is_some() => Ok(Leaf::Enum(of, false)),
+            TypeKind::Struct(StructType { tag, .. }) | TypeKind::Enum(EnumType { tag, .. }) => {
+                match tagged(tag) {
+                    Some(Definition::Struct(of)) => Ok(Leaf::Struct(of)),
+                    Some(Definition::Enum(of)) => Ok(Leaf::Enum(of, true)),
+                    _ => Err("nothing says what is in its type".to_owned()),
+                }
+            }
+            TypeKind::Union(_) => Err("the tables of the trait have no unions".to_owned()),
+            TypeKind::SafeArray(_) => {
+                Err("a SAFEARRAY is marshaled by routines of Windows".to_owned())
+            }
+            TypeKind::Pipe(_) => Err("a pipe has no layout that is known here".to_owned()),
+            TypeKind::Named(_) | TypeKind::Interface(_) => {
+                Err("its type has no layout that is known here".to_owned())
+            }
+        }
+    }
+}
+
+impl<'a> Expansion<'a> {
+    /// Checks that attributes of pointers stand where there is one.
+    fn checked(self) -> Result<Self, String> {
+        if self.levels.len() > LEVELS_MAX {
+            return Err("it has too many pointers and arrays within each other".to_owned());
+        }
+        for group in &self.groups {
+            for name in [AttributeName::Unique, AttributeName::Ref] {
+                let is_pointer =
+                    matches!(self.levels.get(group.start), Some(Derivation::Pointer { .. }));
+                if group.attributes.has(name) && !is_pointer {
+                    return Err(match self.leaf {
+                        Leaf::Handle if name == AttributeName::Unique => {
+                            "a `unique` handle may be NULL, which the tables of the trait refuse"
+                                .to_owned()
+                        }
+                        _ => format!("`{}` stands before what isn't a pointer", name.text()),
+                    });
+                }
+            }
+        }
+        Ok(self)
+    }
+
+    /// The attributes of all groups that are about this level, or about all of the declaration.
+    pub(super) fn has(&self, name: AttributeName) -> bool {
+        self.groups.iter().any(|group| group.attributes.has(name))
+    }
+
+    /// The kind that attributes give the pointer at this level.
+    pub(super) fn pointer(&self, level: usize) -> Result<Option<PointerKind>, String> {
+        let mut found = None;
+        for group in self.groups.iter().filter(|group| group.start == level) {
+            let kinds = [
+                (AttributeName::Ref, PointerKind::Reference),
+                (AttributeName::Unique, PointerKind::Unique),
+            ];
+            for (name, kind) in kinds {
+                if group.attributes.has(name) && found.replace(kind).is_some_and(|of| of != kind) {
+                    return Err("its pointer is `ref` and `unique` at once".to_owned());
+                }
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Pointers and arrays within each other. The tables of a trait have fewer.
+const LEVELS_MAX: usize = 8;
+
+/// Types that MIDL or its files marshal by routines, whatever the file at hand declares them as.
+const OTHERS: [&str; 40] = [
+    "BSTR",
+    "HSTRING",
+    "VARIANT",
+    "VARIANTARG",
+    "SAFEARRAY",
+    "LPSAFEARRAY",
+    "CLIPFORMAT",
+    "STGMEDIUM",
+    "ASYNC_STGMEDIUM",
+    "FLAG_STGMEDIUM",
+    "SNB",
+    "HWND",
+    "HMENU",
+    "HACCEL",
+    "HBRUSH",
+    "HFONT",
+    "HDC",
+    "HICON",
+    "HCURSOR",
+    "HRGN",
+    "HBITMAP",
+    "HPALETTE",
+    "HMETAFILE",
+    "HENHMETAFILE",
+    "HMETAFILEPICT",
+    "HGLOBAL",
+    "HMONITOR",
+    "HKEY",
+    "HINSTANCE",
+    "HMODULE",
+    "DISPPARAMS",
+    "EXCEPINFO",
+    "PROPVARIANT",
+    "DECIMAL",
+    "CY",
+    "CURRENCY",
+    "ITEMIDLIST",
+    "PIDLIST_ABSOLUTE",
+    "LPITEMIDLIST",
+    "LPCITEMIDLIST",
+];

@@ -1,0 +1,164 @@
+//! Methods whose COM layout differs from the one that the file declares: each is reported and marked.
+
+use super::declared::DeclaredMethod;
+use super::{State, lower};
+use crate::front::Span;
+use crate::front::diagnostic::{Diagnostic, did_you_mean, quoted};
+use crate::front::report::{self, Options};
+use crate::layout::{Tables, compare};
+use crate::model::{Description, Method};
+
+impl State {
+    /// Marks the methods whose layout differs, and reports those of interfaces that aren't private.
+    pub(super) fn mark(&mut self, description: &mut Description) {
+        let tables = Tables::of(description);
+        let found: Vec<Vec<_>> = description
+            .interfaces
+            .iter()
+            .map(|interface| {
+                let declared = self.declared.get(&interface.name.to_string());
+                let declared = declared.map_or(&[][..], |declared| declared);
+                let methods = interface.methods.iter().enumerate();
+                methods.map(|(at, method)| differs(declared.get(at), at, method, &tables)).collect()
+            })
+            .collect();
+        for (interface, found) in description.interfaces.iter_mut().zip(found) {
+            let mut is_first = true;
+            for (method, found) in interface.methods.iter_mut().zip(found) {
+                let Some(Difference { name, span, reason, .. }) = found else { continue };
+                if !interface.is_private {
+                    let message = format!(
+                        "method {} has another COM layout in Rust: {reason}",
+                        quoted(&name)
+                    );
+                    let diagnostic = Diagnostic::warning(span, message);
+                    let hint = is_first.then(|| HINT.to_owned());
+                    self.diagnostics.push_always(diagnostic.hint_if(hint));
+                    is_first = false;
+                }
+                method.differs = Some(reason);
+            }
+        }
+    }
+
+    /// Reports names of private interfaces that there are none of.
+    pub(super) fn unknown_private(&mut self, private: &[String]) {
+        for name in private.iter().filter(|name| !self.private.contains(*name)) {
+            let message = format!("there is no interface {} to be private", quoted(name));
+            let hint = did_you_mean(name, self.others.iter().map(String::as_str));
+            self.diagnostics.push(Diagnostic::without_place(message).hint_if(hint));
+        }
+    }
+}
+
+/// A method whose layout differs.
+struct Difference {
+    name: String,
+    span: Span,
+    reason: String,
+    is_mask: bool,
+}
+
+/// A method of a trait whose COM layout differs from the one of the `.idl` file that was emitted for it.
+#[derive(Clone, Debug)]
+pub struct LayoutDifference {
+    /// The interface and the method, as the file names them.
+    pub method: String,
+    /// What differs.
+    pub reason: String,
+    /// Access masks are all that differs: the file's reduce what is sent, and the trait's tables have
+    /// none.
+    pub is_mask: bool,
+}
+
+/// The methods of a description whose COM layout differs from that of the `.idl` file that
+/// [`emit`](crate::emit::emit) wrote for it. Methods of private interfaces are left out.
+///
+/// # Examples
+///
+/// ```
+/// use syshandle_idl::{emit::emit, emitted_differences};
+///
+/// let text = "#[interface(iid = \"0b7a0f0e-5d1b-4f5e-8f0a-6f8f3c1c2a01\")]
+///     pub trait Keys { fn add(&self, key: [u8; 4]) -> Result<u32>; }";
+/// let description = syshandle_idl::rust::file(syn::parse_str(text).unwrap()).unwrap();
+/// let differences = emitted_differences(&emit(&description).unwrap(), &description);
+/// assert_eq!(differences[0].method, "IKeys::Add");
+/// ```
+pub fn emitted_differences(emitted: &str, description: &Description) -> Vec<LayoutDifference> {
+    let options = Options::default();
+    let read = report::read_text("emitted.idl", emitted, &options);
+    let mut lowered = Description::default();
+    let state = lower(&read.program, &options, &mut lowered);
+    let tables = Tables::of(description);
+    let mut differences = Vec::new();
+    for interface in description.interfaces.iter().filter(|of| !of.is_private) {
+        let declared = state.declared.get(&interface.name.to_string());
+        for (at, method) in interface.methods.iter().enumerate() {
+            let one = declared.and_then(|methods| methods.get(at));
+            let found = match one {
+                Some(one) => differs(Some(one), at, method, &tables),
+                None => {
+                    differences.push(LayoutDifference {
+                        method: format!("I{}::{}", interface.name, method.name),
+                        reason: "the layout of its declaration can't be computed".to_owned(),
+                        is_mask: false,
+                    });
+                    continue;
+                }
+            };
+            differences.extend(found.map(|Difference { name, reason, is_mask, .. }| {
+                LayoutDifference { method: name, reason, is_mask }
+            }));
+        }
+    }
+    differences
+}
+
+fn differs(
+    declared: Option<&DeclaredMethod>,
+    at: usize,
+    method: &Method,
+    tables: &Tables<'_>,
+) -> Option<Difference> {
+    let declared = declared?;
+    let mut reasons = declared.reasons.clone();
+    let number = at + FIRST_METHOD;
+    if declared.number != number && declared.number != usize::MAX {
+        let what = format!(
+            "it is number {} in the file's vtable, and number {number} in the tables of the trait",
+            declared.number
+        );
+        reasons.push((declared.span, what));
+    }
+    if declared.reasons.is_empty() {
+        match tables.slots(method) {
+            Err(why) => {
+                let what = format!("in the trait's tables it travels as opaque bytes: {why}");
+                reasons.push((declared.span, what));
+            }
+            Ok(slots) => {
+                if let Some((place, what)) = compare(&declared.slots, &slots) {
+                    let place = place.and_then(|place| declared.places.get(place));
+                    reasons.push(match place {
+                        Some((name, span)) => (*span, format!("parameter `{name}`: {what}")),
+                        None => (declared.span, what),
+                    });
+                }
+            }
+        }
+    }
+    let is_mask = reasons.is_empty();
+    reasons.extend(declared.masks.iter().cloned());
+    let &(span, _) = reasons.first()?;
+    let mut texts: Vec<String> = reasons.into_iter().map(|(_, text)| text).collect();
+    texts.dedup();
+    Some(Difference { name: declared.name.clone(), span, reason: texts.join("; "), is_mask })
+}
+
+/// The number of an interface's first own method, behind those of `IUnknown`.
+const FIRST_METHOD: usize = 3;
+
+const HINT: &str = "programs in C or C++ that use the header of this file can't call such a method \
+                    through syshandle's tables. Where all callers and servers are syshandle's, declare \
+                    the interface private (`--private NAME`, `Build::private`)";

@@ -1,0 +1,427 @@
+// Written by syshandle from an .idl file; changes here will be lost.
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, syshandle::Encode, syshandle::Decode)]
+pub enum E16 {
+    A = 0,
+    B = 5,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, syshandle::Encode, syshandle::Decode)]
+pub enum V1 {
+    V1a,
+    V1b,
+}
+
+pub type Neg = u32;
+pub const NA: u32 = 4294967295;
+pub const NB: u32 = 4294967295;
+pub const NC: u32 = 2;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, syshandle::Encode, syshandle::Decode)]
+pub enum Big {
+    Ba = 0,
+    Bb = 32768,
+}
+
+pub type Flags = u32;
+pub const FA: u32 = 1;
+pub const FB: u32 = 2;
+pub type V1Flags = u32;
+pub const VFA: u32 = 1;
+pub const VFB: u32 = 2;
+
+/// What `TwoHM` returns.
+#[derive(Debug, syshandle::Encode, syshandle::Decode)]
+pub struct TTwoHM {
+    pub a: syshandle::Event,
+    #[handle(file, write)]
+    pub b: std::fs::File,
+}
+
+/// What `TwoPipes` returns.
+#[derive(Debug, syshandle::Encode, syshandle::Decode)]
+pub struct TTwoPipes {
+    #[handle(pipe)]
+    pub a: syshandle::OwnedHandle,
+    #[handle(pipe)]
+    pub b: syshandle::OwnedHandle,
+}
+
+/// What `NineResults` returns.
+#[derive(Clone, Debug, PartialEq, syshandle::Encode, syshandle::Decode)]
+pub struct TNineResults {
+    pub a: i32,
+    pub b: i32,
+    pub c: i32,
+    pub d: i32,
+    pub e: i32,
+    pub f: i32,
+    pub g: i32,
+    pub h: i32,
+    pub i: i32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, syshandle::Encode, syshandle::Decode)]
+pub enum Tagged {
+    Ta,
+    Tb,
+}
+
+#[derive(Clone, Debug, PartialEq, syshandle::Encode, syshandle::Decode)]
+pub struct S8 {
+    pub a: i32,
+    pub b: i32,
+}
+
+#[derive(Clone, Debug, PartialEq, syshandle::Encode, syshandle::Decode)]
+pub struct LargeInteger {
+    pub quad_part: i64,
+}
+
+#[derive(Clone, Debug, PartialEq, syshandle::Encode, syshandle::Decode)]
+pub struct UlargeInteger {
+    pub quad_part: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, syshandle::Encode, syshandle::Decode)]
+pub struct S12 {
+    pub a: i32,
+    pub b: i32,
+    pub c: i32,
+}
+
+#[derive(Clone, Debug, PartialEq, syshandle::Encode, syshandle::Decode)]
+pub struct P {
+    pub p: Vec<u8>,
+}
+
+#[derive(Clone, Debug, PartialEq, syshandle::Encode, syshandle::Decode)]
+pub struct Q {
+    pub p: Vec<u8>,
+}
+
+#[derive(Clone, Debug, PartialEq, syshandle::Encode, syshandle::Decode)]
+pub struct Pb {
+    pub b: bool,
+    pub n: i32,
+}
+
+#[derive(Clone, Debug, PartialEq, syshandle::Encode, syshandle::Decode)]
+pub struct R {
+    pub next: Option<Box<R>>,
+    pub v: i32,
+}
+
+#[syshandle::interface(iid = "a1b0d0a6-0df6-4b7e-9a7e-1f1f43f0d101")]
+pub trait Dual {
+    #[com(
+        differs = "it is number 7 in the file's vtable, and number 3 in the tables of the trait"
+    )]
+    fn a(&self, context: &syshandle::Context, a: i32) -> syshandle::Result<()>;
+}
+
+#[syshandle::interface(iid = "a1b0d0a6-0df6-4b7e-9a7e-1f1f43f0d102")]
+pub trait T {
+    fn ok_number(
+        &self,
+        context: &syshandle::Context,
+        a: i32,
+        b: i64,
+        d: f64,
+    ) -> syshandle::Result<i16>;
+    #[com(
+        differs = "parameter `b`: the file passes a pointer to a 2-byte integer, and the tables of the trait a pointer to a 4-byte integer"
+    )]
+    fn v_bool(&self, context: &syshandle::Context) -> syshandle::Result<bool>;
+    #[com(
+        differs = "parameter `b`: the file passes a 2-byte integer, and the tables of the trait a 4-byte integer"
+    )]
+    fn in_v_bool(&self, context: &syshandle::Context, b: bool) -> syshandle::Result<()>;
+    #[com(
+        differs = "parameter `b`: the file passes a 1-byte integer, and the tables of the trait a 4-byte integer"
+    )]
+    fn boolean(&self, context: &syshandle::Context, b: bool) -> syshandle::Result<()>;
+    fn ok_bool(&self, context: &syshandle::Context, a: bool) -> syshandle::Result<bool>;
+    #[com(differs = "parameter `a`: `BSTR` is marshaled by routines of Windows")]
+    fn bstr(&self, context: &syshandle::Context, a: String) -> syshandle::Result<()>;
+    #[com(differs = "parameter `a`: `BSTR` is marshaled by routines of Windows")]
+    fn out_bstr(&self, context: &syshandle::Context) -> syshandle::Result<String>;
+    #[com(
+        differs = "parameter `a`: an `out` parameter stands before an `in` parameter, and the tables of the trait have all `in` parameters first"
+    )]
+    fn out_first(&self, context: &syshandle::Context, b: i32) -> syshandle::Result<i32>;
+    #[com(
+        differs = "parameter `p`: the file passes a pointer to a counted array of a 1-byte integer, and the tables of the trait a 4-byte integer"
+    )]
+    fn behind(&self, context: &syshandle::Context, p: Vec<u8>) -> syshandle::Result<()>;
+    fn ok_list(&self, context: &syshandle::Context, p: Vec<u8>) -> syshandle::Result<()>;
+    fn ok_out_list(&self, context: &syshandle::Context) -> syshandle::Result<Vec<u8>>;
+    #[com(
+        differs = "parameter `q`: the file passes a pointer to a counted array of a 4-byte integer, and the tables of the trait a 4-byte integer"
+    )]
+    fn shared(
+        &self,
+        context: &syshandle::Context,
+        p: Vec<u8>,
+        q: Vec<i32>,
+    ) -> syshandle::Result<()>;
+    #[com(differs = "parameter `p`: its count is an expression")]
+    fn const_(
+        &self,
+        context: &syshandle::Context,
+        #[range(4..=4)]
+        p: Vec<u8>,
+    ) -> syshandle::Result<()>;
+    #[com(differs = "parameter `p`: its count is an expression")]
+    fn expr(
+        &self,
+        context: &syshandle::Context,
+        n: u32,
+        p: Vec<u8>,
+    ) -> syshandle::Result<()>;
+    #[com(
+        differs = "parameter `s`: a struct of 2 fields and 8 bytes is passed by value, in a register; the tables of the trait pass a pointer"
+    )]
+    fn by_value(&self, context: &syshandle::Context, s: S8) -> syshandle::Result<()>;
+    #[com(
+        differs = "parameter `d`: a struct of 1 fields and 8 bytes is passed by value, in a register; the tables of the trait pass a pointer"
+    )]
+    fn seek(
+        &self,
+        context: &syshandle::Context,
+        d: LargeInteger,
+        o: u32,
+    ) -> syshandle::Result<UlargeInteger>;
+    fn ok_by_value12(
+        &self,
+        context: &syshandle::Context,
+        s: S12,
+    ) -> syshandle::Result<()>;
+    #[com(
+        differs = "parameter `a`: `in` and `out` at once is one slot in MIDL's tables, and two in those of the trait"
+    )]
+    fn in_out(&self, context: &syshandle::Context, a: i32) -> syshandle::Result<i32>;
+    #[com(
+        differs = "parameter `a`: `in` and `out` at once is one slot in MIDL's tables, and two in those of the trait"
+    )]
+    fn in_out_s(&self, context: &syshandle::Context, a: S8) -> syshandle::Result<S8>;
+    #[com(
+        differs = "parameter `key`: the tables of the trait have no arrays as parameters"
+    )]
+    fn key(&self, context: &syshandle::Context, key: [u8; 4]) -> syshandle::Result<()>;
+    fn ptr_struct(&self, context: &syshandle::Context, p: P) -> syshandle::Result<()>;
+    fn ptr_struct_out(&self, context: &syshandle::Context) -> syshandle::Result<P>;
+    #[com(
+        differs = "parameter `p`: field 1 of the struct: the file has a pointer that may be NULL to a counted array of a 1-byte integer, and the tables of the trait a 4-byte integer"
+    )]
+    fn ptr_struct_q(&self, context: &syshandle::Context, p: Q) -> syshandle::Result<()>;
+    #[com(
+        differs = "parameter `a`: the file passes a 4-byte integer, and the tables of the trait an enum of 2 bytes on the wire"
+    )]
+    fn v1_e(&self, context: &syshandle::Context, a: V1) -> syshandle::Result<()>;
+    fn ok_e16(&self, context: &syshandle::Context, a: E16) -> syshandle::Result<E16>;
+    #[com(
+        differs = "parameter `a`: the file passes an enum of 2 bytes on the wire, and the tables of the trait a 4-byte integer"
+    )]
+    fn neg(&self, context: &syshandle::Context, a: Neg) -> syshandle::Result<()>;
+    #[com(
+        differs = "parameter `a`: the file passes an enum of 2 bytes on the wire, and the tables of the trait a 4-byte integer"
+    )]
+    fn big(&self, context: &syshandle::Context, a: Big) -> syshandle::Result<()>;
+    #[com(
+        differs = "parameter `p`: field 1 of the struct: the file has a 1-byte integer, and the tables of the trait a 4-byte integer"
+    )]
+    fn bool_s(&self, context: &syshandle::Context, p: Pb) -> syshandle::Result<()>;
+    #[com(
+        differs = "parameter `p`: an integer as long as a pointer has 4 bytes on the wire; parameter `q`: an integer as long as a pointer has 4 bytes on the wire"
+    )]
+    fn ulp(&self, context: &syshandle::Context, p: u64, q: u64) -> syshandle::Result<()>;
+    fn two_h(
+        &self,
+        context: &syshandle::Context,
+    ) -> syshandle::Result<(syshandle::Event, std::fs::File)>;
+    #[com(
+        differs = "in the trait's tables it travels as opaque bytes: result: a handle within a struct; parameter `a`: the access mask 0x1 reduces what is sent; the tables of the trait have no masks; parameter `b`: the access mask 0x2 reduces what is sent; the tables of the trait have no masks"
+    )]
+    fn two_hm(&self, context: &syshandle::Context) -> syshandle::Result<TTwoHM>;
+    #[com(differs = "parameter `r`: field `next`: its struct contains itself")]
+    fn recursive(&self, context: &syshandle::Context, r: R) -> syshandle::Result<()>;
+    #[com(differs = "parameter `s`: a text of other letters than UTF-16's")]
+    fn lpstr(&self, context: &syshandle::Context, s: String) -> syshandle::Result<()>;
+    #[com(differs = "parameter `s`: a text of other letters than UTF-16's")]
+    fn char_str(&self, context: &syshandle::Context, s: String) -> syshandle::Result<()>;
+    fn ok_str(
+        &self,
+        context: &syshandle::Context,
+        s: String,
+    ) -> syshandle::Result<String>;
+    fn ok_str2(
+        &self,
+        context: &syshandle::Context,
+        s: String,
+        u: Option<String>,
+    ) -> syshandle::Result<String>;
+    #[com(
+        differs = "parameter `p`: the file passes a pointer that may be NULL to a counted array of a 1-byte integer, and the tables of the trait a pointer to a counted array of a 1-byte integer"
+    )]
+    fn unique_size(
+        &self,
+        context: &syshandle::Context,
+        p: Vec<u8>,
+    ) -> syshandle::Result<()>;
+    #[com(
+        differs = "parameter `p`: `length_is` describes an array that the tables of the trait describe by a count alone"
+    )]
+    fn out_len(
+        &self,
+        context: &syshandle::Context,
+        n: u32,
+    ) -> syshandle::Result<Vec<u8>>;
+    #[com(
+        differs = "parameter `h`: a `unique` handle may be NULL, which the tables of the trait refuse"
+    )]
+    fn unique_handle(
+        &self,
+        context: &syshandle::Context,
+        h: syshandle::Event,
+    ) -> syshandle::Result<()>;
+    fn ok_handle(
+        &self,
+        context: &syshandle::Context,
+        h: syshandle::Event,
+    ) -> syshandle::Result<std::fs::File>;
+    #[com(
+        differs = "parameter `t`: `T`: `wire_marshal` puts another type on the wire than the one in memory"
+    )]
+    fn wire(
+        &self,
+        context: &syshandle::Context,
+        t: Option<i16>,
+    ) -> syshandle::Result<()>;
+    #[com(
+        differs = "parameter `p`: the file passes a pointer to a 4-byte integer, and the tables of the trait a 4-byte integer"
+    )]
+    fn in_ptr(&self, context: &syshandle::Context, p: i32) -> syshandle::Result<()>;
+    fn ok_unique(
+        &self,
+        context: &syshandle::Context,
+        p: Option<i32>,
+        q: S8,
+        r: Option<S8>,
+        iid: syshandle::Guid,
+    ) -> syshandle::Result<syshandle::Guid>;
+    #[com(
+        differs = "parameter `p`: the file passes a pointer to a pointer that may be NULL to a struct of 2 fields and 8 bytes, and the tables of the trait a pointer that may be NULL to a struct of 2 fields and 8 bytes"
+    )]
+    fn pp(&self, context: &syshandle::Context, p: Option<S8>) -> syshandle::Result<()>;
+    fn ok_out_pp(&self, context: &syshandle::Context) -> syshandle::Result<Option<S8>>;
+    fn ok_iface(
+        &self,
+        context: &syshandle::Context,
+        p: TClient,
+        q: Option<TClient>,
+    ) -> syshandle::Result<TClient>;
+    #[com(
+        differs = "parameter `a`: `range` is checked by MIDL's proxy, and not by that of the trait"
+    )]
+    fn ranged(
+        &self,
+        context: &syshandle::Context,
+        #[range(1..=3)]
+        a: i32,
+    ) -> syshandle::Result<()>;
+    fn ok_handles(
+        &self,
+        context: &syshandle::Context,
+        h: Vec<syshandle::Event>,
+    ) -> syshandle::Result<()>;
+    #[handle(socket)]
+    fn ok_pipe(
+        &self,
+        context: &syshandle::Context,
+        #[handle(pipe)]
+        p: syshandle::OwnedHandle,
+    ) -> syshandle::Result<syshandle::OwnedHandle>;
+    #[com(
+        differs = "in the trait's tables it travels as opaque bytes: result: a handle within a struct"
+    )]
+    fn two_pipes(&self, context: &syshandle::Context) -> syshandle::Result<TTwoPipes>;
+    fn ok_mask_of_zero(
+        &self,
+        context: &syshandle::Context,
+        h: std::fs::File,
+    ) -> syshandle::Result<()>;
+    #[com(
+        differs = "parameter `h`: the access mask 0x120089 reduces what is sent; the tables of the trait have no masks"
+    )]
+    fn masked(
+        &self,
+        context: &syshandle::Context,
+        #[handle(file, read)]
+        h: std::fs::File,
+    ) -> syshandle::Result<()>;
+    fn ok_handles_out(
+        &self,
+        context: &syshandle::Context,
+    ) -> syshandle::Result<Vec<syshandle::Event>>;
+    #[com(
+        differs = "parameter `h`: the file passes a pointer to a counted array of a handle, and the tables of the trait a 4-byte integer"
+    )]
+    fn handles_behind(
+        &self,
+        context: &syshandle::Context,
+        h: Vec<syshandle::Event>,
+    ) -> syshandle::Result<()>;
+    #[com(
+        differs = "parameter `h`: the file passes a pointer to a handle, and the tables of the trait a handle"
+    )]
+    fn pointer_to_handle(
+        &self,
+        context: &syshandle::Context,
+        h: syshandle::Event,
+    ) -> syshandle::Result<()>;
+    #[com(
+        differs = "parameter `h`: `in` and `out` at once is one slot in MIDL's tables, and two in those of the trait"
+    )]
+    fn in_out_handle(
+        &self,
+        context: &syshandle::Context,
+        h: syshandle::Event,
+    ) -> syshandle::Result<syshandle::Event>;
+    #[com(
+        differs = "parameter `a`: the file passes a pointer to a 4-byte integer, and the tables of the trait a pointer to a struct of 9 fields and 36 bytes"
+    )]
+    fn nine_results(
+        &self,
+        context: &syshandle::Context,
+    ) -> syshandle::Result<TNineResults>;
+    #[com(
+        differs = "parameter `a`: an integer as long as a pointer has 4 bytes on the wire"
+    )]
+    fn int3264(&self, context: &syshandle::Context, a: i64) -> syshandle::Result<()>;
+    #[com(
+        differs = "parameter `a`: `ptr` makes a full pointer, which the tables of the trait don't have"
+    )]
+    fn full(
+        &self,
+        context: &syshandle::Context,
+        a: Option<i32>,
+    ) -> syshandle::Result<()>;
+    #[com(
+        differs = "parameter `a`: `max_is` describes an array that the tables of the trait describe by a count alone"
+    )]
+    fn max_is(&self, context: &syshandle::Context, a: Vec<u8>) -> syshandle::Result<()>;
+    #[com(
+        differs = "parameter `a`: the file passes an enum of 2 bytes on the wire, and the tables of the trait a 4-byte integer"
+    )]
+    fn flags(&self, context: &syshandle::Context, a: Flags) -> syshandle::Result<()>;
+    fn ok_flags(
+        &self,
+        context: &syshandle::Context,
+        a: V1Flags,
+    ) -> syshandle::Result<()>;
+    #[com(
+        differs = "parameter `a`: `v1_enum` stands at one name of an enum and not at all"
+    )]
+    fn by_tag(&self, context: &syshandle::Context, a: Tagged) -> syshandle::Result<()>;
+}

@@ -1,0 +1,5 @@
+//! Makes Rust of the `.idl` file.
+
+fn main() {
+    syshandle_idl::build("idl/values.idl");
+}
