@@ -239,7 +239,7 @@ fn enums_that_look_like_flags_are_warned_of_and_become_numbers_on_request() {
         text.contains("pub type Look = u32;") && text.contains("pub const C: u32 = 4;"),
         "{text}"
     );
-    assert_eq!(said.statistics().warnings, 0, "{said}");
+    assert!(!said.to_string().contains("look like flags"), "{said}");
 }
 
 #[test]
