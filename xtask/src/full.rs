@@ -177,7 +177,8 @@ fn replaced(text: &str, table: &str) -> Option<String> {
 }
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    own.parent().unwrap_or(own).to_owned()
 }
 
 const START: &str = "<!-- full -->";

@@ -52,7 +52,8 @@ pub(crate) fn send(
     handles: &[BorrowedFd<'_>],
 ) -> io::Result<usize> {
     if handles.len() > DESCRIPTORS_MAX {
-        return Err(io::Error::from_raw_os_error(libc::ETOOMANYREFS));
+        let what = format!("a message has at most {DESCRIPTORS_MAX} handles");
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
     }
     if let ([piece], []) = (parts, handles) {
         return send_piece(socket, piece);

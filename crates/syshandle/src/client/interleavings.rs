@@ -380,7 +380,7 @@ fn a_call_that_could_not_be_sent_leaves_its_place_to_who_waits_in_any_order() {
     explore(|| {
         let (connection, server) = connect(1, Server::serve);
         threads(3, move |number| match number {
-            0 => assert_eq!(unsendable_call(&connection).kind(), ErrorKind::Busy),
+            0 => assert_eq!(unsendable_call(&connection).kind(), ErrorKind::System),
             _ => assert_answered(call(&connection, LONG, None)),
         });
         server.join().unwrap();
