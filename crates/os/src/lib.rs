@@ -114,7 +114,7 @@ cfg_if::cfg_if! {
         pub use mutex::{Mutex, MutexGuard};
         pub use narrow::Narrow;
         pub use object::Object;
-        pub use peer::{Credentials, Peer, is_elevated};
+        pub use peer::{Credentials, Peer, has_ended, is_elevated};
         pub use poller::{Alarm, Interest, Poller, Ready};
         pub use process::Process;
         pub use prepare::{prepare, prepare_once};

@@ -81,7 +81,7 @@ pub trait Peer: AsFd {
 }
 
 /// Whether a process has ended, by its pidfd.
-pub(crate) fn has_ended(process: BorrowedFd<'_>) -> bool {
+pub fn has_ended(process: BorrowedFd<'_>) -> bool {
     let mut polls = [PollFd::from_borrowed_fd(process, PollFlags::IN)];
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };
     rustix::event::poll(&mut polls, Some(&now)).is_ok_and(|count| count > 0)

@@ -13,6 +13,7 @@ mod pending;
 mod receiving;
 mod reply;
 mod role;
+mod server_process;
 mod starting;
 mod together;
 mod unsent;

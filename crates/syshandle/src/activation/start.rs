@@ -96,6 +96,9 @@ impl<'a> Start<'a> {
             if step == Step::Connected
                 && let Some(connection) = self.connection.take()
             {
+                if let Some(spawned) = &self.spawned {
+                    connection.watch(spawned);
+                }
                 return Ok(connection);
             }
         }

@@ -7,13 +7,14 @@ use std::collections::VecDeque;
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use syshandle_os::{BorrowedHandle, Credentials, ProcessMark, Waitable, Waited, try_take};
+use syshandle_os::{BorrowedHandle, Credentials, ProcessMark, Spawned, Waitable, Waited, try_take};
 use syshandle_wire::{Body, ClientEnd, FrameKind, Header, Limits, Payload};
 
 use super::cancel::Cancel;
 use super::ended::{Ended, OtherEnd, failed};
 use super::patience::Patience;
 use super::reply::{Replies, Reply, ReplyBody, Waiter, WaiterNumber, Waiting};
+use super::server_process::ServerProcess;
 use super::starting::NewCall;
 use crate::link::{Link, Range};
 use crate::spin::Spin;
@@ -27,6 +28,7 @@ pub(crate) struct Connection {
     owner: ProcessMark,
     pub(crate) link: Link,
     pub(super) server: Credentials,
+    pub(super) process: ServerProcess,
     pub(super) other_end: OtherEnd,
     pub(super) limits: Limits,
     pub(super) spin: Spin,
@@ -91,7 +93,23 @@ impl Connection {
         };
         let (spin, spin_beside) = (Spin::default(), Spin::default());
         let owner = ProcessMark::current();
-        Self { owner, link, server, other_end, limits, spin, spin_beside, state: Mutex::new(state) }
+        let process = ServerProcess::of(server);
+        Self {
+            owner,
+            link,
+            server,
+            process,
+            other_end,
+            limits,
+            spin,
+            spin_beside,
+            state: Mutex::new(state),
+        }
+    }
+
+    /// Watches the program that this client has started for the server.
+    pub(crate) fn watch(&self, spawned: &Spawned) {
+        self.process.set(spawned);
     }
 
     /// Who the server is, from the kernel.
@@ -212,10 +230,23 @@ impl Connection {
             }
         }
         let cancel = patience.cancel.map(Cancel::event);
-        let waited = wait_until(patience.deadline, |until| {
-            self.link.socket.wait_beside(object, cancel, until)
-        });
-        match waited.map_err(failed)? {
+        let waited = loop {
+            let until = self.process.wait_end(patience.deadline);
+            let waited =
+                wait_until(until, |until| self.link.socket.wait_beside(object, cancel, until));
+            match waited.map_err(failed)? {
+                Waited::TimedOut if self.process.has_ended(&self.link.socket) => {
+                    // The server may have signalled it before.
+                    if try_take(object).map_err(failed)? {
+                        return Ok(());
+                    }
+                    break Waited::PeerGone;
+                }
+                Waited::TimedOut if now() < patience.deadline => {}
+                waited => break waited,
+            }
+        };
+        match waited {
             Waited::Taken => Ok(()),
             Waited::TimedOut => {
                 let text = "timed out waiting for the object";

@@ -15,7 +15,7 @@ use crate::batch::Batch;
 use crate::buffer::{FrameBuffer, take_bytes};
 use crate::link::NoBody;
 use crate::sync::thread::Thread;
-use crate::sync::wait_until;
+use crate::sync::{now, wait_until};
 
 /// What came from the socket.
 pub(super) enum Incoming {
@@ -82,10 +82,11 @@ impl Connection {
     ) -> Result<T, Incoming> {
         let mut looking = self.spin.start(self.link.peer());
         let mut looks = !patience.left().is_zero() && looking.again();
+        let mut has_ended = false;
         loop {
             // One system call that waits, where that can't miss a cancel or the deadline.
             let left = patience.left();
-            let waits = !looks && patience.cancel.is_none() && left > KERNEL_WAIT_MIN;
+            let waits = !looks && !has_ended && patience.cancel.is_none() && left > KERNEL_WAIT_MIN;
             let kernel_waits = waits.then_some(KERNEL_WAIT);
             match receive(kernel_waits) {
                 Ok(received) => {
@@ -97,14 +98,18 @@ impl Connection {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock && looks => {
                     looks = looking.again();
                 }
+                // Its last messages were received.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && has_ended => {
+                    return Err(Incoming::Nothing(Ended::Died));
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     let socket = &self.link.socket;
+                    let until = self.process.wait_end(patience.deadline);
                     let waited = match patience.cancel {
-                        Some(cancel) => wait_until(patience.deadline, |until| {
+                        Some(cancel) => wait_until(until, |until| {
                             socket.wait_readable_or(cancel.event(), until)
                         }),
-                        None => wait_until(patience.deadline, |until| socket.wait_readable(until))
-                            .map(drop),
+                        None => wait_until(until, |until| socket.wait_readable(until)).map(drop),
                     };
                     if let Err(error) = waited {
                         return Err(Incoming::Nothing(Ended::Failed(error.kind())));
@@ -113,6 +118,7 @@ impl Connection {
                     if patience.check().is_err() {
                         return Err(Incoming::NotYet);
                     }
+                    has_ended = now() >= until && self.process.has_ended(socket);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => patience.look(),
                 // The server went with messages of ours unread: its own are still to come.

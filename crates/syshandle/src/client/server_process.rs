@@ -1,0 +1,68 @@
+//! The server's process: a client that waits long looks whether it still lives.
+//!
+//! The socket alone doesn't tell: a child that the server forked keeps the other end open after the
+//! server's death. A look makes only system calls that a client makes anyway, so that it works in a
+//! sandbox.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use syshandle_os::{Credentials, Peer, Seqpacket, Spawned};
+
+use crate::sync::now;
+
+/// The process that serves a connection.
+#[derive(Debug)]
+pub(super) struct ServerProcess {
+    pid: u32,
+    is_other: bool,
+    /// Its pidfd, if the kernel gives one.
+    process: OnceLock<Option<OwnedFd>>,
+}
+
+impl ServerProcess {
+    pub(super) fn of(server: Credentials) -> Self {
+        let is_other = server.pid != 0 && server.pid != std::process::id();
+        Self { pid: server.pid, is_other, process: OnceLock::new() }
+    }
+
+    /// Sets the process, for a connection from before the server was started: of such a connection
+    /// the kernel names this process as the peer.
+    pub(super) fn set(&self, spawned: &Spawned) {
+        let _ = self.process.set(spawned.as_fd().try_clone_to_owned().ok());
+    }
+
+    /// When a wait that begins now must look whether the process lives, if not at its deadline.
+    pub(super) fn wait_end(&self, deadline: Instant) -> Instant {
+        if self.is_other { deadline.min(now() + INTERVAL) } else { deadline }
+    }
+
+    /// Whether the process is known to have ended.
+    pub(super) fn has_ended(&self, socket: &Seqpacket) -> bool {
+        if !self.is_other {
+            return false;
+        }
+        if let Some(process) = self.process.get() {
+            return process
+                .as_ref()
+                .is_some_and(|process| syshandle_os::has_ended(process.as_fd()));
+        }
+        // Another process called `listen` if this client connected while the server was started.
+        if !socket.peer().is_ok_and(|peer| peer.pid == self.pid) {
+            let _ = self.process.set(None);
+            return false;
+        }
+        match socket.peer_process() {
+            Ok(process) => {
+                let has_ended = syshandle_os::has_ended(process.as_fd());
+                let _ = self.process.set(Some(process));
+                has_ended
+            }
+            Err(_) => socket.peer_has_ended(),
+        }
+    }
+}
+
+/// A death that the socket doesn't tell is noticed this late.
+const INTERVAL: Duration = Duration::from_millis(500);
