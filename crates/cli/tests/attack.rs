@@ -17,7 +17,8 @@ const SLOWER: &str = "500";
 
 /// Those that take less than some seconds. `cargo xtask torture` plays all.
 const QUICK: &str = "truncated,oversized,versions,counts,slots,handles,early,handle-flood,churn,\
-                     dribble,unasked,death,itself,arena,sparse-memory,amplification,stranger";
+                     dribble,unasked,death,itself,shared-ends,blocking,unread-handles,arena,\
+                     sparse-memory,amplification,stranger";
 
 /// The same, or all where there is time: see `xtask`.
 fn accepted() -> String {

@@ -16,6 +16,7 @@
 mod attack;
 mod census;
 mod honest;
+mod hostage;
 mod line;
 mod play;
 mod plays;
@@ -24,6 +25,7 @@ mod report;
 pub use attack::Attack;
 pub use census::Census;
 pub use honest::{Honest, Times};
+pub use hostage::Hostage;
 pub use line::{Answer, Line};
 pub use play::{Act, Play, Target};
 pub use report::{Report, Row};

@@ -86,13 +86,20 @@ impl Line {
     /// # Errors
     /// Those of `sendmsg(2)`, or the server answers with something else.
     pub fn attached(door: &Seqpacket, within: Duration) -> io::Result<Self> {
+        Ok(Self::attached_keeping(door, within)?.0)
+    }
+
+    /// The same; also returns the end of the return channel that the server was sent.
+    pub(crate) fn attached_keeping(
+        door: &Seqpacket,
+        within: Duration,
+    ) -> io::Result<(Self, Seqpacket)> {
         let (channel, theirs) = Seqpacket::pair()?;
         let channel = Self(channel);
         let attach = written(&Header { handles: 1, ..Header::new(FrameKind::Attach) });
         door.send(&[IoSlice::new(&attach)], &[theirs.as_fd()])?;
-        drop(theirs);
         match channel.answer(within) {
-            Answer::Attached(Some(end)) => Ok(Self(Seqpacket::from(end))),
+            Answer::Attached(Some(end)) => Ok((Self(Seqpacket::from(end)), theirs)),
             other => Err(io::Error::other(format!("the door does not open: {other}"))),
         }
     }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use syshandle::Error;
 use syshandle::{ErrorKind, Ran};
-use syshandle_hostile::{Answer, Census, Line};
+use syshandle_hostile::{Answer, Census, Hostage, Line};
 use syshandle_os::Listener;
 use syshandle_trial::{Place, SERVER, TRIAL, TrialClient, TrialStarter};
 use syshandle_wire::{
@@ -141,6 +141,27 @@ const SCRIPTS: &[(&str, Script)] = &[
         let null = File::open("/dev/null").unwrap();
         let header = Header { call, ..Header::new(FrameKind::Reply) };
         line.frame(&header, &[0; 12], &[null.as_fd(); 200]).unwrap();
+        until_gone(line);
+    }),
+    ("answers with handles whose close blocks", |line| {
+        let call = opened(line);
+        let mut hostages = [Hostage::new().unwrap(), Hostage::new().unwrap()];
+        let handles = [hostages[0].take_nested().unwrap(), hostages[1].take().unwrap()];
+        let header = Header { call, ..Header::new(FrameKind::Reply) };
+        let _ = line.frame(&header, &[0; 12], &handles.each_ref().map(AsFd::as_fd));
+        // The last close of them would block this thread as well.
+        std::thread::spawn(move || drop(handles));
+        until_gone(line);
+    }),
+    ("ends the connection with handles unread whose close blocks", |line| {
+        let call = opened(line);
+        let mut hostage = Hostage::new().unwrap();
+        let handle = hostage.take().unwrap();
+        reply(line, call + 1, Status::Done as u32, b"");
+        let header = Header { call, ..Header::new(FrameKind::Reply) };
+        // The client may have ended the connection already.
+        let _ = line.frame(&header, &[], &[handle.as_fd()]);
+        std::thread::spawn(move || drop(handle));
         until_gone(line);
     }),
     ("declares handles that it doesn't send", |line| {
@@ -281,12 +302,13 @@ fn serve_each(scripts: &[(&str, Script)], check: impl Fn(&str, Error)) {
 
 #[test]
 fn no_server_hangs_or_crashes_its_client() {
-    let before = Census::of(std::process::id()).unwrap().open();
+    let before = Census::of(std::process::id()).unwrap();
     serve_each(SCRIPTS, |what, error| {
         println!("{what}: {:?}: {error}", error.kind());
         assert!(error.to_string().len() < 8192, "{what}: the text is bounded");
     });
-    let settled = Census::of(std::process::id()).unwrap().open();
+    let settled = Census::settled(std::process::id(), &before, SOON).unwrap().open();
+    let before = before.open();
     assert!(settled <= before, "{settled} descriptors, and {before} before");
 }
 

@@ -10,6 +10,7 @@ pub(crate) mod doors;
 mod ending;
 mod event_loop;
 mod held;
+mod in_flight;
 mod inbox;
 mod incoming;
 #[cfg(test)]
@@ -290,6 +291,7 @@ pub(crate) fn totals(clients: usize, calls: usize, descriptors: Option<u64>) -> 
         calls,
         waiting: calls.saturating_mul(WAITING_PER_METHOD),
         descriptors: descriptors.map_or(Totals::UNLIMITED.descriptors, |limit| limit as usize),
+        in_flight: Totals::in_flight_within(descriptors),
         timers: TIMERS_MAX,
         bytes: usize::try_from(memory).unwrap_or(usize::MAX).min(MEMORY_MAX),
     }

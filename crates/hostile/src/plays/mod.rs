@@ -1,6 +1,7 @@
 //! The plays: a file each.
 
 mod amplification;
+mod blocking_close;
 mod broken_arena;
 mod broken_counts;
 mod churn;
@@ -13,12 +14,14 @@ mod handle_counts;
 mod handle_flood;
 mod never_reads;
 mod oversized;
+mod shared_ends;
 mod silence;
 mod sparse_memory;
 mod stranger;
 mod together;
 mod truncated;
 mod unasked;
+mod unread_handles;
 mod versions;
 mod wrong_slots;
 
@@ -41,6 +44,9 @@ pub(crate) const ALL: &[Play] = &[
     never_reads::PLAY,
     death::PLAY,
     connection_itself::PLAY,
+    shared_ends::PLAY,
+    blocking_close::PLAY,
+    unread_handles::PLAY,
     broken_arena::PLAY,
     sparse_memory::PLAY,
     amplification::PLAY,

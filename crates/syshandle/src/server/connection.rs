@@ -15,6 +15,7 @@ use super::activity::{Hold, What};
 use super::doors::Known;
 use super::event_loop::{EventLoop, Source};
 use super::held::HeldReplies;
+use super::in_flight::InFlight;
 use super::inbox::Inbox;
 use super::newest::Newest;
 use super::reactor::Reactor;
@@ -47,6 +48,7 @@ pub(crate) struct Connection {
     /// What is known of the methods of the interface.
     pub(super) methods: OnceLock<Arc<MethodTimes>>,
     pub(super) inbox: Inbox,
+    pub(super) in_flight: InFlight,
     /// A job that the thread looks after that stays with this client.
     newest: Arc<Newest>,
     /// So that nobody needs the lock to see that there are none, as is usual.
@@ -135,6 +137,7 @@ impl Connection {
             spin: Spin::default(),
             methods: OnceLock::new(),
             inbox: Inbox::default(),
+            in_flight: InFlight::default(),
             newest: Arc::default(),
             holds_replies: AtomicBool::new(false),
             frees_memory: AtomicBool::new(false),
@@ -387,6 +390,8 @@ impl Connection {
         self.session.end(reactor, &self.link.socket, bye);
         self.link.socket.shut_down();
         crate::log::debug!(bye, pid = self.session.client.pid, "a client has gone");
+        let (hold, taken) = hold.unzip();
+        self.leave_in_flight(reactor, taken);
         // Last: without a client the server may end.
         drop(hold);
     }

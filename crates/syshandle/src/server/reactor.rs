@@ -22,6 +22,7 @@ use super::connection::{Client, Connection};
 use super::crew::Crew;
 use super::doors::Known;
 use super::event_loop::{EventLoop, Source};
+use super::in_flight::UnreadSockets;
 use super::jobs::{Job, Outcome};
 use super::receiving::Acted;
 use super::sentinel::{Post, Sentinel};
@@ -45,6 +46,8 @@ pub(crate) struct Reactor {
     pub(crate) activity: Arc<Activity>,
     pub(super) settings: Settings,
     pub(crate) shares: Shares,
+    /// Handles in flight to clients whose connections have ended.
+    pub(super) in_flight: UnreadSockets,
     classes: Guarded<HashMap<Guid, Factory>>,
     pub(super) methods: MethodTable,
     /// Jobs that end together, each to be taken by whoever runs the first loop.
@@ -113,6 +116,7 @@ impl Reactor {
             timers: Timers::new()?,
             activity: Arc::default(),
             shares: Shares::new(settings.shares),
+            in_flight: UnreadSockets::default(),
             settings,
             classes: Guarded::new(classes),
             methods: MethodTable::default(),
@@ -413,6 +417,7 @@ impl Reactor {
                 Timer::Idle => self.end_if_idle(),
                 Timer::Drain => self.tell_jobs(),
                 Timer::Stop => self.finish(),
+                Timer::Unread => self.in_flight.look(self),
                 Timer::Accept => {
                     for (_, source) in self.all_sources() {
                         if let Source::Entrance(entrance) = source {

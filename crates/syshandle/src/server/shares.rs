@@ -6,10 +6,12 @@
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
-use syshandle_os::{Closer, Credentials, OwnedHandle, UserId};
+use syshandle_os::{Closer, Credentials, HANDLES_PER_MESSAGE_MAX, OwnedHandle, UserId};
 
 use crate::sync::atomic::AtomicUsize;
+use crate::sync::now;
 
 /// The shares of all clients.
 #[derive(Debug)]
@@ -30,6 +32,8 @@ pub(crate) struct Totals {
     pub(crate) waiting: usize,
     /// Descriptors: of connections, doors, jobs, and of the arguments of methods that run.
     pub(crate) descriptors: usize,
+    /// Handles that were sent and are not received yet.
+    pub(crate) in_flight: usize,
     /// Jobs that wait for their time, and take no descriptor.
     pub(crate) timers: usize,
     /// Bytes of memory that the server holds for a client: replies that wait to be read, pages of
@@ -54,6 +58,9 @@ pub(crate) struct Share {
     calls: AtomicUsize,
     waiting: AtomicUsize,
     descriptors: AtomicUsize,
+    in_flight: AtomicUsize,
+    /// When all connections of the client were last asked what it has received.
+    settled: Mutex<Option<Instant>>,
     timers: AtomicUsize,
     bytes: AtomicUsize,
     /// Closes handles that the client sent. Those that are not closed yet count as descriptors.
@@ -122,8 +129,21 @@ impl Shares {
 
 impl Totals {
     /// What a reactor has that is for one process and its friends.
-    pub(crate) const UNLIMITED: Self =
-        Self { clients: MAX, calls: MAX, waiting: MAX, descriptors: MAX, timers: MAX, bytes: MAX };
+    pub(crate) const UNLIMITED: Self = Self {
+        clients: MAX,
+        calls: MAX,
+        waiting: MAX,
+        descriptors: MAX,
+        in_flight: MAX,
+        timers: MAX,
+        bytes: MAX,
+    };
+
+    /// Limits the handles in flight to all clients to half of what the kernel allows the user
+    /// (`RLIMIT_NOFILE`). The other processes of the user count in the kernel's limit as well.
+    pub(crate) fn in_flight_within(descriptors: Option<u64>) -> usize {
+        descriptors.map_or(Self::UNLIMITED.in_flight, |limit| limit as usize / 2)
+    }
 
     fn quarters(self, quarters: usize) -> Self {
         // Rounded up, and not beyond the largest number.
@@ -136,6 +156,8 @@ impl Totals {
             calls: part(self.calls),
             waiting: part(self.waiting),
             descriptors: part(self.descriptors),
+            // One full message fits in any case.
+            in_flight: part(self.in_flight).max(HANDLES_PER_MESSAGE_MAX),
             timers: part(self.timers),
             bytes: part(self.bytes),
         }
@@ -156,6 +178,8 @@ impl Share {
             calls: none(),
             waiting: none(),
             descriptors: none(),
+            in_flight: none(),
+            settled: Mutex::default(),
             timers: none(),
             bytes: none(),
             closer: Closer::new(),
@@ -218,6 +242,28 @@ impl Share {
     /// Returns the limit of descriptors, less those that wait to be closed.
     fn max_descriptors(&self) -> usize {
         self.max.descriptors.saturating_sub(self.closer.pending())
+    }
+
+    /// Counts handles that are about to be sent; `false` if too many are in flight.
+    pub(crate) fn take_in_flight(&self, handles: usize) -> bool {
+        add(&self.in_flight, handles, self.max.in_flight)
+    }
+
+    /// Handles were received, or were not sent.
+    pub(crate) fn give_back_in_flight(&self, handles: usize) {
+        self.in_flight.fetch_sub(handles, Ordering::Relaxed);
+    }
+
+    /// Whether the last look at all connections of the client was at least `pause` ago. Then the next
+    /// one begins.
+    pub(crate) fn may_settle(&self, pause: Duration) -> bool {
+        let mut settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = now();
+        let may = settled.is_none_or(|settled| now >= settled + pause);
+        if may {
+            *settled = Some(now);
+        }
+        may
     }
 
     /// Closes a handle that the client sent, in the background.
@@ -348,6 +394,7 @@ mod tests {
             calls,
             waiting: 1,
             descriptors,
+            in_flight: 1,
             timers: 2,
             bytes: 100,
         }))

@@ -42,6 +42,8 @@ pub(crate) enum Timer {
     Drain,
     /// What was told that the server ends has had time enough.
     Stop,
+    /// Clients whose connections have ended may have received their handles.
+    Unread,
     /// There may be descriptors again.
     Accept,
     /// A source couldn't be watched: it is looked at instead, and then watched again.

@@ -1,15 +1,17 @@
 //! Every limit: an error that names it, and everything as before when there is room again.
 
+use std::os::fd::AsFd;
 use std::thread;
 use std::time::Duration;
 
 use syshandle::{ErrorKind, Event, Interface, ManualEvent, OwnedHandle, Ran};
+use syshandle_wire::{FrameKind, Header};
 
 use crate::support::bench::{BENCH, Bench, BenchClient, Workbench, pattern, spare_descriptors};
-use crate::support::process::{CLIENTS_MAX, THREADS_MAX, alone};
+use crate::support::process::{CLIENTS_MAX, DESCRIPTORS_MAX, THREADS_MAX, alone};
 use crate::support::raw::Raw;
 use crate::support::world::{World, file, over_every_transport};
-use crate::support::{LONG, descriptors, eventually, eventually_no_more};
+use crate::support::{LONG, descriptors, drain, eventually, eventually_no_more, pipe};
 
 const MEGABYTES_16: usize = 16 * 1024 * 1024;
 
@@ -331,4 +333,61 @@ fn a_program_that_a_server_starts_gets_the_limit_of_descriptors_that_the_server_
         assert_ne!(limit(&mut shell()), "300");
         assert_eq!(limit(syshandle::restore_descriptor_limit(&mut shell())), "300");
     });
+}
+
+/// Calls `events` eight times over a raw connection, and does not read the replies. Returns when all
+/// calls have run.
+fn ask_for_events(raw: &Raw, first_call: u32) {
+    let number = |name| {
+        let methods = <dyn Bench>::DESCRIPTION.methods;
+        methods.iter().position(|method| method.name == name).unwrap() as u32
+    };
+    for call in first_call..first_call + 8 {
+        raw.call(call, number("events"), &100_u32.to_le_bytes(), &[]);
+    }
+    let (reader, writer) = pipe();
+    raw.call(first_call + 8, number("close"), &[1, 0, 0, 0, 0, 0], &[writer.as_fd()]);
+    drop(writer);
+    drain(reader);
+}
+
+#[test]
+fn handles_that_a_client_does_not_receive_count_also_after_its_connection_has_ended() {
+    // Half of that may be in flight, and this process may have three quarters of the half.
+    let world = World::with_environment(&[(DESCRIPTORS_MAX, "1024")]);
+    let bench = world.bench();
+    let open = || Raw::open(&world.socket(), BENCH.clsid(), <dyn Bench>::DESCRIPTION.iid);
+    let replies_with_handles = |raw: &Raw| {
+        let replies: Vec<_> = (0..9).map(|_| raw.receive().unwrap()).collect();
+        replies.iter().filter(|reply| reply.handles.len() == 100).count()
+    };
+    let is_limited = |what: &str| {
+        let error = bench.events(100).expect_err(what);
+        assert!(error.to_string().contains("on their way to this client"), "{what}: {error}");
+    };
+    let is_free = |what: &str| eventually(what, || bench.events(100).is_ok());
+
+    let unread = open();
+    ask_for_events(&unread, 0);
+    is_limited("another connection of the same client");
+    // Replies without handles go on.
+    bench.nothing().unwrap();
+    assert_eq!(replies_with_handles(&unread), 3);
+    is_free("everything was received");
+
+    // The server looks at all connections of a client once in a while.
+    thread::sleep(Duration::from_millis(600));
+    ask_for_events(&unread, 20);
+    // A frame that breaks the rules: the server ends the connection, and its replies stay unread.
+    unread.send(&Header::new(FrameKind::Greeting), &[], &[]);
+    // Longer than the server's pause between two looks.
+    thread::sleep(Duration::from_millis(600));
+    is_limited("the connection has ended");
+    assert_eq!(replies_with_handles(&unread), 3);
+    is_free("the queue of the ended connection is empty");
+
+    let unread = open();
+    ask_for_events(&unread, 0);
+    drop(unread);
+    is_free("the client is gone");
 }

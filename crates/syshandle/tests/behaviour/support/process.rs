@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, setrlimit};
 use syshandle::{Activation, Event, Guid, Server};
 
 use super::bench::{BENCH, BenchClient, DOUBLE, Workbench};
@@ -21,6 +22,8 @@ pub(crate) const DRAIN_MS: &str = "BEHAVIOUR_DRAIN_MS";
 pub(crate) const CLIENTS_MAX: &str = "BEHAVIOUR_CLIENTS_MAX";
 /// How many threads the server takes.
 pub(crate) const THREADS_MAX: &str = "BEHAVIOUR_THREADS_MAX";
+/// How many descriptors the server may have open.
+pub(crate) const DESCRIPTORS_MAX: &str = "BEHAVIOUR_DESCRIPTORS_MAX";
 /// Set, the server's log panics.
 pub(crate) const LOG: &str = "BEHAVIOUR_LOG";
 /// Set, the server stays until it is told to end.
@@ -55,6 +58,10 @@ fn serves_where_it_is_started_as_a_server() {
         tracing::subscriber::set_global_default(FullDisk).unwrap();
     }
     let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    if let Some(descriptors) = number(DESCRIPTORS_MAX) {
+        let limit = Rlimit { current: Some(descriptors), maximum: Some(descriptors) };
+        setrlimit(Resource::Nofile, limit).unwrap();
+    }
     let mut server = Server::new()
         .class(BENCH, Workbench::default)
         .class(DOUBLE, Workbench::default)

@@ -1,0 +1,117 @@
+//! Handles whose close blocks: nested, left unread, in frames that break the rules.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixListener;
+
+use syshandle_wire::{Fault, FrameKind, Header};
+
+use crate::Hostage;
+use crate::line::{Answer, Line, PATIENCE, unless_cut_off};
+use crate::play::{Act, Play, Tally, Target};
+
+pub(crate) const PLAY: Play = Play {
+    name: "blocking",
+    what: "handles whose close blocks, also inside other sockets and in connections left unread",
+    accepted: true,
+    run,
+};
+
+/// Well-behaved connections that go on calling.
+const WITNESSES: usize = 8;
+const CONNECTIONS: usize = 128;
+
+fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
+    let mut witnesses = Vec::new();
+    for _ in 0..WITNESSES {
+        witnesses.push(target.open()?);
+    }
+    // They live until the end: their end would let the server's closes go on.
+    let mut hostages = Vec::new();
+    let mut hostage = |nested: bool| {
+        let mut hostage = Hostage::new()?;
+        let handle = if nested { hostage.take_nested() } else { hostage.take() };
+        hostages.push(hostage);
+        handle.map(|handle| Sent(Some(handle)))
+    };
+
+    let mut tally = Tally::new("a handle in a call that takes none");
+    let line = target.open()?;
+    for call in 0..8 {
+        line.call(call, super::NO_METHOD, &[], &[hostage(call % 2 == 0)?.lend()?])?;
+        let answer = line.answer(PATIENCE);
+        tally.add(&answer, matches!(answer, Answer::Reply { fault: Some(_), .. }));
+    }
+    acts.push(tally.act());
+    acts.push(calls(&witnesses, 0));
+
+    let mut tally = Tally::new("a handle in a frame that breaks the rules");
+    for nested in [true, false, true, false] {
+        let line = target.open()?;
+        line.frame(&Header::new(FrameKind::Greeting), &[], &[hostage(nested)?.lend()?])?;
+        tally.cut_off(&line);
+    }
+    acts.push(tally.act());
+    acts.push(calls(&witnesses, 1));
+
+    let mut tally = Tally::new("a listener with handles in the connections that wait in it");
+    let line = target.open()?;
+    let place = std::env::temp_dir().join(format!("syshandle-hostile-{}", std::process::id()));
+    let listener = UnixListener::bind(&place)?;
+    let waiting = std::os::unix::net::UnixStream::connect(&place);
+    std::fs::remove_file(&place)?;
+    let waiting = syshandle_os::Seqpacket::from(OwnedFd::from(waiting?));
+    waiting.send(&[io::IoSlice::new(b"x")], &[hostage(true)?.lend()?])?;
+    let listener = Sent(Some(listener.into()));
+    line.call(1, super::NO_METHOD, &[], &[listener.lend()?])?;
+    drop((listener, waiting));
+    let answer = line.answer(PATIENCE);
+    tally.add(&answer, matches!(answer, Answer::Reply { fault: Some(_), .. }));
+    acts.push(tally.act());
+    acts.push(calls(&witnesses, 2));
+
+    let mut tally = Tally::new("connections that end with handles unread");
+    for _ in 0..CONNECTIONS {
+        match target.open() {
+            Ok(line) => {
+                // After this frame nothing is received any more.
+                unless_cut_off(line.frame(&Header::new(FrameKind::Greeting), &[], &[]))?;
+                unless_cut_off(line.call(1, super::NO_METHOD, &[], &[hostage(false)?.lend()?]))?;
+                tally.add_text("left", true);
+            }
+            Err(error) => tally.add_text(error.to_string(), true),
+        }
+    }
+    acts.push(tally.act());
+    acts.push(calls(&witnesses, 3));
+    Ok(())
+}
+
+/// A handle that is closed here after it was sent. If the server has closed its own before, this one
+/// is the last, and blocks.
+struct Sent(Option<OwnedFd>);
+
+impl Sent {
+    fn lend(&self) -> io::Result<BorrowedFd<'_>> {
+        self.0.as_ref().map(AsFd::as_fd).ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+}
+
+impl Drop for Sent {
+    fn drop(&mut self) {
+        let handle = self.0.take();
+        std::thread::spawn(move || drop(handle));
+    }
+}
+
+/// Whether connections that did nothing wrong are served.
+fn calls(witnesses: &[Line], call: u32) -> Act {
+    let mut tally = Tally::new("calls on other connections meanwhile");
+    for line in witnesses {
+        let sent = line.call(call, super::NO_METHOD, &[], &[]);
+        let answer = sent.map_or(Answer::CutOff, |()| line.answer(PATIENCE));
+        let is_right = matches!(answer, Answer::Reply { fault: Some(Fault::NoSuchMethod(_)), .. });
+        tally.add(&answer, is_right);
+    }
+    tally.act()
+}

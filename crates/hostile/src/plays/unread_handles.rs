@@ -1,0 +1,47 @@
+//! Replies with handles that nobody receives, on connections that live and that have ended.
+
+use std::io;
+
+use syshandle_wire::{Fault, FrameKind, Header, Limits};
+
+use crate::line::{Answer, PATIENCE, unless_cut_off};
+use crate::play::{Act, Play, Tally, Target};
+
+pub(crate) const PLAY: Play = Play {
+    name: "unread-handles",
+    what: "replies with handles that are never received",
+    accepted: true,
+    run,
+};
+
+const CONNECTIONS: usize = 16;
+
+fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
+    let mut tally = Tally::new(format!("{CONNECTIONS} connections with unread handles"));
+    let mut lines = Vec::new();
+    for place in 0..CONNECTIONS {
+        let line = target.open()?;
+        for call in 0..u32::from(Limits::CALLS_MAX) {
+            unless_cut_off(line.call(call, super::DOOR, &[], &[]))?;
+        }
+        // Half of the connections end, and their queues stay.
+        if place % 2 == 0 {
+            unless_cut_off(line.frame(&Header::new(FrameKind::Greeting), &[], &[]))?;
+        }
+        lines.push(line);
+        tally.add_text("left", true);
+    }
+    acts.push(tally.act());
+
+    let mut tally = Tally::new("a reply with a handle meanwhile, to the same client");
+    let line = target.open()?;
+    line.call(0, super::DOOR, &[], &[])?;
+    let answer = line.answer(PATIENCE);
+    let is_right = matches!(
+        answer,
+        Answer::Reply { fault: None | Some(Fault::Busy { .. } | Fault::Unsendable { .. }), .. }
+    );
+    tally.add(&answer, is_right);
+    acts.push(tally.act());
+    Ok(())
+}
