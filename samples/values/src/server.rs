@@ -11,7 +11,7 @@ fn main() -> Result<()> {
     Server::new().class(VALUES_OBJECT, || Echo).idle_exit(LINGER).run()
 }
 
-/// How long the server stays when nobody uses it.
+/// Time until the idle server exits.
 const LINGER: Duration = Duration::from_secs(2);
 
 struct Echo;

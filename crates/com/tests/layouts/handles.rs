@@ -1,4 +1,4 @@
-//! Handles: what is not reported has the slots and the type strings that MIDL publishes, in words.
+//! Methods with handles: those without a report have the slots and the type strings that MIDL publishes.
 
 use syshandle_com::{Compiled, HandleForm};
 use syshandle_idl::{Options, describe_text};
@@ -6,7 +6,7 @@ use syshandle_idl::{Options, describe_text};
 use crate::description;
 use crate::ndr::Reader;
 
-/// The methods whose layout is that of the file, and their slots.
+/// The methods with the layout of the file, and their slots.
 const SAME: &[(&str, &str, &str)] = &[
     ("OneIn", "[in, system_handle(sh_file)] HANDLE a", "0x008b at 8: handle 0\n0x0070 at 16: long"),
     (

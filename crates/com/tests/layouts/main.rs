@@ -1,5 +1,5 @@
-//! Every method of a corpus of `.idl` files: if its tables differ from those that `widl` makes of the
-//! file, `syshandle_idl` must have reported it.
+//! Every method of a corpus of `.idl` files. If its tables differ from the tables that `widl` makes of
+//! the file, `syshandle_idl` must have reported it.
 //!
 //! `widl` is the IDL compiler of Wine and MinGW. It doesn't know `system_handle`, so methods with
 //! handles are compared with `handles.txt` instead. `ci/idl-layouts` runs this with its output.

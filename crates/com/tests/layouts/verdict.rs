@@ -1,4 +1,4 @@
-//! One method of a file: its tables against those of `widl`, and what was reported of it.
+//! The verdict on one method: a comparison of its tables with the tables of `widl`, and the report.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -73,7 +73,7 @@ pub(crate) fn compare(lowered: &Lowered, theirs: &widl::Tables, found: &mut Vec<
                 Some(None) => "no proxy in this file".to_owned(),
                 None => "another method at this place".to_owned(),
             };
-            // A method of an imported interface is compared where it is declared.
+            // The file that declares an imported interface compares its methods.
             if theirs == "no proxy in this file" && entries[at].interface != **name {
                 continue;
             }
@@ -88,7 +88,7 @@ pub(crate) fn compare(lowered: &Lowered, theirs: &widl::Tables, found: &mut Vec<
     }
 }
 
-/// What the tables of a method say, or why they say nothing that our tables can say.
+/// Describes the tables of a method, or says why the reader of our tables has no words for them.
 fn read(reader: &Reader<'_>, offset: u16) -> String {
     let words = catch_unwind(AssertUnwindSafe(|| reader.methods(&[offset]).remove(0)));
     words.unwrap_or_else(|panic| {

@@ -9,7 +9,7 @@ use std::process::Command;
 pub(crate) struct Tables {
     pub(crate) types: Vec<u8>,
     pub(crate) procedures: Vec<u8>,
-    /// By the names of interfaces: the methods behind those of `IUnknown`.
+    /// The methods behind the three of `IUnknown`, by the names of interfaces.
     pub(crate) interfaces: HashMap<String, Vec<Entry>>,
 }
 
