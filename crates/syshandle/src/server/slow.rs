@@ -140,7 +140,8 @@ mod tests {
 
     const fn method(blocking: bool) -> Method {
         let result = Parameter::new("", Type::Tuple(&[]), None);
-        Method { name: "m", docs: "", parameters: &[], result, error: None, blocking }
+        let (parameters, error, differs) = (&[], None, None);
+        Method { name: "m", docs: "", parameters, result, error, blocking, differs }
     }
 
     static METHODS: [Method; 100] = {
@@ -150,7 +151,8 @@ mod tests {
     };
 
     fn interface(iid: u8) -> Interface {
-        Interface { iid: Guid::from_bytes([iid; 16]), name: "I", docs: "", methods: &METHODS }
+        let iid = Guid::from_bytes([iid; 16]);
+        Interface { iid, name: "I", docs: "", is_private: false, methods: &METHODS }
     }
 
     #[test]
