@@ -32,15 +32,15 @@ pub(crate) fn register(locations: &Locations, registration: &mut Registration) -
         "{WRITTEN}\
          [Unit]\nDescription=The socket of {unit}\n\n\
          [Socket]\nListenSequentialPacket={}\nSocketMode=0600\nDirectoryMode=0700\n\
-         RemoveOnStop=yes\n\n\
+         RemoveOnStop=yes\nTriggerLimitIntervalSec=0\n\n\
          [Install]\nWantedBy=sockets.target\n",
         percent(&meeting.socket.to_string_lossy()),
     );
     // The colon: no variables in what follows.
     let service = format!(
         "{WRITTEN}\
-         [Unit]\nDescription={unit}\nRequires={unit}.socket\n\n\
-         [Service]\nExecStart=:{}{}\n{}Environment={}\n",
+         [Unit]\nDescription={unit}\nRequires={unit}.socket\nStartLimitIntervalSec=0\n\n\
+         [Service]\n{PAUSE}ExecStart=:{}{}\n{}Environment={}\n",
         quoted(&program),
         arguments.collect::<String>(),
         environment.collect::<String>(),
@@ -75,6 +75,17 @@ pub(crate) fn clean(registration: &Registration) -> Result<bool> {
             outln!("removed {}", Printable(path.display()));
             had = true;
         }
+    }
+    // `systemctl enable` has made it.
+    let link = folder.join("sockets.target.wants").join(format!("{unit}.socket"));
+    if had && fs::remove_file(&link).is_ok() {
+        outln!("removed {}", Printable(link.display()));
+    }
+    if had {
+        outln!(
+            "next: systemctl --user stop '{unit}.socket' '{unit}.service'; \
+             systemctl --user daemon-reload"
+        );
     }
     Ok(had)
 }
@@ -111,6 +122,10 @@ fn quoted(text: &str) -> String {
 fn percent(text: &str) -> String {
     text.replace('%', "%%")
 }
+
+/// A server that crashes is started again for each client, at most once a second: with a limit of
+/// starts, systemd would close the socket to all clients after a few crashes.
+const PAUSE: &str = "ExecStopPost=/bin/sh -c 'test \"$$SERVICE_RESULT\" = success || sleep 1'\n";
 
 /// What the units start with: others are somebody else's.
 const WRITTEN: &str = "# Written by `syshandle register --systemd`.\n";

@@ -141,7 +141,9 @@ pub(super) fn connect_elsewhere(
         };
         let text = format!(
             "nobody serves at {}, and this client doesn't start the server: whoever made the \
-             registration does (`systemctl --user start` for systemd)",
+             registration does. For systemd, `systemctl --user status` of its socket and service units \
+             says why not, `journalctl --user` how the server ended, and `systemctl --user start` \
+             of the socket unit makes it listen",
             path.display()
         );
         return Err(Error::new(ErrorKind::StartFailed, text).because(nobody));
