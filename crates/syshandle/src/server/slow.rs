@@ -140,20 +140,8 @@ mod tests {
 
     const fn method(blocking: bool) -> Method {
         let result = Parameter::new("", Type::Tuple(&[]), None);
-<<<<<<< HEAD
         let (parameters, error, differs) = (&[], None, None);
         Method { name: "m", docs: "", parameters, result, error, blocking, differs }
-=======
-        Method {
-            name: "m",
-            docs: "",
-            parameters: &[],
-            result,
-            error: None,
-            blocking,
-            differs: None,
-        }
->>>>>>> 6a494d8 (systemd units: crashes exhaust no start limit; clean leaves no link; tests of slow methods build)
     }
 
     static METHODS: [Method; 100] = {
@@ -164,11 +152,7 @@ mod tests {
 
     fn interface(iid: u8) -> Interface {
         let iid = Guid::from_bytes([iid; 16]);
-<<<<<<< HEAD
         Interface { iid, name: "I", docs: "", is_private: false, methods: &METHODS }
-=======
-        Interface { iid, name: "I", docs: "", methods: &METHODS, is_private: false }
->>>>>>> 6a494d8 (systemd units: crashes exhaust no start limit; clean leaves no link; tests of slow methods build)
     }
 
     #[test]
