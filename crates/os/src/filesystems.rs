@@ -19,8 +19,9 @@ use crate::{device, mounts};
 /// in user space behind them. A file is on one of them when its mount, or another mount of the same
 /// file system, is in this process's own
 /// [mount namespace](https://man7.org/linux/man-pages/man7/mount_namespaces.7.html), or when it is
-/// on a tmpfs of any namespace and tmpfs is allowed. What is mounted elsewhere only, as inside of
-/// the sender's container, is refused: as [`Object::Unjudged`](crate::Object::Unjudged).
+/// on a tmpfs of any namespace and tmpfs is allowed. Files of btrfs and overlay show other device
+/// numbers than their file system has: there the kernel compares the file systems themselves. What is
+/// mounted elsewhere only, as inside of the sender's container, is refused: as [`Object::Unjudged`](crate::Object::Unjudged).
 ///
 /// A mount is judged once: keep one value and lend it to each proof.
 #[derive(Debug)]
@@ -97,7 +98,13 @@ impl Filesystems {
     fn look_up(&self, handle: BorrowedFd<'_>, stat: &Stat) -> io::Result<Verdict> {
         // The open file keeps its mount, and so the mount's number, from being used again.
         let number = device::reused_mount(handle)?;
-        let found = match mounts::file_system(number, device::of(stat)) {
+        let found = mounts::file_system(number, device::of(stat));
+        let found = match found {
+            // Only device numbers without a device may be other ones than the file system's.
+            Ok(None) if device::of(stat).0 == 0 => mounts::shared_file_system(handle),
+            found => found,
+        };
+        let found = match found {
             Ok(found) => found,
             Err(_) if self.allowed.is_none() => return Ok(Verdict::Trusted),
             Err(error) => return Err(error),

@@ -6,18 +6,22 @@
 //! prepared can read it in a sandbox in which it can't open any file.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, StatxFlags};
 use rustix::io::Errno;
 
 use crate::device::Device;
 use crate::fdinfo::without_proc;
 use crate::feature::{Feature, may_use};
 use crate::sys::fork::PerProcess;
+use crate::sys::stat::stat;
 
 /// Returns the type of the file system that a mount is of, by the mount's number as in `mountinfo`, or
 /// else by the file system's device. `None` if this mount namespace has neither.
@@ -51,6 +55,27 @@ pub(crate) fn prepare() -> io::Result<()> {
     opened(&mut mounts).map(drop)
 }
 
+/// Returns the type of a mounted file system whose files show other device numbers than the file system
+/// has (btrfs, overlay), if the handle is of that file system. So a file that was opened in another mount
+/// namespace is recognized.
+///
+/// The kernel itself compares the file systems of two files before it clones one into the other
+/// (`FICLONE`), and asks neither of them. The other file is the root of a mount here, a directory, so
+/// nothing is ever cloned.
+///
+/// # Errors
+/// The errors of [`file_system`].
+pub(crate) fn shared_file_system(handle: BorrowedFd<'_>) -> io::Result<Option<Arc<str>>> {
+    let Some(mut mounts) = MOUNTS.lock() else { return Ok(None) };
+    let table = opened(&mut mounts)?.table()?;
+    let shared = table.roots.iter().find(|root| {
+        root.open().is_some_and(|directory| {
+            rustix::fs::ioctl_ficlone(&directory, handle) == Err(Errno::ISDIR)
+        })
+    });
+    Ok(shared.map(|root| root.name.clone()))
+}
+
 static MOUNTS: PerProcess<Mutex<Option<Mounts>>> = PerProcess::new();
 
 fn opened(mounts: &mut Option<Mounts>) -> io::Result<&mut Mounts> {
@@ -77,6 +102,31 @@ struct Table {
     names: HashMap<Box<str>, Arc<str>>,
     by_number: HashMap<u64, Arc<str>>,
     by_device: HashMap<Device, Arc<str>>,
+    /// One mount of each file system whose files show other devices.
+    roots: Vec<Root>,
+}
+
+/// The root of a mount.
+#[derive(Debug)]
+struct Root {
+    number: u64,
+    device: Device,
+    path: PathBuf,
+    name: Arc<str>,
+}
+
+impl Root {
+    /// Opens the directory, unless that could ask another file system: the path is looked up in the
+    /// kernel's cache alone, and must lead to this mount.
+    fn open(&self) -> Option<OwnedFd> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let cached = ResolveFlags::CACHED;
+        let place = rustix::fs::openat2(CWD, &self.path, flags, Mode::empty(), cached).ok()?;
+        let stat = stat(place.as_fd(), StatxFlags::MNT_ID).ok()?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let is_this = stat.mount == self.number;
+        is_this.then(|| rustix::fs::openat(&place, c".", flags, Mode::empty()).ok())?
+    }
 }
 
 impl Mounts {
@@ -142,6 +192,13 @@ impl Table {
                     name
                 }
             };
+            if SHOW_OTHER_DEVICES.contains(&mount.name)
+                && table.roots.len() < ROOTS_MAX
+                && !table.roots.iter().any(|root| root.device == mount.device)
+            {
+                let (number, device, path) = (mount.number, mount.device, unescape(mount.path));
+                table.roots.push(Root { number, device, path, name: name.clone() });
+            }
             table.by_number.insert(mount.number, name.clone());
             table.by_device.entry(mount.device).or_insert(name);
         }
@@ -157,6 +214,7 @@ impl Table {
 struct Mount<'a> {
     number: u64,
     device: Device,
+    path: &'a str,
     name: &'a str,
 }
 
@@ -165,10 +223,39 @@ impl<'a> Mount<'a> {
         let mut fields = line.split(' ');
         let number = fields.next()?.parse().ok()?;
         let (major, minor) = fields.nth(1)?.split_once(':')?;
+        let path = fields.nth(1)?;
         let (_, after) = line.split_once(" - ")?;
         let name = after.split(' ').next()?;
-        Some(Self { number, device: (major.parse().ok()?, minor.parse().ok()?), name })
+        let device = (major.parse().ok()?, minor.parse().ok()?);
+        Some(Self { number, device, path, name })
     }
+}
+
+/// File systems that give files device numbers of their own: by subvolume, or by layer.
+const SHOW_OTHER_DEVICES: [&str; 3] = ["bcachefs", "btrfs", "overlay"];
+
+/// Roots that are kept. A file of a file system beyond these is not recognized from another namespace.
+const ROOTS_MAX: usize = 64;
+
+/// Returns a path of `mountinfo`, in which spaces and backslashes are octal escapes.
+fn unescape(text: &str) -> PathBuf {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let code = after.get(..3).filter(|_| first == b'\\');
+        let code = code.and_then(|code| std::str::from_utf8(code).ok());
+        match code.and_then(|code| u8::from_str_radix(code, 8).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &after[3..];
+            }
+            None => {
+                bytes.push(first);
+                rest = after;
+            }
+        }
+    }
+    PathBuf::from(OsString::from_vec(bytes))
 }
 
 /// Reads the whole file from its start. A path in it may be no UTF-8; the fields that matter are ASCII.
@@ -198,6 +285,12 @@ mod tests {
         let mount = Mount::parse(line).unwrap();
         assert_eq!((mount.number, mount.device, mount.name), (36, (98, 0), "ext3"));
         assert!(Mount::parse("36 35 98").is_none());
+    }
+
+    #[test]
+    fn a_path_with_spaces_is_unescaped() {
+        assert_eq!(unescape("/a\\040b\\134c"), PathBuf::from("/a b\\c"));
+        assert_eq!(unescape("/a\\9"), PathBuf::from("/a\\9"));
     }
 
     #[test]
