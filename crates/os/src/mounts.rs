@@ -11,6 +11,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -36,12 +37,20 @@ pub(crate) fn file_system(number: u64, device: Device) -> io::Result<Option<Arc<
         return Ok(Mounts::open()?.table()?.file_system(number, device));
     };
     let found = opened(&mut mounts)?.table()?.file_system(number, device);
-    if found.is_some() || !opened(&mut mounts)?.has_moved() {
+    if found.is_some() || OPENS_NOTHING.load(Ordering::Relaxed) || !opened(&mut mounts)?.has_moved()
+    {
         return Ok(found);
     }
     let moved = mounts.insert(Mounts::open()?);
     Ok(moved.table()?.file_system(number, device))
 }
+
+/// Opens nothing more from now on: a sandbox may end a process that tries to.
+pub(crate) fn open_nothing() {
+    OPENS_NOTHING.store(true, Ordering::Relaxed);
+}
+
+static OPENS_NOTHING: AtomicBool = AtomicBool::new(false);
 
 /// Opens the file, so that no file has to be opened later. It is read when it is first needed, because
 /// that takes long where there are thousands of mounts.
@@ -66,6 +75,9 @@ pub(crate) fn prepare() -> io::Result<()> {
 /// # Errors
 /// The errors of [`file_system`].
 pub(crate) fn shared_file_system(handle: BorrowedFd<'_>) -> io::Result<Option<Arc<str>>> {
+    if OPENS_NOTHING.load(Ordering::Relaxed) {
+        return Ok(None);
+    }
     let Some(mut mounts) = MOUNTS.lock() else { return Ok(None) };
     let table = opened(&mut mounts)?.table()?;
     let shared = table.roots.iter().find(|root| {

@@ -11,6 +11,7 @@ use crate::{Closer, device, mounts, probe, user};
 /// once.
 ///
 /// From now on no thread is started to close handles ([`Closer`]), until the process serves something.
+/// No file is opened either: a file of btrfs or overlay from another mount namespace is refused.
 ///
 /// It keeps three descriptors: a file of `/proc/self/fdinfo`, a duplicate of it, and
 /// `/proc/self/mountinfo`. A forked copy of this process has to prepare by itself.
@@ -18,8 +19,10 @@ use crate::{Closer, device, mounts, probe, user};
 /// # Errors
 /// Which of them can't be had: `Unsupported` without `/proc`, no descriptors left.
 pub fn prepare() -> io::Result<()> {
+    open_all()?;
     Closer::use_threads(false);
-    open_all()
+    mounts::open_nothing();
+    Ok(())
 }
 
 fn open_all() -> io::Result<()> {
