@@ -30,6 +30,11 @@ impl Known {
 /// Checks the attributes of an interface.
 pub(super) fn check_interface(attributes: &Attributes) -> Result<(), String> {
     use AttributeName::*;
+    if !attributes.has(Object) {
+        return Err(
+            "its interface isn't an `object`, so the kinds of its pointers differ".to_owned()
+        );
+    }
     Known { names: &[Object, Odl, PointerDefault, Dual, Oleautomation, Nonextensible] }
         .check(attributes)
         .map_err(|reason| format!("its interface: {reason}"))
