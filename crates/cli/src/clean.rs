@@ -4,38 +4,44 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use syshandle::{Error, Locations, Printable, Result};
+use syshandle::{Error, Printable, Result};
 
 use crate::output::outln;
 use crate::paths::{self, Paths};
 use crate::systemd;
+use crate::target::{Scope, Target};
 
 /// The programs to forget. Neither they nor their folders need exist any more.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     paths: Paths,
+    #[command(flatten)]
+    scope: Scope,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let locations = Locations::from_environment();
+    let target = Target::new(&arguments.scope)?;
+    let locations = &target.locations;
     let registry = locations.own_registry()?;
     for path in arguments.paths.all() {
         let path = paths::from_root(&path)?;
         let mut removed = 0;
         for registered in locations.list().into_iter().flatten() {
             let registration = &registered.registration;
-            if !is_within(&registration.program, &path) || !registered.file.starts_with(&registry) {
+            if !is_within(&target.here(&registration.program), &path)
+                || !registered.file.starts_with(&registry)
+            {
                 continue;
             }
             locations.clean(&registered)?;
-            systemd::clean(registration)?;
+            systemd::clean(&target, registration)?;
             outln!("removed {}", Printable(registered.file.display()));
             removed += 1;
         }
         if removed == 0 {
             let path = Printable(path.display());
-            let text = format!("no program in {path} is registered for this user");
+            let text = format!("no program in {path} is registered {}", target.whose());
             return Err(Error::failed(text));
         }
     }

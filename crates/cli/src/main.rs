@@ -27,6 +27,7 @@ cfg_if::cfg_if! {
         mod register;
         mod stop;
         mod systemd;
+        mod target;
     }
 }
 
@@ -48,7 +49,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Register servers, or all servers in a folder, for this user
+    /// Register servers, or all servers in a folder, for this user or for all users
     Register(register::Arguments),
     /// Show the registered classes, where they are registered, and whether their servers run
     List,

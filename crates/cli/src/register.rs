@@ -13,13 +13,17 @@ use crate::output::outln;
 use crate::paths::Paths;
 use crate::programs::{self, Program};
 use crate::systemd;
+use crate::target::{Scope, Target};
 
 /// What to register, and how.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     paths: Paths,
-    /// Write units for systemd's user manager instead, which then starts the servers
+    #[command(flatten)]
+    scope: Scope,
+    /// Write units for systemd as well, which then starts the servers: for its user manager, or for its
+    /// system manager with --system or --destdir
     #[arg(long)]
     systemd: bool,
     #[command(flatten)]
@@ -50,7 +54,7 @@ struct Options {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let locations = Locations::from_environment();
+    let target = Target::new(&arguments.scope)?;
     let mut all = Vec::new();
     for path in arguments.paths.all() {
         let place = Printable(path.display());
@@ -64,11 +68,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         }
         all.extend(programs);
     }
-    all.into_iter().try_for_each(|program| register(&locations, program, arguments))?;
+    all.into_iter().try_for_each(|program| register(&target, program, arguments))?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn register(locations: &Locations, program: Program, arguments: &Arguments) -> Result<()> {
+fn register(target: &Target, program: Program, arguments: &Arguments) -> Result<()> {
+    let locations = &target.locations;
+    let path = target.installed(&program.path)?;
     let classes: Vec<_> = program
         .classes
         .into_iter()
@@ -78,11 +84,11 @@ fn register(locations: &Locations, program: Program, arguments: &Arguments) -> R
             interfaces: class.interfaces,
         })
         .collect();
-    let name = locations.name_for(&program.path, &classes)?;
+    let name = locations.name_for(&path, &classes)?;
     let before = if arguments.defaults { None } else { earlier(locations, &name)? };
     let mut registration = Registration {
         name,
-        program: program.path,
+        program: path,
         arguments: Vec::new(),
         environment: BTreeMap::new(),
         socket: None,
@@ -94,8 +100,8 @@ fn register(locations: &Locations, program: Program, arguments: &Arguments) -> R
     arguments.options.apply(&mut registration);
     replaces(locations, &registration);
     if arguments.systemd {
-        systemd::register(locations, &mut registration)?;
-    } else if systemd::clean(&registration)? && arguments.options.socket.is_none() {
+        systemd::register(target, &mut registration)?;
+    } else if systemd::clean(target, &registration)? && arguments.options.socket.is_none() {
         // The units had it.
         registration.socket = None;
     }

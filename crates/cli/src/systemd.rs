@@ -1,15 +1,16 @@
-//! Units for systemd's user manager: it listens, and starts the server with the first client.
+//! Units for systemd: it listens, and starts the server with the first client.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use syshandle::{Error, Locations, Meeting, Printable, Registered, Registration, Result};
+use syshandle::{Error, Meeting, Policy, Printable, Registered, Registration, Result};
 
 use crate::output::outln;
+use crate::target::{Target, Units};
 
 /// Writes the units of a registration, and has the registration name their socket.
-pub(crate) fn register(locations: &Locations, registration: &mut Registration) -> Result<()> {
-    let folder = folder()?;
+pub(crate) fn register(target: &Target, registration: &mut Registration) -> Result<()> {
+    let folder = target.here(&folder(target.units())?);
     let program = registration.program.to_string_lossy();
     if program.contains(|c: char| c.is_control() || "\"'\\".contains(c)) {
         let text = format!(
@@ -18,10 +19,16 @@ pub(crate) fn register(locations: &Locations, registration: &mut Registration) -
         );
         return Err(Error::failed(text));
     }
-    let file =
-        locations.own_registry()?.join("programs").join(format!("{}.toml", registration.name));
-    let registered = Registered { registration: registration.clone(), file };
-    let meeting = Meeting::of(&registered, locations)?;
+    let registry = target.locations.own_registry()?;
+    let file = registry.join("programs").join(format!("{}.toml", registration.name));
+    let socket_path = match target.units() {
+        Units::User => {
+            let registered = Registered { registration: registration.clone(), file: file.clone() };
+            Meeting::of(&registered, &target.locations)?.socket
+        }
+        Units::System | Units::Package => system_socket(&registration.name)?,
+    };
+    let file = target.installed(&file)?;
     let unit = unit_name(&registration.name);
     let environment = registration
         .environment
@@ -31,10 +38,11 @@ pub(crate) fn register(locations: &Locations, registration: &mut Registration) -
     let socket = format!(
         "{WRITTEN}\
          [Unit]\nDescription=The socket of {unit}\n\n\
-         [Socket]\nListenSequentialPacket={}\nSocketMode=0600\nDirectoryMode=0700\n\
+         [Socket]\nListenSequentialPacket={}\n{}\n\
          RemoveOnStop=yes\nTriggerLimitIntervalSec=0\n\n\
          [Install]\nWantedBy=sockets.target\n",
-        percent(&meeting.socket.to_string_lossy()),
+        percent(&socket_path.to_string_lossy()),
+        modes(target.units(), &registration.policy),
     );
     // The colon: no variables in what follows.
     let service = format!(
@@ -44,9 +52,10 @@ pub(crate) fn register(locations: &Locations, registration: &mut Registration) -
         quoted(&program),
         arguments.collect::<String>(),
         environment.collect::<String>(),
-        quoted(&format!("SYSHANDLE_REGISTRATION={}", registered.file.display())),
+        quoted(&format!("SYSHANDLE_REGISTRATION={}", file.display())),
     );
-    fs::create_dir_all(&folder)?;
+    fs::create_dir_all(&folder)
+        .map_err(|error| Error::failed(format!("{} can't be made: {error}", folder.display())))?;
     for (extension, text) in [("socket", socket), ("service", service)] {
         let path = folder.join(format!("{unit}.{extension}"));
         fs::write(&path, text).map_err(|error| {
@@ -54,15 +63,58 @@ pub(crate) fn register(locations: &Locations, registration: &mut Registration) -
         })?;
         outln!("wrote {}", Printable(path.display()));
     }
-    outln!("next: systemctl --user daemon-reload && systemctl --user enable --now '{unit}.socket'");
-    registration.socket = Some(meeting.socket);
+    match systemctl(target.units()) {
+        Some(systemctl) => {
+            outln!("next: {systemctl} daemon-reload && {systemctl} enable --now '{unit}.socket'");
+        }
+        None => outln!("the package enables '{unit}.socket' when it is installed"),
+    }
+    registration.socket = Some(socket_path);
     Ok(())
 }
 
+/// Returns the path at which the system manager listens.
+fn system_socket(name: &str) -> Result<PathBuf> {
+    let path = Path::new("/run/syshandle").join(format!("{name}.sock"));
+    let len = path.as_os_str().len();
+    if len > SOCKET_PATH_MAX {
+        let text = format!(
+            "the path of the socket, {}, has {len} bytes, and at most {SOCKET_PATH_MAX} are possible: \
+             rename the program",
+            Printable(path.display())
+        );
+        return Err(Error::failed(text));
+    }
+    Ok(path)
+}
+
+/// The longest path of a socket ([unix(7)](https://man7.org/linux/man-pages/man7/unix.7.html)).
+const SOCKET_PATH_MAX: usize = 107;
+
+/// Returns who may connect to the socket. A server asks the kernel for the user of each client, so a
+/// socket that all users may connect to is no hole.
+fn modes(units: Units, policy: &Policy) -> &'static str {
+    match units {
+        Units::User => "SocketMode=0600\nDirectoryMode=0700",
+        _ if *policy == Policy::same_user() => "SocketMode=0600\nDirectoryMode=0755",
+        _ => "SocketMode=0666\nDirectoryMode=0755",
+    }
+}
+
+/// Returns the command that controls the service manager; `None` for one of another machine.
+fn systemctl(units: Units) -> Option<&'static str> {
+    match units {
+        Units::User => Some("systemctl --user"),
+        Units::System => Some("systemctl"),
+        Units::Package => None,
+    }
+}
+
 /// Removes the units of a registration, if it has any that were written here; returns whether it had.
-pub(crate) fn clean(registration: &Registration) -> Result<bool> {
+pub(crate) fn clean(target: &Target, registration: &Registration) -> Result<bool> {
     // Without a folder for them there are none.
-    let Ok(folder) = folder() else { return Ok(false) };
+    let Ok(folder) = folder(target.units()) else { return Ok(false) };
+    let folder = target.here(&folder);
     let unit = unit_name(&registration.name);
     let mut had = false;
     for extension in ["socket", "service"] {
@@ -81,17 +133,21 @@ pub(crate) fn clean(registration: &Registration) -> Result<bool> {
     if had && fs::remove_file(&link).is_ok() {
         outln!("removed {}", Printable(link.display()));
     }
-    if had {
+    if let Some(systemctl) = systemctl(target.units()).filter(|_| had) {
         outln!(
-            "next: systemctl --user stop '{unit}.socket' '{unit}.service'; \
-             systemctl --user daemon-reload"
+            "next: {systemctl} stop '{unit}.socket' '{unit}.service'; {systemctl} daemon-reload"
         );
     }
     Ok(had)
 }
 
-/// `~/.config/systemd/user`.
-fn folder() -> Result<PathBuf> {
+/// Returns the folder for units on the machine that they are for.
+fn folder(units: Units) -> Result<PathBuf> {
+    match units {
+        Units::User => {}
+        Units::System => return Ok("/etc/systemd/system".into()),
+        Units::Package => return Ok("/usr/lib/systemd/system".into()),
+    }
     let absolute =
         |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let config = absolute("XDG_CONFIG_HOME")

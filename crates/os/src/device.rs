@@ -9,10 +9,11 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
 
 use rustix::event::EventfdFlags;
-use rustix::fs::{MemfdFlags, Mode, OFlags, StatxFlags};
+use rustix::fs::{MemfdFlags, StatxFlags};
 use rustix::process::PidfdFlags;
 
 use crate::feature::{Feature, may_use};
+use crate::proc;
 use crate::sys;
 use crate::sys::stat::Stat;
 
@@ -70,10 +71,8 @@ static MEMORY: Known = Known::new(|| Ok(rustix::fs::memfd_create(c"probe", Memfd
 static ANONYMOUS: Known = Known::new(|| Ok(rustix::event::eventfd(0, EventfdFlags::CLOEXEC)?));
 static PIDFS: Known =
     Known::new(|| Ok(rustix::process::pidfd_open(rustix::process::getpid(), PidfdFlags::empty())?));
-static NSFS: Known = Known::new(|| {
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-    Ok(rustix::fs::open(c"/proc/self/ns/user", flags, Mode::empty())?)
-});
+static NSFS: Known =
+    Known::new(|| proc::open_namespace("/proc/self/ns/user").map_err(proc::explained));
 
 /// The device that all objects of one sort are on, learned from an object of our own.
 struct Known {

@@ -26,7 +26,7 @@ use rustix::io::Errno;
 
 use crate::feature::{Feature, may_use};
 use crate::handle::impl_handle;
-use crate::{Declared, Kind, Rights};
+use crate::{Declared, Kind, Rights, device, proc};
 
 /// An open directory.
 #[derive(Debug)]
@@ -241,7 +241,15 @@ pub(crate) fn open_anew(handle: BorrowedFd<'_>, flags: OFlags) -> io::Result<Fil
     let path = format!("/proc/self/fd/{}", handle.as_raw_fd());
     match rustix::fs::open(path, flags | OFlags::CLOEXEC | OFlags::NOCTTY, Mode::empty()) {
         Err(Errno::NOENT) => Err(without_proc()),
-        opened => Ok(opened?.into()),
+        opened => {
+            let opened = opened?;
+            // What is mounted at /proc may be no procfs, and lead elsewhere.
+            let id = |file: BorrowedFd<'_>| device::stat(file).map(|is| (is.device, is.inode));
+            match id(opened.as_fd())? == id(handle)? {
+                true => Ok(opened.into()),
+                false => Err(proc::explained(Errno::OPNOTSUPP)),
+            }
+        }
     }
 }
 

@@ -74,6 +74,7 @@ cfg_if::cfg_if! {
         mod pipe;
         mod poller;
         mod probe;
+        mod proc;
         mod process;
         mod prepare;
         mod prove;

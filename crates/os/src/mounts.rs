@@ -21,6 +21,7 @@ use rustix::io::Errno;
 use crate::device::Device;
 use crate::fdinfo::without_proc;
 use crate::feature::{Feature, may_use};
+use crate::proc;
 use crate::sys::fork::PerProcess;
 use crate::sys::stat::stat;
 
@@ -143,10 +144,9 @@ impl Root {
 
 impl Mounts {
     fn open() -> io::Result<Self> {
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-        let file = rustix::fs::open(c"/proc/thread-self/mountinfo", flags, Mode::empty());
-        let file = file.map_err(|error| match error {
+        let file = proc::open("/proc/thread-self/mountinfo").map_err(|error| match error {
             Errno::NOENT => without_proc(),
+            Errno::OPNOTSUPP => proc::explained(error),
             Errno::MFILE | Errno::NFILE | Errno::NOMEM => error.into(),
             error => {
                 let error = io::Error::from(error);

@@ -21,18 +21,17 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Mutex;
 
 use rustix::event::EventfdFlags;
-use rustix::fs::{Mode, OFlags};
 use rustix::io::{DupFlags, Errno};
 
 use crate::sys::fork::PerProcess;
 use crate::sys::tag;
-use crate::{device, fdinfo};
+use crate::{device, fdinfo, proc};
 
 /// Reads what the kernel prints about a handle, whose inode number is `inode`, into `text`. Returns
 /// the length.
 ///
 /// # Errors
-/// The file can't be opened: `Unsupported` without `/proc`, `PermissionDenied` in a sandbox.
+/// The file can't be opened: `Unsupported` without a `/proc` that is procfs, `PermissionDenied` in a sandbox.
 pub(crate) fn read(handle: BorrowedFd<'_>, inode: u64, text: &mut [u8]) -> io::Result<usize> {
     if let Some(mut probe) = PROBE.lock()
         && let Some(len) = probe.read(handle, inode, text)
@@ -159,9 +158,9 @@ fn put(from: BorrowedFd<'_>, number: &mut OwnedFd) -> Result<(), Errno> {
 /// (`thread-self`).
 fn open(whose: &str, number: i32) -> io::Result<OwnedFd> {
     let path = format!("/proc/{whose}/fdinfo/{number}");
-    let opened = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
-    opened.map_err(|error| match error {
+    proc::open(&path).map_err(|error| match error {
         Errno::NOENT => fdinfo::without_proc(),
+        Errno::OPNOTSUPP => proc::explained(error),
         Errno::MFILE | Errno::NFILE | Errno::NOMEM => error.into(),
         error => denied(error),
     })
@@ -189,6 +188,8 @@ const LOSSES_MAX: u32 = 16;
 #[cfg(test)]
 mod tests {
     use std::os::fd::FromRawFd;
+
+    use rustix::fs::{Mode, OFlags};
 
     use super::*;
 

@@ -12,16 +12,16 @@
 //! a child does, before it becomes its program. Who a *process* runs as is another question:
 //! [`Process::credentials`].
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::Command;
 
-use rustix::fs::{Mode, OFlags, StatxFlags};
+use rustix::fs::StatxFlags;
+use rustix::io::Errno;
 
-use crate::fdinfo::without_proc;
 use crate::handle::impl_handle;
 use crate::sys::{enter, ioctl, stat::stat};
-use crate::{Declared, Kind, Process, UserId};
+use crate::{Declared, Kind, Process, UserId, proc};
 
 /// A user namespace.
 #[derive(Debug)]
@@ -35,10 +35,14 @@ impl Token {
     /// # Errors
     /// `Unsupported` without `/proc`; no descriptor left.
     pub fn current() -> io::Result<Self> {
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-        match rustix::fs::open(c"/proc/self/ns/user", flags, Mode::empty()) {
-            Err(rustix::io::Errno::NOENT) => Err(without_proc()),
-            opened => Ok(Self(opened?)),
+        match proc::open_namespace("/proc/self/ns/user") {
+            Ok(namespace) => Ok(Self(namespace)),
+            Err(Errno::NOENT) => {
+                let what =
+                    "this process's user namespace is opened through /proc, which isn't mounted";
+                Err(io::Error::new(ErrorKind::Unsupported, what))
+            }
+            Err(error) => Err(proc::explained(error)),
         }
     }
 
@@ -191,6 +195,6 @@ mod tests {
     fn entering_where_one_is_already_fails_to_start() {
         let mut command = Command::new("true");
         Token::current().unwrap().enter(&mut command).unwrap();
-        assert_eq!(command.status().unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        assert_eq!(command.status().unwrap_err().kind(), ErrorKind::InvalidInput);
     }
 }

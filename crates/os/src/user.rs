@@ -10,9 +10,10 @@
 //! 65534 is an ordinary user.
 
 use std::fmt;
-use std::fs;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
+
+use crate::proc;
 
 macro_rules! id {
     ($(#[$meta:meta])* $name:ident, $noun:literal, $space:ident) => {
@@ -130,7 +131,7 @@ impl IdSpace {
     /// The number by which the kernel shows ids that aren't mapped.
     fn overflow(&self) -> u32 {
         *self.overflow.get_or_init(|| {
-            let text = fs::read_to_string(self.overflow_file).ok();
+            let text = proc::read(self.overflow_file).ok();
             text.and_then(|text| text.trim().parse().ok()).unwrap_or(OVERFLOW)
         })
     }
@@ -138,7 +139,7 @@ impl IdSpace {
     /// Whether no id is shown as the overflow id. Read anew each time, since a process can enter
     /// another user namespace; this is needed only for the one id in question.
     fn maps_every_id(&self) -> bool {
-        if let Ok(map) = fs::read_to_string(self.map_file) {
+        if let Ok(map) = proc::read(self.map_file) {
             let map = if is_complete(&map) { COMPLETE } else { PARTIAL };
             self.map.store(map, Ordering::Relaxed);
         }
@@ -207,6 +208,6 @@ mod tests {
     fn this_process_has_the_user_that_its_files_have() {
         use std::os::unix::fs::MetadataExt;
         let own = UserId::current();
-        assert_eq!(own.shown(), fs::metadata("/proc/thread-self").unwrap().uid());
+        assert_eq!(own.shown(), std::fs::metadata("/proc/thread-self").unwrap().uid());
     }
 }

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use syshandle_os::{
-    Borrowed, BorrowedHandle, Credentials, Declared, OwnedHandle, Peer, Seqpacket, Sockets,
+    Borrowed, BorrowedHandle, Credentials, Declared, OwnedHandle, Peer, Process, Seqpacket, Sockets,
 };
 use syshandle_wire::{Fault, FrameKind, GivenHandle, Header, Prove, Violation};
 
@@ -60,6 +60,36 @@ impl GivenHandle for LentDoor {
     }
 }
 
+/// A process as the kernel names it.
+#[derive(Debug)]
+pub(crate) struct Known {
+    pub(crate) credentials: Credentials,
+    /// The pidfd of the process; `None` before Linux 6.5.
+    pub(crate) process: Option<OwnedHandle>,
+}
+
+impl Known {
+    /// Returns the process that made the other end of a socket.
+    pub(crate) fn peer_of(socket: &Seqpacket) -> io::Result<Self> {
+        Ok(Self { credentials: socket.peer()?, process: socket.peer_process().ok() })
+    }
+
+    /// Returns whether both are certainly one process.
+    ///
+    /// A process that this pid namespace doesn't show has the number 0. Without pidfds such a process
+    /// equals no process.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        let compared = match (&self.process, &other.process) {
+            (Some(one), Some(other)) => Process::are_same(one.as_fd(), other.as_fd()),
+            _ => None,
+        };
+        compared.unwrap_or_else(|| {
+            let pid = self.credentials.pid;
+            pid != 0 && pid == other.credentials.pid
+        })
+    }
+}
+
 /// A connection that a server has made, before its greeting is read.
 #[derive(Debug)]
 pub(crate) struct Attached {
@@ -70,9 +100,11 @@ pub(crate) struct Attached {
 
 /// Makes a connection through a door.
 pub(crate) fn attach(door: &PeerSocket, deadline: Instant) -> Result<Attached> {
-    let server = door.peer().map_err(not_made)?;
+    let server = Known::peer_of(door).map_err(not_made)?;
     let (channel, theirs) = Seqpacket::pair().map_err(not_made)?;
     channel.name_senders().map_err(not_made)?;
+    // Before Linux 6.5 process numbers are compared instead.
+    let _ = channel.pass_sender_processes();
     let channel = PeerSocket::new(channel, door.peer_share().clone());
     send_attach(door, theirs.as_fd()).map_err(not_attached)?;
     drop(theirs);
@@ -94,7 +126,9 @@ pub(crate) fn attach(door: &PeerSocket, deadline: Instant) -> Result<Attached> {
     if received.len == 0 {
         return Err(gone());
     }
-    if received.sender.is_none_or(|sender| sender.pid != server.pid) {
+    let sender =
+        received.sender.map(|credentials| Known { credentials, process: received.sender_process });
+    if !sender.is_some_and(|sender| sender.is(&server)) {
         return Err(Violation::NotOurs.into());
     }
     let (header, body) = Header::read(&frame[..received.len])?;
@@ -110,8 +144,9 @@ pub(crate) fn attach(door: &PeerSocket, deadline: Instant) -> Result<Attached> {
     for handle in handles.into_handles() {
         let socket = Borrowed::<Seqpacket>::new(handle.as_fd());
         let is_servers = kernel.prove(handle.as_fd(), &DECLARED).is_ok()
-            && socket.peer().is_ok_and(|maker| maker.pid == server.pid);
+            && Known::peer_of(&socket).is_ok_and(|maker| maker.is(&server));
         if is_servers {
+            let server = server.credentials;
             return Ok(Attached { socket: Seqpacket::from(handle), server });
         }
         kernel.refuse(handle);
@@ -160,4 +195,33 @@ fn not_attached(error: io::Error) -> Error {
 
 fn gone() -> Error {
     Error::new(ErrorKind::Disconnected, "the object no longer exists")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn processes_without_a_number_are_told_apart_by_their_pidfds_or_not_equal() {
+        // As the kernel shows processes of another pid namespace.
+        let known = |process: Option<Process>| {
+            let (one, _other) = Seqpacket::pair().unwrap();
+            let mut credentials = one.peer().unwrap();
+            credentials.pid = 0;
+            Known { credentials, process: process.map(OwnedHandle::from) }
+        };
+        assert!(!known(None).is(&known(None)));
+        let own = || Some(Process::current().unwrap());
+        assert!(!known(own()).is(&known(None)));
+        let init = || Some(Process::open(1).unwrap());
+        if Process::are_same(own().unwrap().as_fd(), own().unwrap().as_fd()).is_some() {
+            assert!(known(own()).is(&known(own())));
+            assert!(!known(own()).is(&known(init())));
+        }
+        // With a number, also where pidfds can't be compared.
+        let (one, other) = Seqpacket::pair().unwrap();
+        let [one, other] =
+            [one, other].map(|end| Known { credentials: end.peer().unwrap(), process: None });
+        assert!(one.is(&other));
+    }
 }

@@ -143,7 +143,7 @@ pub(super) fn connect_elsewhere(
             "nobody serves at {}, and this client doesn't start the server: whoever made the \
              registration does. For systemd, `systemctl --user status` of its socket and service units \
              says why not, `journalctl --user` how the server ended, and `systemctl --user start` \
-             of the socket unit makes it listen",
+             of the socket unit makes it listen; units of the system need no `--user`",
             path.display()
         );
         return Err(Error::new(ErrorKind::StartFailed, text).because(nobody));

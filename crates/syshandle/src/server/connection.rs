@@ -12,7 +12,6 @@ use syshandle_wire::{Body, Fault, FrameKind, Header, Payload, ServerEnd};
 
 use super::accept::refuse;
 use super::activity::{Hold, What};
-use super::doors::Known;
 use super::event_loop::{EventLoop, Source};
 use super::held::HeldReplies;
 use super::in_flight::InFlight;
@@ -28,6 +27,7 @@ use super::work::CallState;
 use crate::Object;
 use crate::class::AnyInterface;
 use crate::client::LIMITS;
+use crate::door::Known;
 use crate::link::{Link, Range};
 use crate::peer_socket::PeerSocket;
 use crate::spin::Spin;

@@ -4,9 +4,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::sync::{Arc, PoisonError};
 
-use syshandle_os::{
-    Borrowed, Credentials, Interest, OwnedHandle, Peer, Process, Received, Seqpacket,
-};
+use syshandle_os::{Borrowed, Interest, OwnedHandle, Received, Seqpacket};
 use syshandle_wire::{FrameKind, Header, Prove};
 
 use super::activity::{Hold, What};
@@ -15,7 +13,7 @@ use super::reactor::Reactor;
 use super::shares::{Part, Share, Taken};
 use crate::arrived::{Arrived, Kernel};
 use crate::buffer::FrameBuffer;
-use crate::door::DoorMaker;
+use crate::door::{DoorMaker, Known};
 use crate::peer_socket::PeerSocket;
 use crate::sync::Mutex;
 use crate::{Object, door};
@@ -83,7 +81,7 @@ impl InnerDoor {
                         Ok((header, _))
                             if header.kind == FrameKind::Attach && handles.len() == 1 =>
                         {
-                            let sender = Sender { credentials: sender, process: sender_process };
+                            let sender = Known { credentials: sender, process: sender_process };
                             self.attach(reactor, handles, &sender, &share);
                         }
                         _ => crate::log::debug!("a door got a frame that is no attach"),
@@ -109,17 +107,13 @@ impl InnerDoor {
     ///
     /// A process that passes on the channel of another one would otherwise make that one a client of
     /// this server, without its knowledge.
-    fn attach(
-        &self,
-        reactor: &Arc<Reactor>,
-        handles: Arrived,
-        sender: &Sender,
-        share: &Arc<Share>,
-    ) {
+    fn attach(&self, reactor: &Arc<Reactor>, handles: Arrived, sender: &Known, share: &Arc<Share>) {
         let kernel = Kernel::usual(share);
         for handle in handles.into_handles() {
             let client = match kernel.prove(handle.as_fd(), &door::DECLARED) {
-                Ok(()) => sender.maker_of(&Borrowed::<Seqpacket>::new(handle.as_fd())),
+                Ok(()) => Known::peer_of(&Borrowed::<Seqpacket>::new(handle.as_fd()))
+                    .ok()
+                    .filter(|maker| maker.is(sender)),
                 Err(_) => None,
             };
             let Some(client) = client else {
@@ -133,38 +127,6 @@ impl InnerDoor {
                 crate::log::debug!(%error, "a client at a door can't be served");
             }
         }
-    }
-}
-
-/// The process that sent a frame to a door.
-struct Sender {
-    credentials: Credentials,
-    process: Option<OwnedHandle>,
-}
-
-/// A client that the kernel named before there was a connection.
-#[derive(Debug)]
-pub(crate) struct Known {
-    pub(crate) credentials: Credentials,
-    /// Its process; `None` before Linux 6.5.
-    pub(crate) process: Option<OwnedHandle>,
-}
-
-impl Sender {
-    /// The process that made a socket pair, if it is this sender.
-    fn maker_of(&self, channel: &Seqpacket) -> Option<Known> {
-        let credentials = channel.peer().ok()?;
-        let process = channel.peer_process().ok();
-        let compared = match (&self.process, &process) {
-            (Some(sender), Some(maker)) => Process::are_same(sender.as_fd(), maker.as_fd()),
-            _ => None,
-        };
-        let is_sender = compared.unwrap_or_else(|| {
-            let pid = self.credentials.pid;
-            // A process of another pid namespace has no number here.
-            pid != 0 && pid == credentials.pid
-        });
-        is_sender.then_some(Known { credentials, process })
     }
 }
 

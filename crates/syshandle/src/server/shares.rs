@@ -47,6 +47,8 @@ enum Who {
     User(u32),
     /// All users that this user namespace doesn't know, since nothing tells them apart.
     Unknown,
+    /// A process of the server's own user. All processes that this pid namespace doesn't show have the
+    /// number 0 and so one quota: with one for each connection they could have any number of quotas.
     Process(u32),
 }
 
@@ -487,6 +489,15 @@ mod tests {
         assert_eq!(unknown.max.clients, 4);
         assert!(Arc::ptr_eq(&unknown, &shares.of_process(user(u32::MAX), 8)), "all have one quota");
         assert!(!Arc::ptr_eq(&unknown, &stranger));
+    }
+
+    #[test]
+    fn processes_of_other_pid_namespaces_share_one_quota() {
+        let shares = Shares::new(Totals { clients: 16, ..Totals::UNLIMITED });
+        let [own, hidden] =
+            [std::process::id(), 0].map(|pid| shares.of_process(UserId::current(), pid));
+        assert_eq!((own.max.clients, hidden.max.clients), (16, 12));
+        assert!(Arc::ptr_eq(&hidden, &shares.of_process(UserId::current(), 0)));
     }
 
     #[test]

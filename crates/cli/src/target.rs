@@ -1,0 +1,119 @@
+//! Where registrations and units are written: for this user, for all users, or into a package.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use syshandle::{Error, Locations, Printable, Result};
+
+use crate::paths;
+
+/// Whose registrations a command is about.
+#[derive(clap::Args)]
+pub(crate) struct Scope {
+    /// For all users of this machine: /usr/local/share, and /etc/systemd/system for units
+    #[arg(long)]
+    system: bool,
+    /// For all users of another machine: files of a package are written below DIR, with the paths that
+    /// they have once it is installed (/usr/share, and /usr/lib/systemd/system for units)
+    #[arg(long, value_name = "DIR")]
+    destdir: Option<PathBuf>,
+}
+
+/// The folders that a command writes to.
+pub(crate) struct Target {
+    /// The folders as they are reached now.
+    pub(crate) locations: Locations,
+    /// Folder that stands for the root of the machine that the package is for.
+    destdir: Option<PathBuf>,
+    units: Units,
+}
+
+/// The service manager whose units a command writes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Units {
+    /// The user manager of this user.
+    User,
+    /// The system manager, by units of the administrator.
+    System,
+    /// The system manager of another machine, by units of a package.
+    Package,
+}
+
+impl Target {
+    /// Returns the folders of this scope.
+    ///
+    /// # Errors
+    /// The path of the package leads nowhere.
+    pub(crate) fn new(scope: &Scope) -> Result<Self> {
+        let all_users = |data: PathBuf, data_dirs| {
+            // Other users read the files, whatever the umask of this process is.
+            rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+            Locations { data_home: Some(data), data_dirs, runtime_dir: None }
+        };
+        Ok(match &scope.destdir {
+            Some(destdir) => {
+                let destdir = paths::from_root(destdir)?;
+                let locations = all_users(destdir.join("usr/share"), Vec::new());
+                Self { locations, destdir: Some(destdir), units: Units::Package }
+            }
+            None if scope.system => {
+                let locations = all_users("/usr/local/share".into(), vec!["/usr/share".into()]);
+                Self { locations, destdir: None, units: Units::System }
+            }
+            None => {
+                let locations = Locations::from_environment();
+                Self { locations, destdir: None, units: Units::User }
+            }
+        })
+    }
+
+    /// Returns the service manager for units.
+    pub(crate) fn units(&self) -> Units {
+        self.units
+    }
+
+    /// Returns the path that a file has on the machine that it is for.
+    ///
+    /// # Errors
+    /// The file isn't in the package.
+    pub(crate) fn installed(&self, path: &Path) -> Result<PathBuf> {
+        let Some(destdir) = &self.destdir else { return Ok(path.to_owned()) };
+        let within = match path.strip_prefix(destdir) {
+            Ok(within) => Some(within.to_owned()),
+            // One of the two was named through a link. The last part may be a link of the package.
+            Err(_) => canonical(path).and_then(|path| {
+                let destdir = fs::canonicalize(destdir).ok()?;
+                Some(path.strip_prefix(destdir).ok()?.to_owned())
+            }),
+        };
+        let within = within.ok_or_else(|| {
+            let (path, destdir) = (Printable(path.display()), Printable(destdir.display()));
+            Error::failed(format!(
+                "{path} is not below {destdir} (--destdir), so no package has it"
+            ))
+        })?;
+        Ok(Path::new("/").join(within))
+    }
+
+    /// Returns the path by which a file of the machine is reached now.
+    pub(crate) fn here(&self, installed: &Path) -> PathBuf {
+        match &self.destdir {
+            Some(destdir) => destdir.join(installed.strip_prefix("/").unwrap_or(installed)),
+            None => installed.to_owned(),
+        }
+    }
+
+    /// Describes the registry for messages.
+    pub(crate) fn whose(&self) -> &'static str {
+        match self.units {
+            Units::User => "for this user (registrations for all users need --system)",
+            Units::System => "for all users in /usr/local/share",
+            Units::Package => "in this package",
+        }
+    }
+}
+
+/// Returns a path whose folder is canonical.
+fn canonical(path: &Path) -> Option<PathBuf> {
+    Some(fs::canonicalize(path.parent()?).ok()?.join(path.file_name()?))
+}

@@ -1,0 +1,95 @@
+//! Opens files of `/proc`, and accepts no others.
+//!
+//! In a container or a sandbox another file system may be mounted over `/proc`, or over a part of it: a
+//! tmpfs or one in user space. The files there say what their owner likes. So each file is asked, after
+//! it was opened, whether it is of procfs, and the files about this process also whether they belong to
+//! the mount at `/proc`: a file of another process may be bind-mounted over one of them.
+//!
+//! A file system in user space at `/proc` can delay the opening itself.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Read};
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::device;
+
+/// Opens a file about this process (`/proc/self/…`, `/proc/thread-self/…`).
+///
+/// # Errors
+/// The errors of `open(2)`; [`Errno::OPNOTSUPP`] if something else is mounted there: [`unverified`].
+pub(crate) fn open(path: &str) -> Result<OwnedFd, Errno> {
+    let file = open_any(path)?;
+    let root = rustix::fs::open(c"/proc", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+    let mount = |handle: &OwnedFd| device::stat(handle).map(|stat| device::mount(&stat)).ok();
+    match mount(&file) {
+        Some(of_file) if Some(of_file) == mount(&root) => Ok(file),
+        _ => Err(Errno::OPNOTSUPP),
+    }
+}
+
+/// Reads a file about the whole system, over which a container runtime may mount itself, or about this
+/// process.
+///
+/// # Errors
+/// The errors of `open(2)` and `read(2)`; `Unsupported` if the file isn't of procfs.
+pub(crate) fn read(path: &str) -> io::Result<String> {
+    let file = if path.starts_with("/proc/sys/") { open_any(path) } else { open(path) };
+    let mut text = String::new();
+    File::from(file.map_err(explained)?).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+fn open_any(path: &str) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
+    let file = rustix::fs::open(path, flags, Mode::empty())?;
+    if is_of(&file, PROC_MAGIC) { Ok(file) } else { Err(Errno::OPNOTSUPP) }
+}
+
+/// Opens a file that stands for a namespace (`/proc/self/ns/…`).
+///
+/// # Errors
+/// The same as of [`open`].
+pub(crate) fn open_namespace(path: &str) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
+    let file = rustix::fs::open(path, flags, Mode::empty())?;
+    if is_of(&file, NSFS_MAGIC) { Ok(file) } else { Err(Errno::OPNOTSUPP) }
+}
+
+/// Returns the error for an error of [`open`], with its reason.
+pub(crate) fn explained(error: Errno) -> io::Error {
+    if error == Errno::OPNOTSUPP { unverified() } else { error.into() }
+}
+
+/// The error where something else than procfs is mounted.
+fn unverified() -> io::Error {
+    let what = "what is mounted at /proc is not the kernel's procfs, or something is mounted over files \
+                of it, so nothing that it says of a handle is believed";
+    io::Error::new(ErrorKind::Unsupported, what)
+}
+
+fn is_of(file: &OwnedFd, magic: u64) -> bool {
+    rustix::fs::fstatfs(file.as_fd()).is_ok_and(|of| of.f_type as u64 & MAGIC_MASK == magic)
+}
+
+/// From `linux/magic.h`: 32 bits, of a type that differs between machines.
+const PROC_MAGIC: u64 = 0x9fa0;
+const NSFS_MAGIC: u64 = 0x6e73_6673;
+const MAGIC_MASK: u64 = u32::MAX as u64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_files_of_procfs_are_opened() {
+        assert!(open("/proc/self/mountinfo").is_ok());
+        assert!(open_namespace("/proc/self/ns/user").is_ok());
+        assert_eq!(open("/dev/null").unwrap_err(), Errno::OPNOTSUPP);
+        assert_eq!(open_namespace("/proc/self/status").unwrap_err(), Errno::OPNOTSUPP);
+        assert!(read("/proc/sys/kernel/overflowuid").is_ok());
+        assert_eq!(read("/dev/null").unwrap_err().kind(), ErrorKind::Unsupported);
+    }
+}

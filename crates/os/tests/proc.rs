@@ -1,0 +1,130 @@
+//! A file system at `/proc` is believed only if it is the kernel's procfs.
+//!
+//! The test runs itself again in namespaces of its own, in which something else is mounted there.
+#![cfg(not(windows))]
+#![expect(clippy::unwrap_used, reason = "what can't be done fails the test")]
+#![expect(clippy::print_stdout, reason = "a skipped test says why")]
+
+use std::fs::{self, File};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
+use std::process::Command;
+
+use rustix::time::{TimerfdClockId, TimerfdFlags};
+use syshandle_os::{Declared, Event, Kind, Token, Unproven, prove};
+
+/// Says which part of the test runs within the namespaces.
+const PART: &str = "SYSHANDLE_TEST_PROC";
+
+/// Runs this test again, by its name, in a user and mount namespace of its own after a script.
+fn in_namespace(test: &str, script: &str) {
+    let script = format!("set -e\n{script}\nexec \"$0\" --exact {test} --nocapture");
+    let namespaces = ["--user", "--map-root-user", "--mount", "--pid", "--fork", "--mount-proc"];
+    let mut command = Command::new("unshare");
+    command.args(namespaces).args(["sh", "-c", &script]).arg(std::env::current_exe().unwrap());
+    let output = match command.env(PART, "1").output() {
+        Ok(output) => output,
+        Err(error) => return println!("skipped: {error}"),
+    };
+    let (out, error) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    if output.status.success() {
+        assert!(out.contains("1 passed"), "{out}");
+    } else if out.contains("running 1 test") {
+        panic!("{out}{error}");
+    } else {
+        println!("skipped: this can't be mounted in a namespace: {error}");
+    }
+}
+
+fn is_within() -> bool {
+    std::env::var_os(PART).is_some()
+}
+
+/// The error of a proof that could not be made for want of procfs.
+#[track_caller]
+fn not_believed(proven: Result<(), Unproven>) {
+    match proven.unwrap_err() {
+        Unproven::Failed(error) => assert!(error.to_string().contains("procfs"), "{error}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn prove_as(handle: impl AsFd, kind: Kind) -> Result<(), Unproven> {
+    prove(handle.as_fd(), &Declared::kind(kind)).map(drop)
+}
+
+fn timer() -> OwnedFd {
+    rustix::time::timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC).unwrap()
+}
+
+#[test]
+fn a_file_system_over_proc_turns_no_handle_into_another_kind() {
+    if !is_within() {
+        let test = "a_file_system_over_proc_turns_no_handle_into_another_kind";
+        return in_namespace(test, "mount -t tmpfs tmpfs /proc");
+    }
+    // A timer, of which the forged files say that it is an event.
+    let timer = timer();
+    let inode = File::from(timer.try_clone().unwrap()).metadata().unwrap().ino();
+    let text = format!(
+        "pos:\t0\nflags:\t02\nmnt_id:\t16\nino:\t{inode}\neventfd-count: 0\neventfd-id: 1\n\
+         eventfd-semaphore: 0\n"
+    );
+    // A file of a file system, which the forged table lists under a name that is trusted.
+    let file = File::open(std::env::args().next().unwrap()).unwrap();
+    let device = file.metadata().unwrap().dev();
+    let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
+    for whose in ["self", "thread-self"] {
+        let folder = format!("/proc/{whose}");
+        fs::create_dir_all(format!("{folder}/fdinfo")).unwrap();
+        fs::create_dir_all(format!("{folder}/ns")).unwrap();
+        for number in 0..256 {
+            fs::write(format!("{folder}/fdinfo/{number}"), &text).unwrap();
+        }
+        fs::write(format!("{folder}/ns/user"), "").unwrap();
+        let line = format!("22 1 {major}:{minor} / /proc rw - ext4 /dev/vda rw\n");
+        fs::write(format!("{folder}/mountinfo"), line).unwrap();
+    }
+    not_believed(prove_as(&timer, Kind::Event));
+    // The truth isn't known either.
+    not_believed(prove_as(Event::new().unwrap(), Kind::Event));
+    not_believed(prove_as(&file, Kind::File));
+    assert!(prove_as(File::open("/proc/self/ns/user").unwrap(), Kind::Token).is_err());
+    let error = Token::current().unwrap_err();
+    assert!(error.to_string().contains("procfs"), "{error}");
+    assert!(syshandle_os::prepare().unwrap_err().to_string().contains("procfs"));
+}
+
+#[test]
+fn files_of_another_process_over_ones_own_are_not_believed() {
+    if !is_within() {
+        let test = "files_of_another_process_over_ones_own_are_not_believed";
+        return in_namespace(test, "");
+    }
+    // Each of the first descriptors of the other process is an event.
+    let other = Command::new("sh")
+        .args(["-c", "exec 1<&0 2<&0 3<&0 4<&0 5<&0 6<&0 7<&0 8<&0 9<&0; exec sleep 60"])
+        .stdin(OwnedFd::from(Event::new().unwrap()))
+        .spawn()
+        .unwrap();
+    let (theirs, own) = (format!("/proc/{}/fdinfo", other.id()), "/proc/self/fdinfo");
+    until_is_event(&format!("{theirs}/9"));
+    let over = format!("/proc/{}/fdinfo", std::process::id());
+    let output = Command::new("mount").args(["--bind", &theirs, &over]).output().unwrap();
+    if !output.status.success() {
+        return println!("skipped: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    assert!(fs::read_to_string(format!("{own}/9")).unwrap().contains("eventfd-count"));
+    assert!(matches!(prove_as(timer(), Kind::Event), Err(Unproven::Mismatch(_))));
+    prove_as(Event::new().unwrap(), Kind::Event).unwrap();
+    syshandle_os::prepare().unwrap();
+    assert!(matches!(prove_as(timer(), Kind::Event), Err(Unproven::Mismatch(_))));
+}
+
+/// Waits until a file describes an event.
+fn until_is_event(path: &str) {
+    while !fs::read_to_string(path).is_ok_and(|text| text.contains("eventfd-count")) {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+}
