@@ -46,7 +46,7 @@ impl Target {
     /// The path of the package leads nowhere.
     pub(crate) fn new(scope: &Scope) -> Result<Self> {
         let all_users = |data: PathBuf, data_dirs| {
-            // Other users read the files, whatever the umask of this process is.
+            // A stricter umask would keep the files from other users.
             rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
             Locations { data_home: Some(data), data_dirs, runtime_dir: None }
         };

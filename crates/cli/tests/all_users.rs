@@ -1,6 +1,5 @@
 //! Registering for all users: on this machine, and below a folder from which a package is made.
 #![cfg(not(windows))]
-#![expect(clippy::print_stdout, reason = "a test says what it could not do, and why")]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
 
 use std::fs;
@@ -110,7 +109,7 @@ fn files_of_a_package_have_the_paths_of_the_machine_that_they_are_for() {
     register(link.join("usr/bin").to_str().unwrap());
     assert_eq!(below(&package), files.each_ref().map(PathBuf::from));
 
-    // Without units there is no socket of theirs.
+    // A registration without units names no socket.
     well(syshandle(&place, &["register", "--destdir", root, bin]));
     assert_eq!(below(&package).len(), 3);
     let text = fs::read_to_string(package.join(&files[4])).unwrap();
