@@ -156,7 +156,7 @@ fn a_file_that_cannot_hold_the_lines_is_the_servers_error() {
     let done = client.add_sparkle_finish_to_file(&full, &ready).unwrap();
     ready.set().unwrap();
     let error = client.wait(&done).unwrap_err();
-    assert_eq!((error.kind(), error.ran()), (ErrorKind::Failed, Ran::Maybe));
+    assert_eq!((error.kind(), error.ran()), (ErrorKind::Aborted, Ran::Maybe));
     let text = "the file can't be finished: No space left on device";
     assert!(error.to_string().contains(text), "{error}");
 }
