@@ -162,12 +162,12 @@ enum Side {
 }
 
 impl Prove for Proof {
-    fn prove(&self, handle: BorrowedHandle<'_>, declared: &Declared) -> Result<(), ProofError> {
+    fn prove(&self, handle: BorrowedHandle<'_>, declared: &Declared) -> Result<Option<OwnedHandle>, ProofError> {
         if *self == Self::None {
-            return Ok(());
+            return Ok(None);
         }
         match syshandle_os::prove(handle, declared) {
-            Ok(_) => Ok(()),
+            Ok(_) => Ok(None),
             Err(Unproven::Mismatch(mismatch)) => Err(ProofError::Mismatch(mismatch)),
             Err(Unproven::Failed(error)) => Err(ProofError::Unknown(error.to_string())),
         }

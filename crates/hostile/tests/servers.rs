@@ -471,6 +471,47 @@ fn a_server_that_ends_the_connection_with_an_error_does_not_say_that_calls_did_n
     });
 }
 
+#[test]
+fn handles_of_a_result_that_does_not_decode_hold_no_call_past_its_deadline() {
+    const CALLS: usize = 16;
+    let gone = AtomicBool::new(false);
+    let script = |line: &Line| {
+        line.0.accept_handles().unwrap();
+        greet(line, Limits::default());
+        let mut hostages = Vec::new();
+        loop {
+            let call = called(line);
+            if call == 0 {
+                break;
+            }
+            let mut hostage = Hostage::new().unwrap();
+            let handle = hostage.take().unwrap();
+            hostages.push(hostage);
+            // A handle in its slot, and a text whose one letter is none.
+            let header =
+                Header { call, code: Status::Done as u32, ..Header::new(FrameKind::Reply) };
+            let _ = line.frame(&header, &[0, 0, 1, 0, 0, 0, 0xff], &[handle.as_fd()]);
+            // If the client's handle is closed already, this close blocks.
+            std::thread::spawn(move || drop(handle));
+        }
+        while !gone.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    };
+    against(script, |client| {
+        let mut ended = Vec::new();
+        for _ in 0..CALLS {
+            let (_reader, writer) = std::io::pipe().unwrap();
+            let began = Instant::now();
+            let error = client.with_timeout(SOON).pass(&writer.into(), "text").unwrap_err();
+            ended.push((error.kind(), began.elapsed() < SOON));
+        }
+        drop(client);
+        gone.store(true, Ordering::SeqCst);
+        assert_eq!(ended, [(ErrorKind::Malformed, true); CALLS]);
+    });
+}
+
 /// What the scripts know of the wire is what there is.
 #[test]
 fn an_answer_is_told_from_rubbish() {

@@ -12,7 +12,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use syshandle_os::{
-    BorrowedHandle, Declared, Filesystems, OwnedHandle, Received, Seqpacket, Unproven,
+    BorrowedHandle, Declared, Facts, Filesystems, OwnedHandle, Received, Seqpacket, Unproven,
     identify_with, prove_with,
 };
 use syshandle_wire::{Handles, ProofError, Prove};
@@ -105,7 +105,7 @@ impl Arrived {
         self.handles.drain(..).for_each(|handle| kernel.refuse(handle));
     }
 
-    /// The handles, for a decoder, which refuses those that it does not take.
+    /// The handles, for a decoder, which refuses them unless it decodes the whole message.
     #[inline]
     pub(crate) fn into_handles(mut self) -> Handles {
         std::mem::take(&mut self.handles)
@@ -148,18 +148,37 @@ impl<'f> Kernel<'f> {
         static USUAL: LazyLock<Filesystems> = LazyLock::new(Filesystems::local);
         Self::new(&USUAL, sender)
     }
-}
 
-impl Prove for Kernel<'_> {
-    fn prove(&self, handle: BorrowedHandle<'_>, declared: &Declared) -> Result<(), ProofError> {
+    /// Asks the kernel whether a handle is what is declared.
+    pub(crate) fn check(
+        &self,
+        handle: BorrowedHandle<'_>,
+        declared: &Declared,
+    ) -> Result<Facts, ProofError> {
         match prove_with(handle, declared, self.filesystems) {
             Ok(facts) => {
                 crate::log::trace!(object = %facts.object, rights = %facts.rights, "a handle was proven");
-                Ok(())
+                Ok(facts)
             }
             Err(Unproven::Mismatch(mismatch)) => Err(ProofError::Mismatch(mismatch)),
             Err(Unproven::Failed(error)) => Err(ProofError::Unknown(error.to_string())),
         }
+    }
+}
+
+impl Prove for Kernel<'_> {
+    fn prove(
+        &self,
+        handle: BorrowedHandle<'_>,
+        declared: &Declared,
+    ) -> Result<Option<OwnedHandle>, ProofError> {
+        if !self.check(handle, declared)?.object.close_may_block() {
+            return Ok(None);
+        }
+        let duplicate = handle.try_clone_to_owned();
+        duplicate.map(Some).map_err(|error| {
+            ProofError::Unknown(format!("no descriptor is left for a duplicate: {error}"))
+        })
     }
 
     fn refuse(&self, handle: OwnedHandle) {

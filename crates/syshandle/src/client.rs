@@ -237,7 +237,6 @@ impl Client {
             Some(filesystems) => Kernel::new(filesystems, sender),
             None => Kernel::usual(sender),
         };
-        let handles = handles.into_handles();
         match body {
             _ if handles_lost => {
                 if let ReplyBody::Shared(body) = body {
@@ -254,10 +253,11 @@ impl Client {
                 Err(site.name(Error::new(ErrorKind::TooLarge, text).maybe_ran()).into())
             }
             ReplyBody::Frame { frame, start, end } => {
+                let handles = handles.into_handles();
                 site.read(declared, status, Decoder::new(&frame[start..end], handles, &kernel))
             }
             ReplyBody::Copy(body) => {
-                let input = Decoder::new(&body, handles, &kernel);
+                let input = Decoder::new(&body, handles.into_handles(), &kernel);
                 let result = site.read(declared, status, input);
                 give_bytes(body);
                 result
@@ -266,6 +266,7 @@ impl Client {
                 let _release = Release { connection, body };
                 let (range, len) = connection.range(body);
                 let bytes = SharedBytes::new(&range, len);
+                let handles = handles.into_handles();
                 site.read(declared, status, Decoder::shared(&bytes, handles, &kernel))
             }
         }

@@ -143,7 +143,7 @@ pub(crate) fn attach(door: &PeerSocket, deadline: Instant) -> Result<Attached> {
     let kernel = Kernel::usual(channel.peer_share());
     for handle in handles.into_handles() {
         let socket = Borrowed::<Seqpacket>::new(handle.as_fd());
-        let is_servers = kernel.prove(handle.as_fd(), &DECLARED).is_ok()
+        let is_servers = kernel.check(handle.as_fd(), &DECLARED).is_ok()
             && Known::peer_of(&socket).is_ok_and(|maker| maker.is(&server));
         if is_servers {
             let server = server.credentials;

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 
-use syshandle::{Context, Decode, Encode, Event, Result, class, interface};
+use syshandle::{Context, Decode, Encode, Event, OwnedHandle, Result, class, interface};
 
 /// What a client asks the server that is tried.
 #[interface(iid = "6d3f8f0a-9a0e-4a5e-8d2f-0f6f0a1f2b01")]
@@ -29,6 +29,9 @@ pub trait Trial {
 
     /// What the server found when it started: a line for each fact.
     fn surroundings(&self) -> Result<Vec<String>>;
+
+    /// Returns the handle and the text.
+    fn pass(&self, handle: OwnedHandle, text: String) -> Result<(OwnedHandle, String)>;
 }
 
 /// The processes of a call.

@@ -40,11 +40,19 @@ pub trait Decode: Sized {
 pub trait Prove {
     /// Proves that a handle is what is declared.
     ///
+    /// Returns a duplicate if the last close of the handle may block. The decoder keeps the duplicate
+    /// until the whole message is decoded: if decoding fails, values that were decoded already are
+    /// dropped in place, and their handles are not the last ones.
+    ///
     /// # Errors
     /// [`Malformed::Handle`] or [`Malformed::Unproven`].
-    fn prove(&self, handle: BorrowedHandle<'_>, declared: &Declared) -> Result<(), ProofError>;
+    fn prove(
+        &self,
+        handle: BorrowedHandle<'_>,
+        declared: &Declared,
+    ) -> Result<Option<OwnedHandle>, ProofError>;
 
-    /// Closes a handle that wasn't proven. To close one that isn't trusted may block.
+    /// Closes a handle that no user code got. The close may block, and must not delay the caller.
     fn refuse(&self, handle: OwnedHandle);
 
     /// Counts memory that decoded values are about to take.
@@ -74,6 +82,8 @@ pub struct Decoder<'a> {
     /// What comes behind `bytes`.
     rest: Option<Rest<'a>>,
     handles: <Handles as IntoIterator>::IntoIter,
+    /// Duplicates of handles in decoded values, until the whole message is decoded.
+    duplicates: Handles,
     next_slot: u16,
     prove: &'a dyn Prove,
     declared: Option<Declared>,
@@ -96,6 +106,7 @@ impl<'a> Decoder<'a> {
             bytes,
             rest: None,
             handles,
+            duplicates: Handles::new(),
             next_slot: 0,
             prove,
             declared: None,
@@ -325,7 +336,10 @@ impl<'a> Decoder<'a> {
         self.next_slot += 1;
         let declared = self.declared.map_or(H::DECLARED, |declared| declared.and(H::DECLARED));
         let error = match self.prove.prove(handle.as_handle(), &declared) {
-            Ok(()) => return Ok(H::from_handle(handle)),
+            Ok(duplicate) => {
+                self.duplicates.extend(duplicate);
+                return Ok(H::from_handle(handle));
+            }
             Err(ProofError::Mismatch(mismatch)) => self.error(Malformed::Handle { slot, mismatch }),
             Err(ProofError::Unknown(text)) => self.error(Malformed::Unproven { slot, text }),
         };
@@ -333,14 +347,20 @@ impl<'a> Decoder<'a> {
         Err(error)
     }
 
-    /// Checks that nothing is left over.
+    /// Checks that nothing is left over. From now on the handles belong to the decoded values alone.
+    ///
+    /// The decoder must outlive the decoded values until here, also if this fails.
     ///
     /// # Errors
     /// [`Malformed::TrailingBytes`] or [`Malformed::ExtraHandles`].
     #[inline]
-    pub fn finish(&self) -> Result<(), DecodeError> {
+    pub fn finish(&mut self) -> Result<(), DecodeError> {
         match (self.bytes_left(), self.handles.len()) {
-            (0, 0) => Ok(()),
+            (0, 0) => {
+                // The values have the same handles, so no close is the last one.
+                self.duplicates.clear();
+                Ok(())
+            }
             (bytes, handles) => Err(left_over(bytes, handles)),
         }
     }
@@ -362,11 +382,11 @@ fn left_over(bytes: usize, handles: usize) -> DecodeError {
     DecodeError { parameter: None, path: FieldPath::default(), malformed }
 }
 
-/// Nobody has looked at what is left.
+/// Refuses the handles that were not decoded, and all handles if decoding failed.
 impl Drop for Decoder<'_> {
     #[inline]
     fn drop(&mut self) {
-        for handle in self.handles.by_ref() {
+        for handle in self.handles.by_ref().chain(self.duplicates.drain(..)) {
             self.prove.refuse(handle);
         }
     }

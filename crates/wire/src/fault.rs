@@ -453,7 +453,7 @@ impl Prove for NoHandles {
         &self,
         _: syshandle_os::BorrowedHandle<'_>,
         _: &syshandle_os::Declared,
-    ) -> Result<(), ProofError> {
+    ) -> Result<Option<syshandle_os::OwnedHandle>, ProofError> {
         Err(ProofError::Unknown("a fault carries no handles".into()))
     }
 

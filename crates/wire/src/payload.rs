@@ -225,8 +225,8 @@ mod tests {
             &self,
             _: syshandle_os::BorrowedHandle<'_>,
             _: &syshandle_os::Declared,
-        ) -> Result<(), crate::ProofError> {
-            Ok(())
+        ) -> Result<Option<syshandle_os::OwnedHandle>, crate::ProofError> {
+            Ok(None)
         }
 
         fn refuse(&self, _: syshandle_os::OwnedHandle) {}

@@ -18,8 +18,12 @@ struct Meter {
 }
 
 impl Prove for Meter {
-    fn prove(&self, _: BorrowedHandle<'_>, _: &Declared) -> Result<(), ProofError> {
-        Ok(())
+    fn prove(
+        &self,
+        _: BorrowedHandle<'_>,
+        _: &Declared,
+    ) -> Result<Option<OwnedHandle>, ProofError> {
+        Ok(None)
     }
 
     fn refuse(&self, handle: OwnedHandle) {

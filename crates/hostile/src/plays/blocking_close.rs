@@ -1,5 +1,6 @@
 //! Handles whose close blocks: nested, left unread, in frames that break the rules.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixListener;
@@ -21,6 +22,11 @@ pub(crate) const PLAY: Play = Play {
 const WITNESSES: usize = 8;
 const CONNECTIONS: usize = 128;
 
+/// Methods of the server that are called with arguments that never decode. Each is called several
+/// times, because the server's handle is the last one only if ours is closed first.
+const METHODS: u32 = 8;
+const ROUNDS: u32 = 8 * METHODS;
+
 fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
     let mut witnesses = Vec::new();
     for _ in 0..WITNESSES {
@@ -28,6 +34,7 @@ fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
     }
     // They live until the end: their end would let the server's closes go on.
     let mut hostages = Vec::new();
+    let null = File::open("/dev/null")?;
     let mut hostage = |nested: bool| {
         let mut hostage = Hostage::new()?;
         let handle = if nested { hostage.take_nested() } else { hostage.take() };
@@ -45,6 +52,21 @@ fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
     acts.push(tally.act());
     acts.push(calls(&witnesses, 0));
 
+    let mut tally = Tally::new("a handle in arguments whose later bytes are wrong");
+    let line = target.open()?;
+    for call in 0..ROUNDS {
+        let handle = hostage(false)?;
+        // If the first parameter of the method is a handle, it is decoded before the rest fails: no
+        // argument has the slot 65535, and the second handle is left over.
+        let body = [&[0; 2][..], &[0xff; 16]].concat();
+        line.call(call, call % METHODS, &body, &[handle.lend()?, null.as_fd()])?;
+        drop(handle);
+        let answer = line.answer(PATIENCE);
+        tally.add(&answer, matches!(answer, Answer::Reply { fault: Some(_), .. }));
+    }
+    acts.push(tally.act());
+    acts.push(calls(&witnesses, 1));
+
     let mut tally = Tally::new("a handle in a frame that breaks the rules");
     for nested in [true, false, true, false] {
         let line = target.open()?;
@@ -52,7 +74,7 @@ fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
         tally.cut_off(&line);
     }
     acts.push(tally.act());
-    acts.push(calls(&witnesses, 1));
+    acts.push(calls(&witnesses, 2));
 
     let mut tally = Tally::new("a listener with handles in the connections that wait in it");
     let line = target.open()?;
@@ -68,7 +90,7 @@ fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
     let answer = line.answer(PATIENCE);
     tally.add(&answer, matches!(answer, Answer::Reply { fault: Some(_), .. }));
     acts.push(tally.act());
-    acts.push(calls(&witnesses, 2));
+    acts.push(calls(&witnesses, 3));
 
     let mut tally = Tally::new("connections that end with handles unread");
     for _ in 0..CONNECTIONS {
@@ -83,7 +105,7 @@ fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
         }
     }
     acts.push(tally.act());
-    acts.push(calls(&witnesses, 3));
+    acts.push(calls(&witnesses, 4));
     Ok(())
 }
 

@@ -110,8 +110,8 @@ impl InnerDoor {
     fn attach(&self, reactor: &Arc<Reactor>, handles: Arrived, sender: &Known, share: &Arc<Share>) {
         let kernel = Kernel::usual(share);
         for handle in handles.into_handles() {
-            let client = match kernel.prove(handle.as_fd(), &door::DECLARED) {
-                Ok(()) => Known::peer_of(&Borrowed::<Seqpacket>::new(handle.as_fd()))
+            let client = match kernel.check(handle.as_fd(), &door::DECLARED) {
+                Ok(_) => Known::peer_of(&Borrowed::<Seqpacket>::new(handle.as_fd()))
                     .ok()
                     .filter(|maker| maker.is(sender)),
                 Err(_) => None,

@@ -20,11 +20,15 @@ impl Arrived {
 pub(crate) struct Kernel;
 
 impl Prove for Kernel {
-    fn prove(&self, handle: BorrowedHandle<'_>, declared: &Declared) -> Result<(), ProofError> {
+    fn prove(
+        &self,
+        handle: BorrowedHandle<'_>,
+        declared: &Declared,
+    ) -> Result<Option<OwnedHandle>, ProofError> {
         match prove(handle, declared) {
             Ok(facts) => {
                 crate::log::trace!(object = %facts.object, rights = %facts.rights, "a handle was proven");
-                Ok(())
+                Ok(None)
             }
             Err(Unproven::Mismatch(mismatch)) => Err(ProofError::Mismatch(mismatch)),
             Err(Unproven::Failed(error)) => Err(ProofError::Unknown(error.to_string())),

@@ -110,8 +110,12 @@ impl<T: Encode + Decode> Sample for Holds<T> {
 pub(crate) struct Anything;
 
 impl Prove for Anything {
-    fn prove(&self, _: BorrowedHandle<'_>, _: &Declared) -> Result<(), ProofError> {
-        Ok(())
+    fn prove(
+        &self,
+        _: BorrowedHandle<'_>,
+        _: &Declared,
+    ) -> Result<Option<OwnedHandle>, ProofError> {
+        Ok(None)
     }
 
     fn refuse(&self, handle: OwnedHandle) {

@@ -41,14 +41,19 @@ pub fn run(data: &[u8]) {
 struct Alternating;
 
 impl Prove for Alternating {
-    fn prove(&self, handle: BorrowedHandle<'_>, declared: &Declared) -> Result<(), ProofError> {
+    fn prove(
+        &self,
+        handle: BorrowedHandle<'_>,
+        declared: &Declared,
+    ) -> Result<Option<OwnedHandle>, ProofError> {
         assert!(handle.as_fd().try_clone_to_owned().is_ok(), "the handle is open");
         let object = match declared.kinds.contains(syshandle::Kind::File) {
             true => Object::RegularFile,
             false => Object::Eventfd,
         };
         let facts = Facts { object, rights: Rights::READ | Rights::SIGNAL | Rights::WAIT };
-        declared.check(&facts).map_err(ProofError::Mismatch)
+        declared.check(&facts).map_err(ProofError::Mismatch)?;
+        Ok(handle.try_clone_to_owned().ok())
     }
 
     fn refuse(&self, handle: OwnedHandle) {

@@ -1,0 +1,109 @@
+//! Handles of a message that does not decode reach the prover, which may close them in the background.
+//! The values that were decoded before hold no last handle.
+#![cfg(not(windows))]
+#![expect(clippy::unwrap_used, reason = "a test fails so")]
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::os::unix::net::UnixStream;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use syshandle_os::{BorrowedHandle, Declared, OwnedHandle};
+use syshandle_wire::{Decode, DecodeError, Decoder, ProofError, Prove};
+
+/// Keeps what is refused.
+#[derive(Default)]
+struct Refusals(RefCell<Vec<OwnedHandle>>);
+
+impl Prove for Refusals {
+    fn prove(
+        &self,
+        handle: BorrowedHandle<'_>,
+        _: &Declared,
+    ) -> Result<Option<OwnedHandle>, ProofError> {
+        Ok(Some(handle.try_clone_to_owned().unwrap()))
+    }
+
+    fn refuse(&self, handle: OwnedHandle) {
+        self.0.borrow_mut().push(handle);
+    }
+}
+
+/// Decodes one handle, then panics.
+struct Panics(#[expect(dead_code, reason = "the handle must be part of the value")] OwnedHandle);
+
+impl Decode for Panics {
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        let value = Self(input.field(None)?);
+        let bytes: u8 = input.field(None)?;
+        assert_eq!(bytes, 0, "a decoder of the user's panics");
+        Ok(value)
+    }
+}
+
+/// Decodes a message with two handles as a `T`, and returns which of the handles were refused and are
+/// the last ones to their sockets.
+fn refused<T: Decode>(bytes: &[u8]) -> usize {
+    let (mut readers, mut handles): (Vec<UnixStream>, Vec<OwnedHandle>) = Default::default();
+    for _ in 0..2 {
+        let (reader, writer) = UnixStream::pair().unwrap();
+        readers.push(reader);
+        handles.push(writer.into());
+    }
+    let refusals = Refusals::default();
+    let decoded = catch_unwind(AssertUnwindSafe(|| {
+        let mut input = Decoder::new(bytes, handles, &refusals);
+        let value = input.parameter::<T>(0, None).ok()?;
+        input.finish().ok()?;
+        Some(value)
+    }));
+    assert!(!matches!(decoded, Ok(Some(_))), "the message does not decode");
+    let refused = refusals.0.into_inner();
+    for mut reader in &readers {
+        reader.set_nonblocking(true).unwrap();
+        // The other end is open.
+        let error = reader.read(&mut [0]).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
+    }
+    let count = refused.len();
+    drop(refused);
+    for reader in &mut readers {
+        assert_eq!(reader.read(&mut [0]).unwrap(), 0, "nothing else kept a handle open");
+    }
+    count
+}
+
+#[test]
+fn handles_that_were_decoded_before_an_error_are_refused() {
+    // The second field is no bool.
+    assert_eq!(refused::<(OwnedHandle, bool, OwnedHandle)>(&[0, 0, 7, 1, 0]), 2);
+    // The message ends after the handles.
+    assert_eq!(refused::<(OwnedHandle, OwnedHandle, u32)>(&[0, 0, 1, 0]), 2);
+    assert_eq!(refused::<Vec<OwnedHandle>>(&[3, 0, 0, 0, 0, 0, 1, 0]), 2);
+    // A byte is left over.
+    assert_eq!(refused::<(OwnedHandle, OwnedHandle)>(&[0, 0, 1, 0, 0]), 2);
+    // A handle is left over.
+    assert_eq!(refused::<OwnedHandle>(&[0, 0]), 2);
+    // A key is there twice.
+    let twice = [2, 0, 0, 0, 9, 0, 0, 9, 1, 0];
+    assert_eq!(refused::<BTreeMap<u8, OwnedHandle>>(&twice), 2);
+}
+
+#[test]
+fn handles_that_were_decoded_before_a_panic_are_refused() {
+    assert_eq!(refused::<(OwnedHandle, Panics)>(&[0, 0, 1, 0, 1]), 2);
+}
+
+#[test]
+fn handles_of_a_decoded_message_belong_to_its_values_alone() {
+    let (mut reader, writer) = UnixStream::pair().unwrap();
+    let refusals = Refusals::default();
+    let mut input = Decoder::new(&[0, 0, 7], vec![OwnedHandle::from(writer)], &refusals);
+    let value = input.parameter::<(OwnedHandle, u8)>(0, None).unwrap();
+    input.finish().unwrap();
+    drop(value);
+    assert_eq!(reader.read(&mut [0]).unwrap(), 0, "the decoder has no duplicate any more");
+    drop(input);
+    assert!(refusals.0.into_inner().is_empty());
+}
