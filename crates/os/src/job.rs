@@ -131,13 +131,24 @@ impl Job {
     }
 
     fn write(&self, name: &str, text: &[u8]) -> io::Result<()> {
-        self.control(name, OFlags::WRONLY)?.write_all(text)
+        self.control(name, OFlags::WRONLY)?.write_all(text).map_err(|error| {
+            if error.raw_os_error() == Some(libc::ESRCH) {
+                return ended();
+            }
+            // A job of threads takes no processes (`EOPNOTSUPP`), a job with controllers in use none
+            // of its own (`EBUSY`): a bare number would not say whose refusal it is.
+            io::Error::new(error.kind(), format!("{name} of the job can't be written: {error}"))
+        })
     }
 
     /// Opens one of the files that the kernel puts in each job. That a peer's directory is of that
     /// file system was proven when it arrived; what the peer mounted over the file isn't.
     fn control(&self, name: &str, access: OFlags) -> io::Result<File> {
-        Ok(self.0.open_unlinked(name, access)?.into())
+        let opened = self.0.open_unlinked(name, access).map_err(|error| {
+            let error = io::Error::from(error);
+            io::Error::new(error.kind(), format!("{name} of the job can't be opened: {error}"))
+        })?;
+        Ok(opened.into())
     }
 }
 
@@ -289,6 +300,16 @@ mod tests {
         let error = temporary.job.add(&process).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);
         assert_eq!(error.to_string(), "the process has ended, or isn't visible in this namespace");
+    }
+
+    #[test]
+    fn a_file_of_a_job_that_fails_is_named() {
+        // A directory of another file system, as a peer could pass it where nothing is proven.
+        let folder = tempfile::tempdir().unwrap();
+        let job = Job::from(OwnedFd::from(File::open(folder.path()).unwrap()));
+        let error = job.kill().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+        assert!(error.to_string().starts_with("cgroup.kill of the job can't be opened"), "{error}");
     }
 
     #[test]

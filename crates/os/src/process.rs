@@ -216,7 +216,10 @@ pub(crate) fn id(pidfd: BorrowedFd<'_>) -> io::Result<Option<u32>> {
         Err(_) => {}
     }
     let mut room = fdinfo::Room::new();
-    let info = fdinfo::read(pidfd, &device::stat(pidfd)?, &mut room)?;
+    let info = fdinfo::read(pidfd, &device::stat(pidfd)?, &mut room).map_err(|error| {
+        let what = format!("the number of a process is read from /proc before Linux 6.13: {error}");
+        io::Error::new(error.kind(), what)
+    })?;
     // -1 when it is gone, 0 when it isn't visible here.
     let id = info.value("Pid:").and_then(|id| id.parse::<i32>().ok()).unwrap_or(0);
     Ok(u32::try_from(id).ok().filter(|&id| id != 0))
@@ -235,15 +238,29 @@ pub(crate) fn is_thread(pidfd: BorrowedFd<'_>) -> bool {
 }
 
 fn process_info(pidfd: BorrowedFd<'_>) -> io::Result<ioctl::ProcessInfo> {
-    let unsupported = || io::Error::new(ErrorKind::Unsupported, "to ask a pidfd needs Linux 6.13");
+    let unsupported = || {
+        let what = "asking a process for its user and number (PIDFD_GET_INFO) needs Linux 6.13";
+        io::Error::new(ErrorKind::Unsupported, what)
+    };
     if !may_use(Feature::ProcessInfo) {
         return Err(unsupported());
     }
     ioctl::process_info(pidfd).map_err(|error| match Errno::from_io_error(&error) {
+        Some(Errno::NOTTY | Errno::INVAL) if is_other(pidfd) => {
+            io::Error::new(ErrorKind::InvalidInput, "the handle is of no process")
+        }
         Some(Errno::NOTTY | Errno::INVAL) => unsupported(),
         Some(Errno::SRCH | Errno::REMOTE) => gone(),
-        _ => error,
+        _ => {
+            let what = format!("a process can't be asked for its number (PIDFD_GET_INFO): {error}");
+            io::Error::new(error.kind(), what)
+        }
     })
+}
+
+/// Whether a handle is certainly no pidfd: before Linux 6.9 other objects are on their device.
+fn is_other(handle: BorrowedFd<'_>) -> bool {
+    device::stat(handle).is_ok_and(|stat| !device::is_pidfd(&stat) && !device::is_anonymous(&stat))
 }
 
 fn gone() -> io::Error {
@@ -331,6 +348,22 @@ mod tests {
             Ok(credentials) => assert_eq!(credentials.uid, crate::UserId::current()),
             Err(error) => println!("skipped: {error}"),
         }
+    }
+
+    #[test]
+    fn a_handle_of_another_kind_is_told_from_an_older_kernel() {
+        let no_process = Process::from(OwnedFd::from(tempfile::tempfile().unwrap()));
+        let error = no_process.credentials().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+        assert_eq!(error.to_string(), "the handle is of no process");
+        without(Feature::ProcessInfo, || {
+            let error = Process::current().unwrap().credentials().unwrap_err();
+            assert!(error.to_string().contains("PIDFD_GET_INFO"), "{error}");
+            without(Feature::Proc, || {
+                let error = Process::current().unwrap().id().unwrap_err();
+                assert!(error.to_string().contains("is read from /proc"), "{error}");
+            });
+        });
     }
 
     #[test]

@@ -42,7 +42,12 @@ impl Token {
                     "this process's user namespace is opened through /proc, which isn't mounted";
                 Err(io::Error::new(ErrorKind::Unsupported, what))
             }
-            Err(error) => Err(proc::explained(error)),
+            Err(Errno::OPNOTSUPP) => Err(proc::explained(Errno::OPNOTSUPP)),
+            Err(error) => {
+                let error = io::Error::from(error);
+                let what = format!("/proc/self/ns/user can't be opened: {error}");
+                Err(io::Error::new(error.kind(), what))
+            }
         }
     }
 
@@ -51,10 +56,27 @@ impl Token {
     /// # Errors
     /// Those of `PIDFD_GET_USER_NAMESPACE` in
     /// [`ioctl_pidfd(2)`](https://man7.org/linux/man-pages/man2/ioctl_pidfd.2.html):
-    /// `PermissionDenied` for a process that this one couldn't trace; `ESRCH` when it has ended;
-    /// `ENOTTY` on an older kernel.
+    /// `PermissionDenied` for a process that this one couldn't trace; `NotFound` when it has ended;
+    /// `Unsupported` on an older kernel.
     pub fn of(process: &Process) -> io::Result<Self> {
-        ioctl::user_namespace(process.as_fd()).map(Self)
+        ioctl::user_namespace(process.as_fd()).map(Self).map_err(|error| {
+            let (kind, what) = match Errno::from_io_error(&error) {
+                Some(Errno::NOTTY | Errno::INVAL) => (
+                    ErrorKind::Unsupported,
+                    "asking a process for its user namespace needs Linux 6.11",
+                ),
+                Some(Errno::SRCH) => (
+                    ErrorKind::NotFound,
+                    "the process has ended, or isn't visible in this namespace",
+                ),
+                Some(Errno::PERM | Errno::ACCESS) => (
+                    ErrorKind::PermissionDenied,
+                    "the user namespace of a process that this one may not trace is not available",
+                ),
+                _ => return error,
+            };
+            io::Error::new(kind, what)
+        })
     }
 
     /// The user who made the namespace, and is its master.

@@ -11,6 +11,7 @@ use crate::activation::connect;
 use crate::client::opening::Opening;
 use crate::server::reactor::{Reactor, Settings};
 use crate::server::{InnerDoor, totals};
+use crate::setup::failed;
 use crate::sync::now;
 use crate::{Client, Error, ErrorKind, Implements, Interface, Object, Proxy, Result, door};
 
@@ -122,7 +123,7 @@ where
     let reactor = Reactor::new(settings, std::collections::HashMap::new())?;
     let object = Object::new().with::<I, T>(&std::sync::Arc::new(implementation));
     // The door itself is in the quota of this process.
-    let own = Seqpacket::pair()?.0.peer()?;
+    let own = pair()?.0.peer()?;
     let door = InnerDoor::open(&reactor, &reactor.shares.of(own), &object)?;
     reactor.start()?;
     Ok(door)
@@ -138,11 +139,16 @@ where
 /// # Errors
 /// No descriptor left.
 pub fn socket_pair() -> Result<(OwnedHandle, OwnedHandle)> {
-    let (one, other) = Seqpacket::pair()?;
+    let (one, other) = pair()?;
     // The kernel names senders of messages that are sent after this.
     one.name_senders()?;
     other.name_senders()?;
     Ok((one.into(), other.into()))
+}
+
+/// Makes a socket pair.
+fn pair() -> Result<(Seqpacket, Seqpacket)> {
+    Seqpacket::pair().map_err(failed("socketpair", "no socket pair can be made"))
 }
 
 /// Waits for the greeting of the server at the other end.

@@ -10,6 +10,7 @@ use crate::client::opening::Opening;
 use crate::server::doors::ServedObject;
 use crate::server::reactor::{Reactor, Settings};
 use crate::server::shares::Totals;
+use crate::setup::failed;
 use crate::sync::now;
 use crate::{Client, Error, ErrorKind, Implements, Interface, Object, Proxy, Result};
 
@@ -54,10 +55,9 @@ pub(crate) fn client_of<P: Proxy>(object: &Object) -> Result<P> {
         },
     };
     let not_made = |what| move |error| Error::new(ErrorKind::System, what).because(error);
-    let reactor = Reactor::new(settings, std::collections::HashMap::new())
-        .map_err(not_made("the event loop of the object can't be created"))?;
-    let (ours, theirs) =
-        Seqpacket::pair().map_err(not_made("no socket pair can be created for the object"))?;
+    let reactor = Reactor::new(settings, std::collections::HashMap::new())?;
+    let no_pair = failed("socketpair", "no connection to the object can be made");
+    let (ours, theirs) = Seqpacket::pair().map_err(no_pair)?;
     ours.name_senders().map_err(not_made("the object's socket can't be set up"))?;
     reactor
         .serve(theirs, object)

@@ -99,6 +99,7 @@ cfg_if::cfg_if! {
         mod link;
         mod peer_socket;
         mod server;
+        mod setup;
         mod shared_memory;
         mod spin;
         mod sync;

@@ -54,6 +54,7 @@ use crate::server::accept::Entrance;
 use crate::server::event_loop::Source;
 use crate::server::reactor::{Reactor, Settings};
 use crate::server::shares::Totals;
+use crate::setup::failed;
 use crate::{Class, Error, ErrorKind, Object, Result, Serves, direct};
 
 /// Makes the object for a client that has come.
@@ -244,14 +245,23 @@ impl Server {
         let mut settings = self.settings;
         settings.shares = totals(settings.clients_max, settings.threads_max, descriptors);
         let greeting = Greeting { limits: LIMITS, offers: self.offers };
+        let is_connected = matches!(
+            &self.way_in, WayIn::Socket(socket) if Seqpacket::is_connected(socket.as_fd())
+        );
+        if is_connected {
+            settings.idle = settings.idle.map(|_| Duration::ZERO);
+        }
+        // A server that can't serve takes no socket.
+        let reactor = Reactor::new(settings, self.classes)?;
         let taken = match self.way_in {
             WayIn::Registered => lifetime::take(&self.order)?,
             WayIn::Path(path) => Taken::at(path)?,
-            WayIn::Socket(socket) if Seqpacket::is_connected(socket.as_fd()) => {
+            WayIn::Socket(socket) if is_connected => {
                 let socket = direct::adopt(socket)?;
-                settings.idle = settings.idle.map(|_| Duration::ZERO);
-                let reactor = Reactor::new(settings, self.classes)?;
-                return run(&reactor, || Ok(accept::admit(&reactor, socket, &greeting)?));
+                let signal = SignalWatch::new(&reactor)?;
+                accept::admit(&reactor, socket, &greeting)
+                    .map_err(|error| not_watched("the client's connection", error))?;
+                return signal.run(&reactor);
             }
             WayIn::Socket(socket) => Taken::on(socket)?,
         };
@@ -263,24 +273,52 @@ impl Server {
                 "this server can't tell its own user from unknown ones, and lets in neither"
             );
         }
-        let reactor = Reactor::new(settings, self.classes)?;
-        run(&reactor, || {
-            let entrance = Entrance::open(&reactor, listener, place, &greeting, policy)?;
-            reactor.count_idle_time();
-            // Before the thread that does it from now on starts: the client that has started this server
-            // answers meanwhile.
-            entrance.let_in(&reactor);
-            Ok(())
+        let signal = SignalWatch::new(&reactor).inspect_err(|_| place.give_up())?;
+        let entrance = Entrance::open(&reactor, listener, place, &greeting, policy)?;
+        reactor.count_idle_time();
+        // Before the thread that does it from now on starts: the client that has started this server
+        // answers meanwhile.
+        entrance.let_in(&reactor);
+        // Without threads the socket would stay, and clients would wait at it.
+        signal.run(&reactor).inspect_err(|_| entrance.close(&reactor))
+    }
+}
+
+/// Has `SIGTERM` end the server in order, until this is dropped.
+struct SignalWatch {
+    id: signal_hook::SigId,
+    _reader: UnixStream,
+}
+
+impl SignalWatch {
+    fn new(reactor: &Reactor) -> Result<Self> {
+        const NO_SIGNAL: &str = "SIGTERM can't be watched for";
+        let (reader, writer) = UnixStream::pair().map_err(failed("socketpair", NO_SIGNAL))?;
+        let add = |poller: &Poller, key| poller.add(&reader, key, Interest::OnceReadable);
+        let added = reactor.event_loop(Reactor::FIRST).add(|_| Source::Signal, add);
+        added.map_err(failed("epoll_ctl", NO_SIGNAL))?;
+        let registered = signal_hook::low_level::pipe::register(SIGTERM, writer);
+        let id = registered.map_err(failed("rt_sigaction", NO_SIGNAL))?;
+        Ok(Self { id, _reader: reader })
+    }
+
+    /// Serves until the end.
+    fn run(self, reactor: &Arc<Reactor>) -> Result<()> {
+        reactor.run().map_err(|error| {
+            Error::new(ErrorKind::System, format!("the server can't serve: {error}"))
         })
     }
 }
 
-/// Lets clients in, and serves them until the end.
-fn run(reactor: &Arc<Reactor>, let_in: impl FnOnce() -> Result<()>) -> Result<()> {
-    let (signal, _reader) = watch_signal(reactor)?;
-    let ended = let_in().and_then(|()| Ok(reactor.run()?));
-    signal_hook::low_level::unregister(signal);
-    ended
+impl Drop for SignalWatch {
+    fn drop(&mut self) {
+        signal_hook::low_level::unregister(self.id);
+    }
+}
+
+/// The error of a socket that no event loop can watch.
+fn not_watched(what: &str, error: std::io::Error) -> Error {
+    Error::new(ErrorKind::System, format!("{what} can't be served")).because(error)
 }
 
 /// What a server has, of which each client gets a part.
@@ -295,15 +333,6 @@ pub(crate) fn totals(clients: usize, calls: usize, descriptors: Option<u64>) -> 
         timers: TIMERS_MAX,
         bytes: usize::try_from(memory).unwrap_or(usize::MAX).min(MEMORY_MAX),
     }
-}
-
-/// Has `SIGTERM` end the server in order, while the descriptor is open.
-fn watch_signal(reactor: &Arc<Reactor>) -> Result<(signal_hook::SigId, UnixStream)> {
-    let (reader, writer) = UnixStream::pair()?;
-    let id = signal_hook::low_level::pipe::register(SIGTERM, writer)?;
-    let add = |poller: &Poller, key| poller.add(&reader, key, Interest::OnceReadable);
-    reactor.event_loop(Reactor::FIRST).add(|_| Source::Signal, add)?;
-    Ok((id, reader))
 }
 
 impl Default for Server {

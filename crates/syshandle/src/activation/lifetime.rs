@@ -194,6 +194,13 @@ impl Place {
         !matches!(self, Self::Theirs { .. })
     }
 
+    /// Removes the socket of a server that will not serve, unless a client is at work there.
+    pub(crate) fn give_up(&self) {
+        if let Ok(_lock) = self.try_lock() {
+            self.remove();
+        }
+    }
+
     /// Removes the socket, under the lock, unless it is somebody else's to remove.
     pub(crate) fn remove(&self) {
         let (path, own) = match self {

@@ -13,9 +13,11 @@ use super::policy::Policy;
 use super::program_file::ProgramFile;
 use super::reactor::{RETRY, Reactor};
 use super::timers::Timer;
+use crate::Result;
 use crate::activation::lifetime::Place;
 use crate::activation::protocol::Leave;
 use crate::peer_socket::PeerSocket;
+use crate::setup::failed;
 use crate::sync::{Mutex, MutexGuard, now};
 
 /// The listening socket of a server.
@@ -43,7 +45,10 @@ impl Entrance {
         place: Place,
         greeting: &Greeting,
         policy: Policy,
-    ) -> io::Result<Arc<Self>> {
+    ) -> Result<Arc<Self>> {
+        const NO_ENTRANCE: &str = "no clients can be let in";
+        let no_reserve = failed("eventfd2", NO_ENTRANCE);
+        let reserve = Event::new().map_err(no_reserve).inspect_err(|_| place.give_up())?;
         let entrance = Arc::new(Self {
             listener,
             place,
@@ -52,15 +57,17 @@ impl Entrance {
             program: ProgramFile::current(),
             key: std::sync::OnceLock::new(),
             is_open: Mutex::new(true),
-            reserve: Mutex::new(Some(Event::new()?)),
+            reserve: Mutex::new(Some(reserve)),
         });
-        reactor.event_loop(Reactor::FIRST).add(
+        let added = reactor.event_loop(Reactor::FIRST).add(
             |key| {
                 let _ = entrance.key.set(key);
                 Source::Entrance(entrance.clone())
             },
             |poller, key| poller.add(&entrance.listener, key, Interest::WhileReadable),
-        )?;
+        );
+        let added = added.map_err(failed("epoll_ctl", NO_ENTRANCE));
+        added.inspect_err(|_| entrance.place.give_up())?;
         Ok(entrance)
     }
 

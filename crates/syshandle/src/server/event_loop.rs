@@ -15,8 +15,13 @@ use super::jobs::Job;
 use super::newest::Newest;
 use super::reactor::{Reactor, surely};
 use super::session::Session;
+use crate::Result;
+use crate::setup::failed;
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use crate::sync::{Mutex, MutexGuard, wait_beside, wait_for_ready};
+
+/// The error of a loop that can't be made.
+pub(super) const NO_LOOP: &str = "no event loop can be made";
 
 /// What one thread at a time waits for. What a source's key is says which loop it is in.
 pub(crate) struct EventLoop {
@@ -69,10 +74,10 @@ impl EventLoop {
     pub(crate) const MAX: usize = 1 << INDEX_BITS;
 
     /// A loop that `stop` wakes.
-    pub(crate) fn new(index: usize, stop: &ManualEvent) -> io::Result<Self> {
+    pub(crate) fn new(index: usize, stop: &ManualEvent) -> Result<Self> {
         let event_loop = Self {
             index,
-            poller: Poller::new()?,
+            poller: Poller::new().map_err(failed("epoll_create1", NO_LOOP))?,
             sources: Mutex::default(),
             last_key: AtomicU64::new(0),
             newest: Arc::default(),
@@ -82,13 +87,14 @@ impl EventLoop {
             sleeps: AtomicBool::new(false),
             is_run: AtomicBool::new(false),
         };
-        event_loop.add(
+        let added = event_loop.add(
             |_| Source::Stop,
             |poller, key| {
                 debug_assert_eq!(key, event_loop.stop_key());
                 poller.add(stop, key, Interest::EachReadable)
             },
-        )?;
+        );
+        added.map_err(failed("epoll_ctl", NO_LOOP))?;
         Ok(event_loop)
     }
 

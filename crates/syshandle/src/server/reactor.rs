@@ -20,7 +20,7 @@ use super::accept::{refuse, written};
 use super::activity::{Activity, Hold, What};
 use super::connection::{Client, Connection};
 use super::crew::Crew;
-use super::event_loop::{EventLoop, Source};
+use super::event_loop::{EventLoop, NO_LOOP, Source};
 use super::in_flight::UnreadSockets;
 use super::jobs::{Job, Outcome};
 use super::receiving::Acted;
@@ -32,9 +32,10 @@ use super::timers::{Timer, Timers};
 use crate::client::LIMITS;
 use crate::door::Known;
 use crate::guard::Guarded;
+use crate::setup::failed;
 use crate::sync::atomic::{AtomicBool, AtomicUsize};
 use crate::sync::{Mutex, MutexGuard, now, wait_for_event};
-use crate::{Object, door};
+use crate::{Object, Result, door};
 
 /// A server at work.
 pub(crate) struct Reactor {
@@ -98,22 +99,18 @@ impl Reactor {
     pub(crate) const FIRST: usize = 0;
 
     /// A reactor without threads yet.
-    pub(crate) fn new(
-        settings: Settings,
-        classes: HashMap<Guid, Factory>,
-    ) -> io::Result<Arc<Self>> {
+    pub(crate) fn new(settings: Settings, classes: HashMap<Guid, Factory>) -> Result<Arc<Self>> {
         // Its threads must not wait for handles of clients to be closed.
         Closer::use_threads(true);
         let loops = settings.loops.min(settings.threads_max).min(EventLoop::MAX);
-        let stop = ManualEvent::new()?;
+        let no_event = failed("eventfd2", NO_LOOP);
+        let stop = ManualEvent::new().map_err(no_event)?;
         let reactor = Self {
             owner: ProcessMark::current(),
-            loops: (0..loops)
-                .map(|index| EventLoop::new(index, &stop))
-                .collect::<io::Result<_>>()?,
+            loops: (0..loops).map(|index| EventLoop::new(index, &stop)).collect::<Result<_>>()?,
             crew: Crew::new(settings.threads_max, loops),
             sentinel: Sentinel::default(),
-            timers: Timers::new()?,
+            timers: Timers::new().map_err(failed("timerfd_create", NO_LOOP))?,
             activity: Arc::default(),
             shares: Shares::new(settings.shares),
             in_flight: UnreadSockets::default(),
@@ -121,7 +118,7 @@ impl Reactor {
             classes: Guarded::new(classes),
             methods: MethodTable::default(),
             ending: Mutex::default(),
-            work: Event::new()?,
+            work: Event::new().map_err(no_event)?,
             stop,
             stopped: AtomicBool::new(false),
             draining: AtomicBool::new(false),
@@ -130,13 +127,17 @@ impl Reactor {
             staying_max: loops,
         };
         let first = reactor.event_loop(Self::FIRST);
-        first.add(
-            |_| Source::Work,
-            |poller, key| poller.add(&reactor.work, key, Interest::EachReadable),
-        )?;
+        let no_watch = failed("epoll_ctl", NO_LOOP);
+        first
+            .add(
+                |_| Source::Work,
+                |poller, key| poller.add(&reactor.work, key, Interest::EachReadable),
+            )
+            .map_err(no_watch)?;
         let alarm = reactor.timers.alarm();
         first
-            .add(|_| Source::Alarm, |poller, key| poller.add(alarm, key, Interest::EachReadable))?;
+            .add(|_| Source::Alarm, |poller, key| poller.add(alarm, key, Interest::EachReadable))
+            .map_err(no_watch)?;
         Ok(Arc::new(reactor))
     }
 

@@ -1,0 +1,108 @@
+//! Servers and objects that can't be set up, because a sandbox forbids a system call.
+#![cfg(not(windows))]
+#![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
+#![expect(unsafe_code, reason = "a seccomp filter, which has no safe form")]
+
+use std::thread;
+
+use syshandle::{Error, ErrorKind, Result, Server, class, interface};
+use syshandle_trial::Place;
+
+#[interface(iid = "6d3f8f0a-9a0e-4a5e-8d2f-0f6f0a1f2b41")]
+trait Nothing {
+    fn nothing(&self) -> Result<()>;
+}
+
+class! {
+    NOTHING: Nothing = "6d3f8f0a-9a0e-4a5e-8d2f-0f6f0a1f2b42";
+}
+
+#[derive(Default)]
+struct Idle;
+
+impl Nothing for Idle {
+    fn nothing(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Forbids system calls to this thread, and to no other.
+fn forbid(calls: &[libc::c_long]) {
+    let statement = |code: u32, k| libc::sock_filter { code: code as u16, jt: 0, jf: 0, k };
+    let mut program = vec![statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0)];
+    for call in calls {
+        let code = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
+        program.push(libc::sock_filter { code, jt: 0, jf: 1, k: *call as u32 });
+        program.push(statement(libc::BPF_RET, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32));
+    }
+    program.push(statement(libc::BPF_RET, libc::SECCOMP_RET_ALLOW));
+    let filter = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
+    rustix::thread::set_no_new_privs(true).unwrap();
+    // SAFETY: the kernel reads the filter, which lives until the call returns.
+    let result =
+        unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const filter) };
+    assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
+}
+
+/// Runs a step on a thread that may not make these calls; returns the error that the step must return.
+#[track_caller]
+fn error_without<T: Send>(
+    calls: &[libc::c_long],
+    step: impl FnOnce() -> Result<T> + Send,
+) -> Error {
+    let result = thread::scope(|scope| {
+        let confined = scope.spawn(|| {
+            forbid(calls);
+            step().map(drop)
+        });
+        confined.join().unwrap()
+    });
+    result.unwrap_err()
+}
+
+/// Each call by which a loop is made, with its name.
+const LOOP_CALLS: [(libc::c_long, &str); 4] = [
+    (libc::SYS_eventfd2, "eventfd2"),
+    (libc::SYS_epoll_create1, "epoll_create1"),
+    (libc::SYS_epoll_ctl, "epoll_ctl"),
+    (libc::SYS_timerfd_create, "timerfd_create"),
+];
+
+/// The calls that start threads and processes.
+const CLONE: [libc::c_long; 2] = [libc::SYS_clone, libc::SYS_clone3];
+
+#[track_caller]
+fn names(error: &Error, call: &str) {
+    let text = error.to_string();
+    assert_eq!(error.kind(), ErrorKind::System, "{error:#}");
+    assert!(text.contains(&format!(": {call} failed, because ")), "{text}");
+    assert!(text.contains("seccomp"), "{text}");
+    assert_eq!(error.raw_os_error(), Some(libc::EPERM), "{error:#}");
+}
+
+#[test]
+fn an_object_that_cannot_be_set_up_names_the_system_call_and_the_remedy() {
+    for (call, name) in LOOP_CALLS.into_iter().chain([(libc::SYS_socketpair, "socketpair")]) {
+        names(&error_without(&[call], || NothingClient::in_process(Idle)), name);
+    }
+    let error = error_without(&CLONE, || NothingClient::in_process(Idle));
+    let text = format!("{error:#}");
+    assert!(text.contains("no thread can be started") && text.contains("seccomp"), "{text}");
+    // The process itself is as it was.
+    NothingClient::in_process(Idle).unwrap().nothing().unwrap();
+}
+
+#[test]
+fn a_server_that_cannot_be_set_up_names_the_system_call_and_leaves_no_socket() {
+    let place = Place::new();
+    let path = place.path().join("socket");
+    let serve = || Server::new().class(NOTHING, Idle::default).path(&path).run();
+    for (call, name) in LOOP_CALLS.into_iter().chain([(libc::SYS_socketpair, "socketpair")]) {
+        names(&error_without(&[call], serve), name);
+        assert!(!path.exists(), "without {name} it leaves its socket");
+    }
+    let error = error_without(&CLONE, serve);
+    let text = error.to_string();
+    assert!(text.contains("no thread can be started") && text.contains("seccomp"), "{text}");
+    assert!(!path.exists(), "without threads it leaves its socket");
+}
