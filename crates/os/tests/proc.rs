@@ -103,7 +103,7 @@ fn files_of_another_process_over_ones_own_are_not_believed() {
         return in_namespace(test, "");
     }
     // Each of the first descriptors of the other process is an event.
-    let other = Command::new("sh")
+    let mut other = Command::new("sh")
         .args(["-c", "exec 1<&0 2<&0 3<&0 4<&0 5<&0 6<&0 7<&0 8<&0 9<&0; exec sleep 60"])
         .stdin(OwnedFd::from(Event::new().unwrap()))
         .spawn()
@@ -113,13 +113,18 @@ fn files_of_another_process_over_ones_own_are_not_believed() {
     let over = format!("/proc/{}/fdinfo", std::process::id());
     let output = Command::new("mount").args(["--bind", &theirs, &over]).output().unwrap();
     if !output.status.success() {
-        return println!("skipped: {}", String::from_utf8_lossy(&output.stderr));
+        println!("skipped: {}", String::from_utf8_lossy(&output.stderr));
+        other.kill().unwrap();
+        other.wait().unwrap();
+        return;
     }
     assert!(fs::read_to_string(format!("{own}/9")).unwrap().contains("eventfd-count"));
     assert!(matches!(prove_as(timer(), Kind::Event), Err(Unproven::Mismatch(_))));
     prove_as(Event::new().unwrap(), Kind::Event).unwrap();
     syshandle_os::prepare().unwrap();
     assert!(matches!(prove_as(timer(), Kind::Event), Err(Unproven::Mismatch(_))));
+    other.kill().unwrap();
+    other.wait().unwrap();
 }
 
 /// Waits until a file describes an event.
