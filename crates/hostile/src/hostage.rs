@@ -34,7 +34,7 @@ impl Hostage {
         Ok(Self { handle: Some(stream.into()), _peer: peer })
     }
 
-    /// Takes the handle, to be sent: whoever closes it last is blocked.
+    /// Takes the handle, to be sent. Its last close blocks.
     ///
     /// # Errors
     /// It was taken.
@@ -42,7 +42,7 @@ impl Hostage {
         self.handle.take().ok_or_else(|| io::Error::other("the handle was taken"))
     }
 
-    /// The same inside the queue of a socket: closing that socket closes the handle.
+    /// Takes the handle inside the queue of a socket: closing that socket closes the handle.
     ///
     /// # Errors
     /// No descriptor left.

@@ -89,7 +89,7 @@ impl Line {
         Ok(Self::attached_keeping(door, within)?.0)
     }
 
-    /// The same; also returns the end of the return channel that the server was sent.
+    /// Attaches to a door; also returns the end of the return channel that the server was sent.
     pub(crate) fn attached_keeping(
         door: &Seqpacket,
         within: Duration,

@@ -326,7 +326,7 @@ fn nothing_that_a_server_says_controls_a_terminal_or_forges_a_line_of_a_log() {
         for text in causes {
             assert!(harmless(&text) && text.len() <= 4096, "{what}: {text:?}");
         }
-        // This form has several lines, each with a beginning of ours.
+        // The debug form has several lines; the library chooses the start of each.
         let mut lines = format!("{error:?}").lines().map(str::to_owned).collect::<Vec<_>>();
         assert!(lines.iter().all(|line| harmless(line)), "{what}: {lines:?}");
         lines.remove(0);

@@ -1,4 +1,4 @@
-//! Replies with handles that nobody receives, on connections that live and that have ended.
+//! Leaves replies with handles unread, on open connections and on ended ones.
 
 use std::io;
 
