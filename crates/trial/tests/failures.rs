@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use syshandle::{Error, ErrorKind, Meeting, Ran, Registered, Registration};
-use syshandle_trial::{CLIENT, PATIENCE, Place, SERVER, TRIAL, TrialClient, copy, until};
+use syshandle_trial::{CLIENT, PATIENCE, Place, Process, SERVER, TRIAL, TrialClient, copy, until};
 
 /// The error of an activation that can't be.
 #[track_caller]
@@ -209,6 +209,36 @@ fn a_program_that_hangs_is_ended_by_those_who_come_later() {
     let who = place.activate().unwrap().who().unwrap();
     assert_ne!(who.server_pid, hung.pid());
     hung.wait();
+}
+
+#[test]
+fn a_client_whose_clock_is_ahead_ends_no_program_that_is_starting() {
+    let place = Place::new();
+    let gate = place.path().join("gate");
+    let mut registration = place.registration(&SERVER, TRIAL);
+    registration.environment = [
+        ("TRIAL_FATE".into(), "hang without".into()),
+        ("TRIAL_FILE".into(), gate.to_str().unwrap().into()),
+    ]
+    .into();
+    registration.start_timeout = Duration::from_secs(600);
+    place.register_as(&registration);
+    let activation = place.activation().timeout(Duration::from_millis(50));
+    activation.activate::<TrialClient>(TRIAL.clsid()).unwrap_err();
+    let starting = place.processes("trial-server").pop().expect("it is starting");
+    // In a time namespace the clock that nobody sets can be ahead by hours.
+    let ahead = ["--time", "--monotonic", "7200", "--fork"];
+    let mut probe = place.command("unshare".as_ref());
+    if !probe.args(ahead).arg("true").output().is_ok_and(|output| output.status.success()) {
+        return println!("skipped: this user can't make a time namespace");
+    }
+    let mut client = place.command("unshare".as_ref());
+    client.args(ahead).arg(&*CLIENT).args(["--timeout-ms", "1500"]);
+    let output = client.output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(error.starts_with("TimedOut: "), "{error}");
+    let left: Vec<_> = place.processes("trial-server").iter().map(Process::pid).collect();
+    assert_eq!(left, [starting.pid()], "it was ended");
 }
 
 #[test]

@@ -22,6 +22,7 @@ pub const FILE: &str = "SPARKLE_TIMELINE";
 pub const HALT: &str = "SPARKLE_HALT";
 
 /// Notes a step, when it is done, or when a wait begins: a line of nanoseconds, side and step.
+#[expect(clippy::disallowed_methods, reason = "two processes compare their times")]
 pub fn note(side: Side, step: &str) {
     let name = match side {
         Side::Client => "client",

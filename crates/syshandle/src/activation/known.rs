@@ -87,6 +87,10 @@ pub(super) fn recall(locations: &Locations, clsid: Guid) -> Option<Arc<Known>> {
 ///
 /// # Errors
 /// Those of [`Locations::look_up`] and [`Meeting::find`].
+#[expect(
+    clippy::disallowed_methods,
+    reason = "files have times of the wall clock; a jump costs a look"
+)]
 pub(super) fn find(locations: &Locations, clsid: Guid) -> Result<Arc<Known>> {
     find_at(SystemTime::now(), locations, clsid)
 }
@@ -214,6 +218,7 @@ const CLOCK_MAX: Duration = Duration::from_secs(4);
 const KEPT_MAX: usize = 8;
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "files have times of the wall clock")]
 mod tests {
     use std::fs::Permissions;
     use std::os::unix::fs::{DirBuilderExt, PermissionsExt};

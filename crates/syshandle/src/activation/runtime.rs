@@ -177,7 +177,7 @@ impl Meeting {
     pub(crate) fn note_start(&self) -> io::Result<()> {
         // That of a start which was interrupted.
         self.has_started();
-        symlink(uptime().as_millis().to_string(), &self.starting)
+        symlink(format!("{} {}", uptime().as_millis(), clock()), &self.starting)
     }
 
     /// The program has taken its socket, and so will serve, soon or late; or it has ended.
@@ -185,9 +185,17 @@ impl Meeting {
         let _ = fs::remove_file(&self.starting);
     }
 
-    /// When the program was started, if it hasn't taken its socket yet.
+    /// Returns when the program was started, if it hasn't taken its socket yet.
+    ///
+    /// `None` as well if the time is of another time namespace: by the clock of this one the program
+    /// could seem to have hung for days.
     pub(crate) fn starting_since(&self) -> Option<Duration> {
-        fs::read_link(&self.starting).ok()?.to_str()?.parse().ok().map(Duration::from_millis)
+        let note = fs::read_link(&self.starting).ok()?;
+        let (since, of_clock) = note.to_str()?.split_once(' ')?;
+        if of_clock != clock() {
+            return None;
+        }
+        since.parse().ok().map(Duration::from_millis)
     }
 
     /// Notes why a start failed, for the clients that wait for it. Under the lock.
@@ -248,6 +256,13 @@ impl Meeting {
         let lines: Vec<_> = run.take(LOG_LINES).collect();
         lines.into_iter().rev().collect::<Vec<_>>().join("\n")
     }
+}
+
+/// Returns the name of the clock that [`uptime`] reads: each time namespace has one.
+fn clock() -> String {
+    // Without `/proc` nothing tells the clocks apart, and there is only one name.
+    let namespace = fs::read_link("/proc/self/ns/time").unwrap_or_default();
+    namespace.display().to_string()
 }
 
 /// The last whole lines of a log, of at most [`LOG_KEPT`] bytes.
