@@ -49,7 +49,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Register servers, or all servers in a folder, for this user or for all users
+    /// Register servers, or all servers in a folder
     Register(register::Arguments),
     /// Show the registered classes, where they are registered, and whether their servers run
     List,
