@@ -212,7 +212,8 @@ impl Error {
         self
     }
 
-    /// The same, of something else than a call.
+    /// Marks the error as one of a wait, which is no call.
+    #[cfg(not(windows))]
     pub(crate) fn of_no_call(mut self) -> Self {
         self.0.is_of_call = false;
         self.maybe_ran()

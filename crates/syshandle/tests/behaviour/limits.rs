@@ -335,8 +335,8 @@ fn a_program_that_a_server_starts_gets_the_limit_of_descriptors_that_the_server_
     });
 }
 
-/// Calls `events` eight times over a raw connection, and does not read the replies. Returns when all
-/// calls have run.
+/// Calls `events` eight times over a raw connection, and does not read the replies. Returns when a call
+/// behind them has run. Slow calls run beside each other, so some of the eight may still run then.
 fn ask_for_events(raw: &Raw, first_call: u32) {
     let number = |name| {
         let methods = <dyn Bench>::DESCRIPTION.methods;
@@ -362,8 +362,10 @@ fn handles_that_a_client_does_not_receive_count_also_after_its_connection_has_en
         replies.iter().filter(|reply| reply.handles.len() == 100).count()
     };
     let is_limited = |what: &str| {
-        let error = bench.events(100).expect_err(what);
-        assert!(error.to_string().contains("on their way to this client"), "{what}: {error}");
+        eventually(what, || match bench.events(100) {
+            Ok(_) => false,
+            Err(error) => error.to_string().contains("on their way to this client"),
+        });
     };
     let is_free = |what: &str| eventually(what, || bench.events(100).is_ok());
 
@@ -372,7 +374,8 @@ fn handles_that_a_client_does_not_receive_count_also_after_its_connection_has_en
     is_limited("another connection of the same client");
     // Replies without handles go on.
     bench.nothing().unwrap();
-    assert_eq!(replies_with_handles(&unread), 3);
+    // More fit if a call was slow, and replied after the first replies were received.
+    assert!((3..=8).contains(&replies_with_handles(&unread)));
     is_free("everything was received");
 
     // The server looks at all connections of a client once in a while.
@@ -383,7 +386,8 @@ fn handles_that_a_client_does_not_receive_count_also_after_its_connection_has_en
     // Longer than the server's pause between two looks.
     thread::sleep(Duration::from_millis(600));
     is_limited("the connection has ended");
-    assert_eq!(replies_with_handles(&unread), 3);
+    // More fit if a call was slow, and replied after the first replies were received.
+    assert!((3..=8).contains(&replies_with_handles(&unread)));
     is_free("the queue of the ended connection is empty");
 
     let unread = open();
