@@ -54,10 +54,15 @@ pub fn declared(handle: Option<&Handle>) -> TokenStream {
         quote!(::syshandle::Sockets::#constant)
     });
     let sockets = sorts.next().map(|first| quote!(.sockets(#first #(.union(#sorts))*)));
+    let mut sorts = handle.files.iter().map(|sort| {
+        let constant = format_ident!("{}", sort.to_string().to_uppercase());
+        quote!(::syshandle::Files::#constant)
+    });
+    let files = sorts.next().map(|first| quote!(.files(#first #(.union(#sorts))*)));
     quote! {
         ::core::option::Option::Some(
             ::syshandle::Declared::new(::syshandle::Kinds::of(#first) #(.or(#kinds))*)
-                .at_least(#at_least) #at_most #sockets
+                .at_least(#at_least) #at_most #sockets #files
         )
     }
 }

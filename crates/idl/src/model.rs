@@ -196,6 +196,8 @@ pub struct Handle {
     pub kinds: Vec<Ident>,
     /// A socket of one of these sorts, if any are named.
     pub sockets: Vec<Ident>,
+    /// A file of one of these sorts, if any are named.
+    pub files: Vec<Ident>,
     /// With these rights, at least.
     pub at_least: Vec<Ident>,
     /// With no rights but these.
@@ -231,6 +233,9 @@ pub const CLASS_INTERFACES_MAX: usize = 8;
 /// The names of the rights.
 pub const RIGHTS: [&str; 9] =
     ["read", "write", "append", "signal", "wait", "map", "seal", "resize", "change"];
+
+/// The names of the sorts of files.
+pub const FILES: [&str; 3] = ["regular", "device", "special"];
 
 /// The names of the sorts of sockets.
 pub const SOCKETS: [&str; 11] = [

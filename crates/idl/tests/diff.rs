@@ -256,6 +256,14 @@ fn handles_that_come_in() {
             "MORE Thing::a::x: sockets of other sorts (to the server)",
         ],
     );
+    fd(
+        "#[handle(file(regular))]",
+        "#[handle(file)]",
+        &[
+            "goes on Thing::a::x: declares a handle (file) where it declared a handle (file of regular)",
+            "MORE Thing::a::x: files of other sorts (to the server)",
+        ],
+    );
     methods(
         &method("", "Event"),
         &method("", "ManualEvent"),

@@ -219,6 +219,7 @@ fn what_midl_has_no_words_for_is_named() {
     };
     no("#[handle(file, read, at_most = read)] x: File", "MIDL has no `at_most`");
     no("#[handle(socket(tcp_stream))] x: OwnedFd", "MIDL has no sorts of sockets");
+    no("#[handle(file(regular), read)] x: File", "MIDL has no sorts of files");
     no("x: TcpStream", "MIDL has no kind of handle for `TcpStream`");
     no("#[handle(socket)] x: TcpStream", "MIDL has no kind of handle for `TcpStream`");
     no("x: ManualEvent", "MIDL has no kind of handle for `ManualEvent`");

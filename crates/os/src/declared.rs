@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Facts, Kind, Kinds, Object, Rights, Sockets};
+use crate::{Facts, Files, Kind, Kinds, Object, Rights, Sockets};
 
 /// What an interface declares of one handle: its kind or kinds, and bounds on its rights.
 ///
@@ -25,12 +25,14 @@ pub struct Declared {
     pub at_most: Option<Rights>,
     /// If it is a socket, it is one of these, if that is declared.
     pub sockets: Option<Sockets>,
+    /// If it is a file, it is one of these, if that is declared.
+    pub files: Option<Files>,
 }
 
 impl Declared {
     /// A handle of one of these kinds, whatever its rights.
     pub const fn new(kinds: Kinds) -> Self {
-        Self { kinds, at_least: Rights::empty(), at_most: None, sockets: None }
+        Self { kinds, at_least: Rights::empty(), at_most: None, sockets: None, files: None }
     }
 
     /// A handle of this kind, whatever its rights.
@@ -47,6 +49,13 @@ impl Declared {
     #[must_use]
     pub const fn sockets(mut self, sockets: Sockets) -> Self {
         self.sockets = Some(sockets);
+        self
+    }
+
+    /// The same, but a file only of one of these sorts.
+    #[must_use]
+    pub const fn files(mut self, files: Files) -> Self {
+        self.files = Some(files);
         self
     }
 
@@ -80,6 +89,11 @@ impl Declared {
                 (Some(sockets), None) | (None, Some(sockets)) => Some(sockets),
                 (None, None) => None,
             },
+            files: match (self.files, other.files) {
+                (Some(a), Some(b)) => Some(a.intersection(b)),
+                (Some(files), None) | (None, Some(files)) => Some(files),
+                (None, None) => None,
+            },
         }
     }
 
@@ -87,6 +101,13 @@ impl Declared {
     /// were put together, or a right is wanted that no such handle has.
     pub const fn contradiction(&self) -> Option<&'static str> {
         let socket_alone = matches!(self.kinds.only(), Some(Kind::Socket));
+        let file_alone = matches!(self.kinds.only(), Some(Kind::File));
+        if let Some(files) = self.files
+            && file_alone
+            && files.is_empty()
+        {
+            return Some("a file of the declared sort can't be of this type");
+        }
         match (self.sockets, self.at_most) {
             _ if self.kinds.bits() == 0 => {
                 Some("a handle of the declared kind can't be of this type")
@@ -109,9 +130,11 @@ impl Declared {
     /// # Errors
     /// [`Mismatch`], with what was wanted and what came.
     pub fn check(&self, facts: &Facts) -> Result<(), Mismatch> {
-        let wanted = match () {
-            () if !facts.object.is_one_of(self.kinds) => Wanted::Kind(self.kinds),
-            () => match (self.sockets, self.at_most) {
+        let other_files = self.files.filter(|files| !is_right_file(*files, facts.object));
+        let wanted = match other_files {
+            _ if !facts.object.is_one_of(self.kinds) => Wanted::Kind(self.kinds),
+            Some(files) => Wanted::Files(files),
+            None => match (self.sockets, self.at_most) {
                 (Some(sockets), _) if !is_right_socket(sockets, facts.object) => {
                     Wanted::Sockets(sockets)
                 }
@@ -129,6 +152,11 @@ fn is_right_socket(sockets: Sockets, object: Object) -> bool {
     !object.is(Kind::Socket) || sockets.include(object)
 }
 
+/// A handle that is no file is not meant.
+fn is_right_file(files: Files, object: Object) -> bool {
+    !object.is(Kind::File) || files.include(object)
+}
+
 /// Where this handle may write, that the content can change is no surplus.
 fn allows(most: Rights, rights: Rights) -> bool {
     match most.contains(Rights::WRITE) {
@@ -143,6 +171,9 @@ impl fmt::Display for Declared {
         write!(f, "{}", self.kinds)?;
         if let Some(sockets) = self.sockets {
             write!(f, " ({sockets})")?;
+        }
+        if let Some(files) = self.files {
+            write!(f, " ({files})")?;
         }
         match (self.at_least.is_empty(), self.at_most) {
             (true, None) => Ok(()),
@@ -169,6 +200,8 @@ pub enum Wanted {
     Kind(Kinds),
     /// It is a socket of none of these families and types.
     Sockets(Sockets),
+    /// It is a file of none of these sorts.
+    Files(Files),
     /// It lacks some of these rights.
     Rights(Rights),
     /// It has more than these rights.
@@ -185,6 +218,9 @@ impl fmt::Display for Mismatch {
             }
             Wanted::Sockets(sockets) => {
                 write!(f, "wanted a socket ({sockets}), got {}", received.object)
+            }
+            Wanted::Files(files) => {
+                write!(f, "wanted a file ({files}), got {}", received.object)
             }
             Wanted::Rights(rights) => {
                 write!(f, "wanted {rights}, got {} with {}", received.object, received.rights)
@@ -248,6 +284,24 @@ mod tests {
         );
         let either = Declared::new(Kinds::of(Kind::File).or(Kind::Socket));
         assert_eq!(either.sockets(Sockets::UNIX_STREAM).check(&FILE), Ok(()));
+    }
+
+    #[test]
+    fn the_sort_of_a_file_matters_only_where_it_is_declared_and_for_files() {
+        let special = Facts { object: Object::SpecialFile, ..FILE };
+        assert_eq!(Declared::kind(Kind::File).check(&special), Ok(()));
+        let regular = Declared::kind(Kind::File).files(Files::REGULAR);
+        assert_eq!(regular.check(&FILE), Ok(()));
+        let mismatch = regular.check(&special).unwrap_err();
+        assert_eq!(
+            mismatch.to_string(),
+            "wanted a file (regular), got a special file, whose content the kernel makes"
+        );
+        let either = Declared::new(Kinds::of(Kind::File).or(Kind::Pipe)).files(Files::REGULAR);
+        assert_eq!(either.check(&Facts { object: Object::Pipe, ..FILE }), Ok(()));
+        assert!(
+            regular.and(Declared::kind(Kind::File).files(Files::DEVICE)).contradiction().is_some()
+        );
     }
 
     #[test]

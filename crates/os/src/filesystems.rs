@@ -106,12 +106,16 @@ impl Filesystems {
         };
         let found = match found {
             Ok(found) => found,
-            Err(_) if self.allowed.is_none() => return Ok(Verdict::Trusted),
+            Err(_) if self.allowed.is_none() => {
+                let is_special = has_special_number(handle)?;
+                return Ok(if is_special { Verdict::Special } else { Verdict::Trusted });
+            }
             Err(error) => return Err(error),
         };
         Ok(match found.as_deref() {
             Some(name) if !self.allows(name) => Verdict::Untrusted,
             Some("cgroup2") => Verdict::ControlGroups,
+            Some(name) if SPECIAL.iter().any(|(special, _)| *special == name) => Verdict::Special,
             Some(_) => Verdict::Trusted,
             None => Verdict::Unknown,
         })
@@ -132,6 +136,8 @@ pub(crate) enum Verdict {
     Trusted,
     /// The same, and it is the one of control groups, version 2.
     ControlGroups,
+    /// The same, and the kernel makes the content of its files.
+    Special,
     /// Its file system isn't allowed.
     Untrusted,
     /// It is on no file system that is mounted here.
@@ -146,10 +152,11 @@ struct Lasting([AtomicU64; 64]);
 impl Lasting {
     fn verdict(&self, mount: u64) -> Option<Verdict> {
         let word = self.place(mount).load(Ordering::Relaxed);
-        match (word >> 2 == mount, word & 3) {
+        match (word >> 3 == mount, word & 7) {
             (true, 1) => Some(Verdict::Trusted),
             (true, 2) => Some(Verdict::ControlGroups),
             (true, 3) => Some(Verdict::Untrusted),
+            (true, 4) => Some(Verdict::Special),
             _ => None,
         }
     }
@@ -159,12 +166,13 @@ impl Lasting {
             Verdict::Trusted => 1,
             Verdict::ControlGroups => 2,
             Verdict::Untrusted => 3,
+            Verdict::Special => 4,
             // It may be mounted here later.
             Verdict::Unknown => return,
         };
         // A number that large would be taken for another one.
-        if mount >> 62 == 0 {
-            self.place(mount).store(mount << 2 | code, Ordering::Relaxed);
+        if mount >> 61 == 0 {
+            self.place(mount).store(mount << 3 | code, Ordering::Relaxed);
         }
     }
 
@@ -178,6 +186,45 @@ impl Default for Lasting {
         Self([const { AtomicU64::new(0) }; 64])
     }
 }
+
+/// Asks the file system of a file whether it is one of [`SPECIAL`]. The answer may take long: only for
+/// a policy that allows any file system.
+///
+/// # Errors
+/// Those of [`fstatfs(2)`](https://man7.org/linux/man-pages/man2/fstatfs.2.html).
+pub(crate) fn has_special_number(handle: BorrowedFd<'_>) -> io::Result<bool> {
+    // 32 bits, of a type that differs between machines.
+    let number = rustix::fs::fstatfs(handle)?.f_type as u64 & u64::from(u32::MAX);
+    Ok(SPECIAL.iter().any(|(_, special)| *special == number))
+}
+
+/// File systems without stored content: the kernel makes what is read when it is read, and a read may
+/// wait for an event. With their numbers from `linux/magic.h`.
+const SPECIAL: &[(&str, u64)] = &[
+    ("anon_inodefs", 0x0904_1934),
+    ("binder", 0x6c6f_6f70),
+    ("binfmt_misc", 0x4249_4e4d),
+    ("bpf", 0xcafe_4a11),
+    ("cgroup", 0x0027_e0eb),
+    ("cgroup2", 0x6367_7270),
+    ("configfs", 0x6265_6570),
+    ("debugfs", 0x6462_6720),
+    ("devpts", 0x0000_1cd1),
+    ("efivarfs", 0xde5e_81e4),
+    ("fusectl", 0x6573_5543),
+    ("mqueue", 0x1980_0202),
+    ("nsfs", 0x6e73_6673),
+    ("proc", 0x0000_9fa0),
+    ("pstore", 0x6165_676c),
+    ("resctrl", 0x0765_5821),
+    ("rpc_pipefs", 0x6759_6969),
+    ("securityfs", 0x7363_6673),
+    ("selinuxfs", 0xf97c_ff8c),
+    ("smackfs", 0x4341_5d53),
+    ("sysfs", 0x6265_6572),
+    ("tracefs", 0x7472_6163),
+    ("xenfs", 0xabba_1974),
+];
 
 /// The kernel answers for these by itself, from memory or from a local device.
 const LOCAL: &[&str] = &[
@@ -238,11 +285,25 @@ mod tests {
     #[test]
     fn only_what_is_allowed_is_trusted() {
         let file = File::open("/proc/self/status").unwrap();
-        assert_eq!(judge(&Filesystems::local(), &file).unwrap(), Verdict::Trusted);
-        assert_eq!(judge(&Filesystems::any(), &file).unwrap(), Verdict::Trusted);
+        assert_eq!(judge(&Filesystems::local(), &file).unwrap(), Verdict::Special);
+        assert_eq!(judge(&Filesystems::any(), &file).unwrap(), Verdict::Special);
         let none = Filesystems::none();
         assert_eq!(judge(&none, &file).unwrap(), Verdict::Untrusted);
-        assert_eq!(judge(&none.allow("proc"), &file).unwrap(), Verdict::Trusted);
+        assert_eq!(judge(&none.allow("proc"), &file).unwrap(), Verdict::Special);
+    }
+
+    #[test]
+    fn special_file_systems_have_the_numbers_that_the_kernel_gives_them() {
+        for (name, path) in
+            [("proc", "/proc/self/status"), ("sysfs", "/sys/kernel/mm"), ("devpts", "/dev/pts")]
+        {
+            match File::open(path) {
+                Ok(file) => assert!(has_special_number(file.as_fd()).unwrap(), "{name}"),
+                Err(error) => println!("skipped: {name}: {error}"),
+            }
+        }
+        let stored = tempfile::tempfile().unwrap();
+        assert!(!has_special_number(stored.as_fd()).unwrap());
     }
 
     #[test]
@@ -258,8 +319,8 @@ mod tests {
         let file = File::open("/proc/self/status").unwrap();
         let policy = Filesystems::none().allow("proc");
         without(Feature::UniqueMounts, || {
-            assert_eq!(judge(&policy, &file).unwrap(), Verdict::Trusted);
-            assert_eq!(judge(&policy, &file).unwrap(), Verdict::Trusted);
+            assert_eq!(judge(&policy, &file).unwrap(), Verdict::Special);
+            assert_eq!(judge(&policy, &file).unwrap(), Verdict::Special);
         });
     }
 
@@ -268,7 +329,7 @@ mod tests {
         let file = File::open("/proc/self/status").unwrap();
         without(Feature::Proc, || {
             assert!(judge(&Filesystems::local(), &file).is_err());
-            assert_eq!(judge(&Filesystems::any(), &file).unwrap(), Verdict::Trusted);
+            assert_eq!(judge(&Filesystems::any(), &file).unwrap(), Verdict::Special);
         });
     }
 }

@@ -13,7 +13,8 @@ use crate::fdinfo::{Eventfd, FdInfo};
 use crate::filesystems::Verdict;
 use crate::sys::stat::Stat;
 use crate::{
-    BorrowedHandle, Filesystems, Object, Rights, device, fdinfo, process, section, socket, sys,
+    BorrowedHandle, Filesystems, Object, Rights, device, fdinfo, filesystems as policy, process,
+    section, socket, sys,
 };
 
 /// What the kernel says that a handle is, and what may be done with it.
@@ -129,7 +130,10 @@ fn of_file_system(
     let facts = |object| Ok(Facts { object, rights: access });
     match filesystems.judge(handle, stat) {
         Ok(Verdict::ControlGroups) if kind == FileType::Directory => facts(Object::ControlGroup),
-        Ok(Verdict::Trusted | Verdict::ControlGroups) => facts(by_type(kind)),
+        Ok(Verdict::Special | Verdict::ControlGroups) if kind == FileType::RegularFile => {
+            facts(Object::SpecialFile)
+        }
+        Ok(Verdict::Trusted | Verdict::Special | Verdict::ControlGroups) => facts(by_type(kind)),
         Ok(Verdict::Untrusted) => Ok(UNJUDGED),
         _ if kind == FileType::RegularFile && rustix::fs::fcntl_get_seals(handle).is_ok() => {
             in_memory(handle, access, filesystems)
@@ -144,6 +148,11 @@ fn of_file_system(
         }
         Ok(Verdict::Unknown) => match by_type(kind) {
             Object::Other => Ok(Facts { object: Object::Other, rights: Rights::empty() }),
+            Object::RegularFile
+                if filesystems.allow_any() && policy::has_special_number(handle)? =>
+            {
+                facts(Object::SpecialFile)
+            }
             object if filesystems.allow_any() => facts(object),
             _ => Ok(UNJUDGED),
         },

@@ -30,6 +30,7 @@
 //! by itself, and lends no authority that a descriptor doesn't carry.
 
 mod declared;
+mod files;
 mod kind;
 mod rights;
 mod sockets;
@@ -135,6 +136,7 @@ cfg_if::cfg_if! {
 }
 
 pub use declared::{Declared, Mismatch, Wanted};
+pub use files::Files;
 pub use kind::{Kind, Kinds};
 pub use rights::Rights;
 pub use sockets::Sockets;

@@ -36,7 +36,7 @@ impl Narrow for File {
     fn narrow(&self, rights: Rights) -> io::Result<Self> {
         // One's own handle: whether its file system answers is between its holder and that.
         let facts = identify_with(self.as_fd(), any_file_system())?;
-        if !matches!(facts.object, Object::RegularFile | Object::Device) {
+        if !matches!(facts.object, Object::RegularFile | Object::SpecialFile | Object::Device) {
             let what = "only files and devices are narrowed by opening them anew";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
         }

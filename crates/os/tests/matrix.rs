@@ -145,7 +145,7 @@ impl Table {
         let nameless = rustix::fs::open(self.dir.path(), flags, Mode::RUSR);
         self.add_if("a file without a name", to_io(nameless), Object::RegularFile, FILE);
         let memory = File::open("/proc/self/mem").map(OwnedFd::from);
-        self.add_if("the memory of a process", memory, Object::RegularFile, FILE);
+        self.add_if("the memory of a process", memory, Object::SpecialFile, FILE);
         let path = self.dir.path().join("file");
         self.add("a new file", File::create(&path).unwrap(), Object::RegularFile, FILE);
         self.add("a file to read", File::open(&path).unwrap(), Object::RegularFile, FILE);
@@ -160,7 +160,7 @@ impl Table {
         {
             match File::open(path) {
                 Ok(file) if file.metadata().unwrap().is_file() => {
-                    self.add(name, file, Object::RegularFile, FILE);
+                    self.add(name, file, Object::SpecialFile, FILE);
                 }
                 Ok(directory) => self.add(name, directory, Object::Directory, PLACE),
                 Err(error) => println!("skipped: {name}: {error}"),
@@ -334,7 +334,7 @@ impl Table {
                 const JOB: &[Kind] = &[Kind::RegKey, Kind::Job, Kind::Directory];
                 self.add("a job", Directory::open(&path).unwrap(), Object::ControlGroup, JOB);
                 let file = File::open(format!("{path}/cgroup.procs")).unwrap();
-                self.add("a file of a job", file, Object::RegularFile, &[Kind::File]);
+                self.add("a file of a job", file, Object::SpecialFile, &[Kind::File]);
             }
             None => println!("skipped: a job: no control groups of version 2"),
         }

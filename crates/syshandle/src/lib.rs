@@ -180,6 +180,8 @@ pub use syshandle_macros::class;
 ///     fn read(&self, #[handle(file, read)] file: File) -> Result<u64>;
 ///     /// One that can be read and can't be written.
 ///     fn only_read(&self, #[handle(file, read, at_most = read)] file: File) -> Result<()>;
+///     /// A regular file: no device, and no file of `/proc` or `/sys`, whose read may never end.
+///     fn copy(&self, #[handle(file(regular), read)] file: File) -> Result<()>;
 ///     /// A file or a pipe.
 ///     fn either(&self, #[handle(file | pipe, write)] sink: OwnedHandle) -> Result<()>;
 ///     /// A stream socket, of one of two families.
@@ -212,8 +214,8 @@ pub use syshandle_macros::class;
 ///   `Arc<Event>`: the client's method returns an [`Event`].
 pub use syshandle_macros::interface;
 pub use syshandle_os::{
-    Borrowed, BorrowedHandle, Composition, Credentials, Declared, Directory, Event, Facts, Handle,
-    Job, Kind, Kinds, ManualEvent, Mismatch, Mutex, MutexGuard, Object as KernelObject,
+    Borrowed, BorrowedHandle, Composition, Credentials, Declared, Directory, Event, Facts, Files,
+    Handle, Job, Kind, Kinds, ManualEvent, Mismatch, Mutex, MutexGuard, Object as KernelObject,
     OwnedHandle, Process, RegKey, Rights, Section, SectionMap, Semaphore, Sockets, Thread, Timer,
     Token, Unproven, Waitable, Wanted, identify, prove, wait_all, wait_any,
 };

@@ -1,7 +1,7 @@
 //! The words that an interface may use are those that the proof of handles knows.
 
-use syshandle::{Kind, Rights, Sockets};
-use syshandle_idl::model::{KINDS, RIGHTS, SOCKETS};
+use syshandle::{Files, Kind, Rights, Sockets};
+use syshandle_idl::model::{FILES, KINDS, RIGHTS, SOCKETS};
 
 #[test]
 fn every_kind_has_its_word_and_its_constant() {
@@ -14,6 +14,12 @@ fn every_kind_has_its_word_and_its_constant() {
 fn every_right_has_its_word() {
     assert!(RIGHTS.iter().all(|word| Rights::from_word(word).is_some()));
     assert_eq!(RIGHTS.len(), Rights::all().iter().count());
+}
+
+#[test]
+fn every_sort_of_file_has_its_word() {
+    assert!(FILES.iter().all(|word| Files::from_word(word).is_some()));
+    assert_eq!(FILES.len(), Files::all().iter().count());
 }
 
 #[test]

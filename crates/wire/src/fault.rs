@@ -2,7 +2,7 @@
 
 use std::{fmt, io};
 
-use syshandle_os::{Facts, Kinds, Mismatch, Object, Rights, Sockets, Wanted};
+use syshandle_os::{Facts, Files, Kinds, Mismatch, Object, Rights, Sockets, Wanted};
 
 use crate::decode::ProofError;
 use crate::{
@@ -402,6 +402,7 @@ fn put_mismatch(mismatch: &Mismatch, out: &mut Encoder<'_>) {
         Wanted::Rights(rights) => (1, rights.bits()),
         Wanted::NoMoreThan(rights) => (2, rights.bits()),
         Wanted::Sockets(sockets) => (3, sockets.bits()),
+        Wanted::Files(files) => (4, files.bits()),
     };
     out.put(&[part]);
     out.put(&bits.to_le_bytes());
@@ -416,6 +417,7 @@ fn take_mismatch(input: &mut Decoder<'_>) -> Result<Mismatch, DecodeError> {
         1 => Wanted::Rights(Rights::from_bits_truncate(bits)),
         2 => Wanted::NoMoreThan(Rights::from_bits_truncate(bits)),
         3 => Wanted::Sockets(Sockets::from_bits_truncate(bits)),
+        4 => Wanted::Files(Files::from_bits_truncate(bits)),
         _ => return Err(input.error(Malformed::Value { expected: "part of a declaration" })),
     };
     // An object that only a newer peer knows is one without a kind, to us.

@@ -14,7 +14,9 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use syshandle_os::{Facts, Kind, Kinds, Mismatch, Object, OwnedHandle, Rights, Sockets, Wanted};
+use syshandle_os::{
+    Facts, Files, Kind, Kinds, Mismatch, Object, OwnedHandle, Rights, Sockets, Wanted,
+};
 use syshandle_wire::{
     Body, ClientEnd, Encode, Encoder, Fault, FieldPath, FrameKind, Greeting, Guid, Header, Hello,
     IoCause, Limits, MethodError, Offer, Ran, Releases, ServerEnd, Status,
@@ -139,6 +141,7 @@ fn faults_are_as_they_were() {
         wrong(Wanted::Rights(read | Rights::WRITE), Object::RegularFile, read),
         wrong(Wanted::NoMoreThan(read), Object::Memory, read | Rights::WRITE),
         wrong(Wanted::Sockets(Sockets::UNIX_STREAM), Object::UnixDatagram, read),
+        wrong(Wanted::Files(Files::REGULAR), Object::SpecialFile, read),
         Fault::Malformed { parameter: Some(1), path: path(), text: text() },
         Fault::Malformed { parameter: None, path: FieldPath::default(), text: text() },
         Fault::HandlesLost,

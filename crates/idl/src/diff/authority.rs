@@ -12,6 +12,8 @@ pub(super) struct Authority {
     kinds: Option<BTreeSet<String>>,
     /// Without a set, a socket is of any sort.
     sockets: Option<BTreeSet<String>>,
+    /// Without a set, a file is of any sort.
+    files: Option<BTreeSet<String>>,
     at_least: BTreeSet<String>,
     /// Without one, all rights may come.
     at_most: Option<BTreeSet<String>>,
@@ -34,6 +36,8 @@ impl Authority {
         }
         let sockets = (!declared.sockets.is_empty()).then(|| words(&declared.sockets));
         let sockets = both(sockets, of_type.sockets);
+        let files = (!declared.files.is_empty()).then(|| words(&declared.files));
+        let files = both(files, of_type.files);
         let mut at_least: BTreeSet<String> =
             words(&declared.at_least).union(&of_type.at_least).cloned().collect();
         // To write is to append and more.
@@ -41,12 +45,12 @@ impl Authority {
             at_least.remove("append");
         }
         let at_most = both(declared.at_most.as_deref().map(words), of_type.at_most);
-        Some(Self { kinds: Some(kinds), sockets, at_least, at_most })
+        Some(Self { kinds: Some(kinds), sockets, files, at_least, at_most })
     }
 
     /// The authority of a handle without a declaration.
     pub(super) fn any() -> Self {
-        Self { kinds: None, sockets: None, at_least: BTreeSet::new(), at_most: None }
+        Self { kinds: None, sockets: None, files: None, at_least: BTreeSet::new(), at_most: None }
     }
 
     /// The authority of a type without a declaration.
@@ -55,6 +59,7 @@ impl Authority {
         let of = |kind: &str, at_least: &[&str]| Self {
             kinds: Some(set(&[kind])),
             sockets: None,
+            files: None,
             at_least: set(at_least),
             at_most: None,
         };
@@ -91,6 +96,9 @@ impl Authority {
         if !within(self.sockets.as_ref(), before.sockets.as_ref()) {
             return Some("sockets of other sorts".to_owned());
         }
+        if !within(self.files.as_ref(), before.files.as_ref()) {
+            return Some("files of other sorts".to_owned());
+        }
         let rights = added(&before.at_least, &self.at_least);
         if !rights.is_empty() {
             return Some(format!("right {}", rights.join(", ")));
@@ -108,6 +116,7 @@ impl Authority {
     pub(super) fn takes(&self, other: &Self) -> bool {
         within(other.kinds.as_ref(), self.kinds.as_ref())
             && within(other.sockets.as_ref(), self.sockets.as_ref())
+            && within(other.files.as_ref(), self.files.as_ref())
             && within(other.at_most.as_ref(), self.at_most.as_ref())
             && self.at_least.is_subset(&other.at_least)
     }
@@ -144,8 +153,8 @@ impl fmt::Display for Authority {
             Some(kinds) => join(kinds),
         };
         write!(f, "a handle ({kinds}")?;
-        if let Some(sockets) = &self.sockets {
-            let sorts = if sockets.is_empty() { "no sort".to_owned() } else { join(sockets) };
+        for sorts in [&self.files, &self.sockets].into_iter().flatten() {
+            let sorts = if sorts.is_empty() { "no sort".to_owned() } else { join(sorts) };
             write!(f, " of {sorts}")?;
         }
         if !self.at_least.is_empty() {

@@ -13,7 +13,7 @@ use crate::model::{Parameter, Range, Variant, numbers};
 #[derive(Debug)]
 enum Difference {
     /// Handles of other kinds or with other rights.
-    Handle(Authority, Authority),
+    Handle(Box<(Authority, Authority)>),
     /// Other bytes.
     Bytes,
     Range(Option<Range>, Option<Range>),
@@ -109,12 +109,15 @@ impl Comparison<'_> {
         }
         for difference in found {
             let (what, takes, fits, gives) = match &difference {
-                Difference::Handle(before, after) => (
-                    format!("declares {after} where it declared {before}"),
-                    after.takes(before),
-                    before.takes(after),
-                    after.more_than(before),
-                ),
+                Difference::Handle(both) => {
+                    let (before, after) = &**both;
+                    (
+                        format!("declares {after} where it declared {before}"),
+                        after.takes(before),
+                        before.takes(after),
+                        after.more_than(before),
+                    )
+                }
                 Difference::Range(before, after) => (
                     format!("takes {} where it took {}", told(after), told(before)),
                     contains(*after, *before),
@@ -145,7 +148,7 @@ impl Comparison<'_> {
         match (old, new) {
             (Form::Handle(before), Form::Handle(after)) => {
                 if before != after {
-                    search.add(Difference::Handle(before.clone(), after.clone()));
+                    search.add(Difference::Handle(Box::new((before.clone(), after.clone()))));
                 }
             }
             (
@@ -182,7 +185,8 @@ impl Comparison<'_> {
             (Form::Defined(before, old_declared), Form::Defined(after, new_declared)) => {
                 if old_declared != new_declared && !self.new.authorities(new).is_empty() {
                     let any = |of: &Option<Authority>| of.clone().unwrap_or_else(Authority::any);
-                    search.add(Difference::Handle(any(old_declared), any(new_declared)));
+                    search
+                        .add(Difference::Handle(Box::new((any(old_declared), any(new_declared)))));
                 }
                 let pair = (before.clone(), after.clone());
                 if before != after && search.seen.insert(pair.clone()) {

@@ -10,6 +10,9 @@ pub(super) fn attribute(ty: &str, declared: Option<&Handle>) -> Said<Option<Stri
         if !handle.sockets.is_empty() {
             return Err("MIDL has no sorts of sockets".to_owned());
         }
+        if !handle.files.is_empty() {
+            return Err("MIDL has no sorts of files".to_owned());
+        }
         if handle.at_most.is_some() {
             return Err("MIDL has no `at_most`: a mask is what is wanted at least".to_owned());
         }

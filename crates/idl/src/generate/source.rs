@@ -67,10 +67,14 @@ pub fn range(Range { from, to }: Range) -> TokenStream {
 
 /// The `#[handle(…)]` of a declaration.
 pub fn handle(handle: &Handle) -> TokenStream {
-    let Handle { kinds, sockets, at_least, at_most } = handle;
-    let kinds = kinds.iter().map(|kind| match kind == "socket" && !sockets.is_empty() {
-        true => quote!(#kind(#(#sockets)|*)),
-        false => kind.to_token_stream(),
+    let Handle { kinds, sockets, files, at_least, at_most } = handle;
+    let kinds = kinds.iter().map(|kind| {
+        let sorts: &[proc_macro2::Ident] = match kind.to_string().as_str() {
+            "socket" => sockets,
+            "file" => files,
+            _ => &[],
+        };
+        if sorts.is_empty() { kind.to_token_stream() } else { quote!(#kind(#(#sorts)|*)) }
     });
     let at_least = (!at_least.is_empty()).then(|| quote!(, #(#at_least)|*));
     let at_most = at_most.as_ref().map(|most| quote!(, at_most = #(#most)|*));

@@ -88,6 +88,7 @@ fn typed(kind: &str, mask: u32) -> Option<Value> {
     let handle = is_declared.then(|| Handle {
         kinds: words(&[kind]),
         sockets: Vec::new(),
+        files: Vec::new(),
         at_least: words(&rights),
         at_most: None,
     });

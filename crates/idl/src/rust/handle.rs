@@ -6,7 +6,7 @@ use syn::{Attribute, Error, Result, Token};
 
 use super::Errors;
 use super::words::nearest;
-use crate::model::{Handle, KINDS, RIGHTS, SOCKETS};
+use crate::model::{FILES, Handle, KINDS, RIGHTS, SOCKETS};
 
 /// What the `#[handle(…)]` among these attributes declares, if there is one.
 ///
@@ -25,6 +25,9 @@ pub fn handle(attributes: &[Attribute]) -> Result<Option<Handle>> {
     }
     for sort in &handle.sockets {
         check(sort, "sort of socket", SOCKETS.into_iter(), &mut errors);
+    }
+    for sort in &handle.files {
+        check(sort, "sort of file", FILES.into_iter(), &mut errors);
     }
     for right in handle.at_least.iter().chain(handle.at_most.iter().flatten()) {
         check(right, "right of a handle", RIGHTS.into_iter(), &mut errors);
@@ -67,18 +70,27 @@ impl Parse for Declaration {
                 "say which kind: `#[handle(file)]`, `#[handle(file | pipe, read)]`",
             ));
         }
-        let mut handle =
-            Handle { kinds: Vec::new(), sockets: Vec::new(), at_least: Vec::new(), at_most: None };
+        let mut handle = Handle {
+            kinds: Vec::new(),
+            sockets: Vec::new(),
+            files: Vec::new(),
+            at_least: Vec::new(),
+            at_most: None,
+        };
         loop {
             let kind: Ident = input.parse()?;
             if input.peek(syn::token::Paren) {
-                if kind != "socket" {
-                    let what = "only a socket has sorts: `socket(tcp_stream)`";
-                    return Err(Error::new_spanned(kind, what));
-                }
+                let declared = match kind.to_string().as_str() {
+                    "socket" => &mut handle.sockets,
+                    "file" => &mut handle.files,
+                    _ => {
+                        let what = "only files and sockets have sorts: `file(regular)`, `socket(tcp_stream)`";
+                        return Err(Error::new_spanned(kind, what));
+                    }
+                };
                 let sorts;
                 syn::parenthesized!(sorts in input);
-                handle.sockets.extend(alternatives(&sorts)?);
+                declared.extend(alternatives(&sorts)?);
             }
             handle.kinds.push(kind);
             if input.parse::<Option<Token![|]>>()?.is_none() {

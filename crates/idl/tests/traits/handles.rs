@@ -13,4 +13,5 @@ trait Handles {
     fn twice(&self, #[handle(file)] #[handle(pipe)] file: OwnedFd) -> Result<()>;
     #[handle(evnt)]
     fn result(&self) -> Result<Event>;
+    fn sort_of_pipe(&self, #[handle(pipe(regular))] pipe: OwnedFd) -> Result<()>;
 }

@@ -1,0 +1,52 @@
+//! Sorts of file, as an interface declares them.
+
+use crate::Object;
+
+bitflags::bitflags! {
+    /// A set of sorts of file: what a parameter of the kind `file` takes.
+    ///
+    /// The bits travel on the wire and never change.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub struct Files: u32 {
+        /// A regular file whose content is stored in a file system. A read of it waits for the file
+        /// system alone.
+        const REGULAR = 1 << 0;
+        /// A character or block device.
+        const DEVICE = 1 << 1;
+        /// A file whose content the kernel makes when it is read, as in `/proc` and `/sys`. A read of
+        /// it may wait for an event.
+        const SPECIAL = 1 << 2;
+    }
+}
+
+impl Files {
+    /// Returns the sort with this name, as an interface writes it: `regular`.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::from_name(&word.to_ascii_uppercase())
+            .filter(|_| word.chars().all(|c| c.is_ascii_lowercase()))
+    }
+
+    /// Returns whether a file like this is in the set.
+    pub const fn include(self, file: Object) -> bool {
+        self.contains(match file {
+            Object::RegularFile => Self::REGULAR,
+            Object::Device => Self::DEVICE,
+            #[cfg(not(windows))]
+            Object::SpecialFile => Self::SPECIAL,
+            _ => return false,
+        })
+    }
+}
+
+/// Writes the names with `|` between them, as an interface has them.
+impl std::fmt::Display for Files {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (i, (name, _)) in self.iter_names().enumerate() {
+            if i > 0 {
+                f.write_str(" | ")?;
+            }
+            f.write_str(&name.to_ascii_lowercase())?;
+        }
+        Ok(())
+    }
+}
