@@ -1,8 +1,6 @@
 //! What a parameter that is declared `file(regular)` takes.
 #![cfg(not(windows))]
 #![expect(missing_docs, reason = "the interface of a test")]
-#![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
-#![expect(clippy::print_stdout, reason = "a test says what it could not do")]
 
 use std::fs::File;
 use std::io::{Read, Seek, Write};
