@@ -96,7 +96,8 @@ fn libraries() -> Vec<PathBuf> {
     found.into_iter().rev().map(|(_, path)| path).collect()
 }
 
-/// The compiler's words without paths of this machine, and without how many errors there were.
+/// Returns the compiler's messages without paths of this machine and without the count of errors. Notes
+/// about the place within a constant function are left out, since they name lines of the standard library.
 fn plain(text: &str) -> String {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("a workspace");
     let text = text.replace(&workspace.display().to_string(), "$WORKSPACE");
@@ -105,6 +106,11 @@ fn plain(text: &str) -> String {
             && !line.starts_with("For more information about")
             && !line.starts_with("Some errors have detailed explanations")
     };
-    let kept: Vec<&str> = text.lines().filter(is_kept).collect();
+    let mut is_in_note = false;
+    let is_outside = |line: &&str| {
+        is_in_note = !line.is_empty() && (is_in_note || line.starts_with("note: inside `"));
+        !is_in_note
+    };
+    let kept: Vec<&str> = text.lines().filter(is_kept).filter(is_outside).collect();
     kept.join("\n").trim_end().to_owned() + "\n"
 }

@@ -281,11 +281,14 @@ fn last_lines(log: &mut File) -> io::Result<Vec<u8>> {
 
 /// Makes the folder for sockets, unless it is there.
 fn make(folder: &Path) -> Result<()> {
-    match DirBuilder::new().mode(0o700).create(folder) {
-        // It may be there although this process could not make it.
-        Err(_) if folder.exists() => Ok(()),
-        Err(error) => Err(trust::cannot(folder, "made", ErrorKind::ActivationDenied, error)),
-        Ok(()) => Ok(()),
+    let denied = |error| Err(trust::cannot(folder, "made", ErrorKind::ActivationDenied, error));
+    let Err(error) = DirBuilder::new().mode(0o700).create(folder) else { return Ok(()) };
+    // The folder may exist although this process could not make it.
+    match folder.try_exists() {
+        Ok(true) => Ok(()),
+        Ok(false) => denied(error),
+        Err(_) if error.kind() != io::ErrorKind::AlreadyExists => denied(error),
+        Err(unknown) => denied(unknown),
     }
 }
 
