@@ -22,10 +22,9 @@ pub(crate) const PLAY: Play = Play {
 const WITNESSES: usize = 8;
 const CONNECTIONS: usize = 128;
 
-/// Methods of the server that are called with arguments that never decode. Each is called several
-/// times, because the server's handle is the last one only if ours is closed first.
+/// Methods of the server that are called with arguments that never decode.
 const METHODS: u32 = 8;
-const ROUNDS: u32 = 8 * METHODS;
+const AT_ONCE: usize = 16;
 
 fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
     let mut witnesses = Vec::new();
@@ -54,15 +53,20 @@ fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
 
     let mut tally = Tally::new("a handle in arguments whose later bytes are wrong");
     let line = target.open()?;
-    for call in 0..ROUNDS {
-        let handle = hostage(false)?;
-        // If the first parameter of the method is a handle, it is decoded before the rest fails: no
-        // argument has the slot 65535, and the second handle is left over.
-        let body = [&[0; 2][..], &[0xff; 16]].concat();
-        line.call(call, call % METHODS, &body, &[handle.lend()?, null.as_fd()])?;
-        drop(handle);
-        let answer = line.answer(PATIENCE);
-        tally.add(&answer, matches!(answer, Answer::Reply { fault: Some(_), .. }));
+    for method in 0..METHODS {
+        // Our handles are closed before the server comes to the last of these calls.
+        let handles = (0..AT_ONCE).map(|_| hostage(false)).collect::<io::Result<Vec<_>>>()?;
+        for (call, handle) in (0..).zip(&handles) {
+            // If the first parameter of the method is a handle, it is decoded before the rest fails: no
+            // argument has the slot 65535, and the second handle is left over.
+            let body = [&[0; 2][..], &[0xff; 16]].concat();
+            line.call(call, method, &body, &[handle.lend()?, null.as_fd()])?;
+        }
+        drop(handles);
+        for _ in 0..AT_ONCE {
+            let answer = line.answer(PATIENCE);
+            tally.add(&answer, matches!(answer, Answer::Reply { fault: Some(_), .. }));
+        }
     }
     acts.push(tally.act());
     acts.push(calls(&witnesses, 1));
