@@ -9,8 +9,9 @@ use crate::front::ast::{
 use crate::front::program::Program;
 
 /// The kind that `pointer_default` gives.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum PointerDefault {
+    #[default]
     Unique,
     Reference,
     /// A full pointer, or something that isn't known here.
@@ -23,8 +24,12 @@ pub(in crate::lower) struct Facts {
     /// A pragma may change how structs are packed.
     pub(super) has_packing: bool,
     /// The kinds of embedded pointers without an attribute, by the addresses of the attributes of the
-    /// declarations that have them. All others are unique pointers.
+    /// declarations that have them.
     defaults: HashMap<usize, PointerDefault>,
+    /// The kind for all other declarations: those outside of interfaces, and those in an interface
+    /// without `pointer_default`. Compilers take the kind of a type that is declared there from an
+    /// interface of its file, or of a file that imports it. So it is only known if all are unique.
+    outside: PointerDefault,
     /// The tags of enums that say `v1_enum` somewhere else than at the tag.
     pub(super) v1_enums: HashSet<String>,
 }
@@ -65,27 +70,29 @@ impl Facts {
         let default = interface.attributes.find(AttributeName::PointerDefault);
         let default = default.map(|of| of.values().next().and_then(|value| value.as_name()));
         let default = match default.map(|name| name.map(|name| &**name)) {
-            None | Some(Some("unique")) => PointerDefault::Unique,
-            Some(Some("ref")) => PointerDefault::Reference,
-            Some(_) => PointerDefault::Other,
+            None => None,
+            Some(Some("unique")) => Some(PointerDefault::Unique),
+            Some(Some("ref")) => Some(PointerDefault::Reference),
+            Some(_) => Some(PointerDefault::Other),
         };
+        if default.is_some_and(|default| default != PointerDefault::Unique) {
+            self.outside = PointerDefault::Other;
+        }
         for member in interface.members.iter().flatten() {
             match member {
                 Member::Item(item) => self.items(std::slice::from_ref(item)),
                 Member::Method(_) => {}
             }
-            if default == PointerDefault::Unique {
-                continue;
-            }
-            match member {
-                Member::Item(Item::Typedef(of)) => {
+            match (member, default) {
+                (Member::Item(Item::Typedef(of)), Some(default)) => {
                     self.declaration(&of.attributes, &of.specifier, default);
                 }
-                Member::Item(Item::Type(attributes, specifier)) => {
+                (Member::Item(Item::Type(attributes, specifier)), Some(default)) => {
                     self.declaration(attributes, specifier, default);
                 }
-                Member::Item(_) => {}
-                Member::Method(method) => {
+                (Member::Item(_), _) => {}
+                (Member::Method(method), default) => {
+                    let default = default.unwrap_or_default();
                     for parameter in &method.parameters.list {
                         self.declaration(&parameter.attributes, &parameter.specifier, default);
                     }
@@ -114,7 +121,7 @@ impl Facts {
     /// The kind of a declaration's pointers without an attribute.
     pub(super) fn pointer_default(&self, attributes: &Attributes) -> PointerDefault {
         let default = self.defaults.get(&ptr::from_ref(attributes).addr());
-        default.copied().unwrap_or(PointerDefault::Unique)
+        default.copied().unwrap_or(self.outside)
     }
 
     fn enumeration(&mut self, attributes: &Attributes, specifier: &TypeSpecifier) {

@@ -133,21 +133,26 @@ impl<'a> Reader<'_, '_, 'a> {
 
     /// Checks that a pointer within something has the form of a unique one.
     fn check_embedded_pointer(&self, of: &Expansion<'a>, at: usize) -> Result<(), String> {
-        let reference = "a `ref` pointer within an `out` value: MIDL fills the caller's memory \
-                         behind it, and the tables of the trait make new memory";
-        match (of.pointer(at)?, self.direction) {
-            (Some(PointerKind::Unique), _) => Ok(()),
-            // On the way in, both have the same form.
-            (Some(PointerKind::Reference), Direction::In) => Ok(()),
-            (Some(PointerKind::Reference), Direction::Out) => Err(reference.to_owned()),
-            (None, direction) => {
+        let reference = match self.direction {
+            Direction::In => {
+                "a `ref` pointer within a value: the tables of the trait have a `unique` \
+                              pointer, which may be null"
+            }
+            Direction::Out => {
+                "a `ref` pointer within an `out` value: MIDL fills the caller's memory \
+                               behind it, and the tables of the trait make new memory"
+            }
+        };
+        match of.pointer(at)? {
+            Some(PointerKind::Unique) => Ok(()),
+            Some(PointerKind::Reference) => Err(reference.to_owned()),
+            None => {
                 // The declaration that has the pointer.
                 let group = of.groups.iter().rev().find(|group| group.start <= at);
                 let default = group.map(|of| self.lowering.facts.pointer_default(of.attributes));
-                match (default, direction) {
-                    (Some(PointerDefault::Unique), _)
-                    | (Some(PointerDefault::Reference), Direction::In) => Ok(()),
-                    (Some(PointerDefault::Reference), Direction::Out) => Err(reference.to_owned()),
+                match default {
+                    Some(PointerDefault::Unique) => Ok(()),
+                    Some(PointerDefault::Reference) => Err(reference.to_owned()),
                     _ => Err("a `pointer_default` may make a full pointer of it".to_owned()),
                 }
             }
