@@ -10,16 +10,17 @@
 //! | Windows | an event HANDLE, `sh_event` |
 //!
 //! A holder can fill the count so that another `write` would block. `set` doesn't: events are made
-//! not to block, one that arrived is switched when it is first set, and a full count is a set event. But that flag is shared
-//! by all holders, and one who means harm can switch it back: then `set` of a full event waits until
-//! somebody resets it. Waiting isn't exposed to that, since reading can say that it won't wait.
+//! not to block, an event that arrived is switched when it is first set, and a full count is a set
+//! event, to which nothing is written. But all holders share the flag, and a hostile holder can switch
+//! it back. If it also fills the count between the check and the write of a `set`, that `set` waits
+//! until the event is reset. Waiting isn't exposed to this, because a read can refuse to wait.
 
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use rustix::event::EventfdFlags;
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec};
 use rustix::fs::OFlags;
 use rustix::io::{Errno, ReadWriteFlags};
 
@@ -61,8 +62,9 @@ macro_rules! impl_event {
                 Ok(Self(Eventfd { fd, switched: AtomicBool::new(true) }))
             }
 
-            /// Sets the event. Setting a set event changes nothing. Doesn't block, unless a holder
-            /// who means harm has filled the event and switched it to blocking.
+            /// Sets the event. Setting a set event changes nothing, also if a holder has filled its
+            /// count. Doesn't block, unless a hostile holder has switched the event to blocking and
+            /// fills it during this very call.
             ///
             /// # Errors
             /// Those of `write(2)` on an eventfd; a full count is none.
@@ -180,6 +182,10 @@ impl Eventfd {
             let _ = rustix::fs::fcntl_setfl(&self.fd, OFlags::RDWR | OFlags::NONBLOCK);
             self.switched.store(true, Ordering::Relaxed);
         }
+        // A holder may have filled the count and switched the event to blocking again.
+        if !self.has_room()? {
+            return Ok(());
+        }
         loop {
             match rustix::io::write(&self.fd, &1_u64.to_ne_bytes()) {
                 Ok(_) | Err(Errno::AGAIN) => return Ok(()),
@@ -187,6 +193,14 @@ impl Eventfd {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// Whether one more can be added to the count.
+    fn has_room(&self) -> io::Result<bool> {
+        let mut polls = [PollFd::new(&self.fd, PollFlags::OUT)];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        rustix::io::retry_on_intr(|| rustix::event::poll(&mut polls, Some(&now)))?;
+        Ok(polls[0].revents().contains(PollFlags::OUT))
     }
 
     /// Takes the whole count; says whether there was one.
@@ -239,6 +253,22 @@ mod tests {
         rustix::io::write(&event, &(u64::MAX - 1).to_ne_bytes()).unwrap();
         event.set().unwrap();
         assert!(event.poll().unwrap());
+    }
+
+    #[test]
+    fn setting_an_event_that_a_holder_filled_and_made_blocking_returns() {
+        let event = std::sync::Arc::new(Event::new().unwrap());
+        event.set().unwrap();
+        event.reset().unwrap();
+        rustix::fs::fcntl_setfl(&*event, OFlags::RDWR).unwrap();
+        rustix::io::write(&*event, &(u64::MAX - 1).to_ne_bytes()).unwrap();
+        let (done, is_done) = std::sync::mpsc::channel();
+        let setter = event.clone();
+        std::thread::spawn(move || done.send(setter.set().is_ok()));
+        let result = is_done.recv_timeout(Duration::from_secs(20));
+        // A blocked thread ends before the assertion fails.
+        event.reset().unwrap();
+        assert_eq!(result, Ok(true));
     }
 
     #[test]

@@ -257,6 +257,7 @@ impl Job {
     /// The object may be signalled: does the work, on this thread or on a worker.
     pub(super) fn act(self: &Arc<Self>, reactor: &Arc<Reactor>, post: &Post) -> Acted {
         let Some(running) = reactor.sentinel.try_start_unknown(post, reactor) else {
+            self.leave_thread(reactor);
             reactor.crew.add_task(reactor, Task::Job(self.clone()));
             return Acted::Otherwise;
         };
@@ -264,6 +265,16 @@ impl Job {
         match running.end(reactor) {
             true => Acted::Worked(self.session.clone()),
             false => Acted::Lost,
+        }
+    }
+
+    /// Has the poller watch the object, once, instead of a thread that would find it signalled again
+    /// and again until a worker has taken it.
+    fn leave_thread(&self, reactor: &Reactor) {
+        let newest = self.waiting().as_ref().and_then(|inside| inside.newest.clone());
+        if let Some(newest) = newest.filter(|newest| newest.is(self)) {
+            newest.forget(self);
+            self.add_to_poller(reactor);
         }
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::thread;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use syshandle::{Event, ManualEvent};
@@ -11,7 +12,7 @@ use crate::support::bench::{BENCH, BenchClient, Workbench};
 use crate::support::hazard::{ARMED, FullDisk, Grumpy, HAZARD, HazardClient, Laboratory};
 use crate::support::process::{DRAIN_MS, LOG, STAY, THREADS_MAX, alone};
 use crate::support::world::World;
-use crate::support::{LONG, descriptors, eventually, eventually_equal, threads};
+use crate::support::{LONG, descriptors, drain, eventually, eventually_equal, pipe, threads};
 
 /// Waits until a process has ended.
 fn ended(pid: u32) {
@@ -134,9 +135,49 @@ fn a_server_ends_when_it_is_told_to_while_as_many_methods_and_jobs_block_as_may(
             scope.spawn(|| hazard.wait_in_worker(&until).unwrap_err());
         }
         // One job and one method, so that further calls wait.
-        let hasty = hazard.with_timeout(std::time::Duration::from_millis(50));
+        let hasty = hazard.with_timeout(Duration::from_millis(50));
         eventually("all threads are taken", || hasty.pid().is_err());
         terminate(pid);
         ended(pid);
     });
+}
+
+#[test]
+fn a_job_whose_event_is_set_while_as_many_methods_block_as_may_keeps_no_thread_busy() {
+    let world = World::with_environment(&[(THREADS_MAX, "3")]);
+    for _ in 0..4 {
+        let clients: [_; 4] = std::array::from_fn(|_| world.bench());
+        let (entered, until, when) =
+            (Event::new().unwrap(), ManualEvent::new().unwrap(), Event::new().unwrap());
+        let (reader, report) = pipe();
+        let pid = clients[0].pid().unwrap();
+        thread::scope(|scope| {
+            let block = |client| {
+                let (entered, until) = (&entered, &until);
+                scope.spawn(move || BenchClient::block(client, entered, until, 0).unwrap());
+                assert!(entered.wait_timeout(LONG).unwrap());
+            };
+            block(&clients[0]);
+            block(&clients[1]);
+            clients[2].job(&when, &LONG, &report).unwrap();
+            block(&clients[3]);
+            when.set().unwrap();
+            let before = cpu_time(pid);
+            thread::sleep(Duration::from_millis(500));
+            let used = cpu_time(pid) - before;
+            assert!(used < Duration::from_millis(150), "{used:?} in half a second");
+            until.set().unwrap();
+        });
+        drop(report);
+        assert_eq!(drain(reader), "Fired");
+    }
+}
+
+/// Returns the processor time that a process has used, by
+/// [proc(5)](https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html), whose ticks are 10 ms.
+fn cpu_time(pid: u32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let (_, after_name) = stat.rsplit_once(')').unwrap();
+    let ticks = after_name.split_whitespace().skip(11).take(2);
+    Duration::from_millis(ticks.map(|ticks| ticks.parse::<u64>().unwrap()).sum::<u64>() * 10)
 }
