@@ -52,7 +52,7 @@ impl Declared {
         self
     }
 
-    /// The same, but a file only of one of these sorts.
+    /// Restricts files to these sorts.
     #[must_use]
     pub const fn files(mut self, files: Files) -> Self {
         self.files = Some(files);

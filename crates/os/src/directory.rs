@@ -243,7 +243,7 @@ pub(crate) fn open_anew(handle: BorrowedFd<'_>, flags: OFlags) -> io::Result<Fil
         Err(Errno::NOENT) => Err(without_proc()),
         opened => {
             let opened = opened?;
-            // What is mounted at /proc may be no procfs, and lead elsewhere.
+            // Another file system may be mounted at /proc, and its links may lead elsewhere.
             let id = |file: BorrowedFd<'_>| device::stat(file).map(|is| (is.device, is.inode));
             match id(opened.as_fd())? == id(handle)? {
                 true => Ok(opened.into()),

@@ -3,7 +3,7 @@
 use crate::Object;
 
 bitflags::bitflags! {
-    /// A set of sorts of file: what a parameter of the kind `file` takes.
+    /// The sorts of file that a parameter of the kind `file` takes.
     ///
     /// The bits travel on the wire and never change.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

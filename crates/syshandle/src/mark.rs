@@ -101,7 +101,7 @@ fn read(mark: &[u8; MARK_LEN]) -> Option<Marked> {
         return None;
     }
     let name = std::str::from_utf8(&mark[NAME..NAME + name_len]).ok()?;
-    // The name is the identifier of a constant or an interface. Anybody can write a mark.
+    // The name is the identifier of a constant or an interface. Any program can contain a mark.
     if !is_printable(name) || name.contains(char::is_whitespace) {
         return None;
     }

@@ -226,7 +226,7 @@ fn a_client_whose_clock_is_ahead_ends_no_program_that_is_starting() {
     let activation = place.activation().timeout(Duration::from_millis(50));
     activation.activate::<TrialClient>(TRIAL.clsid()).unwrap_err();
     let starting = place.processes("trial-server").pop().expect("it is starting");
-    // In a time namespace the clock that nobody sets can be ahead by hours.
+    // In a time namespace the monotonic clock can be ahead by hours.
     let ahead = ["--time", "--monotonic", "7200", "--fork"];
     let mut probe = place.command("unshare".as_ref());
     if !probe.args(ahead).arg("true").output().is_ok_and(|output| output.status.success()) {
@@ -471,7 +471,7 @@ fn a_folder_for_sockets_that_others_may_use() {
         println!("skipped in part: only root can give files away");
     }
     let held = place.activate().unwrap();
-    // To connect takes no trust in the folder: the kernel names the user of who greets.
+    // Connecting requires no trust in the folder: the kernel names the user of the greeting process.
     chmod(&place.runtime(), 0o755);
     assert_eq!(place.activate().unwrap().who().unwrap().server_pid, held.who().unwrap().server_pid);
 }

@@ -1,4 +1,4 @@
-//! Processes that fork a child which doesn't exec: it keeps their sockets, and holds nobody up.
+//! Processes that fork a child without exec: the child keeps their sockets, and delays no other process.
 #![cfg(not(windows))]
 
 use std::process::Stdio;

@@ -1,4 +1,4 @@
-//! What the kernel told this process when it started.
+//! The auxiliary vector, in which the kernel describes the start of this process.
 #![expect(unsafe_code, reason = "getauxval has no safe form")]
 
 /// Whether the program was started with more rights than its caller has.

@@ -61,7 +61,7 @@ impl Ended {
     }
 }
 
-/// What is at the other end of a connection, for texts.
+/// Name of the peer in messages.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum OtherEnd {
     /// The server of a class.

@@ -45,7 +45,7 @@ pub(crate) struct Connection {
     pub(super) interface: OnceLock<Arc<dyn AnyInterface>>,
     pub(super) hello_timer: OnceLock<TimerId>,
     pub(super) spin: Spin,
-    /// What is known of the methods of the interface.
+    /// Times of the interface's methods.
     pub(super) methods: OnceLock<Arc<MethodTimes>>,
     pub(super) inbox: Inbox,
     pub(super) in_flight: InFlight,

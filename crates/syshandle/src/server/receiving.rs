@@ -64,11 +64,11 @@ impl Acted {
 
 /// What became of a call.
 pub(super) enum Run {
-    /// It has run for so long.
+    /// The call has run; the time that it took.
     Done(Duration),
     /// A worker thread runs it, or it was refused.
     Elsewhere,
-    /// It has run for so long that the thread has lost what it had.
+    /// The call took so much time that the thread has lost its loop or client.
     Lost,
 }
 

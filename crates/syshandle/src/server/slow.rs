@@ -47,7 +47,7 @@ impl MethodSite {
     }
 }
 
-/// What is known of the methods of one interface.
+/// Times of the methods of one interface.
 ///
 /// A slow method runs on a worker thread from the start, beside the event loop that has received the
 /// call. A reply may wait for the replies of methods that were quick.

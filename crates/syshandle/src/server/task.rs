@@ -35,7 +35,7 @@ impl Task {
         }
     }
 
-    /// The same, and takes what it needs of its client's share.
+    /// Takes the task's part of its client's share; `false` if the client has too many methods running.
     pub(super) fn start(&mut self) -> bool {
         match self {
             Self::Call(work) => work.start_after_wait(),

@@ -40,7 +40,7 @@ pub(crate) enum Timer {
     Idle,
     /// What still runs has had time enough to end.
     Drain,
-    /// What was told that the server ends has had time enough.
+    /// Ends the jobs that did not end in time after they were told that the server ends.
     Stop,
     /// Clients whose connections have ended may have received their handles.
     Unread,

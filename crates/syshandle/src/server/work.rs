@@ -59,7 +59,7 @@ impl Work {
         self.taken.as_ref().is_none_or(Taken::may_start)
     }
 
-    /// The same, and takes a part of the client's share.
+    /// Takes a part of the client's share for a call that has waited; `false` if it may not run yet.
     pub(super) fn start_after_wait(&mut self) -> bool {
         self.taken.as_mut().is_none_or(Taken::start)
     }
