@@ -55,7 +55,9 @@ unsafe extern "system" fn query_interface(
     }
     // SAFETY: COM passes them.
     unsafe {
-        let known = [IID_IUNKNOWN, IID_ICLASS_FACTORY].iter().any(|known| same(known, &*iid));
+        let known = [IID_IUNKNOWN, IID_ICLASS_FACTORY]
+            .iter()
+            .any(|known| same(known, &iid.read_unaligned()));
         *object = if known { this } else { ptr::null_mut() };
         if known { S_OK } else { E_NOINTERFACE }
     }

@@ -170,7 +170,8 @@ unsafe extern "system" fn lookup(iid: *const GUID, index: *mut i32) -> i32 {
     // SAFETY: the runtime passes both. It got this function with the tables, so they are made.
     unsafe {
         let made = MADE.get().and_then(Option::as_ref);
-        let place = made.and_then(|made| made.iids.iter().position(|own| same(own, &*iid)));
+        let place =
+            made.and_then(|made| made.iids.iter().position(|own| same(own, &iid.read_unaligned())));
         *index = place.unwrap_or_default() as i32;
         i32::from(place.is_some())
     }

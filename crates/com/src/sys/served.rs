@@ -168,7 +168,8 @@ unsafe extern "system" fn query_interface(
     // SAFETY: see above.
     unsafe {
         *object = ptr::null_mut();
-        let wanted = &*iid;
+        // Not aligned if it points into a format string: the RPC runtime passes an identifier from there.
+        let wanted = &iid.read_unaligned();
         let instance = &*(*this.cast::<Start>()).instance;
         let found = match wanted {
             unknown if same(unknown, &IID_IUNKNOWN) => instance.faces.first().map(ptr::from_ref),
@@ -218,10 +219,9 @@ unsafe extern "system" fn supports_error_info(this: *mut c_void, iid: *const GUI
     // SAFETY: see above.
     unsafe {
         let instance = &*(*this.cast::<Start>()).instance;
-        match iid.as_ref().and_then(|iid| instance.face(iid)) {
-            Some(_) => S_OK,
-            None => S_FALSE,
-        }
+        // Not aligned if it points into a format string.
+        let is_known = !iid.is_null() && instance.face(&iid.read_unaligned()).is_some();
+        if is_known { S_OK } else { S_FALSE }
     }
 }
 

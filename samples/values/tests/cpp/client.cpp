@@ -116,6 +116,13 @@ static void values(IValues *object) {
         CloseHandle(b.get());
         CloseHandle(event);
     }
+    {
+        Guarded<IValues *> c("Objects c");
+        check(object->Objects(object, NULL, c.out()) == S_OK && c.get(), "Objects");
+        Guarded<BOOL> b("Truth of the object");
+        check(c.get()->Truth(TRUE, b.out()) == S_OK && b.get() == TRUE, "a call of the object");
+        c.get()->Release();
+    }
 }
 
 int main() {
