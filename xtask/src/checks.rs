@@ -108,6 +108,8 @@ const RUNTIME: Suite = Suite {
     package: "syshandle",
     targets: &["--lib", "--test", "behaviour"],
     skipped: &[
+        // Leaks the payload of a panic on purpose: each could hold another one that panics.
+        "a_panic_ends_in_the_guard_whatever_its_payload_is",
         "interleavings",
         "activation::model",
         "a_hundred_thousand_calls",

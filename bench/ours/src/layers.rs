@@ -162,7 +162,11 @@ enum Side {
 }
 
 impl Prove for Proof {
-    fn prove(&self, handle: BorrowedHandle<'_>, declared: &Declared) -> Result<Option<OwnedHandle>, ProofError> {
+    fn prove(
+        &self,
+        handle: BorrowedHandle<'_>,
+        declared: &Declared,
+    ) -> Result<Option<OwnedHandle>, ProofError> {
         if *self == Self::None {
             return Ok(None);
         }
