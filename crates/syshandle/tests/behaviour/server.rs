@@ -18,10 +18,10 @@ fn event() -> Event {
 }
 
 /// A server that stands still until this is dropped.
-struct Stopped(Pid);
+pub(crate) struct Stopped(Pid);
 
 impl Stopped {
-    fn stop(server: u32) -> Self {
+    pub(crate) fn stop(server: u32) -> Self {
         let stopped = Self(Pid::from_raw(server as i32).unwrap());
         kill_process(stopped.0, Signal::STOP).unwrap();
         eventually("the server stands still", || {

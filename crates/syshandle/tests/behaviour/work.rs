@@ -3,10 +3,10 @@
 use std::thread;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
 use syshandle::{ErrorKind, Event, Interface, ManualEvent, Ran};
 use syshandle_wire::{FrameKind, Status};
 
+use crate::server::Stopped;
 use crate::support::bench::{BENCH, Bench, BenchClient, BenchStarter, Workbench};
 use crate::support::process::{OtherClient, alone};
 use crate::support::raw::Raw;
@@ -346,11 +346,11 @@ fn a_pending_job_keeps_the_server_though_its_client_has_gone() {
 fn a_client_that_is_released_while_its_socket_is_full_is_no_client_that_died() {
     let world = World::new();
     let bench = world.bench();
-    let server = Pid::from_raw(bench.pid().unwrap() as i32).unwrap();
+    let server = bench.pid().unwrap();
     let (when, (reader, writer)) = (event(), pipe());
     bench.job(&when, &LONG, &writer).unwrap();
     drop(writer);
-    kill_process(server, Signal::STOP).unwrap();
+    let server = Stopped::stop(server);
     let quick = BenchStarter::from(&bench.with_timeout(Duration::from_millis(200)));
     let large = vec![7; 30_000];
     let mut sent = 0;
@@ -363,7 +363,7 @@ fn a_client_that_is_released_while_its_socket_is_full_is_no_client_that_died() {
     let start = std::time::Instant::now();
     drop((quick, bench));
     assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
-    kill_process(server, Signal::CONT).unwrap();
+    drop(server);
     // Once the server has seen the end of the connection, the task still waits.
     assert!(!is_readable(&reader, Duration::from_millis(500)));
     when.set().unwrap();
