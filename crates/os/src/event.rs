@@ -9,40 +9,30 @@
 //! | `try_clone` | the same event |
 //! | Windows | an event HANDLE, `sh_event` |
 //!
-//! A holder can fill the count so that another `write` would block. `set` doesn't: events are made
-//! not to block, an event that arrived is switched when it is first set, and a full count is a set
-//! event, to which nothing is written. But all holders share the flag, and a hostile holder can switch
-//! it back. If it also fills the count between the check and the write of a `set`, that `set` waits
-//! until the event is reset. Waiting isn't exposed to this, because a read can refuse to wait.
+//! A holder can fill the count, take it, and switch the event to blocking, at any time. Neither `set`
+//! nor a wait with a timeout is blocked by that: `set` makes the kernel signal the event
+//! (`io_submit(2)` with `IOCB_FLAG_RESFD`) instead of writing to it, and waits read with `RWF_NOWAIT`.
+//! A process that serves nobody ([`prepare_to_serve`](crate::prepare_to_serve)), and one that may not
+//! use `io_setup(2)`, write: there a `set` waits if a holder switches the event to blocking and fills
+//! it during that very call.
 
-use std::io::{self, IoSliceMut};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec};
-use rustix::fs::OFlags;
-use rustix::io::{Errno, ReadWriteFlags};
+use rustix::event::EventfdFlags;
 
 use crate::handle::impl_handle;
 use crate::wait::{Waitable, wait_any};
-use crate::{Declared, Kind};
+use crate::{Declared, Kind, counter};
 
 /// An event that resets itself: each `set` lets at most one wait through.
 #[derive(Debug)]
-pub struct Event(Eventfd);
+pub struct Event(OwnedFd);
 
 /// An event that stays set until it is reset: `set` lets every wait through.
 #[derive(Debug)]
-pub struct ManualEvent(Eventfd);
-
-/// An eventfd, and whether it is known not to block: to find that out, or to switch it, takes the
-/// kernel as long as setting it, and most that arrive are only waited for.
-#[derive(Debug)]
-struct Eventfd {
-    fd: OwnedFd,
-    switched: AtomicBool,
-}
+pub struct ManualEvent(OwnedFd);
 
 impl_handle!(
     Event => Declared::kind(Kind::Event),
@@ -58,18 +48,26 @@ macro_rules! impl_event {
             /// Those of `eventfd(2)`: no descriptor left.
             pub fn new() -> io::Result<Self> {
                 let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
-                let fd = rustix::event::eventfd(0, flags)?;
-                Ok(Self(Eventfd { fd, switched: AtomicBool::new(true) }))
+                Ok(Self(rustix::event::eventfd(0, flags)?))
             }
 
             /// Sets the event. Setting a set event changes nothing, also if a holder has filled its
-            /// count. Doesn't block, unless a hostile holder has switched the event to blocking and
-            /// fills it during this very call.
+            /// count. Doesn't block, whatever other holders do; the module says where this has an
+            /// exception.
             ///
             /// # Errors
             /// Those of `write(2)` on an eventfd; a full count is none.
             pub fn set(&self) -> io::Result<()> {
-                self.0.add_one()
+                counter::add(self.as_fd(), 1).map(drop)
+            }
+
+            /// Sets an event that no other process holds. Takes less time than [`set`](Self::set).
+            ///
+            /// # Errors
+            /// Those of [`set`](Self::set).
+            #[doc(hidden)]
+            pub fn set_unshared(&self) -> io::Result<()> {
+                counter::write(self.as_fd(), 1).map(drop)
             }
 
             /// Unsets the event.
@@ -77,7 +75,7 @@ macro_rules! impl_event {
             /// # Errors
             /// Those of `read(2)` on an eventfd; an unset event is none.
             pub fn reset(&self) -> io::Result<()> {
-                self.0.take().map(drop)
+                counter::take(self.as_fd()).map(drop)
             }
 
             /// Waits until the event is set, for as long as it takes.
@@ -101,27 +99,25 @@ macro_rules! impl_event {
             /// # Errors
             /// No descriptor left.
             pub fn try_clone(&self) -> io::Result<Self> {
-                let switched = self.0.switched.load(Ordering::Relaxed).into();
-                Ok(Self(Eventfd { fd: self.0.fd.try_clone()?, switched }))
+                Ok(Self(self.0.try_clone()?))
             }
         }
 
         impl AsFd for $type {
             fn as_fd(&self) -> BorrowedFd<'_> {
-                self.0.fd.as_fd()
+                self.0.as_fd()
             }
         }
 
-        /// Takes an eventfd. It is switched to not blocking, for all who hold it, when it is set.
         impl From<OwnedFd> for $type {
             fn from(fd: OwnedFd) -> Self {
-                Self(Eventfd { fd, switched: AtomicBool::new(false) })
+                Self(fd)
             }
         }
 
         impl From<$type> for OwnedFd {
             fn from(event: $type) -> Self {
-                event.0.fd
+                event.0
             }
         }
     };
@@ -135,7 +131,7 @@ impl Event {
     /// # Errors
     /// Those of `read(2)` on an eventfd.
     pub fn poll(&self) -> io::Result<bool> {
-        self.0.take()
+        counter::take(self.as_fd())
     }
 }
 
@@ -151,12 +147,12 @@ impl ManualEvent {
 
 impl Waitable for Event {
     fn handle(&self) -> BorrowedFd<'_> {
-        self.0.fd.as_fd()
+        self.0.as_fd()
     }
 
     /// Of several waiters, the one that takes the count has the event.
     fn take(&self) -> io::Result<bool> {
-        self.0.take()
+        counter::take(self.as_fd())
     }
 
     fn take_finds_out(&self) -> bool {
@@ -166,7 +162,7 @@ impl Waitable for Event {
 
 impl Waitable for ManualEvent {
     fn handle(&self) -> BorrowedFd<'_> {
-        self.0.fd.as_fd()
+        self.0.as_fd()
     }
 
     fn take(&self) -> io::Result<bool> {
@@ -174,56 +170,10 @@ impl Waitable for ManualEvent {
     }
 }
 
-impl Eventfd {
-    /// Adds one to the count, without waiting for room.
-    fn add_one(&self) -> io::Result<()> {
-        if !self.switched.load(Ordering::Relaxed) {
-            // It fails for no eventfd; and for what isn't one, nothing here promises anything.
-            let _ = rustix::fs::fcntl_setfl(&self.fd, OFlags::RDWR | OFlags::NONBLOCK);
-            self.switched.store(true, Ordering::Relaxed);
-        }
-        // A holder may have filled the count and switched the event to blocking again.
-        if !self.has_room()? {
-            return Ok(());
-        }
-        loop {
-            match rustix::io::write(&self.fd, &1_u64.to_ne_bytes()) {
-                Ok(_) | Err(Errno::AGAIN) => return Ok(()),
-                Err(Errno::INTR) => continue,
-                Err(error) => return Err(error.into()),
-            }
-        }
-    }
-
-    /// Whether one more can be added to the count.
-    fn has_room(&self) -> io::Result<bool> {
-        let mut polls = [PollFd::new(&self.fd, PollFlags::OUT)];
-        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-        rustix::io::retry_on_intr(|| rustix::event::poll(&mut polls, Some(&now)))?;
-        Ok(polls[0].revents().contains(PollFlags::OUT))
-    }
-
-    /// Takes the whole count; says whether there was one.
-    fn take(&self) -> io::Result<bool> {
-        loop {
-            let mut count = [0; 8];
-            let buffers = &mut [IoSliceMut::new(&mut count)];
-            // NOWAIT: a holder who isn't trusted may have switched the event to blocking.
-            match rustix::io::preadv2(&self.fd, buffers, CURRENT, ReadWriteFlags::NOWAIT) {
-                Ok(_) => return Ok(true),
-                Err(Errno::AGAIN) => return Ok(false),
-                Err(Errno::INTR) => continue,
-                Err(error) => return Err(error.into()),
-            }
-        }
-    }
-}
-
-/// The offset that stands for none, to `preadv2`.
-const CURRENT: u64 = u64::MAX;
-
 #[cfg(test)]
 mod tests {
+    use rustix::fs::OFlags;
+
     use super::*;
     use crate::{Object, identify};
 
@@ -269,6 +219,28 @@ mod tests {
         // A blocked thread ends before the assertion fails.
         event.reset().unwrap();
         assert_eq!(result, Ok(true));
+    }
+
+    #[test]
+    fn a_wait_keeps_its_deadline_while_a_holder_takes_what_it_sees() {
+        let blocking = Event::from(rustix::event::eventfd(0, EventfdFlags::empty()).unwrap());
+        let is_over = std::sync::atomic::AtomicBool::new(false);
+        let order = std::sync::atomic::Ordering::Relaxed;
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(order) {
+                    blocking.set().unwrap();
+                    blocking.reset().unwrap();
+                }
+            });
+            let begin = std::time::Instant::now();
+            for _ in 0..1000 {
+                blocking.wait_timeout(Duration::from_micros(100)).unwrap();
+                blocking.poll().unwrap();
+            }
+            is_over.store(true, order);
+            assert!(begin.elapsed() < Duration::from_secs(30));
+        });
     }
 
     #[test]

@@ -51,6 +51,7 @@ cfg_if::cfg_if! {
         mod closer;
         mod composition;
         mod confined;
+        mod counter;
         mod cpu;
         mod device;
         mod directory;
@@ -119,7 +120,7 @@ cfg_if::cfg_if! {
         pub use peer::{Credentials, Peer, has_ended, is_elevated};
         pub use poller::{Alarm, Interest, Poller, Ready};
         pub use process::Process;
-        pub use prepare::{prepare, prepare_once};
+        pub use prepare::{prepare, prepare_once, prepare_to_serve};
         pub use prove::{Unproven, prove, prove_with};
         pub use reg_key::RegKey;
         pub use section::{Section, SectionMap, SectionView, UnsealedSection};

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::OnceLock;
 
 use crate::sys::fork::PerProcess;
-use crate::{Closer, device, mounts, probe, user};
+use crate::{Closer, counter, device, mounts, probe, user};
 
 /// Opens everything that is needed to examine handles later, so that a process which is confined
 /// afterwards (seccomp, Landlock, `chroot`, no `/proc`) can receive handles. May be called more than
@@ -23,6 +23,13 @@ pub fn prepare() -> io::Result<()> {
     Closer::use_threads(false);
     mounts::open_nothing();
     Ok(())
+}
+
+/// Prepares this process to serve peers that don't trust each other: handles are closed by threads, and
+/// events are set so that no other holder can block it ([`Event::set`](crate::Event::set)).
+pub fn prepare_to_serve() {
+    Closer::use_threads(true);
+    counter::serve();
 }
 
 fn open_all() -> io::Result<()> {

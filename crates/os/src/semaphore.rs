@@ -11,17 +11,16 @@
 //! Unlike the Windows object it has no maximum of its own: nothing but agreement keeps the count
 //! from growing beyond what it started with.
 
-use std::io::{self, IoSliceMut};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::event::EventfdFlags;
-use rustix::fs::OFlags;
-use rustix::io::{Errno, ReadWriteFlags};
+use rustix::io::Errno;
 
 use crate::handle::impl_handle;
 use crate::wait::{Waitable, wait_any};
-use crate::{Declared, Kind, device, fdinfo};
+use crate::{Declared, Kind, counter, device, fdinfo};
 
 /// A count that `acquire` takes one from, waiting while it is zero, and `release` adds to.
 #[derive(Debug)]
@@ -39,17 +38,18 @@ impl Semaphore {
         Ok(Self(rustix::event::eventfd(count, flags)?))
     }
 
-    /// Adds to the count: lets so many more acquires through. Doesn't block, unless a holder who
-    /// means harm has filled the count and switched the semaphore to blocking.
+    /// Adds to the count: lets so many more acquires through. Doesn't block, whatever other holders do,
+    /// if `count` is at most 4,096; the exceptions are those of [`Event::set`](crate::Event::set). A
+    /// greater count is one `write(2)`, which a hostile holder can block by switching the semaphore to
+    /// blocking.
     ///
     /// # Errors
-    /// `WouldBlock`, and nothing added, when the count would pass `u64::MAX - 1`.
+    /// `WouldBlock`, and nothing added, when the count is `u64::MAX - 1`. A count that would become
+    /// greater may become that.
     pub fn release(&self, count: u32) -> io::Result<()> {
-        loop {
-            match rustix::io::write(&self.0, &u64::from(count).to_ne_bytes()) {
-                Err(Errno::INTR) => {}
-                written => return written.map(drop).map_err(io::Error::from),
-            }
+        match counter::has_room(self.as_fd())? && counter::add(self.as_fd(), count)? {
+            true => Ok(()),
+            false => Err(Errno::AGAIN.into()),
         }
     }
 
@@ -104,17 +104,7 @@ impl Waitable for Semaphore {
     }
 
     fn take(&self) -> io::Result<bool> {
-        loop {
-            let mut one = [0; 8];
-            let buffers = &mut [IoSliceMut::new(&mut one)];
-            // NOWAIT: a holder who isn't trusted may have switched it back to blocking.
-            match rustix::io::preadv2(&self.0, buffers, u64::MAX, ReadWriteFlags::NOWAIT) {
-                Ok(_) => return Ok(true),
-                Err(Errno::AGAIN) => return Ok(false),
-                Err(Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
+        counter::take(self.as_fd())
     }
 
     fn take_finds_out(&self) -> bool {
@@ -128,11 +118,8 @@ impl AsFd for Semaphore {
     }
 }
 
-/// Takes an eventfd in semaphore mode, and switches it to not blocking for all who hold it.
 impl From<OwnedFd> for Semaphore {
     fn from(handle: OwnedFd) -> Self {
-        // It fails for no eventfd; and for what isn't one, nothing here promises anything.
-        let _ = rustix::fs::fcntl_setfl(&handle, OFlags::RDWR | OFlags::NONBLOCK);
         Self(handle)
     }
 }
@@ -173,5 +160,26 @@ mod tests {
         let semaphore = Semaphore::new(1).unwrap();
         rustix::io::write(&semaphore, &(u64::MAX - 2).to_ne_bytes()).unwrap();
         assert_eq!(semaphore.release(1).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    }
+
+    #[test]
+    fn releasing_a_semaphore_that_a_holder_filled_and_made_blocking_returns() {
+        crate::prepare_to_serve();
+        let semaphore = std::sync::Arc::new(Semaphore::new(1).unwrap());
+        let flags = rustix::fs::OFlags::RDWR;
+        rustix::io::write(&*semaphore, &(u64::MAX - 3).to_ne_bytes()).unwrap();
+        rustix::fs::fcntl_setfl(&*semaphore, flags).unwrap();
+        let (done, is_done) = std::sync::mpsc::channel();
+        let releaser = semaphore.clone();
+        std::thread::spawn(move || {
+            // There is room for one.
+            done.send(releaser.release(2).map_err(|error| error.kind())).unwrap();
+            done.send(releaser.release(2).map_err(|error| error.kind())).unwrap();
+        });
+        let results = [(); 2].map(|()| is_done.recv_timeout(Duration::from_secs(20)));
+        // A blocked thread ends before the assertion fails.
+        let _ = rustix::fs::fcntl_setfl(&*semaphore, flags | rustix::fs::OFlags::NONBLOCK);
+        (0..4).for_each(|_| drop(semaphore.try_acquire()));
+        assert_eq!(results, [Ok(Ok(())), Ok(Err(io::ErrorKind::WouldBlock))]);
     }
 }

@@ -12,6 +12,7 @@ use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags};
 use rustix::fs::OFlags;
 use rustix::io::{Errno, ReadWriteFlags};
 use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec};
@@ -73,7 +74,9 @@ impl Timer {
         Ok((!remaining.is_zero()).then_some(remaining))
     }
 
-    /// How often it has gone off since it was set, waited for, or asked this. Never blocks.
+    /// How often it has gone off since it was set, waited for, or asked this. Never blocks; before Linux
+    /// 6.10 a holder that has switched the timer to blocking, and takes the count during this very call,
+    /// blocks it.
     ///
     /// # Errors
     /// Those of `read(2)` on a timerfd.
@@ -156,7 +159,13 @@ fn read(timer: &OwnedFd, count: &mut [u8; 8]) -> rustix::io::Result<usize> {
     // NOWAIT: a holder who isn't trusted may have switched it back to blocking.
     match rustix::io::preadv2(timer, buffers, u64::MAX, ReadWriteFlags::NOWAIT) {
         // Before Linux 6.10 a timer doesn't know of NOWAIT.
-        Err(Errno::OPNOTSUPP) => rustix::io::read(timer, count),
+        Err(Errno::OPNOTSUPP) => {
+            let mut polls = [PollFd::new(timer, PollFlags::IN)];
+            match rustix::event::poll(&mut polls, Some(&timespec(Duration::ZERO)))? {
+                0 => Err(Errno::AGAIN),
+                _ => rustix::io::read(timer, count),
+            }
+        }
         result => result,
     }
 }

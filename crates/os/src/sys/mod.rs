@@ -3,6 +3,7 @@
 //! Whoever adds one here proves in its `SAFETY` comment who owns each descriptor on success and
 //! on failure.
 
+pub(crate) mod aio;
 pub(crate) mod auxv;
 pub(crate) mod clone;
 pub(crate) mod cpu;

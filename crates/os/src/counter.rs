@@ -1,0 +1,207 @@
+//! The count of an eventfd, which hostile holders share.
+//!
+//! Every holder can fill the count, take it, and switch the open file description to blocking at any
+//! time. The functions of this module don't wait for a holder that does so.
+
+use std::io::{self, IoSliceMut};
+use std::os::fd::BorrowedFd;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::fs::OFlags;
+use rustix::io::{Errno, ReadWriteFlags};
+
+use crate::sys::aio::Context;
+use crate::sys::fork::PerProcess;
+
+/// Adds to the count; `false` if it is full.
+///
+/// Never waits, except where [`context`] has none or `count` is greater than [`SIGNALS_MAX`]: then the
+/// call is a `write(2)`, which waits if a holder switches the eventfd to blocking and fills it after
+/// the check for room.
+pub(crate) fn add(eventfd: BorrowedFd<'_>, count: u32) -> io::Result<bool> {
+    match context() {
+        Some(context) if count <= SIGNALS_MAX => signal(context, eventfd, count),
+        _ => write(eventfd, count),
+    }
+}
+
+fn signal(context: &Context, eventfd: BorrowedFd<'_>, count: u32) -> io::Result<bool> {
+    let mut left = count as usize;
+    for _ in 0..TRIES {
+        while left > 0
+            && let Ok(added) = context.signal(eventfd, left)
+        {
+            left -= added;
+        }
+        if left == 0 {
+            return Ok(true);
+        }
+        // Other threads may use the room first.
+        let _ = context.take_completions();
+    }
+    write(eventfd, left as u32)
+}
+
+/// Adds to the count by `write(2)`, if there is room.
+pub(crate) fn write(eventfd: BorrowedFd<'_>, count: u32) -> io::Result<bool> {
+    // It fails for no eventfd; and for what isn't one, nothing here promises anything.
+    let _ = rustix::fs::fcntl_setfl(eventfd, OFlags::RDWR | OFlags::NONBLOCK);
+    while has_room(eventfd)? {
+        match rustix::io::write(eventfd, &u64::from(count).to_ne_bytes()) {
+            Ok(_) => return Ok(true),
+            Err(Errno::AGAIN) => break,
+            Err(Errno::INTR) => continue,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(false)
+}
+
+/// Whether one more can be added to the count.
+pub(crate) fn has_room(eventfd: BorrowedFd<'_>) -> io::Result<bool> {
+    let mut polls = [PollFd::from_borrowed_fd(eventfd, PollFlags::OUT)];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    rustix::io::retry_on_intr(|| rustix::event::poll(&mut polls, Some(&now)))?;
+    Ok(polls[0].revents().contains(PollFlags::OUT))
+}
+
+/// Takes the whole count, or one of a semaphore's; `false` if it is zero. Never waits.
+pub(crate) fn take(eventfd: BorrowedFd<'_>) -> io::Result<bool> {
+    loop {
+        let mut count = [0; 8];
+        let buffers = &mut [IoSliceMut::new(&mut count)];
+        match rustix::io::preadv2(eventfd, buffers, CURRENT, ReadWriteFlags::NOWAIT) {
+            Ok(_) => return Ok(true),
+            Err(Errno::AGAIN) => return Ok(false),
+            Err(Errno::INTR) => continue,
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// The context of this process, if it serves and the system provides one.
+///
+/// A context makes the end of the process take 30 ms longer, because the kernel waits for all cores.
+fn context() -> Option<&'static Context> {
+    static CONTEXT: PerProcess<OnceLock<Option<Context>>> = PerProcess::new();
+    if !SERVES.load(Ordering::Relaxed) {
+        return None;
+    }
+    CONTEXT.get()?.get_or_init(|| Context::new().ok()).as_ref()
+}
+
+/// Makes requests from now on, instead of `write(2)`.
+pub(crate) fn serve() {
+    SERVES.store(true, Ordering::Relaxed);
+}
+
+static SERVES: AtomicBool = AtomicBool::new(false);
+
+/// More signals than these would take longer than a millisecond.
+const SIGNALS_MAX: u32 = 4096;
+
+/// How often room for requests is made before `write(2)` is used.
+const TRIES: u32 = 16;
+
+/// The offset that stands for none, to `preadv2`.
+const CURRENT: u64 = u64::MAX;
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::{AsFd, OwnedFd};
+    use std::sync::Arc;
+    use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+    use std::time::{Duration, Instant};
+
+    use rustix::event::{EventfdFlags, eventfd};
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    fn new_context() -> Option<Context> {
+        let context = Context::new();
+        if let Err(error) = &context {
+            println!("skipped: the system provides no requests: {error}");
+        }
+        context.ok()
+    }
+
+    /// Runs `add_often` on a thread, while this thread fills the count again and again.
+    fn while_a_holder_fills(
+        eventfd: OwnedFd,
+        add_often: impl FnOnce(BorrowedFd<'_>) + Send + 'static,
+    ) {
+        let eventfd = Arc::new(eventfd);
+        let (done, is_done) = channel();
+        let adder = eventfd.clone();
+        let run = move |done: Sender<()>| {
+            add_often(adder.as_fd());
+            done.send(())
+        };
+        std::thread::spawn(move || run(done));
+        let deadline = Instant::now() + LONG;
+        loop {
+            let _ = rustix::fs::fcntl_setfl(&*eventfd, OFlags::RDWR | OFlags::NONBLOCK);
+            for count in [u64::MAX - 1, 1] {
+                let _ = rustix::io::write(&*eventfd, &count.to_ne_bytes());
+            }
+            let _ = rustix::fs::fcntl_setfl(&*eventfd, OFlags::RDWR);
+            match is_done.recv_timeout(Duration::from_nanos(1)) {
+                Err(RecvTimeoutError::Timeout) if Instant::now() < deadline => {}
+                ended => return assert_eq!(ended, Ok(()), "an addition blocks"),
+            }
+        }
+    }
+
+    #[test]
+    fn adding_never_blocks_whatever_a_holder_does_meanwhile() {
+        for flags in [EventfdFlags::empty(), EventfdFlags::SEMAPHORE] {
+            let Some(context) = new_context() else { return };
+            while_a_holder_fills(eventfd(0, flags).unwrap(), move |eventfd| {
+                for _ in 0..50_000 {
+                    // There is room now.
+                    take(eventfd).unwrap();
+                    assert!(signal(&context, eventfd, 1).unwrap());
+                }
+            });
+        }
+    }
+
+    #[test]
+    fn a_count_that_is_added_in_parts_is_added_whole() {
+        let Some(context) = new_context() else { return };
+        let semaphore = eventfd(0, EventfdFlags::SEMAPHORE).unwrap();
+        for count in [0, 1, 63, 64, 65, 1000, SIGNALS_MAX] {
+            assert!(signal(&context, semaphore.as_fd(), count).unwrap());
+            let taken = std::iter::from_fn(|| take(semaphore.as_fd()).unwrap().then_some(()));
+            assert_eq!(taken.count(), count as usize);
+        }
+    }
+
+    #[test]
+    fn additions_of_many_threads_are_all_made() {
+        let Some(context) = new_context() else { return };
+        let semaphore = eventfd(0, EventfdFlags::SEMAPHORE).unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                let add = || assert!(signal(&context, semaphore.as_fd(), 3).unwrap());
+                scope.spawn(move || (0..500).for_each(|_| add()));
+            }
+        });
+        let taken = std::iter::from_fn(|| take(semaphore.as_fd()).unwrap().then_some(()));
+        assert_eq!(taken.count(), 8 * 500 * 3);
+    }
+
+    #[test]
+    fn without_requests_a_full_count_is_found_before_it_is_written_to() {
+        let eventfd = eventfd(0, EventfdFlags::empty()).unwrap();
+        rustix::io::write(&eventfd, &(u64::MAX - 1).to_ne_bytes()).unwrap();
+        assert!(!write(eventfd.as_fd(), 1).unwrap());
+        assert!(take(eventfd.as_fd()).unwrap());
+        assert!(write(eventfd.as_fd(), 1).unwrap());
+        assert!(take(eventfd.as_fd()).unwrap() && !take(eventfd.as_fd()).unwrap());
+    }
+}
