@@ -17,8 +17,10 @@ mod incoming;
 mod interleavings;
 mod jobs;
 mod newest;
+mod object;
 mod policy;
 mod program_file;
+mod queue;
 pub(crate) mod reactor;
 mod receiving;
 mod replies;
@@ -184,6 +186,9 @@ impl Server {
 
     /// Limits how many methods run at once, to 256 unless it is told otherwise.
     ///
+    /// Background tasks ([`Context::when`], [`Context::after`]), and the constructors and destructors of
+    /// objects, count as methods of the client that causes them.
+    ///
     /// One client may have a part of them: a process of the server's own user three quarters (192),
     /// another user, with all its processes, one quarter (64). Further calls wait for a method to
     /// end, up to four times as many as may run (768, and 64 × 4 = 256 of another user). A call
@@ -216,8 +221,14 @@ impl Server {
         self
     }
 
-    /// When it is told to end (`SIGTERM`), what runs has this long to come to its end. Ten seconds
-    /// unless it is told otherwise.
+    /// Sets how long the server waits after `SIGTERM` for methods and background tasks to end. The
+    /// default is ten seconds.
+    ///
+    /// Then tasks that still wait are told that the server ends ([`Outcome::Stopping`]), and objects
+    /// are dropped; each of these steps takes at most one second. [`run`](Self::run) returns at most
+    /// three seconds after the timeout, also if methods, tasks or destructors block forever. Threads
+    /// that they block end with the process. [`idle_exit`](Self::idle_exit) does not interrupt a
+    /// method or task that runs.
     #[must_use]
     pub fn drain_timeout(mut self, timeout: Duration) -> Self {
         self.settings.drain = timeout;
@@ -286,7 +297,7 @@ impl Server {
 
 /// Has `SIGTERM` end the server in order, until this is dropped.
 struct SignalWatch {
-    id: signal_hook::SigId,
+    ids: [signal_hook::SigId; 2],
     _reader: UnixStream,
 }
 
@@ -297,9 +308,14 @@ impl SignalWatch {
         let add = |poller: &Poller, key| poller.add(&reader, key, Interest::OnceReadable);
         let added = reactor.event_loop(Reactor::FIRST).add(|_| Source::Signal, add);
         added.map_err(failed("epoll_ctl", NO_SIGNAL))?;
-        let registered = signal_hook::low_level::pipe::register(SIGTERM, writer);
-        let id = registered.map_err(failed("rt_sigaction", NO_SIGNAL))?;
-        Ok(Self { id, _reader: reader })
+        let no_handler = failed("rt_sigaction", NO_SIGNAL);
+        let flag = signal_hook::flag::register(SIGTERM, reactor.told_to_end.clone());
+        let flag = flag.map_err(no_handler)?;
+        let pipe = signal_hook::low_level::pipe::register(SIGTERM, writer);
+        let pipe = pipe.inspect_err(|_| {
+            signal_hook::low_level::unregister(flag);
+        });
+        Ok(Self { ids: [flag, pipe.map_err(no_handler)?], _reader: reader })
     }
 
     /// Serves until the end.
@@ -312,7 +328,9 @@ impl SignalWatch {
 
 impl Drop for SignalWatch {
     fn drop(&mut self) {
-        signal_hook::low_level::unregister(self.id);
+        for id in self.ids {
+            signal_hook::low_level::unregister(id);
+        }
     }
 }
 

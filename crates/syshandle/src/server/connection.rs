@@ -17,15 +17,15 @@ use super::held::HeldReplies;
 use super::in_flight::InFlight;
 use super::inbox::Inbox;
 use super::newest::Newest;
+use super::object::ClientObject;
 use super::reactor::Reactor;
 use super::replies::Owed;
 use super::session::{ClientProcess, Session};
-use super::shares::{Part, Taken};
+use super::shares::Part;
 use super::slow::{MethodSite, MethodTimes};
 use super::timers::{Timer, TimerId};
 use super::work::CallState;
 use crate::Object;
-use crate::class::AnyInterface;
 use crate::client::LIMITS;
 use crate::door::Known;
 use crate::link::{Link, Range};
@@ -40,9 +40,8 @@ pub(crate) struct Connection {
     pub(super) session: Arc<Session>,
     /// Its key among the sources of the reactor: none of them before it is one.
     key: AtomicU64,
-    /// What a door leads to; a client of the listening socket says which class it wants.
-    pub(super) object: OnceLock<Object>,
-    pub(super) interface: OnceLock<Arc<dyn AnyInterface>>,
+    /// The object of a door; a client of the listening socket names the class of its object.
+    pub(super) kept: ClientObject,
     pub(super) hello_timer: OnceLock<TimerId>,
     pub(super) spin: Spin,
     /// Times of the interface's methods.
@@ -83,7 +82,7 @@ pub(super) struct State {
     /// The client was told that shared memory is short.
     pub(super) asked: bool,
     pub(super) ended: bool,
-    hold: Option<(Hold, Taken)>,
+    hold: Option<Hold>,
 }
 
 impl Connection {
@@ -114,6 +113,7 @@ impl Connection {
                 return Ok(None);
             }
         };
+        let kept = ClientObject::new(reactor, &share, object, taken);
         let session = Arc::new(Session::new(client, process, share));
         let state = State {
             end: ServerEnd::new(LIMITS),
@@ -125,14 +125,13 @@ impl Connection {
             held: None,
             asked: false,
             ended: false,
-            hold: Some((reactor.hold(What::Presence), taken)),
+            hold: Some(reactor.hold(What::Presence)),
         };
         let connection = Arc::new(Self {
             link: Link::new(socket),
             session,
             key: AtomicU64::new(0),
-            object: object.map(OnceLock::from).unwrap_or_default(),
-            interface: OnceLock::new(),
+            kept,
             hello_timer: OnceLock::new(),
             spin: Spin::default(),
             methods: OnceLock::new(),
@@ -289,7 +288,7 @@ impl Connection {
 
     /// A client that hasn't said hello by now never will.
     pub(crate) fn end_unless_open(self: &Arc<Self>, reactor: &Arc<Reactor>) {
-        if self.interface.get().is_none() {
+        if self.kept.interface.get().is_none() {
             crate::log::debug!("a client did not say hello in time");
             self.end(reactor, false);
         }
@@ -390,8 +389,7 @@ impl Connection {
         self.session.end(reactor, &self.link.socket, bye);
         self.link.socket.shut_down();
         crate::log::debug!(bye, pid = self.session.client.pid, "a client has gone");
-        let (hold, taken) = hold.unzip();
-        self.leave_in_flight(reactor, taken);
+        self.leave_in_flight(reactor, self.kept.taken());
         // Last: without a client the server may end.
         drop(hold);
     }

@@ -63,6 +63,9 @@ impl Context {
     /// Does `work` when `object` is signalled, or `timeout` has passed, or the client has died;
     /// the outcome says which. No thread waits meanwhile, and the server stays alive.
     ///
+    /// Work that runs counts among the running methods of the client
+    /// ([`Server::threads_max`](crate::Server::threads_max)). If as many run as may, the work waits.
+    ///
     /// An event that resets itself is reset. It is owned by the wait, and closed before the work
     /// begins. A client that lets go in order, and lives on, ends nothing.
     ///
@@ -80,7 +83,8 @@ impl Context {
     }
 
     /// Does `work` when `delay` has passed, or the client has died; the outcome says which. No
-    /// thread and no descriptor waits meanwhile, and the server stays alive.
+    /// thread and no descriptor waits meanwhile, and the server stays alive. The limit of running
+    /// methods is the one of [`when`](Self::when).
     ///
     /// ```
     /// # use std::time::Duration;

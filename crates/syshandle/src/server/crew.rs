@@ -14,6 +14,7 @@ use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
 use super::connection::Connection;
+use super::queue::TaskQueue;
 use super::reactor::Reactor;
 use super::receiving::Acted;
 use super::sentinel::{Held, Post, Running};
@@ -44,7 +45,7 @@ pub(crate) struct Crew {
 struct State {
     /// Loops that no thread runs.
     free: VecDeque<usize>,
-    tasks: VecDeque<Task>,
+    tasks: TaskQueue,
     /// Threads that sleep until there is something for them.
     spares: Vec<Thread>,
     /// Threads that were started or woken and have not asked for an assignment yet.
@@ -53,6 +54,8 @@ struct State {
 }
 
 /// The next thing that a thread does.
+/// The next thing that a thread does.
+#[expect(clippy::large_enum_variant, reason = "one is moved at a time, and none is kept")]
 enum Assignment<'p> {
     Loop(usize),
     Task(Task, Running<'p>),
@@ -90,9 +93,10 @@ impl Crew {
         let mut state = self.state();
         if state.dismissed {
             drop(state);
-            return task.refuse(reactor);
+            drop(task.refuse(reactor));
+            return;
         }
-        state.tasks.push_back(task);
+        state.tasks.push(task);
         self.has_tasks.store(true, Ordering::SeqCst);
         drop(state);
         // Without a thread now, the sentinel or the first thread that is free finds one.
@@ -106,18 +110,17 @@ impl Crew {
     }
 
     /// Takes the tasks that have not begun.
-    pub(super) fn take_tasks(&self) -> VecDeque<Task> {
+    pub(super) fn take_tasks(&self) -> Vec<Task> {
         let mut state = self.state();
         self.has_tasks.store(false, Ordering::SeqCst);
-        std::mem::take(&mut state.tasks)
+        state.tasks.take_all()
     }
 
     /// Wakes or starts a thread if there is a loop or a task for one more. A thread that comes finds
     /// the next one itself, so that no event loop waits while many threads start.
     pub(crate) fn find_thread(&self, reactor: &Arc<Reactor>) -> io::Result<()> {
         let mut state = self.state();
-        let has_task =
-            state.tasks.iter().any(Task::may_start) && reactor.sentinel.has_room(reactor);
+        let has_task = state.tasks.may_start() && reactor.sentinel.has_room(reactor);
         if state.coming >= state.free.len() + usize::from(has_task) {
             return Ok(());
         }
@@ -210,7 +213,7 @@ impl Crew {
             return None;
         }
         let running = reactor.sentinel.try_start(post, reactor)?;
-        let Some(task) = take_first(&mut state.tasks) else {
+        let Some(task) = state.tasks.start_first() else {
             running.end_task();
             return None;
         };
@@ -234,12 +237,6 @@ impl Crew {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Takes the first task that may begin.
-fn take_first(tasks: &mut VecDeque<Task>) -> Option<Task> {
-    let place = tasks.iter_mut().position(Task::start)?;
-    tasks.remove(place)
 }
 
 /// Runs loops and tasks until the end, or until this thread is not needed any more.

@@ -9,8 +9,11 @@ use syshandle_wire::{FrameKind, Header, Prove};
 
 use super::activity::{Hold, What};
 use super::event_loop::Source;
+use super::object::ClientObject;
 use super::reactor::Reactor;
-use super::shares::{Part, Share, Taken};
+use super::receiving::Acted;
+use super::sentinel::Post;
+use super::shares::{Part, Share};
 use crate::arrived::{Arrived, Kernel};
 use crate::buffer::FrameBuffer;
 use crate::door::{DoorMaker, Known};
@@ -22,10 +25,9 @@ use crate::{Object, door};
 #[derive(Debug)]
 pub(crate) struct InnerDoor {
     socket: PeerSocket,
-    object: Object,
+    kept: ClientObject,
     key: std::sync::OnceLock<u64>,
     _hold: Hold,
-    _taken: Taken,
 }
 
 impl InnerDoor {
@@ -48,10 +50,9 @@ impl InnerDoor {
         let hold = reactor.hold(What::Presence);
         let door = Arc::new(Self {
             socket: PeerSocket::new(inner, share.clone()),
-            object: object.clone(),
+            kept: ClientObject::new(reactor, share, Some(object.clone()), taken),
             key: std::sync::OnceLock::new(),
             _hold: hold,
-            _taken: taken,
         });
         reactor.quietest_loop().add(
             |key| {
@@ -63,8 +64,21 @@ impl InnerDoor {
         Ok(outer.into())
     }
 
-    /// Serves the processes that attach; closes the door when nobody holds it.
-    pub(crate) fn let_in(&self, reactor: &Arc<Reactor>) {
+    /// Serves the processes that attach, and releases the object when nobody holds the door.
+    pub(super) fn act(self: Arc<Self>, reactor: &Arc<Reactor>, post: &Post) -> Acted {
+        let running = post.start_running(reactor);
+        let is_open = self.let_in(reactor);
+        match Acted::after(running, reactor) {
+            Acted::Otherwise if !is_open => match Arc::into_inner(self) {
+                Some(door) => door.kept.release(reactor, post),
+                None => Acted::Otherwise,
+            },
+            acted => acted,
+        }
+    }
+
+    /// Serves the processes that attach; `false` if nobody holds the door, which is then closed.
+    pub(super) fn let_in(&self, reactor: &Arc<Reactor>) -> bool {
         let mut frame = FrameBuffer::take();
         for _ in 0..TURNS_MAX {
             let mut handles = Arrived::new();
@@ -75,7 +89,8 @@ impl InnerDoor {
                     if handles.check_sender().is_err() {
                         // The sender of a frame is known only after the frame is received.
                         crate::log::warn!(pid = sender.pid, "a door is misused, and closes");
-                        return self.close(reactor);
+                        self.close(reactor);
+                        return false;
                     }
                     match Header::read(&frame[..len]) {
                         Ok((header, _))
@@ -87,14 +102,18 @@ impl InnerDoor {
                         _ => crate::log::debug!("a door got a frame that is no attach"),
                     }
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Ok(_) | Err(_) => return self.close(reactor),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
+                Ok(_) | Err(_) => {
+                    self.close(reactor);
+                    return false;
+                }
             }
         }
         // A holder that sends without end makes others wait no longer than this.
         if let Some(key) = self.key.get() {
             reactor.watch_again(self.socket.as_fd(), *key, Interest::EachReadable);
         }
+        true
     }
 
     fn close(&self, reactor: &Reactor) {
@@ -122,8 +141,8 @@ impl InnerDoor {
                 continue;
             };
             let channel = PeerSocket::new(Seqpacket::from(handle), share.clone());
-            let attached = reactor.serve_attached(client, &channel, &self.object);
-            if let Err(error) = attached {
+            let Some(object) = self.kept.object.get() else { continue };
+            if let Err(error) = reactor.serve_attached(client, &channel, object) {
                 crate::log::debug!(%error, "a client at a door can't be served");
             }
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use syshandle_os::Peer;
 
@@ -111,23 +111,45 @@ impl Reactor {
         }
     }
 
-    /// Ends everything.
+    /// Closes all connections, and ends when their objects are released. Destructors that take longer
+    /// than [`LAST_WORDS`], and methods that still run, are left: the second call ends the server.
+    ///
+    /// Nothing here runs user code, which may block.
     pub(super) fn finish(self: &Arc<Self>) {
+        if self.closed.load(Ordering::SeqCst) {
+            return self.stop();
+        }
         for task in self.crew.take_tasks() {
-            task.refuse(self);
+            // Destructors of what it has could block.
+            std::mem::forget(task.refuse(self));
         }
         for (_, source) in self.all_sources() {
             if let Source::Connection(connection) = source {
                 connection.close(self);
             }
         }
-        self.stop();
+        self.closed.store(true, Ordering::SeqCst);
+        match self.activity.is_working() {
+            true => drop(self.timers.set(now() + LAST_WORDS, Timer::Stop)),
+            false => self.stop(),
+        }
+    }
+
+    /// Whether the process has received `SIGTERM`.
+    pub(super) fn is_told_to_end(&self) -> bool {
+        self.told_to_end.load(Ordering::Relaxed)
+    }
+
+    /// Whether the server should have ended by now. The loops that end it may have no thread, or their
+    /// threads may be blocked by a log that nobody reads: so the sentinel ends it then.
+    pub(super) fn is_overdue(&self, told_to_end: Instant, now: Instant) -> bool {
+        now.saturating_duration_since(told_to_end) > self.settings.drain.saturating_add(OVERDUE)
     }
 
     /// Ends all threads, each when it has done what it is at.
     pub(super) fn stop(&self) {
         self.stopped.store(true, Ordering::SeqCst);
-        surely(|| self.stop.set());
+        surely(|| self.stop.set_unshared());
         self.crew.dismiss();
         self.sentinel.wake_to_end();
     }
@@ -140,3 +162,6 @@ impl Reactor {
 
 /// Limit of what jobs may still do when the server ends.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// The end takes no longer than the drain timeout and this: twice [`LAST_WORDS`], and a second more.
+const OVERDUE: Duration = Duration::from_secs(3);

@@ -127,7 +127,7 @@ impl Connection {
 
     /// The connection has ended: keeps the socket while its handles are in the client's queue. After
     /// the socket is closed the kernel no longer tells.
-    pub(super) fn leave_in_flight(&self, reactor: &Reactor, taken: Option<Taken>) {
+    pub(super) fn leave_in_flight(&self, reactor: &Reactor, taken: Arc<Taken>) {
         let share = &self.session.share;
         let mut counts = self.in_flight.counts();
         counts.settle(share, &self.link.socket);
@@ -153,7 +153,7 @@ struct Unread {
     share: Arc<Share>,
     handles: usize,
     /// The connection counts as one until then.
-    _taken: Option<Taken>,
+    _taken: Arc<Taken>,
 }
 
 impl Drop for Unread {

@@ -15,8 +15,8 @@ use super::reactor::Reactor;
 use super::receiving::Acted;
 use super::sentinel::Post;
 use super::session::Session;
-use super::shares::{Part, Taken};
-use super::task::Task;
+use super::shares::{Part, Share, Taken};
+use super::task::Code;
 use super::timers::{Timer, TimerId};
 use crate::client::other_process;
 use crate::guard::{Guarded, guard};
@@ -193,6 +193,11 @@ impl Job {
         self.waiting().is_none()
     }
 
+    /// Returns the quota of the client.
+    pub(super) fn share(&self) -> &Arc<Share> {
+        &self.session.share
+    }
+
     pub(crate) fn key(&self) -> u64 {
         self.key.load(Ordering::Acquire)
     }
@@ -256,9 +261,10 @@ impl Job {
 
     /// The object may be signalled: does the work, on this thread or on a worker.
     pub(super) fn act(self: &Arc<Self>, reactor: &Arc<Reactor>, post: &Post) -> Acted {
-        let Some(running) = reactor.sentinel.try_start_unknown(post, reactor) else {
+        let running = reactor.sentinel.try_start_unknown(post, reactor, self.share());
+        let Some(running) = running else {
             self.leave_thread(reactor);
-            reactor.crew.add_task(reactor, Task::Job(self.clone()));
+            reactor.crew.add_task(reactor, Code::Job(self.clone()).into());
             return Acted::Otherwise;
         };
         self.try_run(reactor);

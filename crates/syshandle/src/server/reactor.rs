@@ -5,13 +5,12 @@
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::os::fd::AsFd;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool as SignalFlag, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use syshandle_os::{
-    BorrowedHandle, Closer, Event, Filesystems, Interest, ManualEvent, Peer, ProcessMark, Ready,
-    Seqpacket,
+    BorrowedHandle, Event, Filesystems, Interest, ManualEvent, Peer, ProcessMark, Ready, Seqpacket,
 };
 use syshandle_wire::{Fault, Greeting, Guid};
 
@@ -27,7 +26,7 @@ use super::receiving::Acted;
 use super::sentinel::{Post, Sentinel};
 use super::shares::{Shares, Totals};
 use super::slow::MethodTable;
-use super::task::Task;
+use super::task::Code;
 use super::timers::{Timer, Timers};
 use crate::client::LIMITS;
 use crate::door::Known;
@@ -58,7 +57,11 @@ pub(crate) struct Reactor {
     /// Wakes the threads of all loops, to end.
     pub(super) stop: ManualEvent,
     pub(super) stopped: AtomicBool,
+    /// Set by the signal handler.
+    pub(super) told_to_end: Arc<SignalFlag>,
     pub(super) draining: AtomicBool,
+    /// All connections were closed, to end.
+    pub(super) closed: AtomicBool,
     /// Jobs that have yet to be told that the server ends.
     pub(super) untold: AtomicUsize,
     /// Threads that sleep where only one client can wake them.
@@ -100,8 +103,8 @@ impl Reactor {
 
     /// A reactor without threads yet.
     pub(crate) fn new(settings: Settings, classes: HashMap<Guid, Factory>) -> Result<Arc<Self>> {
-        // Its threads must not wait for handles of clients to be closed.
-        Closer::use_threads(true);
+        // Its threads must not wait for what clients do with their handles.
+        syshandle_os::prepare_to_serve();
         let loops = settings.loops.min(settings.threads_max).min(EventLoop::MAX);
         let no_event = failed("eventfd2", NO_LOOP);
         let stop = ManualEvent::new().map_err(no_event)?;
@@ -121,7 +124,9 @@ impl Reactor {
             work: Event::new().map_err(no_event)?,
             stop,
             stopped: AtomicBool::new(false),
+            told_to_end: Arc::default(),
             draining: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
             untold: AtomicUsize::new(0),
             staying: AtomicUsize::new(0),
             staying_max: loops,
@@ -304,7 +309,7 @@ impl Reactor {
 
     /// Wakes a thread to see whether anything is left to do.
     pub(crate) fn look_around(&self) {
-        surely(|| self.work.set());
+        surely(|| self.work.set_unshared());
     }
 
     /// Has a source acted on once more, by the thread of its loop, which is woken for it.
@@ -328,6 +333,7 @@ impl Reactor {
             None => Acted::Otherwise,
             Some(Source::Connection(connection)) => connection.act(self, ready, post),
             Some(Source::Job(job)) => job.act(self, post),
+            Some(Source::Door(door)) => door.act(self, post),
             Some(Source::Work) => {
                 let _ = self.work.poll();
                 self.end_jobs(post)
@@ -349,12 +355,15 @@ impl Reactor {
         match source {
             Source::Alarm => self.act_on_timers(),
             Source::Signal => self.drain(),
-            Source::Door(door) => door.let_in(self),
             Source::Process(session) => session.process_died(self),
             // That the end has come is seen after whatever was done.
             Source::Stop => {}
             // They are acted on in their own ways.
-            Source::Connection(_) | Source::Entrance(_) | Source::Job(_) | Source::Work => {}
+            Source::Connection(_)
+            | Source::Entrance(_)
+            | Source::Door(_)
+            | Source::Job(_)
+            | Source::Work => {}
         }
     }
 
@@ -365,8 +374,8 @@ impl Reactor {
             let Some((job, outcome)) = ending.pop_front() else { return Acted::Otherwise };
             let more = !ending.is_empty();
             drop(ending);
-            let Some(running) = self.sentinel.try_start_unknown(post, self) else {
-                self.crew.add_task(self, Task::EndJob(job, outcome));
+            let Some(running) = self.sentinel.try_start_unknown(post, self, job.share()) else {
+                self.crew.add_task(self, Code::EndJob(job, outcome).into());
                 continue;
             };
             if more {
@@ -412,6 +421,8 @@ impl Reactor {
                 }
                 Timer::Look(key) => match self.loop_of(key).source(key) {
                     Some(Source::Connection(connection)) => connection.rejoin(self),
+                    Some(Source::Job(job)) => self.crew.add_task(self, Code::Job(job).into()),
+                    Some(Source::Door(door)) => drop(door.let_in(self)),
                     Some(source) => self.act_on(source),
                     None => {}
                 },

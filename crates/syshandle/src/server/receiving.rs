@@ -16,7 +16,7 @@ use super::reactor::Reactor;
 use super::sentinel::{Post, Running};
 use super::session::Session;
 use super::slow::MethodSite;
-use super::task::Task;
+use super::task::Code;
 use super::work::{CallState, Work};
 use crate::arrived::Arrived;
 use crate::buffer::FrameBuffer;
@@ -78,7 +78,7 @@ impl Connection {
         if ready.writable {
             self.pay(reactor);
         }
-        if self.interface.get().is_none() && self.waits_for_its_object(reactor) {
+        if self.kept.interface.get().is_none() && self.waits_for_its_object(reactor) {
             return Acted::Otherwise;
         }
         let is_reminder = !ready.readable && !ready.writable;
@@ -97,7 +97,7 @@ impl Connection {
     pub(super) fn begin(self: Arc<Self>, reactor: &Arc<Reactor>, post: &Post) -> Acted {
         let frame = self.receive(reactor, post, None);
         if matches!(frame, Frame::None | Frame::Other)
-            && self.interface.get().is_none()
+            && self.kept.interface.get().is_none()
             && !self.state().opening
         {
             self.expect_hello(reactor);
@@ -131,16 +131,11 @@ impl Connection {
     }
 
     /// Releases the connection, and with it perhaps the object, whose destructor is the user's.
-    fn let_go(self: Arc<Self>, reactor: &Arc<Reactor>, post: &Post) -> Acted {
-        match reactor.sentinel.try_start_unknown(post, reactor) {
-            Some(running) => {
-                drop(self);
-                Acted::after(running, reactor)
-            }
-            None => {
-                reactor.crew.add_task(reactor, Task::Release(self));
-                Acted::Otherwise
-            }
+    pub(super) fn let_go(self: Arc<Self>, reactor: &Arc<Reactor>, post: &Post) -> Acted {
+        // If a method of the client still runs, the object is released after it.
+        match Arc::into_inner(self) {
+            Some(connection) => connection.kept.release(reactor, post),
+            None => Acted::Otherwise,
         }
     }
 
@@ -337,8 +332,9 @@ impl Connection {
         if let Some(timer) = self.hello_timer.get() {
             reactor.timers.forget(*timer);
         }
-        let Some(running) = reactor.sentinel.try_start_unknown(post, reactor) else {
-            reactor.crew.add_task(reactor, Task::Open(self.clone(), hello));
+        let share = &self.session.share;
+        let Some(running) = reactor.sentinel.try_start_unknown(post, reactor, share) else {
+            reactor.crew.add_task(reactor, Code::Open(self.clone(), hello).into());
             return Frame::Other;
         };
         let opened = self.open(reactor, hello);
@@ -360,17 +356,17 @@ impl Connection {
     }
 
     fn open(&self, reactor: &Arc<Reactor>, Hello { clsid, iid }: Hello) -> Result<(), Fault> {
-        if self.object.get().is_none() {
+        if self.kept.object.get().is_none() {
             let make = reactor.class(clsid).ok_or(Fault::NoSuchClass(clsid))?;
             let object = guard(make).map_err(|text| Fault::NoObject { text })?;
-            let _ = self.object.set(object);
+            let _ = self.kept.object.set(object);
         } else if clsid != Guid::NIL {
             return Err(Fault::NoSuchClass(clsid));
         }
-        let interface = self.object.get().and_then(|object| object.interface(iid));
+        let interface = self.kept.object.get().and_then(|object| object.interface(iid));
         let interface = interface.ok_or(Fault::NoSuchInterface(iid))?;
         let _ = self.methods.set(reactor.methods.of(interface.description()));
-        let _ = self.interface.set(interface);
+        let _ = self.kept.interface.set(interface);
         let mut state = self.state();
         state.opening = false;
         let has_left = !state.is_watched();

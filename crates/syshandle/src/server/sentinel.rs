@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use super::connection::Connection;
 use super::reactor::Reactor;
+use super::shares::{Part, Share, Taken};
 use super::slow::MethodSite;
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use crate::sync::thread::{self, Thread};
@@ -106,13 +107,21 @@ impl Sentinel {
         (posts.running() < limit).then(|| post.start_running(reactor))
     }
 
-    /// Begins to run user code of unknown speed, unless it had better run beside the loop.
+    /// Begins to run user code of unknown speed, which counts among the running methods of the client
+    /// that causes it. Returns `None` if the code has to run beside the loop.
     pub(super) fn try_start_unknown<'p>(
         &self,
         post: &'p Post,
         reactor: &Arc<Reactor>,
+        client: &Arc<Share>,
     ) -> Option<Running<'p>> {
-        if self.cautious.load(Ordering::Relaxed) { None } else { self.try_start(post, reactor) }
+        if self.cautious.load(Ordering::Relaxed) {
+            return None;
+        }
+        let taken = client.take(Part::Call, 0).ok()?;
+        let mut running = self.try_start(post, reactor)?;
+        running.taken = Some(taken);
+        Some(running)
     }
 
     /// Whether code of unknown speed runs beside the loops now.
@@ -236,7 +245,7 @@ impl Post {
         let turn = self.turn.fetch_add(1, Ordering::SeqCst) + 1;
         let has_loop = self.has_loop.load(Ordering::Relaxed);
         reactor.sentinel.wake(reactor, if has_loop { pace::FAST } else { pace::SLOW });
-        Running { post: self, turn }
+        Running { post: self, turn, taken: None }
     }
 
     fn runs(&self) -> bool {
@@ -281,12 +290,15 @@ impl Held {
 pub(crate) struct Running<'p> {
     post: &'p Post,
     turn: u64,
+    /// Counts user code that is no call.
+    taken: Option<Taken>,
 }
 
 impl Running<'_> {
     /// The method has ended; whether the thread still has what it had.
     #[inline]
     pub(crate) fn end(self, reactor: &Arc<Reactor>) -> bool {
+        drop(self.taken);
         let still_has = self.post.turn.swap(self.turn + 1, Ordering::SeqCst) == self.turn;
         if reactor.crew.has_tasks() {
             // One may have waited for this end.
@@ -324,6 +336,7 @@ fn watch(reactor: &Weak<Reactor>) {
     // The last times when a method began or ended: any, and one that a loop waited for. And when a
     // loop was given away.
     let (mut active, mut active_in_loop, mut given_away) = (start, start, None);
+    let mut told_to_end = None;
     let mut pace = pace::FAST;
     loop {
         // If the pace is raised meanwhile, this thread is woken; also by the server's end.
@@ -337,6 +350,9 @@ fn watch(reactor: &Weak<Reactor>) {
         };
         let sentinel = &reactor.sentinel;
         let now = now();
+        if reactor.is_told_to_end() && reactor.is_overdue(*told_to_end.get_or_insert(now), now) {
+            return reactor.stop();
+        }
         posts.extend(sentinel.posts().all.iter().filter_map(Weak::upgrade));
         seen_now.clear();
         for post in &posts {

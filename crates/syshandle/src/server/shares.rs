@@ -26,7 +26,7 @@ pub(crate) struct Shares {
 pub(crate) struct Totals {
     /// Connections and doors.
     pub(crate) clients: usize,
-    /// Methods that run.
+    /// Methods, and other user code, that run.
     pub(crate) calls: usize,
     /// Calls that wait until fewer methods run.
     pub(crate) waiting: usize,
@@ -82,7 +82,7 @@ pub(crate) struct Taken {
 pub(crate) enum Part {
     /// A connection or a door.
     Client,
-    /// A method that runs.
+    /// A method, or other user code, that runs.
     Call,
     /// A call that waits until fewer methods run.
     Waiting,
@@ -229,6 +229,11 @@ impl Share {
         Ok(taken)
     }
 
+    /// Returns whether one more method of the client may run.
+    pub(super) fn may_run(&self) -> bool {
+        self.calls.load(Ordering::Relaxed) < self.max.calls
+    }
+
     /// Limit of calls that wait now. A call whose thread is on its way waits as well, so those that
     /// may run and do not yet count here.
     fn waiting_max(&self) -> usize {
@@ -328,11 +333,6 @@ impl Taken {
         let descriptors = descriptors.min(self.descriptors);
         self.descriptors -= descriptors;
         self.share.descriptors.fetch_sub(descriptors, Ordering::Relaxed);
-    }
-
-    /// Whether one more method of the client's may run.
-    pub(crate) fn may_start(&self) -> bool {
-        self.share.calls.load(Ordering::Relaxed) < self.share.max.calls
     }
 
     /// A call that has waited runs now: `false` if as many methods of the client's run as may.
@@ -444,9 +444,9 @@ mod tests {
             let mut waiting = share.take(Part::Waiting, 8).unwrap();
             let error = share.take(Part::Waiting, 0).unwrap_err();
             assert_eq!(error, "calls of one client that wait");
-            assert!(!waiting.may_start() && !waiting.start());
+            assert!(!share.may_run() && !waiting.start());
             drop(running);
-            assert!(waiting.may_start() && waiting.start());
+            assert!(share.may_run() && waiting.start());
             share.take(Part::Call, 0).unwrap_err();
             let _next = share.take(Part::Waiting, 2).unwrap();
             drop(waiting);

@@ -75,6 +75,8 @@ impl Connection {
                 Frame::Other => self.waits_for(),
                 Frame::End => {
                     self.leave_newest(reactor);
+                    post.hold(Held::Nothing);
+                    let _ = self.let_go(reactor, post);
                     return true;
                 }
                 Frame::Lost => return true,

@@ -6,14 +6,26 @@ use syshandle_wire::{Fault, Hello};
 
 use super::connection::Connection;
 use super::jobs::{Job, Outcome};
+use super::object::Release;
 use super::reactor::Reactor;
 use super::sentinel::Post;
+use super::shares::{Part, Share, Taken};
 use super::work::Work;
 use crate::sync::now;
 
-/// User code for a worker thread: a slow method, or what would exceed the limit of methods that run
-/// at once.
-pub(super) enum Task {
+/// User code for a worker thread: a slow method, or code that would exceed a limit of methods that
+/// run at once.
+///
+/// All user code that a client causes counts among its running methods. While a task waits it needs
+/// no quota of its own: a call has one for waiting calls, a job has its descriptor or timer, and a
+/// connection or door counts as one until its object is released.
+pub(super) struct Task {
+    code: Code,
+    /// Counts the task among the running methods of its client. A call has its own.
+    running: Option<Taken>,
+}
+
+pub(super) enum Code {
     /// Runs a method.
     Call(Work),
     /// Creates the object of a client.
@@ -22,31 +34,43 @@ pub(super) enum Task {
     Job(Arc<Job>),
     /// Ends a job for another reason.
     EndJob(Arc<Job>, Outcome),
-    /// Releases a connection, and with it perhaps the user's object.
-    Release(Arc<Connection>),
+    /// Drops an object of the program's.
+    Release(Release),
+}
+
+impl From<Code> for Task {
+    fn from(code: Code) -> Self {
+        Self { code, running: None }
+    }
 }
 
 impl Task {
-    /// Whether it may begin: not while its client has as many methods running as may.
-    pub(super) fn may_start(&self) -> bool {
-        match self {
-            Self::Call(work) => work.may_start(),
-            _ => true,
+    /// Returns the quota of the client that causes the task.
+    pub(super) fn share(&self) -> &Arc<Share> {
+        match &self.code {
+            Code::Call(work) => &work.connection.session.share,
+            Code::Open(connection, _) => &connection.session.share,
+            Code::Job(job) | Code::EndJob(job, _) => job.share(),
+            Code::Release(release) => release.share(),
         }
     }
 
-    /// Takes the task's part of its client's share; `false` if the client has too many methods running.
+    /// Counts the task among its client's running methods; `false` if as many run as may.
     pub(super) fn start(&mut self) -> bool {
-        match self {
-            Self::Call(work) => work.start_after_wait(),
-            _ => true,
+        match &mut self.code {
+            Code::Call(work) => work.start_after_wait(),
+            _ => {
+                self.running = self.share().take(Part::Call, 0).ok();
+                self.running.is_some()
+            }
         }
     }
 
-    /// Does it, on this thread.
+    /// Runs the task on this thread.
     pub(super) fn run(self, reactor: &Arc<Reactor>, post: &Post) {
-        match self {
-            Self::Call(work) => {
+        let Self { code, running: _running } = self;
+        match code {
+            Code::Call(work) => {
                 let connection = work.connection.clone();
                 let method = work.method;
                 post.set_site(connection.site(method));
@@ -55,31 +79,34 @@ impl Task {
                 connection.learn(method, took);
                 post.set_site(Default::default());
             }
-            Self::Open(connection, hello) => connection.open_or_refuse(reactor, hello),
-            Self::Job(job) => job.try_run(reactor),
-            Self::EndJob(job, outcome) => reactor.end_job_now(&job, outcome),
-            Self::Release(connection) => drop(connection),
+            Code::Open(connection, hello) => connection.open_or_refuse(reactor, hello),
+            Code::Job(job) => job.try_run(reactor),
+            Code::EndJob(job, outcome) => reactor.end_job_now(&job, outcome),
+            Code::Release(release) => release.run(),
         }
     }
 
-    /// The server ends before the task could begin.
-    pub(super) fn refuse(self, reactor: &Arc<Reactor>) {
-        match self {
-            Self::Call(work) => work.refuse(reactor, &Fault::Draining),
-            Self::EndJob(job, outcome) => reactor.end_job_now(&job, outcome),
-            Self::Open(..) | Self::Job(_) | Self::Release(_) => {}
+    /// Ends a task that did not start, because the server ends. Runs no user code: what the task has
+    /// is returned, to be dropped when the server has ended.
+    pub(super) fn refuse(self, reactor: &Arc<Reactor>) -> Option<Self> {
+        match self.code {
+            Code::Call(work) => {
+                work.refuse(reactor, &Fault::Draining);
+                None
+            }
+            _ => Some(self),
         }
     }
 }
 
 impl std::fmt::Debug for Task {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Call(_) => "Call",
-            Self::Open(..) => "Open",
-            Self::Job(_) => "Job",
-            Self::EndJob(..) => "EndJob",
-            Self::Release(_) => "Release",
+        f.write_str(match self.code {
+            Code::Call(_) => "Call",
+            Code::Open(..) => "Open",
+            Code::Job(_) => "Job",
+            Code::EndJob(..) => "EndJob",
+            Code::Release(_) => "Release",
         })
     }
 }

@@ -16,7 +16,7 @@ use super::doors::InnerDoor;
 use super::incoming::{Incoming, fault};
 use super::reactor::Reactor;
 use super::shares::{Part, Taken};
-use super::task::Task;
+use super::task::Code;
 use crate::arrived::Arrived;
 use crate::door;
 use crate::guard::guard;
@@ -54,11 +54,6 @@ impl Work {
         self.taken.is_some()
     }
 
-    /// Whether the call, which has waited for a thread, may run now.
-    pub(super) fn may_start(&self) -> bool {
-        self.taken.as_ref().is_none_or(Taken::may_start)
-    }
-
     /// Takes a part of the client's share for a call that has waited; `false` if it may not run yet.
     pub(super) fn start_after_wait(&mut self) -> bool {
         self.taken.as_mut().is_none_or(Taken::start)
@@ -70,7 +65,7 @@ impl Work {
         match share.take(Part::Waiting, self.handles.len()) {
             Ok(taken) => {
                 self.taken = Some(taken);
-                reactor.crew.add_task(reactor, Task::Call(self));
+                reactor.crew.add_task(reactor, Code::Call(self).into());
             }
             Err(limit) => self.refuse(reactor, &Fault::Busy { limit: limit.into() }),
         }
@@ -117,13 +112,13 @@ impl Work {
         if method == door::METHOD {
             let share = &connection.session.share;
             let door = |object| InnerDoor::open(reactor, share, object);
-            return match connection.object.get().map(door) {
+            return match connection.kept.object.get().map(door) {
                 Some(Ok(outer)) => reply(Status::Done, vec![0, 0].into(), &[outer.as_fd()]),
                 Some(Err(error)) => fault(&mut reply, &Fault::Busy { limit: error.to_string() }),
                 None => fault(&mut reply, &Fault::NoSuchMethod(method)),
             };
         }
-        let Some(interface) = connection.interface.get() else {
+        let Some(interface) = connection.kept.interface.get() else {
             return fault(&mut reply, &Fault::NoSuchMethod(method));
         };
         let _entered = crate::log::debug_span!(

@@ -3,16 +3,23 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use syshandle::{Event, ManualEvent};
+use syshandle_wire::{FrameKind, Header};
 
 use crate::support::bench::{BENCH, BenchClient, Workbench};
 use crate::support::hazard::{ARMED, FullDisk, Grumpy, HAZARD, HazardClient, Laboratory};
-use crate::support::process::{DRAIN_MS, LOG, STAY, THREADS_MAX, alone};
+use crate::support::process::{
+    BLOCKS, DRAIN_MS, LOG, OtherClient, STAY, THREADS_MAX, UNREAD, alone,
+};
+use crate::support::raw::Raw;
 use crate::support::world::World;
 use crate::support::{LONG, descriptors, drain, eventually, eventually_equal, pipe, threads};
+
+/// A server that lets clients in greets them sooner.
+const SOON: Duration = Duration::from_secs(1);
 
 /// Waits until a process has ended.
 fn ended(pid: u32) {
@@ -140,6 +147,53 @@ fn a_server_ends_when_it_is_told_to_while_as_many_methods_and_jobs_block_as_may(
         terminate(pid);
         ended(pid);
     });
+}
+
+#[test]
+fn user_code_of_any_kind_that_blocks_counts_as_methods_of_the_client_that_causes_it() {
+    for kind in BLOCKS {
+        println!("{kind}");
+        // One process may run three of four methods at once.
+        let world = World::with_environment(&[(STAY, "1"), (THREADS_MAX, "4"), (DRAIN_MS, "100")]);
+        let hazard: HazardClient = world.activate(HAZARD);
+        let pid = hazard.pid().unwrap();
+        let hostile = OtherClient::that_blocks(&world, kind);
+        let bench = world.bench();
+        for _ in 0..20 {
+            bench.nothing().unwrap();
+            let (when, (reader, writer)) = (Event::new().unwrap(), pipe());
+            bench.job(&when, &LONG, &writer).unwrap();
+            drop(writer);
+            when.set().unwrap();
+            assert_eq!(drain(reader), "Fired");
+            world.bench().nothing().unwrap();
+        }
+        // This client can block the last thread, and the server ends all the same.
+        let (entered, until) = (Event::new().unwrap(), ManualEvent::new().unwrap());
+        hazard.block_in_job(&entered, &until).unwrap();
+        assert!(entered.wait_timeout(LONG).unwrap());
+        terminate(pid);
+        ended(pid);
+        drop(hostile);
+    }
+}
+
+#[test]
+fn a_server_ends_when_it_is_told_to_while_its_log_blocks_all_event_loops() {
+    let world = World::with_environment(&[(LOG, UNREAD), (STAY, "1"), (DRAIN_MS, "100")]);
+    let pid = world.bench().pid().unwrap();
+    let socket = world.socket();
+    let mut clients = Vec::new();
+    // A client that breaks the rules causes a warning, which blocks the loop that logs it.
+    eventually("no loop lets clients in", || {
+        let client = Raw::connected(&socket);
+        let is_greeted = client.0.wait_readable(Instant::now() + SOON).unwrap();
+        let _ = client.send_as_it_is(&Header::new(FrameKind::Greeting), &[], &[]);
+        clients.push(client);
+        !is_greeted
+    });
+    terminate(pid);
+    ended(pid);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::BorrowedFd;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering as Order};
 use std::time::Duration;
 
@@ -43,6 +44,25 @@ pub(crate) trait Hazard {
     fn wait_in_worker(&self, until: ManualEvent) -> Result<()>;
     /// The same, in a job.
     fn block_in_job(&self, context: &Context, entered: Event, until: ManualEvent) -> Result<()>;
+    /// The same, in a job that waits for an event.
+    fn block_when(
+        &self,
+        context: &Context,
+        when: ManualEvent,
+        entered: Event,
+        until: ManualEvent,
+    ) -> Result<()>;
+    /// The same, in the destructor of the object.
+    fn block_in_drop(&self, entered: Event, until: ManualEvent) -> Result<()>;
+    /// The same, in the destructor of an object that is served at a door.
+    fn block_in_drop_of(
+        &self,
+        context: &Context,
+        entered: Event,
+        until: ManualEvent,
+    ) -> Result<HazardClient>;
+    /// The same, when one more object of this class is created.
+    fn block_in_next_object(&self, entered: Event, until: ManualEvent) -> Result<()>;
 }
 
 /// A value whose destructor panics in a process where [`ARMED`] is set.
@@ -90,13 +110,31 @@ impl Encode for Unencodable {
 #[derive(Debug, Default)]
 pub(crate) struct Laboratory {
     drop_panics: AtomicBool,
+    blocks_drop: Mutex<Option<Block>>,
 }
+
+/// Blocks a thread.
+#[derive(Debug)]
+struct Block(Event, ManualEvent);
+
+impl Block {
+    fn wait(self) {
+        self.0.set().unwrap();
+        self.1.wait().unwrap();
+    }
+}
+
+static BLOCK_NEXT: Mutex<Vec<Block>> = Mutex::new(Vec::new());
 
 static NEXT_PANICS: AtomicBool = AtomicBool::new(false);
 
 impl Laboratory {
     pub(crate) fn new() -> Self {
         assert!(!NEXT_PANICS.swap(false, Order::SeqCst), "the factory");
+        let block = BLOCK_NEXT.lock().unwrap().pop();
+        if let Some(block) = block {
+            block.wait();
+        }
         Self::default()
     }
 }
@@ -104,6 +142,10 @@ impl Laboratory {
 impl Drop for Laboratory {
     fn drop(&mut self) {
         assert!(!self.drop_panics.load(Order::SeqCst), "the destructor of the object");
+        let block = self.blocks_drop.lock().unwrap().take();
+        if let Some(block) = block {
+            block.wait();
+        }
     }
 }
 
@@ -157,10 +199,38 @@ impl Hazard for Laboratory {
     }
 
     fn block_in_job(&self, context: &Context, entered: Event, until: ManualEvent) -> Result<()> {
-        context.after(Duration::ZERO, move |_| {
-            entered.set().unwrap();
-            until.wait().unwrap();
-        })
+        context.after(Duration::ZERO, move |_| Block(entered, until).wait())
+    }
+
+    fn block_when(
+        &self,
+        context: &Context,
+        when: ManualEvent,
+        entered: Event,
+        until: ManualEvent,
+    ) -> Result<()> {
+        context.when(when, Duration::MAX, move |_| Block(entered, until).wait())
+    }
+
+    fn block_in_drop(&self, entered: Event, until: ManualEvent) -> Result<()> {
+        *self.blocks_drop.lock().unwrap() = Some(Block(entered, until));
+        Ok(())
+    }
+
+    fn block_in_drop_of(
+        &self,
+        context: &Context,
+        entered: Event,
+        until: ManualEvent,
+    ) -> Result<HazardClient> {
+        let object = Self::default();
+        object.block_in_drop(entered, until)?;
+        context.serve::<dyn Hazard, _>(object)
+    }
+
+    fn block_in_next_object(&self, entered: Event, until: ManualEvent) -> Result<()> {
+        BLOCK_NEXT.lock().unwrap().push(Block(entered, until));
+        Ok(())
     }
 }
 
@@ -174,6 +244,34 @@ impl Waitable for Trap {
     fn take(&self) -> io::Result<bool> {
         panic!("to take a trap");
     }
+}
+
+/// A subscriber of `tracing` that blocks at each warning, as one does that writes to a pipe without a
+/// reader.
+pub(crate) struct Unread;
+
+impl tracing::Subscriber for Unread {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        *metadata.level() <= tracing::Level::WARN
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn event(&self, _: &tracing::Event<'_>) {
+        loop {
+            std::thread::park();
+        }
+    }
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
 }
 
 /// A subscriber of `tracing` that panics with everything, as one does whose file system is full.

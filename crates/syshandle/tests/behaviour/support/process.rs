@@ -8,10 +8,10 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, setrlimit};
-use syshandle::{Activation, Event, Guid, Server};
+use syshandle::{Activation, Event, Guid, ManualEvent, Server};
 
 use super::bench::{BENCH, BenchClient, DOUBLE, Workbench};
-use super::hazard::{ARMED, FullDisk, HAZARD, Laboratory};
+use super::hazard::{ARMED, FullDisk, HAZARD, HazardClient, Laboratory, Unread};
 use super::world::World;
 
 /// The environment variable that says what this process is.
@@ -24,8 +24,9 @@ pub(crate) const CLIENTS_MAX: &str = "BEHAVIOUR_CLIENTS_MAX";
 pub(crate) const THREADS_MAX: &str = "BEHAVIOUR_THREADS_MAX";
 /// How many descriptors the server may have open.
 pub(crate) const DESCRIPTORS_MAX: &str = "BEHAVIOUR_DESCRIPTORS_MAX";
-/// Set, the server's log panics.
+/// Set, the server's log panics; to [`UNREAD`], it blocks.
 pub(crate) const LOG: &str = "BEHAVIOUR_LOG";
+pub(crate) const UNREAD: &str = "unread";
 /// Set, the server stays until it is told to end.
 pub(crate) const STAY: &str = "BEHAVIOUR_STAY";
 
@@ -37,6 +38,7 @@ const ALONE: &str = "BEHAVIOUR_ALONE";
 /// The function that a server runs.
 pub(crate) const SERVE: &str = "support::process::serves_where_it_is_started_as_a_server";
 const ACT: &str = "support::process::acts_where_it_is_started_as_a_client";
+const BLOCK: &str = "support::process::blocks_where_it_is_started_as_a_client";
 
 /// The arguments with which this program runs one of its tests only.
 pub(crate) fn arguments(test: &str) -> Vec<String> {
@@ -54,8 +56,10 @@ fn serves_where_it_is_started_as_a_server() {
         return;
     }
     ARMED.store(true, std::sync::atomic::Ordering::SeqCst);
-    if std::env::var_os(LOG).is_some() {
-        tracing::subscriber::set_global_default(FullDisk).unwrap();
+    match std::env::var(LOG).as_deref() {
+        Ok(UNREAD) => tracing::subscriber::set_global_default(Unread).unwrap(),
+        Ok(_) => tracing::subscriber::set_global_default(FullDisk).unwrap(),
+        Err(_) => {}
     }
     let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     if let Some(descriptors) = number(DESCRIPTORS_MAX) {
@@ -113,12 +117,25 @@ pub(crate) struct OtherClient {
 impl OtherClient {
     /// Starts a job that writes its outcome to the report; says good-bye if it is told so.
     pub(crate) fn with_job(world: &World, report: &std::path::Path, bye: bool) -> Self {
+        let bye = if bye { "1" } else { "0" };
+        Self::start(
+            world,
+            ACT,
+            &[("BEHAVIOUR_REPORT", report.to_str().unwrap()), ("BEHAVIOUR_BYE", bye)],
+        )
+    }
+
+    /// Blocks as many threads of the server as it may, by user code of this kind.
+    pub(crate) fn that_blocks(world: &World, kind: &str) -> Self {
+        Self::start(world, BLOCK, &[("BEHAVIOUR_KIND", kind)])
+    }
+
+    fn start(world: &World, test: &str, environment: &[(&str, &str)]) -> Self {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(arguments(ACT))
+            .args(arguments(test))
             .env(ROLE, CLIENT)
             .env(WORLD, world.folder())
-            .env("BEHAVIOUR_REPORT", report)
-            .env("BEHAVIOUR_BYE", if bye { "1" } else { "0" })
+            .envs(environment.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -179,4 +196,54 @@ fn acts_where_it_is_started_as_a_client() {
     // Until it is killed.
     let _ = std::io::stdin().read_to_end(&mut Vec::new());
     drop(bench);
+}
+
+/// The kinds of user code that [`OtherClient::that_blocks`] knows.
+pub(crate) const BLOCKS: [&str; 5] = ["timer", "event", "destructor", "door", "constructor"];
+
+/// More than a client of the server may run.
+const BLOCKED: usize = 12;
+
+#[test]
+fn blocks_where_it_is_started_as_a_client() {
+    let Ok(kind) = std::env::var("BEHAVIOUR_KIND") else { return };
+    let folder = PathBuf::from(std::env::var_os(WORLD).unwrap());
+    let activate = || -> HazardClient {
+        let activation = Activation::new().locations(World::locations_in(&folder));
+        activation.activate(HAZARD.clsid()).unwrap()
+    };
+    let hazard = activate();
+    let hasty = hazard.with_timeout(Duration::from_millis(500));
+    let entered = [(); BLOCKED].map(|()| Event::new().unwrap());
+    let [when, until] = [(); 2].map(|()| ManualEvent::new().unwrap());
+    let mut clients = Vec::new();
+    for entered in &entered {
+        match kind.as_str() {
+            // When as many run as may, this client can start no more.
+            "timer" => drop(hasty.block_in_job(entered, &until)),
+            "event" => hazard.block_when(&when, entered, &until).unwrap(),
+            "destructor" => clients.push(activate()),
+            "door" => clients.push(hazard.block_in_drop_of(entered, &until).unwrap()),
+            _ => hazard.block_in_next_object(entered, &until).unwrap(),
+        }
+    }
+    match kind.as_str() {
+        "event" => when.set().unwrap(),
+        "destructor" => {
+            for (client, entered) in clients.iter().zip(&entered) {
+                client.block_in_drop(entered, &until).unwrap();
+            }
+            clients.clear();
+        }
+        "door" => clients.clear(),
+        "constructor" => clients.extend((0..BLOCKED).map(|_| activate())),
+        _ => {}
+    }
+    let mut running = 0;
+    while running < 3 {
+        running += entered.iter().filter(|entered| entered.poll().unwrap()).count();
+        std::thread::yield_now();
+    }
+    println!("\nready");
+    let _ = std::io::stdin().read_to_end(&mut Vec::new());
 }

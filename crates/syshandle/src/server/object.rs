@@ -1,0 +1,114 @@
+//! The object of a connection or a door, whose destructor is user code.
+//!
+//! A client chooses when its connections and doors end, so a destructor that blocks counts among the
+//! client's running methods. The connection or door counts in the client's quota until then.
+
+use std::sync::{Arc, OnceLock, Weak};
+
+use super::activity::{Hold, What};
+use super::reactor::Reactor;
+use super::receiving::Acted;
+use super::sentinel::Post;
+use super::shares::{Share, Taken};
+use super::task::Code;
+use crate::Object;
+use crate::class::AnyInterface;
+
+/// The object of a connection or a door.
+///
+/// If it is dropped elsewhere than in a [`Release`], a worker thread releases the object.
+pub(super) struct ClientObject {
+    pub(super) object: OnceLock<Object>,
+    pub(super) interface: OnceLock<Arc<dyn AnyInterface>>,
+    reactor: Weak<Reactor>,
+    share: Arc<Share>,
+    /// The part of the quota that the connection or door has.
+    taken: Arc<Taken>,
+}
+
+/// An object to drop.
+#[derive(Debug)]
+pub(super) struct Release {
+    object: ClientObject,
+    _hold: Hold,
+}
+
+impl ClientObject {
+    pub(super) fn new(
+        reactor: &Arc<Reactor>,
+        share: &Arc<Share>,
+        object: Option<Object>,
+        taken: Taken,
+    ) -> Self {
+        Self {
+            object: object.map(OnceLock::from).unwrap_or_default(),
+            interface: OnceLock::new(),
+            reactor: Arc::downgrade(reactor),
+            share: share.clone(),
+            taken: Arc::new(taken),
+        }
+    }
+
+    /// Returns the part of the quota, for as long as something else of the connection is left.
+    pub(super) fn taken(&self) -> Arc<Taken> {
+        self.taken.clone()
+    }
+
+    /// Releases the object on this thread, or on a worker thread if the client has as many methods
+    /// running as may.
+    pub(super) fn release(mut self, reactor: &Arc<Reactor>, post: &Post) -> Acted {
+        let Some(release) = self.take(reactor) else { return Acted::Otherwise };
+        drop(self);
+        match reactor.sentinel.try_start_unknown(post, reactor, release.share()) {
+            Some(running) => {
+                release.run();
+                Acted::after(running, reactor)
+            }
+            None => {
+                reactor.crew.add_task(reactor, Code::Release(release).into());
+                Acted::Otherwise
+            }
+        }
+    }
+
+    fn take(&mut self, reactor: &Reactor) -> Option<Release> {
+        let object = self.object.take()?;
+        let interface = self.interface.take().map(OnceLock::from).unwrap_or_default();
+        let object = Self {
+            object: object.into(),
+            interface,
+            // The release itself drops the object in place.
+            reactor: Weak::new(),
+            share: self.share.clone(),
+            taken: self.taken.clone(),
+        };
+        Some(Release { object, _hold: reactor.hold(What::Work) })
+    }
+}
+
+impl Drop for ClientObject {
+    fn drop(&mut self) {
+        if let Some(reactor) = self.reactor.upgrade()
+            && let Some(release) = self.take(&reactor)
+        {
+            reactor.crew.add_task(&reactor, Code::Release(release).into());
+        }
+    }
+}
+
+impl Release {
+    pub(super) fn share(&self) -> &Arc<Share> {
+        &self.object.share
+    }
+
+    /// Drops the object.
+    pub(super) fn run(self) {
+        drop(self);
+    }
+}
+
+impl std::fmt::Debug for ClientObject {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ClientObject").field("object", &self.object.get()).finish_non_exhaustive()
+    }
+}
