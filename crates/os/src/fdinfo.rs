@@ -11,6 +11,8 @@ use crate::sys::stat::Stat;
 /// The text that the kernel prints about a descriptor, as far as it fits.
 pub(crate) struct FdInfo<'r> {
     text: &'r [u8],
+    /// Where the lines of the object's own start, after those that all objects have.
+    own: usize,
 }
 
 /// The buffer for the text. The caller has it, so that it isn't copied.
@@ -38,21 +40,35 @@ pub(crate) fn read<'r>(
     if !may_use(Feature::Proc) {
         return Err(without_proc());
     }
-    let len = probe::read(handle, stat.inode, &mut room.0)?;
-    Ok(FdInfo { text: &room.0[..len] })
+    let own = probe::read(handle, stat.inode, &mut room.0)?;
+    Ok(FdInfo { text: &room.0[..own.end], own: own.start })
 }
 
-/// Returns the inode number in a text that the kernel printed about a descriptor.
-pub(crate) fn inode(text: &[u8]) -> Option<u64> {
+/// Reads the lines that the kernel prints about all descriptors. Returns the inode number, and where
+/// those lines end.
+pub(crate) fn general(text: &[u8]) -> Option<(u64, usize)> {
     let mut rest = text;
+    for name in ["pos:", "flags:", "mnt_id:"] {
+        rest = after_line(rest, name)?;
+    }
+    // Whatever a newer kernel may print before the last line that all have.
     while !rest.starts_with(b"ino:") {
         rest = after_line(rest, "")?;
     }
-    let number = rest["ino:".len()..]
-        .trim_ascii_start()
-        .iter()
-        .map_while(|byte| char::from(*byte).to_digit(10).map(u64::from));
-    number.fold(None, |inode, digit| inode.unwrap_or(0_u64).checked_mul(10)?.checked_add(digit))
+    let value = rest.strip_prefix(b"ino:")?;
+    let mut inode = None;
+    for (at, byte) in value.iter().enumerate() {
+        match byte {
+            b'0'..=b'9' => {
+                let digit = u64::from(byte - b'0');
+                inode = Some(inode.unwrap_or(0_u64).checked_mul(10)?.checked_add(digit)?);
+            }
+            b'\n' => return Some((inode?, text.len() - value.len() + at + 1)),
+            b'\t' | b' ' if inode.is_none() => {}
+            _ => return None,
+        }
+    }
+    None
 }
 
 impl FdInfo<'_> {
@@ -87,7 +103,7 @@ pub(crate) enum Eventfd {
 impl FdInfo<'_> {
     /// How the eventfd counts, if it is one.
     pub(crate) fn eventfd(&self) -> Option<Eventfd> {
-        if !self.own()?.starts_with(b"eventfd-count:") {
+        if !self.own().starts_with(b"eventfd-count:") {
             return None;
         }
         let says_mode = may_use(Feature::SemaphoreMode);
@@ -105,29 +121,26 @@ impl FdInfo<'_> {
     /// The lines of the object's own, after those that all have and the locks. The first one says
     /// what it is; in a later one there may be a text of somebody's choice, with lines of its own:
     /// the name of a dma-buf, a path in that of a bpf link.
-    fn own(&self) -> Option<&[u8]> {
-        let mut own = self.text;
-        for name in ["pos:", "flags:", "mnt_id:"] {
-            own = after_line(own, name)?;
-        }
-        // Whatever a newer kernel may print before the last line that all have.
-        while !own.starts_with(b"ino:") {
-            own = after_line(own, "")?;
-        }
-        own = after_line(own, "ino:")?;
+    fn own(&self) -> &[u8] {
+        let mut own = &self.text[self.own..];
         while own.starts_with(b"lock:") {
-            own = after_line(own, "lock:")?;
+            own = after_line(own, "lock:").unwrap_or_default();
         }
-        Some(own)
+        own
     }
 }
 
 /// What comes after a line that starts like this. Byte by byte: that is quicker for lines this short.
 #[inline]
 fn after_line<'t>(text: &'t [u8], start: &str) -> Option<&'t [u8]> {
-    let mut line = text.strip_prefix(start.as_bytes())?.iter();
-    line.find(|&&byte| byte == b'\n')?;
-    Some(line.as_slice())
+    let mut rest = text.strip_prefix(start.as_bytes())?;
+    while let [byte, more @ ..] = rest {
+        rest = more;
+        if *byte == b'\n' {
+            return Some(rest);
+        }
+    }
+    None
 }
 
 /// The error where only `/proc` could tell.
@@ -151,18 +164,20 @@ mod tests {
 
     #[test]
     fn the_inode_number_is_the_one_of_the_general_lines() {
-        let text = b"pos:\t0\nflags:\t02\nmnt_id:\t15\nino:\t1042\nname:\tx\nino:\t7\n";
-        assert_eq!(inode(text), Some(1042));
-        assert_eq!(inode(b"pos:\t0\nino:\t\n"), None);
-        assert_eq!(inode(b"ino:\t99999999999999999999\n"), None);
-        assert_eq!(inode(b"pos:\t0"), None);
+        let printed = |rest: &str| general(format!("pos:\t0\nflags:\t02\n{rest}").as_bytes());
+        assert_eq!(printed("mnt_id:\t15\nino:\t1042\nname:\tx\nino:\t7\n"), Some((1042, 38)));
+        assert_eq!(printed("mnt_id:\t15\nnew:\t1\nino:\t7\n"), Some((7, 42)));
+        assert_eq!(printed("mnt_id:\t15\nino:\t\n"), None);
+        assert_eq!(printed("mnt_id:\t15\nino:\t99999999999999999999\n"), None);
+        assert_eq!(printed("ino:\t7\n"), None);
     }
 
     #[test]
     fn a_name_that_reads_like_an_event_makes_none() {
         let printed = |own: &str| {
             let text = format!("pos:\t0\nflags:\t02\nmnt_id:\t15\nino:\t7\n{own}");
-            FdInfo { text: text.as_bytes() }.eventfd()
+            let own = general(text.as_bytes()).unwrap().1;
+            FdInfo { text: text.as_bytes(), own }.eventfd()
         };
         let event = "eventfd-count:                0\neventfd-id: 3\neventfd-semaphore: 0\n";
         assert_eq!(printed(event), Some(Eventfd::Event));

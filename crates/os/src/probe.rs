@@ -12,11 +12,14 @@
 //! - a thread with a table of its own (`unshare` with `CLONE_FILES`), or any other reason why N
 //!   in the file isn't the handle: the text has another inode number than the handle;
 //! - the thread that opened the file has exited: reading fails;
-//! - the program has closed N or the file, as daemons do that close all descriptors: the open file
-//!   hasn't the [`tag`] any more. Nothing is duplicated onto such a number, which may be in use again.
+//! - the program has closed N, as daemons do that close all descriptors: its open file hasn't the [`tag`]
+//!   any more. Nothing is duplicated onto such a number, which may be in use again. The number of the file
+//!   is below N, so a program that closes all descriptors from a number on closes N with the file. If the
+//!   file alone was closed, the text isn't about the handle.
 
 use std::io::{self, ErrorKind};
 use std::mem;
+use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Mutex;
 
@@ -28,17 +31,22 @@ use crate::sys::tag;
 use crate::{device, fdinfo, proc};
 
 /// Reads what the kernel prints about a handle, whose inode number is `inode`, into `text`. Returns
-/// the length.
+/// where the object's own lines are.
 ///
 /// # Errors
 /// The file can't be opened: `Unsupported` without a `/proc` that is procfs, `PermissionDenied` in a sandbox.
-pub(crate) fn read(handle: BorrowedFd<'_>, inode: u64, text: &mut [u8]) -> io::Result<usize> {
+pub(crate) fn read(
+    handle: BorrowedFd<'_>,
+    inode: u64,
+    text: &mut [u8],
+) -> io::Result<Range<usize>> {
     if let Some(mut probe) = PROBE.lock()
-        && let Some(len) = probe.read(handle, inode, text)
+        && let Some(own) = probe.read(handle, inode, text)
     {
-        return Ok(len);
+        return Ok(own);
     }
-    Ok(read_start(&open("thread-self", handle.as_raw_fd())?, text)?)
+    let len = read_start(&open("thread-self", handle.as_raw_fd())?, text)?;
+    Ok(fdinfo::general(&text[..len]).map_or(len, |(_, end)| end)..len)
 }
 
 /// Opens the file, so that no file has to be opened later.
@@ -66,20 +74,30 @@ struct Probe {
 }
 
 impl Probe {
-    /// Returns the length of the text; `None` if the reserved number doesn't help.
-    fn read(&mut self, handle: BorrowedFd<'_>, inode: u64, text: &mut [u8]) -> Option<usize> {
+    /// Returns where the object's own lines are; `None` if the reserved number doesn't help.
+    fn read(
+        &mut self,
+        handle: BorrowedFd<'_>,
+        inode: u64,
+        text: &mut [u8],
+    ) -> Option<Range<usize>> {
         for _ in 0..2 {
             if self.reserved.is_none() && self.losses < LOSSES_MAX {
                 self.reserved = Reserved::new().ok();
             }
             let reserved = self.reserved.as_mut()?;
-            if reserved.is_intact() {
-                match reserved.examine(handle, text) {
-                    Ok(len) => {
-                        return (fdinfo::inode(&text[..len]) == Some(inode)).then_some(len);
+            if tag::is_set(reserved.number.as_fd()) {
+                match reserved.examine(handle, inode, text) {
+                    Ok(Examined::Described(own)) => return Some(own),
+                    Ok(Examined::NotDescribed) => return None,
+                    Ok(Examined::ThreadGone) => {}
+                    // The number isn't reserved any more.
+                    Ok(Examined::NotOurFile) => {
+                        if let Some(Reserved { file, number }) = self.reserved.take() {
+                            drop(number);
+                            mem::forget(file);
+                        }
                     }
-                    // The thread that opened the file is gone.
-                    Err(Errno::NOENT | Errno::SRCH) => {}
                     Err(_) => return None,
                 }
             }
@@ -100,10 +118,22 @@ impl Probe {
     }
 }
 
+/// The result of reading the kept file.
+enum Examined {
+    /// The text is about the handle: where the object's own lines are.
+    Described(Range<usize>),
+    /// The text is about something else.
+    NotDescribed,
+    /// The thread that opened the file has exited.
+    ThreadGone,
+    /// The number of the file is in use for something else. The handle's duplicate is still at N.
+    NotOurFile,
+}
+
 /// A reserved descriptor number, and the file in which the kernel describes it.
 #[derive(Debug)]
 struct Reserved {
-    /// `/proc/self/fdinfo/N`.
+    /// `/proc/self/fdinfo/N`, at a number below N.
     file: OwnedFd,
     /// N: a duplicate of `file`, except while a handle is examined.
     number: OwnedFd,
@@ -118,13 +148,19 @@ impl Reserved {
 
     fn of(whose: &str) -> io::Result<Self> {
         // Any descriptor does until there is the file.
-        let mut number = rustix::event::eventfd(0, EventfdFlags::CLOEXEC)?;
-        let file = open(whose, number.as_raw_fd())?;
-        tag::set(file.as_fd())?;
-        put(file.as_fd(), &mut number)?;
+        let any = || rustix::event::eventfd(0, EventfdFlags::CLOEXEC);
+        let mut numbers = [any()?, any()?];
+        numbers.sort_by_key(AsRawFd::as_raw_fd);
+        let [mut file, mut number] = numbers;
+        let opened = open(whose, number.as_raw_fd())?;
+        tag::set(opened.as_fd())?;
+        put(opened.as_fd(), &mut file)?;
+        put(opened.as_fd(), &mut number)?;
         let mut text = [0; 128];
         let len = read_start(&file, &mut text)?;
-        if fdinfo::inode(&text[..len]) != Some(device::stat(&file)?.inode) {
+        if !fdinfo::general(&text[..len])
+            .is_some_and(|(inode, _)| device::stat(&file).is_ok_and(|stat| stat.inode == inode))
+        {
             return Err(fdinfo::without_proc());
         }
         Ok(Self { file, number })
@@ -135,11 +171,26 @@ impl Reserved {
         tag::is_set(self.number.as_fd()) && tag::is_set(self.file.as_fd())
     }
 
-    fn examine(&mut self, handle: BorrowedFd<'_>, text: &mut [u8]) -> Result<usize, Errno> {
+    fn examine(
+        &mut self,
+        handle: BorrowedFd<'_>,
+        inode: u64,
+        text: &mut [u8],
+    ) -> Result<Examined, Errno> {
         put(handle, &mut self.number)?;
-        let read = read_start(&self.file, text);
+        let examined = match read_start(&self.file, text) {
+            Ok(len) => match fdinfo::general(&text[..len]) {
+                Some((found, end)) if found == inode => Examined::Described(end..len),
+                _ => Examined::NotDescribed,
+            },
+            Err(Errno::NOENT | Errno::SRCH) => Examined::ThreadGone,
+            Err(_) => Examined::NotDescribed,
+        };
+        if !matches!(examined, Examined::Described(_)) && !tag::is_set(self.file.as_fd()) {
+            return Ok(Examined::NotOurFile);
+        }
         put(self.file.as_fd(), &mut self.number)?;
-        read
+        Ok(examined)
     }
 }
 
@@ -195,8 +246,8 @@ mod tests {
 
     fn text_of(handle: &OwnedFd) -> String {
         let (mut text, stat) = ([0; 256], device::stat(handle).unwrap());
-        let len = read(handle.as_fd(), stat.inode, &mut text).unwrap();
-        String::from_utf8_lossy(&text[..len]).into_owned()
+        let own = read(handle.as_fd(), stat.inode, &mut text).unwrap();
+        String::from_utf8_lossy(&text[own]).into_owned()
     }
 
     fn event(count: u32) -> OwnedFd {
@@ -210,8 +261,8 @@ mod tests {
 
     fn examine(probe: &mut Probe, handle: &OwnedFd) -> Option<String> {
         let (mut text, stat) = ([0; 256], device::stat(handle).unwrap());
-        let len = probe.read(handle.as_fd(), stat.inode, &mut text)?;
-        Some(String::from_utf8_lossy(&text[..len]).into_owned())
+        let own = probe.read(handle.as_fd(), stat.inode, &mut text)?;
+        Some(String::from_utf8_lossy(&text[own]).into_owned())
     }
 
     #[test]
@@ -263,6 +314,24 @@ mod tests {
         assert!(examine(&mut probe, &event(3)).unwrap().contains("eventfd-count"));
         assert_ne!(probe.reserved.as_ref().unwrap().number.as_raw_fd(), number);
         assert_eq!(device::stat(&taken).unwrap().inode, inode);
+    }
+
+    #[test]
+    fn a_file_that_the_program_closed_alone_is_left_alone() {
+        let mut probe = probe();
+        let reserved = probe.reserved.as_ref().unwrap();
+        let (file, number) = (reserved.file.as_raw_fd(), reserved.number.as_raw_fd());
+        assert!(file < number);
+        #[expect(unsafe_code, reason = "what the test is about: somebody else's descriptor")]
+        // SAFETY: the probe, which owns the number, doesn't close what it doesn't recognize.
+        let mut taken = unsafe { OwnedFd::from_raw_fd(file) };
+        let (reader, writer) = io::pipe().unwrap();
+        put(writer.as_fd(), &mut taken).unwrap();
+        drop(writer);
+        assert!(examine(&mut probe, &event(4)).unwrap().contains("eventfd-count"));
+        drop(taken);
+        // Neither the number nor anything else keeps the program's descriptor open.
+        assert_eq!(rustix::io::read(&reader, &mut [0; 1]), Ok(0));
     }
 
     #[test]
