@@ -191,22 +191,17 @@ impl Seqpacket {
         patience: Duration,
         mut receive: impl FnMut(bool) -> io::Result<T>,
     ) -> io::Result<T> {
-        if !self.is_exclusive {
-            return match receive(false) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.wait_readable(Instant::now() + patience)?;
-                    receive(false)
-                }
-                received => received,
-            };
+        if self.is_exclusive {
+            let whole_ms = patience.as_secs().saturating_mul(1_000);
+            let patience_ms = whole_ms.saturating_add(patience.subsec_millis().into());
+            let patience_ms = u32::try_from(patience_ms).unwrap_or(u32::MAX).max(1);
+            if self.patience_ms.load(Ordering::Relaxed) != patience_ms {
+                self.set_patience(patience_ms)?;
+            }
+        } else {
+            self.wait_readable(Instant::now() + patience)?;
         }
-        let whole_ms = patience.as_secs().saturating_mul(1_000);
-        let patience_ms = whole_ms.saturating_add(patience.subsec_millis().into());
-        let patience_ms = u32::try_from(patience_ms).unwrap_or(u32::MAX).max(1);
-        if self.patience_ms.load(Ordering::Relaxed) != patience_ms {
-            self.set_patience(patience_ms)?;
-        }
-        receive(true)
+        receive(self.is_exclusive)
     }
 
     #[cold]
