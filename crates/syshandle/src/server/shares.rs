@@ -17,6 +17,7 @@ use crate::sync::now;
 #[derive(Debug)]
 pub(crate) struct Shares {
     own_user: UserId,
+    own_pid: u32,
     totals: Totals,
     taken: Mutex<HashMap<Who, Weak<Share>>>,
 }
@@ -100,7 +101,8 @@ pub(crate) enum Part {
 
 impl Shares {
     pub(crate) fn new(totals: Totals) -> Self {
-        Self { own_user: UserId::current(), totals, taken: Mutex::default() }
+        let (own_user, own_pid) = (UserId::current(), std::process::id());
+        Self { own_user, own_pid, totals, taken: Mutex::default() }
     }
 
     /// The share of a client.
@@ -111,7 +113,7 @@ impl Shares {
     fn of_process(&self, uid: UserId, pid: u32) -> Arc<Share> {
         let (who, quarters) = match uid == self.own_user {
             // This process itself, for an object that it serves to itself and others.
-            true if pid == std::process::id() => (Who::Process(pid), 4),
+            true if pid == self.own_pid => (Who::Process(pid), 4),
             true => (Who::Process(pid), 3),
             false => (uid.number().map_or(Who::Unknown, Who::User), 1),
         };
