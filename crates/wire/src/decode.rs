@@ -337,7 +337,9 @@ impl<'a> Decoder<'a> {
         let declared = self.declared.map_or(H::DECLARED, |declared| declared.and(H::DECLARED));
         let error = match self.prove.prove(handle.as_handle(), &declared) {
             Ok(duplicate) => {
-                self.duplicates.extend(duplicate);
+                if let Some(duplicate) = duplicate {
+                    self.duplicates.push(duplicate);
+                }
                 return Ok(H::from_handle(handle));
             }
             Err(ProofError::Mismatch(mismatch)) => self.error(Malformed::Handle { slot, mismatch }),
@@ -358,10 +360,19 @@ impl<'a> Decoder<'a> {
         match (self.bytes_left(), self.handles.len()) {
             (0, 0) => {
                 // The values have the same handles, so no close is the last one.
-                self.duplicates.clear();
+                if !self.duplicates.is_empty() {
+                    self.duplicates.clear();
+                }
                 Ok(())
             }
             (bytes, handles) => Err(left_over(bytes, handles)),
+        }
+    }
+
+    #[cold]
+    fn refuse_all(&mut self) {
+        for handle in self.handles.by_ref().chain(self.duplicates.drain(..)) {
+            self.prove.refuse(handle);
         }
     }
 
@@ -386,8 +397,8 @@ fn left_over(bytes: usize, handles: usize) -> DecodeError {
 impl Drop for Decoder<'_> {
     #[inline]
     fn drop(&mut self) {
-        for handle in self.handles.by_ref().chain(self.duplicates.drain(..)) {
-            self.prove.refuse(handle);
+        if self.handles.len() > 0 || !self.duplicates.is_empty() {
+            self.refuse_all();
         }
     }
 }

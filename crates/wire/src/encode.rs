@@ -57,8 +57,9 @@ impl<'a> Encoder<'a> {
     /// The same, for a call that ends by `deadline`.
     #[inline]
     #[must_use]
-    pub fn until(self, deadline: Instant) -> Self {
-        Self { deadline: Some(deadline), ..self }
+    pub fn until(mut self, deadline: Instant) -> Self {
+        self.deadline = Some(deadline);
+        self
     }
 
     /// When the call ends that the message is for, if that is known. A value whose encoding waits for

@@ -20,9 +20,13 @@ pub type Handles = SmallVec<[OwnedHandle; FEW]>;
 #[derive(Debug, Default)]
 pub struct LentHandles<'a> {
     lent: SmallVec<[BorrowedHandle<'a>; FEW]>,
-    /// Handles that the message owns, each with its slot. Mostly none.
-    given: Vec<(usize, Box<dyn GivenHandle>)>,
+    given: Option<Box<Given>>,
 }
+
+/// Handles that a message owns, each with its slot. Few messages have any, and a message is moved
+/// several times: so it has no more than a pointer to them.
+#[derive(Debug, Default)]
+struct Given(Vec<(usize, Box<dyn GivenHandle>)>);
 
 /// A handle that is made for one message.
 pub trait GivenHandle: std::fmt::Debug + Send {
@@ -34,7 +38,7 @@ impl<'a> LentHandles<'a> {
     /// The number of handles.
     #[inline]
     pub fn len(&self) -> usize {
-        self.lent.len() + self.given.len()
+        self.lent.len() + self.given.as_ref().map_or(0, |given| given.0.len())
     }
 
     /// Whether there are none.
@@ -48,17 +52,16 @@ impl<'a> LentHandles<'a> {
     }
 
     pub(crate) fn give(&mut self, handle: Box<dyn GivenHandle>) {
-        self.given.push((self.len(), handle));
+        let slot = self.len();
+        self.given.get_or_insert_default().0.push((slot, handle));
     }
 
     /// Calls `send` with all handles.
     #[inline]
     pub fn with<R>(&self, send: impl FnOnce(&[BorrowedHandle<'_>]) -> R) -> R {
-        if self.given.is_empty() {
-            return send(&self.lent);
-        }
+        let Some(given) = &self.given else { return send(&self.lent) };
         let mut all: Vec<BorrowedHandle<'_>> = self.lent.to_vec();
-        for (slot, handle) in &self.given {
+        for (slot, handle) in &given.0 {
             all.insert(*slot, handle.lend());
         }
         send(&all)
@@ -66,7 +69,7 @@ impl<'a> LentHandles<'a> {
 
     /// The lent handles; `None` if the message owns some.
     pub(crate) fn into_lent(self) -> Option<Vec<BorrowedHandle<'a>>> {
-        self.given.is_empty().then(|| self.lent.into_vec())
+        self.given.is_none().then(|| self.lent.into_vec())
     }
 }
 
