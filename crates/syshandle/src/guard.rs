@@ -13,11 +13,13 @@ use syshandle_wire::Limits;
 ///
 /// # Errors
 /// The text of its panic, cut to the length that a fault may carry.
+#[inline(always)]
 pub(crate) fn guard<T>(run: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(run)).map_err(panic_text)
 }
 
 /// Takes the text out of a panic, and disposes of its payload, whose destructor is foreign code too.
+#[cold]
 fn panic_text(panic: Box<dyn Any + Send>) -> String {
     let text = match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
         (Some(text), _) => text,

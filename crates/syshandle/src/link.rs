@@ -154,6 +154,7 @@ impl Link {
     }
 
     /// Receives a frame into `buffer`; waits for it no longer than `patience`, where there is any.
+    #[inline]
     pub(crate) fn receive(
         &self,
         buffer: &mut [u8],

@@ -14,6 +14,7 @@ impl EnteredSpan {
     pub(crate) const NONE: Self = Self(None);
 
     /// Enters the span that `make` makes, unless the subscriber panics.
+    #[cold]
     pub(crate) fn enter(make: impl FnOnce() -> tracing::Span) -> Self {
         // A panic is not logged: the subscriber is what panicked.
         let span = guard(make).ok();
@@ -25,12 +26,18 @@ impl EnteredSpan {
 }
 
 impl Drop for EnteredSpan {
+    #[inline]
     fn drop(&mut self) {
         if let Some(span) = self.0.take() {
-            let _ = guard(|| span.with_subscriber(|(id, subscriber)| subscriber.exit(id)));
-            let _ = guard(|| drop(span));
+            exit(span);
         }
     }
+}
+
+#[cold]
+fn exit(span: tracing::Span) {
+    let _ = guard(|| span.with_subscriber(|(id, subscriber)| subscriber.exit(id)));
+    let _ = guard(|| drop(span));
 }
 
 /// Logs a message at a level.

@@ -33,7 +33,7 @@ pub(super) struct Frame {
 }
 
 impl Incoming {
-    #[inline]
+    #[inline(always)]
     pub(super) fn of(buffer: FrameBuffer, received: &Received, handles: Arrived) -> Self {
         let (len, truncated) = (received.len, received.handles_truncated);
         match () {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use syshandle_wire::{Body, Decoder, Handles, Prove, Shared};
+use syshandle_wire::{Body, Decoder, Handles, Header, Prove, Shared};
 
 use super::connection::Connection;
 use crate::buffer::FrameBuffer;
@@ -11,8 +11,9 @@ use crate::buffer::FrameBuffer;
 pub(super) enum Arguments {
     Frame {
         frame: FrameBuffer,
-        start: usize,
-        end: usize,
+        /// Where the arguments are in the frame.
+        start: u16,
+        end: u16,
     },
     Shared {
         connection: Arc<Connection>,
@@ -33,7 +34,7 @@ impl Arguments {
     ) -> T {
         match self {
             Self::Frame { frame, start, end } => {
-                decode(Decoder::new(&frame[*start..*end], handles, prove))
+                decode(Decoder::new(&frame[usize::from(*start)..usize::from(*end)], handles, prove))
             }
             Self::Shared { connection, body } => {
                 let (range, len) = connection.range(*body);
@@ -44,6 +45,8 @@ impl Arguments {
         }
     }
 }
+
+const _: () = assert!(Header::FRAME_MAX <= u16::MAX as usize);
 
 /// The range is given back.
 impl Drop for Arguments {

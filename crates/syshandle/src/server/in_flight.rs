@@ -90,7 +90,7 @@ impl Connection {
     ///
     /// # Errors
     /// `QuotaExceeded` if it may not; else those of [`Link::send`](crate::link::Link::send).
-    #[inline]
+    #[inline(always)]
     pub(super) fn send_reply(
         &self,
         reactor: &Reactor,

@@ -167,19 +167,17 @@ impl Reactor {
     }
 
     /// Returns whether this process is the one that the reactor serves in, and not a forked copy.
+    #[inline]
     pub(crate) fn is_own(&self) -> bool {
         self.owner.is_current()
     }
 
     /// Ends a forked copy of this process whose thread would go on as one of the server's: its poller
     /// and sockets are shared with the server, and it would answer the server's clients.
+    #[inline]
     pub(crate) fn end_copy(&self) {
         if !self.is_own() {
-            crate::log::error!(
-                "a process that a method forked came back from the method: it is ended, since it \
-                 would serve the clients of its parent"
-            );
-            std::process::abort();
+            abort_copy();
         }
     }
 
@@ -446,6 +444,15 @@ impl std::fmt::Debug for Reactor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Reactor").field("activity", &self.activity).finish_non_exhaustive()
     }
+}
+
+#[cold]
+fn abort_copy() -> ! {
+    crate::log::error!(
+        "a process that a method forked came back from the method: it is ended, since it would \
+         serve the clients of its parent"
+    );
+    std::process::abort();
 }
 
 /// Sets an event that nobody may miss. An eventfd that is open has no reason to refuse it, but a

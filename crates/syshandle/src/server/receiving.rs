@@ -146,7 +146,7 @@ impl Connection {
 
     /// Runs a call. A method that is known to be slow, and one too many, runs on a worker thread.
     pub(super) fn run(&self, mut work: Work, reactor: &Arc<Reactor>, post: &Post) -> Run {
-        let (method, began) = (work.method, work.began);
+        let (method, began) = (work.method, work.state.began);
         let sentinel = &reactor.sentinel;
         // A call that comes before the object is there is refused.
         let Some(methods) = self.methods.get() else {
@@ -272,11 +272,11 @@ impl Connection {
                     return Err(Violation::TooManyCalls);
                 }
                 let (began, timeout) = (now(), Duration::from_millis(timeout_ms.into()));
-                let running = CallState::start(&mut state.last_call, began + timeout);
+                let running = CallState::start(&mut state.last_call, began, timeout);
                 let (arguments, bytes_lost) = match body {
                     Body::Inline { .. } => {
-                        let start = len - inline.len();
-                        (Arguments::Frame { frame, start, end: len }, false)
+                        let (start, end) = ((len - inline.len()) as u16, len as u16);
+                        (Arguments::Frame { frame, start, end }, false)
                     }
                     Body::Shared { .. } => match self.link.check_body(body) {
                         Ok(()) => (Arguments::Shared { connection: self.clone(), body }, false),
@@ -297,7 +297,6 @@ impl Connection {
                 taken = Frame::Call(Work {
                     connection: self.clone(),
                     state: running,
-                    began,
                     call,
                     method,
                     arguments,

@@ -3,7 +3,7 @@
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use syshandle_os::BorrowedHandle;
 use syshandle_wire::{Fault, Payload, Status};
@@ -27,7 +27,6 @@ use crate::sync::now;
 pub(crate) struct Work {
     pub(super) connection: Arc<Connection>,
     pub(super) state: Arc<CallState>,
-    pub(super) began: Instant,
     pub(super) call: u32,
     pub(super) method: u32,
     pub(super) arguments: Arguments,
@@ -156,14 +155,20 @@ impl Work {
 /// A call that runs.
 #[derive(Debug)]
 pub(crate) struct CallState {
+    pub(super) began: Instant,
     pub(crate) deadline: Instant,
     pub(super) cancelled: AtomicBool,
 }
 
 impl CallState {
     /// That of a new call: the last one, unless somebody still has it.
-    pub(super) fn start(last: &mut Option<Arc<Self>>, deadline: Instant) -> Arc<Self> {
-        let new = || Self { deadline, cancelled: AtomicBool::new(false) };
+    pub(super) fn start(
+        last: &mut Option<Arc<Self>>,
+        began: Instant,
+        timeout: Duration,
+    ) -> Arc<Self> {
+        let deadline = began + timeout;
+        let new = || Self { began, deadline, cancelled: AtomicBool::new(false) };
         let mut call = last.take().unwrap_or_else(|| Arc::new(new()));
         match Arc::get_mut(&mut call) {
             Some(free) => *free = new(),

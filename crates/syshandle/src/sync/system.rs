@@ -56,6 +56,7 @@ pub(crate) fn wait_until<T>(
 }
 
 /// Receives with `receive`, which waits for as long as it is told, or not at all.
+#[inline(always)]
 pub(crate) fn receive_within<T>(
     patience: Option<Duration>,
     mut receive: impl FnMut(Option<Duration>) -> io::Result<T>,
