@@ -75,6 +75,11 @@ impl Arrived {
         }
     }
 
+    /// The quota of the peer, if there are handles.
+    pub(crate) fn sender(&self) -> Option<&Arc<Share>> {
+        self.sender.as_ref()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.handles.len()
     }

@@ -172,13 +172,8 @@ impl Client {
     /// [`ErrorKind::NoSuchInterface`], and those of a call.
     pub fn cast<P: Proxy>(&self) -> Result<P> {
         let interface = P::Interface::DESCRIPTION;
-        let cast = match self.make_door(self.patience())? {
-            LentDoor::Own(door) => Self::from_door(door::hold(door), interface),
-            LentDoor::Servers(door) => {
-                let door = door.into_handles().pop().map(door::hold);
-                Self::new(OnceLock::new(), door, None, interface)
-            }
-        };
+        let door = self.make_door(self.patience())?.into_socket();
+        let cast = Self::new(OnceLock::new(), door, None, interface);
         let cast = Self { shared: cast.shared, ..self.clone() };
         cast.connection(&mut self.patience())?;
         Ok(P::from_client(cast))
@@ -304,7 +299,7 @@ impl Client {
         };
         let hello = Hello { clsid: Guid::NIL, iid: shared.interface.iid };
         let Attached { socket, server } = door::attach(through, patience.deadline)?;
-        let connection = Opening::new(socket, hello).open(patience.deadline)?;
+        let connection = Opening::over(socket, hello).open(patience.deadline)?;
         if connection.server().pid != server.pid {
             return Err(Violation::NotOurs.into());
         }

@@ -48,6 +48,20 @@ pub(crate) enum LentDoor {
     Servers(Arrived),
 }
 
+impl LentDoor {
+    /// The door, for this process to connect through. Its server keeps one quota.
+    pub(crate) fn into_socket(self) -> Option<PeerSocket> {
+        match self {
+            Self::Own(door) => Some(hold(door)),
+            Self::Servers(door) => {
+                let server = door.sender()?.clone();
+                let door = door.into_handles().pop()?;
+                Some(PeerSocket::new(Seqpacket::from(door), server))
+            }
+        }
+    }
+}
+
 impl GivenHandle for LentDoor {
     fn lend(&self) -> BorrowedHandle<'_> {
         match self {
@@ -93,7 +107,8 @@ impl Known {
 /// A connection that a server has made, before its greeting is read.
 #[derive(Debug)]
 pub(crate) struct Attached {
-    pub(crate) socket: Seqpacket,
+    /// Handles that come over it count in the quota of the door's server.
+    pub(crate) socket: PeerSocket,
     /// The process that made the door, and so serves the object.
     pub(crate) server: Credentials,
 }
@@ -110,14 +125,13 @@ pub(crate) fn attach(door: &PeerSocket, deadline: Instant) -> Result<Attached> {
     drop(theirs);
     let (mut frame, mut handles) = (FrameBuffer::take(), Arrived::new());
     let received = loop {
+        if !wait_until(deadline, |until| channel.wait_readable(until)).map_err(not_made)? {
+            let text = "the server did not open the door in time";
+            return Err(Error::new(ErrorKind::TimedOut, text));
+        }
         match handles.receive(&channel, &mut frame) {
             Ok(received) => break received,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                if !wait_until(deadline, |until| channel.wait_readable(until)).map_err(not_made)? {
-                    let text = "the server did not open the door in time";
-                    return Err(Error::new(ErrorKind::TimedOut, text));
-                }
-            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => return Err(gone().because(error)),
         }
     };
@@ -146,8 +160,8 @@ pub(crate) fn attach(door: &PeerSocket, deadline: Instant) -> Result<Attached> {
         let is_servers = kernel.check(handle.as_fd(), &DECLARED).is_ok()
             && Known::peer_of(&socket).is_ok_and(|maker| maker.is(&server));
         if is_servers {
-            let server = server.credentials;
-            return Ok(Attached { socket: Seqpacket::from(handle), server });
+            let socket = PeerSocket::new(Seqpacket::from(handle), door.peer_share().clone());
+            return Ok(Attached { socket, server: server.credentials });
         }
         kernel.refuse(handle);
     }

@@ -37,8 +37,13 @@ pub(crate) struct Opening {
 impl Opening {
     /// The connection that this socket becomes. Says hello, where there is room for it.
     pub(crate) fn new(socket: Seqpacket, hello: Hello) -> Self {
+        Self::over(PeerSocket::new(socket, Share::of_a_server()), hello)
+    }
+
+    /// The same, to a server that has a quota already.
+    pub(crate) fn over(socket: PeerSocket, hello: Hello) -> Self {
         syshandle_os::prepare_once();
-        let link = Link::new(PeerSocket::new(socket, Share::of_a_server()));
+        let link = Link::new(socket);
         let (header, body) = ClientEnd::<()>::hello(hello);
         // A server that is gone may have left word why.
         let told = link.send(&header, &body.into(), &[]).is_ok();
