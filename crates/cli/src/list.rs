@@ -1,5 +1,10 @@
 //! `syshandle list`.
 
+use std::ffi::OsStr;
+use std::fs::Metadata;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::process::ExitCode;
 
 use syshandle::{ErrorKind, Locations, Meeting, Printable, Registered, Result};
@@ -54,16 +59,23 @@ fn show(registered: &Registered, locations: &Locations) {
     }
 }
 
+/// Whether a process runs another file than the one at the path that it was started by. `false` if
+/// this process may not see that.
+fn is_replaced(pid: u32) -> bool {
+    let Ok(running) = std::fs::metadata(format!("/proc/{pid}/exe")) else { return false };
+    let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let name = command.split(|byte| *byte == 0).next().unwrap_or_default();
+    let path = Path::new(OsStr::from_bytes(name));
+    let identity = |file: &Metadata| (file.dev(), file.ino());
+    let is_other = std::fs::metadata(path).is_ok_and(|file| identity(&file) != identity(&running));
+    running.nlink() == 0 || path.is_absolute() && is_other
+}
+
 /// The processes that serve, and whether their program was replaced.
 fn running(meeting: &Meeting) -> String {
-    let process = |pid: u32| {
-        let program = std::fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
-        match program.to_string_lossy().ends_with(" (deleted)") {
-            true => {
-                format!("process {pid}, whose program was replaced: it ends with the next client")
-            }
-            false => format!("process {pid}"),
-        }
+    let process = |pid: u32| match is_replaced(pid) {
+        true => format!("process {pid}, whose program was replaced: it ends with the next client"),
+        false => format!("process {pid}"),
     };
     let processes: Vec<_> = meeting.servers().into_iter().map(process).collect();
     format!("running ({})", processes.join("; "))

@@ -325,6 +325,12 @@ fn a_program_registered_through_a_link_is_the_one_the_link_leads_to_later() {
         let process = client.as_client().server().unwrap().pid;
         let running = fs::read_link(format!("/proc/{process}/exe")).unwrap();
         assert_eq!(running, fs::canonicalize(place.path().join("app-2/server")).unwrap());
+        if register == 0 {
+            switch("app-1");
+            let listed = by_folder(&[&"list"]);
+            assert!(listed.contains("whose program was replaced"), "{listed}");
+            switch("app-2");
+        }
         let process = Process::open(process).unwrap();
         process.kill();
         process.wait();

@@ -25,6 +25,9 @@ pub struct FileStatus {
     pub id: (u64, u64),
     /// How many names it has.
     pub links: u32,
+    /// The time of the last change of content, owner, mode or names: nanoseconds of the wall clock
+    /// since 1970.
+    pub changed: i128,
     file_type: FileType,
 }
 
@@ -55,6 +58,8 @@ impl FileStatus {
             mode: u32::from(raw.stx_mode) & 0o7777,
             id: (rustix::fs::makedev(raw.stx_dev_major, raw.stx_dev_minor), raw.stx_ino),
             links: raw.stx_nlink,
+            changed: i128::from(raw.stx_ctime.tv_sec) * 1_000_000_000
+                + i128::from(raw.stx_ctime.tv_nsec),
             file_type: FileType::from_raw_mode(raw.stx_mode.into()),
         }
     }
@@ -97,6 +102,7 @@ mod tests {
             assert_eq!(status.mode, 0o640);
             assert_eq!(status.id, (metadata.dev(), metadata.ino()));
             assert_eq!(status.user.shown(), metadata.uid());
+            assert_eq!(status.changed / 1_000_000_000, metadata.ctime().into());
             assert!(status.is_file() && !status.is_folder());
         }
         assert!(FileStatus::at(folder.path()).unwrap().is_folder());

@@ -477,6 +477,46 @@ fn a_folder_for_sockets_that_others_may_use() {
 }
 
 #[test]
+fn a_program_that_everybody_can_replace_is_not_started() {
+    let place = Place::new();
+    let folder = place.path().join("bin");
+    let program = folder.join("program");
+    fs::create_dir(&folder).unwrap();
+    copy(&SERVER, &program);
+    place.register(&program, TRIAL, &[]);
+    for (path, mode) in [(&program, 0o757), (&folder, 0o757)] {
+        let before = fs::metadata(path).unwrap().permissions();
+        chmod(path, mode);
+        let remedy = format!("chmod o-w {}", path.display());
+        error(&place, ErrorKind::Insecure, &["can't be trusted", "everybody may write", &remedy]);
+        fs::set_permissions(path, before).unwrap();
+    }
+    // In a sticky folder such as /tmp, nobody but its owner replaces a file.
+    chmod(&folder, 0o1777);
+    assert!(place.activate().is_ok());
+}
+
+#[test]
+fn a_remembered_failure_says_so_and_ends_with_a_change_of_the_registration_or_the_program() {
+    let place = Place::new();
+    let program = place.path().join("program");
+    copy(&SERVER, &program);
+    chmod(&program, 0o644);
+    let registered = place.register(&program, TRIAL, &[]);
+    error(&place, ErrorKind::StartFailed, &["may not be run"]);
+    until("a failure is remembered", || {
+        let error = format!("{:#}", place.activate().unwrap_err());
+        error.contains("may not be run") && error.contains("ms ago; the next start is tried")
+    });
+    let text = fs::read_to_string(&registered.file).unwrap();
+    fs::write(&registered.file, format!("# Another version.\n{text}")).unwrap();
+    let fresh = place.activate().unwrap_err();
+    assert!(!format!("{fresh:#}").contains("ms ago"), "{fresh:#}");
+    chmod(&program, 0o755);
+    assert!(place.activate().is_ok(), "a repaired program is started at once");
+}
+
+#[test]
 fn a_failure_is_not_for_ever() {
     let place = Place::new();
     let program = place.path().join("program");

@@ -199,11 +199,13 @@ impl Meeting {
     }
 
     /// Notes why a start failed, for the clients that wait for it. Under the lock.
-    pub(crate) fn note_failure(&self, error: &Error) {
+    ///
+    /// `version` identifies the registration and the program that failed.
+    pub(crate) fn note_failure(&self, error: &Error, version: &str) {
         let limits: Vec<_> = resource_limits().iter().map(u64::to_string).collect();
         let (now, limits) = (uptime().as_millis(), limits.join(" "));
         // A client that can't read it tries a start of its own.
-        let note = || fs::write(&self.failure, format!("{now} {limits}\n{error:#}"));
+        let note = || fs::write(&self.failure, format!("{version} {now} {limits}\n{error:#}"));
         let _ = within_file_size_limit(note);
     }
 
@@ -211,9 +213,10 @@ impl Meeting {
     ///
     /// `None` if this process has a higher resource limit than the client whose start failed, since
     /// that may have been the reason.
-    pub(crate) fn recent_failure(&self, since: Duration) -> Option<Error> {
+    pub(crate) fn recent_failure(&self, since: Duration, version: &str) -> Option<Error> {
         let note = fs::read_to_string(&self.failure).ok()?;
         let (head, error) = note.split_once('\n')?;
+        let head = head.strip_prefix(version)?.strip_prefix(' ')?;
         let mut numbers = head.split(' ').map(|number| number.parse::<u64>().ok());
         let noted = Duration::from_millis(numbers.next()??);
         let own = resource_limits();
@@ -222,11 +225,20 @@ impl Meeting {
             return None;
         }
         // By a clock that nobody sets; one of another boot is no news.
-        let recent = noted <= uptime() && (noted >= since || uptime() - noted < BACKOFF);
+        let age = uptime().checked_sub(noted)?;
+        let is_remembered = noted < since;
+        if is_remembered && age >= BACKOFF {
+            return None;
+        }
         let mut lines = error.split(LOG_LINE);
         let text = lines.next().unwrap_or_default();
         let text = text.strip_suffix(LOG_FOLLOWS).unwrap_or(text);
-        recent.then(|| Error::new(ErrorKind::StartFailed, text).with_log(lines))
+        let remembered = format!(
+            "{text} ({} ms ago; the next start is tried after {BACKOFF:?})",
+            age.as_millis()
+        );
+        let text = if is_remembered { &remembered } else { text };
+        Some(Error::new(ErrorKind::StartFailed, text).with_log(lines))
     }
 
     /// Forgets the failure of another time.

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use syshandle_os::{
-    Listener, Peer, Program, Seqpacket, SpawnStep, Spawned, Unconnected, spawn, uptime,
+    FileStatus, Listener, Peer, Program, Seqpacket, SpawnStep, Spawned, Unconnected, spawn, uptime,
 };
 use syshandle_wire::Hello;
 
@@ -129,7 +129,7 @@ impl<'a> Start<'a> {
                 self.pause = (self.pause * 2).min(PAUSE_MAX);
             }
             Step::LookForFailure => {
-                if let Some(failure) = meeting.recent_failure(self.began) {
+                if let Some(failure) = meeting.recent_failure(self.began, &self.version()) {
                     return Err(failure);
                 }
             }
@@ -162,7 +162,7 @@ impl<'a> Start<'a> {
             Step::NoteFailure => {
                 let failed = |error: &&Error| error.kind() == ErrorKind::StartFailed;
                 if let Some(error) = self.error.as_ref().filter(failed) {
-                    meeting.note_failure(error);
+                    meeting.note_failure(error, &self.version());
                 }
             }
             Step::Connected | Step::Failed => {}
@@ -266,10 +266,19 @@ impl<'a> Start<'a> {
         Ok(error.with_log(self.meeting.log_tail().lines()))
     }
 
+    /// Identifies the registration and the program by the times of their last change: a start that
+    /// failed says nothing about other versions of them.
+    fn version(&self) -> String {
+        let changed = |path: &Path| FileStatus::at(path).map_or(0, |status| status.changed);
+        let program = changed(&self.registered.registration.program);
+        format!("{}-{program}", changed(&self.registered.file))
+    }
+
     /// Runs the program with the socket.
     fn spawn(&self, listener: &Listener) -> Result<Spawned> {
         let Self { registered, locations, meeting, .. } = self;
         let registration = &registered.registration;
+        trust::check_program(&registration.program)?;
         let program = Printable(registration.program.display());
         crate::log::debug!(%program, "starting the server");
         let log = meeting

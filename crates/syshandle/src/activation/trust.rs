@@ -30,6 +30,25 @@ pub(crate) fn check(path: &Path, status: &FileStatus) -> Result<()> {
     Ok(())
 }
 
+/// Checks that not everybody can replace a server's program. The registration answers for its owner.
+///
+/// # Errors
+/// [`ErrorKind::Insecure`], with what to do.
+pub(crate) fn check_program(program: &Path) -> Result<()> {
+    for path in program.parent().into_iter().chain([program]) {
+        // What isn't there is an error of the start.
+        let Ok(status) = FileStatus::at(path) else { continue };
+        // In a sticky folder, only the owner of a file replaces it.
+        let is_sticky = status.is_folder() && status.mode & 0o1000 != 0;
+        if status.mode & 0o002 != 0 && !is_sticky {
+            let remedy =
+                format!("everybody may write to it (`chmod o-w {}` mends that)", path.display());
+            return Err(untrusted(ErrorKind::Insecure, path, &remedy));
+        }
+    }
+    Ok(())
+}
+
 /// Checks that a folder belongs to this user, and that other users may not use it.
 ///
 /// # Errors

@@ -5,18 +5,14 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
-use syshandle_os::{FileStatus, uptime};
+use syshandle_os::FileStatus;
 
 /// The file of this process's program, by each path that it was started by.
 #[derive(Debug, Default)]
 pub(crate) struct ProgramFile {
     /// Each path, with the file that was there.
     paths: Vec<(PathBuf, (u64, u64))>,
-    /// When it was looked at last, in milliseconds since the boot.
-    last_look: AtomicU64,
 }
 
 impl ProgramFile {
@@ -33,17 +29,11 @@ impl ProgramFile {
         let mut paths: Vec<_> = given.into_iter().filter_map(is_there).collect();
         // What is there now may be a newer program already.
         paths.extend(resolved.zip(own).filter(|(path, _)| paths.iter().all(|(p, _)| p != path)));
-        Self { paths, last_look: AtomicU64::new(0) }
+        Self { paths }
     }
 
-    /// Whether the program was replaced or removed. Looks at most every hundred milliseconds.
+    /// Whether the program was replaced or removed.
     pub(crate) fn is_replaced(&self) -> bool {
-        let now = u64::try_from(uptime().as_millis()).unwrap_or(u64::MAX);
-        let last = self.last_look.load(Ordering::Relaxed);
-        if now.saturating_sub(last) < INTERVAL.as_millis() as u64 {
-            return false;
-        }
-        self.last_look.store(now, Ordering::Relaxed);
         self.paths.iter().any(|(path, id)| is_other(path, *id))
     }
 }
@@ -62,9 +52,6 @@ fn is_other(path: &Path, id: (u64, u64)) -> bool {
 
 /// The program of this process, as the kernel keeps it, under whichever name.
 const OWN: &str = "/proc/self/exe";
-
-/// A look costs a few system calls, and nobody builds a program more often.
-const INTERVAL: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
 mod tests {
