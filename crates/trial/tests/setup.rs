@@ -3,10 +3,16 @@
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
 #![expect(unsafe_code, reason = "a seccomp filter, which has no safe form")]
 
+use std::fs::File;
+use std::process::Command;
 use std::thread;
+use std::time::Duration;
 
 use syshandle::{Error, ErrorKind, Result, Server, class, interface};
-use syshandle_trial::Place;
+use syshandle_trial::{Place, until};
+
+/// Set, this process runs one test only.
+const ALONE: &str = "SETUP_ALONE";
 
 #[interface(iid = "6d3f8f0a-9a0e-4a5e-8d2f-0f6f0a1f2b41")]
 trait Nothing {
@@ -28,13 +34,42 @@ impl Nothing for Idle {
 
 /// Forbids system calls to this thread, and to no other.
 fn forbid(calls: &[libc::c_long]) {
-    let statement = |code: u32, k| libc::sock_filter { code: code as u16, jt: 0, jf: 0, k };
-    let mut program = vec![statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0)];
+    let mut program = vec![load(0)];
     for call in calls {
-        let code = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
-        program.push(libc::sock_filter { code, jt: 0, jf: 1, k: *call as u32 });
+        program.push(unless(libc::BPF_JEQ, *call as u32, 1));
         program.push(statement(libc::BPF_RET, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32));
     }
+    filter(program);
+}
+
+/// Has `epoll_ctl` fail for descriptors from this number on, as if the user had no more watches, in
+/// this thread and those that it starts.
+fn forbid_to_watch_from(number: u32) {
+    filter(vec![
+        load(0),
+        unless(libc::BPF_JEQ, libc::SYS_epoll_ctl as u32, 3),
+        // The lower half of the third argument, on little-endian machines.
+        load(32),
+        unless(libc::BPF_JGE, number, 1),
+        statement(libc::BPF_RET, libc::SECCOMP_RET_ERRNO | libc::ENOSPC as u32),
+    ]);
+}
+
+fn statement(code: u32, k: u32) -> libc::sock_filter {
+    libc::sock_filter { code: code as u16, jt: 0, jf: 0, k }
+}
+
+fn load(offset: u32) -> libc::sock_filter {
+    statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, offset)
+}
+
+/// Skips so many statements unless the comparison is true.
+fn unless(comparison: u32, k: u32, skip: u8) -> libc::sock_filter {
+    libc::sock_filter { jf: skip, ..statement(libc::BPF_JMP | comparison | libc::BPF_K, k) }
+}
+
+/// Sets a filter of system calls, which allows what it does not return from.
+fn filter(mut program: Vec<libc::sock_filter>) {
     program.push(statement(libc::BPF_RET, libc::SECCOMP_RET_ALLOW));
     let filter = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
     rustix::thread::set_no_new_privs(true).unwrap();
@@ -105,4 +140,50 @@ fn a_server_that_cannot_be_set_up_names_the_system_call_and_leaves_no_socket() {
     let text = error.to_string();
     assert!(text.contains("no thread can be started") && text.contains("seccomp"), "{text}");
     assert!(!path.exists(), "without threads it leaves its socket");
+}
+
+#[test]
+fn a_client_that_the_server_cannot_watch_is_told_so() {
+    const FROM: u32 = 600;
+    // Other tests of this process would close descriptors with smaller numbers.
+    if std::env::var_os(ALONE).is_none() {
+        let test = "a_client_that_the_server_cannot_watch_is_told_so";
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        let output = command.args(["--exact", test, "--nocapture"]).env(ALONE, "1").output();
+        let output = output.unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"));
+        return;
+    }
+    let place = Place::new();
+    let path = place.path().join("socket");
+    let server = thread::spawn({
+        let path = path.clone();
+        move || {
+            forbid_to_watch_from(FROM);
+            let server = Server::new().class(NOTHING, Idle::default).path(path);
+            server.idle_exit(Duration::from_millis(100)).run().unwrap();
+        }
+    });
+    let mut first = None;
+    until("the server listens", || {
+        first = syshandle::connect::<NothingClient>(&path).ok();
+        first.is_some()
+    });
+    let first = first.unwrap();
+    first.nothing().unwrap();
+    // From now on new descriptors of this process have greater numbers.
+    let null = File::open("/dev/null").unwrap();
+    let below: Vec<_> =
+        (0..FROM).map(|_| rustix::io::fcntl_dupfd_cloexec(&null, 0).unwrap()).collect();
+    let error =
+        syshandle::connect::<NothingClient>(&path).and_then(|client| client.nothing()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Busy, "{error:#}");
+    let text = "the server is at its limit of descriptors that it can watch (epoll_ctl: ";
+    assert!(error.to_string().contains(text), "{error}");
+    first.nothing().unwrap();
+    drop(below);
+    syshandle::connect::<NothingClient>(&path).unwrap().nothing().unwrap();
+    drop(first);
+    server.join().unwrap();
 }

@@ -8,7 +8,7 @@ use std::io;
 use std::time::Instant;
 
 use syshandle_os::{Received, Seqpacket};
-use syshandle_wire::{ClientEnd, Fault, Greeting, Guid, Hello, Violation};
+use syshandle_wire::{ClientEnd, Fault, Greeting, Guid, Hello, OpenError, Violation};
 
 use super::connection::Connection;
 use super::ended::{OtherEnd, failed};
@@ -134,7 +134,8 @@ impl Opening {
         let Self { link, told, .. } = self;
         link.socket.stop_naming_senders().map_err(failed)?;
         if !told {
-            say_hello(&link, hello, deadline)?;
+            let said = say_hello(&link, hello, deadline);
+            said.map_err(|error| refusal(&link).unwrap_or(error))?;
         }
         let other_end = match hello.clsid {
             Guid::NIL => OtherEnd::Object,
@@ -159,6 +160,18 @@ fn say_hello(link: &Link, hello: Hello, deadline: Instant) -> Result<()> {
         }
         _ => failed(error),
     })
+}
+
+/// Returns the reason that a server gave when it ended a connection after its greeting.
+#[cold]
+fn refusal(link: &Link) -> Option<Error> {
+    let (mut frame, mut handles) = (FrameBuffer::take(), Arrived::new());
+    // The first attempt may report that the server did not read everything.
+    let received = (0..2).find_map(|_| link.receive(&mut frame, &mut handles, None).ok())?;
+    match ClientEnd::<()>::open(&frame[..received.len], handles.len()) {
+        Err(error @ OpenError::Refused(_)) => Some(error.into()),
+        _ => None,
+    }
 }
 
 /// The hello to the first class that has the interface.

@@ -143,7 +143,7 @@ impl Connection {
             state: Mutex::new(state),
         });
         connection.link.send(header, greeting, &[])?;
-        let key = reactor.quietest_loop().add(
+        let watched = reactor.quietest_loop().add(
             |key| {
                 connection.key.store(key, Ordering::Release);
                 if here != Some(EventLoop::index_of(key)) {
@@ -152,7 +152,13 @@ impl Connection {
                 Source::Connection(connection.clone())
             },
             |poller, key| poller.add(&connection.link.socket, key, Interest::WhileReadable),
-        )?;
+        );
+        let key = watched.inspect_err(|error| {
+            let Credentials { pid, uid, .. } = client;
+            crate::log::warn!(%error, pid, %uid, "a client was turned away: it can't be watched");
+            let limit = format!("descriptors that it can watch (epoll_ctl: {error})");
+            refuse(&connection.link.socket, &Fault::Busy { limit });
+        })?;
         crate::log::debug!(key, pid = connection.session.client.pid, "a client has come");
         Ok((here == Some(EventLoop::index_of(key))).then_some(connection))
     }

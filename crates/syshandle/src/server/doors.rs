@@ -5,8 +5,9 @@ use std::os::fd::AsFd;
 use std::sync::{Arc, PoisonError};
 
 use syshandle_os::{Borrowed, Interest, OwnedHandle, Received, Seqpacket};
-use syshandle_wire::{FrameKind, Header, Prove};
+use syshandle_wire::{Fault, FrameKind, Header, Prove};
 
+use super::accept::refuse;
 use super::activity::{Hold, What};
 use super::event_loop::Source;
 use super::object::ClientObject;
@@ -144,6 +145,8 @@ impl InnerDoor {
             let Some(object) = self.kept.object.get() else { continue };
             if let Err(error) = reactor.serve_attached(client, &channel, object) {
                 crate::log::debug!(%error, "a client at a door can't be served");
+                let limit = format!("what a connection takes ({error})");
+                refuse(&channel, &Fault::Busy { limit });
             }
         }
     }
