@@ -31,6 +31,11 @@ impl Activator {
         Self { socket, path }
     }
 
+    /// The listening socket.
+    pub fn socket(&self) -> &OwnedFd {
+        &self.socket
+    }
+
     /// Where it listens.
     pub fn path(&self) -> &Path {
         &self.path

@@ -14,7 +14,8 @@ use rustix::net::{
     SocketFlags, SocketType,
 };
 use syshandle::{Meeting, Proxy};
-use syshandle_trial::{CLIENT, Place, Process, SERVER, TRIAL, until};
+use syshandle_os::Seqpacket;
+use syshandle_trial::{Activator, CLIENT, Place, Process, SERVER, TRIAL, until};
 
 #[test]
 fn each_knows_the_other_from_the_kernel() {
@@ -191,6 +192,47 @@ fn a_client_that_dies_leaves_no_descriptor_in_the_server() {
     }
     until("the server has as many descriptors as before", || server.census().unwrap() == before);
     assert!(keeper.who().is_ok());
+}
+
+#[test]
+fn a_listener_that_passes_the_processes_of_senders_leaks_no_descriptor() {
+    let place = Place::new();
+    let activator = Activator::new(place.path().join("elsewhere"));
+    let mut registration = place.registration(&SERVER, TRIAL);
+    registration.socket = Some(activator.path().to_owned());
+    place.register_as(&registration);
+    // systemd sets this option for `PassPIDFD=`, and accepted sockets inherit it.
+    let pass = || {
+        let socket = Seqpacket::from(activator.socket().try_clone().unwrap());
+        socket.pass_sender_processes()
+    };
+    if let Err(error) = pass() {
+        return println!("skipped: this kernel has no SO_PASSPIDFD: {error}");
+    }
+    let (keeper, mut server) = std::thread::scope(|scope| {
+        let client = scope.spawn(|| place.activate().unwrap());
+        let server = activator.start(&place, &SERVER, &[("TRIAL_IDLE_MS", "1")]);
+        (client.join().unwrap(), server)
+    });
+    keeper.who().unwrap();
+    // The server resets the option. The other holder of the socket sets it once more.
+    pass().unwrap();
+    let process = Process::open(server.id()).unwrap();
+    let before = process.census().unwrap();
+    let null = OwnedFd::from(File::open("/dev/null").unwrap());
+    for _ in 0..20 {
+        let client = place.activate().unwrap();
+        for _ in 0..20 {
+            client.who().unwrap();
+            client.pass(&null, "text").unwrap();
+        }
+    }
+    for _ in 0..200 {
+        keeper.who().unwrap();
+    }
+    until("the server has as many descriptors as before", || process.census().unwrap() == before);
+    drop(keeper);
+    assert!(server.wait().unwrap().success());
 }
 
 #[test]
