@@ -8,6 +8,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use syshandle::ErrorKind;
 use syshandle_trial::{Activator, CLIENT, Place, SERVER, TRIAL, copy, until};
@@ -159,4 +160,40 @@ fn where_root_is_unknown_its_registrations_serve_to_connect_and_not_to_start() {
     assert!(answer.starts_with(&format!("{server} {server} ")), "{answer}");
     drop(held.stdin.take());
     assert!(held.wait().unwrap().success());
+}
+
+/// Runs a client in a time namespace whose clocks are this many seconds ahead.
+fn client_in_time_namespace(place: &Place, ahead: &str) -> Output {
+    let mut command = place.command("unshare".as_ref());
+    command.args(["--time", "--monotonic", ahead, "--boottime", ahead, "--fork"]);
+    command.arg(&*CLIENT).output().unwrap()
+}
+
+#[test]
+fn processes_whose_monotonic_clocks_differ_start_and_use_the_same_server() {
+    let place = Place::new();
+    place.register(&SERVER, TRIAL, &[("TRIAL_IDLE_MS", "200")]);
+    let probe = Command::new("unshare").args(["--time", "--fork", "true"]).output();
+    if !probe.as_ref().is_ok_and(|output| output.status.success()) {
+        return println!("skipped: no time namespace can be made: {probe:?}");
+    }
+    for ahead in ["1000000", "100000000"] {
+        // The client of the namespace starts the server, a later one uses it, and the other way round.
+        let begin = Instant::now();
+        let output = client_in_time_namespace(&place, ahead);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let outside = place.activate().unwrap();
+        let server = outside.who().unwrap().server_pid;
+        let output = client_in_time_namespace(&place, ahead);
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(said.split(' ').next(), Some(&*server.to_string()), "{said} {output:?}");
+        assert!(begin.elapsed() < Duration::from_secs(30));
+        drop(outside);
+        until("the server ends", || place.processes("trial-server").is_empty());
+    }
+    // The start fails in the namespace, and the next client outside does not take it for its own.
+    place.register(&SERVER, TRIAL, &[("TRIAL_FATE", "exit")]);
+    assert!(!client_in_time_namespace(&place, "1000000").status.success());
+    place.register(&SERVER, TRIAL, &[]);
+    place.activate().unwrap().who().unwrap();
 }
