@@ -118,7 +118,7 @@ const WORKS: [(&str, u64); 4] =
     [("null", 20_000), ("handles", 20_000), ("sparkle", 20_000), ("connect", 5_000)];
 
 /// Of which the least counts.
-const RUNS: u32 = 3;
+const RUNS: u32 = 5;
 
 /// What is the same in a run of so many, the start above all, doesn't count.
 const FEW: u64 = 1_000;
