@@ -11,7 +11,8 @@ use crate::{Closer, counter, device, mounts, probe, user};
 /// once.
 ///
 /// From now on no thread is started to close handles ([`Closer`]), until the process serves something.
-/// No file is opened either: a file of btrfs or overlay from another mount namespace is refused.
+/// No file is opened either: a file of btrfs or overlay from another mount namespace is refused, and
+/// the overflow id (65534) is a user or group that is unknown.
 ///
 /// It keeps three descriptors: a file of `/proc/self/fdinfo`, a duplicate of it, and
 /// `/proc/self/mountinfo`. A forked copy of this process has to prepare by itself.
@@ -20,8 +21,12 @@ use crate::{Closer, counter, device, mounts, probe, user};
 /// Which of them can't be had: `Unsupported` without `/proc`, no descriptors left.
 pub fn prepare() -> io::Result<()> {
     open_all()?;
+    if let Some(done) = DONE.get() {
+        done.get_or_init(|| ());
+    }
     Closer::use_threads(false);
     mounts::open_nothing();
+    user::open_nothing();
     Ok(())
 }
 
@@ -39,10 +44,12 @@ fn open_all() -> io::Result<()> {
     mounts::prepare()
 }
 
+/// Set when this process was prepared, or has tried to.
+static DONE: PerProcess<OnceLock<()>> = PerProcess::new();
+
 /// Prepares this process once, as far as it can. A process that can't is told so by the handle that it
 /// can't examine.
 pub fn prepare_once() {
-    static DONE: PerProcess<OnceLock<()>> = PerProcess::new();
     if let Some(done) = DONE.get() {
         done.get_or_init(|| drop(open_all()));
     }

@@ -11,7 +11,7 @@
 
 use std::fmt;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use crate::proc;
 
@@ -103,6 +103,13 @@ pub(crate) fn prepare() {
     }
 }
 
+/// Reads no map from now on: the overflow id is unknown in every namespace that this process enters.
+pub(crate) fn open_nothing() {
+    OPENS_NOTHING.store(true, Ordering::Relaxed);
+}
+
+static OPENS_NOTHING: AtomicBool = AtomicBool::new(false);
+
 /// The user numbers or the group numbers of this namespace.
 struct IdSpace {
     overflow_file: &'static str,
@@ -139,6 +146,9 @@ impl IdSpace {
     /// Whether no id is shown as the overflow id. Read anew each time, since a process can enter
     /// another user namespace; this is needed only for the one id in question.
     fn maps_every_id(&self) -> bool {
+        if OPENS_NOTHING.load(Ordering::Relaxed) {
+            return false;
+        }
         if let Ok(map) = proc::read(self.map_file) {
             let map = if is_complete(&map) { COMPLETE } else { PARTIAL };
             self.map.store(map, Ordering::Relaxed);

@@ -19,7 +19,8 @@ use crate::{Client, Error, ErrorKind, Implements, Interface, Object, Proxy, Resu
 /// in a mount namespace without `/proc`.
 ///
 /// The first connection of a process prepares too, but only this function says why it can't. It keeps
-/// three descriptors open. A forked copy of the process has to prepare by itself.
+/// three descriptors open. A forked copy of the process has to prepare by itself. From then on the user
+/// and group 65534, by which a user namespace shows those that it doesn't map, are unknown.
 ///
 /// A client of a process that called this starts no thread: the handles of a result that nothing
 /// takes are closed in place, so a server can delay its client by a handle whose close blocks. A
@@ -68,7 +69,7 @@ pub fn from_socket<P: Proxy>(socket: impl Into<OwnedHandle>) -> Result<P> {
 /// gone, [`ErrorKind::NoSuchInterface`], and those of connecting.
 pub fn from_door<P: Proxy>(door: impl Into<OwnedHandle>) -> Result<P> {
     let door = adopt(door.into())?;
-    let client = Client::from_door(door::hold(door.into()), P::Interface::DESCRIPTION);
+    let client = Client::from_door(door::hold_copy(door.into()), P::Interface::DESCRIPTION);
     client.server()?;
     Ok(P::from_client(client))
 }
@@ -76,8 +77,10 @@ pub fn from_door<P: Proxy>(door: impl Into<OwnedHandle>) -> Result<P> {
 /// Serves an object from this process, and returns a door to it: for a process that is started next,
 /// or any other that is passed it.
 ///
-/// A process that holds the door makes any number of connections with [`from_door`]. The kernel names
-/// the process that makes each ([`Context::client`](crate::Context::client)). The object is served by
+/// A process that holds the door makes any number of connections with [`from_door`], each with a copy
+/// of the door ([`try_clone`](std::os::fd::OwnedFd::try_clone)). All copies are one socket, which each
+/// holder can shut down for all: processes that do not trust each other get a door each. The kernel
+/// names the process that makes each connection ([`Context::client`](crate::Context::client)). The object is served by
 /// threads of its own until the last copy of the door and the last connection are closed. Each process
 /// that connects has a quota.
 ///

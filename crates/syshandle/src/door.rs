@@ -180,6 +180,11 @@ pub(crate) fn hold(door: OwnedHandle) -> PeerSocket {
     PeerSocket::new(Seqpacket::from(door), Share::of_a_server())
 }
 
+/// A copy of a door, whose other copies other holders have.
+pub(crate) fn hold_copy(door: OwnedHandle) -> PeerSocket {
+    PeerSocket::shared(Seqpacket::from(door), Share::of_a_server())
+}
+
 /// A door that a server made for one receiver.
 pub(crate) fn lent_by(door: OwnedHandle, server: &Arc<Share>) -> LentDoor {
     LentDoor::Servers(Arrived::of([door].into_iter().collect(), server))

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use syshandle_os::{ProcessMark, Seqpacket};
 
 use crate::server::shares::Share;
+use crate::sync::now;
 
 /// One end of a connection to a peer.
 ///
@@ -18,12 +19,31 @@ pub(crate) struct PeerSocket {
     socket: Option<Seqpacket>,
     peer: Arc<Share>,
     owner: ProcessMark,
+    /// Other holders of this end go on using it when this one is dropped.
+    is_shared: bool,
 }
 
 impl PeerSocket {
     /// A socket to this peer.
     pub(crate) fn new(socket: Seqpacket, peer: Arc<Share>) -> Self {
-        Self { socket: Some(socket), peer, owner: ProcessMark::current() }
+        Self { socket: Some(socket), peer, owner: ProcessMark::current(), is_shared: false }
+    }
+
+    /// A copy of a socket to this peer, whose other copies other holders have.
+    pub(crate) fn shared(socket: Seqpacket, peer: Arc<Share>) -> Self {
+        let mut copy = Self::new(socket, peer);
+        copy.is_shared = true;
+        copy
+    }
+
+    /// Ends the connection unless the socket is shared, and returns whether it can be closed in place.
+    fn end(&self, socket: &Seqpacket) -> bool {
+        match self.is_shared {
+            // The peer can still fill the queue after this, and so delay a holder that trusts it with
+            // the door.
+            true => matches!(socket.wait_readable(now()), Ok(false)),
+            false => socket.end_and_check_empty(),
+        }
     }
 
     /// The quota of the peer.
@@ -37,7 +57,7 @@ impl Drop for PeerSocket {
     fn drop(&mut self) {
         if let Some(socket) = self.socket.take()
             && self.owner.is_current()
-            && !socket.end_and_check_empty()
+            && !self.end(&socket)
         {
             self.peer.close(socket.into());
         }

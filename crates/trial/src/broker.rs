@@ -45,6 +45,9 @@ pub trait Broker {
     /// Sets an event of the worker's.
     fn set(&self, event: Event) -> Result<()>;
 
+    /// A reference to another broker.
+    fn another(&self) -> Result<BrokerClient>;
+
     /// The process that calls, as the kernel names it.
     fn caller(&self, context: &Context) -> Result<u32>;
 

@@ -18,7 +18,8 @@ use syshandle::{
 use syshandle_trial::{BROKER, Broker, BrokerClient, Place, WORKER, until};
 
 /// The report of a worker that has received everything.
-const ALL: &str = "event semaphore file directory pipe section process timer bytes set many caller";
+const ALL: &str =
+    "event semaphore file directory pipe section process timer bytes set many reference caller";
 
 #[derive(Default)]
 struct Provider {
@@ -77,6 +78,10 @@ impl Broker for Provider {
         Ok(event.set()?)
     }
 
+    fn another(&self) -> Result<BrokerClient> {
+        BrokerClient::in_process(Self::default())
+    }
+
     fn caller(&self, context: &Context) -> Result<u32> {
         Ok(context.client().pid)
     }
@@ -125,18 +130,21 @@ fn a_worker_that_is_not_confined_receives_every_kind_by_the_door_that_it_inherit
 }
 
 #[test]
-fn the_documentation_lists_the_system_calls_of_the_filter_and_no_others() {
+fn the_documentation_lists_the_system_calls_of_the_filters_and_no_others() {
+    // The last is part of the program, not of the library.
+    lists("CLIENT_CALLS", "## The system calls of a client", &["getrandom"]);
+    lists("SERVER_CALLS", "## The system calls of a server", &["openat"]);
+}
+
+/// Checks that the table below a heading names the system calls of a filter, and these.
+fn lists(filter: &str, heading: &str, others: &[&'static str]) {
     let source = include_str!("../examples/trial-worker/sandbox.rs");
-    let calls = source.split("const CLIENT_CALLS").nth(1).unwrap().split("];").next().unwrap();
-    let mut filter: Vec<_> = calls
-        .split("libc::SYS_")
-        .skip(1)
-        .map(|rest| rest.split(',').next().unwrap().trim())
-        // Part of the program, not of the library.
-        .chain(["getrandom"])
-        .collect();
+    let calls = source.split(&format!("const {filter}")).nth(1).unwrap();
+    let calls = calls.split("];").next().unwrap().split("libc::SYS_").skip(1);
+    let mut filter: Vec<_> = calls.map(|rest| rest.split(',').next().unwrap().trim()).collect();
+    filter.extend(others);
     let page = include_str!("../../../docs/sandbox.md");
-    let table = page.split("## The system calls of a client").nth(1).unwrap();
+    let table = page.split(heading).nth(1).unwrap();
     let rows = table.lines().skip_while(|line| !line.starts_with("|---")).skip(1);
     let rows = rows.take_while(|line| line.starts_with('|'));
     let mut documented: Vec<_> = rows.flat_map(|row| row.split('`').skip(1).step_by(2)).collect();
@@ -149,6 +157,8 @@ fn the_documentation_lists_the_system_calls_of_the_filter_and_no_others() {
 #[test]
 fn a_worker_with_the_documented_system_calls_alone_receives_every_kind() {
     receives_all(&["seccomp"]);
+    // Prepared before, connected after.
+    receives_all(&["late", "seccomp"]);
 }
 
 #[test]
@@ -160,6 +170,7 @@ fn a_worker_without_access_to_any_file_receives_every_kind() {
 #[test]
 fn a_worker_in_an_empty_root_without_proc_receives_every_kind() {
     receives_all(&["namespaces", "chroot"]);
+    receives_all(&["late", "namespaces", "chroot"]);
     receives_all(&["chroot", "seccomp"]);
 }
 
@@ -240,7 +251,7 @@ fn serving(words: &[&str]) -> Option<(BrokerClient, std::process::Child)> {
 
 #[test]
 fn a_worker_serves_its_broker_at_the_connection_that_it_inherits_and_ends_with_it() {
-    for words in [&[][..], &["landlock"], &["namespaces"]] {
+    for words in [&[][..], &["landlock"], &["namespaces"], &["seccomp-serve"]] {
         let Some((client, mut child)) = serving(words) else { continue };
         // Who serves is known from the kernel, though the broker made the sockets.
         assert_eq!(client.as_client().server().unwrap().pid, child.id());
@@ -302,7 +313,7 @@ fn what_is_no_connection_is_refused_by_its_kind() {
 }
 
 #[test]
-fn a_door_serves_until_its_last_copy_and_the_last_connection_are_closed() {
+fn a_door_serves_each_of_its_copies_until_the_last_copy_and_the_last_connection_are_closed() {
     struct Noted(Provider, Arc<Mutex<bool>>);
     impl Drop for Noted {
         fn drop(&mut self) {
@@ -324,7 +335,15 @@ fn a_door_serves_until_its_last_copy_and_the_last_connection_are_closed() {
     let second = door.as_fd().try_clone_to_owned().unwrap();
     let client: PlainClient = syshandle::from_door(door).unwrap();
     client.event().unwrap();
-    drop(second);
+    let others: [PlainClient; 3] =
+        std::array::from_fn(|_| syshandle::from_door(second.try_clone().unwrap()).unwrap());
+    for other in others {
+        other.event().unwrap();
+        client.event().unwrap();
+    }
+    let again: PlainClient = syshandle::from_door(second.try_clone().unwrap()).unwrap();
+    again.event().unwrap();
+    drop((again, second));
     // A client keeps the door, to lend it to others.
     client.event().unwrap();
     assert!(!*gone.lock().unwrap());

@@ -1,6 +1,6 @@
 //! `trial-worker HOW...`: the standard input is a door to the broker, or with `socket` a connection to it;
 //! with `serve` a connection at which this program serves. Each other word confines it once more.
-//! With `unprepared` it makes its only connection after that.
+//! With `late` it makes its only connection after that, and with `unprepared` it did not prepare either.
 
 #![expect(clippy::print_stderr, reason = "a program that talks to people")]
 
@@ -24,7 +24,7 @@ pub(crate) fn main() -> ExitCode {
     let has = |word: &str| words.iter().any(|other| other == word);
     let result = match has("serve") {
         true => serve(&words),
-        false => work(&words, has("socket"), has("unprepared")),
+        false => work(&words, has("socket")),
     };
     match result {
         // Destructors may use system calls that no call of a client needs.
@@ -46,7 +46,7 @@ fn connect(is_socket: bool) -> Result<BrokerClient> {
 
 fn confine(words: &[String]) -> Result<()> {
     for word in words {
-        if !matches!(&**word, "socket" | "serve" | "unprepared") {
+        if !matches!(&**word, "socket" | "serve" | "late" | "unprepared") {
             sandbox::confine(word).inspect_err(|error| {
                 // The test says why it was skipped.
                 eprintln!("can't be confined by {word}: {error}");
@@ -57,11 +57,13 @@ fn confine(words: &[String]) -> Result<()> {
     Ok(())
 }
 
-fn work(words: &[String], is_socket: bool, unprepared: bool) -> Result<()> {
-    if !unprepared {
+fn work(words: &[String], is_socket: bool) -> Result<()> {
+    let has = |word: &str| words.iter().any(|other| other == word);
+    if !has("unprepared") {
         syshandle::prepare()?;
     }
-    let before = (!unprepared).then(|| connect(is_socket)).transpose()?;
+    let is_late = has("late") || has("unprepared");
+    let before = (!is_late).then(|| connect(is_socket)).transpose()?;
     confine(words)?;
     let broker = match before {
         Some(broker) => broker,
@@ -106,6 +108,9 @@ fn work(words: &[String], is_socket: bool, unprepared: bool) -> Result<()> {
         assert_eq!(object, wanted);
     }
     found.push("many");
+    // A reference, through which this worker connects.
+    broker.another()?.event()?;
+    found.push("reference");
     found.push(if broker.caller()? == std::process::id() { "caller" } else { "another caller" });
     broker.report(&found.join(" "))
 }
@@ -166,6 +171,10 @@ impl Broker for Worker {
 
     fn set(&self, event: Event) -> Result<()> {
         Ok(event.set()?)
+    }
+
+    fn another(&self) -> Result<BrokerClient> {
+        Err(syshandle::Error::failed("a worker has no broker"))
     }
 
     fn caller(&self, context: &Context) -> Result<u32> {

@@ -14,7 +14,8 @@ pub(crate) fn exit(code: i32) -> ExitCode {
 /// Confines this process for good.
 pub(crate) fn confine(how: &str) -> io::Result<()> {
     match how {
-        "seccomp" => seccomp(),
+        "seccomp" => seccomp(&[CLIENT_CALLS, OWN_CALLS]),
+        "seccomp-serve" => seccomp(&[CLIENT_CALLS, SERVER_CALLS, OWN_CALLS]),
         "landlock" => landlock(),
         "chroot" => chroot(),
         "namespaces" => unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWNS | libc::CLONE_NEWIPC),
@@ -50,8 +51,11 @@ const CLIENT_CALLS: &[libc::c_long] = &[
     libc::SYS_ioctl,
     libc::SYS_timerfd_gettime,
     libc::SYS_fstatfs,
-    // Waiting for events and semaphores.
+    // Waiting for events and semaphores, and setting them.
     libc::SYS_preadv2,
+    libc::SYS_write,
+    // A reference to an object: whether it is one of this process.
+    libc::SYS_getpid,
     // Memory, also of values too large for a message.
     libc::SYS_memfd_create,
     libc::SYS_prlimit64,
@@ -69,30 +73,68 @@ const CLIENT_CALLS: &[libc::c_long] = &[
     libc::SYS_exit_group,
 ];
 
-/// The other system calls of this program, which reads a file and sets an event.
+/// The system calls of a worker that serves besides those, as `docs/sandbox.md` lists them.
+const SERVER_CALLS: &[libc::c_long] = &[
+    // Event loops.
+    libc::SYS_epoll_create1,
+    libc::SYS_epoll_ctl,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_epoll_wait,
+    libc::SYS_epoll_pwait,
+    libc::SYS_eventfd2,
+    libc::SYS_timerfd_create,
+    libc::SYS_timerfd_settime,
+    libc::SYS_read,
+    // Threads.
+    libc::SYS_clone3,
+    libc::SYS_mprotect,
+    libc::SYS_rseq,
+    libc::SYS_set_robust_list,
+    libc::SYS_sigaltstack,
+    libc::SYS_sched_getaffinity,
+    libc::SYS_prctl,
+    libc::SYS_gettid,
+    libc::SYS_exit,
+    // SIGTERM and SIGINT.
+    libc::SYS_rt_sigaction,
+    libc::SYS_rt_sigreturn,
+    // The user that the policy lets in.
+    libc::SYS_geteuid,
+    // Events that a peer holds too.
+    libc::SYS_io_setup,
+    libc::SYS_io_submit,
+    libc::SYS_io_getevents,
+];
+
+/// Calls that may fail: opening files that tell how much memory there is.
+const REFUSED_CALLS: &[libc::c_long] = &[libc::SYS_openat];
+
+/// The other system calls of this program, which reads a file and makes an event.
 const OWN_CALLS: &[libc::c_long] = &[
     libc::SYS_read,
-    libc::SYS_write,
     libc::SYS_eventfd2,
-    libc::SYS_getpid,
     // The Rust runtime's, once for a thread that uses a map.
     libc::SYS_getrandom,
 ];
 
-/// A filter that ends this process at any other call.
-fn seccomp() -> io::Result<()> {
+/// A filter that refuses to open files and ends this process at any other call.
+fn seccomp(allowed: &[&[libc::c_long]]) -> io::Result<()> {
     let statement = |code: u32, k| libc::sock_filter { code: code as u16, jt: 0, jf: 0, k };
     let load_number = statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0);
     let mut program = vec![load_number];
-    let calls = CLIENT_CALLS.iter().chain(OWN_CALLS);
-    for call in calls {
+    let is_server = allowed.len() > 2;
+    let refused = if is_server { REFUSED_CALLS } else { &[] };
+    let allowed = allowed.iter().flat_map(|calls| *calls);
+    let allowed = allowed.map(|call| (call, libc::SECCOMP_RET_ALLOW));
+    let refused = refused.iter().map(|call| (call, libc::SECCOMP_RET_ERRNO | libc::EACCES as u32));
+    for (call, verdict) in allowed.chain(refused) {
         program.push(libc::sock_filter {
             code: (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16,
             jt: 0,
             jf: 1,
             k: *call as u32,
         });
-        program.push(statement(libc::BPF_RET, libc::SECCOMP_RET_ALLOW));
+        program.push(statement(libc::BPF_RET, verdict));
     }
     program.push(statement(libc::BPF_RET, libc::SECCOMP_RET_KILL_PROCESS));
     let filter = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
