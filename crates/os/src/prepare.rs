@@ -54,16 +54,3 @@ pub fn prepare_once() {
         done.get_or_init(|| drop(open_all()));
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_process_may_prepare_more_than_once() {
-        prepare().unwrap();
-        prepare().unwrap();
-        // Other tests of this process close handles by threads.
-        Closer::use_threads(true);
-    }
-}
