@@ -93,7 +93,7 @@ impl<W> ClientEnd<W> {
                     slots: Vec::new(),
                     running: 0,
                     outgoing: Ranges::default(),
-                    due: Due::default(),
+                    due: Due::of_client(),
                     awaits_bye: false,
                     has_replied: false,
                 };

@@ -7,21 +7,41 @@ use crate::{Body, FrameKind, Header, Limits};
 ///
 /// They go with whatever frame goes next. A peer that is short of memory asks for them, and from
 /// then on gets each at once: waiting for the next frame may mean to wait for a slow method.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Due {
     offsets: Vec<u32>,
+    /// The bytes of these ranges.
+    bytes: u32,
+    /// With so many bytes the ranges don't wait for the next frame.
+    bytes_max: u32,
     at_once: bool,
 }
 
 impl Due {
+    /// What a client has read. Its next frame may never come, and until then the server can't free the
+    /// pages.
+    pub(crate) fn of_client() -> Self {
+        Self::with(256 * 1024)
+    }
+
+    /// What a server has read. Its next frame is the reply, which a slow method delays.
+    pub(crate) fn of_server() -> Self {
+        Self::with(4 * 1024 * 1024)
+    }
+
+    fn with(bytes_max: u32) -> Self {
+        Self { offsets: Vec::new(), bytes: 0, bytes_max, at_once: false }
+    }
+
     /// A range was read: returns the header of a frame that gives it back, when that is not to
     /// wait for the next frame.
     #[inline]
     pub(crate) fn has_read(&mut self, body: Body) -> Option<Header> {
         let Body::Shared { offset, len } = body else { return None };
         self.offsets.push(offset);
-        let many = self.offsets.len() >= Limits::RELEASES_MAX;
-        (self.at_once || many || len >= AT_ONCE).then(|| self.frame())
+        self.bytes = self.bytes.saturating_add(len);
+        let many = self.offsets.len() >= Limits::RELEASES_MAX || self.bytes >= self.bytes_max;
+        (self.at_once || many).then(|| self.frame())
     }
 
     /// The peer asks for what is due: returns the header of the frame that gives it back.
@@ -33,6 +53,7 @@ impl Due {
     /// What goes with the next frame.
     #[inline]
     pub(crate) fn take(&mut self) -> Releases {
+        self.bytes = 0;
         Releases::take_from(&mut self.offsets)
     }
 
@@ -46,6 +67,28 @@ impl Due {
     }
 }
 
-/// A range this large, a quarter of all, is given back in a frame of its own: the next one may be
-/// long in coming.
-const AT_ONCE: u32 = 4 * 1024 * 1024;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shared(len: u32) -> Body {
+        Body::Shared { offset: 0, len }
+    }
+
+    #[test]
+    fn a_client_keeps_less_than_a_quarter_of_a_mebibyte_until_its_next_frame() {
+        let mut due = Due::of_client();
+        assert!((0..3).all(|_| due.has_read(shared(64 * 1024)).is_none()));
+        let header = due.has_read(shared(64 * 1024)).unwrap();
+        assert_eq!((header.kind, header.releases.as_slice().len()), (FrameKind::Release, 4));
+        assert!(due.has_read(shared(64 * 1024)).is_none());
+        assert!(due.has_read(shared(1 << 20)).is_some());
+    }
+
+    #[test]
+    fn a_server_gives_large_ranges_back_before_its_reply() {
+        let mut due = Due::of_server();
+        assert!(due.has_read(shared(1 << 20)).is_none());
+        assert!(due.has_read(shared(3 << 20)).is_some());
+    }
+}

@@ -259,7 +259,7 @@ impl fmt::Display for Fault {
                 write!(f, "it can't be proven what the handle is: {}", Printable(text))
             }
             Self::HandlesLost => {
-                f.write_str("the receiver had no descriptors left for the handles")
+                f.write_str("the receiver had no descriptors or no memory left for the handles")
             }
             Self::Expired => f.write_str("its time was over before it ran"),
             Self::Busy { limit } => write!(f, "the server is at its limit of {}", Printable(limit)),

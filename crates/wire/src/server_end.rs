@@ -68,7 +68,7 @@ impl<T> ServerEnd<T> {
             phase: Phase::Greeted,
             running: Vec::new(),
             outgoing: Ranges::default(),
-            due: Due::default(),
+            due: Due::of_server(),
         }
     }
 
