@@ -133,7 +133,8 @@ impl SharedReader {
     ///
     /// # Errors
     /// The handle, with `InvalidData` when it is no memory file, isn't sealed against changing its
-    /// size, can't be freed by this process, or is larger; else with the error of `mmap(2)`.
+    /// size, can't be freed by this process, or is larger; else with the error of `mmap(2)`, or of
+    /// another system call that failed for want of memory or descriptors.
     pub fn new(file: OwnedHandle, len_max: usize) -> Result<Self, (OwnedHandle, io::Error)> {
         match check(file.as_fd(), len_max) {
             Ok(len) => Ok(Self { memory: Memory::new(file, len, false)? }),
@@ -198,6 +199,7 @@ impl Drop for Memory {
 /// Checks that a handle is shared memory as [`SharedWriter`] makes it; returns its size.
 fn check(file: BorrowedFd<'_>, len_max: usize) -> io::Result<usize> {
     let invalid = |what| Err(io::Error::new(io::ErrorKind::InvalidData, what));
+    device::learn()?;
     if !device::is_memory(&device::stat(file)?) {
         return invalid("shared memory is not a memory file");
     }

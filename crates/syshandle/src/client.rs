@@ -237,7 +237,7 @@ impl Client {
                 if let ReplyBody::Shared(body) = body {
                     connection.has_read(body);
                 }
-                let text = "this process has no descriptors left for the handles of the result";
+                let text = "this process has no descriptors or no memory left for the handles of the result";
                 Err(site.name(Error::new(ErrorKind::HandlesLost, text).maybe_ran()).into())
             }
             ReplyBody::PastLimit(limit) => {

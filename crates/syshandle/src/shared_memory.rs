@@ -156,11 +156,14 @@ impl Incoming {
                 let _ = self.reader.set(reader);
                 Ok(())
             }
-            Err((handle, error)) if error.kind() == io::ErrorKind::OutOfMemory => {
+            Err((handle, error)) if error.kind() == io::ErrorKind::InvalidData => {
+                Err((handle, Err(Violation::BadArena)))
+            }
+            // A failure of this process's own.
+            Err((handle, _)) => {
                 lost();
                 Err((handle, Ok(())))
             }
-            Err((handle, _)) => Err((handle, Err(Violation::BadArena))),
         }
     }
 

@@ -10,6 +10,7 @@ pub mod calls;
 pub mod faults;
 pub mod finish;
 pub mod inputs;
+pub mod large;
 pub mod together;
 
 mod supervisor;

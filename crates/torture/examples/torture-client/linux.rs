@@ -1,5 +1,5 @@
 //! The sample's client under faults: has the file of its argument finished, and says how that ended;
-//! or with another argument begins many calls at once.
+//! or with another argument begins many calls at once, or makes calls with large values.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -8,6 +8,7 @@ use std::time::Duration;
 use syshandle::Activation;
 use syshandle_torture::faults::arm_from_environment;
 use syshandle_torture::finish::finish;
+use syshandle_torture::large::{LARGE_VALUES, call_large};
 use syshandle_torture::together::{TOGETHER, call_together};
 
 pub(crate) fn main() -> ExitCode {
@@ -17,9 +18,10 @@ pub(crate) fn main() -> ExitCode {
     }
     let path = PathBuf::from(std::env::args_os().nth(1).unwrap_or_default());
     let (activation, timeout) = (Activation::new(), Duration::from_secs(10));
-    let (ending, text) = match path.as_os_str() == TOGETHER {
-        true => call_together(&activation, timeout),
-        false => finish(&activation, &path, timeout),
+    let (ending, text) = match path.to_str() {
+        Some(TOGETHER) => call_together(&activation, timeout),
+        Some(LARGE_VALUES) => call_large(&activation, timeout),
+        _ => finish(&activation, &path, timeout),
     };
     println!("{ending}");
     eprintln!("{text}");

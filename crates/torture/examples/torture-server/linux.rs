@@ -7,6 +7,7 @@ use std::time::Duration;
 use sparkle::{SERVER_LINES, SPARKLE_FINISHER, SparkleFinisher};
 use syshandle::{Context, Event, Outcome, Result, Server};
 use syshandle_torture::faults::arm_from_environment;
+use syshandle_torture::large::{Echo, LARGE};
 use syshandle_torture::together::{Counter, NUMBERS};
 
 pub(crate) fn main() -> Result<()> {
@@ -18,6 +19,7 @@ pub(crate) fn main() -> Result<()> {
     Server::new()
         .class(SPARKLE_FINISHER, || Finisher)
         .class(NUMBERS, || Counter)
+        .class(LARGE, || Echo)
         .idle_exit(Duration::from_millis(idle.unwrap_or(1000)))
         .run()
 }

@@ -1,0 +1,77 @@
+//! A client of large values, which go through shared memory, and of handles. Says in one line how it
+//! ended.
+
+use std::time::Duration;
+
+use syshandle::{Activation, Event, Result, class, interface};
+
+use crate::finish::Ending;
+
+/// Calls with large values and handles.
+#[interface(iid = "0f4f8a51-7b0c-4f43-9d2c-52a6d35b6c03")]
+pub trait Large {
+    /// Returns the bytes.
+    fn echo(&self, bytes: Vec<u8>) -> Result<Vec<u8>>;
+
+    /// Returns the event, and the number of the server's process.
+    fn event(&self, event: Event) -> Result<(Event, u32)>;
+}
+
+class! {
+    /// Returns what it gets.
+    pub LARGE: Large = "0f4f8a51-7b0c-4f43-9d2c-52a6d35b6c04";
+}
+
+/// Returns what it gets.
+#[derive(Debug)]
+pub struct Echo;
+
+impl Large for Echo {
+    fn echo(&self, bytes: Vec<u8>) -> Result<Vec<u8>> {
+        Ok(bytes)
+    }
+
+    fn event(&self, event: Event) -> Result<(Event, u32)> {
+        Ok((event, std::process::id()))
+    }
+}
+
+/// The argument of a client that does this.
+pub const LARGE_VALUES: &str = "--large";
+
+/// The sizes of the values. Between the calls with the last ones the memory may be freed.
+const SIZES: [usize; 4] = [100_000, 3 << 20, 12 << 20, 200_000];
+
+/// Calls with values of several sizes; returns how the first call that failed ended, and the error's
+/// text. After a failure all calls are made once more, by a new connection.
+pub fn call_large(activation: &Activation, timeout: Duration) -> (Ending, String) {
+    let Err(error) = try_to_call(activation, timeout) else {
+        return (Ending::Finished, String::new());
+    };
+    let text = format!("{error:#}");
+    match try_to_call(activation, timeout) {
+        Ok(_) => (Ending::from(error), text),
+        Err(again) => {
+            let text = format!("{text}, and then: {again:#}");
+            (Ending::from(again), text)
+        }
+    }
+}
+
+/// Makes all calls; returns the number of the server's process.
+///
+/// # Errors
+/// The first call that fails.
+pub fn try_to_call(activation: &Activation, timeout: Duration) -> Result<u32> {
+    let client: LargeClient = activation.clone().timeout(timeout).activate(LARGE.clsid())?;
+    let client = client.with_timeout(timeout);
+    for size in SIZES {
+        let bytes: Vec<u8> = (0..size).map(|place| (place % 251) as u8).collect();
+        if client.echo(&bytes)? != bytes {
+            return Err(syshandle::Error::failed("other bytes came back"));
+        }
+    }
+    let (event, server) = client.event(&Event::new()?)?;
+    event.set()?;
+    Ok(server)
+}
