@@ -6,6 +6,7 @@
 
 mod activator;
 mod broker;
+mod cgroup;
 mod interface;
 mod notes;
 mod place;
@@ -13,6 +14,7 @@ mod process;
 
 pub use activator::Activator;
 pub use broker::{BROKER, Broker, BrokerClient};
+pub use cgroup::ControlGroup;
 pub use interface::{TRIAL, Trial, TrialClient, TrialStarter, Who, who};
 pub use notes::Notes;
 pub use place::{CLIENT, Place, SERVER, WORKER, copy, example, program};

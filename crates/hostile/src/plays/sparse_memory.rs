@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
+use rustix::event::{EventfdFlags, eventfd};
 use syshandle_wire::{Body, FrameKind, Header, Limits};
 
 use super::broken_arena::{SEALS, memory};
@@ -20,18 +21,33 @@ pub(crate) const PLAY: Play = Play {
 
 const CONNECTIONS: usize = 64;
 
+/// Methods that are tried, from the first one on.
+const METHODS: u32 = 8;
+
+/// The arguments of one call: half of the memory.
+const ARGUMENTS: u32 = Limits::ARENA_BYTES as u32 / 2;
+
 fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
     let mut tally = Tally::new(format!("{CONNECTIONS} sparse memories, kept after the connection"));
     let mut kept = Vec::new();
+    let handle = eventfd(0, EventfdFlags::CLOEXEC)?;
     for _ in 0..CONNECTIONS {
         let sparse = memory(Limits::ARENA_BYTES as u64, SEALS)?;
+        // A text or a list of zeros, as the first parameter or after one that is a handle.
+        let first = (ARGUMENTS - 4).to_le_bytes();
+        let second = [&[0, 0], &(ARGUMENTS - 6).to_le_bytes()[..]].concat();
+        rustix::io::pwrite(&sparse, &first, 0)?;
+        rustix::io::pwrite(&sparse, &second, ARGUMENTS.into())?;
         let line = target.open()?;
         line.frame(&Header::new(FrameKind::Arena), &[], &[sparse.as_fd()])?;
-        // As large as arguments may be, in any method that takes some.
-        let body = Body::Shared { offset: 0, len: Limits::ARENA_BYTES as u32 };
-        for call in 0..4 {
-            let header = Header { call, code: call, body, ..Header::new(FrameKind::Call) };
-            unless_cut_off(line.bytes(&written(&header), &[]))?;
+        for call in 0..2 * METHODS {
+            let (code, has_handle) = (call / 2, call % 2);
+            let body = Body::Shared { offset: has_handle * ARGUMENTS, len: ARGUMENTS };
+            let handles = &[handle.as_fd()][..has_handle as usize];
+            let handles_len = has_handle as u16;
+            let header =
+                Header { call, code, body, handles: handles_len, ..Header::new(FrameKind::Call) };
+            unless_cut_off(line.bytes(&written(&header), handles))?;
         }
         let _ = line.answer(PATIENCE);
         kept.push(sparse);

@@ -1,0 +1,106 @@
+//! A server in a memory cgroup: what clients have it charge stays below the limit, and is given back.
+#![cfg(not(windows))]
+#![expect(clippy::print_stdout, reason = "a test says what it could not do, and what it measured")]
+#![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+
+use syshandle::Policy;
+use syshandle_trial::{ControlGroup, Place, SERVER, TRIAL, until};
+
+const COMMAND: &str = env!("CARGO_BIN_EXE_syshandle");
+
+const MIB: u64 = 1024 * 1024;
+
+/// A server that runs in a memory cgroup. The place is dropped first, with all processes of the group.
+struct Confined {
+    place: Place,
+    group: ControlGroup,
+}
+
+impl Confined {
+    /// `None`, with the reason printed, where no such group can be made.
+    fn new(limit: u64, policy: Policy) -> Option<Self> {
+        let group = match ControlGroup::new("memory") {
+            Ok(group) => group,
+            Err(why) => {
+                println!("skipped: {why}");
+                return None;
+            }
+        };
+        group.limit_memory(limit);
+        let place = Place::new();
+        let wrapper = place.path().join("wrapper");
+        let procs = group.procs();
+        // The server returns its environment.
+        let script = format!(
+            "#!/bin/sh\nlarge=$(printf %0120000d 0)\n\
+             for letter in A B C D E F G H I J; do export $letter=$large; done\n\
+             echo $$ > {} && exec {}\n",
+            procs.display(),
+            SERVER.display()
+        );
+        fs::write(&wrapper, script).unwrap();
+        fs::set_permissions(&wrapper, Permissions::from_mode(0o755)).unwrap();
+        let mut registration = place.registration(&wrapper, TRIAL);
+        registration.policy = policy;
+        registration.environment.insert("TRIAL_IDLE_MS".into(), "60000".into());
+        place.register_as(&registration);
+        Some(Self { place, group })
+    }
+}
+
+#[test]
+fn memory_that_clients_share_and_keep_does_not_end_a_server_in_a_memory_cgroup() {
+    for policy in [Policy::anyone(), Policy::same_user()] {
+        // The play shares a gigabyte of holes.
+        let Some(Confined { place, group }) = Confined::new(400 * MIB, policy) else { return };
+        let client = place.activate().unwrap();
+        let server = client.who().unwrap().server_pid;
+        let before = group.memory();
+        for _ in 0..2 {
+            let mut command = place.command(COMMAND.as_ref());
+            command.args(["attack", &TRIAL.clsid().to_string(), "--slower", "500"]);
+            let output = command.args(["--only", "sparse-memory"]).output().unwrap();
+            let text = String::from_utf8_lossy(&output.stdout);
+            assert!(output.status.success(), "{text}");
+        }
+        assert_eq!((group.killed(), client.who().unwrap().server_pid), (0, server));
+        let [peak, now] = [group.peak_memory(), group.memory()].map(|bytes| bytes / MIB);
+        println!("{} MiB before, up to {peak} MiB, {now} MiB afterwards", before / MIB);
+        assert!(peak > before / MIB + 8, "the server has read holes");
+        until("the memory is given back", || group.memory() < before + 64 * MIB);
+        drop(client);
+        drop(place);
+    }
+}
+
+#[test]
+fn idle_connections_that_have_received_large_replies_charge_a_server_nothing() {
+    let Some(Confined { place, group }) = Confined::new(400 * MIB, Policy::same_user()) else {
+        return;
+    };
+    let first = place.activate().unwrap();
+    let large = || first.surroundings().unwrap().iter().map(String::len).sum::<usize>() as u64;
+    assert!(large() > MIB);
+    let clients: Vec<_> = (0..100)
+        .map(|_| {
+            let client = place.activate().unwrap();
+            // The server frees unused pages after a second. Until then they count for this process.
+            until("there is room", || match client.surroundings() {
+                Ok(_) => true,
+                Err(error) => {
+                    assert!(error.to_string().contains("limit of memory"), "{error:#}");
+                    false
+                }
+            });
+            client
+        })
+        .collect();
+    println!("{} MiB of shared memory", group.shared_memory() / MIB);
+    until("all pages are given back", || group.shared_memory() < MIB);
+    assert_eq!(group.killed(), 0);
+    drop((clients, first));
+    drop(place);
+}

@@ -1,0 +1,202 @@
+//! The units that `register --systemd` writes, under a user manager of systemd's: in namespaces and a
+//! control group of its own, where the test runs itself again.
+#![cfg(not(windows))]
+#![expect(clippy::print_stdout, reason = "a test says what it could not do, and why")]
+#![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Instant;
+
+use syshandle::ErrorKind;
+use syshandle_trial::{ControlGroup, PATIENCE, Place, Process, SERVER, copy};
+
+const COMMAND: &str = env!("CARGO_BIN_EXE_syshandle");
+const MANAGER: &str = "/lib/systemd/systemd";
+
+/// Says which part of the test runs within the namespaces.
+const PART: &str = "SYSHANDLE_TEST_SYSTEMD";
+
+/// Runs a test again, by its name, where a user manager can be started.
+fn in_namespace(test: &str) {
+    if !Path::new(MANAGER).exists() {
+        return println!("skipped: systemd isn't installed");
+    }
+    let groups = match ["name=systemd", "memory"].map(ControlGroup::new) {
+        [Ok(group), _] => vec![group],
+        // Version 2 alone.
+        [_, Ok(group)] => vec![group],
+        [Err(why), _] => return println!("skipped: {why}"),
+    };
+    // The manager wants to be started by a system that systemd has started.
+    let enter: String =
+        groups.iter().map(|group| format!("echo $$ > {}\n", group.procs().display())).collect();
+    let inner = "mount -t tmpfs none /run && mkdir -p /run/systemd/system\n\
+                 \"$0\" --exact \"$1\" --nocapture";
+    let script = format!(
+        "set -e\n{enter}exec unshare --mount --pid --cgroup --fork --mount-proc --kill-child \
+         sh -ec '{inner}' \"$0\" \"$1\""
+    );
+    let mut command = Command::new("sh");
+    command.args(["-c", &script]).arg(std::env::current_exe().unwrap()).arg(test);
+    let output = command.env(PART, "1").output().unwrap();
+    let (out, error) = (text(&output.stdout), text(&output.stderr));
+    if output.status.success() {
+        assert!(out.contains("1 passed"), "{out}");
+        out.lines().filter(|line| line.contains("skipped: ")).for_each(|line| println!("{line}"));
+    } else if out.contains("running 1 test") {
+        panic!("{out}{error}");
+    } else {
+        println!("skipped: no namespaces can be made: {error}");
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A user manager, and a registered server.
+struct Manager {
+    place: Place,
+    child: Child,
+    folder: PathBuf,
+}
+
+impl Manager {
+    /// `None`, with the reason printed, where the manager can't run.
+    fn start(environment: &[&str]) -> Option<Self> {
+        let place = Place::new();
+        let folder = place.path().join("bin");
+        fs::create_dir(&folder).unwrap();
+        copy(&SERVER, &folder.join("trial-server"));
+        let mut command = place.command(COMMAND.as_ref());
+        command.args(["register", "--systemd"]).arg(&folder);
+        command.args(environment.iter().flat_map(|variable| ["--env", variable]));
+        succeeded(&command.output().unwrap());
+        let log = fs::File::create(place.path().join("manager.log")).unwrap();
+        let child = place
+            .command(MANAGER.as_ref())
+            .args(["--user", "--unit=basic.target", "--log-target=console"])
+            .stdout(log.try_clone().unwrap())
+            .stderr(Stdio::from(log))
+            .spawn()
+            .unwrap();
+        let mut manager = Self { place, child, folder };
+        let deadline = Instant::now() + PATIENCE / 4;
+        while !manager.systemctl(&["show", "--property=Version"]).status.success() {
+            if manager.child.try_wait().unwrap().is_some() || Instant::now() > deadline {
+                let log = fs::read_to_string(manager.place.path().join("manager.log")).unwrap();
+                println!("skipped: the user manager doesn't run: {log}");
+                return None;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        Some(manager)
+    }
+
+    fn systemctl(&self, arguments: &[&str]) -> Output {
+        let mut command = self.place.command("systemctl".as_ref());
+        command.arg("--user").args(arguments).output().unwrap()
+    }
+
+    /// A property of a unit.
+    fn property(&self, unit: &str, property: &str) -> String {
+        let property = format!("--property={property}");
+        let output = self.systemctl(&["show", "--value", &property, unit]);
+        text(&output.stdout).trim().to_owned()
+    }
+
+    fn enable(&self) {
+        succeeded(&self.systemctl(&["daemon-reload"]));
+        succeeded(&self.systemctl(&["enable", "--now", "trial-server.socket"]));
+    }
+}
+
+impl Drop for Manager {
+    fn drop(&mut self) {
+        let _ = self.systemctl(&["exit"]);
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[track_caller]
+fn succeeded(output: &Output) {
+    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
+}
+
+#[test]
+fn a_user_manager_starts_the_server_with_the_first_client_and_again_after_a_crash() {
+    if std::env::var_os(PART).is_none() {
+        return in_namespace(
+            "a_user_manager_starts_the_server_with_the_first_client_and_again_after_a_crash",
+        );
+    }
+    let Some(manager) = Manager::start(&["MOOD=50% \"of\" $HOME", "TRIAL_IDLE_MS=300"]) else {
+        return;
+    };
+    let place = &manager.place;
+    // Nobody listens yet.
+    let error = place.activate().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::StartFailed, "{error:#}");
+    assert!(error.to_string().contains("systemctl --user start"), "{error}");
+    manager.enable();
+    assert!(place.processes("trial-server").is_empty(), "it starts with the first client");
+    let client = place.activate().unwrap();
+    let first = client.who().unwrap().server_pid;
+    assert_eq!(manager.property("trial-server.service", "MainPID"), first.to_string());
+    let surroundings = client.surroundings().unwrap();
+    assert!(surroundings.contains(&"env MOOD=50% \"of\" $HOME".to_owned()), "{surroundings:#?}");
+    // It ends when it is idle, and starts again.
+    let process = Process::open(first).unwrap();
+    drop(client);
+    process.wait();
+    let client = place.activate().unwrap();
+    assert_ne!(client.who().unwrap().server_pid, first);
+    // More crashes than systemd's limit of starts: 5 in 10 s by default.
+    for _ in 0..7 {
+        let client = place.activate().unwrap();
+        assert_eq!(client.crash().unwrap_err().kind(), ErrorKind::Disconnected);
+    }
+    place.activate().unwrap().who().unwrap();
+    assert_eq!(manager.property("trial-server.socket", "ActiveState"), "active");
+    // What `clean` says is next leaves nothing behind.
+    let mut command = place.command(COMMAND.as_ref());
+    succeeded(&command.arg("clean").arg(&manager.folder).output().unwrap());
+    succeeded(&manager.systemctl(&["stop", "trial-server.socket", "trial-server.service"]));
+    succeeded(&manager.systemctl(&["daemon-reload"]));
+    assert_eq!(manager.property("trial-server.socket", "LoadState"), "not-found");
+    assert!(place.processes("trial-server").is_empty());
+}
+
+#[test]
+fn where_the_limit_of_starts_closes_the_socket_the_clients_error_says_what_to_look_at() {
+    if std::env::var_os(PART).is_none() {
+        return in_namespace(
+            "where_the_limit_of_starts_closes_the_socket_the_clients_error_says_what_to_look_at",
+        );
+    }
+    let Some(manager) = Manager::start(&["TRIAL_FATE=exit"]) else { return };
+    let place = &manager.place;
+    // An administrator's drop-in sets a limit, which the units don't have.
+    let folder = place.path().join(".config/systemd/user/trial-server.service.d");
+    fs::create_dir_all(&folder).unwrap();
+    let limit = "[Unit]\nStartLimitIntervalSec=60\nStartLimitBurst=2\n";
+    fs::write(folder.join("limit.conf"), limit).unwrap();
+    manager.enable();
+    let began = Instant::now();
+    let error = place.activate().unwrap_err();
+    let text = format!("{error:#}");
+    assert!(began.elapsed() < PATIENCE / 2, "{:?}: {text}", began.elapsed());
+    assert_eq!(error.kind(), ErrorKind::StartFailed, "{text}");
+    for part in ["nobody", "systemctl --user status", "journalctl --user", "systemctl --user start"]
+    {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert_eq!(manager.property("trial-server.socket", "Result"), "service-start-limit-hit");
+    // The next step that the error names.
+    succeeded(&manager.systemctl(&["reset-failed", "trial-server.service"]));
+    succeeded(&manager.systemctl(&["start", "trial-server.socket"]));
+    assert_eq!(manager.property("trial-server.socket", "ActiveState"), "active");
+}
