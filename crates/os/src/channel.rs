@@ -125,6 +125,14 @@ impl Seqpacket {
         option::set(self.fd.as_fd(), option::SO_PASSPIDFD, true)
     }
 
+    /// Ends what [`Seqpacket::pass_sender_processes`] began.
+    ///
+    /// # Errors
+    /// Those of `SO_PASSPIDFD`.
+    pub fn stop_passing_sender_processes(&self) -> io::Result<()> {
+        option::set(self.fd.as_fd(), option::SO_PASSPIDFD, false)
+    }
+
     /// Whose messages come is known: they needn't be named any more, which takes time for each.
     ///
     /// # Errors

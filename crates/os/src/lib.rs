@@ -90,6 +90,7 @@ cfg_if::cfg_if! {
         mod thread;
         mod timer;
         mod token;
+        mod unfinished;
         mod user;
         mod wait;
 
@@ -131,6 +132,7 @@ cfg_if::cfg_if! {
         pub use timer::Timer;
         pub use sys::fork::{PerProcess, ProcessMark};
         pub use token::Token;
+        pub use unfinished::unfinished;
         pub use user::{GroupId, UserId};
         pub use wait::{Readiness, Waitable, try_take, wait_all, wait_any};
     }

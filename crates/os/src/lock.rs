@@ -18,15 +18,14 @@ use std::fs::{self, File};
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{CWD, RenameFlags};
 
-use crate::FileStatus;
 use crate::sys::fork::{PerProcess, ProcessMark};
 use crate::sys::record_lock::{self, Range};
+use crate::{FileStatus, unfinished};
 
 /// A lock, held until it is dropped or this process ends.
 #[derive(Debug)]
@@ -72,7 +71,16 @@ impl FileLock {
     /// # Errors
     /// The same as for [`FileLock::try_take`].
     pub fn try_take_own(path: &Path) -> io::Result<Attempt> {
-        Self::try_take_range(path, Range { start: std::process::id().into(), len: 1 })
+        let own = std::process::id();
+        let mut start = i64::from(own);
+        for _ in 0..HOLDERS_MAX {
+            match Self::try_take_range(path, Range { start, len: 1 })? {
+                // A process of another pid namespace has the same number.
+                Attempt::Held(holder) if holder != own => start += NUMBERS_MAX,
+                attempt => return Ok(attempt),
+            }
+        }
+        Ok(Attempt::Held(0))
     }
 
     fn try_take_range(path: &Path, range: Range) -> io::Result<Attempt> {
@@ -179,11 +187,7 @@ fn is_at(file: &File, path: &Path) -> bool {
 /// The exchange shows which file it has replaced: if another process was quicker, that one's is put
 /// back.
 fn replace(path: &Path, obstructed: &File) -> io::Result<()> {
-    static LAST: AtomicU32 = AtomicU32::new(0);
-    let number = LAST.fetch_add(1, Ordering::Relaxed);
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".{}-{number}", std::process::id()));
-    let new = PathBuf::from(name);
+    let new = unfinished(path);
     let exchange = || {
         rustix::fs::renameat_with(CWD, &new, CWD, path, RenameFlags::EXCHANGE)
             .map_err(io::Error::from)
@@ -205,6 +209,9 @@ const WHOLE: Range = Range { start: 0, len: 0 };
 
 /// How often a file may be replaced by others, or obstructed anew, before this counts as held.
 const ROUNDS_MAX: usize = 8;
+
+/// The kernel numbers processes below this (`PID_MAX_LIMIT`).
+const NUMBERS_MAX: i64 = 1 << 22;
 
 /// More servers of one program don't run at once.
 const HOLDERS_MAX: usize = 64;

@@ -110,10 +110,21 @@ impl Spawned {
         has_ended(self.0.as_fd())
     }
 
-    /// Ends the program at once.
-    pub fn kill(&self) {
-        // It fails only for one that has ended.
-        let _ = rustix::process::pidfd_send_signal(&self.0, rustix::process::Signal::KILL);
+    /// Ends the program at once, unless it has ended.
+    ///
+    /// # Errors
+    /// `Unsupported` if the program runs in a pid namespace that is neither this process's own nor below
+    /// it; `PermissionDenied` if it is another user's.
+    pub fn kill(&self) -> io::Result<()> {
+        use rustix::process::{Signal, pidfd_send_signal};
+        match pidfd_send_signal(&self.0, Signal::KILL) {
+            Ok(()) | Err(Errno::SRCH) => Ok(()),
+            Err(Errno::INVAL) => {
+                let what = "it runs in another pid namespace, and only a process there can end it";
+                Err(io::Error::new(io::ErrorKind::Unsupported, what))
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// How a program that has ended did so, as far as the kernel tells those who aren't its parent:

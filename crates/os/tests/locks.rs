@@ -2,6 +2,7 @@
 
 #![cfg(not(windows))]
 #![expect(unsafe_code, reason = "fork without exec has no safe form")]
+#![expect(clippy::print_stdout, reason = "a skipped test says why")]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
 
 use std::fs::{self, File};
@@ -101,12 +102,41 @@ fn a_lock_ends_with_its_process_though_a_forked_child_goes_on() {
     drop(input);
 }
 
+#[test]
+fn processes_with_one_number_mark_a_file_beside_each_other() {
+    let options = ["--user", "--map-current-user", "--pid", "--fork", "--kill-child"];
+    match Command::new("unshare").args(options).arg("true").output() {
+        Ok(output) if output.status.success() => {}
+        other => return println!("skipped: no pid namespace can be made: {other:?}"),
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("lock");
+    // Each is the first process of its pid namespace.
+    let mut others: Vec<_> = (0..3)
+        .map(|_| Other::start_by(Command::new("unshare").args(options), "mark", &path))
+        .collect();
+    let holders = FileLock::holders(&path).unwrap();
+    assert_eq!(holders.len(), 3, "{holders:?}");
+    others.pop();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while FileLock::holders(&path).unwrap().len() > 2 {
+        assert!(Instant::now() < deadline, "the mark ends with its process");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
 /// Another process that does something with a file.
 struct Other(Child);
 
 impl Other {
     fn run(role: &str, path: &Path) -> Self {
-        let child = Command::new(std::env::current_exe().unwrap())
+        Self::run_by(&mut Command::new("env"), role, path)
+    }
+
+    /// Runs it by a program that takes another one as its argument.
+    fn run_by(program: &mut Command, role: &str, path: &Path) -> Self {
+        let child = program
+            .arg(std::env::current_exe().unwrap())
             .args(["--exact", "the_other_process", "--nocapture"])
             .env(ROLE, role)
             .env(FILE, path)
@@ -120,7 +150,11 @@ impl Other {
 
     /// The same; returns when it has its lock.
     fn start(role: &str, path: &Path) -> Self {
-        let mut other = Self::run(role, path);
+        Self::start_by(&mut Command::new("env"), role, path)
+    }
+
+    fn start_by(program: &mut Command, role: &str, path: &Path) -> Self {
+        let mut other = Self::run_by(program, role, path);
         let mut said = [0; 6];
         other.0.stderr.as_mut().unwrap().read_exact(&mut said).unwrap();
         assert_eq!(&said, b"locked");

@@ -16,7 +16,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use syshandle_os::{has_no_new_privileges, is_filtered, within_file_size_limit};
+use syshandle_os::{has_no_new_privileges, is_filtered, unfinished, within_file_size_limit};
 
 use super::trust;
 use crate::{Error, ErrorKind, Result};
@@ -127,7 +127,7 @@ impl Confinement {
 
     /// Notes it, whole.
     fn write(&self, note: &Path) -> io::Result<()> {
-        let new = note.with_extension(std::process::id().to_string());
+        let new = unfinished(note);
         within_file_size_limit(|| fs::write(&new, self.to_string()))
             .and_then(|()| fs::rename(&new, note))
             .inspect_err(|_| drop(fs::remove_file(&new)))

@@ -12,7 +12,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use syshandle_os::{FileStatus, PerProcess, within_file_size_limit};
+use syshandle_os::{FileStatus, PerProcess, unfinished, within_file_size_limit};
 use syshandle_wire::Guid;
 
 use super::registration::{RegisteredClass, Registration};
@@ -257,13 +257,8 @@ fn file_of(programs: &Path, name: &str) -> PathBuf {
 
 /// Makes something under another name and puts it in its place, whole.
 fn replace(path: &Path, make: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
-    let mut new = path.as_os_str().to_owned();
-    new.push(format!(".{}", std::process::id()));
-    // Left by one that was interrupted.
-    let _ = fs::remove_file(&new);
-    make(new.as_ref())
-        .and_then(|()| fs::rename(&new, path))
-        .inspect_err(|_| drop(fs::remove_file(&new)))
+    let new = unfinished(path);
+    make(&new).and_then(|()| fs::rename(&new, path)).inspect_err(|_| drop(fs::remove_file(&new)))
 }
 
 /// Removes the links of classes that lead to a registration file.

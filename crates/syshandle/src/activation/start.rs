@@ -230,7 +230,7 @@ impl<'a> Start<'a> {
         };
         let hung = Spawned::of_peer(&socket).map_err(cannot)?;
         crate::log::warn!(%program, "a server that never greets is ended");
-        hung.kill();
+        hung.kill().map_err(cannot)?;
         match hung.wait(self.deadline).map_err(cannot)? {
             true => Ok(()),
             false => Err(cannot(io::ErrorKind::TimedOut.into())),
@@ -249,7 +249,7 @@ impl<'a> Start<'a> {
                     true => spawned.exit_text(),
                     false => {
                         // It would go on beside the next one that is tried.
-                        spawned.kill();
+                        let _ = spawned.kill();
                         "it closed the socket that it was given".to_owned()
                     }
                 };
@@ -257,7 +257,7 @@ impl<'a> Start<'a> {
                     .because(error)
             }
             None => {
-                spawned.kill();
+                let _ = spawned.kill();
                 let time = self.registered.registration.start_timeout;
                 let text = format!("{program} did not serve: it did not greet within {time:?}");
                 Error::new(ErrorKind::StartFailed, text)

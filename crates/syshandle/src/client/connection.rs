@@ -7,7 +7,9 @@ use std::collections::VecDeque;
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use syshandle_os::{BorrowedHandle, Credentials, ProcessMark, Spawned, Waitable, Waited, try_take};
+use syshandle_os::{
+    BorrowedHandle, Credentials, OwnedHandle, ProcessMark, Spawned, Waitable, Waited, try_take,
+};
 use syshandle_wire::{Body, ClientEnd, FrameKind, Header, Limits, Payload};
 
 use super::cancel::Cancel;
@@ -77,6 +79,7 @@ impl Connection {
     pub(super) fn new(
         link: Link,
         server: Credentials,
+        process: Option<OwnedHandle>,
         other_end: OtherEnd,
         end: ClientEnd<Waiter>,
     ) -> Self {
@@ -93,7 +96,7 @@ impl Connection {
         };
         let (spin, spin_beside) = (Spin::default(), Spin::default());
         let owner = ProcessMark::current();
-        let process = ServerProcess::of(server);
+        let process = ServerProcess::of(server, process);
         Self {
             owner,
             link,

@@ -7,7 +7,7 @@
 use std::io;
 use std::time::Instant;
 
-use syshandle_os::{Received, Seqpacket};
+use syshandle_os::{Peer, Received, Seqpacket};
 use syshandle_wire::{ClientEnd, Fault, Greeting, Guid, Hello, OpenError, Violation};
 
 use super::connection::Connection;
@@ -43,6 +43,7 @@ impl Opening {
     /// The same, to a server that has a quota already.
     pub(crate) fn over(socket: PeerSocket, hello: Hello) -> Self {
         syshandle_os::prepare_once();
+        name_process(&socket);
         let link = Link::new(socket);
         let (header, body) = ClientEnd::<()>::hello(hello);
         // A server that is gone may have left word why.
@@ -55,6 +56,7 @@ impl Opening {
     /// hello waits for the greeting, which names the classes.
     pub(crate) fn to_any_class(socket: Seqpacket, iid: Guid) -> Self {
         syshandle_os::prepare_once();
+        name_process(&socket);
         Self {
             link: Link::new(PeerSocket::new(socket, Share::of_a_server())),
             hello: Hello { clsid: Guid::NIL, iid },
@@ -122,8 +124,8 @@ impl Opening {
     }
 
     /// Takes the greeting that came, when the server offers the interface.
-    pub(crate) fn finish(self, deadline: Instant) -> Result<Connection> {
-        let received = self.received.as_ref().ok_or_else(ungreeted)?;
+    pub(crate) fn finish(mut self, deadline: Instant) -> Result<Connection> {
+        let mut received = self.received.take().ok_or_else(ungreeted)?;
         let (end, greeting) = ClientEnd::open(&self.frame[..received.len], self.handles.len())?;
         let hello = match self.any_class {
             true => first_offer(&greeting, self.hello.iid)?,
@@ -133,6 +135,10 @@ impl Opening {
         let server = received.sender.ok_or(Violation::NotOurs)?;
         let Self { link, told, .. } = self;
         link.socket.stop_naming_senders().map_err(failed)?;
+        let process = received.sender_process.take();
+        if process.is_some() {
+            link.socket.stop_passing_sender_processes().map_err(failed)?;
+        }
         if !told {
             let said = say_hello(&link, hello, deadline);
             said.map_err(|error| refusal(&link).unwrap_or(error))?;
@@ -141,7 +147,16 @@ impl Opening {
             Guid::NIL => OtherEnd::Object,
             _ => OtherEnd::Server,
         };
-        Ok(Connection::new(link, server, other_end, end))
+        Ok(Connection::new(link, server, process, other_end, end))
+    }
+}
+
+/// Asks the kernel for a pidfd of the process that greets, if this pid namespace has no number for the
+/// process at the other end. Else the number identifies it.
+fn name_process(socket: &Seqpacket) {
+    if socket.peer().is_ok_and(|peer| peer.pid == 0) {
+        // Before Linux 6.5 the process stays unknown.
+        let _ = socket.pass_sender_processes();
     }
 }
 

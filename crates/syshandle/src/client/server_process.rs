@@ -22,9 +22,14 @@ pub(super) struct ServerProcess {
 }
 
 impl ServerProcess {
-    pub(super) fn of(server: Credentials) -> Self {
-        let is_other = server.pid != 0 && server.pid != std::process::id();
-        Self { pid: server.pid, is_other, process: OnceLock::new() }
+    /// `process` is the pidfd of a server that has no number in this pid namespace.
+    pub(super) fn of(server: Credentials, process: Option<OwnedFd>) -> Self {
+        let is_other = match server.pid {
+            0 => process.is_some(),
+            pid => pid != std::process::id(),
+        };
+        let process = process.map_or_else(OnceLock::new, |process| Some(process).into());
+        Self { pid: server.pid, is_other, process }
     }
 
     /// Sets the process, for a connection from before the server was started: of such a connection

@@ -1,7 +1,8 @@
 //! The client that is tried: activates the server, asks who it is, and says so.
 //!
-//! `trial-client [--timeout-ms N] [--confine WHAT] [--leave-work FILE] [--hold] [--fork]`: prints the server's
-//! process and what it says of this one; on an error its kind and all causes.
+//! `trial-client [--timeout-ms N] [--confine WHAT] [--leave-work FILE] [--hold] [--fork] [--call NAME]`:
+//! prints the server's process and what it says of this one; on an error its kind and all causes.
+//! `--call` makes one more call: `crash`, `rest`, or `pass`, which passes handles there and back.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that talks to people")]
 
@@ -12,12 +13,12 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use syshandle::{Activation, Event, Result};
+use syshandle::{Activation, Error, Event, Result};
 use syshandle_trial::{TRIAL, TrialClient};
 
 pub(crate) fn main() -> ExitCode {
     let mut activation = Activation::new();
-    let (mut work, mut hold, mut fork) = (None, false, false);
+    let (mut work, mut hold, mut fork, mut call) = (None, false, false, None);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().unwrap_or_default();
@@ -35,13 +36,14 @@ pub(crate) fn main() -> ExitCode {
             "--leave-work" => work = Some(value()),
             "--hold" => hold = true,
             "--fork" => fork = true,
+            "--call" => call = Some(value()),
             other => {
                 eprintln!("what is {other}?");
                 return ExitCode::from(2);
             }
         }
     }
-    match ask(&activation, work.as_deref(), hold, fork) {
+    match ask(&activation, work.as_deref(), call.as_deref(), hold, fork) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{:?}: {error:#}", error.kind());
@@ -50,7 +52,13 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
-fn ask(activation: &Activation, work: Option<&str>, hold: bool, fork: bool) -> Result<()> {
+fn ask(
+    activation: &Activation,
+    work: Option<&str>,
+    call: Option<&str>,
+    hold: bool,
+    fork: bool,
+) -> Result<()> {
     let client: TrialClient = activation.activate(TRIAL.clsid())?;
     let server = syshandle::Proxy::as_client(&client).server()?;
     let who = client.who()?;
@@ -68,6 +76,9 @@ fn ask(activation: &Activation, work: Option<&str>, hold: bool, fork: bool) -> R
     };
     println!("{} {} {} {}", server.pid, who.server_pid, who.client_pid, who.client_uid);
     std::io::stdout().flush()?;
+    if let (Some(client), Some(call)) = (&held, call) {
+        make(client, call)?;
+    }
     if fork {
         // The child keeps the connection.
         super::fork::leave_child();
@@ -79,4 +90,28 @@ fn ask(activation: &Activation, work: Option<&str>, hold: bool, fork: bool) -> R
     }
     drop((held, event));
     Ok(())
+}
+
+/// Makes the call of this name.
+fn make(client: &TrialClient, call: &str) -> Result<()> {
+    match call {
+        "crash" => client.crash(),
+        "rest" => client.rest(),
+        "pass" => pass(client),
+        other => Err(Error::failed(format!("no call is named {other}"))),
+    }
+}
+
+/// Passes handles to the server, and takes one back.
+fn pass(client: &TrialClient) -> Result<()> {
+    let own = File::open(std::env::current_exe()?)?;
+    let event = Event::new()?;
+    let (back, _) = client.pass(&event.try_clone()?.into(), "text")?;
+    Event::from(back).set()?;
+    let len = client.len(&own)?;
+    let text = format!("{} {len}", event.wait_timeout(Duration::ZERO)?);
+    match text == format!("true {}", own.metadata()?.len()) {
+        true => Ok(()),
+        false => Err(Error::failed(text)),
+    }
 }
