@@ -64,6 +64,9 @@ impl Sanitizer {
             flags += " -Zexternal-clangrt -Clink-arg=-Wl,--whole-archive";
             flags += &format!(" -Clink-arg={}", library.display());
             flags += " -Clink-arg=-Wl,--no-whole-archive";
+            // It refers to functions of glibc by their versions, which GNU ld doesn't resolve.
+            let linker = library.with_file_name("../bin/gcc-ld");
+            flags += &format!(" -Clink-arg=-fuse-ld=lld -Clink-arg=-B{}", linker.display());
             cargo.args(["-Zbuild-std=std,panic_unwind", "--target-dir", "target/thread"]);
             cargo.env("RUSTC", rustc).env("CARGO_INCREMENTAL", "0");
             cargo.env("TSAN_OPTIONS", format!("suppressions={}", suppressions().display()));

@@ -1,4 +1,4 @@
-//! A server in a memory cgroup: what clients have it charge stays below the limit, and is given back.
+//! A server in a memory cgroup stays below the limit, and gives memory back after its clients used it.
 #![cfg(not(windows))]
 #![expect(clippy::print_stdout, reason = "a test says what it could not do, and what it measured")]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
@@ -20,7 +20,7 @@ struct Confined {
 }
 
 impl Confined {
-    /// `None`, with the reason printed, where no such group can be made.
+    /// `None`, with the reason printed, if no such group can be made.
     fn new(limit: u64, policy: Policy) -> Option<Self> {
         let group = match ControlGroup::new("memory") {
             Ok(group) => group,

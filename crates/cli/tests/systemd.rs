@@ -1,5 +1,5 @@
-//! The units that `register --systemd` writes, under a user manager of systemd's: in namespaces and a
-//! control group of its own, where the test runs itself again.
+//! The units that `register --systemd` writes are run by a user manager of systemd's. Each test runs
+//! itself again in namespaces and a control group of its own, and starts the manager there.
 #![cfg(not(windows))]
 #![expect(clippy::print_stdout, reason = "a test says what it could not do, and why")]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
@@ -18,7 +18,7 @@ const MANAGER: &str = "/lib/systemd/systemd";
 /// Says which part of the test runs within the namespaces.
 const PART: &str = "SYSHANDLE_TEST_SYSTEMD";
 
-/// Runs a test again, by its name, where a user manager can be started.
+/// Runs a test again, by its name, in namespaces in which a user manager can be started.
 fn in_namespace(test: &str) {
     if !Path::new(MANAGER).exists() {
         return println!("skipped: systemd isn't installed");
@@ -64,7 +64,7 @@ struct Manager {
 }
 
 impl Manager {
-    /// `None`, with the reason printed, where the manager can't run.
+    /// `None`, with the reason printed, if the manager can't run.
     fn start(environment: &[&str]) -> Option<Self> {
         let place = Place::new();
         let folder = place.path().join("bin");
@@ -161,7 +161,7 @@ fn a_user_manager_starts_the_server_with_the_first_client_and_again_after_a_cras
     }
     place.activate().unwrap().who().unwrap();
     assert_eq!(manager.property("trial-server.socket", "ActiveState"), "active");
-    // What `clean` says is next leaves nothing behind.
+    // The next step that `clean` names leaves nothing behind.
     let mut command = place.command(COMMAND.as_ref());
     succeeded(&command.arg("clean").arg(&manager.folder).output().unwrap());
     succeeded(&manager.systemctl(&["stop", "trial-server.socket", "trial-server.service"]));

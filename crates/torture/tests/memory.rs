@@ -68,9 +68,9 @@ fn none() -> Fault {
     Fault { call: Call::named("mmap").unwrap(), nth: 0, error: ERRORS[0] }
 }
 
-/// The failures of a run that made so many calls.
+/// Returns the failures to try, by the calls of a run without any.
 fn faults(counts: &Counts) -> Vec<Fault> {
-    // The same call again is much like the one before.
+    // Later calls are like the first ones.
     let most = if std::env::var("TORTURE").is_ok_and(|how| how == "full") { 40 } else { 3 };
     let count = |name| counts.calls.iter().find(|(call, _)| call == name).map_or(0, |call| call.1);
     let each = |name| (1..=count(name).min(most)).map(move |nth| (Call::named(name).unwrap(), nth));

@@ -90,7 +90,7 @@ impl Drop for ControlGroup {
     }
 }
 
-/// Removes a group and the groups in it. The kernel removes only those that are empty.
+/// Removes a group and the groups in it. The kernel removes only empty groups.
 fn remove(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {

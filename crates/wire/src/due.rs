@@ -12,19 +12,19 @@ pub(crate) struct Due {
     offsets: Vec<u32>,
     /// The bytes of these ranges.
     bytes: u32,
-    /// With so many bytes the ranges don't wait for the next frame.
+    /// The ranges don't wait for the next frame if they have this many bytes or more.
     bytes_max: u32,
     at_once: bool,
 }
 
 impl Due {
-    /// What a client has read. Its next frame may never come, and until then the server can't free the
+    /// The ranges that a client has read. Its next frame may never come, and until then the server can't free the
     /// pages.
     pub(crate) fn of_client() -> Self {
         Self::with(256 * 1024)
     }
 
-    /// What a server has read. Its next frame is the reply, which a slow method delays.
+    /// The ranges that a server has read. Its next frame is the reply, which a slow method delays.
     pub(crate) fn of_server() -> Self {
         Self::with(4 * 1024 * 1024)
     }
