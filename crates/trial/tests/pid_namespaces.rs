@@ -127,7 +127,7 @@ fn a_program_that_hangs_in_another_pid_namespace_is_an_error_at_once() {
     place.register_as(&registration);
     // Its shell keeps the namespace, and so the program that it has started.
     let script = "\"$0\" --timeout-ms 100; sleep 60";
-    let _first = in_namespace(&place, script, &CLIENT).spawn().unwrap();
+    let mut first = in_namespace(&place, script, &CLIENT).spawn().unwrap();
     until("the program hangs", || {
         place.processes("trial-server").len() == 1 && place.processes("trial-client").is_empty()
     });
@@ -137,4 +137,6 @@ fn a_program_that_hangs_in_another_pid_namespace_is_an_error_at_once() {
     assert!(error.starts_with("StartFailed: "), "{error}");
     assert!(error.contains("hangs") && error.contains("another pid namespace"), "{error}");
     assert!(began.elapsed() < PATIENCE / 4, "{:?}", began.elapsed());
+    first.kill().unwrap();
+    first.wait().unwrap();
 }
