@@ -69,7 +69,7 @@ fn memory_that_clients_share_and_keep_does_not_end_a_server_in_a_memory_cgroup()
         assert_eq!((group.killed(), client.who().unwrap().server_pid), (0, server));
         let [peak, now] = [group.peak_memory(), group.memory()].map(|bytes| bytes / MIB);
         println!("{} MiB before, up to {peak} MiB, {now} MiB afterwards", before / MIB);
-        assert!(peak > before / MIB + 8, "the server has read holes");
+        assert!(peak > before / MIB + 4, "the server has read holes: {peak} MiB");
         until("the memory is given back", || group.memory() < before + 64 * MIB);
         drop(client);
         drop(place);
