@@ -76,3 +76,33 @@ fn an_overlay_file_from_another_mount_namespace_is_a_file_if_the_overlay_is_moun
     });
     test.join().unwrap();
 }
+
+#[test]
+fn a_btrfs_file_from_another_mount_namespace_is_a_file_if_btrfs_is_mounted_here_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let (image, root) = (folder.path().join("image"), folder.path().join("root"));
+    let test = std::thread::spawn(move || {
+        if !unshare() {
+            return println!("skipped: no mount namespace without root");
+        }
+        fs::create_dir(&root).unwrap();
+        File::create(&image).unwrap().set_len(256 << 20).unwrap();
+        // The loop device is released when the namespace, and so the mount, is gone.
+        let script = "mkfs.btrfs -q \"$0\" && mount -o loop \"$0\" \"$1\" && \
+                      btrfs -q subvolume create \"$1/sub\" && echo hello > \"$1/sub/file\"";
+        let mut command = std::process::Command::new("sh");
+        let output = command.args(["-c", script]).args([&image, &root]).output().unwrap();
+        if !output.status.success() {
+            let why = String::from_utf8_lossy(&output.stderr);
+            return println!("skipped: no btrfs can be mounted: {why}");
+        }
+        let path = root.join("sub/file");
+        let file = std::thread::spawn(move || {
+            assert!(unshare());
+            File::open(path).unwrap()
+        });
+        let file = file.join().unwrap();
+        assert_eq!(identify(file.as_fd()).unwrap().object, Object::RegularFile);
+    });
+    test.join().unwrap();
+}
