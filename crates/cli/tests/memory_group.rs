@@ -55,7 +55,7 @@ impl Confined {
 fn memory_that_clients_share_and_keep_does_not_end_a_server_in_a_memory_cgroup() {
     for policy in [Policy::anyone(), Policy::same_user()] {
         // The play shares a gigabyte of holes.
-        let Some(Confined { place, group }) = Confined::new(400 * MIB, policy) else { return };
+        let Some(Confined { group, place }) = Confined::new(400 * MIB, policy) else { return };
         let client = place.activate().unwrap();
         let server = client.who().unwrap().server_pid;
         let before = group.memory();
@@ -78,7 +78,7 @@ fn memory_that_clients_share_and_keep_does_not_end_a_server_in_a_memory_cgroup()
 
 #[test]
 fn idle_connections_that_have_received_large_replies_charge_a_server_nothing() {
-    let Some(Confined { place, group }) = Confined::new(400 * MIB, Policy::same_user()) else {
+    let Some(Confined { group, place }) = Confined::new(400 * MIB, Policy::same_user()) else {
         return;
     };
     let first = place.activate().unwrap();
