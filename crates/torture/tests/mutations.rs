@@ -56,17 +56,30 @@ fn near(input: &[u8], other: &[u8], numbers: &mut Numbers) -> Vec<u8> {
     near
 }
 
+/// The corpus of one target.
+fn corpus(name: &str) -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(name);
+    let files = fs::read_dir(folder).into_iter().flatten();
+    files.map(|entry| fs::read(entry.expect("a file").path()).expect("its content")).collect()
+}
+
+#[test]
+fn the_corpus_has_every_fault_of_the_golden_file() {
+    let corpus = corpus("opening");
+    for line in include_str!("../../wire/tests/golden/faults.txt").lines() {
+        let (fault, hex) = line.rsplit_once(": ").unwrap();
+        let digits: Vec<u32> = hex.chars().filter_map(|digit| digit.to_digit(16)).collect();
+        let bytes: Vec<u8> = digits.chunks(2).map(|pair| (pair[0] * 16 + pair[1]) as u8).collect();
+        assert!(corpus.contains(&bytes), "fuzz/corpus/opening lacks a file with {hex}: {fault}");
+    }
+}
+
 #[test]
 fn no_input_of_the_corpora_nor_near_it_breaks_anything() {
-    let corpora = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus");
     let seconds = std::env::var("TORTURE_SECONDS").ok().and_then(|text| text.parse().ok());
     let time = Duration::from_secs(seconds.unwrap_or(1));
     for (name, run) in inputs::ALL {
-        let mut corpus: Vec<Vec<u8>> = fs::read_dir(corpora.join(name))
-            .into_iter()
-            .flatten()
-            .map(|entry| fs::read(entry.unwrap().path()).unwrap())
-            .collect();
+        let mut corpus = corpus(name);
         let kept = corpus.len();
         // Where there are none yet: all lengths of zeros, and of numbers that rise.
         corpus.extend((0..64).map(|len| vec![0; len]));
