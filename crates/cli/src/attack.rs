@@ -8,7 +8,9 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
-use syshandle::{Activation, ErrorKind, Guid, Locations, Meeting, Result, UserId, interface};
+use syshandle::{
+    Activation, Error, ErrorKind, Guid, Locations, Meeting, Printable, Result, UserId, interface,
+};
 use syshandle_hostile::{Attack, Play, Target};
 
 use crate::class::ClassArgument;
@@ -77,7 +79,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         command: &|play| peers.command(play, &target, allowed),
         slower_max: arguments.slower,
     };
-    let report = attack.run()?;
+    let report = attack
+        .run()
+        .map_err(|error| Error::failed(format!("the server can't be attacked: {error}")))?;
     write_out(format_args!("\n{report}"));
     Ok(if report.held() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -87,9 +91,12 @@ fn play_here(arguments: &Arguments, clsid: Guid, play: &str, address: &Path) -> 
     let iid = arguments.interface.unwrap_or(Guid::NIL);
     let target = Target { address: address.to_owned(), clsid, iid };
     let Some(play) = Play::named(play) else {
-        return Err(io::Error::other(format!("there is no play {play}")).into());
+        return Err(Error::failed(format!("there is no play {play}")));
     };
-    for act in play.run(&target)? {
+    let acts = play
+        .run(&target)
+        .map_err(|error| Error::failed(format!("{} can't be played: {error}", play.name)))?;
+    for act in acts {
         // For the command itself, which parses it.
         write_content(&format!("{}\n", act.write()));
     }
@@ -122,7 +129,8 @@ struct Peers {
 
 impl Peers {
     fn new(address: &Path, user: u32) -> Result<Self> {
-        let as_another_user = fs::metadata("/proc/self")?.uid() == 0;
+        let this = fs::metadata("/proc/self").map_err(cannot("can't be examined", "/proc/self"))?;
+        let as_another_user = this.uid() == 0;
         let opened = as_another_user.then(|| Opened::new(address)).transpose()?;
         Ok(Self { as_another_user, user, opened })
     }
@@ -171,11 +179,13 @@ struct Opened {
 
 impl Opened {
     fn new(path: &Path) -> Result<Self> {
-        let metadata = fs::symlink_metadata(path)?;
-        let socket = File::options().read(true).custom_flags(O_PATH).open(path)?.into();
+        let metadata = fs::symlink_metadata(path).map_err(cannot("can't be examined", path))?;
+        let socket = File::options().read(true).custom_flags(O_PATH).open(path);
+        let socket = socket.map_err(cannot("can't be opened", path))?.into();
         let opened =
             Self { socket, path: path.to_owned(), mode: metadata.permissions().mode() & 0o7777 };
-        fs::set_permissions(path, fs::Permissions::from_mode(0o666))?;
+        fs::set_permissions(path, fs::Permissions::from_mode(0o666))
+            .map_err(cannot("can't be opened to other users", path))?;
         Ok(opened)
     }
 }
@@ -185,6 +195,11 @@ impl Drop for Opened {
         // It may be gone with its server.
         let _ = fs::set_permissions(&self.path, fs::Permissions::from_mode(self.mode));
     }
+}
+
+/// Returns a function that says what can't be done with a file.
+fn cannot(what: &str, path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Error {
+    move |error| Error::failed(format!("{} {what}: {error}", Printable(path.as_ref().display())))
 }
 
 /// From `asm-generic/fcntl.h`: not to be read, but to be named.

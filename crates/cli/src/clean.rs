@@ -25,7 +25,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let locations = &target.locations;
     let registry = locations.own_registry()?;
     for path in arguments.paths.all() {
-        let path = paths::from_root(&path)?;
+        let path = paths::from_root(&path).map_err(|error| {
+            Error::failed(format!("{} can't be found: {error}", Printable(path.display())))
+        })?;
         let mut removed = 0;
         for registered in locations.list().into_iter().flatten() {
             let registration = &registered.registration;

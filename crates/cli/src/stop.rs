@@ -36,7 +36,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         let Ok(process) = Process::open(pid) else { continue };
         // The number may have come to mean another process before it was opened.
         if meeting.servers().contains(&pid) {
-            process.signal(SIGTERM)?;
+            process
+                .signal(SIGTERM)
+                .map_err(|error| Error::failed(format!("process {pid} can't be ended: {error}")))?;
             ending.push((pid, process));
         }
     }

@@ -14,6 +14,7 @@ use rustix::net::sockopt::Timeout;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
 use crate::sys::{ioctl, message, option};
+use crate::system_call::failed;
 use crate::wait::poll;
 use crate::{BorrowedHandle, Credentials, ManualEvent, OwnedHandle, Peer, Unconnected, Waitable};
 
@@ -74,7 +75,8 @@ impl Seqpacket {
             SocketType::SEQPACKET,
             SocketFlags::CLOEXEC,
             None,
-        )?;
+        )
+        .map_err(failed("socketpair"))?;
         Ok((Self::exclusive(a), Self::exclusive(b)))
     }
 
@@ -89,8 +91,9 @@ impl Seqpacket {
             let what = "a connection is a socket of the family AF_UNIX and the type SOCK_SEQPACKET";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
         }
-        rustix::io::fcntl_setfd(&fd, rustix::io::FdFlags::CLOEXEC)?;
-        rustix::io::ioctl_fionbio(&fd, false)?;
+        let close_on_exec = rustix::io::FdFlags::CLOEXEC;
+        rustix::io::fcntl_setfd(&fd, close_on_exec).map_err(failed("fcntl(F_SETFD)"))?;
+        rustix::io::ioctl_fionbio(&fd, false).map_err(failed("ioctl(FIONBIO)"))?;
         Ok(fd.into())
     }
 
@@ -114,7 +117,8 @@ impl Seqpacket {
     /// # Errors
     /// Those of `SO_PASSCRED` in [unix(7)](https://man7.org/linux/man-pages/man7/unix.7.html).
     pub fn name_senders(&self) -> io::Result<()> {
-        Ok(rustix::net::sockopt::set_socket_passcred(&self.fd, true)?)
+        let set = rustix::net::sockopt::set_socket_passcred(&self.fd, true);
+        set.map_err(failed("setsockopt(SO_PASSCRED)"))
     }
 
     /// Asks the kernel for a pidfd of the sender with each message ([`Received::sender_process`]).
@@ -138,7 +142,8 @@ impl Seqpacket {
     /// # Errors
     /// Those of `SO_PASSCRED`.
     pub fn stop_naming_senders(&self) -> io::Result<()> {
-        Ok(rustix::net::sockopt::set_socket_passcred(&self.fd, false)?)
+        let set = rustix::net::sockopt::set_socket_passcred(&self.fd, false);
+        set.map_err(failed("setsockopt(SO_PASSCRED)"))
     }
 
     /// Lets handles through from now on; a no-op before Linux 6.16, which always lets them.
@@ -393,7 +398,7 @@ pub struct Readable {
 pub(crate) fn pass_rights(socket: BorrowedFd<'_>, pass: bool) -> io::Result<()> {
     match option::set(socket, option::SO_PASSRIGHTS, pass) {
         Err(error) if error.raw_os_error() == Some(Errno::NOPROTOOPT.raw_os_error()) => Ok(()),
-        result => result,
+        result => result.map_err(failed("setsockopt(SO_PASSRIGHTS)")),
     }
 }
 

@@ -16,6 +16,7 @@ use crate::feature::{Feature, may_use};
 use crate::proc;
 use crate::sys;
 use crate::sys::stat::Stat;
+use crate::system_call::failed;
 
 /// A device's number, as `statx` says it.
 pub(crate) type Device = (u32, u32);
@@ -67,10 +68,15 @@ pub(crate) fn learn() -> io::Result<()> {
     Ok(())
 }
 
-static MEMORY: Known = Known::new(|| Ok(rustix::fs::memfd_create(c"probe", MemfdFlags::CLOEXEC)?));
-static ANONYMOUS: Known = Known::new(|| Ok(rustix::event::eventfd(0, EventfdFlags::CLOEXEC)?));
-static PIDFS: Known =
-    Known::new(|| Ok(rustix::process::pidfd_open(rustix::process::getpid(), PidfdFlags::empty())?));
+static MEMORY: Known = Known::new(|| {
+    rustix::fs::memfd_create(c"probe", MemfdFlags::CLOEXEC).map_err(failed("memfd_create"))
+});
+static ANONYMOUS: Known =
+    Known::new(|| rustix::event::eventfd(0, EventfdFlags::CLOEXEC).map_err(failed("eventfd2")));
+static PIDFS: Known = Known::new(|| {
+    let this = rustix::process::getpid();
+    rustix::process::pidfd_open(this, PidfdFlags::empty()).map_err(failed("pidfd_open"))
+});
 static NSFS: Known =
     Known::new(|| proc::open_namespace("/proc/self/ns/user").map_err(proc::explained));
 

@@ -23,6 +23,7 @@ use std::time::Duration;
 use rustix::event::EventfdFlags;
 
 use crate::handle::impl_handle;
+use crate::system_call::{DUPLICATE, failed};
 use crate::wait::{Waitable, wait_any};
 use crate::{Declared, Kind, counter};
 
@@ -48,7 +49,7 @@ macro_rules! impl_event {
             /// Those of `eventfd(2)`: no descriptor left.
             pub fn new() -> io::Result<Self> {
                 let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
-                Ok(Self(rustix::event::eventfd(0, flags)?))
+                rustix::event::eventfd(0, flags).map(Self).map_err(failed("eventfd2"))
             }
 
             /// Sets the event. Setting a set event changes nothing, also if a holder has filled its
@@ -99,7 +100,7 @@ macro_rules! impl_event {
             /// # Errors
             /// No descriptor left.
             pub fn try_clone(&self) -> io::Result<Self> {
-                Ok(Self(self.0.try_clone()?))
+                self.0.try_clone().map(Self).map_err(failed(DUPLICATE))
             }
         }
 

@@ -87,6 +87,7 @@ cfg_if::cfg_if! {
         mod spawn;
         mod status;
         mod sys;
+        mod system_call;
         mod thread;
         mod timer;
         mod token;
@@ -118,6 +119,7 @@ cfg_if::cfg_if! {
         pub use mutex::{Mutex, MutexGuard};
         pub use narrow::Narrow;
         pub use object::Object;
+        pub use proc::{read as read_proc, read_link as read_proc_link};
         pub use peer::{Credentials, Peer, has_ended, is_elevated};
         pub use poller::{Alarm, Interest, Poller, Ready};
         pub use process::Process;
@@ -128,6 +130,7 @@ cfg_if::cfg_if! {
         pub use semaphore::Semaphore;
         pub use spawn::{Program, SpawnStep, Spawned, spawn};
         pub use status::FileStatus;
+        pub use system_call::{raw_os_error, remedy, without_call};
         pub use thread::Thread;
         pub use timer::Timer;
         pub use sys::fork::{PerProcess, ProcessMark};

@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use crate::proc;
 use crate::sys::limit::set_descriptor_limit;
 use crate::sys::signal::{self, FileSizeSignalBlock};
 
@@ -112,8 +113,8 @@ pub(crate) fn past_file_size_limit() -> io::Error {
 /// Returns how much memory this process may use, in bytes: the least of what the machine has and of
 /// the limits of its control groups. `None` if the system doesn't tell.
 pub fn memory_limit() -> Option<u64> {
-    let physical = fs::read_to_string("/proc/meminfo").ok().and_then(|text| total_memory(&text));
-    let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let physical = proc::read("/proc/meminfo").ok().and_then(|text| total_memory(&text));
+    let groups = proc::read("/proc/self/cgroup").unwrap_or_default();
     let limits = group_files(&groups).filter_map(|file| {
         // A group without a limit says `max`.
         fs::read_to_string(file).ok()?.trim().parse().ok()

@@ -20,6 +20,7 @@ use rustix::io::Errno;
 
 use crate::limits::{file_size_limit, past_file_size_limit, within_file_size_limit};
 use crate::sys::{fork, map::Mapping, stat::stat};
+use crate::system_call::failed;
 use crate::{OwnedHandle, device};
 
 /// The writing side of shared memory.
@@ -228,11 +229,12 @@ pub(crate) fn resize(file: BorrowedFd<'_>, len: u64) -> io::Result<()> {
 /// Makes a memory file of no size yet, which can be sealed and not executed.
 pub(crate) fn create(name: &CStr) -> io::Result<OwnedFd> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    Ok(match rustix::fs::memfd_create(name, flags | MemfdFlags::NOEXEC_SEAL) {
+    let created = match rustix::fs::memfd_create(name, flags | MemfdFlags::NOEXEC_SEAL) {
         // Linux 6.3 knows of files that can't be executed.
-        Err(Errno::INVAL) => rustix::fs::memfd_create(name, flags)?,
-        created => created?,
-    })
+        Err(Errno::INVAL) => rustix::fs::memfd_create(name, flags),
+        created => created,
+    };
+    created.map_err(failed("memfd_create"))
 }
 
 /// The size in bytes of a memory file.

@@ -33,6 +33,7 @@ use rustix::fs::SealFlags;
 use crate::handle::impl_handle;
 use crate::limits::within_file_size_limit;
 use crate::sys::map::Mapping;
+use crate::system_call::{DUPLICATE, failed};
 use crate::wait::deadline_after;
 use crate::{Borrowed, BorrowedHandle, Declared, Kind, Rights, memory};
 
@@ -108,7 +109,7 @@ impl Mutex {
     /// # Errors
     /// No descriptor left.
     pub fn try_clone(&self) -> io::Result<Self> {
-        Ok(self.file.try_clone()?.into())
+        Ok(self.file.try_clone().map_err(failed(DUPLICATE))?.into())
     }
 
     fn acquire(&self, timeout: Option<Duration>) -> io::Result<Option<MutexGuard<'_>>> {

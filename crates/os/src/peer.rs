@@ -8,6 +8,7 @@ use rustix::process::PidfdFlags;
 
 use crate::process::pidfd_open;
 use crate::sys::{auxv, option};
+use crate::system_call::{failed, raw_os_error};
 use crate::{GroupId, UserId};
 
 /// A process with its user and group, as the kernel names them.
@@ -43,7 +44,8 @@ pub trait Peer: AsFd {
     /// # Errors
     /// Those of `SO_PEERCRED` in [unix(7)](https://man7.org/linux/man-pages/man7/unix.7.html).
     fn peer(&self) -> io::Result<Credentials> {
-        Ok(option::peer_credentials(self.as_fd())?.into())
+        let peer = option::peer_credentials(self.as_fd());
+        peer.map(Into::into).map_err(failed("getsockopt(SO_PEERCRED)"))
     }
 
     /// The same process as a handle that can't come to mean another one (Linux 6.5).
@@ -51,7 +53,7 @@ pub trait Peer: AsFd {
     /// # Errors
     /// Those of `SO_PEERPIDFD`: `ENOPROTOOPT` on an older kernel, `ESRCH` when the process is gone.
     fn peer_process(&self) -> io::Result<OwnedFd> {
-        option::peer_pidfd(self.as_fd())
+        option::peer_pidfd(self.as_fd()).map_err(failed("getsockopt(SO_PEERPIDFD)"))
     }
 
     /// Whether the process that made the other end has ended. A child that it forked may keep the
@@ -65,7 +67,7 @@ pub trait Peer: AsFd {
         }
         let process = match self.peer_process() {
             // Before Linux 6.5. Another process with the same number counts as the peer.
-            Err(error) if error.raw_os_error() == Some(libc::ENOPROTOOPT) && peer.pid != 0 => {
+            Err(error) if raw_os_error(&error) == Some(libc::ENOPROTOOPT) && peer.pid != 0 => {
                 pidfd_open(peer.pid, PidfdFlags::empty(), "process")
             }
             process => process,
@@ -73,7 +75,7 @@ pub trait Peer: AsFd {
         match process {
             Ok(process) => has_ended(process.as_fd()),
             Err(error) => {
-                matches!(error.raw_os_error(), Some(libc::ESRCH | libc::EINVAL))
+                matches!(raw_os_error(&error), Some(libc::ESRCH | libc::EINVAL))
                     || error.kind() == io::ErrorKind::NotFound
             }
         }

@@ -10,6 +10,7 @@ use rustix::io::Errno;
 use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags};
 
 use crate::Waitable;
+use crate::system_call::failed;
 
 /// A set of descriptors, each with a key: an
 /// [epoll(7)](https://man7.org/linux/man-pages/man7/epoll.7.html).
@@ -57,7 +58,7 @@ impl Poller {
     /// # Errors
     /// No descriptor left.
     pub fn new() -> io::Result<Self> {
-        Ok(Self(epoll::create(CreateFlags::CLOEXEC)?))
+        epoll::create(CreateFlags::CLOEXEC).map(Self).map_err(failed("epoll_create1"))
     }
 
     /// Adds a descriptor. It must be removed before it is closed.
@@ -66,7 +67,8 @@ impl Poller {
     /// Those of [`epoll_ctl(2)`](https://man7.org/linux/man-pages/man2/epoll_ctl.2.html): no memory,
     /// or past the limit of watches (`fs.epoll.max_user_watches`).
     pub fn add(&self, handle: impl AsFd, key: u64, interest: Interest) -> io::Result<()> {
-        Ok(epoll::add(&self.0, handle, EventData::new_u64(key), interest.flags())?)
+        let added = epoll::add(&self.0, handle, EventData::new_u64(key), interest.flags());
+        added.map_err(failed("epoll_ctl"))
     }
 
     /// Waits for something else from a descriptor that was added, or once more.
@@ -74,7 +76,8 @@ impl Poller {
     /// # Errors
     /// Those of `epoll_ctl(2)`.
     pub fn change(&self, handle: impl AsFd, key: u64, interest: Interest) -> io::Result<()> {
-        Ok(epoll::modify(&self.0, handle, EventData::new_u64(key), interest.flags())?)
+        let changed = epoll::modify(&self.0, handle, EventData::new_u64(key), interest.flags());
+        changed.map_err(failed("epoll_ctl"))
     }
 
     /// Removes a descriptor.
@@ -206,7 +209,8 @@ impl Alarm {
     /// No descriptor left.
     pub fn new() -> io::Result<Self> {
         let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
-        Ok(Self(rustix::time::timerfd_create(TimerfdClockId::Monotonic, flags)?))
+        let made = rustix::time::timerfd_create(TimerfdClockId::Monotonic, flags);
+        made.map(Self).map_err(failed("timerfd_create"))
     }
 
     /// Sets the alarm to another time, or to none.

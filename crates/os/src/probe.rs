@@ -28,6 +28,7 @@ use rustix::io::{DupFlags, Errno};
 
 use crate::sys::fork::PerProcess;
 use crate::sys::tag;
+use crate::system_call::failed;
 use crate::{device, fdinfo, proc};
 
 /// Reads what the kernel prints about a handle, whose inode number is `inode`, into `text`. Returns
@@ -148,7 +149,7 @@ impl Reserved {
 
     fn of(whose: &str) -> io::Result<Self> {
         // Any descriptor does until there is the file.
-        let any = || rustix::event::eventfd(0, EventfdFlags::CLOEXEC);
+        let any = || rustix::event::eventfd(0, EventfdFlags::CLOEXEC).map_err(failed("eventfd2"));
         let mut numbers = [any()?, any()?];
         numbers.sort_by_key(AsRawFd::as_raw_fd);
         let [mut file, mut number] = numbers;
@@ -212,7 +213,7 @@ fn open(whose: &str, number: i32) -> io::Result<OwnedFd> {
     proc::open(&path).map_err(|error| match error {
         Errno::NOENT => fdinfo::without_proc(),
         Errno::OPNOTSUPP => proc::explained(error),
-        Errno::MFILE | Errno::NFILE | Errno::NOMEM => error.into(),
+        Errno::MFILE | Errno::NFILE | Errno::NOMEM => failed("openat")(error),
         error => denied(error),
     })
 }

@@ -35,11 +35,23 @@ pub(crate) fn open(path: &str) -> Result<OwnedFd, Errno> {
 ///
 /// # Errors
 /// The errors of `open(2)` and `read(2)`; `Unsupported` if the file isn't of procfs.
-pub(crate) fn read(path: &str) -> io::Result<String> {
+pub fn read(path: &str) -> io::Result<String> {
     let file = if path.starts_with("/proc/sys/") { open_any(path) } else { open(path) };
     let mut text = String::new();
     File::from(file.map_err(explained)?).read_to_string(&mut text)?;
     Ok(text)
+}
+
+/// Reads a link in a folder about this process, such as `ns/mnt` of `/proc/thread-self`.
+///
+/// Nothing can be mounted over the link itself.
+///
+/// # Errors
+/// The errors of `open(2)` and `readlink(2)`; `Unsupported` if the folder isn't of procfs.
+pub fn read_link(folder: &str, name: &str) -> io::Result<String> {
+    let folder = open(folder).map_err(explained)?;
+    let link = rustix::fs::readlinkat(folder, name, Vec::new())?;
+    Ok(link.to_string_lossy().into_owned())
 }
 
 fn open_any(path: &str) -> Result<OwnedFd, Errno> {
@@ -81,6 +93,8 @@ const MAGIC_MASK: u64 = u32::MAX as u64;
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[test]
@@ -90,6 +104,9 @@ mod tests {
         assert_eq!(open("/dev/null").unwrap_err(), Errno::OPNOTSUPP);
         assert_eq!(open_namespace("/proc/self/status").unwrap_err(), Errno::OPNOTSUPP);
         assert!(read("/proc/sys/kernel/overflowuid").is_ok());
+        let namespace = read_link("/proc/thread-self/ns", "mnt").unwrap();
+        assert_eq!(Path::new(&namespace), std::fs::read_link("/proc/self/ns/mnt").unwrap());
+        assert_eq!(read_link("/dev", "fd").unwrap_err().kind(), ErrorKind::Unsupported);
         assert_eq!(read("/dev/null").unwrap_err().kind(), ErrorKind::Unsupported);
     }
 }

@@ -20,6 +20,7 @@ use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions};
 use crate::feature::{Feature, may_use};
 use crate::handle::impl_handle;
 use crate::sys::ioctl;
+use crate::system_call::failed;
 use crate::wait::{Waitable, wait_any};
 use crate::{Credentials, Declared, Kind, device, fdinfo};
 
@@ -44,7 +45,7 @@ impl Process {
     /// # Errors
     /// `NotFound` without such a process; the others of `pidfd_open(2)`.
     pub fn open(id: u32) -> io::Result<Self> {
-        Ok(Self(pidfd_open(id, PidfdFlags::empty(), "process")?))
+        pidfd_open(id, PidfdFlags::empty(), "process").map(Self).map_err(named_pidfd_open)
     }
 
     /// A child of this process; its owner still has to wait for it.
@@ -134,7 +135,7 @@ macro_rules! impl_process {
                         io::ErrorKind::NotFound,
                         concat!("the ", $noun, " has ended, or isn't visible in this namespace"),
                     ),
-                    _ => error,
+                    _ => $crate::system_call::failed("pidfd_send_signal")(error),
                 })
             }
 
@@ -160,7 +161,9 @@ macro_rules! impl_process {
             /// # Errors
             /// No descriptor left.
             pub fn try_clone(&self) -> io::Result<Self> {
-                Ok(Self(self.0.try_clone()?))
+                self.0.try_clone().map(Self).map_err($crate::system_call::failed(
+                    $crate::system_call::DUPLICATE,
+                ))
             }
         }
 
@@ -206,6 +209,15 @@ pub(crate) fn pidfd_open(id: u32, flags: PidfdFlags, noun: &str) -> io::Result<O
         Errno::SRCH => missing(),
         error => error.into(),
     })
+}
+
+/// Names the system call in an error of [`pidfd_open`].
+pub(crate) fn named_pidfd_open(error: io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(_) => failed("pidfd_open")(error),
+        // It says already that there is no such process.
+        None => error,
+    }
 }
 
 /// The number of a process or thread in our pid namespace.

@@ -24,6 +24,7 @@ use rustix::fs::SealFlags;
 use crate::handle::impl_handle;
 use crate::limits::{file_size_limit, within_file_size_limit};
 use crate::sys::map::{Mapping, View};
+use crate::system_call::{DUPLICATE, failed};
 use crate::{Borrowed, BorrowedHandle, Declared, Facts, Kind, Object, Rights, memory, mutex};
 
 /// Shared memory of a size that never changes.
@@ -38,6 +39,8 @@ impl_handle!(
     Section => Declared::kind(Kind::Section).at_most(OF_FIXED_SIZE),
     UnsealedSection => Declared::kind(Kind::Section),
 );
+
+const ADD_SEALS: &str = "fcntl(F_ADD_SEALS)";
 
 /// All that a section may let its holder do, but for changing its size.
 const OF_FIXED_SIZE: Rights = Rights::READ
@@ -76,7 +79,8 @@ impl Section {
     /// sealed against that; those of `F_ADD_SEALS` in
     /// [`fcntl(2)`](https://man7.org/linux/man-pages/man2/F_ADD_SEALS.2const.html).
     pub fn freeze(&self) -> io::Result<()> {
-        Ok(rustix::fs::fcntl_add_seals(&self.0, SealFlags::WRITE | SealFlags::SEAL)?)
+        let seals = SealFlags::WRITE | SealFlags::SEAL;
+        rustix::fs::fcntl_add_seals(&self.0, seals).map_err(failed(ADD_SEALS))
     }
 
     /// Seals the section against writing by whoever hasn't mapped it for writing by now, for all who
@@ -90,7 +94,8 @@ impl Section {
     /// `PermissionDenied` when it was sealed against that; those of `F_ADD_SEALS` in
     /// [`fcntl(2)`](https://man7.org/linux/man-pages/man2/F_ADD_SEALS.2const.html).
     pub fn freeze_for_others(&self) -> io::Result<()> {
-        Ok(rustix::fs::fcntl_add_seals(&self.0, SealFlags::FUTURE_WRITE | SealFlags::SEAL)?)
+        let seals = SealFlags::FUTURE_WRITE | SealFlags::SEAL;
+        rustix::fs::fcntl_add_seals(&self.0, seals).map_err(failed(ADD_SEALS))
     }
 
     /// Shows the content as bytes that never change.
@@ -150,7 +155,7 @@ impl UnsealedSection {
     /// Those of `F_ADD_SEALS`: `PermissionDenied` when it was sealed against more seals.
     pub fn seal_size(self) -> io::Result<Section> {
         let fixed = SealFlags::SHRINK | SealFlags::GROW;
-        rustix::fs::fcntl_add_seals(&self.0, fixed)?;
+        rustix::fs::fcntl_add_seals(&self.0, fixed).map_err(failed(ADD_SEALS))?;
         Ok(Section(self.0))
     }
 }
@@ -198,7 +203,7 @@ macro_rules! impl_section {
             /// # Errors
             /// No descriptor left.
             pub fn try_clone(&self) -> io::Result<Self> {
-                Ok(Self(self.0.try_clone()?))
+                self.0.try_clone().map(Self).map_err(failed(DUPLICATE))
             }
         }
 

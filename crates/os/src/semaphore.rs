@@ -19,6 +19,7 @@ use rustix::event::EventfdFlags;
 use rustix::io::Errno;
 
 use crate::handle::impl_handle;
+use crate::system_call::{DUPLICATE, failed};
 use crate::wait::{Waitable, wait_any};
 use crate::{Declared, Kind, counter, device, fdinfo};
 
@@ -35,7 +36,7 @@ impl Semaphore {
     /// Those of `eventfd(2)`: no descriptor left.
     pub fn new(count: u32) -> io::Result<Self> {
         let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK | EventfdFlags::SEMAPHORE;
-        Ok(Self(rustix::event::eventfd(count, flags)?))
+        rustix::event::eventfd(count, flags).map(Self).map_err(failed("eventfd2"))
     }
 
     /// Adds to the count: lets so many more acquires through. Doesn't block, whatever other holders do,
@@ -94,7 +95,7 @@ impl Semaphore {
     /// # Errors
     /// No descriptor left.
     pub fn try_clone(&self) -> io::Result<Self> {
-        Ok(Self(self.0.try_clone()?))
+        self.0.try_clone().map(Self).map_err(failed(DUPLICATE))
     }
 }
 

@@ -6,7 +6,7 @@
 //! resource limits) it keeps.
 
 use std::ffi::{CString, OsStr, OsString};
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -23,8 +23,9 @@ use crate::limits::original_descriptor_limit;
 use crate::peer::has_ended;
 use crate::process::{id, pidfd_open, told_exit_status};
 use crate::sys::clone::{Image, start};
+use crate::system_call::raw_os_error;
 use crate::wait::poll;
-use crate::{Peer, Seqpacket};
+use crate::{Peer, Seqpacket, proc};
 
 /// A program to start.
 #[derive(Debug)]
@@ -140,7 +141,7 @@ impl Spawned {
     /// of a process that has ended and that nobody has waited for.
     fn zombie_status(&self) -> Option<ExitStatus> {
         let pid = id(self.0.as_fd()).ok()??;
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let stat = proc::read(&format!("/proc/{pid}/stat")).ok()?;
         // After the program's name, in which anything may stand.
         let (_, fields) = stat.rsplit_once(") ")?;
         let status = fields.trim_end().rsplit_once(' ')?.1.parse().ok()?;
@@ -160,7 +161,7 @@ impl Spawned {
         }
         match socket.peer_process() {
             // Before Linux 6.5. It hangs, so its number is unlikely to mean another process now.
-            Err(error) if error.raw_os_error() == Some(Errno::NOPROTOOPT.raw_os_error()) => {
+            Err(error) if raw_os_error(&error) == Some(Errno::NOPROTOOPT.raw_os_error()) => {
                 Ok(Self(pidfd_open(pid, PidfdFlags::empty(), "process")?))
             }
             process => Ok(Self(process?)),

@@ -19,7 +19,7 @@ use rustix::io::Errno;
 use rustix::process::PidfdFlags;
 
 use crate::handle::impl_handle;
-use crate::process::{impl_process, pidfd_open, told_exit_status};
+use crate::process::{impl_process, named_pidfd_open, pidfd_open, told_exit_status};
 use crate::wait::{Waitable, wait_any};
 use crate::{Declared, Kind};
 
@@ -48,7 +48,7 @@ impl Thread {
             Err(error) if Errno::from_io_error(&error) == Some(Errno::INVAL) => Err(
                 io::Error::new(io::ErrorKind::Unsupported, "a handle to a thread needs Linux 6.9"),
             ),
-            opened => opened.map(Self),
+            opened => opened.map(Self).map_err(named_pidfd_open),
         }
     }
 

@@ -18,6 +18,7 @@ use rustix::io::{Errno, ReadWriteFlags};
 use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec};
 
 use crate::handle::impl_handle;
+use crate::system_call::{DUPLICATE, failed};
 use crate::wait::{Waitable, timespec, wait_any};
 use crate::{Declared, Kind};
 
@@ -34,7 +35,8 @@ impl Timer {
     /// Those of `timerfd_create(2)`: no descriptor left.
     pub fn new() -> io::Result<Self> {
         let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
-        Ok(Self(rustix::time::timerfd_create(TimerfdClockId::Monotonic, flags)?))
+        let made = rustix::time::timerfd_create(TimerfdClockId::Monotonic, flags);
+        made.map(Self).map_err(failed("timerfd_create"))
     }
 
     /// Sets the timer to go off once, after this time, and forgets what it was set to.
@@ -113,7 +115,7 @@ impl Timer {
     /// # Errors
     /// No descriptor left.
     pub fn try_clone(&self) -> io::Result<Self> {
-        Ok(Self(self.0.try_clone()?))
+        self.0.try_clone().map(Self).map_err(failed(DUPLICATE))
     }
 
     fn set(&self, first: Duration, period: Duration) -> io::Result<()> {

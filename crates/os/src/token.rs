@@ -21,6 +21,7 @@ use rustix::io::Errno;
 
 use crate::handle::impl_handle;
 use crate::sys::{enter, ioctl, stat::stat};
+use crate::system_call::{DUPLICATE, failed};
 use crate::{Declared, Kind, Process, UserId, proc};
 
 /// A user namespace.
@@ -116,7 +117,7 @@ impl Token {
     /// # Errors
     /// No descriptor left.
     pub fn try_clone(&self) -> io::Result<Self> {
-        Ok(Self(self.0.try_clone()?))
+        self.0.try_clone().map(Self).map_err(failed(DUPLICATE))
     }
 }
 

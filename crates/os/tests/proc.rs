@@ -5,41 +5,19 @@
 #![expect(clippy::unwrap_used, reason = "what can't be done fails the test")]
 #![expect(clippy::print_stdout, reason = "a skipped test says why")]
 
+mod namespace;
+
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::process::Command;
 
+use namespace::{in_namespace, is_within};
 use rustix::time::{TimerfdClockId, TimerfdFlags};
-use syshandle_os::{Declared, Event, Kind, Token, Unproven, prove};
-
-/// Says which part of the test runs within the namespaces.
-const PART: &str = "SYSHANDLE_TEST_PROC";
-
-/// Runs this test again, by its name, in a user and mount namespace of its own after a script.
-fn in_namespace(test: &str, script: &str) {
-    let script = format!("set -e\n{script}\nexec \"$0\" --exact {test} --nocapture");
-    let namespaces = ["--user", "--map-root-user", "--mount", "--pid", "--fork", "--mount-proc"];
-    let mut command = Command::new("unshare");
-    command.args(namespaces).args(["sh", "-c", &script]).arg(std::env::current_exe().unwrap());
-    let output = match command.env(PART, "1").output() {
-        Ok(output) => output,
-        Err(error) => return println!("skipped: {error}"),
-    };
-    let (out, error) =
-        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    if output.status.success() {
-        assert!(out.contains("1 passed"), "{out}");
-    } else if out.contains("running 1 test") {
-        panic!("{out}{error}");
-    } else {
-        println!("skipped: this can't be mounted in a namespace: {error}");
-    }
-}
-
-fn is_within() -> bool {
-    std::env::var_os(PART).is_some()
-}
+use syshandle_os::{
+    Declared, Event, Kind, Token, Unproven, memory_limit, prove, read_proc, read_proc_link,
+};
 
 /// The error of a proof that could not be made for want of procfs.
 #[track_caller]
@@ -94,6 +72,27 @@ fn a_file_system_over_proc_turns_no_handle_into_another_kind() {
     let error = Token::current().unwrap_err();
     assert!(error.to_string().contains("procfs"), "{error}");
     assert!(syshandle_os::prepare().unwrap_err().to_string().contains("procfs"));
+}
+
+#[test]
+fn a_file_system_over_proc_tells_nothing_about_the_process_or_the_machine() {
+    if !is_within() {
+        let test = "a_file_system_over_proc_tells_nothing_about_the_process_or_the_machine";
+        return in_namespace(test, "mount -t tmpfs tmpfs /proc");
+    }
+    for folder in ["/proc/self/ns", "/proc/1", "/proc/sys/kernel/random"] {
+        fs::create_dir_all(folder).unwrap();
+    }
+    std::os::unix::fs::symlink("mnt:[4026531841]", "/proc/self/ns/mnt").unwrap();
+    let files =
+        ["/proc/meminfo", "/proc/self/status", "/proc/1/stat", "/proc/sys/kernel/random/boot_id"];
+    for file in files {
+        fs::write(file, "MemTotal: 1 kB\n").unwrap();
+        assert_eq!(read_proc(file).unwrap_err().kind(), ErrorKind::Unsupported, "{file}");
+    }
+    assert_ne!(memory_limit(), Some(1024));
+    let link = read_proc_link("/proc/self/ns", "mnt");
+    assert_eq!(link.unwrap_err().kind(), ErrorKind::Unsupported);
 }
 
 #[test]

@@ -127,8 +127,13 @@ where
     let object = Object::new().with::<I, T>(&std::sync::Arc::new(implementation));
     // The door itself is in the quota of this process.
     let own = pair()?.0.peer()?;
-    let door = InnerDoor::open(&reactor, &reactor.shares.of(own), &object)?;
-    reactor.start()?;
+    let door = InnerDoor::open(&reactor, &reactor.shares.of(own), &object);
+    let door = door.map_err(|error| {
+        Error::new(ErrorKind::System, "no door to the object can be made").because(error)
+    })?;
+    reactor.start().map_err(|error| {
+        Error::new(ErrorKind::System, "the object can't be served").because(error)
+    })?;
     Ok(door)
 }
 

@@ -2,7 +2,7 @@
 
 use std::{fmt, io};
 
-use syshandle_os::{Facts, Files, Kinds, Mismatch, Object, Rights, Sockets, Wanted};
+use syshandle_os::{Facts, Files, Kinds, Mismatch, Object, Rights, Sockets, Wanted, raw_os_error};
 
 use crate::decode::ProofError;
 use crate::{
@@ -124,7 +124,7 @@ pub enum IoCause {
 impl IoCause {
     /// What is kept of this error.
     pub fn of(error: &io::Error) -> Self {
-        error.raw_os_error().map_or_else(|| Self::Kind(error.kind()), Self::Errno)
+        raw_os_error(error).map_or_else(|| Self::Kind(error.kind()), Self::Errno)
     }
 
     /// Its kind.

@@ -11,6 +11,7 @@ use rustix::fs::SealFlags;
 use rustix::mm::{MapFlags, ProtFlags};
 
 use crate::memory;
+use crate::system_call::failed;
 
 /// A shared mapping of the first `len` bytes of a memory file.
 ///
@@ -37,7 +38,8 @@ impl Mapping {
         // SAFETY: a new mapping at a place of the kernel's choice overlaps nothing.
         let start = unsafe {
             rustix::mm::mmap(ptr::null_mut(), len, protection, MapFlags::SHARED, file, 0)
-        }?;
+        };
+        let start = start.map_err(failed("mmap"))?;
         let start = NonNull::new(start.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
         Ok(Self { start, len, writable })
     }

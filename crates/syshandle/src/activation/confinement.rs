@@ -16,7 +16,10 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use syshandle_os::{has_no_new_privileges, is_filtered, unfinished, within_file_size_limit};
+use syshandle_os::{
+    has_no_new_privileges, is_filtered, read_proc, read_proc_link, unfinished,
+    within_file_size_limit,
+};
 
 use super::trust;
 use crate::{Error, ErrorKind, Result};
@@ -51,7 +54,7 @@ pub(super) fn check(note: &Path) -> Result<()> {
     let cannot_be_written =
         |cause: io::Error| trust::cannot(note, "written", ErrorKind::System, cause);
     let own = Confinement::own().map_err(|cause| match cause.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => {
+        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported => {
             denied("without /proc it can't be told how confined it is").because(cause)
         }
         _ => {
@@ -81,12 +84,9 @@ pub(super) fn check(note: &Path) -> Result<()> {
 impl Confinement {
     /// The restrictions of this thread.
     fn own() -> io::Result<Self> {
-        let namespace = |name: &str| {
-            let link = fs::read_link(format!("/proc/thread-self/ns/{name}"))?;
-            io::Result::Ok(link.to_string_lossy().into_owned())
-        };
+        let namespace = |name: &str| read_proc_link("/proc/thread-self/ns", name);
         Ok(Self {
-            boot: fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned(),
+            boot: read_proc("/proc/sys/kernel/random/boot_id")?.trim().to_owned(),
             user: namespace("user")?,
             mount: namespace("mnt")?,
             pid: namespace("pid")?,
@@ -150,14 +150,14 @@ impl Confinement {
 
 /// When the first process of this pid namespace was started, in ticks since the boot.
 fn first_process_since() -> Option<u64> {
-    let stat = fs::read_to_string("/proc/1/stat").ok()?;
+    let stat = read_proc("/proc/1/stat").ok()?;
     // The name of the program, in brackets, may have any character; the state comes first after it.
     stat.rsplit_once(") ")?.1.split(' ').nth(19)?.parse().ok()
 }
 
 /// How many filters of system calls there are; before Linux 5.9 whether there are any.
 fn seccomp_filters() -> io::Result<u32> {
-    let status = fs::read_to_string("/proc/thread-self/status")?;
+    let status = read_proc("/proc/thread-self/status")?;
     let field = |name: &str| {
         let field = status.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
         field.ok_or_else(|| io::Error::other(format!("/proc/thread-self/status has no {name}")))

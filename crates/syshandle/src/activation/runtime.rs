@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use syshandle_os::{
-    Attempt, FileLock, FileStatus, resource_limits, uptime, within_file_size_limit,
+    Attempt, FileLock, FileStatus, read_proc_link, resource_limits, uptime, within_file_size_limit,
 };
 
 use super::registry::{Locations, Registered};
@@ -273,8 +273,7 @@ impl Meeting {
 /// Returns the name of the clock that [`uptime`] reads: each time namespace has one.
 fn clock() -> String {
     // Without `/proc` nothing tells the clocks apart, and there is only one name.
-    let namespace = fs::read_link("/proc/self/ns/time").unwrap_or_default();
-    namespace.display().to_string()
+    read_proc_link("/proc/self/ns", "time").unwrap_or_default()
 }
 
 /// The last whole lines of a log, of at most [`LOG_KEPT`] bytes.

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock, PoisonError};
 
-use syshandle_os::{BorrowedHandle, Credentials, Interest, Peer, Seqpacket};
+use syshandle_os::{BorrowedHandle, Credentials, Interest, Peer, Seqpacket, raw_os_error};
 
 use super::event_loop::{KeyHasher, Source};
 use super::jobs::{Job, Outcome};
@@ -216,7 +216,7 @@ impl Session {
 
 fn is_no_process(error: &io::Error) -> bool {
     const ESRCH: i32 = 3;
-    error.raw_os_error() == Some(ESRCH)
+    raw_os_error(error) == Some(ESRCH)
 }
 
 /// Jobs that wait on behalf of one client: as many as a large process may have files open for.

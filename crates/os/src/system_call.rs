@@ -1,0 +1,98 @@
+//! Errors of system calls that name the call and the remedy.
+
+use std::{error, fmt, io};
+
+/// A failed system call, within an [`io::Error`] of the same kind.
+#[derive(Debug)]
+struct FailedCall {
+    name: &'static str,
+    error: io::Error,
+}
+
+/// The system call that duplicates a handle.
+pub(crate) const DUPLICATE: &str = "fcntl(F_DUPFD_CLOEXEC)";
+
+/// Returns a function that names the system call in its error.
+pub(crate) fn failed<E: Into<io::Error>>(name: &'static str) -> impl FnOnce(E) -> io::Error {
+    move |error| {
+        let error = error.into();
+        io::Error::new(error.kind(), FailedCall { name, error })
+    }
+}
+
+/// Returns the number of the system's error, also if the error names its system call.
+pub fn raw_os_error(error: &io::Error) -> Option<i32> {
+    error.raw_os_error().or_else(|| named(error)?.error.raw_os_error())
+}
+
+/// Returns the error of the system without the name of the system call, for a text that has one.
+pub fn without_call(error: io::Error) -> io::Error {
+    match named(&error).and_then(|named| named.error.raw_os_error()) {
+        Some(errno) => io::Error::from_raw_os_error(errno),
+        None => error,
+    }
+}
+
+/// Returns what the failure of a system call that has no arguments of a peer means, and what helps.
+pub fn remedy(call: &str, error: &io::Error) -> Option<&'static str> {
+    Some(match raw_os_error(error)? {
+        libc::EMFILE => {
+            "this process has no descriptor left (limit: RLIMIT_NOFILE, LimitNOFILE= of a systemd unit)"
+        }
+        libc::ENFILE => "the system has no descriptor left (limit: fs.file-max)",
+        libc::ENOSPC if call == "epoll_ctl" => {
+            "this user has no watch left (limit: fs.epoll.max_user_watches)"
+        }
+        libc::ENOMEM | libc::ENOBUFS => "the system has no memory left for it",
+        libc::EPERM | libc::EACCES | libc::ENOSYS => {
+            "this process may not make the call: allow it in the seccomp filter or the security module \
+             that confines the process"
+        }
+        libc::ENOPROTOOPT => "this kernel doesn't know the option",
+        _ => return None,
+    })
+}
+
+fn named(error: &io::Error) -> Option<&FailedCall> {
+    error.get_ref()?.downcast_ref()
+}
+
+impl fmt::Display for FailedCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, error } = self;
+        match remedy(name, error) {
+            Some(remedy) => write!(f, "{name} failed, because {remedy}: {error}"),
+            None => write!(f, "{name} failed: {error}"),
+        }
+    }
+}
+
+impl error::Error for FailedCall {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_names_its_system_call_and_the_remedy_and_keeps_its_kind_and_number() {
+        for (errno, part) in [
+            (libc::EPERM, "seccomp"),
+            (libc::ENOSYS, "seccomp"),
+            (libc::EMFILE, "RLIMIT_NOFILE"),
+            (libc::ENFILE, "fs.file-max"),
+            (libc::ENOMEM, "memory"),
+            (libc::EINVAL, "pidfd_open failed: Invalid argument (os error 22)"),
+        ] {
+            let system = || io::Error::from_raw_os_error(errno);
+            let error = failed("pidfd_open")(system());
+            let text = error.to_string();
+            assert!(text.starts_with("pidfd_open failed") && text.contains(part), "{text}");
+            assert!(text.ends_with(&system().to_string()), "{text}");
+            assert_eq!((error.kind(), raw_os_error(&error)), (system().kind(), Some(errno)));
+            assert_eq!(without_call(error).raw_os_error(), Some(errno));
+        }
+        let full = io::Error::from_raw_os_error(libc::ENOSPC);
+        assert_eq!(remedy("write", &full), None);
+        assert!(remedy("epoll_ctl", &full).is_some_and(|text| text.contains("max_user_watches")));
+    }
+}

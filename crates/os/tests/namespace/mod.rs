@@ -1,0 +1,32 @@
+//! Tests that run again in namespaces of their own.
+
+use std::process::Command;
+
+/// Says which part of the test runs within the namespaces.
+const PART: &str = "SYSHANDLE_TEST_NAMESPACE";
+
+/// Runs this test again, by its name, in a user and mount namespace of its own after a script.
+pub(crate) fn in_namespace(test: &str, script: &str) {
+    let script = format!("set -e\n{script}\nexec \"$0\" --exact {test} --nocapture");
+    let namespaces = ["--user", "--map-root-user", "--mount", "--pid", "--fork", "--mount-proc"];
+    let mut command = Command::new("unshare");
+    command.args(namespaces).args(["sh", "-c", &script]).arg(std::env::current_exe().unwrap());
+    let output = match command.env(PART, "1").output() {
+        Ok(output) => output,
+        Err(error) => return println!("skipped: {error}"),
+    };
+    let (out, error) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    if output.status.success() {
+        assert!(out.contains("1 passed"), "{out}");
+    } else if out.contains("running 1 test") {
+        panic!("{out}{error}");
+    } else {
+        println!("skipped: this can't be mounted in a namespace: {error}");
+    }
+}
+
+/// Returns whether this is the run within the namespaces.
+pub(crate) fn is_within() -> bool {
+    std::env::var_os(PART).is_some()
+}
