@@ -299,6 +299,29 @@ fn diff_finds_changes_of_the_com_layout_that_rust_does_not_show() {
             file(&place("__declspec(align(8)) long"), "[in] Place *a"),
             "Place::x: COM",
         ),
+        (
+            file(&place("long"), "[in] Place *a"),
+            file(
+                &format!("#pragma pack(push, 1)\n{}\n#pragma pack(pop)", place("long")),
+                "[in] Place *a",
+            ),
+            "Place: COM layout changed from `the alignment of its fields` to `pragma pack(1)`",
+        ),
+        (
+            file(&place("long"), "[in] Place *a"),
+            file("typedef struct __declspec(align(8)) Place { long x; } Place;", "[in] Place *a"),
+            "Place: COM layout changed from `the alignment of its fields` to `__declspec(align)(8)`",
+        ),
+        (
+            file(&place("long *"), "[in] Place *a"),
+            file(&place("long *"), "[in] Place *a").replace("uuid", "pointer_default(ref), uuid"),
+            "Place::x: COM",
+        ),
+        (
+            file("", "[in] long **a"),
+            file("", "[in] long **a").replace("uuid", "pointer_default(ref), uuid"),
+            "Finisher::finish::a: COM",
+        ),
     ];
     for (old, new, expected) in &cases {
         let (code, shown, said) = diff(&[("a.idl", old), ("b.idl", new)], &["a.idl", "b.idl"]);
@@ -350,4 +373,82 @@ fn rust_makes_numbers_of_enums_that_are_named_as_flags() {
     let (_folder, flags) = run(&text, &["rust", "--flags", "Look", "a.idl"]);
     assert!(!String::from_utf8_lossy(&flags.stderr).contains("look like flags"));
     assert!(String::from_utf8_lossy(&flags.stdout).contains("pub type Look = u32;"));
+}
+
+/// Two interfaces, of which one has a method with another COM layout in Rust.
+const LAYOUTS: &str = "import \"oaidl.idl\";
+    [object, uuid(1284c788-6978-43d5-9a02-414901a2ec76)]
+    interface IMeter : IUnknown {
+        HRESULT Count([out, retval] long *count);
+        HRESULT IsDone([out, retval] VARIANT_BOOL *done);
+    }
+    [object, uuid(1284c788-6978-43d5-9a02-414901a2ec77)]
+    interface IPlain : IUnknown { HRESULT Count([out, retval] long *count); }
+";
+
+fn check_com(text: &str, more: &[&str]) -> (Option<i32>, String, String) {
+    let (_folder, output) = run(text, &[&["check", "a.idl", "--com"], more].concat());
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn check_com_makes_an_error_of_each_method_with_another_com_layout() {
+    let (code, shown, said) = check_com(LAYOUTS, &[]);
+    assert_eq!(code, Some(1), "{said}");
+    assert_eq!(shown, "1 of 3 methods have another COM layout in Rust\n");
+    assert!(said.starts_with("error: method `IMeter::IsDone` has another COM layout"), "{said}");
+    assert!(said.contains("a.idl:5:") && said.contains("2-byte integer"), "{said}");
+    assert!(said.ends_with("syshandle: 1 error\n") && !said.contains("warning"), "{said}");
+    let same = check_com(&LAYOUTS.replace("VARIANT_BOOL", "BOOL"), &[]);
+    let shown = "0 of 3 methods have another COM layout in Rust\n".to_owned();
+    assert_eq!(same, (Some(0), shown, String::new()));
+    // Without `--com` the file is only checked, and it is valid.
+    let (_folder, plain) = run(LAYOUTS, &["check", "a.idl"]);
+    assert_eq!(String::from_utf8_lossy(&plain.stdout), "1 file is valid\n");
+}
+
+#[test]
+fn check_com_leaves_out_interfaces_that_are_declared_private() {
+    let private = check_com(LAYOUTS, &["--private", "IMeter"]);
+    let shown = "0 of 1 methods have another COM layout in Rust\n".to_owned();
+    assert_eq!(private, (Some(0), shown, String::new()));
+    let (code, _, said) = check_com(LAYOUTS, &["--private", "IPlain"]);
+    assert_eq!(code, Some(1));
+    assert!(said.contains("`IMeter::IsDone`"), "{said}");
+}
+
+#[test]
+fn rust_of_a_private_interface_is_declared_so_and_marked_without_a_report() {
+    let (_folder, output) = run(LAYOUTS, &["rust", "a.idl", "--private", "IMeter"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(text.matches("com = \"private\"").count(), 1, "{text}");
+    assert_eq!(text.matches("#[com(").count(), 1, "{text}");
+    let (_folder, output) = run(LAYOUTS, &["rust", "a.idl"]);
+    assert_eq!(output.status.code(), Some(0));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.starts_with("warning: method `IMeter::IsDone`"), "{said}");
+}
+
+#[test]
+fn options_that_name_nothing_of_the_file_are_errors() {
+    let text = "typedef enum Look { DULL, SHINY } Look;".to_owned() + LAYOUTS;
+    for (options, said) in [
+        (&["rust", "a.idl", "--private", "IMetre"][..], "no interface `IMetre` to be private"),
+        (&["rust", "a.idl", "--flags", "Lock"], "no enum `Lock` to have flags"),
+        (
+            &["check", "a.idl", "--com", "--private", "IMetre"],
+            "no interface `IMetre` to be private",
+        ),
+        (&["check", "a.idl", "--com", "--flags", "Lock"], "no enum `Lock` to have flags"),
+    ] {
+        let (_folder, output) = run(&text, options);
+        assert_eq!(output.status.code(), Some(1), "{options:?}");
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(error.contains(said) && error.contains("did you mean"), "{options:?}: {error}");
+    }
+    let (_folder, output) = run(&text, &["check", "a.idl", "--private", "IMeter"]);
+    assert_eq!(output.status.code(), Some(2), "only --com has private interfaces");
 }

@@ -18,6 +18,7 @@ mod lexer;
 pub(crate) mod limits;
 mod loader;
 mod modern;
+pub(crate) mod packing;
 mod parser;
 mod preprocess;
 pub(crate) mod program;

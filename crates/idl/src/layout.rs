@@ -9,7 +9,7 @@ mod tables;
 
 use std::fmt;
 
-pub(crate) use tables::{Tables, kind_number};
+pub(crate) use tables::{Tables, midl_kind};
 
 /// One argument of a method behind `this`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,8 +48,8 @@ pub(crate) enum Type {
     Unique(Box<Type>),
     /// A pointer to an object with this interface.
     Interface([u8; 16]),
-    /// A handle, by MIDL's number of its kind.
-    Handle(u8),
+    /// A handle, by the name of its kind. `syshandle-com` has MIDL's numbers.
+    Handle(&'static str),
 }
 
 /// The place of a count. All of them have 4 bytes, which the layout of that place says itself.

@@ -147,8 +147,9 @@ fn lower(program: &Program, options: &Options, description: &mut Description) ->
     state.drop_dependents(description);
     order::by_use(&mut description.definitions);
     boxes::insert(description);
-    state.unknown_private(&options.private);
-    state.mark(description);
+    state.unknown_private(&options.private, facts.interfaces());
+    state.unknown_flags(&options.flags, facts.enums());
+    state.mark(description, options);
     state
 }
 

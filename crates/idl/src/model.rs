@@ -33,6 +33,8 @@ pub struct Layout {
     pub key: String,
     /// A parameter that comes out of a method.
     pub is_out: bool,
+    /// The access rights of Windows that a handle keeps on its way; `None` if it keeps all.
+    pub mask: Option<u32>,
 }
 
 impl Description {
@@ -153,6 +155,8 @@ pub struct Method {
     pub result_handle: Option<Handle>,
     /// Its own error, where it has a type for it.
     pub error: Option<Type>,
+    /// Whether it returns its own error within a `CallError`, so that it can fail as every call can.
+    pub returns_call_error: bool,
     /// Its return type as it was written.
     pub returns: Type,
     /// Whether it is declared to block: `#[blocking]`.

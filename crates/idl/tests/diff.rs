@@ -391,6 +391,39 @@ fn masks_and_kinds_of_system_handles() {
 }
 
 #[test]
+fn access_rights_that_only_windows_has_are_compared() {
+    let from = |old: &str, new: &str, expected: &[&str]| {
+        let method = |handle: &str| format!("HRESULT A([in, system_handle({handle})] HANDLE x);");
+        idl_methods(&method(old), &method(new), expected);
+    };
+    from(
+        "sh_reg_key, KEY_READ",
+        "sh_reg_key, KEY_ALL_ACCESS",
+        &[
+            "goes on Thing::a::x: access rights of Windows changed from 0x20019 to 0xf003f",
+            "MORE Thing::a::x: access rights 0xd0026 of Windows (to its receiver)",
+        ],
+    );
+    from(
+        "sh_process, SYNCHRONIZE",
+        "sh_process, SYNCHRONIZE | PROCESS_VM_WRITE",
+        &[
+            "goes on Thing::a::x: access rights of Windows changed from 0x100000 to 0x100020",
+            "MORE Thing::a::x: access rights 0x20 of Windows (to its receiver)",
+        ],
+    );
+    from(
+        "sh_reg_key",
+        "sh_reg_key, KEY_READ",
+        &[
+            "BREAKS Thing::a::x: access rights of Windows changed from all of the sender's to 0x20019",
+        ],
+    );
+    from("sh_reg_key", "sh_reg_key, 0", &[]);
+    from("sh_reg_key, KEY_READ", "sh_reg_key, 0x20019", &[]);
+}
+
+#[test]
 fn sizes_and_bounds() {
     idl_methods(
         "HRESULT A([in, range(0, 10)] ULONG n, [in, size_is(n)] BYTE *x);",
@@ -745,6 +778,13 @@ fn classes() {
         &["goes on C::B: added", "MORE C::B: objects of the class have B"],
     );
     says(&class("C", '1', "A + B"), &class("C", '1', "A"), &["BREAKS C::B: removed"]);
+    says(
+        &class("C", '1', "A + B"),
+        &class("C", '1', "B + A"),
+        &[
+            "goes on C::default: its first interface, which COM takes for the default one, is now `B`",
+        ],
+    );
     says(&class("C", '1', "A"), &class("D", '1', "A"), &["goes on D: renamed from `C`"]);
     says(
         &class("C", '1', "A"),

@@ -16,6 +16,7 @@ pub(crate) fn encode(input: &DeriveInput) -> Result<TokenStream> {
     let cases = cases(input)?;
     let arms = cases.iter().map(|case| {
         let Case { pattern, names, .. } = case;
+        let paths = case.paths();
         let number = case.number.map(|number| {
             let number = Literal::u32_unsuffixed(number);
             quote!(::syshandle::Encode::encode(&#number, __out);)
@@ -26,7 +27,7 @@ pub(crate) fn encode(input: &DeriveInput) -> Result<TokenStream> {
             #pattern => {
                 #number
                 #filler
-                #(::syshandle::Encode::encode(#names, __out);)*
+                #(__out.named_field(#paths, #names);)*
             }
         }
     });
@@ -57,17 +58,13 @@ pub(crate) fn decode(input: &DeriveInput) -> Result<TokenStream> {
     }
     let cases = cases(input)?;
     let values = cases.iter().map(|case| {
-        let Case { pattern, names, types, declared, bounds, label, labels, .. } = case;
-        // The path of a field, for an error: in an enum the variant belongs to it.
-        let labels = labels.iter().map(|field| match label.as_str() {
-            "" => field.clone(),
-            variant => format!("{variant}.{field}"),
-        });
+        let Case { pattern, names, types, declared, bounds, .. } = case;
+        let paths = case.paths();
         let filler = (names.is_empty() && case.number.is_none())
             .then(|| quote!(__input.take_array::<1>()?;));
         quote! {{
             #filler
-            #(let #names = __input.named_field::<#types>(#labels, #declared)?; #bounds)*
+            #(let #names = __input.named_field::<#types>(#paths, #declared)?; #bounds)*
             ::core::result::Result::Ok(#pattern)
         }}
     });
@@ -230,6 +227,16 @@ struct Case {
     declared: Vec<TokenStream>,
     /// The check of what each declares of its size.
     bounds: Vec<TokenStream>,
+}
+
+impl Case {
+    /// The path of each field, for an error: in an enum the variant belongs to it.
+    fn paths(&self) -> impl Iterator<Item = String> {
+        self.labels.iter().map(|field| match self.label.as_str() {
+            "" => field.clone(),
+            variant => format!("{variant}.{field}"),
+        })
+    }
 }
 
 fn cases(input: &DeriveInput) -> Result<Vec<Case>> {

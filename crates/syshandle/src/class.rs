@@ -8,7 +8,7 @@ use syshandle_wire::{Guid, Offer, describe};
 use crate::guard::Guarded;
 use crate::in_process::client_of;
 use crate::server::Incoming;
-use crate::{Client, Result};
+use crate::{Client, Error, ErrorKind, Result};
 
 /// An interface: implemented for `dyn Trait` by [`interface`](crate::interface).
 pub trait Interface: Send + Sync + 'static {
@@ -160,8 +160,16 @@ impl Object {
         self.0.iter().find(|interface| interface.description().iid == iid).cloned()
     }
 
+    /// Checks that the object has an interface.
+    #[cfg_attr(windows, expect(dead_code, reason = "an object of COM's checks by itself"))]
+    pub(crate) fn require(&self, interface: &describe::Interface) -> Result<()> {
+        match self.interface(interface.iid) {
+            Some(_) => Ok(()),
+            None => Err(no_interface(interface, self.descriptions())),
+        }
+    }
+
     /// Its interfaces, in order.
-    #[cfg_attr(not(windows), expect(dead_code, reason = "COM wants to know them"))]
     pub(crate) fn descriptions(&self) -> impl Iterator<Item = &'static describe::Interface> {
         self.0.iter().map(|interface| interface.description())
     }
@@ -178,6 +186,20 @@ impl std::fmt::Debug for Object {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_list().entries(self.0.iter().map(|interface| interface.description().name)).finish()
     }
+}
+
+/// Returns the error of an object that has the interfaces `has`, and not the one that is wanted.
+pub(crate) fn no_interface(
+    wanted: &describe::Interface,
+    has: impl Iterator<Item = &'static describe::Interface>,
+) -> Error {
+    let names: Vec<_> = has.map(|has| format!("`{}`", has.name)).collect();
+    let mut text =
+        format!("the object has no interface `{}`, only {}", wanted.name, names.join(", "));
+    if names.len() == 1 {
+        text.push_str(": `CLASS.in_process(…)` makes an object with all interfaces of its class");
+    }
+    Error::new(ErrorKind::NoSuchInterface, text)
 }
 
 /// An interface of some object.

@@ -172,6 +172,9 @@ impl Client {
     /// [`ErrorKind::NoSuchInterface`], and those of a call.
     pub fn cast<P: Proxy>(&self) -> Result<P> {
         let interface = P::Interface::DESCRIPTION;
+        if let Some(maker) = &self.shared.maker {
+            maker.object().require(interface)?;
+        }
         let door = self.make_door(self.patience())?.into_socket();
         let cast = Self::new(OnceLock::new(), door, None, interface);
         let cast = Self { shared: cast.shared, ..self.clone() };
@@ -205,9 +208,7 @@ impl Client {
         let connection = self.connection(&mut patience).map_err(place)?;
         let mut out = Encoder::new(take_bytes(), connection.limits()).until(patience.deadline);
         arguments(&mut out);
-        let (payload, handles) = out
-            .finish_lent()
-            .map_err(|error| site.name_parameter(error.parameter, error.unsendable.into()))?;
+        let (payload, handles) = out.finish_lent().map_err(|error| site.unsendable(error))?;
         crate::log::trace!(bytes = payload.len(), handles = handles.len(), "sending");
         let reply =
             handles.with(|handles| connection.call(method, &payload, handles, &mut patience));

@@ -25,7 +25,7 @@ use crate::buffer::FrameBuffer;
 use crate::peer_socket::PeerSocket;
 use crate::server::shares::Share;
 use crate::sync::wait_until;
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Object, Result};
 
 /// The number of the method that asks a server for a door to the object of the connection.
 pub(crate) const METHOD: u32 = u32::MAX;
@@ -37,6 +37,9 @@ pub(crate) const DECLARED: Declared = Declared::socket(Sockets::SEQPACKET);
 pub(crate) trait DoorMaker: fmt::Debug + Send + Sync {
     /// Makes a door, and returns its outer end.
     fn make_door(&self) -> io::Result<OwnedHandle>;
+
+    /// The object.
+    fn object(&self) -> &Object;
 }
 
 /// A door that was made for one receiver: what a message that passes a reference owns.

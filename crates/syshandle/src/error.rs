@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 use std::{fmt, io};
 
-use syshandle_os::{Facts, Mismatch, Wanted};
+use syshandle_os::{Facts, Mismatch, Wanted, raw_os_error};
 use syshandle_wire::{
     Fault, IoCause, MethodError, OpenError, Printable, Unsendable, Violation, is_printable,
 };
@@ -477,6 +477,9 @@ impl From<OpenError> for Error {
 }
 
 /// Why a method with an error type of its own failed.
+///
+/// The client's method returns it. The server's method returns it too if it may refuse a call: see
+/// [`interface`](crate::interface).
 #[derive(Debug)]
 pub enum CallError<E> {
     /// The method ran, and this is its error.
@@ -485,9 +488,16 @@ pub enum CallError<E> {
     Call(Error),
 }
 
+/// Of a method that fails as a call fails: [`Error::refused`] makes an error that says it did not run.
 impl<E> From<Error> for CallError<E> {
     fn from(error: Error) -> Self {
         Self::Call(error)
+    }
+}
+
+impl<E> From<io::Error> for CallError<E> {
+    fn from(error: io::Error) -> Self {
+        Self::Call(error.into())
     }
 }
 
@@ -518,7 +528,7 @@ fn is_lack(error: &io::Error) -> bool {
     const ENOSPC: i32 = 28;
     const ENOBUFS: i32 = 105;
     const EDQUOT: i32 = 122;
-    matches!(error.raw_os_error(), Some(ENOMEM | ENFILE | EMFILE | ENOSPC | ENOBUFS | EDQUOT))
+    matches!(raw_os_error(error), Some(ENOMEM | ENFILE | EMFILE | ENOSPC | ENOBUFS | EDQUOT))
 }
 
 /// What blames somebody.

@@ -56,6 +56,10 @@ macro_rules! proxy {
             /// A client of an object in this process: for tests, and to pass an object of one's own
             /// to a server.
             ///
+            /// The object has this one interface, and `cast` reaches no other:
+            /// [`Class::in_process`](::syshandle::Class::in_process) makes one that has all interfaces
+            /// of a class.
+            ///
             /// # Errors
             /// No descriptor, or no thread, left.
             pub fn in_process<T: $interface>(implementation: T) -> ::syshandle::Result<Self> {

@@ -17,8 +17,8 @@ use crate::{Client, Error, ErrorKind, Implements, Interface, Object, Proxy, Resu
 /// A client of an object in this process: for tests of code that uses an interface, and to pass an
 /// object of one's own to a server (a callback).
 ///
-/// The object has this one interface. [`Class::in_process`](crate::Class::in_process) makes one that
-/// has all interfaces of a class.
+/// The object has this one interface, and `cast` reaches no other.
+/// [`Class::in_process`](crate::Class::in_process) makes one that has all interfaces of a class.
 ///
 /// Nothing is left out: calls travel through the kernel and are checked as between processes. The
 /// object is served by threads of its own until its last reference is dropped.
@@ -35,6 +35,8 @@ where
 
 /// A client of an object in this process, by one of its interfaces.
 pub(crate) fn client_of<P: Proxy>(object: &Object) -> Result<P> {
+    let interface = P::Interface::DESCRIPTION;
+    object.require(interface)?;
     let settings = Settings {
         loops: 1,
         threads_max: THREADS_MAX,
@@ -63,7 +65,6 @@ pub(crate) fn client_of<P: Proxy>(object: &Object) -> Result<P> {
         .serve(theirs, object)
         .map_err(not_made("the object's connection can't be watched for calls"))?;
     reactor.start().map_err(not_made("the object can't be served"))?;
-    let interface = P::Interface::DESCRIPTION;
     let hello = Hello { clsid: Guid::NIL, iid: interface.iid };
     let connection = Opening::new(ours, hello).open(now() + Client::TIMEOUT)?;
     let share = reactor.shares.of(connection.server());

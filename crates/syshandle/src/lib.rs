@@ -210,8 +210,51 @@ pub use syshandle_macros::class;
 /// - Methods are numbered by their places: add them at the end. They take `&self`, then perhaps
 ///   `&Context`, then what is passed, and return [`Result`], or a `std` `Result` with an error type
 ///   of their own.
+/// - A method with an error type `E` of its own returns `Result<T, CallError<E>>` if it may also
+///   refuse a call ([`Error::refused`]) or fail as every call can. Its client's method returns the
+///   same type in either case, and the calls look the same on the wire.
 /// - What a method returns and keeps as well, such as an event that it sets later, it returns as an
 ///   `Arc<Event>`: the client's method returns an [`Event`].
+///
+/// ```
+/// use std::sync::Mutex;
+/// use syshandle::{CallError, Decode, Encode, Error, ErrorKind, Ran, Result, interface};
+///
+/// #[derive(Debug, Encode, Decode)]
+/// pub enum ScanError {
+///     PaperJam { tray: u8 },
+/// }
+///
+/// #[interface(iid = "6f0f7c2e-6a0c-4f0e-9d55-3c1b8a7e4d11")]
+/// pub trait Scanner {
+///     fn scan(&self, tray: u8) -> std::result::Result<Vec<u8>, CallError<ScanError>>;
+/// }
+///
+/// struct Device(Mutex<()>);
+///
+/// impl Scanner for Device {
+///     fn scan(&self, tray: u8) -> std::result::Result<Vec<u8>, CallError<ScanError>> {
+///         let Ok(_turn) = self.0.try_lock() else {
+///             // The caller learns that its call did not run, and may try again.
+///             return Err(Error::refused(ErrorKind::Busy, "another client scans").into());
+///         };
+///         if tray > 2 {
+///             return Err(CallError::Method(ScanError::PaperJam { tray }));
+///         }
+///         Ok(vec![])
+///     }
+/// }
+///
+/// # fn main() -> Result<()> {
+/// let scanner = ScannerClient::in_process(Device(Mutex::new(())))?;
+/// match scanner.scan(3) {
+///     Err(CallError::Method(ScanError::PaperJam { tray })) => assert_eq!(tray, 3),
+///     Err(CallError::Call(error)) if error.ran() == Ran::No => println!("try again: {error}"),
+///     other => drop(other),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 pub use syshandle_macros::interface;
 pub use syshandle_os::{
     Borrowed, BorrowedHandle, Composition, Credentials, Declared, Directory, Event, Facts, Files,

@@ -4,7 +4,7 @@ use std::fmt;
 
 use syshandle_os::Declared;
 use syshandle_wire::describe::Interface as Description;
-use syshandle_wire::{Decode, DecodeError, Decoder, Fault, FieldPath, Status};
+use syshandle_wire::{Decode, DecodeError, Decoder, EncodeError, Fault, FieldPath, Status};
 
 use crate::{CallError, Error, ErrorKind, Result};
 
@@ -66,9 +66,10 @@ impl Site {
         error.at(&self.to_string())
     }
 
-    /// An error of the parameter with this index, if it is of one.
-    pub(crate) fn name_parameter(self, index: Option<u16>, error: Error) -> Error {
-        self.name_place(index, &FieldPath::default(), error)
+    /// Returns the error of a call whose arguments can't be sent.
+    pub(crate) fn unsendable(self, error: EncodeError) -> Error {
+        let EncodeError { parameter, path, unsendable } = error;
+        self.name_place(parameter, &path, unsendable.into())
     }
 
     /// An error of a place within the parameter with this index, if it is of one.

@@ -128,9 +128,9 @@ macro_rules! impl_map {
         impl<K: Encode, V: Encode, $($state)?> Encode for $map<K, V, $($state)?> {
             fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
                 out.put_len(self.len());
-                for (key, value) in self {
-                    key.encode(out);
-                    value.encode(out);
+                for (index, (key, value)) in self.iter().enumerate() {
+                    out.item(index, key);
+                    out.item(index, value);
                 }
             }
         }
@@ -164,8 +164,8 @@ macro_rules! impl_set {
         impl<T: Encode, $($state)?> Encode for $set<T, $($state)?> {
             fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
                 out.put_len(self.len());
-                for item in self {
-                    item.encode(out);
+                for (index, item) in self.iter().enumerate() {
+                    out.item(index, item);
                 }
             }
         }
@@ -196,7 +196,7 @@ macro_rules! impl_tuple {
         /// Its members, one after the other.
         impl<$($name: Encode),+> Encode for ($($name,)+) {
             fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
-                $(self.$index.encode(out);)+
+                $(out.named_field(stringify!($index), &self.$index);)+
             }
         }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use syshandle_os::BorrowedHandle;
 
-use crate::{GivenHandle, LentHandles, Limits, Payload};
+use crate::{FieldPath, GivenHandle, LentHandles, Limits, Payload};
 
 /// A value that can be sent.
 ///
@@ -27,8 +27,8 @@ pub trait Encode {
     where
         Self: Sized,
     {
-        for item in items {
-            item.encode(out);
+        for (index, item) in items.iter().enumerate() {
+            out.item(index, item);
         }
     }
 }
@@ -79,6 +79,31 @@ impl<'a> Encoder<'a> {
     pub fn parameter<T: Encode + ?Sized>(&mut self, index: u16, value: &'a T) {
         self.parameter = Some(index);
         value.encode(self);
+    }
+
+    /// Writes a field of a struct, or of an enum's variant, and names it in an error.
+    #[inline]
+    pub fn named_field<T: Encode + ?Sized>(&mut self, name: &str, value: &'a T) {
+        self.within(value, |path| path.put_before(name));
+    }
+
+    /// Writes an item of a list, a map or a set, and names its index in an error.
+    #[inline]
+    pub fn item<T: Encode + ?Sized>(&mut self, index: usize, value: &'a T) {
+        self.within(value, |path| path.put_item_before(index));
+    }
+
+    /// Writes a value within another one. If the first error of the message occurs in it, `place` puts
+    /// the name of the value before the path of the error.
+    #[inline]
+    fn within<T: Encode + ?Sized>(&mut self, value: &'a T, place: impl FnOnce(&mut FieldPath)) {
+        let has_failed = self.error.is_some();
+        value.encode(self);
+        if let Some(error) = &mut self.error
+            && !has_failed
+        {
+            place(&mut error.path);
+        }
     }
 
     /// Appends bytes as they are.
@@ -145,7 +170,7 @@ impl<'a> Encoder<'a> {
     #[cold]
     pub fn fail(&mut self, unsendable: Unsendable) {
         let parameter = self.parameter;
-        self.error.get_or_insert(EncodeError { parameter, unsendable });
+        self.error.get_or_insert_with(|| EncodeError::new(parameter, unsendable));
     }
 
     /// The bytes and the handles of a message that owns no handles.
@@ -157,7 +182,7 @@ impl<'a> Encoder<'a> {
         let (payload, handles) = self.finish_lent()?;
         let handles = handles.into_lent().ok_or_else(|| {
             let text = "the value has handles of its own".to_owned();
-            EncodeError { parameter, unsendable: Unsendable::Value(text) }
+            EncodeError::new(parameter, Unsendable::Value(text))
         })?;
         Ok((payload.into_vec(), handles))
     }
@@ -180,8 +205,17 @@ impl<'a> Encoder<'a> {
 pub struct EncodeError {
     /// The index of the parameter, where there is one.
     pub parameter: Option<u16>,
+    /// The place within the parameter or the result.
+    pub path: FieldPath,
     /// Why not.
     pub unsendable: Unsendable,
+}
+
+impl EncodeError {
+    /// An error of a parameter, or of a result, as a whole.
+    pub fn new(parameter: Option<u16>, unsendable: Unsendable) -> Self {
+        Self { parameter, path: FieldPath::default(), unsendable }
+    }
 }
 
 /// Why a value can't be sent.
@@ -226,10 +260,13 @@ impl std::error::Error for Unsendable {
 
 impl fmt::Display for EncodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.parameter {
-            Some(index) => write!(f, "parameter {index}: {}", self.unsendable),
-            None => self.unsendable.fmt(f),
+        if let Some(index) = self.parameter {
+            write!(f, "parameter {index}: ")?;
         }
+        if !self.path.as_str().is_empty() {
+            write!(f, "`{}`: ", self.path.as_str())?;
+        }
+        self.unsendable.fmt(f)
     }
 }
 

@@ -94,7 +94,7 @@ impl From<TranscodeError> for EncodeError {
             Problem::TooManyHandles => Unsendable::TooManyHandles { limit: limits.handles_max },
             problem => Unsendable::Value(problem.to_string()),
         };
-        Self { parameter: error.parameter, unsendable }
+        Self::new(error.parameter, unsendable)
     }
 }
 

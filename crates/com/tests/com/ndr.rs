@@ -252,7 +252,8 @@ fn character(code: u8) -> &'static str {
     match code {
         0x01..=0x04 => "byte",
         0x05..=0x07 => "short",
-        0x08 | 0x09 => "long",
+        // 0x10 is an `error_status_t`: a long that MIDL names, with the same four bytes on the wire.
+        0x08 | 0x09 | 0x10 => "long",
         0x0a => "float",
         0x0b => "hyper",
         0x0c => "double",

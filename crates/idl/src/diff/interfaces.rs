@@ -231,6 +231,18 @@ impl<'d> Comparison<'d> {
                 self.add(format!("{name}::{interface}"), "removed", false, None);
             }
         }
+        // An object is the same in any order; COM's scripts get it by its first interface.
+        let default = |types, of| identified(types, of).into_iter().next();
+        let (before, after) = (default(self.old, old), default(self.new, new));
+        if before != after
+            && let (Some(before), Some(first)) = (before, new.interfaces.first())
+            && has.contains(&before)
+        {
+            let what = format!(
+                "its first interface, which COM takes for the default one, is now `{first}`"
+            );
+            self.add(format!("{name}::default"), what, true, None);
+        }
     }
 }
 

@@ -11,6 +11,26 @@ pub(super) struct LayoutChange {
     what: String,
     /// The name of the change of the method's result that this one would be a part of.
     result: Option<String>,
+    /// Set if only access rights have changed.
+    rights: Option<Rights>,
+}
+
+/// How the access rights of Windows that a handle keeps have changed.
+struct Rights {
+    gained: u32,
+    lost: u32,
+}
+
+impl Rights {
+    fn between(old: Option<u32>, new: Option<u32>) -> Self {
+        let (old, new) = (old.unwrap_or(u32::MAX), new.unwrap_or(u32::MAX));
+        Self { gained: new & !old, lost: old & !new }
+    }
+}
+
+/// Access rights, for a message.
+fn rights(mask: Option<u32>) -> String {
+    mask.map_or("all of the sender's".to_owned(), |mask| format!("{mask:#x}"))
 }
 
 fn what(before: &str, after: &str) -> String {
@@ -37,15 +57,20 @@ impl Comparison<'_> {
             let Some(known) = known.get(layout.name.as_str()).copied().or(same_place) else {
                 continue;
             };
+            let part = layout.name.trim_end_matches('_');
+            let name = match part.is_empty() {
+                true => path.to_owned(),
+                false => format!("{path}::{part}"),
+            };
+            let result = layout.is_out.then(|| format!("{path}::result"));
             if known.key != layout.key {
-                let part = layout.name.trim_end_matches('_');
-                let name = match part.is_empty() {
-                    true => path.to_owned(),
-                    false => format!("{path}::{part}"),
-                };
-                let result = layout.is_out.then(|| format!("{path}::result"));
                 let what = what(&known.text, &layout.text);
-                self.layout_changes.push(LayoutChange { name, what, result });
+                self.layout_changes.push(LayoutChange { name, what, result, rights: None });
+            } else if known.mask != layout.mask {
+                let (before, after) = (rights(known.mask), rights(layout.mask));
+                let what = format!("access rights of Windows changed from {before} to {after}");
+                let rights = Some(Rights::between(known.mask, layout.mask));
+                self.layout_changes.push(LayoutChange { name, what, result, rights });
             }
         }
     }
@@ -58,7 +83,12 @@ impl Comparison<'_> {
         {
             let count = |list: &[Layout]| format!("{} parameters", list.len());
             let what = what(&count(before), &count(after));
-            self.layout_changes.push(LayoutChange { name: path.to_owned(), what, result: None });
+            self.layout_changes.push(LayoutChange {
+                name: path.to_owned(),
+                what,
+                result: None,
+                rights: None,
+            });
         }
     }
 
@@ -76,9 +106,22 @@ impl Comparison<'_> {
                     known.strip_prefix(name).is_some_and(|rest| rest.starts_with("::"))
                 })
         };
-        for LayoutChange { name, what, result } in std::mem::take(&mut self.layout_changes) {
-            if !is_told(&name) && !result.is_some_and(|result| broken.contains(&result)) {
-                self.add(name, what, false, None);
+        let all: HashSet<String> = self.changes.iter().map(|change| change.name.clone()).collect();
+        for LayoutChange { name, what, result, rights } in std::mem::take(&mut self.layout_changes)
+        {
+            match rights {
+                // Rights that Rust has names for are compared with the type.
+                Some(_)
+                    if all.contains(&name)
+                        || result.as_ref().is_some_and(|of| all.contains(of)) => {}
+                Some(Rights { gained, lost }) => {
+                    let gives = (gained != 0)
+                        .then(|| format!("access rights {gained:#x} of Windows (to its receiver)"));
+                    self.add(name, what, lost == 0, gives);
+                }
+                None if is_told(&name) || result.as_ref().is_some_and(|of| broken.contains(of)) => {
+                }
+                None => self.add(name, what, false, None),
             }
         }
     }

@@ -65,7 +65,7 @@ impl<'t> Lexer<'t> {
         let (kind, ended) = self.read(names);
         let span = open_comment.unwrap_or_else(|| self.span(from, self.at));
         let flawed = !ended || open_comment.is_some();
-        Token { kind, span, starts_line, spaced, inert: false, flawed }
+        Token { kind, span, starts_line, spaced, inert: false, flawed, pack: 0 }
     }
 
     fn rest(&self) -> &'t str {

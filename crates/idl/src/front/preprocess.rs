@@ -16,6 +16,7 @@ use super::diagnostic::{Diagnostic, Diagnostics};
 use super::lexer;
 use super::limits::{FILE_TOKENS_MAX, RUN_INPUT_TOKENS_MAX, UNIT_INPUT_TOKENS_MAX};
 use super::loader::Loader;
+use super::packing::Packing;
 use super::source::{FileId, Span};
 use super::token::{Name, Punctuation, Token, TokenKind};
 use super::work;
@@ -31,7 +32,8 @@ pub(crate) struct Preprocessed {
     pub(crate) hidden: HashMap<Name, Name>,
     /// A file that it includes wasn't found, so names may be missing.
     pub(crate) is_incomplete: bool,
-    /// A pragma that may change how structs are packed.
+    /// A pragma that may change how structs are packed, and in this file not only those whose tokens
+    /// say so.
     pub(crate) has_packing: bool,
 }
 
@@ -60,6 +62,7 @@ pub(crate) fn preprocess(
         hidden: HashMap::new(),
         hiding: None,
         is_incomplete: false,
+        packing: Packing::default(),
         has_packing: false,
     };
     if !preprocessor.enter(file) || !preprocessor.enter(definitions) {
@@ -96,6 +99,8 @@ struct Preprocessor<'a> {
     /// The undefined macro because of which the next group is skipped.
     hiding: Option<Name>,
     is_incomplete: bool,
+    packing: Packing,
+    /// A pragma that isn't known may pack structs.
     has_packing: bool,
 }
 
@@ -122,7 +127,8 @@ impl Preprocessor<'_> {
     fn run(mut self) -> Preprocessed {
         let mut tokens = Vec::new();
         loop {
-            let token = self.expanded();
+            let mut token = self.expanded();
+            token.pack = self.packing.limit();
             let ended = token.kind == TokenKind::End;
             if !ended && tokens.len() == FILE_TOKENS_MAX {
                 let message = format!("file with more than {FILE_TOKENS_MAX} tokens");
@@ -135,7 +141,8 @@ impl Preprocessor<'_> {
                 break;
             }
         }
-        let Self { included, hidden, is_incomplete, has_packing, .. } = self;
+        let has_packing = self.has_packing || self.packing.spreads();
+        let Self { included, hidden, is_incomplete, .. } = self;
         Preprocessed { tokens, included, hidden, is_incomplete, has_packing }
     }
 

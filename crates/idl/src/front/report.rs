@@ -30,6 +30,8 @@ pub struct Options {
     /// servers are programs of this crate, so that a COM layout that differs from the file's is not
     /// reported.
     pub private: Vec<String>,
+    /// A method whose COM layout differs from the file's is an error, and not a warning.
+    pub deny_layouts: bool,
 }
 
 /// Who preprocesses the files.

@@ -68,6 +68,8 @@ pub(crate) struct Token {
     pub(crate) inert: bool,
     /// A string or a comment without an end.
     pub(crate) flawed: bool,
+    /// Limit of a field's alignment in bytes that a pragma has set; 0 without one.
+    pub(crate) pack: u8,
 }
 
 impl Token {
@@ -80,6 +82,7 @@ impl Token {
             spaced: true,
             inert: false,
             flawed: false,
+            pack: 0,
         }
     }
 }

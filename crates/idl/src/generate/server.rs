@@ -83,10 +83,12 @@ fn arm(number: usize, method: &Method) -> TokenStream {
         None => "run",
     };
     let run = Ident::new(run, method.result.span());
+    let wrap = (method.error.is_some() && !method.returns_call_error)
+        .then(|| quote!(.map_err(::syshandle::CallError::Method)));
     quote! {
         #number => call.#run(
             |__input| ::core::result::Result::Ok((#(#reads,)*)),
-            |(#(#names,)*), __context| self.#name(#context #(#names),*),
+            |(#(#names,)*), __context| self.#name(#context #(#names),*) #wrap,
         ),
     }
 }

@@ -7,7 +7,7 @@ use quote::ToTokens;
 use syn::{Expr, ExprLit, GenericArgument, Lit, PathArguments};
 
 use super::{Count, Direction, Slot, Type};
-use crate::model::{self, Definition, DefinitionKind, Description, Handle, Method};
+use crate::model::{self, Definition, DefinitionKind, Description, Handle, KINDS, Method};
 
 /// The types of a description by name.
 pub(crate) struct Tables<'d> {
@@ -349,67 +349,41 @@ fn add_output(slots: &mut Vec<Slot>, value: Value) {
     }
 }
 
-/// MIDL's number for the kind of a handle type, with what is declared of it.
-fn kind(name: &str, handle: Option<&Handle>) -> Option<u8> {
-    if let Some((_, number)) = HANDLES.iter().find(|(known, _)| *known == name) {
-        return Some(*number);
+/// MIDL's kind of a handle type, with what is declared of it.
+fn kind(name: &str, handle: Option<&Handle>) -> Option<&'static str> {
+    // Handles of sockets and pipes have several types, and none of these names.
+    let by_name = KINDS.iter().filter(|(kind, _)| *kind != "socket" && *kind != "pipe");
+    let mut types = by_name.map(|(kind, ty)| (*ty, *kind)).chain(OTHER_HANDLES);
+    if let Some((_, kind)) = types.find(|(ty, _)| *ty == name) {
+        return midl_kind(kind);
     }
     if name != "OwnedHandle" && name != "OwnedFd" {
         return None;
     }
-    let kinds = &handle?.kinds;
-    let numbers: Vec<_> = kinds
-        .iter()
-        .map(|kind| KINDS.iter().find(|(known, _)| kind == known).map(|(_, number)| *number))
-        .collect::<Option<_>>()?;
-    let first = *numbers.first()?;
-    numbers.iter().all(|number| *number == first).then_some(first)
+    let kinds = handle?.kinds.iter().map(|kind| midl_kind(&kind.to_string()));
+    let kinds = kinds.collect::<Option<Vec<_>>>()?;
+    let first = *kinds.first()?;
+    kinds.iter().all(|kind| *kind == first).then_some(first)
 }
 
-/// The number of a kind of MIDL's, by the name in `sh_…`.
-pub(crate) fn kind_number(name: &str) -> Option<u8> {
-    KINDS.iter().find(|(known, _)| *known == name && *known != "directory").map(|(_, of)| *of)
+/// MIDL's kind of this name. A directory is a file to Windows, and MIDL has no timers.
+pub(crate) fn midl_kind(name: &str) -> Option<&'static str> {
+    match name {
+        "directory" => Some("file"),
+        "timer" => None,
+        name => KINDS.iter().map(|(kind, _)| *kind).find(|kind| *kind == name),
+    }
 }
 
 const INTEGERS: [(&str, u32); 8] =
     [("u8", 1), ("i8", 1), ("u16", 2), ("i16", 2), ("u32", 4), ("i32", 4), ("u64", 8), ("i64", 8)];
 
-/// MIDL's numbers for kinds. A directory is a file to Windows.
-const KINDS: [(&str, u8); 14] = [
-    ("file", 0),
-    ("directory", 0),
-    ("semaphore", 1),
-    ("event", 2),
-    ("mutex", 3),
-    ("process", 4),
-    ("token", 5),
-    ("section", 6),
-    ("reg_key", 7),
-    ("thread", 8),
-    ("composition", 9),
-    ("socket", 10),
-    ("job", 11),
-    ("pipe", 12),
-];
-
-/// Types of handles of one kind.
-const HANDLES: [(&str, u8); 16] = [
-    ("File", 0),
-    ("Directory", 0),
-    ("Semaphore", 1),
-    ("Event", 2),
-    ("ManualEvent", 2),
-    ("Mutex", 3),
-    ("Process", 4),
-    ("Token", 5),
-    ("Section", 6),
-    ("UnsealedSection", 6),
-    ("RegKey", 7),
-    ("Thread", 8),
-    ("Composition", 9),
-    ("Job", 11),
-    ("PipeReader", 12),
-    ("PipeWriter", 12),
+/// Types of handles that aren't called like their kinds.
+const OTHER_HANDLES: [(&str, &str); 4] = [
+    ("ManualEvent", "event"),
+    ("UnsealedSection", "section"),
+    ("PipeReader", "pipe"),
+    ("PipeWriter", "pipe"),
 ];
 
 /// Variants of an enum.

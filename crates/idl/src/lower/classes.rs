@@ -26,11 +26,16 @@ impl<'a> Lowering<'_, 'a> {
             }
             match self.view.find(&item.path).map(|symbol| symbol.definition) {
                 Some(Definition::Interface(of)) if of.attributes.has(AttributeName::Local) => {
-                    let what = format!("interface {} is `local`", quoted(&of.name.name));
-                    self.note(item.path.span, "it has no part of the class", &what);
+                    let what = format!("interface {} of the class", quoted(&of.name.name));
+                    self.note(item.path.span, "it is `local`: each process calls its own", &what);
                 }
                 Some(Definition::Interface(interface)) if interface.members.is_some() => {
-                    interfaces.push(ident(&names::trait_name(&interface.name.name)));
+                    // The default interface is the first one.
+                    let place = match item.attributes.has(AttributeName::Default) {
+                        true => 0,
+                        false => interfaces.len(),
+                    };
+                    interfaces.insert(place, ident(&names::trait_name(&interface.name.name)));
                     self.wanted.push(interface);
                 }
                 _ => {

@@ -15,7 +15,7 @@ use crate::front::check::symbols::Definition;
 use crate::front::limits::CHAIN_MAX;
 use crate::layout::{Direction, Slot, Type};
 
-pub(super) use facts::Facts;
+pub(super) use facts::{Facts, PointerDefault};
 pub(super) use types::ALL_TYPES_MAX;
 
 use attributes::{METHOD, PARAMETER, check_interface};

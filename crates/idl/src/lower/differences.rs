@@ -1,5 +1,7 @@
 //! Methods whose COM layout differs from the one that the file declares: each is reported and marked.
 
+use std::collections::HashSet;
+
 use super::declared::DeclaredMethod;
 use super::{State, lower};
 use crate::front::Span;
@@ -10,7 +12,7 @@ use crate::model::{Description, Method};
 
 impl State {
     /// Marks the methods whose layout differs, and reports those of interfaces that aren't private.
-    pub(super) fn mark(&mut self, description: &mut Description) {
+    pub(super) fn mark(&mut self, description: &mut Description, options: &Options) {
         let tables = Tables::of(description);
         let found: Vec<Vec<_>> = description
             .interfaces
@@ -31,7 +33,10 @@ impl State {
                         "method {} has another COM layout in Rust: {reason}",
                         quoted(&name)
                     );
-                    let diagnostic = Diagnostic::warning(span, message);
+                    let diagnostic = match options.deny_layouts {
+                        true => Diagnostic::error(span, message),
+                        false => Diagnostic::warning(span, message),
+                    };
                     let hint = is_first.then(|| HINT.to_owned());
                     self.diagnostics.push_always(diagnostic.hint_if(hint));
                     is_first = false;
@@ -42,10 +47,19 @@ impl State {
     }
 
     /// Reports names of private interfaces that there are none of.
-    pub(super) fn unknown_private(&mut self, private: &[String]) {
+    pub(super) fn unknown_private(&mut self, private: &[String], interfaces: &HashSet<String>) {
         for name in private.iter().filter(|name| !self.private.contains(*name)) {
             let message = format!("there is no interface {} to be private", quoted(name));
-            let hint = did_you_mean(name, self.others.iter().map(String::as_str));
+            let hint = did_you_mean(name, interfaces.iter().map(String::as_str));
+            self.diagnostics.push(Diagnostic::without_place(message).hint_if(hint));
+        }
+    }
+
+    /// Reports names of enums with flags that there are none of.
+    pub(super) fn unknown_flags(&mut self, flags: &[String], enums: &HashSet<String>) {
+        for name in flags.iter().filter(|name| !enums.contains(*name)) {
+            let message = format!("there is no enum {} to have flags", quoted(name));
+            let hint = did_you_mean(name, enums.iter().map(String::as_str));
             self.diagnostics.push(Diagnostic::without_place(message).hint_if(hint));
         }
     }

@@ -30,7 +30,8 @@ impl<'a> Lowering<'_, 'a> {
             neighbours.bounded(declarator, range);
         }
         let layouts = method.parameters.list.iter();
-        let layouts = layouts.map(|of| self.layout(&of.attributes, &of.specifier, &of.declarator));
+        let layouts =
+            layouts.map(|of| self.layout(1, &of.attributes, &of.specifier, &of.declarator));
         let layouts = layouts.collect();
         let mut distinct = names::Distinct::default();
         let mut parameters = Vec::new();
@@ -74,6 +75,7 @@ impl<'a> Lowering<'_, 'a> {
             result,
             result_handle,
             error: None,
+            returns_call_error: false,
             blocking: false,
             differs: None,
         })

@@ -4,27 +4,45 @@
 use std::collections::HashMap;
 
 use super::Lowering;
+use super::declared::PointerDefault;
+use super::shape::shape;
 use super::types::SIZES;
 use crate::front::ast::{
     Argument, Attribute, AttributeName, Attributes, BaseType, Bounds, Declarator, Derivation,
     EnumType, Expression, TypeKind, TypeSpecifier,
 };
 use crate::front::check::symbols::Definition;
-use crate::front::constant::IntegerType;
+use crate::front::check::system_handle::Rights;
+use crate::front::constant::{self, IntegerType};
 use crate::front::limits::{CHAIN_MAX, DERIVATIONS_MAX};
 use crate::model::Layout;
 
 impl<'a> Lowering<'_, 'a> {
     /// The layout of a parameter or a field, with its name.
+    ///
+    /// Pointers have the default kind from `embedded` on: the outermost one of a parameter is a
+    /// reference by itself.
     pub(super) fn layout(
         &self,
+        embedded: usize,
         attributes: &'a Attributes,
         specifier: &'a TypeSpecifier,
         declarator: &'a Declarator,
     ) -> Layout {
         let name = declarator.name.as_ref().map_or(String::new(), |name| name.name.to_string());
-        let text = self.layout_text(attributes, specifier, declarator);
-        Layout { name, key: text.clone(), text, is_out: attributes.has(AttributeName::Out) }
+        let text = self.layout_text(embedded, attributes, specifier, declarator);
+        let mask = shape(&self.view, attributes, specifier, declarator)
+            .find(AttributeName::SystemHandle)
+            .and_then(|of| self.mask(of));
+        Layout { name, key: text.clone(), text, is_out: attributes.has(AttributeName::Out), mask }
+    }
+
+    /// The access mask of a `system_handle`, where it reduces what is sent.
+    fn mask(&self, of: &Attribute) -> Option<u32> {
+        match constant::evaluate(of.values().nth(1)?, &Rights(self.view.again())) {
+            Ok(constant::Value::Integer(mask)) => Some(mask.value as u32).filter(|mask| *mask != 0),
+            _ => None,
+        }
     }
 
     /// Keeps the layouts of the parts of a method or a type, for the comparison of two files.
@@ -41,15 +59,20 @@ impl<'a> Lowering<'_, 'a> {
     }
 
     /// The layout of an enum.
-    pub(super) fn enum_layout(of: &EnumType, attributes: Option<&Attributes>) -> Vec<Layout> {
-        let all = [attributes, Some(&of.attributes)];
-        let is_wide = all.into_iter().flatten().any(|of| of.has(AttributeName::V1Enum));
+    pub(super) fn enum_layout(
+        &self,
+        of: &EnumType,
+        attributes: Option<&Attributes>,
+    ) -> Vec<Layout> {
+        let is_wide =
+            self.facts.is_v1_enum(of) || attributes.is_some_and(|of| of.has(AttributeName::V1Enum));
         let text = if is_wide { "an enum of 4 bytes" } else { "an enum of 2 bytes" };
         vec![Layout { name: String::new(), text: text.to_owned(), ..Layout::default() }]
     }
 
     fn layout_text(
         &self,
+        embedded: usize,
         attributes: &'a Attributes,
         specifier: &'a TypeSpecifier,
         declarator: &'a Declarator,
@@ -57,6 +80,7 @@ impl<'a> Lowering<'_, 'a> {
         let mut written = Vec::new();
         self.add_attributes(attributes, &mut written);
         let mut steps: Vec<&Derivation> = declarator.derivations.iter().collect();
+        let mut groups = vec![(0, attributes)];
         let mut specifier = specifier;
         let mut leaf = String::from("a long chain of typedefs");
         for _ in 0..CHAIN_MAX {
@@ -93,6 +117,7 @@ impl<'a> Lowering<'_, 'a> {
                     if steps.len() <= DERIVATIONS_MAX =>
                 {
                     self.add_attributes(&typedef.attributes, &mut written);
+                    groups.push((steps.len(), &typedef.attributes));
                     steps.extend(&declarator.derivations);
                     specifier = &typedef.specifier;
                 }
@@ -115,12 +140,39 @@ impl<'a> Lowering<'_, 'a> {
                 }
             }
         }
+        // The last pointer to an interface has no kind.
+        let end = steps.len() - usize::from(leaf == "interface" && !steps.is_empty());
+        written.extend(self.pointer_defaults(&groups, &steps[..end], embedded));
         let steps: String = steps.into_iter().map(|step| self.step_text(step)).collect();
         let written = match written.is_empty() {
             true => String::new(),
             false => format!("[{}] ", written.join(", ")),
         };
         format!("{written}{leaf}{steps}")
+    }
+
+    /// The kinds, other than `unique`, that pointers get which say none. `groups` has the declarations
+    /// and the number of the first step of each.
+    fn pointer_defaults(
+        &self,
+        groups: &[(usize, &Attributes)],
+        steps: &[&Derivation],
+        embedded: usize,
+    ) -> Option<String> {
+        let kinds = [AttributeName::Unique, AttributeName::Ref, AttributeName::Ptr];
+        let pointers = steps.iter().enumerate().skip(embedded);
+        let mut pointers = pointers.filter(|(_, step)| matches!(step, Derivation::Pointer { .. }));
+        pointers.find_map(|(at, _)| {
+            let (start, attributes) = groups.iter().rfind(|(start, _)| *start <= at)?;
+            if *start == at && kinds.iter().any(|kind| attributes.has(*kind)) {
+                return None;
+            }
+            match self.facts.pointer_default(attributes) {
+                PointerDefault::Unique => None,
+                PointerDefault::Reference => Some("pointer_default(ref)".to_owned()),
+                PointerDefault::Other => Some("pointer_default of another interface".to_owned()),
+            }
+        })
     }
 
     fn step_text(&self, step: &Derivation) -> String {

@@ -45,7 +45,12 @@ impl<'a> Lowering<'_, 'a> {
     ) -> Result<(Vec<String>, DefinitionKind)> {
         let list = of.fields.as_deref().unwrap_or_default();
         let fields = self.fields(name, list, span)?;
-        let layouts = self.field_layouts(&of.attributes, list.iter());
+        let pack = match (self.facts.may_be_packed(of), of.pack) {
+            (false, _) => None,
+            (true, 0) => Some("a pragma may pack it".to_owned()),
+            (true, pack) => Some(format!("pragma pack({pack})")),
+        };
+        let layouts = self.field_layouts(&of.attributes, pack, list.iter());
         self.keep_layouts(name.to_owned(), layouts);
         Ok((docs(&of.attributes), DefinitionKind::Struct(fields)))
     }
@@ -90,26 +95,30 @@ impl<'a> Lowering<'_, 'a> {
         Ok(lowered)
     }
 
-    /// The layouts of the fields of a struct or of the arms of a union.
+    /// The layouts of a struct or a union as a whole, and of its fields or arms.
     pub(super) fn field_layouts(
         &self,
         attributes: &'a Attributes,
+        pack: Option<String>,
         fields: impl Iterator<Item = &'a Field>,
     ) -> Vec<model::Layout> {
         let align = attributes.find(AttributeName::Align);
-        let align = align.map(|align| model::Layout {
-            text: self.attribute_text(align, AttributeName::Align),
-            ..model::Layout::default()
-        });
+        let align = align.map(|align| self.attribute_text(align, AttributeName::Align));
+        let whole: Vec<_> = align.into_iter().chain(pack).collect();
+        let text = match whole.is_empty() {
+            true => "the alignment of its fields".to_owned(),
+            false => whole.join(", "),
+        };
+        let whole = model::Layout { text, ..model::Layout::default() };
         let fields = fields.flat_map(|field| {
             let parts = field.specifier.iter().flat_map(|specifier| {
                 field.declarators.iter().map(move |declarator| (specifier, declarator))
             });
             parts.map(|(specifier, declarator)| {
-                self.layout(&field.attributes, specifier, declarator)
+                self.layout(0, &field.attributes, specifier, declarator)
             })
         });
-        align.into_iter().chain(fields).collect()
+        std::iter::once(whole).chain(fields).collect()
     }
 
     /// The type of a field of a struct, or of what is in a union.
@@ -145,7 +154,7 @@ impl<'a> Lowering<'_, 'a> {
         if !self.take(&name, first.name.span)? {
             return Ok(ty);
         }
-        self.keep_layouts(name.clone(), Self::enum_layout(of, attributes));
+        self.keep_layouts(name.clone(), self.enum_layout(of, attributes));
         let values = self.values(of);
         let docs = docs(attributes.unwrap_or(&of.attributes));
         let is_flags = self.is_flags(of, tag);

@@ -47,7 +47,7 @@ impl<'a> Lowering<'_, 'a> {
         of: &'a UnionType,
     ) -> Result<(Vec<String>, DefinitionKind)> {
         let arms = of.arms.iter().flatten();
-        let layouts = self.field_layouts(&of.attributes, arms.clone().map(|arm| &arm.field));
+        let layouts = self.field_layouts(&of.attributes, None, arms.clone().map(|arm| &arm.field));
         self.keep_layouts(name.to_owned(), layouts);
         let variants = arms.map(|arm| self.arm(name, arm)).collect::<Result<Vec<_>>>()?;
         let mut distinct = names::Distinct::default();

@@ -3,9 +3,9 @@
 use proc_macro2::Ident;
 use syn::spanned::Spanned;
 use syn::{
-    Attribute, Error, Expr, ExprLit, FnArg, GenericArgument, Lit, Meta, MetaNameValue, Pat,
-    PatType, PathArguments, Receiver, ReceiverKind, Result, ReturnType, Safety, Signature,
-    TraitItemFn, Type,
+    AngleBracketedGenericArguments, Attribute, Error, Expr, ExprLit, FnArg, GenericArgument, Lit,
+    Meta, MetaNameValue, Pat, PatType, PathArguments, Receiver, ReceiverKind, Result, ReturnType,
+    Safety, Signature, TraitItemFn, Type,
 };
 
 use super::{Errors, docs, handle, range, refuse_attributes};
@@ -49,7 +49,7 @@ pub(super) fn method(function: &TraitItemFn) -> Result<Method> {
     }
     let returned = errors.keep(returned(ident, output));
     errors.finish()?;
-    let Some((result, error)) = returned else {
+    let Some(Returned { result, error, is_call_error }) = returned else {
         return Err(Error::new_spanned(ident, "what does it return?"));
     };
     let returns = match output {
@@ -64,6 +64,7 @@ pub(super) fn method(function: &TraitItemFn) -> Result<Method> {
         result,
         result_handle,
         error,
+        returns_call_error: is_call_error,
         returns,
         blocking,
         differs,
@@ -236,8 +237,17 @@ fn owned(ty: &Type) -> Option<String> {
     }
 }
 
+/// What a method returns.
+struct Returned {
+    result: Type,
+    /// The error type of its own.
+    error: Option<Type>,
+    /// The method wraps its own errors in a `CallError`.
+    is_call_error: bool,
+}
+
 /// The result and the error of a method.
-fn returned(name: &Ident, output: &ReturnType) -> Result<(Type, Option<Type>)> {
+fn returned(name: &Ident, output: &ReturnType) -> Result<Returned> {
     let ty = match output {
         ReturnType::Default => {
             let what =
@@ -256,24 +266,38 @@ fn returned(name: &Ident, output: &ReturnType) -> Result<(Type, Option<Type>)> {
     let PathArguments::AngleBracketed(arguments) = &last.arguments else {
         return Err(Error::new(ty.span(), "say what it returns: write `Result<()>`"));
     };
-    let types: Vec<_> = arguments
-        .args
-        .iter()
-        .filter_map(|argument| match argument {
-            GenericArgument::Type(ty) => Some(ty.clone()),
-            _ => None,
-        })
-        .collect();
+    let mut types = type_arguments(arguments);
+    let wrapped = types.get(1).and_then(own_error);
+    let is_call_error = wrapped.is_some();
+    if let Some(error) = wrapped {
+        types[1] = error;
+    }
     if let Some(wrong) = types.iter().find_map(|ty| no_owner(ty, RESULT).map(|what| (ty, what))) {
         return Err(Error::new_spanned(wrong.0, wrong.1));
     }
     match <[Type; 2]>::try_from(types) {
-        Ok([result, error]) => Ok((result, Some(error))),
+        Ok([result, error]) => Ok(Returned { result, error: Some(error), is_call_error }),
         Err(types) => match <[Type; 1]>::try_from(types) {
-            Ok([result]) => Ok((result, None)),
+            Ok([result]) => Ok(Returned { result, error: None, is_call_error }),
             Err(_) => Err(Error::new(ty.span(), "write `Result<T>` or `Result<T, E>`")),
         },
     }
+}
+
+fn type_arguments(arguments: &AngleBracketedGenericArguments) -> Vec<Type> {
+    let types = arguments.args.iter().filter_map(|argument| match argument {
+        GenericArgument::Type(ty) => Some(ty.clone()),
+        _ => None,
+    });
+    types.collect()
+}
+
+/// The `E` of a `CallError<E>`.
+fn own_error(ty: &Type) -> Option<Type> {
+    let Type::Path(path) = ty else { return None };
+    let last = path.path.segments.last().filter(|last| last.ident == "CallError")?;
+    let PathArguments::AngleBracketed(arguments) = &last.arguments else { return None };
+    type_arguments(arguments).into_iter().next()
 }
 
 /// Why a parameter can't be borrowed, and what to know besides.

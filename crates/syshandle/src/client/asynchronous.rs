@@ -1,5 +1,7 @@
 //! Calls in a tokio runtime, made [in the background](crate::background): what is Linux's of them.
 
+use std::io;
+
 use syshandle_os::{Declared, OwnedHandle, Waitable, asynchronous};
 use syshandle_wire::{Decode, Encoder, Payload, Violation};
 
@@ -7,7 +9,8 @@ use super::{Cancel, Client};
 use crate::background::CancelOnDrop;
 use crate::client::connection::Connection;
 use crate::client::reply::{Reply, ReplyBody};
-use crate::{CallError, Error, Result};
+use crate::setup::failed;
+use crate::{CallError, Error, ErrorKind, Result};
 
 impl Client {
     /// Calls a method that fails only as every call can.
@@ -53,7 +56,10 @@ impl Client {
         let _cancelled = CancelOnDrop(cancel);
         tokio::select! {
             biased;
-            taken = asynchronous::wait(object) => Ok(taken?),
+            taken = asynchronous::wait(object) => taken.map_err(|error| {
+                let text = "the object can't be waited for";
+                Error::new(ErrorKind::System, text).because(error).of_no_call()
+            }),
             gone = gone => gone,
         }
     }
@@ -67,13 +73,12 @@ impl Client {
     ) -> Result<(Vec<u8>, Vec<OwnedHandle>)> {
         let mut out = Encoder::new(Vec::new(), super::LIMITS);
         arguments(&mut out);
-        let (bytes, handles) = out.finish_lent().map_err(|error| {
-            self.site(method).name_parameter(error.parameter, error.unsendable.into())
-        })?;
-        let handles = handles.with(|handles| {
-            handles.iter().map(|handle| handle.try_clone_to_owned()).collect::<Result<_, _>>()
-        });
-        Ok((bytes.into_vec(), handles?))
+        let site = self.site(method);
+        let (bytes, handles) = out.finish_lent().map_err(|error| site.unsendable(error))?;
+        let handles: io::Result<_> = handles
+            .with(|handles| handles.iter().map(|handle| handle.try_clone_to_owned()).collect());
+        let no_copy = failed("fcntl(F_DUPFD_CLOEXEC)", "a handle to send can't be duplicated");
+        Ok((bytes.into_vec(), handles.map_err(|error| site.name(no_copy(error)))?))
     }
 
     /// Sends a call and waits for its reply, on this thread. The reply is no longer in the server's

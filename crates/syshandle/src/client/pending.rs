@@ -113,9 +113,7 @@ impl Client {
         let connection = self.connection(&mut patience).map_err(place)?;
         let mut out = Encoder::new(take_bytes(), connection.limits()).until(patience.deadline);
         arguments(&mut out);
-        let (payload, handles) = out
-            .finish_lent()
-            .map_err(|error| site.name_parameter(error.parameter, error.unsendable.into()))?;
+        let (payload, handles) = out.finish_lent().map_err(|error| site.unsendable(error))?;
         crate::log::trace!(method = %site, bytes = payload.len(), handles = handles.len(), "beginning");
         let begun = handles.with(|handles| match &self.gathered {
             None => connection.begin(method, &payload, handles, &mut patience),

@@ -185,6 +185,10 @@ impl DoorMaker for ServedObject {
         let first = self.first.lock().unwrap_or_else(PoisonError::into_inner).take();
         first.map_or_else(|| InnerDoor::open(&self.reactor, &self.share, &self.object), Ok)
     }
+
+    fn object(&self) -> &Object {
+        &self.object
+    }
 }
 
 /// Frames of one door before it is the others' turn.

@@ -11,7 +11,7 @@ use crate::arrived::Arrived;
 use crate::buffer::take_bytes;
 use crate::client::LIMITS;
 use crate::guard::guard;
-use crate::{Error, Result};
+use crate::{CallError, Error, Result};
 
 /// A call that has come, for generated code to run.
 pub struct Incoming<'a> {
@@ -45,12 +45,13 @@ impl Incoming<'_> {
     pub fn run_with_error<A, T: Encode, E: Encode>(
         self,
         arguments: impl FnOnce(&mut Decoder<'_>) -> Result<A, DecodeError>,
-        method: impl FnOnce(A, &Context) -> Result<T, E>,
+        method: impl FnOnce(A, &Context) -> Result<T, CallError<E>>,
     ) {
         let Some((result, reply)) = self.run_method(arguments, method) else { return };
         match result {
             Ok(value) => send(reply, Status::Done, &value),
-            Err(error) => send(reply, Status::Failed, &error),
+            Err(CallError::Method(error)) => send(reply, Status::Failed, &error),
+            Err(CallError::Call(error)) => fault(reply, &error.to_fault()),
         }
     }
 
@@ -113,12 +114,16 @@ fn send(reply: Reply<'_>, status: Status, value: &impl Encode) {
 }
 
 fn unsendable(error: EncodeError) -> Fault {
+    let place = match error.path.as_str() {
+        "" => String::new(),
+        path => format!("`{path}`: "),
+    };
     let error = error.unsendable;
     match error {
         Unsendable::TooManyBytes { .. } | Unsendable::TooManyHandles { .. } => {
-            Fault::TooLarge { text: error.to_string() }
+            Fault::TooLarge { text: format!("{place}{error}") }
         }
-        _ => Fault::Unsendable { text: format!("{:#}", Error::from(error)) },
+        _ => Fault::Unsendable { text: format!("{place}{:#}", Error::from(error)) },
     }
 }
 

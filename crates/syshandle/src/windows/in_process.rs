@@ -10,8 +10,8 @@ use crate::{Client, Implements, Interface, Proxy, Result};
 /// A client of an object in this process: for tests of code that uses an interface, and to pass an
 /// object of one's own to a server.
 ///
-/// The object has this one interface. [`Class::in_process`](crate::Class::in_process) makes one that
-/// has all interfaces of a class.
+/// The object has this one interface, and `cast` reaches no other.
+/// [`Class::in_process`](crate::Class::in_process) makes one that has all interfaces of a class.
 ///
 /// Values are encoded and handles duplicated and proven as between processes; COM has a part in it
 /// once the reference is passed to another process.

@@ -131,7 +131,8 @@ fn a_method_that_the_server_does_not_know_yet_did_not_run() {
 fn an_interface_that_the_object_does_not_have_is_named() {
     let client = BenchClient::in_process(Workbench::default()).unwrap();
     let error = client.cast::<CounterClient>().unwrap_err();
-    let text = "the object doesn't have interface 7d1c0a52-91b4-4f0d-9f5a-2f6f0f9c1a03";
+    let text = "the object has no interface `Counter`, only `Bench`: `CLASS.in_process(…)` makes an \
+                object with all interfaces of its class";
     check(&error, ErrorKind::NoSuchInterface, Ran::No, text);
     client.nothing().unwrap();
 }

@@ -3,8 +3,11 @@
 use std::io;
 use std::time::Duration;
 
+use syshandle::describe::Type;
+use syshandle::generated::{DecodeError, Decoder, Encoder};
 use syshandle::{
-    CallError, Context, Decode, Encode, Error, ErrorKind, Event, Ran, Result, class, interface,
+    CallError, Context, Decode, Describe, Encode, Error, ErrorKind, Event, Ran, Result, class,
+    interface,
 };
 
 use crate::support::bench::{BenchClient, DOUBLE, NamedClient, Workbench};
@@ -20,6 +23,10 @@ trait Failing {
     fn set_up(&self, setup: Setup) -> Result<()>;
     fn list(&self, rings: Vec<Ring>, #[range(0..=3)] count: u8) -> Result<()>;
     fn typed(&self, source: Source) -> std::result::Result<(), Source>;
+    /// Refuses, fails as every call can, or fails with its own error.
+    fn typed_or_not(&self, how: How) -> std::result::Result<u8, CallError<Source>>;
+    fn take(&self, tree: Tree) -> Result<()>;
+    fn give(&self) -> Result<Vec<Tree>>;
 }
 
 #[derive(Debug, Encode, Decode)]
@@ -45,6 +52,48 @@ enum Source {
     Pair(u8, Level),
 }
 
+/// How `typed_or_not` ends.
+#[derive(Clone, Copy, Debug, Encode, Decode)]
+enum How {
+    Well,
+    OfItsOwn,
+    Refused(u8),
+    Failed(u8),
+    OfTheSystem,
+    Panicked,
+}
+
+/// A value that can't be sent, deep within another one.
+#[derive(Debug, Encode, Decode)]
+struct Tree {
+    branches: Vec<Branch>,
+}
+
+#[derive(Debug, Encode, Decode)]
+enum Branch {
+    Leaf(Unsendable),
+    Pair { two: (u8, Option<Unsendable>) },
+}
+
+#[derive(Debug)]
+struct Unsendable;
+
+impl Encode for Unsendable {
+    fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
+        out.fail(syshandle_wire::Unsendable::Value("so it is".into()));
+    }
+}
+
+impl Decode for Unsendable {
+    fn decode(_: &mut Decoder<'_>) -> std::result::Result<Self, DecodeError> {
+        Ok(Self)
+    }
+}
+
+impl Describe for Unsendable {
+    const TYPE: Type = <() as Describe>::TYPE;
+}
+
 class! {
     FAILING: Failing = "3a0b5a5e-6f1c-4a0e-8d7b-1f0c9b3e2d51";
 }
@@ -63,6 +112,27 @@ const KINDS: [ErrorKind; 8] = [
 struct Fake;
 
 impl Failing for Fake {
+    fn typed_or_not(&self, how: How) -> std::result::Result<u8, CallError<Source>> {
+        let kind = |number: u8| KINDS[usize::from(number)];
+        match how {
+            How::Well => Ok(7),
+            How::OfItsOwn => Err(CallError::Method(Source::Pair(1, Level(2)))),
+            How::Refused(number) => Err(Error::refused(kind(number), "so it is").into()),
+            How::Failed(number) => Err(Error::failed_as(kind(number), "so it is").into()),
+            How::OfTheSystem => Err(io::Error::from_raw_os_error(13))?,
+            How::Panicked => panic!("so it is"),
+        }
+    }
+
+    fn take(&self, _: Tree) -> Result<()> {
+        Ok(())
+    }
+
+    fn give(&self) -> Result<Vec<Tree>> {
+        let tree = |branches| Tree { branches };
+        Ok(vec![tree(vec![]), tree(vec![Branch::Leaf(Unsendable)])])
+    }
+
     fn io(&self, errno: Option<i32>) -> Result<()> {
         Err(match errno {
             Some(errno) => io::Error::from_raw_os_error(errno).into(),
@@ -128,6 +198,73 @@ fn a_method_can_fail_and_refuse_with_every_kind_of_error() {
             assert_eq!(error.to_string(), "Failing::fail: so it is");
         }
     }
+}
+
+#[test]
+fn a_method_with_an_error_type_of_its_own_can_also_refuse_and_fail_with_every_kind_of_error() {
+    let failing = failing();
+    assert_eq!(failing.typed_or_not(&How::Well).unwrap(), 7);
+    let own = failing.typed_or_not(&How::OfItsOwn).unwrap_err();
+    assert!(matches!(own, CallError::Method(Source::Pair(1, Level(2)))), "{own:?}");
+    let call = |how| match failing.typed_or_not(&how) {
+        Err(CallError::Call(error)) => error,
+        other => panic!("{other:?}"),
+    };
+    for (number, kind) in (0..).zip(KINDS) {
+        for (how, expected) in [(How::Refused(number), Ran::No), (How::Failed(number), Ran::Maybe)]
+        {
+            let error = call(how);
+            assert_eq!((error.kind(), error.ran()), (kind, expected));
+            assert_eq!(error.to_string(), "Failing::typed_or_not: so it is");
+        }
+    }
+    let error = call(How::OfTheSystem);
+    assert_eq!((error.kind(), error.raw_os_error()), (ErrorKind::Failed, Some(13)));
+    let error = call(How::Panicked);
+    assert_eq!((error.kind(), error.ran()), (ErrorKind::Panicked, Ran::Maybe));
+}
+
+#[test]
+fn a_value_that_cannot_be_sent_is_named_by_its_place_in_the_arguments() {
+    let failing = failing();
+    let place = |branches| {
+        let error = failing.take(&Tree { branches }).unwrap_err();
+        assert_eq!((error.kind(), error.ran()), (ErrorKind::Malformed, Ran::No));
+        let text = error.to_string();
+        let rest =
+            text.strip_prefix("Failing::take: parameter `").unwrap_or_else(|| panic!("{text}"));
+        let (place, why) = rest.split_once("`: ").unwrap();
+        assert_eq!(why, "a value couldn't be written: so it is");
+        place.to_owned()
+    };
+    let none = || Branch::Pair { two: (1, None) };
+    assert_eq!(place(vec![none(), Branch::Leaf(Unsendable)]), "tree.branches[1].Leaf.0");
+    // The first one that can't be sent counts.
+    let branches =
+        vec![none(), Branch::Pair { two: (1, Some(Unsendable)) }, Branch::Leaf(Unsendable)];
+    assert_eq!(place(branches), "tree.branches[1].Pair.two.1");
+}
+
+#[test]
+fn a_value_that_cannot_be_sent_is_named_by_its_place_in_the_result() {
+    let error = failing().give().unwrap_err();
+    assert_eq!((error.kind(), error.ran()), (ErrorKind::System, Ran::Maybe));
+    let expected = "Failing::give: the result can't be sent: `[1].branches[0].Leaf.0`: \
+                    a value couldn't be written: so it is";
+    assert_eq!(error.to_string(), expected);
+}
+
+#[test]
+fn an_object_made_from_one_interface_says_how_to_make_one_with_all_interfaces_of_its_class() {
+    let bench = BenchClient::in_process(Workbench::default()).unwrap();
+    let error = bench.cast::<NamedClient>().unwrap_err();
+    assert_eq!((error.kind(), error.ran()), (ErrorKind::NoSuchInterface, Ran::No));
+    let expected = "the object has no interface `Named`, only `Bench`: `CLASS.in_process(…)` makes \
+                    an object with all interfaces of its class";
+    assert_eq!(error.to_string(), expected);
+    let double: BenchClient = DOUBLE.in_process(Workbench::default()).unwrap();
+    let text = double.cast::<FailingClient>().unwrap_err().to_string();
+    assert_eq!(text, "the object has no interface `Failing`, only `Bench`, `Named`");
 }
 
 #[test]

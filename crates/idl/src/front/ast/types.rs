@@ -74,6 +74,8 @@ pub(crate) struct StructType {
     pub(crate) tag: Option<Identifier>,
     /// Its fields, where it is defined.
     pub(crate) fields: Option<Vec<Field>>,
+    /// Limit of their alignment in bytes that `#pragma pack` has set; 0 without one.
+    pub(crate) pack: u8,
 }
 
 /// `union tag { … }`, or `union tag switch (type name) name { … }`.

@@ -189,7 +189,7 @@ impl Parser<'_> {
     }
 
     fn struct_type(&mut self) -> Parsed<StructType> {
-        self.bump();
+        let before = self.bump().pack;
         let mut attributes = self.attributes();
         self.qualifiers();
         attributes.extend(self.align.take());
@@ -199,7 +199,9 @@ impl Parser<'_> {
             false => None,
         };
         self.require_tag_or(tag.is_some() || fields.is_some(), "struct")?;
-        Ok(StructType { attributes, tag, fields })
+        let after = self.tokens[self.at.saturating_sub(1)].pack;
+        let pack = if before == 0 { after } else { before };
+        Ok(StructType { attributes, tag, fields, pack })
     }
 
     fn union_type(&mut self) -> Parsed<UnionType> {

@@ -4,13 +4,15 @@ use std::collections::{HashMap, HashSet};
 use std::ptr;
 
 use crate::front::ast::{
-    AttributeName, Attributes, Interface, Item, Member, TypeKind, TypeSpecifier,
+    AttributeName, Attributes, EnumType, Interface, Item, Member, StructType, TypeKind,
+    TypeSpecifier, Typedef,
 };
+use crate::front::packing::Packing;
 use crate::front::program::Program;
 
 /// The kind that `pointer_default` gives.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum PointerDefault {
+pub(in crate::lower) enum PointerDefault {
     #[default]
     Unique,
     Reference,
@@ -21,8 +23,12 @@ pub(super) enum PointerDefault {
 /// Facts about all files of a run.
 #[derive(Default)]
 pub(in crate::lower) struct Facts {
-    /// A pragma may change how structs are packed.
-    pub(super) has_packing: bool,
+    /// A pragma may change how any struct is packed.
+    has_packing: bool,
+    /// Structs that only a C compiler packs, by their addresses in the tree.
+    packed_in_c: HashSet<usize>,
+    /// The packing that C sees at the place of the walk.
+    in_c: Packing,
     /// The kinds of embedded pointers without an attribute, by the addresses of the attributes of the
     /// declarations that have them.
     defaults: HashMap<usize, PointerDefault>,
@@ -30,16 +36,23 @@ pub(in crate::lower) struct Facts {
     /// without `pointer_default`. Compilers take the kind of a type that is declared there from an
     /// interface of its file, or of a file that imports it. So it is only known if all are unique.
     outside: PointerDefault,
-    /// The tags of enums that say `v1_enum` somewhere else than at the tag.
+    /// The tags of enums that say `v1_enum` at a typedef, and not at the tag.
     pub(super) v1_enums: HashSet<String>,
+    /// Enums whose declarations say `v1_enum`, by their addresses in the tree.
+    v1_bodies: HashSet<usize>,
+    /// The names of all enums: tags and names of typedefs.
+    enums: HashSet<String>,
+    /// The names of all interfaces.
+    interfaces: HashSet<String>,
 }
 
 impl Facts {
     pub(in crate::lower) fn of(program: &Program) -> Self {
         let mut facts = Self::default();
         for unit in &program.units {
-            facts.has_packing |= unit.has_packing;
             facts.items(&unit.items);
+            facts.has_packing |= unit.has_packing || facts.in_c.spreads();
+            facts.in_c = Packing::default();
         }
         facts
     }
@@ -47,19 +60,25 @@ impl Facts {
     fn items(&mut self, items: &[Item]) {
         for item in items {
             match item {
-                Item::Typedef(of) => self.enumeration(&of.attributes, &of.specifier),
-                Item::Type(attributes, specifier) => self.enumeration(attributes, specifier),
+                Item::Typedef(of) => {
+                    self.packing(&of.specifier);
+                    self.named_enum(of);
+                }
+                Item::Type(attributes, specifier) => {
+                    self.packing(specifier);
+                    self.plain_enum(attributes, specifier);
+                }
                 Item::Interface(interface) => self.interface(interface),
                 Item::Library(library) => self.items(&library.items),
                 Item::Module(module) => self.items(module.items.as_deref().unwrap_or_default()),
                 Item::Namespace(namespace) => self.items(&namespace.items),
-                // What only C sees may still pack what C sees.
                 Item::CppQuote(quote) => {
                     let text = quote.text.as_deref().unwrap_or_default();
-                    self.has_packing |= match &*quote.keyword.name {
-                        "midl_pragma" => text != "warning",
-                        _ => text.contains("pragma") && text.contains("pack"),
-                    };
+                    match &*quote.keyword.name {
+                        "midl_pragma" => self.has_packing |= text != "warning",
+                        // What only C sees may still pack what C sees.
+                        _ => self.in_c.line(text),
+                    }
                 }
                 _ => {}
             }
@@ -67,6 +86,7 @@ impl Facts {
     }
 
     fn interface(&mut self, interface: &Interface) {
+        self.interfaces.insert(interface.name.name.to_string());
         let default = interface.attributes.find(AttributeName::PointerDefault);
         let default = default.map(|of| of.values().next().and_then(|value| value.as_name()));
         let default = match default.map(|name| name.map(|name| &**name)) {
@@ -119,15 +139,59 @@ impl Facts {
     }
 
     /// The kind of a declaration's pointers without an attribute.
-    pub(super) fn pointer_default(&self, attributes: &Attributes) -> PointerDefault {
+    pub(in crate::lower) fn pointer_default(&self, attributes: &Attributes) -> PointerDefault {
         let default = self.defaults.get(&ptr::from_ref(attributes).addr());
         default.copied().unwrap_or(self.outside)
     }
 
-    fn enumeration(&mut self, attributes: &Attributes, specifier: &TypeSpecifier) {
-        let TypeKind::Enum(of) = &specifier.kind else { return };
-        if let (true, Some(tag)) = (attributes.has(AttributeName::V1Enum), &of.tag) {
+    /// Notes the structs of a declaration at a place where C packs them.
+    fn packing(&mut self, specifier: &TypeSpecifier) {
+        let TypeKind::Struct(of) = &specifier.kind else { return };
+        if self.in_c.limit() == 0 {
+            return;
+        }
+        self.packed_in_c.insert(ptr::from_ref(of).addr());
+        for field in of.fields.iter().flatten() {
+            field.specifier.iter().for_each(|specifier| self.packing(specifier));
+        }
+    }
+
+    /// Whether a pragma packs a struct, or may.
+    pub(in crate::lower) fn may_be_packed(&self, of: &StructType) -> bool {
+        self.has_packing || of.pack != 0 || self.packed_in_c.contains(&ptr::from_ref(of).addr())
+    }
+
+    fn named_enum(&mut self, typedef: &Typedef) {
+        let TypeKind::Enum(of) = &typedef.specifier.kind else { return };
+        let names = typedef.declarators.iter().filter(|of| of.derivations.is_empty());
+        let names = names.filter_map(|of| of.name.as_ref()).chain(&of.tag);
+        self.enums.extend(names.map(|name| name.name.to_string()));
+        if let (true, Some(tag)) = (typedef.attributes.has(AttributeName::V1Enum), &of.tag) {
             self.v1_enums.insert(tag.name.to_string());
         }
+    }
+
+    fn plain_enum(&mut self, attributes: &Attributes, specifier: &TypeSpecifier) {
+        let TypeKind::Enum(of) = &specifier.kind else { return };
+        self.enums.extend(of.tag.iter().map(|tag| tag.name.to_string()));
+        if attributes.has(AttributeName::V1Enum) {
+            self.v1_bodies.insert(ptr::from_ref(of).addr());
+        }
+    }
+
+    /// Whether the declaration of an enum itself says `v1_enum`.
+    pub(in crate::lower) fn is_v1_enum(&self, of: &EnumType) -> bool {
+        of.attributes.has(AttributeName::V1Enum)
+            || self.v1_bodies.contains(&ptr::from_ref(of).addr())
+    }
+
+    /// The names of all enums: tags and names of typedefs.
+    pub(in crate::lower) fn enums(&self) -> &HashSet<String> {
+        &self.enums
+    }
+
+    /// The names of all interfaces.
+    pub(in crate::lower) fn interfaces(&self) -> &HashSet<String> {
+        &self.interfaces
     }
 }

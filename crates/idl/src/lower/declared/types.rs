@@ -9,7 +9,7 @@ use crate::front::ast::{
 };
 use crate::front::check::system_handle::Rights;
 use crate::front::constant;
-use crate::layout::{Count, Direction, Type, kind_number};
+use crate::layout::{Count, Direction, Type, midl_kind};
 use crate::lower::Lowering;
 
 /// Reads the types of one parameter.
@@ -254,7 +254,7 @@ impl<'a> Reader<'_, '_, 'a> {
         }
         let mut values = attribute.values();
         let kind = values.next().and_then(|kind| kind.as_name()).map_or("", |name| name);
-        let kind = kind.strip_prefix("sh_").and_then(kind_number).ok_or("an unknown kind")?;
+        let kind = kind.strip_prefix("sh_").and_then(midl_kind).ok_or("an unknown kind")?;
         match values.next().map(|mask| self.mask(mask)) {
             None | Some(Some(0)) => {}
             Some(Some(mask)) => self.lowering.masks.borrow_mut().push(format!(
@@ -288,7 +288,7 @@ impl<'a> Reader<'_, '_, 'a> {
         // The typedef that has the enum's body in it is the last one.
         let at_body = (!by_tag).then(|| leaf_groups.last()).flatten();
         let is_v1 =
-            enumeration.attributes.has(AttributeName::V1Enum) || at_body.as_ref().is_some_and(says);
+            self.lowering.facts.is_v1_enum(enumeration) || at_body.as_ref().is_some_and(says);
         if !is_v1 && (is_elsewhere || leaf_groups.iter().any(|group| says(&group))) {
             return Err("`v1_enum` stands at one name of an enum and not at all".to_owned());
         }
@@ -310,7 +310,7 @@ impl<'a> Reader<'_, '_, 'a> {
     }
 
     fn structure(&self, of: &'a StructType) -> Result<Type, String> {
-        if self.lowering.facts.has_packing {
+        if self.lowering.facts.may_be_packed(of) {
             return Err("a pragma may pack its struct".to_owned());
         }
         let mut open = self.lowering.structs.borrow_mut();
@@ -417,7 +417,7 @@ fn base_type(base: BaseType) -> Result<Type, String> {
         | BaseType::Int8
         | BaseType::UInt8 => Type::Integer(1),
         BaseType::WideChar | BaseType::Int16 | BaseType::UInt16 => Type::Integer(2),
-        BaseType::Int32 | BaseType::UInt32 => Type::Integer(4),
+        BaseType::Int32 | BaseType::UInt32 | BaseType::ErrorStatus => Type::Integer(4),
         BaseType::Int64 | BaseType::UInt64 => Type::Integer(8),
         BaseType::Float => Type::Float(4),
         BaseType::Double => Type::Float(8),
@@ -427,7 +427,7 @@ fn base_type(base: BaseType) -> Result<Type, String> {
         BaseType::Int128 | BaseType::UInt128 => {
             return Err("an integer of 16 bytes has no form in COM".to_owned());
         }
-        BaseType::ErrorStatus | BaseType::Void | BaseType::BindingHandle => {
+        BaseType::Void | BaseType::BindingHandle => {
             return Err("its type has no layout that is known here".to_owned());
         }
     })

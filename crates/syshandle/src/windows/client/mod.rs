@@ -196,9 +196,7 @@ impl Client {
         let site = self.site(method);
         let mut out = Encoder::new(take_bytes(), LIMITS);
         arguments(&mut out);
-        let (bytes, handles) = out
-            .finish()
-            .map_err(|error| site.name_parameter(error.parameter, error.unsendable.into()))?;
+        let (bytes, handles) = out.finish().map_err(|error| site.unsendable(error))?;
         let copies = handles.iter().map(Carried::copy).collect::<io::Result<_>>();
         let copies = copies.map_err(|error| {
             let text = "a handle to send couldn't be had";

@@ -4,12 +4,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use syshandle_com::{Bound, Caller, Remote};
 use syshandle_os::Waitable;
+use syshandle_wire::Guid;
 use syshandle_wire::describe::Interface as Description;
-use syshandle_wire::{Fault, Guid};
 
 use super::Reply;
 use super::calls::{self, Ended, Patience};
 use super::stand_in::Carried;
+use crate::class::no_interface;
 use crate::server::objects::{Call, Object};
 use crate::{Error, ErrorKind, Result};
 
@@ -24,7 +25,7 @@ impl Own {
     pub(crate) fn new(object: Arc<Object>, interface: &Description) -> Result<Self> {
         match object.place_of(interface.iid) {
             Some(interface) => Ok(Self { object, interface }),
-            None => Err(Error::from_fault(&Fault::NoSuchInterface(interface.iid))),
+            None => Err(no_interface(interface, object.interfaces())),
         }
     }
 
