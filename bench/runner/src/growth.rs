@@ -185,9 +185,9 @@ fn all(quick: bool) -> Vec<Along> {
         let usual = [1, 10, 100, 300, 1_000, 3_000, 10_000, 30_000, 100_000];
         usual.into_iter().filter(|count| *count <= max).collect()
     };
-    // A process of the server's own user may have three quarters of its descriptors, of which the
+    // A process of the server's own user may have five eighths of its descriptors, of which the
     // connections take some.
-    let descriptors = (descriptors_max().saturating_mul(3) / 4).saturating_sub(64);
+    let descriptors = (descriptors_max().saturating_mul(5) / 8).saturating_sub(64);
     let mut jobs = counts(large.min(descriptors));
     if !quick && !jobs.contains(&descriptors.min(JOBS_MAX)) {
         jobs.push(descriptors.min(JOBS_MAX));

@@ -17,8 +17,8 @@ const SLOWER: &str = "500";
 
 /// Those that take less than some seconds. `cargo xtask torture` plays all.
 const QUICK: &str = "truncated,oversized,versions,counts,slots,handles,early,handle-flood,churn,\
-                     dribble,unasked,death,itself,shared-ends,blocking,unread-handles,arena,\
-                     sparse-memory,amplification,stranger";
+                     dribble,unasked,death,itself,shared-ends,blocking,unread-handles,\
+                     unread-answers,arena,sparse-memory,amplification,stranger";
 
 /// The same, or all where there is time: see `xtask`.
 fn accepted() -> String {
@@ -88,6 +88,19 @@ fn one_client_does_not_get_all_references_and_connections() {
     let place = place_for(Policy::anyone());
     let table = held(&attack(&place, "door-flood"));
     assert!(table.contains("of one client"), "{table}");
+}
+
+/// A server with few descriptors refuses a client that receives no handles, and gives others theirs.
+#[test]
+fn a_client_that_receives_no_handle_uses_up_its_own_part_alone() {
+    let place = place_for(Policy::anyone());
+    let mut command = place.command("sh".as_ref());
+    // The server that this starts inherits the limit.
+    command.args(["-c", "ulimit -n 1024 && exec \"$0\" \"$@\"", COMMAND]);
+    command.args(["attack", &TRIAL.clsid().to_string(), "--slower", SLOWER]);
+    let output = command.args(["--only", "unread-answers"]).output().unwrap();
+    let table = held(&output);
+    assert!(table.contains("refused: the server is at its limit of"), "{table}");
 }
 
 /// What a client doesn't read isn't owed to it without end.

@@ -7,7 +7,7 @@ use syshandle_wire::{Fault, FrameKind, Header};
 
 use crate::Target;
 use crate::line::{Answer, Line, PATIENCE};
-use crate::plays::NO_METHOD;
+use crate::plays::{DOOR, NO_METHOD};
 
 /// A client that does nothing wrong: it calls, waits for its answer and calls again, and from time
 /// to time it comes as a new client.
@@ -52,6 +52,7 @@ impl Honest {
             let newcomer = self.target.open_at_once()?;
             ask(&newcomer, self.calls)?;
             times.arrivals.push(began.elapsed());
+            ask_for_handle(&newcomer, self.calls + 1)?;
             newcomer.frame(&Header::new(FrameKind::Bye), &[], &[])?;
         }
         let began = Instant::now();
@@ -79,6 +80,17 @@ fn ask(line: &Line, number: u32) -> io::Result<()> {
     match line.answer(PATIENCE) {
         Answer::Reply { call, fault: Some(Fault::NoSuchMethod(_)), .. } if call == number => Ok(()),
         other => Err(io::Error::other(format!("an honest client got the answer: {other}"))),
+    }
+}
+
+/// Asks for a door to the object, which is a handle, and takes it.
+fn ask_for_handle(line: &Line, number: u32) -> io::Result<()> {
+    line.call(number, DOOR, &[], &[])?;
+    match line.answer(PATIENCE) {
+        Answer::Reply { call, fault: None, handles } if call == number && handles.len() == 1 => {
+            Ok(())
+        }
+        other => Err(io::Error::other(format!("an honest client got no handle: {other}"))),
     }
 }
 

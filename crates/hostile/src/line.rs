@@ -1,11 +1,13 @@
 //! A connection that says whatever it is told to.
 
 use std::fmt;
-use std::io::{self, ErrorKind, IoSlice};
+use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use syshandle_os::{Credentials, OwnedHandle, Seqpacket};
 use syshandle_wire::{Body, Fault, FrameKind, Greeting, Guid, Header, Hello, Status};
 
@@ -94,14 +96,47 @@ impl Line {
         door: &Seqpacket,
         within: Duration,
     ) -> io::Result<(Self, Seqpacket)> {
-        let (channel, theirs) = Seqpacket::pair()?;
-        let channel = Self(channel);
-        let attach = written(&Header { handles: 1, ..Header::new(FrameKind::Attach) });
-        door.send(&[IoSlice::new(&attach)], &[theirs.as_fd()])?;
+        let (channel, theirs) = Self::asking_keeping(door)?;
         match channel.answer(within) {
             Answer::Attached(Some(end)) => Ok((Self(Seqpacket::from(end)), theirs)),
             other => Err(io::Error::other(format!("the door does not open: {other}"))),
         }
+    }
+
+    /// Asks for a connection through a door: returns the return channel, where the answer comes.
+    ///
+    /// # Errors
+    /// Those of `sendmsg(2)`.
+    pub(crate) fn asking(door: &Seqpacket) -> io::Result<Self> {
+        Ok(Self::asking_keeping(door)?.0)
+    }
+
+    fn asking_keeping(door: &Seqpacket) -> io::Result<(Self, Seqpacket)> {
+        let (channel, theirs) = Seqpacket::pair()?;
+        let attach = written(&Header { handles: 1, ..Header::new(FrameKind::Attach) });
+        let door = Self(Seqpacket::from(door.as_fd().try_clone_to_owned()?));
+        door.bytes(&attach, &[theirs.as_fd()])?;
+        Ok((Self(channel), theirs))
+    }
+
+    /// Takes a duplicate of the handle of the next message, and leaves the message unread; `None` if it
+    /// has none.
+    ///
+    /// # Errors
+    /// Nothing comes within this time; those of `recvmsg(2)`.
+    pub(crate) fn peek_handle(&self, within: Duration) -> io::Result<Option<OwnedHandle>> {
+        if !self.0.wait_readable(Instant::now() + within)? {
+            return Err(ErrorKind::TimedOut.into());
+        }
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let mut bytes = [0; Header::LEN];
+        let parts = &mut [IoSliceMut::new(&mut bytes)];
+        recvmsg(&self.0, parts, &mut control, RecvFlags::PEEK | RecvFlags::CMSG_CLOEXEC)?;
+        Ok(control.drain().find_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(mut handles) => handles.next(),
+            _ => None,
+        }))
     }
 
     /// Calls a method.

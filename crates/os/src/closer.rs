@@ -59,9 +59,15 @@ impl Closer {
         USES_THREADS.store(uses_threads, Ordering::Relaxed);
     }
 
+    /// Returns whether handles are closed by threads: whether this process may start threads for what
+    /// its peers leave behind.
+    pub fn uses_threads() -> bool {
+        USES_THREADS.load(Ordering::Relaxed)
+    }
+
     /// Closes a handle in the background.
     pub fn close(&self, handle: OwnedHandle) {
-        if !self.0.owner.is_current() || !USES_THREADS.load(Ordering::Relaxed) {
+        if !self.0.owner.is_current() || !Self::uses_threads() {
             return;
         }
         self.0.pending.fetch_add(1, Ordering::Relaxed);

@@ -16,7 +16,7 @@ mod role;
 mod server_process;
 mod starting;
 mod together;
-mod unsent;
+pub(crate) mod unsent;
 
 use std::os::fd::AsFd;
 use std::sync::{Arc, OnceLock, PoisonError};

@@ -22,6 +22,7 @@ use syshandle_wire::{Fault, FrameKind, GivenHandle, Header, Prove, Violation};
 
 use crate::arrived::{Arrived, Kernel};
 use crate::buffer::FrameBuffer;
+use crate::client::unsent;
 use crate::peer_socket::PeerSocket;
 use crate::server::shares::Share;
 use crate::sync::wait_until;
@@ -172,7 +173,7 @@ pub(crate) fn attach(door: &PeerSocket, deadline: Instant) -> Result<Attached> {
 }
 
 /// Sends a frame that passes one end of a socket pair.
-pub(crate) fn send_attach(to: &Seqpacket, end: BorrowedHandle<'_>) -> io::Result<()> {
+pub(crate) fn send_attach(to: &PeerSocket, end: BorrowedHandle<'_>) -> io::Result<()> {
     let mut head = [0; Header::LEN_MAX];
     let len = Header { handles: 1, ..Header::new(FrameKind::Attach) }.write(&mut head);
     to.send(&[io::IoSlice::new(&head[..len])], &[end])
@@ -180,12 +181,16 @@ pub(crate) fn send_attach(to: &Seqpacket, end: BorrowedHandle<'_>) -> io::Result
 
 /// The holder of a door, whose close does not block.
 pub(crate) fn hold(door: OwnedHandle) -> PeerSocket {
-    PeerSocket::new(Seqpacket::from(door), Share::of_a_server())
+    let door = Seqpacket::from(door);
+    let server = Share::of_server(&door);
+    PeerSocket::new(door, server)
 }
 
 /// A copy of a door, whose other copies other holders have.
 pub(crate) fn hold_copy(door: OwnedHandle) -> PeerSocket {
-    PeerSocket::shared(Seqpacket::from(door), Share::of_a_server())
+    let door = Seqpacket::from(door);
+    let server = Share::of_server(&door);
+    PeerSocket::shared(door, server)
 }
 
 /// A door that a server made for one receiver.
@@ -198,17 +203,20 @@ fn not_made(error: io::Error) -> Error {
 }
 
 fn not_attached(error: io::Error) -> Error {
-    const ETOOMANYREFS: i32 = 109;
     let (kind, text) = match error.kind() {
         io::ErrorKind::WouldBlock => {
             (ErrorKind::Busy, "the server does not open the door: its queue is full")
         }
+        _ if unsent::is_past_limit(&error) => (
+            ErrorKind::Busy,
+            "the server does not open the door, nor others that it was asked before",
+        ),
         io::ErrorKind::BrokenPipe
         | io::ErrorKind::ConnectionReset
         | io::ErrorKind::ConnectionRefused
         | io::ErrorKind::NotConnected => return gone().because(error),
-        _ if error.raw_os_error() == Some(ETOOMANYREFS) => {
-            (ErrorKind::System, "too many handles of this user are in flight")
+        _ if error.raw_os_error() == Some(unsent::ETOOMANYREFS) => {
+            (ErrorKind::Busy, unsent::TOO_MANY_OF_USER)
         }
         _ => return not_made(error),
     };
@@ -222,6 +230,25 @@ fn gone() -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Ran;
+
+    #[test]
+    fn each_reason_not_to_reach_a_door_has_an_error_of_its_own() {
+        let errno = io::Error::from_raw_os_error;
+        let past_limit = io::Error::new(io::ErrorKind::QuotaExceeded, "in flight");
+        for (error, kind, part) in [
+            (errno(11), ErrorKind::Busy, "its queue is full"),
+            (errno(32), ErrorKind::Disconnected, "the object no longer exists"),
+            (errno(104), ErrorKind::Disconnected, "the object no longer exists"),
+            (errno(109), ErrorKind::Busy, "RLIMIT_NOFILE"),
+            (past_limit, ErrorKind::Busy, "in flight"),
+            (errno(12), ErrorKind::System, "no connection to the object can be made"),
+        ] {
+            let error = not_attached(error);
+            assert_eq!((error.kind(), error.ran()), (kind, Ran::No), "{error:#}");
+            assert!(format!("{error:#}").contains(part), "{error:#}");
+        }
+    }
 
     #[test]
     fn processes_without_a_number_are_told_apart_by_their_pidfds_or_not_equal() {

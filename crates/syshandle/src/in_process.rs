@@ -51,7 +51,6 @@ pub(crate) fn client_of<P: Proxy>(object: &Object) -> Result<P> {
             waiting: 4 * THREADS_MAX,
             descriptors: syshandle_os::descriptor_limit()
                 .map_or(Totals::UNLIMITED.descriptors, |limit| limit as usize),
-            in_flight: Totals::in_flight_within(syshandle_os::descriptor_limit()),
             timers: TIMERS_MAX,
             bytes: MEMORY_MAX,
         },

@@ -95,6 +95,7 @@ cfg_if::cfg_if! {
         mod client;
         mod direct;
         mod door;
+        mod in_flight;
         mod in_process;
         mod link;
         mod peer_socket;

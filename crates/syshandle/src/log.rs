@@ -3,8 +3,53 @@
 //! A subscriber is foreign code: one that writes to a full disk or to a closed pipe may panic. So
 //! every message goes through [`guard`](crate::guard::guard). Without a subscriber that wants its
 //! level, a message costs one comparison.
+//!
+//! A peer can cause warnings and errors at any rate. So of each cause, which is a place in the source,
+//! a few are logged in each second. The first one of a later second says how many were not.
+
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use crate::guard::guard;
+
+/// The messages of one cause in one second.
+pub(crate) struct RateLimit {
+    /// The second in the upper half, and the number of messages in it in the lower half.
+    counted: AtomicU64,
+}
+
+impl RateLimit {
+    /// Messages of one cause in one second that are logged.
+    pub(crate) const PER_SECOND: u32 = 10;
+
+    pub(crate) const fn new() -> Self {
+        Self { counted: AtomicU64::new(0) }
+    }
+
+    /// Counts a message now. Returns `None` if it is not to be logged, else how many were not logged
+    /// in the last second that had any.
+    pub(crate) fn count(&self) -> Option<u32> {
+        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+        self.count_at(START.elapsed().as_secs())
+    }
+
+    fn count_at(&self, second: u64) -> Option<u32> {
+        let (mut is_new, mut count) = (false, 0);
+        let one_more = |counted: u64| {
+            is_new = counted >> 32 != second;
+            count = counted as u32;
+            let next = if is_new { 1 } else { count.saturating_add(1) };
+            Some(second << 32 | u64::from(next))
+        };
+        // It never fails.
+        let _ = self.counted.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
+        match is_new {
+            true => Some(count.saturating_sub(Self::PER_SECOND)),
+            false => (count < Self::PER_SECOND).then_some(0),
+        }
+    }
+}
 
 /// A span that the current thread is in until this is dropped.
 pub(crate) struct EnteredSpan(Option<tracing::Span>);
@@ -52,12 +97,31 @@ macro_rules! event {
     };
 }
 
+/// Logs a message at a level, unless there were too many of this cause in this second.
+macro_rules! limited {
+    ($level:ident, $($argument:tt)*) => {
+        if ::tracing::Level::$level <= ::tracing::level_filters::LevelFilter::current() {
+            static LIMIT: $crate::log::RateLimit = $crate::log::RateLimit::new();
+            if let Some(left_out) = LIMIT.count() {
+                if left_out > 0 {
+                    $crate::log::event!(
+                        $level,
+                        left_out,
+                        "messages were left out that had the same cause as the next one"
+                    );
+                }
+                $crate::log::event!($level, $($argument)*)
+            }
+        }
+    };
+}
+
 macro_rules! error {
-    ($($argument:tt)*) => { $crate::log::event!(ERROR, $($argument)*) };
+    ($($argument:tt)*) => { $crate::log::limited!(ERROR, $($argument)*) };
 }
 
 macro_rules! warning {
-    ($($argument:tt)*) => { $crate::log::event!(WARN, $($argument)*) };
+    ($($argument:tt)*) => { $crate::log::limited!(WARN, $($argument)*) };
 }
 
 macro_rules! debug {
@@ -80,4 +144,65 @@ macro_rules! debug_span {
 }
 
 // `warn` alone would be ambiguous with the lint attribute.
-pub(crate) use {debug, debug_span, error, event, trace, warning as warn};
+pub(crate) use {debug, debug_span, error, event, limited, trace, warning as warn};
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use tracing::span;
+
+    use super::*;
+
+    #[test]
+    fn of_each_second_a_few_messages_of_a_cause_are_logged_and_the_rest_is_counted() {
+        let limit = RateLimit::new();
+        let logged = |second, messages| {
+            let counts: Vec<_> = (0..messages).filter_map(|_| limit.count_at(second)).collect();
+            (counts.len(), counts.iter().sum::<u32>())
+        };
+        assert_eq!(logged(0, 3), (3, 0));
+        assert_eq!(logged(1, 1_000), (10, 0));
+        assert_eq!(logged(5, 12), (10, 990), "the first one says how many were left out");
+        assert_eq!(logged(6, 1), (1, 2));
+        assert_eq!(logged(7, 1), (1, 0));
+    }
+
+    /// Counts messages.
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl tracing::Subscriber for &'static Count {
+        fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+            true
+        }
+        fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+            span::Id::from_u64(1)
+        }
+        fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+        fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+        fn event(&self, _: &tracing::Event<'_>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+        fn enter(&self, _: &span::Id) {}
+        fn exit(&self, _: &span::Id) {}
+    }
+
+    #[test]
+    fn a_cause_that_comes_without_end_does_not_fill_the_log_and_silences_no_other_one() {
+        let count: &'static Count = Box::leak(Box::default());
+        let logged = || count.0.load(Ordering::Relaxed);
+        let begin = Instant::now();
+        tracing::subscriber::with_default(count, || {
+            for client in 0..10_000 {
+                warning!(client, "a client broke the rules");
+            }
+            let first = logged();
+            let seconds = begin.elapsed().as_secs() as usize + 2;
+            let most = seconds * (RateLimit::PER_SECOND as usize + 1);
+            assert!((10..=most).contains(&first), "{first} messages in {seconds} seconds");
+            warning!("another cause");
+            assert_eq!(logged(), first + 1);
+        });
+    }
+}

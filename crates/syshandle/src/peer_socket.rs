@@ -1,43 +1,172 @@
-//! A socket whose queue a peer can fill with handles.
+//! A socket whose queues a peer can fill with handles.
 
+use std::io::{self, IoSlice};
 use std::ops::Deref;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use syshandle_os::{ProcessMark, Seqpacket};
+use syshandle_os::{BorrowedHandle, ProcessMark, Seqpacket};
 
+use crate::in_flight::{self, InFlight};
 use crate::server::shares::Share;
 use crate::sync::now;
 
 /// One end of a connection to a peer.
 ///
-/// Messages that nobody has received may hold handles, and closing the socket closes those. So the
-/// socket is closed in place only if its queue is empty, and in the background otherwise.
+/// Messages that this process has not received may hold handles, and closing the socket closes those.
+/// So the socket is closed in place only if its queue is empty, and in the background otherwise.
+///
+/// Messages that the peer has not received hold handles of this process. They count in the peer's
+/// limit of handles in flight, and the socket is kept until the peer has received them or is gone.
 #[derive(Debug)]
-pub(crate) struct PeerSocket {
+pub(crate) struct PeerSocket(Arc<SharedSocket>);
+
+/// The socket, which may be kept longer than this process uses it.
+#[derive(Debug)]
+pub(crate) struct SharedSocket {
     /// `None` only while it is dropped.
     socket: Option<Seqpacket>,
     peer: Arc<Share>,
     owner: ProcessMark,
     /// Other holders of this end go on using it when this one is dropped.
     is_shared: bool,
+    sent: Mutex<SentHandles>,
+}
+
+/// The handles that were sent over one socket and have not been received, as far as is known.
+#[derive(Debug, Default)]
+struct SentHandles {
+    /// In messages that were sent.
+    sent: usize,
+    /// In messages that are being sent.
+    sending: usize,
+    /// The count of the peer knows this socket.
+    is_known: bool,
+    /// The socket is kept until the peer has received them.
+    is_kept: bool,
 }
 
 impl PeerSocket {
     /// A socket to this peer.
     pub(crate) fn new(socket: Seqpacket, peer: Arc<Share>) -> Self {
-        Self { socket: Some(socket), peer, owner: ProcessMark::current(), is_shared: false }
+        Self::of(socket, peer, false)
     }
 
     /// A copy of a socket to this peer, whose other copies other holders have.
     pub(crate) fn shared(socket: Seqpacket, peer: Arc<Share>) -> Self {
-        let mut copy = Self::new(socket, peer);
-        copy.is_shared = true;
-        copy
+        Self::of(socket, peer, true)
+    }
+
+    fn of(socket: Seqpacket, peer: Arc<Share>, is_shared: bool) -> Self {
+        let (owner, sent) = (ProcessMark::current(), Mutex::default());
+        Self(Arc::new(SharedSocket { socket: Some(socket), peer, owner, is_shared, sent }))
+    }
+
+    /// The quota of the peer.
+    pub(crate) fn peer_share(&self) -> &Arc<Share> {
+        &self.0.peer
+    }
+
+    /// Sends one message with its handles, if the peer may have as many in flight; doesn't wait.
+    ///
+    /// # Errors
+    /// Returns `QuotaExceeded` if it may not, and the errors of [`Seqpacket::send`].
+    #[inline(always)]
+    pub(crate) fn send(
+        &self,
+        parts: &[IoSlice<'_>],
+        handles: &[BorrowedHandle<'_>],
+    ) -> io::Result<()> {
+        match handles.len() {
+            0 => self.0.socket().send(parts, &[]),
+            _ => self.send_handles(parts, handles),
+        }
+    }
+
+    fn send_handles(
+        &self,
+        parts: &[IoSlice<'_>],
+        handles: &[BorrowedHandle<'_>],
+    ) -> io::Result<()> {
+        let count = handles.len();
+        if !self.0.begin(count) {
+            self.0.in_flight().look();
+            if !self.0.begin(count) {
+                return Err(io::Error::new(io::ErrorKind::QuotaExceeded, TOO_MANY));
+            }
+        }
+        let sent = self.0.socket().send(parts, handles);
+        self.0.end(count, sent.is_ok());
+        sent
+    }
+
+    /// This process is done with the socket: it is kept while the peer has handles to receive.
+    pub(crate) fn leave(&self) {
+        if self.0.owner.is_current()
+            && self.0.unreceived() > 0
+            && !std::mem::replace(&mut self.0.sent().is_kept, true)
+        {
+            if !self.0.is_shared {
+                self.0.socket().shut_down();
+            }
+            in_flight::keep(self.0.clone());
+        }
+    }
+}
+
+impl SharedSocket {
+    /// Returns how many of the handles that were sent the peer has not received.
+    pub(crate) fn unreceived(&self) -> usize {
+        let mut sent = self.sent();
+        self.settle(&mut sent);
+        sent.sent
+    }
+
+    /// The count of the peer.
+    pub(crate) fn in_flight(&self) -> &InFlight {
+        self.peer.in_flight()
+    }
+
+    /// Counts handles that are about to be sent; `false` if the peer has too many in flight.
+    fn begin(self: &Arc<Self>, handles: usize) -> bool {
+        let mut sent = self.sent();
+        // Asking the kernel costs a system call: only where it matters.
+        if sent.sent >= ASK_FROM {
+            self.settle(&mut sent);
+        }
+        let fits = self.in_flight().take(handles) || {
+            self.settle(&mut sent);
+            self.in_flight().take(handles)
+        };
+        if fits {
+            sent.sending += handles;
+            if !std::mem::replace(&mut sent.is_known, true) {
+                self.in_flight().add(self);
+            }
+        }
+        fits
+    }
+
+    /// The handles were sent, or were not.
+    fn end(&self, handles: usize, is_sent: bool) {
+        let mut sent = self.sent();
+        sent.sending -= handles;
+        if is_sent {
+            sent.sent += handles;
+        } else {
+            self.in_flight().give_back(handles);
+        }
+    }
+
+    /// Gives back what the peer has received: everything, if its queue is empty.
+    fn settle(&self, sent: &mut SentHandles) {
+        if sent.sent > 0 && self.socket().unread_bytes().is_ok_and(|bytes| bytes == 0) {
+            self.in_flight().give_back(std::mem::take(&mut sent.sent));
+        }
     }
 
     /// Ends the connection unless the socket is shared, and returns whether it can be closed in place.
-    fn end(&self, socket: &Seqpacket) -> bool {
+    fn close_in_place(&self, socket: &Seqpacket) -> bool {
         match self.is_shared {
             // The peer can still fill the queue after this, and so delay a holder that trusts it with
             // the door.
@@ -46,20 +175,38 @@ impl PeerSocket {
         }
     }
 
-    /// The quota of the peer.
-    pub(crate) fn peer_share(&self) -> &Arc<Share> {
-        &self.peer
+    fn sent(&self) -> MutexGuard<'_, SentHandles> {
+        self.sent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[inline]
+    fn socket(&self) -> &Seqpacket {
+        match &self.socket {
+            Some(socket) => socket,
+            None => unreachable!("the socket is taken only by `drop`"),
+        }
+    }
+}
+
+impl Drop for PeerSocket {
+    fn drop(&mut self) {
+        self.leave();
+        if self.0.owner.is_current() {
+            in_flight::look_at_kept();
+        }
     }
 }
 
 /// A forked copy closes its descriptor alone: the connection is the other process's.
-impl Drop for PeerSocket {
+impl Drop for SharedSocket {
     fn drop(&mut self) {
         if let Some(socket) = self.socket.take()
             && self.owner.is_current()
-            && !self.end(&socket)
         {
-            self.peer.close(socket.into());
+            self.in_flight().give_back(self.sent().sent);
+            if !self.close_in_place(&socket) {
+                self.peer.close(socket.into());
+            }
         }
     }
 }
@@ -69,15 +216,66 @@ impl Deref for PeerSocket {
 
     #[inline]
     fn deref(&self) -> &Seqpacket {
-        match &self.socket {
-            Some(socket) => socket,
-            None => unreachable!("the socket is taken only by `drop`"),
-        }
+        self.0.socket()
     }
 }
 
 impl AsFd for PeerSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.deref().as_fd()
+    }
+}
+
+/// The error of handles that a peer may not have in flight besides others.
+const TOO_MANY: &str =
+    "too many handles are in flight to this process, which does not receive them";
+
+/// A socket with fewer handles in flight is not asked about before its peer is at its limit.
+const ASK_FROM: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::in_flight::LOOK_EACH;
+
+    /// Waits until no socket is kept for a peer.
+    fn wait_for_the_kept_ones(peer: &Share) {
+        let until = Instant::now() + Duration::from_secs(60);
+        while peer.in_flight().kept_sockets() > 0 {
+            assert!(Instant::now() < until, "a socket is kept for ever");
+            std::thread::sleep(LOOK_EACH / 10);
+            in_flight::look_at_kept();
+        }
+    }
+
+    #[test]
+    fn handles_count_until_the_peer_has_received_them_also_when_the_socket_is_dropped() {
+        let peer = Share::with_in_flight(10);
+        let pair = || {
+            let (ours, theirs) = Seqpacket::pair().unwrap();
+            (PeerSocket::new(ours, peer.clone()), theirs)
+        };
+        let send = |socket: &PeerSocket, count| {
+            let handles = vec![socket.as_fd(); count];
+            socket.send(&[IoSlice::new(b"x")], &handles).map_err(|error| error.kind())
+        };
+        let ((first, first_end), (second, second_end)) = (pair(), pair());
+        send(&first, 6).unwrap();
+        assert_eq!(send(&second, 6), Err(io::ErrorKind::QuotaExceeded));
+        send(&second, 0).unwrap();
+        send(&second, 4).unwrap();
+        drop(first);
+        assert_eq!(send(&second, 1), Err(io::ErrorKind::QuotaExceeded));
+        assert_eq!(peer.in_flight().kept_sockets(), 1);
+        first_end.receive(&mut [0; 8], &mut Vec::new()).unwrap();
+        wait_for_the_kept_ones(&peer);
+        send(&second, 6).unwrap();
+        // A peer that is gone has nothing in flight.
+        drop(second_end);
+        let (third, _third_end) = pair();
+        assert!(send(&second, 1).is_err());
+        send(&third, 10).unwrap();
     }
 }

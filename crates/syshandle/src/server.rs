@@ -10,7 +10,6 @@ pub(crate) mod doors;
 mod ending;
 mod event_loop;
 mod held;
-mod in_flight;
 mod inbox;
 mod incoming;
 #[cfg(test)]
@@ -189,9 +188,9 @@ impl Server {
     /// Background tasks ([`Context::when`], [`Context::after`]), and the constructors and destructors of
     /// objects, count as methods of the client that causes them.
     ///
-    /// One client may have a part of them: a process of the server's own user three quarters (192),
+    /// One client may have a part of them: a process of the server's own user five eighths (160),
     /// another user, with all its processes, one quarter (64). Further calls wait for a method to
-    /// end, up to four times as many as may run (768, and 64 × 4 = 256 of another user). A call
+    /// end, up to four times as many as may run (640, and 64 × 4 = 256 of another user). A call
     /// beyond that fails at once with [`ErrorKind::Busy`], and did not run. A call that waits until
     /// its deadline does not run either.
     ///
@@ -347,7 +346,6 @@ pub(crate) fn totals(clients: usize, calls: usize, descriptors: Option<u64>) -> 
         calls,
         waiting: calls.saturating_mul(WAITING_PER_METHOD),
         descriptors: descriptors.map_or(Totals::UNLIMITED.descriptors, |limit| limit as usize),
-        in_flight: Totals::in_flight_within(descriptors),
         timers: TIMERS_MAX,
         bytes: usize::try_from(memory).unwrap_or(usize::MAX).min(MEMORY_MAX),
     }

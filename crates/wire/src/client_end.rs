@@ -86,6 +86,8 @@ impl<W> ClientEnd<W> {
         let (header, body) = Header::read(frame)?;
         match header.kind {
             _ if handles > 0 || header.handles > 0 => Err(Violation::TooManyHandles.into()),
+            // Nothing was taken yet.
+            _ if !header.releases.as_slice().is_empty() => Err(Violation::UnknownRelease.into()),
             FrameKind::Greeting => {
                 let greeting = Greeting::read(body)?;
                 let end = Self {
@@ -204,7 +206,8 @@ impl<W> ClientEnd<W> {
             FrameKind::Reply => {
                 check_body(header.body, self.limits)?;
                 let unknown = Violation::UnknownReply(header.call);
-                let status = Status::from_number(header.code).ok_or(unknown)?;
+                let status = Status::from_number(header.code);
+                let status = status.ok_or(Violation::UnknownStatus(header.code))?;
                 self.awaits_bye |= header.awaits_bye;
                 self.has_replied = true;
                 match self.end_call(header.call).ok_or(unknown)? {
@@ -221,7 +224,7 @@ impl<W> ClientEnd<W> {
             FrameKind::Refused => FromServer::Refused,
             FrameKind::Bye => FromServer::Bye,
             FrameKind::Arena if header.handles == 1 => FromServer::Arena,
-            FrameKind::Arena if header.handles == 0 => FromServer::ArenaLost,
+            FrameKind::Arena => FromServer::ArenaLost,
             FrameKind::Release if header.asks() => FromServer::Asked(self.due.asked()),
             FrameKind::Release => FromServer::Nothing,
             kind => return Err(Violation::Unexpected(kind)),

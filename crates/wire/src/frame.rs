@@ -30,7 +30,8 @@ pub enum FrameKind {
     /// Either way: nothing but ranges given back. Without any: this side is short of shared memory,
     /// and asks for what is due, now and from now on at once.
     Release = 9,
-    /// To a door: the one handle is the server's end of a new connection.
+    /// To a door: the one handle is one end of a return channel. At that channel: it is the client's
+    /// end of a new connection.
     Attach = 10,
 }
 
@@ -214,6 +215,9 @@ impl Header {
             SHARED if rest.is_empty() => Body::Shared { offset, len },
             _ => return Err(Violation::WrongLength),
         };
+        if rest.len() > Limits::INLINE_BYTES_MAX {
+            return Err(Violation::TooManyBytes);
+        }
         let awaits_bye = flags & AWAITS_BYE != 0;
         if awaits_bye && kind != FrameKind::Reply {
             return Err(Violation::UnknownFlags(flags));
@@ -228,7 +232,30 @@ impl Header {
             releases,
             awaits_bye,
         };
-        Ok((header, rest))
+        match header.has_only_its_own() {
+            true => Ok((header, rest)),
+            false => Err(Violation::Surplus(kind)),
+        }
+    }
+
+    /// Whether the frame has no field, body or handle that its kind does not have.
+    #[inline]
+    fn has_only_its_own(&self) -> bool {
+        let Self { handles, call, code, timeout_ms, body, .. } = self;
+        let is_inline = matches!(body, Body::Inline { .. });
+        let is_empty = matches!(body, Body::Inline { len: 0 });
+        let about_no_call = || *call == 0 && *code == 0 && *timeout_ms == 0;
+        match self.kind {
+            FrameKind::Call => true,
+            FrameKind::Reply => *timeout_ms == 0,
+            FrameKind::Cancel => *code == 0 && *timeout_ms == 0 && *handles == 0 && is_empty,
+            FrameKind::Greeting | FrameKind::Hello | FrameKind::Refused => {
+                about_no_call() && *handles == 0 && is_inline
+            }
+            FrameKind::Bye | FrameKind::Release => about_no_call() && *handles == 0 && is_empty,
+            FrameKind::Arena => about_no_call() && *handles <= 1 && is_empty,
+            FrameKind::Attach => about_no_call() && *handles == 1 && is_empty,
+        }
     }
 }
 
@@ -252,6 +279,8 @@ pub enum Violation {
     UnknownRelease,
     /// A frame that doesn't belong there.
     Unexpected(FrameKind),
+    /// A field that is not 0, a body or handles, in a frame of a kind that has none.
+    Surplus(FrameKind),
     /// Not as many handles as the header says.
     WrongHandles {
         /// How many it says.
@@ -269,8 +298,10 @@ pub enum Violation {
     TooManyCalls,
     /// The id of a call that is still running.
     CallTwice(u32),
-    /// A reply without its call, or a status that doesn't exist.
+    /// A reply without its call.
     UnknownReply(u32),
+    /// A status that doesn't exist.
+    UnknownStatus(u32),
     /// The greeting or hello isn't one.
     NotOurs,
     /// Shared memory that isn't as it must be.
@@ -293,6 +324,9 @@ impl fmt::Display for Violation {
             Self::TooManyReleases => f.write_str("too many ranges are given back at once"),
             Self::UnknownRelease => f.write_str("a range is given back that was not taken"),
             Self::Unexpected(kind) => write!(f, "a {kind:?} frame doesn't belong here"),
+            Self::Surplus(kind) => {
+                write!(f, "a {kind:?} frame has a field, a body or handles that its kind hasn't")
+            }
             Self::WrongHandles { declared, received } => {
                 write!(f, "a frame with {declared} handles came with {received}")
             }
@@ -304,6 +338,7 @@ impl fmt::Display for Violation {
             Self::TooManyCalls => f.write_str("too many calls run at once"),
             Self::CallTwice(id) => write!(f, "call {id} is running already"),
             Self::UnknownReply(id) => write!(f, "no call waits for reply {id}"),
+            Self::UnknownStatus(status) => write!(f, "no reply has the status {status}"),
             Self::NotOurs => f.write_str("the peer doesn't speak this protocol"),
             Self::BadArena => f.write_str("the shared memory is not as it must be"),
             Self::Version { theirs } => write!(
@@ -353,7 +388,8 @@ mod tests {
         assert_eq!(Header::read(&frame), Ok((example(), &b"abc"[..])));
         let shared = Header { body: Body::Shared { offset: 64, len: 99_999 }, ..example() };
         assert_eq!(Header::read(&bytes(&shared)), Ok((shared.clone(), &b""[..])));
-        let reply = Header { kind: FrameKind::Reply, awaits_bye: true, ..shared };
+        let (kind, timeout_ms) = (FrameKind::Reply, 0);
+        let reply = Header { kind, timeout_ms, awaits_bye: true, ..shared };
         assert_eq!(Header::read(&bytes(&reply)), Ok((reply, &b""[..])));
     }
 
@@ -375,6 +411,73 @@ mod tests {
         assert_eq!(Header::read(&frame), Err(Violation::UnknownFlags(0x80)));
         frame[0] = 0;
         assert_eq!(Header::read(&frame), Err(Violation::UnknownKind(0)));
+    }
+
+    #[test]
+    fn what_a_kind_of_frame_does_not_have_is_a_violation() {
+        let kinds = (1..=10).filter_map(FrameKind::from_byte);
+        for kind in kinds {
+            let empty =
+                Header { handles: u16::from(kind == FrameKind::Attach), ..Header::new(kind) };
+            let read = |header: &Header, body: &[u8]| {
+                let frame = [bytes(header), body.to_vec()].concat();
+                Header::read(&frame).map(drop)
+            };
+            assert_eq!(read(&empty, &[]), Ok(()), "{kind:?}");
+            let is = |kinds: &[FrameKind]| kinds.contains(&kind);
+            let (call, reply) = (FrameKind::Call, FrameKind::Reply);
+            let opening = [FrameKind::Greeting, FrameKind::Hello, FrameKind::Refused];
+            let body = Body::Inline { len: 1 };
+            let shared = Body::Shared { offset: 0, len: 1 };
+            for (what, has, header, body) in [
+                (
+                    "a call",
+                    is(&[call, reply, FrameKind::Cancel]),
+                    Header { call: 1, ..empty.clone() },
+                    &[][..],
+                ),
+                ("a code", is(&[call, reply]), Header { code: 1, ..empty.clone() }, &[]),
+                ("a timeout", is(&[call]), Header { timeout_ms: 1, ..empty.clone() }, &[]),
+                (
+                    "a handle more",
+                    is(&[call, reply, FrameKind::Arena]),
+                    Header { handles: empty.handles + 1, ..empty.clone() },
+                    &[],
+                ),
+                (
+                    "two handles more",
+                    is(&[call, reply]),
+                    Header { handles: empty.handles + 2, ..empty.clone() },
+                    &[],
+                ),
+                (
+                    "a body",
+                    is(&[call, reply]) || is(&opening),
+                    Header { body, ..empty.clone() },
+                    &[0],
+                ),
+                (
+                    "a shared body",
+                    is(&[call, reply]),
+                    Header { body: shared, ..empty.clone() },
+                    &[],
+                ),
+            ] {
+                let expected = if has { Ok(()) } else { Err(Violation::Surplus(kind)) };
+                assert_eq!(read(&header, body), expected, "{what} in a {kind:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_body_in_a_frame_has_no_more_bytes_than_the_limit() {
+        for (more, expected) in [(0, Ok(())), (1, Err(Violation::TooManyBytes))] {
+            let len = Limits::INLINE_BYTES_MAX + more;
+            let body = Body::Inline { len: len as u32 };
+            let header = Header { body, ..Header::new(FrameKind::Call) };
+            let frame = [bytes(&header), vec![0; len]].concat();
+            assert_eq!(Header::read(&frame).map(drop), expected, "{len}");
+        }
     }
 
     #[test]

@@ -66,7 +66,10 @@ impl Greeting {
                 .min(Limits::ARENA_BYTES as u32),
         };
         let (offers, left) = rest.as_chunks::<32>();
-        if offers.len() != usize::from(half(4)) || !left.is_empty() || limits.calls_max == 0 {
+        if offers.len() != usize::from(half(4)) || !left.is_empty() {
+            return Err(Violation::NotOurs);
+        }
+        if offers.len() > Limits::OFFERS_MAX || limits.calls_max == 0 {
             return Err(Violation::NotOurs);
         }
         let offers = offers.iter().map(|bytes| {
@@ -149,6 +152,29 @@ mod tests {
         for len in 0..bytes.len() {
             assert_eq!(Hello::read(&bytes[..len]), Err(Violation::NotOurs), "{len}");
         }
+    }
+
+    #[test]
+    fn more_offers_than_the_limit_are_not_ours() {
+        let offer = greeting().offers[0];
+        let full = Greeting { offers: vec![offer; Limits::OFFERS_MAX], ..greeting() };
+        let mut bytes = full.write();
+        assert_eq!(Greeting::read(&bytes), Ok(full));
+        bytes.extend([0; 32]);
+        bytes[14..16].copy_from_slice(&(Limits::OFFERS_MAX as u16 + 1).to_le_bytes());
+        assert_eq!(Greeting::read(&bytes), Err(Violation::NotOurs));
+    }
+
+    #[test]
+    fn a_greeting_without_calls_is_not_ours_and_one_without_handles_or_bytes_is() {
+        let limited = |calls_max, handles_max, message_bytes_max| {
+            let limits = Limits { calls_max, handles_max, message_bytes_max };
+            let greeting = Greeting { limits, ..greeting() };
+            (Greeting::read(&greeting.write()), greeting)
+        };
+        assert_eq!(limited(0, 253, 1024).0, Err(Violation::NotOurs));
+        let (read, greeting) = limited(1, 0, 0);
+        assert_eq!(read, Ok(greeting));
     }
 
     #[test]

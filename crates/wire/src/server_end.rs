@@ -97,7 +97,7 @@ impl<T> ServerEnd<T> {
         check_handles(&header, handles, handles_truncated)?;
         give_back(&mut self.outgoing, &header)?;
         let event = match (self.phase, header.kind) {
-            (Phase::Greeted, FrameKind::Hello) if header.handles == 0 => {
+            (Phase::Greeted, FrameKind::Hello) => {
                 self.phase = Phase::Open;
                 FromClient::Hello(Hello::read(body)?)
             }
@@ -118,7 +118,7 @@ impl<T> ServerEnd<T> {
                 }
             }
             (Phase::Open, FrameKind::Arena) if header.handles == 1 => FromClient::Arena,
-            (Phase::Open, FrameKind::Arena) if header.handles == 0 => FromClient::ArenaLost,
+            (Phase::Open, FrameKind::Arena) => FromClient::ArenaLost,
             (Phase::Open, FrameKind::Release) if header.asks() => {
                 FromClient::Asked(self.due.asked())
             }

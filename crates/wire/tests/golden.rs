@@ -72,6 +72,33 @@ fn with_body(header: Header, body: &[u8]) -> (Header, Vec<u8>) {
 }
 
 #[test]
+fn the_document_lists_the_numbers_of_kinds_rights_and_objects() {
+    let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/wire.md");
+    let document = std::fs::read_to_string(document).unwrap();
+    let check = |what: &str, names: Vec<(u32, String)>| {
+        let list: Vec<_> = names.iter().map(|(number, name)| format!("{number} {name}")).collect();
+        let row = format!("| {what}{} |", list.join(", "));
+        assert!(document.contains(&row), "docs/wire.md lacks the row: {row}");
+    };
+    let bit = |name: &str, bits: u32| (bits.trailing_zeros(), name.to_ascii_lowercase());
+    let kinds = Kind::ALL.into_iter().map(|kind| bit(kind.name(), Kinds::of(kind).bits()));
+    check("kinds (0) | bit ", kinds.collect());
+    let rights = Rights::all().iter_names().map(|(name, right)| bit(name, right.bits()));
+    check("rights (1, 2, and received) | bit ", rights.collect());
+    let sockets = Sockets::all().iter_names().map(|(name, socket)| bit(name, socket.bits()));
+    check("sorts of socket (3) | bit ", sockets.collect());
+    let files = Files::all().iter_names().map(|(name, file)| bit(name, file.bits()));
+    check("sorts of file (4) | bit ", files.collect());
+    let objects = Object::ALL.into_iter().map(|object| {
+        let name = object.to_string();
+        let name = name.split(',').next().unwrap();
+        let name = name.strip_prefix("a ").or(name.strip_prefix("an ")).unwrap_or(name);
+        (object as u32, name.to_owned())
+    });
+    check("objects | ", objects.collect());
+}
+
+#[test]
 fn frames_are_as_they_were() {
     let mut golden = Golden::default();
     let offers = vec![

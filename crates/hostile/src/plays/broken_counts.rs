@@ -1,8 +1,10 @@
 //! Headers whose numbers don't fit each other.
 
+use std::fs::File;
 use std::io;
+use std::os::fd::AsFd;
 
-use syshandle_wire::{FrameKind, Header, Limits};
+use syshandle_wire::{Body, FrameKind, Header, Limits};
 
 use crate::line::written;
 use crate::play::{Act, Play, Tally, Target};
@@ -62,6 +64,8 @@ fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
     }
     acts.push(tally.act());
 
+    acts.push(surplus(target)?);
+
     let mut tally = Tally::new("a call before the hello; two hellos");
     let line = target.greeted()?;
     line.bytes(&call, &[])?;
@@ -72,4 +76,42 @@ fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
     tally.cut_off(&line);
     acts.push(tally.act());
     Ok(())
+}
+
+/// Frames with something that their kind does not have.
+fn surplus(target: &Target) -> io::Result<Act> {
+    let mut tally = Tally::new("a field, a body or a handle that a kind of frame does not have");
+    let null = File::open("/dev/null")?;
+    let of = Header::new;
+    let (cancel, release, bye) = (FrameKind::Cancel, FrameKind::Release, FrameKind::Bye);
+    let shared = Body::Shared { offset: 0, len: 1 };
+    for header in [
+        Header { call: 1, code: 1, ..of(cancel) },
+        Header { call: 1, timeout_ms: 1, ..of(cancel) },
+        Header { call: 1, ..of(release) },
+        Header { timeout_ms: 1, ..of(release) },
+        Header { body: shared, ..of(release) },
+        Header { call: 1, ..of(FrameKind::Arena) },
+    ] {
+        let line = target.open()?;
+        line.bytes(&written(&header), &[])?;
+        tally.cut_off(&line);
+    }
+    for kind in [cancel, release, bye] {
+        let line = target.open()?;
+        line.frame(&of(kind), &[], &[null.as_fd()])?;
+        tally.cut_off(&line);
+        let line = target.open()?;
+        line.frame(&of(kind), b"body", &[])?;
+        tally.cut_off(&line);
+    }
+    let line = target.greeted()?;
+    let hello = syshandle_wire::Hello { clsid: target.clsid, iid: target.iid };
+    line.frame(&Header { call: 1, ..of(FrameKind::Hello) }, &hello.write(), &[])?;
+    tally.cut_off(&line);
+    let line = target.open()?;
+    let call = Header { code: super::NO_METHOD, ..of(FrameKind::Call) };
+    line.frame(&call, &[0; Limits::INLINE_BYTES_MAX + 1], &[])?;
+    tally.cut_off(&line);
+    Ok(tally.act())
 }

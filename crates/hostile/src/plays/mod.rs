@@ -21,6 +21,7 @@ mod stranger;
 mod together;
 mod truncated;
 mod unasked;
+mod unread_answers;
 mod unread_handles;
 mod versions;
 mod wrong_slots;
@@ -47,6 +48,7 @@ pub(crate) const ALL: &[Play] = &[
     shared_ends::PLAY,
     blocking_close::PLAY,
     unread_handles::PLAY,
+    unread_answers::PLAY,
     broken_arena::PLAY,
     sparse_memory::PLAY,
     amplification::PLAY,

@@ -37,7 +37,7 @@ pub(crate) struct Opening {
 impl Opening {
     /// The connection that this socket becomes. Says hello, where there is room for it.
     pub(crate) fn new(socket: Seqpacket, hello: Hello) -> Self {
-        Self::over(PeerSocket::new(socket, Share::of_a_server()), hello)
+        Self::over(to_server(socket), hello)
     }
 
     /// The same, to a server that has a quota already.
@@ -58,7 +58,7 @@ impl Opening {
         syshandle_os::prepare_once();
         name_process(&socket);
         Self {
-            link: Link::new(PeerSocket::new(socket, Share::of_a_server())),
+            link: Link::new(to_server(socket)),
             hello: Hello { clsid: Guid::NIL, iid },
             any_class: true,
             told: false,
@@ -158,6 +158,12 @@ fn name_process(socket: &Seqpacket) {
         // Before Linux 6.5 the process stays unknown.
         let _ = socket.pass_sender_processes();
     }
+}
+
+/// A socket to a server that has no quota yet.
+fn to_server(socket: Seqpacket) -> PeerSocket {
+    let server = Share::of_server(&socket);
+    PeerSocket::new(socket, server)
 }
 
 /// Says what the client wants, where there was no room for it before.

@@ -1,6 +1,7 @@
 //! Calls on their way to the server: when they may start, and in which order.
 
 use std::io;
+use std::time::Duration;
 
 use syshandle_os::BorrowedHandle;
 use syshandle_wire::{BodySize, Busy, FrameKind, Header, Limits, Payload};
@@ -9,9 +10,9 @@ use super::connection::{Connection, State};
 use super::ended::failed;
 use super::patience::Patience;
 use super::reply::{Waiter, WaiterNumber, Waiting};
-use super::unsent::{memory_error, send_error};
+use super::unsent::{is_past_limit, memory_error, send_error};
 use crate::sync::thread::{self, Thread, ThreadId};
-use crate::sync::wait_until;
+use crate::sync::{now, wait_until};
 use crate::{Error, ErrorKind, Result};
 
 /// A call that is to start.
@@ -185,6 +186,18 @@ impl Connection {
             io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => {
                 Err(self.last_words(patience).to_error(self.other_end, false))
             }
+            _ if is_past_limit(&error) => {
+                // The server may receive them, and nothing tells when.
+                if patience.left().is_zero() {
+                    return Err(send_error(error, has_handles));
+                }
+                patience.check()?;
+                let until = patience.deadline.min(now() + RECEIVED_WAIT);
+                wait_until(until, |at| self.link.socket.wait_readable(at)).map_err(failed)?;
+                patience.look();
+                self.receive_if_nobody_does();
+                Ok(())
+            }
             _ => Err(send_error(error, has_handles)),
         }
     }
@@ -197,6 +210,9 @@ impl Connection {
         state.queue.iter().for_each(Thread::unpark);
     }
 }
+
+/// A server that has many handles to receive is asked again after this time.
+const RECEIVED_WAIT: Duration = Duration::from_millis(5);
 
 /// What became of an attempt to start a call.
 enum Step {

@@ -15,11 +15,10 @@ pub(super) fn send_error(error: io::Error, has_handles: bool) -> Error {
         Some(EACCES) if has_handles => {
             (ErrorKind::NotAllowed, "a security module forbids passing a handle to the server")
         }
-        Some(ETOOMANYREFS) => (
-            ErrorKind::Busy,
-            "the handles can't be sent: too many descriptors of this user are in sockets where no \
-             process has received them yet (limit: RLIMIT_NOFILE)",
-        ),
+        Some(ETOOMANYREFS) => (ErrorKind::Busy, TOO_MANY_OF_USER),
+        _ if is_past_limit(&error) => {
+            (ErrorKind::Busy, "the handles can't be sent: the server does not receive earlier ones")
+        }
         Some(EBADF) => (ErrorKind::System, "a handle can't be sent: it was closed meanwhile"),
         _ if error.kind() == io::ErrorKind::FileTooLarge => return memory_error(error),
         Some(ENOMEM | ENOBUFS) => (ErrorKind::System, "the call can't be sent: no memory left"),
@@ -39,13 +38,22 @@ pub(super) fn memory_error(error: io::Error) -> Error {
     Error::new(kind, text).because(error)
 }
 
+/// Whether too many handles are in flight to one peer.
+pub(crate) fn is_past_limit(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::QuotaExceeded && error.raw_os_error().is_none()
+}
+
+/// What the kernel's limit of handles in flight means.
+pub(crate) const TOO_MANY_OF_USER: &str = "the handles can't be sent: too many descriptors of this user are in sockets where no process \
+     has received them yet (limit: RLIMIT_NOFILE)";
+
 // Of `errno(3)`.
 const EPERM: i32 = 1;
 const EBADF: i32 = 9;
 const ENOMEM: i32 = 12;
 const EACCES: i32 = 13;
 const ENOBUFS: i32 = 105;
-const ETOOMANYREFS: i32 = 109;
+pub(crate) const ETOOMANYREFS: i32 = 109;
 
 #[cfg(test)]
 mod tests {
@@ -66,6 +74,9 @@ mod tests {
             assert_eq!((error.kind(), error.ran()), (kind, Ran::No), "{error:#}");
             assert!(format!("{error:#}").contains(part), "{error:#}");
         }
+        let past_limit = io::Error::new(io::ErrorKind::QuotaExceeded, "in flight");
+        let error = send_error(past_limit, true);
+        assert_eq!((error.kind(), error.ran()), (ErrorKind::Busy, Ran::No), "{error:#}");
         let no_memfd = memory_error(io::Error::from_raw_os_error(EPERM));
         assert_eq!(no_memfd.kind(), ErrorKind::System, "{no_memfd:#}");
         for error in [io::ErrorKind::PermissionDenied.into(), io::Error::from_raw_os_error(EPERM)] {

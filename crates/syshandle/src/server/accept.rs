@@ -133,6 +133,7 @@ impl Entrance {
             .and_then(|()| Connection::add(reactor, socket, client, &self.greeting, None, here))
             .inspect_err(|error| crate::log::debug!(%error, "a client can't be served"))
             .ok()?
+            .and_then(|added| added.is_here.then_some(added.connection))
     }
 
     /// Tells a client that it isn't served, and closes its connection. Before Linux 6.16 it may have

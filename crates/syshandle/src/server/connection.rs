@@ -14,14 +14,13 @@ use super::accept::refuse;
 use super::activity::{Hold, What};
 use super::event_loop::{EventLoop, Source};
 use super::held::HeldReplies;
-use super::in_flight::InFlight;
 use super::inbox::Inbox;
 use super::newest::Newest;
 use super::object::ClientObject;
 use super::reactor::Reactor;
 use super::replies::Owed;
 use super::session::{ClientProcess, Session};
-use super::shares::Part;
+use super::shares::{Part, Taken};
 use super::slow::{MethodSite, MethodTimes};
 use super::timers::{Timer, TimerId};
 use super::work::CallState;
@@ -47,7 +46,8 @@ pub(crate) struct Connection {
     /// Times of the interface's methods.
     pub(super) methods: OnceLock<Arc<MethodTimes>>,
     pub(super) inbox: Inbox,
-    pub(super) in_flight: InFlight,
+    /// The return channel of a client at a door, until its hello shows that it has the answer.
+    channel: Mutex<Option<(Arc<PeerSocket>, Taken)>>,
     /// A job that the thread looks after that stays with this client.
     newest: Arc<Newest>,
     /// So that nobody needs the lock to see that there are none, as is usual.
@@ -61,8 +61,16 @@ pub(crate) struct Connection {
 pub(crate) enum Client {
     /// By the other end of the socket.
     OfSocket(Credentials),
-    /// When it attached: the server made both ends of the socket.
-    Known(Known),
+    /// When it attached: the server made both ends of the socket. The other one goes through the
+    /// return channel.
+    Attached(Known, Arc<PeerSocket>),
+}
+
+/// A connection that is served from now on.
+pub(crate) struct Added {
+    pub(crate) connection: Arc<Connection>,
+    /// It is in the loop that was asked about.
+    pub(crate) is_here: bool,
 }
 
 pub(super) struct State {
@@ -86,8 +94,8 @@ pub(super) struct State {
 }
 
 impl Connection {
-    /// Greets a client, and serves it from now on: the object, if there is one already. When it
-    /// comes to be in the loop `here`, it is returned: whoever runs that begins with it.
+    /// Greets a client, and serves it from now on: the object, if there is one already. Returns `None`
+    /// if the client was refused.
     pub(crate) fn add(
         reactor: &Arc<Reactor>,
         socket: Seqpacket,
@@ -95,21 +103,25 @@ impl Connection {
         (header, greeting): &(Header, Payload<'static>),
         object: Option<Object>,
         here: Option<usize>,
-    ) -> io::Result<Option<Arc<Self>>> {
-        let (client, process) = match client {
-            Client::OfSocket(credentials) => (credentials, ClientProcess::OfSocket),
-            Client::Known(Known { credentials, process }) => {
-                (credentials, process.map_or(ClientProcess::Unknown, ClientProcess::Known))
+    ) -> io::Result<Option<Added>> {
+        let (client, process, channel) = match client {
+            Client::OfSocket(credentials) => (credentials, ClientProcess::OfSocket, None),
+            Client::Attached(Known { credentials, process }, channel) => {
+                let process = process.map_or(ClientProcess::Unknown, ClientProcess::Known);
+                (credentials, process, Some(channel))
             }
         };
         let share = reactor.shares.of(client);
         let socket = PeerSocket::new(socket, share.clone());
         let descriptors = 1 + usize::from(matches!(process, ClientProcess::Known(_)));
-        let taken = share.may_send_handles().and_then(|()| share.take(Part::Client, descriptors));
-        let taken = match taken {
+        let taken = share.may_send_handles().and_then(|()| {
+            let of_channel = channel.as_ref().map(|_| share.take(Part::Unhandled, 1));
+            Ok((share.take(Part::Client, descriptors)?, of_channel.transpose()?))
+        });
+        let (taken, of_channel) = match taken {
             Ok(taken) => taken,
             Err(limit) => {
-                refuse(&socket, &Fault::Busy { limit: limit.into() });
+                refuse(channel.as_deref().unwrap_or(&socket), &Fault::Busy { limit: limit.into() });
                 return Ok(None);
             }
         };
@@ -136,7 +148,7 @@ impl Connection {
             spin: Spin::default(),
             methods: OnceLock::new(),
             inbox: Inbox::default(),
-            in_flight: InFlight::default(),
+            channel: Mutex::new(channel.zip(of_channel)),
             newest: Arc::default(),
             holds_replies: AtomicBool::new(false),
             frees_memory: AtomicBool::new(false),
@@ -160,13 +172,19 @@ impl Connection {
             refuse(&connection.link.socket, &Fault::Busy { limit });
         })?;
         crate::log::debug!(key, pid = connection.session.client.pid, "a client has come");
-        Ok((here == Some(EventLoop::index_of(key))).then_some(connection))
+        Ok(Some(Added { connection, is_here: here == Some(EventLoop::index_of(key)) }))
     }
 
     /// Sees to it that a client that says nothing isn't kept.
     pub(super) fn expect_hello(&self, reactor: &Reactor) {
         let timer = reactor.timers.set(now() + HELLO_TIMEOUT, Timer::Hello(self.key()));
         let _ = self.hello_timer.set(timer);
+    }
+
+    /// The client has said hello, so it has received the answer of a return channel.
+    pub(super) fn close_channel(&self) {
+        // A client that has only peeked at the answer has it in flight: then the channel is kept.
+        drop(self.channel.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 
     pub(crate) fn session(&self) -> &Arc<Session> {
@@ -395,7 +413,8 @@ impl Connection {
         self.session.end(reactor, &self.link.socket, bye);
         self.link.socket.shut_down();
         crate::log::debug!(bye, pid = self.session.client.pid, "a client has gone");
-        self.leave_in_flight(reactor, self.kept.taken());
+        self.link.socket.leave();
+        self.close_channel();
         // Last: without a client the server may end.
         drop(hold);
     }

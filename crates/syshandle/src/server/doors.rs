@@ -4,8 +4,8 @@ use std::io;
 use std::os::fd::AsFd;
 use std::sync::{Arc, PoisonError};
 
-use syshandle_os::{Borrowed, Interest, OwnedHandle, Received, Seqpacket};
-use syshandle_wire::{Fault, FrameKind, Header, Prove};
+use syshandle_os::{Borrowed, Credentials, Interest, OwnedHandle, Received, Seqpacket};
+use syshandle_wire::{Fault, FrameKind, Header, Prove, Violation};
 
 use super::accept::refuse;
 use super::activity::{Hold, What};
@@ -84,7 +84,7 @@ impl InnerDoor {
         for _ in 0..TURNS_MAX {
             let mut handles = Arrived::new();
             match handles.receive(&self.socket, &mut frame) {
-                Ok(Received { len, sender: Some(sender), sender_process, .. }) => {
+                Ok(received @ Received { sender: Some(sender), .. }) => {
                     let share = reactor.shares.of(sender);
                     handles.sent_by(&share);
                     if handles.check_sender().is_err() {
@@ -93,15 +93,15 @@ impl InnerDoor {
                         self.close(reactor);
                         return false;
                     }
-                    match Header::read(&frame[..len]) {
-                        Ok((header, _))
-                            if header.kind == FrameKind::Attach && handles.len() == 1 =>
-                        {
-                            let sender = Known { credentials: sender, process: sender_process };
-                            self.attach(reactor, handles, &sender, &share);
-                        }
-                        _ => crate::log::debug!("a door got a frame that is no attach"),
+                    if let Err(violation) = check_attach(&frame, &received, handles.len()) {
+                        let Credentials { pid, uid, .. } = sender;
+                        crate::log::warn!(%violation, pid, %uid, "a client broke the rules at a door");
+                        self.close(reactor);
+                        return false;
                     }
+                    let process = received.sender_process;
+                    let sender = Known { credentials: sender, process };
+                    self.attach(reactor, handles, &sender, &share);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
                 Ok(_) | Err(_) => {
@@ -141,14 +141,40 @@ impl InnerDoor {
                 kernel.refuse(handle);
                 continue;
             };
-            let channel = PeerSocket::new(Seqpacket::from(handle), share.clone());
+            let channel = Arc::new(PeerSocket::new(Seqpacket::from(handle), share.clone()));
             let Some(object) = self.kept.object.get() else { continue };
             if let Err(error) = reactor.serve_attached(client, &channel, object) {
                 crate::log::debug!(%error, "a client at a door can't be served");
-                let limit = format!("what a connection takes ({error})");
+                let limit = match error.kind() {
+                    io::ErrorKind::QuotaExceeded => "handles in flight to one client".to_owned(),
+                    _ => format!("what a connection takes ({error})"),
+                };
                 refuse(&channel, &Fault::Busy { limit });
             }
         }
+    }
+}
+
+/// Checks that a frame may come through a door, with so many handles. The one handle may be lost, if
+/// this process is out of descriptors.
+fn check_attach(frame: &[u8], received: &Received, handles: usize) -> Result<(), Violation> {
+    if received.bytes_truncated {
+        return Err(Violation::TooLong);
+    }
+    if received.unknown_control {
+        return Err(Violation::UnknownControl);
+    }
+    let (header, _) = Header::read(&frame[..received.len])?;
+    match header.kind {
+        FrameKind::Attach if !header.releases.as_slice().is_empty() => {
+            Err(Violation::UnknownRelease)
+        }
+        FrameKind::Attach if handles == 1 || handles == 0 && received.handles_truncated => Ok(()),
+        FrameKind::Attach => {
+            let received = u16::try_from(handles).unwrap_or(u16::MAX);
+            Err(Violation::WrongHandles { declared: header.handles, received })
+        }
+        kind => Err(Violation::Unexpected(kind)),
     }
 }
 

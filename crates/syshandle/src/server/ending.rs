@@ -11,6 +11,7 @@ use super::event_loop::Source;
 use super::jobs::Outcome;
 use super::reactor::{Reactor, surely};
 use super::timers::Timer;
+use crate::in_flight;
 use crate::sync::now;
 
 impl Reactor {
@@ -40,7 +41,8 @@ impl Reactor {
         if look == Look::Quiet {
             self.close_connections_of_the_dead();
         }
-        if look == Look::Idle {
+        // A client that has yet to receive handles is there: another server would not count them.
+        if look == Look::Idle && in_flight::look_at_kept() == 0 {
             for (_, source) in self.all_sources() {
                 if let Source::Entrance(entrance) = source
                     && !entrance.close_if_idle(self)

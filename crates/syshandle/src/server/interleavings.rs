@@ -455,14 +455,16 @@ fn work_that_goes_over_into_presence_is_never_idle_in_any_order() {
 #[test]
 fn who_fits_has_its_share_and_nobody_has_more_in_any_order() {
     explore(|| {
-        let totals = Totals { descriptors: 3, ..Totals::UNLIMITED };
+        let totals = Totals { descriptors: 4, ..Totals::UNLIMITED };
         let shares = Arc::new(Shares::new(totals));
         let own = Seqpacket::pair().unwrap().0.peer().unwrap();
-        // This process may have all three: one is always free for each thread that wants one.
+        let mut other = own;
+        other.pid = u32::MAX;
+        // A process may have three of them: one is always free for each thread that wants one.
         let taken = Arc::new(AtomicUsize::new(0));
         let takers: Vec<_> = (0..3)
             .map(|number| {
-                let (share, taken) = (shares.of(own), taken.clone());
+                let (share, taken) = (shares.of(other), taken.clone());
                 shuttle::thread::spawn(move || {
                     // One that never fits disturbs nobody.
                     match number {

@@ -49,11 +49,6 @@ impl ClientObject {
         }
     }
 
-    /// Returns the part of the quota, for as long as something else of the connection is left.
-    pub(super) fn taken(&self) -> Arc<Taken> {
-        self.taken.clone()
-    }
-
     /// Releases the object on this thread, or on a worker thread if the client has as many methods
     /// running as may.
     pub(super) fn release(mut self, reactor: &Arc<Reactor>, post: &Post) -> Acted {

@@ -17,10 +17,9 @@ use syshandle_wire::{Fault, Greeting, Guid};
 use super::Factory;
 use super::accept::{refuse, written};
 use super::activity::{Activity, Hold, What};
-use super::connection::{Client, Connection};
+use super::connection::{Added, Client, Connection};
 use super::crew::Crew;
 use super::event_loop::{EventLoop, NO_LOOP, Source};
-use super::in_flight::UnreadSockets;
 use super::jobs::{Job, Outcome};
 use super::receiving::Acted;
 use super::sentinel::{Post, Sentinel};
@@ -31,6 +30,7 @@ use super::timers::{Timer, Timers};
 use crate::client::LIMITS;
 use crate::door::Known;
 use crate::guard::Guarded;
+use crate::peer_socket::PeerSocket;
 use crate::setup::failed;
 use crate::sync::atomic::{AtomicBool, AtomicUsize};
 use crate::sync::{Mutex, MutexGuard, now, wait_for_event};
@@ -46,8 +46,6 @@ pub(crate) struct Reactor {
     pub(crate) activity: Arc<Activity>,
     pub(super) settings: Settings,
     pub(crate) shares: Shares,
-    /// Handles in flight to clients whose connections have ended.
-    pub(super) in_flight: UnreadSockets,
     classes: Guarded<HashMap<Guid, Factory>>,
     pub(super) methods: MethodTable,
     /// Jobs that end together, each to be taken by whoever runs the first loop.
@@ -116,7 +114,6 @@ impl Reactor {
             timers: Timers::new().map_err(failed("timerfd_create", NO_LOOP))?,
             activity: Arc::default(),
             shares: Shares::new(settings.shares),
-            in_flight: UnreadSockets::default(),
             settings,
             classes: Guarded::new(classes),
             methods: MethodTable::default(),
@@ -246,7 +243,7 @@ impl Reactor {
     /// Serves an object to the process that made the socket: greets, and waits for frames.
     pub(crate) fn serve(self: &Arc<Self>, socket: Seqpacket, object: &Object) -> io::Result<()> {
         let client = Client::OfSocket(socket.peer()?);
-        self.greet(socket, client, object)
+        self.greet(socket, client, object).map(drop)
     }
 
     /// Serves an object to a client that came through a door. The connection is made here, and its
@@ -254,7 +251,7 @@ impl Reactor {
     pub(super) fn serve_attached(
         self: &Arc<Self>,
         client: Known,
-        channel: &Seqpacket,
+        channel: &Arc<PeerSocket>,
         object: &Object,
     ) -> io::Result<()> {
         if self.is_full() {
@@ -264,8 +261,12 @@ impl Reactor {
         let (ours, theirs) = Seqpacket::pair()?;
         // The client learns from the kernel who greets.
         theirs.name_senders()?;
-        self.greet(ours, Client::Known(client), object)?;
-        door::send_attach(channel, theirs.as_fd())
+        let client = Client::Attached(client, channel.clone());
+        let Some(Added { connection, .. }) = self.greet(ours, client, object)? else {
+            return Ok(());
+        };
+        let sent = door::send_attach(channel, theirs.as_fd());
+        sent.inspect_err(|_| connection.end(self, false))
     }
 
     fn greet(
@@ -273,9 +274,9 @@ impl Reactor {
         socket: Seqpacket,
         client: Client,
         object: &Object,
-    ) -> io::Result<()> {
+    ) -> io::Result<Option<Added>> {
         let greeting = written(&Greeting { limits: LIMITS, offers: object.offers() });
-        Connection::add(self, socket, client, &greeting, Some(object.clone()), None).map(drop)
+        Connection::add(self, socket, client, &greeting, Some(object.clone()), None)
     }
 
     /// Whether there are as many connections and doors as there may be.
@@ -427,7 +428,6 @@ impl Reactor {
                 Timer::Idle => self.end_if_idle(),
                 Timer::Drain => self.tell_jobs(),
                 Timer::Stop => self.finish(),
-                Timer::Unread => self.in_flight.look(self),
                 Timer::Accept => {
                     for (_, source) in self.all_sources() {
                         if let Source::Entrance(entrance) = source {

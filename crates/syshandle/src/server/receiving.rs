@@ -331,6 +331,7 @@ impl Connection {
         if let Some(timer) = self.hello_timer.get() {
             reactor.timers.forget(*timer);
         }
+        self.close_channel();
         let share = &self.session.share;
         let Some(running) = reactor.sentinel.try_start_unknown(post, reactor, share) else {
             reactor.crew.add_task(reactor, Code::Open(self.clone(), hello).into());

@@ -54,7 +54,7 @@ impl Connection {
             drop(state);
             let sent = match is_held {
                 true => Ok(()),
-                false => self.send_reply(reactor, header, &body, handles),
+                false => self.link.send(header, &body, handles),
             };
             match sent {
                 Ok(()) => {
@@ -161,7 +161,7 @@ impl Connection {
                 continue;
             };
             let handles: Vec<_> = owed.handles.lend().collect();
-            let sent = self.send_reply(reactor, &header, &owed.body, &handles);
+            let sent = self.link.send(&header, &owed.body, &handles);
             drop(handles);
             match sent {
                 Ok(()) if matches!(header.body, Body::Shared { .. }) => {

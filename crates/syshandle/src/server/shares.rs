@@ -1,17 +1,16 @@
 //! What one client may have of a server at once, so that the others have theirs.
 //!
 //! A client is a user; of the server's own user each process is one. Another user may have a quarter
-//! of everything, a process of the own user three quarters.
+//! of everything, a process of the own user five eighths. So one of each leave an eighth to others.
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::{Duration, Instant};
 
-use syshandle_os::{Closer, Credentials, HANDLES_PER_MESSAGE_MAX, OwnedHandle, UserId};
+use syshandle_os::{Closer, Credentials, OwnedHandle, Peer, Seqpacket, UserId};
 
+use crate::in_flight::InFlight;
 use crate::sync::atomic::AtomicUsize;
-use crate::sync::now;
 
 /// The shares of all clients.
 #[derive(Debug)]
@@ -33,8 +32,6 @@ pub(crate) struct Totals {
     pub(crate) waiting: usize,
     /// Descriptors: of connections, doors, jobs, and of the arguments of methods that run.
     pub(crate) descriptors: usize,
-    /// Handles that were sent and are not received yet.
-    pub(crate) in_flight: usize,
     /// Jobs that wait for their time, and take no descriptor.
     pub(crate) timers: usize,
     /// Bytes of memory that the server holds for a client: replies that wait to be read, pages of
@@ -44,7 +41,7 @@ pub(crate) struct Totals {
 
 /// Who has a share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Who {
+pub(crate) enum Who {
     User(u32),
     /// All users that this user namespace doesn't know, since nothing tells them apart.
     Unknown,
@@ -61,9 +58,8 @@ pub(crate) struct Share {
     calls: AtomicUsize,
     waiting: AtomicUsize,
     descriptors: AtomicUsize,
-    in_flight: AtomicUsize,
-    /// When all connections of the client were last asked what it has received.
-    settled: Mutex<Option<Instant>>,
+    /// Handles that were sent and are not received yet.
+    in_flight: Arc<InFlight>,
     timers: AtomicUsize,
     bytes: AtomicUsize,
     /// Closes handles that the client sent. Those that are not closed yet count as descriptors.
@@ -89,7 +85,8 @@ pub(crate) enum Part {
     Waiting,
     /// A job, which is limited by its descriptor alone.
     Job,
-    /// Messages that came and nobody has acted on, which are limited by their descriptors.
+    /// Messages that came and nobody has acted on, and return channels, which are limited by their
+    /// descriptors.
     Unhandled,
     /// A job that waits for its time.
     Timer,
@@ -111,12 +108,7 @@ impl Shares {
     }
 
     fn of_process(&self, uid: UserId, pid: u32) -> Arc<Share> {
-        let (who, quarters) = match uid == self.own_user {
-            // This process itself, for an object that it serves to itself and others.
-            true if pid == self.own_pid => (Who::Process(pid), 4),
-            true => (Who::Process(pid), 3),
-            false => (uid.number().map_or(Who::Unknown, Who::User), 1),
-        };
+        let (who, part) = Who::of((self.own_user, self.own_pid), uid, pid);
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(share) = taken.get(&who).and_then(Weak::upgrade) {
             return share;
@@ -125,34 +117,33 @@ impl Shares {
         if taken.len() == taken.capacity() {
             taken.retain(|_, share| share.strong_count() > 0);
         }
-        let share = Arc::new(Share::new(self.totals.quarters(quarters)));
+        let share = Arc::new(Share::new(self.totals.part(part), InFlight::to(who, part)));
         taken.insert(who, Arc::downgrade(&share));
         share
     }
 }
 
+impl Who {
+    /// A peer, and its part of everything, in eighths.
+    fn of((own_user, own_pid): (UserId, u32), uid: UserId, pid: u32) -> (Self, usize) {
+        match uid == own_user {
+            // This process itself, for an object that it serves to itself and others.
+            true if pid == own_pid => (Self::Process(pid), 8),
+            true => (Self::Process(pid), 5),
+            false => (uid.number().map_or(Self::Unknown, Self::User), 2),
+        }
+    }
+}
+
 impl Totals {
     /// What a reactor has that is for one process and its friends.
-    pub(crate) const UNLIMITED: Self = Self {
-        clients: MAX,
-        calls: MAX,
-        waiting: MAX,
-        descriptors: MAX,
-        in_flight: MAX,
-        timers: MAX,
-        bytes: MAX,
-    };
+    pub(crate) const UNLIMITED: Self =
+        Self { clients: MAX, calls: MAX, waiting: MAX, descriptors: MAX, timers: MAX, bytes: MAX };
 
-    /// Limits the handles in flight to all clients to half of what the kernel allows the user
-    /// (`RLIMIT_NOFILE`). The other processes of the user count in the kernel's limit as well.
-    pub(crate) fn in_flight_within(descriptors: Option<u64>) -> usize {
-        descriptors.map_or(Self::UNLIMITED.in_flight, |limit| limit as usize / 2)
-    }
-
-    fn quarters(self, quarters: usize) -> Self {
+    fn part(self, eighths: usize) -> Self {
         // Rounded up, and not beyond the largest number.
-        let part = |whole: usize| match whole.checked_mul(quarters) {
-            Some(quarters) => quarters.div_ceil(4),
+        let part = |whole: usize| match whole.checked_mul(eighths) {
+            Some(eighths) => eighths.div_ceil(8),
             None => whole,
         };
         Self {
@@ -160,8 +151,6 @@ impl Totals {
             calls: part(self.calls),
             waiting: part(self.waiting),
             descriptors: part(self.descriptors),
-            // One full message fits in any case.
-            in_flight: part(self.in_flight).max(HANDLES_PER_MESSAGE_MAX),
             timers: part(self.timers),
             bytes: part(self.bytes),
         }
@@ -169,12 +158,30 @@ impl Totals {
 }
 
 impl Share {
-    /// The quota that a client keeps for one server: only handles that wait to be closed are limited.
-    pub(crate) fn of_a_server() -> Arc<Self> {
-        Arc::new(Self::new(Totals::UNLIMITED))
+    /// The quota that a client keeps for the server at the other end of a socket. Handles that wait to
+    /// be closed are limited, and handles in flight to all connections of that server.
+    pub(crate) fn of_server(socket: &Seqpacket) -> Arc<Self> {
+        let (who, part) = match socket.peer() {
+            Ok(Credentials { uid, pid, .. }) => {
+                Who::of((UserId::current(), std::process::id()), uid, pid)
+            }
+            Err(_) => (Who::Unknown, 2),
+        };
+        Arc::new(Self::new(Totals::UNLIMITED, InFlight::to(who, part)))
     }
 
-    fn new(max: Totals) -> Self {
+    /// The quota of a peer that is not known.
+    pub(crate) fn of_a_server() -> Arc<Self> {
+        Arc::new(Self::new(Totals::UNLIMITED, Arc::new(InFlight::new(MAX))))
+    }
+
+    /// A quota that limits handles in flight alone.
+    #[cfg(test)]
+    pub(crate) fn with_in_flight(max: usize) -> Arc<Self> {
+        Arc::new(Self::new(Totals::UNLIMITED, Arc::new(InFlight::new(max))))
+    }
+
+    fn new(max: Totals, in_flight: Arc<InFlight>) -> Self {
         let none = || AtomicUsize::new(0);
         Self {
             max,
@@ -182,8 +189,7 @@ impl Share {
             calls: none(),
             waiting: none(),
             descriptors: none(),
-            in_flight: none(),
-            settled: Mutex::default(),
+            in_flight,
             timers: none(),
             bytes: none(),
             closer: Closer::new(),
@@ -248,31 +254,16 @@ impl Share {
         self.max_descriptors().saturating_sub(self.descriptors.load(Ordering::Relaxed))
     }
 
-    /// Returns the limit of descriptors, less those that wait to be closed.
+    /// Returns the limit of descriptors, less those that wait to be closed and those of sockets that
+    /// are kept until the client has received its handles.
     fn max_descriptors(&self) -> usize {
-        self.max.descriptors.saturating_sub(self.closer.pending())
+        let waiting = self.closer.pending() + self.in_flight.kept_sockets();
+        self.max.descriptors.saturating_sub(waiting)
     }
 
-    /// Counts handles that are about to be sent; `false` if too many are in flight.
-    pub(crate) fn take_in_flight(&self, handles: usize) -> bool {
-        add(&self.in_flight, handles, self.max.in_flight)
-    }
-
-    /// Handles were received, or were not sent.
-    pub(crate) fn give_back_in_flight(&self, handles: usize) {
-        self.in_flight.fetch_sub(handles, Ordering::Relaxed);
-    }
-
-    /// Whether the last look at all connections of the client was at least `pause` ago. Then the next
-    /// one begins.
-    pub(crate) fn may_settle(&self, pause: Duration) -> bool {
-        let mut settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = now();
-        let may = settled.is_none_or(|settled| now >= settled + pause);
-        if may {
-            *settled = Some(now);
-        }
-        may
+    /// The handles that are in flight to the client.
+    pub(crate) fn in_flight(&self) -> &InFlight {
+        &self.in_flight
     }
 
     /// Closes a handle that the client sent, in the background.
@@ -393,15 +384,8 @@ mod tests {
     use crate::sync::run_once;
 
     fn share(clients: usize, calls: usize, descriptors: usize) -> Arc<Share> {
-        Arc::new(Share::new(Totals {
-            clients,
-            calls,
-            waiting: 1,
-            descriptors,
-            in_flight: 1,
-            timers: 2,
-            bytes: 100,
-        }))
+        let totals = Totals { clients, calls, waiting: 1, descriptors, timers: 2, bytes: 100 };
+        Arc::new(Share::new(totals, Arc::new(InFlight::new(1))))
     }
 
     #[test]
@@ -470,13 +454,13 @@ mod tests {
     }
 
     #[test]
-    fn a_process_of_ones_own_has_three_quarters_and_another_user_one() {
+    fn a_process_of_ones_own_has_five_eighths_and_another_user_a_quarter() {
         let totals = Totals { clients: 16, calls: 2, ..Totals::UNLIMITED };
         let shares = Shares::new(totals);
         let user = UserId::from_kernel;
         let own = UserId::current();
         let process = shares.of_process(own, 7);
-        assert_eq!(process.max.clients, 12);
+        assert_eq!(process.max.clients, 10);
         assert_eq!(process.max.calls, 2, "rounded up");
         assert_eq!(process.max.descriptors, MAX);
         assert!(Arc::ptr_eq(&process, &shares.of_process(own, 7)));
@@ -494,11 +478,27 @@ mod tests {
     }
 
     #[test]
+    fn a_process_of_ones_own_and_another_user_together_leave_a_part_of_everything_to_others() {
+        let totals = crate::server::totals(1024, 256, Some(1024));
+        let shares = Shares::new(totals);
+        let own = UserId::current();
+        let process = shares.of_process(own, 7).max;
+        let user = shares.of_process(UserId::from_kernel(own.shown() + 1), 7).max;
+        let left = |of: fn(&Totals) -> usize| of(&totals) - of(&process) - of(&user);
+        assert_eq!(left(|totals| totals.descriptors), 128);
+        assert_eq!(left(|totals| totals.clients), 128);
+        assert_eq!(left(|totals| totals.calls), 32);
+        assert_eq!(left(|totals| totals.waiting), 128);
+        assert!(left(|totals| totals.timers) >= totals.timers / 8);
+        assert!(left(|totals| totals.bytes) >= totals.bytes / 8 - 2, "rounded up");
+    }
+
+    #[test]
     fn processes_of_other_pid_namespaces_share_one_quota() {
         let shares = Shares::new(Totals { clients: 16, ..Totals::UNLIMITED });
         let [own, hidden] =
             [std::process::id(), 0].map(|pid| shares.of_process(UserId::current(), pid));
-        assert_eq!((own.max.clients, hidden.max.clients), (16, 12));
+        assert_eq!((own.max.clients, hidden.max.clients), (16, 10));
         assert!(Arc::ptr_eq(&hidden, &shares.of_process(UserId::current(), 0)));
     }
 

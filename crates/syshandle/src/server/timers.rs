@@ -42,8 +42,6 @@ pub(crate) enum Timer {
     Drain,
     /// Ends the jobs that did not end in time after they were told that the server ends.
     Stop,
-    /// Clients whose connections have ended may have received their handles.
-    Unread,
     /// There may be descriptors again.
     Accept,
     /// A source couldn't be watched: it is looked at instead, and then watched again.

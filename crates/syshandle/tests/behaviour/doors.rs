@@ -1,14 +1,14 @@
 //! Doors: each holder has its own, and nobody can break or use those of others.
 
 use std::io::IoSlice;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use syshandle::{Encode, Guid, Interface};
 use syshandle_os::{Peer, Seqpacket};
-use syshandle_wire::{Encoder, FrameKind, Header, Limits};
+use syshandle_wire::{Body, Encoder, Fault, FrameKind, Header, Limits, Releases};
 
 use crate::support::bench::{Bench, Count, Counter, CounterClient};
-use crate::support::process::alone;
+use crate::support::process::{DESCRIPTORS_MAX, alone};
 use crate::support::raw::Raw;
 use crate::support::world::{World, file};
 use crate::support::{descriptors, eventually, eventually_no_more};
@@ -49,12 +49,8 @@ fn a_holder_that_misuses_its_door_breaks_no_reference_of_others() {
     for round in 0..3 {
         let hostile = Raw(door(&counter));
         hostile.send(&ATTACH(), &[], &[file().as_fd()]);
-        hostile.send(&Header::new(FrameKind::Attach), &[], &[]);
-        hostile.send(&Header::new(FrameKind::Call), b"body", &[file().as_fd(), file().as_fd()]);
         let (stream, _other) = std::os::unix::net::UnixStream::pair().unwrap();
         hostile.send(&ATTACH(), &[], &[stream.as_fd()]);
-        hostile.0.send(&[IoSlice::new(b"?")], &[]).unwrap();
-        hostile.0.send(&[IoSlice::new(&[])], &[]).unwrap();
         // Attached to itself, and to a door of another holder.
         hostile.send(&ATTACH(), &[], &[hostile.0.as_fd()]);
         hostile.send(&ATTACH(), &[], &[before.as_fd()]);
@@ -72,6 +68,43 @@ fn a_holder_that_misuses_its_door_breaks_no_reference_of_others() {
         keeper.kept_counter().unwrap().unwrap().add(0).unwrap();
     }
     assert_eq!(counter.add(0).unwrap(), 3);
+}
+
+#[test]
+fn a_frame_that_is_no_attach_ends_its_door_and_no_other_one() {
+    let world = World::new();
+    let counter = world.bench().counters(1).unwrap().remove(0);
+    let other = door(&counter);
+    let (file, channel) = (file(), Seqpacket::pair().unwrap().0);
+    let (file, channel) = (file.as_fd(), channel.as_fd());
+    let of = |kind| head(&Header::new(kind));
+    let with_body = [head(&Header { body: Body::Inline { len: 1 }, ..ATTACH() }), vec![0]].concat();
+    let releases = Releases::take_from(&mut vec![0]);
+    let frames: &[(&str, Vec<u8>, &[BorrowedFd<'_>])] = &[
+        ("without bytes", vec![], &[]),
+        ("of one byte", b"?".to_vec(), &[]),
+        ("of no kind", vec![99; Header::LEN], &[]),
+        ("too long", vec![FrameKind::Attach as u8; 2 * Header::FRAME_MAX], &[channel]),
+        ("a call", of(FrameKind::Call), &[]),
+        ("a hello", of(FrameKind::Hello), &[]),
+        ("a good-bye", of(FrameKind::Bye), &[]),
+        ("an attach without a handle", head(&ATTACH()), &[]),
+        ("an attach that declares none", of(FrameKind::Attach), &[channel]),
+        ("an attach with two handles", head(&ATTACH()), &[channel, file]),
+        ("an attach with a number", head(&Header { call: 1, ..ATTACH() }), &[channel]),
+        ("an attach with a body", with_body, &[channel]),
+        ("an attach that gives back", head(&Header { releases, ..ATTACH() }), &[channel]),
+    ];
+    for (what, bytes, handles) in frames {
+        println!("{what}");
+        let hostile = Raw(door(&counter));
+        hostile.0.send(&[IoSlice::new(bytes)], handles).unwrap();
+        hostile.ends();
+        assert!(counter.add(1).is_ok());
+    }
+    let (raw, _) = Raw::attached(&other);
+    raw.hello(Guid::NIL, <dyn Counter>::DESCRIPTION.iid);
+    add(&raw, 1, 0);
 }
 
 #[test]
@@ -101,6 +134,87 @@ fn a_client_at_a_door_shares_no_end_with_the_server() {
     }
     // The door of the reference itself may have been open before.
     eventually("the descriptors are closed", || bench.descriptors().unwrap() <= before);
+}
+
+/// Attaches without ever receiving the answer: looks at it, says hello on the end in it, and good-bye.
+/// Returns the return channel and the refusal, if it is one.
+fn attach_unread(door: &Seqpacket) -> (Raw, Option<Fault>) {
+    let (channel, _) = Raw::return_channel(door);
+    let Some(end) = channel.peek_handle() else {
+        let refused = channel.receive().unwrap();
+        assert_eq!(refused.header.kind, FrameKind::Refused);
+        return (channel, Some(Fault::read(&refused.body).unwrap()));
+    };
+    let raw = Raw(Seqpacket::from(end));
+    raw.hello(Guid::NIL, <dyn Counter>::DESCRIPTION.iid);
+    raw.send(&Header::new(FrameKind::Bye), &[], &[]);
+    raw.ends();
+    (channel, None)
+}
+
+#[test]
+fn answers_that_a_client_at_a_door_does_not_receive_count_as_handles_in_flight() {
+    // Half of that may be in flight, and this process may have five eighths of the half.
+    let world = World::with_environment(&[(DESCRIPTORS_MAX, "1024")]);
+    let bench = world.bench();
+    let counter = bench.counters(1).unwrap().remove(0);
+    let through = door(&counter);
+    let mut unread = Vec::new();
+    let refusal = loop {
+        match attach_unread(&through) {
+            (channel, None) => unread.push(channel),
+            (_, Some(refusal)) => break refusal,
+        }
+        assert!(unread.len() < 1000, "there is no limit");
+    };
+    let Fault::Busy { limit } = refusal else { panic!("{refusal}") };
+    assert_eq!(limit, "handles in flight to one client");
+    assert!((200..=320).contains(&unread.len()), "{}", unread.len());
+    let error = bench.events(100).unwrap_err();
+    assert!(error.to_string().contains("too many handles are in flight"), "{error}");
+    // Calls without handles go on.
+    counter.add(0).unwrap();
+    drop(unread);
+    eventually("a client that is gone has nothing in flight", || bench.events(100).is_ok());
+    let _ = Raw::attached(&through);
+}
+
+#[test]
+fn attaches_that_a_hostile_object_does_not_receive_count_as_handles_in_flight() {
+    let world = World::with_environment(&[(DESCRIPTORS_MAX, "1024")]);
+    let bench = world.bench();
+    let raw = Raw::open(
+        &world.socket(),
+        crate::support::bench::BENCH.clsid(),
+        <dyn Bench>::DESCRIPTION.iid,
+    );
+    let mut body = 0_u16.to_le_bytes().to_vec();
+    body.extend(1_u32.to_le_bytes());
+    let mut unread = Vec::new();
+    let is_limited = |call, unread: &mut Vec<Raw>| {
+        // The server calls an object whose door this process plays.
+        let (inner, outer) = Seqpacket::pair().unwrap();
+        let inner = Raw(inner);
+        raw.call(call, method(<dyn Bench>::DESCRIPTION, "add_to"), &body, &[outer.as_fd()]);
+        drop(outer);
+        let asks = inner.peek_handle();
+        if let Some(channel) = &asks {
+            // An answer that ends the server's wait.
+            let channel = Seqpacket::from(channel.try_clone().unwrap());
+            channel.send(&[IoSlice::new(b"no")], &[]).unwrap();
+            unread.push(inner);
+        }
+        let reply = raw.receive().unwrap();
+        assert_ne!(reply.header.code, 0, "the call of the object failed");
+        asks.is_none()
+    };
+    let calls = (1..1000).find(|call| is_limited(*call, &mut unread));
+    assert!(calls.is_some_and(|calls| (200..=321).contains(&calls)), "{calls:?}");
+    drop(unread);
+    let counter = CounterClient::in_process(Count::default()).unwrap();
+    eventually("an object that is gone has nothing in flight", || {
+        bench.add_to(&counter, 1).is_ok()
+    });
 }
 
 #[test]

@@ -2,10 +2,11 @@
 
 use std::os::fd::AsFd;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use syshandle::{ErrorKind, Event, Interface, ManualEvent, OwnedHandle, Ran};
-use syshandle_wire::{FrameKind, Header};
+use syshandle_os::Seqpacket;
+use syshandle_wire::{FrameKind, Greeting, Header, Limits, Offer};
 
 use crate::support::bench::{BENCH, Bench, BenchClient, Workbench, pattern, spare_descriptors};
 use crate::support::process::{CLIENTS_MAX, DESCRIPTORS_MAX, THREADS_MAX, alone};
@@ -128,8 +129,8 @@ fn more_methods_than_threads_wait_for_each_other() {
 
 #[test]
 fn calls_beyond_the_methods_of_one_client_wait_and_calls_beyond_those_are_refused() {
-    // Of two methods and eight calls that wait, this process may have three quarters, rounded up.
-    const RUN_AND_WAIT: usize = 2 + 6;
+    // Of two methods and eight calls that wait, this process may have five eighths, rounded up.
+    const RUN_AND_WAIT: usize = 2 + 5;
     let world = World::with_environment(&[(THREADS_MAX, "2")]);
     let bench = world.bench();
     for round in 0..5 {
@@ -169,7 +170,8 @@ fn more_clients_than_the_server_takes_are_told_so() {
 
 #[test]
 fn a_door_does_not_let_in_more_clients_than_the_server_takes() {
-    let world = World::with_environment(&[(CLIENTS_MAX, "3")]);
+    // Of which this process may have three.
+    let world = World::with_environment(&[(CLIENTS_MAX, "4")]);
     let first = world.bench();
     // The door itself, and who came through it.
     let second: BenchClient = first.cast().unwrap();
@@ -358,7 +360,7 @@ fn ask_for_events(raw: &Raw, first_call: u32) {
 
 #[test]
 fn handles_that_a_client_does_not_receive_count_also_after_its_connection_has_ended() {
-    // Half of that may be in flight, and this process may have three quarters of the half.
+    // Half of that may be in flight, and this process may have five eighths of the half.
     let world = World::with_environment(&[(DESCRIPTORS_MAX, "1024")]);
     let bench = world.bench();
     let open = || Raw::open(&world.socket(), BENCH.clsid(), <dyn Bench>::DESCRIPTION.iid);
@@ -369,7 +371,7 @@ fn handles_that_a_client_does_not_receive_count_also_after_its_connection_has_en
     let is_limited = |what: &str| {
         eventually(what, || match bench.events(100) {
             Ok(_) => false,
-            Err(error) => error.to_string().contains("on their way to this client"),
+            Err(error) => error.to_string().contains("too many handles are in flight"),
         });
     };
     let is_free = |what: &str| eventually(what, || bench.events(100).is_ok());
@@ -400,4 +402,57 @@ fn handles_that_a_client_does_not_receive_count_also_after_its_connection_has_en
     ask_for_events(&unread, 0);
     drop(unread);
     is_free("the client is gone");
+}
+
+/// A client whose server greets and receives nothing, and the server's end.
+fn client_of_a_deaf_server() -> (BenchClient, Raw) {
+    let (ours, theirs) = syshandle::socket_pair().unwrap();
+    let raw = Raw(Seqpacket::from(theirs));
+    let offers = vec![Offer { clsid: BENCH.clsid(), iid: <dyn Bench>::DESCRIPTION.iid }];
+    let greeting = Greeting { limits: Limits::default(), offers };
+    raw.send(&Header::new(FrameKind::Greeting), &greeting.write(), &[]);
+    (syshandle::from_socket(ours).unwrap(), raw)
+}
+
+#[test]
+fn a_call_whose_server_never_receives_ends_in_time_with_an_error_that_names_that() {
+    alone(|| {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+        setrlimit(Resource::Nofile, Rlimit { current: Some(512), maximum }).unwrap();
+        // The server is this process, which may have half of that in flight.
+        let handles: Vec<OwnedHandle> = (0..100).map(|_| file().into()).collect();
+        let call = |bench: &BenchClient| {
+            let began = Instant::now();
+            let error = bench.with_timeout(Duration::from_millis(50)).close(&handles).unwrap_err();
+            assert!(began.elapsed() < LONG, "{:?}", began.elapsed());
+            error
+        };
+        let is_limited = |error: &syshandle::Error| {
+            let text = "the handles can't be sent: the server does not receive earlier ones";
+            let is_busy = error.kind() == ErrorKind::Busy;
+            assert_eq!((is_busy, error.ran() == Ran::No), (is_busy, is_busy), "{error}");
+            assert_eq!(format!("{error:#}").contains(text), is_busy, "{error:#}");
+            is_busy
+        };
+        let before = [descriptors()];
+        let (bench, deaf) = client_of_a_deaf_server();
+        for _ in 0..2 {
+            assert_eq!(call(&bench).kind(), ErrorKind::TimedOut);
+        }
+        assert!(is_limited(&call(&bench)));
+        // Over another connection to the same server, and when the first one has ended.
+        let (other, deaf_too) = client_of_a_deaf_server();
+        assert!(is_limited(&call(&other)));
+        drop(bench);
+        assert!(is_limited(&call(&other)));
+        drop(deaf);
+        eventually("the server is gone, and what it had in flight", || !is_limited(&call(&other)));
+        drop((other, deaf_too));
+        // Looked at when connections end.
+        eventually_no_more(before, || {
+            drop(client_of_a_deaf_server());
+            [descriptors()]
+        });
+    });
 }

@@ -56,6 +56,7 @@ const CLIENT_CALLS: &[libc::c_long] = &[
     libc::SYS_write,
     // A reference to an object: whether it is one of this process.
     libc::SYS_getpid,
+    libc::SYS_geteuid,
     // Memory, also of values too large for a message.
     libc::SYS_memfd_create,
     libc::SYS_prlimit64,
@@ -99,7 +100,6 @@ const SERVER_CALLS: &[libc::c_long] = &[
     libc::SYS_rt_sigaction,
     libc::SYS_rt_sigreturn,
     // The user that the policy lets in.
-    libc::SYS_geteuid,
     // Events that a peer holds too.
     libc::SYS_io_setup,
     libc::SYS_io_submit,

@@ -1,10 +1,12 @@
 //! A client that says whatever a test wants, by the wire alone.
 
-use std::io::{ErrorKind, IoSlice};
+use std::io::{ErrorKind, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::Instant;
 
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use syshandle::Guid;
 use syshandle_os::Seqpacket;
 use syshandle_wire::{Body, FrameKind, Header, Hello};
@@ -123,6 +125,21 @@ impl Raw {
                 Err(error) => panic!("{error}"),
             }
         }
+    }
+
+    /// Takes a duplicate of the handle of the next frame, and leaves the frame unread.
+    pub(crate) fn peek_handle(&self) -> Option<OwnedFd> {
+        assert!(self.0.wait_readable(Instant::now() + LONG).unwrap(), "nothing comes");
+        let mut space =
+            [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1), ScmCredentials(1))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let mut bytes = vec![0; Header::FRAME_MAX];
+        let parts = &mut [IoSliceMut::new(&mut bytes)];
+        recvmsg(&self.0, parts, &mut control, RecvFlags::PEEK | RecvFlags::CMSG_CLOEXEC).unwrap();
+        control.drain().find_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(mut handles) => handles.next(),
+            _ => None,
+        })
     }
 
     /// Waits for the end of the connection.
