@@ -2,7 +2,6 @@
 
 #![cfg(not(windows))]
 #![expect(unsafe_code, reason = "fork without exec has no safe form")]
-#![expect(clippy::print_stdout, reason = "a skipped test says why")]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
 
 use std::fs::{self, File};

@@ -1,6 +1,5 @@
 //! A process that has called `prepare`, which counts for all of its threads: so a program of its own.
 #![cfg(target_os = "linux")]
-#![expect(clippy::unwrap_used, reason = "a failed assumption is a failed test")]
 
 use syshandle_os::{UserId, prepare};
 
