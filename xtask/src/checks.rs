@@ -187,7 +187,8 @@ cargo xtask miri    the tests of the crates without I/O in Miri, which sees unde
 ";
 
 /// The crates without I/O, and so without system calls that Miri doesn't know.
-const MIRI_PACKAGES: [&str; 3] = ["syshandle-wire", "syshandle-idl", "syshandle-com"];
+const MIRI_PACKAGES: [&str; 4] =
+    ["syshandle-wire", "syshandle-model", "syshandle-idl", "syshandle-com"];
 
 /// Runs the tests of the crates without I/O in Miri, where it is installed.
 pub(crate) fn miri(arguments: &[String]) -> ExitCode {

@@ -16,9 +16,9 @@ mod values;
 use std::cell::Cell;
 use std::fmt;
 
-use crate::model::Description;
 use definitions::Uses;
 use form::{Index, Types};
+use syshandle_model::Description;
 
 /// One change.
 #[derive(Clone, Debug, PartialEq, Eq)]

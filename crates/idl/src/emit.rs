@@ -12,10 +12,10 @@ use std::fmt::Write;
 
 use syn::Type;
 
-use crate::model::{
+use names::{Taken, camel, pascal};
+use syshandle_model::{
     Class, DefinitionKind, Description, Interface, Method, Parameter, plain_name, write_guid,
 };
-use names::{Taken, camel, pascal};
 use types::Types;
 
 /// The text of an `.idl` file for a description.

@@ -42,7 +42,7 @@ use crate::front::check::scope::View;
 use crate::front::diagnostic::{Diagnostic, Diagnostics, printable, quoted};
 use crate::front::program::Program;
 use crate::front::report::{self, Options, Read, Report};
-use crate::model::{Definition, Description};
+use syshandle_model::{Definition, Description};
 
 /// What became of `.idl` files.
 #[derive(Debug)]
@@ -93,7 +93,7 @@ impl Lowered {
     /// assert!(lowered.rust().contains("pub trait Counter {"));
     /// ```
     pub fn rust(&self) -> String {
-        crate::generate::text(&self.description)
+        crate::rust::text(&self.description)
     }
 }
 
@@ -110,7 +110,7 @@ pub fn describe_file(path: &std::path::Path, options: &Options) -> Result<Descri
         let (path, error) = (path.display().to_string(), error.to_string());
         format!("error: {}: {}\n", printable(&path), printable(&error))
     };
-    let file = crate::rust::modules::read(path)?;
+    let file = crate::rust::read(path)?;
     crate::rust::file(file).map_err(|errors| errors.into_iter().map(|error| told(&error)).collect())
 }
 

@@ -1,7 +1,5 @@
 //! The check refuses files that MIDL refuses and takes constructs of real files.
 
-#![cfg(feature = "front")]
-
 use syshandle_idl::{Options, Report, check_text, describe_text};
 
 fn report(text: &str) -> Report {

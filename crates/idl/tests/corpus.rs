@@ -1,7 +1,5 @@
 //! All `.idl` files of Wine's development package (`libwine-dev`): nobody here wrote them.
 
-#![cfg(feature = "front")]
-
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 

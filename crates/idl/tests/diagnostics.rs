@@ -2,8 +2,6 @@
 //!
 //! With `UPDATE_EXPECTED=1` the second ones are written anew.
 
-#![cfg(feature = "front")]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -1,11 +1,9 @@
 //! What `idl diff` says of each kind of change, both of `.idl` files and of traits: whether old
 //! peers go on working, and what gives a peer more than before.
 
-#![cfg(feature = "front")]
-
 use syshandle_idl::diff::diff;
-use syshandle_idl::model::Description;
 use syshandle_idl::{Options, describe_text};
+use syshandle_model::Description;
 
 /// An `.idl` file with these declarations, and an interface with these methods.
 fn idl(before: &str, methods: &str) -> Description {

@@ -1,15 +1,13 @@
 //! From traits to `.idl` files, and back: the same on the wire.
 
-#![cfg(feature = "front")]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use syshandle_idl::Diagnostic;
 use syshandle_idl::diff::diff;
 use syshandle_idl::emit::emit;
-use syshandle_idl::model::{Description, Interface, plain_name};
 use syshandle_idl::{Options, describe_text};
+use syshandle_model::{Description, Interface, plain_name};
 
 fn rust(text: &str) -> Description {
     let file = syn::parse_file(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
@@ -100,7 +98,7 @@ fn handles_with_rights() {
         ("RegKey", &["", "read"]),
     ] {
         for right in rights {
-            let kind = syshandle_idl::model::KINDS.iter().find(|(_, name)| *name == ty);
+            let kind = syshandle_model::KINDS.iter().find(|(_, name)| *name == ty);
             let kind = match ty {
                 "PipeReader" | "PipeWriter" => "pipe",
                 "UnsealedSection" => "section",
@@ -306,15 +304,15 @@ fn methods_of_this_project_are_refused_or_come_back() {
 }
 
 /// The types that an interface uses.
-fn used(all: &Description, interface: &Interface) -> Vec<syshandle_idl::model::Definition> {
+fn used(all: &Description, interface: &Interface) -> Vec<syshandle_model::Definition> {
     use quote::ToTokens;
-    use syshandle_idl::model::names;
+    use syshandle_model::names;
     let types = interface.methods.iter().flat_map(|method| {
         let parameters = method.parameters.iter().map(|of| of.ty.to_token_stream());
         parameters.chain([method.result.to_token_stream()])
     });
     let mut wanted = names(types.collect());
-    let mut used: Vec<syshandle_idl::model::Definition> = Vec::new();
+    let mut used: Vec<syshandle_model::Definition> = Vec::new();
     while let Some(name) = wanted.pop() {
         let definition = all.definitions.iter().find(|of| of.name == name);
         if let Some(definition) =

@@ -1,7 +1,5 @@
 //! Where imported and included files come from, and what the options do.
 
-#![cfg(feature = "front")]
-
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;

@@ -3,8 +3,6 @@
 //! Each test says that the reader ends. How its work grows with the input is counted in steps,
 //! which no other load on the machine changes.
 
-#![cfg(feature = "front")]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

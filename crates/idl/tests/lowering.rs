@@ -1,8 +1,6 @@
 //! What Rust comes of `.idl` files, as a whole: each `lowering/NAME.idl` against `NAME.rs` and,
 //! where something has no Rust, `NAME.stderr`. With `UPDATE_EXPECTED=1` these are written anew.
 
-#![cfg(feature = "front")]
-
 use std::fs;
 use std::path::Path;
 

@@ -1,7 +1,5 @@
 //! What Rust comes of `.idl` files, and what is refused.
 
-#![cfg(feature = "front")]
-
 use syshandle_idl::{Options, Report, describe_text};
 
 /// The Rust of a file with these members of an interface.

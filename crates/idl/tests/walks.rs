@@ -3,8 +3,6 @@
 //! Each test makes a file on which a walk without a memo or a limit would take minutes or overflow
 //! the stack. Work runs in a thread of its own with a deadline that no loaded machine exceeds.
 
-#![cfg(feature = "front")]
-
 use std::fmt::Write;
 use std::sync::mpsc;
 use std::thread;
@@ -171,7 +169,7 @@ fn names_that_differ_by_case_alone_are_numbered_in_linear_time() {
 }
 
 /// A description of Rust source.
-fn described(text: &str) -> syshandle_idl::model::Description {
+fn described(text: &str) -> syshandle_model::Description {
     let file = syn::parse_file(text).unwrap_or_else(|error| panic!("{error}"));
     syshandle_idl::rust::file(file).unwrap_or_else(|error| panic!("{error}"))
 }

@@ -32,7 +32,7 @@ impl Parse for Class {
             return Err(Error::new_spanned(interfaces, what));
         }
         input.parse::<Token![=]>()?;
-        let clsid = syshandle_idl::rust::guid(&input.parse::<Expr>()?)?;
+        let clsid = syshandle_model::traits::guid(&input.parse::<Expr>()?)?;
         input.parse::<Option<Token![;]>>()?;
         if !input.is_empty() {
             return Err(input.error("one class at a time: put this into another `class! { … }`"));
@@ -95,7 +95,7 @@ pub(crate) fn class(class: &Class) -> TokenStream {
 }
 
 /// Room for their identifiers in the mark that a server's program file carries.
-const INTERFACES_MAX: usize = syshandle_idl::model::CLASS_INTERFACES_MAX;
+const INTERFACES_MAX: usize = syshandle_model::CLASS_INTERFACES_MAX;
 
 /// Room for its name there.
 const NAME_MAX: usize = 64;

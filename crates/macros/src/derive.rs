@@ -7,8 +7,8 @@ use syn::spanned::Spanned;
 use syn::{
     Attribute, Data, DataEnum, DeriveInput, Error, Fields, Generics, Ident, Result, TypeParamBound,
 };
-use syshandle_idl::generate::{declared, doc_text, within};
-use syshandle_idl::rust::{docs, handle, range};
+use syshandle_model::generate::{declared, doc_text, within};
+use syshandle_model::traits::{docs, handle, range};
 
 /// `Encode` and `Describe`.
 pub(crate) fn encode(input: &DeriveInput) -> Result<TokenStream> {

@@ -9,10 +9,10 @@ use syn::{DeriveInput, ItemTrait, parse_macro_input};
 /// Part of the crate `syshandle`, to be used from there.
 #[proc_macro_attribute]
 pub fn interface(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    let interface =
-        read_trait(item).and_then(|item| syshandle_idl::rust::interface(arguments.into(), item));
+    let interface = read_trait(item)
+        .and_then(|item| syshandle_model::traits::interface(arguments.into(), item));
     match interface {
-        Ok(interface) => syshandle_idl::generate::interface(&interface),
+        Ok(interface) => syshandle_model::generate::interface(&interface),
         Err(error) => error.into_compile_error(),
     }
     .into()

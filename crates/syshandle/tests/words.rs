@@ -1,7 +1,7 @@
 //! The words that an interface may use are those that the proof of handles knows.
 
 use syshandle::{Files, Kind, Rights, Sockets};
-use syshandle_idl::model::{FILES, KINDS, RIGHTS, SOCKETS};
+use syshandle_model::{FILES, KINDS, RIGHTS, SOCKETS};
 
 #[test]
 fn every_kind_has_its_word_and_its_constant() {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::ValueEnum;
 use syshandle_idl::diff::{Change, diff};
-use syshandle_idl::model::Description;
+use syshandle_model::Description;
 
 use super::Reading;
 use crate::output::{errln, outln};

@@ -11,7 +11,7 @@ use quote::ToTokens;
 use syn::{Expr, ExprLit, GenericArgument, Lit, PathArguments};
 use syshandle::describe::{Definition, Describe, Interface, Method, Parameter, Type, Variant};
 use syshandle::{Declared, Guid, Kind, Kinds};
-use syshandle_idl::model::{self, DefinitionKind, Description, Handle, numbers, plain_name};
+use syshandle_model::{self as model, DefinitionKind, Description, Handle, numbers, plain_name};
 
 thread_local! {
     static DEFINITIONS: RefCell<Vec<Definition>> = const { RefCell::new(Vec::new()) };

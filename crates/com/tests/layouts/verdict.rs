@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use syshandle_com::{Compiled, HandleForm};
 use syshandle_idl::Lowered;
-use syshandle_idl::model::{self, plain_name};
+use syshandle_model::{self as model, plain_name};
 
 use crate::ndr::Reader;
 use crate::widl;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use proc_macro2::Ident;
 
-use crate::model::plain_name;
+use syshandle_model::plain_name;
 
 /// The name by which a member is known: a keyword is no name in Rust by itself, but may be one
 /// elsewhere.

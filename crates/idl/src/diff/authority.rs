@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::model::{Handle, KINDS};
+use syshandle_model::{Handle, KINDS};
 
 /// The possible kinds and rights of a handle, by its type and its declaration.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use super::align::{Step, align};
 use super::form::{Form, Types};
 use super::values::to;
 use super::{Comparison, Ways};
-use crate::model::{DefinitionKind, Field, Parameter, Variant, numbers, plain_name};
+use syshandle_model::{DefinitionKind, Field, Parameter, Variant, numbers, plain_name};
 
 /// Which ways the types of a description go.
 pub(super) struct Uses {

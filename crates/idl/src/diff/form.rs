@@ -10,7 +10,9 @@ use syn::{GenericArgument, PathArguments, Type};
 
 use super::Budget;
 use super::authority::Authority;
-use crate::model::{Definition, DefinitionKind, Description, Handle, Interface, Parameter, Range};
+use syshandle_model::{
+    Definition, DefinitionKind, Description, Handle, Interface, Parameter, Range,
+};
 
 /// The form of a value on the wire, as its reader sees it.
 #[derive(Clone, Debug, PartialEq)]

@@ -6,7 +6,7 @@ use super::align::{Step, align, known_as};
 use super::form::{Form, Types, Value};
 use super::values::to;
 use super::{Comparison, Ways};
-use crate::model::{Class, Description, Interface, Method, Parameter, plain_name, write_guid};
+use syshandle_model::{Class, Description, Interface, Method, Parameter, plain_name, write_guid};
 
 impl<'d> Comparison<'d> {
     /// All interfaces: the same ones by their identifiers, or else by their names.

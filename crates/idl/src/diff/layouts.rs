@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::Comparison;
-use crate::model::Layout;
+use syshandle_model::Layout;
 
 /// A change of the COM layout of a method or a type.
 pub(super) struct LayoutChange {

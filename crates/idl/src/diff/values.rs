@@ -6,8 +6,8 @@ use super::align::{Step, align, known_as};
 use super::authority::Authority;
 use super::form::{Form, Given, Value};
 use super::{Comparison, Ways};
-use crate::model::DefinitionKind::{Enum, Struct};
-use crate::model::{Parameter, Range, Variant, numbers};
+use syshandle_model::DefinitionKind::{Enum, Struct};
+use syshandle_model::{Parameter, Range, Variant, numbers};
 
 /// A difference within a value.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use syn::Type;
 
 use super::Emitter;
 use super::names::{Taken, camel};
-use crate::model::{Definition, DefinitionKind, Field, Variant, names, numbers, plain_name};
+use syshandle_model::{Definition, DefinitionKind, Field, Variant, names, numbers, plain_name};
 
 impl<'d> Emitter<'d> {
     /// All of them: C's languages know a name only from its declaration on.

@@ -1,7 +1,7 @@
 //! Kinds of handles and their rights in the words of `system_handle`.
 
 use super::types::Said;
-use crate::model::{Handle, KINDS};
+use syshandle_model::{Handle, KINDS};
 
 /// The `system_handle(…)` of a type, if it is a handle.
 pub(super) fn attribute(ty: &str, declared: Option<&Handle>) -> Said<Option<String>> {

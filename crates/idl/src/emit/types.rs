@@ -7,7 +7,9 @@ use syn::{GenericArgument, PathArguments, Type};
 
 use super::handles;
 use super::names::Taken;
-use crate::model::{Definition, DefinitionKind, Description, Handle, Parameter, Range, plain_name};
+use syshandle_model::{
+    Definition, DefinitionKind, Description, Handle, Parameter, Range, plain_name,
+};
 
 /// The types that a description has.
 pub(super) struct Types<'d> {

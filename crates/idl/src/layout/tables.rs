@@ -7,7 +7,9 @@ use quote::ToTokens;
 use syn::{Expr, ExprLit, GenericArgument, Lit, PathArguments};
 
 use super::{Count, Direction, Slot, Type};
-use crate::model::{self, Definition, DefinitionKind, Description, Handle, KINDS, Method};
+use syshandle_model::{
+    self as model, Definition, DefinitionKind, Description, Handle, KINDS, Method,
+};
 
 /// The types of a description by name.
 pub(crate) struct Tables<'d> {

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use syn::{GenericArgument, PathArguments, Type, TypePath};
 
-use crate::model::{DefinitionKind, Description};
+use syshandle_model::{DefinitionKind, Description};
 
 /// Puts boxes where a type would be of infinite size.
 pub(super) fn insert(description: &mut Description) {

@@ -5,7 +5,7 @@ use super::{Lowering, ident, names};
 use crate::front::ast::{AttributeName, Class};
 use crate::front::check::symbols::Definition;
 use crate::front::diagnostic::quoted;
-use crate::model::{self, CLASS_INTERFACES_MAX};
+use syshandle_model::{self as model, CLASS_INTERFACES_MAX};
 
 impl<'a> Lowering<'_, 'a> {
     /// Describes a class with the interfaces that its objects have.

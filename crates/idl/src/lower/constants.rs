@@ -9,7 +9,7 @@ use super::{Lowering, ident, names};
 use crate::front::ast::{Constant, Identifier};
 use crate::front::constant;
 use crate::front::diagnostic::{Diagnostic, quoted};
-use crate::model::{Definition, DefinitionKind};
+use syshandle_model::{Definition, DefinitionKind};
 
 impl<'a> Lowering<'_, 'a> {
     /// Describes a constant. One of a type that means nothing here is left out, since nothing

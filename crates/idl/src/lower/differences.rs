@@ -8,7 +8,7 @@ use crate::front::Span;
 use crate::front::diagnostic::{Diagnostic, did_you_mean, quoted};
 use crate::front::report::{self, Options};
 use crate::layout::{Tables, compare};
-use crate::model::{Description, Method};
+use syshandle_model::{Description, Method};
 
 impl State {
     /// Marks the methods whose layout differs, and reports those of interfaces that aren't private.

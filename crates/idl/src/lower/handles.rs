@@ -8,7 +8,7 @@ use super::{Lowering, Result, ident};
 use crate::front::ast::{Argument, AttributeName};
 use crate::front::check::system_handle::Rights;
 use crate::front::constant;
-use crate::model::Handle;
+use syshandle_model::Handle;
 
 impl<'a> Lowering<'_, 'a> {
     /// The type of a handle, and what is declared of it.

@@ -9,7 +9,7 @@ use crate::front::ast::{AttributeName, Interface, Method};
 use crate::front::check::symbols::Definition;
 use crate::front::diagnostic::{Diagnostic, quoted};
 use crate::front::limits::{CHAIN_MAX, LOWERED_VALUES_MAX};
-use crate::model;
+use syshandle_model as model;
 
 impl<'a> Lowering<'_, 'a> {
     /// Describes an interface, if it isn't yet.

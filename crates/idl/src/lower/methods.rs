@@ -9,7 +9,7 @@ use super::types::{SIZES, Value};
 use super::{Lowering, Refused, Result, ident, names};
 use crate::front::ast::{AttributeName, Derivation, Method, Parameter, TypeKind};
 use crate::front::diagnostic::quoted;
-use crate::model::{self, CLIENT_METHODS, Definition, DefinitionKind};
+use syshandle_model::{self as model, CLIENT_METHODS, Definition, DefinitionKind};
 
 impl<'a> Lowering<'_, 'a> {
     /// A method of an interface. All that is wrong with it is said.

@@ -7,7 +7,7 @@ use super::types::SIZES;
 use crate::front::ast::{
     Attribute, AttributeName, Attributes, Declarator, Expression, ExpressionKind, UnaryOperator,
 };
-use crate::model::Range;
+use syshandle_model::Range;
 
 /// By their names: whether they disappear from what goes in, and from what comes out.
 #[derive(Default)]

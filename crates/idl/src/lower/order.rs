@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::model::{Definition, names};
+use syshandle_model::{Definition, names};
 
 /// Puts definitions that others use before these, as far as there is no circle.
 pub(super) fn by_use(definitions: &mut Vec<Definition>) {

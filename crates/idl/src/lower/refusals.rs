@@ -7,7 +7,7 @@ use quote::ToTokens;
 
 use super::State;
 use crate::front::diagnostic::{Diagnostic, did_you_mean, quoted};
-use crate::model::{Description, names};
+use syshandle_model::{Description, names};
 
 impl State {
     /// Leaves out what uses something that was refused, until nothing does, and says so.

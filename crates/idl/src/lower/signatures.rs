@@ -15,7 +15,7 @@ use crate::front::check::symbols::Definition;
 use crate::front::check::system_handle::Rights;
 use crate::front::constant::{self, IntegerType};
 use crate::front::limits::{CHAIN_MAX, DERIVATIONS_MAX};
-use crate::model::Layout;
+use syshandle_model::Layout;
 
 impl<'a> Lowering<'_, 'a> {
     /// The layout of a parameter or a field, with its name.

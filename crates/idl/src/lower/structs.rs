@@ -17,7 +17,7 @@ use crate::front::ast::{
 use crate::front::constant;
 use crate::front::diagnostic::{Diagnostic, quoted};
 use crate::front::token::Name;
-use crate::model::{self, Definition, DefinitionKind, Parameter, Range, Variant};
+use syshandle_model::{self as model, Definition, DefinitionKind, Parameter, Range, Variant};
 
 impl<'a> Lowering<'_, 'a> {
     /// The type of a struct, whose fields are described later if they aren't yet.

@@ -9,7 +9,7 @@ use crate::front::ast::{Argument, AttributeName, BaseType, Bounds, Derivation, E
 use crate::front::constant::{self, IntegerType};
 use crate::front::diagnostic::quoted;
 use crate::front::work;
-use crate::model::{Handle, Range};
+use syshandle_model::{Handle, Range};
 
 /// A type, and what is declared of the handles in it.
 pub(super) struct Value {

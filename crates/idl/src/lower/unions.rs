@@ -10,7 +10,7 @@ use crate::front::Span;
 use crate::front::ast::{Arm, Attribute, AttributeName, Expression, ExpressionKind, UnionType};
 use crate::front::diagnostic::quoted;
 use crate::front::token::Name;
-use crate::model::{DefinitionKind, Parameter, Variant};
+use syshandle_model::{DefinitionKind, Parameter, Variant};
 
 impl<'a> Lowering<'_, 'a> {
     /// The type of a union, whose arms are described later if they aren't yet.

@@ -9,8 +9,8 @@ use syn::{
     Visibility,
 };
 
-use super::{Errors, docs, handle, interface, range};
-use crate::model::{
+use syshandle_model::traits::{Errors, docs, handle, interface, range};
+use syshandle_model::{
     Class, Definition, DefinitionKind, Description, Field, Parameter, Variant, parse_guid,
 };
 

@@ -84,7 +84,7 @@ impl Reader {
         folders: &[PathBuf],
         depth: usize,
     ) -> Result<(), String> {
-        let name = crate::model::plain_name(&module.ident);
+        let name = syshandle_model::plain_name(&module.ident);
         if let Some((_, items)) = &mut module.content {
             let inner: Vec<_> = folders.iter().map(|folder| folder.join(&name)).collect();
             return self.items(items, of, &inner, depth);

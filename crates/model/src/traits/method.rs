@@ -9,7 +9,7 @@ use syn::{
 };
 
 use super::{Errors, docs, handle, range, refuse_attributes};
-use crate::model::{CLIENT_METHODS, Handle, Method, Parameter};
+use crate::{CLIENT_METHODS, Handle, Method, Parameter};
 
 /// Reads a method.
 pub(super) fn method(function: &TraitItemFn) -> Result<Method> {

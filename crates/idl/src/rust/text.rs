@@ -2,11 +2,11 @@
 
 use syn::{File, Item};
 
-use super::source;
-use crate::model::{Class, Description, write_guid};
+use super::source::source;
+use syshandle_model::{Class, Description, write_guid};
 
 /// The Rust of a description, as a text.
-pub fn text(description: &Description) -> String {
+pub(crate) fn text(description: &Description) -> String {
     let mut text = HEAD.to_owned();
     // What is inside a macro's braces is nothing that can be laid out: classes are written by hand.
     let without_classes = Description { classes: Vec::new(), ..description.clone() };

@@ -1,5 +1,5 @@
 //! What is said of mistakes in a trait, and at which token: each `traits/NAME.rs` against
-//! `traits/NAME.txt`. `UPDATE_EXPECTED=1 cargo test -p syshandle-idl --test traits` writes the
+//! `traits/NAME.txt`. `UPDATE_EXPECTED=1 cargo test -p syshandle-model --test traits` writes the
 //! latter anew.
 
 #![expect(clippy::unwrap_used, reason = "a failed assumption is a failed test")]
@@ -40,7 +40,7 @@ fn mistakes(source: &str) -> String {
             Meta::List(list) => list.tokens,
             _ => proc_macro2::TokenStream::new(),
         };
-        match syshandle_idl::rust::interface(arguments, item) {
+        match syshandle_model::traits::interface(arguments, item) {
             Ok(interface) => {
                 writeln!(told, "{}: no mistake\n", interface.name).unwrap();
             }

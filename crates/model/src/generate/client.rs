@@ -7,7 +7,7 @@ use syn::spanned::Spanned;
 use super::lend::{lent, received};
 use super::server::client_name;
 use super::{declared, docs};
-use crate::model::{Interface, Method, Parameter};
+use crate::{Interface, Method, Parameter};
 
 /// The client of an interface.
 pub(super) fn client(interface: &Interface) -> TokenStream {

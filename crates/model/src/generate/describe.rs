@@ -7,7 +7,7 @@ use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 
 use super::{declared, doc_text, guid};
-use crate::model::{Handle, Interface, Method};
+use crate::{Handle, Interface, Method};
 
 /// The description of an interface, as an expression.
 pub(super) fn interface(interface: &Interface) -> TokenStream {

@@ -7,18 +7,11 @@ mod client;
 mod describe;
 mod lend;
 mod server;
-mod source;
-#[cfg(feature = "front")]
-mod text;
 
 use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{format_ident, quote};
 
-pub use source::{handle, range, source};
-#[cfg(feature = "front")]
-pub use text::text;
-
-use crate::model::{Handle, Interface, KINDS, Range};
+use crate::{Handle, Interface, KINDS, Range};
 
 /// The Rust of an interface: the trait, its client, its description, and what ties them together.
 pub fn interface(interface: &Interface) -> TokenStream {
@@ -86,6 +79,6 @@ pub fn doc_text(lines: &[String]) -> String {
 }
 
 /// Documentation as attributes.
-fn docs(lines: &[String]) -> TokenStream {
+pub fn docs(lines: &[String]) -> TokenStream {
     quote!(#(#[doc = #lines])*)
 }

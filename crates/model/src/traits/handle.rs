@@ -6,7 +6,7 @@ use syn::{Attribute, Error, Result, Token};
 
 use super::Errors;
 use super::words::nearest;
-use crate::model::{FILES, Handle, KINDS, RIGHTS, SOCKETS};
+use crate::{FILES, Handle, KINDS, RIGHTS, SOCKETS};
 
 /// What the `#[handle(…)]` among these attributes declares, if there is one.
 ///

@@ -5,7 +5,7 @@ use quote::{format_ident, quote};
 use syn::spanned::Spanned;
 
 use super::{declared, describe, docs, within};
-use crate::model::{Interface, Method, Parameter};
+use crate::{Interface, Method, Parameter};
 
 /// The trait as the server implements it, and its dispatch.
 pub(super) fn trait_and_dispatch(interface: &Interface) -> TokenStream {

@@ -8,14 +8,14 @@ use std::collections::{HashMap, HashSet};
 use proc_macro2::{Literal, TokenStream};
 use quote::{ToTokens, quote};
 
-use super::docs;
-use crate::model::{
+use syshandle_model::generate::docs;
+use syshandle_model::{
     Class, Definition, DefinitionKind, Description, Field, Handle, Interface, Method, Parameter,
     Range, Variant, names, write_guid,
 };
 
 /// The Rust of a description, as source.
-pub fn source(description: &Description) -> TokenStream {
+pub(super) fn source(description: &Description) -> TokenStream {
     let plain = Plain::of(description);
     let definitions = description.definitions.iter().map(|of| definition(of, &plain));
     let interfaces = description.interfaces.iter().map(interface);
@@ -60,13 +60,13 @@ fn parameter(Parameter { name, ty, handle: declared, range: bounds }: &Parameter
 }
 
 /// The `#[range(…)]` of a declaration.
-pub fn range(Range { from, to }: Range) -> TokenStream {
+fn range(Range { from, to }: Range) -> TokenStream {
     let (from, to) = (Literal::i128_unsuffixed(from), Literal::i128_unsuffixed(to));
     quote!(#[range(#from..=#to)])
 }
 
 /// The `#[handle(…)]` of a declaration.
-pub fn handle(handle: &Handle) -> TokenStream {
+fn handle(handle: &Handle) -> TokenStream {
     let Handle { kinds, sockets, files, at_least, at_most } = handle;
     let kinds = kinds.iter().map(|kind| {
         let sorts: &[proc_macro2::Ident] = match kind.to_string().as_str() {

@@ -2,7 +2,7 @@
 
 use syn::{Attribute, Error, Expr, ExprLit, ExprRange, Lit, RangeLimits, Result, UnOp};
 
-use crate::model::Range;
+use crate::Range;
 
 /// The bounds that the `#[range(…)]` among these attributes declares, if there is one.
 ///

@@ -1,0 +1,161 @@
+//! Reads traits into the model. Each error has the span of the token that causes it.
+
+mod handle;
+mod method;
+mod range;
+mod words;
+
+use proc_macro2::{Span, TokenStream};
+use quote::ToTokens;
+use syn::parse::Parser;
+use syn::punctuated::Punctuated;
+use syn::spanned::Spanned;
+use syn::{Attribute, Error, Expr, ExprLit, ItemTrait, Lit, Meta, Result, Token, TraitItem};
+
+pub use handle::handle;
+pub use range::range;
+
+use crate::{Interface, parse_guid};
+
+/// Reads a trait with the arguments of its `#[interface(…)]` attribute.
+///
+/// # Errors
+/// All mistakes of the trait at once, each with the place and what to write.
+pub fn interface(arguments: TokenStream, item: ItemTrait) -> Result<Interface> {
+    let mut errors = Errors::default();
+    let arguments = errors.keep(self::arguments(arguments));
+    check_head(&item, &mut errors);
+    let mut methods = Vec::new();
+    for item in &item.items {
+        match item {
+            TraitItem::Fn(function) => methods.extend(errors.keep(method::method(function))),
+            other => errors.push(Error::new(
+                other.span(),
+                "an interface has methods only: move this to another trait",
+            )),
+        }
+    }
+    errors.finish()?;
+    let (iid, is_private) = arguments.unwrap_or_default();
+    Ok(Interface {
+        iid,
+        docs: docs(&item.attrs),
+        visibility: item.vis.to_token_stream(),
+        name: item.ident,
+        bases: Vec::new(),
+        is_private,
+        methods,
+    })
+}
+
+/// The identifier among the arguments of the attribute, and whether they say `com = "private"`.
+fn arguments(arguments: TokenStream) -> Result<([u8; 16], bool)> {
+    const MISSING: &str = "an interface needs an identifier of its own, made once and never changed: \
+                           write `#[interface(iid = \"…\")]` with the output of `uuidgen`";
+    if arguments.is_empty() {
+        return Err(Error::new(Span::call_site(), MISSING));
+    }
+    let list = Punctuated::<Meta, Token![,]>::parse_terminated.parse2(arguments.clone())?;
+    let (mut iid, mut is_private) = (None, false);
+    for argument in list {
+        let Meta::NameValue(pair) = argument else {
+            return Err(Error::new_spanned(arguments, MISSING));
+        };
+        if pair.path.is_ident("iid") && iid.is_none() {
+            iid = Some(guid(&pair.value)?);
+        } else if pair.path.is_ident("com") && !is_private {
+            is_private = is_text(&pair.value, "private");
+            if !is_private {
+                let what = "only `com = \"private\"` is known here";
+                return Err(Error::new_spanned(pair.value, what));
+            }
+        } else {
+            let what = "only `iid = \"…\"` and `com = \"private\"` are known here, each once";
+            return Err(Error::new_spanned(pair.path, what));
+        }
+    }
+    let iid = iid.ok_or_else(|| Error::new_spanned(arguments, MISSING))?;
+    Ok((iid, is_private))
+}
+
+/// Whether an expression is this string literal.
+fn is_text(of: &Expr, text: &str) -> bool {
+    matches!(of, Expr::Lit(ExprLit { lit: Lit::Str(known), .. }) if known.value() == text)
+}
+
+/// The GUID in a string literal.
+///
+/// # Errors
+/// It is none.
+pub fn guid(value: &Expr) -> Result<[u8; 16]> {
+    let text = match value {
+        Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => text,
+        other => return Err(Error::new_spanned(other, "write the identifier as a string")),
+    };
+    parse_guid(&text.value()).ok_or_else(|| {
+        let what = "an identifier is written as 8-4-4-4-12 hexadecimal digits";
+        Error::new_spanned(text, what)
+    })
+}
+
+/// Checks what stands before the methods.
+fn check_head(item: &ItemTrait, errors: &mut Errors) {
+    if !item.generics.params.is_empty() {
+        let what = "an interface has one form on the wire: it can't be generic";
+        errors.push(Error::new_spanned(&item.generics, what));
+    }
+    if !item.supertraits.is_empty() {
+        let what = "an interface is `Send + Sync + 'static` by itself, and has no other supertraits; \
+                    an object may have several interfaces instead";
+        errors.push(Error::new_spanned(&item.supertraits, what));
+    }
+    if let Some(token) = &item.unsafety {
+        errors.push(Error::new_spanned(token, "an interface is safe to implement"));
+    }
+    errors.keep(item.modifiers.require_empty());
+    refuse_attributes(&item.attrs, errors);
+}
+
+/// Refuses attributes that would be lost.
+fn refuse_attributes(attributes: &[Attribute], errors: &mut Errors) {
+    for attribute in attributes.iter().filter(|attribute| !attribute.path().is_ident("doc")) {
+        let what = "only documentation, `#[handle(…)]` and `#[range(…)]` can stand here";
+        errors.push(Error::new_spanned(attribute, what));
+    }
+}
+
+/// The lines of the documentation.
+pub fn docs(attributes: &[Attribute]) -> Vec<String> {
+    let lines = attributes.iter().filter_map(|attribute| match &attribute.meta {
+        Meta::NameValue(pair) if pair.path.is_ident("doc") => match &pair.value {
+            Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text.value()),
+            _ => None,
+        },
+        _ => None,
+    });
+    lines.collect()
+}
+
+/// Mistakes, collected so that all are told at once.
+#[derive(Debug, Default)]
+pub struct Errors(Option<Error>);
+
+impl Errors {
+    /// Keeps an error.
+    pub fn push(&mut self, error: Error) {
+        match &mut self.0 {
+            Some(first) => first.combine(error),
+            None => self.0 = Some(error),
+        }
+    }
+
+    /// The value, or nothing and the error kept.
+    pub fn keep<T>(&mut self, result: Result<T>) -> Option<T> {
+        result.map_err(|error| self.push(error)).ok()
+    }
+
+    /// All that were kept.
+    pub fn finish(self) -> Result<()> {
+        self.0.map_or(Ok(()), Err)
+    }
+}
