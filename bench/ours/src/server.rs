@@ -58,11 +58,13 @@ impl Handles for Bench {
     }
 
     fn wait_for(&self, context: &Context, event: Event) -> Result<()> {
-        context.when(event, PATIENCE, |_| {})
+        context.when(event, PATIENCE, |_| {})?;
+        Ok(())
     }
 
     fn wait_long(&self, context: &Context) -> Result<()> {
-        context.after(LONG, |_| {})
+        context.after(LONG, |_| {})?;
+        Ok(())
     }
 
     fn file(&self, _file: File) -> Result<u64> {

@@ -86,7 +86,7 @@ cfg_if::cfg_if! {
 
         pub use activation::Activation;
         pub use registration::{Registered, RegisteredProxy, Registry};
-        pub use server::{Context, Outcome, Server, TimerOutcome};
+        pub use server::{BackgroundTask, Context, Outcome, Server, TimerOutcome};
     } else {
         mod activation;
         mod arrived;
@@ -110,7 +110,7 @@ cfg_if::cfg_if! {
         };
         pub use client::{Pending, Starter, together};
         pub use direct::{connect, from_door, from_socket, make_door, prepare, socket_pair};
-        pub use server::{Context, Outcome, Policy, Server, TimerOutcome};
+        pub use server::{BackgroundTask, Context, Outcome, Policy, Server, TimerOutcome};
         #[cfg(feature = "tokio")]
         pub use syshandle_os::asynchronous;
         pub use syshandle_os::{

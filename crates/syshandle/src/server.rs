@@ -3,6 +3,7 @@
 mod accept;
 mod activity;
 mod arguments;
+mod background_task;
 mod connection;
 mod context;
 mod crew;
@@ -43,6 +44,7 @@ use signal_hook::consts::SIGTERM;
 use syshandle_os::{Filesystems, Interest, OwnedHandle, Poller, Seqpacket, UserId};
 use syshandle_wire::{Greeting, Guid, Limits, Offer};
 
+pub use background_task::BackgroundTask;
 pub use context::Context;
 pub(crate) use doors::InnerDoor;
 pub use incoming::Incoming;
@@ -223,10 +225,18 @@ impl Server {
     /// Sets how long the server waits after `SIGTERM` for methods and background tasks to end. The
     /// default is ten seconds.
     ///
-    /// Then tasks that still wait are told that the server ends ([`Outcome::Stopping`]), and objects
-    /// are dropped; each of these steps takes at most one second. [`run`](Self::run) returns at most
-    /// three seconds after the timeout, also if methods, tasks or destructors block forever. Threads
-    /// that they block end with the process. [`idle_exit`](Self::idle_exit) does not interrupt a
+    /// `SIGTERM` and `syshandle stop` end a server in these steps. Time counts from the signal.
+    ///
+    /// | when | what happens |
+    /// |---|---|
+    /// | at once | No new connections or calls: a call is refused with [`ErrorKind::Disconnected`], and did not run. [`Context::is_stopping`] becomes `true`. Methods that run, and background tasks, go on. A new server may start. |
+    /// | all have ended | The server closes its connections, drops its objects and ends. |
+    /// | `timeout` | Background tasks that still wait end with [`Outcome::Stopping`] or [`TimerOutcome::Stopping`], and have one second. |
+    /// | then | All connections close. A call whose method still runs fails at its client with [`ErrorKind::Disconnected`]: "the server was stopped before the call ended", and may have run. [`Context::is_cancelled`] becomes `true`. Methods and destructors have one second to end. |
+    /// | `timeout` and at most three seconds | [`run`](Self::run) returns `Ok`, also if methods, tasks or destructors block forever. Threads that they block end with the process. |
+    ///
+    /// A service manager that kills a server must wait longer than this: systemd's
+    /// `TimeoutStopSec=` is 90 s by default. [`idle_exit`](Self::idle_exit) does not interrupt a
     /// method or task that runs.
     #[must_use]
     pub fn drain_timeout(mut self, timeout: Duration) -> Self {

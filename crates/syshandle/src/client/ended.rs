@@ -34,6 +34,10 @@ impl Ended {
                 return Error::new(ErrorKind::Disconnected, end.has_ended());
             }
             Self::NotServed(fault) => return Error::from_fault(fault).did_not_run(),
+            // The drain timeout ended before the method did.
+            Self::Refused(Fault::Draining) => {
+                Error::new(ErrorKind::Disconnected, end.was_stopped())
+            }
             // The fault is about the connection, so it doesn't tell of any call whether it ran.
             Self::Refused(fault) => Error::from_fault(fault).did_not_run(),
             Self::Deaf => Error::new(ErrorKind::Disconnected, "the server takes no more calls"),
@@ -75,6 +79,13 @@ impl OtherEnd {
         match self {
             Self::Server => "the server died",
             Self::Object => "the process that serves the object died",
+        }
+    }
+
+    fn was_stopped(self) -> &'static str {
+        match self {
+            Self::Server => "the server was stopped before the call ended",
+            Self::Object => "the process that serves the object was stopped before the call ended",
         }
     }
 

@@ -319,15 +319,16 @@ impl Connection {
     }
 
     /// Ends the connection because the server is done. Good-bye means that what wasn't answered by
-    /// now did not run: where that isn't so there is none, and the client learns from the end of
-    /// file that the server is gone.
+    /// now did not run. While calls run, the client is told instead that the server was stopped.
     pub(crate) fn close(&self, reactor: &Arc<Reactor>) {
         let mut state = self.state();
         self.send_held(&mut state);
-        if state.end.is_idle() && state.owed.is_empty() {
-            // If the client is gone, the end of file tells as much.
-            let _ = self.link.send_last(&Header::new(FrameKind::Bye), &[]);
-        }
+        let (header, body) = match state.end.is_idle() && state.owed.is_empty() {
+            true => (Header::new(FrameKind::Bye), Vec::new()),
+            false => ServerEnd::<()>::refused(&Fault::Draining),
+        };
+        // If the client is gone, the end of file tells as much.
+        let _ = self.link.send_last(&header, &body);
         // Under the same lock: no call may run that the client was told did not.
         self.end_locked(state, reactor, true);
     }

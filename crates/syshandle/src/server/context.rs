@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use syshandle_os::{Credentials, Waitable};
 use syshandle_wire::Fault;
 
+use super::background_task::BackgroundTask;
 use super::connection::Connection;
 use super::doors::ServedObject;
 use super::jobs::{Job, Outcome, TimerOutcome, UserObject};
@@ -60,6 +61,17 @@ impl Context {
         self.call.is_cancelled() || self.connection.session().is_gone()
     }
 
+    /// Returns whether the server is about to end: it received `SIGTERM` or was stopped by
+    /// `syshandle stop`.
+    ///
+    /// The client still waits for the result, so [`is_cancelled`](Self::is_cancelled) stays `false`.
+    /// A method that can end within [`Server::drain_timeout`](crate::Server::drain_timeout) goes on.
+    /// A method that takes longer checks this between steps, and returns an error or a partial
+    /// result in time. What happens when is listed there.
+    pub fn is_stopping(&self) -> bool {
+        self.reactor.is_draining()
+    }
+
     /// Does `work` when `object` is signalled, or `timeout` has passed, or the client has died;
     /// the outcome says which. No thread waits meanwhile, and the server stays alive.
     ///
@@ -69,6 +81,31 @@ impl Context {
     /// An event that resets itself is reset. It is owned by the wait, and closed before the work
     /// begins. A client that lets go in order, and lives on, ends nothing.
     ///
+    /// The returned handle can [cancel](BackgroundTask::cancel) the task. Dropping the handle does not.
+    ///
+    /// A task waits once. Its callback may start the next one on a clone of the context, for instance
+    /// to serve a queue whose event is signalled again and again:
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use syshandle::{Context, Event, Outcome, Result};
+    /// fn serve_queue(context: &Context, event: Event) -> Result<()> {
+    ///     let (next, again) = (context.clone(), event.try_clone()?);
+    ///     context.when(event, Duration::MAX, move |outcome| {
+    ///         if outcome == Outcome::Fired {
+    ///             println!("the queue has work");
+    ///             if let Err(error) = serve_queue(&next, again) {
+    ///                 next.fail(error.to_string());
+    ///             }
+    ///         }
+    ///     })?;
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// To stop such a series, set a flag that the callback checks before it starts the next task, then
+    /// cancel the latest one.
+    ///
     /// # Errors
     /// The object can't be watched: the system's limit (`fs.epoll.max_user_watches`), or that of
     /// jobs for one client. Then the work is dropped.
@@ -77,9 +114,10 @@ impl Context {
         object: impl Waitable + Send + Sync + 'static,
         timeout: Duration,
         work: impl FnOnce(Outcome) + Send + 'static,
-    ) -> Result<()> {
+    ) -> Result<BackgroundTask> {
         let object = Some(Arc::new(UserObject::new(object)) as _);
-        Job::start(&self.reactor, &self.connection, object, timeout, Box::new(work))
+        let job = Job::start(&self.reactor, &self.connection, object, timeout, Box::new(work))?;
+        Ok(BackgroundTask::new(job))
     }
 
     /// Does `work` when `delay` has passed, or the client has died; the outcome says which. No
@@ -93,7 +131,8 @@ impl Context {
     /// context.after(Duration::from_secs(1), |outcome| match outcome {
     ///     TimerOutcome::Elapsed => println!("a second has passed"),
     ///     _ => println!("the client has died, or the server ends"),
-    /// })
+    /// })?;
+    /// # Ok(())
     /// # }
     /// ```
     ///
@@ -103,9 +142,10 @@ impl Context {
         &self,
         delay: Duration,
         work: impl FnOnce(TimerOutcome) + Send + 'static,
-    ) -> Result<()> {
+    ) -> Result<BackgroundTask> {
         let work = Box::new(|outcome| work(TimerOutcome::of_wait(outcome)));
-        Job::start(&self.reactor, &self.connection, None, delay, work)
+        let job = Job::start(&self.reactor, &self.connection, None, delay, work)?;
+        Ok(BackgroundTask::new(job))
     }
 
     /// How the client's handles are proven.

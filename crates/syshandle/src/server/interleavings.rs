@@ -97,11 +97,13 @@ impl Kitchen for Cook {
     }
 
     fn when(&self, context: &Context, event: Event, timeout_ms: u64) -> Result<()> {
-        context.when(event, Duration::from_millis(timeout_ms), self.counting())
+        context.when(event, Duration::from_millis(timeout_ms), self.counting())?;
+        Ok(())
     }
 
     fn when_piped(&self, context: &Context, pipe: PipeReader, timeout_ms: u64) -> Result<()> {
-        context.when(pipe, Duration::from_millis(timeout_ms), self.counting())
+        context.when(pipe, Duration::from_millis(timeout_ms), self.counting())?;
+        Ok(())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
 use syshandle_os::{BorrowedHandle, Interest, Readiness, Waitable, try_take};
@@ -121,7 +121,7 @@ impl Job {
         object: Option<Object>,
         timeout: Duration,
         work: Box<dyn FnOnce(Outcome) + Send>,
-    ) -> Result<()> {
+    ) -> Result<JobRef> {
         if !reactor.is_own() {
             return Err(other_process("context"));
         }
@@ -150,8 +150,9 @@ impl Job {
             Source::Job(job.clone())
         };
         // Under the lock: it may fire before all is in place.
+        let job_ref = JobRef { job: Arc::downgrade(&job), reactor: Arc::downgrade(reactor) };
         let mut waiting = job.waiting();
-        let Some(inside) = waiting.as_mut() else { return Ok(()) };
+        let Some(inside) = waiting.as_mut() else { return Ok(job_ref) };
         // In the client's loop, so that calls and jobs of one client wake one thread.
         let event_loop = reactor.loop_of(connection.key());
         let mut before = None;
@@ -185,7 +186,7 @@ impl Job {
         if look_first {
             job.try_run(reactor);
         }
-        Ok(())
+        Ok(job_ref)
     }
 
     /// Whether the wait is over.
@@ -295,6 +296,18 @@ impl Job {
         self.finish(reactor, Some(inside), outcome);
     }
 
+    /// Ends the wait and drops the work. Returns `false` if the wait has ended, or has taken the object.
+    fn cancel(&self, reactor: &Reactor) -> bool {
+        let mut waiting = self.waiting();
+        let Some(inside) = waiting.take_if(|inside| !inside.is_taken) else { return false };
+        drop(waiting);
+        self.clean_up(reactor, Some(&inside));
+        drop(inside);
+        // The server may end now, and this thread need not be one of its own.
+        reactor.look_around();
+        true
+    }
+
     /// Ends the wait without doing the work.
     fn forget(&self, reactor: &Reactor) {
         let waiting = self.waiting().take();
@@ -334,6 +347,23 @@ impl Job {
 
     fn waiting(&self) -> MutexGuard<'_, Option<Waiting>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Refers to a job without keeping anything of it.
+#[derive(Clone, Debug)]
+pub(crate) struct JobRef {
+    job: Weak<Job>,
+    reactor: Weak<Reactor>,
+}
+
+impl JobRef {
+    /// Cancels the job. Returns whether its work will not run.
+    pub(super) fn cancel(&self) -> bool {
+        let (Some(job), Some(reactor)) = (self.job.upgrade(), self.reactor.upgrade()) else {
+            return false;
+        };
+        reactor.is_own() && job.cancel(&reactor)
     }
 }
 

@@ -186,7 +186,24 @@ fn a_method_that_is_not_done_when_the_server_must_end_may_have_run() {
         let call = scope.spawn(|| bench.with_timeout(LONG).block(&entered, &never, 0));
         assert!(entered.wait_timeout(LONG).unwrap());
         signal(server, Signal::TERM);
-        is_gone(&call.join().unwrap().unwrap_err(), Ran::Maybe);
+        let error = call.join().unwrap().unwrap_err();
+        is_gone(&error, Ran::Maybe);
+        let text = "Bench::block: the server was stopped before the call ended";
+        assert_eq!(error.to_string(), text);
+    });
+}
+
+#[test]
+fn a_method_sees_that_the_server_is_about_to_end_and_its_result_still_arrives() {
+    let world = World::with_environment(&[(STAY, "1"), (DRAIN_MS, "60000")]);
+    let bench = world.bench();
+    let server = bench.pid().unwrap();
+    let entered = event();
+    thread::scope(|scope| {
+        let call = scope.spawn(|| bench.with_timeout(LONG).run_until_stopping(&entered));
+        assert!(entered.wait_timeout(LONG).unwrap());
+        signal(server, Signal::TERM);
+        assert!(!call.join().unwrap().unwrap(), "the client still waits");
     });
 }
 

@@ -369,3 +369,64 @@ fn a_client_that_is_released_while_its_socket_is_full_is_no_client_that_died() {
     when.set().unwrap();
     assert_eq!(drain(reader), "Fired");
 }
+
+#[test]
+fn a_cancelled_job_never_runs_and_its_signal_stays_for_others() {
+    over_every_transport(|bench| {
+        let (when, (reader, writer)) = (event(), pipe());
+        bench.job_to_cancel(Some(&when), &writer).unwrap();
+        drop(writer);
+        assert!(bench.cancel_job().unwrap());
+        assert_eq!(drain(reader), "", "the callback was dropped");
+        when.set().unwrap();
+        assert!(!bench.cancel_job().unwrap(), "it was cancelled already");
+        assert!(when.poll().unwrap());
+    });
+}
+
+#[test]
+fn a_job_that_has_run_cannot_be_cancelled() {
+    over_every_transport(|bench| {
+        let (when, (reader, writer)) = (event(), pipe());
+        bench.job_to_cancel(Some(&when), &writer).unwrap();
+        drop(writer);
+        when.set().unwrap();
+        assert_eq!(drain(reader), "Fired");
+        assert!(!bench.cancel_job().unwrap());
+    });
+}
+
+#[test]
+fn a_job_whose_handle_is_dropped_still_runs() {
+    over_every_transport(|bench| {
+        let (first, second) = (event(), event());
+        let (reader, writer) = pipe();
+        bench.job_to_cancel(Some(&first), &writer).unwrap();
+        drop(writer);
+        // The object keeps the handle of the last job only.
+        bench.job_to_cancel(Some(&second), &pipe().1).unwrap();
+        first.set().unwrap();
+        assert_eq!(drain(reader), "Fired");
+    });
+}
+
+#[test]
+fn jobs_that_are_cancelled_leave_no_descriptors_and_no_work() {
+    let world = World::new();
+    let bench = world.bench();
+    let (_reader, writer) = pipe();
+    let cancel = |when: Option<&Event>| {
+        bench.job_to_cancel(when, &writer).unwrap();
+        assert!(bench.cancel_job().unwrap());
+    };
+    cancel(Some(&event()));
+    let before = bench.descriptors().unwrap();
+    for _ in 0..200 {
+        cancel(Some(&event()));
+        cancel(None);
+    }
+    eventually_equal(&before, || bench.descriptors().unwrap());
+    drop(bench);
+    // No job keeps the server.
+    eventually("the server has ended", || !world.is_running());
+}

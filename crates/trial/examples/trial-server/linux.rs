@@ -81,7 +81,8 @@ impl Trial for Tried {
             if let Err(error) = writeln!(file, "{outcome:?}") {
                 eprintln!("the outcome can't be written: {error}");
             }
-        })
+        })?;
+        Ok(())
     }
 
     fn rest(&self) -> Result<()> {

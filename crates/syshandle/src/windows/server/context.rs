@@ -8,6 +8,7 @@ use syshandle_com::Caller;
 use syshandle_os::{Credentials, Event, OwnedHandle, Waitable};
 use syshandle_wire::Fault;
 
+use super::background_task::BackgroundTask;
 use super::jobs::{Job, Outcome, TimerOutcome};
 use super::session::Session;
 use crate::arrived::Kernel;
@@ -52,12 +53,43 @@ impl Context {
         self.session.is_gone()
     }
 
+    /// Returns whether the server is about to end. Always `false` on Windows, where COM has no call
+    /// that ends a server.
+    pub fn is_stopping(&self) -> bool {
+        false
+    }
+
     /// Does `work` when `object` is signalled, or `timeout` has passed, or the client has died;
     /// the outcome says which. No thread of the server's waits meanwhile, and the server stays
     /// alive.
     ///
     /// An event that resets itself is reset. It is owned by the wait, and closed before the work
     /// begins. A client that lets go in order, and lives on, ends nothing.
+    ///
+    /// The returned handle can [cancel](BackgroundTask::cancel) the task. Dropping the handle does not.
+    ///
+    /// A task waits once. Its callback may start the next one on a clone of the context, for instance
+    /// to serve a queue whose event is signalled again and again:
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use syshandle::{Context, Event, Outcome, Result};
+    /// fn serve_queue(context: &Context, event: Event) -> Result<()> {
+    ///     let (next, again) = (context.clone(), event.try_clone()?);
+    ///     context.when(event, Duration::MAX, move |outcome| {
+    ///         if outcome == Outcome::Fired {
+    ///             println!("the queue has work");
+    ///             if let Err(error) = serve_queue(&next, again) {
+    ///                 next.fail(error.to_string());
+    ///             }
+    ///         }
+    ///     })?;
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// To stop such a series, set a flag that the callback checks before it starts the next task, then
+    /// cancel the latest one.
     ///
     /// # Errors
     /// The object can't be watched; as many jobs as there may be for one client. Then the work is
@@ -67,8 +99,9 @@ impl Context {
         object: impl Waitable + Send + Sync + 'static,
         timeout: Duration,
         work: impl FnOnce(Outcome) + Send + 'static,
-    ) -> Result<()> {
-        Job::start(&self.session, Box::new(object), timeout, Box::new(work))
+    ) -> Result<BackgroundTask> {
+        let job = Job::start(&self.session, Box::new(object), timeout, Box::new(work))?;
+        Ok(BackgroundTask::new(job))
     }
 
     /// Does `work` when `delay` has passed, or the client has died; the outcome says which. No
@@ -80,7 +113,7 @@ impl Context {
         &self,
         delay: Duration,
         work: impl FnOnce(TimerOutcome) + Send + 'static,
-    ) -> Result<()> {
+    ) -> Result<BackgroundTask> {
         // The system's pool waits for objects: this one nobody else has.
         let never = Event::new()?;
         self.when(never, delay, |outcome| work(TimerOutcome::of_wait(outcome)))

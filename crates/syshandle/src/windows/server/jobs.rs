@@ -69,7 +69,7 @@ impl Job {
         object: Box<dyn Waitable + Send + Sync>,
         timeout: Duration,
         work: Box<dyn FnOnce(Outcome) + Send>,
-    ) -> Result<()> {
+    ) -> Result<JobRef> {
         let waiting = Waiting { work: Guarded::new(work), _hold: session.activity().hold() };
         let made = |number| {
             let waiting = Mutex::new(Some(waiting));
@@ -102,22 +102,28 @@ impl Job {
             // Perhaps before the job was there to be ended.
             job.end(Outcome::ClientDied);
         }
-        Ok(())
+        Ok(JobRef(Arc::downgrade(&job)))
     }
 
     /// Ends the wait, unless it has ended: does the work.
     pub(crate) fn end(&self, outcome: Outcome) {
-        let Some(Waiting { work, _hold }) = self.waiting().take() else { return };
-        if let Some(session) = self.session.upgrade() {
-            session.remove_job(self.number);
-        }
-        let watch = self.watch().take();
-        // The object is closed before the work begins. Within the pool's own thread that is fine.
-        drop(watch);
+        let Some(Waiting { work, _hold }) = self.end_wait() else { return };
         let Some(work) = work.into_inner() else { return };
         if let Err(text) = guard(|| work(outcome)) {
             crate::log::error!(?outcome, %text, "a job panicked");
         }
+    }
+
+    /// Ends the wait, unless it has ended, and closes the object. Within the pool's own thread that is
+    /// fine.
+    fn end_wait(&self) -> Option<Waiting> {
+        let waiting = self.waiting().take()?;
+        if let Some(session) = self.session.upgrade() {
+            session.remove_job(self.number);
+        }
+        let watch = self.watch().take();
+        drop(watch);
+        Some(waiting)
     }
 
     fn waiting(&self) -> MutexGuard<'_, Option<Waiting>> {
@@ -126,6 +132,17 @@ impl Job {
 
     fn watch(&self) -> MutexGuard<'_, Option<Watch>> {
         self.watch.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Refers to a job without keeping anything of it.
+#[derive(Clone, Debug)]
+pub(crate) struct JobRef(Weak<Job>);
+
+impl JobRef {
+    /// Cancels the job. Returns whether its work will not run.
+    pub(super) fn cancel(&self) -> bool {
+        self.0.upgrade().is_some_and(|job| job.end_wait().is_some())
     }
 }
 

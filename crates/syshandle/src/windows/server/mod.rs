@@ -2,6 +2,8 @@
 
 pub(crate) mod activity;
 mod arguments;
+#[path = "../../server/background_task.rs"]
+mod background_task;
 mod context;
 #[path = "../../server/incoming.rs"]
 mod incoming;
@@ -17,6 +19,7 @@ use syshandle_os::under_wine;
 use syshandle_wire::Guid;
 use syshandle_wire::describe::Interface as Description;
 
+pub use background_task::BackgroundTask;
 pub use context::Context;
 pub use incoming::Incoming;
 pub use jobs::{Outcome, TimerOutcome};

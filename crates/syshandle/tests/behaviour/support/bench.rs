@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use syshandle::{
-    Context, Decode, Encode, Event, ManualEvent, OwnedHandle, Result, class, interface,
+    BackgroundTask, Context, Decode, Encode, Event, ManualEvent, OwnedHandle, Result, class,
+    interface,
 };
 
 use super::LONG;
@@ -139,6 +140,19 @@ pub(crate) trait Bench {
         when: Event,
         #[handle(file | pipe, write)] report: OwnedHandle,
     ) -> Result<()>;
+    /// A job that [`cancel_job`](Self::cancel_job) can cancel. Waits for the event, or without one for
+    /// its time.
+    fn job_to_cancel(
+        &self,
+        context: &Context,
+        when: Option<Event>,
+        #[handle(file | pipe, write)] report: OwnedHandle,
+    ) -> Result<()>;
+    /// Cancels the last such job.
+    fn cancel_job(&self) -> Result<bool>;
+    /// Runs until the server is about to end. Returns whether the call is cancelled then.
+    #[blocking]
+    fn run_until_stopping(&self, context: &Context, entered: Event) -> Result<bool>;
 }
 
 /// The second interface of a class.
@@ -196,6 +210,7 @@ impl std::error::Error for Mishap {}
 /// Implements all of it.
 #[derive(Debug, Default)]
 pub(crate) struct Workbench {
+    task: Mutex<Option<BackgroundTask>>,
     files: Mutex<Vec<File>>,
     name: Mutex<String>,
     counter: Mutex<Option<CounterClient>>,
@@ -368,7 +383,8 @@ impl Bench for Workbench {
     fn job_after(&self, context: &Context, delay: Duration, report: OwnedHandle) -> Result<()> {
         context.after(delay, move |outcome| {
             write!(File::from(report), "{outcome:?}").unwrap();
-        })
+        })?;
+        Ok(())
     }
 
     fn job_after_release(&self, context: &Context, when: Event, report: OwnedHandle) -> Result<()> {
@@ -380,8 +396,37 @@ impl Bench for Workbench {
         Ok(())
     }
 
+    fn job_to_cancel(
+        &self,
+        context: &Context,
+        when: Option<Event>,
+        report: OwnedHandle,
+    ) -> Result<()> {
+        let task = match when {
+            Some(when) => context.when(when, LONG, move |outcome| {
+                write!(File::from(report), "{outcome:?}").unwrap();
+            })?,
+            None => context.after(LONG, move |_| drop(report))?,
+        };
+        *self.task.lock().unwrap() = Some(task);
+        Ok(())
+    }
+
+    fn cancel_job(&self) -> Result<bool> {
+        Ok(self.task.lock().unwrap().as_ref().unwrap().cancel())
+    }
+
+    fn run_until_stopping(&self, context: &Context, entered: Event) -> Result<bool> {
+        entered.set()?;
+        while !context.is_stopping() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(context.is_cancelled())
+    }
+
     fn job_that_panics(&self, context: &Context, when: Event) -> Result<()> {
-        context.when(when, LONG, |_| panic!("a job"))
+        context.when(when, LONG, |_| panic!("a job"))?;
+        Ok(())
     }
 
     fn job_that_blocks(
@@ -394,14 +439,16 @@ impl Bench for Workbench {
         context.when(Event::new()?, timeout, move |_| {
             entered.set().unwrap();
             until.wait_timeout(LONG).unwrap();
-        })
+        })?;
+        Ok(())
     }
 
     fn job_that_counts(&self, context: &Context, when: ManualEvent, file: File) -> Result<()> {
         context.when(when, LONG, move |_| {
             drop(file);
             DONE.fetch_add(1, Ordering::SeqCst);
-        })
+        })?;
+        Ok(())
     }
 
     fn jobs_done(&self) -> Result<u32> {
@@ -435,7 +482,8 @@ impl Bench for Workbench {
             });
             return Ok(());
         }
-        context.when(when, LONG, move |_| client.fail(text))
+        context.when(when, LONG, move |_| client.fail(text))?;
+        Ok(())
     }
 
     fn counter(&self, context: &Context, report: OwnedHandle) -> Result<CounterClient> {
@@ -529,7 +577,8 @@ fn wait_for_cancel(context: &Context) {
 fn start_job(context: &Context, when: Event, timeout: Duration, report: OwnedHandle) -> Result<()> {
     context.when(when, timeout, move |outcome| {
         File::from(report).write_all(format!("{outcome:?}").as_bytes()).unwrap();
-    })
+    })?;
+    Ok(())
 }
 
 #[derive(Debug)]

@@ -177,16 +177,19 @@ impl Hazard for Laboratory {
 
     fn job(&self, context: &Context, when: Event) -> Result<()> {
         let state = Bomb(1);
-        context.when(when, Duration::MAX, move |_| drop(state))
+        context.when(when, Duration::MAX, move |_| drop(state))?;
+        Ok(())
     }
 
     fn timer(&self, context: &Context) -> Result<()> {
         let state = Bomb(1);
-        context.after(Duration::from_millis(1), move |_| drop(state))
+        context.after(Duration::from_millis(1), move |_| drop(state))?;
+        Ok(())
     }
 
     fn waitable(&self, context: &Context, when: Event) -> Result<()> {
-        context.when(Trap(when, Bomb(3)), Duration::MAX, |_| {})
+        context.when(Trap(when, Bomb(3)), Duration::MAX, |_| {})?;
+        Ok(())
     }
 
     fn next_object(&self) -> Result<()> {
@@ -199,7 +202,8 @@ impl Hazard for Laboratory {
     }
 
     fn block_in_job(&self, context: &Context, entered: Event, until: ManualEvent) -> Result<()> {
-        context.after(Duration::ZERO, move |_| Block(entered, until).wait())
+        context.after(Duration::ZERO, move |_| Block(entered, until).wait())?;
+        Ok(())
     }
 
     fn block_when(
@@ -209,7 +213,8 @@ impl Hazard for Laboratory {
         entered: Event,
         until: ManualEvent,
     ) -> Result<()> {
-        context.when(when, Duration::MAX, move |_| Block(entered, until).wait())
+        context.when(when, Duration::MAX, move |_| Block(entered, until).wait())?;
+        Ok(())
     }
 
     fn block_in_drop(&self, entered: Event, until: ManualEvent) -> Result<()> {

@@ -174,7 +174,8 @@ impl Everything for Servant {
     fn write_outcome(&self, context: &Context, mut file: File, event: Event) -> Result<()> {
         context.when(event, Duration::from_secs(60), move |outcome| {
             let _ = write!(file, "{outcome:?}");
-        })
+        })?;
+        Ok(())
     }
 
     fn fail_later(&self, context: &Context, event: Event) -> Result<Event> {
