@@ -1,7 +1,7 @@
-//! From the model to Rust.
+//! Writes the Rust code of an interface.
 //!
-//! What is generated holds no `unsafe` and no logic: it names each value's place and type, and
-//! leaves the rest to `syshandle::generated`.
+//! Generated code has no `unsafe` and no logic: it names the place and the type of each value, and
+//! calls `syshandle::generated` for the rest.
 
 mod client;
 mod describe;
@@ -26,7 +26,7 @@ fn guid(bytes: &[u8; 16]) -> TokenStream {
     quote!(::syshandle::Guid::from_bytes([#(#bytes),*]))
 }
 
-/// What is declared of a handle, as an expression of type `Option<Declared>`.
+/// Returns the declaration of a handle as an expression of type `Option<Declared>`.
 pub fn declared(handle: Option<&Handle>) -> TokenStream {
     let Some(handle) = handle else {
         return quote!(::core::option::Option::None);

@@ -1,4 +1,4 @@
-//! What an interface is, whichever front end it came from.
+//! The model of an interface. Rust traits and `.idl` files have the same model.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -8,7 +8,7 @@ use quote::ToTokens;
 use syn::Type;
 use syn::ext::IdentExt;
 
-/// What one source describes: interfaces, the classes that have them, the types they use.
+/// The description of a source file: interfaces, classes and types.
 #[derive(Clone, Debug, Default)]
 pub struct Description {
     /// The types and constants.
@@ -22,14 +22,14 @@ pub struct Description {
     pub layouts: HashMap<String, Vec<Layout>>,
 }
 
-/// What the COM layout of a parameter or a field depends on.
+/// The COM layout of a parameter or a field.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Layout {
     /// The name of the parameter or the field; empty for a type as a whole.
     pub name: String,
     /// The type in MIDL's words, without names of typedefs, with the attributes that matter.
     pub text: String,
-    /// The same text with places instead of the names of parameters: equal layouts have equal keys.
+    /// `text` with positions instead of the names of parameters: equal layouts have equal keys.
     pub key: String,
     /// A parameter that comes out of a method.
     pub is_out: bool,
@@ -100,7 +100,7 @@ pub struct Variant {
     pub name: Ident,
     /// The number that stands for it in the language of the source, if one is written.
     pub value: Option<i64>,
-    /// What it holds; the names are only for whoever reads the description.
+    /// The fields. Their names are for readers of the description only.
     pub fields: Vec<Parameter>,
 }
 
@@ -128,8 +128,8 @@ pub struct Interface {
     pub visibility: TokenStream,
     /// The name of the trait.
     pub name: Ident,
-    /// The names of what it derives from, the nearest first, where the source has such a thing:
-    /// their methods are among its own.
+    /// The names of its base interfaces in an `.idl` file, the nearest first. `methods` has their
+    /// methods too.
     pub bases: Vec<String>,
     /// Declared private to syshandle: all its callers and servers have the tables of this trait, so
     /// its COM layout may differ from an `.idl` file's.
@@ -145,15 +145,15 @@ pub struct Method {
     pub docs: Vec<String>,
     /// Its name.
     pub name: Ident,
-    /// The parameter for the context of the call, where the server wants it.
+    /// The parameter for the context of the call, if the method has one.
     pub context: Option<Parameter>,
     /// What the client passes.
     pub parameters: Vec<Parameter>,
     /// What it returns.
     pub result: Type,
-    /// What is declared of the handles in the result.
+    /// The declaration of the handles in the result.
     pub result_handle: Option<Handle>,
-    /// Its own error, where it has a type for it.
+    /// The method's own error type, if it has one.
     pub error: Option<Type>,
     /// Whether it returns its own error within a `CallError`, so that it can fail as every call can.
     pub returns_call_error: bool,
@@ -172,7 +172,7 @@ pub struct Parameter {
     pub name: Ident,
     /// Its type at the server, which owns it.
     pub ty: Type,
-    /// What is declared of the handles in it, beyond what its type says.
+    /// The declaration of the handles in the value, in addition to its type.
     pub handle: Option<Handle>,
     /// Its bounds, if any are declared: `#[range(1..=10)]`.
     pub range: Option<Range>,
@@ -193,7 +193,7 @@ impl fmt::Display for Range {
     }
 }
 
-/// What is declared of a handle: `#[handle(file | socket(tcp_stream), read, at_most = read | write)]`.
+/// The declaration of a handle: `#[handle(file | socket(tcp_stream), read, at_most = read | write)]`.
 #[derive(Clone, Debug)]
 pub struct Handle {
     /// Of one of these kinds.
@@ -208,7 +208,7 @@ pub struct Handle {
     pub at_most: Option<Vec<Ident>>,
 }
 
-/// The names of the kinds, with those of their constants in Rust.
+/// The names of the kinds, each with the name of its Rust constant.
 pub const KINDS: [(&str, &str); 15] = [
     ("file", "File"),
     ("semaphore", "Semaphore"),
@@ -286,7 +286,7 @@ pub fn numbers(variants: &[Variant]) -> Vec<i64> {
     numbers.collect()
 }
 
-/// A name without what makes it one in Rust where it is a keyword: `r#type`, `type_`.
+/// Returns a name without the mark that a Rust keyword needs: `type` for `r#type` and `type_`.
 pub fn plain_name(name: &Ident) -> String {
     name.unraw().to_string()
 }

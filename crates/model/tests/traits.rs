@@ -1,6 +1,6 @@
-//! What is said of mistakes in a trait, and at which token: each `traits/NAME.rs` against
+//! Errors in traits and the tokens that they point at: compares each `traits/NAME.rs` with
 //! `traits/NAME.txt`. `UPDATE_EXPECTED=1 cargo test -p syshandle-model --test traits` writes the
-//! latter anew.
+//! `.txt` files.
 
 #![expect(clippy::unwrap_used, reason = "a failed assumption is a failed test")]
 

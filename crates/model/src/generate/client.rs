@@ -123,7 +123,7 @@ fn method(number: usize, method: &Method, way: Way) -> TokenStream {
     });
     let writes = method.parameters.iter().enumerate().map(|(index, Parameter { name, ty, .. })| {
         let index = Literal::usize_unsuffixed(index);
-        // A type that can't be sent is told where it is written.
+        // An error about a type that can't be sent points at that type.
         let parameter = Ident::new("parameter", ty.span());
         quote!(__out.#parameter(#index, &#name);)
     });

@@ -8,7 +8,7 @@ use super::Errors;
 use super::words::nearest;
 use crate::{FILES, Handle, KINDS, RIGHTS, SOCKETS};
 
-/// What the `#[handle(…)]` among these attributes declares, if there is one.
+/// Returns the declaration in the `#[handle(…)]` attribute, if there is one.
 ///
 /// # Errors
 /// An unknown kind or right, with the one that was likely meant; a second attribute.
@@ -42,7 +42,7 @@ pub fn handle(attributes: &[Attribute]) -> Result<Option<Handle>> {
     Ok(Some(handle))
 }
 
-/// Checks one word against those that there are.
+/// Checks one word against the known words.
 fn check<'w>(
     word: &Ident,
     what: &str,

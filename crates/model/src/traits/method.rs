@@ -191,7 +191,7 @@ fn refuse_others(attributes: &[Attribute], errors: &mut Errors) {
     refuse_attributes(&others, errors);
 }
 
-/// What is wrong with a type that doesn't own its value.
+/// Returns the error for a type that doesn't own its value.
 fn no_owner(ty: &Type, (why, then): (&str, &str)) -> Option<String> {
     match ty {
         Type::Reference(reference) => Some(match owned(&reference.elem) {
@@ -224,7 +224,7 @@ fn no_owner(ty: &Type, (why, then): (&str, &str)) -> Option<String> {
     }
 }
 
-/// The owned form of a borrowed type that everybody knows.
+/// Returns the owned form of a well-known borrowed type.
 fn owned(ty: &Type) -> Option<String> {
     match ty {
         Type::Slice(slice) => {
@@ -300,7 +300,7 @@ fn own_error(ty: &Type) -> Option<Type> {
     type_arguments(arguments).into_iter().next()
 }
 
-/// Why a parameter can't be borrowed, and what to know besides.
+/// The reason why a parameter can't be borrowed, and a hint.
 const PARAMETER: (&str, &str) =
     ("the server owns what it receives", "; the client lends it by itself");
 

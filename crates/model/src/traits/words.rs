@@ -1,4 +1,4 @@
-//! "Did you mean": the word that somebody most likely wanted.
+//! Suggestions for misspelled words.
 
 /// The nearest of `words`, if any is near.
 pub(super) fn nearest<'w>(wrong: &str, words: impl Iterator<Item = &'w str>) -> Option<&'w str> {
