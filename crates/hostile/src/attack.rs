@@ -14,8 +14,8 @@ pub struct Attack<'a> {
     pub plays: Vec<&'static Play>,
     /// Makes the command that plays one: it prints a line for each act ([`Act::write`]).
     pub command: &'a dyn Fn(&Play) -> io::Result<Command>,
-    /// An honest call may take so many times as long at its median as without an attack. The play
-    /// takes the processor, too, so it isn't the server alone that this measures.
+    /// The longest median time of an honest call, as a multiple of its time without an attack. The
+    /// play uses the processor too, so this does not measure the server alone.
     pub slower_max: f64,
 }
 
@@ -42,7 +42,7 @@ impl Attack<'_> {
                 Err(error) => Row::failed(play, &error),
             });
             if over {
-                // Whoever was honest isn't served any more: so the next one is.
+                // The server has cut off the honest client, so another one takes its place.
                 honest = Honest::new(self.target.clone())?.0;
             }
         }
@@ -107,5 +107,5 @@ const IDLE_RUN: Duration = Duration::from_millis(700);
 /// No play takes longer.
 const PLAY_TIME: Duration = Duration::from_secs(180);
 
-/// What a play left is gone by then.
+/// The time limit for the server to release the resources of a play.
 const SETTLE: Duration = Duration::from_secs(30);

@@ -1,4 +1,4 @@
-//! What a process has: descriptors, threads, memory.
+//! The resources of a process: descriptors, threads, memory.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 /// What a process has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Census {
-    /// Its descriptors: what they refer to, and how many of each.
+    /// The number of descriptors by what they refer to.
     pub descriptors: BTreeMap<String, usize>,
     /// Its threads.
     pub threads: usize,
@@ -17,11 +17,11 @@ pub struct Census {
 }
 
 impl Census {
-    /// That of a process of this user's; `None` when it isn't there or may not be asked.
+    /// Counts the resources of a process; `None` if it has ended or this user may not see them.
     pub fn of(pid: u32) -> Option<Self> {
         let mut descriptors = BTreeMap::new();
         for entry in fs::read_dir(format!("/proc/{pid}/fd")).ok()?.flatten() {
-            // One that is closed meanwhile isn't there.
+            // The descriptor may have been closed since the folder was read.
             let Ok(target) = fs::read_link(entry.path()) else { continue };
             let target = target.to_string_lossy();
             // A process keeps these to examine handles (`prepare`).
@@ -79,7 +79,7 @@ mod tests {
         let here = || Census::of(std::process::id()).expect("this process");
         let before = here();
         let files: Vec<_> = (0..100).map(|_| fs::File::open("/dev/null")).collect();
-        // Other tests open a few meanwhile.
+        // Other tests open and close a few descriptors at the same time.
         assert!(here().open() >= before.open() + 50);
         assert!(here().descriptors["/dev/null"] >= 100);
         drop(files);

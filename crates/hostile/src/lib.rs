@@ -1,12 +1,12 @@
 //! Hostile peers: programs that break the rules of the wire, and what a server makes of them.
 //!
-//! A [`Play`] is one way to misbehave. It runs in a process of its own, under another user where
-//! that can be, and says of everything that it tried how the server answered. An [`Attack`] runs
-//! the plays one after the other while an honest client goes on calling, and compares the server
-//! afterwards with what it was before: its descriptors, its memory, the honest client's time.
+//! A [`Play`] is one way to misbehave. It runs in a process of its own, as another user if possible,
+//! and reports each attempt with the server's answer. An [`Attack`] runs the plays one after the other
+//! while an honest client calls the server. Then it compares the server's descriptors and memory, and
+//! the times of the honest client, with the values from before.
 //!
-//! The plays need to know nothing of the server's interface: they call methods that no interface
-//! has, and methods with handles that no method takes. So nothing of the server's own code runs.
+//! The plays don't depend on the server's interface: they call methods that no interface has, and pass
+//! handles that no method takes. So they run no code of the server's author.
 //!
 //! Reading order: [`Line`] speaks the wire, `plays` has a file for each play, [`Attack`] runs them.
 

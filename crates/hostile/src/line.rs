@@ -1,4 +1,4 @@
-//! A connection that says whatever it is told to.
+//! A raw connection, on which a play sends any frame.
 
 use std::fmt;
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
@@ -11,7 +11,7 @@ use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg}
 use syshandle_os::{Credentials, OwnedHandle, Seqpacket};
 use syshandle_wire::{Body, Fault, FrameKind, Greeting, Guid, Header, Hello, Status};
 
-/// A connection that says whatever it is told to.
+/// A raw connection to the server.
 #[derive(Debug)]
 pub struct Line(pub Seqpacket);
 
@@ -26,7 +26,7 @@ pub enum Answer {
     Reply {
         /// Which call.
         call: u32,
-        /// What went wrong, where the server says so.
+        /// The fault that the server reports, if any.
         fault: Option<Fault>,
         /// What came with it.
         handles: Vec<OwnedHandle>,
@@ -86,7 +86,7 @@ impl Line {
     /// Makes a connection through a door. Its greeting is still to come.
     ///
     /// # Errors
-    /// Those of `sendmsg(2)`, or the server answers with something else.
+    /// The errors of `sendmsg(2)`; an error for another answer of the server.
     pub fn attached(door: &Seqpacket, within: Duration) -> io::Result<Self> {
         Ok(Self::attached_keeping(door, within)?.0)
     }
@@ -103,7 +103,7 @@ impl Line {
         }
     }
 
-    /// Asks for a connection through a door: returns the return channel, where the answer comes.
+    /// Asks for a connection through a door. Returns the return channel, on which the answer arrives.
     ///
     /// # Errors
     /// Those of `sendmsg(2)`.
@@ -123,7 +123,7 @@ impl Line {
     /// has none.
     ///
     /// # Errors
-    /// Nothing comes within this time; those of `recvmsg(2)`.
+    /// `TimedOut` if no message arrives within this time; the errors of `recvmsg(2)`.
     pub(crate) fn peek_handle(&self, within: Duration) -> io::Result<Option<OwnedHandle>> {
         if !self.0.wait_readable(Instant::now() + within)? {
             return Err(ErrorKind::TimedOut.into());
@@ -218,15 +218,14 @@ impl Line {
                         Ok(false) | Err(_) => return Answer::Silence,
                     }
                 }
-                // It ended with frames of ours unread: what it said before is still to come.
+                // The server closed with our frames unread. Its own last frames can still be received.
                 Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
                 Err(_) => return Answer::CutOff,
             }
         }
     }
 
-    /// What the server says last: whatever comes before the end of the connection is skipped, but
-    /// for why it ends.
+    /// Receives until the connection ends, and returns the reason of the end. Skips other frames.
     pub fn ending(&self) -> Answer {
         loop {
             match self.answer(PATIENCE) {

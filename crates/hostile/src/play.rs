@@ -14,7 +14,7 @@ use crate::plays;
 pub struct Play {
     /// Its name, a word.
     pub name: &'static str,
-    /// What it does, in a few words.
+    /// A short description.
     pub what: &'static str,
     /// Whether it is for a client that the server serves, or for one whom it turns away.
     pub accepted: bool,
@@ -37,7 +37,7 @@ pub struct Target {
 pub struct Act {
     /// What was tried.
     pub tried: String,
-    /// How the server answered, with how often where that was not once.
+    /// The server's answers, each with a count if it is not one.
     pub answer: String,
     /// Whether that is right.
     pub right: bool,
@@ -77,7 +77,7 @@ impl Target {
         Line::open(&self.address, self.clsid, self.iid)
     }
 
-    /// The same for who is honest, and is to be served at once.
+    /// Connects as an honest client, which the server must serve at once.
     pub(crate) fn open_at_once(&self) -> io::Result<Line> {
         let line = Line::connect(&self.address)?;
         match line.answer(PATIENCE) {
@@ -141,7 +141,7 @@ impl Tally {
         self.add(&ending, right);
     }
 
-    /// What was tried, and all answers.
+    /// Returns the attempts with all answers.
     pub(crate) fn act(self) -> Act {
         let answer: Vec<_> = self
             .answers

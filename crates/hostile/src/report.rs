@@ -1,4 +1,4 @@
-//! What an attack showed, as a table.
+//! The results of an attack as a table.
 
 use std::fmt;
 use std::io;
@@ -27,9 +27,9 @@ pub struct Report {
 pub struct Row {
     /// Which.
     pub play: &'static Play,
-    /// What it tried, and the answers.
+    /// The attempts and the answers.
     pub acts: Vec<Act>,
-    /// How long the honest client waited meanwhile.
+    /// The times of the honest client's calls during the play.
     pub times: Times,
     /// Descriptors that the server has more than before.
     pub leaked: usize,
@@ -117,5 +117,5 @@ fn milliseconds(time: std::time::Duration) -> String {
     format!("{:.3} ms", time.as_secs_f64() * 1e3)
 }
 
-/// What an allocator keeps for the threads that have run, and a table that has grown.
+/// Memory that may stay: caches of the allocator for threads that have ended, and grown tables.
 const MEMORY_KEPT_KIB: u64 = 32 * 1024;

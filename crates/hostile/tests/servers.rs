@@ -1,5 +1,5 @@
-//! Hostile servers: whatever they say, their client gets an error in time: promise 5 of
-//! `docs/promises.md`.
+//! Hostile servers. For each of them, the client gets an error in time (promise 5 of
+//! `docs/promises.md`).
 
 #![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
@@ -24,7 +24,7 @@ const STEP: Duration = Duration::from_millis(300);
 /// More than both of its steps take on any machine.
 const SOON: Duration = Duration::from_secs(30);
 
-/// What a server does with one connection.
+/// The behaviour of a server on one connection.
 type Script = fn(&Line);
 
 fn greeting(limits: Limits) -> Vec<u8> {
@@ -62,7 +62,7 @@ fn reply(line: &Line, call: u32, status: u32, body: &[u8]) {
     let _ = line.frame(&Header { call, code: status, ..Header::new(FrameKind::Reply) }, body, &[]);
 }
 
-/// As it is, whatever it says.
+/// Sends a header without any check.
 fn raw(line: &Line, header: &Header) {
     let mut head = [0; Header::LEN_MAX];
     let len = header.write(&mut head);
@@ -508,7 +508,7 @@ fn handles_of_a_result_that_does_not_decode_hold_no_call_past_its_deadline() {
     });
 }
 
-/// What the scripts know of the wire is what there is.
+/// The scripts recognize a valid frame.
 #[test]
 fn an_answer_is_told_from_rubbish() {
     let (a, b) = syshandle_os::Seqpacket::pair().unwrap();

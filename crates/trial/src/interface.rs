@@ -4,10 +4,10 @@ use std::fs::File;
 
 use syshandle::{Context, Decode, Encode, Event, OwnedHandle, Result, class, interface};
 
-/// What a client asks the server that is tried.
+/// The interface of the server under test.
 #[interface(iid = "6d3f8f0a-9a0e-4a5e-8d2f-0f6f0a1f2b01")]
 pub trait Trial {
-    /// Who serves, and who calls as the server sees it.
+    /// Returns the server's process, and the client's process as the server sees it.
     fn who(&self, context: &Context) -> Result<Who>;
 
     /// The length of a file.
@@ -27,7 +27,7 @@ pub trait Trial {
     /// Ends the server without an answer.
     fn crash(&self) -> Result<()>;
 
-    /// What the server found when it started: a line for each fact.
+    /// Returns the server's surroundings at its start, a line for each fact.
     fn surroundings(&self) -> Result<Vec<String>>;
 
     /// Returns the handle and the text.
@@ -50,7 +50,7 @@ class! {
     pub TRIAL: Trial = "6d3f8f0a-9a0e-4a5e-8d2f-0f6f0a1f2b02";
 }
 
-/// What [`Trial::who`] answers in this process.
+/// The answer of [`Trial::who`] in this process.
 pub fn who(context: &Context) -> Who {
     let client = context.client();
     Who { server_pid: std::process::id(), client_pid: client.pid, client_uid: client.uid.shown() }

@@ -1,5 +1,5 @@
-//! What tests of activation need: a place with folders of its own, processes that are ended with
-//! it, and the interface of the server and the client that are tried there.
+//! Support for tests of activation: a place with folders of its own, processes that end with it, and
+//! the interface of the server and the client under test.
 #![cfg(not(windows))]
 #![forbid(unsafe_code)]
 #![expect(clippy::unwrap_used, reason = "what helps a test fails as a test does")]
@@ -22,7 +22,7 @@ pub use process::Process;
 
 use std::time::{Duration, Instant};
 
-/// Whatever happens at all has happened by then, on a machine that has much else to do.
+/// Time limit for an expected event, long enough for a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Waits until something is so.

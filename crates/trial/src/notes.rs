@@ -10,7 +10,8 @@ use rustix::fs::{CWD, FileType, Mode, OFlags};
 
 use crate::PATIENCE;
 
-/// A FIFO that programs write lines to: whoever reads it waits for the next line, not for a time.
+/// A FIFO to which programs write lines. A test that reads it waits for the next line instead of
+/// sleeping.
 #[derive(Debug)]
 pub struct Notes {
     path: PathBuf,

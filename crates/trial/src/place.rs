@@ -123,8 +123,8 @@ impl Place {
         Notes::new(self.path().join(name))
     }
 
-    /// The processes that have this place in their environment, besides this one, and run a
-    /// program of this name, whoever started them.
+    /// Returns the other processes that have this place in their environment and run a program of
+    /// this name.
     pub fn processes(&self, program: &str) -> Vec<Process> {
         self.all_processes().filter(|process| name_of(process.pid()) == program).collect()
     }
@@ -182,8 +182,8 @@ pub static CLIENT: LazyLock<PathBuf> =
 pub static WORKER: LazyLock<PathBuf> =
     LazyLock::new(|| built("syshandle-trial", "trial-worker", Sort::Example));
 
-/// Copies a program, to be run. By another process: while this one had it open for writing, a child
-/// that another test starts just then would have too, and so nobody could run it.
+/// Copies a program, by another process. If this process wrote the file, a child that another test
+/// starts at that moment would inherit the open descriptor, and `execve` would fail with `ETXTBSY`.
 pub fn copy(from: &Path, to: &Path) {
     assert!(Command::new("cp").arg("--").args([from, to]).status().unwrap().success());
 }

@@ -45,7 +45,7 @@ impl Process {
         until("a process stands still", || {
             let threads = fs::read_dir(format!("/proc/{}/task", self.pid)).unwrap().flatten();
             threads.map(|thread| fs::read_to_string(thread.path().join("stat"))).all(|stat| {
-                // One that has ended meanwhile stands still too.
+                // A process that has ended is stopped too.
                 stat.map_or(true, |stat| [") T ", ") Z ", ") X "].iter().any(|s| stat.contains(s)))
             })
         });
@@ -56,8 +56,8 @@ impl Process {
         self.signal(Signal::CONT);
     }
 
-    /// Interrupts whatever its threads wait for, as a signal with a handler does: the kernel has a
-    /// process that stops and goes on begin its waits anew, or tell that they were interrupted.
+    /// Interrupts the system calls of all threads, as a signal with a handler does. When a stopped
+    /// process continues, the kernel restarts its system calls or ends them with `EINTR`.
     pub fn interrupt(&self) {
         self.signal(Signal::STOP);
         self.signal(Signal::CONT);
@@ -103,11 +103,11 @@ impl Process {
         }
     }
 
-    /// Its descriptors: what they refer to, and how many of each; `None` when it has ended.
+    /// Returns the number of descriptors by what they refer to; `None` if the process has ended.
     pub fn census(&self) -> Option<BTreeMap<String, usize>> {
         let mut census = BTreeMap::new();
         for entry in fs::read_dir(format!("/proc/{}/fd", self.pid)).ok()?.flatten() {
-            // One that is closed meanwhile isn't there.
+            // The descriptor may have been closed since the folder was read.
             let Ok(target) = fs::read_link(entry.path()) else { continue };
             let target = target.to_string_lossy();
             // A process keeps these to examine handles (`prepare`).

@@ -1,4 +1,4 @@
-//! What activation can fail from: each has its own error, and nothing hangs.
+//! Failures of activation. Each cause has its own error, and none of them hangs.
 #![cfg(not(windows))]
 #![expect(clippy::print_stdout, reason = "a test says what it could not do, and why")]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
@@ -141,7 +141,7 @@ fn a_program_that_crashes_at_once() {
     told(&error, "signal: 6");
 }
 
-/// An error that says how the program ended, where the kernel tells.
+/// Checks that the error tells how the program ended, if the kernel provides that.
 #[track_caller]
 fn told(error: &Error, how: &str) {
     match format!("{error}") {
@@ -161,7 +161,7 @@ fn a_server_that_crashes_in_a_call() {
     assert_eq!((error.kind(), error.ran()), (ErrorKind::Disconnected, Ran::Maybe), "{error:?}");
     let error = client.who().unwrap_err();
     assert_eq!((error.kind(), error.ran()), (ErrorKind::Disconnected, Ran::No), "{error:?}");
-    // What it left behind is in nobody's way.
+    // The next start works in spite of the files that the last one left.
     assert!(place.activate().unwrap().who().is_ok());
 }
 
@@ -355,7 +355,7 @@ fn a_fifo_for_a_registration_file_holds_nobody_up() {
     let place = Place::new();
     let registered = place.register(&SERVER, TRIAL, &[]);
     fs::remove_file(&registered.file).unwrap();
-    // Nobody has it open for writing.
+    // No process has it open for writing.
     drop(syshandle_trial::Notes::new(registered.file.clone()));
     error(&place, ErrorKind::BadRegistration, &["no ordinary file"]);
 }
@@ -491,7 +491,7 @@ fn a_program_that_everybody_can_replace_is_not_started() {
         error(&place, ErrorKind::Insecure, &["can't be trusted", "everybody may write", &remedy]);
         fs::set_permissions(path, before).unwrap();
     }
-    // In a sticky folder such as /tmp, nobody but its owner replaces a file.
+    // In a sticky folder such as /tmp, only the owner of a file can replace it.
     chmod(&folder, 0o1777);
     assert!(place.activate().is_ok());
 }

@@ -27,7 +27,7 @@ fn in_copy(step: impl FnOnce() -> bool) -> i32 {
     }
     assert!(child > 0);
     let mut status = -1;
-    // SAFETY: waits for the child made above, and writes to an integer of ours.
+    // SAFETY: waits for the child made above, and writes to a local integer.
     assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
     status
 }
@@ -222,7 +222,7 @@ fn handles_are_examined_in_a_copy_by_a_file_of_its_own() {
 
 #[test]
 fn shared_memory_of_a_section_stays_shared() {
-    // Sharing its memory is what a section is for, so it isn't guarded.
+    // A section exists to share memory, also with a forked process.
     let section = Section::new(4096).unwrap();
     let map: SectionMap = section.map().unwrap();
     assert_eq!(in_copy(|| map.write(0, &[7]).is_ok()), 0);

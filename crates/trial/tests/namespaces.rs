@@ -1,4 +1,4 @@
-//! User namespaces, where the kernel shows users that aren't mapped as one and the same number.
+//! User namespaces, in which the kernel shows all unmapped users as one number.
 #![cfg(not(windows))]
 #![expect(clippy::print_stdout, reason = "a test says what it could not do, and why")]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
@@ -16,7 +16,7 @@ use syshandle_trial::{Activator, CLIENT, Place, SERVER, TRIAL, copy, until};
 /// The number by which the kernel shows users that a namespace doesn't map.
 const OVERFLOW: u32 = 65_534;
 
-/// A user of the machine besides root.
+/// A user other than root.
 const USER: u32 = 12_345;
 
 /// A place of root's, where another user has a runtime folder and runs programs in user namespaces.

@@ -1,4 +1,4 @@
-//! Who makes the socket: a client, the server itself, or somebody else who listens all the time.
+//! The process that makes the socket: a client, the server itself, or another program such as systemd.
 #![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
 
@@ -154,7 +154,7 @@ fn a_server_that_drains_lets_its_calls_end_and_another_serves_meanwhile() {
         let other = place.activate().unwrap();
         assert_ne!(other.who().unwrap().server_pid, server.pid());
         assert!(!server.has_ended());
-        // What comes to the one that drains did not run.
+        // A call to a server that drains does not run.
         let error = client.who().unwrap_err();
         assert_eq!((error.kind(), error.ran()), (ErrorKind::Disconnected, Ran::No), "{error:?}");
         server.kill();

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use syshandle_trial::{CLIENT, Place, SERVER, TRIAL};
 
-/// As many as there are with a server that everybody wants.
+/// The number of clients that activate the same class at once.
 const CLIENTS: usize = 200;
 
 #[test]

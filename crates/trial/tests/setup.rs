@@ -42,8 +42,8 @@ fn forbid(calls: &[libc::c_long]) {
     filter(program);
 }
 
-/// Has `epoll_ctl` fail for descriptors from this number on, as if the user had no more watches, in
-/// this thread and those that it starts.
+/// Makes `epoll_ctl` fail for descriptors from this number on, as if the user had no more watches, in
+/// this thread and the threads that it starts.
 fn forbid_to_watch_from(number: u32) {
     filter(vec![
         load(0),
@@ -63,7 +63,7 @@ fn load(offset: u32) -> libc::sock_filter {
     statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, offset)
 }
 
-/// Skips so many statements unless the comparison is true.
+/// Skips `skip` statements unless the comparison is true.
 fn unless(comparison: u32, k: u32, skip: u8) -> libc::sock_filter {
     libc::sock_filter { jf: skip, ..statement(libc::BPF_JMP | comparison | libc::BPF_K, k) }
 }

@@ -89,7 +89,7 @@ fn still_serves(client: &TrialClient) {
     }
 }
 
-/// Returns the number of descriptors, without those that the server keeps to examine handles.
+/// Returns the number of descriptors, without the ones that the server keeps to examine handles.
 fn descriptors(pid: u32) -> usize {
     let entries = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten();
     let paths = entries.filter_map(|entry| std::fs::read_link(entry.path()).ok());
@@ -145,7 +145,7 @@ impl Hostile {
         let _ = self.0.send(&[IoSlice::new(bytes)], handles);
     }
 
-    /// Waits for the server's answer, whatever it is.
+    /// Waits for any answer of the server.
     fn read_to_the_end_or_a_reply(&self) {
         while self.receive().is_some_and(|kind| kind != FrameKind::Reply) {}
     }

@@ -1,4 +1,4 @@
-//! What a subscriber of `tracing` sees of an activation and a call.
+//! The `tracing` spans and events of an activation and a call.
 #![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
 

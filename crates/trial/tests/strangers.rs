@@ -1,4 +1,4 @@
-//! What client and server know of each other, and what a server has from the one who starts it.
+//! The identity of client and server, and what a server inherits from the process that starts it.
 #![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
 
@@ -164,7 +164,7 @@ fn a_client_killed_at_any_time_of_its_activation_leaves_no_obstacle() {
         std::thread::sleep(std::time::Duration::from_micros(u64::from(round) * 150));
         let _ = client.kill();
         answered += u32::from(client.wait().unwrap().success());
-        // Whatever it left, the next one gets its answer.
+        // The next client gets its answer in spite of what the last one left.
         let next = place.activate().unwrap_or_else(|error| panic!("round {round}: {error:?}"));
         next.who().unwrap_or_else(|error| panic!("round {round}: {error:?}"));
         drop(next);
@@ -244,7 +244,7 @@ fn work_for_a_client_that_let_go_ends_when_its_process_does() {
     let script = format!("exec \"$0\" --hold --leave-work {}", outcome.display());
     let mut client = client_by_shell(&place, &script);
     let server = place.processes("trial-server").pop().unwrap();
-    // Nobody is connected now, and the server stays all the same.
+    // No client is connected now, and the server still runs.
     assert_eq!(fs::read_to_string(&outcome).unwrap(), "");
     assert!(!server.has_ended());
     client.kill().unwrap();

@@ -28,7 +28,7 @@ fn shell(place: &Place, script: &str) -> Output {
     command.args(["-c", script]).arg(&*CLIENT).output().unwrap()
 }
 
-/// The same in namespaces of its own, as root; `None` where they can't be made.
+/// Runs a script in namespaces of its own, as root; `None` if they can't be made.
 fn shell_in_namespaces(place: &Place, options: &[&str], script: &str) -> Option<Output> {
     if !am_root() {
         println!("skipped: only root can make mounts");

@@ -16,7 +16,7 @@ pub(crate) const PLAY: Play = Play {
     run,
 };
 
-/// Where the numbers of a header are.
+/// Offsets of the fields of a header.
 const FLAGS: usize = 1;
 const OFFSET: usize = 20;
 const RELEASES: usize = 24;
@@ -34,7 +34,7 @@ fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
     acts.push(tally.act());
 
     let mut tally = Tally::new("flags that there aren't");
-    // The bits between say where the sender ran, and may be anything.
+    // The bits between are the number of the sender's core, of which each value is valid.
     for elsewhere in 0..4 {
         let line = target.open()?;
         let mut frame = call.clone();

@@ -17,7 +17,7 @@ const TIMES: u32 = 50;
 fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
     let null = File::open("/dev/null")?;
     let hello = Hello { clsid: target.clsid, iid: target.iid }.write();
-    // So many of the steps are done before the client is gone.
+    // The client dies after the first `n` of these steps.
     let steps = [
         "connected",
         "greeted",
@@ -52,7 +52,7 @@ fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
                 }
             }
         }
-        // What is left of them shows in the census.
+        // The census finds what the server keeps of them.
         tally.add_text(format!("{TIMES} times"), true);
         acts.push(tally.act());
     }

@@ -17,7 +17,8 @@ pub(crate) const PLAY: Play = Play {
 
 const CONNECTIONS: usize = 10_000;
 
-/// The server lets go of those who don't say hello after ten seconds; it may be busy.
+/// The time limit for the server to cut off a client that says no hello, which it does after ten
+/// seconds. Longer, because the machine may be busy.
 const ENOUGH: std::time::Duration = std::time::Duration::from_secs(60);
 
 fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {

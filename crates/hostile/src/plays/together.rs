@@ -1,7 +1,7 @@
 //! Many frames at once, of which one in the middle breaks a rule.
 //!
-//! A server may receive them with one system call. Each is to be treated all the same as if it had
-//! come alone: what came before the wrong one is answered, and what came after it is not.
+//! A server may receive them with one system call. Each must be treated
+//! as if it had come alone: frames before the wrong one are answered, and frames after it are not.
 
 use std::fs::File;
 use std::io;
@@ -22,7 +22,7 @@ pub(crate) const PLAY: Play = Play {
 /// How often each is tried.
 const TIMES: u32 = 10;
 
-/// So many calls, one after the other, and the server has got used to this client.
+/// Calls one after the other until the server dedicates a thread to this client.
 const CALLS_ALONE: u32 = 80;
 
 /// Calls before the wrong frame, and as many after it: together no more than may run.
@@ -64,7 +64,7 @@ fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
         let line = open(target)?;
         calls(&line, 0, &many[..100])?;
     }
-    // What is left of them shows in the census.
+    // The census finds what the server keeps of them.
     tally.add_text(format!("{TIMES} times"), true);
     acts.push(tally.act());
     Ok(())
@@ -83,7 +83,7 @@ fn open(target: &Target) -> io::Result<Line> {
     Ok(line)
 }
 
-/// Calls that nobody waits for yet; each third one with handles.
+/// Sends calls without waiting for replies; each third call has handles.
 fn calls(line: &Line, first: u32, handles: &[BorrowedFd<'_>]) -> io::Result<()> {
     for number in first..first + CALLS {
         let handles = if number % 3 == 0 { handles } else { &[] };

@@ -1,4 +1,4 @@
-//! Frames that nobody asked for: the server's own, and answers to nothing.
+//! Frames that a client must not send: the server's frames, and answers without a question.
 
 use std::io;
 

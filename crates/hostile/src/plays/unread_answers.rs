@@ -1,5 +1,5 @@
-//! Connects through doors and leaves the answers, which are handles, unread: on channels that it
-//! keeps, and with connections that it uses all the same.
+//! Connects through doors and does not receive the answers, which have handles: keeps the return
+//! channels, and in part uses the connections.
 
 use std::io;
 

@@ -14,7 +14,7 @@ pub(crate) fn confine(what: &str) -> io::Result<()> {
     }
 }
 
-/// A filter that forbids one call which nobody makes: `acct`.
+/// Sets a filter that forbids `acct`, a call that no program here makes.
 fn filter() -> io::Result<()> {
     let statement = |code, k| libc::sock_filter { code, jt: 0, jf: 0, k };
     let load_number = statement((libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16, 0);

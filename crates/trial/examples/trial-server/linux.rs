@@ -24,7 +24,7 @@ pub(crate) fn main() -> Result<()> {
             std::process::exit(7);
         }
         "hang" => hang(),
-        // Hangs unless somebody has made this file.
+        // Hangs unless this file exists.
         "hang without" if !fs::exists(variable("TRIAL_FILE"))? => hang(),
         "crash" => std::process::abort(),
         _ => {}
@@ -48,7 +48,7 @@ pub(crate) fn main() -> Result<()> {
         .run()
 }
 
-/// A variable of the environment; empty where there is none.
+/// Returns an environment variable, empty if it is not set.
 fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_default()
 }
@@ -107,7 +107,7 @@ impl Trial for Tried {
     }
 }
 
-/// What this process was started with.
+/// Lists the environment, arguments and descriptors of this process.
 fn surroundings() -> Vec<String> {
     let mut lines = Vec::new();
     let mut fds: Vec<(u32, String)> = fs::read_dir("/proc/self/fd")

@@ -74,7 +74,7 @@ const CLIENT_CALLS: &[libc::c_long] = &[
     libc::SYS_exit_group,
 ];
 
-/// The system calls of a worker that serves besides those, as `docs/sandbox.md` lists them.
+/// The additional system calls of a worker that serves, as `docs/sandbox.md` lists them.
 const SERVER_CALLS: &[libc::c_long] = &[
     // Event loops.
     libc::SYS_epoll_create1,
