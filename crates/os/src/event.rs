@@ -1,10 +1,10 @@
-//! Events: something happened, for whoever waits.
+//! Events, which wake the threads and processes that wait for them.
 //!
 //! | | |
 //! |---|---|
 //! | object | an [eventfd(2)](https://man7.org/linux/man-pages/man2/eventfd.2.html) whose count is zero (unset) or not (set) |
 //! | proof | an inode without a type, and `/proc/self/fdinfo` says `eventfd-count` |
-//! | rights | `signal` and `wait`: advisory. Whoever holds an eventfd can do both |
+//! | rights | `signal` and `wait`: advisory. Each holder of an eventfd can do both |
 //! | mode | part of the type, and so of the interface, because an eventfd doesn't carry it: [`Event`] resets itself when one wait succeeds, [`ManualEvent`] stays set |
 //! | `try_clone` | the same event |
 //! | Windows | an event HANDLE, `sh_event` |
@@ -12,9 +12,9 @@
 //! A holder can fill the count, take it, and switch the event to blocking, at any time. Neither `set`
 //! nor a wait with a timeout is blocked by that: `set` makes the kernel signal the event
 //! (`io_submit(2)` with `IOCB_FLAG_RESFD`) instead of writing to it, and waits read with `RWF_NOWAIT`.
-//! A process that serves nobody ([`prepare_to_serve`](crate::prepare_to_serve)), and one that may not
-//! use `io_setup(2)`, write: there a `set` waits if a holder switches the event to blocking and fills
-//! it during that very call.
+//! A process that serves no peers ([`prepare_to_serve`](crate::prepare_to_serve)), or that may not use
+//! `io_setup(2)`, writes instead. There, `set` blocks if a holder switches the event to blocking and
+//! fills it during the call.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -53,8 +53,8 @@ macro_rules! impl_event {
             }
 
             /// Sets the event. Setting a set event changes nothing, also if a holder has filled its
-            /// count. Doesn't block, whatever other holders do; the module says where this has an
-            /// exception.
+            /// count. Other holders can't block this call, with the exceptions that the module
+            /// documents.
             ///
             /// # Errors
             /// Those of `write(2)` on an eventfd; a full count is none.

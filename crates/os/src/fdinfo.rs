@@ -11,7 +11,7 @@ use crate::sys::stat::Stat;
 /// The text that the kernel prints about a descriptor, as far as it fits.
 pub(crate) struct FdInfo<'r> {
     text: &'r [u8],
-    /// Where the lines of the object's own start, after those that all objects have.
+    /// Offset of the lines that are specific to the type of object.
     own: usize,
 }
 
@@ -51,7 +51,7 @@ pub(crate) fn general(text: &[u8]) -> Option<(u64, usize)> {
     for name in ["pos:", "flags:", "mnt_id:"] {
         rest = after_line(rest, name)?;
     }
-    // Whatever a newer kernel may print before the last line that all have.
+    // A newer kernel may print more lines before the last common one.
     while !rest.starts_with(b"ino:") {
         rest = after_line(rest, "")?;
     }

@@ -31,8 +31,8 @@ use crate::sys::tag;
 use crate::system_call::failed;
 use crate::{device, fdinfo, proc};
 
-/// Reads what the kernel prints about a handle, whose inode number is `inode`, into `text`. Returns
-/// where the object's own lines are.
+/// Reads the kernel's text about a handle, whose inode number is `inode`, into `text`. Returns the range
+/// of the lines that are specific to the type of object.
 ///
 /// # Errors
 /// The file can't be opened: `Unsupported` without a `/proc` that is procfs, `PermissionDenied` in a sandbox.
@@ -75,7 +75,7 @@ struct Probe {
 }
 
 impl Probe {
-    /// Returns where the object's own lines are; `None` if the reserved number doesn't help.
+    /// Returns the range of the object's own lines; `None` if the reserved number can't be used.
     fn read(
         &mut self,
         handle: BorrowedFd<'_>,
@@ -121,7 +121,7 @@ impl Probe {
 
 /// The result of reading the kept file.
 enum Examined {
-    /// The text is about the handle: where the object's own lines are.
+    /// The text describes the handle; the range of the object's own lines.
     Described(Range<usize>),
     /// The text is about something else.
     NotDescribed,

@@ -39,8 +39,8 @@ impl Semaphore {
         rustix::event::eventfd(count, flags).map(Self).map_err(failed("eventfd2"))
     }
 
-    /// Adds to the count: lets so many more acquires through. Doesn't block, whatever other holders do,
-    /// if `count` is at most 4,096; the exceptions are those of [`Event::set`](crate::Event::set). A
+    /// Adds `count` to the count, which lets as many acquires through. Other holders can't block this
+    /// call if `count` is at most 4,096, with the exceptions of [`Event::set`](crate::Event::set). A
     /// greater count is one `write(2)`, which a hostile holder can block by switching the semaphore to
     /// blocking.
     ///

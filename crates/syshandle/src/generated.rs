@@ -53,8 +53,8 @@ macro_rules! proxy {
                 ::syshandle::Activation::new().activate(class.clsid())
             }
 
-            /// A client of an object in this process: for tests, and to pass an object of one's own
-            /// to a server.
+            /// Makes a client of an object in this process: for tests, and to pass an object to a
+            /// server.
             ///
             /// The object has this one interface, and `cast` reaches no other:
             /// [`Class::in_process`](::syshandle::Class::in_process) makes one that has all interfaces

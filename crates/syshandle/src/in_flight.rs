@@ -6,8 +6,8 @@
 //! process counts the handles that it sends to each peer until the kernel says that the queue of the
 //! socket is empty, and keeps the socket until then: of a closed socket the kernel no longer tells.
 //!
-//! The limit of a peer is that of the whole process, whether the peer is a client, serves an object or
-//! both, and over how many sockets it is sent to.
+//! A peer has one limit in the whole process, even if it is a client, serves an object and has many
+//! sockets.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -14,8 +14,8 @@ use crate::setup::failed;
 use crate::sync::now;
 use crate::{Client, Error, ErrorKind, Implements, Interface, Object, Proxy, Result};
 
-/// A client of an object in this process: for tests of code that uses an interface, and to pass an
-/// object of one's own to a server (a callback).
+/// Makes a client of an object in this process: for tests of code that uses an interface, and to pass
+/// an object to a server (a callback).
 ///
 /// The object has this one interface, and `cast` reaches no other.
 /// [`Class::in_process`](crate::Class::in_process) makes one that has all interfaces of a class.

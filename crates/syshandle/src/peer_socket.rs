@@ -130,7 +130,7 @@ impl SharedSocket {
     /// Counts handles that are about to be sent; `false` if the peer has too many in flight.
     fn begin(self: &Arc<Self>, handles: usize) -> bool {
         let mut sent = self.sent();
-        // Asking the kernel costs a system call: only where it matters.
+        // Asking the kernel costs a system call, so it is asked for large numbers only.
         if sent.sent >= ASK_FROM {
             self.settle(&mut sent);
         }
@@ -226,7 +226,7 @@ impl AsFd for PeerSocket {
     }
 }
 
-/// The error of handles that a peer may not have in flight besides others.
+/// The error of handles beyond the in-flight limit of a peer.
 const TOO_MANY: &str =
     "too many handles are in flight to this process, which does not receive them";
 

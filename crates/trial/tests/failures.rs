@@ -477,7 +477,7 @@ fn a_folder_for_sockets_that_others_may_use() {
 }
 
 #[test]
-fn a_program_that_everybody_can_replace_is_not_started() {
+fn a_program_that_any_user_can_replace_is_not_started() {
     let place = Place::new();
     let folder = place.path().join("bin");
     let program = folder.join("program");
@@ -488,7 +488,7 @@ fn a_program_that_everybody_can_replace_is_not_started() {
         let before = fs::metadata(path).unwrap().permissions();
         chmod(path, mode);
         let remedy = format!("chmod o-w {}", path.display());
-        error(&place, ErrorKind::Insecure, &["can't be trusted", "everybody may write", &remedy]);
+        error(&place, ErrorKind::Insecure, &["can't be trusted", "any user may write", &remedy]);
         fs::set_permissions(path, before).unwrap();
     }
     // In a sticky folder such as /tmp, only the owner of a file can replace it.

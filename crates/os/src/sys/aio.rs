@@ -112,7 +112,7 @@ fn check(result: libc::c_long) -> io::Result<libc::c_long> {
 /// Requests of one system call.
 pub(crate) const AT_ONCE: usize = 64;
 
-/// What counts in `fs.aio-max-nr`. The kernel makes room for more, depending on the number of cores.
+/// The number of requests that counts in `fs.aio-max-nr`. The kernel makes room for more, depending on the number of cores.
 const ROOM: libc::c_uint = 1;
 
 const IOCB_CMD_POLL: u16 = 5;

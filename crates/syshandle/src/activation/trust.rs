@@ -30,19 +30,20 @@ pub(crate) fn check(path: &Path, status: &FileStatus) -> Result<()> {
     Ok(())
 }
 
-/// Checks that not everybody can replace a server's program. The registration answers for its owner.
+/// Checks that a server's program can't be replaced by any user. Its owner may be any user, since the
+/// registration names the program.
 ///
 /// # Errors
 /// [`ErrorKind::Insecure`], with what to do.
 pub(crate) fn check_program(program: &Path) -> Result<()> {
     for path in program.parent().into_iter().chain([program]) {
-        // What isn't there is an error of the start.
+        // A missing program is an error of the start.
         let Ok(status) = FileStatus::at(path) else { continue };
         // In a sticky folder, only the owner of a file replaces it.
         let is_sticky = status.is_folder() && status.mode & 0o1000 != 0;
         if status.mode & 0o002 != 0 && !is_sticky {
             let remedy =
-                format!("everybody may write to it (`chmod o-w {}` mends that)", path.display());
+                format!("any user may write to it (`chmod o-w {}` mends that)", path.display());
             return Err(untrusted(ErrorKind::Insecure, path, &remedy));
         }
     }

@@ -43,7 +43,7 @@ pub(crate) fn is_past_limit(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::QuotaExceeded && error.raw_os_error().is_none()
 }
 
-/// What the kernel's limit of handles in flight means.
+/// The text for the kernel's limit of handles in flight.
 pub(crate) const TOO_MANY_OF_USER: &str = "the handles can't be sent: too many descriptors of this user are in sockets where no process \
      has received them yet (limit: RLIMIT_NOFILE)";
 

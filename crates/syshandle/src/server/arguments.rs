@@ -11,7 +11,7 @@ use crate::buffer::FrameBuffer;
 pub(super) enum Arguments {
     Frame {
         frame: FrameBuffer,
-        /// Where the arguments are in the frame.
+        /// Offset of the arguments in the frame.
         start: u16,
         end: u16,
     },

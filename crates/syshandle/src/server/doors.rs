@@ -65,7 +65,7 @@ impl InnerDoor {
         Ok(outer.into())
     }
 
-    /// Serves the processes that attach, and releases the object when nobody holds the door.
+    /// Serves the processes that attach, and releases the object when no process holds the door.
     pub(super) fn act(self: Arc<Self>, reactor: &Arc<Reactor>, post: &Post) -> Acted {
         let running = post.start_running(reactor);
         let is_open = self.let_in(reactor);
@@ -78,7 +78,7 @@ impl InnerDoor {
         }
     }
 
-    /// Serves the processes that attach; `false` if nobody holds the door, which is then closed.
+    /// Serves the processes that attach; `false` if no process holds the door, which is then closed.
     pub(super) fn let_in(&self, reactor: &Arc<Reactor>) -> bool {
         let mut frame = FrameBuffer::take();
         for _ in 0..TURNS_MAX {
@@ -155,7 +155,7 @@ impl InnerDoor {
     }
 }
 
-/// Checks that a frame may come through a door, with so many handles. The one handle may be lost, if
+/// Checks that a frame with `handles` handles may come through a door. The one handle may be lost if
 /// this process is out of descriptors.
 fn check_attach(frame: &[u8], received: &Received, handles: usize) -> Result<(), Violation> {
     if received.bytes_truncated {

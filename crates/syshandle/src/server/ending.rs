@@ -142,8 +142,8 @@ impl Reactor {
         self.told_to_end.load(Ordering::Relaxed)
     }
 
-    /// Whether the server should have ended by now. The loops that end it may have no thread, or their
-    /// threads may be blocked by a log that nobody reads: so the sentinel ends it then.
+    /// Whether the server should have ended by now. The loops that end it may have no thread, or a full
+    /// log may block their threads. The sentinel ends the server then.
     pub(super) fn is_overdue(&self, told_to_end: Instant, now: Instant) -> bool {
         now.saturating_duration_since(told_to_end) > self.settings.drain.saturating_add(OVERDUE)
     }

@@ -1,4 +1,4 @@
-//! What one client may have of a server at once, so that the others have theirs.
+//! Quotas: the part of a server that one client may use at once.
 //!
 //! A client is a user; of the server's own user each process is one. Another user may have a quarter
 //! of everything, a process of the own user five eighths. So one of each leave an eighth to others.
@@ -85,7 +85,7 @@ pub(crate) enum Part {
     Waiting,
     /// A job, which is limited by its descriptor alone.
     Job,
-    /// Messages that came and nobody has acted on, and return channels, which are limited by their
+    /// Messages that wait to be handled, and return channels, which are limited by their
     /// descriptors.
     Unhandled,
     /// A job that waits for its time.
@@ -254,8 +254,8 @@ impl Share {
         self.max_descriptors().saturating_sub(self.descriptors.load(Ordering::Relaxed))
     }
 
-    /// Returns the limit of descriptors, less those that wait to be closed and those of sockets that
-    /// are kept until the client has received its handles.
+    /// Returns the limit of descriptors. Descriptors that wait to be closed, and sockets that are kept
+    /// until the client has received its handles, are subtracted.
     fn max_descriptors(&self) -> usize {
         let waiting = self.closer.pending() + self.in_flight.kept_sockets();
         self.max.descriptors.saturating_sub(waiting)

@@ -86,8 +86,8 @@ impl Task {
         }
     }
 
-    /// Ends a task that did not start, because the server ends. Runs no user code: what the task has
-    /// is returned, to be dropped when the server has ended.
+    /// Ends a task that did not start, because the server ends. Runs no user code: returns the values of
+    /// the task, which the caller drops when the server has ended.
     pub(super) fn refuse(self, reactor: &Arc<Reactor>) -> Option<Self> {
         match self.code {
             Code::Call(work) => {

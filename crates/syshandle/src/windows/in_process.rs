@@ -7,8 +7,8 @@ use crate::server::activity::Activity;
 use crate::server::objects::Object;
 use crate::{Client, Implements, Interface, Proxy, Result};
 
-/// A client of an object in this process: for tests of code that uses an interface, and to pass an
-/// object of one's own to a server.
+/// Makes a client of an object in this process: for tests of code that uses an interface, and to pass
+/// an object to a server.
 ///
 /// The object has this one interface, and `cast` reaches no other.
 /// [`Class::in_process`](crate::Class::in_process) makes one that has all interfaces of a class.

@@ -168,7 +168,7 @@ fn user_code_of_any_kind_that_blocks_counts_as_methods_of_the_client_that_causes
             assert_eq!(drain(reader), "Fired");
             world.bench().nothing().unwrap();
         }
-        // This client can block the last thread, and the server ends all the same.
+        // This client can block the last thread, and the server still ends.
         let (entered, until) = (Event::new().unwrap(), ManualEvent::new().unwrap());
         hazard.block_in_job(&entered, &until).unwrap();
         assert!(entered.wait_timeout(LONG).unwrap());
