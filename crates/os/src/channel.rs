@@ -346,6 +346,12 @@ impl Seqpacket {
         ioctl::unsent_bytes(self.fd.as_fd())
     }
 
+    /// Returns whether a message with content waits to be received.
+    pub fn has_message(&self) -> bool {
+        // The kernel reports the peer's end once, before what is queued.
+        (0..2).any(|_| matches!(message::is_at_end(self.fd.as_fd()), Ok(false)))
+    }
+
     /// Ends the connection for all holders of this end, and returns whether its queue is empty.
     ///
     /// A queue that is not empty may hold handles. Closing the socket closes them, which can block:

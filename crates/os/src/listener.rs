@@ -43,7 +43,7 @@ impl Unconnected {
     }
 
     fn try_to_connect(&self, path: &Path, deadline: Instant) -> io::Result<()> {
-        let address = SocketAddrUnix::new(path)?;
+        let address = address(path)?;
         // There is no event for room in a listener's queue: ask again, ever less often.
         let mut pause = Duration::from_micros(100);
         loop {
@@ -62,6 +62,23 @@ impl Unconnected {
     }
 }
 
+/// The address of a socket in the file system. The kernel takes an empty path, or one that begins with
+/// a zero byte, for names that aren't in the file system.
+fn address(path: &Path) -> io::Result<SocketAddrUnix> {
+    let bytes = path.as_os_str().as_bytes();
+    if bytes.contains(&0) || !(1..=PATH_MAX).contains(&bytes.len()) {
+        let text = format!(
+            "the path of a socket has 1 to {PATH_MAX} bytes and no zero byte; this one has {} bytes",
+            bytes.len()
+        );
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+    }
+    Ok(SocketAddrUnix::new(path)?)
+}
+
+/// `sun_path` with its terminating zero has 108 bytes.
+const PATH_MAX: usize = 107;
+
 /// A socket that clients connect to.
 #[derive(Debug)]
 pub struct Listener(OwnedFd);
@@ -75,7 +92,7 @@ impl Listener {
     /// something is there.
     pub fn bind(path: &Path) -> io::Result<Self> {
         let socket = socket(SocketFlags::NONBLOCK)?;
-        rustix::net::bind(&socket, &SocketAddrUnix::new(path)?)?;
+        rustix::net::bind(&socket, &address(path)?)?;
         Self::listen(socket)
     }
 

@@ -8,7 +8,7 @@ mod ended;
 #[cfg(test)]
 mod interleavings;
 pub(crate) mod opening;
-mod patience;
+pub(crate) mod patience;
 mod pending;
 mod receiving;
 mod reply;

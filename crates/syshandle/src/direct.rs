@@ -3,16 +3,16 @@
 
 use std::io;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use syshandle_os::{Filesystems, OwnedHandle, Peer, Seqpacket, Unproven, descriptor_limit, prove};
 
 use crate::activation::connect;
 use crate::client::opening::Opening;
+use crate::client::patience::Patience;
 use crate::server::reactor::{Reactor, Settings};
 use crate::server::{InnerDoor, totals};
 use crate::setup::failed;
-use crate::sync::now;
 use crate::{Client, Error, ErrorKind, Implements, Interface, Object, Proxy, Result, door};
 
 /// Prepares this process to receive handles after it is confined: by seccomp, Landlock, `chroot`, or
@@ -42,36 +42,114 @@ pub fn prepare() -> Result<()> {
 /// because any process that may write to the folder can listen there.
 ///
 /// # Errors
-/// [`ErrorKind::Disconnected`] if no process listens there, [`ErrorKind::NoSuchInterface`], and the
-/// errors of connecting.
+/// [`ErrorKind::Disconnected`] if no process listens there, [`ErrorKind::NoSuchInterface`],
+/// [`ErrorKind::TimedOut`] after [`Client::TIMEOUT`] (see [`Connector::timeout`]), and the errors of
+/// connecting.
 pub fn connect<P: Proxy>(path: impl AsRef<Path>) -> Result<P> {
-    let deadline = now() + Client::TIMEOUT;
-    let socket = connect::connect(&mut None, path.as_ref(), deadline)??;
-    open(socket)
+    Connector::new().connect(path)
 }
 
 /// Takes over one end of a connection at whose other end an object or a class is served: a
 /// [`socket_pair`]'s, or a socket that another process connected.
 ///
 /// # Errors
-/// [`ErrorKind::WrongHandle`] if it is no such socket, [`ErrorKind::NoSuchInterface`], and the errors of
-/// connecting.
+/// [`ErrorKind::WrongHandle`] if it is no such socket, [`ErrorKind::NoSuchInterface`],
+/// [`ErrorKind::TimedOut`] if no server greets within [`Client::TIMEOUT`] (see [`Connector::timeout`]),
+/// and the errors of connecting.
 pub fn from_socket<P: Proxy>(socket: impl Into<OwnedHandle>) -> Result<P> {
-    let socket = adopt(socket.into())?;
-    socket.name_senders()?;
-    open(socket)
+    Connector::new().from_socket(socket)
 }
 
 /// Connects through a door, as [`make_door`] makes one in another process.
 ///
 /// # Errors
-/// [`ErrorKind::WrongHandle`] if it is no such socket, [`ErrorKind::Disconnected`] if the object is
-/// gone, [`ErrorKind::NoSuchInterface`], and those of connecting.
+/// [`ErrorKind::WrongHandle`] if it is no such socket or one end of a connection,
+/// [`ErrorKind::Disconnected`] if the object is gone, [`ErrorKind::NoSuchInterface`],
+/// [`ErrorKind::TimedOut`] after [`Client::TIMEOUT`] (see [`Connector::timeout`]), and those of
+/// connecting.
 pub fn from_door<P: Proxy>(door: impl Into<OwnedHandle>) -> Result<P> {
-    let door = adopt(door.into())?;
-    let client = Client::from_door(door::hold_copy(door.into()), P::Interface::DESCRIPTION);
-    client.server()?;
-    Ok(P::from_client(client))
+    Connector::new().from_door(door)
+}
+
+/// Connects as [`connect`], [`from_socket`] and [`from_door`] do, with a timeout of the caller's.
+///
+/// A broker with one thread can limit the time that a silent worker takes from it:
+///
+/// ```no_run
+/// # use std::time::{Duration, Instant};
+/// # use syshandle::{Connector, OwnedHandle, Result, interface};
+/// # #[interface(iid = "1284c788-6978-43d5-9a02-414901a2ec79")]
+/// # trait Files { fn count(&self) -> Result<u64>; }
+/// # fn broker(socket: OwnedHandle) -> Result<()> {
+/// let files: FilesClient =
+///     Connector::new().timeout(Duration::from_millis(500)).from_socket(socket)?;
+/// # drop(files);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Connector {
+    timeout: Duration,
+}
+
+impl Connector {
+    /// Makes a connector with the default timeout, [`Client::TIMEOUT`].
+    pub fn new() -> Self {
+        Self { timeout: Client::TIMEOUT }
+    }
+
+    /// Sets how long connecting takes at most. The calls of the client have a timeout of their own:
+    /// [`Client::with_timeout`].
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Connects as [`connect`] does.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TimedOut`], and those of [`connect`].
+    pub fn connect<P: Proxy>(&self, path: impl AsRef<Path>) -> Result<P> {
+        let deadline = self.deadline();
+        let socket = connect::connect(&mut None, path.as_ref(), deadline)??;
+        open(socket, deadline)
+    }
+
+    /// Takes over one end of a connection as [`from_socket`] does.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TimedOut`], also for a door, and those of [`from_socket`].
+    pub fn from_socket<P: Proxy>(&self, socket: impl Into<OwnedHandle>) -> Result<P> {
+        let socket = adopt(socket.into())?;
+        socket.name_senders()?;
+        open(socket, self.deadline()).map_err(|error| match error.kind() {
+            ErrorKind::TimedOut => Error::new(ErrorKind::TimedOut, NO_GREETING),
+            _ => error,
+        })
+    }
+
+    /// Connects through a door as [`from_door`] does.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TimedOut`], [`ErrorKind::WrongHandle`] also for one end of a connection, and those
+    /// of [`from_door`].
+    pub fn from_door<P: Proxy>(&self, door: impl Into<OwnedHandle>) -> Result<P> {
+        let door = adopt(door.into())?;
+        let client = Client::from_door(door::hold_copy(door.into()), P::Interface::DESCRIPTION);
+        client.with_timeout(self.timeout).server()?;
+        Ok(P::from_client(client))
+    }
+
+    fn deadline(&self) -> Instant {
+        Patience::lasting(self.timeout, None).deadline
+    }
+}
+
+impl Default for Connector {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 /// Serves an object from this process, and returns a door to it: for a process that is started next,
@@ -160,19 +238,24 @@ fn pair() -> Result<(Seqpacket, Seqpacket)> {
 }
 
 /// Waits for the greeting of the server at the other end.
-fn open<P: Proxy>(socket: Seqpacket) -> Result<P> {
+fn open<P: Proxy>(socket: Seqpacket, deadline: Instant) -> Result<P> {
     let interface = P::Interface::DESCRIPTION;
-    let opening = Opening::to_any_class(socket, interface.iid);
-    let connection = opening.open(now() + Client::TIMEOUT)?;
+    let connection = Opening::to_any_class(socket, interface.iid).open(deadline)?;
     Ok(P::from_client(Client::connected(connection, interface)))
 }
 
 /// Takes over a socket, if it can be one end of a connection.
 pub(crate) fn adopt(socket: OwnedHandle) -> Result<Seqpacket> {
+    check(&socket)?;
+    Ok(Seqpacket::adopt(socket)?)
+}
+
+/// Checks that a handle is a socket of the family and type that servers, connections and doors use.
+pub(crate) fn check(socket: &OwnedHandle) -> Result<()> {
     use std::os::fd::AsFd;
 
     match prove(socket.as_fd(), &door::DECLARED) {
-        Ok(_) => Ok(Seqpacket::adopt(socket)?),
+        Ok(_) => Ok(()),
         Err(Unproven::Mismatch(mismatch)) => {
             Err(Error::new(ErrorKind::WrongHandle, mismatch.to_string()))
         }
@@ -182,6 +265,10 @@ pub(crate) fn adopt(socket: OwnedHandle) -> Result<Seqpacket> {
         }
     }
 }
+
+const NO_GREETING: &str = "no server greeted at the other end of the socket in time. `from_socket` needs \
+                           one end of a connection, as `socket_pair` makes it; a door that `make_door` \
+                           made is for `from_door`";
 
 /// Methods of one object that block at once.
 const THREADS_MAX: usize = 64;

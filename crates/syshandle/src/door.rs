@@ -131,18 +131,18 @@ pub(crate) fn attach(door: &PeerSocket, deadline: Instant) -> Result<Attached> {
     let received = loop {
         if !wait_until(deadline, |until| channel.wait_readable(until)).map_err(not_made)? {
             let text = "the server did not open the door in time";
-            return Err(Error::new(ErrorKind::TimedOut, text));
+            return Err(not_a_door(door).unwrap_or_else(|| Error::new(ErrorKind::TimedOut, text)));
         }
         match handles.receive(&channel, &mut frame) {
             Ok(received) => break received,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(gone().because(error)),
+            Err(error) => return Err(not_a_door(door).unwrap_or_else(|| gone().because(error))),
         }
     };
     handles.sent_by(channel.peer_share());
     // Only the server itself may answer: another process could only pass on an end that it keeps.
     if received.len == 0 {
-        return Err(gone());
+        return Err(not_a_door(door).unwrap_or_else(gone));
     }
     let sender =
         received.sender.map(|credentials| Known { credentials, process: received.sender_process });
@@ -196,6 +196,13 @@ pub(crate) fn hold_copy(door: OwnedHandle) -> PeerSocket {
 /// A door that a server made for one receiver.
 pub(crate) fn lent_by(door: OwnedHandle, server: &Arc<Share>) -> LentDoor {
     LentDoor::Servers(Arrived::of([door].into_iter().collect(), server))
+}
+
+/// The error of a socket that is one end of a connection: the greeting of its server waits there. At a
+/// door a server sends nothing.
+fn not_a_door(door: &Seqpacket) -> Option<Error> {
+    let text = "the socket is one end of a connection, not a door: use `from_socket`";
+    door.has_message().then(|| Error::new(ErrorKind::WrongHandle, text))
 }
 
 fn not_made(error: io::Error) -> Error {

@@ -109,7 +109,7 @@ cfg_if::cfg_if! {
             Activation, Locations, Lock, Meeting, Registered, RegisteredClass, Registration,
         };
         pub use client::{Pending, Starter, together};
-        pub use direct::{connect, from_door, from_socket, make_door, prepare, socket_pair};
+        pub use direct::{Connector, connect, from_door, from_socket, make_door, prepare, socket_pair};
         pub use server::{BackgroundTask, Context, Outcome, Policy, Server, TimerOutcome};
         #[cfg(feature = "tokio")]
         pub use syshandle_os::asynchronous;

@@ -259,6 +259,13 @@ impl Server {
             let text = format!("a server serves at most {} interfaces", Limits::OFFERS_MAX);
             return Err(Error::new(ErrorKind::TooLarge, text));
         }
+        if self.offers.is_empty() {
+            let text = "this server has no class: `Server::class` adds one";
+            return Err(Error::new(ErrorKind::NoSuchClass, text));
+        }
+        if let WayIn::Socket(socket) = &self.way_in {
+            direct::check(socket)?;
+        }
         let descriptors = syshandle_os::raise_descriptor_limit();
         // A log that has reached the limit of file sizes must not end the server.
         syshandle_os::ignore_file_size_signal();

@@ -9,6 +9,7 @@
 mod client;
 mod death;
 mod description;
+mod direct;
 mod doors;
 mod errors;
 mod limits;

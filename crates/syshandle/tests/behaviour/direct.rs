@@ -1,0 +1,104 @@
+//! Connections without a registration.
+
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::thread;
+use std::time::Duration;
+
+use syshandle::{Connector, Error, ErrorKind, Server, make_door, socket_pair};
+
+use crate::support::LONG;
+use crate::support::bench::{BENCH, Bench, BenchClient, Workbench};
+
+const SHORT: Duration = Duration::from_millis(50);
+
+fn server() -> Server {
+    Server::new().class(BENCH, Workbench::default)
+}
+
+#[track_caller]
+fn is(error: &Error, kind: ErrorKind, part: &str) {
+    assert_eq!(error.kind(), kind, "{error}");
+    assert!(error.to_string().contains(part), "{error}");
+}
+
+#[test]
+fn a_silent_peer_takes_no_more_time_than_the_connector_allows() {
+    let connector = Connector::new().timeout(SHORT);
+    let (ours, _silent) = socket_pair().unwrap();
+    let error = connector.from_socket::<BenchClient>(ours).unwrap_err();
+    is(&error, ErrorKind::TimedOut, "no server greeted");
+    let (ours, _silent) = socket_pair().unwrap();
+    let error = connector.from_door::<BenchClient>(ours).unwrap_err();
+    is(&error, ErrorKind::TimedOut, "did not open the door in time");
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("silent");
+    let listener = syshandle_os::Listener::bind(&path).unwrap();
+    let error = connector.connect::<BenchClient>(&path).unwrap_err();
+    is(&error, ErrorKind::TimedOut, "did not greet in time");
+    drop(listener);
+}
+
+#[test]
+fn a_connector_reaches_doors_and_servers_like_the_functions_of_its_name() {
+    let connector = Connector::new().timeout(LONG);
+    let door = make_door::<dyn Bench, _>(Workbench::default()).unwrap();
+    connector.from_door::<BenchClient>(door).unwrap().nothing().unwrap();
+    let (ours, theirs) = socket_pair().unwrap();
+    thread::scope(|scope| {
+        let server = scope.spawn(|| server().socket(theirs).run());
+        connector.from_socket::<BenchClient>(ours).unwrap().nothing().unwrap();
+        server.join().unwrap().unwrap();
+    });
+}
+
+#[test]
+fn one_end_of_a_connection_is_no_door_and_says_so_at_once() {
+    let (ours, theirs) = socket_pair().unwrap();
+    thread::scope(|scope| {
+        let server = scope.spawn(|| server().socket(theirs).run());
+        let connector = Connector::new().timeout(LONG);
+        let error = connector.from_door::<BenchClient>(ours).unwrap_err();
+        is(&error, ErrorKind::WrongHandle, "use `from_socket`");
+        server.join().unwrap().unwrap();
+    });
+}
+
+#[test]
+fn a_door_that_is_taken_for_one_end_of_a_connection_names_the_right_function() {
+    let door = make_door::<dyn Bench, _>(Workbench::default()).unwrap();
+    let error = Connector::new().timeout(SHORT).from_socket::<BenchClient>(door).unwrap_err();
+    is(&error, ErrorKind::TimedOut, "a door that `make_door` made is for `from_door`");
+}
+
+#[test]
+fn a_server_without_a_class_is_one_error_whatever_the_way_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_ours, theirs) = socket_pair().unwrap();
+    let servers =
+        [Server::new(), Server::new().path(folder.path().join("s")), Server::new().socket(theirs)];
+    for server in servers {
+        is(&server.run().unwrap_err(), ErrorKind::NoSuchClass, "this server has no class");
+    }
+}
+
+#[test]
+fn a_server_refuses_a_handle_that_is_no_socket_of_the_right_sort() {
+    let null: OwnedFd = File::options().read(true).write(true).open("/dev/null").unwrap().into();
+    let error = server().socket(null).run().unwrap_err();
+    is(&error, ErrorKind::WrongHandle, "got a device");
+    let stream: OwnedFd = std::os::unix::net::UnixStream::pair().unwrap().0.into();
+    let error = server().socket(stream).run().unwrap_err();
+    is(&error, ErrorKind::WrongHandle, "seqpacket");
+}
+
+#[test]
+fn a_path_that_no_socket_can_have_is_refused_with_the_rule() {
+    let long = "x".repeat(108);
+    for path in ["", "\0name", "a\0b", &long] {
+        let error = server().path(path).run().unwrap_err();
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        assert!(cause.contains("has 1 to 107 bytes and no zero byte"), "{error}: {cause}");
+    }
+}
