@@ -11,7 +11,7 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::device;
@@ -22,7 +22,7 @@ use crate::device;
 /// The errors of `open(2)`; [`Errno::OPNOTSUPP`] if something else is mounted there: [`unverified`].
 pub(crate) fn open(path: &str) -> Result<OwnedFd, Errno> {
     let file = open_any(path)?;
-    let root = rustix::fs::open(c"/proc", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+    let root = rustix::fs::openat(CWD, c"/proc", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
     let mount = |handle: &OwnedFd| device::stat(handle).map(|stat| device::mount(&stat)).ok();
     match mount(&file) {
         Some(of_file) if Some(of_file) == mount(&root) => Ok(file),
@@ -56,7 +56,7 @@ pub fn read_link(folder: &str, name: &str) -> io::Result<String> {
 
 fn open_any(path: &str) -> Result<OwnedFd, Errno> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
-    let file = rustix::fs::open(path, flags, Mode::empty())?;
+    let file = rustix::fs::openat(CWD, path, flags, Mode::empty())?;
     if is_of(&file, PROC_MAGIC) { Ok(file) } else { Err(Errno::OPNOTSUPP) }
 }
 
@@ -66,7 +66,7 @@ fn open_any(path: &str) -> Result<OwnedFd, Errno> {
 /// The same as of [`open`].
 pub(crate) fn open_namespace(path: &str) -> Result<OwnedFd, Errno> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
-    let file = rustix::fs::open(path, flags, Mode::empty())?;
+    let file = rustix::fs::openat(CWD, path, flags, Mode::empty())?;
     if is_of(&file, NSFS_MAGIC) { Ok(file) } else { Err(Errno::OPNOTSUPP) }
 }
 
