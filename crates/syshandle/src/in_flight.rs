@@ -94,7 +94,7 @@ impl InFlight {
         let all: Vec<_> = sockets.all.iter().filter_map(Weak::upgrade).collect();
         drop(sockets);
         for socket in &all {
-            socket.unreceived();
+            socket.has_unreceived();
         }
     }
 }
@@ -106,7 +106,7 @@ fn limit(eighths: usize) -> usize {
     (all / 8 * eighths).max(HANDLES_PER_MESSAGE_MAX)
 }
 
-/// Keeps a socket that this process is done with while its peer has handles to receive.
+/// Keeps a socket, which this process does not use any more, while its peer has messages to receive.
 pub(crate) fn keep(socket: Arc<SharedSocket>) {
     socket.in_flight().kept_sockets.fetch_add(1, Ordering::Relaxed);
     let mut kept = lock(&table().kept);
@@ -138,7 +138,7 @@ pub(crate) fn look_at_kept() -> usize {
     if kept.sockets.is_empty() || !is_time(&mut kept.last_look) {
         return kept.sockets.len();
     }
-    let received: Vec<_> = kept.sockets.extract_if(.., |socket| socket.unreceived() == 0).collect();
+    let received: Vec<_> = kept.sockets.extract_if(.., |socket| !socket.has_unreceived()).collect();
     let left = kept.sockets.len();
     drop(kept);
     for socket in received {

@@ -16,8 +16,9 @@ use crate::sync::now;
 /// Messages that this process has not received may hold handles, and closing the socket closes those.
 /// So the socket is closed in place only if its queue is empty, and in the background otherwise.
 ///
-/// Messages that the peer has not received hold handles of this process. They count in the peer's
-/// limit of handles in flight, and the socket is kept until the peer has received them or is gone.
+/// Messages that the peer has not received hold memory and handles of this process. The handles count in
+/// the peer's limit of handles in flight. The socket is kept, and counts in the peer's quota of
+/// descriptors, until the peer has received the messages or is gone.
 #[derive(Debug)]
 pub(crate) struct PeerSocket(Arc<SharedSocket>);
 
@@ -100,10 +101,11 @@ impl PeerSocket {
         sent
     }
 
-    /// This process is done with the socket: it is kept while the peer has handles to receive.
+    /// Keeps the socket, which this process does not use any more, while the peer has messages to
+    /// receive.
     pub(crate) fn leave(&self) {
         if self.0.owner.is_current()
-            && self.0.unreceived() > 0
+            && self.0.has_unreceived()
             && !std::mem::replace(&mut self.0.sent().is_kept, true)
         {
             if !self.0.is_shared {
@@ -115,11 +117,14 @@ impl PeerSocket {
 }
 
 impl SharedSocket {
-    /// Returns how many of the handles that were sent the peer has not received.
-    pub(crate) fn unreceived(&self) -> usize {
+    /// Whether messages wait for the peer to receive them.
+    pub(crate) fn has_unreceived(&self) -> bool {
         let mut sent = self.sent();
-        self.settle(&mut sent);
-        sent.sent
+        let has_unreceived = self.socket().unread_bytes().is_ok_and(|bytes| bytes > 0);
+        if !has_unreceived {
+            self.in_flight().give_back(std::mem::take(&mut sent.sent));
+        }
+        has_unreceived
     }
 
     /// The count of the peer.
@@ -248,6 +253,28 @@ mod tests {
             std::thread::sleep(LOOK_EACH / 10);
             in_flight::look_at_kept();
         }
+    }
+
+    #[test]
+    fn a_dropped_socket_is_kept_until_the_peer_has_received_its_messages_or_is_gone() {
+        let peer = Share::with_in_flight(10);
+        let send_and_drop = || {
+            let (ours, theirs) = Seqpacket::pair().unwrap();
+            let socket = PeerSocket::new(ours, peer.clone());
+            socket.send(&[IoSlice::new(&[0; 1000])], &[]).unwrap();
+            theirs
+        };
+        let received = send_and_drop();
+        assert_eq!(peer.in_flight().kept_sockets(), 1);
+        received.receive(&mut [0; 1000], &mut Vec::new()).unwrap();
+        wait_for_the_kept_ones(&peer);
+        let gone = send_and_drop();
+        assert_eq!(peer.in_flight().kept_sockets(), 1);
+        drop(gone);
+        wait_for_the_kept_ones(&peer);
+        // An empty queue costs no look.
+        drop(PeerSocket::new(Seqpacket::pair().unwrap().0, peer.clone()));
+        assert_eq!(peer.in_flight().kept_sockets(), 0);
     }
 
     #[test]
