@@ -38,9 +38,9 @@ pub(crate) fn encode(input: &DeriveInput) -> Result<TokenStream> {
         #[automatically_derived]
         impl #impl_generics ::syshandle::Encode for #name #type_generics #where_clause {
             fn encode<'__a>(&'__a self, __out: &mut ::syshandle::generated::Encoder<'__a>) {
-                match self {
+                __out.nested(|__out| match self {
                     #(#arms)*
-                }
+                });
             }
         }
 

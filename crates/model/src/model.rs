@@ -5,8 +5,8 @@ use std::fmt;
 
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::ToTokens;
-use syn::Type;
 use syn::ext::IdentExt;
+use syn::{Attribute, Type};
 
 /// The description of a source file: interfaces, classes and types.
 #[derive(Clone, Debug, Default)]
@@ -143,6 +143,9 @@ pub struct Interface {
 pub struct Method {
     /// Its documentation, a line each.
     pub docs: Vec<String>,
+    /// Attributes that the trait and its clients get as well: `#[deprecated]`, `#[must_use]`,
+    /// `#[allow(…)]` and `#[expect(…)]`.
+    pub attributes: Vec<Attribute>,
     /// Its name.
     pub name: Ident,
     /// The parameter for the context of the call, if the method has one.

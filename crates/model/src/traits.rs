@@ -113,14 +113,17 @@ fn check_head(item: &ItemTrait, errors: &mut Errors) {
         errors.push(Error::new_spanned(token, "an interface is safe to implement"));
     }
     errors.keep(item.modifiers.require_empty());
-    refuse_attributes(&item.attrs, errors);
+    refuse_attributes(&item.attrs, "documentation", errors);
 }
 
-/// Refuses attributes that would be lost.
-fn refuse_attributes(attributes: &[Attribute], errors: &mut Errors) {
-    for attribute in attributes.iter().filter(|attribute| !attribute.path().is_ident("doc")) {
-        let what = "only documentation, `#[handle(…)]` and `#[range(…)]` can stand here";
-        errors.push(Error::new_spanned(attribute, what));
+/// Refuses attributes that would be lost. `allowed` lists what can stand at the place.
+fn refuse_attributes<'a>(
+    attributes: impl IntoIterator<Item = &'a Attribute>,
+    allowed: &str,
+    errors: &mut Errors,
+) {
+    for attribute in attributes.into_iter().filter(|of| !of.path().is_ident("doc")) {
+        errors.push(Error::new_spanned(attribute, format!("only {allowed} can stand here")));
     }
 }
 

@@ -447,9 +447,9 @@ impl StdError for CauseOf {
 impl From<Unsendable> for Error {
     fn from(unsendable: Unsendable) -> Self {
         let kind = match &unsendable {
-            Unsendable::TooManyBytes { .. } | Unsendable::TooManyHandles { .. } => {
-                ErrorKind::TooLarge
-            }
+            Unsendable::TooManyBytes { .. }
+            | Unsendable::TooManyHandles { .. }
+            | Unsendable::TooDeep => ErrorKind::TooLarge,
             Unsendable::Value(_) => ErrorKind::Malformed,
             _ => ErrorKind::System,
         };

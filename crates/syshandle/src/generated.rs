@@ -62,8 +62,8 @@ macro_rules! proxy {
             ///
             /// # Errors
             /// No descriptor, or no thread, left.
-            pub fn in_process<T: $interface>(implementation: T) -> ::syshandle::Result<Self> {
-                ::syshandle::in_process::<dyn $interface, T>(implementation)
+            pub fn in_process(implementation: impl $interface) -> ::syshandle::Result<Self> {
+                ::syshandle::in_process::<dyn $interface, _>(implementation)
             }
 
             /// The same reference, whose calls wait no longer than this.

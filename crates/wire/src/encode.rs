@@ -43,6 +43,7 @@ pub struct Encoder<'a> {
     limits: Limits,
     parameter: Option<u16>,
     deadline: Option<Instant>,
+    depth: u32,
     error: Option<EncodeError>,
 }
 
@@ -51,7 +52,7 @@ impl<'a> Encoder<'a> {
     #[inline]
     pub fn new(bytes: Vec<u8>, limits: Limits) -> Self {
         let (payload, handles) = (bytes.into(), LentHandles::default());
-        Self { payload, handles, limits, parameter: None, deadline: None, error: None }
+        Self { payload, handles, limits, parameter: None, deadline: None, depth: 0, error: None }
     }
 
     /// The same, for a call that ends by `deadline`.
@@ -104,6 +105,18 @@ impl<'a> Encoder<'a> {
         {
             place(&mut error.path);
         }
+    }
+
+    /// Writes a value of a type of the user's, unless it is nested deeper than the receiver accepts.
+    /// Only such a type can hold values of its own type.
+    #[inline]
+    pub fn nested(&mut self, write: impl FnOnce(&mut Self)) {
+        if self.depth == Limits::DEPTH_MAX {
+            return self.fail(Unsendable::TooDeep);
+        }
+        self.depth += 1;
+        write(self);
+        self.depth -= 1;
     }
 
     /// Appends bytes as they are.
@@ -232,6 +245,8 @@ pub enum Unsendable {
         /// How many it may have.
         limit: u16,
     },
+    /// Its structs and enums nest deeper than the receiver accepts ([`Limits::DEPTH_MAX`]).
+    TooDeep,
     /// A handle that it refers to couldn't be had.
     Handle(io::Error),
     /// Its own way to bytes failed.
@@ -243,6 +258,7 @@ impl fmt::Display for Unsendable {
         match self {
             Self::TooManyBytes { limit } => write!(f, "more than {limit} bytes in one call"),
             Self::TooManyHandles { limit } => write!(f, "more than {limit} handles in one call"),
+            Self::TooDeep => write!(f, "values are nested more than {} deep", Limits::DEPTH_MAX),
             Self::Handle(_) => f.write_str("a handle to send couldn't be had"),
             Self::Value(text) => write!(f, "a value couldn't be written: {text}"),
         }

@@ -68,6 +68,7 @@ impl<'a> Lowering<'_, 'a> {
         self.keep_layouts(format!("{}::{name}", names::trait_name(interface)), layouts);
         Ok(model::Method {
             docs: docs(&method.attributes),
+            attributes: Vec::new(),
             name: ident(&name),
             context: Some(context(&parameters)),
             parameters,

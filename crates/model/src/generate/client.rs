@@ -3,6 +3,7 @@
 use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{format_ident, quote};
 use syn::spanned::Spanned;
+use syn::{Attribute, Meta};
 
 use super::lend::{lent, received};
 use super::server::client_name;
@@ -117,6 +118,7 @@ fn method(number: usize, method: &Method, way: Way) -> TokenStream {
     let Method { name, result, error, .. } = method;
     let number = Literal::usize_unsuffixed(number);
     let docs = docs(&method.docs);
+    let attributes = method.attributes.iter().map(passed_on);
     let parameters = method.parameters.iter().map(|Parameter { name, ty, .. }| {
         let lent = lent(ty);
         quote!(#name: #lent)
@@ -151,11 +153,24 @@ fn method(number: usize, method: &Method, way: Way) -> TokenStream {
     let before = before.unwrap_or_else(|| quote!(pub));
     quote! {
         #docs
+        #(#attributes)*
         #before fn #name(&self #(, #parameters)*) -> #returns {
             self.0.#call(#number, #declared, |__out| {
                 let _ = &__out;
                 #(#writes)*
             }) #after
         }
+    }
+}
+
+/// An attribute of a method as its clients get it. A lint that the trait is expected to trigger may not
+/// concern them.
+fn passed_on(attribute: &Attribute) -> TokenStream {
+    match &attribute.meta {
+        Meta::List(list) if list.path.is_ident("expect") => {
+            let lints = &list.tokens;
+            quote!(#[allow(#lints)])
+        }
+        _ => quote!(#attribute),
     }
 }

@@ -13,6 +13,10 @@ pub(super) fn trait_and_dispatch(interface: &Interface) -> TokenStream {
     let docs = docs(&interface.docs);
     let declarations = methods.iter().map(declaration);
     let arms = methods.iter().enumerate().map(|(number, method)| arm(number, method));
+    let is_deprecated = |method: &Method| {
+        method.attributes.iter().any(|attribute| attribute.path().is_ident("deprecated"))
+    };
+    let allow_deprecated = methods.iter().any(is_deprecated).then(|| quote!(#[allow(deprecated)]));
     let description = describe::interface(interface);
     let client = client_name(name);
     quote! {
@@ -31,6 +35,7 @@ pub(super) fn trait_and_dispatch(interface: &Interface) -> TokenStream {
                 &DESCRIPTION
             };
 
+            #allow_deprecated
             fn dispatch(&self, call: ::syshandle::generated::Incoming<'_>) {
                 match call.method() {
                     #(#arms)*
@@ -39,8 +44,8 @@ pub(super) fn trait_and_dispatch(interface: &Interface) -> TokenStream {
             }
         }
 
-        impl<T: #name> ::syshandle::Implements<T> for dyn #name {
-            fn object(implementation: ::std::sync::Arc<T>) -> ::std::sync::Arc<Self> {
+        impl<__T: #name> ::syshandle::Implements<__T> for dyn #name {
+            fn object(implementation: ::std::sync::Arc<__T>) -> ::std::sync::Arc<Self> {
                 implementation
             }
         }
@@ -53,12 +58,13 @@ pub(super) fn client_name(interface: &Ident) -> Ident {
 }
 
 fn declaration(method: &Method) -> TokenStream {
-    let Method { name, returns, context, .. } = method;
+    let Method { name, returns, context, attributes, .. } = method;
     let docs = docs(&method.docs);
     let context = context.as_ref().map(|Parameter { name, ty, .. }| quote!(, #name: #ty));
     let parameters = method.parameters.iter().map(|Parameter { name, ty, .. }| quote!(#name: #ty));
     quote! {
         #docs
+        #(#attributes)*
         fn #name(&self #context #(, #parameters)*) -> #returns;
     }
 }

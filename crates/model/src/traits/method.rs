@@ -40,9 +40,7 @@ pub(super) fn method(function: &TraitItemFn) -> Result<Method> {
     let result_handle = errors.keep(handle(&function.attrs)).flatten();
     let blocking = errors.keep(blocking(&function.attrs)).unwrap_or(false);
     let differs = errors.keep(differs(&function.attrs)).flatten();
-    let is_own = |of: &&Attribute| of.path().is_ident("blocking") || of.path().is_ident("com");
-    let others = function.attrs.iter().filter(|of| !is_own(of));
-    refuse_others(&others.cloned().collect::<Vec<_>>(), &mut errors);
+    check_attributes(&function.attrs, &mut errors);
     if let Some(attribute) = function.attrs.iter().find(|of| of.path().is_ident("range")) {
         let what = "bounds are for what comes in: the server itself sees to what it returns";
         errors.push(Error::new_spanned(attribute, what));
@@ -58,6 +56,7 @@ pub(super) fn method(function: &TraitItemFn) -> Result<Method> {
     };
     Ok(Method {
         docs: docs(&function.attrs),
+        attributes: function.attrs.iter().filter(|of| is_one_of(of, &PASSED_ON)).cloned().collect(),
         name: ident.clone(),
         context,
         parameters,
@@ -166,7 +165,8 @@ fn is_context(ty: &Type) -> bool {
 /// Reads a parameter.
 fn parameter(name: Ident, input: &PatType) -> Result<Parameter> {
     let mut errors = Errors::default();
-    refuse_others(&input.attrs, &mut errors);
+    let others = input.attrs.iter().filter(|of| !is_one_of(of, &["handle", "range"]));
+    refuse_attributes(others, "`#[handle(…)]` and `#[range(…)]`", &mut errors);
     if is_context(&input.ty) {
         let what = "the context comes first: `&self, context: &Context, …`";
         errors.push(Error::new_spanned(&input.ty, what));
@@ -179,16 +179,32 @@ fn parameter(name: Ident, input: &PatType) -> Result<Parameter> {
     Ok(Parameter { name, ty: (*input.ty).clone(), handle, range })
 }
 
-/// Refuses all attributes but documentation, `#[handle(…)]` and `#[range(…)]`.
-fn refuse_others(attributes: &[Attribute], errors: &mut Errors) {
-    let others: Vec<_> = attributes
-        .iter()
-        .filter(|attribute| {
-            !attribute.path().is_ident("handle") && !attribute.path().is_ident("range")
-        })
-        .cloned()
-        .collect();
-    refuse_attributes(&others, errors);
+/// Checks the attributes of a method.
+fn check_attributes(attributes: &[Attribute], errors: &mut Errors) {
+    let is_known = |of: &&Attribute| {
+        is_one_of(of, &PASSED_ON) || is_one_of(of, &["handle", "range", "blocking", "com"])
+    };
+    let (conditions, others): (Vec<_>, Vec<_>) =
+        attributes.iter().filter(|of| !is_known(of)).partition(|of| is_one_of(of, &CONDITIONS));
+    for condition in conditions {
+        let what = "methods are numbered by their places, so an interface has the same methods in \
+                    every build: leave out the condition, and let the server refuse the call";
+        errors.push(Error::new_spanned(condition, what));
+    }
+    let allowed = "documentation, `#[handle(…)]`, `#[blocking]`, `#[deprecated]`, `#[must_use]`, \
+                   `#[allow(…)]` and `#[expect(…)]`";
+    refuse_attributes(others, allowed, errors);
+}
+
+/// Attributes of a method that the trait and its clients get.
+const PASSED_ON: [&str; 4] = ["deprecated", "must_use", "allow", "expect"];
+
+/// Attributes by which a method is there or not.
+const CONDITIONS: [&str; 2] = ["cfg", "cfg_attr"];
+
+/// Whether an attribute has one of these names.
+fn is_one_of(attribute: &Attribute, names: &[&str]) -> bool {
+    names.iter().any(|name| attribute.path().is_ident(name))
 }
 
 /// Returns the error for a type that doesn't own its value.

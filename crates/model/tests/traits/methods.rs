@@ -20,4 +20,10 @@ trait Methods {
     #[inline]
     fn attribute(&self) -> Result<()>;
     fn wait(&self) -> Result<()>;
+    #[cfg(feature = "scan")]
+    fn sometimes(&self) -> Result<()>;
+    #[deprecated]
+    #[must_use]
+    #[allow(dead_code)]
+    fn passed_on(&self) -> Result<()>;
 }

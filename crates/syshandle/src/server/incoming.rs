@@ -120,9 +120,9 @@ fn unsendable(error: EncodeError) -> Fault {
     };
     let error = error.unsendable;
     match error {
-        Unsendable::TooManyBytes { .. } | Unsendable::TooManyHandles { .. } => {
-            Fault::TooLarge { text: format!("{place}{error}") }
-        }
+        Unsendable::TooManyBytes { .. }
+        | Unsendable::TooManyHandles { .. }
+        | Unsendable::TooDeep => Fault::TooLarge { text: format!("{place}{error}") },
         _ => Fault::Unsendable { text: format!("{place}{:#}", Error::from(error)) },
     }
 }

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use syshandle::{Decode, Encode, Event, Guid, ManualEvent, Result, interface};
+use syshandle::{Decode, Encode, ErrorKind, Event, Guid, ManualEvent, Result, interface};
 
 use crate::support::world::{file, identity};
 
@@ -342,8 +342,18 @@ fn types_that_refer_to_themselves_cross_up_to_a_depth_that_the_error_names() {
         assert!(text.starts_with("Echo::tree: parameter `tree…Branch.0.Branch.0"), "{text}");
         assert!(text.ends_with("Branch.0`: values are nested more than 64 deep"), "{text}");
         assert!(text.len() < 400, "{text}");
-        assert_eq!(error.ran(), syshandle::Ran::No);
+        assert_eq!((error.kind(), error.ran()), (ErrorKind::TooLarge, syshandle::Ran::No));
     }
+}
+
+#[test]
+fn a_value_of_any_depth_is_refused_before_it_overflows_the_clients_stack() {
+    let deep = tree(1_000_000);
+    let error = echoes()[0].tree(&deep).unwrap_err();
+    // Its destructor would recurse.
+    std::mem::forget(deep);
+    assert_eq!((error.kind(), error.ran()), (ErrorKind::TooLarge, syshandle::Ran::No));
+    assert!(error.to_string().ends_with("values are nested more than 64 deep"), "{error}");
 }
 
 #[test]
