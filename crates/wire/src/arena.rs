@@ -1,13 +1,13 @@
-//! Who uses which part of the shared memory of one direction.
+//! Allocates ranges in the shared memory of one direction.
 
 use crate::Limits;
 
-/// The ranges of shared memory that its writer has given to messages and not got back.
+/// The ranges of shared memory that hold messages and that the receiver has not released yet.
 ///
-/// The lowest free place is taken first, so that the same few pages are used again and again.
+/// `take` uses the lowest free range, so that the same few pages are used again and again.
 #[derive(Debug)]
 pub struct Ranges {
-    /// Offset and end, by offset; there are as many as calls in flight, at the most.
+    /// Start and end offset of each range, sorted. There is at most one per call in flight.
     taken: Vec<(u32, u32)>,
     /// The size of the memory.
     size: usize,
@@ -19,12 +19,12 @@ impl Default for Ranges {
     }
 }
 
-/// How large a body is, and how it is to lie in shared memory.
+/// The size of a body, and its alignment in shared memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BodySize {
-    /// How many bytes it has.
+    /// Length in bytes.
     pub len: usize,
-    /// How many of them come before those that are copied in one piece.
+    /// Number of bytes before the first part that is copied in one piece.
     pub ahead: usize,
 }
 
@@ -40,24 +40,25 @@ impl Ranges {
         self.size = size.min(Limits::ARENA_BYTES);
     }
 
-    /// The end of the last range that is taken; 0 without one.
+    /// Returns the end of the last allocated range, or 0 if none is allocated.
     pub fn end(&self) -> usize {
         self.taken.last().map_or(0, |(_, end)| *end as usize)
     }
 
-    /// Takes a range; `None` when no free one is that large.
+    /// Allocates a range. Returns `None` if no free range is large enough.
     ///
-    /// Where there is room for it, what is copied in one piece begins with a cache line. A copy takes
-    /// up to a third longer between places that lie differently to those, and nine times as long
-    /// where they are less than 32 bytes apart but for whole pages (measured on an AMD EPYC): as large
-    /// vectors, which begin 16 bytes into a page, and bytes behind a length would be.
+    /// If there is room, the range is placed so that the part that is copied in one piece starts on
+    /// a cache line. A copy takes up to a third longer if source and destination have different
+    /// offsets in their cache lines. It takes nine times as long if the two offsets within a page
+    /// differ by less than 32 bytes (measured on an AMD EPYC). Large vectors, which start 16 bytes
+    /// into a page, and bytes that follow a length would have such offsets.
     pub fn take(&mut self, size: impl Into<BodySize>) -> Option<u32> {
         let BodySize { len, ahead } = size.into();
         let pad = ahead.next_multiple_of(ALIGNMENT) - ahead;
         self.take_behind(pad, len).or_else(|| self.take_behind(0, len))
     }
 
-    /// Takes a range behind some bytes that aren't used.
+    /// Allocates a range of `len` bytes after `pad` unused bytes.
     fn take_behind(&mut self, pad: usize, len: usize) -> Option<u32> {
         let padded = pad.checked_add(len)?.checked_next_multiple_of(ALIGNMENT)?;
         let padded = u32::try_from(padded).ok()?;
@@ -70,7 +71,8 @@ impl Ranges {
             }
             start = end;
         }
-        // A memory of a size that isn't rounded ends within the last line.
+        // If the size of the memory is not a multiple of the alignment, the memory ends within the
+        // last line.
         if start as usize + padded as usize > self.size.next_multiple_of(ALIGNMENT)
             || start as usize + pad + len > self.size
         {
@@ -81,7 +83,7 @@ impl Ranges {
         Some(offset)
     }
 
-    /// Takes a range back; `false` when none starts there.
+    /// Releases a range. Returns `false` if no allocated range starts at `offset`.
     #[must_use]
     pub fn give_back(&mut self, offset: u32) -> bool {
         let place = self.taken.binary_search_by_key(&offset, |range| range.0);
@@ -89,7 +91,7 @@ impl Ranges {
     }
 }
 
-/// A cache line: neighbours don't share one.
+/// Size of a cache line. No two ranges share one.
 const ALIGNMENT: usize = 64;
 
 #[cfg(test)]

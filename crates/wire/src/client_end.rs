@@ -1,4 +1,5 @@
-//! The client's end of a connection: which calls wait for a reply, and what a frame means.
+//! The client's end of a connection: the calls that wait for a reply, and the meaning of received
+//! frames.
 
 use crate::due::Due;
 use crate::{
@@ -7,8 +8,8 @@ use crate::{
 
 /// The client's end of a connection.
 ///
-/// Every call gets exactly one reply, also one that was cancelled: until then it counts. `W` is
-/// whatever the driver wakes when a reply comes.
+/// Every call gets exactly one reply, even after it was cancelled, and counts as running until
+/// then. `W` identifies the waiter that the driver wakes when the reply arrives.
 #[derive(Debug)]
 pub struct ClientEnd<W> {
     limits: Limits,
@@ -16,16 +17,16 @@ pub struct ClientEnd<W> {
     running: u16,
     outgoing: Ranges,
     due: Due,
-    /// A reply has said that a good-bye is awaited.
+    /// Set once a reply says that the server expects a `Bye`.
     awaits_bye: bool,
-    /// A reply has come.
+    /// Set once a reply has arrived.
     has_replied: bool,
 }
 
-/// A place for a call; its index is the low half of the call's id.
+/// The state of one call. The index of the slot is the low half of the call's id.
 #[derive(Debug)]
 struct Slot<W> {
-    /// The high half of the id, so that an id doesn't come again soon.
+    /// The high half of the id, incremented for each call so that an id is not reused soon.
     turn: u16,
     state: State<W>,
 }
@@ -37,56 +38,59 @@ enum State<W> {
     Cancelled,
 }
 
-/// What a frame from the server means.
+/// An event that a frame from the server causes.
 #[derive(Debug)]
 pub enum FromServer<W> {
-    /// A reply to the call that `waiter` waits for.
+    /// A reply to the call of `waiter`.
     Reply {
-        /// Who waits.
+        /// The waiter passed to [`ClientEnd::start`].
         waiter: W,
-        /// How the call went.
+        /// The outcome of the call.
         status: Status,
-        /// Where the bytes are.
+        /// Location of the body.
         body: Body,
-        /// Its handles were lost on the way.
+        /// Whether handles of the reply were lost in transit.
         handles_lost: bool,
     },
-    /// A reply that nobody waits for any more. Its body is to be given back all the same.
+    /// The reply to a cancelled call. The driver must still release its body.
     Late(Body),
-    /// The connection isn't served.
+    /// The server refuses the connection.
     Refused,
-    /// The server is done.
+    /// The server closes the connection.
     Bye,
-    /// The handle is the server's shared memory; it may have been lost on the way.
+    /// The handle of the frame is the server's shared memory. The handle may have been lost in
+    /// transit.
     Arena,
-    /// The server lost the handle of the client's shared memory: it is to be sent once more.
+    /// The server did not receive the handle of the client's shared memory. The driver must send it
+    /// again.
     ArenaLost,
-    /// The server is short of shared memory: the frame to send gives back what is due.
+    /// The server is short of shared memory. The frame to send releases all ranges that were read.
     Asked(Option<Header>),
-    /// Ranges came back.
+    /// Nothing to do: the frame only released ranges.
     Nothing,
 }
 
-/// Why a call can't start before another one ends.
+/// The reason why a call can't start before another one ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Busy {
-    /// As many calls run as may.
+    /// The limit of calls in flight is reached.
     Calls,
-    /// The shared memory has no free range that large.
+    /// The shared memory has no free range of the size.
     Shared,
 }
 
 impl<W> ClientEnd<W> {
-    /// Opens the connection: checks the server's greeting, a whole frame, and returns what it says
-    /// beside the end.
+    /// Opens the connection. `frame` is the server's whole greeting frame. Returns the client's end
+    /// and the contents of the greeting.
     ///
     /// # Errors
-    /// The fault, where the server refuses the connection; [`Violation`] where it is no greeting.
+    /// The fault if the server refuses the connection; [`Violation`] if the frame is not a
+    /// greeting.
     pub fn open(frame: &[u8], handles: usize) -> Result<(Self, Greeting), OpenError> {
         let (header, body) = Header::read(frame)?;
         match header.kind {
             _ if handles > 0 || header.handles > 0 => Err(Violation::TooManyHandles.into()),
-            // Nothing was taken yet.
+            // No range has been allocated yet, so none can be released.
             _ if !header.releases.as_slice().is_empty() => Err(Violation::UnknownRelease.into()),
             FrameKind::Greeting => {
                 let greeting = Greeting::read(body)?;
@@ -108,30 +112,31 @@ impl<W> ClientEnd<W> {
         }
     }
 
-    /// The frame that answers the greeting.
+    /// Returns the frame that answers the greeting.
     pub fn hello(hello: Hello) -> (Header, Vec<u8>) {
         let body = hello.write().to_vec();
         let inline = Body::Inline { len: body.len() as u32 };
         (Header { body: inline, ..Header::new(FrameKind::Hello) }, body)
     }
 
-    /// The limits of calls: those of the server, or of this side if they are lower.
+    /// Returns the limits of calls: for each, the lower one of the server's and the client's.
     #[inline]
     pub fn limits(&self) -> Limits {
         self.limits
     }
 
-    /// How many calls wait for their reply, also those that were cancelled.
+    /// Returns the number of calls that wait for their reply, including cancelled calls.
     #[inline]
     pub fn running(&self) -> usize {
         self.running.into()
     }
 
-    /// Starts a call: returns the header of its frame. A body that is too large to go in the frame
-    /// has a range of shared memory, where the driver puts it before it sends.
+    /// Starts a call and returns the header of its frame. For a body that is too large for the
+    /// frame, the header names a range of shared memory, to which the driver copies the body before
+    /// it sends the frame.
     ///
     /// # Errors
-    /// [`Busy`] until another call ends.
+    /// [`Busy`] if the call must wait until another one ends.
     #[inline]
     pub fn start(
         &mut self,
@@ -167,18 +172,18 @@ impl<W> ClientEnd<W> {
         })
     }
 
-    /// Forgets a call whose frame couldn't be sent.
+    /// Forgets a call whose frame could not be sent.
     pub fn unsent(&mut self, header: &Header) {
         self.end_call(header.call);
         self.due.put_back(&header.releases);
         if let Body::Shared { offset, .. } = header.body {
-            // It was taken for this call and nobody has heard of it.
+            // The range was allocated for this call, and the server has not learned of it.
             let _ = self.outgoing.give_back(offset);
         }
     }
 
-    /// Nobody waits for this call any more: returns the header of the frame that says so, unless
-    /// the reply has come.
+    /// Cancels a call. Returns the header of the `Cancel` frame, or `None` if the reply has already
+    /// arrived.
     pub fn cancel(&mut self, call: u32) -> Option<Header> {
         let slot = self.slot(call)?;
         match slot.state {
@@ -188,10 +193,11 @@ impl<W> ClientEnd<W> {
         Some(Header { call, ..Header::new(FrameKind::Cancel) })
     }
 
-    /// Takes a frame that came with so many handles, fewer than were sent if they were truncated.
+    /// Processes a frame that arrived with `handles` handles. The number is lower than the one sent
+    /// if the kernel truncated them.
     ///
     /// # Errors
-    /// [`Violation`]: the connection ends.
+    /// [`Violation`]; the connection must be closed.
     #[inline]
     pub fn receive<'f>(
         &mut self,
@@ -232,24 +238,24 @@ impl<W> ClientEnd<W> {
         Ok((event, body))
     }
 
-    /// The ranges of the shared memory that this side writes.
+    /// Returns the allocator of the shared memory that the client writes.
     pub fn outgoing(&mut self) -> &mut Ranges {
         &mut self.outgoing
     }
 
-    /// A range of the server's shared memory was read: it is given back with the next frame, or
-    /// with the one that this returns when there is much to give back.
+    /// Records that a range of the server's shared memory was read. The range is released by the
+    /// next frame, or by the returned one if much is due.
     pub fn has_read(&mut self, body: Body) -> Option<Header> {
         self.due.has_read(body)
     }
 
-    /// A frame that gives something back couldn't be sent: it goes with the next one.
+    /// Takes back the releases of a frame that could not be sent. They go with the next frame.
     pub fn unreleased(&mut self, header: &Header) {
         self.due.put_back(&header.releases);
     }
 
-    /// Whether it matters that the client says good-bye: something may go on for it at the server,
-    /// as a reply has said, or in a call that wasn't answered.
+    /// Returns whether the client must send `Bye`. It must if the server may still hold work for
+    /// it: a reply has said so, or a call is unanswered.
     pub fn owes_bye(&self) -> bool {
         self.awaits_bye || self.running > 0
     }
@@ -259,7 +265,7 @@ impl<W> ClientEnd<W> {
         self.has_replied
     }
 
-    /// Those who still wait, when the connection has ended.
+    /// Returns the waiters of all unanswered calls, after the connection has ended.
     pub fn into_waiters(&mut self) -> impl Iterator<Item = W> {
         self.running = 0;
         std::mem::take(&mut self.slots).into_iter().filter_map(|slot| match slot.state {
@@ -283,12 +289,12 @@ impl<W> ClientEnd<W> {
     }
 }
 
-/// Why a connection couldn't be opened.
+/// The reason why a connection couldn't be opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OpenError {
-    /// The server doesn't serve it.
+    /// The server refuses the connection.
     Refused(Fault),
-    /// The server broke the rules.
+    /// The server violated the protocol.
     Violation(Violation),
 }
 
@@ -298,7 +304,8 @@ impl From<Violation> for OpenError {
     }
 }
 
-/// Where a body of this size goes; `None` when the shared memory has no room for it now.
+/// Chooses the location of a body of this size. Returns `None` if the shared memory has no room for
+/// it now.
 #[inline]
 pub(crate) fn place(size: BodySize, outgoing: &mut Ranges) -> Option<Body> {
     let len = size.len as u32;
@@ -308,7 +315,7 @@ pub(crate) fn place(size: BodySize, outgoing: &mut Ranges) -> Option<Body> {
     }
 }
 
-/// Compares the handles that came with those that the header says.
+/// Compares the number of received handles with the number in the header.
 #[inline]
 pub(crate) fn check_handles(
     header: &Header,

@@ -1,4 +1,4 @@
-//! The form of values that hold other values.
+//! Encoding of values that contain other values.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasher, Hash};
@@ -45,14 +45,14 @@ impl<T: Decode, E: Decode> Decode for Result<T, E> {
     }
 }
 
-/// As what it refers to.
+/// Encoded like the value that it refers to.
 impl<T: Encode + ?Sized> Encode for &T {
     fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
         (**self).encode(out);
     }
 }
 
-/// As what it holds.
+/// Encoded like the value that it contains.
 impl<T: Encode + ?Sized> Encode for Box<T> {
     fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
         (**self).encode(out);
@@ -66,8 +66,8 @@ impl<T: Decode> Decode for Box<T> {
     }
 }
 
-/// As what it refers to: for what its sender keeps as well, such as an event that a method returns
-/// and sets later.
+/// Encoded like the value that it refers to. `Arc` is meant for values that the sender also keeps,
+/// such as an event that a method returns and sets later.
 impl<T: Encode + ?Sized> Encode for Arc<T> {
     fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
         (**self).encode(out);
@@ -81,7 +81,7 @@ impl<T: Decode> Decode for Arc<T> {
     }
 }
 
-/// Their number as `u32`, then the items.
+/// The number of items as `u32`, then the items.
 impl<T: Encode> Encode for [T] {
     fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
         out.put_len(self.len());
@@ -102,7 +102,7 @@ impl<T: Decode> Decode for Vec<T> {
     }
 }
 
-/// The items: their number is part of the type.
+/// The items. Their number is part of the type.
 impl<T: Encode, const N: usize> Encode for [T; N] {
     fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
         T::encode_all(self, out);
@@ -124,7 +124,8 @@ impl<T: Decode, const N: usize> Decode for [T; N] {
 
 macro_rules! impl_map {
     ($map:ident, $($bound:path),+ $(; $state:ident)?) => {
-        /// The number of entries as `u32`, then each key with its value; no key twice.
+        /// The number of entries as `u32`, then each key with its value. A key must not occur
+        /// twice.
         impl<K: Encode, V: Encode, $($state)?> Encode for $map<K, V, $($state)?> {
             fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
                 out.put_len(self.len());
@@ -142,7 +143,7 @@ macro_rules! impl_map {
                 let len = input.take_len()?;
                 let mut map = Self::default();
                 for index in 0..len {
-                    // The room of a map grows by doubling.
+                    // The capacity of a map grows by doubling, so each entry is charged twice.
                     input.charge_value::<[(K, V); 2]>()?;
                     let key = K::decode(input).map_err(|error| error.in_item(index))?;
                     let value = V::decode(input).map_err(|error| error.in_item(index))?;
@@ -160,7 +161,7 @@ impl_map!(HashMap, Eq, Hash; S);
 
 macro_rules! impl_set {
     ($set:ident, $($bound:path),+ $(; $state:ident)?) => {
-        /// The number of items as `u32`, then the items; none twice.
+        /// The number of items as `u32`, then the items. An item must not occur twice.
         impl<T: Encode, $($state)?> Encode for $set<T, $($state)?> {
             fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
                 out.put_len(self.len());
@@ -193,7 +194,7 @@ impl_set!(HashSet, Eq, Hash; S);
 
 macro_rules! impl_tuple {
     ($($name:ident . $index:tt),+) => {
-        /// Its members, one after the other.
+        /// The members in order.
         impl<$($name: Encode),+> Encode for ($($name,)+) {
             fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
                 $(out.named_field(stringify!($index), &self.$index);)+

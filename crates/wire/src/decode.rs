@@ -1,5 +1,5 @@
-//! Bytes and handles back to values. Nothing that a peer sends makes this panic, allocate more
-//! than it sent, or pass a handle that wasn't proven.
+//! Decodes values from bytes and handles. No input of a peer causes a panic, an allocation out of
+//! proportion to the message, or an unproven handle.
 
 use std::fmt;
 
@@ -10,8 +10,8 @@ use crate::{FieldPath, Handles, Limits};
 
 /// A value that can be received.
 ///
-/// Derived for structs and enums of such values. Every value takes at least one byte, so that a
-/// message can't claim more of them than it has room for.
+/// Can be derived for structs and enums of such values. Every value takes at least one byte, so
+/// that a message cannot claim more values than it has bytes.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be a parameter or result of an interface",
     note = "for a type of your own write `#[derive(syshandle::Encode, syshandle::Decode)]`",
@@ -21,13 +21,13 @@ pub trait Decode: Sized {
     /// Reads one value.
     ///
     /// # Errors
-    /// The bytes aren't such a value, or a handle isn't what is declared.
+    /// The bytes are not a value of this type, or a handle is not as declared.
     fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError>;
 
-    /// Reads `len` values, one after the other; faster for bytes.
+    /// Reads `len` consecutive values. Faster than single reads for bytes.
     #[doc(hidden)]
     fn decode_all(len: usize, input: &mut Decoder<'_>) -> Result<Vec<Self>, DecodeError> {
-        // Every value takes a byte at least, but may be much larger in memory than on the wire.
+        // Every value takes at least one byte, but may be much larger in memory than on the wire.
         let mut items = input.room_for(len)?;
         for index in 0..len {
             items.push(Self::decode(input).map_err(|error| error.in_item(index))?);
@@ -36,9 +36,9 @@ pub trait Decode: Sized {
     }
 }
 
-/// Proves what a handle is: the part of decoding that must ask the kernel.
+/// Proves kind and rights of handles: the part of decoding that needs the kernel.
 pub trait Prove {
-    /// Proves that a handle is what is declared.
+    /// Proves that a handle is as declared.
     ///
     /// Returns a duplicate if the last close of the handle may block. The decoder keeps the duplicate
     /// until the whole message is decoded: if decoding fails, values that were decoded already are
@@ -52,7 +52,8 @@ pub trait Prove {
         declared: &Declared,
     ) -> Result<Option<OwnedHandle>, ProofError>;
 
-    /// Closes a handle that no user code got. The close may block, and must not delay the caller.
+    /// Closes a handle that was not passed to user code. The close may block and must not delay the
+    /// caller.
     fn refuse(&self, handle: OwnedHandle);
 
     /// Counts memory that decoded values are about to take.
@@ -65,21 +66,21 @@ pub trait Prove {
     }
 }
 
-/// Why a handle wasn't proven.
+/// The reason why a handle was not proven.
 #[derive(Debug)]
 pub enum ProofError {
-    /// The kernel says that it is something else.
+    /// The kernel reports another kind or other rights.
     Mismatch(Mismatch),
-    /// The kernel couldn't be asked.
+    /// The query to the kernel failed.
     Unknown(String),
 }
 
 /// Reads the values of one message.
 ///
-/// What isn't read by the end is dropped, handles too.
+/// Bytes and handles that are left unread are dropped.
 pub struct Decoder<'a> {
     bytes: &'a [u8],
-    /// What comes behind `bytes`.
+    /// The bytes that follow `bytes`.
     rest: Option<Rest<'a>>,
     handles: <Handles as IntoIterator>::IntoIter,
     /// Duplicates of handles in decoded values, until the whole message is decoded.
@@ -89,14 +90,14 @@ pub struct Decoder<'a> {
     declared: Option<Declared>,
     parameter: Option<u16>,
     depth: u32,
-    /// Memory that values may take before more is reserved.
+    /// Memory that values may still take before the decoder must reserve more.
     reserved: usize,
-    /// Memory that may be reserved yet.
+    /// Memory that may still be reserved.
     reservable: usize,
 }
 
 impl<'a> Decoder<'a> {
-    /// A decoder of these bytes and handles, which this one owns from now on.
+    /// Creates a decoder that owns the handles.
     #[inline]
     pub fn new(bytes: &'a [u8], handles: impl Into<Handles>, prove: &'a dyn Prove) -> Self {
         let handles = handles.into().into_iter();
@@ -115,7 +116,8 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// The same of bytes in memory that their sender may still change: each is copied out once.
+    /// Creates a decoder for bytes in memory that the sender may still change. Each byte is copied
+    /// out once.
     pub fn shared(
         shared: &'a Shared<'a>,
         handles: impl Into<Handles>,
@@ -128,11 +130,11 @@ impl<'a> Decoder<'a> {
         decoder
     }
 
-    /// Reads the parameter of this index, whose handles are what its interface declares, or
-    /// what their types say.
+    /// Reads the parameter with this index. Its handles must be as declared by the interface, or
+    /// else by their types.
     ///
     /// # Errors
-    /// Those of its type, with the index.
+    /// The errors of its type, with the index of the parameter.
     #[inline]
     pub fn parameter<T: Decode>(
         &mut self,
@@ -144,11 +146,11 @@ impl<'a> Decoder<'a> {
         T::decode(self)
     }
 
-    /// Reads a field of a struct or enum, whose handles are what it declares; or what is declared of
-    /// the whole value; or what their types say.
+    /// Reads a field of a struct or enum. Its handles must be as declared by the field, or else by
+    /// the declaration of the whole value, or else by their types.
     ///
     /// # Errors
-    /// Those of its type.
+    /// The errors of its type.
     #[inline]
     pub fn field<T: Decode>(&mut self, declared: Option<Declared>) -> Result<T, DecodeError> {
         let outer = self.declared;
@@ -158,10 +160,10 @@ impl<'a> Decoder<'a> {
         value
     }
 
-    /// Reads a field as [`Decoder::field`] does, and names it in an error.
+    /// Reads a field like [`Decoder::field`] and adds its name to an error.
     ///
     /// # Errors
-    /// Those of its type.
+    /// The errors of its type.
     #[inline]
     pub fn named_field<T: Decode>(
         &mut self,
@@ -171,11 +173,11 @@ impl<'a> Decoder<'a> {
         self.field(declared).map_err(|error| error.in_field(name))
     }
 
-    /// Reads a value of a type of the user's, not too deep within others. Only such a type can hold
-    /// values of its own type.
+    /// Reads a value of a user-defined type and limits the depth of nesting. Only user-defined
+    /// types can contain values of their own type.
     ///
     /// # Errors
-    /// Those of `read`, and [`Malformed::TooDeep`].
+    /// The errors of `read`, and [`Malformed::TooDeep`].
     pub fn nested<T>(
         &mut self,
         read: impl FnOnce(&mut Self) -> Result<T, DecodeError>,
@@ -189,8 +191,8 @@ impl<'a> Decoder<'a> {
         value
     }
 
-    /// Counts memory that a value is about to take on the heap. Called before the memory is allocated,
-    /// so that the values of a message take no more than in proportion to its bytes.
+    /// Counts heap memory that a value is about to take. Callers charge before they allocate, so
+    /// that the values of a message take memory only in proportion to its bytes.
     ///
     /// # Errors
     /// [`Malformed::TooMuchMemory`] and [`Malformed::NoMemory`].
@@ -218,7 +220,7 @@ impl<'a> Decoder<'a> {
         Ok(())
     }
 
-    /// An empty vector with room for so many items, whose memory is counted.
+    /// Returns an empty vector with capacity for `len` items, and charges its memory.
     fn room_for<T>(&mut self, len: usize) -> Result<Vec<T>, DecodeError> {
         self.charge(len.saturating_mul(size_of::<T>()).saturating_add(ALLOCATION_COST))?;
         let mut items = Vec::new();
@@ -228,16 +230,16 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// Counts the memory of a value that gets an allocation of its own.
+    /// Charges the memory of a value with an allocation of its own.
     ///
     /// # Errors
-    /// As [`Decoder::charge`].
+    /// The errors of [`Decoder::charge`].
     #[inline]
     pub fn charge_value<T>(&mut self) -> Result<(), DecodeError> {
         self.charge(size_of::<T>() + ALLOCATION_COST)
     }
 
-    /// Takes bytes as they are.
+    /// Takes `len` bytes.
     ///
     /// # Errors
     /// [`Malformed::Truncated`].
@@ -255,7 +257,7 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// Takes bytes as they are, as a vector.
+    /// Takes `len` bytes as a vector.
     ///
     /// # Errors
     /// [`Malformed::Truncated`].
@@ -273,7 +275,7 @@ impl<'a> Decoder<'a> {
         Ok(out)
     }
 
-    /// Takes bytes as they are, as an array.
+    /// Takes `N` bytes as an array.
     ///
     /// # Errors
     /// [`Malformed::Truncated`].
@@ -294,7 +296,7 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// Copies out what is left of bytes that their sender may still change.
+    /// Copies out the rest of the bytes that the sender may still change.
     #[cold]
     fn copy_rest(&mut self) -> Result<(), DecodeError> {
         if let Some(rest) = self.rest.take() {
@@ -309,7 +311,7 @@ impl<'a> Decoder<'a> {
         self.bytes.len() + self.rest.as_ref().map_or(0, Rest::len)
     }
 
-    /// Reads a number of items, each of which takes at least one byte of what is left.
+    /// Reads a number of items. Each item takes at least one of the remaining bytes.
     ///
     /// # Errors
     /// [`Malformed::Truncated`].
@@ -321,10 +323,10 @@ impl<'a> Decoder<'a> {
         Ok(len)
     }
 
-    /// Takes the handle of the next slot, proven to be what is declared.
+    /// Takes the handle of the next slot and proves that it is as declared.
     ///
     /// # Errors
-    /// Those of a handle in [`Malformed`].
+    /// The variants of [`Malformed`] that concern handles.
     pub fn take_handle<H: Handle>(&mut self) -> Result<H, DecodeError> {
         let slot = u16::from_le_bytes(self.take_array()?);
         if slot != self.next_slot {
@@ -349,9 +351,10 @@ impl<'a> Decoder<'a> {
         Err(error)
     }
 
-    /// Checks that nothing is left over. From now on the handles belong to the decoded values alone.
+    /// Checks that no bytes or handles are left over. From now on, the decoded values alone own the
+    /// handles.
     ///
-    /// The decoder must outlive the decoded values until here, also if this fails.
+    /// The decoder must outlive the decoded values until this call returns, even if it fails.
     ///
     /// # Errors
     /// [`Malformed::TrailingBytes`] or [`Malformed::ExtraHandles`].
@@ -359,7 +362,8 @@ impl<'a> Decoder<'a> {
     pub fn finish(&mut self) -> Result<(), DecodeError> {
         match (self.bytes_left(), self.handles.len()) {
             (0, 0) => {
-                // The values have the same handles, so no close is the last one.
+                // The decoded values refer to the same kernel objects, so closing the duplicates is
+                // never the last close.
                 if !self.duplicates.is_empty() {
                     self.duplicates.clear();
                 }
@@ -376,14 +380,14 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// An error at this place.
+    /// Creates an error at the current parameter.
     #[cold]
     pub fn error(&self, malformed: Malformed) -> DecodeError {
         DecodeError { parameter: self.parameter, path: FieldPath::default(), malformed }
     }
 }
 
-/// What is wrong with a message that has more than its values.
+/// Returns the error for a message with data after its last value.
 #[cold]
 fn left_over(bytes: usize, handles: usize) -> DecodeError {
     let malformed = match (bytes, handles) {
@@ -393,7 +397,7 @@ fn left_over(bytes: usize, handles: usize) -> DecodeError {
     DecodeError { parameter: None, path: FieldPath::default(), malformed }
 }
 
-/// Refuses the handles that were not decoded, and all handles if decoding failed.
+/// Refuses the handles that were not decoded, or all handles if decoding failed.
 impl Drop for Decoder<'_> {
     #[inline]
     fn drop(&mut self) {
@@ -412,19 +416,19 @@ impl fmt::Debug for Decoder<'_> {
     }
 }
 
-/// A message isn't what its interface says.
+/// The error of a message that does not match its interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DecodeError {
-    /// The index of the parameter, where there is one.
+    /// The index of the parameter; `None` for a result.
     pub parameter: Option<u16>,
     /// The place within the parameter or the result.
     pub path: FieldPath,
-    /// What is wrong.
+    /// The cause.
     pub malformed: Malformed,
 }
 
 impl DecodeError {
-    /// The same error of a field with this name, or of an enum's variant.
+    /// Adds the name of a field, or of an enum's variant, to the path of the error.
     #[cold]
     #[must_use]
     pub fn in_field(mut self, name: &str) -> Self {
@@ -432,7 +436,7 @@ impl DecodeError {
         self
     }
 
-    /// The same error of the item with this index in a list, a map or a set.
+    /// Adds the index of an item in a list, a map or a set to the path of the error.
     #[cold]
     #[must_use]
     pub fn in_item(mut self, index: usize) -> Self {
@@ -441,70 +445,70 @@ impl DecodeError {
     }
 }
 
-/// What can be wrong with a message.
+/// The ways in which a message can be malformed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Malformed {
-    /// It ends too early.
+    /// The message ends before its last value does.
     Truncated,
-    /// There is something behind its last value.
+    /// Bytes follow the last value.
     TrailingBytes {
-        /// How much.
+        /// Number of bytes.
         count: u32,
     },
-    /// There are more handles than values that take one.
+    /// The message has more handles than values that take one.
     ExtraHandles {
-        /// How many.
+        /// Number of surplus handles.
         count: u16,
     },
-    /// A value takes a handle that didn't come.
+    /// A value takes a handle that was not received.
     MissingHandle {
-        /// Its slot.
+        /// Slot of the handle.
         slot: u16,
     },
-    /// A value names a slot that isn't its own.
+    /// A value names a slot other than its own.
     WrongSlot {
-        /// The slot that it names.
+        /// The slot that the value names.
         slot: u16,
     },
-    /// A handle isn't what is declared.
+    /// A handle is not as declared.
     Handle {
-        /// Its slot.
+        /// Slot of the handle.
         slot: u16,
-        /// What was wanted and what came.
+        /// The expected and the received kind and rights.
         mismatch: Mismatch,
     },
-    /// The kernel couldn't be asked what a handle is.
+    /// The query to the kernel about a handle failed.
     Unproven {
-        /// Its slot.
+        /// Slot of the handle.
         slot: u16,
-        /// Why not.
+        /// The cause.
         text: String,
     },
-    /// Bytes that are no value of a type.
+    /// The bytes are not a value of the expected type.
     Value {
-        /// What was expected, for example `bool`.
+        /// The expected type, for example `bool`.
         expected: &'static str,
     },
-    /// A value isn't within the bounds that are declared of it.
+    /// A value is outside its declared bounds.
     OutOfRange {
-        /// It, or how many items or letters it has.
+        /// The number itself, or the number of items or UTF-16 units.
         value: i128,
-        /// The least that is declared.
+        /// The declared minimum.
         from: i128,
-        /// The most that is declared.
+        /// The declared maximum.
         to: i128,
     },
-    /// Its values take more memory than in proportion to its bytes.
+    /// The values take more memory than the limit for the size of the message.
     TooMuchMemory,
-    /// There is no memory for its values, by the limit of this name.
+    /// The memory for the values exceeds the named limit.
     NoMemory {
         /// The limit.
         limit: &'static str,
     },
-    /// Values within values within values.
+    /// The values are nested too deeply.
     TooDeep,
-    /// Two entries of a map, or items of a set, that are the same.
+    /// A map has two equal keys, or a set two equal items.
     Duplicate,
 }
 
@@ -555,7 +559,7 @@ impl fmt::Display for DecodeError {
 
 impl std::error::Error for DecodeError {}
 
-/// How much memory the values of a message of so many bytes may take.
+/// Returns the limit of memory that the values of a message of `len` bytes may take.
 #[inline]
 const fn memory_limit(len: usize) -> usize {
     let in_proportion = len.saturating_mul(Limits::DECODED_PER_BYTE) + Limits::DECODED_BYTES_MIN;
@@ -566,12 +570,12 @@ const fn memory_limit(len: usize) -> usize {
     }
 }
 
-/// Memory of small messages, which is not counted.
+/// Memory of small messages, which is not reserved.
 const RESERVED_AT_FIRST: usize = 64 * 1024;
 const _: () = assert!(RESERVED_AT_FIRST <= Limits::DECODED_BYTES_MIN);
 
-/// Memory is counted in pieces of this size.
+/// Granularity of memory reservations.
 const RESERVED_AT_ONCE: usize = 256 * 1024;
 
-/// What an allocation takes beside its bytes.
+/// Overhead of an allocation in bytes.
 const ALLOCATION_COST: usize = 16;

@@ -1,4 +1,4 @@
-//! What an interface is, for tools to read at run time.
+//! Run-time descriptions of interfaces, for tools.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
@@ -12,56 +12,57 @@ use crate::Guid;
 /// An interface.
 #[derive(Clone, Copy, Debug)]
 pub struct Interface {
-    /// Its identifier.
+    /// IID of the interface.
     pub iid: Guid,
-    /// The name of its trait.
+    /// Name of the trait.
     pub name: &'static str,
-    /// Its documentation.
+    /// Documentation of the trait.
     pub docs: &'static str,
-    /// Declared private to syshandle: its COM layout may differ from an `.idl` file's, because all
-    /// callers and servers have the tables of this description.
+    /// Whether the interface is private to syshandle. Its COM layout may then differ from an `.idl`
+    /// file's, because all callers and servers use the tables of this description.
     pub is_private: bool,
-    /// Its methods; a method's number is its place here.
+    /// Methods. The number of a method is its index.
     pub methods: &'static [Method],
 }
 
 /// A method of an interface.
 #[derive(Clone, Copy, Debug)]
 pub struct Method {
-    /// Its name.
+    /// Name of the method.
     pub name: &'static str,
-    /// Its documentation.
+    /// Documentation of the method.
     pub docs: &'static str,
-    /// What the client passes.
+    /// Parameters.
     pub parameters: &'static [Parameter],
-    /// What it returns.
+    /// Result.
     pub result: Parameter,
-    /// Its own error, where it has a type for it.
+    /// The method's error type, if it has one of its own.
     pub error: Option<Type>,
-    /// Whether it is declared to block: a server runs it on a worker thread from the start.
+    /// Whether the method is declared as blocking. A server runs it on a worker thread from the
+    /// start.
     pub blocking: bool,
-    /// Says why its COM layout differs from the one that its `.idl` file declares, if it does.
+    /// The reason why the COM layout differs from the one in the `.idl` file; `None` if it doesn't.
     pub differs: Option<&'static str>,
 }
 
 /// A parameter, a result, or a field.
 #[derive(Clone, Copy, Debug)]
 pub struct Parameter {
-    /// Its name; empty for a result.
+    /// Name; empty for a result.
     pub name: &'static str,
-    /// Its type.
+    /// Type.
     pub ty: Type,
-    /// What it declares of the handles in it, beyond what their types say.
+    /// The declaration of the handles in the value, in addition to their types.
     pub handle: Option<Declared>,
 }
 
 impl Parameter {
-    /// Describes a parameter, when its program is compiled.
+    /// Describes a parameter at compile time.
     ///
     /// # Panics
-    /// And so fails to compile, if what is declared contradicts the type: `#[handle(pipe)]` before
-    /// a `File`, or before a number. In a type of the user's, which may refer to itself, only the
-    /// call finds it out.
+    /// Fails to compile if the declaration contradicts the type: `#[handle(pipe)]` before a `File`,
+    /// or before a number. In a user-defined type, which may refer to itself, only the call detects
+    /// the contradiction.
     #[track_caller]
     pub const fn new(name: &'static str, ty: Type, handle: Option<Declared>) -> Self {
         if let Some(declared) = &handle {
@@ -82,46 +83,47 @@ impl Parameter {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Type {
-    /// One of Rust's own, by its name: `u32`, `String`.
+    /// A type of Rust's standard library, by name: `u32`, `String`.
     Plain(&'static str),
-    /// A handle, and what its type declares.
+    /// A handle.
     Handle {
-        /// The name of the type.
+        /// Name of the type.
         name: &'static str,
-        /// What a parameter of this type is unless it declares otherwise.
+        /// The declaration that applies to a parameter of this type without one of its own.
         declared: Declared,
     },
-    /// A value or none.
+    /// An optional value.
     Option(&'static Type),
     /// A value or an error.
     Result(&'static Type, &'static Type),
-    /// Any number of values.
+    /// A list of any length.
     List(&'static Type),
-    /// So many values.
+    /// An array of fixed length.
     Array(&'static Type, usize),
-    /// Values by key.
+    /// A map.
     Map(&'static Type, &'static Type),
-    /// Values, none twice.
+    /// A set.
     Set(&'static Type),
-    /// Values of different types.
+    /// A tuple.
     Tuple(&'static [Type]),
-    /// A type of the user's. It may refer to itself, so it is defined by a function.
+    /// A user-defined type. It may refer to itself, so a function returns its definition.
     Named {
-        /// Its name.
+        /// Name of the type.
         name: &'static str,
-        /// Its documentation.
+        /// Documentation of the type.
         docs: &'static str,
-        /// What it consists of.
+        /// Returns the definition.
         definition: fn() -> Definition,
     },
-    /// A reference to an object: its interface, which may pass references to such objects itself.
+    /// A reference to an object of this interface, whose methods may pass such references
+    /// themselves.
     Object(fn() -> &'static Interface),
-    /// A value of a type that only serde knows: its name.
+    /// A value that is encoded by serde; the function returns the name of its type.
     Serde(fn() -> &'static str),
 }
 
 impl Type {
-    /// Why no handle in a value of this type meets the declaration, if that is so.
+    /// Returns the reason why no handle in a value of this type can meet the declaration, if so.
     const fn contradiction(&self, declared: &Declared) -> Option<&'static str> {
         match self {
             Self::Handle { declared: of_type, .. } => declared.and(*of_type).contradiction(),
@@ -147,7 +149,7 @@ impl Type {
         }
     }
 
-    /// Whether a handle may be in a value of this type; in one of the user's there may.
+    /// Returns whether a value of this type may contain handles. A user-defined type is assumed to.
     const fn may_hold_handles(&self) -> bool {
         match self {
             Self::Handle { .. } | Self::Named { .. } => true,
@@ -170,35 +172,35 @@ impl Type {
     }
 }
 
-/// What a type of the user's consists of.
+/// The definition of a user-defined type.
 #[derive(Clone, Copy, Debug)]
 pub enum Definition {
-    /// All of these fields.
+    /// A struct with these fields.
     Struct(&'static [Parameter]),
-    /// One of these variants.
+    /// An enum with these variants.
     Enum(&'static [Variant]),
 }
 
-/// A variant of an enum; its number on the wire is its place.
+/// A variant of an enum. Its number on the wire is its index.
 #[derive(Clone, Copy, Debug)]
 pub struct Variant {
-    /// Its name.
+    /// Name of the variant.
     pub name: &'static str,
-    /// Its value in Rust, which COM knows it by: written (`Busy = 5`), or one more than that of the
-    /// variant before.
+    /// Discriminant in Rust, which is the value in COM: as written (`Busy = 5`), or one more than
+    /// the previous variant's.
     pub value: i64,
-    /// Its fields.
+    /// Fields of the variant.
     pub fields: &'static [Parameter],
 }
 
-/// A type that says what it is. Derived with [`Encode`](crate::Encode).
+/// A type with a description. Can be derived together with [`Encode`](crate::Encode).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be a parameter or result of an interface",
     note = "for a type of your own write `#[derive(syshandle::Encode, syshandle::Decode)]`",
     note = "a type that only knows serde travels as `syshandle::Serde<T>`"
 )]
 pub trait Describe {
-    /// The type.
+    /// Description of the type.
     const TYPE: Type;
 }
 

@@ -1,30 +1,32 @@
-//! What one side has read of the other's shared memory and not given back yet.
+//! Ranges of the peer's shared memory that this side has read and not released yet.
 
 use crate::frame::Releases;
 use crate::{Body, FrameKind, Header, Limits};
 
-/// Ranges that were read and are to be given back.
+/// Ranges that were read and must be released.
 ///
-/// They go with whatever frame goes next. A peer that is short of memory asks for them, and from
-/// then on gets each at once: waiting for the next frame may mean to wait for a slow method.
+/// Ranges are released with the next frame of any kind. A peer that is short of memory asks for
+/// them, and from then on each range is released at once, because the next frame may have to wait
+/// for a slow method.
 #[derive(Debug)]
 pub(crate) struct Due {
     offsets: Vec<u32>,
-    /// The bytes of these ranges.
+    /// Total size of the ranges in bytes.
     bytes: u32,
-    /// The ranges don't wait for the next frame if they have this many bytes or more.
+    /// Size in bytes from which the ranges are released without waiting for the next frame.
     bytes_max: u32,
     at_once: bool,
 }
 
 impl Due {
-    /// The ranges that a client has read. Its next frame may never come, and until then the server can't free the
-    /// pages.
+    /// Creates the list of a client. The client's next frame may never be sent, and until then the
+    /// server can't free the pages.
     pub(crate) fn of_client() -> Self {
         Self::with(256 * 1024)
     }
 
-    /// The ranges that a server has read. Its next frame is the reply, which a slow method delays.
+    /// Creates the list of a server. The server's next frame is the reply, which a slow method
+    /// delays.
     pub(crate) fn of_server() -> Self {
         Self::with(4 * 1024 * 1024)
     }
@@ -33,8 +35,8 @@ impl Due {
         Self { offsets: Vec::new(), bytes: 0, bytes_max, at_once: false }
     }
 
-    /// A range was read: returns the header of a frame that gives it back, when that is not to
-    /// wait for the next frame.
+    /// Records that a range was read. Returns the header of a frame that releases it if the release
+    /// should not wait for the next frame.
     #[inline]
     pub(crate) fn has_read(&mut self, body: Body) -> Option<Header> {
         let Body::Shared { offset, len } = body else { return None };
@@ -44,20 +46,20 @@ impl Due {
         (self.at_once || many).then(|| self.frame())
     }
 
-    /// The peer asks for what is due: returns the header of the frame that gives it back.
+    /// Handles the peer's request for ranges. Returns the header of the frame that releases them.
     pub(crate) fn asked(&mut self) -> Option<Header> {
         self.at_once = true;
         (!self.offsets.is_empty()).then(|| self.frame())
     }
 
-    /// What goes with the next frame.
+    /// Takes the ranges to release with the next frame.
     #[inline]
     pub(crate) fn take(&mut self) -> Releases {
         self.bytes = 0;
         Releases::take_from(&mut self.offsets)
     }
 
-    /// What was taken for a frame that couldn't be sent.
+    /// Puts back the ranges of a frame that couldn't be sent.
     pub(crate) fn put_back(&mut self, releases: &Releases) {
         self.offsets.extend(releases.as_slice());
     }

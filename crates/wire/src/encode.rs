@@ -1,4 +1,4 @@
-//! Values to bytes, and the handles among them to slots.
+//! Encodes values as bytes, and the handles among them as slots.
 
 use std::fmt;
 use std::io;
@@ -10,8 +10,8 @@ use crate::{FieldPath, GivenHandle, LentHandles, Limits, Payload};
 
 /// A value that can be sent.
 ///
-/// Derived for structs and enums of such values. A handle in the value is lent for the time of
-/// the call.
+/// Can be derived for structs and enums of such values. A handle in the value is lent for the
+/// duration of the call.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be a parameter or result of an interface",
     note = "for a type of your own write `#[derive(syshandle::Encode, syshandle::Decode)]`",
@@ -21,7 +21,7 @@ pub trait Encode {
     /// Writes the value.
     fn encode<'a>(&'a self, out: &mut Encoder<'a>);
 
-    /// Writes many values, one after the other; faster for bytes.
+    /// Writes consecutive values. Faster than single writes for bytes.
     #[doc(hidden)]
     fn encode_all<'a>(items: &'a [Self], out: &mut Encoder<'a>)
     where
@@ -35,7 +35,8 @@ pub trait Encode {
 
 /// Collects the bytes and the handles of one message.
 ///
-/// It never stops in the middle: the first error is kept, and told by [`Encoder::finish`].
+/// Encoding does not stop at an error: the encoder keeps the first one, and [`Encoder::finish`]
+/// returns it.
 #[derive(Debug)]
 pub struct Encoder<'a> {
     payload: Payload<'a>,
@@ -48,14 +49,14 @@ pub struct Encoder<'a> {
 }
 
 impl<'a> Encoder<'a> {
-    /// An encoder that appends to `bytes`, within these limits.
+    /// Creates an encoder that appends to `bytes`, within these limits.
     #[inline]
     pub fn new(bytes: Vec<u8>, limits: Limits) -> Self {
         let (payload, handles) = (bytes.into(), LentHandles::default());
         Self { payload, handles, limits, parameter: None, deadline: None, depth: 0, error: None }
     }
 
-    /// The same, for a call that ends by `deadline`.
+    /// Sets the deadline of the call.
     #[inline]
     #[must_use]
     pub fn until(mut self, deadline: Instant) -> Self {
@@ -63,39 +64,39 @@ impl<'a> Encoder<'a> {
         self
     }
 
-    /// When the call ends that the message is for, if that is known. A value whose encoding waits for
-    /// something waits no longer.
+    /// Returns the deadline of the call, if known. A value whose encoding must wait for something
+    /// waits until then at most.
     pub fn deadline(&self) -> Option<Instant> {
         self.deadline
     }
 
-    /// The limits that the message has to keep.
+    /// Returns the limits of the message.
     #[inline]
     pub fn limits(&self) -> Limits {
         self.limits
     }
 
-    /// Writes the parameter of this index.
+    /// Writes the parameter with this index.
     #[inline]
     pub fn parameter<T: Encode + ?Sized>(&mut self, index: u16, value: &'a T) {
         self.parameter = Some(index);
         value.encode(self);
     }
 
-    /// Writes a field of a struct, or of an enum's variant, and names it in an error.
+    /// Writes a field of a struct, or of an enum's variant, and adds its name to an error.
     #[inline]
     pub fn named_field<T: Encode + ?Sized>(&mut self, name: &str, value: &'a T) {
         self.within(value, |path| path.put_before(name));
     }
 
-    /// Writes an item of a list, a map or a set, and names its index in an error.
+    /// Writes an item of a list, a map or a set, and adds its index to an error.
     #[inline]
     pub fn item<T: Encode + ?Sized>(&mut self, index: usize, value: &'a T) {
         self.within(value, |path| path.put_item_before(index));
     }
 
-    /// Writes a value within another one. If the first error of the message occurs in it, `place` puts
-    /// the name of the value before the path of the error.
+    /// Writes a nested value. If the first error of the message occurs in it, `place` puts the name
+    /// of the value before the path of the error.
     #[inline]
     fn within<T: Encode + ?Sized>(&mut self, value: &'a T, place: impl FnOnce(&mut FieldPath)) {
         let has_failed = self.error.is_some();
@@ -107,8 +108,8 @@ impl<'a> Encoder<'a> {
         }
     }
 
-    /// Writes a value of a type of the user's, unless it is nested deeper than the receiver accepts.
-    /// Only such a type can hold values of its own type.
+    /// Writes a value of a user-defined type, unless it is nested deeper than the receiver accepts.
+    /// Only user-defined types can contain values of their own type.
     #[inline]
     pub fn nested(&mut self, write: impl FnOnce(&mut Self)) {
         if self.depth == Limits::DEPTH_MAX {
@@ -119,7 +120,7 @@ impl<'a> Encoder<'a> {
         self.depth -= 1;
     }
 
-    /// Appends bytes as they are.
+    /// Appends bytes.
     #[inline]
     pub fn put(&mut self, bytes: &[u8]) {
         if self.has_room(bytes.len()) {
@@ -127,7 +128,7 @@ impl<'a> Encoder<'a> {
         }
     }
 
-    /// The same; many bytes are lent until they were sent, instead of copied.
+    /// Appends bytes. Large slices are lent until the message is sent instead of being copied.
     pub fn lend(&mut self, bytes: &'a [u8]) {
         if self.has_room(bytes.len()) {
             self.payload.lend(bytes);
@@ -146,7 +147,7 @@ impl<'a> Encoder<'a> {
 
     /// Appends a number of items.
     pub fn put_len(&mut self, len: usize) {
-        // A length that doesn't fit is past the limit of bytes too, which will be noticed.
+        // A length that doesn't fit also exceeds the limit of bytes, which `finish` reports.
         self.put(&u32::try_from(len).unwrap_or(u32::MAX).to_le_bytes());
     }
 
@@ -158,14 +159,14 @@ impl<'a> Encoder<'a> {
         }
     }
 
-    /// Gives a handle to the next slot: the message owns it until it is sent.
+    /// Puts an owned handle in the next slot. The message owns it until it is sent.
     pub fn give_handle(&mut self, handle: impl GivenHandle + 'static) {
         if self.put_slot() {
             self.handles.give(Box::new(handle));
         }
     }
 
-    /// Writes the next slot, unless there are as many handles as there may be.
+    /// Writes the number of the next slot, unless the limit of handles is reached.
     #[inline]
     fn put_slot(&mut self) -> bool {
         let slot = self.handles.len() as u16;
@@ -179,14 +180,14 @@ impl<'a> Encoder<'a> {
         fits
     }
 
-    /// Keeps an error, unless there is one already.
+    /// Records an error, unless one is recorded already.
     #[cold]
     pub fn fail(&mut self, unsendable: Unsendable) {
         let parameter = self.parameter;
         self.error.get_or_insert_with(|| EncodeError::new(parameter, unsendable));
     }
 
-    /// The bytes and the handles of a message that owns no handles.
+    /// Returns the bytes and handles of a message that owns no handles.
     ///
     /// # Errors
     /// The first error, or [`Unsendable::Value`] for a message that owns handles.
@@ -200,10 +201,10 @@ impl<'a> Encoder<'a> {
         Ok((payload.into_vec(), handles))
     }
 
-    /// The same; some bytes are lent still.
+    /// Returns the bytes and handles. Some bytes may still be lent.
     ///
     /// # Errors
-    /// The first that was met.
+    /// The first error.
     #[inline]
     pub fn finish_lent(self) -> Result<(Payload<'a>, LentHandles<'a>), EncodeError> {
         match self.error {
@@ -213,43 +214,44 @@ impl<'a> Encoder<'a> {
     }
 }
 
-/// A value can't be sent.
+/// The error of a value that can't be sent.
 #[derive(Debug)]
 pub struct EncodeError {
-    /// The index of the parameter, where there is one.
+    /// The index of the parameter; `None` for a result.
     pub parameter: Option<u16>,
     /// The place within the parameter or the result.
     pub path: FieldPath,
-    /// Why not.
+    /// The cause.
     pub unsendable: Unsendable,
 }
 
 impl EncodeError {
-    /// An error of a parameter, or of a result, as a whole.
+    /// Creates an error of a whole parameter or result.
     pub fn new(parameter: Option<u16>, unsendable: Unsendable) -> Self {
         Self { parameter, path: FieldPath::default(), unsendable }
     }
 }
 
-/// Why a value can't be sent.
+/// The reasons why a value can't be sent.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Unsendable {
-    /// It has more bytes than one message may.
+    /// The value has more bytes than one message may have.
     TooManyBytes {
-        /// How many it may have.
+        /// Limit in bytes.
         limit: u32,
     },
-    /// It has more handles than one message may.
+    /// The value has more handles than one message may have.
     TooManyHandles {
-        /// How many it may have.
+        /// Limit of handles.
         limit: u16,
     },
-    /// Its structs and enums nest deeper than the receiver accepts ([`Limits::DEPTH_MAX`]).
+    /// User-defined types in the value nest deeper than the receiver accepts
+    /// ([`Limits::DEPTH_MAX`]).
     TooDeep,
-    /// A handle that it refers to couldn't be had.
+    /// Getting a handle of the value failed.
     Handle(io::Error),
-    /// Its own way to bytes failed.
+    /// The value's own conversion to bytes failed.
     Value(String),
 }
 

@@ -1,4 +1,4 @@
-//! What the runtime at one side tells the other when a call or a connection isn't served.
+//! Faults: errors that one side's runtime reports when it does not serve a call or a connection.
 
 use std::{fmt, io};
 
@@ -10,22 +10,22 @@ use crate::{
     Prove,
 };
 
-/// Why a call or a connection isn't served, as the other side's runtime says it.
+/// The reason why a call or a connection is not served, as reported by the other side's runtime.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
-    /// The server isn't for this client: its user may not use it.
+    /// The client's user may not use the server.
     NotAllowed {
-        /// The user that the kernel named.
+        /// The client's user, as reported by the kernel.
         uid: u32,
     },
     /// The server doesn't serve this class.
     NoSuchClass(Guid),
     /// The object doesn't have this interface.
     NoSuchInterface(Guid),
-    /// The interface doesn't have a method of this number.
+    /// The interface doesn't have a method with this number.
     NoSuchMethod(u32),
-    /// A handle isn't what the interface declares.
+    /// A handle is not as the interface declares.
     WrongHandle {
         /// The index of the parameter; `None` in a result.
         parameter: Option<u16>,
@@ -33,101 +33,101 @@ pub enum Fault {
         path: FieldPath,
         /// The slot among all handles of the call.
         slot: u16,
-        /// What was wanted and what came.
+        /// The expected and the received kind and rights.
         mismatch: Mismatch,
     },
-    /// The arguments aren't what the interface says.
+    /// The arguments don't match the interface.
     Malformed {
-        /// The index of the parameter, where there is one.
+        /// The index of the parameter; `None` in a result.
         parameter: Option<u16>,
         /// The place within the parameter or the result.
         path: FieldPath,
-        /// What is wrong.
+        /// The cause.
         text: String,
     },
-    /// The kernel couldn't be asked what a handle is.
+    /// The query to the kernel about a handle failed.
     Unproven {
         /// The index of the parameter; `None` in a result.
         parameter: Option<u16>,
         /// The place within the parameter or the result.
         path: FieldPath,
-        /// Why not.
+        /// The cause.
         text: String,
     },
-    /// Handles were lost on the way, because the receiver had no descriptors left for them.
+    /// Handles were lost in transit because the receiver had no free descriptors.
     HandlesLost,
-    /// The call's time was over before it ran.
+    /// The call's deadline passed before it ran.
     Expired,
-    /// A limit of the server's is reached.
+    /// A limit of the server is reached.
     Busy {
-        /// Which.
+        /// Description of the limit.
         limit: String,
     },
-    /// The server is about to end and takes no more calls.
+    /// The server is shutting down and accepts no more calls.
     Draining,
     /// The method panicked.
     Panicked {
-        /// What it said.
+        /// The panic message.
         text: String,
     },
-    /// The method failed with an error that its interface has no type for.
+    /// The method failed with an error for which its interface has no type.
     Failed {
-        /// What it said, with its causes.
+        /// The error message with its causes.
         text: String,
     },
     /// The method ran, but its result can't be sent.
     Unsendable {
-        /// Why not.
+        /// The cause.
         text: String,
     },
-    /// The method ran, but its result is larger, or has more handles, than one call may have.
+    /// The method ran, but its result exceeds the limit of bytes or handles of one call.
     TooLarge {
-        /// Which limit it passes.
+        /// Description of the limit.
         text: String,
     },
-    /// The object couldn't be made.
+    /// The object could not be created.
     NoObject {
-        /// Why not.
+        /// The cause.
         text: String,
     },
-    /// The method failed or refused, with an error of the runtime's type.
+    /// The method returned an error of the runtime's error type.
     Method(MethodError),
     /// The server's program has ended the connection.
     Aborted {
-        /// What it said.
+        /// The reason that the program gave.
         text: String,
     },
 }
 
-/// The error of a method that has no error type of its own.
+/// The error of a method without an error type of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MethodError {
-    /// The number of its kind: `docs/wire.md` has the table.
+    /// The number of the error's kind. `docs/wire.md` has the table.
     pub kind: u8,
-    /// Whether the method has done anything.
+    /// Whether the method may have had effects.
     pub ran: Ran,
-    /// What the system said, where it was an error of the system.
+    /// The system error that caused this one, if any.
     pub io: Option<IoCause>,
-    /// The text, with its causes.
+    /// The error message with its causes.
     pub text: String,
 }
 
-/// What is kept of an error of the system.
+/// The part of a system error that is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IoCause {
     /// The number of an error of the operating system.
     Errno(i32),
-    /// A kind without such a number.
+    /// An error kind without a system error number.
     Kind(io::ErrorKind),
 }
 
 impl IoCause {
-    /// What is kept of this error.
+    /// Extracts the error number, or else the kind, of an error.
     pub fn of(error: &io::Error) -> Self {
         raw_os_error(error).map_or_else(|| Self::Kind(error.kind()), Self::Errno)
     }
 
-    /// Its kind.
+    /// Returns the error kind.
     pub fn kind(self) -> io::ErrorKind {
         match self {
             Self::Errno(errno) => io::Error::from_raw_os_error(errno).kind(),
@@ -135,7 +135,7 @@ impl IoCause {
         }
     }
 
-    /// The number of the operating system's error.
+    /// Returns the system error number, if there is one.
     pub fn raw_os_error(self) -> Option<i32> {
         match self {
             Self::Errno(errno) => Some(errno),
@@ -144,8 +144,8 @@ impl IoCause {
     }
 }
 
-/// The kinds of errors that a standard library may make without a number of the operating system;
-/// the place of a kind here is its number on the wire. A kind that is not here travels as the first.
+/// The error kinds that a standard library may use without a system error number. The index of a
+/// kind is its number on the wire. A kind that is not listed is sent as the first one.
 const IO_KINDS: [io::ErrorKind; 39] = [
     io::ErrorKind::Other,
     io::ErrorKind::NotFound,
@@ -188,17 +188,17 @@ const IO_KINDS: [io::ErrorKind; 39] = [
     io::ErrorKind::OutOfMemory,
 ];
 
-/// Whether a call ran.
+/// Whether a call may have run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ran {
-    /// It did not run: it can be tried again.
+    /// The call did not run, so it can be retried.
     No,
-    /// It may have run, in part or whole.
+    /// The call may have run, partly or completely.
     Maybe,
 }
 
 impl Fault {
-    /// Whether the call ran that got this answer.
+    /// Returns whether the call with this fault may have run.
     pub fn ran(&self) -> Ran {
         match self {
             Self::Panicked { .. }
@@ -211,18 +211,18 @@ impl Fault {
         }
     }
 
-    /// The body of a frame that tells this.
+    /// Returns the body of a frame that carries this fault.
     pub fn write(&self) -> Vec<u8> {
         let mut out = Encoder::new(Vec::new(), Limits::default());
         self.encode(&mut out);
-        // Texts are cut to a limit below that of a message, so this can't fail.
+        // The limit of texts is lower than the limit of messages, so encoding can't fail.
         out.finish().map(|(bytes, _)| bytes).unwrap_or_default()
     }
 
-    /// Reads the body of such a frame.
+    /// Reads the body of a frame that carries a fault.
     ///
     /// # Errors
-    /// It is no fault that this side knows.
+    /// The body is not a fault that this version knows.
     pub fn read(body: &[u8]) -> Result<Self, DecodeError> {
         let mut input = Decoder::new(body, Vec::new(), &NoHandles);
         let fault = Self::decode(&mut input)?;
@@ -245,7 +245,7 @@ impl From<DecodeError> for Fault {
     }
 }
 
-/// What a peer wrote is displayed as [`Printable`].
+/// Text from a peer is displayed as [`Printable`].
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -383,7 +383,7 @@ impl Decode for Fault {
                     0 => None,
                     1 => Some(IoCause::Errno(i32::decode(input)?)),
                     2 => {
-                        // A kind that only a newer peer knows is another one, to us.
+                        // A kind that only a newer peer knows becomes `Other`.
                         let kind = IO_KINDS.get(usize::from(u8::decode(input)?));
                         Some(IoCause::Kind(kind.copied().unwrap_or(io::ErrorKind::Other)))
                     }
@@ -420,7 +420,7 @@ fn take_mismatch(input: &mut Decoder<'_>) -> Result<Mismatch, DecodeError> {
         4 => Wanted::Files(Files::from_bits_truncate(bits)),
         _ => return Err(input.error(Malformed::Value { expected: "part of a declaration" })),
     };
-    // An object that only a newer peer knows is one without a kind, to us.
+    // An object kind that only a newer peer knows is treated as unknown.
     let object = u8::decode(input)?;
     let known = Object::ALL.into_iter().find(|known| *known as u8 == object);
     let object = known.unwrap_or(Object::Other);
@@ -442,7 +442,7 @@ fn parameter(input: &mut Decoder<'_>) -> Result<Option<u16>, DecodeError> {
     Ok(Some(u16::decode(input)?).filter(|index| *index != NO_PARAMETER))
 }
 
-/// The text, or as much of it as a fault may carry.
+/// Returns the text, cut to the limit of a fault.
 fn cut(text: &str) -> &str {
     &text[..text.floor_char_boundary(Limits::TEXT_BYTES_MAX)]
 }

@@ -1,11 +1,12 @@
-//! Places within values, for errors that name them.
+//! Paths of fields within values, for error messages.
 
-/// A place within a value, as Rust writes it: `rings[2].size`. Empty for the value itself.
+/// A path within a value in Rust's notation, such as `rings[2].size`. The path is empty for the
+/// value itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FieldPath(String);
 
 impl FieldPath {
-    /// Limit of its length in bytes: an ellipsis stands for what is further out.
+    /// Maximum length in bytes. An ellipsis replaces the outermost parts of a longer path.
     pub const LEN_MAX: usize = 256;
 
     /// The path as text.
@@ -13,17 +14,18 @@ impl FieldPath {
         &self.0
     }
 
-    /// The path within a value of this name: `setup.rings[2].size`.
+    /// Returns the path within a value with this name: `setup.rings[2].size`.
     pub fn within(&self, name: &str) -> String {
         let mut whole = Self(self.0.clone());
         whole.join_before(name);
         whole.0
     }
 
-    /// Puts a field, or an enum's variant and its field, before the path.
+    /// Puts the name of a field, or of an enum's variant and its field, before the path.
     pub(crate) fn put_before(&mut self, part: &str) {
         if self.0.starts_with('…') {
-            // More would be built for nothing, at each level of a deep value.
+            // The path is full. Longer strings would be built in vain at each level of a deep
+            // value.
         } else if self.0.len() + part.len() + 4 < Self::LEN_MAX {
             self.join_before(part);
         } else {
@@ -31,7 +33,7 @@ impl FieldPath {
         }
     }
 
-    /// Puts the item of a list before the path.
+    /// Puts the index of a list item before the path.
     pub(crate) fn put_item_before(&mut self, index: usize) {
         self.put_before(&format!("[{index}]"));
     }
@@ -42,7 +44,7 @@ impl FieldPath {
     }
 }
 
-/// Keeps as much of a text as a path may have.
+/// Keeps the text up to the maximum length.
 impl From<&str> for FieldPath {
     fn from(text: &str) -> Self {
         Self(text[..text.floor_char_boundary(Self::LEN_MAX)].to_owned())

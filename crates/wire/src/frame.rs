@@ -1,4 +1,4 @@
-//! One message on the socket: a header, what is given back of shared memory, and a body.
+//! Frames: a header, released ranges of shared memory, and a body.
 
 use std::fmt;
 
@@ -6,32 +6,33 @@ use smallvec::SmallVec;
 
 use crate::{Limits, whereabouts};
 
-/// What a frame is.
+/// The kind of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum FrameKind {
-    /// Server to client, first of all: [`crate::Greeting`].
+    /// Server to client, first frame: [`crate::Greeting`].
     Greeting = 1,
-    /// Client to server, in answer: [`crate::Hello`].
+    /// Client to server, answers the greeting: [`crate::Hello`].
     Hello = 2,
-    /// Server to client: the connection isn't served; the body is a [`crate::Fault`].
+    /// Server to client: the connection is refused. The body is a [`crate::Fault`].
     Refused = 3,
-    /// Client to server: run a method.
+    /// Client to server: runs a method.
     Call = 4,
-    /// Server to client: how it went.
+    /// Server to client: the outcome of a call.
     Reply = 5,
-    /// Client to server: nobody waits for that call any more.
+    /// Client to server: cancels a call.
     Cancel = 6,
-    /// Either way: this side is done; end of file follows.
+    /// Either direction: the sender closes the connection; end of file follows.
     Bye = 7,
-    /// Either way: the one handle is the shared memory that this side will write. Without a handle:
-    /// the other side's was lost, and is to be sent once more.
+    /// Either direction: the one handle is the shared memory that the sender will write. Without a
+    /// handle: the sender did not receive the peer's shared memory, and the peer must send it
+    /// again.
     Arena = 8,
-    /// Either way: nothing but ranges given back. Without any: this side is short of shared memory,
-    /// and asks for what is due, now and from now on at once.
+    /// Either direction: only releases ranges. Without any: the sender is short of shared memory.
+    /// The receiver must release what it has read, and from now on releases each range at once.
     Release = 9,
-    /// To a door: the one handle is one end of a return channel. At that channel: it is the client's
-    /// end of a new connection.
+    /// To a door: the one handle is one end of a return channel. On that channel: the handle is the
+    /// client's end of a new connection.
     Attach = 10,
 }
 
@@ -54,7 +55,7 @@ impl FrameKind {
     }
 }
 
-/// How a call went.
+/// The outcome of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Status {
@@ -67,26 +68,26 @@ pub enum Status {
 }
 
 impl Status {
-    /// The status with this number.
+    /// Returns the status with this number.
     #[inline]
     pub fn from_number(number: u32) -> Option<Self> {
         [Self::Done, Self::Failed, Self::Fault].into_iter().find(|status| *status as u32 == number)
     }
 }
 
-/// Where the bytes of a message are.
+/// The location of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Body {
-    /// In the frame, behind the header.
+    /// The body follows the header in the frame.
     Inline {
-        /// How many bytes.
+        /// Length in bytes.
         len: u32,
     },
-    /// In the sender's shared memory.
+    /// The body is in the sender's shared memory.
     Shared {
-        /// Where they start.
+        /// Start offset.
         offset: u32,
-        /// How many bytes.
+        /// Length in bytes.
         len: u32,
     },
 }
@@ -94,31 +95,32 @@ pub enum Body {
 /// The header of a frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// What the frame is.
+    /// Kind of the frame.
     pub kind: FrameKind,
-    /// How many handles go with it.
+    /// Number of handles that accompany the frame.
     pub handles: u16,
-    /// The call that it is about; 0 where it is about none.
+    /// Id of the call that the frame concerns; otherwise 0.
     pub call: u32,
-    /// The method of a call, the [`Status`] of a reply, else 0.
+    /// Method number of a call, [`Status`] of a reply; otherwise 0.
     pub code: u32,
-    /// How long the caller of a call waits, in milliseconds, rounded up; else 0.
+    /// Timeout of a call in milliseconds, rounded up; otherwise 0.
     pub timeout_ms: u32,
-    /// Where the body is.
+    /// Location of the body.
     pub body: Body,
     /// Offsets of ranges of the receiver's shared memory that the sender has read.
     pub releases: Releases,
-    /// Of a reply: something may go on for this client beyond its calls, so it is to say good-bye.
+    /// For a reply: the server may hold work for this client beyond its calls, so the client must
+    /// send `Bye`.
     pub awaits_bye: bool,
 }
 
-/// Ranges given back with a frame: their offsets. Mostly none, or one: those have no memory of their
-/// own, and headers stay small.
+/// Offsets of the ranges that a frame releases. Most frames release at most one range. Up to four
+/// offsets need no heap memory, so that headers stay small.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Releases(SmallVec<[u32; 4]>);
 
 impl Releases {
-    /// Moves as many as a frame takes out of `due`.
+    /// Moves as many offsets as fit in a frame out of `due`.
     #[inline]
     pub fn take_from(due: &mut Vec<u32>) -> Self {
         if due.is_empty() {
@@ -136,7 +138,7 @@ impl Releases {
         releases
     }
 
-    /// The offsets.
+    /// Returns the offsets.
     #[inline]
     pub fn as_slice(&self) -> &[u32] {
         &self.0
@@ -144,16 +146,16 @@ impl Releases {
 }
 
 impl Header {
-    /// The size of a header without releases.
+    /// Size of a header without releases.
     pub const LEN: usize = 28;
 
-    /// The largest frame.
+    /// Maximum size of a frame.
     pub const FRAME_MAX: usize = Self::LEN + 4 * Limits::RELEASES_MAX + Limits::INLINE_BYTES_MAX;
 
-    /// The largest header: with as many releases as there may be.
+    /// Maximum size of a header.
     pub const LEN_MAX: usize = Self::LEN + 4 * Limits::RELEASES_MAX;
 
-    /// A header of this kind without anything.
+    /// Creates a header of this kind with all other fields empty.
     #[inline]
     pub fn new(kind: FrameKind) -> Self {
         Self {
@@ -168,12 +170,12 @@ impl Header {
         }
     }
 
-    /// Whether this is a release that gives nothing back, and so asks for what is due.
+    /// Returns whether the frame is an empty `Release`, which asks the peer to release its ranges.
     pub(crate) fn asks(&self) -> bool {
         self.kind == FrameKind::Release && self.releases.as_slice().is_empty()
     }
 
-    /// Writes the header to `out`, returns its length.
+    /// Writes the header to `out` and returns its length.
     #[inline]
     pub fn write(&self, out: &mut [u8; Self::LEN_MAX]) -> usize {
         let (flags, offset, len) = match self.body {
@@ -191,10 +193,10 @@ impl Header {
         Self::LEN + 4 * releases.len()
     }
 
-    /// Reads a frame: its header, and the bytes behind it.
+    /// Parses a frame. Returns its header and the bytes that follow it.
     ///
     /// # Errors
-    /// [`Violation`]: the sender broke the rules, and the connection can't go on.
+    /// [`Violation`]: the sender violated the protocol, and the connection must be closed.
     #[inline(always)]
     pub fn read(frame: &[u8]) -> Result<(Self, &[u8]), Violation> {
         let (head, rest) = frame.split_at_checked(Self::LEN).ok_or(Violation::TooShort)?;
@@ -238,7 +240,7 @@ impl Header {
         }
     }
 
-    /// Whether the frame has no field, body or handle that its kind does not have.
+    /// Returns whether the frame has only the fields, body and handles that its kind may have.
     #[inline]
     fn has_only_its_own(&self) -> bool {
         let Self { handles, call, code, timeout_ms, body, .. } = self;
@@ -259,56 +261,56 @@ impl Header {
     }
 }
 
-/// The peer broke the rules of the wire: the connection ends.
+/// A violation of the protocol by the peer. The connection is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Violation {
-    /// A frame shorter than its header says.
+    /// The frame is shorter than its header declares.
     TooShort,
-    /// A frame longer than any may be.
+    /// The frame is longer than the maximum.
     TooLong,
-    /// A frame of no known kind.
+    /// The kind of the frame is unknown.
     UnknownKind(u8),
-    /// Flags that mean nothing.
+    /// The frame has unknown flags.
     UnknownFlags(u8),
-    /// The body isn't as long as the header says.
+    /// The length of the body differs from the header's.
     WrongLength,
-    /// More ranges given back at once than may be.
+    /// The frame releases more ranges than the maximum.
     TooManyReleases,
-    /// A range given back that wasn't taken.
+    /// The frame releases a range that was not allocated.
     UnknownRelease,
-    /// A frame that doesn't belong there.
+    /// A frame of this kind is not allowed in this state.
     Unexpected(FrameKind),
-    /// A field that is not 0, a body or handles, in a frame of a kind that has none.
+    /// The frame has a field other than 0, a body or handles, which its kind may not have.
     Surplus(FrameKind),
-    /// Not as many handles as the header says.
+    /// The number of handles differs from the header's.
     WrongHandles {
-        /// How many it says.
+        /// Number in the header.
         declared: u16,
-        /// How many came.
+        /// Number of received handles.
         received: u16,
     },
     /// The kernel attached a control message of an unknown type, which may carry descriptors.
     UnknownControl,
-    /// More handles than the limit.
+    /// The number of handles exceeds the limit.
     TooManyHandles,
-    /// More bytes than the limit.
+    /// The number of bytes exceeds the limit.
     TooManyBytes,
-    /// More calls at once than the limit.
+    /// The number of calls in flight exceeds the limit.
     TooManyCalls,
-    /// The id of a call that is still running.
+    /// The id of the call is in use by a running call.
     CallTwice(u32),
-    /// A reply without its call.
+    /// The reply belongs to no call.
     UnknownReply(u32),
-    /// A status that doesn't exist.
+    /// The status is unknown.
     UnknownStatus(u32),
-    /// The greeting or hello isn't one.
+    /// The frame is not a greeting or hello of this protocol.
     NotOurs,
-    /// Shared memory that isn't as it must be.
+    /// The shared memory does not meet the requirements.
     BadArena,
-    /// The peer speaks another version.
+    /// The peer uses another version of the protocol.
     Version {
-        /// Which.
+        /// Version of the peer.
         theirs: u16,
     },
 }
@@ -352,10 +354,10 @@ impl fmt::Display for Violation {
 
 impl std::error::Error for Violation {}
 
-/// The body is in shared memory.
+/// Flag: the body is in shared memory.
 const SHARED: u8 = 1;
 
-/// Of a reply: [`Header::awaits_bye`].
+/// Flag of a reply: [`Header::awaits_bye`].
 const AWAITS_BYE: u8 = 0x80;
 
 #[cfg(test)]

@@ -1,31 +1,32 @@
-//! How a connection opens: the server greets, the client says what it wants.
+//! The handshake: the server's greeting and the client's answer.
 
 use crate::{Guid, Limits, Violation};
 
-/// The server's first frame. Nothing may be sent to it before.
+/// The server's first frame. The client sends nothing before it has received this frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Greeting {
-    /// What the server takes from this client.
+    /// The server's limits for this client.
     pub limits: Limits,
-    /// What it serves: the client can tell a wrong class or interface by itself.
+    /// The interfaces that the server offers. The client detects a wrong class or interface by
+    /// itself.
     pub offers: Vec<Offer>,
 }
 
-/// An interface of a class that a server serves.
+/// An interface of a class that the server offers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Offer {
-    /// The class; [`Guid::NIL`] where the connection is to an object that exists already.
+    /// CLSID of the class; [`Guid::NIL`] if the connection is to an existing object.
     pub clsid: Guid,
-    /// An interface of it.
+    /// IID of the interface.
     pub iid: Guid,
 }
 
-/// The client's first frame: the class that it wants an object of, and the interface.
+/// The client's first frame. It names the class to create an object of, and the interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hello {
-    /// The class; [`Guid::NIL`] where the connection is to an object that exists already.
+    /// CLSID of the class; [`Guid::NIL`] if the connection is to an existing object.
     pub clsid: Guid,
-    /// The interface that its calls belong to.
+    /// IID of the interface that the calls belong to.
     pub iid: Guid,
 }
 
@@ -33,7 +34,7 @@ impl Greeting {
     /// The version of the protocol.
     pub const VERSION: u16 = 1;
 
-    /// The body of the frame.
+    /// Returns the body of the frame.
     pub fn write(&self) -> Vec<u8> {
         let offers = &self.offers[..self.offers.len().min(Limits::OFFERS_MAX)];
         let mut out = Vec::with_capacity(HEAD_LEN + 32 * offers.len());
@@ -81,7 +82,7 @@ impl Greeting {
 }
 
 impl Hello {
-    /// The body of the frame.
+    /// Returns the body of the frame.
     pub fn write(&self) -> [u8; HELLO_LEN] {
         let mut out = [0; HELLO_LEN];
         out[..8].copy_from_slice(&MAGIC);
@@ -102,10 +103,10 @@ impl Hello {
     }
 }
 
-/// The bytes of a greeting before its offers.
+/// Size of a greeting without its offers.
 const HEAD_LEN: usize = 22;
 
-/// Checks what stands at the start of both frames in every version, returns what follows.
+/// Checks magic number and version, with which both frames start. Returns the rest.
 fn version_checked(body: &[u8]) -> Result<&[u8], Violation> {
     let rest = body.strip_prefix(&MAGIC).ok_or(Violation::NotOurs)?;
     let (version, rest) = rest.split_first_chunk().ok_or(Violation::NotOurs)?;

@@ -5,25 +5,25 @@ use std::str::FromStr;
 
 /// A GUID: the identifier of an interface (IID) or a class (CLSID).
 ///
-/// Written in the form of [RFC 9562](https://www.rfc-editor.org/rfc/rfc9562), with or without
-/// braces; shown in lower case without. On the wire it is the sixteen bytes in the order in which
-/// they are written.
+/// The text form follows [RFC 9562](https://www.rfc-editor.org/rfc/rfc9562), with or without
+/// braces. It is displayed in lower case without braces. On the wire, a GUID is its sixteen bytes
+/// in the order of the text form.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Guid([u8; 16]);
 
 impl Guid {
-    /// The GUID of zeros, which stands for none.
+    /// The GUID of zeros, which means "none".
     pub const NIL: Self = Self([0; 16]);
 
-    /// The GUID of these bytes, in the order in which they are written.
+    /// Creates a GUID from its bytes in the order of the text form.
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }
 
-    /// The GUID that a text says, with or without braces; also for constants.
+    /// Parses the text form, with or without braces. Can be used in constants.
     ///
     /// # Errors
-    /// The text isn't one.
+    /// The text is not a GUID.
     pub const fn parse(text: &str) -> Result<Self, ParseGuidError> {
         let inner = match text.as_bytes() {
             [b'{', inner @ .., b'}'] => inner,
@@ -48,7 +48,7 @@ impl Guid {
         Ok(Self(bytes))
     }
 
-    /// Its bytes, in the order in which they are written.
+    /// Returns the bytes in the order of the text form.
     pub const fn to_bytes(self) -> [u8; 16] {
         self.0
     }
@@ -80,7 +80,7 @@ impl fmt::Debug for Guid {
     }
 }
 
-/// The text isn't a GUID.
+/// The error of a text that is not a GUID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ParseGuidError;
 

@@ -1,4 +1,4 @@
-//! The form of handles: the slot as `u16`, and the handle itself beside the bytes.
+//! Encoding of handles: the slot as `u16`; the handle itself accompanies the bytes.
 
 use std::fs::File;
 use std::io::{PipeReader, PipeWriter};
@@ -13,35 +13,35 @@ use syshandle_os::{
 use crate::describe::{Describe, Type};
 use crate::{Decode, DecodeError, Decoder, Encode, Encoder};
 
-/// The handles that came with a message: a few of them take no memory of their own.
+/// The handles that arrived with a message. A few handles need no heap memory.
 pub type Handles = SmallVec<[OwnedHandle; FEW]>;
 
-/// The handles of a message that is to be sent, in the order of their slots.
+/// The handles of an outgoing message, in the order of their slots.
 #[derive(Debug, Default)]
 pub struct LentHandles<'a> {
     lent: SmallVec<[BorrowedHandle<'a>; FEW]>,
     given: Option<Box<Given>>,
 }
 
-/// Handles that a message owns, each with its slot. Few messages have any, and a message is moved
-/// several times: so it has no more than a pointer to them.
+/// Handles that a message owns, each with its slot. Few messages own any, and a message is moved
+/// several times, so the message holds only a pointer to them.
 #[derive(Debug, Default)]
 struct Given(Vec<(usize, Box<dyn GivenHandle>)>);
 
-/// A handle that is made for one message.
+/// A handle that is created for one message.
 pub trait GivenHandle: std::fmt::Debug + Send {
     /// Lends the handle.
     fn lend(&self) -> BorrowedHandle<'_>;
 }
 
 impl<'a> LentHandles<'a> {
-    /// The number of handles.
+    /// Returns the number of handles.
     #[inline]
     pub fn len(&self) -> usize {
         self.lent.len() + self.given.as_ref().map_or(0, |given| given.0.len())
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no handles.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -67,13 +67,14 @@ impl<'a> LentHandles<'a> {
         send(&all)
     }
 
-    /// The lent handles; `None` if the message owns some.
+    /// Returns the lent handles, or `None` if the message owns some.
     pub(crate) fn into_lent(self) -> Option<Vec<BorrowedHandle<'a>>> {
         self.given.is_none().then(|| self.lent.into_vec())
     }
 }
 
-/// As many as take no more room on Linux than the pointer and the length of more would.
+/// Number of handles that take no more space on Linux than the pointer and length of a heap
+/// allocation.
 const FEW: usize = 4;
 
 macro_rules! impl_handles {

@@ -1,12 +1,13 @@
-//! The wire of syshandle: values, frames, limits, and the two ends of a call.
+//! The wire protocol of syshandle: values, frames, limits, and the two ends of a connection.
 //!
-//! Everything here is a plain function of bytes and handles: no I/O, no threads, no clock, no
-//! `unsafe`. A driver moves messages, asks the kernel what each handle is, and acts on what
-//! [`ClientEnd`] and [`ServerEnd`] say. `docs/wire.md` has the same byte for byte.
+//! The crate consists of pure functions on bytes and handles: no I/O, no threads, no clock, no
+//! `unsafe`. A driver moves messages, proves handles by kernel queries, and acts on the results of
+//! [`ClientEnd`] and [`ServerEnd`]. `docs/wire.md` specifies the protocol byte by byte.
 //!
-//! Reading order: [`Encode`] and [`Decode`] turn values into bytes and handles and back;
-//! [`Header`] frames them; [`Greeting`] and [`Hello`] open a connection; [`ClientEnd`] and
-//! [`ServerEnd`] keep its rules; [`Fault`] is what one side's runtime tells the other.
+//! Reading order: [`Encode`] and [`Decode`] convert between values and bytes with handles.
+//! [`Header`] frames messages. [`Greeting`] and [`Hello`] open a connection. [`ClientEnd`] and
+//! [`ServerEnd`] enforce its rules. [`Fault`] is an error that one side's runtime reports to the
+//! other.
 
 mod arena;
 mod client_end;

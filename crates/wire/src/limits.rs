@@ -1,56 +1,56 @@
-//! The limits of a connection, each with its reason.
+//! The limits of a connection and their reasons.
 
-/// What one side takes from the other. The server's are part of its greeting.
+/// The limits that one side imposes on the other. The server's limits are part of its greeting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of arguments or results in one call.
     pub message_bytes_max: u32,
-    /// Handles in one call.
+    /// Handles of arguments or results in one call.
     pub handles_max: u16,
-    /// Calls of one connection that run or wait to run.
+    /// Calls of one connection that run or are queued.
     pub calls_max: u16,
 }
 
 impl Limits {
-    /// Values this large travel in the frame itself; larger ones through shared memory. Past it
-    /// the copy through a socket costs more than one out of shared memory.
+    /// Values up to this size travel in the frame itself, larger ones through shared memory. Above
+    /// it, a copy through a socket costs more than a copy from shared memory.
     pub const INLINE_BYTES_MAX: usize = 32 * 1024;
 
-    /// The shared memory of one direction, and so the largest message.
+    /// Size of the shared memory of one direction, and thus of the largest message.
     pub const ARENA_BYTES: usize = 16 * 1024 * 1024;
 
-    /// What the kernel passes with one message (`SCM_MAX_FD`).
+    /// Limit of the kernel for one message (`SCM_MAX_FD`).
     pub const HANDLES_MAX: u16 = 253;
 
-    /// Calls of one connection at once: enough to keep every core busy, and few enough that the
-    /// replies of a client that doesn't read stay a small debt.
+    /// Calls in flight on one connection. The limit is high enough to keep every core busy, and low
+    /// enough that the unread replies of a client take little memory.
     pub const CALLS_MAX: u16 = 64;
 
-    /// Memory that decoded values may take for each byte of their message: an `Option<String>` of one
-    /// byte takes 24.
+    /// Memory that decoded values may take per byte of their message. For example, an
+    /// `Option<String>` of one byte takes 24.
     pub const DECODED_PER_BYTE: usize = 32;
 
-    /// Memory that the values of any message may take, however short it is.
+    /// Memory that the values of any message may take, however short the message is.
     pub const DECODED_BYTES_MIN: usize = 1024 * 1024;
 
-    /// Memory that the values of a message may take at most: eight times the largest message.
+    /// Maximum memory of the values of a message: eight times the largest message.
     pub const DECODED_BYTES_MAX: usize = 8 * Self::ARENA_BYTES;
 
-    /// Values within values: user types may refer to themselves, and the stack is finite.
+    /// Depth of nested values. User types may refer to themselves, and the stack is finite.
     pub const DEPTH_MAX: u32 = 64;
 
-    /// Ranges of shared memory given back in one frame.
+    /// Ranges of shared memory that one frame can release.
     pub const RELEASES_MAX: usize = 16;
 
-    /// Interfaces that one greeting can offer: it has to fit a frame.
+    /// Interfaces that one greeting can offer, so that it fits in a frame.
     pub const OFFERS_MAX: usize = 512;
 
-    /// The longest text that a fault or an error carries; the rest is cut off.
+    /// Maximum length of a text in a fault or an error. Longer texts are cut off.
     pub const TEXT_BYTES_MAX: usize = 4096;
 }
 
 impl Limits {
-    /// The lower one of each limit.
+    /// Returns the lower value of each limit.
     #[must_use]
     pub fn at_most(self, other: Self) -> Self {
         Self {

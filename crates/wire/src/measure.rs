@@ -1,13 +1,13 @@
-//! How large a value is, for the bounds that an interface declares: `#[range(1..=10)]`.
+//! Measures values for the bounds that an interface declares: `#[range(1..=10)]`.
 
 use std::sync::Arc;
 
 use crate::{DecodeError, Decoder, Malformed};
 
-/// A value that bounds can be declared of.
+/// A value for which bounds can be declared.
 pub trait Measure {
-    /// What is compared with the bounds: a number by itself, how many items there are, how many
-    /// letters as UTF-16 has them. Nothing where there is no value.
+    /// Returns the number that is compared with the bounds: the value of a number, the number of
+    /// items, or the length of a text in UTF-16 units. Returns `None` if there is no value.
     fn measure(&self) -> Option<i128>;
 }
 
@@ -22,7 +22,8 @@ macro_rules! impl_measure {
 }
 impl_measure!(u8, i8, u16, i16, u32, i32, u64, i64);
 
-/// Letters are counted as COM's strings count them, so that a bound is the same on both systems.
+/// The length is counted in UTF-16 units as in COM strings, so that a bound is the same on both
+/// systems.
 impl Measure for String {
     fn measure(&self) -> Option<i128> {
         Some(self.encode_utf16().count() as i128)
@@ -54,7 +55,7 @@ impl<T: Measure> Measure for Arc<T> {
 }
 
 impl Decoder<'_> {
-    /// Checks a value against the bounds that are declared of it; both are part of it.
+    /// Checks a value against its declared bounds, both inclusive.
     ///
     /// # Errors
     /// [`Malformed::OutOfRange`].

@@ -1,8 +1,8 @@
-//! The bytes of a message, without copies that aren't needed.
+//! The bytes of a message, without unnecessary copies.
 //!
-//! On the way out, what is large stays where it is and is lent until it was sent. On the way in,
-//! what lies in the sender's memory is copied out once, straight to where it belongs: never seen
-//! as a slice, and no byte read twice, since the sender may change it meanwhile.
+//! In an outgoing message, large slices are lent until the message is sent. Incoming bytes in the
+//! sender's memory are copied once, directly to their destination. They are never accessed as a
+//! slice, and no byte is read twice, because the sender may change them at any time.
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -12,34 +12,35 @@ use smallvec::SmallVec;
 
 use crate::BodySize;
 
-/// The bytes of a message that is to be sent, some of which are lent.
+/// The bytes of an outgoing message, some of which are lent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Payload<'a> {
     own: Vec<u8>,
-    /// Where in `own` they come, and what they are; in order.
+    /// Lent slices, each with its position in `own`, in order.
     lent: SmallVec<[(usize, &'a [u8]); 1]>,
     lent_len: usize,
 }
 
 impl<'a> Payload<'a> {
-    /// How many bytes there are.
+    /// Returns the total number of bytes.
     #[inline]
     pub fn len(&self) -> usize {
         self.own.len() + self.lent_len
     }
 
-    /// The same, and how many come before those that are lent.
+    /// Returns the total number of bytes, and the number before the first lent slice.
     #[inline]
     pub fn size(&self) -> BodySize {
         BodySize { len: self.len(), ahead: self.lent.first().map_or(0, |(place, _)| *place) }
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no bytes.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Has all bytes written, in pieces, in order; `false` as soon as one of them wasn't.
+    /// Passes all bytes to `write`, piece by piece in order. Stops and returns `false` if `write`
+    /// fails.
     pub fn write(&self, mut write: impl FnMut(&[u8]) -> bool) -> bool {
         let mut start = 0;
         for (place, bytes) in &self.lent {
@@ -51,7 +52,7 @@ impl<'a> Payload<'a> {
         write(&self.own[start..])
     }
 
-    /// All bytes, in one piece: a copy where some are lent.
+    /// Returns all bytes in one piece, as a copy if some are lent.
     #[inline]
     pub fn as_slice(&self) -> Cow<'_, [u8]> {
         match self.lent.is_empty() {
@@ -60,7 +61,7 @@ impl<'a> Payload<'a> {
         }
     }
 
-    /// The same, given away.
+    /// Converts all bytes into one vector.
     pub fn into_vec(self) -> Vec<u8> {
         match self.lent.is_empty() {
             true => self.own,
@@ -77,7 +78,7 @@ impl<'a> Payload<'a> {
         all
     }
 
-    /// The room of those that aren't lent, to be used again.
+    /// Returns the buffer of the bytes that are not lent, for reuse.
     #[inline]
     pub fn into_room(self) -> Vec<u8> {
         self.own
@@ -88,7 +89,7 @@ impl<'a> Payload<'a> {
         self.own.extend_from_slice(bytes);
     }
 
-    /// Appends bytes that stay where they are, if they are enough to be worth it.
+    /// Appends bytes. Lends them instead of copying if there are at least [`LENT_MIN`].
     pub(crate) fn lend(&mut self, bytes: &'a [u8]) {
         match bytes.len() {
             0..LENT_MIN => self.put(bytes),
@@ -100,7 +101,7 @@ impl<'a> Payload<'a> {
     }
 }
 
-/// Without lent ones.
+/// Creates a payload without lent bytes.
 impl From<Vec<u8>> for Payload<'_> {
     #[inline]
     fn from(own: Vec<u8>) -> Self {
@@ -110,28 +111,28 @@ impl From<Vec<u8>> for Payload<'_> {
 
 /// Memory that the sender of a message may still change.
 pub trait Source {
-    /// Copies bytes from `at` on to `out`; `false` when they aren't all there.
+    /// Copies bytes from `at` on to `out`. Returns `false` if there are too few.
     fn copy(&self, at: usize, out: &mut [u8]) -> bool;
 
-    /// Appends a copy of `len` bytes from `at` on to `out`; `false` when they aren't all there.
+    /// Appends a copy of `len` bytes from `at` on to `out`. Returns `false` if there are too few.
     fn append(&self, at: usize, len: usize, out: &mut Vec<u8>) -> bool;
 }
 
-/// The bytes of a message that came, in memory that its sender may still change.
+/// The bytes of a received message, in memory that the sender may still change.
 pub struct Shared<'s> {
     source: &'s dyn Source,
     len: usize,
-    /// A copy of what couldn't go straight to where it belongs.
+    /// A copy of the bytes that couldn't be copied directly to their destination.
     copy: OnceCell<Vec<u8>>,
 }
 
 impl<'s> Shared<'s> {
-    /// The first `len` bytes of `source`.
+    /// Refers to the first `len` bytes of `source`.
     pub fn new(source: &'s dyn Source, len: usize) -> Self {
         Self { source, len, copy: OnceCell::new() }
     }
 
-    /// What hasn't been copied out yet: all.
+    /// Returns the bytes that haven't been copied out yet, which are all.
     pub(crate) fn rest(&self) -> Rest<'_> {
         Rest { shared: self, at: 0, singles: 0 }
     }
@@ -143,12 +144,12 @@ impl fmt::Debug for Shared<'_> {
     }
 }
 
-/// What hasn't been copied out yet.
+/// The bytes that haven't been copied out yet.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rest<'a> {
     shared: &'a Shared<'a>,
     at: usize,
-    /// How many small values were copied one by one.
+    /// Number of small values that were copied one by one.
     singles: u32,
 }
 
@@ -158,8 +159,8 @@ impl<'a> Rest<'a> {
         self.shared.len - self.at
     }
 
-    /// Copies a small value out; `None` when it isn't all there, or when there are so many that all
-    /// had better be copied at once.
+    /// Copies a small value out. Returns `None` if it isn't complete, or if [`SINGLES_MAX`] values
+    /// were copied one by one: copying all the rest at once is then faster.
     pub(crate) fn take_array<const N: usize>(&mut self) -> Option<[u8; N]> {
         let mut out = [0; N];
         if N > self.len() || self.singles == SINGLES_MAX {
@@ -170,7 +171,7 @@ impl<'a> Rest<'a> {
         Some(out)
     }
 
-    /// Copies bytes out to where they belong.
+    /// Appends `len` bytes to `out`.
     pub(crate) fn take_vec(&mut self, len: usize, out: &mut Vec<u8>) -> Option<()> {
         if len > self.len() {
             return None;
@@ -179,7 +180,7 @@ impl<'a> Rest<'a> {
         self.shared.source.append(self.at, len, out).then(|| self.at += len)
     }
 
-    /// Copies all that is left into a vector that has room for it.
+    /// Copies all remaining bytes into a vector that has capacity for them.
     pub(crate) fn copy(self, mut copy: Vec<u8>) -> Option<&'a [u8]> {
         self.shared.source.append(self.at, self.len(), &mut copy).then_some(())?;
         self.shared.copy.set(copy).ok()?;
@@ -187,17 +188,18 @@ impl<'a> Rest<'a> {
     }
 }
 
-/// Fewer bytes are copied as quickly as they are noted.
+/// Minimum size of a lent slice. A smaller one is copied as fast as it is recorded.
 const LENT_MIN: usize = 8 * 1024;
 
-/// After so many small values there are probably many more.
+/// Number of consecutive small values after which the rest is copied at once, because many more
+/// probably follow.
 const SINGLES_MAX: u32 = 16;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// A source that tells how often each byte was read.
+    /// A source that counts the reads of each byte.
     struct Counted {
         bytes: Vec<u8>,
         reads: std::cell::RefCell<Vec<u32>>,
@@ -251,7 +253,7 @@ mod tests {
         assert_eq!(input.parameter::<Message>(0, None).unwrap(), message);
         input.finish().unwrap();
         assert!(source.reads.borrow().iter().all(|reads| *reads == 1));
-        // No shorter message is one, and none reads beyond its end.
+        // No truncated message decodes, and none is read beyond its end.
         for len in (0..source.bytes.len()).step_by(997) {
             let shared = Shared::new(&source, len);
             let mut input = crate::Decoder::shared(&shared, Vec::new(), &Nothing);

@@ -1,11 +1,11 @@
-//! Text from elsewhere in a form that terminals and log files show and never obey.
+//! Displays untrusted text so that terminals and log files show it and don't interpret it.
 
 use std::borrow::Cow;
 use std::fmt::{self, Display, Write};
 
 use crate::Limits;
 
-/// Displays text from elsewhere safely: a fault, a file name, an argument of a call.
+/// Displays untrusted text safely, such as a fault, a file name, or an argument of a call.
 ///
 /// Control characters, line breaks, and characters that reorder or hide text are shown as their
 /// escapes (`\n`, `\u{1b}`), and the output is cut to [`Limits::TEXT_BYTES_MAX`] bytes. The output is
@@ -59,7 +59,7 @@ pub fn is_printable(text: &str) -> bool {
     content.len() + ELLIPSIS.len() <= Limits::TEXT_BYTES_MAX && content.chars().all(is_plain)
 }
 
-/// Escapes what is written, up to a number of bytes.
+/// Escapes written text, up to a number of bytes.
 struct Escape<'a, 'b> {
     to: &'a mut fmt::Formatter<'b>,
     /// Bytes that may still be written.
@@ -84,7 +84,7 @@ impl Escape<'_, '_> {
 
 impl Write for Escape<'_, '_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        // Most texts are plain and short: those are written in one piece.
+        // Most texts are plain and short. They are written in one piece.
         if !self.cut && text.len() + ELLIPSIS.len() <= self.left && text.chars().all(is_plain) {
             self.left -= text.len();
             return self.to.write_str(text);

@@ -1,4 +1,4 @@
-//! The server's end of a connection: which calls run, and what a frame means.
+//! The server's end of a connection: the running calls, and the meaning of received frames.
 
 use crate::client_end::{check_body, check_handles, give_back, place};
 use crate::due::Due;
@@ -8,7 +8,7 @@ use crate::{
 
 /// The server's end of a connection.
 ///
-/// `T` is what the driver keeps of a call that runs: what a cancelled one is told by.
+/// `T` is the driver's data for a running call, through which a call is told that it was cancelled.
 #[derive(Debug)]
 pub struct ServerEnd<T> {
     limits: Limits,
@@ -20,48 +20,50 @@ pub struct ServerEnd<T> {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// The greeting was sent, the hello hasn't come.
+    /// The greeting was sent; the hello has not arrived.
     Greeted,
-    /// Calls may come.
+    /// Calls may arrive.
     Open,
-    /// The client is done.
+    /// The client has closed the connection.
     Closed,
 }
 
-/// What a frame from the client means.
+/// An event that a frame from the client causes.
 #[derive(Debug)]
 pub enum FromClient<'a, T> {
-    /// The client wants an object.
+    /// The client requests an object.
     Hello(Hello),
-    /// A call to run. The driver tells [`ServerEnd::started`].
+    /// A call to run. The driver reports it with [`ServerEnd::started`].
     Call {
-        /// Its id.
+        /// Id of the call.
         call: u32,
-        /// The number of the method.
+        /// Number of the method.
         method: u32,
-        /// How long the caller waits, in milliseconds.
+        /// Timeout of the caller, in milliseconds.
         timeout_ms: u32,
-        /// Where the bytes of the arguments are.
+        /// Location of the arguments.
         body: Body,
-        /// Its handles were lost on the way.
+        /// Whether handles of the call were lost in transit.
         handles_lost: bool,
     },
-    /// Nobody waits for this call any more.
+    /// The client cancelled the call.
     Cancel(&'a T),
-    /// The client is done.
+    /// The client closes the connection.
     Bye,
-    /// The handle is the client's shared memory; it may have been lost on the way.
+    /// The handle of the frame is the client's shared memory. The handle may have been lost in
+    /// transit.
     Arena,
-    /// The client lost the handle of the server's shared memory: it is to be sent once more.
+    /// The client did not receive the handle of the server's shared memory. The driver must send it
+    /// again.
     ArenaLost,
-    /// The client is short of shared memory: the frame to send gives back what is due.
+    /// The client is short of shared memory. The frame to send releases all ranges that were read.
     Asked(Option<Header>),
-    /// Ranges came back, or a call was cancelled that had ended.
+    /// Nothing to do: the frame released ranges, or cancelled a call that had ended.
     Nothing,
 }
 
 impl<T> ServerEnd<T> {
-    /// The end of a connection that was greeted.
+    /// Creates the end of a connection whose greeting was sent.
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,
@@ -72,20 +74,21 @@ impl<T> ServerEnd<T> {
         }
     }
 
-    /// The frame that greets a client.
+    /// Returns the frame that greets a client.
     pub fn greeting(greeting: &Greeting) -> (Header, Vec<u8>) {
         frame(FrameKind::Greeting, greeting.write())
     }
 
-    /// The frame that says that a connection isn't served.
+    /// Returns the frame that refuses a connection.
     pub fn refused(fault: &Fault) -> (Header, Vec<u8>) {
         frame(FrameKind::Refused, fault.write())
     }
 
-    /// Takes a frame that came with so many handles, fewer than were sent if they were truncated.
+    /// Processes a frame that arrived with `handles` handles. The number is lower than the one sent
+    /// if the kernel truncated them.
     ///
     /// # Errors
-    /// [`Violation`]: the connection ends.
+    /// [`Violation`]; the connection must be closed.
     #[inline]
     pub fn receive<'f>(
         &mut self,
@@ -146,31 +149,33 @@ impl<T> ServerEnd<T> {
         }
     }
 
-    /// A call runs: from now on it counts, until its reply.
+    /// Records that a call runs. It counts until its reply.
     pub fn started(&mut self, call: u32, running: T) {
         self.running.push((call, running));
     }
 
-    /// The ranges of the shared memory that this side writes.
+    /// Returns the allocator of the shared memory that the server writes.
     pub fn outgoing(&mut self) -> &mut Ranges {
         &mut self.outgoing
     }
 
-    /// A range of the client's shared memory was read: it is given back with the next frame, or
-    /// with the one that this returns when there is much to give back.
+    /// Records that a range of the client's shared memory was read. The range is released by the
+    /// next frame, or by the returned one if much is due.
     pub fn has_read(&mut self, body: Body) -> Option<Header> {
         self.due.has_read(body)
     }
 
-    /// A frame that gives something back couldn't be sent: it goes with the next one.
+    /// Takes back the releases of a frame that could not be sent. They go with the next frame.
     pub fn unreleased(&mut self, header: &Header) {
         self.due.put_back(&header.releases);
     }
 
-    /// Ends a call: returns the header of its reply. A body that is too large to go in the frame
-    /// has a range of shared memory, where the driver puts it before it sends.
+    /// Ends a call and returns the header of its reply. For a body that is too large for the frame,
+    /// the header names a range of shared memory, to which the driver copies the body before it
+    /// sends the frame.
     ///
-    /// `None` when the shared memory has no room for it before another range comes back.
+    /// Returns `None` if the shared memory has no room for the body until the client releases a
+    /// range.
     #[inline]
     pub fn reply(
         &mut self,
@@ -194,23 +199,23 @@ impl<T> ServerEnd<T> {
         })
     }
 
-    /// A reply couldn't be sent as it is: returns the header of one that says so in its stead, in
-    /// the frame and without handles.
+    /// Replaces a reply that couldn't be sent. Returns the header of the replacement, which has its
+    /// body in the frame and no handles.
     pub fn reply_instead(&mut self, unsent: &Header, status: Status, body_len: usize) -> Header {
         if let Body::Shared { offset, .. } = unsent.body {
-            // It was taken for this reply and nobody has heard of it.
+            // The range was allocated for this reply, and the client has not learned of it.
             let _ = self.outgoing.give_back(offset);
         }
         let body = Body::Inline { len: body_len as u32 };
         Header { handles: 0, code: status as u32, body, ..unsent.clone() }
     }
 
-    /// What was kept of the calls that still run.
+    /// Returns the driver's data for the calls that still run.
     pub fn running(&self) -> impl Iterator<Item = &T> {
         self.running.iter().map(|(_, running)| running)
     }
 
-    /// Whether no call runs.
+    /// Returns whether no call runs.
     pub fn is_idle(&self) -> bool {
         self.running.is_empty()
     }

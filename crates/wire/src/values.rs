@@ -1,4 +1,4 @@
-//! The form of plain values: fixed width, little endian, one after the other.
+//! Encoding of plain values: fixed width, little endian, without padding.
 
 use crate::{Decode, DecodeError, Decoder, Encode, Encoder, Guid, Malformed};
 
@@ -21,7 +21,7 @@ macro_rules! impl_number {
 }
 impl_number!(i8, u16, i16, u32, i32, u64, i64, u128, i128, f32, f64);
 
-/// A byte, many of which are copied at once.
+/// One byte. Slices of bytes are copied at once.
 impl Encode for u8 {
     #[inline]
     fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
@@ -45,7 +45,7 @@ impl Decode for u8 {
     }
 }
 
-/// As `u64`, whatever the width of this machine.
+/// Encoded as `u64`, independent of the width of this machine.
 impl Encode for usize {
     #[inline]
     fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
@@ -61,7 +61,7 @@ impl Decode for usize {
     }
 }
 
-/// As `i64`, whatever the width of this machine.
+/// Encoded as `i64`, independent of the width of this machine.
 impl Encode for isize {
     #[inline]
     fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
@@ -96,7 +96,7 @@ impl Decode for bool {
     }
 }
 
-/// One byte, 0: every value takes one.
+/// One byte, 0, because every value takes at least one.
 impl Encode for () {
     #[inline]
     fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
@@ -114,7 +114,7 @@ impl Decode for () {
     }
 }
 
-/// Its scalar value as `u32`.
+/// The scalar value as `u32`.
 impl Encode for char {
     #[inline]
     fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
@@ -130,7 +130,7 @@ impl Decode for char {
     }
 }
 
-/// Its length in bytes as `u32`, then its UTF-8.
+/// The length in bytes as `u32`, then the text as UTF-8.
 impl Encode for str {
     #[inline]
     fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
@@ -155,7 +155,7 @@ impl Decode for String {
     }
 }
 
-/// Its sixteen bytes.
+/// The sixteen bytes of the GUID.
 impl Encode for Guid {
     #[inline]
     fn encode<'a>(&'a self, out: &mut Encoder<'a>) {

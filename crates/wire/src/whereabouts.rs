@@ -1,66 +1,66 @@
-//! On which core the sender of a frame ran: a hint for whoever waits for the other side.
+//! The core on which the sender of a frame ran: a hint for the side that waits for a frame.
 //!
-//! To sleep and be woken costs tens of microseconds where that wakes a core that idles, and next to
-//! nothing where both sides share a core; to look again and again for a message is the other way
-//! round. Neither side can know which it is unless it is told, and to find out by trying costs a
-//! call each time and fails on a busy machine. So each frame says it, in bits that it has anyway.
-//! Whoever lies only has the other side wait in the worse way.
+//! Sleeping costs tens of microseconds if the wake-up must start an idle core, and almost nothing
+//! if both sides share a core. Spinning is cheap in the first case and expensive in the second.
+//! Neither side can know which case applies unless it is told: finding out by trying costs a call
+//! each time and fails on a busy machine. So each frame carries the sender's core in otherwise
+//! unused bits. A sender that lies only makes the peer wait less efficiently.
 
 use crate::Header;
 
-/// On which core somebody runs, or nothing.
+/// The core on which one side runs, or unknown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Whereabouts(u8);
 
 impl Whereabouts {
-    /// On this core. Two of a large machine's cores may look the same: then one sleeps where it had
-    /// better look.
+    /// Encodes a core number. On a large machine, two cores may map to one value; a thread may then
+    /// sleep when spinning would be better.
     #[inline]
     pub fn on_core(core: usize) -> Self {
         Self((core % CORES) as u8 + 1)
     }
 
-    /// What the sender of a frame says, whatever else is in the frame.
+    /// Reads the core of the sender from a frame; the rest of the frame may have any content.
     #[inline]
     pub fn of_sender(frame: &[u8]) -> Self {
         Self(frame.get(AT).map_or(0, |flags| (flags & BITS) >> SHIFT))
     }
 
-    /// Says it with a header that was written.
+    /// Stores the core in an encoded header.
     #[inline]
     pub fn write(self, head: &mut [u8; Header::LEN_MAX]) {
         head[AT] = head[AT] & !BITS | self.0 << SHIFT;
     }
 
-    /// From [`Whereabouts::as_byte`].
+    /// Restores a value from [`Whereabouts::as_byte`].
     #[inline]
     pub fn from_byte(byte: u8) -> Self {
         Self(byte)
     }
 
-    /// As a byte, to be kept.
+    /// Returns the value as a byte, for storage.
     #[inline]
     pub fn as_byte(self) -> u8 {
         self.0
     }
 
-    /// Whether this is said to be the same core as another; `None` where one isn't said.
+    /// Returns whether both values name the same core, or `None` if one is unknown.
     #[inline]
     pub fn is(self, other: Self) -> Option<bool> {
         (self.0 != 0 && other.0 != 0).then_some(self == other)
     }
 }
 
-/// The byte of the flags.
+/// Index of the flags byte in the header.
 const AT: usize = 1;
 
-/// The lowest of the bits in it.
+/// Position of the lowest bit of the core in the flags byte.
 const SHIFT: u32 = 1;
 
-/// All of them.
+/// Mask of the bits of the core.
 pub(crate) const BITS: u8 = 0b0111_1110;
 
-/// So many cores can be told apart; one number says nothing.
+/// Number of cores that can be distinguished. The value 0 means unknown.
 const CORES: usize = 63;
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
-//! The bytes of the wire, as `docs/wire.md` describes them: each `golden/NAME.txt` has a line for
-//! every frame or value, and a test fails when one of them drifts.
+//! Pins the bytes of the wire as `docs/wire.md` describes them. Each `golden/NAME.txt` has a line
+//! for every frame or value, and a test fails if one of them changes.
 //!
-//! `UPDATE_EXPECTED=1 cargo test -p syshandle-wire --test golden` writes them anew. Do that only
-//! together with a new version in the greeting: whoever runs an older one reads what is written
-//! here.
+//! `UPDATE_EXPECTED=1 cargo test -p syshandle-wire --test golden` rewrites the files. Only do that
+//! together with a new version in the greeting, because programs of an older version read these
+//! bytes.
 
-// What a mismatch says of an object has Linux's names.
+// A mismatch names kernel objects by Linux's names.
 #![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "a failed assumption is a failed test")]
 
@@ -48,7 +48,7 @@ impl Golden {
         self.line(name, &[&head[..len], &body].concat());
     }
 
-    /// Compares the lines with those of the file, or writes them there.
+    /// Compares the lines with those in the file, or writes the file.
     fn check(self, name: &str) {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
         let file = folder.join(name).with_extension("txt");

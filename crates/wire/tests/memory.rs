@@ -1,4 +1,4 @@
-//! How much memory the values of a message may take: the limits hold before memory is allocated.
+//! Tests that the memory limits for the values of a message hold before memory is allocated.
 
 #![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
@@ -11,7 +11,7 @@ use syshandle_wire::{
     Decode, DecodeError, Decoder, Encode, Encoder, Limits, Malformed, ProofError, Prove,
 };
 
-/// Counts what is reserved, and refuses more than `max`.
+/// Counts reserved memory, and refuses more than `max`.
 struct Meter {
     reserved: Cell<usize>,
     max: usize,
@@ -44,7 +44,7 @@ fn decode<T: Decode>(bytes: &[u8]) -> (Result<T, DecodeError>, usize) {
     (value, meter.reserved.get())
 }
 
-/// As many items as bytes, all of which are zeros.
+/// Returns a list of `len` items whose bytes are all zero.
 fn zeros(len: u32) -> Vec<u8> {
     let mut bytes = len.to_le_bytes().to_vec();
     bytes.resize(4 + len as usize, 0);
@@ -72,7 +72,7 @@ fn values_that_are_much_larger_in_memory_than_on_the_wire_are_refused() {
     takes_too_much::<Vec<Option<Large>>>(&largest);
     takes_too_much::<Vec<Option<(Box<Large>, u8)>>>(&largest);
     takes_too_much::<Vec<Result<(), Large>>>(&largest);
-    // In proportion to the message, where that is small.
+    // For a small message, the limit is proportional to its size.
     takes_too_much::<Vec<Option<Large>>>(&zeros(50_000));
 }
 
@@ -83,7 +83,7 @@ fn boxes_maps_sets_and_nested_lists_count_with_what_they_allocate() {
         value.encode(&mut out);
         out.finish().unwrap().0
     }
-    // Each item is small on the wire and gets an allocation of its own.
+    // Each item is small on the wire and takes an allocation of its own.
     takes_too_much::<Vec<Box<Option<Large>>>>(&zeros(LARGEST));
     let nested = encoded(&vec![Vec::<u8>::new(); 4_000_000]);
     takes_too_much::<Vec<Vec<[u64; 4]>>>(&nested);

@@ -1,5 +1,5 @@
-//! Handles of a message that does not decode reach the prover, which may close them in the background.
-//! The values that were decoded before hold no last handle.
+//! If a message does not decode, its handles are passed to the prover, which may close them in the
+//! background. Dropping the values that were already decoded is never the last close of a handle.
 #![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "a test fails so")]
 
@@ -12,7 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use syshandle_os::{BorrowedHandle, Declared, OwnedHandle};
 use syshandle_wire::{Decode, DecodeError, Decoder, ProofError, Prove};
 
-/// Keeps what is refused.
+/// Collects refused handles.
 #[derive(Default)]
 struct Refusals(RefCell<Vec<OwnedHandle>>);
 
@@ -76,7 +76,7 @@ fn refused<T: Decode>(bytes: &[u8]) -> usize {
 
 #[test]
 fn handles_that_were_decoded_before_an_error_are_refused() {
-    // The second field is no bool.
+    // The second field is not a bool.
     assert_eq!(refused::<(OwnedHandle, bool, OwnedHandle)>(&[0, 0, 7, 1, 0]), 2);
     // The message ends after the handles.
     assert_eq!(refused::<(OwnedHandle, OwnedHandle, u32)>(&[0, 0, 1, 0]), 2);
@@ -85,7 +85,7 @@ fn handles_that_were_decoded_before_an_error_are_refused() {
     assert_eq!(refused::<(OwnedHandle, OwnedHandle)>(&[0, 0, 1, 0, 0]), 2);
     // A handle is left over.
     assert_eq!(refused::<OwnedHandle>(&[0, 0]), 2);
-    // A key is there twice.
+    // A key occurs twice.
     let twice = [2, 0, 0, 0, 9, 0, 0, 9, 1, 0];
     assert_eq!(refused::<BTreeMap<u8, OwnedHandle>>(&twice), 2);
 }

@@ -1,4 +1,4 @@
-//! The two ends of a connection against each other, without a socket between them.
+//! Connects the two ends of a connection directly, without a socket.
 
 #![expect(clippy::unwrap_used, reason = "a failed assumption is a failed test")]
 
@@ -31,7 +31,7 @@ fn open(limits: Limits) -> Two {
 }
 
 impl Two {
-    /// Starts a call at the client and has it arrive at the server; returns its id.
+    /// Starts a call at the client and delivers it to the server. Returns its id.
     fn call(&mut self, waiter: u32, body: &[u8]) -> u32 {
         let header = self.client.start(0, 0, body.len(), 1000, waiter).unwrap();
         let inline = matches!(header.body, Body::Inline { .. });
@@ -42,7 +42,7 @@ impl Two {
         header.call
     }
 
-    /// What the server says to a frame that it can't take.
+    /// Returns the violation that the server reports for a frame.
     fn refuses(&mut self, header: &Header, body: &[u8]) -> Violation {
         self.server.receive(&bytes(header, body), 0, false).unwrap_err()
     }

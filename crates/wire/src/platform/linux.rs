@@ -1,4 +1,4 @@
-//! Values that only Linux has, and the form of paths there.
+//! Values that exist only on Linux, and the encoding of paths there.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};

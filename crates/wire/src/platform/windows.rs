@@ -1,4 +1,4 @@
-//! The form of paths on Windows.
+//! Encoding of paths on Windows.
 
 use std::ffi::OsString;
 use std::os::windows::ffi::{OsStrExt, OsStringExt};
