@@ -1,9 +1,9 @@
-//! The front end for `.idl` files: it reads them, checks them, and says what is wrong.
+//! The front end for `.idl` files: reads them, checks them and reports errors.
 //!
-//! `source` and `diagnostic` say where things are and what is wrong with them; `lexer`,
-//! `preprocess` and `parser` go from a file's text to the syntax tree in [`ast`]; `program`
-//! brings in what a file imports, from disk or from `system`; `check` sees whether it makes
-//! sense. [`check`](check()) is all of it in one call.
+//! `source` and `diagnostic` hold positions and findings. `lexer`, `preprocess` and `parser` turn a
+//! file's text into the syntax tree in [`ast`]. `program` loads the imports of a file from disk or
+//! from `system`. `check` checks names, attributes and values. [`check`](check()) runs all of these
+//! steps.
 
 #[expect(
     dead_code,

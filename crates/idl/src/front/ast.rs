@@ -1,4 +1,5 @@
-//! The syntax tree of an IDL file: what was written, with its places, before names are resolved.
+//! The syntax tree of an IDL file: source constructs with their positions, before names are
+//! resolved.
 
 mod attribute;
 mod declaration;
@@ -21,34 +22,32 @@ pub(crate) use types::{
 use super::source::Span;
 use super::token::Name;
 
-/// A name and where it stands.
+/// A name and its position.
 #[derive(Clone, Debug)]
 pub(crate) struct Identifier {
-    /// Its letters.
     pub(crate) name: Name,
-    /// Where it stands.
     pub(crate) span: Span,
 }
 
-/// A name with what qualifies it: `Windows.Foundation.Collections.IVector<HSTRING>`.
+/// A name with its qualification and type arguments:
+/// `Windows.Foundation.Collections.IVector<HSTRING>`.
 #[derive(Clone, Debug)]
 pub(crate) struct Path {
     /// The parts between the dots; at least one.
     pub(crate) segments: Vec<Identifier>,
     /// The types between the angle brackets.
     pub(crate) arguments: Vec<TypeName>,
-    /// All of it.
     pub(crate) span: Span,
 }
 
 impl Path {
-    /// The parts, joined by dots.
+    /// Returns the parts, joined by dots.
     pub(crate) fn name(&self) -> String {
         let segments: Vec<&str> = self.segments.iter().map(|segment| &*segment.name).collect();
         segments.join(".")
     }
 
-    /// The name, if nothing qualifies it.
+    /// Returns the name if it has no qualification and no type arguments.
     pub(crate) fn as_name(&self) -> Option<&Name> {
         match self.segments.as_slice() {
             [only] => Some(&only.name),
@@ -57,11 +56,11 @@ impl Path {
     }
 }
 
-/// A whole type without a name for a thing of that type, as in a cast.
+/// A complete type without a declared name, as in a cast.
 #[derive(Clone, Debug)]
 pub(crate) struct TypeName {
-    /// The type at its root.
+    /// The type before any pointers, arrays and functions.
     pub(crate) specifier: Box<TypeSpecifier>,
-    /// What is made of it, as in [`Declarator`].
+    /// The pointers, arrays and functions of the type, as in [`Declarator`].
     pub(crate) derivations: Vec<Derivation>,
 }

@@ -1,11 +1,10 @@
-//! Whether what was written makes sense: every name means something, every attribute fits its
-//! place, every value its type.
+//! Semantic checks: names are declared, attributes fit their declarations, values fit their types.
 //!
-//! Each file is checked once, by what it declares and imports itself. MIDL reads a file and all
-//! it imports as one text, so that an imported file may use what another import before it
-//! declares; names that a file can't account for are therefore looked for once more in all the
-//! files of whoever imports it. And some files are only parts of others, which include them:
-//! whoever includes such a file is brought in when it is checked by itself.
+//! Each file is checked once, with its own declarations and the declarations of its imports. MIDL
+//! reads a file and all its imports as one text, so an imported file may use the declarations of an
+//! earlier import. Names that are unresolved in a file are therefore looked up again in the files
+//! that import it. Some files are only parts of a larger file, which includes them. If such a part
+//! is checked by itself, the file that includes it is loaded as well.
 
 mod attributes;
 mod interfaces;
@@ -36,9 +35,9 @@ use super::token::Name;
 /// The findings of the check of all files.
 #[derive(Debug)]
 pub(crate) struct Checked {
-    /// The findings about each file, by its place among the units.
+    /// The findings about each file, indexed by unit.
     pub(crate) diagnostics: Vec<Diagnostics>,
-    /// Names that the files that were asked for use, and they and their imports don't declare.
+    /// The names that a requested file uses and that neither the file nor its imports declare.
     pub(crate) open: HashMap<UnitId, Vec<(String, Span)>>,
 }
 
@@ -69,7 +68,7 @@ pub(crate) fn run(program: &Program) -> Checked {
         unresolved.insert(unit, open);
     }
     let is_open = |unit: &UnitId| unresolved.get(unit).is_some_and(|open| !open.is_empty());
-    // Missing names are reported once all files were searched for them.
+    // Missing names are reported after all files have been searched for them.
     if program.is_complete || !program.roots.iter().any(is_open) {
         unresolved::report(program, &symbols, &unresolved, &mut diagnostics);
     }
@@ -83,7 +82,7 @@ pub(crate) fn run(program: &Program) -> Checked {
     Checked { diagnostics, open }
 }
 
-/// How many of the definitions that a file may use are known.
+/// Returns how many of the definitions that a file may use are known.
 fn definitions(program: &Program, unit: UnitId, is_root: bool) -> Definitions {
     if !is_root || program.unit_of(unit).part_of.is_some() {
         Definitions::Own
@@ -94,7 +93,7 @@ fn definitions(program: &Program, unit: UnitId, is_root: bool) -> Definitions {
     }
 }
 
-/// Collects the names of all files, those that are imported before those that import them.
+/// Collects the names of all files. Imported files come before the files that import them.
 pub(crate) fn collect<'a>(
     program: &'a Program,
     diagnostics: &mut HashMap<UnitId, Diagnostics>,
@@ -109,7 +108,7 @@ pub(crate) fn collect<'a>(
     symbols
 }
 
-/// The names of all that a file imports, as far as they are collected.
+/// Returns the names in all files that a file imports, as far as they have been collected.
 pub(crate) fn imported_scope<'s, 'a>(
     program: &Program,
     symbols: &'s HashMap<UnitId, Symbols<'a>>,
@@ -119,22 +118,23 @@ pub(crate) fn imported_scope<'s, 'a>(
     Scope::new(imports.filter_map(|unit| symbols.get(&unit)).collect())
 }
 
-/// A place in the declarations of a file, and what checking them has come to.
+/// The position of the check in the declarations of a file, and the findings so far.
 struct Checker<'c, 'a> {
     own: &'c Symbols<'a>,
     imported: &'c Scope<'c, 'a>,
-    /// The namespace around, with a dot after it, or nothing.
+    /// The enclosing namespace with a dot after it, or an empty string.
     namespace: Rc<str>,
-    /// The types that the interface around leaves open.
+    /// The type parameters of the enclosing interface.
     type_parameters: Vec<&'a Identifier>,
-    /// The parameters around, or the fields of the structs around from the outside in.
+    /// The parameters of the enclosing method, or the fields of the enclosing structs from the
+    /// outside in.
     neighbours: Vec<HashSet<&'a Name>>,
     diagnostics: Diagnostics,
     unresolved: Vec<Unresolved>,
     declared: Declared,
     program: &'c Program,
     knows_definitions: Definitions,
-    /// Whether warnings are reported: not for imported files, which the user can't change.
+    /// Whether warnings are reported. Imported files get none, because the user can't change them.
     warns: bool,
 }
 

@@ -1,4 +1,4 @@
-//! The values of constant expressions, with C's rules.
+//! Evaluates constant expressions by the rules of C.
 
 use std::iter::Peekable;
 use std::str::Chars;
@@ -8,7 +8,7 @@ use super::diagnostic::{Diagnostic, quoted};
 use super::source::Span;
 use super::token::Name;
 
-/// A value that is known before anything runs.
+/// The value of a constant expression.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Value {
     Integer(Integer),
@@ -16,7 +16,7 @@ pub(crate) enum Value {
     String { text: Name, wide: bool },
 }
 
-/// An integer and C's idea of its type.
+/// An integer with its type in C.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Integer {
     pub(crate) value: i128,
@@ -24,31 +24,32 @@ pub(crate) struct Integer {
     is_long: bool,
 }
 
-/// Why there is no value.
+/// Why an expression has no value.
 #[derive(Debug)]
 pub(crate) enum Unknown {
-    /// The expression is wrong.
+    /// The expression is invalid.
     Wrong(Box<Diagnostic>),
-    /// It is fine, but its value isn't known here: it is a parameter's, or a type's size.
+    /// The expression is valid, but its value isn't known here: it depends on a parameter or on the
+    /// size of a type.
     NotConstant,
 }
 
-/// What the names in an expression mean.
+/// Resolves the names in an expression.
 pub(crate) trait Environment {
-    /// The value of a name.
+    /// Returns the value of a name.
     fn value(&self, name: &Name, span: Span) -> Result<Value, Unknown>;
 
-    /// Whether a name is a type's, so that `(name) - 1` is a cast.
+    /// Returns whether a name is the name of a type, so that `(name) - 1` is a cast.
     fn is_type(&self, name: &str) -> bool;
 
-    /// The size of a type in bytes.
+    /// Returns the size of a type in bytes.
     fn size(&self, of: &TypeName) -> Result<u64, Unknown>;
 
-    /// The integer type that a cast is to.
+    /// Returns the integer type of a cast.
     fn integer_type(&self, to: &TypeName) -> Option<IntegerType>;
 }
 
-/// How wide an integer is, and whether it has a sign.
+/// The width of an integer type, and whether it is signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct IntegerType {
     pub(crate) bits: u32,
@@ -64,7 +65,7 @@ impl Integer {
         Self::new(value.into())
     }
 
-    /// The value as its type holds it.
+    /// Returns the value truncated to its type.
     fn wrapped(self) -> Self {
         let bits = if self.is_long { 64 } else { 32 };
         let of = IntegerType { bits, is_unsigned: self.is_unsigned };
@@ -90,8 +91,8 @@ impl IntegerType {
         Some(Self { bits, is_unsigned })
     }
 
-    /// Whether the value fits, read with a sign or without: `0xffffffff` is a usual way to
-    /// write a `long` of -1.
+    /// Returns whether the value fits, signed or unsigned: `0xffffffff` is a usual way to write a
+    /// `long` of -1.
     pub(crate) fn holds(self, value: i128) -> bool {
         let range = 1_i128 << self.bits;
         (-range / 2..range).contains(&value)
@@ -104,7 +105,7 @@ impl IntegerType {
     }
 }
 
-/// The value of an expression.
+/// Evaluates an expression.
 pub(crate) fn evaluate(
     expression: &Expression,
     environment: &dyn Environment,
@@ -132,7 +133,7 @@ pub(crate) fn evaluate(
             Ok(Value::Integer(Integer::truth(any)))
         }
         ExpressionKind::Binary(operator, left, right) => {
-            // `(DWORD) - 1` can only be told from a difference by knowing what `DWORD` is.
+            // Only the knowledge that `DWORD` is a type tells `(DWORD) - 1` from a subtraction.
             if let (ExpressionKind::Parenthesized(inner), Some(sign)) =
                 (&left.kind, sign(*operator))
                 && inner.as_name().is_some_and(|name| environment.is_type(name))
@@ -167,7 +168,7 @@ pub(crate) fn evaluate(
     }
 }
 
-/// The value of a number as C writes it.
+/// Parses a number in C notation.
 pub(crate) fn number(text: &Name, span: Span) -> Result<Value, Unknown> {
     let lower = text.to_ascii_lowercase();
     let (digits, radix) = match lower.strip_prefix("0x") {
@@ -209,7 +210,8 @@ fn wrong_number(text: &Name, span: Span) -> Unknown {
     ))
 }
 
-/// The value of a character constant: of several characters, the last counts least.
+/// Returns the value of a character constant. If it has several characters, the last one is the
+/// least significant.
 fn character(text: &Name, span: Span) -> Result<Value, Unknown> {
     let mut characters = text.chars().peekable();
     let mut value: i128 = 0;
@@ -226,7 +228,7 @@ fn character(text: &Name, span: Span) -> Result<Value, Unknown> {
     Ok(Value::Integer(Integer::new(value)))
 }
 
-/// The character that the letters after a backslash stand for.
+/// Returns the character for an escape sequence, whose backslash has been read.
 fn escape(characters: &mut Peekable<Chars<'_>>) -> u32 {
     match characters.next() {
         Some('n') => 10,
@@ -243,7 +245,7 @@ fn escape(characters: &mut Peekable<Chars<'_>>) -> u32 {
     }
 }
 
-/// Goes on with a number of at most so many further digits.
+/// Reads up to `count_max` further digits of a number.
 fn digits(characters: &mut Peekable<Chars<'_>>, first: u32, radix: u32, count_max: usize) -> u32 {
     let mut value = first;
     for _ in 0..count_max {

@@ -1,4 +1,4 @@
-//! What is wrong with a file, where, and what to do about it.
+//! Findings about files: the error, its position and a hint.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,31 +9,31 @@ use super::limits::{ERRORS_MAX, QUOTED_LINE_BYTES_MAX, QUOTED_NAME_MAX, WARNINGS
 use super::source::{SourceMap, Span};
 use super::work;
 
-/// How bad it is.
+/// The severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Severity {
     /// The file isn't valid: `idl check` fails.
     Error,
-    /// The file is valid, but probably not what its author meant.
+    /// The file is valid, but probably doesn't express its author's intention.
     Warning,
 }
 
 /// One finding about a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// How bad it is.
+    /// The severity.
     pub severity: Severity,
-    /// What is wrong, lower case and without a full stop.
+    /// The message, in lower case and without a full stop.
     pub message: String,
-    /// Where. Only what concerns a whole file has no place.
+    /// The position. Only a finding about a whole file has none.
     pub(crate) span: Option<Span>,
-    /// What is said under the carets.
+    /// The text under the carets.
     pub label: String,
-    /// Another place that explains this one, and why.
+    /// Another position that explains this one, and its label.
     pub(crate) related: Option<(Span, String)>,
-    /// What to do about it.
+    /// Advice on how to correct the file.
     pub hint: Option<String>,
-    /// It says that something wasn't checked.
+    /// Whether the finding says that something wasn't checked.
     pub(crate) is_gap: bool,
 }
 
@@ -46,7 +46,7 @@ impl Diagnostic {
         Self::new(Severity::Warning, Some(span), message.into())
     }
 
-    /// An error that no line of any file is to blame for.
+    /// Creates an error without a position in a file.
     pub(crate) fn without_place(message: impl Into<String>) -> Self {
         Self::new(Severity::Error, None, message.into())
     }
@@ -63,7 +63,7 @@ impl Diagnostic {
         }
     }
 
-    /// A warning that says that something wasn't checked.
+    /// Creates a warning that something wasn't checked.
     pub(crate) fn gap(span: Span, message: impl Into<String>) -> Self {
         Self { is_gap: true, ..Self::warning(span, message) }
     }
@@ -89,7 +89,7 @@ impl Diagnostic {
     }
 }
 
-/// The findings about one file, of each severity at most so many.
+/// The findings about one file, with a limit for each severity.
 #[derive(Debug, Default)]
 pub(crate) struct Diagnostics {
     kept: Vec<Diagnostic>,
@@ -111,7 +111,7 @@ impl Diagnostics {
         }
     }
 
-    /// Keeps a finding of which each one counts, however many there are.
+    /// Keeps a finding regardless of the limits.
     pub(crate) fn push_always(&mut self, diagnostic: Diagnostic) {
         match diagnostic.severity {
             Severity::Error => self.errors += 1,
@@ -124,8 +124,8 @@ impl Diagnostics {
         self.errors
     }
 
-    /// Returns whether the next finding of each severity would be kept. Hints for others are a
-    /// waste: looking for a similar word compares many.
+    /// Returns whether the next finding of each severity would be kept. If not, no hint is computed
+    /// for it, because a search for similar words compares many words.
     pub(crate) fn has_room(&self) -> bool {
         self.errors < ERRORS_MAX && self.warnings < WARNINGS_MAX
     }
@@ -144,7 +144,7 @@ impl Diagnostics {
     }
 }
 
-/// Whether the drawing of a message uses a terminal's colours.
+/// Whether rendered messages use terminal colours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Color {
     /// Plain text, for files and pipes.
@@ -154,7 +154,7 @@ pub enum Color {
     Always,
 }
 
-/// Draws findings as text: the message, the place, the line with carets, the hint.
+/// Renders findings as text: the message, the position, the line with carets and the hint.
 pub(crate) fn render(
     sources: &SourceMap,
     diagnostics: &[Diagnostic],
@@ -206,8 +206,8 @@ fn quote<'a>(
         .into()
 }
 
-/// Escapes the characters of a name or a message that a terminal or a log would obey, or that hide
-/// or reorder text. The renderer does that for quoted lines.
+/// Escapes characters that a terminal or a log would interpret, or that hide or reorder text. The
+/// renderer does the same for quoted lines.
 pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     let obeyed = |c: char| {
         c.is_control()
@@ -228,7 +228,7 @@ pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     escaped.into()
 }
 
-/// A name as a message quotes it: in backquotes, and not longer than a line.
+/// Formats a name for a message: in backquotes, truncated to [`QUOTED_NAME_MAX`] characters.
 pub(crate) fn quoted(name: &str) -> String {
     if name.chars().count() <= QUOTED_NAME_MAX {
         return format!("`{name}`");
@@ -237,7 +237,7 @@ pub(crate) fn quoted(name: &str) -> String {
     format!("`{shown}…`")
 }
 
-/// The hint that names the known word most like a wrong one, if any is like it.
+/// Returns a hint that names the most similar known word, if any is similar enough.
 pub(crate) fn did_you_mean<'a>(
     wrong: &str,
     known: impl IntoIterator<Item = &'a str>,
@@ -245,7 +245,7 @@ pub(crate) fn did_you_mean<'a>(
     similar(wrong, known).map(|word| format!("did you mean {}?", quoted(word)))
 }
 
-/// The known word most like a wrong one: at most a third of its letters differ.
+/// Returns the known word most similar to a wrong one. At most a third of its letters may differ.
 pub(crate) fn similar<'a>(
     wrong: &str,
     known: impl IntoIterator<Item = &'a str>,
@@ -261,7 +261,8 @@ pub(crate) fn similar<'a>(
         .filter(|word| *word != wrong && word.len().abs_diff(wrong.len()) <= distance_max)
         .map(|word| {
             let distance = strsim::osa_distance(&lower, &word.to_ascii_lowercase());
-            // Of words that differ by case alone, the one whose case differs less.
+            // Among words that differ only in case, the one with fewer differences in case is
+            // taken.
             (distance, strsim::osa_distance(wrong, word), word)
         })
         .filter(|(distance, ..)| *distance <= distance_max)

@@ -1,11 +1,11 @@
-//! Recognizes files in languages that look like MIDL's and aren't: each gets one error that names the
-//! language, because read as MIDL such a file is wrong in every line.
+//! Recognizes files in languages that resemble MIDL's. Such a file gets a single error that names
+//! the language, because nearly every line would be an error in MIDL.
 
 use super::diagnostic::Diagnostic;
 use super::source::Span;
 use super::token::{Punctuation, Token, TokenKind};
 
-/// A language, by a construct that MIDL doesn't have.
+/// A construct that MIDL doesn't have, and the language that has it.
 pub(super) struct Sign {
     span: Span,
     language: &'static str,
@@ -34,9 +34,9 @@ const PIDL: &[&str] = &[
 /// Attributes of Mozilla's XPIDL that MIDL doesn't have.
 const XPIDL: &[&str] = &["builtinclass", "function", "infallible", "noscript", "scriptable"];
 
-/// Finds the first construct of another language. For files with errors only: a few of these
-/// constructs can be names in a correct file. A file with an `HRESULT` is in MIDL's language, with
-/// mistakes.
+/// Finds the first construct of another language. Called only for files with errors, because a few
+/// of these constructs can be names in a correct file. A file that mentions `HRESULT` is taken for
+/// MIDL with errors.
 pub(super) fn sign(tokens: &[Token]) -> Option<Sign> {
     if tokens.iter().any(|token| token.kind.is_word("HRESULT")) {
         return None;
@@ -47,7 +47,7 @@ pub(super) fn sign(tokens: &[Token]) -> Option<Sign> {
     })
 }
 
-/// The one error of such a file.
+/// Returns the single error for such a file.
 pub(super) fn refusal(sign: &Sign) -> Diagnostic {
     let message = format!("this file is in the language of {}, which isn't read", sign.language);
     Diagnostic::error(sign.span, message)

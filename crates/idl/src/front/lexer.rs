@@ -1,18 +1,19 @@
-//! From characters to tokens.
+//! Converts characters to tokens.
 
 use super::diagnostic::Diagnostic;
 use super::limits::STRING_BYTES_MAX;
 use super::source::Span;
 use super::token::{Names, Punctuation, Token, TokenKind, Uuid};
 
-/// The tokens of a text whose spans begin at `start`, with one for its end. Comments and joined
-/// lines are gone. What is wrong with a token is marked in it, since it may stand in a part that
-/// a false `#if` leaves out.
+/// Returns the tokens of a text and an end token. Spans begin at `start`. Comments and line
+/// continuations are dropped. An invalid token is marked and not reported, because a false `#if`
+/// may skip it.
 pub(crate) fn lex(text: &str, start: u32, names: &mut Names) -> Vec<Token> {
     lex_with_comments(text, start, names).0
 }
 
-/// The tokens of a text, and the places where a comment that ends with `\` swallows the next line.
+/// Returns the tokens of a text, and the positions of comments whose final `\` makes the next line
+/// part of the comment.
 pub(crate) fn lex_with_comments(
     text: &str,
     start: u32,
@@ -30,7 +31,7 @@ pub(crate) fn lex_with_comments(
     }
 }
 
-/// What is wrong with a flawed token.
+/// Returns the error for a flawed token.
 pub(crate) fn flaw(token: &Token) -> Diagnostic {
     let (message, hint) = match token.kind {
         TokenKind::String { .. } => {
@@ -46,11 +47,12 @@ pub(crate) fn flaw(token: &Token) -> Diagnostic {
 
 struct Lexer<'t> {
     text: &'t str,
-    /// Where the text's spans begin.
+    /// The number at which the text's spans begin.
     start: u32,
     at: usize,
     starts_line: bool,
-    /// The backslashes that join a comment with a line that isn't empty or a comment itself.
+    /// The backslashes that continue a comment on a line that is neither empty nor itself a
+    /// comment.
     swallowed: Vec<Span>,
 }
 
@@ -80,8 +82,8 @@ impl<'t> Lexer<'t> {
         Span::new(self.start + from as u32, self.start + to as u32)
     }
 
-    /// Skips white space, comments and the ends of joined lines. Gives the start of a comment
-    /// without an end.
+    /// Skips white space, comments and line continuations. Returns the start of an unterminated
+    /// comment.
     fn skip_blank(&mut self) -> Option<Span> {
         let bytes = self.text.as_bytes();
         loop {
@@ -108,7 +110,7 @@ impl<'t> Lexer<'t> {
         }
     }
 
-    /// Skips to the end of the line, and on while lines are joined.
+    /// Skips to the end of the line, including continuation lines.
     fn skip_line_comment(&mut self) {
         let bytes = self.text.as_bytes();
         while let Some(&byte) = bytes.get(self.at) {
@@ -124,7 +126,7 @@ impl<'t> Lexer<'t> {
         }
     }
 
-    /// Keeps where a comment goes on, if the line that begins here looks like more than that.
+    /// Records the line continuation of a comment, unless the next line is empty or a comment.
     fn joined_line(&mut self) {
         let rest = self.text.as_bytes()[self.at..].iter();
         let mut letters = rest.skip_while(|byte| matches!(**byte, b' ' | b'\t' | b'\r'));
@@ -151,7 +153,7 @@ impl<'t> Lexer<'t> {
         }
     }
 
-    /// The token that starts here, and whether it has its end.
+    /// Reads the next token. Returns it and whether it is terminated.
     fn read(&mut self, names: &mut Names) -> (TokenKind, bool) {
         let bytes = self.rest().as_bytes();
         let Some(&first) = bytes.first() else { return (TokenKind::End, true) };
@@ -181,7 +183,7 @@ impl<'t> Lexer<'t> {
         }
     }
 
-    /// The UUID that stands here, if one does.
+    /// Returns the UUID at the current position, if there is one.
     fn uuid(&self) -> Option<Uuid> {
         let bytes = self.rest().as_bytes();
         if bytes.get(8) != Some(&b'-') || bytes.get(Uuid::LENGTH).is_some_and(|&b| is_word_byte(b))
@@ -191,7 +193,8 @@ impl<'t> Lexer<'t> {
         Uuid::parse(self.rest().get(..Uuid::LENGTH)?)
     }
 
-    /// A number in C's loose sense: digits, letters, points, and signs after an exponent's `e`.
+    /// Reads a number in the loose sense of C's preprocessor: digits, letters, points, and a sign
+    /// after the `e` of an exponent.
     fn number(&mut self) -> &'t str {
         let bytes = self.rest().as_bytes();
         let hexadecimal = bytes.len() > 1 && bytes[0] == b'0' && bytes[1] | 0x20 == b'x';
@@ -222,8 +225,8 @@ impl<'t> Lexer<'t> {
         }
     }
 
-    /// The text between two quotes, and whether the second one was there: the line may end first,
-    /// and a string may go on behind it.
+    /// Returns the text up to the closing quote, and whether there is a closing quote. The line may
+    /// end first, and a string may continue on the next line.
     fn quoted(&mut self, quote: u8) -> (&'t str, bool) {
         let from = self.at + 1;
         let bytes = self.text.as_bytes();
@@ -242,7 +245,7 @@ impl<'t> Lexer<'t> {
                 _ => to += 1,
             }
         }
-        // An escape may have stepped over the end, or into the middle of a character.
+        // An escape may have skipped past the end, or into the middle of a character.
         to = to.min(bytes.len());
         while !self.text.is_char_boundary(to) {
             to += 1;
@@ -265,8 +268,9 @@ impl<'t> Lexer<'t> {
     }
 }
 
-/// Whether a string that isn't closed on its line goes on behind it, as MIDL lets it. A quote may
-/// have been forgotten instead: then the next one opens another string, and a word follows it.
+/// Returns whether a string that isn't closed on its line continues on the next one, which MIDL
+/// allows. If instead the closing quote was forgotten, the next quote opens another string and a
+/// word follows it.
 fn goes_on(rest: &[u8]) -> bool {
     let near = &rest[..rest.len().min(STRING_BYTES_MAX)];
     let Some(quote) = near.iter().position(|&byte| byte == b'"') else { return false };

@@ -12,7 +12,7 @@ use super::source::{self, FileId, LineMarker, SourceMap, Span};
 use super::token::{Names, Token};
 use super::{lexer, system};
 
-/// The files of a run: each is read and cut into tokens once, however often it is asked for.
+/// The files of a run. Each file is read and tokenized once.
 #[derive(Debug, Default)]
 pub(crate) struct Loader {
     pub(crate) sources: SourceMap,
@@ -20,20 +20,21 @@ pub(crate) struct Loader {
     search: Vec<PathBuf>,
     by_path: HashMap<PathBuf, FileId>,
     by_system_name: HashMap<&'static str, FileId>,
-    /// By file id: where its `#include "…"` and `import` look first.
+    /// The directory in which `#include "…"` and `import` look first, by file id.
     directories: Vec<Option<PathBuf>>,
     tokens: Vec<Option<Rc<[Token]>>>,
-    /// By file id: where comments swallow lines.
+    /// The positions of comments that swallow the next line, by file id.
     swallowed: HashMap<FileId, Vec<Span>>,
-    /// How many tokens the preprocessor has read in this run.
+    /// The number of tokens that the preprocessor has read in this run.
     pub(crate) input_tokens: usize,
-    /// Of each directory searched without success: its files by their names in lower case.
+    /// The directories that have been listed, each with its files by lower-case name.
     listings: HashMap<PathBuf, HashMap<String, PathBuf>>,
-    /// Of each directory asked about: by the names of files, who includes them.
+    /// The directories that have been searched for includes. For each file name, the file that
+    /// includes it.
     includers: HashMap<PathBuf, HashMap<String, PathBuf>>,
 }
 
-/// Why a file isn't there.
+/// The reason why a file can't be loaded.
 #[derive(Debug)]
 pub(crate) enum LoadError {
     NotFound,
@@ -43,7 +44,7 @@ pub(crate) enum LoadError {
 }
 
 impl LoadError {
-    /// Says it about a file of this name.
+    /// Formats the error for a file with this name.
     pub(crate) fn message(&self, name: &str) -> String {
         let name = super::diagnostic::quoted(name);
         match self {
@@ -56,8 +57,9 @@ impl LoadError {
         }
     }
 
-    /// Says it where a file of this name is imported or included. Without one that comes with
-    /// Windows' tools all but its names can be checked.
+    /// Creates the finding at the import or include of a file with this name. A missing file that
+    /// comes with Windows' tools is only a warning, because everything except its names can be
+    /// checked.
     pub(crate) fn at(&self, span: Span, name: &str) -> Diagnostic {
         match self {
             LoadError::NotFound if system::is_windows_own(name) => {
@@ -81,13 +83,13 @@ impl Loader {
         Self { search, ..Self::default() }
     }
 
-    /// Loads the file at a path that the user gave.
+    /// Loads a file by the path that the user gave.
     pub(crate) fn open(&mut self, path: &Path) -> Result<FileId, LoadError> {
         self.load(path)
     }
 
-    /// Loads the file that `from` names: it lies in the same directory or on the search path,
-    /// or is one of the system's that are built in. `None` of these is asked twice.
+    /// Loads the file that `from` names. The file is in the same directory, on the search path, or
+    /// built in. As on Windows, case is ignored and `\` separates directories.
     pub(crate) fn find(&mut self, name: &str, from: FileId) -> Result<FileId, LoadError> {
         let name = name.replace('\\', "/");
         let beside = self.directories[from.index()].clone();
@@ -105,7 +107,7 @@ impl Loader {
         Ok(id)
     }
 
-    /// The file in the same directory that has an `#include` of this one, if there is one.
+    /// Returns the file in the same directory that has an `#include` of this one, if any.
     pub(crate) fn includer(&mut self, of: FileId) -> Option<FileId> {
         let directory = self.directories[of.index()].clone()?;
         let path = PathBuf::from(&self.sources.file(of).name);
@@ -116,7 +118,7 @@ impl Loader {
         self.load(&includer).ok().filter(|&includer| includer != of)
     }
 
-    /// Takes in a text that isn't a file's.
+    /// Adds a text that isn't read from a file.
     pub(crate) fn add(
         &mut self,
         name: String,
@@ -129,7 +131,7 @@ impl Loader {
         Ok(id)
     }
 
-    /// Takes in what another program made of a file, and cuts it into tokens.
+    /// Adds the output of an external preprocessor for a file and tokenizes the output.
     pub(crate) fn add_preprocessed(
         &mut self,
         file: FileId,
@@ -144,7 +146,7 @@ impl Loader {
         Ok(self.tokens(id).to_vec())
     }
 
-    /// Whether a file is one of the built-in ones.
+    /// Returns whether a file is built in.
     pub(crate) fn is_built_in(&self, id: FileId) -> bool {
         self.by_system_name.values().any(|&known| known == id)
     }
@@ -161,14 +163,14 @@ impl Loader {
         Rc::clone(tokens)
     }
 
-    /// The places where a comment of a file swallows the next line. Each call after the first
-    /// returns none, because a file may be read many times.
+    /// Returns the positions of comments that swallow the next line. A file may be read many times,
+    /// so later calls for it return none.
     pub(crate) fn take_swallowed(&mut self, id: FileId) -> Vec<Span> {
         self.swallowed.remove(&id).unwrap_or_default()
     }
 
-    /// The path of a file in a directory; if none has just this name, one that Windows would
-    /// take for it.
+    /// Returns the path of a file in a directory. If no file has exactly this name, the name is
+    /// matched as on Windows, without regard to case.
     fn spelled(&mut self, directory: &Path, name: &str) -> Option<PathBuf> {
         let path = directory.join(name);
         if path.is_file() {
@@ -198,7 +200,7 @@ impl Loader {
     }
 }
 
-/// Reads a regular file, if it isn't too long. A pipe or a device would block, or never end.
+/// Reads a regular file of limited length. A pipe or a device could block or never end.
 fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
     let metadata = fs::metadata(path).map_err(unreadable)?;
     if !metadata.is_file() {
@@ -214,7 +216,7 @@ fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
     Ok(bytes)
 }
 
-/// Finds which `.idl` files of a directory include which others, by their names in lower case.
+/// Finds which `.idl` files of a directory include which others, by lower-case name.
 fn includes_in(directory: &Path) -> HashMap<String, PathBuf> {
     let mut includers = HashMap::new();
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();

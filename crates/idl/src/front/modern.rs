@@ -1,15 +1,15 @@
-//! Tells files in MIDL 3.0's language, which isn't the one that is read here.
+//! Recognizes files in MIDL 3.0's language, which isn't supported.
 //!
-//! The two share their words and little else: in MIDL 3.0 a class has its members in itself, and
-//! properties and events are declarations. Read as classic MIDL, such a file is wrong in every
-//! line, so it gets one error that says what it is.
+//! MIDL 3.0 has the same words as classic MIDL but another grammar: a class contains its members,
+//! and properties and events are declarations. Such a file gets a single error that names the
+//! language, because nearly every line would be an error in classic MIDL.
 
 use super::diagnostic::Diagnostic;
 use super::limits::CLASS_HEAD_TOKENS_MAX;
 use super::source::Span;
 use super::token::{Punctuation, Token, TokenKind};
 
-/// Types that MIDL 3.0 has without a declaration, and classic MIDL hasn't.
+/// Types that MIDL 3.0 has without a declaration, and that classic MIDL doesn't have.
 const TYPES: &[&str] = &[
     "Boolean", "Char16", "Double", "Int16", "Int32", "Int64", "Object", "Single", "String",
     "UInt16", "UInt32", "UInt64", "UInt8",
@@ -18,7 +18,7 @@ const TYPES: &[&str] = &[
 /// Words of MIDL 3.0 before `runtimeclass`.
 const CLASS_WORDS: &[&str] = &["partial", "static", "unsealed"];
 
-/// What only MIDL 3.0 has, where the file has it first.
+/// Finds the first construct that only MIDL 3.0 has.
 pub(super) fn sign(tokens: &[Token]) -> Option<(Span, &'static str)> {
     let has_namespace = (0..tokens.len()).any(|at| namespace(tokens, at));
     (0..tokens.len()).find_map(|at| {
@@ -27,9 +27,9 @@ pub(super) fn sign(tokens: &[Token]) -> Option<(Span, &'static str)> {
     })
 }
 
-/// Where a file begins that has a namespace, and not one UUID: what classic MIDL can't do without
-/// and MIDL 3.0 rarely has. It may be either with mistakes in it, so this says it of files only
-/// that can't be read.
+/// Finds the first namespace of a file that declares types but has no UUID. Classic MIDL needs
+/// UUIDs, and MIDL 3.0 rarely has them. Since the file may also be classic MIDL with errors, this
+/// is called only for files that can't be parsed.
 pub(super) fn weak_sign(tokens: &[Token]) -> Option<(Span, &'static str)> {
     let at = (0..tokens.len()).find(|&at| namespace(tokens, at))?;
     let has_uuid = tokens
@@ -42,7 +42,7 @@ pub(super) fn weak_sign(tokens: &[Token]) -> Option<(Span, &'static str)> {
         .then(|| (tokens[at].span, "a namespace, and nothing in it has a `uuid`"))
 }
 
-/// The one error of such a file.
+/// Returns the single error for such a file.
 pub(super) fn refusal((span, what): (Span, &'static str)) -> Diagnostic {
     Diagnostic::error(span, "this file is in MIDL 3.0's language, which isn't read").label(what).hint(
         "classic MIDL is: declare an `interface` with `uuid` and methods that return `HRESULT`, or \
@@ -86,7 +86,8 @@ fn sign_at(tokens: &[Token], at: usize, has_namespace: bool) -> Option<&'static 
     }
 }
 
-/// What a runtimeclass, whose keyword comes first, begins with, if that isn't an interface.
+/// Describes the first member of a runtimeclass if that member isn't an interface. The tokens begin
+/// at the keyword `runtimeclass`.
 fn class_member(tokens: &[Token]) -> Option<&'static str> {
     let opening = tokens.iter().take(CLASS_HEAD_TOKENS_MAX).position(|token| {
         token.kind.is(Punctuation::BraceOpen) || token.kind.is(Punctuation::Semicolon)

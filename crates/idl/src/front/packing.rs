@@ -1,27 +1,28 @@
-//! The alignment that `#pragma pack` leaves to the fields of a struct.
+//! The alignment that `#pragma pack` allows for the fields of a struct.
 
-/// The state of `#pragma pack` at one place of a file.
+/// The state of `#pragma pack` at one position of a file.
 #[derive(Debug, Default)]
 pub(crate) struct Packing {
     limit: u8,
     stack: Vec<(String, u8)>,
-    /// A pragma that isn't understood, so that nothing is known of the structs of the file.
+    /// Whether a pragma isn't understood, so that the packing of the file's structs is unknown.
     is_unknown: bool,
 }
 
 impl Packing {
-    /// Limit of a field's alignment in bytes; 0 if fields have their own.
+    /// Returns the maximum alignment of a field in bytes, or 0 if there is none.
     pub(crate) fn limit(&self) -> u8 {
         self.limit
     }
 
-    /// Returns whether structs of other files may be packed too: a pragma isn't understood, or holds
-    /// still at the end of its file.
+    /// Returns whether structs of other files may be packed as well, because a pragma isn't
+    /// understood or is still in effect at the end of its file.
     pub(crate) fn spreads(&self) -> bool {
         self.is_unknown || self.limit != 0
     }
 
-    /// Obeys a line of C that may pack structs: a pragma, or an `#include` of Windows' headers for it.
+    /// Processes a line of C that may change the packing: a pragma, or an `#include` of a packing
+    /// header of Windows.
     pub(crate) fn line(&mut self, line: &str) {
         if let Some((_, number)) = line.split_once("pshpack") {
             let number: String = number.chars().take_while(char::is_ascii_digit).collect();
@@ -36,7 +37,7 @@ impl Packing {
         }
     }
 
-    /// Obeys the arguments of `#pragma pack`, with their parentheses.
+    /// Processes the arguments of `#pragma pack`, with their parentheses.
     pub(crate) fn pragma(&mut self, arguments: &str) {
         let list = arguments.trim_start().strip_prefix('(').and_then(|rest| rest.split_once(')'));
         let Some((list, _)) = list else {
@@ -45,7 +46,7 @@ impl Packing {
         };
         let mut words = list.split(',').map(str::trim).filter(|word| !word.is_empty());
         match words.next() {
-            // What the compiler starts with: nothing has a larger alignment.
+            // The compiler's initial packing. No type has a larger alignment.
             None => self.limit = 0,
             Some("show") => {}
             Some("push") => {
@@ -79,7 +80,7 @@ impl Packing {
             "" => self.stack.len().checked_sub(1),
             name => self.stack.iter().rposition(|(known, _)| known == name),
         };
-        // Without a place there is nothing to pop.
+        // A `pop` without a saved state has no effect.
         if let Some(place) = place {
             self.limit = self.stack[place].1;
             self.stack.truncate(place);
@@ -88,7 +89,7 @@ impl Packing {
     }
 }
 
-/// The limit that a number stands for. No field has an alignment of more than 8 bytes.
+/// Returns the packing for a number. No field has an alignment of more than 8 bytes.
 fn limit(word: &str) -> Option<u8> {
     match word {
         "1" => Some(1),

@@ -1,8 +1,8 @@
-//! From tokens to the syntax tree.
+//! Parses tokens into the syntax tree.
 //!
-//! One function reads one production. A function that can't go on has said why and returns
-//! [`Reported`]; whoever reads a list of things then skips the rest of that thing and goes on
-//! with the next. So every error of a file is found in one run, and each token is passed once.
+//! One function reads one production. A function that can't continue reports the reason and returns
+//! [`Reported`]. The function that reads the enclosing list then skips the rest of that element and
+//! continues with the next one. So one run finds every error of a file and passes each token once.
 
 mod attributes;
 mod declarators;
@@ -22,19 +22,20 @@ use super::source::Span;
 use super::token::{Name, Names, Punctuation, Token, TokenKind};
 use super::work;
 
-/// What was wrong is among the diagnostics already.
+/// A marker: the error has been added to the diagnostics.
 #[derive(Debug)]
 pub(crate) struct Reported;
 
-/// What was read, or nothing that makes sense.
+/// A parsed value, or an error that has been reported.
 pub(crate) type Parsed<T> = Result<T, Reported>;
 
-/// Words that are never the name of anything.
+/// Words that can't be names.
 const RESERVED: &[&str] =
     &["const", "cpp_quote", "enum", "import", "interface", "struct", "typedef", "union"];
 
-/// Reads the declarations of a file. It may lack macros: then nothing that looks like a macro is a
-/// mistake. Returns as well whether it calls macros that aren't defined.
+/// Parses the declarations of a file. If `lacks_macros`, a file that may define macros is missing,
+/// so a call of an unknown macro isn't an error. Also returns whether the file calls undefined
+/// macros.
 pub(crate) fn parse(
     tokens: &[Token],
     names: &mut Names,
@@ -48,32 +49,32 @@ pub(crate) fn parse(
     (items, calls_undefined)
 }
 
-/// A place in the tokens, and what reading them has come to.
+/// The current position in the tokens, and the results so far.
 pub(crate) struct Parser<'t> {
-    /// The last one is the end of the file.
+    /// The tokens. The last one is the end of the file.
     tokens: &'t [Token],
     at: usize,
     names: &'t mut Names,
     diagnostics: &'t mut Diagnostics,
     depth: usize,
-    /// Of the expression that is being read.
+    /// The number of operators in the current expression.
     operators: usize,
-    /// Of the names of the namespaces around, together.
+    /// The number of name parts of all enclosing namespaces.
     namespace_parts: usize,
     namespace_bytes: usize,
-    /// The alignment that a `__declspec` before a type asks for.
+    /// The alignment from a `__declspec` before a type.
     align: Option<Attribute>,
-    /// The calling convention that the next parameter list is for.
+    /// The calling convention for the next parameter list.
     convention: Option<Identifier>,
-    /// Of the `>>` that stands here, the first half is taken: it closes type arguments.
+    /// Whether the first half of the current `>>` has been consumed as the end of type arguments.
     half_taken: bool,
-    /// Where the last complaint was: one place gets one.
+    /// The position of the last error. Each position gets one error.
     complained_at: Option<usize>,
-    /// What ends the tokens, for a message.
+    /// A description of the end of the tokens, for a message.
     end: &'static str,
-    /// A file that may define macros isn't there, which has been said.
+    /// Whether a file that may define macros is missing. The missing file has been reported.
     lacks_macros: bool,
-    /// The macros that are called and that nothing defines.
+    /// The undefined macros that have been called.
     undefined_macros: HashSet<Name>,
 }
 
@@ -102,7 +103,7 @@ impl<'t> Parser<'t> {
         }
     }
 
-    /// A parser of a directive's line.
+    /// Creates a parser for the line of a directive.
     pub(crate) fn of_line(
         tokens: &'t [Token],
         names: &'t mut Names,
@@ -111,7 +112,7 @@ impl<'t> Parser<'t> {
         Self { end: "the end of the line", ..Self::new(tokens, names, diagnostics) }
     }
 
-    /// All declarations up to the end of the file.
+    /// Parses all declarations up to the end of the file.
     fn file(&mut self) -> Vec<Item> {
         let mut items = Vec::new();
         loop {
@@ -134,7 +135,7 @@ impl<'t> Parser<'t> {
         &self.token().kind
     }
 
-    /// The token so many places on, or the end of the file.
+    /// Returns the token at an offset from the current one, or the end of the file.
     fn peek_at(&self, offset: usize) -> &'t TokenKind {
         let last = self.tokens.len() - 1;
         &self.tokens[(self.at + offset).min(last)].kind
@@ -144,12 +145,12 @@ impl<'t> Parser<'t> {
         self.token().span
     }
 
-    /// Where the token before this one stands.
+    /// Returns the span of the previous token.
     fn previous_span(&self) -> Span {
         self.tokens[self.at.saturating_sub(1)].span
     }
 
-    /// From a place up to the last token read.
+    /// Returns the span from a position to the last token read.
     fn since(&self, start: Span) -> Span {
         start.to(self.previous_span())
     }
@@ -187,7 +188,7 @@ impl<'t> Parser<'t> {
         found
     }
 
-    /// Reads a punctuation that must stand here.
+    /// Consumes a required punctuation.
     fn expect(&mut self, punctuation: Punctuation, place: &str) -> Parsed<()> {
         if self.eat(punctuation) {
             return Ok(());
@@ -196,8 +197,8 @@ impl<'t> Parser<'t> {
         Err(self.unexpected(&expected))
     }
 
-    /// Reads the semicolon that ends a declaration. Where the next declaration has begun on a
-    /// line of its own, only the semicolon is missing.
+    /// Consumes the semicolon at the end of a declaration. If the next declaration starts on a line
+    /// of its own, only the semicolon is reported as missing.
     fn semicolon(&mut self, place: &str) -> Parsed<()> {
         if self.eat(Punctuation::Semicolon) {
             return Ok(());
@@ -212,7 +213,7 @@ impl<'t> Parser<'t> {
         Err(self.unexpected(&format!("`;` {place}")))
     }
 
-    /// Reads a name that must stand here.
+    /// Consumes a required name.
     fn identifier(&mut self, what: &str) -> Parsed<Identifier> {
         match self.peek() {
             TokenKind::Identifier(name) if !RESERVED.contains(&&**name) => {
@@ -222,7 +223,7 @@ impl<'t> Parser<'t> {
         }
     }
 
-    /// Reads a string that must stand here; strings that follow each other are one.
+    /// Consumes a required string. Adjacent strings are joined.
     fn string(&mut self, what: &str) -> Parsed<Name> {
         let TokenKind::String { text, .. } = self.peek() else {
             return Err(self.unexpected(what));
@@ -239,7 +240,7 @@ impl<'t> Parser<'t> {
         Ok(self.names.intern(&joined))
     }
 
-    /// Reads one level deeper, if there is one.
+    /// Parses one level deeper, if the nesting limit allows it.
     fn nested<T>(&mut self, read: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
         if self.depth == NESTING_DEPTH_MAX {
             let message = format!("nested more than {NESTING_DEPTH_MAX} levels deep");
@@ -252,7 +253,7 @@ impl<'t> Parser<'t> {
         read
     }
 
-    /// Says what should have stood here instead.
+    /// Reports the current token as unexpected.
     fn unexpected(&mut self, expected: &str) -> Reported {
         let found = match self.peek() {
             TokenKind::End => self.end.to_owned(),
@@ -263,7 +264,7 @@ impl<'t> Parser<'t> {
         Reported
     }
 
-    /// Says what is wrong with the token that stands here.
+    /// Reports an error at the current token.
     fn complain(&mut self, message: &str, hint: &str) -> Reported {
         let diagnostic = Diagnostic::error(self.span(), message);
         self.report(if hint.is_empty() { diagnostic } else { diagnostic.hint(hint) })
@@ -277,8 +278,8 @@ impl<'t> Parser<'t> {
         Reported
     }
 
-    /// Reads the parts of a block up to its closing brace, which it leaves: of a part that can't
-    /// be read, the rest is skipped.
+    /// Parses the elements of a block up to its closing brace, which isn't consumed. If an element
+    /// can't be parsed, the rest of it is skipped.
     fn block<T>(&mut self, parts: &mut Vec<T>, mut read: impl FnMut(&mut Self) -> Parsed<T>) {
         loop {
             while self.eat(Punctuation::Semicolon) {}
@@ -307,7 +308,7 @@ impl<'t> Parser<'t> {
         }
     }
 
-    /// Reads `{ parts }`.
+    /// Parses `{ parts }`.
     fn braced<T>(
         &mut self,
         what: &str,

@@ -1,7 +1,7 @@
-//! The built-in preprocessor: `#include`, `#define`, `#if` and what belongs to them.
+//! The built-in preprocessor: `#include`, `#define`, `#if` and related directives.
 //!
-//! It passes on the tokens of one file with all that it includes. An imported file is another
-//! matter: it is preprocessed by itself, and neither sees the other's macros.
+//! The preprocessor produces the tokens of one file with its included files. An imported file is
+//! preprocessed separately and doesn't share macros with the importing file.
 
 mod condition;
 mod directive;
@@ -21,23 +21,22 @@ use super::source::{FileId, Span};
 use super::token::{Name, Punctuation, Token, TokenKind};
 use super::work;
 
-/// What a file amounts to.
+/// The result of preprocessing a file.
 #[derive(Debug)]
 pub(crate) struct Preprocessed {
-    /// Its tokens, with those of all that it includes; the last one is its end.
+    /// The tokens of the file and of its included files. The last one is the end of the file.
     pub(crate) tokens: Vec<Token>,
-    /// The files that it includes.
+    /// The included files.
     pub(crate) included: HashSet<FileId>,
-    /// Names that are declared only where a macro is defined, which isn't, with that macro.
+    /// Names that are declared only if an undefined macro is defined, each with that macro.
     pub(crate) hidden: HashMap<Name, Name>,
-    /// A file that it includes wasn't found, so names may be missing.
+    /// Whether an included file wasn't found, so that names may be missing.
     pub(crate) is_incomplete: bool,
-    /// A pragma that may change how structs are packed, and in this file not only those whose tokens
-    /// say so.
+    /// Whether a pragma may change the packing of structs in a way that the tokens don't record.
     pub(crate) has_packing: bool,
 }
 
-/// Preprocesses a file. The definitions are a file of their own, read first.
+/// Preprocesses a file. `definitions` is read first, as a file of its own.
 pub(crate) fn preprocess(
     loader: &mut Loader,
     definitions: FileId,
@@ -76,35 +75,36 @@ struct Preprocessor<'a> {
     loader: &'a mut Loader,
     diagnostics: &'a mut Diagnostics,
     macros: HashMap<Name, Rc<Macro>>,
-    /// The file being read, and those that include it.
+    /// The file being read, preceded by the files that include it.
     inputs: Vec<Input>,
-    /// Expansions being read: the innermost is the last.
+    /// The macro expansions being read, innermost last.
     frames: Vec<Frame>,
-    /// The macros whose expansions these are.
+    /// The macros whose expansions are being read.
     active: HashSet<Name>,
-    /// Frames below this one aren't read while an argument or a condition is expanded alone.
+    /// The number of outer frames that can't be read while an argument or a condition is expanded
+    /// separately.
     floor: usize,
-    /// How many expansions of arguments are under way inside one another.
+    /// The nesting depth of separate argument expansions.
     isolation: usize,
-    /// How many tokens expansions have made.
+    /// The number of tokens that expansions have produced.
     expansion: usize,
     expansion_ended: bool,
-    /// Files with `#pragma once`.
+    /// The files with `#pragma once`.
     once: HashSet<FileId>,
     included: HashSet<FileId>,
     includes: usize,
-    /// How many tokens the files entered so far have, each as often as it was entered.
+    /// The number of tokens of the files entered so far. A file counts each time it is entered.
     input_tokens: usize,
     hidden: HashMap<Name, Name>,
-    /// The undefined macro because of which the next group is skipped.
+    /// The undefined macro that causes the next group to be skipped.
     hiding: Option<Name>,
     is_incomplete: bool,
     packing: Packing,
-    /// A pragma that isn't known may pack structs.
+    /// Whether an unknown pragma may pack structs.
     has_packing: bool,
 }
 
-/// The message about a file that would exceed the limit of tokens.
+/// The error for a file that would exceed the limit of tokens.
 const TOO_MANY_TOKENS: &str = "this file isn't read: the files of the run have too many tokens";
 
 /// A file being read.
@@ -115,10 +115,10 @@ struct Input {
     conditionals: Vec<Conditional>,
 }
 
-/// An `#if` whose `#endif` is still to come.
+/// An `#if` without its `#endif` so far.
 struct Conditional {
     opened: Span,
-    /// A group of it has been read: no other one will be.
+    /// Whether a group has been read, so that the other groups are skipped.
     is_taken: bool,
     has_else: bool,
 }
@@ -146,7 +146,7 @@ impl Preprocessor<'_> {
         Preprocessed { tokens, included, hidden, is_incomplete, has_packing }
     }
 
-    /// Starts reading a file. Returns whether the limits of the run allow it.
+    /// Begins to read a file. Returns whether the limits of the run allow it.
     fn enter(&mut self, file: FileId) -> bool {
         let tokens = self.loader.tokens(file);
         for span in self.loader.take_swallowed(file) {
@@ -165,7 +165,7 @@ impl Preprocessor<'_> {
         true
     }
 
-    /// The next token after expansion.
+    /// Returns the next token after macro expansion.
     fn expanded(&mut self) -> Token {
         loop {
             let token = self.next();
@@ -180,7 +180,7 @@ impl Preprocessor<'_> {
         }
     }
 
-    /// The next token before expansion: of an expansion, or of a file.
+    /// Returns the next token before macro expansion, from an expansion or from a file.
     fn next(&mut self) -> Token {
         loop {
             work::count(1);
@@ -195,7 +195,7 @@ impl Preprocessor<'_> {
         }
     }
 
-    /// The next token of a file, or `None` if a directive stood there.
+    /// Returns the next token of a file, or `None` if there was a directive.
     fn next_of_inputs(&mut self) -> Option<Token> {
         let Some(input) = self.inputs.last_mut() else { return Some(self.end()) };
         let token = input.tokens[input.at].clone();
@@ -221,7 +221,7 @@ impl Preprocessor<'_> {
         Some(token)
     }
 
-    /// The end of what can be read here.
+    /// Returns an end token at the current position.
     fn end(&self) -> Token {
         let span = match self.inputs.last() {
             Some(input) => input.tokens[input.at.min(input.tokens.len() - 1)].span,

@@ -1,4 +1,4 @@
-//! All files of a run, read: those asked for and what they import.
+//! The files of a run: the requested ones and their imports.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -12,53 +12,55 @@ use super::source::{FileId, Span};
 use super::token::{Name, Token};
 use super::{Options, Preprocessor, dialect, modern, parser, system};
 
-/// The macros that are defined in every file: those of MIDL for 64-bit Windows, and `__WIDL__`, by
-/// which Wine's files know that no C compiler reads them.
+/// The macros that are defined in every file: MIDL's for 64-bit Windows, and `__WIDL__`, which
+/// tells Wine's files that they aren't read by a C compiler.
 const PREDEFINED: &str = "#define __midl 801\n#define __WIDL__ 1\n#define _WIN32 1\n\
                           #define _WIN64 1\n#define _M_X64 100\n#define _M_AMD64 100\n";
 
-/// The files of a run: each once, however many others import it.
+/// The files of a run. A file is read once, even if several files import it.
 #[derive(Debug)]
 pub(crate) struct Program {
     pub(crate) loader: Loader,
     pub(crate) units: Vec<Unit>,
-    /// The files that were asked for.
+    /// The requested files.
     pub(crate) roots: Vec<UnitId>,
-    /// What is wrong with no file in particular.
+    /// The findings that belong to no file.
     pub(crate) diagnostics: Diagnostics,
-    /// What files lack has been brought in, as far as it can be.
+    /// Whether missing declarations have been searched for in other files; see
+    /// [`Program::complete`].
     pub(crate) is_complete: bool,
     by_file: HashMap<FileId, UnitId>,
-    /// The macros that are defined in every file.
+    /// The file with the predefined macros.
     definitions: Option<FileId>,
 }
 
-/// Which of the files of a run.
+/// The index of a file in this run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct UnitId(usize);
 
-/// One file with all that it includes, parsed.
+/// A parsed file, with its included files.
 #[derive(Debug)]
 pub(crate) struct Unit {
     pub(crate) file: FileId,
     pub(crate) items: Vec<Item>,
     pub(crate) imports: Vec<UnitId>,
     pub(crate) included: HashSet<FileId>,
-    /// Names that the file declares only where a macro is defined, which isn't, with that macro.
+    /// Names that the file declares only if an undefined macro is defined, each with that macro.
     pub(crate) hidden: HashMap<Name, Name>,
-    /// It calls macros that aren't defined, which has been said. These may declare names.
+    /// Whether the file calls undefined macros, which have been reported. Such macros may declare
+    /// names.
     pub(crate) calls_undefined: bool,
-    /// A pragma in it may change how structs are packed.
+    /// Whether a pragma in the file may change the packing of structs.
     pub(crate) has_packing: bool,
-    /// The file that includes this one, where this one can't stand by itself.
+    /// The file that includes this one, if this one isn't complete by itself.
     pub(crate) part_of: Option<UnitId>,
-    /// A file that it includes or imports can't be read, so names may be missing.
+    /// Whether an included or imported file can't be read, so that names may be missing.
     pub(crate) is_incomplete: bool,
     pub(crate) diagnostics: Diagnostics,
 }
 
 impl Program {
-    /// Reads files and all that they import.
+    /// Reads files and all their imports.
     pub(crate) fn load(paths: &[PathBuf], options: &Options) -> Self {
         let mut program = Self::new(options);
         for path in paths {
@@ -69,7 +71,7 @@ impl Program {
         program
     }
 
-    /// Reads a text and all that it imports.
+    /// Reads a text and all its imports.
     pub(crate) fn load_text(name: &str, text: &str, options: &Options) -> Self {
         let mut program = Self::new(options);
         let directory = Path::new(name).parent().map(Path::to_owned);
@@ -96,7 +98,7 @@ impl Program {
         }
     }
 
-    /// Takes a file among those that were asked for.
+    /// Adds a requested file.
     fn root(&mut self, file: Result<FileId, LoadError>, name: &str) {
         match file {
             Ok(file) => match self.unit(file) {
@@ -109,8 +111,8 @@ impl Program {
         }
     }
 
-    /// Brings in what files lack that use names that they don't declare: the file that includes
-    /// such a file or, if it imports nothing, the usual import.
+    /// Searches for the missing declarations of files: in a file that includes such a file or, for
+    /// a file without imports, in the usual import.
     pub(crate) fn complete(
         &mut self,
         open: &HashMap<UnitId, Vec<(String, Span)>>,
@@ -129,7 +131,7 @@ impl Program {
         self.is_complete = true;
     }
 
-    /// Imports what nearly every file imports into one that imports nothing, and says so.
+    /// Adds the import that nearly every file has to a file without imports, and reports a warning.
     fn import_usual(&mut self, unit: UnitId, names: &[(String, Span)]) {
         if !self.unit_of(unit).imports.is_empty() || self.unit_of(unit).is_incomplete {
             return;
@@ -145,7 +147,7 @@ impl Program {
         self.units[unit.0].diagnostics.push(warning);
     }
 
-    /// Reads the files from this one on, and those that they import.
+    /// Reads the files from this index on, and their imports.
     fn read_from(&mut self, first: usize, options: &Options) {
         let mut next = first;
         while let (true, Some(definitions)) = (next < self.units.len(), self.definitions) {
@@ -158,7 +160,7 @@ impl Program {
         &self.units[id.0]
     }
 
-    /// Whether a place is in one of the files that are built in.
+    /// Returns whether a position is in a built-in file.
     pub(crate) fn is_built_in(&self, span: Span) -> bool {
         self.loader.is_built_in(self.loader.sources.file_of(span))
     }
@@ -167,7 +169,7 @@ impl Program {
         (0..self.units.len()).map(UnitId)
     }
 
-    /// A file and all that it imports, itself first.
+    /// Returns a file and all its direct and indirect imports. The file itself is first.
     pub(crate) fn closure(&self, of: UnitId) -> Vec<UnitId> {
         let mut found = vec![of];
         let mut known = HashSet::from([of]);
@@ -180,12 +182,12 @@ impl Program {
         found
     }
 
-    /// All files, those that are imported before those that import them. Where files import
-    /// each other, the one met first comes last.
+    /// Returns all files. Imported files come before the files that import them. In a cycle of
+    /// imports, the file that is visited first comes last.
     pub(crate) fn imported_first(&self) -> Vec<UnitId> {
         let mut ordered = Vec::with_capacity(self.units.len());
         let mut visited = HashSet::new();
-        // Each with how many of its imports have been visited.
+        // Each file with the number of its imports that have been visited.
         let mut path: Vec<(UnitId, usize)> = Vec::new();
         for root in self.unit_ids() {
             if visited.insert(root) {
@@ -209,7 +211,7 @@ impl Program {
         ordered
     }
 
-    /// The place of a file among the units, where it is read in its turn.
+    /// Returns the unit of a file. A new file is queued for reading.
     fn unit(&mut self, file: FileId) -> Option<UnitId> {
         if let Some(&known) = self.by_file.get(&file) {
             return Some(known);
@@ -302,7 +304,7 @@ impl Program {
     }
 }
 
-/// A file or a type library that another one names.
+/// A file or a type library that another file imports.
 struct Wanted<'a> {
     name: &'a str,
     span: Span,
@@ -320,7 +322,7 @@ fn not_imported(import: &Wanted<'_>, error: &LoadError) -> Diagnostic {
     error.at(import.span, import.name)
 }
 
-/// Finds what a list of declarations imports, at any depth.
+/// Collects the imports in a list of declarations, including nested ones.
 fn collect_imports<'a>(items: &'a [Item], wanted: &mut Vec<Wanted<'a>>) {
     for item in items {
         match item {
@@ -344,7 +346,7 @@ fn collect_imports<'a>(items: &'a [Item], wanted: &mut Vec<Wanted<'a>>) {
     }
 }
 
-/// The definitions that every file of a run starts with, as directives.
+/// Returns the macro definitions at the start of every file, as directives.
 fn defines(options: &Options) -> String {
     let mut text = PREDEFINED.to_owned();
     for definition in &options.definitions {
@@ -355,7 +357,7 @@ fn defines(options: &Options) -> String {
     text
 }
 
-/// Preprocesses a file with another program.
+/// Preprocesses a file with an external program.
 fn external(
     loader: &mut Loader,
     program: &Path,

@@ -1,4 +1,4 @@
-//! One run over some files: its options and its findings.
+//! The options and the findings of one run.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -10,41 +10,41 @@ use super::program::Program;
 use super::source::{Location, SourceMap};
 use super::work;
 
-/// How files are read.
+/// Options for reading files.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Where imported and included files are looked for, after the directory of the file that
-    /// names them.
+    /// The directories that are searched for imported and included files, after the directory of
+    /// the file that names them.
     pub search: Vec<PathBuf>,
     /// Macros that are defined in every file, each as `NAME` or `NAME=VALUE`.
     pub definitions: Vec<String>,
-    /// Who preprocesses the files.
+    /// The preprocessor for the files.
     pub preprocessor: Preprocessor,
-    /// The interfaces and classes, by their names in the files, that Rust is made of, with what
-    /// these use; all of them, if none is named.
+    /// The interfaces and classes to convert to Rust, by their names in the files. The types that
+    /// they use are included. If the list is empty, all are converted.
     pub only: Vec<String>,
-    /// The enums, by their names in the files, whose constants can be combined: each becomes a
+    /// The enums whose constants can be combined, by their names in the files. Each becomes a
     /// number with constants, as with the attribute `flag_enum`.
     pub flags: Vec<String>,
-    /// The interfaces, by their names in the files, that are private to syshandle: all callers and
-    /// servers are programs of this crate, so that a COM layout that differs from the file's is not
-    /// reported.
+    /// The interfaces that are private to syshandle, by their names in the files. All callers and
+    /// servers of a private interface are programs of this crate, so a COM layout that differs from
+    /// the file's isn't reported.
     pub private: Vec<String>,
-    /// A method whose COM layout differs from the file's is an error, and not a warning.
+    /// Whether a method whose COM layout differs from the file's is an error rather than a warning.
     pub deny_layouts: bool,
 }
 
-/// Who preprocesses the files.
+/// The preprocessor for the files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Preprocessor {
-    /// The built-in preprocessor, which knows all that C has.
+    /// The built-in preprocessor, which supports all of C's directives.
     #[default]
     BuiltIn,
     /// A C compiler, run as `cc -E`.
     Command(PathBuf),
 }
 
-/// What a run found.
+/// The findings of a run.
 #[derive(Debug)]
 pub struct Report {
     sources: SourceMap,
@@ -52,12 +52,12 @@ pub struct Report {
     statistics: Statistics,
 }
 
-/// How much there was, and how much of it was wrong.
+/// Counts of the files read, their contents and the findings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Statistics {
-    /// The files that were asked for and could be read.
+    /// The requested files that could be read.
     pub files: usize,
-    /// These, and all that they import or include.
+    /// All files read: the requested ones and the files that they import or include.
     pub files_read: usize,
     /// The lines of all files read.
     pub lines: usize,
@@ -65,18 +65,18 @@ pub struct Statistics {
     pub interfaces: usize,
     /// The methods of these interfaces.
     pub methods: usize,
-    /// The errors, among them those that are only counted because a file has too many.
+    /// The errors, including those beyond the limit per file.
     pub errors: usize,
-    /// The warnings, likewise.
+    /// The warnings, including those beyond the limit per file.
     pub warnings: usize,
-    /// The warnings that say that something wasn't checked, because the files that declare it
-    /// aren't there. Without such a gap, files without errors are valid.
+    /// The warnings that something wasn't checked, because the files that declare it are missing. A
+    /// file without errors is valid if there are no such warnings.
     pub gaps: usize,
-    /// The steps of the run: items visited, counted one by one.
+    /// The steps of the run: items visited, counted individually.
     pub steps: u64,
 }
 
-/// Reads `.idl` files and all that they import, and checks them.
+/// Reads `.idl` files and all their imports, and checks them.
 ///
 /// # Examples
 ///
@@ -91,8 +91,8 @@ pub fn check(paths: &[PathBuf], options: &Options) -> Report {
     read(paths, options).into_report()
 }
 
-/// Reads a text as if it were a file of this name, with all that it imports, and checks it. The
-/// file need not exist.
+/// Reads a text as if it were a file with this name, with all its imports, and checks it. The file
+/// need not exist.
 ///
 /// # Examples
 ///
@@ -106,21 +106,22 @@ pub fn check_text(name: &str, text: &str, options: &Options) -> Report {
     read_text(name, text, options).into_report()
 }
 
-/// Files that were read and checked, and what is wrong with them.
+/// Files that were read and checked, and the findings.
 #[derive(Debug)]
 pub(crate) struct Read {
-    /// The steps that were done before.
+    /// The number of steps before this run.
     steps_before: u64,
     pub(crate) program: Program,
     pub(crate) found: Vec<Diagnostics>,
 }
 
-/// Reads `.idl` files and all that they import, and checks them, for who wants more than a report.
+/// Reads and checks `.idl` files with all their imports, for a caller that needs the syntax tree as
+/// well as the report.
 pub(crate) fn read(paths: &[PathBuf], options: &Options) -> Read {
     read_program(work::so_far(), Program::load(paths, options), options)
 }
 
-/// The same of a text.
+/// Reads and checks a text; see [`read`].
 pub(crate) fn read_text(name: &str, text: &str, options: &Options) -> Read {
     read_program(work::so_far(), Program::load_text(name, text, options), options)
 }
@@ -138,12 +139,12 @@ fn read_program(steps_before: u64, mut program: Program, options: &Options) -> R
 }
 
 impl Read {
-    /// Whether there are no errors so far.
+    /// Returns whether there are no errors so far.
     pub(crate) fn is_success(&self) -> bool {
         self.found.iter().all(|of_file| of_file.errors() == 0)
     }
 
-    /// The findings, in the order of the files.
+    /// Returns the findings, in the order of the files.
     pub(crate) fn into_report(self) -> Report {
         let Self { steps_before, program, found } = self;
         let mut statistics = count(&program);
@@ -162,33 +163,33 @@ impl Read {
 }
 
 impl Report {
-    /// Whether the files are valid. Warnings don't count.
+    /// Returns whether the files are valid. Warnings don't count.
     pub fn is_success(&self) -> bool {
         self.statistics.errors == 0
     }
 
-    /// What is wrong with the files, in their order and from top to bottom. Of a file with very
-    /// many errors, only the first ones.
+    /// Returns the findings, in the order of the files and from top to bottom. For a file with very
+    /// many errors, only the first ones are included.
     pub fn diagnostics(&self) -> &[Diagnostic] {
         &self.diagnostics
     }
 
-    /// How much there was.
+    /// Returns counts of the files read, their contents and the findings.
     pub fn statistics(&self) -> Statistics {
         self.statistics
     }
 
-    /// Where a diagnostic is.
+    /// Returns the position of a diagnostic.
     pub fn location(&self, diagnostic: &Diagnostic) -> Option<Location> {
         diagnostic.span.map(|span| self.sources.location(span))
     }
 
-    /// Says what is wrong, for people to read: each message with its place, the line it is about
-    /// and a hint.
+    /// Writes the findings for people to read: each message with its position, the line at that
+    /// position and a hint.
     ///
     /// # Errors
     ///
-    /// Those of the writer.
+    /// Fails if the writer fails.
     pub fn write(&self, to: &mut impl fmt::Write, color: Color) -> fmt::Result {
         diagnostic::render(&self.sources, &self.diagnostics, color, to)?;
         let count = |severity: Severity| {
@@ -203,7 +204,7 @@ impl Report {
     }
 }
 
-/// Plain text, as [`Report::write`] without colours.
+/// Formats the findings as [`Report::write`] does, without colours.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.write(f, Color::Never)

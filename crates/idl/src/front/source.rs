@@ -1,11 +1,11 @@
 //! The files of a run and the positions in them.
 //!
-//! All texts lie one after another on one line of numbers, so that a position is a `u32` that
-//! also says which file it is in.
+//! The texts of all files share one range of numbers, so a position is a `u32` that also identifies
+//! the file.
 
 use std::ops::Range;
 
-/// Which file of a run.
+/// The index of a file in this run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct FileId(u32);
 
@@ -15,7 +15,7 @@ impl FileId {
     }
 }
 
-/// A stretch of source text: from its first byte to the one after its last.
+/// A range of source text, from its first byte to the byte after its last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Span {
     start: u32,
@@ -31,40 +31,41 @@ impl Span {
         self.start
     }
 
-    /// The span from the start of this one to the end of the other, if both are in order.
+    /// Returns the span from the start of this one to the end of the other. Returns this one if the
+    /// other ends before it starts.
     pub(crate) fn to(self, end: Span) -> Span {
         if end.end >= self.start { Span::new(self.start, end.end) } else { self }
     }
 
-    /// The empty span just after this one.
+    /// Returns the empty span after this one.
     pub(crate) fn after(self) -> Span {
         Span::new(self.end, self.end)
     }
 }
 
-/// A position as people say it: all three count from one.
+/// A position for people. Lines and columns count from one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Location {
-    /// The file, as it was named or found.
+    /// The name of the file, as given or found.
     pub file: String,
-    /// The line in it.
+    /// The line.
     pub line: usize,
-    /// The column in the line, in characters; in bytes if the line is very long.
+    /// The column in characters; in bytes if the line is very long.
     pub column: usize,
 }
 
-/// One text and where it came from.
+/// A text and its origin.
 #[derive(Debug)]
 pub(crate) struct SourceFile {
     pub(crate) name: String,
     pub(crate) text: String,
     start: u32,
     line_starts: Vec<u32>,
-    /// Where another program's preprocessed output says that its lines are from.
+    /// The line markers of an external preprocessor's output.
     markers: Vec<LineMarker>,
 }
 
-/// From line `at` of a text on, counted from 0, the lines are those of `file` from `line` on.
+/// A line marker. The lines from `at` on, counted from 0, are the lines of `file` from `line` on.
 #[derive(Debug, Clone)]
 pub(crate) struct LineMarker {
     pub(crate) at: usize,
@@ -72,7 +73,7 @@ pub(crate) struct LineMarker {
     pub(crate) line: usize,
 }
 
-/// The line around a position, for quoting.
+/// The line at a position, for quoting.
 pub(crate) struct QuotedLine<'a> {
     pub(crate) text: &'a str,
     pub(crate) location: Location,
@@ -87,7 +88,7 @@ pub(crate) struct SourceMap {
 }
 
 impl SourceMap {
-    /// Takes in a text, whose spans begin at the returned number. `None` if it doesn't fit in
+    /// Adds a text. Returns the file's id, or `None` if the text doesn't fit in
     /// [`TOTAL_BYTES_MAX`](super::limits::TOTAL_BYTES_MAX).
     pub(crate) fn add(
         &mut self,
@@ -112,25 +113,25 @@ impl SourceMap {
         &self.files[id.index()]
     }
 
-    /// The text that a span covers.
+    /// Returns the text of a span.
     pub(crate) fn text(&self, span: Span) -> &str {
         let file = self.file(self.file_of(span));
         let place = |at: u32| floor_char_boundary(&file.text, (at - file.start) as usize);
         &file.text[place(span.start)..place(span.end)]
     }
 
-    /// The file that a span is in.
+    /// Returns the file of a span.
     pub(crate) fn file_of(&self, span: Span) -> FileId {
         let index = self.files.partition_point(|file| file.start <= span.start).saturating_sub(1);
         FileId(index as u32)
     }
 
-    /// Where a span starts.
+    /// Returns the position of the start of a span.
     pub(crate) fn location(&self, span: Span) -> Location {
         self.quote(span).location
     }
 
-    /// The line that a span starts in, and what of it the span covers.
+    /// Returns the line in which a span starts, and the part of the line that the span covers.
     pub(crate) fn quote(&self, span: Span) -> QuotedLine<'_> {
         let file = self.file(self.file_of(span));
         let offset = ((span.start - file.start) as usize).min(file.text.len());
@@ -152,7 +153,7 @@ impl SourceMap {
         QuotedLine { text, location, marked: from..to.max(from) }
     }
 
-    /// How many lines all files have together.
+    /// Returns the number of lines of a file.
     pub(crate) fn lines(&self, id: FileId) -> usize {
         let file = self.file(id);
         let ends_open = !file.text.is_empty() && !file.text.ends_with('\n');
@@ -161,13 +162,13 @@ impl SourceMap {
 }
 
 impl SourceFile {
-    /// Where this text's spans begin.
+    /// Returns the number at which the text's spans begin.
     pub(crate) fn start(&self) -> u32 {
         self.start
     }
 }
 
-/// The last place in a text at or before `index` that is between two characters.
+/// Returns the last character boundary at or before `index`.
 fn floor_char_boundary(text: &str, index: usize) -> usize {
     let mut index = index.min(text.len());
     while !text.is_char_boundary(index) {
@@ -176,7 +177,7 @@ fn floor_char_boundary(text: &str, index: usize) -> usize {
     index
 }
 
-/// Makes text of a file's bytes: UTF-16 and UTF-8 by their marks, else UTF-8, else Latin-1,
+/// Decodes the bytes of a file: UTF-16 and UTF-8 with a byte order mark, else UTF-8, else Latin-1,
 /// which older files have in their comments.
 pub(crate) fn decode(bytes: Vec<u8>) -> String {
     let utf16 = |read: fn([u8; 2]) -> u16| {

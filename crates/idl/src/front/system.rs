@@ -1,8 +1,8 @@
-//! The files that every installation of Windows' tools has, for where it isn't installed.
+//! The built-in files, for machines without Windows' tools.
 //!
-//! They hold what interfaces are written in terms of: base types with their definitions,
-//! interfaces and structs mostly by name alone. Where the search path has a file of the same
-//! name, that one is read instead.
+//! These are the files on which interfaces depend. Base types have their definitions; most
+//! interfaces and structs are only declared by name. A file with the same name on the search path
+//! takes precedence.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::OnceLock;
@@ -17,7 +17,8 @@ macro_rules! files {
     };
 }
 
-/// Each after those that it imports, so that the first one with a name is who declares it.
+/// The built-in files. Each file comes after the ones that it imports, so the first file that
+/// contains a name declares it.
 const FILES: &[(&str, &str)] = files! {
     "basetsd.h",
     "guiddef.h",
@@ -59,7 +60,7 @@ const FILES: &[(&str, &str)] = files! {
     "windowscontracts.idl",
 };
 
-/// Other names of such files, and names of headers that say nothing to IDL.
+/// Other names of these files, and headers that declare nothing for IDL.
 const ALIASES: &[(&str, &str)] = &[
     ("combaseapi.h", ""),
     ("guiddef.idl", "import \"guiddef.h\";"),
@@ -76,7 +77,7 @@ const ALIASES: &[(&str, &str)] = &[
     ("winsdkver.h", "#include \"sdkddkver.h\""),
 ];
 
-/// Words that say something to Windows' checkers of C, and nothing here.
+/// Annotations for Windows' static analysis of C, which IDL ignores.
 const ANNOTATIONS: &str = "\
 #define _In_
 #define _In_opt_
@@ -112,25 +113,24 @@ const ANNOTATIONS: &str = "\
 #define __deref_out
 ";
 
-/// The files that Windows' tools have besides, by their names without what follows the point: a
-/// header and the `.idl` file that it is made of mostly go by one name.
+/// The other files of Windows' tools, by their names without the extension. A header and the `.idl`
+/// file that it is generated from usually share a name.
 const WINDOWS_NAMES: &str = include_str!("system/windows.txt");
 
-/// The built-in file of this name, whatever its letters' case and its directory: its proper
-/// name and its text.
+/// Returns the exact name and the text of a built-in file. Case and directory are ignored.
 pub(crate) fn file(name: &str) -> Option<(&'static str, &'static str)> {
     let name = name.rsplit('/').next().unwrap_or(name);
     let mut files = FILES.iter().chain(ALIASES);
     files.find(|(known, _)| known.eq_ignore_ascii_case(name)).copied()
 }
 
-/// The names of all built-in files.
+/// Returns the names of all built-in files.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     FILES.iter().chain(ALIASES).map(|(name, _)| *name)
 }
 
-/// Whether a file of this name comes with Windows' tools: one that isn't built in, and so is
-/// nobody's mistake where it isn't found.
+/// Returns whether a file of this name comes with Windows' tools and isn't built in. If such a file
+/// is missing, the file that imports it isn't at fault.
 pub(crate) fn is_windows_own(name: &str) -> bool {
     static NAMES: OnceLock<HashSet<&str>> = OnceLock::new();
     let name = name.rsplit('/').next().unwrap_or(name).to_ascii_lowercase();
@@ -141,16 +141,16 @@ pub(crate) fn is_windows_own(name: &str) -> bool {
     stem.starts_with("windows.") || names.contains(stem)
 }
 
-/// The built-in file to import for a name that is declared in one.
+/// Returns the built-in file to import for a name that a built-in file declares.
 pub(crate) fn declaring(name: &str) -> Option<&'static str> {
     static WORDS: OnceLock<HashMap<&str, &str>> = OnceLock::new();
     let file = *WORDS.get_or_init(words).get(name)?;
-    // These are what `unknwn.idl` imports, which is what people write.
+    // `unknwn.idl` imports these files, and authors usually import `unknwn.idl`.
     let is_base = matches!(file, "basetsd.h" | "guiddef.h" | "wtypesbase.idl" | "unknwnbase.idl");
     Some(if is_base { "unknwn.idl" } else { file })
 }
 
-/// All words of the built-in files, with the first file that each is in.
+/// Returns all words of the built-in files, each with the first file that contains it.
 fn words() -> HashMap<&'static str, &'static str> {
     let mut words = HashMap::new();
     for (file, text) in FILES {

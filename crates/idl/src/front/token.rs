@@ -1,4 +1,4 @@
-//! The words of an IDL file, as the preprocessor and the parser pass them on.
+//! The tokens of an IDL file, which the preprocessor passes to the parser.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -7,8 +7,7 @@ use std::sync::Arc;
 
 use super::source::Span;
 
-/// A word of a source file: a name, or the text of a number or of a string. Equal words of one
-/// run share their memory.
+/// A name, or the text of a number or of a string. Equal texts of one run share their memory.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Name(Arc<str>);
 
@@ -38,7 +37,7 @@ impl fmt::Display for Name {
     }
 }
 
-/// The words met so far.
+/// The texts seen so far.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
     known: HashSet<Name>,
@@ -55,25 +54,26 @@ impl Names {
     }
 }
 
-/// One word and where it stands.
+/// A token and its position.
 #[derive(Clone, Debug)]
 pub(crate) struct Token {
     pub(crate) kind: TokenKind,
     pub(crate) span: Span,
-    /// It is the first of its line: a `#` there starts a directive.
+    /// Whether the token is the first of its line. A `#` there starts a directive.
     pub(crate) starts_line: bool,
-    /// White space stands before it.
+    /// Whether white space precedes the token.
     pub(crate) spaced: bool,
-    /// A macro's name that came out of this macro's own expansion, and so stays as it is.
+    /// Whether the token is a macro's name from that macro's own expansion, which is never expanded
+    /// again.
     pub(crate) inert: bool,
-    /// A string or a comment without an end.
+    /// Whether the token is an unterminated string or comment.
     pub(crate) flawed: bool,
-    /// Limit of a field's alignment in bytes that a pragma has set; 0 without one.
+    /// Maximum alignment of fields in bytes, set by a pragma; 0 if there is none.
     pub(crate) pack: u8,
 }
 
 impl Token {
-    /// The token that ends what is read.
+    /// Creates an end token.
     pub(crate) fn end(span: Span) -> Self {
         Token {
             kind: TokenKind::End,
@@ -87,16 +87,16 @@ impl Token {
     }
 }
 
-/// What kind of word, and its text.
+/// The kind of a token, and its text.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum TokenKind {
-    /// A name or a keyword; in IDL most keywords are such only in their places.
+    /// A name or a keyword. Most keywords of IDL are keywords only in certain places.
     Identifier(Name),
-    /// Anything that starts like a number, as it is written.
+    /// A token that starts like a number, as written.
     Number(Name),
-    /// A string's text between its quotes, with its escapes as they are written.
+    /// The text between a string's quotes, with escapes as written.
     String { text: Name, wide: bool },
-    /// A character constant's text between its quotes.
+    /// The text between a character constant's quotes.
     Character { text: Name, wide: bool },
     /// `12345678-1234-1234-1234-123456789abc`.
     Uuid(Uuid),
@@ -125,7 +125,7 @@ impl TokenKind {
     }
 }
 
-/// As it would be written in a file.
+/// Formats the token as in a source file.
 impl fmt::Display for TokenKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let prefix = |wide: &bool| if *wide { "L" } else { "" };
@@ -149,10 +149,10 @@ pub(crate) struct Uuid(pub(crate) u128);
 const UUID_GROUPS: [usize; 5] = [8, 4, 4, 4, 12];
 
 impl Uuid {
-    /// The length of its written form.
+    /// The length of a UUID as text.
     pub(crate) const LENGTH: usize = 36;
 
-    /// Reads `12345678-1234-1234-1234-123456789abc`, in either case.
+    /// Parses `12345678-1234-1234-1234-123456789abc`, in either case.
     pub(crate) fn parse(text: &str) -> Option<Uuid> {
         let groups: Vec<&str> = text.split('-').collect();
         let fits = |(group, length): (&&str, &usize)| {
@@ -184,7 +184,7 @@ macro_rules! punctuation {
         pub(crate) enum Punctuation { $($name),* }
 
         impl Punctuation {
-            /// Each with its text, longer ones before their beginnings.
+            /// All punctuations with their texts. A longer text comes before its own prefixes.
             pub(crate) const ALL: &[(Punctuation, &str)] = &[$((Punctuation::$name, $text)),*];
 
             pub(crate) fn text(self) -> &'static str {

@@ -1,11 +1,11 @@
-//! Attributes: what stands between square brackets before a declaration.
+//! Attributes: the lists in square brackets before a declaration.
 
 use super::{Expression, Identifier, TypeName};
 use crate::front::source::Span;
 use crate::front::token::{Name, Uuid};
 use crate::front::work;
 
-/// The attributes of one declaration, in the order they are written.
+/// The attributes of one declaration, in source order.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Attributes {
     list: Vec<Attribute>,
@@ -17,29 +17,28 @@ pub(crate) struct Attributes {
 /// One attribute.
 #[derive(Clone, Debug)]
 pub(crate) struct Attribute {
-    /// Its name, as it is written.
+    /// The name as written.
     pub(crate) name: Identifier,
-    /// Which attribute that is; none if IDL has none of this name.
+    /// The attribute with this name; `None` if IDL has none.
     pub(crate) known: Option<AttributeName>,
-    /// What stands between its parentheses.
+    /// The arguments between the parentheses.
     pub(crate) arguments: Vec<Argument>,
-    /// All of it.
     pub(crate) span: Span,
 }
 
 /// One argument of an attribute.
 #[derive(Clone, Debug)]
 pub(crate) enum Argument {
-    /// Nothing, as before the comma in `size_is(, n)`.
+    /// An empty place, as before the comma in `size_is(, n)`.
     Omitted,
-    /// A value, or a name.
+    /// A value or a name.
     Value(Expression),
     /// A type.
     Type(TypeName),
 }
 
 impl Attributes {
-    /// Adds attributes that are written after these.
+    /// Appends attributes.
     pub(crate) fn extend(&mut self, more: impl IntoIterator<Item = Attribute>) {
         for attribute in more {
             if let Some(known) = attribute.known {
@@ -50,17 +49,17 @@ impl Attributes {
         }
     }
 
-    /// Returns the attributes in the order they are written.
+    /// Returns the attributes in source order.
     pub(crate) fn list(&self) -> &[Attribute] {
         &self.list
     }
 
-    /// Takes the attributes out.
+    /// Returns the attributes as an owned list.
     pub(crate) fn into_list(self) -> Vec<Attribute> {
         self.list
     }
 
-    /// Returns the first attribute of this name.
+    /// Returns the first attribute with this name.
     pub(crate) fn find(&self, name: AttributeName) -> Option<&Attribute> {
         work::count(1);
         let bit = name as usize;
@@ -71,12 +70,12 @@ impl Attributes {
         self.list.iter().find(|attribute| attribute.known == Some(name))
     }
 
-    /// Whether there is an attribute of this name.
+    /// Returns whether an attribute has this name.
     pub(crate) fn has(&self, name: AttributeName) -> bool {
         self.find(name).is_some()
     }
 
-    /// The identifier that `uuid` gives.
+    /// Returns the identifier that `uuid` gives.
     pub(crate) fn uuid(&self) -> Option<Uuid> {
         match self.find(AttributeName::Uuid)?.values().next()?.kind {
             super::ExpressionKind::Uuid(uuid) => Some(uuid),
@@ -86,7 +85,7 @@ impl Attributes {
 }
 
 impl Attribute {
-    /// The arguments that are values.
+    /// Returns the arguments that are values.
     pub(crate) fn values(&self) -> impl Iterator<Item = &Expression> {
         self.arguments.iter().filter_map(|argument| match argument {
             Argument::Value(value) => Some(value),
@@ -94,13 +93,13 @@ impl Attribute {
         })
     }
 
-    /// The text of the first argument, if that is a string.
+    /// Returns the text of the first argument if it is a string.
     pub(crate) fn text(&self) -> Option<&Name> {
         self.values().next()?.as_string()
     }
 }
 
-/// Where an attribute can stand.
+/// The declarations that an attribute can belong to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Place {
@@ -127,7 +126,7 @@ pub(crate) enum Place {
 }
 
 impl Place {
-    /// What stands there, for a message.
+    /// Describes the declaration, for a message.
     pub(crate) fn description(self) -> &'static str {
         match self {
             Place::Interface => "an interface",
@@ -154,12 +153,12 @@ impl Place {
     }
 }
 
-/// What stands between an attribute's parentheses.
+/// The arguments that an attribute takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shape {
     /// No parentheses.
     Bare,
-    /// From so many to so many values, of which any may be omitted.
+    /// Between the first and the second number of values, any of which may be omitted.
     Values(usize, usize),
     /// Either no parentheses or one value.
     Optional,
@@ -175,22 +174,22 @@ pub(crate) enum Shape {
 
 macro_rules! attributes {
     ($($variant:ident $text:literal $shape:expr, $places:expr;)*) => {
-        /// The attributes that IDL has.
+        /// The attributes of IDL.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub(crate) enum AttributeName {
             $(#[doc = concat!("`", $text, "`")] $variant,)*
         }
 
         impl AttributeName {
-            /// All of them.
+            /// All attributes.
             pub(crate) const ALL: &[AttributeName] = &[$(AttributeName::$variant),*];
 
-            /// As it is written.
+            /// Returns the name of the attribute in IDL.
             pub(crate) fn text(self) -> &'static str {
                 match self { $(AttributeName::$variant => $text),* }
             }
 
-            /// The attribute that is written so.
+            /// Finds the attribute with this name.
             pub(crate) fn parse(text: &str) -> Option<Self> {
                 match text { $($text => Some(AttributeName::$variant),)* _ => None }
             }
@@ -207,7 +206,7 @@ macro_rules! attributes {
 }
 
 impl Shape {
-    /// How many arguments there are at least and at most.
+    /// Returns the minimum and maximum number of arguments.
     pub(crate) fn counts(self) -> (usize, usize) {
         match self {
             Shape::Bare => (0, 0),
@@ -220,7 +219,7 @@ impl Shape {
 }
 
 impl AttributeName {
-    /// Whether it can stand there.
+    /// Returns whether the attribute can belong to this kind of declaration.
     pub(crate) fn fits(self, place: Place) -> bool {
         self.places() & bit(place) != 0
     }
@@ -258,7 +257,7 @@ const FIELD: u32 = bit(Place::Field) | bit(Place::Arm);
 const ARM: u32 = bit(Place::Arm) | bit(Place::Field);
 const VALUE: u32 = PARAMETER | FIELD | TYPEDEF | METHOD;
 const ANY_INTERFACE: u32 = INTERFACE | DISPATCH;
-/// What the Windows Runtime's attributes are on.
+/// The declarations that attributes of the Windows Runtime can belong to.
 const RUNTIME: u32 = EVERYWHERE & !(PARAMETER | FIELD);
 
 attributes! {

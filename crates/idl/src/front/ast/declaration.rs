@@ -1,4 +1,4 @@
-//! What a file, a library, a namespace or an interface is a list of.
+//! The declarations of a file, a library, a namespace or an interface.
 
 use super::{
     ApiContract, Attributes, Class, Declarator, Delegate, DispatchInterface, Expression,
@@ -12,7 +12,7 @@ use crate::front::token::{Name, Uuid};
 pub(crate) enum Item {
     /// `import "a.idl", "b.idl";`
     Import(Vec<Import>),
-    /// `cpp_quote("…")`, and what else is only for the C header.
+    /// `cpp_quote("…")` and other statements that only affect the C header.
     CppQuote(CppQuote),
     /// `declare_guid(name, uuid);`
     DeclareGuid(DeclareGuid),
@@ -20,7 +20,7 @@ pub(crate) enum Item {
     Constant(Constant),
     /// `typedef type name;`
     Typedef(Typedef),
-    /// `struct tag { … };` and such, without a name for a thing of that type.
+    /// `struct tag { … };` or another type definition that declares no further name.
     Type(Attributes, TypeSpecifier),
     /// `interface name : base { … }`
     Interface(Interface),
@@ -44,18 +44,18 @@ pub(crate) enum Item {
     Delegate(Delegate),
     /// `declare { … }`: the parameterized interfaces that a file uses.
     Declare(Vec<TypeSpecifier>),
-    /// A function that stands by itself.
+    /// A function outside an interface.
     Function(Method),
     /// A variable, as in `extern const GUID name;`
     Variable(TypeSpecifier, Vec<Declarator>),
 }
 
-/// One file to import.
+/// An imported file.
 #[derive(Clone, Debug)]
 pub(crate) struct Import {
-    /// Its name.
+    /// The file name as written.
     pub(crate) file: Name,
-    /// Where that stands.
+    /// The position of the file name.
     pub(crate) span: Span,
 }
 
@@ -64,48 +64,43 @@ pub(crate) struct Import {
 pub(crate) struct CppQuote {
     /// `cpp_quote`, `midl_echo` or `midl_pragma`.
     pub(crate) keyword: Identifier,
-    /// The text, with its escapes as they are written; of a `midl_pragma` its first word.
+    /// The text, with escapes as written. For `midl_pragma`, its first word.
     pub(crate) text: Option<Name>,
 }
 
-/// A GUID that gets a name.
+/// A named GUID: `declare_guid(name, uuid)`.
 #[derive(Clone, Debug)]
 pub(crate) struct DeclareGuid {
-    /// The name.
     pub(crate) name: Identifier,
-    /// The GUID.
     pub(crate) uuid: Uuid,
 }
 
 /// A constant.
 #[derive(Clone, Debug)]
 pub(crate) struct Constant {
-    /// Its attributes.
     pub(crate) attributes: Attributes,
-    /// The type at its root.
+    /// The type before any pointers and arrays.
     pub(crate) specifier: TypeSpecifier,
-    /// Its name, and what is made of that type.
+    /// The name, with pointers and arrays.
     pub(crate) declarator: Declarator,
-    /// Its value.
     pub(crate) value: Expression,
 }
 
-/// New names for a type.
+/// `typedef type name, *pointer;`: new names for a type.
 #[derive(Clone, Debug)]
 pub(crate) struct Typedef {
-    /// Attributes of all the names.
+    /// The attributes of all names.
     pub(crate) attributes: Attributes,
-    /// The type at their root.
+    /// The type before any pointers, arrays and functions.
     pub(crate) specifier: TypeSpecifier,
-    /// The names, with what each makes of the type.
+    /// The names, each with its pointers, arrays and functions.
     pub(crate) declarators: Vec<Declarator>,
 }
 
 /// `namespace Windows.Foundation { … }`.
 #[derive(Clone, Debug)]
 pub(crate) struct Namespace {
-    /// The parts of its name.
+    /// The parts of the name.
     pub(crate) segments: Vec<Identifier>,
-    /// What is in it.
     pub(crate) items: Vec<Item>,
 }

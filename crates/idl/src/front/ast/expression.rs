@@ -4,36 +4,33 @@ use super::{Identifier, TypeName};
 use crate::front::source::Span;
 use crate::front::token::{Name, Uuid};
 
-/// An expression and where it stands.
+/// An expression and its position.
 #[derive(Clone, Debug)]
 pub(crate) struct Expression {
-    /// What it is.
     pub(crate) kind: ExpressionKind,
-    /// Where it stands.
     pub(crate) span: Span,
 }
 
-/// What an expression is.
+/// The forms of an expression.
 #[derive(Clone, Debug)]
 pub(crate) enum ExpressionKind {
-    /// A number as it is written: `0x1Fu`, `1.0`.
+    /// A number as written: `0x1Fu`, `1.0`.
     Number(Name),
-    /// A string's text, with its escapes as they are written; pieces that follow each other are
-    /// one.
+    /// A string, with escapes as written. Adjacent strings are joined.
     String {
         /// The text between the quotes.
         text: Name,
-        /// It is of `wchar_t`.
+        /// Whether the elements are of type `wchar_t`.
         wide: bool,
     },
-    /// A character constant's text, with its escapes as they are written.
+    /// A character constant, with escapes as written.
     Character {
         /// The text between the quotes.
         text: Name,
-        /// It is of `wchar_t`.
+        /// Whether the constant is of type `wchar_t`.
         wide: bool,
     },
-    /// A UUID, where an attribute takes one.
+    /// A UUID, as an argument of an attribute that takes one.
     Uuid(Uuid),
     /// A constant, a parameter, a field or an enumerator.
     Name(Name),
@@ -55,11 +52,11 @@ pub(crate) enum ExpressionKind {
     Member(Box<Expression>, Identifier),
     /// `a[b]`.
     Index(Box<Expression>, Box<Expression>),
-    /// `a(b, c)`: what is left of a macro that isn't defined here.
+    /// `a(b, c)`: a call of a macro that isn't defined in IDL.
     Call(Box<Expression>, Vec<Expression>),
 }
 
-/// An operator before its operand.
+/// A prefix operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum UnaryOperator {
     Plus,
@@ -70,7 +67,7 @@ pub(crate) enum UnaryOperator {
     AddressOf,
 }
 
-/// An operator between its operands.
+/// A binary operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BinaryOperator {
     Multiply,
@@ -94,7 +91,7 @@ pub(crate) enum BinaryOperator {
 }
 
 impl Expression {
-    /// The expression inside any parentheses around it.
+    /// Returns the expression without enclosing parentheses.
     pub(crate) fn without_parentheses(&self) -> &Expression {
         let mut inner = self;
         while let ExpressionKind::Parenthesized(within) = &inner.kind {
@@ -103,7 +100,7 @@ impl Expression {
         inner
     }
 
-    /// The name that the whole expression is, if it is one.
+    /// Returns the name if the whole expression is a name.
     pub(crate) fn as_name(&self) -> Option<&Name> {
         match &self.kind {
             ExpressionKind::Name(name) => Some(name),
@@ -111,7 +108,7 @@ impl Expression {
         }
     }
 
-    /// The text that the whole expression is, if it is a string.
+    /// Returns the text if the whole expression is a string.
     pub(crate) fn as_string(&self) -> Option<&Name> {
         match &self.kind {
             ExpressionKind::String { text, .. } => Some(text),

@@ -8,61 +8,54 @@ use crate::front::source::Span;
 /// An interface.
 #[derive(Clone, Debug)]
 pub(crate) struct Interface {
-    /// Its attributes.
     pub(crate) attributes: Attributes,
-    /// Its name.
     pub(crate) name: Identifier,
-    /// The names of the types that it leaves open: the `T` in `IVector<T>`.
+    /// The names of the type parameters: the `T` in `IVector<T>`.
     pub(crate) type_parameters: Vec<Identifier>,
-    /// What it derives from.
+    /// The interface that this one derives from.
     pub(crate) base: Option<Path>,
-    /// What its implementations implement too.
+    /// The interfaces that every implementation has to implement as well.
     pub(crate) requires: Vec<Path>,
-    /// What it consists of; nothing where it is only announced.
+    /// The members; `None` for a forward declaration.
     pub(crate) members: Option<Vec<Member>>,
 }
 
-/// A part of an interface.
+/// A member of an interface.
 #[derive(Clone, Debug)]
 pub(crate) enum Member {
     /// A method.
     Method(Method),
-    /// Something that could stand outside the interface as well.
+    /// A declaration that can also appear outside an interface.
     Item(Item),
 }
 
 /// A method, or a function of an RPC interface or of a module.
 #[derive(Clone, Debug)]
 pub(crate) struct Method {
-    /// Its attributes, and those of what it returns.
+    /// The attributes of the method and of its return value.
     pub(crate) attributes: Attributes,
-    /// The type at the root of what it returns.
+    /// The return type before any pointers.
     pub(crate) returns: TypeSpecifier,
-    /// What it makes of that type, from the outside in.
+    /// The pointers of the return type, from the outside in.
     pub(crate) return_derivations: Vec<Derivation>,
-    /// Its name.
     pub(crate) name: Identifier,
-    /// Its parameters.
     pub(crate) parameters: Parameters,
-    /// All of it.
     pub(crate) span: Span,
 }
 
-/// An interface that is called by names and numbers at run time (`IDispatch`).
+/// A `dispinterface`, which is called by names and numbers at run time (`IDispatch`).
 #[derive(Clone, Debug)]
 pub(crate) struct DispatchInterface {
-    /// Its attributes.
     pub(crate) attributes: Attributes,
-    /// Its name.
     pub(crate) name: Identifier,
-    /// What it consists of; nothing where it is only announced.
+    /// The members; `None` for a forward declaration.
     pub(crate) members: Option<Vec<DispatchMember>>,
 }
 
-/// A part of a `dispinterface`.
+/// A member of a `dispinterface`.
 #[derive(Clone, Debug)]
 pub(crate) enum DispatchMember {
-    /// `interface IFoo;`: it has what that interface has.
+    /// `interface IFoo;`: the members of that interface.
     Interface(Path),
     /// A property of the `properties:` section.
     Property(Attributes, TypeSpecifier, Vec<Declarator>),
@@ -71,7 +64,7 @@ pub(crate) enum DispatchMember {
 }
 
 impl Interface {
-    /// Its methods, without those of what it derives from.
+    /// Returns the interface's own methods, without inherited ones.
     pub(crate) fn methods(&self) -> impl Iterator<Item = &Method> {
         self.members.iter().flatten().filter_map(|member| match member {
             Member::Method(method) => Some(method),

@@ -1,4 +1,4 @@
-//! Libraries, classes and what else describes a component as a whole.
+//! Libraries, classes and other declarations that describe a component as a whole.
 
 use super::{Attributes, Identifier, Item, Method, Path};
 use crate::front::source::Span;
@@ -7,76 +7,66 @@ use crate::front::token::Name;
 /// A type library.
 #[derive(Clone, Debug)]
 pub(crate) struct Library {
-    /// Its attributes.
     pub(crate) attributes: Attributes,
-    /// Its name.
     pub(crate) name: Identifier,
-    /// What is in it.
     pub(crate) items: Vec<Item>,
 }
 
-/// Another type library, whose names are used.
+/// An imported type library: `importlib("file");`.
 #[derive(Clone, Debug)]
 pub(crate) struct ImportLibrary {
-    /// Its file.
+    /// The file name as written.
     pub(crate) file: Name,
-    /// Where that stands.
+    /// The position of the file name.
     pub(crate) span: Span,
 }
 
-/// A class: of COM (`coclass`) or of the Windows Runtime (`runtimeclass`).
+/// A class of COM (`coclass`) or of the Windows Runtime (`runtimeclass`).
 #[derive(Clone, Debug)]
 pub(crate) struct Class {
-    /// Its attributes.
     pub(crate) attributes: Attributes,
-    /// Its name.
     pub(crate) name: Identifier,
-    /// The class it derives from.
+    /// The base class.
     pub(crate) base: Option<Path>,
-    /// The interfaces it has; nothing where it is only announced.
+    /// The interfaces; `None` for a forward declaration.
     pub(crate) interfaces: Option<Vec<ClassItem>>,
 }
 
 /// An interface of a class.
 #[derive(Clone, Debug)]
 pub(crate) struct ClassItem {
-    /// Its attributes: `default`, `source` and such.
+    /// The attributes, such as `default` and `source`.
     pub(crate) attributes: Attributes,
-    /// `dispinterface` stands before it.
+    /// Whether the keyword is `dispinterface`.
     pub(crate) is_dispatch: bool,
-    /// Its name.
+    /// The name of the interface.
     pub(crate) path: Path,
 }
 
-/// Functions and constants of a library file.
+/// The functions and constants of a dynamic library: `module name { … }`.
 #[derive(Clone, Debug)]
 pub(crate) struct Module {
-    /// Its attributes.
     pub(crate) attributes: Attributes,
-    /// Its name.
     pub(crate) name: Identifier,
-    /// Its constants, types and functions; nothing where it is only announced.
+    /// The constants, types and functions; `None` for a forward declaration.
     pub(crate) items: Option<Vec<Item>>,
 }
 
 /// A named, versioned set of Windows Runtime types.
 #[derive(Clone, Debug)]
 pub(crate) struct ApiContract {
-    /// Its attributes.
     pub(crate) attributes: Attributes,
-    /// Its name.
     pub(crate) name: Identifier,
-    /// It is only announced.
+    /// Whether this is a forward declaration.
     pub(crate) is_announced: bool,
 }
 
 /// The type of a callback in the Windows Runtime: an interface with one method.
 #[derive(Clone, Debug)]
 pub(crate) struct Delegate {
-    /// Its attributes.
     pub(crate) attributes: Attributes,
-    /// The names of the types that it leaves open.
+    /// The names of the type parameters.
     pub(crate) type_parameters: Vec<Identifier>,
-    /// Its method, which has its name.
+    /// The method, which has the name of the delegate.
     pub(crate) method: Method,
 }

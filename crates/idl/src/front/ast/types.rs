@@ -1,27 +1,25 @@
-//! Types and what declares things of them.
+//! Types and declarators.
 
 use super::{Attributes, Expression, Identifier, Path, TypeName};
 use crate::front::source::Span;
 
-/// The type at the root of a declaration: what stands before the declarators.
+/// The type at the beginning of a declaration, before the declarators.
 #[derive(Clone, Debug)]
 pub(crate) struct TypeSpecifier {
-    /// Which type.
     pub(crate) kind: TypeKind,
-    /// `const` stands beside it.
+    /// Whether the type is `const`.
     pub(crate) is_const: bool,
-    /// Where it stands.
     pub(crate) span: Span,
 }
 
-/// Which type.
+/// The kinds of types.
 #[derive(Clone, Debug)]
 pub(crate) enum TypeKind {
-    /// One that the language has by itself.
+    /// A built-in type.
     Base(BaseType),
-    /// One that is declared somewhere, by name.
+    /// A declared type, by its name.
     Named(Path),
-    /// `interface IStream`, which says what the name is.
+    /// `interface IStream`: a name that must be an interface.
     Interface(Path),
     /// `struct …`.
     Struct(StructType),
@@ -31,11 +29,11 @@ pub(crate) enum TypeKind {
     Enum(EnumType),
     /// `SAFEARRAY(type)`.
     SafeArray(TypeName),
-    /// `pipe type`: values that flow during a call.
+    /// `pipe type`: a stream of values during a call.
     Pipe(Box<TypeSpecifier>),
 }
 
-/// The types that the language has by itself.
+/// The built-in types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BaseType {
     Void,
@@ -55,7 +53,7 @@ pub(crate) enum BaseType {
     UInt32,
     UInt64,
     UInt128,
-    /// `__int3264`: as long as a pointer.
+    /// `__int3264`: an integer of pointer size.
     IntPointer,
     UIntPointer,
     Float,
@@ -68,107 +66,99 @@ pub(crate) enum BaseType {
 /// `struct tag { … }`.
 #[derive(Clone, Debug)]
 pub(crate) struct StructType {
-    /// Attributes between the keyword and the tag.
+    /// The attributes between the keyword and the tag.
     pub(crate) attributes: Attributes,
-    /// Its tag.
     pub(crate) tag: Option<Identifier>,
-    /// Its fields, where it is defined.
+    /// The fields; `None` for a forward declaration.
     pub(crate) fields: Option<Vec<Field>>,
-    /// Limit of their alignment in bytes that `#pragma pack` has set; 0 without one.
+    /// Maximum alignment of the fields in bytes, set by `#pragma pack`; 0 if there is none.
     pub(crate) pack: u8,
 }
 
 /// `union tag { … }`, or `union tag switch (type name) name { … }`.
 #[derive(Clone, Debug)]
 pub(crate) struct UnionType {
-    /// Attributes between the keyword and the tag.
+    /// The attributes between the keyword and the tag.
     pub(crate) attributes: Attributes,
-    /// Its tag.
     pub(crate) tag: Option<Identifier>,
-    /// What says which arm is there, if the union carries that along (an encapsulated union).
+    /// The discriminant of an encapsulated union.
     pub(crate) switch: Option<Switch>,
-    /// Its arms, where it is defined.
+    /// The arms; `None` for a forward declaration.
     pub(crate) arms: Option<Vec<Arm>>,
 }
 
-/// What an encapsulated union carries besides the arm.
+/// The discriminant of an encapsulated union, and the name of the union.
 #[derive(Clone, Debug)]
 pub(crate) struct Switch {
-    /// The type of the number that says which arm is there.
+    /// The type of the discriminant.
     pub(crate) specifier: Box<TypeSpecifier>,
-    /// The name of that number.
+    /// The name of the discriminant.
     pub(crate) name: Identifier,
-    /// The name of the union in the struct that the whole becomes.
+    /// The name of the union inside the struct that MIDL generates.
     pub(crate) union_name: Option<Identifier>,
 }
 
 /// One arm of a union.
 #[derive(Clone, Debug)]
 pub(crate) struct Arm {
-    /// The values at which it is there, written as `case 1: case 2:`; those written as
+    /// The discriminant values of this arm, written as `case 1: case 2:`. Values written as
     /// `[case(1, 2)]` are among the field's attributes.
     pub(crate) cases: Vec<Expression>,
-    /// It is there at every other value.
+    /// Whether the arm is for all other values.
     pub(crate) is_default: bool,
-    /// What is there.
+    /// The content of the arm.
     pub(crate) field: Field,
 }
 
-/// Fields of one type, declared together. An arm that holds nothing has no declarators.
+/// Fields of one type in one declaration. An empty arm has no declarators.
 #[derive(Clone, Debug)]
 pub(crate) struct Field {
-    /// Their attributes.
     pub(crate) attributes: Attributes,
-    /// Their type; none for an arm that holds nothing.
+    /// The type; `None` for an empty arm.
     pub(crate) specifier: Option<TypeSpecifier>,
-    /// Their names, with what is made of the type.
+    /// The names, each with its pointers, arrays and functions.
     pub(crate) declarators: Vec<Declarator>,
-    /// All of it.
     pub(crate) span: Span,
 }
 
 /// `enum tag { … }`.
 #[derive(Clone, Debug)]
 pub(crate) struct EnumType {
-    /// Attributes between the keyword and the tag.
+    /// The attributes between the keyword and the tag.
     pub(crate) attributes: Attributes,
-    /// Its tag.
     pub(crate) tag: Option<Identifier>,
-    /// Its constants, where it is defined.
+    /// The constants; `None` for a forward declaration.
     pub(crate) enumerators: Option<Vec<Enumerator>>,
 }
 
 /// One constant of an enum.
 #[derive(Clone, Debug)]
 pub(crate) struct Enumerator {
-    /// Its attributes.
     pub(crate) attributes: Attributes,
-    /// Its name.
     pub(crate) name: Identifier,
-    /// Its value, if one is written.
+    /// The value, if the source gives one.
     pub(crate) value: Option<Expression>,
 }
 
-/// A name, and what is made of the type before it.
+/// A declared name with the pointers, arrays and functions around it.
 #[derive(Clone, Debug)]
 pub(crate) struct Declarator {
-    /// The name; a parameter may do without.
+    /// The name; `None` for an unnamed parameter.
     pub(crate) name: Option<Identifier>,
-    /// What the thing named is, from the outside in: for `T *a[2]` first the array, then the
-    /// pointer, of `T`.
+    /// The pointers, arrays and functions, from the outside in: for `T *a[2]`, the array and then
+    /// the pointer.
     pub(crate) derivations: Vec<Derivation>,
-    /// How many bits of it a bit field has.
+    /// The width of a bit field in bits.
     pub(crate) bits: Option<Expression>,
-    /// All of it.
     pub(crate) span: Span,
 }
 
-/// One step from a type to another.
+/// A step from a type to the type that it points at, contains or returns.
 #[derive(Clone, Debug)]
 pub(crate) enum Derivation {
     /// A pointer to the rest.
     Pointer {
-        /// The pointer itself doesn't change.
+        /// Whether the pointer itself is `const`.
         is_const: bool,
     },
     /// An array of the rest.
@@ -177,37 +167,35 @@ pub(crate) enum Derivation {
     Function(Parameters),
 }
 
-/// How many elements an array has.
+/// The number of elements of an array.
 #[derive(Clone, Debug)]
 pub(crate) enum Bounds {
-    /// `[]` or `[*]`: the attributes say it.
+    /// `[]` or `[*]`: attributes give the number of elements.
     Open,
     /// `[10]`.
     Length(Box<Expression>),
-    /// `[0..9]`, the last one included.
+    /// `[0..9]`, with an inclusive upper bound.
     Range(Box<Expression>, Box<Expression>),
 }
 
 /// The parameters of a method or a function.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Parameters {
-    /// Each of them; `(void)` has none.
+    /// The parameters; none for `(void)`.
     pub(crate) list: Vec<Parameter>,
-    /// `...` ends them.
+    /// Whether the list ends with `...`.
     pub(crate) is_variadic: bool,
-    /// The calling convention, as it is written.
+    /// The calling convention as written.
     pub(crate) convention: Option<Identifier>,
 }
 
 /// One parameter.
 #[derive(Clone, Debug)]
 pub(crate) struct Parameter {
-    /// Its attributes.
     pub(crate) attributes: Attributes,
-    /// The type at its root.
+    /// The type before any pointers, arrays and functions.
     pub(crate) specifier: TypeSpecifier,
-    /// Its name, and what is made of that type.
+    /// The name, with pointers, arrays and functions.
     pub(crate) declarator: Declarator,
-    /// All of it.
     pub(crate) span: Span,
 }

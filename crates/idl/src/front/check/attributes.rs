@@ -1,4 +1,4 @@
-//! Whether attributes exist, fit their places and have the arguments they need.
+//! Checks that attributes exist, fit their declarations and have the right arguments.
 
 use std::collections::{HashMap, HashSet};
 
@@ -26,7 +26,7 @@ const OF_NEIGHBOURS: &[AttributeName] = &[
     AttributeName::ByteCount,
 ];
 
-/// Attributes that can be given again.
+/// Attributes that may be repeated.
 const REPEATABLE: &[AttributeName] = &[
     AttributeName::Activatable,
     AttributeName::Composable,
@@ -38,7 +38,7 @@ const REPEATABLE: &[AttributeName] = &[
 ];
 
 impl<'a> Checker<'_, 'a> {
-    /// Checks the attributes that stand at a place.
+    /// Checks the attributes of one declaration.
     pub(super) fn attributes(&mut self, attributes: &'a Attributes, place: Place) {
         let mut first: HashMap<AttributeName, Span> = HashMap::new();
         for attribute in attributes.list() {
@@ -75,7 +75,7 @@ impl<'a> Checker<'_, 'a> {
             true => did_you_mean(name, known),
             false => None,
         };
-        // The Windows Runtime lets a library declare attributes of its own.
+        // In the Windows Runtime, a library may declare its own attributes.
         if self.namespace.is_empty() {
             self.error(Diagnostic::error(attribute.name.span, message).hint_if(hint));
         } else {
@@ -83,7 +83,7 @@ impl<'a> Checker<'_, 'a> {
         }
     }
 
-    /// Checks that an attribute has as many arguments as it takes, and of the right sort.
+    /// Checks the number and the form of an attribute's arguments.
     fn arguments(&mut self, known: AttributeName, attribute: &'a Attribute) {
         let count = attribute.arguments.len();
         let (least, most) = known.shape().counts();
@@ -165,8 +165,7 @@ impl<'a> Checker<'_, 'a> {
         }
     }
 
-    /// Checks that what attributes say of the neighbours — the other parameters, the other
-    /// fields — names some that exist.
+    /// Checks that arguments that name other parameters or fields refer to existing ones.
     pub(super) fn names_neighbours(&mut self, attributes: &'a Attributes, severity: Severity) {
         for attribute in attributes.list() {
             if attribute.known.is_some_and(|known| OF_NEIGHBOURS.contains(&known)) {
@@ -203,7 +202,8 @@ impl<'a> Checker<'_, 'a> {
         self.neighbours.iter().any(|beside| beside.contains(name))
     }
 
-    /// The hint that names a neighbour, for as many wrong names as anybody gets to see.
+    /// Returns a hint that names a similar parameter or field. Returns none once more wrong names
+    /// were found than are reported, or if there are too many names to compare.
     fn neighbour_like(&self, name: &Name) -> Option<String> {
         let count: usize = self.neighbours.iter().map(HashSet::len).sum();
         if self.unresolved.len() > ERRORS_MAX || count > COMPARISONS_MAX / ERRORS_MAX {
@@ -212,7 +212,7 @@ impl<'a> Checker<'_, 'a> {
         did_you_mean(name, self.neighbours.iter().flatten().map(|neighbour| &***neighbour))
     }
 
-    /// Looks up the types that an expression casts to.
+    /// Resolves the types in the casts of an expression.
     pub(super) fn cast_types(&mut self, expression: &'a Expression) {
         match &expression.kind {
             ExpressionKind::Cast(to, operand) => {

@@ -1,4 +1,4 @@
-//! Interfaces: their identity, what they derive from, and that their parts differ.
+//! Checks interfaces: identifiers, bases, and distinct members.
 
 use std::collections::HashMap;
 
@@ -73,7 +73,7 @@ impl<'a> Checker<'_, 'a> {
         self.distinct_methods(methods);
     }
 
-    /// Checks an item inside an interface, where another interface can't be.
+    /// Checks an item inside an interface. Interfaces can't be nested.
     fn inner_item(&mut self, item: &'a Item) {
         if let Item::Interface(Interface { name, members: Some(_), .. })
         | Item::DispatchInterface(DispatchInterface { name, members: Some(_), .. }) = item
@@ -89,7 +89,7 @@ impl<'a> Checker<'_, 'a> {
             return;
         }
         let name = &interface.name;
-        // One that isn't well formed has been told.
+        // A malformed UUID has been reported already.
         if !interface.attributes.has(AttributeName::Uuid) {
             let message = format!("object interface {} has no uuid", quoted(&name.name));
             self.warn(
@@ -106,7 +106,8 @@ impl<'a> Checker<'_, 'a> {
         }
     }
 
-    /// Checks that what an interface derives from is an interface, and not itself in the end.
+    /// Checks that the base of an interface is an interface, and that the interface doesn't derive
+    /// from itself.
     fn base(&mut self, interface: &'a Interface, base: &'a Path) {
         let mut next = base;
         for _ in 0..CHAIN_MAX {
@@ -142,7 +143,7 @@ impl<'a> Checker<'_, 'a> {
         self.error(Diagnostic::error(base.span, message));
     }
 
-    /// Whether a typedef's type is an interface, as far as is known.
+    /// Returns whether a typedef may stand for an interface, as far as the type is known.
     fn may_be_interface(&self, typedef: &'a Typedef) -> bool {
         match self.view().chain(&typedef.specifier).root {
             Root::Definition(Definition::Interface(_)) | Root::Other | Root::Unknown => true,
@@ -150,8 +151,8 @@ impl<'a> Checker<'_, 'a> {
         }
     }
 
-    /// Checks that no two methods have the same name, unless they get and set one property or
-    /// are overloads.
+    /// Checks that all methods have different names, apart from accessors of one property and
+    /// overloads.
     fn distinct_methods(&mut self, methods: impl Iterator<Item = &'a Method>) {
         let mut first: HashMap<(&Name, Option<AttributeName>), Span> = HashMap::new();
         for method in methods {
@@ -170,7 +171,7 @@ impl<'a> Checker<'_, 'a> {
     }
 }
 
-/// The attributes by which several methods share the name of a property or of an event.
+/// The attributes of methods that share the name of a property or of an event.
 const ACCESSES: [AttributeName; 5] = [
     AttributeName::Propget,
     AttributeName::Propput,
@@ -179,7 +180,7 @@ const ACCESSES: [AttributeName; 5] = [
     AttributeName::Eventremove,
 ];
 
-/// How the methods of an interface are called.
+/// Returns how the methods of an interface are called.
 fn calls(interface: &Interface, in_namespace: bool) -> Calls {
     let attributes = &interface.attributes;
     if attributes.has(AttributeName::Local) {

@@ -1,4 +1,4 @@
-//! The declarations of a file.
+//! Checks the declarations of a file.
 
 use super::Checker;
 use super::unresolved::Sought;
@@ -120,7 +120,7 @@ impl<'a> Checker<'_, 'a> {
         for interface in class.interfaces.iter().flatten() {
             self.attributes(&interface.attributes, Place::ClassItem);
             self.path_arguments(&interface.path);
-            // A class may have interfaces that only its implementation knows.
+            // A class may list interfaces that only its implementation knows.
             if self.view().find(&interface.path).is_none() {
                 let name = Sought::Interface(interface.path.clone());
                 self.open_as(Severity::Warning, name, interface.path.span, None);
@@ -128,7 +128,7 @@ impl<'a> Checker<'_, 'a> {
         }
     }
 
-    /// Looks up a name that must be an interface's or a class's.
+    /// Resolves the name of an interface or a class.
     pub(super) fn interface_name(&mut self, path: &'a Path) {
         self.path_arguments(path);
         if self.view().find(path).is_none() {
@@ -138,7 +138,7 @@ impl<'a> Checker<'_, 'a> {
         }
     }
 
-    /// Looks up a name that must be a type's.
+    /// Resolves the name of a type.
     pub(super) fn type_path(&mut self, path: &'a Path) {
         self.path_arguments(path);
         if path.as_name().is_some_and(|name| self.is_type_parameter(name)) {
@@ -158,7 +158,7 @@ impl<'a> Checker<'_, 'a> {
     }
 }
 
-/// Where the attributes of a type that is declared by itself stand.
+/// Returns the kind of declaration for a type definition that declares no further name.
 fn place_of(specifier: &TypeSpecifier) -> Place {
     match specifier.kind {
         TypeKind::Union(_) => Place::Union,

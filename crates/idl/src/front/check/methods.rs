@@ -1,4 +1,4 @@
-//! Methods and their parameters.
+//! Checks methods and their parameters.
 
 use std::collections::HashMap;
 
@@ -11,10 +11,10 @@ use crate::front::diagnostic::{Diagnostic, Severity, quoted};
 use crate::front::source::Span;
 use crate::front::token::Name;
 
-/// How a function is called, which decides what it must say of its parameters.
+/// How a function is called. This decides which attributes its parameters need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Calls {
-    /// In the same process: attributes are documentation.
+    /// In the same process. The attributes are only documentation.
     Locally,
     /// Through `IDispatch`.
     Dispatched,
@@ -25,7 +25,7 @@ pub(super) enum Calls {
 }
 
 impl<'a> Checker<'_, 'a> {
-    /// Checks a function that stands by itself.
+    /// Checks a function outside an interface.
     pub(super) fn function(&mut self, method: &'a Method) {
         self.method(method, Calls::Locally);
     }
@@ -42,7 +42,8 @@ impl<'a> Checker<'_, 'a> {
         self.parameters(&method.parameters, calls);
     }
 
-    /// A call that crosses processes can fail, and says so by an `HRESULT`.
+    /// Checks that a method that is called across processes returns an `HRESULT`, because every
+    /// such call can fail.
     fn returns_result(&mut self, method: &'a Method) {
         let chain = self.view().chain(&method.returns);
         let is_result = chain.names.iter().any(|name| matches!(&***name, "HRESULT" | "SCODE"));
@@ -82,14 +83,14 @@ impl<'a> Checker<'_, 'a> {
     fn parameter(&mut self, parameter: &'a Parameter, calls: Calls) {
         let attributes = &parameter.attributes;
         self.attributes(attributes, Place::Parameter);
-        // In the same process nothing acts on what the attributes say of sizes.
+        // Within one process, nothing depends on the attributes that give sizes.
         let severity = if calls == Calls::Locally { Severity::Warning } else { Severity::Error };
         self.names_neighbours(attributes, severity);
         self.specifier(&parameter.specifier);
         self.declarator(&parameter.declarator);
         let chain = self.view().chain(&parameter.specifier);
         let derivations = &parameter.declarator.derivations;
-        // `f(void)`, written with a typedef.
+        // A parameter list of `(VOID)`, where `VOID` is a typedef of `void`.
         let is_bare = parameter.declarator.name.is_none() && attributes.list().is_empty();
         if !is_bare {
             self.complete_type(&chain, derivations, parameter.span, "a parameter");
@@ -104,7 +105,7 @@ impl<'a> Checker<'_, 'a> {
         }
     }
 
-    /// Checks that what a parameter says of its direction is there and possible.
+    /// Checks that the direction of a parameter is declared and fits its type.
     fn direction(&mut self, parameter: &'a Parameter, calls: Calls) {
         let attributes = &parameter.attributes;
         let is_out = attributes.has(AttributeName::Out);

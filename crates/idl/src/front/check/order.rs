@@ -1,5 +1,5 @@
-//! Whether each name is declared before it is used, and each type defined before it is used by value:
-//! MIDL reads a file once, from top to bottom.
+//! Checks that each name is declared before it is used, and that each type is defined before it is
+//! used by value. MIDL reads a file once, from top to bottom.
 
 use std::collections::HashSet;
 
@@ -11,23 +11,25 @@ use crate::front::diagnostic::{Diagnostic, quoted};
 use crate::front::source::Span;
 use crate::front::token::Name;
 
-/// How many of the definitions that a file may use are known when it is checked.
+/// Which of the definitions that a file may use are known when the file is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Definitions {
     All,
-    /// A file that it imports isn't there.
+    /// Some definitions are unknown, because an imported file wasn't found.
     Some,
-    /// It is imported or included by other files, which may define more.
+    /// Only the file's own definitions, because files that import or include this file may define
+    /// more.
     Own,
 }
 
-/// The names that a file has declared so far, and the types that it has defined.
+/// The names declared so far and the types defined so far in a file.
 pub(super) struct Declared {
-    /// The built-in files are correct, and shorter for their order.
+    /// Whether the order is checked. The built-in files aren't checked: they are correct, and free
+    /// order keeps them short.
     is_checked: bool,
     types: HashSet<Name>,
     values: HashSet<Name>,
-    /// Structs and unions, by the addresses of their definitions in the tree.
+    /// Completed structs and unions, by the addresses of their definitions in the tree.
     complete: HashSet<usize>,
 }
 
@@ -38,12 +40,12 @@ impl Declared {
 }
 
 impl<'a> Checker<'_, 'a> {
-    /// Notes that a type has been declared.
+    /// Records the declaration of a type.
     pub(super) fn declare_type(&mut self, name: &Identifier) {
         self.declared.types.insert(name.name.clone());
     }
 
-    /// Notes that a constant has been declared.
+    /// Records the declaration of a constant.
     pub(super) fn declare_value(&mut self, name: &Identifier) {
         self.declared.values.insert(name.name.clone());
     }
@@ -56,8 +58,8 @@ impl<'a> Checker<'_, 'a> {
         self.declared.complete.insert(std::ptr::from_ref(of) as usize);
     }
 
-    /// Checks that a type's name has been declared before this use. The order of names in
-    /// namespaces isn't checked.
+    /// Checks that the name of a type is declared before this use. The order of names in namespaces
+    /// isn't checked.
     pub(super) fn type_order(&mut self, path: &'a Path) {
         let Some(name) = path.as_name().filter(|_| self.namespace.is_empty()) else { return };
         if self.declared.types.contains(name) || self.imported.has_type(name) {
@@ -68,7 +70,7 @@ impl<'a> Checker<'_, 'a> {
         }
     }
 
-    /// Checks that a constant has been declared before this use.
+    /// Checks that a constant is declared before this use.
     pub(super) fn value_order(&mut self, name: &Name, used: Span) {
         if !self.namespace.is_empty()
             || self.declared.values.contains(name)
@@ -93,8 +95,8 @@ impl<'a> Checker<'_, 'a> {
         );
     }
 
-    /// Checks that a value of a type has a size: neither `void`, nor a struct or a union that is
-    /// only announced so far. `derivations` is what is made of the type.
+    /// Checks that a type has a size. `void` has none, and a struct or a union has none until it is
+    /// defined. `derivations` are the declarator's pointers, arrays and functions.
     pub(super) fn complete_type(
         &mut self,
         chain: &Chain<'a>,
@@ -120,7 +122,7 @@ impl<'a> Checker<'_, 'a> {
             }
             _ => return,
         };
-        // `_GUID` is defined in a C header where `GUID` comes from Windows' own files.
+        // If `GUID` comes from Windows' own files, `_GUID` is defined in a C header.
         let Some(tag) = tag.as_ref().filter(|tag| &*tag.name != "_GUID") else { return };
         let name = quoted(&tag.name);
         if !is_defined {
@@ -133,7 +135,7 @@ impl<'a> Checker<'_, 'a> {
                 ),
                 Definitions::Own => return,
             };
-            // The built-in files only announce what the system's own files define.
+            // The built-in files only announce types that the system's own files define.
             if !self.program.is_built_in(tag.span) {
                 self.error(diagnostic.related(tag.span, "it is announced here"));
             }

@@ -1,4 +1,4 @@
-//! Looks names up: in the file, then in the files that it imports.
+//! Looks up names in a file and then in its imports.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -11,45 +11,45 @@ use crate::front::source::Span;
 use crate::front::token::Name;
 use crate::front::work;
 
-/// The names of several files, the nearest first.
+/// The names of several files, nearest first.
 #[derive(Debug)]
 pub(crate) struct Scope<'s, 'a> {
     files: Vec<&'s Symbols<'a>>,
     types: Found<Symbol<'a>>,
     tags: Found<Symbol<'a>>,
-    /// By the places of the files that have them.
+    /// Values, by the index of the file that declares them.
     values: Found<usize>,
 }
 
-/// What was found of the names asked for so far, so that each is looked for once.
+/// A cache of lookup results.
 type Found<T> = RefCell<HashMap<String, Option<T>>>;
 
-/// A scope with one file more, as seen from a namespace.
+/// A scope with one more file, seen from a namespace.
 pub(crate) struct View<'s, 'a> {
     own: &'s Symbols<'a>,
     imported: &'s Scope<'s, 'a>,
     namespace: &'s str,
 }
 
-/// A type and the end of its chain of typedefs.
+/// A type and the typedefs that it is resolved through.
 #[derive(Debug)]
 pub(crate) struct Chain<'a> {
-    /// The names on the way, the outermost first.
+    /// The names of the typedefs, outermost first.
     pub(crate) names: Vec<&'a Name>,
-    /// The typedefs on the way made a pointer, an array or a function.
+    /// The pointers, arrays and functions that the typedefs add.
     pub(crate) derivations: Vec<&'a Derivation>,
-    /// Where it ends.
+    /// The type behind all typedefs.
     pub(crate) root: Root<'a>,
 }
 
-/// The end of a chain of typedefs.
+/// The type behind a chain of typedefs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Root<'a> {
     Base(BaseType),
     Definition(Definition<'a>),
     /// A `SAFEARRAY`, a pipe or a type parameter.
     Other,
-    /// A name that means nothing here, or a tag without a definition.
+    /// An unknown name, or a tag without a definition.
     Unknown,
 }
 
@@ -94,7 +94,7 @@ impl<'s, 'a> Scope<'s, 'a> {
 }
 
 impl<'s, 'a> View<'s, 'a> {
-    /// Copies the view, for a caller that consumes one.
+    /// Copies the view, for a caller that consumes it.
     pub(crate) fn again(&self) -> View<'s, 'a> {
         View { own: self.own, imported: self.imported, namespace: self.namespace }
     }
@@ -103,15 +103,15 @@ impl<'s, 'a> View<'s, 'a> {
         std::iter::once(self.own).chain(self.imported.files.iter().copied())
     }
 
-    /// The type of a name, looked for in the namespace around and outwards. Where a name is
-    /// both announced and defined, its definition.
+    /// Finds the type with a name in the current namespace and then in the enclosing ones. A
+    /// definition takes precedence over a forward declaration.
     pub(crate) fn find(&self, path: &Path) -> Option<Symbol<'a>> {
         let single = path.as_name();
         let joined = if single.is_some() { String::new() } else { path.name() };
         let name = single.map_or(joined.as_str(), |name| name);
         self.outwards(name, |name| {
             self.type_named(name).or_else(|| {
-                // In a namespace a tag is a name by itself, as in C++.
+                // In a namespace, a tag is a type name without a typedef, as in C++.
                 let is_qualified = name.contains('.');
                 if is_qualified { self.tag_named(name) } else { None }
             })
@@ -138,12 +138,12 @@ impl<'s, 'a> View<'s, 'a> {
         defined.or_else(|| self.imported.find_tag(name)).or(own)
     }
 
-    /// The names of types that can be meant, for a suggestion.
+    /// Returns the names of all visible types, for a suggestion.
     pub(super) fn type_names(&self) -> impl Iterator<Item = &'s str> {
         self.files().flat_map(|symbols| symbols.types.keys().map(String::as_str))
     }
 
-    /// The names of constants that can be meant, for a suggestion.
+    /// Returns the names of all visible constants, for a suggestion.
     pub(super) fn value_names(&self) -> impl Iterator<Item = &'s str> {
         self.files().flat_map(|symbols| symbols.values.keys().map(|name| &**name))
     }
@@ -209,7 +209,8 @@ impl<'s, 'a> View<'s, 'a> {
         }
     }
 
-    /// Asks for a name in the namespace around, then in the ones around that, then outside.
+    /// Looks up a name in the current namespace, then in the enclosing namespaces, then outside of
+    /// them.
     fn outwards<T>(&self, name: &str, find: impl Fn(&str) -> Option<T>) -> Option<T> {
         let mut namespace = self.namespace;
         while !namespace.is_empty() {
@@ -223,7 +224,7 @@ impl<'s, 'a> View<'s, 'a> {
     }
 }
 
-/// Of the symbols of one name, the nearest that defines it, or else the nearest.
+/// Returns the nearest of the symbols that is a definition, or else the nearest one.
 fn nearest<'s, 'a: 's>(
     symbols: impl Iterator<Item = Option<&'s Symbol<'a>>>,
 ) -> Option<Symbol<'a>> {
@@ -237,7 +238,7 @@ fn nearest<'s, 'a: 's>(
     announced
 }
 
-/// Finds a name, or remembers what was found.
+/// Finds a name and caches the result.
 fn once<T: Copy>(found: &Found<T>, name: &str, find: impl FnOnce() -> Option<T>) -> Option<T> {
     if let Some(known) = found.borrow().get(name) {
         return *known;
@@ -280,7 +281,7 @@ impl Environment for View<'_, '_> {
 }
 
 impl View<'_, '_> {
-    /// The integer type that a specifier stands for, if it does.
+    /// Returns the integer type that a specifier stands for, if any.
     fn integer_type_of(&self, specifier: &TypeSpecifier) -> Option<IntegerType> {
         if let TypeKind::Base(base) = specifier.kind {
             return IntegerType::of(base);

@@ -13,26 +13,26 @@ use crate::front::diagnostic::{Diagnostic, Diagnostics, quoted};
 use crate::front::source::Span;
 use crate::front::token::Name;
 
-/// The names of one file, with what they are.
+/// The names that one file declares.
 #[derive(Debug, Default)]
 pub(crate) struct Symbols<'a> {
-    /// Types by their qualified names.
+    /// Types, by their qualified names.
     pub(super) types: HashMap<String, Symbol<'a>>,
-    /// Structs, unions and enums by their tags, which are names of their own.
+    /// Structs, unions and enums, by their tags. Tags have a name space of their own.
     pub(super) tags: HashMap<String, Symbol<'a>>,
     pub(super) values: HashMap<Name, NamedValue>,
 }
 
-/// What a type's name is.
+/// The declaration of a type name.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Symbol<'a> {
     pub(crate) definition: Definition<'a>,
     pub(crate) span: Span,
-    /// It is only announced here.
+    /// Whether this is a forward declaration.
     pub(crate) is_announced: bool,
 }
 
-/// The declaration behind a name.
+/// The declaration that a name refers to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Definition<'a> {
     Typedef(&'a Typedef, &'a Declarator),
@@ -47,7 +47,7 @@ pub(crate) enum Definition<'a> {
 }
 
 impl Definition<'_> {
-    /// The sort of declaration, for a message.
+    /// Describes the kind of declaration, for a message.
     pub(super) fn description(&self) -> &'static str {
         match self {
             Definition::Typedef(..) => "a typedef",
@@ -67,11 +67,11 @@ impl Definition<'_> {
 #[derive(Clone, Debug)]
 pub(crate) struct NamedValue {
     pub(crate) span: Span,
-    /// None if it can't be told.
+    /// The value; `None` if it can't be computed.
     pub(crate) value: Option<Value>,
 }
 
-/// Collects the names of a file. The scope has those of the files that it imports.
+/// Collects the names of a file. `scope` has the names of its imports.
 pub(super) fn collect<'a>(
     items: &'a [Item],
     scope: &Scope<'_, 'a>,
@@ -87,7 +87,7 @@ struct Collector<'c, 's, 'a> {
     symbols: Symbols<'a>,
     scope: &'c Scope<'s, 'a>,
     diagnostics: &'c mut Diagnostics,
-    /// The namespace around, with a dot after it, or nothing.
+    /// The enclosing namespace with a dot after it, or an empty string.
     namespace: String,
 }
 
@@ -172,7 +172,7 @@ impl<'a> Collector<'_, '_, 'a> {
         }
     }
 
-    /// Collects what a method's types declare by the way.
+    /// Collects the declarations inside a method's types.
     fn method(&mut self, method: &'a Method) {
         self.specifier(&method.returns);
         self.parameters(&method.parameters);
@@ -253,8 +253,8 @@ impl<'a> Collector<'_, '_, 'a> {
         }
     }
 
-    /// The value of an expression, as far as the names so far tell; the errors in it are found
-    /// when the file is checked.
+    /// Returns the value of an expression, as far as the names collected so far allow. Errors in
+    /// the expression are reported by the check of the file.
     fn value(&self, expression: &Expression) -> Option<Value> {
         let view = self.scope.with(&self.symbols, &self.namespace);
         constant::evaluate(expression, &view).ok()
@@ -323,8 +323,8 @@ impl<'a> Collector<'_, '_, 'a> {
     }
 }
 
-/// Whether a typedef says of a name what is known of it already: `typedef struct A A;` twice, or
-/// `typedef interface A A;` beside the interface.
+/// Returns whether a typedef repeats a known declaration: `typedef struct A A;` twice, or `typedef
+/// interface A A;` beside the interface.
 fn is_same_name(
     known: &Symbol<'_>,
     typedef: &Typedef,

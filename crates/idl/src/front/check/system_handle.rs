@@ -1,4 +1,5 @@
-//! `system_handle(kind, mask)`: that the kind exists, the mask is one, and the type a handle.
+//! Checks `system_handle(kind, mask)`: the kind exists, the mask is an access mask, and the type is
+//! a handle.
 
 use super::Checker;
 use super::scope::{Root, View};
@@ -14,7 +15,7 @@ use crate::front::source::Span;
 use crate::front::system;
 use crate::front::token::Name;
 
-/// The kinds of object that MIDL knows handles of.
+/// The kinds of objects for which MIDL has handles.
 pub(crate) const KINDS: &[&str] = &[
     "sh_composition",
     "sh_event",
@@ -32,7 +33,7 @@ pub(crate) const KINDS: &[&str] = &[
 ];
 
 impl<'a> Checker<'_, 'a> {
-    /// Checks the `system_handle` of what is declared here, if it has one.
+    /// Checks the `system_handle` attribute of a declaration, if it has one.
     pub(super) fn system_handle(
         &mut self,
         attributes: &'a Attributes,
@@ -69,14 +70,14 @@ impl<'a> Checker<'_, 'a> {
         );
     }
 
-    /// Checks that what a method gives out has a place to be written to.
+    /// Checks that an `out` handle is declared as a pointer to a handle.
     pub(super) fn handle_out(&mut self, parameter: &'a Parameter) {
         let attributes = &parameter.attributes;
         if !attributes.has(AttributeName::SystemHandle) || !attributes.has(AttributeName::Out) {
             return;
         }
         let chain = self.view().chain(&parameter.specifier);
-        // `HANDLE` is a pointer itself.
+        // `HANDLE` is itself a pointer.
         let is_handle_alone = chain.derivations.len() == 1;
         if is_handle_alone && parameter.declarator.derivations.is_empty() {
             let message = "an `out` handle must be a pointer to one";
@@ -136,7 +137,7 @@ impl<'a> Checker<'_, 'a> {
     }
 }
 
-/// The names of a file, and those of the access rights.
+/// The names visible in a file, and the names of access rights.
 pub(crate) struct Rights<'v, 'a>(pub(crate) View<'v, 'a>);
 
 impl Environment for Rights<'_, '_> {

@@ -1,4 +1,4 @@
-//! Whether attributes fit the types that they are on, and counts are integers.
+//! Checks that attributes fit the types of their declarations, and that counts are integers.
 
 use std::collections::HashMap;
 
@@ -14,7 +14,7 @@ use crate::front::diagnostic::{Diagnostic, quoted};
 use crate::front::source::Span;
 use crate::front::token::Name;
 
-/// Attributes that say how many elements there are.
+/// Attributes that give a number of elements.
 const SIZES: [AttributeName; 6] = [
     AttributeName::SizeIs,
     AttributeName::LengthIs,
@@ -28,12 +28,12 @@ const SIZES: [AttributeName; 6] = [
 const POINTERS: [AttributeName; 3] =
     [AttributeName::Unique, AttributeName::Ref, AttributeName::Ptr];
 
-/// Types of identifiers, which `iid_is` names.
+/// Types of interface identifiers, to which `iid_is` may refer.
 const IDENTIFIERS: [&str; 8] =
     ["GUID", "IID", "REFIID", "REFGUID", "CLSID", "REFCLSID", "LPIID", "UUID"];
 
 impl<'a> Checker<'_, 'a> {
-    /// Checks that attributes of a parameter, a field or a typedef fit its type.
+    /// Checks that the attributes of a parameter, a field or a typedef fit its type.
     pub(super) fn typed(
         &mut self,
         attributes: &'a Attributes,
@@ -65,7 +65,7 @@ impl<'a> Checker<'_, 'a> {
             }
         }
         for name in POINTERS {
-            // An array parameter is passed by a pointer. A function is a pointer as well.
+            // An array parameter is passed by pointer. A function is a pointer as well.
             let fits = pointers > 0
                 || steps.iter().any(|step| matches!(step, Derivation::Function(_)))
                 || levels > 0;
@@ -76,7 +76,7 @@ impl<'a> Checker<'_, 'a> {
         if let Some(attribute) = attributes.find(AttributeName::String) {
             let is_letters = match chain.root {
                 Root::Base(base) => IntegerType::of(base).is_some_and(|of| of.bits <= 16),
-                // Structs of bytes may be strings, for RPC.
+                // RPC allows structs of bytes as strings.
                 Root::Definition(Definition::Struct(_)) => true,
                 _ => false,
             };
@@ -125,8 +125,8 @@ impl<'a> Checker<'_, 'a> {
         );
     }
 
-    /// Checks that each parameter named as a count is an integer, and each parameter named by
-    /// `iid_is` the identifier of an interface.
+    /// Checks that each parameter that is named as a count is an integer, and that each parameter
+    /// that `iid_is` names is an interface identifier.
     pub(super) fn counts(&mut self, parameters: &'a Parameters) {
         let mut types: HashMap<&Name, Counter> = HashMap::new();
         for parameter in &parameters.list {
@@ -164,7 +164,7 @@ impl<'a> Checker<'_, 'a> {
     }
 }
 
-/// A parameter that others may name.
+/// A parameter that attributes of other parameters may name.
 struct Counter {
     pointers: usize,
     kind: Kind,
@@ -178,7 +178,7 @@ enum Kind {
 }
 
 impl Counter {
-    /// Returns the mistake in an expression that has the name of this parameter behind `stars` stars.
+    /// Returns the error in an expression that names this parameter behind `stars` stars.
     fn wrong(&self, stars: usize, is_identifier: bool, name: &Name) -> Option<String> {
         let name = quoted(name);
         match (is_identifier, &self.kind) {
@@ -199,13 +199,13 @@ impl Counter {
     }
 }
 
-/// The name that an expression consists of, and how many `*` stand before it.
+/// Returns the name in an expression and the number of `*` before it.
 fn named(expression: &Expression, stars: usize) -> Option<(&Name, usize)> {
     match &expression.without_parentheses().kind {
         ExpressionKind::Name(name) => Some((name, stars)),
         ExpressionKind::Unary(UnaryOperator::Dereference, inner) => named(inner, stars + 1),
         ExpressionKind::Binary(_, left, right) => {
-            // `n * 2`, `n + 1`: each name by itself would be checked as well, the first is enough.
+            // In `n * 2` and `n + 1`, checking the first name is enough.
             named(left, stars).or_else(|| named(right, stars))
         }
         _ => None,

@@ -1,4 +1,4 @@
-//! Types: their names, their fields, their arms.
+//! Checks types: their names, fields and arms.
 
 use std::collections::HashMap;
 
@@ -16,7 +16,8 @@ impl<'a> Checker<'_, 'a> {
         match &specifier.kind {
             TypeKind::Base(_) => {}
             TypeKind::Named(path) => self.type_path(path),
-            // `interface IFoo *` announces the interface, as `struct foo *` does a struct.
+            // `interface IFoo *` declares the interface in advance, as `struct foo *` declares a
+            // struct.
             TypeKind::Interface(path) => {
                 for argument in &path.arguments {
                     self.type_name(argument);
@@ -123,7 +124,8 @@ impl<'a> Checker<'_, 'a> {
         }
     }
 
-    /// Makes the fields of a struct known to the attributes in it. Each name may be there once.
+    /// Records the fields of a struct, to which its attributes may refer. Each name may appear
+    /// once.
     fn beside(&mut self, fields: impl Iterator<Item = &'a Field>) {
         let mut first: HashMap<&Name, Span> = HashMap::new();
         for field in fields {

@@ -1,4 +1,4 @@
-//! Names that mean nothing in the file where they stand.
+//! Names that no declaration visible in their file explains.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
@@ -15,17 +15,17 @@ use crate::front::source::Span;
 use crate::front::system;
 use crate::front::token::Name;
 
-/// How many missing names the message about an incomplete file lists.
+/// Maximum number of missing names in the message about an incomplete file.
 const LISTED_MAX: usize = 8;
 
-/// A name without a meaning.
+/// An unresolved name.
 #[derive(Clone, Debug)]
 pub(super) struct Unresolved {
     pub(super) name: Sought,
     pub(super) span: Span,
-    /// The namespace around it.
+    /// The enclosing namespace.
     pub(super) namespace: Rc<str>,
-    /// A name nearby that may be meant, as a hint says it.
+    /// A hint that suggests another name.
     pub(super) hint: Option<String>,
     pub(super) severity: Severity,
 }
@@ -36,23 +36,23 @@ impl Unresolved {
     }
 }
 
-/// The sort of declaration that a name is sought for.
+/// The kind of declaration that a name should have.
 #[derive(Clone, Debug)]
 pub(super) enum Sought {
     Type(Path),
     Interface(Path),
     Value(String),
-    /// A parameter or a field, as an attribute names it, or a constant.
+    /// A parameter, a field or a constant that an attribute names.
     Neighbour(String),
 }
 
 impl Checker<'_, '_> {
-    /// Keeps a name for a look at the other files.
+    /// Records an unresolved name, which is looked up in other files later.
     pub(super) fn open(&mut self, name: Sought, span: Span, hint: Option<String>) {
         self.open_as(Severity::Error, name, span, hint);
     }
 
-    /// Keeps a name that would be nice to know, or must be known.
+    /// Records an unresolved name with the severity of its absence.
     pub(super) fn open_as(
         &mut self,
         severity: Severity,
@@ -99,7 +99,8 @@ impl Sought {
     }
 }
 
-/// Looks for the names in all files of whoever imports theirs, and reports those that remain.
+/// Looks up the names in all files that import the file that uses them, and reports the names that
+/// remain unresolved.
 pub(super) fn report(
     program: &Program,
     symbols: &HashMap<UnitId, Symbols<'_>>,
@@ -158,14 +159,14 @@ pub(super) fn report(
     }
 }
 
-/// Whether this is one of the types with type parameters that the Windows Runtime's own compiler
-/// knows without a declaration: the kits' files use them and have none.
+/// Returns whether this is a parameterized type that the Windows Runtime's compiler knows without a
+/// declaration. The files of the kits use these types and don't declare them.
 fn is_parameterized(name: &str) -> bool {
     name.strip_prefix("Windows.Foundation.").is_some_and(|name| PARAMETERIZED.contains(&name))
 }
 
-/// Reports names that the file declares where a macro is defined, once for each macro, and returns
-/// the others.
+/// Reports each macro whose definition would declare some of the names, once per macro. Returns the
+/// remaining names.
 fn without_hidden<'u>(
     hidden: &HashMap<Name, Name>,
     missing: Vec<&'u Unresolved>,
@@ -194,13 +195,13 @@ fn without_hidden<'u>(
     others
 }
 
-/// Says once that names aren't declared in the files that were found, since others weren't.
+/// Creates one warning for names that can't be resolved because other files are missing.
 fn not_checked(missing: &[&Unresolved], why: &str) -> Diagnostic {
     let message = format!("not checked, since {why}: {}", listed(missing),);
     Diagnostic::gap(missing[0].span, message).label("the first one")
 }
 
-/// The first few of some names.
+/// Formats the first few of the names as a list.
 fn listed(missing: &[&Unresolved]) -> String {
     let mut names: Vec<String> = Vec::new();
     for open in missing {
@@ -216,7 +217,7 @@ fn listed(missing: &[&Unresolved]) -> String {
     names.join(", ")
 }
 
-/// A name that may be meant instead, or the file that declares the name.
+/// Suggests a similar name, or the file that declares the name.
 fn suggestion(name: &Sought, view: &View<'_, '_>, comparisons: &mut usize) -> Option<String> {
     let text = name.text();
     let is_type = matches!(name, Sought::Type(_) | Sought::Interface(_));
@@ -240,7 +241,7 @@ fn suggestion(name: &Sought, view: &View<'_, '_>, comparisons: &mut usize) -> Op
     did_you_mean(&text, known)
 }
 
-/// The types with parameters of `Windows.Foundation`.
+/// The parameterized types of `Windows.Foundation`.
 const PARAMETERIZED: [&str; 20] = [
     "AsyncActionProgressHandler",
     "AsyncActionWithProgressCompletedHandler",
@@ -264,7 +265,7 @@ const PARAMETERIZED: [&str; 20] = [
     "TypedEventHandler",
 ];
 
-/// Names of types in C, in C++ and in MIDL 3.0, and what they are called here.
+/// Types of C, C++ and MIDL 3.0, with the corresponding types of IDL.
 const ELSEWHERE: [(&str, &str); 20] = [
     ("bool", "`boolean`, or `BOOL`"),
     ("int8_t", "`__int8`"),

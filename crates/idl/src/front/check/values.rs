@@ -1,4 +1,4 @@
-//! Whether constants have values, and these fit.
+//! Checks constants and their values.
 
 use super::Checker;
 use super::scope::Root;
@@ -9,7 +9,7 @@ use crate::front::diagnostic::{Diagnostic, quoted};
 use crate::front::source::Span;
 use crate::front::token::Name;
 
-/// The names that have values without being declared.
+/// Names that have values without a declaration.
 const PREDEFINED: &[&str] = &["TRUE", "FALSE", "NULL", "true", "false"];
 
 impl<'a> Checker<'_, 'a> {
@@ -51,7 +51,7 @@ impl<'a> Checker<'_, 'a> {
         }
     }
 
-    /// The value of an expression that must be an integer constant, if it can be told.
+    /// Returns the value of an integer constant expression, if it can be computed.
     pub(super) fn integer(&mut self, expression: &'a Expression) -> Option<i128> {
         match self.value(expression)? {
             Value::Integer(integer) => Some(integer.value),
@@ -69,7 +69,8 @@ impl<'a> Checker<'_, 'a> {
         }
     }
 
-    /// The value of a constant expression, if it can be told. Says what is wrong with it.
+    /// Returns the value of a constant expression, if it can be computed. Reports errors in the
+    /// expression.
     pub(super) fn value(&mut self, expression: &'a Expression) -> Option<Value> {
         self.cast_types(expression);
         let mut unknown = Vec::new();
@@ -101,7 +102,7 @@ impl<'a> Checker<'_, 'a> {
         }
     }
 
-    /// The length of an array.
+    /// Checks the length of an array.
     pub(super) fn length(&mut self, expression: &'a Expression) {
         if let Some(length) = self.integer(expression)
             && length < 0
@@ -116,7 +117,7 @@ impl<'a> Checker<'_, 'a> {
     }
 }
 
-/// Passes each name in an expression that stands for a value.
+/// Calls `pass` for each name of a value in an expression.
 pub(super) fn names<'e>(expression: &'e Expression, pass: &mut dyn FnMut(&'e Name, Span)) {
     match &expression.kind {
         ExpressionKind::Name(name) => pass(name, expression.span),
@@ -134,7 +135,8 @@ pub(super) fn names<'e>(expression: &'e Expression, pass: &mut dyn FnMut(&'e Nam
             names(then, pass);
             names(otherwise, pass);
         }
-        // What is called is a macro of the C header, and its arguments are that macro's affair.
+        // A call in an expression is a call of a macro of the C header, which interprets its
+        // arguments itself.
         ExpressionKind::Call(..)
         | ExpressionKind::Number(_)
         | ExpressionKind::String { .. }

@@ -1,4 +1,4 @@
-//! `[in, size_is(n)]`.
+//! Parses attributes: `[in, size_is(n)]`.
 
 use super::{Parsed, Parser, Reported};
 use crate::front::ast::{
@@ -8,11 +8,12 @@ use crate::front::diagnostic::{Diagnostic, quoted};
 use crate::front::limits::ATTRIBUTES_MAX;
 use crate::front::token::{Punctuation, TokenKind, Uuid};
 
-/// How many tokens a list of attributes is looked through for its end: few have a tenth.
+/// Maximum number of tokens that are searched for the end of an attribute list. Few lists have a
+/// tenth of it.
 const LOOKED_AHEAD_MAX: usize = 256;
 
 impl Parser<'_> {
-    /// Reads the attributes that stand here, if any do.
+    /// Parses the attributes at the current position, if any.
     pub(super) fn attributes(&mut self) -> Attributes {
         let mut attributes = Attributes::default();
         while self.is(Punctuation::BracketOpen) {
@@ -27,7 +28,7 @@ impl Parser<'_> {
             }
             attributes.extend(list);
             if !self.eat(Punctuation::BracketClose) {
-                // A brace in its place, where no block can end.
+                // A brace was written instead of a bracket. No block can end here.
                 let is_brace = self.is(Punctuation::BraceClose) && !self.token().starts_line;
                 self.report(
                     Diagnostic::error(self.span(), "expected `]` at the end of the attributes")
@@ -67,8 +68,8 @@ impl Parser<'_> {
                 continue;
             }
             self.unexpected("`,` or `]` after an attribute");
-            // Where an attribute follows, only the comma is missing; where another word does and
-            // no bracket closes the list, the bracket.
+            // If another attribute follows, only the comma is missing. If another word follows and
+            // no bracket closes the list, the bracket is missing.
             match self.peek().word() {
                 Some(word) if AttributeName::parse(word).is_some() => {}
                 Some(_) if !self.list_closes() => return,
@@ -78,8 +79,8 @@ impl Parser<'_> {
         }
     }
 
-    /// Whether the attribute read last can't do without arguments and has none, so that what
-    /// follows it may be meant to be these.
+    /// Returns whether the last attribute requires arguments and has none, so that the following
+    /// tokens are probably its arguments.
     fn takes_arguments(&self, last: Option<&Attribute>) -> bool {
         let Some(Attribute { known: Some(known), arguments, .. }) = last else { return false };
         let follows = match self.peek() {
@@ -93,8 +94,8 @@ impl Parser<'_> {
         follows && arguments.is_empty() && known.shape().counts().0 > 0 && self.list_closes()
     }
 
-    /// Says where the arguments belong that stand here, skips them, and forgets their attribute,
-    /// of which nothing else is to be said then.
+    /// Reports that the arguments at the current position need parentheses and skips them. The
+    /// attribute is dropped, so that its missing arguments aren't reported again.
     fn arguments_without_parentheses(&mut self, list: &mut Vec<Attribute>) {
         let Some(attribute) = list.pop() else { return };
         let name = &attribute.name.name;
@@ -103,7 +104,7 @@ impl Parser<'_> {
         self.skip_to(&[Punctuation::Comma, Punctuation::BracketClose]);
     }
 
-    /// Whether a bracket closes the attributes before what can't be among them.
+    /// Returns whether a bracket closes the attributes before a token that can't be part of them.
     fn list_closes(&self) -> bool {
         let mut open = 0_usize;
         for token in self.tokens[self.at..].iter().take(LOOKED_AHEAD_MAX) {
@@ -146,7 +147,7 @@ impl Parser<'_> {
         Ok(Attribute { name, known, arguments, span: self.since(start) })
     }
 
-    /// Reads what stands between an attribute's parentheses.
+    /// Parses the arguments between an attribute's parentheses.
     fn arguments(&mut self, shape: Option<Shape>, arguments: &mut Vec<Argument>) -> Parsed<()> {
         match shape {
             Some(Shape::Uuid) => arguments.push(Argument::Value(self.uuid()?)),
@@ -180,7 +181,7 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// Reads a UUID, bare, in braces or in a string.
+    /// Parses a UUID, either bare, in braces or in a string.
     pub(super) fn uuid(&mut self) -> Parsed<Expression> {
         let start = self.span();
         let braced = self.eat(Punctuation::BraceOpen);
@@ -203,7 +204,8 @@ impl Parser<'_> {
                 Diagnostic::error(written, "this isn't a UUID")
                     .hint("a UUID has 8, 4, 4, 4 and 12 hexadecimal digits, joined by `-`"),
             );
-            // It is none, but there was to be one: that it is missing needn't be said.
+            // The UUID is malformed. An empty one takes its place, so that it isn't reported as
+            // missing.
             return Ok(Expression { kind: ExpressionKind::Uuid(Uuid(0)), span: written });
         };
         self.bump();

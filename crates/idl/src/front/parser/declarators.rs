@@ -1,4 +1,4 @@
-//! Declarators: the name of what is declared, and the pointers, arrays and parameters about it.
+//! Parses declarators: a name with its pointers, arrays and parameters.
 
 use super::{Parsed, Parser, Reported};
 use crate::front::ast::{
@@ -8,7 +8,7 @@ use crate::front::diagnostic::Diagnostic;
 use crate::front::limits::DERIVATIONS_MAX;
 use crate::front::token::{Punctuation, TokenKind};
 
-/// Words that say how a function is called.
+/// Calling conventions.
 const CONVENTIONS: &[&str] = &[
     "__stdcall",
     "_stdcall",
@@ -27,7 +27,7 @@ const CONVENTIONS: &[&str] = &[
 ];
 
 impl Parser<'_> {
-    /// Reads one declarator, with its bits if it has some. All of it may be absent.
+    /// Parses one declarator, with the width if it is a bit field. All parts may be absent.
     pub(super) fn declarator(&mut self) -> Parsed<Declarator> {
         let start = self.span();
         let mut derivations = Vec::new();
@@ -40,7 +40,7 @@ impl Parser<'_> {
         Ok(Declarator { name, derivations, bits, span })
     }
 
-    /// Reads declarators of one type, each with a name.
+    /// Parses declarators of one type, each with a name.
     pub(super) fn declarators(&mut self) -> Parsed<Vec<Declarator>> {
         let mut declarators = Vec::new();
         loop {
@@ -55,7 +55,8 @@ impl Parser<'_> {
         }
     }
 
-    /// Reads pointers, then what they are about, and adds its derivations from the outside in.
+    /// Parses the pointers before a declarator and the declarator itself. Appends the derivations
+    /// from the outside in.
     fn derived(&mut self, derivations: &mut Vec<Derivation>) -> Parsed<Option<Identifier>> {
         let mut pointers = Vec::new();
         loop {
@@ -63,7 +64,7 @@ impl Parser<'_> {
                 let name = self.names.intern(word);
                 self.convention = Some(Identifier { name, span: self.bump().span });
             } else if matches!(self.peek().word(), Some("const" | "volatile")) {
-                // Of the type, as in `typedef struct S {…} S, const *PCS;`.
+                // Qualifiers of the type, as in `typedef struct S {…} S, const *PCS;`.
                 self.qualifiers();
             } else if self.eat(Punctuation::Star) {
                 pointers.push(Derivation::Pointer { is_const: self.qualifiers() });
@@ -103,8 +104,8 @@ impl Parser<'_> {
         Ok(name)
     }
 
-    /// Whether the parenthesis that stands here encloses a part of the declarator, and not the
-    /// parameters of a function without a name.
+    /// Returns whether the parenthesis at the current position encloses a part of the declarator,
+    /// rather than the parameters of an unnamed function.
     fn is_inner_declarator(&self) -> bool {
         match self.peek_at(1) {
             TokenKind::Punctuation(Punctuation::Star | Punctuation::ParenOpen) => true,
@@ -116,8 +117,8 @@ impl Parser<'_> {
         }
     }
 
-    /// Whether the bracket that stands here opens the attributes of the next declaration, since
-    /// the semicolon or the comma after this one is missing.
+    /// Returns whether the bracket at the current position opens the attributes of the next
+    /// declaration, because a semicolon or a comma is missing.
     fn starts_attributes(&self) -> bool {
         let is_attribute =
             self.peek_at(1).word().is_some_and(|word| AttributeName::parse(word).is_some());
@@ -147,7 +148,7 @@ impl Parser<'_> {
         Ok(bounds)
     }
 
-    /// Reads `(…)`. Of a parameter that can't be read, the rest is skipped.
+    /// Parses `(…)`. If a parameter can't be parsed, the rest of it is skipped.
     fn parameters(&mut self) -> Parsed<Parameters> {
         let opening = self.span();
         let convention = self.convention.take();
@@ -190,7 +191,7 @@ impl Parser<'_> {
         Ok(parameters)
     }
 
-    /// Says what is wrong behind a parameter that neither a comma nor a parenthesis follows.
+    /// Reports an unexpected token after a parameter.
     fn after_parameter(&mut self) {
         if self.is(Punctuation::And) {
             let message = "expected `,` or `)` after a parameter, found `&`";
@@ -201,7 +202,8 @@ impl Parser<'_> {
         self.unexpected("`,` or `)` after a parameter");
     }
 
-    /// Whether a method begins here on a line of its own: the parameters before it have no end.
+    /// Returns whether a method starts here on a line of its own, so that the closing parenthesis
+    /// of the previous one is missing.
     fn starts_method(&self) -> bool {
         self.token().starts_line
             && self.peek().word().is_some()

@@ -1,4 +1,4 @@
-//! Expressions, with C's precedence.
+//! Parses expressions with the precedence of C.
 
 use super::{Parsed, Parser};
 use crate::front::ast::{BinaryOperator, Expression, ExpressionKind, TypeName, UnaryOperator};
@@ -8,7 +8,7 @@ use crate::front::source::Span;
 use crate::front::token::{Punctuation, TokenKind};
 
 impl Parser<'_> {
-    /// Reads an expression without commas.
+    /// Parses an expression without the comma operator.
     pub(crate) fn expression(&mut self) -> Parsed<Expression> {
         let outer = std::mem::take(&mut self.operators);
         let expression = self.conditional();
@@ -16,7 +16,7 @@ impl Parser<'_> {
         expression
     }
 
-    /// Reads an expression that must be all there is.
+    /// Parses an expression up to the end of the tokens.
     pub(crate) fn whole_expression(&mut self) -> Parsed<Expression> {
         let expression = self.expression()?;
         match self.peek() {
@@ -44,7 +44,7 @@ impl Parser<'_> {
         })
     }
 
-    /// Reads operands joined by operators that bind at least as tightly as `precedence`.
+    /// Parses operands and operators that bind at least as tightly as `precedence`.
     fn binary(&mut self, precedence: u8) -> Parsed<Expression> {
         let mut left = self.unary()?;
         while let TokenKind::Punctuation(punctuation) = *self.peek() {
@@ -167,8 +167,9 @@ impl Parser<'_> {
         Ok(Expression { kind, span: start })
     }
 
-    /// Whether the parenthesis that stands here encloses the type of a cast. Without knowing
-    /// the types, `(a) - b` is taken for a difference; the evaluation knows better.
+    /// Returns whether the parenthesis at the current position encloses the type of a cast. The
+    /// parser doesn't know the types and takes `(a) - b` for a subtraction; the evaluation corrects
+    /// this.
     fn is_cast(&self) -> bool {
         let Some(first) = self.peek_at(1).word() else { return false };
         if super::types::is_type_word(first) {
@@ -209,7 +210,7 @@ fn unary_operator(punctuation: Punctuation) -> Option<UnaryOperator> {
     })
 }
 
-/// The operator, and how tightly it binds.
+/// Returns the operator and its precedence.
 fn binary_operator(punctuation: Punctuation) -> Option<(BinaryOperator, u8)> {
     Some(match punctuation {
         Punctuation::OrOr => (BinaryOperator::Or, 1),

@@ -1,4 +1,4 @@
-//! Interfaces, their methods, and dispatch interfaces.
+//! Parses interfaces, their methods, and dispinterfaces.
 
 use super::items::method;
 use super::{Parsed, Parser};
@@ -11,7 +11,7 @@ use crate::front::limits::TYPE_PARAMETERS_MAX;
 use crate::front::token::Punctuation;
 
 impl Parser<'_> {
-    /// Reads an interface from its keyword on.
+    /// Parses an interface, starting at its keyword.
     pub(super) fn interface(&mut self, attributes: Attributes) -> Parsed<Interface> {
         self.bump();
         let name = self.identifier("the name of the interface")?;
@@ -28,7 +28,7 @@ impl Parser<'_> {
             return Ok(interface);
         }
         if self.eat(Punctuation::Colon) {
-            // Without it the interface is still there.
+            // If the name is missing, the rest of the interface is still parsed.
             interface.base = self.path("the name of an interface to derive from").ok();
             while self.eat(Punctuation::Comma) {
                 interface.requires.push(self.path("the name of an interface")?);
@@ -47,12 +47,12 @@ impl Parser<'_> {
         Ok(interface)
     }
 
-    /// Reads a delegate from its keyword on.
+    /// Parses a delegate, starting at its keyword.
     pub(super) fn delegate(&mut self, attributes: Attributes) -> Parsed<Delegate> {
         let start = self.span();
         self.bump();
         let returns = self.type_specifier()?;
-        // `HRESULT Handler<T>(…)`: the type parameters stand inside what else is a declarator.
+        // In `HRESULT Handler<T>(…)`, the type parameters are in the middle of the declarator.
         let has_type_parameters = self.peek_at(1).is(Punctuation::Less);
         let name = if has_type_parameters { Some(self.identifier("a name")?) } else { None };
         let type_parameters = self.type_parameters()?;
@@ -66,7 +66,7 @@ impl Parser<'_> {
         Ok(Delegate { attributes, type_parameters, method })
     }
 
-    /// Reads a dispinterface from its keyword on.
+    /// Parses a dispinterface, starting at its keyword.
     pub(super) fn dispatch_interface(
         &mut self,
         attributes: Attributes,
@@ -84,7 +84,7 @@ impl Parser<'_> {
         Ok(DispatchInterface { attributes, name, members: Some(members) })
     }
 
-    /// Reads a member, or the title of a section, which is none.
+    /// Parses a member. Returns `None` for the title of a section.
     fn dispatch_member(&mut self, in_properties: &mut bool) -> Parsed<Option<DispatchMember>> {
         for (title, is_properties) in [("properties", true), ("methods", false)] {
             if self.is_word(title) && self.peek_at(1).is(Punctuation::Colon) {
@@ -134,7 +134,7 @@ impl Parser<'_> {
         })
     }
 
-    /// Reads `<K, V>`, if it stands here.
+    /// Parses `<K, V>`, if present.
     fn type_parameters(&mut self) -> Parsed<Vec<Identifier>> {
         let mut names = Vec::new();
         if self.eat(Punctuation::Less) {

@@ -1,4 +1,4 @@
-//! The declarations of a file.
+//! Parses the declarations of a file.
 
 use super::{Parsed, Parser, Reported};
 use crate::front::ast::{
@@ -35,16 +35,16 @@ const KEYWORDS: &[&str] = &[
     "volatile",
 ];
 
-/// Words before a type that say nothing of it.
+/// Storage classes, which IDL ignores.
 const STORAGE: &[&str] = &["extern", "static", "inline", "__inline", "register"];
 
 impl<'t> Parser<'t> {
-    /// Reads declarations up to a closing brace, which it leaves, or to the end of the file.
+    /// Parses declarations up to a closing brace, which isn't consumed, or to the end of the file.
     pub(super) fn items(&mut self, items: &mut Vec<Item>) {
         self.block(items, Self::item);
     }
 
-    /// Reads one declaration, with its attributes.
+    /// Parses one declaration with its attributes.
     pub(super) fn item(&mut self) -> Parsed<Item> {
         let start = self.span();
         if let Some(item) = self.item_without_attributes()? {
@@ -54,7 +54,7 @@ impl<'t> Parser<'t> {
         self.item_with(attributes, start)
     }
 
-    /// Reads the rest of a declaration that has these attributes.
+    /// Parses the rest of a declaration after its attributes.
     pub(super) fn item_with(&mut self, attributes: Attributes, start: Span) -> Parsed<Item> {
         let follows = self.peek_at(1);
         match self.keyword()? {
@@ -70,7 +70,7 @@ impl<'t> Parser<'t> {
             "module" if names_block(follows) => Ok(Item::Module(self.module(attributes)?)),
             "namespace" if names_block(follows) => Ok(Item::Namespace(self.namespace()?)),
             "apicontract" => Ok(Item::ApiContract(self.api_contract(attributes)?)),
-            // It is announced as a class is, by its name alone.
+            // `delegate name;` is a forward declaration, which has the form of a class's.
             "delegate" if self.peek_at(2).is(Punctuation::Semicolon) => {
                 Ok(Item::RuntimeClass(self.class(attributes, "a delegate")?))
             }
@@ -80,7 +80,8 @@ impl<'t> Parser<'t> {
         }
     }
 
-    /// The word that stands here, or the keyword that was meant by it, which is said.
+    /// Returns the word at the current position. If the word is a misspelled keyword, reports an
+    /// error and returns the keyword.
     fn keyword(&mut self) -> Parsed<&'t str> {
         let word = self.peek().word().unwrap_or_default();
         if KEYWORDS.contains(&word) || !self.is_no_declaration() {
@@ -96,8 +97,8 @@ impl<'t> Parser<'t> {
         Ok(meant)
     }
 
-    /// Whether the word that stands here can't be a type at the beginning of a declaration: what
-    /// follows is more than a name and what belongs to it.
+    /// Returns whether the word at the current position can't be the type at the beginning of a
+    /// declaration, because the following tokens don't form a declarator.
     fn is_no_declaration(&self) -> bool {
         match self.peek_at(1) {
             TokenKind::String { .. } => true,
@@ -113,7 +114,7 @@ impl<'t> Parser<'t> {
         }
     }
 
-    /// Reads a declaration of those that have no attributes, if one stands here.
+    /// Parses a declaration of a kind that has no attributes, if there is one.
     fn item_without_attributes(&mut self) -> Parsed<Option<Item>> {
         let opens = self.peek_at(1).is(Punctuation::ParenOpen);
         let item = match self.peek().word().unwrap_or_default() {
@@ -144,7 +145,7 @@ impl<'t> Parser<'t> {
                 break;
             }
         }
-        // The files are wanted even where the semicolon isn't there.
+        // The files are imported even if the semicolon is missing.
         let _ = self.semicolon("after an import");
         Ok(Item::Import(imports))
     }
@@ -157,7 +158,7 @@ impl<'t> Parser<'t> {
         Ok(Item::CppQuote(CppQuote { keyword, text }))
     }
 
-    /// Skips `midl_pragma warning(disable: 2468)`, which is one line.
+    /// Skips `midl_pragma warning(disable: 2468)`, which ends with the line.
     fn midl_pragma(&mut self) -> Item {
         let keyword = Identifier { name: self.names.intern("midl_pragma"), span: self.span() };
         self.bump();
@@ -172,8 +173,8 @@ impl<'t> Parser<'t> {
         Item::CppQuote(CppQuote { keyword, text })
     }
 
-    /// Whether the name and the parentheses that stand here are all there is: a declaration that
-    /// begins so goes on, with parameters or a name.
+    /// Returns whether the current name and its parentheses are a complete macro call. A
+    /// declaration that begins the same way continues with parameters or a name.
     fn is_macro_call(&self) -> bool {
         let rest = &self.tokens[self.at + 1..];
         let mut open = 0_usize;
@@ -193,7 +194,7 @@ impl<'t> Parser<'t> {
         false
     }
 
-    /// Skips the call of a macro that nothing defines.
+    /// Skips the call of an undefined macro.
     fn macro_call(&mut self) -> Item {
         let keyword = Identifier { name: self.names.intern("macro"), span: self.span() };
         if !self.lacks_macros {
@@ -276,8 +277,8 @@ impl<'t> Parser<'t> {
         Ok(Item::Typedef(Typedef { attributes, specifier, declarators }))
     }
 
-    /// Reads what starts with a type: a constant, a function, a variable, or the definition of
-    /// the type alone.
+    /// Parses a declaration that begins with a type: a constant, a function, a variable or a type
+    /// definition.
     fn constant_or_function(&mut self, attributes: Attributes, start: Span) -> Parsed<Item> {
         while self.peek().word().is_some_and(|word| STORAGE.contains(&word)) {
             self.bump();
@@ -313,8 +314,8 @@ impl<'t> Parser<'t> {
         Ok(Item::Variable(specifier, declarators))
     }
 
-    /// Whether `interface`, which stands here, declares one and isn't just the beginning of a
-    /// type, as in `interface IFoo *create();`.
+    /// Returns whether the keyword `interface` at the current position begins a declaration, rather
+    /// than a type as in `interface IFoo *create();`.
     fn is_interface_declaration(&self) -> bool {
         !matches!(self.peek_at(2), TokenKind::Punctuation(Punctuation::Star))
             && !matches!(self.peek_at(2), TokenKind::Identifier(word) if &**word != "requires")
@@ -330,17 +331,18 @@ impl<'t> Parser<'t> {
     }
 }
 
-/// Whether a name is written as macros' are.
+/// Returns whether a name has the form of a macro name.
 fn is_macro_name(name: &str) -> bool {
     name.len() > 2 && !name.bytes().any(|byte| byte.is_ascii_lowercase())
 }
 
-/// Whether a token after `library` and such is the name of one: these words are names as well.
+/// Returns whether the token after a word such as `library` is a name, so that the word is a
+/// keyword. These words can also be names.
 fn names_block(follows: &TokenKind) -> bool {
     matches!(follows, TokenKind::Identifier(_))
 }
 
-/// Makes a method of a declarator whose outermost derivation is a parameter list.
+/// Converts a declarator whose outermost derivation is a parameter list to a method.
 pub(super) fn method(
     attributes: Attributes,
     returns: TypeSpecifier,

@@ -1,4 +1,4 @@
-//! Libraries, classes, modules and contracts.
+//! Parses libraries, classes, modules and contracts.
 
 use super::{Parsed, Parser, Reported};
 use crate::front::ast::{
@@ -8,7 +8,7 @@ use crate::front::diagnostic::Diagnostic;
 use crate::front::token::{Punctuation, TokenKind};
 
 impl Parser<'_> {
-    /// Reads a library from its keyword on.
+    /// Parses a library, starting at its keyword.
     pub(super) fn library(&mut self, attributes: Attributes) -> Parsed<Library> {
         self.bump();
         let name = self.identifier("the name of the library")?;
@@ -17,7 +17,7 @@ impl Parser<'_> {
         Ok(Library { attributes, name, items })
     }
 
-    /// Reads `importlib("file");`.
+    /// Parses `importlib("file");`.
     pub(super) fn import_library(&mut self) -> Parsed<ImportLibrary> {
         self.bump();
         self.bump();
@@ -28,7 +28,7 @@ impl Parser<'_> {
         Ok(ImportLibrary { file, span })
     }
 
-    /// Reads a coclass or a runtimeclass from its keyword on.
+    /// Parses a coclass or a runtimeclass, starting at its keyword.
     pub(super) fn class(&mut self, attributes: Attributes, what: &str) -> Parsed<Class> {
         self.bump();
         let name = self.identifier("the name of the class")?;
@@ -53,7 +53,7 @@ impl Parser<'_> {
         Ok(class)
     }
 
-    /// Reads an interface of a class. What else stands there is complained of once.
+    /// Parses an interface of a class. Anything else is reported once per class.
     fn class_item(&mut self, complained: &mut bool) -> Parsed<ClassItem> {
         let attributes = self.attributes();
         let is_dispatch = self.eat_word("dispinterface");
@@ -78,7 +78,7 @@ impl Parser<'_> {
         self.report(Diagnostic::error(self.span(), message).hint(hint))
     }
 
-    /// Reads a module from its keyword on.
+    /// Parses a module, starting at its keyword.
     pub(super) fn module(&mut self, attributes: Attributes) -> Parsed<Module> {
         self.bump();
         let name = self.identifier("the name of the module")?;
@@ -90,7 +90,7 @@ impl Parser<'_> {
         Ok(Module { attributes, name, items })
     }
 
-    /// Reads an apicontract from its keyword on.
+    /// Parses an apicontract, starting at its keyword.
     pub(super) fn api_contract(&mut self, attributes: Attributes) -> Parsed<ApiContract> {
         self.bump();
         let name = self.identifier("the name of the contract")?;

@@ -1,9 +1,9 @@
-//! Going on after a mistake: what is skipped, so that the next thing is read.
+//! Error recovery: decides which tokens are skipped after an error.
 
 use super::Parser;
 use crate::front::token::{Punctuation, TokenKind};
 
-/// Words that start a declaration when they start a line.
+/// Words that start a declaration if they are at the start of a line.
 const STARTERS: &[&str] = &[
     "apicontract",
     "coclass",
@@ -22,13 +22,14 @@ const STARTERS: &[&str] = &[
 ];
 
 impl Parser<'_> {
-    /// Whether a string without an end was just read: what seems to be missing is in it.
+    /// Returns whether the previous token is an unterminated string, which has probably swallowed
+    /// the tokens that seem to be missing.
     pub(super) fn previous_is_flawed(&self) -> bool {
         self.at > 0 && self.tokens[self.at - 1].flawed
     }
 
-    /// Skips the rest of the declaration that began there: through its `;` or its closing brace, or up to what can
-    /// only be the next one or the end of the block.
+    /// Skips the rest of the declaration that began at `start`. Stops after its `;` or its closing
+    /// brace, before a token that can only begin the next declaration, or at the end of the block.
     pub(super) fn skip_declaration(&mut self, start: usize) {
         let mut braces = 0_usize;
         let mut parens = self.open_parens(start);
@@ -63,7 +64,7 @@ impl Parser<'_> {
         }
     }
 
-    /// How many parentheses are open here that were opened since that place.
+    /// Returns the number of parentheses that were opened since a position and are still open.
     fn open_parens(&self, since: usize) -> usize {
         self.tokens[since..self.at].iter().fold(0, |open: usize, token| match token.kind {
             TokenKind::Punctuation(Punctuation::ParenOpen) => open + 1,
@@ -72,7 +73,8 @@ impl Parser<'_> {
         })
     }
 
-    /// Skips to one of these punctuations, past whole brackets, or to what ends a declaration.
+    /// Skips to one of these punctuations outside of nested brackets, or to the end of the
+    /// declaration.
     pub(super) fn skip_to(&mut self, ends: &[Punctuation]) {
         let mut brackets = 0_usize;
         loop {

@@ -3,7 +3,7 @@ use crate::front::ast::*;
 use crate::front::lexer;
 use crate::front::token::Uuid;
 
-/// What a text is read as, and what is wrong with it.
+/// Parses a text and returns its declarations and the error messages.
 fn read(text: &str) -> (Vec<Item>, Vec<String>) {
     let mut names = Names::default();
     let mut diagnostics = Diagnostics::default();
@@ -20,7 +20,7 @@ fn items(text: &str) -> Vec<Item> {
     items
 }
 
-/// The only declaration of a text.
+/// Parses a text that has a single declaration of this kind.
 macro_rules! item {
     ($text:expr, $variant:ident) => {
         match items($text).remove(0) {
@@ -30,7 +30,7 @@ macro_rules! item {
     };
 }
 
-/// What a declarator makes of its type, in letters: pointer, array, function.
+/// Formats derivations as one letter each: pointer, array, function.
 fn letters(derivations: &[Derivation]) -> String {
     let letter = |derivation: &Derivation| match derivation {
         Derivation::Pointer { is_const: false } => "p",
@@ -43,7 +43,7 @@ fn letters(derivations: &[Derivation]) -> String {
     derivations.iter().map(letter).collect()
 }
 
-/// The base type that words spell.
+/// Returns the base type for a sequence of words.
 fn base(words: &str) -> BaseType {
     match item!(&format!("typedef {words} name;"), Typedef).specifier.kind {
         TypeKind::Base(base) => base,
@@ -51,7 +51,7 @@ fn base(words: &str) -> BaseType {
     }
 }
 
-/// An expression, fully parenthesized.
+/// Formats an expression with all parentheses.
 fn grouped(text: &str) -> String {
     fn write(expression: &Expression) -> String {
         match &expression.kind {

@@ -1,4 +1,4 @@
-//! Types: base types and their many spellings, structs, unions, enums, names.
+//! Parses types: base types and their spellings, structs, unions, enums and names.
 
 use super::{Parsed, Parser};
 use crate::front::ast::{
@@ -8,7 +8,7 @@ use crate::front::ast::{
 use crate::front::diagnostic::Diagnostic;
 use crate::front::token::{Punctuation, TokenKind};
 
-/// Words of which base types are made.
+/// Words of base types.
 const BASE_WORDS: &[&str] = &[
     "unsigned",
     "signed",
@@ -35,17 +35,17 @@ const BASE_WORDS: &[&str] = &[
     "error_status_t",
 ];
 
-/// Words that say something of a type without being one.
+/// Qualifiers, which aren't types themselves.
 const QUALIFIERS: &[&str] = &["const", "volatile", "__unaligned", "__RPC_FAR", "__far", "_far"];
 
-/// Whether a word can only be the beginning of a type.
+/// Returns whether a word can only be the beginning of a type.
 pub(super) fn is_type_word(word: &str) -> bool {
     BASE_WORDS.contains(&word)
         || matches!(word, "const" | "struct" | "union" | "enum" | "interface")
 }
 
 impl Parser<'_> {
-    /// Reads the type at the root of a declaration.
+    /// Parses the type at the beginning of a declaration.
     pub(super) fn type_specifier(&mut self) -> Parsed<TypeSpecifier> {
         let start = self.span();
         let mut is_const = self.qualifiers();
@@ -80,7 +80,7 @@ impl Parser<'_> {
         Ok(TypeSpecifier { kind, is_const, span: self.since(start) })
     }
 
-    /// Reads a type without a name for a thing of that type.
+    /// Parses a type without a declared name.
     pub(super) fn type_name(&mut self) -> Parsed<TypeName> {
         let specifier = Box::new(self.nested(Self::type_specifier)?);
         let declarator = self.declarator()?;
@@ -92,7 +92,7 @@ impl Parser<'_> {
         Ok(TypeName { specifier, derivations: declarator.derivations })
     }
 
-    /// Reads a name with its qualification and the types between its angle brackets.
+    /// Parses a name with its qualification and type arguments.
     pub(super) fn path(&mut self, what: &str) -> Parsed<Path> {
         let start = self.span();
         let mut segments = vec![self.identifier(what)?];
@@ -124,7 +124,7 @@ impl Parser<'_> {
         self.expect(Punctuation::Greater, "after the type arguments")
     }
 
-    /// Skips qualifiers, and says whether `const` was among them.
+    /// Skips qualifiers. Returns whether `const` is one of them.
     pub(super) fn qualifiers(&mut self) -> bool {
         let mut is_const = false;
         while let Some(word) = self.peek().word() {
@@ -132,7 +132,7 @@ impl Parser<'_> {
                 self.declspec();
                 continue;
             }
-            // These were words of 16-bit compilers, and are names as well.
+            // These were keywords of 16-bit compilers. They may also be names.
             let is_old = matches!(word, "far" | "near") && self.peek_at(1).is(Punctuation::Star);
             if !is_old && !QUALIFIERS.contains(&word) {
                 break;
@@ -143,7 +143,7 @@ impl Parser<'_> {
         is_const
     }
 
-    /// Reads `__declspec(…)`. Only an alignment is kept: the rest is for a C++ compiler.
+    /// Parses `__declspec(…)`. Only an alignment is kept; all else is meant for C++ compilers.
     fn declspec(&mut self) {
         let start = self.span();
         self.bump();
@@ -171,7 +171,7 @@ impl Parser<'_> {
         self.eat(Punctuation::ParenClose);
     }
 
-    /// Reads the words of a base type, as many as go together, and whether `const` is between.
+    /// Parses the words of a base type. Returns the type and whether `const` is among the words.
     fn base_type(&mut self) -> (BaseType, bool) {
         let mut words: Vec<&str> = Vec::new();
         let mut is_const = false;
@@ -223,7 +223,7 @@ impl Parser<'_> {
         Ok(UnionType { attributes, tag, switch, arms })
     }
 
-    /// Reads `(type name) name`, which follows `switch`.
+    /// Parses `(type name) name` after `switch`.
     fn switch(&mut self) -> Parsed<Switch> {
         self.expect(Punctuation::ParenOpen, "after `switch`")?;
         let specifier = Box::new(self.nested(Self::type_specifier)?);
@@ -259,7 +259,7 @@ impl Parser<'_> {
             }
             if !self.eat(Punctuation::Comma) && !self.is(Punctuation::BraceClose) {
                 self.unexpected("`,` or `}` after an enumerator");
-                // Where only a comma is missing, a name follows.
+                // If a name follows, only a comma is missing.
                 if !matches!(self.peek(), TokenKind::Identifier(_)) {
                     self.skip_to(&[Punctuation::Comma]);
                     if !self.eat(Punctuation::Comma) {
@@ -353,7 +353,7 @@ impl Parser<'_> {
     }
 }
 
-/// Whether a word can follow the words of a base type read so far as one of them.
+/// Returns whether a word can continue the words of a base type.
 fn goes_on(words: &[&str], word: &str) -> bool {
     let count = |of: &str| words.iter().filter(|word| **word == of).count();
     let has = |of: &str| count(of) > 0;
@@ -373,7 +373,7 @@ fn goes_on(words: &[&str], word: &str) -> bool {
     }
 }
 
-/// The base type that the words spell. In IDL a `long` has 32 bits, everywhere.
+/// Returns the base type for a sequence of words. In IDL, `long` has 32 bits on all platforms.
 fn base_type(words: &[&str]) -> BaseType {
     let has = |of: &str| words.contains(&of);
     let unsigned = has("unsigned");

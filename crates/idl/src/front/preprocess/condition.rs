@@ -1,4 +1,4 @@
-//! The conditions of `#if`, and skipping what they leave out.
+//! Evaluates the conditions of `#if` and skips groups.
 
 use super::Preprocessor;
 use crate::front::ast::TypeName;
@@ -8,16 +8,17 @@ use crate::front::parser::Parser;
 use crate::front::source::Span;
 use crate::front::token::{Name, Punctuation, Token, TokenKind};
 
-/// Where the skipping of a group ended.
+/// The place at which a skipped group ended.
 pub(super) enum Skipped {
-    /// At a directive of the same `#if`: its word, and where its `#` stands.
+    /// A directive of the same `#if`: its word, and the position of its `#`.
     To(String, Span),
-    /// At the end of the file.
+    /// The end of the file.
     Everything,
 }
 
 impl Preprocessor<'_> {
-    /// Whether an `#if`, `#ifdef` or `#ifndef` holds. One that can't be told doesn't.
+    /// Returns whether the condition of an `#if`, `#ifdef` or `#ifndef` holds. An invalid condition
+    /// doesn't.
     pub(super) fn condition(&mut self, word: &str, at: Span, rest: &[Token]) -> bool {
         self.hiding = None;
         if word == "if" {
@@ -39,7 +40,7 @@ impl Preprocessor<'_> {
         is_defined == (word == "ifdef")
     }
 
-    /// Skips a group: nothing in it counts but the directives that nest.
+    /// Skips a group. Only nested conditional directives are interpreted.
     pub(super) fn skip_group(&mut self) -> Skipped {
         let Some(input) = self.inputs.last_mut() else { return Skipped::Everything };
         let hiding = self.hiding.take();
@@ -96,7 +97,7 @@ impl Preprocessor<'_> {
         }
     }
 
-    /// Puts 1 or 0 for each `defined name` and `defined(name)`.
+    /// Replaces each `defined name` and `defined(name)` with 1 or 0.
     fn resolve_defined(&mut self, tokens: &[Token]) -> Vec<Token> {
         let mut resolved = Vec::with_capacity(tokens.len());
         let mut rest = tokens;
@@ -131,8 +132,8 @@ impl Preprocessor<'_> {
     }
 }
 
-/// Whether a token can follow a name where the name is declared. A type that is used is followed by
-/// another name or a pointer.
+/// Returns whether a token can follow the name in a declaration. If the name were used as a type,
+/// another name or a pointer would follow.
 fn ends_declared_name(next: &TokenKind) -> bool {
     [
         Punctuation::Semicolon,
@@ -147,7 +148,7 @@ fn ends_declared_name(next: &TokenKind) -> bool {
     .any(|punctuation| next.is(punctuation))
 }
 
-/// In a condition, what isn't a macro is zero, and there are no types.
+/// The environment of a condition: names that aren't macros are zero, and there are no types.
 struct Undefined;
 
 impl Environment for Undefined {

@@ -1,4 +1,4 @@
-//! The lines that start with `#`.
+//! Interprets directives, the lines that start with `#`.
 
 use super::condition::Skipped;
 use super::macros::Macro;
@@ -14,12 +14,12 @@ const DIRECTIVES: &[&str] = &[
     "#error", "#warning", "#pragma", "#line",
 ];
 
-/// Pragmas that leave the layout of structs alone.
+/// Pragmas that don't change the layout of structs.
 const HARMLESS_PRAGMAS: &[&str] =
     &["once", "warning", "region", "endregion", "message", "winrt", "comment", "makedep"];
 
 impl Preprocessor<'_> {
-    /// Obeys the directive whose `#` was just read.
+    /// Interprets the directive whose `#` was just read.
     pub(super) fn directive(&mut self, hash: Span) {
         let line = self.line();
         let Some((first, rest)) = line.split_first() else { return };
@@ -49,7 +49,7 @@ impl Preprocessor<'_> {
             }
             "pragma" => self.pragma(rest),
             "line" => {}
-            // `# 12 "file"` is what other preprocessors leave.
+            // `# 12 "file"` is a line marker of another preprocessor.
             _ if matches!(first.kind, TokenKind::Number(_)) => {}
             _ => {
                 let message = format!("unknown directive {}", quoted(&format!("#{}", first.kind)));
@@ -60,7 +60,7 @@ impl Preprocessor<'_> {
         }
     }
 
-    /// The rest of the current line.
+    /// Consumes the rest of the current line.
     pub(super) fn line(&mut self) -> Vec<Token> {
         let Some(input) = self.inputs.last_mut() else { return Vec::new() };
         let rest = &input.tokens[input.at..];
@@ -139,7 +139,7 @@ impl Preprocessor<'_> {
         }
     }
 
-    /// The name in `"file"` or `<file>`, which may be what macros expand to.
+    /// Returns the name in `"file"` or `<file>`. The name may come from a macro.
     fn included_name(&mut self, rest: &[Token]) -> Option<(String, Span)> {
         let first = rest.first()?;
         let name = match &first.kind {
@@ -159,7 +159,7 @@ impl Preprocessor<'_> {
         Some((name, rest.iter().fold(first.span, |span, token| span.to(token.span))))
     }
 
-    /// Tokens as they would be written.
+    /// Formats tokens as source text.
     fn text_of(&self, tokens: &[Token]) -> String {
         let mut text = String::new();
         for token in tokens {
@@ -181,7 +181,7 @@ impl Preprocessor<'_> {
         }
     }
 
-    /// Skips groups of the innermost `#if` up to one that is to be read, or past its `#endif`.
+    /// Skips groups of the innermost `#if` until a group is to be read or after its `#endif`.
     fn skip_groups(&mut self) {
         while let Skipped::To(word, hash) = self.skip_group() {
             let line = self.line();
@@ -195,7 +195,7 @@ impl Preprocessor<'_> {
         }
     }
 
-    /// Ends the group that was being read at an `#elif`, `#else` or `#endif`.
+    /// Ends the current group at an `#elif`, `#else` or `#endif`.
     fn next_group(&mut self, word: &str, hash: Span) {
         if self.conditional().is_none() {
             self.complain(hash, format!("`#{word}` without an `#if`"));
@@ -204,8 +204,8 @@ impl Preprocessor<'_> {
         }
     }
 
-    /// Comes to an `#elif`, `#else` or `#endif` of the innermost `#if`. True if what follows is
-    /// to be read.
+    /// Processes an `#elif`, `#else` or `#endif` of the innermost `#if`. Returns whether the
+    /// following tokens are to be read.
     fn start_group(&mut self, word: &str, hash: Span, holds: bool) -> bool {
         let Some(conditional) = self.conditional() else { return true };
         if word == "endif" {

@@ -1,16 +1,16 @@
-//! The system's C preprocessor, for files that need more than the built-in one knows.
+//! Runs the system's C preprocessor, for files that the built-in one doesn't support.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::front::source::{LineMarker, decode};
 
-/// Runs a program as `cc -E -x c` runs. Gives its output, in which its line markers are blank,
-/// and the markers.
+/// Runs a program with the arguments of `cc -E -x c`. Returns its output, with blank lines in place
+/// of its line markers, and the markers.
 ///
 /// # Errors
 ///
-/// What the program says, if it can't be started or fails.
+/// Fails with the program's error output if it can't be started or exits with an error.
 pub(crate) fn run(
     program: &Path,
     file: &Path,
@@ -32,7 +32,7 @@ pub(crate) fn run(
     Ok(without_markers(&decode(output.stdout)))
 }
 
-/// Takes the lines `# 12 "file" …` out of a text.
+/// Removes the line markers, `# 12 "file" …`, from a text.
 fn without_markers(text: &str) -> (String, Vec<LineMarker>) {
     let mut kept = String::with_capacity(text.len());
     let mut markers = Vec::new();

@@ -1,4 +1,4 @@
-//! Macros: what `#define` says, and putting it in place of the name.
+//! Macros: their definition with `#define` and their expansion.
 
 use std::rc::Rc;
 
@@ -10,10 +10,10 @@ use crate::front::source::Span;
 use crate::front::token::{Name, Punctuation, Token, TokenKind};
 use crate::front::work;
 
-/// What a name was defined as.
+/// The definition of a macro.
 #[derive(Debug)]
 pub(super) struct Macro {
-    /// The names of its parameters, if it takes arguments.
+    /// The names of the parameters; `None` for a macro without arguments.
     parameters: Option<Vec<Name>>,
     is_variadic: bool,
     body: Vec<Token>,
@@ -23,12 +23,12 @@ pub(super) struct Macro {
 pub(super) struct Frame {
     tokens: Vec<Token>,
     at: usize,
-    /// The macro whose expansion this is: until it is read, its name stays as it is.
+    /// The macro of this expansion. Its name isn't expanded again inside the expansion.
     of: Option<Name>,
 }
 
 impl Macro {
-    /// Reads what follows `#define`.
+    /// Parses the definition after `#define`.
     pub(super) fn read(line: &[Token]) -> Result<(Name, Macro), &'static str> {
         let [name, rest @ ..] = line else { return Err("expected a name after `#define`") };
         let TokenKind::Identifier(name) = &name.kind else {
@@ -79,8 +79,8 @@ impl Preprocessor<'_> {
         None
     }
 
-    /// Puts a macro's expansion in place of its name. The name itself comes back where it stays:
-    /// inside its own expansion, or without the arguments it takes.
+    /// Expands a macro. Returns the name unchanged inside the macro's own expansion, or if required
+    /// arguments are missing.
     pub(super) fn expand(&mut self, name: Token, definition: &Rc<Macro>) -> Option<Token> {
         let TokenKind::Identifier(of) = &name.kind else { return Some(name) };
         if self.active.contains(of) {
@@ -110,7 +110,7 @@ impl Preprocessor<'_> {
         None
     }
 
-    /// Expands tokens by themselves, as arguments and conditions are.
+    /// Expands tokens separately, as for arguments and conditions.
     pub(super) fn expand_alone(&mut self, tokens: Vec<Token>) -> Vec<Token> {
         if self.isolation == MACRO_DEPTH_MAX {
             if let Some(first) = tokens.first() {
@@ -141,7 +141,7 @@ impl Preprocessor<'_> {
         }
     }
 
-    /// Reads the arguments of a macro call up to its `)`.
+    /// Parses the arguments of a macro call up to its `)`.
     fn arguments(&mut self, name: &Token) -> Option<Vec<Vec<Token>>> {
         let mut arguments = vec![Vec::new()];
         let mut depth = 0_usize;
@@ -168,7 +168,7 @@ impl Preprocessor<'_> {
         }
     }
 
-    /// The arguments, one for each parameter and one more for `...`.
+    /// Returns one argument for each parameter, and one more for `...`.
     fn fitted(
         &mut self,
         mut arguments: Vec<Vec<Token>>,
@@ -199,7 +199,7 @@ impl Preprocessor<'_> {
         Some(arguments)
     }
 
-    /// The body with the arguments in place of the parameters.
+    /// Returns the body with the parameters replaced by the arguments.
     fn substituted(
         &mut self,
         definition: &Macro,
@@ -270,7 +270,7 @@ impl Preprocessor<'_> {
         joined
     }
 
-    /// The text of an argument as a string.
+    /// Converts an argument to a string, for `#`.
     fn in_quotes(&mut self, argument: &[Token], name: &Token) -> Token {
         let mut text = String::new();
         for token in argument {
@@ -289,7 +289,7 @@ impl Preprocessor<'_> {
         Token { kind: TokenKind::String { text, wide: false }, ..name.clone() }
     }
 
-    /// Tokens of a body, at the place where the macro is used.
+    /// Copies tokens of a macro's body, with the position of the macro's use.
     fn placed<'t>(&self, tokens: impl Iterator<Item = &'t Token>, name: &Token) -> Vec<Token> {
         let place = |(index, token): (usize, &Token)| Token {
             span: name.span,
@@ -299,7 +299,7 @@ impl Preprocessor<'_> {
         tokens.enumerate().map(place).collect()
     }
 
-    /// Counts tokens that an expansion makes. False if they are too many.
+    /// Counts tokens that an expansion produces. Returns `false` if there are too many.
     fn count(&mut self, tokens: usize, span: Span) -> bool {
         self.expansion += tokens;
         if self.expansion <= EXPANSION_TOKENS_MAX {
@@ -310,7 +310,7 @@ impl Preprocessor<'_> {
         false
     }
 
-    /// Gives up expanding for the rest of the file.
+    /// Stops macro expansion for the rest of the file.
     fn end_expansion(&mut self, span: Span, message: String) {
         if !self.expansion_ended {
             self.expansion_ended = true;

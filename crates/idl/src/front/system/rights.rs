@@ -1,11 +1,11 @@
-//! The access rights that masks are written with, by Windows' names for them.
+//! The access rights that masks consist of, by their names in Windows.
 
-/// The value of an access right.
+/// Returns the value of an access right.
 pub(crate) fn right(name: &str) -> Option<u32> {
     RIGHTS.iter().find(|(known, _)| *known == name).map(|(_, mask)| *mask)
 }
 
-/// The names of all access rights.
+/// Returns the names of all access rights.
 pub(crate) fn rights() -> impl Iterator<Item = &'static str> {
     RIGHTS.iter().map(|(name, _)| *name)
 }
