@@ -1,17 +1,17 @@
-//! What goes with a failed HRESULT: its text.
+//! The error text that accompanies a failed HRESULT.
 
 use syshandle_wire::Fault;
 
-/// What COM's `IErrorInfo` says of a call that failed. It reaches programs that aren't ours; two of
-/// ours tell each other all of a fault besides.
+/// The contents of COM's `IErrorInfo` for a failed call. Programs that don't use this crate can
+/// read it. Two programs that use it also exchange the complete fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ErrorInfo {
-    /// What a person reads: the text of a fault, or the name of an error's variant.
+    /// A text for people: the message of a fault, or the name of an error enum's variant.
     pub description: String,
 }
 
 impl ErrorInfo {
-    /// What is said of a fault.
+    /// The error information of a fault.
     pub fn of_fault(fault: &Fault) -> Self {
         Self { description: fault.to_string() }
     }

@@ -1,10 +1,10 @@
-//! What COM says of how a call went.
+//! HRESULTs, and their mapping to and from faults.
 
 use std::fmt;
 
 use syshandle_wire::{Fault, FieldPath};
 
-/// The outcome of a COM call: negative is a failure.
+/// The result of a COM call. A negative value is a failure.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Hresult(pub i32);
 
@@ -12,8 +12,9 @@ impl Hresult {
     /// Success.
     pub const OK: Self = Self(0);
 
-    /// The HRESULT of a value that a variant of an error enum has: the value itself where it is
-    /// written as a failure (`= 0x8007_0005`), else one of those that COM leaves to interfaces.
+    /// The HRESULT of an error enum's variant. A variant whose value is a failure code (`=
+    /// 0x8007_0005`) keeps that value. Any other value is mapped into the range that COM reserves
+    /// for interfaces; `None` if the value is too large for that range.
     pub(crate) fn of_value(value: i32) -> Option<Self> {
         match value {
             ..0 => Some(Self(value)),
@@ -27,7 +28,8 @@ impl Hresult {
         self.0 < 0
     }
 
-    /// What a fault is to COM: the HRESULT that COM's own runtime has for the same, where it has one.
+    /// The HRESULT of a fault: the code that COM's own runtime returns in the same situation, or
+    /// else `E_FAIL`.
     pub fn of_fault(fault: &Fault) -> Self {
         Self(match fault {
             Fault::NotAllowed { .. } => E_ACCESSDENIED,
@@ -49,8 +51,8 @@ impl Hresult {
         })
     }
 
-    /// What a failure is to a caller, as far as its HRESULT tells, and what was said besides. `method`
-    /// is the number that was called.
+    /// The fault that this HRESULT stands for. `method` is the number of the called method; `said`
+    /// is the text of COM's error information, if any.
     pub fn to_fault(self, method: u32, said: Option<&str>) -> Fault {
         let text = || said.map_or_else(|| self.to_string(), str::to_owned);
         match self.0 {
@@ -74,7 +76,7 @@ impl Hresult {
     }
 }
 
-/// As documentation writes it: `0x80070005`.
+/// Formats the code as in Microsoft's documentation: `0x80070005`.
 impl fmt::Display for Hresult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "HRESULT {:#010x}", self.0)
@@ -87,7 +89,7 @@ impl fmt::Debug for Hresult {
     }
 }
 
-/// A failure with this number, which documentation writes without a sign.
+/// Converts a failure code from the unsigned form of Microsoft's documentation.
 const fn failure(number: u32) -> i32 {
     number as i32
 }
@@ -109,9 +111,9 @@ const RPC_X_BAD_STUB_DATA: i32 = failure(0x8007_06f7);
 const ERROR_MESSAGE_EXCEEDS_MAX_SIZE: i32 = failure(0x8007_10f0);
 const CO_E_SERVER_STOPPING: i32 = failure(0x8008_0008);
 
-/// The first of the HRESULTs that COM leaves to interfaces (`FACILITY_ITF`, from 0x200 on).
+/// The first HRESULT that COM reserves for interfaces (`FACILITY_ITF`, from 0x200 on).
 const INTERFACE_FIRST: i32 = failure(0x8004_0200);
-/// How many of them follow.
+/// The largest offset from `INTERFACE_FIRST` that stays within `FACILITY_ITF`.
 const INTERFACE_VALUES_MAX: i32 = 0xfdff;
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
-//! MIDL's kinds of handles, and ours.
+//! Mapping between MIDL's handle kinds and this project's.
 
 use syshandle_os::{Kind, Kinds};
 
-/// The number that MIDL has for a kind.
+/// MIDL's number for a kind.
 ///
-/// A directory is a file to Windows. MIDL has none for timers.
+/// Windows treats a directory as a file. MIDL has no number for timers.
 pub(crate) const fn number(kind: Kind) -> Option<u8> {
     match kind {
         Kind::Directory => Some(Kind::File as u8),
@@ -13,7 +13,7 @@ pub(crate) const fn number(kind: Kind) -> Option<u8> {
     }
 }
 
-/// MIDL's numbers for a set of kinds, each once, in order.
+/// MIDL's numbers for a set of kinds, sorted and without duplicates.
 pub(crate) fn numbers(kinds: Kinds) -> Vec<u8> {
     let mut numbers: Vec<_> = kinds.iter().filter_map(number).collect();
     numbers.sort_unstable();
@@ -21,7 +21,7 @@ pub(crate) fn numbers(kinds: Kinds) -> Vec<u8> {
     numbers
 }
 
-/// The kind that a number of MIDL's stands for.
+/// The kind that has this MIDL number.
 pub(crate) fn of_number(number: u8) -> Option<Kind> {
     Kind::ALL.get(usize::from(number)).copied().filter(|kind| self::number(*kind) == Some(number))
 }

@@ -1,15 +1,16 @@
-//! COM's side of syshandle: an interface's description becomes the tables that MIDL would make, and
-//! its calls go through them.
+//! COM support: builds the tables that MIDL would generate for an interface from its description,
+//! and passes the interface's calls through them.
 //!
-//! The one idea: nothing is generated for COM. The same trait, the same encoding of its values and
-//! the same dispatch serve on both systems; [`MethodPlan`] turns the encoded arguments of a call into
-//! the slots of a COM method and back, and [`Tables`] tell the RPC runtime how those travel.
+//! No code is generated for COM. The same trait, value encoding and dispatch are used on Linux and
+//! Windows. [`MethodPlan`] converts between the encoded arguments of a call and the slots of a COM
+//! method, and [`Tables`] tell the RPC runtime how to marshal those slots.
 //!
-//! Reading order: [`Compiled`] has the tables and the plans; [`Memory`] is what the pointers of a call
-//! point into; [`Hresult`] and [`ErrorInfo`] say how it went.
+//! Reading order: [`Compiled`] holds the tables and the plans; [`Memory`] is the memory that a
+//! call's pointers refer to; [`Hresult`] and [`ErrorInfo`] are the result of a call.
 //!
-//! All of this is plain code that runs anywhere, for 64-bit Windows. What it deliberately doesn't do:
-//! `VARIANT` and dispatch interfaces, type libraries, other machines.
+//! Everything outside the `sys` module runs on every platform and uses the layouts of 64-bit
+//! Windows. This crate deliberately doesn't support `VARIANT` and dispatch interfaces, type
+//! libraries, and calls between machines.
 
 mod codes;
 mod error_info;
@@ -40,7 +41,7 @@ pub use transcode::{
 
 use syshandle_wire::Guid;
 
-/// A GUID as Windows has it in memory: its first three numbers little endian.
+/// A GUID in Windows' memory layout: the first three numbers are little endian.
 pub(crate) fn guid_in_memory(guid: Guid) -> [u8; 16] {
     let [a, b, c, d, e, f, g, h, rest @ ..] = guid.to_bytes();
     let mut bytes = [d, c, b, a, f, e, h, g, 0, 0, 0, 0, 0, 0, 0, 0];

@@ -1,38 +1,39 @@
-//! The memory that a call's pointers point into.
+//! The memory that a call's pointers refer to.
 
 use std::fmt;
 
-/// The memory of a process, as far as a call's values are in it.
+/// Access to the memory of a process that holds the values of a call.
 ///
-/// The client's side of a call allocates what its \[in\] pointers point at, and cells for what comes
-/// out; it frees what the RPC runtime allocated for the result. The server's side allocates what
-/// its result points at, which the RPC runtime frees.
+/// The client allocates the pointees of \[in\] parameters and the cells for results, and frees the
+/// memory that the RPC runtime allocated for the result. The server allocates the pointees of its
+/// result; the RPC runtime frees these.
 pub trait Memory {
-    /// Reads as many bytes as `into` has.
+    /// Reads `into.len()` bytes.
     ///
     /// # Errors
-    /// They are not all there.
+    /// Returns an error if some of the bytes are not readable.
     fn read(&self, address: u64, into: &mut [u8]) -> Result<(), BadAddress>;
 
-    /// Writes bytes.
+    /// Writes all of `bytes`.
     ///
     /// # Errors
-    /// There is no place for all of them.
+    /// Returns an error if some of the bytes are not writable.
     fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), BadAddress>;
 
-    /// Allocates zeros, at a multiple of 8.
+    /// Allocates zeroed memory, aligned to 8 bytes.
     ///
     /// # Errors
-    /// There is no memory left.
+    /// Returns an error if no memory is left.
     fn allocate(&mut self, len: usize) -> Result<u64, OutOfMemory>;
 
-    /// Frees what was allocated, here or by the RPC runtime.
+    /// Frees memory that was allocated by this type or by the RPC runtime.
     fn free(&mut self, address: u64);
 
-    /// Reads UTF-16 up to its zero, or so many units and one more where there is none by then.
+    /// Reads UTF-16 up to its terminating zero. If there is no zero among the first `units_max + 1`
+    /// units, returns these.
     ///
     /// # Errors
-    /// The text isn't all there.
+    /// Returns an error if some of the text is not readable.
     fn read_text(&self, address: u64, units_max: usize) -> Result<Vec<u16>, BadAddress> {
         let mut units = Vec::new();
         for place in 0..=units_max as u64 {
@@ -47,14 +48,14 @@ pub trait Memory {
     }
 }
 
-/// There is no such memory.
+/// An address that is not accessible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadAddress {
-    /// Where it was looked for.
+    /// The address of the failed access.
     pub address: u64,
 }
 
-/// There is no memory left.
+/// No memory is left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutOfMemory;
 

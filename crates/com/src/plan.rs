@@ -1,4 +1,4 @@
-//! How COM calls a method: its slots, in order.
+//! The parameters of a COM method, in order: its slots.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -12,25 +12,26 @@ use crate::shape::{Enumeration, Number, Shape};
 
 /// How COM calls one method of an interface.
 ///
-/// A method whose types all have a form in COM has a slot or two for each of them. Any other is *opaque*:
-/// one array of bytes, and one of handles for each kind that is declared. A *slot* is an argument of
-/// the COM method behind `this`: a number, or an address in a [`Memory`](crate::Memory).
+/// A method whose types all exist in COM has one or two slots for each value. Any other method is
+/// *opaque*: it passes one array of bytes, and one array of handles for each declared kind. A
+/// *slot* is an argument of the COM method after `this`: a number, or an address in a
+/// [`Memory`](crate::Memory).
 #[derive(Debug)]
 pub struct MethodPlan {
     pub(crate) method: &'static Method,
-    /// Its place among the interface's own methods.
+    /// Index among the interface's own methods.
     pub(crate) number: u32,
     pub(crate) layout: Layout,
 }
 
-/// What a method is to COM.
+/// The form of a method in COM.
 #[derive(Debug)]
 pub(crate) enum Layout {
-    /// As MIDL would have it.
+    /// The form that MIDL would generate.
     Native(Native),
-    /// Bytes and handles.
+    /// Arrays of bytes and handles.
     Opaque(Native),
-    /// Nothing: COM can't carry what it passes.
+    /// None: COM can't pass one of the method's values. The text is the reason.
     Missing(String),
 }
 
@@ -39,21 +40,22 @@ pub(crate) enum Layout {
 pub(crate) struct Native {
     pub(crate) parameters: Vec<Member>,
     pub(crate) results: Vec<Member>,
-    /// The HRESULT of each variant of the method's own error.
+    /// The HRESULT of each variant of the method's error enum.
     pub(crate) errors: Vec<Hresult>,
 }
 
-/// A value of a method, which has one slot or two.
+/// A value of a method. It takes one or two slots.
 #[derive(Debug)]
 pub(crate) struct Member {
-    /// Its place among the parameters as the interface has them; none of a result.
+    /// Index of the parameter in the interface (0 for all parameters of an opaque method); `None`
+    /// for a result.
     pub(crate) parameter: Option<u16>,
     pub(crate) shape: Shape,
-    /// Its first slot.
+    /// Index of its first slot.
     pub(crate) slot: usize,
 }
 
-/// A number that isn't passed in a general register.
+/// A floating-point number, which is passed in a floating-point register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Float {
     /// An `f32`: the lower half of its slot.
@@ -63,7 +65,7 @@ pub enum Float {
 }
 
 impl MethodPlan {
-    /// The plan of a method.
+    /// Plans a method.
     pub(crate) fn new(number: u32, method: &'static Method) -> Self {
         let layout = match Native::of(method) {
             Some(native) => Layout::Native(native),
@@ -75,17 +77,18 @@ impl MethodPlan {
         Self { method, number, layout }
     }
 
-    /// Its name.
+    /// The name of the method.
     pub fn name(&self) -> &'static str {
         self.method.name
     }
 
-    /// Whether it travels as bytes and handles, because MIDL has no words for its types.
+    /// Whether the method passes arrays of bytes and handles because MIDL can't express its types.
     pub fn is_opaque(&self) -> bool {
         matches!(self.layout, Layout::Opaque(_))
     }
 
-    /// Why COM can't call it, if so. Its slots are none, and calls of it fail.
+    /// The reason why COM can't call the method, if it can't. Such a method has no slots, and its
+    /// calls fail.
     pub fn missing(&self) -> Option<&str> {
         match &self.layout {
             Layout::Missing(why) => Some(why),
@@ -93,13 +96,13 @@ impl MethodPlan {
         }
     }
 
-    /// How many slots it has, without `this`.
+    /// Number of slots, without `this`.
     pub fn slot_count(&self) -> usize {
         self.slots().map_or(0, Native::slot_count)
     }
 
-    /// Whether a slot is a floating-point number: the first three slots have registers of their own
-    /// for these.
+    /// Whether a slot is a floating-point number. In the first three slots, such numbers are passed
+    /// in floating-point registers.
     pub fn float(&self, slot: usize) -> Option<Float> {
         let member = self.slots()?.parameters.iter().find(|member| member.slot == slot)?;
         match member.shape {
@@ -118,7 +121,7 @@ impl MethodPlan {
 }
 
 impl Native {
-    /// The slots of a method that MIDL has words for.
+    /// The slots of a method, if MIDL can express all of its types.
     fn of(method: &Method) -> Option<Self> {
         let mut native = Self { errors: errors(method.error)?, ..Self::default() };
         for (parameter, place) in method.parameters.iter().zip(0..) {
@@ -136,7 +139,7 @@ impl Native {
         (native.slot_count() <= SLOTS_MAX).then_some(native)
     }
 
-    /// The slots of any method, if its handles are of kinds that COM can carry.
+    /// The slots of a method in opaque form. Fails if COM can't pass a handle of one of its kinds.
     fn opaque(method: &Method) -> Result<Self, String> {
         let mut native = Self::default();
         let mut sent = Within::new();
@@ -169,26 +172,26 @@ impl Native {
         }
     }
 
-    /// How many slots there are.
+    /// Number of slots.
     pub(crate) fn slot_count(&self) -> usize {
         self.parameters.iter().chain(&self.results).map(Member::slot_count).sum()
     }
 }
 
 impl Member {
-    /// A count and what it counts have a slot each.
+    /// A list takes two slots: its count and its pointer.
     fn slot_count(&self) -> usize {
         1 + usize::from(self.shape.counted().is_some())
     }
 }
 
-/// Whether a type has a single value, which COM doesn't pass.
+/// Whether this is the unit type, which COM doesn't pass.
 fn is_unit(ty: &Type) -> bool {
     matches!(ty, Type::Plain("()"))
 }
 
-/// The HRESULTs of a method's own error: `None` if it isn't an enum without data whose variants
-/// have an HRESULT each.
+/// The HRESULTs of a method's error enum. Returns `None` if the error is not an enum without data,
+/// or if two of its variants have the same HRESULT or one has none.
 fn errors(error: Option<Type>) -> Option<Vec<Hresult>> {
     let Some(error) = error else { return Some(Vec::new()) };
     let hresults = Enumeration::of(&error)?.values.into_iter().map(Hresult::of_value);
@@ -197,10 +200,10 @@ fn errors(error: Option<Type>) -> Option<Vec<Hresult>> {
     (different.len() == hresults.len()).then_some(hresults)
 }
 
-/// The kinds of all handles that values may hold, at any depth.
+/// Collects the kinds of all handles within values, at any depth.
 struct Within {
     kinds: Kinds,
-    /// Types that were looked into, which may contain themselves, and what was declared of them.
+    /// Types visited so far, with the kinds declared for them. A type may contain itself.
     seen: HashSet<(usize, u32)>,
 }
 
@@ -209,7 +212,7 @@ impl Within {
         Self { kinds: Kinds::NONE, seen: HashSet::new() }
     }
 
-    /// Adds those of a value.
+    /// Adds the kinds of the handles within a value.
     fn add(&mut self, ty: &Type, declared: Option<Declared>, place: &str) -> Result<(), String> {
         match *ty {
             Type::Handle { declared: own, .. } => {
@@ -254,6 +257,6 @@ impl Within {
     }
 }
 
-/// The most slots of a method: what is called with so many arguments. An opaque method that passes
-/// every kind both ways has 56.
+/// Most slots of a method, because `sys::remote::invoke` passes up to this many arguments. An
+/// opaque method that passes every kind in both directions has 56.
 const SLOTS_MAX: usize = 64;

@@ -1,6 +1,6 @@
-//! What a value looks like to COM: how it lies in memory, and of what parts.
+//! The layout of a value in COM's memory, and its parts.
 //!
-//! A type has a shape if MIDL has words for it. Whatever has none makes its method opaque.
+//! A type has a shape if MIDL can express it. A type without one makes its method opaque.
 
 use std::sync::Arc;
 
@@ -10,10 +10,10 @@ use syshandle_wire::describe::{Definition, Parameter, Type};
 
 use crate::kinds;
 
-/// How a value lies in memory, on 64-bit Windows.
+/// The memory layout of a value on 64-bit Windows.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Shape {
-    /// A number of fixed width, the same in memory and in our own form.
+    /// A number of fixed width. It has the same layout in memory and in this project's encoding.
     Number(Number),
     /// A `BOOL`: four bytes, 0 for false.
     Bool,
@@ -23,22 +23,23 @@ pub(crate) enum Shape {
     Guid,
     /// A struct, as C lays it out.
     Struct(Arc<Structure>),
-    /// So many values in a row; in structs only, and of numbers, truths and identifiers.
+    /// A given number of items in sequence. Occurs only in structs; the items are numbers, booleans
+    /// or GUIDs.
     Array(Arc<Shape>, u32),
-    /// A pointer to UTF-16 that ends with a zero.
+    /// A pointer to UTF-16 text that ends with a zero.
     Text,
-    /// A count and a pointer to that many values.
+    /// A count, and a pointer to that many items.
     List(Arc<Shape>),
-    /// A pointer, NULL for none.
+    /// A pointer that is NULL if there is no value.
     Optional(Arc<Shape>),
-    /// A handle of this kind, by MIDL's number.
+    /// A handle of this kind, as MIDL's number.
     Handle(u8),
-    /// A handle or none: a count of 1 or 0, and a pointer to that many. MIDL doesn't say what a NULL
-    /// handle means.
+    /// An optional handle: a count of 1 or 0, and a pointer to that many handles. MIDL doesn't
+    /// define the meaning of a NULL handle.
     OptionalHandle(Arc<Shape>),
     /// A pointer to an interface.
     Object(Guid),
-    /// A pointer to an interface, NULL for none.
+    /// A pointer to an interface, which may be NULL.
     OptionalObject(Guid),
 }
 
@@ -57,7 +58,7 @@ pub(crate) enum Number {
     F64,
 }
 
-/// An enum without data: the value that COM knows each variant by, in order.
+/// An enum without data. `values` has the COM value of each variant, in order.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Enumeration {
     pub(crate) name: &'static str,
@@ -76,26 +77,28 @@ pub(crate) struct Structure {
 /// A field of a struct.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Field {
-    /// Where it is. The pointer of a list is at the next multiple of 8 behind its count.
+    /// Offset in the struct. For a list, this is the offset of the count; the pointer follows at
+    /// the next multiple of 8.
     pub(crate) offset: u32,
     pub(crate) shape: Shape,
 }
 
-/// Where a type stands: not every type can be everywhere.
+/// The position of a type. Some types are allowed only in some positions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     /// A parameter, or a result.
     Top,
-    /// One of a parameter's values, or what it points at.
+    /// An item or pointee of a parameter.
     TopItem,
     /// A field of a struct.
     Field,
-    /// One of a field's values, or what it points at.
+    /// An item or pointee of a field.
     FieldItem,
 }
 
 impl Place {
-    /// Where the items are of what is here. Items have none that need a count of their own.
+    /// The position of the items of a list or optional here. `None` if such a type isn't allowed
+    /// here, because items can't have a count of their own.
     fn items(self) -> Option<Self> {
         match self {
             Self::Top => Some(Self::TopItem),
@@ -104,19 +107,19 @@ impl Place {
         }
     }
 
-    /// MIDL takes handles as parameters only, not in structs.
+    /// Whether handles are allowed here. MIDL takes handles only as parameters, not in structs.
     fn has_handles(self) -> bool {
         matches!(self, Self::Top | Self::TopItem)
     }
 }
 
 impl Shape {
-    /// The shape of a parameter or result, if MIDL has words for it.
+    /// The shape of a parameter or result, if MIDL can express it.
     pub(crate) fn of(parameter: &Parameter) -> Option<Self> {
         Search { left: SHAPES_MAX }.shape(&parameter.ty, parameter.handle, Place::Top, DEPTH_MAX)
     }
 
-    /// How many bytes it takes in memory. Those of a list depend on where its count is.
+    /// Size in memory. The actual size of a list within a struct depends on the offset of its count.
     pub(crate) fn size(&self) -> u32 {
         match self {
             Self::Number(number) => number.size(),
@@ -130,7 +133,7 @@ impl Shape {
         }
     }
 
-    /// What its address is a multiple of.
+    /// Alignment in memory.
     pub(crate) fn align(&self) -> u32 {
         match self {
             Self::Guid | Self::List(_) | Self::OptionalHandle(_) => 4,
@@ -140,7 +143,7 @@ impl Shape {
         }
     }
 
-    /// What its place on the wire is a multiple of.
+    /// Alignment on the wire.
     pub(crate) fn wire_align(&self) -> u32 {
         match self {
             Self::Enum(of) if of.is_short() => 2,
@@ -150,13 +153,13 @@ impl Shape {
             Self::Array(item, _) => item.wire_align(),
             // A pointer is four bytes on the wire, on every machine.
             Self::Text | Self::List(_) | Self::OptionalHandle(_) | Self::Optional(_) => 4,
-            // As MIDL's arrays of handles have it.
+            // MIDL's arrays of handles have no alignment.
             Self::Handle(_) => 1,
             _ => self.align(),
         }
     }
 
-    /// Whether its form in memory is that on the wire.
+    /// Whether the layout in memory and on the wire is the same.
     pub(crate) fn is_simple(&self) -> bool {
         match self {
             Self::Number(_) | Self::Bool | Self::Guid => true,
@@ -167,7 +170,7 @@ impl Shape {
         }
     }
 
-    /// What there is any number of, as a count and a pointer say.
+    /// The item type of a value that is passed as a count and a pointer.
     pub(crate) fn counted(&self) -> Option<&Self> {
         match self {
             Self::List(item) | Self::OptionalHandle(item) => Some(item),
@@ -175,7 +178,7 @@ impl Shape {
         }
     }
 
-    /// Whether it fits a register, and so is passed by value.
+    /// Whether the value fits a register and is passed by value.
     pub(crate) fn is_scalar(&self) -> bool {
         matches!(
             self,
@@ -190,7 +193,7 @@ impl Shape {
 }
 
 impl Number {
-    /// The number type with this name in Rust.
+    /// The number type with this Rust name.
     fn of(name: &str) -> Option<Self> {
         Some(match name {
             "u8" => Self::U8,
@@ -207,7 +210,7 @@ impl Number {
         })
     }
 
-    /// How many bytes it has.
+    /// Size in bytes.
     pub(crate) fn size(self) -> u32 {
         match self {
             Self::U8 | Self::I8 => 1,
@@ -217,24 +220,24 @@ impl Number {
         }
     }
 
-    /// Whether it is less than zero where its first bit is set.
+    /// Whether the integer is signed.
     pub(crate) fn is_signed(self) -> bool {
         matches!(self, Self::I8 | Self::I16 | Self::I32 | Self::I64)
     }
 }
 
 impl Enumeration {
-    /// The enum of these variants, if none has data and each a value of its own.
+    /// The shape of an enum, if no variant has data and all values differ.
     pub(crate) fn of(ty: &Type) -> Option<Self> {
         let Type::Named { name, definition, .. } = ty else { return None };
         let Definition::Enum(variants) = definition() else { return None };
         let mut values = Vec::new();
         for variant in variants {
-            // Written with a sign or without: 0x80070005 is a value of `u32`.
+            // The value may be written with or without a sign: 0x80070005 is a value of `u32`.
             let value = i32::try_from(variant.value)
                 .or_else(|_| u32::try_from(variant.value).map(|value| value as i32));
             let value = value.ok().filter(|_| variant.fields.is_empty())?;
-            // C sees one number in -1 and 0xFFFFFFFF.
+            // In C, -1 and 0xFFFFFFFF are the same value of an enum.
             if values.contains(&value) {
                 return None;
             }
@@ -243,25 +246,25 @@ impl Enumeration {
         Some(Self { name, values })
     }
 
-    /// The name of a variant of an enum.
+    /// The name of the variant with this index.
     pub(crate) fn variant(ty: &Type, place: usize) -> Option<&'static str> {
         let Type::Named { definition, .. } = ty else { return None };
         let Definition::Enum(variants) = definition() else { return None };
         variants.get(place).map(|variant| variant.name)
     }
 
-    /// Whether MIDL's own enum can hold it, which is two bytes on the wire and never negative;
-    /// else it is one that says `v1_enum`.
+    /// Whether MIDL's default enum can hold all values: that enum takes two bytes on the wire and
+    /// is never negative. Otherwise, the enum is declared `v1_enum`.
     pub(crate) fn is_short(&self) -> bool {
         self.values.iter().all(|value| (0..=i32::from(i16::MAX)).contains(value))
     }
 
-    /// The value of the variant at this place.
+    /// The value of the variant with this index.
     pub(crate) fn value(&self, place: u32) -> Option<i32> {
         self.values.get(place as usize).copied()
     }
 
-    /// The place of the variant with this value.
+    /// The index of the variant with this value.
     pub(crate) fn place(&self, value: i32) -> Option<u32> {
         let place = self.values.iter().position(|known| *known == value)?;
         u32::try_from(place).ok()
@@ -269,7 +272,7 @@ impl Enumeration {
 }
 
 impl Structure {
-    /// Lays fields out as C does.
+    /// Lays out fields as a C compiler does.
     fn lay_out(name: &'static str, shapes: Vec<Shape>) -> Option<Self> {
         let (mut end, mut align) = (0_u32, 1);
         let mut fields = Vec::new();
@@ -287,7 +290,8 @@ impl Structure {
         Some(Self { name, fields, size: end.next_multiple_of(align), align })
     }
 
-    /// Whether its form in memory is that on the wire, where nothing follows its last field.
+    /// Whether the layout in memory and on the wire is the same and the struct has no padding at
+    /// its end.
     fn is_simple(&self) -> bool {
         let end = self.fields.last().map_or(0, |field| field.offset + field.shape.size());
         end == self.size && self.fields.iter().all(|field| field.shape.is_simple())
@@ -295,13 +299,13 @@ impl Structure {
 }
 
 impl Field {
-    /// Where the pointer of a list is, whose count is here.
+    /// Offset of a list's pointer, given the offset of its count.
     pub(crate) fn pointer_behind(count: u32) -> u32 {
         (count + 4).next_multiple_of(8)
     }
 }
 
-/// Looks for shapes, as long as there are not too many.
+/// Determines shapes, up to a maximum number of them.
 struct Search {
     left: u32,
 }
@@ -343,8 +347,8 @@ impl Search {
                 let item = self.shape(item, declared, Place::FieldItem, depth)?;
                 let len = u32::try_from(len).ok()?;
                 let size = item.size().checked_mul(len)?;
-                // Wine loses what follows an array of others, where these are not on the wire as
-                // they are in memory.
+                // Wine loses the fields after an array whose items have different layouts in memory
+                // and on the wire.
                 let is_plain = matches!(item, Shape::Number(_) | Shape::Bool | Shape::Guid);
                 (size <= STRUCT_BYTES_MAX && is_plain).then(|| Shape::Array(Arc::new(item), len))
             }
@@ -364,7 +368,7 @@ impl Search {
     }
 }
 
-/// A handle, if it is of one kind, and MIDL has that.
+/// The shape of a handle, if exactly one kind is declared and MIDL has that kind.
 fn handle(declared: Kinds) -> Option<Shape> {
     match kinds::numbers(declared)[..] {
         [number] if !declared.contains(syshandle_os::Kind::Timer) => Some(Shape::Handle(number)),
@@ -372,11 +376,11 @@ fn handle(declared: Kinds) -> Option<Shape> {
     }
 }
 
-/// The largest struct, and array within one: NDR has 16 bits for its size.
+/// Most bytes in a struct or an array within one. NDR has 16 bits for the size.
 const STRUCT_BYTES_MAX: u32 = 65_528;
 
-/// Structs within structs: one that contains itself has no end.
+/// Most levels of nesting, so that the search ends for a struct that contains itself.
 const DEPTH_MAX: u32 = 16;
 
-/// Shapes within one parameter's: a table has 32 KiB for all.
+/// Most shapes within one parameter, because the table of all types is limited to 32 KiB.
 const SHAPES_MAX: u32 = 2048;

@@ -1,7 +1,7 @@
-//! The tables that MIDL would make of an interface, made from its description.
+//! The tables that MIDL would generate for an interface, built from the interface's description.
 //!
-//! The RPC runtime reads them on both sides of a call. They are those of the transfer syntax that
-//! every version of Windows knows (DCE, also called NDR 2.0), with the procedure headers of MIDL 8.
+//! The RPC runtime reads them on both sides of a call. They use the transfer syntax that every
+//! version of Windows supports (DCE, also called NDR 2.0), with the procedure headers of MIDL 8.
 
 mod buffers;
 mod procedures;
@@ -15,26 +15,26 @@ use syshandle_wire::describe::Interface;
 use crate::plan::MethodPlan;
 use types::TypeStrings;
 
-/// How a handle is brought across.
+/// The method of transferring handles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HandleForm {
-    /// By the RPC runtime: MIDL's `system_handle`. Windows 10 1607 and later.
+    /// The RPC runtime transfers the handle: MIDL's `system_handle`. Requires Windows 10 1607.
     System,
-    /// By routines of ours, named by the kind's number: `user_marshal`. For Wine, which doesn't know
-    /// the other.
+    /// Routines of this crate transfer the handle, selected by the kind's number: `user_marshal`.
+    /// Needed on Wine, which doesn't support `system_handle`.
     UserMarshal,
 }
 
-/// An interface as COM needs it: its tables, and how to call its methods.
+/// An interface prepared for COM: its tables and the plans of its methods.
 #[derive(Debug)]
 pub struct Compiled {
     /// The identifier of the interface.
     pub iid: Guid,
-    /// Its name.
+    /// The name of the interface.
     pub name: &'static str,
-    /// Its tables.
+    /// The tables of the interface.
     pub tables: Tables,
-    /// Its methods, without those of `IUnknown`.
+    /// The methods of the interface, without `IUnknown`'s.
     pub methods: Vec<MethodPlan>,
 }
 
@@ -45,16 +45,16 @@ pub struct Tables {
     pub types: Vec<u8>,
     /// The methods: `MIDL_PROC_FORMAT_STRING::Format`.
     pub procedures: Vec<u8>,
-    /// Where each method is in `procedures`. COM counts the three of `IUnknown` first: what it is
-    /// given points three places before this.
+    /// The offset of each method in `procedures`. COM's indexes start with the three methods of
+    /// `IUnknown`, so the pointer for COM must point three entries before this table.
     pub offsets: Vec<u16>,
 }
 
 impl Compiled {
-    /// Makes the tables of an interface.
+    /// Builds the tables of an interface.
     ///
     /// # Errors
-    /// It is larger than tables can be.
+    /// Returns an error if the interface is too large for the tables.
     pub fn new(interface: &'static Interface, form: HandleForm) -> Result<Self, TableError> {
         let plans = interface.methods.iter().zip(0..);
         let plans = plans.map(|(method, number)| MethodPlan::new(number, method));
@@ -79,10 +79,10 @@ impl Tables {
     }
 }
 
-/// An interface is larger than tables can be: offsets in them have 16 bits.
+/// An interface that is too large for the tables, whose offsets have 16 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TableError {
-    /// The first method that has no place any more.
+    /// The first method that doesn't fit.
     pub method: &'static str,
 }
 
@@ -98,14 +98,14 @@ impl fmt::Display for TableError {
 
 impl std::error::Error for TableError {}
 
-/// The number of an interface's first own method: those of `IUnknown` come before.
+/// The index of an interface's first own method: `IUnknown`'s three methods come before it.
 pub const FIRST_METHOD: u16 = 3;
 
-/// What MIDL writes into a `MIDL_STUB_DESC` beside the tables.
+/// Values that MIDL writes into a `MIDL_STUB_DESC` in addition to the tables.
 pub mod stub {
     /// `fCheckBounds`.
     pub const CHECK_BOUNDS: i32 = 1;
-    /// `Version`: that of the NDR library which is needed at least.
+    /// `Version`: the oldest version of the NDR library that can read the tables.
     pub const VERSION: u32 = 0xa_0000;
     /// `MIDLVersion`: 8.1.628.
     pub const MIDL_VERSION: i32 = 0x801_0274;
@@ -113,6 +113,6 @@ pub mod stub {
     pub const FLAGS: usize = 1;
     /// `ProxyFileInfo::TableVersion`.
     pub const TABLE_VERSION: u16 = 2;
-    /// How many quadruples of routines [`HandleForm::UserMarshal`](super::HandleForm) names.
+    /// Number of routine quadruples that [`HandleForm::UserMarshal`](super::HandleForm) refers to.
     pub const USER_MARSHAL_COUNT: usize = 13;
 }

@@ -1,4 +1,5 @@
-//! Between a call in our own form, encoded bytes and handles in order, and the slots of a COM method.
+//! Conversion between a call in this project's form (encoded bytes, and handles in order) and the
+//! slots of a COM method.
 //!
 //! ```text
 //! client                                   server
@@ -6,8 +7,8 @@
 //! result ◀─ collect_reply ─── slots  ◀═══  slots ◀─ lay_out_reply ── result
 //! ```
 //!
-//! What comes from the other side is checked here as far as it isn't by the RPC runtime: counts, NULL,
-//! values of enums, UTF-16. Whether a handle is what is declared is proven afterwards, as on Linux.
+//! This module checks received values as far as the RPC runtime doesn't: counts, NULL pointers,
+//! enum values and UTF-16. The kind and rights of handles are proven afterwards, as on Linux.
 
 mod envelope;
 mod problem;
@@ -28,90 +29,93 @@ use put::Put;
 use reach::Reached;
 use take::Take;
 
-/// A handle, or a pointer to an interface, that is passed and stays the caller's.
+/// A handle or interface pointer to pass. The caller keeps it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lent {
-    /// Its value.
+    /// The value of the handle or pointer.
     pub value: u64,
-    /// What it is known to be; needed only where the interface declares several kinds.
+    /// The kind of the handle, if known. Needed only if the interface declares several kinds.
     pub kind: Option<Kind>,
 }
 
-/// What a slot for a handle holds.
+/// The type of a received handle or pointer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sort {
-    /// A handle that came as one of this kind. A directory came as a file.
+    /// A handle of this kind. A directory is received as a file.
     Handle(Kind),
     /// A pointer to this interface.
     Object(Guid),
 }
 
-/// A handle, or a pointer to an interface, that came.
+/// A received handle or interface pointer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Passed {
-    /// Its value.
+    /// The value of the handle or pointer.
     pub value: u64,
-    /// What it came as.
+    /// The type that it was passed as.
     pub sort: Sort,
 }
 
-/// A call, as the server's dispatch takes it.
+/// A call in the form that the server's dispatch accepts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
     /// The encoded arguments.
     pub arguments: Vec<u8>,
-    /// Their handles, in order. They are the RPC runtime's, which closes them after the call.
+    /// The handles of the arguments, in order. The RPC runtime owns them and closes them after the
+    /// call.
     pub handles: Vec<Passed>,
 }
 
-/// A reply, as the server's dispatch gives it.
+/// A reply in the form that the server's dispatch returns.
 #[derive(Clone, Copy, Debug)]
 pub struct Reply<'a> {
-    /// What the body is.
+    /// The type of the body: result, error or fault.
     pub status: Status,
     /// The encoded result, error or [`Fault`].
     pub body: &'a [u8],
-    /// Its handles, in order.
+    /// The handles of the body, in order.
     pub handles: &'a [Lent],
 }
 
-/// How the server's side of a call ends.
+/// The end of a call on the server's side.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// What the COM method returns.
+    /// The return value of the COM method.
     pub hresult: Hresult,
-    /// Whether the reply's handles are in its slots now, and so are the RPC runtime's to close.
+    /// Whether the slots now contain the reply's handles, so that the RPC runtime closes them.
     pub gives_handles: bool,
-    /// What to say besides, of a failure.
+    /// The error information of a failure.
     pub info: Option<ErrorInfo>,
 }
 
-/// What a client got.
+/// The contents of a call's slots after it returned to the client.
 #[derive(Debug)]
 pub struct Collected {
-    /// The reply, as on Linux.
+    /// The reply, in the same form as on Linux.
     pub reply: Result<Received, TranscodeError>,
-    /// Handles that came without being part of a reply: to be closed.
+    /// Received handles that don't belong to a reply. The caller has to close them.
     pub strays: Vec<Passed>,
 }
 
-/// A reply that came.
+/// A received reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Received {
-    /// What the body is.
+    /// The type of the body: result, error or fault.
     pub status: Status,
     /// The encoded result, error or [`Fault`].
     pub body: Vec<u8>,
-    /// Its handles, in order: the caller's from now on.
+    /// The handles of the body, in order. The caller owns them.
     pub handles: Vec<Passed>,
 }
 
 /// The client's side.
 impl MethodPlan {
-    /// The slots of a call: arguments, and places for the result, which are all in `memory`.
+    /// Writes the slots of a call: the arguments, and cells for the result. Everything they point
+    /// to is allocated in `memory`.
     ///
     /// # Errors
-    /// A value that COM can't carry: a text with a zero in it, no handle, no memory.
+    /// Returns an error for a value that COM can't pass: a text that contains a zero, an invalid
+    /// handle, or if no memory is left.
     pub fn lay_out_call(
         &self,
         arguments: &[u8],
@@ -134,8 +138,8 @@ impl MethodPlan {
         }
     }
 
-    /// The reply in the slots of a call that returned, whose memory is freed. `info` is what was said
-    /// besides, of a failure.
+    /// Reads the reply from the slots of a returned call, and frees the memory of its result.
+    /// `info` is the error information of a failure.
     pub fn collect_reply(
         &self,
         hresult: Hresult,
@@ -177,7 +181,7 @@ impl MethodPlan {
             return Ok(Received { status, body: opened.values, handles: opened.handles });
         }
         if native.results.is_empty() {
-            // A `()` takes a byte.
+            // The unit type `()` is encoded as one byte.
             body.push(0);
         }
         Ok(Received { status: Status::Done, body, handles })
@@ -199,10 +203,10 @@ impl MethodPlan {
 
 /// The server's side.
 impl MethodPlan {
-    /// The call in a method's slots. Its handles stay the RPC runtime's.
+    /// Reads the call from a method's slots. The RPC runtime continues to own the handles.
     ///
     /// # Errors
-    /// A value isn't what the interface says.
+    /// Returns an error if a value doesn't match the interface.
     pub fn collect_call(&self, slots: &[u64], memory: &dyn Memory) -> Result<Call, TranscodeError> {
         let Some(native) = self.slots() else {
             return Err(Problem::Missing(self.missing().unwrap_or_default().to_owned()).into());
@@ -219,7 +223,8 @@ impl MethodPlan {
         Ok(Call { arguments, handles })
     }
 
-    /// Writes a reply where the slots of the call point. If that fails nothing of it is left there.
+    /// Writes a reply to the cells that the call's slots point to. On failure, the cells are
+    /// zeroed.
     pub fn lay_out_reply(
         &self,
         reply: Reply<'_>,
@@ -270,7 +275,7 @@ impl MethodPlan {
 }
 
 impl Answer {
-    /// The answer that a call isn't served, or failed.
+    /// The answer for a call that failed or was refused.
     pub fn of_fault(fault: &Fault) -> Self {
         Self {
             hresult: Hresult::of_fault(fault),
@@ -280,7 +285,7 @@ impl Answer {
     }
 }
 
-/// The slots of arguments, and cells for the result.
+/// Writes the slots of the arguments, and allocates cells for the result.
 fn lay_out(
     native: &Native,
     bytes: &[u8],
@@ -299,7 +304,7 @@ fn lay_out(
     Ok(slots)
 }
 
-/// Writes results into the cells that the slots point at; all of them, or none.
+/// Writes results to the cells that the slots point to: all of them, or none.
 fn give(
     native: &Native,
     bytes: &[u8],
@@ -321,12 +326,12 @@ fn give(
     given
 }
 
-/// A method's own error, as a value.
+/// The parameter description of a method's error type.
 fn error_value(ty: Type) -> Parameter {
     Parameter { name: "", ty, handle: None }
 }
 
-/// The fault of a body that the server's own side wrote.
+/// Decodes a fault that the server's own side encoded.
 fn read_fault(body: &[u8]) -> Fault {
     Fault::read(body).unwrap_or_else(|error| Fault::Failed { text: error.to_string() })
 }

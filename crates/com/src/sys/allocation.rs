@@ -1,4 +1,4 @@
-//! The memory of this process that a call's values are in.
+//! Implementations of [`Memory`] for this process.
 #![expect(unsafe_code, reason = "addresses that the RPC runtime gives and takes")]
 
 use std::ptr;
@@ -7,19 +7,19 @@ use windows_sys::Win32::System::Com::{CoTaskMemAlloc, CoTaskMemFree};
 
 use crate::{BadAddress, Memory, OutOfMemory};
 
-/// The client's side: what it allocates lives until it is dropped; what it frees the RPC runtime
-/// has allocated.
+/// The client's memory. It frees its own allocations on drop; `free` takes memory that the RPC
+/// runtime allocated.
 #[derive(Debug, Default)]
 pub(super) struct Arena {
     blocks: Vec<Box<[u64]>>,
 }
 
 impl Arena {
-    /// Memory for one call.
+    /// Creates the memory of one call.
     ///
     /// # Safety
-    /// It is only given to plans together with slots that they have laid out, and that the RPC
-    /// runtime has filled for the same plan: so all addresses in them are of memory that is there.
+    /// The memory must only be passed to a plan together with slots which that plan has laid out
+    /// and the RPC runtime has filled for the same plan. All addresses in such slots are valid.
     pub(super) unsafe fn new() -> Self {
         Self::default()
     }
@@ -46,16 +46,16 @@ impl Memory for Arena {
     }
 }
 
-/// The server's side: what it allocates the RPC runtime frees.
+/// The server's memory. The RPC runtime frees its allocations.
 #[derive(Debug)]
 pub(super) struct TaskMemory(());
 
 impl TaskMemory {
-    /// Memory for one call.
+    /// Creates the memory of one call.
     ///
     /// # Safety
-    /// It is only given to plans together with slots that the RPC runtime has filled for the same
-    /// plan: so all addresses in them are of memory that is there.
+    /// The memory must only be passed to a plan together with slots that the RPC runtime has filled
+    /// for the same plan. All addresses in such slots are valid.
     pub(super) unsafe fn new() -> Self {
         Self(())
     }
@@ -71,12 +71,12 @@ impl Memory for TaskMemory {
     }
 
     fn allocate(&mut self, len: usize) -> Result<u64, OutOfMemory> {
-        // SAFETY: a length.
+        // SAFETY: the argument is a length.
         let memory = unsafe { CoTaskMemAlloc(len.max(1)) };
         if memory.is_null() {
             return Err(OutOfMemory);
         }
-        // SAFETY: so many bytes were just allocated.
+        // SAFETY: `len.max(1)` bytes were just allocated.
         unsafe { memory.cast::<u8>().write_bytes(0, len.max(1)) };
         Ok(memory.expose_provenance() as u64)
     }
@@ -88,8 +88,9 @@ impl Memory for TaskMemory {
 
 fn read(address: u64, into: &mut [u8]) -> Result<(), BadAddress> {
     let from = place(address)?;
-    // SAFETY: whoever made the memory has promised that what the slots refer to is there; the two
-    // don't overlap, as `into` is memory of the plan's own.
+    // SAFETY: the caller of `Arena::new` or `TaskMemory::new` has promised that the memory which
+    // the slots refer to is valid. The ranges don't overlap, because `into` is memory of the plan
+    // itself.
     unsafe { into.as_mut_ptr().copy_from_nonoverlapping(from, into.len()) };
     Ok(())
 }
@@ -110,7 +111,7 @@ fn place(address: u64) -> Result<*mut u8, BadAddress> {
 
 fn free(address: u64) {
     if let Ok(memory) = place(address) {
-        // SAFETY: only what COM's allocator has made is freed through a plan.
+        // SAFETY: a plan only frees memory that COM's allocator has allocated.
         unsafe { CoTaskMemFree(memory.cast()) };
     }
 }

@@ -1,4 +1,4 @@
-//! The apartment, and who is the other side of it.
+//! Entering COM's multithreaded apartment, and cancelling calls.
 #![expect(unsafe_code, reason = "calls of COM")]
 
 use std::ffi::c_void;
@@ -13,36 +13,40 @@ use windows_sys::core::{GUID, HRESULT};
 
 use super::{ComError, own_guid};
 
-/// Puts this thread into the multithreaded apartment, for good: `CoUninitialize` is never called, as
-/// it may wait for ever under Wine while others still call.
+/// Puts this thread into the multithreaded apartment permanently. `CoUninitialize` is never called,
+/// because under Wine it may block forever while other threads make calls.
 ///
 /// # Errors
-/// Those of `CoInitializeEx`: this thread is in an apartment of its own already.
+/// The errors of `CoInitializeEx`, for example if this thread is in an apartment of its own.
 pub fn enter_apartment() -> Result<(), ComError> {
     // SAFETY: the argument is reserved.
     ComError::check(unsafe { CoInitializeEx(ptr::null(), COINIT_MULTITHREADED as u32) })
 }
 
-/// The identity of the chain of calls that this thread is in: the same on both sides of a call.
+/// The identifier of the call chain that this thread is part of. It is the same on both sides of a
+/// call.
 pub fn logical_thread() -> Guid {
     let mut guid = GUID::from_u128(0);
-    // SAFETY: the structure is written; when that fails it stays zero.
+    // SAFETY: `guid` is written; on failure it stays zero.
     unsafe { CoGetCurrentLogicalThreadId(&mut guid) };
     own_guid(&guid)
 }
 
-/// Lets other threads end the calls of this one ([`cancel_call`]). Does nothing under Wine.
+/// Enables other threads to cancel this thread's calls with [`cancel_call`]. Does nothing under
+/// Wine.
 pub fn take_cancellations() {
     if !under_wine() {
-        // SAFETY: the argument is reserved. Without it calls go on, and nobody waits for them.
+        // SAFETY: the argument is reserved. If the function fails, a cancelled call continues and
+        // its result is dropped.
         unsafe { CoEnableCallCancellation(ptr::null::<c_void>()) };
     }
 }
 
-/// Asks COM to end the call that another thread is in. Does nothing under Wine, which can't.
+/// Asks COM to cancel the call of another thread. Does nothing under Wine, which doesn't support
+/// cancellation.
 pub fn cancel_call(thread: u32) {
     if !under_wine() {
-        // SAFETY: a number and a time to wait, none.
+        // SAFETY: the arguments are a thread number and a timeout of zero.
         unsafe { CoCancelCall(thread, 0) };
     }
 }

@@ -1,4 +1,4 @@
-//! Interfaces that this process has tables for.
+//! Interfaces whose tables are registered in this process.
 #![expect(unsafe_code, reason = "tables that the RPC runtime reads, and fills in part")]
 
 use std::collections::HashMap;
@@ -17,37 +17,41 @@ use super::layout::{FactoryBuffer, IID_IPS_FACTORY_BUFFER, NdrDllGetClassObject}
 use super::{ComError, com_guid, incoming, own_guid, pinned, proxy_file, served};
 use crate::Compiled;
 
-/// An interface that this process has tables for, so that its objects can be called and served.
+/// An interface whose tables are registered in this process, so that its objects can be called and
+/// served.
 pub struct Bound {
     pub(super) interface: &'static Interface,
     pub(super) compiled: Compiled,
     pub(super) iid: GUID,
-    /// The vtable of an object of this process.
+    /// The vtable of objects of this process.
     pub(super) vtable: *const c_void,
-    /// Whether it stays registered once an object of this process has left it.
+    /// Whether the interface stays registered permanently ([`pinned`]).
     is_pinned: Mutex<bool>,
 }
 
-// SAFETY: the vtable is read only, and as lasting as the program.
+// SAFETY: the vtable is never written and lives until the process ends.
 unsafe impl Send for Bound {}
 // SAFETY: as above.
 unsafe impl Sync for Bound {}
 
-/// What has tables already, by its IID. It stays: stubs and proxies may be there until the end.
+/// All registered interfaces, by IID. They are never removed, because stubs and proxies may use
+/// them until the process ends.
 static BOUND: Mutex<Option<HashMap<Guid, &'static Bound>>> = Mutex::new(None);
 
 impl Bound {
-    /// The tables of an interface, made and registered when they are first asked for, and those of
-    /// all interfaces that it passes references of. The thread has to be in the multithreaded
-    /// apartment.
+    /// Returns the tables of an interface. On first use, builds and registers the tables of this
+    /// interface and of all interfaces whose references it passes. The thread must be in the
+    /// multithreaded apartment.
     ///
     /// # Errors
-    /// The interface, or one of the others, can't be one of COM's; those of registering.
+    /// Returns an error if COM can't represent the interface or one of the others, or if
+    /// registration fails.
     pub fn of(interface: &'static Interface) -> Result<&'static Self, ComError> {
         if let Some(known) = Self::known(interface.iid) {
             return Ok(known);
         }
-        // All or none of them, so that none is known before those that it needs.
+        // The referenced interfaces are registered first, so that an interface in `BOUND` always
+        // has its references there.
         let mut all = vec![interface];
         let mut place = 0;
         while let Some(interface) = all.get(place) {
@@ -80,7 +84,7 @@ impl Bound {
         Ok(bound[&interface.iid])
     }
 
-    /// The tables of an interface, if they have been asked for.
+    /// The tables of an interface, if they are registered.
     pub(super) fn known(iid: Guid) -> Option<&'static Self> {
         let bound = BOUND.lock().unwrap_or_else(PoisonError::into_inner);
         bound.as_ref()?.get(&iid).copied()
@@ -91,7 +95,8 @@ impl Bound {
         own_guid(&self.iid)
     }
 
-    /// Sees to it that objects of this process can be served by this interface ([`pinned`]).
+    /// Keeps the interface registered permanently, so that objects of this process can be served by
+    /// it ([`pinned`]).
     pub(super) fn pin(&'static self) -> Result<(), ComError> {
         let mut is_pinned = self.is_pinned.lock().unwrap_or_else(PoisonError::into_inner);
         if !*is_pinned {
@@ -101,14 +106,15 @@ impl Bound {
         Ok(())
     }
 
-    /// Registers its proxies and stubs for this process, under a class of the same identifier.
+    /// Registers the proxies and stubs of the interface for this process. Their CLSID is the IID.
     fn register(&'static self) -> Result<(), ComError> {
         let file = proxy_file::of(&[(&self.compiled, &self.iid)], lookup, Some(incoming::thunk));
         let buffer = FactoryBuffer { vtable: ptr::null(), count: 0, files: file, filler: 0 };
         let buffer: *mut FactoryBuffer = Box::leak(Box::new(buffer));
         let mut factory = ptr::null_mut();
         let mut cookie = 0;
-        // SAFETY: all tables are as the runtime wants them, writable, and stay.
+        // SAFETY: all tables have the form that the runtime requires, are writable and live until
+        // the process ends.
         unsafe {
             let (iid, factory_iid) = (&raw const self.iid, &raw const IID_IPS_FACTORY_BUFFER);
             let got = NdrDllGetClassObject(iid, factory_iid, &mut factory, file, iid, buffer);
@@ -121,7 +127,7 @@ impl Bound {
     }
 }
 
-/// The interfaces of which an interface passes references.
+/// The interfaces whose references an interface passes.
 fn references(interface: &'static Interface) -> Vec<&'static Interface> {
     let mut found = Vec::new();
     for method in interface.methods {
@@ -131,7 +137,7 @@ fn references(interface: &'static Interface) -> Vec<&'static Interface> {
     found
 }
 
-/// Adds those of a type; within other values they don't travel.
+/// Adds the interfaces that a type refers to. References can't be passed within other types.
 fn add_references(ty: &Type, found: &mut Vec<&'static Interface>) {
     match ty {
         Type::Object(interface) => found.push(interface()),
@@ -147,12 +153,13 @@ impl std::fmt::Debug for Bound {
     }
 }
 
-/// Whether an interface is in a file, and where: each has just one, and is only asked for that.
+/// Looks up an interface in a proxy file. Each file has one interface, and the runtime asks only
+/// for that one.
 unsafe extern "system" fn lookup(iid: *const GUID, index: *mut i32) -> i32 {
-    // SAFETY: the runtime passes both.
+    // SAFETY: the runtime passes two valid pointers.
     unsafe {
         *index = 0;
-        // Not under the lock of those that are bound: that one is held while they are registered.
+        // Must not lock `BOUND`: the lock is held during registration, which calls this function.
         i32::from(!iid.is_null())
     }
 }

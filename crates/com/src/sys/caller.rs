@@ -1,4 +1,4 @@
-//! Who calls, from the RPC runtime.
+//! The process that made the current call, as the RPC runtime reports it.
 #![expect(unsafe_code, reason = "a call of the RPC runtime")]
 
 use std::ptr;
@@ -7,11 +7,12 @@ use windows_sys::Win32::System::Rpc::{I_RpcBindingInqLocalClientPID, RPC_S_OK};
 
 /// The process whose call this thread serves; `None` outside of a call.
 ///
-/// The RPC runtime has it from the kernel. What a message says of its sender is never asked: a
-/// server could be made to take handles out of, and put them into, a process of somebody else.
+/// The RPC runtime gets this identifier from the kernel. An identifier inside the message would not
+/// be trustworthy: a client could make the server duplicate handles out of or into the process of
+/// another user.
 pub(super) fn process_id() -> Option<u32> {
     let mut id = 0;
-    // SAFETY: no binding means that of the call that this thread serves; `id` is written.
+    // SAFETY: a null binding means the call that this thread serves; `id` is written.
     let told = unsafe { I_RpcBindingInqLocalClientPID(ptr::null_mut(), &mut id) };
     (told == RPC_S_OK && id != 0).then_some(id)
 }

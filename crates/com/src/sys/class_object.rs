@@ -1,4 +1,4 @@
-//! What makes objects for clients that activate a class, and how long the process serves them.
+//! Class objects, which create objects for clients, and the reference count of the server process.
 #![expect(unsafe_code, reason = "objects of COM are pointers to tables of functions")]
 
 use std::ffi::c_void;
@@ -14,18 +14,18 @@ use super::factory::{self, Make};
 use super::layout::IID_ICLASS_FACTORY;
 use super::{Caller, ComError, Served, com_guid, pinned};
 
-/// A class that this process serves: known to COM until it is dropped.
+/// A class that this process serves. It is registered with COM until dropped.
 #[derive(Debug)]
 pub struct ClassObject {
     cookie: u32,
 }
 
 impl ClassObject {
-    /// Offers a class: `make` makes the object for each client that activates it. Nobody comes
-    /// before [`ServerProcess::open`].
+    /// Registers a class. `make` creates the object for each client that activates the class.
+    /// Clients can't activate it before [`ServerProcess::open`].
     ///
     /// # Errors
-    /// Those of `CoRegisterClassObject`; under Wine, of `CoMarshalInterface`.
+    /// The errors of `CoRegisterClassObject` and, under Wine, of `CoMarshalInterface`.
     pub fn register(
         clsid: Guid,
         make: impl Fn(Caller) -> Option<Served> + Send + Sync + 'static,
@@ -37,11 +37,11 @@ impl ClassObject {
             })
         });
         let factory: *mut c_void = factory::new(make);
-        // SAFETY: a reference to an object with this interface.
+        // SAFETY: `factory` is a reference to an object with this interface.
         unsafe { pinned::pin_object(factory, &IID_ICLASS_FACTORY)? };
         let mut cookie = 0;
         let flags = (REGCLS_MULTIPLEUSE | REGCLS_SUSPENDED) as u32;
-        // SAFETY: the factory is an object, which stays.
+        // SAFETY: the factory is an object that lives until the process ends.
         ComError::check(unsafe {
             let clsid = com_guid(clsid);
             CoRegisterClassObject(&clsid, factory, CLSCTX_LOCAL_SERVER, flags, &mut cookie)
@@ -52,34 +52,35 @@ impl ClassObject {
 
 impl Drop for ClassObject {
     fn drop(&mut self) {
-        // SAFETY: what was registered is revoked once.
+        // SAFETY: the registration is revoked only here, once.
         unsafe { CoRevokeClassObject(self.cookie) };
     }
 }
 
-/// COM's count of what keeps this process serving: while it isn't zero, clients come; when it
-/// becomes zero, none does any more, at that same moment.
+/// A reference in COM's count of reasons to keep this process serving. When the count drops to
+/// zero, COM atomically stops accepting activations.
 #[derive(Debug)]
 pub struct ServerProcess(());
 
 impl ServerProcess {
-    /// A reference that keeps the process serving, before anybody comes.
+    /// Takes a reference, which keeps the process serving until it is released.
     pub fn hold() -> Self {
         // SAFETY: no arguments.
         unsafe { CoAddRefServerProcess() };
         Self(())
     }
 
-    /// Lets clients come.
+    /// Starts accepting clients.
     ///
     /// # Errors
-    /// Those of `CoResumeClassObjects`.
+    /// The errors of `CoResumeClassObjects`.
     pub fn open(&self) -> Result<(), ComError> {
         // SAFETY: no arguments.
         ComError::check(unsafe { CoResumeClassObjects() })
     }
 
-    /// Gives this reference up; says whether it was the last, so that nobody comes any more.
+    /// Releases this reference. Returns whether it was the last, in which case no further clients
+    /// are accepted.
     pub fn release(self) -> bool {
         std::mem::forget(self);
         // SAFETY: no arguments; this value was one of the references.

@@ -1,5 +1,5 @@
-//! `IErrorInfo`: the text of a call's failure, beside its HRESULT. COM keeps one for each thread, and
-//! on Windows brings it from the server's to the client's.
+//! `IErrorInfo`: the error text that accompanies a failed HRESULT. COM stores one per thread;
+//! Windows transfers it from the server's thread to the client's.
 #![expect(unsafe_code, reason = "objects of COM are pointers to tables of functions")]
 
 use std::ffi::c_void;
@@ -13,32 +13,33 @@ use windows_sys::core::{BSTR, GUID, HRESULT};
 use super::layout::{S_OK, UnknownVtable};
 use crate::ErrorInfo;
 
-/// Says why the call that this thread serves fails, a call of this interface; or forgets what was
-/// said of another.
+/// Sets the error information of the call that this thread serves, a call of the interface `iid`.
+/// `None` clears the information of an earlier call.
 pub(super) fn set(info: Option<&ErrorInfo>, iid: &GUID, interface: &str) {
     let said = info.and_then(|info| Counted::new(info, iid, interface));
     let error = said.as_ref().map_or(ptr::null_mut(), |said| said.0);
-    // SAFETY: an object with `IErrorInfo`, which COM takes a reference of its own to; or none.
+    // SAFETY: `error` is null or an object with `IErrorInfo`, to which COM takes its own reference.
     unsafe { SetErrorInfo(0, error) };
 }
 
-/// Forgets what was said on this thread.
+/// Clears the error information of this thread.
 pub(super) fn clear() {
-    // SAFETY: no object.
+    // SAFETY: a null pointer means no object.
     unsafe { SetErrorInfo(0, ptr::null_mut()) };
 }
 
-/// What was said of the call that this thread has made.
+/// Takes the error information of the call that this thread has made.
 pub(super) fn take() -> Option<ErrorInfo> {
     let mut error = ptr::null_mut();
-    // SAFETY: there is room for the pointer, which is a reference of ours.
+    // SAFETY: `error` has room for the pointer, which becomes a reference of this process.
     let found = unsafe { GetErrorInfo(0, &mut error) };
     if found != S_OK || error.is_null() {
         return None;
     }
     let error = Counted(error);
     let mut text: BSTR = ptr::null();
-    // SAFETY: the object has this interface; the text is ours, of the length that it says.
+    // SAFETY: the object has this interface. This process owns the text, which has the length that
+    // `SysStringLen` returns.
     unsafe {
         let vtable = &**error.0.cast::<*const InfoVtable>();
         if (vtable.description)(error.0, &mut text) != S_OK || text.is_null() {
@@ -58,8 +59,8 @@ impl Counted {
     fn new(info: &ErrorInfo, iid: &GUID, interface: &str) -> Option<Self> {
         let wide = |text: &str| text.encode_utf16().chain([0]).collect::<Vec<_>>();
         let (mut made, mut error) = (ptr::null_mut(), ptr::null_mut());
-        // SAFETY: on success the pointer is a reference of ours to an object with this interface,
-        // which copies the texts, each with a zero at its end.
+        // SAFETY: on success, the pointer is a reference of this process to an object with this
+        // interface. The object copies the texts, each of which ends with a zero.
         unsafe {
             if CreateErrorInfo(&mut made) != S_OK || made.is_null() {
                 return None;
@@ -77,7 +78,7 @@ impl Counted {
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        // SAFETY: a reference to an object, given back once.
+        // SAFETY: `self` is a reference to an object, released once.
         unsafe {
             let vtable = &**self.0.cast::<*const UnknownVtable>();
             (vtable.release)(self.0);
@@ -85,7 +86,7 @@ impl Drop for Counted {
     }
 }
 
-/// The beginning of `ICreateErrorInfo`.
+/// The first methods of `ICreateErrorInfo`.
 #[repr(C)]
 struct CreateVtable {
     unknown: UnknownVtable,
@@ -94,7 +95,7 @@ struct CreateVtable {
     set_description: unsafe extern "system" fn(*mut c_void, *const u16) -> HRESULT,
 }
 
-/// The beginning of `IErrorInfo`.
+/// The first methods of `IErrorInfo`.
 #[repr(C)]
 struct InfoVtable {
     _unknown: UnknownVtable,

@@ -13,7 +13,7 @@ use super::layout::{
 };
 use super::{Caller, Served, same};
 
-/// Makes an object.
+/// Creates an object for a client.
 pub(super) type Make = Box<dyn Fn(Caller) -> Option<Served> + Send + Sync>;
 
 #[repr(C)]
@@ -40,7 +40,8 @@ static VTABLE: Vtable = Vtable {
     lock_server,
 };
 
-/// A class object, which stays: a program has few, and COM may hold them to its end.
+/// Creates a class object. It is never freed: a program has few, and COM may hold them until the
+/// process ends.
 pub(super) fn new(make: Make) -> *mut c_void {
     ptr::from_mut(Box::leak(Box::new(Factory { vtable: &VTABLE, make }))).cast()
 }
@@ -53,7 +54,7 @@ unsafe extern "system" fn query_interface(
     if iid.is_null() || object.is_null() {
         return E_POINTER;
     }
-    // SAFETY: COM passes them.
+    // SAFETY: COM passes valid pointers.
     unsafe {
         let known = [IID_IUNKNOWN, IID_ICLASS_FACTORY]
             .iter()
@@ -72,7 +73,7 @@ unsafe extern "system" fn release(_this: *mut c_void) -> u32 {
 }
 
 /// # Safety
-/// `this` is a [`Factory`]; the rest is as COM passes it.
+/// `this` is a [`Factory`]; the other arguments are as COM passes them.
 unsafe extern "system" fn create_instance(
     this: *mut c_void,
     outer: *mut c_void,
@@ -82,7 +83,7 @@ unsafe extern "system" fn create_instance(
     if object.is_null() || iid.is_null() {
         return E_POINTER;
     }
-    // SAFETY: see above.
+    // SAFETY: the function's contract, and the checks above.
     unsafe {
         *object = ptr::null_mut();
         if !outer.is_null() {
@@ -96,7 +97,7 @@ unsafe extern "system" fn create_instance(
 }
 
 unsafe extern "system" fn lock_server(_this: *mut c_void, lock: i32) -> HRESULT {
-    // SAFETY: no arguments. A client's lock keeps the process serving.
+    // SAFETY: the functions take no arguments. A lock by a client keeps the process serving.
     unsafe {
         match lock {
             0 => CoReleaseServerProcess(),

@@ -1,4 +1,5 @@
-//! Calls that come to objects of this process: from the slots of the stub to the object, and back.
+//! Calls to objects of this process: converts the slots of the stub for the object, and its reply
+//! back into the slots.
 #![expect(unsafe_code, reason = "the slots of a call are memory of the RPC runtime's")]
 
 use std::any::Any;
@@ -16,54 +17,55 @@ use super::served::Face;
 use super::{Came, Passing, Remote, caller, error_info, logical_thread};
 use crate::{Answer, FIRST_METHOD, Hresult, Lent, MethodPlan, Passed, Reply, Sort};
 
-/// What an object does with calls.
+/// An object that serves calls.
 pub trait Serve: Any + Send + Sync {
-    /// Runs the method of a call, and replies, once.
+    /// Runs the method of a call and sends exactly one reply.
     fn call(&self, call: Given, reply: &mut Replying<'_>);
 }
 
 /// Sends the reply of a call.
 pub type Replying<'a> = dyn FnMut(Status, Vec<u8>, Vec<Passing<'_>>) + 'a;
 
-/// A call that has come.
+/// A received call.
 #[derive(Debug)]
 pub struct Given {
-    /// Which of the object's interfaces, by its place.
+    /// The interface of the object that was called, as an index.
     pub interface: usize,
-    /// The number of the method, among the interface's own.
+    /// The index of the method among the interface's own methods.
     pub method: u32,
     /// The encoded arguments.
     pub arguments: Vec<u8>,
-    /// Their handles and references, in order.
+    /// The handles and references of the arguments, in order.
     pub handles: Vec<Came>,
-    /// Who calls.
+    /// The client that made the call.
     pub caller: Caller,
 }
 
-/// Who calls, from the RPC runtime.
+/// The client that made a call, as the RPC runtime reports it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Caller {
-    /// The process; none for a call from within this one.
+    /// The client's process; `None` for a call from within this process.
     pub process_id: Option<u32>,
-    /// The chain of calls that this one is part of.
+    /// The call chain that this call is part of.
     pub logical_thread: Guid,
 }
 
 impl Caller {
-    /// Who makes the call that this thread serves.
+    /// The client whose call this thread serves.
     pub fn current() -> Self {
         Self { process_id: caller::process_id(), logical_thread: logical_thread() }
     }
 }
 
-/// Runs a method: called by the stub's interpreter in place of the object's vtable, with the
-/// arguments in memory.
+/// Runs a method. The stub's interpreter calls this function instead of the entry in the object's
+/// vtable, with the arguments in memory.
 ///
 /// # Safety
-/// The interpreter's stack for the call begins with a pointer to a [`Face`], as only those have
-/// this in their tables, followed by the slots of the method and a place for its result.
+/// The interpreter's stack for the call must contain a pointer to a [`Face`], then the slots of the
+/// method, then a place for its result. The pointer is always a `Face`, because only the tables of
+/// faces refer to this function.
 pub(super) unsafe extern "system" fn thunk(message: *mut MIDL_STUB_MESSAGE) {
-    // SAFETY: see above.
+    // SAFETY: the function's contract.
     unsafe {
         let stack = (*message).StackTop.cast::<u64>();
         let this: *const Face = ptr::with_exposed_provenance(stack.read() as usize);
@@ -81,7 +83,7 @@ pub(super) unsafe extern "system" fn thunk(message: *mut MIDL_STUB_MESSAGE) {
     }
 }
 
-/// Brings the slots of a call to the object, and what it replies back to them.
+/// Passes the call in these slots to the object, and writes its reply to the slots.
 fn run(
     face: &Face,
     method: u32,
@@ -89,7 +91,7 @@ fn run(
     slots: &[u64],
     mut memory: TaskMemory,
 ) -> Hresult {
-    // SAFETY: whoever called holds a reference for the time of the call.
+    // SAFETY: the caller holds a reference during the call.
     let object = unsafe { face.object() };
     let mut answer = None;
     let collected = plan.collect_call(slots, &memory);
@@ -123,24 +125,24 @@ fn run(
     answer.hresult
 }
 
-/// A handle or reference of our own to what the RPC runtime holds for the time of the call.
+/// Duplicates a handle or reference that the RPC runtime holds only during the call.
 fn own_copy(passed: &Passed) -> std::io::Result<Came> {
     let number = passed.value;
     if let Sort::Object(iid) = passed.sort {
-        // SAFETY: the runtime keeps its reference until the call is over.
+        // SAFETY: the runtime keeps its reference until the call returns.
         let own = unsafe { Remote::of(number, iid, true) };
         return own.map(Came::Object).ok_or(std::io::ErrorKind::InvalidInput.into());
     }
     if is_pseudo(number) {
         return Err(std::io::ErrorKind::InvalidInput.into());
     }
-    // SAFETY: the runtime keeps it open until the call is over.
+    // SAFETY: the runtime keeps the handle open until the call returns.
     let handle =
         unsafe { BorrowedHandle::borrow_raw(ptr::without_provenance_mut(number as usize)) };
     handle.try_clone_to_owned().map(Came::Handle)
 }
 
-/// Puts a reply where the stub looks for it.
+/// Writes a reply to the slots of a call.
 fn lay_out(
     plan: &MethodPlan,
     slots: &[u64],
@@ -149,7 +151,8 @@ fn lay_out(
     body: &[u8],
     handles: Vec<Passing<'_>>,
 ) -> Answer {
-    // The stub closes and releases what it has sent: it gets handles and references of its own.
+    // The stub closes the handles and releases the references after it has sent them, so it gets
+    // duplicates.
     let own = |passing| match passing {
         Passing::Handle(handle) => handle.try_clone_to_owned().map(Came::Handle),
         Passing::Object(reference) => Ok(Came::Object(reference)),
@@ -179,10 +182,10 @@ fn lay_out(
     answer
 }
 
-/// A handle as plans take it.
+/// Converts a handle to the form that plans accept.
 pub(super) fn lent(handle: &impl AsRawHandle) -> Lent {
     let raw = handle.as_raw_handle();
-    // SAFETY: whoever lends it keeps it open.
+    // SAFETY: the lender keeps the handle open.
     let facts = identify(unsafe { BorrowedHandle::borrow_raw(raw) });
     let kind: Option<Kind> = facts.ok().and_then(|facts| facts.object.kinds().iter().next());
     Lent { value: raw.addr() as u64, kind }
@@ -224,7 +227,8 @@ mod tests {
         let bound = Bound::of(<dyn Dishes>::DESCRIPTION).unwrap();
         let served = Served::new(&[bound], Arc::new(Empty)).unwrap();
         let mut face = ptr::null_mut();
-        // SAFETY: the identifier is there; what is got stays as long as the program.
+        // SAFETY: the identifier is valid. The reference is never released, so the face lives until
+        // the process ends.
         let face = unsafe {
             assert_eq!(served.query(&bound.iid, &mut face), S_OK);
             &*face.cast::<Face>()
@@ -237,8 +241,8 @@ mod tests {
         assert_eq!(error_info::take(), Some(info));
 
         let mut support = ptr::null_mut();
-        // SAFETY: a reference to an object, and room for another, which is one of an interface whose
-        // first entry of its own is called.
+        // SAFETY: `served` is a reference to an object, and `support` has room for another. The
+        // latter has the interface whose own first method is called.
         unsafe {
             assert_eq!(served.query(&IID_ISUPPORT_ERROR_INFO, &mut support), S_OK);
             let vtable = &**support.cast::<*const SupportVtable>();

@@ -1,33 +1,34 @@
-//! The structures of `rpcproxy.h` that proxies and stubs are made of, and the calls that take them.
+//! The structures of `rpcproxy.h` that proxies and stubs consist of, and the functions that take
+//! them.
 
 use std::ffi::c_void;
 
 use windows_sys::Win32::System::Rpc::{MIDL_SERVER_INFO, MIDL_STUBLESS_PROXY_INFO};
 use windows_sys::core::{GUID, HRESULT};
 
-/// What is before a proxy's vtable.
+/// The words before a proxy's vtable.
 #[repr(C)]
 pub(super) struct ProxyHeader {
     pub(super) info: *const MIDL_STUBLESS_PROXY_INFO,
     pub(super) iid: *const GUID,
 }
 
-/// A stub's vtable with what is before it: `CInterfaceStubVtbl`.
+/// A stub's vtable and the header before it: `CInterfaceStubVtbl`.
 #[repr(C)]
 pub(super) struct StubVtable {
     pub(super) iid: *const GUID,
     pub(super) info: *const MIDL_SERVER_INFO,
-    /// Methods, with the three of `IUnknown`.
+    /// Number of methods, including the three of `IUnknown`.
     pub(super) count: u32,
     pub(super) dispatch: *const c_void,
     /// The ten methods of `IRpcStubBuffer`.
     pub(super) methods: [*const c_void; 10],
 }
 
-/// The place of `Release` among those.
+/// The index of `Release` in `StubVtable::methods`.
 pub(super) const STUB_RELEASE: usize = 2;
 
-/// A stub in memory: `CStdStubBuffer`.
+/// An instance of a stub: `CStdStubBuffer`.
 #[repr(C)]
 pub(super) struct StubBuffer {
     pub(super) vtable: *const c_void,
@@ -38,10 +39,10 @@ pub(super) struct StubBuffer {
     pub(super) factory: *mut c_void,
 }
 
-/// Whether an interface is in a file, and where.
+/// Returns whether a file has an interface, and writes the interface's index.
 pub(super) type Lookup = unsafe extern "system" fn(*const GUID, *mut i32) -> i32;
 
-/// The proxies and stubs of one file: `ProxyFileInfo`.
+/// The proxies and stubs of one proxy file: `ProxyFileInfo`.
 #[repr(C)]
 pub(super) struct ProxyFile {
     pub(super) proxies: *const *const ProxyHeader,
@@ -55,7 +56,7 @@ pub(super) struct ProxyFile {
     pub(super) filler: [isize; 3],
 }
 
-/// The class object of proxies and stubs, filled by the runtime: `CStdPSFactoryBuffer`.
+/// The class object of proxies and stubs, which the runtime fills: `CStdPSFactoryBuffer`.
 #[repr(C)]
 pub(super) struct FactoryBuffer {
     pub(super) vtable: *const c_void,

@@ -1,10 +1,10 @@
-//! COM itself: what calls and serves interfaces through the tables of this crate. Windows only.
+//! Calling and serving interfaces with COM, through the tables of this crate. Windows only.
 //!
-//! All of it lives in the multithreaded apartment: whoever calls, serves or lets go of an object has
-//! to be in it ([`enter_apartment`]). The one `unsafe` of COM is here, behind safe types:
-//! [`Bound`], an interface that this process has tables for; [`Remote`], a reference to an object;
-//! [`Served`], an object of this process; [`ClassObject`], what makes objects for clients that
-//! activate a class; [`ProxyDll`], the tables for programs that aren't ours.
+//! A thread must be in the multithreaded apartment ([`enter_apartment`]) to call, serve or release
+//! an object. All unsafe code of COM is in this module, behind safe types: [`Bound`] is an
+//! interface whose tables are registered in this process; [`Remote`] is a reference to an object.
+//! [`Served`] is an object of this process, and [`ClassObject`] creates objects for clients that
+//! activate a class. [`ProxyDll`] provides the tables to programs that don't use this crate.
 
 mod allocation;
 mod apartment;
@@ -33,12 +33,12 @@ pub use served::Served;
 use syshandle_wire::Guid;
 use windows_sys::core::GUID;
 
-/// A GUID as COM has it in memory.
+/// Converts a GUID to COM's structure.
 fn com_guid(guid: Guid) -> GUID {
     GUID::from_u128(u128::from_be_bytes(guid.to_bytes()))
 }
 
-/// A GUID of COM's, as it is written.
+/// Converts COM's structure to a GUID.
 fn own_guid(guid: &GUID) -> Guid {
     let mut bytes = [0; 16];
     bytes[..4].copy_from_slice(&guid.data1.to_be_bytes());

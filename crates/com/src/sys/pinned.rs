@@ -1,10 +1,10 @@
-//! Interfaces that stay registered with the RPC runtime, under Wine.
+//! Keeps interfaces registered with the RPC runtime permanently, under Wine.
 //!
-//! Wine registers an interface with the first reference to an object by it that leaves the process,
-//! and takes that back with the last, which waits for the calls of the interface that still run. But
-//! a call that ends at that moment is waited for forever, with a lock held that all further
-//! references need: from then on every activation hangs. So one reference to each interface is out
-//! from the beginning, which nobody ever gets. Windows needs none of this.
+//! Wine registers an interface when the first reference to an object by that interface leaves the
+//! process. When the last such reference is released, Wine unregisters the interface and waits for
+//! its running calls. If a call ends at that moment, Wine waits forever and holds a lock that every
+//! new reference needs, so all later activations hang. To prevent this, one reference to each
+//! interface is marshalled at the beginning and never released. Windows doesn't need this.
 #![expect(unsafe_code, reason = "calls of COM")]
 
 use std::ffi::c_void;
@@ -21,30 +21,30 @@ use windows_sys::core::GUID;
 use super::layout::UnknownVtable;
 use super::{Bound, ComError, Given, Replying, Serve, Served};
 
-/// Keeps an interface that objects of this process have registered until the process ends.
+/// Keeps an interface of this process's objects registered until the process ends.
 ///
 /// # Errors
-/// Those of `CoMarshalInterface`.
+/// The errors of `CoMarshalInterface`.
 pub(super) fn pin(bound: &'static Bound) -> Result<(), ComError> {
     if !under_wine() {
         return Ok(());
     }
     let nobody = Served::with(&[bound], Arc::new(Nobody));
-    // SAFETY: a reference to an object with this interface.
+    // SAFETY: the pointer is a reference to an object with this interface.
     unsafe { pin_object(nobody.unknown(), &bound.iid) }
 }
 
-/// The same for an interface by an object that has it, which stays as well.
+/// Keeps an interface registered by marshalling an object that has it. The object is never freed.
 ///
 /// # Safety
-/// The pointer is a reference to an object with this interface.
+/// The pointer must be a reference to an object with this interface.
 pub(super) unsafe fn pin_object(object: *mut c_void, iid: &GUID) -> Result<(), ComError> {
     if !under_wine() {
         return Ok(());
     }
     let mut stream = ptr::null_mut();
-    // SAFETY: on success the stream is a reference of ours, given back below; the object is the
-    // caller's promise. The reference that is written to the stream is never taken back.
+    // SAFETY: on success, the stream is a reference of this process, released below. The caller has
+    // promised that `object` is valid. The reference in the stream is never released.
     unsafe {
         ComError::check(CreateStreamOnHGlobal(ptr::null_mut(), 1, &mut stream))?;
         let (context, flags) = (MSHCTX_LOCAL as u32, MSHLFLAGS_TABLESTRONG as u32);
@@ -54,7 +54,7 @@ pub(super) unsafe fn pin_object(object: *mut c_void, iid: &GUID) -> Result<(), C
     }
 }
 
-/// An object that nobody has.
+/// An object that no client ever references.
 struct Nobody;
 
 impl Serve for Nobody {

@@ -1,4 +1,5 @@
-//! A proxy DLL: the tables of interfaces for programs that aren't ours, which COM loads into them.
+//! A proxy DLL: COM loads it into programs that don't use this crate, to get the tables of
+//! interfaces.
 #![expect(unsafe_code, reason = "tables that the RPC runtime reads, and pointers that COM passes")]
 
 use std::ffi::c_void;
@@ -20,20 +21,21 @@ use super::layout::{
 };
 use super::{ComError, com_guid, proxy_file, same};
 
-/// What a proxy DLL has proxies and stubs for: its class, and its interfaces. One in a DLL.
+/// The contents of a proxy DLL: one class, and the interfaces that it has proxies and stubs for. A
+/// DLL can contain only one `ProxyDll`.
 #[derive(Clone, Copy, Debug)]
 pub struct ProxyDll {
     /// The class of the proxies and stubs.
     pub clsid: Guid,
-    /// Their interfaces.
+    /// The interfaces of the proxies and stubs.
     pub interfaces: &'static [&'static Interface],
 }
 
 impl ProxyDll {
-    /// `DllGetClassObject`.
+    /// Implements `DllGetClassObject`.
     ///
     /// # Safety
-    /// The pointers are as COM passes them: to two GUIDs, and to room for a pointer.
+    /// The pointers must be as COM passes them: to two GUIDs, and to room for a pointer.
     pub unsafe fn class_object(
         self,
         clsid: *const c_void,
@@ -45,8 +47,8 @@ impl ProxyDll {
         }
         guarded(self, |made| {
             let buffer = made.buffer;
-            // SAFETY: the tables are as the runtime wants them, writable, and stay; the pointers
-            // are those of the caller's promise.
+            // SAFETY: the tables have the form that the runtime requires, are writable and live
+            // until the process ends. The caller has promised that the pointers are valid.
             unsafe {
                 *object = ptr::null_mut();
                 let (clsid, iid) = (clsid.cast(), iid.cast());
@@ -55,21 +57,22 @@ impl ProxyDll {
         })
     }
 
-    /// `DllCanUnloadNow`: never. Proxies and stubs lead to the tables until the process ends.
+    /// Implements `DllCanUnloadNow`: always refuses, because proxies and stubs use the tables until
+    /// the process ends.
     pub fn can_unload() -> HRESULT {
         S_FALSE
     }
 
-    /// `DllRegisterServer`, what `regsvr32` calls: registers the DLL for all users, which takes an
-    /// administrator's rights.
+    /// Implements `DllRegisterServer`, which `regsvr32` calls. Registers the DLL for all users,
+    /// which requires administrator rights.
     pub fn register(self) -> HRESULT {
         guarded(self, |made| {
-            // SAFETY: as in `class_object`; the module is this one.
+            // SAFETY: as in `class_object`; `this_module` is the handle of this DLL.
             unsafe { NdrDllRegisterProxy(this_module(), made.files, &raw const made.clsid) }
         })
     }
 
-    /// `DllUnregisterServer`.
+    /// Implements `DllUnregisterServer`.
     pub fn unregister(self) -> HRESULT {
         guarded(self, |made| {
             // SAFETY: as in `register`.
@@ -78,7 +81,8 @@ impl ProxyDll {
     }
 }
 
-/// What a proxy DLL exports. `marks` is what says in its file what it is, and has to stay there.
+/// The exports of a proxy DLL. `marks` is the data that identifies the DLL's contents in its file;
+/// the reference to it prevents the linker from removing it.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! proxy_dll_exports {
@@ -86,7 +90,7 @@ macro_rules! proxy_dll_exports {
         const DLL: $crate::ProxyDll = $crate::ProxyDll { clsid: $clsid, interfaces: $interfaces };
 
         /// # Safety
-        /// COM calls it.
+        /// COM calls this function.
         #[unsafe(export_name = "DllGetClassObject")]
         unsafe extern "system" fn class_object(
             clsid: *const ::core::ffi::c_void,
@@ -94,7 +98,7 @@ macro_rules! proxy_dll_exports {
             object: *mut *mut ::core::ffi::c_void,
         ) -> i32 {
             ::core::hint::black_box(&$marks);
-            // SAFETY: COM passes what this takes.
+            // SAFETY: COM passes valid pointers.
             unsafe { DLL.class_object(clsid, iid, object) }
         }
 
@@ -115,7 +119,7 @@ macro_rules! proxy_dll_exports {
     };
 }
 
-/// The tables of this DLL.
+/// The tables of this DLL, in the form that the runtime reads.
 struct Made {
     clsid: GUID,
     iids: Vec<&'static GUID>,
@@ -123,8 +127,8 @@ struct Made {
     buffer: *mut FactoryBuffer,
 }
 
-// SAFETY: it is only read by us; what the runtime changes behind it, it changes as it does in the
-// DLLs that MIDL makes, for all threads.
+// SAFETY: this crate only reads the tables. The runtime changes them in the same thread-safe way as
+// the tables of MIDL's proxy DLLs.
 unsafe impl Send for Made {}
 // SAFETY: as above.
 unsafe impl Sync for Made {}
@@ -138,7 +142,8 @@ impl Made {
             let compiled = &*Box::leak(Box::new(proxy_file::compile(interface)?));
             entries.push((compiled, &*Box::leak(Box::new(com_guid(interface.iid)))));
         }
-        // An object is of the program that loads this, and called by its vtable.
+        // The objects belong to the program that loads this DLL and are called through their
+        // vtables, so there is no thunk.
         let files = proxy_file::of(&entries, lookup, None);
         let buffer = FactoryBuffer { vtable: ptr::null(), count: 0, files, filler: 0 };
         let buffer: *mut FactoryBuffer = Box::leak(Box::new(buffer));
@@ -147,7 +152,8 @@ impl Made {
     }
 }
 
-/// Does something with the tables, made when they are first needed; no panic gets out.
+/// Runs `work` with the tables, which are built on first use. Returns `E_FAIL` if building them
+/// fails or a panic occurs.
 fn guarded(
     dll: ProxyDll,
     work: impl FnOnce(&'static Made) -> HRESULT + std::panic::UnwindSafe,
@@ -165,9 +171,10 @@ fn guarded(
     done.unwrap_or(E_FAIL)
 }
 
-/// Which of the interfaces this is.
+/// Looks up the index of an interface.
 unsafe extern "system" fn lookup(iid: *const GUID, index: *mut i32) -> i32 {
-    // SAFETY: the runtime passes both. It got this function with the tables, so they are made.
+    // SAFETY: the runtime passes valid pointers. `MADE` is set, because the runtime got this
+    // function from the tables in it.
     unsafe {
         let made = MADE.get().and_then(Option::as_ref);
         let place =
@@ -177,12 +184,13 @@ unsafe extern "system" fn lookup(iid: *const GUID, index: *mut i32) -> i32 {
     }
 }
 
-/// The DLL that this code is in.
+/// The handle of the DLL that contains this code.
 fn this_module() -> *mut c_void {
     let mut module = ptr::null_mut();
     let flags =
         GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS | GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT;
-    // SAFETY: an address within this module, and room for the handle, which isn't counted.
+    // SAFETY: the address is within this module; `module` has room for the handle, whose reference
+    // isn't counted.
     unsafe { GetModuleHandleExW(flags, (&raw const MADE).cast(), &mut module) };
     module
 }

@@ -1,4 +1,4 @@
-//! The tables of interfaces as those of a proxy DLL are: what MIDL writes into `…_p.c`.
+//! The tables of interfaces in the form of a proxy DLL's: the contents of MIDL's `…_p.c`.
 #![expect(unsafe_code, reason = "tables that the RPC runtime reads, and fills in part")]
 
 use std::ffi::c_void;
@@ -19,7 +19,7 @@ use super::layout::{
 use super::{ComError, transfer};
 use crate::{Compiled, FIRST_METHOD, HandleForm, stub};
 
-/// The tables of an interface, with handles in the form that this system knows.
+/// Builds the tables of an interface, with the handle form that this system supports.
 pub(super) fn compile(interface: &'static Interface) -> Result<Compiled, ComError> {
     let form = match under_wine() {
         true => HandleForm::UserMarshal,
@@ -28,10 +28,11 @@ pub(super) fn compile(interface: &'static Interface) -> Result<Compiled, ComErro
     Compiled::new(interface, form).map_err(ComError::tables)
 }
 
-/// The files of some interfaces: just one. They stay until the process ends, as proxies and stubs
-/// may, and they are writable, as the runtime completes them.
+/// Builds one proxy file for some interfaces, and returns the null-terminated list that contains
+/// it. The tables live until the process ends, because proxies and stubs may do so. They are
+/// writable, because the runtime completes them.
 ///
-/// With a thunk, stubs call that in place of an object's methods.
+/// If there is a thunk, stubs call it instead of the methods of an object.
 pub(super) fn of(
     interfaces: &[(&'static Compiled, &'static GUID)],
     lookup: Lookup,
@@ -62,7 +63,7 @@ pub(super) fn of(
     leak(vec![file, ptr::null()]).as_ptr()
 }
 
-/// The tables of one interface.
+/// Builds the tables of one interface.
 fn tables(
     compiled: &'static Compiled,
     iid: &'static GUID,
@@ -70,7 +71,8 @@ fn tables(
 ) -> (*const ProxyHeader, *const StubVtable) {
     let tables = &compiled.tables;
     let count = compiled.methods.len() + FIRST_METHOD as usize;
-    // The runtime counts methods from those of `IUnknown`, the table from the first own one.
+    // The runtime's indexes start with the methods of `IUnknown`, the table's indexes with the
+    // first own method.
     let mut offsets = vec![0; FIRST_METHOD as usize];
     offsets.extend(&tables.offsets);
     let offsets = leak(offsets).as_ptr();
@@ -96,7 +98,7 @@ fn tables(
         FormatStringOffset: offsets,
         ..MIDL_STUBLESS_PROXY_INFO::default()
     };
-    // The header's two words, and the vtable behind it.
+    // The two words of the header, and the vtable after it.
     let mut proxy: Vec<*const c_void> = vec![
         ptr::from_ref(Box::leak(Box::new(proxy_info))).cast(),
         ptr::from_ref(iid).cast(),
@@ -104,7 +106,7 @@ fn tables(
         IUnknown_AddRef_Proxy as *const c_void,
         IUnknown_Release_Proxy as *const c_void,
     ];
-    // The runtime puts its own functions where -1 is.
+    // The runtime replaces -1 with its own functions.
     proxy.resize(2 + count, ptr::without_provenance(usize::MAX));
     let proxy: *const ProxyHeader = leak(proxy).as_mut_ptr().cast();
 
@@ -125,23 +127,24 @@ fn tables(
         info: Box::leak(Box::new(stub_info)),
         count: count as u32,
         dispatch: ptr::null(),
-        // The runtime puts its own functions where nothing is, but for this one.
+        // The runtime replaces null entries with its own functions. `Release` is set below.
         methods: [ptr::null(); 10],
     };
     stub.methods[STUB_RELEASE] = release_stub as *const c_void;
     (proxy, Box::leak(Box::new(stub)))
 }
 
-/// Lets go of a stub; what a proxy DLL has to have of its own, as it names its class object.
+/// Implements `Release` of a stub. Every proxy DLL needs its own, because it passes the class
+/// object of the DLL.
 unsafe extern "system" fn release_stub(this: *mut StubBuffer) -> u32 {
-    // SAFETY: the runtime passes a stub that it has made, which knows its class object.
+    // SAFETY: the runtime passes a stub that it has created, with a valid class object.
     unsafe { NdrCStdStubBuffer_Release(this, (*this).factory) }
 }
 
-/// Bytes that stay, aligned for what they begin with.
+/// Copies bytes to memory that is never freed, aligned to 8 bytes.
 fn leak_bytes(bytes: &[u8]) -> *mut u8 {
     let mut words = vec![0_u64; bytes.len().div_ceil(8).max(1)];
-    // SAFETY: so many bytes are there; the two don't overlap.
+    // SAFETY: the allocation has at least `bytes.len()` bytes, and the ranges don't overlap.
     unsafe {
         words.as_mut_ptr().cast::<u8>().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len())
     };

@@ -1,4 +1,4 @@
-//! References to objects, mostly of other processes.
+//! References to objects, usually of other processes.
 #![expect(unsafe_code, reason = "objects of COM are pointers to tables of functions")]
 
 use std::ffi::c_void;
@@ -19,54 +19,56 @@ use super::layout::UnknownVtable;
 use super::{Bound, Serve, com_guid, error_info, served};
 use crate::{FIRST_METHOD, Hresult, Lent, Passed, Sort, TableError, TranscodeError};
 
-/// A reference to an object by one of its interfaces. To be used and dropped in the multithreaded
-/// apartment, by any of its threads.
+/// A reference to an object by one of its interfaces. Any thread of the multithreaded apartment may
+/// use and drop it, but no other thread.
 pub struct Remote {
     pointer: NonNull<c_void>,
     bound: &'static Bound,
 }
 
-// SAFETY: references of the multithreaded apartment belong to all its threads.
+// SAFETY: references of the multithreaded apartment may be used by all its threads.
 unsafe impl Send for Remote {}
 // SAFETY: as above.
 unsafe impl Sync for Remote {}
 
-/// A handle to pass, or a reference.
+/// A handle or reference to pass.
 #[derive(Debug)]
 pub enum Passing<'h> {
-    /// A handle, which is lent.
+    /// A lent handle.
     Handle(BorrowedHandle<'h>),
-    /// A reference; whom it is passed to gets one of its own.
+    /// A reference. The receiver gets its own.
     Object(Remote),
 }
 
-/// A handle that came, or a reference.
+/// A received handle or reference.
 #[derive(Debug)]
 pub enum Came {
-    /// A handle, this process's own.
+    /// A handle that this process owns.
     Handle(OwnedHandle),
-    /// A reference. Of an interface whose tables are there by then, as those of all that an
-    /// interface with tables passes are.
+    /// A reference. The tables of its interface are registered, because [`Bound::of`] registers all
+    /// interfaces that an interface passes references of.
     Object(Remote),
 }
 
-/// What came back from a call.
+/// The result of a call.
 #[derive(Debug)]
 pub struct Outcome {
-    /// What COM says of it.
+    /// The HRESULT that COM returned.
     pub hresult: Hresult,
-    /// What it means: how the method ended, its result or error as bytes, and what goes with that.
+    /// The status of the method, its encoded result or error, and the handles and references of
+    /// these.
     pub reply: Result<(Status, Vec<u8>, Vec<Came>), TranscodeError>,
 }
 
 impl Remote {
-    /// Gets an object of a class from its server, which COM starts if it isn't running.
+    /// Activates a class: gets an object from its server, which COM starts if it isn't running.
     ///
     /// # Errors
-    /// Those of `CoCreateInstance`.
+    /// The errors of `CoCreateInstance`.
     pub fn activate(clsid: Guid, bound: &'static Bound) -> Result<Self, ComError> {
         let mut pointer = ptr::null_mut();
-        // SAFETY: both identifiers are there; on success the pointer is a reference of ours.
+        // SAFETY: both identifiers are valid; on success, the pointer is a reference of this
+        // process.
         ComError::check(unsafe {
             let clsid = com_guid(clsid);
             let none = ptr::null_mut();
@@ -75,27 +77,27 @@ impl Remote {
         Self::own(pointer, bound)
     }
 
-    /// The same object by another of its interfaces.
+    /// Returns a reference to this object by another of its interfaces.
     ///
     /// # Errors
-    /// `E_NOINTERFACE`, and those of a call.
+    /// `E_NOINTERFACE`, and the errors of a call.
     pub fn query(&self, bound: &'static Bound) -> Result<Self, ComError> {
         let mut pointer = ptr::null_mut();
-        // SAFETY: a reference to an object, whose vtable begins like this; on success the pointer is
-        // a reference of ours.
+        // SAFETY: `self` is a reference to an object, whose vtable starts with these entries. On
+        // success, the pointer is a reference of this process.
         ComError::check(unsafe {
             (self.vtable().query_interface)(self.pointer.as_ptr(), &bound.iid, &mut pointer)
         })?;
         Self::own(pointer, bound)
     }
 
-    /// Calls a method, by its number among the interface's own.
+    /// Calls a method, given its index among the interface's own methods.
     pub fn call(&self, method: u32, arguments: &[u8], handles: &[Passing<'_>]) -> Outcome {
         let Some(plan) = self.bound.compiled.methods.get(method as usize) else {
             return Outcome::of_fault(&syshandle_wire::Fault::NoSuchMethod(method));
         };
         let lent: Vec<_> = handles.iter().map(Passing::lent).collect();
-        // SAFETY: it is only used with the slots of this call and this plan.
+        // SAFETY: the memory is only used with the slots of this call and this plan.
         let mut memory = unsafe { Arena::new() };
         let slots = match plan.lay_out_call(arguments, &lent, &mut memory) {
             Ok(slots) => slots,
@@ -104,10 +106,11 @@ impl Remote {
             }
         };
         let entry = method as usize + usize::from(FIRST_METHOD);
-        // What is there after the call is of this one.
+        // Afterwards, the error information of this thread belongs to this call.
         error_info::clear();
-        // SAFETY: the proxy's vtable was made from the same plan, and so has this entry, which takes
-        // these slots; they and what they refer to stay for the time of the call.
+        // SAFETY: the proxy's vtable was built from the same plan, so it has this entry, which
+        // takes these slots. The slots and the memory that they refer to live until the call
+        // returns.
         let hresult = Hresult(unsafe { invoke(self.pointer.as_ptr(), entry, &slots) });
         let info = hresult.is_failure().then(error_info::take).flatten();
         let collected = plan.collect_reply(hresult, info.as_ref(), &slots, &mut memory);
@@ -121,28 +124,28 @@ impl Remote {
         Outcome { hresult, reply }
     }
 
-    /// The interface that it is by.
+    /// The interface of this reference.
     pub fn interface(&self) -> &'static Interface {
         self.bound.interface
     }
 
-    /// The object itself, if it is one of this process, as COM gives it to whoever gets a reference
-    /// back that it has passed.
+    /// The object itself, if it belongs to this process. COM returns the object's own pointer when
+    /// a process receives a reference that it has passed earlier.
     pub fn served(&self) -> Option<Arc<dyn Serve>> {
         // SAFETY: a reference to an object.
         unsafe { served::object(self.pointer.as_ptr(), self.bound) }
     }
 
-    /// A reference of our own to what somebody else has a pointer to, or whose reference it becomes.
+    /// Takes over a pointer, or adds a reference to it if it is lent.
     ///
     /// # Safety
-    /// The pointer is one to an object with this interface, or NULL; a reference of ours, unless
-    /// `is_lent` says otherwise.
+    /// The pointer must be NULL or refer to an object with this interface. It must be a reference
+    /// that the caller gives up, unless `is_lent` is true.
     pub(super) unsafe fn of(pointer: u64, iid: Guid, is_lent: bool) -> Option<Self> {
         let pointer = NonNull::new(ptr::with_exposed_provenance_mut::<c_void>(pointer as usize))?;
         let Some(bound) = Bound::known(iid) else {
             if !is_lent {
-                // SAFETY: see above.
+                // SAFETY: the function's contract.
                 unsafe { release(pointer.as_ptr()) };
             }
             return None;
@@ -154,12 +157,12 @@ impl Remote {
         Some(reference)
     }
 
-    /// The pointer, which stays this reference's.
+    /// The pointer. `self` keeps its reference.
     fn address(&self) -> u64 {
         self.pointer.as_ptr().expose_provenance() as u64
     }
 
-    /// The pointer, as a reference of whoever takes it.
+    /// Converts this reference into a pointer, which the caller has to release.
     pub(super) fn into_pointer(self) -> u64 {
         std::mem::ManuallyDrop::new(self).address()
     }
@@ -174,15 +177,15 @@ impl Remote {
     /// The first entries of the vtable.
     ///
     /// # Safety
-    /// None beyond that of having a reference, which `self` is.
+    /// None in addition to a valid reference, which `self` is.
     unsafe fn vtable(&self) -> &UnknownVtable {
-        // SAFETY: a pointer to an object of COM points to a pointer to its vtable.
+        // SAFETY: a pointer to a COM object points to a pointer to its vtable.
         unsafe { &**self.pointer.cast::<*const UnknownVtable>().as_ptr() }
     }
 }
 
 impl Passing<'_> {
-    /// As plans take it.
+    /// Converts this to the form that plans accept.
     pub(super) fn lent(&self) -> Lent {
         match self {
             Self::Handle(handle) => lent(handle),
@@ -200,7 +203,7 @@ impl Outcome {
 
 impl Clone for Remote {
     fn clone(&self) -> Self {
-        // SAFETY: a reference to an object.
+        // SAFETY: `self` is a reference to an object.
         unsafe { (self.vtable().add_ref)(self.pointer.as_ptr()) };
         Self { pointer: self.pointer, bound: self.bound }
     }
@@ -208,7 +211,7 @@ impl Clone for Remote {
 
 impl Drop for Remote {
     fn drop(&mut self) {
-        // SAFETY: a reference to an object, given back once.
+        // SAFETY: `self` is a reference to an object, released once.
         unsafe { release(self.pointer.as_ptr()) };
     }
 }
@@ -219,36 +222,39 @@ impl fmt::Debug for Remote {
     }
 }
 
-/// What the RPC runtime has given to this process; `None` for what is none.
+/// Takes ownership of a handle or reference that the RPC runtime has passed to this process.
+/// Returns `None` if the value is invalid.
 fn owned(passed: &Passed) -> Option<Came> {
     let number = passed.value;
     if let Sort::Object(iid) = passed.sort {
-        // SAFETY: a reference that came is ours.
+        // SAFETY: a received reference belongs to this process.
         return unsafe { Remote::of(number, iid, false) }.map(Came::Object);
     }
     let raw = ptr::without_provenance_mut(number as usize);
-    // SAFETY: it was duplicated into this process for us.
+    // SAFETY: the handle was duplicated into this process, which owns it.
     (!is_pseudo(number)).then(|| Came::Handle(unsafe { OwnedHandle::from_raw_handle(raw) }))
 }
 
-/// Gives a reference back.
+/// Releases a reference.
 ///
 /// # Safety
-/// The pointer is a reference to an object.
+/// The pointer must be a reference to an object.
 unsafe fn release(pointer: *mut c_void) {
-    // SAFETY: a pointer to an object of COM points to a pointer to its vtable.
+    // SAFETY: a pointer to a COM object points to a pointer to its vtable.
     unsafe { ((**pointer.cast::<*const UnknownVtable>()).release)(pointer) };
 }
 
 /// Calls an entry of an object's vtable with these slots.
 ///
-/// On x64 a function finds its first four arguments in registers, integers and floating-point
-/// numbers in different ones, and the others on the stack; it doesn't mind more of them than it
-/// takes. A call of a variadic function puts floating-point numbers into both kinds of registers: so
-/// one form of call, with as many slots as there may be, serves all methods.
+/// On x64, a function finds its first four arguments in registers and the others on the stack.
+/// Integers and floating-point numbers have separate registers. A function ignores surplus
+/// arguments. A call of a variadic function puts floating-point numbers into both kinds of
+/// registers. Therefore a variadic call with the largest possible number of slots works for every
+/// method.
 ///
 /// # Safety
-/// `this` is a reference to an object, whose vtable has that entry, which takes these slots.
+/// `this` must be a reference to an object whose vtable has this entry, and the entry must take
+/// these slots.
 unsafe fn invoke(this: *mut c_void, entry: usize, slots: &[u64]) -> HRESULT {
     type Entry = unsafe extern "C" fn(*mut c_void, ...) -> HRESULT;
     let mut all = [0_u64; SLOTS_MAX];
@@ -259,7 +265,7 @@ unsafe fn invoke(this: *mut c_void, entry: usize, slots: &[u64]) -> HRESULT {
             $function(this, both(0), both(1), both(2), $(all[$slot]),*)
         };
     }
-    // SAFETY: see above; `extern "C"` is the one convention that x64 has.
+    // SAFETY: the function's contract; `extern "C"` is the only calling convention of x64.
     unsafe {
         let table = *this.cast::<*const Entry>();
         let function = *table.add(entry);
@@ -272,21 +278,21 @@ unsafe fn invoke(this: *mut c_void, entry: usize, slots: &[u64]) -> HRESULT {
     }
 }
 
-/// The most slots that a plan has.
+/// Most slots of a plan.
 const SLOTS_MAX: usize = 64;
 
-/// Why COM, or the tables for it, failed.
+/// An error of COM, or of building its tables.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ComError {
-    /// A call of COM's, with this result.
+    /// A COM function returned this failure.
     Failed(Hresult),
-    /// The interface can't be one of COM's.
+    /// COM can't represent the interface.
     Tables(TableError),
 }
 
 impl ComError {
-    /// What a call of COM's returned.
+    /// Converts the HRESULT of a COM function to a `Result`.
     pub(super) fn check(hresult: HRESULT) -> Result<(), Self> {
         match hresult {
             0.. => Ok(()),
@@ -298,7 +304,7 @@ impl ComError {
         Self::Tables(error)
     }
 
-    /// What COM returned, if that is what failed.
+    /// The HRESULT, if a COM function failed.
     pub fn hresult(&self) -> Option<Hresult> {
         match self {
             Self::Failed(hresult) => Some(*hresult),
@@ -307,7 +313,7 @@ impl ComError {
     }
 }
 
-/// The HRESULT, with what the system says of it.
+/// Formats the HRESULT and the system's text for it.
 impl fmt::Display for ComError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

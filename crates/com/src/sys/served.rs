@@ -1,4 +1,4 @@
-//! Objects of this process, for COM to serve.
+//! Objects of this process that COM serves to clients.
 #![expect(unsafe_code, reason = "objects of COM are pointers to tables of functions")]
 
 use std::ffi::c_void;
@@ -15,16 +15,16 @@ use super::layout::{
 };
 use super::{Bound, ComError, Remote, Serve, same};
 
-/// A reference to an object of this process; COM has others.
+/// A reference to an object of this process. COM holds further references.
 #[derive(Debug)]
 pub struct Served(*const Instance);
 
-// SAFETY: what it refers to is Send and Sync, and counted.
+// SAFETY: the object is `Send` and `Sync`, and its references are counted.
 unsafe impl Send for Served {}
 // SAFETY: as above.
 unsafe impl Sync for Served {}
 
-/// An object, which goes when its last reference does.
+/// An object. It is freed with its last reference.
 struct Instance {
     count: AtomicU32,
     faces: Box<[Face]>,
@@ -33,14 +33,14 @@ struct Instance {
     object: Arc<dyn Serve>,
 }
 
-/// What all interfaces of an object begin with.
+/// The first fields of every interface of an object.
 #[repr(C)]
 struct Start {
     vtable: *const c_void,
     instance: *const Instance,
 }
 
-/// One interface of an object: what a pointer to it points at.
+/// One interface of an object. COM's interface pointers point to it.
 #[repr(C)]
 pub(super) struct Face {
     start: Start,
@@ -49,10 +49,10 @@ pub(super) struct Face {
 }
 
 impl Served {
-    /// An object with these interfaces, one at least.
+    /// Creates an object with these interfaces, of which there must be at least one.
     ///
     /// # Errors
-    /// Under Wine, those of `CoMarshalInterface`.
+    /// Under Wine, the errors of `CoMarshalInterface`.
     pub fn new(interfaces: &[&'static Bound], object: Arc<dyn Serve>) -> Result<Self, ComError> {
         interfaces.iter().try_for_each(|bound| bound.pin())?;
         Ok(Self::with(interfaces, object))
@@ -69,7 +69,7 @@ impl Served {
         let count = AtomicU32::new(1);
         let instance = Instance { count, faces: faces.collect(), support, object };
         let instance = Box::into_raw(Box::new(instance));
-        // SAFETY: nobody else knows it yet.
+        // SAFETY: no other reference to the new object exists.
         unsafe {
             (*instance).support.instance = instance;
             for face in &mut (*instance).faces {
@@ -79,46 +79,46 @@ impl Served {
         Self(instance)
     }
 
-    /// A reference to it by one of its interfaces, to be passed.
+    /// A reference to the object by one of its interfaces, which can be passed.
     ///
     /// # Errors
-    /// `E_NOINTERFACE`.
+    /// `E_NOINTERFACE` if the object doesn't have the interface.
     pub fn reference(&self, bound: &'static Bound) -> Result<Remote, ComError> {
         let mut pointer = ptr::null_mut();
-        // SAFETY: the identifier is there; on success the pointer is a reference of ours.
+        // SAFETY: the identifier is valid; on success, the pointer is a reference of this process.
         ComError::check(unsafe { self.query(&bound.iid, &mut pointer) })?;
         Remote::own(pointer, bound)
     }
 
-    /// Takes the object away from all clients: their references are of nothing from now on. For a
-    /// client that has died without letting go, which Wine doesn't notice.
+    /// Disconnects the object from all clients, whose references become invalid. Needed when a
+    /// client has died without releasing its references, because Wine doesn't detect that.
     pub fn disconnect(&self) {
-        // SAFETY: this is a reference to the object.
+        // SAFETY: `self` is a reference to the object.
         unsafe { CoDisconnectObject(self.unknown(), 0) };
     }
 
-    /// The object by one of its interfaces, with a reference more; what `QueryInterface` does.
+    /// Implements `QueryInterface`: writes a new reference to the object by one of its interfaces.
     ///
     /// # Safety
-    /// `iid` and `object` are as COM passes them.
+    /// `iid` and `object` must be as COM passes them.
     pub(super) unsafe fn query(&self, iid: *const GUID, object: *mut *mut c_void) -> HRESULT {
-        // SAFETY: this is a reference to the object; the rest is the caller's promise.
+        // SAFETY: `self` is a reference to the object; the caller has promised the rest.
         unsafe { query_interface(self.unknown(), iid, object) }
     }
 
     pub(super) fn unknown(&self) -> *mut c_void {
-        // SAFETY: a reference to an object with one interface at least.
+        // SAFETY: `self` is a reference to an object, which has at least one interface.
         unsafe { ptr::from_ref(&(*self.0).faces[0]).cast_mut().cast() }
     }
 }
 
 impl Face {
-    /// The object that it is an interface of.
+    /// The object that this is an interface of.
     ///
     /// # Safety
-    /// Somebody holds a reference to it.
+    /// The caller must make sure that a reference to the object exists.
     pub(super) unsafe fn object(&self) -> Arc<dyn Serve> {
-        // SAFETY: the caller's promise.
+        // SAFETY: the function's contract.
         unsafe { &*self.start.instance }.object.clone()
     }
 }
@@ -131,7 +131,7 @@ impl Instance {
 
 impl Clone for Served {
     fn clone(&self) -> Self {
-        // SAFETY: this is a reference to the object.
+        // SAFETY: `self` is a reference to the object.
         unsafe { add_ref(self.unknown()) };
         Self(self.0)
     }
@@ -139,15 +139,15 @@ impl Clone for Served {
 
 impl Drop for Served {
     fn drop(&mut self) {
-        // SAFETY: this is a reference to the object, given back once.
+        // SAFETY: `self` is a reference to the object, released once.
         unsafe { release(self.unknown()) };
     }
 }
 
-/// The vtable of an object's interface with so many methods of its own, which stays.
+/// Builds the vtable of an interface with this number of own methods. It is never freed.
 ///
-/// Calls come by [`thunk`]: nobody calls the methods by the table but a client in this process that
-/// isn't ours, which is told that they aren't there.
+/// Stubs call [`thunk`](super::incoming::thunk) instead of the methods in the table. Only a foreign
+/// client within this process calls the entries directly; it gets `E_NOTIMPL`.
 pub(super) fn vtable(methods: usize) -> *const c_void {
     let mut table: Vec<*const c_void> =
         vec![query_interface as *const c_void, add_ref as *const c_void, release as *const c_void];
@@ -156,7 +156,8 @@ pub(super) fn vtable(methods: usize) -> *const c_void {
 }
 
 /// # Safety
-/// `this` is a [`Start`] that there is a reference to; the rest is as COM passes it.
+/// `this` must be a [`Start`] with a reference to its object; the other arguments are as COM passes
+/// them.
 unsafe extern "system" fn query_interface(
     this: *mut c_void,
     iid: *const GUID,
@@ -165,10 +166,10 @@ unsafe extern "system" fn query_interface(
     if iid.is_null() || object.is_null() {
         return E_POINTER;
     }
-    // SAFETY: see above.
+    // SAFETY: the function's contract, and the checks above.
     unsafe {
         *object = ptr::null_mut();
-        // Not aligned if it points into a format string: the RPC runtime passes an identifier from there.
+        // The RPC runtime passes identifiers in a format string, which may be unaligned.
         let wanted = &iid.read_unaligned();
         let instance = &*(*this.cast::<Start>()).instance;
         let found = match wanted {
@@ -187,39 +188,39 @@ unsafe extern "system" fn query_interface(
 }
 
 /// # Safety
-/// `this` is a [`Start`] that there is a reference to.
+/// `this` must be a [`Start`] with a reference to its object.
 unsafe extern "system" fn add_ref(this: *mut c_void) -> u32 {
-    // SAFETY: see above.
+    // SAFETY: the function's contract.
     let instance = unsafe { &*(*this.cast::<Start>()).instance };
     instance.count.fetch_add(1, Ordering::Relaxed) + 1
 }
 
 /// # Safety
-/// `this` is a [`Start`] that there is a reference to, which is given back.
+/// `this` must be a [`Start`] with a reference to its object, which the caller gives up.
 unsafe extern "system" fn release(this: *mut c_void) -> u32 {
-    // SAFETY: see above.
+    // SAFETY: the function's contract.
     let instance = unsafe { (*this.cast::<Start>()).instance };
-    // SAFETY: the reference is given back by this.
+    // SAFETY: the caller gives up its reference, which keeps the object alive until here.
     let before = unsafe { (*instance).count.fetch_sub(1, Ordering::Release) };
     if before == 1 {
         fence(Ordering::Acquire);
-        // SAFETY: that was the last; it was made by `Served::new`.
+        // SAFETY: that was the last reference; `Served::with` allocated the object as a box.
         let instance = unsafe { Box::from_raw(instance.cast_mut()) };
-        // What its end does must not come back to COM as a panic.
+        // A panic in a destructor must not unwind into COM.
         let _ = catch_unwind(AssertUnwindSafe(|| drop(instance)));
     }
     before - 1
 }
 
-/// Whether calls of an interface say why they fail: all do.
+/// Implements `ISupportErrorInfo`: all interfaces of the object set error information.
 ///
 /// # Safety
-/// `this` is a [`Start`] that there is a reference to; `iid` is as COM passes it.
+/// `this` must be a [`Start`] with a reference to its object; `iid` is as COM passes it.
 unsafe extern "system" fn supports_error_info(this: *mut c_void, iid: *const GUID) -> HRESULT {
-    // SAFETY: see above.
+    // SAFETY: the function's contract.
     unsafe {
         let instance = &*(*this.cast::<Start>()).instance;
-        // Not aligned if it points into a format string.
+        // An identifier in a format string may be unaligned.
         let is_known = !iid.is_null() && instance.face(&iid.read_unaligned()).is_some();
         if is_known { S_OK } else { S_FALSE }
     }
@@ -229,13 +230,13 @@ unsafe extern "system" fn not_by_table() -> HRESULT {
     E_NOTIMPL
 }
 
-/// The object that a pointer leads to, if it is one of this process by this interface.
+/// The object that a pointer refers to, if it is an object of this process by this interface.
 ///
 /// # Safety
-/// The pointer is a reference to an object.
+/// The pointer must be a reference to an object.
 pub(super) unsafe fn object(pointer: *mut c_void, bound: &'static Bound) -> Option<Arc<dyn Serve>> {
-    // SAFETY: a pointer to an object of COM points to a pointer to its vtable; this one only faces
-    // have.
+    // SAFETY: a pointer to a COM object points to a pointer to its vtable. Only faces have this
+    // vtable.
     unsafe {
         let is_face = pointer.cast::<*const c_void>().read() == bound.vtable;
         is_face.then(|| (*pointer.cast::<Face>()).object())
@@ -249,7 +250,7 @@ pub(super) struct SupportVtable {
     pub(super) supports: unsafe extern "system" fn(*mut c_void, *const GUID) -> HRESULT,
 }
 
-// Its first entries, as those of `vtable`, are what COM expects them to be.
+// COM requires that every vtable starts with the methods of `IUnknown`.
 static SUPPORT: SupportVtable = SupportVtable {
     unknown: UnknownVtable { query_interface, add_ref, release },
     supports: supports_error_info,

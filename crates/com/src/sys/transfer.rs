@@ -1,9 +1,10 @@
-//! How a HANDLE crosses under Wine, whose runtime knows no `system_handle`: routines of ours, which
-//! the interpreter calls for each (`user_marshal`).
+//! Transfers a HANDLE under Wine, whose runtime doesn't support `system_handle`. The interpreter
+//! calls the routines of this module for each handle (`user_marshal`).
 //!
-//! The server does the work in both directions: it pulls what comes in out of its client, and pushes
-//! what goes out into it. Who that is the RPC runtime says. Eight bytes cross: the number that the
-//! handle has in the *client*. What can't be carried becomes zero, which the other side refuses.
+//! The server does the work in both directions: it duplicates handles of the arguments out of the
+//! client's process, and handles of the reply into it. The RPC runtime tells which process is the
+//! client. A handle takes eight bytes on the wire, which are its value in the *client*. Zero stands
+//! for a handle that couldn't be transferred; the receiver refuses it.
 #![expect(unsafe_code, reason = "callbacks of the interpreter, with pointers")]
 
 use std::os::windows::io::{BorrowedHandle, FromRawHandle, IntoRawHandle, OwnedHandle};
@@ -16,7 +17,7 @@ use windows_sys::Win32::System::Rpc::{USER_MARSHAL_CB, USER_MARSHAL_ROUTINE_QUAD
 use super::caller;
 use crate::stub;
 
-/// The routines, once for each kind of MIDL's: what is done doesn't depend on it.
+/// The routines, once for each of MIDL's kinds. They don't depend on the kind.
 pub(super) const QUADRUPLES: [USER_MARSHAL_ROUTINE_QUADRUPLE; stub::USER_MARSHAL_COUNT] =
     [USER_MARSHAL_ROUTINE_QUADRUPLE {
         pfnBufferSize: Some(size),
@@ -25,10 +26,10 @@ pub(super) const QUADRUPLES: [USER_MARSHAL_ROUTINE_QUADRUPLE; stub::USER_MARSHAL
         pfnFree: Some(free),
     }; stub::USER_MARSHAL_COUNT];
 
-/// The bytes of a handle on the wire, and what they are aligned to.
+/// Size and alignment of a handle on the wire.
 const LEN: usize = 8;
 
-/// Where the message will stand behind a handle.
+/// Returns the end of the message after one more handle.
 unsafe extern "system" fn size(
     _flags: *mut u32,
     start: u32,
@@ -40,19 +41,20 @@ unsafe extern "system" fn size(
 /// Writes a handle.
 ///
 /// # Safety
-/// Called by the interpreter: `buffer` has as much room as `size` said, `handle` points to one.
+/// The interpreter calls this function: `buffer` must have as much room as `size` calculated, and
+/// `handle` must point to a handle.
 unsafe extern "system" fn marshal(
     flags: *mut u32,
     buffer: *mut u8,
     handle: *mut core::ffi::c_void,
 ) -> *mut u8 {
-    // SAFETY: see above.
+    // SAFETY: the function's contract.
     unsafe {
         let handle = handle.cast::<HANDLE>().read_unaligned();
         let number = match is_client(flags) {
             _ if is_pseudo(handle.addr() as u64) => 0,
             true => handle.addr() as u64,
-            // It stays open until `free`.
+            // The handle stays open until `free`.
             false => push_to_caller(BorrowedHandle::borrow_raw(handle)),
         };
         let place = aligned(buffer);
@@ -64,25 +66,25 @@ unsafe extern "system" fn marshal(
 /// Reads a handle.
 ///
 /// # Safety
-/// Called by the interpreter: `buffer` is within the message that `flags` leads to, `handle` points to
-/// room for one.
+/// The interpreter calls this function: `buffer` must be within the message that `flags` refers to,
+/// and `handle` must point to room for a handle.
 unsafe extern "system" fn unmarshal(
     flags: *mut u32,
     buffer: *mut u8,
     handle: *mut core::ffi::c_void,
 ) -> *mut u8 {
-    // SAFETY: see above.
+    // SAFETY: the function's contract.
     unsafe {
         let place = aligned(buffer);
         let mut number = [0; LEN];
-        // The sender says how long its message is.
+        // The sender determines the length of its message, so the message may be too short.
         if place.addr() + LEN <= message_end(flags) {
             number.as_mut_ptr().copy_from_nonoverlapping(place, LEN);
         }
         let number = u64::from_le_bytes(number);
         let own: HANDLE = match is_client(flags) {
             _ if is_pseudo(number) => ptr::null_mut(),
-            // The server has put it into this process, which owns it from now on.
+            // The server has duplicated the handle into this process, which owns it from now on.
             true => ptr::without_provenance_mut(number as usize),
             false => pull_from_caller(number),
         };
@@ -91,13 +93,14 @@ unsafe extern "system" fn unmarshal(
     }
 }
 
-/// Lets go of a handle when a call is over, in the server: what came in and wasn't kept, and what
-/// went out and is the client's now.
+/// Closes a handle in the server after a call: a received handle that the method hasn't kept, or a
+/// sent handle, which the client now has a duplicate of.
 ///
 /// # Safety
-/// Called by the interpreter, once for each handle that `unmarshal` made or a reply gave it.
+/// The interpreter must call this function once for each handle that `unmarshal` returned or that a
+/// reply contains.
 unsafe extern "system" fn free(flags: *mut u32, handle: *mut core::ffi::c_void) {
-    // SAFETY: see above.
+    // SAFETY: the function's contract.
     unsafe {
         let place = handle.cast::<HANDLE>();
         let raw = place.read_unaligned();
@@ -108,25 +111,26 @@ unsafe extern "system" fn free(flags: *mut u32, handle: *mut core::ffi::c_void) 
     }
 }
 
-/// Which side of the call this is.
+/// Whether this process is the client of the call.
 ///
 /// # Safety
-/// `flags` is what the interpreter passes: the first field of its `USER_MARSHAL_CB`.
+/// `flags` must be the pointer that the interpreter passes: the first field of its
+/// `USER_MARSHAL_CB`.
 unsafe fn is_client(flags: *mut u32) -> bool {
-    // SAFETY: see above.
+    // SAFETY: the function's contract.
     unsafe { (*(*flags.cast::<USER_MARSHAL_CB>()).pStubMsg).IsClient != 0 }
 }
 
-/// The address behind the message that is read.
+/// The end address of the message that is being read.
 ///
 /// # Safety
-/// As for [`is_client`].
+/// The same as for [`is_client`].
 unsafe fn message_end(flags: *mut u32) -> usize {
-    // SAFETY: see above.
+    // SAFETY: the function's contract.
     unsafe { (*(*flags.cast::<USER_MARSHAL_CB>()).pStubMsg).BufferEnd.addr() }
 }
 
-/// The next place in a message that is aligned for a handle.
+/// The next address in a message that is aligned for a handle.
 fn aligned(buffer: *mut u8) -> *mut u8 {
     buffer.wrapping_add(buffer.addr().next_multiple_of(LEN) - buffer.addr())
 }

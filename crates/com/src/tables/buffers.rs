@@ -1,11 +1,11 @@
-//! How many bytes a parameter takes on the wire at most, where that is known beforehand.
+//! Maximum sizes of parameters on the wire, if they are known in advance.
 //!
-//! The stub allocates its buffer by these, so they have to be enough; how much more they are is
-//! MIDL's habit, and followed where it is published.
+//! The stub allocates its buffer from these sizes, so they must be large enough. The surplus is the
+//! same as in MIDL's tables, where these are published.
 
 use crate::shape::Shape;
 
-/// The bytes of an \[in\] parameter, with those that align it: `None` if they depend on its value.
+/// The size of an \[in\] parameter with its alignment. `None` if it depends on the value.
 pub(super) fn parameter(shape: &Shape) -> Option<u16> {
     Some(match shape {
         Shape::Number(number) => number.size().max(4) + number.size(),
@@ -21,7 +21,7 @@ pub(super) fn parameter(shape: &Shape) -> Option<u16> {
     } as u16)
 }
 
-/// The bytes of an \[out\] parameter, with those that align it: `None` if they depend on its value.
+/// The size of an \[out\] parameter with its alignment. `None` if it depends on the value.
 pub(super) fn result(shape: &Shape) -> Option<u16> {
     match shape.is_scalar() {
         true => Some(parameter(shape)? + BEFORE_POINTEE as u16),
@@ -29,14 +29,15 @@ pub(super) fn result(shape: &Shape) -> Option<u16> {
     }
 }
 
-/// The bytes of the HRESULT that every method returns.
+/// The size of the HRESULT that every method returns.
 pub(super) const HRESULT: u16 = 8;
 
-/// What a pointer to a value adds.
+/// Additional bytes for a pointer to a value.
 const BEFORE_POINTEE: u32 = 20;
 
-/// What a struct may need besides.
+/// Most additional bytes for the alignment of a struct.
 const PADDING_MAX: u32 = 32;
 
-/// The largest struct whose size is counted on beforehand: 64 of them must not pass 16 bits.
+/// The largest struct whose size is reserved in advance. The sum over 64 parameters must fit 16
+/// bits.
 const STRUCT_BYTES_MAX: u32 = 960;

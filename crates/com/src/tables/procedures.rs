@@ -6,7 +6,7 @@ use crate::codes::{FC_AUTO_HANDLE, FC_ENUM16, FC_LONG};
 use crate::plan::{Float, Member, MethodPlan};
 use crate::shape::Shape;
 
-/// Writes a method: `None` if a type has no place any more.
+/// Writes a method. Returns `None` if one of its types doesn't fit into the type string.
 pub(super) fn write(
     out: &mut Vec<u8>,
     plan: &MethodPlan,
@@ -33,9 +33,9 @@ pub(super) fn write(
 fn header(out: &mut Vec<u8>, plan: &MethodPlan, number: u16, parts: &Parts) {
     let slots = plan.slot_count();
     out.extend([FC_AUTO_HANDLE, OBJECT_METHOD]);
-    // Flags of the RPC runtime.
+    // RPC flags: none.
     out.extend([0; 4]);
-    // The stack has `this` before the slots, and the HRESULT behind them.
+    // On the stack, `this` comes before the slots and the HRESULT after them.
     put(out, [number, stack(slots + 1), parts.client_bytes, parts.server_bytes + buffers::HRESULT]);
     let must_size = u8::from(parts.server_must_size) | u8::from(parts.client_must_size) << 1;
     out.extend([HAS_RETURN_AND_EXTENSIONS | must_size, slots as u8 + 1]);
@@ -52,7 +52,7 @@ fn header(out: &mut Vec<u8>, plan: &MethodPlan, number: u16, parts: &Parts) {
     put(out, [hints[0], hints[1], no_notify, floats(plan)]);
 }
 
-/// The parameters of a method, and what its header says of them.
+/// The parameters of a method, and the properties of them that its header contains.
 #[derive(Default)]
 struct Parts {
     bytes: Vec<u8>,
@@ -60,7 +60,7 @@ struct Parts {
     server_bytes: u16,
     client_must_size: bool,
     server_must_size: bool,
-    /// Whether the client checks counts that it receives, and the server likewise.
+    /// Whether the client, or the server, receives counts and has to check them.
     client_counts: bool,
     server_counts: bool,
 }
@@ -125,7 +125,7 @@ impl Parts {
         self.put(IS_OUT | MUST_FREE | must_size | attributes, slot, place);
     }
 
-    /// A number, which has no type of its own.
+    /// Writes a number, which has no entry in the type string.
     fn base(&mut self, attributes: u16, slot: usize, character: u8) {
         put(&mut self.bytes, [attributes | IS_BASETYPE, stack(slot)]);
         self.bytes.extend([character, 0]);
@@ -136,17 +136,17 @@ impl Parts {
     }
 }
 
-/// Where a slot is on the stack, behind `this`.
+/// The offset of a slot on the stack, after `this`.
 fn stack(slot: usize) -> u16 {
     8 * (slot as u16 + 1)
 }
 
-/// Says that the stub keeps so many bytes on its stack.
+/// The attribute for a parameter that the stub keeps on its stack in this number of bytes.
 fn on_stack(bytes: u32) -> u16 {
     (bytes.div_ceil(8) as u16) << 13
 }
 
-/// Which of the first four arguments, `this` among them, are floating-point numbers: two bits each.
+/// Which of the first four arguments, including `this`, are floating-point numbers: two bits each.
 fn floats(plan: &MethodPlan) -> u16 {
     let bits = (0..3).map(|slot| match plan.float(slot) {
         None => 0,
@@ -169,15 +169,15 @@ const IS_BASETYPE: u16 = 0x40;
 const IS_BY_VALUE: u16 = 0x80;
 const IS_SIMPLE_REF: u16 = 0x100;
 
-/// A method of an object, for the interpreter of NT 4 and later; flags of the RPC runtime follow.
+/// An interface method for the interpreter of NT 4 and later. RPC flags follow.
 const OBJECT_METHOD: u8 = 0x6c;
-/// It returns something, and extensions follow.
+/// The method returns a value, and header extensions follow.
 const HAS_RETURN_AND_EXTENSIONS: u8 = 0x44;
 const EXTENSION_BYTES: u8 = 10;
-/// Counts are described with flags behind them.
+/// Descriptions of counts end with flags.
 const NEW_CORRELATIONS: u8 = 1;
 const CLIENT_CORRELATIONS: u8 = 2;
 const SERVER_CORRELATIONS: u8 = 4;
 
-/// What a count takes on the wire.
+/// Size of a count on the wire.
 const COUNT_BYTES: u16 = 8;

@@ -8,20 +8,20 @@ use super::HandleForm;
 use crate::codes::*;
 use crate::shape::{Field, Number, Shape, Structure};
 
-/// Writes types, each once.
+/// Writes a type string, with each type once.
 pub(super) struct TypeStrings {
     bytes: Vec<u8>,
     known: HashMap<Entry, usize>,
     form: HandleForm,
-    /// Where something lies too far from what refers to it.
+    /// Whether some offset between entries exceeds 16 bits.
     is_too_large: bool,
 }
 
-/// What a type string may have an entry for.
+/// A type with an entry in the type string.
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Entry {
     Handle(u8),
-    /// What a handle is on the wire where routines of ours bring it there.
+    /// The wire form of a handle that `user_marshal` routines transfer.
     HandleOnWire,
     Interface(Guid),
     Structure(Structure),
@@ -29,21 +29,21 @@ enum Entry {
     GuidBytes,
     Guid,
     CountedArray(Shape, Count),
-    /// A pointer of this type, with these attributes, to that.
+    /// A pointer of this type, with these attributes, to this shape.
     Pointer(u8, u8, Shape),
     CountedPointer(u8, u8, Shape, Count),
-    /// A pointer to a pointer, with its type and attributes.
+    /// A pointer to a pointer.
     Double(Shape, Option<Count>),
 }
 
-/// Where the count of an array is.
+/// The location of an array's count.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Count {
-    /// In the parameter at this place of the stack.
+    /// The parameter at this stack offset.
     Parameter(u16),
-    /// Where the parameter at this place of the stack points.
+    /// The pointee of the parameter at this stack offset.
     Pointee(u16),
-    /// In the field at this offset of the struct that has the pointer.
+    /// The field at this offset of the struct that contains the array's pointer.
     Field(u16),
 }
 
@@ -58,12 +58,13 @@ impl TypeStrings {
         self.bytes
     }
 
-    /// Whether everything was within reach so far.
+    /// Whether all types so far fit into the string.
     pub(super) fn is_whole(&self) -> bool {
         !self.is_too_large && self.bytes.len() <= BYTES_MAX
     }
 
-    /// The type of an \[in\] parameter that isn't a number, or of what its reference points at.
+    /// The entry of an \[in\] parameter that isn't a number. For a parameter that is passed by
+    /// reference, the entry of the pointee.
     pub(super) fn parameter(&mut self, shape: &Shape, count: Count) -> usize {
         match shape {
             Shape::Handle(number) => self.handle(*number),
@@ -80,8 +81,8 @@ impl TypeStrings {
         }
     }
 
-    /// The type of an \[out\] parameter, a reference, or of what it points at where that is known by
-    /// itself.
+    /// The entry of an \[out\] parameter's pointer, or of its pointee if the procedure string can
+    /// refer to that directly.
     pub(super) fn result(&mut self, shape: &Shape, count: Count) -> usize {
         match shape {
             Shape::Handle(_) => {
@@ -104,13 +105,13 @@ impl TypeStrings {
         }
     }
 
-    /// The format character of what needs no entry of its own.
+    /// The format character of a type that has no entry.
     pub(super) fn character(shape: &Shape) -> Option<u8> {
         Some(match shape {
             Shape::Number(number) => match number {
                 Number::U8 => FC_BYTE,
                 Number::I8 => FC_SMALL,
-                // MIDL leaves signs out where nothing depends on them.
+                // MIDL omits the sign if nothing depends on it.
                 Number::U16 | Number::I16 => FC_SHORT,
                 Number::U32 | Number::I32 => FC_LONG,
                 Number::U64 | Number::I64 => FC_HYPER,
@@ -124,7 +125,7 @@ impl TypeStrings {
         })
     }
 
-    /// A pointer to what isn't an array, as an entry: `11 04 f8 ff`, or `12 08 25 5c`.
+    /// The entry of a pointer to a type other than an array: `11 04 f8 ff`, or `12 08 25 5c`.
     fn pointer(&mut self, kind: u8, attributes: u8, to: &Shape) -> usize {
         let entry = Entry::Pointer(kind, attributes, to.clone());
         self.entry(entry, |types| {
@@ -143,7 +144,7 @@ impl TypeStrings {
         })
     }
 
-    /// A pointer to an array, as an entry.
+    /// The entry of a pointer to an array.
     fn counted_pointer(&mut self, kind: u8, attributes: u8, item: &Shape, count: Count) -> usize {
         let entry = Entry::CountedPointer(kind, attributes, item.clone(), count);
         self.entry(entry, |types| {
@@ -154,7 +155,7 @@ impl TypeStrings {
         })
     }
 
-    /// A reference to a pointer, as an entry: what a method gives out that has its own memory.
+    /// The entry of a reference to a pointer, for results that have their own memory.
     fn double(&mut self, shape: &Shape, count: Option<Count>) -> usize {
         self.entry(Entry::Double(shape.clone(), count), |types| {
             types.bytes.extend([FC_RP, ALLOCED_ON_STACK | POINTER_DEREF]);
@@ -170,7 +171,7 @@ impl TypeStrings {
         })
     }
 
-    /// Where the type is that a pointer's entry points at.
+    /// The entry of the type that a pointer's entry refers to.
     fn pointee(&mut self, pointer: usize, to: &Shape) -> usize {
         match self.bytes[pointer + 1] & SIMPLE_POINTER {
             0 => self.complex(to),
@@ -178,7 +179,7 @@ impl TypeStrings {
         }
     }
 
-    /// What has an entry of its own.
+    /// The entry of a type; 0 for a type without one.
     fn complex(&mut self, shape: &Shape) -> usize {
         match shape {
             Shape::Handle(number) => self.handle(*number),
@@ -186,7 +187,8 @@ impl TypeStrings {
             Shape::Guid => self.guid(),
             Shape::Struct(of) => self.structure(of),
             Shape::Array(item, len) => self.fixed_array(item, *len),
-            // Pointers and lists are described where they are, and all else by a character.
+            // Lists are described by the struct or parameter that has them, the others by a format
+            // character.
             Shape::Text | Shape::Optional(_) => self.pointer(FC_UP, 0, shape),
             Shape::Number(_) | Shape::Bool | Shape::Enum(_) => 0,
             Shape::List(_) | Shape::OptionalHandle(_) => 0,
@@ -203,8 +205,9 @@ impl TypeStrings {
                     types.bytes.extend([FC_HYPER, FC_PAD]);
                 });
                 self.entry(Entry::Handle(number), |types| {
-                    // At a multiple of 8 on the wire; routines of this number; 8 bytes in memory;
-                    // and on the wire, which Wine must be told: in an array it counts no other.
+                    // Alignment 8 (stored minus one), index of the routines, 8 bytes in memory, 8
+                    // bytes on the wire. Wine needs the wire size, because it computes the size of
+                    // an array from it.
                     types.bytes.extend([FC_USER_MARSHAL, 7, number, 0, 8, 0, 8, 0]);
                     let place = types.reserve_offset();
                     types.point(place, on_wire);
@@ -235,7 +238,7 @@ impl TypeStrings {
         if let Some(place) = self.known.get(&Entry::Structure(of.clone())) {
             return *place;
         }
-        // What is embedded has its entry before the struct has.
+        // Types that are embedded in the struct are written before it.
         let inner: Vec<_> = of.fields.iter().map(|field| self.embeddable(&field.shape)).collect();
         let simple = Shape::Struct(of.clone().into()).is_simple();
         self.entry(Entry::Structure(of.clone()), |types| {
@@ -243,7 +246,7 @@ impl TypeStrings {
             types.bytes.extend([if simple { FC_STRUCT } else { FC_BOGUS_STRUCT }, align - 1]);
             types.bytes.extend((of.size as u16).to_le_bytes());
             let pointers = (!simple).then(|| {
-                // No array of variable size at its end.
+                // Offset of a conformant array at the end of the struct: none.
                 types.bytes.extend([0, 0]);
                 types.reserve_offset()
             });
@@ -261,13 +264,13 @@ impl TypeStrings {
         })
     }
 
-    /// Where the type of a field is that has one of its own.
+    /// The entry of a field's or item's type, if the type is embedded.
     fn embeddable(&mut self, shape: &Shape) -> Option<usize> {
         matches!(shape, Shape::Guid | Shape::Struct(_) | Shape::Array(..))
             .then(|| self.complex(shape))
     }
 
-    /// The fields of a struct, with the padding between them.
+    /// Writes the fields of a struct and the padding between them.
     fn members(&mut self, of: &Structure, inner: &[Option<usize>]) {
         let mut end = 0;
         for (field, inner) in of.fields.iter().zip(inner) {
@@ -300,8 +303,8 @@ impl TypeStrings {
         self.point(place, target);
     }
 
-    /// What the pointers of a struct point at, behind it, four bytes each; then whatever of that has
-    /// no entry yet.
+    /// Writes the pointer layout of a struct, with four bytes per pointer, and then the entries of
+    /// pointees that aren't written yet.
     fn pointers(&mut self, of: &Structure) {
         let mut open = Vec::new();
         for field in of.fields.iter().filter(|field| has_pointer(field)) {
@@ -331,7 +334,8 @@ impl TypeStrings {
         }
     }
 
-    /// An array within a struct, of values that are on the wire as they are in memory.
+    /// The entry of an array within a struct. Its items have the same layout in memory and on the
+    /// wire.
     fn fixed_array(&mut self, item: &Shape, len: u32) -> usize {
         let inner = self.embeddable(item);
         self.entry(Entry::FixedArray(item.clone(), len), |types| {
@@ -366,7 +370,7 @@ impl TypeStrings {
         })
     }
 
-    /// The item of an array, and the array's end.
+    /// Writes the item type of an array, and the end of the array.
     fn item(&mut self, item: &Shape, inner: Option<usize>) {
         match (item, inner) {
             (Shape::Text, _) => {
@@ -396,7 +400,7 @@ impl TypeStrings {
         self.bytes.extend([0xff, 0xff, 0xff, 0xff, 0, 0]);
     }
 
-    /// What the largest of these is aligned to on the wire.
+    /// The largest alignment of these shapes on the wire.
     fn wire_align<'s>(&self, shapes: impl IntoIterator<Item = &'s Shape>) -> u8 {
         let handle = |shape: &Shape| {
             self.form == HandleForm::UserMarshal && matches!(shape, Shape::Handle(_))
@@ -405,12 +409,12 @@ impl TypeStrings {
         shapes.into_iter().map(align).max().unwrap_or(1) as u8
     }
 
-    /// The place of an entry, which is written if it isn't there yet.
+    /// Returns the offset of an entry, and writes the entry if it is new.
     fn entry(&mut self, entry: Entry, write: impl FnOnce(&mut Self)) -> usize {
         if let Some(place) = self.known.get(&entry) {
             return *place;
         }
-        // Entries are at even places, as MIDL has them.
+        // MIDL's entries have even offsets.
         if self.bytes.len() % 2 == 1 {
             self.bytes.push(FC_PAD);
         }
@@ -420,13 +424,13 @@ impl TypeStrings {
         place
     }
 
-    /// Two bytes for an offset that isn't known yet.
+    /// Reserves two bytes for an offset that `point` writes later.
     fn reserve_offset(&mut self) -> usize {
         self.bytes.extend([0, 0]);
         self.bytes.len() - 2
     }
 
-    /// Writes how far it is from `place` to `target`.
+    /// Writes the relative offset from `place` to `target`.
     fn point(&mut self, place: usize, target: usize) {
         match i16::try_from(target as i64 - place as i64) {
             Ok(offset) => self.bytes[place..place + 2].copy_from_slice(&offset.to_le_bytes()),
@@ -435,7 +439,8 @@ impl TypeStrings {
     }
 }
 
-/// Whether the stub keeps a result of this shape on its stack, as MIDL has it: up to 7 times 8 bytes.
+/// Whether the stub keeps a result of this shape on its stack. As in MIDL, the limit is 7 × 8
+/// bytes.
 pub(super) fn is_on_stack(shape: &Shape) -> bool {
     shape.size() <= 56
 }
@@ -444,5 +449,5 @@ fn has_pointer(field: &Field) -> bool {
     matches!(field.shape, Shape::Text | Shape::Optional(_)) || field.shape.counted().is_some()
 }
 
-/// The places of a type string have 16 bits.
+/// Most bytes of a type string, because its offsets have 16 bits.
 const BYTES_MAX: usize = 0xffff;

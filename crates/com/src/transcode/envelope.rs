@@ -1,11 +1,12 @@
-//! An opaque method's values: one array of bytes, and one of handles for each kind.
+//! The envelope of an opaque method's values: one array of bytes, and one of handles for each kind.
 //!
 //! ```text
-//! bytes:    head ‖ number of handles u16 ‖ kind u8 of each, in order ‖ the values in our own form
-//! handles:  those of one kind, in order; then those of the next
+//! bytes:    head ‖ number of handles u16 ‖ kind u8 of each, in order ‖ the encoded values
+//! handles:  all handles of one kind, in order; then all of the next kind
 //! ```
 //!
-//! The kinds of the handles in order say which array each is in. The head of a reply is its status.
+//! The list of kinds tells which array contains each handle. The head of a reply is its status; a
+//! call has no head.
 
 use syshandle_os::Kinds;
 use syshandle_wire::Limits;
@@ -17,7 +18,7 @@ use crate::kinds;
 use crate::plan::Member;
 use crate::shape::Shape;
 
-/// Packs values, whose types these are, for the members of an opaque method.
+/// Packs values of these types for the members of an opaque method.
 pub(super) fn seal(
     members: &[Member],
     types: &[Parameter],
@@ -58,21 +59,21 @@ pub(super) fn seal(
     }
 }
 
-/// What was in an envelope.
+/// The contents of an envelope.
 pub(super) struct Opened {
     pub(super) head: Vec<u8>,
     pub(super) values: Vec<u8>,
     pub(super) handles: Vec<Passed>,
 }
 
-/// Unpacks what [`seal`] packed, whose head has so many bytes.
+/// Unpacks the output of [`seal`]. `head` is the length of the head.
 pub(super) fn open(
     bytes: &[u8],
     handles: Vec<Passed>,
     head: usize,
 ) -> Result<Opened, TranscodeError> {
     let malformed = || Problem::Value("message of an opaque method");
-    // The array of bytes comes first, with its length.
+    // The array of bytes comes first, preceded by its length.
     let (len, rest) = bytes.split_first_chunk().ok_or_else(malformed)?;
     let content = rest.get(..u32::from_le_bytes(*len) as usize).ok_or_else(malformed)?;
     let (head, rest) = content.split_at_checked(head).ok_or_else(malformed)?;
@@ -86,7 +87,7 @@ pub(super) fn open(
     let mut ordered = Vec::with_capacity(count);
     for number in numbers {
         let sort = kinds::of_number(*number).map(Sort::Handle);
-        // Those of one kind are in order.
+        // The handles of one kind are in order, so the next one is the first that is left.
         let next =
             left.iter_mut().find(|next| next.map(|next| next.sort) == sort && sort.is_some());
         ordered.extend(next.ok_or_else(malformed)?.take());
@@ -94,7 +95,7 @@ pub(super) fn open(
     Ok(Opened { head: head.to_vec(), values: values.to_vec(), handles: ordered })
 }
 
-/// The kind whose handles a member has; none of the bytes.
+/// The kind of the handles in a member; `None` for the member with the bytes.
 fn kind_of(member: &Member) -> Option<u8> {
     match member.shape.counted()? {
         Shape::Handle(number) => Some(*number),
@@ -102,7 +103,7 @@ fn kind_of(member: &Member) -> Option<u8> {
     }
 }
 
-/// The kind that a handle travels as.
+/// The kind that a handle is passed as.
 fn number(declared: Kinds, lent: &Lent) -> Result<u8, Problem> {
     if let [number] = kinds::numbers(declared)[..] {
         return Ok(number);

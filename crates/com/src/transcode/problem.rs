@@ -1,4 +1,4 @@
-//! What can be wrong with a call's values.
+//! Errors in the values of a call.
 
 use std::fmt;
 
@@ -6,47 +6,47 @@ use syshandle_wire::{EncodeError, Fault, FieldPath, Limits, Unsendable};
 
 use crate::{BadAddress, OutOfMemory};
 
-/// A value can't be brought between our own form and COM's.
+/// An error in the conversion of a value to or from COM's form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TranscodeError {
-    /// The index of the parameter, where there is one.
+    /// The index of the parameter, if the value belongs to one.
     pub parameter: Option<u16>,
-    /// What is wrong.
+    /// The cause of the error.
     pub problem: Problem,
 }
 
-/// What can be wrong with a value.
+/// The cause of a [`TranscodeError`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Problem {
-    /// COM can't call the method at all.
+    /// COM can't call the method, for this reason.
     Missing(String),
-    /// A text has a zero in it, where COM's would end.
+    /// The text contains a zero, which would end it in COM.
     ZeroInText,
-    /// A text isn't UTF-16.
+    /// The text isn't valid UTF-16.
     NotUtf16,
-    /// A pointer is NULL where a value has to be.
+    /// A pointer is NULL although a value is required.
     Null,
-    /// A pointer points nowhere.
+    /// A pointer is invalid.
     BadAddress(BadAddress),
-    /// There is no memory for it.
+    /// No memory is left.
     OutOfMemory(OutOfMemory),
-    /// It isn't a value of its type.
+    /// The value doesn't belong to this type.
     Value(&'static str),
-    /// NULL, INVALID_HANDLE_VALUE, or a number that stands for the process itself.
+    /// The handle is NULL, `INVALID_HANDLE_VALUE` or a pseudo handle.
     NoHandle,
-    /// A handle of a kind that isn't declared, or of none that is known.
+    /// The handle's kind isn't declared, or isn't known.
     UndeclaredHandle,
-    /// It has more bytes than one call may.
+    /// The call exceeds the limit of bytes.
     TooManyBytes,
-    /// It has more handles than one call may.
+    /// The call exceeds the limit of handles.
     TooManyHandles,
-    /// The bytes and handles in our own form aren't what the interface describes.
+    /// The encoded bytes and handles don't match the interface description.
     Encoded,
 }
 
 impl TranscodeError {
-    /// What the server says of a result that can't be sent.
+    /// Converts an error in a result to the fault that the server reports.
     pub(crate) fn into_unsendable(self) -> Fault {
         let text = self.to_string();
         match self.problem {
@@ -74,7 +74,7 @@ impl From<OutOfMemory> for Problem {
     }
 }
 
-/// What the server says of arguments that aren't what the interface says.
+/// Converts an error in the arguments to the fault that the server reports.
 impl From<TranscodeError> for Fault {
     fn from(error: TranscodeError) -> Self {
         Self::Malformed {
@@ -85,7 +85,7 @@ impl From<TranscodeError> for Fault {
     }
 }
 
-/// What the client says of arguments that can't be sent.
+/// Converts an error in the arguments to the error that the client's caller gets.
 impl From<TranscodeError> for EncodeError {
     fn from(error: TranscodeError) -> Self {
         let limits = Limits::default();

@@ -1,4 +1,4 @@
-//! From our own form into memory.
+//! Conversion from this project's encoding to COM's memory layout.
 
 use super::{Lent, Problem, TranscodeError};
 use crate::plan::{Member, Native};
@@ -6,7 +6,7 @@ use crate::shape::{Field, Shape};
 use crate::{Memory, guid_in_memory};
 use syshandle_wire::Guid;
 
-/// Reads encoded values, and puts them where COM has them.
+/// Decodes values and writes them in COM's layout.
 pub(super) struct Put<'a> {
     bytes: &'a [u8],
     handles: &'a [Lent],
@@ -21,7 +21,7 @@ impl<'a> Put<'a> {
         Self { bytes, handles, next_slot: 0, memory, allocated: Vec::new(), parameter: None }
     }
 
-    /// Adds the slots of an \[in\] parameter.
+    /// Appends the slots of an \[in\] parameter.
     pub(super) fn parameter(
         &mut self,
         member: &Member,
@@ -45,7 +45,7 @@ impl<'a> Put<'a> {
         Ok(())
     }
 
-    /// Fills the cells of an \[out\] parameter.
+    /// Writes the cells of an \[out\] parameter.
     pub(super) fn result(&mut self, member: &Member, slots: &[u64]) -> Result<(), TranscodeError> {
         self.parameter = None;
         let cell = |at| slots.get(at).copied().filter(|cell| *cell != 0).ok_or(Problem::Null);
@@ -61,7 +61,7 @@ impl<'a> Put<'a> {
         put.map_err(|problem| self.error(problem))
     }
 
-    /// Checks that nothing is left over.
+    /// Checks that all bytes and handles have been consumed.
     pub(super) fn finish(&mut self) -> Result<(), TranscodeError> {
         self.parameter = None;
         match self.bytes.is_empty() && self.handles.len() == usize::from(self.next_slot) {
@@ -70,7 +70,7 @@ impl<'a> Put<'a> {
         }
     }
 
-    /// What was allocated.
+    /// The addresses of all allocations.
     pub(super) fn into_allocated(self) -> Vec<u64> {
         self.allocated
     }
@@ -93,7 +93,7 @@ impl<'a> Put<'a> {
 
     fn take_len(&mut self) -> Result<usize, Problem> {
         let len = u32::from_le_bytes(self.take_array()?) as usize;
-        // Every value takes a byte at least.
+        // Every value takes at least one byte.
         if len > self.bytes.len() { Err(Problem::Encoded) } else { Ok(len) }
     }
 
@@ -105,7 +105,7 @@ impl<'a> Put<'a> {
         }
     }
 
-    /// A value that fits a slot.
+    /// Decodes a value that fits a slot.
     fn scalar(&mut self, shape: &Shape) -> Result<u64, Problem> {
         Ok(match shape {
             Shape::Number(number) => {
@@ -136,7 +136,7 @@ impl<'a> Put<'a> {
         })
     }
 
-    /// Puts a value at an address.
+    /// Decodes a value and writes it to an address.
     fn put(&mut self, shape: &Shape, address: u64) -> Result<(), Problem> {
         match shape {
             Shape::Guid => {
@@ -169,30 +169,30 @@ impl<'a> Put<'a> {
         Ok(())
     }
 
-    /// Puts values one behind the other.
+    /// Decodes values and writes them one after the other.
     fn put_all(&mut self, item: &Shape, count: u64, address: u64) -> Result<(), Problem> {
         let size = u64::from(item.size());
         if let Shape::Number(_) = item {
-            // As they are, all at once.
+            // Numbers have the same layout in both forms and are copied together.
             let bytes = self.take((count * size) as usize)?;
             return Ok(self.memory.write(address, bytes)?);
         }
         (0..count).try_for_each(|place| self.put(item, address.wrapping_add(place * size)))
     }
 
-    /// What a list points at, and how many that is.
+    /// Decodes a list. Returns its count and the address of its items.
     fn items(&mut self, shape: &Shape, item: &Shape) -> Result<(u64, u64), Problem> {
         let count = match shape {
             Shape::OptionalHandle(_) => usize::from(self.take_bool()?),
             _ => self.take_len()?,
         };
-        // MIDL's arrays are not NULL, even without items.
+        // Even an empty array has an address, because MIDL doesn't allow NULL.
         let address = self.allocate((count * item.size() as usize).max(1))?;
         self.put_all(item, count as u64, address)?;
         Ok((count as u64, address))
     }
 
-    /// What a value is that is a pointer.
+    /// Decodes a value that is a pointer in COM.
     fn pointer(&mut self, shape: &Shape) -> Result<u64, Problem> {
         match shape {
             Shape::Text => self.text(),
@@ -204,7 +204,7 @@ impl<'a> Put<'a> {
         }
     }
 
-    /// A value in memory of its own.
+    /// Decodes a value into newly allocated memory.
     fn pointee(&mut self, shape: &Shape) -> Result<u64, Problem> {
         let address = self.allocate(shape.size() as usize)?;
         self.put(shape, address)?;
@@ -230,7 +230,7 @@ impl<'a> Put<'a> {
     }
 }
 
-/// Adds the slots of an \[out\] parameter: addresses of cells for it.
+/// Appends the slots of an \[out\] parameter: the addresses of new cells.
 pub(super) fn cells(
     member: &Member,
     memory: &mut dyn Memory,
@@ -243,11 +243,11 @@ pub(super) fn cells(
     Ok(())
 }
 
-/// Zeroes the cells of all \[out\] parameters: NULL, no handle, none.
+/// Zeroes the cells of all \[out\] parameters, so that they contain no pointers or handles.
 pub(super) fn clear(native: &Native, slots: &[u64], memory: &mut dyn Memory) {
     let mut zero = |slot: usize, len: usize| {
         if let Some(cell) = slots.get(slot).filter(|cell| **cell != 0) {
-            // A cell that isn't there needs no zeroes.
+            // A failure is ignored: an inaccessible cell doesn't need to be zeroed.
             let _ = memory.write(*cell, &vec![0; len]);
         }
     };
@@ -262,8 +262,8 @@ pub(super) fn clear(native: &Native, slots: &[u64], memory: &mut dyn Memory) {
     }
 }
 
-/// Whether a value may be a handle: not NULL, not INVALID_HANDLE_VALUE, and none of the numbers below
-/// zero by which a process means itself.
+/// Whether a value may be a handle or interface pointer: neither NULL nor negative.
+/// `INVALID_HANDLE_VALUE` and pseudo handles are negative.
 pub(super) fn is_handle(value: u64) -> bool {
     (value as i64) > 0
 }

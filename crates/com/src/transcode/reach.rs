@@ -1,4 +1,5 @@
-//! What a result owns: memory to be freed, and handles, whatever else is wrong with it.
+//! Finds the memory and handles that belong to a result, even if the result is malformed, so that
+//! they can be freed.
 
 use syshandle_wire::Limits;
 
@@ -8,7 +9,7 @@ use crate::plan::Native;
 use crate::shape::{Field, Shape};
 use crate::{Memory, kinds};
 
-/// All that can be reached from the cells of a result.
+/// The memory and handles reachable from the cells of a result.
 #[derive(Default)]
 pub(super) struct Reached {
     pub(super) addresses: Vec<u64>,
@@ -16,7 +17,7 @@ pub(super) struct Reached {
 }
 
 impl Reached {
-    /// Looks through the cells.
+    /// Searches the cells of a result.
     pub(super) fn from(native: &Native, slots: &[u64], memory: &dyn Memory) -> Self {
         let mut reached = Self::default();
         for member in &native.results {
@@ -58,7 +59,8 @@ impl Reached {
             Shape::Optional(inner) => {
                 let Some(pointer) = pointer(memory, address) else { return };
                 self.addresses.push(pointer);
-                // What a text points at is the text.
+                // The pointer of a text points directly to its characters, which contain no further
+                // pointers.
                 if **inner != Shape::Text {
                     self.value(inner, pointer, memory);
                 }
@@ -82,7 +84,8 @@ impl Reached {
         }
         let size = u64::from(item.size());
         let at = |place: u64| address.wrapping_add(place * size);
-        // Where the last isn't, its count is wrong, and so nothing says where the others end.
+        // If the end of the last item isn't readable, the count is wrong and no item can be
+        // trusted.
         if count == 0 || memory.read(at(count).wrapping_sub(1), &mut [0]).is_err() {
             return;
         }

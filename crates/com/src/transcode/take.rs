@@ -1,4 +1,4 @@
-//! From memory into our own form.
+//! Conversion from COM's memory layout to this project's encoding.
 
 use syshandle_wire::Limits;
 
@@ -8,7 +8,7 @@ use crate::plan::Member;
 use crate::shape::{Field, Shape};
 use crate::{Memory, kinds};
 
-/// Reads values where COM has them, and encodes them.
+/// Reads values in COM's layout and encodes them.
 pub(super) struct Take<'m> {
     memory: &'m dyn Memory,
     bytes: Vec<u8>,
@@ -21,7 +21,7 @@ impl<'m> Take<'m> {
         Self { memory, bytes: Vec::new(), handles: Vec::new(), limits: Limits::default() }
     }
 
-    /// Reads an \[in\] parameter.
+    /// Encodes an \[in\] parameter.
     pub(super) fn parameter(
         &mut self,
         member: &Member,
@@ -43,7 +43,7 @@ impl<'m> Take<'m> {
         taken.map_err(|problem| TranscodeError { parameter: member.parameter, problem })
     }
 
-    /// Reads the cells of an \[out\] parameter.
+    /// Encodes the cells of an \[out\] parameter.
     pub(super) fn result(&mut self, member: &Member, slots: &[u64]) -> Result<(), Problem> {
         let cell = |at| slots.get(at).copied().ok_or(Problem::Encoded).and_then(not_null);
         match member.shape.counted() {
@@ -56,7 +56,7 @@ impl<'m> Take<'m> {
         }
     }
 
-    /// The bytes, and the handles in order.
+    /// The encoded bytes, and the handles in order.
     pub(super) fn finish(self) -> (Vec<u8>, Vec<Passed>) {
         (self.bytes, self.handles)
     }
@@ -76,7 +76,7 @@ impl<'m> Take<'m> {
         Ok(u64::from_le_bytes(bytes))
     }
 
-    /// Encodes a value that fits a slot. What is beyond its width is no part of it.
+    /// Encodes a value that fits a slot. Bits beyond the value's width are ignored.
     fn scalar(&mut self, shape: &Shape, value: u64) -> Result<(), Problem> {
         match shape {
             Shape::Number(number) => self.push(&value.to_le_bytes()[..number.size() as usize]),
@@ -141,11 +141,11 @@ impl<'m> Take<'m> {
         }
     }
 
-    /// Encodes values one behind the other.
+    /// Encodes consecutive values.
     fn take_all(&mut self, item: &Shape, count: u64, address: u64) -> Result<(), Problem> {
         let size = u64::from(item.size());
         if let Shape::Number(_) = item {
-            // As they are, all at once.
+            // Numbers have the same layout in both forms and are copied together.
             let start = self.bytes.len();
             let end = start + (count * size) as usize;
             if end > self.limits.message_bytes_max as usize {
@@ -157,7 +157,7 @@ impl<'m> Take<'m> {
         (0..count).try_for_each(|place| self.take(item, address.wrapping_add(place * size)))
     }
 
-    /// Encodes a list: its count has 32 bits.
+    /// Encodes a list. Only the lower 32 bits of `count` are used.
     fn items(
         &mut self,
         shape: &Shape,
@@ -169,7 +169,7 @@ impl<'m> Take<'m> {
         match (shape, count) {
             (Shape::OptionalHandle(_), 0 | 1) => self.push(&[count as u8])?,
             (Shape::OptionalHandle(_), _) => return Err(Problem::Value("handle or none")),
-            // Every value takes a byte at least.
+            // Every value takes at least one byte.
             _ if count > self.limits.message_bytes_max => return Err(Problem::TooManyBytes),
             _ => self.push(&count.to_le_bytes())?,
         }
@@ -179,7 +179,7 @@ impl<'m> Take<'m> {
         }
     }
 
-    /// Encodes a value that is a pointer.
+    /// Encodes a value that is a pointer in COM.
     fn pointer(&mut self, shape: &Shape, pointer: u64) -> Result<(), Problem> {
         match shape {
             Shape::Optional(_) if pointer == 0 => self.push(&[0]),

@@ -1,4 +1,4 @@
-//! A walk over encoded values by their types, to learn what is declared of each handle among them.
+//! Finds the declared kinds of all handles in encoded values, by walking over the values' types.
 
 use syshandle_os::{Declared, Kinds};
 use syshandle_wire::Limits;
@@ -6,11 +6,11 @@ use syshandle_wire::describe::{Definition, Parameter, Type};
 
 use super::Problem;
 
-/// The kinds that are declared of each handle among values of these types.
+/// The declared kinds of each handle in encoded values of these types.
 pub(super) fn handles_of(types: &[Parameter], encoded: &[u8]) -> Result<Vec<Kinds>, Problem> {
     let mut walk = Walk { bytes: encoded, found: Vec::new() };
     if types.is_empty() {
-        // A fault, which has none.
+        // The values are a fault, which has no handles.
         return Ok(walk.found);
     }
     types.iter().try_for_each(|value| walk.value(&value.ty, value.handle, 0))?;
@@ -103,7 +103,7 @@ impl Walk<'_> {
         Ok(u32::from_le_bytes(*len) as usize)
     }
 
-    /// A number of values, each of which takes at least one byte.
+    /// Reads a number of values, of which each takes at least one byte.
     fn len(&mut self) -> Result<usize, Problem> {
         let len = self.len_unchecked()?;
         if len > self.bytes.len() { Err(Problem::Encoded) } else { Ok(len) }

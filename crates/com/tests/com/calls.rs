@@ -1,4 +1,5 @@
-//! Calls there and back: what one side lays out is what the other collects, by the tables.
+//! Round trips of calls: one side writes slots, a simulated RPC runtime transfers them by the
+//! tables, and the other side reads them.
 
 use syshandle::describe::Parameter;
 use syshandle::{Interface, Kind};
@@ -14,7 +15,7 @@ use crate::random::{Random, Values as Encoded};
 use crate::traits::{Handles, Objects, Opaque, SparkleFinisher, Texts};
 use crate::values::Values;
 
-/// A client and a server, and what is between them.
+/// A client and a server, connected by a simulated RPC runtime.
 struct Pair<'c> {
     plan: &'c MethodPlan,
     runtime: Runtime<'c>,
@@ -37,7 +38,7 @@ impl<'c> Pair<'c> {
         }
     }
 
-    /// Sends a call, and checks that it arrives.
+    /// Sends a call, and checks the arguments that arrive.
     fn call(&mut self, arguments: &Encoded) {
         let (bytes, handles) = (&arguments.bytes, &arguments.handles);
         let slots = self.plan.lay_out_call(bytes, handles, &mut self.client);
@@ -50,7 +51,7 @@ impl<'c> Pair<'c> {
         check_handles(&call.handles, handles);
     }
 
-    /// Sends a reply: what the client gets.
+    /// Sends a reply, and returns what the client receives.
     fn reply(&mut self, reply: Reply<'_>) -> (Answer, Received) {
         let answer = self.plan.lay_out_reply(reply, &self.server_slots, &mut self.server);
         let kept = self.client.blocks();
@@ -61,7 +62,7 @@ impl<'c> Pair<'c> {
             &self.client_slots,
             &mut self.client,
         );
-        // What the runtime allocated for the client is freed, and nothing else.
+        // Exactly the memory that the runtime allocated for the client is freed.
         assert_eq!(self.client.blocks(), kept, "{}", self.plan.name());
         assert_eq!(collected.strays, []);
         let received = collected.reply;
@@ -83,7 +84,7 @@ fn check_handles(passed: &[Passed], lent: &[Lent]) {
     }
 }
 
-/// Calls every method of an interface with random values, there and back.
+/// Calls every method of an interface with random values, and replies with random results.
 fn exercise<I: Interface + ?Sized>() {
     for form in [HandleForm::System, HandleForm::UserMarshal] {
         let compiled = compiled::<I>(form);
@@ -142,7 +143,7 @@ fn numbers_are_extended_by_their_sign() {
 fn a_variant_is_its_value_to_com() {
     let compiled = compiled::<dyn Values>(HandleForm::System);
     let mut pair = Pair::new(&compiled, "enums");
-    // Blue and Low, by their places.
+    // Blue and Low, by index.
     pair.call(&Encoded { bytes: vec![2, 0, 0, 0, 0, 0, 0, 0], handles: Vec::new() });
     assert_eq!(pair.client_slots[..2], [6, u64::MAX]);
 }
@@ -154,7 +155,7 @@ fn floats_are_where_registers_of_their_own_are() {
     let plan = &compiled.methods[3];
     let floats: Vec<_> = (0..5).map(|slot| plan.float(slot)).collect();
     let [single, double] = [Some(Float::Single), Some(Float::Double)];
-    // The last is a pointer to where the result goes.
+    // The last slot is the address of the result.
     assert_eq!(floats, [single, double, single, double, None]);
 }
 
@@ -222,7 +223,7 @@ fn an_error_with_data_arrives_whole_with_its_handles() {
     }
 }
 
-/// What an opaque method is told comes whole, and else the sort and the text.
+/// An opaque method passes the complete fault, any other method only its type and text.
 #[test]
 fn a_fault_arrives_with_its_text() {
     let text = || "the bytes are no bool".to_owned();
@@ -245,7 +246,7 @@ fn a_fault_arrives_with_its_text() {
     }
 }
 
-/// Where no text goes with an HRESULT, it still says of which sort the fault is.
+/// Without a text, the HRESULT still tells the type of the fault.
 #[test]
 fn a_fault_without_its_text_is_of_the_same_sort() {
     let compiled = compiled::<dyn SparkleFinisher>(HandleForm::System);

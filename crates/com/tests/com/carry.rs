@@ -1,30 +1,31 @@
-//! Does what the RPC runtime does, by the tables alone: brings the slots of a call from one process's
-//! memory to another's, and the results back.
+//! A simulated RPC runtime: transfers the slots of a call from one process's memory to another's,
+//! and the results back.
 //!
-//! It knows nothing of shapes and plans: where tables and slots disagree, values don't arrive.
+//! It only uses the tables, not shapes or plans. If tables and slots disagree, the values don't
+//! arrive.
 
 use syshandle_com::{Compiled, Memory};
 
 use crate::memory::Simulated;
 
-/// The RPC runtime, for one method.
+/// The RPC runtime for one method.
 pub(crate) struct Runtime<'c> {
     types: &'c [u8],
     parameters: Vec<[u8; 6]>,
 }
 
-/// The stack of a method: its slots.
+/// The stack of a method, which contains its slots.
 #[derive(Clone, Copy)]
 struct Stack<'s> {
     slots: &'s [u64],
     memory: &'s Simulated,
 }
 
-/// Where counts are looked for.
+/// The places that an array's count can be in.
 #[derive(Clone, Copy)]
 struct Around<'s> {
     stack: Stack<'s>,
-    /// The struct that has the pointer.
+    /// The address of the struct that contains the pointer.
     structure: u64,
 }
 
@@ -38,7 +39,7 @@ impl<'c> Runtime<'c> {
         Self { types: &compiled.tables.types, parameters }
     }
 
-    /// Brings a call to the server: its slots there.
+    /// Transfers a call to the server, and returns its slots there.
     pub(crate) fn call(
         &self,
         client: &Simulated,
@@ -75,7 +76,7 @@ impl<'c> Runtime<'c> {
         arrived
     }
 
-    /// Brings the results back.
+    /// Transfers the results to the client.
     pub(crate) fn reply(
         &self,
         server: &Simulated,
@@ -117,7 +118,7 @@ impl<'c> Runtime<'c> {
         }
     }
 
-    /// Brings what a pointer points at, and says where that is.
+    /// Copies a pointee to `memory`, and returns its address.
     fn pointer(&self, at: usize, from: u64, around: Around<'_>, memory: &mut Simulated) -> u64 {
         if from == 0 {
             return 0;
@@ -153,7 +154,7 @@ impl<'c> Runtime<'c> {
         to
     }
 
-    /// Brings a value to a place.
+    /// Copies a value to the address `to`.
     fn copy(&self, at: usize, from: u64, around: Around<'_>, memory: &mut Simulated, to: u64) {
         let source = around.stack.memory;
         match self.types[at] {

@@ -1,4 +1,5 @@
-//! Byte for byte: what MIDL 8 makes of the sample's interface, and the tables of the tests' own.
+//! Byte-for-byte tests: the published tables that MIDL 8 generates for the sample's interface, and
+//! golden tables of the test interfaces.
 
 use std::fmt::Write;
 use std::fs;
@@ -11,12 +12,12 @@ use crate::traits::{Handles, Objects, Opaque, SparkleFinisher, Texts};
 use crate::values::Values;
 use crate::widl::describe;
 
-/// The tables of an interface.
+/// Builds the tables of an interface.
 pub(crate) fn compiled<I: Interface + ?Sized>(form: HandleForm) -> Compiled {
     Compiled::new(I::DESCRIPTION, form).unwrap()
 }
 
-/// Bytes as they are written: `3c 00`.
+/// Parses bytes in hexadecimal form: `3c 00`.
 fn bytes(text: &str) -> Vec<u8> {
     let digits = text.replace([' ', '|', '\n'], "");
     let pairs = (0..digits.len()).step_by(2);
@@ -47,14 +48,14 @@ fn under_wine_handles_are_brought_by_routines() {
     let types = "0000 | 0b 5c | b4 07 0000 0800 0800 f6ff | b4 07 0200 0800 0800 ecff
         | 11 04 f4ff | 00";
     assert_eq!(compiled.tables.types, bytes(types));
-    // All else is the same: only where the types are differs.
+    // The procedures differ only in the offsets of types.
     let system = crate::golden::compiled::<dyn SparkleFinisher>(HandleForm::System);
     assert_eq!(compiled.tables.procedures.len(), system.tables.procedures.len());
     assert_eq!(compiled.tables.procedures[..26], system.tables.procedures[..26]);
 }
 
-/// Arrays of handles as MIDL makes them: `[in, size_is(n), system_handle(sh_file)] HANDLE *` and
-/// `[out, size_is(, *n), system_handle(sh_file)] HANDLE **`.
+/// Arrays of handles, as MIDL generates them for `[in, size_is(n), system_handle(sh_file)] HANDLE
+/// *` and `[out, size_is(, *n), system_handle(sh_file)] HANDLE **`.
 #[test]
 fn arrays_of_handles_are_those_that_midl_makes() {
     let compiled = compiled::<dyn Handles>(HandleForm::System);
@@ -69,7 +70,8 @@ fn arrays_of_handles_are_those_that_midl_makes() {
     place("11 14 0200 | 13 20 0200 | 21 00 0000 | 29 54 2800 0100 | ffffffff 0000 | 4c 00");
 }
 
-/// Arrays of texts: `[in, size_is(n), string] LPWSTR *` and `[out, size_is(, *n), string] LPWSTR **`.
+/// Arrays of texts, as MIDL generates them for `[in, size_is(n), string] LPWSTR *` and `[out,
+/// size_is(, *n), string] LPWSTR **`.
 #[test]
 fn arrays_of_texts_are_those_that_midl_makes() {
     let compiled = compiled::<dyn Texts>(HandleForm::System);
@@ -88,7 +90,7 @@ fn stub_constants_are_those_that_midl_writes() {
     assert_eq!((FLAGS, TABLE_VERSION), (1, 2));
 }
 
-/// The tables of every interface here, both as bytes and as read back: a change shows.
+/// Compares the tables of all test interfaces with a golden file, as bytes and in readable form.
 #[test]
 fn tables_are_the_golden_ones() {
     let mut text = String::new();

@@ -1,5 +1,5 @@
-//! What the other side may send, or a caller may pass, and what comes of it: an error that says what
-//! is wrong, nothing left behind, never a panic.
+//! Malformed values from the other side, or from the caller. Each must result in an error that says
+//! what is wrong, must not leak anything and must not cause a panic.
 
 use syshandle::{Interface, Kind};
 use syshandle_com::{
@@ -22,7 +22,7 @@ fn lent(value: u64) -> Lent {
     Lent { value, kind: None }
 }
 
-/// What a call's slots are refused for.
+/// The error for a call with these slots.
 fn refused(compiled: &Compiled, method: &str, slots: &[u64], memory: &Simulated) -> TranscodeError {
     plan(compiled, method).collect_call(slots, memory).unwrap_err()
 }
@@ -40,7 +40,7 @@ fn a_null_where_a_value_has_to_be_is_refused() {
         let expected = TranscodeError { parameter: Some(0), problem: Problem::Null };
         assert_eq!(refused(&values, method, slots, &memory), expected, "{method}");
     }
-    // None of nothing needs no address.
+    // An empty list needs no address.
     assert_eq!(
         plan(&values, "bytes").collect_call(&[0, 0, 1, 1], &memory).unwrap().arguments,
         [0; 4]
@@ -56,7 +56,7 @@ fn a_count_past_every_limit_is_refused_before_memory_is_looked_at() {
         let error = refused(&values, "bytes", &[count, address, 1, 1], &memory);
         assert_eq!(error.problem, Problem::TooManyBytes);
     }
-    // One that memory hasn't.
+    // A count that exceeds the readable memory.
     let error = refused(&values, "bytes", &[9, address, 1, 1], &memory);
     assert_eq!(error.problem, Problem::BadAddress(BadAddress { address }));
 }
@@ -104,7 +104,7 @@ fn a_text_with_a_zero_in_it_is_not_sent() {
     );
 }
 
-/// NULL, and the numbers below zero by which a process means itself, a thread, its token.
+/// Tests NULL and pseudo handles, which are negative.
 #[test]
 fn what_is_no_handle_is_refused_both_ways() {
     let sample = compiled::<dyn SparkleFinisher>(HandleForm::System);
@@ -121,7 +121,7 @@ fn what_is_no_handle_is_refused_both_ways() {
         let answer = sample_plan.lay_out_reply(reply, &[8, 12, cell], &mut memory);
         assert!(answer.hresult.is_failure() && !answer.gives_handles);
         assert_eq!(memory.number(cell, 8), 0);
-        // And from a server that says it is one.
+        // A server that returns the same value as a handle.
         memory.write(cell, &value.to_le_bytes()).unwrap();
         let collected = sample_plan.collect_reply(Hresult::OK, None, &[8, 12, cell], &mut memory);
         assert_eq!(collected.reply.unwrap_err().problem, Problem::NoHandle);
@@ -156,7 +156,7 @@ fn more_handles_than_a_call_may_have_are_refused() {
     assert_eq!(error.problem, Problem::Value("handle or none"));
 }
 
-/// Whatever allocation fails, nothing stays allocated and nothing is given.
+/// Lets each allocation fail in turn. Nothing must stay allocated, and no result must be written.
 #[test]
 fn a_reply_without_memory_leaves_nothing_behind() {
     let values = compiled::<dyn Values>(HandleForm::System);
@@ -223,7 +223,8 @@ fn a_method_that_com_cant_call_says_why() {
     }
 }
 
-/// Memory in which what isn't there may be freed: a server's pointers are the runtime's to check.
+/// Memory that accepts any address in `free`. In a real process, the RPC runtime checks a server's
+/// pointers.
 struct Lenient(Simulated);
 
 impl Memory for Lenient {
@@ -242,7 +243,7 @@ impl Memory for Lenient {
     fn free(&mut self, _: u64) {}
 }
 
-/// Slots, memory and encoded values at random, for every method: errors, and no panics.
+/// Random slots, memory and encoded values for every method cause errors, but no panics.
 #[test]
 fn whatever_comes_is_answered() {
     let all = [
@@ -279,7 +280,7 @@ fn whatever_comes_is_answered() {
     assert!(refused > 2_000, "{refused}");
 }
 
-/// Slots that point at something, nothing, the end of something, or are small or huge numbers.
+/// Random slots: addresses of a block or of its inside, NULL, and small, large or negative numbers.
 fn wild_slots(random: &mut Random, count: usize, memory: &mut Lenient) -> Vec<u64> {
     let blocks: Vec<u64> = (0..4)
         .map(|_| {
@@ -289,7 +290,7 @@ fn wild_slots(random: &mut Random, count: usize, memory: &mut Lenient) -> Vec<u6
         })
         .collect();
     for block in &blocks {
-        // Some of it points somewhere too.
+        // Some blocks contain pointers.
         let target = blocks[random.below(4)] + random.below(4) as u64;
         let place = block + 8 * random.below(10) as u64;
         let _ = memory.write(place, &target.to_le_bytes());
@@ -304,7 +305,7 @@ fn wild_slots(random: &mut Random, count: usize, memory: &mut Lenient) -> Vec<u6
     (0..count).map(|_| slot(random)).collect()
 }
 
-/// Changes, cuts or lengthens bytes.
+/// Changes, truncates or extends bytes.
 fn spoil(random: &mut Random, bytes: &mut Vec<u8>) {
     match random.below(4) {
         0 => bytes.push(0),

@@ -1,4 +1,5 @@
-//! The tables and the way of a call, against what MIDL published, what `widl` makes, and each other.
+//! Tests of tables and calls against MIDL's published tables, against `widl`, and against each
+//! other.
 
 #![expect(clippy::unwrap_used, reason = "a failed assumption is a failed test")]
 

@@ -1,5 +1,5 @@
-//! Memory that knows what is in it: whatever is read, written or freed beside it fails, or panics
-//! where that would be a mistake of ours.
+//! Simulated memory. Reads and writes outside of allocated blocks fail; an invalid `free` panics,
+//! because it is a defect of this crate.
 
 use std::collections::BTreeMap;
 
@@ -10,31 +10,31 @@ use syshandle_com::{BadAddress, Memory, OutOfMemory};
 pub(crate) struct Simulated {
     blocks: BTreeMap<u64, Vec<u8>>,
     next: u64,
-    /// How many blocks may be allocated yet, if that is limited.
+    /// Number of blocks that may still be allocated, if limited.
     pub(crate) left: Option<usize>,
 }
 
 impl Simulated {
-    /// How many blocks there are.
+    /// Number of allocated blocks.
     pub(crate) fn blocks(&self) -> usize {
         self.blocks.len()
     }
 
-    /// Puts bytes somewhere.
+    /// Allocates memory for bytes, and returns its address.
     pub(crate) fn put(&mut self, bytes: &[u8]) -> u64 {
         let address = self.allocate(bytes.len()).unwrap();
         self.write(address, bytes).unwrap();
         address
     }
 
-    /// A number of up to eight bytes.
+    /// Reads a number of up to eight bytes.
     pub(crate) fn number(&self, address: u64, len: usize) -> u64 {
         let mut bytes = [0; 8];
         self.read(address, &mut bytes[..len]).unwrap();
         u64::from_le_bytes(bytes)
     }
 
-    /// The block that a range is within, and where.
+    /// The start of the block that contains a range, and the offset in it.
     fn block(&self, address: u64, len: usize) -> Result<(u64, usize), BadAddress> {
         let bad = BadAddress { address };
         let (start, block) = self.blocks.range(..=address).next_back().ok_or(bad)?;
@@ -65,7 +65,7 @@ impl Memory for Simulated {
             *left = left.checked_sub(1).ok_or(OutOfMemory)?;
         }
         let address = self.next.max(0x1_0000);
-        // Nothing is right behind it.
+        // Leaves a gap, so that accesses past the end fail.
         self.next = address + (len as u64).next_multiple_of(16) + 16;
         self.blocks.insert(address, vec![0; len]);
         Ok(address)

@@ -1,13 +1,13 @@
-//! Reads NDR's tables back, and says what they say in words: the same words for the same meaning,
-//! whatever the order and the places of types.
+//! Decodes NDR tables into text. Tables with the same meaning have the same text, even if their
+//! types have different orders and offsets.
 
 use std::cell::Cell;
 
-/// Tables, and how wide the descriptions of counts are in them.
+/// Tables, and the size of the descriptions of counts in them.
 pub(crate) struct Reader<'t> {
     pub(crate) types: &'t [u8],
     pub(crate) procedures: &'t [u8],
-    /// 6 with flags behind them, 4 without, as before MIDL 5.3.
+    /// 6 if flags follow each description, or 4 in the format before MIDL 5.3, which has no flags.
     pub(crate) count_bytes: usize,
 }
 
@@ -21,7 +21,7 @@ impl Reader<'_> {
         assert_eq!(head[..6], [0x33, 0x6c, 0, 0, 0, 0], "head of a method");
         let (number, stack) = (word(head, 6), word(head, 8));
         let must_size = head[14];
-        // Bits beyond those of the first four arguments mean nothing.
+        // Only the bits of the first four arguments have a meaning.
         let floats = word(head, 24) & 0xff;
         let mut lines = vec![format!(
             "method {number}, stack {stack}, flags {must_size:#04x}, floats {floats:#04x}"
@@ -44,7 +44,7 @@ impl Reader<'_> {
         let of = &self.types[at..];
         match of[0] {
             0x11 => self.pointer("ref", at),
-            // A unique pointer in an object's interface, by both its names.
+            // Both codes mean a unique pointer in an interface method.
             0x12 | 0x13 => self.pointer("unique", at),
             0x15 => {
                 let members = self.members(at + 4, None);
@@ -69,7 +69,8 @@ impl Reader<'_> {
                 format!("array of {item}, {} bytes, aligned {}", word(of, 2), of[1] + 1)
             }
             0x21 => {
-                // Where its count is, and, as nowhere here, where its used part is.
+                // The description of the count is followed by the description of the variance,
+                // which is always empty here.
                 let variance = at + 4 + self.count_bytes;
                 assert_eq!(self.types[variance..variance + 4], [0xff; 4], "a varying array");
                 let item = self.item(variance + self.count_bytes);
@@ -100,7 +101,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Where a type is. Of an array of texts, widl 8 gives the place of its count.
+    /// The start of a type. For an array of texts, widl 8 refers to the array's count instead.
     fn mended(&self, at: usize) -> usize {
         match (self.count_bytes, self.types[at]) {
             (4, 0x18 | 0x19 | 0x28 | 0x29) if self.types[at - 4] == 0x21 => at - 4,
@@ -108,7 +109,8 @@ impl Reader<'_> {
         }
     }
 
-    /// Where the type of a parameter is. Of pointers to texts, widl 8 gives the place of the inner.
+    /// The start of a parameter's type. For a pointer to texts, widl 8 refers to the inner pointer
+    /// instead.
     fn outermost(&self, at: usize) -> usize {
         let before = |bytes: usize| at.checked_sub(bytes).map(|start| &self.types[start..at]);
         match (self.count_bytes, self.types[at]) {
@@ -145,7 +147,7 @@ impl Reader<'_> {
         }
     }
 
-    /// What an array consists of.
+    /// The item type of an array.
     fn item(&self, at: usize) -> String {
         match self.types[at] {
             0x4c => self.ty(self.target(at + 2)),
@@ -154,7 +156,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The fields of a struct, with their places.
+    /// The fields of a struct, with their offsets.
     fn members(&self, mut at: usize, mut pointers: Option<usize>) -> String {
         let mut offset = 0_usize;
         let mut members = Vec::new();
@@ -179,7 +181,8 @@ impl Reader<'_> {
                 0x36 => {
                     let place = pointers.expect("pointers of a struct");
                     pointers = Some(place + 4);
-                    // A reference within a struct is on the wire as one that may be NULL.
+                    // A reference pointer within a struct has the same form on the wire as a
+                    // pointer that may be NULL.
                     (self.pointer("unique", place), 8, 8)
                 }
                 0x4c => {
@@ -198,7 +201,7 @@ impl Reader<'_> {
         members.join(", ")
     }
 
-    /// How many bytes a type takes in memory that is embedded in a struct.
+    /// Size in memory of a type that is embedded in a struct.
     fn size(&self, at: usize) -> usize {
         let of = &self.types[at..];
         match of[0] {
@@ -222,7 +225,7 @@ impl Reader<'_> {
     }
 }
 
-/// How deep a type is within others. One that contains itself has no end.
+/// Nesting depth of the current type. The limit detects types that contain themselves.
 struct Depth;
 
 thread_local! {
@@ -247,12 +250,13 @@ fn word(bytes: &[u8], at: usize) -> u16 {
     u16::from_le_bytes([bytes[at], bytes[at + 1]])
 }
 
-/// The name of a base type. Signs mean nothing on the wire.
+/// The name of a base type. Signs don't matter on the wire.
 fn character(code: u8) -> &'static str {
     match code {
         0x01..=0x04 => "byte",
         0x05..=0x07 => "short",
-        // 0x10 is an `error_status_t`: a long that MIDL names, with the same four bytes on the wire.
+        // 0x10 is `error_status_t`: a long with a separate name in MIDL, with the same four bytes
+        // on the wire.
         0x08 | 0x09 | 0x10 => "long",
         0x0a => "float",
         0x0b => "hyper",

@@ -1,13 +1,13 @@
-//! Random values of any type that an interface may have, in our own form.
+//! Random values of every type that an interface can have, in encoded form.
 
 use syshandle::describe::{Definition, Parameter, Type};
 use syshandle::{Declared, Kind};
 use syshandle_com::Lent;
 
-/// A source of numbers that are the same for the same seed.
+/// A random number generator with a seed.
 pub(crate) struct Random(u64);
 
-/// Encoded values, and their handles.
+/// Encoded values and their handles.
 #[derive(Default)]
 pub(crate) struct Values {
     pub(crate) bytes: Vec<u8>,
@@ -26,12 +26,12 @@ impl Random {
         self.0
     }
 
-    /// A number below this.
+    /// A number below `end`.
     pub(crate) fn below(&mut self, end: usize) -> usize {
         (self.next() % end as u64) as usize
     }
 
-    /// Values of these types.
+    /// Random values of these types.
     pub(crate) fn values(&mut self, types: &[Parameter]) -> Values {
         let mut values = Values::default();
         for value in types {

@@ -1,4 +1,4 @@
-//! The interfaces with handles.
+//! The test interfaces, except `Values`.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -9,7 +9,7 @@ use syshandle::{
     Decode, Directory, Encode, Event, Mutex, OwnedHandle, Result, Section, Timer, interface,
 };
 
-/// That of the sample.
+/// The interface of the sample.
 #[interface(iid = "1284c788-6978-43d5-9a02-414901a2ec75")]
 pub(crate) trait SparkleFinisher {
     fn add_sparkle_finish_to_file(
@@ -27,7 +27,7 @@ pub(crate) trait Texts {
     fn perhaps(&self) -> Result<Option<String>>;
 }
 
-/// Handles, one at a time and many.
+/// Single handles and lists of handles.
 #[interface(iid = "9b2f6a30-0d0c-4c8e-8a55-1f1d1c6a0002")]
 pub(crate) trait Handles {
     fn all(&self, a: Section, b: Mutex, #[handle(file)] c: OwnedHandle) -> Result<PipeReader>;
@@ -37,7 +37,7 @@ pub(crate) trait Handles {
     fn own_error(&self, file: File) -> Result<Event, Refused>;
 }
 
-/// What MIDL has no words for.
+/// Types that MIDL can't express.
 #[interface(iid = "9b2f6a30-0d0c-4c8e-8a55-1f1d1c6a0003")]
 pub(crate) trait Opaque {
     fn map(&self, map: BTreeMap<String, u128>) -> Result<usize>;

@@ -1,8 +1,9 @@
-//! The interface of all that has a word in MIDL, but handles. This file is read for its `.idl` too.
+//! An interface with all types that MIDL can express, except handles. Another test generates an
+//! `.idl` file from this source file.
 
 use syshandle::{Decode, Encode, Guid, Result, interface};
 
-/// All that has a word in MIDL, but handles.
+/// Methods with all types that MIDL can express, except handles.
 #[interface(iid = "9b2f6a30-0d0c-4c8e-8a55-1f1d1c6a0001")]
 pub(crate) trait Values {
     fn nothing(&self) -> Result<()>;

@@ -1,7 +1,8 @@
-//! The tables against those that `widl` makes of the same interface: the compiler of Wine and MinGW,
-//! which knows nothing of us.
+//! Compares the tables with the output of `widl` for the same interface. `widl` is the IDL compiler
+//! of Wine and MinGW, and independent of this project.
 //!
-//! It doesn't know `system_handle`, so handles are compared with what MIDL published instead.
+//! `widl` doesn't support `system_handle`, so handles are compared with MIDL's published tables
+//! instead.
 
 use std::fs;
 use std::path::Path;
@@ -28,7 +29,7 @@ fn values_have_the_tables_that_widl_makes() {
     }
 }
 
-/// What our tables say of each method, some lines each.
+/// Decodes the tables of each method into text.
 pub(crate) fn describe(tables: &Tables) -> Vec<String> {
     let reader = Reader { types: &tables.types, procedures: &tables.procedures, count_bytes: 6 };
     reader.methods(&tables.offsets)
@@ -44,7 +45,7 @@ fn compare(theirs: &[String], ours: &[String]) {
     }
 }
 
-/// What widl's tables say, if there is a widl.
+/// Decodes the tables that widl generates. Returns `None` if widl isn't installed.
 fn widl(idl: &str, interface: &str) -> Option<Vec<String>> {
     let imports = ["/usr/include/wine/wine/windows", "/usr/include/wine/windows"];
     let imports = imports.into_iter().find(|path| Path::new(path).join("oaidl.idl").exists())?;
@@ -65,16 +66,16 @@ fn widl(idl: &str, interface: &str) -> Option<Vec<String>> {
     Some(reader.methods(&offsets.iter().map(|(_, offset)| *offset as u16).collect::<Vec<_>>()))
 }
 
-/// The bytes of a table in C, behind its padding.
+/// The bytes of a table in C source, without its leading padding.
 fn table(text: &str, head: &str) -> Vec<u8> {
     let bytes = numbers(text, head).into_iter().skip(1);
     let bytes = bytes.flat_map(|(len, number)| number.to_le_bytes()[..len].to_vec());
     bytes.collect()
 }
 
-/// The numbers of a declaration in C, and how many bytes each has.
+/// The numbers of a table in C source, and the size of each in bytes.
 fn numbers(text: &str, head: &str) -> Vec<(usize, u32)> {
-    // The first one only announces it.
+    // The ` =` in `head` distinguishes the definition from the forward declaration.
     let start = text.find(head).unwrap_or_else(|| panic!("no {head}")) + head.len();
     let body = &text[start..];
     let mut body = body[..body.find("};").unwrap()].to_owned();

@@ -1,4 +1,4 @@
-//! All methods of the corpus.
+//! Compares all methods of the corpus.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -33,7 +33,7 @@ fn every_difference_from_widl_is_reported() {
     }
     files.sort();
     println!("{} files of this project, {} of libwine-dev", own, files.len() - own);
-    // What the reader of tables doesn't know, it says by a panic.
+    // The decoder of tables panics if it finds an unknown code. `verdict::read` catches the panic.
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
     let next = AtomicUsize::new(0);
@@ -98,7 +98,7 @@ fn a_difference_without_a_report_is_found() {
     let mut found = Vec::new();
     compare(&lowered, &tables, &mut found);
     assert!(found.iter().all(|of| !of.is_silent()));
-    // As if nothing had been reported.
+    // Removes all reports.
     for interface in &mut lowered.description.interfaces {
         interface.methods.iter_mut().for_each(|method| method.differs = None);
     }
@@ -110,10 +110,10 @@ fn a_difference_without_a_report_is_found() {
     assert_eq!(silent, ["INumbered::first", "ISilent::late", "ISilent::narrow"]);
 }
 
-/// The files of `libwine-dev`.
+/// The folder of `libwine-dev`.
 const WINE: &str = "/usr/include/wine";
 
-/// Prints what was found; gives the number of methods.
+/// Prints a summary of the results, and returns the number of methods.
 #[expect(clippy::print_stdout, reason = "the counts are what this test is run for")]
 fn report(found: &[Verdict]) -> usize {
     let count = |is: &dyn Fn(&Verdict) -> bool| found.iter().filter(|of| is(of)).count();
@@ -154,7 +154,7 @@ fn report(found: &[Verdict]) -> usize {
     found.len()
 }
 
-/// Finds the `.idl` files in a directory and all below it.
+/// Finds the `.idl` files in a directory and its subdirectories.
 pub(crate) fn find(directory: &Path, files: &mut Vec<PathBuf>) {
     for entry in directory.read_dir().into_iter().flatten().flatten() {
         let path = entry.path();

@@ -1,8 +1,8 @@
-//! The run-time description of an interface that was read from an `.idl` file. A program gets it from
-//! the `interface` macro; here it is made at run time, without compiling the interface.
+//! Builds the run-time description of an interface from an `.idl` file. In a program, the
+//! `interface` macro generates the description; here it is built without compiling the interface.
 //!
-//! A description refers to a type of the user's by a function without arguments. The functions here
-//! read numbered entries of a table of the thread.
+//! A description refers to a user-defined type by a function without arguments. Each of the
+//! functions here returns one entry of a thread-local table.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -18,10 +18,11 @@ thread_local! {
     static INTERFACES: RefCell<Vec<&'static Interface>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The description of an interface of a model. It stays in memory for good.
+/// Builds the description of an interface. It is never freed.
 ///
 /// # Errors
-/// A type that has no description here, or more types than there are functions.
+/// Returns an error for a type that this module doesn't support, or if there are more types than
+/// functions.
 pub(crate) fn describe(
     model: &Description,
     interface: &model::Interface,
@@ -144,7 +145,7 @@ impl Maker<'_> {
         let place = match known {
             Some(place) => place,
             None => {
-                // Its place first: it may refer to itself.
+                // The place is reserved first, because the type may refer to itself.
                 let place = DEFINITIONS.with_borrow_mut(|all| {
                     all.push(Definition::Struct(&[]));
                     all.len() - 1
@@ -199,7 +200,7 @@ impl Maker<'_> {
     }
 }
 
-/// What is declared of a handle, as far as a layout depends on it.
+/// The declared kinds of a handle. The layout doesn't depend on its rights.
 fn declared(handle: Option<&Handle>) -> Option<Declared> {
     let handle = handle?;
     let mut kinds = handle.kinds.iter().map(|kind| Kind::from_name(&kind.to_string()).unwrap());

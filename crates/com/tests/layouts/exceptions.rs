@@ -2,8 +2,8 @@
 
 use crate::verdict::Comparison;
 
-/// Compares what two tables say of a method. `locals` methods without a proxy stand before it in its
-/// interface.
+/// Compares the decoded tables of a method. `locals` is the number of methods before it in its
+/// interface that have no proxy.
 pub(crate) fn compare(ours: &str, theirs: &str, locals: usize) -> Comparison {
     if ours == theirs {
         return Comparison::Same;
@@ -19,12 +19,12 @@ pub(crate) fn compare(ours: &str, theirs: &str, locals: usize) -> Comparison {
     }
 }
 
-/// A difference that doesn't matter.
+/// A difference without effect.
 struct Exception {
     #[expect(dead_code, reason = "for readers of the list")]
     reason: &'static str,
-    /// Brings both forms to one. It is given the number of methods before this one that have no proxy
-    /// in the tables of `widl`.
+    /// Converts both forms to the same text. The argument is the number of preceding methods
+    /// without a proxy in the tables of `widl`.
     normal: fn(&str, usize) -> String,
 }
 
@@ -90,7 +90,7 @@ const EXCEPTIONS: &[Exception] = &[
     },
 ];
 
-/// The size of the struct that a line is about.
+/// The size of the struct that a line describes.
 fn struct_size(line: &str) -> Option<u32> {
     let size = line.split_once(": struct ").or_else(|| line.split_once(": complex "));
     size.and_then(|(_, rest)| rest.split(' ').next()?.parse().ok())

@@ -1,4 +1,5 @@
-//! Methods with handles: those without a report have the slots and the type strings that MIDL publishes.
+//! Tests methods with handles. If no difference is reported, the slots and type strings must match
+//! MIDL's published tables.
 
 use syshandle_com::{Compiled, HandleForm};
 use syshandle_idl::{Options, describe_text};
@@ -6,7 +7,7 @@ use syshandle_idl::{Options, describe_text};
 use crate::description;
 use crate::ndr::Reader;
 
-/// The methods with the layout of the file, and their slots.
+/// Methods with the layout of the `.idl` file, and their slots.
 const SAME: &[(&str, &str, &str)] = &[
     ("OneIn", "[in, system_handle(sh_file)] HANDLE a", "0x008b at 8: handle 0\n0x0070 at 16: long"),
     (
@@ -38,7 +39,7 @@ const SAME: &[(&str, &str, &str)] = &[
     ),
 ];
 
-/// Methods whose layout differs, and a part of the reason.
+/// Methods whose layout differs, and a part of the reported reason.
 const REPORTED: &[(&str, &str, &str)] = &[
     ("Mask", "[in, system_handle(sh_file, GENERIC_READ)] HANDLE a", "mask 0x80000000"),
     ("MaskOut", "[out, system_handle(sh_event, SYNCHRONIZE)] HANDLE *a", "mask 0x100000"),

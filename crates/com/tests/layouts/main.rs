@@ -1,10 +1,12 @@
-//! Every method of a corpus of `.idl` files. If its tables differ from the tables that `widl` makes of
-//! the file, `syshandle_idl` must have reported it.
+//! Checks every method of a corpus of `.idl` files: if its tables differ from the tables that
+//! `widl` generates for the file, `syshandle_idl` must have reported the difference.
 //!
-//! `widl` is the IDL compiler of Wine and MinGW. It doesn't know `system_handle`, so methods with
+//! `widl` is the IDL compiler of Wine and MinGW. It doesn't support `system_handle`, so the module
+//! `handles` compares methods with handles with MIDL's published tables instead. `ci/idl-layouts`
+//! runs this test and shows its output.
 //! handles are compared with `handles.txt` instead. `ci/idl-layouts` runs this with its output.
 
-// The interfaces of the corpus have types that the library has on Linux alone.
+// The corpus uses types that the library only has on Linux.
 #![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "a failed assumption is a failed test")]
 

@@ -1,4 +1,4 @@
-//! The verdict on one method: a comparison of its tables with the tables of `widl`, and the report.
+//! Compares the tables of each method with the tables of `widl`, and with the report.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -10,17 +10,17 @@ use crate::ndr::Reader;
 use crate::widl;
 use crate::{description, exceptions};
 
-/// A method that was compared.
+/// The result of the comparison of one method.
 pub(crate) struct Verdict {
     /// `IFoo::Bar`.
     pub(crate) name: String,
-    /// The tables of both.
+    /// The result for the tables.
     pub(crate) tables: Comparison,
-    /// The reason that was reported.
+    /// The reason for a difference that `syshandle_idl` reported, if any.
     pub(crate) reported: Option<String>,
 }
 
-/// What a comparison says.
+/// The result of comparing two tables.
 pub(crate) enum Comparison {
     Same,
     /// The tables differ without effect, as the list of exceptions explains.
@@ -32,13 +32,13 @@ pub(crate) enum Comparison {
 }
 
 impl Verdict {
-    /// A difference that nobody reported.
+    /// Whether the tables differ although no difference was reported.
     pub(crate) fn is_silent(&self) -> bool {
         matches!(self.tables, Comparison::Different { .. }) && self.reported.is_none()
     }
 }
 
-/// Compares the interfaces of a file that both have tables for. Methods with handles are left out.
+/// Compares the interfaces that both sides have tables for. Skips methods with handles.
 pub(crate) fn compare(lowered: &Lowered, theirs: &widl::Tables, found: &mut Vec<Verdict>) {
     let reader = Reader { types: &theirs.types, procedures: &theirs.procedures, count_bytes: 4 };
     for interface in &lowered.description.interfaces {
@@ -73,11 +73,11 @@ pub(crate) fn compare(lowered: &Lowered, theirs: &widl::Tables, found: &mut Vec<
                 Some(None) => "no proxy in this file".to_owned(),
                 None => "another method at this place".to_owned(),
             };
-            // The file that declares an imported interface compares its methods.
+            // Methods of an imported interface are compared in the file that declares it.
             if theirs == "no proxy in this file" && entries[at].interface != **name {
                 continue;
             }
-            // Methods that aren't called from other processes.
+            // Methods that can't be called from other processes.
             let is_local =
                 |entry: &&&widl::Entry| entry.interface == **name && entry.offset.is_none();
             let locals = entries[..at.min(entries.len())].iter().filter(is_local).count();
@@ -88,7 +88,8 @@ pub(crate) fn compare(lowered: &Lowered, theirs: &widl::Tables, found: &mut Vec<
     }
 }
 
-/// Describes the tables of a method, or says why the reader of our tables has no words for them.
+/// Decodes the tables of a method into text. Returns the message of the panic if the decoder
+/// doesn't support them.
 fn read(reader: &Reader<'_>, offset: u16) -> String {
     let words = catch_unwind(AssertUnwindSafe(|| reader.methods(&[offset]).remove(0)));
     words.unwrap_or_else(|panic| {
@@ -98,7 +99,7 @@ fn read(reader: &Reader<'_>, offset: u16) -> String {
     })
 }
 
-/// Whether a method in Rust has the name of one in IDL.
+/// Whether a Rust method has the name of an IDL method.
 fn is_named(method: &model::Method, idl: &str) -> bool {
     let letters = |name: &str| -> String {
         name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase()
@@ -112,7 +113,7 @@ fn is_named(method: &model::Method, idl: &str) -> bool {
         || reference.is_some_and(|reference| rust == reference)
 }
 
-/// Whether a type may have a handle in it, by its name.
+/// Whether a type may contain a handle, judged by the names in it.
 fn has_handle(ty: &syn::Type) -> bool {
     let names = model::names(quote::ToTokens::to_token_stream(ty));
     names.iter().any(|name| HANDLES.contains(&name.as_str()))

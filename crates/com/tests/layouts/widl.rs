@@ -1,34 +1,34 @@
-//! The tables that `widl` makes of a file.
+//! Runs `widl` on a file and reads the tables that it generates.
 
 use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// The tables of all interfaces of a file.
+/// The tables of all interfaces in a file.
 pub(crate) struct Tables {
     pub(crate) types: Vec<u8>,
     pub(crate) procedures: Vec<u8>,
-    /// The methods behind the three of `IUnknown`, by the names of interfaces.
+    /// The methods of each interface by its name, without `IUnknown`'s.
     pub(crate) interfaces: HashMap<String, Vec<Entry>>,
 }
 
-/// A method in the table of an interface.
+/// A method of an interface.
 pub(crate) struct Entry {
     /// The interface that declares it.
     pub(crate) interface: String,
     pub(crate) method: String,
-    /// Its place in the procedures; none if it has no proxy here.
+    /// The offset in the procedures; `None` if the method has no proxy in this file.
     pub(crate) offset: Option<u16>,
 }
 
-/// The command, if it is installed.
+/// The name of the installed command, if any.
 pub(crate) fn command() -> Option<&'static str> {
     let names = ["x86_64-w64-mingw32-widl", "widl", "widl-stable"];
     names.into_iter().find(|name| Command::new(name).arg("-V").output().is_ok())
 }
 
-/// The files that `widl` itself needs.
+/// The folder with the system's `.idl` files that most files import.
 pub(crate) fn imports() -> Option<&'static str> {
     let imports = ["/usr/include/wine/wine/windows", "/usr/include/wine/windows"];
     imports.into_iter().find(|path| Path::new(path).join("oaidl.idl").exists())
@@ -37,7 +37,7 @@ pub(crate) fn imports() -> Option<&'static str> {
 /// Compiles a file.
 ///
 /// # Errors
-/// The first line of what `widl` says.
+/// Returns the first line of `widl`'s error output.
 pub(crate) fn compile(widl: &str, imports: &str, file: &Path) -> Result<Tables, String> {
     let folder = tempfile::tempdir().unwrap();
     let text = String::from_utf8_lossy(&fs::read(file).unwrap()).into_owned();
@@ -66,7 +66,7 @@ pub(crate) fn compile(widl: &str, imports: &str, file: &Path) -> Result<Tables, 
     Ok(Tables { types, procedures, interfaces })
 }
 
-/// The entries of an offset table: `38,  /* IFoo::Bar */`.
+/// Parses an offset table: `38,  /* IFoo::Bar */`.
 fn entries(body: &str) -> Vec<Entry> {
     let lines = body.lines().filter_map(|line| {
         let (number, comment) = line.trim().split_once(',')?;
@@ -78,7 +78,8 @@ fn entries(body: &str) -> Vec<Entry> {
     lines.collect()
 }
 
-/// A file without `system_handle(…)`, which `widl` doesn't know. It takes no other handles either.
+/// Replaces handles in a file by numbers, because `widl` doesn't support `system_handle` and
+/// rejects other handles.
 fn without_handles(text: &str) -> String {
     if !text.contains("system_handle(") {
         return text.to_owned();
@@ -92,7 +93,7 @@ fn without_handles(text: &str) -> String {
     rest
 }
 
-/// The bytes of a table in C, behind its padding.
+/// The bytes of a table in C source, without its leading padding.
 fn bytes(text: &str, head: &str) -> Vec<u8> {
     let Some(start) = text.find(head) else { return Vec::new() };
     let body = &text[start + head.len()..];
