@@ -1,16 +1,17 @@
-//! Restrictions that a process passes on to every program that it starts.
+//! Detects restrictions that a process passes on to every program that it starts.
 //!
-//! A server that a confined client starts would be as confined, and serve all clients so. The client
-//! that starts the first server notes how confined it is. A client that is more confined than the
-//! note says, or in other namespaces, may connect to a server that runs but not start one. A client
-//! that is less confined writes the note anew.
+//! A server that a confined client starts would be confined too, and would serve all clients that
+//! way. The client that starts the first server records its own restrictions in a note. A client
+//! with further restrictions, or in other namespaces, may connect to a running server but not start
+//! one. A client with fewer restrictions replaces the note.
 //!
-//! The note counts for as long as the system that it describes exists. It names the boot and, since
-//! the numbers of namespaces are used again, the time at which the first process of its pid namespace
-//! was started. After a reboot it means nothing. A container that was restarted has another pid
-//! namespace; from inside, that looks the same as a sandbox with a pid namespace of its own in the
-//! same container, so the namespaces decide nothing then, and the other restrictions do. A pid
-//! namespace that the system started with exists always: then the process is in a sandbox.
+//! The note is valid as long as the system that it describes exists. It contains the boot id and,
+//! because namespace numbers are reused, the start time of the first process of its pid namespace.
+//! After a reboot the note is invalid. A restarted container has another pid namespace. From
+//! inside, that looks like a sandbox with its own pid namespace in the same container, so in this
+//! case the check ignores the namespaces and compares only the other restrictions. The initial pid
+//! namespace always exists: if the note names it and this process has another one, the process is
+//! in a sandbox.
 
 use std::fs;
 use std::io;
@@ -25,17 +26,17 @@ use super::trust;
 use crate::{Error, ErrorKind, Result};
 
 /// The restrictions of a process, or of the thread that starts another process, that a child
-/// inherits for good. Landlock, which the kernel doesn't tell, shows in `no_new_privs`; control groups
-/// are left out.
+/// inherits permanently. The kernel doesn't report Landlock restrictions, but `no_new_privs`
+/// indicates them. Control groups are ignored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Confinement {
-    /// Identifies the time since the last boot.
+    /// The boot id.
     boot: String,
     user: String,
     mount: String,
     pid: String,
-    /// When the first process of the pid namespace was started, in ticks since the boot; 0 if that
-    /// can't be read.
+    /// Start time of the first process of the pid namespace, in ticks since the boot; 0 if it can't
+    /// be read.
     pid_since: u64,
     seccomp_filters: u32,
     no_new_privs: u32,
@@ -44,7 +45,7 @@ struct Confinement {
 /// Checks that this process may start a server for all clients.
 ///
 /// # Errors
-/// [`ErrorKind::ActivationDenied`], with what confines it; the system's.
+/// [`ErrorKind::ActivationDenied`] with the restriction; errors of the system.
 pub(super) fn check(note: &Path) -> Result<()> {
     let denied = |what: &str| {
         let text =
@@ -63,12 +64,12 @@ pub(super) fn check(note: &Path) -> Result<()> {
         }
     })?;
     let first = match fs::read_to_string(note) {
-        // A note that was left in part, or by another version, says nothing.
+        // A note that is incomplete, or that another version wrote, is ignored.
         Ok(text) => Confinement::parse(&text).filter(|first| first.is_of_this_boot(&own)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(trust::cannot(note, "read", ErrorKind::System, error)),
     };
-    // Of several clients that are the first at once it doesn't matter whose note stays.
+    // If several clients write the first note at once, any of their notes may remain.
     let Some(first) = first else { return own.write(note).map_err(cannot_be_written) };
     match own.beyond(&first) {
         None if own == first => Ok(()),
@@ -82,7 +83,7 @@ pub(super) fn check(note: &Path) -> Result<()> {
 }
 
 impl Confinement {
-    /// The restrictions of this thread.
+    /// Returns the restrictions of this thread.
     fn own() -> io::Result<Self> {
         let namespace = |name: &str| read_proc_link("/proc/thread-self/ns", name);
         Ok(Self {
@@ -91,7 +92,7 @@ impl Confinement {
             mount: namespace("mnt")?,
             pid: namespace("pid")?,
             pid_since: first_process_since().unwrap_or(0),
-            // How many there are only a long text says.
+            // Reading the number of filters is expensive, because only a long text has it.
             seccomp_filters: if is_filtered() { seccomp_filters()? } else { 0 },
             no_new_privs: has_no_new_privileges()?.into(),
         })
@@ -101,7 +102,7 @@ impl Confinement {
         self.boot == own.boot
     }
 
-    /// The restriction of this process that the other one doesn't have.
+    /// Returns a restriction of this process that `that` doesn't have.
     fn beyond(&self, that: &Self) -> Option<&'static str> {
         let other = |own: &str, that: &str| own != that && !is_initial(own);
         let same_pid_namespace = self.pid == that.pid && self.pid_since == that.pid_since;
@@ -125,7 +126,7 @@ impl Confinement {
         None
     }
 
-    /// Notes it, whole.
+    /// Writes the note atomically.
     fn write(&self, note: &Path) -> io::Result<()> {
         let new = unfinished(note);
         within_file_size_limit(|| fs::write(&new, self.to_string()))
@@ -148,14 +149,15 @@ impl Confinement {
     }
 }
 
-/// When the first process of this pid namespace was started, in ticks since the boot.
+/// Returns the start time of the first process of this pid namespace, in ticks since the boot.
 fn first_process_since() -> Option<u64> {
     let stat = read_proc("/proc/1/stat").ok()?;
-    // The name of the program, in brackets, may have any character; the state comes first after it.
+    // The program name in brackets may contain any character. The state is the first field after
+    // it.
     stat.rsplit_once(") ")?.1.split(' ').nth(19)?.parse().ok()
 }
 
-/// How many filters of system calls there are; before Linux 5.9 whether there are any.
+/// Returns the number of seccomp filters. Before Linux 5.9 the result is 1 if there are any.
 fn seccomp_filters() -> io::Result<u32> {
     let status = read_proc("/proc/thread-self/status")?;
     let field = |name: &str| {
@@ -165,8 +167,9 @@ fn seccomp_filters() -> io::Result<u32> {
     field("Seccomp_filters:").or_else(|_| field("Seccomp:"))
 }
 
-/// Whether a namespace is the one that the system started with, as far as its number tells: theirs
-/// are the smallest, by `linux/nsfs.h`, and before Linux 6.18 that of mounts was among the first.
+/// Returns whether a namespace is the initial one, judging by its number. Initial namespaces have
+/// the smallest numbers (`linux/nsfs.h`); before Linux 6.18 the initial mount namespace had one of
+/// the first regular numbers.
 fn is_initial(namespace: &str) -> bool {
     let number = namespace.trim_end_matches(']').rsplit('[').next();
     number.and_then(|number| number.parse().ok()).is_some_and(|number: u64| number <= 0xf000_0001)
@@ -231,7 +234,7 @@ mod tests {
     #[test]
     fn a_restarted_container_is_the_measure_anew() {
         let before = container("pid:[4026532700]", 9);
-        // Its numbers may even be used again.
+        // The numbers of namespaces may be reused.
         for pid in ["pid:[4026532700]", "pid:[4026532701]"] {
             let after = container(pid, 11);
             assert_eq!(after.beyond(&before), None);

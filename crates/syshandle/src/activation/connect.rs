@@ -1,4 +1,4 @@
-//! Connecting to a server, and telling one that is slow from one that hangs.
+//! Connects to a server, and distinguishes a slow server from one that hangs.
 
 use std::io;
 use std::path::Path;
@@ -14,20 +14,20 @@ use crate::client::opening::Opening;
 use crate::peer_socket::PeerSocket;
 use crate::{Error, ErrorKind, Result};
 
-/// What came of trying to connect.
+/// The outcome of an attempt to connect.
 pub(super) enum Connected {
-    /// The server serves this client.
+    /// The server has greeted this client.
     Greeted(Box<Connection>),
-    /// Nobody serves there now, as this error shows.
+    /// No server serves the socket, as the error explains.
     Nobody(Error),
-    /// The program at the other end was started so long ago that it will never greet.
+    /// The server's start timeout has passed without a greeting.
     Hangs(PeerSocket),
 }
 
-/// Waits until the server of a registration greets, at the other end of this connection.
+/// Waits for the greeting of a registration's server on a new connection.
 ///
-/// `has_ended` tells whether the process that should greet has ended: a child that it forked may keep
-/// its socket open, and then connections wait in a queue that nobody serves.
+/// `has_ended` returns whether the process that should greet has ended. A child that it forked may
+/// keep the socket open; connections then wait in a queue that no process serves.
 pub(super) fn open(
     socket: Seqpacket,
     meeting: &Meeting,
@@ -55,7 +55,7 @@ pub(super) fn open(
             return Ok(Connected::Nobody(Error::new(ErrorKind::Disconnected, text)));
         }
         let next = Instant::now() + NEXT_LOOK;
-        // Without a note the server has taken its socket, and is only slow.
+        // Without a note the server has already taken its socket, so it is only slow.
         look = match meeting.starting_since() {
             None => next,
             Some(since) => match start_timeout.checked_sub(uptime().saturating_sub(since)) {
@@ -67,11 +67,11 @@ pub(super) fn open(
     greeted(opening.finish(deadline))
 }
 
-/// Connects to the server that runs, if the kernel says that it is this user's. Trusts no file: not
-/// the registration, and not the place of the socket.
+/// Connects to the running server if the kernel confirms that this user runs it. Trusts neither the
+/// registration nor the location of the socket.
 ///
 /// # Errors
-/// Nobody serves there, or somebody else.
+/// No server serves the socket, or another user runs the server.
 pub(super) fn reach(
     known: &Known,
     meeting: &Meeting,
@@ -95,10 +95,11 @@ pub(super) fn reach(
     }
 }
 
-/// Connects to the server at a socket that others may have named: it must be this user's or root's.
+/// Connects to the server at a socket path that other users may have written. The server's user
+/// must be this user or root.
 ///
 /// # Errors
-/// Those of [`connect_elsewhere`]; [`ErrorKind::Insecure`].
+/// The errors of [`connect_elsewhere`]; [`ErrorKind::Insecure`].
 pub(super) fn reach_elsewhere(
     known: &Known,
     path: &Path,
@@ -114,7 +115,7 @@ pub(super) fn reach_elsewhere(
     Err(Error::new(ErrorKind::Insecure, text))
 }
 
-/// Connects to the server at a socket that somebody else looks after.
+/// Connects to the server at a socket that another program manages, such as systemd.
 pub(super) fn connect_elsewhere(
     path: &Path,
     hello: Hello,
@@ -125,7 +126,8 @@ pub(super) fn connect_elsewhere(
         let nobody = match connect(&mut None, path, deadline)? {
             Ok(socket) => match greeted(Opening::new(socket, hello).open(deadline))? {
                 Connected::Greeted(connection) => return Ok(*connection),
-                // It ended, and nothing was sent: who listens starts another one.
+                // The server ended before any call was sent. The program that manages the socket
+                // starts another one.
                 Connected::Nobody(error) if Instant::now() < deadline => {
                     crate::log::debug!(%error, "trying again");
                     std::thread::sleep(
@@ -150,7 +152,8 @@ pub(super) fn connect_elsewhere(
     }
 }
 
-/// Connects; the inner error means that nobody listens there, and leaves the socket to try again.
+/// Connects to a path. The inner error means that no process listens there; `unconnected` then
+/// keeps the socket for the next attempt.
 pub(crate) fn connect(
     unconnected: &mut Option<Unconnected>,
     path: &Path,
@@ -184,7 +187,7 @@ pub(crate) fn connect(
     Err(Error::new(kind, text).because(error))
 }
 
-/// A server that goes before it has greeted serves nobody.
+/// Treats a server that closes the connection before its greeting like a missing server.
 fn greeted(opened: Result<Connection>) -> Result<Connected> {
     match opened {
         Ok(connection) => Ok(Connected::Greeted(Box::new(connection))),
@@ -197,8 +200,9 @@ fn did_not_greet() -> Error {
     Error::new(ErrorKind::TimedOut, "the server did not greet in time")
 }
 
-/// Most servers have greeted by then, and nobody needs to know when they were started.
+/// Time until the first check of the server. Most servers have greeted by then, so most clients
+/// never read the start time.
 const FIRST_LOOK: Duration = Duration::from_millis(200);
 
-/// How often a client that waits looks whether the server still lives.
+/// Interval of further checks whether the server process still exists.
 const NEXT_LOOK: Duration = Duration::from_millis(500);

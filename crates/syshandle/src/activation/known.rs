@@ -1,20 +1,21 @@
-//! What was found of a class, kept for the next activation while nothing has changed.
+//! Caches the registration of a class for the next activation, as long as its files are unchanged.
 //!
-//! To find a class takes some thirty system calls: a link, a file, the folders on the way there and
-//! their owners, the place of the socket. None of it may be left out; but when a file or folder gets
-//! other content, its time of change (`ctime`) moves, which nobody can set. So a look at the file,
-//! at the folder of the links and at that of the sockets says that what was found is there still:
-//! and it was found when nobody else could write there. Of the folder of the sockets only the owner
-//! and the mode matter, since files come and go in it with each server.
+//! Finding a class takes about thirty system calls: for a link, a file, the folders on the way and
+//! their owners, and the location of the socket. None of these checks may be skipped. But when the
+//! content of a file or folder changes, its change time (`ctime`) changes too, and no program can
+//! set that time. So a cache entry is still correct if the change times of the registration file
+//! and of the folder of links are the same as when the entry was made, at a time when no other user
+//! could write there. For the folder of sockets, only owner and mode are compared, because each
+//! server creates and removes files in it.
 //!
-//! Who only connects needs less: the folder of the links says where, and the kernel says on whose
-//! behalf it is that the server greets. What else is in the file matters to who starts a server, and
-//! so does the folder of the sockets: that is looked at before one is started, or where the server
-//! isn't this user's.
+//! A client that only connects needs fewer checks: the folder of links determines the location, and
+//! the kernel reports the user of the server that greets. The registration file and the folder of
+//! sockets matter only to a client that starts a server. They are checked before a server is
+//! started, or if the server's user isn't this user.
 //!
-//! What got other content a moment ago isn't kept, since it may change once more within one tick of
-//! the file system's clock. And nothing is kept for long: a folder further up may be moved, or
-//! opened to others, who haven't changed anything yet, and that shows in none of these.
+//! Recently changed files are not cached, because they may change again within one tick of the file
+//! system's clock. Entries expire soon, because a parent folder may be moved or made accessible to
+//! other users, which changes none of the compared times.
 
 use std::collections::VecDeque;
 use std::io;
@@ -30,27 +31,28 @@ use super::registry::{Locations, Registered};
 use super::runtime::Meeting;
 use crate::{Error, Result};
 
-/// What was found of a class.
+/// The result of finding a class.
 #[derive(Debug)]
 pub(super) struct Known {
-    /// By which user.
+    /// The user who looked the class up.
     pub(super) user: UserId,
     pub(super) registered: Registered,
     pub(super) server: Met,
-    /// Why this process may only connect there, since others may have changed what was found.
+    /// The reason why this process may only connect to the server: other users may have changed the
+    /// files.
     pub(super) distrust: Option<Error>,
 }
 
-/// Where a server is met.
+/// The location of a class's server.
 #[derive(Debug)]
 pub(super) enum Met {
-    /// Where clients start it.
+    /// The runtime files of the registration, where clients start the server.
     Here(Meeting),
-    /// At a socket that somebody else looks after.
+    /// A socket that another program manages, such as systemd.
     Elsewhere(PathBuf),
 }
 
-/// It, and what it depends on.
+/// A cache entry and its dependencies.
 #[derive(Debug)]
 struct Kept {
     locations: Locations,
@@ -60,22 +62,22 @@ struct Kept {
     known: Arc<Known>,
 }
 
-/// What of a file or folder has been asked.
+/// The properties of a file or folder that an entry depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Asked {
-    /// Which links are in it, whose it is, and who may do what.
+    /// The links in the folder, its owner and its mode.
     Links,
-    /// What is in it, whose it is, and who may do what.
+    /// The content, owner and mode.
     Content,
-    /// Whose it is, and who may do what.
+    /// The owner and mode.
     Owner,
 }
 
-/// What a file or folder was: `None` where none was there.
+/// The recorded properties of a file or folder; `None` if it did not exist.
 type Mark = Option<[i64; 4]>;
 
-/// What was found of a class a moment ago, when no link of a class has changed since: where its
-/// server is met. Whoever serves there has to be this user, and nothing may be started there.
+/// Returns the cached location of a class's server if no link of a class has changed since. The
+/// caller must check that this user runs the server, and must not start one.
 pub(super) fn recall(locations: &Locations, clsid: Guid) -> Option<Arc<Known>> {
     let last = take(is_of(locations, clsid))?;
     let known = last.is_still_so(|asked| asked == Asked::Links).then(|| last.known.clone());
@@ -83,10 +85,10 @@ pub(super) fn recall(locations: &Locations, clsid: Guid) -> Option<Arc<Known>> {
     known
 }
 
-/// Finds the registration of a class, and where its server is met.
+/// Finds the registration of a class and the location of its server.
 ///
 /// # Errors
-/// Those of [`Locations::look_up`] and [`Meeting::find`].
+/// The errors of [`Locations::look_up`] and [`Meeting::find`].
 #[expect(
     clippy::disallowed_methods,
     reason = "files have times of the wall clock; a jump costs a look"
@@ -95,7 +97,7 @@ pub(super) fn find(locations: &Locations, clsid: Guid) -> Result<Arc<Known>> {
     find_at(SystemTime::now(), locations, clsid)
 }
 
-/// The same at a time, which says what was changed a moment ago.
+/// Finds the registration as of the time `looked`, from which the age of changes is computed.
 fn find_at(looked: SystemTime, locations: &Locations, clsid: Guid) -> Result<Arc<Known>> {
     let user = UserId::current();
     if let Some(last) = take(is_of(locations, clsid))
@@ -117,7 +119,7 @@ fn find_at(looked: SystemTime, locations: &Locations, clsid: Guid) -> Result<Arc
     let distrust = distrust.or(insecure);
     let known = Arc::new(Known { user, registered, server, distrust });
     if known.distrust.is_some() {
-        // It may be mended at any time, without a change of what is compared.
+        // The problem may be corrected at any time without a change of the compared properties.
         return Ok(known);
     }
     let mut marks = Vec::new();
@@ -135,7 +137,8 @@ fn find_at(looked: SystemTime, locations: &Locations, clsid: Guid) -> Result<Arc
 }
 
 impl Kept {
-    /// Whether nothing has changed, as far as `matters` says what is to be looked at.
+    /// Returns whether the entry is fresh and the dependencies that `matters` selects are
+    /// unchanged.
     fn is_still_so(&self, matters: impl Fn(Asked) -> bool) -> bool {
         let is_so = |(path, asked, then): &(PathBuf, Asked, Mark)| {
             !matters(*asked) || mark(path, *asked).is_ok_and(|now| now == *then)
@@ -144,18 +147,18 @@ impl Kept {
     }
 }
 
-/// Whether something was found of this class, by this user, in these folders.
+/// Returns a predicate for entries of this class, this user and these folders.
 fn is_of(locations: &Locations, clsid: Guid) -> impl Fn(&Kept) -> bool {
     let user = UserId::current();
     move |kept| kept.clsid == clsid && kept.known.user == user && kept.locations == *locations
 }
 
-/// All that would have to change for something else to be found.
+/// Returns the files and folders that determine which registration is found.
 fn dependencies(locations: &Locations, known: &Known) -> Vec<(PathBuf, Asked)> {
     let file = &known.registered.file;
     let mut paths = vec![(file.clone(), Asked::Content)];
     for registry in locations.registries() {
-        // Where the class isn't there is no link in it.
+        // A folder in which the class wasn't found counts too, because a link could be added.
         paths.push((registry.join("classes"), Asked::Links));
         if file.parent() == Some(&registry.join("programs")) {
             break;
@@ -181,22 +184,22 @@ fn mark(path: &Path, asked: Asked) -> io::Result<Mark> {
     }
 }
 
-/// Whether a change after this would have another time, whatever the file system's clock is.
+/// Returns whether every change after `looked` gets another change time, however coarse the file
+/// system's clock is.
 fn is_old(mark: Mark, looked: SystemTime) -> bool {
     let Some([_, _, seconds, _]) = mark else { return true };
     let changed = u64::try_from(seconds).map(|seconds| UNIX_EPOCH + Duration::from_secs(seconds));
     changed.is_ok_and(|changed| looked.duration_since(changed).is_ok_and(|age| age > CLOCK_MAX))
 }
 
-/// Takes what was kept, which nobody else can look at meanwhile: no lock is held while the files are
-/// looked at.
+/// Removes an entry from the cache, so that no lock is held while its files are checked.
 fn take(same: impl Fn(&Kept) -> bool) -> Option<Kept> {
     let mut kept = kept()?;
     let position = kept.iter().position(same)?;
     kept.remove(position)
 }
 
-/// Keeps what was found last, before those that were found longer ago.
+/// Adds an entry at the front of the cache, and drops the oldest one if the cache is full.
 fn keep(last: Kept) {
     let Some(mut kept) = kept() else { return };
     kept.truncate(KEPT_MAX - 1);
@@ -208,13 +211,14 @@ fn kept() -> Option<MutexGuard<'static, VecDeque<Kept>>> {
     KEPT.lock()
 }
 
-/// No longer than it takes to move a folder and wonder.
+/// Lifetime of an entry: about as long as it takes to move a folder.
 const KEPT_FOR: Duration = Duration::from_secs(1);
 
-/// The coarsest clock of a file system has two seconds, and one more for the end of a second.
+/// The coarsest file system clock has a resolution of two seconds. Another second accounts for the
+/// fraction that is cut off.
 const CLOCK_MAX: Duration = Duration::from_secs(4);
 
-/// Few clients want more classes in a second.
+/// Number of entries. Few clients activate more classes within a second.
 const KEPT_MAX: usize = 8;
 
 #[cfg(test)]
@@ -270,7 +274,7 @@ mod tests {
         locations.register(&registration("/usr/bin/one", clsid)).unwrap();
         let later = SystemTime::now() + 2 * CLOCK_MAX;
         let found = || find_at(later, &locations, clsid).unwrap();
-        // Unless the machine takes a second for it, it is what was found last.
+        // The entry must be the last one, unless it has expired on a slow machine.
         let recalled = |last: &Arc<Known>| {
             recall(&locations, clsid).is_none_or(|known| Arc::ptr_eq(&known, last))
         };
@@ -297,7 +301,7 @@ mod tests {
         let sockets = folder.path().join("run/syshandle");
         let later = || SystemTime::now() + 2 * CLOCK_MAX;
         let program = |known: &Known| known.registered.registration.program.clone();
-        // As a system's, so that the user's goes before it.
+        // This registry is one of the system's, so the user's registry takes precedence.
         let system =
             Locations { data_home: Some(folder.path().join("system")), ..locations.clone() };
         system.register(&registration("/usr/bin/one", clsid)).unwrap();
@@ -317,7 +321,7 @@ mod tests {
             ),
         ];
         for (change, then) in changes {
-            // Unless the machine takes a second for it.
+            // The entry may have expired on a slow machine.
             let again = find_at(later(), &locations, clsid).unwrap();
             assert!(Arc::ptr_eq(&again, &last) || program(&again) == program(&last));
             last = again;
@@ -355,7 +359,7 @@ mod tests {
             },
         ];
         for step in steps {
-            // Within one tick of the file system's clock it doesn't show.
+            // A change within one tick of the file system's clock is not visible.
             let deadline = Instant::now() + Duration::from_secs(60);
             while marks().0 == last && Instant::now() < deadline {
                 step();

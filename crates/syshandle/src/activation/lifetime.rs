@@ -1,4 +1,4 @@
-//! How a server comes by its socket, and how it lets go of it.
+//! How a server obtains its listening socket, and how it gives the socket up.
 
 use std::ffi::OsString;
 use std::fs;
@@ -16,32 +16,32 @@ use super::start::{REGISTRATION, SOCKET, USERS};
 use crate::server::Policy;
 use crate::{Error, ErrorKind, Result};
 
-/// Where a server's socket is, and who takes it away.
+/// The location of a server's socket, and who removes it.
 #[derive(Debug)]
 pub(crate) enum Place {
-    /// By the rules of this crate: the server removes it, under the lock.
+    /// In the runtime folder. The server removes the socket while it holds the lock.
     Ours {
-        /// The files of the registration.
+        /// The runtime files of the registration.
         meeting: Meeting,
-        /// The socket's device and inode: another server may have made another one there.
+        /// Device and inode of the socket, because another server may have replaced it.
         inode: Option<(u64, u64)>,
-        /// Says that this server runs.
+        /// Marks this server as running.
         _running: Option<FileLock>,
     },
-    /// At a path that the program chose: the server removes it.
+    /// At a path that the program chose. The server removes the socket.
     Chosen {
         path: PathBuf,
-        /// As above.
+        /// Device and inode of the socket.
         inode: Option<(u64, u64)>,
     },
-    /// Somebody else's, who goes on to listen on it: systemd, say.
+    /// Owned by another program that keeps listening on it, such as systemd.
     Theirs {
-        /// Says that this server runs.
+        /// Marks this server as running.
         _running: Option<FileLock>,
     },
 }
 
-/// What a server was given, or took.
+/// The socket of a server, passed to it or created by it.
 #[derive(Debug)]
 pub(crate) struct Taken {
     pub(crate) listener: Listener,
@@ -50,10 +50,10 @@ pub(crate) struct Taken {
 }
 
 impl Taken {
-    /// Makes the socket at a path that the program chose.
+    /// Creates the socket at a path that the program chose.
     ///
     /// # Errors
-    /// [`ErrorKind::AlreadyRunning`] if there is something at the path.
+    /// [`ErrorKind::AlreadyRunning`] if the path exists.
     pub(crate) fn at(path: PathBuf) -> Result<Self> {
         let listener = Listener::bind(&path).map_err(|error| match error.kind() {
             std::io::ErrorKind::AddrInUse => {
@@ -73,28 +73,28 @@ impl Taken {
         Ok(Self { listener, place: Place::Chosen { path, inode }, policy: None })
     }
 
-    /// Listens on a socket that the program was given.
+    /// Listens on a socket that was passed to the program.
     ///
     /// # Errors
-    /// It is no socket that a server can listen on.
+    /// The handle is not a socket that a server can listen on.
     pub(crate) fn on(socket: OwnedHandle) -> Result<Self> {
         let listener = Listener::adopt(socket)?;
         Ok(Self { listener, place: Place::Theirs { _running: None }, policy: None })
     }
 }
 
-/// Takes the socket that this program was given by the `LISTEN_FDS` protocol; else makes it, as a
-/// client would have.
+/// Takes the socket that was passed by the `LISTEN_FDS` protocol. Without one, creates the socket
+/// as a client would have.
 ///
 /// # Errors
-/// [`ErrorKind::AlreadyRunning`]; those of finding the registration.
+/// [`ErrorKind::AlreadyRunning`]; errors of finding the registration.
 pub(crate) fn take(classes: &[Guid]) -> Result<Taken> {
     let Some(socket) = take_listener()? else { return make(classes) };
     let listener = Listener::adopt(socket).map_err(|error| {
         let text = "the socket that this server was given can't be used";
         Error::new(ErrorKind::System, text).because(error)
     })?;
-    // One with more rights than whoever starts it believes nothing of that.
+    // A program with more rights than its parent does not trust these variables.
     if !is_elevated()
         && let Some((meeting, policy)) =
             told_by_client(&listener, std::env::var_os(SOCKET), std::env::var(USERS).ok())
@@ -119,9 +119,10 @@ pub(crate) fn take(classes: &[Guid]) -> Result<Taken> {
     Ok(Taken { listener, place, policy })
 }
 
-/// Where the server is met and for whom it is, as the client says that has started it: it has read
-/// the registration just now. To read it again here would hold up that client, and whoever could lie
-/// in this program's environment could as well name another registration there.
+/// Returns the runtime files and the policy that the starting client passed in the environment.
+/// That client has just read the registration; reading it again here would delay the client.
+/// Trusting these variables loses no security: a process that could forge them could also name
+/// another registration in the environment.
 fn told_by_client(
     listener: &Listener,
     socket: Option<OsString>,
@@ -129,13 +130,13 @@ fn told_by_client(
 ) -> Option<(Meeting, Policy)> {
     let policy = Policy::from_word(&users?)?;
     let socket = PathBuf::from(socket?);
-    // A program that a server starts has its environment, too, but another socket.
+    // A program that a server starts inherits these variables, but has another socket or none.
     let is_it = listener.path().ok()?? == socket;
     let meeting = is_it.then(|| Meeting::at(socket).ok())??;
     Some((meeting, policy))
 }
 
-/// Makes the socket of a server that was started by hand.
+/// Creates the socket of a server that was started by hand.
 fn make(classes: &[Guid]) -> Result<Taken> {
     let Some(clsid) = classes.first() else {
         return Err(Error::new(ErrorKind::NoSuchClass, "a server serves a class at least"));
@@ -155,7 +156,7 @@ fn make(classes: &[Guid]) -> Result<Taken> {
         return Err(Error::new(ErrorKind::AlreadyRunning, text));
     }
     let _ = fs::remove_file(&meeting.socket);
-    // One that was started and never got here isn't this one.
+    // Removes the start note of another program that never took its socket.
     meeting.has_started();
     let listener = Listener::bind(&meeting.socket).map_err(|error| {
         let text = format!("the socket {} can't be made", meeting.socket.display());
@@ -168,40 +169,42 @@ fn make(classes: &[Guid]) -> Result<Taken> {
 impl Place {
     fn ours(meeting: Meeting) -> Self {
         let inode = inode(&meeting.socket);
-        // Clients come from now on, soon or late.
+        // The server will now accept clients, so the start note is obsolete.
         meeting.has_started();
         let _running = meeting.mark_running();
         Self::Ours { meeting, inode, _running }
     }
 
-    /// Takes the lock without waiting: who has it is about to start a server, or a client of this
-    /// one.
+    /// Takes the lock without waiting. Another holder is about to start a server, or to connect to
+    /// this one.
     pub(crate) fn try_lock(&self) -> Result<Option<Lock>> {
         match self {
             Self::Theirs { .. } | Self::Chosen { .. } => Ok(None),
             Self::Ours { meeting, .. } => match meeting.try_lock() {
                 Ok(Some(lock)) => Ok(Some(lock)),
                 Ok(None) => Err(Error::new(ErrorKind::Busy, "somebody else has the lock")),
-                // The folder went, with its user's session perhaps: nobody can come any more.
+                // The folder is gone, for example because the user's session ended, so no client
+                // can connect any more.
                 Err(_) if inode(&meeting.socket).is_none() => Ok(None),
                 Err(error) => Err(error),
             },
         }
     }
 
-    /// Whether the socket is this server's, and not somebody else's who goes on to listen.
+    /// Returns whether the socket belongs to this server, and not to another program that keeps
+    /// listening.
     pub(crate) fn is_ours(&self) -> bool {
         !matches!(self, Self::Theirs { .. })
     }
 
-    /// Removes the socket of a server that will not serve, unless a client is at work there.
+    /// Removes the socket of a server that will not serve, unless a client holds the lock.
     pub(crate) fn give_up(&self) {
         if let Ok(_lock) = self.try_lock() {
             self.remove();
         }
     }
 
-    /// Removes the socket, under the lock, unless it is somebody else's to remove.
+    /// Removes the socket unless another program owns it. The caller holds the lock.
     pub(crate) fn remove(&self) {
         let (path, own) = match self {
             Self::Ours { meeting, inode, .. } => (&meeting.socket, inode),
@@ -209,8 +212,8 @@ impl Place {
             Self::Theirs { .. } => return,
         };
         if own.is_some() && inode(path) == *own {
-            // The lock keeps other servers of a registration away. At a chosen path there are none: a
-            // server doesn't take the place of a socket that is there.
+            // The lock excludes other servers of the registration. At a chosen path there can't be
+            // another server, because a server never replaces an existing socket.
             let _ = fs::remove_file(path);
         }
     }
@@ -220,7 +223,7 @@ fn inode(path: &Path) -> Option<(u64, u64)> {
     fs::symlink_metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
-/// The registration in this file.
+/// Reads the registration in this file.
 fn registered(file: &Path) -> Option<Registered> {
     let text = fs::read_to_string(file).ok()?;
     let name = file.file_stem()?.to_string_lossy();
@@ -228,8 +231,8 @@ fn registered(file: &Path) -> Option<Registered> {
     Some(Registered { registration, file: file.to_owned() })
 }
 
-/// Checks that no wrapper of this program was given the socket: a shell script, say, that runs the
-/// program as a child instead of replacing itself.
+/// Checks that the socket was not passed to a wrapper of this program: for example, a shell script
+/// that runs the program as a child instead of replacing itself.
 fn check_wrapper(meeting: &Meeting) -> Result<()> {
     let given = std::env::var("LISTEN_PID").ok().and_then(|pid| pid.parse::<u32>().ok());
     let socket = std::env::var_os(SOCKET).map(PathBuf::from);
@@ -261,7 +264,7 @@ fn wait_for_lock(meeting: &Meeting) -> Result<Lock> {
     }
 }
 
-/// Whoever has the lock starts a server, and that is a matter of milliseconds.
+/// Maximum wait for the lock. Its holder starts a server, which takes milliseconds.
 const LOCK_TIME: Duration = Duration::from_secs(5);
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
-//! All interleavings of clients that come and servers that go: promise 9 of `docs/promises.md`.
+//! Checks all interleavings of starting clients and ending servers: promise 9 of
+//! `docs/promises.md`.
 //!
-//! What is checked is [`Step`] and [`Leave`] themselves, as the library drives them. Around them is
-//! a model of what they act on: a path, a lock, notes, sockets with their queues, and programs that
-//! serve, end, hang, crash. Every step of every process may come between any two of the others.
+//! The model drives [`Step`] and [`Leave`] themselves, as the library does. It models the resources
+//! that they use: a path, a lock, notes, sockets with their queues, and programs that serve, end,
+//! hang or crash. Any step of a process may come between any two steps of another one.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
@@ -11,22 +12,22 @@ use stateright::{Checker, Model, Property};
 
 use super::protocol::{Answer, Leave, Step};
 
-/// How large a world is.
+/// The size of a model.
 #[derive(Clone, Copy, Debug)]
 struct World {
     clients: usize,
-    /// How often each client comes.
+    /// Number of activations per client.
     visits: u8,
     servers_max: usize,
-    /// How often a client is killed, or a server crashes, at any step.
+    /// Number of times that a client is killed or a server crashes, at any step.
     crashes: u8,
-    /// How many programs end at once, or hang, instead of serving.
+    /// Number of programs that end at once, or hang, instead of serving.
     failures: u8,
-    /// What the protocol lacks, to see that it is missed.
+    /// A step that is omitted from the protocol, to test that the check detects the omission.
     left_out: Option<LeftOut>,
 }
 
-/// A step that nobody takes: as if it had been taken, with this answer.
+/// A step that is skipped as if it had been taken with this answer.
 #[derive(Clone, Copy, Debug)]
 enum LeftOut {
     Step(Step, Answer),
@@ -34,7 +35,7 @@ enum LeftOut {
 }
 
 impl World {
-    /// What a client does next.
+    /// Returns a client's next step.
     fn next(&self, step: Step, answer: Answer) -> Step {
         match (step.next(answer), self.left_out) {
             (next, Some(LeftOut::Step(left_out, as_if))) if next == left_out => next.next(as_if),
@@ -42,12 +43,12 @@ impl World {
         }
     }
 
-    /// What a server that leaves does next.
+    /// Returns the next step of a server that ends.
     fn next_leave(&self, step: Leave, done: bool) -> Leave {
         self.without(step.next(done))
     }
 
-    /// This step, or the one after it.
+    /// Returns this step, or the following one if this step is omitted.
     fn without(&self, step: Leave) -> Leave {
         match self.left_out {
             Some(LeftOut::Leave(left_out)) if step == left_out => step.next(true),
@@ -56,37 +57,37 @@ impl World {
     }
 }
 
-/// Everything that there is at one time.
+/// The state of the whole model.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct State {
-    /// The socket that the path leads to.
+    /// The socket at the path.
     path: Option<usize>,
     lock: Option<Who>,
-    /// The note that the server is being started.
+    /// Whether the start note exists.
     starting: bool,
-    /// The note that a start has failed.
+    /// Whether the failure note exists.
     failure: bool,
     clients: Vec<Client>,
-    /// The server of the same number has the socket of that number.
+    /// Servers. A server and its socket have the same index.
     servers: Vec<Server>,
     crashes: u8,
     failures: u8,
-    /// What a step found or left that it never should.
+    /// The first violation of an invariant.
     wrong: Option<Wrong>,
 }
 
-/// What no step may find or leave.
+/// The violations of invariants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Wrong {
-    /// A socket is where the new one is to be.
+    /// A client creates its socket although the path exists.
     Obstacle,
-    /// A program is started though the note says that it failed just now.
+    /// A program is started although the failure note says that a start has just failed.
     StartedInSpiteOfNote,
-    /// Who failed to start the program left its socket, or the note that it is being started.
+    /// A client whose start failed left the socket or the start note.
     FailedAndLeft,
-    /// Who failed to start the program left no note of it.
+    /// A client whose start failed left no failure note.
     FailedWithoutNote,
-    /// A client takes itself for connected.
+    /// A client finishes as connected without a connection.
     NotConnected,
 }
 
@@ -101,71 +102,71 @@ struct Client {
     step: Step,
     link: Link,
     visits: u8,
-    /// It has made a socket, and not yet started the program.
+    /// The socket that the client has created and not yet passed to a program.
     listens: Option<usize>,
-    /// It has started a program in this visit.
+    /// Whether the client has started a program in this activation.
     started: bool,
     is_dead: bool,
-    /// A visit ended without a connection.
+    /// Whether an activation ended without a connection.
     failed: bool,
 }
 
-/// A client's connection.
+/// The connection of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Link {
     None,
     Queued(usize),
     Greeted(usize),
-    /// The server let go of it, ungreeted.
+    /// The server closed the connection before the greeting.
     Dropped,
-    /// The server is gone that had greeted.
+    /// The server greeted and has ended since.
     Lost,
 }
 
-/// A socket, and the program that has it.
+/// A socket and the program that owns it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Server {
     program: Program,
-    /// Nobody is let in from now on: connecting is refused.
+    /// Whether new connections are refused.
     is_shut: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Program {
-    /// It isn't started yet: the client has the socket.
+    /// Not started: the client has the socket.
     NotYet,
-    /// It is started, and hasn't taken its socket.
+    /// Started, but has not taken its socket.
     Starts,
-    /// It is started, and never takes its socket.
+    /// Started, but never takes its socket.
     Hangs,
     Serves,
-    /// It is about to end because nobody is there.
+    /// Ends because it is idle.
     Leaves(Leave),
     Gone,
 }
 
-/// What may happen next.
+/// The possible transitions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Action {
-    /// A client does what its step says.
+    /// A client takes its current step.
     Client(usize),
-    /// The program doesn't do what it should.
+    /// A client starts a program that ends or hangs instead of serving.
     FailingSpawn(usize, Program),
-    /// A client has a connection no longer needed.
+    /// A client closes a connection that it no longer needs.
     Release(usize),
     /// A program takes its socket.
     Take(usize),
-    /// A server lets in who has queued longest.
+    /// A server accepts the first client in its queue.
     Greet(usize),
-    /// A server that nobody uses begins to leave, or takes its next step.
+    /// An idle server begins to end, or takes its next step.
     Leave(usize),
-    /// A note of a failure is too old to count.
+    /// The failure note expires.
     Forget,
     Kill(Who),
 }
 
 impl State {
-    /// A process is gone: the kernel closes what it had.
+    /// A process has ended: closes its resources as the kernel does.
     fn close(&mut self, who: Who) {
         if self.lock == Some(who) {
             self.lock = None;
@@ -188,7 +189,7 @@ impl State {
         }
     }
 
-    /// Nobody has the socket any more: who queues is let go.
+    /// No process has the socket any more: disconnects the queued clients.
     fn drop_socket(&mut self, socket: usize) {
         self.servers[socket].program = Program::Gone;
         self.servers[socket].is_shut = true;
@@ -207,7 +208,8 @@ impl State {
         self.clients.iter().any(|client| client.link == Link::Greeted(server))
     }
 
-    /// Connects, or sees what has come of it; `None` while it waits.
+    /// Connects, or returns the outcome of a pending connection. Returns `None` while the client
+    /// waits.
     fn connect(&mut self, client: usize) -> Option<Answer> {
         match self.clients[client].link {
             Link::None => match self.path {
@@ -218,7 +220,7 @@ impl State {
                 _ => Some(Answer::Nobody),
             },
             Link::Queued(socket) => {
-                // The note says that it was started so long ago that it will never greet.
+                // The start note says that the start timeout has passed.
                 let hangs = self.starting && self.servers[socket].program == Program::Hangs;
                 hangs.then_some(Answer::Hangs)
             }
@@ -227,12 +229,13 @@ impl State {
                 self.clients[client].link = Link::None;
                 Some(Answer::Nobody)
             }
-            // As the one that greets goes on to serve, it is connected all the same.
+            // A server that has greeted continues to serve, so the client counts as connected even
+            // if that server crashed since.
             Link::Lost => Some(Answer::Greeted),
         }
     }
 
-    /// A client does what its step says; `None` when that is to wait.
+    /// Performs a client's current step. Returns `None` if the client must wait.
     fn take(&mut self, client: usize, world: World) -> Option<Answer> {
         let who = Who::Client(client);
         Some(match self.clients[client].step {
@@ -311,7 +314,7 @@ impl State {
         })
     }
 
-    /// A client takes its step; `false` when it waits.
+    /// Advances a client by one step. Returns `false` if the client must wait.
     fn step(&mut self, client: usize, world: World) -> bool {
         let link = self.clients[client].link;
         let Some(answer) = self.take(client, world) else {
@@ -332,7 +335,7 @@ impl State {
         true
     }
 
-    /// What a client that has come to its end must have done, before it lets go of the lock.
+    /// Checks the invariants of a client that has reached its end, before it releases the lock.
     fn look_for_wrong(&mut self, client: usize, end: Step) {
         let Client { link, started, .. } = self.clients[client];
         let is_connected = matches!(link, Link::Greeted(_) | Link::Lost);
@@ -347,7 +350,7 @@ impl State {
         self.wrong = Some(wrong);
     }
 
-    /// A server takes a step of its end.
+    /// Advances a server that ends by one step.
     fn leave(&mut self, server: usize, world: World) {
         let Program::Leaves(step) = self.servers[server].program else { return };
         let who = Who::Server(server);
@@ -361,7 +364,7 @@ impl State {
             }
             Leave::Look => !self.is_used(server),
             Leave::RemoveSocket => {
-                // Only if it is the own one.
+                // A server removes only its own socket.
                 if self.path == Some(server) {
                     self.path = None;
                 }
@@ -444,7 +447,7 @@ impl Model for World {
                 Program::Serves => {
                     actions.extend([Action::Greet(number), Action::Leave(number)]);
                 }
-                // It lets nobody in from the look on; before that it does.
+                // A server accepts clients until it has checked for activity.
                 Program::Leaves(Leave::TryLock | Leave::Look) => {
                     actions.extend([Action::Greet(number), Action::Leave(number)]);
                 }
@@ -563,7 +566,7 @@ impl Model for World {
     }
 }
 
-/// Checks what always holds, and that from everywhere all come to their end: nobody waits for ever.
+/// Checks the invariants in all states, and that every process can finish from every state.
 fn check(world: World) {
     let checker = world.checker().spawn_bfs().join();
     let states = checker.unique_state_count();
@@ -573,8 +576,8 @@ fn check(world: World) {
     find_wrong(world).unwrap_or_else(|wrong| panic!("{world:?}: {wrong}"));
 }
 
-/// Looks for the first state in which something doesn't hold, and then for one from which nobody
-/// gets on.
+/// Searches for a state that violates an invariant, and then for a state from which some client can
+/// not finish.
 fn find_wrong(world: World) -> Result<(), String> {
     let properties = world.properties();
     let mut places = HashMap::new();
@@ -611,7 +614,8 @@ fn find_wrong(world: World) -> Result<(), String> {
             ends.extend(&before[place]);
         }
     }
-    // A client may wait for a socket of which the model has no more: that is the model's own end.
+    // A client may wait for a socket when the model has no more of them. This is a limit of the
+    // model.
     let is_full = |state: &State| state.servers.len() == world.servers_max;
     let stuck = all.iter().zip(&ends_well).find(|(state, well)| !**well && !is_full(state));
     match stuck {
@@ -638,15 +642,15 @@ fn programs_that_end_or_hang_are_told_and_replaced_in_any_order() {
     check(World { clients: 3, visits: 1, servers_max: 6, crashes: 1, failures: 2, ..SOUND });
 }
 
-/// The protocol as it is.
+/// The unmodified protocol.
 const SOUND: World =
     World { clients: 0, visits: 0, servers_max: 0, crashes: 0, failures: 0, left_out: None };
 
 #[test]
 fn a_step_that_is_left_out_is_missed() {
-    // To pause saves time, confinement is a matter of one process, who doesn't queue before the
-    // program runs does so after, and what is settled at last are notes that count no more: these
-    // four change nothing here.
+    // Four steps can be omitted without an effect in this model. `Pause` only saves time.
+    // `CheckConfinement` concerns a single process. Without `Queue`, the client connects after the
+    // program runs. `Settle` only removes notes that are obsolete.
     let steps = [
         (Step::TryLock, Answer::Done),
         (Step::LookForFailure, Answer::Done),
@@ -661,12 +665,11 @@ fn a_step_that_is_left_out_is_missed() {
         (Step::RemoveFailed, Answer::Done),
         (Step::NoteFailure, Answer::Done),
     ];
-    // To refuse those who come after that, and to let go of the queue, is what the kernel does for
-    // a server that ends: it is only sooner.
+    // `ShutDown` and `DropQueue` only anticipate what the kernel does when the server ends.
     let leaves = [Leave::TryLock, Leave::Look, Leave::RemoveSocket];
     let steps = steps.map(|(step, answer)| LeftOut::Step(step, answer));
     for left_out in steps.into_iter().chain(leaves.map(LeftOut::Leave)) {
-        // What must go wrong for the step to be needed.
+        // The failures that must occur for the step to be needed.
         use Step::{
             EndHung, EndStarted, LookForFailure, NoteFailure, NoteStart, RemoveFailed, RemoveOld,
         };

@@ -1,75 +1,76 @@
-//! The steps of an activation and of a server's end, apart from what they do.
+//! The order of the steps of an activation and of a server's end, separate from their
+//! implementation.
 //!
-//! Clients that come and servers that go meet in a few files and a lock, and each step may come
-//! between any two of another process. Which step follows which answer is all here, so that a model
-//! can take them in every order that there is: see the tests. Whoever drives them does what each
-//! step says, and nothing else that others see.
+//! Starting clients and ending servers interact through a few files and a lock, and any step may
+//! come between any two steps of another process. This module defines which step follows which
+//! answer, so that a model can explore every order (see the tests). A driver performs what each
+//! step says and has no other effect that is visible to other processes.
 
-/// What a client does next to get to a server.
+/// A client's next step towards a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Step {
     /// Connect, and wait for the greeting.
     Connect,
     /// Take the lock, if it is free.
     TryLock,
-    /// Wait a little: somebody else has the lock.
+    /// Wait briefly, because another process holds the lock.
     Pause,
-    /// Under the lock: look whether a start has failed just now.
+    /// With the lock: check whether a start has just failed.
     LookForFailure,
-    /// Connect once more: somebody may have started the server before the lock was free.
+    /// Connect again, because another client may have started the server before the lock was free.
     ConnectAgain,
-    /// End the program that never greets.
+    /// End the program that did not greet in time.
     EndHung,
-    /// Look whether this process may start a server for all.
+    /// Check whether this process may start a server for all clients.
     CheckConfinement,
-    /// Remove a socket that nobody serves.
+    /// Remove a socket that no process serves.
     RemoveOld,
-    /// Note that the server is being started.
+    /// Write the start note.
     NoteStart,
-    /// Make the socket: from now on others queue on it.
+    /// Create the socket. From now on other clients can queue on it.
     Listen,
-    /// Connect to the own socket: the program finds this client there at once.
+    /// Connect to the own socket, so that the program finds this client in its queue.
     Queue,
     /// Start the program with the socket.
     Spawn,
     /// Wait for the greeting.
     Meet,
-    /// Forget what was noted: it serves.
+    /// Remove the notes, because the server serves.
     Settle,
-    /// See how the program ended, or end it.
+    /// Determine how the program ended, or end it.
     EndStarted,
-    /// Remove its socket, and the note that it is being started.
+    /// Remove the program's socket and the start note.
     RemoveFailed,
-    /// Note the failure, for those who wait.
+    /// Write the failure note for waiting clients.
     NoteFailure,
-    /// Let go of the lock, if it was taken: there is a connection.
+    /// Final step: release the lock, if it was taken. There is a connection.
     Connected,
-    /// Let go of the lock, if it was taken: there is an error.
+    /// Final step: release the lock, if it was taken. There is an error.
     Failed,
 }
 
-/// What came of a step.
+/// The outcome of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Answer {
-    /// It is done.
+    /// The step succeeded.
     Done,
-    /// It can't be done: the time is over, a failure was noted, the system failed.
+    /// The step failed: the deadline passed, a failure was noted, or a system call failed.
     No,
-    /// Somebody else has the lock.
+    /// Another process holds the lock.
     Busy,
-    /// The server greets.
+    /// The server has greeted.
     Greeted,
-    /// Nobody serves there.
+    /// No server serves the socket.
     Nobody,
-    /// Somebody has the socket who will never greet.
+    /// A program has the socket, but did not greet in time.
     Hangs,
 }
 
 impl Step {
-    /// The first one.
+    /// The first step.
     pub(super) const FIRST: Self = Self::Connect;
 
-    /// The next one.
+    /// Returns the step that follows `answer`.
     pub(super) fn next(self, answer: Answer) -> Self {
         match (self, answer) {
             (Self::Connect | Self::ConnectAgain, Answer::Greeted) => Self::Connected,
@@ -83,10 +84,11 @@ impl Step {
             (Self::EndHung, Answer::Done) => Self::CheckConfinement,
             (Self::CheckConfinement, Answer::Done) => Self::RemoveOld,
             (Self::RemoveOld, _) => Self::NoteStart,
-            // Without the note a program that hangs would be taken for a slow one, and never ended.
+            // Without the note, other clients would take a program that hangs for a slow one and
+            // never end it.
             (Self::NoteStart, Answer::Done) => Self::Listen,
             (Self::Listen, Answer::Done) => Self::Queue,
-            // Who doesn't queue yet connects when the program runs.
+            // If queuing fails, the client connects after the program runs.
             (Self::Queue, _) => Self::Spawn,
             (Self::Spawn, Answer::Done) => Self::Meet,
             (Self::Listen | Self::Spawn, _) => Self::RemoveFailed,
@@ -96,33 +98,33 @@ impl Step {
             (Self::EndStarted, _) => Self::RemoveFailed,
             (Self::RemoveFailed, _) => Self::NoteFailure,
             (Self::Connected, _) => Self::Connected,
-            // A program that is only slow is left to the others: so nothing is removed.
+            // A slow program continues to run for other clients, so nothing is removed.
             _ => Self::Failed,
         }
     }
 }
 
-/// What a server does next that nobody has used for a while.
+/// The next step of an idle server towards its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Leave {
-    /// Take the lock, if it is free: whoever has it is about to connect, or to start a server.
+    /// Take the lock, if it is free. Another holder is about to connect or to start a server.
     TryLock,
-    /// Under the lock, and while nobody is let in: look whether anybody is there.
+    /// With the lock, and while no client is accepted: check whether any client is connected.
     Look,
-    /// Remove the socket, if it is the own one: from now on nobody finds it.
+    /// Remove the socket if it is still this server's. From now on no client finds it.
     RemoveSocket,
-    /// Refuse those who have found it before.
+    /// Refuse clients that have already opened the path.
     ShutDown,
-    /// Let go of those who queue: none of them was greeted.
+    /// Disconnect the queued clients, none of which was greeted.
     DropQueue,
-    /// Let go of the lock, and end.
+    /// Release the lock and end.
     End,
-    /// Let go of the lock, if it was taken, and stay.
+    /// Release the lock, if it was taken, and continue to serve.
     Stay,
 }
 
 impl Leave {
-    /// The next one; `done` says whether it could be done, or is so.
+    /// Returns the next step. `done` is whether the step succeeded, or whether its condition holds.
     pub(crate) fn next(self, done: bool) -> Self {
         match self {
             Self::TryLock if done => Self::Look,

@@ -1,4 +1,5 @@
-//! A registration: which program serves which classes, and for whom. One small TOML file.
+//! Registrations: small TOML files that say which program serves which classes, and for which
+//! users.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -14,50 +15,51 @@ use crate::{Error, ErrorKind, Result};
 /// A program and the classes that it serves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Registration {
-    /// The name: that of the file, without `.toml`.
+    /// Name of the registration: the file name without `.toml`.
     pub name: String,
-    /// The program's file.
+    /// Path of the program.
     pub program: PathBuf,
-    /// Its arguments.
+    /// Arguments of the program.
     pub arguments: Vec<String>,
-    /// What its environment has besides the usual.
+    /// Environment variables in addition to the usual ones.
     pub environment: BTreeMap<String, String>,
-    /// The socket that somebody else listens on, who also starts the program: systemd, say.
+    /// Path of the socket, if another program such as systemd listens on it and starts the server.
     pub socket: Option<PathBuf>,
-    /// For whom it is.
+    /// The users that may connect.
     pub policy: Policy,
-    /// How long the program may take from its start until it greets: one that takes longer hangs,
-    /// and is ended.
+    /// Maximum time from the start of the program to its greeting. A program that takes longer is
+    /// considered hung and is ended.
     pub start_timeout: Duration,
-    /// The classes that it serves.
+    /// The classes that the program serves.
     pub classes: Vec<RegisteredClass>,
 }
 
 /// A class in a registration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RegisteredClass {
-    /// Its identifier.
+    /// CLSID of the class.
     pub clsid: Guid,
-    /// Its name.
+    /// Name of the class.
     pub name: String,
-    /// Its interfaces.
+    /// IIDs of the class's interfaces.
     pub interfaces: Vec<Guid>,
 }
 
 impl Registration {
-    /// The largest file: thousands of classes fit, and a device that never ends doesn't.
+    /// Maximum file size. It is enough for thousands of classes, and limits reads from endless
+    /// devices.
     pub const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
-    /// Starts the comment that [`write`](Self::write) begins a file with.
+    /// The start of the comment with which [`write`](Self::write) begins a file.
     pub const COMMENT: &'static str = "# Written by `syshandle register`";
 
-    /// How long a program may take to greet, unless its registration says otherwise.
+    /// Default of [`start_timeout`](Self::start_timeout).
     pub const START_TIMEOUT: Duration = Duration::from_secs(10);
 
-    /// Reads the text of a registration file.
+    /// Parses the text of a registration file.
     ///
     /// # Errors
-    /// [`ErrorKind::BadRegistration`], with the place in the text.
+    /// [`ErrorKind::BadRegistration`], with the position in the text.
     pub fn parse(name: &str, text: &str) -> Result<Self> {
         let bad = |what: String| Error::new(ErrorKind::BadRegistration, what);
         let file: File = toml::from_str(text).map_err(|error| {
@@ -117,7 +119,7 @@ impl Registration {
         })
     }
 
-    /// The text of its file.
+    /// Returns the text of the registration file.
     pub fn write(&self) -> String {
         let string = |text: &str| toml::Value::String(text.to_owned()).to_string();
         let path = |path: &Path| string(&path.to_string_lossy());
@@ -156,10 +158,10 @@ impl Registration {
     }
 }
 
-/// The characters of a wrong line that an error quotes.
+/// Maximum number of characters of a wrong line that an error quotes.
 const QUOTED_MAX: usize = 80;
 
-/// The file as it stands.
+/// The contents of the file before validation.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {

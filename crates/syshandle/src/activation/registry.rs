@@ -1,8 +1,7 @@
-//! Where registrations are: in the XDG data folders, those of the user before the system's.
+//! The folders of registrations: the XDG data folders, with the user's before the system's.
 //!
-//! `syshandle/programs/NAME.toml` is the registration of a program, and
-//! `syshandle/classes/CLSID` a link to it for each class, so that a class is found without looking
-//! at all programs.
+//! `syshandle/programs/NAME.toml` is the registration of a program. `syshandle/classes/CLSID` is a
+//! link to it for each class, so that a class is found without reading all registrations.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -22,27 +21,27 @@ use crate::{Error, ErrorKind, Result};
 /// The folders that activation works with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Locations {
-    /// The user's own data: `$XDG_DATA_HOME`, else `~/.local/share`.
+    /// The user's data folder: `$XDG_DATA_HOME`, or else `~/.local/share`.
     pub data_home: Option<PathBuf>,
-    /// The system's data: `$XDG_DATA_DIRS`, else `/usr/local/share` and `/usr/share`.
+    /// The system's data folders: `$XDG_DATA_DIRS`, or else `/usr/local/share` and `/usr/share`.
     pub data_dirs: Vec<PathBuf>,
-    /// Sockets and locks: `$XDG_RUNTIME_DIR`.
+    /// The folder for sockets and locks: `$XDG_RUNTIME_DIR`.
     pub runtime_dir: Option<PathBuf>,
 }
 
-/// A registration and where it was found.
+/// A registration and the file that contains it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Registered {
     /// The registration.
     pub registration: Registration,
-    /// Its file.
+    /// Path of the registration file.
     pub file: PathBuf,
 }
 
 impl Locations {
-    /// Those that the environment names
-    /// ([XDG Base Directory](https://specifications.freedesktop.org/basedir-spec/latest/)). A
-    /// program with more rights than its caller (set-user-id) has only the system's.
+    /// Returns the folders that the environment names ([XDG Base
+    /// Directory](https://specifications.freedesktop.org/basedir-spec/latest/)). A program with
+    /// more rights than its caller (set-user-id) gets only the system's folders.
     pub fn from_environment() -> Self {
         if syshandle_os::is_elevated() {
             return Self { data_home: None, data_dirs: system_dirs(), runtime_dir: None };
@@ -61,18 +60,18 @@ impl Locations {
         }
     }
 
-    /// The variables that name the same folders to another program.
+    /// Returns the environment variables that name the same folders for another program.
     pub(crate) fn environment(&self) -> impl Iterator<Item = (OsString, OsString)> {
         let variable = |name: &str, path: &PathBuf| (name.into(), path.clone().into_os_string());
         let home = self.data_home.as_ref().map(|home| variable("XDG_DATA_HOME", home));
         let runtime = self.runtime_dir.as_ref().map(|dir| variable("XDG_RUNTIME_DIR", dir));
-        // A folder with a colon in its name can't stand in a list; the others can.
+        // A folder with a colon in its name can't be part of a list and is left out.
         let fits = |dir: &&PathBuf| !dir.as_os_str().as_encoded_bytes().contains(&b':');
         let dirs = std::env::join_paths(self.data_dirs.iter().filter(fits)).unwrap_or_default();
         home.into_iter().chain(runtime).chain([("XDG_DATA_DIRS".into(), dirs)])
     }
 
-    /// The registry folders, the user's first.
+    /// Returns the registry folders, the user's first.
     pub(super) fn registries(&self) -> impl Iterator<Item = PathBuf> {
         self.data_home.iter().chain(&self.data_dirs).map(|dir| dir.join("syshandle"))
     }
@@ -86,7 +85,8 @@ impl Locations {
         trusted(self.look_up(clsid)?)
     }
 
-    /// Finds the registration of a class, and why no server may be started from it, if so.
+    /// Finds the registration of a class. Also returns the reason why no server may be started from
+    /// it, if any.
     ///
     /// # Errors
     /// [`ErrorKind::NotRegistered`], [`ErrorKind::BadRegistration`]; [`ErrorKind::ActivationDenied`]
@@ -99,7 +99,7 @@ impl Locations {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(unreadable(&link, error)),
             };
-            // The link names a program of the same registry and nothing else.
+            // The link names a program of the same registry. Its folder is ignored.
             let Some(file_name) = program.file_name() else {
                 let text = format!("{} leads to no registration", link.display());
                 return Err(Error::new(ErrorKind::BadRegistration, text));
@@ -125,7 +125,8 @@ impl Locations {
         Err(Error::new(ErrorKind::NotRegistered, text))
     }
 
-    /// All registrations, the user's first; those that can't be read or trusted as their errors.
+    /// Returns all registrations, the user's first. An unreadable or untrusted registration is
+    /// returned as its error.
     pub fn list(&self) -> Vec<Result<Registered>> {
         let mut all = Vec::new();
         for registry in self.registries() {
@@ -138,16 +139,17 @@ impl Locations {
         all
     }
 
-    /// The name to register a program of these classes by: that of its file. Where another program
-    /// with other classes has that name, one with a number.
+    /// Returns a name under which a program with these classes can be registered: the name of its
+    /// file. If another program with other classes has that name, a number is appended.
     ///
     /// # Errors
-    /// [`ErrorKind::BadRegistration`] when the program's path can't stand in a registration.
+    /// [`ErrorKind::BadRegistration`] if a registration can't contain the program's path.
     pub fn name_for(&self, program: &Path, classes: &[RegisteredClass]) -> Result<String> {
         let name = program.file_name().and_then(|name| name.to_str());
         let (Some(name), Some(_)) = (name, program.to_str()) else { return Err(not_text(program)) };
         let programs = self.own_registry()?.join("programs");
-        // The same program, or another build of it: of that only one can serve.
+        // The name belongs to the same program or to another build of it. Only one of two builds
+        // can serve.
         let is_free = |name: &str| match read(&file_of(&programs, name)) {
             Err(_) => true,
             Ok((Registered { registration: old, .. }, _)) => {
@@ -161,12 +163,13 @@ impl Locations {
         names.find(|name| is_free(name)).ok_or_else(|| not_text(program))
     }
 
-    /// Registers a program for this user: writes its file and the links of its classes, whole or
-    /// not at all; a file or link that says the same already stays as it is. Returns the file.
+    /// Registers a program for this user: writes its file and the links of its classes, completely
+    /// or not at all. A file or link with the same content stays unchanged. Returns the path of the
+    /// file.
     ///
     /// # Errors
-    /// The folder can't be written, or others may write to it; a path can't stand in a
-    /// registration.
+    /// The folder can't be written, or other users may write to it; a registration can't contain a
+    /// path.
     pub fn register(&self, registration: &Registration) -> Result<PathBuf> {
         for path in registration.socket.iter().chain([&registration.program]) {
             path.to_str().ok_or_else(|| not_text(path))?;
@@ -177,7 +180,7 @@ impl Locations {
         };
         let [programs, classes] = ["programs", "classes"].map(|folder| registry.join(folder));
         for folder in [&programs, &classes] {
-            // Whatever the umask: nobody else may write there.
+            // Independent of the umask: no other user may write there.
             let made = DirBuilder::new().recursive(true).mode(0o755).create(folder);
             made.map_err(|error| cannot(folder).because(error))?;
         }
@@ -187,7 +190,7 @@ impl Locations {
         }
         let file = file_of(&programs, &registration.name);
         let old = read(&file).ok().map(|(old, _)| old);
-        // A file that says the same already keeps its comments.
+        // A file with the same content keeps its comments.
         if old.as_ref().is_none_or(|old| old.registration != *registration) {
             replace(&file, |new| {
                 let mut options = File::options();
@@ -206,14 +209,15 @@ impl Locations {
             replace(&link, |new| symlink(&target, new))
                 .map_err(|error| cannot(&link).because(error))?;
         }
-        // What the program doesn't serve any more.
+        // Classes that the program no longer serves.
         let mut gone = old.map(|old| old.registration.classes).unwrap_or_default();
         gone.retain(|old| registration.classes.iter().all(|class| class.clsid != old.clsid));
         remove_links(&classes, &gone, &file)?;
         Ok(file)
     }
 
-    /// Removes a registration of this user's; links of its classes that lead elsewhere stay.
+    /// Removes a registration of this user. Links of its classes that lead to other registrations
+    /// stay.
     ///
     /// # Errors
     /// The folder can't be written.
@@ -231,7 +235,7 @@ impl Locations {
     /// Returns the registration of this name in this user's own registry, if there is one.
     ///
     /// # Errors
-    /// The file can't be read, or is no registration.
+    /// The file can't be read, or is not a registration.
     pub fn own(&self, name: &str) -> Result<Option<Registered>> {
         let file = file_of(&self.own_registry()?.join("programs"), name);
         if fs::symlink_metadata(&file).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
@@ -240,7 +244,7 @@ impl Locations {
         trusted(read(&file)?).map(Some)
     }
 
-    /// The registry folder of this user.
+    /// Returns the registry folder of this user.
     pub fn own_registry(&self) -> Result<PathBuf> {
         let home = self.data_home.as_ref().ok_or_else(|| {
             let text = "there is no folder for this user's data: XDG_DATA_HOME and HOME aren't set";
@@ -250,12 +254,13 @@ impl Locations {
     }
 }
 
-/// The file of a registration.
+/// Returns the path of a registration file.
 fn file_of(programs: &Path, name: &str) -> PathBuf {
     programs.join(format!("{name}.toml"))
 }
 
-/// Makes something under another name and puts it in its place, whole.
+/// Creates a file or link under a temporary name and renames it to `path`, so that it replaces the
+/// old one atomically.
 fn replace(path: &Path, make: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
     let new = unfinished(path);
     make(&new).and_then(|()| fs::rename(&new, path)).inspect_err(|_| drop(fs::remove_file(&new)))
@@ -283,13 +288,13 @@ fn not_text(path: &Path) -> Error {
     Error::new(ErrorKind::BadRegistration, text)
 }
 
-/// Reads a registration file, and why no server may be started from it, if so.
+/// Reads a registration file. Also returns the reason why no server may be started from it, if any.
 fn read(path: &Path) -> Result<(Registered, Option<Error>)> {
     let bad = |what: String| {
         Error::new(ErrorKind::BadRegistration, format!("{}: {what}", path.display()))
     };
     let unreadable = |error| unreadable(path, error);
-    // Before it is opened: that of a FIFO would wait for somebody to write.
+    // Checked before opening, because opening a FIFO would wait for a writer.
     if !FileStatus::at(path).map_err(unreadable)?.is_file() {
         return Err(bad("it is no ordinary file".into()));
     }
@@ -307,12 +312,12 @@ fn read(path: &Path) -> Result<(Registered, Option<Error>)> {
     Ok((Registered { registration: parsed, file: path.to_owned() }, distrust))
 }
 
-/// The registration, if a server may be started from it.
+/// Returns the registration if a server may be started from it.
 fn trusted((registered, distrust): (Registered, Option<Error>)) -> Result<Registered> {
     distrust.map_or(Ok(registered), Err)
 }
 
-/// Parses a registration; the same text again costs nothing, as each activation reads it.
+/// Parses a registration. Caches the result, because each activation reads the same text again.
 fn parse(name: &str, text: String) -> Result<Registration> {
     type Parsed = (String, Registration);
     static LAST: PerProcess<Mutex<VecDeque<Parsed>>> = PerProcess::new();
@@ -334,10 +339,10 @@ fn unreadable(path: &Path, cause: io::Error) -> Error {
     trust::cannot(path, "read", ErrorKind::BadRegistration, cause)
 }
 
-/// Most registrations are smaller.
+/// Initial buffer size. Most registrations are smaller.
 const FILE_BYTES_USUAL: usize = 4096;
 
-/// Few clients have servers of more programs than that.
+/// Number of cached registrations. Few clients use the servers of more programs.
 const PARSED_MAX: usize = 8;
 
 fn system_dirs() -> Vec<PathBuf> {

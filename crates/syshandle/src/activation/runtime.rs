@@ -1,4 +1,4 @@
-//! Where servers are met: `$XDG_RUNTIME_DIR/syshandle`, with a socket and a lock for each
+//! The runtime files of servers: `$XDG_RUNTIME_DIR/syshandle`, with a socket and a lock for each
 //! registration.
 
 use std::fs::{self, DirBuilder, File};
@@ -16,38 +16,37 @@ use super::trust;
 use crate::error::{LOG_FOLLOWS, LOG_LINE};
 use crate::{Error, ErrorKind, Result};
 
-/// The files of one registration's server. The lock guards all others.
+/// The runtime files of one registration's server. The lock guards all other files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Meeting {
     /// The socket that clients connect to.
     pub socket: PathBuf,
-    /// Held while a server is started or ends.
+    /// Lock file, locked while a server is started or ends.
     pub lock: PathBuf,
-    /// What the program last wrote to its standard output and error, after the end of what earlier
-    /// runs wrote.
+    /// Standard output and error of the program's last run, after the last lines of earlier runs.
     pub log: PathBuf,
-    /// Why the last start failed, if it did.
+    /// The failure note: why the last start failed.
     pub failure: PathBuf,
-    /// When the program was started that hasn't taken its socket yet.
+    /// The start note: when the program was started. It exists until the program takes its socket.
     pub(crate) starting: PathBuf,
-    /// Each server that runs has a lock on a byte of its own.
+    /// Lock file in which each running server locks a byte of its own.
     pub(crate) running: PathBuf,
-    /// How confined the first one was who used this folder.
+    /// The confinement note: the restrictions of the first client that used this folder.
     pub(crate) confinement: PathBuf,
 }
 
-/// The lock, held until it is dropped.
+/// The lock of a registration, held until dropped.
 #[derive(Debug)]
 pub struct Lock {
     _lock: FileLock,
 }
 
 impl Meeting {
-    /// The files of a registration's server; makes their folder.
+    /// Returns the runtime files of a registration's server, and creates their folder.
     ///
     /// # Errors
     /// [`ErrorKind::NoRuntimeDirectory`], [`ErrorKind::Insecure`]; [`ErrorKind::ActivationDenied`]
-    /// when the folder isn't there and can't be made.
+    /// if the folder doesn't exist and can't be created.
     pub fn of(registered: &Registered, locations: &Locations) -> Result<Self> {
         match Self::find(registered, locations)? {
             (meeting, None) => Ok(meeting),
@@ -55,11 +54,12 @@ impl Meeting {
         }
     }
 
-    /// The same, and why no server may be started there, if so.
+    /// Like [`Meeting::of`], but returns separately the reason why no server may be started there,
+    /// if any.
     ///
     /// # Errors
-    /// [`ErrorKind::NoRuntimeDirectory`]; [`ErrorKind::ActivationDenied`] when the folder isn't there
-    /// and can't be made.
+    /// [`ErrorKind::NoRuntimeDirectory`]; [`ErrorKind::ActivationDenied`] if the folder doesn't
+    /// exist and can't be created.
     pub(super) fn find(
         registered: &Registered,
         locations: &Locations,
@@ -106,7 +106,7 @@ impl Meeting {
         Ok((Self::with(socket), distrust))
     }
 
-    /// The files beside a socket whose place a client has found just now.
+    /// Returns the runtime files next to a socket whose path a client has just determined.
     ///
     /// # Errors
     /// [`ErrorKind::NoRuntimeDirectory`], [`ErrorKind::Insecure`].
@@ -130,15 +130,16 @@ impl Meeting {
         }
     }
 
-    /// Takes the lock; `None` if another process or thread holds it. Doesn't wait.
+    /// Takes the lock without waiting. Returns `None` if another process or thread holds it.
     ///
     /// # Errors
-    /// [`ErrorKind::ActivationDenied`] without the right to write there.
+    /// [`ErrorKind::ActivationDenied`] if this process may not write there.
     pub fn try_lock(&self) -> Result<Option<Lock>> {
         Ok(self.try_lock_or_holder()?.ok())
     }
 
-    /// The same, with the process that holds the lock: 0 if it isn't visible here.
+    /// Takes the lock, or returns the process that holds it: 0 if that process isn't visible in
+    /// this pid namespace.
     pub(super) fn try_lock_or_holder(&self) -> Result<Result<Lock, u32>> {
         match FileLock::try_take(&self.lock) {
             Ok(Attempt::Taken(lock)) => Ok(Ok(Lock { _lock: lock })),
@@ -147,48 +148,49 @@ impl Meeting {
         }
     }
 
-    /// Whether a server runs there; found out without connecting, which would keep it running, or
-    /// start one where somebody else listens.
+    /// Returns whether a server runs. The check doesn't connect, because a connection would keep
+    /// the server running, or start one if another program listens.
     pub fn is_running(&self) -> bool {
         !self.servers().is_empty()
     }
 
-    /// The processes of the servers that run there, those that are about to end included: a process
-    /// that isn't visible in this pid namespace has the number 0.
+    /// Returns the ids of the running servers, including those that are about to end. A process
+    /// that isn't visible in this pid namespace has the id 0.
     pub fn servers(&self) -> Vec<u32> {
         FileLock::holders(&self.running).unwrap_or_default()
     }
 
-    /// Marks this process, until the lock is dropped, as a server that runs.
+    /// Marks this process as a running server until the returned lock is dropped.
     pub(crate) fn mark_running(&self) -> Option<FileLock> {
         match FileLock::try_take_own(&self.running) {
             Ok(Attempt::Taken(mark)) => Some(mark),
-            // Without the mark it isn't listed as running.
+            // Without the mark, the server is only missing from lists of running servers.
             _ => None,
         }
     }
 
-    /// Notes that the program is being started. Under the lock.
+    /// Writes the start note. The caller holds the lock.
     ///
-    /// The time is in a symbolic link: that takes no room for data, and no file size limit counts.
+    /// The time is the target of a symbolic link, which takes no data blocks and is exempt from
+    /// file size limits.
     ///
     /// # Errors
-    /// Those of [`symlink(2)`](https://man7.org/linux/man-pages/man2/symlink.2.html).
+    /// The errors of [`symlink(2)`](https://man7.org/linux/man-pages/man2/symlink.2.html).
     pub(crate) fn note_start(&self) -> io::Result<()> {
-        // That of a start which was interrupted.
+        // Removes the note of an interrupted start.
         self.has_started();
         symlink(format!("{} {}", uptime().as_millis(), clock()), &self.starting)
     }
 
-    /// The program has taken its socket, and so will serve, soon or late; or it has ended.
+    /// Removes the start note, because the program has taken its socket or has ended.
     pub(crate) fn has_started(&self) {
         let _ = fs::remove_file(&self.starting);
     }
 
-    /// Returns when the program was started, if it hasn't taken its socket yet.
+    /// Returns the uptime at which the program was started, if it hasn't taken its socket yet.
     ///
-    /// `None` as well if the time is of another time namespace: by the clock of this one the program
-    /// could seem to have hung for days.
+    /// Returns `None` for a time from another time namespace: by this namespace's clock, the
+    /// program might seem to have hung for days.
     pub(crate) fn starting_since(&self) -> Option<Duration> {
         let note = fs::read_link(&self.starting).ok()?;
         let (since, of_clock) = note.to_str()?.split_once(' ')?;
@@ -198,21 +200,22 @@ impl Meeting {
         since.parse().ok().map(Duration::from_millis)
     }
 
-    /// Notes why a start failed, for the clients that wait for it. Under the lock.
+    /// Writes the failure note for the clients that wait for this start. The caller holds the lock.
     ///
-    /// `version` identifies the registration and the program that failed.
+    /// `version` identifies the registration and the program whose start failed.
     pub(crate) fn note_failure(&self, error: &Error, version: &str) {
         let limits: Vec<_> = resource_limits().iter().map(u64::to_string).collect();
         let (now, limits) = (uptime().as_millis(), limits.join(" "));
-        // A client that can't read it tries a start of its own.
+        // If the note can't be written, waiting clients try a start of their own.
         let note = || fs::write(&self.failure, format!("{version} {now} {limits}\n{error:#}"));
         let _ = within_file_size_limit(note);
     }
 
-    /// Why a start failed after `since`, or so short ago that another try makes no sense yet.
+    /// Returns the failure of a start after `since`, or of one so recent that another attempt is
+    /// not yet useful.
     ///
-    /// `None` if this process has a higher resource limit than the client whose start failed, since
-    /// that may have been the reason.
+    /// Returns `None` if this process has a higher resource limit than the client whose start
+    /// failed, because the limit may have been the reason.
     pub(crate) fn recent_failure(&self, since: Duration, version: &str) -> Option<Error> {
         let note = fs::read_to_string(&self.failure).ok()?;
         let (head, error) = note.split_once('\n')?;
@@ -224,7 +227,7 @@ impl Meeting {
         if own.len() != others.len() || own.iter().zip(&others).any(|(own, other)| own > other) {
             return None;
         }
-        // By a clock that nobody sets; one of another boot is no news.
+        // The uptime can't be set. A note from another boot, with a later uptime, is ignored.
         let age = uptime().checked_sub(noted)?;
         let is_remembered = noted < since;
         if is_remembered && age >= BACKOFF {
@@ -241,16 +244,16 @@ impl Meeting {
         Some(Error::new(ErrorKind::StartFailed, text).with_log(lines))
     }
 
-    /// Forgets the failure of another time.
+    /// Removes the failure note of an earlier start.
     pub(crate) fn forget_failure(&self) {
         let _ = fs::remove_file(&self.failure);
     }
 
-    /// The log for a new run: of the runs before, the last lines are kept. A server that is ending may
-    /// still write to it.
+    /// Opens the log for a new run and keeps the last lines of the runs before. A server that is
+    /// ending may still write to it.
     pub(crate) fn new_log(&self) -> io::Result<File> {
         let mut log = File::options().create(true).append(true).read(true).open(&self.log)?;
-        // Lines that can't be kept are lost, and no reason not to start.
+        // Failing to keep old lines does not prevent the start.
         let kept = last_lines(&mut log).unwrap_or_default();
         log.set_len(0)?;
         if !kept.is_empty() {
@@ -260,7 +263,7 @@ impl Meeting {
         Ok(log)
     }
 
-    /// The end of what the program of the last run wrote.
+    /// Returns the last lines of the last run's log.
     pub(crate) fn log_tail(&self) -> String {
         let text = fs::read(&self.log).unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
@@ -272,11 +275,11 @@ impl Meeting {
 
 /// Returns the name of the clock that [`uptime`] reads: each time namespace has one.
 fn clock() -> String {
-    // Without `/proc` nothing tells the clocks apart, and there is only one name.
+    // Without `/proc` the clocks can't be distinguished, and all have the same name.
     read_proc_link("/proc/self/ns", "time").unwrap_or_default()
 }
 
-/// The last whole lines of a log, of at most [`LOG_KEPT`] bytes.
+/// Returns the last complete lines of a log, up to [`LOG_KEPT`] bytes.
 fn last_lines(log: &mut File) -> io::Result<Vec<u8>> {
     let len = log.metadata()?.len();
     let start = len.saturating_sub(LOG_KEPT);
@@ -290,7 +293,7 @@ fn last_lines(log: &mut File) -> io::Result<Vec<u8>> {
     Ok(text)
 }
 
-/// Makes the folder for sockets, unless it is there.
+/// Creates the folder for sockets, unless it exists.
 fn make(folder: &Path) -> Result<()> {
     let denied = |error| Err(trust::cannot(folder, "made", ErrorKind::ActivationDenied, error));
     let Err(error) = DirBuilder::new().mode(0o700).create(folder) else { return Ok(()) };
@@ -308,10 +311,11 @@ fn unusable(folder: &Path, what: &str) -> Error {
     Error::new(ErrorKind::NoRuntimeDirectory, text)
 }
 
-/// Whether a folder belongs to this user alone: the error says why no server may be started there.
+/// Checks that a folder belongs to this user alone. The returned error is the reason why no server
+/// may be started there.
 ///
 /// # Errors
-/// There is no such folder.
+/// The folder does not exist.
 fn check(folder: &Path) -> Result<Option<Error>> {
     let status = FileStatus::at(folder).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => unusable(folder, "isn't there"),
@@ -323,8 +327,8 @@ fn check(folder: &Path) -> Result<Option<Error>> {
     Ok(trust::check_private(folder, &status).err())
 }
 
-/// A registration's file, whichever way its folder is reached. What the file itself leads to,
-/// where it is a link, doesn't matter: it stays the same registration.
+/// Resolves the folder of a registration file. The file itself isn't resolved: if it is a link, it
+/// is the same registration, independent of its target.
 fn resolved(file: &Path) -> PathBuf {
     let mut folders = file.ancestors().skip(1);
     let there = folders.find_map(|folder| {
@@ -334,31 +338,31 @@ fn resolved(file: &Path) -> PathBuf {
     there.unwrap_or_else(|| file.to_owned())
 }
 
-/// FNV-1a: the same for the same path, now and later.
+/// FNV-1a. The hash of a path never changes.
 fn hash(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     })
 }
 
-/// What the name of a socket ends with.
+/// Extension of socket files.
 const SOCKET: &str = "sock";
 
-/// By `sun_path` in unix(7).
+/// Length of `sun_path` without the terminating zero; see unix(7).
 const SOCKET_PATH_MAX: usize = 107;
 
-/// How much of a registration's name is in the names of its files, so that the path of the socket
-/// isn't too long.
+/// Maximum length of a registration's name within the names of its files, so that the path of the
+/// socket isn't too long.
 const NAME_MAX: usize = 32;
 
-/// After a failed start the next one is tried no sooner.
+/// Minimum time between a failed start and the next attempt.
 const BACKOFF: Duration = Duration::from_secs(1);
 
-/// The line of a log after which the next run begins.
+/// The line that separates runs in a log.
 const RUN_FOLLOWS: &str = "---- the server was started again ----";
 
-/// How many bytes of earlier runs a log keeps.
+/// Maximum number of bytes of earlier runs that a log keeps.
 const LOG_KEPT: u64 = 64 * 1024;
 
-/// How many lines an error quotes of the log.
+/// Maximum number of log lines that an error quotes.
 const LOG_LINES: usize = 12;

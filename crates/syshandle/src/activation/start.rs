@@ -1,4 +1,4 @@
-//! Taking the steps of an activation: finding the server that runs, or starting it.
+//! Performs the steps of an activation: finds the running server, or starts it.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -23,7 +23,7 @@ use crate::client::connection::Connection;
 use crate::peer_socket::PeerSocket;
 use crate::{Error, ErrorKind, Printable, Result};
 
-/// An activation, and what it has come to.
+/// The state of an activation.
 #[derive(Debug)]
 pub(super) struct Start<'a> {
     registered: &'a Registered,
@@ -31,19 +31,20 @@ pub(super) struct Start<'a> {
     meeting: &'a Meeting,
     hello: Hello,
     deadline: Instant,
-    /// When this client began to want the server.
+    /// Uptime at which this activation began.
     began: Duration,
-    /// How long the next pause is.
+    /// Length of the next pause.
     pause: Duration,
-    /// The process that held the lock.
+    /// The process that held the lock at the last attempt.
     locked_out: Option<u32>,
-    /// Why nobody serves, as the last try to connect showed; `None` where somebody hangs.
+    /// The reason why no server serves, from the last attempt to connect; `None` if the server
+    /// hangs.
     nobody: Option<Error>,
     lock: Option<Lock>,
     hung: Option<PeerSocket>,
-    /// A socket that nobody listened for.
+    /// A socket from a failed attempt to connect, for reuse.
     unconnected: Option<Unconnected>,
-    /// A connection that nobody has greeted yet.
+    /// A connection that waits in the queue of the own socket.
     queued: Option<Seqpacket>,
     listener: Option<Listener>,
     spawned: Option<Spawned>,
@@ -80,11 +81,11 @@ impl<'a> Start<'a> {
         }
     }
 
-    /// Takes all steps.
+    /// Performs all steps.
     ///
     /// # Errors
-    /// [`ErrorKind::StartFailed`] with the end of the program's log; also when another client's
-    /// start failed while this one waited for it. Else whatever stood in the way.
+    /// [`ErrorKind::StartFailed`] with the end of the program's log, also if the start of another
+    /// client failed while this one waited for it. Otherwise the error of the failed step.
     pub(super) fn run(mut self) -> Result<Connection> {
         let mut step = Step::FIRST;
         while step != Step::Failed {
@@ -105,7 +106,7 @@ impl<'a> Start<'a> {
         Err(self.error.take().unwrap_or_else(|| self.time_is_over()))
     }
 
-    /// Does what a step says.
+    /// Performs one step.
     fn take(&mut self, step: Step) -> Result<Answer> {
         let meeting = self.meeting;
         match step {
@@ -123,7 +124,8 @@ impl<'a> Start<'a> {
                 }
             }
             Step::Pause => {
-                // Somebody else is starting the server, or it is just ending: the socket will tell.
+                // Another process is starting or ending the server. The next attempt to connect
+                // shows which.
                 let left = self.deadline.saturating_duration_since(Instant::now());
                 std::thread::sleep(self.pause.min(left));
                 self.pause = (self.pause * 2).min(PAUSE_MAX);
@@ -136,7 +138,8 @@ impl<'a> Start<'a> {
             Step::EndHung => self.end_hung()?,
             Step::CheckConfinement => confinement::check(&meeting.confinement)?,
             Step::RemoveOld => remove_socket(meeting),
-            // Before anybody can connect: who finds no note takes the server for a slow one.
+            // The note comes before the socket: a client that connects and finds no note takes the
+            // server for a slow one.
             Step::NoteStart => meeting.note_start().map_err(|error| {
                 trust::cannot(&meeting.starting, "written", ErrorKind::System, error)
             })?,
@@ -180,8 +183,8 @@ impl<'a> Start<'a> {
         let timeout = self.registered.registration.start_timeout;
         let connected = match connected {
             Ok(socket) => {
-                // The kernel names this process as the peer of a connection from before the program
-                // was started.
+                // For a connection made before the program was started, the kernel reports this
+                // process as the peer.
                 let has_ended = |socket: &Seqpacket| match &self.spawned {
                     Some(spawned) => spawned.has_ended(),
                     None => socket.peer_has_ended(),
@@ -220,7 +223,7 @@ impl<'a> Start<'a> {
         Error::new(ErrorKind::TimedOut, text).because(self.nobody.take().unwrap_or_else(hangs))
     }
 
-    /// Ends the program that somebody else started and that will never greet.
+    /// Ends the program that another client started and that did not greet in time.
     fn end_hung(&mut self) -> Result<()> {
         let Some(socket) = self.hung.take() else { return Ok(()) };
         let program = Printable(self.registered.registration.program.display());
@@ -237,18 +240,19 @@ impl<'a> Start<'a> {
         }
     }
 
-    /// The program that this client started doesn't serve: sees to it that it ends, and says why.
+    /// Handles the failure of the program that this client started: makes sure that the program
+    /// ends, and returns the reason.
     fn end_started(&mut self) -> Result<Error> {
         let Some(spawned) = self.spawned.take() else { return Err(self.time_is_over()) };
         let program = self.registered.registration.program.display();
         let error = match self.nobody.take() {
             Some(error) => {
-                // Nobody has its socket any more, so the program is ending.
+                // The socket is closed, so the program is probably ending.
                 let soon = self.deadline.min(Instant::now() + Duration::from_secs(1));
                 let what = match spawned.wait(soon)? {
                     true => spawned.exit_text(),
                     false => {
-                        // It would go on beside the next one that is tried.
+                        // Otherwise it would continue to run beside the next attempt.
                         let _ = spawned.kill();
                         "it closed the socket that it was given".to_owned()
                     }
@@ -266,8 +270,8 @@ impl<'a> Start<'a> {
         Ok(error.with_log(self.meeting.log_tail().lines()))
     }
 
-    /// Identifies the registration and the program by the times of their last change: a start that
-    /// failed says nothing about other versions of them.
+    /// Identifies the registration and the program by their change times. A failed start says
+    /// nothing about other versions of them.
     fn version(&self) -> String {
         let changed = |path: &Path| FileStatus::at(path).map_or(0, |status| status.changed);
         let program = changed(&self.registered.registration.program);
@@ -290,7 +294,7 @@ impl<'a> Start<'a> {
         };
         let mut environment: BTreeMap<OsString, OsString> =
             std::env::vars_os().filter(|(name, _)| is_inherited(name)).collect();
-        // The later ones count.
+        // Later variables override earlier ones.
         let own = registration.environment.iter();
         environment.extend(own.map(|(name, value)| (name.into(), value.into())));
         environment.extend(locations.environment());
@@ -309,11 +313,11 @@ impl<'a> Start<'a> {
     }
 }
 
-/// The error of a program that could not be started, by the step that failed.
+/// Returns the error for a program that could not be started, depending on the failed step.
 fn not_spawned(path: &Path, step: SpawnStep, cause: io::Error) -> Error {
     let program = path.display();
-    // Most steps fail for a reason that has nothing to do with the program: so others try their own
-    // luck.
+    // Most steps fail for reasons unrelated to the program, so other clients make their own
+    // attempts.
     let (kind, text) = match (step, cause.kind()) {
         (SpawnStep::Null, _) => (
             ErrorKind::System,
@@ -348,7 +352,7 @@ fn not_spawned(path: &Path, step: SpawnStep, cause: io::Error) -> Error {
     Error::new(kind, text).because(cause)
 }
 
-/// Makes the listening socket, where none serves.
+/// Creates the listening socket at a path where no server serves.
 fn listen(meeting: &Meeting) -> Result<Listener> {
     Listener::bind(&meeting.socket).map_err(|error| {
         let path = meeting.socket.display();
@@ -363,14 +367,14 @@ fn listen(meeting: &Meeting) -> Result<Listener> {
 }
 
 fn remove_socket(meeting: &Meeting) {
-    // Without one there is nothing to remove, and what else there is shows when one is made.
+    // An error is ignored: either there was no socket, or creating the new one fails too.
     let _ = fs::remove_file(&meeting.socket);
 }
 
-/// The longest pause before the lock is tried again.
+/// Maximum pause before the next attempt to take the lock.
 const PAUSE_MAX: Duration = Duration::from_millis(20);
 
-/// What a server's environment takes over from whoever starts it.
+/// Environment variables that a server inherits from the client that starts it.
 const INHERITED: [&str; 12] = [
     "HOME",
     "USER",
@@ -383,15 +387,15 @@ const INHERITED: [&str; 12] = [
     "TMPDIR",
     "XDG_CONFIG_HOME",
     "XDG_STATE_HOME",
-    // Whether a process looks for messages before it sleeps.
+    // Whether a process spins for messages before it sleeps.
     crate::spin::SPIN,
 ];
 
-/// Tells a server for whom its registration says it is.
+/// Passes a server the users that its registration allows.
 pub(super) const USERS: &str = "SYSHANDLE_USERS";
 
-/// Tells a server its registration file.
+/// Passes a server the path of its registration file.
 pub(super) const REGISTRATION: &str = "SYSHANDLE_REGISTRATION";
 
-/// Tells a server the path of the socket that it was given.
+/// Passes a server the path of its socket.
 pub(super) const SOCKET: &str = "SYSHANDLE_SOCKET";

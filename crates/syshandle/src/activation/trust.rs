@@ -1,7 +1,7 @@
-//! Who may change the files that activation relies on.
+//! Checks which users may change the files that activation relies on.
 //!
-//! A client starts a server only from files that other users can't change. Connecting takes no trust
-//! in files: the kernel names the user of the process that greets.
+//! A client starts a server only from files that other users can't change. Connecting requires no
+//! trust in files, because the kernel reports the user of the process that greets.
 
 use std::io;
 use std::path::Path;
@@ -19,7 +19,7 @@ pub(crate) fn check(path: &Path, status: &FileStatus) -> Result<()> {
     if status.user != 0 {
         check_owner(path, status)?;
     }
-    // A group that only the owner is in may write, as is common.
+    // A private group with only the owner as member is common, and may have write permission.
     let is_private =
         status.group.number().is_some() && status.group.number() == status.user.number();
     let group_writes = status.mode & 0o020 != 0 && !is_private;
@@ -37,9 +37,9 @@ pub(crate) fn check(path: &Path, status: &FileStatus) -> Result<()> {
 /// [`ErrorKind::Insecure`], with what to do.
 pub(crate) fn check_program(program: &Path) -> Result<()> {
     for path in program.parent().into_iter().chain([program]) {
-        // A missing program is an error of the start.
+        // A missing program is reported by the start.
         let Ok(status) = FileStatus::at(path) else { continue };
-        // In a sticky folder, only the owner of a file replaces it.
+        // In a sticky folder, only the owner of a file can replace it.
         let is_sticky = status.is_folder() && status.mode & 0o1000 != 0;
         if status.mode & 0o002 != 0 && !is_sticky {
             let remedy =
@@ -53,7 +53,7 @@ pub(crate) fn check_program(program: &Path) -> Result<()> {
 /// Checks that a folder belongs to this user, and that other users may not use it.
 ///
 /// # Errors
-/// The same as for [`check`].
+/// The errors of [`check`].
 pub(crate) fn check_private(folder: &Path, status: &FileStatus) -> Result<()> {
     check_owner(folder, status)?;
     if status.mode & 0o077 != 0 {
@@ -79,8 +79,8 @@ fn untrusted(kind: ErrorKind, path: &Path, what: &str) -> Error {
     Error::new(kind, format!("{} can't be trusted: {what}", path.display()))
 }
 
-/// The error for a file or folder that the system refuses to read or write: whose fault that is
-/// depends on the error and not on the file.
+/// Returns the error for a file or folder that can't be read or written. Its kind depends on the
+/// cause, not on the file.
 pub(crate) fn cannot(path: &Path, verb: &str, otherwise: ErrorKind, cause: io::Error) -> Error {
     let path = path.display();
     let (kind, text) = match cause.kind() {
