@@ -1,4 +1,4 @@
-//! Makes Rust of the `.idl` files.
+//! Generates Rust code from the `.idl` files.
 
 fn main() {
     syshandle_idl::build("../sparkle/idl/sparkle.idl");

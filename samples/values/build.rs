@@ -1,4 +1,4 @@
-//! Makes Rust of the `.idl` file.
+//! Generates Rust code from the `.idl` file.
 
 fn main() {
     syshandle_idl::build("idl/values.idl");

@@ -1,4 +1,4 @@
-//! Code from the `.idl` file and code from the trait are two ends of one conversation.
+//! Code generated from the `.idl` file and code from the trait can call each other.
 
 use std::fs::File;
 use std::io::{Read, Seek, Write};
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use syshandle::{Class, ClassInfo, Context, Event, Interface, Outcome, Proxy, Result};
 
-/// Finishes a file when the event fires.
+/// Writes to the file when the event is signalled.
 fn finish(context: &Context, mut file: File, when: Event) -> Result<Event> {
     let done = Event::new()?;
     let told = done.try_clone()?;
@@ -44,7 +44,7 @@ impl sparkle::SparkleFinisher for ByTrait {
     }
 }
 
-/// Has a file finished by any client, and reads it.
+/// Has a client finish a file, and returns the file's contents.
 fn finished(
     call: impl FnOnce(&File, &Event) -> Result<Event>,
     wait: impl FnOnce(&Event),
@@ -81,7 +81,8 @@ fn client_of_the_idl_file_calls_server_of_the_trait() {
         |done| client.wait(done).expect("an end"),
     );
     assert_eq!(text, "Rinsing.\nSparkly!\n");
-    // The trait declares more of the file than COM's file does, and the server checks it.
+    // The trait declares rights for the file that the `.idl` file doesn't, and the server checks
+    // them.
     let unwritable = File::open("/dev/null").expect("a file");
     let error = client
         .add_sparkle_finish_to_file(&unwritable, &Event::new().expect("an event"))

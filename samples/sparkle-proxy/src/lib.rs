@@ -1,5 +1,5 @@
-//! The proxy DLL of the sparkle sample: by it programs in C or C++ call a server in Rust, and serve
-//! clients in Rust. Its class is that of the COM original.
+//! The proxy DLL of the sparkle sample. With it, programs in C or C++ can call a server in Rust and
+//! serve clients in Rust. Its class is the library's UUID in `sparkle.idl`.
 
 #![forbid(unsafe_code)]
 

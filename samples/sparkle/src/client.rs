@@ -1,4 +1,4 @@
-//! The client of the sparkle sample: fills a file and has the server finish it.
+//! The client of the sparkle sample: writes to a file and has the server finish it.
 
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that talks to people")]
@@ -30,7 +30,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Opens the file: makes it if there is none, and leaves what is in it.
+/// Opens the file without truncating it, and creates it if necessary.
 fn open(path: PathBuf) -> io::Result<(PathBuf, File)> {
     let mut options = File::options();
     let file = options.read(true).write(true).create(true).truncate(false).open(&path);
@@ -42,7 +42,7 @@ fn open(path: PathBuf) -> io::Result<(PathBuf, File)> {
     Ok((path, file))
 }
 
-/// Fills the file, and has the server finish it.
+/// Writes the client's lines, and has the server finish the file.
 fn fill(path: &Path, mut file: File) -> Result<()> {
     let ready = Event::new()?;
     note(Side::Client, "create event handle 1");
@@ -64,7 +64,7 @@ fn fill(path: &Path, mut file: File) -> Result<()> {
     Ok(())
 }
 
-/// Asks for the name of the file.
+/// Prompts for the name of the file.
 fn ask() -> io::Result<PathBuf> {
     print!("Enter a file name: ");
     io::stdout().flush()?;

@@ -1,4 +1,4 @@
-//! The interface of the sparkle sample, which client and server share.
+//! The interface of the sparkle sample, which the client and the server share.
 
 #![forbid(unsafe_code)]
 
@@ -8,12 +8,12 @@ use std::fs::File;
 
 use syshandle::{Context, Event, Result, class, interface};
 
-/// Puts the finishing touches on a file, as soon as the client says that it is ready.
+/// Finishes a file as soon as the client signals that the file is ready.
 #[interface(iid = "1284c788-6978-43d5-9a02-414901a2ec75")]
 pub trait SparkleFinisher {
-    /// Adds a sparkle finish to a file: when `when_this_event_fires` does, the server writes where
-    /// the file stands, and then sets the event that it returns. If it can't, it says why, and
-    /// that ends the client's wait.
+    /// Adds a sparkle finish to a file. After `when_this_event_fires` is signalled, the server
+    /// writes at the file's current position and signals the returned event. If the server can't
+    /// write, it reports an error, which ends the client's wait.
     fn add_sparkle_finish_to_file(
         &self,
         context: &Context,
@@ -27,7 +27,7 @@ class! {
     pub SPARKLE_FINISHER: SparkleFinisher = "ea27c73a-48c2-4714-9d20-a9d2c4f6aed3";
 }
 
-/// What the client writes, with one write.
+/// The lines that the client writes in a single write.
 pub const CLIENT_LINES: &str = "\
 Loading dishes.
 Loading detergent.
@@ -37,7 +37,7 @@ Washing.
 Rinsing.
 ";
 
-/// What the server writes, with one write.
+/// The lines that the server writes in a single write.
 pub const SERVER_LINES: &str = "\
 Dispensing sparkle finisher.
 Rinsing.

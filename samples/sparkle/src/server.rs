@@ -1,4 +1,4 @@
-//! The server of the sparkle sample: starts with a client's first call.
+//! The server of the sparkle sample. The first client's activation starts it.
 
 #![forbid(unsafe_code)]
 
@@ -15,7 +15,7 @@ fn main() -> Result<()> {
     Server::new().class(SPARKLE_FINISHER, || Finisher).idle_exit(LINGER).run()
 }
 
-/// What `RUST_LOG` asks for, else warnings.
+/// The filter in `RUST_LOG`; warnings by default.
 fn log_filter() -> tracing_subscriber::EnvFilter {
     tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into())
 }
@@ -42,7 +42,7 @@ impl SparkleFinisher for Finisher {
                     client.fail(format!("the file can't be finished: {error}"))
                 }),
                 Outcome::Expired => client.fail("the file was never ready to be finished"),
-                // Nobody waits any more.
+                // The client no longer waits.
                 _ => {}
             }
             note(Side::Server, "clean up");
@@ -52,7 +52,7 @@ impl SparkleFinisher for Finisher {
     }
 }
 
-/// Puts the final touches on the file, and tells the client.
+/// Writes the server's lines, and signals the client.
 fn finish(mut file: File, done: &Event) -> std::io::Result<()> {
     file.write_all(SERVER_LINES.as_bytes())?;
     note(Side::Server, "write to file handle");
@@ -61,8 +61,8 @@ fn finish(mut file: File, done: &Event) -> std::io::Result<()> {
     Ok(())
 }
 
-/// How long a client may take to fill its file.
+/// Time limit for a client to write its lines.
 const PATIENCE: Duration = Duration::from_secs(10 * 60);
 
-/// How long the server stays for the next client.
+/// Time until the idle server exits.
 const LINGER: Duration = Duration::from_millis(500);

@@ -1,11 +1,11 @@
-//! Notes of what happened when, in both processes, for whoever wants to see the timeline.
+//! Records when the steps of both processes happen, to show their timeline.
 
 use std::fs::{File, TryLockError};
 use std::io::Write;
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Which of the two processes.
+/// One of the two processes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
     /// The client.
@@ -14,14 +14,15 @@ pub enum Side {
     Server,
 }
 
-/// The environment variable that names the file for the notes. Without it nothing is noted.
+/// The environment variable with the path of the timeline. Without it, nothing is recorded.
 pub const FILE: &str = "SPARKLE_TIMELINE";
 
-/// The environment variable that names a step at which to stand still, for tests that want to see
-/// what happens when a process ends just there: `server: write to file handle`.
+/// The environment variable that names a step at which the process stops, for example `server:
+/// write to file handle`. Tests use it to kill a process at that step.
 pub const HALT: &str = "SPARKLE_HALT";
 
-/// Notes a step, when it is done, or when a wait begins: a line of nanoseconds, side and step.
+/// Records a completed step, or the start of a wait. A record is a line with the time in
+/// nanoseconds, the side and the step.
 #[expect(clippy::disallowed_methods, reason = "two processes compare their times")]
 pub fn note(side: Side, step: &str) {
     let name = match side {
@@ -31,10 +32,10 @@ pub fn note(side: Side, step: &str) {
     if let Some(path) = std::env::var_os(FILE) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let line = format!("{} {name} {step}\n", now.as_nanos());
-        // Locked, as both sides write to it: not every system appends in one step (under Wine one
-        // line was sometimes written over another). Who may lock on Windows is who may read.
+        // The lock is needed because both sides write, and appending isn't atomic on every system:
+        // under Wine, lines were sometimes overwritten. On Windows, locking requires read access.
         let file = File::options().read(true).append(true).create(true).open(path);
-        // The timeline is for looking at: the work goes on without it.
+        // An error is ignored, because the timeline is only informative.
         let _ = file.and_then(|mut file| {
             lock_for_a_moment(&file);
             file.write_all(line.as_bytes())?;
@@ -48,8 +49,8 @@ pub fn note(side: Side, step: &str) {
     }
 }
 
-/// Locks a file, unless whoever has it locked keeps it: it may have been stopped just there, and
-/// must not hold up the other side's work.
+/// Locks a file, but gives up after about 50 ms: the other process may have been stopped while it
+/// held the lock, and must not block this one.
 fn lock_for_a_moment(file: &File) {
     for _ in 0..50 {
         match file.try_lock() {

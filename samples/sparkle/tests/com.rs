@@ -1,4 +1,4 @@
-//! The sample through COM: the same two programs, their server started by COM with the first call.
+//! Runs the sample's two programs through COM, which starts the server on the first call.
 #![cfg(windows)]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
 
@@ -11,7 +11,7 @@ use sparkle::{CLIENT_LINES, SERVER_LINES, SPARKLE_FINISHER};
 use syshandle::{Registered, Registry};
 use tempfile::TempDir;
 
-/// The server's registration, with a file for the timeline; removed when dropped.
+/// The registration of the server, with a timeline file. Removed on drop.
 struct Stage {
     folder: TempDir,
 }
@@ -45,7 +45,7 @@ impl Stage {
         client.spawn().unwrap()
     }
 
-    /// The steps that were noted, in order: side and step.
+    /// The recorded steps in order, each with its side.
     fn steps(&self) -> Vec<String> {
         let notes = fs::read_to_string(self.timeline()).unwrap_or_default();
         let mut rows: Vec<(u128, String)> = notes
@@ -59,7 +59,7 @@ impl Stage {
         rows.into_iter().map(|row| row.1).collect()
     }
 
-    /// Waits until a step was noted so many times.
+    /// Waits until a step was recorded `times` times.
     fn until(&self, step: &str, times: usize) -> Vec<String> {
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {
@@ -75,12 +75,12 @@ impl Stage {
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        // Whatever is left of it is written over by the next.
+        // An error is ignored: the next registration overwrites this one.
         let _ = Registry::own().clean(SPARKLE_FINISHER.clsid());
     }
 }
 
-/// One test, as there is one registration.
+/// This is a single test, because there is only one registration.
 #[test]
 fn the_file_is_finished_by_a_server_that_com_starts() {
     let stage = Stage::new();
@@ -89,7 +89,7 @@ fn the_file_is_finished_by_a_server_that_com_starts() {
     assert_eq!(fs::read_to_string(&file).unwrap(), format!("{CLIENT_LINES}{SERVER_LINES}"));
     let steps = stage.until("server clean up", 1);
     let place = |step: &str| steps.iter().position(|noted| noted == step).unwrap();
-    // Each of these is a consequence of the one before.
+    // Each of these steps depends on the one before.
     let order = [
         "client create file handle",
         "client create event handle 1",
@@ -104,7 +104,8 @@ fn the_file_is_finished_by_a_server_that_com_starts() {
     assert!(place("server write to file handle") < place("server signal event handle 2"));
     assert_eq!(steps.len(), 15, "{steps:?}");
 
-    // And again on the same file: neither truncated nor appended to, as its place is its start.
+    // A second run on the same file overwrites the lines, because it starts at the beginning of the
+    // file.
     finish(&stage, &file);
     assert_eq!(fs::read_to_string(&file).unwrap(), format!("{CLIENT_LINES}{SERVER_LINES}"));
 

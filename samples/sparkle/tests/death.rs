@@ -1,4 +1,5 @@
-//! Either side ends at any step of the timeline: what the file holds then, and what the other does.
+//! Kills either side at each step of the timeline, and checks the contents of the file and the
+//! behaviour of the other side.
 #![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
 
@@ -15,17 +16,17 @@ use syshandle_trial::{Notes, Place, Process, kernel, until};
 const CLIENT: &str = env!("CARGO_BIN_EXE_sparkle-client");
 const SERVER: &str = env!("CARGO_BIN_EXE_sparkle-server");
 
-/// The one who is left is done within this time.
+/// Time limit for the surviving side to finish.
 const SOON: Duration = Duration::from_secs(1);
 
-/// The sample in a place, with its timeline.
+/// The sample's registration in a test environment, with its timeline.
 struct Sample {
     place: Place,
     notes: Notes,
 }
 
 impl Sample {
-    /// Whose server stands still at a step, if that is named.
+    /// Registers the server, which stops at the given step (never for an empty string).
     fn new(server_halts: &str) -> Self {
         let place = Place::new();
         let notes = place.notes("timeline");
@@ -45,7 +46,7 @@ impl Sample {
         self.place.path().join("dishes.txt")
     }
 
-    /// The client program, which stands still at a step, if that is named.
+    /// Starts the client program, which stops at the given step (never for an empty string).
     fn client(&self, halts: &str) -> Child {
         let mut command = self.place.command(CLIENT.as_ref());
         command.env("SPARKLE_TIMELINE", self.notes.path());
@@ -54,7 +55,7 @@ impl Sample {
         command.spawn().unwrap()
     }
 
-    /// Waits until a side has come to a step.
+    /// Waits until a side reaches a step.
     fn comes_to(&mut self, side: &str, step: &str) {
         let row = format!(" {side} {step}");
         while !self.notes.line().ends_with(&row) {}
@@ -64,7 +65,7 @@ impl Sample {
         self.place.activation().activate(SPARKLE_FINISHER.clsid()).unwrap()
     }
 
-    /// What the file holds: lines that are whole, from the first one on.
+    /// Number of lines in the file. There must be no partial or missing lines.
     fn lines(&self) -> usize {
         let text = fs::read_to_string(self.file()).unwrap();
         match text.as_str() {
@@ -75,7 +76,7 @@ impl Sample {
         }
     }
 
-    /// Another client gets its file finished.
+    /// Checks that another client gets its file finished.
     fn works(&self) {
         let file = self.file();
         fs::write(&file, "").unwrap();
@@ -85,7 +86,7 @@ impl Sample {
     }
 }
 
-/// What the one who is left needed, so that a slow machine can be told from one that waits.
+/// Checks that the surviving side needed less than `SOON` since `began`.
 fn soon(began: Instant, what: &str) {
     let time = began.elapsed();
     assert!(time < SOON, "{what} took {time:?}");
@@ -103,7 +104,7 @@ fn a_client_that_is_killed_at_any_step_leaves_whole_lines_and_nothing_in_the_ser
         ("clean up", 10),
     ] {
         let mut sample = Sample::new("");
-        // Keeps the server running, so that there is one to look at.
+        // Keeps the server running, so that its descriptors can be counted.
         let keeper = sample.activate();
         let server = Process::open(keeper.as_client().server().unwrap().pid).unwrap();
         let idle = server.census().unwrap();
@@ -210,14 +211,14 @@ fn a_client_that_lets_go_before_signalling_gets_its_file_finished() {
     let server = Process::open(client.as_client().server().unwrap().pid).unwrap();
     let done = client.add_sparkle_finish_to_file(&file, &ready).unwrap();
     drop(client);
-    // The server watches this process instead.
+    // Without a connection, the server watches this process instead.
     until("the server hears of it", || server.watches_a_process() || kernel() < (6, 5));
     file.write_all(CLIENT_LINES.as_bytes()).unwrap();
     ready.set().unwrap();
     sample.comes_to("server", "clean up");
     assert_eq!(sample.lines(), 10);
     assert!(done.poll().unwrap());
-    // And then it ends, since nobody is there.
+    // The server exits, because it has no clients left.
     server.wait();
 }
 
@@ -237,7 +238,7 @@ fn the_output_of_a_client_whose_server_dies_says_what_happened() {
     );
 }
 
-/// The file, and the event that says it is ready.
+/// Creates the file, and the event that signals that it is ready.
 fn opened(sample: &Sample) -> (File, Event) {
     let file = File::options().write(true).read(true).create_new(true).open(sample.file());
     (file.unwrap(), Event::new().unwrap())

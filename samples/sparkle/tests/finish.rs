@@ -1,4 +1,4 @@
-//! The sample from end to end: its two programs, and the file that they finish together.
+//! Runs the sample's two programs, and checks the file that they write.
 #![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
 
@@ -42,7 +42,7 @@ fn the_file_holds_the_clients_lines_and_then_the_servers() {
     let file = place.path().join("dishes.txt");
     let expected = "Loading dishes.\nLoading detergent.\nPre-washing.\nRinsing.\nWashing.\nRinsing.\n\
                     Dispensing sparkle finisher.\nRinsing.\nDrying.\nSparkly!\n";
-    // Repeated on the same file, neither truncated nor appended to.
+    // Each further run overwrites the same lines.
     for _ in 0..3 {
         let output = run(&place, &file);
         succeeds(&output);
@@ -121,13 +121,13 @@ fn a_file_that_cannot_be_written_is_an_error_that_says_so() {
     copy(CLIENT.as_ref(), &client);
     let mut command = place.command(&client);
     if fs::write(&file, "").is_ok() {
-        // Root may write what it likes.
+        // Root may write to every file, so the client runs as another user.
         command.uid(65534).gid(65534);
     }
     let output = command.arg(&file).output().unwrap();
     fails(&output, &["dishes.txt can't be opened to read and write: Permission denied"]);
 
-    // And by a client that doesn't ask for writing.
+    // A client that opens the file without write access.
     let activation = place.activation();
     let client: SparkleFinisherClient = activation.activate(SPARKLE_FINISHER.clsid()).unwrap();
     let unwritable = File::open(&file).unwrap();
@@ -150,7 +150,7 @@ fn a_file_that_cannot_hold_the_lines_is_the_servers_error() {
     place.register(SERVER.as_ref(), SPARKLE_FINISHER, &[]);
     let client: SparkleFinisherClient =
         place.activation().activate(SPARKLE_FINISHER.clsid()).unwrap();
-    // Nothing more fits on this device.
+    // Every write to this device fails with `ENOSPC`.
     let full = File::options().read(true).write(true).open("/dev/full").unwrap();
     let ready = syshandle::Event::new().unwrap();
     let done = client.add_sparkle_finish_to_file(&full, &ready).unwrap();
@@ -186,7 +186,7 @@ fn things_happen_in_the_order_of_the_timeline() {
         let expected: Vec<_> = ROWS.iter().filter(|row| row.0 == side).map(|row| row.1).collect();
         assert_eq!(happened, expected);
     }
-    // And where one side waits for the other.
+    // Checks the steps at which one side waits for the other.
     let place_of = |side: &str, step: &str| {
         rows.iter().position(|row| row.1 == side && row.2 == step).unwrap()
     };

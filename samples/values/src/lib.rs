@@ -1,8 +1,10 @@
-//! An interface with a value of each form that a program in C++ can pass through the tables of a trait.
-//! It comes from `values.idl`, and `proxy_dll!` takes it because none of its methods is marked.
+//! An interface with every form of value that a program in C++ can pass through the tables of a
+//! trait. It is generated from `values.idl`. `proxy_dll!` accepts it because no method is marked as
+//! having a layout that differs from the file.
 //!
-//! `ci/windows` compiles `tests/cpp/client.cpp` with the header that another compiler makes of the
-//! file, and has it call the server. Guard bytes around every `[out]` show what is written beside it.
+//! `ci/windows` compiles `tests/cpp/client.cpp` with the header that `widl` generates from the same
+//! file, and lets it call the server. Guard bytes around every `[out]` parameter detect writes
+//! outside of it.
 
 #![forbid(unsafe_code)]
 #![expect(missing_docs, reason = "an .idl file documents what has a helpstring")]

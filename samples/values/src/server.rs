@@ -1,4 +1,4 @@
-//! The server of the values sample: returns what it receives.
+//! The server of the values sample: returns the values that it receives.
 
 #![forbid(unsafe_code)]
 
@@ -37,7 +37,7 @@ impl Values for Echo {
         Ok((a, b))
     }
 
-    /// Both texts in one.
+    /// Returns both texts, joined.
     fn texts(&self, _: &Context, a: String, b: Option<String>) -> Result<String> {
         Ok(format!("{a}+{}", b.as_deref().unwrap_or("none")))
     }
@@ -46,7 +46,7 @@ impl Values for Echo {
         Ok((a, b))
     }
 
-    /// The place, at the number if there is one.
+    /// Returns the place, with `y` set to the number if there is one.
     fn maybe(&self, _: &Context, a: Option<i32>, b: Option<Place>) -> Result<Option<Place>> {
         Ok(b.map(|place| Place { y: a.map_or(place.y, i64::from), ..place }))
     }
@@ -55,13 +55,13 @@ impl Values for Echo {
         Ok(a)
     }
 
-    /// Signals the event, and returns it.
+    /// Signals the event and returns it.
     fn events(&self, _: &Context, a: Event) -> Result<(Event, u8)> {
         a.set()?;
         Ok((a, 7))
     }
 
-    /// The second object, or else the first.
+    /// Returns the second object if there is one, or else the first.
     fn objects(
         &self,
         _: &Context,

@@ -1,5 +1,5 @@
-/* The sample's client in C: fills the file that its argument names, and has the server finish it.
- * What brings its calls across is the proxy DLL alone. Its exit code says which step failed. */
+/* The sample's client in C: writes to the file that its argument names, and has the server finish it.
+ * Its calls are marshalled by the proxy DLL. The exit code tells which step failed. */
 #include "sparkle.h"
 
 static const char LINES[] = "Loading dishes.\nLoading detergent.\nPre-washing.\nRinsing.\nWashing.\nRinsing.\n";
@@ -9,7 +9,7 @@ static int failed(int step, const char *what, HRESULT result) {
     return step;
 }
 
-/* What was said of the call besides its number, by those who say it. */
+/* Prints the error information of the failed call, if the object supports it. */
 static void explain(ISparkleFinisher *finisher) {
     ISupportErrorInfo *support = NULL;
     IErrorInfo *info = NULL;
@@ -28,7 +28,7 @@ static void explain(ISparkleFinisher *finisher) {
     ISupportErrorInfo_Release(support);
 }
 
-/* With an argument more the file is opened only to be read, which the server refuses. */
+/* With a second argument, the file is opened without write access, so the server refuses it. */
 int wmain(int count, wchar_t **arguments) {
     if (count < 2) return failed(1, "which file?", 0);
     DWORD access = count > 2 ? GENERIC_READ : GENERIC_READ | GENERIC_WRITE;

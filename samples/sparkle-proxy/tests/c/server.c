@@ -1,9 +1,9 @@
-/* The sample's server in C, which COM starts. What brings calls to it is the proxy DLL alone. */
+/* The sample's server in C, which COM starts. Calls to it are unmarshalled by the proxy DLL. */
 #include "sparkle.h"
 
 static const char LINES[] = "Dispensing sparkle finisher.\nRinsing.\nDrying.\nSparkly!\n";
 
-/* Objects, and work that goes on. */
+/* Number of objects, locks and running threads, and the event that is set when it decreases. */
 static LONG busy;
 static HANDLE changed;
 
@@ -39,7 +39,7 @@ static DWORD WINAPI finish(void *argument) {
     return 0;
 }
 
-/* The caller's handles are closed when the call is over: what is kept is a duplicate. */
+/* COM closes the handles of a call when it returns, so the server keeps duplicates. */
 static HANDLE duplicate(HANDLE handle) {
     HANDLE own = NULL, process = GetCurrentProcess();
     DuplicateHandle(process, handle, process, &own, 0, FALSE, DUPLICATE_SAME_ACCESS);
@@ -132,7 +132,7 @@ int main(void) {
     if (FAILED(CoRegisterClassObject(&CLSID_SparkleFinisher, (IUnknown *)&factory,
                                      CLSCTX_LOCAL_SERVER, REGCLS_MULTIPLEUSE, &cookie)))
         return 2;
-    /* Until nobody has come, or come back, for a while. */
+    /* Exits after 5 seconds without objects and work. */
     while (WaitForSingleObject(changed, 5000) == WAIT_OBJECT_0 || busy > 0) {
     }
     CoRevokeClassObject(cookie);

@@ -1,5 +1,5 @@
-// Calls the values sample's server through its proxy DLL, with the header that another compiler made of
-// `values.idl`. Every [out] stands between guard bytes: what a proxy writes beside it is found.
+// Calls the values sample's server through its proxy DLL, with the header that `widl` generates from
+// `values.idl`. Guard bytes around every [out] parameter detect writes of a proxy outside of it.
 #include <stdio.h>
 #include <string.h>
 #include <windows.h>
@@ -17,9 +17,9 @@ static void check(bool holds, const char *what) {
     printf("client in C++: FAILED: %s\n", what);
 }
 
-// A variable for an [out], with bytes around it that nobody may touch.
+// A variable for an [out] parameter, between guard bytes that must not change.
 template <typename T> struct Guarded {
-    // The value is not aligned further than its own type: nothing is between it and the guards.
+    // Packed, so that there is no padding between the value and the guards.
 #pragma pack(push, 1)
     struct { unsigned char before[16]; T value; unsigned char after[16]; } room;
 #pragma pack(pop)
