@@ -1,8 +1,9 @@
-//! Several frames that were received with one system call, until each is acted on.
+//! Frames that were received with one system call, until each is processed.
 //!
-//! To receive alone costs least where one frame comes at a time; where several wait, one system call
-//! for all of them saves what each costs beside its own bytes. A thread keeps the buffers for that
-//! once it has needed them, so that they are as many as threads that receive, and not as clients.
+//! A single receive is the cheapest if frames arrive one at a time. If several frames wait, one
+//! system call for all of them saves the fixed costs of the others. A thread allocates these
+//! buffers when it first needs them and keeps them. Their number is therefore bounded by the number
+//! of receiving threads and not by the number of clients.
 
 use std::cell::Cell;
 use std::io;
@@ -15,31 +16,31 @@ use crate::buffer::FrameBuffer;
 use crate::peer_socket::PeerSocket;
 use crate::sync::receive_within;
 
-/// Frames in the order in which they came; what is left of them is refused when this is dropped.
+/// Frames in the order of arrival. Dropping a batch refuses the remaining frames' handles.
 #[derive(Debug)]
 pub(crate) struct Batch(Option<Box<Frames>>);
 
 #[derive(Debug, Default)]
 struct Frames {
     slots: Vec<Slot<FrameBuffer, Arrived>>,
-    /// Those from here …
+    /// Index of the first frame that wasn't taken yet.
     next: usize,
-    /// … to here have come and weren't taken yet.
+    /// Index after the last received frame.
     end: usize,
 }
 
 impl Batch {
-    /// As many as can come at once.
+    /// Maximum number of frames in a batch.
     pub(crate) const MAX: usize = MESSAGES_AT_ONCE_MAX;
 
-    /// One without frames.
+    /// Returns a batch without frames.
     pub(crate) fn take() -> Self {
         Self(KEPT.try_with(Cell::take).ok().flatten())
     }
 
-    /// Receives the frames that are there, as many as `count`; waits for the first one no longer
-    /// than `patience`, where there is any. To be called when there are none left; returns the bytes
-    /// of the last one.
+    /// Receives the waiting frames, up to `count`. Waits up to `patience` for the first one, if a
+    /// time is given. Must only be called when no frame is left. Returns the size of the last
+    /// frame.
     pub(crate) fn receive(
         &mut self,
         socket: &PeerSocket,
@@ -61,18 +62,18 @@ impl Batch {
         Ok(&last.bytes[..last.received.len])
     }
 
-    /// How many are left.
+    /// Returns the number of remaining frames.
     pub(crate) fn len(&self) -> usize {
         self.0.as_ref().map_or(0, |frames| frames.end - frames.next)
     }
 
-    /// The handles of each of those that are left.
+    /// Returns the handles of each remaining frame.
     pub(crate) fn handles(&mut self) -> impl Iterator<Item = &mut Arrived> {
         let Frames { slots, next, end } = self.frames();
         slots[*next..*end].iter_mut().map(|slot| &mut slot.handles)
     }
 
-    /// Takes the next one: its bytes for a buffer, and its handles.
+    /// Takes the next frame: swaps its bytes into a buffer, and returns its handles.
     pub(crate) fn next(
         &mut self,
         bytes: &mut FrameBuffer,

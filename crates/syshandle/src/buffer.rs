@@ -1,4 +1,4 @@
-//! Buffers for frames, kept by each thread from call to call.
+//! Buffers for frames, which each thread keeps between calls.
 
 use std::cell::Cell;
 use std::ops::{Deref, DerefMut};
@@ -6,20 +6,20 @@ use std::thread::LocalKey;
 
 use syshandle_wire::Header;
 
-/// A buffer of [`Header::FRAME_MAX`] bytes; goes back to its thread when dropped.
+/// A buffer of [`Header::FRAME_MAX`] bytes. Dropping it returns it to the current thread.
 pub(crate) struct FrameBuffer(Option<Box<Frame>>);
 
 type Frame = [u8; Header::FRAME_MAX];
 
 impl FrameBuffer {
-    /// A buffer with whatever bytes are in it.
+    /// Takes a buffer with arbitrary contents.
     #[inline]
     pub(crate) fn take() -> Self {
         Self(take(&FRAMES).or_else(fresh))
     }
 }
 
-/// Made where it is to be: the stack of a thread may be smaller than one thinks.
+/// Allocates on the heap directly, because a thread's stack may be too small for a temporary copy.
 #[cold]
 fn fresh() -> Option<Box<Frame>> {
     vec![0; Header::FRAME_MAX].try_into().ok()
@@ -56,13 +56,13 @@ impl Drop for FrameBuffer {
     }
 }
 
-/// An empty vector with room from calls before.
+/// Takes an empty vector with the capacity of earlier calls.
 #[inline]
 pub(crate) fn take_bytes() -> Vec<u8> {
     take(&BYTES).unwrap_or_default()
 }
 
-/// Keeps the room of a vector for the next call of this thread.
+/// Keeps the capacity of a vector for the next call of this thread.
 #[inline]
 pub(crate) fn give_bytes(mut bytes: Vec<u8>) {
     if (1..=KEPT_BYTES_MAX).contains(&bytes.capacity()) {
@@ -71,12 +71,12 @@ pub(crate) fn give_bytes(mut bytes: Vec<u8>) {
     }
 }
 
-/// What a thread keeps: one for a call, and one for a call within a call. More are rare.
+/// The buffers of a thread: one for a call, and one for a nested call. More are rare.
 type Kept<T> = [Cell<Option<T>>; 2];
 
 #[inline]
 fn take<T>(kept: &'static LocalKey<Kept<T>>) -> Option<T> {
-    // When the thread is ending nothing is kept any more.
+    // An ending thread keeps no buffers.
     kept.try_with(|[first, second]| first.take().or_else(|| second.take())).ok()?
 }
 
@@ -94,6 +94,6 @@ thread_local! {
     static BYTES: Kept<Vec<u8>> = const { [const { Cell::new(None) }; 2] };
 }
 
-/// Fresh memory has to be zeroed page by page, which costs more than a copy; but a thread that made
-/// one very large call needn't hold on to its memory.
+/// Maximum capacity of a kept vector. The kernel zeroes new memory page by page, which costs more
+/// than a copy. But a thread should not keep the memory of a single very large call.
 const KEPT_BYTES_MAX: usize = 2 * 1024 * 1024;

@@ -1,4 +1,4 @@
-//! Interfaces, classes and objects, as types.
+//! Types of interfaces, classes and objects.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -10,12 +10,12 @@ use crate::in_process::client_of;
 use crate::server::Incoming;
 use crate::{Client, Error, ErrorKind, Result};
 
-/// An interface: implemented for `dyn Trait` by [`interface`](crate::interface).
+/// An interface. [`interface`](crate::interface) implements this trait for `dyn Trait`.
 pub trait Interface: Send + Sync + 'static {
     /// The type of its client.
     type Client: Proxy<Interface = Self>;
 
-    /// What it is, for tools to read.
+    /// The description of the interface, for tools.
     const DESCRIPTION: &'static describe::Interface;
 
     /// Runs the method of a call.
@@ -23,47 +23,48 @@ pub trait Interface: Send + Sync + 'static {
     fn dispatch(&self, call: Incoming<'_>);
 }
 
-/// That `T` implements the interface `Self`: follows from its implementing the trait.
+/// Implemented if `T` implements the interface `Self`.
 pub trait Implements<T>: Interface {
-    /// The object as one of this interface.
+    /// Converts the object to one of this interface.
     fn object(implementation: Arc<T>) -> Arc<Self>;
 }
 
 /// The client of an interface, as generated from its trait.
 pub trait Proxy: Sized {
-    /// The interface.
+    /// The interface of this client.
     type Interface: Interface<Client = Self> + ?Sized;
 
     /// Wraps a reference to an object that is known to have the interface.
     #[doc(hidden)]
     fn from_client(client: Client) -> Self;
 
-    /// The reference itself.
+    /// Returns the untyped reference.
     fn as_client(&self) -> &Client;
 }
 
-/// A class: what a server offers and a client activates. Made by [`class!`](crate::class).
+/// A class, which a server offers and a client activates. Created by [`class!`](crate::class).
 pub struct Class<C>(PhantomData<fn() -> C>);
 
 impl<C: ClassInfo> Class<C> {
-    /// The class.
+    /// Returns the class.
     #[doc(hidden)]
     pub const fn new() -> Self {
         Self(PhantomData)
     }
 
-    /// Its identifier.
+    /// Returns the CLSID of the class.
     pub const fn clsid(self) -> Guid {
         C::CLSID
     }
 
-    /// Its name.
+    /// Returns the name of the class.
     pub const fn name(self) -> &'static str {
         C::NAME
     }
 
-    /// A client of an object of this class in this process, by one of its interfaces; `cast` reaches
-    /// the others. For tests, and to pass an object of one's own to a server.
+    /// Creates an object of this class in this process, and returns a client of one of its
+    /// interfaces. `cast` gives access to the other interfaces. This function is meant for tests,
+    /// and for passing own objects to a server.
     ///
     /// ```
     /// # use syshandle::{Error, ErrorKind, Result, class, interface};
@@ -90,7 +91,7 @@ impl<C: ClassInfo> Class<C> {
     ///
     /// # Errors
     /// [`ErrorKind::NoSuchInterface`](crate::ErrorKind::NoSuchInterface) if the class does not have
-    /// the interface of `P`; no descriptor, or no thread, left.
+    /// the interface of `P`; an error of the system if no descriptor or thread is available.
     pub fn in_process<P: Proxy, T>(self, implementation: T) -> Result<P>
     where
         C: Serves<T>,
@@ -98,7 +99,7 @@ impl<C: ClassInfo> Class<C> {
         client_of(&C::object(implementation))
     }
 
-    /// Its interfaces.
+    /// Returns the interfaces of the class.
     pub const fn interfaces(self) -> &'static [&'static describe::Interface] {
         C::INTERFACES
     }
@@ -118,23 +119,22 @@ impl<C: ClassInfo> std::fmt::Debug for Class<C> {
     }
 }
 
-/// What is known of a class from its type.
+/// The constants of a class.
 pub trait ClassInfo: 'static {
-    /// Its identifier.
+    /// CLSID of the class.
     const CLSID: Guid;
-    /// Its name.
+    /// Name of the class.
     const NAME: &'static str;
-    /// Its interfaces.
+    /// Interfaces of the class.
     const INTERFACES: &'static [&'static describe::Interface];
-    /// What `syshandle register` finds in the program of a server.
+    /// The mark by which `syshandle register` finds the class in a server's program.
     #[doc(hidden)]
     const MARK: &'static [u8];
 }
 
-/// That a `T` can be an object of the class `Self`: follows from its implementing the traits of
-/// the class's interfaces.
+/// Implemented if `T` implements the traits of all interfaces of the class `Self`.
 pub trait Serves<T>: ClassInfo {
-    /// The object.
+    /// Creates the object.
     fn object(implementation: T) -> Object;
 }
 
@@ -143,19 +143,19 @@ pub trait Serves<T>: ClassInfo {
 pub struct Object(Vec<Arc<dyn AnyInterface>>);
 
 impl Object {
-    /// An object without interfaces yet.
+    /// Creates an object without interfaces.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The same object with one interface more.
+    /// Adds an interface to the object.
     #[must_use]
     pub fn with<I: Implements<T> + ?Sized, T>(mut self, implementation: &Arc<T>) -> Self {
         self.0.push(Arc::new(Has(Guarded::new(I::object(implementation.clone())))));
         self
     }
 
-    /// One of its interfaces.
+    /// Returns one of the object's interfaces.
     pub(crate) fn interface(&self, iid: Guid) -> Option<Arc<dyn AnyInterface>> {
         self.0.iter().find(|interface| interface.description().iid == iid).cloned()
     }
@@ -169,12 +169,12 @@ impl Object {
         }
     }
 
-    /// Its interfaces, in order.
+    /// Returns the descriptions of the object's interfaces, in order.
     pub(crate) fn descriptions(&self) -> impl Iterator<Item = &'static describe::Interface> {
         self.0.iter().map(|interface| interface.description())
     }
 
-    /// What a greeting to a client of this object says.
+    /// Returns the offers in a greeting to a client of this object.
     #[cfg_attr(windows, expect(dead_code, reason = "COM has no greeting"))]
     pub(crate) fn offers(&self) -> Vec<Offer> {
         let offer = |iid| Offer { clsid: Guid::NIL, iid };
@@ -188,7 +188,7 @@ impl std::fmt::Debug for Object {
     }
 }
 
-/// Returns the error of an object that has the interfaces `has`, and not the one that is wanted.
+/// Returns the error of an object that has the interfaces `has`, but not the wanted one.
 pub(crate) fn no_interface(
     wanted: &describe::Interface,
     has: impl Iterator<Item = &'static describe::Interface>,
@@ -202,14 +202,14 @@ pub(crate) fn no_interface(
     Error::new(ErrorKind::NoSuchInterface, text)
 }
 
-/// An interface of some object.
+/// An interface of an object, independent of its type.
 pub(crate) trait AnyInterface: Send + Sync {
     fn description(&self) -> &'static describe::Interface;
 
     fn dispatch(&self, call: Incoming<'_>);
 }
 
-/// The object is the user's, and so is its destructor.
+/// An object of the user, whose destructor is foreign code too.
 struct Has<I: ?Sized>(Guarded<Arc<I>>);
 
 impl<I: Interface + ?Sized> AnyInterface for Has<I> {

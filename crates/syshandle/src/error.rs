@@ -1,4 +1,4 @@
-//! What can go wrong with a call, and whether it ran all the same.
+//! Errors of calls, activations and servers, and whether the call may have run.
 
 use std::error::Error as StdError;
 use std::{fmt, io};
@@ -10,17 +10,17 @@ use syshandle_wire::{
 
 pub use syshandle_wire::Ran;
 
-/// The result of a call that can only fail as every call can.
+/// The result of a call without an error type of its own.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a call, an activation or a server failed.
+/// The error of a call, an activation or a server.
 ///
-/// [`Error::kind`] is for programs, the text for people: it names the cause, and `{:#}` adds what
-/// caused that, and so on.
+/// Programs use [`Error::kind`]. The text is for people: it describes the failure, and `{:#}`
+/// appends the chain of causes.
 ///
-/// Every text of an error and of its causes is [`Printable`], whoever wrote it: it is one line, has
-/// no control characters, and has at most 4096 bytes. Only the lines of a server's log, which `{:#}`
-/// and `{:?}` may quote, are lines of their own; each of them starts with `    | `.
+/// All texts of an error and its causes are [`Printable`], independent of their origin: a single
+/// line without control characters, of at most 4096 bytes. The only exception are lines of a
+/// server's log, which `{:#}` and `{:?}` may quote. Each of these starts a new line with `    | `.
 pub struct Error(Box<Inner>);
 
 struct Inner {
@@ -30,74 +30,74 @@ struct Inner {
     wrong_handle: Option<WrongHandle>,
     source: Option<Box<dyn StdError + Send + Sync>>,
     io: Option<IoCause>,
-    /// The program has chosen the kind for its caller: it crosses the wire.
+    /// The program has chosen the kind for its caller, so the kind is sent to the client.
     is_chosen: bool,
-    /// It is about a call, which ran or did not.
+    /// The error concerns a call, which ran or did not.
     is_of_call: bool,
-    /// The end of the log of the server that failed.
+    /// The last log lines of the failed server.
     log: Vec<String>,
 }
 
-/// What kind of failure it is, for programs that act on it.
+/// The kind of an error, for programs that handle it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// No program is registered for the class.
     NotRegistered,
-    /// A registration exists, but isn't one.
+    /// The class's registration is not valid.
     BadRegistration,
-    /// Somebody else could change a folder or file that activation relies on.
+    /// Another user could change a folder or file that activation relies on.
     Insecure,
-    /// There is no folder for sockets: `XDG_RUNTIME_DIR` isn't set, or isn't there.
+    /// The folder for sockets is missing: `XDG_RUNTIME_DIR` isn't set, or doesn't exist.
     NoRuntimeDirectory,
-    /// The server's program couldn't be started, or ended before it greeted.
+    /// The server's program couldn't be started, or ended before its greeting.
     StartFailed,
-    /// The client is confined, and so can't start a server.
+    /// The client is confined and therefore can't start a server.
     ActivationDenied,
-    /// Another server serves there already.
+    /// Another server already serves at this place.
     AlreadyRunning,
-    /// The server is not for this client.
+    /// The server does not allow this client.
     NotAllowed,
     /// The server doesn't serve the class.
     NoSuchClass,
     /// The object doesn't have the interface.
     NoSuchInterface,
-    /// The interface, as the server knows it, doesn't have the method.
+    /// The interface, in the server's version, doesn't have the method.
     NoSuchMethod,
-    /// A handle is not of the kind, or has not the rights, that the interface declares.
+    /// A handle has another kind, or fewer rights, than the interface declares.
     WrongHandle,
-    /// The kernel couldn't be asked what a handle is: there is no silent pass.
+    /// The query to the kernel about a handle failed. Such a handle is never accepted.
     Unproven,
-    /// Arguments or a result are not what the interface says.
+    /// Arguments or a result don't match the interface.
     Malformed,
-    /// Handles were lost, since their receiver had no descriptors left.
+    /// Handles were lost because the receiver had no free descriptors.
     HandlesLost,
-    /// A value is larger, or has more handles, than one call may have.
+    /// A value exceeds the limit of bytes or handles of one call.
     TooLarge,
-    /// A limit of the server is reached for now.
+    /// A limit of the server is reached. A later call may succeed.
     Busy,
-    /// The time was over.
+    /// The deadline passed.
     TimedOut,
     /// The caller cancelled the call.
     Cancelled,
-    /// The server ended, in order or not.
+    /// The connection ended, orderly or not.
     Disconnected,
-    /// The client, or the server's object, belongs to the process that this one was forked from.
+    /// The client or object belongs to the parent from which this process was forked.
     OtherProcess,
-    /// The peer broke the rules of the wire.
+    /// The peer violated the protocol.
     Violation,
     /// The method panicked.
     Panicked,
-    /// The method said no, with an error that its interface has no type for.
+    /// The method failed with an error for which its interface has no type.
     Failed,
-    /// The server's program has ended the connection: [`Context::fail`](crate::Context::fail).
+    /// The server's program ended the connection with [`Context::fail`](crate::Context::fail).
     Aborted,
-    /// The system said no.
+    /// A system call failed.
     System,
 }
 
 impl ErrorKind {
-    /// The kinds by their numbers on the wire: a new one comes at the end.
+    /// The kinds by their numbers on the wire. New kinds are appended.
     const ALL: [Self; 26] = [
         Self::Failed,
         Self::NotRegistered,
@@ -131,32 +131,33 @@ impl ErrorKind {
         Self::ALL.iter().position(|kind| *kind == self).unwrap_or_default() as u8
     }
 
-    /// The kind of this number. A kind that only a newer peer knows is a failure, to us.
+    /// Returns the kind with this number. A kind that only a newer peer knows becomes `Failed`.
     fn of_number(number: u8) -> Self {
         Self::ALL.get(usize::from(number)).copied().unwrap_or(Self::Failed)
     }
 }
 
 impl Error {
-    /// An error of a method: what `Result<T>` in an interface takes, as a text for the caller.
+    /// Creates an error of a method whose interface uses `Result<T>`, with a text for the caller.
     pub fn failed(text: impl Into<String>) -> Self {
         Self::failed_as(ErrorKind::Failed, text)
     }
 
-    /// An error of a method that may have done something, as an error of this kind for the caller.
+    /// Creates an error of a method that may have had effects. The caller gets an error of this
+    /// kind.
     ///
-    /// An error that a method only passes on with `?` is of the kind [`ErrorKind::Failed`] for the
-    /// caller, whatever it was to the method: the kinds are about the caller's own call.
+    /// If a method only passes on an error with `?`, the caller gets the kind
+    /// [`ErrorKind::Failed`], because the other kinds describe the caller's own call.
     ///
-    /// An object that stands for another one in a test can make every kind of error in this way.
+    /// A test double can produce an error of any kind with this function.
     pub fn failed_as(kind: ErrorKind, text: impl Into<String>) -> Self {
         let mut error = Self::new(kind, text).maybe_ran();
         error.0.is_chosen = true;
         error
     }
 
-    /// An error of a method that refuses the call and has done nothing: the caller learns that the
-    /// call did not run, so it may try again.
+    /// Creates an error of a method that refuses the call and has had no effects. The caller learns
+    /// that the call did not run, so it may retry.
     ///
     /// ```
     /// use syshandle::{Error, ErrorKind, Ran};
@@ -170,7 +171,7 @@ impl Error {
         Self::failed_as(kind, text).did_not_run()
     }
 
-    /// An error of something that did not run.
+    /// Creates an error of an operation that did not run.
     pub(crate) fn new(kind: ErrorKind, text: impl Into<String>) -> Self {
         Self(Box::new(Inner {
             kind,
@@ -185,8 +186,8 @@ impl Error {
         }))
     }
 
-    /// The same, with its cause. Where the system had no room for something, that is what it is, and
-    /// not a fault of what was to be read or started.
+    /// Adds the cause. If the cause is a lack of system resources, a kind in `BLAMES` becomes
+    /// [`ErrorKind::System`], because the file or program concerned is not at fault.
     pub(crate) fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         let source = source.into();
         if BLAMES.contains(&self.0.kind) && source.downcast_ref().is_some_and(is_lack) {
@@ -199,39 +200,39 @@ impl Error {
         self
     }
 
-    /// Adds the end of a server's log, which `{:#}` and `{:?}` quote.
+    /// Adds the last lines of a server's log, which `{:#}` and `{:?}` quote.
     #[cfg(not(windows))]
     pub(crate) fn with_log<'a>(mut self, lines: impl Iterator<Item = &'a str>) -> Self {
         self.0.log = lines.map(|line| Printable(line).to_string()).collect();
         self
     }
 
-    /// The same, of something that may have run.
+    /// Marks the operation as one that may have run.
     pub(crate) fn maybe_ran(mut self) -> Self {
         self.0.ran = Ran::Maybe;
         self
     }
 
-    /// Marks the error as one of a wait, which is no call.
+    /// Marks the error as an error of a wait, which is not a call.
     #[cfg(not(windows))]
     pub(crate) fn of_no_call(mut self) -> Self {
         self.0.is_of_call = false;
         self.maybe_ran()
     }
 
-    /// The same, of something that did not run for certain.
+    /// Marks the operation as one that certainly did not run.
     pub(crate) fn did_not_run(mut self) -> Self {
         self.0.ran = Ran::No;
         self
     }
 
-    /// The same, with the place where it happened before the text.
+    /// Puts the place of the error before the text.
     pub(crate) fn at(mut self, place: &str) -> Self {
         self.0.text = Printable(format!("{place}: {}", self.0.text)).into_text();
         self
     }
 
-    /// The same of another call, but for its cause.
+    /// Copies the error for another call, without its cause.
     #[cfg(not(windows))]
     pub(crate) fn of_another_call(&self) -> Self {
         let Inner { kind, ran, ref text, wrong_handle, io, is_chosen, is_of_call, ref log, .. } =
@@ -241,27 +242,28 @@ impl Error {
         Self(Box::new(inner))
     }
 
-    /// What kind of failure it is.
+    /// Returns the kind of the error.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// Whether the call ran: one that did not run can be tried again.
+    /// Returns whether the call may have run. A call that did not run can be retried.
     pub fn ran(&self) -> Ran {
         self.0.ran
     }
 
-    /// The kind of the `std::io::Error` that this error was made of, here or in the method.
+    /// Returns the kind of the `std::io::Error` that this error was created from, here or in the
+    /// method.
     pub fn io_kind(&self) -> Option<io::ErrorKind> {
         self.0.io.map(IoCause::kind)
     }
 
-    /// The number of the operating system's error that this error was made of, here or in the method.
+    /// Returns the system error number that this error was created from, here or in the method.
     pub fn raw_os_error(&self) -> Option<i32> {
         self.0.io.and_then(IoCause::raw_os_error)
     }
 
-    /// What the caller of a method is told of the error that the method has returned.
+    /// Returns the fault that the caller of a method gets for this error.
     pub(crate) fn to_fault(&self) -> Fault {
         let (kind, ran) = match self.0.is_chosen {
             true => (self.0.kind, self.0.ran),
@@ -275,12 +277,12 @@ impl Error {
         })
     }
 
-    /// The facts of an error of the kind [`ErrorKind::WrongHandle`].
+    /// Returns the details of an error of the kind [`ErrorKind::WrongHandle`].
     pub fn wrong_handle(&self) -> Option<WrongHandle> {
         self.0.wrong_handle
     }
 
-    /// What a peer's runtime said.
+    /// Creates an error from a fault that the peer's runtime reported.
     pub(crate) fn from_fault(fault: &Fault) -> Self {
         let kind = match fault {
             Fault::NotAllowed { .. } => ErrorKind::NotAllowed,
@@ -314,14 +316,14 @@ impl Error {
     }
 }
 
-/// A handle that was not what the interface declares.
+/// The details of a handle that is not as the interface declares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WrongHandle {
-    /// Its place among all handles of the arguments, or of the result.
+    /// Index of the handle among all handles of the arguments, or of the result.
     pub slot: u16,
-    /// The part of the declaration that it failed: the kinds, or the rights.
+    /// The violated part of the declaration: the kinds, or the rights.
     pub expected: Wanted,
-    /// What the kernel said that it is.
+    /// The kind and rights that the kernel reported.
     pub received: Facts,
 }
 
@@ -343,7 +345,8 @@ impl fmt::Display for Error {
     }
 }
 
-/// The whole chain, a line each: what `fn main() -> syshandle::Result<()>` prints.
+/// Displays the whole chain, one error per line, as printed by
+/// `fn main() -> syshandle::Result<()>`.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({:?}", self.0.text, self.0.kind)?;
@@ -367,10 +370,10 @@ impl fmt::Debug for Error {
 /// Precedes the quoted lines of a log.
 pub(crate) const LOG_FOLLOWS: &str = ": its log ends:";
 
-/// Starts each quoted line of a log, so that none can be taken for a line of another program's.
+/// Starts each quoted line of a log, so that it can't be mistaken for other output.
 pub(crate) const LOG_LINE: &str = "\n    | ";
 
-/// The text of a cause that is not [`Printable`] by itself.
+/// The text of a cause that would not be [`Printable`] unchanged.
 #[derive(Debug)]
 struct Cause {
     text: String,
@@ -378,7 +381,8 @@ struct Cause {
 }
 
 impl Cause {
-    /// Returns the error as it is if all texts of its chain are printable, else a copy of these texts.
+    /// Returns the error unchanged if all texts of its chain are printable, or else a copy with
+    /// escaped texts.
     fn printable(error: Box<dyn StdError + Send + Sync>) -> Box<dyn StdError + Send + Sync> {
         let mut next: Option<&dyn StdError> = Some(&*error);
         while let Some(cause) = next {
@@ -414,7 +418,7 @@ impl StdError for Error {
     }
 }
 
-/// An error of the system, in a method or a program of the user's.
+/// Converts a system error in a method or program of the user.
 impl From<io::Error> for Error {
     fn from(error: io::Error) -> Self {
         let kind = match error.kind() {
@@ -428,7 +432,7 @@ impl From<io::Error> for Error {
     }
 }
 
-/// What caused an error whose own text is known.
+/// The cause of a system error whose own text is already in the [`Error`].
 #[derive(Debug)]
 struct CauseOf(io::Error);
 
@@ -476,19 +480,19 @@ impl From<OpenError> for Error {
     }
 }
 
-/// Why a method with an error type of its own failed.
+/// The error of a method with an error type of its own.
 ///
-/// The client's method returns it. The server's method returns it too if it may refuse a call: see
-/// [`interface`](crate::interface).
+/// The client's method returns this type. The server's method returns it too if it may refuse a
+/// call: see [`interface`](crate::interface).
 #[derive(Debug)]
 pub enum CallError<E> {
-    /// The method ran, and this is its error.
+    /// The method ran and returned this error.
     Method(E),
-    /// The call failed, as every call can.
+    /// The call failed.
     Call(Error),
 }
 
-/// Of a method that fails as a call fails: [`Error::refused`] makes an error that says it did not run.
+/// Converts a failure of the call. [`Error::refused`] creates an error for a call that did not run.
 impl<E> From<Error> for CallError<E> {
     fn from(error: Error) -> Self {
         Self::Call(error)
@@ -520,7 +524,8 @@ impl<E: StdError + 'static> StdError for CallError<E> {
     }
 }
 
-/// Whether the system, or this process's limits, had no room: for memory, descriptors, buffers, files.
+/// Returns whether the cause is a lack of resources of the system or process: memory, descriptors,
+/// buffers or files.
 fn is_lack(error: &io::Error) -> bool {
     const ENOMEM: i32 = 12;
     const ENFILE: i32 = 23;
@@ -531,7 +536,7 @@ fn is_lack(error: &io::Error) -> bool {
     matches!(raw_os_error(error), Some(ENOMEM | ENFILE | EMFILE | ENOSPC | ENOBUFS | EDQUOT))
 }
 
-/// What blames somebody.
+/// The kinds that name a culprit other than the system.
 const BLAMES: [ErrorKind; 5] = [
     ErrorKind::ActivationDenied,
     ErrorKind::BadRegistration,
@@ -547,7 +552,7 @@ mod tests {
     const EVIL: &str = "a\u{1b}[2J\n\u{202e}b";
     const SHOWN: &str = r"a\u{1b}[2J\n\u{202e}b";
 
-    /// An error of a user's, with a cause of its own.
+    /// A user-defined error with a cause.
     #[derive(Debug)]
     struct Foreign(Option<Box<Self>>);
 

@@ -12,13 +12,13 @@ use syshandle_wire::Limits;
 /// Runs foreign code.
 ///
 /// # Errors
-/// The text of its panic, cut to the length that a fault may carry.
+/// The panic message, cut to the maximum length of a text in a fault.
 #[inline(always)]
 pub(crate) fn guard<T>(run: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(run)).map_err(panic_text)
 }
 
-/// Takes the text out of a panic, and disposes of its payload, whose destructor is foreign code too.
+/// Extracts the message of a panic, and drops its payload, whose destructor is foreign code too.
 #[cold]
 fn panic_text(panic: Box<dyn Any + Send>) -> String {
     let text = match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
@@ -28,7 +28,7 @@ fn panic_text(panic: Box<dyn Any + Send>) -> String {
     };
     let text = text[..text.floor_char_boundary(Limits::TEXT_BYTES_MAX)].to_owned();
     if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
-        // Each payload could hold another one that panics: this one is leaked.
+        // Its payload could contain yet another payload that panics, so it is leaked.
         std::mem::forget(again);
     }
     text
@@ -54,7 +54,7 @@ impl<T> std::ops::Deref for Guarded<T> {
     fn deref(&self) -> &T {
         match &self.0 {
             Some(value) => value,
-            // `into_inner` and the destructor end the guard with its value.
+            // Only `into_inner` and the destructor remove the value, and both end the guard.
             None => unreachable!("a guard has its value until its end"),
         }
     }
@@ -82,7 +82,7 @@ impl<T> std::fmt::Debug for Guarded<T> {
 mod tests {
     use super::*;
 
-    /// Panics in its destructor so many times, each time with a payload of this type again.
+    /// A value whose destructor panics, with a payload of this type whose count is one lower.
     struct Layers(u32);
 
     impl Drop for Layers {

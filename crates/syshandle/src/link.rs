@@ -1,4 +1,5 @@
-//! What both sides of a connection share: frames over a socket, large bodies through memory.
+//! The transport of both sides of a connection: frames over a socket, large bodies through shared
+//! memory.
 
 use std::io::{self, IoSlice};
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -14,24 +15,24 @@ use crate::shared_memory::{Incoming, Outgoing};
 use crate::spin::here;
 use crate::sync::{receive_within, wait_until};
 
-/// A socket and the shared memory of each direction, made when first needed.
+/// A socket and the shared memory of each direction. The memory is created on first use.
 #[derive(Debug)]
 pub(crate) struct Link {
     pub(crate) socket: PeerSocket,
     outgoing: Outgoing,
     incoming: Incoming,
-    /// Where the sender of the last frame ran.
+    /// The core on which the sender of the last frame ran.
     peer: AtomicU8,
 }
 
-/// Why the bytes of a body can't be had.
+/// The reason why the bytes of a body are not available.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoBody {
-    /// The memory where they are was lost on the way.
+    /// The handle of the shared memory was lost in transit.
     Lost,
-    /// The client's share has no memory left for them: the name of the limit.
+    /// The memory exceeds the client's quota: the name of the limit.
     PastLimit(&'static str),
-    /// The peer broke the rules.
+    /// The peer violated the protocol.
     Violation(Violation),
 }
 
@@ -41,10 +42,10 @@ impl Link {
         Self { socket, outgoing, incoming, peer: AtomicU8::new(0) }
     }
 
-    /// Sends a frame, and before it what its body needs; doesn't wait.
+    /// Sends a frame, after copying a large body to shared memory. Doesn't wait.
     ///
     /// # Errors
-    /// `WouldBlock`, and then nothing of this frame was sent.
+    /// `WouldBlock` if no part of the frame was sent.
     pub(crate) fn send(
         &self,
         header: &Header,
@@ -61,7 +62,7 @@ impl Link {
             let head_len = header.write(&mut head);
             self.socket.send(&[IoSlice::new(&head[..head_len])], &[memory])
         })?;
-        // Straight to where the peer reads it.
+        // Copies directly to the memory that the peer reads.
         let mut place = offset as usize;
         let written = body.write(|part| {
             let written = outgoing.write(place, part);
@@ -74,7 +75,7 @@ impl Link {
         self.send_inline(header, &[], handles)
     }
 
-    /// Sends a frame whose body goes in it, or has gone.
+    /// Sends a frame whose body is in the frame, or already in shared memory.
     fn send_inline(
         &self,
         header: &Header,
@@ -85,7 +86,8 @@ impl Link {
         let Some(head) = piece.first_chunk_mut() else { unreachable!() };
         let head_len = header.write(head);
         here().write(head);
-        // Few bytes go in one piece, which costs the kernel less than a list.
+        // A small body is copied next to the header, because one piece costs the kernel less than a
+        // list.
         let (head, room) = piece.split_at_mut(head_len);
         match room.get_mut(..body.len()) {
             Some(place) => {
@@ -96,12 +98,12 @@ impl Link {
         }
     }
 
-    /// A frame has come that said where the peer is.
+    /// Records the core of the peer from a received frame.
     pub(crate) fn set_peer(&self, frame: &[u8]) {
         self.peer.store(Whereabouts::of_sender(frame).as_byte(), Ordering::Relaxed);
     }
 
-    /// Where the peer ran when it sent the frame that came last: mostly where it still does.
+    /// Returns the core on which the peer sent its last frame. Usually the peer still runs there.
     pub(crate) fn peer(&self) -> Whereabouts {
         Whereabouts::from_byte(self.peer.load(Ordering::Relaxed))
     }
@@ -111,8 +113,8 @@ impl Link {
         self.send_inline(header, &[], &[])
     }
 
-    /// Sends the last frame of this side, also to a peer that doesn't read now and has left no room in
-    /// the socket: then makes more.
+    /// Sends the last frame of this side. If the peer isn't reading and the socket is full, first
+    /// enlarges the send buffer.
     pub(crate) fn send_last(&self, header: &Header, body: &[u8]) -> io::Result<()> {
         match self.send_inline(header, body, &[]) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -123,7 +125,8 @@ impl Link {
         }
     }
 
-    /// Sends a frame, waiting until `deadline` for room. Nothing is received meanwhile.
+    /// Sends a frame and waits until `deadline` for space in the socket. Receives nothing during
+    /// the wait.
     pub(crate) fn send_by(
         &self,
         header: &Header,
@@ -142,18 +145,18 @@ impl Link {
         }
     }
 
-    /// Makes the memory that this side writes, for a body of so many bytes, unless it is there;
-    /// returns its size.
+    /// Creates the memory that this side writes for a body of `len` bytes, unless the memory
+    /// exists. Returns its size.
     pub(crate) fn prepare_outgoing(&self, len: usize) -> io::Result<usize> {
         self.outgoing.prepare(len, self.socket.peer_share())
     }
 
-    /// The memory that this side writes.
+    /// Returns the memory that this side writes.
     pub(crate) fn outgoing(&self) -> &Outgoing {
         &self.outgoing
     }
 
-    /// Receives a frame into `buffer`; waits for it no longer than `patience`, where there is any.
+    /// Receives a frame into `buffer`. Waits up to `patience`, if a time is given.
     #[inline]
     pub(crate) fn receive(
         &self,
@@ -170,8 +173,8 @@ impl Link {
         Ok(received)
     }
 
-    /// Receives all frames that are there, as many as `count`; waits for the first one no longer than
-    /// `patience`, where there is any.
+    /// Receives the waiting frames, up to `count`. Waits up to `patience` for the first one, if a
+    /// time is given.
     pub(crate) fn receive_several(
         &self,
         batch: &mut Batch,
@@ -182,10 +185,10 @@ impl Link {
         Ok(())
     }
 
-    /// Takes the memory that the peer writes, unless its handle was lost on the way.
+    /// Takes the memory that the peer writes, unless its handle was lost in transit.
     pub(crate) fn set_incoming(&self, handles: &mut Arrived) -> Result<(), Violation> {
         if self.incoming.reader().is_some() {
-            // Sent once more for two messages that came while it was lost.
+            // The peer sends the memory twice if two messages arrived while its handle was lost.
             return Ok(());
         }
         match self.incoming.set(handles.pop(), self.socket.peer_share()) {
@@ -197,15 +200,15 @@ impl Link {
         }
     }
 
-    /// Checks that the bytes of a body can be had: they are in the frame, or in the peer's memory.
-    /// When that was lost, the peer is told so.
+    /// Checks that the bytes of a body are available, in the frame or in the peer's memory. If the
+    /// handle of the memory was lost, tells the peer so.
     pub(crate) fn check_body(&self, body: Body) -> Result<(), NoBody> {
         let Body::Shared { offset, len } = body else { return Ok(()) };
         let Some(reader) = self.incoming.reader() else {
             if !self.incoming.is_lost() {
                 return Err(NoBody::Violation(Violation::BadArena));
             }
-            // Without room for it, the next message that is lost tells it.
+            // If the socket is full, the next message that needs the memory repeats this frame.
             let _ = self.send_header(&Header::new(FrameKind::Arena));
             return Err(NoBody::Lost);
         };
@@ -215,7 +218,7 @@ impl Link {
         self.incoming.count(offset as usize + len as usize).map_err(NoBody::PastLimit)
     }
 
-    /// The bytes of a body in the peer's memory, which was checked, and how many they are.
+    /// Returns the location of a checked body in the peer's memory, and its length.
     pub(crate) fn range(&self, body: Body) -> (Range<'_>, usize) {
         let (start, len) = match body {
             Body::Shared { offset, len } => (offset as usize, len as usize),
@@ -224,7 +227,7 @@ impl Link {
         (Range { reader: self.incoming.reader(), start }, len)
     }
 
-    /// A copy of those bytes; `None` where they aren't.
+    /// Returns a copy of those bytes, or `None` if they are not available.
     pub(crate) fn copy(&self, body: Body) -> Option<Vec<u8>> {
         let (range, len) = self.range(body);
         let mut copy = Vec::with_capacity(len);
@@ -232,7 +235,7 @@ impl Link {
     }
 }
 
-/// Appends a frame whose body goes in it and which is to be sent soon.
+/// Appends a frame with an inline body to the frames that will be sent together.
 pub(crate) fn append_frame(header: &Header, body: &[u8], out: &mut Vec<u8>) {
     let mut head = [0; Header::LEN_MAX];
     let head_len = header.write(&mut head);
@@ -241,7 +244,7 @@ pub(crate) fn append_frame(header: &Header, body: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(body);
 }
 
-/// Bytes in the peer's memory.
+/// A range of the peer's memory.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Range<'l> {
     reader: Option<&'l SharedReader>,
@@ -258,6 +261,6 @@ impl Source for Range<'_> {
     }
 }
 
-/// A header and the bytes of most calls.
+/// Size of the header and body of most calls.
 const PIECE_MAX: usize = 128;
 const _: () = assert!(PIECE_MAX >= Header::LEN_MAX);

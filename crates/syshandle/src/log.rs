@@ -1,11 +1,12 @@
-//! Log messages and spans, for the subscriber of the user's program.
+//! Log messages and spans for the subscriber of the user's program.
 //!
-//! A subscriber is foreign code: one that writes to a full disk or to a closed pipe may panic. So
-//! every message goes through [`guard`](crate::guard::guard). Without a subscriber that wants its
-//! level, a message costs one comparison.
+//! A subscriber is foreign code and may panic, for example when it writes to a full disk or a
+//! closed pipe. So every message passes through [`guard`](crate::guard::guard). If no subscriber
+//! enables its level, a message costs one comparison.
 //!
-//! A peer can cause warnings and errors at any rate. So of each cause, which is a place in the source,
-//! a few are logged in each second. The first one of a later second says how many were not.
+//! A peer can cause warnings and errors at any rate. So a limited number of messages per second is
+//! logged for each cause, which is a place in the source. The first message of a later second
+//! reports how many were suppressed.
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,22 +14,22 @@ use std::time::Instant;
 
 use crate::guard::guard;
 
-/// The messages of one cause in one second.
+/// Counts the messages of one cause in one second.
 pub(crate) struct RateLimit {
-    /// The second in the upper half, and the number of messages in it in the lower half.
+    /// The second in the upper half, and the number of its messages in the lower half.
     counted: AtomicU64,
 }
 
 impl RateLimit {
-    /// Messages of one cause in one second that are logged.
+    /// Maximum number of logged messages of one cause per second.
     pub(crate) const PER_SECOND: u32 = 10;
 
     pub(crate) const fn new() -> Self {
         Self { counted: AtomicU64::new(0) }
     }
 
-    /// Counts a message now. Returns `None` if it is not to be logged, else how many were not logged
-    /// in the last second that had any.
+    /// Counts a message. Returns `None` if it must be suppressed. Otherwise returns the number of
+    /// messages that were suppressed in the last second with messages, or 0 if that was reported.
     pub(crate) fn count(&self) -> Option<u32> {
         static START: LazyLock<Instant> = LazyLock::new(Instant::now);
         self.count_at(START.elapsed().as_secs())
@@ -42,7 +43,7 @@ impl RateLimit {
             let next = if is_new { 1 } else { count.saturating_add(1) };
             Some(second << 32 | u64::from(next))
         };
-        // It never fails.
+        // The update never fails.
         let _ = self.counted.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
         match is_new {
             true => Some(count.saturating_sub(Self::PER_SECOND)),
@@ -51,17 +52,17 @@ impl RateLimit {
     }
 }
 
-/// A span that the current thread is in until this is dropped.
+/// A span that the current thread has entered, until this value is dropped.
 pub(crate) struct EnteredSpan(Option<tracing::Span>);
 
 impl EnteredSpan {
-    /// No span: its level is not wanted.
+    /// No span, because its level is not enabled.
     pub(crate) const NONE: Self = Self(None);
 
-    /// Enters the span that `make` makes, unless the subscriber panics.
+    /// Creates a span and enters it, unless the subscriber panics.
     #[cold]
     pub(crate) fn enter(make: impl FnOnce() -> tracing::Span) -> Self {
-        // A panic is not logged: the subscriber is what panicked.
+        // A panic is not logged, because the subscriber caused it.
         let span = guard(make).ok();
         if let Some(span) = &span {
             let _ = guard(|| span.with_subscriber(|(id, subscriber)| subscriber.enter(id)));
@@ -89,7 +90,7 @@ fn exit(span: tracing::Span) {
 macro_rules! event {
     ($level:ident, $($argument:tt)*) => {
         if ::tracing::Level::$level <= ::tracing::level_filters::LevelFilter::current() {
-            // Its panic is not logged: the subscriber is what panicked.
+            // A panic is not logged, because the subscriber caused it.
             let _ = $crate::guard::guard(|| {
                 ::tracing::event!(::tracing::Level::$level, $($argument)*)
             });
@@ -97,7 +98,7 @@ macro_rules! event {
     };
 }
 
-/// Logs a message at a level, unless there were too many of this cause in this second.
+/// Logs a message at a level, unless the rate limit of this cause is reached.
 macro_rules! limited {
     ($level:ident, $($argument:tt)*) => {
         if ::tracing::Level::$level <= ::tracing::level_filters::LevelFilter::current() {

@@ -1,25 +1,25 @@
-//! The mark in a server's program file that says which classes it serves, so that it can be
-//! registered without being run; and that in a proxy DLL, of its interfaces.
+//! Marks in program files. The mark of a server's program says which classes it serves, so that it
+//! can be registered without being run. The marks of a proxy DLL name its interfaces.
 //!
-//! A mark is a fixed number of bytes: a start that no other bytes of a program are likely to
-//! have, the class, and a checksum over all of it.
+//! A mark has a fixed size. It consists of a start that is unlikely to occur elsewhere in a
+//! program, the class, and a checksum of the whole.
 
 use syshandle_wire::{Guid, describe, is_printable};
 
 use crate::ClassInfo;
 
-/// A class that a program serves, as its mark says; or an interface that a proxy DLL is for.
+/// The content of a mark: a class of a program, or an interface of a proxy DLL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Marked {
-    /// The class; that of the proxies.
+    /// CLSID of the class, or of the proxies.
     pub clsid: Guid,
-    /// Its name; that of the proxies' interface.
+    /// Name of the class, or of the proxies' interface.
     pub name: String,
-    /// The identifiers of its interfaces; of proxies one.
+    /// IIDs of the class's interfaces, or the IID of the proxies' interface.
     pub interfaces: Vec<Guid>,
 }
 
-/// The mark of a class.
+/// Returns the mark of a class.
 pub const fn mark<C: ClassInfo>() -> [u8; MARK_LEN] {
     let mut mark = [0; MARK_LEN];
     put(&mut mark, CLSID, &C::CLSID.to_bytes());
@@ -37,7 +37,7 @@ pub const fn mark<C: ClassInfo>() -> [u8; MARK_LEN] {
     complete(mark)
 }
 
-/// The marks of a proxy DLL, one for each of its interfaces.
+/// Returns the marks of a proxy DLL, one for each of its interfaces.
 pub const fn proxy_marks<const N: usize>(
     clsid: Guid,
     interfaces: [&describe::Interface; N],
@@ -52,7 +52,7 @@ pub const fn proxy_marks<const N: usize>(
         let name = interfaces[i].name.as_bytes();
         assert!(name.len() < NAME_MAX, "the name of an interface in a proxy DLL has 63 bytes");
         mark[NAME_LEN] = 1 + name.len() as u8;
-        // As it is called in COM.
+        // Interface names start with `I` in COM.
         put(&mut mark, NAME, b"I");
         put(&mut mark, NAME + 1, name);
         marks[i] = complete(mark);
@@ -61,12 +61,13 @@ pub const fn proxy_marks<const N: usize>(
     marks
 }
 
-/// The classes of all marks in the bytes of a program file, each once.
+/// Returns the classes of all marks in a program file, without duplicates.
 pub fn find(program: &[u8]) -> Vec<Marked> {
     find_all(program, false)
 }
 
-/// The interfaces that a DLL has proxies for, by the marks in its bytes, each once.
+/// Returns the interfaces for which a DLL has proxies, by the marks in its file, without
+/// duplicates.
 pub fn find_proxies(library: &[u8]) -> Vec<Marked> {
     find_all(library, true)
 }
@@ -85,7 +86,7 @@ fn find_all(bytes: &[u8], are_proxies: bool) -> Vec<Marked> {
     found
 }
 
-/// A mark with what all have: the start, and the checksum.
+/// Adds the parts that all marks have: the start and the checksum.
 const fn complete(mut mark: [u8; MARK_LEN]) -> [u8; MARK_LEN] {
     put(&mut mark, 0, &start());
     let sum = checksum(&mark);
@@ -101,7 +102,8 @@ fn read(mark: &[u8; MARK_LEN]) -> Option<Marked> {
         return None;
     }
     let name = std::str::from_utf8(&mark[NAME..NAME + name_len]).ok()?;
-    // The name is the identifier of a constant or an interface. Any program can contain a mark.
+    // A valid name is the identifier of a constant or an interface. Marks are not trusted, because
+    // any program can contain one.
     if !is_printable(name) || name.contains(char::is_whitespace) {
         return None;
     }
@@ -113,8 +115,8 @@ fn read(mark: &[u8; MARK_LEN]) -> Option<Marked> {
     })
 }
 
-/// What a mark starts with. It is put together only when the program runs, or is compiled: a tool
-/// that looks for marks must not carry the start of one in its own file.
+/// Returns the start of a mark. It is stored encoded, because a tool that searches for marks must
+/// not contain the start in its own file.
 const fn start() -> [u8; START_LEN] {
     let mut start = *b"\xaeS-'-6?0:2;~=2?--^_\xa0";
     let mut i = 0;
@@ -133,7 +135,7 @@ const fn put<const N: usize>(out: &mut [u8; N], at: usize, bytes: &[u8]) {
     }
 }
 
-/// FNV-1a over all before the sum.
+/// FNV-1a of all bytes before the checksum.
 const fn checksum(mark: &[u8; MARK_LEN]) -> u64 {
     let mut sum = 0xcbf2_9ce4_8422_2325_u64;
     let mut i = 0;
@@ -146,7 +148,7 @@ const fn checksum(mark: &[u8; MARK_LEN]) -> u64 {
 
 const START_LEN: usize = 20;
 const INTERFACES_MAX: usize = 8;
-/// In the place of the number of interfaces: it is a proxy DLL's.
+/// Replaces the number of interfaces in the mark of a proxy DLL.
 const IS_PROXY: u8 = 0x80;
 const NAME_MAX: usize = 64;
 const CLSID: usize = START_LEN;
@@ -155,7 +157,7 @@ const IIDS: usize = COUNT + 1;
 const NAME_LEN: usize = IIDS + 16 * INTERFACES_MAX;
 const NAME: usize = NAME_LEN + 1;
 const SUM: usize = NAME + NAME_MAX;
-/// The length of a mark.
+/// Size of a mark in bytes.
 pub const MARK_LEN: usize = SUM + 8;
 
 #[cfg(test)]

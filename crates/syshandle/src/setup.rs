@@ -1,4 +1,4 @@
-//! Errors of the system calls by which a server, or an object of this process, is set up.
+//! Errors of system calls during the setup of a server or of an object of this process.
 
 use std::io;
 
@@ -6,8 +6,8 @@ use syshandle_os::{remedy, without_call};
 
 use crate::{Error, ErrorKind};
 
-/// Returns a function that describes the failure of a system call: what can't be made, which call
-/// failed, and the remedy.
+/// Returns a function that creates the error of a failed system call. The error names the object that
+/// can't be made, the call, and the remedy.
 pub(crate) fn failed(
     call: &'static str,
     what: &'static str,

@@ -1,8 +1,8 @@
-//! The shared memory of a connection, through which large bodies go: one for each direction, made
-//! when it is first needed.
+//! The shared memory of a connection, which holds large bodies. There is one for each direction,
+//! created on first use.
 //!
-//! Pages are charged to both sides: written pages to the writer, and holes that are read to the
-//! reader. A server counts both kinds as memory that it holds for its client.
+//! Each page is counted for one side: a written page for the writer, and a hole that is read for
+//! the reader. A server counts both as memory of its client.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -19,16 +19,16 @@ use crate::sync::{Mutex, MutexGuard};
 #[derive(Debug, Default)]
 pub(crate) struct Outgoing {
     state: Mutex<OutgoingState>,
-    /// A body was written since the memory was last looked at to be freed.
+    /// Whether a body was written since the last check for unused memory.
     used: AtomicBool,
 }
 
 #[derive(Debug, Default)]
 struct OutgoingState {
     writer: Option<Arc<SharedWriter>>,
-    /// The peer has its handle.
+    /// Whether the handle was sent to the peer.
     sent: bool,
-    /// The part of the peer's share that the memory takes.
+    /// The part of the peer's quota that the memory takes.
     taken: Option<Taken>,
 }
 
@@ -36,18 +36,19 @@ struct OutgoingState {
 #[derive(Debug, Default)]
 pub(crate) struct Incoming {
     reader: OnceLock<SharedReader>,
-    /// Its handle was lost on the way, because this process had no descriptors left.
+    /// Whether the handle was lost because this process had no free descriptors.
     lost: AtomicBool,
-    /// The part of the peer's share that the memory takes.
+    /// The part of the peer's quota that the memory takes.
     taken: Mutex<Option<Taken>>,
 }
 
 impl Outgoing {
-    /// Makes the memory, for a body of `len` bytes, unless it is there; returns its size, which is
-    /// less than [`Limits::ARENA_BYTES`] if this process may not write files that large.
+    /// Creates the memory for a body of `len` bytes, unless it exists. Returns its size, which is
+    /// less than [`Limits::ARENA_BYTES`] if the file size limit of this process is lower.
     ///
     /// # Errors
-    /// `FileTooLarge` if the memory is too small; `QuotaExceeded`; and the errors of [`SharedWriter::new`].
+    /// `FileTooLarge` if the memory is too small; `QuotaExceeded`; the errors of
+    /// [`SharedWriter::new`].
     pub(crate) fn prepare(&self, len: usize, share: &Arc<Share>) -> io::Result<usize> {
         let mut state = self.state();
         let size = match &state.writer {
@@ -82,7 +83,7 @@ impl Outgoing {
         let Some(writer) = writer else { return Err(io::ErrorKind::NotFound.into()) };
         self.used.store(true, Ordering::Relaxed);
         if end > writer.allocated() {
-            // In larger pieces, so that not each body that is a little larger allocates.
+            // Rounded up, so that not every slightly larger body allocates.
             let end = end.next_multiple_of(ALLOCATE_MIN).min(writer.len());
             if let Some(taken) = taken {
                 taken.grow_memory(end).map_err(past_limit)?;
@@ -96,12 +97,12 @@ impl Outgoing {
         Ok(writer.clone())
     }
 
-    /// Whether a body was written since this was asked last.
+    /// Returns whether a body was written since the last call.
     pub(crate) fn was_used(&self) -> bool {
         self.used.swap(false, Ordering::Relaxed)
     }
 
-    /// Frees the memory from the offset `start` on, where no range is taken.
+    /// Frees the memory from the offset `start` on, which must hold no range.
     pub(crate) fn free_from(&self, start: usize) {
         let mut state = self.state();
         let OutgoingState { writer: Some(writer), taken, .. } = &mut *state else { return };
@@ -111,7 +112,8 @@ impl Outgoing {
         }
     }
 
-    /// The peer has lost the handle: it is sent once more when the memory is needed again.
+    /// Records that the peer did not receive the handle. It is sent again when the memory is next
+    /// needed.
     pub(crate) fn send_again(&self) {
         self.state().sent = false;
     }
@@ -122,20 +124,20 @@ impl Outgoing {
 }
 
 impl Incoming {
-    /// Takes the memory, if it is there.
+    /// Returns the memory, if it exists.
     pub(crate) fn reader(&self) -> Option<&SharedReader> {
         self.reader.get()
     }
 
-    /// Whether its handle was lost on the way.
+    /// Returns whether the handle was lost in transit.
     pub(crate) fn is_lost(&self) -> bool {
         self.lost.load(Ordering::SeqCst)
     }
 
-    /// Takes the memory's handle, which may have been lost on the way.
+    /// Takes the handle of the memory, which may have been lost in transit.
     ///
     /// # Errors
-    /// Returns the handle, which is not trusted: with a violation if it is no shared memory.
+    /// Returns the untrusted handle, and a violation if it is not shared memory.
     pub(crate) fn set(
         &self,
         handle: Option<OwnedHandle>,
@@ -159,7 +161,7 @@ impl Incoming {
             Err((handle, error)) if error.kind() == io::ErrorKind::InvalidData => {
                 Err((handle, Err(Violation::BadArena)))
             }
-            // A failure of this process's own.
+            // An error of this process and not of the peer.
             Err((handle, _)) => {
                 lost();
                 Err((handle, Ok(())))
@@ -167,10 +169,10 @@ impl Incoming {
         }
     }
 
-    /// Counts the memory up to the offset `end`, which is about to be read.
+    /// Counts the memory up to the offset `end`, before it is read.
     ///
     /// # Errors
-    /// The name of the limit.
+    /// The name of the exceeded limit.
     pub(crate) fn count(&self, end: usize) -> Result<(), &'static str> {
         match &mut *self.taken() {
             Some(taken) => taken.grow_memory(end),
@@ -183,10 +185,10 @@ impl Incoming {
     }
 }
 
-/// The error of memory that the client may not have.
+/// Returns the error of memory that exceeds the client's quota.
 fn past_limit(limit: &str) -> io::Error {
     io::Error::new(io::ErrorKind::QuotaExceeded, format!("the server is at its limit of {limit}"))
 }
 
-/// Pages are allocated in pieces of this size.
+/// Granularity of allocation.
 const ALLOCATE_MIN: usize = 64 * 1024;

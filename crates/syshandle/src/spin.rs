@@ -1,23 +1,24 @@
-//! Looking for a message for a moment before going to sleep.
+//! Polls for a message for a short time before the thread sleeps.
 //!
-//! To wake a core that idles costs tens of microseconds on a virtual machine, more than most calls.
-//! So whoever waits for a message from another core looks for it again and again, for up to
-//! [`LIMIT`], and only then sleeps. Between two looks it yields, to other threads of its program
-//! that may want the core; when one did, it sleeps.
+//! Waking an idle core costs tens of microseconds on a virtual machine, more than most calls take.
+//! So a thread that waits for a message from another core spins: it polls repeatedly, for up to
+//! [`LIMIT`], before it sleeps. Between two polls it yields to other threads of its program that
+//! may need the core. If other threads repeatedly use the core, it sleeps.
 //!
-//! Where both sides share a core that is in vain: nothing can come before the one who looks goes to
-//! sleep. To yield doesn't help there, because between sessions or control groups, such as a server
-//! and its clients are in, it doesn't give the core away (with the scheduler's autogroups: seen in
-//! a trace, eleven yields in a row with the other side ready to run). So each frame says where its
-//! sender ran ([`Whereabouts`]), and who shares that core sleeps at once.
+//! Spinning is useless if both sides share a core, because the peer can't run before the spinning
+//! thread sleeps. Yielding doesn't help: between sessions or control groups, such as those of a
+//! server and its clients, a yield doesn't release the core. (With the scheduler's autogroups, a
+//! trace showed eleven consecutive yields while the other side was ready to run.) So each frame
+//! contains the core of its sender ([`Whereabouts`]), and a thread that shares this core sleeps at
+//! once.
 //!
-//! A peer that takes longer each time isn't worth it either: after some times in vain looking is
-//! left, and tried again now and then. Both sides have to try at the same time, since one that
-//! sleeps is too slow for the other to see it come: so all processes do in the same milliseconds, by
-//! a clock that they share. (When each tried for itself, two sides that had once left it, where the
-//! machine was slow for a moment, never came together again: W3 stayed at 750 µs instead of 50.)
+//! After repeated misses, spinning stops and is retried periodically. Both sides must retry at the
+//! same time, because a peer that sleeps answers too late for the spinning side. So all processes
+//! retry in the same milliseconds of a common clock. (When each process retried on its own
+//! schedule, two sides that had once stopped on a slow machine never resumed: W3 stayed at 750 µs
+//! instead of 50.)
 //!
-//! `SYSHANDLE_SPIN=0` in the environment of a process turns it off there.
+//! `SYSHANDLE_SPIN=0` in the environment of a process disables spinning.
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -27,14 +28,15 @@ use syshandle_wire::Whereabouts;
 
 use crate::sync::{now, thread, uptime};
 
-/// Whether it pays to look, on one connection. A new one begins with what others have learned.
+/// Learns whether spinning is worthwhile on one connection. A new connection starts with the last
+/// state of any other.
 #[derive(Debug)]
 pub(crate) struct Spin {
-    /// How often in a row it didn't.
+    /// Number of consecutive misses.
     misses: AtomicU32,
 }
 
-/// A wait that has begun.
+/// A wait in progress.
 #[derive(Debug)]
 pub(crate) struct Looking<'s> {
     spin: &'s Spin,
@@ -42,25 +44,25 @@ pub(crate) struct Looking<'s> {
     looks: u32,
 }
 
-/// What whoever waits does next.
+/// The next action of the waiting thread.
 #[derive(Clone, Copy, Debug)]
 enum Next {
     FirstLook,
     Look {
         since: Instant,
         until: Instant,
-        /// How often in a row others have had the core since the look before.
+        /// Number of consecutive polls before which other threads had the core.
         crowded: u32,
     },
-    /// One more look, at what came while others had the core or the time ran out.
+    /// Poll once more, for a message that arrived while other threads ran or the time ran out.
     LastLook,
     Sleep,
 }
 
-/// The misses of a connection that has learned nothing itself.
+/// The misses of a connection that hasn't learned anything.
 const UNKNOWN: u32 = u32::MAX;
 
-/// What the connection that learned something last has learned: its misses.
+/// The misses of the connection that last learned something.
 static LEARNED: AtomicU32 = AtomicU32::new(0);
 
 impl Default for Spin {
@@ -70,7 +72,7 @@ impl Default for Spin {
 }
 
 impl Spin {
-    /// Begins a wait for something from a thread that ran at `peer`.
+    /// Starts a wait for a message from a thread that ran on `peer`.
     pub(crate) fn start(&self, peer: Whereabouts) -> Looking<'_> {
         let pays = *ALLOWED
             && peer.is(here()) == Some(false)
@@ -87,7 +89,7 @@ impl Spin {
     }
 
     fn learn(&self, misses: u32) {
-        // Written only where it changes: the line that it is on belongs to all cores.
+        // Written only on change, because all cores share the cache line.
         if self.misses.load(Ordering::Relaxed) != misses {
             self.misses.store(misses, Ordering::Relaxed);
             LEARNED.store(misses, Ordering::Relaxed);
@@ -96,7 +98,7 @@ impl Spin {
 }
 
 impl Looking<'_> {
-    /// Passes some time; whether to look after that, or to sleep.
+    /// Lets some time pass. Returns whether to poll again; otherwise the thread must sleep.
     pub(crate) fn again(&mut self) -> bool {
         self.next = match self.next {
             Next::FirstLook => {
@@ -104,11 +106,12 @@ impl Looking<'_> {
                 Next::Look { since, until: since + LIMIT, crowded: 0 }
             }
             Next::Look { since, until, crowded } => {
-                // As long as a look takes: without a pause it keeps the other side from the socket.
+                // A yield takes as long as a poll. Without this pause, polling would slow down the
+                // other side's use of the socket.
                 thread::yield_now();
                 let now = now();
                 let passed = now - since;
-                // What others take isn't spent looking.
+                // Time in which other threads had the core doesn't count.
                 let (until, crowded) = match passed > OTHERS {
                     true => (until + passed, crowded + 1),
                     false => (until, 0),
@@ -132,7 +135,8 @@ impl Looking<'_> {
         self.spin.learn((self.spin.misses() + 1).min(MISSES_MAX));
     }
 
-    /// It came. What was there at the first look says nothing: it would have been there anyway.
+    /// Records that the message arrived. A message that the first poll finds proves nothing,
+    /// because it would have been there without spinning.
     pub(crate) fn came(&self) {
         if self.looks > 1 {
             self.spin.learn(0);
@@ -140,41 +144,45 @@ impl Looking<'_> {
     }
 }
 
-/// Where this thread runs.
+/// Returns the core of this thread.
 pub(crate) fn here() -> Whereabouts {
     Whereabouts::on_core(syshandle_os::current_core())
 }
 
-/// The variable of the environment that turns it off: `0`. Servers have it from who starts them.
+/// Environment variable that disables spinning with the value `0`. A server inherits it from the
+/// client that starts it.
 pub(crate) const SPIN: &str = "SYSHANDLE_SPIN";
 
-/// Whether this process looks at all.
+/// Whether spinning is enabled in this process.
 static ALLOWED: LazyLock<bool> =
     LazyLock::new(|| std::env::var_os(SPIN).is_none_or(|value| value != "0"));
 
-/// Whether those who have left it try again at this time of the clock that all processes share.
+/// Returns whether stopped connections retry at this time of the common clock.
 fn is_time_to_try(uptime: Duration) -> bool {
     uptime.as_millis() % TRY_EACH_MS < TRY_FOR_MS
 }
 
-/// About what it costs to go to sleep and be woken, on a core that idles.
+/// Approximate cost of sleeping and waking on an idle core.
 const LIMIT: Duration = Duration::from_micros(50);
 
-/// A look and a yield take a microsecond: in more than this others have had the core.
+/// A poll with a yield takes a microsecond. If it takes longer than this, other threads had the
+/// core.
 const OTHERS: Duration = Duration::from_micros(10);
 
-/// So often in a row is no accident: the core won't idle, so to sleep costs little.
+/// Number of consecutive crowded polls after which the thread sleeps. The core is busy then, so
+/// sleeping costs little.
 const CROWDED_MAX: u32 = 2;
 
-/// After so many times in vain it is left. Where other programs want the cores too, several in a row
-/// are no rarity: one that is woken late has the other side look in vain as well.
+/// Number of consecutive misses after which spinning stops. Several misses in a row are common when
+/// other programs use the cores, because a thread that wakes late makes the other side miss too.
 const MISSES_MAX: u32 = 16;
 
-/// Of so many milliseconds …
+/// Period of retries in milliseconds.
 const TRY_EACH_MS: u128 = 64;
 
-/// … those who have left it try again in the first ones: some calls, where even the slowest sleep of
-/// both sides is waited for; and a sixteenth of the looks in vain that there would be otherwise.
+/// Duration of each retry in milliseconds, at the start of a period. It suffices for some calls
+/// even if both sides must first wake from the slowest sleep, and reduces the misses to a
+/// sixteenth.
 const TRY_FOR_MS: u128 = 4;
 
 #[cfg(test)]
@@ -195,7 +203,7 @@ mod tests {
             };
             (0..2 * MISSES_MAX).for_each(|_| look(u32::MAX));
             assert_eq!(spin.misses(), MISSES_MAX);
-            // What was there at once would have been there anyway.
+            // A message that the first poll finds has no effect.
             look(1);
             assert_eq!(spin.misses(), MISSES_MAX);
             look(2);

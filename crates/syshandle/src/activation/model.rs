@@ -576,8 +576,8 @@ fn check(world: World) {
     find_wrong(world).unwrap_or_else(|wrong| panic!("{world:?}: {wrong}"));
 }
 
-/// Searches for a state that violates an invariant, and then for a state from which some client can
-/// not finish.
+/// Searches for a state that violates an invariant, and then for a state from which some client
+/// can never finish.
 fn find_wrong(world: World) -> Result<(), String> {
     let properties = world.properties();
     let mut places = HashMap::new();

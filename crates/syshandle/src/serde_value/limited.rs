@@ -1,5 +1,5 @@
-//! Reading with serde, within limits: postcard itself would follow a hostile sender as deep as the
-//! stack goes, and count to 2⁶⁴ through items that take no bytes.
+//! Deserializes with serde within limits. Without them, postcard would recurse for a hostile sender
+//! until the stack is exhausted, and iterate over up to 2⁶⁴ items that take no bytes.
 
 use std::cell::Cell;
 use std::fmt;
@@ -9,29 +9,29 @@ use serde::de::{
 };
 use syshandle_wire::{DecodeError, Limits};
 
-/// What is left of what one value may take.
+/// The remaining budget of one value.
 pub(super) struct Budget<'m> {
     items: Cell<usize>,
     too_deep: Cell<bool>,
-    /// Counts memory that is about to be allocated.
+    /// Charges memory that is about to be allocated.
     charge: &'m dyn Fn(usize) -> Result<(), DecodeError>,
     no_memory: Cell<Option<DecodeError>>,
 }
 
 impl<'m> Budget<'m> {
-    /// A budget for a value of so many bytes, whose memory `charge` counts.
+    /// Creates the budget of a value of `bytes` bytes, whose memory `charge` counts.
     pub(super) fn new(bytes: usize, charge: &'m dyn Fn(usize) -> Result<(), DecodeError>) -> Self {
         let items = bytes.saturating_mul(ITEMS_PER_BYTE_MAX) + EMPTY_ITEMS_MAX;
         let (items, too_deep) = (Cell::new(items), Cell::new(false));
         Self { items, too_deep, charge, no_memory: Cell::new(None) }
     }
 
-    /// The error of a value that takes too much memory.
+    /// Returns the error if the value took too much memory.
     pub(super) fn into_memory_error(self) -> Option<DecodeError> {
         self.no_memory.into_inner()
     }
 
-    /// Counts memory that a value is about to take.
+    /// Charges memory that a value is about to take.
     fn take_memory<E: Error>(&self, bytes: usize) -> Result<(), E> {
         (self.charge)(bytes).map_err(|error| {
             let text = E::custom(&error);
@@ -40,7 +40,7 @@ impl<'m> Budget<'m> {
         })
     }
 
-    /// Whether the value nests too deep.
+    /// Returns whether the value is nested too deeply.
     pub(super) fn is_too_deep(&self) -> bool {
         self.too_deep.get()
     }
@@ -52,7 +52,7 @@ impl<'m> Budget<'m> {
     }
 }
 
-/// Anything of serde's that reads, within limits.
+/// A deserializer, visitor or other reader of serde that enforces the limits.
 pub(super) struct Limited<'b, T> {
     inner: T,
     budget: &'b Budget<'b>,
@@ -64,12 +64,12 @@ impl<'b, T> Limited<'b, T> {
         Self { inner, budget, depth: 0 }
     }
 
-    /// Something else at this depth.
+    /// Wraps another reader at the same depth.
     fn with<U>(&self, inner: U) -> Limited<'b, U> {
         Limited { inner, budget: self.budget, depth: self.depth }
     }
 
-    /// The same, one deeper.
+    /// Returns the reader with the depth incremented.
     fn deeper<E: Error>(self) -> Result<Self, E> {
         if self.depth == Limits::DEPTH_MAX {
             self.budget.too_deep.set(true);
@@ -87,7 +87,8 @@ macro_rules! deserialize {
             visitor: V,
         ) -> Result<V::Value, D::Error> {
             let this = self.deeper()?;
-            // It may be within a box, which nothing else tells.
+            // The value may be in a box, which serde does not report, so its memory is always
+            // charged.
             this.budget.take_memory(size_of::<V::Value>())?;
             let visitor = this.with(visitor);
             this.inner.$method($($name,)* visitor)
@@ -241,7 +242,7 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Limited<'_, A> {
         &mut self,
         seed: S,
     ) -> Result<Option<S::Value>, A::Error> {
-        // Once more: the room of a list grows by doubling.
+        // Charged a second time, because the capacity of a list grows by doubling.
         self.budget.take_memory(size_of::<S::Value>())?;
         let seed = self.with(seed);
         let item = self.inner.next_element_seed(seed)?;
@@ -321,8 +322,8 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Limited<'_, A> {
     }
 }
 
-/// Items of lists and structs, some within others, that share a byte.
+/// Maximum number of items per byte. Nested lists and structs may share a byte.
 const ITEMS_PER_BYTE_MAX: usize = 16;
 
-/// Items that take no bytes at all.
+/// Maximum number of items that take no bytes.
 const EMPTY_ITEMS_MAX: usize = 1024;

@@ -1,10 +1,10 @@
-//! Locks, threads and a clock for tests that take one order of events after another.
+//! Locks, threads and a clock for tests that explore the interleavings of threads.
 //!
-//! A scheduler decides at each lock, at each number that is shared and at each wait which thread
-//! goes on. What would wait in the kernel looks there instead, and lets others go on until something
-//! has come: so whoever waits for ever is found by the number of steps that there may be. The clock
-//! goes on by a microsecond each time that somebody looks at it, and to its end when somebody
-//! sleeps: so a deadline passes between any two steps, and each run can be had again.
+//! A scheduler selects the next thread at each lock, each shared atomic and each wait. Code that
+//! would wait in the kernel polls instead, and lets other threads run until there is something to
+//! return. A thread that waits forever is therefore found by the limit of steps. The clock advances
+//! by a microsecond with each read, and a sleeping thread advances it to the end of its sleep. So a
+//! deadline can pass between any two steps, and each run can be repeated.
 
 use std::cell::Cell;
 use std::io;
@@ -29,8 +29,8 @@ pub(crate) mod thread {
 
     pub(crate) use shuttle::thread::{ThreadId, yield_now};
 
-    /// A thread. The scheduler's own are woken now and then for nothing, which hides that nobody
-    /// has woken them.
+    /// A handle to a thread. The scheduler's own threads wake spuriously, which would hide missing
+    /// wake-ups.
     #[derive(Clone, Debug)]
     pub(crate) struct Thread {
         id: ThreadId,
@@ -78,10 +78,10 @@ pub(crate) mod thread {
     }
 }
 
-/// Runs `test` again and again, each time with another order of the steps of its threads: at random
-/// first; then with few changes of threads, at places chosen at random, which finds what needs one
-/// thread to be held up for long. As many as there is time for, the same each time; `TORTURE=full`
-/// takes more, and others.
+/// Runs `test` repeatedly, each time with another interleaving of its threads. The first runs
+/// switch threads at random. The others switch threads only a few times, at random places, which
+/// finds errors that need one thread to be delayed for long. Runs until the time is over, with the
+/// same interleavings each time. `TORTURE=full` runs more, and other ones.
 pub(crate) fn explore(test: impl Fn() + Send + Sync + 'static) {
     let full = std::env::var("TORTURE").is_ok_and(|form| form == "full");
     let (times, seed) = match full {
@@ -92,7 +92,7 @@ pub(crate) fn explore(test: impl Fn() + Send + Sync + 'static) {
     config.stack_size = 1024 * 1024;
     config.max_steps = shuttle::MaxSteps::FailAfter(STEPS_MAX);
     config.max_time = Some(Duration::from_millis(if full { 60_000 } else { 700 }));
-    // The seed is enough to have a run again.
+    // The seed is enough to repeat a run.
     config.failure_persistence = shuttle::FailurePersistence::None;
     config.silence_warnings = true;
     let test = move || {
@@ -113,10 +113,10 @@ pub(crate) fn run_once(test: impl Fn() + Send + Sync + 'static) {
     shuttle::Runner::new(RandomScheduler::new_from_seed(0, 1), config).run(test);
 }
 
-/// Whoever hasn't come to its end after so many steps waits for ever.
+/// Limit of steps. A thread that takes more is considered to wait forever.
 const STEPS_MAX: usize = 100_000;
 
-/// The clock of the run that this thread of the system's is at.
+/// The clock of the run on this OS thread.
 pub(crate) struct Tick;
 
 impl Tick {
@@ -131,17 +131,18 @@ std::thread_local! {
     static CLOCK: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
-/// Runs a thread's work. The scheduler unwinds threads itself: nothing may stop that.
+/// Runs the function of a thread. Panics are not caught, because the scheduler unwinds threads
+/// itself.
 pub(crate) fn contain<T>(run: impl FnOnce() -> T) -> Result<T, String> {
     Ok(run())
 }
 
-/// Once: so that what is done in the usual case is done in short tests too.
+/// Returns 1, so that the usual case is reached in short tests too.
 pub(crate) const fn often(_times: u32) -> u32 {
     1
 }
 
-/// It stands still, at a time when all is tried.
+/// Constant, at a time when spinning is always tried.
 pub(crate) fn uptime() -> Duration {
     Duration::ZERO
 }
@@ -166,7 +167,7 @@ pub(crate) fn wait_until<T: Outcome>(
     }
 }
 
-/// As in the kernel, the wait may end before its time.
+/// As in the kernel, the wait may end early.
 pub(crate) fn receive_within<T>(
     patience: Option<Duration>,
     mut receive: impl FnMut(Option<Duration>) -> io::Result<T>,
@@ -214,7 +215,7 @@ pub(crate) fn wait_for_event(event: &ManualEvent) -> io::Result<()> {
     Ok(())
 }
 
-/// A cell that is filled once; who comes meanwhile waits as for a lock.
+/// A cell that is initialized once. Other threads wait for the initialization as for a lock.
 #[derive(Debug)]
 pub(crate) struct OnceLock<T> {
     value: std::sync::OnceLock<T>,
@@ -242,9 +243,9 @@ impl<T> OnceLock<T> {
     }
 }
 
-/// What a wait in the kernel returns.
+/// The result of a wait in the kernel.
 pub(crate) trait Outcome {
-    /// The time was over before anything else.
+    /// Returns whether the wait timed out.
     fn is_late(&self) -> bool;
 }
 

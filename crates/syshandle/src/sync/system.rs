@@ -1,4 +1,4 @@
-//! The standard library's, and the kernel's.
+//! Locks and threads of the standard library, and waits of the kernel.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ pub(crate) mod thread {
 
     pub(crate) use std::thread::{Thread, ThreadId, current, park_timeout, yield_now};
 
-    /// Starts a thread that nobody joins.
+    /// Starts a detached thread.
     pub(crate) fn start(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<Thread> {
         let started = std::thread::Builder::new().name(name.into()).spawn(run);
         let started = started.map_err(|error| {
@@ -32,22 +32,22 @@ pub(crate) mod thread {
     }
 }
 
-/// How often something must happen before it is usual.
+/// Number of occurrences after which an event is considered usual.
 pub(crate) const fn often(times: u32) -> u32 {
     times
 }
 
-/// Runs a thread's work; a panic ends here, and its text is returned.
+/// Runs the function of a thread. A panic ends here, and its message is returned.
 pub(crate) fn contain<T>(run: impl FnOnce() -> T) -> Result<T, String> {
     crate::guard::guard(run)
 }
 
-/// What time it is.
+/// Returns the current time.
 pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
-/// Waits in the kernel until the deadline that `wait` is given.
+/// Waits in the kernel until `deadline`.
 pub(crate) fn wait_until<T>(
     deadline: Instant,
     mut wait: impl FnMut(Instant) -> io::Result<T>,
@@ -55,7 +55,7 @@ pub(crate) fn wait_until<T>(
     wait(deadline)
 }
 
-/// Receives with `receive`, which waits for as long as it is told, or not at all.
+/// Receives with `receive`, which waits up to the given time, or not at all.
 #[inline(always)]
 pub(crate) fn receive_within<T>(
     patience: Option<Duration>,
@@ -64,12 +64,12 @@ pub(crate) fn receive_within<T>(
     receive(patience)
 }
 
-/// Waits for what is ready.
+/// Waits until an object of the poller is ready.
 pub(crate) fn wait_for_ready(poller: &Poller, ready: &mut Vec<Ready>) -> io::Result<()> {
     poller.wait(ready)
 }
 
-/// The same, or for an object beside it: whether that one may be taken now.
+/// Waits for the poller or for an additional object. Returns whether that object is signalled.
 pub(crate) fn wait_beside(
     poller: &Poller,
     object: &dyn Waitable,
@@ -78,7 +78,7 @@ pub(crate) fn wait_beside(
     poller.wait_beside(object, ready)
 }
 
-/// Waits for an event, for as long as it takes.
+/// Waits for an event without a time limit.
 pub(crate) fn wait_for_event(event: &ManualEvent) -> io::Result<()> {
     event.wait()
 }
