@@ -1,9 +1,9 @@
-//! Compares two descriptions and tells which changes break peers made for the old one.
+//! Compares two descriptions and finds the changes that break peers built for the old one.
 //!
-//! `form` follows every type to what is on the wire, so that a change is found however deep it
-//! is, and a new name for the same is none; `authority` is what a handle lets its receiver do;
-//! `align` finds out which members of two lists are the same ones; `values`, `interfaces` and
-//! `definitions` compare.
+//! `form` resolves every type to its form on the wire. A nested change is therefore found at any
+//! depth, and a new name for the same form is no change. `authority` describes what a handle lets
+//! its receiver do. `align` matches the members of two lists. `values`, `interfaces` and
+//! `definitions` compare the two descriptions.
 
 mod align;
 mod authority;
@@ -23,14 +23,14 @@ use syshandle_model::Description;
 /// One change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// The part that changed: `SparkleFinisher::finish::file`. `--accept` takes this name.
+    /// The changed part: `SparkleFinisher::finish::file`. `--accept` takes this name.
     pub name: String,
-    /// How it changed.
+    /// A description of the change.
     pub what: String,
-    /// Whether peers that were made for the old description go on working: an old client with a
-    /// new server, and a new client that only does what it did before with an old server.
+    /// Whether peers that were built for the old description continue to work: an old client with a
+    /// new server, and an old server with a new client that makes only the calls of an old one.
     pub is_compatible: bool,
-    /// The authority that a peer gets and didn't have before.
+    /// The authority that a peer gains.
     pub gives: Option<String>,
 }
 
@@ -45,7 +45,7 @@ impl fmt::Display for Change {
     }
 }
 
-/// All changes from one description to another, in the order of the new one.
+/// Returns all changes from one description to another, in the order of the new one.
 pub fn diff(old: &Description, new: &Description) -> Vec<Change> {
     let budget = Budget::default();
     let (old, new) = (Index::of(old, &budget), Index::of(new, &budget));
@@ -66,16 +66,17 @@ pub fn diff(old: &Description, new: &Description) -> Vec<Change> {
     comparison.changes
 }
 
-/// How many steps a comparison takes at most, over all types and their parts. Names for tuples of
-/// names can stand for exponentially many parts. Files written by hand need some thousands.
+/// Maximum number of steps of a comparison, over all types and their parts. Aliases for tuples of
+/// aliases can stand for exponentially many parts. Files written by hand need some thousands of
+/// steps.
 const STEPS_MAX: u64 = 500_000;
 
-/// The steps of a comparison so far.
+/// The number of steps of a comparison so far.
 #[derive(Default)]
 struct Budget(Cell<u64>);
 
 impl Budget {
-    /// Counts steps. Returns whether there is room for more.
+    /// Counts steps. Returns whether the limit is not exceeded.
     fn spend(&self, steps: usize) -> bool {
         self.0.set(self.0.get().saturating_add(steps as u64));
         !self.is_spent()
@@ -86,7 +87,7 @@ impl Budget {
     }
 }
 
-/// Two descriptions, and what was found so far.
+/// Two descriptions and the changes found so far.
 struct Comparison<'d> {
     old: Types<'d>,
     new: Types<'d>,
@@ -108,7 +109,7 @@ impl Comparison<'_> {
     }
 }
 
-/// Which way values go.
+/// The directions in which values travel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Ways {
     /// From clients to servers.
@@ -121,7 +122,7 @@ impl Ways {
     const IN: Self = Self { is_in: true, is_out: false };
     const OUT: Self = Self { is_in: false, is_out: true };
 
-    /// Who receives them, for a message.
+    /// Names the receiver of the values, for a message.
     fn receiver(self) -> &'static str {
         match (self.is_in, self.is_out) {
             (true, false) => "the server",

@@ -1,6 +1,6 @@
-//! From the model to an `.idl` file that MIDL takes.
+//! Writes an `.idl` file for MIDL from the model.
 //!
-//! Constructs without a form in MIDL are refused by name.
+//! A construct that MIDL can't express is refused with its name.
 
 mod definitions;
 mod handles;
@@ -18,10 +18,10 @@ use syshandle_model::{
 };
 use types::Types;
 
-/// The text of an `.idl` file for a description.
+/// Returns the text of an `.idl` file for a description.
 ///
 /// # Errors
-/// All that MIDL can't express, a line each.
+/// Fails with one line for each construct that MIDL can't express.
 pub fn emit(description: &Description) -> Result<String, Vec<String>> {
     let mut emitter = Emitter {
         types: Types::of(description),
@@ -49,7 +49,7 @@ struct Emitter<'d> {
     description: &'d Description,
     text: String,
     wrong: Vec<String>,
-    /// Structs that are only what a method returns: its results.
+    /// Structs that only serve as the results of a method.
     spread: HashSet<String>,
 }
 
@@ -59,12 +59,12 @@ impl<'d> Emitter<'d> {
         self.text.push('\n');
     }
 
-    /// Keeps what can't be said.
+    /// Records a construct that MIDL can't express.
     fn refuse(&mut self, place: &str, what: &str) {
         self.wrong.push(format!("{place}: {what}"));
     }
 
-    /// Finds the structs that `idl rust` makes of several results.
+    /// Finds the structs that `idl rust` generates for methods with several results.
     fn find_spread(&mut self) {
         for interface in &self.description.interfaces {
             for method in &interface.methods {
@@ -88,7 +88,7 @@ impl<'d> Emitter<'d> {
             "\n[\n    object,\n    uuid({iid}),\n    pointer_default(unique){help}\n]"
         ));
         let name = plain_name(name);
-        // What is between is flattened.
+        // The methods of interfaces between this one and its root are written as its own.
         let is_dual = interface.bases.last().is_some_and(|root| root == "IDispatch");
         let root = if is_dual { "IDispatch" } else { "IUnknown" };
         self.line(&format!("interface I{name} : {root}\n{{"));
@@ -109,7 +109,7 @@ impl<'d> Emitter<'d> {
         }
         let results = self.results(method);
         let mut taken = Taken::default();
-        // What has a name of its own keeps it; what counts its elements gets another one.
+        // Named parameters keep their names. A generated count gets a name that is still free.
         let mut named = |list: &[Parameter]| -> Vec<String> {
             list.iter().map(|of| taken.one_like(&camel(&plain_name(&of.name)))).collect()
         };
@@ -137,7 +137,7 @@ impl<'d> Emitter<'d> {
         self.line(&text);
     }
 
-    /// The results of a method, each with a name.
+    /// Returns the results of a method, each with a name.
     fn results(&self, method: &Method) -> Vec<Parameter> {
         let result = |name: &str, ty: &Type| Parameter {
             name: quote::format_ident!("{name}"),
@@ -173,7 +173,7 @@ impl<'d> Emitter<'d> {
         });
         let interfaces: String = interfaces.collect();
         let help = help(&class.docs, ", ", "");
-        // A library has an identifier of its own: the class's, but for one bit.
+        // A library needs its own identifier: the class's with one bit changed.
         let mut library = class.clsid;
         library[15] ^= 1;
         let library = write_guid(&library);
@@ -184,7 +184,7 @@ impl<'d> Emitter<'d> {
     }
 }
 
-/// Documentation as a `helpstring`, which MIDL takes up to 255 letters of.
+/// Formats documentation as a `helpstring`, for which MIDL's limit is 255 characters.
 fn help(docs: &[String], before: &str, after: &str) -> String {
     let text = docs.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ");
     let text: String = text.replace('\\', "/").replace('"', "'").chars().take(250).collect();

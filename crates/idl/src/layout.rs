@@ -1,9 +1,10 @@
-//! The COM layout of a method: the slots of its call and what each one points at.
+//! The COM layout of a method: the slots of its call and the type behind each slot.
 //!
-//! A layout is computed twice. `lower::declared` computes the one that an `.idl` file declares, as
-//! MIDL compiles it for 64-bit Windows. [`tables`] computes the one that `syshandle-com` makes of the
-//! trait. [`compare`] lists the differences. A construct that has no form here counts as a
-//! difference, so that an unknown one is never taken for equal.
+//! Each layout is computed twice. `lower::declared` computes the layout that an `.idl` file
+//! declares, as MIDL compiles it for 64-bit Windows. [`tables`] computes the layout that
+//! `syshandle-com` generates for the trait. [`compare`] lists the differences. A construct without
+//! a form in this module counts as a difference, so that an unknown construct never passes as
+//! equal.
 
 mod tables;
 
@@ -11,36 +12,37 @@ use std::fmt;
 
 pub(crate) use tables::{Tables, midl_kind};
 
-/// One argument of a method behind `this`.
+/// One argument of a method after `this`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Slot {
     pub(crate) direction: Direction,
     pub(crate) ty: Type,
 }
 
-/// The direction in which the value of a slot travels. No layout here has a slot for both.
+/// The direction in which the value of a slot travels. No layout in this module has a slot for
+/// both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Direction {
     In,
     Out,
 }
 
-/// A type by its form in memory and on the wire. Two equal values have both forms in common.
+/// A type by its form in memory and on the wire. Equal values have equal forms.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Type {
-    /// An integer of this many bytes. Signs mean nothing on the wire.
+    /// An integer with this size in bytes. The signs of integers make no difference on the wire.
     Integer(u32),
-    /// A floating-point number of this many bytes.
+    /// A floating-point number with this size in bytes.
     Float(u32),
-    /// An enum of 4 bytes in memory and 2 on the wire, with its values in order.
+    /// An enum with 4 bytes in memory and 2 on the wire, and its values in order.
     ShortEnum(Vec<i32>),
     /// A struct with C's alignment.
     Struct(Vec<Type>),
     /// An array of fixed length, inline.
     Array(Box<Type>, u32),
-    /// UTF-16 up to a zero.
+    /// Zero-terminated UTF-16.
     Text,
-    /// As many items as the count says.
+    /// An array whose length is given by a count.
     Counted(Box<Type>, Count),
     /// A pointer that is never NULL.
     Reference(Box<Type>),
@@ -48,18 +50,18 @@ pub(crate) enum Type {
     Unique(Box<Type>),
     /// A pointer to an object with this interface.
     Interface([u8; 16]),
-    /// A handle, by the name of its kind. `syshandle-com` has MIDL's numbers.
+    /// A handle, by the name of its kind. `syshandle-com` has MIDL's numbers of the kinds.
     Handle(&'static str),
 }
 
-/// The place of a count. All of them have 4 bytes, which the layout of that place says itself.
+/// The place of a count. Every count has 4 bytes; the layout of that place includes it as well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Count {
-    /// In the slot of this number.
+    /// The slot with this number.
     Slot(usize),
-    /// Where the slot of this number points.
+    /// The pointee of the slot with this number.
     Pointee(usize),
-    /// In the field of this number.
+    /// The field with this number.
     Field(usize),
 }
 
@@ -72,18 +74,18 @@ impl Type {
         Self::Unique(Box::new(self))
     }
 
-    /// A `GUID`.
+    /// Returns the layout of a `GUID`.
     pub(crate) fn guid() -> Self {
         let bytes = Self::Array(Box::new(Self::Integer(1)), 8);
         Self::Struct(vec![Self::Integer(4), Self::Integer(2), Self::Integer(2), bytes])
     }
 
-    /// An enum of these values that doesn't say `v1_enum`.
+    /// Returns the layout of an enum with these values and without `v1_enum`.
     pub(crate) fn short_enum(values: Vec<i32>) -> Self {
         Self::ShortEnum(values)
     }
 
-    /// The size in memory; `None` if it depends on a count or doesn't fit.
+    /// Returns the size in memory, or `None` if it depends on a count or overflows.
     pub(crate) fn size(&self) -> Option<u32> {
         Some(match self {
             Self::Integer(bytes) | Self::Float(bytes) => *bytes,
@@ -133,8 +135,8 @@ impl fmt::Display for Type {
     }
 }
 
-/// The first difference between the slots that a file declares and those of the trait's tables,
-/// with the number of the declared slot that it is about.
+/// Returns the first difference between the slots that a file declares and the slots of the trait's
+/// tables, with the number of the declared slot.
 pub(crate) fn compare(declared: &[Slot], tables: &[Slot]) -> Option<(Option<usize>, String)> {
     if declared == tables {
         return None;
@@ -169,7 +171,7 @@ pub(crate) fn compare(declared: &[Slot], tables: &[Slot]) -> Option<(Option<usiz
     Some((Some(place), what))
 }
 
-/// What differs between two types with the same description.
+/// Describes the difference between two types whose descriptions are equal.
 fn difference_within(file: &Type, tables: &Type) -> Option<String> {
     match (file, tables) {
         (Type::Reference(file), Type::Reference(tables))

@@ -1,8 +1,9 @@
-//! The reader of `.idl` files, the language of Microsoft's MIDL compiler.
+//! A reader for `.idl` files, which are written in the language of Microsoft's MIDL compiler.
 //!
-//! [`check`] reports the errors in a file. [`describe`] lowers it to the model of the crate
-//! `syshandle-model`, from which [`Lowered::rust`] and [`build`] write Rust traits, [`emit`] writes
-//! an `.idl` file again, and [`diff`](mod@diff) compares two versions. The crate needs nothing of the runtime.
+//! [`check`] reports the errors in a file. [`describe`] converts a file to the model of the crate
+//! `syshandle-model`. From the model, [`Lowered::rust`] and [`build`] write Rust traits, [`emit`]
+//! writes an `.idl` file, and [`diff`](mod@diff) compares two versions. The crate doesn't depend on
+//! the runtime.
 
 pub mod diff;
 pub mod emit;

@@ -1,7 +1,7 @@
-//! From the checked syntax tree of `.idl` files to the model, and so to Rust.
+//! Converts the checked syntax tree of `.idl` files to the model, from which Rust is written.
 //!
-//! What has no meaning here is only an error when Rust is asked for: each names the method, the
-//! parameter and the type. All of them are reported in one run.
+//! A construct that Rust can't express is an error only if Rust is requested. Each error names the
+//! method, the parameter and the type. One run reports all of them.
 
 mod boxes;
 mod build;
@@ -44,24 +44,25 @@ use crate::front::program::Program;
 use crate::front::report::{self, Options, Read, Report};
 use syshandle_model::{Definition, Description};
 
-/// What became of `.idl` files.
+/// The result of converting `.idl` files.
 #[derive(Debug)]
 pub struct Lowered {
-    /// All that has a meaning here; nothing where the files aren't valid.
+    /// The constructs that Rust can express; empty if the files aren't valid.
     pub description: Description,
-    /// What is wrong with the files, and what of them has no meaning here.
+    /// The errors in the files, and the constructs that Rust can't express.
     pub report: Report,
 }
 
-/// Reads `.idl` files and describes their interfaces and classes, and what types these use.
+/// Reads `.idl` files and describes their interfaces and classes, with the types that these use.
 ///
-/// An interface with a part that has no meaning here is left out as a whole, since the number of a
-/// method is its place, and so is what uses it. The report says why, and the others are described.
+/// An interface with a part that Rust can't express is left out as a whole, because the number of a
+/// method is its position. Everything that uses such an interface is left out as well. The report
+/// gives the reasons, and the other interfaces are described.
 pub fn describe(paths: &[PathBuf], options: &Options) -> Lowered {
     describe_read(report::read(paths, options), options)
 }
 
-/// Describes a text as if it were a file of this name. The file need not exist.
+/// Describes a text as if it were a file with this name. The file need not exist.
 pub fn describe_text(name: &str, text: &str, options: &Options) -> Lowered {
     describe_read(report::read_text(name, text, options), options)
 }
@@ -76,7 +77,7 @@ fn describe_read(mut read: Read, options: &Options) -> Lowered {
 }
 
 impl Lowered {
-    /// The Rust that gives the interfaces, as a text that can be included anywhere.
+    /// Returns the Rust source of the interfaces, as a text that can be included anywhere.
     ///
     /// # Examples
     ///
@@ -100,7 +101,7 @@ impl Lowered {
 /// Describes a file of either language: Rust if its name ends with `.rs`, IDL otherwise.
 ///
 /// # Errors
-/// What is wrong with the file, as a text.
+/// Fails with the errors in the file, as a text.
 pub fn describe_file(path: &std::path::Path, options: &Options) -> Result<Description, String> {
     if path.extension().is_none_or(|extension| extension != "rs") {
         let Lowered { description, report } = describe(&[path.to_owned()], options);
@@ -119,7 +120,7 @@ fn lower(program: &Program, options: &Options, description: &mut Description) ->
     let mut state = State::default();
     let facts = declared::Facts::of(program);
     for &unit in &program.roots {
-        // A part of a file means what it means there.
+        // Names in a part of a file are resolved as in the whole file.
         let whole = program.unit_of(unit).part_of.unwrap_or(unit);
         let imported = check::imported_scope(program, &symbols, whole);
         let Some(own) = symbols.get(&whole) else { continue };
@@ -153,52 +154,52 @@ fn lower(program: &Program, options: &Options, description: &mut Description) ->
     state
 }
 
-/// The files' declarations on their way to the model.
+/// The conversion of one file's declarations to the model.
 struct Lowering<'l, 'a> {
     view: View<'l, 'a>,
     program: &'l Program,
-    /// The interfaces and classes that are asked for; all, if there are none.
+    /// The requested interfaces and classes; empty for all.
     only: &'l [String],
-    /// The enums that are numbers with constants.
+    /// The enums that become numbers with constants.
     flags: &'l [String],
     /// The interfaces that are declared private to syshandle.
     private: &'l [String],
     facts: &'l declared::Facts,
-    /// The structs within each other whose layout is being read.
+    /// The nested structs whose layout is being read.
     structs: RefCell<Vec<&'a StructType>>,
-    /// The number of types that may still be met within the parameter whose layout is being read.
+    /// The number of further types allowed in the parameter whose layout is being read.
     types_left: Cell<u32>,
-    /// The same of all parameters.
+    /// The number of further types allowed in all parameters together.
     all_types_left: Cell<u32>,
-    /// What is to be said of access masks of the parameter whose layout is being read.
+    /// The findings about access masks of the parameter whose layout is being read.
     masks: RefCell<Vec<String>>,
     description: &'l mut Description,
     state: &'l mut State,
-    /// Interfaces that others use.
+    /// Interfaces that are used and not yet described.
     wanted: Vec<&'a Interface>,
-    /// What is being described, for a message: ``method `A::B` ``.
+    /// The part that is being described, for a message: ``method `A::B` ``.
     place: String,
-    /// Types whose parts are still to be described. Types are a graph of any depth, so that a
-    /// type's parts are described after the type that uses it, and not within it.
+    /// Types whose parts are still to be described. Types form a graph of any depth, so a type's
+    /// parts are described after the type that uses it, rather than recursively.
     pending: VecDeque<Pending<'a>>,
 }
 
-/// What is known when one file is done, for the next one.
+/// The state that is kept from one file to the next.
 #[derive(Default)]
 struct State {
     diagnostics: Diagnostics,
-    /// What each Rust name stands for, by the place of its declaration.
+    /// For each Rust name, the position of its declaration.
     known: HashMap<String, Span>,
-    /// The Rust names of types, by the places of their declarations: one may be met by its tag
-    /// and by the name of a typedef.
+    /// The Rust names of types, by the positions of their declarations. A type may be used by its
+    /// tag and by the name of a typedef.
     named: HashMap<Span, String>,
-    /// The interfaces that were looked at, by the places of their names.
+    /// The interfaces that have been processed, by the positions of their names.
     done: HashSet<Span>,
-    /// What was asked for and found.
+    /// The requested interfaces and classes that were found.
     found: HashSet<String>,
-    /// What there is besides.
+    /// The interfaces and classes that were not requested.
     others: Vec<String>,
-    /// Where the traits and the classes that are described come from, by their Rust names.
+    /// The positions of the described interfaces and classes, by their Rust names.
     places: HashMap<String, Span>,
     /// The types that can't be described, by the names by which others use them.
     refused: HashMap<String, Span>,
@@ -206,12 +207,12 @@ struct State {
     declared: HashMap<String, Vec<declared::DeclaredMethod>>,
     /// The interfaces that were declared private and found.
     private: HashSet<String>,
-    /// By the Rust names of types: where they are used, and in what.
+    /// The uses of each type, by its Rust name: the position, and the part that uses it.
     uses: HashMap<String, Vec<(Span, String)>>,
-    /// How many methods and parameters have been described.
+    /// The number of methods and parameters described so far.
     values: usize,
-    /// The integers that expressions stand for. An expression in a typedef is needed at each use
-    /// of the typedef. The tree of the run outlives its lowering, so addresses identify them.
+    /// The values of integer expressions. An expression in a typedef is evaluated for each use of
+    /// the typedef. The syntax tree outlives the conversion, so addresses identify expressions.
     integers: RefCell<HashMap<*const Expression, Option<i128>>>,
     enums: HashMap<*const EnumType, Rc<structs::EnumValues>>,
 }
@@ -219,9 +220,9 @@ struct State {
 /// A type whose parts are still to be described.
 struct Pending<'a> {
     name: String,
-    /// The place of its declaration, which identifies it.
+    /// The position of the declaration, which identifies the type.
     id: Span,
-    /// The place where it is used first.
+    /// The position of the first use.
     used: Span,
     parts: PendingParts<'a>,
 }
@@ -231,7 +232,7 @@ enum PendingParts<'a> {
     Union(&'a UnionType),
 }
 
-/// What can't be described: it has been said why.
+/// A marker: a construct can't be described, and the reason has been reported.
 struct Refused;
 
 type Result<T, E = Refused> = std::result::Result<T, E>;
@@ -284,7 +285,7 @@ impl<'a> Lowering<'_, 'a> {
         }
     }
 
-    /// An interface that the file itself declares.
+    /// Describes an interface that the file itself declares.
     fn root(&mut self, interface: &'a Interface) {
         if interface.attributes.has(AttributeName::Local) {
             let what = format!("interface {}", quoted(&interface.name.name));
@@ -294,7 +295,7 @@ impl<'a> Lowering<'_, 'a> {
         }
     }
 
-    /// Whether this is to be described by itself.
+    /// Returns whether an interface or a class was requested.
     fn is_wanted(&mut self, name: &Identifier) -> bool {
         let is_asked_for = self.only.iter().any(|only| **only == *name.name);
         if self.only.is_empty() {
@@ -307,7 +308,7 @@ impl<'a> Lowering<'_, 'a> {
         is_asked_for
     }
 
-    /// Describes what others use until nothing is missing.
+    /// Describes used types and interfaces until none is missing.
     fn wanted(&mut self) {
         loop {
             if let Some(pending) = self.pending.pop_front() {
@@ -320,7 +321,7 @@ impl<'a> Lowering<'_, 'a> {
         }
     }
 
-    /// Describes the parts of a type, or keeps that it can't be described.
+    /// Describes the parts of a type, or records that it can't be described.
     fn parts(&mut self, pending: Pending<'a>) {
         let Pending { name, id, used, parts } = pending;
         let described = match parts {
@@ -340,7 +341,7 @@ impl<'a> Lowering<'_, 'a> {
         }
     }
 
-    /// Notes that a type is used here, and that its parts are to be described, if they aren't yet.
+    /// Records a use of a type and queues its parts, unless they are described already.
     fn use_type(
         &mut self,
         name: String,
@@ -355,7 +356,7 @@ impl<'a> Lowering<'_, 'a> {
         Ok(())
     }
 
-    /// Refuses something, by the name of what it is in.
+    /// Reports that something can't be described, with the part that contains it.
     fn refuse<T>(&mut self, span: Span, what: impl std::fmt::Display, hint: &str) -> Result<T> {
         let message = match self.place.is_empty() {
             true => what.to_string(),
@@ -366,8 +367,8 @@ impl<'a> Lowering<'_, 'a> {
         Err(Refused)
     }
 
-    /// Says that something has no Rust, which nobody may have expected. Who asks for it by name
-    /// did expect it.
+    /// Reports that something has no Rust: as an error if interfaces were requested by name,
+    /// otherwise as a warning.
     fn note(&mut self, span: Span, why: &str, what: &str) {
         let message = format!("{what} has no Rust: {why}");
         self.state.diagnostics.push(match self.only.is_empty() {
@@ -376,7 +377,7 @@ impl<'a> Lowering<'_, 'a> {
         });
     }
 
-    /// What to do about something that is announced there, and nowhere defined.
+    /// Returns a hint for a type that is announced at a position and defined nowhere.
     fn where_defined(&self, announced: Span) -> &'static str {
         match self.program.is_built_in(announced) {
             true => {
@@ -387,7 +388,7 @@ impl<'a> Lowering<'_, 'a> {
         }
     }
 
-    /// Takes a name for a declaration. Returns whether it is new. It is an error if another
+    /// Takes a name for a declaration. Returns whether it is new. Reports an error if another
     /// declaration has the name.
     fn take(&mut self, name: &str, span: Span) -> Result<bool> {
         match self.state.known.get(name) {
@@ -405,7 +406,7 @@ impl<'a> Lowering<'_, 'a> {
         }
     }
 
-    /// The Rust name of a type that is declared there.
+    /// Returns the Rust name of the type that is declared at a position.
     fn named(&mut self, name: &str, declared: Span) -> String {
         self.state.named.entry(declared).or_insert_with(|| names::type_name(name)).clone()
     }
@@ -415,7 +416,7 @@ impl<'a> Lowering<'_, 'a> {
     }
 }
 
-/// A Rust name.
+/// Returns a Rust identifier for a name.
 fn ident(name: &str) -> Ident {
     match names::is_keyword(name) {
         true => Ident::new(&format!("{name}_"), Place::call_site()),

@@ -1,4 +1,4 @@
-//! Rust source files: read into the model, and written from it.
+//! Reads Rust source files into the model and writes them from it.
 
 mod file;
 mod modules;

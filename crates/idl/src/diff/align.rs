@@ -1,5 +1,4 @@
-//! Which members of two lists are the same ones: by their names, and where these don't tell, by
-//! their places.
+//! Matches the members of two lists: by name, and if the names differ, by position.
 
 use std::collections::HashMap;
 
@@ -7,26 +6,27 @@ use proc_macro2::Ident;
 
 use syshandle_model::plain_name;
 
-/// The name by which a member is known: a keyword is no name in Rust by itself, but may be one
-/// elsewhere.
+/// Returns the name by which a member is matched. A Rust keyword has an underscore after it as a
+/// name, which a name in another language may not need.
 pub(super) fn known_as(name: &Ident) -> String {
     plain_name(name).trim_end_matches('_').to_owned()
 }
 
-/// A step from an old list to a new one, in the order of the new one. Numbers are places.
+/// A step from an old list to a new one, in the order of the new one. The numbers are positions in
+/// the lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// In both, in the same order among the others.
+    /// In both lists, in the same relative order.
     Kept {
         old: usize,
         new: usize,
     },
-    /// In both, but elsewhere among the others.
+    /// In both lists, in another relative order.
     Moved {
         old: usize,
         new: usize,
     },
-    /// A member with another name in the place of a removed one.
+    /// A member with another name in the position of a removed one.
     Replaced {
         old: usize,
         new: usize,
@@ -39,7 +39,7 @@ pub(super) enum Step {
     },
 }
 
-/// Aligns two lists of names. A name that a list has twice is only found once.
+/// Aligns two lists of names. If a list has a name twice, only one of the two is matched.
 pub(super) fn align(old: &[String], new: &[String]) -> Vec<Step> {
     let anchors = common(old, new);
     let places = |list: &[String]| -> HashMap<String, usize> {
@@ -75,16 +75,16 @@ pub(super) fn align(old: &[String], new: &[String]) -> Vec<Step> {
     steps
 }
 
-/// The longest list of names that both have in the same order, by their places in both.
+/// Returns the longest common subsequence of two lists, as pairs of positions.
 fn common(old: &[String], new: &[String]) -> Vec<(usize, usize)> {
-    // Most lists differ at the end only.
+    // Most lists differ only at the end.
     let same = old.iter().zip(new).take_while(|(one, other)| one == other).count();
     let mut found: Vec<_> = (0..same).map(|at| (at, at)).collect();
     let (old, new) = (&old[same..], &new[same..]);
     if old.len().saturating_mul(new.len()) > PAIRS_MAX {
         return found;
     }
-    // lengths[i][j]: how long the list is for what begins at i and j.
+    // lengths[i][j]: the length of the longest common subsequence of old[i..] and new[j..].
     let mut lengths = vec![vec![0_usize; new.len() + 1]; old.len() + 1];
     for i in (0..old.len()).rev() {
         for j in (0..new.len()).rev() {
@@ -108,7 +108,8 @@ fn common(old: &[String], new: &[String]) -> Vec<(usize, usize)> {
     found
 }
 
-/// Two lists of two thousand different names; beyond that, all are taken for others.
+/// The pairs of two lists of two thousand names each. For longer lists, only the common prefix is
+/// matched in order.
 const PAIRS_MAX: usize = 4_000_000;
 
 #[cfg(test)]

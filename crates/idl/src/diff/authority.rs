@@ -1,26 +1,26 @@
-//! The authority of a handle: its possible kinds and its rights.
+//! The authority that a handle gives: its possible kinds and its rights.
 
 use std::collections::BTreeSet;
 use std::fmt;
 
 use syshandle_model::{Handle, KINDS};
 
-/// The possible kinds and rights of a handle, by its type and its declaration.
+/// The possible kinds and rights of a handle, from its type and its declaration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Authority {
-    /// Without a set, it is of any kind.
+    /// The possible kinds; `None` for any kind.
     kinds: Option<BTreeSet<String>>,
-    /// Without a set, a socket is of any sort.
+    /// The possible sorts of a socket; `None` for any sort.
     sockets: Option<BTreeSet<String>>,
-    /// Without a set, a file is of any sort.
+    /// The possible sorts of a file; `None` for any sort.
     files: Option<BTreeSet<String>>,
     at_least: BTreeSet<String>,
-    /// Without one, all rights may come.
+    /// The maximum rights; `None` for all rights.
     at_most: Option<BTreeSet<String>>,
 }
 
 impl Authority {
-    /// Returns the authority of a handle type and its declaration: the intersection of both.
+    /// Returns the authority of a handle with a type and a declaration: the intersection of both.
     pub(super) fn of(ty: &str, declared: Option<&Handle>) -> Option<Self> {
         let of_type = Self::of_type(ty)?;
         let Some(declared) = declared else { return Some(of_type) };
@@ -29,7 +29,7 @@ impl Authority {
         };
         let mut kinds = words(&declared.kinds);
         if let Some(of_type) = &of_type.kinds {
-            // What an event's type says of its mode, a declaration doesn't.
+            // The type of an event says whether the event resets itself; a declaration doesn't.
             let is_manual = of_type.contains(MANUAL_EVENT) && kinds.contains("event");
             kinds = kinds.intersection(of_type).cloned().collect();
             kinds.extend(is_manual.then(|| MANUAL_EVENT.to_owned()));
@@ -40,7 +40,7 @@ impl Authority {
         let files = both(files, of_type.files);
         let mut at_least: BTreeSet<String> =
             words(&declared.at_least).union(&of_type.at_least).cloned().collect();
-        // To write is to append and more.
+        // The right to write includes the right to append.
         if at_least.contains("write") {
             at_least.remove("append");
         }
@@ -48,12 +48,12 @@ impl Authority {
         Some(Self { kinds: Some(kinds), sockets, files, at_least, at_most })
     }
 
-    /// The authority of a handle without a declaration.
+    /// Returns the authority of a handle without a declaration.
     pub(super) fn any() -> Self {
         Self { kinds: None, sockets: None, files: None, at_least: BTreeSet::new(), at_most: None }
     }
 
-    /// The authority of a type without a declaration.
+    /// Returns the authority of a type without a declaration.
     fn of_type(ty: &str) -> Option<Self> {
         let set = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
         let of = |kind: &str, at_least: &[&str]| Self {
@@ -81,7 +81,7 @@ impl Authority {
         })
     }
 
-    /// Returns the authority that this has and `before` hasn't.
+    /// Returns the authority that this has and `before` doesn't have.
     pub(super) fn more_than(&self, before: &Self) -> Option<String> {
         let added = |old: &BTreeSet<String>, new: &BTreeSet<String>| -> Vec<String> {
             new.difference(old).cloned().collect()
@@ -112,7 +112,8 @@ impl Authority {
         }
     }
 
-    /// Whether a receiver of this takes all that a sender of `other` may send.
+    /// Returns whether a receiver with this declaration accepts every handle that a sender with the
+    /// other may send.
     pub(super) fn takes(&self, other: &Self) -> bool {
         within(other.kinds.as_ref(), self.kinds.as_ref())
             && within(other.sockets.as_ref(), self.sockets.as_ref())
@@ -122,7 +123,7 @@ impl Authority {
     }
 }
 
-/// What meets both bounds.
+/// Returns the intersection of two bounds.
 fn both(
     one: Option<BTreeSet<String>>,
     other: Option<BTreeSet<String>>,
@@ -133,7 +134,7 @@ fn both(
     }
 }
 
-/// Whether one bound is within another; none is all.
+/// Returns whether one bound is within another. `None` has no limit.
 fn within(inner: Option<&BTreeSet<String>>, outer: Option<&BTreeSet<String>>) -> bool {
     match (inner, outer) {
         (_, None) => true,
@@ -167,13 +168,14 @@ impl fmt::Display for Authority {
     }
 }
 
-/// An event that stays set is another kind of object for its waiters.
+/// The kind of an event that doesn't reset itself. For its waiters, it is another kind of object
+/// than an event that does.
 const MANUAL_EVENT: &str = "manual event";
 
-/// What a section whose size never changes may let its holder do.
+/// The rights that a section of fixed size may have.
 const OF_FIXED_SIZE: [&str; 5] = ["read", "write", "append", "map", "seal"];
 
-/// The types of sockets, and their sorts.
+/// The types of sockets and their sorts.
 const SOCKETS: [(&str, &str); 7] = [
     ("UnixStream", "unix_stream"),
     ("UnixListener", "unix_listener"),

@@ -1,4 +1,4 @@
-//! Compares types and constants: each once, however many methods use it.
+//! Compares types and constants. Each is compared once, regardless of how many methods use it.
 
 use std::collections::HashMap;
 
@@ -11,10 +11,10 @@ use super::values::to;
 use super::{Comparison, Ways};
 use syshandle_model::{DefinitionKind, Field, Parameter, Variant, numbers, plain_name};
 
-/// Which ways the types of a description go.
+/// The directions in which values of the types of a description travel.
 pub(super) struct Uses {
     ways: HashMap<String, Ways>,
-    /// Types whose parts are still to be visited.
+    /// The types whose parts have not been visited yet.
     open: Vec<(String, Ways)>,
 }
 
@@ -37,7 +37,7 @@ impl Uses {
         uses
     }
 
-    /// Those of both descriptions.
+    /// Adds the uses in the other description.
     pub(super) fn and(mut self, other: &Self) -> Self {
         for (name, ways) in &other.ways {
             let known = self.ways.entry(name.clone()).or_default();
@@ -124,7 +124,7 @@ impl Comparison<'_> {
                 Step::Kept { old: before, new: at } => {
                     self.list(&path(at), &old[before].fields, &new[at].fields, ways);
                     let numbers = (old_numbers[before], new_numbers[at]);
-                    // The place is on the wire here; the number is with COM.
+                    // This wire transfers the variant's position; COM transfers its number.
                     if before == at && numbers.0 != numbers.1 {
                         let what =
                             format!("its number changed from {} to {}", numbers.0, numbers.1);
@@ -146,7 +146,7 @@ impl Comparison<'_> {
                     let gives = values.into_iter().find_map(|form| self.given(&form));
                     let is_last = at >= old.len();
                     let what = if is_last { "variant added" } else { "variant inserted" };
-                    // An old client can't read what it doesn't know.
+                    // An old client can't decode a variant that it doesn't know.
                     let is_compatible = is_unused || is_last && !ways.is_out;
                     self.add(path(at), what, is_compatible, to(gives, ways));
                 }
@@ -183,7 +183,7 @@ fn word(kind: &DefinitionKind) -> &'static str {
     }
 }
 
-/// The number that an expression has, as far as constants are written with these.
+/// Returns the value of an expression, for the forms of expression that constants are written in.
 fn number(of: &Expr) -> Option<f64> {
     Some(match of {
         Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) => number.base10_parse().ok()?,

@@ -1,4 +1,4 @@
-//! The form that a type has on the wire, its names followed to what they stand for.
+//! The form of a type on the wire, with all names resolved.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
@@ -14,41 +14,42 @@ use syshandle_model::{
     Definition, DefinitionKind, Description, Handle, Interface, Parameter, Range,
 };
 
-/// The form of a value on the wire, as its reader sees it.
+/// The form of a value on the wire, from the reader's point of view.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Form {
-    /// Something that has no parts: a number, a text, a duration, by its name.
+    /// A type without parts, such as a number, a text or a duration, by its name.
     Plain(String),
-    /// Any number of the same.
+    /// Any number of items of one form.
     List(Box<Form>),
-    /// So many of the same.
+    /// A fixed number of items of one form.
     Array(Box<Form>, u64),
     Map(Box<Form>, Box<Form>),
     Optional(Box<Form>),
-    /// One after the other.
+    /// Several forms in sequence.
     Tuple(Vec<Form>),
     Outcome(Box<Form>, Box<Form>),
-    /// A struct or an enum of the description, by its name: it may contain itself. And what is
-    /// declared of the handles in it that declare nothing themselves.
+    /// A struct or an enum of the description, by its name, because it may contain itself. The
+    /// authority is the declaration for the contained handles that have no declaration themselves.
     Defined(String, Option<Authority>),
     Handle(Authority),
-    /// A reference to an object: its interface, by identifier if the description has it.
+    /// A reference to an object. Its interface is identified by IID if the description has the
+    /// interface.
     Object {
         name: String,
         iid: Option<[u8; 16]>,
     },
-    /// A type that isn't known here: as it is written.
+    /// An unknown type, as written.
     Unknown(String),
 }
 
-/// A value: its form, and how large it may be.
+/// A value: its form and its bounds.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Value {
     pub(super) form: Form,
     pub(super) range: Option<Range>,
 }
 
-/// The definitions and interfaces of one description by name, and what was found of them so far.
+/// The definitions and interfaces of one description by name, and cached results.
 pub(super) struct Index<'d> {
     pub(super) description: &'d Description,
     definitions: HashMap<String, &'d Definition>,
@@ -76,39 +77,39 @@ impl<'d> Index<'d> {
 pub(super) struct Types<'d>(pub(super) &'d Index<'d>);
 
 impl<'d> Types<'d> {
-    /// The description that has the types.
+    /// Returns the description that defines the types.
     pub(super) fn description(self) -> &'d Description {
         self.0.description
     }
 
-    /// Counts steps of the comparison. Returns whether there is room for more.
+    /// Counts steps of the comparison. Returns whether the limit is not exceeded.
     pub(super) fn spend(self, steps: usize) -> bool {
         self.0.budget.spend(steps)
     }
 
-    /// An interface by its name.
+    /// Finds an interface by its name.
     pub(super) fn interface(self, name: &str) -> Option<&'d Interface> {
         self.0.interfaces.get(name).copied()
     }
 
-    /// A parameter, a field or a result.
+    /// Returns the form and the bounds of a parameter, a field or a result.
     pub(super) fn value(self, of: &Parameter) -> Value {
         Value { form: self.form(&of.ty, of.handle.as_ref()), range: of.range }
     }
 
-    /// A type that a method has without a name of its own: a result, an error.
+    /// Returns the form of a type without a declared name: a result or an error.
     pub(super) fn form(self, ty: &Type, handle: Option<&Handle>) -> Form {
         self.followed(ty, handle, 0)
     }
 
-    /// A struct or an enum by its name.
+    /// Finds a struct or an enum by its name.
     pub(super) fn definition(self, name: &str) -> Option<&'d Definition> {
         self.0.definitions.get(name).copied()
     }
 
     fn followed(self, ty: &Type, handle: Option<&Handle>, depth: usize) -> Form {
         let unknown = || Form::Unknown(written(ty));
-        // Two names that stand for each other.
+        // Two aliases can refer to each other.
         if depth > DEPTH_MAX || !self.spend(1) {
             return unknown();
         }
@@ -157,7 +158,7 @@ impl<'d> Types<'d> {
             ("Option", [inner]) => Form::Optional(within(inner)),
             ("Box" | "Arc" | "Rc" | "Borrowed", [inner]) => *within(inner),
             ("Result", [value, error]) => Form::Outcome(within(value), within(error)),
-            // `usize` has the bytes of `u64` on the wire.
+            // On the wire, `usize` has the form of `u64`.
             ("usize", []) => Form::Plain("u64".to_owned()),
             ("isize", []) => Form::Plain("i64".to_owned()),
             (name, []) if PLAIN.contains(&name) => Form::Plain(name.to_owned()),
@@ -175,7 +176,7 @@ impl<'d> Types<'d> {
         Some(Form::Object { name: name.to_owned(), iid: known.map(|known| known.iid) })
     }
 
-    /// Returns the handles and objects in a value, and whether there can be many of each.
+    /// Returns the handles and objects in a value, and whether there can be several of each.
     pub(super) fn authorities(self, of: &Form) -> Vec<Given> {
         let mut collected = Collected::default();
         self.collect(of, false, &mut collected);
@@ -187,7 +188,8 @@ impl<'d> Types<'d> {
         collected.found
     }
 
-    /// Collects from one form. Definitions in it are left for later: a chain of types may be long.
+    /// Collects the handles and objects of one form. Definitions in it are queued rather than
+    /// visited recursively, because a chain of types may be long.
     fn collect(self, of: &Form, many: bool, to: &mut Collected) {
         if !self.spend(1) {
             return;
@@ -195,7 +197,7 @@ impl<'d> Types<'d> {
         match of {
             Form::Handle(_) | Form::Object { .. } => {
                 let given = Given { what: of.clone(), many };
-                // Duplicates are left out, so that each is compared once.
+                // Duplicates are left out, so that each handle or object is compared once.
                 if self.spend(to.found.len()) && !to.found.contains(&given) {
                     to.found.push(given);
                 }
@@ -232,7 +234,7 @@ impl<'d> Types<'d> {
         )
     }
 
-    /// The values that a struct or an enum consists of.
+    /// Returns the values that a struct or an enum consists of.
     pub(super) fn parts(self, name: &str) -> Rc<[Value]> {
         if let Some(known) = self.0.parts.borrow().get(name) {
             return Rc::clone(known);
@@ -255,21 +257,21 @@ impl<'d> Types<'d> {
     }
 }
 
-/// The handles and objects found in a value, and the definitions that are still to be searched.
+/// The handles and objects found in a value, and the definitions that have not been searched yet.
 #[derive(Default)]
 struct Collected {
     found: Vec<Given>,
-    /// Definitions by name, and whether there can be many values of them.
+    /// Definitions by name, and whether there can be several values of each.
     open: Vec<(String, bool)>,
     seen: HashSet<(String, bool)>,
 }
 
-/// A handle or an object somewhere in a value.
+/// A handle or an object within a value.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Given {
-    /// A handle or an object.
+    /// The handle or the object.
     pub(super) what: Form,
-    /// Whether there can be more than one.
+    /// Whether there can be several.
     pub(super) many: bool,
 }
 
@@ -305,7 +307,7 @@ impl fmt::Display for Given {
     }
 }
 
-/// A type by the last parts of its names.
+/// Formats a type with the last segment of each path.
 fn written(ty: &Type) -> String {
     let text = ty.to_token_stream().to_string().replace(' ', "");
     let ends = |c: char| "<>(),;[]&".contains(c);
@@ -319,5 +321,5 @@ const PLAIN: [&str; 20] = [
     "u128", "String", "PathBuf", "Guid", "Duration", "str", "Path",
 ];
 
-/// How many names within names are followed. Handwritten files need a few.
+/// Maximum depth to which nested names are resolved. Files written by hand need only a few levels.
 const DEPTH_MAX: usize = 64;

@@ -9,7 +9,7 @@ use super::{Comparison, Ways};
 use syshandle_model::{Class, Description, Interface, Method, Parameter, plain_name, write_guid};
 
 impl<'d> Comparison<'d> {
-    /// All interfaces: the same ones by their identifiers, or else by their names.
+    /// Compares all interfaces. They are matched by identifier, or else by name.
     pub(super) fn interfaces(&mut self) {
         let (old, new) = (self.old.description(), self.new.description());
         let former = Former::of(old, new);
@@ -44,7 +44,7 @@ impl<'d> Comparison<'d> {
             let what = format!("identifier changed from {before} to {after}: nobody finds it");
             self.add(format!("{name}::iid"), what, false, None);
         }
-        // A trait has no bases. Inherited methods are compared as its own.
+        // A trait has no bases. Inherited methods are compared as the interface's own.
         let bases = |of: &Interface| of.bases.first().map(ToString::to_string);
         if let (Some(before), Some(after)) = (bases(old), bases(new))
             && before != after
@@ -79,7 +79,7 @@ impl<'d> Comparison<'d> {
                     self.method(&path(at), &old.methods[before], &new.methods[at]);
                 }
                 Step::Added { new: at } => {
-                    // A server that doesn't know the number says so.
+                    // A server that doesn't know the method's number returns an error.
                     let is_last = at >= old.methods.len();
                     let what = match is_last {
                         true => "method added at the end".to_owned(),
@@ -96,11 +96,12 @@ impl<'d> Comparison<'d> {
         }
     }
 
-    /// A method with another name in the place of one that is gone.
+    /// Compares a method with the removed method of another name in its position.
     fn replaced(&mut self, path: &str, old: &'d Method, new: &'d Method, is_in_place: bool) {
         let before = self.changes.len();
         self.method(path, old, new);
-        // Equal parameters in an equal place: only the name differs, which isn't on the wire.
+        // With equal parameters in an equal position, only the name differs, which isn't on the
+        // wire.
         let is_renamed = is_in_place && self.changes.len() == before;
         let what = match is_renamed {
             true => format!("renamed from `{}`", known_as(&old.name)),
@@ -138,8 +139,8 @@ impl<'d> Comparison<'d> {
         }
     }
 
-    /// Finds parameters of one side that are results of the other, and takes them out of what is
-    /// compared then.
+    /// Reports parameters of one side that are results of the other, and removes them from the
+    /// lists that are compared afterwards.
     fn flipped(&mut self, path: &str, from: &mut Side, to_side: &mut Side, ways: Ways) {
         let what = match ways.is_out {
             true => "comes out where it went in",
@@ -179,7 +180,7 @@ impl<'d> Comparison<'d> {
         })
     }
 
-    /// All classes: the same ones by their identifiers, or else by their names.
+    /// Compares all classes. They are matched by identifier, or else by name.
     pub(super) fn classes(&mut self) {
         let (old, new) = (self.old.description(), self.new.description());
         let by_clsid: HashMap<_, _> =
@@ -214,7 +215,7 @@ impl<'d> Comparison<'d> {
         }
     }
 
-    /// Compares a class with its old state, apart from added interfaces.
+    /// Compares a class with its old state, except for added interfaces.
     fn class(&mut self, old: &Class, new: &Class) {
         let name = &new.name;
         if old.name != new.name {
@@ -231,7 +232,8 @@ impl<'d> Comparison<'d> {
                 self.add(format!("{name}::{interface}"), "removed", false, None);
             }
         }
-        // An object is the same in any order; COM's scripts get it by its first interface.
+        // The order of interfaces has no effect on this wire. COM's scripting languages use the
+        // first interface of an object.
         let default = |types, of| identified(types, of).into_iter().next();
         let (before, after) = (default(self.old, old), default(self.new, new));
         if before != after
@@ -249,7 +251,7 @@ impl<'d> Comparison<'d> {
 /// The parameters and results of a method.
 struct Side {
     parameters: Vec<Parameter>,
-    /// Those of the parameters.
+    /// The forms of `parameters`.
     forms: Vec<Form>,
     results: Vec<Form>,
 }
@@ -268,10 +270,10 @@ impl Side {
     }
 }
 
-/// Finds what an interface of the new description was in the old one.
+/// Finds the interface of the old description that corresponds to an interface of the new one.
 struct Former<'d> {
     by_iid: HashMap<[u8; 16], &'d Interface>,
-    /// Interfaces whose identifiers are gone.
+    /// Interfaces whose identifiers the new description doesn't have.
     by_name: HashMap<String, &'d Interface>,
 }
 
@@ -292,7 +294,7 @@ impl<'d> Former<'d> {
     }
 }
 
-/// The interfaces of a class, by identifier if the description has them, or else by name.
+/// Returns the interfaces of a class, by identifier if the description has them, or else by name.
 fn identified(types: Types<'_>, class: &Class) -> Vec<String> {
     let identity = |name: &proc_macro2::Ident| {
         let name = name.to_string();

@@ -1,4 +1,5 @@
-//! Compares the COM layouts that two `.idl` files declare, as far as Rust's types don't say them.
+//! Compares the COM layouts that two `.idl` files declare, as far as Rust's types don't express
+//! them.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,13 +10,13 @@ use syshandle_model::Layout;
 pub(super) struct LayoutChange {
     name: String,
     what: String,
-    /// The name of the change of the method's result that this one would be a part of.
+    /// The name of the change of the method's result that includes this change.
     result: Option<String>,
-    /// Set if only access rights have changed.
+    /// The change of access rights, if nothing else has changed.
     rights: Option<Rights>,
 }
 
-/// How the access rights of Windows that a handle keeps have changed.
+/// The change of the Windows access rights that a handle keeps in transit.
 struct Rights {
     gained: u32,
     lost: u32,
@@ -28,7 +29,7 @@ impl Rights {
     }
 }
 
-/// Access rights, for a message.
+/// Formats access rights for a message.
 fn rights(mask: Option<u32>) -> String {
     mask.map_or("all of the sender's".to_owned(), |mask| format!("{mask:#x}"))
 }
@@ -52,7 +53,7 @@ impl Comparison<'_> {
             before.iter().map(|layout| (layout.name.as_str(), layout)).collect();
         let is_same_count = before.len() == after.len();
         for (at, layout) in after.iter().enumerate() {
-            // A part with another name in the same place, or the part with this name.
+            // The part with this name, or else the part in the same position.
             let same_place = before.get(at).filter(|_| is_same_count);
             let Some(known) = known.get(layout.name.as_str()).copied().or(same_place) else {
                 continue;
@@ -75,7 +76,7 @@ impl Comparison<'_> {
         }
     }
 
-    /// Finds parameters that came or went and that Rust doesn't show, such as the length of a list.
+    /// Reports added or removed parameters that Rust doesn't show, such as the length of a list.
     pub(super) fn hidden_parts(&mut self, path: &str, old: &str, new: &str) {
         let (before, after) = (self.old.description(), self.new.description());
         if let (Some(before), Some(after)) = (before.layouts.get(old), after.layouts.get(new))
@@ -92,7 +93,8 @@ impl Comparison<'_> {
         }
     }
 
-    /// Adds the changes of layouts, unless syshandle's wire changed in the same place as well.
+    /// Adds the changes of layouts, unless a change of the wire form in the same place has been
+    /// reported.
     pub(super) fn add_layout_changes(&mut self) {
         let broken: HashSet<String> = self
             .changes
@@ -110,7 +112,7 @@ impl Comparison<'_> {
         for LayoutChange { name, what, result, rights } in std::mem::take(&mut self.layout_changes)
         {
             match rights {
-                // Rights that Rust has names for are compared with the type.
+                // Rights that have names in Rust are compared with the type.
                 Some(_)
                     if all.contains(&name)
                         || result.as_ref().is_some_and(|of| all.contains(of)) => {}

@@ -9,28 +9,28 @@ use super::{Comparison, Ways};
 use syshandle_model::DefinitionKind::{Enum, Struct};
 use syshandle_model::{Parameter, Range, Variant, numbers};
 
-/// A difference within a value.
+/// A difference between two values.
 #[derive(Debug)]
 enum Difference {
     /// Handles of other kinds or with other rights.
     Handle(Box<(Authority, Authority)>),
-    /// Other bytes.
+    /// Another form on the wire.
     Bytes,
     Range(Option<Range>, Option<Range>),
 }
 
-/// The differences found within a value.
+/// The differences found so far between two values.
 #[derive(Default)]
 struct Search {
     found: Vec<Difference>,
-    /// Pairs of types with different names whose parts are still to be compared.
+    /// Pairs of types with different names whose parts have not been compared yet.
     open: Vec<(String, String)>,
     seen: HashSet<(String, String)>,
 }
 
 impl Search {
     fn add(&mut self, difference: Difference) {
-        // One is enough: the whole value differs.
+        // One such difference is enough, because the whole value differs.
         let is_known = matches!(difference, Difference::Bytes)
             && self.found.iter().any(|known| matches!(known, Difference::Bytes));
         if !is_known {
@@ -40,7 +40,7 @@ impl Search {
 }
 
 impl Comparison<'_> {
-    /// The members of a list that has to be the same on both sides: parameters or fields.
+    /// Compares two lists of parameters or fields, whose members must match.
     pub(super) fn list(&mut self, path: &str, old: &[Parameter], new: &[Parameter], ways: Ways) {
         let names = |list: &[Parameter]| -> Vec<String> {
             list.iter().map(|parameter| known_as(&parameter.name)).collect()
@@ -86,7 +86,7 @@ impl Comparison<'_> {
         }
     }
 
-    /// A parameter or a field.
+    /// Compares a parameter or a field.
     pub(super) fn value(&mut self, path: &str, old: &Parameter, new: &Parameter, ways: Ways) {
         self.compared(path, &self.old.value(old), &self.new.value(new), ways);
     }
@@ -126,14 +126,14 @@ impl Comparison<'_> {
                 ),
                 Difference::Bytes => continue,
             };
-            // A result has to suit an old client, and an old server's result a new client.
+            // An old client must accept the new server's result, and a new client the old server's.
             let is_compatible = (!ways.is_in || takes) && (!ways.is_out || takes && fits);
             self.add(path, what, is_compatible, to(gives, ways));
         }
     }
 
-    /// Where two values differ, as deep as they go. Two types of the description with the same
-    /// name are compared by themselves.
+    /// Finds the differences between two values at any depth. Two types with the same name are
+    /// compared separately.
     fn differences(&self, old: &Value, new: &Value, search: &mut Search) {
         if old.range != new.range {
             search.add(Difference::Range(old.range, new.range));
@@ -193,7 +193,7 @@ impl Comparison<'_> {
                     search.open.push(pair);
                 }
             }
-            // The fields of a struct are on the wire like the members of a tuple.
+            // The fields of a struct have the form of the members of a tuple.
             (Form::Tuple(items), Form::Defined(name, _))
                 if self.new.is_struct(name, items.len()) =>
             {
@@ -213,7 +213,7 @@ impl Comparison<'_> {
         }
     }
 
-    /// Two types with different names: the same if they consist of the same.
+    /// Compares two types with different names. They are equal if their parts are.
     fn defined_differences(&self, old: &str, new: &str, search: &mut Search) {
         let kinds = (
             self.old.definition(old).map(|of| &of.kind),
@@ -265,7 +265,7 @@ impl Comparison<'_> {
     }
 }
 
-/// Returns the authority of a handle that none of the known ones had.
+/// Returns the authority of a handle beyond the authority of all known handles.
 fn more_than_all(given: &Given, before: &[Given]) -> Option<String> {
     let mut least = None;
     for known in before {
@@ -283,12 +283,12 @@ fn more_than_all(given: &Given, before: &[Given]) -> Option<String> {
     Some(least.unwrap_or_else(|| given.to_string()))
 }
 
-/// Adds the receiver to a text about authority.
+/// Appends the receiver to a text about authority.
 pub(super) fn to(gives: Option<String>, ways: Ways) -> Option<String> {
     gives.map(|gives| format!("{gives} (to {})", ways.receiver()))
 }
 
-/// Whether all that the second one lets through, the first one does.
+/// Returns whether the first range contains the second. `None` is unlimited.
 fn contains(outer: Option<Range>, inner: Option<Range>) -> bool {
     match (outer, inner) {
         (None, _) => true,

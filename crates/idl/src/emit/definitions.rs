@@ -1,4 +1,4 @@
-//! Types and constants, each after what it consists of.
+//! Writes types and constants, each after the types on which it depends.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,7 +10,8 @@ use super::names::{Taken, camel};
 use syshandle_model::{Definition, DefinitionKind, Field, Variant, names, numbers, plain_name};
 
 impl<'d> Emitter<'d> {
-    /// All of them: C's languages know a name only from its declaration on.
+    /// Writes all types and constants in order of use, because C requires a declaration before the
+    /// first use of a name.
     pub(super) fn definitions(&mut self) {
         let all = self.description.definitions.iter();
         let (constants, types): (Vec<_>, Vec<_>) =
@@ -73,7 +74,7 @@ impl<'d> Emitter<'d> {
 
     fn enumeration(&mut self, name: &str, variants: &[Variant]) {
         let numbers = numbers(variants);
-        // Without this, a number takes two bytes.
+        // Without `v1_enum`, a value takes two bytes on the wire.
         let is_short = numbers.iter().all(|number| i16::try_from(*number).is_ok());
         let wide = if is_short { "" } else { "[v1_enum] " };
         let mut text = format!("\ntypedef {wide}enum {name}\n{{\n");
@@ -91,7 +92,8 @@ impl<'d> Emitter<'d> {
         self.line(&format!("{text}}} {name};"));
     }
 
-    /// A constant. One that MIDL can't have is no part of an interface: a comment says so.
+    /// Writes a constant. If MIDL can't express it, a comment says so, because no interface depends
+    /// on it.
     fn constant(&mut self, name: &str, ty: &Type, value: &TokenStream) {
         let is_text = matches!(ty, Type::Reference(of) if super::types::last(&of.elem).is_some_and(|name| name == "str"));
         let number = self.types.number(ty).filter(|ty| !matches!(*ty, "float" | "double"));
@@ -118,7 +120,8 @@ fn left_out(name: &str) -> String {
     format!("// Without the constant {name}: MIDL's are of integers and texts, and plain.")
 }
 
-/// Whether a value means the same in C: numbers without Rust's suffixes, and operators.
+/// Returns whether an expression has the same value in C: numbers without Rust's suffixes, and
+/// operators.
 fn is_plain(value: &TokenStream) -> bool {
     value.clone().into_iter().all(|token| match token {
         TokenTree::Literal(literal) => {
@@ -135,7 +138,7 @@ fn is_plain(value: &TokenStream) -> bool {
     })
 }
 
-/// Types on their way into an order in which each comes after those that it consists of.
+/// Sorts types so that each one comes after the types that it contains.
 struct Order<'d> {
     all: HashMap<String, &'d Definition>,
     begun: HashSet<String>,
@@ -168,7 +171,7 @@ impl<'d> Order<'d> {
                 self.open.insert(name);
                 path.push((part, names(part.types()), 0));
             } else if self.open.remove(&name) {
-                // Removed, so that it is found once.
+                // The name has been removed from `open`, so that it is added only once.
                 self.early.push(name);
             }
         }

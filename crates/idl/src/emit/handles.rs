@@ -1,9 +1,9 @@
-//! Kinds of handles and their rights in the words of `system_handle`.
+//! Converts kinds and rights of handles to `system_handle` attributes.
 
 use super::types::Said;
 use syshandle_model::{Handle, KINDS};
 
-/// The `system_handle(…)` of a type, if it is a handle.
+/// Returns the `system_handle(…)` attribute of a type, if the type is a handle.
 pub(super) fn attribute(ty: &str, declared: Option<&Handle>) -> Said<Option<String>> {
     let Some(kind) = kind(ty, declared)? else { return Ok(None) };
     if let Some(handle) = declared {
@@ -26,7 +26,7 @@ pub(super) fn attribute(ty: &str, declared: Option<&Handle>) -> Said<Option<Stri
     Ok(Some(format!("system_handle(sh_{kind}{masks})")))
 }
 
-/// The kind of handle that a type is, if it is one.
+/// Returns MIDL's kind of a handle type, or `None` if the type isn't a handle.
 fn kind(ty: &str, declared: Option<&Handle>) -> Said<Option<String>> {
     if ONLY_HERE.contains(&ty) {
         return Err(format!("MIDL has no kind of handle for `{ty}`"));
@@ -47,7 +47,7 @@ fn kind(ty: &str, declared: Option<&Handle>) -> Said<Option<String>> {
         (Some(kind), Some(kinds)) if !kinds.iter().any(|declared| declared == kind) => {
             Err(format!("what is declared contradicts the type, which takes a {kind} only"))
         }
-        // Whatever else is declared, the type takes nothing else.
+        // The type accepts only this kind, even if the declaration has more.
         (Some(kind), _) => Ok(Some(kind.to_owned())),
         (None, Some([kind])) if kind == "directory" || kind == "timer" => {
             Err(format!("MIDL has no kind of handle for `{kind}`"))
@@ -57,7 +57,8 @@ fn kind(ty: &str, declared: Option<&Handle>) -> Said<Option<String>> {
     }
 }
 
-/// The rights that a mask has to ask for: those that the type doesn't ask for by itself.
+/// Returns the rights that the mask must request: the rights of the declaration and the type,
+/// except the rights that the kind implies.
 fn rights(ty: &str, kind: &str, declared: Option<&Handle>) -> Vec<String> {
     let declared = declared.iter().flat_map(|handle| &handle.at_least).map(ToString::to_string);
     let of_type = match ty {
@@ -76,7 +77,7 @@ fn rights(ty: &str, kind: &str, declared: Option<&Handle>) -> Vec<String> {
     rights
 }
 
-/// The mask that asks for a right.
+/// Returns the access mask for a right.
 fn mask(kind: &str, right: &str) -> Said<&'static str> {
     Ok(match (kind, right) {
         ("file" | "pipe", "read") => "FILE_GENERIC_READ",
@@ -96,7 +97,8 @@ fn mask(kind: &str, right: &str) -> Said<&'static str> {
     })
 }
 
-/// Types whose handles MIDL has no kind for: a socket of a sort, an event that stays set.
+/// Handle types for which MIDL has no kind: sockets of a certain sort, events that don't reset
+/// themselves, and others.
 const ONLY_HERE: [&str; 10] = [
     "Directory",
     "Timer",

@@ -1,12 +1,12 @@
-//! Names as MIDL's people write them, and as its language lets them be.
+//! Converts names to MIDL's conventions and avoids MIDL's keywords.
 
 use std::collections::{HashMap, HashSet};
 
-/// The names that are taken in one place. MIDL's type libraries know no letters' case.
+/// The names in use in one scope. Names in MIDL's type libraries are case-insensitive.
 #[derive(Default)]
 pub(super) struct Taken {
     names: HashSet<String>,
-    /// By name: the number that its next duplicate tries first.
+    /// For each name, the number that its next duplicate tries first.
     next: HashMap<String, u32>,
 }
 
@@ -16,7 +16,7 @@ impl Taken {
         self.names.insert(name.to_ascii_lowercase())
     }
 
-    /// Takes a name, or else one like it.
+    /// Takes a name, or a similar one if it is in use.
     pub(super) fn one_like(&mut self, name: &str) -> String {
         if self.is_new(name) {
             return name.to_owned();
@@ -32,7 +32,7 @@ impl Taken {
     }
 }
 
-/// `decorate_this_file` → `decorateThisFile`; one that MIDL uses itself gets an underscore.
+/// `decorate_this_file` → `decorateThisFile`. A keyword of MIDL gets an underscore.
 pub(super) fn camel(name: &str) -> String {
     let mut words = name.split('_').filter(|word| !word.is_empty());
     let first = words.next().unwrap_or("value").to_owned();
@@ -46,14 +46,14 @@ pub(super) fn pascal(name: &str) -> String {
     words.map(capital).collect()
 }
 
-/// A word with a large first letter.
+/// Converts the first letter of a word to upper case.
 fn capital(word: &str) -> String {
     let mut letters = word.chars();
     let first = letters.next().map(|first| first.to_ascii_uppercase());
     first.into_iter().chain(letters).collect()
 }
 
-/// MIDL's words, and those of C that its output would have as names.
+/// The keywords of MIDL, and the keywords of C that can't be names in its output.
 const KEYWORDS: [&str; 62] = [
     "auto",
     "boolean",

@@ -1,4 +1,4 @@
-//! Rust's types in MIDL's words.
+//! Converts Rust types to MIDL types.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,19 +11,19 @@ use syshandle_model::{
     Definition, DefinitionKind, Description, Handle, Parameter, Range, plain_name,
 };
 
-/// The types that a description has.
+/// The types of a description.
 pub(super) struct Types<'d> {
     definitions: HashMap<String, &'d Definition>,
     interfaces: HashSet<String>,
 }
 
-/// A type, in two parts: what stands before the name and its attributes.
+/// A type in MIDL, without the name: the text before the name, and the attributes.
 struct Written {
     ty: String,
     attributes: Vec<String>,
 }
 
-/// What MIDL can say, or why it can't.
+/// A type in MIDL, or the reason why MIDL can't express it.
 pub(super) type Said<T> = Result<T, String>;
 
 impl<'d> Types<'d> {
@@ -41,7 +41,7 @@ impl<'d> Types<'d> {
         self.interfaces.contains(name)
     }
 
-    /// A parameter, with the one that counts its elements where it needs one.
+    /// Returns a parameter, preceded by its count if it needs one.
     pub(super) fn parameter(
         &self,
         of: &Parameter,
@@ -89,12 +89,13 @@ impl<'d> Types<'d> {
                             missing"
                     .to_owned());
             }
-            // What comes out is a reference; `pointer_default` says what is behind it.
+            // An `out` parameter is a reference. `pointer_default` determines the kind of the
+            // pointer behind it.
             if !is_out {
                 written.attributes.insert(0, "unique".to_owned());
             }
         }
-        // A string or an interface is a pointer by itself.
+        // A string or an interface is already a pointer.
         let needs_star = list || optional && !is_text && !written.ty.ends_with('*');
         let by_reference = !is_out && !needs_star && self.is_struct(inner);
         let more = if needs_star || by_reference { "*" } else { "" };
@@ -105,7 +106,7 @@ impl<'d> Types<'d> {
         Ok(parameters)
     }
 
-    /// A field, with the one that counts its elements where it needs one.
+    /// Returns a field, preceded by its count if it needs one.
     pub(super) fn field(&self, of: &Parameter, name: &str, taken: &mut Taken) -> Said<Vec<String>> {
         let no_handles = |written: &Written| match written
             .attributes
@@ -148,18 +149,18 @@ impl<'d> Types<'d> {
         Ok(fields)
     }
 
-    /// The name of a number's type.
+    /// Returns MIDL's name of a number type.
     pub(super) fn number(&self, ty: &Type) -> Option<&'static str> {
         let name = ty.to_token_stream().to_string();
         NUMBERS.iter().find(|(rust, _)| *rust == name).map(|(_, idl)| *idl)
     }
 
-    /// The declaration of a type that the description has.
+    /// Returns the definition of a type, if the description has one.
     pub(super) fn definition(&self, ty: &Type) -> Option<&'d Definition> {
         self.definitions.get(&last(ty)?).copied()
     }
 
-    /// The type of an array's items, and how many there are.
+    /// Returns the type of an array's items and the length of the array.
     fn array(&self, array: &syn::TypeArray, of: &Parameter) -> Said<(Written, String)> {
         let written = self.written(&array.elem, of.handle.as_ref())?;
         if of.range.is_some() {
@@ -168,12 +169,12 @@ impl<'d> Types<'d> {
         Ok((written, array.len.to_token_stream().to_string()))
     }
 
-    /// Declares the bounds of a number or of a text.
+    /// Adds the bounds of a number or of a text.
     fn bounded(&self, inner: &Type, written: &mut Written, range: Range) -> Said<()> {
         let is_text = written.attributes.iter().any(|text| text == "string");
         match (is_text, range.from) {
             (true, 0) => {
-                // With the zero at its end.
+                // The size includes the terminating zero.
                 written.attributes.push(format!("size_is({})", range.to + 1));
                 written.ty = "WCHAR *".to_owned();
                 Ok(())
@@ -194,7 +195,7 @@ impl<'d> Types<'d> {
         definition.is_some_and(|of| matches!(of.kind, DefinitionKind::Enum(_)))
     }
 
-    /// What a `Vec` or an `Option` holds, and whether it is a `Vec`.
+    /// Returns the type inside a `Vec` or an `Option`, and whether the container is a `Vec`.
     fn list<'t>(&self, ty: &'t Type) -> (&'t Type, bool) {
         match within(ty) {
             Some(("Vec", inner)) => (inner, true),
@@ -211,7 +212,7 @@ impl<'d> Types<'d> {
         matches!(self.definition(ty).map(|of| &of.kind), Some(DefinitionKind::Struct(_)))
     }
 
-    /// Follows the names of other types to a type that isn't such a name.
+    /// Resolves aliases to a type that isn't an alias.
     fn resolved<'t>(&self, ty: &'t Type) -> Said<&'t Type>
     where
         'd: 't,
@@ -263,7 +264,7 @@ impl<'d> Types<'d> {
     }
 }
 
-/// `T `, `T *`, and `T **` of `T *`.
+/// Appends stars to a type: `T `, `T *`, or `T **` for `T *`.
 fn with_stars(ty: &str, stars: &str) -> String {
     match ty.ends_with('*') {
         true => format!("{ty}{stars}"),
@@ -283,13 +284,13 @@ fn in_brackets(attributes: &[String]) -> String {
     }
 }
 
-/// The last name of a path.
+/// Returns the last segment of a path.
 pub(super) fn last(ty: &Type) -> Option<String> {
     let Type::Path(path) = ty else { return None };
     path.path.segments.last().map(|last| plain_name(&last.ident))
 }
 
-/// `Vec<T>`, `Option<T>`, `Box<T>` and `Arc<T>`, taken apart.
+/// Returns the container and the inner type of `Vec<T>`, `Option<T>`, `Box<T>` and `Arc<T>`.
 pub(super) fn within(ty: &Type) -> Option<(&'static str, &Type)> {
     let Type::Path(path) = ty else { return None };
     let last = path.path.segments.last()?;
@@ -306,10 +307,10 @@ fn boxed(ty: &Type) -> &Type {
     }
 }
 
-/// How many names of other types are followed to a type.
+/// Maximum length of a chain of aliases.
 const ALIASES_MAX: usize = 64;
 
-/// Numbers, by both their names.
+/// Number types, with their names in Rust and in MIDL.
 const NUMBERS: [(&str, &str); 11] = [
     ("bool", "BOOL"),
     ("u8", "byte"),

@@ -1,5 +1,5 @@
-//! The layout that `syshandle-com` makes of a trait. `crates/com/src/shape.rs` and `plan.rs` are the
-//! original; a test of that crate compares the two for many types.
+//! The layout that `syshandle-com` generates for a trait. `crates/com/src/shape.rs` and `plan.rs`
+//! are the original. A test of that crate compares the two implementations for many types.
 
 use std::collections::HashMap;
 
@@ -17,14 +17,14 @@ pub(crate) struct Tables<'d> {
     interfaces: HashMap<String, [u8; 16]>,
 }
 
-/// Why a type has no form of its own in COM.
+/// The reason why a type has no form of its own in COM.
 type Opaque = String;
 
-/// A value before its slots are known.
+/// A value before it is assigned to slots.
 enum Value {
-    /// A value that fits a register.
+    /// A value that fits in a register.
     Scalar(Type),
-    /// A value behind a pointer.
+    /// A value that is passed by pointer.
     Aggregate(Type),
     Text,
     /// A count and a pointer to the items.
@@ -32,7 +32,7 @@ enum Value {
     Optional(Type),
 }
 
-/// The place of a type. Some types have a form in some places only.
+/// The position of a type. Some types have a form only in some positions.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
     Top,
@@ -63,10 +63,10 @@ impl<'d> Tables<'d> {
         }
     }
 
-    /// The slots of a method.
+    /// Returns the slots of a method.
     ///
     /// # Errors
-    /// The method travels as opaque bytes, because of this.
+    /// Fails with the reason if the method travels as opaque bytes.
     pub(crate) fn slots(&self, method: &Method) -> Result<Vec<Slot>, Opaque> {
         if method.error.is_some() {
             return Err("it has an error type of its own".to_owned());
@@ -126,7 +126,7 @@ impl Search<'_, '_> {
                 return Err(no_form());
             };
             return match name.as_str() {
-                // These have no form but that of what they hold.
+                // These types have the form of their content.
                 "Box" | "Arc" if arguments.args.len() == 1 => {
                     self.value(inner, handle, place, depth)
                 }
@@ -166,7 +166,7 @@ impl Search<'_, '_> {
         match name.as_str() {
             "f32" => return Ok(Value::Scalar(Type::Float(4))),
             "f64" => return Ok(Value::Scalar(Type::Float(8))),
-            // A `BOOL`.
+            // In COM, a `bool` is a `BOOL`.
             "bool" => return Ok(Value::Scalar(Type::Integer(4))),
             "Guid" => return Ok(Value::Aggregate(Type::guid())),
             "String" => return Ok(Value::Text),
@@ -200,11 +200,11 @@ impl Search<'_, '_> {
             return Ok(Value::Scalar(Type::Interface(*iid)));
         }
         let item = self.item(inner, handle, place.items()?, depth)?;
-        // A handle that may be missing is a list of at most one.
+        // An optional handle is a list with at most one item.
         Ok(if matches!(item, Type::Handle(_)) { Value::List(item) } else { Value::Optional(item) })
     }
 
-    /// The item of a list, or what an optional value points at.
+    /// Returns the type of a list's items, or of an optional value.
     fn item(
         &mut self,
         ty: &syn::Type,
@@ -214,7 +214,7 @@ impl Search<'_, '_> {
     ) -> Result<Type, Opaque> {
         Ok(match self.value(ty, handle, place, depth)? {
             Value::Scalar(ty) | Value::Aggregate(ty) => ty,
-            // An array of texts is one of pointers; see `Value::fold` for a single one.
+            // An array of texts is an array of pointers; see `pointer_item`.
             Value::Text => Type::Text,
             Value::List(_) | Value::Optional(_) => return Err("a list within a list".to_owned()),
         })
@@ -277,7 +277,7 @@ impl Search<'_, '_> {
         }
     }
 
-    /// Whether a type is one of the description's, of this sort.
+    /// Returns whether the description defines a type and the definition is of this sort.
     fn is_defined(&self, ty: &syn::Type, is_sort: fn(&DefinitionKind) -> bool) -> bool {
         let syn::Type::Path(path) = ty else { return false };
         let name = path.path.get_ident().map(model::plain_name).unwrap_or_default();
@@ -315,7 +315,7 @@ fn enumeration(name: &str, variants: &[model::Variant]) -> Result<Type, Opaque> 
     Ok(if is_short { Type::short_enum(values) } else { Type::Integer(4) })
 }
 
-/// An item of an array: a text is behind a pointer of its own.
+/// Returns the type of an array's item. A text is behind a pointer of its own.
 fn pointer_item(item: Type) -> Type {
     if item == Type::Text { item.unique() } else { item }
 }
@@ -351,9 +351,9 @@ fn add_output(slots: &mut Vec<Slot>, value: Value) {
     }
 }
 
-/// MIDL's kind of a handle type, with what is declared of it.
+/// Returns MIDL's kind of a handle with this type and declaration.
 fn kind(name: &str, handle: Option<&Handle>) -> Option<&'static str> {
-    // Handles of sockets and pipes have several types, and none of these names.
+    // Handles of sockets and pipes have several types, none of which has the name of its kind.
     let by_name = KINDS.iter().filter(|(kind, _)| *kind != "socket" && *kind != "pipe");
     let mut types = by_name.map(|(kind, ty)| (*ty, *kind)).chain(OTHER_HANDLES);
     if let Some((_, kind)) = types.find(|(ty, _)| *ty == name) {
@@ -368,7 +368,7 @@ fn kind(name: &str, handle: Option<&Handle>) -> Option<&'static str> {
     kinds.iter().all(|kind| *kind == first).then_some(first)
 }
 
-/// MIDL's kind of this name. A directory is a file to Windows, and MIDL has no timers.
+/// Returns MIDL's kind with this name. A directory is a file to Windows, and MIDL has no timers.
 pub(crate) fn midl_kind(name: &str) -> Option<&'static str> {
     match name {
         "directory" => Some("file"),
@@ -380,7 +380,7 @@ pub(crate) fn midl_kind(name: &str) -> Option<&'static str> {
 const INTEGERS: [(&str, u32); 8] =
     [("u8", 1), ("i8", 1), ("u16", 2), ("i16", 2), ("u32", 4), ("i32", 4), ("u64", 8), ("i64", 8)];
 
-/// Types of handles that aren't called like their kinds.
+/// Handle types that don't have the names of their kinds.
 const OTHER_HANDLES: [(&str, &str); 4] = [
     ("ManualEvent", "event"),
     ("UnsealedSection", "section"),
@@ -388,7 +388,7 @@ const OTHER_HANDLES: [(&str, &str); 4] = [
     ("PipeWriter", "pipe"),
 ];
 
-/// Variants of an enum.
+/// Maximum number of variants of an enum.
 const VARIANTS_MAX: usize = 4096;
 
 /// The limits of `syshandle-com`.

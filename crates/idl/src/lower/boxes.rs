@@ -1,4 +1,4 @@
-//! A type that contains itself goes through a `Box` somewhere: where its source has a pointer.
+//! Boxes the fields of recursive types at the pointers of the source.
 
 use std::collections::{HashMap, HashSet};
 
@@ -6,9 +6,10 @@ use syn::{GenericArgument, PathArguments, Type, TypePath};
 
 use syshandle_model::{DefinitionKind, Description};
 
-/// Puts boxes where a type would be of infinite size.
+/// Inserts boxes into types that would have infinite size.
 pub(super) fn insert(description: &mut Description) {
-    // An optional value is behind a pointer; what isn't optional is only boxed if that isn't enough.
+    // An optional value is behind a pointer in the source. Other values are boxed only if boxes
+    // around optional ones aren't enough.
     for only_optional in [true, false] {
         let circle = circle(description);
         if circle.is_empty() {
@@ -23,7 +24,8 @@ pub(super) fn insert(description: &mut Description) {
     }
 }
 
-/// The types that contain themselves, and those through which one such type contains another.
+/// Returns the types that contain themselves, and those through which one such type contains
+/// another.
 fn circle(description: &Description) -> HashSet<String> {
     let mut parts: HashMap<String, HashSet<String>> = HashMap::new();
     for definition in &description.definitions {
@@ -34,8 +36,8 @@ fn circle(description: &Description) -> HashSet<String> {
     for held in parts.clone().into_values().flatten() {
         parts.entry(held).or_default();
     }
-    // What holds nothing is in no circle, nor is what holds only that, and so on; then the same
-    // from the other end.
+    // A type without contained types is in no cycle, and neither is a type that contains only such
+    // types, and so on. Afterwards the same is done in the opposite direction.
     peel(&mut parts);
     let mut holders: HashMap<String, HashSet<String>> =
         parts.keys().map(|name| (name.clone(), HashSet::new())).collect();
@@ -48,7 +50,7 @@ fn circle(description: &Description) -> HashSet<String> {
     holders.into_keys().collect()
 }
 
-/// Takes out what leads to nothing, until everything leads somewhere.
+/// Repeatedly removes nodes without outgoing edges from a graph.
 fn peel(to: &mut HashMap<String, HashSet<String>>) {
     let mut from: HashMap<String, Vec<String>> = HashMap::new();
     for (start, ends) in &*to {
@@ -68,7 +70,7 @@ fn peel(to: &mut HashMap<String, HashSet<String>>) {
     }
 }
 
-/// The names of the types whose values are within one of this type: not behind a `Vec` or a `Box`.
+/// Collects the names of the types that a type contains by value, not behind a `Vec` or a `Box`.
 fn collect(ty: &Type, held: &mut HashSet<String>) {
     match ty {
         Type::Path(path) if is_pointer(path) => {}
@@ -90,7 +92,7 @@ fn collect(ty: &Type, held: &mut HashSet<String>) {
     }
 }
 
-/// Boxes the types of the circle within a type.
+/// Boxes those types within a type that are part of the cycle.
 fn put(ty: &mut Type, circle: &HashSet<String>, everywhere: bool) {
     match ty {
         Type::Path(path) if is_pointer(path) => {}

@@ -1,4 +1,4 @@
-//! What a `build.rs` calls.
+//! The functions for a `build.rs`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,26 +8,27 @@ use super::describe;
 use crate::front::diagnostic::Severity;
 use crate::front::{Location, Options};
 
-/// Writes the Rust of an `.idl` file to `OUT_DIR`, under its name with `.rs`. For a `build.rs`:
+/// Writes the Rust source of an `.idl` file to `OUT_DIR`, with the file's name and the extension
+/// `.rs`. In a `build.rs`:
 ///
 /// ```no_run
 /// syshandle_idl::build("idl/sparkle.idl");
 /// ```
 ///
-/// and where the interfaces belong:
+/// And in the module for the interfaces:
 ///
 /// ```ignore
 /// include!(concat!(env!("OUT_DIR"), "/sparkle.rs"));
 /// ```
 ///
-/// It runs again when the file changes, or another file beside it. If something is wrong with the
-/// file, it says so as `syshandle idl check` does and ends the build with exit code 1. [`Build`]
-/// has more to set.
+/// Cargo reruns the build script if the file or another file in its directory changes. Errors in
+/// the file are printed as by `syshandle idl check`, and the build ends with exit code 1. [`Build`]
+/// has options.
 pub fn build(path: impl AsRef<Path>) {
     Build::new(path).run();
 }
 
-/// [`build`] with what can be set:
+/// [`build`] with options:
 ///
 /// ```no_run
 /// syshandle_idl::Build::new("idl/everything.idl").search("idl/shared").only("IFinisher").run();
@@ -39,12 +40,12 @@ pub struct Build {
 }
 
 impl Build {
-    /// Of this file.
+    /// Creates a build for this file.
     pub fn new(path: impl AsRef<Path>) -> Self {
         Self { path: path.as_ref().to_owned(), options: Options::default() }
     }
 
-    /// Looks for imported files in this directory too.
+    /// Adds a directory to search for imported files.
     #[must_use]
     pub fn search(mut self, directory: impl AsRef<Path>) -> Self {
         self.options.search.push(directory.as_ref().to_owned());
@@ -58,32 +59,32 @@ impl Build {
         self
     }
 
-    /// Makes Rust of this interface or class, by its name in the file, with all that it uses; and
-    /// of the others named so. Without it, of all.
+    /// Selects an interface or a class to convert, by its name in the file, with the types that it
+    /// uses. May be called several times. Without it, everything is converted.
     #[must_use]
     pub fn only(mut self, name: impl Into<String>) -> Self {
         self.options.only.push(name.into());
         self
     }
 
-    /// Makes a number with constants of this enum, by its name in the file: its constants can be
-    /// combined, and the file doesn't say `flag_enum`.
+    /// Converts an enum to a number with constants, by its name in the file. Use it if the
+    /// constants can be combined and the file doesn't say `flag_enum`.
     #[must_use]
     pub fn flags(mut self, name: impl Into<String>) -> Self {
         self.options.flags.push(name.into());
         self
     }
 
-    /// Declares an interface private to syshandle, by its name in the file: its callers and servers
-    /// are programs of this crate and never use the header that MIDL makes of the file. A COM layout
-    /// that differs from the file's is not reported then.
+    /// Declares an interface private to syshandle, by its name in the file. Its callers and servers
+    /// are programs of this crate and never use the header that MIDL generates from the file. A COM
+    /// layout that differs from the file's is then not reported.
     #[must_use]
     pub fn private(mut self, name: impl Into<String>) -> Self {
         self.options.private.push(name.into());
         self
     }
 
-    /// Writes the file, or says what is wrong and ends the build.
+    /// Writes the file, or prints the errors and ends the build.
     pub fn run(self) {
         if let Err(message) = self.write() {
             #[expect(
@@ -124,7 +125,7 @@ impl Build {
     }
 }
 
-/// Tells cargo something.
+/// Prints an instruction for cargo.
 #[expect(clippy::print_stdout, reason = "how a build script talks to cargo")]
 fn tell(what: &str) {
     println!("cargo::{what}");

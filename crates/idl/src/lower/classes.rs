@@ -1,4 +1,4 @@
-//! Classes.
+//! Converts classes.
 
 use super::structs::docs;
 use super::{Lowering, ident, names};
@@ -8,19 +8,19 @@ use crate::front::diagnostic::quoted;
 use syshandle_model::{self as model, CLASS_INTERFACES_MAX};
 
 impl<'a> Lowering<'_, 'a> {
-    /// Describes a class with the interfaces that its objects have.
+    /// Describes a class with the interfaces of its objects.
     pub(super) fn class(&mut self, class: &'a Class) {
         let name = &class.name.name;
         self.place = format!("class {}", quoted(name));
         let Some(clsid) = class.attributes.uuid() else {
-            // What is wrong is said; there is nothing to go on with.
+            // The error has been reported.
             let _ = self.refuse::<()>(class.name.span, "it has no identifier", "add `uuid(…)`");
             self.place.clear();
             return;
         };
         let mut interfaces = Vec::new();
         for item in class.interfaces.iter().flatten() {
-            // A source is called by the object, not of it.
+            // A source interface is called by the object and not implemented by it.
             if item.attributes.has(AttributeName::Source) || item.is_dispatch {
                 continue;
             }
@@ -30,7 +30,7 @@ impl<'a> Lowering<'_, 'a> {
                     self.note(item.path.span, "it is `local`: each process calls its own", &what);
                 }
                 Some(Definition::Interface(interface)) if interface.members.is_some() => {
-                    // The default interface is the first one.
+                    // The default interface comes first.
                     let place = match item.attributes.has(AttributeName::Default) {
                         true => 0,
                         false => interfaces.len(),

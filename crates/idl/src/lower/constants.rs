@@ -1,4 +1,4 @@
-//! Constants.
+//! Converts constants.
 
 use proc_macro2::Literal;
 use quote::{ToTokens, quote};
@@ -12,8 +12,8 @@ use crate::front::diagnostic::{Diagnostic, quoted};
 use syshandle_model::{Definition, DefinitionKind};
 
 impl<'a> Lowering<'_, 'a> {
-    /// Describes a constant. One of a type that means nothing here is left out, since nothing
-    /// depends on it.
+    /// Describes a constant. A constant of an unsupported type is left out, because nothing depends
+    /// on it.
     pub(super) fn constant(&mut self, constant: &'a Constant) {
         let Some(name) = &constant.declarator.name else { return };
         if self.constant_of(constant, name).is_none() {
@@ -54,7 +54,7 @@ impl<'a> Lowering<'_, 'a> {
     }
 }
 
-/// A text as C understands it.
+/// Resolves the escapes of C in a text.
 fn unescaped(text: &str) -> String {
     let mut letters = text.chars().peekable();
     let mut plain = String::new();
@@ -99,7 +99,7 @@ fn unescaped(text: &str) -> String {
     plain
 }
 
-/// An integer as its type holds it: `0xffffffff` is a usual way to write a `long` of -1.
+/// Returns an integer converted to its type: `0xffffffff` is a usual way to write a `long` of -1.
 fn wrapped(value: i128, ty: &str) -> Option<proc_macro2::TokenStream> {
     Some(match ty {
         "i8" => Literal::i8_unsuffixed(value as i8).into_token_stream(),

@@ -1,7 +1,7 @@
-//! The COM layout that an `.idl` file declares, as MIDL compiles it for 64-bit Windows.
+//! Computes the COM layout that an `.idl` file declares, as MIDL compiles it for 64-bit Windows.
 //!
-//! Every construct that is not known here to have a certain layout is a reason to call the method
-//! different: an attribute, a type or a combination without a rule never counts as equal.
+//! A construct whose layout isn't known with certainty makes the method count as different. An
+//! attribute, a type or a combination without a rule in this module never counts as equal.
 
 mod attributes;
 mod expansion;
@@ -21,9 +21,9 @@ pub(super) use types::ALL_TYPES_MAX;
 use attributes::{METHOD, PARAMETER, check_interface};
 use types::{Owner, Reader, TYPES_MAX};
 
-/// What a file declares of one method.
+/// A method as declared in a file.
 pub(super) struct DeclaredMethod {
-    /// `IFinisher::Finish`.
+    /// The interface and the method: `IFinisher::Finish`.
     pub(super) name: String,
     pub(super) span: Span,
     /// The number in the interface's vtable.
@@ -31,9 +31,10 @@ pub(super) struct DeclaredMethod {
     pub(super) slots: Vec<Slot>,
     /// The parameter of each slot.
     pub(super) places: Vec<(String, Span)>,
-    /// Why the layout is known to differ, or isn't known.
+    /// The reasons why the layout differs or isn't known.
     pub(super) reasons: Vec<(Span, String)>,
-    /// The access masks, which the tables of a trait don't have. Nothing else depends on them.
+    /// The findings about access masks, which a trait's tables don't have. Nothing else depends on
+    /// the masks.
     pub(super) masks: Vec<(Span, String)>,
 }
 
@@ -41,7 +42,7 @@ pub(super) struct DeclaredMethod {
 type OwnMethod<'a> = (&'a Interface, &'a Method);
 
 impl<'a> Lowering<'_, 'a> {
-    /// The layouts of all methods of an interface, in the order of the trait's methods.
+    /// Returns the layouts of all methods of an interface, in the order of the trait's methods.
     pub(super) fn declared(
         &self,
         interface: &'a Interface,
@@ -72,8 +73,8 @@ impl<'a> Lowering<'_, 'a> {
             .collect()
     }
 
-    /// The methods in an interface's vtable, with the interface of each; and what is wrong with all
-    /// of them.
+    /// Returns the methods in an interface's vtable, each with its interface, and an error that
+    /// affects all of them.
     fn vtable(&self, interface: &'a Interface) -> (Vec<OwnMethod<'a>>, Option<(Span, String)>) {
         let mut chain = vec![interface];
         let mut wrong = None;
@@ -179,7 +180,7 @@ impl<'a> Lowering<'_, 'a> {
         Ok(Slot { direction, ty })
     }
 
-    /// The value of a constant expression.
+    /// Returns the value of a constant expression.
     pub(super) fn constant_value(&self, of: &Expression) -> Option<i128> {
         match crate::front::constant::evaluate(of, &self.view) {
             Ok(crate::front::constant::Value::Integer(value)) => Some(value.value),

@@ -1,4 +1,4 @@
-//! Methods whose COM layout differs from the one that the file declares: each is reported and marked.
+//! Reports and marks methods whose COM layout differs from the one that the file declares.
 
 use std::collections::HashSet;
 
@@ -11,7 +11,7 @@ use crate::layout::{Tables, compare};
 use syshandle_model::{Description, Method};
 
 impl State {
-    /// Marks the methods whose layout differs, and reports those of interfaces that aren't private.
+    /// Marks the methods whose layout differs. Reports them unless their interface is private.
     pub(super) fn mark(&mut self, description: &mut Description, options: &Options) {
         let tables = Tables::of(description);
         let found: Vec<Vec<_>> = description
@@ -46,7 +46,7 @@ impl State {
         }
     }
 
-    /// Reports names of private interfaces that there are none of.
+    /// Reports names of private interfaces that don't exist.
     pub(super) fn unknown_private(&mut self, private: &[String], interfaces: &HashSet<String>) {
         for name in private.iter().filter(|name| !self.private.contains(*name)) {
             let message = format!("there is no interface {} to be private", quoted(name));
@@ -55,7 +55,7 @@ impl State {
         }
     }
 
-    /// Reports names of enums with flags that there are none of.
+    /// Reports names of enums with flags that don't exist.
     pub(super) fn unknown_flags(&mut self, flags: &[String], enums: &HashSet<String>) {
         for name in flags.iter().filter(|name| !enums.contains(*name)) {
             let message = format!("there is no enum {} to have flags", quoted(name));
@@ -73,20 +73,20 @@ struct Difference {
     is_mask: bool,
 }
 
-/// A method of a trait whose COM layout differs from the one of the `.idl` file that was emitted for it.
+/// A method of a trait whose COM layout differs from the one of the emitted `.idl` file.
 #[derive(Clone, Debug)]
 pub struct LayoutDifference {
     /// The interface and the method, as the file names them.
     pub method: String,
-    /// What differs.
+    /// The difference.
     pub reason: String,
-    /// Access masks are all that differs: the file's reduce what is sent, and the trait's tables have
-    /// none.
+    /// Whether access masks are the only difference. The file's masks reduce the access that is
+    /// sent, and the trait's tables have none.
     pub is_mask: bool,
 }
 
-/// The methods of a description whose COM layout differs from that of the `.idl` file that
-/// [`emit`](crate::emit::emit) wrote for it. Methods of private interfaces are left out.
+/// Returns the methods of a description whose COM layout differs from the one of the `.idl` file
+/// that [`emit`](crate::emit::emit) wrote for it. Methods of private interfaces are left out.
 ///
 /// # Examples
 ///
@@ -170,7 +170,7 @@ fn differs(
     Some(Difference { name: declared.name.clone(), span, reason: texts.join("; "), is_mask })
 }
 
-/// The number of an interface's first own method, behind those of `IUnknown`.
+/// The number of an interface's first own method, after the three methods of `IUnknown`.
 const FIRST_METHOD: usize = 3;
 
 const HINT: &str = "programs in C or C++ that use the header of this file can't call such a method \

@@ -1,4 +1,4 @@
-//! `system_handle(kind, mask)`: the Rust type of a kind, and the rights that a mask asks for.
+//! Converts `system_handle(kind, mask)` to a Rust type and to declared rights.
 
 use proc_macro2::Ident;
 
@@ -11,7 +11,7 @@ use crate::front::constant;
 use syshandle_model::Handle;
 
 impl<'a> Lowering<'_, 'a> {
-    /// The type of a handle, and what is declared of it.
+    /// Returns the type and the declaration of a handle.
     pub(super) fn handle(&mut self, shape: &Shape<'a>) -> Result<Value> {
         let Some(attribute) = shape.find(AttributeName::SystemHandle) else {
             let what = "a HANDLE that isn't a `system_handle` is only a number in another process";
@@ -39,7 +39,7 @@ impl<'a> Lowering<'_, 'a> {
     }
 }
 
-/// The type for a kind, with what its mask declares.
+/// Returns the type for a kind, with the rights that the mask declares.
 fn typed(kind: &str, mask: u32) -> Option<Value> {
     let kind = kind.strip_prefix("sh_")?;
     let rights = rights(kind, mask);
@@ -53,7 +53,7 @@ fn typed(kind: &str, mask: u32) -> Option<Value> {
         "token" => syn::parse_quote!(syshandle::Token),
         "section" if rights.contains(&"resize") => syn::parse_quote!(syshandle::UnsealedSection),
         "section" => syn::parse_quote!(syshandle::Section),
-        // The type asks for the right to read already.
+        // The type already requires the right to read.
         "reg_key" => {
             is_declared = false;
             syn::parse_quote!(syshandle::RegKey)
@@ -95,8 +95,9 @@ fn typed(kind: &str, mask: u32) -> Option<Value> {
     Some(Value { ty, handle, range: None })
 }
 
-/// The rights that a mask asks for, of those that can be proven here. The others are nobody's to
-/// check: who may change a file's attributes is the file's affair, not the descriptor's.
+/// Returns the rights that a mask requests and that a receiver on Linux can prove. Other bits have
+/// no counterpart there: changing a file's attributes, for example, depends on the file and not on
+/// the descriptor.
 fn rights(kind: &str, mask: u32) -> Vec<&'static str> {
     let table: &[(u32, &str)] = match kind {
         "file" => &[(READ | 0x1, "read"), (WRITE | 0x2, "write")],
@@ -110,7 +111,7 @@ fn rights(kind: &str, mask: u32) -> Vec<&'static str> {
     };
     let named = table.iter().filter(|(bits, _)| mask & bits != 0).map(|(_, word)| *word);
     let mut rights: Vec<_> = named.collect();
-    // To append is less than to write.
+    // The right to write includes the right to append.
     let appends = mask & 0x4 != 0 && !rights.contains(&"write");
     if kind == "file" && appends {
         rights.push("append");

@@ -1,4 +1,4 @@
-//! Interfaces.
+//! Converts interfaces.
 
 use std::collections::HashSet;
 
@@ -12,7 +12,7 @@ use crate::front::limits::{CHAIN_MAX, LOWERED_VALUES_MAX};
 use syshandle_model as model;
 
 impl<'a> Lowering<'_, 'a> {
-    /// Describes an interface, if it isn't yet.
+    /// Describes an interface, unless it is described already.
     pub(super) fn interface(&mut self, interface: &'a Interface) {
         if !self.state.done.insert(interface.name.span) {
             return;
@@ -88,9 +88,9 @@ impl<'a> Lowering<'_, 'a> {
         })
     }
 
-    /// The names of methods in Rust, all different. A method keeps the name that it has by itself;
-    /// where a property has the same name, the property's methods begin with `get_` and `put_`.
-    /// Names aren't on the wire, so that nothing else depends on them.
+    /// Returns distinct Rust names for methods. If a property and a method have the same name, the
+    /// property's methods begin with `get_` and `put_`. Names aren't on the wire, so nothing else
+    /// depends on them.
     fn method_names(&mut self, methods: &[&'a Method]) -> Vec<String> {
         let plain: HashSet<String> =
             methods.iter().filter(|of| !is_property(of)).map(|of| rust_name(of)).collect();
@@ -116,8 +116,8 @@ impl<'a> Lowering<'_, 'a> {
         found
     }
 
-    /// The methods of an interface as they are numbered, those of what it derives from first; and
-    /// the names of what it derives from.
+    /// Returns the methods of an interface in the order of their numbers, inherited ones first, and
+    /// the names of its bases.
     fn methods(&mut self, interface: &'a Interface) -> Result<(Vec<&'a Method>, Vec<String>)> {
         let mut chain = vec![interface];
         let mut bases = Vec::new();
@@ -147,8 +147,8 @@ impl<'a> Lowering<'_, 'a> {
     }
 }
 
-/// The methods of one interface that are called from other processes: in the place of a `local`
-/// one stands the one that says `call_as` of it.
+/// Returns the methods of one interface that can be called from other processes. A method with
+/// `call_as` replaces the `local` method that it names.
 fn remote(interface: &Interface) -> Vec<&Method> {
     let stands_for = |method: &Method| {
         let attribute = method.attributes.find(AttributeName::CallAs)?;
@@ -161,5 +161,6 @@ fn remote(interface: &Interface) -> Vec<&Method> {
     interface.methods().filter(is_remote).collect()
 }
 
-/// What every object has, or what calls it by names at run time: nothing that is called here.
+/// Root interfaces. Their methods exist for every object, or serve calls by name at run time, and
+/// have no Rust.
 const ROOTS: [&str; 3] = ["IUnknown", "IDispatch", "IInspectable"];

@@ -1,4 +1,4 @@
-//! Methods and their parameters.
+//! Converts methods and their parameters.
 
 use syn::Type;
 
@@ -12,7 +12,7 @@ use crate::front::diagnostic::quoted;
 use syshandle_model::{self as model, CLIENT_METHODS, Definition, DefinitionKind};
 
 impl<'a> Lowering<'_, 'a> {
-    /// A method of an interface. All that is wrong with it is said.
+    /// Describes a method of an interface. Reports all errors in it.
     pub(super) fn method(
         &mut self,
         interface: &str,
@@ -57,7 +57,7 @@ impl<'a> Lowering<'_, 'a> {
                 range: value.range.or_else(|| neighbours.range_of(&parameter.attributes)),
             };
             parameters.extend(left.is_in.then(|| value.clone()));
-            // Results aren't checked: the server makes them.
+            // Results aren't checked, because the server makes them.
             results.extend(left.is_out.then_some(model::Parameter { range: None, ..value }));
         }
         self.place = format!("method {written}");
@@ -82,7 +82,7 @@ impl<'a> Lowering<'_, 'a> {
         })
     }
 
-    /// Checks what stands around the parameters.
+    /// Checks the method apart from its parameters.
     fn check_head(&mut self, method: &'a Method) -> Result<()> {
         let is_hresult = matches!(&method.returns.kind,
             TypeKind::Named(path) if path.as_name().is_some_and(|name| &**name == "HRESULT"));
@@ -117,7 +117,7 @@ impl<'a> Lowering<'_, 'a> {
             Some(Derivation::Pointer { .. }) if ways.is_out && !is_list => {
                 self.value(&shape, 1, &inner, false)
             }
-            // Room for a text, which is a pointer by its name.
+            // A buffer for a text, whose type is already a pointer.
             None if ways.is_out && is_list && matches!(shape.leaf, Leaf::Text) => {
                 self.value(&shape, 0, &inner, false)
             }
@@ -129,7 +129,7 @@ impl<'a> Lowering<'_, 'a> {
         }
     }
 
-    /// The type of several results, and what is declared of handles in it.
+    /// Returns the type of the results and the declaration of the handles in it.
     fn result(
         &mut self,
         interface: &str,
@@ -165,42 +165,43 @@ impl<'a> Lowering<'_, 'a> {
     }
 }
 
-/// The context of the call: servers need it for work that goes on after the reply.
+/// Returns the parameter for the context of the call. Servers need it for work that continues after
+/// the reply.
 fn context(parameters: &[model::Parameter]) -> model::Parameter {
     let is_taken = parameters.iter().any(|parameter| parameter.name == "context");
     let name = ident(if is_taken { "call_context" } else { "context" });
     model::Parameter { name, ty: syn::parse_quote!(&syshandle::Context), handle: None, range: None }
 }
 
-/// Whether a method gets or sets a property.
+/// Returns whether a method gets or sets a property.
 pub(super) fn is_property(method: &Method) -> bool {
     PROPERTIES.iter().any(|(kind, ..)| method.attributes.has(*kind))
 }
 
-/// The name of a method in Rust, where no other method has it.
+/// Returns the Rust name of a method if no other method has the same name.
 pub(super) fn rust_name(method: &Method) -> String {
     let name = names::snake(&method.name.name);
     let name = match PROPERTIES.iter().find(|(kind, ..)| method.attributes.has(*kind)) {
         Some((_, prefix, _)) => format!("{prefix}{name}"),
         None => name,
     };
-    // Every client has methods of its own.
+    // Every client has methods of its own with these names.
     if CLIENT_METHODS.contains(&&*name) { name + "_" } else { name }
 }
 
-/// The name of a property's method, where a method has its usual name.
+/// Returns the name of a property's method if another method has its usual name.
 pub(super) fn explicit_name(method: &Method) -> String {
     let kind = PROPERTIES.iter().find(|(kind, ..)| method.attributes.has(*kind));
     let prefix = kind.map_or("", |(.., prefix)| prefix);
     format!("{prefix}{}", names::snake(&method.name.name))
 }
 
-/// The beginnings of the names of a property's methods: the usual ones, and the others.
+/// The usual and the alternative prefixes for a property's methods.
 const PROPERTIES: [(AttributeName, &str, &str); 3] = [
     (AttributeName::Propget, "", "get_"),
     (AttributeName::Propput, "set_", "put_"),
     (AttributeName::Propputref, "set_reference_", "put_reference_"),
 ];
 
-/// A tuple has at most so many members on the wire.
+/// Maximum number of members of a tuple on the wire.
 const TUPLE_MAX: usize = 8;

@@ -1,4 +1,4 @@
-//! Names as Rust has them.
+//! Converts names to Rust's conventions.
 
 use std::collections::{HashMap, HashSet};
 
@@ -26,7 +26,7 @@ pub(super) fn snake(name: &str) -> String {
     }
 }
 
-/// Whether a word goes on in small letters: not with the `s` of `URLs`.
+/// Returns whether a word continues in lower case. The `s` of `URLs` doesn't count.
 fn starts_lower(rest: &[char]) -> bool {
     let is_plural =
         rest.first() == Some(&'s') && !rest.get(1).is_some_and(char::is_ascii_lowercase);
@@ -50,13 +50,13 @@ pub(super) fn camel(name: &str) -> String {
     }
 }
 
-/// The name of a type, which isn't one that generated code uses otherwise.
+/// Returns the Rust name of a type. A name that generated code uses itself gets a suffix.
 pub(super) fn type_name(name: &str) -> String {
     let camel = camel(name);
     if TAKEN.contains(&camel.as_str()) { camel + "Type" } else { camel }
 }
 
-/// `ISparkleFinisher` → `SparkleFinisher`: the prefix goes where an upper-case letter follows.
+/// `ISparkleFinisher` → `SparkleFinisher`: the prefix is removed if an upper-case letter follows.
 pub(super) fn trait_name(name: &str) -> String {
     let short =
         name.strip_prefix('I').filter(|rest| rest.starts_with(|c: char| c.is_ascii_uppercase()));
@@ -68,7 +68,7 @@ pub(super) fn constant(name: &str) -> String {
     snake(name).to_ascii_uppercase()
 }
 
-/// What all of these names begin with, up to an underscore.
+/// Returns the longest common prefix that ends with an underscore.
 pub(super) fn common_prefix<'n>(names: &[&'n str]) -> &'n str {
     let Some((&first, others)) = names.split_first().filter(|(_, others)| !others.is_empty())
     else {
@@ -80,28 +80,27 @@ pub(super) fn common_prefix<'n>(names: &[&'n str]) -> &'n str {
     ends.rfind(fits).unwrap_or("")
 }
 
-/// Whether a name begins so, and goes on with what can begin one itself.
+/// Returns whether a name consists of a prefix and a remainder that can begin a name.
 pub(super) fn goes_on(name: &str, prefix: &str) -> bool {
     let rest = name.strip_prefix(prefix);
     rest.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic()))
 }
 
-/// Whether it can't be a name in Rust by itself.
+/// Returns whether a name can't be a Rust identifier.
 pub(super) fn is_keyword(name: &str) -> bool {
     syn::parse_str::<syn::Ident>(name).is_err()
 }
 
-/// The names in one place, none of them twice: what differs in IDL by letters' case alone gets a
-/// number.
+/// The names in one scope. A name that is already in use gets a number.
 #[derive(Default)]
 pub(super) struct Distinct {
     taken: HashSet<String>,
-    /// By name: the number that its next duplicate tries first.
+    /// For each name, the number that its next duplicate tries first.
     next: HashMap<String, u32>,
 }
 
 impl Distinct {
-    /// A name, or one like it if it is taken.
+    /// Returns the name, or a similar one if it is in use.
     pub(super) fn name(&mut self, name: String) -> String {
         if self.taken.insert(name.clone()) {
             return name;
@@ -117,7 +116,7 @@ impl Distinct {
     }
 }
 
-/// Names that the prelude has.
+/// Names of the prelude.
 const TAKEN: [&str; 8] = ["Box", "Clone", "Copy", "Debug", "Option", "Result", "String", "Vec"];
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
-//! Parameters and fields that only say how long another one is, or which arm of it is there: the
-//! other one carries that itself, so they disappear, and their bounds become its own.
+//! Parameters and fields that only give the length or the arm of another one. In Rust, the other
+//! type carries its length or its arm itself, so they are removed, and their bounds apply to the
+//! other type.
 
 use std::collections::HashMap;
 
@@ -9,15 +10,15 @@ use crate::front::ast::{
 };
 use syshandle_model::Range;
 
-/// By their names: whether they disappear from what goes in, and from what comes out.
+/// For each name, whether the parameter is removed from the inputs and from the outputs.
 #[derive(Default)]
 pub(super) struct Neighbours<'a> {
     described: HashMap<&'a str, Ways>,
-    /// The bounds that numbers have by `range`.
+    /// The bounds of numbers that have a `range`.
     ranges: HashMap<&'a str, Range>,
 }
 
-/// Which way a value goes.
+/// The directions in which a value travels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Ways {
     pub(super) is_in: bool,
@@ -25,7 +26,7 @@ pub(super) struct Ways {
 }
 
 impl Ways {
-    /// Those of a parameter. What doesn't say goes in.
+    /// Returns the directions of a parameter. Without an attribute, a parameter is an input.
     pub(super) fn of(attributes: &Attributes) -> Self {
         let is_out = attributes.has(AttributeName::Out) || attributes.has(AttributeName::Retval);
         Self { is_in: attributes.has(AttributeName::In) || !is_out, is_out }
@@ -33,7 +34,7 @@ impl Ways {
 }
 
 impl<'a> Neighbours<'a> {
-    /// Notes what one parameter says of others.
+    /// Records which other parameters the attributes of one parameter name.
     pub(super) fn add(&mut self, attributes: &'a Attributes, ways: Ways) {
         for name in SIZES.into_iter().chain([AttributeName::SwitchIs]) {
             for value in attributes.find(name).into_iter().flat_map(Attribute::values) {
@@ -45,26 +46,26 @@ impl<'a> Neighbours<'a> {
         }
     }
 
-    /// Notes the bounds of a number.
+    /// Records the bounds of a number.
     pub(super) fn bounded(&mut self, declarator: &'a Declarator, range: Option<Range>) {
         if let (Some(name), Some(range)) = (&declarator.name, range) {
             self.ranges.insert(&name.name, range);
         }
     }
 
-    /// The bounds of how many elements there are, from the number that says it.
+    /// Returns the bounds of a length, from the number that gives it.
     pub(super) fn range_of(&self, sized: &Attributes) -> Option<Range> {
         SIZES.into_iter().find_map(|size| {
             let number = alone(sized.find(size)?.values().next()?)?;
             let Range { from, to } = *self.ranges.get(number)?;
-            // One less than how many there are.
+            // `max_is` and `last_is` give the last index, which is one less than the length.
             let is_last = matches!(size, AttributeName::MaxIs | AttributeName::LastIs);
             let more = i128::from(is_last);
             Some(Range { from: from + more, to: to + more })
         })
     }
 
-    /// What is left of the ways of the parameter with this name.
+    /// Returns the directions in which a parameter remains.
     pub(super) fn left(&self, declarator: &Declarator, ways: Ways) -> Ways {
         let name = declarator.name.as_ref().map_or("", |name| &name.name);
         let gone = self.described.get(name).copied().unwrap_or_default();
@@ -72,7 +73,8 @@ impl<'a> Neighbours<'a> {
     }
 }
 
-/// The name that an expression is by itself: `n` or `*n`. `n * 2` says more than the length does.
+/// Returns the name in an expression of the form `n` or `*n`. The value in `n * 2` can't be derived
+/// from the length alone.
 fn alone(expression: &Expression) -> Option<&str> {
     match &expression.without_parentheses().kind {
         ExpressionKind::Name(name) => Some(name),

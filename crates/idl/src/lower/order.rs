@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use syshandle_model::{Definition, names};
 
-/// Puts definitions that others use before these, as far as there is no circle.
+/// Moves each definition after the definitions that it uses, except within cycles.
 pub(super) fn by_use(definitions: &mut Vec<Definition>) {
     let mut indexes: HashMap<String, usize> = HashMap::new();
     for (index, definition) in definitions.iter().enumerate() {
@@ -20,8 +20,8 @@ pub(super) fn by_use(definitions: &mut Vec<Definition>) {
         if std::mem::replace(&mut is_begun[start], true) {
             continue;
         }
-        // Each with what it uses, and how many of these were visited. A path of its own, because a
-        // chain of types may be long.
+        // Each definition with the ones that it uses and the number of them visited so far. An
+        // explicit stack, because a chain of types may be long.
         let mut path = vec![(start, uses(start), 0)];
         while let Some((index, used, next)) = path.last_mut() {
             match used.get(*next) {

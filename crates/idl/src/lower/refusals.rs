@@ -1,4 +1,4 @@
-//! What can't be described because of something that it uses, however far away.
+//! Removes definitions that depend, directly or indirectly, on something that can't be described.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,7 +10,8 @@ use crate::front::diagnostic::{Diagnostic, did_you_mean, quoted};
 use syshandle_model::{Description, names};
 
 impl State {
-    /// Leaves out what uses something that was refused, until nothing does, and says so.
+    /// Removes and reports all definitions that use something that was refused, directly or
+    /// indirectly.
     pub(super) fn drop_dependents(&mut self, description: &mut Description) {
         let users = users(description);
         let mut causes: Vec<String> = self.refused.keys().cloned().collect();
@@ -30,7 +31,7 @@ impl State {
         self.drop_classes(description);
     }
 
-    /// Reports each use of a type that was refused.
+    /// Reports each use of a refused type.
     fn refuse_uses(&mut self, cause: &str) {
         for (used, place) in self.uses.remove(cause).unwrap_or_default() {
             let message = match place.is_empty() {
@@ -41,7 +42,8 @@ impl State {
         }
     }
 
-    /// Refuses what uses something that was refused. The uses of types have been reported.
+    /// Refuses and reports a definition that uses something that was refused. Uses of types have
+    /// been reported already.
     fn refuse_user(&mut self, user: &str, cause: &str) {
         let Some(&of_cause) = self.refused.get(cause) else { return };
         let name = user.strip_suffix("Client").unwrap_or(user);
@@ -70,7 +72,7 @@ impl State {
         });
     }
 
-    /// Says what was asked for by name and is nowhere.
+    /// Reports requested names that don't exist.
     pub(super) fn unknown(&mut self, only: &[String]) {
         for name in only.iter().filter(|name| !self.found.contains(*name)) {
             let message = format!("there is no interface or class {}", quoted(name));
@@ -80,7 +82,7 @@ impl State {
     }
 }
 
-/// By the names of types: the types and clients that use them.
+/// Returns, for each type name, the types and clients that use it.
 fn users(description: &Description) -> HashMap<String, Vec<String>> {
     let mut users: HashMap<String, Vec<String>> = HashMap::new();
     let mut add = |user: &str, tokens: TokenStream| {
@@ -101,7 +103,7 @@ fn users(description: &Description) -> HashMap<String, Vec<String>> {
     users
 }
 
-/// The name by which others use an interface.
+/// Returns the name by which others use an interface.
 fn client(interface: &Ident) -> String {
     format!("{interface}Client")
 }

@@ -1,4 +1,4 @@
-//! What a declaration comes to: its typedefs followed, as far as they mean nothing themselves.
+//! Resolves a declaration through its typedefs, except for well-known types.
 
 use crate::front::Span;
 use crate::front::ast::{
@@ -11,18 +11,18 @@ use crate::front::limits::{CHAIN_MAX, DERIVATIONS_MAX};
 use crate::front::token::Name;
 use crate::front::work;
 
-/// A type: steps from the outside in, and where they end.
+/// A type: a chain of pointers, arrays and functions from the outside in, and the type at its end.
 pub(super) struct Shape<'a> {
     pub(super) steps: Vec<&'a Derivation>,
     pub(super) leaf: Leaf<'a>,
-    /// The attributes of the declaration, then those of the typedefs on the way.
+    /// The attributes of the declaration, followed by the attributes of each typedef.
     attributes: Vec<&'a Attributes>,
     pub(super) span: Span,
-    /// As it was written.
+    /// The type as written.
     pub(super) written: String,
 }
 
-/// Where the steps end.
+/// The type at the end of the chain.
 #[derive(Clone, Copy)]
 pub(super) enum Leaf<'a> {
     Base(BaseType),
@@ -34,12 +34,12 @@ pub(super) enum Leaf<'a> {
     Union(&'a UnionType, Option<&'a Name>),
     Enum(&'a EnumType, Option<&'a Name>, Option<&'a Attributes>),
     Interface(&'a Interface),
-    /// Something that only means something on Windows, and why.
+    /// A type that only exists on Windows, and the reason.
     Foreign(&'static str),
 }
 
 impl<'a> Shape<'a> {
-    /// The first attribute of this name.
+    /// Returns the first attribute with this name.
     pub(super) fn find(&self, name: AttributeName) -> Option<&'a Attribute> {
         self.attributes.iter().find_map(|attributes| attributes.find(name))
     }
@@ -48,13 +48,13 @@ impl<'a> Shape<'a> {
         self.find(name).is_some()
     }
 
-    /// The attributes of the declaration itself.
+    /// Returns the attributes of the declaration itself.
     pub(super) fn own(&self) -> Option<&'a Attributes> {
         self.attributes.first().copied()
     }
 }
 
-/// Follows a declaration to where it ends.
+/// Resolves a declaration to its shape.
 pub(super) fn shape<'a>(
     view: &View<'_, 'a>,
     attributes: &'a Attributes,
@@ -95,7 +95,7 @@ pub(super) fn shape<'a>(
             Definition::Typedef(typedef, declarator) => {
                 shape.steps.extend(&declarator.derivations);
                 shape.attributes.push(&typedef.attributes);
-                // The first name is the one that users of the type know it by.
+                // Users of the type know it by the first name.
                 let is_plain = declarator.derivations.is_empty();
                 name = name.filter(|_| is_plain).or(last.filter(|_| is_plain));
                 of_name = Some(&typedef.attributes);
@@ -117,7 +117,7 @@ pub(super) fn shape<'a>(
     shape
 }
 
-/// What a type that isn't a name is.
+/// Returns the leaf for a type that isn't a name.
 fn leaf<'a>(
     view: &View<'_, 'a>,
     kind: &'a TypeKind,
@@ -156,7 +156,7 @@ fn leaf<'a>(
     })
 }
 
-/// Types that mean something by their names, whatever they are declared as.
+/// Returns the leaf for a type that is known by its name, regardless of its declaration.
 fn well_known<'a>(name: &str) -> Option<Leaf<'a>> {
     Some(match name {
         "BSTR" | "HSTRING" | "LPWSTR" | "LPCWSTR" | "PWSTR" | "PCWSTR" | "LPOLESTR"
@@ -177,7 +177,7 @@ fn well_known<'a>(name: &str) -> Option<Leaf<'a>> {
     })
 }
 
-/// A type, as a message names it.
+/// Formats a type for a message.
 fn written(specifier: &TypeSpecifier) -> String {
     let tag = |word: &str, tag: &Option<crate::front::ast::Identifier>| match tag {
         Some(tag) => format!("{word} {}", tag.name),

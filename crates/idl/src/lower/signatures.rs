@@ -1,5 +1,6 @@
-//! What MIDL's layout of a value depends on, as a text: Rust's types say less. A `BSTR` and an
-//! `LPWSTR` are both a `String`, and the two travel differently through COM.
+//! Formats everything on which MIDL's layout of a value depends as a text, because Rust's types
+//! don't express all of it. For example, a `BSTR` and an `LPWSTR` both become a `String`, but
+//! travel differently through COM.
 
 use std::collections::HashMap;
 
@@ -18,10 +19,10 @@ use crate::front::limits::{CHAIN_MAX, DERIVATIONS_MAX};
 use syshandle_model::Layout;
 
 impl<'a> Lowering<'_, 'a> {
-    /// The layout of a parameter or a field, with its name.
+    /// Returns the layout of a parameter or a field, with its name.
     ///
-    /// Pointers have the default kind from `embedded` on: the outermost one of a parameter is a
-    /// reference by itself.
+    /// `embedded` is the first level at which pointers have the default kind. The outermost pointer
+    /// of a parameter is a reference without an attribute.
     pub(super) fn layout(
         &self,
         embedded: usize,
@@ -37,7 +38,7 @@ impl<'a> Lowering<'_, 'a> {
         Layout { name, key: text.clone(), text, is_out: attributes.has(AttributeName::Out), mask }
     }
 
-    /// The access mask of a `system_handle`, where it reduces what is sent.
+    /// Returns the access mask of a `system_handle`, if it reduces the access that is sent.
     fn mask(&self, of: &Attribute) -> Option<u32> {
         match constant::evaluate(of.values().nth(1)?, &Rights(self.view.again())) {
             Ok(constant::Value::Integer(mask)) => Some(mask.value as u32).filter(|mask| *mask != 0),
@@ -45,7 +46,7 @@ impl<'a> Lowering<'_, 'a> {
         }
     }
 
-    /// Keeps the layouts of the parts of a method or a type, for the comparison of two files.
+    /// Records the layouts of the parts of a method or a type, for the comparison of two files.
     pub(super) fn keep_layouts(&mut self, of: String, mut layouts: Vec<Layout>) {
         let places: HashMap<String, usize> =
             layouts.iter().enumerate().map(|(at, layout)| (layout.name.clone(), at)).collect();
@@ -58,7 +59,7 @@ impl<'a> Lowering<'_, 'a> {
         self.description.layouts.entry(of).or_insert(layouts);
     }
 
-    /// The layout of an enum.
+    /// Returns the layout of an enum.
     pub(super) fn enum_layout(
         &self,
         of: &EnumType,
@@ -107,7 +108,7 @@ impl<'a> Lowering<'_, 'a> {
                     break;
                 }
             };
-            // These have a marshaler of their own.
+            // These types have a marshaler of their own.
             if let Some(name) = path.as_name().filter(|name| is_marshaled(name)) {
                 leaf = name.to_string();
                 break;
@@ -133,14 +134,14 @@ impl<'a> Lowering<'_, 'a> {
                     leaf = "union".to_owned();
                     break;
                 }
-                // The identifier of an interface is compared with the type.
+                // The identifier of the interface is compared with the type.
                 _ => {
                     leaf = "interface".to_owned();
                     break;
                 }
             }
         }
-        // The last pointer to an interface has no kind.
+        // The innermost pointer to an interface has no kind.
         let end = steps.len() - usize::from(leaf == "interface" && !steps.is_empty());
         written.extend(self.pointer_defaults(&groups, &steps[..end], embedded));
         let steps: String = steps.into_iter().map(|step| self.step_text(step)).collect();
@@ -151,8 +152,8 @@ impl<'a> Lowering<'_, 'a> {
         format!("{written}{leaf}{steps}")
     }
 
-    /// The kinds, other than `unique`, that pointers get which say none. `groups` has the declarations
-    /// and the number of the first step of each.
+    /// Returns the kinds, other than `unique`, of pointers without an attribute. `groups` has the
+    /// attributes of the declarations, each with the number of its first step.
     fn pointer_defaults(
         &self,
         groups: &[(usize, &Attributes)],
@@ -193,7 +194,7 @@ impl<'a> Lowering<'_, 'a> {
         }
     }
 
-    /// Adds the attributes that a layout depends on.
+    /// Appends the attributes on which a layout depends.
     fn add_attributes(&self, of: &Attributes, written: &mut Vec<String>) {
         for name in LAYOUT {
             let Some(attribute) = of.find(name) else { continue };
@@ -214,7 +215,7 @@ impl<'a> Lowering<'_, 'a> {
             .iter()
             .map(|argument| match argument {
                 Argument::Omitted => String::new(),
-                // A constant bounds the length, and bounds are compared by themselves.
+                // A constant limits the length. Such bounds are compared separately.
                 Argument::Value(value) if is_count && self.integer(value).is_some() => {
                     "constant".to_owned()
                 }
@@ -230,7 +231,7 @@ impl<'a> Lowering<'_, 'a> {
         format!("{}({})", name.text(), arguments.join(", "))
     }
 
-    /// A constant's value, or else the expression as it is written.
+    /// Returns a constant's value, or else the expression as written.
     fn expression_text(&self, of: &Expression) -> String {
         match self.integer(of) {
             Some(value) => value.to_string(),
@@ -242,8 +243,8 @@ impl<'a> Lowering<'_, 'a> {
     }
 }
 
-/// A text with the places of parameters and fields instead of their names, which no layout depends
-/// on.
+/// Replaces the names of parameters and fields with their positions, because no layout depends on
+/// the names.
 fn by_place(text: &str, places: &HashMap<String, usize>) -> String {
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let mut key = String::new();
@@ -262,7 +263,7 @@ fn by_place(text: &str, places: &HashMap<String, usize>) -> String {
     key
 }
 
-/// A base type, without its sign, which no layout depends on.
+/// Formats a base type without its sign, because no layout depends on the sign.
 fn base_text(base: BaseType) -> String {
     match (base, IntegerType::of(base)) {
         (BaseType::IntPointer | BaseType::UIntPointer, _) => "pointer-sized integer".to_owned(),
@@ -271,16 +272,16 @@ fn base_text(base: BaseType) -> String {
     }
 }
 
-/// How much of an expression is kept. A typedef repeats its expressions at each of its uses.
+/// Maximum length of the stored text of an expression. A typedef repeats its expressions at each
+/// use.
 const EXPRESSION_CHARS_MAX: usize = 500;
 
-/// Returns whether a type of this name has a marshaler of its own.
+/// Returns whether a type with this name has a marshaler of its own.
 fn is_marshaled(name: &str) -> bool {
     matches!(name, "BSTR" | "HSTRING" | "HANDLE" | "VARIANT" | "VARIANT_BOOL")
 }
 
-/// The attributes that a layout depends on. The kind of a handle and bounds are compared by
-/// themselves.
+/// The attributes on which a layout depends. Kinds of handles and bounds are compared separately.
 const LAYOUT: [AttributeName; 20] = [
     AttributeName::Unique,
     AttributeName::Ref,

@@ -1,4 +1,4 @@
-//! Structs and enums.
+//! Converts structs and enums.
 
 use std::rc::Rc;
 
@@ -20,7 +20,7 @@ use crate::front::token::Name;
 use syshandle_model::{self as model, Definition, DefinitionKind, Parameter, Range, Variant};
 
 impl<'a> Lowering<'_, 'a> {
-    /// The type of a struct, whose fields are described later if they aren't yet.
+    /// Returns the type of a struct. The fields are described later.
     pub(super) fn structure(
         &mut self,
         of: &'a StructType,
@@ -36,7 +36,7 @@ impl<'a> Lowering<'_, 'a> {
         Ok(ty)
     }
 
-    /// The documentation and the fields of a struct.
+    /// Returns the documentation and the fields of a struct.
     pub(super) fn struct_parts(
         &mut self,
         name: &str,
@@ -95,7 +95,7 @@ impl<'a> Lowering<'_, 'a> {
         Ok(lowered)
     }
 
-    /// The layouts of a struct or a union as a whole, and of its fields or arms.
+    /// Returns the layouts of a struct or a union as a whole and of its fields or arms.
     pub(super) fn field_layouts(
         &self,
         attributes: &'a Attributes,
@@ -121,7 +121,7 @@ impl<'a> Lowering<'_, 'a> {
         std::iter::once(whole).chain(fields).collect()
     }
 
-    /// The type of a field of a struct, or of what is in a union.
+    /// Returns the type of a field of a struct or of an arm of a union.
     pub(super) fn member(
         &mut self,
         of: &str,
@@ -139,7 +139,7 @@ impl<'a> Lowering<'_, 'a> {
         self.value(&shape, 0, &inner, false)
     }
 
-    /// The type of an enum, which is described if it isn't yet.
+    /// Returns the type of an enum. Describes the enum, unless it is described already.
     pub(super) fn enumeration(
         &mut self,
         of: &'a EnumType,
@@ -213,7 +213,7 @@ impl<'a> Lowering<'_, 'a> {
         Ok(ty)
     }
 
-    /// Returns the values of the constants of an enum, which are evaluated once.
+    /// Returns the values of an enum's constants. They are evaluated once.
     pub(super) fn values(&mut self, of: &EnumType) -> Rc<EnumValues> {
         let key = std::ptr::from_ref(of);
         if let Some(known) = self.state.enums.get(&key) {
@@ -224,7 +224,8 @@ impl<'a> Lowering<'_, 'a> {
         values
     }
 
-    /// Whether an enum was named as one of flags, by its tag or by the name of a typedef.
+    /// Returns whether the options name an enum as one of flags, by its tag or by the name of a
+    /// typedef.
     pub(super) fn is_flags(&self, of: &EnumType, name: Option<&Name>) -> bool {
         let names = [name, of.tag.as_ref().map(|tag| &tag.name)];
         names.into_iter().flatten().any(|name| self.flags.iter().any(|flags| **flags == **name))
@@ -245,7 +246,7 @@ impl<'a> Lowering<'_, 'a> {
         values.collect()
     }
 
-    /// Describes an enum that has a name, whether an interface uses it or not.
+    /// Describes a named enum, even if no interface uses it.
     pub(super) fn flags(&mut self, typedef: &'a Typedef) {
         let crate::front::ast::TypeKind::Enum(of) = &typedef.specifier.kind else { return };
         let plain = typedef.declarators.iter().find(|of| of.derivations.is_empty());
@@ -253,37 +254,37 @@ impl<'a> Lowering<'_, 'a> {
         if let Some(name) = name
             && of.enumerators.is_some()
         {
-            // What is wrong has been said.
+            // Errors have been reported.
             let _ = self.enumeration(of, Some(&name.name), Some(&typedef.attributes), "");
         }
     }
 }
 
-/// Where a struct begins, which tells it from all others.
+/// Returns the position of a struct's first field, which identifies the struct.
 pub(super) fn identity(of: &StructType, span: Span) -> Span {
     let field = of.fields.iter().flatten().next().map(|field| field.span);
     field.or(of.tag.as_ref().map(|tag| tag.span)).unwrap_or(span)
 }
 
-/// The name of a field.
+/// Returns the name of a field.
 pub(super) fn field_name(declarator: &Declarator) -> String {
     names::snake(declarator.name.as_ref().map_or("value", |name| &name.name))
 }
 
-/// The documentation that `helpstring` gives, a line each.
+/// Returns the documentation from `helpstring`, one entry per line.
 pub(super) fn docs(attributes: &Attributes) -> Vec<String> {
     let text = attributes.find(AttributeName::Helpstring).and_then(Attribute::text);
     let text = text.map(|text| text.replace("\\n", "\n").replace("\\\"", "\""));
     text.iter().flat_map(|text| text.lines()).map(|line| format!(" {line}")).collect()
 }
 
-/// What is in a struct goes wherever the struct goes.
+/// The direction of the members of a struct, which travel with the struct in any direction.
 const INSIDE: Ways = Ways { is_in: true, is_out: false };
 
-/// How many bits an enum has at least that looks like flags.
+/// Minimum number of single-bit values in an enum that looks like flags.
 const FLAGS_MIN: usize = 3;
 
-/// The values of the constants of an enum, in the order of the constants.
+/// The values of an enum's constants, in declaration order.
 pub(super) struct EnumValues {
     pub(super) list: Vec<i64>,
     least: Option<i64>,
@@ -293,7 +294,7 @@ pub(super) struct EnumValues {
 
 impl EnumValues {
     fn of(list: Vec<i64>) -> Self {
-        // An enum has 32 bits in C: -1 and 0xFFFFFFFF are one number.
+        // An enum has 32 bits in C, so -1 and 0xFFFFFFFF are the same number.
         let mut distinct: Vec<i32> = list.iter().map(|value| *value as i32).collect();
         distinct.sort_unstable();
         distinct.dedup();
@@ -305,8 +306,8 @@ impl EnumValues {
         }
     }
 
-    /// Returns whether the enum becomes a number with constants: constants that are joined by `|`
-    /// or share a value aren't variants.
+    /// Returns whether the enum becomes a number with constants. Constants that are combined with
+    /// `|` or that share a value can't be variants.
     pub(super) fn is_number(&self, of: &EnumType, attributes: Option<&Attributes>) -> bool {
         let is_flags = [attributes, Some(&of.attributes)].into_iter().flatten().any(|attributes| {
             attributes.has(AttributeName::FlagEnum) || attributes.has(AttributeName::Flags)
@@ -314,7 +315,8 @@ impl EnumValues {
         is_flags || self.has_duplicates
     }
 
-    /// Returns whether the values are bits and combinations of them, and not just counted.
+    /// Returns whether the values are bits and combinations of bits, rather than consecutive
+    /// numbers.
     fn look_like_flags(&self) -> bool {
         let bits = self.list.iter().filter(|value| value.count_ones() == 1);
         let all = bits.clone().fold(0, |all, bit| all | bit);

@@ -1,4 +1,4 @@
-//! From the shape of a declaration to a Rust type.
+//! Converts the shape of a declaration to a Rust type.
 
 use syn::Type;
 
@@ -11,11 +11,11 @@ use crate::front::diagnostic::quoted;
 use crate::front::work;
 use syshandle_model::{Handle, Range};
 
-/// A type, and what is declared of the handles in it.
+/// A type, and the declaration of the handles in it.
 pub(super) struct Value {
     pub(super) ty: Type,
     pub(super) handle: Option<Handle>,
-    /// Its bounds.
+    /// The bounds of the value.
     pub(super) range: Option<Range>,
 }
 
@@ -26,8 +26,8 @@ impl From<Type> for Value {
 }
 
 impl<'a> Lowering<'_, 'a> {
-    /// The type of what is declared, from the step `at` on. `name` is for a type without one;
-    /// `is_top` says that a pointer is only how a parameter is passed.
+    /// Returns the Rust type of a declaration from the step `at` on. `name` is used for a type
+    /// without a name. `is_top` says whether a pointer only serves to pass a parameter.
     pub(super) fn value(
         &mut self,
         shape: &Shape<'a>,
@@ -57,7 +57,7 @@ impl<'a> Lowering<'_, 'a> {
             let text = syn::parse_quote!(String);
             let is_item = is_in_list(shape, at);
             let ty = if is_optional && is_pointer && !is_item { option(text) } else { text };
-            // The zero at its end is one of the elements.
+            // The terminating zero is one of the elements.
             let range = self.count(shape, at).map(|(_, to)| Range { from: 0, to: (to - 1).max(0) });
             return Ok(Value { ty, handle: None, range });
         }
@@ -96,7 +96,7 @@ impl<'a> Lowering<'_, 'a> {
         Ok(Value { ty: syn::parse_quote!(Vec<#ty>), handle, range })
     }
 
-    /// How many elements there are at least and at most, where constants say so.
+    /// Returns the minimum and maximum number of elements, if constants give them.
     fn count(&self, shape: &Shape<'a>, at: usize) -> Option<(i128, i128)> {
         if let Some(Derivation::Array(Bounds::Length(length))) = shape.steps.get(at) {
             return self.integer(length).map(|length| (length, length));
@@ -107,7 +107,7 @@ impl<'a> Lowering<'_, 'a> {
         };
         let last = constant(AttributeName::MaxIs).map(|last| last + 1);
         let size = constant(AttributeName::SizeIs).or(last)?;
-        // Only some of them are passed.
+        // Only some of the elements are passed.
         let is_part = [AttributeName::LengthIs, AttributeName::LastIs]
             .into_iter()
             .any(|name| has_value(shape, name, at));
@@ -127,8 +127,8 @@ impl<'a> Lowering<'_, 'a> {
         value
     }
 
-    /// The bounds that `range` declares, within those that are known already: of a number or an
-    /// enum, or of how many elements an array or a text with its zero has.
+    /// Returns the bounds that `range` declares, limited by the known ones. They apply to a number
+    /// or an enum, or to the number of elements of an array or of a zero-terminated text.
     fn bounds(
         &mut self,
         shape: &Shape<'a>,
@@ -142,7 +142,7 @@ impl<'a> Lowering<'_, 'a> {
         let is_alone = steps.iter().enumerate().all(|(offset, step)| {
             matches!(step, Derivation::Pointer { .. }) && !is_sized(shape, at + offset)
         });
-        // A typedef's are of what it names: the elements.
+        // The `range` of a typedef applies to the elements, whose type it names.
         let is_own = shape.own().is_some_and(|own| own.has(AttributeName::Range));
         let range = match shape.leaf {
             Leaf::Base(base) if is_alone && !is_text(shape) && IntegerType::of(base).is_some() => {
@@ -150,7 +150,7 @@ impl<'a> Lowering<'_, 'a> {
             }
             Leaf::Enum(of, tag, attributes) if is_alone => {
                 let values = self.values(of);
-                // Nothing else is an enum, so there is nothing to check.
+                // Every value of a Rust enum is within these bounds, so nothing has to be checked.
                 let is_flags = self.is_flags(of, tag);
                 if !is_flags && !values.is_number(of, attributes) && values.are_within(range) {
                     return Ok(None);
@@ -178,7 +178,7 @@ impl<'a> Lowering<'_, 'a> {
         }
     }
 
-    /// The values of the bounds that `range` declares.
+    /// Returns the values of the bounds that `range` declares.
     pub(super) fn range(&self, shape: &Shape<'a>) -> Option<Range> {
         let mut values = shape.find(AttributeName::Range)?.values();
         let from = self.integer(values.next()?)?;
@@ -254,7 +254,7 @@ impl<'a> Lowering<'_, 'a> {
         Ok(ty.into())
     }
 
-    /// The client type of an interface, which is described as well.
+    /// Returns the client type of an interface. The interface is described as well.
     fn client(&mut self, interface: &'a crate::front::ast::Interface, span: Span) -> Result<Type> {
         let name = quoted(&interface.name.name);
         if interface.members.is_none() {
@@ -272,14 +272,14 @@ impl<'a> Lowering<'_, 'a> {
     }
 }
 
-/// Whether it is text: letters that end with a zero.
+/// Returns whether the type is a zero-terminated text.
 fn is_text(shape: &Shape<'_>) -> bool {
     let letters = [BaseType::WideChar, BaseType::Char, BaseType::UnsignedChar, BaseType::Byte];
     shape.has(AttributeName::String)
         && matches!(shape.leaf, Leaf::Base(base) if letters.contains(&base))
 }
 
-/// Whether attributes say how many there are at a step.
+/// Returns whether attributes give the number of elements at a step.
 fn is_sized(shape: &Shape<'_>, at: usize) -> bool {
     SIZES.iter().any(|&name| has_value(shape, name, at))
 }
@@ -293,21 +293,21 @@ fn option(ty: Type) -> Type {
     syn::parse_quote!(Option<#ty>)
 }
 
-/// Whether a step is to a number of elements that the call says.
+/// Returns whether a step leads to a number of elements that is only known at run time.
 fn is_list(shape: &Shape<'_>, at: usize) -> bool {
     is_sized(shape, at) || matches!(shape.steps.get(at), Some(Derivation::Array(Bounds::Open)))
 }
 
-/// Whether what a step leads to is an item of a list: attributes are about the list then.
+/// Returns whether a step leads to an item of a list. Attributes then apply to the list.
 fn is_in_list(shape: &Shape<'_>, at: usize) -> bool {
     (0..at).any(|outer| is_list(shape, outer))
 }
 
-/// Attributes that say how many elements there are.
+/// Attributes that give a number of elements.
 pub(super) const SIZES: [AttributeName; 4] =
     [AttributeName::SizeIs, AttributeName::LengthIs, AttributeName::MaxIs, AttributeName::LastIs];
 
-/// Attributes of values that mean nothing here, and why.
+/// Unsupported attributes of values, each with the reason.
 const MEANINGLESS: [(AttributeName, &str); 6] = [
     (
         AttributeName::FirstIs,

@@ -1,4 +1,4 @@
-//! Unions: an enum whose variants hold what the arms hold.
+//! Converts a union to an enum with one variant per arm value.
 
 use syn::Type;
 
@@ -13,7 +13,7 @@ use crate::front::token::Name;
 use syshandle_model::{DefinitionKind, Parameter, Variant};
 
 impl<'a> Lowering<'_, 'a> {
-    /// The type of a union, whose arms are described later if they aren't yet.
+    /// Returns the type of a union. The arms are described later.
     pub(super) fn union(
         &mut self,
         of: &'a UnionType,
@@ -40,7 +40,7 @@ impl<'a> Lowering<'_, 'a> {
         Ok(ty)
     }
 
-    /// The documentation and the variants of a union.
+    /// Returns the documentation and the variants of a union.
     pub(super) fn union_parts(
         &mut self,
         name: &str,
@@ -58,7 +58,7 @@ impl<'a> Lowering<'_, 'a> {
         Ok((docs(&of.attributes), DefinitionKind::Enum(variants.collect())))
     }
 
-    /// The variants of an arm: one for each value at which it is there.
+    /// Returns the variants of an arm, one for each of its discriminant values.
     fn arm(&mut self, of: &str, arm: &'a Arm) -> Result<Vec<Variant>> {
         let mut fields = Vec::new();
         let mut name = "Nothing".to_owned();
@@ -91,7 +91,7 @@ impl<'a> Lowering<'_, 'a> {
             .map(|case| variant(&format!("{name}{}", case_name(case)), fields.clone()))
             .collect();
         if is_default {
-            // At any other value: which one is part of it.
+            // The default arm stores the discriminant, which can have any other value.
             let name = if fields.is_empty() { "Other".to_owned() } else { name };
             let number = Parameter {
                 name: ident("case"),
@@ -105,7 +105,7 @@ impl<'a> Lowering<'_, 'a> {
     }
 }
 
-/// The value of a case, as a part of a name.
+/// Formats the value of a case as a part of a name.
 fn case_name(case: &Expression) -> String {
     match &case.without_parentheses().kind {
         ExpressionKind::Name(name) | ExpressionKind::Number(name) => {

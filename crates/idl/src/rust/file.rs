@@ -1,4 +1,4 @@
-//! A whole source file: its interfaces, and the types, constants and classes beside them.
+//! Reads a whole source file: its interfaces, types, constants and classes.
 
 use proc_macro2::TokenStream;
 use quote::ToTokens;
@@ -14,11 +14,11 @@ use syshandle_model::{
     Class, Definition, DefinitionKind, Description, Field, Parameter, Variant, parse_guid,
 };
 
-/// Describes what a Rust source file has: traits with `#[interface]`, types that derive `Encode`,
-/// constants and `class!`es, in its modules as well. The rest is passed over.
+/// Describes a Rust source file: traits with `#[interface]`, types that derive `Encode`, constants
+/// and `class!`es, including those in its modules. All other items are ignored.
 ///
 /// # Errors
-/// All mistakes in these at once.
+/// Fails with all errors in these items.
 pub fn file(file: syn::File) -> Result<Description> {
     let mut description = Description::default();
     let mut errors = Errors::default();
@@ -100,7 +100,7 @@ fn parameter(field: &syn::Field, at: usize) -> Result<Parameter> {
     })
 }
 
-/// The integer that a literal is.
+/// Returns the value of an integer literal.
 fn number(value: &Expr) -> Option<i64> {
     match value {
         Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) => number.base10_parse().ok(),
@@ -117,7 +117,7 @@ fn is(attribute: &Attribute, name: &str) -> bool {
     ends_with(attribute.path(), name)
 }
 
-/// Whether a type derives `Encode`.
+/// Returns whether a type derives `Encode`.
 fn is_encoded(attributes: &[Attribute]) -> bool {
     attributes.iter().filter(|attribute| is(attribute, "derive")).any(|attribute| {
         attribute
@@ -126,7 +126,7 @@ fn is_encoded(attributes: &[Attribute]) -> bool {
     })
 }
 
-/// What is between the braces of `class!`.
+/// The content of `class!`.
 struct Declared(Class);
 
 impl Parse for Declared {

@@ -1,4 +1,4 @@
-//! The files of a crate: `mod name;` is replaced by what is in the module's file.
+//! Reads the files of a crate. `mod name;` is replaced by the content of the module's file.
 
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -13,11 +13,12 @@ use crate::front::limits::{FILE_BYTES_MAX, MODULE_DEPTH_MAX, MODULES_MAX};
 /// Reads a Rust source file with the files of its modules. Modules for tests are left out.
 ///
 /// # Errors
-/// The file of a module isn't there or isn't Rust, as a text.
+/// Fails with a text if the file of a module doesn't exist or isn't Rust.
 pub(crate) fn read(path: &Path) -> Result<syn::File, String> {
     let mut reader = Reader { files: HashSet::new() };
     let mut file = reader.parse(path, 0)?;
-    // Nothing says whether the file is the root of a crate, whose modules lie beside it.
+    // It isn't known whether the file is a crate root. The modules of a crate root are in the
+    // root's directory.
     let directory = path.parent().unwrap_or(Path::new("")).to_owned();
     let folders = match path.file_stem().and_then(|stem| stem.to_str()) {
         Some("lib" | "main" | "mod") | None => vec![directory],
@@ -28,7 +29,7 @@ pub(crate) fn read(path: &Path) -> Result<syn::File, String> {
 }
 
 struct Reader {
-    /// The files read so far. A crate has each once.
+    /// The files read so far. A crate has each file once.
     files: HashSet<PathBuf>,
 }
 
@@ -61,7 +62,7 @@ impl Reader {
         syn::parse_file(&text).map_err(|error| told(&error))
     }
 
-    /// Reads the modules among items of a file. Their files are in one of these folders.
+    /// Reads the modules among a file's items. Their files are in one of `folders`.
     fn items(
         &mut self,
         items: &mut Vec<Item>,
@@ -117,7 +118,7 @@ impl Reader {
     }
 }
 
-/// The path that `#[path = "…"]` says.
+/// Returns the path in `#[path = "…"]`.
 fn path_attribute(attributes: &[Attribute]) -> Option<String> {
     attributes.iter().find_map(|attribute| match &attribute.meta {
         Meta::NameValue(pair) if pair.path.is_ident("path") => match &pair.value {
@@ -128,7 +129,7 @@ fn path_attribute(attributes: &[Attribute]) -> Option<String> {
     })
 }
 
-/// Whether attributes say `#[cfg(test)]`.
+/// Returns whether the attributes include `#[cfg(test)]`.
 fn is_for_tests(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| match &attribute.meta {
         Meta::List(list) => list.path.is_ident("cfg") && list.tokens.to_string() == "test",

@@ -1,7 +1,8 @@
-//! From the model to what a person would write: traits with `#[interface]`, and types with derives.
+//! Writes Rust source from the model: traits with `#[interface]`, and types with derives.
 //!
-//! The attribute and the derives make the rest of it, so that code from an `.idl` file can't
-//! differ from code from a trait. Names are written in full: the text can be included anywhere.
+//! The attribute and the derives generate the rest of the code, so an interface from an `.idl` file
+//! behaves exactly as one from a trait. Paths are written in full, so that the text can be included
+//! anywhere.
 
 use std::collections::{HashMap, HashSet};
 
@@ -14,7 +15,7 @@ use syshandle_model::{
     Range, Variant, names, write_guid,
 };
 
-/// The Rust of a description, as source.
+/// Returns the Rust source of a description.
 pub(super) fn source(description: &Description) -> TokenStream {
     let plain = Plain::of(description);
     let definitions = description.definitions.iter().map(|of| definition(of, &plain));
@@ -59,13 +60,13 @@ fn parameter(Parameter { name, ty, handle: declared, range: bounds }: &Parameter
     quote!(#declared #bounds #name: #ty)
 }
 
-/// The `#[range(…)]` of a declaration.
+/// Returns the `#[range(…)]` of a declaration.
 fn range(Range { from, to }: Range) -> TokenStream {
     let (from, to) = (Literal::i128_unsuffixed(from), Literal::i128_unsuffixed(to));
     quote!(#[range(#from..=#to)])
 }
 
-/// The `#[handle(…)]` of a declaration.
+/// Returns the `#[handle(…)]` of a declaration.
 fn handle(handle: &Handle) -> TokenStream {
     let Handle { kinds, sockets, files, at_least, at_most } = handle;
     let kinds = kinds.iter().map(|kind| {
@@ -144,16 +145,16 @@ fn variant(variant: &Variant) -> TokenStream {
     quote!(#docs #name #fields #value,)
 }
 
-/// Which types are plain data, which can be cloned and compared. A handle can't be either.
+/// Finds the types that are plain data and can be cloned and compared. A handle can't.
 struct Plain<'d> {
     definitions: HashMap<String, &'d Definition>,
-    /// The defined types that hold a handle or a reference to an object, at any depth.
+    /// The defined types that contain a handle or a reference to an object, at any depth.
     with_handles: HashSet<String>,
 }
 
 impl<'d> Plain<'d> {
-    /// Visits each type once, from the types that hold a handle themselves to the types that use
-    /// them. A walk from the users down would take exponential time where types share others.
+    /// Visits each type once, starting at types that contain a handle and continuing with their
+    /// users. A walk from the users down would take exponential time if types share parts.
     fn of(description: &'d Description) -> Self {
         let definitions: HashMap<String, &Definition> =
             description.definitions.iter().map(|of| (of.name.to_string(), of)).collect();
@@ -195,11 +196,11 @@ impl<'d> Plain<'d> {
     }
 }
 
-/// Types that are data.
+/// Primitive types and `String`, which are data.
 const DATA: [&str; 14] = [
     "bool", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "u8", "u16", "u32", "u64", "u128",
     "String",
 ];
 
-/// Names in the path of a type, and types that are data if what they hold is.
+/// Segments of type paths, and generic types that are data if their contents are.
 const PATHS: [&str; 6] = ["syshandle", "std", "Guid", "Vec", "Option", "Box"];

@@ -1,14 +1,15 @@
-//! Generated source as a text that people can read.
+//! Formats generated source for readers.
 
 use syn::{File, Item};
 
 use super::source::source;
 use syshandle_model::{Class, Description, write_guid};
 
-/// The Rust of a description, as a text.
+/// Returns the Rust source of a description, as a text.
 pub(crate) fn text(description: &Description) -> String {
     let mut text = HEAD.to_owned();
-    // What is inside a macro's braces is nothing that can be laid out: classes are written by hand.
+    // The formatter leaves the content of a macro call as it is, so classes are formatted
+    // separately.
     let without_classes = Description { classes: Vec::new(), ..description.clone() };
     let tokens = source(&without_classes);
     match syn::parse2::<File>(tokens.clone()) {
@@ -20,11 +21,12 @@ pub(crate) fn text(description: &Description) -> String {
                 }
                 let alone =
                     File { shebang: None, frontmatter: None, attrs: Vec::new(), items: vec![item] };
-                // The printer knows no ranges in attributes.
+                // The formatter adds a space to ranges in attributes.
                 text += &prettyplease::unparse(&alone).replace("..= ", "..=");
             }
         }
-        // Not reached: what is generated is Rust. If it is, the compiler says where it isn't.
+        // Unreachable, because the generated text is valid Rust. If it isn't, the compiler reports
+        // the error.
         Err(_) => text += &tokens.to_string(),
     }
     description.classes.iter().for_each(|of| class(of, &mut text));

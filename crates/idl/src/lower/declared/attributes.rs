@@ -1,10 +1,10 @@
-//! Attributes that are known to leave a layout as it is, or that have a rule here.
+//! Attributes that don't affect a layout, or for which this module has a rule.
 //!
-//! All others, and those that IDL doesn't have, are reasons to call a method different.
+//! All other attributes, including unknown ones, make a method count as different.
 
 use crate::front::ast::{Attribute, AttributeName, Attributes};
 
-/// The attributes that have a rule in one sort of place.
+/// The attributes that have a rule for one kind of declaration.
 pub(super) struct Known {
     names: &'static [AttributeName],
 }
@@ -13,7 +13,7 @@ impl Known {
     /// Checks that all attributes of a declaration have a rule.
     ///
     /// # Errors
-    /// The first one that has none.
+    /// Fails with the first attribute that has none.
     pub(super) fn check(&self, attributes: &Attributes) -> Result<(), String> {
         let is_known = |attribute: &&Attribute| {
             attribute
@@ -100,7 +100,7 @@ pub(super) const ENUM: Known = {
     Known { names: &[V1Enum, FlagEnum, Flags] }
 };
 
-/// Attributes for people, type libraries and other languages.
+/// Attributes for readers, type libraries and other languages.
 const WITHOUT_EFFECT: &[AttributeName] = {
     use AttributeName::*;
     &[
@@ -117,7 +117,7 @@ const WITHOUT_EFFECT: &[AttributeName] = {
     ]
 };
 
-/// What an attribute without a rule does.
+/// Describes the effect of an attribute without a rule.
 fn effect(name: Option<AttributeName>) -> &'static str {
     use AttributeName::*;
     match name {

@@ -1,4 +1,4 @@
-//! A declaration with all its typedefs followed, and the attributes that each of them adds.
+//! A declaration with all its typedefs resolved, and the attributes that each of them adds.
 
 use super::attributes::TYPEDEF;
 use super::types::Reader;
@@ -9,11 +9,11 @@ use crate::front::ast::{
 use crate::front::check::symbols::Definition;
 use crate::front::limits::CHAIN_MAX;
 
-/// A declaration, from the outside in.
+/// A declaration with all its typedefs resolved, from the outside in.
 pub(super) struct Expansion<'a> {
-    /// The pointers and arrays, the outermost first.
+    /// The pointers and arrays, outermost first.
     pub(super) levels: Vec<&'a Derivation>,
-    /// The attributes of the declaration, then those of each typedef.
+    /// The attributes of the declaration, followed by the attributes of each typedef.
     pub(super) groups: Vec<Group<'a>>,
     pub(super) leaf: Leaf<'a>,
 }
@@ -22,7 +22,7 @@ pub(super) struct Expansion<'a> {
 #[derive(Clone, Copy)]
 pub(super) struct Group<'a> {
     pub(super) attributes: &'a Attributes,
-    /// The first level that they are about.
+    /// The first level to which the attributes apply.
     pub(super) start: usize,
 }
 
@@ -31,13 +31,13 @@ pub(super) struct Group<'a> {
 pub(super) enum Leaf<'a> {
     Base(BaseType),
     Struct(&'a StructType),
-    /// An enum; whether it was met by its tag alone.
+    /// An enum, and whether it is used by its tag alone.
     Enum(&'a EnumType, bool),
     Interface(&'a Interface),
     Handle,
 }
 
-/// What kind of pointer a declaration says it is.
+/// The kind of a pointer that attributes give.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum PointerKind {
     Reference,
@@ -121,7 +121,7 @@ impl<'a> Reader<'_, '_, 'a> {
 }
 
 impl<'a> Expansion<'a> {
-    /// Checks that attributes of pointers stand where there is one.
+    /// Checks that pointer attributes apply to pointers.
     fn checked(self) -> Result<Self, String> {
         if self.levels.len() > LEVELS_MAX {
             return Err("it has too many pointers and arrays within each other".to_owned());
@@ -144,12 +144,12 @@ impl<'a> Expansion<'a> {
         Ok(self)
     }
 
-    /// The attributes of all groups that are about this level, or about all of the declaration.
+    /// Returns whether any of the groups has an attribute.
     pub(super) fn has(&self, name: AttributeName) -> bool {
         self.groups.iter().any(|group| group.attributes.has(name))
     }
 
-    /// The kind that attributes give the pointer at this level.
+    /// Returns the kind that attributes give the pointer at a level.
     pub(super) fn pointer(&self, level: usize) -> Result<Option<PointerKind>, String> {
         let mut found = None;
         for group in self.groups.iter().filter(|group| group.start == level) {
@@ -167,10 +167,10 @@ impl<'a> Expansion<'a> {
     }
 }
 
-/// Pointers and arrays within each other. The tables of a trait have fewer.
+/// Maximum number of nested pointers and arrays. The tables of a trait have fewer.
 const LEVELS_MAX: usize = 8;
 
-/// Types that MIDL or its files marshal by routines, whatever the file at hand declares them as.
+/// Types that MIDL or its files marshal with special routines, regardless of their declarations.
 const OTHERS: [&str; 40] = [
     "BSTR",
     "HSTRING",

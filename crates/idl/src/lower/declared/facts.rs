@@ -1,4 +1,4 @@
-//! What is said in one place of the files and changes layouts in another.
+//! Declarations that affect layouts elsewhere in the files.
 
 use std::collections::{HashMap, HashSet};
 use std::ptr;
@@ -10,37 +10,38 @@ use crate::front::ast::{
 use crate::front::packing::Packing;
 use crate::front::program::Program;
 
-/// The kind that `pointer_default` gives.
+/// The kind of pointer that `pointer_default` gives.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(in crate::lower) enum PointerDefault {
     #[default]
     Unique,
     Reference,
-    /// A full pointer, or something that isn't known here.
+    /// A full pointer, or an unknown kind.
     Other,
 }
 
 /// Facts about all files of a run.
 #[derive(Default)]
 pub(in crate::lower) struct Facts {
-    /// A pragma may change how any struct is packed.
+    /// Whether a pragma may change the packing of any struct.
     has_packing: bool,
     /// Structs that only a C compiler packs, by their addresses in the tree.
     packed_in_c: HashSet<usize>,
-    /// The packing that C sees at the place of the walk.
+    /// The packing in effect for a C compiler at the current position.
     in_c: Packing,
-    /// The kinds of embedded pointers without an attribute, by the addresses of the attributes of the
-    /// declarations that have them.
+    /// The default kinds of embedded pointers, by the addresses of the attributes of the
+    /// declarations that contain the pointers.
     defaults: HashMap<usize, PointerDefault>,
-    /// The kind for all other declarations: those outside of interfaces, and those in an interface
-    /// without `pointer_default`. Compilers take the kind of a type that is declared there from an
-    /// interface of its file, or of a file that imports it. So it is only known if all are unique.
+    /// The default kind for all other declarations: those outside of interfaces, and those in an
+    /// interface without `pointer_default`. For such a type, compilers use the kind of an interface
+    /// of its file, or of a file that imports it. The kind is therefore only known if all
+    /// interfaces say `unique`.
     outside: PointerDefault,
-    /// The tags of enums that say `v1_enum` at a typedef, and not at the tag.
+    /// The tags of enums that have `v1_enum` at a typedef and not at the tag.
     pub(super) v1_enums: HashSet<String>,
-    /// Enums whose declarations say `v1_enum`, by their addresses in the tree.
+    /// Enums whose definitions have `v1_enum`, by their addresses in the tree.
     v1_bodies: HashSet<usize>,
-    /// The names of all enums: tags and names of typedefs.
+    /// The tags and typedef names of all enums.
     enums: HashSet<String>,
     /// The names of all interfaces.
     interfaces: HashSet<String>,
@@ -76,7 +77,7 @@ impl Facts {
                     let text = quote.text.as_deref().unwrap_or_default();
                     match &*quote.keyword.name {
                         "midl_pragma" => self.has_packing |= text != "warning",
-                        // What only C sees may still pack what C sees.
+                        // Text for the C header may change the packing that a C compiler uses.
                         _ => self.in_c.line(text),
                     }
                 }
@@ -121,7 +122,7 @@ impl Facts {
         }
     }
 
-    /// Notes the default of a declaration's pointers, and of the fields within it.
+    /// Records the default kind for the pointers of a declaration and of the fields in it.
     fn declaration(
         &mut self,
         attributes: &Attributes,
@@ -138,13 +139,13 @@ impl Facts {
         }
     }
 
-    /// The kind of a declaration's pointers without an attribute.
+    /// Returns the kind of a declaration's pointers that have no attribute.
     pub(in crate::lower) fn pointer_default(&self, attributes: &Attributes) -> PointerDefault {
         let default = self.defaults.get(&ptr::from_ref(attributes).addr());
         default.copied().unwrap_or(self.outside)
     }
 
-    /// Notes the structs of a declaration at a place where C packs them.
+    /// Records the structs of a declaration if a C compiler packs them at this position.
     fn packing(&mut self, specifier: &TypeSpecifier) {
         let TypeKind::Struct(of) = &specifier.kind else { return };
         if self.in_c.limit() == 0 {
@@ -156,7 +157,7 @@ impl Facts {
         }
     }
 
-    /// Whether a pragma packs a struct, or may.
+    /// Returns whether a pragma packs a struct or may pack it.
     pub(in crate::lower) fn may_be_packed(&self, of: &StructType) -> bool {
         self.has_packing || of.pack != 0 || self.packed_in_c.contains(&ptr::from_ref(of).addr())
     }
@@ -179,18 +180,18 @@ impl Facts {
         }
     }
 
-    /// Whether the declaration of an enum itself says `v1_enum`.
+    /// Returns whether the definition of an enum has `v1_enum`.
     pub(in crate::lower) fn is_v1_enum(&self, of: &EnumType) -> bool {
         of.attributes.has(AttributeName::V1Enum)
             || self.v1_bodies.contains(&ptr::from_ref(of).addr())
     }
 
-    /// The names of all enums: tags and names of typedefs.
+    /// Returns the tags and typedef names of all enums.
     pub(in crate::lower) fn enums(&self) -> &HashSet<String> {
         &self.enums
     }
 
-    /// The names of all interfaces.
+    /// Returns the names of all interfaces.
     pub(in crate::lower) fn interfaces(&self) -> &HashSet<String> {
         &self.interfaces
     }

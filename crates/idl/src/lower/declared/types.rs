@@ -1,4 +1,4 @@
-//! Declared types and their forms.
+//! Computes the layouts of declared types.
 
 use super::attributes::{ENUM, FIELD, STRUCT};
 use super::expansion::{Expansion, Leaf, PointerKind};
@@ -19,7 +19,7 @@ pub(super) struct Reader<'r, 'l, 'a> {
     pub(super) direction: Direction,
 }
 
-/// The declarations among which a count is.
+/// The declarations that may contain a count.
 #[derive(Clone, Copy)]
 pub(super) enum Owner<'a> {
     Parameters(&'a [Parameter]),
@@ -27,13 +27,13 @@ pub(super) enum Owner<'a> {
 }
 
 impl<'a> Reader<'_, '_, 'a> {
-    /// The form of an `in` parameter.
+    /// Returns the layout of an `in` parameter.
     pub(super) fn input(&self, of: &Expansion<'a>, owner: Owner<'a>) -> Result<Type, String> {
         let Some(level) = of.levels.first() else {
             self.check_alone(of)?;
             let ty = self.leaf_type(of)?;
             return match (&ty, ty.size()) {
-                // Windows passes others in memory, by their address.
+                // Windows passes structs of other sizes by address.
                 (Type::Struct(_), Some(1 | 2 | 4 | 8)) => Err(format!(
                     "{ty} is passed by value, in a register; the tables of the trait pass a pointer"
                 )),
@@ -56,14 +56,14 @@ impl<'a> Reader<'_, '_, 'a> {
             Derivation::Pointer { .. } if is_text(of, 0, false)? => Type::Text,
             Derivation::Pointer { .. } => self.embedded(of, 1, owner)?,
         };
-        // A pointer of the topmost level is a reference unless it says something else.
+        // A pointer at the top level is a reference unless an attribute says otherwise.
         Ok(match of.pointer(0)? {
             Some(PointerKind::Unique) => pointee.unique(),
             _ => pointee.reference(),
         })
     }
 
-    /// The form of an `out` parameter.
+    /// Returns the layout of an `out` parameter.
     pub(super) fn output(&self, of: &Expansion<'a>, owner: Owner<'a>) -> Result<Type, String> {
         match of.levels.first() {
             Some(Derivation::Pointer { .. }) => {}
@@ -86,12 +86,12 @@ impl<'a> Reader<'_, '_, 'a> {
         Ok(self.embedded(of, 1, owner)?.reference())
     }
 
-    /// The form of a field.
+    /// Returns the layout of a field.
     fn field(&self, of: &Expansion<'a>, owner: Owner<'a>) -> Result<Type, String> {
         self.embedded(of, 0, owner)
     }
 
-    /// The form of what is behind a pointer, in an array or in a struct.
+    /// Returns the layout of a type behind a pointer, in an array or in a struct.
     fn embedded(&self, of: &Expansion<'a>, at: usize, owner: Owner<'a>) -> Result<Type, String> {
         let Some(level) = of.levels.get(at) else {
             if at == 0 {
@@ -131,7 +131,7 @@ impl<'a> Reader<'_, '_, 'a> {
         }
     }
 
-    /// Checks that a pointer within something has the form of a unique one.
+    /// Checks that an embedded pointer has the layout of a `unique` one.
     fn check_embedded_pointer(&self, of: &Expansion<'a>, at: usize) -> Result<(), String> {
         let reference = match self.direction {
             Direction::In => {
@@ -147,7 +147,7 @@ impl<'a> Reader<'_, '_, 'a> {
             Some(PointerKind::Unique) => Ok(()),
             Some(PointerKind::Reference) => Err(reference.to_owned()),
             None => {
-                // The declaration that has the pointer.
+                // The declaration that contains the pointer.
                 let group = of.groups.iter().rev().find(|group| group.start <= at);
                 let default = group.map(|of| self.lowering.facts.pointer_default(of.attributes));
                 match default {
@@ -159,7 +159,7 @@ impl<'a> Reader<'_, '_, 'a> {
         }
     }
 
-    /// An interface pointer, if it is one that is behind this level.
+    /// Returns an interface pointer if this level is a pointer to an interface.
     fn interface_pointer(&self, of: &Expansion<'a>, at: usize) -> Result<Option<Type>, String> {
         let Leaf::Interface(interface) = of.leaf else { return Ok(None) };
         if at + 1 != of.levels.len() || !matches!(of.levels[at], Derivation::Pointer { .. }) {
@@ -175,7 +175,7 @@ impl<'a> Reader<'_, '_, 'a> {
         Ok(Some(Type::Interface(iid.0.to_be_bytes())))
     }
 
-    /// The array behind a pointer with `size_is`.
+    /// Returns the layout of an array behind a pointer with `size_is`.
     fn sized(&self, of: &Expansion<'a>, at: usize, owner: Owner<'a>) -> Result<Type, String> {
         let size = size_at(of, at).ok_or("an array without a count")?;
         let (count, is_pointee) = match &size.without_parentheses().kind {
@@ -206,7 +206,7 @@ impl<'a> Reader<'_, '_, 'a> {
         Ok(Type::Counted(Box::new(item), place))
     }
 
-    /// Checks that nothing is said of a value that only a pointer or an array has.
+    /// Checks that a value has no attributes for pointers or arrays.
     fn check_alone(&self, of: &Expansion<'a>) -> Result<(), String> {
         for name in [AttributeName::String, AttributeName::SizeIs] {
             if of.has(name) {
@@ -216,7 +216,7 @@ impl<'a> Reader<'_, '_, 'a> {
         Ok(())
     }
 
-    /// The type at the end, if there are no pointers or arrays.
+    /// Returns the type of a declaration without pointers and arrays.
     pub(super) fn leaf_of(&self, of: &Expansion<'a>) -> Result<Option<Type>, String> {
         if of.levels.is_empty() { self.leaf_type(of).map(Some) } else { Ok(None) }
     }
@@ -235,7 +235,7 @@ impl<'a> Reader<'_, '_, 'a> {
         }
     }
 
-    /// Counts types and values that are met, up to the limits of a parameter and of a run.
+    /// Counts types and values, up to the limits of a parameter and of a run.
     fn count(&self, more: usize) -> Result<(), String> {
         for left in [&self.lowering.types_left, &self.lowering.all_types_left] {
             let less = u32::try_from(more).ok().and_then(|more| left.get().checked_sub(more));
@@ -285,7 +285,7 @@ impl<'a> Reader<'_, '_, 'a> {
         let says =
             |group: &&&super::expansion::Group<'a>| group.attributes.has(AttributeName::V1Enum);
         let is_elsewhere = tag.is_some_and(|tag| self.lowering.facts.v1_enums.contains(&tag));
-        // The typedef that has the enum's body in it is the last one.
+        // The last typedef is the one that contains the enum's definition.
         let at_body = (!by_tag).then(|| leaf_groups.last()).flatten();
         let is_v1 =
             self.lowering.facts.is_v1_enum(enumeration) || at_body.as_ref().is_some_and(says);
@@ -357,7 +357,7 @@ impl<'a> Reader<'_, '_, 'a> {
     }
 }
 
-/// Whether attributes say how many items there are at a level.
+/// Returns whether attributes give the number of items at a level.
 fn is_sized(of: &Expansion<'_>, at: usize) -> bool {
     size_at(of, at).is_some()
 }
@@ -370,8 +370,8 @@ fn size_at<'a>(of: &Expansion<'a>, at: usize) -> Option<&'a Expression> {
     }
 }
 
-/// Whether the pointer at this level is to a text; `behind_out` if the pointer of an `out` parameter
-/// is before it.
+/// Returns whether the pointer at this level points to a text. `behind_out` says whether the
+/// pointer of an `out` parameter precedes it.
 fn is_text(of: &Expansion<'_>, at: usize, behind_out: bool) -> Result<bool, String> {
     if !of.has(AttributeName::String) || at + 1 != of.levels.len() {
         return Ok(false);
@@ -388,7 +388,7 @@ fn is_text(of: &Expansion<'_>, at: usize, behind_out: bool) -> Result<bool, Stri
     }
 }
 
-/// What is said of a value by attributes that belong to something else.
+/// Returns the error for attributes that don't apply to the type.
 fn misplaced(of: &Expansion<'_>) -> Option<String> {
     let is_handle = matches!(of.leaf, Leaf::Handle);
     if of.has(AttributeName::SystemHandle) && !is_handle {
@@ -403,7 +403,7 @@ fn misplaced(of: &Expansion<'_>) -> Option<String> {
     if sizes.is_some_and(|sizes| sizes.arguments.len() > of.levels.len()) {
         return Some("`size_is` says more than there are pointers".to_owned());
     }
-    // Otherwise the pointer to the letters was met before.
+    // A pointer to characters has been handled by the caller.
     of.has(AttributeName::String).then(|| "`string` has no rule here".to_owned())
 }
 
@@ -433,11 +433,12 @@ fn base_type(base: BaseType) -> Result<Type, String> {
     })
 }
 
-/// Structs within structs.
+/// Maximum nesting of structs.
 const STRUCTS_DEPTH_MAX: usize = 16;
 
-/// Types within one parameter. The tables of a trait hold fewer.
+/// Maximum number of types in one parameter. The tables of a trait hold fewer.
 pub(super) const TYPES_MAX: u32 = 4096;
 
-/// Types and values of enums of all parameters of a file. They take some seconds at most.
+/// Maximum number of types and enum values in all parameters of a file. Reading this many takes a
+/// few seconds.
 pub(in crate::lower) const ALL_TYPES_MAX: u32 = 2_000_000;
