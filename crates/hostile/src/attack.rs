@@ -1,4 +1,4 @@
-//! Plays one after the other, while an honest client goes on calling.
+//! Runs plays one after the other, while an honest client makes calls.
 
 use std::io::{self, Read};
 use std::process::{Command, Stdio};
@@ -6,16 +6,18 @@ use std::time::{Duration, Instant};
 
 use crate::{Act, Census, Honest, Play, Report, Row, Target, Times};
 
-/// Plays one after the other, each in a process of its own, while an honest client goes on calling.
+/// Runs plays one after the other, each in a separate process, while an honest client makes calls.
 pub struct Attack<'a> {
-    /// As the honest client reaches the server.
+    /// The server, as the honest client reaches it.
     pub target: Target,
-    /// What is played.
+    /// The plays to run.
     pub plays: Vec<&'static Play>,
-    /// Makes the command that plays one: it prints a line for each act ([`Act::write`]).
+    /// Returns the command that runs one play. The command prints a line for each act
+    /// ([`Act::write`]).
     pub command: &'a dyn Fn(&Play) -> io::Result<Command>,
-    /// The longest median time of an honest call, as a multiple of its time without an attack. The
-    /// play uses the processor too, so this does not measure the server alone.
+    /// The limit for the median duration of the honest client's calls, as a multiple of the median
+    /// without an attack. The play uses the processor too, so this does not measure the server
+    /// alone.
     pub slower_max: f64,
 }
 
@@ -23,7 +25,8 @@ impl Attack<'_> {
     /// Runs all plays.
     ///
     /// # Errors
-    /// The server can't be reached to begin with, or may not be looked at.
+    /// Returns an error if the server can't be reached at the beginning, or if its process can't be
+    /// inspected.
     pub fn run(&self) -> io::Result<Report> {
         let (mut honest, pid) = Honest::new(self.target.clone())?;
         let server = || {
@@ -42,7 +45,7 @@ impl Attack<'_> {
                 Err(error) => Row::failed(play, &error),
             });
             if over {
-                // The server has cut off the honest client, so another one takes its place.
+                // The server has cut off the honest client, so a new one replaces it.
                 honest = Honest::new(self.target.clone())?.0;
             }
         }
@@ -69,7 +72,7 @@ impl Attack<'_> {
             let served = (0..16).try_for_each(|_| honest.call(&mut times));
             let ended = child.try_wait()?;
             if served.is_err() || Instant::now() >= deadline {
-                // It fails only for one that has ended.
+                // `kill` fails only if the play has already ended.
                 let _ = child.kill();
                 let status = child.wait()?;
                 served?;
@@ -98,13 +101,13 @@ impl std::fmt::Debug for Attack<'_> {
     }
 }
 
-/// The server has its threads and its memory by then.
+/// Time for the server to start its threads and allocate its memory.
 const WARM_UP: Duration = Duration::from_millis(300);
 
-/// How long the honest client's time is taken without an attack.
+/// Duration of the measurement without an attack.
 const IDLE_RUN: Duration = Duration::from_millis(700);
 
-/// No play takes longer.
+/// Time limit for a play.
 const PLAY_TIME: Duration = Duration::from_secs(180);
 
 /// The time limit for the server to release the resources of a play.

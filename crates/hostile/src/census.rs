@@ -5,14 +5,14 @@ use std::fmt;
 use std::fs;
 use std::time::{Duration, Instant};
 
-/// What a process has.
+/// The resources that a process uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Census {
     /// The number of descriptors by what they refer to.
     pub descriptors: BTreeMap<String, usize>,
-    /// Its threads.
+    /// The number of threads.
     pub threads: usize,
-    /// Its memory that is in RAM, in KiB.
+    /// Resident memory, in KiB.
     pub memory_kib: u64,
 }
 
@@ -24,11 +24,11 @@ impl Census {
             // The descriptor may have been closed since the folder was read.
             let Ok(target) = fs::read_link(entry.path()) else { continue };
             let target = target.to_string_lossy();
-            // A process keeps these to examine handles (`prepare`).
+            // A process keeps these files open to examine handles (`prepare`).
             if target.contains("/fdinfo/") || target.ends_with("/mountinfo") {
                 continue;
             }
-            // Without the numbers of sockets and pipes.
+            // Removes the inode numbers of sockets and pipes.
             let kind = target.trim_end_matches(|c: char| c.is_ascii_digit() || c == ']');
             *descriptors.entry(kind.to_owned()).or_default() += 1;
         }
@@ -44,13 +44,13 @@ impl Census {
         })
     }
 
-    /// How many descriptors.
+    /// The total number of descriptors.
     pub fn open(&self) -> usize {
         self.descriptors.values().sum()
     }
 
-    /// Waits until a process has no more descriptors than there were, and returns what it has then,
-    /// or when the time is over.
+    /// Waits until a process has at most as many descriptors as `before`, or until the time is
+    /// over, and returns its resources.
     pub fn settled(pid: u32, before: &Self, within: Duration) -> Option<Self> {
         let deadline = Instant::now() + within;
         loop {

@@ -1,4 +1,4 @@
-//! A client that does nothing wrong, and how long it waits.
+//! A client that follows the rules, and the durations of its calls.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -9,8 +9,8 @@ use crate::Target;
 use crate::line::{Answer, Line, PATIENCE};
 use crate::plays::{DOOR, NO_METHOD};
 
-/// A client that does nothing wrong: it calls, waits for its answer and calls again, and from time
-/// to time it comes as a new client.
+/// A client that follows the rules. It makes one call after the other, and connects a further
+/// client from time to time.
 #[derive(Debug)]
 pub struct Honest {
     target: Target,
@@ -18,7 +18,7 @@ pub struct Honest {
     calls: u32,
 }
 
-/// How long an honest client waited.
+/// The waiting times of an honest client.
 #[derive(Clone, Debug, Default)]
 pub struct Times {
     calls: Vec<Duration>,
@@ -26,10 +26,10 @@ pub struct Times {
 }
 
 impl Honest {
-    /// Connects; also returns the server's process.
+    /// Connects, and also returns the server's process identifier.
     ///
     /// # Errors
-    /// The server doesn't serve it.
+    /// Returns an error if the server doesn't serve the client.
     pub fn new(target: Target) -> io::Result<(Self, u32)> {
         let line = Line::connect(&target.address)?;
         let pid = match line.answer(PATIENCE) {
@@ -41,10 +41,10 @@ impl Honest {
         Ok((Self { target, line, calls: 0 }, pid))
     }
 
-    /// Calls, and notes how long it took; every hundredth time a new client comes as well.
+    /// Makes a call and records its duration. On every hundredth call, also connects a new client.
     ///
     /// # Errors
-    /// It isn't served as it should be.
+    /// Returns an error if a client isn't served correctly.
     pub fn call(&mut self, times: &mut Times) -> io::Result<()> {
         self.calls += 1;
         if self.calls % 100 == 50 {
@@ -61,10 +61,10 @@ impl Honest {
         Ok(())
     }
 
-    /// Calls for this long.
+    /// Makes calls for this time.
     ///
     /// # Errors
-    /// It isn't served as it should be.
+    /// Returns an error if a client isn't served correctly.
     pub fn call_for(&mut self, time: Duration) -> io::Result<Times> {
         let mut times = Times::default();
         let end = Instant::now() + time;
@@ -83,7 +83,7 @@ fn ask(line: &Line, number: u32) -> io::Result<()> {
     }
 }
 
-/// Asks for a door to the object, which is a handle, and takes it.
+/// Asks for a door to the object, and checks that the reply contains its handle.
 fn ask_for_handle(line: &Line, number: u32) -> io::Result<()> {
     line.call(number, DOOR, &[], &[])?;
     match line.answer(PATIENCE) {
@@ -95,27 +95,27 @@ fn ask_for_handle(line: &Line, number: u32) -> io::Result<()> {
 }
 
 impl Times {
-    /// Half of the calls took no longer.
+    /// The median duration of a call.
     pub fn median(&self) -> Duration {
         quantile(&self.calls, 0.5)
     }
 
-    /// Of a hundred calls, 99 took no longer.
+    /// The 99th percentile of the durations.
     pub fn p99(&self) -> Duration {
         quantile(&self.calls, 0.99)
     }
 
-    /// The longest call.
+    /// The longest duration of a call.
     pub fn worst(&self) -> Duration {
         quantile(&self.calls, 1.0)
     }
 
-    /// The longest time until a new client had its first answer.
+    /// The longest time from the connection of a new client until its first reply.
     pub fn worst_arrival(&self) -> Duration {
         quantile(&self.arrivals, 1.0)
     }
 
-    /// How many calls.
+    /// The number of calls.
     pub fn calls(&self) -> usize {
         self.calls.len()
     }

@@ -1,4 +1,4 @@
-//! Handles whose last close blocks for as long as their sender likes.
+//! Handles whose last close blocks until their sender allows it to complete.
 
 use std::io;
 use std::net::{TcpListener, TcpStream};
@@ -8,8 +8,8 @@ use std::time::Duration;
 use rustix::net::sockopt;
 use syshandle_os::Seqpacket;
 
-/// A TCP socket whose last close blocks while this lives: it has data to send that the other end
-/// never receives, and waits for that (`SO_LINGER`).
+/// A TCP socket whose last close blocks as long as this value lives. The socket has unsent data
+/// that the other end never receives, and `SO_LINGER` makes the close wait for it.
 #[derive(Debug)]
 pub struct Hostage {
     handle: Option<OwnedFd>,
@@ -17,13 +17,13 @@ pub struct Hostage {
 }
 
 impl Hostage {
-    /// Makes one.
+    /// Creates a socket.
     ///
     /// # Errors
-    /// No descriptor or no memory left.
+    /// Returns an error if no descriptor or memory is left.
     pub fn new() -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
-        // Little memory, so that there can be many.
+        // Small buffers allow for many sockets.
         sockopt::set_socket_recv_buffer_size(&listener, BUFFER)?;
         let stream = TcpStream::connect(listener.local_addr()?)?;
         let (peer, _) = listener.accept()?;
@@ -34,18 +34,19 @@ impl Hostage {
         Ok(Self { handle: Some(stream.into()), _peer: peer })
     }
 
-    /// Takes the handle, to be sent. Its last close blocks.
+    /// Takes the handle, to send it. Its last close blocks.
     ///
     /// # Errors
-    /// It was taken.
+    /// Returns an error if the handle was already taken.
     pub fn take(&mut self) -> io::Result<OwnedFd> {
         self.handle.take().ok_or_else(|| io::Error::other("the handle was taken"))
     }
 
-    /// Takes the handle inside the queue of a socket: closing that socket closes the handle.
+    /// Takes a socket whose receive queue contains the handle. Closing the socket also closes the
+    /// handle.
     ///
     /// # Errors
-    /// No descriptor left.
+    /// Returns an error if no descriptor is left.
     pub fn take_nested(&mut self) -> io::Result<OwnedFd> {
         let (inner, outer) = Seqpacket::pair()?;
         inner.send(&[io::IoSlice::new(b"x")], &[self.take()?.as_fd()])?;
@@ -55,5 +56,6 @@ impl Hostage {
 
 const BUFFER: usize = 4096;
 
-/// Longer than any test waits. The other end's close ends it before.
+/// Longer than any test waits. Dropping the [`Hostage`] closes the other end, which unblocks the
+/// close earlier.
 const LINGER: Duration = Duration::from_secs(300);

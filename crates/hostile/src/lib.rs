@@ -1,14 +1,16 @@
-//! Hostile peers: programs that break the rules of the wire, and what a server makes of them.
+//! Hostile peers: programs that break the rules of the wire, to test how a server reacts.
 //!
-//! A [`Play`] is one way to misbehave. It runs in a process of its own, as another user if possible,
-//! and reports each attempt with the server's answer. An [`Attack`] runs the plays one after the other
-//! while an honest client calls the server. Then it compares the server's descriptors and memory, and
-//! the times of the honest client, with the values from before.
+//! A [`Play`] is one way to break the rules. It runs in a separate process, as another user if
+//! possible, and reports each attempt with the server's answer. An [`Attack`] runs the plays one
+//! after the other while an honest client calls the server. Then it compares the server's
+//! descriptors and memory, and the durations of the honest client's calls, with the values from
+//! before.
 //!
-//! The plays don't depend on the server's interface: they call methods that no interface has, and pass
-//! handles that no method takes. So they run no code of the server's author.
+//! The plays don't depend on the server's interface: they call methods that no interface has, or
+//! pass arguments that no method accepts. Therefore they don't run code of the server's author.
 //!
-//! Reading order: [`Line`] speaks the wire, `plays` has a file for each play, [`Attack`] runs them.
+//! Reading order: [`Line`] is a raw connection, `plays` has a file for each play, [`Attack`] runs
+//! them.
 
 #![cfg(not(windows))]
 #![forbid(unsafe_code)]

@@ -1,4 +1,4 @@
-//! A raw connection, on which a play sends any frame.
+//! A raw connection that can send valid and invalid frames.
 
 use std::fmt;
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
@@ -15,31 +15,31 @@ use syshandle_wire::{Body, Fault, FrameKind, Greeting, Guid, Header, Hello, Stat
 #[derive(Debug)]
 pub struct Line(pub Seqpacket);
 
-/// What the server answered.
+/// An answer of the server.
 #[derive(Debug)]
 pub enum Answer {
-    /// It greets.
+    /// A greeting, with the credentials of its sender.
     Greeting(Greeting, Option<Credentials>),
-    /// It doesn't serve this connection, or ends it, and says why.
+    /// The server refuses or ends the connection, and tells the reason.
     Refused(Fault),
     /// The reply to a call.
     Reply {
-        /// Which call.
+        /// The number of the call.
         call: u32,
         /// The fault that the server reports, if any.
         fault: Option<Fault>,
-        /// What came with it.
+        /// The handles in the reply.
         handles: Vec<OwnedHandle>,
     },
-    /// The answer at a return channel, with one end of a connection.
+    /// The answer on a return channel, with one end of the new connection.
     Attached(Option<OwnedHandle>),
-    /// Another frame.
+    /// Any other frame.
     Frame(FrameKind),
-    /// It ended the connection.
+    /// The server ended the connection.
     CutOff,
-    /// Nothing, in the time that was given.
+    /// No answer within the time limit.
     Silence,
-    /// What came is no frame.
+    /// A message that is not a valid frame.
     Rubbish,
 }
 
@@ -47,16 +47,16 @@ impl Line {
     /// Connects.
     ///
     /// # Errors
-    /// Those of [`Seqpacket::connect`].
+    /// The errors of [`Seqpacket::connect`].
     pub fn connect(address: &Path) -> io::Result<Self> {
         Ok(Self(Seqpacket::connect(address, Instant::now() + PATIENCE)?))
     }
 
-    /// Connects and takes the greeting; again, while the server says that it is busy: it gets rid of
-    /// what was sent before.
+    /// Connects and receives the greeting. Retries while the server reports that it is busy,
+    /// because it may still be releasing the resources of earlier attempts.
     ///
     /// # Errors
-    /// The server answers with something else.
+    /// Returns an error if the server's answer is neither a greeting nor `Busy`.
     pub fn greeted(address: &Path) -> io::Result<Self> {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -73,25 +73,26 @@ impl Line {
         }
     }
 
-    /// Connects, takes the greeting, and says hello.
+    /// Connects, receives the greeting, and sends the hello.
     ///
     /// # Errors
-    /// Those of [`Line::greeted`].
+    /// The errors of [`Line::greeted`].
     pub fn open(address: &Path, clsid: Guid, iid: Guid) -> io::Result<Self> {
         let line = Self::greeted(address)?;
         line.frame(&Header::new(FrameKind::Hello), &Hello { clsid, iid }.write(), &[])?;
         Ok(line)
     }
 
-    /// Makes a connection through a door. Its greeting is still to come.
+    /// Opens a connection through a door. The caller has to receive the greeting.
     ///
     /// # Errors
-    /// The errors of `sendmsg(2)`; an error for another answer of the server.
+    /// The errors of `sendmsg(2)`, or an error if the server doesn't attach the connection.
     pub fn attached(door: &Seqpacket, within: Duration) -> io::Result<Self> {
         Ok(Self::attached_keeping(door, within)?.0)
     }
 
-    /// Attaches to a door; also returns the end of the return channel that the server was sent.
+    /// Opens a connection through a door. Also returns this process's copy of the end of the return
+    /// channel that was sent to the server.
     pub(crate) fn attached_keeping(
         door: &Seqpacket,
         within: Duration,
@@ -103,10 +104,11 @@ impl Line {
         }
     }
 
-    /// Asks for a connection through a door. Returns the return channel, on which the answer arrives.
+    /// Asks for a connection through a door. Returns the return channel, on which the answer
+    /// arrives.
     ///
     /// # Errors
-    /// Those of `sendmsg(2)`.
+    /// The errors of `sendmsg(2)`.
     pub(crate) fn asking(door: &Seqpacket) -> io::Result<Self> {
         Ok(Self::asking_keeping(door)?.0)
     }
@@ -119,8 +121,8 @@ impl Line {
         Ok((Self(channel), theirs))
     }
 
-    /// Takes a duplicate of the handle of the next message, and leaves the message unread; `None` if it
-    /// has none.
+    /// Duplicates the handle in the next message without consuming the message. Returns `None` if
+    /// the message has no handle.
     ///
     /// # Errors
     /// `TimedOut` if no message arrives within this time; the errors of `recvmsg(2)`.
@@ -139,10 +141,10 @@ impl Line {
         }))
     }
 
-    /// Calls a method.
+    /// Sends a call.
     ///
     /// # Errors
-    /// Those of [`Line::frame`].
+    /// The errors of [`Line::frame`].
     pub fn call(
         &self,
         call: u32,
@@ -155,10 +157,10 @@ impl Line {
         self.frame(&header, body, handles)
     }
 
-    /// Sends a frame as it should be: with the length of its body and the number of its handles.
+    /// Sends a valid frame: sets the length of its body and the number of its handles.
     ///
     /// # Errors
-    /// Those of [`Line::bytes`].
+    /// The errors of [`Line::bytes`].
     pub fn frame(
         &self,
         header: &Header,
@@ -173,10 +175,11 @@ impl Line {
         self.bytes(&[&written(&header), body].concat(), handles)
     }
 
-    /// Sends any bytes as one message; waits for room.
+    /// Sends any bytes as one message. Waits until the socket has room.
     ///
     /// # Errors
-    /// The connection has ended, there never is room, or the kernel refuses.
+    /// Returns an error if the connection has ended, if there is no room within the time limit, or
+    /// if the kernel refuses the message.
     pub fn bytes(&self, bytes: &[u8], handles: &[BorrowedFd<'_>]) -> io::Result<()> {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -185,7 +188,8 @@ impl Line {
                     if Instant::now() >= deadline {
                         return Err(error);
                     }
-                    // It says so also when there is something to read: so it isn't asked in haste.
+                    // The wait also ends if there is something to read, so a pause prevents a busy
+                    // loop.
                     self.0.wait_writable((Instant::now() + TICK).min(deadline))?;
                     std::thread::sleep(Duration::from_micros(50));
                 }
@@ -194,15 +198,15 @@ impl Line {
         }
     }
 
-    /// The same without waiting.
+    /// Sends any bytes as one message without waiting.
     ///
     /// # Errors
-    /// `WouldBlock` without room; else as [`Line::bytes`].
+    /// `WouldBlock` if the socket has no room; otherwise the errors of [`Line::bytes`].
     pub fn bytes_now(&self, bytes: &[u8], handles: &[BorrowedFd<'_>]) -> io::Result<()> {
         self.0.send(&[IoSlice::new(bytes)], handles)
     }
 
-    /// The next thing that the server says within this time.
+    /// Receives the next answer of the server within this time.
     pub fn answer(&self, within: Duration) -> Answer {
         let deadline = Instant::now() + within;
         let (mut bytes, mut handles) = (vec![0; Header::FRAME_MAX], Vec::new());
@@ -218,7 +222,8 @@ impl Line {
                         Ok(false) | Err(_) => return Answer::Silence,
                     }
                 }
-                // The server closed with our frames unread. Its own last frames can still be received.
+                // The server closed the connection while frames from this side were unread. The
+                // server's last frames can still be received.
                 Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
                 Err(_) => return Answer::CutOff,
             }
@@ -259,7 +264,7 @@ impl Answer {
     }
 }
 
-/// As the table has it.
+/// Formats the answer for the table of a [`Report`](crate::Report).
 impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -276,20 +281,21 @@ impl fmt::Display for Answer {
     }
 }
 
-/// The bytes of a header.
+/// Encodes a header.
 pub(crate) fn written(header: &Header) -> Vec<u8> {
     let mut head = [0; Header::LEN_MAX];
     let len = header.write(&mut head);
     head[..len].to_vec()
 }
 
-/// A server that hasn't done by then what it should has failed.
+/// Time limit for each answer of a server. A server that exceeds it has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Room is looked for again after this time.
+/// Poll interval while waiting for room in a socket.
 const TICK: Duration = Duration::from_millis(20);
 
-/// The same, but that the server has ended the connection is no error: its answer tells why.
+/// Ignores an error which means that the server has ended the connection. Its answer tells the
+/// reason.
 pub(crate) fn unless_cut_off(sent: io::Result<()>) -> io::Result<()> {
     match sent {
         Err(error)

@@ -1,4 +1,4 @@
-//! One way to misbehave, and what came of it.
+//! One way to break the rules, and its results.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -9,55 +9,56 @@ use syshandle_wire::{FrameKind, Guid, Header, Hello, Printable};
 use crate::line::{Answer, Line, PATIENCE};
 use crate::plays;
 
-/// One way to misbehave.
+/// One way to break the rules.
 #[derive(Clone, Copy, Debug)]
 pub struct Play {
-    /// Its name, a word.
+    /// The name, a single word.
     pub name: &'static str,
     /// A short description.
     pub what: &'static str,
-    /// Whether it is for a client that the server serves, or for one whom it turns away.
+    /// Whether the play is for a client that the server accepts. Otherwise it is for a client that
+    /// the server refuses.
     pub accepted: bool,
     pub(crate) run: fn(&Target, &mut Vec<Act>) -> io::Result<()>,
 }
 
-/// Whom it is played against.
+/// The server that a play attacks.
 #[derive(Clone, Debug)]
 pub struct Target {
     /// The server's socket.
     pub address: PathBuf,
-    /// A class that it serves.
+    /// A class that the server serves.
     pub clsid: Guid,
     /// An interface of that class.
     pub iid: Guid,
 }
 
-/// Something that was tried, and how the server answered.
+/// An attempt, and the server's answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Act {
-    /// What was tried.
+    /// A description of the attempt.
     pub tried: String,
-    /// The server's answers, each with a count if it is not one.
+    /// The server's answers, each with a count if there is more than one.
     pub answer: String,
-    /// Whether that is right.
+    /// Whether the answer is correct.
     pub right: bool,
 }
 
 impl Play {
-    /// All plays, in the order in which they are played.
+    /// All plays, in the order in which they run.
     pub fn all() -> &'static [Self] {
         plays::ALL
     }
 
-    /// The play of this name.
+    /// The play with this name.
     pub fn named(name: &str) -> Option<&'static Self> {
         Self::all().iter().find(|play| play.name == name)
     }
 
-    /// Plays it, in this process.
+    /// Runs the play in this process.
     ///
     /// # Errors
-    /// The server did something that ends the play early: that is wrong too.
+    /// Returns an error if the server ends the play early, which is also a failure.
     pub fn run(&self, target: &Target) -> io::Result<Vec<Act>> {
         syshandle_os::raise_descriptor_limit();
         let mut acts = Vec::new();
@@ -67,17 +68,17 @@ impl Play {
 }
 
 impl Target {
-    /// A connection that is greeted.
+    /// Opens a connection and receives the greeting.
     pub(crate) fn greeted(&self) -> io::Result<Line> {
         Line::greeted(&self.address)
     }
 
-    /// A connection that has said hello.
+    /// Opens a connection, receives the greeting and sends the hello.
     pub(crate) fn open(&self) -> io::Result<Line> {
         Line::open(&self.address, self.clsid, self.iid)
     }
 
-    /// Connects as an honest client, which the server must serve at once.
+    /// Connects as an honest client does. The server must serve it without a retry.
     pub(crate) fn open_at_once(&self) -> io::Result<Line> {
         let line = Line::connect(&self.address)?;
         match line.answer(PATIENCE) {
@@ -91,13 +92,13 @@ impl Target {
 }
 
 impl Act {
-    /// One line of text, from which [`Act::parse`] makes it again.
+    /// Encodes the act as one line of text for [`Act::parse`].
     pub fn write(&self) -> String {
         let right = if self.right { "right" } else { "wrong" };
         format!("{right}\t{}\t{}", Printable(&self.tried), Printable(&self.answer))
     }
 
-    /// What [`Act::write`] wrote.
+    /// Parses the output of [`Act::write`].
     pub fn parse(line: &str) -> Option<Self> {
         let (right, rest) = line.split_once('\t')?;
         let (tried, answer) = rest.split_once('\t')?;
@@ -110,7 +111,7 @@ impl Act {
     }
 }
 
-/// The answers to one thing that was tried more than once.
+/// Counts the answers to an attempt that is repeated.
 #[derive(Debug)]
 pub(crate) struct Tally {
     tried: String,
@@ -128,20 +129,20 @@ impl Tally {
         self.add_text(answer.to_string(), right);
     }
 
-    /// Counts what happened, in words.
+    /// Counts a result that is described in words.
     pub(crate) fn add_text(&mut self, answer: impl Into<String>, right: bool) {
         *self.answers.entry(answer.into()).or_default() += 1;
         self.right &= right;
     }
 
-    /// The connection must end.
+    /// Waits for the end of the connection. Any other answer is a failure.
     pub(crate) fn cut_off(&mut self, line: &Line) {
         let ending = line.ending();
         let right = matches!(ending, Answer::CutOff | Answer::Refused(_));
         self.add(&ending, right);
     }
 
-    /// Returns the attempts with all answers.
+    /// Returns the attempt with all of its answers.
     pub(crate) fn act(self) -> Act {
         let answer: Vec<_> = self
             .answers

@@ -7,55 +7,57 @@ use syshandle_wire::Printable;
 
 use crate::{Act, Census, Play, Times};
 
-/// What an attack showed.
+/// The results of an attack.
 #[derive(Debug)]
 pub struct Report {
-    /// The honest client's time without an attack.
+    /// The honest client's durations without an attack.
     pub idle: Times,
-    /// The server before.
+    /// The server's resources before the attack.
     pub before: Census,
-    /// The server afterwards.
+    /// The server's resources after the attack.
     pub after: Census,
-    /// Each play.
+    /// One row for each play.
     pub rows: Vec<Row>,
-    /// How many times as long an honest call may take, at its median.
+    /// The limit for [`Report::slower`].
     pub slower_max: f64,
 }
 
-/// What one play showed.
+/// The results of one play.
 #[derive(Debug)]
 pub struct Row {
-    /// Which.
+    /// The play.
     pub play: &'static Play,
-    /// The attempts and the answers.
+    /// The attempts and the server's answers.
     pub acts: Vec<Act>,
-    /// The times of the honest client's calls during the play.
+    /// The durations of the honest client's calls during the play.
     pub times: Times,
-    /// Descriptors that the server has more than before.
+    /// Number of descriptors that the server has kept.
     pub leaked: usize,
-    /// The server after it; `None` when it was gone.
+    /// The server's resources after the play; `None` if the server has ended.
     pub after: Option<Census>,
 }
 
 impl Report {
-    /// Whether the server held.
+    /// Whether the server withstood every play.
     pub fn held(&self) -> bool {
         self.rows.iter().all(|row| row.held(self)) && self.memory_held()
     }
 
-    /// Whether the server has the memory that it began with, but for what an allocator keeps.
+    /// Whether the server's memory is the same as before, except for memory that an allocator
+    /// keeps.
     pub fn memory_held(&self) -> bool {
         self.after.memory_kib <= self.before.memory_kib + MEMORY_KEPT_KIB
     }
 
-    /// How many times as long an honest call took during a play, at its median.
+    /// The median duration of an honest call during a play, as a multiple of the median without an
+    /// attack.
     pub fn slower(&self, row: &Row) -> f64 {
         row.times.median().as_secs_f64() / self.idle.median().as_secs_f64().max(1e-9)
     }
 }
 
 impl Row {
-    /// A play during which the honest client wasn't served, or the server ended.
+    /// The row of a play during which the honest client wasn't served or the server ended.
     pub(crate) fn failed(play: &'static Play, error: &io::Error) -> Self {
         let act = Act {
             tried: "an honest client meanwhile".into(),
@@ -117,5 +119,5 @@ fn milliseconds(time: std::time::Duration) -> String {
     format!("{:.3} ms", time.as_secs_f64() * 1e3)
 }
 
-/// Memory that may stay: caches of the allocator for threads that have ended, and grown tables.
+/// Memory that the server may keep: allocator caches of ended threads, and tables that have grown.
 const MEMORY_KEPT_KIB: u64 = 32 * 1024;

@@ -1,4 +1,4 @@
-//! Hostile servers. For each of them, the client gets an error in time (promise 5 of
+//! Hostile servers. Against each of them, the client must get an error in time (promise 5 of
 //! `docs/promises.md`).
 
 #![cfg(not(windows))]
@@ -18,10 +18,10 @@ use syshandle_wire::{
     Body, Fault, FieldPath, FrameKind, Greeting, Header, Hello, Limits, Offer, Releases, Status,
 };
 
-/// How long the client waits for each of its steps.
+/// The client's time limit for activation, and for a call.
 const STEP: Duration = Duration::from_millis(300);
 
-/// More than both of its steps take on any machine.
+/// More time than both steps take on any machine.
 const SOON: Duration = Duration::from_secs(30);
 
 /// The behaviour of a server on one connection.
@@ -32,13 +32,13 @@ fn greeting(limits: Limits) -> Vec<u8> {
     Greeting { limits, offers: vec![Offer { clsid: TRIAL.clsid(), iid }] }.write()
 }
 
-/// Greets as it should be, and takes hello and call; returns the call's number.
+/// Sends a valid greeting, and receives the hello and a call. Returns the number of the call.
 fn opened(line: &Line) -> u32 {
     line.frame(&Header::new(FrameKind::Greeting), &greeting(Limits::default()), &[]).unwrap();
     called(line)
 }
 
-/// Takes frames until there is a call.
+/// Receives frames until a call arrives, and returns its number.
 fn called(line: &Line) -> u32 {
     let (mut bytes, mut handles) = (vec![0; Header::FRAME_MAX], Vec::new());
     let end = Instant::now() + SOON;
@@ -62,14 +62,14 @@ fn reply(line: &Line, call: u32, status: u32, body: &[u8]) {
     let _ = line.frame(&Header { call, code: status, ..Header::new(FrameKind::Reply) }, body, &[]);
 }
 
-/// Sends a header without any check.
+/// Sends a header with arbitrary fields.
 fn raw(line: &Line, header: &Header) {
     let mut head = [0; Header::LEN_MAX];
     let len = header.write(&mut head);
     let _ = line.bytes(&head[..len], &[]);
 }
 
-/// Waits until the client is gone.
+/// Waits until the client disconnects.
 fn until_gone(line: &Line) {
     let _ = line.ending();
 }
@@ -149,7 +149,7 @@ const SCRIPTS: &[(&str, Script)] = &[
         let handles = [hostages[0].take_nested().unwrap(), hostages[1].take().unwrap()];
         let header = Header { call, ..Header::new(FrameKind::Reply) };
         let _ = line.frame(&header, &[0; 12], &handles.each_ref().map(AsFd::as_fd));
-        // The last close of them would block this thread as well.
+        // Another thread closes the handles, because their last close blocks.
         std::thread::spawn(move || drop(handles));
         until_gone(line);
     }),
@@ -159,7 +159,7 @@ const SCRIPTS: &[(&str, Script)] = &[
         let handle = hostage.take().unwrap();
         reply(line, call + 1, Status::Done as u32, b"");
         let header = Header { call, ..Header::new(FrameKind::Reply) };
-        // The client may have ended the connection already.
+        // Sending fails if the client has already ended the connection.
         let _ = line.frame(&header, &[], &[handle.as_fd()]);
         std::thread::spawn(move || drop(handle));
         until_gone(line);
@@ -221,11 +221,12 @@ const SCRIPTS: &[(&str, Script)] = &[
     }),
 ];
 
-/// A text that sets a terminal's title, clears it, reverses the direction, and forges a line.
+/// A text that sets a terminal's title, clears the terminal, reverses the text direction and forges
+/// a line.
 const EVIL: &str = "a\u{1b}]0;title\u{7}\u{1b}[2J\u{9b}1m\u{202e}\r\nJan 1 sshd: accepted root";
 
-/// Faults with a text that a terminal would obey: each kind that carries a text, in each frame that
-/// carries a fault.
+/// Faults whose text contains control sequences for a terminal: each fault with a text, and each
+/// frame that can carry a fault.
 const SPEAKERS: &[(&str, Script)] = &[
     ("refuses", |line| {
         line.frame(&Header::new(FrameKind::Refused), &failed().write(), &[]).unwrap();
@@ -267,7 +268,8 @@ fn answer(line: &Line, fault: &Fault) {
     until_gone(line);
 }
 
-/// Serves each script to one client; passes on the script's name and the client's error.
+/// Serves each script to one client, and passes the script's name and the client's error to
+/// `check`.
 fn serve_each(scripts: &[(&str, Script)], check: impl Fn(&str, Error)) {
     let place = Place::new();
     let path = place.path().join("hostile.sock");
@@ -280,7 +282,7 @@ fn serve_each(scripts: &[(&str, Script)], check: impl Fn(&str, Error)) {
         let done = AtomicBool::new(false);
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                // One that isn't served comes again, until its time is over.
+                // A client that isn't served connects again until its time limit.
                 while !done.load(Ordering::SeqCst) {
                     match listener.accept() {
                         Ok(socket) => script(&Line(socket)),
@@ -326,7 +328,7 @@ fn nothing_that_a_server_says_controls_a_terminal_or_forges_a_line_of_a_log() {
         for text in causes {
             assert!(harmless(&text) && text.len() <= 4096, "{what}: {text:?}");
         }
-        // The debug form has several lines; the library chooses the start of each.
+        // The debug form has several lines, each with a prefix from the library.
         let mut lines = format!("{error:?}").lines().map(str::to_owned).collect::<Vec<_>>();
         assert!(lines.iter().all(|line| harmless(line)), "{what}: {lines:?}");
         lines.remove(0);
@@ -335,7 +337,7 @@ fn nothing_that_a_server_says_controls_a_terminal_or_forges_a_line_of_a_log() {
     });
 }
 
-/// Runs `test` with a client of a server that does this with each connection.
+/// Runs `test` with a client of a server that runs `script` on its connection.
 fn against<R>(script: impl Fn(&Line) + Sync, test: impl FnOnce(TrialClient) -> R) -> R {
     let place = Place::new();
     let path = place.path().join("hostile.sock");
@@ -362,7 +364,7 @@ fn greet(line: &Line, limits: Limits) {
     line.frame(&Header::new(FrameKind::Greeting), &greeting(limits), &[]).unwrap();
 }
 
-/// Much longer than the calls may wait, and much shorter than the server goes on.
+/// Much longer than the calls' time limit, and much shorter than the time until the server stops.
 const LATE: Duration = Duration::from_secs(5);
 
 #[test]
@@ -378,7 +380,7 @@ fn a_server_that_stops_to_receive_holds_no_call_past_its_deadline() {
     };
     against(script, |client| {
         std::thread::scope(|scope| {
-            // One that waits for a reply receives for all.
+            // A thread that waits for a reply receives the frames of all calls.
             let waits = scope.spawn(|| client.with_timeout(2 * LATE).who());
             let began = Instant::now();
             let mut deaf = 0;
@@ -480,11 +482,11 @@ fn handles_of_a_result_that_does_not_decode_hold_no_call_past_its_deadline() {
         let call = called(line);
         let mut hostage = Hostage::new().unwrap();
         let handle = hostage.take().unwrap();
-        // A handle in its slot, and a text whose one letter is none.
+        // A handle in its slot, and a text with a single byte that isn't UTF-8.
         let code = Status::Done as u32;
         let header = Header { call, code, ..Header::new(FrameKind::Reply) };
         line.frame(&header, &[0, 0, 1, 0, 0, 0, 0xff], &[handle.as_fd()]).unwrap();
-        // The client has not received its handle, which will be the last one.
+        // The client's duplicate of the handle, which it hasn't received yet, becomes the last one.
         drop(handle);
         sent.store(true, Ordering::SeqCst);
         while !gone.load(Ordering::SeqCst) {
@@ -508,7 +510,7 @@ fn handles_of_a_result_that_does_not_decode_hold_no_call_past_its_deadline() {
     });
 }
 
-/// The scripts recognize a valid frame.
+/// The scripts rely on [`Answer`] to recognize valid frames.
 #[test]
 fn an_answer_is_told_from_rubbish() {
     let (a, b) = syshandle_os::Seqpacket::pair().unwrap();

@@ -1,4 +1,4 @@
-//! Arguments that are small on the wire and large in memory, as far as the methods have such types.
+//! Sends arguments that are small on the wire and large in memory, if a method has such types.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -16,13 +16,14 @@ pub(crate) const PLAY: Play = Play {
     run,
 };
 
-/// Methods that are tried, from the first one on.
+/// Number of methods that are called, beginning with method 0.
 const METHODS: u32 = 16;
 
 fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
     let mut tally = Tally::new(format!("16 MiB of empty items to each of {METHODS} methods"));
     let items = memory(Limits::ARENA_BYTES as u64, SEALS)?;
-    // A list of as many items as bytes follow, each of which is zero: `None`, `false`, an empty text.
+    // A list whose count equals the number of bytes that follow. The bytes are zero, which means
+    // `None`, `false` or an empty text.
     let count = Limits::ARENA_BYTES as u32 - 4;
     rustix::io::pwrite(&items, &count.to_le_bytes(), 0)?;
     let line = target.open()?;

@@ -1,4 +1,5 @@
-//! Handles whose close blocks: nested, left unread, in frames that break the rules.
+//! Sends handles whose close blocks: inside other sockets, in unread messages, and in frames that
+//! break the rules.
 
 use std::fs::File;
 use std::io;
@@ -18,11 +19,11 @@ pub(crate) const PLAY: Play = Play {
     run,
 };
 
-/// Well-behaved connections that go on calling.
+/// Number of connections that follow the rules and make calls between the attempts.
 const WITNESSES: usize = 8;
 const CONNECTIONS: usize = 128;
 
-/// Methods of the server that are called with arguments that never decode.
+/// Number of methods that are called with arguments that can't be decoded.
 const METHODS: u32 = 8;
 const AT_ONCE: usize = 16;
 
@@ -31,7 +32,8 @@ fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
     for _ in 0..WITNESSES {
         witnesses.push(target.open()?);
     }
-    // They live until the end: their end would let the server's closes go on.
+    // The hostages live until the end of the play, because dropping one would unblock the server's
+    // close.
     let mut hostages = Vec::new();
     let null = File::open("/dev/null")?;
     let mut hostage = |nested: bool| {
@@ -54,11 +56,11 @@ fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
     let mut tally = Tally::new("a handle in arguments whose later bytes are wrong");
     let line = target.open()?;
     for method in 0..METHODS {
-        // Our handles are closed before the server comes to the last of these calls.
+        // This process closes its handles before the server handles the last of these calls.
         let handles = (0..AT_ONCE).map(|_| hostage(false)).collect::<io::Result<Vec<_>>>()?;
         for (call, handle) in (0..).zip(&handles) {
-            // If the first parameter of the method is a handle, it is decoded before the rest fails: no
-            // argument has the slot 65535, and the second handle is left over.
+            // If the first parameter of the method is a handle, it is decoded before decoding
+            // fails: there is no slot 65535, and the second handle is left over.
             let body = [&[0; 2][..], &[0xff; 16]].concat();
             line.call(call, method, &body, &[handle.lend()?, null.as_fd()])?;
         }
@@ -100,7 +102,8 @@ fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
     for _ in 0..CONNECTIONS {
         match target.open() {
             Ok(line) => {
-                // After this frame nothing is received any more.
+                // A client must not send this frame, so the server doesn't receive anything after
+                // it.
                 unless_cut_off(line.frame(&Header::new(FrameKind::Greeting), &[], &[]))?;
                 unless_cut_off(line.call(1, super::NO_METHOD, &[], &[hostage(false)?.lend()?]))?;
                 tally.add_text("left", true);
@@ -113,8 +116,8 @@ fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
     Ok(())
 }
 
-/// A handle that is closed here after it was sent. If the server has closed its own before, this one
-/// is the last, and blocks.
+/// A sent handle, which a separate thread closes on drop. If the server has already closed its
+/// duplicate, this close is the last and blocks.
 struct Sent(Option<OwnedFd>);
 
 impl Sent {
@@ -130,7 +133,7 @@ impl Drop for Sent {
     }
 }
 
-/// Whether connections that did nothing wrong are served.
+/// Checks that the connections which follow the rules are served.
 fn calls(witnesses: &[Line], call: u32) -> Act {
     let mut tally = Tally::new("calls on other connections meanwhile");
     for line in witnesses {

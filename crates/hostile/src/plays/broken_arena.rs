@@ -1,4 +1,4 @@
-//! Shared memory that isn't what it must be, and bodies outside of it.
+//! Sends invalid shared memory, and bodies outside of it.
 
 use std::fs::File;
 use std::io;

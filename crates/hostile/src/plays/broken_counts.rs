@@ -1,4 +1,4 @@
-//! Headers whose numbers don't fit each other.
+//! Sends headers with contradictory or invalid fields.
 
 use std::fs::File;
 use std::io;
@@ -34,7 +34,7 @@ fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
     acts.push(tally.act());
 
     let mut tally = Tally::new("flags that there aren't");
-    // The bits between are the number of the sender's core, of which each value is valid.
+    // The bits between are the number of the sender's core; every value of them is valid.
     for elsewhere in 0..4 {
         let line = target.open()?;
         let mut frame = call.clone();
@@ -78,7 +78,7 @@ fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
     Ok(())
 }
 
-/// Frames with something that their kind does not have.
+/// Sends frames with a field, a body or a handle that their kind must not have.
 fn surplus(target: &Target) -> io::Result<Act> {
     let mut tally = Tally::new("a field, a body or a handle that a kind of frame does not have");
     let null = File::open("/dev/null")?;

@@ -1,4 +1,4 @@
-//! Connections that come and go as fast as they can.
+//! Opens and closes connections as fast as possible.
 
 use std::io;
 use std::time::{Duration, Instant};

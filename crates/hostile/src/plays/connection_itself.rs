@@ -1,4 +1,5 @@
-//! A connection that is sent over itself, and doors over doors: circles that only the kernel sees.
+//! Sends a connection over itself, and doors over doors. Such reference cycles are visible only to
+//! the kernel.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -54,7 +55,8 @@ fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
         };
         let attach = written(&Header { handles: 1, ..Header::new(FrameKind::Attach) });
         for end in [door.as_fd(), line.0.as_fd()] {
-            // The server greets itself then, and takes that for what it is: a client's mistake.
+            // The server then receives its own greeting, and treats it as an invalid frame of a
+            // client.
             let sent = door.send(&[io::IoSlice::new(&attach)], &[end]);
             let text = if sent.is_ok() { "taken" } else { "the connection has ended" };
             tally.add_text(text, true);

@@ -1,4 +1,4 @@
-//! Clients that are gone at every step of a call, without a word.
+//! Clients that disconnect at each step of a call, without `Bye`.
 
 use std::fs::File;
 use std::io;
@@ -17,7 +17,7 @@ const TIMES: u32 = 50;
 fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
     let null = File::open("/dev/null")?;
     let hello = Hello { clsid: target.clsid, iid: target.iid }.write();
-    // The client dies after the first `n` of these steps.
+    // The client disconnects after step number `last`.
     let steps = [
         "connected",
         "greeted",
@@ -52,7 +52,7 @@ fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
                 }
             }
         }
-        // The census finds what the server keeps of them.
+        // The census after the play detects resources that the server has kept.
         tally.add_text(format!("{TIMES} times"), true);
         acts.push(tally.act());
     }

@@ -1,4 +1,4 @@
-//! References to the object, as many as the server gives.
+//! Asks for references to the object until the server refuses.
 
 use std::io;
 
@@ -25,7 +25,7 @@ fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
         match line.answer(PATIENCE) {
             Answer::Reply { fault: None, mut handles, .. } => match handles.pop() {
                 Some(door) => held.push(door),
-                // This process has no room for more.
+                // This process can't open more descriptors.
                 None => break,
             },
             answer => {
@@ -37,7 +37,7 @@ fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
         }
     }
     tally.add_text(format!("{} given", held.len()), true);
-    // Rubbish, and things that are no connection, to each of some of them.
+    // Sends invalid frames to some of the doors.
     for door in held.iter().take(100) {
         let door = syshandle_os::Seqpacket::from(door.try_clone()?);
         for _ in 0..10 {

@@ -1,4 +1,4 @@
-//! One byte at a time.
+//! Sends frames byte by byte, each byte as a separate message.
 
 use std::io;
 
@@ -17,7 +17,7 @@ fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
             let line = if open { target.open()? } else { target.greeted()? };
             let kind = if open { FrameKind::Call } else { FrameKind::Hello };
             for byte in [[kind as u8].as_slice(), &hello].concat() {
-                // It has been cut off after the first one, or will be.
+                // The server cuts off the connection after the first byte, so sending may fail.
                 if line.bytes(&[byte], &[]).is_err() {
                     break;
                 }

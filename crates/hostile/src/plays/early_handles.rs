@@ -1,4 +1,4 @@
-//! Handles before the server has greeted, and before the client has said who it wants.
+//! Sends handles before the server's greeting, and with the client's hello.
 
 use std::fs::File;
 use std::io;
@@ -25,7 +25,7 @@ fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
     for _ in 0..TIMES {
         let line = Line::connect(&target.address)?;
         match line.frame(&Header::new(FrameKind::Hello), &hello, &[null.as_fd()]) {
-            // The server had accepted already: then a handle with a hello breaks the rules.
+            // The server had already accepted the connection. A hello must not have a handle.
             Ok(()) => tally.cut_off(&line),
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 tally.add_text("the kernel refuses it", true);

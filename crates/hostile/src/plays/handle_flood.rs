@@ -1,4 +1,5 @@
-//! As many handles as the wire takes, in as many calls at once, on many connections.
+//! Sends as many handles as a call may have, in as many concurrent calls as allowed, on many
+//! connections.
 
 use std::fs::File;
 use std::io;
@@ -33,18 +34,18 @@ fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
     let mut sent = vec![0; CONNECTIONS];
     for call in 0..2 * calls {
         for (line, sent) in lines.iter().zip(&mut sent) {
-            // One more than the server takes would end the connection.
+            // One call more than the limit would end the connection.
             if *sent == calls {
                 wait_for_one(line, &mut tally);
                 *sent -= 1;
             }
             match line.call(call, super::NO_METHOD, &[], &handles) {
                 Ok(()) => *sent += 1,
-                // The kernel counts handles that are under way, too.
+                // The kernel also counts handles in flight.
                 Err(error) if error.raw_os_error() == Some(ETOOMANYREFS) => {
                     tally.add_text("the kernel refuses more under way", true);
                 }
-                // Its answer, when it is waited for, tells why.
+                // If the server has cut off the connection, `wait_for_one` receives the reason.
                 sent_or_cut_off => unless_cut_off(sent_or_cut_off)?,
             }
         }
@@ -64,7 +65,7 @@ fn wait_for_one(line: &crate::Line, tally: &mut Tally) {
             fault: Some(Fault::NoSuchMethod(_) | Fault::HandlesLost | Fault::Busy { .. }),
             ..
         }
-        // Too many of them couldn't be closed yet.
+        // The server can't accept more handles until it has closed earlier ones.
         | Answer::Refused(Fault::Busy { .. })
         | Answer::CutOff
     );

@@ -1,4 +1,4 @@
-//! The plays: a file each.
+//! The plays, each in its own file.
 
 mod amplification;
 mod blocking_close;
@@ -56,8 +56,8 @@ pub(crate) const ALL: &[Play] = &[
     stranger::PLAY,
 ];
 
-/// A method that no interface has: a call of it is answered without running anything.
+/// A method that no interface has. The server answers a call of it without running any method.
 pub(crate) const NO_METHOD: u32 = u32::MAX - 1;
 
-/// The method that every object has: it makes a door to it.
+/// The method that every object has: it returns a door to the object.
 pub(crate) const DOOR: u32 = u32::MAX;

@@ -1,4 +1,4 @@
-//! Requests without end whose replies are never read.
+//! Sends requests without end and never reads the replies.
 
 use std::io::{self, ErrorKind};
 use std::time::{Duration, Instant};
@@ -12,10 +12,10 @@ pub(crate) const PLAY: Play = Play {
     run,
 };
 
-/// More than any server may owe one client.
+/// More than any server may queue for one client.
 const REQUESTS: u32 = 200_000;
 
-/// Nothing moves any more.
+/// Time without progress after which the server has stopped reading.
 const STUCK: Duration = Duration::from_secs(2);
 
 fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {

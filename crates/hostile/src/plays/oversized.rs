@@ -1,4 +1,4 @@
-//! Frames and bodies that are too large, or say that they are.
+//! Sends frames and bodies that are too large, or whose headers declare such sizes.
 
 use std::io;
 
@@ -20,7 +20,7 @@ fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
         let line = target.open()?;
         match line.bytes(&vec![FrameKind::Call as u8; len], &[]) {
             Ok(()) => tally.cut_off(&line),
-            // The kernel's own limit of one message.
+            // The message exceeds the kernel's limit.
             Err(error) => tally.add_text(format!("not sent: {error}"), true),
         }
     }

@@ -1,4 +1,5 @@
-//! A client that keeps what it sent to a door, sets its options, and breaks its own doors.
+//! A client that keeps a copy of the socket that it sent to a door, sets socket options on it, and
+//! shuts down its own doors.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -37,7 +38,7 @@ fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
     let hello = Hello { clsid: Guid::NIL, iid: target.iid };
     line.frame(&Header::new(FrameKind::Hello), &hello.write(), &[])?;
     for end in [&kept, &line.0] {
-        // An older kernel has no such option.
+        // Older kernels don't have this option.
         let _ = end.pass_sender_processes();
         end.name_senders()?;
     }
@@ -57,7 +58,7 @@ fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
     }
     acts.push(tally.act());
 
-    // The server made this end, so no other process may attach it.
+    // The server created this socket, so it must not be attached by another process.
     acts.push(attach("a door attached to itself", second, second.as_fd()));
     acts.push(attach("an end that the server made, attached to a door", second, line.0.as_fd()));
     second.shut_down();

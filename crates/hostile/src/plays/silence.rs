@@ -1,4 +1,4 @@
-//! Ten thousand connections that say nothing.
+//! Opens ten thousand connections and sends nothing.
 
 use std::io;
 use std::time::Instant;
@@ -17,8 +17,8 @@ pub(crate) const PLAY: Play = Play {
 
 const CONNECTIONS: usize = 10_000;
 
-/// The time limit for the server to cut off a client that says no hello, which it does after ten
-/// seconds. Longer, because the machine may be busy.
+/// Time limit for the server to cut off a client that doesn't send its hello. The server does this
+/// after ten seconds; the limit is longer because the machine may be busy.
 const ENOUGH: std::time::Duration = std::time::Duration::from_secs(60);
 
 fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {

@@ -1,5 +1,6 @@
-//! Shared memory of holes, kept after the connection ended. Reading a hole allocates memory, which
-//! stays charged to the reader as long as a process holds the file, unless the reader frees it.
+//! Sends sparse shared memory, and keeps it open after the connection has ended. Reading a hole
+//! allocates memory that is charged to the reader until every process has closed the file, unless
+//! the reader frees it.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -21,10 +22,10 @@ pub(crate) const PLAY: Play = Play {
 
 const CONNECTIONS: usize = 64;
 
-/// Methods that are tried, from the first one on.
+/// Number of methods that are called, beginning with method 0.
 const METHODS: u32 = 8;
 
-/// The arguments of one call: half of the memory.
+/// Size of the arguments of one call: half of the shared memory.
 const ARGUMENTS: u32 = Limits::ARENA_BYTES as u32 / 2;
 
 fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
@@ -33,7 +34,7 @@ fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
     let handle = eventfd(0, EventfdFlags::CLOEXEC)?;
     for _ in 0..CONNECTIONS {
         let sparse = memory(Limits::ARENA_BYTES as u64, SEALS)?;
-        // A text or a list of zeros, as the first parameter or after one that is a handle.
+        // A text or a list of zeros: as the first parameter, or after a parameter that is a handle.
         let first = (ARGUMENTS - 4).to_le_bytes();
         let second = [&[0, 0], &(ARGUMENTS - 6).to_le_bytes()[..]].concat();
         rustix::io::pwrite(&sparse, &first, 0)?;
@@ -64,7 +65,7 @@ fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
     Ok(())
 }
 
-/// How many bytes of pages these files have.
+/// The number of bytes that are allocated for these files.
 fn charged(files: &[OwnedFd]) -> io::Result<i64> {
     files.iter().map(|file| Ok(rustix::fs::fstat(file)?.st_blocks * 512)).sum()
 }

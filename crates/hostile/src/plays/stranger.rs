@@ -1,4 +1,4 @@
-//! A user whom the server isn't for.
+//! Connects as a user whom the server doesn't accept.
 
 use std::fs::File;
 use std::io;
@@ -37,7 +37,7 @@ fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether the kernel is older than `SO_PASSRIGHTS` (Linux 6.16).
+/// Whether the kernel is older than Linux 6.16, which introduced `SO_PASSRIGHTS`.
 fn before_passrights() -> bool {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse::<u32>());

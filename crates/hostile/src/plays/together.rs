@@ -1,7 +1,7 @@
-//! Many frames at once, of which one in the middle breaks a rule.
+//! Sends many frames at once, of which one in the middle breaks a rule.
 //!
-//! A server may receive them with one system call. Each must be treated
-//! as if it had come alone: frames before the wrong one are answered, and frames after it are not.
+//! A server may receive them with one system call. It must treat each frame as if it had arrived
+//! alone: it answers the frames before the invalid one, and ignores the frames after it.
 
 use std::fs::File;
 use std::io;
@@ -19,13 +19,14 @@ pub(crate) const PLAY: Play = Play {
     run,
 };
 
-/// How often each is tried.
+/// Number of repetitions of each attempt.
 const TIMES: u32 = 10;
 
-/// Calls one after the other until the server dedicates a thread to this client.
+/// Number of sequential calls after which the server dedicates a thread to this client.
 const CALLS_ALONE: u32 = 80;
 
-/// Calls before the wrong frame, and as many after it: together no more than may run.
+/// Number of calls before the invalid frame and after it. Their sum must not exceed the limit of
+/// concurrent calls.
 const CALLS: u32 = 12;
 
 fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
@@ -64,13 +65,13 @@ fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
         let line = open(target)?;
         calls(&line, 0, &many[..100])?;
     }
-    // The census finds what the server keeps of them.
+    // The census after the play detects resources that the server has kept.
     tally.add_text(format!("{TIMES} times"), true);
     acts.push(tally.act());
     Ok(())
 }
 
-/// A connection that has called for a while, and waited for each answer.
+/// Opens a connection and makes sequential calls, so that the server dedicates a thread to it.
 fn open(target: &Target) -> io::Result<Line> {
     let line = target.open()?;
     for number in 0..CALLS_ALONE {
@@ -83,7 +84,7 @@ fn open(target: &Target) -> io::Result<Line> {
     Ok(line)
 }
 
-/// Sends calls without waiting for replies; each third call has handles.
+/// Sends calls without waiting for replies. Every third call has handles.
 fn calls(line: &Line, first: u32, handles: &[BorrowedFd<'_>]) -> io::Result<()> {
     for number in first..first + CALLS {
         let handles = if number % 3 == 0 { handles } else { &[] };
@@ -92,7 +93,7 @@ fn calls(line: &Line, first: u32, handles: &[BorrowedFd<'_>]) -> io::Result<()> 
     Ok(())
 }
 
-/// How many calls are answered until something else comes, and what that is.
+/// Counts the replies until another answer arrives, and returns that answer.
 fn answers(line: &Line) -> (u32, Answer) {
     let mut answered = 0;
     loop {

@@ -1,4 +1,4 @@
-//! Frames that end too early, at every byte.
+//! Sends frames that are truncated at each of their bytes.
 
 use std::io;
 

@@ -1,4 +1,4 @@
-//! Frames that a client must not send: the server's frames, and answers without a question.
+//! Sends frames that a client must not send: the server's frames, and answers without a request.
 
 use std::io;
 

@@ -1,5 +1,5 @@
-//! Connects through doors and does not receive the answers, which have handles: keeps the return
-//! channels, and in part uses the connections.
+//! Connects through doors and doesn't receive the answers, which contain handles. The client keeps
+//! the return channels and uses some of the connections.
 
 use std::io;
 

@@ -1,4 +1,4 @@
-//! Leaves replies with handles unread, on open connections and on ended ones.
+//! Leaves replies with handles unread, on open and on ended connections.
 
 use std::io;
 
@@ -24,7 +24,8 @@ fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
         for call in 0..u32::from(Limits::CALLS_MAX) {
             unless_cut_off(line.call(call, super::DOOR, &[], &[]))?;
         }
-        // Half of the connections end, and their queues stay.
+        // The server ends half of the connections because of this frame. Their receive queues
+        // remain.
         if place % 2 == 0 {
             unless_cut_off(line.frame(&Header::new(FrameKind::Greeting), &[], &[]))?;
         }

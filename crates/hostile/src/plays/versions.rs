@@ -1,4 +1,4 @@
-//! Hellos of other versions, of other protocols, for other classes.
+//! Sends hellos for other versions, protocols and classes.
 
 use std::io;
 

@@ -1,4 +1,4 @@
-//! Arguments that refer to handles that aren't theirs.
+//! Sends arguments that refer to wrong handle slots.
 
 use std::fs::File;
 use std::io;
@@ -14,8 +14,8 @@ pub(crate) const PLAY: Play = Play {
     run,
 };
 
-/// Methods of the server's own are tried as well: each call has a handle more than its bytes can
-/// refer to, so none of them runs.
+/// Number of methods that are called, beginning with method 0. No method runs, because each call
+/// has one handle more than its bytes can refer to.
 const METHODS: u32 = 8;
 
 fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
