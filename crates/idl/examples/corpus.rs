@@ -1,6 +1,6 @@
-//! Checks all `.idl` files in folders and prints how many there are and how long that takes. With
-//! `--rust`, makes Rust of each file in a process of its own, which has a time limit:
-//! `cargo run --release -p syshandle-idl --example corpus -- [--rust] [-I DIR]… [DIR|FILE]…`.
+//! Checks all `.idl` files in folders and prints their number and the time taken. With `--rust`,
+//! converts each file to Rust in a separate process with a time limit: `cargo run --release -p
+//! syshandle-idl --example corpus -- [--rust] [-I DIR]… [DIR|FILE]…`.
 //!
 //! Without arguments, reads the files of Wine's development package.
 
@@ -12,14 +12,14 @@ use std::time::{Duration, Instant};
 
 use syshandle_idl::{Lowered, Options, check, describe};
 
-/// Where `libwine-dev` puts its files.
+/// The directory in which `libwine-dev` installs its files.
 const DEFAULT: &str = "/usr/include/wine";
 
-/// How long the Rust of one file may take. The slowest known file takes less than a second; a walk
-/// without an end takes for ever.
+/// Time limit for converting one file to Rust. The slowest known file takes less than a second. An
+/// endless walk over types would never end.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// How often a child is asked whether it has ended.
+/// Poll interval while waiting for a child process.
 const POLL: Duration = Duration::from_millis(5);
 
 #[expect(clippy::print_stdout, reason = "this program's purpose")]
@@ -64,7 +64,7 @@ fn main() -> ExitCode {
     if report.is_success() && ended { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Writes the Rust of one file, and one line about it to the standard output.
+/// Converts one file to Rust and prints one line of numbers to the standard output.
 #[expect(clippy::print_stdout, reason = "what the parent process reads")]
 fn rust_of(file: &Path, options: &Options) -> ExitCode {
     let lowered = describe(&[file.to_owned()], options);
@@ -80,7 +80,7 @@ fn rust_of(file: &Path, options: &Options) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Makes Rust of each file by itself. Returns whether each process ended well and in time.
+/// Converts each file to Rust separately. Returns whether each process succeeded in time.
 #[expect(clippy::print_stdout, reason = "this program's purpose")]
 fn rust_of_all(files: &[PathBuf], options: &Options) -> bool {
     let start = Instant::now();
@@ -111,14 +111,15 @@ fn rust_of_all(files: &[PathBuf], options: &Options) -> bool {
     failed.is_empty()
 }
 
-/// Makes Rust of a file in another process. Returns the numbers that it prints, if it ends in time.
+/// Converts a file to Rust in another process. Returns the printed numbers if the process ends in
+/// time.
 fn in_time(file: &Path, options: &Options) -> Option<[usize; 4]> {
     let mut command = Command::new(env::current_exe().ok()?);
     command.args(options.search.iter().flat_map(|of| ["-I".as_ref(), of.as_os_str()]));
     command.arg("--rust-of").arg(file).stdin(Stdio::null()).stdout(Stdio::piped());
     let mut child = command.spawn().ok()?;
     if !has_ended(&mut child) {
-        // It may have ended meanwhile.
+        // The process may have ended in the meantime.
         let _ = child.kill();
         let _ = child.wait();
         return None;
@@ -130,7 +131,8 @@ fn in_time(file: &Path, options: &Options) -> Option<[usize; 4]> {
     numbers.try_into().ok().filter(|_| output.status.success())
 }
 
-/// Waits for a child, up to the limit. Its output fits into the pipe.
+/// Waits for a child process, up to the limit. Returns whether it has ended. Its output fits into
+/// the pipe.
 fn has_ended(child: &mut Child) -> bool {
     let start = Instant::now();
     while start.elapsed() < LIMIT {
@@ -143,7 +145,7 @@ fn has_ended(child: &mut Child) -> bool {
     false
 }
 
-/// Finds the `.idl` files in a folder and all below it. A file is taken as it is.
+/// Finds the `.idl` files in a folder and its subfolders. A path to a file is used as it is.
 fn find(path: &Path, files: &mut Vec<PathBuf>) {
     let Ok(entries) = path.read_dir() else {
         files.push(path.to_owned());

@@ -1,4 +1,4 @@
-//! The check refuses files that MIDL refuses and takes constructs of real files.
+//! The check refuses files that MIDL refuses and accepts constructs of real files.
 
 use syshandle_idl::{Options, Report, check_text, describe_text};
 
@@ -20,7 +20,7 @@ fn takes(text: &str) {
     assert!(report.is_success() && report.statistics().gaps == 0, "{text}\n{report}");
 }
 
-/// An interface with a method with these parameters.
+/// Returns an interface with one method that has these parameters.
 fn method(parameters: &str) -> String {
     format!(
         "[object, uuid(1284c788-6978-43d5-9a02-414901a2ec75)] interface IThing : IUnknown {{\n\
@@ -167,7 +167,7 @@ fn constructs_of_real_files_are_taken() {
     );
 }
 
-/// The Rust of a file, and what is said of it.
+/// Returns the Rust source of a file, and the report.
 fn rust(text: &str, options: &Options) -> (String, Report) {
     let lowered = describe_text("a.idl", &format!("import \"oaidl.idl\";\n{text}"), options);
     (lowered.rust(), lowered.report)

@@ -1,4 +1,5 @@
-//! All `.idl` files of Wine's development package (`libwine-dev`): nobody here wrote them.
+//! Reads all `.idl` files of Wine's development package (`libwine-dev`), which were not written for
+//! this project.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -34,7 +35,7 @@ fn installed_files_are_valid() {
     assert_eq!(statistics.files, files.len());
 }
 
-/// Finds the `.idl` files in a directory and all below it.
+/// Finds the `.idl` files in a directory and its subdirectories.
 fn find(directory: &Path, files: &mut Vec<PathBuf>) {
     for entry in directory.read_dir().into_iter().flatten().flatten() {
         let path = entry.path();

@@ -1,6 +1,6 @@
-//! Pairs of a file and what is said of it: `diagnostics/*.idl` and `*.stderr`.
+//! Compares the report on each `diagnostics/*.idl` with the `.stderr` file of the same name.
 //!
-//! With `UPDATE_EXPECTED=1` the second ones are written anew.
+//! `UPDATE_EXPECTED=1` rewrites the `.stderr` files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -32,7 +32,8 @@ fn only_files_with_errors_fail() {
     }
 }
 
-/// The inputs, by paths that are the same everywhere: tests run in the crate's directory.
+/// Returns the inputs, by relative paths, so that messages are the same on every machine. Tests run
+/// in the crate's directory.
 fn inputs() -> Vec<PathBuf> {
     let entries = Path::new("tests/diagnostics").read_dir().expect("this test's files");
     let mut inputs: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();

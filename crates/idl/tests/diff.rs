@@ -1,11 +1,11 @@
-//! What `idl diff` says of each kind of change, both of `.idl` files and of traits: whether old
-//! peers go on working, and what gives a peer more than before.
+//! Tests how `idl diff` classifies each kind of change, in `.idl` files and in traits: whether old
+//! peers continue to work, and what authority a peer gains.
 
 use syshandle_idl::diff::diff;
 use syshandle_idl::{Options, describe_text};
 use syshandle_model::Description;
 
-/// An `.idl` file with these declarations, and an interface with these methods.
+/// Describes an `.idl` file with these declarations and an interface with these methods.
 fn idl(before: &str, methods: &str) -> Description {
     let text = format!(
         "import \"oaidl.idl\";\n{before}\n\
@@ -21,7 +21,7 @@ fn whole(text: &str) -> Description {
     lowered.description
 }
 
-/// A source with these items, and a trait with these methods.
+/// Describes Rust source with these items and a trait with these methods.
 fn rust(before: &str, methods: &str) -> Description {
     let text = format!(
         "{before}\n#[interface(iid = \"1284c788-6978-43d5-9a02-414901a2ec75\")]\n\
@@ -46,19 +46,19 @@ fn says(old: &Description, new: &Description, expected: &[&str]) {
     assert_eq!(said, expected);
 }
 
-/// What is said of two methods of a trait.
+/// Compares two versions of a trait's methods.
 #[track_caller]
 fn methods(old: &str, new: &str, expected: &[&str]) {
     says(&rust("", old), &rust("", new), expected);
 }
 
-/// What is said of two methods of an `.idl` file.
+/// Compares two versions of an `.idl` interface's methods.
 #[track_caller]
 fn idl_methods(old: &str, new: &str, expected: &[&str]) {
     says(&idl("", old), &idl("", new), expected);
 }
 
-/// What is said of two lists of declarations beside the same method.
+/// Compares two versions of the declarations beside the same method.
 #[track_caller]
 fn beside(old: &str, new: &str, method: &str, expected: &[&str]) {
     says(&rust(old, method), &rust(new, method), expected);
@@ -82,7 +82,7 @@ fn what_is_the_same_on_the_wire_is_no_change() {
         &rust("", "fn a(&self, x: u32) -> Result<()>;"),
         &[],
     );
-    // A struct under another name, which contains itself.
+    // A recursive struct under another name.
     let place = |name: &str| {
         rust(
             &format!(
@@ -283,7 +283,7 @@ fn handles_that_come_in() {
         &method("", "File"),
         &["BREAKS Thing::a::x: type changed from `Vec<a handle (file)>` to `a handle (file)`"],
     );
-    // What can't be is not anything.
+    // The declaration contradicts the type, so no handle is accepted, rather than any.
     methods(
         &method("", "TcpStream"),
         &method("#[handle(socket(udp_socket))]", "TcpStream"),
@@ -291,7 +291,7 @@ fn handles_that_come_in() {
             "BREAKS Thing::a::x: declares a handle (socket of no sort) where it declared a handle (socket of tcp_stream)",
         ],
     );
-    // A type declares something by itself, within which a declaration is.
+    // A type implies a declaration. An explicit one that adds nothing to it is no change.
     methods(&method("", "PipeReader"), &method("#[handle(pipe, read)]", "OwnedFd"), &[]);
     methods(&method("", "TcpStream"), &method("#[handle(socket)]", "TcpStream"), &[]);
 }
@@ -302,7 +302,7 @@ fn handles_that_come_out() {
     let from = |old: &str, new: &str, expected: &[&str]| {
         methods(&method(old), &method(new), expected);
     };
-    // What an old client doesn't take, or what an old server doesn't give.
+    // A wider declaration breaks old clients, and a narrower one breaks old servers.
     from(
         "#[handle(file)]",
         "#[handle(file | pipe)]",
@@ -452,7 +452,7 @@ fn sizes_and_bounds() {
             "MORE Thing::a::x: limit 0..=255 (to the server)",
         ],
     );
-    // The size is no parameter of its own in Rust. Through COM it is one, in its place.
+    // In Rust, the size is no parameter of its own. In COM, it is, and its position matters.
     idl_methods(
         "HRESULT A([in] ULONG n, [in, size_is(n)] BYTE *x);",
         "HRESULT A([in, size_is(n)] BYTE *x, [in] long n);",
@@ -517,14 +517,14 @@ fn structs_are_told_once_with_the_way_they_go() {
         &["BREAKS Place::x: moved from place 1 to place 2"],
     );
     from("x: u8", "z: u8", given, &["goes on Place::z: renamed from `x`"]);
-    // Nothing passes it.
+    // No method passes the type.
     from(
         "x: u8",
         "x: u16",
         "fn a(&self) -> Result<()>;",
         &["goes on Place::x: type changed from `u8` to `u16`"],
     );
-    // A field of a field of what is passed.
+    // A field of a struct within a passed struct.
     beside(
         "#[derive(Encode)] struct Outer { inner: Vec<Inner> } #[derive(Encode)] struct Inner { #[range(0..=4)] x: u8 }",
         "#[derive(Encode)] struct Outer { inner: Vec<Inner> } #[derive(Encode)] struct Inner { #[range(0..=9)] x: u8 }",
@@ -534,7 +534,7 @@ fn structs_are_told_once_with_the_way_they_go() {
             "MORE Inner::x: limit 0..=9 (to the server)",
         ],
     );
-    // What is declared of all of it.
+    // A declaration that applies to the whole parameter.
     says(
         &rust(&place("x: File"), "fn a(&self, #[handle(file, read)] x: Vec<Place>) -> Result<()>;"),
         &rust(&place("x: File"), "fn a(&self, x: Vec<Place>) -> Result<()>;"),
@@ -668,7 +668,7 @@ fn constants() {
         "const long LIMIT = 10;",
         &["goes on LIMIT: changed from 20 to 10"],
     );
-    // One that a size depends on changes the size.
+    // A constant on which a size depends changes the size.
     let sized = |max: u32| {
         idl(
             &format!("const long MAX = {max};"),

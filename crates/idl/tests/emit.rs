@@ -1,4 +1,4 @@
-//! From traits to `.idl` files, and back: the same on the wire.
+//! Converts traits to `.idl` files and back. The result has the same form on the wire.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,12 +14,13 @@ fn rust(text: &str) -> Description {
     syshandle_idl::rust::file(file).unwrap_or_else(|error| panic!("{error}\n{text}"))
 }
 
-/// The `.idl` file of a description, which has to be valid without a warning and to say the same.
+/// Returns the `.idl` file of a description. Asserts that the file is valid without a warning and
+/// describes the same interfaces.
 #[track_caller]
 fn there_and_back(description: &Description) -> String {
     let text = emit(description).unwrap_or_else(|wrong| panic!("{wrong:#?}"));
     let lowered = describe_text("a.idl", &text, &Options::default());
-    // What MIDL can say may still have another COM layout than the trait's tables.
+    // A construct that MIDL can express may still have another COM layout than the trait's tables.
     let about_layouts = " has another COM layout in Rust: ";
     let others = |of: &&Diagnostic| !of.message.contains(about_layouts);
     let others: Vec<_> = lowered.report.diagnostics().iter().filter(others).collect();
@@ -28,14 +29,14 @@ fn there_and_back(description: &Description) -> String {
     if description.definitions.is_empty() {
         return text;
     }
-    // And once more: what is made of it is no longer changed by anything.
+    // A second conversion changes nothing more.
     let again = emit(&lowered.description).unwrap_or_else(|wrong| panic!("{wrong:#?}\n{text}"));
     let again = describe_text("a.idl", &again, &Options::default());
     assert_eq!(diff(&lowered.description, &again.description), []);
     text
 }
 
-/// The file of a trait with these methods.
+/// Returns the `.idl` file of a trait with these methods.
 #[track_caller]
 fn methods(before: &str, methods: &str) -> String {
     there_and_back(&rust(&format!(
@@ -44,7 +45,7 @@ fn methods(before: &str, methods: &str) -> String {
     )))
 }
 
-/// What is said of a trait with this method.
+/// Asserts that a trait with this method is refused with this message.
 #[track_caller]
 fn refuses(before: &str, method: &str, expected: &str) {
     let description = rust(&format!(
@@ -132,7 +133,7 @@ fn objects_structs_and_enums() {
         listener,
         "fn a(&self, x: ListenerClient, y: Option<ListenerClient>, z: Vec<ListenerClient>) -> Result<ListenerClient>;",
     );
-    // Used before it is declared, in a struct in a struct, and within itself.
+    // A type that is used before its declaration, a struct in a struct, and a struct within itself.
     let text = methods(
         "#[derive(Encode)] pub struct Outer { pub inner: Inner, pub list: Vec<Inner> }\n\
          #[derive(Encode)] pub struct Inner { pub look: Look, pub next: Option<Box<Inner>> }\n\
@@ -256,8 +257,8 @@ fn what_midl_has_no_words_for_is_named() {
     with("#[derive(Encode)] pub enum S { A = 0x1_0000_0000 }", "S::A: MIDL's enums have 32 bits");
 }
 
-/// Each method by itself of the interfaces that other tests and the samples have: it is refused by
-/// name, or it means the same there and back.
+/// Converts each method of the interfaces in other tests and the samples separately. The method is
+/// refused by name, or the conversion there and back preserves its form.
 #[test]
 fn methods_of_this_project_are_refused_or_come_back() {
     let mut files = Vec::new();
@@ -269,7 +270,7 @@ fn methods_of_this_project_are_refused_or_come_back() {
         let Ok(text) = fs::read_to_string(&path) else { continue };
         let described =
             syn::parse_file(&text).ok().and_then(|of| syshandle_idl::rust::file(of).ok());
-        // A file of mistakes, for other tests.
+        // A file with deliberate errors, for other tests.
         let Some(all) = described else { continue };
         for interface in &all.interfaces {
             for method in &interface.methods {
@@ -303,7 +304,7 @@ fn methods_of_this_project_are_refused_or_come_back() {
     assert!(same > 40 && refused > 10, "{same} {refused}");
 }
 
-/// The types that an interface uses.
+/// Returns the types that an interface uses.
 fn used(all: &Description, interface: &Interface) -> Vec<syshandle_model::Definition> {
     use quote::ToTokens;
     use syshandle_model::names;

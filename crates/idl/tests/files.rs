@@ -1,4 +1,4 @@
-//! Where imported and included files come from, and what the options do.
+//! Tests where imported and included files are found, and the effects of the options.
 
 use std::fs;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use std::process::Command;
 use syshandle_idl::{Options, Preprocessor, Report, check};
 use tempfile::TempDir;
 
-/// A directory with files in it.
+/// Creates a directory with these files.
 fn directory(files: &[(&str, &str)]) -> TempDir {
     let directory = tempfile::tempdir().expect("a directory");
     for (name, text) in files {

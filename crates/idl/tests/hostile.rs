@@ -1,7 +1,7 @@
-//! Input made to crash the reader, or to keep it busy for ever.
+//! Input made to crash the reader or to keep it busy for ever.
 //!
-//! Each test says that the reader ends. How its work grows with the input is counted in steps,
-//! which no other load on the machine changes.
+//! Each test asserts that the reader ends. The growth of its work with the input is measured in
+//! steps, which don't depend on the load of the machine.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use syshandle_idl::{Options, Report, check, check_text};
 
-/// Something of everything.
+/// A file with every construct.
 const EVERYTHING: &str = include_str!("everything.idl");
 
-/// What no input takes on any machine: a reader that runs away takes minutes.
+/// Far above the time that any input takes on any machine. An endless reader takes minutes.
 const SOON: Duration = Duration::from_secs(60);
 
 #[track_caller]
@@ -24,7 +24,7 @@ fn read(text: &str) -> Report {
     report
 }
 
-/// Reads it, and finds this among what is wrong.
+/// Reads a text and asserts that one of the messages contains `expected`.
 #[track_caller]
 fn complains(text: &str, expected: &str) {
     let report = read(text);
@@ -40,7 +40,7 @@ fn everything_is_valid() {
 
 #[test]
 fn any_beginning_of_a_file_is_read() {
-    // A prime, so that the ends fall at every place of a word.
+    // The step is a prime, so that the cuts fall at every position within words.
     for end in (0..EVERYTHING.len()).step_by(23) {
         read(&EVERYTHING[..end]);
     }
@@ -95,8 +95,8 @@ fn long_chains_are_refused() {
     complains(&format!("interface a<{}b> {{}}", "a,".repeat(long)), "type parameters");
 }
 
-/// Reads a text of a size and one of twice that size: which may be about twice the work, where a
-/// quadratic reader has four times as much.
+/// Reads a text of one size and a text of twice that size. The second may take about twice the
+/// work; a quadratic reader takes four times as much.
 #[track_caller]
 fn grows_evenly(text: impl Fn(usize) -> String) {
     let steps = |many: usize| read(&text(many)).statistics().steps;
@@ -105,7 +105,7 @@ fn grows_evenly(text: impl Fn(usize) -> String) {
     assert!(twice * 2 < once * 5, "{once} steps, and {twice} for twice as much");
 }
 
-/// Above the bounds past which hints aren't looked for, so that these don't count.
+/// Above the limits beyond which no hints are searched for, so that the search doesn't count.
 const MANY: usize = 500;
 
 #[test]

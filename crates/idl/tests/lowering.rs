@@ -1,5 +1,5 @@
-//! What Rust comes of `.idl` files, as a whole: each `lowering/NAME.idl` against `NAME.rs` and,
-//! where something has no Rust, `NAME.stderr`. With `UPDATE_EXPECTED=1` these are written anew.
+//! Compares the Rust source of each `lowering/NAME.idl` with `NAME.rs` and, if something has no
+//! Rust, the report with `NAME.stderr`. `UPDATE_EXPECTED=1` rewrites these files.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,8 @@ use syshandle_idl::{Options, describe};
 #[test]
 fn each_file_becomes_what_is_expected() {
     let update = std::env::var_os("UPDATE_EXPECTED").is_some();
-    // The folder by a path that is the same everywhere: tests run in the crate's.
+    // A relative path, so that messages are the same on every machine. Tests run in the crate's
+    // directory.
     let entries = Path::new("tests/lowering").read_dir().unwrap();
     let mut inputs: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
     inputs.retain(|path| path.extension().is_some_and(|extension| extension == "idl"));

@@ -1,8 +1,10 @@
-//! The COM layout of structs beside `#pragma pack`, and of other declarations that are certain.
+//! Tests the COM layout of structs near `#pragma pack` and of other declarations whose layout is
+//! certain.
 
 use syshandle_idl::{Options, describe_text};
 
-/// Whether the method of an interface behind these declarations is reported to have another layout.
+/// Returns whether a method with this parameter, in a file with these declarations, is reported to
+/// have another layout.
 #[track_caller]
 fn differs(declarations: &str, parameter: &str) -> bool {
     let text = format!(
@@ -61,12 +63,12 @@ fn an_enum_has_one_layout_by_its_name_and_by_its_tag() {
             assert!(!differs(declaration, parameter), "{declaration} {parameter}");
         }
     }
-    // Its declaration says `v1_enum`, so every use of it does. Rust's tables have 4 bytes for values
-    // that need more than 16 bits.
+    // The definition has `v1_enum`, which applies to every use of the enum. Rust's tables have 4
+    // bytes for values that need more than 16 bits.
     let wide = "[v1_enum] enum E { A, B = 0x10000 };";
     assert!(!differs(wide, "[in] enum E a"));
     assert!(differs("[v1_enum] enum E { A, B };", "[in] enum E a"));
-    // A typedef says it, and MIDL takes it from there only.
+    // MIDL applies the `v1_enum` of a typedef only to uses of the typedef's name.
     let by_name = "typedef [v1_enum] enum E { A, B = 0x10000 } E;";
     assert!(!differs(by_name, "[in] E a"));
     assert!(differs(by_name, "[in] enum E a"));

@@ -1,7 +1,8 @@
-//! Walks over types and expressions end for every graph of types.
+//! Tests that walks over types and expressions end for every graph of types.
 //!
-//! Each test makes a file on which a walk without a memo or a limit would take minutes or overflow
-//! the stack. Work runs in a thread of its own with a deadline that no loaded machine exceeds.
+//! Each test creates a file on which a walk without a cache or a limit would take minutes or
+//! overflow the stack. The work runs in a separate thread, with a deadline that isn't exceeded even
+//! on a loaded machine.
 
 use std::fmt::Write;
 use std::sync::mpsc;
@@ -12,10 +13,10 @@ use syshandle_idl::diff::{Change, diff};
 use syshandle_idl::emit::emit;
 use syshandle_idl::{Options, check, check_text, describe_text};
 
-/// Work that runs away takes much longer than this, on any machine.
+/// Endless work takes much longer than this on any machine.
 const DEADLINE: Duration = Duration::from_secs(120);
 
-/// Runs work in a thread with the stack size of any thread.
+/// Runs work in a thread with the default stack size.
 #[track_caller]
 fn ends<T: Send + 'static>(what: &str, work: impl FnOnce() -> T + Send + 'static) -> T {
     let (sender, receiver) = mpsc::channel();
@@ -26,7 +27,7 @@ fn ends<T: Send + 'static>(what: &str, work: impl FnOnce() -> T + Send + 'static
     }
 }
 
-/// A file with these declarations and an interface whose methods pass these types.
+/// Returns a file with these declarations and an interface whose methods pass these types.
 fn file(declarations: &str, parameters: &[&str]) -> String {
     let mut text = format!(
         "import \"oaidl.idl\";\n{declarations}\n\
@@ -38,7 +39,7 @@ fn file(declarations: &str, parameters: &[&str]) -> String {
     text + "}\n"
 }
 
-/// The Rust of a file and what is said of it.
+/// Returns the Rust source of a file and the report as a text.
 #[track_caller]
 fn rust(what: &str, text: String) -> (String, String) {
     ends(what, move || {
@@ -163,12 +164,13 @@ fn names_that_differ_by_case_alone_are_numbered_in_linear_time() {
     let name = |n: usize| -> String {
         (0..15).map(|bit| if n >> bit & 1 == 0 { 'a' } else { 'A' }).collect()
     };
-    // One capital letter starts a word: names of capitals at the same places collide.
+    // One capital letter starts a word, so different names with capitals at the same places collide
+    // in Rust.
     let fields = numbered(6_000, |n| format!("long {0}; long _{0};", name(n)));
     rust("names", file(&format!("typedef struct S {{ {fields} }} S;"), &["S *"]));
 }
 
-/// A description of Rust source.
+/// Describes Rust source.
 fn described(text: &str) -> syshandle_model::Description {
     let file = syn::parse_file(text).unwrap_or_else(|error| panic!("{error}"));
     syshandle_idl::rust::file(file).unwrap_or_else(|error| panic!("{error}"))

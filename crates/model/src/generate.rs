@@ -1,7 +1,7 @@
-//! Writes the Rust code of an interface.
+//! Generates the Rust code of an interface.
 //!
-//! Generated code has no `unsafe` and no logic: it names the place and the type of each value, and
-//! calls `syshandle::generated` for the rest.
+//! Generated code has no `unsafe` and no logic: it passes the position and the type of each value
+//! to functions of `syshandle::generated`.
 
 mod client;
 mod describe;
@@ -13,14 +13,15 @@ use quote::{format_ident, quote};
 
 use crate::{Handle, Interface, KINDS, Range};
 
-/// The Rust of an interface: the trait, its client, its description, and what ties them together.
+/// Returns the Rust code of an interface: the trait, the clients, the description and the
+/// implementations that connect them.
 pub fn interface(interface: &Interface) -> TokenStream {
     let server = server::trait_and_dispatch(interface);
     let client = client::client(interface);
     quote! { #server #client }
 }
 
-/// A GUID as an expression.
+/// Returns a GUID as an expression.
 fn guid(bytes: &[u8; 16]) -> TokenStream {
     let bytes = bytes.iter().map(|byte| Literal::u8_unsuffixed(*byte));
     quote!(::syshandle::Guid::from_bytes([#(#bytes),*]))
@@ -60,7 +61,7 @@ pub fn declared(handle: Option<&Handle>) -> TokenStream {
     }
 }
 
-/// The check that a value, which this is the name of, is within its bounds.
+/// Returns a check that the value with this name is within its bounds.
 pub fn within(name: &Ident, Range { from, to }: Range, field: Option<&str>) -> TokenStream {
     let (from, to) = (Literal::i128_unsuffixed(from), Literal::i128_unsuffixed(to));
     let place = field.map(|field| quote!(.map_err(|error| error.in_field(#field))));
@@ -72,13 +73,13 @@ fn rights(names: &[Ident]) -> TokenStream {
     quote!(::syshandle::Rights::empty() #(.union(::syshandle::Rights::#constants))*)
 }
 
-/// Documentation as a text: without the space that a comment starts its lines with.
+/// Joins documentation lines to a text. The space at the start of each line is removed.
 pub fn doc_text(lines: &[String]) -> String {
     let lines: Vec<_> = lines.iter().map(|line| line.strip_prefix(' ').unwrap_or(line)).collect();
     lines.join("\n")
 }
 
-/// Documentation as attributes.
+/// Returns documentation as attributes.
 pub fn docs(lines: &[String]) -> TokenStream {
     quote!(#(#[doc = #lines])*)
 }

@@ -1,8 +1,8 @@
-//! The model of an interface, and the parts that the macros need.
+//! The model of an interface, and code that the macros share.
 //!
-//! [`Interface`] describes an interface, whether it was written as a Rust trait or in an `.idl` file.
-//! [`traits::interface`] reads a trait; [`generate::interface`] writes the Rust code. The reader of
-//! `.idl` files is the crate `syshandle-idl`. This crate depends on no other crate of syshandle.
+//! [`Interface`] describes an interface from a Rust trait or from an `.idl` file.
+//! [`traits::interface`] reads a trait, and [`generate::interface`] writes the Rust code. The crate
+//! `syshandle-idl` reads `.idl` files. This crate depends on no other crate of syshandle.
 
 pub mod generate;
 mod model;

@@ -17,8 +17,9 @@ pub struct Description {
     pub interfaces: Vec<Interface>,
     /// The classes.
     pub classes: Vec<Class>,
-    /// The COM layouts that an `.idl` file declares, as far as the Rust doesn't say them: by
-    /// `Trait::method` or by the name of a type, a text for each part. Rust source has none.
+    /// The COM layouts that an `.idl` file declares, as far as the Rust types don't express them.
+    /// The key is `Trait::method` or the name of a type, and each part has a text. Rust source has
+    /// none.
     pub layouts: HashMap<String, Vec<Layout>>,
 }
 
@@ -27,18 +28,19 @@ pub struct Description {
 pub struct Layout {
     /// The name of the parameter or the field; empty for a type as a whole.
     pub name: String,
-    /// The type in MIDL's words, without names of typedefs, with the attributes that matter.
+    /// The type in MIDL's terms, with typedefs resolved and with the attributes that affect the
+    /// layout.
     pub text: String,
-    /// `text` with positions instead of the names of parameters: equal layouts have equal keys.
+    /// `text` with positions in place of the names of parameters. Equal layouts have equal keys.
     pub key: String,
-    /// A parameter that comes out of a method.
+    /// Whether the value is an output of the method.
     pub is_out: bool,
-    /// The access rights of Windows that a handle keeps on its way; `None` if it keeps all.
+    /// The Windows access rights that a handle keeps in transit; `None` if it keeps all.
     pub mask: Option<u32>,
 }
 
 impl Description {
-    /// Whether nothing is described.
+    /// Returns whether the description is empty.
     pub fn is_empty(&self) -> bool {
         self.definitions.is_empty() && self.interfaces.is_empty() && self.classes.is_empty()
     }
@@ -47,29 +49,29 @@ impl Description {
 /// A type or a constant that is declared beside the interfaces.
 #[derive(Clone, Debug)]
 pub struct Definition {
-    /// Its documentation, a line each.
+    /// Documentation, one entry per line.
     pub docs: Vec<String>,
-    /// Its name.
+    /// The name.
     pub name: Ident,
-    /// What it is.
+    /// The definition itself.
     pub kind: DefinitionKind,
 }
 
-/// What a definition defines.
+/// The kinds of definitions.
 #[derive(Clone, Debug)]
 pub enum DefinitionKind {
     /// A struct with these fields.
     Struct(Vec<Field>),
-    /// An enum with these variants; a variant's number on the wire is its place here.
+    /// An enum with these variants. A variant's number on the wire is its index in the list.
     Enum(Vec<Variant>),
     /// Another name for a type.
     Alias(Type),
-    /// A constant: its type and its value.
+    /// A constant, with its type and its value.
     Constant(Type, TokenStream),
 }
 
 impl Definition {
-    /// The types that it is made of.
+    /// Returns the types that the definition consists of.
     pub fn types(&self) -> TokenStream {
         let one = |of: &Parameter| of.ty.to_token_stream();
         match &self.kind {
@@ -85,35 +87,35 @@ impl Definition {
 /// A field of a struct.
 #[derive(Clone, Debug)]
 pub struct Field {
-    /// Its documentation, a line each.
+    /// Documentation, one entry per line.
     pub docs: Vec<String>,
-    /// Its name, and its type with what is declared of the handles in it.
+    /// The name and the type, with the declaration of the handles in it.
     pub value: Parameter,
 }
 
 /// A variant of an enum.
 #[derive(Clone, Debug)]
 pub struct Variant {
-    /// Its documentation, a line each.
+    /// Documentation, one entry per line.
     pub docs: Vec<String>,
-    /// Its name.
+    /// The name.
     pub name: Ident,
-    /// The number that stands for it in the language of the source, if one is written.
+    /// The variant's number in the language of the source, if one is written.
     pub value: Option<i64>,
-    /// The fields. Their names are for readers of the description only.
+    /// The fields. Their names only serve readers of the description.
     pub fields: Vec<Parameter>,
 }
 
-/// A class: an implementation with a name.
+/// A class: a named implementation that a server offers.
 #[derive(Clone, Debug)]
 pub struct Class {
-    /// Its documentation, a line each.
+    /// Documentation, one entry per line.
     pub docs: Vec<String>,
-    /// The name of its constant.
+    /// The name of the constant.
     pub name: Ident,
     /// The identifier, in the order in which it is written.
     pub clsid: [u8; 16],
-    /// The names of its interfaces.
+    /// The names of the class's interfaces.
     pub interfaces: Vec<Ident>,
 }
 
@@ -122,71 +124,72 @@ pub struct Class {
 pub struct Interface {
     /// The identifier, in the order in which it is written.
     pub iid: [u8; 16],
-    /// Its documentation, a line each.
+    /// Documentation, one entry per line.
     pub docs: Vec<String>,
-    /// Who sees it: `pub`, or nothing.
+    /// The visibility: `pub` or nothing.
     pub visibility: TokenStream,
     /// The name of the trait.
     pub name: Ident,
-    /// The names of its base interfaces in an `.idl` file, the nearest first. `methods` has their
-    /// methods too.
+    /// The names of the base interfaces in an `.idl` file, nearest first. `methods` includes their
+    /// methods.
     pub bases: Vec<String>,
-    /// Declared private to syshandle: all its callers and servers have the tables of this trait, so
-    /// its COM layout may differ from an `.idl` file's.
+    /// Whether the interface is private to syshandle. All callers and servers of a private
+    /// interface have the tables of this trait, so its COM layout may differ from an `.idl` file's.
     pub is_private: bool,
-    /// The methods; a method's number on the wire is its place here.
+    /// The methods. A method's number on the wire is its index in the list.
     pub methods: Vec<Method>,
 }
 
 /// A method of an interface.
 #[derive(Clone, Debug)]
 pub struct Method {
-    /// Its documentation, a line each.
+    /// Documentation, one entry per line.
     pub docs: Vec<String>,
     /// Attributes that the trait and its clients get as well: `#[deprecated]`, `#[must_use]`,
     /// `#[allow(…)]` and `#[expect(…)]`.
     pub attributes: Vec<Attribute>,
-    /// Its name.
+    /// The name.
     pub name: Ident,
     /// The parameter for the context of the call, if the method has one.
     pub context: Option<Parameter>,
-    /// What the client passes.
+    /// The parameters that the client passes.
     pub parameters: Vec<Parameter>,
-    /// What it returns.
+    /// The type of the result.
     pub result: Type,
     /// The declaration of the handles in the result.
     pub result_handle: Option<Handle>,
     /// The method's own error type, if it has one.
     pub error: Option<Type>,
-    /// Whether it returns its own error within a `CallError`, so that it can fail as every call can.
+    /// Whether the method returns its own error within a `CallError`, so that it can also return
+    /// the errors that every call can have.
     pub returns_call_error: bool,
-    /// Its return type as it was written.
+    /// The return type as written.
     pub returns: Type,
-    /// Whether it is declared to block: `#[blocking]`.
+    /// Whether the method is declared as blocking: `#[blocking]`.
     pub blocking: bool,
-    /// Why its COM layout differs from the one that its `.idl` file declares.
+    /// The reason why the COM layout differs from the one in the `.idl` file.
     pub differs: Option<String>,
 }
 
 /// A parameter of a method.
 #[derive(Clone, Debug)]
 pub struct Parameter {
-    /// Its name.
+    /// The name.
     pub name: Ident,
-    /// Its type at the server, which owns it.
+    /// The type at the server, which owns the value.
     pub ty: Type,
     /// The declaration of the handles in the value, in addition to its type.
     pub handle: Option<Handle>,
-    /// Its bounds, if any are declared: `#[range(1..=10)]`.
+    /// The declared bounds, if any: `#[range(1..=10)]`.
     pub range: Option<Range>,
 }
 
-/// Bounds of a number, or of how many items or letters there are. Both ends are part of it.
+/// Bounds of a number, or of a number of items or letters. Both bounds are inclusive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Range {
-    /// The least.
+    /// The lower bound.
     pub from: i128,
-    /// The most.
+    /// The upper bound.
     pub to: i128,
 }
 
@@ -199,15 +202,15 @@ impl fmt::Display for Range {
 /// The declaration of a handle: `#[handle(file | socket(tcp_stream), read, at_most = read | write)]`.
 #[derive(Clone, Debug)]
 pub struct Handle {
-    /// Of one of these kinds.
+    /// The possible kinds of the handle.
     pub kinds: Vec<Ident>,
-    /// A socket of one of these sorts, if any are named.
+    /// The possible sorts of a socket; empty for all.
     pub sockets: Vec<Ident>,
-    /// A file of one of these sorts, if any are named.
+    /// The possible sorts of a file; empty for all.
     pub files: Vec<Ident>,
-    /// With these rights, at least.
+    /// The rights that the handle must have.
     pub at_least: Vec<Ident>,
-    /// With no rights but these.
+    /// The rights that the handle may have; `None` for all.
     pub at_most: Option<Vec<Ident>>,
 }
 
@@ -230,11 +233,11 @@ pub const KINDS: [(&str, &str); 15] = [
     ("timer", "Timer"),
 ];
 
-/// The methods that every client has of its own: none of an interface can have such a name.
+/// The methods that every client has. No method of an interface can have one of these names.
 pub const CLIENT_METHODS: [&str; 7] =
     ["activate", "cast", "in_process", "wait", "with_cancel", "with_filesystems", "with_timeout"];
 
-/// How many interfaces a class has at most: as many as the first frame of a connection names.
+/// Maximum number of interfaces of a class. The first frame of a connection has room for this many.
 pub const CLASS_INTERFACES_MAX: usize = 8;
 
 /// The names of the rights.
@@ -259,7 +262,7 @@ pub const SOCKETS: [&str; 11] = [
     "other",
 ];
 
-/// The identifier in a text of the form 8-4-4-4-12, with or without braces.
+/// Parses an identifier of the form 8-4-4-4-12, with or without braces.
 pub fn parse_guid(text: &str) -> Option<[u8; 16]> {
     let inner = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or(text);
     let groups: Vec<_> = inner.split('-').collect();
@@ -277,8 +280,8 @@ pub fn parse_guid(text: &str) -> Option<[u8; 16]> {
     Some(bytes)
 }
 
-/// The numbers of an enum's variants in the language of the source: each that isn't written is
-/// one more than the one before.
+/// Returns the numbers of an enum's variants in the language of the source. A variant without a
+/// written number has the previous number plus one.
 pub fn numbers(variants: &[Variant]) -> Vec<i64> {
     let mut next: i64 = 0;
     let numbers = variants.iter().map(|variant| {
@@ -289,12 +292,12 @@ pub fn numbers(variants: &[Variant]) -> Vec<i64> {
     numbers.collect()
 }
 
-/// Returns a name without the mark that a Rust keyword needs: `type` for `r#type` and `type_`.
+/// Returns a name without the syntax that a Rust keyword needs: `type` for `r#type`.
 pub fn plain_name(name: &Ident) -> String {
     name.unraw().to_string()
 }
 
-/// The names in a piece of Rust, in their order.
+/// Returns the names in a piece of Rust, in source order.
 pub fn names(tokens: TokenStream) -> Vec<String> {
     let mut found = Vec::new();
     for token in tokens {
@@ -307,7 +310,7 @@ pub fn names(tokens: TokenStream) -> Vec<String> {
     found
 }
 
-/// The text of an identifier: 8-4-4-4-12 lower case digits.
+/// Formats an identifier as 8-4-4-4-12 lower-case digits.
 pub fn write_guid(bytes: &[u8; 16]) -> String {
     let digits = format!("{:032x}", u128::from_be_bytes(*bytes));
     let groups = [0..8, 8..12, 12..16, 16..20, 20..32].map(|group| &digits[group]);

@@ -20,7 +20,7 @@ use crate::{Interface, parse_guid};
 /// Reads a trait with the arguments of its `#[interface(…)]` attribute.
 ///
 /// # Errors
-/// All mistakes of the trait at once, each with the place and what to write.
+/// Fails with all errors in the trait, each with its position and a correction.
 pub fn interface(arguments: TokenStream, item: ItemTrait) -> Result<Interface> {
     let mut errors = Errors::default();
     let arguments = errors.keep(self::arguments(arguments));
@@ -48,7 +48,8 @@ pub fn interface(arguments: TokenStream, item: ItemTrait) -> Result<Interface> {
     })
 }
 
-/// The identifier among the arguments of the attribute, and whether they say `com = "private"`.
+/// Returns the identifier among the arguments of the attribute, and whether they include `com =
+/// "private"`.
 fn arguments(arguments: TokenStream) -> Result<([u8; 16], bool)> {
     const MISSING: &str = "an interface needs an identifier of its own, made once and never changed: \
                            write `#[interface(iid = \"…\")]` with the output of `uuidgen`";
@@ -78,15 +79,15 @@ fn arguments(arguments: TokenStream) -> Result<([u8; 16], bool)> {
     Ok((iid, is_private))
 }
 
-/// Whether an expression is this string literal.
+/// Returns whether an expression is this string literal.
 fn is_text(of: &Expr, text: &str) -> bool {
     matches!(of, Expr::Lit(ExprLit { lit: Lit::Str(known), .. }) if known.value() == text)
 }
 
-/// The GUID in a string literal.
+/// Parses the GUID in a string literal.
 ///
 /// # Errors
-/// It is none.
+/// Fails if the literal isn't a GUID.
 pub fn guid(value: &Expr) -> Result<[u8; 16]> {
     let text = match value {
         Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => text,
@@ -98,7 +99,7 @@ pub fn guid(value: &Expr) -> Result<[u8; 16]> {
     })
 }
 
-/// Checks what stands before the methods.
+/// Checks the trait apart from its methods.
 fn check_head(item: &ItemTrait, errors: &mut Errors) {
     if !item.generics.params.is_empty() {
         let what = "an interface has one form on the wire: it can't be generic";
@@ -116,7 +117,7 @@ fn check_head(item: &ItemTrait, errors: &mut Errors) {
     refuse_attributes(&item.attrs, "documentation", errors);
 }
 
-/// Refuses attributes that would be lost. `allowed` lists what can stand at the place.
+/// Refuses attributes that would be lost. `allowed` names the permitted ones, for the message.
 fn refuse_attributes<'a>(
     attributes: impl IntoIterator<Item = &'a Attribute>,
     allowed: &str,
@@ -127,7 +128,7 @@ fn refuse_attributes<'a>(
     }
 }
 
-/// The lines of the documentation.
+/// Returns the lines of the documentation.
 pub fn docs(attributes: &[Attribute]) -> Vec<String> {
     let lines = attributes.iter().filter_map(|attribute| match &attribute.meta {
         Meta::NameValue(pair) if pair.path.is_ident("doc") => match &pair.value {
@@ -139,12 +140,12 @@ pub fn docs(attributes: &[Attribute]) -> Vec<String> {
     lines.collect()
 }
 
-/// Mistakes, collected so that all are told at once.
+/// Collected errors, so that all of them are reported together.
 #[derive(Debug, Default)]
 pub struct Errors(Option<Error>);
 
 impl Errors {
-    /// Keeps an error.
+    /// Adds an error.
     pub fn push(&mut self, error: Error) {
         match &mut self.0 {
             Some(first) => first.combine(error),
@@ -152,12 +153,12 @@ impl Errors {
         }
     }
 
-    /// The value, or nothing and the error kept.
+    /// Returns the value, or adds the error and returns `None`.
     pub fn keep<T>(&mut self, result: Result<T>) -> Option<T> {
         result.map_err(|error| self.push(error)).ok()
     }
 
-    /// All that were kept.
+    /// Fails with all collected errors, if there are any.
     pub fn finish(self) -> Result<()> {
         self.0.map_or(Ok(()), Err)
     }

@@ -29,7 +29,7 @@ fn every_mistake_is_told_at_its_token_with_what_to_write() {
     }
 }
 
-/// All mistakes of the interfaces in a file, as a compiler would show them.
+/// Formats all errors in the interfaces of a file as a compiler would.
 fn mistakes(source: &str) -> String {
     let mut told = String::new();
     for item in syn::parse_file(source).unwrap().items {

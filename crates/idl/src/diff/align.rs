@@ -6,8 +6,8 @@ use proc_macro2::Ident;
 
 use syshandle_model::plain_name;
 
-/// Returns the name by which a member is matched. A Rust keyword has an underscore after it as a
-/// name, which a name in another language may not need.
+/// Returns the name by which a member is matched. A trailing underscore is removed: a keyword has
+/// one as a name in Rust, and may have none in IDL.
 pub(super) fn known_as(name: &Ident) -> String {
     plain_name(name).trim_end_matches('_').to_owned()
 }

@@ -1,4 +1,4 @@
-//! The client's side: a type with the same methods, which lends what it passes.
+//! Generates the clients: types with the methods of the interface, which lend what they pass.
 
 use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{format_ident, quote};
@@ -10,7 +10,7 @@ use super::server::client_name;
 use super::{declared, docs};
 use crate::{Interface, Method, Parameter};
 
-/// The client of an interface.
+/// Returns the client of an interface.
 pub(super) fn client(interface: &Interface) -> TokenStream {
     let Interface { visibility, name, .. } = interface;
     let client = client_name(name);
@@ -52,7 +52,7 @@ pub(super) fn client(interface: &Interface) -> TokenStream {
     }
 }
 
-/// The asynchronous client, which is there when syshandle has its feature `tokio`.
+/// Returns the asynchronous client, which exists if syshandle has the feature `tokio`.
 fn asynchronous(interface: &Interface) -> TokenStream {
     let Interface { visibility, name, .. } = interface;
     let blocking = client_name(name);
@@ -81,7 +81,7 @@ fn asynchronous(interface: &Interface) -> TokenStream {
     }
 }
 
-/// The client whose calls are begun now, and waited for later.
+/// Returns the client whose methods start calls and return before these have completed.
 fn starter(interface: &Interface) -> TokenStream {
     let Interface { visibility, name, .. } = interface;
     let blocking = client_name(name);
@@ -106,7 +106,7 @@ fn starter(interface: &Interface) -> TokenStream {
     }
 }
 
-/// How a method is called.
+/// The ways in which a client calls a method.
 #[derive(Clone, Copy)]
 enum Way {
     Blocking,
@@ -125,7 +125,7 @@ fn method(number: usize, method: &Method, way: Way) -> TokenStream {
     });
     let writes = method.parameters.iter().enumerate().map(|(index, Parameter { name, ty, .. })| {
         let index = Literal::usize_unsuffixed(index);
-        // An error about a type that can't be sent points at that type.
+        // An error about a type that can't be sent has the span of that type.
         let parameter = Ident::new("parameter", ty.span());
         quote!(__out.#parameter(#index, &#name);)
     });
@@ -147,7 +147,8 @@ fn method(number: usize, method: &Method, way: Way) -> TokenStream {
     let (before, returns, after) = match way {
         Way::Blocking => (None, returns, None),
         Way::Asynchronous => (Some(quote!(pub async)), returns, Some(quote!(.await))),
-        // Most programs begin few of their calls: the others cost them nothing.
+        // Most programs start only few calls this way. The method is `inline`, so that unused ones
+        // aren't compiled.
         Way::Begun => (Some(quote!(#[inline] pub)), quote!(::syshandle::Pending<#returns>), None),
     };
     let before = before.unwrap_or_else(|| quote!(pub));
@@ -163,8 +164,8 @@ fn method(number: usize, method: &Method, way: Way) -> TokenStream {
     }
 }
 
-/// An attribute of a method as its clients get it. A lint that the trait is expected to trigger may not
-/// concern them.
+/// Returns an attribute of a method as its clients get it. `expect` becomes `allow`, because a lint
+/// that the trait triggers may not be triggered by the clients.
 fn passed_on(attribute: &Attribute) -> TokenStream {
     match &attribute.meta {
         Meta::List(list) if list.path.is_ident("expect") => {

@@ -1,4 +1,4 @@
-//! The description of an interface, for tools to read at run time.
+//! Generates the description of an interface, which tools read at run time.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{quote, quote_spanned};
@@ -9,7 +9,7 @@ use syn::spanned::Spanned;
 use super::{declared, doc_text, guid};
 use crate::{Handle, Interface, Method};
 
-/// The description of an interface, as an expression.
+/// Returns the description of an interface as an expression.
 pub(super) fn interface(interface: &Interface) -> TokenStream {
     let iid = guid(&interface.iid);
     let name = interface.name.unraw().to_string();
@@ -67,7 +67,7 @@ fn method(interface: &Ident, method: &Method) -> TokenStream {
 }
 
 fn value(name: &str, ty: &Type, handle: Option<&Handle>) -> TokenStream {
-    // At the type: there the compiler shows what contradicts it.
+    // The expression has the span of the type, so that the compiler reports a contradiction there.
     let declared = declared(handle);
     quote_spanned! {ty.span()=>
         ::syshandle::describe::Parameter::new(

@@ -1,11 +1,11 @@
-//! How a client lends what the server will own, and owns what the server lends.
+//! The types in client methods: parameters are lent, and results are owned.
 
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{GenericArgument, PathArguments, Type, TypePath};
 
-/// The type of a client's parameter: numbers as they are, `String` as `&str`, `Vec<T>` as `&[T]`,
-/// `Option<T>` as an option of that, all else as a reference.
+/// Returns the type of a client's parameter: numbers by value, `&str` for `String`, `&[T]` for
+/// `Vec<T>`, an option of the lent type for `Option<T>`, and otherwise a reference.
 pub(crate) fn lent(ty: &Type) -> TokenStream {
     let Type::Path(TypePath { qself: None, path, .. }) = ty else {
         return quote!(&#ty);
@@ -23,14 +23,15 @@ pub(crate) fn lent(ty: &Type) -> TokenStream {
     }
 }
 
-/// The type of a client's result: an `Arc` is the server's, which keeps what it returns as well.
+/// Returns the type of a client's result. An `Arc<T>` becomes `T`, because only the server also
+/// keeps what it returns.
 pub(crate) fn received(ty: &Type) -> &Type {
     let Type::Path(TypePath { qself: None, path, .. }) = ty else { return ty };
     let last = path.segments.last().filter(|last| last.ident == "Arc");
     last.and_then(|last| argument(&last.arguments)).unwrap_or(ty)
 }
 
-/// The one type in angle brackets, if that is what there is.
+/// Returns the type in angle brackets, if there is exactly one.
 fn argument(arguments: &PathArguments) -> Option<&Type> {
     let PathArguments::AngleBracketed(arguments) = arguments else { return None };
     match (arguments.args.first(), arguments.args.len()) {
@@ -39,7 +40,7 @@ fn argument(arguments: &PathArguments) -> Option<&Type> {
     }
 }
 
-/// Types that are as cheap to copy as to lend.
+/// Types that are passed by value, because copying them costs no more than lending.
 const BY_VALUE: [&str; 16] = [
     "bool", "char", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16", "u32",
     "u64", "u128", "usize",

@@ -1,4 +1,4 @@
-//! The server's side: the trait, and the way from a method's number to it.
+//! Generates the server's side: the trait, and the dispatch from a method's number to the method.
 
 use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{format_ident, quote};
@@ -7,7 +7,7 @@ use syn::spanned::Spanned;
 use super::{declared, describe, docs, within};
 use crate::{Interface, Method, Parameter};
 
-/// The trait as the server implements it, and its dispatch.
+/// Returns the trait, which the server implements, and its dispatch.
 pub(super) fn trait_and_dispatch(interface: &Interface) -> TokenStream {
     let Interface { visibility, name, methods, .. } = interface;
     let docs = docs(&interface.docs);
@@ -29,8 +29,8 @@ pub(super) fn trait_and_dispatch(interface: &Interface) -> TokenStream {
             type Client = #client;
 
             const DESCRIPTION: &'static ::syshandle::describe::Interface = {
-                // One for the whole program: of a constant each unit of code has a copy, and all of
-                // its pointers are set whenever the program starts.
+                // The program has one copy of a `static`. A constant would be copied into each
+                // codegen unit, and the pointers in each copy would be relocated at program start.
                 static DESCRIPTION: ::syshandle::describe::Interface = #description;
                 &DESCRIPTION
             };
@@ -52,7 +52,7 @@ pub(super) fn trait_and_dispatch(interface: &Interface) -> TokenStream {
     }
 }
 
-/// The name of the client of an interface.
+/// Returns the name of an interface's client.
 pub(super) fn client_name(interface: &Ident) -> Ident {
     format_ident!("{interface}Client", span = interface.span())
 }

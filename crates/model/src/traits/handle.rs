@@ -1,4 +1,4 @@
-//! The attribute `#[handle(file | socket(tcp_stream), read, at_most = read | write)]`.
+//! Parses the attribute `#[handle(file | socket(tcp_stream), read, at_most = read | write)]`.
 
 use proc_macro2::Ident;
 use syn::parse::{Parse, ParseStream};
@@ -11,7 +11,7 @@ use crate::{FILES, Handle, KINDS, RIGHTS, SOCKETS};
 /// Returns the declaration in the `#[handle(…)]` attribute, if there is one.
 ///
 /// # Errors
-/// An unknown kind or right, with the one that was likely meant; a second attribute.
+/// Fails for an unknown kind or right, with the most similar known one, and for a second attribute.
 pub fn handle(attributes: &[Attribute]) -> Result<Option<Handle>> {
     let mut found = attributes.iter().filter(|attribute| attribute.path().is_ident("handle"));
     let Some(attribute) = found.next() else { return Ok(None) };
@@ -42,7 +42,7 @@ pub fn handle(attributes: &[Attribute]) -> Result<Option<Handle>> {
     Ok(Some(handle))
 }
 
-/// Checks one word against the known words.
+/// Checks that a word is one of the known words.
 fn check<'w>(
     word: &Ident,
     what: &str,
@@ -59,7 +59,7 @@ fn check<'w>(
     errors.push(Error::new_spanned(word, format!("`{word}` is no {what}: {hint}")));
 }
 
-/// The text between the parentheses.
+/// The content of the parentheses.
 struct Declaration(Handle);
 
 impl Parse for Declaration {
@@ -123,7 +123,7 @@ impl Parse for Declaration {
     }
 }
 
-/// Words with `|` between them.
+/// Parses words separated by `|`.
 fn alternatives(input: ParseStream<'_>) -> Result<Vec<Ident>> {
     let mut words = vec![input.parse()?];
     while input.parse::<Option<Token![|]>>()?.is_some() {

@@ -1,4 +1,4 @@
-//! A method of a trait.
+//! Reads a method of a trait.
 
 use proc_macro2::Ident;
 use syn::spanned::Spanned;
@@ -70,7 +70,7 @@ pub(super) fn method(function: &TraitItemFn) -> Result<Method> {
     })
 }
 
-/// Whether a method has the attribute `#[blocking]`, which takes no arguments.
+/// Returns whether a method has the attribute `#[blocking]`, which takes no arguments.
 fn blocking(attributes: &[Attribute]) -> Result<bool> {
     let mut blocking = false;
     for attribute in attributes.iter().filter(|of| of.path().is_ident("blocking")) {
@@ -80,7 +80,7 @@ fn blocking(attributes: &[Attribute]) -> Result<bool> {
     Ok(blocking)
 }
 
-/// The reason in `#[com(differs = "…")]`, by which `syshandle idl rust` marks a method.
+/// Returns the reason in `#[com(differs = "…")]`, with which `syshandle idl rust` marks a method.
 fn differs(attributes: &[Attribute]) -> Result<Option<String>> {
     let form =
         "only `#[com(differs = \"…\")]` is known here, once, as `syshandle idl rust` writes it";
@@ -99,7 +99,7 @@ fn differs(attributes: &[Attribute]) -> Result<Option<String>> {
     }
 }
 
-/// Checks what is written around the parameters.
+/// Checks the signature apart from its parameters.
 fn check_signature(function: &TraitItemFn, errors: &mut Errors) {
     let signature = &function.sig;
     if CLIENT_METHODS.iter().any(|taken| signature.ident == taken) {
@@ -142,7 +142,7 @@ fn check_receiver(receiver: &Receiver, errors: &mut Errors) {
     }
 }
 
-/// The name of a parameter.
+/// Returns the name of a parameter.
 fn name(input: &PatType) -> Result<Ident> {
     match &*input.pat {
         Pat::Ident(name)
@@ -154,7 +154,7 @@ fn name(input: &PatType) -> Result<Ident> {
     }
 }
 
-/// Whether the type is `&Context`.
+/// Returns whether the type is `&Context`.
 fn is_context(ty: &Type) -> bool {
     let Type::Reference(reference) = ty else { return false };
     let Type::Path(path) = &*reference.elem else { return false };
@@ -196,13 +196,13 @@ fn check_attributes(attributes: &[Attribute], errors: &mut Errors) {
     refuse_attributes(others, allowed, errors);
 }
 
-/// Attributes of a method that the trait and its clients get.
+/// Attributes of a method that its declaration in the trait and its clients keep.
 const PASSED_ON: [&str; 4] = ["deprecated", "must_use", "allow", "expect"];
 
-/// Attributes by which a method is there or not.
+/// Attributes that can remove a method from a build.
 const CONDITIONS: [&str; 2] = ["cfg", "cfg_attr"];
 
-/// Whether an attribute has one of these names.
+/// Returns whether an attribute has one of these names.
 fn is_one_of(attribute: &Attribute, names: &[&str]) -> bool {
     names.iter().any(|name| attribute.path().is_ident(name))
 }
@@ -253,16 +253,16 @@ fn owned(ty: &Type) -> Option<String> {
     }
 }
 
-/// What a method returns.
+/// The return type of a method.
 struct Returned {
     result: Type,
-    /// The error type of its own.
+    /// The method's own error type.
     error: Option<Type>,
-    /// The method wraps its own errors in a `CallError`.
+    /// Whether the method wraps its own errors in a `CallError`.
     is_call_error: bool,
 }
 
-/// The result and the error of a method.
+/// Returns the result and the error of a method.
 fn returned(name: &Ident, output: &ReturnType) -> Result<Returned> {
     let ty = match output {
         ReturnType::Default => {
@@ -308,7 +308,7 @@ fn type_arguments(arguments: &AngleBracketedGenericArguments) -> Vec<Type> {
     types.collect()
 }
 
-/// The `E` of a `CallError<E>`.
+/// Returns the `E` of a `CallError<E>`.
 fn own_error(ty: &Type) -> Option<Type> {
     let Type::Path(path) = ty else { return None };
     let last = path.path.segments.last().filter(|last| last.ident == "CallError")?;
@@ -320,5 +320,5 @@ fn own_error(ty: &Type) -> Option<Type> {
 const PARAMETER: (&str, &str) =
     ("the server owns what it receives", "; the client lends it by itself");
 
-/// The same of a result.
+/// The reason why a result can't be borrowed.
 const RESULT: (&str, &str) = ("the client owns what it gets", "");

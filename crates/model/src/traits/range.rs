@@ -1,13 +1,14 @@
-//! The attribute `#[range(1..=10)]`.
+//! Parses the attribute `#[range(1..=10)]`.
 
 use syn::{Attribute, Error, Expr, ExprLit, ExprRange, Lit, RangeLimits, Result, UnOp};
 
 use crate::Range;
 
-/// The bounds that the `#[range(…)]` among these attributes declares, if there is one.
+/// Returns the bounds in the `#[range(…)]` attribute, if there is one.
 ///
 /// # Errors
-/// It isn't of the form `1..=10`, nothing is within it, or there is a second one.
+/// Fails if the attribute doesn't have the form `1..=10`, if the range is empty, or if there is a
+/// second attribute.
 pub fn range(attributes: &[Attribute]) -> Result<Option<Range>> {
     let mut found = attributes.iter().filter(|attribute| attribute.path().is_ident("range"));
     let Some(attribute) = found.next() else { return Ok(None) };
@@ -33,7 +34,7 @@ pub fn range(attributes: &[Attribute]) -> Result<Option<Range>> {
     Ok(Some(Range { from, to }))
 }
 
-/// The integer that an expression is.
+/// Returns the value of an integer literal.
 fn number(of: &Expr) -> Option<i128> {
     match of {
         Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) => number.base10_parse().ok(),

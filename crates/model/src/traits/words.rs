@@ -1,6 +1,6 @@
-//! Suggestions for misspelled words.
+//! Suggests corrections for misspelled words.
 
-/// The nearest of `words`, if any is near.
+/// Returns the most similar of `words`, if one is similar enough.
 pub(super) fn nearest<'w>(wrong: &str, words: impl Iterator<Item = &'w str>) -> Option<&'w str> {
     let near = |word: &&str| {
         let distance = strsim::osa_distance(wrong, word);
