@@ -1,8 +1,8 @@
-//! What the proof of each kind costs, beside the cheapest question to the kernel that there is.
+//! Measures the cost of the proof of each kind, relative to the cheapest system call.
 //!
-//! `cargo bench -p syshandle-os` prints the median and the least of several rounds, in nanoseconds,
-//! and the ratio of the least to that of the question in the same run: absolute figures differ from
-//! machine to machine, and from moment to moment.
+//! `cargo bench -p syshandle-os` prints the median and the minimum of several rounds in
+//! nanoseconds, and the ratio of the minimum to the minimum of the cheapest system call in the same
+//! run. Absolute times differ between machines and between runs.
 #![expect(clippy::print_stdout, reason = "printing is what it is for")]
 
 use std::fs::File;
@@ -26,7 +26,7 @@ fn main() -> io::Result<()> {
     let mut floor = Vec::new();
     let mut costs = vec![Vec::new(); rows.len()];
     let null = File::open("/dev/null")?;
-    // Rounds take turns, so that a slow moment of the machine meets all of them.
+    // The rows alternate within a round, so that a slow phase of the machine affects all of them.
     for _ in 0..ROUNDS {
         floor.push(measure(|| _ = black_box(rustix::fs::fcntl_getfl(&null))));
         for (row, costs) in rows.iter().zip(&mut costs) {
@@ -55,7 +55,7 @@ fn rows() -> io::Result<Vec<Row>> {
     let file = tempfile::tempfile()?;
     let (pipe, _) = io::pipe()?;
     let (stream, other) = UnixStream::pair()?;
-    // It stays open: a peer that is gone is another question.
+    // The other end stays open, because a closed peer makes the kernel answer differently.
     std::mem::forget(other);
     let mut rows = vec![
         row("file", file.try_clone()?, Declared::kind(Kind::File).at_least(Rights::READ)),
@@ -93,7 +93,7 @@ fn row(name: &'static str, handle: impl Into<OwnedFd>, declared: Declared) -> Ro
     Row { name, handle: handle.into(), declared }
 }
 
-/// Nanoseconds a step.
+/// Returns the time per step in nanoseconds.
 fn measure(mut step: impl FnMut()) -> f64 {
     let start = Instant::now();
     for _ in 0..STEPS {

@@ -1,4 +1,4 @@
-//! Waiting without a thread, in a tokio runtime.
+//! Waits for objects in a tokio runtime, without blocking a thread.
 
 use std::future::poll_fn;
 use std::io;
@@ -13,25 +13,28 @@ use crate::{Readiness, Waitable};
 
 /// Waits until the object can be taken, and takes it. Must run in a tokio runtime with I/O enabled.
 ///
-/// A wait that is dropped before it is done has taken nothing: so a deadline is
-/// `tokio::time::timeout` around it. For several objects there are [`wait_any`] and [`wait_all`].
+/// A future that is dropped before it completes has taken nothing, so `tokio::time::timeout` can be
+/// used as a deadline. For several objects there are [`wait_any`] and [`wait_all`].
 ///
 /// # Panics
-/// Outside of such a runtime.
+/// Panics outside of a tokio runtime with I/O enabled.
 ///
 /// # Errors
-/// Those of `epoll_ctl(2)`; those of the object's [`Waitable::take`]; no descriptor left.
+/// Returns the errors of `epoll_ctl(2)` and of the object's [`Waitable::take`]; fails if no
+/// descriptor is left.
 pub async fn wait(object: &(impl Waitable + ?Sized)) -> io::Result<()> {
     let interest = match object.readiness() {
         Readiness::Readable => Interest::READABLE,
         Readiness::Changed => Interest::PRIORITY,
     };
-    // A descriptor of its own: the runtime knows each only once, and another task may wait too.
+    // The wait uses a duplicate, because the runtime registers each descriptor only once and
+    // another task may wait for the same object.
     let handle = object.handle().try_clone_to_owned()?;
     #[expect(deprecated, reason = "its unsafe replacement wants what an OwnedFd always keeps")]
     let handle = AsyncFd::with_interest(handle, interest)?;
     loop {
-        // Before waiting: the runtime tells changes, and it may be ready from before.
+        // The object may be ready already, and the runtime reports changes only. So the first look
+        // comes before the wait.
         if is_ready(object)? && object.take()? {
             return Ok(());
         }
@@ -39,17 +42,19 @@ pub async fn wait(object: &(impl Waitable + ?Sized)) -> io::Result<()> {
     }
 }
 
-/// Waits until one of the objects can be taken, and takes that one: of several the first in order.
+/// Waits until one of the objects can be taken, and takes it. If several can be taken, takes the
+/// first in order.
 ///
-/// Returns its index, or `None` when `timeout` has passed before. No timeout waits for as long as
-/// it takes; with one, the runtime needs its time enabled too. A wait that is dropped has taken
-/// nothing.
+/// Returns the index of the object, or `None` if `timeout` passes first. Without a timeout the wait
+/// has no time limit; with one, the runtime needs its timer enabled too. A future that is dropped
+/// has taken nothing.
 ///
 /// # Panics
-/// As [`wait`].
+/// Panics under the same conditions as [`wait`].
 ///
 /// # Errors
-/// Those of [`wait`]; `InvalidInput` for no objects and no timeout, which would never end.
+/// Returns the errors of [`wait`]; `InvalidInput` for no objects without a timeout, because that
+/// wait would never end.
 ///
 /// # Examples
 ///
@@ -76,18 +81,18 @@ pub async fn wait_any(
     within(timeout, poll_fn(|context| waits.poll_any(context))).await.transpose()
 }
 
-/// Waits until each of the objects was taken, and returns the indices of those that weren't before
-/// `timeout` has passed: none, when all were. No timeout waits for as long as it takes; with one,
-/// the runtime needs its time enabled too.
+/// Waits until each of the objects has been taken. Returns the indices of the objects that were not
+/// taken before `timeout` passed; the list is empty if all were taken. Without a timeout the wait
+/// has no time limit; with one, the runtime needs its timer enabled too.
 ///
-/// An object is taken as soon as it can be, whatever the others do: what was taken stays taken when
-/// the time is over, and when the wait is dropped.
+/// Each object is taken as soon as it can be, independently of the other objects. A taken object
+/// stays taken after a timeout, and also if the future is dropped.
 ///
 /// # Panics
-/// As [`wait`].
+/// Panics under the same conditions as [`wait`].
 ///
 /// # Errors
-/// Those of [`wait`].
+/// Returns the errors of [`wait`].
 pub async fn wait_all(
     objects: &[&(dyn Waitable + Sync)],
     timeout: Option<Duration>,
@@ -106,7 +111,7 @@ pub async fn wait_all(
     Ok(waits.0.into_iter().map(|(index, _)| index).collect())
 }
 
-/// A future's output, or nothing when the time is over before.
+/// Returns the output of a future, or `None` if the timeout passes first.
 async fn within<T>(timeout: Option<Duration>, future: impl Future<Output = T>) -> Option<T> {
     match timeout {
         Some(timeout) => tokio::time::timeout(timeout, future).await.ok(),
@@ -114,7 +119,7 @@ async fn within<T>(timeout: Option<Duration>, future: impl Future<Output = T>) -
     }
 }
 
-/// The waits for several objects that are still under way, in order, each with its index.
+/// The pending waits for several objects, in order, each with the index of its object.
 struct Waits<'a>(Vec<(usize, Wait<'a>)>);
 
 type Wait<'a> = Pin<Box<dyn Future<Output = io::Result<()>> + Send + 'a>>;
@@ -127,7 +132,7 @@ impl<'a> Waits<'a> {
         Self(objects.iter().enumerate().map(begin).collect())
     }
 
-    /// The first that is done, which is then no more among them.
+    /// Polls the waits, and removes and returns the first one that is complete.
     fn poll_any(&mut self, context: &mut task::Context<'_>) -> Poll<io::Result<usize>> {
         for place in 0..self.0.len() {
             let (index, wait) = &mut self.0[place];
@@ -141,12 +146,13 @@ impl<'a> Waits<'a> {
     }
 }
 
-/// Whether the kernel says that the object is ready, now.
+/// Returns whether the kernel reports the object as ready now.
 fn is_ready(object: &(impl Waitable + ?Sized)) -> io::Result<bool> {
     let mut polls = [object.poll_fd()];
     let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
     Ok(match object.readiness() {
-        // Looking is all that can be done, and does no harm.
+        // The kernel can't report this state without a change. The caller then tries to take the
+        // object, which does no harm.
         Readiness::Changed => true,
         Readiness::Readable => rustix::event::poll(&mut polls, Some(&now))? > 0,
     })

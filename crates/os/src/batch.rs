@@ -1,4 +1,4 @@
-//! Several messages with one system call, where more than one waits.
+//! Sends and receives several messages with one system call.
 
 use std::io::{self, IoSlice};
 use std::ops::DerefMut;
@@ -8,32 +8,33 @@ use std::time::Duration;
 use crate::sys::messages;
 use crate::{OwnedHandle, Received, Seqpacket};
 
-/// The most messages that one system call sends or receives here.
+/// Limits the messages that one call sends or receives.
 pub const MESSAGES_AT_ONCE_MAX: usize = messages::MESSAGES_MAX;
 
-/// Where one of several messages goes.
+/// The buffers for one of several received messages.
 #[derive(Debug, Default)]
 pub struct Slot<B, H> {
-    /// Room for its bytes.
+    /// The buffer for the bytes of the message.
     pub bytes: B,
-    /// Its handles are appended to these.
+    /// The list to which the handles of the message are appended.
     pub handles: H,
-    /// What is said of it.
+    /// The result of receiving the message.
     pub received: Received,
 }
 
 impl Seqpacket {
-    /// Receives the messages that are there, as many as there are slots, up to
-    /// [`MESSAGES_AT_ONCE_MAX`], in their order from the first slot on; returns how many, at least
-    /// one. Waits for the first of them no longer than `patience`, as [`Seqpacket::receive_within`]
-    /// does, or not at all without; never for another one.
+    /// Receives the queued messages in their order, up to one per slot and up to
+    /// [`MESSAGES_AT_ONCE_MAX`], into the slots from the first one on. Returns the number of
+    /// messages, which is at least one. With `patience`, waits up to that time for the first
+    /// message, as [`Seqpacket::receive_within`] does; without it, doesn't wait. Never waits for a
+    /// further message.
     ///
-    /// Each is as if it had been received alone. At the end of the connection there is no end to
-    /// messages without bytes.
+    /// Each message is received as by a call of its own. At the end of the connection the call
+    /// returns messages without bytes, one for each slot.
     ///
     /// # Errors
-    /// Those of [`Seqpacket::receive`], or of [`Seqpacket::receive_within`], where nothing was
-    /// received. One that comes to pass after that comes with the next call.
+    /// Returns the errors of [`Seqpacket::receive`] or [`Seqpacket::receive_within`] if nothing was
+    /// received. An error after the first message is returned by the next call.
     pub fn receive_several<B, H>(
         &self,
         slots: &mut [Slot<B, H>],
@@ -51,11 +52,12 @@ impl Seqpacket {
         }
     }
 
-    /// Sends messages without handles, in their order; doesn't wait. Returns how many went, which may
-    /// be fewer: at least one, and no more than [`MESSAGES_AT_ONCE_MAX`].
+    /// Sends messages without handles in their order, without waiting. Returns the number of
+    /// messages sent, which may be less than the number passed, but is at least one and at most
+    /// [`MESSAGES_AT_ONCE_MAX`].
     ///
     /// # Errors
-    /// Those of [`Seqpacket::send`], where nothing was sent.
+    /// Returns the errors of [`Seqpacket::send`] if nothing was sent.
     pub fn send_several(&self, messages: &[IoSlice<'_>]) -> io::Result<usize> {
         messages::send(self.as_fd(), messages)
     }
@@ -134,7 +136,8 @@ mod tests {
         for len in 1..=20 {
             assert_eq!(b.receive(&mut [0; 64], &mut Vec::new()).unwrap().len, len);
         }
-        // As many as there is room for go, also where that is in the middle.
+        // Messages are sent as long as there is room, also if the room ends in the middle of a
+        // batch.
         let large = [0; 10_000];
         let (mut sent, all) = (0, [IoSlice::new(&large); MESSAGES_AT_ONCE_MAX]);
         let last = loop {

@@ -1,6 +1,6 @@
 //! Sockets that carry messages with handles: `AF_UNIX`, `SOCK_SEQPACKET`.
 //!
-//! One message is one system call at each side, and its handles can't drift to another message.
+//! One message is one system call on each side, so its handles always arrive with its bytes.
 
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -18,36 +18,37 @@ use crate::system_call::failed;
 use crate::wait::poll;
 use crate::{BorrowedHandle, Credentials, ManualEvent, OwnedHandle, Peer, Unconnected, Waitable};
 
-/// The most handles that go with one message: the kernel's own limit (`SCM_MAX_FD`).
+/// Limits the handles of one message; this is the kernel's own limit (`SCM_MAX_FD`).
 pub const HANDLES_PER_MESSAGE_MAX: usize = message::DESCRIPTORS_MAX;
 
 /// One end of a connection.
 #[derive(Debug)]
 pub struct Seqpacket {
     fd: OwnedFd,
-    /// How long the kernel waits in [`Seqpacket::receive_within`]; 0 until that was set.
+    /// The receive timeout set on the socket for [`Seqpacket::receive_within`]; 0 until it is set.
     patience_ms: AtomicU32,
-    /// No other process holds this end, and so none can change its options.
+    /// Whether no other process holds this end. Then no other process can change its options.
     is_exclusive: bool,
 }
 
-/// A message that came.
+/// The result of receiving a message.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Received {
-    /// How many bytes; 0 at the end of the connection.
+    /// The number of bytes received; 0 at the end of the connection.
     pub len: usize,
-    /// It had more bytes than there was room for.
+    /// Whether the message had more bytes than the buffer.
     pub bytes_truncated: bool,
-    /// It had more handles than came: a limit of this process, or it may not have them.
+    /// Whether the message had more handles than were received, because of a limit of this process
+    /// or because it may not have them.
     pub handles_truncated: bool,
-    /// Who sent it, on a connection made with [`Seqpacket::connect`].
+    /// The sender of the message, on a connection made with [`Seqpacket::connect`].
     pub sender: Option<Credentials>,
     /// A pidfd of the sending process, if [`Seqpacket::pass_sender_processes`] or another holder of
     /// the socket asked for it.
     pub sender_process: Option<OwnedHandle>,
-    /// The kernel attached a control message of a type that this crate does not know. Whether it
-    /// carried descriptors is unknown, so nothing in it has an owner: end the connection.
+    /// Whether the kernel attached a control message of a type unknown to this crate. It may have
+    /// carried descriptors, which then have no owner: end the connection.
     pub unknown_control: bool,
 }
 
@@ -65,10 +66,11 @@ pub enum Waited {
 }
 
 impl Seqpacket {
-    /// Two connected ends.
+    /// Makes two connected ends.
     ///
     /// # Errors
-    /// Those of [`socketpair(2)`](https://man7.org/linux/man-pages/man2/socketpair.2.html).
+    /// Returns the errors of
+    /// [`socketpair(2)`](https://man7.org/linux/man-pages/man2/socketpair.2.html).
     pub fn pair() -> io::Result<(Self, Self)> {
         let (a, b) = rustix::net::socketpair(
             AddressFamily::UNIX,
@@ -80,12 +82,12 @@ impl Seqpacket {
         Ok((Self::exclusive(a), Self::exclusive(b)))
     }
 
-    /// Takes over one end of a connection that another process made or passed on: sets the flags that
-    /// such a descriptor may lack, close-on-exec and blocking.
+    /// Takes over one end of a connection that another process made or passed on. Sets the flags
+    /// that such a descriptor may lack: close-on-exec and blocking.
     ///
     /// # Errors
-    /// `InvalidInput` if the descriptor is no `AF_UNIX` socket of the type `SOCK_SEQPACKET`, or if it
-    /// is not connected.
+    /// `InvalidInput` if the descriptor is not an `AF_UNIX` socket of the type `SOCK_SEQPACKET`, or
+    /// if it is not connected.
     pub fn adopt(fd: OwnedFd) -> io::Result<Self> {
         if crate::socket::identify(fd.as_fd()) != Ok(crate::Object::Seqpacket) {
             let what = "a connection is a socket of the family AF_UNIX and the type SOCK_SEQPACKET";
@@ -97,17 +99,18 @@ impl Seqpacket {
         Ok(fd.into())
     }
 
-    /// Returns whether a socket is one end of a connection, as opposed to one that listens or could.
+    /// Returns whether a socket is one end of a connection, instead of an unconnected or listening
+    /// socket.
     pub fn is_connected(socket: BorrowedFd<'_>) -> bool {
         rustix::net::getpeername(socket).is_ok()
     }
 
     /// Connects to the socket at `path`, and asks the kernel to name the sender of each message.
     ///
-    /// Waits, until `deadline`, where the listener's queue is full.
+    /// Waits until `deadline` if the listener's queue is full.
     ///
     /// # Errors
-    /// Those of [`Unconnected::connect`].
+    /// Returns the errors of [`Unconnected::connect`].
     pub fn connect(path: &Path, deadline: Instant) -> io::Result<Self> {
         Unconnected::new()?.connect(path, deadline).map_err(|(_, error)| error)
     }
@@ -115,7 +118,8 @@ impl Seqpacket {
     /// Asks the kernel to name the sender of each message that comes from now on.
     ///
     /// # Errors
-    /// Those of `SO_PASSCRED` in [unix(7)](https://man7.org/linux/man-pages/man7/unix.7.html).
+    /// Returns the errors of `SO_PASSCRED` in
+    /// [unix(7)](https://man7.org/linux/man-pages/man7/unix.7.html).
     pub fn name_senders(&self) -> io::Result<()> {
         let set = rustix::net::sockopt::set_socket_passcred(&self.fd, true);
         set.map_err(failed("setsockopt(SO_PASSCRED)"))
@@ -124,52 +128,55 @@ impl Seqpacket {
     /// Asks the kernel for a pidfd of the sender with each message ([`Received::sender_process`]).
     ///
     /// # Errors
-    /// Those of `SO_PASSPIDFD`: `ENOPROTOOPT` before Linux 6.5.
+    /// Returns the errors of `SO_PASSPIDFD`: `ENOPROTOOPT` before Linux 6.5.
     pub fn pass_sender_processes(&self) -> io::Result<()> {
         option::set(self.fd.as_fd(), option::SO_PASSPIDFD, true)
     }
 
-    /// Ends what [`Seqpacket::pass_sender_processes`] began.
+    /// Stops the kernel from passing pidfds, which [`Seqpacket::pass_sender_processes`] began.
     ///
     /// # Errors
-    /// Those of `SO_PASSPIDFD`.
+    /// Returns the errors of `SO_PASSPIDFD`.
     pub fn stop_passing_sender_processes(&self) -> io::Result<()> {
         option::set(self.fd.as_fd(), option::SO_PASSPIDFD, false)
     }
 
-    /// Whose messages come is known: they needn't be named any more, which takes time for each.
+    /// Stops the kernel from naming senders, which costs time for each message. Use this once the
+    /// sender is known.
     ///
     /// # Errors
-    /// Those of `SO_PASSCRED`.
+    /// Returns the errors of `SO_PASSCRED`.
     pub fn stop_naming_senders(&self) -> io::Result<()> {
         let set = rustix::net::sockopt::set_socket_passcred(&self.fd, false);
         set.map_err(failed("setsockopt(SO_PASSCRED)"))
     }
 
-    /// Lets handles through from now on; a no-op before Linux 6.16, which always lets them.
+    /// Accepts handles from now on. Does nothing before Linux 6.16, where a socket always accepts
+    /// them.
     ///
     /// # Errors
-    /// Those of `setsockopt(2)`, but for an unknown option.
+    /// Returns the errors of `setsockopt(2)`, except for an unknown option.
     pub fn accept_handles(&self) -> io::Result<()> {
         pass_rights(self.fd.as_fd(), true)
     }
 
-    /// Sends one message with its handles; doesn't wait.
+    /// Sends one message with its handles, without waiting.
     ///
     /// # Errors
-    /// `WouldBlock` when the other side has to read first; `BrokenPipe` when it is gone;
-    /// `PermissionDenied` when it doesn't accept handles.
+    /// `WouldBlock` if the other end has to receive first; `BrokenPipe` if it is closed;
+    /// `PermissionDenied` if it doesn't accept handles.
     #[inline]
     pub fn send(&self, parts: &[IoSlice<'_>], handles: &[BorrowedHandle<'_>]) -> io::Result<()> {
         message::send(self.fd.as_fd(), parts, handles).map(drop)
     }
 
-    /// Receives one message; doesn't wait. Its handles are appended to `handles`, and this process
-    /// owns them from the first instruction, close-on-exec.
+    /// Receives one message, without waiting. Its handles are appended to `handles`. They are
+    /// close-on-exec and owned by this process from the first instruction on.
     ///
     /// # Errors
-    /// `WouldBlock` without a message; `ConnectionReset` when the other end closed with messages
-    /// of ours unread: its own that are still queued come after that.
+    /// `WouldBlock` without a message; `ConnectionReset` if the other end closed while messages of
+    /// this end were unread. Messages that the other end queued before can still be received after
+    /// that error.
     #[inline]
     pub fn receive(
         &self,
@@ -179,13 +186,13 @@ impl Seqpacket {
         message::receive(self.fd.as_fd(), bytes, handles, false)
     }
 
-    /// Receives one message, and waits for it no longer than `patience`. If no other process holds this
-    /// end, receiving and waiting are one system call, by `SO_RCVTIMEO`. The kernel then rounds the time
-    /// up, by an eighth for long times. Therefore this is for waits of some milliseconds, and no
+    /// Receives one message, waiting at most `patience`. If no other process holds this end, one
+    /// system call waits and receives, by `SO_RCVTIMEO`. The kernel then rounds the time up, by an
+    /// eighth for long times. Therefore this function is for waits of some milliseconds, and no
     /// deadline may depend on it.
     ///
     /// # Errors
-    /// `WouldBlock` when that time has passed; `Interrupted` by a signal; and the errors of
+    /// `WouldBlock` if that time has passed; `Interrupted` by a signal; and the errors of
     /// [`Seqpacket::receive`].
     #[inline]
     pub fn receive_within(
@@ -197,7 +204,7 @@ impl Seqpacket {
         self.wait_within(patience, |wait| message::receive(self.fd.as_fd(), bytes, handles, wait))
     }
 
-    /// Receives with `receive`, which waits if it is told to.
+    /// Receives with `receive`, which waits if its argument says so.
     #[inline]
     pub(crate) fn wait_within<T>(
         &self,
@@ -225,31 +232,33 @@ impl Seqpacket {
         Ok(())
     }
 
-    /// A socket that this process has made or accepted, so that no other process holds this end.
+    /// Wraps a socket that this process has made or accepted, so that no other process holds this
+    /// end.
     pub(crate) fn exclusive(fd: OwnedFd) -> Self {
         Self { fd, patience_ms: AtomicU32::new(0), is_exclusive: true }
     }
 
-    /// Waits until something can be received, the other end is gone, or the deadline passes: then
-    /// `false`.
+    /// Waits until something can be received or the other end is closed; returns `false` if the
+    /// deadline passes first.
     ///
     /// # Errors
-    /// Those of `poll(2)`.
+    /// Returns the errors of `poll(2)`.
     pub fn wait_readable(&self, deadline: Instant) -> io::Result<bool> {
         self.wait(PollFlags::IN, deadline)
     }
 
-    /// Waits until something can be sent or received, the other end is gone, or the deadline
-    /// passes: then `false`.
+    /// Waits until something can be sent or received, or the other end is closed; returns `false`
+    /// if the deadline passes first.
     ///
     /// # Errors
-    /// Those of `poll(2)`.
+    /// Returns the errors of `poll(2)`.
     pub fn wait_writable(&self, deadline: Instant) -> io::Result<bool> {
         self.wait(PollFlags::OUT | PollFlags::IN, deadline)
     }
 
-    /// Waits until something can be sent or the other end is gone; `false` if the deadline passes
-    /// first. Unlike [`Seqpacket::wait_writable`], waits on if something can be received.
+    /// Waits until something can be sent or the other end is closed; returns `false` if the
+    /// deadline passes first. Unlike [`Seqpacket::wait_writable`], continues to wait if something
+    /// can be received.
     ///
     /// # Errors
     /// Returns the errors of `poll(2)`.
@@ -257,7 +266,8 @@ impl Seqpacket {
         self.wait(PollFlags::OUT, deadline)
     }
 
-    /// Doubles the room for messages that the other side hasn't received, as far as the system allows.
+    /// Doubles the buffer for messages that the other end hasn't received, as far as the system
+    /// allows.
     ///
     /// # Errors
     /// Returns the errors of `SO_SNDBUF` in
@@ -273,18 +283,19 @@ impl Seqpacket {
         Ok(poll(&mut polls, Some(deadline))? > 0)
     }
 
-    /// Waits until an object can be taken, and takes it; or until the other end is gone or `cancel`
-    /// is set, which end the wait only if the object can't be taken; or until the deadline passes.
+    /// Waits until an object can be taken, and takes it. The wait also ends if the other end is
+    /// closed, if `cancel` is set, or if the deadline passes; the first two count only if the
+    /// object can't be taken.
     ///
     /// # Errors
-    /// Those of `poll(2)` and of the object's [`Waitable::take`].
+    /// Returns the errors of `poll(2)` and of the object's [`Waitable::take`].
     pub fn wait_beside(
         &self,
         object: &dyn Waitable,
         cancel: Option<&ManualEvent>,
         deadline: Instant,
     ) -> io::Result<Waited> {
-        // Where there is none its place isn't asked for.
+        // Without `cancel`, this placeholder is beyond `count` and is not polled.
         let cancel_fd = cancel.map_or(self.fd.as_fd(), AsFd::as_fd);
         let count = 2 + usize::from(cancel.is_some());
         loop {
@@ -298,24 +309,25 @@ impl Seqpacket {
             match () {
                 () if is_ready(0) && object.take()? => return Ok(Waited::Taken),
                 () if is_ready(1) => {
-                    // It may have been signalled after it was looked at, and before the end.
+                    // The object may have been signalled between the poll and the end of the
+                    // connection.
                     let now = Some(Instant::now());
                     let taken = poll(&mut [object.poll_fd()], now)? > 0 && object.take()?;
                     return Ok(if taken { Waited::Taken } else { Waited::PeerGone });
                 }
                 () if is_ready(2) => return Ok(Waited::Cancelled),
-                // An object that others take again and again is ready each time.
+                // Other waiters may take the object each time, so that it is ready again and again.
                 () if ready == 0 || Instant::now() >= deadline => return Ok(Waited::TimedOut),
                 () => {}
             }
         }
     }
 
-    /// Waits until something can be received or the other end is gone, or `object` may be taken, or
+    /// Waits until something can be received, the other end is closed, `object` may be taken, or
     /// the deadline passes.
     ///
     /// # Errors
-    /// Those of `poll(2)`.
+    /// Returns the errors of `poll(2)`.
     pub fn wait_readable_beside(
         &self,
         object: &dyn Waitable,
@@ -327,28 +339,30 @@ impl Seqpacket {
         Ok(Readable { socket, object })
     }
 
-    /// Waits until something can be received or the other end is gone, like
-    /// [`Seqpacket::wait_readable`], or until `cancel` is set.
+    /// Waits until something can be received, the other end is closed (as
+    /// [`Seqpacket::wait_readable`] does), or `cancel` is set.
     ///
     /// # Errors
-    /// Those of `poll(2)`.
+    /// Returns the errors of `poll(2)`.
     pub fn wait_readable_or(&self, cancel: &ManualEvent, deadline: Instant) -> io::Result<()> {
         let mut polls = [PollFd::new(&self.fd, PollFlags::IN), PollFd::new(cancel, PollFlags::IN)];
         poll(&mut polls, Some(deadline)).map(drop)
     }
 
-    /// How many bytes of sent messages the other end has not received yet. A message counts with the
-    /// memory that the kernel uses for it, so even an empty one counts.
+    /// Returns how many bytes of sent messages the other end has not received yet. A message counts
+    /// with the memory that the kernel uses for it, so even an empty message counts.
     ///
     /// # Errors
-    /// Those of `SIOCOUTQ` in [unix(7)](https://man7.org/linux/man-pages/man7/unix.7.html).
+    /// Returns the errors of `SIOCOUTQ` in
+    /// [unix(7)](https://man7.org/linux/man-pages/man7/unix.7.html).
     pub fn unread_bytes(&self) -> io::Result<usize> {
         ioctl::unsent_bytes(self.fd.as_fd())
     }
 
-    /// Returns whether a message with content waits to be received.
+    /// Returns whether a message with content is waiting to be received.
     pub fn has_message(&self) -> bool {
-        // The kernel reports the peer's end once, before what is queued.
+        // The kernel reports the end of the peer once before the queued messages, so a second look
+        // may find a message.
         (0..2).any(|_| matches!(message::is_at_end(self.fd.as_fd()), Ok(false)))
     }
 
@@ -358,13 +372,13 @@ impl Seqpacket {
     /// use a [`Closer`](crate::Closer) then.
     pub fn end_and_check_empty(&self) -> bool {
         self.shut_down();
-        // With this option even an empty message is told from the end of the stream.
+        // With this option the kernel distinguishes an empty message from the end of the stream.
         self.name_senders().is_ok() && matches!(message::is_at_end(self.fd.as_fd()), Ok(true))
     }
 
-    /// Ends the connection for all who hold this end; what is queued can still be received.
+    /// Ends the connection for all holders of this end. Queued messages can still be received.
     pub fn shut_down(&self) {
-        // It fails only where the connection has ended already.
+        // The call fails only if the connection has ended already.
         let _ = rustix::net::shutdown(&self.fd, rustix::net::Shutdown::Both);
     }
 }
@@ -377,7 +391,7 @@ impl AsFd for Seqpacket {
     }
 }
 
-/// A descriptor that came from elsewhere: another process may hold this end, too, and may change its
+/// Wraps a descriptor of unknown origin: another process may hold this end too, and may change its
 /// options.
 impl From<OwnedFd> for Seqpacket {
     fn from(fd: OwnedFd) -> Self {
@@ -391,16 +405,17 @@ impl From<Seqpacket> for OwnedFd {
     }
 }
 
-/// What a wait for a socket and an object has come to: neither, when the time is over.
+/// The result of waiting for a socket and an object. After a timeout neither is ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Readable {
-    /// Something can be received, or the other end is gone.
+    /// Whether something can be received, or the other end is closed.
     pub socket: bool,
-    /// The object may be taken.
+    /// Whether the object may be taken.
     pub object: bool,
 }
 
-/// Kernels before 6.16 don't know the option: there the connection drops what comes too early.
+/// Kernels before 6.16 don't have the option. There the connection drops handles that arrive too
+/// early.
 pub(crate) fn pass_rights(socket: BorrowedFd<'_>, pass: bool) -> io::Result<()> {
     match option::set(socket, option::SO_PASSRIGHTS, pass) {
         Err(error) if error.raw_os_error() == Some(Errno::NOPROTOOPT.raw_os_error()) => Ok(()),
@@ -446,7 +461,7 @@ mod tests {
     fn control_messages_that_another_holder_asks_for_leave_no_descriptor_and_cost_no_handle() {
         let (a, b) = Seqpacket::pair().unwrap();
         for option in option::CONTROL_OPTIONS.into_iter().chain([option::SO_PASSPIDFD]) {
-            // An older kernel does not know all of them.
+            // An older kernel lacks some of these options.
             let _ = option::set(b.as_fd(), option, true);
         }
         let own = std::process::id();
@@ -509,7 +524,7 @@ mod tests {
         let error = b.receive_within(&mut bytes, &mut handles, patience).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
         assert!(start.elapsed() >= Duration::from_millis(10));
-        // What was set for a shorter wait doesn't end a longer one.
+        // A timeout set for a shorter wait doesn't end a longer wait.
         let (start, longer) = (Instant::now(), Duration::from_millis(120));
         let error = b.receive_within(&mut bytes, &mut handles, longer).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::WouldBlock);

@@ -1,11 +1,12 @@
-//! A clock that processes share and nobody sets.
+//! The monotonic clock, which is the same for all processes and can't be set.
 
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// How long this system has been up, without the time that it slept: the same for all processes.
+/// Returns how long this system has been up, without the time it was suspended. All processes get
+/// the same value.
 pub fn uptime() -> Duration {
-    // It doesn't go back, and isn't negative.
+    // The clock never goes back and is never negative.
     Duration::try_from(clock_gettime(ClockId::Monotonic)).unwrap_or_default()
 }

@@ -1,9 +1,9 @@
 //! Closes handles on other threads, because closing a handle can block.
 //!
 //! The process that closes the last descriptor of an object also cleans the object up
-//! ([close(2)](https://man7.org/linux/man-pages/man2/close.2.html)). A TCP socket with `SO_LINGER`
-//! waits for its peer then, a file waits for its file system, the last file of a detached mount waits
-//! for the unmount, and a UNIX socket closes every handle in its queue.
+//! ([close(2)](https://man7.org/linux/man-pages/man2/close.2.html)). At that point a TCP socket
+//! with `SO_LINGER` waits for its peer, a file waits for its file system, the last file of a
+//! detached mount waits for the unmount, and a UNIX socket closes every handle in its queue.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -19,11 +19,11 @@ use crate::{OwnedHandle, PerProcess, ProcessMark};
 /// At most one thread at a time closes handles of the same closer. So a peer whose handles block
 /// delays neither the caller nor the handles of other peers.
 ///
-/// A process that has called [`prepare`](crate::prepare) and serves nothing starts no thread, and closes
-/// handles in place: it has one peer, whose handles delay nobody else.
+/// A process that has called [`prepare`](crate::prepare) and serves nothing starts no thread and
+/// closes handles in place. It has one peer, whose handles delay no other peer.
 ///
-/// A forked copy of the process has none of these threads. It closes handles in place: they are not
-/// the last ones while the other process has them.
+/// A forked copy of the process has none of these threads. It closes handles in place, because they
+/// are not the last handles as long as the other process has them.
 #[derive(Clone)]
 pub struct Closer(Arc<Shared>);
 
@@ -32,35 +32,35 @@ static USES_THREADS: AtomicBool = AtomicBool::new(true);
 struct Shared {
     owner: ProcessMark,
     queue: Mutex<Queue>,
-    /// Handles that are queued or being closed.
+    /// The number of handles that are queued or being closed.
     pending: AtomicUsize,
 }
 
 #[derive(Default)]
 struct Queue {
     handles: VecDeque<OwnedHandle>,
-    /// The pool has this closer in its list, or a thread works on it.
+    /// Whether the pool has this closer in its list, or a thread works on it.
     is_scheduled: bool,
 }
 
 impl Closer {
-    /// The most threads of a process that close handles: as many peers can block at once without
-    /// delaying the others.
+    /// Limits the threads of a process that close handles, and so the peers that can block at once
+    /// without delaying other peers.
     pub const THREADS_MAX: usize = 64;
 
-    /// A closer without handles.
+    /// Makes a closer without handles.
     pub fn new() -> Self {
         let (queue, pending) = (Mutex::default(), AtomicUsize::new(0));
         Self(Arc::new(Shared { owner: ProcessMark::current(), queue, pending }))
     }
 
-    /// Sets whether handles are closed by threads, as is usual, or in place.
+    /// Sets whether handles are closed by threads, which is the default, or in place.
     pub fn use_threads(uses_threads: bool) {
         USES_THREADS.store(uses_threads, Ordering::Relaxed);
     }
 
-    /// Returns whether handles are closed by threads: whether this process may start threads for what
-    /// its peers leave behind.
+    /// Returns whether handles are closed by threads, which means that this process may start
+    /// threads.
     pub fn uses_threads() -> bool {
         USES_THREADS.load(Ordering::Relaxed)
     }
@@ -98,7 +98,7 @@ impl fmt::Debug for Closer {
 }
 
 impl Shared {
-    /// Closes one handle, and returns whether another one waits.
+    /// Closes one handle, and returns whether another one is queued.
     fn close_one(&self) -> bool {
         let mut queue = self.queue();
         if let Some(handle) = queue.handles.pop_front() {
@@ -125,14 +125,14 @@ struct Pool {
 
 #[derive(Default)]
 struct PoolState {
-    /// Closers that have handles and no thread, in the order in which they get one.
+    /// Closers that have handles but no thread, in the order in which they get a thread.
     ready: VecDeque<Arc<Shared>>,
     threads: usize,
     idle_threads: usize,
 }
 
-/// The pool of this process. Where the kernel cannot clear memory on `fork`, a copy has its parent's
-/// pool and does not use it.
+/// Returns the pool of this process. If the kernel cannot clear memory on `fork`, a copy sees its
+/// parent's pool and does not use it.
 fn pool() -> &'static Pool {
     static POOL: PerProcess<Pool> = PerProcess::new();
     static ONLY: LazyLock<Pool> = LazyLock::new(Pool::default);
@@ -147,12 +147,13 @@ impl Pool {
             self.wake.notify_one();
         } else if state.threads < Closer::THREADS_MAX {
             let started = thread::Builder::new().name("closer".to_owned()).spawn(|| pool().run());
-            // Without a new thread the closer waits for one that works already, or for the next call.
+            // If no thread could be started, the closer waits for a running thread or for the next
+            // call.
             state.threads += usize::from(started.is_ok());
         }
     }
 
-    /// Closes one handle of each closer in turn, and ends after a while without work.
+    /// Closes one handle of each closer in turn, and returns after a period without work.
     fn run(&self) {
         let mut state = self.state();
         while let Some(closer) = state.ready.pop_front() {
@@ -178,7 +179,7 @@ impl Pool {
     }
 }
 
-/// A thread without work waits this long, because starting a thread costs more than waking one.
+/// How long an idle thread waits for work. Starting a thread costs more than waking one.
 const IDLE: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
@@ -189,8 +190,8 @@ mod tests {
 
     use super::*;
 
-    /// A TCP socket whose last close blocks for up to `linger`, and the other end, which must live as
-    /// long.
+    /// Makes a TCP socket whose last close blocks for up to `linger`. Also returns the other end,
+    /// which must stay open for that.
     fn lingering(linger: Duration) -> (OwnedHandle, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -224,7 +225,7 @@ mod tests {
         let (mut reader, writer) = io::pipe().unwrap();
         Closer::new().close(writer.into());
         assert_eq!(reader.read(&mut [0]).unwrap(), 0);
-        // Where the machine was too slow for that, the closes did not block, and show nothing.
+        // If the machine was too slow, the closes did not block, and the test shows nothing.
         if begin.elapsed() < LINGER / 2 {
             assert!(peers.iter().all(|(closer, _)| closer.pending() == 1), "the closes block");
         }

@@ -8,8 +8,8 @@
 //! | `try_clone` | the same buffer |
 //! | Windows | a handle to a DirectComposition surface, `sh_composition` |
 //!
-//! The buffer comes from a driver and says nothing of what is in it: format, stride and modifier
-//! travel beside it, as ordinary parameters.
+//! The buffer comes from a driver and does not describe its content. Format, stride and modifier
+//! travel as ordinary parameters.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -28,20 +28,20 @@ pub struct Composition(OwnedFd);
 impl_handle!(Composition => Declared::kind(Kind::Composition));
 
 impl Composition {
-    /// The size in bytes, which never changes.
+    /// Returns the size in bytes, which never changes.
     ///
     /// # Errors
-    /// Those of `lseek(2)`.
+    /// Returns the errors of `lseek(2)`.
     #[expect(clippy::len_without_is_empty, reason = "a question to the kernel, not a field")]
     pub fn len(&self) -> io::Result<u64> {
         Ok(rustix::fs::seek(&self.0, SeekFrom::End(0))?)
     }
 
-    /// Maps the buffer, to copy from it and, with the right to write, to it. What the device does
-    /// meanwhile is seen only within [`Composition::access`].
+    /// Maps the buffer for copying from it and, with the right to write, to it. What the device
+    /// writes meanwhile is visible only within [`Composition::access`].
     ///
     /// # Errors
-    /// Those of `mmap(2)`: not every driver lets its buffers be mapped.
+    /// Returns the errors of `mmap(2)`. Some drivers don't allow mapping.
     pub fn map(&self) -> io::Result<SectionMap> {
         let access = access_rights(rustix::fs::fcntl_getfl(&self.0)?);
         let len = usize::try_from(self.len()?).map_err(|_| io::ErrorKind::OutOfMemory)?;
@@ -49,10 +49,10 @@ impl Composition {
         Mapping::new(self.0.as_fd(), len, writable).map(SectionMap::of)
     }
 
-    /// Runs `step` while the processor's and the device's view of the buffer agree.
+    /// Runs `step` while the processor and the device have the same view of the buffer.
     ///
     /// # Errors
-    /// Those of `DMA_BUF_IOCTL_SYNC`, and of `step`.
+    /// Returns the errors of `DMA_BUF_IOCTL_SYNC` and of `step`.
     pub fn access<R>(&self, step: impl FnOnce() -> io::Result<R>) -> io::Result<R> {
         ioctl::sync_buffer(self.0.as_fd(), SYNC_READ_WRITE)?;
         let result = step();
@@ -60,10 +60,10 @@ impl Composition {
         result
     }
 
-    /// A second handle to the same buffer.
+    /// Returns a second handle to the same buffer.
     ///
     /// # Errors
-    /// No descriptor left.
+    /// Fails if no descriptor is left.
     pub fn try_clone(&self) -> io::Result<Self> {
         Ok(Self(self.0.try_clone()?))
     }

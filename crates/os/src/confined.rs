@@ -1,21 +1,21 @@
-//! What confines the calling thread, and so whatever it starts.
+//! Restrictions of the calling thread, which the programs that it starts inherit.
 
 use std::io;
 
 use rustix::thread::SecureComputingMode;
 
-/// Whether filters of system calls
+/// Returns whether filters of system calls
 /// ([seccomp(2)](https://man7.org/linux/man-pages/man2/seccomp.2.html)) confine the calling thread.
 pub fn is_filtered() -> bool {
-    // A filter may refuse the question, too.
+    // A filter may also refuse this query.
     !matches!(rustix::thread::secure_computing_mode(), Ok(SecureComputingMode::Disabled))
 }
 
-/// Whether the calling thread may not gain privileges by starting a program
+/// Returns whether the calling thread can't gain privileges by starting a program
 /// ([PR_GET_NO_NEW_PRIVS(2const)](https://man7.org/linux/man-pages/man2/PR_GET_NO_NEW_PRIVS.2const.html)).
 ///
 /// # Errors
-/// A filter of system calls refuses the question.
+/// Fails if a filter of system calls refuses the query.
 pub fn has_no_new_privileges() -> io::Result<bool> {
     Ok(rustix::thread::no_new_privs()?)
 }

@@ -1,7 +1,7 @@
 //! The count of an eventfd, which hostile holders share.
 //!
-//! Every holder can fill the count, take it, and switch the open file description to blocking at any
-//! time. The functions of this module don't wait for a holder that does so.
+//! Every holder can fill the count, take it, and switch the open file description to blocking at
+//! any time. The functions of this module don't wait for a holder that does so.
 
 use std::io::{self, IoSliceMut};
 use std::os::fd::BorrowedFd;
@@ -15,11 +15,11 @@ use rustix::io::{Errno, ReadWriteFlags};
 use crate::sys::aio::Context;
 use crate::sys::fork::PerProcess;
 
-/// Adds to the count; `false` if it is full.
+/// Adds to the count; returns `false` if it is full.
 ///
-/// Never waits, except where [`context`] has none or `count` is greater than [`SIGNALS_MAX`]: then the
-/// call is a `write(2)`, which waits if a holder switches the eventfd to blocking and fills it after
-/// the check for room.
+/// Never waits, except if [`context`] returns `None` or `count` is greater than [`SIGNALS_MAX`]. In
+/// these cases the call is a `write(2)`, which waits if a holder switches the eventfd to blocking
+/// and fills it after the check for room.
 pub(crate) fn add(eventfd: BorrowedFd<'_>, count: u32) -> io::Result<bool> {
     match context() {
         Some(context) if count <= SIGNALS_MAX => signal(context, eventfd, count),
@@ -38,15 +38,15 @@ fn signal(context: &Context, eventfd: BorrowedFd<'_>, count: u32) -> io::Result<
         if left == 0 {
             return Ok(true);
         }
-        // Other threads may use the room first.
+        // Other threads may use the freed room first.
         let _ = context.take_completions();
     }
     write(eventfd, left as u32)
 }
 
-/// Adds to the count by `write(2)`, if there is room.
+/// Adds to the count by `write(2)` if there is room.
 pub(crate) fn write(eventfd: BorrowedFd<'_>, count: u32) -> io::Result<bool> {
-    // It fails for no eventfd; and for what isn't one, nothing here promises anything.
+    // This call never fails on an eventfd. On other objects this function promises nothing.
     let _ = rustix::fs::fcntl_setfl(eventfd, OFlags::RDWR | OFlags::NONBLOCK);
     while has_room(eventfd)? {
         match rustix::io::write(eventfd, &u64::from(count).to_ne_bytes()) {
@@ -59,7 +59,7 @@ pub(crate) fn write(eventfd: BorrowedFd<'_>, count: u32) -> io::Result<bool> {
     Ok(false)
 }
 
-/// Whether one more can be added to the count.
+/// Returns whether at least one can be added to the count.
 pub(crate) fn has_room(eventfd: BorrowedFd<'_>) -> io::Result<bool> {
     let mut polls = [PollFd::from_borrowed_fd(eventfd, PollFlags::OUT)];
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };
@@ -67,7 +67,8 @@ pub(crate) fn has_room(eventfd: BorrowedFd<'_>) -> io::Result<bool> {
     Ok(polls[0].revents().contains(PollFlags::OUT))
 }
 
-/// Takes the whole count, or one of a semaphore's; `false` if it is zero. Never waits.
+/// Takes the whole count of an event, or one from the count of a semaphore; returns `false` if the
+/// count is zero. Never waits.
 pub(crate) fn take(eventfd: BorrowedFd<'_>) -> io::Result<bool> {
     loop {
         let mut count = [0; 8];
@@ -81,9 +82,9 @@ pub(crate) fn take(eventfd: BorrowedFd<'_>) -> io::Result<bool> {
     }
 }
 
-/// The context of this process, if it serves and the system provides one.
+/// Returns the context of this process if the process serves and the system provides one.
 ///
-/// A context makes the end of the process take 30 ms longer, because the kernel waits for all cores.
+/// A context delays the end of the process by 30 ms, because the kernel waits for all cores.
 fn context() -> Option<&'static Context> {
     static CONTEXT: PerProcess<OnceLock<Option<Context>>> = PerProcess::new();
     if !SERVES.load(Ordering::Relaxed) {
@@ -92,20 +93,20 @@ fn context() -> Option<&'static Context> {
     CONTEXT.get()?.get_or_init(|| Context::new().ok()).as_ref()
 }
 
-/// Makes requests from now on, instead of `write(2)`.
+/// Makes [`add`] use asynchronous requests from now on, instead of `write(2)`.
 pub(crate) fn serve() {
     SERVES.store(true, Ordering::Relaxed);
 }
 
 static SERVES: AtomicBool = AtomicBool::new(false);
 
-/// More signals than these would take longer than a millisecond.
+/// Limits the signals per call, because more would take longer than a millisecond.
 const SIGNALS_MAX: u32 = 4096;
 
-/// How often room for requests is made before `write(2)` is used.
+/// How often completions are taken to make room for requests, before `write(2)` is used.
 const TRIES: u32 = 16;
 
-/// The offset that stands for none, to `preadv2`.
+/// The offset argument of `preadv2` that means the current position.
 const CURRENT: u64 = u64::MAX;
 
 #[cfg(test)]
@@ -162,7 +163,7 @@ mod tests {
             let Some(context) = new_context() else { return };
             while_a_holder_fills(eventfd(0, flags).unwrap(), move |eventfd| {
                 for _ in 0..50_000 {
-                    // There is room now.
+                    // The count has room now.
                     take(eventfd).unwrap();
                     assert!(signal(&context, eventfd, 1).unwrap());
                 }

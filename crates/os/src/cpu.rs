@@ -1,24 +1,24 @@
-//! On which core a thread runs, and on how many it may.
+//! The core on which a thread runs, and the number of cores available to it.
 
 use crate::sys;
 
-/// The number of the core that this thread runs on now, and may leave at any time: see
-/// [sched_getcpu(3)](https://man7.org/linux/man-pages/man3/sched_getcpu.3.html).
+/// Returns the number of the core on which this thread runs. The thread may move to another core at
+/// any time: see [sched_getcpu(3)](https://man7.org/linux/man-pages/man3/sched_getcpu.3.html).
 #[inline]
 pub fn current_core() -> usize {
     sys::cpu::current()
 }
 
-/// On how many cores this thread may run: see
+/// Returns on how many cores this thread may run: see
 /// [sched_getaffinity(2)](https://man7.org/linux/man-pages/man2/sched_getaffinity.2.html).
 ///
-/// The time that a control group has of them, which
-/// [`available_parallelism`](std::thread::available_parallelism) looks for too, isn't asked for: to
-/// find it takes some twenty system calls, more than all else that a server does to start.
+/// The CPU quota of the control group, which
+/// [`available_parallelism`](std::thread::available_parallelism) considers too, is ignored. Reading
+/// it takes some twenty system calls, more than all other steps of starting a server.
 pub fn usable_cores() -> usize {
     match rustix::thread::sched_getaffinity(None) {
         Ok(cores) => (cores.count() as usize).max(1),
-        // More than the set has room for.
+        // The machine has more cores than fit into the set.
         Err(_) => std::thread::available_parallelism().map_or(1, usize::from),
     }
 }

@@ -1,10 +1,10 @@
-//! What an interface declares of a handle, and how a handle that arrived can fail it.
+//! Declarations of handles in an interface, and the ways in which a received handle can fail them.
 
 use std::fmt;
 
 use crate::{Facts, Files, Kind, Kinds, Object, Rights, Sockets};
 
-/// What an interface declares of one handle: its kind or kinds, and bounds on its rights.
+/// What an interface declares of one handle: its kind or kinds, and limits on its rights.
 ///
 /// ```
 /// use syshandle_os::{Declared, Kind, Rights, Sockets};
@@ -17,35 +17,35 @@ use crate::{Facts, Files, Kind, Kinds, Object, Rights, Sockets};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Declared {
-    /// The handle is of one of these.
+    /// The handle must be of one of these kinds.
     pub kinds: Kinds,
-    /// It has these rights, at least.
+    /// The handle must have these rights.
     pub at_least: Rights,
-    /// It has no rights but these, if a maximum is declared.
+    /// The handle must have no other rights than these, if a maximum is declared.
     pub at_most: Option<Rights>,
-    /// If it is a socket, it is one of these, if that is declared.
+    /// If the handle is a socket, it must be of one of these sorts, if declared.
     pub sockets: Option<Sockets>,
-    /// If it is a file, it is one of these, if that is declared.
+    /// If the handle is a file, it must be of one of these sorts, if declared.
     pub files: Option<Files>,
 }
 
 impl Declared {
-    /// A handle of one of these kinds, whatever its rights.
+    /// Declares a handle of one of these kinds, with any rights.
     pub const fn new(kinds: Kinds) -> Self {
         Self { kinds, at_least: Rights::empty(), at_most: None, sockets: None, files: None }
     }
 
-    /// A handle of this kind, whatever its rights.
+    /// Declares a handle of this kind, with any rights.
     pub const fn kind(kind: Kind) -> Self {
         Self::new(Kinds::of(kind))
     }
 
-    /// A socket of one of these families and types.
+    /// Declares a socket of one of these families and types.
     pub const fn socket(sockets: Sockets) -> Self {
         Self::kind(Kind::Socket).sockets(sockets)
     }
 
-    /// The same, but a socket only of one of these families and types.
+    /// Restricts sockets to these families and types.
     #[must_use]
     pub const fn sockets(mut self, sockets: Sockets) -> Self {
         self.sockets = Some(sockets);
@@ -59,21 +59,22 @@ impl Declared {
         self
     }
 
-    /// The same, with these rights at least.
+    /// Requires these rights.
     #[must_use]
     pub const fn at_least(mut self, rights: Rights) -> Self {
         self.at_least = rights;
         self
     }
 
-    /// The same, with no rights but these.
+    /// Forbids all rights except these.
     #[must_use]
     pub const fn at_most(mut self, rights: Rights) -> Self {
         self.at_most = Some(rights);
         self
     }
 
-    /// What meets this declaration and that one too: a parameter's, within what its type declares.
+    /// Combines two declarations: a handle must meet both. Used for a parameter whose type has a
+    /// declaration too.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
         Self {
@@ -97,8 +98,9 @@ impl Declared {
         }
     }
 
-    /// Why no handle can ever meet this declaration, if none can: two that contradict each other
-    /// were put together, or a right is wanted that no such handle has.
+    /// Returns why no handle can ever meet this declaration, or `None` if a handle can. A
+    /// declaration can contradict itself after two were combined, or require a right that no such
+    /// handle has.
     pub const fn contradiction(&self) -> Option<&'static str> {
         let socket_alone = matches!(self.kinds.only(), Some(Kind::Socket));
         let file_alone = matches!(self.kinds.only(), Some(Kind::File));
@@ -125,10 +127,10 @@ impl Declared {
         }
     }
 
-    /// Compares what the kernel said of a handle with what is declared.
+    /// Compares the facts from the kernel with the declaration.
     ///
     /// # Errors
-    /// [`Mismatch`], with what was wanted and what came.
+    /// [`Mismatch`], with the declared and the received properties.
     pub fn check(&self, facts: &Facts) -> Result<(), Mismatch> {
         let other_files = self.files.filter(|files| !is_right_file(*files, facts.object));
         let wanted = match other_files {
@@ -147,17 +149,17 @@ impl Declared {
     }
 }
 
-/// Whatever isn't a socket at all isn't meant.
+/// Objects that are not sockets pass.
 fn is_right_socket(sockets: Sockets, object: Object) -> bool {
     !object.is(Kind::Socket) || sockets.include(object)
 }
 
-/// A handle that is no file is not meant.
+/// Objects that are not files pass.
 fn is_right_file(files: Files, object: Object) -> bool {
     !object.is(Kind::File) || files.include(object)
 }
 
-/// Where this handle may write, that the content can change is no surplus.
+/// If the handle may write, then `CHANGE` is not a surplus right.
 fn allows(most: Rights, rights: Rights) -> bool {
     match most.contains(Rights::WRITE) {
         true => most.union(Rights::CHANGE).contains(rights),
@@ -165,7 +167,7 @@ fn allows(most: Rights, rights: Rights) -> bool {
     }
 }
 
-/// `file (read | write)`, as an interface would say it.
+/// Writes the declaration as an interface would: `file (read | write)`.
 impl fmt::Display for Declared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.kinds)?;
@@ -184,27 +186,27 @@ impl fmt::Display for Declared {
     }
 }
 
-/// A handle that arrived isn't what was declared.
+/// The error for a received handle that doesn't meet its declaration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mismatch {
-    /// The part of the declaration that it fails.
+    /// The part of the declaration that the handle fails.
     pub wanted: Wanted,
-    /// What came instead.
+    /// The facts of the received handle.
     pub received: Facts,
 }
 
 /// The part of a declaration that a handle fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wanted {
-    /// It is of none of these kinds.
+    /// The handle is of none of these kinds.
     Kind(Kinds),
-    /// It is a socket of none of these families and types.
+    /// The handle is a socket of none of these families and types.
     Sockets(Sockets),
-    /// It is a file of none of these sorts.
+    /// The handle is a file of none of these sorts.
     Files(Files),
-    /// It lacks some of these rights.
+    /// The handle lacks some of these rights.
     Rights(Rights),
-    /// It has more than these rights.
+    /// The handle has other rights than these.
     NoMoreThan(Rights),
 }
 

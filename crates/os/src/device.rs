@@ -1,8 +1,9 @@
-//! The devices of the kernel's internal file systems: where memory files, pidfds, namespaces and
-//! anonymous inodes live, and nothing else does.
+//! The devices of the kernel's internal file systems, on which memory files, pidfds, namespaces and
+//! anonymous inodes are.
 //!
-//! No file of a mounted file system is on one of them, and each exists once, from boot on: so one
-//! comparison with an object of our own tells what an object of somebody else's is.
+//! No file of a mounted file system is on one of these devices, and each device exists once, from
+//! boot on. So comparing the device of a received object with the device of an object made here
+//! identifies it.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -18,11 +19,11 @@ use crate::sys;
 use crate::sys::stat::Stat;
 use crate::system_call::failed;
 
-/// A device's number, as `statx` says it.
+/// A device number in the form of `statx`.
 pub(crate) type Device = (u32, u32);
 
-/// Asks for the type and place of a descriptor's file. No file system can hold this up: the
-/// kernel answers from what it knows already.
+/// Asks for the type and place of a descriptor's file. No file system can delay this, because the
+/// kernel answers from its own memory.
 pub(crate) fn stat(handle: impl AsFd) -> io::Result<Stat> {
     let mut mask = StatxFlags::TYPE | StatxFlags::MNT_ID;
     if may_use(Feature::UniqueMounts) {
@@ -31,39 +32,41 @@ pub(crate) fn stat(handle: impl AsFd) -> io::Result<Stat> {
     sys::stat::stat(handle.as_fd(), mask)
 }
 
-/// The device that a file is on.
+/// Returns the device of a file.
 pub(crate) const fn of(stat: &Stat) -> Device {
     stat.device
 }
 
-/// Whether a file is one that `memfd_create` made.
+/// Returns whether a file was made by `memfd_create`.
 pub(crate) fn is_memory(stat: &Stat) -> bool {
     MEMORY.device().ok() == Some(of(stat))
 }
 
-/// Whether it has no inode of its own: an eventfd, a timerfd, an epoll; before Linux 6.9 a pidfd.
+/// Returns whether the file has no inode of its own: an eventfd, a timerfd, an epoll, or before
+/// Linux 6.9 a pidfd.
 pub(crate) fn is_anonymous(stat: &Stat) -> bool {
     ANONYMOUS.device().ok() == Some(of(stat))
 }
 
-/// Whether it is a pidfd, from Linux 6.9 on.
+/// Returns whether the file is a pidfd, from Linux 6.9 on.
 pub(crate) fn is_pidfd(stat: &Stat) -> bool {
     !is_anonymous(stat) && PIDFS.device().ok() == Some(of(stat))
 }
 
-/// Whether it is a namespace.
+/// Returns whether the file is a namespace.
 pub(crate) fn is_namespace(stat: &Stat) -> bool {
     NSFS.device().ok() == Some(of(stat))
 }
 
-/// Learns all devices now, so that none has to be asked for in a sandbox.
+/// Reads all devices now, so that none has to be read in a sandbox.
 ///
 /// # Errors
-/// No descriptor left. A device that this system hasn't is no error: nobody can send what is on it.
+/// Fails if no descriptor is left. A device that this system lacks is not an error, because no peer
+/// can send an object on it.
 pub(crate) fn learn() -> io::Result<()> {
     MEMORY.device()?;
     ANONYMOUS.device()?;
-    // A sandbox or a system without /proc may not have these; they are asked for again if needed.
+    // A sandbox or a system without /proc may lack these. They are read again when needed.
     let _ = (PIDFS.device(), NSFS.device());
     Ok(())
 }
@@ -80,7 +83,7 @@ static PIDFS: Known = Known::new(|| {
 static NSFS: Known =
     Known::new(|| proc::open_namespace("/proc/self/ns/user").map_err(proc::explained));
 
-/// The device that all objects of one sort are on, learned from an object of our own.
+/// The device of all objects of one sort, read from an object made here.
 struct Known {
     device: OnceLock<Device>,
     make: fn() -> io::Result<OwnedFd>,
@@ -102,26 +105,28 @@ impl Known {
     }
 }
 
-/// Whether it is a dma-buf. Nothing makes one on any machine, so the first that comes has to be
-/// told otherwise, and [remembered](remember_buffer).
+/// Returns whether the file is on the known device of dma-bufs. Not every machine can make a
+/// dma-buf to read the device from. So the first one is identified by other means and then
+/// [remembered](remember_buffer).
 pub(crate) fn is_buffer(stat: &Stat) -> bool {
     BUFFERS.get() == Some(&of(stat))
 }
 
-/// Remembers the device of what was found to be a dma-buf.
+/// Remembers the device of an object that was identified as a dma-buf.
 pub(crate) fn remember_buffer(stat: &Stat) {
     let _ = BUFFERS.set(of(stat));
 }
 
 static BUFFERS: OnceLock<Device> = OnceLock::new();
 
-/// The number of the mount that a file was opened through, and whether it is one that is never
-/// used for another.
+/// Returns the number of the mount through which a file was opened, and whether this number is
+/// never reused.
 pub(crate) fn mount(stat: &Stat) -> (u64, bool) {
     (stat.mount, stat.mask.contains(UNIQUE_MOUNT))
 }
 
-/// The number of the same mount that `/proc/self/mountinfo` says, which is used again later.
+/// Returns the number of the mount as in `/proc/self/mountinfo`. The kernel may reuse this number
+/// after an unmount.
 pub(crate) fn reused_mount(handle: BorrowedFd<'_>) -> io::Result<u64> {
     Ok(sys::stat::stat(handle, StatxFlags::MNT_ID)?.mount)
 }

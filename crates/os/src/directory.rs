@@ -1,4 +1,4 @@
-//! Directories: a place to open files in, and nowhere else.
+//! Directories, in which files can be opened without leaving the directory.
 //!
 //! | | |
 //! |---|---|
@@ -8,11 +8,11 @@
 //! | `try_clone` | the same directory |
 //! | Windows | a directory HANDLE; not in MIDL |
 //!
-//! Paths are taken from the directory on and never lead out of it, neither by `..` nor by a link
-//! (`RESOLVE_BENEATH` of [openat2(2)](https://man7.org/linux/man-pages/man2/openat2.2.html)). That
-//! keeps *this* process inside; a receiver who isn't confined otherwise can walk out of any
-//! directory that it is given. From a directory that arrived they don't lead into what is mounted
-//! below it either (`RESOLVE_NO_XDEV`): the directory was judged, and that wasn't.
+//! Paths are resolved relative to the directory and never lead out of it, neither by `..` nor by a
+//! link (`RESOLVE_BENEATH` of [openat2(2)](https://man7.org/linux/man-pages/man2/openat2.2.html)).
+//! That restricts *this* process only. A receiver that isn't confined otherwise can walk out of any
+//! directory that it receives. In a received directory, paths don't lead into mounts below it
+//! either (`RESOLVE_NO_XDEV`), because only the directory's own file system was checked.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -32,7 +32,7 @@ use crate::{Declared, Kind, Rights, device, proc};
 #[derive(Debug)]
 pub struct Directory {
     handle: OwnedFd,
-    /// How paths are taken from it.
+    /// The restrictions on paths in this directory.
     resolve: ResolveFlags,
 }
 
@@ -42,7 +42,7 @@ impl Directory {
     /// Opens the directory at a path.
     ///
     /// # Errors
-    /// Those of `open(2)`: `NotADirectory` for anything else.
+    /// Returns the errors of `open(2)`; `NotADirectory` if the path is not a directory.
     pub fn open(path: impl AsRef<Path>) -> io::Result<Self> {
         let handle = rustix::fs::openat(CWD, path.as_ref(), DIRECTORY, Mode::empty())?;
         Ok(Self { handle, resolve: WITHIN })
@@ -51,24 +51,24 @@ impl Directory {
     /// Opens a directory within this one.
     ///
     /// # Errors
-    /// Those of `openat2(2)`: `CrossesDevices` for a path that leads out, and, where this directory
-    /// arrived from elsewhere, for one that leads into what is mounted below it.
+    /// Returns the errors of `openat2(2)`; `CrossesDevices` for a path that leads out or, in a
+    /// received directory, into a mount below it.
     pub fn directory(&self, path: impl AsRef<Path>) -> io::Result<Self> {
         let handle = self.open_beneath(path.as_ref(), DIRECTORY, Mode::empty())?;
         Ok(Self { handle, resolve: self.resolve })
     }
 
-    /// Opens a file or device within this directory, to do this with it. Doesn't wait for the other
-    /// end of a FIFO that is there instead.
+    /// Opens a file or device within this directory with these rights. Doesn't wait for the other
+    /// end if the path is a FIFO.
     ///
     /// # Errors
-    /// Those of [`Directory::directory`]; `InvalidInput` for rights that no file has, and for what
-    /// is neither a file nor a device.
+    /// Returns the errors of [`Directory::directory`]; `InvalidInput` for rights that no file has,
+    /// and for an object that is neither a file nor a device.
     pub fn file(&self, path: impl AsRef<Path>, rights: Rights) -> io::Result<File> {
         let flags = open_flags(rights)?;
         let place = self.open_beneath(path.as_ref(), PLACE, Mode::empty())?;
         refuse_others(place.as_fd())?;
-        // What is there by now is what was looked at, whatever is renamed meanwhile.
+        // The checked object itself is opened, even if it is renamed meanwhile.
         match open_anew(place.as_fd(), flags) {
             Err(error) if error.kind() == io::ErrorKind::Unsupported => {
                 self.file_without_proc(path.as_ref(), flags)
@@ -77,7 +77,7 @@ impl Directory {
         }
     }
 
-    /// Opens by the path a second time, when something else may be there.
+    /// Opens the path a second time. The path may refer to another object by then.
     fn file_without_proc(&self, path: &Path, flags: OFlags) -> io::Result<File> {
         let not_blocking = flags | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
         let file = self.open_beneath(path, not_blocking, Mode::empty())?;
@@ -86,20 +86,20 @@ impl Directory {
         Ok(file.into())
     }
 
-    /// Makes a file where nothing may be yet, for reading and writing, readable and writable by
-    /// whom the umask lets.
+    /// Creates a file for reading and writing, with the permissions that the umask allows. The path
+    /// must not exist yet.
     ///
     /// # Errors
-    /// Those of `openat2(2)`: `AlreadyExists` when something is there.
+    /// Returns the errors of `openat2(2)`; `AlreadyExists` if the path exists.
     pub fn create_file(&self, path: impl AsRef<Path>) -> io::Result<File> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         self.open_beneath(path.as_ref(), flags, Mode::from_raw_mode(0o666)).map(File::from)
     }
 
-    /// Makes a directory in this one and opens it.
+    /// Creates a directory in this one and opens it.
     ///
     /// # Errors
-    /// `InvalidInput` for a name that is a path; those of
+    /// `InvalidInput` if the name is a path; the errors of
     /// [`mkdirat(2)`](https://man7.org/linux/man-pages/man2/mkdirat.2.html).
     pub fn create_directory(&self, name: impl AsRef<Path>) -> io::Result<Self> {
         let name = single(name.as_ref())?;
@@ -107,10 +107,10 @@ impl Directory {
         self.directory(name)
     }
 
-    /// Removes a file, or a directory that is empty, from this directory.
+    /// Removes a file or an empty directory from this directory.
     ///
     /// # Errors
-    /// `InvalidInput` for a name that is a path; those of
+    /// `InvalidInput` if the name is a path; the errors of
     /// [`unlinkat(2)`](https://man7.org/linux/man-pages/man2/unlinkat.2.html).
     pub fn remove(&self, name: impl AsRef<Path>) -> io::Result<()> {
         let name = single(name.as_ref())?;
@@ -120,10 +120,10 @@ impl Directory {
         }
     }
 
-    /// The names in this directory, in no order.
+    /// Returns the names in this directory, in no particular order.
     ///
     /// # Errors
-    /// Those of `getdents64(2)`.
+    /// Returns the errors of `getdents64(2)`.
     pub fn names(&self) -> io::Result<Vec<OsString>> {
         let mut names = Vec::new();
         for entry in rustix::fs::Dir::read_from(&self.handle)? {
@@ -135,15 +135,15 @@ impl Directory {
         Ok(names)
     }
 
-    /// A second handle to the same directory.
+    /// Returns a second handle to the same directory.
     ///
     /// # Errors
-    /// No descriptor left.
+    /// Fails if no descriptor is left.
     pub fn try_clone(&self) -> io::Result<Self> {
         Ok(Self { handle: self.handle.try_clone()?, resolve: self.resolve })
     }
 
-    /// Opens what a name in this directory is, if that is no link.
+    /// Opens a name in this directory, unless it is a link.
     pub(crate) fn open_unlinked(&self, name: &str, flags: OFlags) -> rustix::io::Result<OwnedFd> {
         let resolve = self.resolve | ResolveFlags::NO_SYMLINKS;
         self.open_resolved(Path::new(name), flags | OFlags::CLOEXEC, Mode::empty(), resolve)
@@ -162,7 +162,8 @@ impl Directory {
     ) -> rustix::io::Result<OwnedFd> {
         loop {
             match rustix::fs::openat2(&self.handle, path, flags, mode, resolve) {
-                // Something was renamed meanwhile, and the kernel couldn't be sure.
+                // A name was changed during the lookup, and the kernel could not rule out that the
+                // path leads out.
                 Err(Errno::AGAIN | Errno::INTR) => {}
                 opened => return opened,
             }
@@ -176,8 +177,8 @@ impl AsFd for Directory {
     }
 }
 
-/// Takes a directory, from which no path leads into what is mounted below it: whoever it comes from
-/// may have mounted a file system there that never answers.
+/// Wraps a received directory, in which no path leads into a mount below it. The sender may have
+/// mounted a file system there that never answers.
 impl From<OwnedFd> for Directory {
     fn from(handle: OwnedFd) -> Self {
         Self { handle, resolve: WITHIN.union(ResolveFlags::NO_XDEV) }
@@ -190,7 +191,7 @@ impl From<Directory> for OwnedFd {
     }
 }
 
-/// The flags that open a file with these rights and no more.
+/// Returns the flags that open a file with exactly these rights.
 ///
 /// # Errors
 /// `InvalidInput` for rights that no file has.
@@ -215,7 +216,7 @@ fn not_of_a_file() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, what)
 }
 
-/// Lets files and devices pass.
+/// Returns an error unless the handle is a file or a device.
 fn refuse_others(handle: BorrowedFd<'_>) -> io::Result<()> {
     let stat = crate::sys::stat::stat(handle, StatxFlags::TYPE)?;
     match stat.kind() {
@@ -227,10 +228,10 @@ fn refuse_others(handle: BorrowedFd<'_>) -> io::Result<()> {
     }
 }
 
-/// Opens what a descriptor refers to once more, with these flags.
+/// Opens the file of a descriptor once more, with these flags.
 ///
 /// # Errors
-/// Those of `open(2)`; `Unsupported` without `/proc`.
+/// Returns the errors of `open(2)`; `Unsupported` without `/proc`.
 pub(crate) fn open_anew(handle: BorrowedFd<'_>, flags: OFlags) -> io::Result<File> {
     let without_proc = || {
         io::Error::new(io::ErrorKind::Unsupported, "opening what a handle refers to needs /proc")
@@ -243,7 +244,7 @@ pub(crate) fn open_anew(handle: BorrowedFd<'_>, flags: OFlags) -> io::Result<Fil
         Err(Errno::NOENT) => Err(without_proc()),
         opened => {
             let opened = opened?;
-            // Another file system may be mounted at /proc, and its links may lead elsewhere.
+            // Another file system may be mounted at /proc, and its links may lead to other files.
             let id = |file: BorrowedFd<'_>| device::stat(file).map(|is| (is.device, is.inode));
             match id(opened.as_fd())? == id(handle)? {
                 true => Ok(opened.into()),
@@ -253,7 +254,7 @@ pub(crate) fn open_anew(handle: BorrowedFd<'_>, flags: OFlags) -> io::Result<Fil
     }
 }
 
-/// A name in one directory, which isn't a path.
+/// Returns the name, if it is a single component and not a path.
 fn single(name: &Path) -> io::Result<&Path> {
     match name.file_name() {
         Some(file_name) if file_name == name.as_os_str() => Ok(name),
@@ -320,7 +321,7 @@ mod tests {
 
     #[test]
     fn a_directory_that_arrived_does_not_lead_into_what_is_mounted_below() {
-        // One that nobody has to mount first.
+        // A file on a mount that every system has.
         let mounted = Path::new("proc/self/status");
         let own = Directory::open("/").unwrap();
         if let Err(error) = own.file(mounted, Rights::READ) {

@@ -9,12 +9,12 @@
 //! | `try_clone` | the same event |
 //! | Windows | an event HANDLE, `sh_event` |
 //!
-//! A holder can fill the count, take it, and switch the event to blocking, at any time. Neither `set`
-//! nor a wait with a timeout is blocked by that: `set` makes the kernel signal the event
-//! (`io_submit(2)` with `IOCB_FLAG_RESFD`) instead of writing to it, and waits read with `RWF_NOWAIT`.
-//! A process that serves no peers ([`prepare_to_serve`](crate::prepare_to_serve)), or that may not use
-//! `io_setup(2)`, writes instead. There, `set` blocks if a holder switches the event to blocking and
-//! fills it during the call.
+//! A holder can fill the count, take it, and switch the event to blocking, at any time. Neither
+//! `set` nor a wait with a timeout is blocked by that: `set` makes the kernel signal the event
+//! (`io_submit(2)` with `IOCB_FLAG_RESFD`) instead of writing to it, and waits read with
+//! `RWF_NOWAIT`. A process that serves no peers ([`prepare_to_serve`](crate::prepare_to_serve)), or
+//! that may not use `io_setup(2)`, writes instead. In such a process, `set` blocks if a holder
+//! switches the event to blocking and fills it during the call.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -46,18 +46,18 @@ macro_rules! impl_event {
             /// Makes an event that is not set.
             ///
             /// # Errors
-            /// Those of `eventfd(2)`: no descriptor left.
+            /// Returns the errors of `eventfd(2)`, for example if no descriptor is left.
             pub fn new() -> io::Result<Self> {
                 let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
                 rustix::event::eventfd(0, flags).map(Self).map_err(failed("eventfd2"))
             }
 
-            /// Sets the event. Setting a set event changes nothing, also if a holder has filled its
+            /// Sets the event. Setting a set event changes nothing, even if a holder has filled its
             /// count. Other holders can't block this call, with the exceptions that the module
             /// documents.
             ///
             /// # Errors
-            /// Those of `write(2)` on an eventfd; a full count is none.
+            /// Returns the errors of `write(2)` on an eventfd; a full count is not an error.
             pub fn set(&self) -> io::Result<()> {
                 counter::add(self.as_fd(), 1).map(drop)
             }
@@ -65,7 +65,7 @@ macro_rules! impl_event {
             /// Sets an event that no other process holds. Takes less time than [`set`](Self::set).
             ///
             /// # Errors
-            /// Those of [`set`](Self::set).
+            /// Returns the errors of [`set`](Self::set).
             #[doc(hidden)]
             pub fn set_unshared(&self) -> io::Result<()> {
                 counter::write(self.as_fd(), 1).map(drop)
@@ -74,31 +74,31 @@ macro_rules! impl_event {
             /// Unsets the event.
             ///
             /// # Errors
-            /// Those of `read(2)` on an eventfd; an unset event is none.
+            /// Returns the errors of `read(2)` on an eventfd; an unset event is not an error.
             pub fn reset(&self) -> io::Result<()> {
                 counter::take(self.as_fd()).map(drop)
             }
 
-            /// Waits until the event is set, for as long as it takes.
+            /// Waits until the event is set, without a time limit.
             ///
             /// # Errors
-            /// Those of `poll(2)` and `read(2)`.
+            /// Returns the errors of `poll(2)` and `read(2)`.
             pub fn wait(&self) -> io::Result<()> {
                 wait_any(&[self], None).map(drop)
             }
 
-            /// Waits until the event is set, but not longer than `timeout`; says whether it was.
+            /// Waits until the event is set, but at most `timeout`; returns whether it was set.
             ///
             /// # Errors
-            /// Those of `poll(2)` and `read(2)`.
+            /// Returns the errors of `poll(2)` and `read(2)`.
             pub fn wait_timeout(&self, timeout: Duration) -> io::Result<bool> {
                 Ok(wait_any(&[self], Some(timeout))?.is_some())
             }
 
-            /// A second handle to the same event.
+            /// Returns a second handle to the same event.
             ///
             /// # Errors
-            /// No descriptor left.
+            /// Fails if no descriptor is left.
             pub fn try_clone(&self) -> io::Result<Self> {
                 self.0.try_clone().map(Self).map_err(failed(DUPLICATE))
             }
@@ -127,20 +127,20 @@ impl_event!(Event);
 impl_event!(ManualEvent);
 
 impl Event {
-    /// Takes the event if it is set; says whether it was. Never blocks.
+    /// Takes the event if it is set, and returns whether it was. Never blocks.
     ///
     /// # Errors
-    /// Those of `read(2)` on an eventfd.
+    /// Returns the errors of `read(2)` on an eventfd.
     pub fn poll(&self) -> io::Result<bool> {
         counter::take(self.as_fd())
     }
 }
 
 impl ManualEvent {
-    /// Says whether the event is set. Never blocks.
+    /// Returns whether the event is set. Never blocks.
     ///
     /// # Errors
-    /// Those of `poll(2)`.
+    /// Returns the errors of `poll(2)`.
     pub fn poll(&self) -> io::Result<bool> {
         self.wait_timeout(Duration::ZERO)
     }
@@ -151,7 +151,7 @@ impl Waitable for Event {
         self.0.as_fd()
     }
 
-    /// Of several waiters, the one that takes the count has the event.
+    /// If several threads wait, the one that takes the count gets the event.
     fn take(&self) -> io::Result<bool> {
         counter::take(self.as_fd())
     }
@@ -217,7 +217,8 @@ mod tests {
         let setter = event.clone();
         std::thread::spawn(move || done.send(setter.set().is_ok()));
         let result = is_done.recv_timeout(Duration::from_secs(20));
-        // A blocked thread ends before the assertion fails.
+        // Switching the event to nonblocking and resetting it ends a blocked thread before the
+        // assertion fails.
         event.reset().unwrap();
         assert_eq!(result, Ok(true));
     }

@@ -1,5 +1,6 @@
-//! Reads the text that the kernel prints about a descriptor in `/proc/self/fdinfo`. Only that tells an
-//! event from a semaphore, and some of the kernel's own objects on older kernels.
+//! Reads the text that the kernel prints about a descriptor in `/proc/self/fdinfo`. Only this text
+//! tells an event from a semaphore and, on older kernels, identifies some of the kernel's own
+//! objects.
 
 use std::io::{self, ErrorKind};
 use std::os::fd::BorrowedFd;
@@ -8,14 +9,14 @@ use crate::feature::{Feature, may_use};
 use crate::probe;
 use crate::sys::stat::Stat;
 
-/// The text that the kernel prints about a descriptor, as far as it fits.
+/// The text that the kernel prints about a descriptor, truncated to the size of the buffer.
 pub(crate) struct FdInfo<'r> {
     text: &'r [u8],
-    /// Offset of the lines that are specific to the type of object.
+    /// The offset of the lines that are specific to the type of object.
     own: usize,
 }
 
-/// The buffer for the text. The caller has it, so that it isn't copied.
+/// The buffer for the text. The caller owns it, so that the text isn't copied.
 pub(crate) struct Room(pub(crate) [u8; LEN_MAX]);
 
 impl Room {
@@ -24,14 +25,14 @@ impl Room {
     }
 }
 
-/// Reads what the kernel prints about an object that has no file system of its own, such as an
-/// eventfd; `stat` is what [`device::stat`](crate::device::stat) says of it.
+/// Reads the text about an object that is on no mounted file system, such as an eventfd. `stat` is
+/// the result of [`device::stat`](crate::device::stat) for the object.
 ///
-/// A file of a mounted file system must not be passed: to examine it, a second descriptor of it is
-/// closed, which a file system in user space may delay.
+/// A file of a mounted file system must not be passed: the function closes a duplicate of its
+/// descriptor, which a file system in user space may delay.
 ///
 /// # Errors
-/// The error of [`probe::read`]; `Unsupported` without `/proc`.
+/// Returns the error of [`probe::read`]; `Unsupported` without `/proc`.
 pub(crate) fn read<'r>(
     handle: BorrowedFd<'_>,
     stat: &Stat,
@@ -44,14 +45,14 @@ pub(crate) fn read<'r>(
     Ok(FdInfo { text: &room.0[..own.end], own: own.start })
 }
 
-/// Reads the lines that the kernel prints about all descriptors. Returns the inode number, and where
-/// those lines end.
+/// Reads the lines that the kernel prints about all descriptors. Returns the inode number and the
+/// offset of the end of these lines.
 pub(crate) fn general(text: &[u8]) -> Option<(u64, usize)> {
     let mut rest = text;
     for name in ["pos:", "flags:", "mnt_id:"] {
         rest = after_line(rest, name)?;
     }
-    // A newer kernel may print more lines before the last common one.
+    // A newer kernel may print more lines before `ino:`.
     while !rest.starts_with(b"ino:") {
         rest = after_line(rest, "")?;
     }
@@ -72,42 +73,42 @@ pub(crate) fn general(text: &[u8]) -> Option<(u64, usize)> {
 }
 
 impl FdInfo<'_> {
-    /// Whether there is a line that starts like this.
+    /// Returns whether a line has this prefix.
     pub(crate) fn has(&self, start: &str) -> bool {
         self.rest(start).is_some()
     }
 
-    /// The rest of the line that starts like this, without the space around it.
+    /// Returns the rest of the line with this prefix, without the space around it.
     pub(crate) fn value(&self, start: &str) -> Option<&str> {
         self.rest(start).map(str::trim)
     }
 
     fn rest(&self, start: &str) -> Option<&str> {
         let text = std::str::from_utf8(self.text).ok()?;
-        // The object's own lines come last.
+        // The lines that are specific to the object come last.
         text.rsplit('\n').find_map(|line| line.strip_prefix(start))
     }
 }
 
-/// How an eventfd counts.
+/// How a read of an eventfd counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Eventfd {
-    /// A read takes all of it.
+    /// A read takes the whole count.
     Event,
-    /// A read takes one.
+    /// A read takes one from the count.
     Semaphore,
-    /// The kernel doesn't say: before Linux 6.5.
+    /// The kernel doesn't print the mode (before Linux 6.5).
     Unknown,
 }
 
 impl FdInfo<'_> {
-    /// How the eventfd counts, if it is one.
+    /// Returns how the eventfd counts, or `None` if the object is not an eventfd.
     pub(crate) fn eventfd(&self) -> Option<Eventfd> {
         if !self.own().starts_with(b"eventfd-count:") {
             return None;
         }
         let says_mode = may_use(Feature::SemaphoreMode);
-        // Its last line, of all kernels that print it so far: the rest needn't be looked at.
+        // All kernels so far print this line last, so the other lines need not be searched.
         if says_mode && self.text.ends_with(b"\neventfd-semaphore: 0\n") {
             return Some(Eventfd::Event);
         }
@@ -118,9 +119,9 @@ impl FdInfo<'_> {
         })
     }
 
-    /// The lines of the object's own, after those that all have and the locks. The first one says
-    /// what it is; in a later one there may be a text of somebody's choice, with lines of its own:
-    /// the name of a dma-buf, a path in that of a bpf link.
+    /// Returns the lines that are specific to the object, after the common lines and the locks. The
+    /// first line identifies the object. A later line may contain text that a user has chosen,
+    /// including line breaks: the name of a dma-buf, or a path of a bpf link.
     fn own(&self) -> &[u8] {
         let mut own = &self.text[self.own..];
         while own.starts_with(b"lock:") {
@@ -130,7 +131,8 @@ impl FdInfo<'_> {
     }
 }
 
-/// What comes after a line that starts like this. Byte by byte: that is quicker for lines this short.
+/// Returns the text after the line with this prefix. Compares byte by byte, which is faster for
+/// such short lines.
 #[inline]
 fn after_line<'t>(text: &'t [u8], start: &str) -> Option<&'t [u8]> {
     let mut rest = text.strip_prefix(start.as_bytes())?;
@@ -143,13 +145,14 @@ fn after_line<'t>(text: &'t [u8], start: &str) -> Option<&'t [u8]> {
     None
 }
 
-/// The error where only `/proc` could tell.
+/// Returns the error for a question that only `/proc` could answer.
 pub(crate) fn without_proc() -> io::Error {
     io::Error::new(ErrorKind::Unsupported, "telling what this handle is needs /proc")
 }
 
-/// The kernel prints a few general lines, then the locks held through the descriptor, then the
-/// object's own. With so many locks that those don't fit the object isn't recognized.
+/// The size of the buffer. The kernel prints a few common lines, then the locks held through the
+/// descriptor, then the lines specific to the object. If there are so many locks that the specific
+/// lines don't fit, the object isn't recognized.
 const LEN_MAX: usize = 256;
 
 #[cfg(test)]
@@ -184,7 +187,7 @@ mod tests {
         let lock = "lock:\t1: FLOCK  ADVISORY  WRITE 9 00:0f:7 0 EOF\n";
         assert_eq!(printed(&format!("{lock}{event}")), Some(Eventfd::Event));
         assert_eq!(printed(&event.replace(": 0", ": 1")), Some(Eventfd::Semaphore));
-        // As a dma-buf prints itself, whose name anybody who holds it chooses.
+        // The text of a dma-buf, whose name any holder can choose.
         let buffer = "size:\t4096\ncount:\t1\nexp_name:\tudmabuf\nname:\tx";
         assert_eq!(printed(&format!("{buffer}\neventfd-semaphore: 0\n")), None);
         assert_eq!(printed(&format!("{buffer}\neventfd-count: 0\n")), None);

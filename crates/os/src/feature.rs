@@ -1,22 +1,22 @@
-//! Newer facilities of the kernel, each of which a test can take away from its own thread, to see
-//! what happens without.
+//! Newer features of the kernel. A test can disable each of them for its own thread, to test the
+//! behaviour without it.
 
-/// What this crate uses where it is there, and does without where it isn't.
+/// An optional feature of the system, which this crate uses if present.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Feature {
     /// `/proc` is mounted.
     Proc,
     /// A mount's number that is never used again (`STATX_MNT_ID_UNIQUE`, Linux 6.8).
     UniqueMounts,
-    /// `/proc/self/fdinfo` says whether an eventfd is a semaphore (Linux 6.5).
+    /// The number of a mount is never reused (`STATX_MNT_ID_UNIQUE`, Linux 6.8).
     SemaphoreMode,
-    /// Pidfds have a file system, and so a number, of their own (Linux 6.9).
+    /// Pidfds have a file system of their own, and so a unique inode number (Linux 6.9).
     Pidfs,
-    /// A pidfd answers questions about its process (`PIDFD_GET_INFO`, Linux 6.13).
+    /// A pidfd answers queries about its process (`PIDFD_GET_INFO`, Linux 6.13).
     ProcessInfo,
 }
 
-/// Whether the feature may be used. That it may doesn't say that the kernel has it.
+/// Returns whether the feature may be used. The kernel may lack it nevertheless.
 pub(crate) fn may_use(feature: Feature) -> bool {
     !seam::is_off(feature)
 }
@@ -42,7 +42,7 @@ pub(crate) mod seam {
         OFF.with_borrow(|off| off.contains(&feature))
     }
 
-    /// Runs a test's step on a kernel that lacks the feature.
+    /// Runs a step of a test as if the kernel lacked the feature.
     pub(crate) fn without<R>(feature: Feature, step: impl FnOnce() -> R) -> R {
         OFF.with_borrow_mut(|off| off.push(feature));
         let result = step();

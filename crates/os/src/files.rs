@@ -1,9 +1,9 @@
-//! Sorts of file, as an interface declares them.
+//! Sorts of files that an interface can declare.
 
 use crate::Object;
 
 bitflags::bitflags! {
-    /// The sorts of file that a parameter of the kind `file` takes.
+    /// The sorts of files that a parameter of the kind `file` takes.
     ///
     /// The bits travel on the wire and never change.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -20,13 +20,13 @@ bitflags::bitflags! {
 }
 
 impl Files {
-    /// Returns the sort with this name, as an interface writes it: `regular`.
+    /// Returns the sort with this name, as written in an interface: `regular`.
     pub fn from_word(word: &str) -> Option<Self> {
         Self::from_name(&word.to_ascii_uppercase())
             .filter(|_| word.chars().all(|c| c.is_ascii_lowercase()))
     }
 
-    /// Returns whether a file like this is in the set.
+    /// Returns whether the set includes files of this type.
     pub const fn include(self, file: Object) -> bool {
         self.contains(match file {
             Object::RegularFile => Self::REGULAR,

@@ -1,8 +1,8 @@
-//! Which file systems are trusted to answer.
+//! The file systems that are trusted to answer.
 //!
-//! A file of a file system in user space can hold up `fstat`, `fstatfs`, `read` and even `close`
-//! for as long as its author likes, and one in a container is mounted without any privilege. So a
-//! file that a peer sends is judged by its mount first, which the kernel knows by itself.
+//! A file system in user space can delay `fstat`, `fstatfs`, `read` and even `close` of its files
+//! for any time, and in a container it can be mounted without any privilege. So a file from a peer
+//! is first judged by its mount, which the kernel knows without asking the file system.
 
 use std::borrow::Cow;
 use std::io;
@@ -13,41 +13,42 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::sys::stat::Stat;
 use crate::{device, mounts};
 
-/// The file systems whose files a peer may send.
+/// The file systems from which a peer may send files.
 ///
-/// By default those of the kernel that are local ([`Filesystems::local`]): no network, no server
-/// in user space behind them. A file is on one of them when its mount, or another mount of the same
-/// file system, is in this process's own
-/// [mount namespace](https://man7.org/linux/man-pages/man7/mount_namespaces.7.html), or when it is
-/// on a tmpfs of any namespace and tmpfs is allowed. Files of btrfs and overlay show other device
-/// numbers than their file system has: there the kernel compares the file systems themselves. What is
-/// mounted elsewhere only, as inside of the sender's container, is refused: as [`Object::Unjudged`](crate::Object::Unjudged).
+/// The default is the local file systems of the kernel ([`Filesystems::local`]), which have no
+/// network or server in user space behind them. A file is on one of them if its mount, or another
+/// mount of the same file system, is in this process's own [mount
+/// namespace](https://man7.org/linux/man-pages/man7/mount_namespaces.7.html), or if it is on a
+/// tmpfs of any namespace and tmpfs is allowed. Files of btrfs and overlay show other device
+/// numbers than their file system has; for these, the kernel compares the file systems themselves.
+/// A file that is mounted only in another namespace, such as the sender's container, is refused as
+/// [`Object::Unjudged`](crate::Object::Unjudged).
 ///
-/// A mount is judged once: keep one value and lend it to each proof.
+/// A value caches its verdicts on mounts: keep one value and lend it to each proof.
 #[derive(Debug)]
 pub struct Filesystems {
-    /// Their types as `/proc/self/mountinfo` says them; all of them where this is `None`.
+    /// The allowed types, with their names in `/proc/self/mountinfo`; `None` allows all.
     allowed: Option<Vec<Cow<'static, str>>>,
     lasting: Lasting,
 }
 
 impl Filesystems {
-    /// The local file systems of the kernel.
+    /// Allows the local file systems of the kernel.
     pub fn local() -> Self {
         Self::with(Some(LOCAL.iter().copied().map(Cow::Borrowed).collect()))
     }
 
-    /// Any file system at all: for peers that are trusted not to stall this process.
+    /// Allows any file system. Only for peers that are trusted not to stall this process.
     pub fn any() -> Self {
         Self::with(None)
     }
 
-    /// No file system at all: files, directories and devices are refused, memory is not.
+    /// Allows no file system: files, directories and devices are refused, memory is not.
     pub fn none() -> Self {
         Self::with(Some(Vec::new()))
     }
 
-    /// These and the one with that name, as the file system types of
+    /// Allows one more type of file system, by its name in
     /// [proc_pid_mountinfo(5)](https://man7.org/linux/man-pages/man5/proc_pid_mountinfo.5.html):
     /// `nfs4`, `fuse.sshfs`.
     #[must_use]
@@ -58,13 +59,13 @@ impl Filesystems {
         Self::with(self.allowed)
     }
 
-    /// The policy of [`prove`](crate::prove) and [`identify`](crate::identify).
+    /// Returns the policy of [`prove`](crate::prove) and [`identify`](crate::identify).
     pub(crate) fn usual() -> &'static Self {
         static USUAL: LazyLock<Filesystems> = LazyLock::new(Filesystems::local);
         &USUAL
     }
 
-    /// Says whether the file system of a file is allowed, by its mount alone.
+    /// Returns whether the file system of a file is allowed, by its mount alone.
     ///
     /// # Errors
     /// `Unsupported` without `/proc`, unless any file system is allowed.
@@ -80,12 +81,12 @@ impl Filesystems {
         Ok(verdict)
     }
 
-    /// Whether files of this type of file system are allowed.
+    /// Returns whether files of this type of file system are allowed.
     pub(crate) fn allows(&self, name: &str) -> bool {
         self.allowed.as_ref().is_none_or(|allowed| allowed.iter().any(|known| known == name))
     }
 
-    /// Whether files of any file system are allowed.
+    /// Returns whether files of any file system are allowed.
     pub(crate) fn allow_any(&self) -> bool {
         self.allowed.is_none()
     }
@@ -94,13 +95,14 @@ impl Filesystems {
         Self { allowed, lasting: Lasting::default() }
     }
 
-    /// Returns the verdict by what is mounted now.
+    /// Returns the verdict by the current mounts.
     fn look_up(&self, handle: BorrowedFd<'_>, stat: &Stat) -> io::Result<Verdict> {
-        // The open file keeps its mount, and so the mount's number, from being used again.
+        // The open file keeps its mount alive, so the kernel can't reuse the mount's number now.
         let number = device::reused_mount(handle)?;
         let found = mounts::file_system(number, device::of(stat));
         let found = match found {
-            // Only device numbers without a device may be other ones than the file system's.
+            // Only a device number with the major number 0 can differ from the number of the file
+            // system.
             Ok(None) if device::of(stat).0 == 0 => mounts::shared_file_system(handle),
             found => found,
         };
@@ -122,30 +124,31 @@ impl Filesystems {
     }
 }
 
-/// [`Filesystems::local`].
+/// Returns [`Filesystems::local`].
 impl Default for Filesystems {
     fn default() -> Self {
         Self::local()
     }
 }
 
-/// What is said of a file by its mount.
+/// The judgement of a file by its mount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// Its file system is allowed.
     Trusted,
-    /// The same, and it is the one of control groups, version 2.
+    /// The file system is allowed, and is the one of control groups, version 2.
     ControlGroups,
-    /// The same, and the kernel makes the content of its files.
+    /// The file system is allowed, and the kernel generates the content of its files.
     Special,
-    /// Its file system isn't allowed.
+    /// The file system isn't allowed.
     Untrusted,
-    /// It is on no file system that is mounted here.
+    /// The file is on no file system that is mounted in this mount namespace.
     Unknown,
 }
 
-/// Verdicts on mounts whose numbers are never used again, so that they hold for ever: a few words,
-/// read without a lock. A mount's place is given by its number, and taken by whoever came last.
+/// A lock-free cache of verdicts on mounts whose numbers are never reused, so that verdicts never
+/// expire. The number of a mount determines its entry, and a newer verdict replaces an older one in
+/// the same entry.
 #[derive(Debug)]
 struct Lasting([AtomicU64; 64]);
 
@@ -167,10 +170,10 @@ impl Lasting {
             Verdict::ControlGroups => 2,
             Verdict::Untrusted => 3,
             Verdict::Special => 4,
-            // It may be mounted here later.
+            // The file system may be mounted here later.
             Verdict::Unknown => return,
         };
-        // A number that large would be taken for another one.
+        // A larger number would lose its highest bits and be confused with another one.
         if mount >> 61 == 0 {
             self.place(mount).store(mount << 3 | code, Ordering::Relaxed);
         }
@@ -187,19 +190,19 @@ impl Default for Lasting {
     }
 }
 
-/// Asks the file system of a file whether it is one of [`SPECIAL`]. The answer may take long: only for
-/// a policy that allows any file system.
+/// Asks the file system of a file whether it is one of [`SPECIAL`]. The answer may take long, so
+/// this is only for a policy that allows any file system.
 ///
 /// # Errors
-/// Those of [`fstatfs(2)`](https://man7.org/linux/man-pages/man2/fstatfs.2.html).
+/// Returns the errors of [`fstatfs(2)`](https://man7.org/linux/man-pages/man2/fstatfs.2.html).
 pub(crate) fn has_special_number(handle: BorrowedFd<'_>) -> io::Result<bool> {
-    // 32 bits, of a type that differs between machines.
+    // The kernel uses 32 bits; the type of the field differs between machines.
     let number = rustix::fs::fstatfs(handle)?.f_type as u64 & u64::from(u32::MAX);
     Ok(SPECIAL.iter().any(|(_, special)| *special == number))
 }
 
-/// File systems without stored content: the kernel makes what is read when it is read, and a read may
-/// wait for an event. With their numbers from `linux/magic.h`.
+/// File systems without stored content, with their numbers from `linux/magic.h`. The kernel
+/// generates the content at each read, and a read may wait for an event.
 const SPECIAL: &[(&str, u64)] = &[
     ("anon_inodefs", 0x0904_1934),
     ("binder", 0x6c6f_6f70),
@@ -226,7 +229,7 @@ const SPECIAL: &[(&str, u64)] = &[
     ("xenfs", 0xabba_1974),
 ];
 
-/// The kernel answers for these by itself, from memory or from a local device.
+/// For these file systems the kernel answers itself, from memory or from a local device.
 const LOCAL: &[&str] = &[
     "bcachefs",
     "binfmt_misc",

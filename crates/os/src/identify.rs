@@ -1,9 +1,8 @@
 //! Asks the kernel what a descriptor refers to.
 //!
-//! The order matters: what can't be held up by anybody comes first. `F_GETFL` and `statx` with
-//! `AT_STATX_DONT_SYNC` are answered by the kernel alone; what is on a device of the kernel's own
-//! is told by further questions; and a file of a file system is only asked more when its
-//! [`Filesystems`] policy trusts it.
+//! Queries that no peer can delay come first. The kernel alone answers `F_GETFL` and `statx` with
+//! `AT_STATX_DONT_SYNC`. Objects on a device of the kernel's own are identified by further queries.
+//! A file of a mounted file system is queried further only if the [`Filesystems`] policy trusts it.
 
 use std::io;
 
@@ -17,12 +16,12 @@ use crate::{
     section, socket, sys,
 };
 
-/// What the kernel says that a handle is, and what may be done with it.
+/// The facts from the kernel about a handle: its object and its rights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Facts {
-    /// The object that it refers to.
+    /// The object that the handle refers to.
     pub object: Object,
-    /// The rights that it carries.
+    /// The rights that the handle carries.
     pub rights: Rights,
 }
 
@@ -30,17 +29,17 @@ pub struct Facts {
 /// file systems that aren't local are [`Object::Unjudged`].
 ///
 /// # Errors
-/// Those of [`statx(2)`](https://man7.org/linux/man-pages/man2/statx.2.html) and
-/// [`fcntl(2)`](https://man7.org/linux/man-pages/man2/fcntl.2.html), and of reading `/proc/self`
-/// where only that tells the object: `Unsupported` without it.
+/// Returns the errors of [`statx(2)`](https://man7.org/linux/man-pages/man2/statx.2.html) and
+/// [`fcntl(2)`](https://man7.org/linux/man-pages/man2/fcntl.2.html), and the errors of reading
+/// `/proc/self` if only that identifies the object: `Unsupported` without `/proc`.
 pub fn identify(handle: BorrowedHandle<'_>) -> io::Result<Facts> {
     identify_with(handle, Filesystems::usual())
 }
 
-/// The same, with a policy of one's own on which file systems may be asked.
+/// Identifies a handle like [`identify`], with another policy on which file systems may be asked.
 ///
 /// # Errors
-/// Those of [`identify`].
+/// Returns the errors of [`identify`].
 pub fn identify_with(handle: BorrowedHandle<'_>, filesystems: &Filesystems) -> io::Result<Facts> {
     let flags = rustix::fs::fcntl_getfl(handle)?;
     if flags.contains(OFlags::PATH) {
@@ -63,9 +62,9 @@ pub fn identify_with(handle: BorrowedHandle<'_>, filesystems: &Filesystems) -> i
     Ok(Facts { object, rights })
 }
 
-/// What an open file's flags let its holder do.
+/// Returns the rights that the flags of an open file give to its holder.
 pub(crate) fn access_rights(flags: OFlags) -> Rights {
-    // With O_APPEND no write lands where the caller wants it: that is less than WRITE.
+    // With O_APPEND a holder can't choose where a write lands, which is less than WRITE.
     let write = match flags.contains(OFlags::APPEND) {
         true => Rights::APPEND,
         false => Rights::WRITE | Rights::APPEND,
@@ -74,14 +73,16 @@ pub(crate) fn access_rights(flags: OFlags) -> Rights {
         OFlags::RDWR => Rights::READ | write,
         OFlags::WRONLY => write,
         OFlags::RDONLY => Rights::READ,
-        // Opened for neither, as a driver's own questions only need it (open(2), access mode 3).
+        // The file is open for neither reading nor writing (open(2), access mode 3), only for
+        // ioctls.
         _ => Rights::empty(),
     }
 }
 
-/// A pidfd of a thread has `PIDFD_THREAD`, which is `O_EXCL`, among its flags. One that was opened
-/// anew by its file handle (Linux 6.14) lacks it: that one waits for the thread and signals the
-/// process, and is neither. Once the thread has ended the kernel can't tell.
+/// Identifies a pidfd. A pidfd of a thread has `PIDFD_THREAD`, which is `O_EXCL`, among its flags.
+/// A pidfd of a thread that was opened anew by its file handle (Linux 6.14) lacks the flag: it
+/// waits for the thread but signals the process, so it counts as neither. Once the thread has
+/// ended, the kernel can't tell such a pidfd from one of a process.
 fn pidfd(handle: BorrowedHandle<'_>, flags: OFlags) -> (Object, Rights) {
     match flags.contains(OFlags::EXCL) {
         true => (Object::Thread, WAIT_AND_SIGNAL),
@@ -97,7 +98,7 @@ fn namespace(handle: BorrowedHandle<'_>) -> io::Result<Object> {
     })
 }
 
-/// Tells the objects without an inode of their own apart, which `stat` shows all alike.
+/// Identifies an object without an inode of its own. `stat` shows the same for all of these.
 fn anonymous(handle: BorrowedHandle<'_>, stat: &Stat) -> io::Result<(Object, Rights)> {
     let mut room = fdinfo::Room::new();
     let info = fdinfo::read(handle, stat, &mut room)?;
@@ -112,14 +113,14 @@ fn anonymous(handle: BorrowedHandle<'_>, stat: &Stat) -> io::Result<(Object, Rig
 fn other_anonymous(info: &FdInfo<'_>) -> io::Result<(Object, Rights)> {
     let object = match () {
         () if info.has("clockid:") && info.has("ticks:") => Object::Timerfd,
-        // Before Linux 6.9; there are no pidfds of threads yet.
+        // Before Linux 6.9 there are no pidfds of threads.
         () if info.has("Pid:") => Object::Process,
         () => return Ok((Object::Other, Rights::empty())),
     };
     Ok((object, WAIT_AND_SIGNAL))
 }
 
-/// A file that isn't on a known device of the kernel's own.
+/// Identifies a file that isn't on a known device of the kernel's own.
 fn of_file_system(
     handle: BorrowedHandle<'_>,
     stat: &Stat,
@@ -138,7 +139,8 @@ fn of_file_system(
         _ if kind == FileType::RegularFile && rustix::fs::fcntl_get_seals(handle).is_ok() => {
             in_memory(handle, access, filesystems)
         }
-        // Only objects of the kernel's own have no file type: no file system can delay an answer.
+        // Only objects of the kernel's own have no file type, so no file system can delay an
+        // answer.
         Ok(Verdict::Unknown)
             if kind == FileType::Unknown
                 && fdinfo::read(handle, stat, &mut fdinfo::Room::new())?.has("exp_name:") =>
@@ -160,7 +162,7 @@ fn of_file_system(
     }
 }
 
-/// What `stat` says is enough where the file system is trusted.
+/// Identifies a file of a trusted file system by its type.
 fn by_type(kind: FileType) -> Object {
     match kind {
         FileType::RegularFile => Object::RegularFile,
@@ -170,8 +172,8 @@ fn by_type(kind: FileType) -> Object {
     }
 }
 
-/// A file that has seals, if only the one against more: the kernel keeps it in memory and nobody
-/// can hold it up, wherever it is mounted.
+/// Identifies a file that has seals, even if only the seal against more seals. The kernel keeps
+/// such a file in memory, so that no peer can delay queries about it, wherever it is mounted.
 fn in_memory(
     handle: BorrowedHandle<'_>,
     access: Rights,
@@ -198,7 +200,7 @@ pub(crate) const WAIT_AND_SIGNAL: Rights = Rights::WAIT.union(Rights::SIGNAL);
 
 const UNJUDGED: Facts = Facts { object: Object::Unjudged, rights: Rights::empty() };
 
-/// From `linux/magic.h`: 32 bits, of a type that differs between machines.
+/// From `linux/magic.h`. The kernel uses 32 bits; the type of the field differs between machines.
 const HUGETLBFS_MAGIC: u64 = 0x9584_58f6;
 const MAGIC_MASK: u64 = u32::MAX as u64;
 
@@ -228,7 +230,7 @@ mod tests {
 
     #[test]
     fn a_pidfd_without_an_inode_of_its_own_is_told_by_what_proc_says() {
-        // As before Linux 6.9, where it is found among the anonymous ones.
+        // Before Linux 6.9, a pidfd is among the anonymous objects.
         let process = crate::Process::current().unwrap();
         let stat = device::stat(&process).unwrap();
         let told = anonymous(process.as_fd(), &stat).unwrap();

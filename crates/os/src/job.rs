@@ -1,4 +1,4 @@
-//! Jobs: groups of processes, ended together.
+//! Jobs: groups of processes that are ended together.
 //!
 //! | | |
 //! |---|---|
@@ -8,7 +8,7 @@
 //! | `try_clone` | the same job |
 //! | Windows | a job HANDLE, `sh_job` |
 //!
-//! A job is a directory too, and passes where one is declared.
+//! A job is also a directory, and is accepted if a directory is declared.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -25,11 +25,11 @@ use crate::handle::impl_handle;
 use crate::wait::{deadline_after, poll};
 use crate::{Declared, Directory, Kind, Process, Readiness, Rights, Waitable};
 
-/// A group of processes, and of the groups below it.
+/// A group of processes, including the groups below it.
 #[derive(Debug)]
 pub struct Job(Directory);
 
-/// Notices when the last process of a job has ended; see [`Job::watch`].
+/// Waits until the last process of a job has ended; see [`Job::watch`].
 #[derive(Debug)]
 pub struct JobWatch(File);
 
@@ -39,11 +39,11 @@ impl Job {
     /// Opens the job whose directory is at a path.
     ///
     /// # Errors
-    /// Those of [`Directory::open`]; `Unsupported` for a directory that isn't of control groups of
-    /// version 2, as where only those of version 1 are mounted.
+    /// Returns the errors of [`Directory::open`]; `Unsupported` for a directory that isn't of
+    /// control groups of version 2, for example if only version 1 is mounted.
     pub fn open(path: impl AsRef<Path>) -> io::Result<Self> {
         let directory = Directory::open(path)?;
-        // The path is the caller's own: that its file system may have to be waited for is nothing new.
+        // The caller chose the path, so waiting for its file system is acceptable.
         match rustix::fs::fstatfs(&directory)?.f_type as u64 & MAGIC_MASK == CGROUP2_MAGIC {
             true => Ok(Self(directory)),
             false => {
@@ -53,11 +53,11 @@ impl Job {
         }
     }
 
-    /// Makes a job below this one. It outlives this process: [`Job::remove`] removes it.
+    /// Makes a job below this one. The job outlives this process: [`Job::remove`] removes it.
     ///
     /// # Errors
-    /// `AlreadyExists`; `PermissionDenied` unless this user may, as where a service manager has
-    /// delegated the parent; `InvalidInput` for a name that is a path.
+    /// `AlreadyExists`; `PermissionDenied` unless this user may create it, for example because a
+    /// service manager has delegated the parent; `InvalidInput` for a name that is a path.
     pub fn create(&self, name: impl AsRef<OsStr>) -> io::Result<Self> {
         self.0.create_directory(name.as_ref()).map(Self)
     }
@@ -65,29 +65,30 @@ impl Job {
     /// Removes a job below this one, which must be empty.
     ///
     /// # Errors
-    /// `ResourceBusy` while it has processes or jobs; `NotFound`.
+    /// `ResourceBusy` while the job has processes or jobs; `NotFound`.
     pub fn remove(&self, name: impl AsRef<OsStr>) -> io::Result<()> {
         self.0.remove(name.as_ref())
     }
 
-    /// Moves a process, with all its threads, to this job. Children that it makes from then on are
-    /// in it from the start; those that it has stay where they are.
+    /// Moves a process, with all its threads, to this job. Children that it creates later start in
+    /// the job; its existing children stay in their own jobs.
     ///
     /// # Errors
-    /// `NotFound` when the process has ended, or isn't visible in this pid namespace;
+    /// `NotFound` if the process has ended or isn't visible in this pid namespace;
     /// `PermissionDenied`; `ResourceBusy` for a job whose controllers are in use below it.
     pub fn add(&self, process: &Process) -> io::Result<()> {
         let id = process.id()?.ok_or_else(ended)?;
         self.write("cgroup.procs", id.to_string().as_bytes())?;
-        // The kernel takes a number here: if the process lives, the number was still its own.
+        // The kernel takes a process number here. If the process is still alive afterwards, the
+        // number was its own.
         match process.wait_timeout(Duration::ZERO)? {
             true => Err(ended()),
             false => Ok(()),
         }
     }
 
-    /// Kills all processes of the job and of those below it. It is done when the job is empty,
-    /// which takes a moment.
+    /// Kills all processes of the job and of the jobs below it. The processes end a moment later;
+    /// the job is then empty.
     ///
     /// # Errors
     /// `PermissionDenied`; `NotFound` for the root of all jobs.
@@ -95,17 +96,18 @@ impl Job {
         self.write("cgroup.kill", b"1")
     }
 
-    /// The numbers of the processes in this job itself, in this pid namespace.
+    /// Returns the numbers of the processes in this job, without the jobs below it, in this pid
+    /// namespace.
     ///
     /// # Errors
-    /// Those of `read(2)`.
+    /// Returns the errors of `read(2)`.
     pub fn process_ids(&self) -> io::Result<Vec<u32>> {
         let mut text = String::new();
         self.control("cgroup.procs", OFlags::RDONLY)?.read_to_string(&mut text)?;
         Ok(text.lines().filter_map(|id| id.parse().ok()).collect())
     }
 
-    /// Watches the job for being empty.
+    /// Returns a watch that waits until the job is empty.
     ///
     /// # Errors
     /// `NotFound` for the root of all jobs, which is never empty.
@@ -113,19 +115,19 @@ impl Job {
         self.control("cgroup.events", OFlags::RDONLY).map(JobWatch)
     }
 
-    /// Waits until neither the job nor one below it has a process, but not longer than `timeout`,
-    /// if there is one; says whether that is so.
+    /// Waits until neither the job nor a job below it has a process, but at most `timeout`, if
+    /// there is one. Returns whether the job is empty.
     ///
     /// # Errors
-    /// Those of [`Job::watch`] and of `poll(2)`.
+    /// Returns the errors of [`Job::watch`] and of `poll(2)`.
     pub fn wait_empty(&self, timeout: Option<Duration>) -> io::Result<bool> {
         self.watch()?.wait(timeout.and_then(deadline_after))
     }
 
-    /// A second handle to the same job.
+    /// Returns a second handle to the same job.
     ///
     /// # Errors
-    /// No descriptor left.
+    /// Fails if no descriptor is left.
     pub fn try_clone(&self) -> io::Result<Self> {
         self.0.try_clone().map(Self)
     }
@@ -135,14 +137,16 @@ impl Job {
             if error.raw_os_error() == Some(libc::ESRCH) {
                 return ended();
             }
-            // A job of threads takes no processes (`EOPNOTSUPP`), a job with controllers in use none
-            // of its own (`EBUSY`): a bare number would not say whose refusal it is.
+            // A job of threads takes no processes (`EOPNOTSUPP`), and a job with controllers in use
+            // takes no processes of its own (`EBUSY`). A bare error number would not name the job's
+            // file.
             io::Error::new(error.kind(), format!("{name} of the job can't be written: {error}"))
         })
     }
 
-    /// Opens one of the files that the kernel puts in each job. That a peer's directory is of that
-    /// file system was proven when it arrived; what the peer mounted over the file isn't.
+    /// Opens one of the files that the kernel puts in each job. A directory from a peer was proven
+    /// to be of that file system when it arrived, but the peer may have mounted something over the
+    /// file.
     fn control(&self, name: &str, access: OFlags) -> io::Result<File> {
         let opened = self.0.open_unlinked(name, access).map_err(|error| {
             let error = io::Error::from(error);
@@ -153,10 +157,10 @@ impl Job {
 }
 
 impl JobWatch {
-    /// Whether neither the job nor one below it has a process.
+    /// Returns whether neither the job nor a job below it has a process.
     ///
     /// # Errors
-    /// Those of `read(2)`: `ENODEV` when the job was removed.
+    /// Returns the errors of `read(2)`; `ENODEV` if the job was removed.
     pub fn is_empty(&self) -> io::Result<bool> {
         let mut text = [0; 128];
         let len = self.0.read_at(&mut text, 0)?;
@@ -165,7 +169,7 @@ impl JobWatch {
 
     fn wait(&self, deadline: Option<Instant>) -> io::Result<bool> {
         loop {
-            // To read is also to say up to where changes were seen.
+            // Reading the file also marks its changes as seen.
             if self.is_empty()? {
                 return Ok(true);
             }
@@ -213,7 +217,7 @@ fn ended() -> io::Error {
     io::Error::new(ErrorKind::NotFound, what)
 }
 
-/// From `linux/magic.h`: 32 bits, of a type that differs between machines.
+/// From `linux/magic.h`. The kernel uses 32 bits; the type of the field differs between machines.
 const CGROUP2_MAGIC: u64 = 0x6367_7270;
 const MAGIC_MASK: u64 = u32::MAX as u64;
 
@@ -224,7 +228,7 @@ mod tests {
     use super::*;
     use crate::{Object, identify, wait_any};
 
-    /// A job for a test, removed at its end.
+    /// A job for a test, removed at the end of the test.
     struct Temporary {
         parent: Job,
         name: String,
@@ -232,7 +236,7 @@ mod tests {
     }
 
     impl Temporary {
-        /// `None`, with the reason printed, where this machine or this user can't have one.
+        /// Returns `None`, with the reason printed, if this machine or this user can't have a job.
         fn new() -> Option<Self> {
             static LAST: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
             let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
@@ -304,7 +308,7 @@ mod tests {
 
     #[test]
     fn a_file_of_a_job_that_fails_is_named() {
-        // A directory of another file system, as a peer could pass it where nothing is proven.
+        // A directory of another file system, as a peer could pass it if nothing were proven.
         let folder = tempfile::tempdir().unwrap();
         let job = Job::from(OwnedFd::from(File::open(folder.path()).unwrap()));
         let error = job.kill().unwrap_err();

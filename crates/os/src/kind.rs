@@ -1,4 +1,4 @@
-//! What kind of kernel object a handle refers to.
+//! The kinds of kernel objects.
 
 use std::fmt;
 
@@ -6,9 +6,9 @@ use crate::Rights;
 
 /// The kind of object that a handle refers to.
 ///
-/// The first thirteen are those of MIDL's `system_handle` attribute
-/// ([reference](https://learn.microsoft.com/windows/win32/midl/system-handle)); the last two exist
-/// on Linux besides. The discriminants travel on the wire and never change.
+/// The first thirteen kinds are those of MIDL's `system_handle` attribute
+/// ([reference](https://learn.microsoft.com/windows/win32/midl/system-handle)); the last two are
+/// additions for Linux. The discriminants travel on the wire and never change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 #[non_exhaustive]
@@ -46,7 +46,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Every kind, in the order of their numbers.
+    /// All kinds, in the order of their numbers.
     pub const ALL: [Self; 15] = [
         Self::File,
         Self::Semaphore,
@@ -65,7 +65,7 @@ impl Kind {
         Self::Timer,
     ];
 
-    /// The name as it is written in an interface: `file`, `reg_key`.
+    /// Returns the name as written in an interface: `file`, `reg_key`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::File => "file",
@@ -86,7 +86,7 @@ impl Kind {
         }
     }
 
-    /// The rights that a handle of this kind can have at all: to declare another is a mistake.
+    /// Returns all rights that a handle of this kind can have. Declaring another right is an error.
     pub const fn rights(self) -> Rights {
         const DATA: Rights = Rights::READ.union(Rights::WRITE);
         match self {
@@ -104,7 +104,7 @@ impl Kind {
         }
     }
 
-    /// The kind with this name, if there is one.
+    /// Returns the kind with this name, if there is one.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
@@ -116,34 +116,34 @@ impl fmt::Display for Kind {
     }
 }
 
-/// A set of kinds: what a parameter takes, one of them or a union.
+/// A set of kinds. A parameter takes one kind, or a union of several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Kinds(u32);
 
 impl Kinds {
-    /// No kind: what no handle can be.
+    /// The empty set, which no handle matches.
     pub const NONE: Self = Self(0);
 
-    /// Every kind: the handle may refer to anything that has a kind.
+    /// The set of all kinds.
     pub const ANY: Self = Self((1 << Kind::ALL.len()) - 1);
 
-    /// The set of just this kind.
+    /// Returns the set of just this kind.
     pub const fn of(kind: Kind) -> Self {
         Self(1 << kind as u32)
     }
 
-    /// This set and that kind.
+    /// Adds a kind to the set.
     #[must_use]
     pub const fn or(self, kind: Kind) -> Self {
         Self(self.0 | 1 << kind as u32)
     }
 
-    /// Whether the kind is in the set.
+    /// Returns whether the kind is in the set.
     pub const fn contains(self, kind: Kind) -> bool {
         self.0 & (1 << kind as u32) != 0
     }
 
-    /// The kind, if the set has just one.
+    /// Returns the kind if the set has just one.
     pub const fn only(self) -> Option<Kind> {
         match self.0.is_power_of_two() {
             true => Some(Kind::ALL[self.0.trailing_zeros() as usize]),
@@ -151,7 +151,7 @@ impl Kinds {
         }
     }
 
-    /// The rights that a handle of one of these kinds can have at all.
+    /// Returns all rights that a handle of one of these kinds can have.
     pub const fn rights(self) -> Rights {
         let mut rights = Rights::empty();
         let mut number = 0;
@@ -164,23 +164,23 @@ impl Kinds {
         rights
     }
 
-    /// The kinds of the set, in the order of their numbers.
+    /// Returns the kinds of the set, in the order of their numbers.
     pub fn iter(self) -> impl Iterator<Item = Kind> {
         Kind::ALL.into_iter().filter(move |kind| self.contains(*kind))
     }
 
-    /// The set as bits, one per kind's number: its form on the wire.
+    /// Returns the set as bits, one bit for the number of each kind. This is its form on the wire.
     pub const fn bits(self) -> u32 {
         self.0
     }
 
-    /// The set of the known kinds among these bits.
+    /// Returns the set of the known kinds among these bits.
     pub const fn from_bits_truncate(bits: u32) -> Self {
         Self(bits & Self::ANY.0)
     }
 }
 
-/// The names with `|` between them, as an interface writes them.
+/// Writes the names with `|` between them, as in an interface.
 impl fmt::Display for Kinds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if *self == Self::ANY {

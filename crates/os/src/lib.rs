@@ -1,8 +1,8 @@
 //! Typed handles to kernel objects, and sockets that carry them.
 //!
-//! A handle is an owned descriptor together with the promise of what it refers to. The promise is
-//! kept by *proof*: whatever arrives from another process is examined in the kernel against a
-//! [`Declared`] kind and rights before anything else happens to it ([`prove`]).
+//! A handle is an owned descriptor with a known kind and known rights. These are established by
+//! *proof*: before any other use of a handle that arrives from another process, the kernel is asked
+//! whether the handle matches a [`Declared`] kind and rights ([`prove`]).
 //!
 //! ```
 //! use syshandle_os::{Declared, Event, Handle, Kind, Rights, prove};
@@ -18,16 +18,16 @@
 //! # }
 //! ```
 //!
-//! Reading order: [`Kind`], [`Rights`] and [`Declared`]; [`Object`], which says what counts as which
-//! kind; [`prove`] and [`identify`], with [`Filesystems`], which says whose files are asked at all;
-//! then one file per kind of object ([`Event`] is a good first), each with a page on what is proven
-//! and which rights are enforced by whom; then [`Seqpacket`], which carries handles between
-//! processes. Waiting is [`Waitable`], [`wait_any`] and [`wait_all`]; with the feature `tokio` the
-//! same in a runtime, in `asynchronous`.
+//! Reading order: [`Kind`], [`Rights`] and [`Declared`]; [`Object`], which maps objects to kinds;
+//! [`prove`] and [`identify`], with [`Filesystems`], the policy on trusted file systems. Then one
+//! file per kind of object ([`Event`] is a good first), each of which documents the proof and the
+//! enforcement of the rights. Then [`Seqpacket`], which carries handles between processes.
+//! [`Waitable`], [`wait_any`] and [`wait_all`] wait for objects; with the feature `tokio`,
+//! `asynchronous` waits in a tokio runtime.
 //!
-//! This crate holds the only `unsafe` code of syshandle on Linux, module by module, one system
-//! call a block. It doesn't know what a message means; that is `syshandle-wire`. It narrows nothing
-//! by itself, and lends no authority that a descriptor doesn't carry.
+//! This crate holds the only `unsafe` code of syshandle on Linux, module by module, one system call
+//! per block. The meaning of messages belongs to `syshandle-wire`. This crate never narrows a
+//! handle implicitly, and lends no authority that a descriptor doesn't carry.
 
 mod declared;
 mod files;
@@ -35,7 +35,7 @@ mod kind;
 mod rights;
 mod sockets;
 
-// What each platform owes: the same names, where the objects have the same meaning.
+// Each platform provides the same names for objects with the same meaning.
 cfg_if::cfg_if! {
     if #[cfg(windows)] {
         #[path = "windows/mod.rs"]

@@ -1,4 +1,4 @@
-//! Limits of the system for this process.
+//! Limits that the system sets for this process.
 
 use std::fs;
 use std::io;
@@ -12,13 +12,13 @@ use crate::proc;
 use crate::sys::limit::set_descriptor_limit;
 use crate::sys::signal::{self, FileSizeSignalBlock};
 
-/// The limits in force for this process, which a program that it starts inherits: the largest number
-/// for none. Always of the same resources in the same order.
+/// Returns the limits in force for this process, which its child processes inherit, always for the
+/// same resources in the same order. An unlimited resource has the largest number.
 pub fn resource_limits() -> Vec<u64> {
     INHERITED.map(|resource| getrlimit(resource).current.unwrap_or(u64::MAX)).into()
 }
 
-/// The resources without which a program may fail to start.
+/// The resources whose limits can prevent a program from starting.
 const INHERITED: [Resource; 9] = [
     Resource::As,
     Resource::Cpu,
@@ -31,12 +31,12 @@ const INHERITED: [Resource; 9] = [
     Resource::Stack,
 ];
 
-/// The soft limit of descriptors before this process has raised it; `None` if there was none.
+/// The soft limit of descriptors before this process raised it; `None` if there was no limit.
 static ORIGINAL: OnceLock<Option<u64>> = OnceLock::new();
 
-/// Raises the number of descriptors that this process may have open to the most that it is allowed,
-/// and returns that. The usual limit of 1,024 is for programs that call `select(2)`: programs that
-/// this process starts get it back by [`restore_descriptor_limit`].
+/// Raises the soft limit of descriptors of this process to the hard limit, and returns the new
+/// limit. The usual limit of 1,024 exists for programs that call `select(2)`; programs that this
+/// process starts get it back by [`restore_descriptor_limit`].
 pub fn raise_descriptor_limit() -> Option<u64> {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     ORIGINAL.get_or_init(|| current);
@@ -45,10 +45,10 @@ pub fn raise_descriptor_limit() -> Option<u64> {
     descriptor_limit()
 }
 
-/// Has the program that a command starts begin with the limit of descriptors that this process had
-/// before it raised its own. A [`Server`](https://docs.rs/syshandle) raises it, and a program that
-/// calls `select(2)` does not work with more than 1,024. Does nothing if this process has not raised
-/// its limit.
+/// Makes the program of a command start with the limit of descriptors that this process had before
+/// it raised its own. A [`Server`](https://docs.rs/syshandle) raises the limit, but a program that
+/// calls `select(2)` does not work with descriptors above 1,024. Does nothing if this process has
+/// not raised its limit.
 ///
 /// ```
 /// let mut command = std::process::Command::new("sh");
@@ -62,7 +62,7 @@ pub fn restore_descriptor_limit(command: &mut Command) -> &mut Command {
     command
 }
 
-/// The soft limit that this process has raised, if it has.
+/// Returns the soft limit of descriptors from before this process raised it, if it did.
 pub(crate) fn original_descriptor_limit() -> Option<u64> {
     ORIGINAL.get().copied().flatten()
 }
@@ -78,11 +78,11 @@ pub fn file_size_limit() -> Option<u64> {
     getrlimit(Resource::Fsize).current
 }
 
-/// Runs `write`, which may pass the limit of file sizes: that is then an error that names the limit.
-/// The kernel would else end this process by `SIGXFSZ`.
+/// Runs `write`, which may exceed the limit of file sizes. Exceeding the limit is then an error
+/// that names the limit, instead of the signal `SIGXFSZ`, which would end this process.
 ///
 /// # Errors
-/// Returns the errors of `write`; `FileTooLarge` past the limit.
+/// Returns the errors of `write`; `FileTooLarge` beyond the limit.
 pub fn within_file_size_limit<T>(write: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
     let blocked = FileSizeSignalBlock::new();
     let result = write();
@@ -93,13 +93,13 @@ pub fn within_file_size_limit<T>(write: impl FnOnce() -> io::Result<T>) -> io::R
     })
 }
 
-/// Has this process ignore `SIGXFSZ`, unless it has a handler of its own: so a write past the limit
-/// of file sizes is an error, also to the standard output.
+/// Makes this process ignore `SIGXFSZ`, unless it has its own handler. A write beyond the limit of
+/// file sizes is then an error, also on the standard output.
 pub fn ignore_file_size_signal() {
     signal::ignore_file_size_signal();
 }
 
-/// The error of a file that would be larger than this process may make it.
+/// Returns the error for a file that would exceed the limit of file sizes.
 pub(crate) fn past_file_size_limit() -> io::Error {
     let text = match file_size_limit() {
         Some(limit) => {
@@ -110,13 +110,13 @@ pub(crate) fn past_file_size_limit() -> io::Error {
     io::Error::new(io::ErrorKind::FileTooLarge, text)
 }
 
-/// Returns how much memory this process may use, in bytes: the least of what the machine has and of
-/// the limits of its control groups. `None` if the system doesn't tell.
+/// Returns how much memory this process may use, in bytes: the minimum of the machine's memory and
+/// the limits of the control groups. `None` if the system doesn't report it.
 pub fn memory_limit() -> Option<u64> {
     let physical = proc::read("/proc/meminfo").ok().and_then(|text| total_memory(&text));
     let groups = proc::read("/proc/self/cgroup").unwrap_or_default();
     let limits = group_files(&groups).filter_map(|file| {
-        // A group without a limit says `max`.
+        // The text `max`, for a group without a limit, fails to parse and is skipped.
         fs::read_to_string(file).ok()?.trim().parse().ok()
     });
     limits.chain(physical).min()
@@ -128,7 +128,8 @@ fn total_memory(meminfo: &str) -> Option<u64> {
     kilobytes.checked_mul(1024)
 }
 
-/// The files that hold the limits of the control groups of `/proc/self/cgroup`, and of those above.
+/// Returns the files that hold the memory limits of the control groups in `/proc/self/cgroup` and
+/// of their ancestors.
 fn group_files(groups: &str) -> impl Iterator<Item = PathBuf> {
     groups.lines().flat_map(|line| {
         let mut fields = line.splitn(3, ':').skip(1);

@@ -1,4 +1,4 @@
-//! Where clients and a server meet: a socket with a path, which one side listens on.
+//! The socket with a path on which a server listens and to which clients connect.
 
 use std::ffi::OsStr;
 use std::io;
@@ -14,27 +14,27 @@ use crate::Seqpacket;
 use crate::channel::pass_rights;
 use crate::sys::{listen, option};
 
-/// A socket that isn't connected yet: where nobody listens, it can be tried again with the same one.
+/// A socket that isn't connected yet. After a failed attempt the same socket can try again.
 #[derive(Debug)]
 pub struct Unconnected(OwnedFd);
 
 impl Unconnected {
-    /// A socket that names the sender of each message.
+    /// Makes a socket that names the sender of each message.
     ///
     /// # Errors
-    /// No descriptor left.
+    /// Fails if no descriptor is left.
     pub fn new() -> io::Result<Self> {
         let socket = socket(SocketFlags::NONBLOCK)?;
         rustix::net::sockopt::set_socket_passcred(&socket, true)?;
         Ok(Self(socket))
     }
 
-    /// Connects to the socket at `path`. Waits, until `deadline`, where the listener's queue is full.
+    /// Connects to the socket at `path`. Waits until `deadline` if the listener's queue is full.
     ///
     /// # Errors
-    /// Those of [`connect(2)`](https://man7.org/linux/man-pages/man2/connect.2.html), with the
-    /// socket: `NotFound` without a socket there, `ConnectionRefused` when nobody listens;
-    /// `TimedOut` past the deadline.
+    /// Returns the socket with the error of
+    /// [`connect(2)`](https://man7.org/linux/man-pages/man2/connect.2.html): `NotFound` if there is
+    /// no socket, `ConnectionRefused` if no process listens, `TimedOut` after the deadline.
     pub fn connect(self, path: &Path, deadline: Instant) -> Result<Seqpacket, (Self, io::Error)> {
         match self.try_to_connect(path, deadline) {
             Ok(()) => Ok(Seqpacket::exclusive(self.0)),
@@ -44,7 +44,8 @@ impl Unconnected {
 
     fn try_to_connect(&self, path: &Path, deadline: Instant) -> io::Result<()> {
         let address = address(path)?;
-        // There is no event for room in a listener's queue: ask again, ever less often.
+        // The kernel reports no event for room in a listener's queue, so this polls with increasing
+        // pauses.
         let mut pause = Duration::from_micros(100);
         loop {
             match rustix::net::connect(&self.0, &address) {
@@ -62,8 +63,8 @@ impl Unconnected {
     }
 }
 
-/// The address of a socket in the file system. The kernel takes an empty path, or one that begins with
-/// a zero byte, for names that aren't in the file system.
+/// Returns the address of a socket in the file system. Refuses an empty path and a path that begins
+/// with a zero byte, because the kernel takes these for names outside of the file system.
 fn address(path: &Path) -> io::Result<SocketAddrUnix> {
     let bytes = path.as_os_str().as_bytes();
     if bytes.contains(&0) || !(1..=PATH_MAX).contains(&bytes.len()) {
@@ -76,7 +77,7 @@ fn address(path: &Path) -> io::Result<SocketAddrUnix> {
     Ok(SocketAddrUnix::new(path)?)
 }
 
-/// `sun_path` with its terminating zero has 108 bytes.
+/// `sun_path` has 108 bytes, including its terminating zero.
 const PATH_MAX: usize = 107;
 
 /// A socket that clients connect to.
@@ -84,24 +85,24 @@ const PATH_MAX: usize = 107;
 pub struct Listener(OwnedFd);
 
 impl Listener {
-    /// Makes the socket at `path`, where nothing may be yet, and listens: from now on clients
-    /// queue, up to the system's limit (`net.core.somaxconn`).
+    /// Creates the socket at `path`, which must not exist, and listens. From now on clients queue,
+    /// up to the system's limit (`net.core.somaxconn`).
     ///
     /// # Errors
-    /// Those of [`bind(2)`](https://man7.org/linux/man-pages/man2/bind.2.html): `AddrInUse` when
-    /// something is there.
+    /// Returns the errors of [`bind(2)`](https://man7.org/linux/man-pages/man2/bind.2.html);
+    /// `AddrInUse` if the path exists.
     pub fn bind(path: &Path) -> io::Result<Self> {
         let socket = socket(SocketFlags::NONBLOCK)?;
         rustix::net::bind(&socket, &address(path)?)?;
         Self::listen(socket)
     }
 
-    /// Takes over a socket that somebody else has bound: listens on it again, so that clients
-    /// learn this process from the kernel and not that one, and lets no handles through before a
-    /// client is accepted.
+    /// Takes over a socket that another process has bound. Listens on it again, so that the kernel
+    /// names this process to clients instead of the other one, and refuses handles until a client
+    /// is accepted.
     ///
     /// # Errors
-    /// `InvalidInput` when it is no such socket; else those of `listen(2)`.
+    /// `InvalidInput` if the descriptor is not such a socket; otherwise the errors of `listen(2)`.
     pub fn adopt(socket: OwnedFd) -> io::Result<Self> {
         let right = rustix::net::sockopt::socket_domain(&socket)? == AddressFamily::UNIX
             && rustix::net::sockopt::socket_type(&socket)? == SocketType::SEQPACKET;
@@ -114,7 +115,8 @@ impl Listener {
     }
 
     fn listen(socket: OwnedFd) -> io::Result<Self> {
-        // Accepted sockets inherit these. An unknown option is off.
+        // Accepted sockets inherit these options. A kernel that doesn't know an option can't have
+        // it on.
         for option in option::CONTROL_OPTIONS {
             let _ = option::set(socket.as_fd(), option, false);
         }
@@ -123,20 +125,21 @@ impl Listener {
         Ok(Self(socket))
     }
 
-    /// The path that the socket was bound to; `None` when it has another kind of address.
+    /// Returns the path to which the socket is bound; `None` if it has another kind of address.
     ///
     /// # Errors
-    /// Those of [`getsockname(2)`](https://man7.org/linux/man-pages/man2/getsockname.2.html).
+    /// Returns the errors of
+    /// [`getsockname(2)`](https://man7.org/linux/man-pages/man2/getsockname.2.html).
     pub fn path(&self) -> io::Result<Option<PathBuf>> {
         let address = SocketAddrUnix::try_from(rustix::net::getsockname(&self.0)?)?;
         Ok(address.path_bytes().map(|path| PathBuf::from(OsStr::from_bytes(path))))
     }
 
-    /// Takes the next client that has connected; doesn't wait.
+    /// Accepts the next client in the queue, without waiting.
     ///
     /// # Errors
-    /// Those of [`accept(2)`](https://man7.org/linux/man-pages/man2/accept.2.html): `WouldBlock`
-    /// without a client.
+    /// Returns the errors of [`accept(2)`](https://man7.org/linux/man-pages/man2/accept.2.html);
+    /// `WouldBlock` without a client.
     pub fn accept(&self) -> io::Result<Seqpacket> {
         loop {
             match rustix::net::accept_with(&self.0, SocketFlags::CLOEXEC) {
@@ -147,9 +150,9 @@ impl Listener {
         }
     }
 
-    /// Refuses new clients from now on; those that have connected can still be accepted.
+    /// Refuses new clients from now on. Clients in the queue can still be accepted.
     pub fn shut_down(&self) {
-        // It fails only where that has happened already.
+        // The call fails only if the socket was shut down before.
         let _ = rustix::net::shutdown(&self.0, rustix::net::Shutdown::Both);
     }
 }
@@ -160,12 +163,12 @@ impl AsFd for Listener {
     }
 }
 
-/// Takes the socket that this program was given by the protocol of
+/// Takes the socket that this program received by the protocol of
 /// [sd_listen_fds(3)](https://www.freedesktop.org/software/systemd/man/latest/sd_listen_fds.html);
-/// `None` when it wasn't given one, or it has been taken.
+/// `None` if it received none, or if the socket was taken before.
 ///
 /// # Errors
-/// `InvalidInput` when it was given more than one.
+/// `InvalidInput` if the program received more than one socket.
 pub fn take_listener() -> io::Result<Option<OwnedFd>> {
     let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u32>().ok());
     if number("LISTEN_PID") != Some(std::process::id()) {

@@ -1,14 +1,14 @@
-//! Locks of processes on files.
+//! File locks that belong to a process.
 //!
-//! A lock is a record lock (`F_SETLK`) for writing. Three properties of these matter here, which
-//! locks by `flock(2)` don't have:
+//! A lock is a record lock (`F_SETLK`) for writing. Unlike a lock of `flock(2)`, a record lock has
+//! three properties that matter here:
 //!
-//! - To take one, a process needs the permission to write the file. A process that may only read it,
-//!   in a sandbox for example, can take a read lock, which also stands in the way; but the kernel
-//!   tells the two apart, and then the file is replaced.
-//! - It belongs to the process: a child that is forked doesn't hold it, and it ends with the process
-//!   even if such a child goes on.
-//! - The kernel names its holder.
+//! - Taking it requires permission to write the file. A process that may only read the file, for
+//!   example in a sandbox, can take a read lock, which conflicts too. But the kernel tells read
+//!   locks from write locks, and a file with a foreign read lock is replaced.
+//! - It belongs to the process. A forked child doesn't hold it, and it ends with the process even
+//!   if such a child continues to run.
+//! - The kernel reports its holder.
 //!
 //! A process loses its locks on a file when it closes any descriptor of that file. So this module
 //! keeps a list of the files that this process holds locks on, and opens none of them again.
@@ -38,38 +38,40 @@ pub struct FileLock {
 /// The result of trying to take a lock.
 #[derive(Debug)]
 pub enum Attempt {
-    /// It is taken.
+    /// The lock was taken.
     Taken(FileLock),
-    /// Another process holds it, or another thread of this process. The number of the process; 0 if it
-    /// isn't visible in this pid namespace.
+    /// Another process, or another thread of this process, holds the lock. The value is the number
+    /// of the process, or 0 if it isn't visible in this pid namespace.
     Held(u32),
 }
 
-/// The name of a file and the identity of its folder: the same by whichever path.
+/// The name of a file and the identity of its folder. The key is the same for different paths to
+/// the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Key {
     folder: (u64, u64),
     name: OsString,
 }
 
-/// The files that this process holds locks on. A forked copy holds none.
+/// The files that this process holds locks on. A forked copy holds no locks.
 static HELD: PerProcess<Mutex<Vec<Key>>> = PerProcess::new();
 
 impl FileLock {
-    /// Takes the lock on a file, which is made if it isn't there, for its owner alone. Doesn't wait.
+    /// Takes the lock on a file, without waiting. Creates the file if it doesn't exist, accessible
+    /// only to its owner.
     ///
     /// # Errors
-    /// Those of [`open(2)`](https://man7.org/linux/man-pages/man2/open.2.html) and
+    /// Returns the errors of [`open(2)`](https://man7.org/linux/man-pages/man2/open.2.html) and
     /// [`F_SETLK`](https://man7.org/linux/man-pages/man2/F_GETLK.2const.html).
     pub fn try_take(path: &Path) -> io::Result<Attempt> {
         Self::try_take_range(path, WHOLE)
     }
 
-    /// Takes the lock that marks this process as one of any number of holders, which don't exclude
-    /// each other.
+    /// Takes a lock that marks this process as one of several holders, which don't exclude each
+    /// other.
     ///
     /// # Errors
-    /// The same as for [`FileLock::try_take`].
+    /// Returns the errors of [`FileLock::try_take`].
     pub fn try_take_own(path: &Path) -> io::Result<Attempt> {
         let own = std::process::id();
         let mut start = i64::from(own);
@@ -92,7 +94,7 @@ impl FileLock {
         for _ in 0..ROUNDS_MAX {
             let file = open(path)?;
             match record_lock::lock(file.as_fd(), range) {
-                // Another process may have replaced the file meanwhile: then the lock means nothing.
+                // If another process has replaced the file meanwhile, the lock has no effect.
                 Ok(()) if is_at(&file, path) => {
                     held.push(key.clone());
                     return Ok(Attempt::Taken(Self { file, key, process: ProcessMark::current() }));
@@ -110,19 +112,20 @@ impl FileLock {
                 Err(error) => return Err(error),
             }
         }
-        // Others come and go all the time.
+        // Other processes keep replacing or locking the file.
         Ok(Attempt::Held(0))
     }
 
-    /// The processes that hold a lock on the file, as far as they are visible in this pid namespace.
+    /// Returns the processes that hold a lock on the file and are visible in this pid namespace.
     ///
     /// # Errors
-    /// The file can't be read; `NotFound` if it isn't there.
+    /// Fails if the file can't be read; `NotFound` if it doesn't exist.
     pub fn holders(path: &Path) -> io::Result<Vec<u32>> {
         let mut holders = Vec::new();
         let held = held()?;
         if held.contains(&Key::of(path)?) {
-            // The kernel doesn't tell a process of its own locks, and closing the file would end them.
+            // The kernel doesn't report a process's own locks, and closing the file would release
+            // them.
             return Ok(vec![std::process::id()]);
         }
         let file = File::open(path)?;
@@ -141,12 +144,12 @@ impl FileLock {
 
 impl Drop for FileLock {
     fn drop(&mut self) {
-        // A forked copy of the process doesn't hold it.
+        // A forked copy of the process doesn't hold the lock.
         if !self.process.is_current() {
             return;
         }
         let Ok(mut held) = held() else { return };
-        // It goes with the process at the latest.
+        // If this fails, the kernel releases the lock when the process ends.
         let _ = record_lock::unlock(self.file.as_fd(), WHOLE);
         held.retain(|key| *key != self.key);
     }
@@ -171,7 +174,7 @@ fn open(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// Whether another lock stands in the way.
+/// Returns whether the error means that a conflicting lock exists.
 fn is_held(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EACCES))
 }
@@ -181,11 +184,11 @@ fn is_at(file: &File, path: &Path) -> bool {
     matches!(ids, (Ok(file), Ok(path)) if file.id == path.id)
 }
 
-/// Replaces a file that a process which may only read it has locked: with that lock on it no process
-/// that may write it can have one.
+/// Replaces a file on which a process that may only read it holds a lock. With that lock, no
+/// process that may write the file can lock it.
 ///
-/// The exchange shows which file it has replaced: if another process was quicker, that one's is put
-/// back.
+/// The files are exchanged, which shows which file was replaced. If another process has replaced
+/// the file first, its file is put back.
 fn replace(path: &Path, obstructed: &File) -> io::Result<()> {
     let new = unfinished(path);
     let exchange = || {
@@ -204,14 +207,14 @@ fn replace(path: &Path, obstructed: &File) -> io::Result<()> {
     result
 }
 
-/// Every byte.
+/// The range of all bytes.
 const WHOLE: Range = Range { start: 0, len: 0 };
 
-/// How often a file may be replaced by others, or obstructed anew, before this counts as held.
+/// Limits how often other processes may replace or lock the file before the lock counts as held.
 const ROUNDS_MAX: usize = 8;
 
-/// The kernel numbers processes below this (`PID_MAX_LIMIT`).
+/// The kernel's process numbers are below this (`PID_MAX_LIMIT`).
 const NUMBERS_MAX: i64 = 1 << 22;
 
-/// More servers of one program don't run at once.
+/// Limits the servers of one program that run at once.
 const HOLDERS_MAX: usize = 64;

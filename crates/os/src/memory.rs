@@ -1,14 +1,14 @@
-//! Memory that one process writes and another reads, for values too large for a message.
+//! Shared memory with one writing and one reading process, for values too large for a message.
 //!
-//! The writer makes a memory file, sealed so that its size never changes, and sends its handle once.
-//! The reader checks the seals, maps the file read-only, and copies bytes out before it decodes them,
-//! so that they can't change meanwhile.
+//! The writer makes a memory file, sealed so that its size never changes, and sends its handle
+//! once. The reader checks the seals and maps the file read-only. It copies bytes out before it
+//! decodes them, so that they can't change meanwhile.
 //!
-//! A page of such a file is charged to the process that touches it first, and stays charged as long as
-//! a process holds the file. Therefore the writer allocates pages as it needs them, so that a failure
-//! is an error instead of a `SIGBUS`, and frees unused pages. Reading a hole allocates a page, too,
-//! and charges it to the reader. Therefore each side frees all pages of the file when it is done, even
-//! if other processes still hold the file.
+//! A page of such a file is charged to the process that touches it first, and stays charged as long
+//! as a process holds the file. Therefore the writer allocates pages as it needs them, so that a
+//! failure is an error instead of a `SIGBUS`, and frees unused pages. Reading a hole also allocates
+//! a page, and charges it to the reader. Therefore each side frees all pages of the file when it is
+//! done, even if other processes still hold the file.
 
 use std::ffi::CStr;
 use std::io;
@@ -27,7 +27,7 @@ use crate::{OwnedHandle, device};
 #[derive(Debug)]
 pub struct SharedWriter {
     memory: Memory,
-    /// Pages exist up to this offset, unless the reader has removed some.
+    /// The offset up to which pages are allocated, unless the reader has freed some.
     allocated: AtomicUsize,
 }
 
@@ -37,18 +37,18 @@ pub struct SharedReader {
     memory: Memory,
 }
 
-/// A mapped memory file whose pages are freed when this is dropped.
+/// A mapped memory file whose pages are freed on drop.
 #[derive(Debug)]
 struct Memory {
     file: OwnedFd,
     mapping: Mapping,
-    /// The process that made this: a copy made by `fork` frees nothing.
+    /// The process that made this value. A forked copy frees no pages.
     epoch: Option<u32>,
 }
 
 impl SharedWriter {
-    /// Makes shared memory of `len_max` bytes, or of as many as this process may write to a file. No
-    /// page is allocated yet.
+    /// Makes shared memory of `len_max` bytes, or of the largest file size that this process may
+    /// write. No page is allocated yet.
     ///
     /// # Errors
     /// Returns the errors of [`memfd_create(2)`](https://man7.org/linux/man-pages/man2/memfd_create.2.html) and
@@ -67,26 +67,27 @@ impl SharedWriter {
         Ok(Self { memory, allocated: AtomicUsize::new(0) })
     }
 
-    /// The size in bytes, which never changes.
+    /// Returns the size in bytes, which never changes.
     #[expect(clippy::len_without_is_empty, reason = "it is never empty")]
     pub fn len(&self) -> usize {
         self.memory.mapping.len()
     }
 
-    /// Returns up to which offset pages are allocated.
+    /// Returns the offset up to which pages are allocated.
     pub fn allocated(&self) -> usize {
         self.allocated.load(Ordering::Relaxed)
     }
 
-    /// Allocates all pages up to the offset `end`, unless they are.
+    /// Allocates all missing pages up to the offset `end`.
     ///
     /// # Errors
-    /// Returns the errors of [`fallocate(2)`](https://man7.org/linux/man-pages/man2/fallocate.2.html): no memory
-    /// left.
+    /// Returns the errors of
+    /// [`fallocate(2)`](https://man7.org/linux/man-pages/man2/fallocate.2.html), for example if no
+    /// memory is left.
     pub fn allocate(&self, end: usize) -> io::Result<()> {
         let (mut start, end) = (self.allocated(), end.min(self.len()));
         while start < end {
-            // A signal undoes what one call has done.
+            // A signal makes the kernel undo the work of one call, so each call is short.
             let piece = (end - start).min(ALLOCATE_AT_ONCE);
             match rustix::fs::fallocate(
                 &self.memory.file,
@@ -96,8 +97,8 @@ impl SharedWriter {
             ) {
                 Ok(()) => start += piece,
                 Err(Errno::INTR) => continue,
-                // A filter of system calls doesn't know it: pages are then allocated when they are
-                // written.
+                // A filter of system calls refuses `fallocate`. Pages are then allocated when they
+                // are written.
                 Err(Errno::NOSYS | Errno::PERM | Errno::OPNOTSUPP) => start = end,
                 Err(error) => return Err(error.into()),
             }
@@ -106,7 +107,7 @@ impl SharedWriter {
         Ok(())
     }
 
-    /// Frees all whole pages from the offset `start` on. No range there may be taken.
+    /// Frees all whole pages from the offset `start` on. No range there may be in use.
     pub fn free_from(&self, start: usize) {
         let start = start.next_multiple_of(rustix::param::page_size());
         if self.allocated() > start {
@@ -115,14 +116,15 @@ impl SharedWriter {
         }
     }
 
-    /// Copies bytes into the memory; `false`, and nothing copied, when they don't fit there.
+    /// Copies bytes into the memory. Returns `false`, and copies nothing, if they don't fit at the
+    /// offset.
     #[must_use]
     pub fn write(&self, offset: usize, bytes: &[u8]) -> bool {
         self.memory.mapping.write(offset, bytes)
     }
 }
 
-/// The handle to send to the reader.
+/// Returns the handle to send to the reader.
 impl AsFd for SharedWriter {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.memory.file.as_fd()
@@ -133,9 +135,10 @@ impl SharedReader {
     /// Maps memory that another process made with [`SharedWriter`], of at most `len_max` bytes.
     ///
     /// # Errors
-    /// The handle, with `InvalidData` when it is no memory file, isn't sealed against changing its
-    /// size, can't be freed by this process, or is larger; else with the error of `mmap(2)`, or of
-    /// another system call that failed for want of memory or descriptors.
+    /// Returns the handle with the error. `InvalidData` if it is not a memory file, isn't sealed
+    /// against changing its size, can't be freed by this process, or is larger than `len_max`.
+    /// Otherwise the error of `mmap(2)`, or of another system call that failed for lack of memory
+    /// or descriptors.
     pub fn new(file: OwnedHandle, len_max: usize) -> Result<Self, (OwnedHandle, io::Error)> {
         match check(file.as_fd(), len_max) {
             Ok(len) => Ok(Self { memory: Memory::new(file, len, false)? }),
@@ -143,24 +146,26 @@ impl SharedReader {
         }
     }
 
-    /// Appends a copy of a range to `out`; `false`, and nothing appended, when it isn't all there.
+    /// Appends a copy of a range to `out`. Returns `false`, and appends nothing, unless the memory
+    /// contains the whole range.
     #[must_use]
     pub fn read(&self, offset: usize, len: usize, out: &mut Vec<u8>) -> bool {
         self.memory.mapping.read(offset, len, out)
     }
 
-    /// Copies a range to `out`; `false`, and nothing copied, when it isn't all there.
+    /// Copies a range to `out`. Returns `false`, and copies nothing, unless the memory contains the
+    /// whole range.
     #[must_use]
     pub fn copy(&self, offset: usize, out: &mut [u8]) -> bool {
         self.memory.mapping.copy(offset, out)
     }
 
-    /// Whether a range is all there.
+    /// Returns whether the memory contains the whole range.
     pub fn contains(&self, offset: usize, len: usize) -> bool {
         offset.checked_add(len).is_some_and(|end| end <= self.len())
     }
 
-    /// The size in bytes, which never changes.
+    /// Returns the size in bytes, which never changes.
     #[expect(clippy::len_without_is_empty, reason = "it is never empty")]
     pub fn len(&self) -> usize {
         self.memory.mapping.len()
@@ -168,7 +173,7 @@ impl SharedReader {
 }
 
 impl Memory {
-    /// Maps the file, or gives it back.
+    /// Maps the file; on failure, returns it with the error.
     fn new(file: OwnedFd, len: usize, writable: bool) -> Result<Self, (OwnedFd, io::Error)> {
         match Mapping::new(file.as_fd(), len, writable) {
             Ok(mapping) => Ok(Self { file, mapping, epoch: fork::epoch() }),
@@ -176,12 +181,12 @@ impl Memory {
         }
     }
 
-    /// Frees all pages from `start` on, which is the start of one.
+    /// Frees all pages from `start` on, which must be the start of a page.
     fn free(&self, start: usize) {
         let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
         if let Some(len) = self.mapping.len().checked_sub(start).filter(|len| *len > 0) {
-            // The seals allow it. If a filter of system calls doesn't, the pages stay as long as a
-            // process holds the file.
+            // The seals allow this call. If a filter of system calls refuses it, the pages stay as
+            // long as a process holds the file.
             while rustix::fs::fallocate(&self.file, flags, start as u64, len as u64)
                 == Err(Errno::INTR)
             {}
@@ -197,7 +202,7 @@ impl Drop for Memory {
     }
 }
 
-/// Checks that a handle is shared memory as [`SharedWriter`] makes it; returns its size.
+/// Checks that a handle is shared memory as [`SharedWriter`] makes it, and returns its size.
 fn check(file: BorrowedFd<'_>, len_max: usize) -> io::Result<usize> {
     let invalid = |what| Err(io::Error::new(io::ErrorKind::InvalidData, what));
     device::learn()?;
@@ -221,31 +226,33 @@ fn check(file: BorrowedFd<'_>, len_max: usize) -> io::Result<usize> {
 /// Changes the size of a memory file.
 ///
 /// # Errors
-/// Returns the errors of `ftruncate(2)`; `FileTooLarge` past the limit of file sizes.
+/// Returns the errors of `ftruncate(2)`; `FileTooLarge` beyond the limit of file sizes.
 pub(crate) fn resize(file: BorrowedFd<'_>, len: u64) -> io::Result<()> {
     within_file_size_limit(|| Ok(rustix::fs::ftruncate(file, len)?))
 }
 
-/// Makes a memory file of no size yet, which can be sealed and not executed.
+/// Makes an empty memory file that can be sealed and not executed.
 pub(crate) fn create(name: &CStr) -> io::Result<OwnedFd> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     let created = match rustix::fs::memfd_create(name, flags | MemfdFlags::NOEXEC_SEAL) {
-        // Linux 6.3 knows of files that can't be executed.
+        // Before Linux 6.3, the flag against execution does not exist.
         Err(Errno::INVAL) => rustix::fs::memfd_create(name, flags),
         created => created,
     };
     created.map_err(failed("memfd_create"))
 }
 
-/// The size in bytes of a memory file.
+/// Returns the size in bytes of a memory file.
 pub(crate) fn len(file: BorrowedFd<'_>) -> io::Result<u64> {
     Ok(stat(file, StatxFlags::SIZE)?.size)
 }
 
-/// The size is fixed, and so are the seals. Without a seal against writing both sides can free pages.
+/// The required seals: the size and the seals can't change. Without a seal against writing, both
+/// sides can free pages.
 const SEALS: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags::SEAL);
 
-/// Takes less than a millisecond, so that it ends between two signals.
+/// The pages allocated by one call, which takes less than a millisecond, so that it ends between
+/// two signals.
 const ALLOCATE_AT_ONCE: usize = 1024 * 1024;
 
 #[cfg(test)]
@@ -258,7 +265,7 @@ mod tests {
         (writer, SharedReader::new(handle, len).unwrap())
     }
 
-    /// How many bytes of pages a memory file has.
+    /// Returns how many bytes of pages a memory file has.
     fn charged(file: &OwnedFd) -> i64 {
         rustix::fs::fstat(file).unwrap().st_blocks * 512
     }

@@ -1,9 +1,9 @@
-//! The mounts of this process, as `/proc/self/mountinfo` lists them: which type of file system each
-//! is, by the number of the mount and by its device.
+//! The mounts of this process, from `/proc/self/mountinfo`. Maps the number of a mount, or the
+//! device of a file system, to the type of the file system.
 //!
-//! The file stays open. The kernel tells on it when something was mounted or unmounted, so the table
-//! is read again only then, however many files of unknown mounts a peer sends; and a process that was
-//! prepared can read it in a sandbox in which it can't open any file.
+//! The file stays open. The kernel reports on it when something was mounted or unmounted, so the
+//! table is read again only then, however many files of unknown mounts a peer sends. A prepared
+//! process can also read the table in a sandbox in which it can't open files.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -26,11 +26,11 @@ use crate::sys::fork::PerProcess;
 use crate::sys::stat::stat;
 use crate::system_call::failed;
 
-/// Returns the type of the file system that a mount is of, by the mount's number as in `mountinfo`, or
-/// else by the file system's device. `None` if this mount namespace has neither.
+/// Returns the type of the file system of a mount, by the mount's number in `mountinfo`, or else by
+/// the file system's device. Returns `None` if this mount namespace has neither.
 ///
 /// # Errors
-/// `Unsupported` without `/proc`; the file can't be opened in a sandbox.
+/// `Unsupported` without `/proc`; fails in a sandbox in which the file can't be opened.
 pub(crate) fn file_system(number: u64, device: Device) -> io::Result<Option<Arc<str>>> {
     if !may_use(Feature::Proc) {
         return Err(without_proc());
@@ -47,18 +47,18 @@ pub(crate) fn file_system(number: u64, device: Device) -> io::Result<Option<Arc<
     Ok(moved.table()?.file_system(number, device))
 }
 
-/// Opens nothing more from now on: a sandbox may end a process that tries to.
+/// Opens no file from now on, because a sandbox may end a process that tries to.
 pub(crate) fn open_nothing() {
     OPENS_NOTHING.store(true, Ordering::Relaxed);
 }
 
 static OPENS_NOTHING: AtomicBool = AtomicBool::new(false);
 
-/// Opens the file, so that no file has to be opened later. It is read when it is first needed, because
-/// that takes long where there are thousands of mounts.
+/// Opens the file, so that no file has to be opened later. The table is read when it is first
+/// needed, because that takes long on a machine with thousands of mounts.
 ///
 /// # Errors
-/// The file can't be opened.
+/// Fails if the file can't be opened.
 pub(crate) fn prepare() -> io::Result<()> {
     let unsupported = "this kernel can't clear memory on fork (MADV_WIPEONFORK)";
     let mut mounts =
@@ -66,16 +66,16 @@ pub(crate) fn prepare() -> io::Result<()> {
     opened(&mut mounts).map(drop)
 }
 
-/// Returns the type of a mounted file system whose files show other device numbers than the file system
-/// has (btrfs, overlay), if the handle is of that file system. So a file that was opened in another mount
-/// namespace is recognized.
+/// Returns the type of a mounted file system whose files show other device numbers than the file
+/// system has (btrfs, overlay), if the handle is of that file system. So a file that was opened in
+/// another mount namespace is recognized.
 ///
-/// The kernel itself compares the file systems of two files before it clones one into the other
-/// (`FICLONE`), and asks neither of them. The other file is the root of a mount here, a directory, so
-/// nothing is ever cloned.
+/// The kernel compares the file systems of two files before it clones one into the other
+/// (`FICLONE`), without asking either file system. The other file is the root of a mount here, a
+/// directory, so nothing is ever cloned.
 ///
 /// # Errors
-/// The errors of [`file_system`].
+/// Returns the errors of [`file_system`].
 pub(crate) fn shared_file_system(handle: BorrowedFd<'_>) -> io::Result<Option<Arc<str>>> {
     if OPENS_NOTHING.load(Ordering::Relaxed) {
         return Ok(None);
@@ -103,12 +103,12 @@ fn opened(mounts: &mut Option<Mounts>) -> io::Result<&mut Mounts> {
 #[derive(Debug)]
 struct Mounts {
     file: OwnedFd,
-    /// The inode number of the mount namespace, if it could be asked.
+    /// The inode number of the mount namespace, if it could be read.
     namespace: Option<u64>,
     table: Option<Table>,
 }
 
-/// The types of file systems.
+/// The types of the mounted file systems.
 #[derive(Debug, Default)]
 struct Table {
     names: HashMap<Box<str>, Arc<str>>,
@@ -128,8 +128,8 @@ struct Root {
 }
 
 impl Root {
-    /// Opens the directory, unless that could ask another file system: the path is looked up in the
-    /// kernel's cache alone, and must lead to this mount.
+    /// Opens the directory, unless that could involve another file system. The path is looked up
+    /// only in the kernel's cache, and must lead to this mount.
     fn open(&self) -> Option<OwnedFd> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let cached = ResolveFlags::CACHED;
@@ -159,7 +159,7 @@ impl Mounts {
         Ok(Self { file, namespace: own_namespace(), table: None })
     }
 
-    /// Returns the table, which is read if it wasn't or if something has changed since.
+    /// Returns the table, which is read again if something has changed.
     fn table(&mut self) -> io::Result<&Table> {
         if self.has_changed()? {
             self.table = None;
@@ -170,19 +170,20 @@ impl Mounts {
         }
     }
 
-    /// Returns whether something was mounted or unmounted since this was asked last.
+    /// Returns whether something was mounted or unmounted since the last call.
     fn has_changed(&self) -> io::Result<bool> {
         let mut polls = [PollFd::new(&self.file, PollFlags::PRI)];
         let now = Timespec { tv_sec: 0, tv_nsec: 0 };
         match rustix::event::poll(&mut polls, Some(&now)) {
             Ok(count) => Ok(count > 0),
-            // A signal came: reading the table again is always right.
+            // After a signal the state is unknown, and reading the table again is always correct.
             Err(Errno::INTR) => Ok(true),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Returns whether this thread has gone to another namespace; `false` if the kernel can't be asked.
+    /// Returns whether this thread has entered another mount namespace; `false` if the kernel can't
+    /// be asked.
     fn has_moved(&self) -> bool {
         own_namespace().is_some_and(|namespace| Some(namespace) != self.namespace)
     }
@@ -239,13 +240,14 @@ impl<'a> Mount<'a> {
     }
 }
 
-/// File systems that give files device numbers of their own: by subvolume, or by layer.
+/// File systems whose files have separate device numbers for each subvolume or layer.
 const SHOW_OTHER_DEVICES: [&str; 3] = ["bcachefs", "btrfs", "overlay"];
 
-/// Roots that are kept. A file of a file system beyond these is not recognized from another namespace.
+/// Limits the kept roots. A file of a file system beyond this limit is not recognized if it is
+/// opened in another namespace.
 const ROOTS_MAX: usize = 64;
 
-/// Returns a path of `mountinfo`, in which spaces and backslashes are octal escapes.
+/// Decodes a path of `mountinfo`, in which spaces and backslashes are octal escapes.
 fn unescape(text: &str) -> PathBuf {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -266,7 +268,8 @@ fn unescape(text: &str) -> PathBuf {
     PathBuf::from(OsString::from_vec(bytes))
 }
 
-/// Reads the whole file from its start. A path in it may be no UTF-8; the fields that matter are ASCII.
+/// Reads the whole file from its start. A path in it may not be UTF-8; the relevant fields are
+/// ASCII.
 fn read(file: &OwnedFd) -> io::Result<String> {
     let (mut text, mut part) = (Vec::new(), vec![0; 64 * 1024]);
     loop {

@@ -1,4 +1,4 @@
-//! Mutexes: one thread at a time, of all processes that hold it.
+//! Mutexes: locks that threads of different processes share.
 //!
 //! | | |
 //! |---|---|
@@ -8,18 +8,18 @@
 //! | `try_clone` | the same mutex |
 //! | Windows | a mutex HANDLE, `sh_mutex`; unlike it, this one isn't recursive |
 //!
-//! For processes that cooperate, in one pid namespace, as the memory names the owner by its thread
-//! number there. Across a trust boundary use something else: a hostile holder can keep others from
-//! ever locking it, though it can't do more to them than that. The memory holds no pointers, which
-//! is why this isn't a robust `pthread_mutex_t`: that one keeps links of a list in shared memory, and
-//! a process that unlocks it writes to wherever they point.
+//! A mutex is for cooperating processes in one pid namespace, because the memory names the owner by
+//! its thread number there. It is not suitable across a trust boundary: a hostile holder can
+//! prevent others from ever locking it, though it can do no other harm. The memory holds no
+//! pointers. That is why this isn't a robust `pthread_mutex_t`, which keeps the links of a list in
+//! shared memory: a process that unlocks such a mutex writes to the addresses in these links.
 //!
 //! **Death**: a thread that ends while it owns the mutex abandons it, and the next owner is told
-//! ([`MutexGuard::is_abandoned`]). Waiters learn of it at once, since the kernel itself knows whom
-//! they wait for. A thread that locks later finds a number that no thread has any more, or that
-//! another thread has: they are told apart by a stamp of the owner's identity beside the number.
-//! That needs Linux 6.9; before it, an abandoned mutex whose owner's number is in use again stays
-//! locked until that thread ends.
+//! ([`MutexGuard::is_abandoned`]). Waiters learn of it at once, because the kernel knows the owner
+//! they wait for. A thread that locks later finds the number of a thread that no longer exists, or
+//! a number that another thread has now. A stamp of the owner's identity beside the number tells
+//! these apart. The stamp requires Linux 6.9. Before that, an abandoned mutex whose owner's number
+//! is in use again stays locked until the thread with that number ends.
 
 use std::io;
 use std::marker::PhantomData;
@@ -48,13 +48,13 @@ pub struct Mutex {
 
 impl_handle!(Mutex => Declared::kind(Kind::Mutex));
 
-/// The ownership of a mutex; unlocks it when dropped, by the thread that locked it.
+/// The ownership of a mutex. Dropping the guard unlocks the mutex, in the thread that locked it.
 #[derive(Debug)]
 #[must_use = "the mutex is unlocked as soon as its guard is dropped"]
 pub struct MutexGuard<'a> {
     mutex: &'a Mutex,
     is_abandoned: bool,
-    /// The owner is a thread: the guard stays with it.
+    /// A thread owns the mutex, so the guard can't move to another thread.
     thread: PhantomData<*const ()>,
 }
 
@@ -62,7 +62,7 @@ impl Mutex {
     /// Makes a mutex that isn't locked.
     ///
     /// # Errors
-    /// Those of `memfd_create(2)`: no descriptor or memory left.
+    /// Returns the errors of `memfd_create(2)`, for example if no descriptor or memory is left.
     pub fn new() -> io::Result<Self> {
         let file = memory::create(c"mutex")?;
         memory::resize(file.as_fd(), LEN as u64)?;
@@ -73,11 +73,11 @@ impl Mutex {
         Ok(file.into())
     }
 
-    /// Locks the mutex, waiting for as long as it takes.
+    /// Locks the mutex, waiting without a time limit.
     ///
     /// # Errors
-    /// `Deadlock` when this thread owns it already; `InvalidData` for memory that isn't a mutex's;
-    /// those of `mmap(2)`.
+    /// `Deadlock` if this thread owns the mutex already; `InvalidData` if the memory is not a
+    /// mutex; the errors of `mmap(2)`.
     pub fn lock(&self) -> io::Result<MutexGuard<'_>> {
         match self.acquire(None)? {
             Some(guard) => Ok(guard),
@@ -85,18 +85,18 @@ impl Mutex {
         }
     }
 
-    /// Locks the mutex, but doesn't wait longer than `timeout`: then `None`.
+    /// Locks the mutex, waiting at most `timeout`; returns `None` if it passes first.
     ///
     /// # Errors
-    /// Those of [`Mutex::lock`].
+    /// Returns the errors of [`Mutex::lock`].
     pub fn lock_timeout(&self, timeout: Duration) -> io::Result<Option<MutexGuard<'_>>> {
         self.acquire(Some(timeout))
     }
 
-    /// Locks the mutex if nobody owns it; else `None`.
+    /// Locks the mutex if no thread owns it; otherwise returns `None`.
     ///
     /// # Errors
-    /// Those of [`Mutex::lock`], but for `Deadlock`.
+    /// Returns the errors of [`Mutex::lock`], except for `Deadlock`.
     pub fn try_lock(&self) -> io::Result<Option<MutexGuard<'_>>> {
         match self.acquire(Some(Duration::ZERO)) {
             Err(error) if error.kind() == io::ErrorKind::Deadlock => Ok(None),
@@ -104,10 +104,10 @@ impl Mutex {
         }
     }
 
-    /// A second handle to the same mutex.
+    /// Returns a second handle to the same mutex.
     ///
     /// # Errors
-    /// No descriptor left.
+    /// Fails if no descriptor is left.
     pub fn try_clone(&self) -> io::Result<Self> {
         Ok(self.file.try_clone().map_err(failed(DUPLICATE))?.into())
     }
@@ -122,7 +122,7 @@ impl Mutex {
         }))
     }
 
-    /// The memory, mapped when it is first needed and only if it can't shrink.
+    /// Returns the mapped memory. It is mapped on first use, and only if it can't shrink.
     fn mapping(&self) -> io::Result<&Mapping> {
         if let Some(mapping) = self.mapping.get() {
             return Ok(mapping);
@@ -137,7 +137,8 @@ impl Mutex {
 }
 
 impl MutexGuard<'_> {
-    /// Whether the last owner ended without unlocking the mutex: what it guards may be half done.
+    /// Returns whether the last owner ended without unlocking the mutex. The data that the mutex
+    /// guards may then be inconsistent.
     pub fn is_abandoned(&self) -> bool {
         self.is_abandoned
     }
@@ -169,7 +170,7 @@ impl From<Mutex> for OwnedFd {
     }
 }
 
-/// Whether memory is a mutex: its seals, and only then its mark, are looked at.
+/// Returns whether memory is a mutex. Checks its seals first and its mark second.
 pub(crate) fn is_mutex(
     handle: BorrowedHandle<'_>,
     access: Rights,
@@ -189,11 +190,12 @@ fn not_a_mutex() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "this memory isn't that of a mutex")
 }
 
-/// A page, whatever its size on this machine: its first bytes are used.
+/// The size of the memory. It is a constant, whatever the machine's page size, and only the first
+/// bytes are used.
 const LEN: usize = 4096;
-/// Where the owner is written.
+/// The offset of the word that names the owner.
 const WORD_AT: usize = 0;
-/// The mark is at the end, so that it also says how long the memory is.
+/// The mark, which is at the end of the memory, so that it also proves the length.
 const MARK: &[u8; 16] = b"syshandle mutex\x01";
 const MARK_AT: u64 = (LEN - MARK.len()) as u64;
 const SEALS: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags::SEAL);
@@ -227,7 +229,7 @@ mod tests {
                         let guard = mutex.lock().unwrap();
                         assert!(!guard.is_abandoned());
                         let place = shared.load(std::sync::atomic::Ordering::Relaxed);
-                        // Lost updates show where two threads are in here.
+                        // If two threads were in here at once, updates would be lost.
                         let place: &std::cell::Cell<i32> = as_cell(place);
                         place.set(place.get() + 1);
                     }
@@ -239,7 +241,8 @@ mod tests {
 
     #[expect(unsafe_code, reason = "the mutex under test is what makes this sound")]
     fn as_cell<'a>(place: *mut i32) -> &'a std::cell::Cell<i32> {
-        // SAFETY: the number outlives all threads, and the mutex lets one at a time use it.
+        // SAFETY: the number outlives all threads, and the mutex lets only one thread at a time use
+        // it.
         unsafe { &*place.cast() }
     }
 
@@ -286,7 +289,7 @@ mod tests {
             scope.spawn(move || {
                 std::mem::forget(mutex.lock().unwrap());
                 locked.send(rustix::thread::gettid()).unwrap();
-                // Ends once somebody waits.
+                // The loop ends once another thread waits.
                 while !lock::is_waited_for(mutex.mapping().unwrap().word(WORD_AT).unwrap()) {
                     std::thread::yield_now();
                 }
@@ -312,7 +315,7 @@ mod tests {
         for scribble in [1, u64::MAX, u64::MAX << 32, 0x4000_0000, 0x8000_0000, 0xdead_beef] {
             let mutex = Mutex::new().unwrap();
             mutex.mapping().unwrap().write(WORD_AT, &scribble.to_ne_bytes()).then_some(()).unwrap();
-            // Whatever it is, it comes back.
+            // Any result is accepted, but the call must return.
             drop(mutex.lock_timeout(Duration::from_millis(5)));
             let guard = Mutex::new().unwrap();
             let guard = guard.lock().unwrap();

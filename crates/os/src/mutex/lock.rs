@@ -1,21 +1,23 @@
-//! The protocol of the word in a mutex's memory.
+//! The locking protocol on the 64-bit word in a mutex's memory.
 //!
 //! ```text
 //! bits 63…32                     31        30          29…0
 //! stamp of the owner's identity  waiters   owner died  owner's thread number
 //! ```
 //!
-//! The lower half is the futex, of which the kernel changes all but the meaning
-//! (`FUTEX_LOCK_PI` of [futex(2)](https://man7.org/linux/man-pages/man2/futex.2.html)); the upper
-//! half is ours. Rust code only ever touches both together.
+//! The lower half is the futex, whose meaning the kernel defines (`FUTEX_LOCK_PI` of
+//! [futex(2)](https://man7.org/linux/man-pages/man2/futex.2.html)). The upper half, the stamp,
+//! belongs to this module. Rust code always accesses both halves together.
 //!
-//! - Nobody owns it: the word is zero. A thread that finds it so writes its number and stamp.
-//! - Somebody owns it: a thread asks the kernel to wait. The kernel hands the lower half over, when
-//!   the owner unlocks and also when it ends: then with the bit for that.
-//! - The owner ended while nobody waited: its number is nobody's, which the kernel says, or that of
-//!   another thread, which the stamp says. The thread that finds that out takes the word over.
-//! - The stamp is zero, or not yet the new owner's, while the word is handed over: whoever unlocks
-//!   for a waiter clears it first, and one beside the bit for death isn't looked at.
+//! - No owner: the word is zero. A thread that locks the mutex writes its number and stamp.
+//! - An owner exists: the thread asks the kernel to wait. The kernel hands the lower half to a
+//!   waiter when the owner unlocks, and also when the owner ends; then it sets the bit for a dead
+//!   owner.
+//! - The owner ended while no thread waited: the kernel reports that its number has no thread, or
+//!   the stamp shows that another thread has the number. The thread that detects this takes the
+//!   word over.
+//! - During a handover the stamp is zero or not yet the new owner's. A thread that unlocks for a
+//!   waiter clears the stamp first, and a stamp beside the bit for a dead owner is ignored.
 
 use std::cell::Cell;
 use std::io;
@@ -31,13 +33,13 @@ use crate::feature::{Feature, may_use};
 use crate::thread::THREAD;
 use crate::wait::timespec;
 
-/// This thread owns the mutex now.
+/// The result of locking: this thread owns the mutex.
 pub(super) struct Locked {
-    /// The last owner ended without unlocking it.
+    /// Whether the last owner ended without unlocking the mutex.
     pub(super) is_abandoned: bool,
 }
 
-/// Makes this thread the owner; `None` when the deadline passes before.
+/// Makes this thread the owner; returns `None` if the deadline passes first.
 pub(super) fn lock(word: &AtomicU64, deadline: Option<Instant>) -> io::Result<Option<Locked>> {
     let me = Owner::this_thread();
     if word.compare_exchange(0, me.word(), Ordering::Acquire, Ordering::Relaxed).is_ok() {
@@ -53,13 +55,14 @@ pub(super) fn lock(word: &AtomicU64, deadline: Option<Instant>) -> io::Result<Op
         }
         match wait_in_kernel(word, deadline) {
             Ok(()) => return Ok(Some(Locked { is_abandoned: sign(word, &me) })),
-            // The owner's number is nobody's. The kernel may have noted a waiter meanwhile.
+            // The owner's number has no thread. The kernel may have set the bit for waiters
+            // meanwhile.
             Err(Errno::SRCH)
                 if take_over(word, seen, &me) || take_over(word, seen | WAITERS, &me) =>
             {
                 return Ok(Some(Locked { is_abandoned: true }));
             }
-            // AGAIN: the owner is about to end; SRCH: the word is another one by now.
+            // AGAIN: the owner is about to end. SRCH: the word has changed meanwhile.
             Err(Errno::SRCH | Errno::AGAIN | Errno::INTR | Errno::TIMEDOUT) => {}
             Err(error) => return Err(error.into()),
         }
@@ -69,8 +72,8 @@ pub(super) fn lock(word: &AtomicU64, deadline: Option<Instant>) -> io::Result<Op
     }
 }
 
-/// Ends the ownership of this thread. A word that says otherwise, because this process is a copy
-/// made by `fork` or because a peer has overwritten it, is left as it is.
+/// Ends the ownership of this thread. If the word names another owner, because this process is a
+/// copy made by `fork` or because a peer has overwritten it, leaves the word unchanged.
 pub(super) fn unlock(word: &AtomicU64) {
     let me = this_thread();
     let mut seen = word.load(Ordering::Relaxed);
@@ -93,8 +96,8 @@ fn hand_over(word: &AtomicU64) {
         match futex::unlock_pi(half(word), futex::Flags::empty()) {
             Ok(()) => return,
             Err(Errno::AGAIN | Errno::INTR) => {}
-            // The kernel and the word disagree: a peer has overwritten it. Nobody owns it now, and
-            // waiters look again when their turn of waiting is over.
+            // The kernel and the word disagree, because a peer has overwritten the word. The mutex
+            // now has no owner, and waiters look again when their turn ends.
             Err(_) => {
                 word.fetch_and(!OWNER, Ordering::Release);
                 return;
@@ -103,8 +106,8 @@ fn hand_over(word: &AtomicU64) {
     }
 }
 
-/// Waits to be given the lower half of the word, for a while: then the owner's identity is looked
-/// at again.
+/// Waits for a limited time until the kernel hands the lower half to this thread. After that time
+/// the caller checks the owner's identity again.
 fn wait_in_kernel(word: &AtomicU64, deadline: Option<Instant>) -> rustix::io::Result<()> {
     let left = deadline
         .map_or(TURN, |deadline| deadline.saturating_duration_since(Instant::now()).min(TURN));
@@ -113,7 +116,8 @@ fn wait_in_kernel(word: &AtomicU64, deadline: Option<Instant>) -> rustix::io::Re
     futex::lock_pi2(half(word), futex::Flags::empty(), Some(&timespec(now.saturating_add(left))))
 }
 
-/// Signs a word whose lower half the kernel has given to this thread; says whether it was abandoned.
+/// Writes this thread's stamp to a word whose lower half the kernel has handed over; returns
+/// whether the mutex was abandoned.
 fn sign(word: &AtomicU64, me: &Owner) -> bool {
     let mut seen = word.load(Ordering::Relaxed);
     loop {
@@ -125,14 +129,15 @@ fn sign(word: &AtomicU64, me: &Owner) -> bool {
     }
 }
 
-/// Replaces an owner that is gone; `false` when another thread was quicker.
+/// Replaces an owner that no longer exists; returns `false` if another thread was quicker.
 fn take_over(word: &AtomicU64, seen: u64, me: &Owner) -> bool {
     let mine = me.word() | (seen & WAITERS);
     owner(seen) != 0
         && word.compare_exchange(seen, mine, Ordering::Acquire, Ordering::Relaxed).is_ok()
 }
 
-/// Whether the thread that has the owner's number is another than the one that signed.
+/// Returns whether the thread with the owner's number is a different thread than the one that
+/// signed.
 fn is_gone(seen: u64, me: &Owner) -> io::Result<bool> {
     let stamp = (seen >> 32) as u32;
     let is_signed = stamp != 0 && seen & OWNER_DIED == 0;
@@ -145,17 +150,17 @@ fn is_gone(seen: u64, me: &Owner) -> io::Result<bool> {
     Ok(is_signed && owner(seen) != 0 && identity(owner(seen)).is_some_and(|now| now != stamp))
 }
 
-/// Whether a thread waits for the owner.
+/// Returns whether a thread waits for the owner.
 #[cfg(test)]
 pub(super) fn is_waited_for(word: &AtomicU64) -> bool {
     word.load(Ordering::Relaxed) & WAITERS != 0
 }
 
-/// A thread as the word names it.
+/// A thread in the form in which the word names it.
 #[derive(Clone, Copy)]
 struct Owner {
     number: u32,
-    /// Zero where the kernel has no identity to tell.
+    /// The thread's stamp; zero if the kernel reports no identity.
     stamp: u32,
 }
 
@@ -168,7 +173,7 @@ impl Owner {
         if !may_use(Feature::Pidfs) {
             return Self { number, stamp: 0 };
         }
-        // In a copy made by `fork` the thread has another number, and so another identity.
+        // In a copy made by `fork`, the thread has another number, and so another identity.
         if STAMPED.get().number != number {
             STAMPED.set(Self { number, stamp: identity(number).unwrap_or(0) });
         }
@@ -184,8 +189,9 @@ fn this_thread() -> u32 {
     rustix::thread::gettid().as_raw_pid().unsigned_abs()
 }
 
-/// What tells the thread that has this number now from all that had it before: the number of its
-/// pidfd's inode, which is never used again. `None` before Linux 6.9, and without such a thread.
+/// Returns a number that distinguishes the thread from all earlier threads with the same thread
+/// number: the inode number of its pidfd, which is never reused. Returns `None` before Linux 6.9,
+/// and if there is no such thread.
 fn identity(number: u32) -> Option<u32> {
     if !may_use(Feature::Pidfs) {
         return None;
@@ -193,7 +199,7 @@ fn identity(number: u32) -> Option<u32> {
     let number = i32::try_from(number).ok().and_then(Pid::from_raw)?;
     let pidfd = rustix::process::pidfd_open(number, THREAD).ok()?;
     let stat = device::stat(&pidfd).ok()?;
-    // Zero stands for no stamp.
+    // Zero means that there is no stamp.
     device::is_pidfd(&stat).then_some((stat.inode as u32).max(1))
 }
 
@@ -201,7 +207,7 @@ const fn owner(word: u64) -> u32 {
     (word & OWNER) as u32
 }
 
-/// The lower half, only for the kernel.
+/// Returns the lower half, only for system calls.
 fn half(word: &AtomicU64) -> &AtomicU32 {
     crate::sys::map::lower_half(word)
 }
@@ -211,8 +217,8 @@ const WAITERS: u64 = libc::FUTEX_WAITERS as u64;
 const OWNER_DIED: u64 = libc::FUTEX_OWNER_DIED as u64;
 const OWNER: u64 = libc::FUTEX_TID_MASK as u64;
 
-/// How long to wait before the owner's identity is looked at again. It only matters where its
-/// number has gone to another thread between the look and the wait.
+/// The time to wait before the owner's identity is checked again. The check matters only if the
+/// owner's number has gone to another thread between the last check and the wait.
 const TURN: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
@@ -225,7 +231,7 @@ mod tests {
         if identity(this_thread()).is_none() {
             return println!("skipped: threads have no identity here (Linux 6.9)");
         }
-        // The number is that of a thread that runs: the first of this process.
+        // The number of a running thread: the first one of this process.
         let number = std::process::id();
         let stale = Owner { number, stamp: identity(number).unwrap() ^ 1 };
         let word = AtomicU64::new(stale.word());
