@@ -1,4 +1,4 @@
-//! Giving away less than one has.
+//! Narrowing: making handles with fewer rights.
 
 use std::fs::File;
 use std::io;
@@ -10,48 +10,48 @@ use rustix::fs::SealFlags;
 use crate::directory::{open_anew, open_flags};
 use crate::{Filesystems, Handle, Object, Rights, Section, identify, identify_with};
 
-/// A handle that can be made into one with fewer rights.
+/// A handle from which one with fewer rights can be made.
 ///
-/// Nothing is narrowed by itself: a client that wants to give less than it has says so, and knows
-/// what follows from it.
+/// Nothing is narrowed implicitly: a client that wants to pass fewer rights than it has calls this,
+/// and accepts the documented consequences.
 pub trait Narrow: Handle {
-    /// A handle to the same object that has these rights and no others.
+    /// Returns a handle to the same object with exactly these rights.
     ///
     /// # Errors
-    /// `PermissionDenied` for rights that this handle lacks, and where the object can't be opened
-    /// anew; `InvalidInput` for rights that can't be told apart on this kind.
+    /// `PermissionDenied` for rights that this handle lacks, and if the object can't be opened
+    /// anew; `InvalidInput` for rights that can't be separated on this kind.
     fn narrow(&self, rights: Rights) -> io::Result<Self>;
 }
 
 /// Opens the file anew, through `/proc/self/fd`.
 ///
-/// The new handle has an offset of its own, at the start, and locks of its own: an
-/// [`flock(2)`](https://man7.org/linux/man-pages/man2/flock.2.html) held through this handle isn't
-/// held through that one. It needs the permission to open the file by now, whatever was allowed when
-/// this handle was opened. To open a device may do something.
+/// The new handle has its own offset, at the start, and its own locks. An
+/// [`flock(2)`](https://man7.org/linux/man-pages/man2/flock.2.html) held through the original
+/// handle isn't held through the new one. The process needs permission to open the file now, even
+/// if this handle was opened with more permissions. Opening a device may have side effects.
 ///
-/// What is narrowed to `append` writes at the end unless its holder takes that flag off: it keeps
-/// from mistakes, and is no boundary.
+/// A handle that is narrowed to `append` writes at the end unless its holder removes that flag.
+/// This prevents mistakes, and is not a security boundary.
 impl Narrow for File {
     fn narrow(&self, rights: Rights) -> io::Result<Self> {
-        // One's own handle: whether its file system answers is between its holder and that.
+        // The handle belongs to the caller, so the caller accepts that its file system may be slow.
         let facts = identify_with(self.as_fd(), any_file_system())?;
         if !matches!(facts.object, Object::RegularFile | Object::SpecialFile | Object::Device) {
             let what = "only files and devices are narrowed by opening them anew";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
         }
         refuse_more(facts.rights, rights)?;
-        // WRITE counts as APPEND too, but not the other way round.
+        // WRITE includes APPEND, but not the other way round.
         open_anew(self.as_fd(), open_flags(rights)?)
     }
 }
 
-/// Seals the section: what is given up is given up by all who hold it, and for ever.
+/// Seals the section. The given-up rights are lost for all holders of the section, and for ever.
 ///
-/// `write`, `change` and `seal` can be given up in this way. Without `write` and `change` nobody can
-/// ever write; with `change` alone only who has it mapped for writing already
-/// ([`Section::freeze_for_others`]); without `seal` it stays as it is. The new handle is to the same
-/// memory.
+/// `write`, `change` and `seal` can be given up. Without `write` and `change`, no process can ever
+/// write to the section. Without `write` but with `change`, only processes that have mapped it for
+/// writing already can write ([`Section::freeze_for_others`]). Without `seal`, its seals stay as
+/// they are. The new handle refers to the same memory.
 impl Narrow for Section {
     fn narrow(&self, rights: Rights) -> io::Result<Self> {
         let facts = identify(self.as_fd())?;
@@ -157,7 +157,7 @@ mod tests {
     fn ones_own_file_is_narrowed_whatever_its_file_system() {
         use rustix::fs::{Mode, OFlags};
         use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags};
-        // Mounted nowhere: nobody would take such a file from a peer.
+        // This file system is not mounted anywhere, so a receiver would refuse its files.
         let mount = rustix::mount::fsopen("ramfs", FsOpenFlags::FSOPEN_CLOEXEC)
             .and_then(|fs| rustix::mount::fsconfig_create(&fs).map(|()| fs))
             .and_then(|fs| {

@@ -1,30 +1,31 @@
-//! The objects of Linux that a descriptor may refer to, and which of them counts as which kind.
+//! The Linux objects that a descriptor may refer to, and the kinds that each counts as.
 
 use std::fmt;
 
 use crate::{Kind, Kinds};
 
-/// The objects of Linux that a descriptor may refer to, as far as kinds tell them apart.
+/// The Linux objects that a descriptor may refer to, as far as kinds distinguish them.
 ///
-/// [`Object::kinds`] is the table of which object counts as which [`Kind`]. The discriminants travel
-/// on the wire, in errors, and never change.
+/// [`Object::kinds`] maps each object to the kinds it counts as. The discriminants travel on the
+/// wire, in errors, and never change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 #[non_exhaustive]
 pub enum Object {
-    /// Something without a kind: an epoll, a signalfd, another namespace.
+    /// An object without a kind: an epoll, a signalfd, another namespace.
     Other = 0,
-    /// A regular file of some file system.
+    /// A regular file of a mounted file system.
     RegularFile = 1,
     /// A character or block device.
     Device = 2,
     /// A directory.
     Directory = 3,
-    /// A descriptor that only names a place (`O_PATH`) and proves no access at all.
+    /// A descriptor that only names a place (`O_PATH`) and gives no access.
     PathOnly = 4,
     /// An end of a pipe or FIFO.
     Pipe = 5,
-    /// A socket of a family or type that has no variant of its own here, or wasn't asked for it.
+    /// A socket of a family or type without a variant here, or whose family and type were not
+    /// queried.
     Socket = 6,
     /// An eventfd.
     Eventfd = 7,
@@ -56,7 +57,7 @@ pub enum Object {
     UnixDatagram = 20,
     /// A socket of the family `AF_UNIX` and the type `SOCK_SEQPACKET`.
     Seqpacket = 21,
-    /// The same, listening.
+    /// A listening socket of the family `AF_UNIX` and the type `SOCK_SEQPACKET`.
     SeqpacketListener = 22,
     /// A stream socket of the families `AF_INET` and `AF_INET6`.
     TcpStream = 23,
@@ -68,12 +69,12 @@ pub enum Object {
     VsockStream = 26,
     /// A listening stream socket of the family `AF_VSOCK`.
     VsockListener = 27,
-    /// A file whose content the kernel makes, as in `/proc` and `/sys`.
+    /// A file whose content the kernel generates, as in `/proc` and `/sys`.
     SpecialFile = 29,
 }
 
 impl Object {
-    /// Every object, in the order of their numbers.
+    /// All objects, in the order of their numbers.
     pub const ALL: [Self; 29] = [
         Self::Other,
         Self::RegularFile,
@@ -106,7 +107,7 @@ impl Object {
         Self::SpecialFile,
     ];
 
-    /// The kinds that an object like this counts as: most are of one, and some of none.
+    /// Returns the kinds that this object counts as: one for most objects, none for some.
     pub const fn kinds(self) -> Kinds {
         Kinds::of(match self {
             Self::Other | Self::PathOnly | Self::Unjudged => return Kinds::NONE,
@@ -139,22 +140,22 @@ impl Object {
         })
     }
 
-    /// Whether an object like this counts as that kind.
+    /// Returns whether this object counts as the kind.
     pub const fn is(self, kind: Kind) -> bool {
         self.kinds().contains(kind)
     }
 
-    /// Whether an object like this counts as one of the kinds.
+    /// Returns whether this object counts as one of the kinds.
     pub const fn is_one_of(self, kinds: Kinds) -> bool {
         self.kinds().bits() & kinds.bits() != 0
     }
 
-    /// Whether closing the last handle to an object like this can block.
+    /// Returns whether closing the last handle to this object can block.
     ///
-    /// These objects belong to the kernel alone and to no mount, their memory is of a small fixed
-    /// size, and no driver, file system or peer takes part in their end. Handles to all others, if an
-    /// untrusted peer sent them, are closed by a [`Closer`](crate::Closer). `docs/kinds.md` gives the
-    /// reason for each.
+    /// The objects that can't block belong to the kernel alone and to no mount, their memory has a
+    /// small fixed size, and no driver, file system or peer takes part in their release. Handles to
+    /// all others, if an untrusted peer sent them, are closed by a [`Closer`](crate::Closer).
+    /// `docs/kinds.md` gives the reason for each.
     pub const fn close_may_block(self) -> bool {
         !matches!(
             self,
@@ -163,7 +164,7 @@ impl Object {
     }
 }
 
-/// With its article, for the middle of a sentence: `a pipe`.
+/// Writes the name with its article, for the middle of a sentence: `a pipe`.
 impl fmt::Display for Object {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -1,4 +1,4 @@
-//! Who is at the other end, from the kernel.
+//! The identity of the process at the other end of a socket, from the kernel.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -11,17 +11,17 @@ use crate::sys::{auxv, option};
 use crate::system_call::{failed, raw_os_error};
 use crate::{GroupId, UserId};
 
-/// A process with its user and group, as the kernel names them.
+/// A process with its user and group, as reported by the kernel.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Credentials {
-    /// The process, in our pid namespace; 0 where it isn't visible there.
+    /// The number of the process in this pid namespace; 0 if it isn't visible there.
     ///
-    /// A number to show, not to act on: it may mean another process by the time it is used.
+    /// The number is for display only. It may refer to another process by the time it is used.
     pub pid: u32,
-    /// Its effective user.
+    /// The effective user of the process.
     pub uid: UserId,
-    /// Its effective group.
+    /// The effective group of the process.
     pub gid: GroupId,
 }
 
@@ -37,36 +37,39 @@ impl From<libc::ucred> for Credentials {
     }
 }
 
-/// A connected socket that can say who made its other end.
+/// A connected socket that can identify the process at its other end.
 pub trait Peer: AsFd {
-    /// The process that connected, or that called `listen`, or that made the pair.
+    /// Returns the process that connected, that called `listen`, or that made the pair.
     ///
     /// # Errors
-    /// Those of `SO_PEERCRED` in [unix(7)](https://man7.org/linux/man-pages/man7/unix.7.html).
+    /// Returns the errors of `SO_PEERCRED` in
+    /// [unix(7)](https://man7.org/linux/man-pages/man7/unix.7.html).
     fn peer(&self) -> io::Result<Credentials> {
         let peer = option::peer_credentials(self.as_fd());
         peer.map(Into::into).map_err(failed("getsockopt(SO_PEERCRED)"))
     }
 
-    /// The same process as a handle that can't come to mean another one (Linux 6.5).
+    /// Returns the peer process as a pidfd, which can't come to refer to another process (Linux
+    /// 6.5).
     ///
     /// # Errors
-    /// Those of `SO_PEERPIDFD`: `ENOPROTOOPT` on an older kernel, `ESRCH` when the process is gone.
+    /// Returns the errors of `SO_PEERPIDFD`; `ENOPROTOOPT` on an older kernel, `ESRCH` if the
+    /// process no longer exists.
     fn peer_process(&self) -> io::Result<OwnedFd> {
         option::peer_pidfd(self.as_fd()).map_err(failed("getsockopt(SO_PEERPIDFD)"))
     }
 
-    /// Whether the process that made the other end has ended. A child that it forked may keep the
-    /// other end open after that, so the socket itself doesn't tell.
+    /// Returns whether the process that made the other end has ended. A child that it forked may
+    /// keep the other end open after that, so the state of the socket doesn't tell.
     ///
-    /// `false` where the kernel doesn't say, and where that process is this one.
+    /// Returns `false` if the kernel can't tell, and if that process is this one.
     fn peer_has_ended(&self) -> bool {
         let Ok(peer) = self.peer() else { return false };
         if peer.pid == std::process::id() {
             return false;
         }
         let process = match self.peer_process() {
-            // Before Linux 6.5. Another process with the same number counts as the peer.
+            // Before Linux 6.5, another process with the same number counts as the peer.
             Err(error) if raw_os_error(&error) == Some(libc::ENOPROTOOPT) && peer.pid != 0 => {
                 pidfd_open(peer.pid, PidfdFlags::empty(), "process")
             }
@@ -82,17 +85,17 @@ pub trait Peer: AsFd {
     }
 }
 
-/// Whether a process has ended, by its pidfd.
+/// Returns whether a process has ended, by its pidfd.
 pub fn has_ended(process: BorrowedFd<'_>) -> bool {
     let mut polls = [PollFd::from_borrowed_fd(process, PollFlags::IN)];
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };
     rustix::event::poll(&mut polls, Some(&now)).is_ok_and(|count| count > 0)
 }
 
-/// Whether this process has more rights than the process that started it: by set-user-ID, by
-/// set-group-ID, by file capabilities, or by a security module
-/// (`AT_SECURE` in [getauxval(3)](https://man7.org/linux/man-pages/man3/getauxval.3.html)). Its
-/// environment and files that its caller may write then are not to be trusted.
+/// Returns whether this process has more rights than the process that started it: by set-user-ID,
+/// set-group-ID, file capabilities, or a security module (`AT_SECURE` in
+/// [getauxval(3)](https://man7.org/linux/man-pages/man3/getauxval.3.html)). Such a process can't
+/// trust its environment, nor files that its caller may write.
 pub fn is_elevated() -> bool {
     auxv::is_secure()
         || rustix::process::getuid() != rustix::process::geteuid()

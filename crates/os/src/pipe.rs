@@ -1,4 +1,4 @@
-//! Pipes: the standard library's own ends, as kinds.
+//! Pipes: the kind of the standard library's own pipe ends.
 //!
 //! | | |
 //! |---|---|
@@ -8,9 +8,9 @@
 //! | `try_clone` | the same end: several readers share what is read, and the pipe ends with its last writer |
 //! | Windows | a pipe HANDLE, `sh_pipe` |
 //!
-//! An end carries its direction: [`PipeReader`] declares `read` and [`PipeWriter`] declares `write`.
-//! That the other end was closed shows at once, which makes a pipe the one-way signal that also
-//! tells of death.
+//! The type of an end includes its direction: [`PipeReader`] declares `read` and [`PipeWriter`]
+//! declares `write`. A reader learns at once that the other end was closed. So a pipe is a one-way
+//! signal that also reports the end of the sender.
 
 use std::io::{self, PipeReader, PipeWriter};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -23,7 +23,7 @@ impl_handle!(
     PipeWriter => Declared::kind(Kind::Pipe).at_least(Rights::WRITE),
 );
 
-/// Waits until there is something to read, or the last writer is gone.
+/// Waits until data can be read or the last writer is closed.
 impl Waitable for PipeReader {
     fn handle(&self) -> BorrowedFd<'_> {
         self.as_fd()

@@ -1,4 +1,4 @@
-//! Waiting for many descriptors at once, by any number of threads.
+//! Waits for many descriptors at once, from any number of threads.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -17,64 +17,66 @@ use crate::system_call::failed;
 #[derive(Debug)]
 pub struct Poller(OwnedFd);
 
-/// What to wait for.
+/// The condition to wait for on a descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Interest {
-    /// As long as something is there to read, or the other end is closed.
+    /// Ready while data can be read or the other end is closed.
     WhileReadable,
-    /// As long as that is so, or there is room to write.
+    /// Ready while data can be read, the other end is closed, or data can be written.
     WhileBoth,
-    /// Each time that something came to read, or the other end closed.
+    /// Ready each time that data arrives or the other end closes.
     EachReadable,
-    /// Each time that this is so, or there came to be room to write; and once more if there is now.
+    /// Ready each time that data arrives, the other end closes, or room to write appears; and once
+    /// if there is room now.
     EachBoth,
-    /// Once: the next time that something is there to read, or the other end closed.
+    /// Ready once, when data can be read or the other end is closed.
     OnceReadable,
-    /// Once: the next time that what it would read as has changed.
+    /// Ready once, when the content to read has changed.
     OnceChanged,
 }
 
 /// A descriptor that became ready.
 #[derive(Clone, Copy, Debug)]
 pub struct Ready {
-    /// Its key.
+    /// The key of the descriptor.
     pub key: u64,
-    /// Something can be read, or the other end closed.
+    /// Whether data can be read, or the other end is closed.
     pub readable: bool,
-    /// Something can be written.
+    /// Whether data can be written.
     pub writable: bool,
 }
 
 impl Ready {
-    /// Something can be read.
+    /// Makes a readiness for reading.
     pub const fn to_read(key: u64) -> Self {
         Self { key, readable: true, writable: false }
     }
 }
 
 impl Poller {
-    /// An empty set.
+    /// Makes an empty set.
     ///
     /// # Errors
-    /// No descriptor left.
+    /// Fails if no descriptor is left.
     pub fn new() -> io::Result<Self> {
         epoll::create(CreateFlags::CLOEXEC).map(Self).map_err(failed("epoll_create1"))
     }
 
-    /// Adds a descriptor. It must be removed before it is closed.
+    /// Adds a descriptor, which must be removed before it is closed.
     ///
     /// # Errors
-    /// Those of [`epoll_ctl(2)`](https://man7.org/linux/man-pages/man2/epoll_ctl.2.html): no memory,
-    /// or past the limit of watches (`fs.epoll.max_user_watches`).
+    /// Returns the errors of
+    /// [`epoll_ctl(2)`](https://man7.org/linux/man-pages/man2/epoll_ctl.2.html): no memory is left,
+    /// or the limit of watches is reached (`fs.epoll.max_user_watches`).
     pub fn add(&self, handle: impl AsFd, key: u64, interest: Interest) -> io::Result<()> {
         let added = epoll::add(&self.0, handle, EventData::new_u64(key), interest.flags());
         added.map_err(failed("epoll_ctl"))
     }
 
-    /// Waits for something else from a descriptor that was added, or once more.
+    /// Changes the condition of a descriptor that was added, or arms a one-time condition again.
     ///
     /// # Errors
-    /// Those of `epoll_ctl(2)`.
+    /// Returns the errors of `epoll_ctl(2)`.
     pub fn change(&self, handle: impl AsFd, key: u64, interest: Interest) -> io::Result<()> {
         let changed = epoll::modify(&self.0, handle, EventData::new_u64(key), interest.flags());
         changed.map_err(failed("epoll_ctl"))
@@ -82,16 +84,17 @@ impl Poller {
 
     /// Removes a descriptor.
     pub fn remove(&self, handle: impl AsFd) {
-        // It fails only for one that isn't there.
+        // The call fails only for a descriptor that was not added.
         let _ = epoll::delete(&self.0, handle);
     }
 
-    /// Waits until something is ready, for as long as it takes, and appends what is: no more than
-    /// there is room for in `ready`, or one where there is none.
+    /// Waits until descriptors are ready, without a time limit, and appends them. Appends at most
+    /// as many as fit into the free capacity of `ready`, or one if there is no free capacity.
     ///
     /// # Errors
-    /// Those of [`epoll_wait(2)`](https://man7.org/linux/man-pages/man2/epoll_wait.2.html); a signal
-    /// is none.
+    /// Returns the errors of
+    /// [`epoll_wait(2)`](https://man7.org/linux/man-pages/man2/epoll_wait.2.html), except for a
+    /// signal.
     pub fn wait(&self, ready: &mut Vec<Ready>) -> io::Result<()> {
         loop {
             if self.wait_within(ready, None)? > 0 {
@@ -100,21 +103,21 @@ impl Poller {
         }
     }
 
-    /// Appends what is ready now, as [`Poller::wait`] does, and says how many that were; doesn't
-    /// wait.
+    /// Appends the descriptors that are ready now, as [`Poller::wait`] does, and returns their
+    /// number. Doesn't wait.
     ///
     /// # Errors
-    /// Those of `epoll_wait(2)`; a signal is none.
+    /// Returns the errors of `epoll_wait(2)`, except for a signal.
     pub fn look(&self, ready: &mut Vec<Ready>) -> io::Result<usize> {
         self.wait_within(ready, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))
     }
 
-    /// Waits until something is ready, as [`Poller::wait`] does, or `object` is, which needn't be
-    /// added for that; says whether that one may be taken now.
+    /// Waits until a descriptor is ready, as [`Poller::wait`] does, or until `object` is, which
+    /// need not be added. Returns whether `object` may be taken now.
     ///
     /// # Errors
-    /// Those of `epoll_wait(2)` and [`poll(2)`](https://man7.org/linux/man-pages/man2/poll.2.html); a
-    /// signal is none.
+    /// Returns the errors of `epoll_wait(2)` and
+    /// [`poll(2)`](https://man7.org/linux/man-pages/man2/poll.2.html), except for a signal.
     pub fn wait_beside(&self, object: &dyn Waitable, ready: &mut Vec<Ready>) -> io::Result<bool> {
         loop {
             if let Some(waited) = self.poll_beside(object, ready, None)? {
@@ -123,10 +126,10 @@ impl Poller {
         }
     }
 
-    /// Looks what is ready now, as [`Poller::wait_beside`] does: `None` if nothing is.
+    /// Polls like [`Poller::wait_beside`], without waiting: returns `None` if nothing is ready.
     ///
     /// # Errors
-    /// Those of [`Poller::wait_beside`].
+    /// Returns the errors of [`Poller::wait_beside`].
     pub fn look_beside(
         &self,
         object: &dyn Waitable,
@@ -149,7 +152,7 @@ impl Poller {
         };
         let [poller, object] = polls.map(|polled| !polled.revents().is_empty());
         if poller && self.look(ready)? == 0 && !object {
-            // Another thread of whoever was ready was quicker.
+            // Another thread has taken the ready descriptors first.
             return Ok(None);
         }
         Ok(Some(object))
@@ -164,7 +167,7 @@ impl Poller {
             count => count?,
         };
         ready.extend(events[..count].iter().map(|event| {
-            // In two steps: its fields lie as the kernel has them, which isn't aligned.
+            // The fields are copied first, because the kernel's layout doesn't align them.
             let (flags, data) = (event.flags, event.data);
             Ready {
                 key: data.u64(),
@@ -176,11 +179,11 @@ impl Poller {
     }
 }
 
-/// Something can be read, or the other end closed.
+/// The flags for data to read or a closed other end.
 const READABLE: EventFlags =
     EventFlags::IN.union(EventFlags::RDHUP).union(EventFlags::HUP).union(EventFlags::ERR);
 
-/// What one system call returns at the most.
+/// Limits the descriptors that one system call returns.
 const AT_ONCE: usize = 32;
 
 impl Interest {
@@ -197,31 +200,31 @@ impl Interest {
     }
 }
 
-/// Readable from a point in time on: a
-/// [timerfd](https://man7.org/linux/man-pages/man2/timerfd_create.2.html) for a [`Poller`].
+/// A [timerfd](https://man7.org/linux/man-pages/man2/timerfd_create.2.html) for a [`Poller`],
+/// readable from a point in time on.
 #[derive(Debug)]
 pub struct Alarm(OwnedFd);
 
 impl Alarm {
-    /// An alarm that isn't set.
+    /// Makes an alarm that isn't set.
     ///
     /// # Errors
-    /// No descriptor left.
+    /// Fails if no descriptor is left.
     pub fn new() -> io::Result<Self> {
         let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
         let made = rustix::time::timerfd_create(TimerfdClockId::Monotonic, flags);
         made.map(Self).map_err(failed("timerfd_create"))
     }
 
-    /// Sets the alarm to another time, or to none.
+    /// Sets the alarm to another time, or unsets it.
     ///
     /// # Errors
-    /// Those of `timerfd_settime(2)`.
+    /// Returns the errors of `timerfd_settime(2)`.
     pub fn set(&self, time: Option<Instant>) -> io::Result<()> {
         let left = time.map(|time| time.saturating_duration_since(Instant::now()));
         let it_value = match left {
             None => Timespec { tv_sec: 0, tv_nsec: 0 },
-            // Zero would mean never.
+            // Zero would unset the alarm.
             Some(left) => Timespec {
                 tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
                 tv_nsec: i64::from(left.subsec_nanos()).max(1),

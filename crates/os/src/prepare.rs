@@ -6,19 +6,19 @@ use std::sync::OnceLock;
 use crate::sys::fork::PerProcess;
 use crate::{Closer, counter, device, mounts, probe, user};
 
-/// Opens everything that is needed to examine handles later, so that a process which is confined
-/// afterwards (seccomp, Landlock, `chroot`, no `/proc`) can receive handles. May be called more than
-/// once.
+/// Opens all files that are needed to examine handles later. A process that is confined afterwards
+/// (seccomp, Landlock, `chroot`, no `/proc`) can then still receive handles. May be called more
+/// than once.
 ///
-/// From now on no thread is started to close handles ([`Closer`]), until the process serves something.
-/// No file is opened either: a file of btrfs or overlay from another mount namespace is refused, and
-/// the overflow id (65534) is a user or group that is unknown.
+/// From now on no thread is started to close handles ([`Closer`]), until the process serves. No
+/// file is opened either: a file of btrfs or overlay from another mount namespace is refused, and
+/// the overflow id (65534) is an unknown user or group.
 ///
-/// It keeps three descriptors: a file of `/proc/self/fdinfo`, a duplicate of it, and
-/// `/proc/self/mountinfo`. A forked copy of this process has to prepare by itself.
+/// The process keeps three descriptors: a file of `/proc/self/fdinfo`, a duplicate of it, and
+/// `/proc/self/mountinfo`. A forked copy of this process has to call this function itself.
 ///
 /// # Errors
-/// Which of them can't be had: `Unsupported` without `/proc`, no descriptors left.
+/// Names the file that can't be opened: `Unsupported` without `/proc`, or no descriptor is left.
 pub fn prepare() -> io::Result<()> {
     open_all()?;
     if let Some(done) = DONE.get() {
@@ -30,8 +30,9 @@ pub fn prepare() -> io::Result<()> {
     Ok(())
 }
 
-/// Prepares this process to serve peers that don't trust each other: handles are closed by threads, and
-/// events are set so that no other holder can block it ([`Event::set`](crate::Event::set)).
+/// Prepares this process to serve peers that don't trust each other. From now on threads close
+/// handles, and no other holder of an event can block setting it
+/// ([`Event::set`](crate::Event::set)).
 pub fn prepare_to_serve() {
     Closer::use_threads(true);
     counter::serve();
@@ -44,11 +45,11 @@ fn open_all() -> io::Result<()> {
     mounts::prepare()
 }
 
-/// Set when this process was prepared, or has tried to.
+/// Set once this process was prepared, successfully or not.
 static DONE: PerProcess<OnceLock<()>> = PerProcess::new();
 
-/// Prepares this process once, as far as it can. A process that can't is told so by the handle that it
-/// can't examine.
+/// Prepares this process once, as far as possible. If it fails, examining a handle later returns
+/// the error.
 pub fn prepare_once() {
     if let Some(done) = DONE.get() {
         done.get_or_init(|| drop(open_all()));

@@ -1,21 +1,22 @@
 //! Reads `/proc/self/fdinfo` without opening a file for each descriptor.
 //!
 //! A process keeps one file, `/proc/self/fdinfo/N`, for a descriptor number N that it reserves. To
-//! examine a handle, the handle is duplicated onto N and the file is read: the kernel prints what N
-//! refers to at that moment. Afterwards the file itself is duplicated onto N, so that the number
-//! stays reserved and no handle of a peer stays open. So a process that was prepared can examine
-//! handles in a sandbox in which it can't open any file, after `chroot`, and without `/proc`.
+//! examine a handle, the handle is duplicated onto N and the file is read: the kernel prints a
+//! description of the current N. Afterwards the file itself is duplicated onto N, so that the
+//! number stays reserved and no handle of a peer stays open. So a prepared process can examine
+//! handles in a sandbox in which it can't open files, after `chroot`, and without `/proc`.
 //!
-//! The kept file describes the descriptor table of the thread that opened it. So these cases are
-//! recognized, and the file of the handle's own number is opened instead:
+//! The kept file describes the descriptor table of the thread that opened it. So the following
+//! cases are detected, and the `fdinfo` file of the handle's own number is opened instead:
 //! - a forked copy of the process: [`PerProcess`];
-//! - a thread with a table of its own (`unshare` with `CLONE_FILES`), or any other reason why N
-//!   in the file isn't the handle: the text has another inode number than the handle;
+//! - a thread with its own descriptor table (`unshare` with `CLONE_FILES`), or any other reason why
+//!   N in the file isn't the handle: the text has another inode number than the handle;
 //! - the thread that opened the file has exited: reading fails;
-//! - the program has closed N, as daemons do that close all descriptors: its open file hasn't the [`tag`]
-//!   any more. Nothing is duplicated onto such a number, which may be in use again. The number of the file
-//!   is below N, so a program that closes all descriptors from a number on closes N with the file. If the
-//!   file alone was closed, the text isn't about the handle.
+//! - the program has closed N, like daemons that close all descriptors: the open file at N no
+//!   longer has the [`tag`]. Nothing is duplicated onto such a number, which may be in use again.
+//!   The number of the file is below N, so a program that closes all descriptors from a number on
+//!   closes N if it closes the file. If only the file was closed, the text doesn't describe the
+//!   handle.
 
 use std::io::{self, ErrorKind};
 use std::mem;
@@ -31,11 +32,12 @@ use crate::sys::tag;
 use crate::system_call::failed;
 use crate::{device, fdinfo, proc};
 
-/// Reads the kernel's text about a handle, whose inode number is `inode`, into `text`. Returns the range
-/// of the lines that are specific to the type of object.
+/// Reads the kernel's text about a handle with the inode number `inode` into `text`. Returns the
+/// range of the lines that are specific to the type of object.
 ///
 /// # Errors
-/// The file can't be opened: `Unsupported` without a `/proc` that is procfs, `PermissionDenied` in a sandbox.
+/// Fails if the file can't be opened: `Unsupported` without a `/proc` that is procfs,
+/// `PermissionDenied` in a sandbox.
 pub(crate) fn read(
     handle: BorrowedFd<'_>,
     inode: u64,
@@ -53,7 +55,8 @@ pub(crate) fn read(
 /// Opens the file, so that no file has to be opened later.
 ///
 /// # Errors
-/// The file can't be opened; no descriptors left; the kernel can't tell a forked copy.
+/// Fails if the file can't be opened, if no descriptor is left, or if the kernel can't recognize a
+/// forked copy.
 pub(crate) fn prepare() -> io::Result<()> {
     let unsupported = "this kernel can't clear memory on fork (MADV_WIPEONFORK)";
     let mut probe =
@@ -70,12 +73,13 @@ static PROBE: PerProcess<Mutex<Probe>> = PerProcess::new();
 #[derive(Debug, Default)]
 struct Probe {
     reserved: Option<Reserved>,
-    /// The number of times that the file had to be replaced.
+    /// How many times the file had to be replaced.
     losses: u32,
 }
 
 impl Probe {
-    /// Returns the range of the object's own lines; `None` if the reserved number can't be used.
+    /// Returns the range of the lines that are specific to the object; `None` if the reserved
+    /// number can't be used.
     fn read(
         &mut self,
         handle: BorrowedFd<'_>,
@@ -92,7 +96,7 @@ impl Probe {
                     Ok(Examined::Described(own)) => return Some(own),
                     Ok(Examined::NotDescribed) => return None,
                     Ok(Examined::ThreadGone) => {}
-                    // The number isn't reserved any more.
+                    // The number is no longer reserved.
                     Ok(Examined::NotOurFile) => {
                         if let Some(Reserved { file, number }) = self.reserved.take() {
                             drop(number);
@@ -107,7 +111,8 @@ impl Probe {
         None
     }
 
-    /// Forgets a file that is of no use. A descriptor without the tag isn't ours, and isn't closed.
+    /// Discards an unusable file. A descriptor without the tag belongs to other code, and isn't
+    /// closed.
     fn give_up(&mut self) {
         let Some(Reserved { file, number }) = self.reserved.take() else { return };
         self.losses += 1;
@@ -121,34 +126,35 @@ impl Probe {
 
 /// The result of reading the kept file.
 enum Examined {
-    /// The text describes the handle; the range of the object's own lines.
+    /// The text describes the handle. The range contains the lines that are specific to the object.
     Described(Range<usize>),
-    /// The text is about something else.
+    /// The text describes another object.
     NotDescribed,
     /// The thread that opened the file has exited.
     ThreadGone,
-    /// The number of the file is in use for something else. The handle's duplicate is still at N.
+    /// The number of the file is in use for another object. The duplicate of the handle is still at
+    /// N.
     NotOurFile,
 }
 
 /// A reserved descriptor number, and the file in which the kernel describes it.
 #[derive(Debug)]
 struct Reserved {
-    /// `/proc/self/fdinfo/N`, at a number below N.
+    /// The file `/proc/self/fdinfo/N`, at a number below N.
     file: OwnedFd,
-    /// N: a duplicate of `file`, except while a handle is examined.
+    /// The number N: a duplicate of `file`, except while a handle is examined.
     number: OwnedFd,
 }
 
 impl Reserved {
     fn new() -> io::Result<Self> {
-        // The file of the process lives as long as its first thread, usually the longest. It doesn't
-        // serve if that thread has exited or has another descriptor table.
+        // The file of the process lives as long as its first thread, which is usually the longest.
+        // This file can't be used if that thread has exited or has another descriptor table.
         Self::of("self").or_else(|_| Self::of("thread-self"))
     }
 
     fn of(whose: &str) -> io::Result<Self> {
-        // Any descriptor does until there is the file.
+        // Any descriptor can reserve the numbers until the file is open.
         let any = || rustix::event::eventfd(0, EventfdFlags::CLOEXEC).map_err(failed("eventfd2"));
         let mut numbers = [any()?, any()?];
         numbers.sort_by_key(AsRawFd::as_raw_fd);
@@ -167,7 +173,7 @@ impl Reserved {
         Ok(Self { file, number })
     }
 
-    /// Returns whether both descriptors are still what they were when they were made.
+    /// Returns whether both descriptors still have the tag of the file opened here.
     fn is_intact(&self) -> bool {
         tag::is_set(self.number.as_fd()) && tag::is_set(self.file.as_fd())
     }
@@ -195,19 +201,21 @@ impl Reserved {
     }
 }
 
-/// Duplicates a descriptor onto a number. The descriptor that the number had is closed in the same step.
+/// Duplicates a descriptor onto a number. The same step closes the previous descriptor of that
+/// number.
 fn put(from: BorrowedFd<'_>, number: &mut OwnedFd) -> Result<(), Errno> {
     loop {
         match rustix::io::dup3(from, number, DupFlags::CLOEXEC) {
-            // Another thread is about to open a file; the kernel says so for this call alone.
+            // Another thread is opening a file at this number at the moment, so the call is
+            // repeated.
             Err(Errno::BUSY | Errno::INTR) => {}
             result => return result,
         }
     }
 }
 
-/// Opens the file that describes a descriptor number: of the first thread (`self`) or of this one
-/// (`thread-self`).
+/// Opens the file that describes a descriptor number of the first thread (`self`) or of the calling
+/// thread (`thread-self`).
 fn open(whose: &str, number: i32) -> io::Result<OwnedFd> {
     let path = format!("/proc/{whose}/fdinfo/{number}");
     proc::open(&path).map_err(|error| match error {
@@ -218,7 +226,7 @@ fn open(whose: &str, number: i32) -> io::Result<OwnedFd> {
     })
 }
 
-/// The error of a process that can't open files, with the remedy.
+/// Returns the error of a process that can't open files, with the remedy.
 fn denied(error: Errno) -> io::Error {
     let error = io::Error::from(error);
     let remedy = match PROBE.is_inherited() {
@@ -234,7 +242,8 @@ fn read_start(file: &OwnedFd, text: &mut [u8]) -> Result<usize, Errno> {
     rustix::io::retry_on_intr(|| rustix::io::pread(file, &mut *text, 0))
 }
 
-/// More often the file isn't replaced: something else in the process takes it away each time.
+/// Limits how often the file is replaced. Beyond that, other code in the process closes it each
+/// time.
 const LOSSES_MAX: u32 = 16;
 
 #[cfg(test)]
@@ -255,7 +264,7 @@ mod tests {
         rustix::event::eventfd(count, EventfdFlags::CLOEXEC).unwrap()
     }
 
-    /// A probe of the test's own: the process has one for all tests.
+    /// Makes a separate probe for the test, because the process has one for all tests.
     fn probe() -> Probe {
         Probe { reserved: Some(Reserved::new().unwrap()), losses: 0 }
     }
@@ -282,7 +291,7 @@ mod tests {
         let writer = OwnedFd::from(writer);
         examine(&mut probe, &writer).unwrap();
         drop(writer);
-        // The pipe ends once its last writer is closed.
+        // The pipe ends when its last writer is closed.
         assert_eq!(rustix::io::read(&reader, &mut [0; 1]), Ok(0));
         assert!(probe.reserved.unwrap().is_intact());
     }
@@ -295,7 +304,7 @@ mod tests {
             #[expect(unsafe_code, reason = "a system call that has no safe form")]
             let unshared = unsafe { libc::unshare(libc::CLONE_FILES) };
             assert_eq!(unshared, 0);
-            // Its number may be open or closed for the rest of the process.
+            // Its number may be open or closed in the rest of the process.
             text_of(&event(5))
         });
         assert!(there.join().unwrap().contains("eventfd-count:                5"));
@@ -305,9 +314,10 @@ mod tests {
     fn a_number_that_the_program_closed_and_uses_again_is_left_alone() {
         let mut probe = probe();
         let number = probe.reserved.as_ref().unwrap().number.as_raw_fd();
-        // As a program does that closes all descriptors, and opens its own afterwards.
+        // Like a program that closes all descriptors and opens its own afterwards.
         #[expect(unsafe_code, reason = "what the test is about: somebody else's descriptor")]
-        // SAFETY: the probe, which owns the number, doesn't close what it doesn't recognize.
+        // SAFETY: the probe owns the number, but doesn't close a descriptor that it doesn't
+        // recognize. So this value is the only owner that closes it.
         let mut taken = unsafe { OwnedFd::from_raw_fd(number) };
         let (reader, _writer) = io::pipe().unwrap();
         put(reader.as_fd(), &mut taken).unwrap();
@@ -331,7 +341,7 @@ mod tests {
         drop(writer);
         assert!(examine(&mut probe, &event(4)).unwrap().contains("eventfd-count"));
         drop(taken);
-        // Neither the number nor anything else keeps the program's descriptor open.
+        // Neither the reserved number nor another descriptor keeps the program's descriptor open.
         assert_eq!(rustix::io::read(&reader, &mut [0; 1]), Ok(0));
     }
 
@@ -348,7 +358,7 @@ mod tests {
         })
         .join()
         .unwrap();
-        // The kernel forgets an exited thread a moment after it was joined.
+        // The kernel removes an exited thread a moment after it was joined.
         assert!(
             examine(&mut probe, &event(2)).unwrap().contains("eventfd-count:                2")
         );

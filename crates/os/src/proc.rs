@@ -1,11 +1,12 @@
-//! Opens files of `/proc`, and accepts no others.
+//! Opens files of `/proc`, and accepts no other files.
 //!
-//! In a container or a sandbox another file system may be mounted over `/proc`, or over a part of it: a
-//! tmpfs or one in user space. The files there say what their owner likes. So each file is asked, after
-//! it was opened, whether it is of procfs, and the files about this process also whether they belong to
-//! the mount at `/proc`: a file of another process may be bind-mounted over one of them.
+//! In a container or a sandbox another file system may be mounted over `/proc` or a part of it: a
+//! tmpfs, or a file system in user space. Its owner controls the content of the files there. So
+//! after opening a file, this module checks that it is of procfs. For files about this process it
+//! also checks that they belong to the mount at `/proc`, because a file of another process may be
+//! bind-mounted over one of them.
 //!
-//! A file system in user space at `/proc` can delay the opening itself.
+//! A file system in user space at `/proc` can still delay the opening.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
@@ -19,7 +20,8 @@ use crate::device;
 /// Opens a file about this process (`/proc/self/…`, `/proc/thread-self/…`).
 ///
 /// # Errors
-/// The errors of `open(2)`; [`Errno::OPNOTSUPP`] if something else is mounted there: [`unverified`].
+/// Returns the errors of `open(2)`; [`Errno::OPNOTSUPP`] if another file system is mounted there:
+/// [`unverified`].
 pub(crate) fn open(path: &str) -> Result<OwnedFd, Errno> {
     let file = open_any(path)?;
     let root = rustix::fs::openat(CWD, c"/proc", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
@@ -30,11 +32,11 @@ pub(crate) fn open(path: &str) -> Result<OwnedFd, Errno> {
     }
 }
 
-/// Reads a file about the whole system, over which a container runtime may mount itself, or about this
-/// process.
+/// Reads a file about this process, or a file about the whole system. A container runtime may mount
+/// its own procfs over the latter.
 ///
 /// # Errors
-/// The errors of `open(2)` and `read(2)`; `Unsupported` if the file isn't of procfs.
+/// Returns the errors of `open(2)` and `read(2)`; `Unsupported` if the file isn't of procfs.
 pub fn read(path: &str) -> io::Result<String> {
     let file = if path.starts_with("/proc/sys/") { open_any(path) } else { open(path) };
     let mut text = String::new();
@@ -44,10 +46,10 @@ pub fn read(path: &str) -> io::Result<String> {
 
 /// Reads a link in a folder about this process, such as `ns/mnt` of `/proc/thread-self`.
 ///
-/// Nothing can be mounted over the link itself.
+/// No file system can be mounted over the link itself.
 ///
 /// # Errors
-/// The errors of `open(2)` and `readlink(2)`; `Unsupported` if the folder isn't of procfs.
+/// Returns the errors of `open(2)` and `readlink(2)`; `Unsupported` if the folder isn't of procfs.
 pub fn read_link(folder: &str, name: &str) -> io::Result<String> {
     let folder = open(folder).map_err(explained)?;
     let link = rustix::fs::readlinkat(folder, name, Vec::new())?;
@@ -60,22 +62,22 @@ fn open_any(path: &str) -> Result<OwnedFd, Errno> {
     if is_of(&file, PROC_MAGIC) { Ok(file) } else { Err(Errno::OPNOTSUPP) }
 }
 
-/// Opens a file that stands for a namespace (`/proc/self/ns/…`).
+/// Opens a file that represents a namespace (`/proc/self/ns/…`).
 ///
 /// # Errors
-/// The same as of [`open`].
+/// Returns the errors of [`open`].
 pub(crate) fn open_namespace(path: &str) -> Result<OwnedFd, Errno> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
     let file = rustix::fs::openat(CWD, path, flags, Mode::empty())?;
     if is_of(&file, NSFS_MAGIC) { Ok(file) } else { Err(Errno::OPNOTSUPP) }
 }
 
-/// Returns the error for an error of [`open`], with its reason.
+/// Converts an error of [`open`] to one with its reason.
 pub(crate) fn explained(error: Errno) -> io::Error {
     if error == Errno::OPNOTSUPP { unverified() } else { error.into() }
 }
 
-/// The error where something else than procfs is mounted.
+/// Returns the error for another file system than procfs.
 fn unverified() -> io::Error {
     let what = "what is mounted at /proc is not the kernel's procfs, or something is mounted over files \
                 of it, so nothing that it says of a handle is believed";
@@ -86,7 +88,7 @@ fn is_of(file: &OwnedFd, magic: u64) -> bool {
     rustix::fs::fstatfs(file.as_fd()).is_ok_and(|of| of.f_type as u64 & MAGIC_MASK == magic)
 }
 
-/// From `linux/magic.h`: 32 bits, of a type that differs between machines.
+/// From `linux/magic.h`. The kernel uses 32 bits; the type of the field differs between machines.
 const PROC_MAGIC: u64 = 0x9fa0;
 const NSFS_MAGIC: u64 = 0x6e73_6673;
 const MAGIC_MASK: u64 = u32::MAX as u64;

@@ -1,4 +1,4 @@
-//! Processes: wait for their end, ask how it was, send signals.
+//! Processes: wait for their end, read their exit status, send signals.
 //!
 //! | | |
 //! |---|---|
@@ -31,33 +31,35 @@ pub struct Process(OwnedFd);
 impl_handle!(Process => Declared::kind(Kind::Process));
 
 impl Process {
-    /// This process.
+    /// Returns a handle to this process.
     ///
     /// # Errors
-    /// Those of `pidfd_open(2)`: no descriptor left.
+    /// Returns the errors of `pidfd_open(2)`: no descriptor is left.
     pub fn current() -> io::Result<Self> {
         Self::open(std::process::id())
     }
 
-    /// The process that has this number now. Only for a child that wasn't waited for yet, and for
-    /// this process itself, is that certain to be the one that was meant.
+    /// Returns the process that has this number now. The number certainly refers to the intended
+    /// process only for this process itself, and for a child that wasn't waited for yet.
     ///
     /// # Errors
-    /// `NotFound` without such a process; the others of `pidfd_open(2)`.
+    /// `NotFound` without such a process; the other errors of `pidfd_open(2)`.
     pub fn open(id: u32) -> io::Result<Self> {
         pidfd_open(id, PidfdFlags::empty(), "process").map(Self).map_err(named_pidfd_open)
     }
 
-    /// A child of this process; its owner still has to wait for it.
+    /// Returns a handle to a child of this process. The owner of the [`Child`] still has to wait
+    /// for it.
     ///
     /// # Errors
-    /// `NotFound` when its owner has waited for it already; the others of `pidfd_open(2)`.
+    /// `NotFound` if the owner has waited for the child already; the other errors of
+    /// `pidfd_open(2)`.
     pub fn of(child: &Child) -> io::Result<Self> {
         Self::open(child.id())
     }
 
-    /// Whether two pidfds are of the same process; `None` if the kernel cannot tell (before Linux
-    /// 6.9).
+    /// Returns whether two pidfds refer to the same process; `None` if the kernel cannot tell
+    /// (before Linux 6.9).
     pub fn are_same(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> Option<bool> {
         let [one, other] = [one, other].map(|pidfd| device::stat(pidfd).ok());
         let (one, other) = (one?, other?);
@@ -65,18 +67,18 @@ impl Process {
         comparable.then_some(one.inode == other.inode)
     }
 
-    /// How the process ended; `None` while it runs, and where the kernel doesn't tell.
+    /// Returns how the process ended; `None` while it runs, and if the kernel doesn't tell.
     ///
-    /// The kernel tells the parent. From Linux 6.15 on it tells every holder, once the parent has
-    /// been told.
+    /// The kernel reports the status to the parent. From Linux 6.15 on it reports it to every
+    /// holder, once the parent has received it.
     ///
     /// # Errors
-    /// Those of [`waitid(2)`](https://man7.org/linux/man-pages/man2/waitid.2.html).
+    /// Returns the errors of [`waitid(2)`](https://man7.org/linux/man-pages/man2/waitid.2.html).
     pub fn exit_status(&self) -> io::Result<Option<ExitStatus>> {
         if let Some(status) = told_exit_status(self.0.as_fd()) {
             return Ok(Some(status));
         }
-        // Looks, and leaves it to the owner of the child to wait for it.
+        // This call doesn't reap the child, so that its owner can still wait for it.
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         match rustix::process::waitid(WaitId::PidFd(self.0.as_fd()), options) {
             Ok(Some(status)) => Ok(match (status.exit_status(), status.terminating_signal()) {
@@ -87,16 +89,16 @@ impl Process {
                 (None, Some(signal)) => Some(ExitStatus::from_raw(signal)),
                 (None, None) => None,
             }),
-            // No child of ours, or waited for already.
+            // The process isn't a child of this process, or was waited for already.
             Ok(None) | Err(Errno::CHILD) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Whom the process runs as (Linux 6.13).
+    /// Returns the user and group of the process (Linux 6.13).
     ///
     /// # Errors
-    /// `Unsupported` on an older kernel; `NotFound` when the process is gone.
+    /// `Unsupported` on an older kernel; `NotFound` if the process no longer exists.
     pub fn credentials(&self) -> io::Result<Credentials> {
         let info = process_info(self.0.as_fd())?;
         match info.has_credentials() {
@@ -125,7 +127,7 @@ macro_rules! impl_process {
             /// whether one could be sent.
             ///
             /// # Errors
-            /// Those of
+            /// Returns the errors of
             /// [`pidfd_send_signal(2)`](https://man7.org/linux/man-pages/man2/pidfd_send_signal.2.html):
             /// `PermissionDenied`; `NotFound` when it is gone.
             pub fn signal(&self, number: i32) -> io::Result<()> {
@@ -142,7 +144,7 @@ macro_rules! impl_process {
             #[doc = concat!("Waits until the ", $noun, " has ended, for as long as it takes.")]
             ///
             /// # Errors
-            /// Those of `poll(2)`.
+            /// Returns the errors of `poll(2)`.
             pub fn wait(&self) -> io::Result<()> {
                 wait_any(&[self], None).map(drop)
             }
@@ -151,7 +153,7 @@ macro_rules! impl_process {
             /// says whether it has.
             ///
             /// # Errors
-            /// Those of `poll(2)`.
+            /// Returns the errors of `poll(2)`.
             pub fn wait_timeout(&self, timeout: Duration) -> io::Result<bool> {
                 Ok(wait_any(&[self], Some(timeout))?.is_some())
             }
@@ -159,7 +161,7 @@ macro_rules! impl_process {
             #[doc = concat!("A second handle to the same ", $noun, ".")]
             ///
             /// # Errors
-            /// No descriptor left.
+            /// Fails if no descriptor is left.
             pub fn try_clone(&self) -> io::Result<Self> {
                 self.0.try_clone().map(Self).map_err($crate::system_call::failed(
                     $crate::system_call::DUPLICATE,
@@ -167,7 +169,7 @@ macro_rules! impl_process {
             }
         }
 
-        /// It has ended, and stays so.
+        /// The object stays ready, because an ended process stays ended.
         impl Waitable for $type {
             fn handle(&self) -> BorrowedFd<'_> {
                 self.0.as_fd()
@@ -200,10 +202,10 @@ macro_rules! impl_process {
 pub(crate) use impl_process;
 impl_process!(Process, "process");
 
-/// Opens a pidfd of a process or, with the flag for it, a thread.
+/// Opens a pidfd of a process or, with the flag `PIDFD_THREAD`, of a thread.
 pub(crate) fn pidfd_open(id: u32, flags: PidfdFlags, noun: &str) -> io::Result<OwnedFd> {
     let missing = || io::Error::new(ErrorKind::NotFound, format!("no {noun} has the number {id}"));
-    // What is no number of a process is none's.
+    // No process can have a number outside of the range.
     let pid = i32::try_from(id).ok().and_then(Pid::from_raw).ok_or_else(missing)?;
     rustix::process::pidfd_open(pid, flags).map_err(|error| match error {
         Errno::SRCH => missing(),
@@ -215,12 +217,12 @@ pub(crate) fn pidfd_open(id: u32, flags: PidfdFlags, noun: &str) -> io::Result<O
 pub(crate) fn named_pidfd_open(error: io::Error) -> io::Error {
     match error.raw_os_error() {
         Some(_) => failed("pidfd_open")(error),
-        // It says already that there is no such process.
+        // The error already says that there is no such process.
         None => error,
     }
 }
 
-/// The number of a process or thread in our pid namespace.
+/// Returns the number of a process or thread in this pid namespace.
 pub(crate) fn id(pidfd: BorrowedFd<'_>) -> io::Result<Option<u32>> {
     match process_info(pidfd) {
         Ok(info) => return Ok(Some(info.pid).filter(|&pid| pid != 0)),
@@ -232,20 +234,22 @@ pub(crate) fn id(pidfd: BorrowedFd<'_>) -> io::Result<Option<u32>> {
         let what = format!("the number of a process is read from /proc before Linux 6.13: {error}");
         io::Error::new(error.kind(), what)
     })?;
-    // -1 when it is gone, 0 when it isn't visible here.
+    // The kernel prints -1 if the process no longer exists, 0 if it isn't visible here.
     let id = info.value("Pid:").and_then(|id| id.parse::<i32>().ok()).unwrap_or(0);
     Ok(u32::try_from(id).ok().filter(|&id| id != 0))
 }
 
-/// How a process ended, if it has been waited for and the kernel tells everybody (Linux 6.15).
+/// Returns how a process ended, if its parent has waited for it and the kernel reports the status
+/// to every holder (Linux 6.15).
 pub(crate) fn told_exit_status(pidfd: BorrowedFd<'_>) -> Option<ExitStatus> {
     let info = process_info(pidfd).ok()?;
     info.exit_code().map(ExitStatus::from_raw)
 }
 
-/// Whether a pidfd is certainly of a thread that isn't the first of its process.
+/// Returns whether a pidfd certainly refers to a thread that isn't the first of its process.
 pub(crate) fn is_thread(pidfd: BorrowedFd<'_>) -> bool {
-    // Older kernels, and those who are gone or not visible here, have no number to tell.
+    // Older kernels report no number, and neither do processes that no longer exist or aren't
+    // visible here.
     process_info(pidfd).is_ok_and(|info| info.pid != info.tgid)
 }
 
@@ -270,7 +274,8 @@ fn process_info(pidfd: BorrowedFd<'_>) -> io::Result<ioctl::ProcessInfo> {
     })
 }
 
-/// Whether a handle is certainly no pidfd: before Linux 6.9 other objects are on their device.
+/// Returns whether a handle is certainly not a pidfd. Before Linux 6.9 pidfds share their device
+/// with other objects.
 fn is_other(handle: BorrowedFd<'_>) -> bool {
     device::stat(handle).is_ok_and(|stat| !device::is_pidfd(&stat) && !device::is_anonymous(&stat))
 }
@@ -280,7 +285,7 @@ fn gone() -> io::Error {
     io::Error::new(ErrorKind::NotFound, what)
 }
 
-/// The bit of a raw exit status that says that memory was dumped.
+/// The bit of a raw exit status for a core dump.
 const CORE: i32 = 0x80;
 
 #[cfg(test)]
@@ -328,7 +333,7 @@ mod tests {
 
     #[test]
     fn a_number_that_no_process_has_is_not_found() {
-        // The kernel gives out none as high as the last ones; none is 0.
+        // The kernel assigns neither 0 nor such high numbers.
         for id in [0, i32::MAX as u32, u32::MAX] {
             let error = Process::open(id).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::NotFound);
@@ -336,7 +341,7 @@ mod tests {
         }
         let mut child = shell("exit 0");
         child.wait().unwrap();
-        // Its number may be somebody else's by now, but mostly is nobody's.
+        // Another process may have its number by now, but usually none has.
         match Process::of(&child) {
             Ok(_) => println!("skipped: the number of the child is used again"),
             Err(error) => assert_eq!(error.kind(), ErrorKind::NotFound),

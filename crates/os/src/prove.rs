@@ -1,8 +1,8 @@
-//! The proof that a handle is what an interface declares.
+//! Proves that a handle matches the declaration of an interface.
 //!
-//! A proof asks only what the declaration needs: where one kind is declared and one question of the
-//! kernel's tells it, that question is asked. Everything else, and every failure, goes the long way
-//! round, [`identify`](crate::identify), which names what came.
+//! A proof asks only for the facts that the declaration needs. If one kind is declared and one
+//! query identifies it, only that query is made. All other cases and all failures use the slower
+//! [`identify`](crate::identify), which names the received object.
 
 use std::io;
 
@@ -16,29 +16,30 @@ use crate::{
     identify_with, section, socket,
 };
 
-/// Why a handle wasn't proven.
+/// The reason why a handle wasn't proven.
 #[derive(Debug)]
 pub enum Unproven {
-    /// The kernel says that it is something else.
+    /// The handle doesn't match the declaration.
     Mismatch(Mismatch),
     /// The kernel couldn't be asked.
     Failed(io::Error),
 }
 
-/// Proves that a handle is what is declared, by asking the kernel. Never blocks: files are trusted
-/// on the local file systems only ([`Filesystems::local`]).
+/// Proves that a handle matches the declaration, by asking the kernel. Never blocks: only files on
+/// local file systems are trusted ([`Filesystems::local`]).
 ///
 /// # Errors
-/// [`Unproven::Mismatch`] with what was wanted and what came; [`Unproven::Failed`] where the
-/// kernel couldn't be asked. There is no silent pass.
+/// [`Unproven::Mismatch`] with the declared and the received properties; [`Unproven::Failed`] if
+/// the kernel couldn't be asked. A handle never passes without proof.
 pub fn prove(handle: BorrowedHandle<'_>, declared: &Declared) -> Result<Facts, Unproven> {
     prove_with(handle, declared, Filesystems::usual())
 }
 
-/// The same, with a policy of one's own on which file systems files may come from.
+/// Proves a handle like [`prove`], with another policy on the file systems from which files may
+/// come.
 ///
 /// # Errors
-/// Those of [`prove`].
+/// Returns the errors of [`prove`].
 pub fn prove_with(
     handle: BorrowedHandle<'_>,
     declared: &Declared,
@@ -54,8 +55,8 @@ pub fn prove_with(
     Ok(facts)
 }
 
-/// The facts of a handle that is certainly of the one declared kind, for those kinds that a
-/// question of their own tells more cheaply than [`identify_with`] does.
+/// Returns the facts of a handle that is certainly of the one declared kind, for kinds that a
+/// single query identifies more cheaply than [`identify_with`].
 fn quick(handle: BorrowedHandle<'_>, declared: &Declared) -> io::Result<Option<Facts>> {
     match declared.kinds.only() {
         Some(Kind::Pipe) => Ok(pipe(handle)),
@@ -68,7 +69,7 @@ fn quick(handle: BorrowedHandle<'_>, declared: &Declared) -> io::Result<Option<F
     }
 }
 
-/// Only a pipe has a size of this sort.
+/// Recognizes a pipe by its buffer size, which only pipes have.
 fn pipe(handle: BorrowedHandle<'_>) -> Option<Facts> {
     rustix::pipe::fcntl_getpipe_size(handle).ok()?;
     let rights = access_rights(rustix::fs::fcntl_getfl(handle).ok()?);
@@ -88,8 +89,9 @@ fn quick_socket(handle: BorrowedHandle<'_>, declared: &Declared) -> io::Result<O
     }
 }
 
-/// Recognizes an eventfd by the count that the kernel prints, which it prints for nothing else. Files
-/// of a file system are told by `stat` before that, because one may delay what `fdinfo` does.
+/// Recognizes an eventfd by the count in `fdinfo`, which the kernel prints for no other object.
+/// `stat` excludes files of mounted file systems first, because a file system can delay the close
+/// that reading `fdinfo` involves.
 fn eventfd(handle: BorrowedHandle<'_>, wanted: Object) -> io::Result<Option<Facts>> {
     let stat = device::stat(handle)?;
     if !device::is_anonymous(&stat) {
@@ -98,20 +100,21 @@ fn eventfd(handle: BorrowedHandle<'_>, wanted: Object) -> io::Result<Option<Fact
     let object = match fdinfo::read(handle, &stat, &mut fdinfo::Room::new())?.eventfd() {
         Some(Eventfd::Event) => Object::Eventfd,
         Some(Eventfd::Semaphore) => Object::EventfdSemaphore,
-        // Then it passes as either.
+        // Without the mode, the eventfd passes as either kind.
         Some(Eventfd::Unknown) => wanted,
         None => return Ok(None),
     };
     Ok(Some(Facts { object, rights: WAIT_AND_SIGNAL }))
 }
 
-/// Only a timer tells its time.
+/// Recognizes a timer by its remaining time, which only timers have.
 fn timer(handle: BorrowedHandle<'_>) -> Option<Facts> {
     rustix::time::timerfd_gettime(handle).ok()?;
     Some(Facts { object: Object::Timerfd, rights: WAIT_AND_SIGNAL })
 }
 
-/// An ordinary file on a tmpfs answers like memory that can't be sealed: that one isn't certain.
+/// An ordinary file on a tmpfs has the seals of memory that can't be sealed, so this case isn't
+/// certain.
 fn memory(handle: BorrowedHandle<'_>) -> io::Result<Option<Facts>> {
     match rustix::fs::fcntl_get_seals(handle) {
         Ok(SealFlags::SEAL) | Err(Errno::INVAL | Errno::BADF) => Ok(None),

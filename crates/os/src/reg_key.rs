@@ -8,8 +8,8 @@
 //! | `try_clone` | the same key |
 //! | Windows | a registry key HANDLE, `sh_reg_key` |
 //!
-//! Values are bytes without a type. A value is replaced as a whole: a reader sees the old one or
-//! the new one and no mixture.
+//! Values are bytes without a type. A value is replaced as a whole: a reader sees either the old or
+//! the new value, never a mixture.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -35,7 +35,7 @@ impl RegKey {
     /// Opens the key whose directory is at a path.
     ///
     /// # Errors
-    /// Those of [`Directory::open`].
+    /// Returns the errors of [`Directory::open`].
     pub fn open(path: impl AsRef<Path>) -> io::Result<Self> {
         Directory::open(path).map(Self)
     }
@@ -43,15 +43,15 @@ impl RegKey {
     /// Opens a key below this one.
     ///
     /// # Errors
-    /// `NotFound` without it; `InvalidInput` for what can't be a name.
+    /// `NotFound` without the key; `InvalidInput` for an invalid name.
     pub fn key(&self, name: &str) -> io::Result<Self> {
         self.0.directory(valid(name)?).map(Self)
     }
 
-    /// Opens a key below this one, and makes it first if it isn't there.
+    /// Opens a key below this one, and creates it first if it doesn't exist.
     ///
     /// # Errors
-    /// `InvalidInput` for what can't be a name; those of [`Directory::create_directory`].
+    /// `InvalidInput` for an invalid name; the errors of [`Directory::create_directory`].
     pub fn create_key(&self, name: &str) -> io::Result<Self> {
         match self.0.create_directory(valid(name)?) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => self.key(name),
@@ -62,11 +62,11 @@ impl RegKey {
     /// Reads a value, of at most [`RegKey::VALUE_LEN_MAX`] bytes.
     ///
     /// # Errors
-    /// `NotFound` without it; `InvalidInput` for what can't be a name; `InvalidData` for something
-    /// else than a value, and `FileTooLarge` for a larger one.
+    /// `NotFound` without the value; `InvalidInput` for an invalid name; `InvalidData` if the name
+    /// refers to something else than a value; `FileTooLarge` for a larger value.
     pub fn value(&self, name: &str) -> io::Result<Vec<u8>> {
         let not_a_value = || io::Error::new(ErrorKind::InvalidData, "it is no value of a key");
-        // NONBLOCK: whoever can write to the directory can put a FIFO there.
+        // NONBLOCK: any process that can write to the directory can put a FIFO there.
         let opened = self.0.open_unlinked(valid(name)?, OFlags::RDONLY | OFlags::NONBLOCK);
         let file = match opened {
             Err(Errno::LOOP | Errno::NXIO | Errno::XDEV) => return Err(not_a_value()),
@@ -85,11 +85,11 @@ impl RegKey {
         }
     }
 
-    /// Sets a value, in place of the one that was there.
+    /// Sets a value, replacing an existing one.
     ///
     /// # Errors
-    /// `InvalidInput` for what can't be a name; `FileTooLarge` beyond [`RegKey::VALUE_LEN_MAX`]
-    /// bytes; those of creating, writing and renaming a file.
+    /// `InvalidInput` for an invalid name; `FileTooLarge` for more than [`RegKey::VALUE_LEN_MAX`]
+    /// bytes; the errors of creating, writing and renaming a file.
     pub fn set_value(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let name = valid(name)?;
         if bytes.len() > Self::VALUE_LEN_MAX {
@@ -100,22 +100,23 @@ impl RegKey {
             .write_all(bytes)
             .and_then(|()| Ok(rustix::fs::renameat(&self.0, unfinished.as_str(), &self.0, name)?));
         if renamed.is_err() {
-            // That it can't be removed either is not what went wrong first.
+            // An error of the removal would hide the original error.
             let _ = self.0.remove(&unfinished);
         }
         renamed
     }
 
-    /// Makes a file that isn't a value yet, and its name.
+    /// Creates a file that isn't a value yet, and returns it with its name.
     fn unfinished(&self) -> io::Result<(String, File)> {
         static LAST: AtomicU64 = AtomicU64::new(0);
         let mut tries = 0;
         loop {
             let number = LAST.fetch_add(1, Ordering::Relaxed);
-            // No value's name starts with a point.
+            // The name of a value never starts with a dot.
             let name = format!(".{}.{number}.unfinished", std::process::id());
             match self.0.create_file(&name) {
-                // Of a process with the same number: one that crashed, or of another pid namespace.
+                // The file belongs to a process with the same number: one that crashed, or one in
+                // another pid namespace.
                 Err(error) if error.kind() == ErrorKind::AlreadyExists && tries < TRIES_MAX => {
                     tries += 1;
                 }
@@ -127,7 +128,7 @@ impl RegKey {
     /// Removes a value.
     ///
     /// # Errors
-    /// `NotFound` without it; `InvalidInput` for what can't be a name; `IsADirectory` for a key.
+    /// `NotFound` without the value; `InvalidInput` for an invalid name; `IsADirectory` for a key.
     pub fn remove_value(&self, name: &str) -> io::Result<()> {
         Ok(rustix::fs::unlinkat(&self.0, valid(name)?, AtFlags::empty())?)
     }
@@ -135,30 +136,30 @@ impl RegKey {
     /// Removes a key below this one, which must be empty.
     ///
     /// # Errors
-    /// `NotFound` without it; `InvalidInput` for what can't be a name; `DirectoryNotEmpty`.
+    /// `NotFound` without the key; `InvalidInput` for an invalid name; `DirectoryNotEmpty`.
     pub fn remove_key(&self, name: &str) -> io::Result<()> {
         Ok(rustix::fs::unlinkat(&self.0, valid(name)?, AtFlags::REMOVEDIR)?)
     }
 
-    /// The names of the values and keys right below this one, in no order.
+    /// Returns the names of the values and keys directly below this one, in no particular order.
     ///
     /// # Errors
-    /// Those of [`Directory::names`].
+    /// Returns the errors of [`Directory::names`].
     pub fn names(&self) -> io::Result<Vec<OsString>> {
         let mut names = self.0.names()?;
         names.retain(|name| !name.as_bytes().starts_with(b"."));
         Ok(names)
     }
 
-    /// A second handle to the same key.
+    /// Returns a second handle to the same key.
     ///
     /// # Errors
-    /// No descriptor left.
+    /// Fails if no descriptor is left.
     pub fn try_clone(&self) -> io::Result<Self> {
         self.0.try_clone().map(Self)
     }
 
-    /// The most bytes of a value: that of Windows's registry.
+    /// Limits the bytes of a value, as the registry of Windows does.
     pub const VALUE_LEN_MAX: usize = 1 << 20;
 }
 
@@ -180,10 +181,12 @@ impl From<RegKey> for OwnedFd {
     }
 }
 
-/// Who leaves more unfinished files than that in a key has a fault that an error should show.
+/// Limits the unfinished files that are skipped. More of them mean a defect in the writer, which an
+/// error should show.
 const TRIES_MAX: u32 = 1000;
 
-/// A name of a value or a key: no path, and nothing that starts with a point.
+/// Returns the name if it is a valid name of a value or a key: not a path, and without a leading
+/// dot.
 fn valid(name: &str) -> io::Result<&str> {
     match name.is_empty() || name.starts_with('.') || name.contains(['/', '\0']) {
         true => {
@@ -246,7 +249,7 @@ mod tests {
     #[test]
     fn what_another_process_has_not_finished_is_left_alone() {
         let (dir, key) = key();
-        // Tests that run beside this one take numbers as well.
+        // Tests that run at the same time also use numbers.
         let theirs: Vec<_> = (0..500)
             .map(|number| dir.path().join(format!(".{}.{number}.unfinished", std::process::id())))
             .collect();

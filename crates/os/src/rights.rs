@@ -1,49 +1,50 @@
-//! What may be done with a handle.
+//! The rights of a handle.
 
 use std::fmt;
 
 bitflags::bitflags! {
-    /// What may be done with a handle.
+    /// The operations that a handle permits.
     ///
-    /// How strongly a right is enforced depends on the kind: the kernel refuses a write on a file
-    /// that was opened for reading, a seal refuses it on a section, and nothing at all keeps the
-    /// holder of an event from signalling it. Each kind's page says which. The bits travel on the
-    /// wire and never change.
+    /// The enforcement of a right depends on the kind. The kernel refuses a write on a file that
+    /// was opened for reading, and a seal refuses a write on a section. But no mechanism prevents
+    /// the holder of an event from signalling it. The page of each kind documents this. The bits
+    /// travel on the wire and never change.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     pub struct Rights: u32 {
-        /// Read data; list a directory.
+        /// Permits reading data, and listing a directory.
         const READ = 1 << 0;
-        /// Write data at any place. No directory has it: what may be made there is decided by the
-        /// permissions of whoever tries.
+        /// Permits writing data at any place. No directory has this right: the permissions of the
+        /// process that makes a change decide.
         const WRITE = 1 << 1;
-        /// Write data at the end. That it can't be written elsewhere is advisory: any holder can
-        /// take the flag off by which the kernel knows it (`O_APPEND`).
+        /// Permits writing data at the end. That data can't be written elsewhere is advisory: any
+        /// holder can remove the flag that tells the kernel so (`O_APPEND`).
         const APPEND = 1 << 2;
-        /// Signal an event, release a semaphore, send a signal to a process.
+        /// Permits signalling an event, releasing a semaphore, and sending a signal to a process.
         const SIGNAL = 1 << 3;
-        /// Wait for the object.
+        /// Permits waiting for the object.
         const WAIT = 1 << 4;
-        /// Map into memory.
+        /// Permits mapping into memory.
         const MAP = 1 << 5;
-        /// Add seals.
+        /// Permits adding seals.
         const SEAL = 1 << 6;
-        /// The size of a section can change, by this handle or by another: no seal is against it.
+        /// The size of a section can change, through this handle or another one, because no seal
+        /// forbids it.
         const RESIZE = 1 << 7;
-        /// The content of a section can change, by this handle or by another: no seal is against
-        /// it. A maximum that has `WRITE` allows this too.
+        /// The content of a section can change, through this handle or another one, because no seal
+        /// forbids it. A maximum that has `WRITE` allows this too.
         const CHANGE = 1 << 8;
     }
 }
 
 impl Rights {
-    /// The right with this name, as an interface writes it: `read`.
+    /// Returns the right with this name, as written in an interface: `read`.
     pub fn from_word(word: &str) -> Option<Self> {
         Self::from_name(&word.to_ascii_uppercase())
             .filter(|_| word.chars().all(|c| c.is_ascii_lowercase()))
     }
 }
 
-/// The names with `|` between them, as an interface writes them; `no rights` for the empty set.
+/// Writes the names with `|` between them, as in an interface; `no rights` for the empty set.
 impl fmt::Display for Rights {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_empty() {

@@ -8,11 +8,12 @@
 //! | `try_clone` | the same memory, offset and flags |
 //! | Windows | a section HANDLE, `sh_section` |
 //!
-//! Memory that another process can shrink is a trap: whoever touches a page that is gone dies of
-//! SIGBUS. So a [`Section`] is sealed against changing its size, and one that isn't has a type of
-//! its own, [`UnsealedSection`], which is only read and written by system calls. Memory that another
-//! process can write can't be a `&[u8]`: that is for sections that are sealed against writing too
-//! ([`Section::view`]); others are copied in and out ([`Section::map`]).
+//! A process that touches a page of memory which another process has removed by shrinking it is
+//! killed by SIGBUS. So a [`Section`] is sealed against changing its size. Memory without that seal
+//! has its own type, [`UnsealedSection`], which is only read and written by system calls. Memory
+//! that another process can write can't be a `&[u8]`. Only a section that is also sealed against
+//! writing can be viewed as a slice ([`Section::view`]); from and to other sections, bytes are
+//! copied ([`Section::map`]).
 
 use std::io;
 use std::ops::Deref;
@@ -42,7 +43,7 @@ impl_handle!(
 
 const ADD_SEALS: &str = "fcntl(F_ADD_SEALS)";
 
-/// All that a section may let its holder do, but for changing its size.
+/// All rights that a section can give, except for changing its size.
 const OF_FIXED_SIZE: Rights = Rights::READ
     .union(Rights::WRITE)
     .union(Rights::APPEND)
@@ -51,19 +52,19 @@ const OF_FIXED_SIZE: Rights = Rights::READ
     .union(Rights::CHANGE);
 
 impl Section {
-    /// Makes `len` bytes of zeros. Pages are only taken as they are written.
+    /// Makes a section of `len` zero bytes. Pages are allocated only when they are written.
     ///
     /// # Errors
-    /// Those of `memfd_create(2)` and of
+    /// Returns the errors of `memfd_create(2)` and of
     /// [`ftruncate(2)`](https://man7.org/linux/man-pages/man2/ftruncate.2.html).
     pub fn new(len: u64) -> io::Result<Self> {
         UnsealedSection::new(len)?.seal_size()
     }
 
-    /// Makes a section of these bytes, which never change.
+    /// Makes a section with these bytes, which never change.
     ///
     /// # Errors
-    /// Those of [`Section::new`] and of `write(2)`: no memory left.
+    /// Returns the errors of [`Section::new`] and of `write(2)`, for example if no memory is left.
     pub fn frozen(bytes: &[u8]) -> io::Result<Self> {
         let section = UnsealedSection::new(bytes.len() as u64)?;
         section.write(0, bytes)?;
@@ -72,36 +73,36 @@ impl Section {
         Ok(section)
     }
 
-    /// Seals the section against writing, for all who hold it and for ever, and against more seals.
+    /// Seals the section against writing and against more seals, for all holders and for ever.
     ///
     /// # Errors
-    /// `ResourceBusy` while somebody has it mapped for writing; `PermissionDenied` when it was
-    /// sealed against that; those of `F_ADD_SEALS` in
+    /// `ResourceBusy` while a process has it mapped for writing; `PermissionDenied` if it was
+    /// sealed against more seals; the errors of `F_ADD_SEALS` in
     /// [`fcntl(2)`](https://man7.org/linux/man-pages/man2/F_ADD_SEALS.2const.html).
     pub fn freeze(&self) -> io::Result<()> {
         let seals = SealFlags::WRITE | SealFlags::SEAL;
         rustix::fs::fcntl_add_seals(&self.0, seals).map_err(failed(ADD_SEALS))
     }
 
-    /// Seals the section against writing by whoever hasn't mapped it for writing by now, for all who
-    /// hold it and for ever, and against more seals. So its owner goes on writing through the
-    /// [`SectionMap`] that it has, and whoever it passes the section to can only read.
+    /// Seals the section against new ways to write and against more seals, for all holders and for
+    /// ever. Mappings for writing that exist now stay writable. So its owner can continue to write
+    /// through its [`SectionMap`], while the processes that receive the section can only read.
     ///
-    /// What is in it still changes: it is never a [`SectionView`], and whoever receives it declares
-    /// `at_most = read | map | change`.
+    /// The content can still change. So the section can't become a [`SectionView`], and a receiver
+    /// declares `at_most = read | map | change`.
     ///
     /// # Errors
-    /// `PermissionDenied` when it was sealed against that; those of `F_ADD_SEALS` in
+    /// `PermissionDenied` if it was sealed against more seals; the errors of `F_ADD_SEALS` in
     /// [`fcntl(2)`](https://man7.org/linux/man-pages/man2/F_ADD_SEALS.2const.html).
     pub fn freeze_for_others(&self) -> io::Result<()> {
         let seals = SealFlags::FUTURE_WRITE | SealFlags::SEAL;
         rustix::fs::fcntl_add_seals(&self.0, seals).map_err(failed(ADD_SEALS))
     }
 
-    /// Shows the content as bytes that never change.
+    /// Returns the content as bytes that never change.
     ///
     /// # Errors
-    /// `InvalidInput` unless the section is sealed against writing and shrinking; those of
+    /// `InvalidInput` unless the section is sealed against writing and shrinking; the errors of
     /// [`mmap(2)`](https://man7.org/linux/man-pages/man2/mmap.2.html).
     pub fn view(&self) -> io::Result<SectionView> {
         View::new(self.0.as_fd()).map(SectionView)
@@ -110,7 +111,7 @@ impl Section {
     /// Maps the section, to copy from it and, with the right to write, to it.
     ///
     /// # Errors
-    /// `InvalidInput` when it isn't sealed against shrinking, or is empty; those of `mmap(2)`.
+    /// `InvalidInput` if it isn't sealed against shrinking, or is empty; the errors of `mmap(2)`.
     pub fn map(&self) -> io::Result<SectionMap> {
         let seals = rustix::fs::fcntl_get_seals(&self.0)?;
         if !seals.contains(SealFlags::SHRINK) {
@@ -129,22 +130,22 @@ impl Section {
 }
 
 impl UnsealedSection {
-    /// Makes `len` bytes of zeros. Pages are only taken as they are written.
+    /// Makes a section of `len` zero bytes. Pages are allocated only when they are written.
     ///
     /// # Errors
-    /// Those of `memfd_create(2)` and `ftruncate(2)`.
+    /// Returns the errors of `memfd_create(2)` and `ftruncate(2)`.
     pub fn new(len: u64) -> io::Result<Self> {
         let section = Self(memory::create(c"section")?);
         section.resize(len)?;
         Ok(section)
     }
 
-    /// Changes the size, for all who hold the section: bytes past the end are gone, new ones are
-    /// zeros.
+    /// Changes the size for all holders of the section. Bytes beyond a smaller size are lost; bytes
+    /// added by a larger size are zero.
     ///
     /// # Errors
-    /// Those of `ftruncate(2)`: `PermissionDenied` when a seal is against it; `FileTooLarge` past the
-    /// limit of file sizes (`RLIMIT_FSIZE`).
+    /// Returns the errors of `ftruncate(2)`; `PermissionDenied` if a seal forbids it;
+    /// `FileTooLarge` beyond the limit of file sizes (`RLIMIT_FSIZE`).
     pub fn resize(&self, len: u64) -> io::Result<()> {
         memory::resize(self.0.as_fd(), len)
     }
@@ -152,7 +153,7 @@ impl UnsealedSection {
     /// Fixes the size for ever.
     ///
     /// # Errors
-    /// Those of `F_ADD_SEALS`: `PermissionDenied` when it was sealed against more seals.
+    /// Returns the errors of `F_ADD_SEALS`; `PermissionDenied` if it was sealed against more seals.
     pub fn seal_size(self) -> io::Result<Section> {
         let fixed = SealFlags::SHRINK | SealFlags::GROW;
         rustix::fs::fcntl_add_seals(&self.0, fixed).map_err(failed(ADD_SEALS))?;
@@ -163,10 +164,10 @@ impl UnsealedSection {
 macro_rules! impl_section {
     ($type:ident) => {
         impl $type {
-            /// The size in bytes, now.
+            /// Returns the current size in bytes.
             ///
             /// # Errors
-            /// Those of `statx(2)`.
+            /// Returns the errors of `statx(2)`.
             #[expect(
                 clippy::len_without_is_empty,
                 reason = "a question to the kernel, not a field"
@@ -178,7 +179,7 @@ macro_rules! impl_section {
             /// Copies bytes from the section, by a system call.
             ///
             /// # Errors
-            /// `UnexpectedEof` past the end; those of
+            /// `UnexpectedEof` beyond the end; the errors of
             /// [`pread(2)`](https://man7.org/linux/man-pages/man2/pread.2.html).
             pub fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
                 as_file(&self.0).read_exact_at(out, offset)
@@ -187,8 +188,9 @@ macro_rules! impl_section {
             /// Copies bytes into the section, by a system call.
             ///
             /// # Errors
-            /// Those of `pwrite(2)`: `PermissionDenied` when a seal is against it, or against
-            /// growing past the end; `FileTooLarge` past the limit of file sizes (`RLIMIT_FSIZE`).
+            /// Returns the errors of `pwrite(2)`; `PermissionDenied` if a seal forbids writing, or
+            /// growing beyond the end; `FileTooLarge` beyond the limit of file sizes
+            /// (`RLIMIT_FSIZE`).
             pub fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
                 let end = offset.saturating_add(bytes.len() as u64);
                 let write = || as_file(&self.0).write_all_at(bytes, offset);
@@ -198,10 +200,10 @@ macro_rules! impl_section {
                 }
             }
 
-            /// A second handle to the same memory.
+            /// Returns a second handle to the same memory.
             ///
             /// # Errors
-            /// No descriptor left.
+            /// Fails if no descriptor is left.
             pub fn try_clone(&self) -> io::Result<Self> {
                 self.0.try_clone().map(Self).map_err(failed(DUPLICATE))
             }
@@ -229,7 +231,7 @@ macro_rules! impl_section {
 impl_section!(Section);
 impl_section!(UnsealedSection);
 
-/// The bytes of a section that never change.
+/// The bytes of a section whose content never changes.
 #[derive(Debug)]
 pub struct SectionView(View);
 
@@ -241,9 +243,10 @@ impl Deref for SectionView {
     }
 }
 
-/// A section in this process's memory, to copy from and to.
+/// A section that is mapped into this process's memory, for copying from and to it.
 ///
-/// Other processes may write at any time: what is copied while they do is a mixture.
+/// Other processes may write at any time. A copy made during such a write is a mixture of old and
+/// new bytes.
 #[derive(Debug)]
 pub struct SectionMap(Mapping);
 
@@ -252,7 +255,7 @@ impl SectionMap {
         Self(mapping)
     }
 
-    /// The size in bytes, which isn't zero.
+    /// Returns the size in bytes, which is never zero.
     #[expect(clippy::len_without_is_empty, reason = "what is mapped is never empty")]
     pub fn len(&self) -> usize {
         self.0.len()
@@ -261,7 +264,7 @@ impl SectionMap {
     /// Copies bytes from the section.
     ///
     /// # Errors
-    /// `InvalidInput`, and nothing copied, when the range isn't all there.
+    /// `InvalidInput`, with nothing copied, unless the section contains the whole range.
     pub fn read(&self, offset: usize, out: &mut [u8]) -> io::Result<()> {
         match self.0.copy(offset, out) {
             true => Ok(()),
@@ -272,8 +275,8 @@ impl SectionMap {
     /// Copies bytes into the section.
     ///
     /// # Errors
-    /// `InvalidInput`, and nothing copied, when the range isn't all there, or the section may not
-    /// be written.
+    /// `InvalidInput`, with nothing copied, unless the section contains the whole range and may be
+    /// written.
     pub fn write(&self, offset: usize, bytes: &[u8]) -> io::Result<()> {
         match self.0.write(offset, bytes) {
             true => Ok(()),
@@ -282,7 +285,7 @@ impl SectionMap {
     }
 }
 
-/// What memory is, and what may be done with it, by its access mode and its seals.
+/// Returns the object that memory is, and the rights to it, by its access mode and its seals.
 pub(crate) fn memory_facts(
     handle: BorrowedHandle<'_>,
     access: Rights,
@@ -293,7 +296,7 @@ pub(crate) fn memory_facts(
     }
     let mut rights = access;
     rights.set(Rights::MAP, access.contains(Rights::READ));
-    // Seals are added through handles that can write.
+    // Seals can be added only through handles that can write.
     let may_seal = access.contains(Rights::APPEND) && !seals.contains(SealFlags::SEAL);
     rights.set(Rights::SEAL, may_seal);
     rights.set(Rights::RESIZE, !seals.contains(SealFlags::SHRINK | SealFlags::GROW));

@@ -1,4 +1,4 @@
-//! Semaphores: so many may pass.
+//! Semaphores: counters that limit how many threads or processes may continue.
 //!
 //! | | |
 //! |---|---|
@@ -8,8 +8,8 @@
 //! | `try_clone` | the same semaphore |
 //! | Windows | a semaphore HANDLE, `sh_semaphore` |
 //!
-//! Unlike the Windows object it has no maximum of its own: nothing but agreement keeps the count
-//! from growing beyond what it started with.
+//! Unlike the Windows object, a semaphore has no maximum. Only agreement between its holders keeps
+//! the count from exceeding its initial value.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -23,30 +23,30 @@ use crate::system_call::{DUPLICATE, failed};
 use crate::wait::{Waitable, wait_any};
 use crate::{Declared, Kind, counter, device, fdinfo};
 
-/// A count that `acquire` takes one from, waiting while it is zero, and `release` adds to.
+/// A counter. `acquire` subtracts one, waiting while the count is zero, and `release` adds to it.
 #[derive(Debug)]
 pub struct Semaphore(OwnedFd);
 
 impl_handle!(Semaphore => Declared::kind(Kind::Semaphore));
 
 impl Semaphore {
-    /// Makes a semaphore that lets `count` acquires through.
+    /// Makes a semaphore with this count.
     ///
     /// # Errors
-    /// Those of `eventfd(2)`: no descriptor left.
+    /// Returns the errors of `eventfd(2)`, for example if no descriptor is left.
     pub fn new(count: u32) -> io::Result<Self> {
         let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK | EventfdFlags::SEMAPHORE;
         rustix::event::eventfd(count, flags).map(Self).map_err(failed("eventfd2"))
     }
 
-    /// Adds `count` to the count, which lets as many acquires through. Other holders can't block this
-    /// call if `count` is at most 4,096, with the exceptions of [`Event::set`](crate::Event::set). A
-    /// greater count is one `write(2)`, which a hostile holder can block by switching the semaphore to
-    /// blocking.
+    /// Adds to the count, so that `count` more acquires succeed. Other holders can't block this
+    /// call if `count` is at most 4,096, with the exceptions of [`Event::set`](crate::Event::set).
+    /// A greater count is one `write(2)`, which a hostile holder can block by switching the
+    /// semaphore to blocking.
     ///
     /// # Errors
-    /// `WouldBlock`, and nothing added, when the count is `u64::MAX - 1`. A count that would become
-    /// greater may become that.
+    /// `WouldBlock`, with nothing added, if the count is `u64::MAX - 1`. If the sum would exceed
+    /// that value, the count becomes that value.
     pub fn release(&self, count: u32) -> io::Result<()> {
         match counter::has_room(self.as_fd())? && counter::add(self.as_fd(), count)? {
             true => Ok(()),
@@ -54,31 +54,31 @@ impl Semaphore {
         }
     }
 
-    /// Takes one from the count, waiting for as long as it takes.
+    /// Subtracts one from the count, waiting without a time limit.
     ///
     /// # Errors
-    /// Those of `poll(2)` and `read(2)`.
+    /// Returns the errors of `poll(2)` and `read(2)`.
     pub fn acquire(&self) -> io::Result<()> {
         wait_any(&[self], None).map(drop)
     }
 
-    /// Takes one from the count if it isn't zero; says whether it did. Never blocks.
+    /// Subtracts one from the count unless it is zero; returns whether it did. Never blocks.
     ///
     /// # Errors
-    /// Those of `read(2)` on an eventfd.
+    /// Returns the errors of `read(2)` on an eventfd.
     pub fn try_acquire(&self) -> io::Result<bool> {
         self.take()
     }
 
-    /// Takes one from the count, but doesn't wait longer than `timeout`; says whether it did.
+    /// Subtracts one from the count, waiting at most `timeout`; returns whether it did.
     ///
     /// # Errors
-    /// Those of `poll(2)` and `read(2)`.
+    /// Returns the errors of `poll(2)` and `read(2)`.
     pub fn acquire_timeout(&self, timeout: Duration) -> io::Result<bool> {
         Ok(wait_any(&[self], Some(timeout))?.is_some())
     }
 
-    /// The count at this moment; it may be another by the time it is looked at.
+    /// Returns the count, which may change at any time.
     ///
     /// # Errors
     /// `Unsupported` without `/proc`.
@@ -90,10 +90,10 @@ impl Semaphore {
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "no eventfd"))
     }
 
-    /// A second handle to the same semaphore.
+    /// Returns a second handle to the same semaphore.
     ///
     /// # Errors
-    /// No descriptor left.
+    /// Fails if no descriptor is left.
     pub fn try_clone(&self) -> io::Result<Self> {
         self.0.try_clone().map(Self).map_err(failed(DUPLICATE))
     }
@@ -173,12 +173,12 @@ mod tests {
         let (done, is_done) = std::sync::mpsc::channel();
         let releaser = semaphore.clone();
         std::thread::spawn(move || {
-            // There is room for one.
+            // The count has room for one.
             done.send(releaser.release(2).map_err(|error| error.kind())).unwrap();
             done.send(releaser.release(2).map_err(|error| error.kind())).unwrap();
         });
         let results = [(); 2].map(|()| is_done.recv_timeout(Duration::from_secs(20)));
-        // A blocked thread ends before the assertion fails.
+        // This ends a blocked thread before the assertion fails.
         let _ = rustix::fs::fcntl_setfl(&*semaphore, flags | rustix::fs::OFlags::NONBLOCK);
         (0..4).for_each(|_| drop(semaphore.try_acquire()));
         assert_eq!(results, [Ok(Ok(())), Ok(Err(io::ErrorKind::WouldBlock))]);

@@ -1,7 +1,7 @@
-//! Sockets: those of the standard library, and [`Seqpacket`].
+//! Sockets: the types of the standard library, and [`Seqpacket`].
 //!
-//! A socket's family and type can be declared besides its kind ([`Sockets`]), and each type here
-//! declares its own.
+//! A parameter can declare the family and type of a socket besides its kind ([`Sockets`]), and each
+//! type here declares its own.
 
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
@@ -12,7 +12,7 @@ use crate::handle::impl_handle;
 use crate::{BorrowedHandle, Declared, Object, Rights, Seqpacket, Sockets};
 
 impl Sockets {
-    /// Whether a socket like this is among them.
+    /// Returns whether the set includes sockets of this type.
     pub const fn include(self, socket: Object) -> bool {
         self.contains(match socket {
             Object::UnixStream => Self::UNIX_STREAM,
@@ -41,13 +41,13 @@ impl_handle!(
     UdpSocket => Declared::socket(Sockets::UDP_SOCKET),
 );
 
-/// What the holder of any socket may do; the kernel enforces neither.
+/// The rights of every socket, neither of which the kernel enforces.
 pub(crate) const RIGHTS: Rights = Rights::READ.union(Rights::WRITE);
 
-/// The precise sort of a socket.
+/// Returns the family and type of a socket.
 ///
 /// # Errors
-/// `ENOTSOCK` for what is none.
+/// `ENOTSOCK` if the handle is not a socket.
 pub(crate) fn identify(handle: BorrowedHandle<'_>) -> rustix::io::Result<Object> {
     let sort = rustix::net::sockopt::socket_type(handle)?;
     if sort == SocketType::DGRAM {
@@ -57,7 +57,8 @@ pub(crate) fn identify(handle: BorrowedHandle<'_>) -> rustix::io::Result<Object>
             _ => Object::Socket,
         });
     }
-    // One question for two facts: what has a peer doesn't listen, and the peer's family is its own.
+    // One query answers two questions: a socket with a peer doesn't listen, and its family is the
+    // same as its peer's.
     let (family, listens) = match rustix::net::getpeername(handle) {
         Ok(Some(peer)) => (peer.address_family(), false),
         _ => (

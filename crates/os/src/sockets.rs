@@ -1,9 +1,9 @@
-//! Sorts of socket, as an interface declares them.
+//! Sorts of sockets that an interface can declare.
 
 bitflags::bitflags! {
-    /// A set of sorts of socket: what a parameter of the kind `socket` takes.
+    /// A set of sorts of sockets, which a parameter of the kind `socket` takes.
     ///
-    /// The protocol isn't asked for: a stream socket of the internet families counts as TCP. The
+    /// The protocol is not checked: a stream socket of the internet families counts as TCP. The
     /// bits travel on the wire and never change.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     pub struct Sockets: u32 {
@@ -15,7 +15,7 @@ bitflags::bitflags! {
         const UNIX_DATAGRAM = 1 << 2;
         /// A socket of the family `AF_UNIX` and the type `SOCK_SEQPACKET` that isn't listening.
         const SEQPACKET = 1 << 3;
-        /// The same, listening.
+        /// A listening socket of the family `AF_UNIX` and the type `SOCK_SEQPACKET`.
         const SEQPACKET_LISTENER = 1 << 4;
         /// A stream socket of `AF_INET` or `AF_INET6` that isn't listening.
         const TCP_STREAM = 1 << 5;
@@ -33,14 +33,14 @@ bitflags::bitflags! {
 }
 
 impl Sockets {
-    /// The sort with this name, as an interface writes it: `unix_stream`.
+    /// Returns the sort with this name, as written in an interface: `unix_stream`.
     pub fn from_word(word: &str) -> Option<Self> {
         Self::from_name(&word.to_ascii_uppercase())
             .filter(|_| word.chars().all(|c| c.is_ascii_lowercase() || c == '_'))
     }
 }
 
-/// The names with `|` between them, as an interface writes them.
+/// Writes the names with `|` between them, as in an interface.
 impl std::fmt::Display for Sockets {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         for (i, (name, _)) in self.iter_names().enumerate() {

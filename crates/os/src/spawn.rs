@@ -1,9 +1,9 @@
 //! Starts server programs.
 //!
-//! What a server inherits from the client that happens to start it should be nothing: it gets a
-//! session of its own, `/` as its folder, the environment and the descriptors that it is given,
-//! default signals, and init as its parent. What can't be shed (namespaces, seccomp, control group,
-//! resource limits) it keeps.
+//! A server should inherit nothing from the client that happens to start it. It gets its own
+//! session, `/` as its working directory, only the given environment and descriptors, default
+//! signal handlers, and init as its parent. It keeps the properties that a process can't reset:
+//! namespaces, seccomp, control group, resource limits.
 
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
@@ -30,33 +30,34 @@ use crate::{Peer, Seqpacket, proc};
 /// A program to start.
 #[derive(Debug)]
 pub struct Program<'a> {
-    /// Its file.
+    /// The file of the program.
     pub path: &'a Path,
-    /// Its arguments, after its name.
+    /// The arguments of the program, without its name.
     pub arguments: &'a [String],
-    /// Its environment, besides the variables of the `LISTEN_FDS` protocol.
+    /// The environment of the program, without the variables of the `LISTEN_FDS` protocol.
     pub environment: &'a [(OsString, OsString)],
-    /// Where its output and its errors go.
+    /// The file for the standard output and the standard error.
     pub log: BorrowedFd<'a>,
-    /// The sockets that it gets from 3 on and is the one who listens on, by the protocol of
+    /// The listening sockets, passed from fd 3 on by the protocol of
     /// [sd_listen_fds(3)](https://www.freedesktop.org/software/systemd/man/latest/sd_listen_fds.html).
+    /// The program becomes their listener.
     pub listeners: &'a [BorrowedFd<'a>],
 }
 
 /// A step of starting a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SpawnStep {
-    /// Put its path, arguments and environment in the form of the system: no zero byte in any.
+    /// Convert the path, arguments and environment to C strings, which can't contain a zero byte.
     Arguments,
-    /// Open `/dev/null`, its standard input.
+    /// Open `/dev/null` for the standard input.
     Null,
-    /// Give it its descriptors, and no others.
+    /// Pass the descriptors, and no others.
     Descriptors,
-    /// Make a process.
+    /// Create a process.
     Clone,
-    /// Go to the root folder.
+    /// Change to the root folder.
     Folder,
-    /// Run the program.
+    /// Execute the program.
     Exec,
 }
 
@@ -64,10 +65,10 @@ pub enum SpawnStep {
 #[derive(Debug)]
 pub struct Spawned(OwnedFd);
 
-/// Starts a program: returns when it runs, without waiting for what it does.
+/// Starts a program. Returns when the program has been executed, without waiting for its end.
 ///
 /// # Errors
-/// The step that failed, with the error of its system call: for [`SpawnStep::Exec`] those of
+/// The step that failed, with the error of its system call; for [`SpawnStep::Exec`] an error of
 /// [`execve(2)`](https://man7.org/linux/man-pages/man2/execve.2.html).
 pub fn spawn(program: &Program<'_>) -> Result<Spawned, (SpawnStep, io::Error)> {
     let in_arguments = |error| (SpawnStep::Arguments, error);
@@ -97,25 +98,25 @@ pub fn spawn(program: &Program<'_>) -> Result<Spawned, (SpawnStep, io::Error)> {
 }
 
 impl Spawned {
-    /// Waits until the program has ended; `false` when the deadline passes before.
+    /// Waits until the program has ended; returns `false` if the deadline passes first.
     ///
     /// # Errors
-    /// Those of `poll(2)`.
+    /// Returns the errors of `poll(2)`.
     pub fn wait(&self, deadline: Instant) -> io::Result<bool> {
         let mut polls = [PollFd::new(&self.0, PollFlags::IN)];
         Ok(poll(&mut polls, Some(deadline))? > 0)
     }
 
-    /// Whether the program has ended.
+    /// Returns whether the program has ended.
     pub fn has_ended(&self) -> bool {
         has_ended(self.0.as_fd())
     }
 
-    /// Ends the program at once, unless it has ended.
+    /// Kills the program, unless it has ended.
     ///
     /// # Errors
-    /// `Unsupported` if the program runs in a pid namespace that is neither this process's own nor below
-    /// it; `PermissionDenied` if it is another user's.
+    /// `Unsupported` if the program runs in a pid namespace that is neither this process's own nor
+    /// below it; `PermissionDenied` if it belongs to another user.
     pub fn kill(&self) -> io::Result<()> {
         use rustix::process::{Signal, pidfd_send_signal};
         match pidfd_send_signal(&self.0, Signal::KILL) {
@@ -128,39 +129,42 @@ impl Spawned {
         }
     }
 
-    /// How a program that has ended did so, as far as the kernel tells those who aren't its parent:
-    /// until init takes note of its end, and then again from Linux 6.15 on.
+    /// Describes how the program ended. The kernel tells a process other than the parent only until
+    /// init has waited for the program, and from Linux 6.15 on also after that.
     pub fn exit_text(&self) -> String {
         let told = || told_exit_status(self.0.as_fd());
-        // Init may have taken note just now.
+        // Init may have waited for the program between the first two attempts.
         let status = told().or_else(|| self.zombie_status()).or_else(told);
         status.map_or_else(|| "it ended at once".to_owned(), |status| status.to_string())
     }
 
-    /// The status in [proc_pid_stat(5)](https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html)
-    /// of a process that has ended and that nobody has waited for.
+    /// Returns the status in
+    /// [proc_pid_stat(5)](https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html) of a process
+    /// that has ended and has not been waited for.
     fn zombie_status(&self) -> Option<ExitStatus> {
         let pid = id(self.0.as_fd()).ok()??;
         let stat = proc::read(&format!("/proc/{pid}/stat")).ok()?;
-        // After the program's name, in which anything may stand.
+        // The fields follow the program's name, which may contain any characters.
         let (_, fields) = stat.rsplit_once(") ")?;
         let status = fields.trim_end().rsplit_once(' ')?.1.parse().ok()?;
-        // If it is there still, then that was it.
+        // If the pidfd still has the number, the file was about this process.
         let is_there = |pid| id(self.0.as_fd()).is_ok_and(|now| now == Some(pid));
         (fields.starts_with('Z') && is_there(pid)).then(|| ExitStatus::from_raw(status))
     }
 
-    /// The program that listens at the other end of a connection.
+    /// Returns the program that listens at the other end of a connection.
     ///
     /// # Errors
-    /// Those of [`Peer::peer_process`]; `NotFound` when that is this process, or not to be seen.
+    /// Returns the errors of [`Peer::peer_process`]; `NotFound` if the program is this process, or
+    /// isn't visible here.
     pub fn of_peer(socket: &Seqpacket) -> io::Result<Self> {
         let pid = socket.peer()?.pid;
         if pid == std::process::id() {
             return Err(io::ErrorKind::NotFound.into());
         }
         match socket.peer_process() {
-            // Before Linux 6.5. It hangs, so its number is unlikely to mean another process now.
+            // Before Linux 6.5, the process is found by its number. The program hangs, so its
+            // number is unlikely to refer to another process now.
             Err(error) if raw_os_error(&error) == Some(Errno::NOPROTOOPT.raw_os_error()) => {
                 Ok(Self(pidfd_open(pid, PidfdFlags::empty(), "process")?))
             }
@@ -169,7 +173,7 @@ impl Spawned {
     }
 }
 
-/// A pidfd, readable when the program has ended.
+/// The pidfd of the program, which is readable once the program has ended.
 impl AsFd for Spawned {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
@@ -188,7 +192,7 @@ mod tests {
 
     use super::*;
 
-    /// Runs a shell script and returns what it wrote.
+    /// Runs a shell script and returns its output.
     fn run(script: &str, listeners: &[BorrowedFd<'_>]) -> String {
         let mut log = tempfile::tempfile().unwrap();
         let program = Program {
@@ -220,7 +224,7 @@ mod tests {
         let (reader, _writer) = io::pipe().unwrap();
         let leak = rustix::io::dup(&reader).unwrap();
         let text = run("exec 9</dev/null; cd /proc/self/fd; echo *", &[reader.as_fd()]);
-        // The shell's own glob opens one more, for a moment.
+        // The shell opens one more descriptor for its glob.
         let open: Vec<u32> = text.split_whitespace().filter_map(|fd| fd.parse().ok()).collect();
         assert_eq!(&open[..4], [0, 1, 2, 3], "{text}");
         assert!(open.len() <= 6, "{text}");
@@ -229,7 +233,8 @@ mod tests {
 
     #[test]
     fn it_leads_a_session_in_the_root_folder_with_default_signals() {
-        // What a child of the shell says of itself: the shell blocks signals while it forks.
+        // The status of a child of the shell is read, because the shell itself blocks signals while
+        // it forks.
         let text = run(
             "pwd; echo $$; cut -d' ' -f6 /proc/self/stat; grep -E 'Sig(Blk|Ign)' /proc/self/status",
             &[],

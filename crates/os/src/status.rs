@@ -1,7 +1,7 @@
 //! The owner, mode and type of a file, from the kernel.
 //!
-//! Asked by system calls of our own and not through libc: a process under fakeroot would be told
-//! that files belong to root, while the kernel checks its access as the user that it is.
+//! These are system calls of this crate, without libc. Under fakeroot, libc reports that files
+//! belong to root, while the kernel checks access as the real user of the process.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -15,36 +15,36 @@ use crate::{GroupId, UserId};
 /// The owner, mode and type of a file.
 #[derive(Clone, Copy, Debug)]
 pub struct FileStatus {
-    /// The user to whom it belongs.
+    /// The user that owns the file.
     pub user: UserId,
-    /// The group to which it belongs.
+    /// The group that owns the file.
     pub group: GroupId,
     /// The permission bits.
     pub mode: u32,
-    /// Device and inode: they identify the file while it exists.
+    /// The device and inode numbers, which identify the file while it exists.
     pub id: (u64, u64),
-    /// How many names it has.
+    /// The number of names (hard links) of the file.
     pub links: u32,
-    /// The time of the last change of content, owner, mode or names: nanoseconds of the wall clock
-    /// since 1970.
+    /// The time of the last change of content, owner, mode or names, in nanoseconds of the wall
+    /// clock since 1970.
     pub changed: i128,
     file_type: FileType,
 }
 
 impl FileStatus {
-    /// The status of the file at a path. Follows symbolic links.
+    /// Returns the status of the file at a path, following symbolic links.
     ///
     /// # Errors
-    /// Those of [`statx(2)`](https://man7.org/linux/man-pages/man2/statx.2.html).
+    /// Returns the errors of [`statx(2)`](https://man7.org/linux/man-pages/man2/statx.2.html).
     pub fn at(path: &Path) -> io::Result<Self> {
         let flags = rustix::fs::AtFlags::empty();
         Ok(Self::new(&retry(|| rustix::fs::statx(CWD, path, flags, StatxFlags::BASIC_STATS))?))
     }
 
-    /// The status of an open file.
+    /// Returns the status of an open file.
     ///
     /// # Errors
-    /// Those of `statx(2)`.
+    /// Returns the errors of `statx(2)`.
     pub fn of(file: impl AsFd) -> io::Result<Self> {
         let flags = rustix::fs::AtFlags::EMPTY_PATH;
         let statx = || rustix::fs::statx(file.as_fd(), c"", flags, StatxFlags::BASIC_STATS);
@@ -64,12 +64,12 @@ impl FileStatus {
         }
     }
 
-    /// Whether it is a folder.
+    /// Returns whether the file is a folder.
     pub fn is_folder(&self) -> bool {
         self.file_type == FileType::Directory
     }
 
-    /// Whether it is an ordinary file.
+    /// Returns whether the file is a regular file.
     pub fn is_file(&self) -> bool {
         self.file_type == FileType::RegularFile
     }
