@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
-/// Runs the benchmark; `args` are its own (`cargo xtask bench --help`).
+/// Runs the benchmark with its own arguments (`cargo xtask bench --help`).
 pub(crate) fn run(args: &[String]) -> ExitCode {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../bench/Cargo.toml");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());

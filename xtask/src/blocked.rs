@@ -1,4 +1,4 @@
-//! `cargo xtask blocked`: how long a quick call takes while many methods of other clients block.
+//! `cargo xtask blocked`: measures a quick call while many methods of other clients block.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -17,13 +17,13 @@ cargo xtask blocked      latency of a null call while 180 methods of other clien
                          fails if the 99th percentile is above 2 ms
 ";
 
-/// Clients whose methods block at once. One process may have 192 methods running.
+/// Number of clients whose methods block at once. A process may run 192 methods.
 const BLOCKED: usize = 180;
 
 /// The goal for the 99th percentile of the other client's calls.
 const P99_MAX: Duration = Duration::from_millis(2);
 
-/// How long a method blocks.
+/// Time that a method blocks.
 const BLOCKS_MS: u32 = 1000;
 
 class! {
@@ -33,9 +33,9 @@ class! {
 #[interface(iid = "c3f6b6d2-5b7e-4f43-9a39-0c8f2d4c7e12")]
 trait Workshop {
     fn null(&self) -> Result<()>;
-    /// Is usually quick, and sometimes takes as long as it is told.
+    /// Usually returns quickly, and sometimes blocks for the given time.
     fn work(&self, ms: u32) -> Result<()>;
-    /// Is declared to block.
+    /// A method that is declared as blocking.
     #[blocking]
     fn block(&self, ms: u32) -> Result<()>;
 }
@@ -66,7 +66,7 @@ pub(crate) fn serve() -> ExitCode {
     served.map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS)
 }
 
-/// Measures.
+/// Runs the measurement.
 pub(crate) fn run(arguments: &[String]) -> ExitCode {
     if !arguments.is_empty() {
         print!("{HELP}");
@@ -84,7 +84,7 @@ fn failed(error: &dyn Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Measures each way to block; whether all of them are within the goal.
+/// Measures each way to block. Returns whether all results meet the goal.
 fn measure() -> Result<bool, Box<dyn Error>> {
     let folder = tempfile::tempdir()?;
     let locations = register(&folder)?;
@@ -127,8 +127,8 @@ fn measure() -> Result<bool, Box<dyn Error>> {
 
 type Call = fn(&WorkshopClient, u32) -> Result<()>;
 
-/// Has all clients call some times, all of them at once each time. Returns the times of null calls that
-/// another client makes meanwhile, one after the other.
+/// Lets all clients call at once, several times. Returns the times of consecutive null calls that
+/// another client makes during these calls.
 fn call_beside(
     clients: &[WorkshopClient],
     other: &WorkshopClient,
@@ -154,7 +154,8 @@ fn call_beside(
                 let call = Instant::now();
                 other.null()?;
                 times.push(call.elapsed());
-                // A client that calls now and then: its calls do not hide how long others take.
+                // The pause makes this an occasional caller, whose times show how long other calls
+                // take.
                 std::thread::sleep(Duration::from_micros(500));
             }
             Ok(times)
@@ -168,7 +169,7 @@ fn call_beside(
     })
 }
 
-/// Registers this program as the server, in a folder of its own.
+/// Registers this program as the server, in a temporary registry.
 fn register(folder: &tempfile::TempDir) -> Result<Locations, Box<dyn Error>> {
     let (data, runtime) = (folder.path().join("data"), folder.path().join("run"));
     for folder in [&data, &runtime] {
@@ -198,8 +199,8 @@ fn register(folder: &tempfile::TempDir) -> Result<Locations, Box<dyn Error>> {
     Ok(locations)
 }
 
-/// The argument with which this program is the server.
+/// The argument that starts this program as the server.
 pub(crate) const SERVE: &str = "serve-blocked";
 
-/// How often all clients call at once.
+/// Number of times that all clients call at once.
 const ROUNDS: u32 = 4;

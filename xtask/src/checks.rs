@@ -1,4 +1,4 @@
-//! `cargo xtask sanitize` and `cargo xtask miri`: tests under programs that detect more errors.
+//! `cargo xtask sanitize` and `cargo xtask miri`: run tests with tools that detect more errors.
 
 use std::env;
 use std::ffi::OsString;
@@ -14,7 +14,7 @@ compiler are enabled by RUSTC_BOOTSTRAP=1. `thread` needs a compiler with the so
 library: Debian's rustc-web and rust-web-src.
 ";
 
-/// A sanitizer, by the name that the compiler has for it.
+/// A sanitizer, with the compiler's name for it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Sanitizer {
     Address,
@@ -33,7 +33,7 @@ impl Sanitizer {
         }
     }
 
-    /// The library that a sanitized program is linked with.
+    /// Returns the path of the sanitizer's run-time library.
     fn run_time(self) -> Result<PathBuf, String> {
         let output = Command::new(rustc())
             .args(["--target", TARGET, "--print", "target-libdir"])
@@ -49,22 +49,23 @@ impl Sanitizer {
         }
     }
 
-    /// Makes the command `cargo test` build for this sanitizer.
+    /// Configures `cargo test` for this sanitizer.
     ///
     /// # Errors
-    /// It can't be built here: why.
+    /// The reason why the sanitizer can't be used here.
     fn prepare(self, cargo: &mut Command) -> Result<(), String> {
         let library = self.run_time()?;
         let mut flags = format!("-Zsanitizer={}", self.name());
         if self == Self::Thread {
-            // Without an instrumented standard library every `Condvar` and the last drop of every
-            // `Arc` would be reported. The compiler that has the library's source has no runtime:
-            // it takes this toolchain's.
+            // Without an instrumented standard library, every `Condvar` and the last drop of every
+            // `Arc` would be reported. The compiler that comes with the library's source has no
+            // sanitizer run-time, so it uses this toolchain's.
             let rustc = source_rustc()?;
             flags += " -Zexternal-clangrt -Clink-arg=-Wl,--whole-archive";
             flags += &format!(" -Clink-arg={}", library.display());
             flags += " -Clink-arg=-Wl,--no-whole-archive";
-            // It refers to functions of glibc by their versions, which GNU ld doesn't resolve.
+            // The run-time library refers to versioned functions of glibc, which GNU ld doesn't
+            // resolve.
             let linker = library.with_file_name("../bin/gcc-ld");
             flags += &format!(" -Clink-arg=-fuse-ld=lld -Clink-arg=-B{}", linker.display());
             cargo.args(["-Zbuild-std=std,panic_unwind", "--target-dir", "target/thread"]);
@@ -73,13 +74,13 @@ impl Sanitizer {
         } else {
             flags += " -Cunsafe-allow-abi-mismatch=sanitizer";
         }
-        // With `--target`, build scripts and macros are built as always.
+        // With `--target`, the flags don't apply to build scripts and macros.
         cargo.args(["--target", TARGET]).env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", flags);
         Ok(())
     }
 }
 
-/// A compiler whose standard library can be built: Debian's.
+/// Returns a compiler whose standard library can be built from source: Debian's.
 fn source_rustc() -> Result<&'static str, String> {
     let rustc = "/usr/bin/rustc";
     let output = Command::new(rustc).args(["--print", "sysroot"]).output();
@@ -100,18 +101,20 @@ fn suppressions() -> PathBuf {
 struct Suite {
     package: &'static str,
     targets: &'static [&'static str],
-    /// Tests that are skipped.
+    /// Names of tests to skip.
     skipped: &'static [&'static str],
 }
 
-/// The runtime's own tests. The explored orders switch stacks, which sanitizers don't know of. The
-/// model of activation has neither `unsafe` nor threads. The others repeat a call or a wait so often
-/// that a sanitizer makes minutes of it.
+/// The tests of the `syshandle` crate. Skipped are the explored interleavings, which switch stacks
+/// in a way that sanitizers don't support, and the model of activation, which has neither `unsafe`
+/// code nor threads. The other skipped tests repeat a call or a wait so often that they would take
+/// minutes.
 const RUNTIME: Suite = Suite {
     package: "syshandle",
     targets: &["--lib", "--test", "behaviour"],
     skipped: &[
-        // Leaks the payload of a panic on purpose: each could hold another one that panics.
+        // Leaks a panic's payload on purpose, because the payload could contain another one that
+        // panics.
         "a_panic_ends_in_the_guard_whatever_its_payload_is",
         "interleavings",
         "activation::model",
@@ -120,7 +123,7 @@ const RUNTIME: Suite = Suite {
     ],
 };
 
-/// The crates with `unsafe`, and the decoder.
+/// The crates with `unsafe` code, and the decoder.
 const BOTTOM: [Suite; 2] = [
     Suite { package: "syshandle-os", targets: &["--lib", "--tests"], skipped: &[] },
     Suite { package: "syshandle-wire", targets: &["--lib", "--tests"], skipped: &[] },
@@ -161,10 +164,10 @@ pub(crate) fn sanitize(arguments: &[String]) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Runs the tests of a suite; returns whether they passed.
+/// Runs the tests of a suite. Returns whether they passed.
 ///
 /// # Errors
-/// The sanitizer can't be used here: why.
+/// The reason why the sanitizer can't be used here.
 fn tests_under(sanitizer: Sanitizer, suite: &Suite) -> Result<bool, String> {
     let mut cargo = cargo();
     cargo.args(["test", "--no-fail-fast", "--package", suite.package]).args(suite.targets);
@@ -173,7 +176,7 @@ fn tests_under(sanitizer: Sanitizer, suite: &Suite) -> Result<bool, String> {
     Ok(succeeds(&mut cargo))
 }
 
-/// Measures how late calls end whose time is over.
+/// Measures how late calls end after their deadline.
 pub(crate) fn deadlines() -> ExitCode {
     let example = ["run", "--release", "--package", "syshandle", "--example", "deadlines"];
     match succeeds(cargo().args(example)) {
@@ -186,11 +189,11 @@ const MIRI: &str = "\
 cargo xtask miri    the tests of the crates without I/O in Miri, which sees undefined behaviour
 ";
 
-/// The crates without I/O, and so without system calls that Miri doesn't know.
+/// The crates without I/O. Miri does not support most system calls.
 const MIRI_PACKAGES: [&str; 4] =
     ["syshandle-wire", "syshandle-model", "syshandle-idl", "syshandle-com"];
 
-/// Runs the tests of the crates without I/O in Miri, where it is installed.
+/// Runs the tests of the crates without I/O in Miri, if it is installed.
 pub(crate) fn miri(arguments: &[String]) -> ExitCode {
     if !arguments.is_empty() {
         eprint!("{MIRI}");
@@ -205,7 +208,7 @@ pub(crate) fn miri(arguments: &[String]) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let mut test = Command::new("cargo");
-    // Those of xtask's own toolchain would win over `+nightly`.
+    // The variables of xtask's own toolchain would override `+nightly`.
     test.env_remove("RUSTUP_TOOLCHAIN").env_remove("CARGO").env_remove("RUSTC");
     test.args(["+nightly", "miri", "test", "--lib"]);
     test.args(MIRI_PACKAGES.iter().flat_map(|package| ["--package", package]));

@@ -1,5 +1,5 @@
-//! `cargo demo`: builds the sample, registers its server for this user in a throw-away registry,
-//! runs the client on a file, and shows what happened.
+//! `cargo demo`: builds the sample, registers its server in a temporary registry, runs the client
+//! on a file, and prints the timeline.
 
 use std::fs;
 use std::io;
@@ -12,7 +12,7 @@ use stage::Stage;
 #[cfg_attr(not(windows), path = "demo/linux.rs")]
 mod stage;
 
-/// Runs the demo on the file that the argument names, or on a temporary one.
+/// Runs the demo on the given file, or on a temporary one.
 pub(crate) fn run(arguments: &[String]) -> ExitCode {
     let file = match arguments {
         [] => None,
@@ -60,7 +60,7 @@ fn demo(file: Option<PathBuf>) -> io::Result<()> {
     ended
 }
 
-/// Builds the programs; returns their folder.
+/// Builds the programs and returns their folder.
 fn build() -> io::Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let built = Command::new(cargo)
@@ -77,12 +77,12 @@ fn build() -> io::Result<PathBuf> {
     if !built.success() {
         return Err(io::Error::other("the sample doesn't build"));
     }
-    // This program stands where they do.
+    // Cargo puts this program in the same folder.
     let own = std::env::current_exe()?;
     Ok(own.parent().unwrap_or(Path::new(".")).to_owned())
 }
 
-/// The notes as a table of two columns.
+/// Formats the notes as a table with two columns.
 fn table(notes: &str) -> String {
     let mut rows: Vec<(u128, &str, &str)> = notes
         .lines()

@@ -1,4 +1,4 @@
-//! `cargo xtask full`: the checks that take too long for every change.
+//! `cargo xtask full`: runs the checks that take too long for every change.
 
 use std::fs::{self, File};
 use std::io;
@@ -12,14 +12,14 @@ cargo xtask full --short    the same checks in their short forms; only prints th
 cargo xtask full --only NAME[,NAME]    some of them, in either form; only prints the result
 ";
 
-/// A check that is too long for CI.
+/// A check that takes too long for CI.
 struct Part {
     name: &'static str,
     what: &'static str,
-    /// The arguments of cargo.
+    /// Arguments of cargo.
     full: &'static [&'static str],
     short: &'static [&'static str],
-    /// `TORTURE` and its value in the full form.
+    /// Whether the full form sets `TORTURE`.
     torture: bool,
 }
 
@@ -59,7 +59,7 @@ struct Outcome {
     part: &'static Part,
     held: bool,
     time: Duration,
-    /// The lines that say that something was skipped, each once.
+    /// The output lines that report skipped tests, without duplicates.
     skipped: Vec<String>,
 }
 
@@ -97,7 +97,7 @@ pub(crate) fn run(arguments: &[String]) -> ExitCode {
     }
 }
 
-/// Runs a part; its output goes to a file.
+/// Runs a part, with its output in a file.
 fn run_part(part: &'static Part, is_short: bool) -> io::Result<Outcome> {
     let folder = root().join("target/full");
     fs::create_dir_all(&folder)?;
@@ -119,7 +119,7 @@ fn run_part(part: &'static Part, is_short: bool) -> io::Result<Outcome> {
     Ok(Outcome { part, held: status.success(), time, skipped: skipped(&text) })
 }
 
-/// The lines of an output that say that something was skipped, each once.
+/// Returns the output lines that report skipped tests, without duplicates.
 fn skipped(text: &str) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for line in text.lines().map(str::trim).filter(|line| line.contains("skipped: ")) {
@@ -130,7 +130,7 @@ fn skipped(text: &str) -> Vec<String> {
     lines
 }
 
-/// The result as Markdown.
+/// Formats the results as Markdown.
 fn table(outcomes: &[Outcome], is_short: bool) -> io::Result<String> {
     let said = |program: &str, arguments: &[&str]| -> io::Result<String> {
         let output = Command::new(program).args(arguments).current_dir(root()).output()?;
@@ -162,7 +162,7 @@ fn table(outcomes: &[Outcome], is_short: bool) -> io::Result<String> {
     Ok(text)
 }
 
-/// Replaces the last result in the document.
+/// Replaces the previous results in the document.
 fn write(document: &Path, table: &str) -> io::Result<()> {
     let text = fs::read_to_string(document)?;
     let replaced = replaced(&text, table)

@@ -1,4 +1,4 @@
-//! What people run by hand: `cargo demo`, `cargo xtask help`.
+//! Development commands: `cargo demo`, `cargo xtask help`.
 
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "commands that talk to people")]

@@ -1,7 +1,8 @@
 //! `cargo xtask prose`: counts habits that make English hard to read, in comments and documents.
 //!
-//! `ci/prose-baseline` has the number of marked blocks for each crate and document. A number may
-//! only go down: new text has none of these habits, and old text loses them when it is touched.
+//! `ci/prose-baseline` contains the number of marked blocks for each crate and document. A number
+//! may only decrease: new text must have none of these habits, and old text loses them when it is
+//! edited.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,14 +16,14 @@ cargo xtask prose --accept       the same, and writes the numbers that went down
 cargo xtask prose --list PATH…   lists the marked blocks of files or folders
 ";
 
-/// A run of comment lines, or a paragraph or an item of a list in Markdown.
+/// A run of comment lines, or a paragraph or list item in Markdown.
 #[derive(Debug, PartialEq, Eq)]
 struct Block {
     line: usize,
     text: String,
 }
 
-/// The habits, each with its phrases. A word of a phrase may be one of several.
+/// The habits with their phrases. A word of a phrase may have alternatives.
 const HABITS: [(&str, &[&str]); 8] = [
     (
         "headless relative",
@@ -42,7 +43,7 @@ const HABITS: [(&str, &[&str]); 8] = [
     ("where for if", &["where there|it|that|none|one|a|the|they"]),
 ];
 
-/// Blocks with fewer words are too short to judge.
+/// Minimum number of words. Shorter blocks can't be judged.
 const WORDS_MIN: usize = 6;
 
 pub(crate) fn run(arguments: &[String]) -> ExitCode {
@@ -65,7 +66,7 @@ pub(crate) fn run(arguments: &[String]) -> ExitCode {
     }
 }
 
-/// Compares the number of each area with the baseline; returns whether none is higher.
+/// Compares the number of each area with the baseline. Returns whether none has increased.
 fn check(accept: bool) -> io::Result<bool> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let file = root.join("ci/prose-baseline");
@@ -94,7 +95,7 @@ fn check(accept: bool) -> io::Result<bool> {
                 println!("{area}: {count} marked blocks, and {before} before");
             }
             Some(_) => {}
-            // A new area starts with what is usual in a good text.
+            // A new area may have as many marked blocks as good texts usually have.
             None if count * 100 > blocks * NEW_PERCENT_MAX => {
                 println!(
                     "{area}: {count} of {blocks} blocks are marked: at most {NEW_PERCENT_MAX} % in a new area"
@@ -116,7 +117,7 @@ fn check(accept: bool) -> io::Result<bool> {
     Ok(held)
 }
 
-/// Lists the marked blocks of files and folders; returns whether there are none.
+/// Lists the marked blocks of files and folders. Returns whether there are none.
 fn list_blocks(paths: &[String]) -> io::Result<bool> {
     let mut count = 0;
     for file in paths.iter().map(|path| files(Path::new(path))).collect::<io::Result<Vec<_>>>()? {
@@ -135,7 +136,7 @@ fn list_blocks(paths: &[String]) -> io::Result<bool> {
     Ok(count == 0)
 }
 
-/// The crates and documents, each with a number of its own.
+/// Returns the crates and documents that have a number of their own.
 fn areas(root: &Path) -> io::Result<Vec<String>> {
     let mut areas: Vec<String> = ["xtask", "fuzz", "bench"].map(str::to_owned).into();
     for folder in ["crates", "samples", "docs", "."] {
@@ -155,7 +156,7 @@ fn areas(root: &Path) -> io::Result<Vec<String>> {
     Ok(areas)
 }
 
-/// The Rust and Markdown files of a folder, or the file itself.
+/// Returns the Rust and Markdown files of a folder, or the file itself.
 fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
     if !path.is_dir() {
         return Ok(vec![path.to_owned()]);
@@ -177,7 +178,7 @@ fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(all)
 }
 
-/// The blocks of a file that are long enough to judge.
+/// Returns the blocks of a file that are long enough to be judged.
 fn blocks_of(path: &Path) -> io::Result<Vec<Block>> {
     let text = String::from_utf8_lossy(&fs::read(path)?).into_owned();
     let is_markdown = path.extension().is_some_and(|extension| extension == "md");
@@ -216,13 +217,13 @@ fn markdown_blocks(text: &str) -> Vec<Block> {
     }))
 }
 
-/// The part of a line in the blocks.
+/// The role of a line in the blocks.
 enum Line {
-    /// It goes on with the block.
+    /// Continues the block.
     Text(String),
-    /// It starts a block.
+    /// Starts a block.
     Start(String),
-    /// It ends a block.
+    /// Ends the block.
     Gap,
 }
 
@@ -249,7 +250,7 @@ fn collect(lines: impl Iterator<Item = Line>) -> Vec<Block> {
     blocks
 }
 
-/// The names of the habits that a text has.
+/// Returns the names of the habits in a text.
 fn habits(text: &str) -> Vec<&'static str> {
     let lower = text.to_lowercase();
     let is_word = |c: char| c.is_alphanumeric() || c == '\'' || c == '_';
@@ -288,7 +289,7 @@ fn write_baseline(counts: &BTreeMap<String, usize>) -> String {
     counts.iter().fold(head.to_owned(), |text, (area, count)| text + &format!("{area} {count}\n"))
 }
 
-/// The share of marked blocks that a new crate or document may have.
+/// Maximum percentage of marked blocks in a new crate or document.
 const NEW_PERCENT_MAX: usize = 3;
 
 #[cfg(test)]

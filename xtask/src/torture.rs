@@ -1,4 +1,4 @@
-//! `cargo xtask torture`: what takes longer than a test.
+//! `cargo xtask torture`: runs the stress tests that take too long for `cargo test`.
 
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ cargo xtask torture            hostile clients, faults, signals, load and inputs
 cargo xtask torture --short    the same in a few minutes, as CI does
 ";
 
-/// What is run: its name, the package, its tests.
+/// Name, package and tests of each part.
 const PARTS: [(&str, &str, &[&str]); 6] = [
     ("hostile clients", "syshandle-cli", &["attack"]),
     ("hostile servers", "syshandle-hostile", &["servers"]),
@@ -29,7 +29,7 @@ pub(crate) fn run(arguments: &[String]) -> ExitCode {
     };
     let began = Instant::now();
     let mut failed = Vec::new();
-    // The short form goes with `cargo test`, and uses what that has built.
+    // The short form uses the build of `cargo test`.
     let profile = if short { "dev" } else { "release" };
     for package in ["syshandle-cli", "sparkle", "syshandle-trial", "syshandle-torture"] {
         let build = [
@@ -72,7 +72,7 @@ pub(crate) fn run(arguments: &[String]) -> ExitCode {
     }
 }
 
-/// Runs cargo; says whether it succeeded.
+/// Runs cargo, and returns whether it succeeded.
 fn cargo(arguments: &[&str], short: bool) -> bool {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let (form, seconds) = if short { ("short", "5") } else { ("full", "120") };

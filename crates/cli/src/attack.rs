@@ -1,4 +1,4 @@
-//! `syshandle attack`: hostile clients against a server of yours.
+//! `syshandle attack`: runs hostile clients against the user's own server.
 
 use std::fs::{self, File};
 use std::io;
@@ -16,21 +16,21 @@ use syshandle_hostile::{Attack, Play, Target};
 use crate::class::ClassArgument;
 use crate::output::{outln, write_content, write_out};
 
-/// What is to be attacked.
+/// Arguments of `syshandle attack`.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// The class whose server is attacked, by its name or its identifier
+    /// The class whose server is attacked, by name or identifier
     class: ClassArgument,
-    /// Play only these: `list` shows all
+    /// Run only these plays; `list` shows all
     #[arg(long, value_name = "PLAY", value_delimiter = ',')]
     only: Vec<String>,
-    /// The user that the hostile clients run as, where this is root: by default nobody's
+    /// The user that the hostile clients run as if this command runs as root; by default `nobody`
     #[arg(long, value_name = "UID", default_value_t = NOBODY)]
     user: u32,
-    /// An honest call may take so many times as long during an attack, at its median
+    /// How many times as long an honest call may take during an attack, at its median
     #[arg(long, value_name = "TIMES", default_value_t = 100.0)]
     slower: f64,
-    /// Play one, in this process: what the command runs for each
+    /// Run one play in this process; the command runs itself so for each play
     #[arg(long, hide = true, requires = "address")]
     play: Option<String>,
     #[arg(long, hide = true)]
@@ -39,7 +39,7 @@ pub(crate) struct Arguments {
     interface: Option<Guid>,
 }
 
-/// The user whom nothing belongs to.
+/// The user `nobody`, who owns no files.
 const NOBODY: u32 = 65534;
 
 fn guid(text: &str) -> std::result::Result<Guid, String> {
@@ -86,7 +86,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     Ok(if report.held() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Plays one in this process, and prints what it did.
+/// Runs one play in this process, and prints its actions.
 fn play_here(arguments: &Arguments, clsid: Guid, play: &str, address: &Path) -> Result<ExitCode> {
     let iid = arguments.interface.unwrap_or(Guid::NIL);
     let target = Target { address: address.to_owned(), clsid, iid };
@@ -97,22 +97,22 @@ fn play_here(arguments: &Arguments, clsid: Guid, play: &str, address: &Path) -> 
         .run(&target)
         .map_err(|error| Error::failed(format!("{} can't be played: {error}", play.name)))?;
     for act in acts {
-        // For the command itself, which parses it.
+        // The parent process parses this line.
         write_content(&format!("{}\n", act.write()));
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Starts the server if it doesn't run.
+/// Starts the server unless it is running.
 fn start(locations: &Locations, class: Guid) -> Result<()> {
     match Activation::new().locations(locations.clone()).activate::<NothingClient>(class) {
-        // It serves, and says so.
+        // The server has answered, so it runs.
         Err(error) if error.kind() == ErrorKind::NoSuchInterface => Ok(()),
         other => other.map(drop),
     }
 }
 
-/// An interface that nobody has.
+/// An interface that no class has.
 #[interface(iid = "b1d5a7c2-3c55-4c0c-8a0e-5d6f2e1c9f00")]
 trait Nothing {
     fn nothing(&self) -> Result<()>;
@@ -120,10 +120,10 @@ trait Nothing {
 
 /// The processes of the hostile clients.
 struct Peers {
-    /// They run as another user.
+    /// Whether they run as another user.
     as_another_user: bool,
     user: u32,
-    /// The socket, which others may connect to until this is dropped.
+    /// The socket, to which other users may connect until this value is dropped.
     opened: Option<Opened>,
 }
 
@@ -151,9 +151,9 @@ impl Peers {
         }
     }
 
-    /// Plays one.
+    /// Returns the command that runs one play.
     fn command(&self, play: &Play, target: &Target, allowed: bool) -> io::Result<Command> {
-        // Reached so by another user, too, wherever this program lies.
+        // Another user can execute this link even if the program's folder is closed to other users.
         let mut command = Command::new("/proc/self/exe");
         let (clsid, iid) = (target.clsid.to_string(), target.iid.to_string());
         command.args(["attack", &clsid, "--interface", &iid, "--play", play.name, "--address"]);
@@ -170,7 +170,8 @@ impl Peers {
     }
 }
 
-/// A socket that any user may connect to who is given it; its folder stays closed to others.
+/// A descriptor of a socket whose mode lets any user connect. Only processes that get the
+/// descriptor can reach the socket, because its folder stays closed to other users.
 struct Opened {
     socket: OwnedFd,
     path: PathBuf,
@@ -192,15 +193,15 @@ impl Opened {
 
 impl Drop for Opened {
     fn drop(&mut self) {
-        // It may be gone with its server.
+        // The socket is gone if the server has ended.
         let _ = fs::set_permissions(&self.path, fs::Permissions::from_mode(self.mode));
     }
 }
 
-/// Returns a function that says what can't be done with a file.
+/// Returns a function that creates the error of a failed file operation.
 fn cannot(what: &str, path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Error {
     move |error| Error::failed(format!("{} {what}: {error}", Printable(path.as_ref().display())))
 }
 
-/// From `asm-generic/fcntl.h`: not to be read, but to be named.
+/// From `asm-generic/fcntl.h`. Opens a file only as a location, not for reading.
 const O_PATH: i32 = 0o10_000_000;

@@ -1,11 +1,11 @@
-//! A class as an argument: its identifier, or its name.
+//! A class as a command line argument: an identifier or a name.
 
 use std::convert::Infallible;
 use std::str::FromStr;
 
 use syshandle::{Error, Guid, Locations, RegisteredClass, Result};
 
-/// A class as the user named it.
+/// A class as the user specified it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ClassArgument {
     Id(Guid),
@@ -22,10 +22,10 @@ impl FromStr for ClassArgument {
 }
 
 impl ClassArgument {
-    /// Returns the identifier of the class; looks a name up among the registered classes.
+    /// Returns the identifier of the class. A name is looked up among the registered classes.
     ///
     /// # Errors
-    /// No class of this name is registered, or more than one.
+    /// No class has this name, or more than one has.
     pub(crate) fn find(&self, locations: &Locations) -> Result<Guid> {
         let name = match self {
             Self::Id(id) => return Ok(*id),
@@ -59,7 +59,7 @@ impl ClassArgument {
     }
 }
 
-/// The identifiers of the classes that match, each once.
+/// Returns the identifiers of the matching classes, without duplicates.
 fn ids(classes: &[RegisteredClass], matches: impl Fn(&RegisteredClass) -> bool) -> Vec<Guid> {
     let mut ids = Vec::new();
     for class in classes.iter().filter(|class| matches(class)) {
@@ -70,7 +70,7 @@ fn ids(classes: &[RegisteredClass], matches: impl Fn(&RegisteredClass) -> bool) 
     ids
 }
 
-/// An error lists at most this many names, so that it fits a screen.
+/// Maximum number of names that an error lists, so that it fits on a screen.
 const NAMES_MAX: usize = 20;
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::paths::{self, Paths};
 use crate::systemd;
 use crate::target::{Scope, Target};
 
-/// The programs to forget. Neither they nor their folders need exist any more.
+/// The registrations to remove. The programs and their folders need not exist any more.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
@@ -50,8 +50,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Returns whether a program is the one that a path names, or is in the folder that it names, either
-/// by these paths or by where their links lead now.
+/// Returns whether a program is the named file, or is in the named folder. Compares both the paths
+/// as given and the targets of their links.
 fn is_within(program: &Path, path: &Path) -> bool {
     let names = |program: &Path, path: &Path| program == path || program.parent() == Some(path);
     let end = |path: &Path| -> PathBuf { fs::canonicalize(path).unwrap_or_else(|_| path.into()) };

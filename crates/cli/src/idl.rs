@@ -1,4 +1,4 @@
-//! `syshandle idl`: checks `.idl` files, makes Rust of them, and compares interfaces.
+//! `syshandle idl`: checks `.idl` files, converts them to Rust, and compares interfaces.
 
 mod diff;
 
@@ -15,20 +15,20 @@ use syshandle_idl::{
 
 use crate::output::{errln, outln, write_content, write_err};
 
-/// What to do with interfaces.
+/// The subcommands of `syshandle idl`.
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Say what is wrong with .idl files
+    /// Report the errors of .idl files
     Check {
         /// The files
         #[arg(required = true)]
         files: Vec<PathBuf>,
-        /// Make Rust of them as well, and fail if a method has another COM layout in Rust than in its
-        /// file
+        /// Convert them to Rust as well, and fail if a method's COM layout in Rust differs from the
+        /// file's
         #[arg(long)]
         com: bool,
-        /// With --com: an interface whose callers and servers are all programs of syshandle, which is
-        /// left out
+        /// With --com: an interface whose callers and servers all use syshandle, which is not
+        /// checked
         #[arg(long, value_name = "NAME", requires = "com")]
         private: Vec<String>,
         /// With --com: an enum whose constants can be combined, as for `idl rust`
@@ -37,56 +37,57 @@ pub(crate) enum Command {
         #[command(flatten)]
         reading: Reading,
     },
-    /// Write the Rust of an .idl file
+    /// Write the Rust source of an .idl file
     ///
-    /// A method whose COM layout differs from the one that the file declares is reported with a
-    /// warning, and marked: a proxy DLL refuses its interface. An interface with a part that has no
-    /// meaning here is left out as a whole; the others are written, and the exit code is 1.
+    /// A method whose COM layout differs from the file's is reported with a warning and marked: a
+    /// proxy DLL refuses its interface. An interface with an unsupported part is omitted
+    /// completely; the others are written, and the exit code is 1.
     Rust {
         /// The file
         file: PathBuf,
-        /// An interface or a class of the file, which is written with all that it uses; without
-        /// any, all are
+        /// An interface or a class of the file, written with everything that it uses; by default,
+        /// all are written
         #[arg(long, value_name = "NAME")]
         only: Vec<String>,
-        /// An enum whose constants can be combined, which becomes a number with constants
+        /// An enum whose constants can be combined, which becomes an integer type with constants
         #[arg(long, value_name = "NAME")]
         flags: Vec<String>,
-        /// An interface of the file whose callers and servers are all programs of syshandle: a COM
-        /// layout that differs from the file's is not reported
+        /// An interface of the file whose callers and servers all use syshandle: a COM layout that
+        /// differs from the file's is not reported
         #[arg(long, value_name = "NAME")]
         private: Vec<String>,
-        /// Where to write; without it, to the standard output
+        /// The output file; by default, the standard output
         #[arg(short, long)]
         output: Option<PathBuf>,
         #[command(flatten)]
         reading: Reading,
     },
-    /// Write the .idl file of a Rust file's interfaces
+    /// Write the .idl file for the interfaces of a Rust file
     ///
-    /// A method whose COM layout in the file would differ from that of the trait is an error, unless
-    /// its interface is private; only access masks may differ, with a warning.
+    /// A method whose COM layout in the file would differ from the trait's is an error, unless its
+    /// interface is private; only access masks may differ, with a warning.
     Emit {
         /// The file, with `#[interface]` traits
         file: PathBuf,
-        /// Where to write; without it, to the standard output
+        /// The output file; by default, the standard output
         #[arg(short, long)]
         output: Option<PathBuf>,
     },
-    /// Say what changed between two .idl or .rs files, and what gives a peer more than before
+    /// Report the changes between two .idl or .rs files, and which of them give a peer more
+    /// authority
     ///
-    /// Modules of a Rust file are read from their own files. The exit code is 1 if a change is denied
-    /// and 2 if the files can't be compared.
+    /// Modules of a Rust file are read from their own files. The exit code is 1 if a change is
+    /// denied, and 2 if the files can't be compared.
     Diff(diff::Arguments),
 }
 
-/// How files are read.
+/// Options for reading files.
 #[derive(clap::Args)]
 pub(crate) struct Reading {
-    /// A directory in which imported files are looked for
+    /// A directory to search for imported files
     #[arg(short = 'I', value_name = "DIR")]
     search: Vec<PathBuf>,
-    /// A macro that is defined in every file
+    /// A macro to define in every file
     #[arg(short = 'D', value_name = "NAME[=VALUE]")]
     definitions: Vec<String>,
 }
@@ -134,7 +135,7 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode> {
             };
             let lowered = describe(std::slice::from_ref(file), &options);
             let code = told(&lowered.report);
-            // Interfaces without errors are written even if others have some.
+            // Interfaces without errors are written even if others have errors.
             if !lowered.description.is_empty() || lowered.report.is_success() {
                 written(output.as_ref(), &lowered.rust())?;
             }
@@ -172,7 +173,7 @@ impl Reading {
     }
 }
 
-/// Reports the methods whose COM layout differs, each of which is an error of the report.
+/// Reports the methods whose COM layout differs. Each counts as an error of the report.
 fn check_layouts(lowered: &Lowered) -> ExitCode {
     let code = told(&lowered.report);
     let interfaces = lowered.description.interfaces.iter().filter(|of| !of.is_private);
@@ -185,10 +186,10 @@ fn check_layouts(lowered: &Lowered) -> ExitCode {
     code
 }
 
-/// The .idl file of a Rust file.
+/// Returns the .idl file for a Rust file.
 ///
 /// # Errors
-/// What MIDL can't express, and the methods whose COM layout would be another one.
+/// The parts that MIDL can't express, and the methods whose COM layout would differ.
 fn emitted(file: &Path) -> std::result::Result<String, String> {
     let told =
         |what: &str, text: String| format!("{what}: {}: {text}\n", Printable(file.display()));
@@ -217,7 +218,7 @@ fn told(report: &Report) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Writes a text to a file, or shows it.
+/// Writes a text to a file, or to the standard output.
 fn written(output: Option<&PathBuf>, text: &str) -> Result<ExitCode> {
     match output {
         None => write_content(text),

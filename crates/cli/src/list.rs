@@ -21,7 +21,8 @@ pub(crate) fn run() -> Result<ExitCode> {
     for registered in all {
         match registered {
             Ok(registered) => show(&registered, &locations),
-            // What others may have written, or this process may not read, is none of its classes.
+            // Registrations that other users may have written, or that this process may not read,
+            // do not count as this user's.
             Err(error)
                 if matches!(error.kind(), ErrorKind::Insecure | ErrorKind::ActivationDenied) =>
             {
@@ -59,8 +60,8 @@ fn show(registered: &Registered, locations: &Locations) {
     }
 }
 
-/// Whether a process runs another file than the one at the path that it was started by. `false` if
-/// this process may not see that.
+/// Returns whether a process runs another file than the one that is now at the path of its program.
+/// Returns `false` if this process may not read that information.
 fn is_replaced(pid: u32) -> bool {
     let Ok(running) = std::fs::metadata(format!("/proc/{pid}/exe")) else { return false };
     let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
@@ -71,7 +72,7 @@ fn is_replaced(pid: u32) -> bool {
     running.nlink() == 0 || path.is_absolute() && is_other
 }
 
-/// The processes that serve, and whether their program was replaced.
+/// Describes the running servers, and whether their program was replaced.
 fn running(meeting: &Meeting) -> String {
     let process = |pid: u32| match is_replaced(pid) {
         true => format!("process {pid}, whose program was replaced: it ends with the next client"),

@@ -9,7 +9,7 @@ use syshandle::{Error, Locations, Meeting, Printable, Result};
 use crate::class::ClassArgument;
 use crate::output::{errln, write_out};
 
-/// Which log to show.
+/// Arguments of `syshandle log`.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// The class, by its name or identifier

@@ -6,7 +6,7 @@ mod idl;
 mod output;
 mod paths;
 
-// What each platform owes: how servers are registered there.
+// The platform's part: registering servers.
 cfg_if::cfg_if! {
     if #[cfg(windows)] {
         #[path = "windows/clean.rs"]
@@ -51,20 +51,20 @@ struct Arguments {
 enum Command {
     /// Register servers, or all servers in a folder
     Register(register::Arguments),
-    /// Show the registered classes, where they are registered, and whether their servers run
+    /// Show the registered classes, the location of each registration, and whether its server runs
     List,
     /// Remove the registrations of servers, or of all servers in a folder
     Clean(clean::Arguments),
     /// End the servers of a class; the next client starts a new one
     #[cfg(not(windows))]
     Stop(stop::Arguments),
-    /// Show what the server of a class wrote to its standard output and error
+    /// Show the output of a class's server
     #[cfg(not(windows))]
     Log(log::Arguments),
-    /// Attack a server of yours with hostile clients, and show how it answers
+    /// Attack your own server with hostile clients, and report its reactions
     #[cfg(not(windows))]
     Attack(attack::Arguments),
-    /// Check .idl files, and make Rust of them
+    /// Check .idl files, and convert them to Rust
     #[command(subcommand)]
     Idl(idl::Command),
 }
@@ -99,13 +99,13 @@ fn run(command: Command) -> ExitCode {
     }
 }
 
-/// Shows the help or the version that was asked for, or what is wrong with the arguments.
+/// Prints the requested help or version, or the error of the arguments.
 fn unparsed(error: &clap::Error) -> ExitCode {
     if !error.use_stderr() {
         write_out(format_args!("{}", error.render()));
         return ExitCode::SUCCESS;
     }
-    // The message quotes arguments, which may be names of files that somebody else chose.
+    // The message quotes arguments, which may be file names chosen by another user.
     let arguments = env::args_os().map(|argument| Printable(argument.display()).to_string());
     let printable = Arguments::try_parse_from(arguments).err();
     write_err(format_args!("{}", printable.as_ref().unwrap_or(error).render()));

@@ -1,9 +1,8 @@
-//! The standard output and the standard error. Every command writes through [`outln!`] and
+//! Writes to the standard output and the standard error. Every command uses [`outln!`] and
 //! [`errln!`].
 //!
-//! A write that fails does not end a command: its work is carried out first, and [`exit_code`]
-//! reports the failure. No output obeys control characters: those are escaped, whichever text they
-//! came in with.
+//! A failed write does not end a command: the command completes its work, and [`exit_code`] reports
+//! the failure. Control characters are always escaped, independent of the origin of the text.
 
 use std::fmt::Arguments;
 use std::io::{self, IsTerminal, Write};
@@ -12,12 +11,12 @@ use std::sync::OnceLock;
 
 use syshandle::Printable;
 
-/// Writes one line to the standard output, as `println!` does.
+/// Writes one line to the standard output, like `println!`.
 macro_rules! outln {
     ($($text:tt)*) => { $crate::output::write_out(format_args!("{}\n", format_args!($($text)*))) };
 }
 
-/// Writes one line to the standard error, as `eprintln!` does.
+/// Writes one line to the standard error, like `eprintln!`.
 macro_rules! errln {
     ($($text:tt)*) => { $crate::output::write_err(format_args!("{}\n", format_args!($($text)*))) };
 }
@@ -32,7 +31,8 @@ pub(crate) fn write_out(text: Arguments<'_>) {
     write_file(&Printable::lines(&text.to_string()));
 }
 
-/// Writes the content of a file to the standard output: unchanged, unless that is a terminal.
+/// Writes the content of a file to the standard output. Control characters are escaped if the
+/// output is a terminal.
 pub(crate) fn write_content(text: &str) {
     if io::stdout().is_terminal() {
         write_out(format_args!("{text}"));
@@ -42,7 +42,8 @@ pub(crate) fn write_content(text: &str) {
 }
 
 fn write_file(text: &str) {
-    // After a lost part the rest would be taken for the whole.
+    // After a failed write, further output is dropped, so that an incomplete output is not mistaken
+    // for a complete one.
     if FAILURE.get().is_none()
         && let Err(error) = io::stdout().write_all(text.as_bytes())
     {
@@ -50,12 +51,12 @@ fn write_file(text: &str) {
     }
 }
 
-/// Writes lines to the standard error. A failure is ignored, since nowhere is left to report it.
+/// Writes lines to the standard error. A failure is ignored, because it can't be reported anywhere.
 pub(crate) fn write_err(text: Arguments<'_>) {
     let _ = io::stderr().write_all(Printable::lines(&text.to_string()).as_bytes());
 }
 
-/// Returns the exit code of the process. It differs from the command's if the command succeeded and
+/// Returns the exit code of the process: the command's, or a failure if the command succeeded but
 /// its output was lost.
 pub(crate) fn exit_code(command: ExitCode) -> ExitCode {
     if let Err(error) = io::stdout().flush() {
@@ -73,5 +74,5 @@ pub(crate) fn exit_code(command: ExitCode) -> ExitCode {
     command
 }
 
-/// The exit code that a shell reports for a program that SIGPIPE ended: 128 + 13.
+/// The exit code that a shell reports for a program ended by SIGPIPE: 128 + 13.
 const SIGPIPE_EXIT: u8 = 141;

@@ -1,16 +1,16 @@
-//! The folders and programs that a command is about.
+//! The folders and programs on which a command operates.
 
 #[cfg(not(windows))]
 use std::io;
 use std::path::PathBuf;
 
-/// Folders and programs, as the user named them.
+/// Folders and programs, as the user specified them.
 #[derive(clap::Args)]
 pub(crate) struct Paths {
-    /// Folders of servers' programs, or programs; without any, the current folder
+    /// Programs, or folders with servers' programs; by default, the current folder
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// The same as PATH
+    /// Alias of PATH
     #[arg(long = "path", value_name = "PATH", hide = true)]
     named: Vec<PathBuf>,
 }
@@ -23,18 +23,18 @@ impl Paths {
     }
 }
 
-/// Returns a path from the root that still leads through the links that the user named: a
-/// registration through a link to the current version follows that link when it changes.
+/// Returns an absolute path that keeps the links in the user's path. A registration through a link
+/// to the current version therefore follows that link when it changes.
 ///
 /// # Errors
-/// The current folder is unknown, or a `..` leads nowhere.
+/// The current folder is unknown, or a `..` can't be resolved.
 #[cfg(not(windows))]
 pub(crate) fn from_root(path: &std::path::Path) -> io::Result<PathBuf> {
     use std::path::Component;
 
     let whole = if path.is_absolute() { path.to_owned() } else { current_folder()?.join(path) };
     let components: Vec<_> = whole.components().collect();
-    // `..` means the parent of what a link leads to: up to the last one, links are followed.
+    // `..` means the parent of a link's target, so links are resolved up to the last `..`.
     let parent = components.iter().rposition(|part| *part == Component::ParentDir);
     let Some(parent) = parent else { return Ok(components.iter().collect()) };
     let (before, after) = components.split_at(parent + 1);
@@ -42,8 +42,7 @@ pub(crate) fn from_root(path: &std::path::Path) -> io::Result<PathBuf> {
     Ok(std::fs::canonicalize(folder)?.join(after.iter().collect::<PathBuf>()))
 }
 
-/// Returns the current folder by the path that the shell shows, which may lead through links, as
-/// `pwd -L` does.
+/// Returns the current folder as the shell shows it, possibly through links, like `pwd -L`.
 #[cfg(not(windows))]
 fn current_folder() -> io::Result<PathBuf> {
     use std::os::unix::fs::MetadataExt;

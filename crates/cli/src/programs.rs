@@ -1,4 +1,4 @@
-//! Finds servers by the marks in their program files; runs nothing.
+//! Finds servers by the marks in their program files, without running the programs.
 
 use std::collections::HashSet;
 use std::fs;
@@ -12,13 +12,13 @@ use crate::paths;
 
 /// A program that serves classes.
 pub(crate) struct Program {
-    /// Its file: a path from the root, through the links that the user named.
+    /// Absolute path of the program, which keeps the links in the user's path.
     pub(crate) path: PathBuf,
     /// The classes that it serves.
     pub(crate) classes: Vec<Marked>,
 }
 
-/// Returns the servers in a folder, not below it; or the one that the path names.
+/// Returns the servers in a folder but not in its subfolders, or the server at the path.
 pub(crate) fn find(path: &Path) -> io::Result<Vec<Program>> {
     let path = paths::from_root(path)?;
     if !fs::metadata(&path)?.is_dir() {
@@ -26,19 +26,19 @@ pub(crate) fn find(path: &Path) -> io::Result<Vec<Program>> {
     }
     let files = fs::read_dir(&path)?.map(|entry| Ok(entry?.path()));
     let mut files = files.collect::<io::Result<Vec<_>>>()?;
-    // A link comes before the file that it leads to: its name stays when the version changes.
+    // A link is preferred to its target, because its name stays the same when the version changes.
     files.sort_by_cached_key(|file| (!file.is_symlink(), file.clone()));
     let mut seen = HashSet::new();
     files.retain(|file| {
         let id = fs::metadata(file).map(|metadata| (metadata.dev(), metadata.ino()));
-        // Files that can't be read (a link to nothing, a file of another user) are skipped.
+        // Unreadable files are skipped, such as dangling links and files of other users.
         id.is_ok_and(|id| seen.insert(id))
     });
     files.sort();
     Ok(files.into_iter().filter_map(|path| look_at(path).ok().flatten()).collect())
 }
 
-/// Returns the program that a file is, if it serves classes.
+/// Returns the program in a file, if it serves classes.
 fn look_at(path: PathBuf) -> io::Result<Option<Program>> {
     let metadata = fs::metadata(&path)?;
     let runs = metadata.is_file() && metadata.permissions().mode() & 0o111 != 0;
@@ -49,5 +49,5 @@ fn look_at(path: PathBuf) -> io::Result<Option<Program>> {
     Ok((!classes.is_empty()).then_some(Program { path, classes }))
 }
 
-/// Larger files are skipped: no program is that large.
+/// Maximum size of a program. Larger files are skipped.
 const PROGRAM_BYTES_MAX: u64 = 1024 * 1024 * 1024;

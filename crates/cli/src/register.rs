@@ -15,40 +15,41 @@ use crate::programs::{self, Program};
 use crate::systemd;
 use crate::target::{Scope, Target};
 
-/// What to register, and how.
+/// Arguments of `syshandle register`.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     paths: Paths,
     #[command(flatten)]
     scope: Scope,
-    /// Write units for systemd as well, which then starts the servers: for its user manager, or for its
-    /// system manager with --system or --destdir
+    /// Also write systemd units that start the servers: for the user manager, or for the system
+    /// manager with --system or --destdir
     #[arg(long)]
     systemd: bool,
     #[command(flatten)]
     options: Options,
-    /// Start from the defaults: keep nothing of an earlier registration of the same program
+    /// Start from the defaults, and discard the values of an earlier registration of the same
+    /// program
     #[arg(long)]
     defaults: bool,
 }
 
-/// Values for the registration. Without an option, the value of an earlier registration is kept.
+/// Values of the registration. Without an option, the value of an earlier registration is kept.
 #[derive(clap::Args)]
 struct Options {
-    /// A variable for the environment of the servers
+    /// An environment variable of the servers
     #[arg(long = "env", value_name = "NAME=VALUE", value_parser = variable)]
     environment: Vec<(String, String)>,
-    /// An argument of the servers; several are passed in their order
+    /// An argument of the servers; several are passed in order
     #[arg(long = "argument", value_name = "ARGUMENT", allow_hyphen_values = true)]
     arguments: Vec<String>,
-    /// Who may connect: `same` (the user whom the server runs as), `anyone`, or user numbers
+    /// The users that may connect: `same` (the server's user), `anyone`, or user numbers
     #[arg(long, value_name = "USERS", value_parser = users)]
     users: Option<Policy>,
-    /// How long a server may take from its start until it greets its first client
+    /// The maximum time from the start of a server to the greeting of its first client
     #[arg(long, value_name = "MILLISECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     start_timeout_ms: Option<u32>,
-    /// The socket on which another program listens, which then starts the server
+    /// The socket of another program that listens on it and starts the server
     #[arg(long, value_name = "SOCKET", conflicts_with = "systemd")]
     socket: Option<PathBuf>,
 }
@@ -102,7 +103,7 @@ fn register(target: &Target, program: Program, arguments: &Arguments) -> Result<
     if arguments.systemd {
         systemd::register(target, &mut registration)?;
     } else if systemd::clean(target, &registration)? && arguments.options.socket.is_none() {
-        // The units had it.
+        // The socket belonged to the units.
         registration.socket = None;
     }
     let file = locations.register(&registration)?;
@@ -122,16 +123,16 @@ fn register(target: &Target, program: Program, arguments: &Arguments) -> Result<
     Ok(())
 }
 
-/// A registration of the same name, which is about to be replaced.
+/// An earlier registration with the same name, which will be replaced.
 struct Earlier {
     registration: Registration,
     has_comments: bool,
 }
 
-/// Returns the earlier registration of this name.
+/// Returns the earlier registration with this name.
 ///
 /// # Errors
-/// Its file can't be read: registering would drop what its owner wrote there.
+/// The file can't be read. Registering would then discard the values that its owner wrote.
 fn earlier(locations: &Locations, name: &str) -> Result<Option<Earlier>> {
     let Some(Registered { registration, file }) = locations.own(name).map_err(|error| {
         let text = format!("{error:#}: mend or remove the file, or use --defaults to replace it");
@@ -148,7 +149,8 @@ fn earlier(locations: &Locations, name: &str) -> Result<Option<Earlier>> {
     }))
 }
 
-/// Takes over the values of an earlier registration that differ from the defaults; returns their keys.
+/// Copies the values of an earlier registration that differ from the defaults, and returns their
+/// keys.
 fn keep(new: &mut Registration, before: &Registration) -> Vec<&'static str> {
     let mut kept = Vec::new();
     let mut takes = |key, differs: bool| {
@@ -169,7 +171,7 @@ fn keep(new: &mut Registration, before: &Registration) -> Vec<&'static str> {
     if takes("start_timeout_ms", before.start_timeout != new.start_timeout) {
         new.start_timeout = before.start_timeout;
     }
-    // Not named: `--systemd` and its absence decide about the socket of units.
+    // The key is not returned, because `--systemd` determines the socket of units.
     new.socket.clone_from(&before.socket);
     kept
 }
@@ -192,7 +194,7 @@ impl Options {
     }
 }
 
-/// Says so when a class was registered for another program before.
+/// Reports the classes that were registered for another program.
 fn replaces(locations: &Locations, new: &Registration) {
     for class in &new.classes {
         if let Ok(old) = locations.find(class.clsid)
@@ -204,7 +206,7 @@ fn replaces(locations: &Locations, new: &Registration) {
     }
 }
 
-/// Reads `NAME=VALUE`.
+/// Parses `NAME=VALUE`.
 fn variable(text: &str) -> std::result::Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.into(), value.into())),
@@ -212,7 +214,7 @@ fn variable(text: &str) -> std::result::Result<(String, String), String> {
     }
 }
 
-/// Reads `same`, `anyone`, or user numbers with commas between them.
+/// Parses `same`, `anyone`, or user numbers separated by commas.
 fn users(text: &str) -> std::result::Result<Policy, String> {
     match text {
         "same" => Ok(Policy::same_user()),

@@ -8,12 +8,12 @@ use syshandle::{Error, Locations, Meeting, Process, Result};
 use crate::class::ClassArgument;
 use crate::output::outln;
 
-/// What to end, and how long to wait.
+/// Arguments of `syshandle stop`.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// The class, by its name or identifier
     class: ClassArgument,
-    /// How long to wait until calls that run have ended
+    /// How long to wait for running calls to end
     #[arg(long, default_value_t = 20_000, value_name = "MILLISECONDS")]
     timeout_ms: u64,
 }
@@ -34,7 +34,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
             return Err(Error::failed(text));
         }
         let Ok(process) = Process::open(pid) else { continue };
-        // The number may have come to mean another process before it was opened.
+        // The process id may have been reused before the process was opened.
         if meeting.servers().contains(&pid) {
             process
                 .signal(SIGTERM)
@@ -54,5 +54,5 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// By signal(7): asks a process to end.
+/// From signal(7). Asks a process to end.
 const SIGTERM: i32 = 15;

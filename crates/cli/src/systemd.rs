@@ -1,4 +1,4 @@
-//! Units for systemd: it listens, and starts the server with the first client.
+//! Writes systemd units. systemd listens on the socket, and starts the server for the first client.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use syshandle::{Error, Meeting, Policy, Printable, Registered, Registration, Res
 use crate::output::outln;
 use crate::target::{Target, Units};
 
-/// Writes the units of a registration, and has the registration name their socket.
+/// Writes the units of a registration, and sets the registration's socket to theirs.
 pub(crate) fn register(target: &Target, registration: &mut Registration) -> Result<()> {
     let folder = target.here(&folder(target.units())?);
     let program = registration.program.to_string_lossy();
@@ -44,7 +44,7 @@ pub(crate) fn register(target: &Target, registration: &mut Registration) -> Resu
         percent(&socket_path.to_string_lossy()),
         modes(target.units(), &registration.policy),
     );
-    // The colon: no variables in what follows.
+    // The colon disables variable expansion in the command line.
     let service = format!(
         "{WRITTEN}\
          [Unit]\nDescription={unit}\nRequires={unit}.socket\nStartLimitIntervalSec=0\n\n\
@@ -73,7 +73,7 @@ pub(crate) fn register(target: &Target, registration: &mut Registration) -> Resu
     Ok(())
 }
 
-/// Returns the path at which the system manager listens.
+/// Returns the path of the socket on which the system manager listens.
 fn system_socket(name: &str) -> Result<PathBuf> {
     let path = Path::new("/run/syshandle").join(format!("{name}.sock"));
     let len = path.as_os_str().len();
@@ -88,11 +88,11 @@ fn system_socket(name: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// The longest path of a socket ([unix(7)](https://man7.org/linux/man-pages/man7/unix.7.html)).
+/// Maximum length of a socket path ([unix(7)](https://man7.org/linux/man-pages/man7/unix.7.html)).
 const SOCKET_PATH_MAX: usize = 107;
 
-/// Returns who may connect to the socket. A server asks the kernel for the user of each client, so a
-/// socket that all users may connect to is no hole.
+/// Returns the modes of the socket and its folder. Letting all users connect is secure, because the
+/// server asks the kernel for the user of each client.
 fn modes(units: Units, policy: &Policy) -> &'static str {
     match units {
         Units::User => "SocketMode=0600\nDirectoryMode=0700",
@@ -101,7 +101,8 @@ fn modes(units: Units, policy: &Policy) -> &'static str {
     }
 }
 
-/// Returns the command that controls the service manager; `None` for one of another machine.
+/// Returns the command that controls the service manager, or `None` if the manager is on another
+/// machine.
 fn systemctl(units: Units) -> Option<&'static str> {
     match units {
         Units::User => Some("systemctl --user"),
@@ -110,9 +111,10 @@ fn systemctl(units: Units) -> Option<&'static str> {
     }
 }
 
-/// Removes the units of a registration, if it has any that were written here; returns whether it had.
+/// Removes the units of a registration that `register --systemd` wrote. Returns whether there were
+/// any.
 pub(crate) fn clean(target: &Target, registration: &Registration) -> Result<bool> {
-    // Without a folder for them there are none.
+    // Without a folder for units there are no units.
     let Ok(folder) = folder(target.units()) else { return Ok(false) };
     let folder = target.here(&folder);
     let unit = unit_name(&registration.name);
@@ -128,7 +130,7 @@ pub(crate) fn clean(target: &Target, registration: &Registration) -> Result<bool
             had = true;
         }
     }
-    // `systemctl enable` has made it.
+    // `systemctl enable` created this link.
     let link = folder.join("sockets.target.wants").join(format!("{unit}.socket"));
     if had && fs::remove_file(&link).is_ok() {
         outln!("removed {}", Printable(link.display()));
@@ -141,7 +143,7 @@ pub(crate) fn clean(target: &Target, registration: &Registration) -> Result<bool
     Ok(had)
 }
 
-/// Returns the folder for units on the machine that they are for.
+/// Returns the folder for units on the target machine.
 fn folder(units: Units) -> Result<PathBuf> {
     match units {
         Units::User => {}
@@ -156,8 +158,8 @@ fn folder(units: Units) -> Result<PathBuf> {
     Ok(config.join("systemd/user"))
 }
 
-/// The name of the units, without the ending: what may not stand there is written as `\x20`, as by
-/// `systemd-escape`.
+/// Returns the name of the units without the extension. Special characters are escaped as `\x20`,
+/// like `systemd-escape` does.
 fn unit_name(name: &str) -> String {
     let is_plain = |c: &u8| c.is_ascii_alphanumeric() || b":_.-".contains(c);
     name.bytes()
@@ -165,7 +167,7 @@ fn unit_name(name: &str) -> String {
         .collect()
 }
 
-/// A word of a unit file: quoted, with what systemd would replace written so that it doesn't.
+/// Quotes a word of a unit file, and escapes all characters that systemd would expand.
 fn quoted(text: &str) -> String {
     let text = percent(text).replace('\\', "\\\\").replace('"', "\\\"");
     let text: String = text
@@ -179,9 +181,10 @@ fn percent(text: &str) -> String {
     text.replace('%', "%%")
 }
 
-/// A server that crashes is started again for each client, at most once a second: with a limit of
-/// starts, systemd would close the socket to all clients after a few crashes.
+/// If the server crashes, systemd restarts it for each client, but at most once a second. Without
+/// this pause, a few crashes would reach systemd's start limit, and systemd would close the socket
+/// for all clients.
 const PAUSE: &str = "ExecStopPost=/bin/sh -c 'test \"$$SERVICE_RESULT\" = success || sleep 1'\n";
 
-/// What the units start with: others are somebody else's.
+/// First line of the units. Units without this line belong to other programs.
 const WRITTEN: &str = "# Written by `syshandle register --systemd`.\n";

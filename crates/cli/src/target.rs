@@ -1,4 +1,5 @@
-//! Where registrations and units are written: for this user, for all users, or into a package.
+//! The place where registrations and units are written: for this user, for all users, or into a
+//! package.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,35 +8,35 @@ use syshandle::{Error, Locations, Printable, Result};
 
 use crate::paths;
 
-/// Whose registrations a command is about.
+/// The scope of a command's registrations.
 #[derive(clap::Args)]
 pub(crate) struct Scope {
-    /// For all users of this machine: /usr/local/share, and /etc/systemd/system for units
+    /// For all users of this machine: in /usr/local/share, and in /etc/systemd/system for units
     #[arg(long)]
     system: bool,
-    /// For all users of another machine: files of a package are written below DIR, with the paths that
-    /// they have once it is installed (/usr/share, and /usr/lib/systemd/system for units)
+    /// For all users of another machine: write the files of a package below DIR, with the paths
+    /// that they have once installed (/usr/share, and /usr/lib/systemd/system for units)
     #[arg(long, value_name = "DIR")]
     destdir: Option<PathBuf>,
 }
 
 /// The folders that a command writes to.
 pub(crate) struct Target {
-    /// The folders as they are reached now.
+    /// The folders on this machine.
     pub(crate) locations: Locations,
-    /// Folder that stands for the root of the machine that the package is for.
+    /// The folder that represents the root of the package's target machine.
     destdir: Option<PathBuf>,
     units: Units,
 }
 
-/// The service manager whose units a command writes.
+/// The service manager for which units are written.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Units {
     /// The user manager of this user.
     User,
-    /// The system manager, by units of the administrator.
+    /// The system manager, with units of the administrator.
     System,
-    /// The system manager of another machine, by units of a package.
+    /// The system manager of another machine, with units of a package.
     Package,
 }
 
@@ -43,10 +44,10 @@ impl Target {
     /// Returns the folders of this scope.
     ///
     /// # Errors
-    /// The path of the package leads nowhere.
+    /// The path of the package can't be resolved.
     pub(crate) fn new(scope: &Scope) -> Result<Self> {
         let all_users = |data: PathBuf, data_dirs| {
-            // A stricter umask would keep the files from other users.
+            // A stricter umask would prevent other users from reading the files.
             rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
             Locations { data_home: Some(data), data_dirs, runtime_dir: None }
         };
@@ -67,20 +68,21 @@ impl Target {
         })
     }
 
-    /// Returns the service manager for units.
+    /// Returns the service manager for which units are written.
     pub(crate) fn units(&self) -> Units {
         self.units
     }
 
-    /// Returns the path that a file has on the machine that it is for.
+    /// Returns the path of a file on the target machine.
     ///
     /// # Errors
-    /// The file isn't in the package.
+    /// The file is not in the package.
     pub(crate) fn installed(&self, path: &Path) -> Result<PathBuf> {
         let Some(destdir) = &self.destdir else { return Ok(path.to_owned()) };
         let within = match path.strip_prefix(destdir) {
             Ok(within) => Some(within.to_owned()),
-            // One of the two was named through a link. The last part may be a link of the package.
+            // One of the two paths contains a link. The last component may be a link of the package
+            // and is not resolved.
             Err(_) => canonical(path).and_then(|path| {
                 let destdir = fs::canonicalize(destdir).ok()?;
                 Some(path.strip_prefix(destdir).ok()?.to_owned())
@@ -95,7 +97,7 @@ impl Target {
         Ok(Path::new("/").join(within))
     }
 
-    /// Returns the path by which a file of the machine is reached now.
+    /// Returns the path on this machine of a file of the target machine.
     pub(crate) fn here(&self, installed: &Path) -> PathBuf {
         match &self.destdir {
             Some(destdir) => destdir.join(installed.strip_prefix("/").unwrap_or(installed)),
@@ -113,7 +115,7 @@ impl Target {
     }
 }
 
-/// Returns a path whose folder is canonical.
+/// Returns a path with a canonical folder.
 fn canonical(path: &Path) -> Option<PathBuf> {
     Some(fs::canonicalize(path.parent()?).ok()?.join(path.file_name()?))
 }

@@ -1,4 +1,4 @@
-//! Registering for all users: on this machine, and below a folder from which a package is made.
+//! Tests registering for all users: on this machine, and into the folder of a package.
 #![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
 
@@ -13,7 +13,7 @@ use syshandle_trial::{Place, copy, program};
 
 const COMMAND: &str = env!("CARGO_BIN_EXE_syshandle");
 
-/// Runs the command with a umask that would keep all files from other users.
+/// Runs the command with a umask that would prevent other users from reading its files.
 fn syshandle(place: &Place, arguments: &[&str]) -> Output {
     let mut command = place.command("/bin/sh".as_ref());
     command.args(["-c", "umask 077; exec \"$0\" \"$@\"", COMMAND]).args(arguments);
@@ -33,7 +33,7 @@ fn refused(output: Output) -> String {
     String::from_utf8(output.stderr).unwrap()
 }
 
-/// A folder like the one that `make install DESTDIR=…` fills.
+/// Creates a folder like one that `make install DESTDIR=…` fills.
 fn package(place: &Place) -> PathBuf {
     let package = place.path().join("package");
     fs::create_dir_all(package.join("usr/bin")).unwrap();
@@ -41,7 +41,7 @@ fn package(place: &Place) -> PathBuf {
     package
 }
 
-/// All files, links and folders below a folder, as paths from there.
+/// Returns the relative paths of all files, links and folders below a folder.
 fn below(folder: &Path) -> Vec<PathBuf> {
     let (mut all, mut folders) = (Vec::new(), vec![folder.to_owned()]);
     while let Some(next) = folders.pop() {
@@ -82,7 +82,7 @@ fn files_of_a_package_have_the_paths_of_the_machine_that_they_are_for() {
         let file = package.join(file);
         let text = fs::read_to_string(&file).unwrap();
         assert!(!text.contains(root), "{} names the package's folder: {text}", file.display());
-        // For all users: they can read the files and look into the folders.
+        // All users can read the files and search the folders.
         for (path, mode) in [(file.as_path(), 0o644), (file.parent().unwrap(), 0o755)] {
             let is = fs::metadata(path).unwrap().permissions().mode() & 0o777;
             assert_eq!(is, mode, "{}", path.display());
@@ -95,15 +95,15 @@ fn files_of_a_package_have_the_paths_of_the_machine_that_they_are_for() {
     assert_eq!(registration.policy, Policy::anyone());
     let socket = fs::read_to_string(package.join(&files[2])).unwrap();
     assert!(socket.contains("ListenSequentialPacket=/run/syshandle/sparkle-server.sock\n"));
-    // The server asks the kernel who comes, so each user may connect.
+    // The server asks the kernel for the user of a client, so each user may connect.
     assert!(socket.contains("SocketMode=0666\nDirectoryMode=0755\n"), "{socket}");
     let service = fs::read_to_string(package.join(&files[1])).unwrap();
     let names = "SYSHANDLE_REGISTRATION=/usr/share/syshandle/programs/sparkle-server.toml";
     assert!(service.contains(names), "{service}");
-    // This user has no registration by that.
+    // This did not create a registration of this user.
     assert!(below(&place.data()).is_empty());
 
-    // Built once more, also through a link: the same files.
+    // A second build, through a link, produces the same files.
     let link = place.path().join("link");
     std::os::unix::fs::symlink(&package, &link).unwrap();
     register(link.join("usr/bin").to_str().unwrap());
@@ -148,7 +148,7 @@ fn a_program_outside_of_the_package_is_refused() {
     assert!(below(&elsewhere).is_empty());
 }
 
-/// The folders of the system are replaced by empty ones, which only this process and its children see.
+/// Empty folders replace the folders of the system, visible only to this process and its children.
 #[test]
 fn a_server_that_is_registered_for_all_users_is_found_and_removed() {
     let place = Place::new();

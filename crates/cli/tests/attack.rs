@@ -11,16 +11,16 @@ use syshandle_trial::{Place, SERVER, TRIAL};
 
 const COMMAND: &str = env!("CARGO_BIN_EXE_syshandle");
 
-/// How many times as long an honest call may take at its median while the plays have the processor
-/// as well, on a machine that has much else to do.
+/// How many times as long an honest call may take at its median. The plays run at the same time on
+/// the same processors, and the machine may be busy with other work.
 const SLOWER: &str = "500";
 
-/// Those that take less than some seconds. `cargo xtask torture` plays all.
+/// The plays that take a few seconds at most. `cargo xtask torture` runs all.
 const QUICK: &str = "truncated,oversized,versions,counts,slots,handles,early,handle-flood,churn,\
                      dribble,unasked,death,itself,shared-ends,blocking,unread-handles,\
                      unread-answers,arena,sparse-memory,amplification,stranger";
 
-/// The same, or all where there is time: see `xtask`.
+/// Runs these plays, or all plays if `TORTURE=full`; see `xtask`.
 fn accepted() -> String {
     match std::env::var("TORTURE").is_ok_and(|how| how == "full") {
         true => format!("{QUICK},silence,never-reads,door-flood"),
@@ -56,7 +56,7 @@ fn place_for(policy: Policy) -> Place {
     place
 }
 
-/// The hostile peer is another user, whom the server serves: all that it can do is not enough.
+/// The hostile clients run as another user whom the server serves. They still cause no harm.
 #[test]
 fn a_hostile_user_whom_the_server_serves_harms_nobody() {
     let place = place_for(Policy::anyone());
@@ -69,7 +69,7 @@ fn a_hostile_user_whom_the_server_serves_harms_nobody() {
     assert!(table.contains("truncated") && table.contains("arena"), "{table}");
 }
 
-/// Another user whom the server isn't for gets a word, and its handles get nowhere.
+/// A user whom the server doesn't allow gets an error, and its handles are not accepted.
 #[test]
 fn a_user_whom_the_server_is_not_for_gets_nothing() {
     let place = place_for(Policy::same_user());
@@ -82,7 +82,7 @@ fn a_user_whom_the_server_is_not_for_gets_nothing() {
     assert!(table.contains("user 65534 may not use this server (2000 times)"), "{table}");
 }
 
-/// References that one client asks for without end leave room for the others.
+/// A client that requests references without end leaves enough for the others.
 #[test]
 fn one_client_does_not_get_all_references_and_connections() {
     let place = place_for(Policy::anyone());
@@ -90,12 +90,13 @@ fn one_client_does_not_get_all_references_and_connections() {
     assert!(table.contains("of one client"), "{table}");
 }
 
-/// A server with few descriptors refuses a client that receives no handles, and gives others theirs.
+/// A server with few descriptors refuses a client that receives no handles, and still serves other
+/// clients.
 #[test]
 fn a_client_that_receives_no_handle_uses_up_its_own_part_alone() {
     let place = place_for(Policy::anyone());
     let mut command = place.command("sh".as_ref());
-    // The server that this starts inherits the limit.
+    // The server that this command starts inherits the limit.
     command.args(["-c", "ulimit -n 1024 && exec \"$0\" \"$@\"", COMMAND]);
     command.args(["attack", &TRIAL.clsid().to_string(), "--slower", SLOWER]);
     let output = command.args(["--only", "unread-answers"]).output().unwrap();
@@ -103,7 +104,7 @@ fn a_client_that_receives_no_handle_uses_up_its_own_part_alone() {
     assert!(table.contains("refused: the server is at its limit of"), "{table}");
 }
 
-/// What a client doesn't read isn't owed to it without end.
+/// The replies that a client doesn't read are limited.
 #[test]
 fn a_client_that_never_reads_is_cut_off() {
     let place = place_for(Policy::same_user());

@@ -1,4 +1,4 @@
-//! The command from the outside: registering, listing and cleaning classes.
+//! Tests the command line: registering, listing and removing classes.
 #![cfg(not(windows))]
 #![expect(clippy::print_stdout, reason = "a test says what it could not do, and why")]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
@@ -19,10 +19,10 @@ use syshandle_trial::{Activator, Place, Process, SERVER, TRIAL, copy, program};
 const COMMAND: &str = env!("CARGO_BIN_EXE_syshandle");
 static SPARKLE: LazyLock<PathBuf> = LazyLock::new(|| program("sparkle", "sparkle-server"));
 
-/// The sample's class, as it is shown.
+/// The sample's class, as the command prints it.
 const CLASS: &str = "SPARKLE_FINISHER {ea27c73a-48c2-4714-9d20-a9d2c4f6aed3}";
 
-/// What a run of the command said.
+/// The outcome of a run of the command.
 struct Said {
     succeeded: bool,
     out: String,
@@ -55,7 +55,7 @@ impl Said {
     }
 }
 
-/// A folder with a copy of a program.
+/// Creates a folder with copies of programs.
 fn folder_with(place: &Place, name: &str, programs: &[(&Path, &str)]) -> PathBuf {
     let folder = place.path().join(name);
     fs::create_dir(&folder).unwrap();
@@ -107,7 +107,7 @@ fn only_programs_that_serve_are_registered_and_nothing_is_run() {
     let own = Path::new(COMMAND);
     let programs = [(&*SPARKLE as &Path, "server"), (&client, "client"), (own, "syshandle")];
     let folder = folder_with(&place, "bin", &programs);
-    // A copy that may not be run, a script that would tell, and a link to nothing.
+    // A copy without execute permission, a script that would report being run, and a dangling link.
     copy(&SPARKLE, &folder.join("data"));
     fs::set_permissions(folder.join("data"), fs::Permissions::from_mode(0o644)).unwrap();
     let trace = place.path().join("trace");
@@ -182,11 +182,11 @@ fn another_program_for_the_same_class_takes_it_over() {
     let instead = place.data().join("syshandle/programs/other-server.toml");
     assert!(list.contains(&format!("    instead  {}\n", instead.display())), "{list}");
 
-    // Removing the first doesn't take the class from the second.
+    // Removing the first folder leaves the class registered for the second.
     syshandle(&place, &[&"clean", &"--path", &first]).well();
     assert_eq!(program(&place), second.join("other-server"));
 
-    // Another build of the same program replaces it.
+    // Another build of the same program replaces the registration.
     let third = folder_with(&place, "third", &[(&SPARKLE, "other-server")]);
     syshandle(&place, &[&"register", &"--path", &third]).well();
     assert_eq!(program(&place), third.join("other-server"));
@@ -231,7 +231,7 @@ fn a_registry_that_cannot_be_written_is_an_error_that_says_so() {
     let place = Place::new();
     let folder = folder_with(&place, "bin", &[(&SPARKLE, "server")]);
     syshandle(&place, &[&"register", &"--path", &folder]).well();
-    // For root nothing is unwritable: so this is for another user.
+    // Root can write everything, so the command runs as another user.
     let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
     let command = place.path().join("syshandle");
     copy(COMMAND.as_ref(), &command);
@@ -259,7 +259,7 @@ fn a_registry_that_cannot_be_written_is_an_error_that_says_so() {
     fs::set_permissions(registry.join("programs"), fs::Permissions::from_mode(0o777)).unwrap();
     let error = run(&[&"register", &"--path", &folder]).no();
     assert!(error.contains("can't be trusted: others may write to it"), "{error}");
-    // So that it can be removed.
+    // So that the folder can be removed.
     fs::set_permissions(registry.join("classes"), fs::Permissions::from_mode(0o755)).unwrap();
 }
 
@@ -311,7 +311,7 @@ fn a_program_registered_through_a_link_is_the_one_the_link_leads_to_later() {
             0 => drop(by_folder(&[&"register", &current])),
             1 => drop(by_folder(&[&"register", &server])),
             2 => drop(by_folder(&[&"register", &stranger])),
-            // In the folder, as a shell that went through the link names it.
+            // In the folder, with the path that a shell shows after it followed the link.
             _ => {
                 let mut command = place.command(COMMAND.as_ref());
                 command.arg("register").current_dir(&current).env("PWD", &current);
@@ -334,7 +334,7 @@ fn a_program_registered_through_a_link_is_the_one_the_link_leads_to_later() {
         let process = Process::open(process).unwrap();
         process.kill();
         process.wait();
-        // By the link, by where it leads now, and by the link when it leads nowhere.
+        // Named by the link, by its current target, and by the link after it became dangling.
         match register {
             0 => drop(by_folder(&[&"clean", &current])),
             1 => drop(by_folder(&[&"clean", &place.path().join("app-2")])),
@@ -422,7 +422,7 @@ fn each_value_of_a_registration_has_an_option() {
     assert_eq!(registration.start_timeout.as_millis(), 700);
     assert_eq!(registration.socket, Some(socket.clone()));
     assert_eq!(registration.environment, [("A".to_owned(), "B".to_owned())].into());
-    // A socket that another program listens on stays, too.
+    // The socket of another program is kept, too.
     syshandle(&place, &[&"register", &folder, &"--users", &"7,8"]).well();
     let registration = place.locations().own("server").unwrap().unwrap().registration;
     assert_eq!(registration.socket, Some(socket));
@@ -497,7 +497,7 @@ fn units_are_as_systemd_wants_them_and_the_client_leaves_the_start_to_it() {
         let units_socket = fs::read_to_string(&units[0]).unwrap();
         let listens = format!("ListenSequentialPacket={}\n", socket.display());
         assert!(units_socket.contains(&listens), "{units_socket}");
-        // Without systemd nobody listens, and the client doesn't start it.
+        // Without systemd no process listens, and the client doesn't start the server.
         let activation = place.activation();
         let error =
             activation.activate::<SparkleFinisherClient>(SPARKLE_FINISHER.clsid()).unwrap_err();
@@ -506,7 +506,7 @@ fn units_are_as_systemd_wants_them_and_the_client_leaves_the_start_to_it() {
         let list = syshandle(&place, &[&"list"]).well();
         assert!(list.contains("server   started by whoever listens at its socket"), "{list}");
 
-        // As systemd does it.
+        // Starts the server like systemd does.
         let activator = Activator::new(socket);
         let client = std::thread::scope(|scope| {
             let client = scope.spawn(|| {
@@ -532,7 +532,7 @@ fn units_are_as_systemd_wants_them_and_the_client_leaves_the_start_to_it() {
     assert!(error.contains("systemd runs no program with quotes"), "{error}");
 }
 
-/// Has systemd read the units.
+/// Lets systemd check the units.
 fn verify(place: &Place, units: &[PathBuf]) {
     let mut command = place.command(Path::new("/usr/bin/env"));
     command.args(["systemd-analyze", "verify", "--user", "--man=no", "--recursive-errors=no"]);
@@ -555,7 +555,7 @@ fn registered_again_without_systemd_the_units_go() {
     let client: SparkleFinisherClient =
         place.activation().activate(SPARKLE_FINISHER.clsid()).unwrap();
     assert!(client.as_client().server().is_ok());
-    // A unit that somebody else wrote stays.
+    // A unit that `register` did not write is kept.
     fs::write(units.join("server.socket"), "[Socket]\n").unwrap();
     syshandle(&place, &[&"clean", &"--path", &folder]).well();
     assert!(units.join("server.socket").exists());

@@ -1,4 +1,4 @@
-//! `syshandle idl`, as people run it.
+//! Tests the command line of `syshandle idl`.
 
 use std::fs;
 use std::process::{Command, Output};
@@ -330,7 +330,7 @@ fn diff_finds_changes_of_the_com_layout_that_rust_does_not_show() {
         let same = diff(&[("a.idl", old)], &["a.idl", "a.idl"]);
         assert_eq!(same, (Some(0), String::new(), String::new()));
     }
-    // Names of parameters and of typedefs are no part of a layout.
+    // The names of parameters and typedefs are not part of a layout.
     let old = file("", "[in] long n, [in, size_is(n)] BYTE *a");
     let new =
         file("typedef LONG Count;", "[in] Count count, [in, size_is(count)] unsigned char *a");
@@ -375,7 +375,7 @@ fn rust_makes_numbers_of_enums_that_are_named_as_flags() {
     assert!(String::from_utf8_lossy(&flags.stdout).contains("pub type Look = u32;"));
 }
 
-/// Two interfaces, of which one has a method with another COM layout in Rust.
+/// Two interfaces, one of which has a method whose COM layout differs in Rust.
 const LAYOUTS: &str = "import \"oaidl.idl\";
     [object, uuid(1284c788-6978-43d5-9a02-414901a2ec76)]
     interface IMeter : IUnknown {
@@ -403,7 +403,7 @@ fn check_com_makes_an_error_of_each_method_with_another_com_layout() {
     let same = check_com(&LAYOUTS.replace("VARIANT_BOOL", "BOOL"), &[]);
     let shown = "0 of 3 methods have another COM layout in Rust\n".to_owned();
     assert_eq!(same, (Some(0), shown, String::new()));
-    // Without `--com` the file is only checked, and it is valid.
+    // Without `--com` only the file is checked, which is valid.
     let (_folder, plain) = run(LAYOUTS, &["check", "a.idl"]);
     assert_eq!(String::from_utf8_lossy(&plain.stdout), "1 file is valid\n");
 }

@@ -1,4 +1,5 @@
-//! A server in a memory cgroup stays below the limit, and gives memory back after its clients used it.
+//! Tests that a server in a memory cgroup stays below the limit, and frees memory after its clients
+//! used it.
 #![cfg(not(windows))]
 #![expect(clippy::print_stdout, reason = "a test says what it could not do, and what it measured")]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
@@ -13,14 +14,14 @@ const COMMAND: &str = env!("CARGO_BIN_EXE_syshandle");
 
 const MIB: u64 = 1024 * 1024;
 
-/// A server that runs in a memory cgroup. The place is dropped first, with all processes of the group.
+/// A server in a memory cgroup. The place is dropped first, with all processes of the group.
 struct Confined {
     place: Place,
     group: ControlGroup,
 }
 
 impl Confined {
-    /// `None`, with the reason printed, if no such group can be made.
+    /// Returns `None`, after printing the reason, if the group can't be created.
     fn new(limit: u64, policy: Policy) -> Option<Self> {
         let group = match ControlGroup::new("memory") {
             Ok(group) => group,

@@ -1,5 +1,5 @@
-//! Output of every command: no text from elsewhere controls a terminal, and a lost output loses no
-//! work.
+//! Tests the output of every command: untrusted text never controls a terminal, and a failed write
+//! loses no work.
 #![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
 
@@ -17,13 +17,14 @@ use syshandle_trial::{Place, copy, program};
 const COMMAND: &str = env!("CARGO_BIN_EXE_syshandle");
 static SPARKLE: LazyLock<PathBuf> = LazyLock::new(|| program("sparkle", "sparkle-server"));
 
-/// Sets a terminal's title, clears it, reverses the direction, and starts a line that looks genuine.
+/// Sets a terminal's title, clears it, reverses the direction, and starts a line that looks
+/// genuine.
 const EVIL: &str = "a\u{1b}]0;title\u{7}\u{1b}[2J\u{9b}1m\u{202e}\nregistered FORGED {0}";
 
 const IDL: &str = "import \"unknwn.idl\"; [uuid(1284c788-6978-43d5-9a02-414901a2ec75), object] \
                    interface IOne : IUnknown { HRESULT one(); }";
 
-/// Creates a folder with the sample's server under a name.
+/// Creates a folder with a copy of the sample's server under this name.
 fn server_named(place: &Place, folder: &str, name: &str) -> PathBuf {
     let folder = place.path().join(folder);
     fs::create_dir(&folder).unwrap();
@@ -41,7 +42,7 @@ fn arguments<'a>(arguments: &'a [&'a dyn AsRef<OsStr>]) -> Vec<&'a OsStr> {
     arguments.iter().map(|argument| argument.as_ref()).collect()
 }
 
-/// Asserts that no character of an output has an effect on a terminal, and that no line is forged.
+/// Asserts that no character of an output controls a terminal, and that no line is forged.
 #[track_caller]
 fn check_harmless(output: &Output) -> String {
     let text = [&output.stdout[..], &output.stderr].concat();
@@ -151,7 +152,7 @@ fn a_mark_that_anybody_wrote_into_a_program_controls_no_terminal() {
     let folder = server_named(&place, "bin", "server");
     let server = folder.join("server");
     let program = fs::read(&server).unwrap();
-    // Of the program's texts only the mark has a checksum: so any other text is not believed.
+    // The mark has a checksum, so a program with another text in the mark is not accepted.
     let changed: Vec<u8> = program
         .windows(16)
         .zip(&program)
@@ -164,7 +165,8 @@ fn a_mark_that_anybody_wrote_into_a_program_controls_no_terminal() {
     assert!(text.contains("has no program that serves a class"), "{text}");
 }
 
-/// The commands that write to the standard output, for a folder with a server and two files.
+/// Returns the commands that write to the standard output, for a folder with a server and two
+/// files.
 fn commands_with_output(place: &Place) -> Vec<Vec<OsString>> {
     let folder = server_named(place, "bin", "server");
     let idl = place.path().join("one.idl");
@@ -189,7 +191,7 @@ fn commands_with_output(place: &Place) -> Vec<Vec<OsString>> {
     all.iter().map(|all| arguments(all).into_iter().map(OsStr::to_owned).collect()).collect()
 }
 
-/// Runs all commands with an output that can't be written.
+/// Runs all commands with an output to which writes fail.
 fn run_with(place: &Place, output: impl Fn() -> Stdio) -> Vec<(String, Output)> {
     let mut all = Vec::new();
     for words in commands_with_output(place) {
@@ -199,7 +201,7 @@ fn run_with(place: &Place, output: impl Fn() -> Stdio) -> Vec<(String, Output)> 
         let error = String::from_utf8_lossy(&ran.stderr);
         assert!(!error.contains("panicked"), "{words:?}: {error}");
         assert_eq!(ran.status.signal(), None, "{words:?}");
-        // The work was carried out.
+        // The command has completed its work.
         let is_registered = place.locations().find(SPARKLE_FINISHER.clsid()).is_ok();
         match words[0].to_str() {
             Some("register") => assert!(is_registered, "{words:?}"),
@@ -220,8 +222,8 @@ fn a_command_whose_reader_is_gone_does_its_work_and_ends_quietly() {
         writer.into()
     };
     for (words, output) in run_with(&place, closed) {
-        // As a shell reports a program that SIGPIPE ended. Two interfaces that are the same have no
-        // differences to write.
+        // The exit code that a shell reports for a program ended by SIGPIPE. Comparing two equal
+        // interfaces writes nothing.
         let expected = if words.starts_with("idl diff") { 0 } else { 141 };
         let error = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(expected), "{words}: {error}");
@@ -280,7 +282,7 @@ fn a_command_that_fails_says_so_by_its_code_whatever_its_outputs_are() {
 fn generated_text_is_escaped_on_a_terminal_and_exact_elsewhere() {
     let place = Place::new();
     let idl = place.path().join("one.idl");
-    // The text becomes documentation of the trait.
+    // The text becomes the documentation of the trait.
     let help = "helpstring(\"\u{1b}]0;title\u{7}\"), ";
     fs::write(&idl, IDL.replace("[uuid", &format!("[{help}uuid"))).unwrap();
     let output = command(&place, &arguments(&[&"idl", &"rust", &idl])).output().unwrap();
@@ -289,7 +291,7 @@ fn generated_text_is_escaped_on_a_terminal_and_exact_elsewhere() {
     assert!(written.unwrap().success());
     assert_eq!(fs::read(&file).unwrap(), output.stdout);
 
-    // `script` gives a command a terminal.
+    // `script` runs a command in a terminal.
     if !Path::new("/usr/bin/script").exists() {
         return println!("skipped: the terminal: there is no /usr/bin/script");
     }

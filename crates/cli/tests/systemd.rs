@@ -1,5 +1,5 @@
-//! The units that `register --systemd` writes are run by a user manager of systemd's. Each test runs
-//! itself again in namespaces and a control group of its own, and starts the manager there.
+//! Runs the units that `register --systemd` writes in a user manager of systemd. Each test runs
+//! itself again in its own namespaces and control group, and starts the manager there.
 #![cfg(not(windows))]
 #![expect(clippy::print_stdout, reason = "a test says what it could not do, and why")]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
@@ -15,21 +15,21 @@ use syshandle_trial::{ControlGroup, PATIENCE, Place, Process, SERVER, copy};
 const COMMAND: &str = env!("CARGO_BIN_EXE_syshandle");
 const MANAGER: &str = "/lib/systemd/systemd";
 
-/// Says which part of the test runs within the namespaces.
+/// Names the part of the test to run within the namespaces.
 const PART: &str = "SYSHANDLE_TEST_SYSTEMD";
 
-/// Runs a test again, by its name, in namespaces in which a user manager can be started.
+/// Runs a test again, by name, in namespaces in which a user manager can be started.
 fn in_namespace(test: &str) {
     if !Path::new(MANAGER).exists() {
         return println!("skipped: systemd isn't installed");
     }
     let groups = match ["name=systemd", "memory"].map(ControlGroup::new) {
         [Ok(group), _] => vec![group],
-        // Version 2 alone.
+        // Only version 2 of control groups.
         [_, Ok(group)] => vec![group],
         [Err(why), _] => return println!("skipped: {why}"),
     };
-    // The manager wants to be started by a system that systemd has started.
+    // The manager only starts on a system that systemd booted.
     let enter: String =
         groups.iter().map(|group| format!("echo $$ > {}\n", group.procs().display())).collect();
     let inner = "mount -t tmpfs none /run && mkdir -p /run/systemd/system\n\
@@ -64,7 +64,7 @@ struct Manager {
 }
 
 impl Manager {
-    /// `None`, with the reason printed, if the manager can't run.
+    /// Returns `None`, after printing the reason, if the manager can't run.
     fn start(environment: &[&str]) -> Option<Self> {
         let place = Place::new();
         let folder = place.path().join("bin");
@@ -100,7 +100,7 @@ impl Manager {
         command.arg("--user").args(arguments).output().unwrap()
     }
 
-    /// A property of a unit.
+    /// Returns a property of a unit.
     fn property(&self, unit: &str, property: &str) -> String {
         let property = format!("--property={property}");
         let output = self.systemctl(&["show", "--value", &property, unit]);
@@ -137,7 +137,7 @@ fn a_user_manager_starts_the_server_with_the_first_client_and_again_after_a_cras
         return;
     };
     let place = &manager.place;
-    // Nobody listens yet.
+    // No process listens yet.
     let error = place.activate().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::StartFailed, "{error:#}");
     assert!(error.to_string().contains("systemctl --user start"), "{error}");
@@ -148,20 +148,20 @@ fn a_user_manager_starts_the_server_with_the_first_client_and_again_after_a_cras
     assert_eq!(manager.property("trial-server.service", "MainPID"), first.to_string());
     let surroundings = client.surroundings().unwrap();
     assert!(surroundings.contains(&"env MOOD=50% \"of\" $HOME".to_owned()), "{surroundings:#?}");
-    // It ends when it is idle, and starts again.
+    // The server ends when it is idle, and the next client starts it again.
     let process = Process::open(first).unwrap();
     drop(client);
     process.wait();
     let client = place.activate().unwrap();
     assert_ne!(client.who().unwrap().server_pid, first);
-    // More crashes than systemd's limit of starts: 5 in 10 s by default.
+    // More crashes than systemd's start limit, by default 5 in 10 s.
     for _ in 0..7 {
         let client = place.activate().unwrap();
         assert_eq!(client.crash().unwrap_err().kind(), ErrorKind::Disconnected);
     }
     place.activate().unwrap().who().unwrap();
     assert_eq!(manager.property("trial-server.socket", "ActiveState"), "active");
-    // The next step that `clean` names leaves nothing behind.
+    // The command that `clean` suggests removes the rest.
     let mut command = place.command(COMMAND.as_ref());
     succeeded(&command.arg("clean").arg(&manager.folder).output().unwrap());
     succeeded(&manager.systemctl(&["stop", "trial-server.socket", "trial-server.service"]));
@@ -179,7 +179,7 @@ fn where_the_limit_of_starts_closes_the_socket_the_clients_error_says_what_to_lo
     }
     let Some(manager) = Manager::start(&["TRIAL_FATE=exit"]) else { return };
     let place = &manager.place;
-    // An administrator's drop-in sets a limit, which the units don't have.
+    // A drop-in of an administrator sets a limit, which the units don't have.
     let folder = place.path().join(".config/systemd/user/trial-server.service.d");
     fs::create_dir_all(&folder).unwrap();
     let limit = "[Unit]\nStartLimitIntervalSec=60\nStartLimitBurst=2\n";
@@ -195,7 +195,7 @@ fn where_the_limit_of_starts_closes_the_socket_the_clients_error_says_what_to_lo
         assert!(text.contains(part), "{part}: {text}");
     }
     assert_eq!(manager.property("trial-server.socket", "Result"), "service-start-limit-hit");
-    // The next step that the error names.
+    // The command that the error suggests.
     succeeded(&manager.systemctl(&["reset-failed", "trial-server.service"]));
     succeeded(&manager.systemctl(&["start", "trial-server.socket"]));
     assert_eq!(manager.property("trial-server.socket", "ActiveState"), "active");

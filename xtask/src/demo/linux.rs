@@ -1,4 +1,4 @@
-//! The stage on Linux: a registry of its own.
+//! The demo's environment on Linux: a temporary registry.
 
 use std::ffi::OsString;
 use std::fs;
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-/// A registry of its own, which goes when the demo ends.
+/// A temporary registry, removed at the end of the demo.
 pub(crate) struct Stage {
     pub(crate) folder: TempDir,
     pub(crate) programs: PathBuf,
@@ -24,12 +24,12 @@ impl Stage {
         Ok(Self { folder, programs })
     }
 
-    /// Where both programs note what they do.
+    /// Returns the path of the file in which both programs note their steps.
     pub(crate) fn timeline(&self) -> PathBuf {
         self.folder.path().join("timeline")
     }
 
-    /// Runs one of the programs on this stage.
+    /// Runs one of the programs in this environment.
     pub(crate) fn run(&self, program: &str, arguments: &[OsString]) -> io::Result<()> {
         let status = Command::new(self.programs.join(program))
             .args(arguments)
@@ -43,7 +43,7 @@ impl Stage {
         }
     }
 
-    /// The server ends by itself when nobody needs it, and then its socket is gone.
+    /// Waits until the idle server has ended and removed its socket.
     pub(crate) fn wait_for_server(&self) -> io::Result<()> {
         let deadline = Instant::now() + Duration::from_secs(20);
         let folder = self.folder.path().join("runtime/syshandle");

@@ -1,4 +1,5 @@
-//! The stage on Windows: the registry of this user, from which the sample is removed in the end.
+//! The demo's environment on Windows: this user's registry, from which the sample is removed at the
+//! end.
 
 use std::ffi::OsString;
 use std::io;
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-/// A folder of its own, which goes when the demo ends.
+/// A temporary folder, removed at the end of the demo.
 pub(crate) struct Stage {
     pub(crate) folder: TempDir,
     pub(crate) programs: PathBuf,
@@ -20,12 +21,12 @@ impl Stage {
         Ok(Self { folder, programs })
     }
 
-    /// Where both programs note what they do.
+    /// Returns the path of the file in which both programs note their steps.
     pub(crate) fn timeline(&self) -> PathBuf {
         self.folder.path().join("timeline")
     }
 
-    /// Runs one of the programs on this stage.
+    /// Runs one of the programs in this environment.
     pub(crate) fn run(&self, program: &str, arguments: &[OsString]) -> io::Result<()> {
         let status = Command::new(self.programs.join(program))
             .args(arguments)
@@ -37,7 +38,7 @@ impl Stage {
         }
     }
 
-    /// The server's last step is to clean up; soon after it ends by itself.
+    /// Waits for the server's last step, after which it soon ends by itself.
     pub(crate) fn wait_for_server(&self) -> io::Result<()> {
         let deadline = Instant::now() + Duration::from_secs(20);
         while Instant::now() < deadline {

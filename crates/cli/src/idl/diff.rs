@@ -1,4 +1,4 @@
-//! `syshandle idl diff`: shows what changed, and decides whether a build may go on.
+//! `syshandle idl diff`: shows the changes between two files, and fails if a change is denied.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -10,14 +10,14 @@ use syshandle_model::Description;
 use super::Reading;
 use crate::output::{errln, outln};
 
-/// The files to compare and the changes that fail.
+/// The files to compare, and the denied changes.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// The file as it was
+    /// The old file
     pub(super) old: PathBuf,
-    /// The file as it is
+    /// The new file
     pub(super) new: PathBuf,
-    /// The changes that make the command fail with exit code 1
+    /// The sorts of changes for which the command fails with exit code 1
     #[arg(
         long,
         value_name = "SORT",
@@ -26,10 +26,10 @@ pub(crate) struct Arguments {
         hide_possible_values = false
     )]
     deny: Vec<Sort>,
-    /// A change that doesn't make the command fail, by its name
+    /// The name of a change that is accepted
     #[arg(long, value_name = "NAME")]
     accept: Vec<String>,
-    /// How changes are written to the standard output
+    /// The output format
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
     #[command(flatten)]
@@ -39,17 +39,17 @@ pub(crate) struct Arguments {
 /// A sort of change that can be denied.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Sort {
-    /// Old peers break
+    /// Changes that break old peers
     Breaks,
-    /// A peer gets more than before: a handle, a right, a higher limit
+    /// Changes that give a peer more than before: a handle, a right, a higher limit
     Authority,
-    /// Nothing: the command only shows changes
+    /// None: the command only shows changes
     Nothing,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// Lines for people
+    /// Lines of text
     Text,
     /// One JSON object
     Json,
@@ -58,7 +58,7 @@ enum Format {
 /// The exit code if the files can't be compared.
 pub(super) const NOT_COMPARED: u8 = 2;
 
-/// Compares two descriptions.
+/// Prints the changes between two descriptions, and returns the exit code.
 pub(super) fn run(arguments: &Arguments, old: &Description, new: &Description) -> ExitCode {
     let changes = diff(old, new);
     match arguments.format {
@@ -81,7 +81,7 @@ pub(super) fn run(arguments: &Arguments, old: &Description, new: &Description) -
 }
 
 impl Arguments {
-    /// Returns why a change fails: nothing if it is accepted.
+    /// Returns the sorts for which a change is denied. An accepted change has none.
     fn denied(&self, change: &Change) -> Vec<Sort> {
         if self.accept.contains(&change.name) {
             return Vec::new();
@@ -114,7 +114,7 @@ impl Arguments {
     }
 }
 
-/// A text as a string of JSON, with escapes for characters outside ASCII.
+/// Returns a text as a JSON string, with escapes for characters outside ASCII.
 fn json_text(text: &str) -> String {
     let mut json = String::from('"');
     for letter in text.chars() {

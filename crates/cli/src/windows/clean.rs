@@ -1,4 +1,4 @@
-//! `syshandle clean`, from the registry.
+//! `syshandle clean`, for the Windows registry.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -8,7 +8,8 @@ use syshandle::{Error, Printable, Registry, Result};
 use crate::output::outln;
 use crate::paths::Paths;
 
-/// The programs and proxy DLLs to forget. Neither they nor their folders need exist any more.
+/// The registrations to remove, of programs and proxy DLLs. The files and their folders need not
+/// exist any more.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]

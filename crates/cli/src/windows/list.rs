@@ -1,4 +1,4 @@
-//! `syshandle list`, from the registry.
+//! `syshandle list`, for the Windows registry.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! Finds servers and proxy DLLs by the marks in their files; runs nothing.
+//! Finds servers and proxy DLLs by the marks in their files, without running them.
 
 use std::fs;
 use std::io;
@@ -9,13 +9,13 @@ use syshandle::mark::{self, Marked};
 
 /// A program that serves classes.
 pub(crate) struct Program {
-    /// Its file, from the root.
+    /// Absolute path of the program.
     pub(crate) path: PathBuf,
-    /// What it serves.
+    /// The classes that the program serves.
     pub(crate) classes: Vec<Marked>,
 }
 
-/// The servers in a folder, not below it; or the one that the path names.
+/// Returns the servers in a folder but not in its subfolders, or the server at the path.
 pub(crate) fn find(path: &Path) -> io::Result<Vec<Program>> {
     let found = files(path, "exe")?.into_iter().filter_map(|path| {
         let classes = mark::find(&look_at(&path)?);
@@ -24,7 +24,7 @@ pub(crate) fn find(path: &Path) -> io::Result<Vec<Program>> {
     Ok(found.collect())
 }
 
-/// The proxy DLLs in a folder, not below it; or the one that the path names.
+/// Returns the proxy DLLs in a folder but not in its subfolders, or the DLL at the path.
 pub(crate) fn find_proxies(path: &Path) -> io::Result<Vec<RegisteredProxy>> {
     let found = files(path, "dll")?.into_iter().filter_map(|library| {
         let marked = mark::find_proxies(&look_at(&library)?);
@@ -36,7 +36,7 @@ pub(crate) fn find_proxies(path: &Path) -> io::Result<Vec<RegisteredProxy>> {
     Ok(found.collect())
 }
 
-/// A path as other programs take it, without the prefix that a canonical one has.
+/// Removes the prefix of a canonical path, which other programs don't accept.
 pub(crate) fn plain(path: PathBuf) -> PathBuf {
     match path.to_str().and_then(|text| text.strip_prefix(r"\\?\")) {
         Some(rest) if !rest.starts_with("UNC") => rest.into(),
@@ -44,7 +44,7 @@ pub(crate) fn plain(path: PathBuf) -> PathBuf {
     }
 }
 
-/// The files with this ending in a folder; or the one that the path names.
+/// Returns the files with this extension in a folder, or the file at the path.
 fn files(path: &Path, ending: &str) -> io::Result<Vec<PathBuf>> {
     let path = plain(fs::canonicalize(path)?);
     let mut files = match path.is_dir() {
@@ -58,12 +58,12 @@ fn files(path: &Path, ending: &str) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// The bytes of a file that may be a program. What can't be read isn't meant.
+/// Returns the bytes of a file that may be a program. Unreadable files are skipped.
 fn look_at(path: &Path) -> Option<Vec<u8>> {
     let metadata = fs::metadata(path).ok()?;
     let runs = metadata.is_file() && metadata.len() <= PROGRAM_BYTES_MAX;
     runs.then(|| fs::read(path).ok()).flatten()
 }
 
-/// Larger files are no programs that somebody means to register.
+/// Maximum size of a program. Larger files are skipped.
 const PROGRAM_BYTES_MAX: u64 = 1024 * 1024 * 1024;

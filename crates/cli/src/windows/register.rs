@@ -1,4 +1,4 @@
-//! `syshandle register`, in the registry.
+//! `syshandle register`, for the Windows registry.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -9,16 +9,16 @@ use crate::output::outln;
 use crate::paths::Paths;
 use crate::programs;
 
-/// What to register, and how.
+/// Arguments of `syshandle register`.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     paths: Paths,
-    /// A variable for the environment of the servers
+    /// An environment variable of the servers
     #[arg(long = "env", value_name = "NAME=VALUE", value_parser = variable)]
     environment: Vec<(String, String)>,
-    /// Register the proxy DLLs there too, by which programs that aren't of this crate call the
-    /// interfaces and serve them
+    /// Also register the proxy DLLs in the folder, through which programs without syshandle call
+    /// and serve the interfaces
     #[arg(long)]
     proxy: bool,
 }
@@ -75,7 +75,7 @@ fn register(path: &Path, arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// Reads `NAME=VALUE`.
+/// Parses `NAME=VALUE`.
 fn variable(text: &str) -> std::result::Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.into(), value.into())),
