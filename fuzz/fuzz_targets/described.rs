@@ -1,4 +1,4 @@
-//! Arguments made of an interface's own description, and spoiled.
+//! Fuzzes arguments that are generated from an interface's description and then modified.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| syshandle_torture::inputs::described::run(data));

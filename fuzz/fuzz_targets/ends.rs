@@ -1,4 +1,4 @@
-//! Any sequence of frames, at either end of a connection.
+//! Fuzzes either end of a connection with sequences of frames.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| syshandle_torture::inputs::ends::run(data));

@@ -1,35 +1,36 @@
-//! The system calls that are made to fail, and how.
+//! The system calls that can be made to fail, and their errors.
 
 use libc::c_long;
 
-/// A system call by its name.
+/// A system call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Call {
-    /// Its name in the manual.
+    /// Name in the manual.
     pub name: &'static str,
     pub(crate) number: c_long,
-    /// A signal may end it early.
+    /// Whether a signal may interrupt the call.
     slow: bool,
 }
 
 impl Call {
-    /// The call of this name.
+    /// Returns the call with this name.
     pub fn named(name: &str) -> Option<Self> {
         ALL.iter().copied().find(|call| call.name == name)
     }
 
-    /// What it may fail with: only those that may take long are ever interrupted.
+    /// Returns the errors of the call. Only calls that may block get `EINTR`.
     pub fn errors(self) -> impl Iterator<Item = (&'static str, i32)> {
         ERRORS.into_iter().filter(move |(name, _)| match *name {
             "EINTR" => self.slow,
-            // Of an event it says that it is set already, of a listener that nobody is there.
+            // `EAGAIN` of `write` would mean that the event is already set, and of `accept4` that
+            // no client waits.
             "EAGAIN" => !["write", "accept4"].contains(&self.name),
             _ => true,
         })
     }
 }
 
-/// What a call fails with.
+/// The injected errors.
 pub const ERRORS: [(&str, i32); 10] = [
     ("EMFILE", libc::EMFILE),
     ("ENFILE", libc::ENFILE),
@@ -51,9 +52,9 @@ const fn quick(name: &'static str, number: c_long) -> Call {
     Call { name, number, slow: false }
 }
 
-/// All calls of client and server that can be made to fail without the standard library giving up:
-/// those of threads' memory and of locks aren't among them, nor `timerfd_settime`, which fails for no
-/// timer that is open; those that take memory from the system only where that memory is a file's.
+/// All system calls of client and server whose failure doesn't make the standard library abort.
+/// Calls for the memory of threads and for locks are excluded, and so is `timerfd_settime`, which
+/// can't fail for an open timer. `mmap` calls are included only if they map a file.
 pub const ALL: &[Call] = &[
     quick("socket", libc::SYS_socket),
     quick("socketpair", libc::SYS_socketpair),

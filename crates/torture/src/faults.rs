@@ -1,9 +1,9 @@
-//! Makes the n-th of a program's system calls of a name fail.
+//! Makes the n-th system call with a given name fail in a program.
 //!
-//! The kernel stops each such call and asks another process, which has it go on or fail
-//! ([seccomp_unotify(2)](https://man7.org/linux/man-pages/man2/seccomp_unotify.2.html)). So what
-//! fails is the real call of the real program, wherever in it that is, and the program is the one
-//! that people run.
+//! The kernel stops each such call and notifies another process, which lets it continue or fail
+//! ([seccomp_unotify(2)](https://man7.org/linux/man-pages/man2/seccomp_unotify.2.html)). So the
+//! real call fails in the real program, whichever part of the program makes it, and the tested
+//! program is the one that users run.
 
 use std::fmt;
 use std::io;
@@ -11,34 +11,36 @@ use std::io;
 use crate::calls::{Call, ERRORS};
 use crate::supervisor;
 
-/// Says which call fails: `sendmsg:3:EPIPE`. Number 0 lets all calls go on and counts them.
+/// Environment variable with the call to fail: `sendmsg:3:EPIPE`. With number 0, all calls continue
+/// and are counted.
 pub const FAULT: &str = "TORTURE_FAULT";
 
-/// Names the file that gets a line when the program has ended: `socket=2 connect=1 … failed=1`.
+/// Environment variable with the path of the report. It gets a line when the program has ended:
+/// `socket=2 connect=1 … failed=1`.
 pub const REPORT: &str = "TORTURE_REPORT";
 
-/// Which call fails, and with what.
+/// The call to fail and its error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// The call.
+    /// The system call.
     pub call: Call,
-    /// Which of them, from 1; 0 for none.
+    /// Index of the call among the calls with this name, from 1; 0 for none.
     pub nth: u32,
-    /// The error's name and number.
+    /// Name and number of the error.
     pub error: (&'static str, i32),
 }
 
-/// Which of a program's calls were made, and how often: from the line of its report.
+/// The number of calls of each name, from a program's report.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Names and numbers.
+    /// Names and numbers of calls.
     pub calls: Vec<(String, u32)>,
-    /// Whether the fault came to pass.
+    /// Whether a call was made to fail.
     pub failed: bool,
 }
 
 impl Fault {
-    /// Reads what [`fmt::Display`] writes.
+    /// Parses the output of [`fmt::Display`].
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split(':');
         let call = Call::named(parts.next()?)?;
@@ -56,7 +58,7 @@ impl fmt::Display for Fault {
 }
 
 impl Counts {
-    /// Reads a report's line.
+    /// Parses the line of a report.
     pub fn parse(line: &str) -> Self {
         let mut counts = Self::default();
         for word in line.split_whitespace() {
@@ -72,11 +74,11 @@ impl Counts {
     }
 }
 
-/// Has the call fail that the environment names, from now on in this program; without one nothing
-/// changes. To be called first in `main`, while there is one thread.
+/// Makes the call that the environment names fail from now on in this program. Does nothing without
+/// these variables. Must be called first in `main`, while the process has a single thread.
 ///
 /// # Errors
-/// The kernel doesn't let it, or the environment says something else.
+/// The kernel refuses the filter, or the variables are not valid.
 pub fn arm_from_environment() -> io::Result<()> {
     let (Ok(fault), Ok(report)) = (std::env::var(FAULT), std::env::var(REPORT)) else {
         return Ok(());

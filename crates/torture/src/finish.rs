@@ -1,4 +1,4 @@
-//! The sample's timeline as a client that says, in one line, how it ended.
+//! A client of the sample that reports the outcome in one line.
 
 use std::fmt;
 use std::fs::File;
@@ -9,14 +9,14 @@ use std::time::Duration;
 use sparkle::{CLIENT_LINES, SPARKLE_FINISHER, SparkleFinisherClient};
 use syshandle::{Activation, ErrorKind, Event, Ran};
 
-/// How the timeline ended for the client.
+/// The outcome for the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
     /// The file is finished.
     Finished,
-    /// An error of the library's, and whether what failed ran.
+    /// An error of the library, and whether the failed call may have run.
     Error(ErrorKind, Ran),
-    /// The client's own files and events failed.
+    /// An error of the client's own files or events.
     Own,
 }
 
@@ -42,7 +42,8 @@ impl From<std::io::Error> for Ending {
     }
 }
 
-/// Has a file finished, each step in this time; returns how that ended, and the error's text.
+/// Lets the server finish a file, with this timeout for each step. Returns the outcome and the text
+/// of the error.
 pub fn finish(activation: &Activation, path: &Path, timeout: Duration) -> (Ending, String) {
     match try_to_finish(activation, path, timeout) {
         Ok(()) => (Ending::Finished, String::new()),

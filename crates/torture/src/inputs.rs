@@ -1,7 +1,7 @@
-//! What is done with inputs of any kind: a module for each, whose `run` takes the bytes.
+//! The checks of fuzzing inputs, with a module for each kind. Its `run` checks an input.
 //!
-//! The fuzz targets feed them what a coverage-guided engine thinks of; an ordinary test the corpora,
-//! and what is near them.
+//! The fuzz targets get their inputs from a coverage-guided engine. An ordinary test uses the
+//! corpora and random changes of them.
 
 pub mod described;
 pub mod ends;
@@ -11,10 +11,10 @@ pub mod opening;
 pub mod registration;
 pub mod values;
 
-/// What is done with an input.
+/// A function that checks an input.
 pub type Run = fn(&[u8]);
 
-/// All of them, by the names of their corpora.
+/// All checks, by the names of their corpora.
 pub const ALL: [(&str, Run); 7] = [
     ("described", described::run),
     ("ends", ends::run),

@@ -1,5 +1,5 @@
-//! A client of large values, which go through shared memory, and of handles. Says in one line how it
-//! ended.
+//! A client that passes handles, and large values through shared memory. It reports the outcome in
+//! one line.
 
 use std::time::Duration;
 
@@ -13,16 +13,16 @@ pub trait Large {
     /// Returns the bytes.
     fn echo(&self, bytes: Vec<u8>) -> Result<Vec<u8>>;
 
-    /// Returns the event, and the number of the server's process.
+    /// Returns the event, and the id of the server process.
     fn event(&self, event: Event) -> Result<(Event, u32)>;
 }
 
 class! {
-    /// Returns what it gets.
+    /// Returns its arguments.
     pub LARGE: Large = "0f4f8a51-7b0c-4f43-9d2c-52a6d35b6c04";
 }
 
-/// Returns what it gets.
+/// Returns its arguments.
 #[derive(Debug)]
 pub struct Echo;
 
@@ -36,14 +36,14 @@ impl Large for Echo {
     }
 }
 
-/// The argument of a client that does this.
+/// The argument that selects this client.
 pub const LARGE_VALUES: &str = "--large";
 
-/// The sizes of the values. Between the calls with the last ones the memory may be freed.
+/// The sizes of the values. The memory may be freed between the calls with the last sizes.
 const SIZES: [usize; 4] = [100_000, 3 << 20, 12 << 20, 200_000];
 
-/// Calls with values of several sizes; returns how the first call that failed ended, and the error's
-/// text. After a failure all calls are made once more, by a new connection.
+/// Calls with values of several sizes. Returns the outcome of the first failed call, and the text
+/// of its error. After a failure, all calls are repeated on a new connection.
 pub fn call_large(activation: &Activation, timeout: Duration) -> (Ending, String) {
     let Err(error) = try_to_call(activation, timeout) else {
         return (Ending::Finished, String::new());
@@ -58,10 +58,10 @@ pub fn call_large(activation: &Activation, timeout: Duration) -> (Ending, String
     }
 }
 
-/// Makes all calls; returns the number of the server's process.
+/// Makes all calls. Returns the id of the server process.
 ///
 /// # Errors
-/// The first call that fails.
+/// The error of the first call that fails.
 pub fn try_to_call(activation: &Activation, timeout: Duration) -> Result<u32> {
     let client: LargeClient = activation.clone().timeout(timeout).activate(LARGE.clsid())?;
     let client = client.with_timeout(timeout);

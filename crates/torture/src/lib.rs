@@ -1,8 +1,8 @@
-//! What the sample must hold: system calls that fail, signals, forks, and load.
+//! Stress tests of the sample: failing system calls, signals, forks, and load.
 //!
-//! `faults` makes the n-th of a program's system calls fail, in the kernel, so that nothing of the
-//! product has to be built otherwise. The rest is programs and steps that tests and
-//! `cargo xtask torture` have in common.
+//! `faults` makes the n-th system call of a program fail in the kernel, so that the product needs
+//! no special build. The other modules are programs and steps that the tests and
+//! `cargo xtask torture` share.
 
 #![cfg(target_os = "linux")]
 

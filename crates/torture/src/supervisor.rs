@@ -1,4 +1,4 @@
-//! The process that the kernel asks about each system call of another one.
+//! The process that the kernel notifies of each system call of another process.
 #![expect(unsafe_code, reason = "fork, seccomp and its ioctls have no safe form")]
 
 use std::collections::{BTreeMap, HashMap};
@@ -17,14 +17,14 @@ use rustix::net::{
 use crate::calls;
 use crate::faults::Fault;
 
-/// From `linux/seccomp.h`: `_IOWR('!', 0, struct seccomp_notif)` and its answer.
+/// From `linux/seccomp.h`: `_IOWR('!', 0, struct seccomp_notif)`, and the same for the response.
 const NOTIF_RECV: libc::c_ulong = 0xc050_2100;
 const NOTIF_SEND: libc::c_ulong = 0xc018_2101;
 
-/// Where the one end of the socket to the supervisor is, so that the filter knows it.
+/// Number of the descriptor for the socket to the supervisor, which the filter exempts.
 const CONTROL: RawFd = 900;
 
-/// Starts the supervisor, and puts this process under it.
+/// Starts the supervisor, and puts this process under its control.
 pub(crate) fn arm(fault: Fault, report: &Path) -> io::Result<()> {
     let report = File::options().write(true).open(report)?;
     let (own, other) = rustix::net::socketpair(
@@ -34,23 +34,24 @@ pub(crate) fn arm(fault: Fault, report: &Path) -> io::Result<()> {
         None,
     )?;
     let supervised = rustix::process::getpid();
-    // SAFETY: there is one thread, so the child may do whatever this process may.
+    // SAFETY: the process has a single thread, so the child may call any function.
     match unsafe { libc::fork() } {
         -1 => Err(io::Error::last_os_error()),
         0 => {
             drop(own);
             let done = supervise(&other, &report, fault, supervised.as_raw_nonzero().get());
-            // SAFETY: ends the child without running what the program has registered.
+            // SAFETY: `_exit` ends the child without running the exit handlers of the program.
             unsafe { libc::_exit(i32::from(done.is_err())) }
         }
         _ => {
             drop((other, report));
-            // SAFETY: the number is nobody's: programs that are armed have a few descriptors open.
+            // SAFETY: `F_DUPFD_CLOEXEC` takes the lowest free descriptor from `CONTROL` on, so it
+            // replaces no other one.
             let control = unsafe { libc::fcntl(own.as_raw_fd(), libc::F_DUPFD_CLOEXEC, CONTROL) };
             if control != CONTROL {
                 return Err(io::Error::other("the number of the control socket is taken"));
             }
-            // SAFETY: just made, for this one owner.
+            // SAFETY: the descriptor was just created and has no other owner.
             let control = unsafe { OwnedFd::from_raw_fd(control) };
             let listener = filter()?;
             let handles = [listener.as_fd()];
@@ -59,17 +60,19 @@ pub(crate) fn arm(fault: Fault, report: &Path) -> io::Result<()> {
             message.push(SendAncillaryMessage::ScmRights(&handles));
             let parts = [IoSlice::new(b"x")];
             rustix::net::sendmsg(&control, &parts, &mut message, SendFlags::empty())?;
-            // From here on the supervisor has the one listener: it must not outlive it.
+            // The listener is closed here, because the supervisor must have the only one: the
+            // kernel reports the end of this process through it.
             Ok(())
         }
     }
 }
 
-/// Has the kernel ask about the calls of this process from now on; returns where it asks.
+/// Installs a filter that notifies a listener of this process's calls from now on, and returns the
+/// listener.
 fn filter() -> io::Result<OwnedFd> {
     let statement = |code: u32, k| libc::sock_filter { code: code as u16, jt: 0, jf: 0, k };
     let load = |offset| statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, offset);
-    // Goes on with the next statement, or skips that many.
+    // Continues with the next statement if the value is equal, or else skips `skip` statements.
     let unless = |k: u32, skip: u8| libc::sock_filter {
         code: (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16,
         jt: 0,
@@ -82,7 +85,7 @@ fn filter() -> io::Result<OwnedFd> {
     for call in calls::ALL {
         let number = call.number as u32;
         match call.number {
-            // Those over the control socket, and memory that is no file's: the fifth argument.
+            // Exempts calls on the control socket, and maps without a file (the fifth argument).
             libc::SYS_sendmsg => program.extend([
                 unless(number, 4),
                 load(argument(0)),
@@ -97,7 +100,7 @@ fn filter() -> io::Result<OwnedFd> {
                 allow(),
                 ask(),
             ]),
-            // What a program says to people isn't the product's.
+            // Exempts output on the standard streams, which is not part of the product.
             libc::SYS_write => program.extend([
                 unless(number, 6),
                 load(argument(0)),
@@ -124,7 +127,8 @@ fn filter() -> io::Result<OwnedFd> {
         };
         match listener {
             -1 => Err(io::Error::last_os_error()),
-            // SAFETY: the kernel has just opened it, close-on-exec, for this one owner.
+            // SAFETY: the kernel has just created the descriptor, close-on-exec, and it has no
+            // other owner.
             listener => Ok(unsafe { OwnedFd::from_raw_fd(listener as RawFd) }),
         }
     };
@@ -135,12 +139,12 @@ fn filter() -> io::Result<OwnedFd> {
     })
 }
 
-/// Where the low half of an argument is in what a filter sees.
+/// Returns the offset of the low half of an argument in the data of a filter.
 fn argument(index: u32) -> u32 {
     16 + 8 * index
 }
 
-/// Answers all questions until nobody is left who asks.
+/// Answers all notifications until no supervised process is left.
 fn supervise(control: &OwnedFd, report: &File, fault: Fault, supervised: i32) -> io::Result<()> {
     let listener = receive_listener(control)?;
     let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
@@ -155,11 +159,11 @@ fn supervise(control: &OwnedFd, report: &File, fault: Fault, supervised: i32) ->
         if polls[0].revents().contains(PollFlags::HUP) {
             break;
         }
-        // SAFETY: zeros are what the kernel wants there.
+        // SAFETY: all zeros is a valid `seccomp_notif`, which the kernel requires here.
         let mut question: libc::seccomp_notif = unsafe { MaybeUninit::zeroed().assume_init() };
-        // SAFETY: the kernel writes a question, for which there is room.
+        // SAFETY: the kernel writes a notification into a buffer of its size.
         if unsafe { libc::ioctl(listener.as_raw_fd(), NOTIF_RECV, &raw mut question) } == -1 {
-            // Whoever asked is gone, or was interrupted.
+            // The notifying thread has ended or was interrupted.
             continue;
         }
         let thread = question.pid;
@@ -181,7 +185,8 @@ fn supervise(control: &OwnedFd, report: &File, fault: Fault, supervised: i32) ->
             _ => 0,
         };
         let mut answer = libc::seccomp_notif_resp { id: question.id, val: 0, error, flags };
-        // SAFETY: the kernel reads the answer. It fails only where whoever asked is gone.
+        // SAFETY: the kernel reads the response. The call fails only if the notifying thread has
+        // ended.
         unsafe { libc::ioctl(listener.as_raw_fd(), NOTIF_SEND, &raw mut answer) };
     }
     let words: Vec<_> = counts.iter().map(|(name, count)| format!("{name}={count}")).collect();
@@ -189,7 +194,8 @@ fn supervise(control: &OwnedFd, report: &File, fault: Fault, supervised: i32) ->
     report.write_all(format!("{} failed={failed}\n", words.join(" ")).as_bytes())
 }
 
-/// Takes the listener, and closes all else: the program's files are to end with it.
+/// Receives the listener, and closes the standard streams, so that the program's streams end with
+/// the program.
 fn receive_listener(control: &OwnedFd) -> io::Result<OwnedFd> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut message = RecvAncillaryBuffer::new(&mut space);
@@ -202,13 +208,13 @@ fn receive_listener(control: &OwnedFd) -> io::Result<OwnedFd> {
     });
     let null = File::options().read(true).write(true).open("/dev/null")?;
     for standard in 0..3 {
-        // SAFETY: what these three were isn't used any more, by anybody here.
+        // SAFETY: this process does not use the standard streams, so they may be replaced.
         unsafe { libc::dup2(null.as_raw_fd(), standard) };
     }
     listener.ok_or_else(|| io::Error::other("no listener came"))
 }
 
-/// Whether a thread is one of this process's.
+/// Returns whether a thread belongs to this process.
 fn is_thread_of(thread: u32, process: i32) -> bool {
     Path::new(&format!("/proc/{process}/task/{thread}")).exists()
 }

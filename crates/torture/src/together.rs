@@ -1,4 +1,4 @@
-//! A client that begins many calls at once, and says, in one line, how that ended.
+//! A client that starts many calls at once, and reports the outcome in one line.
 
 use std::time::Duration;
 
@@ -6,19 +6,19 @@ use syshandle::{Activation, Result, class, interface, together};
 
 use crate::finish::Ending;
 
-/// Calls of which many can be in flight.
+/// An interface for many calls in flight.
 #[interface(iid = "0f4f8a51-7b0c-4f43-9d2c-52a6d35b6c01")]
 pub trait Numbers {
-    /// The next number.
+    /// Returns the next number.
     fn next(&self, number: u64) -> Result<u64>;
 }
 
 class! {
-    /// What counts.
+    /// The class of the counter.
     pub NUMBERS: Numbers = "0f4f8a51-7b0c-4f43-9d2c-52a6d35b6c02";
 }
 
-/// Counts.
+/// Returns the successor of a number.
 #[derive(Debug)]
 pub struct Counter;
 
@@ -28,18 +28,19 @@ impl Numbers for Counter {
     }
 }
 
-/// The argument of a client that does this.
+/// The argument that selects this client.
 pub const TOGETHER: &str = "--together";
 
-/// So many calls, one after the other, and a thread of the server's stays with the client, which
-/// looks whether several of them wait.
+/// Number of consecutive calls after which the server dedicates a worker to the client. That worker
+/// checks for several waiting calls.
 const ALONE: u64 = 100;
 
-/// Calls that go together, and how often.
+/// Number of calls in flight at once, and number of repetitions.
 const CALLS: u64 = 40;
 const TIMES: u32 = 3;
 
-/// Calls as fast as it can, each in this time; returns how that ended, and the error's text.
+/// Makes calls as fast as possible, with this timeout for each. Returns the outcome and the text of
+/// the error.
 pub fn call_together(activation: &Activation, timeout: Duration) -> (Ending, String) {
     match try_to_call(activation, timeout) {
         Ok(()) => (Ending::Finished, String::new()),
@@ -60,7 +61,7 @@ fn try_to_call(activation: &Activation, timeout: Duration) -> Result<()> {
     for _ in 0..TIMES {
         let calls: Vec<_> =
             together(&starter, |starter| (0..CALLS).map(|number| starter.next(number)).collect());
-        // All of them are waited for, also when one fails.
+        // Waits for all calls, even if one fails.
         let results: Vec<_> = calls.into_iter().map(|call| call.wait()).collect();
         for (number, result) in (0..).zip(results) {
             check(number, result?)?;

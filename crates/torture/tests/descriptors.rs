@@ -1,4 +1,4 @@
-//! The sample with ever fewer descriptors, one by one: promise 1 of `docs/promises.md`.
+//! Runs the sample with a decreasing limit of descriptors: promise 1 of `docs/promises.md`.
 
 #![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
@@ -14,7 +14,7 @@ use syshandle::{ErrorKind, Proxy};
 use syshandle_torture::finish::{Ending, finish};
 use syshandle_trial::{Place, Process, example, until};
 
-/// Each step of a client has this long.
+/// Timeout of each step of a client.
 const STEP: Duration = Duration::from_secs(20);
 
 fn client(place: &Place, limit: u32) -> Output {
@@ -40,7 +40,7 @@ fn a_client_with_ever_fewer_descriptors_is_told_so_and_loses_nothing() {
         let output = client(&place, limit);
         let ending = String::from_utf8_lossy(&output.stdout).trim().to_owned();
         let error = String::from_utf8_lossy(&output.stderr);
-        // With so few not even its libraries are found.
+        // With so few descriptors, the dynamic loader can't open the program's libraries.
         if output.status.code() == Some(127) && ending.is_empty() {
             continue;
         }

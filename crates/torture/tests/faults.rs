@@ -1,7 +1,7 @@
-//! Every system call of client and server fails, one at a time: promises 1, 2, 8 and 13 of
+//! Makes every system call of client and server fail, one at a time: promises 1, 2, 8 and 13 of
 //! `docs/promises.md`.
 //!
-//! A run of `cargo test` tries each call with one error; `TORTURE=full` with all of them.
+//! `cargo test` tries each call with one error, and `TORTURE=full` with all errors.
 
 #![cfg(not(windows))]
 #![expect(clippy::print_stdout, reason = "a test shows what came of the faults")]
@@ -23,29 +23,28 @@ use syshandle_torture::finish::{Ending, finish};
 use syshandle_torture::together::{NUMBERS, TOGETHER};
 use syshandle_trial::{Notes, Place, Process, until};
 
-/// No client needs longer, whatever fails: each of its steps has ten seconds.
+/// Maximum time of a client, with any failing call. Each of its steps has a timeout of ten seconds.
 const NEVER_LONGER: Duration = Duration::from_secs(40);
 
-/// Faults that are tried at the same time.
+/// Number of failures that are tried at the same time.
 const AT_ONCE: usize = 6;
 
-/// Each step of a client that waits for a server under faults has this long; nothing that fails may
-/// have it wait so long.
+/// Timeout of each step of a client. No failure may delay a step as long as this.
 const STEP: Duration = Duration::from_secs(10);
 
-/// An example of this package.
+/// Returns the path of an example of this package.
 fn example(name: &str) -> PathBuf {
     syshandle_trial::example("syshandle-torture", name)
 }
 
-/// The sample in a place, with programs whose calls fail.
+/// The sample, with programs whose calls fail.
 struct Stage {
     place: Place,
     report: Notes,
     files: u32,
 }
 
-/// What a run of the client showed.
+/// The outcome of a run of the client.
 #[derive(Debug)]
 struct Run {
     ending: String,
@@ -62,13 +61,14 @@ impl Stage {
         Self { place, report, files: 0 }
     }
 
-    /// A file that no other client had: a server may still be at work for one that has given up.
+    /// Returns a new file name, because a server may still use the file of a client that has given
+    /// up.
     fn new_file(&mut self) -> PathBuf {
         self.files += 1;
         self.place.path().join(format!("dishes-{}.txt", self.files))
     }
 
-    /// Registers the server, with calls of its own that fail.
+    /// Registers the server, with a failure to inject.
     fn register(&self, fault: Option<Fault>) {
         let fault = fault.map(|fault| fault.to_string()).unwrap_or_default();
         let mut environment = vec![("TORTURE_IDLE_MS", "500")];
@@ -80,7 +80,7 @@ impl Stage {
         self.place.register(&server, SPARKLE_FINISHER, &environment);
     }
 
-    /// Runs a client one of whose calls fails.
+    /// Runs a client with a failure to inject.
     fn run_client(&mut self, fault: Fault) -> Run {
         let file = self.new_file();
         let began = Instant::now();
@@ -93,12 +93,12 @@ impl Stage {
         assert_ne!(output.status.code(), Some(77), "{text}");
         assert!(output.status.success(), "{fault}: {}: {text}", output.status);
         let ending = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-        // A server may still be at the file of a client that has given up.
+        // After another ending, the server may still write to the file.
         let lines = if ending == "finished" { lines(&file) } else { 0 };
         Run { ending, text, counts: self.counts(), time, lines }
     }
 
-    /// Another client gets its file finished.
+    /// Checks that the server finishes the file of another client.
     fn serves_the_next_client(&mut self, fault: &Fault) {
         let (mut file, mut last) = (PathBuf::new(), String::new());
         let deadline = Instant::now() + NEVER_LONGER;
@@ -111,7 +111,7 @@ impl Stage {
         assert_eq!(lines(&file), 10, "{fault}: {last}");
     }
 
-    /// What the server said.
+    /// Returns the log of the server.
     fn log(&self) -> String {
         let files = fs::read_dir(self.place.runtime().join("syshandle")).into_iter().flatten();
         let logs = files.flatten().filter(|file| file.path().extension() == Some("log".as_ref()));
@@ -123,7 +123,7 @@ impl Stage {
     }
 }
 
-/// How many lines a file holds, all of them whole, from the first one on.
+/// Returns the number of lines in a file, which must all be complete and start with the first one.
 fn lines(file: &Path) -> usize {
     match fs::read_to_string(file).unwrap().as_str() {
         "" => 0,
@@ -146,19 +146,19 @@ fn output_in_time(mut child: Child, what: &Fault) -> Output {
     child.wait_with_output().unwrap()
 }
 
-/// The faults of all calls that were counted: each call with each error, or with one of them.
+/// Returns the failures to try: each counted call with each error, or with one of them.
 fn faults(counts: &Counts) -> Vec<Fault> {
     let full = std::env::var("TORTURE").is_ok_and(|how| how == "full");
     let mut faults = Vec::new();
     for (place, (name, count)) in counts.calls.iter().enumerate() {
         let call = Call::named(name).unwrap();
-        // The same call again and again is a loop, and its last ones are like its first ones.
+        // Later calls with the same name are made in a loop, and fail like the earlier ones.
         for nth in 1..=(*count).min(40) {
             match full {
                 true => faults.extend(call.errors().map(|error| Fault { call, nth, error })),
                 false => {
                     let errors: Vec<_> = call.errors().collect();
-                    // By the call alone, so that the next run tries the same.
+                    // The error depends only on the call, so that each run tries the same.
                     let error = errors[(place * 7 + nth as usize) % errors.len()];
                     faults.push(Fault { call, nth, error });
                 }
@@ -168,7 +168,7 @@ fn faults(counts: &Counts) -> Vec<Fault> {
     faults
 }
 
-/// Tries faults, each in a place of its own, several at a time: most of it is waiting.
+/// Tries failures in parallel, each with its own server. Most of the time is spent waiting.
 fn for_each(faults: &[Fault], try_one: impl Fn(&Fault, &Mutex<Tally>) + Sync) -> Tally {
     let (next, tally) = (AtomicUsize::new(0), Mutex::new(Tally::default()));
     std::thread::scope(|scope| {
@@ -187,7 +187,7 @@ fn none() -> Fault {
     Fault { call: Call::named("socket").unwrap(), nth: 0, error: ERRORS[0] }
 }
 
-/// What came of all faults, to be printed.
+/// A summary of all failures, for printing.
 #[derive(Default)]
 struct Tally {
     endings: BTreeMap<String, u32>,
@@ -223,13 +223,13 @@ impl Tally {
     }
 }
 
-/// What says that there is no room.
+/// The errors that mean a lack of resources.
 const LACKS: [&str; 4] = ["EMFILE", "ENFILE", "ENOMEM", "ENOBUFS"];
 
-/// What says that something isn't as it should be.
+/// The error kinds that name a culprit other than the system.
 const BLAMES: [&str; 4] = ["ActivationDenied", "BadRegistration", "Insecure", "NoRuntimeDirectory"];
 
-/// Whether a run may end so.
+/// Returns whether a run with this failure may have this ending.
 fn right(fault: &Fault, ending: &str, failed: bool) -> Result<(), &'static str> {
     let interrupted = fault.error.0 == "EINTR";
     match ending.split(' ').next().unwrap_or_default() {
@@ -279,7 +279,7 @@ fn a_client_any_of_whose_calls_fails_while_it_starts_the_server_leaves_no_obstac
     };
     let faults = faults(&counts);
     let tally = for_each(&faults, |fault, tally| {
-        // Its server inherits what makes the calls fail, and ends with the place.
+        // The server inherits the failing calls from the client, and ends with the place.
         let mut stage = Stage::new();
         stage.register(None);
         let mut command = stage.place.command(&example("torture-client"));
@@ -291,7 +291,8 @@ fn a_client_any_of_whose_calls_fails_while_it_starts_the_server_leaves_no_obstac
         let text = String::from_utf8_lossy(&output.stderr).trim().to_owned();
         assert!(output.status.success(), "{fault}: {}: {text}", output.status);
         let ending = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-        // The next one gets its file finished, but for the time that a failure is told to all.
+        // The next client must be served, except during the time in which the failure note is
+        // reported.
         stage.serves_the_next_client(fault);
         for server in stage.place.processes("torture-server") {
             server.kill();
@@ -305,13 +306,14 @@ fn a_client_any_of_whose_calls_fails_while_it_starts_the_server_leaves_no_obstac
 #[test]
 fn a_server_any_of_whose_calls_fails_serves_the_next_client() {
     let mut stage = Stage::new();
-    // The server's calls, up to its end.
+    // Counts the server's calls until it ends.
     stage.register(Some(none()));
     let (ending, text) = finish(&stage.place.activation(), &stage.new_file(), STEP);
     assert_eq!(ending, Ending::Finished, "{text}");
     let counts = stage.counts();
     let mut faults = faults(&counts);
-    // Those say that the client is gone, which it isn't: what it has said is still to be heard.
+    // These errors falsely report that the client is gone. The server may only close the
+    // connection, with the client's messages still unread.
     let gone = |fault: &Fault| ["EPIPE", "ECONNRESET"].contains(&fault.error.0);
     let sends = ["sendto", "sendmsg", "sendmmsg"];
     faults.retain(|fault| !sends.contains(&fault.call.name) || !gone(fault));
@@ -321,17 +323,18 @@ fn a_server_any_of_whose_calls_fails_serves_the_next_client() {
         let began = Instant::now();
         let mut command = stage.place.command(&example("torture-client"));
         command.arg(stage.new_file()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        // Not this process: what the server does for one that has failed ends when it does.
+        // A separate process, because the server keeps working for a failed client until the
+        // process ends.
         let output = output_in_time(command.spawn().unwrap(), fault);
         let time = began.elapsed();
         let text = String::from_utf8_lossy(&output.stderr).trim().to_owned();
         let ending = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-        // Another client of the same server, or of the next one, which is without faults.
+        // Another client must be served, by the same server or by a new one without failures.
         stage.register(None);
         stage.serves_the_next_client(fault);
         let log = stage.log();
         assert!(!log.contains("panicked"), "{fault}: {log}");
-        // It ends by itself, and tells whether anything failed.
+        // The server ends by itself, and reports whether a call failed.
         match stage.report.line_within(NEVER_LONGER).as_deref().map(Counts::parse) {
             Some(counts) => {
                 tally.lock().unwrap().add(fault, &ending, &text, counts.failed, time);
@@ -345,7 +348,7 @@ fn a_server_any_of_whose_calls_fails_serves_the_next_client() {
     tally.show("server", faults.len());
 }
 
-/// Runs a client that begins many calls at once; how it ended, and the calls of whoever is counted.
+/// Runs a client that starts many calls at once. Returns the outcome and the text of the error.
 fn run_together(stage: &Stage, fault: &Fault, environment: &[(&str, &str)]) -> (String, String) {
     let mut command = stage.place.command(&example("torture-client"));
     command.envs(environment.iter().copied()).arg(TOGETHER);
@@ -356,7 +359,8 @@ fn run_together(stage: &Stage, fault: &Fault, environment: &[(&str, &str)]) -> (
     (String::from_utf8_lossy(&output.stdout).trim().to_owned(), text)
 }
 
-/// The faults of the system calls that send or receive several messages: the first, and a later one.
+/// Returns failures of the system calls that send or receive several messages: of the first call
+/// and of a later one.
 fn faults_of_several(whose: &str, counts: &Counts) -> Vec<Fault> {
     assert!(have_several(counts), "{whose}: {counts:?}");
     let each = |name| {
@@ -368,8 +372,7 @@ fn faults_of_several(whose: &str, counts: &Counts) -> Vec<Fault> {
     SEVERAL.into_iter().flat_map(each).collect()
 }
 
-/// Whether several messages wait at once is the scheduler's to say: so it is tried again until they
-/// did.
+/// Repeats a run until several messages have waited at once, which depends on the scheduler.
 fn until_several_waited<T>(mut run: impl FnMut() -> T, have: impl Fn(&T) -> bool) -> T {
     let mut last = run();
     for _ in 0..20 {
@@ -381,7 +384,7 @@ fn until_several_waited<T>(mut run: impl FnMut() -> T, have: impl Fn(&T) -> bool
     last
 }
 
-/// Whether there were several messages at once, and more than once.
+/// Returns whether several messages were sent and received at once, at least twice each.
 fn have_several(counts: &Counts) -> bool {
     SEVERAL.into_iter().all(|name| counts.calls.iter().any(|(call, n)| call == name && *n >= 2))
 }
@@ -433,7 +436,7 @@ fn what_sends_or_receives_several_messages_may_fail_at_the_server() {
     );
     assert_eq!(ending, "finished", "{text}");
     let mut faults = faults_of_several("server", &counts.unwrap());
-    // Those say that the client is gone, which it isn't.
+    // These errors falsely report that the client is gone.
     faults.retain(|fault| {
         fault.call.name != "sendmmsg" || !["EPIPE", "ECONNRESET"].contains(&fault.error.0)
     });

@@ -1,7 +1,8 @@
-//! Load: many calls, many clients, many jobs, and a greedy client: promises 2 and 7 of
-//! `docs/promises.md`.
+//! Load tests with many calls, many clients, many background tasks, and a greedy client: promises 2
+//! and 7 of `docs/promises.md`.
 //!
-//! `cargo test` runs each in a small form; `TORTURE=short` and `TORTURE=full` in larger ones.
+//! `cargo test` runs the tests in a small form; `TORTURE=short` and `TORTURE=full` run larger
+//! forms.
 
 #![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
@@ -15,7 +16,7 @@ use syshandle::{ErrorKind, Event, Proxy};
 use syshandle_hostile::Census;
 use syshandle_trial::{PATIENCE, Place, SERVER, TRIAL, TrialClient, until};
 
-/// How large the tests are: plain, short, full.
+/// Selects a size for the test: plain, short or full.
 fn sized<T>(plain: T, short: T, full: T) -> T {
     match std::env::var("TORTURE").as_deref() {
         Ok("full") => full,
@@ -24,14 +25,14 @@ fn sized<T>(plain: T, short: T, full: T) -> T {
     }
 }
 
-/// The descriptors and memory of this process are counted: one test at a time.
+/// Serializes the tests, because they count the descriptors and memory of this process.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     syshandle_os::raise_descriptor_limit();
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A place with a server that stays for a while.
+/// Starts a server that stays for a while.
 fn place() -> (Place, TrialClient, u32) {
     let place = Place::new();
     place.register(&SERVER, TRIAL, &[("TRIAL_IDLE_MS", "60000")]);
@@ -44,7 +45,7 @@ fn census(pid: u32) -> Census {
     Census::of(pid).unwrap()
 }
 
-/// More memory than an allocator and a few tables may come to keep.
+/// More memory than an allocator and some tables may keep.
 const KEPT_KIB: u64 = 16 * 1024;
 
 #[test]
@@ -161,7 +162,7 @@ fn jobs_wait_until_the_server_has_no_descriptors_and_each_has_its_outcome() {
     };
     println!("{} jobs wait: {limit}", events.len());
     println!("    {}", census(server));
-    // The server serves on, with what it has kept back.
+    // The server continues to serve, with the resources that it keeps in reserve.
     client.who().unwrap();
     for event in &events {
         event.set().unwrap();
@@ -173,8 +174,8 @@ fn jobs_wait_until_the_server_has_no_descriptors_and_each_has_its_outcome() {
     assert!(after.open() <= idle.open(), "{idle}, then {after}");
 }
 
-/// An honest client's wait beside a greedy one that calls without end: at most so many times as long
-/// as without, of 99 calls in a hundred. Both have the same two or more processors.
+/// Maximum ratio of an honest client's 99th percentile with a greedy client, which calls without
+/// pause, to the one without. Both use the same two or more processors.
 const GREED_MAX: f64 = 100.0;
 
 #[test]
@@ -218,7 +219,8 @@ fn a_greedy_client_leaves_an_honest_one_its_share() {
         "p99 of an honest client: {idle:?} alone, {beside:?} beside {greedy_calls} greedy calls on 8 \
          connections: {ratio:.1} times as long (at most {GREED_MAX})"
     );
-    // Only where nothing else is to run: whoever else has the processor counts here, too.
+    // The ratio is checked only if the test runs alone, because other programs on the processor
+    // affect it too.
     assert!(ratio <= sized(f64::MAX, GREED_MAX, GREED_MAX), "{ratio}");
     assert!(beside < PATIENCE);
 }

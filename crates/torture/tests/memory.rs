@@ -1,5 +1,6 @@
-//! Every system call that takes memory from the kernel fails, one at a time, while large values and
-//! handles go there and back: an error of that call, and neither process dies.
+//! Makes every system call that allocates memory fail, one at a time, while large values and
+//! handles are passed in both directions. The call must fail with an error, and neither process may
+//! end.
 #![cfg(not(windows))]
 #![expect(clippy::print_stdout, reason = "a test shows what came of the failures")]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
@@ -14,15 +15,15 @@ use syshandle_torture::faults::{Counts, FAULT, Fault, REPORT};
 use syshandle_torture::large::{LARGE, LARGE_VALUES, try_to_call};
 use syshandle_trial::{Notes, PATIENCE, Place, example};
 
-/// The calls that fail when there is no memory.
+/// The calls that fail for lack of memory.
 const CALLS: [&str; 6] = ["memfd_create", "ftruncate", "fallocate", "mmap", "mremap", "pread64"];
 
-/// No memory; and a filter that forbids the call.
+/// A lack of memory, and a seccomp filter that forbids the call.
 const ERRORS: [(&str, i32); 2] = [("ENOMEM", libc::ENOMEM), ("EPERM", libc::EPERM)];
 
 const STEP: Duration = Duration::from_secs(20);
 
-/// A client and a server, one of which has a call that fails.
+/// A client and a server, one of which has a failing call.
 struct Stage {
     place: Place,
     report: Notes,
@@ -41,7 +42,7 @@ impl Stage {
         Self { place, report }
     }
 
-    /// Runs the client; returns how it ended, and the text of its error.
+    /// Runs the client. Returns the outcome and the text of the error.
     fn run(&self, of_client: Option<&Fault>) -> (String, String) {
         let mut command = self.place.command(&example("syshandle-torture", "torture-client"));
         if let Some(fault) = of_client {
@@ -68,9 +69,9 @@ fn none() -> Fault {
     Fault { call: Call::named("mmap").unwrap(), nth: 0, error: ERRORS[0] }
 }
 
-/// Returns the failures to try, by the calls of a run without any.
+/// Returns the failures to try, based on the calls of a run without failures.
 fn faults(counts: &Counts) -> Vec<Fault> {
-    // Later calls are like the first ones.
+    // Later calls fail like the first ones.
     let most = if std::env::var("TORTURE").is_ok_and(|how| how == "full") { 40 } else { 3 };
     let count = |name| counts.calls.iter().find(|(call, _)| call == name).map_or(0, |call| call.1);
     let each = |name| (1..=count(name).min(most)).map(move |nth| (Call::named(name).unwrap(), nth));
@@ -78,7 +79,7 @@ fn faults(counts: &Counts) -> Vec<Fault> {
     calls.flat_map(|(call, nth)| ERRORS.map(|error| Fault { call, nth, error })).collect()
 }
 
-/// An ending that names what failed: no wait, no misbehaviour of the other side, no death.
+/// Asserts that the ending is not a timeout, a disconnect or a violation of the protocol.
 #[track_caller]
 fn check(fault: &Fault, ending: &str, text: &str) {
     let is_right =
@@ -125,7 +126,7 @@ fn a_server_without_memory_answers_with_an_error_and_lives() {
         let (ending, text) = stage.run(None);
         check(fault, &ending, &text);
         *endings.entry(ending).or_default() += 1;
-        // It ends by itself, and nothing else ended it before.
+        // The server has ended by itself.
         stage.counts();
         let log = stage.log();
         assert!(!log.contains("panicked"), "{fault}: {log}");

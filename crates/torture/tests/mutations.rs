@@ -1,7 +1,7 @@
-//! The corpora of the fuzz targets, and what is near them, without a fuzzing engine: promise 5 of
-//! `docs/promises.md`.
+//! Runs the corpora of the fuzz targets, and mutations of them, without a fuzzing engine: promise 5
+//! of `docs/promises.md`.
 //!
-//! Each target has a second, or as many as `TORTURE_SECONDS` says.
+//! Each target runs for a second, or for `TORTURE_SECONDS`.
 
 #![cfg(not(windows))]
 
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use syshandle_torture::inputs;
 
-/// Numbers that look random and are the same for the same start: xorshift.
+/// A deterministic sequence of pseudo-random numbers (xorshift).
 struct Numbers(u64);
 
 impl Numbers {
@@ -28,7 +28,8 @@ impl Numbers {
     }
 }
 
-/// One that is near: with some bytes changed, taken out, put in, or taken from another one.
+/// Returns a mutation of an input: some bytes are changed, removed, inserted, or copied from
+/// another input.
 fn near(input: &[u8], other: &[u8], numbers: &mut Numbers) -> Vec<u8> {
     let mut near = input.to_vec();
     for _ in 0..=numbers.below(4) {
@@ -39,7 +40,7 @@ fn near(input: &[u8], other: &[u8], numbers: &mut Numbers) -> Vec<u8> {
             2 => near.truncate(at),
             3 => near.insert(at, numbers.next() as u8),
             4 if !near.is_empty() => {
-                // A number that is at an edge.
+                // Inserts a boundary value.
                 let edge = [0, 1, 0x7f, 0x80, 0xff][numbers.below(5)];
                 let end = (at + 4).min(near.len());
                 near[at..end].fill(edge);
@@ -56,7 +57,7 @@ fn near(input: &[u8], other: &[u8], numbers: &mut Numbers) -> Vec<u8> {
     near
 }
 
-/// The corpus of one target.
+/// Returns the corpus of a target.
 fn corpus(name: &str) -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(name);
     let files = fs::read_dir(folder).into_iter().flatten();
@@ -81,7 +82,8 @@ fn no_input_of_the_corpora_nor_near_it_breaks_anything() {
     for (name, run) in inputs::ALL {
         let mut corpus = corpus(name);
         let kept = corpus.len();
-        // Where there are none yet: all lengths of zeros, and of numbers that rise.
+        // Additional inputs, for targets without a corpus: zeros and ascending numbers of all
+        // lengths.
         corpus.extend((0..64).map(|len| vec![0; len]));
         corpus.extend((0..=64).map(|len| (0..len).collect()));
         corpus.sort();

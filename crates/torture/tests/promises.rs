@@ -1,16 +1,16 @@
-//! `docs/promises.md` and `SECURITY.md` name tests that exist.
+//! Checks that the tests named in `docs/promises.md` and `SECURITY.md` exist.
 
 use std::fs;
 use std::path::PathBuf;
 
-/// There are at least so many promises.
+/// Minimum number of promises.
 const PROMISES: usize = 13;
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// The tests that a text names: "`file`: `name`".
+/// Returns the tests that a text names in the form "`file`: `name`".
 fn named(text: &str) -> Vec<(&str, &str)> {
     let mut found = Vec::new();
     for part in text.split('`').collect::<Vec<_>>().windows(3) {
@@ -25,7 +25,7 @@ fn named(text: &str) -> Vec<(&str, &str)> {
 
 fn exists(file: &str, name: &str) -> bool {
     let text = fs::read_to_string(root().join(file)).unwrap_or_default();
-    // Of this name, and a test: that is said within the few lines before.
+    // The function must exist, and one of the few lines before must mark it as a test.
     let Some(place) = text.find(&format!("fn {name}(")) else { return false };
     let before: Vec<_> = text[..place].lines().rev().take(4).collect();
     before.iter().any(|line| line.trim() == "#[test]" || line.contains("::test]"))

@@ -1,4 +1,5 @@
-//! Signals, stops and forks at the worst of times: promises 8 and 12 of `docs/promises.md`.
+//! Sends signals, stops and forks processes at critical moments: promises 8 and 12 of
+//! `docs/promises.md`.
 
 #![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
@@ -16,14 +17,14 @@ use syshandle::{ErrorKind, Event, Proxy, Ran};
 use syshandle_torture::finish::{Ending, finish};
 use syshandle_trial::{Notes, PATIENCE, Place, Process, program};
 
-/// The sample's own programs in a place, with their timeline.
+/// The sample's own programs with their timeline.
 struct Stage {
     place: Place,
     notes: Notes,
 }
 
 impl Stage {
-    /// Whose programs note their steps.
+    /// Creates the stage with programs that record their steps.
     fn new() -> Self {
         let stage = Self::untold();
         let timeline = stage.notes.path().to_str().unwrap();
@@ -31,7 +32,8 @@ impl Stage {
         stage
     }
 
-    /// Whose server notes nothing: nobody would read it.
+    /// Creates the stage with a server that records nothing, for tests that don't read the
+    /// timeline.
     fn untold() -> Self {
         let place = Place::new();
         let notes = place.notes("timeline");
@@ -88,19 +90,20 @@ const CLIENT_STEPS: [&str; 6] = [
     "wait for event handle 2",
 ];
 
-/// A server that is stopped at a step: whoever has a deadline is told at it, and when the server
-/// goes on the client that waited is served as if nothing had been.
+/// A server is stopped at each step. A client with a deadline gets an error when the deadline
+/// passes. When the server continues, the client that waited is served normally.
 #[test]
 fn a_server_that_is_stopped_at_any_step_holds_nobody_past_the_deadline() {
     let short = Duration::from_millis(200);
     for step in SERVER_STEPS {
         let mut stage = Stage::new();
-        // Keeps the server, so that it is the one that is stopped.
+        // This client keeps the server alive, so that the stopped server is the one that is used.
         let keeper: SparkleFinisherClient =
             stage.place.activation().activate(SPARKLE_FINISHER.clsid()).unwrap();
         let server = Process::open(keeper.as_client().server().unwrap().pid).unwrap();
         let mut client = stage.client();
-        // It may be past the step by the time it stops: each run hits it somewhere from there on.
+        // The server may already be past the step when it stops. Each run stops it somewhere from
+        // that step on.
         stage.comes_to("server", step);
         server.stop();
         let began = Instant::now();
@@ -125,7 +128,7 @@ fn a_server_that_is_stopped_at_any_step_holds_nobody_past_the_deadline() {
     }
 }
 
-/// A client that is stopped at a step delays no other one, and goes on where it was.
+/// A client that is stopped at any step delays no other client, and continues afterwards.
 #[test]
 fn a_client_that_is_stopped_at_any_step_delays_nobody() {
     for step in CLIENT_STEPS {
@@ -135,8 +138,8 @@ fn a_client_that_is_stopped_at_any_step_delays_nobody() {
         let stopped = Process::open(client.id()).unwrap();
         stopped.stop();
         let others = stage.place.path().join("others.txt");
-        // It may stand still under the lock, while it starts the server: then the others end at their
-        // deadlines, and are served when it has gone on.
+        // The client may stop while it holds the lock to start the server. Then the other clients'
+        // calls time out, and they are served after the client continues.
         let (ending, text) = finish(&stage.place.activation(), &others, Duration::from_secs(20));
         let locked = matches!(ending, Ending::Error(ErrorKind::TimedOut, Ran::No));
         assert!(ending == Ending::Finished || locked, "{step}: {ending}: {text}");
@@ -152,7 +155,8 @@ fn a_client_that_is_stopped_at_any_step_delays_nobody() {
     }
 }
 
-/// Signals without end, to every thread of client and server, interrupt whatever can be.
+/// Signals are sent continuously to every thread of client and server, and interrupt all calls that
+/// can be interrupted.
 #[test]
 fn a_storm_of_signals_interrupts_nothing_for_good() {
     let stage = Stage::untold();
@@ -188,7 +192,7 @@ fn a_storm_of_signals_interrupts_nothing_for_good() {
     assert!(keeper.as_client().server().is_ok());
 }
 
-/// While handles arrive, other threads start programs: none of them has any of the handles.
+/// While handles arrive, other threads start programs. No program may inherit any of the handles.
 #[test]
 fn no_program_that_is_started_meanwhile_has_a_handle_that_arrives() {
     let stage = Stage::untold();
@@ -227,7 +231,7 @@ fn no_program_that_is_started_meanwhile_has_a_handle_that_arrives() {
     assert!(arrived > 100 && programs >= 300);
 }
 
-/// Starts programs that list what they have open.
+/// Starts programs that list their open descriptors.
 fn start_programs(inode: u64) -> u32 {
     for _ in 0..100 {
         let script =

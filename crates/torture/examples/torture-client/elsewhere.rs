@@ -1,4 +1,4 @@
-//! Nothing: system calls are made to fail on Linux only.
+//! An empty client: system calls are made to fail only on Linux.
 
 use std::process::ExitCode;
 

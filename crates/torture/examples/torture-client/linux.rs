@@ -1,5 +1,6 @@
-//! The sample's client under faults: has the file of its argument finished, and says how that ended;
-//! or with another argument begins many calls at once, or makes calls with large values.
+//! The sample's client under injected failures. It lets the server finish the file in its argument,
+//! and prints the outcome. With another argument, it starts many calls at once or makes calls with
+//! large values.
 
 use std::path::PathBuf;
 use std::process::ExitCode;

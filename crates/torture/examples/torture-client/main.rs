@@ -1,4 +1,4 @@
-//! The sample's client under faults.
+//! The sample's client under injected failures.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(

@@ -1,4 +1,4 @@
-//! The sample's server under faults.
+//! The sample's server under injected failures.
 
 use std::fs::File;
 use std::io::Write;

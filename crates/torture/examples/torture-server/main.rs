@@ -1,4 +1,4 @@
-//! The sample's server under faults.
+//! The sample's server under injected failures.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(not(windows), expect(clippy::print_stderr, reason = "a program that talks to a test"))]

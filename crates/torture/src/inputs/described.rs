@@ -1,7 +1,7 @@
-//! Arguments made of an interface's own description, and spoiled: what is as described is served,
-//! what isn't is an error of that call, and the server serves on.
+//! Arguments that are generated from an interface's description and then modified. Valid arguments
+//! must be accepted. Invalid arguments must fail the call, and the server must continue to serve.
 //!
-//! The input decides which method is called, what its arguments are, and what is changed in them.
+//! The input selects the method, the arguments and the modifications.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
@@ -16,12 +16,12 @@ use syshandle::{Decode, Encode, Event, Guid, Interface, Kind, Result, Seqpacket,
 use syshandle_hostile::{Answer, Line};
 use syshandle_wire::{Encoder, FrameKind, Header, Hello, Limits};
 
-/// What is called: a method for each sort of argument.
+/// An interface with a method for each kind of argument.
 #[interface(iid = "5b0a4a4e-77a1-4e5c-9a3b-1f9f2b6f0d01")]
 pub trait Described {
-    /// Values that Rust has.
+    /// Standard types.
     fn plain(&self, a: (u8, i64), b: f32, c: bool, d: char, e: String, f: Guid) -> Result<()>;
-    /// Values within values.
+    /// Nested values.
     fn nested(
         &self,
         a: Vec<Vec<u16>>,
@@ -31,7 +31,7 @@ pub trait Described {
         e: HashSet<u64>,
         f: std::result::Result<Duration, PathBuf>,
     ) -> Result<()>;
-    /// Types of the user's own.
+    /// User-defined types.
     fn own(&self, shape: Shape, shapes: Vec<Shape>) -> Result<()>;
     /// Handles as parameters.
     fn handles(
@@ -40,37 +40,37 @@ pub trait Described {
         event: Event,
         more: Vec<Event>,
     ) -> Result<()>;
-    /// Handles anywhere.
+    /// Handles within values.
     fn held(&self, holds: Option<Holds>, several: Vec<(u8, Holds)>) -> Result<()>;
 }
 
-/// A type with variants.
+/// An enum.
 #[derive(Debug, Encode, Decode)]
 pub enum Shape {
-    /// Nothing.
+    /// A variant without fields.
     Point,
-    /// Fields without names.
+    /// A variant with unnamed fields.
     Circle(f64, i32),
-    /// Fields with names.
+    /// A variant with named fields.
     Named {
         /// A text.
         name: String,
-        /// One more.
+        /// A nested value.
         inner: Option<Box<Shape>>,
     },
 }
 
-/// A type with handles.
+/// A struct with handles.
 #[derive(Debug, Encode, Decode)]
 pub struct Holds {
     /// A file.
     #[handle(file, read)]
     pub file: Option<File>,
-    /// An event among other values.
+    /// An event in a tuple.
     pub event: (u8, Event),
 }
 
-/// Takes whatever is as described.
+/// An object that accepts all valid arguments.
 struct Takes;
 
 impl Described for Takes {
@@ -103,10 +103,10 @@ impl Described for Takes {
     }
 }
 
-/// Feeds the input.
+/// Checks the input.
 ///
 /// # Panics
-/// What is as described is refused, or the server doesn't answer any more.
+/// If valid arguments are refused, or the server no longer answers.
 pub fn run(data: &[u8]) {
     SERVED.with_borrow_mut(|served| {
         let served = served.get_or_insert_with(|| Served::new().expect("an object is served here"));
@@ -188,7 +188,7 @@ impl Served {
     }
 }
 
-/// Bytes that decide, and then zeros.
+/// The bytes of the input, followed by zeros.
 struct Input<'d>(&'d [u8]);
 
 impl Input<'_> {
@@ -203,7 +203,7 @@ impl Input<'_> {
     }
 }
 
-/// Arguments as they go over the wire.
+/// Encoded arguments.
 #[derive(Default)]
 struct Arguments {
     bytes: Vec<u8>,
@@ -241,7 +241,7 @@ impl Arguments {
                 self.bytes.extend(u32::from(len).to_le_bytes());
                 (0..len).for_each(|_| self.value(inner, input, depth + 1));
             }
-            // No two of them may be the same.
+            // A set gets a single item, because its items must differ.
             Type::Set(inner) => {
                 self.bytes.extend(1_u32.to_le_bytes());
                 self.value(inner, input, depth + 1);
@@ -304,8 +304,8 @@ fn null() -> OwnedFd {
     null.expect("a null device").into()
 }
 
-/// Values nest no deeper.
+/// Maximum depth of nested values.
 const DEEP: u32 = 12;
 
-/// A server that hasn't answered by then doesn't.
+/// Time after which a server that hasn't answered is considered hung.
 const PATIENCE: Duration = Duration::from_secs(30);

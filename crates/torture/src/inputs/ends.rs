@@ -1,11 +1,12 @@
-//! Any sequence of frames, at either end of a connection: a violation at worst.
+//! Any sequence of frames, at either end of a connection. The worst permitted outcome is a
+//! violation.
 
 use syshandle_wire::{ClientEnd, FromClient, Greeting, Header, Limits, ServerEnd, Status};
 
-/// Feeds the input.
+/// Checks the input.
 pub fn run(data: &[u8]) {
     let Some((&[choice, handles], data)) = data.split_first_chunk::<2>() else { return };
-    // Frames are cut at a length that the input says itself.
+    // The input contains the lengths at which it is cut into frames.
     let mut frames = Vec::new();
     let mut rest = data;
     while let Some((&len, tail)) = rest.split_first() {

@@ -1,14 +1,14 @@
-//! Any text as an `.idl` file that Rust is made of: what is made is Rust; and what can be written
-//! as an `.idl` file again is one that means the same.
+//! Any text as an `.idl` file that is converted to Rust. The result must be valid Rust. If it can
+//! be converted to an `.idl` file again, that file must have the same meaning.
 
 use syshandle_idl::diff::{Change, diff};
 use syshandle_idl::emit::emit;
 use syshandle_idl::{Options, describe_text};
 
-/// Feeds the input.
+/// Checks the input.
 ///
 /// # Panics
-/// The promise is broken.
+/// If a condition is violated.
 pub fn run(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let lowered = describe_text("fuzz.idl", text, &Options::default());
@@ -21,7 +21,7 @@ pub fn run(data: &[u8]) {
         let back = describe_text("again.idl", &again, &Options::default());
         assert!(back.report.is_success(), "{}\n{again}", back.report);
         let changes = diff(&lowered.description, &back.description);
-        // What is derived from is written out.
+        // Base interfaces are inlined in the conversion.
         let breaks = |change: &&Change| !change.is_compatible && !change.name.ends_with("::base");
         let broken = changes.iter().find(breaks);
         assert!(broken.is_none(), "{broken:#?}\n{rust}\n{again}");

@@ -2,7 +2,7 @@
 
 use syshandle_wire::{ClientEnd, Fault, Greeting, Hello};
 
-/// Feeds the input.
+/// Checks the input.
 pub fn run(data: &[u8]) {
     let _ = ClientEnd::<()>::open(data, 0);
     if let Ok(greeting) = Greeting::read(data) {

@@ -2,7 +2,7 @@
 
 use syshandle::Registration;
 
-/// Feeds the input.
+/// Checks the input.
 pub fn run(data: &[u8]) {
     let _ = syshandle::mark::find(data);
     let Ok(text) = std::str::from_utf8(data) else { return };

@@ -1,5 +1,5 @@
-//! Any bytes as values of many types, with handles among them: an error at worst, and never a
-//! handle that wasn't proven.
+//! Any bytes as values of many types, some with handles. The worst permitted outcome is an error;
+//! an unproven handle must never be accepted.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
@@ -19,7 +19,7 @@ enum Tree {
 
 type Everything = (Tree, Vec<u8>, HashSet<u16>, Result<[u32; 3], String>, f64, Option<Vec<File>>);
 
-/// Feeds the input.
+/// Checks the input.
 pub fn run(data: &[u8]) {
     let Some((&handles, bytes)) = data.split_first() else { return };
     let null = File::open("/dev/null").expect("a null device");
@@ -30,14 +30,15 @@ pub fn run(data: &[u8]) {
     if input.finish().is_err() {
         return;
     }
-    // What was read can be written, as what it was read from; sets may come in another order.
+    // A decoded value can be encoded again, with the same bytes except for the order of sets.
     let mut out = Encoder::new(Vec::new(), Limits::default());
     value.encode(&mut out);
     let (written, _) = out.finish().expect("what fitted fits");
     assert_eq!(written.len(), bytes.len());
 }
 
-/// Says that a handle is a file or an event, whichever is wanted, and refuses what wants neither.
+/// A prover for which each handle is a file or an event, depending on the declaration. It refuses
+/// declarations that permit neither.
 struct Alternating;
 
 impl Prove for Alternating {
