@@ -1,8 +1,9 @@
-//! Errors of system calls that name the call and the remedy.
+//! Errors of system calls, with the name of the call and a remedy.
 
 use std::{error, fmt, io};
 
-/// A failed system call, within an [`io::Error`] of the same kind.
+/// An error of a system call with the name of the call. It becomes the source of an [`io::Error`]
+/// of the same kind.
 #[derive(Debug)]
 struct FailedCall {
     name: &'static str,
@@ -12,7 +13,7 @@ struct FailedCall {
 /// The system call that duplicates a handle.
 pub(crate) const DUPLICATE: &str = "fcntl(F_DUPFD_CLOEXEC)";
 
-/// Returns a function that names the system call in its error.
+/// Returns a function that adds the name of the system call to its error.
 pub(crate) fn failed<E: Into<io::Error>>(name: &'static str) -> impl FnOnce(E) -> io::Error {
     move |error| {
         let error = error.into();
@@ -20,12 +21,13 @@ pub(crate) fn failed<E: Into<io::Error>>(name: &'static str) -> impl FnOnce(E) -
     }
 }
 
-/// Returns the number of the system's error, also if the error names its system call.
+/// Returns the system's error number, even if the error names its system call.
 pub fn raw_os_error(error: &io::Error) -> Option<i32> {
     error.raw_os_error().or_else(|| named(error)?.error.raw_os_error())
 }
 
-/// Returns the error of the system without the name of the system call, for a text that has one.
+/// Returns the system's error without the name of the system call, for a text that already contains
+/// the name.
 pub fn without_call(error: io::Error) -> io::Error {
     match named(&error).and_then(|named| named.error.raw_os_error()) {
         Some(errno) => io::Error::from_raw_os_error(errno),
@@ -33,7 +35,8 @@ pub fn without_call(error: io::Error) -> io::Error {
     }
 }
 
-/// Returns what the failure of a system call that has no arguments of a peer means, and what helps.
+/// Returns the meaning and the remedy of an error. The system call must be one that takes no
+/// arguments from a peer.
 pub fn remedy(call: &str, error: &io::Error) -> Option<&'static str> {
     Some(match raw_os_error(error)? {
         libc::EMFILE => {

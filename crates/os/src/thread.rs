@@ -8,7 +8,7 @@
 //! | `try_clone` | the same thread |
 //! | Windows | a thread HANDLE, `sh_thread` |
 //!
-//! The first thread of a process is a thread too: a handle to it isn't one to the process.
+//! The first thread of a process also has a thread handle, which isn't a handle to the process.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -30,18 +30,18 @@ pub struct Thread(OwnedFd);
 impl_handle!(Thread => Declared::kind(Kind::Thread));
 
 impl Thread {
-    /// The thread that calls this.
+    /// Returns a handle to the calling thread.
     ///
     /// # Errors
-    /// `Unsupported` before Linux 6.9; no descriptor left.
+    /// `Unsupported` before Linux 6.9; fails if no descriptor is left.
     pub fn current() -> io::Result<Self> {
         Self::open(rustix::thread::gettid().as_raw_pid().unsigned_abs())
     }
 
-    /// The thread that has this number now, in this pid namespace.
+    /// Returns the thread that has this number now, in this pid namespace.
     ///
     /// # Errors
-    /// `NotFound` without such a thread; `Unsupported` before Linux 6.9; the others of
+    /// `NotFound` without such a thread; `Unsupported` before Linux 6.9; the other errors of
     /// `pidfd_open(2)`.
     pub fn open(id: u32) -> io::Result<Self> {
         match pidfd_open(id, THREAD, "thread") {
@@ -52,8 +52,9 @@ impl Thread {
         }
     }
 
-    /// How the thread ended, as its process would; `None` while it runs, and before Linux 6.15. A
-    /// thread that returns ends with 0, whatever it returns; one whose process ends, as that does.
+    /// Returns how the thread ended, in the form of a process's exit status; `None` while it runs,
+    /// and before Linux 6.15. A thread that returns has the status 0, whatever its return value. A
+    /// thread whose process ends has the status of the process.
     pub fn exit_status(&self) -> Option<ExitStatus> {
         told_exit_status(self.0.as_fd())
     }

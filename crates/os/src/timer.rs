@@ -1,4 +1,4 @@
-//! Timers: the time has come, once or again and again.
+//! Timers that expire once or periodically.
 //!
 //! | | |
 //! |---|---|
@@ -22,7 +22,7 @@ use crate::system_call::{DUPLICATE, failed};
 use crate::wait::{Waitable, timespec, wait_any};
 use crate::{Declared, Kind};
 
-/// A timer: each time that it goes off, it lets at most one wait through.
+/// A timer. Each expiration lets at most one wait through.
 #[derive(Debug)]
 pub struct Timer(OwnedFd);
 
@@ -32,56 +32,56 @@ impl Timer {
     /// Makes a timer that isn't set.
     ///
     /// # Errors
-    /// Those of `timerfd_create(2)`: no descriptor left.
+    /// Returns the errors of `timerfd_create(2)`, for example if no descriptor is left.
     pub fn new() -> io::Result<Self> {
         let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
         let made = rustix::time::timerfd_create(TimerfdClockId::Monotonic, flags);
         made.map(Self).map_err(failed("timerfd_create"))
     }
 
-    /// Sets the timer to go off once, after this time, and forgets what it was set to.
+    /// Sets the timer to expire once, after this time. Replaces the previous setting.
     ///
     /// # Errors
-    /// Those of
+    /// Returns the errors of
     /// [`timerfd_settime(2)`](https://man7.org/linux/man-pages/man2/timerfd_settime.2.html).
     pub fn once(&self, after: Duration) -> io::Result<()> {
         self.set(at_least_one(after), Duration::ZERO)
     }
 
-    /// Sets the timer to go off each time that this time has passed, and forgets what it was set
-    /// to.
+    /// Sets the timer to expire periodically. Replaces the previous setting.
     ///
     /// # Errors
-    /// Those of `timerfd_settime(2)`.
+    /// Returns the errors of `timerfd_settime(2)`.
     pub fn every(&self, period: Duration) -> io::Result<()> {
         let period = at_least_one(period);
         self.set(period, period)
     }
 
-    /// Stops the timer; that it went off before is forgotten too.
+    /// Stops the timer, and discards expirations that were not waited for.
     ///
     /// # Errors
-    /// Those of `timerfd_settime(2)`.
+    /// Returns the errors of `timerfd_settime(2)`.
     pub fn stop(&self) -> io::Result<()> {
         self.set(Duration::ZERO, Duration::ZERO)
     }
 
-    /// The time until it goes off next; `None` when it isn't set, or has gone off for good.
+    /// Returns the time until the next expiration; `None` if the timer isn't set, or will not
+    /// expire again.
     ///
     /// # Errors
-    /// Those of `timerfd_gettime(2)`.
+    /// Returns the errors of `timerfd_gettime(2)`.
     pub fn remaining(&self) -> io::Result<Option<Duration>> {
         let Timespec { tv_sec, tv_nsec } = rustix::time::timerfd_gettime(&self.0)?.it_value;
         let remaining = Duration::new(tv_sec.unsigned_abs(), u32::try_from(tv_nsec).unwrap_or(0));
         Ok((!remaining.is_zero()).then_some(remaining))
     }
 
-    /// How often it has gone off since it was set, waited for, or asked this. Never blocks; before Linux
-    /// 6.10 a holder that has switched the timer to blocking, and takes the count during this very call,
-    /// blocks it.
+    /// Returns the number of expirations since the timer was set, waited for, or last queried by
+    /// this function. Never blocks, with one exception: before Linux 6.10, a holder blocks this
+    /// call by switching the timer to blocking and taking the count during the call.
     ///
     /// # Errors
-    /// Those of `read(2)` on a timerfd.
+    /// Returns the errors of `read(2)` on a timerfd.
     pub fn expirations(&self) -> io::Result<u64> {
         loop {
             let mut count = [0; 8];
@@ -94,26 +94,27 @@ impl Timer {
         }
     }
 
-    /// Waits until it goes off, for as long as it takes: for ever, if it isn't set.
+    /// Waits until the timer expires, without a time limit. If the timer isn't set, the wait never
+    /// ends.
     ///
     /// # Errors
-    /// Those of `poll(2)` and `read(2)`.
+    /// Returns the errors of `poll(2)` and `read(2)`.
     pub fn wait(&self) -> io::Result<()> {
         wait_any(&[self], None).map(drop)
     }
 
-    /// Waits until it goes off, but not longer than `timeout`; says whether it did.
+    /// Waits until the timer expires, but at most `timeout`; returns whether it did.
     ///
     /// # Errors
-    /// Those of `poll(2)` and `read(2)`.
+    /// Returns the errors of `poll(2)` and `read(2)`.
     pub fn wait_timeout(&self, timeout: Duration) -> io::Result<bool> {
         Ok(wait_any(&[self], Some(timeout))?.is_some())
     }
 
-    /// A second handle to the same timer.
+    /// Returns a second handle to the same timer.
     ///
     /// # Errors
-    /// No descriptor left.
+    /// Fails if no descriptor is left.
     pub fn try_clone(&self) -> io::Result<Self> {
         self.0.try_clone().map(Self).map_err(failed(DUPLICATE))
     }
@@ -141,10 +142,10 @@ impl AsFd for Timer {
     }
 }
 
-/// Takes a timerfd, and switches it to not blocking for all who hold it.
+/// Takes over a timerfd, and switches it to nonblocking for all its holders.
 impl From<OwnedFd> for Timer {
     fn from(handle: OwnedFd) -> Self {
-        // It fails for no timerfd; and for what isn't one, nothing here promises anything.
+        // This call never fails on a timerfd. On other objects this type promises nothing.
         let _ = rustix::fs::fcntl_setfl(&handle, OFlags::RDWR | OFlags::NONBLOCK);
         Self(handle)
     }
@@ -158,9 +159,9 @@ impl From<Timer> for OwnedFd {
 
 fn read(timer: &OwnedFd, count: &mut [u8; 8]) -> rustix::io::Result<usize> {
     let buffers = &mut [IoSliceMut::new(count)];
-    // NOWAIT: a holder who isn't trusted may have switched it back to blocking.
+    // NOWAIT: an untrusted holder may have switched the timer back to blocking.
     match rustix::io::preadv2(timer, buffers, u64::MAX, ReadWriteFlags::NOWAIT) {
-        // Before Linux 6.10 a timer doesn't know of NOWAIT.
+        // Before Linux 6.10 timers don't support NOWAIT.
         Err(Errno::OPNOTSUPP) => {
             let mut polls = [PollFd::new(timer, PollFlags::IN)];
             match rustix::event::poll(&mut polls, Some(&timespec(Duration::ZERO)))? {
@@ -172,7 +173,7 @@ fn read(timer: &OwnedFd, count: &mut [u8; 8]) -> rustix::io::Result<usize> {
     }
 }
 
-/// A time of zero would stop the timer.
+/// Replaces a time of zero, which would stop the timer.
 fn at_least_one(time: Duration) -> Duration {
     time.max(Duration::from_nanos(1))
 }

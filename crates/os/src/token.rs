@@ -1,4 +1,4 @@
-//! Tokens: in whose name something runs.
+//! Tokens: the user namespaces in which processes run.
 //!
 //! | | |
 //! |---|---|
@@ -8,8 +8,8 @@
 //! | `try_clone` | the same namespace |
 //! | Windows | a token HANDLE, `sh_token` |
 //!
-//! A process changes its user namespace only while it has one thread: so to enter is something that
-//! a child does, before it becomes its program. Who a *process* runs as is another question:
+//! A process can change its user namespace only while it has one thread. So a child enters a
+//! namespace, before it executes its program. For the user and group of a *process*, see
 //! [`Process::credentials`].
 
 use std::io::{self, ErrorKind};
@@ -31,10 +31,10 @@ pub struct Token(OwnedFd);
 impl_handle!(Token => Declared::kind(Kind::Token));
 
 impl Token {
-    /// The user namespace of this process.
+    /// Returns the user namespace of this process.
     ///
     /// # Errors
-    /// `Unsupported` without `/proc`; no descriptor left.
+    /// `Unsupported` without `/proc`; fails if no descriptor is left.
     pub fn current() -> io::Result<Self> {
         match proc::open_namespace("/proc/self/ns/user") {
             Ok(namespace) => Ok(Self(namespace)),
@@ -52,12 +52,12 @@ impl Token {
         }
     }
 
-    /// The user namespace of another process (Linux 6.11).
+    /// Returns the user namespace of another process (Linux 6.11).
     ///
     /// # Errors
-    /// Those of `PIDFD_GET_USER_NAMESPACE` in
+    /// Returns the errors of `PIDFD_GET_USER_NAMESPACE` in
     /// [`ioctl_pidfd(2)`](https://man7.org/linux/man-pages/man2/ioctl_pidfd.2.html):
-    /// `PermissionDenied` for a process that this one couldn't trace; `NotFound` when it has ended;
+    /// `PermissionDenied` for a process that this one may not trace; `NotFound` if it has ended;
     /// `Unsupported` on an older kernel.
     pub fn of(process: &Process) -> io::Result<Self> {
         ioctl::user_namespace(process.as_fd()).map(Self).map_err(|error| {
@@ -80,42 +80,44 @@ impl Token {
         })
     }
 
-    /// The user who made the namespace, and is its master.
+    /// Returns the user who created the namespace, and so has all capabilities in it.
     ///
     /// # Errors
-    /// Those of `NS_GET_OWNER_UID` in
+    /// Returns the errors of `NS_GET_OWNER_UID` in
     /// [`ioctl_nsfs(2)`](https://man7.org/linux/man-pages/man2/ioctl_nsfs.2.html).
     pub fn owner(&self) -> io::Result<UserId> {
         ioctl::namespace_owner(self.0.as_fd()).map(UserId::from_kernel)
     }
 
-    /// The number of the namespace on this machine: two tokens with the same number are the same.
+    /// Returns the number of the namespace on this machine. Two tokens with the same number refer
+    /// to the same namespace.
     ///
     /// # Errors
-    /// Those of `statx(2)`.
+    /// Returns the errors of `statx(2)`.
     pub fn id(&self) -> io::Result<u64> {
         Ok(stat(self.0.as_fd(), StatxFlags::INO)?.inode)
     }
 
-    /// Makes the program that the command starts run in the namespace.
+    /// Makes the program of the command run in the namespace.
     ///
-    /// It runs as the same user, by the number that it has there: with all capabilities where that
-    /// is zero, else with none, and as `nobody` where the namespace doesn't know the user.
+    /// The program runs as the same user, with the number that the user has in the namespace. If
+    /// that number is zero, the program has all capabilities there; otherwise it has none. If the
+    /// namespace doesn't map the user, the program runs as `nobody`.
     ///
-    /// The command fails to start with `PermissionDenied` where this process may not enter, and with
-    /// `InvalidInput` for the namespace that it is in already.
+    /// The command fails to start with `PermissionDenied` if this process may not enter the
+    /// namespace, and with `InvalidInput` if it is in the namespace already.
     ///
     /// # Errors
-    /// No descriptor left.
+    /// Fails if no descriptor is left.
     pub fn enter(&self, command: &mut Command) -> io::Result<()> {
         enter::enter_user_namespace(command, self.0.try_clone()?);
         Ok(())
     }
 
-    /// A second handle to the same namespace.
+    /// Returns a second handle to the same namespace.
     ///
     /// # Errors
-    /// No descriptor left.
+    /// Fails if no descriptor is left.
     pub fn try_clone(&self) -> io::Result<Self> {
         self.0.try_clone().map(Self).map_err(failed(DUPLICATE))
     }
@@ -146,8 +148,8 @@ mod tests {
     use super::*;
     use crate::{Object, Unproven, identify, prove};
 
-    /// A process in a user namespace of its own, until its input ends; `None`, with the reason
-    /// printed, where there can't be one.
+    /// Starts a process in its own user namespace, which runs until its input ends. Returns `None`,
+    /// with the reason printed, if that isn't possible.
     fn elsewhere(options: &[&str]) -> Option<(Child, Token)> {
         let mut child = Command::new("unshare")
             .args(options)

@@ -3,8 +3,8 @@
 use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 
-/// Returns a path beside `path` that no other process uses, of whichever pid namespace: two processes
-/// that share a folder may have the same number.
+/// Returns a path beside `path` that no other process uses. This includes processes of other pid
+/// namespaces, because two processes that share a folder may have the same number.
 pub fn unfinished(path: &Path) -> PathBuf {
     let number = RandomState::new().hash_one(std::process::id());
     let mut name = path.as_os_str().to_owned();

@@ -1,13 +1,13 @@
 //! Users and groups as the kernel shows them to this process.
 //!
-//! A user namespace maps some numbers to users of the machine. The kernel shows each user that it
-//! doesn't map as one number, the overflow id (`/proc/sys/kernel/overflowuid`, 65534
-//! unless configured otherwise). Such a number identifies no user: the host's root and
-//! every other host user look alike. So an id that may be the overflow id is *unknown*, and an unknown id
-//! equals nothing, not even itself.
+//! A user namespace maps some numbers to users of the machine. The kernel shows all unmapped users
+//! as one number, the overflow id (`/proc/sys/kernel/overflowuid`, 65534 unless configured
+//! otherwise). Such a number identifies no user: the host's root and every other host user look
+//! alike. So an id that may be the overflow id is *unknown*, and an unknown id equals no id, not
+//! even itself.
 //!
-//! A namespace that maps every number, as the initial one does, has no unmapped users, and there
-//! 65534 is an ordinary user.
+//! A namespace that maps every number, as the initial one does, has no unmapped users. There 65534
+//! is an ordinary user.
 
 use std::fmt;
 use std::sync::OnceLock;
@@ -27,7 +27,7 @@ macro_rules! id {
         }
 
         impl $name {
-            /// The id that the kernel shows by this number.
+            /// Makes an id from the number that the kernel shows.
             pub fn from_kernel(shown: u32) -> Self {
                 Self { shown, is_known: !$space.is_unknown(shown) }
             }
@@ -37,7 +37,7 @@ macro_rules! id {
                 self.is_known.then_some(self.shown)
             }
 
-            /// The number that the kernel shows: for messages, never for decisions.
+            /// Returns the number that the kernel shows. Use it in messages, never for decisions.
             pub fn shown(self) -> u32 {
                 self.shown
             }
@@ -87,15 +87,15 @@ id! {
 }
 
 impl UserId {
-    /// The effective user of this process.
+    /// Returns the effective user of this process.
     pub fn current() -> Self {
         Self::from_kernel(rustix::process::geteuid().as_raw())
     }
 }
 
-/// Reads what tells known ids from unknown ones, for when `/proc` can't be read any more.
+/// Reads the information that tells known ids from unknown ones, for later use without `/proc`.
 ///
-/// It counts for the user namespace that the process is in at that time.
+/// The information is about the user namespace of the process at that time.
 pub(crate) fn prepare() {
     for space in [&USERS, &GROUPS] {
         space.overflow();
@@ -103,7 +103,8 @@ pub(crate) fn prepare() {
     }
 }
 
-/// Reads no map from now on: the overflow id is unknown in every namespace that this process enters.
+/// Reads no map from now on. The overflow id is then unknown in every namespace that this process
+/// enters.
 pub(crate) fn open_nothing() {
     OPENS_NOTHING.store(true, Ordering::Relaxed);
 }
@@ -135,7 +136,7 @@ impl IdSpace {
         shown == INVALID || (shown == self.overflow() && !self.maps_every_id())
     }
 
-    /// The number by which the kernel shows ids that aren't mapped.
+    /// Returns the number by which the kernel shows unmapped ids.
     fn overflow(&self) -> u32 {
         *self.overflow.get_or_init(|| {
             let text = proc::read(self.overflow_file).ok();
@@ -143,8 +144,9 @@ impl IdSpace {
         })
     }
 
-    /// Whether no id is shown as the overflow id. Read anew each time, since a process can enter
-    /// another user namespace; this is needed only for the one id in question.
+    /// Returns whether the namespace maps every id, so that none is shown as the overflow id. Reads
+    /// the map each time, because a process can enter another user namespace. This costs time only
+    /// for ids that look like the overflow id.
     fn maps_every_id(&self) -> bool {
         if OPENS_NOTHING.load(Ordering::Relaxed) {
             return false;
@@ -157,15 +159,15 @@ impl IdSpace {
     }
 }
 
-/// Whether a map in the form of
+/// Returns whether a map in the form of
 /// [user_namespaces(7)](https://man7.org/linux/man-pages/man7/user_namespaces.7.html) covers all
-/// numbers. The last one is no id.
+/// ids. The highest number is not an id.
 fn is_complete(map: &str) -> bool {
     let count = |line: &str| line.split_whitespace().nth(2)?.parse::<u64>().ok();
     map.lines().filter_map(count).sum::<u64>() >= u64::from(INVALID)
 }
 
-/// The number of no id: `(uid_t) -1`.
+/// The number that is not an id: `(uid_t) -1`.
 const INVALID: u32 = u32::MAX;
 
 /// The overflow id unless configured otherwise (`DEFAULT_OVERFLOWUID` in the kernel).

@@ -1,4 +1,4 @@
-//! Waiting for one of several objects, with a deadline.
+//! Waits for one of several objects, with a deadline.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -9,45 +9,45 @@ use rustix::io::Errno;
 
 /// An object that a thread can wait for.
 ///
-/// The kernel says when its descriptor is readable; then `take` claims what was waited for, since
-/// of several waiters only one gets an event that resets itself.
+/// The kernel reports when the object's descriptor is readable. Then `take` claims the object,
+/// because of several waiters only one may get, for example, an event that resets itself.
 pub trait Waitable {
-    /// The descriptor whose being readable ends the wait.
+    /// Returns the descriptor that becomes readable when the wait may end.
     fn handle(&self) -> BorrowedFd<'_>;
 
-    /// Claims the object after its descriptor became readable; `false` when another waiter was
-    /// quicker. Never blocks.
+    /// Claims the object after its descriptor became readable; returns `false` if another waiter
+    /// was quicker. Never blocks.
     ///
     /// # Errors
-    /// Those of the object.
+    /// Returns the errors of the object.
     fn take(&self) -> io::Result<bool>;
 
-    /// What the kernel says of the descriptor when the object may be taken.
+    /// Returns how the kernel reports that the object may be taken.
     fn readiness(&self) -> Readiness {
         Readiness::Readable
     }
 
-    /// Whether [`Waitable::take`] itself finds out that the object isn't signalled, so that the kernel
-    /// needn't be asked before.
+    /// Returns whether [`Waitable::take`] itself detects that the object isn't signalled, so that
+    /// polling before it is unnecessary.
     fn take_finds_out(&self) -> bool {
         false
     }
 
-    /// The question to [`poll(2)`](https://man7.org/linux/man-pages/man2/poll.2.html) whether the
-    /// object may be taken.
+    /// Returns the argument of [`poll(2)`](https://man7.org/linux/man-pages/man2/poll.2.html) that
+    /// asks whether the object may be taken.
     #[doc(hidden)]
     fn poll_fd(&self) -> PollFd<'_> {
         PollFd::from_borrowed_fd(self.handle(), self.readiness().flags())
     }
 }
 
-/// What the kernel says of a descriptor that ends a wait.
+/// How the kernel reports a descriptor whose wait may end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Readiness {
-    /// It is readable: `POLLIN`.
+    /// The descriptor is readable: `POLLIN`.
     Readable,
-    /// What it would read as has changed since it was last read: `POLLPRI`. Look before the first
-    /// wait: [`Waitable::take`] does.
+    /// The content to read has changed since it was last read: `POLLPRI`. Check the content before
+    /// the first wait, as [`Waitable::take`] does.
     Changed,
 }
 
@@ -60,14 +60,16 @@ impl Readiness {
     }
 }
 
-/// Waits until one of the objects can be taken, and takes that one: of several the first in order.
+/// Waits until one of the objects can be taken, and takes it. If several can be taken, takes the
+/// first in order.
 ///
-/// Returns its index, or `None` when `timeout` has passed before. No timeout waits for as long as
-/// it takes.
+/// Returns the index of the object, or `None` if `timeout` passes first. Without a timeout the wait
+/// has no time limit.
 ///
 /// # Errors
-/// Those of [`poll(2)`](https://man7.org/linux/man-pages/man2/poll.2.html) and of the object's
-/// [`Waitable::take`]; `InvalidInput` for no objects and no timeout, which would never end.
+/// Returns the errors of [`poll(2)`](https://man7.org/linux/man-pages/man2/poll.2.html) and of the
+/// object's [`Waitable::take`]; `InvalidInput` for no objects without a timeout, because that wait
+/// would never end.
 pub fn wait_any(objects: &[&dyn Waitable], timeout: Option<Duration>) -> io::Result<Option<usize>> {
     if objects.is_empty() && timeout.is_none() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "there is nothing to wait for"));
@@ -92,10 +94,10 @@ pub fn wait_any(objects: &[&dyn Waitable], timeout: Option<Duration>) -> io::Res
     }
 }
 
-/// Takes an object, if it can be taken now. Never blocks.
+/// Takes an object if it can be taken now; returns whether it was taken. Never blocks.
 ///
 /// # Errors
-/// Those of [`wait_any`].
+/// Returns the errors of [`wait_any`].
 pub fn try_take(object: &dyn Waitable) -> io::Result<bool> {
     match object.readiness() {
         Readiness::Changed => object.take(),
@@ -111,14 +113,15 @@ pub fn try_take(object: &dyn Waitable) -> io::Result<bool> {
     }
 }
 
-/// Waits until each of the objects was taken, and returns the indices of those that weren't before
-/// `timeout` has passed: none, when all were. No timeout waits for as long as it takes.
+/// Waits until each of the objects has been taken. Returns the indices of the objects that were not
+/// taken before `timeout` passed; the list is empty if all were taken. Without a timeout the wait
+/// has no time limit.
 ///
-/// An object is taken as soon as it can be, whatever the others do: what was taken stays taken when
-/// the time is over.
+/// Each object is taken as soon as it can be, independently of the other objects. A taken object
+/// stays taken after a timeout.
 ///
 /// # Errors
-/// Those of [`wait_any`].
+/// Returns the errors of [`wait_any`].
 pub fn wait_all(objects: &[&dyn Waitable], timeout: Option<Duration>) -> io::Result<Vec<usize>> {
     let deadline = timeout.and_then(deadline_after);
     let mut left: Vec<usize> = (0..objects.len()).collect();
@@ -133,13 +136,13 @@ pub fn wait_all(objects: &[&dyn Waitable], timeout: Option<Duration>) -> io::Res
     Ok(left)
 }
 
-/// `ppoll` until something is ready or the deadline passes; a signal doesn't end it. Returns how
-/// many are ready.
+/// Calls `ppoll` until something is ready or the deadline passes. A signal doesn't end the wait.
+/// Returns how many are ready.
 pub(crate) fn poll(polls: &mut [PollFd<'_>], deadline: Option<Instant>) -> io::Result<usize> {
     loop {
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        // The kernel may end a wait late by a thousandth of its time, or by five thousandths in a
-        // process of low priority. So the last hundredth of a long wait is a wait of its own.
+        // The kernel may end a wait late by a thousandth of its length, or by five thousandths in a
+        // process of low priority. So the last hundredth of a long wait is a separate wait.
         let is_long = left.is_some_and(|left| left > LONG_WAIT);
         let wait = left.map(|left| timespec(if is_long { left - left / 100 } else { left }));
         match rustix::event::poll(polls, wait.as_ref()) {
@@ -150,10 +153,10 @@ pub(crate) fn poll(polls: &mut [PollFd<'_>], deadline: Option<Instant>) -> io::R
     }
 }
 
-/// A wait that the kernel may end more than a few milliseconds late.
+/// The shortest wait that the kernel may end more than a few milliseconds late.
 const LONG_WAIT: Duration = Duration::from_secs(1);
 
-/// The point in time when a timeout is over; one too long for that is none.
+/// Returns the point in time when a timeout ends; `None` if the timeout is too long to represent.
 pub(crate) fn deadline_after(timeout: Duration) -> Option<Instant> {
     Instant::now().checked_add(timeout)
 }

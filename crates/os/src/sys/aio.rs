@@ -1,10 +1,10 @@
-//! Signals an eventfd by a request whose completion the kernel reports to it: the one way to add to
-//! the count of an eventfd that never waits for room.
+//! Signals an eventfd by a request whose completion the kernel reports to it. This is the only way
+//! to add to the count of an eventfd that never waits for room.
 //!
-//! `write(2)` waits if the count is full and the open file description is blocking, and every holder
-//! of an eventfd can change both at any time. A completed request of
-//! [io_submit(2)](https://man7.org/linux/man-pages/man2/io_submit.2.html) with `IOCB_FLAG_RESFD` adds
-//! one to the count, or nothing if the count is the largest number there is.
+//! `write(2)` waits if the count is full and the open file description is blocking, and every
+//! holder of an eventfd can change both at any time. A completed request of
+//! [io_submit(2)](https://man7.org/linux/man-pages/man2/io_submit.2.html) with `IOCB_FLAG_RESFD`
+//! adds one to the count, or nothing if the count has its maximum.
 #![expect(unsafe_code, reason = "the C library has no wrappers of these system calls")]
 
 use std::io;
@@ -44,22 +44,23 @@ impl Context {
     /// Makes a context.
     ///
     /// # Errors
-    /// `EAGAIN`: the system has as many as it may (`fs.aio-max-nr`); `ENOSYS` or `EPERM`: the kernel or
-    /// a filter of system calls does not provide it.
+    /// `EAGAIN`: the system's limit of contexts is reached (`fs.aio-max-nr`); `ENOSYS` or `EPERM`:
+    /// the kernel or a filter of system calls does not provide the call.
     pub(crate) fn new() -> io::Result<Self> {
         let mut id: libc::c_ulong = 0;
-        // SAFETY: writes the number. Nothing is owned: the process has one context for its lifetime.
+        // SAFETY: the call writes the number. No memory is owned: the process has one context for
+        // its lifetime.
         check(unsafe { libc::syscall(libc::SYS_io_setup, ROOM, &raw mut id) })?;
         Ok(Self(id))
     }
 
-    /// Adds up to [`AT_ONCE`] to the count of an eventfd; returns how many were added.
+    /// Adds up to [`AT_ONCE`] to the count of an eventfd, and returns how many were added.
     ///
     /// # Errors
-    /// `EAGAIN`: completions have to be taken first; `EINVAL`: the descriptor is no eventfd.
+    /// `EAGAIN`: completions have to be taken first; `EINVAL`: the descriptor is not an eventfd.
     pub(crate) fn signal(&self, eventfd: BorrowedFd<'_>, count: usize) -> io::Result<usize> {
         let fd = eventfd.as_raw_fd() as u32;
-        // An eventfd always is readable, writable, or both: so the request completes at once.
+        // An eventfd is always readable, writable, or both, so the request completes at once.
         let mut request = Request {
             opcode: IOCB_CMD_POLL,
             fd,
@@ -70,9 +71,9 @@ impl Context {
         };
         let requests = [&raw mut request; AT_ONCE];
         let count = count.min(AT_ONCE);
-        // SAFETY: reads `count` of the pointers, and reads and writes the request that each of them
-        // points to, which lives here. A request of this kind has no buffer, so the kernel uses nothing
-        // of this memory after the call.
+        // SAFETY: the call reads `count` of the pointers, and reads and writes the request that
+        // each of them points to, which lives in this function. A request of this type has no
+        // buffer, so the kernel uses none of this memory after the call.
         let submitted = check(unsafe {
             libc::syscall(libc::SYS_io_submit, self.0, count as libc::c_long, requests.as_ptr())
         })?;
@@ -82,7 +83,7 @@ impl Context {
     /// Takes completions, so that there is room for more requests. Does not wait.
     ///
     /// # Errors
-    /// A filter of system calls refuses it.
+    /// Fails if a filter of system calls refuses the call.
     pub(crate) fn take_completions(&self) -> io::Result<()> {
         let mut taken = [Completion::default(); AT_ONCE];
         let (least, most) = (0 as libc::c_long, AT_ONCE as libc::c_long);
@@ -109,10 +110,11 @@ fn check(result: libc::c_long) -> io::Result<libc::c_long> {
     }
 }
 
-/// Requests of one system call.
+/// The number of requests of one system call.
 pub(crate) const AT_ONCE: usize = 64;
 
-/// The number of requests that counts in `fs.aio-max-nr`. The kernel makes room for more, depending on the number of cores.
+/// The number of requests that counts toward `fs.aio-max-nr`. The kernel makes room for more,
+/// depending on the number of cores.
 const ROOM: libc::c_uint = 1;
 
 const IOCB_CMD_POLL: u16 = 5;

@@ -1,8 +1,8 @@
 //! The auxiliary vector, in which the kernel describes the start of this process.
 #![expect(unsafe_code, reason = "getauxval has no safe form")]
 
-/// Whether the program was started with more rights than its caller has.
+/// Returns whether the program was started with more rights than its caller has.
 pub(crate) fn is_secure() -> bool {
-    // SAFETY: only reads the values that the kernel put on the stack at the start.
+    // SAFETY: the call only reads the values that the kernel put on the stack at the start.
     unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
 }

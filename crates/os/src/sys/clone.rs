@@ -1,4 +1,4 @@
-//! Starts a program that is nobody's child, without copying this process.
+//! Starts a program that is not a child of this process, without copying this process.
 #![expect(unsafe_code, reason = "clone with a stack of its own, and what may be done before exec")]
 
 use std::ffi::{CStr, c_char, c_int, c_void};
@@ -11,26 +11,28 @@ use super::limit::set_own_descriptor_limit;
 use super::listen::{BACKLOG, FIRST};
 use crate::spawn::SpawnStep;
 
-/// A program in the form that `execve` takes, with all memory in place: nothing may be allocated
-/// between clone and exec.
+/// A program in the form that `execve` takes. All memory is allocated in advance, because nothing
+/// may be allocated between clone and exec.
 pub(crate) struct Image<'a> {
     pub(crate) path: &'a CStr,
     pub(crate) arguments: &'a [&'a CStr],
     pub(crate) environment: &'a [&'a CStr],
-    /// Become 0, 1, 2 and so on, in this order; every other descriptor is closed.
+    /// The descriptors of the program, which become 0, 1, 2 and so on in this order. All other
+    /// descriptors are closed.
     pub(crate) descriptors: &'a [BorrowedFd<'a>],
-    /// The soft limit of descriptors that it gets, if that isn't this process's.
+    /// The soft limit of descriptors of the program, if it differs from this process's limit.
     pub(crate) descriptor_limit: Option<u64>,
 }
 
-/// What the three processes share while they take turns: each waits for the next to exec or exit.
+/// The memory that the three processes share. Only one of them runs at a time, because each waits
+/// until the next one has called exec or exit.
 struct Shared {
     path: *const c_char,
     arguments: *const *const c_char,
     environment: *const *const c_char,
     descriptors: Vec<RawFd>,
     descriptor_limit: Option<u64>,
-    /// `LISTEN_PID=` and room for the number, which only the last process knows.
+    /// `LISTEN_PID=` and room for the process id, which only the last process knows.
     listen_pid: [u8; LISTEN_PID.len() + 11],
     stack_top: *mut c_void,
     pidfd: RawFd,
@@ -39,12 +41,13 @@ struct Shared {
     step: SpawnStep,
 }
 
-/// Starts the program and returns its pidfd. `LISTEN_PID` is added to its environment.
+/// Starts the program and returns its pidfd. Adds `LISTEN_PID` to its environment.
 ///
-/// A process in the middle starts it and ends at once, so that it belongs to init and never
-/// becomes a zombie of ours.
+/// A middle process starts the program and ends at once, so that init becomes the parent of the
+/// program and the program never becomes a zombie of this process.
 pub(crate) fn start(image: &Image<'_>) -> Result<OwnedFd, (SpawnStep, io::Error)> {
-    // Those that are in the way of the places that they will be put to.
+    // Descriptors whose numbers are among the target numbers are duplicated to higher numbers
+    // first.
     let first_free = image.descriptors.len() as RawFd;
     let mut moved = Vec::new();
     let mut descriptors = Vec::with_capacity(image.descriptors.len());
@@ -84,21 +87,21 @@ pub(crate) fn start(image: &Image<'_>) -> Result<OwnedFd, (SpawnStep, io::Error)
 
     let in_clone = |error| (SpawnStep::Clone, error);
     let signals = block_all_signals().map_err(in_clone)?;
-    // CLONE_FILES: the pidfd that the middle process gets is ours too. No exit signal: a program
-    // that waits for its own children never hears of this one.
+    // CLONE_FILES: the pidfd that the middle process gets also belongs to this process. There is no
+    // exit signal, so a caller that waits for its own children is not notified of this one.
     let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_FILES;
-    // SAFETY: `middle` runs on a stack of its own while this thread stands still (CLONE_VFORK),
-    // touches only `shared`, which outlives it, and never returns to code of ours.
+    // SAFETY: `middle` runs on its own stack while this thread is suspended (CLONE_VFORK). It
+    // touches only `shared`, which outlives it, and never returns to code of this process.
     let middle_pid =
         check(unsafe { libc::clone(middle, middle_stack.top(), flags, (&raw mut shared).cast()) });
     restore_signals(&signals);
     let middle_pid = middle_pid.map_err(in_clone)?;
-    // SAFETY: waits for that process alone, without asking for its status.
+    // SAFETY: the call waits for that process alone, and writes no status.
     while check(unsafe { libc::waitpid(middle_pid, ptr::null_mut(), libc::__WALL) })
         .is_err_and(|error| error.kind() == io::ErrorKind::Interrupted)
     {}
-    // The last process wrote its error here before it ended: the compiler can't know.
-    // SAFETY: all are plain values of `shared`, whose other users have ended or exec'ed.
+    // The last process has written its error here before it ended, which the compiler can't know.
+    // SAFETY: all fields are plain values of `shared`, whose other users have called exit or exec.
     let (pidfd, errno, step) = unsafe {
         (
             ptr::read_volatile(&shared.pidfd),
@@ -108,8 +111,8 @@ pub(crate) fn start(image: &Image<'_>) -> Result<OwnedFd, (SpawnStep, io::Error)
     };
     let process = match pidfd {
         -1 => None,
-        // SAFETY: the kernel opened it for the table that we share with the middle process, which
-        // has ended: this is its one owner.
+        // SAFETY: the kernel opened it in the descriptor table that this process shares with the
+        // middle process, which has ended. So this value is its only owner.
         raw => Some(unsafe { OwnedFd::from_raw_fd(raw) }),
     };
     match (process, errno) {
@@ -119,63 +122,66 @@ pub(crate) fn start(image: &Image<'_>) -> Result<OwnedFd, (SpawnStep, io::Error)
     }
 }
 
-/// The process in the middle: starts the last one and ends.
+/// Runs in the middle process: starts the last process and ends.
 extern "C" fn middle(shared: *mut c_void) -> c_int {
     let shared = shared.cast::<Shared>();
     let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
-    // SAFETY: as in `start`, one process further; the pidfd is written to `shared`.
+    // SAFETY: as in `start`, for the next process. The pidfd is written to `shared`.
     let pid = unsafe {
         libc::clone(last, (*shared).stack_top, flags, shared.cast(), &raw mut (*shared).pidfd)
     };
     if pid == -1 {
         fail(shared, SpawnStep::Clone);
     }
-    // SAFETY: ends this process without running anything of the program's it shares memory with.
+    // SAFETY: the call ends this process without running other code of the program whose memory it
+    // shares.
     unsafe { libc::_exit(0) }
 }
 
-/// The last process: becomes the program. Only system calls from here on.
+/// Runs in the last process: becomes the program. Makes only system calls.
 extern "C" fn last(shared: *mut c_void) -> c_int {
     let shared = shared.cast::<Shared>();
-    // SAFETY: the other two processes stand still: this is the one user of `shared`.
+    // SAFETY: the other two processes are suspended, so this is the only user of `shared`.
     let image = unsafe { &mut *shared };
     for signal in 1..=64 {
-        // The system call itself, since libc keeps two signals for itself. All zeros: SIG_DFL.
+        // The system call is made directly, because libc reserves two signals for itself. An action
+        // of all zeros is SIG_DFL.
         let default = [0_u64; 4];
-        // SAFETY: the table of handlers is this process's own copy; the kernel reads four words.
-        // It fails for the two signals that can't have a handler.
+        // SAFETY: the table of handlers is this process's own copy, and the kernel reads four
+        // words. The call fails for the two signals that can't have a handler.
         unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, &default, 0, size_of::<u64>()) };
     }
-    // SAFETY: no memory is involved. It can't fail: a new process leads no group.
+    // SAFETY: no memory is involved. The call can't fail, because a new process leads no process
+    // group.
     unsafe { libc::setsid() };
     // SAFETY: no memory is involved.
     unsafe { libc::umask(0o022) };
-    // SAFETY: a constant string.
+    // SAFETY: the argument is a constant string.
     if unsafe { libc::chdir(c"/".as_ptr()) } == -1 {
         fail(shared, SpawnStep::Folder);
     }
     for (place, &descriptor) in image.descriptors.iter().enumerate() {
-        // SAFETY: the table of descriptors is this process's own copy.
+        // SAFETY: no memory is involved; the table of descriptors is this process's own copy.
         if unsafe { libc::dup2(descriptor, place as c_int) } == -1 {
             fail(shared, SpawnStep::Descriptors);
         }
         if place >= FIRST as usize {
-            // A client learns from the kernel who called `listen`: this process, from now on, even
-            // if the program never gets so far.
-            // SAFETY: no memory is involved.
+            // The kernel tells clients which process called `listen`. From now on this is the new
+            // process, even if the program is never executed. SAFETY: no memory is involved.
             unsafe { libc::listen(place as c_int, BACKLOG) };
         }
     }
     let first = image.descriptors.len() as libc::c_uint;
-    // SAFETY: as above; all others are close-on-exec or a leak of somebody else's.
+    // SAFETY: no memory is involved. All other descriptors are close-on-exec, or were leaked by
+    // other code.
     if unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, 0) } == -1 {
         fail(shared, SpawnStep::Descriptors);
     }
     if let Some(limit) = image.descriptor_limit {
-        // The program can do with the limit that this process has raised, too.
+        // If this fails, the program runs with the raised limit of this process.
         let _ = set_own_descriptor_limit(limit);
     }
-    // SAFETY: only asks.
+    // SAFETY: the call takes no arguments.
     write_decimal(
         unsafe { libc::getpid() }.unsigned_abs(),
         &mut image.listen_pid[LISTEN_PID.len()..],
@@ -186,19 +192,19 @@ extern "C" fn last(shared: *mut c_void) -> c_int {
     fail(shared, SpawnStep::Exec)
 }
 
-/// Tells the error of the last system call to the parent, with its step, and ends.
+/// Writes the error of the last system call and its step to `shared`, and ends.
 fn fail(shared: *mut Shared, step: SpawnStep) -> ! {
-    // SAFETY: errno is this thread's, which stands still in the parent meanwhile.
+    // SAFETY: errno belongs to the thread that is suspended in the parent.
     let errno = unsafe { *libc::__errno_location() };
-    // SAFETY: `shared` outlives this process, and nobody else uses it now.
+    // SAFETY: `shared` outlives this process, and no other process uses it now.
     unsafe { ptr::write_volatile(&raw mut (*shared).errno, errno) };
     // SAFETY: as above.
     unsafe { ptr::write_volatile(&raw mut (*shared).step, step) };
-    // SAFETY: ends this process without running anything else.
+    // SAFETY: the call ends this process without running other code.
     unsafe { libc::_exit(127) }
 }
 
-/// Writes a number in decimal, terminated by zero. `out` has room for ten digits.
+/// Writes a number in decimal, terminated by zero. `out` has room for ten digits and the zero.
 fn write_decimal(mut number: u32, out: &mut [u8]) {
     let mut digits = [0; 10];
     let mut len = 0;
@@ -215,13 +221,13 @@ fn write_decimal(mut number: u32, out: &mut [u8]) {
     }
 }
 
-/// A signal handler that ran in the child would run in our memory.
+/// Blocks all signals, because a signal handler in the child would run in this process's memory.
 fn block_all_signals() -> io::Result<libc::sigset_t> {
-    // SAFETY: a sigset_t is a plain array of integers, filled below.
+    // SAFETY: a sigset_t is a plain array of integers, for which zeros are values.
     let (mut all, mut old): (libc::sigset_t, libc::sigset_t) = unsafe { std::mem::zeroed() };
-    // SAFETY: writes a set.
+    // SAFETY: the call writes a set.
     unsafe { libc::sigfillset(&mut all) };
-    // SAFETY: reads one set and writes the other.
+    // SAFETY: the call reads one set and writes the other.
     match unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut old) } {
         0 => Ok(old),
         error => Err(io::Error::from_raw_os_error(error)),
@@ -229,7 +235,7 @@ fn block_all_signals() -> io::Result<libc::sigset_t> {
 }
 
 fn restore_signals(old: &libc::sigset_t) {
-    // SAFETY: reads a set that the kernel gave us.
+    // SAFETY: the call reads a set that the kernel has written.
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, old, ptr::null_mut()) };
 }
 
@@ -247,7 +253,8 @@ impl Stack {
         Self(vec![0; STACK_SIZE / size_of::<u128>()])
     }
 
-    /// One past its end, aligned to 16 bytes: where a stack that grows down starts.
+    /// Returns the address after the end of the stack, aligned to 16 bytes. The stack grows down
+    /// from there.
     fn top(&mut self) -> *mut c_void {
         self.0.as_mut_ptr_range().end.cast()
     }
@@ -259,8 +266,8 @@ fn null_terminated(pointers: impl Iterator<Item = *const c_char>) -> Vec<*const 
 
 const LISTEN_PID: &[u8] = b"LISTEN_PID=";
 
-/// `execve` and the calls before it need a few hundred bytes; binding a symbol of libc, where that is
-/// done late, a few thousand.
+/// `execve` and the calls before it need a few hundred bytes. Lazy binding of a libc symbol needs a
+/// few thousand.
 const STACK_SIZE: usize = 16 * 1024;
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
-//! `sched_getcpu`, which reads what the kernel keeps in the thread's own memory (rseq(2)) where the C
-//! library has asked for that: a load, where getcpu(2) is a system call on most processors but x86.
+//! `sched_getcpu`. If the C library has registered the thread for rseq(2), the core is read from
+//! the thread's own memory. In contrast, getcpu(2) is a system call on most processors except x86.
 #![expect(unsafe_code, reason = "rustix has getcpu alone")]
 
-/// The number of the core that this thread runs on.
+/// Returns the number of the core on which this thread runs.
 #[inline]
 pub(crate) fn current() -> usize {
-    // SAFETY: it takes nothing, and touches nothing but errno.
+    // SAFETY: the call takes no arguments, and writes nothing but errno.
     let core = unsafe { libc::sched_getcpu() };
-    // It fails on no kernel that this runs on.
+    // The call fails on no supported kernel.
     usize::try_from(core).unwrap_or_default()
 }

@@ -8,14 +8,14 @@ use std::process::Command;
 
 use super::check;
 
-/// Makes the program that the command starts run in the namespace. The command owns the handle
-/// from now on.
+/// Makes the program of the command run in the namespace. The command takes ownership of the
+/// handle.
 pub(crate) fn enter_user_namespace(command: &mut Command, namespace: OwnedFd) {
     let enter = move || -> io::Result<()> {
-        // SAFETY: no memory is involved; the descriptor is open, as the closure owns it.
+        // SAFETY: no memory is involved; the descriptor is open, because the closure owns it.
         check(unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWUSER) }).map(drop)
     };
-    // SAFETY: the closure makes one system call and allocates nothing: neither does making an
-    // io::Error of errno.
+    // SAFETY: the closure makes one system call and allocates nothing, and neither does making an
+    // io::Error from errno.
     unsafe { command.pre_exec(enter) };
 }

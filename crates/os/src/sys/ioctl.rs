@@ -1,7 +1,7 @@
-//! Questions to namespaces, pidfds and sockets that only `ioctl` can ask.
+//! Queries to namespaces, pidfds and sockets that require `ioctl`.
 //!
-//! Each is asked only of a descriptor that is known to be of the right sort: to another one the
-//! same number may be a command.
+//! Each query is made only on a descriptor that is known to be of the right type, because the same
+//! number may be a command to other types.
 #![expect(unsafe_code, reason = "the argument of an ioctl is raw memory")]
 
 use std::io;
@@ -9,13 +9,13 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use super::check;
 
-/// The `CLONE_NEW…` flag of a namespace.
+/// Returns the `CLONE_NEW…` flag of a namespace.
 pub(crate) fn namespace_type(namespace: BorrowedFd<'_>) -> io::Result<libc::c_int> {
     // SAFETY: NS_GET_NSTYPE takes no argument.
     check(unsafe { libc::ioctl(namespace.as_raw_fd(), NS_GET_NSTYPE) })
 }
 
-/// The user who made a user namespace.
+/// Returns the user who created a user namespace.
 pub(crate) fn namespace_owner(namespace: BorrowedFd<'_>) -> io::Result<libc::uid_t> {
     let mut uid: libc::uid_t = 0;
     // SAFETY: NS_GET_OWNER_UID writes a uid_t.
@@ -23,12 +23,12 @@ pub(crate) fn namespace_owner(namespace: BorrowedFd<'_>) -> io::Result<libc::uid
     Ok(uid)
 }
 
-/// The user namespace of a process (Linux 6.11).
+/// Returns the user namespace of a process (Linux 6.11).
 pub(crate) fn user_namespace(pidfd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     // SAFETY: PIDFD_GET_USER_NAMESPACE takes no argument.
     let raw = check(unsafe { libc::ioctl(pidfd.as_raw_fd(), PIDFD_GET_USER_NAMESPACE, 0) })?;
-    // SAFETY: on success the kernel has opened this descriptor for us, close-on-exec; nobody
-    // else knows it.
+    // SAFETY: on success the kernel has opened this descriptor for this process, close-on-exec, and
+    // no other value owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(raw) })
 }
 
@@ -36,10 +36,10 @@ pub(crate) fn user_namespace(pidfd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct ProcessInfo {
-    /// What was asked for, then what was answered.
+    /// The mask of requested facts, which the kernel replaces with the mask of available facts.
     mask: u64,
     control_group: u64,
-    /// The thread's number in our pid namespace.
+    /// The number of the thread in this pid namespace.
     pub(crate) pid: u32,
     pub(crate) tgid: u32,
     ppid: u32,
@@ -51,24 +51,27 @@ pub(crate) struct ProcessInfo {
     sgid: u32,
     fsuid: u32,
     fsgid: u32,
-    /// As `wait` would tell it; only if it was answered.
+    /// The exit status in the form of `wait`; valid only if the mask says so.
     exit_code: i32,
 }
 
 impl ProcessInfo {
-    /// How it ended, in the form that `wait` tells it, if it has and the kernel kept that.
+    /// Returns the exit status in the form of `wait`, if the process has ended and the kernel has
+    /// kept the status.
     pub(crate) fn exit_code(&self) -> Option<i32> {
         (self.mask & PIDFD_INFO_EXIT != 0).then_some(self.exit_code)
     }
 
-    /// Whether the users and groups are known: not any more when the process is gone.
+    /// Returns whether the users and groups are known. They are unknown once the process no longer
+    /// exists.
     pub(crate) fn has_credentials(&self) -> bool {
         self.mask & PIDFD_INFO_CREDS != 0
     }
 }
 
-/// What the kernel knows of a process (Linux 6.13; how it ended: 6.15). `ESRCH` when it is gone
-/// and nothing is known any more, `ENOTTY` on an older kernel.
+/// Returns the kernel's information about a process (Linux 6.13; with the exit status: 6.15). Fails
+/// with `ESRCH` if the process no longer exists and no information is left, and with `ENOTTY` on an
+/// older kernel.
 pub(crate) fn process_info(pidfd: BorrowedFd<'_>) -> io::Result<ProcessInfo> {
     let mut info = ProcessInfo {
         mask: PIDFD_INFO_PID | PIDFD_INFO_CREDS | PIDFD_INFO_EXIT,
@@ -79,14 +82,15 @@ pub(crate) fn process_info(pidfd: BorrowedFd<'_>) -> io::Result<ProcessInfo> {
     Ok(info)
 }
 
-/// Begins or ends the use of a dma-buf's memory by the processor.
+/// Begins or ends access of the processor to a dma-buf's memory.
 pub(crate) fn sync_buffer(buffer: BorrowedFd<'_>, flags: u64) -> io::Result<()> {
     // SAFETY: DMA_BUF_IOCTL_SYNC reads a u64.
     check(unsafe { libc::ioctl(buffer.as_raw_fd(), DMA_BUF_IOCTL_SYNC, &raw const flags) })?;
     Ok(())
 }
 
-/// The memory of sent messages that wait in the queue of the other end of a UNIX socket.
+/// Returns how much memory the sent messages use that wait in the queue of the other end of a UNIX
+/// socket.
 pub(crate) fn unsent_bytes(socket: BorrowedFd<'_>) -> io::Result<usize> {
     let mut bytes: libc::c_int = 0;
     // SAFETY: SIOCOUTQ writes an int.

@@ -15,7 +15,7 @@ use crate::system_call::failed;
 
 /// A shared mapping of the first `len` bytes of a memory file.
 ///
-/// It never gives out a slice: the other process may write at any time.
+/// The type never returns a slice, because another process may write at any time.
 #[derive(Debug)]
 pub(crate) struct Mapping {
     start: NonNull<u8>,
@@ -23,19 +23,21 @@ pub(crate) struct Mapping {
     writable: bool,
 }
 
-// SAFETY: the mapping belongs to no thread. Its bytes are only ever copied, never lent.
+// SAFETY: the mapping is not tied to a thread. Its bytes are only copied, never borrowed.
 unsafe impl Send for Mapping {}
-// SAFETY: as above; concurrent copies of overlapping ranges mix bytes, as with another process.
+// SAFETY: as above. Concurrent copies of overlapping ranges mix bytes, as they do with another
+// process.
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
-    /// Maps the file, which must be sealed against shrinking: a shorter file would be a SIGBUS.
+    /// Maps the file, which must be sealed against shrinking. Access beyond the end of a shorter
+    /// file would raise SIGBUS.
     pub(crate) fn new(file: BorrowedFd<'_>, len: usize, writable: bool) -> io::Result<Self> {
         let protection = match writable {
             true => ProtFlags::READ | ProtFlags::WRITE,
             false => ProtFlags::READ,
         };
-        // SAFETY: a new mapping at a place of the kernel's choice overlaps nothing.
+        // SAFETY: a new mapping at an address chosen by the kernel overlaps no memory in use.
         let start = unsafe {
             rustix::mm::mmap(ptr::null_mut(), len, protection, MapFlags::SHARED, file, 0)
         };
@@ -44,56 +46,61 @@ impl Mapping {
         Ok(Self { start, len, writable })
     }
 
-    /// Copies bytes into the memory; `false`, and nothing copied, when they don't fit there.
+    /// Copies bytes into the memory. Returns `false`, and copies nothing, if they don't fit at the
+    /// offset.
     #[must_use]
     pub(crate) fn write(&self, offset: usize, bytes: &[u8]) -> bool {
         let fits = offset.checked_add(bytes.len()).is_some_and(|end| end <= self.len);
         if fits && self.writable {
             // SAFETY: the range lies within the mapping, which is writable and lives as long as
-            // self; `bytes` is ordinary memory, so they don't overlap.
+            // self. `bytes` is ordinary memory, so they don't overlap.
             unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), self.at(offset), bytes.len()) };
         }
         fits && self.writable
     }
 
-    /// Appends a copy of a range to `out`; `false`, and nothing appended, when it isn't all there.
+    /// Appends a copy of a range to `out`. Returns `false`, and appends nothing, unless the mapping
+    /// contains the whole range.
     #[must_use]
     pub(crate) fn read(&self, offset: usize, len: usize, out: &mut Vec<u8>) -> bool {
         let fits = offset.checked_add(len).is_some_and(|end| end <= self.len);
         if fits {
             out.reserve(len);
-            // SAFETY: the range lies within the mapping and `out` has room for `len` more bytes.
-            // The writer may change them meanwhile: then the copy is a mixture, still bytes.
+            // SAFETY: the range lies within the mapping, and `out` has room for `len` more bytes.
+            // If the writer changes the range at the same time, the copy is a mixture, but any
+            // bytes are valid.
             unsafe {
                 ptr::copy_nonoverlapping(self.at(offset), out.as_mut_ptr().add(out.len()), len)
             };
-            // SAFETY: those `len` bytes are initialized now.
+            // SAFETY: these `len` bytes are initialized now.
             unsafe { out.set_len(out.len() + len) };
         }
         fits
     }
 
-    /// Copies a range to `out`; `false`, and nothing copied, when it isn't all there.
+    /// Copies a range to `out`. Returns `false`, and copies nothing, unless the mapping contains
+    /// the whole range.
     #[must_use]
     pub(crate) fn copy(&self, offset: usize, out: &mut [u8]) -> bool {
         let fits = offset.checked_add(out.len()).is_some_and(|end| end <= self.len);
         if fits {
-            // SAFETY: the range lies within the mapping; `out` is ordinary memory, so they don't
-            // overlap. The writer may change the range meanwhile: then the copy is a mixture.
+            // SAFETY: the range lies within the mapping. `out` is ordinary memory, so they don't
+            // overlap. If the writer changes the range at the same time, the copy is a mixture, but
+            // any bytes are valid.
             unsafe { ptr::copy_nonoverlapping(self.at(offset), out.as_mut_ptr(), out.len()) };
         }
         fits
     }
 
-    /// The word at a place within the mapping that is for words only; `None` where there is none,
-    /// or where it couldn't be written.
+    /// Returns the word at an aligned offset within a mapping that is used only for words. Returns
+    /// `None` if there is no such word, or if the mapping isn't writable.
     pub(crate) fn word(&self, offset: usize) -> Option<&AtomicU64> {
         let end = offset.checked_add(size_of::<AtomicU64>())?;
         if !self.writable || end > self.len || !offset.is_multiple_of(align_of::<AtomicU64>()) {
             return None;
         }
         // SAFETY: the word lies within the mapping, which starts at a page and lives as long as
-        // self; it is aligned, writable, and other processes can only change its value.
+        // self. The word is aligned and writable, and other processes can only change its value.
         Some(unsafe { &*self.at(offset).cast::<AtomicU64>() })
     }
 
@@ -101,30 +108,31 @@ impl Mapping {
         self.len
     }
 
-    /// The address of a byte within the mapping.
+    /// Returns the address of a byte within the mapping.
     fn at(&self, offset: usize) -> *mut u8 {
         self.start.as_ptr().wrapping_add(offset)
     }
 }
 
-/// The half of a word that holds its lower 32 bits, for a system call that changes just those.
-/// Rust code must go on to use the whole word alone.
+/// Returns the half of a word that holds its lower 32 bits, for a system call that changes only
+/// these. Rust code must access only the whole word.
 pub(crate) fn lower_half(word: &AtomicU64) -> &AtomicU32 {
     let halves: *const AtomicU32 = ptr::from_ref(word).cast();
     let place = if cfg!(target_endian = "little") { 0 } else { 1 };
-    // SAFETY: both halves lie within the word, are aligned for 32 bits, and live as long as it.
+    // SAFETY: both halves lie within the word, are aligned for 32 bits, and live as long as the
+    // word.
     unsafe { &*halves.add(place) }
 }
 
-/// A mapping of a memory file whose bytes never change: so they can be seen as a slice.
+/// A mapping of a memory file whose bytes never change, so that a slice of them can be borrowed.
 #[derive(Debug)]
 pub(crate) struct View(Option<Mapping>);
 
 impl View {
-    /// Maps the whole file, once its seals have proven that nobody can write or shrink it.
+    /// Maps the whole file, once its seals have proven that no process can write or shrink it.
     ///
     /// # Errors
-    /// `InvalidInput` without those seals; else those of `mmap(2)`.
+    /// `InvalidInput` without those seals; otherwise the errors of `mmap(2)`.
     pub(crate) fn new(file: BorrowedFd<'_>) -> io::Result<Self> {
         let frozen = SealFlags::SHRINK | SealFlags::WRITE;
         if !rustix::fs::fcntl_get_seals(file)?.contains(frozen) {
@@ -140,8 +148,8 @@ impl View {
 
     pub(crate) fn bytes(&self) -> &[u8] {
         match &self.0 {
-            // SAFETY: the mapping is that long and lives as long as self. `new` has proven the
-            // seals, which are never taken off: its bytes don't change and don't vanish.
+            // SAFETY: the mapping has that length and lives as long as self. `new` has proven the
+            // seals, which can't be removed, so its bytes neither change nor vanish.
             Some(mapping) => unsafe { slice::from_raw_parts(mapping.start.as_ptr(), mapping.len) },
             None => &[],
         }
@@ -150,7 +158,7 @@ impl View {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // SAFETY: this is the mapping made in `new`; nothing refers to it any more.
+        // SAFETY: this is the mapping made in `new`, and no reference to it is left.
         let unmapped = unsafe { rustix::mm::munmap(self.start.as_ptr().cast(), self.len) };
         debug_assert!(unmapped.is_ok(), "a whole mapping can be unmapped: {unmapped:?}");
     }

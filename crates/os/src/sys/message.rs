@@ -1,9 +1,10 @@
-//! `sendmsg` and `recvmsg` with descriptors and credentials beside the bytes.
+//! `sendmsg` and `recvmsg` with descriptors and credentials besides the bytes.
 //!
-//! One piece without descriptors goes by `sendto`, which needs no list of parts and saves 0.2 µs.
+//! A message of one part without descriptors is sent by `sendto`, which needs no list of parts and
+//! saves 0.2 µs.
 //!
-//! All are called by their numbers: the C library's functions are points where a thread may be
-//! cancelled, which takes it as long as all that is done here besides.
+//! All calls are made by their numbers. The C library's functions are cancellation points of
+//! threads, which doubles the time that the calls here take outside of the kernel.
 #![expect(unsafe_code, reason = "the control buffer of a message is raw memory")]
 
 use std::io::{self, IoSlice};
@@ -13,17 +14,18 @@ use std::ptr;
 
 use crate::Received;
 
-/// The most descriptors that the kernel passes with one message (`SCM_MAX_FD`).
+/// Limits the descriptors of one message, as the kernel does (`SCM_MAX_FD`).
 pub(crate) const DESCRIPTORS_MAX: usize = 253;
 
 /// The control buffer of one message, aligned for the headers in it.
 #[repr(C, align(8))]
 pub(super) struct Control(pub(super) [MaybeUninit<u8>; CONTROL_SIZE]);
 
-/// Room for all descriptors and for every other control message that a socket option adds.
+/// The size of the buffer: room for all descriptors and for every other control message that a
+/// socket option adds.
 ///
-/// A socket's other holder can set such an option at any time. The kernel writes some of these
-/// messages before the descriptors, and closes the descriptors for which no room is left.
+/// Another holder of the socket can set such an option at any time. The kernel writes some of these
+/// messages before the descriptors, and closes descriptors for which no room is left.
 // SAFETY: CMSG_SPACE only computes.
 pub(super) const CONTROL_SIZE: usize = unsafe {
     libc::CMSG_SPACE((DESCRIPTORS_MAX * size_of::<RawFd>()) as u32)
@@ -32,7 +34,8 @@ pub(super) const CONTROL_SIZE: usize = unsafe {
 } as usize
     + OTHER_CONTROL_SIZE;
 
-/// Room for a security label (`SO_PASSSEC`), timestamps, and what else carries no descriptor.
+/// Room for a security label (`SO_PASSSEC`), timestamps, and other control messages without
+/// descriptors.
 const OTHER_CONTROL_SIZE: usize = 1024;
 
 /// From `linux/socket.h`, Linux 6.5: a pidfd of the sender (`SO_PASSPIDFD`).
@@ -81,24 +84,24 @@ pub(crate) fn send(
         // SAFETY: a BorrowedFd is a RawFd in memory; there is room for `data_len` bytes of them.
         unsafe { ptr::copy_nonoverlapping(handles.as_ptr().cast::<u8>(), data, data_len as usize) };
     }
-    // SAFETY: every pointer of `message` is to memory that lives until the call returns, and the
-    // call doesn't write to it. The descriptors stay their owners'.
+    // SAFETY: every pointer of `message` refers to memory that lives until the call returns, and
+    // the call doesn't write to it. The descriptors stay with their owners.
     uninterrupted(|| unsafe {
         libc::syscall(libc::SYS_sendmsg, socket.as_raw_fd(), &raw const message, SEND_FLAGS)
     })
 }
 
-/// Sends a message of one piece.
+/// Sends a message of one part.
 fn send_piece(socket: BorrowedFd<'_>, piece: &[u8]) -> io::Result<usize> {
     let (to, to_len) = (ptr::null::<libc::sockaddr>(), 0_usize);
-    // SAFETY: the call reads the piece, as far as its length says, and nothing else.
+    // SAFETY: the call reads the piece up to its length, and no other memory.
     uninterrupted(|| unsafe {
         let (socket, piece, len) = (socket.as_raw_fd(), piece.as_ptr(), piece.len());
         libc::syscall(libc::SYS_sendto, socket, piece, len, SEND_FLAGS, to, to_len)
     })
 }
 
-/// Calls again where a signal came first.
+/// Repeats a call that a signal interrupted.
 #[inline]
 pub(super) fn uninterrupted(mut call: impl FnMut() -> libc::c_long) -> io::Result<usize> {
     loop {
@@ -110,7 +113,8 @@ pub(super) fn uninterrupted(mut call: impl FnMut() -> libc::c_long) -> io::Resul
     }
 }
 
-/// Receives one message, with `O_CLOEXEC` on each descriptor, which is appended to `handles`.
+/// Receives one message, with `O_CLOEXEC` on each descriptor. The descriptors are appended to
+/// `handles`.
 ///
 /// Waits for a message only if `wait` is set and the socket's own timeout hasn't passed.
 #[inline]
@@ -129,14 +133,14 @@ pub(crate) fn receive(
     message.msg_controllen = CONTROL_SIZE as _;
     let flags = libc::MSG_CMSG_CLOEXEC | if wait { 0 } else { libc::MSG_DONTWAIT };
     let len = loop {
-        // SAFETY: every pointer of `message` is to memory that lives until the call returns, and
-        // that the call may write to as far as the lengths beside them say.
+        // SAFETY: every pointer of `message` refers to memory that lives until the call returns.
+        // The call may write to it up to the lengths beside the pointers.
         let received = unsafe {
             libc::syscall(libc::SYS_recvmsg, socket.as_raw_fd(), &raw mut message, flags)
         };
         match usize::try_from(received) {
             Ok(len) => break len,
-            // Who waits is to see what time it is.
+            // A waiting caller gets the interruption, so that it can check its deadline.
             Err(_) if interrupted() && !wait => continue,
             Err(_) => return Err(io::Error::last_os_error()),
         }
@@ -145,26 +149,27 @@ pub(crate) fn receive(
     Ok(unsafe { take(&message, len, handles) })
 }
 
-/// Whether nothing is left to receive: the queue is empty, and the end of the stream is reached.
-/// Takes no message. Needs `SO_PASSCRED`, which gives every message a control message.
+/// Returns whether nothing is left to receive: the queue is empty, and the end of the stream is
+/// reached. Removes no message from the queue. Requires `SO_PASSCRED`, which attaches a control
+/// message to every message.
 pub(crate) fn is_at_end(socket: BorrowedFd<'_>) -> io::Result<bool> {
     let mut message = empty_message();
     let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
-    // SAFETY: `message` lives until the call returns, and has no room that the call could write to.
+    // SAFETY: `message` lives until the call returns, and has no buffers to which the call could
+    // write.
     let len = uninterrupted(|| unsafe {
         libc::syscall(libc::SYS_recvmsg, socket.as_raw_fd(), &raw mut message, flags)
     })?;
-    // Without a control buffer the kernel reports the control message of a message as truncated.
+    // Without a control buffer, the kernel reports a message's control message as truncated.
     let is_message = message.msg_flags & (libc::MSG_CTRUNC | libc::MSG_TRUNC) != 0;
     Ok(len == 0 && !is_message)
 }
 
-/// What the kernel says of a message that was received, with `len` bytes. Its descriptors are
-/// appended to `handles`.
+/// Converts a received message of `len` bytes. Its descriptors are appended to `handles`.
 ///
 /// # Safety
-/// `message` is as the kernel left it, with the control buffer that it was given, and wasn't taken
-/// before: its descriptors have no owner yet.
+/// The kernel must have filled `message`, with the control buffer that it was given, and the
+/// message must not have been taken before: its descriptors have no owner yet.
 #[inline(always)]
 pub(super) unsafe fn take(
     message: &libc::msghdr,
@@ -182,7 +187,7 @@ pub(super) unsafe fn take(
     // SAFETY: a header that is not null lies within the control buffer.
     while let Some(fields) = unsafe { header.as_ref() } {
         let cmsg_len: usize = fields.cmsg_len as _;
-        // SAFETY: the data of a header within the buffer.
+        // SAFETY: the header lies within the control buffer, and so does its data.
         let data = unsafe { libc::CMSG_DATA(header) };
         // SAFETY: CMSG_LEN only computes.
         let data_len = cmsg_len.saturating_sub(unsafe { libc::CMSG_LEN(0) } as usize);
@@ -191,23 +196,24 @@ pub(super) unsafe fn take(
                 handles.extend((0..data_len / size_of::<RawFd>()).map(|i| {
                     // SAFETY: the i-th descriptor lies within the data of this header.
                     let raw = unsafe { data.cast::<RawFd>().add(i).read_unaligned() };
-                    // SAFETY: the kernel has just opened this descriptor for us; nobody else
-                    // knows it, so this is its one owner.
+                    // SAFETY: the kernel has just opened this descriptor for this process. No other
+                    // value owns it, so this is its only owner.
                     unsafe { OwnedFd::from_raw_fd(raw) }
                 }));
             }
             (libc::SOL_SOCKET, libc::SCM_CREDENTIALS) if data_len >= size_of::<libc::ucred>() => {
-                // SAFETY: the data is a ucred in full, which any bytes are a value of.
+                // SAFETY: the data contains a whole ucred, for which any bytes are values.
                 let sender = unsafe { data.cast::<libc::ucred>().read_unaligned() };
                 received.sender = Some(sender.into());
             }
             (libc::SOL_SOCKET, SCM_PIDFD) if data_len >= size_of::<RawFd>() => {
                 // SAFETY: the data has room for one descriptor.
                 let raw = unsafe { data.cast::<RawFd>().read_unaligned() };
-                // The kernel reports an error (a process that is gone) in the descriptor's place.
+                // If the process no longer exists, the kernel reports an error in place of the
+                // descriptor.
                 if raw >= 0 {
-                    // SAFETY: the kernel has just opened this descriptor for us; nobody else
-                    // knows it, so this is its one owner.
+                    // SAFETY: the kernel has just opened this descriptor for this process. No other
+                    // value owns it, so this is its only owner.
                     received.sender_process = Some(unsafe { OwnedFd::from_raw_fd(raw) });
                 }
             }
@@ -220,12 +226,12 @@ pub(super) unsafe fn take(
     received
 }
 
-/// Who sends neither waits nor gets a signal.
+/// Sending neither waits nor raises a signal.
 pub(super) const SEND_FLAGS: libc::c_int = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
 
 #[inline(always)]
 pub(super) fn empty_message() -> libc::msghdr {
-    // SAFETY: a msghdr of zeros is one without a name, parts or control data.
+    // SAFETY: a msghdr of zeros has no name, no parts and no control data.
     unsafe { MaybeUninit::zeroed().assume_init() }
 }
 

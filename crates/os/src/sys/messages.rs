@@ -1,6 +1,6 @@
 //! `sendmmsg` and `recvmmsg`: several messages with one system call.
 //!
-//! Called by their numbers, as in [`super::message`].
+//! The calls are made by their numbers, as in [`super::message`].
 #![expect(unsafe_code, reason = "arrays of messages and their control buffers are raw memory")]
 
 use std::io::{self, IoSlice};
@@ -14,11 +14,11 @@ use super::message::{
 };
 use crate::Slot;
 
-/// The most messages at once: their control buffers lie on the stack.
+/// Limits the messages of one call, because their control buffers are on the stack.
 pub(crate) const MESSAGES_MAX: usize = 16;
 
-/// Sends messages without descriptors, without waiting for room and without `SIGPIPE`; returns how
-/// many of them went, in their order: at least one.
+/// Sends messages without descriptors, in their order, without waiting for room and without
+/// `SIGPIPE`. Returns how many were sent, at least one.
 pub(crate) fn send(socket: BorrowedFd<'_>, frames: &[IoSlice<'_>]) -> io::Result<usize> {
     let mut messages = [const { MaybeUninit::<libc::mmsghdr>::uninit() }; MESSAGES_MAX];
     let count = frames.len().min(MESSAGES_MAX);
@@ -27,19 +27,19 @@ pub(crate) fn send(socket: BorrowedFd<'_>, frames: &[IoSlice<'_>]) -> io::Result
         message.msg_hdr.msg_iov = ptr::from_ref(frame).cast_mut().cast();
         message.msg_hdr.msg_iovlen = 1;
     }
-    // SAFETY: an IoSlice is an iovec in memory. Every pointer of the first `count` messages is to
-    // memory that lives until the call returns; it writes only their lengths.
+    // SAFETY: an IoSlice has the layout of an iovec. Every pointer of the first `count` messages
+    // refers to memory that lives until the call returns, and the call writes only their lengths.
     uninterrupted(|| unsafe {
         let (socket, messages) = (socket.as_raw_fd(), messages.as_mut_ptr());
         libc::syscall(libc::SYS_sendmmsg, socket, messages, count, SEND_FLAGS)
     })
 }
 
-/// Receives as many messages as are there and as there are slots, each with `O_CLOEXEC` on its
-/// descriptors; returns how many, at least one.
+/// Receives the queued messages, up to one per slot, with `O_CLOEXEC` on each descriptor. Returns
+/// how many were received, at least one.
 ///
-/// Waits for the first one only if `wait` is set and the socket's own timeout hasn't passed; never
-/// for another one.
+/// Waits for the first message only if `wait` is set and the socket's own timeout hasn't passed.
+/// Never waits for a further message.
 pub(crate) fn receive<B, H>(
     socket: BorrowedFd<'_>,
     slots: &mut [Slot<B, H>],
@@ -50,7 +50,7 @@ where
     H: Extend<OwnedFd>,
 {
     let mut controls = [const { Control([MaybeUninit::uninit(); CONTROL_SIZE]) }; MESSAGES_MAX];
-    // Only what is used is written.
+    // Only the used entries are initialized.
     let mut parts = [const { MaybeUninit::<libc::iovec>::uninit() }; MESSAGES_MAX];
     let mut messages = [const { MaybeUninit::<libc::mmsghdr>::uninit() }; MESSAGES_MAX];
     let count = slots.len().min(MESSAGES_MAX);
@@ -67,9 +67,9 @@ where
     let wait_flag = if wait { libc::MSG_WAITFORONE } else { libc::MSG_DONTWAIT };
     let flags = libc::MSG_CMSG_CLOEXEC | wait_flag;
     let received = loop {
-        // SAFETY: the first `count` messages are there, and every pointer of theirs is to memory that
-        // lives until the call returns, that no other of them points to, and that the call may write
-        // to as far as the lengths beside them say. Without a timeout there is none to point to.
+        // SAFETY: the first `count` messages are initialized. Each of their pointers refers to
+        // memory that lives until the call returns, that no other pointer refers to, and that the
+        // call may write to up to the length beside the pointer. There is no timeout to point to.
         let received = unsafe {
             libc::syscall(
                 libc::SYS_recvmmsg,
@@ -82,13 +82,14 @@ where
         };
         match usize::try_from(received) {
             Ok(received) => break received,
-            // Who waits is to see what time it is.
+            // A waiting caller gets the interruption, so that it can check its deadline.
             Err(_) if interrupted() && !wait => continue,
             Err(_) => return Err(io::Error::last_os_error()),
         }
     };
     for (message, slot) in messages[..received].iter().zip(slots) {
-        // SAFETY: `received` is at most `count`, and so many were written before the call.
+        // SAFETY: `received` is at most `count`, and the first `count` messages were initialized
+        // before the call.
         let message = unsafe { message.assume_init_ref() };
         // SAFETY: the kernel has just filled the first `received` messages, and each is taken once.
         slot.received =

@@ -1,7 +1,6 @@
-//! The system calls that need `unsafe`, each wrapped at once in a safe function.
+//! The system calls that need `unsafe`, each wrapped directly in a safe function.
 //!
-//! Whoever adds one here proves in its `SAFETY` comment who owns each descriptor on success and
-//! on failure.
+//! The `SAFETY` comment of each call proves who owns each descriptor on success and on failure.
 
 pub(crate) mod aio;
 pub(crate) mod auxv;
@@ -25,7 +24,7 @@ pub(crate) mod udmabuf;
 
 use std::io;
 
-/// The result of a system call through libc: -1 means that `errno` tells.
+/// Converts the result of a system call through libc: -1 means that `errno` has the error.
 fn check(result: libc::c_int) -> io::Result<libc::c_int> {
     match result {
         -1 => Err(io::Error::last_os_error()),

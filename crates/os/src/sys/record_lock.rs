@@ -7,14 +7,14 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 use super::check;
 
-/// A range of bytes; a length of zero extends it without end.
+/// A range of bytes. A length of zero means up to any end of the file.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Range {
     pub(crate) start: i64,
     pub(crate) len: i64,
 }
 
-/// The lock of another process that stands in the way.
+/// Another process that holds a conflicting lock.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Holder {
     pub(crate) range: Range,
@@ -22,7 +22,7 @@ pub(crate) struct Holder {
     pub(crate) pid: u32,
 }
 
-/// Takes a write lock, which needs a descriptor that may be written; doesn't wait.
+/// Takes a write lock, which requires a writable descriptor, without waiting.
 pub(crate) fn lock(file: BorrowedFd<'_>, range: Range) -> io::Result<()> {
     set(file, libc::F_WRLCK, range)
 }
@@ -34,24 +34,24 @@ pub(crate) fn unlock(file: BorrowedFd<'_>, range: Range) -> io::Result<()> {
 
 fn set(file: BorrowedFd<'_>, kind: libc::c_int, range: Range) -> io::Result<()> {
     let mut lock = flock(kind, range);
-    // SAFETY: F_SETLK reads a `struct flock`, which is what is passed.
+    // SAFETY: F_SETLK reads a `struct flock`, which is passed.
     check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLK, &raw mut lock) }).map(drop)
 }
 
-/// A write lock of another process in the range; read locks don't count.
+/// Returns a write lock of another process in the range, ignoring read locks.
 pub(crate) fn writer(file: BorrowedFd<'_>, range: Range) -> io::Result<Option<Holder>> {
     holder(file, libc::F_RDLCK, range)
 }
 
-/// A lock of another process in the range.
+/// Returns any lock of another process in the range.
 pub(crate) fn any_holder(file: BorrowedFd<'_>, range: Range) -> io::Result<Option<Holder>> {
     holder(file, libc::F_WRLCK, range)
 }
 
-/// A lock that conflicts with one of this kind.
+/// Returns a lock of another process that conflicts with a lock of this kind.
 fn holder(file: BorrowedFd<'_>, kind: libc::c_int, range: Range) -> io::Result<Option<Holder>> {
     let mut lock = flock(kind, range);
-    // SAFETY: F_GETLK reads and writes a `struct flock`, which is what is passed.
+    // SAFETY: F_GETLK reads and writes a `struct flock`, which is passed.
     check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETLK, &raw mut lock) })?;
     if libc::c_int::from(lock.l_type) == libc::F_UNLCK {
         return Ok(None);
@@ -61,7 +61,7 @@ fn holder(file: BorrowedFd<'_>, kind: libc::c_int, range: Range) -> io::Result<O
 }
 
 fn flock(kind: libc::c_int, range: Range) -> libc::flock {
-    // SAFETY: the struct is plain integers, for which zero is a value.
+    // SAFETY: the struct has only integers, for which zeros are values.
     let mut lock: libc::flock = unsafe { std::mem::zeroed() };
     lock.l_type = kind as _;
     lock.l_whence = libc::SEEK_SET as _;

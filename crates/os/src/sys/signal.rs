@@ -1,4 +1,4 @@
-//! Signals to the process or thread that a pidfd refers to, and the signal of the file size limit.
+//! Sends signals by pidfd, and handles the signal of the file size limit.
 #![expect(unsafe_code, reason = "signal sets are raw memory; libc has no function for some calls")]
 
 use std::io;
@@ -6,10 +6,10 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr;
 
-/// Sends a signal; number 0 only asks whether one could be sent.
+/// Sends a signal. Number 0 only checks whether a signal could be sent.
 pub(crate) fn send(pidfd: BorrowedFd<'_>, signal: i32) -> io::Result<()> {
     let no_info = ptr::null::<libc::siginfo_t>();
-    // SAFETY: the call reads no memory without a siginfo.
+    // SAFETY: without a siginfo, the call reads no memory.
     let result = unsafe {
         libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, no_info, 0)
     };
@@ -19,12 +19,13 @@ pub(crate) fn send(pidfd: BorrowedFd<'_>, signal: i32) -> io::Result<()> {
     }
 }
 
-/// Blocks `SIGXFSZ` in this thread until dropped, and discards a signal raised until then.
+/// Blocks `SIGXFSZ` in this thread until dropped, and discards such a signal if it was raised
+/// meanwhile.
 ///
-/// The kernel sends that signal to the thread whose write passes the limit of file sizes.
+/// The kernel sends that signal to the thread whose write exceeds the limit of file sizes.
 #[derive(Debug)]
 pub(crate) struct FileSizeSignalBlock {
-    /// The thread's signal mask before; `None` if the mask could not be changed.
+    /// The previous signal mask of the thread; `None` if the mask could not be changed.
     before: Option<libc::sigset_t>,
     was_pending: bool,
 }
@@ -33,7 +34,8 @@ impl FileSizeSignalBlock {
     pub(crate) fn new() -> Self {
         let set = file_size_signal();
         let mut before = MaybeUninit::uninit();
-        // SAFETY: the call reads one signal set and writes the other one, both of which live here.
+        // SAFETY: the call reads one signal set and writes the other one, both of which live in
+        // this function.
         let blocked = unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &set, before.as_mut_ptr()) };
         // SAFETY: the call has written the set if it succeeded.
         let before = (blocked == 0).then(|| unsafe { before.assume_init() });
@@ -47,7 +49,7 @@ impl Drop for FileSizeSignalBlock {
         // A signal that was pending before stays pending.
         if !self.was_pending && is_pending() {
             let at_once = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-            // SAFETY: the call reads the set and the time, and writes nothing without a siginfo.
+            // SAFETY: the call reads the set and the time, and without a siginfo writes nothing.
             unsafe { libc::sigtimedwait(&file_size_signal(), ptr::null_mut(), &at_once) };
         }
         // SAFETY: the call reads the set, and writes nothing to a null pointer.
@@ -55,7 +57,7 @@ impl Drop for FileSizeSignalBlock {
     }
 }
 
-/// Has this process ignore `SIGXFSZ`, unless it has a handler of its own.
+/// Makes this process ignore `SIGXFSZ`, unless it has its own handler.
 pub(crate) fn ignore_file_size_signal() {
     let mut action = MaybeUninit::<libc::sigaction>::uninit();
     // SAFETY: the call only writes the present action, if it succeeds.
@@ -74,7 +76,7 @@ fn file_size_signal() -> libc::sigset_t {
     unsafe { libc::sigemptyset(set.as_mut_ptr()) };
     // SAFETY: the set was written just now.
     let mut set = unsafe { set.assume_init() };
-    // SAFETY: the call changes the set, which lives here.
+    // SAFETY: the call changes the set, which lives in this function.
     unsafe { libc::sigaddset(&mut set, libc::SIGXFSZ) };
     set
 }

@@ -9,18 +9,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{AtFlags, FileType, Statx, StatxFlags};
 
-/// What the kernel says of a file, as far as anybody here asks for it: a sixth of its own struct, which
-/// would be copied around.
+/// The fields of `struct statx` that this crate uses. They are a sixth of that struct, which saves
+/// copying the rest.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stat {
-    /// What of this was there to be told.
+    /// The fields that the kernel has filled.
     pub(crate) mask: StatxFlags,
     pub(crate) mode: u16,
-    /// The number of the device that it is on.
+    /// The number of the file's device.
     pub(crate) device: (u32, u32),
     pub(crate) inode: u64,
     pub(crate) size: u64,
-    /// The number of the mount that it was opened through.
+    /// The number of the mount through which the file was opened.
     pub(crate) mount: u64,
 }
 
@@ -36,13 +36,13 @@ impl Stat {
         }
     }
 
-    /// What sort of file it is.
+    /// Returns the type of the file.
     pub(crate) fn kind(&self) -> FileType {
         FileType::from_raw_mode(self.mode.into())
     }
 }
 
-/// Asks for what the kernel knows of an open file, without asking its file system.
+/// Asks for the kernel's own information about an open file, without asking its file system.
 ///
 /// From Linux 6.11 on the path may be null, which saves the kernel a fifth of the work.
 pub(crate) fn stat(file: BorrowedFd<'_>, mask: StatxFlags) -> io::Result<Stat> {
@@ -50,8 +50,8 @@ pub(crate) fn stat(file: BorrowedFd<'_>, mask: StatxFlags) -> io::Result<Stat> {
     let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
     if TAKES_NULL.load(Ordering::Relaxed) {
         let mut stat = MaybeUninit::<Statx>::uninit();
-        // SAFETY: the kernel writes a struct statx, of which Statx is the definition, and with
-        // AT_EMPTY_PATH takes a null path for an empty one or fails with EFAULT.
+        // SAFETY: the kernel writes a struct statx, which Statx defines. With AT_EMPTY_PATH the
+        // kernel takes a null path as an empty one, or fails with EFAULT.
         let result = unsafe {
             libc::syscall(
                 libc::SYS_statx,
@@ -63,7 +63,7 @@ pub(crate) fn stat(file: BorrowedFd<'_>, mask: StatxFlags) -> io::Result<Stat> {
             )
         };
         if result == 0 {
-            // SAFETY: on success the kernel has written all of it.
+            // SAFETY: on success the kernel has written the whole struct.
             return Ok(Stat::of(unsafe { stat.assume_init_ref() }));
         }
         let error = io::Error::last_os_error();

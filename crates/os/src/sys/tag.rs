@@ -1,7 +1,8 @@
 //! A tag on an open file, by which its descriptor is recognized later.
 //!
-//! The tag is the number of the signal for `O_ASYNC` (`F_SETSIG`), which nothing here uses. The kernel
-//! keeps it with the open file, so all descriptors of that open file have it and no others.
+//! The tag is the number of the signal for `O_ASYNC` (`F_SETSIG`), which this crate does not use
+//! otherwise. The kernel keeps it with the open file, so exactly the descriptors of that open file
+//! have it.
 #![expect(unsafe_code, reason = "commands of fcntl that neither libc nor rustix has")]
 
 use std::io;
@@ -22,9 +23,9 @@ pub(crate) fn is_set(file: BorrowedFd<'_>) -> bool {
     unsafe { libc::fcntl(file.as_raw_fd(), F_GETSIG) == TAG }
 }
 
-/// From `asm-generic/fcntl.h`, which all architectures use but PA-RISC.
+/// From `asm-generic/fcntl.h`, which all architectures except PA-RISC use.
 const F_SETSIG: libc::c_int = 10;
 const F_GETSIG: libc::c_int = 11;
 
-/// The highest real-time signal but one.
+/// The second highest real-time signal.
 const TAG: libc::c_int = 63;

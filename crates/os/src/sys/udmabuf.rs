@@ -17,7 +17,7 @@ struct Create {
     size: u64,
 }
 
-/// A dma-buf of one page of zeros.
+/// Makes a dma-buf of one page of zeros.
 ///
 /// # Errors
 /// `NotFound` without `/dev/udmabuf`; `PermissionDenied`.
@@ -29,7 +29,8 @@ pub(crate) fn create() -> io::Result<OwnedFd> {
     let create = Create { memory, flags: CLOEXEC, offset: 0, size };
     // SAFETY: UDMABUF_CREATE reads a Create.
     let raw = check(unsafe { libc::ioctl(device.as_raw_fd(), UDMABUF_CREATE, &raw const create) })?;
-    // SAFETY: on success the kernel has opened this descriptor for us; nobody else knows it.
+    // SAFETY: on success the kernel has opened this descriptor for this process, and no other value
+    // owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(raw) })
 }
 
