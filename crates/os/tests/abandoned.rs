@@ -1,5 +1,5 @@
-//! A process that is killed while it owns a mutex abandons it: to the one that waits, and to the one
-//! that comes later.
+//! A process that is killed while it owns a mutex abandons it. A waiting process and a process that
+//! locks later are both told.
 
 #![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
@@ -12,10 +12,10 @@ use std::time::Duration;
 
 use syshandle_os::{Handle, Mutex};
 
-/// Says to this program, run again, that it is to be the owner.
+/// Tells this program, when it is run again, to be the owner.
 const OWNER: &str = "SYSHANDLE_TEST_OWNER";
 
-/// Long enough for whatever happens at all.
+/// A timeout that is long enough for every step of the tests.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[test]
@@ -28,7 +28,7 @@ fn who_waits_for_a_killed_owner_gets_the_mutex_abandoned() {
             let guard = mutex.lock_timeout(PATIENCE).unwrap().expect("it was abandoned");
             guard.is_abandoned()
         });
-        // Whether it waits by now or comes too late: it must be told.
+        // The waiter must be told, whether it already waits or locks after the owner's end.
         thread::sleep(Duration::from_millis(20));
         owner.kill();
         assert!(waiter.join().unwrap());
@@ -49,7 +49,7 @@ fn who_comes_after_a_killed_owner_is_told_too() {
 struct Owner(Child);
 
 impl Owner {
-    /// Starts it, and waits until it has locked the mutex.
+    /// Starts the process, and waits until it has locked the mutex.
     fn of(mutex: &Mutex) -> Self {
         let handle = mutex.as_handle().try_clone_to_owned().unwrap();
         let mut child = Command::new(std::env::current_exe().unwrap())
@@ -72,7 +72,7 @@ impl Owner {
     }
 }
 
-/// A test that failed leaves no process behind.
+/// A failed test must leave no process behind.
 impl Drop for Owner {
     fn drop(&mut self) {
         let _ = self.0.kill();
@@ -80,7 +80,8 @@ impl Drop for Owner {
     }
 }
 
-/// Not a test of its own: what the process runs, with the mutex as its standard input.
+/// The code of the owner process, with the mutex as its standard input. This is not a test of its
+/// own.
 #[test]
 fn the_owner() {
     if std::env::var_os(OWNER).is_none() {

@@ -1,6 +1,6 @@
-//! A file system in user space that stops answering holds up nobody who follows the rules here.
+//! A file system in user space that stops answering can't delay proofs, closers, or peers.
 //!
-//! To mount one needs to be root; elsewhere the test says that it was skipped.
+//! Mounting it requires root. Otherwise the test prints that it was skipped.
 #![cfg(not(windows))]
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "what can't be done fails the test")]
 #![expect(clippy::print_stdout, reason = "a skipped test says why")]
@@ -20,7 +20,7 @@ use crate::silent::Fuse;
 
 mod silent;
 
-/// Runs a step that must not be held up.
+/// Runs a step that must return without delay.
 fn at_once<R: Send + 'static>(step: impl FnOnce() -> R + Send + 'static) -> R {
     let (send, receive) = mpsc::channel();
     thread::spawn(move || send.send(step()));
@@ -33,7 +33,7 @@ fn a_silent_file_system_holds_up_nobody() {
     let file = fuse.open_silent();
     let declared = Declared::kind(Kind::File);
 
-    // What it is about: an ordinary question is never answered.
+    // The hazard: an ordinary query of the file is never answered.
     let (send, receive) = mpsc::channel();
     let asked = Arc::clone(&file);
     let stalled = thread::spawn(move || send.send(rustix::fs::fstat(&*asked).is_ok()));
@@ -49,7 +49,7 @@ fn a_silent_file_system_holds_up_nobody() {
         "wanted a file, got a file on a file system that isn't trusted"
     );
 
-    // Whoever wants such files anyway is not held up by their proof.
+    // The proof isn't delayed either if the policy allows such files.
     let proven = Arc::clone(&file);
     let allowed = Filesystems::local().allow("fuse");
     let facts = at_once(move || prove_with(proven.as_fd(), &declared, &allowed)).unwrap();
@@ -67,7 +67,7 @@ fn a_silent_file_system_holds_up_nobody() {
     });
     assert_eq!(blocked.pending(), 1);
 
-    // Where it isn't mounted for us, as one of another mount namespace, it is refused as well.
+    // A file that isn't mounted in this mount namespace is refused as well.
     rustix::mount::unmount(fuse.path(), UnmountFlags::DETACH).unwrap();
     let proven = Arc::clone(&file);
     let facts = at_once(move || identify(proven.as_fd())).unwrap();

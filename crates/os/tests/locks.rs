@@ -34,7 +34,7 @@ fn a_lock_excludes_threads_by_whichever_path_until_it_is_dropped() {
     let lock = taken(&path).unwrap();
     assert!(taken(&path).is_none() && taken(&link.join("lock")).is_none());
     assert_eq!(FileLock::holders(&path).unwrap(), [std::process::id()]);
-    // None of these attempts has ended it.
+    // None of these attempts has released the lock.
     assert!(!Other::run("take", &path).0.wait().unwrap().success());
     drop(lock);
     assert!(Other::run("take", &path).0.wait().unwrap().success());
@@ -110,7 +110,7 @@ fn processes_with_one_number_mark_a_file_beside_each_other() {
     }
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("lock");
-    // Each is the first process of its pid namespace.
+    // Each process is the first one of its pid namespace.
     let mut others: Vec<_> = (0..3)
         .map(|_| Other::start_by(Command::new("unshare").args(options), "mark", &path))
         .collect();
@@ -124,7 +124,7 @@ fn processes_with_one_number_mark_a_file_beside_each_other() {
     }
 }
 
-/// Another process that does something with a file.
+/// Another process that locks a file.
 struct Other(Child);
 
 impl Other {
@@ -132,7 +132,7 @@ impl Other {
         Self::run_by(&mut Command::new("env"), role, path)
     }
 
-    /// Runs it by a program that takes another one as its argument.
+    /// Runs the process through a program that takes another program as its argument.
     fn run_by(program: &mut Command, role: &str, path: &Path) -> Self {
         let child = program
             .arg(std::env::current_exe().unwrap())
@@ -147,7 +147,7 @@ impl Other {
         Self(child)
     }
 
-    /// The same; returns when it has its lock.
+    /// Starts the process, and returns when it has its lock.
     fn start(role: &str, path: &Path) -> Self {
         Self::start_by(&mut Command::new("env"), role, path)
     }
@@ -168,7 +168,7 @@ impl Drop for Other {
     }
 }
 
-/// The code of the other process: not a test of its own.
+/// The code of the other process. This is not a test of its own.
 #[test]
 fn the_other_process() {
     let Ok(role) = std::env::var(ROLE) else { return };
@@ -193,7 +193,7 @@ fn the_other_process() {
             // SAFETY: the child only reads its input and exits.
             if unsafe { libc::fork() } == 0 {
                 wait();
-                // SAFETY: ends the child without running anything of the test's.
+                // SAFETY: ends the child without running any other code of the test.
                 unsafe { libc::_exit(0) }
             }
             io::stderr().write_all(b"locked").unwrap();
@@ -211,7 +211,7 @@ fn say_and_wait() {
     wait();
 }
 
-/// Until the standard input ends.
+/// Waits until the standard input ends.
 fn wait() {
     let _ = io::stdin().read(&mut [0]);
 }

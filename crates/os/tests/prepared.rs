@@ -1,4 +1,5 @@
-//! A process that has called `prepare`, which counts for all of its threads: so a program of its own.
+//! Tests a process that has called `prepare`. The call affects all threads, so these tests have
+//! their own program.
 #![cfg(target_os = "linux")]
 
 use syshandle_os::{UserId, prepare};

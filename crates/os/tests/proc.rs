@@ -1,6 +1,7 @@
-//! A file system at `/proc` is believed only if it is the kernel's procfs.
+//! A file system at `/proc` is trusted only if it is the kernel's procfs.
 //!
-//! The test runs itself again in namespaces of its own, in which something else is mounted there.
+//! The test runs itself again in its own namespaces, in which another file system is mounted at
+//! `/proc`.
 #![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "what can't be done fails the test")]
 #![expect(clippy::print_stdout, reason = "a skipped test says why")]
@@ -19,7 +20,7 @@ use syshandle_os::{
     Declared, Event, Kind, Token, Unproven, memory_limit, prove, read_proc, read_proc_link,
 };
 
-/// The error of a proof that could not be made for want of procfs.
+/// Asserts that a proof failed because procfs is missing.
 #[track_caller]
 fn not_believed(proven: Result<(), Unproven>) {
     match proven.unwrap_err() {
@@ -42,14 +43,14 @@ fn a_file_system_over_proc_turns_no_handle_into_another_kind() {
         let test = "a_file_system_over_proc_turns_no_handle_into_another_kind";
         return in_namespace(test, "mount -t tmpfs tmpfs /proc");
     }
-    // A timer, of which the forged files say that it is an event.
+    // The forged files claim that this timer is an event.
     let timer = timer();
     let inode = File::from(timer.try_clone().unwrap()).metadata().unwrap().ino();
     let text = format!(
         "pos:\t0\nflags:\t02\nmnt_id:\t16\nino:\t{inode}\neventfd-count: 0\neventfd-id: 1\n\
          eventfd-semaphore: 0\n"
     );
-    // A file of a file system, which the forged table lists under a name that is trusted.
+    // The forged table lists this file's file system under a trusted name.
     let file = File::open(std::env::args().next().unwrap()).unwrap();
     let device = file.metadata().unwrap().dev();
     let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
@@ -65,7 +66,7 @@ fn a_file_system_over_proc_turns_no_handle_into_another_kind() {
         fs::write(format!("{folder}/mountinfo"), line).unwrap();
     }
     not_believed(prove_as(&timer, Kind::Event));
-    // The truth isn't known either.
+    // Even true statements of the forged files are not accepted.
     not_believed(prove_as(Event::new().unwrap(), Kind::Event));
     not_believed(prove_as(&file, Kind::File));
     assert!(prove_as(File::open("/proc/self/ns/user").unwrap(), Kind::Token).is_err());
@@ -101,7 +102,7 @@ fn files_of_another_process_over_ones_own_are_not_believed() {
         let test = "files_of_another_process_over_ones_own_are_not_believed";
         return in_namespace(test, "");
     }
-    // Each of the first descriptors of the other process is an event.
+    // The first ten descriptors of the other process are events.
     let mut other = Command::new("sh")
         .args(["-c", "exec 1<&0 2<&0 3<&0 4<&0 5<&0 6<&0 7<&0 8<&0 9<&0; exec sleep 60"])
         .stdin(OwnedFd::from(Event::new().unwrap()))
@@ -126,7 +127,7 @@ fn files_of_another_process_over_ones_own_are_not_believed() {
     other.wait().unwrap();
 }
 
-/// Waits until a file describes an event.
+/// Waits until the file at the path describes an event.
 fn until_is_event(path: &str) {
     while !fs::read_to_string(path).is_ok_and(|text| text.contains("eventfd-count")) {
         std::thread::sleep(std::time::Duration::from_millis(10));

@@ -1,4 +1,4 @@
-//! Rights never widen: whatever is done with a handle through this crate, however often.
+//! Rights never widen through any sequence of operations of this crate on a handle.
 #![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "what can't be made fails the test")]
 
@@ -11,7 +11,8 @@ use syshandle_os::{
     prove,
 };
 
-/// Numbers that are the same each time: a failing chain can be run again.
+/// A random generator with the same numbers in each run, so that a failing sequence can be
+/// repeated.
 struct Random(u64);
 
 impl Random {
@@ -22,19 +23,19 @@ impl Random {
         self.0 % end
     }
 
-    /// Any rights at all, or some of those that the handle has.
+    /// Returns a random set of rights, or a random subset of the handle's rights.
     fn rights(&mut self, has: Rights) -> Rights {
         let any = Rights::from_bits_truncate(u32::try_from(self.below(1 << 9)).unwrap());
         match self.below(4) {
             0 => any,
             1 => any & has,
-            // Half of all sets lack what a section can't give up.
+            // Half of all sets omit only rights that a section can give up.
             _ => (any | Rights::READ | Rights::MAP) & has,
         }
     }
 }
 
-/// A handle with the type that it has at each hop, whose own ways of narrowing it is offered.
+/// A handle with its type at each step, which determines how it can be narrowed.
 enum Held {
     File(File),
     Section(Section),
@@ -62,7 +63,7 @@ impl Held {
         }
     }
 
-    /// One hop to another handle to the same object.
+    /// Makes another handle to the same object in a random way.
     fn hop(&self, random: &mut Random) -> Option<Self> {
         let has = self.facts().rights;
         match random.below(3) {
@@ -79,7 +80,7 @@ impl Held {
     }
 }
 
-/// The handle as another process would receive it.
+/// Returns the handle as another process would receive it.
 fn sent(handle: std::os::fd::BorrowedFd<'_>) -> OwnedFd {
     let (here, there) = Seqpacket::pair().unwrap();
     here.send(&[IoSlice::new(b"x")], &[handle]).unwrap();

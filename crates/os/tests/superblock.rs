@@ -10,9 +10,10 @@ use std::path::Path;
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 use syshandle_os::{Object, identify};
 
-/// Gives this thread a mount namespace of its own; `false` if it may not have one.
+/// Moves this thread to its own mount namespace; returns `false` if that isn't permitted.
 fn unshare() -> bool {
-    // SAFETY: no memory is involved. The thread shares its root and folder with no other one then.
+    // SAFETY: no memory is involved. Afterwards the thread shares its root and working directory
+    // with no other thread.
     if unsafe { libc::unshare(libc::CLONE_FS | libc::CLONE_NEWNS) } != 0 {
         return false;
     }
@@ -33,7 +34,7 @@ fn an_overlay_file_from_another_mount_namespace_is_a_file_if_the_overlay_is_moun
         if !unshare() {
             return println!("skipped: no mount namespace without root");
         }
-        // Layers of two file systems, so that files show the device of their layer.
+        // The layers are on two file systems, so that files show the device of their layer.
         let (lower, upper, merged) = (root.join("lower"), root.join("upper"), root.join("merged"));
         assert!(mount_at(&lower, "tmpfs", "") && mount_at(&upper, "tmpfs", ""));
         fs::write(lower.join("file"), "hello").unwrap();
@@ -63,7 +64,7 @@ fn an_overlay_file_from_another_mount_namespace_is_a_file_if_the_overlay_is_moun
         let file = elsewhere("file");
         assert_eq!(identify(file.as_fd()).unwrap().object, Object::RegularFile);
         assert_eq!(identify(elsewhere(".").as_fd()).unwrap().object, Object::Directory);
-        // An overlay that is mounted in the other namespace alone may have any layers.
+        // An overlay that is mounted only in the other namespace may have any layers.
         let unknown = std::thread::spawn(move || {
             assert!(unshare());
             let other = root.join("other");
@@ -87,7 +88,7 @@ fn a_btrfs_file_from_another_mount_namespace_is_a_file_if_btrfs_is_mounted_here_
         }
         fs::create_dir(&root).unwrap();
         File::create(&image).unwrap().set_len(256 << 20).unwrap();
-        // The loop device is released when the namespace, and so the mount, is gone.
+        // The loop device is released when the namespace, and so the mount, no longer exists.
         let script = "mkfs.btrfs -q \"$0\" && mount -o loop \"$0\" \"$1\" && \
                       btrfs -q subvolume create \"$1/sub\" && echo hello > \"$1/sub/file\"";
         let mut command = std::process::Command::new("sh");

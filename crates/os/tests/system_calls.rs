@@ -1,6 +1,6 @@
-//! Errors of the makers of handles name the system call that failed and the remedy.
+//! An error of a function that makes a handle names the failed system call and the remedy.
 //!
-//! The test is alone in its program because it takes the limit of descriptors down.
+//! The test has its own program, because it lowers the limit of descriptors.
 #![cfg(not(windows))]
 
 use std::fs::File;

@@ -1,4 +1,4 @@
-//! Composition surfaces: what DirectComposition draws.
+//! Composition surfaces: images that DirectComposition draws.
 //!
 //! | | |
 //! |---|---|
@@ -8,7 +8,7 @@
 //! | `try_clone` | the same surface |
 //! | MIDL | `sh_composition` |
 //!
-//! Only carried, not made: `DCompositionCreateSurfaceHandle` makes one.
+//! Surfaces are only passed on. `DCompositionCreateSurfaceHandle` makes one.
 
 use super::handle::impl_owned;
 use crate::{Declared, Kind, OwnedHandle};

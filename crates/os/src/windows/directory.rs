@@ -1,4 +1,4 @@
-//! Directories: an open handle to one.
+//! Directories: open handles to directories.
 //!
 //! | | |
 //! |---|---|
@@ -8,7 +8,8 @@
 //! | `try_clone` | the same directory |
 //! | MIDL | `sh_file` |
 //!
-//! Nothing is opened relative to it here: that needs calls below the Windows API.
+//! This module opens nothing relative to a directory, because that requires calls below the Windows
+//! API.
 
 use std::fs::File;
 use std::io;
@@ -28,7 +29,7 @@ impl Directory {
     /// Opens a directory to list it.
     ///
     /// # Errors
-    /// Those of `CreateFile`.
+    /// Returns the errors of `CreateFile`.
     pub fn open(path: impl AsRef<Path>) -> io::Result<Self> {
         let mut options = File::options();
         let file = options.read(true).custom_flags(FILE_FLAG_BACKUP_SEMANTICS).open(path)?;
@@ -36,7 +37,7 @@ impl Directory {
     }
 }
 
-/// Without it only files are opened; from `winbase.h`.
+/// Without this flag, `CreateFile` opens only files; from `winbase.h`.
 const FILE_FLAG_BACKUP_SEMANTICS: u32 = 0x0200_0000;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Events: something happened, for whoever waits.
+//! Events, which wake the threads and processes that wait for them.
 //!
 //! | | |
 //! |---|---|
@@ -32,7 +32,7 @@ macro_rules! impl_event {
             /// Makes an event that is not set, without a name.
             ///
             /// # Errors
-            /// Those of `CreateEvent`.
+            /// Returns the errors of `CreateEvent`.
             pub fn new() -> io::Result<Self> {
                 Ok(Self(event::create($manual)?))
             }
@@ -40,7 +40,7 @@ macro_rules! impl_event {
             /// Sets the event. Setting a set event changes nothing.
             ///
             /// # Errors
-            /// Those of `SetEvent`: the handle lacks the right.
+            /// Returns the errors of `SetEvent` if the handle lacks the right.
             pub fn set(&self) -> io::Result<()> {
                 event::set(self.0.as_handle())
             }
@@ -48,31 +48,32 @@ macro_rules! impl_event {
             /// Unsets the event.
             ///
             /// # Errors
-            /// Those of `ResetEvent`: the handle lacks the right.
+            /// Returns the errors of `ResetEvent` if the handle lacks the right.
             pub fn reset(&self) -> io::Result<()> {
                 event::reset(self.0.as_handle())
             }
 
-            /// Waits until the event is set, for as long as it takes.
+            /// Waits until the event is set, without a time limit.
             ///
             /// # Errors
-            /// Those of `WaitForSingleObject`.
+            /// Returns the errors of `WaitForSingleObject`.
             pub fn wait(&self) -> io::Result<()> {
                 wait_any(&[self], None).map(drop)
             }
 
-            /// Waits until the event is set, but not longer than `timeout`; says whether it was.
+            /// Waits until the event is set, but at most `timeout`; returns whether it was set.
             ///
             /// # Errors
-            /// Those of `WaitForSingleObject`.
+            /// Returns the errors of `WaitForSingleObject`.
             pub fn wait_timeout(&self, timeout: Duration) -> io::Result<bool> {
                 Ok(wait_any(&[self], Some(timeout))?.is_some())
             }
 
-            /// Says whether the event is set; one that resets itself is taken. Never blocks.
+            /// Returns whether the event is set, and takes an event that resets itself. Never
+            /// blocks.
             ///
             /// # Errors
-            /// Those of `WaitForSingleObject`.
+            /// Returns the errors of `WaitForSingleObject`.
             pub fn poll(&self) -> io::Result<bool> {
                 wait::is_signalled(self.0.as_handle())
             }
@@ -91,10 +92,10 @@ impl_event!(Event, false);
 impl_event!(ManualEvent, true);
 
 impl ManualEvent {
-    /// A second handle to the same event, which can only wait.
+    /// Returns a second handle to the same event, which can only wait.
     ///
     /// # Errors
-    /// Those of `DuplicateHandle`.
+    /// Returns the errors of `DuplicateHandle`.
     pub fn try_clone_to_wait(&self) -> io::Result<Self> {
         Ok(Self(event::to_wait(self.0.as_handle())?))
     }

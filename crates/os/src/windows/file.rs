@@ -1,4 +1,4 @@
-//! Files: the standard library's own type, as a kind.
+//! Files: the kind of the standard library's own type.
 //!
 //! | | |
 //! |---|---|

@@ -1,4 +1,4 @@
-//! The trait of all types that own a handle, and a borrowed form of each.
+//! The trait of all types that own a handle, and a borrowed form of them.
 
 use std::fmt;
 use std::mem::ManuallyDrop;
@@ -7,28 +7,28 @@ use std::os::windows::io::{AsHandle, AsRawHandle, FromRawHandle};
 
 use crate::{Declared, Kinds};
 
-/// An owned handle of a kind nobody has looked at yet; closes when dropped.
+/// An owned handle of unknown kind; closes when dropped.
 pub type OwnedHandle = std::os::windows::io::OwnedHandle;
 
-/// A handle lent for a while.
+/// A borrowed handle.
 pub type BorrowedHandle<'a> = std::os::windows::io::BorrowedHandle<'a>;
 
 /// A type that owns one handle.
 ///
-/// Implemented for the standard library's types and for those of this crate. `from_handle` takes
-/// a handle that was proven to be what [`Handle::DECLARED`] says, or what its parameter declares.
+/// Implemented for types of the standard library and of this crate. `from_handle` takes a handle
+/// that was proven to match [`Handle::DECLARED`] or the declaration of its parameter.
 pub trait Handle: Sized {
-    /// What a parameter of this type is unless it declares otherwise.
+    /// The declaration of a parameter of this type, unless the parameter declares something else.
     const DECLARED: Declared;
 
-    /// Lends the handle.
+    /// Borrows the handle.
     fn as_handle(&self) -> BorrowedHandle<'_>;
 
-    /// Takes ownership of a handle that was proven.
+    /// Takes ownership of a proven handle.
     fn from_handle(handle: OwnedHandle) -> Self;
 }
 
-/// Anything that has a kind at all; the parameter usually declares which.
+/// Accepts any kind; the parameter usually declares one.
 impl Handle for OwnedHandle {
     const DECLARED: Declared = Declared::new(Kinds::ANY);
 
@@ -59,14 +59,14 @@ macro_rules! impl_handle {
 }
 pub(crate) use impl_handle;
 
-/// What every type has that is nothing but an owned handle.
+/// Implements the common methods of types that contain only an owned handle.
 macro_rules! impl_owned {
     ($type:ident, $noun:literal, $declared:expr) => {
         impl $type {
             #[doc = concat!("A second handle to the same ", $noun, ", with the same rights.")]
             ///
             /// # Errors
-            /// Those of `DuplicateHandle`.
+            /// Returns the errors of `DuplicateHandle`.
             pub fn try_clone(&self) -> std::io::Result<Self> {
                 Ok(Self(self.0.try_clone()?))
             }
@@ -95,8 +95,8 @@ macro_rules! impl_owned {
 }
 pub(crate) use impl_owned;
 
-/// A typed handle over one that somebody else owns: `Borrowed<File>` is lent where `&File` is
-/// asked for, and closes nothing when dropped.
+/// A typed handle over one with another owner. `Borrowed<File>` can be lent as `&File`, and closes
+/// nothing when dropped.
 pub struct Borrowed<'a, H> {
     handle: ManuallyDrop<H>,
     lender: std::marker::PhantomData<BorrowedHandle<'a>>,
@@ -106,8 +106,8 @@ impl<'a, H: From<OwnedHandle>> Borrowed<'a, H> {
     /// Wraps a borrowed handle.
     #[expect(unsafe_code, reason = "a second owner of a handle, which never closes it")]
     pub fn new(handle: BorrowedHandle<'a>) -> Self {
-        // SAFETY: the handle is open for 'a, which this value can't outlive; and the second owner
-        // made here is never dropped, so it is closed by its first owner alone.
+        // SAFETY: the handle is open for 'a, which this value can't outlive. The second owner made
+        // here is never dropped, so only the first owner closes the handle.
         let second = unsafe { OwnedHandle::from_raw_handle(handle.as_raw_handle()) };
         Self { handle: ManuallyDrop::new(H::from(second)), lender: std::marker::PhantomData }
     }

@@ -1,7 +1,8 @@
 //! Asks the kernel what a handle refers to.
 //!
-//! The kernel's name for the object's type comes first, which nobody can hold up; only what is a
-//! `File` is asked more: whether it is on a disk, a device, a pipe or a socket, and a directory.
+//! The kernel's name for the type of the object comes first, because no peer can delay this query.
+//! Only a `File` is queried further: whether it is on a disk, a device, a pipe or a socket, and
+//! whether it is a directory.
 
 use std::io;
 
@@ -9,19 +10,19 @@ use super::socket;
 use super::sys::{object, socket as winsock};
 use crate::{BorrowedHandle, Object, Rights};
 
-/// What the kernel says that a handle is, and what may be done with it.
+/// The facts from the kernel about a handle: its object and its rights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Facts {
-    /// The object that it refers to.
+    /// The object that the handle refers to.
     pub object: Object,
-    /// The rights that it carries.
+    /// The rights that the handle carries.
     pub rights: Rights,
 }
 
 /// Asks the kernel what a handle refers to and what may be done with it.
 ///
 /// # Errors
-/// Those of `NtQueryObject`.
+/// Returns the errors of `NtQueryObject`.
 pub fn identify(handle: BorrowedHandle<'_>) -> io::Result<Facts> {
     let name = object::type_name(handle)?;
     let access = object::granted_access(handle)?;
@@ -32,19 +33,19 @@ pub fn identify(handle: BorrowedHandle<'_>) -> io::Result<Facts> {
     Ok(Facts { object, rights: rights(object, access) })
 }
 
-/// What sort of `File` it is.
+/// Returns the object that a handle of the type `File` refers to.
 fn file(handle: BorrowedHandle<'_>) -> io::Result<Object> {
     Ok(match object::file_type(handle) {
         object::FileType::Disk if object::is_directory(handle)? => Object::Directory,
         object::FileType::Disk => Object::RegularFile,
         object::FileType::Character => Object::Device,
-        // Sockets are pipes to that question too.
+        // `GetFileType` reports sockets as pipes too.
         object::FileType::Pipe if object::is_pipe(handle) => Object::Pipe,
         _ => winsock::identify(handle).unwrap_or(Object::Other),
     })
 }
 
-/// The rights that an access mask stands for.
+/// Returns the rights that an access mask stands for.
 fn rights(object: Object, access: u32) -> Rights {
     let table: &[(u32, Rights)] = match object {
         Object::RegularFile | Object::Device | Object::Pipe => &FILE,
@@ -66,9 +67,9 @@ fn rights(object: Object, access: u32) -> Rights {
     };
     let granted = table.iter().filter(|(mask, _)| access & mask == *mask).map(|(_, right)| *right);
     let always = match object {
-        // Another handle may always write.
+        // Another handle may always have the right to write.
         Object::Memory => Rights::CHANGE,
-        // Its owner may always unlock it.
+        // The owner of a mutex may always unlock it.
         Object::Mutex => Rights::SIGNAL,
         _ => Rights::empty(),
     };
@@ -84,13 +85,13 @@ const TOKEN_QUERY: u32 = 8;
 const FILE: [(u32, Rights); 3] =
     [(FILE_READ_DATA, Rights::READ), (2, Rights::WRITE), (4, Rights::APPEND)];
 
-/// `EVENT_MODIFY_STATE`, and the same of semaphores and timers.
+/// `EVENT_MODIFY_STATE`, and the equivalent rights of semaphores and timers.
 const SIGNALLED: [(u32, Rights); 2] = [(2, Rights::SIGNAL), (SYNCHRONIZE, Rights::WAIT)];
 
 /// `SECTION_MAP_READ` and `SECTION_MAP_WRITE`.
 const SECTION: [(u32, Rights); 2] = [(4, Rights::READ.union(Rights::MAP)), (2, Rights::WRITE)];
 
-/// `PROCESS_TERMINATE`, and the same of threads.
+/// `PROCESS_TERMINATE`, and the equivalent right of threads.
 const PROCESS: [(u32, Rights); 2] = [(1, Rights::SIGNAL), (SYNCHRONIZE, Rights::WAIT)];
 
 /// `JOB_OBJECT_QUERY`, `JOB_OBJECT_ASSIGN_PROCESS`, `JOB_OBJECT_TERMINATE`.

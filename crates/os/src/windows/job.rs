@@ -1,4 +1,4 @@
-//! Jobs: processes that are counted and ended together.
+//! Jobs: groups of processes that are counted and ended together.
 //!
 //! | | |
 //! |---|---|
@@ -8,7 +8,7 @@
 //! | `try_clone` | the same job |
 //! | MIDL | `sh_job` |
 //!
-//! Unlike the one of Linux it isn't a directory: it has no jobs below it, and no path.
+//! Unlike a job on Linux, it isn't a directory: it has no jobs below it, and no path.
 
 use std::io;
 use std::os::windows::io::AsHandle;
@@ -28,45 +28,45 @@ impl Job {
     /// Makes a job without processes and without a name.
     ///
     /// # Errors
-    /// Those of `CreateJobObject`.
+    /// Returns the errors of `CreateJobObject`.
     pub fn new() -> io::Result<Self> {
         Ok(Self(job::create()?))
     }
 
-    /// Adds a process, for good: with all that it starts from now on.
+    /// Adds a process for good, including all processes that it starts from now on.
     ///
     /// # Errors
-    /// Those of `AssignProcessToJobObject`.
+    /// Returns the errors of `AssignProcessToJobObject`.
     pub fn add(&self, process: &Process) -> io::Result<()> {
         job::add(self.0.as_handle(), process.as_handle())
     }
 
-    /// Ends all its processes.
+    /// Ends all processes of the job.
     ///
     /// # Errors
-    /// Those of `TerminateJobObject`.
+    /// Returns the errors of `TerminateJobObject`.
     pub fn kill(&self) -> io::Result<()> {
         job::terminate(self.0.as_handle())
     }
 
-    /// The numbers of its processes.
+    /// Returns the numbers of the job's processes.
     ///
     /// # Errors
-    /// Those of `QueryInformationJobObject`.
+    /// Returns the errors of `QueryInformationJobObject`.
     pub fn process_ids(&self) -> io::Result<Vec<u32>> {
         job::process_ids(self.0.as_handle())
     }
 
-    /// Waits until it has no processes, but not longer than `timeout`; says whether it has none.
+    /// Waits until the job has no processes, but at most `timeout`; returns whether it has none.
     ///
     /// # Errors
-    /// Those of [`Job::process_ids`], and of waiting for a process.
+    /// Returns the errors of [`Job::process_ids`], and of waiting for a process.
     pub fn wait_empty(&self, timeout: Option<Duration>) -> io::Result<bool> {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         loop {
             let Some(id) = self.process_ids()?.into_iter().next() else { return Ok(true) };
             let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
-            // One that can't be opened has just ended, or isn't for us to wait for.
+            // A process that can't be opened has just ended, or this process may not wait for it.
             let ended = match (Process::open(id), left) {
                 (Ok(process), Some(left)) => process.wait_timeout(left)?,
                 (Ok(process), None) => process.wait().map(|()| true)?,
@@ -82,7 +82,7 @@ impl Job {
     }
 }
 
-/// Until a process that can't be opened is looked for again.
+/// The pause before a process that can't be opened is looked up again.
 const PAUSE: Duration = Duration::from_millis(5);
 
 #[cfg(test)]

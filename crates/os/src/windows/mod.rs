@@ -1,8 +1,9 @@
-//! What Windows owes: the same names as on Linux, over HANDLEs.
+//! The Windows side of the crate: the same names as on Linux, for HANDLEs.
 //!
-//! One file per kind of object again. What a kind can't do here isn't there: a section has no
-//! seals, a directory opens nothing relative to it. What `proof` means is the same: the kernel is
-//! asked for the type of the object and for the access that was granted to the handle.
+//! As on Linux, there is one file per kind of object. Operations that a kind can't support are
+//! missing: a section has no seals, and a directory opens nothing relative to it. A proof has the
+//! same meaning: the kernel is asked for the type of the object and for the access that was granted
+//! to the handle.
 
 mod composition;
 mod directory;

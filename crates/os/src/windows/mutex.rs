@@ -1,4 +1,4 @@
-//! Mutexes: one thread at a time, of all processes that hold it.
+//! Mutexes: locks that threads of different processes share.
 //!
 //! | | |
 //! |---|---|
@@ -8,7 +8,7 @@
 //! | `try_clone` | the same mutex |
 //! | MIDL | `sh_mutex` |
 //!
-//! Unlike the one of Linux it is recursive: a thread that owns it locks it once more.
+//! Unlike a mutex on Linux, it is recursive: a thread that owns it can lock it again.
 
 use std::io;
 use std::marker::PhantomData;
@@ -25,13 +25,13 @@ pub struct Mutex(OwnedHandle);
 
 impl_owned!(Mutex, "mutex", Declared::kind(Kind::Mutex));
 
-/// The ownership of a mutex; unlocks it when dropped, by the thread that locked it.
+/// The ownership of a mutex. Dropping the guard unlocks the mutex, in the thread that locked it.
 #[derive(Debug)]
 #[must_use = "the mutex is unlocked as soon as its guard is dropped"]
 pub struct MutexGuard<'a> {
     mutex: &'a Mutex,
     is_abandoned: bool,
-    /// The owner is a thread: the guard stays with it.
+    /// A thread owns the mutex, so the guard can't move to another thread.
     thread: PhantomData<*const ()>,
 }
 
@@ -39,23 +39,23 @@ impl Mutex {
     /// Makes a mutex that isn't locked, without a name.
     ///
     /// # Errors
-    /// Those of `CreateMutex`.
+    /// Returns the errors of `CreateMutex`.
     pub fn new() -> io::Result<Self> {
         Ok(Self(mutex::create()?))
     }
 
-    /// The mutex of this name in the user's session, made where there is none.
+    /// Opens the mutex of this name in the user's session, and creates it if it doesn't exist.
     ///
     /// # Errors
-    /// Those of `CreateMutex`: the name is that of something else.
+    /// Returns the errors of `CreateMutex`, for example if another object has the name.
     pub fn named(name: &str) -> io::Result<Self> {
         Ok(Self(mutex::named(&format!(r"Local\{name}"))?))
     }
 
-    /// Locks the mutex, waiting for as long as it takes.
+    /// Locks the mutex, waiting without a time limit.
     ///
     /// # Errors
-    /// Those of `WaitForSingleObject`.
+    /// Returns the errors of `WaitForSingleObject`.
     pub fn lock(&self) -> io::Result<MutexGuard<'_>> {
         match self.acquire(None)? {
             Some(guard) => Ok(guard),
@@ -63,18 +63,18 @@ impl Mutex {
         }
     }
 
-    /// Locks the mutex, but doesn't wait longer than `timeout`: then `None`.
+    /// Locks the mutex, waiting at most `timeout`; returns `None` if it passes first.
     ///
     /// # Errors
-    /// Those of `WaitForSingleObject`.
+    /// Returns the errors of `WaitForSingleObject`.
     pub fn lock_timeout(&self, timeout: Duration) -> io::Result<Option<MutexGuard<'_>>> {
         self.acquire(Some(timeout))
     }
 
-    /// Locks the mutex if no other thread owns it; else `None`.
+    /// Locks the mutex if no other thread owns it; otherwise returns `None`.
     ///
     /// # Errors
-    /// Those of `WaitForSingleObject`.
+    /// Returns the errors of `WaitForSingleObject`.
     pub fn try_lock(&self) -> io::Result<Option<MutexGuard<'_>>> {
         self.acquire(Some(Duration::ZERO))
     }
@@ -90,7 +90,8 @@ impl Mutex {
 }
 
 impl MutexGuard<'_> {
-    /// Whether the last owner ended without unlocking the mutex: what it guards may be half done.
+    /// Returns whether the last owner ended without unlocking the mutex. The data that the mutex
+    /// guards may then be inconsistent.
     pub fn is_abandoned(&self) -> bool {
         self.is_abandoned
     }
@@ -98,7 +99,7 @@ impl MutexGuard<'_> {
 
 impl Drop for MutexGuard<'_> {
     fn drop(&mut self) {
-        // This thread owns it, so that can't fail.
+        // This thread owns the mutex, so the call can't fail.
         let _ = mutex::unlock(self.mutex.0.as_handle());
     }
 }

@@ -1,20 +1,20 @@
-//! The objects of Windows that a handle may refer to, and which of them counts as which kind.
+//! The Windows objects that a handle may refer to, and the kinds that each counts as.
 
 use std::fmt;
 
 use crate::{Kind, Kinds};
 
-/// The objects of Windows that a handle may refer to, as far as kinds tell them apart.
+/// The Windows objects that a handle may refer to, as far as kinds distinguish them.
 ///
-/// [`Object::kinds`] is the table of which object counts as which [`Kind`]. The discriminants
-/// travel in errors, are those of Linux where the meaning is the same, and never change.
+/// [`Object::kinds`] maps each object to the kinds it counts as. The discriminants travel in errors
+/// and never change. Objects with the same meaning on Linux have the same discriminants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 #[non_exhaustive]
 pub enum Object {
-    /// Something without a kind: a completion port, a desktop, a symbolic link.
+    /// An object without a kind: a completion port, a desktop, a symbolic link.
     Other = 0,
-    /// A file of some file system.
+    /// A file of a file system.
     RegularFile = 1,
     /// A character device.
     Device = 2,
@@ -22,7 +22,7 @@ pub enum Object {
     Directory = 3,
     /// An end of a pipe.
     Pipe = 5,
-    /// A socket of a family or type that has no variant of its own here.
+    /// A socket of a family or type without a variant here.
     Socket = 6,
     /// An event (`Event`).
     Event = 7,
@@ -59,7 +59,7 @@ pub enum Object {
 }
 
 impl Object {
-    /// Every object, in the order of their numbers.
+    /// All objects, in the order of their numbers.
     pub const ALL: [Self; 22] = [
         Self::Other,
         Self::RegularFile,
@@ -85,7 +85,7 @@ impl Object {
         Self::Key,
     ];
 
-    /// The kinds that an object like this counts as: one, or none.
+    /// Returns the kinds that this object counts as: one or none.
     pub const fn kinds(self) -> Kinds {
         Kinds::of(match self {
             Self::Other => return Kinds::NONE,
@@ -112,17 +112,18 @@ impl Object {
         })
     }
 
-    /// Whether an object like this counts as that kind.
+    /// Returns whether this object counts as the kind.
     pub const fn is(self, kind: Kind) -> bool {
         self.kinds().contains(kind)
     }
 
-    /// Whether an object like this counts as one of the kinds.
+    /// Returns whether this object counts as one of the kinds.
     pub const fn is_one_of(self, kinds: Kinds) -> bool {
         self.kinds().bits() & kinds.bits() != 0
     }
 
-    /// What the kernel calls the type of an object, where that is all there is to ask.
+    /// Returns the object for the kernel's name of its type, for types that need no further
+    /// queries.
     pub(crate) fn from_type_name(name: &str) -> Self {
         match name {
             "Event" => Self::Event,
@@ -141,7 +142,7 @@ impl Object {
     }
 }
 
-/// With its article, for the middle of a sentence: `a pipe`.
+/// Writes the name with its article, for the middle of a sentence: `a pipe`.
 impl fmt::Display for Object {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -1,20 +1,20 @@
-//! Who is at the other end, from the RPC runtime.
+//! The identity of the process at the other end, from the RPC runtime.
 
-/// Whom the RPC runtime names: a process.
+/// A process as reported by the RPC runtime.
 ///
-/// Whether its user may use the server is what COM itself decides, before a call arrives: by the
+/// COM decides whether the user of the process may use the server, before a call arrives, by the
 /// class's launch and access permissions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Credentials {
-    /// The process.
+    /// The number of the process.
     ///
-    /// A number to show, not to act on: it may mean another process by the time it is used.
+    /// The number is for display only. It may refer to another process by the time it is used.
     pub pid: u32,
 }
 
 impl Credentials {
-    /// The process of this number.
+    /// Makes the credentials of the process with this number.
     pub const fn of_process(pid: u32) -> Self {
         Self { pid }
     }

@@ -1,4 +1,4 @@
-//! Pipes: the standard library's own ends, as kinds.
+//! Pipes: the kind of the standard library's own pipe ends.
 //!
 //! | | |
 //! |---|---|

@@ -1,4 +1,4 @@
-//! Processes: wait for their end, ask how it was, end them.
+//! Processes: wait for their end, read their exit status, end them.
 //!
 //! | | |
 //! |---|---|
@@ -26,53 +26,54 @@ pub struct Process(OwnedHandle);
 impl_owned!(Process, "process", Declared::kind(Kind::Process));
 
 impl Process {
-    /// This process: a real handle, never the pseudo-handle that means whoever uses it.
+    /// Returns a real handle to this process, never the pseudo-handle, which refers to the process
+    /// that uses it.
     ///
     /// # Errors
-    /// Those of `DuplicateHandle`.
+    /// Returns the errors of `DuplicateHandle`.
     pub fn current() -> io::Result<Self> {
         Ok(Self(process::current()?))
     }
 
-    /// The process that has this number now, to wait for it, to ask of it, and to end it where
-    /// that is allowed. Only while something else keeps the process from vanishing is that certain
-    /// to be the one that was meant.
+    /// Opens the process that has this number now, for waiting, for queries and, if permitted, for
+    /// ending it. The number certainly refers to the intended process only while another handle
+    /// keeps that process from being removed.
     ///
     /// # Errors
-    /// Those of `OpenProcess`.
+    /// Returns the errors of `OpenProcess`.
     pub fn open(id: u32) -> io::Result<Self> {
         Ok(Self(process::open(id)?))
     }
 
-    /// The same, to take handles from it and to put handles into it ([`pull`](crate::pull),
-    /// [`push`](crate::push)), and to wait for it.
+    /// Opens the process that has this number now, for duplicating handles from it and into it
+    /// ([`pull`](crate::pull), [`push`](crate::push)), and for waiting.
     ///
     /// # Errors
-    /// Those of `OpenProcess`.
+    /// Returns the errors of `OpenProcess`.
     pub fn open_to_duplicate(id: u32) -> io::Result<Self> {
         Ok(Self(process::open_to_duplicate(id)?))
     }
 
-    /// The same, only to wait for its end.
+    /// Opens the process that has this number now, only for waiting for its end.
     ///
     /// # Errors
-    /// Those of `OpenProcess`.
+    /// Returns the errors of `OpenProcess`.
     pub fn open_to_watch(id: u32) -> io::Result<Self> {
         Ok(Self(process::open_to_watch(id)?))
     }
 
-    /// A child of this process.
+    /// Returns a handle to a child of this process.
     ///
     /// # Errors
-    /// Those of `DuplicateHandle`.
+    /// Returns the errors of `DuplicateHandle`.
     pub fn of(child: &Child) -> io::Result<Self> {
         Ok(Self(child.as_handle().try_clone_to_owned()?))
     }
 
-    /// How the process ended; `None` while it runs.
+    /// Returns how the process ended; `None` while it runs.
     ///
     /// # Errors
-    /// Those of `GetExitCodeProcess`: the handle lacks the right.
+    /// Returns the errors of `GetExitCodeProcess` if the handle lacks the right.
     pub fn exit_status(&self) -> io::Result<Option<ExitStatus>> {
         match self.wait_timeout(Duration::ZERO)? {
             true => Ok(Some(ExitStatus::from_raw(process::exit_code(self.0.as_handle())?))),
@@ -80,34 +81,35 @@ impl Process {
         }
     }
 
-    /// Its number.
+    /// Returns the number of the process.
     ///
     /// # Errors
-    /// Those of `GetProcessId`: the handle lacks the right.
+    /// Returns the errors of `GetProcessId` if the handle lacks the right.
     pub fn id(&self) -> io::Result<Option<u32>> {
         process::id(self.0.as_handle()).map(Some)
     }
 
-    /// Ends the process, which has no say in it.
+    /// Ends the process immediately, without running its cleanup code.
     ///
     /// # Errors
-    /// Those of `TerminateProcess`: the handle lacks the right; it has ended already.
+    /// Returns the errors of `TerminateProcess`, for example if the handle lacks the right, or if
+    /// the process has ended already.
     pub fn kill(&self) -> io::Result<()> {
         process::terminate(self.0.as_handle())
     }
 
-    /// Waits until the process has ended, for as long as it takes.
+    /// Waits until the process has ended, without a time limit.
     ///
     /// # Errors
-    /// Those of `WaitForSingleObject`.
+    /// Returns the errors of `WaitForSingleObject`.
     pub fn wait(&self) -> io::Result<()> {
         wait_any(&[self], None).map(drop)
     }
 
-    /// Waits until the process has ended, but not longer than `timeout`; says whether it has.
+    /// Waits until the process has ended, but at most `timeout`; returns whether it has.
     ///
     /// # Errors
-    /// Those of `WaitForSingleObject`.
+    /// Returns the errors of `WaitForSingleObject`.
     pub fn wait_timeout(&self, timeout: Duration) -> io::Result<bool> {
         Ok(wait_any(&[self], Some(timeout))?.is_some())
     }
@@ -119,10 +121,10 @@ impl Waitable for Process {
     }
 }
 
-/// Sets a variable of this process's environment, which any thread may read at the same time here. A
-/// name or value that can't be one is left out.
+/// Sets a variable of this process's environment, which any thread may read at the same time on
+/// Windows. Ignores an invalid name or value.
 pub fn set_variable(name: &str, value: &str) {
-    // It fails for names with `=` and texts with zeros, which are in no registration of ours.
+    // The call fails for names with `=` and texts with zeros, which no registration contains.
     let _ = process::set_variable(name, value);
 }
 

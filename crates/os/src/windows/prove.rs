@@ -1,23 +1,23 @@
-//! The proof that a handle is what an interface declares.
+//! Proves that a handle matches the declaration of an interface.
 
 use std::io;
 
 use crate::{BorrowedHandle, Declared, Facts, Mismatch, identify};
 
-/// Why a handle wasn't proven.
+/// The reason why a handle wasn't proven.
 #[derive(Debug)]
 pub enum Unproven {
-    /// The kernel says that it is something else.
+    /// The handle doesn't match the declaration.
     Mismatch(Mismatch),
     /// The kernel couldn't be asked.
     Failed(io::Error),
 }
 
-/// Proves that a handle is what is declared, by asking the kernel.
+/// Proves that a handle matches the declaration, by asking the kernel.
 ///
 /// # Errors
-/// [`Unproven::Mismatch`] with what was wanted and what came; [`Unproven::Failed`] where the
-/// kernel couldn't be asked. There is no silent pass.
+/// [`Unproven::Mismatch`] with the declared and the received properties; [`Unproven::Failed`] if
+/// the kernel couldn't be asked. A handle never passes without proof.
 pub fn prove(handle: BorrowedHandle<'_>, declared: &Declared) -> Result<Facts, Unproven> {
     let facts = identify(handle).map_err(Unproven::Failed)?;
     declared.check(&facts).map_err(Unproven::Mismatch)?;
@@ -32,7 +32,8 @@ mod tests {
         Timer, Token,
     };
 
-    /// Every object that can be made here against every kind: its own passes, and no other.
+    /// Tries every object that can be made here against every kind. Only the object's own kind
+    /// passes.
     #[test]
     fn each_object_is_of_one_kind() {
         let dir = tempfile::tempdir().unwrap();

@@ -8,8 +8,8 @@
 //! | `try_clone` | the same key |
 //! | MIDL | `sh_reg_key` |
 //!
-//! A predefined key (`HKEY_CURRENT_USER`) is a number that means something only to the library that
-//! one calls: it is opened before it becomes a handle.
+//! A predefined key (`HKEY_CURRENT_USER`) is a number that has a meaning only within the library
+//! that implements the calls. So it is opened before it becomes a handle.
 
 use std::io;
 use std::os::windows::io::AsHandle;
@@ -25,64 +25,64 @@ pub struct RegKey(OwnedHandle);
 impl_owned!(RegKey, "key", Declared::kind(Kind::RegKey).at_least(Rights::READ));
 
 impl RegKey {
-    /// Opens a key to read and write, by its path from a predefined one: `HKCU\Software`.
+    /// Opens a key for reading and writing, by its path from a predefined key: `HKCU\Software`.
     ///
     /// # Errors
-    /// `InvalidInput` for a path that begins with neither `HKCU` nor `HKLM`; those of
+    /// `InvalidInput` for a path that begins with neither `HKCU` nor `HKLM`; the errors of
     /// `RegOpenKeyEx`.
     pub fn open(path: &str) -> io::Result<Self> {
         let (root, path) = registry::root(path)?;
         Ok(Self(registry::open(root, path, Access::ReadWrite)?))
     }
 
-    /// Opens a key to read.
+    /// Opens a key for reading.
     ///
     /// # Errors
-    /// Those of [`RegKey::open`].
+    /// Returns the errors of [`RegKey::open`].
     pub fn open_to_read(path: &str) -> io::Result<Self> {
         let (root, path) = registry::root(path)?;
         Ok(Self(registry::open(root, path, Access::Read)?))
     }
 
-    /// Opens a key to read and write, and makes it where there is none.
+    /// Opens a key for reading and writing, and creates it if it doesn't exist.
     ///
     /// # Errors
-    /// Those of `RegCreateKeyEx`.
+    /// Returns the errors of `RegCreateKeyEx`.
     pub fn create(path: &str) -> io::Result<Self> {
         let (root, path) = registry::root(path)?;
         Ok(Self(registry::create(root, path)?))
     }
 
-    /// Opens a key below this one, with no more than the same rights.
+    /// Opens a key below this one, with the rights of this handle or fewer.
     ///
     /// # Errors
-    /// Those of `RegOpenKeyEx`.
+    /// Returns the errors of `RegOpenKeyEx`.
     pub fn key(&self, name: &str) -> io::Result<Self> {
         let key = registry::as_key(&self.0);
         let opened = registry::open(key, name, Access::ReadWrite);
         Ok(Self(opened.or_else(|_| registry::open(key, name, Access::Read))?))
     }
 
-    /// Opens a key below this one, and makes it where there is none.
+    /// Opens a key below this one, and creates it if it doesn't exist.
     ///
     /// # Errors
-    /// Those of `RegCreateKeyEx`.
+    /// Returns the errors of `RegCreateKeyEx`.
     pub fn create_key(&self, name: &str) -> io::Result<Self> {
         Ok(Self(registry::create(registry::as_key(&self.0), name)?))
     }
 
-    /// The bytes of a value, whatever its type.
+    /// Returns the bytes of a value of any type.
     ///
     /// # Errors
-    /// Those of `RegQueryValueEx`: `NotFound`.
+    /// Returns the errors of `RegQueryValueEx`; `NotFound` without the value.
     pub fn value(&self, name: &str) -> io::Result<Vec<u8>> {
         registry::value(self.0.as_handle(), name)
     }
 
-    /// A value as a text.
+    /// Returns a value as text.
     ///
     /// # Errors
-    /// Those of [`RegKey::value`].
+    /// Returns the errors of [`RegKey::value`].
     pub fn text(&self, name: &str) -> io::Result<String> {
         let bytes = self.value(name)?;
         let units: Vec<_> =
@@ -94,7 +94,7 @@ impl RegKey {
     /// Sets a value to bytes (`REG_BINARY`).
     ///
     /// # Errors
-    /// Those of `RegSetValueEx`.
+    /// Returns the errors of `RegSetValueEx`.
     pub fn set_value(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         registry::set_bytes(self.0.as_handle(), name, bytes)
     }
@@ -102,7 +102,7 @@ impl RegKey {
     /// Sets a value to a text (`REG_SZ`).
     ///
     /// # Errors
-    /// Those of `RegSetValueEx`.
+    /// Returns the errors of `RegSetValueEx`.
     pub fn set_text(&self, name: &str, text: &str) -> io::Result<()> {
         registry::set_text(self.0.as_handle(), name, text)
     }
@@ -110,23 +110,23 @@ impl RegKey {
     /// Removes a value.
     ///
     /// # Errors
-    /// Those of `RegDeleteValue`.
+    /// Returns the errors of `RegDeleteValue`.
     pub fn remove_value(&self, name: &str) -> io::Result<()> {
         registry::remove_value(self.0.as_handle(), name)
     }
 
-    /// Removes a key below this one, with all that is below that.
+    /// Removes a key below this one, with all its values and keys.
     ///
     /// # Errors
-    /// Those of `RegDeleteTree`.
+    /// Returns the errors of `RegDeleteTree`.
     pub fn remove_key(&self, name: &str) -> io::Result<()> {
         registry::remove_tree(self.0.as_handle(), name)
     }
 
-    /// The names of the keys below this one.
+    /// Returns the names of the keys below this one.
     ///
     /// # Errors
-    /// Those of `RegEnumKeyEx`.
+    /// Returns the errors of `RegEnumKeyEx`.
     pub fn key_names(&self) -> io::Result<Vec<String>> {
         registry::key_names(self.0.as_handle())
     }

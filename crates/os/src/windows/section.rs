@@ -8,8 +8,8 @@
 //! | `try_clone` | the same memory |
 //! | MIDL | `sh_section` |
 //!
-//! Windows has no seals: a section that nobody can write any more can't be told from others, so
-//! there is no view of its bytes as a slice, only copies.
+//! Windows has no seals, so a section that no process can write any more can't be told from others.
+//! Therefore its bytes can only be copied, not viewed as a slice.
 
 use std::io;
 use std::os::windows::io::AsHandle;
@@ -25,38 +25,38 @@ pub struct Section(OwnedHandle);
 impl_owned!(Section, "memory", Declared::kind(Kind::Section));
 
 impl Section {
-    /// Makes a section of so many bytes, all zero; its size is rounded up to whole pages.
+    /// Makes a section of `len` zero bytes, rounded up to whole pages.
     ///
     /// # Errors
-    /// `InvalidInput` for none; those of `CreateFileMapping`.
+    /// `InvalidInput` for a length of zero; the errors of `CreateFileMapping`.
     pub fn new(len: u64) -> io::Result<Self> {
         Ok(Self(section::create(len)?))
     }
 
-    /// Makes a section with these bytes and a handle to it that can't write: no handle that comes
-    /// from this one can.
+    /// Makes a section with these bytes and a handle to it that can't write. No handle that is
+    /// duplicated from this one can write either.
     ///
     /// # Errors
-    /// Those of [`Section::new`] and of `DuplicateHandle`.
+    /// Returns the errors of [`Section::new`] and of `DuplicateHandle`.
     pub fn frozen(bytes: &[u8]) -> io::Result<Self> {
         let section = Self::new(bytes.len() as u64)?;
         section.write(0, bytes)?;
         Ok(Self(section::read_only(section.0.as_handle())?))
     }
 
-    /// The size in bytes.
+    /// Returns the size in bytes.
     ///
     /// # Errors
-    /// Those of `NtQuerySection`: the handle lacks the right.
+    /// Returns the errors of `NtQuerySection` if the handle lacks the right.
     #[expect(clippy::len_without_is_empty, reason = "a question to the kernel, not a field")]
     pub fn len(&self) -> io::Result<u64> {
         section::len(self.0.as_handle())
     }
 
-    /// Maps the section into this process's memory, to be written where the handle has that right.
+    /// Maps the section into this process's memory, for writing too if the handle has that right.
     ///
     /// # Errors
-    /// Those of `MapViewOfFile`.
+    /// Returns the errors of `MapViewOfFile`.
     pub fn map(&self) -> io::Result<SectionMap> {
         Ok(SectionMap(Mapping::new(self.0.as_handle())?))
     }
@@ -64,7 +64,7 @@ impl Section {
     /// Copies bytes from the section.
     ///
     /// # Errors
-    /// `InvalidInput` past the end; those of mapping it.
+    /// `InvalidInput` beyond the end; the errors of mapping the section.
     pub fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         self.map()?.read(usize::try_from(offset).unwrap_or(usize::MAX), out)
     }
@@ -72,20 +72,22 @@ impl Section {
     /// Copies bytes into the section.
     ///
     /// # Errors
-    /// `InvalidInput` past the end, or when the handle may not write; those of mapping it.
+    /// `InvalidInput` beyond the end, or if the handle may not write; the errors of mapping the
+    /// section.
     pub fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         self.map()?.write(usize::try_from(offset).unwrap_or(usize::MAX), bytes)
     }
 }
 
-/// A section in this process's memory, to copy from and to.
+/// A section that is mapped into this process's memory, for copying from and to it.
 ///
-/// Other processes may write at any time: what is copied while they do is a mixture.
+/// Other processes may write at any time. A copy made during such a write is a mixture of old and
+/// new bytes.
 #[derive(Debug)]
 pub struct SectionMap(Mapping);
 
 impl SectionMap {
-    /// The size in bytes, which isn't zero.
+    /// Returns the size in bytes, which is never zero.
     #[expect(clippy::len_without_is_empty, reason = "what is mapped is never empty")]
     pub fn len(&self) -> usize {
         self.0.len()
@@ -94,7 +96,7 @@ impl SectionMap {
     /// Copies bytes from the section.
     ///
     /// # Errors
-    /// `InvalidInput`, and nothing copied, when the range isn't all there.
+    /// `InvalidInput`, with nothing copied, unless the section contains the whole range.
     pub fn read(&self, offset: usize, out: &mut [u8]) -> io::Result<()> {
         match self.0.copy(offset, out) {
             true => Ok(()),
@@ -105,8 +107,8 @@ impl SectionMap {
     /// Copies bytes into the section.
     ///
     /// # Errors
-    /// `InvalidInput`, and nothing copied, when the range isn't all there, or the section may not
-    /// be written.
+    /// `InvalidInput`, with nothing copied, unless the section contains the whole range and may be
+    /// written.
     pub fn write(&self, offset: usize, bytes: &[u8]) -> io::Result<()> {
         match self.0.write(offset, bytes) {
             true => Ok(()),

@@ -1,4 +1,4 @@
-//! Semaphores: so many may pass.
+//! Semaphores: counters that limit how many threads or processes may continue.
 //!
 //! | | |
 //! |---|---|
@@ -17,25 +17,26 @@ use super::sys::{semaphore, wait};
 use super::wait::{Waitable, wait_any};
 use crate::{BorrowedHandle, Declared, Kind, OwnedHandle};
 
-/// A count that `acquire` takes one from, waiting while it is zero, and `release` adds to.
+/// A counter. `acquire` subtracts one, waiting while the count is zero, and `release` adds to it.
 #[derive(Debug)]
 pub struct Semaphore(OwnedHandle);
 
 impl_owned!(Semaphore, "semaphore", Declared::kind(Kind::Semaphore));
 
 impl Semaphore {
-    /// Makes a semaphore that lets `count` acquires through.
+    /// Makes a semaphore with this count.
     ///
     /// # Errors
-    /// Those of `CreateSemaphore`: more than `i32::MAX`.
+    /// Returns the errors of `CreateSemaphore`, for example for more than `i32::MAX`.
     pub fn new(count: u32) -> io::Result<Self> {
         Ok(Self(semaphore::create(count)?))
     }
 
-    /// Adds to the count: lets so many more acquires through. Never blocks.
+    /// Adds to the count, so that `count` more acquires succeed. Never blocks.
     ///
     /// # Errors
-    /// Those of `ReleaseSemaphore`: the count would pass its maximum, and nothing was added.
+    /// Returns the errors of `ReleaseSemaphore`, with nothing added, if the count would exceed its
+    /// maximum.
     pub fn release(&self, count: u32) -> io::Result<()> {
         match count {
             0 => Ok(()),
@@ -43,26 +44,26 @@ impl Semaphore {
         }
     }
 
-    /// Takes one from the count, waiting for as long as it takes.
+    /// Subtracts one from the count, waiting without a time limit.
     ///
     /// # Errors
-    /// Those of `WaitForSingleObject`.
+    /// Returns the errors of `WaitForSingleObject`.
     pub fn acquire(&self) -> io::Result<()> {
         wait_any(&[self], None).map(drop)
     }
 
-    /// Takes one from the count if it isn't zero; says whether it did. Never blocks.
+    /// Subtracts one from the count unless it is zero; returns whether it did. Never blocks.
     ///
     /// # Errors
-    /// Those of `WaitForSingleObject`.
+    /// Returns the errors of `WaitForSingleObject`.
     pub fn try_acquire(&self) -> io::Result<bool> {
         wait::is_signalled(self.0.as_handle())
     }
 
-    /// Takes one from the count, but doesn't wait longer than `timeout`; says whether it did.
+    /// Subtracts one from the count, waiting at most `timeout`; returns whether it did.
     ///
     /// # Errors
-    /// Those of `WaitForSingleObject`.
+    /// Returns the errors of `WaitForSingleObject`.
     pub fn acquire_timeout(&self, timeout: Duration) -> io::Result<bool> {
         Ok(wait_any(&[self], Some(timeout))?.is_some())
     }

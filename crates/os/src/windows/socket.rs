@@ -1,4 +1,4 @@
-//! Sockets: those of the standard library.
+//! Sockets: the types of the standard library.
 //!
 //! | | |
 //! |---|---|
@@ -8,8 +8,8 @@
 //! | `try_clone` | the same socket |
 //! | MIDL | `sh_socket` |
 //!
-//! Not under Wine between processes: its Winsock knows no sockets but those that a process has made
-//! itself, and one that came is refused as what it isn't.
+//! Sockets can't be passed between processes under Wine. Its Winsock knows only the sockets that a
+//! process has made itself, so a received socket is refused as an object of another kind.
 
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::windows::io::{AsSocket, OwnedSocket};
@@ -18,7 +18,7 @@ use super::sys::socket;
 use crate::{BorrowedHandle, Declared, Handle, Object, OwnedHandle, Rights, Sockets};
 
 impl Sockets {
-    /// Whether a socket like this is among them.
+    /// Returns whether the set includes sockets of this type.
     pub const fn include(self, socket: Object) -> bool {
         self.contains(match socket {
             Object::UnixStream => Self::UNIX_STREAM,
@@ -53,7 +53,7 @@ impl_socket!(
     UdpSocket => Sockets::UDP_SOCKET,
 );
 
-/// What the holder of any socket may do; the kernel enforces neither.
+/// The rights of every socket, neither of which the kernel enforces.
 pub(super) const RIGHTS: Rights = Rights::READ.union(Rights::WRITE);
 
 #[cfg(test)]

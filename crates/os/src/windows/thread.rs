@@ -24,42 +24,42 @@ pub struct Thread(OwnedHandle);
 impl_owned!(Thread, "thread", Declared::kind(Kind::Thread));
 
 impl Thread {
-    /// The thread that calls this: a real handle, never the pseudo-handle.
+    /// Returns a real handle to the calling thread, never the pseudo-handle.
     ///
     /// # Errors
-    /// Those of `DuplicateHandle`.
+    /// Returns the errors of `DuplicateHandle`.
     pub fn current() -> io::Result<Self> {
         Ok(Self(process::current_thread()?))
     }
 
-    /// The thread that has this number now.
+    /// Opens the thread that has this number now.
     ///
     /// # Errors
-    /// Those of `OpenThread`.
+    /// Returns the errors of `OpenThread`.
     pub fn open(id: u32) -> io::Result<Self> {
         Ok(Self(process::open_thread(id)?))
     }
 
-    /// Its number.
+    /// Returns the number of the thread.
     ///
     /// # Errors
-    /// Those of `GetThreadId`: the handle lacks the right.
+    /// Returns the errors of `GetThreadId` if the handle lacks the right.
     pub fn id(&self) -> io::Result<Option<u32>> {
         process::thread_id(self.0.as_handle()).map(Some)
     }
 
-    /// Waits until the thread has ended, for as long as it takes.
+    /// Waits until the thread has ended, without a time limit.
     ///
     /// # Errors
-    /// Those of `WaitForSingleObject`.
+    /// Returns the errors of `WaitForSingleObject`.
     pub fn wait(&self) -> io::Result<()> {
         wait_any(&[self], None).map(drop)
     }
 
-    /// Waits until the thread has ended, but not longer than `timeout`; says whether it has.
+    /// Waits until the thread has ended, but at most `timeout`; returns whether it has.
     ///
     /// # Errors
-    /// Those of `WaitForSingleObject`.
+    /// Returns the errors of `WaitForSingleObject`.
     pub fn wait_timeout(&self, timeout: Duration) -> io::Result<bool> {
         Ok(wait_any(&[self], Some(timeout))?.is_some())
     }

@@ -1,4 +1,4 @@
-//! Timers: an object that is signalled when a time has come.
+//! Timers that expire once or periodically.
 //!
 //! | | |
 //! |---|---|
@@ -17,7 +17,7 @@ use super::sys::timer;
 use super::wait::{Waitable, wait_any};
 use crate::{BorrowedHandle, Declared, Kind, OwnedHandle};
 
-/// A timer; each time that comes lets one wait through.
+/// A timer. Each expiration lets one wait through.
 #[derive(Debug)]
 pub struct Timer(OwnedHandle);
 
@@ -27,47 +27,47 @@ impl Timer {
     /// Makes a timer that isn't set.
     ///
     /// # Errors
-    /// Those of `CreateWaitableTimer`.
+    /// Returns the errors of `CreateWaitableTimer`.
     pub fn new() -> io::Result<Self> {
         Ok(Self(timer::create()?))
     }
 
-    /// Sets it to one time, `after` from now.
+    /// Sets the timer to expire once, after this time.
     ///
     /// # Errors
-    /// Those of `SetWaitableTimer`: the handle lacks the right.
+    /// Returns the errors of `SetWaitableTimer` if the handle lacks the right.
     pub fn once(&self, after: Duration) -> io::Result<()> {
         timer::set(self.0.as_handle(), after, Duration::ZERO)
     }
 
-    /// Sets it to the times `period` from now, and so on. In milliseconds, rounded up.
+    /// Sets the timer to expire periodically. The period is rounded up to whole milliseconds.
     ///
     /// # Errors
-    /// Those of `SetWaitableTimer`: the handle lacks the right.
+    /// Returns the errors of `SetWaitableTimer` if the handle lacks the right.
     pub fn every(&self, period: Duration) -> io::Result<()> {
         timer::set(self.0.as_handle(), period, period)
     }
 
-    /// Unsets it. A time that has come stays to be waited for.
+    /// Stops the timer. An earlier expiration can still be waited for.
     ///
     /// # Errors
-    /// Those of `CancelWaitableTimer`: the handle lacks the right.
+    /// Returns the errors of `CancelWaitableTimer` if the handle lacks the right.
     pub fn stop(&self) -> io::Result<()> {
         timer::cancel(self.0.as_handle())
     }
 
-    /// Waits until a time has come, for as long as it takes.
+    /// Waits until the timer expires, without a time limit.
     ///
     /// # Errors
-    /// Those of `WaitForSingleObject`.
+    /// Returns the errors of `WaitForSingleObject`.
     pub fn wait(&self) -> io::Result<()> {
         wait_any(&[self], None).map(drop)
     }
 
-    /// Waits until a time has come, but not longer than `timeout`; says whether it has.
+    /// Waits until the timer expires, but at most `timeout`; returns whether it did.
     ///
     /// # Errors
-    /// Those of `WaitForSingleObject`.
+    /// Returns the errors of `WaitForSingleObject`.
     pub fn wait_timeout(&self, timeout: Duration) -> io::Result<bool> {
         Ok(wait_any(&[self], Some(timeout))?.is_some())
     }

@@ -1,4 +1,4 @@
-//! Tokens: as whom a process acts.
+//! Tokens: the users in whose name processes act.
 //!
 //! | | |
 //! |---|---|
@@ -8,7 +8,7 @@
 //! | `try_clone` | the same token |
 //! | MIDL | `sh_token` |
 //!
-//! To act as somebody else by a token is not done here.
+//! This crate doesn't impersonate the user of a token.
 
 use std::io;
 use std::os::windows::io::AsHandle;
@@ -24,26 +24,26 @@ pub struct Token(OwnedHandle);
 impl_owned!(Token, "token", Declared::kind(Kind::Token));
 
 impl Token {
-    /// The token of this process.
+    /// Returns the token of this process.
     ///
     /// # Errors
-    /// Those of `OpenProcessToken`.
+    /// Returns the errors of `OpenProcessToken`.
     pub fn current() -> io::Result<Self> {
         Self::of(&Process::current()?)
     }
 
-    /// The token of a process.
+    /// Returns the token of a process.
     ///
     /// # Errors
-    /// Those of `OpenProcessToken`.
+    /// Returns the errors of `OpenProcessToken`.
     pub fn of(process: &Process) -> io::Result<Self> {
         Ok(Self(token::of(process.as_handle())?))
     }
 
-    /// Its user, as a security identifier: `S-1-5-21-…`.
+    /// Returns the user of the token as a security identifier: `S-1-5-21-…`.
     ///
     /// # Errors
-    /// Those of `GetTokenInformation`: the handle lacks the right.
+    /// Returns the errors of `GetTokenInformation` if the handle lacks the right.
     pub fn user(&self) -> io::Result<String> {
         token::user(self.0.as_handle())
     }

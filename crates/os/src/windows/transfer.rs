@@ -1,7 +1,7 @@
-//! Handles from one process to another, where no runtime carries them.
+//! Passes handles between processes, if no runtime carries them.
 //!
-//! Who the other process is has to come from the kernel or the RPC runtime, never from a message:
-//! the numbers that a message names are looked up in *its* table.
+//! The other process must be identified by the kernel or by the RPC runtime, never by a message,
+//! because the numbers in a message are looked up in *its* table of handles.
 
 use std::io;
 use std::os::windows::io::AsHandle;
@@ -9,19 +9,20 @@ use std::os::windows::io::AsHandle;
 use super::sys::object;
 use crate::{BorrowedHandle, OwnedHandle, Process};
 
-/// Whether a number is no handle at all, or one that means whoever uses it: zero, and all that are
-/// negative (-1 is the current process, -2 the current thread, and so on). None may be duplicated:
-/// `DuplicateHandle` of -1 hands out the process itself.
+/// Returns whether a number is not a handle, or is a pseudo-handle, which refers to the process or
+/// thread that uses it. These are zero and all negative numbers (-1 is the current process, -2 the
+/// current thread, and so on). None of them may be duplicated: `DuplicateHandle` of -1 returns a
+/// handle to the process itself.
 pub const fn is_pseudo(handle: u64) -> bool {
-    // Handles are 32 bits wide: what is negative as one is a pseudo-handle too, and what doesn't
-    // fit is no handle.
+    // Handles have 32 bits. So a number that is negative in 32 bits is a pseudo-handle too, and a
+    // larger number is not a handle.
     handle == 0 || handle > i32::MAX as u64
 }
 
 /// Duplicates a handle of another process into this one, with the same rights.
 ///
 /// # Errors
-/// `InvalidInput` for a number that is no real handle; those of `DuplicateHandle`.
+/// `InvalidInput` for a number that is not a real handle; the errors of `DuplicateHandle`.
 pub fn pull(from: &Process, handle: u64) -> io::Result<OwnedHandle> {
     if is_pseudo(handle) {
         return Err(no_handle());
@@ -29,11 +30,11 @@ pub fn pull(from: &Process, handle: u64) -> io::Result<OwnedHandle> {
     object::pull(from.as_handle(), handle)
 }
 
-/// Duplicates a handle of this process into another one, with the same rights; returns its number
-/// there, which belongs to that process from then on.
+/// Duplicates a handle of this process into another one, with the same rights. Returns its number
+/// there. The duplicate belongs to that process from then on.
 ///
 /// # Errors
-/// Those of `DuplicateHandle`.
+/// Returns the errors of `DuplicateHandle`.
 pub fn push(to: &Process, handle: BorrowedHandle<'_>) -> io::Result<u64> {
     if is_pseudo(object::number(handle)) {
         return Err(no_handle());

@@ -1,4 +1,4 @@
-//! Waiting for one of several objects, with a deadline.
+//! Waits for one of several objects, with a deadline.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -6,33 +6,36 @@ use std::time::{Duration, Instant};
 use super::sys::wait;
 use crate::BorrowedHandle;
 
-/// An object that a thread can wait for. The kernel takes it with the wait: of several waiters
-/// only one gets an event that resets itself.
+/// An object that a thread can wait for. The kernel takes it at the end of the wait: of several
+/// waiters, only one gets an event that resets itself.
 pub trait Waitable {
-    /// The handle that is waited for.
+    /// Returns the handle to wait for.
     fn handle(&self) -> BorrowedHandle<'_>;
 }
 
-/// Waits until one of the objects can be taken, and takes that one: of several the first in order.
+/// Waits until one of the objects can be taken, and takes it. If several can be taken, takes the
+/// first in order.
 ///
-/// Returns its index, or `None` when `timeout` has passed before. No timeout waits for as long as
-/// it takes.
+/// Returns the index of the object, or `None` if `timeout` passes first. Without a timeout the wait
+/// has no time limit.
 ///
 /// # Errors
-/// Those of `WaitForMultipleObjects`: more than 64 objects, a handle without the right to wait.
+/// Returns the errors of `WaitForMultipleObjects`, for example for more than 64 objects, or for a
+/// handle without the right to wait.
 pub fn wait_any(objects: &[&dyn Waitable], timeout: Option<Duration>) -> io::Result<Option<usize>> {
     let handles: Vec<_> = objects.iter().map(|object| object.handle()).collect();
     wait::any(&handles, timeout.and_then(|timeout| Instant::now().checked_add(timeout)))
 }
 
-/// Waits until each of the objects was taken, and returns the indices of those that weren't before
-/// `timeout` has passed: none, when all were. No timeout waits for as long as it takes.
+/// Waits until each of the objects has been taken. Returns the indices of the objects that were not
+/// taken before `timeout` passed; the list is empty if all were taken. Without a timeout the wait
+/// has no time limit.
 ///
-/// An object is taken as soon as it can be, whatever the others do: what was taken stays taken when
-/// the time is over.
+/// Each object is taken as soon as it can be, independently of the other objects. A taken object
+/// stays taken after a timeout.
 ///
 /// # Errors
-/// Those of [`wait_any`].
+/// Returns the errors of [`wait_any`].
 pub fn wait_all(objects: &[&dyn Waitable], timeout: Option<Duration>) -> io::Result<Vec<usize>> {
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     let mut left: Vec<usize> = (0..objects.len()).collect();

@@ -1,4 +1,4 @@
-//! Waits that no thread of the program spends.
+//! Waits that don't block a thread of the program.
 
 use std::io;
 use std::time::Duration;
@@ -6,22 +6,22 @@ use std::time::Duration;
 use super::sys::watch::Registered;
 use crate::Waitable;
 
-/// Why the wait of a [`Watch`] ended.
+/// The reason why the wait of a [`Watch`] ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Watched {
-    /// The object was signalled, and taken.
+    /// The object was signalled, and was taken.
     Signalled,
-    /// The time was over.
+    /// The timeout passed.
     TimedOut,
 }
 
-/// A wait for an object, which a thread of the system's pool ends with a piece of work.
+/// A wait for an object. When it ends, a thread of the system's pool runs a function.
 ///
-/// Dropping it ends the wait: then the work is never begun, or has come to its end, unless it is
-/// the work itself that drops it.
+/// Dropping the watch ends the wait. After the drop, the function has either completed or will
+/// never run, unless the function itself drops the watch.
 #[derive(Debug)]
 pub struct Watch {
-    /// Before the object: the wait ends, and then its handle is closed.
+    /// Declared before the object, so that the wait ends before the object's handle is closed.
     _registered: Registered,
     _object: Object,
 }
@@ -31,10 +31,10 @@ struct Object(
 );
 
 impl Watch {
-    /// Waits for `object`, not longer than `timeout`, and then does `work`, once.
+    /// Waits for `object`, at most for `timeout`, and then calls `work` once.
     ///
     /// # Errors
-    /// Those of `RegisterWaitForSingleObject`; then the work is dropped.
+    /// Returns the errors of `RegisterWaitForSingleObject`; the work is then dropped.
     pub fn start(
         object: Box<dyn Waitable + Send + Sync>,
         timeout: Option<Duration>,

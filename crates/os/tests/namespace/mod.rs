@@ -1,11 +1,11 @@
-//! Tests that run again in namespaces of their own.
+//! Runs tests again in their own namespaces.
 
 use std::process::Command;
 
-/// Says which part of the test runs within the namespaces.
+/// Names the part of the test that runs within the namespaces.
 const PART: &str = "SYSHANDLE_TEST_NAMESPACE";
 
-/// Runs this test again, by its name, in a user and mount namespace of its own after a script.
+/// Runs the test of this name again in its own user and mount namespace, after a script.
 pub(crate) fn in_namespace(test: &str, script: &str) {
     let script = format!("set -e\n{script}\nexec \"$0\" --exact {test} --nocapture");
     let namespaces = ["--user", "--map-root-user", "--mount", "--pid", "--fork", "--mount-proc"];

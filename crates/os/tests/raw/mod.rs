@@ -1,4 +1,4 @@
-//! Objects that have no safe way to be made, for the table of all objects.
+//! Makes objects that require raw system calls, for the table of all objects.
 #![expect(unsafe_code, reason = "system calls that nothing else here makes")]
 
 use std::io;
@@ -7,7 +7,7 @@ use std::ptr;
 
 use rustix::fs::OFlags;
 
-/// Objects by their names, or why there is none on this machine.
+/// Returns objects with their names, or the reason why this machine can't make one.
 pub(crate) fn without_a_kind() -> Vec<(&'static str, io::Result<OwnedFd>)> {
     let secret = call(libc::SYS_memfd_secret, [0; 5]);
     vec![
@@ -24,7 +24,8 @@ pub(crate) fn without_a_kind() -> Vec<(&'static str, io::Result<OwnedFd>)> {
     ]
 }
 
-/// A pidfd of a thread, opened anew by its file handle and so without the flag that says so.
+/// Opens the pidfd of a thread anew by its file handle. The result lacks the flag that marks
+/// threads.
 pub(crate) fn thread_by_handle(pidfd: &OwnedFd) -> io::Result<OwnedFd> {
     /// `struct file_handle` of `linux/fs.h`, with room for the largest.
     #[repr(C)]
@@ -35,7 +36,7 @@ pub(crate) fn thread_by_handle(pidfd: &OwnedFd) -> io::Result<OwnedFd> {
     }
     let mut handle = FileHandle { len: 128, sort: 0, bytes: [0; 128] };
     let mut mount: libc::c_int = 0;
-    // SAFETY: the kernel writes a file handle, of no more bytes than `len` says, and an int.
+    // SAFETY: the kernel writes a file handle with at most `len` bytes, and an int.
     let named = unsafe {
         libc::syscall(
             libc::SYS_name_to_handle_at,
@@ -53,22 +54,22 @@ pub(crate) fn thread_by_handle(pidfd: &OwnedFd) -> io::Result<OwnedFd> {
     call(libc::SYS_open_by_handle_at, [raw, (&raw mut handle) as i64, 0, 0, 0])
 }
 
-/// A socket that the standard library has no type for.
+/// Makes a socket for which the standard library has no type.
 pub(crate) fn socket(family: i32, sort: i32, protocol: i32) -> io::Result<OwnedFd> {
     let sort = sort | libc::SOCK_CLOEXEC;
     call(libc::SYS_socket, [family.into(), sort.into(), protocol.into(), 0, 0])
 }
 
-/// A listening socket between virtual machines, of whatever port is free.
+/// Makes a listening socket between virtual machines, on a free port.
 pub(crate) fn vsock_listener() -> io::Result<OwnedFd> {
     let socket = socket(libc::AF_VSOCK, libc::SOCK_STREAM, 0)?;
-    // SAFETY: zeros are an address.
+    // SAFETY: the struct has only integers, for which zeros are values.
     let mut address: libc::sockaddr_vm = unsafe { std::mem::zeroed() };
     address.svm_family = libc::AF_VSOCK as libc::sa_family_t;
     address.svm_cid = libc::VMADDR_CID_ANY;
     address.svm_port = libc::VMADDR_PORT_ANY;
     let len = size_of_val(&address) as libc::socklen_t;
-    // SAFETY: the address is one, of that length.
+    // SAFETY: the address is initialized and has that length.
     let bound = unsafe {
         libc::bind(socket.as_raw_fd(), (&raw const address).cast::<libc::sockaddr>(), len)
     };
@@ -86,20 +87,21 @@ fn signals() -> io::Result<OwnedFd> {
 }
 
 fn rings() -> io::Result<OwnedFd> {
-    // `struct io_uring_params`: 120 bytes.
+    // `struct io_uring_params` has 120 bytes.
     let mut parameters = [0_u64; 16];
     call(libc::SYS_io_uring_setup, [4, parameters.as_mut_ptr() as i64, 0, 0, 0])
 }
 
 fn map() -> io::Result<OwnedFd> {
-    // `union bpf_attr`: an array of one value of 8 bytes.
+    // `union bpf_attr`, for an array of one value of 8 bytes.
     let mut attributes = [0_u32; 32];
     attributes[..4].copy_from_slice(&[2, 4, 8, 1]);
     call(libc::SYS_bpf, [0, attributes.as_mut_ptr() as i64, size_of_val(&attributes) as i64, 0, 0])
 }
 
 fn counter() -> io::Result<OwnedFd> {
-    // `struct perf_event_attr`, its first version of 64 bytes: the clock of this thread.
+    // The first version of `struct perf_event_attr` has 64 bytes. It describes the clock of this
+    // thread.
     let mut attributes = [0_u64; 8];
     attributes[0] = u64::from_ne_bytes(
         [1_u32.to_ne_bytes(), 64_u32.to_ne_bytes()].concat().try_into().unwrap(),
@@ -116,23 +118,23 @@ fn file_system() -> io::Result<OwnedFd> {
     call(libc::SYS_fsopen, [c"tmpfs".as_ptr() as i64, 1, 0, 0, 0])
 }
 
-/// Without a name once it is made.
+/// Makes a message queue, and removes its name.
 fn queue() -> io::Result<OwnedFd> {
     let name = std::ffi::CString::new(format!("syshandle-{}", std::process::id())).unwrap();
     let flags = i64::from((OFlags::CREATE | OFlags::RDWR | OFlags::CLOEXEC).bits());
     let opened = call(libc::SYS_mq_open, [name.as_ptr() as i64, flags, 0o600, 0, 0]);
-    // SAFETY: the name is a text.
+    // SAFETY: the name is a C string.
     unsafe { libc::syscall(libc::SYS_mq_unlink, name.as_ptr()) };
     opened
 }
 
-/// A system call that makes a descriptor.
+/// Makes a system call that returns a new descriptor.
 fn call(number: libc::c_long, [a, b, c, d, e]: [i64; 5]) -> io::Result<OwnedFd> {
-    // SAFETY: what each call above reads and writes is as large as the kernel takes it to be, and
-    // outlives it.
+    // SAFETY: the memory that each call above reads or writes has the size that the kernel expects,
+    // and outlives the call.
     let result = unsafe { libc::syscall(number, a, b, c, d, e, ptr::null::<u8>()) };
     match i32::try_from(result) {
-        // SAFETY: the kernel has just opened it, and nobody else knows it.
+        // SAFETY: the kernel has just opened the descriptor, and no other value owns it.
         Ok(raw) if raw >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(raw) }),
         _ => Err(io::Error::last_os_error()),
     }

@@ -1,7 +1,7 @@
 //! A file system in user space that stops answering.
 //!
-//! Whoever uses this is the file system: it speaks the protocol of `/dev/fuse` by hand, as far as it
-//! takes to open a file. That needs to be root.
+//! The test itself is the file system: it implements the protocol of `/dev/fuse` as far as needed
+//! to open a file. This requires root.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -16,7 +16,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::mount::{MountFlags, UnmountFlags};
 use syshandle_os::Event;
 
-/// A mounted file system with one file, `file`, which answers until it is told to be silent.
+/// A mounted file system with one file, `file`. It answers requests until it is told to be silent.
 pub(crate) struct Fuse {
     dir: tempfile::TempDir,
     is_silent: Arc<AtomicBool>,
@@ -26,7 +26,7 @@ pub(crate) struct Fuse {
 }
 
 impl Fuse {
-    /// `None`, with the reason printed, where it can't be mounted.
+    /// Mounts the file system. Returns `None`, with the reason printed, if that isn't possible.
     pub(crate) fn mount() -> Option<Self> {
         let device = File::options().read(true).write(true).open("/dev/fuse");
         let device = device.inspect_err(|error| println!("skipped: /dev/fuse: {error}")).ok()?;
@@ -48,13 +48,13 @@ impl Fuse {
         Some(Self { dir, is_silent, stop, server: Some(server), file: None })
     }
 
-    /// Where it is mounted.
+    /// Returns the mount point.
     pub(crate) fn path(&self) -> &Path {
         self.dir.path()
     }
 
-    /// Opens the file; from then on nothing is answered. This one keeps the file as well, and closes
-    /// it after its own end: closing it waits for it.
+    /// Opens the file; from then on no request is answered. This value also keeps the file, and
+    /// closes it after the file system has ended, because closing it waits for the file system.
     pub(crate) fn open_silent(&mut self) -> Arc<OwnedFd> {
         let file = Arc::new(OwnedFd::from(File::open(self.path().join("file")).unwrap()));
         self.file = Some(file.clone());
@@ -63,11 +63,11 @@ impl Fuse {
     }
 }
 
-/// Whoever still waits for an answer gets an error.
+/// Requests that still wait for an answer get an error.
 impl Drop for Fuse {
     fn drop(&mut self) {
         self.stop.set().unwrap();
-        // The server's device is the last handle to it: closing it ends the connection.
+        // The server's device is the last handle to it, so closing it ends the connection.
         self.server.take().unwrap().join().unwrap();
         rustix::mount::unmount(self.dir.path(), UnmountFlags::DETACH).unwrap();
     }
@@ -93,7 +93,7 @@ fn serve(mut device: File, is_silent: &AtomicBool, stop: &Event) {
     }
 }
 
-/// The answer to a request, as `linux/fuse.h` has it.
+/// Returns the answer to a request, in the format of `linux/fuse.h`.
 fn answer(request: &[u8]) -> Option<Vec<u8>> {
     const LOOKUP: u32 = 1;
     const FORGET: u32 = 2;
@@ -123,7 +123,7 @@ fn init() -> Vec<u8> {
     body
 }
 
-/// `struct fuse_entry_out` of node 2; its attributes are to be asked for again each time.
+/// `struct fuse_entry_out` of node 2. Its attributes expire at once.
 fn entry() -> Vec<u8> {
     let mut body = vec![0; 40];
     body[0..8].copy_from_slice(&2_u64.to_ne_bytes());
@@ -140,6 +140,6 @@ fn attributes(node: u64, mode: u32) -> Vec<u8> {
     body
 }
 
-/// It ends by itself then, whatever becomes of the test: a process with a thread that waits for it
-/// can't be killed.
+/// The longest time that the file system runs, whatever happens to the test. Without this limit a
+/// process with a thread that waits for the file system could not be killed.
 const LIFETIME: Duration = Duration::from_secs(90);

@@ -13,7 +13,7 @@ use windows_sys::Win32::System::Threading::{
 use super::{check, own};
 
 pub(crate) fn create(manual: bool) -> io::Result<OwnedHandle> {
-    // SAFETY: no attributes and no name; what is returned is ours.
+    // SAFETY: the call takes no attributes and no name; the returned handle belongs to the caller.
     unsafe { own(CreateEventW(ptr::null(), manual.into(), 0, ptr::null())) }
 }
 
@@ -30,7 +30,8 @@ pub(crate) fn reset(event: BorrowedHandle<'_>) -> io::Result<()> {
 pub(crate) fn to_wait(event: BorrowedHandle<'_>) -> io::Result<OwnedHandle> {
     let mut handle = ptr::null_mut();
     let access = SYNCHRONIZATION_SYNCHRONIZE;
-    // SAFETY: both processes are this one, the handle is open; on success the new one is ours.
+    // SAFETY: both processes are this one, and the handle is open. On success the new handle
+    // belongs to the caller.
     unsafe {
         let (process, raw) = (GetCurrentProcess(), event.as_raw_handle());
         check(DuplicateHandle(process, raw, process, &mut handle, access, 0, 0))?;

@@ -15,7 +15,7 @@ use super::process::KILLED;
 use super::{check, own};
 
 pub(crate) fn create() -> io::Result<OwnedHandle> {
-    // SAFETY: no attributes and no name; what is returned is ours.
+    // SAFETY: the call takes no attributes and no name; the returned handle belongs to the caller.
     unsafe { own(CreateJobObjectW(ptr::null(), ptr::null())) }
 }
 
@@ -32,10 +32,10 @@ pub(crate) fn terminate(job: BorrowedHandle<'_>) -> io::Result<()> {
 pub(crate) fn process_ids(job: BorrowedHandle<'_>) -> io::Result<Vec<u32>> {
     let mut room = 64;
     loop {
-        // Two counts, of 32 bits each, and then the numbers.
+        // The structure has two counts of 32 bits each, followed by the numbers.
         let mut list = vec![0_usize; HEAD + room];
         let len = size_of_val(list.as_slice()) as u32;
-        // SAFETY: `list` is that long, and aligned as the structure is.
+        // SAFETY: `list` has that length, and the alignment of the structure.
         let told = check(unsafe {
             QueryInformationJobObject(
                 job.as_raw_handle(),
@@ -59,6 +59,6 @@ pub(crate) fn process_ids(job: BorrowedHandle<'_>) -> io::Result<Vec<u32>> {
     }
 }
 
-/// The words before the first number.
+/// The number of words before the first process number.
 const HEAD: usize =
     std::mem::offset_of!(JOBOBJECT_BASIC_PROCESS_ID_LIST, ProcessIdList) / size_of::<usize>();

@@ -1,7 +1,6 @@
-//! The calls of the Windows API, each wrapped at once in a safe function.
+//! The calls of the Windows API, each wrapped directly in a safe function.
 //!
-//! Whoever adds one here proves in its `SAFETY` comment who owns each handle on success and on
-//! failure.
+//! The `SAFETY` comment of each call proves who owns each handle on success and on failure.
 
 pub(crate) mod event;
 pub(crate) mod job;
@@ -24,7 +23,7 @@ use std::time::Duration;
 
 use windows_sys::Win32::Foundation::HANDLE;
 
-/// The result of a call that says zero, and why by `GetLastError`, when it fails.
+/// Converts the result of a call that returns zero if it fails, with the reason in `GetLastError`.
 fn check(result: i32) -> io::Result<()> {
     match result {
         0 => Err(io::Error::last_os_error()),
@@ -32,20 +31,21 @@ fn check(result: i32) -> io::Result<()> {
     }
 }
 
-/// Owns the handle that a call returned, which is null, with `GetLastError`, when it failed.
+/// Takes ownership of the handle that a call returned. A null handle means that the call failed,
+/// with the reason in `GetLastError`.
 ///
 /// # Safety
-/// The handle, where it isn't null, belongs to the caller.
+/// The handle, unless it is null, must belong to the caller.
 #[expect(unsafe_code, reason = "takes ownership of what a call returned")]
 unsafe fn own(handle: HANDLE) -> io::Result<OwnedHandle> {
     match handle.is_null() {
         true => Err(io::Error::last_os_error()),
-        // SAFETY: the caller owns it and gives it away.
+        // SAFETY: the caller owns the handle and passes it on.
         false => Ok(unsafe { OwnedHandle::from_raw_handle(handle) }),
     }
 }
 
-/// The status of a call below the Windows API.
+/// Converts the status of a call below the Windows API.
 fn check_status(status: i32) -> io::Result<()> {
     match status {
         0.. => Ok(()),
@@ -53,7 +53,7 @@ fn check_status(status: i32) -> io::Result<()> {
     }
 }
 
-/// A text as the API takes it: UTF-16, ended by a zero.
+/// Converts a text to the form of the API: UTF-16 with a terminating zero.
 fn wide(text: &str) -> io::Result<Vec<u16>> {
     match text.contains('\0') {
         true => Err(io::ErrorKind::InvalidInput.into()),
@@ -61,11 +61,11 @@ fn wide(text: &str) -> io::Result<Vec<u16>> {
     }
 }
 
-/// A time in milliseconds, rounded up; at most some 49 days.
+/// Returns a time in milliseconds, rounded up, and at most some 49 days.
 fn milliseconds(duration: Duration) -> u32 {
     let up = duration.as_nanos().div_ceil(1_000_000);
     u32::try_from(up).unwrap_or(LONGEST).min(LONGEST)
 }
 
-/// The number after it means for ever.
+/// The largest finite time. The next number means an infinite time.
 const LONGEST: u32 = u32::MAX - 1;

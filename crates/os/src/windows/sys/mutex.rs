@@ -13,24 +13,25 @@ use windows_sys::Win32::System::Threading::{
 
 use super::{check, milliseconds, own, wide};
 
-/// How an attempt to lock ended.
+/// The result of an attempt to lock.
 pub(crate) enum Locked {
-    /// The time was over.
+    /// The timeout passed.
     Not,
-    /// This thread owns it.
+    /// This thread owns the mutex.
     Owned,
-    /// This thread owns it, and its last owner ended as such.
+    /// This thread owns the mutex, and its last owner ended without unlocking it.
     Abandoned,
 }
 
 pub(crate) fn create() -> io::Result<OwnedHandle> {
-    // SAFETY: no attributes and no name; what is returned is ours.
+    // SAFETY: the call takes no attributes and no name; the returned handle belongs to the caller.
     unsafe { own(CreateMutexW(ptr::null(), 0, ptr::null())) }
 }
 
 pub(crate) fn named(name: &str) -> io::Result<OwnedHandle> {
     let name = wide(name)?;
-    // SAFETY: no attributes, a name that ends with a zero; what is returned is ours.
+    // SAFETY: the call takes no attributes, and a name that ends with a zero. The returned handle
+    // belongs to the caller.
     unsafe { own(CreateMutexW(ptr::null(), 0, name.as_ptr())) }
 }
 

@@ -1,4 +1,4 @@
-//! What any handle is, and handles from process to process.
+//! Queries that apply to any handle, and duplication of handles between processes.
 #![expect(unsafe_code, reason = "calls of the Windows API")]
 
 use std::ffi::c_void;
@@ -18,7 +18,7 @@ use windows_sys::Win32::System::Threading::GetCurrentProcess;
 
 use super::{check, check_status, own};
 
-/// What `GetFileType` says.
+/// The results of `GetFileType`.
 pub(crate) enum FileType {
     Disk,
     Character,
@@ -26,18 +26,18 @@ pub(crate) enum FileType {
     Unknown,
 }
 
-/// The handle as a number.
+/// Returns the handle as a number.
 pub(crate) fn number(handle: BorrowedHandle<'_>) -> u64 {
     handle.as_raw_handle().addr() as u64
 }
 
-/// The kernel's name for the type of an object: `Event`.
+/// Returns the kernel's name for the type of an object: `Event`.
 pub(crate) fn type_name(handle: BorrowedHandle<'_>) -> io::Result<String> {
-    // Room for the structure and the longest name behind it, aligned for both.
+    // Room for the structure and the longest name after it, aligned for both.
     let mut room = [0_u64; 128];
     query(handle, OBJECT_TYPE_INFORMATION, &mut room)?;
-    // SAFETY: the call has filled `room`, which begins with the name and is aligned for it; the
-    // name's text lies within.
+    // SAFETY: the call has filled `room`, which begins with the name and is aligned for it. The
+    // name's text lies within `room`.
     let name = unsafe {
         let name = &*room.as_ptr().cast::<UNICODE_STRING>();
         match name.Buffer.is_null() {
@@ -48,9 +48,9 @@ pub(crate) fn type_name(handle: BorrowedHandle<'_>) -> io::Result<String> {
     Ok(String::from_utf16_lossy(name))
 }
 
-/// The access that was granted to the handle.
+/// Returns the access that was granted to the handle.
 pub(crate) fn granted_access(handle: BorrowedHandle<'_>) -> io::Result<u32> {
-    // `OBJECT_BASIC_INFORMATION`: 56 bytes, of which the second word of 32 bits is the access.
+    // `OBJECT_BASIC_INFORMATION` has 56 bytes. Its second word of 32 bits is the access.
     let mut room = [0_u64; 7];
     query(handle, OBJECT_BASIC_INFORMATION, &mut room)?;
     Ok((room[0] >> 32) as u32)
@@ -58,7 +58,8 @@ pub(crate) fn granted_access(handle: BorrowedHandle<'_>) -> io::Result<u32> {
 
 fn query(handle: BorrowedHandle<'_>, class: u32, room: &mut [u64]) -> io::Result<()> {
     let len = size_of_val(room) as u32;
-    // SAFETY: the handle is open; `room` is that long; nobody wants what was written.
+    // SAFETY: the handle is open, `room` has that length, and the call writes no length to the null
+    // pointer.
     check_status(unsafe {
         let room = room.as_mut_ptr().cast();
         NtQueryObject(handle.as_raw_handle(), class, room, len, ptr::null_mut())
@@ -75,17 +76,17 @@ pub(crate) fn file_type(handle: BorrowedHandle<'_>) -> FileType {
     }
 }
 
-/// Whether something that is like a pipe to [`file_type`] has the properties of one.
+/// Returns whether a handle that [`file_type`] reports as a pipe has the properties of one.
 pub(crate) fn is_pipe(handle: BorrowedHandle<'_>) -> bool {
     let none = ptr::null_mut();
-    // SAFETY: the handle is open; nobody wants the properties.
+    // SAFETY: the handle is open, and the call writes no properties to the null pointers.
     unsafe { GetNamedPipeInfo(handle.as_raw_handle(), none, none, none, none) != 0 }
 }
 
 pub(crate) fn is_directory(handle: BorrowedHandle<'_>) -> io::Result<bool> {
     let mut information = FILE_STANDARD_INFO::default();
     let len = size_of::<FILE_STANDARD_INFO>() as u32;
-    // SAFETY: the handle is open; the structure is that long.
+    // SAFETY: the handle is open, and the structure has that length.
     check(unsafe {
         let room = (&raw mut information).cast();
         GetFileInformationByHandleEx(handle.as_raw_handle(), FileStandardInfo, room, len)
@@ -97,8 +98,8 @@ pub(crate) fn is_directory(handle: BorrowedHandle<'_>) -> io::Result<bool> {
 pub(crate) fn pull(from: BorrowedHandle<'_>, number: u64) -> io::Result<OwnedHandle> {
     let mut handle = ptr::null_mut();
     let theirs: HANDLE = ptr::without_provenance_mut(number as usize);
-    // SAFETY: both processes are open; a number that is no handle there is an error; on success
-    // the new handle is ours.
+    // SAFETY: both processes are open. A number that is not a handle in the other process is an
+    // error. On success the new handle belongs to the caller.
     unsafe {
         check(DuplicateHandle(
             from.as_raw_handle(),
@@ -116,7 +117,7 @@ pub(crate) fn pull(from: BorrowedHandle<'_>, number: u64) -> io::Result<OwnedHan
 /// Duplicates a handle of this process into another one.
 pub(crate) fn push(to: BorrowedHandle<'_>, handle: BorrowedHandle<'_>) -> io::Result<u64> {
     let mut theirs: HANDLE = ptr::null_mut();
-    // SAFETY: both processes and the handle are open; the new handle is the other process's.
+    // SAFETY: both processes and the handle are open. The new handle belongs to the other process.
     check(unsafe {
         DuplicateHandle(
             GetCurrentProcess(),
@@ -131,9 +132,9 @@ pub(crate) fn push(to: BorrowedHandle<'_>, handle: BorrowedHandle<'_>) -> io::Re
     Ok(theirs.addr() as u64)
 }
 
-/// An error of the layer below the Windows API, as one of its own.
+/// Converts an error of the layer below the Windows API to one of the API.
 pub(super) fn error_of_status(status: i32) -> io::Error {
-    // SAFETY: a number for a number.
+    // SAFETY: the call converts a number to another number.
     io::Error::from_raw_os_error(unsafe { RtlNtStatusToDosError(status) } as i32)
 }
 

@@ -19,19 +19,19 @@ use windows_sys::Win32::System::Threading::{
 use super::{check, own, wide};
 
 pub(crate) fn current() -> io::Result<OwnedHandle> {
-    // SAFETY: no arguments; a pseudo-handle is nobody's to close.
+    // SAFETY: the call takes no arguments, and a pseudo-handle need not be closed.
     real(unsafe { GetCurrentProcess() })
 }
 
 pub(crate) fn current_thread() -> io::Result<OwnedHandle> {
-    // SAFETY: no arguments; a pseudo-handle is nobody's to close.
+    // SAFETY: the call takes no arguments, and a pseudo-handle need not be closed.
     real(unsafe { GetCurrentThread() })
 }
 
-/// A real handle to what a pseudo-handle means here and now.
+/// Returns a real handle to the current process or thread, for its pseudo-handle.
 fn real(pseudo: HANDLE) -> io::Result<OwnedHandle> {
     let mut handle = ptr::null_mut();
-    // SAFETY: both processes are this one; on success `handle` is ours.
+    // SAFETY: both processes are this one. On success `handle` belongs to the caller.
     unsafe {
         let own_process = GetCurrentProcess();
         check(DuplicateHandle(
@@ -67,13 +67,13 @@ pub(crate) fn open_to_watch(id: u32) -> io::Result<OwnedHandle> {
 }
 
 fn open_with(id: u32, access: u32) -> io::Result<OwnedHandle> {
-    // SAFETY: what is returned is ours.
+    // SAFETY: the call reads no memory; the returned handle belongs to the caller.
     unsafe { own(OpenProcess(access, 0, id)) }
 }
 
 pub(crate) fn open_thread(id: u32) -> io::Result<OwnedHandle> {
     let access = THREAD_SYNCHRONIZE | THREAD_QUERY_LIMITED_INFORMATION;
-    // SAFETY: what is returned is ours.
+    // SAFETY: the call reads no memory; the returned handle belongs to the caller.
     unsafe { own(OpenThread(access, 0, id)) }
 }
 
@@ -96,7 +96,7 @@ fn not_zero(id: u32) -> io::Result<u32> {
 
 pub(crate) fn exit_code(process: BorrowedHandle<'_>) -> io::Result<u32> {
     let mut code = 0;
-    // SAFETY: the handle is open; `code` is written.
+    // SAFETY: the handle is open, and the call writes `code`.
     check(unsafe { GetExitCodeProcess(process.as_raw_handle(), &mut code) })?;
     Ok(code)
 }
@@ -106,11 +106,13 @@ pub(crate) fn terminate(process: BorrowedHandle<'_>) -> io::Result<()> {
     check(unsafe { TerminateProcess(process.as_raw_handle(), KILLED) })
 }
 
-/// The exit code of a process that was ended.
+/// The exit code of a process that was ended by [`Process::kill`](crate::Process::kill) or with its
+/// job.
 pub(super) const KILLED: u32 = 1;
 
 pub(crate) fn set_variable(name: &str, value: &str) -> io::Result<()> {
     let (name, value) = (wide(name)?, wide(value)?);
-    // SAFETY: both end with a zero. Windows has a lock for the environment: threads may read it.
+    // SAFETY: both texts end with a zero. Windows has a lock for the environment, so other threads
+    // may read it.
     check(unsafe { SetEnvironmentVariableW(name.as_ptr(), value.as_ptr()) })
 }

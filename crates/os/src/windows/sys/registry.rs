@@ -14,18 +14,19 @@ use windows_sys::Win32::System::Registry::{
 
 use super::wide;
 
-/// How a key is opened.
+/// The access with which a key is opened.
 #[derive(Clone, Copy)]
 pub(crate) enum Access {
     Read,
     ReadWrite,
 }
 
-/// A key to begin at: a predefined one, or one that is open as long as it is lent.
+/// A key from which to open others: a predefined key, or a key that is open as long as it is
+/// borrowed.
 #[derive(Clone, Copy)]
 pub(crate) struct Key<'a>(HKEY, std::marker::PhantomData<BorrowedHandle<'a>>);
 
-/// The predefined key that a path begins with, and the rest of it.
+/// Splits a path into the predefined key with which it begins, and the rest.
 pub(crate) fn root(path: &str) -> io::Result<(Key<'static>, &str)> {
     let (name, rest) = path.split_once('\\').unwrap_or((path, ""));
     let root = match name {
@@ -50,8 +51,8 @@ pub(crate) fn open(key: Key<'_>, path: &str, access: Access) -> io::Result<Owned
         Access::ReadWrite => KEY_READ | KEY_WRITE,
     };
     let mut opened = ptr::null_mut();
-    // SAFETY: the key is open, the path ends with a zero; on success the new key is ours, a
-    // handle of the kernel as we never ask another machine.
+    // SAFETY: the key is open, and the path ends with a zero. On success the new key belongs to the
+    // caller. It is a handle of the kernel, because no other machine is queried.
     unsafe {
         check(RegOpenKeyExW(key.0, path.as_ptr(), 0, access, &mut opened))?;
         Ok(OwnedHandle::from_raw_handle(opened))
@@ -61,7 +62,8 @@ pub(crate) fn open(key: Key<'_>, path: &str, access: Access) -> io::Result<Owned
 pub(crate) fn create(key: Key<'_>, path: &str) -> io::Result<OwnedHandle> {
     let path = wide(path)?;
     let mut made = ptr::null_mut();
-    // SAFETY: as for `open`; no class, no attributes, nobody wants to know whether it was there.
+    // SAFETY: as for `open`. The call takes no class and no attributes, and writes nothing to the
+    // null pointer.
     unsafe {
         check(RegCreateKeyExW(
             key.0,
@@ -83,7 +85,7 @@ pub(crate) fn value(key: BorrowedHandle<'_>, name: &str) -> io::Result<Vec<u8>> 
     let mut bytes = vec![0; 256];
     loop {
         let mut len = bytes.len() as u32;
-        // SAFETY: the key is open, the name ends with a zero, `bytes` is that long.
+        // SAFETY: the key is open, the name ends with a zero, and `bytes` has that length.
         let told = unsafe {
             RegQueryValueExW(
                 key.as_raw_handle(),
@@ -117,7 +119,7 @@ pub(crate) fn set_text(key: BorrowedHandle<'_>, name: &str, text: &str) -> io::R
 fn set(key: BorrowedHandle<'_>, name: &str, kind: u32, bytes: &[u8]) -> io::Result<()> {
     let name = wide(name)?;
     let len = u32::try_from(bytes.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
-    // SAFETY: the key is open, the name ends with a zero, `bytes` is that long.
+    // SAFETY: the key is open, the name ends with a zero, and `bytes` has that length.
     check(unsafe {
         RegSetValueExW(key.as_raw_handle(), name.as_ptr(), 0, kind, bytes.as_ptr(), len)
     })
@@ -131,7 +133,7 @@ pub(crate) fn remove_value(key: BorrowedHandle<'_>, name: &str) -> io::Result<()
 
 pub(crate) fn remove_tree(key: BorrowedHandle<'_>, name: &str) -> io::Result<()> {
     if name.is_empty() {
-        // That would be the key itself.
+        // An empty name would mean the key itself.
         return Err(io::ErrorKind::InvalidInput.into());
     }
     let name = wide(name)?;
@@ -144,7 +146,8 @@ pub(crate) fn key_names(key: BorrowedHandle<'_>) -> io::Result<Vec<String>> {
     loop {
         let mut name = [0; NAME_MAX + 1];
         let mut len = name.len() as u32;
-        // SAFETY: the key is open, `name` is that long, nobody wants the rest.
+        // SAFETY: the key is open, `name` has that length, and the call writes nothing to the null
+        // pointers.
         let told = unsafe {
             RegEnumKeyExW(
                 key.as_raw_handle(),

@@ -20,7 +20,8 @@ pub(crate) fn create(len: u64) -> io::Result<OwnedHandle> {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "a section has a byte at least"));
     }
     let (high, low) = ((len >> 32) as u32, len as u32);
-    // SAFETY: no attributes and no name, backed by the paging file; what is returned is ours.
+    // SAFETY: the call takes no attributes and no name, and the section is backed by the paging
+    // file. The returned handle belongs to the caller.
     unsafe {
         own(CreateFileMappingW(
             INVALID_HANDLE_VALUE,
@@ -33,11 +34,12 @@ pub(crate) fn create(len: u64) -> io::Result<OwnedHandle> {
     }
 }
 
-/// A second handle that can only read.
+/// Returns a second handle that can only read.
 pub(crate) fn read_only(section: BorrowedHandle<'_>) -> io::Result<OwnedHandle> {
     let mut handle = ptr::null_mut();
     let access = SECTION_MAP_READ | SECTION_QUERY;
-    // SAFETY: both processes are this one, the handle is open; on success the new one is ours.
+    // SAFETY: both processes are this one, and the handle is open. On success the new handle
+    // belongs to the caller.
     unsafe {
         let own_process = GetCurrentProcess();
         let raw = section.as_raw_handle();
@@ -49,7 +51,8 @@ pub(crate) fn read_only(section: BorrowedHandle<'_>) -> io::Result<OwnedHandle> 
 pub(crate) fn len(section: BorrowedHandle<'_>) -> io::Result<u64> {
     let mut information = SectionBasicInformation { base: ptr::null_mut(), attributes: 0, size: 0 };
     let len = size_of::<SectionBasicInformation>();
-    // SAFETY: the handle is open; the structure is that long; nobody wants what was written.
+    // SAFETY: the handle is open, the structure has that length, and the call writes no length to
+    // the null pointer.
     check_status(unsafe {
         let room = (&raw mut information).cast();
         NtQuerySection(section.as_raw_handle(), 0, room, len, ptr::null_mut())
@@ -73,8 +76,8 @@ windows_link::link!("ntdll.dll" "system" fn NtQuerySection(
     written: *mut usize,
 ) -> i32);
 
-/// A section in this process's memory. It never gives out a slice: other processes may write at any
-/// time.
+/// A section that is mapped into this process's memory. The type never returns a slice, because
+/// other processes may write at any time.
 #[derive(Debug)]
 pub(crate) struct Mapping {
     start: NonNull<u8>,
@@ -82,13 +85,14 @@ pub(crate) struct Mapping {
     writable: bool,
 }
 
-// SAFETY: the mapping belongs to no thread. Its bytes are only ever copied, never lent.
+// SAFETY: the mapping is not tied to a thread. Its bytes are only copied, never borrowed.
 unsafe impl Send for Mapping {}
-// SAFETY: as above; concurrent copies of overlapping ranges mix bytes, as with another process.
+// SAFETY: as above. Concurrent copies of overlapping ranges mix bytes, as they do with another
+// process.
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
-    /// Maps the whole section: to be written, where the handle has that right.
+    /// Maps the whole section, for writing too if the handle has that right.
     pub(crate) fn new(section: BorrowedHandle<'_>) -> io::Result<Self> {
         let len = usize::try_from(len(section)?).map_err(|_| io::ErrorKind::OutOfMemory)?;
         let (view, writable) = match map(section, FILE_MAP_READ | FILE_MAP_WRITE) {
@@ -102,27 +106,30 @@ impl Mapping {
         self.len
     }
 
-    /// Copies bytes into the memory; `false`, and nothing copied, when they don't fit there.
+    /// Copies bytes into the memory. Returns `false`, and copies nothing, if they don't fit at the
+    /// offset.
     #[must_use]
     pub(crate) fn write(&self, offset: usize, bytes: &[u8]) -> bool {
         let fits = self.holds(offset, bytes.len()) && self.writable;
         if fits {
             let to = self.start.as_ptr().wrapping_add(offset);
-            // SAFETY: the range lies within the view, which is writable and lives as long as self;
+            // SAFETY: the range lies within the view, which is writable and lives as long as self.
             // `bytes` is ordinary memory, so they don't overlap.
             unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len()) };
         }
         fits
     }
 
-    /// Copies a range to `out`; `false`, and nothing copied, when it isn't all there.
+    /// Copies a range to `out`. Returns `false`, and copies nothing, unless the view contains the
+    /// whole range.
     #[must_use]
     pub(crate) fn copy(&self, offset: usize, out: &mut [u8]) -> bool {
         let fits = self.holds(offset, out.len());
         if fits {
             let from = self.start.as_ptr().wrapping_add(offset);
-            // SAFETY: the range lies within the view; `out` is ordinary memory, so they don't
-            // overlap. A writer may change the range meanwhile: then the copy is a mixture.
+            // SAFETY: the range lies within the view. `out` is ordinary memory, so they don't
+            // overlap. If a writer changes the range at the same time, the copy is a mixture, but
+            // any bytes are valid.
             unsafe { ptr::copy_nonoverlapping(from, out.as_mut_ptr(), out.len()) };
         }
         fits
@@ -136,14 +143,15 @@ impl Mapping {
 impl Drop for Mapping {
     fn drop(&mut self) {
         let view = MEMORY_MAPPED_VIEW_ADDRESS { Value: self.start.as_ptr().cast() };
-        // SAFETY: this is the view made in `new`; nothing refers to it any more.
+        // SAFETY: this is the view made in `new`, and no reference to it is left.
         let unmapped = unsafe { UnmapViewOfFile(view) };
         debug_assert!(unmapped != 0, "a whole view can be unmapped");
     }
 }
 
 fn map(section: BorrowedHandle<'_>, access: u32) -> io::Result<NonNull<u8>> {
-    // SAFETY: the handle is open; a new view at a place of the kernel's choice overlaps nothing.
+    // SAFETY: the handle is open, and a new view at an address chosen by the kernel overlaps no
+    // memory in use.
     let view = unsafe { MapViewOfFile(section.as_raw_handle(), access, 0, 0, 0) };
     NonNull::new(view.Value.cast()).ok_or_else(io::Error::last_os_error)
 }

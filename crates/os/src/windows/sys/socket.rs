@@ -15,26 +15,26 @@ use windows_sys::Win32::Networking::WinSock::{
 
 use crate::Object;
 
-/// An owned handle that is known to be a socket's.
+/// An owned handle that is known to be a socket.
 pub(crate) struct Handle(pub(crate) OwnedHandle);
 
 impl From<Handle> for OwnedSocket {
     fn from(handle: Handle) -> Self {
         start();
         let raw = handle.0.into_raw_handle();
-        // SAFETY: the number was owned as a handle and is owned as a socket from now on.
+        // SAFETY: the number was owned as a handle, and is owned as a socket from now on.
         unsafe { Self::from_raw_socket(raw.addr() as u64) }
     }
 }
 
-/// The handle that a socket's number is.
+/// Returns the socket's number as a handle.
 pub(crate) fn as_handle(socket: BorrowedSocket<'_>) -> BorrowedHandle<'_> {
     let raw = ptr::without_provenance_mut(socket.as_raw_socket() as usize);
-    // SAFETY: the sockets of Windows are handles; it is open as long as the socket is.
+    // SAFETY: the sockets of Windows are handles. The handle is open as long as the socket is.
     unsafe { BorrowedHandle::borrow_raw(raw) }
 }
 
-/// The precise sort of a socket; `None` for what is none.
+/// Returns the family and type of a socket; `None` if the handle is not a socket.
 pub(crate) fn identify(handle: BorrowedHandle<'_>) -> Option<Object> {
     start();
     let socket = handle.as_raw_handle().addr();
@@ -51,11 +51,11 @@ pub(crate) fn identify(handle: BorrowedHandle<'_>) -> Option<Object> {
     })
 }
 
-/// An option that is a number; `None` where it can't be had.
+/// Returns the value of a numeric option; `None` if the query fails.
 fn option(socket: SOCKET, name: i32) -> Option<i32> {
     let mut value = 0_i32;
     let mut len = size_of::<i32>() as i32;
-    // SAFETY: `value` is that long; what is no socket is an error.
+    // SAFETY: `value` has that length. A handle that is not a socket is an error.
     let told = unsafe {
         let room = (&raw mut value).cast();
         getsockopt(socket, SOL_SOCKET, name, room, &mut len)
@@ -64,21 +64,21 @@ fn option(socket: SOCKET, name: i32) -> Option<i32> {
     (told == 0).then_some(if len == 1 { value & 0xff } else { value })
 }
 
-/// The family of the address that it is bound to; `None` before it is.
+/// Returns the family of the address to which the socket is bound; `None` if it isn't bound.
 fn family(socket: SOCKET) -> Option<u16> {
     let mut address = SOCKADDR_STORAGE::default();
     let mut len = size_of::<SOCKADDR_STORAGE>() as i32;
-    // SAFETY: the structure is that long; what is no socket is an error.
+    // SAFETY: the structure has that length. A handle that is not a socket is an error.
     let told = unsafe { getsockname(socket, (&raw mut address).cast(), &mut len) };
     (told == 0).then_some(address.ss_family)
 }
 
-/// Winsock wants to be told before its first use, once.
+/// Initializes Winsock, which is required once before its first use.
 fn start() {
     static STARTED: OnceLock<()> = OnceLock::new();
     STARTED.get_or_init(|| {
         let mut data = WSADATA::default();
-        // SAFETY: the structure is written. If it fails, so will what comes after it.
+        // SAFETY: the call writes the structure. If it fails, later calls of Winsock fail too.
         unsafe { WSAStartup(0x202, &mut data) };
     });
 }

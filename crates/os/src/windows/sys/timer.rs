@@ -13,15 +13,15 @@ use windows_sys::Win32::System::Threading::{
 use super::{check, milliseconds, own};
 
 pub(crate) fn create() -> io::Result<OwnedHandle> {
-    // SAFETY: no attributes and no name; what is returned is ours.
+    // SAFETY: the call takes no attributes and no name; the returned handle belongs to the caller.
     unsafe { own(CreateWaitableTimerW(ptr::null(), 0, ptr::null())) }
 }
 
 pub(crate) fn set(timer: BorrowedHandle<'_>, first: Duration, period: Duration) -> io::Result<()> {
-    // Negative: from now on, in units of 100 ns.
+    // A negative time is relative to now. The unit is 100 ns.
     let first = -i64::try_from(first.as_nanos().div_ceil(100)).unwrap_or(i64::MAX);
     let period = i32::try_from(milliseconds(period)).unwrap_or(i32::MAX);
-    // SAFETY: the handle is open; `first` is read during the call; no routine is called.
+    // SAFETY: the handle is open, `first` is read during the call, and no callback is passed.
     check(unsafe { SetWaitableTimer(timer.as_raw_handle(), &first, period, None, ptr::null(), 0) })
 }
 

@@ -17,7 +17,7 @@ use super::{check, own};
 pub(crate) fn of(process: BorrowedHandle<'_>) -> io::Result<OwnedHandle> {
     let mut token = ptr::null_mut();
     let access = TOKEN_QUERY | TOKEN_DUPLICATE;
-    // SAFETY: the handle is open; on success `token` is ours.
+    // SAFETY: the handle is open. On success `token` belongs to the caller.
     unsafe {
         check(OpenProcessToken(process.as_raw_handle(), access, &mut token))?;
         own(token)
@@ -25,10 +25,10 @@ pub(crate) fn of(process: BorrowedHandle<'_>) -> io::Result<OwnedHandle> {
 }
 
 pub(crate) fn user(token: BorrowedHandle<'_>) -> io::Result<String> {
-    // Room for the structure and for the longest identifier (68 bytes) behind it, aligned for both.
+    // Room for the structure and for the longest identifier (68 bytes) after it, aligned for both.
     let mut room = [0_u64; 16];
     let mut len = 0;
-    // SAFETY: the handle is open; `room` is that long.
+    // SAFETY: the handle is open, and `room` has that length.
     check(unsafe {
         let buffer = room.as_mut_ptr().cast();
         GetTokenInformation(
@@ -40,8 +40,9 @@ pub(crate) fn user(token: BorrowedHandle<'_>) -> io::Result<String> {
         )
     })?;
     let mut text = ptr::null_mut();
-    // SAFETY: the call has filled `room`, which is aligned for the structure; the identifier that
-    // it points to lies within. On success `text` is ours, ended by a zero.
+    // SAFETY: the call has filled `room`, which is aligned for the structure. The identifier to
+    // which it points lies within `room`. On success `text` belongs to the caller and ends with a
+    // zero.
     unsafe {
         let user = &*room.as_ptr().cast::<TOKEN_USER>();
         check(ConvertSidToStringSidW(user.User.Sid, &mut text))?;

@@ -1,4 +1,4 @@
-//! Waiting.
+//! Waits for objects.
 #![expect(unsafe_code, reason = "calls of the Windows API")]
 
 use std::io;
@@ -10,7 +10,7 @@ use windows_sys::Win32::System::Threading::{INFINITE, WaitForMultipleObjects};
 
 use super::milliseconds;
 
-/// Waits until one of the objects could be taken, until the deadline; says which.
+/// Waits until one of the objects could be taken, or until the deadline; returns its index.
 pub(crate) fn any(
     handles: &[BorrowedHandle<'_>],
     deadline: Option<Instant>,
@@ -25,11 +25,11 @@ pub(crate) fn any(
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         let time = left.map_or(INFINITE, milliseconds);
         if count == 0 {
-            // The call wants one at least.
+            // The call requires at least one object.
             std::thread::sleep(left.unwrap_or(std::time::Duration::MAX));
             return Ok(None);
         }
-        // SAFETY: `raw` has so many handles, all open as long as they are borrowed.
+        // SAFETY: `raw` has `count` handles, all of which are open as long as they are borrowed.
         let ended = unsafe { WaitForMultipleObjects(count, raw.as_ptr(), 0, time) };
         match ended {
             WAIT_TIMEOUT if deadline.is_some_and(|deadline| Instant::now() < deadline) => {}
@@ -45,7 +45,7 @@ pub(crate) fn any(
     }
 }
 
-/// Whether an object is signalled, which takes it.
+/// Returns whether an object is signalled. The query takes the object.
 pub(crate) fn is_signalled(handle: BorrowedHandle<'_>) -> io::Result<bool> {
     Ok(any(&[handle], Some(Instant::now()))?.is_some())
 }

@@ -1,4 +1,4 @@
-//! Waits of the system's pool of threads.
+//! Waits on threads of the system's thread pool.
 #![expect(unsafe_code, reason = "a callback of the system's, whose context is a pointer")]
 
 use std::ffi::c_void;
@@ -21,8 +21,8 @@ use crate::Watched;
 
 type Work = Box<dyn FnOnce(Watched) + Send>;
 
-/// A wait of the pool's. Dropping it ends the wait, and waits for the work if that has begun on
-/// another thread.
+/// A wait of the thread pool. Dropping it ends the wait. If the work has begun on another thread,
+/// the drop waits for its end.
 pub(crate) struct Registered {
     wait: HANDLE,
     shared: *const Shared,
@@ -30,19 +30,20 @@ pub(crate) struct Registered {
 
 struct Shared {
     work: Mutex<Option<Work>>,
-    /// The callback has taken its reference.
+    /// Whether the callback has taken its reference.
     entered: AtomicBool,
     /// The thread that does the work.
     thread: AtomicU32,
 }
 
-// SAFETY: the wait belongs to no thread; `shared` points to what is Sync and counted.
+// SAFETY: the wait is not tied to a thread, and `shared` points to a reference-counted value that
+// is Sync.
 unsafe impl Send for Registered {}
-// SAFETY: as above; nothing can be done with a reference.
+// SAFETY: as above. A shared reference allows no operation.
 unsafe impl Sync for Registered {}
 
 impl Registered {
-    /// Begins the wait. The handle has to stay open until this is dropped.
+    /// Begins the wait. The handle must stay open until this value is dropped.
     pub(crate) fn new(
         object: BorrowedHandle<'_>,
         timeout: Option<Duration>,
@@ -51,13 +52,13 @@ impl Registered {
         let work = Mutex::new(Some(work));
         let entered = AtomicBool::new(false);
         let shared = Arc::new(Shared { work, entered, thread: AtomicU32::new(0) });
-        // Two references: the callback's, and that of this value.
+        // Two references: one for the callback and one for this value.
         let context = Arc::into_raw(shared.clone());
         let shared = Arc::into_raw(shared);
         let mut wait = ptr::null_mut();
         let time = timeout.map_or(INFINITE, milliseconds);
         let flags = WT_EXECUTEONLYONCE | WT_EXECUTELONGFUNCTION;
-        // SAFETY: the object is open; the context is a reference that the callback takes once.
+        // SAFETY: the object is open. The context is a reference that the callback takes once.
         let registered = check(unsafe {
             let context = context.cast::<c_void>();
             RegisterWaitForSingleObject(
@@ -70,7 +71,7 @@ impl Registered {
             )
         });
         if let Err(error) = registered {
-            // SAFETY: both come from `into_raw` above, and no callback was registered.
+            // SAFETY: both pointers come from `into_raw` above, and no callback was registered.
             unsafe { drop((Arc::from_raw(context), Arc::from_raw(shared))) };
             return Err(error);
         }
@@ -80,16 +81,16 @@ impl Registered {
 
 impl Drop for Registered {
     fn drop(&mut self) {
-        // SAFETY: this value's own reference, which is given back below.
+        // SAFETY: this is this value's own reference, which is released below.
         let shared = unsafe { &*self.shared };
         // SAFETY: no arguments.
         let inside = shared.thread.load(Ordering::SeqCst) == unsafe { GetCurrentThreadId() };
-        // The work must not wait for itself.
+        // The work must not wait for its own end.
         let wait_for = if inside { ptr::null_mut() } else { INVALID_HANDLE_VALUE };
-        // SAFETY: the wait was registered in `new` and is given up once, here.
+        // SAFETY: the wait was registered in `new` and is unregistered only here.
         let ended = unsafe { UnregisterWaitEx(self.wait, wait_for) };
-        // SAFETY: the call has waited for the callback, so that it either has taken its reference
-        // or never will; and this value's reference is given back once.
+        // SAFETY: the call has waited for the callback, so the callback either has taken its
+        // reference or never will. This value's reference is released once.
         unsafe {
             if ended != 0 && !inside && !shared.entered.load(Ordering::SeqCst) {
                 drop(Arc::from_raw(self.shared));
@@ -99,12 +100,12 @@ impl Drop for Registered {
     }
 }
 
-/// The pool's callback.
+/// Called by the thread pool when the wait ends.
 ///
 /// # Safety
-/// `context` is a counted reference to a [`Shared`], which this call takes.
+/// `context` must be a counted reference to a [`Shared`], which this call takes.
 unsafe extern "system" fn ended(context: *mut c_void, timed_out: bool) {
-    // SAFETY: see above.
+    // SAFETY: the caller passes a counted reference.
     let shared = unsafe { Arc::from_raw(context.cast::<Shared>().cast_const()) };
     // SAFETY: no arguments.
     shared.thread.store(unsafe { GetCurrentThreadId() }, Ordering::SeqCst);
@@ -112,7 +113,8 @@ unsafe extern "system" fn ended(context: *mut c_void, timed_out: bool) {
     let work = shared.work.lock().unwrap_or_else(PoisonError::into_inner).take();
     let watched = if timed_out { Watched::TimedOut } else { Watched::Signalled };
     if let Some(work) = work {
-        // A panic must not reach the pool, whose thread this is. The hook has told of it.
+        // A panic must not unwind into the thread pool, which owns this thread. The panic hook has
+        // reported it.
         let _ = catch_unwind(AssertUnwindSafe(|| work(watched)));
     }
     shared.thread.store(0, Ordering::SeqCst);
