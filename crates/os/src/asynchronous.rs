@@ -151,8 +151,8 @@ fn is_ready(object: &(impl Waitable + ?Sized)) -> io::Result<bool> {
     let mut polls = [object.poll_fd()];
     let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
     Ok(match object.readiness() {
-        // The kernel can't report this state without a change. The caller then tries to take the
-        // object, which does no harm.
+        // The kernel reports only changes, so the caller has to look at the object itself, which
+        // does no harm.
         Readiness::Changed => true,
         Readiness::Readable => rustix::event::poll(&mut polls, Some(&now))? > 0,
     })

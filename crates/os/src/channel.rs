@@ -151,8 +151,8 @@ impl Seqpacket {
         set.map_err(failed("setsockopt(SO_PASSCRED)"))
     }
 
-    /// Accepts handles from now on. Does nothing before Linux 6.16, where a socket always accepts
-    /// them.
+    /// Accepts handles from now on. Does nothing before Linux 6.16, because older sockets always
+    /// accept handles.
     ///
     /// # Errors
     /// Returns the errors of `setsockopt(2)`, except for an unknown option.

@@ -3,8 +3,8 @@
 //! | | |
 //! |---|---|
 //! | object | a [dma-buf](https://docs.kernel.org/driver-api/dma-buf.html) |
-//! | proof | `/proc/self/fdinfo` says `exp_name`, which it does for nothing else; those after the first are told by the device that all dma-bufs are on |
-//! | rights | `read`, `write` and `map` by the access mode: enforced by the kernel when it is mapped. A device that it is imported to may do both |
+//! | proof | `/proc/self/fdinfo` has `exp_name`, which it has for no other object; after the first one, `statx` shows the device of dma-bufs |
+//! | rights | `read`, `write` and `map` by the access mode: enforced by the kernel when it is mapped. A device that imports the buffer may read and write it |
 //! | `try_clone` | the same buffer |
 //! | Windows | a handle to a DirectComposition surface, `sh_composition` |
 //!
@@ -37,8 +37,8 @@ impl Composition {
         Ok(rustix::fs::seek(&self.0, SeekFrom::End(0))?)
     }
 
-    /// Maps the buffer for copying from it and, with the right to write, to it. What the device
-    /// writes meanwhile is visible only within [`Composition::access`].
+    /// Maps the buffer for copying from it and, with the right to write, to it. Writes of the
+    /// device are visible only within [`Composition::access`].
     ///
     /// # Errors
     /// Returns the errors of `mmap(2)`. Some drivers don't allow mapping.

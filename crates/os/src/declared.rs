@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::{Facts, Files, Kind, Kinds, Object, Rights, Sockets};
 
-/// What an interface declares of one handle: its kind or kinds, and limits on its rights.
+/// The declaration of one handle in an interface: its kind or kinds, and limits on its rights.
 ///
 /// ```
 /// use syshandle_os::{Declared, Kind, Rights, Sockets};

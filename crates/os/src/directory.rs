@@ -3,8 +3,8 @@
 //! | | |
 //! |---|---|
 //! | object | an open directory ([open(2)](https://man7.org/linux/man-pages/man2/open.2.html) with `O_DIRECTORY`) |
-//! | proof | `statx` says directory, on a file system that is allowed; not `O_PATH` |
-//! | rights | `read` (list it). The handle carries no right to change it: that is decided by the permissions of whoever tries |
+//! | proof | `statx` shows a directory, on an allowed file system; `F_GETFL` doesn't show `O_PATH` |
+//! | rights | `read` (list it). The handle carries no right to change the directory: the kernel checks the permissions of the process that makes the change |
 //! | `try_clone` | the same directory |
 //! | Windows | a directory HANDLE; not in MIDL |
 //!
@@ -68,7 +68,7 @@ impl Directory {
         let flags = open_flags(rights)?;
         let place = self.open_beneath(path.as_ref(), PLACE, Mode::empty())?;
         refuse_others(place.as_fd())?;
-        // The checked object itself is opened, even if it is renamed meanwhile.
+        // The checked object itself is opened, even after a rename.
         match open_anew(place.as_fd(), flags) {
             Err(error) if error.kind() == io::ErrorKind::Unsupported => {
                 self.file_without_proc(path.as_ref(), flags)

@@ -2,10 +2,10 @@
 //!
 //! | | |
 //! |---|---|
-//! | object | an [eventfd(2)](https://man7.org/linux/man-pages/man2/eventfd.2.html) whose count is zero (unset) or not (set) |
-//! | proof | an inode without a type, and `/proc/self/fdinfo` says `eventfd-count` |
+//! | object | an [eventfd(2)](https://man7.org/linux/man-pages/man2/eventfd.2.html) whose count is zero (unset) or positive (set) |
+//! | proof | an inode without a type, and `/proc/self/fdinfo` has `eventfd-count` |
 //! | rights | `signal` and `wait`: advisory. Each holder of an eventfd can do both |
-//! | mode | part of the type, and so of the interface, because an eventfd doesn't carry it: [`Event`] resets itself when one wait succeeds, [`ManualEvent`] stays set |
+//! | mode | part of the type, and so of the interface, because an eventfd has no such mode: [`Event`] resets itself when one wait succeeds, [`ManualEvent`] stays set |
 //! | `try_clone` | the same event |
 //! | Windows | an event HANDLE, `sh_event` |
 //!

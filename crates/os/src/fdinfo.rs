@@ -151,8 +151,8 @@ pub(crate) fn without_proc() -> io::Error {
 }
 
 /// The size of the buffer. The kernel prints a few common lines, then the locks held through the
-/// descriptor, then the lines specific to the object. If there are so many locks that the specific
-/// lines don't fit, the object isn't recognized.
+/// descriptor, then the lines specific to the object. If the locks leave no room for the specific
+/// lines, the object isn't recognized.
 const LEN_MAX: usize = 256;
 
 #[cfg(test)]

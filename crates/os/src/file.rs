@@ -3,8 +3,8 @@
 //! | | |
 //! |---|---|
 //! | object | an open regular file or device ([open(2)](https://man7.org/linux/man-pages/man2/open.2.html)) |
-//! | proof | `statx` says regular file or device, `F_GETFL` says the access mode and not `O_PATH`; memory files and the kernel's own look-alikes are told by their device and file system |
-//! | rights | `read`, `write`: enforced by the kernel on the descriptor. Whoever may open the file by its path can open it for more. `append` without `write`: advisory, any holder can take `O_APPEND` off |
+//! | proof | `statx` shows a regular file or device, and `F_GETFL` shows the access mode and not `O_PATH`; memory files and similar objects of the kernel are excluded by their device and file system |
+//! | rights | `read`, `write`: enforced by the kernel on the descriptor. A process with permission to open the file by its path can get more rights. `append` without `write` is advisory: any holder can remove `O_APPEND` |
 //! | `try_clone` | shares the offset and the flags |
 //! | Windows | a file HANDLE, `sh_file` |
 

@@ -64,7 +64,7 @@ pub fn identify_with(handle: BorrowedHandle<'_>, filesystems: &Filesystems) -> i
 
 /// Returns the rights that the flags of an open file give to its holder.
 pub(crate) fn access_rights(flags: OFlags) -> Rights {
-    // With O_APPEND a holder can't choose where a write lands, which is less than WRITE.
+    // With O_APPEND a holder can't choose the place of a write, which is less than WRITE.
     let write = match flags.contains(OFlags::APPEND) {
         true => Rights::APPEND,
         false => Rights::WRITE | Rights::APPEND,
@@ -191,7 +191,7 @@ fn in_memory(
     }
 }
 
-/// A buffer can always be mapped; its access mode says how.
+/// Returns the rights of a buffer, which can always be mapped; its access mode says how.
 fn buffer_rights(access: Rights) -> Rights {
     access.difference(Rights::APPEND) | Rights::MAP
 }

@@ -3,8 +3,8 @@
 //! | | |
 //! |---|---|
 //! | object | a directory of the control group file system, version 2 ([cgroups(7)](https://man7.org/linux/man-pages/man7/cgroups.7.html)) |
-//! | proof | `statx` says directory, on a mount of the file system `cgroup2` |
-//! | rights | `read`. The handle lends no authority: whether a process may be moved or killed is decided by the permissions of whoever tries |
+//! | proof | `statx` shows a directory, on a mount of the file system `cgroup2` |
+//! | rights | `read`. The handle lends no authority: the kernel checks the permissions of the process that moves or kills another one |
 //! | `try_clone` | the same job |
 //! | Windows | a job HANDLE, `sh_job` |
 //!

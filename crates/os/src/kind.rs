@@ -6,7 +6,7 @@ use crate::Rights;
 
 /// The kind of object that a handle refers to.
 ///
-/// The first thirteen kinds are those of MIDL's `system_handle` attribute
+/// The first thirteen kinds come from MIDL's `system_handle` attribute
 /// ([reference](https://learn.microsoft.com/windows/win32/midl/system-handle)); the last two are
 /// additions for Linux. The discriminants travel on the wire and never change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

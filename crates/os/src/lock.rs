@@ -94,7 +94,7 @@ impl FileLock {
         for _ in 0..ROUNDS_MAX {
             let file = open(path)?;
             match record_lock::lock(file.as_fd(), range) {
-                // If another process has replaced the file meanwhile, the lock has no effect.
+                // If another process has replaced the file in between, the lock has no effect.
                 Ok(()) if is_at(&file, path) => {
                     held.push(key.clone());
                     return Ok(Attempt::Taken(Self { file, key, process: ProcessMark::current() }));

@@ -2,7 +2,7 @@
 //!
 //! The writer makes a memory file, sealed so that its size never changes, and sends its handle
 //! once. The reader checks the seals and maps the file read-only. It copies bytes out before it
-//! decodes them, so that they can't change meanwhile.
+//! decodes them, so that they can't change during decoding.
 //!
 //! A page of such a file is charged to the process that touches it first, and stays charged as long
 //! as a process holds the file. Therefore the writer allocates pages as it needs them, so that a

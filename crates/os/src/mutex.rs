@@ -3,10 +3,10 @@
 //! | | |
 //! |---|---|
 //! | object | a page of sealed memory with a priority-inheriting futex in it ([futex(2)](https://man7.org/linux/man-pages/man2/futex.2.html), `FUTEX_LOCK_PI`) |
-//! | proof | seals as a mutex has them, read and write access, and its mark in the memory |
-//! | rights | `wait` (lock) and `signal` (unlock): advisory. Whoever holds it can lock it for ever, and can overwrite it |
+//! | proof | the seals of a mutex, read and write access, and its mark in the memory |
+//! | rights | `wait` (lock) and `signal` (unlock): advisory. Each holder can lock it for ever, and can overwrite it |
 //! | `try_clone` | the same mutex |
-//! | Windows | a mutex HANDLE, `sh_mutex`; unlike it, this one isn't recursive |
+//! | Windows | a mutex HANDLE, `sh_mutex`, which unlike a mutex on Linux is recursive |
 //!
 //! A mutex is for cooperating processes in one pid namespace, because the memory names the owner by
 //! its thread number there. It is not suitable across a trust boundary: a hostile holder can
@@ -190,7 +190,7 @@ fn not_a_mutex() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "this memory isn't that of a mutex")
 }
 
-/// The size of the memory. It is a constant, whatever the machine's page size, and only the first
+/// The size of the memory. It does not depend on the machine's page size. Only the first
 /// bytes are used.
 const LEN: usize = 4096;
 /// The offset of the word that names the owner.

@@ -3,9 +3,9 @@
 //! | | |
 //! |---|---|
 //! | object | an end of a [pipe(7)](https://man7.org/linux/man-pages/man7/pipe.7.html) or an open FIFO |
-//! | proof | `F_GETPIPE_SZ` answers, which it does for nothing else; `F_GETFL` says the direction |
-//! | rights | `read` or `write`, both for a FIFO opened so: enforced by the kernel on the descriptor. Whoever may open `/proc/self/fd` anew can open the other end |
-//! | `try_clone` | the same end: several readers share what is read, and the pipe ends with its last writer |
+//! | proof | `F_GETPIPE_SZ` succeeds, which it does for no other object; `F_GETFL` shows the direction |
+//! | rights | `read` or `write`, or both for a FIFO opened for both: enforced by the kernel on the descriptor. A process that may open `/proc/self/fd` anew can open the other end |
+//! | `try_clone` | the same end: each byte reaches only one of several readers, and the pipe ends with its last writer |
 //! | Windows | a pipe HANDLE, `sh_pipe` |
 //!
 //! The type of an end includes its direction: [`PipeReader`] declares `read` and [`PipeWriter`]

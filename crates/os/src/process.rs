@@ -2,9 +2,9 @@
 //!
 //! | | |
 //! |---|---|
-//! | object | a pidfd ([pidfd_open(2)](https://man7.org/linux/man-pages/man2/pidfd_open.2.html)), which can't come to mean another process |
-//! | proof | it is on the device of pidfds, and isn't of a thread (`PIDFD_THREAD`, told by `F_GETFL`); before Linux 6.9 `/proc/self/fdinfo` says `Pid` |
-//! | rights | `wait`: whoever holds it can; `signal`: the kernel asks for the permission of whoever sends, as for [kill(2)](https://man7.org/linux/man-pages/man2/kill.2.html), not for one of the handle |
+//! | object | a pidfd ([pidfd_open(2)](https://man7.org/linux/man-pages/man2/pidfd_open.2.html)), which can't come to refer to another process |
+//! | proof | `statx` shows the device of pidfds, and `F_GETFL` doesn't show `PIDFD_THREAD`; before Linux 6.9 `/proc/self/fdinfo` has `Pid` |
+//! | rights | `wait`: every holder; `signal`: the kernel checks the permissions of the sending process, as for [kill(2)](https://man7.org/linux/man-pages/man2/kill.2.html), and not a right of the handle |
 //! | `try_clone` | the same process |
 //! | Windows | a process HANDLE, `sh_process` |
 
@@ -112,9 +112,9 @@ macro_rules! impl_process {
     ($type:ident, $noun:literal) => {
         impl $type {
             #[doc = concat!("The number of the ", $noun, " in the pid namespace of this process; ")]
-            /// `None` when it isn't visible there, and when it is gone.
+            /// `None` if it isn't visible there, or no longer exists.
             ///
-            /// A number to show, not to act on: it may mean another by the time it is used.
+            /// The number is for display only. It may refer to another one by the time it is used.
             ///
             /// # Errors
             /// `Unsupported` before Linux 6.13 without `/proc`.
@@ -123,13 +123,13 @@ macro_rules! impl_process {
             }
 
             #[doc = concat!("Sends a signal to the ", $noun, ", by its number in")]
-            /// [signal(7)](https://man7.org/linux/man-pages/man7/signal.7.html); number 0 only asks
-            /// whether one could be sent.
+            /// [signal(7)](https://man7.org/linux/man-pages/man7/signal.7.html); number 0 only
+            /// checks whether a signal could be sent.
             ///
             /// # Errors
             /// Returns the errors of
             /// [`pidfd_send_signal(2)`](https://man7.org/linux/man-pages/man2/pidfd_send_signal.2.html):
-            /// `PermissionDenied`; `NotFound` when it is gone.
+            /// `PermissionDenied`; `NotFound` if it no longer exists.
             pub fn signal(&self, number: i32) -> io::Result<()> {
                 let sent = $crate::sys::signal::send(self.0.as_fd(), number);
                 sent.map_err(|error| match Errno::from_io_error(&error) {
@@ -150,7 +150,7 @@ macro_rules! impl_process {
             }
 
             #[doc = concat!("Waits until the ", $noun, " has ended, but not longer than `timeout`; ")]
-            /// says whether it has.
+            /// returns whether it has.
             ///
             /// # Errors
             /// Returns the errors of `poll(2)`.

@@ -113,8 +113,8 @@ fn timer(handle: BorrowedHandle<'_>) -> Option<Facts> {
     Some(Facts { object: Object::Timerfd, rights: WAIT_AND_SIGNAL })
 }
 
-/// An ordinary file on a tmpfs has the seals of memory that can't be sealed, so this case isn't
-/// certain.
+/// Recognizes memory by its seals. An ordinary file on a tmpfs shows the same seals as memory that
+/// can't be sealed, so that case isn't certain.
 fn memory(handle: BorrowedHandle<'_>) -> io::Result<Option<Facts>> {
     match rustix::fs::fcntl_get_seals(handle) {
         Ok(SealFlags::SEAL) | Err(Errno::INVAL | Errno::BADF) => Ok(None),

@@ -2,9 +2,9 @@
 //!
 //! | | |
 //! |---|---|
-//! | object | an open directory, the same as a [`Directory`]: a key is a directory, a value is a file in it |
+//! | object | an open directory, as for a [`Directory`]: a key is a directory, a value is a file in it |
 //! | proof | as for a directory |
-//! | rights | as for a directory: `read`; what may be written is decided by the permissions of whoever writes |
+//! | rights | as for a directory: `read`; for writing, the kernel checks the permissions of the process that writes |
 //! | `try_clone` | the same key |
 //! | Windows | a registry key HANDLE, `sh_reg_key` |
 //!

@@ -3,8 +3,8 @@
 //! | | |
 //! |---|---|
 //! | object | a [memfd_create(2)](https://man7.org/linux/man-pages/man2/memfd_create.2.html) file |
-//! | proof | it has seals (`F_GET_SEALS`) that no ordinary file has, or else is on the one device that memory files are on |
-//! | rights | `read`, `write`, `map` by the access mode, which whoever may open `/proc/self/fd` anew isn't bound by; `write` and `change` (the content), `resize` (the size) and `seal` by seals, which nobody can take off |
+//! | proof | `F_GET_SEALS` shows seals that no ordinary file has, or `statx` shows the device of memory files |
+//! | rights | `read`, `write`, `map` by the access mode, which a process can bypass by opening `/proc/self/fd` anew; `write` and `change` (the content), `resize` (the size) and `seal` by seals, which can't be removed |
 //! | `try_clone` | the same memory, offset and flags |
 //! | Windows | a section HANDLE, `sh_section` |
 //!

@@ -3,8 +3,8 @@
 //! | | |
 //! |---|---|
 //! | object | an [eventfd(2)](https://man7.org/linux/man-pages/man2/eventfd.2.html) with `EFD_SEMAPHORE`: its count |
-//! | proof | `/proc/self/fdinfo` says `eventfd-count`, and `eventfd-semaphore: 1`. Before Linux 6.5 it doesn't say the latter, and any eventfd passes |
-//! | rights | `signal` (release) and `wait` (acquire): advisory. Whoever holds it can do both |
+//! | proof | `/proc/self/fdinfo` has `eventfd-count` and `eventfd-semaphore: 1`. Before Linux 6.5 it lacks the latter, and any eventfd passes |
+//! | rights | `signal` (release) and `wait` (acquire): advisory. Each holder can do both |
 //! | `try_clone` | the same semaphore |
 //! | Windows | a semaphore HANDLE, `sh_semaphore` |
 //!

@@ -1,6 +1,6 @@
 //! Sockets: the types of the standard library, and [`Seqpacket`].
 //!
-//! A parameter can declare the family and type of a socket besides its kind ([`Sockets`]), and each
+//! A parameter can declare the family and type of a socket in addition to its kind ([`Sockets`]), and each
 //! type here declares its own.
 
 use std::net::{TcpListener, TcpStream, UdpSocket};

@@ -3,8 +3,8 @@
 //! | | |
 //! |---|---|
 //! | object | a pidfd made with `PIDFD_THREAD` ([pidfd_open(2)](https://man7.org/linux/man-pages/man2/pidfd_open.2.html), Linux 6.9) |
-//! | proof | it is on the device of pidfds, and `F_GETFL` says `PIDFD_THREAD` |
-//! | rights | `wait`: whoever holds it can; `signal`: by the permission of whoever sends |
+//! | proof | `statx` shows the device of pidfds, and `F_GETFL` shows `PIDFD_THREAD` |
+//! | rights | `wait`: every holder; `signal`: the kernel checks the permissions of the sending process |
 //! | `try_clone` | the same thread |
 //! | Windows | a thread HANDLE, `sh_thread` |
 //!
@@ -53,7 +53,7 @@ impl Thread {
     }
 
     /// Returns how the thread ended, in the form of a process's exit status; `None` while it runs,
-    /// and before Linux 6.15. A thread that returns has the status 0, whatever its return value. A
+    /// and before Linux 6.15. A thread that returns has the status 0, independently of its return value. A
     /// thread whose process ends has the status of the process.
     pub fn exit_status(&self) -> Option<ExitStatus> {
         told_exit_status(self.0.as_fd())

@@ -2,9 +2,9 @@
 //!
 //! | | |
 //! |---|---|
-//! | object | a [timerfd_create(2)](https://man7.org/linux/man-pages/man2/timerfd_create.2.html) timer, of the monotonic clock when made here |
-//! | proof | `timerfd_gettime` answers, which it does for nothing else |
-//! | rights | `signal` (set it) and `wait`: advisory. Whoever holds it can do both |
+//! | object | a [timerfd_create(2)](https://man7.org/linux/man-pages/man2/timerfd_create.2.html) timer, with the monotonic clock if made by this type |
+//! | proof | `timerfd_gettime` succeeds, which it does for no other object |
+//! | rights | `signal` (set it) and `wait`: advisory. Each holder can do both |
 //! | `try_clone` | the same timer |
 //! | Windows | a waitable timer HANDLE; not in MIDL |
 

@@ -3,8 +3,8 @@
 //! | | |
 //! |---|---|
 //! | object | a user namespace ([user_namespaces(7)](https://man7.org/linux/man-pages/man7/user_namespaces.7.html)) |
-//! | proof | it is on the device of namespaces, and `NS_GET_NSTYPE` says user namespace |
-//! | rights | `read`. Whether a process may enter is decided by its capabilities and its user, not by the handle |
+//! | proof | `statx` shows the device of namespaces, and `NS_GET_NSTYPE` returns a user namespace |
+//! | rights | `read`. The capabilities and the user of a process decide whether it may enter, not the handle |
 //! | `try_clone` | the same namespace |
 //! | Windows | a token HANDLE, `sh_token` |
 //!

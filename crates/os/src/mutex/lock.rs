@@ -55,14 +55,13 @@ pub(super) fn lock(word: &AtomicU64, deadline: Option<Instant>) -> io::Result<Op
         }
         match wait_in_kernel(word, deadline) {
             Ok(()) => return Ok(Some(Locked { is_abandoned: sign(word, &me) })),
-            // The owner's number has no thread. The kernel may have set the bit for waiters
-            // meanwhile.
+            // The owner's number has no thread. The kernel may have set the bit for waiters by now.
             Err(Errno::SRCH)
                 if take_over(word, seen, &me) || take_over(word, seen | WAITERS, &me) =>
             {
                 return Ok(Some(Locked { is_abandoned: true }));
             }
-            // AGAIN: the owner is about to end. SRCH: the word has changed meanwhile.
+            // AGAIN: the owner is about to end. SRCH: the word has changed since the last read.
             Err(Errno::SRCH | Errno::AGAIN | Errno::INTR | Errno::TIMEDOUT) => {}
             Err(error) => return Err(error.into()),
         }

@@ -1,4 +1,4 @@
-//! `sendmsg` and `recvmsg` with descriptors and credentials besides the bytes.
+//! `sendmsg` and `recvmsg` with descriptors and credentials in addition to the bytes.
 //!
 //! A message of one part without descriptors is sent by `sendto`, which needs no list of parts and
 //! saves 0.2 µs.

@@ -20,7 +20,7 @@ pub(crate) fn send(pidfd: BorrowedFd<'_>, signal: i32) -> io::Result<()> {
 }
 
 /// Blocks `SIGXFSZ` in this thread until dropped, and discards such a signal if it was raised
-/// meanwhile.
+/// during that time.
 ///
 /// The kernel sends that signal to the thread whose write exceeds the limit of file sizes.
 #[derive(Debug)]

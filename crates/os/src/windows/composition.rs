@@ -4,7 +4,7 @@
 //! |---|---|
 //! | object | a surface of [DirectComposition](https://learn.microsoft.com/windows/win32/directcomp/directcomposition-portal) |
 //! | proof | the object's type is `Composition` or `DxgkCompositionObject` |
-//! | rights | none that are told |
+//! | rights | none that can be queried |
 //! | `try_clone` | the same surface |
 //! | MIDL | `sh_composition` |
 //!

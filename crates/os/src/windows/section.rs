@@ -4,7 +4,7 @@
 //! |---|---|
 //! | object | a [section](https://learn.microsoft.com/windows/win32/memory/file-mapping), also called file mapping, backed by the paging file |
 //! | proof | the object's type is `Section` |
-//! | rights | `read` and `map` (`SECTION_MAP_READ`), `write` (`SECTION_MAP_WRITE`): enforced by the kernel on the handle. Another handle may always carry more: every section has `change`. None can shrink under its reader |
+//! | rights | `read` and `map` (`SECTION_MAP_READ`), `write` (`SECTION_MAP_WRITE`): enforced by the kernel on the handle. Every section has `change`, because another handle may have more rights. No section can shrink |
 //! | `try_clone` | the same memory |
 //! | MIDL | `sh_section` |
 //!

@@ -140,6 +140,6 @@ fn attributes(node: u64, mode: u32) -> Vec<u8> {
     body
 }
 
-/// The longest time that the file system runs, whatever happens to the test. Without this limit a
-/// process with a thread that waits for the file system could not be killed.
+/// The longest time that the file system runs, even if the test fails. Without this limit a process
+/// with a thread that waits for the file system could not be killed.
 const LIFETIME: Duration = Duration::from_secs(90);

@@ -106,8 +106,7 @@ pub(crate) fn terminate(process: BorrowedHandle<'_>) -> io::Result<()> {
     check(unsafe { TerminateProcess(process.as_raw_handle(), KILLED) })
 }
 
-/// The exit code of a process that was ended by [`Process::kill`](crate::Process::kill) or with its
-/// job.
+/// The exit code of a process that this process has ended.
 pub(super) const KILLED: u32 = 1;
 
 pub(crate) fn set_variable(name: &str, value: &str) -> io::Result<()> {
