@@ -105,7 +105,7 @@ fn grows_evenly(text: impl Fn(usize) -> String) {
     assert!(twice * 2 < once * 5, "{once} steps, and {twice} for twice as much");
 }
 
-/// Above the limits beyond which no hints are searched for, so that the search doesn't count.
+/// So large that no hints are computed, whose steps would otherwise count.
 const MANY: usize = 500;
 
 #[test]

@@ -1,4 +1,4 @@
-// Integers by their sizes, and integers as long as a pointer.
+// Integers of fixed sizes, and integers of pointer size.
 typedef signed char INT8, *PINT8;
 typedef short INT16, *PINT16;
 typedef int INT32, *PINT32;

@@ -1,4 +1,4 @@
-// The numbers of controls' standard properties, methods and events.
+// The numbers of standard properties, methods and events of controls.
 #define DISPID_AUTOSIZE (-500)
 #define DISPID_BACKCOLOR (-501)
 #define DISPID_BACKSTYLE (-502)

@@ -1,4 +1,4 @@
-// Everything is available in the family of desktop programs.
+// All declarations are available to desktop programs.
 #define WINAPI_FAMILY_PC_APP 2
 #define WINAPI_FAMILY_PHONE_APP 3
 #define WINAPI_FAMILY_SYSTEM 4
