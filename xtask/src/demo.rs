@@ -36,13 +36,10 @@ fn demo(file: Option<PathBuf>) -> io::Result<()> {
     let stage = Stage::new(programs)?;
     let file = file.unwrap_or_else(|| stage.folder.path().join("dishes.txt"));
 
-    println!("$ syshandle register --path {}", stage.programs.display());
+    println!("$ syshandle register {}", stage.programs.display());
     let variable = format!("SPARKLE_TIMELINE={}", stage.timeline().display());
     let path = stage.programs.as_os_str().to_owned();
-    stage.run(
-        "syshandle",
-        &["register".into(), "--path".into(), path, "--env".into(), variable.into()],
-    )?;
+    stage.run("syshandle", &["register".into(), path, "--env".into(), variable.into()])?;
     println!("\n$ sparkle-client {}", file.display());
     let ran = stage.run("sparkle-client", &[file.clone().into()]);
     let ended = stage.wait_for_server();
@@ -52,11 +49,8 @@ fn demo(file: Option<PathBuf>) -> io::Result<()> {
     print!("{}", String::from_utf8_lossy(&fs::read(&file)?));
     println!("\nWhat happened when, in microseconds since the first step:\n");
     print!("{}", table(&fs::read_to_string(stage.timeline())?));
-    println!("\n$ syshandle clean --path {}", stage.programs.display());
-    stage.run(
-        "syshandle",
-        &["clean".into(), "--path".into(), stage.programs.as_os_str().to_owned()],
-    )?;
+    println!("\n$ syshandle clean {}", stage.programs.display());
+    stage.run("syshandle", &["clean".into(), stage.programs.as_os_str().to_owned()])?;
     ended
 }
 

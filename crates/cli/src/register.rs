@@ -9,11 +9,11 @@ use syshandle::{
     Error, Locations, Policy, Printable, Registered, RegisteredClass, Registration, Result,
 };
 
-use crate::output::outln;
+use crate::output::{errln, outln};
 use crate::paths::Paths;
 use crate::programs::{self, Program};
 use crate::systemd;
-use crate::target::{Scope, Target};
+use crate::target::{Scope, Target, Units};
 
 /// Arguments of `syshandle register`.
 #[derive(clap::Args)]
@@ -43,7 +43,8 @@ struct Options {
     /// An argument of the servers; several are passed in order
     #[arg(long = "argument", value_name = "ARGUMENT", allow_hyphen_values = true)]
     arguments: Vec<String>,
-    /// The users that may connect: `same` (the server's user), `anyone`, or user numbers
+    /// The users that may connect: `same` (the server's user), `anyone`, or user numbers. Other users reach
+    /// servers that are registered with --system, or a --socket in a folder that lets them through
     #[arg(long, value_name = "USERS", value_parser = users)]
     users: Option<Policy>,
     /// The maximum time from the start of a server to the greeting of its first client
@@ -107,6 +108,17 @@ fn register(target: &Target, program: Program, arguments: &Arguments) -> Result<
         registration.socket = None;
     }
     let file = locations.register(&registration)?;
+    let runtime_dir = locations.runtime_dir.as_ref();
+    let is_within = |socket: &PathBuf| runtime_dir.is_some_and(|folder| socket.starts_with(folder));
+    if target.units() == Units::User
+        && registration.socket.as_ref().is_none_or(is_within)
+        && registration.policy != Policy::same_user()
+    {
+        errln!(
+            "warning: `--users` lets in nobody else here: only this user can enter the folder of the \
+             socket (mode 0700). Register with --system, or name a --socket elsewhere"
+        );
+    }
     for class in &registration.classes {
         outln!("registered {} {{{}}}", Printable(&class.name), class.clsid);
         outln!("        for {}", Printable(registration.program.display()));

@@ -437,6 +437,25 @@ fn each_value_of_a_registration_has_an_option() {
 }
 
 #[test]
+fn users_who_cannot_reach_the_socket_are_a_warning() {
+    let place = Place::new();
+    let folder = folder_with(&place, "bin", &[(&SPARKLE, "server")]);
+    let warning = "lets in nobody else here";
+    let register = |more: &[&dyn AsRef<OsStr>]| {
+        let said =
+            syshandle(&place, &[&[&"register" as &dyn AsRef<OsStr>, &folder], more].concat());
+        assert!(said.succeeded, "{}", said.error);
+        said.error
+    };
+    assert!(!register(&[]).contains(warning));
+    let error = register(&[&"--users", &"anyone"]);
+    assert!(error.contains(warning) && error.contains("--system"), "{error}");
+    assert!(register(&[]).contains(warning), "the value is kept");
+    let socket = place.path().join("socket");
+    assert!(!register(&[&"--socket", &socket]).contains(warning));
+}
+
+#[test]
 fn a_registration_that_cannot_be_read_is_not_replaced_by_mistake() {
     let place = Place::new();
     let folder = folder_with(&place, "bin", &[(&SPARKLE, "server")]);

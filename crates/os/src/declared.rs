@@ -227,6 +227,15 @@ impl fmt::Display for Mismatch {
             Wanted::Rights(rights) => {
                 write!(f, "wanted {rights}, got {} with {}", received.object, received.rights)
             }
+            Wanted::NoMoreThan(rights)
+                if received.object == Object::Memory
+                    && received.rights.difference(rights) == Rights::RESIZE =>
+            {
+                f.write_str(
+                    "wanted memory of a fixed size, got memory whose size isn't sealed (F_SEAL_SHRINK \
+                     and F_SEAL_GROW)",
+                )
+            }
             Wanted::NoMoreThan(rights) => {
                 write!(
                     f,

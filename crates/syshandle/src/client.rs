@@ -150,6 +150,9 @@ impl Client {
 
     /// Who serves the object, from the kernel. Connects first, where that hasn't happened.
     ///
+    /// A generated client is asked by `client.as_client().server()`: [`as_client`](crate::Proxy::as_client)
+    /// is a method of the trait [`Proxy`](crate::Proxy), which has to be in scope.
+    ///
     /// # Errors
     /// Those of connecting.
     pub fn server(&self) -> Result<Credentials> {

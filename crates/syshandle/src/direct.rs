@@ -65,7 +65,7 @@ pub fn from_socket<P: Proxy>(socket: impl Into<OwnedHandle>) -> Result<P> {
 /// # Errors
 /// [`ErrorKind::WrongHandle`] if it is no such socket or one end of a connection,
 /// [`ErrorKind::Disconnected`] if the object is gone, [`ErrorKind::NoSuchInterface`],
-/// [`ErrorKind::TimedOut`] after [`Client::TIMEOUT`] (see [`Connector::timeout`]), and those of
+/// [`ErrorKind::TimedOut`] after [`Client::TIMEOUT`] (see [`Connector::timeout`]), and the errors of
 /// connecting.
 pub fn from_door<P: Proxy>(door: impl Into<OwnedHandle>) -> Result<P> {
     Connector::new().from_door(door)
@@ -109,7 +109,7 @@ impl Connector {
     /// Connects as [`connect`] does.
     ///
     /// # Errors
-    /// [`ErrorKind::TimedOut`], and those of [`connect`].
+    /// [`ErrorKind::TimedOut`], and the errors of [`connect`].
     pub fn connect<P: Proxy>(&self, path: impl AsRef<Path>) -> Result<P> {
         let deadline = self.deadline();
         let socket = connect::connect(&mut None, path.as_ref(), deadline)??;
@@ -119,7 +119,7 @@ impl Connector {
     /// Takes over one end of a connection as [`from_socket`] does.
     ///
     /// # Errors
-    /// [`ErrorKind::TimedOut`], also for a door, and those of [`from_socket`].
+    /// [`ErrorKind::TimedOut`], also for a door, and the errors of [`from_socket`].
     pub fn from_socket<P: Proxy>(&self, socket: impl Into<OwnedHandle>) -> Result<P> {
         let socket = adopt(socket.into())?;
         socket.name_senders()?;
@@ -132,8 +132,8 @@ impl Connector {
     /// Connects through a door as [`from_door`] does.
     ///
     /// # Errors
-    /// [`ErrorKind::TimedOut`], [`ErrorKind::WrongHandle`] also for one end of a connection, and those
-    /// of [`from_door`].
+    /// [`ErrorKind::TimedOut`], [`ErrorKind::WrongHandle`] also for one end of a connection, and the
+    /// errors of [`from_door`].
     pub fn from_door<P: Proxy>(&self, door: impl Into<OwnedHandle>) -> Result<P> {
         let door = adopt(door.into())?;
         let client = Client::from_door(door::hold_copy(door.into()), P::Interface::DESCRIPTION);

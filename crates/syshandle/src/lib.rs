@@ -43,6 +43,9 @@
 //! Reading order: [`interface`] and [`class!`] describe, [`Server`] serves, the generated client's
 //! `activate` calls; [`Context`] has what a method may want besides, [`Error`] what can go wrong.
 //!
+//! Features, both off by default: `tokio` adds asynchronous clients (`…AsyncClient`) and waits for
+//! objects, `serde` adds `Serde<T>` for values of types that only know serde.
+//!
 //! What it deliberately doesn't do: reach other machines, keep objects by number, retry what may
 //! have run, narrow a handle behind your back.
 
@@ -214,8 +217,32 @@ pub use syshandle_macros::class;
 /// - A method with an error type `E` of its own returns `Result<T, CallError<E>>` if it may also
 ///   refuse a call ([`Error::refused`]) or fail as every call can. Its client's method returns the
 ///   same type in either case, and the calls look the same on the wire.
+/// - Before a method, documentation, `#[handle(…)]` of the result, `#[blocking]`, `#[deprecated]`,
+///   `#[must_use]`, `#[allow(…)]` and `#[expect(…)]` can stand. `#[cfg(…)]` cannot, because both sides
+///   have to number the methods in the same way.
 /// - What a method returns and keeps as well, such as an event that it sets later, it returns as an
 ///   `Arc<Event>`: the client's method returns an [`Event`].
+///
+/// The server's method owns its parameters, the client's method borrows them:
+///
+/// | the trait says | the client takes |
+/// |---|---|
+/// | `u32`, `f64`, `bool`, `char` … | the same |
+/// | `String` | `&str` |
+/// | `Vec<T>` | `&[T]` |
+/// | `Option<T>` | an `Option` of what it takes for `T`: `Option<&str>`, `Option<&File>` |
+/// | `File`, `Event`, `FooClient`, structs, enums, tuples, arrays, maps, `Duration`, `PathBuf` | `&T` |
+///
+/// Results come as the trait says them. A trait `Foo` makes `FooClient`, with `activate` for a class,
+/// `in_process` for an object of this process, `with_timeout`, `with_cancel`, `wait` and `cast`. The
+/// other methods of [`Client`] are reached by [`as_client`](Proxy::as_client): for instance,
+/// `foo.as_client().server()` returns the process that serves.
+///
+/// A client does not connect again. After its server has crashed, was stopped or was replaced, calls
+/// fail with [`ErrorKind::Disconnected`], and `FooClient::activate` connects to the next server, which
+/// it starts if necessary. [`Error::ran`] says whether the failed call may be made again: a call that
+/// [did not run](Ran::No) may, any other only if it does no harm to run it twice. Objects that the old
+/// server had made, and its background tasks, are gone.
 ///
 /// ```
 /// use std::sync::Mutex;

@@ -144,6 +144,20 @@ impl Server {
     /// Listens at this path, without a registration: for clients that [`connect`](crate::connect) there.
     /// Nothing may be there yet. The policy is the server's own user's, unless [`Server::policy`] sets
     /// another one.
+    ///
+    /// The mode of the socket is 0777 without the bits of the umask, and to connect takes the right to
+    /// write: under the usual umask 022 only the server's own user and root can connect. For other
+    /// users, set a umask before [`run`](Self::run), or change the mode when the server runs; the folder
+    /// must let them through as well. The server also checks [`Server::policy`].
+    ///
+    /// The server removes the socket when it ends. After `kill -9` or a crash the socket stays, its
+    /// clients get [`ErrorKind::Disconnected`], and the next server fails with
+    /// [`ErrorKind::AlreadyRunning`] until the file is removed. A program that is the only server at
+    /// its path removes the file before `run`.
+    ///
+    /// `syshandle register DIR` registers the classes of every program that calls [`Server::class`],
+    /// also of one that serves by this method or [`Server::socket`] only. The registration does no
+    /// harm unless a client activates the class; name the programs instead of the folder to avoid it.
     #[must_use]
     pub fn path(mut self, path: impl Into<PathBuf>) -> Self {
         self.way_in = WayIn::Path(path.into());
@@ -191,8 +205,9 @@ impl Server {
     /// objects, count as methods of the client that causes them.
     ///
     /// One client may have a part of them: a process of the server's own user five eighths (160),
-    /// another user, with all its processes, one quarter (64). Further calls wait for a method to
-    /// end, up to four times as many as may run (640, and 64 × 4 = 256 of another user). A call
+    /// another user, with all its processes, one quarter (64). Parts are rounded up: of
+    /// `threads_max(4)` such a process may have 3, and another user 1. Further calls wait for a
+    /// method to end, up to four times as many as may run (640, and 64 × 4 = 256 of another user). A call
     /// beyond that fails at once with [`ErrorKind::Busy`], and did not run. A call that waits until
     /// its deadline does not run either.
     ///

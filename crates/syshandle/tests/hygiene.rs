@@ -1,8 +1,8 @@
-//! Names and attributes that an interface may have, whatever its generated code is called.
+//! Names and attributes that an interface may have although generated code has the same names.
 
 use syshandle::{Interface, Result, interface};
 
-/// Interfaces with the names of type parameters, and methods with those that generated code calls.
+/// Interfaces with the names of type parameters, and methods with the names of generated methods.
 macro_rules! interfaces {
     ($($name:ident $iid:literal),*) => { $(
         #[interface(iid = $iid)]

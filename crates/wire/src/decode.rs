@@ -15,7 +15,7 @@ use crate::{FieldPath, Handles, Limits};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be a parameter or result of an interface",
     note = "for a type of your own write `#[derive(syshandle::Encode, syshandle::Decode)]`",
-    note = "a type that only knows serde travels as `syshandle::Serde<T>`"
+    note = "a type that only knows serde travels as `syshandle::Serde<T>` (feature `serde` of syshandle)"
 )]
 pub trait Decode: Sized {
     /// Reads one value.
@@ -512,14 +512,20 @@ pub enum Malformed {
     Duplicate,
 }
 
+const OTHER_VERSION: &str = "the sender may have another version of the interface";
+
 impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Truncated => f.write_str("the message ends too early"),
-            Self::TrailingBytes { count: 1 } => f.write_str("1 byte is left over"),
-            Self::TrailingBytes { count } => write!(f, "{count} bytes are left over"),
-            Self::ExtraHandles { count: 1 } => f.write_str("1 handle is left over"),
-            Self::ExtraHandles { count } => write!(f, "{count} handles are left over"),
+            Self::Truncated => write!(f, "the message ends too early: {OTHER_VERSION}"),
+            Self::TrailingBytes { count: 1 } => write!(f, "1 byte is left over: {OTHER_VERSION}"),
+            Self::TrailingBytes { count } => {
+                write!(f, "{count} bytes are left over: {OTHER_VERSION}")
+            }
+            Self::ExtraHandles { count: 1 } => write!(f, "1 handle is left over: {OTHER_VERSION}"),
+            Self::ExtraHandles { count } => {
+                write!(f, "{count} handles are left over: {OTHER_VERSION}")
+            }
             Self::MissingHandle { slot } => write!(f, "handle {slot} is missing"),
             Self::WrongSlot { slot } => write!(f, "handle {slot} is out of order"),
             Self::Handle { mismatch, .. } => mismatch.fmt(f),

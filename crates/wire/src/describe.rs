@@ -197,7 +197,7 @@ pub struct Variant {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be a parameter or result of an interface",
     note = "for a type of your own write `#[derive(syshandle::Encode, syshandle::Decode)]`",
-    note = "a type that only knows serde travels as `syshandle::Serde<T>`"
+    note = "a type that only knows serde travels as `syshandle::Serde<T>` (feature `serde` of syshandle)"
 )]
 pub trait Describe {
     /// Description of the type.

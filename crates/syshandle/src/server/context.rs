@@ -67,7 +67,7 @@ impl Context {
     /// The client still waits for the result, so [`is_cancelled`](Self::is_cancelled) stays `false`.
     /// A method that can end within [`Server::drain_timeout`](crate::Server::drain_timeout) goes on.
     /// A method that takes longer checks this between steps, and returns an error or a partial
-    /// result in time. What happens when is listed there.
+    /// result in time. The steps of the end and their times are listed there.
     pub fn is_stopping(&self) -> bool {
         self.reactor.is_draining()
     }
@@ -106,9 +106,13 @@ impl Context {
     /// To stop such a series, set a flag that the callback checks before it starts the next task, then
     /// cancel the latest one.
     ///
+    /// One client may have 65,536 tasks. Tasks that wait for an object also count in its part of the
+    /// server's descriptors: five eighths of the limit for a process of the server's own user, a
+    /// quarter for all processes of another user.
+    ///
     /// # Errors
-    /// The object can't be watched: the system's limit (`fs.epoll.max_user_watches`), or that of
-    /// jobs for one client. Then the work is dropped.
+    /// The object can't be watched: the system's limit (`fs.epoll.max_user_watches`), or
+    /// [`ErrorKind::Busy`] past the limit of tasks of one client. Then the work is dropped.
     pub fn when(
         &self,
         object: impl Waitable + Send + Sync + 'static,
@@ -137,7 +141,7 @@ impl Context {
     /// ```
     ///
     /// # Errors
-    /// As many jobs wait as may for one client. Then the work is dropped.
+    /// [`ErrorKind::Busy`] if as many tasks wait as may for one client: 65,536. Then the work is dropped.
     pub fn after(
         &self,
         delay: Duration,

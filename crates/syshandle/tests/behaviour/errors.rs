@@ -175,6 +175,8 @@ fn method(name: &str) -> u32 {
     methods.iter().position(|method| method.name == name).unwrap() as u32
 }
 
+const OTHER_VERSION: &str = "the sender may have another version of the interface";
+
 #[test]
 fn a_missing_handle_fails_the_call_and_nothing_else() {
     let fault = answer(&[0, 0, 1, 0], &[&file()]);
@@ -185,7 +187,7 @@ fn a_missing_handle_fails_the_call_and_nothing_else() {
 #[test]
 fn an_extra_handle_fails_the_call_and_nothing_else() {
     let fault = answer(&[0, 0, 1, 0], &[&file(), &event(), &event()]);
-    let text = "1 handle is left over".into();
+    let text = format!("1 handle is left over: {OTHER_VERSION}");
     assert_eq!(fault, Fault::Malformed { parameter: None, path: FieldPath::default(), text });
 }
 
@@ -205,10 +207,10 @@ fn a_handle_at_another_place_fails_the_call_and_nothing_else() {
 #[test]
 fn bytes_that_are_left_over_or_missing_fail_the_call_and_nothing_else() {
     let fault = answer(&[0, 0, 1, 0, 7], &[&file(), &event()]);
-    let text = "1 byte is left over".into();
+    let text = format!("1 byte is left over: {OTHER_VERSION}");
     assert_eq!(fault, Fault::Malformed { parameter: None, path: FieldPath::default(), text });
     let fault = answer(&[0, 0, 1], &[&file(), &event()]);
-    let text = "the message ends too early".into();
+    let text = format!("the message ends too early: {OTHER_VERSION}");
     assert_eq!(fault, Fault::Malformed { parameter: Some(1), path: FieldPath::default(), text });
 }
 
