@@ -1,9 +1,10 @@
-//! Writes interfaces of several sizes: the same method over and over, under other names.
+//! Generates interfaces of several sizes. All methods of an interface are the same except for their
+//! names.
 
 use std::fmt::Write;
 use std::path::PathBuf;
 
-/// How many methods each has.
+/// Number of methods of each interface.
 const SIZES: [usize; 4] = [1, 10, 100, 300];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -20,7 +21,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(std::fs::write(out.join("sizes.rs"), text)?)
 }
 
-/// An interface of so many methods, its class, and the object.
+/// Writes an interface with `size` methods, its class, and its object.
 fn interface(text: &mut String, size: usize) -> std::fmt::Result {
     writeln!(text, "/// {size} methods.")?;
     writeln!(text, "#[syshandle::interface(iid = \"77c3b7de-52c5-4a6e-9d11-1d40e8b0{size:04}\")]")?;
@@ -45,7 +46,7 @@ fn interface(text: &mut String, size: usize) -> std::fmt::Result {
     )
 }
 
-/// What picks an interface by its size.
+/// Writes the functions that select an interface by its size.
 fn dispatch(text: &mut String) -> std::fmt::Result {
     let (mut clients, mut connects, mut calls) = (String::new(), String::new(), String::new());
     let (mut serves, mut registered) = (String::new(), String::new());

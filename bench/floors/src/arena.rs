@@ -1,4 +1,4 @@
-//! Large values through memory: shared once, or a file for each.
+//! Passes large values through memory: shared once, or one file per value.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -9,7 +9,8 @@ use bench_harness::{Laps, Result};
 use crate::protocol::{Message, What};
 use crate::socket::Socket;
 
-/// Two arenas, one each way, shared once. The receiver copies out before it looks.
+/// Calls through two arenas, one for each direction, which are shared once. The receiver copies the
+/// bytes out before it uses them.
 pub(crate) fn shared(socket: Socket, len: usize, laps: &mut Laps) -> Result<()> {
     let files = [memory_file(len)?, memory_file(len)?];
     let mut outgoing = Map::new(&files[0], len, true)?;
@@ -30,7 +31,7 @@ pub(crate) fn shared(socket: Socket, len: usize, laps: &mut Laps) -> Result<()> 
     check(result == payload)
 }
 
-/// A memory file for each value, which goes with its message.
+/// Calls with a memory file for each value, passed with its message.
 pub(crate) fn each_time(socket: Socket, len: usize, laps: &mut Laps) -> Result<()> {
     let mut handles = Descriptors::new();
     let (payload, mut result) = (vec![7; len], vec![0; len]);
@@ -45,13 +46,13 @@ pub(crate) fn each_time(socket: Socket, len: usize, laps: &mut Laps) -> Result<(
     check(result == payload)
 }
 
-/// What the server does with such a file.
+/// Reads a memory file, and returns a new one with the same bytes.
 pub(crate) fn echo(file: OwnedFd, bytes: &mut [u8]) -> Result<OwnedFd> {
     read(&file, bytes)?;
     filled(bytes)
 }
 
-/// The arenas that a client has sent: the one to read and the one to write.
+/// Maps the arenas that a client has sent: the one to read and the one to write.
 pub(crate) fn take(handles: &mut Descriptors, len: usize) -> Result<(Map, Map)> {
     let (incoming, outgoing) = (handles.take()?, handles.take()?);
     Ok((Map::new(incoming, len, false)?, Map::new(outgoing, len, true)?))

@@ -1,4 +1,4 @@
-//! Several messages with one system call, on one connection.
+//! Sends and receives several messages of one connection with one system call.
 
 use std::os::fd::AsFd;
 
@@ -7,7 +7,7 @@ use bench_harness::{Laps, Result};
 
 use crate::socket::Socket;
 
-/// Keeps so many calls in flight: for each reply that has come another call goes.
+/// Keeps `calls` calls in flight: each received reply is followed by another call.
 pub(crate) fn call(socket: Socket, calls: usize, laps: &mut Laps) -> Result<()> {
     let calls = calls.clamp(1, MESSAGES_MAX);
     laps.set_calls_per_lap(calls);
@@ -27,7 +27,7 @@ pub(crate) fn call(socket: Socket, calls: usize, laps: &mut Laps) -> Result<()> 
     Ok(())
 }
 
-/// Answers all that is there at once.
+/// Answers all waiting messages at once.
 pub(crate) fn serve(socket: &Socket) -> Result<()> {
     let mut messages = [Message::default(); MESSAGES_MAX];
     loop {

@@ -11,13 +11,13 @@ use crate::arena;
 use crate::protocol::{Message, What};
 use crate::socket::Socket;
 
-/// Serves until the client is gone.
+/// Serves until the client disconnects.
 pub(crate) fn serve(socket: &Socket) -> Result<()> {
     let mut handles = Descriptors::new();
     let mut bytes = Vec::new();
     let mut arenas: Option<(Map, Map)> = None;
     loop {
-        // Small messages get no buffer for bytes: that would cost the smallest call.
+        // Small messages get no buffer for bytes, because it would slow down the smallest call.
         let message = match bytes.is_empty() {
             true => socket.receive(&mut handles)?,
             false => socket.receive_bytes(&mut bytes, &mut handles)?,
@@ -35,7 +35,8 @@ pub(crate) fn serve(socket: &Socket) -> Result<()> {
                 let (file, ready) = (File::from(handles.take()?), handles.take()?);
                 let done = socket.event()?;
                 socket.send(reply, &[done.as_fd()])?;
-                // No thread per job: this client calls nothing else meanwhile.
+                // Waits on this thread without a thread for the job, because this client makes no
+                // other calls at the same time.
                 socket.wait_for(&ready)?;
                 sparkle::decorate(file, &done)?;
             }

@@ -1,4 +1,4 @@
-//! The client of every floor.
+//! The client of all floors.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -17,7 +17,7 @@ pub(crate) struct Client {
     server: Server,
 }
 
-/// A connection of the client's.
+/// A connection of the client.
 #[derive(Debug)]
 struct Connection {
     socket: Socket,
@@ -73,7 +73,7 @@ impl Client {
         Ok(())
     }
 
-    /// As many messages as it takes, one after the other.
+    /// Sends the files in consecutive messages of at most [`Work::HANDLES_MAX`].
     fn many_handles(&self, count: usize, laps: &mut Laps) -> Result<()> {
         let mut connection = self.connect()?;
         let dishes = Dishes::new();
@@ -81,7 +81,7 @@ impl Client {
             (0..count).map(|_| dishes.open().map(OwnedFd::from)).collect::<std::io::Result<_>>()?;
         let files: Vec<_> = files.iter().map(AsFd::as_fd).collect();
         while laps.next() {
-            // None at all are a call, too.
+            // No files at all still make one call.
             let (first, others) = files.split_at(files.len().min(Work::HANDLES_MAX));
             connection.call(What::Many, 0, first)?;
             for files in others.chunks(Work::HANDLES_MAX) {

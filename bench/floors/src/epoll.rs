@@ -16,7 +16,7 @@ use rustix::net::SocketFlags;
 use crate::protocol::{Message, What};
 use crate::socket::{Floor, Socket};
 
-/// Serves with a reactor per core, the first on this thread.
+/// Serves with one reactor per core. The first one runs on this thread.
 pub(crate) fn serve(listener: OwnedFd) -> Result<()> {
     rustix::io::ioctl_fionbio(&listener, true)?;
     let cores = std::thread::available_parallelism()?.get();
@@ -39,15 +39,15 @@ struct Reactor {
     free: Vec<u64>,
 }
 
-/// How connections come to a reactor.
+/// The way in which a reactor gets its connections.
 enum Entrance {
-    /// It lets them in, and gives them to whoever has the fewest.
+    /// Accepts them, and distributes them to the reactors with the fewest.
     First { listener: OwnedFd, doors: Vec<Door> },
-    /// The first one gives it some.
+    /// Gets them from the first reactor.
     Other,
 }
 
-/// The way to another reactor.
+/// A channel to another reactor.
 struct Door {
     sender: Sender<OwnedFd>,
     wake: OwnedFd,
@@ -129,7 +129,7 @@ impl Reactor {
         match &self.sources[key as usize] {
             Source::None => Ok(()),
             Source::Connection(socket) => {
-                // Whatever goes wrong with a client ends its connection.
+                // An error of a client ends its connection.
                 match answer(socket, handles) {
                     Ok(None) => Ok(()),
                     Ok(Some(job)) => self.add_job(job),
@@ -146,7 +146,8 @@ impl Reactor {
                 self.free.push(key);
                 if let Source::Job { file, ready, done } = source {
                     sparkle::wait(&ready)?;
-                    // The client may hold another reference, which would keep it in the set.
+                    // The event is removed explicitly, because the client may hold another
+                    // reference that would keep it in the epoll set.
                     epoll::delete(&self.poller, &ready)?;
                     sparkle::decorate(file, &done)?;
                 }
@@ -173,7 +174,7 @@ impl Reactor {
     }
 }
 
-/// Receives one message and answers it; returns the job that it starts.
+/// Receives and answers one message. Returns the job that the message starts.
 fn answer(socket: &Socket, handles: &mut Descriptors) -> Result<Option<Source>> {
     let message = socket.receive(handles)?.ok_or("the client is gone")?;
     let reply = Message { number: message.number + 1, ..message };
@@ -194,8 +195,8 @@ fn answer(socket: &Socket, handles: &mut Descriptors) -> Result<Option<Source>> 
     Ok(None)
 }
 
-/// Marks the listening socket.
+/// The key of the listening socket.
 const NEW: u64 = u64::MAX;
 
-/// Marks the event that says that connections were given to this reactor.
+/// The key of the event that announces new connections for this reactor.
 const GIVEN: u64 = u64::MAX - 1;

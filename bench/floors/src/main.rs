@@ -1,7 +1,7 @@
-//! The least that the work costs on this machine: hand-written, without any feature.
+//! The minimum cost of the work on this machine: hand-written code without features.
 //!
-//! No limits, no deadlines, no proof of anything, one peer that is trusted, buffers that are used
-//! again. What a library costs above these is what its features cost, or its mistakes.
+//! The floors have no limits, no deadlines and no proofs, trust their peer, and reuse their
+//! buffers. The additional cost of a library is the cost of its features or of its inefficiencies.
 
 mod arena;
 mod batch;

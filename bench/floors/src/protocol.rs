@@ -1,35 +1,35 @@
-//! The messages of the floors: two words, what and a number.
+//! The messages of the floors: two words, for the type and a number.
 
 use bench_harness::Result;
 
-/// A message, either way.
+/// A request or a reply.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Message {
     pub(crate) what: What,
     pub(crate) number: u64,
 }
 
-/// What a message is about.
+/// The type of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u64)]
 pub(crate) enum What {
-    /// A number that comes back, one more.
+    /// A number; the reply is its successor.
     Null = 0,
-    /// A file and an event; the event comes back.
+    /// A file and an event; the reply has the event.
     Handles = 1,
-    /// A file and an event to wait for; another event comes back.
+    /// A file and an event to wait for; the reply has another event.
     Sparkle = 2,
-    /// So many bytes follow, and come back.
+    /// Followed by this number of bytes, which the reply returns.
     Bytes = 3,
-    /// So many bytes are in the arena, and come back there.
+    /// This number of bytes is in the arena; the reply returns them in the other arena.
     Arena = 4,
-    /// So many bytes are in the memory file that comes along, and come back in another one.
+    /// This number of bytes is in the attached memory file; the reply returns them in another one.
     Memory = 5,
     /// The two arenas.
     Arenas = 6,
-    /// Many files; their number comes back.
+    /// Many files; the reply has their number.
     Many = 7,
-    /// So many bytes will come at once, at the most.
+    /// The maximum number of bytes in the following messages.
     Room = 8,
 }
 

@@ -1,4 +1,4 @@
-//! The server of every floor: a thread per connection, or reactors.
+//! The server of all floors: a thread per connection, or reactors.
 
 use std::os::fd::OwnedFd;
 
@@ -7,7 +7,7 @@ use bench_harness::Result;
 use crate::socket::{Floor, Socket};
 use crate::{blocking, epoll};
 
-/// Serves for ever.
+/// Serves forever.
 pub(crate) fn serve(floor: Floor, listener: OwnedFd) -> Result<()> {
     if floor == Floor::Epoll {
         return epoll::serve(listener);
@@ -15,10 +15,10 @@ pub(crate) fn serve(floor: Floor, listener: OwnedFd) -> Result<()> {
     loop {
         let socket = rustix::net::accept_with(&listener, rustix::net::SocketFlags::CLOEXEC)?;
         let socket = Socket::new(socket, floor);
-        // Small, as nothing here goes deep: there may be thousands.
+        // Small stacks suffice, and there may be thousands of threads.
         let thread = std::thread::Builder::new().stack_size(64 * 1024);
         thread.spawn(move || {
-            // The client's end of a connection is the usual end of its thread.
+            // A thread usually ends because its client disconnects.
             let _ = match floor {
                 Floor::Batch => crate::batch::serve(&socket),
                 _ => blocking::serve(&socket),

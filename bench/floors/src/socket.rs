@@ -1,4 +1,4 @@
-//! A socket and the way to wait for it: where the floors differ.
+//! Sockets and ways to wait for them, in which the floors differ.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -13,19 +13,19 @@ use crate::protocol::{Message, What};
 /// The floors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Floor {
-    /// SEQPACKET, blocking, a thread per connection.
+    /// `SOCK_SEQPACKET`, blocking, a thread per connection.
     Seqpacket,
-    /// STREAM, blocking, a thread per connection.
+    /// `SOCK_STREAM`, blocking, a thread per connection.
     Stream,
-    /// SEQPACKET, and a reactor per core on the server's side.
+    /// `SOCK_SEQPACKET`, with a reactor per core in the server.
     Epoll,
-    /// SEQPACKET; both sides look and yield for a while before they block.
+    /// `SOCK_SEQPACKET`; both sides poll and yield for a while before they block.
     PollYield,
-    /// SEQPACKET, several messages with one system call.
+    /// `SOCK_SEQPACKET`, several messages with one system call.
     Batch,
-    /// SEQPACKET, with large values in memory that is shared once.
+    /// `SOCK_SEQPACKET`, with large values in memory that is shared once.
     Arena,
-    /// SEQPACKET, with a memory file for each large value.
+    /// `SOCK_SEQPACKET`, with a memory file for each large value.
     Memory,
 }
 
@@ -81,7 +81,7 @@ impl Socket {
         message::send(self.fd.as_fd(), &[IoSlice::new(&bytes)], handles, 0).map(drop)
     }
 
-    /// Receives a message; `None` at the end.
+    /// Receives a message. Returns `None` at the end of the connection.
     pub(crate) fn receive(&self, handles: &mut Descriptors) -> Result<Option<Message>> {
         let mut bytes = [0; Message::LEN];
         match self.receive_into(&mut [IoSliceMut::new(&mut bytes)], handles)? {
@@ -91,7 +91,7 @@ impl Socket {
         }
     }
 
-    /// Sends a message and the bytes that belong to it, in pieces that fit the socket's buffer.
+    /// Sends a message and its bytes, in pieces that fit the socket's buffer.
     pub(crate) fn send_bytes(&self, message: Message, mut bytes: &[u8]) -> io::Result<()> {
         let head = message.write();
         let first = bytes.len().min(PIECE);
@@ -105,7 +105,7 @@ impl Socket {
         Ok(())
     }
 
-    /// Receives a message and as many bytes as it says into `bytes`, which has room for them.
+    /// Receives a message and its bytes into `bytes`, which must be large enough.
     pub(crate) fn receive_bytes(
         &self,
         bytes: &mut [u8],
@@ -154,7 +154,7 @@ impl Socket {
         message::receive(self.fd.as_fd(), parts, handles, 0)
     }
 
-    /// Waits for an event, in the same way.
+    /// Waits for an event in the same way as for the socket.
     pub(crate) fn wait_for(&self, event: &OwnedFd) -> io::Result<()> {
         if !self.yields {
             return bench_harness::sparkle::wait(event);
@@ -173,7 +173,7 @@ impl Socket {
         }
     }
 
-    /// Makes an event that is waited for in this way.
+    /// Creates an event for this way of waiting.
     pub(crate) fn event(&self) -> io::Result<OwnedFd> {
         match self.yields {
             true => bench_harness::sparkle::polled_event(),
@@ -188,8 +188,8 @@ impl AsFd for Socket {
     }
 }
 
-/// A packet has to fit the socket's buffer, with the kernel's own overhead.
+/// A packet must fit the socket's buffer together with the kernel's overhead.
 const PIECE: usize = 128 * 1024;
 
-/// How long a side looks and yields before it blocks.
+/// Time for which a side polls and yields before it blocks.
 const PATIENCE: Duration = Duration::from_micros(50);

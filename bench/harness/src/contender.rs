@@ -1,4 +1,4 @@
-//! A contender, and how it takes its orders.
+//! Contenders, and the orders that they execute.
 
 use std::io::{BufRead, Write};
 use std::time::Duration;
@@ -7,44 +7,45 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::{Laps, Placement, Result, Work};
 
-/// One way to make calls between processes.
+/// A way to make calls between processes.
 pub trait Contender {
-    /// The processes on the other side.
+    /// Returns the ids of the processes on the other side.
     fn pids(&self) -> Vec<u32>;
 
-    /// Does work until the laps are over; `false` if this is no work of its.
+    /// Works until the laps are over. Returns `false` if the contender can't do this work.
     ///
     /// # Errors
-    /// Whatever went wrong.
+    /// Any failure of the contender.
     fn run(&mut self, work: Work, laps: &mut Laps) -> Result<bool>;
 
-    /// Why that is no work of its, in a few words for people; empty where nobody would ask.
+    /// Returns a short reason why the contender can't do this work, or an empty text if the reason
+    /// is obvious.
     fn why_not(&self, _work: Work) -> &'static str {
         ""
     }
 }
 
-/// What a contender's program was started as.
+/// The role in which a contender's program was started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// The client of this contender.
+    /// The client of the contender with this name.
     Client(String),
-    /// The server of this contender.
+    /// The server of the contender with this name.
     Server(String),
 }
 
-/// What this program was started as.
+/// Returns the role of this program.
 ///
 /// # Errors
-/// Neither.
+/// The arguments name no role.
 pub fn role() -> Result<Role> {
     raise_descriptor_limit();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["client", name] => Ok(Role::Client((*name).into())),
         ["server", name] => {
-            // A service is in a session of its own, whoever starts it; and with the scheduler's
-            // autogroups that costs each switch to it some time.
+            // Services run in a session of their own. With the scheduler's autogroups, this adds
+            // some time to each switch to the server.
             let _ = rustix::process::setsid();
             Ok(Role::Server((*name).into()))
         }
@@ -52,12 +53,13 @@ pub fn role() -> Result<Role> {
     }
 }
 
-/// Does what standard input says, line by line: work, placement, milliseconds. Answers each line
-/// with one: `ok` and a report, `none` and why for work that isn't its own, or `error` and why.
-/// Before the first it says `ready` and names the processes on the other side.
+/// Executes the orders on standard input, one per line: work, placement, milliseconds. Answers each
+/// with one line: `ok` and a report, `none` and the reason if the contender can't do the work, or
+/// `error` and the cause. Before the first order, prints `ready` and the ids of the processes on
+/// the other side.
 ///
 /// # Errors
-/// Those of writing to standard output.
+/// Errors of writing to standard output.
 pub fn take_orders(contender: &mut dyn Contender) -> Result<()> {
     let mut output = std::io::stdout();
     let pids: Vec<String> = contender.pids().iter().map(u32::to_string).collect();
@@ -77,15 +79,16 @@ pub fn take_orders(contender: &mut dyn Contender) -> Result<()> {
     Ok(())
 }
 
-/// Ten thousand clients take as many descriptors at either side, and the usual limit is a thousand.
-/// How many a process may have is [`descriptors_max`]; what a contender starts has the same limit.
+/// Raises the soft limit of descriptors to [`descriptors_max`]. Ten thousand clients take as many
+/// descriptors on either side, and the usual limit is a thousand. Child processes inherit the
+/// limit.
 fn raise_descriptor_limit() {
     let maximum = getrlimit(Resource::Nofile).maximum;
-    // Whoever needs more than there are is told so then.
+    // A contender that needs more descriptors gets an error later.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
 }
 
-/// How many descriptors a process may have: the hard limit (`ulimit -Hn`).
+/// Returns the hard limit of descriptors of this process (`ulimit -Hn`).
 pub fn descriptors_max() -> usize {
     getrlimit(Resource::Nofile).maximum.map_or(usize::MAX, |max| max as usize)
 }

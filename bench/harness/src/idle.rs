@@ -1,21 +1,21 @@
-//! Many clients that are connected and do nothing.
+//! Many idle clients.
 
 use std::time::Instant;
 
 use crate::{Laps, Result, memory};
 
-/// Has so many clients connect and call once, and notes what of the servers' memory and of time
-/// each took. They stay until the value that is returned is dropped.
+/// Connects `count` clients that each make one call, and records the server memory and the time per
+/// client. The clients stay connected until the returned value is dropped.
 ///
 /// # Errors
-/// The first one that `connect` has.
+/// The first error of `connect`.
 pub fn idle_clients<C>(
     count: usize,
     servers: &[u32],
     laps: &mut Laps,
     mut connect: impl FnMut() -> Result<C>,
 ) -> Result<Vec<C>> {
-    // What the server makes once, for the first one, isn't theirs.
+    // The first client isn't counted, because the server allocates some memory only once.
     drop(connect()?);
     let (before, mut times) = (memory(servers)?, Vec::with_capacity(count));
     let mut clients = Vec::with_capacity(count);

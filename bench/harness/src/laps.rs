@@ -1,13 +1,13 @@
-//! The time of each call, and what all of them took.
+//! Measures the time of each call, and the total.
 
 use std::fmt;
 use std::time::{Duration, Instant};
 
 use crate::cpu_time;
 
-/// Counts and times calls, until time or room is over.
+/// Counts and times calls, until the time or the space for times is used up.
 ///
-/// `while laps.next() { call()?; }` times every call, with one reading of the clock a lap.
+/// `while laps.next() { call()?; }` times every call, with one clock read per lap.
 #[derive(Debug)]
 pub struct Laps {
     budget: Duration,
@@ -24,27 +24,27 @@ pub struct Laps {
     set_up: Option<f64>,
 }
 
-/// What the laps of one run come to.
+/// The results of a run.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Report {
-    /// How many calls.
+    /// Number of calls.
     pub calls: u64,
-    /// How long all took, in seconds.
+    /// Total time in seconds.
     pub seconds: f64,
-    /// The median of one call, in nanoseconds.
+    /// Median time of a call, in nanoseconds.
     pub median_ns: f64,
-    /// 99 of 100 calls took no longer than this.
+    /// 99th percentile of the time of a call, in nanoseconds.
     pub p99_ns: f64,
-    /// CPU time of all processes for one call.
+    /// CPU time of all processes per call, in nanoseconds.
     pub cpu_ns: f64,
-    /// Bytes of the server's memory for each of what the work counts.
+    /// Memory of the server per counted item of the work, in bytes.
     pub memory: Option<f64>,
-    /// Nanoseconds that it took to set up one of what the work counts: their median.
+    /// Median time to set up one counted item of the work, in nanoseconds.
     pub set_up_ns: Option<f64>,
 }
 
 impl Laps {
-    /// Laps for this long, whose CPU time is that of these processes.
+    /// Creates laps with this time budget that count the CPU time of these processes.
     pub fn new(budget: Duration, pids: Vec<u32>) -> Self {
         Self {
             budget,
@@ -62,29 +62,29 @@ impl Laps {
         }
     }
 
-    /// Laps of another thread or task, with the same budget; to be merged.
+    /// Returns laps with the same budget for another thread or task, to be merged later.
     #[must_use]
     pub fn fork(&self) -> Self {
         Self { laps_max: self.laps_max, ..Self::new(self.budget, Vec::new()) }
     }
 
-    /// Each lap is so many calls.
+    /// Sets the number of calls per lap.
     pub fn set_calls_per_lap(&mut self, calls: usize) {
         self.calls_per_lap = calls.max(1);
     }
 
-    /// Notes by how much the server's memory has grown for so many of what the work counts.
+    /// Records the growth of the server's memory for `count` items.
     pub fn set_memory(&mut self, before: u64, after: u64, count: usize) {
         self.memory = Some(after.saturating_sub(before) as f64 / count.max(1) as f64);
     }
 
-    /// Notes how long it took to set up each of what the work counts: the median is kept.
+    /// Records the set-up times of the items. The median is kept.
     pub fn set_up(&mut self, mut times: Vec<Duration>) {
         times.sort_unstable();
         self.set_up = times.get(times.len() / 2).map(|time| time.as_nanos() as f64);
     }
 
-    /// Ends a lap and begins the next; `false` when it was the last one.
+    /// Ends a lap and starts the next one. Returns `false` if it was the last one.
     #[expect(clippy::should_implement_trait, reason = "a lap is no item")]
     pub fn next(&mut self) -> bool {
         match self.start {
@@ -94,7 +94,7 @@ impl Laps {
         self.is_on()
     }
 
-    /// Begins to count.
+    /// Starts the measurement.
     pub fn start(&mut self) {
         self.cpu_at_start = cpu_time(&self.pids);
         let now = Instant::now();
@@ -102,7 +102,7 @@ impl Laps {
         self.last = now;
     }
 
-    /// Begins a lap anew: what came before it doesn't count.
+    /// Starts a lap. The time since the last lap doesn't count.
     pub fn begin_lap(&mut self) {
         if self.start.is_none() {
             self.start();
@@ -121,13 +121,13 @@ impl Laps {
         }
     }
 
-    /// Whether there is to be another lap.
+    /// Returns whether another lap should follow.
     pub fn is_on(&self) -> bool {
         let within = self.start.is_none_or(|start| self.last.duration_since(start) < self.budget);
         within && self.nanoseconds.len() < self.laps_max
     }
 
-    /// Ends the count: for work that is timed as a whole.
+    /// Ends the measurement, for work that is timed as a whole.
     pub fn finish(&mut self) {
         if let Some(start) = self.start {
             self.elapsed = start.elapsed();
@@ -135,20 +135,21 @@ impl Laps {
         }
     }
 
-    /// Takes in the laps of others; after [`Laps::finish`].
+    /// Adds the laps of other threads. Must be called after [`Laps::finish`].
     pub fn merge(&mut self, others: impl IntoIterator<Item = Self>) {
         let mut last = None;
         for other in others {
             self.nanoseconds.extend(other.nanoseconds);
             last = last.max(Some(other.last));
         }
-        // This thread may have had to wait for a core before it could look at the clock.
+        // The time of the last lap is used, because this thread may have waited for a core before
+        // it read the clock.
         if let (Some(start), Some(last)) = (self.start, last) {
             self.elapsed = last.saturating_duration_since(start);
         }
     }
 
-    /// What they come to.
+    /// Returns the results.
     pub fn report(mut self) -> Report {
         self.nanoseconds.sort_unstable();
         let laps = self.nanoseconds.len();
@@ -169,13 +170,13 @@ impl Laps {
     }
 }
 
-/// One line, as [`Report::read`] reads it.
+/// Writes one line that [`Report::read`] can parse.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { calls, seconds, median_ns, p99_ns, cpu_ns, memory, set_up_ns } = self;
         write!(f, "{calls} {seconds} {median_ns} {p99_ns} {cpu_ns}")?;
         for number in [memory, set_up_ns] {
-            // What there is none of is written as no number.
+            // A missing number is written as `NaN`.
             write!(f, " {}", number.unwrap_or(f64::NAN))?;
         }
         Ok(())
@@ -183,7 +184,7 @@ impl fmt::Display for Report {
 }
 
 impl Report {
-    /// Reads what was written; `None` if it isn't a report.
+    /// Parses a report. Returns `None` if the text isn't one.
     pub fn read(text: &str) -> Option<Self> {
         let numbers: Vec<f64> =
             text.split_whitespace().map(str::parse).collect::<Result<_, _>>().ok()?;
@@ -204,7 +205,7 @@ impl Report {
     }
 }
 
-/// More laps than that are no better, and take memory.
+/// Maximum number of recorded laps. More would not be more accurate, and take memory.
 const LAPS_MAX: usize = 1_000_000;
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
-//! What every contender of the benchmark has in common.
+//! The code that all contenders of the benchmark share.
 //!
-//! A contender is a program with two roles. As *client* it starts its own server, and then does
-//! the work that the runner tells it on standard input, and answers with one line of numbers; as
-//! *server* it serves the listening socket that is its standard input. So all contenders are
-//! alive at once and take turns, which is what makes their ratios worth something on a machine
-//! that does other things too.
+//! A contender is a program with two roles. As the *client*, it starts its own server, does the
+//! work that the runner requests on standard input, and answers with one line of numbers. As the
+//! *server*, it serves the listening socket that is its standard input. All contenders are
+//! therefore alive at the same time and take turns, so that their ratios are meaningful even on a
+//! busy machine.
 //!
-//! Reading order: [`Work`] is what is done, [`Contender`] who does it, [`Laps`] what it took.
+//! Reading order: [`Work`] is the measured work, [`Contender`] does it, [`Laps`] measures it.
 
 mod contender;
 mod idle;
@@ -28,5 +28,6 @@ pub use server::{Server, SocketType, connect, die_with_parent, folder, listener}
 pub use threads::in_threads;
 pub use work::{UnknownWork, Work};
 
-/// Whatever went wrong: the runner shows it and goes on with the others.
+/// The result of a step of the benchmark. The runner prints an error and continues with the other
+/// contenders.
 pub type Result<T, E = Box<dyn std::error::Error + Send + Sync>> = std::result::Result<T, E>;

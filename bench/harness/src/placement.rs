@@ -1,4 +1,4 @@
-//! Which core each side runs on.
+//! Assigns each side to a core.
 
 use std::fmt;
 use std::io;
@@ -7,29 +7,29 @@ use std::str::FromStr;
 use rustix::process::Pid;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-/// Which core each side runs on.
+/// The core on which each side runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Placement {
-    /// Both on one core: what the work costs.
+    /// Both sides on one core: measures the cost of the work.
     Same,
     /// As the scheduler decides.
     Free,
-    /// Each on its own core: what waking costs too.
+    /// Each side on its own core: includes the cost of waking.
     Split,
 }
 
 impl Placement {
-    /// Puts all threads of this process, and of the others, where they belong.
+    /// Assigns all threads of this process and of the others to their cores.
     ///
     /// # Errors
-    /// Those of `sched_setaffinity(2)` and of reading `/proc`; fewer than two cores.
+    /// The errors of `sched_setaffinity(2)` and of reading `/proc`, or fewer than two cores.
     pub fn apply(self, others: &[u32]) -> io::Result<()> {
         let cores: Vec<usize> = allowed()?;
         let [first, .., last] = cores.as_slice() else {
             return Err(io::Error::other("this takes two cores"));
         };
         let (ours, theirs) = match self {
-            // Interrupts tend to come on the first core.
+            // Interrupts tend to be handled on the first core, so the last one is used.
             Self::Same => (vec![*last], vec![*last]),
             Self::Free => (cores.clone(), cores.clone()),
             Self::Split => (vec![*first], vec![*last]),
@@ -39,7 +39,8 @@ impl Placement {
     }
 }
 
-/// The cores that this machine has, as process 1 may use them: this one may be pinned already.
+/// Returns the cores of this machine that process 1 may use, because this process may already be
+/// pinned.
 fn allowed() -> io::Result<Vec<usize>> {
     let set = sched_getaffinity(Pid::from_raw(1))?;
     Ok((0..CpuSet::MAX_CPU).filter(|core| set.is_set(*core)).collect())
@@ -52,7 +53,7 @@ fn pin(pid: u32, cores: &[usize]) -> io::Result<()> {
         let name = thread?.file_name();
         let id = name.to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw);
         match sched_setaffinity(id, &set) {
-            // A thread that has just ended needs no place.
+            // The thread has just ended.
             Err(rustix::io::Errno::SRCH) => {}
             result => result?,
         }

@@ -1,20 +1,20 @@
-//! What the kernel counts of a process.
+//! Resource usage of processes, as counted by the kernel.
 
 use std::time::Duration;
 
 use crate::sys::clock;
 
-/// The CPU time of these processes, of all their threads, also those that have ended.
+/// Returns the CPU time of all threads of these processes, including ended threads.
 ///
-/// A process that is gone counts as none: what is measured doesn't outlive its processes.
+/// A process that has ended counts as zero; all measured processes outlive the measurement.
 pub fn cpu_time(pids: &[u32]) -> Duration {
     pids.iter().filter_map(|pid| clock::process_cpu_time(*pid).ok()).sum()
 }
 
-/// The memory of these processes that belongs to no file: their heaps and stacks.
+/// Returns the anonymous memory of these processes: heaps and stacks.
 ///
 /// # Errors
-/// Those of reading `/proc/PID/smaps_rollup`.
+/// The errors of reading `/proc/PID/smaps_rollup`.
 pub fn memory(pids: &[u32]) -> std::io::Result<u64> {
     pids.iter().map(|pid| memory_of(*pid)).sum()
 }

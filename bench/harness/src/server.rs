@@ -1,4 +1,4 @@
-//! The server process of a contender, and the socket between the two.
+//! The server process of a contender, and the socket between client and server.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -11,7 +11,8 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags};
 /// The type of a Unix socket.
 pub type SocketType = rustix::net::SocketType;
 
-/// A server process, which gets its listening socket as standard input. Ends with this value.
+/// A server process whose standard input is its listening socket. Dropping this value ends the
+/// process.
 #[derive(Debug)]
 pub struct Server {
     child: Child,
@@ -19,10 +20,10 @@ pub struct Server {
 }
 
 impl Server {
-    /// Makes a listening socket, and starts this same program as a server of it.
+    /// Creates a listening socket, and starts this program as its server.
     ///
     /// # Errors
-    /// Those of sockets and of starting a program.
+    /// The errors of sockets and of starting a program.
     pub fn start(contender: &str, kind: SocketType) -> io::Result<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -36,12 +37,12 @@ impl Server {
         Ok(Self { child, path })
     }
 
-    /// Where it listens.
+    /// Returns the path of the listening socket.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Its process.
+    /// Returns the id of the server process.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -49,31 +50,31 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It has no state worth an orderly end.
+        // The server is killed, because it has no state that requires an orderly end.
         let _ = self.child.kill();
         let _ = self.child.wait();
         let _ = std::fs::remove_file(&self.path);
     }
 }
 
-/// The listening socket of a server: its standard input.
+/// Returns the listening socket of a server, which is its standard input.
 ///
 /// # Errors
-/// No descriptor left.
+/// No descriptor is available.
 pub fn listener() -> io::Result<OwnedFd> {
     io::stdin().as_fd().try_clone_to_owned()
 }
 
-/// Has the kernel end this process when the thread that started it ends.
+/// Makes the kernel end this process when the thread that started it ends.
 pub fn die_with_parent() {
-    // It fails for no signal that exists.
+    // The call fails only for an invalid signal.
     let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
 }
 
 /// Connects to a server.
 ///
 /// # Errors
-/// Those of `connect(2)`.
+/// The errors of `connect(2)`.
 pub fn connect(path: &Path, kind: SocketType) -> io::Result<OwnedFd> {
     let socket = rustix::net::socket_with(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)?;
     rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)?;
@@ -87,8 +88,8 @@ fn listen(path: &Path, kind: SocketType) -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
-/// Where sockets and files go: the runner's temporary folder; without a runner one in memory, as
-/// the runner's is.
+/// Returns the folder for sockets and files: the runner's temporary folder, or without a runner a
+/// folder in memory like the runner's.
 pub fn folder() -> PathBuf {
     let memory = || Some(PathBuf::from("/dev/shm")).filter(|folder| folder.is_dir());
     let named = std::env::var_os("BENCH_FOLDER").map(PathBuf::from);

@@ -1,7 +1,7 @@
-//! The timeline of the sparkle sample, as all contenders do it.
+//! The timeline of the sparkle sample, as all contenders perform it.
 //!
-//! Each lap makes the file and the event anew, as the sample does; the file is in the runner's
-//! folder, which is in memory (`/dev/shm`), so that no disk is measured.
+//! Each lap creates a new file and event, as the sample does. The file is in the runner's folder,
+//! which is in memory (`/dev/shm`), so that no disk is measured.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -10,35 +10,35 @@ use std::path::PathBuf;
 
 use rustix::event::EventfdFlags;
 
-/// What the client writes.
+/// The lines that the client writes.
 pub const CLIENT_LINES: &[u8] =
     b"Loading dishes.\nLoading detergent.\nPre-washing.\nRinsing.\nWashing.\nRinsing.\n";
 
-/// What the server writes.
+/// The lines that the server writes.
 pub const SERVER_LINES: &[u8] = b"Dispensing sparkle finisher.\nRinsing.\nDrying.\nSparkly!\n";
 
-/// The file of one client; removed with this value.
+/// The file of one client, removed when dropped.
 #[derive(Debug)]
 pub struct Dishes(PathBuf);
 
 impl Dishes {
-    /// A name for a file, which isn't made yet.
+    /// Chooses a file name. The file isn't created yet.
     pub fn new() -> Self {
         Self(crate::folder().join(format!("sparkle-{}", std::process::id())))
     }
 
-    /// Makes the file, empty.
+    /// Creates an empty file.
     ///
     /// # Errors
-    /// Those of `open(2)`.
+    /// The errors of `open(2)`.
     pub fn open(&self) -> io::Result<File> {
         File::options().read(true).write(true).create(true).truncate(true).open(&self.0)
     }
 
-    /// Checks that both sides have written, in order.
+    /// Checks that both sides have written their lines in order.
     ///
     /// # Errors
-    /// They haven't.
+    /// The file has other contents.
     pub fn check(&self) -> io::Result<()> {
         match std::fs::read(&self.0)? == [CLIENT_LINES, SERVER_LINES].concat() {
             true => Ok(()),
@@ -59,37 +59,37 @@ impl Drop for Dishes {
     }
 }
 
-/// What the client does after the call: writes, says so, waits for the server, closes.
+/// Performs the client's steps after the call: writes, signals, waits for the server, closes.
 ///
 /// # Errors
-/// Those of the file and the events.
+/// The errors of the file and the events.
 pub fn finish(mut file: File, ready: OwnedFd, done: OwnedFd) -> io::Result<()> {
     file.write_all(CLIENT_LINES)?;
     set(&ready)?;
     wait(&done)
 }
 
-/// What the server does when the client is ready.
+/// Performs the server's steps after the client's signal.
 ///
 /// # Errors
-/// Those of the file and the event.
+/// The errors of the file and the event.
 pub fn decorate(mut file: File, done: &OwnedFd) -> io::Result<()> {
     file.write_all(SERVER_LINES)?;
     set(done)
 }
 
-/// Makes an event whose `wait` blocks.
+/// Creates an event for blocking waits.
 ///
 /// # Errors
-/// No descriptor left.
+/// No descriptor is available.
 pub fn event() -> io::Result<OwnedFd> {
     Ok(rustix::event::eventfd(0, EventfdFlags::CLOEXEC)?)
 }
 
-/// Makes an event for those who wait in a poller.
+/// Creates an event for waiting with a poller.
 ///
 /// # Errors
-/// No descriptor left.
+/// No descriptor is available.
 pub fn polled_event() -> io::Result<OwnedFd> {
     Ok(rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?)
 }
@@ -97,15 +97,15 @@ pub fn polled_event() -> io::Result<OwnedFd> {
 /// Sets an event.
 ///
 /// # Errors
-/// Those of `write(2)`.
+/// The errors of `write(2)`.
 pub fn set(event: &OwnedFd) -> io::Result<()> {
     Ok(rustix::io::write(event, &1_u64.to_ne_bytes()).map(drop)?)
 }
 
-/// Waits for an event, and resets it.
+/// Waits for an event and resets it.
 ///
 /// # Errors
-/// Those of `read(2)`: `WouldBlock` if the event isn't set and doesn't block.
+/// The errors of `read(2)`: `WouldBlock` if the event isn't set and doesn't block.
 pub fn wait(event: impl AsFd) -> io::Result<()> {
     Ok(rustix::io::read(event, &mut [0; 8]).map(drop)?)
 }

@@ -1,13 +1,13 @@
-//! Work of several threads at once.
+//! Concurrent work on several threads.
 
 use std::sync::Barrier;
 
 use crate::{Laps, Result};
 
-/// Has each caller call on a thread of its own, all beginning at once.
+/// Runs each caller on its own thread. All start at the same time.
 ///
 /// # Errors
-/// The first of theirs.
+/// The first error of a caller.
 pub fn in_threads<C: Send>(
     callers: &mut [C],
     laps: &mut Laps,
@@ -22,7 +22,7 @@ pub fn in_threads<C: Send>(
             .zip(forks)
             .map(|(caller, mut fork)| {
                 scope.spawn(move || {
-                    // All are there; and the clock runs.
+                    // All threads are ready, and the clock is running.
                     ready.wait();
                     ready.wait();
                     call(caller, &mut fork).map(|()| fork)

@@ -1,4 +1,4 @@
-//! What is measured.
+//! The measured work.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,40 +8,39 @@ use std::str::FromStr;
 pub enum Work {
     /// W1: a call with a number in and a number out.
     Null,
-    /// W2: a file and an event in, the event out; all closed.
+    /// W2: a file and an event in, the event out. All handles are closed.
     Handles,
     /// W3: the whole timeline of the sparkle sample, on a file in memory.
     Sparkle,
-    /// W4: so many clients of one server process, each calling as fast as it can.
+    /// W4: this number of clients of one server process, each calling as fast as it can.
     Clients(usize),
-    /// W4 on one connection: so many calls in flight at once.
+    /// W4 on one connection: this number of calls in flight at once.
     Pipelined(usize),
-    /// W5: so many bytes in, and out again.
+    /// W5: this number of bytes in and out again.
     Payload(usize),
     /// W6: connect, first call, close.
     Connect,
     /// Start the server, connect, first call.
     Cold,
-    /// So many clients that are connected and do nothing: each lap is a null call beside them.
+    /// Null calls while this number of idle clients is connected.
     Idle(usize),
-    /// So many handles: in one call, or in as many as it takes where there are more than the kernel
-    /// passes with one message.
+    /// Passes this number of handles: in one call, or in several calls if the kernel can't pass
+    /// them with one message.
     ManyHandles(usize),
-    /// So many jobs that wait in the server, each for an event of its own: each lap is a null call
-    /// beside them.
+    /// Null calls while this number of jobs waits in the server, each for its own event.
     Jobs(usize),
-    /// So many jobs that wait in the server for their time.
+    /// Null calls while this number of jobs waits in the server for a timer.
     Timers(usize),
-    /// Looks a registration up, each lap another one of so many.
+    /// Looks up a registration, each lap another one of this number.
     LookUp(usize),
-    /// A call of the last one of so many methods of an interface.
+    /// Calls the last method of an interface with this number of methods.
     Methods(usize),
-    /// Connects, calls and closes, with an interface of so many methods.
+    /// Connects, calls and closes, with an interface of this number of methods.
     ConnectMethods(usize),
 }
 
 impl Work {
-    /// The most handles that the kernel passes with one message (`SCM_MAX_FD`).
+    /// Maximum number of handles that the kernel passes with one message (`SCM_MAX_FD`).
     pub const HANDLES_MAX: usize = 253;
 }
 
@@ -67,7 +66,7 @@ impl fmt::Display for Work {
     }
 }
 
-/// A word that means no work.
+/// The error of a word that is not the name of any work.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownWork(String);
 

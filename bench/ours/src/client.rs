@@ -1,4 +1,4 @@
-//! The client's side.
+//! The client of syshandle.
 
 use std::fs::File;
 use std::io::Write;
@@ -13,7 +13,7 @@ use crate::registration::{Folders, other};
 use crate::sizes::{self, Sized};
 use crate::waiting;
 
-/// The client, and what keeps the server alive.
+/// The client, and the reference that keeps the server alive.
 #[derive(Debug)]
 pub(crate) struct Contestant {
     numbers: NumbersClient,
@@ -23,8 +23,8 @@ pub(crate) struct Contestant {
 }
 
 impl Contestant {
-    /// Registers, and activates. The name says how many other classes there are: `syshandle` is
-    /// none, `syshandle-classes-N` is N.
+    /// Registers and activates the server. The name contains the number of other registered
+    /// classes: none for `syshandle`, and N for `syshandle-classes-N`.
     pub(crate) fn start(name: &str) -> Result<Self> {
         let classes = match name.strip_prefix("syshandle-classes-") {
             Some(number) => number.parse()?,
@@ -38,17 +38,17 @@ impl Contestant {
         Ok(Self { numbers, handles, activation, folders })
     }
 
-    /// The reference by which calls without handles go.
+    /// Returns the client for calls without handles.
     pub(crate) fn numbers(&self) -> &NumbersClient {
         &self.numbers
     }
 
-    /// The reference by which calls with handles go.
+    /// Returns the client for calls with handles.
     pub(crate) fn handles(&self) -> &HandlesClient {
         &self.handles
     }
 
-    /// A connection of its own for calls with handles.
+    /// Opens a new connection for calls with handles.
     pub(crate) fn connect_handles(&self) -> Result<HandlesClient> {
         Ok(self.activation.activate(BENCH.clsid())?)
     }
@@ -74,14 +74,14 @@ impl Contestant {
         Ok(dishes.check()?)
     }
 
-    /// One connection each, on a thread each.
+    /// Runs clients that each have their own connection and thread.
     fn clients(&self, clients: usize, laps: &mut Laps) -> Result<()> {
         let mut clients: Vec<NumbersClient> =
             (0..clients).map(|_| self.connect()).collect::<Result<_>>()?;
         call_all(&mut clients, laps)
     }
 
-    /// One connection, and one thread that keeps so many calls in flight.
+    /// Keeps `calls` calls in flight from one thread on one connection.
     fn pipelined(&self, calls: usize, laps: &mut Laps) -> Result<()> {
         let starter = NumbersStarter::from(&self.connect()?);
         laps.set_calls_per_lap(calls);
@@ -97,12 +97,12 @@ impl Contestant {
         Ok(())
     }
 
-    /// A connection of its own for calls without handles.
+    /// Opens a new connection for calls without handles.
     fn connect(&self) -> Result<NumbersClient> {
         Ok(self.activation.activate(BENCH.clsid())?)
     }
 
-    /// Each lap starts a server; its end isn't timed.
+    /// Starts a server in each lap. The server's end isn't timed.
     fn cold(&self, laps: &mut Laps) -> Result<()> {
         while laps.is_on() {
             laps.begin_lap();
@@ -128,13 +128,14 @@ impl Contestant {
         Ok(())
     }
 
-    /// As many calls as it takes, one after the other: a message carries what the kernel lets it.
+    /// Passes the files in consecutive calls with as many handles as the kernel permits per
+    /// message.
     fn many_handles(&self, count: usize, laps: &mut Laps) -> Result<()> {
         let dishes = Dishes::new();
         let files: Vec<File> = (0..count).map(|_| dishes.open()).collect::<Result<_, _>>()?;
         let (first, others) = files.split_at(files.len().min(Work::HANDLES_MAX));
         while laps.next() {
-            // None at all are a call, too.
+            // No files at all still make one call.
             self.handles.count(first)?;
             for files in others.chunks(Work::HANDLES_MAX) {
                 self.handles.count(files)?;
@@ -143,12 +144,12 @@ impl Contestant {
         Ok(())
     }
 
-    /// Finds another one of the classes each time, all over them.
+    /// Looks up a different class each time, spread over all registrations.
     fn look_up(&self, classes: usize, laps: &mut Laps) -> Result<()> {
         let locations = self.folders.locations();
         let mut number = 0;
         while laps.next() {
-            // A step that meets each before it meets one again.
+            // With this step, all classes are looked up before one is repeated.
             number = (number + 7919) % classes.max(1);
             locations.find(other(number))?;
         }
@@ -209,7 +210,7 @@ impl Contender for Contestant {
     }
 }
 
-/// The whole timeline of the sample, once.
+/// Performs the whole timeline of the sample once.
 pub(crate) fn sparkle(handles: &HandlesClient, dishes: &Dishes) -> syshandle::Result<()> {
     let (mut file, ready) = (dishes.open()?, Event::new()?);
     let done = handles.sparkle(&file, &ready)?;
@@ -227,7 +228,7 @@ fn call_all(clients: &mut [NumbersClient], laps: &mut Laps) -> Result<()> {
     })
 }
 
-/// Whether what came back to a one is right.
+/// Checks the result of a call with the number 1.
 pub(crate) fn check(number: u64) -> Result<()> {
     match number {
         2 => Ok(()),
@@ -235,7 +236,7 @@ pub(crate) fn check(number: u64) -> Result<()> {
     }
 }
 
-/// Has a server end, and waits until it has.
+/// Ends a server, and waits until it has ended.
 fn end(server: u32) -> Result<()> {
     let pid = Pid::from_raw(server as i32).ok_or("the server has no number")?;
     let process = rustix::process::pidfd_open(pid, PidfdFlags::empty())?;

@@ -1,7 +1,7 @@
-//! The server that is started over and over.
+//! The server that is started repeatedly.
 //!
-//! A program of its own, with no more in it than the programs of the floors and the peers have: not
-//! the interfaces of hundreds of methods that growth is measured with.
+//! It is a separate program, comparable in size to those of the floors and the peers. It does not
+//! contain the interfaces with hundreds of methods that the growth measurements use.
 
 #![forbid(unsafe_code)]
 
@@ -15,7 +15,7 @@ use syshandle::{Result, Server};
 use crate::numbers::{COLD, Numbers};
 
 fn main() -> bench_harness::Result<()> {
-    // Does what all servers do first.
+    // Performs the set-up of all servers.
     role()?;
     Ok(Server::new().class(COLD, || Cold).idle_exit(LINGER).run()?)
 }
@@ -34,5 +34,5 @@ impl Numbers for Cold {
     }
 }
 
-/// Nobody needs it after its one call.
+/// The server isn't needed after its single call.
 const LINGER: Duration = Duration::from_secs(2);

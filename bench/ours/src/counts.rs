@@ -1,6 +1,6 @@
-//! A number of calls and nothing else, for a tool that counts instructions.
+//! Makes a fixed number of calls, for a tool that counts instructions.
 //!
-//! Client and server are threads of one process, because such a tool follows no server that is
+//! Client and server are threads of one process, because such a tool can't follow a server that is
 //! started by activation.
 
 use bench_harness::Result;
@@ -11,7 +11,7 @@ use crate::client::sparkle;
 use crate::interface::{HandlesClient, NumbersClient};
 use crate::server::Bench;
 
-/// Makes calls, as many and such as the name says: `count-null-1000`.
+/// Makes the calls that the name specifies: `count-null-1000`.
 pub(crate) fn run(name: &str) -> Result<()> {
     let ["count", work, calls] = name.split('-').collect::<Vec<_>>()[..] else {
         return Err("say which calls, and how many".into());
@@ -35,7 +35,7 @@ pub(crate) fn run(name: &str) -> Result<()> {
         }
         "connect" => {
             let numbers = NumbersClient::in_process(Bench)?;
-            // The door is asked for the first time.
+            // The first cast also asks for the door. All casts connect to it.
             let connect = || numbers.as_client().cast::<NumbersClient>();
             repeat(calls, || connect()?.null(1))
         }

@@ -1,4 +1,4 @@
-//! The interfaces that are measured, and their classes.
+//! The measured interfaces and their classes.
 
 use std::fs::File;
 use std::sync::Arc;
@@ -10,10 +10,10 @@ pub(crate) use crate::numbers::*;
 /// Calls with handles.
 #[interface(iid = "0d6f6b8e-51a4-4a53-8d20-8f2ee5a3a902")]
 pub trait Handles {
-    /// W2: the event; the file is closed.
+    /// W2: returns the event, and closes the file.
     fn exchange(&self, #[handle(file, read | write)] file: File, event: Event) -> Result<Event>;
 
-    /// W3: decorates the file when `ready` is set, and then sets the event that it returns.
+    /// W3: writes to the file when `ready` is set, and then sets the returned event.
     fn sparkle(
         &self,
         context: &Context,
@@ -21,23 +21,23 @@ pub trait Handles {
         ready: Event,
     ) -> Result<Arc<Event>>;
 
-    /// How many they are; all are closed.
+    /// Returns the number of files, and closes them.
     fn count(&self, #[handle(file, read)] files: Vec<File>) -> Result<u64>;
 
-    /// A job that waits for an event.
+    /// Starts a job that waits for an event.
     fn wait_for(&self, context: &Context, event: Event) -> Result<()>;
 
-    /// A job that waits for a time after any run.
+    /// Starts a job that waits for longer than a run.
     fn wait_long(&self, context: &Context) -> Result<()>;
 
-    /// One file, which is closed.
+    /// Closes a file.
     fn file(&self, #[handle(file, read | write)] file: File) -> Result<u64>;
 
-    /// A number, in an interface that has handles.
+    /// Passes a number, in an interface with handles.
     fn number(&self, number: u64) -> Result<u64>;
 }
 
 class! {
-    /// The class of a server that stays while there are clients.
+    /// The class of the server that stays while it has clients.
     pub BENCH: Numbers + Handles = "5a3f0c52-6f0e-4d63-b1c5-7d2f9ab0c603";
 }

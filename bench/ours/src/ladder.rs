@@ -1,4 +1,4 @@
-//! What each layer costs: rungs that are climbed in turn, over and over, on one core.
+//! Measures the cost of each layer with rungs that run in turn, repeatedly, on one core.
 
 use std::time::{Duration, Instant};
 
@@ -12,10 +12,10 @@ use crate::layers::{self, Layers, Proof};
 use crate::probes;
 use crate::server::Bench;
 
-/// One thing that is timed.
+/// A timed operation and its name.
 pub(crate) type Rung<'r> = (&'static str, Box<dyn FnMut() -> Result<()> + 'r>);
 
-/// Prints one line for each rung and each probe: which, its name, nanoseconds.
+/// Prints one line for each rung and each probe: its group, its name, and nanoseconds.
 pub(crate) fn climb() -> Result<()> {
     let contestant = Contestant::start("syshandle")?;
     let inside = NumbersClient::in_process(Bench)?;
@@ -68,7 +68,8 @@ fn print(what: &str, mut rungs: Vec<Rung<'_>>) -> Result<()> {
     for ((name, _), mut times) in rungs.into_iter().zip(times) {
         times.sort_by(f64::total_cmp);
         let (len, median) = (times.len(), times[times.len() / 2]);
-        // Two standard errors of the median, by what the middle half spans, as a part of it.
+        // The relative value of two standard errors of the median, estimated from the interquartile
+        // range.
         let span = times[len * 3 / 4] - times[len / 4];
         let noise = 2.0 * 1.2533 * span / 1.349 / (len as f64).sqrt() / median;
         println!("{what}\t{name}\t{median:.1}\t{noise:.4}");
@@ -76,7 +77,7 @@ fn print(what: &str, mut rungs: Vec<Rung<'_>>) -> Result<()> {
     Ok(())
 }
 
-/// The time of one call of many, in nanoseconds; the median of small batches.
+/// Returns the time of one call in nanoseconds: the median over small batches.
 fn time(rung: &mut dyn FnMut() -> Result<()>) -> Result<f64> {
     let end = Instant::now() + TURN;
     let mut batches = Vec::new();
@@ -91,12 +92,12 @@ fn time(rung: &mut dyn FnMut() -> Result<()>) -> Result<f64> {
     Ok(batches[batches.len() / 2])
 }
 
-/// The usual deadline.
+/// The usual timeout.
 const LONG: Duration = Duration::from_secs(30);
 
 const ROUNDS: usize = 9;
 
 const TURN: Duration = Duration::from_millis(30);
 
-/// Reading the clock costs as much as the smallest rung.
+/// Calls per clock read. Reading the clock costs as much as the smallest rung.
 const BATCH: u32 = 32;

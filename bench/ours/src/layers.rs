@@ -1,7 +1,7 @@
-//! Both ends of a connection by hand, on one thread: a call with no more of the layers than asked.
+//! Drives both ends of a connection on one thread, so that a call uses only the selected layers.
 //!
-//! It is what client and server do, without the threads: values are encoded and decoded, the ends
-//! say what is a call and what its reply, the frames go from one to the other.
+//! The steps are the same as in client and server, but without their threads: values are encoded
+//! and decoded, the ends interpret the frames, and the frames are passed from one end to the other.
 
 use std::fs::File;
 use std::hint::black_box;
@@ -17,31 +17,31 @@ use syshandle_wire::{
     Limits, Offer, ProofError, Prove, ServerEnd, Status,
 };
 
-/// The two ends, open, and what there is between them.
+/// The two open ends and the transport between them.
 pub(crate) struct Layers<'l> {
     client: ClientEnd<()>,
     server: ServerEnd<()>,
-    /// Frames go through these sockets; without them through memory.
+    /// The sockets that carry the frames. Without them, frames are passed in memory.
     sockets: Option<(Seqpacket, Seqpacket)>,
-    /// Goes with each call, and is closed by the server.
+    /// A file that is passed with each call and closed by the server.
     file: Option<&'l File>,
     proof: Proof,
-    /// How long each side would wait: the clock is read, as it is for a deadline.
+    /// Timeout of each side. With a timeout, each side reads the clock as it does for a deadline.
     patience: Option<Duration>,
     handles: Vec<OwnedHandle>,
 }
 
-/// How handles are proven.
+/// The proof of received handles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Proof {
-    /// Not at all, as nothing else does.
+    /// No proof.
     None,
-    /// As always.
+    /// The usual proof by kernel queries.
     Kernel,
 }
 
 impl<'l> Layers<'l> {
-    /// Ends that are open, and hand their frames over in memory.
+    /// Creates open ends that pass frames in memory.
     pub(crate) fn in_memory() -> Result<Self> {
         let limits = Limits::default();
         let (clsid, iid) = (Guid::from_bytes([1; 16]), Guid::from_bytes([2; 16]));
@@ -55,22 +55,22 @@ impl<'l> Layers<'l> {
         Ok(Self { client, server, sockets, file, proof: Proof::None, patience, handles: vec![] })
     }
 
-    /// The same over a socket pair.
+    /// Passes frames over a socket pair.
     pub(crate) fn over_sockets() -> Result<Self> {
         Ok(Self { sockets: Some(Seqpacket::pair()?), ..Self::in_memory()? })
     }
 
-    /// The same with a file in each call.
+    /// Adds a file to each call.
     pub(crate) fn with_file(self, file: &'l File, proof: Proof) -> Self {
         Self { file: Some(file), proof, ..self }
     }
 
-    /// The same with a deadline.
+    /// Adds a deadline to each call.
     pub(crate) fn with_deadline(self, patience: Duration) -> Self {
         Self { patience: Some(patience), ..self }
     }
 
-    /// A number in, a number out.
+    /// Makes a call with a number.
     pub(crate) fn call(&mut self) -> Result<()> {
         let deadline = self.patience.map(|patience| Instant::now() + patience);
         let number = black_box(1_u64);
@@ -102,7 +102,7 @@ impl<'l> Layers<'l> {
         Ok(())
     }
 
-    /// What the server does with a call: the method adds one.
+    /// Serves a call. The method returns the successor of the number.
     fn serve(&mut self, frame: &[u8]) -> Result<(u32, u64)> {
         let handles = std::mem::take(&mut self.handles);
         let call = self.server.receive(frame, handles.len(), false).map_err(debug)?;
@@ -125,7 +125,7 @@ impl<'l> Layers<'l> {
         Ok((id, number + 1))
     }
 
-    /// A frame from one side to the other; what comes with it is kept for whoever receives it.
+    /// Passes a frame from one side to the other, and keeps the received handles.
     fn carry(
         &mut self,
         from: Side,
@@ -154,7 +154,7 @@ impl<'l> Layers<'l> {
     }
 }
 
-/// Who sends.
+/// The sending side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Side {
     Client,
@@ -182,7 +182,7 @@ impl Prove for Proof {
     }
 }
 
-/// The values of a null call and its reply, and nothing else.
+/// Encodes and decodes the values of a null call and its reply, and nothing else.
 pub(crate) fn values() -> Result<()> {
     for _ in 0..2 {
         let mut out = Encoder::new(Vec::new(), Limits::default());
@@ -203,10 +203,10 @@ fn whole(header: &Header, body: &[u8]) -> Vec<u8> {
     [&head[..len], body].concat()
 }
 
-/// What has no words of its own for people.
+/// Converts an error without a message of its own.
 fn debug(error: impl std::fmt::Debug) -> Box<dyn std::error::Error + Send + Sync> {
     format!("{error:?}").into()
 }
 
-/// Room for a header and some numbers.
+/// Size of a buffer for a header and some numbers.
 const FRAME: usize = 256;

@@ -1,6 +1,7 @@
-//! syshandle as users have it, with everything on: limits, deadlines, kind proof, identity.
+//! syshandle with its default features: limits, deadlines, proof of handles, identity of both
+//! sides.
 //!
-//! The server is started by activation from a registration in a temporary folder, as always.
+//! The server is started by activation, from a registration in a temporary folder.
 
 #![forbid(unsafe_code)]
 

@@ -1,18 +1,18 @@
-//! The interface without handles, and the class of the server that is started over and over.
+//! The interface without handles, and the class of the server that is started repeatedly.
 
 use syshandle::{Result, class, interface};
 
 /// Calls without handles.
 #[interface(iid = "6ee9a1f4-8a2b-4a30-9a6e-2f4d9b1c7a01")]
 pub trait Numbers {
-    /// W1: the number, one more.
+    /// W1: returns the successor of the number.
     fn null(&self, number: u64) -> Result<u64>;
 
-    /// W5: the bytes.
+    /// W5: returns the bytes.
     fn echo(&self, bytes: Vec<u8>) -> Result<Vec<u8>>;
 }
 
 class! {
-    /// The class of a server that is started over and over.
+    /// The class of the server that is started repeatedly.
     pub COLD: Numbers = "b1b5ae0c-9f37-44cb-a0b8-0c6a5a54ee04";
 }

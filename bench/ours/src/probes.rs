@@ -1,4 +1,4 @@
-//! Proving one handle of each kind.
+//! Measures the proof of one handle of each kind.
 
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
@@ -13,7 +13,7 @@ use syshandle_os::{Declared, Kind, prove};
 
 use crate::ladder::Rung;
 
-/// A probe for each kind that this machine has an object of.
+/// Returns a probe for each kind that exists on this machine.
 pub(crate) fn all() -> Result<Vec<Rung<'static>>> {
     let dishes = Dishes::new();
     let open = |path: &str| -> Result<OwnedFd> {
@@ -38,7 +38,7 @@ pub(crate) fn all() -> Result<Vec<Rung<'static>>> {
         ("a token", Kind::Token, open("/proc/self/ns/user")),
         ("a job", Kind::Job, open("/sys/fs/cgroup")),
     ];
-    // Who isn't there, or isn't told by this kernel, has no probe.
+    // Kinds that don't exist, or that this kernel doesn't report, have no probe.
     objects.retain(|(name, kind, object)| {
         let object = object.as_ref().map_err(|error| error.to_string());
         let proven = object.and_then(|object| {

@@ -1,4 +1,4 @@
-//! Registrations in a temporary folder, and the environment that finds them there.
+//! Registrations in a temporary folder, and the environment variables that lead to them.
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder};
@@ -11,7 +11,7 @@ use syshandle::{Class, ClassInfo, Guid, Locations, RegisteredClass, Registration
 use crate::interface::{BENCH, COLD};
 use crate::sizes;
 
-/// The folders of the registry and of the sockets; removed with this value.
+/// The folders for registrations and sockets, removed when dropped.
 #[derive(Debug)]
 pub(crate) struct Folders {
     root: PathBuf,
@@ -19,7 +19,7 @@ pub(crate) struct Folders {
 }
 
 impl Folders {
-    /// Makes them, and registers this program in them.
+    /// Creates the folders, and registers this program there.
     pub(crate) fn make() -> Result<Self> {
         let root = bench_harness::folder().join(format!("syshandle-{}", std::process::id()));
         DirBuilder::new().mode(0o700).create(&root)?;
@@ -39,12 +39,12 @@ impl Folders {
         Ok(folders)
     }
 
-    /// Where they are.
+    /// Returns the folders.
     pub(crate) fn locations(&self) -> Locations {
         self.locations.clone()
     }
 
-    /// Registers so many other classes, which nobody activates: ten a program.
+    /// Registers `count` other classes that no client activates, ten per program.
     pub(crate) fn register_others(&self, count: usize) -> Result<()> {
         let program = std::env::current_exe()?;
         let numbers: Vec<usize> = (0..count).collect();
@@ -60,7 +60,7 @@ impl Folders {
     }
 
     fn register(&self, name: &str, program: &Path, classes: Vec<RegisteredClass>) -> Result<()> {
-        // A server looks in the folders of its environment, which has to be these.
+        // A server reads the folders from its environment, which must name these.
         let environment = [
             ("XDG_DATA_HOME", &self.locations.data_home),
             ("XDG_RUNTIME_DIR", &self.locations.runtime_dir),
@@ -71,7 +71,7 @@ impl Folders {
                 Some((name.to_owned(), path.as_ref()?.to_string_lossy().into_owned()))
             })
             .collect();
-        // What it doesn't say is as usual.
+        // All other values are the defaults.
         let mut registration = Registration::parse(name, "program = \"/\"")?;
         registration.program = program.to_owned();
         registration.arguments = vec!["server".into(), name.into()];
@@ -84,17 +84,17 @@ impl Folders {
 
 impl Drop for Folders {
     fn drop(&mut self) {
-        // They are in a temporary folder anyway.
+        // A failure is ignored, because the folder is temporary anyway.
         let _ = fs::remove_dir_all(&self.root);
     }
 }
 
-/// The class of this number among the others.
+/// Returns the CLSID of the other class with this number.
 pub(crate) fn other(number: usize) -> Guid {
     Guid::from_bytes((number as u128 + 1).to_be_bytes())
 }
 
-/// How a class stands in a registration.
+/// Returns the entry of a class in a registration.
 pub(crate) fn registered<C: ClassInfo>(class: Class<C>) -> RegisteredClass {
     RegisteredClass {
         clsid: class.clsid(),

@@ -1,4 +1,4 @@
-//! The server's side.
+//! The server of syshandle.
 
 use std::fs::File;
 use std::io::Write;
@@ -11,14 +11,14 @@ use syshandle::{Context, Event, Outcome, Result, Server};
 use crate::interface::{BENCH, Handles, Numbers};
 use crate::waiting::LONG;
 
-/// Serves until nobody is there any more.
+/// Serves until it is idle.
 pub(crate) fn serve() -> bench_harness::Result<()> {
     let server = Server::new().class(BENCH, || Bench);
     let server = crate::sizes::serve(server);
     Ok(server.idle_exit(LINGER).run()?)
 }
 
-/// The object.
+/// The object of the class.
 #[derive(Debug)]
 pub(crate) struct Bench;
 
@@ -79,5 +79,5 @@ impl Handles for Bench {
 /// Longer than any run.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// The benchmark holds a connection all the time; without it the server may go soon.
+/// The benchmark always holds a connection, so the server may end soon without one.
 const LINGER: Duration = Duration::from_secs(2);

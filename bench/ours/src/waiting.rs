@@ -1,4 +1,4 @@
-//! Jobs that wait in the server, and a null call beside them.
+//! Measures null calls while jobs wait in the server.
 
 use std::time::{Duration, Instant};
 
@@ -8,32 +8,32 @@ use syshandle::Event;
 use crate::client::{Contestant, check};
 use crate::interface::HandlesClient;
 
-/// So many jobs, each of which waits for an event of its own.
+/// Starts `jobs` jobs that each wait for their own event.
 pub(crate) fn events(contestant: &Contestant, jobs: usize, laps: &mut Laps) -> Result<()> {
-    // Made before, so that what is counted is the server's work.
+    // The events are created before the measurement, so that only the server's work is counted.
     let events: Vec<Event> = (0..jobs).map(|_| Event::new()).collect::<Result<_, _>>()?;
     let mut events_left = events.iter();
     beside(contestant, jobs, laps, |client| {
         let event = events_left.next().ok_or("there are as many events as jobs")?;
         Ok(client.wait_for(event)?)
     })?;
-    // They don't end with their client, which lives on.
+    // The jobs must be ended here, because the client that they belong to lives on.
     Ok(events.iter().try_for_each(Event::set)?)
 }
 
-/// So many jobs, each of which waits for its time.
+/// Starts `jobs` jobs that each wait for a timer.
 pub(crate) fn timers(contestant: &Contestant, jobs: usize, laps: &mut Laps) -> Result<()> {
     beside(contestant, jobs, laps, |client| Ok(client.wait_long()?))
 }
 
-/// Starts the jobs, notes what each took of the server, and calls beside them.
+/// Starts the jobs, records the server's memory and the time per job, and makes null calls.
 fn beside(
     contestant: &Contestant,
     jobs: usize,
     laps: &mut Laps,
     mut start_job: impl FnMut(&HandlesClient) -> Result<()>,
 ) -> Result<()> {
-    // What may wait on behalf of one connection has a limit.
+    // The number of waiting jobs per connection is limited.
     let connections = jobs.div_ceil(JOBS_OF_ONE);
     let clients = (0..connections)
         .map(|_| contestant.connect_handles())
@@ -53,8 +53,8 @@ fn beside(
     Ok(())
 }
 
-/// Longer than any run: jobs that wait for their time do so until their client ends.
+/// Longer than any run. Jobs that wait for a timer end with their client.
 pub(crate) const LONG: Duration = Duration::from_secs(600);
 
-/// Fewer than one connection may have.
+/// Less than the limit of one connection.
 const JOBS_OF_ONE: usize = 50_000;

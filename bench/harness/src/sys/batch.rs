@@ -5,21 +5,21 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-/// The most messages at once.
+/// Maximum number of messages per call.
 pub const MESSAGES_MAX: usize = 64;
 
-/// Small messages of one size.
+/// A small message of fixed size.
 pub type Message = [u64; 2];
 
-/// Sends messages; returns how many went.
+/// Sends messages. Returns the number of sent ones.
 ///
 /// # Errors
-/// Those of [`sendmmsg(2)`](https://man7.org/linux/man-pages/man2/sendmmsg.2.html).
+/// The errors of [`sendmmsg(2)`](https://man7.org/linux/man-pages/man2/sendmmsg.2.html).
 pub fn send_all(socket: BorrowedFd<'_>, messages: &[Message]) -> io::Result<usize> {
     let mut parts = parts(messages.as_ptr().cast_mut(), messages.len());
     let mut headers = headers(&mut parts);
     let count = messages.len().min(MESSAGES_MAX) as u32;
-    // SAFETY: the headers point to `parts`, and these to the messages, which are only read; all
+    // SAFETY: the headers point to `parts`, and `parts` to the messages, which are only read. All
     // live until the call returns.
     let sent = unsafe {
         libc::sendmmsg(socket.as_raw_fd(), headers.as_mut_ptr(), count, libc::MSG_NOSIGNAL)
@@ -27,17 +27,17 @@ pub fn send_all(socket: BorrowedFd<'_>, messages: &[Message]) -> io::Result<usiz
     usize::try_from(sent).map_err(|_| io::Error::last_os_error())
 }
 
-/// Waits for a message, and receives that and all others that are there; returns how many.
+/// Waits for a message, and receives it and all others that are waiting. Returns their number.
 ///
 /// # Errors
-/// Those of [`recvmmsg(2)`](https://man7.org/linux/man-pages/man2/recvmmsg.2.html);
-/// `UnexpectedEof` at the end.
+/// The errors of [`recvmmsg(2)`](https://man7.org/linux/man-pages/man2/recvmmsg.2.html);
+/// `UnexpectedEof` at the end of the connection.
 pub fn receive_all(socket: BorrowedFd<'_>, messages: &mut [Message]) -> io::Result<usize> {
     let mut parts = parts(messages.as_mut_ptr(), messages.len());
     let mut headers = headers(&mut parts);
     let count = messages.len().min(MESSAGES_MAX) as u32;
-    // SAFETY: the headers point to `parts`, and these to the messages, borrowed mutably; all live
-    // until the call returns.
+    // SAFETY: the headers point to `parts`, and `parts` to the messages, which are borrowed
+    // mutably. All live until the call returns.
     let received = unsafe {
         let no_timeout = std::ptr::null_mut();
         let flags = libc::MSG_WAITFORONE;
@@ -52,7 +52,7 @@ pub fn receive_all(socket: BorrowedFd<'_>, messages: &mut [Message]) -> io::Resu
 
 fn parts(messages: *mut Message, count: usize) -> [libc::iovec; MESSAGES_MAX] {
     std::array::from_fn(|i| libc::iovec {
-        // One past the end for those that aren't used.
+        // Unused parts point one past the end.
         iov_base: messages.wrapping_add(i.min(count)).cast(),
         iov_len: size_of::<Message>(),
     })
@@ -61,7 +61,7 @@ fn parts(messages: *mut Message, count: usize) -> [libc::iovec; MESSAGES_MAX] {
 fn headers(parts: &mut [libc::iovec; MESSAGES_MAX]) -> [libc::mmsghdr; MESSAGES_MAX] {
     let first = parts.as_mut_ptr();
     std::array::from_fn(|i| {
-        // SAFETY: all zero is an empty message.
+        // SAFETY: an all-zero `mmsghdr` is a valid empty message.
         let mut header: libc::mmsghdr = unsafe { MaybeUninit::zeroed().assume_init() };
         header.msg_hdr.msg_iov = first.wrapping_add(i);
         header.msg_hdr.msg_iovlen = 1;

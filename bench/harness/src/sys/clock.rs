@@ -4,17 +4,18 @@
 use std::io;
 use std::time::Duration;
 
-/// The CPU time of a process: all threads, also those that have ended, to the nanosecond.
-/// `getrusage` tells only of this process, and `/proc` in steps of 10 ms.
+/// Returns the CPU time of all threads of a process, including ended threads, with nanosecond
+/// resolution. `getrusage` only reports this process, and `/proc` has a resolution of 10 ms.
 ///
 /// # Errors
-/// Those of [`clock_gettime(2)`](https://man7.org/linux/man-pages/man2/clock_gettime.2.html): there
-/// is no such process.
+/// The errors of [`clock_gettime(2)`](https://man7.org/linux/man-pages/man2/clock_gettime.2.html):
+/// the process doesn't exist.
 pub fn process_cpu_time(pid: u32) -> io::Result<Duration> {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // As `clock_getcpuclockid(3)` makes it: the pid's complement, and 2 for the scheduler's clock.
+    // Computed like `clock_getcpuclockid(3)`: the complement of the process id, and 2 for the
+    // scheduler's clock.
     let clock = (!(pid as libc::clockid_t) << 3) | 2;
-    // SAFETY: the pointer is to a value of this function's, which the kernel fills.
+    // SAFETY: the pointer refers to a local value, which the kernel fills.
     if unsafe { libc::clock_gettime(clock, &raw mut time) } != 0 {
         return Err(io::Error::last_os_error());
     }

@@ -1,34 +1,34 @@
-//! `sendmsg` and `recvmsg` with descriptors, by hand.
+//! `sendmsg` and `recvmsg` with descriptors, without a library.
 #![expect(unsafe_code, reason = "the control buffer of a message is raw memory")]
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::{MaybeUninit, size_of};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
-/// The most descriptors of one message (`SCM_MAX_FD`).
+/// Maximum number of descriptors per message (`SCM_MAX_FD`).
 pub const DESCRIPTORS_MAX: usize = 253;
 
-/// Receives whatever descriptors come.
+/// Collects received descriptors.
 #[derive(Debug, Default)]
 pub struct Descriptors(Vec<OwnedFd>);
 
 #[repr(C, align(8))]
 struct Control([MaybeUninit<u8>; CONTROL_SIZE]);
 
-// SAFETY: CMSG_SPACE only computes.
+// SAFETY: `CMSG_SPACE` only computes a number.
 const CONTROL_SIZE: usize =
     unsafe { libc::CMSG_SPACE((DESCRIPTORS_MAX * size_of::<RawFd>()) as u32) } as usize;
 
 impl Descriptors {
-    /// Room for the usual number.
+    /// Creates a list with capacity for the usual number.
     pub fn new() -> Self {
         Self(Vec::with_capacity(4))
     }
 
-    /// Takes the first.
+    /// Takes the first descriptor.
     ///
     /// # Errors
-    /// There is none.
+    /// There is no descriptor.
     pub fn take(&mut self) -> io::Result<OwnedFd> {
         match self.0.is_empty() {
             true => Err(io::Error::other("a descriptor is missing")),
@@ -36,17 +36,17 @@ impl Descriptors {
         }
     }
 
-    /// Closes all.
+    /// Closes all descriptors.
     pub fn clear(&mut self) {
         self.0.clear();
     }
 
-    /// How many there are.
+    /// Returns the number of descriptors.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no descriptors.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -55,7 +55,7 @@ impl Descriptors {
 /// Sends one message.
 ///
 /// # Errors
-/// Those of [`sendmsg(2)`](https://man7.org/linux/man-pages/man2/sendmsg.2.html).
+/// The errors of [`sendmsg(2)`](https://man7.org/linux/man-pages/man2/sendmsg.2.html).
 pub fn send(
     socket: BorrowedFd<'_>,
     parts: &[IoSlice<'_>],
@@ -64,15 +64,16 @@ pub fn send(
 ) -> io::Result<usize> {
     assert!(descriptors.len() <= DESCRIPTORS_MAX, "too many for one message");
     let mut control = Control([MaybeUninit::uninit(); CONTROL_SIZE]);
-    // SAFETY: all zero is an empty message.
+    // SAFETY: an all-zero `msghdr` is a valid empty message.
     let mut message: libc::msghdr = unsafe { MaybeUninit::zeroed().assume_init() };
     message.msg_iov = parts.as_ptr().cast_mut().cast();
     message.msg_iovlen = parts.len();
     if !descriptors.is_empty() {
         let len = size_of_val(descriptors) as u32;
         message.msg_control = (&raw mut control).cast();
-        // SAFETY: these only compute; the buffer has room for all that may come, asserted above,
-        // and is aligned for the header. A `BorrowedFd` is a `RawFd` in memory.
+        // SAFETY: the macros only compute. The buffer is large enough for all descriptors, as
+        // asserted above, and is aligned for the header. A `BorrowedFd` has the representation of a
+        // `RawFd`.
         unsafe {
             message.msg_controllen = libc::CMSG_SPACE(len) as usize;
             let header = libc::CMSG_FIRSTHDR(&raw const message);
@@ -90,10 +91,10 @@ pub fn send(
     usize::try_from(sent).map_err(|_| io::Error::last_os_error())
 }
 
-/// Receives one message; its descriptors are added to those that there are.
+/// Receives one message, and appends its descriptors to `descriptors`.
 ///
 /// # Errors
-/// Those of [`recvmsg(2)`](https://man7.org/linux/man-pages/man2/recvmsg.2.html).
+/// The errors of [`recvmsg(2)`](https://man7.org/linux/man-pages/man2/recvmsg.2.html).
 pub fn receive(
     socket: BorrowedFd<'_>,
     parts: &mut [IoSliceMut<'_>],
@@ -101,7 +102,7 @@ pub fn receive(
     flags: i32,
 ) -> io::Result<usize> {
     let mut control = Control([MaybeUninit::uninit(); CONTROL_SIZE]);
-    // SAFETY: all zero is an empty message.
+    // SAFETY: an all-zero `msghdr` is a valid empty message.
     let mut message: libc::msghdr = unsafe { MaybeUninit::zeroed().assume_init() };
     message.msg_iov = parts.as_mut_ptr().cast();
     message.msg_iovlen = parts.len();
@@ -112,8 +113,8 @@ pub fn receive(
     let received = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, flags) };
     let received = usize::try_from(received).map_err(|_| io::Error::last_os_error())?;
     if message.msg_controllen > 0 {
-        // SAFETY: the kernel has written whole headers, of which the first is looked at; each
-        // descriptor behind it is new, and ours alone.
+        // SAFETY: the kernel has written complete headers, of which only the first is read. Each
+        // descriptor after it is new and has no other owner.
         unsafe {
             let header = libc::CMSG_FIRSTHDR(&raw const message);
             if !header.is_null() && (*header).cmsg_type == libc::SCM_RIGHTS {

@@ -1,4 +1,5 @@
-//! The system calls of the floors, as thin as they can be. The only `unsafe` of the benchmark.
+//! Thin wrappers of the floors' system calls. This module contains the only `unsafe` code of the
+//! benchmark except for the bindings of the sd-bus peer.
 
 pub mod batch;
 pub mod clock;
