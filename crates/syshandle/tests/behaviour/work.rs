@@ -1,14 +1,16 @@
 //! Work in the background: it waits without a thread, and learns how its wait ended.
 
+use std::os::fd::AsFd;
 use std::thread;
 use std::time::Duration;
 
-use syshandle::{ErrorKind, Event, Interface, ManualEvent, Ran};
-use syshandle_wire::{FrameKind, Status};
+use syshandle::generated::Encoder;
+use syshandle::{Encode, ErrorKind, Event, Interface, ManualEvent, Ran};
+use syshandle_wire::{FrameKind, Limits, Status};
 
 use crate::server::Stopped;
 use crate::support::bench::{BENCH, Bench, BenchClient, BenchStarter, Workbench};
-use crate::support::process::{OtherClient, alone};
+use crate::support::process::{OtherClient, THREADS_MAX, alone};
 use crate::support::raw::Raw;
 use crate::support::world::{World, file, over_every_transport};
 use crate::support::{LONG, drain, eventually, eventually_equal, is_readable, pipe, threads};
@@ -429,4 +431,35 @@ fn jobs_that_are_cancelled_leave_no_descriptors_and_no_work() {
     drop(bench);
     // No job keeps the server.
     eventually("the server has ended", || !world.is_running());
+}
+
+#[test]
+fn the_jobs_of_a_client_that_dies_run_on_no_more_threads_than_its_methods_may() {
+    const METHODS: u32 = 16;
+    const JOBS: u32 = 2_000;
+    let world = World::with_environment(&[(THREADS_MAX, &METHODS.to_string())]);
+    let bench = world.bench();
+    bench.spare_descriptors(None).unwrap();
+    let description = <dyn Bench as Interface>::DESCRIPTION;
+    let number = description.methods.iter().position(|method| method.name == "job_after").unwrap();
+    let mut delay = Encoder::new(Vec::new(), Limits::default());
+    LONG.encode(&mut delay);
+    let (mut body, _) = delay.finish().unwrap();
+    // The slot of the report.
+    body.extend([0, 0]);
+    let file = file();
+    let raw = Raw::open(&world.socket(), BENCH.clsid(), description.iid);
+    let threads = bench.threads().unwrap();
+    for call in 0..JOBS {
+        raw.call(call, number as u32, &body, &[file.as_fd()]);
+        assert_eq!(raw.receive().unwrap().header.code, 0);
+    }
+    let with_jobs = bench.descriptors().unwrap();
+    drop(raw);
+    let mut most = 0;
+    eventually("the jobs have ended", || {
+        most = most.max(bench.threads().unwrap());
+        bench.descriptors().unwrap() + JOBS <= with_jobs
+    });
+    assert!(most <= threads + METHODS, "{threads} threads before, and {most} then");
 }
