@@ -1,4 +1,4 @@
-//! Compiles the C, where the headers of libsystemd are.
+//! Compiles the C code if the headers of libsystemd are installed.
 
 use std::process::Command;
 
@@ -6,7 +6,7 @@ fn main() {
     println!("cargo::rustc-check-cfg=cfg(sd_bus)");
     println!("cargo::rerun-if-changed=src/bus.c");
     println!("cargo::rerun-if-env-changed=PKG_CONFIG_PATH");
-    // Looked at again as long as it isn't there.
+    // Checked again in each build until the headers are installed.
     println!("cargo::rerun-if-changed=/usr/include/systemd/sd-bus.h");
     let found = Command::new("pkg-config").args(["--cflags", "--libs", "libsystemd"]).output();
     let Some(found) = found.ok().filter(|found| found.status.success()) else {

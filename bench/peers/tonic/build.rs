@@ -1,4 +1,4 @@
-//! Writes the client and the server of the service.
+//! Generates the client and the server of the service.
 
 use tonic_build::manual::{Builder, Method, Service};
 

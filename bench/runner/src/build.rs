@@ -1,4 +1,4 @@
-//! Builds the contenders: only those that are asked for.
+//! Builds the selected contenders.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -9,8 +9,8 @@ use crate::contenders::Entry;
 use crate::interrupt;
 use crate::results::Results;
 
-/// Builds the packages of these, in one go, and returns those that could be built. When something
-/// can't be built, what that is is noted, and the others go on.
+/// Builds the packages of these contenders together, and returns the contenders that could be
+/// built. For each that couldn't, the reason is recorded.
 pub(crate) fn build(
     entries: &[&'static Entry],
     results: &mut Results,
@@ -34,7 +34,7 @@ pub(crate) fn build(
     Ok(built)
 }
 
-/// The program of a contender: beside this one.
+/// Returns the path of a contender's program, which is in the same folder as this one.
 pub(crate) fn program(entry: &Entry) -> Result<PathBuf> {
     Ok(std::env::current_exe()?.with_file_name(entry.package))
 }

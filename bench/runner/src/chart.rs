@@ -1,10 +1,10 @@
-//! Charts as SVG, by hand: bars and lines, that can be read on a light and on a dark page.
+//! Writes charts as SVG: bars and lines that are readable on light and dark pages.
 
 use std::fmt::Write;
 
 use crate::tables::digits;
 
-/// A bar, and how it is coloured.
+/// A bar with its color class.
 #[derive(Clone, Debug)]
 pub(crate) struct Bar {
     pub(crate) name: String,
@@ -13,7 +13,7 @@ pub(crate) struct Bar {
     pub(crate) class: &'static str,
 }
 
-/// Bars that can be compared with each other.
+/// A group of comparable bars.
 #[derive(Clone, Debug)]
 pub(crate) struct Panel {
     pub(crate) title: String,
@@ -28,7 +28,8 @@ pub(crate) struct Line {
     pub(crate) class: &'static str,
 }
 
-/// Panels of bars beside each other. A bar that would dwarf the others is cut off, with a mark.
+/// Draws panels of bars next to each other. A bar that is much longer than the others is cut off
+/// and marked.
 pub(crate) fn bars(title: &str, panels: &[Panel]) -> String {
     let rows = panels.iter().map(|panel| panel.bars.len()).max().unwrap_or(0);
     let height = TOP + 26.0 + rows as f64 * ROW + 12.0;
@@ -66,7 +67,8 @@ pub(crate) fn bars(title: &str, panels: &[Panel]) -> String {
     svg + "</svg>\n"
 }
 
-/// Lines over a count, both axes logarithmic: what is proportional is straight, at 45 degrees.
+/// Draws lines over a count with two logarithmic axes. A proportional curve is a straight line at
+/// 45 degrees.
 pub(crate) fn lines(title: &str, along: &str, lines: &[Line]) -> String {
     let (height, left, right, bottom) = (360.0, 64.0, 250.0, 44.0);
     let mut svg = open(title, height);
@@ -85,7 +87,7 @@ pub(crate) fn lines(title: &str, along: &str, lines: &[Line]) -> String {
     for power in x_low as i32..=x_high as i32 {
         let at = x(10_f64.powi(power));
         grid(&mut svg, (at, TOP + 12.0), (at, height - bottom));
-        // None at all have no logarithm, and stand at the edge.
+        // Zero has no logarithm, and is drawn at the edge.
         let none = power == x_low as i32 && values().any(|point| point.0 == 0.0);
         let label = if none { "0".into() } else { short(power) };
         text(&mut svg, at, height - bottom + 16.0, "middle", "", &label);
@@ -108,14 +110,14 @@ pub(crate) fn lines(title: &str, along: &str, lines: &[Line]) -> String {
             .collect();
         let class = line.class;
         let _ = write!(svg, r#"<polyline class="{class} line" points="{}"/>"#, points.join(" "));
-        // Labels don't lie on each other.
+        // Labels must not overlap.
         last_label = (y(end(line)) + 4.0).min(last_label - 16.0);
         text(&mut svg, WIDTH - right + 8.0, last_label, "start", class, &line.name);
     }
     svg + "</svg>\n"
 }
 
-/// The value at the end of a panel: the largest that doesn't dwarf the others.
+/// Returns the value at the end of a panel's axis: the largest one that isn't cut off.
 fn scale_end(panel: &Panel) -> f64 {
     let mut values: Vec<f64> = panel.bars.iter().map(|bar| bar.value).collect();
     values.sort_by(f64::total_cmp);
@@ -162,10 +164,10 @@ const WIDTH: f64 = 960.0;
 const ROW: f64 = 21.0;
 const TOP: f64 = 34.0;
 
-/// A logarithm has to be of something.
+/// Smallest value on a logarithmic axis.
 const SMALLEST: f64 = 0.1;
 
-/// A bar so many times as long as the middle one is cut off.
+/// A bar is cut off if it is this many times as long as the median bar.
 const DWARFS: f64 = 4.0;
 
 const STYLE: &str = "text{font:12px system-ui,sans-serif;fill:#24292f}.title{font-size:15px;font-weight:600}\

@@ -1,9 +1,9 @@
-//! What changed between two results.
+//! Compares two results.
 //!
-//! Ratios to the floor are compared, not times: both runs have the same floors, on whatever machine
-//! and beside whatever load. A change counts when it is beyond the noise of both, which is told by
-//! how far the rounds are from each other. What nobody has changed, the peers, shows how much
-//! moves for other reasons all the same.
+//! The comparison uses ratios to the floor instead of times, because both runs have the same
+//! floors, on any machine and under any load. A change counts if it exceeds the noise of both
+//! results, which is estimated from the scatter of the rounds. The peers, which did not change,
+//! show how much numbers move for other reasons.
 
 use std::fmt::Write;
 
@@ -12,20 +12,20 @@ use crate::noise;
 use crate::results::{Results, Row, median};
 use crate::tables::{digits, title};
 
-/// One number of both results.
+/// A number that both results contain.
 struct Change {
     ours: bool,
     what: String,
     values: (f64, f64),
     ratios: (f64, f64),
-    /// New by old; how much of that may be chance.
+    /// The ratio of the new number to the old one, and its uncertainty.
     change: f64,
     noise: f64,
-    /// Whether more is better.
+    /// Whether a higher number is better.
     rate: bool,
 }
 
-/// A table of what both results have of syshandle, of what else moved, and what that comes to.
+/// Returns a table of syshandle's changes and of all other changes, with a summary.
 pub(crate) fn table(old: &Results, new: &Results) -> String {
     let mut text = String::new();
     for (name, results) in [("old", old), ("new", new)] {
@@ -102,7 +102,7 @@ impl Change {
         (self.change - 1.0).abs() > self.noise
     }
 
-    /// Whether it is better, where it is anything.
+    /// Returns whether the change is an improvement, if it is significant.
     fn is_better(&self) -> bool {
         (self.change > 1.0) == self.rate
     }
@@ -130,7 +130,7 @@ impl Change {
     }
 }
 
-/// How many are better and worse, and how much moved that nobody has touched.
+/// Counts the improvements, the deteriorations, and the changes of unmodified contenders.
 fn summary(changes: &[Change]) -> String {
     let ours = || changes.iter().filter(|change| change.ours);
     let count = |verdict: &str| ours().filter(|change| change.verdict() == verdict).count();
@@ -155,7 +155,7 @@ fn summary(changes: &[Change]) -> String {
     text
 }
 
-/// Plain times, which have no floor.
+/// Compares plain times, which have no floor.
 fn costs(title: &str, old: &[crate::results::Rung], new: &[crate::results::Rung]) -> String {
     let mut lines = String::new();
     for rung in new {
@@ -179,10 +179,10 @@ fn costs(title: &str, old: &[crate::results::Rung], new: &[crate::results::Rung]
     }
 }
 
-/// The noise of a single round.
+/// The assumed noise of a single round.
 const UNKNOWN: f64 = 0.15;
 
-/// What no number of rounds tells apart: where things lie in memory changes from start to start.
+/// Minimum noise for any number of rounds, because the memory layout differs between starts.
 const SMALLEST: f64 = 0.01;
 
 #[cfg(test)]
@@ -197,8 +197,8 @@ mod tests {
         Results::load(&folder.join(name)).unwrap()
     }
 
-    /// Two runs on a busy machine. In the second one's file syshandle's null call on one core was
-    /// made quicker, to six tenths, and its 64 KiB take twice as long.
+    /// Compares two runs on a busy machine. The second file was edited: syshandle's null call on
+    /// one core takes six tenths of the time, and its 64 KiB call takes twice as long.
     #[test]
     fn two_files_are_compared() {
         let text = table(&kept("old.json"), &kept("new.json"));

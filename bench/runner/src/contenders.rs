@@ -1,4 +1,4 @@
-//! Who there is.
+//! The list of contenders.
 
 use bench_harness::{Placement, Result, Work};
 
@@ -6,14 +6,14 @@ use bench_harness::{Placement, Result, Work};
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) name: &'static str,
-    /// The package, and the program, that it is part of.
+    /// Name of the package and of its program.
     pub(crate) package: &'static str,
     pub(crate) sort: Sort,
-    /// How it is used.
+    /// How the contender is used.
     pub(crate) how: &'static str,
 }
 
-/// What sort of contender.
+/// The sort of a contender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sort {
     Floor,
@@ -57,10 +57,10 @@ const fn floor(name: &'static str, how: &'static str) -> Entry {
     Entry { name, package: "bench-floors", sort: Sort::Floor, how }
 }
 
-/// The one of this name.
+/// Returns the contender with this name.
 ///
 /// # Errors
-/// There is none: says who there is.
+/// No contender has this name. The error lists all names.
 pub(crate) fn named(name: &str) -> Result<&'static Entry> {
     ALL.iter().find(|entry| entry.name == name).ok_or_else(|| {
         let names: Vec<_> = ALL.iter().map(|entry| entry.name).collect();
@@ -68,7 +68,7 @@ pub(crate) fn named(name: &str) -> Result<&'static Entry> {
     })
 }
 
-/// The floor that others are compared with at this work.
+/// Returns the floor to which this work is compared.
 pub(crate) fn floor_of(work: Work, placement: Placement) -> &'static str {
     match (work, placement) {
         (Work::Null | Work::Handles | Work::Sparkle, Placement::Free | Placement::Split) => {

@@ -1,4 +1,4 @@
-//! Has the contenders take turns.
+//! Runs the contenders in turn.
 
 use std::collections::BTreeMap;
 
@@ -12,17 +12,17 @@ use crate::plan::Task;
 use crate::process::{Done, Process};
 use crate::results::Results;
 
-/// Those who take part, each alive.
+/// The running contenders.
 struct Contest<'c> {
     folder: &'c Folder,
     results: &'c mut Results,
     running: BTreeMap<&'static str, Process>,
 }
 
-/// Has all do everything that is asked for.
+/// Runs all contenders with all tasks.
 ///
 /// # Errors
-/// It was interrupted. Whoever fails is left out, and the others go on.
+/// The run was interrupted. A contender that fails is omitted, and the others continue.
 pub(crate) fn run(
     tasks: &[Task],
     entries: &[&'static Entry],
@@ -51,12 +51,12 @@ pub(crate) fn run(
 
 impl Contest<'_> {
     fn rounds(&mut self, entries: &[&'static Entry], task: &Task, pace: &Pace) -> Result<()> {
-        // Those who do this work; they warm up meanwhile.
+        // Determines the contenders that can do this work. This turn also warms them up.
         let warm = Task { ms: task.ms.min(WARM_MS), ..*task };
         let mut able = Vec::new();
         for entry in entries {
             match self.turn(entry.name, &warm)? {
-                // What takes seconds isn't asked for again and again.
+                // A call that takes seconds is not repeated.
                 Some(report) if report.median_ns > SLOW_NS => {
                     self.results.add(task, entry.name, 0, &report);
                 }
@@ -77,7 +77,7 @@ impl Contest<'_> {
                     still_able.push(name);
                 }
             }
-            // Nobody always follows the same one.
+            // The order rotates, so that no contender always follows the same one.
             let next = usize::from(still_able.len() > 1);
             still_able.rotate_left(next);
             able = still_able;
@@ -85,7 +85,8 @@ impl Contest<'_> {
         Ok(())
     }
 
-    /// One turn; `None` when it isn't able to. Who fails is left out from then on.
+    /// Runs one turn. Returns `None` if the contender can't do the work. A contender that fails is
+    /// omitted from then on.
     fn turn(&mut self, name: &'static str, task: &Task) -> Result<Option<Report>> {
         let Some(process) = self.running.get_mut(name) else { return Ok(None) };
         match process.order(task) {
@@ -104,8 +105,8 @@ impl Contest<'_> {
         }
     }
 
-    /// Idle clients are counted once, and by a server of their own: what another has used before,
-    /// it would use again.
+    /// Measures idle clients once per contender, with a new server, because a used server would
+    /// reuse its memory.
     fn idle(&mut self, entries: &[&'static Entry], task: &Task, pace: &Pace) -> Result<()> {
         for entry in entries.iter().filter(|entry| self.running.contains_key(entry.name)) {
             if pace.is_over() {
@@ -131,10 +132,10 @@ impl Contest<'_> {
     }
 }
 
-/// These, and the floors that they are compared with.
+/// Returns these contenders and the floors to which they are compared.
 ///
 /// # Errors
-/// Those of running cargo.
+/// The errors of running cargo.
 pub(crate) fn with_floors(
     entries: &[&'static Entry],
     tasks: &[Task],
@@ -155,11 +156,12 @@ pub(crate) fn with_floors(
     Ok(all)
 }
 
-/// A call that takes this long.
+/// Time of a call from which it is not repeated.
 const SLOW_NS: f64 = 1e9;
 
-/// Buffers are made, pages are there, the processor is awake.
+/// Time to warm up: afterwards buffers are allocated, pages are mapped, and the processor is at
+/// full speed.
 const WARM_MS: u64 = 20;
 
-/// Fewer rounds than this tell nothing of their scatter.
+/// Minimum number of rounds for an estimate of the scatter.
 const ROUNDS_MIN: usize = 3;

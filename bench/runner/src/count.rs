@@ -1,7 +1,8 @@
-//! Instructions of a call, counted by valgrind: the same whatever else the machine does.
+//! Counts the instructions of a call with valgrind. The counts don't depend on the load of the
+//! machine.
 //!
-//! The counts are kept in `bench/instructions.txt`. A change that makes a call longer, or shorter,
-//! by more than the tolerance fails the check until the file says so: `--accept` writes it.
+//! The counts are stored in `bench/instructions.txt`. If a change makes a call longer or shorter by
+//! more than the tolerance, the check fails until `--accept` updates the file.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -13,10 +14,10 @@ use bench_harness::Result;
 use crate::contenders;
 use crate::results::Results;
 
-/// Counts, and compares with the file; or writes it.
+/// Counts instructions, and compares them with the file or updates the file.
 ///
 /// # Errors
-/// There is no valgrind; a count is not what the file says.
+/// Valgrind isn't installed, or a count differs from the file.
 pub(crate) fn check(accept: bool, results: &mut Results) -> Result<()> {
     let entry = contenders::named("syshandle")?;
     if crate::build::build(&[entry], results)?.is_empty() {
@@ -37,10 +38,10 @@ pub(crate) fn check(accept: bool, results: &mut Results) -> Result<()> {
     compare(&read(&std::fs::read_to_string(&file)?), &counts)
 }
 
-/// Says how each count has changed.
+/// Prints the change of each count.
 ///
 /// # Errors
-/// One has, by more than the tolerance.
+/// A count has changed by more than the tolerance.
 fn compare(kept: &BTreeMap<String, u64>, counts: &BTreeMap<String, u64>) -> Result<()> {
     let mut changed = false;
     for (work, count) in counts {
@@ -60,8 +61,8 @@ fn compare(kept: &BTreeMap<String, u64>, counts: &BTreeMap<String, u64>) -> Resu
     }
 }
 
-/// The instructions of the least of some runs: where other programs want the cores, threads come to
-/// wait in other places, and that only adds.
+/// Returns the lowest count of several runs. If other programs use the cores, threads wait at other
+/// places, which can only add instructions.
 fn least(program: &Path, work: &str, calls: u64) -> Result<u64> {
     let mut least = u64::MAX;
     for _ in 0..RUNS {
@@ -70,7 +71,7 @@ fn least(program: &Path, work: &str, calls: u64) -> Result<u64> {
     Ok(least)
 }
 
-/// The instructions of a whole run of so many calls.
+/// Returns the instructions of a whole run with `calls` calls.
 fn count(program: &Path, work: &str, calls: u64) -> Result<u64> {
     let out = std::env::temp_dir().join(format!("syshandle-count-{}", std::process::id()));
     let output = Command::new("valgrind")
@@ -78,7 +79,7 @@ fn count(program: &Path, work: &str, calls: u64) -> Result<u64> {
         .arg(format!("--callgrind-out-file={}", out.display()))
         .arg(program)
         .args(["client", &format!("count-{work}-{calls}")])
-        // How often a side looks for a message before it sleeps depends on what else runs.
+        // The number of polls before a thread sleeps would depend on the load.
         .env("SYSHANDLE_SPIN", "0")
         .stdin(Stdio::null())
         .output()
@@ -112,18 +113,19 @@ fn write(counts: &BTreeMap<String, u64>) -> String {
     text
 }
 
-/// What is counted, and how often it is done: a null call, one with a file and an event in and the
-/// event out, the whole timeline, and a connection by a door with a null call and its end.
+/// The counted work and the number of calls: a null call; a call with a file and an event whose
+/// event is returned; the whole timeline; a connection through a door with one null call.
 const WORKS: [(&str, u64); 4] =
     [("null", 20_000), ("handles", 20_000), ("sparkle", 20_000), ("connect", 5_000)];
 
-/// Of which the least counts.
+/// Number of runs, of which the lowest count is used.
 const RUNS: u32 = 5;
 
-/// What is the same in a run of so many, the start above all, doesn't count.
+/// Number of calls in the run that is subtracted, to exclude constant costs such as the start.
 const FEW: u64 = 1_000;
 
-/// Runs of so many differ by some tenths of a percent: for a lock that is taken, and for the start.
+/// Runs with the same number of calls differ by some tenths of a percent, because of contended
+/// locks and the start.
 const TOLERANCE_PERCENT: f64 = 2.0;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What is to be reached, and whether it is.
+//! The goals of the benchmark, and whether they are reached.
 
 use std::fmt::Write;
 
@@ -7,7 +7,7 @@ use crate::noise;
 use crate::results::{Results, Row};
 use crate::tables::digits;
 
-/// Something to be reached.
+/// A goal.
 struct Goal {
     name: &'static str,
     work: &'static str,
@@ -15,18 +15,18 @@ struct Goal {
     what: What,
 }
 
-/// What is compared with what.
+/// The compared number and its limit.
 #[derive(Clone, Copy)]
 enum What {
-    /// The ratio to the floor: no more.
+    /// Maximum ratio to the floor.
     AtMost(f64),
-    /// The ratio to the floor, of a rate: no less.
+    /// Minimum ratio of a rate to the floor.
     AtLeast(f64),
-    /// CPU time of a call beside that of this floor, which blocks: no more.
+    /// Maximum ratio of the CPU time per call to the CPU time of this floor, which blocks.
     CpuAtMost(f64, &'static str),
-    /// The server's bytes for each client: no more.
+    /// Maximum memory of the server per client, in bytes.
     BytesEach(f64),
-    /// Microseconds of a probe: no more.
+    /// Maximum time of a probe, in microseconds.
     Probe(f64),
 }
 
@@ -59,7 +59,7 @@ const fn goal(name: &'static str, work: &'static str, placement: &'static str, w
     Goal { name, work, placement, what }
 }
 
-/// The goals that there are results for, beside what was reached.
+/// Returns a table of the goals for which results exist.
 pub(crate) fn table(results: &Results) -> String {
     let lines: Vec<String> = GOALS.iter().filter_map(|goal| line(results, goal)).collect();
     if lines.is_empty() {
@@ -123,7 +123,8 @@ fn line(results: &Results, goal: &Goal) -> Option<String> {
     Some(text)
 }
 
-/// The best peer at some work, and by how many times ours is better, within the rounds.
+/// Returns the best peer for some work, and the factor by which syshandle is better, with its
+/// uncertainty.
 pub(crate) fn best_peer<'r>(
     results: &'r Results,
     work: &str,
@@ -145,7 +146,7 @@ pub(crate) fn best_peer<'r>(
     Some((best, factor))
 }
 
-/// By how much a ratio may be off.
+/// Formats the uncertainty of a ratio.
 pub(crate) fn plus_minus(ratio: f64, ratios: &[f64]) -> String {
     noise::noise(ratios).map_or(String::new(), |noise| format!(" ± {:.2}", noise * ratio))
 }
@@ -154,7 +155,7 @@ fn verdict(reached: bool) -> &'static str {
     if reached { "reached" } else { "**not reached**" }
 }
 
-/// Ourselves.
+/// Name of the contender that this project provides.
 pub(crate) const OURS: &str = "syshandle";
 
 #[cfg(test)]

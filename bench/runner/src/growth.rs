@@ -1,5 +1,6 @@
-//! How time and memory grow: with clients, handles in one call, jobs that wait, classes that are
-//! registered, methods of an interface. And whether that is no worse than it should be.
+//! Measures the growth of time and memory with the number of clients, handles per call, waiting
+//! jobs, registered classes, and methods of an interface. Checks that the growth is not worse than
+//! expected.
 
 use bench_harness::{Placement, Report, Result, Work, descriptors_max};
 
@@ -14,21 +15,22 @@ use crate::plan::Task;
 use crate::process::{Done, Process};
 use crate::results::{Curve, Results};
 
-/// What grows, and how it is measured.
+/// A quantity that grows, and its measurements.
 struct Along {
-    /// What there is more and more of.
+    /// Name of the quantity.
     with: &'static str,
     counts: Vec<usize>,
     contenders: &'static [&'static str],
     placement: Placement,
     measures: Vec<Measure>,
-    /// Whether the count is of the contender's name instead of the work's: `syshandle-classes-10`.
+    /// Whether the count is part of the contender's name instead of the work, as in
+    /// `syshandle-classes-10`.
     by_name: bool,
-    /// How long all of it takes, in seconds, by experience.
+    /// Typical total time in seconds.
     seconds: u64,
 }
 
-/// A number of one run.
+/// A number that is measured for each count.
 struct Measure {
     what: &'static str,
     work: fn(usize) -> Work,
@@ -36,24 +38,24 @@ struct Measure {
     expected: Expected,
 }
 
-/// Who is measured.
+/// Returns the measured contenders.
 ///
 /// # Errors
-/// None: they are known.
+/// None, because all of them are known.
 pub(crate) fn entries() -> Result<Vec<&'static Entry>> {
     ["epoll", "seqpacket", "syshandle"].into_iter().map(contenders::named).collect()
 }
 
-/// How long each step takes.
+/// Returns the estimated time of each step.
 pub(crate) fn estimates(options: &Options) -> Vec<std::time::Duration> {
     let seconds = |along: &Along| std::time::Duration::from_secs(along.seconds);
     all(options.quick).iter().map(seconds).collect()
 }
 
-/// Measures all curves, and checks them.
+/// Measures all curves and checks them.
 ///
 /// # Errors
-/// It was interrupted, or syshandle's own program failed.
+/// The run was interrupted, or syshandle's own program failed.
 pub(crate) fn grow(
     options: &Options,
     folder: &Folder,
@@ -70,7 +72,8 @@ pub(crate) fn grow(
             let mut curves = measure(&along, name, options, folder)?;
             let ours = *name == OURS;
             if ours && !pace.is_late() && curves.iter().any(|curve| fault(curve).is_some()) {
-                // Something else may have been in the way: what is worse twice is worse.
+                // Another program may have disturbed the measurement, so only a curve that fails
+                // twice counts as a failure.
                 eprint!(" once more");
                 for (curve, again) in curves.iter_mut().zip(measure(&along, name, options, folder)?)
                 {
@@ -86,12 +89,13 @@ pub(crate) fn grow(
     Ok(())
 }
 
-/// What is wrong with a curve.
+/// Returns the fault of a curve, if any.
 pub(crate) fn fault(curve: &Curve) -> Option<String> {
     linear::fault(&curve.points, curve.expected)
 }
 
-/// A line for each curve: whether it grows as it should. And whether all of syshandle's do.
+/// Returns a line for each curve with its verdict, and whether all curves of syshandle are as
+/// expected.
 pub(crate) fn verdicts(results: &Results) -> (String, bool) {
     let (mut text, mut fine) = (String::new(), true);
     for curve in &results.growth {
@@ -101,7 +105,7 @@ pub(crate) fn verdicts(results: &Results) -> (String, bool) {
         };
         let verdict = match fault(curve) {
             None => format!("{should}: yes"),
-            // The floor has nothing that could grow: then it was the machine.
+            // A floor has nothing that could grow, so its deviation is caused by the machine.
             Some(fault) if !curve.what.starts_with(OURS) => format!("{should}: no, {fault}"),
             Some(fault) => {
                 fine = false;
@@ -113,7 +117,7 @@ pub(crate) fn verdicts(results: &Results) -> (String, bool) {
     (text, fine)
 }
 
-/// All curves of one contender along one count.
+/// Measures all curves of one contender for one quantity.
 fn measure(
     along: &Along,
     name: &'static str,
@@ -132,7 +136,7 @@ fn measure(
     }
     for &count in &along.counts {
         eprint!(".");
-        // Anew each time: memory that was used once is used again.
+        // Each count uses a new process, because a used process would reuse its memory.
         let full_name = if along.by_name { format!("{name}-classes-{count}") } else { name.into() };
         let mut process = Process::ready(entry, &full_name, folder.path())?;
         let mut done: Option<(Work, Vec<Report>)> = None;
@@ -141,7 +145,7 @@ fn measure(
             if done.as_ref().is_none_or(|(same, _)| *same != work) {
                 done = Some((work, turns(&mut process, work, along.placement, options)?));
             }
-            // What is in the way makes none quicker, so the best turn tells most.
+            // Disturbances only make a turn slower, so the best turn is used.
             let reports = done.iter().flat_map(|(_, reports)| reports);
             let numbers = reports.filter_map(|report| (measure.number)(count, report));
             let best = numbers.filter(|number| number.is_finite()).min_by(f64::total_cmp);
@@ -152,7 +156,8 @@ fn measure(
     Ok(curves)
 }
 
-/// Some turns; one where each would be set up anew. None where that can't be done.
+/// Runs several turns, or one turn if each would need a new set-up. Returns no reports if the
+/// contender can't do the work.
 fn turns(
     process: &mut Process,
     work: Work,
@@ -167,7 +172,7 @@ fn turns(
         (false, false) => (80, 3),
     };
     let mut reports = Vec::new();
-    // One lap of it takes some milliseconds.
+    // A lap of this work takes several milliseconds.
     let ms = if work == Work::Cold { ms * 4 } else { ms };
     for _ in 0..turns {
         interrupt::check()?;
@@ -185,8 +190,7 @@ fn all(quick: bool) -> Vec<Along> {
         let usual = [1, 10, 100, 300, 1_000, 3_000, 10_000, 30_000, 100_000];
         usual.into_iter().filter(|count| *count <= max).collect()
     };
-    // A process of the server's own user may have five eighths of its descriptors, of which the
-    // connections take some.
+    // One user may use five eighths of a server's descriptors, and connections take some of them.
     let descriptors = (descriptors_max().saturating_mul(5) / 8).saturating_sub(64);
     let mut jobs = counts(large.min(descriptors));
     if !quick && !jobs.contains(&descriptors.min(JOBS_MAX)) {
@@ -221,7 +225,8 @@ fn all(quick: bool) -> Vec<Along> {
             counts: vec![0, 1, 2, 4, 8, 16, 32, 64, 128, 253, 506, 1_012, 2_530],
             contenders: &["syshandle", "seqpacket"],
             placement: Placement::Same,
-            // On one core that is its time; and whoever else wants the core doesn't show.
+            // On one core, the CPU time is the time of the call, and other programs on the core
+            // don't affect it.
             measures: vec![Measure {
                 what: "µs of CPU a call",
                 work: Work::ManyHandles,
@@ -251,7 +256,8 @@ fn all(quick: bool) -> Vec<Along> {
         },
         Along {
             with: "registered classes",
-            // More programs than a client remembers the registrations of, which are eight.
+            // At least a hundred classes, which are more programs than the eight registrations that
+            // a client caches.
             counts: counts(large).into_iter().filter(|count| *count >= 100).collect(),
             contenders: &["syshandle"],
             placement: Placement::Same,
@@ -278,7 +284,7 @@ fn all(quick: bool) -> Vec<Along> {
     ]
 }
 
-/// What there is to know of many that are there and do nothing.
+/// Returns the measurements for many idle items.
 fn beside(work: fn(usize) -> Work, set_up: &'static str) -> Vec<Measure> {
     vec![
         call(work, "µs a call beside them", Expected::Flat),
@@ -297,7 +303,7 @@ fn beside(work: fn(usize) -> Work, set_up: &'static str) -> Vec<Measure> {
     ]
 }
 
-/// The time of a call.
+/// Returns the measurement of the time of a call.
 fn call(work: fn(usize) -> Work, what: &'static str, expected: Expected) -> Measure {
     Measure { what, work, number: |_, report| Some(report.median_ns / 1e3), expected }
 }
@@ -306,7 +312,7 @@ fn round(number: f64) -> f64 {
     (number * 1e3).round() / 1e3
 }
 
-/// Jobs with an event each, at the most: where there are more descriptors, more show nothing more.
+/// Maximum number of jobs that each wait for an event. More would show nothing new.
 const JOBS_MAX: usize = 50_000;
 
 #[cfg(test)]

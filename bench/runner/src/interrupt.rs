@@ -1,4 +1,4 @@
-//! Ctrl-C, and being told to end: what was started is ended in order, and folders are removed.
+//! Handles Ctrl-C and other signals to end: processes are ended in order, and folders are removed.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -8,24 +8,25 @@ use bench_harness::Result;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 
-/// From now on signals end the run at its next step. A second one ends it at once, and leaves to
-/// the next run what there is to clean up.
+/// Installs the signal handlers. The first signal ends the run at its next step. A second one ends
+/// it at once, and the next run cleans up.
 ///
 /// # Errors
-/// The system's.
+/// The errors of the system.
 pub(crate) fn watch() -> Result<()> {
     for signal in [SIGINT, SIGTERM, SIGHUP] {
-        // In this order: the first one finds the flag unset.
+        // The order matters: at the first signal, the conditional shutdown must find the flag
+        // unset.
         flag::register_conditional_shutdown(signal, INTERRUPTED, came().clone())?;
         flag::register(signal, came().clone())?;
     }
     Ok(())
 }
 
-/// Goes on, unless a signal came.
+/// Returns an error if a signal was received.
 ///
 /// # Errors
-/// One came.
+/// A signal was received.
 pub(crate) fn check() -> Result<()> {
     match came().load(Ordering::SeqCst) {
         true => Err("interrupted: what was started has been ended".into()),
@@ -38,8 +39,8 @@ fn came() -> &'static Arc<AtomicBool> {
     CAME.get_or_init(Arc::default)
 }
 
-/// How often whoever waits looks.
+/// Interval at which waiting code checks for a signal.
 pub(crate) const LOOK: Duration = Duration::from_millis(50);
 
-/// What a shell says of a command that Ctrl-C ended.
+/// The exit code that a shell reports for a command ended by Ctrl-C.
 const INTERRUPTED: i32 = 130;

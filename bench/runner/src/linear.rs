@@ -1,19 +1,19 @@
-//! Whether something grows no worse than it should: not at all, or in proportion.
+//! Checks that a curve is constant or proportional, as expected.
 
 use serde::{Deserialize, Serialize};
 
-/// How something may grow.
+/// The expected growth of a curve.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Expected {
-    /// It stays what it is, however many there are.
+    /// The value is constant.
     Flat,
-    /// Twice as many take twice as much.
+    /// The value is proportional to the count.
     #[default]
     Linear,
 }
 
-/// What is wrong with a curve, if anything: its points in order.
+/// Returns the fault of a curve, if any. The points must be in order.
 pub(crate) fn fault(points: &[(f64, f64)], expected: Expected) -> Option<String> {
     let last_two = points.len().saturating_sub(2)..points.len();
     last_two
@@ -24,7 +24,7 @@ pub(crate) fn fault(points: &[(f64, f64)], expected: Expected) -> Option<String>
         .next_back()
 }
 
-/// The last points beside what is usual in the first half.
+/// Compares a point in the second half with the median of the first half.
 fn too_high(points: &[(f64, f64)], index: usize) -> Option<String> {
     let first: Vec<f64> = points[..points.len().div_ceil(2)].iter().map(|point| point.1).collect();
     let usual = crate::results::median(first);
@@ -34,8 +34,9 @@ fn too_high(points: &[(f64, f64)], index: usize) -> Option<String> {
     })
 }
 
-/// A point beside the line through two that came before: the first one, and the last one with less
-/// than half as many. What the first one costs in any case isn't part of the growth.
+/// Compares a point with the line through two earlier points: the first one, and the last one with
+/// a count that is lower by at least the factor [`STEP`]. The fixed cost, which the first point
+/// contains, is not part of the growth.
 fn too_steep(points: &[(f64, f64)], index: usize) -> Option<String> {
     let (count, value) = points[index];
     let first = *points.first()?;
@@ -51,10 +52,11 @@ fn too_steep(points: &[(f64, f64)], index: usize) -> Option<String> {
     })
 }
 
-/// What scatter and caches may do. A square passes it as soon as it shows.
+/// Tolerance for scatter and caches. A quadratic curve exceeds it as soon as its quadratic part is
+/// visible.
 const TOLERANCE: f64 = 2.0;
 
-/// Points that are compared are so far from each other that a square is beyond the tolerance.
+/// Minimum ratio of the counts of compared points, so that a quadratic curve exceeds the tolerance.
 const STEP: f64 = 2.5;
 
 #[cfg(test)]

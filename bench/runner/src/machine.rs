@@ -1,4 +1,4 @@
-//! The machine, and a folder on it for as long as a run takes.
+//! The machine, and the temporary folder of a run.
 
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
@@ -6,16 +6,16 @@ use std::path::{Path, PathBuf};
 
 use bench_harness::Result;
 
-/// A temporary folder, for sockets and registrations; removed with this value.
+/// A temporary folder for sockets and registrations, removed when dropped.
 #[derive(Debug)]
 pub(crate) struct Folder(PathBuf);
 
 impl Folder {
     pub(crate) fn make() -> Result<Self> {
-        // In memory, as the folder for sockets is that a login session gives.
+        // In memory, like the folder for sockets of a login session.
         let memory = PathBuf::from("/dev/shm");
         let parent = if memory.is_dir() { memory } else { std::env::temp_dir() };
-        // Short: the path of a socket has 107 bytes at the most.
+        // The name is short, because the path of a socket has at most 107 bytes.
         let path = parent.join(format!("{PREFIX}{}", std::process::id()));
         remove_leftovers(&parent);
         DirBuilder::new().mode(0o700).create(&path)?;
@@ -44,10 +44,10 @@ fn remove_leftovers(parent: &Path) {
     }
 }
 
-/// What the folders of runs are called, before the number of the process.
+/// Prefix of the names of runs' folders, before the process id.
 const PREFIX: &str = "shb-";
 
-/// The machine, in a few words: cores, processor, kernel.
+/// Describes the machine: cores, processor, kernel.
 pub(crate) fn description() -> String {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let cpuinfo = read("/proc/cpuinfo");
@@ -60,7 +60,7 @@ pub(crate) fn description() -> String {
     format!("{cores} × {model}, Linux {}", version.trim_end_matches('.'))
 }
 
-/// How much else the machine does: the load of the last minute.
+/// Returns the load average of the last minute.
 pub(crate) fn load() -> f64 {
     let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     text.split(' ').next().and_then(|word| word.parse().ok()).unwrap_or(0.0)

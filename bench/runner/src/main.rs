@@ -1,14 +1,14 @@
-//! Has the contenders take turns, and shows what it took them.
+//! Runs the contenders in turn, and prints their results.
 //!
-//! All contenders are alive at once; in each round each does the same work for a moment, one after
-//! the other. What else the machine does meanwhile hits all alike, so the *ratios* of one round
-//! can be trusted where its times can't.
+//! All contenders are alive at the same time. In each round, each contender does the same work for
+//! a short time, one after the other. Other load on the machine affects all contenders equally, so
+//! the *ratios* within a round are reliable even if the times are not.
 //!
-//! Reading order: `options` says what is asked for, `contenders` who there is, `plan` what they
-//! do, `contest` has them do it and `growth` with more and more of something, at the `pace` that
-//! the time allows; `results` keeps it, `noise` says what of it is chance, `linear` what of it
-//! grows too fast; `tables`, `goals`, `plots` and `compare` show it, and `publish` writes it where
-//! people read it.
+//! Reading order: `options` parses the command line. `contenders` lists the contenders, and `plan`
+//! their tasks. `contest` runs the tasks, and `growth` runs them with increasing counts, both at
+//! the `pace` that the time limit allows. `results` stores the results. `noise` estimates their
+//! uncertainty, and `linear` checks their growth. `tables`, `goals`, `plots` and `compare` present
+//! them, and `publish` writes them to the documents.
 
 #![forbid(unsafe_code)]
 
@@ -77,7 +77,7 @@ fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// What is measured.
+/// The selected parts of the benchmark.
 #[derive(Clone, Copy, Debug)]
 struct Parts {
     contest: bool,
@@ -90,7 +90,7 @@ impl Parts {
         Self { contest: true, rungs: options.wants_rungs(), growth: options.is_whole() }
     }
 
-    /// What the files of the results are called.
+    /// Returns the name of the result files.
     fn name(self) -> &'static str {
         match self {
             Self { contest: true, .. } => "results",
@@ -100,11 +100,11 @@ impl Parts {
     }
 }
 
-/// Measures, shows, and keeps what came out; with `--write` also where people read it.
+/// Runs the measurements, prints and saves the results, and with `--write` updates the documents.
 fn measure(options: &Options, parts: Parts) -> Result<()> {
     interrupt::watch()?;
     let folder = machine::Folder::make()?;
-    // The load of before, not of the builds that come now.
+    // The load is read before the builds increase it.
     let mut results = Results::of_this_machine(options);
     let tasks = if parts.contest { plan::tasks(options) } else { Vec::new() };
     let mut entries = Vec::new();
@@ -152,7 +152,7 @@ fn measure(options: &Options, parts: Parts) -> Result<()> {
     }
 }
 
-/// Prints the tables, and writes them beside the plain numbers and the plots.
+/// Prints the tables, and writes them with the numbers and the plots.
 fn show(results: &Results, out: &Path, name: &str) -> Result<()> {
     let text = tables::page(results);
     print!("{text}");

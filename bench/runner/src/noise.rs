@@ -1,13 +1,14 @@
-//! How much of a difference is chance: by how far the rounds are from each other.
+//! Estimates the uncertainty of results from the scatter of the rounds.
 
 use crate::results::{Row, median};
 
-/// The ratios to the floor, of each round that both took part in. Of rates, and of times.
+/// Returns the ratios to the floor of each round that both contenders completed, for rates and for
+/// times.
 pub(crate) fn ratios(row: &Row, floor: &Row) -> Vec<f64> {
     ratios_of(row, floor, row.is_rate())
 }
 
-/// The same of the CPU time of a call.
+/// Returns the ratios of CPU time per call to the floor.
 pub(crate) fn cpu_ratios(row: &Row, floor: &Row) -> Vec<f64> {
     let pairs = row.rounds.iter().filter_map(|round| {
         let same = floor.rounds.iter().find(|other| other.round == round.round)?;
@@ -27,8 +28,8 @@ fn ratios_of(row: &Row, floor: &Row, rate: bool) -> Vec<f64> {
     pairs.filter(|ratio| ratio.is_finite()).collect()
 }
 
-/// By how much the median of these may be off, as a part of it: two standard errors. `None` when
-/// there are too few to tell.
+/// Returns the relative uncertainty of the median of these values: two standard errors. Returns
+/// `None` if there are too few values.
 pub(crate) fn noise(values: &[f64]) -> Option<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -36,14 +37,14 @@ pub(crate) fn noise(values: &[f64]) -> Option<f64> {
     let range = || sorted[len - 1] - sorted[0];
     let deviation = match len {
         0 | 1 => return None,
-        // What the range of so few is for each standard deviation, on average.
+        // The expected range of so small a sample, in standard deviations.
         2 => range() / 1.128,
         3 => range() / 1.693,
         4 => range() / 2.059,
-        // The middle half: one round that was disturbed says nothing of the others.
+        // Uses the interquartile range, so that a single disturbed round has no influence.
         _ => (quantile(&sorted, 0.75) - quantile(&sorted, 0.25)) / 1.349,
     };
-    // The standard error of a median is a quarter more than that of a mean.
+    // The standard error of a median is a quarter larger than the standard error of a mean.
     let error = 1.2533 * deviation / (len as f64).sqrt();
     Some(2.0 * error / median(sorted).abs().max(f64::MIN_POSITIVE))
 }

@@ -1,4 +1,4 @@
-//! What is asked for.
+//! The command line options.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use bench_harness::{Placement, Result, Work};
 
 use crate::contenders::{self, Entry};
 
-/// What is asked for.
+/// The command line options.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
     pub(crate) command: Command,
@@ -18,13 +18,13 @@ pub(crate) struct Options {
     pub(crate) rounds: usize,
     pub(crate) ms: u64,
     pub(crate) out: PathBuf,
-    /// Whether the documents are to be written anew.
+    /// Whether to update the documents.
     pub(crate) write: bool,
-    /// How long all may take, in minutes.
+    /// Time limit in minutes.
     pub(crate) limit: Option<f64>,
 }
 
-/// Which of its things the benchmark does.
+/// The subcommand.
 #[derive(Clone, Debug)]
 pub(crate) enum Command {
     Contest,
@@ -107,18 +107,18 @@ impl Options {
         Ok(options)
     }
 
-    /// Whether everybody does everything.
+    /// Returns whether all contenders run all work.
     pub(crate) fn is_whole(&self) -> bool {
         self.only.is_none() && self.work.is_none() && self.placements.is_none()
     }
 
-    /// How long all may take.
+    /// Returns the time limit.
     pub(crate) fn limit(&self) -> Duration {
         let usual = if self.quick { 2.0 } else { 11.0 };
         Duration::from_secs_f64(self.limit.unwrap_or(usual).clamp(0.1, LIMIT_MAX) * 60.0)
     }
 
-    /// Those who take part.
+    /// Returns the selected contenders.
     pub(crate) fn contenders(&self) -> Result<Vec<&'static Entry>> {
         match &self.only {
             None => Ok(contenders::ALL.iter().collect()),
@@ -126,7 +126,7 @@ impl Options {
         }
     }
 
-    /// Whether the ladder and the probes belong to this run.
+    /// Returns whether this run includes the ladder and the probes.
     pub(crate) fn wants_rungs(&self) -> bool {
         let ours = |names: &Vec<String>| names.iter().any(|name| name == "syshandle");
         self.work.is_none() && self.only.as_ref().is_none_or(ours)
@@ -143,13 +143,13 @@ fn list<T: std::str::FromStr<Err: ToString>>(text: &str) -> Result<Vec<T>> {
     Ok(parsed.collect::<Result<_, String>>()?)
 }
 
-/// A day; whoever wants more starts it again.
+/// Maximum time limit in minutes: a day.
 const LIMIT_MAX: f64 = 24.0 * 60.0;
 
-/// Enough for any scatter.
+/// Maximum number of rounds.
 const ROUNDS_MAX: usize = 100;
 
-/// A turn longer than that shows nothing more.
+/// Maximum length of a turn. A longer one would show nothing new.
 const MS_MAX: u64 = 10_000;
 
 #[cfg(test)]

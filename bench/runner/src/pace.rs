@@ -1,32 +1,32 @@
-//! How long a run takes: told before it begins, shown as it goes, and kept to.
+//! Estimates the time of a run, shows its progress, and keeps it within the limit.
 
 use std::time::{Duration, Instant};
 
-/// The steps of a run, each with the time that it will take by estimate. When the run is late,
-/// later steps are to be made shorter.
+/// The steps of a run with their estimated times. If the run is late, the caller shortens later
+/// steps.
 #[derive(Debug)]
 pub(crate) struct Pace {
     start: Instant,
     limit: Duration,
     estimates: Vec<Duration>,
-    /// How many steps have begun.
+    /// Number of steps that have started.
     begun: usize,
     step_start: Instant,
 }
 
 impl Pace {
-    /// A run that begins now.
+    /// Starts a run.
     pub(crate) fn new(limit: Duration, estimates: Vec<Duration>) -> Self {
         let start = Instant::now();
         Self { start, limit, estimates, begun: 0, step_start: start }
     }
 
-    /// How long all of it will take.
+    /// Returns the estimated time of the whole run.
     pub(crate) fn estimate(&self) -> Duration {
         self.estimates.iter().sum::<Duration>().min(self.limit)
     }
 
-    /// Begins a step, and says which, and how long the rest will take.
+    /// Starts a step. Prints its name and the remaining time.
     pub(crate) fn begin(&mut self, what: &str) {
         self.begun += 1;
         self.step_start = Instant::now();
@@ -34,29 +34,30 @@ impl Pace {
         eprint!("[{number}/{of}, {} left] {what} ", minutes(self.left()));
     }
 
-    /// Ends it, and says how long it took.
+    /// Ends the step, and prints how long it took.
     pub(crate) fn end(&self) {
         eprintln!(" {:.1} s", self.step_start.elapsed().as_secs_f64());
     }
 
-    /// Whether this step has had its time: that and all before it, stretched to the limit.
+    /// Returns whether the current step has used its time: the estimates up to and including this
+    /// step, scaled to the limit.
     pub(crate) fn is_late(&self) -> bool {
         self.start.elapsed() > self.due()
     }
 
-    /// Whether there is no time left at all.
+    /// Returns whether the time limit is reached.
     pub(crate) fn is_over(&self) -> bool {
         self.start.elapsed() > self.limit
     }
 
-    /// When the step that has begun is to be over.
+    /// Returns the time at which the current step should end.
     fn due(&self) -> Duration {
         let all: Duration = self.estimates.iter().sum();
         let so_far: Duration = self.estimates.iter().take(self.begun).sum();
         self.limit.mul_f64((so_far.as_secs_f64() / all.as_secs_f64().max(1e-9)).min(1.0))
     }
 
-    /// What is left, at the pace that the run has had so far.
+    /// Returns the estimated remaining time, based on the speed so far.
     fn left(&self) -> Duration {
         let done: Duration = self.estimates.iter().take(self.begun.saturating_sub(1)).sum();
         let rest: Duration = self.estimates.iter().skip(self.begun.saturating_sub(1)).sum();
@@ -68,7 +69,7 @@ impl Pace {
     }
 }
 
-/// A time for people.
+/// Formats a time for people.
 pub(crate) fn minutes(time: Duration) -> String {
     match time.as_secs() {
         seconds @ 0..90 => format!("{seconds} s"),

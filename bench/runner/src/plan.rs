@@ -1,4 +1,4 @@
-//! What is to be done, and how long that takes.
+//! The tasks of a run and their estimated times.
 
 use std::time::Duration;
 
@@ -6,23 +6,23 @@ use bench_harness::{Placement, Work};
 
 use crate::options::Options;
 
-/// A row of the results: work, and where.
+/// A row of the results: the work and its placement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Task {
     pub(crate) work: Work,
     pub(crate) placement: Placement,
-    /// How long one turn is.
+    /// Length of a turn.
     pub(crate) ms: u64,
     pub(crate) rounds: usize,
 }
 
 impl Task {
-    /// How long it takes so many contenders, by experience.
+    /// Returns the typical time of this task for `contenders` contenders.
     pub(crate) fn estimate(&self, contenders: usize) -> Duration {
         let of_one = match self.work {
-            // Nearly all of it is for connecting, half a millisecond each with the slow ones.
+            // Connecting dominates, with up to half a millisecond per client.
             Work::Idle(clients) => clients as f64 * 0.5 + 300.0,
-            // A turn ends when its last call does; between turns connections are made.
+            // A turn ends with its last call, and connections are opened between turns.
             Work::Clients(_) | Work::Pipelined(_) => self.rounds as f64 * (self.ms as f64 + 25.0),
             Work::Cold => self.rounds as f64 * (self.ms as f64 + 15.0),
             _ => self.rounds as f64 * (self.ms as f64 + 5.0),
@@ -31,7 +31,7 @@ impl Task {
     }
 }
 
-/// All tasks, in order.
+/// Returns all tasks in order.
 pub(crate) fn tasks(options: &Options) -> Vec<Task> {
     let idle = if options.quick { 1_000 } else { 10_000 };
     let usual = [
@@ -59,9 +59,9 @@ pub(crate) fn tasks(options: &Options) -> Vec<Task> {
             _ => &[Placement::Free][..],
         };
         let (ms, rounds) = match work {
-            // One call is a millisecond, or several.
+            // A call takes one or more milliseconds.
             Work::Cold => (options.ms * 2, options.rounds),
-            // Set up once; long enough for a median that holds.
+            // Set up only once, so the turn is long enough for a reliable median.
             Work::Idle(_) | Work::Jobs(_) | Work::Timers(_) => (options.ms.max(200), 1),
             _ => (options.ms, options.rounds),
         };

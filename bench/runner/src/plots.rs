@@ -1,11 +1,11 @@
-//! The results as plots.
+//! Draws plots of the results.
 
 use crate::chart::{self, Bar, Line, Panel};
 use crate::contenders::{self, Sort};
 use crate::results::{Results, Row};
 use crate::tables::title;
 
-/// All plots that there are results for: name and SVG.
+/// Returns all plots for which results exist, as names and SVG.
 pub(crate) fn all(results: &Results) -> Vec<(String, String)> {
     let mut plots = Vec::new();
     let mut add = |name: &str, title: &str, tasks: &[(&str, &str)]| {

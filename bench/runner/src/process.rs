@@ -1,4 +1,4 @@
-//! A contender's process: told what to do, listened to for so long, and ended by its number.
+//! The process of a contender: sends it orders, waits for answers with a timeout, and ends it.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
@@ -15,15 +15,15 @@ use crate::contenders::Entry;
 use crate::interrupt;
 use crate::plan::Task;
 
-/// A contender's process, and what it has started.
+/// A contender's process and the processes that it has started.
 #[derive(Debug)]
 pub(crate) struct Process {
     child: Child,
     orders: Option<ChildStdin>,
     answers: Receiver<String>,
-    /// What it said last on standard error.
+    /// Its last line on standard error.
     last_words: Arc<Mutex<String>>,
-    /// The processes on its other side, with when they were started: numbers come again.
+    /// The processes on its other side with their start times, because process ids are reused.
     servers: Vec<(i32, String)>,
 }
 
@@ -37,7 +37,7 @@ impl Process {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            // Ctrl-C is for the runner, which then has its contenders end in order.
+            // Ctrl-C must reach only the runner, which then ends the contenders in order.
             .process_group(0)
             .spawn()?;
         let orders = child.stdin.take();
@@ -61,7 +61,7 @@ impl Process {
         Ok(Self { child, orders, answers, last_words, servers: Vec::new() })
     }
 
-    /// The same, once it is ready to take orders.
+    /// Starts the client of a contender, and waits until it is ready for orders.
     pub(crate) fn ready(entry: &Entry, name: &str, folder: &Path) -> Result<Self> {
         let mut process = Self::start(entry, name, folder)?;
         let ready = process.answer(START_TIME)?;
@@ -71,7 +71,7 @@ impl Process {
         Ok(process)
     }
 
-    /// Has it do something; why not, when that is no work of its.
+    /// Sends an order and waits for the answer.
     pub(crate) fn order(&mut self, task: &Task) -> Result<Done> {
         let orders = self.orders.as_mut().ok_or("it has ended")?;
         writeln!(orders, "{} {} {}", task.work, task.placement, task.ms)?;
@@ -83,7 +83,7 @@ impl Process {
         }
     }
 
-    /// All lines that it prints until it ends by itself.
+    /// Returns all lines that the process prints until it ends by itself.
     pub(crate) fn lines(self) -> Vec<String> {
         std::iter::from_fn(|| self.answer(PATIENCE).ok()).collect()
     }
@@ -102,7 +102,7 @@ impl Process {
     }
 
     fn why_it_ended(&self) -> String {
-        // They come by another way than the end.
+        // Its standard error is read by another thread, which may need a moment.
         std::thread::sleep(interrupt::LOOK);
         let words = self.last_words.lock().unwrap_or_else(PoisonError::into_inner);
         match words.trim_start_matches("Error: ").trim_matches('"') {
@@ -123,30 +123,32 @@ impl Process {
     }
 }
 
-/// What came of an order.
+/// The answer to an order.
 #[derive(Clone, Debug)]
 pub(crate) enum Done {
     Report(Report),
-    /// It isn't work of its, for this reason; empty where nobody would ask.
+    /// The contender can't do the work, for this reason. The reason is empty if it is obvious.
     Cannot(String),
 }
 
-/// When a process was started, in ticks: by number and start it is told from any other.
+/// Returns the start time of a process in ticks. The process id and the start time together
+/// identify a process.
 fn start_time(pid: i32) -> Option<String> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // Behind the name, which may have anything in it.
+    // After the name of the program, which may contain any character.
     stat.rsplit_once(')')?.1.split_whitespace().nth(19).map(str::to_owned)
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Without orders it comes to its end by itself, and its servers with it.
+        // At the end of its orders, the contender ends by itself, and ends its servers.
         drop(self.orders.take());
         if !self.ended() {
             let _ = self.child.kill();
             let _ = self.child.wait();
         }
-        // What is left of the other side has no state worth an orderly end.
+        // Remaining processes of the other side are killed, because they have no state that
+        // requires an orderly end.
         for (pid, start) in &self.servers {
             let is_its = start_time(*pid).as_ref() == Some(start);
             if let Some(number) = Pid::from_raw(*pid).filter(|_| is_its) {
@@ -156,11 +158,11 @@ impl Drop for Process {
     }
 }
 
-/// Until a contender's server runs.
+/// Maximum time until a contender's server runs.
 const START_TIME: Duration = Duration::from_secs(20);
 
-/// Beyond the turn itself: ten thousand clients take a while to connect.
+/// Maximum time in addition to the turn itself. Connecting ten thousand clients takes a while.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// For an end in order, of ten thousand connections too.
+/// Maximum time for an orderly end, also with ten thousand connections.
 const END_TIME: Duration = Duration::from_secs(5);

@@ -1,7 +1,7 @@
-//! Writes the results where people read them: `docs/performance.md`, its plots, and the README.
+//! Writes the results to the documents: `docs/performance.md`, its plots, and the README.
 //!
-//! The texts have pairs of markers, `<!-- bench:NAME -->` and `<!-- /bench:NAME -->`. What is
-//! between two is written anew; everything else is left alone.
+//! The documents contain pairs of markers, `<!-- bench:NAME -->` and `<!-- /bench:NAME -->`. Only
+//! the text between two markers is replaced.
 
 use std::path::{Path, PathBuf};
 
@@ -12,10 +12,10 @@ use crate::plots;
 use crate::results::Results;
 use crate::tables::{self, digits};
 
-/// Writes all of it, and says what was written.
+/// Writes all documents, and returns their paths.
 ///
 /// # Errors
-/// A text can't be written, or lacks a pair of markers. Then nothing was written.
+/// A document can't be written, or lacks a pair of markers. In this case no document is changed.
 pub(crate) fn publish(results: &Results) -> Result<Vec<PathBuf>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize()?;
     let (docs, readme) = (root.join("docs"), root.join("README.md"));
@@ -53,7 +53,7 @@ pub(crate) fn publish(results: &Results) -> Result<Vec<PathBuf>> {
     Ok(written.into_iter().map(|(path, _)| path).chain([kept]).collect())
 }
 
-/// The few lines that the README has.
+/// Returns the short table for the README.
 fn short(results: &Results) -> String {
     let mut text = String::from("| | syshandle | floor | best peer |\n|---|---:|---:|---|\n");
     for (name, work, placement, unit) in SHORT {
@@ -67,7 +67,7 @@ fn short(results: &Results) -> String {
     text
 }
 
-/// What is between two markers, anew; `None` without them.
+/// Replaces the text between two markers. Returns `None` if they are missing.
 fn put(text: &str, name: &str, part: &str) -> Option<String> {
     let (open, close) = (format!("<!-- bench:{name} -->"), format!("<!-- /bench:{name} -->"));
     let start = text.find(&open)? + open.len();

@@ -1,4 +1,4 @@
-//! What came out, as it is kept.
+//! The results in the form in which they are saved.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,27 +12,27 @@ use crate::options::Options;
 use crate::plan::Task;
 use crate::{machine, noise, versions};
 
-/// What came out.
+/// The results of a run.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Results {
     pub(crate) machine: String,
-    /// The load before the run: what else the machine did.
+    /// The load average before the run.
     pub(crate) load: f64,
     pub(crate) rounds: usize,
     pub(crate) turn_ms: u64,
     pub(crate) rows: Vec<Row>,
-    /// Who was left out, and why.
+    /// The contenders that were omitted, with the reasons.
     pub(crate) left_out: BTreeMap<String, String>,
-    /// Who can't do what, and why.
+    /// The work that contenders can't do, with the reasons.
     #[serde(default)]
     pub(crate) cannot: Vec<Cannot>,
-    /// Which version of each peer it was.
+    /// The version of each peer.
     #[serde(default)]
     pub(crate) versions: BTreeMap<String, String>,
-    /// What each layer costs, and each probe, in nanoseconds.
+    /// The cost of each layer and of each probe, in nanoseconds.
     pub(crate) ladder: Vec<Rung>,
     pub(crate) probes: Vec<Rung>,
-    /// How time and memory grow.
+    /// The growth curves.
     pub(crate) growth: Vec<Curve>,
 }
 
@@ -44,7 +44,7 @@ pub(crate) struct Cannot {
     pub(crate) why: String,
 }
 
-/// One contender at one work in one place, round by round.
+/// The rounds of one contender for one work and placement.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Row {
     pub(crate) work: String,
@@ -53,10 +53,10 @@ pub(crate) struct Row {
     pub(crate) rounds: Vec<Round>,
 }
 
-/// One turn.
+/// The result of one turn.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Round {
-    /// Its number: the same for all who took their turn in it.
+    /// Number of the round, which is the same for all contenders.
     pub(crate) round: usize,
     pub(crate) calls_per_second: f64,
     pub(crate) median_ns: f64,
@@ -71,20 +71,20 @@ pub(crate) struct Round {
 pub(crate) struct Rung {
     pub(crate) name: String,
     pub(crate) ns: f64,
-    /// By which part of it it may be off.
+    /// Relative uncertainty.
     #[serde(default)]
     pub(crate) noise: f64,
 }
 
-/// How something grows with something else.
+/// A curve of a measured number over a count.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Curve {
-    /// What grows: clients, handles, …
+    /// The counted quantity: clients, handles, …
     pub(crate) with: String,
-    /// What is measured, with its unit.
+    /// The measured number with its unit.
     pub(crate) what: String,
     pub(crate) points: Vec<(f64, f64)>,
-    /// How it may grow.
+    /// The expected growth.
     #[serde(default)]
     pub(crate) expected: Expected,
 }
@@ -108,7 +108,8 @@ impl Results {
     }
 
     pub(crate) fn save(&self, path: &Path) -> Result<()> {
-        // A line for each row and curve: to be kept, and to be looked at where two differ.
+        // Each row and curve is on its own line, so that differences between saved files are
+        // readable.
         let mut text = serde_json::to_string(self)?;
         for first in ["{\"work\"", "{\"with\"", "{\"name\""] {
             text = text.replace(first, &format!("\n{first}"));
@@ -121,7 +122,7 @@ impl Results {
         self.left_out.insert(contender.into(), why.into());
     }
 
-    /// Notes that a contender can't do this, where anybody would ask why.
+    /// Records that a contender can't do this work, if the reason isn't obvious.
     pub(crate) fn note_cannot(&mut self, task: &Task, contender: &str, why: &str) {
         let cannot = Cannot {
             work: task.work.to_string(),
@@ -135,12 +136,12 @@ impl Results {
 
     pub(crate) fn add(&mut self, task: &Task, contender: &str, round: usize, report: &Report) {
         if report.calls == 0 {
-            // A turn that was too short for a single call tells nothing.
+            // The turn was too short for a single call.
             return;
         }
         let round = Round {
             round,
-            // More digits than these are of no use to anybody.
+            // More digits would be useless.
             calls_per_second: (report.calls as f64 / report.seconds.max(1e-9)).round(),
             median_ns: report.median_ns.round(),
             p99_ns: report.p99_ns.round(),
@@ -166,7 +167,7 @@ impl Results {
         self.rows.iter_mut().find(is)
     }
 
-    /// The row of a contender at this work in this place.
+    /// Returns the row of a contender for this work and placement.
     pub(crate) fn row(&self, work: &str, placement: &str, contender: &str) -> Option<&Row> {
         let is = |row: &&Row| {
             row.work == work && row.placement == placement && row.contender == contender
@@ -174,14 +175,14 @@ impl Results {
         self.rows.iter().find(is)
     }
 
-    /// The floor of a row.
+    /// Returns the row of the floor to which a row is compared.
     pub(crate) fn floor(&self, row: &Row) -> Option<&Row> {
         let work: Work = row.work.parse().ok()?;
         let placement: Placement = row.placement.parse().ok()?;
         self.row(&row.work, &row.placement, floor_of(work, placement))
     }
 
-    /// The work that there are rows of, in order.
+    /// Returns the work and placement of all rows, in order.
     pub(crate) fn tasks(&self) -> Vec<(&str, &str)> {
         let mut tasks: Vec<_> =
             self.rows.iter().map(|row| (row.work.as_str(), row.placement.as_str())).collect();
@@ -191,17 +192,18 @@ impl Results {
 }
 
 impl Row {
-    /// Whether more is better: calls a second, of work for several at once.
+    /// Returns whether the row is a rate, of which more is better: calls per second of concurrent
+    /// work.
     pub(crate) fn is_rate(&self) -> bool {
         matches!(self.work.parse(), Ok(Work::Clients(_) | Work::Pipelined(_)))
     }
 
-    /// The median over the rounds of a number of each.
+    /// Returns the median of a number over the rounds.
     pub(crate) fn median(&self, number: impl Fn(&Round) -> f64) -> f64 {
         median(self.rounds.iter().map(number).collect())
     }
 
-    /// What the row is about: nanoseconds of a call, or calls a second.
+    /// Returns the main number of the row: nanoseconds per call, or calls per second.
     pub(crate) fn value(&self) -> f64 {
         match self.is_rate() {
             true => self.median(|round| round.calls_per_second),
@@ -209,13 +211,14 @@ impl Row {
         }
     }
 
-    /// The ratio to the floor: the median of those of each round, for what hits one hits both.
+    /// Returns the ratio to the floor: the median of the ratios within each round, because a
+    /// disturbance affects both.
     pub(crate) fn ratio(&self, floor: &Self) -> f64 {
         median(noise::ratios(self, floor))
     }
 }
 
-/// The median; not a number when there are none.
+/// Returns the median, or NaN if there are no numbers.
 pub(crate) fn median(mut numbers: Vec<f64>) -> f64 {
     numbers.sort_by(f64::total_cmp);
     match numbers.len() {
@@ -229,7 +232,7 @@ pub(crate) fn median(mut numbers: Vec<f64>) -> f64 {
 pub(crate) mod tests {
     use super::*;
 
-    /// A row of rounds that took this long.
+    /// Creates a row with rounds of these times.
     pub(crate) fn row(work: &str, placement: &str, contender: &str, ns: &[f64]) -> Row {
         let round = |(round, ns): (usize, &f64)| Round {
             round,
@@ -247,7 +250,7 @@ pub(crate) mod tests {
         }
     }
 
-    /// Results of these rows.
+    /// Creates results with these rows.
     pub(crate) fn results(rows: Vec<Row>) -> Results {
         Results { machine: "a machine".into(), rows, ..Results::default() }
     }
@@ -278,7 +281,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_ratio_is_that_of_the_same_rounds() {
-        // The second round was slow for both, and the floor has one more.
+        // The second round was slow for both, and the floor has one more round.
         let ours = row("w1", "same", "x", &[10.0, 40.0]);
         let floor = row("w1", "same", "y", &[5.0, 20.0, 5.0]);
         assert_eq!(ours.ratio(&floor), 2.0);

@@ -1,4 +1,4 @@
-//! The ladder and the probes, which the program of syshandle climbs by itself.
+//! Runs the ladder and the probes, which are part of syshandle's own contender.
 
 use bench_harness::Result;
 
@@ -7,7 +7,7 @@ use crate::machine::Folder;
 use crate::process::Process;
 use crate::results::{Results, Rung};
 
-/// Has it climb, and takes down what each rung costs.
+/// Runs the ladder, and records the cost of each rung.
 pub(crate) fn climb(folder: &Folder, results: &mut Results) -> Result<()> {
     let process = Process::start(contenders::named("syshandle")?, "ladder", folder.path())?;
     for line in process.lines() {
@@ -24,5 +24,5 @@ pub(crate) fn climb(folder: &Folder, results: &mut Results) -> Result<()> {
     }
 }
 
-/// How long that takes, by experience.
+/// Typical time of the ladder.
 pub(crate) const TIME: std::time::Duration = std::time::Duration::from_secs(6);

@@ -1,4 +1,4 @@
-//! The results as Markdown.
+//! Formats the results as Markdown.
 
 use std::fmt::Write;
 
@@ -8,11 +8,11 @@ use crate::contenders::{self, Sort};
 use crate::results::{Results, Row, Rung, median};
 use crate::{goals, noise};
 
-/// What was run, in a sentence or two.
+/// Describes the run in one or two sentences.
 pub(crate) fn run(results: &Results) -> String {
     let Results { machine, load, rounds, turn_ms, .. } = results;
     let busy = match load {
-        // One that is as busy as this has no core to spare for what is measured.
+        // At this load, no core is free for the measurement.
         load if *load >= 1.0 => ", **on a busy machine**",
         _ => "",
     };
@@ -22,7 +22,7 @@ pub(crate) fn run(results: &Results) -> String {
     )
 }
 
-/// Everything, as a page of its own.
+/// Returns a page with all results.
 pub(crate) fn page(results: &Results) -> String {
     let goals = goals::table(results);
     let (growth, _) = crate::growth::verdicts(results);
@@ -35,7 +35,7 @@ pub(crate) fn page(results: &Results) -> String {
     text + &all(results)
 }
 
-/// All tables.
+/// Returns all tables.
 pub(crate) fn all(results: &Results) -> String {
     let mut text = String::from(
         "A ratio is the median of the ratios to the floor in the same round; ± is what the scatter \
@@ -66,7 +66,7 @@ pub(crate) fn all(results: &Results) -> String {
     text
 }
 
-/// The title of a table, for people.
+/// Returns the title of a table.
 pub(crate) fn title(work: &str) -> String {
     match work.parse() {
         Ok(Work::Null) => "W1, null call".into(),
@@ -142,7 +142,7 @@ fn table(results: &Results, work: &str, placement: &str) -> String {
     text
 }
 
-/// All curves along one count in one table.
+/// Returns all curves over the same count in one table.
 fn growth(results: &Results) -> String {
     let mut text = String::new();
     let mut along: Vec<&str> = results.growth.iter().map(|curve| curve.with.as_str()).collect();
@@ -182,7 +182,7 @@ fn rungs(title: &str, rungs: &[Rung]) -> String {
     text
 }
 
-/// Three digits that matter.
+/// Formats a number with three significant digits.
 pub(crate) fn digits(number: f64) -> String {
     match number.abs() {
         _ if number.is_nan() => "–".into(),

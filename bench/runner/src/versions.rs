@@ -1,9 +1,9 @@
-//! Which versions were measured: of the peers' libraries, and of what is installed.
+//! The measured versions of the peers' libraries and of installed programs.
 
 use std::collections::BTreeMap;
 use std::process::Command;
 
-/// By contender.
+/// Returns the versions by contender.
 pub(crate) fn all() -> BTreeMap<String, String> {
     let locked = ["zbus", "zlink", "rsbinder", "ipc-channel", "tarpc", "tonic"];
     let locked =
@@ -17,7 +17,7 @@ pub(crate) fn all() -> BTreeMap<String, String> {
     locked.chain(daemon).chain(systemd).collect()
 }
 
-/// The version of a package in a lock file.
+/// Returns the version of a package in a lock file.
 fn of_lock(lock: &str, package: &str) -> Option<String> {
     let name = format!("name = \"{package}\"\n");
     let after = &lock[lock.find(&name)? + name.len()..];
@@ -30,7 +30,7 @@ fn answer(program: &str, arguments: &[&str]) -> Option<String> {
     output.status.success().then_some(text)
 }
 
-/// What cargo has resolved.
+/// The lock file of the benchmark.
 const LOCK: &str = include_str!("../../Cargo.lock");
 
 #[cfg(test)]

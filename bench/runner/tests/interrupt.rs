@@ -1,4 +1,4 @@
-//! Ctrl-C: the runner with a contender that never answers.
+//! Tests Ctrl-C in the runner, with a contender that never answers.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// Says that it is ready, with a process on its other side, and then does nothing that it is told.
+/// A contender that reports a process on its other side, becomes ready, and then ignores all
+/// orders.
 const CONTENDER: &str = "#!/bin/sh
 sleep 600 &
 echo $! > \"$PID_FILE.new\" && mv \"$PID_FILE.new\" \"$PID_FILE\"
@@ -28,7 +29,7 @@ fn what_was_started_ends_and_the_folder_goes() {
     let child = Command::new(&runner)
         .args(["--only", "seqpacket", "--work", "w1", "--placement", "same", "--out"])
         .arg(&folder)
-        // There is nothing to be built.
+        // Replaces the build.
         .env("CARGO", "true")
         .env("PID_FILE", &pid_file)
         .stdout(Stdio::null())
@@ -51,7 +52,7 @@ fn what_was_started_ends_and_the_folder_goes() {
     fs::remove_dir_all(folder).unwrap();
 }
 
-/// Whether a process has; nobody may have asked yet how.
+/// Returns whether a process has ended, also if its parent hasn't waited for it yet.
 fn has_ended(pid: &str) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.is_empty() || stat.contains(") Z ")

@@ -1,4 +1,4 @@
-//! The client.
+//! The client of peers on tokio.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,7 +14,7 @@ use crate::{Peer, Side, many_threads, one_thread};
 pub struct Client<P: Peer> {
     name: String,
     side: Side,
-    /// What large values go over, kept: buffers that have grown are part of it.
+    /// The connection for large values, kept because it includes buffers that have grown.
     large: Option<(Runtime, P::Connection)>,
 }
 
@@ -22,7 +22,7 @@ impl<P: Peer> Client<P> {
     /// Starts the server.
     ///
     /// # Errors
-    /// Those of that.
+    /// The errors of [`Peer::start`].
     pub fn start(name: &str) -> Result<Self> {
         Ok(Self { name: name.to_owned(), side: P::start(name)?, large: None })
     }
@@ -55,7 +55,7 @@ impl<P: Peer> Client<P> {
         while laps.next() {
             let (file, ready) = (dishes.open()?, sparkle::polled_event()?);
             let done = P::sparkle(&mut connection, &file, &ready).await?;
-            // Nothing else is to be done meanwhile: blocking is the quickest wait.
+            // Blocking waits are the fastest, and this thread has no other work.
             sparkle::finish(file, ready, done)?;
         }
         Ok(dishes.check()?)
@@ -70,7 +70,7 @@ impl<P: Peer> Client<P> {
         let Some((runtime, connection)) = &mut self.large else { return Ok(()) };
         let payload = P::payload(vec![7; len]);
         runtime.block_on(async {
-            // The first one finds small buffers.
+            // The first call of a connection still finds small buffers.
             P::echo(connection, &payload).await?;
             while laps.next() {
                 if P::echo(connection, &payload).await? < len {
@@ -120,7 +120,7 @@ impl<P: Peer> Client<P> {
         Ok(())
     }
 
-    /// Calls in flight from one task; `false` where that isn't the peer's way.
+    /// Keeps calls in flight from one task. Returns `false` if the peer doesn't support it.
     async fn flight(&self, calls: usize, laps: &mut Laps) -> Result<bool> {
         let mut connection = self.connect().await?;
         if !P::flight(&mut connection, calls).await? {
@@ -133,7 +133,7 @@ impl<P: Peer> Client<P> {
         Ok(true)
     }
 
-    /// A task for each connection, all beginning at once.
+    /// Runs a task per connection. All start at the same time.
     async fn tasks(connections: Vec<P::Connection>, laps: &mut Laps) -> Result<()> {
         let ready = Arc::new(Barrier::new(connections.len() + 1));
         let tasks: Vec<_> = connections
@@ -141,7 +141,7 @@ impl<P: Peer> Client<P> {
             .map(|mut connection| {
                 let (ready, mut laps) = (ready.clone(), laps.fork());
                 tokio::spawn(async move {
-                    // All are there; and the clock runs.
+                    // All tasks are ready, and the clock is running.
                     ready.wait().await;
                     ready.wait().await;
                     while laps.next() {
@@ -217,10 +217,10 @@ impl<P: Peer> Contender for Client<P> {
     }
 }
 
-/// Whether what came back to a one is right.
+/// Checks the result of a call with the number 1.
 ///
 /// # Errors
-/// It isn't.
+/// The result is wrong.
 pub fn check(number: u64) -> Result<()> {
     match number {
         2 => Ok(()),

@@ -1,7 +1,7 @@
-//! What the clients of all peers on tokio have in common.
+//! The code that the clients of all peers on tokio share.
 //!
-//! One connection is used on a runtime of one thread, which is the quicker one; many are used on
-//! one of as many threads as there are cores.
+//! A single connection is used on a runtime with one thread, which is faster. Several connections
+//! are used on a runtime with one thread per core.
 
 mod client;
 mod job;
@@ -18,35 +18,36 @@ pub use job::decorate_when;
 
 /// A peer on tokio.
 pub trait Peer: Sized + 'static {
-    /// A connection.
+    /// The type of a connection.
     type Connection: Send + 'static;
 
-    /// Bytes, as it likes to have them.
+    /// The type of bytes that the peer passes most efficiently.
     type Payload: Clone + Send + Sync;
 
-    /// Whether it passes descriptors.
+    /// Whether the peer passes descriptors.
     const HANDLES: bool;
 
-    /// Starts its server.
+    /// Starts the peer's server.
     ///
     /// # Errors
-    /// Whatever went wrong.
+    /// Any failure of the peer.
     fn start(name: &str) -> Result<Side> {
         Side::listening(name)
     }
 
-    /// Whether its server can be started over and over.
+    /// Returns whether the server can be started repeatedly.
     fn starts_cold() -> bool {
         true
     }
 
-    /// Connects to its server.
+    /// Connects to the peer's server.
     fn connect(address: &str) -> impl Future<Output = Result<Self::Connection>> + Send;
 
-    /// The same connection, to be used by another task at the same time.
+    /// Returns another reference to the same connection, for concurrent use by another task.
     fn share(connection: &Self::Connection) -> Option<Self::Connection>;
 
-    /// So many null calls in flight at once, from one task; `false` where that isn't its way.
+    /// Makes `calls` null calls in flight at once, from one task. Returns `false` if the peer
+    /// doesn't support it.
     fn flight(
         _connection: &mut Self::Connection,
         _calls: usize,
@@ -54,22 +55,22 @@ pub trait Peer: Sized + 'static {
         async { Ok(false) }
     }
 
-    /// The number, one more.
+    /// Calls with a number. Returns its successor.
     fn null(
         connection: &mut Self::Connection,
         number: u64,
     ) -> impl Future<Output = Result<u64>> + Send;
 
-    /// Bytes to be sent.
+    /// Converts bytes for sending.
     fn payload(bytes: Vec<u8>) -> Self::Payload;
 
-    /// The bytes; returns how many came back.
+    /// Sends bytes, and returns the number of returned bytes.
     fn echo(
         connection: &mut Self::Connection,
         payload: &Self::Payload,
     ) -> impl Future<Output = Result<usize>> + Send;
 
-    /// The event; the file is closed.
+    /// Passes a file, which the server closes, and an event, which the server returns.
     fn exchange(
         _connection: &mut Self::Connection,
         _file: &File,
@@ -78,7 +79,7 @@ pub trait Peer: Sized + 'static {
         async { Err("it passes no descriptors".into()) }
     }
 
-    /// Another event, set when the file was decorated after `ready` was.
+    /// Returns another event, which is set after `ready` was set and the file was written.
     fn sparkle(
         _connection: &mut Self::Connection,
         _file: &File,
@@ -88,25 +89,25 @@ pub trait Peer: Sized + 'static {
     }
 }
 
-/// The other side: its processes, and where it is met. Ends with this value.
+/// The other side: its processes and its address. Dropping this value ends it.
 pub struct Side {
-    /// Its processes.
+    /// Ids of its processes.
     pub pids: Vec<u32>,
-    /// Where to connect: a path, or what the peer calls an address.
+    /// The address for connections: a path, or an address in the peer's own form.
     pub address: String,
     _guard: Box<dyn Any>,
 }
 
 impl Side {
-    /// A side that ends when `guard` is dropped.
+    /// Creates a side that ends when `guard` is dropped.
     pub fn new(pids: Vec<u32>, address: String, guard: impl Any) -> Self {
         Self { pids, address, _guard: Box::new(guard) }
     }
 
-    /// A server that listens on a path.
+    /// Starts a server that listens on a path.
     ///
     /// # Errors
-    /// Those of starting it.
+    /// The errors of starting the server.
     pub fn listening(name: &str) -> Result<Self> {
         let server = Server::start(name, SocketType::STREAM)?;
         let address = server.path().to_string_lossy().into_owned();
@@ -120,30 +121,30 @@ impl std::fmt::Debug for Side {
     }
 }
 
-/// The listening socket of a server, as tokio has it.
+/// Returns the listening socket of a server as a tokio type.
 ///
 /// # Errors
-/// Those of sockets.
+/// The errors of sockets.
 pub fn listener() -> Result<tokio::net::UnixListener> {
     let listener = std::os::unix::net::UnixListener::from(bench_harness::listener()?);
     listener.set_nonblocking(true)?;
     Ok(tokio::net::UnixListener::from_std(listener)?)
 }
 
-/// A runtime with a thread for each core.
+/// Creates a runtime with one thread per core.
 ///
 /// # Errors
-/// No thread, or no descriptor, left.
+/// No thread or descriptor is available.
 pub fn many_threads() -> Result<tokio::runtime::Runtime> {
     let cores = std::thread::available_parallelism()?.get();
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     Ok(builder.worker_threads(cores).enable_all().build()?)
 }
 
-/// A runtime of one thread.
+/// Creates a runtime with one thread.
 ///
 /// # Errors
-/// No descriptor left.
+/// No descriptor is available.
 pub fn one_thread() -> Result<tokio::runtime::Runtime> {
     Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
 }

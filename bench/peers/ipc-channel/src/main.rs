@@ -1,8 +1,9 @@
-//! ipc-channel: the channels of Servo, a pair each way.
+//! ipc-channel: the channels of Servo, one for each direction.
 //!
-//! A connection is two channels, whose far ends go to the server through the one that its one-shot
-//! server began with; the server has a thread for each. Bytes go through `bytes_channel`, which
-//! spares them the serializer. It passes no descriptors but those of its own channels and memory.
+//! A connection consists of two channels. The client sends their far ends through a channel that the
+//! server creates at its start and passes to the client's one-shot server. The server has a thread
+//! for each connection. Bytes are sent through `bytes_channel`, which avoids serialization. The
+//! library passes no descriptors except for its own channels and memory.
 
 use std::process::{Child, Command, Stdio};
 
@@ -25,22 +26,22 @@ fn main() -> Result<()> {
     }
 }
 
-/// What a client sends to connect: the server's ends of its channels.
+/// The message that connects a client: the server's ends of its channels.
 #[derive(Debug, Serialize, Deserialize)]
 enum Connect {
     Numbers(IpcReceiver<u64>, IpcSender<u64>),
     Bytes(IpcBytesReceiver, IpcBytesSender),
 }
 
-/// Serves for ever: makes the channel by which clients connect, and sends its end to whoever
-/// started this.
+/// Serves forever: creates the channel for new clients, and sends its sending end to the process
+/// that started this one.
 fn serve(name: String) -> Result<()> {
     let (door, clients) = ipc::channel::<Connect>()?;
     IpcSender::connect(name)?.send(door)?;
     loop {
         let client = clients.recv()?;
         let thread = std::thread::Builder::new().stack_size(256 * 1024);
-        // The end of a client's channel is the usual end of its thread.
+        // A thread usually ends because its client's channel is closed.
         thread.spawn(move || match client {
             Connect::Numbers(incoming, outgoing) => {
                 while let Ok(number) = incoming.recv() {
@@ -60,7 +61,7 @@ fn serve(name: String) -> Result<()> {
     }
 }
 
-/// The server's process, and the way in.
+/// The server process, and the channel for new connections.
 #[derive(Debug)]
 struct Server {
     child: Child,
@@ -110,7 +111,7 @@ impl Client {
         Ok(())
     }
 
-    /// One thread sends, as many as there may be in flight, and then receives as many.
+    /// One thread sends all messages that may be in flight, and then receives all replies.
     fn pipelined(&self, calls: usize, laps: &mut Laps) -> Result<()> {
         let (outgoing, incoming) = self.server.connect()?;
         laps.set_calls_per_lap(calls);
@@ -208,5 +209,5 @@ fn check(number: u64) -> Result<()> {
     }
 }
 
-/// Tells the server the name of the one-shot server that waits for it.
+/// Passes the server the name of the one-shot server that waits for it.
 const NAME: &str = "BENCH_ONE_SHOT";

@@ -1,4 +1,4 @@
-// The calls that are measured.
+// The measured calls.
 interface IBench {
     long add(long number);
     byte[] echo(in byte[] bytes);

@@ -1,9 +1,9 @@
-//! rsbinder: Android's Binder, over its RPC transport on a Unix socket.
+//! rsbinder: Android's Binder, with its RPC transport over a Unix socket.
 //!
-//! An interface in AIDL, blocking calls, a session of one connection that may carry descriptors.
-//! The server accepts connections itself and has the library serve each (`serve_connection`): the
-//! library's own loop looks for new ones every few milliseconds. The object of a session is asked
-//! for once.
+//! The interface is written in AIDL, calls block, and a session has one connection that may carry
+//! descriptors. The server accepts connections itself and passes each to the library
+//! (`serve_connection`), because the library's own loop checks for new connections only every few
+//! milliseconds. The object of a session is requested once.
 
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
@@ -66,7 +66,7 @@ impl IBench for Implementation {
             let (file, ready) = (own(file)?, own(ready)?);
             let done = sparkle::event()?;
             let signal = done.try_clone()?;
-            // It has no way to wait for an event but a thread.
+            // The library can only wait for an event on a separate thread.
             std::thread::spawn(move || {
                 sparkle::wait(&ready).and_then(|()| sparkle::decorate(File::from(file), &signal))
             });
@@ -79,7 +79,7 @@ impl IBench for Implementation {
 
 fn serve() -> Result<()> {
     let listener = std::os::unix::net::UnixListener::from(listener()?);
-    // Its own listener is never used: see above.
+    // The library's own listener is never used; see the module documentation.
     let unused = std::env::temp_dir().join(format!("bench-rsbinder-{}", std::process::id()));
     let server = RpcServer::setup_unix_server(&unused)?;
     std::fs::remove_file(unused)?;
@@ -97,7 +97,7 @@ struct Client {
     name: String,
 }
 
-/// A session, and the object at its other end.
+/// A session and the object at its other end.
 struct Connection {
     _session: RpcSession,
     object: Strong<dyn IBench>,

@@ -1,5 +1,5 @@
-// Both sides with sd-bus, peer to peer over a connected socket: as sd_bus_set_fd(3) and
-// sd_bus_add_object_vtable(3) have it, with an sd-event loop on the server's side.
+// Client and server with sd-bus, peer to peer over a connected socket, as described in
+// sd_bus_set_fd(3) and sd_bus_add_object_vtable(3). The server uses an sd-event loop.
 
 #define _GNU_SOURCE
 #include <errno.h>
@@ -18,7 +18,7 @@
 #define PATH "/bench"
 #define INTERFACE "org.example.Bench"
 
-// A job that waits for an event, and what it does then.
+// A job that waits for an event, and the data for its next step.
 struct job {
         int file, ready, done;
         const char *lines;
@@ -26,7 +26,7 @@ struct job {
         sd_event_source *source;
 };
 
-// What a server's methods need beside the message.
+// The data of a server's methods.
 struct server {
         sd_event *loop;
         const char *lines;
@@ -87,7 +87,7 @@ static int on_sparkle(sd_bus_message *call, void *data, sd_bus_error *error) {
         job = calloc(1, sizeof *job);
         if (!job)
                 return -ENOMEM;
-        // The message closes what it brought.
+        // The descriptors are duplicated, because the message closes its own.
         job->file = fcntl(file, F_DUPFD_CLOEXEC, 3);
         job->ready = fcntl(ready, F_DUPFD_CLOEXEC, 3);
         job->done = eventfd(0, EFD_CLOEXEC);
@@ -106,14 +106,14 @@ static const sd_bus_vtable METHODS[] = {
         SD_BUS_VTABLE_END,
 };
 
-// A client is gone: its connection, which only the loop held, goes too.
+// Frees the connection of a client that has disconnected. Only the loop held a reference.
 static int on_disconnected(sd_bus_message *message, void *data, sd_bus_error *error) {
         (void) data, (void) error;
         sd_bus_close_unref(sd_bus_message_get_bus(message));
         return 0;
 }
 
-// Has the loop serve one connection; takes the descriptor over.
+// Adds a connection to the loop. Takes ownership of the descriptor.
 static int add_client(struct server *server, int fd) {
         sd_bus *bus = NULL;
         sd_id128_t id;
@@ -146,7 +146,7 @@ static int add_client(struct server *server, int fd) {
         return r;
 }
 
-// Somebody connects; another loop may be quicker.
+// Accepts a client, unless another loop has already accepted it.
 static int on_client(sd_event_source *source, int listener, uint32_t events, void *data) {
         int client = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         (void) source, (void) events;
@@ -155,7 +155,7 @@ static int on_client(sd_event_source *source, int listener, uint32_t events, voi
         return 0;
 }
 
-// Serves those who connect to a listening socket, which others may listen to as well; for ever.
+// Serves the clients of a listening socket forever. Other threads may accept from the same socket.
 int bench_serve(int listener, const char *lines, size_t lines_len) {
         struct server server = { .lines = lines, .lines_len = lines_len };
         int r = sd_event_new(&server.loop);
@@ -167,7 +167,7 @@ int bench_serve(int listener, const char *lines, size_t lines_len) {
         return r;
 }
 
-// Connects over a socket; takes the descriptor over.
+// Connects over a socket. Takes ownership of the descriptor.
 int bench_connect(int fd, sd_bus **out) {
         sd_bus *bus = NULL;
         int r = sd_bus_new(&bus);
@@ -197,7 +197,7 @@ int bench_null(sd_bus *bus, uint64_t number, uint64_t *out) {
         return r;
 }
 
-// Calls that are in flight at once.
+// The state of calls in flight.
 struct flight {
         unsigned left, wrong;
 };
@@ -212,7 +212,7 @@ static int on_reply(sd_bus_message *reply, void *data, sd_bus_error *error) {
         return 0;
 }
 
-// So many calls at once, and all replies.
+// Makes several calls at once, and waits for all replies.
 int bench_flight(sd_bus *bus, unsigned calls) {
         struct flight flight = { .left = 0 };
         int r = 0;
@@ -245,7 +245,7 @@ int bench_echo(sd_bus *bus, const void *bytes, size_t len, size_t *out) {
         return r;
 }
 
-// `method` takes a file and an event; what it returns is the caller's to close.
+// Calls a method that takes a file and an event. The caller owns the returned descriptor.
 int bench_handles(sd_bus *bus, const char *method, int file, int event, int *out) {
         sd_bus_message *reply = NULL;
         int returned;
@@ -253,7 +253,7 @@ int bench_handles(sd_bus *bus, const char *method, int file, int event, int *out
         if (r >= 0)
                 r = sd_bus_message_read(reply, "h", &returned);
         if (r >= 0) {
-                // The message closes what it brought.
+                // The descriptors are duplicated, because the message closes its own.
                 *out = fcntl(returned, F_DUPFD_CLOEXEC, 3);
                 r = *out < 0 ? -errno : 0;
         }

@@ -1,4 +1,4 @@
-//! The client's side.
+//! The client of sd-bus.
 
 use std::os::fd::AsFd;
 
@@ -9,7 +9,7 @@ use bench_harness::{
 
 use crate::sys::Bus;
 
-/// The client, and its server.
+/// The client and its server.
 #[derive(Debug)]
 pub(crate) struct Client {
     server: Server,

@@ -1,8 +1,8 @@
-//! sd-bus: D-Bus in C, of systemd, peer to peer.
+//! sd-bus: systemd's D-Bus library in C, peer to peer.
 //!
-//! As its manual pages have it: `sd_bus_call_method` at the client, a vtable and an `sd-event`
-//! loop at the server. A connection belongs to one thread, so the server has a thread with a loop
-//! for each core, and whoever is quicker takes the next client.
+//! The code follows the manual pages: `sd_bus_call_method` in the client, a vtable and an
+//! `sd-event` loop in the server. A connection belongs to one thread, so the server has a thread
+//! with a loop for each core. The thread that accepts a client first serves it.
 
 #[cfg(sd_bus)]
 mod client;

@@ -1,4 +1,4 @@
-//! The C of `bus.c`, as safe functions.
+//! Safe wrappers of the C functions in `bus.c`.
 #![expect(unsafe_code, reason = "the peer is a library in C")]
 
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
@@ -8,14 +8,15 @@ use std::ptr;
 
 use bench_harness::sparkle::SERVER_LINES;
 
-/// A connection: an `sd_bus`.
+/// A connection (`sd_bus`).
 #[derive(Debug)]
 pub(crate) struct Bus(*mut c_void);
 
-// SAFETY: an `sd_bus` belongs to no thread; it is used by one at a time, which `&mut` sees to.
+// SAFETY: an `sd_bus` isn't bound to a thread. Only one thread uses it at a time, because all uses
+// take `&mut`.
 unsafe impl Send for Bus {}
 
-// The functions of `bus.c`; an `int` is a negative error number, or not negative.
+// The functions of `bus.c`. A negative `int` result is an error number.
 unsafe extern "C" {
     fn bench_serve(listener: c_int, lines: *const c_char, lines_len: usize) -> c_int;
     fn bench_connect(fd: c_int, out: *mut *mut c_void) -> c_int;
@@ -32,9 +33,9 @@ unsafe extern "C" {
     ) -> c_int;
 }
 
-/// Serves those who connect to a listening socket that doesn't block, on this thread.
+/// Serves the clients of a non-blocking listening socket, on this thread.
 pub(crate) fn serve(listener: BorrowedFd<'_>) -> io::Result<()> {
-    // SAFETY: the descriptor is lent for the time of the call; the lines live for ever.
+    // SAFETY: the descriptor is lent for the duration of the call, and the lines are static.
     check(unsafe {
         bench_serve(listener.as_raw_fd(), SERVER_LINES.as_ptr().cast(), SERVER_LINES.len())
     })
@@ -44,30 +45,32 @@ impl Bus {
     /// Connects over a socket.
     pub(crate) fn connect(socket: OwnedFd) -> io::Result<Self> {
         let mut bus = ptr::null_mut();
-        // SAFETY: the descriptor is given away; the pointer is to a value of this function's.
+        // SAFETY: the function takes ownership of the descriptor. The pointer refers to a local
+        // value.
         check(unsafe { bench_connect(socket.into_raw_fd(), &raw mut bus) })?;
         Ok(Self(bus))
     }
 
-    /// The number, one more.
+    /// Calls with a number. Returns its successor.
     pub(crate) fn null(&mut self, number: u64) -> io::Result<u64> {
         let mut out = 0;
-        // SAFETY: the connection is open; the pointer is to a value of this function's.
+        // SAFETY: the connection is open, and the pointer refers to a local value.
         check(unsafe { bench_null(self.0, number, &raw mut out) })?;
         Ok(out)
     }
 
-    /// So many null calls in flight at once.
+    /// Makes `calls` null calls in flight at once.
     pub(crate) fn flight(&mut self, calls: usize) -> io::Result<()> {
         let calls = u32::try_from(calls).map_err(io::Error::other)?;
         // SAFETY: the connection is open.
         check(unsafe { bench_flight(self.0, calls) })
     }
 
-    /// The bytes; returns how many came back.
+    /// Sends bytes, and returns the number of returned bytes.
     pub(crate) fn echo(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut out = 0;
-        // SAFETY: as above; the bytes are only read.
+        // SAFETY: the connection is open, the bytes are only read, and the pointer refers to a
+        // local value.
         check(unsafe { bench_echo(self.0, bytes.as_ptr().cast(), bytes.len(), &raw mut out) })?;
         Ok(out)
     }
@@ -80,7 +83,8 @@ impl Bus {
         event: BorrowedFd<'_>,
     ) -> io::Result<OwnedFd> {
         let (mut out, file, event) = (-1, file.as_raw_fd(), event.as_raw_fd());
-        // SAFETY: as above; the descriptors are lent, and what comes out on success is ours.
+        // SAFETY: the connection is open, and the descriptors are lent for the duration of the
+        // call. On success, this function owns the returned descriptor.
         unsafe {
             check(bench_handles(self.0, method.as_ptr(), file, event, &raw mut out))?;
             Ok(OwnedFd::from_raw_fd(out))
@@ -90,7 +94,7 @@ impl Bus {
 
 impl Drop for Bus {
     fn drop(&mut self) {
-        // SAFETY: the connection is open, and not used after this.
+        // SAFETY: the connection is open, and is not used after this call.
         unsafe { bench_close(self.0) };
     }
 }

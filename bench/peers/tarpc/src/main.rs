@@ -1,7 +1,8 @@
 //! tarpc: RPC on tokio, with bincode over a Unix socket.
 //!
-//! As its `readme` example has it: a channel per connection, a task per request; bincode, the
-//! quicker of its two formats, and bytes through `serde_bytes`. It passes no descriptors.
+//! The code follows the `readme` example: a channel per connection and a task per request. It uses
+//! bincode, the faster of the two formats, and sends bytes with `serde_bytes`. tarpc passes no
+//! descriptors.
 
 use bench_asynchronous::{Client, Peer, listener, many_threads};
 use bench_harness::{Result, Role, die_with_parent, role, take_orders};

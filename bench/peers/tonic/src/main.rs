@@ -1,7 +1,7 @@
 //! tonic: gRPC over a Unix socket.
 //!
-//! As its `uds` examples have it; messages of prost, with bytes that aren't copied. It passes no
-//! descriptors.
+//! The code follows the `uds` examples. Messages are encoded with prost, and bytes are not copied.
+//! tonic passes no descriptors.
 
 use bench_asynchronous::{Client, Peer, listener, many_threads};
 use bench_harness::{Result, Role, die_with_parent, role, take_orders};
@@ -28,14 +28,14 @@ fn main() -> Result<()> {
     }
 }
 
-/// A number.
+/// A message with a number.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Number {
     #[prost(uint64, tag = "1")]
     number: u64,
 }
 
-/// Bytes.
+/// A message with bytes.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Payload {
     #[prost(bytes = "bytes", tag = "1")]

@@ -1,4 +1,4 @@
-//! A dbus-daemon for the time of the benchmark, and the server on it.
+//! A temporary dbus-daemon, and the server on it.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -12,7 +12,7 @@ use crate::{Implementation, PATH};
 /// The server's name on the bus.
 pub(crate) const NAME: &str = "org.example.Bench";
 
-/// Starts a daemon and the server.
+/// Starts a dbus-daemon and the server.
 pub(crate) fn start(name: &str) -> Result<Side> {
     let mut daemon = Ended(
         Command::new("dbus-daemon")
@@ -36,7 +36,7 @@ pub(crate) fn start(name: &str) -> Result<Side> {
     Ok(Side::new(vec![daemon.0.id(), server.0.id()], address, (server, daemon)))
 }
 
-/// Serves on the bus, and says when it does.
+/// Serves on the bus, and reports when the server is ready.
 pub(crate) async fn serve() -> Result<()> {
     let address = std::env::var(ADDRESS)?;
     let builder = connection::Builder::address(address.as_str()).name(NAME);
@@ -56,7 +56,7 @@ fn first_line(child: &mut Child) -> Result<String> {
     }
 }
 
-/// A process that ends with this value.
+/// A process that is ended when dropped.
 struct Ended(Child);
 
 impl Drop for Ended {
@@ -66,5 +66,5 @@ impl Drop for Ended {
     }
 }
 
-/// Tells the server where the daemon is.
+/// Passes the server the address of the daemon.
 const ADDRESS: &str = "BENCH_BUS_ADDRESS";

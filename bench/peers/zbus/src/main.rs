@@ -1,7 +1,8 @@
 //! zbus: D-Bus in Rust, peer to peer and through a dbus-daemon.
 //!
-//! On tokio. The interface doesn't spawn a task for each call, which its docs offer for methods
-//! that don't block; there are no properties to cache. Descriptors arrive as `OwnedFd`.
+//! The contenders use tokio. The interface does not spawn a task for each call, an option that the
+//! documentation offers for methods that don't block. No properties are cached. Descriptors arrive
+//! as `OwnedFd`.
 
 mod bus;
 
@@ -32,7 +33,7 @@ fn main() -> Result<()> {
 /// The contender whose calls go through a dbus-daemon.
 const BUS: &str = "zbus-daemon";
 
-/// Where the object is.
+/// The path of the object.
 const PATH: &str = "/bench";
 
 #[derive(Debug)]
@@ -73,14 +74,14 @@ async fn serve() -> Result<()> {
         tokio::spawn(async move {
             let builder = connection::Builder::unix_stream(socket).server(Guid::generate()).p2p();
             let connection = builder.serve_at(PATH, Implementation).build().await?;
-            // It is served for as long as somebody holds it.
+            // The connection is served until it is dropped, so it is kept here.
             connection.closed().await;
             Ok::<_, zbus::Error>(())
         });
     }
 }
 
-/// Without a bus.
+/// Peer to peer, without a bus.
 struct PeerToPeer;
 
 impl Peer for PeerToPeer {
@@ -129,7 +130,7 @@ impl Peer for PeerToPeer {
 }
 
 async fn proxy(connection: &Connection) -> Result<BenchProxy<'static>> {
-    // Without a bus the name means nothing.
+    // Without a bus the destination has no meaning.
     Ok(BenchProxy::builder(connection).destination(bus::NAME).build().await?)
 }
 
@@ -146,7 +147,7 @@ impl Peer for Bus {
         bus::start(name)
     }
 
-    /// That would be the start of the daemon.
+    /// A cold start would measure the start of the daemon.
     fn starts_cold() -> bool {
         false
     }

@@ -1,8 +1,8 @@
 //! zlink: Varlink in Rust.
 //!
-//! As its readme has it, on tokio; its server is one task on a runtime of one thread, which is all
-//! that it can use. Bytes go as text in base 64, for that is what JSON and Varlink have for them.
-//! Descriptors go beside their message.
+//! The code follows the readme, on tokio. The server is one task on a runtime with one thread,
+//! because it can't use more. Bytes are sent as base64 text, because JSON and Varlink have no type
+//! for bytes. Descriptors accompany their message.
 
 #![expect(missing_docs, reason = "what its macros write has none")]
 
@@ -112,7 +112,7 @@ impl Peer for Zlink {
         Ok(unix::connect(address).await?)
     }
 
-    /// A connection has one caller.
+    /// A connection supports one caller.
     fn share(_connection: &Self::Connection) -> Option<Self::Connection> {
         None
     }
@@ -122,7 +122,7 @@ impl Peer for Zlink {
         Ok(reply.map_err(|_| "it failed")?.number)
     }
 
-    /// A chain, as its docs call it.
+    /// Sends a chain of calls, as the documentation calls it.
     async fn flight(connection: &mut Self::Connection, calls: usize) -> Result<bool> {
         let mut chain = connection.chain_null(1)?;
         for _ in 1..calls {
@@ -137,7 +137,8 @@ impl Peer for Zlink {
         Ok(true)
     }
 
-    /// As many bytes as text in base 64 would have, which is four for three.
+    /// Returns a text of the same length as the base64 form of the bytes, which has four characters
+    /// for three bytes.
     fn payload(bytes: Vec<u8>) -> String {
         "A".repeat(bytes.len().div_ceil(3) * 4)
     }
@@ -170,7 +171,8 @@ impl Peer for Zlink {
     }
 }
 
-/// It takes descriptors that it owns: who goes on to use them duplicates them.
+/// The library takes ownership of descriptors, so the caller passes duplicates of those that it
+/// still needs.
 fn own(file: &File, event: &OwnedFd) -> Result<Vec<OwnedFd>> {
     Ok(vec![file.as_fd().try_clone_to_owned()?, event.try_clone()?])
 }
