@@ -1,6 +1,6 @@
 //! The server that is started repeatedly.
 //!
-//! It is a separate program, comparable in size to those of the floors and the peers. It does not
+//! It is a separate program, about as large as the programs of the floors and the peers. It does not
 //! contain the interfaces with hundreds of methods that the growth measurements use.
 
 #![forbid(unsafe_code)]

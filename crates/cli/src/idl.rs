@@ -31,7 +31,7 @@ pub(crate) enum Command {
         /// checked
         #[arg(long, value_name = "NAME", requires = "com")]
         private: Vec<String>,
-        /// With --com: an enum whose constants can be combined, as for `idl rust`
+        /// With --com: an enum whose constants can be combined (see `idl rust`)
         #[arg(long, value_name = "NAME", requires = "com")]
         flags: Vec<String>,
         #[command(flatten)]

@@ -132,7 +132,7 @@ fn filter() -> io::Result<OwnedFd> {
             listener => Ok(unsafe { OwnedFd::from_raw_fd(listener as RawFd) }),
         }
     };
-    // Without the right to do more it needs no_new_privs.
+    // Without CAP_SYS_ADMIN, installing a filter requires no_new_privs.
     set().or_else(|_| {
         rustix::thread::set_no_new_privs(true)?;
         set()

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::{Decode, DecodeError, Decoder, Encode, Encoder, Malformed};
 
-/// One byte, 0 or 1, then the value if 1.
+/// One byte, 0 or 1. The value follows if the byte is 1.
 impl<T: Encode> Encode for Option<T> {
     fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
         out.put(&[u8::from(self.is_some())]);
@@ -25,7 +25,7 @@ impl<T: Decode> Decode for Option<T> {
     }
 }
 
-/// One byte, 0 or 1, then the value if 0 or the error if 1.
+/// One byte, 0 or 1. The value follows if the byte is 0, and the error if it is 1.
 impl<T: Encode, E: Encode> Encode for Result<T, E> {
     fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
         out.put(&[u8::from(self.is_err())]);
