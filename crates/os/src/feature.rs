@@ -6,9 +6,9 @@
 pub(crate) enum Feature {
     /// `/proc` is mounted.
     Proc,
-    /// A mount's number that is never used again (`STATX_MNT_ID_UNIQUE`, Linux 6.8).
-    UniqueMounts,
     /// The number of a mount is never reused (`STATX_MNT_ID_UNIQUE`, Linux 6.8).
+    UniqueMounts,
+    /// `/proc/self/fdinfo` shows whether an eventfd is a semaphore (Linux 6.5).
     SemaphoreMode,
     /// Pidfds have a file system of their own, and so a unique inode number (Linux 6.9).
     Pidfs,

@@ -20,7 +20,7 @@
 //!
 //! Reading order: [`Kind`], [`Rights`] and [`Declared`]; [`Object`], which maps objects to kinds;
 //! [`prove`] and [`identify`], with [`Filesystems`], the policy on trusted file systems. Then one
-//! file per kind of object ([`Event`] is a good first), each of which documents the proof and the
+//! file per kind of object ([`Event`] is a good start), each of which documents the proof and the
 //! enforcement of the rights. Then [`Seqpacket`], which carries handles between processes.
 //! [`Waitable`], [`wait_any`] and [`wait_all`] wait for objects; with the feature `tokio`,
 //! `asynchronous` waits in a tokio runtime.

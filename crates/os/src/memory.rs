@@ -136,9 +136,9 @@ impl SharedReader {
     ///
     /// # Errors
     /// Returns the handle with the error. `InvalidData` if it is not a memory file, isn't sealed
-    /// against changing its size, can't be freed by this process, or is larger than `len_max`.
-    /// Otherwise the error of `mmap(2)`, or of another system call that failed for lack of memory
-    /// or descriptors.
+    /// against changing its size, has pages that this process can't free, or is larger than
+    /// `len_max`. Otherwise the error of `mmap(2)`, or of another system call that failed for lack
+    /// of memory or descriptors.
     pub fn new(file: OwnedHandle, len_max: usize) -> Result<Self, (OwnedHandle, io::Error)> {
         match check(file.as_fd(), len_max) {
             Ok(len) => Ok(Self { memory: Memory::new(file, len, false)? }),

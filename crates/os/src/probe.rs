@@ -334,7 +334,8 @@ mod tests {
         let (file, number) = (reserved.file.as_raw_fd(), reserved.number.as_raw_fd());
         assert!(file < number);
         #[expect(unsafe_code, reason = "what the test is about: somebody else's descriptor")]
-        // SAFETY: the probe, which owns the number, doesn't close what it doesn't recognize.
+        // SAFETY: the probe owns the number, but doesn't close a descriptor that it doesn't
+        // recognize. So this value is the only owner that closes it.
         let mut taken = unsafe { OwnedFd::from_raw_fd(file) };
         let (reader, writer) = io::pipe().unwrap();
         put(writer.as_fd(), &mut taken).unwrap();

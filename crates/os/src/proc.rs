@@ -32,8 +32,9 @@ pub(crate) fn open(path: &str) -> Result<OwnedFd, Errno> {
     }
 }
 
-/// Reads a file about this process, or a file about the whole system. A container runtime may mount
-/// its own procfs over the latter.
+/// Reads a file about this process, or a setting of the whole system (`/proc/sys/…`). A container
+/// runtime may have mounted `/proc/sys` separately, so a setting need not belong to the mount at
+/// `/proc`.
 ///
 /// # Errors
 /// Returns the errors of `open(2)` and `read(2)`; `Unsupported` if the file isn't of procfs.

@@ -34,7 +34,7 @@ impl Process {
     /// Returns a handle to this process.
     ///
     /// # Errors
-    /// Returns the errors of `pidfd_open(2)`: no descriptor is left.
+    /// Returns the errors of `pidfd_open(2)`, for example if no descriptor is left.
     pub fn current() -> io::Result<Self> {
         Self::open(std::process::id())
     }

@@ -46,7 +46,7 @@ impl Semaphore {
     ///
     /// # Errors
     /// `WouldBlock`, with nothing added, if the count is `u64::MAX - 1`. If the sum would exceed
-    /// that value, the count becomes that value.
+    /// that value, the count may become that value.
     pub fn release(&self, count: u32) -> io::Result<()> {
         match counter::has_room(self.as_fd())? && counter::add(self.as_fd(), count)? {
             true => Ok(()),

@@ -1,7 +1,7 @@
 //! Sockets: the types of the standard library, and [`Seqpacket`].
 //!
-//! A parameter can declare the family and type of a socket in addition to its kind ([`Sockets`]), and each
-//! type here declares its own.
+//! A parameter can declare the family and type of a socket in addition to its kind ([`Sockets`]),
+//! and each type here declares its own.
 
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};

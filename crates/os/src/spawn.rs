@@ -34,7 +34,8 @@ pub struct Program<'a> {
     pub path: &'a Path,
     /// The arguments of the program, without its name.
     pub arguments: &'a [String],
-    /// The environment of the program, without the variables of the `LISTEN_FDS` protocol.
+    /// The environment of the program, to which the variables of the `LISTEN_FDS` protocol are
+    /// added.
     pub environment: &'a [(OsString, OsString)],
     /// The file for the standard output and the standard error.
     pub log: BorrowedFd<'a>,

@@ -53,8 +53,8 @@ impl Thread {
     }
 
     /// Returns how the thread ended, in the form of a process's exit status; `None` while it runs,
-    /// and before Linux 6.15. A thread that returns has the status 0, independently of its return value. A
-    /// thread whose process ends has the status of the process.
+    /// and before Linux 6.15. A thread that returns has the status 0, independently of its return
+    /// value. A thread whose process ends has the status of the process.
     pub fn exit_status(&self) -> Option<ExitStatus> {
         told_exit_status(self.0.as_fd())
     }

@@ -88,7 +88,7 @@ impl Context {
         let mut taken = [Completion::default(); AT_ONCE];
         let (least, most) = (0 as libc::c_long, AT_ONCE as libc::c_long);
         let now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-        // SAFETY: writes up to `most` completions to the array, and reads the time.
+        // SAFETY: the call writes up to `most` completions to the array, and reads the time.
         let result = unsafe {
             libc::syscall(
                 libc::SYS_io_getevents,

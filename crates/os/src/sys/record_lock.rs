@@ -7,7 +7,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 use super::check;
 
-/// A range of bytes. A length of zero means up to any end of the file.
+/// A range of bytes. A length of zero means that the range has no end.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Range {
     pub(crate) start: i64,

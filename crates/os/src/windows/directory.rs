@@ -3,7 +3,7 @@
 //! | | |
 //! |---|---|
 //! | object | an open directory |
-//! | proof | the object's type is `File`, on a disk, and its attributes say directory |
+//! | proof | the object's type is `File`, on a disk, and its attributes show a directory |
 //! | rights | `read` (`FILE_LIST_DIRECTORY`): enforced by the kernel on the handle |
 //! | `try_clone` | the same directory |
 //! | MIDL | `sh_file` |

@@ -5,7 +5,7 @@
 //! | object | an [event](https://learn.microsoft.com/windows/win32/sync/event-objects) |
 //! | proof | the object's type is `Event` |
 //! | rights | `signal` (`EVENT_MODIFY_STATE`) and `wait` (`SYNCHRONIZE`): enforced by the kernel on the handle |
-//! | mode | part of the type, as on Linux: [`Event`] resets itself when one wait succeeds, [`ManualEvent`] stays set. An event of the other mode isn't told from it |
+//! | mode | part of the type, as on Linux: [`Event`] resets itself when one wait succeeds, [`ManualEvent`] stays set. The mode of a received event can't be checked |
 //! | `try_clone` | the same event |
 //! | MIDL | `sh_event` |
 
@@ -40,7 +40,7 @@ macro_rules! impl_event {
             /// Sets the event. Setting a set event changes nothing.
             ///
             /// # Errors
-            /// Returns the errors of `SetEvent` if the handle lacks the right.
+            /// Returns the errors of `SetEvent`, for example if the handle lacks the right.
             pub fn set(&self) -> io::Result<()> {
                 event::set(self.0.as_handle())
             }
@@ -48,7 +48,7 @@ macro_rules! impl_event {
             /// Unsets the event.
             ///
             /// # Errors
-            /// Returns the errors of `ResetEvent` if the handle lacks the right.
+            /// Returns the errors of `ResetEvent`, for example if the handle lacks the right.
             pub fn reset(&self) -> io::Result<()> {
                 event::reset(self.0.as_handle())
             }

@@ -3,7 +3,7 @@
 //! | | |
 //! |---|---|
 //! | object | an open file or character device ([CreateFile](https://learn.microsoft.com/windows/win32/api/fileapi/nf-fileapi-createfilew)) |
-//! | proof | the object's type is `File`, and `GetFileType` says disk or character device; a directory is its own kind |
+//! | proof | the object's type is `File`, and `GetFileType` returns disk or character device; a directory is its own kind |
 //! | rights | `read`, `write`, `append`: enforced by the kernel on the handle |
 //! | `try_clone` | shares the offset |
 //! | MIDL | `sh_file` |

@@ -3,7 +3,7 @@
 //! | | |
 //! |---|---|
 //! | object | an end of a [pipe](https://learn.microsoft.com/windows/win32/ipc/pipes), anonymous or named |
-//! | proof | the object's type is `File`, `GetFileType` says pipe, and it isn't a socket |
+//! | proof | the object's type is `File`, `GetFileType` returns pipe, and it isn't a socket |
 //! | rights | `read` or `write`: enforced by the kernel on the handle |
 //! | `try_clone` | the same end |
 //! | MIDL | `sh_pipe` |

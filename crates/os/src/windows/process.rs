@@ -73,7 +73,7 @@ impl Process {
     /// Returns how the process ended; `None` while it runs.
     ///
     /// # Errors
-    /// Returns the errors of `GetExitCodeProcess` if the handle lacks the right.
+    /// Returns the errors of `GetExitCodeProcess`, for example if the handle lacks the right.
     pub fn exit_status(&self) -> io::Result<Option<ExitStatus>> {
         match self.wait_timeout(Duration::ZERO)? {
             true => Ok(Some(ExitStatus::from_raw(process::exit_code(self.0.as_handle())?))),
@@ -84,7 +84,7 @@ impl Process {
     /// Returns the number of the process.
     ///
     /// # Errors
-    /// Returns the errors of `GetProcessId` if the handle lacks the right.
+    /// Returns the errors of `GetProcessId`, for example if the handle lacks the right.
     pub fn id(&self) -> io::Result<Option<u32>> {
         process::id(self.0.as_handle()).map(Some)
     }

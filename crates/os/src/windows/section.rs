@@ -47,7 +47,7 @@ impl Section {
     /// Returns the size in bytes.
     ///
     /// # Errors
-    /// Returns the errors of `NtQuerySection` if the handle lacks the right.
+    /// Returns the errors of `NtQuerySection`, for example if the handle lacks the right.
     #[expect(clippy::len_without_is_empty, reason = "a question to the kernel, not a field")]
     pub fn len(&self) -> io::Result<u64> {
         section::len(self.0.as_handle())

@@ -3,7 +3,7 @@
 //! | | |
 //! |---|---|
 //! | object | a socket of Winsock |
-//! | proof | `getsockopt` says its type and whether it listens, `getsockname` its family |
+//! | proof | `getsockopt` returns its type and whether it listens, `getsockname` returns its family |
 //! | rights | `read` and `write`: Windows enforces neither |
 //! | `try_clone` | the same socket |
 //! | MIDL | `sh_socket` |

@@ -43,7 +43,7 @@ impl Thread {
     /// Returns the number of the thread.
     ///
     /// # Errors
-    /// Returns the errors of `GetThreadId` if the handle lacks the right.
+    /// Returns the errors of `GetThreadId`, for example if the handle lacks the right.
     pub fn id(&self) -> io::Result<Option<u32>> {
         process::thread_id(self.0.as_handle()).map(Some)
     }

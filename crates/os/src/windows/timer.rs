@@ -35,7 +35,7 @@ impl Timer {
     /// Sets the timer to expire once, after this time.
     ///
     /// # Errors
-    /// Returns the errors of `SetWaitableTimer` if the handle lacks the right.
+    /// Returns the errors of `SetWaitableTimer`, for example if the handle lacks the right.
     pub fn once(&self, after: Duration) -> io::Result<()> {
         timer::set(self.0.as_handle(), after, Duration::ZERO)
     }
@@ -43,7 +43,7 @@ impl Timer {
     /// Sets the timer to expire periodically. The period is rounded up to whole milliseconds.
     ///
     /// # Errors
-    /// Returns the errors of `SetWaitableTimer` if the handle lacks the right.
+    /// Returns the errors of `SetWaitableTimer`, for example if the handle lacks the right.
     pub fn every(&self, period: Duration) -> io::Result<()> {
         timer::set(self.0.as_handle(), period, period)
     }
@@ -51,7 +51,7 @@ impl Timer {
     /// Stops the timer. An earlier expiration can still be waited for.
     ///
     /// # Errors
-    /// Returns the errors of `CancelWaitableTimer` if the handle lacks the right.
+    /// Returns the errors of `CancelWaitableTimer`, for example if the handle lacks the right.
     pub fn stop(&self) -> io::Result<()> {
         timer::cancel(self.0.as_handle())
     }

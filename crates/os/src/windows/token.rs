@@ -43,7 +43,7 @@ impl Token {
     /// Returns the user of the token as a security identifier: `S-1-5-21-…`.
     ///
     /// # Errors
-    /// Returns the errors of `GetTokenInformation` if the handle lacks the right.
+    /// Returns the errors of `GetTokenInformation`, for example if the handle lacks the right.
     pub fn user(&self) -> io::Result<String> {
         token::user(self.0.as_handle())
     }

@@ -83,7 +83,7 @@ impl Drop for Registered {
     fn drop(&mut self) {
         // SAFETY: this is this value's own reference, which is released below.
         let shared = unsafe { &*self.shared };
-        // SAFETY: no arguments.
+        // SAFETY: the call takes no arguments.
         let inside = shared.thread.load(Ordering::SeqCst) == unsafe { GetCurrentThreadId() };
         // The work must not wait for its own end.
         let wait_for = if inside { ptr::null_mut() } else { INVALID_HANDLE_VALUE };
@@ -107,7 +107,7 @@ impl Drop for Registered {
 unsafe extern "system" fn ended(context: *mut c_void, timed_out: bool) {
     // SAFETY: the caller passes a counted reference.
     let shared = unsafe { Arc::from_raw(context.cast::<Shared>().cast_const()) };
-    // SAFETY: no arguments.
+    // SAFETY: the call takes no arguments.
     shared.thread.store(unsafe { GetCurrentThreadId() }, Ordering::SeqCst);
     shared.entered.store(true, Ordering::SeqCst);
     let work = shared.work.lock().unwrap_or_else(PoisonError::into_inner).take();
