@@ -52,12 +52,12 @@ pub struct Received {
     pub unknown_control: bool,
 }
 
-/// How a wait beside a connection ended.
+/// The result of a wait for an object that also watches a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Waited {
     /// The object was taken.
     Taken,
-    /// The other end of the connection is gone.
+    /// The other end of the connection is closed.
     PeerGone,
     /// The wait was cancelled.
     Cancelled,
