@@ -12,7 +12,7 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::fs::{CWD, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxAttributes, StatxFlags};
 use rustix::io::Errno;
 
 use crate::device;
@@ -25,11 +25,11 @@ use crate::device;
 pub(crate) fn open(path: &str) -> Result<OwnedFd, Errno> {
     let file = open_any(path)?;
     let root = rustix::fs::openat(CWD, c"/proc", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
-    let mount = |handle: &OwnedFd| device::stat(handle).map(|stat| device::mount(&stat)).ok();
-    match mount(&file) {
-        Some(of_file) if Some(of_file) == mount(&root) => Ok(file),
-        _ => Err(Errno::OPNOTSUPP),
-    }
+    let mount = |handle: &OwnedFd| match device::stat(handle) {
+        Ok(stat) => Ok(device::mount(&stat)),
+        Err(error) => Err(Errno::from_io_error(&error).unwrap_or(Errno::IO)),
+    };
+    if mount(&file)? == mount(&root)? { Ok(file) } else { Err(Errno::OPNOTSUPP) }
 }
 
 /// Reads a file about this process, or a setting of the whole system (`/proc/sys/…`). A container
@@ -39,7 +39,7 @@ pub(crate) fn open(path: &str) -> Result<OwnedFd, Errno> {
 /// # Errors
 /// Returns the errors of `open(2)` and `read(2)`; `Unsupported` if the file isn't of procfs.
 pub fn read(path: &str) -> io::Result<String> {
-    let file = if path.starts_with("/proc/sys/") { open_any(path) } else { open(path) };
+    let file = if path.starts_with("/proc/sys/") { open_system(path) } else { open(path) };
     let mut text = String::new();
     File::from(file.map_err(explained)?).read_to_string(&mut text)?;
     Ok(text)
@@ -57,10 +57,18 @@ pub fn read_link(folder: &str, name: &str) -> io::Result<String> {
     Ok(link.to_string_lossy().into_owned())
 }
 
+/// Opens a file about the whole system. Another file may not be mounted over this one alone.
+fn open_system(path: &str) -> Result<OwnedFd, Errno> {
+    let file = open_any(path)?;
+    let stat = rustix::fs::statx(&file, c"", AtFlags::EMPTY_PATH, StatxFlags::TYPE)?;
+    let is_mount = stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT);
+    if is_mount { Err(Errno::OPNOTSUPP) } else { Ok(file) }
+}
+
 fn open_any(path: &str) -> Result<OwnedFd, Errno> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
     let file = rustix::fs::openat(CWD, path, flags, Mode::empty())?;
-    if is_of(&file, PROC_MAGIC) { Ok(file) } else { Err(Errno::OPNOTSUPP) }
+    if is_of(&file, PROC_MAGIC)? { Ok(file) } else { Err(Errno::OPNOTSUPP) }
 }
 
 /// Opens a file that represents a namespace (`/proc/self/ns/…`).
@@ -70,7 +78,7 @@ fn open_any(path: &str) -> Result<OwnedFd, Errno> {
 pub(crate) fn open_namespace(path: &str) -> Result<OwnedFd, Errno> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
     let file = rustix::fs::openat(CWD, path, flags, Mode::empty())?;
-    if is_of(&file, NSFS_MAGIC) { Ok(file) } else { Err(Errno::OPNOTSUPP) }
+    if is_of(&file, NSFS_MAGIC)? { Ok(file) } else { Err(Errno::OPNOTSUPP) }
 }
 
 /// Converts an error of [`open`] to one with its reason.
@@ -85,8 +93,9 @@ fn unverified() -> io::Error {
     io::Error::new(ErrorKind::Unsupported, what)
 }
 
-fn is_of(file: &OwnedFd, magic: u64) -> bool {
-    rustix::fs::fstatfs(file.as_fd()).is_ok_and(|of| of.f_type as u64 & MAGIC_MASK == magic)
+fn is_of(file: &OwnedFd, magic: u64) -> Result<bool, Errno> {
+    let file_system = rustix::fs::fstatfs(file.as_fd())?;
+    Ok(file_system.f_type as u64 & MAGIC_MASK == magic)
 }
 
 /// From `linux/magic.h`. The kernel uses 32 bits; the type of the field differs between machines.

@@ -17,7 +17,7 @@ use std::process::Command;
 use namespace::{in_namespace, is_within};
 use rustix::time::{TimerfdClockId, TimerfdFlags};
 use syshandle_os::{
-    Declared, Event, Kind, Token, Unproven, memory_limit, prove, read_proc, read_proc_link,
+    Declared, Event, Kind, Token, Unproven, UserId, memory_limit, prove, read_proc, read_proc_link,
 };
 
 /// Asserts that a proof failed because procfs is missing.
@@ -132,4 +132,18 @@ fn until_is_event(path: &str) {
     while !fs::read_to_string(path).is_ok_and(|text| text.contains("eventfd-count")) {
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
+}
+
+#[test]
+fn another_file_over_a_setting_of_the_system_is_not_read() {
+    if !is_within() {
+        let test = "another_file_over_a_setting_of_the_system_is_not_read";
+        let script = "mount --bind /proc/sys/kernel/pid_max /proc/sys/kernel/overflowuid";
+        return in_namespace(test, script);
+    }
+    let error = read_proc("/proc/sys/kernel/overflowuid").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+    assert!(read_proc("/proc/sys/kernel/overflowgid").is_ok());
+    // The number that the kernel has unless it is configured otherwise.
+    assert_eq!(UserId::from_kernel(65_534).number(), None);
 }
