@@ -13,7 +13,7 @@ use std::io::{self, ErrorKind, Read};
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxAttributes, StatxFlags};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 
 use crate::device;
 
@@ -24,7 +24,7 @@ use crate::device;
 /// [`unverified`].
 pub(crate) fn open(path: &str) -> Result<OwnedFd, Errno> {
     let file = open_any(path)?;
-    let root = rustix::fs::openat(CWD, c"/proc", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+    let root = retry_on_intr(|| rustix::fs::openat(CWD, c"/proc", ROOT, Mode::empty()))?;
     let mount = |handle: &OwnedFd| match device::stat(handle) {
         Ok(stat) => Ok(device::mount(&stat)),
         Err(error) => Err(Errno::from_io_error(&error).unwrap_or(Errno::IO)),
@@ -53,21 +53,22 @@ pub fn read(path: &str) -> io::Result<String> {
 /// Returns the errors of `open(2)` and `readlink(2)`; `Unsupported` if the folder isn't of procfs.
 pub fn read_link(folder: &str, name: &str) -> io::Result<String> {
     let folder = open(folder).map_err(explained)?;
-    let link = rustix::fs::readlinkat(folder, name, Vec::new())?;
+    let link = retry_on_intr(|| rustix::fs::readlinkat(&folder, name, Vec::new()))?;
     Ok(link.to_string_lossy().into_owned())
 }
 
 /// Opens a file about the whole system. Another file may not be mounted over this one alone.
 fn open_system(path: &str) -> Result<OwnedFd, Errno> {
     let file = open_any(path)?;
-    let stat = rustix::fs::statx(&file, c"", AtFlags::EMPTY_PATH, StatxFlags::TYPE)?;
+    let statx = || rustix::fs::statx(&file, c"", AtFlags::EMPTY_PATH, StatxFlags::TYPE);
+    let stat = retry_on_intr(statx)?;
     let is_mount = stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT);
     if is_mount { Err(Errno::OPNOTSUPP) } else { Ok(file) }
 }
 
 fn open_any(path: &str) -> Result<OwnedFd, Errno> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
-    let file = rustix::fs::openat(CWD, path, flags, Mode::empty())?;
+    let file = retry_on_intr(|| rustix::fs::openat(CWD, path, flags, Mode::empty()))?;
     if is_of(&file, PROC_MAGIC)? { Ok(file) } else { Err(Errno::OPNOTSUPP) }
 }
 
@@ -77,7 +78,7 @@ fn open_any(path: &str) -> Result<OwnedFd, Errno> {
 /// Returns the errors of [`open`].
 pub(crate) fn open_namespace(path: &str) -> Result<OwnedFd, Errno> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
-    let file = rustix::fs::openat(CWD, path, flags, Mode::empty())?;
+    let file = retry_on_intr(|| rustix::fs::openat(CWD, path, flags, Mode::empty()))?;
     if is_of(&file, NSFS_MAGIC)? { Ok(file) } else { Err(Errno::OPNOTSUPP) }
 }
 
@@ -94,9 +95,11 @@ fn unverified() -> io::Error {
 }
 
 fn is_of(file: &OwnedFd, magic: u64) -> Result<bool, Errno> {
-    let file_system = rustix::fs::fstatfs(file.as_fd())?;
+    let file_system = retry_on_intr(|| rustix::fs::fstatfs(file.as_fd()))?;
     Ok(file_system.f_type as u64 & MAGIC_MASK == magic)
 }
+
+const ROOT: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
 
 /// From `linux/magic.h`. The kernel uses 32 bits; the type of the field differs between machines.
 const PROC_MAGIC: u64 = 0x9fa0;

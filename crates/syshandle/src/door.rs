@@ -22,10 +22,10 @@ use syshandle_wire::{Fault, FrameKind, GivenHandle, Header, Prove, Violation};
 
 use crate::arrived::{Arrived, Kernel};
 use crate::buffer::FrameBuffer;
+use crate::client::opening::{Awaited, wait_for_peer};
 use crate::client::unsent;
 use crate::peer_socket::PeerSocket;
 use crate::server::shares::Share;
-use crate::sync::wait_until;
 use crate::{Error, ErrorKind, Object, Result};
 
 /// The number of the method that asks a server for a door to the object of the connection.
@@ -129,9 +129,14 @@ pub(crate) fn attach(door: &PeerSocket, deadline: Instant) -> Result<Attached> {
     drop(theirs);
     let (mut frame, mut handles) = (FrameBuffer::take(), Arrived::new());
     let received = loop {
-        if !wait_until(deadline, |until| channel.wait_readable(until)).map_err(not_made)? {
-            let text = "the server did not open the door in time";
-            return Err(not_a_door(door).unwrap_or_else(|| Error::new(ErrorKind::TimedOut, text)));
+        match wait_for_peer(&channel, door, deadline).map_err(not_made)? {
+            Awaited::Message => {}
+            Awaited::Deadline => {
+                let text = "the server did not open the door in time";
+                let late = || Error::new(ErrorKind::TimedOut, text);
+                return Err(not_a_door(door).unwrap_or_else(late));
+            }
+            Awaited::Death => return Err(gone()),
         }
         match handles.receive(&channel, &mut frame) {
             Ok(received) => break received,
@@ -152,6 +157,11 @@ pub(crate) fn attach(door: &PeerSocket, deadline: Instant) -> Result<Attached> {
     let (header, body) = Header::read(&frame[..received.len])?;
     match header.kind {
         FrameKind::Attach if header.handles == 1 && handles.len() == 1 => {}
+        FrameKind::Attach if received.handles_truncated => {
+            let text =
+                "this process has no descriptors or no memory left for a connection to the object";
+            return Err(Error::new(ErrorKind::HandlesLost, text));
+        }
         FrameKind::Refused => {
             let fault = Fault::read(body).map_err(|_| Violation::NotOurs)?;
             return Err(Error::from_fault(&fault));

@@ -131,15 +131,18 @@ fn watch_kept() {
     }
 }
 
-/// Closes the kept sockets whose peers have received everything, or are gone; returns how many are
-/// left. Asks the kernel only if it was not asked a moment ago.
+/// Closes the kept sockets whose peers have received everything, or are gone. Returns the number of
+/// remaining sockets with handles in flight, for which a server waits before it ends by itself. Asks the kernel only if it was not asked a moment ago.
 pub(crate) fn look_at_kept() -> usize {
+    let with_handles = |sockets: &[Arc<SharedSocket>]| {
+        sockets.iter().filter(|socket| socket.has_handles_in_flight()).count()
+    };
     let mut kept = lock(&table().kept);
     if kept.sockets.is_empty() || !is_time(&mut kept.last_look) {
-        return kept.sockets.len();
+        return with_handles(&kept.sockets);
     }
     let received: Vec<_> = kept.sockets.extract_if(.., |socket| !socket.has_unreceived()).collect();
-    let left = kept.sockets.len();
+    let left = with_handles(&kept.sockets);
     drop(kept);
     for socket in received {
         socket.in_flight().kept_sockets.fetch_sub(1, Ordering::Relaxed);

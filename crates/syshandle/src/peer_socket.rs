@@ -1,5 +1,6 @@
 //! A socket whose queues a peer can fill with handles.
 
+use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::ops::Deref;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -37,14 +38,42 @@ pub(crate) struct SharedSocket {
 /// The handles that were sent over one socket and have not been received, as far as is known.
 #[derive(Debug, Default)]
 struct SentHandles {
-    /// In messages that were sent.
-    sent: usize,
-    /// In messages that are being sent.
-    sending: usize,
+    /// The messages that have handles, in the order in which they were sent.
+    messages: VecDeque<SentMessage>,
+    /// The handles of all of them.
+    handles: usize,
     /// The count of the peer knows this socket.
     is_known: bool,
-    /// The socket is kept until the peer has received them.
+    /// The socket is kept until the peer has received the messages.
     is_kept: bool,
+}
+
+/// One message with handles.
+#[derive(Debug)]
+struct SentMessage {
+    handles: usize,
+    /// The least memory that the kernel charges for the message while it is unread.
+    charge: usize,
+}
+
+impl SentHandles {
+    /// Returns how many handles the peer has received, when `unread` bytes of memory are charged for
+    /// the messages that it has not received. Forgets their messages.
+    ///
+    /// A queue is received in order, so the unread messages are the last ones. More messages than fit
+    /// `unread` can't be among them.
+    fn settle(&mut self, unread: usize) -> usize {
+        let mut charge = 0;
+        let is_unread = |message: &&SentMessage| {
+            charge += message.charge;
+            charge <= unread
+        };
+        let unread = self.messages.iter().rev().take_while(is_unread).count();
+        let received = self.messages.len() - unread;
+        let handles = self.messages.drain(..received).map(|message| message.handles).sum();
+        self.handles -= handles;
+        handles
+    }
 }
 
 impl PeerSocket {
@@ -89,16 +118,13 @@ impl PeerSocket {
         parts: &[IoSlice<'_>],
         handles: &[BorrowedHandle<'_>],
     ) -> io::Result<()> {
-        let count = handles.len();
-        if !self.0.begin(count) {
+        if !self.0.send_handles(parts, handles)? {
             self.0.in_flight().look();
-            if !self.0.begin(count) {
+            if !self.0.send_handles(parts, handles)? {
                 return Err(io::Error::new(io::ErrorKind::QuotaExceeded, TOO_MANY));
             }
         }
-        let sent = self.0.socket().send(parts, handles);
-        self.0.end(count, sent.is_ok());
-        sent
+        Ok(())
     }
 
     /// Keeps the socket, which this process does not use any more, while the peer has messages to
@@ -119,12 +145,12 @@ impl PeerSocket {
 impl SharedSocket {
     /// Whether messages wait for the peer to receive them.
     pub(crate) fn has_unreceived(&self) -> bool {
-        let mut sent = self.sent();
-        let has_unreceived = self.socket().unread_bytes().is_ok_and(|bytes| bytes > 0);
-        if !has_unreceived {
-            self.in_flight().give_back(std::mem::take(&mut sent.sent));
-        }
-        has_unreceived
+        self.settle(&mut self.sent())
+    }
+
+    /// Whether handles are in flight over this socket, as far as is known.
+    pub(crate) fn has_handles_in_flight(&self) -> bool {
+        self.sent().handles > 0
     }
 
     /// The count of the peer.
@@ -132,42 +158,45 @@ impl SharedSocket {
         self.peer.in_flight()
     }
 
-    /// Counts handles that are about to be sent; `false` if the peer has too many in flight.
-    fn begin(self: &Arc<Self>, handles: usize) -> bool {
+    /// Sends one message with handles; `false` if the peer has too many in flight.
+    fn send_handles(
+        self: &Arc<Self>,
+        parts: &[IoSlice<'_>],
+        handles: &[BorrowedHandle<'_>],
+    ) -> io::Result<bool> {
+        let count = handles.len();
+        // Locked while the message is sent, which doesn't wait: so the messages are known in the order
+        // in which the peer receives them.
         let mut sent = self.sent();
         // Asking the kernel costs a system call, so it is asked for large numbers only.
-        if sent.sent >= ASK_FROM {
+        if sent.handles >= ASK_FROM {
             self.settle(&mut sent);
         }
-        let fits = self.in_flight().take(handles) || {
+        let fits = self.in_flight().take(count) || {
             self.settle(&mut sent);
-            self.in_flight().take(handles)
+            self.in_flight().take(count)
         };
-        if fits {
-            sent.sending += handles;
-            if !std::mem::replace(&mut sent.is_known, true) {
-                self.in_flight().add(self);
-            }
+        if !fits {
+            return Ok(false);
         }
-        fits
+        if let Err(error) = self.socket().send(parts, handles) {
+            self.in_flight().give_back(count);
+            return Err(error);
+        }
+        let len: usize = parts.iter().map(|part| part.len()).sum();
+        sent.messages.push_back(SentMessage { handles: count, charge: len + CHARGE_MIN });
+        sent.handles += count;
+        if !std::mem::replace(&mut sent.is_known, true) {
+            self.in_flight().add(self);
+        }
+        Ok(true)
     }
 
-    /// The handles were sent, or were not.
-    fn end(&self, handles: usize, is_sent: bool) {
-        let mut sent = self.sent();
-        sent.sending -= handles;
-        if is_sent {
-            sent.sent += handles;
-        } else {
-            self.in_flight().give_back(handles);
-        }
-    }
-
-    /// Gives back what the peer has received: everything, if its queue is empty.
-    fn settle(&self, sent: &mut SentHandles) {
-        if sent.sent > 0 && self.socket().unread_bytes().is_ok_and(|bytes| bytes == 0) {
-            self.in_flight().give_back(std::mem::take(&mut sent.sent));
-        }
+    /// Gives back the handles that the peer has received; returns whether messages wait for it.
+    fn settle(&self, sent: &mut SentHandles) -> bool {
+        let unread = self.socket().unread_bytes().unwrap_or_default();
+        self.in_flight().give_back(sent.settle(unread));
+        unread > 0
     }
 
     /// Ends the connection unless the socket is shared, and returns whether it can be closed in place.
@@ -208,7 +237,7 @@ impl Drop for SharedSocket {
         if let Some(socket) = self.socket.take()
             && self.owner.is_current()
         {
-            self.in_flight().give_back(self.sent().sent);
+            self.in_flight().give_back(self.sent().handles);
             if !self.close_in_place(&socket) {
                 self.peer.close(socket.into());
             }
@@ -238,6 +267,10 @@ const TOO_MANY: &str =
 /// A socket with fewer handles in flight is not asked about before its peer is at its limit.
 const ASK_FROM: usize = 64;
 
+/// The kernel charges at least this for a message beside its bytes: its `struct sk_buff` alone is
+/// larger.
+const CHARGE_MIN: usize = 192;
+
 #[cfg(test)]
 mod tests {
     use std::time::{Duration, Instant};
@@ -253,6 +286,31 @@ mod tests {
             std::thread::sleep(LOOK_EACH / 10);
             in_flight::look_at_kept();
         }
+    }
+
+    #[test]
+    fn a_peer_that_receives_has_its_handles_counted_off_though_its_queue_is_never_empty() {
+        let peer = Share::with_in_flight(100);
+        let (ours, theirs) = Seqpacket::pair().unwrap();
+        let socket = PeerSocket::new(ours, peer.clone());
+        let send = |len: usize| {
+            let body = vec![0; len];
+            socket.send(&[IoSlice::new(&body)], &[socket.as_fd(); 5]).map_err(|error| error.kind())
+        };
+        let receive = || theirs.receive(&mut [0; 40_000], &mut Vec::new()).unwrap();
+        for lens in [[28; 4], [30_000, 28, 28, 30_000]] {
+            send(28).unwrap();
+            for len in lens.into_iter().cycle().take(200) {
+                send(len).unwrap();
+                receive();
+            }
+            receive();
+        }
+        // What isn't received still counts.
+        for _ in 0..20 {
+            send(28).unwrap();
+        }
+        assert_eq!(send(28), Err(io::ErrorKind::QuotaExceeded));
     }
 
     #[test]

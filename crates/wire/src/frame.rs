@@ -325,9 +325,9 @@ impl fmt::Display for Violation {
             Self::WrongLength => f.write_str("a body is not as long as its header says"),
             Self::TooManyReleases => f.write_str("too many ranges are given back at once"),
             Self::UnknownRelease => f.write_str("a range is given back that was not taken"),
-            Self::Unexpected(kind) => write!(f, "a {kind:?} frame doesn't belong here"),
+            Self::Unexpected(kind) => write!(f, "unexpected frame: {kind:?}"),
             Self::Surplus(kind) => {
-                write!(f, "a {kind:?} frame has a field, a body or handles that its kind hasn't")
+                write!(f, "frame with a field, a body or handles that its kind hasn't: {kind:?}")
             }
             Self::WrongHandles { declared, received } => {
                 write!(f, "a frame with {declared} handles came with {received}")

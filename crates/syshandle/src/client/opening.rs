@@ -13,6 +13,7 @@ use syshandle_wire::{ClientEnd, Fault, Greeting, Guid, Hello, OpenError, Violati
 use super::connection::Connection;
 use super::ended::{OtherEnd, failed};
 use super::patience::{KERNEL_WAIT, KERNEL_WAIT_MIN};
+use super::server_process::INTERVAL;
 use crate::arrived::Arrived;
 use crate::buffer::FrameBuffer;
 use crate::link::Link;
@@ -114,8 +115,10 @@ impl Opening {
                 Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     let socket = &self.link.socket;
-                    if !wait_until(until, |until| socket.wait_readable(until)).map_err(failed)? {
-                        return Ok(false);
+                    match wait_for_peer(socket, socket, until).map_err(failed)? {
+                        Awaited::Message => {}
+                        Awaited::Deadline => return Ok(false),
+                        Awaited::Death => return Err(ungreeted()),
                     }
                 }
                 Err(error) => return Err(ungreeted().because(error)),
@@ -148,6 +151,43 @@ impl Opening {
             _ => OtherEnd::Server,
         };
         Ok(Connection::new(link, server, process, other_end, end))
+    }
+}
+
+/// The end of a wait for a message.
+pub(crate) enum Awaited {
+    Message,
+    Deadline,
+    /// The process that made the other end has ended.
+    Death,
+}
+
+/// Waits for a message on a socket, as long as the process lives that made the other end of `of`.
+///
+/// The socket alone does not tell of that process's death if another process holds the other end. It
+/// may even be this process, if the peer has passed that end to it.
+///
+/// # Errors
+/// Those of `poll(2)`.
+pub(crate) fn wait_for_peer(
+    socket: &Seqpacket,
+    of: &Seqpacket,
+    until: Instant,
+) -> io::Result<Awaited> {
+    loop {
+        let next = until.min(now() + INTERVAL);
+        // Asked before the wait, so that the last message of a process that has ended is seen.
+        let has_ended = of.peer_has_ended();
+        let next = if has_ended { now() } else { next };
+        if wait_until(next, |until| socket.wait_readable(until))? {
+            return Ok(Awaited::Message);
+        }
+        if has_ended {
+            return Ok(Awaited::Death);
+        }
+        if next == until {
+            return Ok(Awaited::Deadline);
+        }
     }
 }
 

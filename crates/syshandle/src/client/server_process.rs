@@ -70,4 +70,4 @@ impl ServerProcess {
 }
 
 /// A death that the socket doesn't tell is noticed this late.
-const INTERVAL: Duration = Duration::from_millis(500);
+pub(super) const INTERVAL: Duration = Duration::from_millis(500);

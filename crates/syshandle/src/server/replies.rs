@@ -197,6 +197,9 @@ impl Connection {
     }
 }
 
+/// Of `errno(3)`.
+const EPERM: i32 = 1;
+
 /// Whether nobody is there any more to send to: the end of file tells the rest.
 pub(super) fn is_gone(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
@@ -204,7 +207,11 @@ pub(super) fn is_gone(error: &io::Error) -> bool {
 
 /// What a client gets instead of a result that the system doesn't let through.
 pub(super) fn unsendable(error: &io::Error) -> Payload<'static> {
-    let text = error.to_string();
+    let text = match error.raw_os_error() {
+        // `SO_PASSRIGHTS` is off at the other end (Linux 6.16).
+        Some(EPERM) => format!("the client doesn't accept handles: {error}"),
+        _ => error.to_string(),
+    };
     let fault = match error.kind() {
         io::ErrorKind::FileTooLarge => Fault::TooLarge { text },
         _ => Fault::Unsendable { text },

@@ -2,13 +2,15 @@
 
 use std::io::IoSlice;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::process::{Command, Stdio};
+use std::time::Instant;
 
 use syshandle::{Encode, Guid, Interface};
 use syshandle_os::{Peer, Seqpacket};
 use syshandle_wire::{Body, Encoder, Fault, FrameKind, Header, Limits, Releases};
 
 use crate::support::bench::{Bench, Count, Counter, CounterClient};
-use crate::support::process::{DESCRIPTORS_MAX, alone};
+use crate::support::process::{DESCRIPTORS_MAX, alone, arguments};
 use crate::support::raw::Raw;
 use crate::support::world::{World, file};
 use crate::support::{descriptors, eventually, eventually_no_more};
@@ -255,6 +257,49 @@ fn nobody_can_attach_a_channel_that_another_process_made() {
     };
     assert_ne!(reply.header.code, 0, "the victim's call of the object failed");
     assert_eq!(counter.add(0).unwrap(), 0, "and reached no other object");
+}
+
+/// Names the server's socket to the process that plays a hostile object.
+const HOSTILE: &str = "BEHAVIOUR_HOSTILE_OBJECT";
+
+/// Lends the server an object, answers its attach with the other end of the object's own door, and ends.
+/// As an ordinary test it does nothing.
+#[test]
+fn passes_both_ends_of_its_door_where_it_is_started_as_a_hostile_object() {
+    let Some(socket) = std::env::var_os(HOSTILE) else { return };
+    let (inner, outer) = Seqpacket::pair().unwrap();
+    let raw = Raw::open(
+        socket.as_ref(),
+        crate::support::bench::BENCH.clsid(),
+        <dyn Bench>::DESCRIPTION.iid,
+    );
+    let mut body = 0_u16.to_le_bytes().to_vec();
+    body.extend(1_u32.to_le_bytes());
+    raw.call(1, method(<dyn Bench>::DESCRIPTION, "add_to"), &body, &[outer.as_fd()]);
+    let inner = Raw(inner);
+    let asks = inner.receive().unwrap();
+    let channel = Raw(Seqpacket::from(asks.handles.into_iter().next().unwrap()));
+    channel.send(&ATTACH(), &[], &[inner.0.as_fd()]);
+}
+
+#[test]
+fn an_object_that_gives_its_caller_both_ends_of_its_door_does_not_outlive_its_process() {
+    let world = World::new();
+    let bench = world.bench();
+    let before = bench.descriptors().unwrap();
+    let began = Instant::now();
+    let status = Command::new(std::env::current_exe().unwrap())
+        .args(arguments(
+            "doors::passes_both_ends_of_its_door_where_it_is_started_as_a_hostile_object",
+        ))
+        .env(HOSTILE, world.socket())
+        .stdout(Stdio::null())
+        .status()
+        .unwrap();
+    assert!(status.success());
+    eventually("the method's call has ended", || bench.descriptors().unwrap() <= before);
+    // The method's own deadline is later.
+    assert!(began.elapsed() < syshandle::Client::TIMEOUT / 2, "{:?}", began.elapsed());
 }
 
 fn head(header: &Header) -> Vec<u8> {
