@@ -176,14 +176,13 @@ pub(crate) fn wait_for_peer(
 ) -> io::Result<Awaited> {
     loop {
         let next = until.min(now() + INTERVAL);
-        // Asked before the wait, so that the last message of a process that has ended is seen.
-        let has_ended = of.peer_has_ended();
-        let next = if has_ended { now() } else { next };
         if wait_until(next, |until| socket.wait_readable(until))? {
             return Ok(Awaited::Message);
         }
-        if has_ended {
-            return Ok(Awaited::Death);
+        if of.peer_has_ended() {
+            // Its last message may have come since.
+            let is_message = socket.wait_readable(now())?;
+            return Ok(if is_message { Awaited::Message } else { Awaited::Death });
         }
         if next == until {
             return Ok(Awaited::Deadline);
