@@ -123,8 +123,9 @@ const RUNTIME: Suite = Suite {
     ],
 };
 
-/// The tests that run under the thread sanitizer: those that start no server process. Its run-time
-/// library does not support `clone` with shared memory, by which this crate starts programs.
+/// Tests that run under the thread sanitizer. They start no server process, because the sanitizer's
+/// run-time library does not support `clone` with shared memory, by which this crate starts
+/// programs.
 const THREADS: Suite = Suite {
     package: "syshandle",
     targets: &["--lib", "--features", "tokio", "--test", "tokio", "--test", "unions"],

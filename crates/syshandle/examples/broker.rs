@@ -1,7 +1,8 @@
-//! A broker and its worker: the worker has no right to open files, and asks the broker for them.
+//! A broker and its worker. The worker has no right to open files, and asks the broker for them.
 //!
-//! `cargo run -p syshandle --example broker -- FILE...` prints how many lines each file has. The worker
-//! counts them in a sandbox of bubblewrap, or unconfined if that isn't installed.
+//! `cargo run -p syshandle --example broker -- FILE...` prints the number of lines of each file.
+//! The worker counts the lines in a bubblewrap sandbox, or without confinement if bubblewrap is not
+//! installed.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that talks to people")]
 
@@ -22,11 +23,11 @@ mod linux {
         #[handle(file, read)]
         fn next(&self) -> Result<Option<File>>;
 
-        /// Takes the number of lines of the file that was opened last.
+        /// Receives the number of lines of the last opened file.
         fn counted(&self, lines: u64) -> Result<()>;
     }
 
-    /// The files that the user has named: the broker opens these and no others.
+    /// The files that the user has named. The broker opens no others.
     struct Named(std::sync::Mutex<std::vec::IntoIter<String>>);
 
     impl Files for Named {

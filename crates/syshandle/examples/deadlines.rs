@@ -1,6 +1,6 @@
-//! Measures how late calls end whose time is over: `cargo xtask deadlines`.
+//! Measures the time between a call's deadline and its end: `cargo xtask deadlines`.
 //!
-//! On an idle machine each ends at most 10 ms late, however long it waits.
+//! On an idle machine, each call ends at most 10 ms after its deadline, for all timeouts.
 
 #![expect(clippy::print_stdout, reason = "a measurement prints its results")]
 

@@ -1,4 +1,4 @@
-//! A call allocates nothing, neither at the client nor at the server, once both are warm.
+//! Once a client and its server are warm, neither allocates during a call.
 
 #![cfg(not(windows))]
 
@@ -30,7 +30,8 @@ impl Numbers for Counter {
     }
 }
 
-/// One test for both sorts of calls: whatever else runs would be counted too.
+/// Tests both sorts of calls in one test, because allocations of tests that run in parallel would
+/// be counted too.
 #[test]
 fn neither_a_null_call_nor_one_with_a_few_handles_allocates() {
     let client = NumbersClient::in_process(Counter).unwrap();
@@ -44,11 +45,13 @@ fn neither_a_null_call_nor_one_with_a_few_handles_allocates() {
     });
 }
 
-/// Both sides are threads of this process, and the only ones that do anything.
+/// Asserts that a call allocates nothing. Client and server are threads of this process, and no
+/// other thread runs.
 fn assert_allocates_nothing(what: &str, mut call: impl FnMut()) {
     (0..2_000).for_each(|_| call());
-    // On a machine with much else to do a thread may be held up in the middle of a method, which is
-    // then taken for a slow one, and another thread started: so the best of several counts.
+    // On a busy machine, a thread may be preempted in the middle of a method. The server then takes
+    // the method for a slow one and starts another thread, which allocates. So the best of several
+    // measurements counts.
     let counts = (0..10).map(|_| {
         let region = Region::new(ALLOCATOR);
         (0..500).for_each(|_| call());

@@ -1,4 +1,4 @@
-//! What a parameter that is declared `file(regular)` takes.
+//! Which files a parameter accepts that is declared as `file(regular)`.
 #![cfg(not(windows))]
 #![expect(missing_docs, reason = "the interface of a test")]
 

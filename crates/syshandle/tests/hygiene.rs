@@ -1,4 +1,4 @@
-//! Names and attributes that an interface may have although generated code has the same names.
+//! Interfaces that use names and attributes which generated code uses too.
 
 use syshandle::{Interface, Result, interface};
 
@@ -76,7 +76,7 @@ fn an_interface_its_methods_and_parameters_may_have_the_names_of_generated_code(
     assert_eq!(client.fmt(11).unwrap(), 11);
 }
 
-/// Methods with attributes, which the trait and the client get.
+/// The trait and the client both get the attributes of the methods.
 #[interface(iid = "1284c788-6978-43d5-9a02-414901a2ec07")]
 trait Attributes {
     #[deprecated = "write `into_it`"]

@@ -1,9 +1,10 @@
-//! What the compiler says of mistakes: each `mistakes/NAME.rs` against `mistakes/NAME.stderr`.
-//! `UPDATE_EXPECTED=1 cargo test -p syshandle --test mistakes` writes the latter anew.
+//! Compares the compiler's messages for wrong code: each `mistakes/NAME.rs` is compiled, and its
+//! messages must equal `mistakes/NAME.stderr`. `UPDATE_EXPECTED=1 cargo test -p syshandle --test
+//! mistakes` rewrites the `.stderr` files.
 //!
-//! The files are compiled against the library that Cargo built for this test. A project of its own for
-//! them would build all dependencies once more, which takes minutes. Mistakes within a trait are
-//! tested with the reader of traits, where that takes no compiler.
+//! The files are compiled against the library that Cargo built for this test. A Cargo project of
+//! their own would build all dependencies again, which takes minutes. Mistakes within a trait are
+//! tested in the crate that parses traits, because no compiler is needed there.
 
 use std::env;
 use std::ffi::OsString;
@@ -33,7 +34,7 @@ fn every_mistake_is_told_at_its_token_with_what_to_write() {
     assert!(wrong.is_empty(), "not as expected:\n{}", wrong.join("\n"));
 }
 
-/// Compiles a file with mistakes. Returns what the compiler says, without its last words.
+/// Compiles a file that contains mistakes. Returns the compiler's messages without its summary.
 fn compile(file: &Path) -> String {
     let output = tempfile::tempdir().expect("a folder");
     let libraries = libraries();
@@ -48,13 +49,13 @@ fn compile(file: &Path) -> String {
             .arg(argument("dependency=", folder))
             .arg("--extern")
             .arg(joined("syshandle=", library))
-            // With the separators that the expected texts have, on Windows as well.
+            // The expected texts have slashes in paths, on Windows as well.
             .arg(file.display().to_string().replace('\\', "/"))
             .output()
             .expect("rustc runs");
         last = String::from_utf8(result.stderr).expect("UTF-8");
         assert!(!result.status.success(), "{}: it compiles", file.display());
-        // A library of an earlier build, whose dependencies were built again since.
+        // This library is from an earlier build, and its dependencies were rebuilt since.
         let is_stale = ["E0460", "E0463", "E0514"].iter().any(|code| last.contains(code));
         if !is_stale {
             return plain(&last);
@@ -75,8 +76,8 @@ fn joined(prefix: &str, path: &Path) -> OsString {
     joined
 }
 
-/// The built libraries beside this test's program, the newest first: Cargo keeps one for each set of
-/// features.
+/// Returns the built libraries in the folder of this test's program, the newest first. Cargo keeps
+/// one library for each set of features.
 fn libraries() -> Vec<PathBuf> {
     let program = env::current_exe().expect("this program's path");
     let folder = program.parent().expect("a folder");
@@ -96,8 +97,9 @@ fn libraries() -> Vec<PathBuf> {
     found.into_iter().rev().map(|(_, path)| path).collect()
 }
 
-/// Returns the compiler's messages without paths of this machine and without the count of errors. Notes
-/// about the place within a constant function are left out, since they name lines of the standard library.
+/// Removes paths of this machine and the count of errors from the compiler's messages. Also removes
+/// notes about places within constant functions, because they contain line numbers of the standard
+/// library.
 fn plain(text: &str) -> String {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("a workspace");
     let text = text.replace(&workspace.display().to_string(), "$WORKSPACE");

@@ -1,4 +1,4 @@
-//! A parameter of several kinds: the method learns which came.
+//! Parameters that accept handles of several kinds: the method learns which kind it received.
 #![cfg(not(windows))]
 #![expect(missing_docs, reason = "the interface of a test")]
 
@@ -9,7 +9,7 @@ use syshandle::{
     Decode, Encode, ErrorKind, Event, KernelObject, OwnedHandle, Result, Timer, identify, interface,
 };
 
-/// The same, with the kind told by the sender and proven all the same.
+/// A handle of one of two kinds. The sender names the kind, and the receiver proves it.
 #[derive(Debug, Encode, Decode)]
 pub enum Source {
     File(#[handle(file, read)] File),

@@ -1,4 +1,4 @@
-//! The words that an interface may use are those that the proof of handles knows.
+//! The macros accept exactly the words for kinds, rights, files and sockets that the library knows.
 
 use syshandle::{Files, Kind, Rights, Sockets};
 use syshandle_model::{FILES, KINDS, RIGHTS, SOCKETS};

@@ -1,5 +1,5 @@
-//! One client, many threads: calls go on independently, end by their deadlines, and can be
-//! cancelled; large values cross whole.
+//! One client used by many threads: calls proceed independently, end at their deadlines, and can be
+//! cancelled. Large values arrive complete.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ fn manual() -> ManualEvent {
     ManualEvent::new().unwrap()
 }
 
-/// A call that has begun and goes on until the event is set.
+/// Starts a call on a new thread, and returns when its method has set the event that it gets.
 fn begun<'s, R: Send + 's>(
     scope: &'s thread::Scope<'s, '_>,
     call: impl FnOnce(&Event) -> R + Send + 's,
@@ -40,7 +40,7 @@ fn replies_come_back_in_any_order_to_those_who_wait_for_them() {
                 .zip(0..)
                 .map(|(gate, i)| begun(scope, move |entered| bench.block(entered, gate, i)))
                 .collect();
-            // The last one that began ends first, the first one last.
+            // The calls end in the reverse order of their start.
             for (i, (gate, call)) in gates.iter().zip(calls).enumerate().rev() {
                 gate.set().unwrap();
                 assert_eq!(call.join().unwrap().unwrap().len(), i);
@@ -235,7 +235,7 @@ fn the_server_sees_that_the_time_of_a_call_is_over() {
     over_every_transport(|bench| {
         let (reader, writer) = pipe();
         let hasty = bench.with_timeout(Duration::from_millis(20));
-        // The method may see it first, and return in time for its client.
+        // The method may notice the deadline before the client does, and return in time.
         let _ = hasty.run_until_cancelled(&event(), &writer);
         drop(writer);
         assert_eq!(drain(reader), "cancelled");
@@ -262,7 +262,7 @@ fn large_values_cross_whole_in_both_directions() {
     });
 }
 
-/// The memory has room for three of these at once.
+/// The shared memory of a connection has room for three values of this size.
 const LARGE: usize = 5 * 1024 * 1024;
 
 #[test]
@@ -300,7 +300,7 @@ fn the_largest_value_gets_its_turn_among_many_smaller_ones() {
         let largest = pattern(16 * 1024 * 1024 - 4);
         for _ in 0..3 {
             let len = bench.with_timeout(LONG).block_with(&event(), &set(), &largest[..]);
-            // The two handles take some bytes.
+            // The two handles take a few bytes of the message.
             assert_eq!(len.map_err(|error| error.kind()), Err(ErrorKind::TooLarge));
             let echoed = bench.with_timeout(LONG).echo(&largest).unwrap();
             assert!(echoed == largest);
@@ -315,12 +315,13 @@ fn set() -> ManualEvent {
     event
 }
 
-/// Ranges that the server has read, but would give back only with the replies of slow methods.
+/// The server has read these arguments, but would release their memory only with the replies of the
+/// slow methods.
 #[test]
 fn slow_methods_do_not_keep_the_memory_of_their_arguments() {
     over_every_transport(|bench| {
         let until = manual();
-        // Fifteen of them, each below the size that is given back at once.
+        // Fifteen arguments, each just below the size that the server releases at once.
         let argument = pattern(1024 * 1024 - 1024);
         thread::scope(|scope| {
             let (until, argument) = (&until, &argument);
@@ -334,7 +335,8 @@ fn slow_methods_do_not_keep_the_memory_of_their_arguments() {
     });
 }
 
-/// The same for results: the client has read them, and has nothing more to say.
+/// The client has read these results, but sends no frame that could carry the release of their
+/// memory.
 #[test]
 fn a_large_result_gets_the_memory_of_those_that_were_read() {
     over_every_transport(|bench| {

@@ -1,4 +1,4 @@
-//! A server that is gone: every wait ends at once, and every error says whether the call ran.
+//! A server that has died: every wait ends at once, and every error states whether the call ran.
 
 use std::thread;
 
@@ -54,7 +54,7 @@ fn the_servers_death_ends_every_wait_of_all_threads_at_once() {
         is_gone(&error, Ran::No);
         assert_eq!(error.to_string(), "Bench::nothing: the server died");
     }
-    // The next one starts another.
+    // The next activation starts another server.
     let bench = world.bench();
     assert_ne!(bench.pid().unwrap(), server);
 }
@@ -104,7 +104,7 @@ fn references_to_objects_of_a_dead_server_say_so() {
     drop(writer);
     signal(bench.pid().unwrap(), Signal::KILL);
     drain(reader);
-    // One was connected, the other has only its door.
+    // The first reference was connected; the second one has only its door.
     for counter in &counters {
         eventually("the connection has ended", || {
             let error = counter.add(1).unwrap_err();
@@ -114,7 +114,7 @@ fn references_to_objects_of_a_dead_server_say_so() {
     }
 }
 
-/// Makes calls until the server takes no more, and returns what it said.
+/// Makes calls until the server refuses one because it drains. Returns the error.
 fn refusal(bench: &BenchClient) -> Error {
     let mut refusal = None;
     eventually("the server drains", || {
@@ -137,7 +137,7 @@ fn a_server_that_is_told_to_end_finishes_what_runs_and_takes_nothing_new() {
         let error = refusal(&bench);
         is_gone(&error, Ran::No);
         assert_eq!(error.to_string(), "Bench::nothing: the server is about to end");
-        // The next one starts another, while the first one drains.
+        // The next activation starts another server while the first one drains.
         let next = world.bench().pid().unwrap();
         assert_ne!(next, server);
         signal(next, Signal::TERM);
@@ -227,7 +227,7 @@ fn a_server_stays_for_whoever_has_a_reference_to_one_of_its_objects() {
     let server = bench.pid().unwrap();
     let counter = bench.counters(1).unwrap().remove(0);
     drop(bench);
-    // Several times as long as it stays without anybody.
+    // Several times the server's idle timeout.
     thread::sleep(std::time::Duration::from_millis(500));
     assert_eq!(counter.add(2).unwrap(), 2);
     assert_eq!(world.bench().pid().unwrap(), server);

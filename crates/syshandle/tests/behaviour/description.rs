@@ -1,4 +1,4 @@
-//! What an interface says of itself at run time.
+//! Descriptions of interfaces at run time.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -66,7 +66,7 @@ fn an_interface_has_its_name_its_docs_and_its_methods_in_order() {
 
 #[test]
 fn a_parameter_has_its_name_its_type_and_what_it_declares() {
-    // The context is nothing that a client passes.
+    // The context is not a parameter that a client passes.
     let [from, number] = method("first").parameters else { panic!("others") };
     assert_eq!((from.name, number.name), ("from", "number"));
     let declared = from.handle.unwrap();

@@ -1,4 +1,4 @@
-//! Connections without a registration.
+//! Connections without a registration: doors and socket pairs.
 
 use std::fs::File;
 use std::os::fd::OwnedFd;

@@ -1,4 +1,4 @@
-//! Doors: each holder has its own, and nobody can break or use those of others.
+//! Doors: each holder has a door of its own, and no holder can break or use another's.
 
 use std::io::IoSlice;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -15,7 +15,7 @@ use crate::support::raw::Raw;
 use crate::support::world::{World, file};
 use crate::support::{descriptors, eventually, eventually_no_more};
 
-/// A door that is made for one receiver.
+/// Makes a door to the counter, as for one receiver of the reference.
 fn door(counter: &CounterClient) -> Seqpacket {
     let mut out = Encoder::new(Vec::new(), Limits::default());
     counter.encode(&mut out);
@@ -23,7 +23,7 @@ fn door(counter: &CounterClient) -> Seqpacket {
     Seqpacket::from(handles.with(|handles| handles[0].try_clone_to_owned().unwrap()))
 }
 
-/// Calls a method of the counter over a raw connection that is greeted.
+/// Calls `add` of the counter over a raw connection after its handshake.
 fn add(raw: &Raw, call: u32, count: u32) -> Vec<u8> {
     raw.call(call, method(<dyn Counter>::DESCRIPTION, "add"), &count.to_le_bytes(), &[]);
     loop {
@@ -53,7 +53,7 @@ fn a_holder_that_misuses_its_door_breaks_no_reference_of_others() {
         hostile.send(&ATTACH(), &[], &[file().as_fd()]);
         let (stream, _other) = std::os::unix::net::UnixStream::pair().unwrap();
         hostile.send(&ATTACH(), &[], &[stream.as_fd()]);
-        // Attached to itself, and to a door of another holder.
+        // Attach frames with the hostile holder's own door, and with the door of another holder.
         hostile.send(&ATTACH(), &[], &[hostile.0.as_fd()]);
         hostile.send(&ATTACH(), &[], &[before.as_fd()]);
         match round {
@@ -62,7 +62,8 @@ fn a_holder_that_misuses_its_door_breaks_no_reference_of_others() {
             _ => while hostile.0.send(&[IoSlice::new(b"flood")], &[]).is_ok() {},
         }
         assert!(counter.add(1).is_ok());
-        // Doors that were made before, that are made now, and that another process makes.
+        // Doors that existed before the attack still work, and so do new doors and a door that
+        // another process makes.
         let (raw, _) = Raw::attached(&before);
         raw.hello(Guid::NIL, <dyn Counter>::DESCRIPTION.iid);
         add(&raw, 1, 0);
@@ -119,7 +120,8 @@ fn a_client_at_a_door_shares_no_end_with_the_server() {
     raw.hello(Guid::NIL, <dyn Counter>::DESCRIPTION.iid);
     add(&raw, 1, 1);
     let before = bench.descriptors().unwrap();
-    // None of this reaches the server's end of the connection.
+    // `kept` is the end of the return channel that was sent to the server. Neither its options nor
+    // its shutdown affect the connection.
     kept.pass_sender_processes().unwrap_or_else(|error| println!("older kernel: {error}"));
     kept.name_senders().unwrap();
     for call in 2..100 {
@@ -129,17 +131,18 @@ fn a_client_at_a_door_shares_no_end_with_the_server() {
     add(&raw, 100, 1);
     drop(kept);
     add(&raw, 101, 1);
-    // Nor do the options of the client's own end.
+    // Options of the client's own end do not affect the server's end either.
     raw.0.pass_sender_processes().unwrap_or_else(|error| println!("older kernel: {error}"));
     for call in 102..200 {
         add(&raw, call, 1);
     }
-    // The door of the reference itself may have been open before.
+    // The count taken before may have included the door of the reference itself.
     eventually("the descriptors are closed", || bench.descriptors().unwrap() <= before);
 }
 
-/// Attaches without ever receiving the answer: looks at it, says hello on the end in it, and good-bye.
-/// Returns the return channel and the refusal, if it is one.
+/// Attaches through a door without receiving the answer: peeks at the connection's descriptor in
+/// the answer, sends `Hello` and `Bye` over it, and leaves the answer unread. Returns the return
+/// channel, and the refusal if the server refused.
 fn attach_unread(door: &Seqpacket) -> (Raw, Option<Fault>) {
     let (channel, _) = Raw::return_channel(door);
     let Some(end) = channel.peek_handle() else {
@@ -156,7 +159,7 @@ fn attach_unread(door: &Seqpacket) -> (Raw, Option<Fault>) {
 
 #[test]
 fn answers_that_a_client_at_a_door_does_not_receive_count_as_handles_in_flight() {
-    // Half of that may be in flight, and this process may have five eighths of the half.
+    // Half of the descriptors may be in flight, and one process may have five eighths of that half.
     let world = World::with_environment(&[(DESCRIPTORS_MAX, "1024")]);
     let bench = world.bench();
     let counter = bench.counters(1).unwrap().remove(0);
@@ -174,7 +177,7 @@ fn answers_that_a_client_at_a_door_does_not_receive_count_as_handles_in_flight()
     assert!((200..=320).contains(&unread.len()), "{}", unread.len());
     let error = bench.events(100).unwrap_err();
     assert!(error.to_string().contains("too many handles are in flight"), "{error}");
-    // Calls without handles go on.
+    // Calls without handles still work.
     counter.add(0).unwrap();
     drop(unread);
     eventually("a client that is gone has nothing in flight", || bench.events(100).is_ok());
@@ -194,14 +197,14 @@ fn attaches_that_a_hostile_object_does_not_receive_count_as_handles_in_flight() 
     body.extend(1_u32.to_le_bytes());
     let mut unread = Vec::new();
     let is_limited = |call, unread: &mut Vec<Raw>| {
-        // The server calls an object whose door this process plays.
+        // The server calls an object whose door this process implements.
         let (inner, outer) = Seqpacket::pair().unwrap();
         let inner = Raw(inner);
         raw.call(call, method(<dyn Bench>::DESCRIPTION, "add_to"), &body, &[outer.as_fd()]);
         drop(outer);
         let asks = inner.peek_handle();
         if let Some(channel) = &asks {
-            // An answer that ends the server's wait.
+            // Any answer ends the server's wait.
             let channel = Seqpacket::from(channel.try_clone().unwrap());
             channel.send(&[IoSlice::new(b"no")], &[]).unwrap();
             unread.push(inner);
@@ -225,7 +228,7 @@ fn nobody_can_attach_a_channel_that_another_process_made() {
     let (bench, victim) = (world.bench(), other.bench());
     let counter = bench.counters(1).unwrap().remove(0);
     let through = door(&counter);
-    // The victim is lent an object whose door this process plays.
+    // Lends the victim an object whose door this process implements.
     let (inner, outer) = Seqpacket::pair().unwrap();
     let raw = Raw::open(
         &other.socket(),
@@ -239,13 +242,14 @@ fn nobody_can_attach_a_channel_that_another_process_made() {
     assert_eq!(asks.header.kind, FrameKind::Attach);
     let channel = Seqpacket::from(asks.handles.into_iter().next().unwrap());
     assert_eq!(channel.peer().unwrap().pid, victim.pid().unwrap());
-    // Passed on, it would make the victim a client of the other server.
+    // If the other server accepted this channel, the victim would become its client.
     through.send(&[IoSlice::new(&head(&ATTACH()))], &[channel.as_fd()]).unwrap();
-    // The door takes frames in their order: this one is answered after that one was refused.
+    // A door handles frames in order, so an answer to this frame shows that the previous one was
+    // refused.
     let (own, _) = Raw::attached(&through);
     own.hello(Guid::NIL, <dyn Counter>::DESCRIPTION.iid);
     add(&own, 1, 0);
-    // An end that this process makes is not the server's either.
+    // A socket that this process made is not the server's either.
     let (ours, theirs) = Raw::attached(&through);
     channel.send(&[IoSlice::new(&head(&ATTACH()))], &[ours.0.as_fd()]).unwrap();
     drop((channel, theirs));
@@ -259,11 +263,12 @@ fn nobody_can_attach_a_channel_that_another_process_made() {
     assert_eq!(counter.add(0).unwrap(), 0, "and reached no other object");
 }
 
-/// Names the server's socket to the process that plays a hostile object.
+/// The environment variable that contains the server's socket for the process that acts as a
+/// hostile object.
 const HOSTILE: &str = "BEHAVIOUR_HOSTILE_OBJECT";
 
-/// Lends the server an object, answers its attach with the other end of the object's own door, and ends.
-/// As an ordinary test it does nothing.
+/// Lends the server an object, answers the server's attach frame with the other end of the object's
+/// own door, and exits. Does nothing in an ordinary test run.
 #[test]
 fn passes_both_ends_of_its_door_where_it_is_started_as_a_hostile_object() {
     let Some(socket) = std::env::var_os(HOSTILE) else { return };
@@ -298,7 +303,7 @@ fn an_object_that_gives_its_caller_both_ends_of_its_door_does_not_outlive_its_pr
         .unwrap();
     assert!(status.success());
     eventually("the method's call has ended", || bench.descriptors().unwrap() <= before);
-    // The method's own deadline is later.
+    // The method's own deadline is later, so the end of the process ended the call.
     assert!(began.elapsed() < syshandle::Client::TIMEOUT / 2, "{:?}", began.elapsed());
 }
 
@@ -333,6 +338,6 @@ fn a_door_whose_holder_has_gone_is_gone() {
     let doors: Vec<OwnedFd> = (0..10).map(|_| door(&counter).into()).collect();
     assert!(bench.descriptors().unwrap() >= before + 5);
     drop(doors);
-    // The door of the reference itself may have been open before.
+    // The count taken before may have included the door of the reference itself.
     eventually("the descriptors are closed", || bench.descriptors().unwrap() <= before);
 }

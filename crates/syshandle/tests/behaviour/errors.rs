@@ -1,4 +1,4 @@
-//! What bad input and bad luck get: a typed error that names the cause, and says whether it ran.
+//! Bad input and failures cause typed errors, which name the cause and state whether the call ran.
 
 use std::fs::File;
 use std::os::fd::AsFd;
@@ -118,7 +118,7 @@ fn a_method_that_the_server_does_not_know_yet_did_not_run() {
     let world = World::new();
     let older: NamedClient = world.activate(DOUBLE);
     older.set_name("the older").unwrap();
-    // The same identifier: a client that was built when the interface had a method more.
+    // The identifier is the same, but this client was built when the interface had one more method.
     let newer: NamedTwiceClient = older.cast().unwrap();
     assert_eq!(newer.name().unwrap(), "the older");
     let error = newer.second_name(&file()).unwrap_err();
@@ -153,7 +153,7 @@ fn a_class_that_the_server_does_not_serve_is_refused() {
     assert_eq!(Fault::read(&raw.receive().unwrap().body), Ok(Fault::NoSuchInterface(named)));
 }
 
-/// What the server answers to a call of `finish`, made by hand.
+/// Sends a handmade call of `finish`, and returns the fault in the reply.
 fn answer(body: &[u8], handles: &[&dyn AsFd]) -> Fault {
     let world = World::new();
     let _bench = world.bench();
@@ -164,7 +164,7 @@ fn answer(body: &[u8], handles: &[&dyn AsFd]) -> Fault {
     let reply = raw.receive().unwrap();
     assert_eq!((reply.header.kind, reply.header.call), (FrameKind::Reply, 1));
     assert_eq!(Status::from_number(reply.header.code), Some(Status::Fault));
-    // It stays usable.
+    // The connection stays usable.
     raw.call(2, method("nothing"), &[], &[]);
     assert_eq!(raw.receive().unwrap().header.code, 0);
     Fault::read(&reply.body).unwrap()

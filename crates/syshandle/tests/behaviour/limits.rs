@@ -1,4 +1,4 @@
-//! Every limit: an error that names it, and everything as before when there is room again.
+//! Limits: the error names the limit, and everything works as before when there is room again.
 
 use std::os::fd::AsFd;
 use std::thread;
@@ -19,7 +19,7 @@ const MEGABYTES_16: usize = 16 * 1024 * 1024;
 #[test]
 fn the_largest_message_crosses_and_one_byte_more_does_not() {
     over_every_transport(|bench| {
-        // Its length takes four bytes.
+        // The length of the list takes four bytes of the message.
         let largest = pattern(MEGABYTES_16 - 4);
         assert!(bench.echo(&largest).unwrap() == largest);
         let error = bench.echo(&vec![0; MEGABYTES_16 - 3]).unwrap_err();
@@ -80,7 +80,8 @@ fn a_call_that_waits_for_its_turn_starts_as_soon_as_any_other_ends() {
     let entered = Event::new().unwrap();
     let [one, all] = [(); 2].map(|()| ManualEvent::new().unwrap());
     thread::scope(|scope| {
-        // The first one receives for all, and its own call takes longest.
+        // The thread of the first call receives the replies of all calls, and its own call takes
+        // longest.
         for until in std::iter::repeat_n(&all, 63).chain([&one]) {
             let (bench, entered) = (&bench, &entered);
             scope.spawn(move || bench.block(entered, until, 0).unwrap());
@@ -129,7 +130,8 @@ fn more_methods_than_threads_wait_for_each_other() {
 
 #[test]
 fn calls_beyond_the_methods_of_one_client_wait_and_calls_beyond_those_are_refused() {
-    // Of two methods and eight calls that wait, this process may have five eighths, rounded up.
+    // The limits are two running methods and eight waiting calls; one process may have five eighths
+    // of each, rounded up.
     const RUN_AND_WAIT: usize = 2 + 5;
     let world = World::with_environment(&[(THREADS_MAX, "2")]);
     let bench = world.bench();
@@ -161,7 +163,7 @@ fn more_clients_than_the_server_takes_are_told_so() {
     let error = activation.activate::<BenchClient>(BENCH.clsid()).unwrap_err();
     assert_eq!((error.kind(), error.ran()), (ErrorKind::Busy, Ran::No));
     assert_eq!(error.to_string(), "the server is at its limit of clients");
-    // Neither can they come through a door.
+    // New clients can't connect through a door either.
     let error = first.counters(1).unwrap_err();
     assert!(error.to_string().contains("too many clients"), "{error}");
     drop(second);
@@ -170,10 +172,10 @@ fn more_clients_than_the_server_takes_are_told_so() {
 
 #[test]
 fn a_door_does_not_let_in_more_clients_than_the_server_takes() {
-    // Of which this process may have three.
+    // One process may have three of the four clients.
     let world = World::with_environment(&[(CLIENTS_MAX, "4")]);
     let first = world.bench();
-    // The door itself, and who came through it.
+    // The door counts as a client, and so does the connection through it.
     let second: BenchClient = first.cast().unwrap();
     let error = first.cast::<BenchClient>().unwrap_err();
     assert_eq!((error.kind(), error.ran()), (ErrorKind::Busy, Ran::No));
@@ -223,7 +225,7 @@ fn handles_that_the_client_has_no_descriptors_for_fail_their_call_alone() {
     });
 }
 
-/// Whatever the server has left, each call ends, and rightly.
+/// Each call ends with the right result or error, however few descriptors the server has left.
 #[test]
 fn near_its_limit_of_descriptors_a_server_ends_every_call_rightly() {
     let world = World::new();
@@ -235,9 +237,9 @@ fn near_its_limit_of_descriptors_a_server_ends_every_call_rightly() {
             ErrorKind::HandlesLost | ErrorKind::Unproven => {
                 assert_eq!(error.ran(), Ran::No, "{error}");
             }
-            // The method itself has none.
+            // The method itself finds no free descriptor.
             ErrorKind::Failed | ErrorKind::System => assert_eq!(error.ran(), Ran::Maybe, "{error}"),
-            // No door can be made.
+            // The server can't make a door.
             ErrorKind::Busy => {}
             kind => panic!("{kind:?}: {error}"),
         };
@@ -267,7 +269,7 @@ fn shared_memory_that_the_server_had_no_descriptor_for_comes_again() {
         bench.nothing().unwrap();
     }
     bench.spare_descriptors(None).unwrap();
-    // The first one after that may still be told of the loss.
+    // The first call afterwards may still report the earlier failure.
     let _ = bench.echo(&large);
     assert!(bench.echo(&large).unwrap() == large);
 }
@@ -304,11 +306,11 @@ fn shared_memory_that_the_client_had_no_descriptor_for_comes_again() {
         assert_eq!((error.kind(), error.ran()), (ErrorKind::System, Ran::No), "{error:?}");
         spare_descriptors(None);
         let before = descriptors();
-        // The first one after that may still be told of the loss.
+        // The first call afterwards may still report the earlier failure.
         let _ = bench.bytes(100_000);
         assert!(bench.bytes(100_000).unwrap() == pattern(100_000));
         assert!(bench.echo(&pattern(100_000)).unwrap() == pattern(100_000));
-        // The memory of each direction.
+        // The two additional descriptors are the shared memory of each direction.
         eventually_no_more([before + 2], || [descriptors()]);
     });
 }
@@ -342,8 +344,8 @@ fn a_program_that_a_server_starts_gets_the_limit_of_descriptors_that_the_server_
     });
 }
 
-/// Calls `events` eight times over a raw connection, and does not read the replies. Returns when a call
-/// behind them has run. Slow calls run beside each other, so some of the eight may still run then.
+/// Calls `events` eight times over a raw connection, and does not read the replies. Returns when a
+/// later call has run. Slow calls run in parallel, so some of the eight may still be running then.
 fn ask_for_events(raw: &Raw, first_call: u32) {
     let number = |name| {
         let methods = <dyn Bench>::DESCRIPTION.methods;
@@ -360,7 +362,7 @@ fn ask_for_events(raw: &Raw, first_call: u32) {
 
 #[test]
 fn handles_that_a_client_does_not_receive_count_also_after_its_connection_has_ended() {
-    // Half of that may be in flight, and this process may have five eighths of the half.
+    // Half of the descriptors may be in flight, and one process may have five eighths of that half.
     let world = World::with_environment(&[(DESCRIPTORS_MAX, "1024")]);
     let bench = world.bench();
     let open = || Raw::open(&world.socket(), BENCH.clsid(), <dyn Bench>::DESCRIPTION.iid);
@@ -379,22 +381,23 @@ fn handles_that_a_client_does_not_receive_count_also_after_its_connection_has_en
     let unread = open();
     ask_for_events(&unread, 0);
     is_limited("another connection of the same client");
-    // Replies without handles go on.
+    // Replies without handles are still sent.
     bench.nothing().unwrap();
-    // More fit if a call was slow, and replied after the first replies were received.
+    // More replies fit if a call was slow, and replied after the first replies were received.
     assert!((3..=8).contains(&replies_with_handles(&unread)));
     is_free("everything was received");
 
-    // The server looks at all connections of a client once in a while.
+    // Longer than the interval at which the server checks all connections of a client.
     thread::sleep(Duration::from_millis(600));
     ask_for_events(&unread, 20);
     is_limited("the replies are unread");
-    // A frame that breaks the rules: the server ends the connection, and its replies stay unread.
+    // The server ends the connection because this frame violates the protocol. Its replies stay
+    // unread.
     unread.send(&Header::new(FrameKind::Greeting), &[], &[]);
-    // Longer than the server's pause between two looks.
+    // Longer than the interval at which the server checks all connections of a client.
     thread::sleep(Duration::from_millis(600));
     is_limited("the connection has ended");
-    // More fit if a call was slow, and replied after the first replies were received.
+    // More replies fit if a call was slow, and replied after the first replies were received.
     assert!((3..=8).contains(&replies_with_handles(&unread)));
     is_free("the queue of the ended connection is empty");
 
@@ -404,7 +407,7 @@ fn handles_that_a_client_does_not_receive_count_also_after_its_connection_has_en
     is_free("the client is gone");
 }
 
-/// A client whose server greets and receives nothing, and the server's end.
+/// Returns a client whose server sends a greeting but never receives, and the server's end.
 fn client_of_a_deaf_server() -> (BenchClient, Raw) {
     let (ours, theirs) = syshandle::socket_pair().unwrap();
     let raw = Raw(Seqpacket::from(theirs));
@@ -420,7 +423,7 @@ fn a_call_whose_server_never_receives_ends_in_time_with_an_error_that_names_that
         use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
         let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
         setrlimit(Resource::Nofile, Rlimit { current: Some(512), maximum }).unwrap();
-        // The server is this process, which may have half of that in flight.
+        // The server is this process. Half of its descriptor limit may be in flight.
         let handles: Vec<OwnedHandle> = (0..100).map(|_| file().into()).collect();
         let call = |bench: &BenchClient| {
             let began = Instant::now();
@@ -441,7 +444,8 @@ fn a_call_whose_server_never_receives_ends_in_time_with_an_error_that_names_that
             assert_eq!(call(&bench).kind(), ErrorKind::TimedOut);
         }
         assert!(is_limited(&call(&bench)));
-        // Over another connection to the same server, and when the first one has ended.
+        // The limit also applies to another connection to the same server, and after the first one
+        // has ended.
         let (other, deaf_too) = client_of_a_deaf_server();
         assert!(is_limited(&call(&other)));
         drop(bench);
@@ -449,10 +453,10 @@ fn a_call_whose_server_never_receives_ends_in_time_with_an_error_that_names_that
         drop(deaf);
         eventually("the server is gone, and what it had in flight", || !is_limited(&call(&other)));
         drop((other, deaf_too));
-        // Looked at when connections end.
+        // Unreceived handles are checked when connections end.
         eventually_no_more(before, || {
             let (client, server) = client_of_a_deaf_server();
-            // Its end is kept as long as the server has the client's hello to receive.
+            // The client's end is kept until the server receives the client's hello.
             drop(server);
             drop(client);
             [descriptors()]

@@ -1,7 +1,7 @@
-//! What syshandle promises to its users, rule by rule and over every transport: in process, over
-//! a socket between two processes, and through doors.
+//! Tests the promises to users over every transport: in process, over a socket between two
+//! processes, and through doors.
 //!
-//! This program is also the other processes of its tests: see [`support::process`].
+//! The tests start this program again as their servers and other clients: see [`support::process`].
 #![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "a failed assumption is a failed test")]
 #![expect(clippy::print_stdout, reason = "a test says what it could do, and why not more")]

@@ -1,4 +1,4 @@
-//! Bytes that are no value: an error, and never a panic, whatever they are.
+//! Bytes that do not form a value cause an error, never a panic.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
@@ -28,7 +28,7 @@ struct Own {
 #[derive(Encode, Decode)]
 struct Nothing;
 
-/// A value of every sort, each with a test of its own type.
+/// Runs a test with a value of every sort.
 fn for_each_value(mut test: impl FnMut(&str, &dyn Sample)) {
     macro_rules! test {
         ($($value:expr),+ $(,)?) => {
@@ -79,11 +79,11 @@ fn for_each_value(mut test: impl FnMut(&str, &dyn Sample)) {
     );
 }
 
-/// A value whose type is known to nobody but itself.
+/// A value together with its type, as a trait object.
 trait Sample {
     fn bytes(&self) -> (Vec<u8>, Vec<OwnedHandle>);
 
-    /// Reads a value of the same type.
+    /// Decodes a value of the same type.
     fn read(&self, bytes: &[u8], handles: Vec<OwnedHandle>) -> Result<(), Malformed>;
 }
 
@@ -106,7 +106,7 @@ impl<T: Encode + Decode> Sample for Holds<T> {
     }
 }
 
-/// Proves everything: here only bytes matter.
+/// Accepts every handle without proof, because only bytes matter here.
 pub(crate) struct Anything;
 
 impl Prove for Anything {
@@ -123,7 +123,7 @@ impl Prove for Anything {
     }
 }
 
-/// Numbers that look random, and are the same every time: xorshift64*.
+/// A pseudorandom generator (xorshift64*) that returns the same numbers in every run.
 struct Numbers(u64);
 
 impl Numbers {
@@ -196,7 +196,7 @@ fn no_random_bytes_make_a_panic() {
     for_each_value(|_, value| {
         for _ in 0..300 {
             let len = numbers.next() as usize % 40;
-            // Small numbers are more often lengths that make sense.
+            // Small numbers are more often plausible lengths.
             let mut byte = || match numbers.next() % 3 {
                 0 => numbers.next() as u8,
                 _ => numbers.next() as u8 % 4,

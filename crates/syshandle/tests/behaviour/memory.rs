@@ -1,4 +1,4 @@
-//! Memory that one side holds because of the other: who pays for it, and until when.
+//! Memory that one side holds for the other: which side is charged for it, and until when.
 
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -24,12 +24,12 @@ fn open(world: &World) -> Raw {
     Raw::open(&world.socket(), BENCH.clsid(), <dyn Bench as Interface>::DESCRIPTION.iid)
 }
 
-/// How many bytes of pages a memory file has.
+/// Returns the size of the pages that are allocated to a memory file, in bytes.
 fn charged(file: &OwnedFd) -> i64 {
     rustix::fs::fstat(file).unwrap().st_blocks * 512
 }
 
-/// Has the server send a megabyte; returns its shared memory, and the reply.
+/// Makes the server send a megabyte. Returns the shared memory of its replies, and the reply.
 fn large_reply(raw: &Raw) -> (OwnedFd, Frame) {
     raw.call(1, method("bytes"), &MEGABYTE.to_le_bytes(), &[]);
     let mut arena = raw.receive().unwrap();
@@ -53,7 +53,7 @@ fn an_idle_connection_holds_no_shared_memory_for_replies() {
     assert!((i64::from(MEGABYTE)..i64::from(2 * MEGABYTE)).contains(&size), "{size} bytes");
     give_back(&raw, &reply);
     eventually_equal(&0, || charged(&memory));
-    // It comes again, in the same memory.
+    // The next large reply uses the same memory again.
     raw.call(2, method("bytes"), &MEGABYTE.to_le_bytes(), &[]);
     let reply = raw.receive().unwrap();
     assert!(matches!(reply.header.body, Body::Shared { len, .. } if len > MEGABYTE));
@@ -87,7 +87,8 @@ fn holes_of_a_clients_memory_that_the_server_reads_do_not_stay_charged() {
         &[sparse.as_fd()],
     )
     .unwrap();
-    // An argument of a megabyte of zeros, of which only the length was written.
+    // The argument is a megabyte of zeros, of which only the length was written; the rest is a
+    // hole.
     rustix::io::pwrite(&sparse, &MEGABYTE.to_le_bytes(), 0).unwrap();
     let body = Body::Shared { offset: 0, len: 4 + MEGABYTE };
     let call = Header {
@@ -111,7 +112,7 @@ fn a_client_with_a_limit_of_file_sizes_is_told_so_and_neither_side_dies() {
         let Rlimit { maximum, .. } = getrlimit(Resource::Fsize);
         setrlimit(Resource::Fsize, Rlimit { current: Some(limit), maximum }).unwrap();
         let world = World::new();
-        // The server that it starts has the same limit.
+        // The server inherits the limit from this process.
         let bench = world.bench();
         let large = pattern(900_000);
         assert!(bench.echo(&large).unwrap() == large);
@@ -135,13 +136,13 @@ fn a_client_that_may_write_no_files_connects_and_calls() {
         setrlimit(Resource::Fsize, Rlimit { current: Some(0), maximum }).unwrap();
         let bench = world.bench();
         bench.nothing().unwrap();
-        // The server's memory has the server's limit.
+        // The size of the server's memory is subject to the server's own limit.
         assert!(bench.bytes(100_000).unwrap() == pattern(100_000));
         let error = bench.echo(&pattern(100_000)).unwrap_err();
         assert_eq!((error.kind(), error.ran()), (ErrorKind::TooLarge, Ran::No), "{error:?}");
         drop((first, bench));
         eventually("the server has ended", || !world.is_running());
-        // Neither does one die that is to start a server with such a limit.
+        // A client with such a limit that has to start a server is not killed either.
         match world.try_bench() {
             Ok(bench) => bench.nothing().unwrap(),
             Err(error) => println!("not started: {error:#}"),

@@ -1,4 +1,4 @@
-//! Errors of methods: what the caller learns of them.
+//! Errors of methods, as the caller receives them.
 
 use std::io;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use syshandle::{
 
 use crate::support::bench::{BenchClient, DOUBLE, NamedClient, Workbench};
 
-/// Fails as it is told.
+/// Fails in the way that the caller asks for.
 #[interface(iid = "7d1c0a52-91b4-4f0d-9f5a-2f6f0f9c1a11")]
 trait Failing {
     fn io(&self, errno: Option<i32>) -> Result<()>;
@@ -23,7 +23,7 @@ trait Failing {
     fn set_up(&self, setup: Setup) -> Result<()>;
     fn list(&self, rings: Vec<Ring>, #[range(0..=3)] count: u8) -> Result<()>;
     fn typed(&self, source: Source) -> std::result::Result<(), Source>;
-    /// Refuses, fails as every call can, or fails with its own error.
+    /// Succeeds, refuses, fails as every call can, or fails with its own error.
     fn typed_or_not(&self, how: How) -> std::result::Result<u8, CallError<Source>>;
     fn take(&self, tree: Tree) -> Result<()>;
     fn give(&self) -> Result<Vec<Tree>>;
@@ -42,7 +42,7 @@ struct Ring {
     pair: (u8, Option<Level>),
 }
 
-/// A value whose number the server does not take.
+/// The client can encode numbers above 9, which the server refuses.
 #[derive(Debug, Encode, Decode)]
 struct Level(#[range(0..=9)] u8);
 
@@ -63,7 +63,7 @@ enum How {
     Panicked,
 }
 
-/// A value that can't be sent, deep within another one.
+/// Contains a value that can't be sent, several levels deep.
 #[derive(Debug, Encode, Decode)]
 struct Tree {
     branches: Vec<Branch>,
@@ -239,7 +239,7 @@ fn a_value_that_cannot_be_sent_is_named_by_its_place_in_the_arguments() {
     };
     let none = || Branch::Pair { two: (1, None) };
     assert_eq!(place(vec![none(), Branch::Leaf(Unsendable)]), "tree.branches[1].Leaf.0");
-    // The first one that can't be sent counts.
+    // The error names the first value that can't be sent.
     let branches =
         vec![none(), Branch::Pair { two: (1, Some(Unsendable)) }, Branch::Leaf(Unsendable)];
     assert_eq!(place(branches), "tree.branches[1].Pair.two.1");

@@ -12,7 +12,7 @@ use crate::support::process::alone;
 use crate::support::world::{World, file, over_every_transport};
 use crate::support::{descriptors, drain, eventually_equal, pipe, threads};
 
-/// An object of the test's own.
+/// Returns a counter that this process serves.
 fn counter() -> CounterClient {
     CounterClient::in_process(Count::default()).unwrap()
 }
@@ -125,7 +125,7 @@ fn a_reference_is_passed_on_to_a_third_process_and_used_by_all_at_once() {
         }
     });
     assert_eq!(counter.add(0).unwrap(), 300);
-    // Its maker is needed by nobody but those who have it.
+    // The counter is independent of the connection through which it was created.
     drop((maker, counter, again));
     assert_eq!(user.kept_counter().unwrap().unwrap().add(1).unwrap(), 301);
 }
@@ -139,7 +139,7 @@ fn an_object_is_released_with_its_last_reference_wherever_that_is() {
         counter.add(1).unwrap();
         bench.keep_counter(&counter).unwrap();
         drop(counter);
-        // Held by the server still.
+        // The server still holds its reference.
         assert_eq!(bench.kept_counter().unwrap().unwrap().add(1).unwrap(), 2);
         bench.release_counter().unwrap();
         assert_eq!(drain(reader), "");
@@ -194,7 +194,8 @@ fn a_class_with_two_interfaces_is_one_object_by_both() {
 
 #[test]
 fn what_is_no_door_is_refused_where_a_reference_is_declared() {
-    // A file where the interface says an object: by a type with the same form on the wire.
+    // `Liar` passes a file where the server's interface expects an object. Both have the same form
+    // on the wire.
     #[syshandle::interface(iid = "7d1c0a52-91b4-4f0d-9f5a-2f6f0f9c1a05")]
     trait Taker {
         fn take(&self, counter: CounterClient) -> Result<u32>;

@@ -1,4 +1,4 @@
-//! Who owns a handle when: what a client passes is lent, what a server receives is its own.
+//! Ownership of handles: a client lends what it passes, and a server owns what it receives.
 
 use std::fs::File;
 use std::time::Duration;
@@ -36,7 +36,7 @@ fn what_a_client_lends_stays_open() {
 fn what_a_method_returns_and_keeps_is_the_same_object() {
     over_every_transport(|bench| {
         let done: Event = bench.finish(&file(), &Event::new().unwrap()).unwrap();
-        // Set by what the server has of it.
+        // The method set the event through its own reference before it returned the event.
         assert!(done.poll().unwrap());
     });
 }
@@ -91,10 +91,10 @@ fn handles_of_a_method_that_panics_are_closed() {
     });
 }
 
-/// A way that a call can end.
+/// Makes a call that ends in a certain way.
 type Way<'b> = Box<dyn Fn() + 'b>;
 
-/// Every one, and what it is called.
+/// Returns every way that a call can end, with its name.
 fn every_way(bench: &BenchClient) -> Vec<(&'static str, Way<'_>)> {
     let text = |text: &str| text.as_bytes().to_vec();
     vec![
@@ -136,7 +136,7 @@ fn every_way(bench: &BenchClient) -> Vec<(&'static str, Way<'_>)> {
                 let hasty = bench.with_timeout(Duration::from_millis(5));
                 drop(hasty.block(&entered, &until, 5).unwrap_err());
                 until.set().unwrap();
-                // Behind the late one, on the same connection.
+                // This call is answered after the late reply, on the same connection.
                 bench.nothing().unwrap();
             }),
         ),
@@ -163,7 +163,7 @@ fn every_way(bench: &BenchClient) -> Vec<(&'static str, Way<'_>)> {
     ]
 }
 
-/// The descriptors of both processes.
+/// Returns the number of descriptors of both processes.
 fn both(bench: &BenchClient) -> [usize; 2] {
     [descriptors(), bench.descriptors().unwrap() as usize]
 }
@@ -178,7 +178,7 @@ fn no_way_in_which_a_call_ends_leaks_a_handle_in_another_process() {
         let world = World::new();
         let bench = world.bench();
         for (what, way) in every_way(&bench) {
-            // The first time makes what is kept: threads, shared memory.
+            // The first round creates threads and shared memory, which are kept.
             way();
             let before = both(&bench);
             for _ in 0..20 {
@@ -200,7 +200,7 @@ fn no_way_in_which_a_call_ends_leaks_a_handle_in_this_process() {
                 way();
             }
         }
-        // The threads that served it end by themselves.
+        // The threads that served the client end on their own.
         eventually_no_more(before, || [descriptors()]);
     });
 }
@@ -231,7 +231,7 @@ fn a_client_that_comes_and_goes_leaves_nothing_once_its_jobs_are_done() {
             let (when, (reader, writer)) = (event(), pipe());
             let bench = world.bench();
             bench.job(&when, &LONG, &writer).unwrap();
-            // Good-bye, with work to do.
+            // The client sends `Bye` while the task is pending.
             drop((bench, writer));
             when.set().unwrap();
             assert_eq!(drain(reader), "Fired");

@@ -1,4 +1,5 @@
-//! Panics of user code and of tracing subscribers: a server serves on, and ends when it is told to.
+//! Panics of user code and of `tracing` subscribers: the server continues to serve, and ends on
+//! request.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -18,7 +19,7 @@ use crate::support::raw::Raw;
 use crate::support::world::World;
 use crate::support::{LONG, descriptors, drain, eventually, eventually_equal, pipe, threads};
 
-/// A server that lets clients in greets them sooner.
+/// A server that accepts clients greets them within this time.
 const SOON: Duration = Duration::from_secs(1);
 
 /// Waits until a process has ended.
@@ -31,7 +32,7 @@ fn terminate(pid: u32) {
     kill_process(Pid::from_raw(pid as i32).unwrap(), Signal::TERM).unwrap();
 }
 
-/// Has user code panic wherever it runs in a server.
+/// Makes all user code panic that a server runs.
 fn panic_everywhere(connect: impl Fn() -> Option<HazardClient>) {
     let signalled = || {
         let event = Event::new().unwrap();
@@ -141,7 +142,7 @@ fn a_server_ends_when_it_is_told_to_while_as_many_methods_and_jobs_block_as_may(
         for _ in 0..4 {
             scope.spawn(|| hazard.wait_in_worker(&until).unwrap_err());
         }
-        // One job and one method, so that further calls wait.
+        // One job and one method run, so further calls wait.
         let hasty = hazard.with_timeout(Duration::from_millis(50));
         eventually("all threads are taken", || hasty.pid().is_err());
         terminate(pid);
@@ -153,7 +154,7 @@ fn a_server_ends_when_it_is_told_to_while_as_many_methods_and_jobs_block_as_may(
 fn user_code_of_any_kind_that_blocks_counts_as_methods_of_the_client_that_causes_it() {
     for kind in BLOCKS {
         println!("{kind}");
-        // One process may run three of four methods at once.
+        // One process may run three of the four methods at once.
         let world = World::with_environment(&[(STAY, "1"), (THREADS_MAX, "4"), (DRAIN_MS, "100")]);
         let hazard: HazardClient = world.activate(HAZARD);
         let pid = hazard.pid().unwrap();
@@ -168,7 +169,7 @@ fn user_code_of_any_kind_that_blocks_counts_as_methods_of_the_client_that_causes
             assert_eq!(drain(reader), "Fired");
             world.bench().nothing().unwrap();
         }
-        // This client can block the last thread, and the server still ends.
+        // This client takes the last thread. The server still ends.
         let (entered, until) = (Event::new().unwrap(), ManualEvent::new().unwrap());
         hazard.block_in_job(&entered, &until).unwrap();
         assert!(entered.wait_timeout(LONG).unwrap());
@@ -184,7 +185,7 @@ fn a_server_ends_when_it_is_told_to_while_its_log_blocks_all_event_loops() {
     let pid = world.bench().pid().unwrap();
     let socket = world.socket();
     let mut clients = Vec::new();
-    // A client that breaks the rules causes a warning, which blocks the loop that logs it.
+    // A protocol violation causes a warning, which blocks the loop that logs it.
     eventually("no loop lets clients in", || {
         let client = Raw::connected(&socket);
         let is_greeted = client.0.wait_readable(Instant::now() + SOON).unwrap();
@@ -226,8 +227,8 @@ fn a_job_whose_event_is_set_while_as_many_methods_block_as_may_keeps_no_thread_b
     }
 }
 
-/// Returns the processor time that a process has used, by
-/// [proc(5)](https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html), whose ticks are 10 ms.
+/// Returns the processor time that a process has used, from
+/// [proc(5)](https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html). A tick is 10 ms.
 fn cpu_time(pid: u32) -> Duration {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     let (_, after_name) = stat.rsplit_once(')').unwrap();

@@ -1,4 +1,4 @@
-//! Calls in flight: begun by one thread, which waits for their results later.
+//! Pending calls: one thread starts several calls and waits for their results later.
 
 use std::fs::File;
 use std::thread;
@@ -20,7 +20,7 @@ fn calls_in_flight_each_get_their_own_result_in_whichever_order_they_are_waited_
         let starter = starter(bench);
         let begin = |i: usize| starter.echo(&vec![i as u8; 1 + i * 1000]);
         let mut calls: Vec<_> = (0..60).map(|i| (i, begin(i))).collect();
-        // Every third first, then the others from the end.
+        // Waits for every third call first, and then for the others in reverse order.
         let mut order: Vec<_> = calls.extract_if(.., |(i, _)| *i % 3 == 0).collect();
         order.extend(calls.into_iter().rev());
         for (i, call) in order {
@@ -44,7 +44,7 @@ fn more_calls_than_the_server_takes_at_once_begin_when_others_have_ended() {
 fn large_results_that_nobody_has_read_yet_are_in_nobodys_way() {
     over_every_transport(|bench| {
         let starter = starter(bench);
-        // More than the shared memory holds.
+        // The results are larger than the shared memory.
         let calls: Vec<_> = (0..12).map(|_| starter.bytes(3 * 1024 * 1024)).collect();
         let sent = pattern(5_000_000);
         assert!(bench.echo(&sent).unwrap() == sent);
@@ -116,7 +116,7 @@ fn dropping_it_cancels_the_call() {
         assert!(entered.wait_timeout(LONG).unwrap());
         drop((call, theirs));
         assert_eq!(drain(report), "cancelled");
-        // Those that have their results, or never wait for them, are in nobody's way.
+        // Calls that are complete, or whose results are never awaited, do not block other calls.
         for _ in 0..200 {
             drop(starter(bench).echo(&[1; 100]));
         }
@@ -182,7 +182,8 @@ fn the_servers_death_ends_all_of_them() {
 fn calls_that_go_together_each_get_their_own_result() {
     over_every_transport(|bench| {
         let starter = starter(bench);
-        // More than go at once, and than run at once; small ones and large ones, with handles.
+        // More calls than fit in a batch, and more than may run at once: small and large ones, with
+        // handles.
         for count in [1, 5, 16, 17, 64, 200] {
             let calls: Vec<_> = together(&starter, |starter| {
                 let len = |i: usize| if i % 7 == 6 { 40_000 } else { i };
@@ -208,7 +209,7 @@ fn one_of_those_that_go_together_may_be_waited_for_before_the_others_are_begun()
         let calls = together(&starter(bench), |starter| {
             let first = starter.bytes(1);
             assert_eq!(first.wait().unwrap().len(), 1);
-            // Those that nobody waits for are in nobody's way.
+            // Calls whose results are never awaited do not block other calls.
             drop([starter.bytes(2), starter.bytes(3)]);
             [starter.bytes(4), starter.bytes(5)]
         });
@@ -251,7 +252,8 @@ fn calls_that_go_together_go_also_when_what_begins_them_panics() {
 fn quick_methods_are_answered_though_one_that_was_quick_takes_long_among_them() {
     over_every_transport(|bench| {
         let starter = starter(bench);
-        // A thread stays with this client, and both methods are known to be quick.
+        // A worker becomes dedicated to this client, and the server learns that both methods are
+        // quick.
         let opened = ManualEvent::new().unwrap();
         opened.set().unwrap();
         for _ in 0..200 {
@@ -268,7 +270,7 @@ fn quick_methods_are_answered_though_one_that_was_quick_takes_long_among_them() 
             (before, starter.block(&entered, &until, 0), [(); 5].map(|()| starter.nothing()))
         });
         before.into_iter().chain(after).for_each(|call| call.wait().unwrap());
-        // It couldn't end before.
+        // The slow method could not end earlier, so the quick ones did not wait for it.
         until.set().unwrap();
         slow.wait().unwrap();
     });
@@ -283,7 +285,7 @@ fn calls_that_go_together_and_the_servers_death() {
     let calls = together(&starter, |starter| {
         let first = starter.nothing();
         rustix::process::kill_process(server, rustix::process::Signal::KILL).unwrap();
-        // It was the only one that had the other end.
+        // The server was the only process that held the other end.
         let error = bench.wait(&Event::new().unwrap()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Disconnected);
         [first, starter.nothing()]

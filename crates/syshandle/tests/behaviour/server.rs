@@ -1,4 +1,5 @@
-//! Many clients of one server: nobody waits for another one's slow method or rubbish.
+//! Many clients of one server: no client is delayed by another client's slow methods or invalid
+//! frames.
 
 use std::thread;
 use std::time::Duration;
@@ -17,7 +18,7 @@ fn event() -> Event {
     Event::new().unwrap()
 }
 
-/// A server that stands still until this is dropped.
+/// Stops a server with SIGSTOP, and resumes it when this is dropped.
 pub(crate) struct Stopped(Pid);
 
 impl Stopped {
@@ -50,7 +51,7 @@ fn a_slow_method_delays_nobody() {
             for _ in 0..10 {
                 scope.spawn(|| bench.block(&entered, &until, 0).unwrap());
                 assert!(entered.wait_timeout(LONG).unwrap());
-                // The same client, from another thread; and another client.
+                // Calls proceed from another thread of the same client, and from another client.
                 bench.nothing().unwrap();
                 bench.cast::<BenchClient>().unwrap().nothing().unwrap();
             }
@@ -69,7 +70,7 @@ fn methods_that_block_all_at_once_delay_another_client_together_and_not_each() {
     let open = || Raw::open(&world.socket(), BENCH.clsid(), description.iid);
     let (entered, until) = (event(), ManualEvent::new().unwrap());
     until.set().unwrap();
-    // Usually the method is quick.
+    // The server learns that the method is usually quick.
     (0..100).for_each(|_| drop(bench.block(&entered, &until, 0).unwrap()));
     use std::os::fd::AsFd;
     let mut rounds = (0..5).map(|_| {
@@ -92,8 +93,8 @@ fn methods_that_block_all_at_once_delay_another_client_together_and_not_each() {
         println!("a call behind {BLOCKED} methods that block took {took:?}");
         took
     });
-    // On two cores each loop would wait 50 ms, a millisecond for each method. A busy machine may take
-    // longer in some rounds.
+    // On two cores, each loop would wait 50 ms if each method took a millisecond of its time. A
+    // busy machine may take longer in some rounds.
     assert!(rounds.any(|took| took < Duration::from_millis(50)));
 }
 
@@ -156,7 +157,7 @@ fn a_client_that_does_not_read_its_replies_delays_nobody() {
     for _ in 0..50 {
         bench.nothing().unwrap();
     }
-    // And when it reads it gets them all.
+    // When the client reads again, it receives all replies.
     let mut calls: Vec<_> = (0..60).map(|_| raw.receive().unwrap().header.call).collect();
     calls.sort();
     assert_eq!(calls, (0..60).collect::<Vec<_>>());
@@ -169,7 +170,7 @@ fn replies_that_a_client_never_reads_count_as_calls() {
     let description = <dyn Bench as Interface>::DESCRIPTION;
     let bytes = description.methods.iter().position(|method| method.name == "bytes").unwrap();
     let raw = Raw::open(&world.socket(), BENCH.clsid(), description.iid);
-    // Each has its reply at once, which fits a frame: but the socket holds only a few of them.
+    // Each reply is ready at once and fits in a frame, but the socket holds only a few of them.
     let header = Header { code: bytes as u32, timeout_ms: 60_000, ..Header::new(FrameKind::Call) };
     let body = 30_000_u32.to_le_bytes();
     let header = Header { body: Body::Inline { len: 4 }, ..header };
@@ -179,7 +180,7 @@ fn replies_that_a_client_never_reads_count_as_calls() {
             raw.send_as_it_is(&header, &body, &[]).is_err()
         })
         .expect("the server doesn't owe replies without end");
-    // Those that it answers and the 64 that it may owe, and those that wait in the socket.
+    // The server reads calls until 64 replies are pending; further calls wait in the socket.
     assert!(taken < 2_000, "{taken}");
     raw.ends();
     bench.nothing().unwrap();
@@ -202,7 +203,7 @@ fn a_crowd_at_the_entrance_lets_those_inside_have_their_turn() {
         .collect();
     inside.call(7, count as u32, &[], &[]);
     drop(server);
-    // The server's own count of its descriptors, as it answered.
+    // The number of descriptors that the server had open when it answered.
     let reply = inside.receive().unwrap();
     let open = u32::from_le_bytes(reply.body.try_into().unwrap());
     assert!(open < before + CROWD, "all of the crowd came first: {open} descriptors");
@@ -235,7 +236,7 @@ fn hello_and_calls_that_come_before_the_client_is_let_in_are_taken_in_order() {
         raw.call(1, count as u32, &[], &[]);
         raw.call(2, count as u32, &[], &[]);
     }
-    // It may also be the call that comes first, and then it isn't run.
+    // A call before the hello ends the connection without running.
     let rash = Raw::connected(&world.socket());
     rash.call(1, count as u32, &[], &[]);
     rash.hello(BENCH.clsid(), description.iid);
@@ -254,7 +255,7 @@ fn a_hello_that_comes_late_is_taken_all_the_same() {
     let bench = world.bench();
     let description = <dyn Bench as Interface>::DESCRIPTION;
     let raw = Raw::greeted(&world.socket());
-    // It has looked for it by then.
+    // The server has looked for the hello by now.
     (0..20).for_each(|_| bench.nothing().unwrap());
     raw.hello(BENCH.clsid(), description.iid);
     (0..20).for_each(|_| bench.nothing().unwrap());
@@ -301,7 +302,7 @@ fn what_serves_an_object_in_this_process_ends_with_its_last_call() {
                     scope.spawn(move || hasty.block(entered, until, 0).unwrap_err());
                 }
             });
-            // They run on when nobody is there any more.
+            // The methods continue after their client has gone.
             drop(bench);
             until.set().unwrap();
         }

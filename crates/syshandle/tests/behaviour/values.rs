@@ -1,4 +1,4 @@
-//! Every sort of value crosses whole, over every transport, with handles anywhere inside.
+//! Values of every sort arrive complete over every transport, with handles at any depth.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs::File;
@@ -9,7 +9,7 @@ use syshandle::{Decode, Encode, ErrorKind, Event, Guid, ManualEvent, Result, int
 
 use crate::support::world::{file, identity};
 
-/// Says back what it is told.
+/// Returns its arguments.
 #[interface(iid = "7d1c0a52-91b4-4f0d-9f5a-2f6f0f9c1b01")]
 trait Echo {
     fn bytes(&self, a: u8, b: i8) -> Result<(u8, i8)>;
@@ -95,7 +95,7 @@ enum Tree {
     Branch(Box<Tree>, Box<Tree>),
 }
 
-/// Handles within a struct, some with declarations of their own.
+/// Handles within a struct, some with declarations on the field.
 #[derive(Debug, Encode, Decode)]
 struct Held {
     number: u32,
@@ -225,7 +225,8 @@ impl Echo for Says {
     }
 }
 
-/// In process, and by a door: what differs between two processes is not the values.
+/// Returns a client in process and one through a door. Values do not depend on whether the server
+/// is another process.
 fn echoes() -> [EchoClient; 2] {
     let echo = EchoClient::in_process(Says).unwrap();
     [echo.cast().unwrap(), echo]
@@ -338,7 +339,7 @@ fn types_that_refer_to_themselves_cross_up_to_a_depth_that_the_error_names() {
         assert_eq!(echo.tree(&tree(63)).unwrap(), tree(63));
         let error = echo.tree(&tree(64)).unwrap_err();
         let text = error.to_string();
-        // The path is longer than an error has room for.
+        // The path is longer than the space for it in an error.
         assert!(text.starts_with("Echo::tree: parameter `tree…Branch.0.Branch.0"), "{text}");
         assert!(text.ends_with("Branch.0`: values are nested more than 64 deep"), "{text}");
         assert!(text.len() < 400, "{text}");
@@ -350,7 +351,7 @@ fn types_that_refer_to_themselves_cross_up_to_a_depth_that_the_error_names() {
 fn a_value_of_any_depth_is_refused_before_it_overflows_the_clients_stack() {
     let deep = tree(1_000_000);
     let error = echoes()[0].tree(&deep).unwrap_err();
-    // Its destructor would recurse.
+    // The destructor would recurse too deeply.
     std::mem::forget(deep);
     assert_eq!((error.kind(), error.ran()), (ErrorKind::TooLarge, syshandle::Ran::No));
     assert!(error.to_string().ends_with("values are nested more than 64 deep"), "{error}");
@@ -399,7 +400,8 @@ fn handles_cross_wherever_they_are_and_are_the_same_objects() {
     }
 }
 
-/// Events have no inode of their own: one that is set is the same if the other one is.
+/// Asserts that two handles refer to the same event. Events have no inode of their own, so the test
+/// sets one and checks the other.
 fn is_same(one: &Event, other: &Event) {
     one.set().unwrap();
     assert!(other.poll().unwrap());
@@ -586,8 +588,8 @@ mod with_serde {
         }
     }
 
-    /// What such an interface looks like to one who sends any bytes for `Serde`: they have the
-    /// same form.
+    /// Declares the interface for a client that sends arbitrary bytes as a `Serde` value: both
+    /// types have the same form on the wire.
     #[interface(iid = "7d1c0a52-91b4-4f0d-9f5a-2f6f0f9c1b03")]
     trait Raw {
         fn json(&self, value: Vec<u8>) -> Result<Vec<u8>>;
@@ -631,7 +633,7 @@ mod with_serde {
         let error = same().json(&Serde(deep(200))).unwrap_err();
         let text = "Any::json: parameter `value`: values are nested more than 64 deep";
         assert_eq!((error.ran(), error.to_string().as_str()), (Ran::No, text));
-        // A list of a list of a list, as deep as a message goes.
+        // Lists within lists, as deep as the size of a message allows.
         let raw: RawClient = same().cast().unwrap();
         let error = raw.json(&[3, 1].repeat(4_000_000)).unwrap_err();
         assert_eq!(error.to_string(), text.replace("Any", "Raw"));
@@ -640,7 +642,7 @@ mod with_serde {
     #[test]
     fn items_without_bytes_are_counted() {
         assert_eq!(same().empty(&Serde(vec![(); 1000])).unwrap(), 1000);
-        // Two to the power of 63 of them, in ten bytes.
+        // Two to the power of 63 items, encoded in ten bytes.
         let raw: RawClient = same().cast().unwrap();
         let many = [0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x01];
         let error = raw.empty(&many).unwrap_err();
@@ -671,11 +673,11 @@ mod with_serde {
         use syshandle_wire::{Decoder, Malformed};
 
         fn refused<T: serde::de::DeserializeOwned>(items: usize) {
-            // The number of items, seven bits a byte.
+            // The number of items, in groups of seven bits.
             let mut postcard: Vec<u8> =
                 [0, 7, 14].map(|shift| (items >> shift) as u8 | 0x80).to_vec();
             postcard.push((items >> 21) as u8);
-            // Items of zeros: `None`, an empty text.
+            // A zero byte is the encoding of `None` and of an empty text.
             postcard.resize(postcard.len() + items, 0);
             let mut bytes = (postcard.len() as u32).to_le_bytes().to_vec();
             bytes.extend(postcard);

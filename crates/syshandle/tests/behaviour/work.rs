@@ -1,4 +1,4 @@
-//! Work in the background: it waits without a thread, and learns how its wait ended.
+//! Background tasks: they wait without a thread, and learn how their wait ended.
 
 use std::os::fd::AsFd;
 use std::thread;
@@ -75,7 +75,7 @@ fn a_job_that_waits_for_its_time_takes_no_descriptor() {
     for (_, writer) in &reports {
         bench.job_after(&LONG, writer).unwrap();
     }
-    // Those that they report to, and no others.
+    // The server has one more descriptor for each report, and none for the timers.
     eventually_equal(&(before + reports.len() as u32), || bench.descriptors().unwrap());
 }
 
@@ -98,7 +98,7 @@ fn an_event_that_somebody_else_took_ends_no_job() {
         for (_, writer) in &two {
             bench.job(&when, &LONG, writer).unwrap();
         }
-        // Set once, it ends one of them; the other one needs another.
+        // Setting the event once ends one of the two jobs; the other one needs another signal.
         when.set().unwrap();
         eventually("one has taken it", || {
             when.poll()
@@ -153,7 +153,7 @@ fn a_job_that_starts_after_its_client_let_go_still_runs() {
         let (entered, when, (reader, writer)) = (event(), event(), pipe());
         let own = bench.cast::<BenchClient>().unwrap();
         let hasty = own.with_timeout(Duration::from_millis(20));
-        // The method may see it first, and return in time for its client.
+        // The method may notice the deadline before the client does, and return in time.
         let _ = hasty.job_after_cancel(&entered, &when, &writer);
         drop((own, hasty, writer));
         when.set().unwrap();
@@ -214,7 +214,7 @@ fn a_job_that_starts_after_its_client_died_ends_at_once() {
     let handles = [entered.as_fd(), when.as_fd(), writer.as_fd()];
     raw.call(1, number as u32, &[0, 0, 1, 0, 2, 0], &handles);
     assert!(entered.wait_timeout(LONG).unwrap());
-    // Without good-bye.
+    // The connection ends without `Bye`.
     drop((raw, writer));
     assert_eq!(drain(reader), "ClientDied");
     bench.nothing().unwrap();
@@ -244,7 +244,7 @@ fn a_job_that_takes_long_delays_no_other() {
             bench.job_that_blocks(&soon, &entered, &until).unwrap();
         }
         assert!(entered.wait_timeout(LONG).unwrap());
-        // Due while the others run, on whatever threads.
+        // This job expires while the others still block their threads.
         let (reader, writer) = pipe();
         bench.job(&event(), &soon, &writer).unwrap();
         drop(writer);
@@ -306,7 +306,7 @@ fn ten_thousand_jobs_wait_at_once_without_a_thread_of_their_own() {
     let bench = world.bench();
     bench.spare_descriptors(None).unwrap();
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum;
-    // Each has a file and an event.
+    // Each job holds a file and an event.
     let room = limit.unwrap_or(u64::MAX).saturating_sub(200) / 2;
     let count = room.min(10_000) as u32;
     println!("{count} jobs, with a limit of {limit:?} descriptors");
@@ -317,7 +317,8 @@ fn ten_thousand_jobs_wait_at_once_without_a_thread_of_their_own() {
     for _ in 1..count {
         bench.job_that_counts(&when, &file).unwrap();
     }
-    // Some more may have come while all others were at it; none for a job that waits.
+    // The server may start a few more threads while all others are busy, but none for a pending
+    // job.
     let more = bench.threads().unwrap() - threads;
     assert!(more <= 16, "{more} more threads");
     assert_eq!(bench.descriptors().unwrap(), before + 2 * (count - 1));
@@ -336,11 +337,11 @@ fn a_pending_job_keeps_the_server_though_its_client_has_gone() {
     let (when, (report, writer)) = (event(), pipe());
     bench.job(&when, &LONG, &writer).unwrap();
     drop((bench, writer));
-    // Several times as long as it stays without anything to do.
+    // Several times the server's idle timeout.
     thread::sleep(Duration::from_millis(500));
     when.set().unwrap();
     assert_eq!(drain(report), "Fired");
-    // And then it ends.
+    // The server ends afterwards.
     assert_eq!(drain(reader), "");
 }
 
@@ -358,7 +359,7 @@ fn a_client_that_is_released_while_its_socket_is_full_is_no_client_that_died() {
     let mut sent = 0;
     let calls: Vec<_> = (0..16).map(|_| quick.echo(&large)).collect();
     for call in calls {
-        // Those for which there was no room were not sent.
+        // Calls that did not fit in the socket were not sent.
         sent += usize::from(call.wait().unwrap_err().ran() == Ran::Maybe);
     }
     assert!(sent < 16, "the socket is full");
@@ -366,7 +367,7 @@ fn a_client_that_is_released_while_its_socket_is_full_is_no_client_that_died() {
     drop((quick, bench));
     assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
     drop(server);
-    // Once the server has seen the end of the connection, the task still waits.
+    // The task still waits after the server has seen the end of the connection.
     assert!(!is_readable(&reader, Duration::from_millis(500)));
     when.set().unwrap();
     assert_eq!(drain(reader), "Fired");
@@ -405,7 +406,7 @@ fn a_job_whose_handle_is_dropped_still_runs() {
         let (reader, writer) = pipe();
         bench.job_to_cancel(Some(&first), &writer).unwrap();
         drop(writer);
-        // The object keeps the handle of the last job only.
+        // The object keeps the handle of the last task only.
         bench.job_to_cancel(Some(&second), &pipe().1).unwrap();
         first.set().unwrap();
         assert_eq!(drain(reader), "Fired");
@@ -429,7 +430,7 @@ fn jobs_that_are_cancelled_leave_no_descriptors_and_no_work() {
     }
     eventually_equal(&before, || bench.descriptors().unwrap());
     drop(bench);
-    // No job keeps the server.
+    // No pending job keeps the server running.
     eventually("the server has ended", || !world.is_running());
 }
 
@@ -445,7 +446,7 @@ fn the_jobs_of_a_client_that_dies_run_on_no_more_threads_than_its_methods_may() 
     let mut delay = Encoder::new(Vec::new(), Limits::default());
     LONG.encode(&mut delay);
     let (mut body, _) = delay.finish().unwrap();
-    // The slot of the report.
+    // The slot of the handle `report`.
     body.extend([0, 0]);
     let file = file();
     let raw = Raw::open(&world.socket(), BENCH.clsid(), description.iid);

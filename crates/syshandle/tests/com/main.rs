@@ -1,7 +1,8 @@
-//! Calls through COM, between real processes. Under Wine handles cross in the form that only Wine
-//! needs; on Windows in the runtime's own.
+//! Tests calls through COM between processes. Under Wine, handles are encoded in a form that only
+//! Wine needs; on Windows, in the form of the RPC runtime.
 //!
-//! This program is the tests, the servers that COM starts for them, and their clients.
+//! This program runs the tests, and also acts as their clients and as the servers that COM starts
+//! for them.
 
 #[cfg_attr(windows, path = "windows.rs")]
 #[cfg_attr(not(windows), path = "elsewhere.rs")]

@@ -1,4 +1,4 @@
-//! The tests, and the other programs that they need.
+//! Runs the tests, or the server or client that a test needs.
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
 
 #[cfg(feature = "tokio")]
@@ -31,10 +31,10 @@ use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
 
-/// A test, by its name.
+/// The name of a test and its function.
 type Test = (&'static str, fn());
 
-/// What this program is this time.
+/// Runs as a server, as a client, or as the test runner, depending on the arguments.
 pub(crate) fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();

@@ -1,9 +1,9 @@
-//! Confines this process, as a sandbox would.
+//! Confines this process like a sandbox.
 #![expect(unsafe_code, reason = "system calls that have no safe form: seccomp and unshare")]
 
 use std::io;
 
-/// Confines this process for good: `no_new_privs`, `seccomp`, `mount`, `user`.
+/// Confines this process permanently. `what` is `no_new_privs`, `seccomp`, `mount` or `user`.
 pub(crate) fn confine(what: &str) -> io::Result<()> {
     match what {
         "no_new_privs" => Ok(rustix::thread::set_no_new_privs(true)?),
@@ -14,7 +14,7 @@ pub(crate) fn confine(what: &str) -> io::Result<()> {
     }
 }
 
-/// Sets a filter that forbids `acct`, a call that no program here makes.
+/// Installs a filter that forbids `acct`, a system call that no program here makes.
 fn filter() -> io::Result<()> {
     let statement = |code, k| libc::sock_filter { code, jt: 0, jf: 0, k };
     let load_number = statement((libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16, 0);
@@ -28,7 +28,8 @@ fn filter() -> io::Result<()> {
     let allow = statement(libc::BPF_RET as u16, libc::SECCOMP_RET_ALLOW);
     let mut program = [load_number, equal, forbid, allow];
     let filter = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
-    // Without the right to do more it needs no_new_privs, which would confine on its own.
+    // Without `CAP_SYS_ADMIN`, a filter requires `no_new_privs`, which confines a process by
+    // itself. So the first attempt does not set it.
     // SAFETY: the kernel reads the filter, which lives until the call returns.
     if unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const filter) }
         == 0
@@ -36,7 +37,7 @@ fn filter() -> io::Result<()> {
         return Ok(());
     }
     rustix::thread::set_no_new_privs(true)?;
-    // SAFETY: as above.
+    // SAFETY: as above, the kernel reads the filter, which lives until the call returns.
     match unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const filter) }
     {
         0 => Ok(()),

@@ -1,8 +1,9 @@
-//! The client that is tried: activates the server, asks who it is, and says so.
+//! The client of the tests. Activates the server, calls `who`, and prints the answer.
 //!
-//! `trial-client [--timeout-ms N] [--confine WHAT] [--leave-work FILE] [--hold] [--fork] [--call NAME]`:
-//! prints the server's process and what it says of this one; on an error its kind and all causes.
-//! `--call` makes one more call: `crash`, `rest`, or `pass`, which passes handles there and back.
+//! `trial-client [--timeout-ms N] [--confine WHAT] [--leave-work FILE] [--hold] [--fork] [--call
+//! NAME]` prints the server's process, and the processes and the user that the server reports. On
+//! an error, it prints the kind and all causes. `--call` makes one more call: `crash`, `rest`, or
+//! `pass`, which passes handles to the server and back.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that talks to people")]
 
@@ -62,13 +63,13 @@ fn ask(
     let client: TrialClient = activation.activate(TRIAL.clsid())?;
     let server = syshandle::Proxy::as_client(&client).server()?;
     let who = client.who()?;
-    // Never set; and this process keeps it.
+    // This process keeps the event and never sets it.
     let event = Event::new()?;
     let held = match work {
         Some(path) => {
             let file = File::options().write(true).open(path)?;
             client.write_outcome(&file, &event)?;
-            // Lets go.
+            // Releases the object while its task waits.
             drop(client);
             None
         }
@@ -80,19 +81,19 @@ fn ask(
         make(client, call)?;
     }
     if fork {
-        // The child keeps the connection.
+        // The child keeps the connection open.
         super::fork::leave_child();
         std::process::abort();
     }
     if hold {
-        // Until the test lets go.
+        // Waits until the test closes the standard input.
         let _ = std::io::read_to_string(std::io::stdin());
     }
     drop((held, event));
     Ok(())
 }
 
-/// Makes the call of this name.
+/// Makes the call with this name.
 fn make(client: &TrialClient, call: &str) -> Result<()> {
     match call {
         "crash" => client.crash(),
@@ -102,7 +103,7 @@ fn make(client: &TrialClient, call: &str) -> Result<()> {
     }
 }
 
-/// Passes handles to the server, and takes one back.
+/// Passes handles to the server, and receives one of them back.
 fn pass(client: &TrialClient) -> Result<()> {
     let own = File::open(std::env::current_exe()?)?;
     let event = Event::new()?;

@@ -1,4 +1,4 @@
-//! The client that is tried.
+//! The client of the tests.
 
 #[cfg_attr(windows, path = "elsewhere.rs")]
 #[cfg_attr(not(windows), path = "linux.rs")]

@@ -1,4 +1,4 @@
-//! Nothing: activation without COM is tried on Linux only.
+//! Does nothing: activation without COM is tested on Linux only.
 
 use syshandle::Result;
 

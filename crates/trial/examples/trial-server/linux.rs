@@ -1,4 +1,4 @@
-//! The server that is tried: does what its environment says.
+//! The server of the tests. Environment variables control its behaviour.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that talks to people")]
 
@@ -53,7 +53,7 @@ fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_default()
 }
 
-/// Never greets, never lets go of the socket.
+/// Keeps the socket open, and never sends a greeting.
 fn hang() -> ! {
     loop {
         std::thread::park();
@@ -117,7 +117,7 @@ fn surroundings() -> Vec<String> {
         .filter_map(|entry| {
             let fd = entry.file_name().to_str()?.parse().ok()?;
             let target = fs::read_link(entry.path()).ok()?;
-            // The one that lists them.
+            // Skips the descriptor that reads this folder.
             (!target.starts_with("/proc")).then(|| (fd, target.to_string_lossy().into_owned()))
         })
         .collect();
@@ -129,7 +129,7 @@ fn surroundings() -> Vec<String> {
         lines.extend(status.lines().find(|line| line.starts_with(name)).map(str::to_owned));
     }
     let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    // After the name: state, parent, group, session, terminal.
+    // The fields after the name are state, parent, group, session and terminal.
     let fields: Vec<_> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
     lines.push(format!("group {} session {} terminal {}", fields[2], fields[3], fields[4]));
     lines.extend(std::env::vars_os().map(|(name, value)| {

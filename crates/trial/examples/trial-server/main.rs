@@ -1,4 +1,4 @@
-//! The server that is tried.
+//! The server of the tests.
 
 #![deny(unsafe_code)]
 

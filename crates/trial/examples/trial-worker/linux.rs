@@ -1,6 +1,9 @@
-//! `trial-worker HOW...`: the standard input is a door to the broker, or with `socket` a connection to it;
-//! with `serve` a connection at which this program serves. Each other word confines it once more.
-//! With `late` it makes its only connection after that, and with `unprepared` it did not prepare either.
+//! A worker of a broker, called as `trial-worker HOW...`.
+//!
+//! The standard input is a door to the broker. With `socket` it is a connection to the broker, and
+//! with `serve` a connection at which this program serves. Usually the worker calls `prepare` and
+//! connects before it confines itself. With `late` it connects afterwards, and with `unprepared` it
+//! also does not call `prepare`. Each other word is a way of confinement.
 
 #![expect(clippy::print_stderr, reason = "a program that talks to people")]
 
@@ -27,7 +30,7 @@ pub(crate) fn main() -> ExitCode {
         false => work(&words, has("socket")),
     };
     match result {
-        // Destructors may use system calls that no call of a client needs.
+        // Skips destructors, because they may use system calls that calls of a client do not need.
         Ok(()) => sandbox::exit(0),
         Err(error) => {
             eprintln!("{:?}: {error:#}", error.kind());
@@ -48,7 +51,7 @@ fn confine(words: &[String]) -> Result<()> {
     for word in words {
         if !matches!(&**word, "socket" | "serve" | "late" | "unprepared") {
             sandbox::confine(word).inspect_err(|error| {
-                // The test says why it was skipped.
+                // The test reports the reason for the skip.
                 eprintln!("can't be confined by {word}: {error}");
                 sandbox::exit(77);
             })?;
@@ -96,7 +99,8 @@ fn work(words: &[String], is_socket: bool) -> Result<()> {
     broker.set(&event)?;
     assert!(event.wait_timeout(Duration::from_secs(60))?);
     found.push("set");
-    // Numbers of descriptors that were never examined before, many at once.
+    // Holds many handles at once, so that descriptor numbers appear that were never examined
+    // before.
     let kept: Vec<OwnedHandle> = (0..200).map(|which| broker.any(which)).collect::<Result<_>>()?;
     for (which, handle) in kept.iter().enumerate() {
         let object = syshandle::identify(handle.as_fd())?.object;
@@ -108,14 +112,15 @@ fn work(words: &[String], is_socket: bool) -> Result<()> {
         assert_eq!(object, wanted);
     }
     found.push("many");
-    // A reference, through which this worker connects.
+    // This worker connects through a reference that it receives.
     broker.another()?.event()?;
     found.push("reference");
     found.push(if broker.caller()? == std::process::id() { "caller" } else { "another caller" });
     broker.report(&found.join(" "))
 }
 
-/// Serves the other end, confined: the threads of a server are made before.
+/// Confines this process, and then serves the other end of the socket. `prepare` opens the files
+/// for examining handles before.
 fn serve(words: &[String]) -> Result<()> {
     syshandle::prepare()?;
     confine(words)?;
@@ -127,7 +132,7 @@ struct Worker {
     notes: Mutex<Vec<String>>,
 }
 
-/// Only what the test asks of a worker that serves; the rest says that it can't.
+/// Implements the methods that the test calls on a serving worker; the others fail.
 impl Broker for Worker {
     fn event(&self) -> Result<Event> {
         Ok(Event::new()?)

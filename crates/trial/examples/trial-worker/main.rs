@@ -1,4 +1,4 @@
-//! The worker of a broker: confines itself, and then receives a handle of each kind.
+//! The worker of a broker: confines itself, and then receives handles of all kinds.
 
 #[cfg_attr(windows, path = "../trial-client/elsewhere.rs")]
 #[cfg_attr(not(windows), path = "linux.rs")]

@@ -1,4 +1,4 @@
-//! Confines this process, as sandboxes do.
+//! Confines this process like sandboxes do.
 #![expect(unsafe_code, reason = "system calls that have no safe form: seccomp, Landlock, unshare")]
 
 use std::io;
@@ -7,11 +7,11 @@ use std::ptr;
 
 /// Ends this process without destructors.
 pub(crate) fn exit(code: i32) -> ExitCode {
-    // SAFETY: ends the process.
+    // SAFETY: `_exit` has no preconditions and ends the process.
     unsafe { libc::_exit(code) }
 }
 
-/// Confines this process for good.
+/// Confines this process permanently.
 pub(crate) fn confine(how: &str) -> io::Result<()> {
     match how {
         "seccomp" => seccomp(&[CLIENT_CALLS, OWN_CALLS]),
@@ -54,10 +54,10 @@ const CLIENT_CALLS: &[libc::c_long] = &[
     // Waiting for events and semaphores, and setting them.
     libc::SYS_preadv2,
     libc::SYS_write,
-    // A reference to an object: whether it is one of this process.
+    // A reference to an object: checks whether this process serves it.
     libc::SYS_getpid,
     libc::SYS_geteuid,
-    // Memory, also of values too large for a message.
+    // Memory, and values that are too large for a message.
     libc::SYS_memfd_create,
     libc::SYS_prlimit64,
     libc::SYS_rt_sigprocmask,
@@ -70,7 +70,7 @@ const CLIENT_CALLS: &[libc::c_long] = &[
     libc::SYS_mremap,
     libc::SYS_madvise,
     libc::SYS_brk,
-    // The end.
+    // The end of the process.
     libc::SYS_exit_group,
 ];
 
@@ -99,25 +99,25 @@ const SERVER_CALLS: &[libc::c_long] = &[
     // SIGTERM and SIGINT.
     libc::SYS_rt_sigaction,
     libc::SYS_rt_sigreturn,
-    // The user that the policy lets in.
-    // Events that a peer holds too.
+    // Waiting for events of which a peer also holds a handle.
     libc::SYS_io_setup,
     libc::SYS_io_submit,
     libc::SYS_io_getevents,
 ];
 
-/// Calls that may fail: opening files that tell how much memory there is.
+/// System calls that may fail: opening files that report the amount of memory.
 const REFUSED_CALLS: &[libc::c_long] = &[libc::SYS_openat];
 
-/// The other system calls of this program, which reads a file and makes an event.
+/// The other system calls of this program, which reads a file and creates an event.
 const OWN_CALLS: &[libc::c_long] = &[
     libc::SYS_read,
     libc::SYS_eventfd2,
-    // The Rust runtime's, once for a thread that uses a map.
+    // The Rust runtime calls it once for each thread that uses a hash map.
     libc::SYS_getrandom,
 ];
 
-/// A filter that refuses to open files and ends this process at any other call.
+/// Installs a filter that refuses to open files, and kills this process at any other system call
+/// that is not allowed.
 fn seccomp(allowed: &[&[libc::c_long]]) -> io::Result<()> {
     let statement = |code: u32, k| libc::sock_filter { code: code as u16, jt: 0, jf: 0, k };
     let load_number = statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0);
@@ -145,22 +145,25 @@ fn seccomp(allowed: &[&[libc::c_long]]) -> io::Result<()> {
     check(set.into())
 }
 
-/// A ruleset that handles every access to files that the kernel knows and allows none.
+/// Installs a ruleset that handles every file access right of the kernel's Landlock version and
+/// allows none.
 fn landlock() -> io::Result<()> {
     const CREATE_RULESET: libc::c_long = 444;
     const RESTRICT_SELF: libc::c_long = 446;
     const VERSION: u32 = 1;
-    // SAFETY: asks for the version, without memory.
+    // SAFETY: with these arguments, the call only returns the version and accesses no memory.
     let version = unsafe { libc::syscall(CREATE_RULESET, ptr::null::<u64>(), 0_usize, VERSION) };
     check(version)?;
-    // Bit 13 came with version 2, 14 with 3, 15 with 5.
+    // The highest access right is bit 12 in version 1, 13 in version 2, 14 in versions 3 and 4, and
+    // 15 from version 5 on.
     let handled: u64 = match version {
         1 => (1 << 13) - 1,
         2 => (1 << 14) - 1,
         3 | 4 => (1 << 15) - 1,
         _ => (1 << 16) - 1,
     };
-    // SAFETY: the kernel reads eight bytes, which are there: the first field of the struct.
+    // SAFETY: the kernel reads eight bytes, the first field of the struct, from `handled`, which is
+    // eight bytes long.
     let ruleset =
         unsafe { libc::syscall(CREATE_RULESET, &raw const handled, size_of_val(&handled), 0_u32) };
     check(ruleset)?;
@@ -171,7 +174,7 @@ fn landlock() -> io::Result<()> {
     check(unsafe { libc::close(ruleset as i32) }.into())
 }
 
-/// A root without anything, not even `/proc`: the empty folder that the test names.
+/// Changes the root to the empty folder that the test names, which does not even contain `/proc`.
 fn chroot() -> io::Result<()> {
     let root = std::env::var_os("TRIAL_ROOT").unwrap_or_default();
     rustix::process::chroot(std::path::Path::new(&root))?;

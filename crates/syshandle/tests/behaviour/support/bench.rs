@@ -1,4 +1,4 @@
-//! The interfaces that most tests use, and their implementation.
+//! The interfaces that most tests use, and their implementations.
 
 use std::fs::File;
 use std::io::Write;
@@ -24,20 +24,21 @@ class! {
     pub(crate) DOUBLE: Bench + Named = "3a0b5a5e-6f1c-4a0e-8d7b-1f0c9b3e2d42";
 }
 
-/// All sorts of methods.
+/// Methods for most tests.
 #[interface(iid = "7d1c0a52-91b4-4f0d-9f5a-2f6f0f9c1a01")]
 pub(crate) trait Bench {
     fn nothing(&self) -> Result<()>;
     fn pid(&self) -> Result<u32>;
     fn descriptors(&self) -> Result<u32>;
     fn threads(&self) -> Result<u32>;
-    /// Leaves the process so many descriptors; `None` as many as it may have.
+    /// Lowers the descriptor limit of the process so that `spare` more can be opened; `None`
+    /// restores the maximum.
     fn spare_descriptors(&self, spare: Option<u32>) -> Result<()>;
 
     fn close(&self, handles: Vec<OwnedHandle>) -> Result<()>;
     fn keep(&self, file: File) -> Result<()>;
     fn give_back(&self) -> Result<Vec<File>>;
-    /// Two handles in, one out.
+    /// Takes two handles and returns one.
     fn finish(
         &self,
         #[handle(file, read | write)] decorate: File,
@@ -50,17 +51,18 @@ pub(crate) trait Bench {
 
     fn echo(&self, bytes: Vec<u8>) -> Result<Vec<u8>>;
     fn bytes(&self, len: u32) -> Result<Vec<u8>>;
-    /// A result that isn't what is declared.
+    /// Returns a file that lacks a declared right.
     #[handle(file, read | write)]
     fn wrong_result(&self) -> Result<File>;
 
-    /// Says that it has begun, and returns so many events when it may.
+    /// Sets `entered`, waits for `until`, and returns `count` events.
     fn block(&self, entered: Event, until: ManualEvent, count: u32) -> Result<Vec<Event>>;
-    /// The same with a result of so many bytes.
+    /// Sets `entered`, waits for `until`, and returns `count` bytes.
     fn block_bytes(&self, entered: Event, until: ManualEvent, count: u32) -> Result<Vec<u8>>;
-    /// The same with an argument of any size.
+    /// Sets `entered`, waits for `until`, and returns the length of its argument, which may have
+    /// any size.
     fn block_with(&self, entered: Event, until: ManualEvent, bytes: Vec<u8>) -> Result<u32>;
-    /// Runs until nobody waits for it any more, and reports that.
+    /// Runs until the call is cancelled, and then writes to the report.
     fn run_until_cancelled(
         &self,
         context: &Context,
@@ -76,7 +78,7 @@ pub(crate) trait Bench {
     fn caller(&self, context: &Context) -> Result<(u32, u32, u32)>;
     fn time_left(&self, context: &Context) -> Result<Duration>;
 
-    /// A job that writes its outcome to the report.
+    /// Starts a job that writes its outcome to the report.
     fn job(
         &self,
         context: &Context,
@@ -84,9 +86,9 @@ pub(crate) trait Bench {
         timeout: Duration,
         #[handle(file | pipe, write)] report: OwnedHandle,
     ) -> Result<()>;
-    /// A job that panics.
+    /// Starts a job that panics.
     fn job_that_panics(&self, context: &Context, when: Event) -> Result<()>;
-    /// A job that says that it has begun, and waits.
+    /// Starts a job that sets `entered` and waits for `until`.
     fn job_that_blocks(
         &self,
         context: &Context,
@@ -94,10 +96,10 @@ pub(crate) trait Bench {
         entered: Event,
         until: ManualEvent,
     ) -> Result<()>;
-    /// A job that keeps a file and counts itself when it is done.
+    /// Starts a job that holds a file and increments a counter at the end.
     fn job_that_counts(&self, context: &Context, when: ManualEvent, file: File) -> Result<()>;
     fn jobs_done(&self) -> Result<u32>;
-    /// Starts a job, but only when nobody waits for this call any more.
+    /// Waits until this call is cancelled, and then starts a job.
     fn job_after_cancel(
         &self,
         context: &Context,
@@ -105,7 +107,7 @@ pub(crate) trait Bench {
         when: Event,
         #[handle(file | pipe, write)] report: OwnedHandle,
     ) -> Result<()>;
-    /// A job that ends the connection with a text; here or on a thread of its own.
+    /// Ends the connection with a text when the event is set, in a job or on a thread of its own.
     fn fail_when(
         &self,
         context: &Context,
@@ -114,7 +116,7 @@ pub(crate) trait Bench {
         on_another_thread: bool,
     ) -> Result<()>;
 
-    /// A counter, which lets go of the report when it is released.
+    /// Returns a counter that closes the report when it is released.
     fn counter(&self, context: &Context, report: OwnedHandle) -> Result<CounterClient>;
     fn counters(&self, context: &Context, count: u32) -> Result<Vec<CounterClient>>;
     fn team(&self, context: &Context) -> Result<Team>;
@@ -126,31 +128,31 @@ pub(crate) trait Bench {
     fn release_counter(&self) -> Result<()>;
     fn tell(&self, listener: ListenerClient, text: String) -> Result<String>;
 
-    /// A job without an object to wait for, that writes its outcome to the report.
+    /// Starts a job that waits for a delay only, and writes its outcome to the report.
     fn job_after(
         &self,
         context: &Context,
         delay: Duration,
         #[handle(file | pipe, write)] report: OwnedHandle,
     ) -> Result<()>;
-    /// Starts a job from a thread of its own, but only when the client has gone.
+    /// Starts a job from a thread of its own after the client has gone.
     fn job_after_release(
         &self,
         context: &Context,
         when: Event,
         #[handle(file | pipe, write)] report: OwnedHandle,
     ) -> Result<()>;
-    /// A job that [`cancel_job`](Self::cancel_job) can cancel. Waits for the event, or without one for
-    /// its time.
+    /// Starts a job that [`cancel_job`](Self::cancel_job) can cancel. The job waits for the event
+    /// or, without one, for a long delay.
     fn job_to_cancel(
         &self,
         context: &Context,
         when: Option<Event>,
         #[handle(file | pipe, write)] report: OwnedHandle,
     ) -> Result<()>;
-    /// Cancels the last such job.
+    /// Cancels the last job of `job_to_cancel`.
     fn cancel_job(&self) -> Result<bool>;
-    /// Runs until the server is about to end. Returns whether the call is cancelled then.
+    /// Runs until the server is about to end. Returns whether the call is cancelled at that time.
     #[blocking]
     fn run_until_stopping(&self, context: &Context, entered: Event) -> Result<bool>;
 }
@@ -162,7 +164,7 @@ pub(crate) trait Named {
     fn name(&self) -> Result<String>;
 }
 
-/// What `Named` became: with a method more.
+/// A later version of [`Named`] with one more method.
 #[interface(iid = "7d1c0a52-91b4-4f0d-9f5a-2f6f0f9c1a02")]
 pub(crate) trait NamedTwice {
     fn set_name(&self, name: String) -> Result<()>;
@@ -170,19 +172,19 @@ pub(crate) trait NamedTwice {
     fn second_name(&self, file: File) -> Result<String>;
 }
 
-/// An object that a method makes.
+/// An object that a method creates.
 #[interface(iid = "7d1c0a52-91b4-4f0d-9f5a-2f6f0f9c1a03")]
 pub(crate) trait Counter {
     fn add(&self, count: u32) -> Result<u32>;
 }
 
-/// An object of the client's.
+/// An object that the client serves.
 #[interface(iid = "7d1c0a52-91b4-4f0d-9f5a-2f6f0f9c1a04")]
 pub(crate) trait Listener {
     fn hear(&self, text: String) -> Result<String>;
 }
 
-/// References within a value.
+/// A value that contains references.
 #[derive(Debug, Encode, Decode)]
 pub(crate) struct Team {
     pub(crate) first: CounterClient,
@@ -190,7 +192,7 @@ pub(crate) struct Team {
     pub(crate) spare: Option<CounterClient>,
 }
 
-/// What can go wrong, with what belongs to it.
+/// Errors of a method, with and without data.
 #[derive(Debug, Encode, Decode)]
 pub(crate) enum Mishap {
     NotNow,
@@ -207,7 +209,7 @@ impl std::fmt::Display for Mishap {
 
 impl std::error::Error for Mishap {}
 
-/// Implements all of it.
+/// Implements [`Bench`] and [`Named`].
 #[derive(Debug, Default)]
 pub(crate) struct Workbench {
     task: Mutex<Option<BackgroundTask>>,
@@ -216,7 +218,7 @@ pub(crate) struct Workbench {
     counter: Mutex<Option<CounterClient>>,
 }
 
-/// Counts, and lets go of the report when it is released.
+/// Implements [`Counter`]. Closes the report when it is released.
 #[derive(Debug, Default)]
 pub(crate) struct Count {
     count: AtomicU32,
@@ -534,16 +536,16 @@ impl Bench for Workbench {
     }
 }
 
-/// Bytes that differ from place to place.
+/// Returns bytes that depend on their position.
 pub(crate) fn pattern(len: usize) -> Vec<u8> {
     (0..len as u64).map(|i| (i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8).collect()
 }
 
-/// Leaves this process so many descriptors beside those that are open; `None` as many as it may
-/// have.
+/// Lowers the descriptor limit of this process so that `spare` more can be opened; `None` restores
+/// the maximum.
 pub(crate) fn spare_descriptors(spare: Option<u32>) {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    // To look how many are open takes one too.
+    // Listing the open descriptors takes a descriptor too.
     setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap();
     if let Some(spare) = spare {
         let current = Some(limit_with(spare));
@@ -551,13 +553,14 @@ pub(crate) fn spare_descriptors(spare: Option<u32>) {
     }
 }
 
-/// The limit that leaves so many descriptors: it bounds their numbers, which may have gaps.
+/// Returns the limit under which `spare` more descriptors can be opened. The limit applies to their
+/// numbers, which may have gaps.
 fn limit_with(spare: u32) -> u64 {
     let listed: Vec<u64> = std::fs::read_dir("/proc/self/fd")
         .unwrap()
         .map(|entry| entry.unwrap().file_name().to_str().unwrap().parse().unwrap())
         .collect();
-    // The folder's own is closed by now.
+    // The descriptor of the listed folder is closed by now.
     let open = |fd: &u64| std::fs::read_link(format!("/proc/self/fd/{fd}")).is_ok();
     let open: std::collections::BTreeSet<u64> = listed.into_iter().filter(open).collect();
     (0..).filter(|fd| !open.contains(fd)).nth(spare as usize).unwrap()

@@ -1,4 +1,5 @@
-//! An interface whose implementation panics wherever user code runs, and a subscriber that does.
+//! An interface whose implementation panics or blocks wherever a server runs user code, and
+//! `tracing` subscribers that do.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -17,34 +18,34 @@ class! {
     pub(crate) HAZARD: Hazard = "3a0b5a5e-6f1c-4a0e-8d7b-1f0c9b3e2d43";
 }
 
-/// Panics in all sorts of places.
+/// Panics or blocks in many places.
 #[interface(iid = "7d1c0a52-91b4-4f0d-9f5a-2f6f0f9c1a03")]
 pub(crate) trait Hazard {
     fn pid(&self) -> Result<u32>;
-    /// The destructor of the object will panic.
+    /// Makes the destructor of the object panic.
     fn drop_later(&self) -> Result<()>;
-    /// The destructor of the result panics at the server, after it was sent.
+    /// Returns a value whose destructor panics at the server after the reply was sent.
     fn result(&self) -> Result<Bomb>;
-    /// A value whose encoding panics.
+    /// Returns a value whose encoding panics.
     fn unencodable(&self) -> Result<Unencodable>;
-    /// To compare two keys panics.
+    /// Takes a map whose keys panic when they are compared.
     fn map(&self, map: BTreeMap<Grumpy, u8>) -> Result<()>;
-    /// The payload of the panic panics when it is dropped.
+    /// Panics with a payload that panics when it is dropped.
     fn payload(&self) -> Result<()>;
-    /// A job whose captured state panics when it is dropped.
+    /// Starts a job whose captured state panics when it is dropped.
     fn job(&self, context: &Context, when: Event) -> Result<()>;
-    /// A timer of which the same is true.
+    /// Starts a timer whose captured state panics when it is dropped.
     fn timer(&self, context: &Context) -> Result<()>;
-    /// An object to wait for that panics when it is taken and when it is dropped.
+    /// Waits for an object that panics when its signal is consumed and when it is dropped.
     fn waitable(&self, context: &Context, when: Event) -> Result<()>;
-    /// The next object of this class can't be created.
+    /// Makes the creation of the next object of this class panic.
     fn next_object(&self) -> Result<()>;
-    /// Returns when the event is set.
+    /// Blocks a worker until the event is set.
     #[blocking]
     fn wait_in_worker(&self, until: ManualEvent) -> Result<()>;
-    /// The same, in a job.
+    /// Blocks in a job until the event is set.
     fn block_in_job(&self, context: &Context, entered: Event, until: ManualEvent) -> Result<()>;
-    /// The same, in a job that waits for an event.
+    /// Blocks in a job that first waits for an event.
     fn block_when(
         &self,
         context: &Context,
@@ -52,16 +53,16 @@ pub(crate) trait Hazard {
         entered: Event,
         until: ManualEvent,
     ) -> Result<()>;
-    /// The same, in the destructor of the object.
+    /// Blocks in the destructor of this object.
     fn block_in_drop(&self, entered: Event, until: ManualEvent) -> Result<()>;
-    /// The same, in the destructor of an object that is served at a door.
+    /// Blocks in the destructor of an object that is served at a door.
     fn block_in_drop_of(
         &self,
         context: &Context,
         entered: Event,
         until: ManualEvent,
     ) -> Result<HazardClient>;
-    /// The same, when one more object of this class is created.
+    /// Blocks the creation of the next object of this class.
     fn block_in_next_object(&self, entered: Event, until: ManualEvent) -> Result<()>;
 }
 
@@ -106,14 +107,14 @@ impl Encode for Unencodable {
     }
 }
 
-/// Created by the factory of the class.
+/// The objects that the factory of the class creates.
 #[derive(Debug, Default)]
 pub(crate) struct Laboratory {
     drop_panics: AtomicBool,
     blocks_drop: Mutex<Option<Block>>,
 }
 
-/// Blocks a thread.
+/// Blocks a thread: sets the first event, and waits for the second.
 #[derive(Debug)]
 struct Block(Event, ManualEvent);
 
@@ -251,7 +252,7 @@ impl Waitable for Trap {
     }
 }
 
-/// A subscriber of `tracing` that blocks at each warning, as one does that writes to a pipe without a
+/// A `tracing` subscriber that blocks at each warning, like one that writes to a pipe without a
 /// reader.
 pub(crate) struct Unread;
 
@@ -279,7 +280,7 @@ impl tracing::Subscriber for Unread {
     fn exit(&self, _: &tracing::span::Id) {}
 }
 
-/// A subscriber of `tracing` that panics with everything, as one does whose file system is full.
+/// A `tracing` subscriber that panics when it would write, like one whose file system is full.
 pub(crate) struct FullDisk;
 
 impl tracing::Subscriber for FullDisk {

@@ -1,4 +1,4 @@
-//! What the tests have in common.
+//! Helpers for all tests.
 
 pub(crate) mod bench;
 pub(crate) mod hazard;
@@ -12,16 +12,16 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-/// Long enough on any machine; a test that needs it has failed.
+/// A timeout that is long enough on any machine: a test that reaches it has failed.
 pub(crate) const LONG: Duration = Duration::from_secs(60);
 
-/// A pipe whose writing end is passed as a handle.
+/// Returns a pipe whose writing end can be passed as a handle.
 pub(crate) fn pipe() -> (PipeReader, OwnedFd) {
     let (reader, writer) = std::io::pipe().unwrap();
     (reader, writer.into())
 }
 
-/// All that comes out of a pipe until nobody holds its writing end.
+/// Reads a pipe until every copy of its writing end is closed.
 pub(crate) fn drain(mut reader: PipeReader) -> String {
     let (mut text, mut bytes) = (Vec::new(), [0; 64]);
     loop {
@@ -33,7 +33,8 @@ pub(crate) fn drain(mut reader: PipeReader) -> String {
     }
 }
 
-/// Whether something can be read, or the end is there, by a time.
+/// Waits until a pipe has data or all its writing ends are closed. Returns `false` after the
+/// timeout.
 pub(crate) fn is_readable(reader: &PipeReader, within: Duration) -> bool {
     let mut polls = [PollFd::new(reader, PollFlags::IN)];
     let within = Timespec { tv_sec: within.as_secs() as i64, tv_nsec: 0 };
@@ -45,7 +46,7 @@ pub(crate) fn is_readable(reader: &PipeReader, within: Duration) -> bool {
 pub(crate) fn descriptors() -> usize {
     let all = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
     let links = all.filter_map(|entry| std::fs::read_link(entry.path()).ok());
-    // One is that of the folder itself.
+    // One descriptor belongs to the listing of the folder.
     let is_kept = |link: &std::path::PathBuf| {
         let link = link.to_string_lossy();
         link.contains("/fdinfo/") || link.ends_with("/mountinfo")
@@ -53,12 +54,12 @@ pub(crate) fn descriptors() -> usize {
     links.filter(|link| !is_kept(link)).count() - 1
 }
 
-/// The threads that this process has.
+/// Returns the number of threads of this process.
 pub(crate) fn threads() -> usize {
     std::fs::read_dir("/proc/self/task").unwrap().count()
 }
 
-/// Waits for something that other threads or processes are about to do.
+/// Waits until a condition holds that other threads or processes are about to fulfil.
 pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + LONG;
     while !is_so() {
@@ -67,8 +68,8 @@ pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// Waits until there are no more of something than before. What was there before may have been
-/// about to go: so there may be fewer.
+/// Waits until none of the counts exceeds its earlier value. Counts may be lower, because things
+/// that were counted before may have been about to end.
 pub(crate) fn eventually_no_more<T, const N: usize>(before: [T; N], now: impl Fn() -> [T; N])
 where
     T: PartialOrd + std::fmt::Debug,
@@ -84,7 +85,7 @@ where
     }
 }
 
-/// The same for a number, which is told when it isn't what it should be.
+/// Waits until a value equals the expected one. The failure message contains the actual value.
 pub(crate) fn eventually_equal<T: PartialEq + std::fmt::Debug>(
     expected: &T,
     mut actual: impl FnMut() -> T,

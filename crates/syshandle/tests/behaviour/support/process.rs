@@ -1,5 +1,5 @@
-//! The other processes of the tests: this program again, with one of these functions as its only
-//! test and a role in its environment. As ordinary tests they do nothing.
+//! The other processes of the tests. Each is this program with one of these functions as its only
+//! test and a role in its environment. In an ordinary test run these functions do nothing.
 
 use std::any::type_name;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -14,20 +14,20 @@ use super::bench::{BENCH, BenchClient, DOUBLE, Workbench};
 use super::hazard::{ARMED, FullDisk, HAZARD, HazardClient, Laboratory, Unread};
 use super::world::World;
 
-/// The environment variable that says what this process is.
+/// The environment variable with the role of this process.
 pub(crate) const ROLE: &str = "BEHAVIOUR_ROLE";
-/// How long the server drains, in milliseconds.
+/// The server's drain timeout in milliseconds.
 pub(crate) const DRAIN_MS: &str = "BEHAVIOUR_DRAIN_MS";
-/// How many clients the server takes.
+/// The maximum number of clients of the server.
 pub(crate) const CLIENTS_MAX: &str = "BEHAVIOUR_CLIENTS_MAX";
-/// How many threads the server takes.
+/// The maximum number of concurrent methods of the server.
 pub(crate) const THREADS_MAX: &str = "BEHAVIOUR_THREADS_MAX";
-/// How many descriptors the server may have open.
+/// The server's limit of open descriptors.
 pub(crate) const DESCRIPTORS_MAX: &str = "BEHAVIOUR_DESCRIPTORS_MAX";
-/// Set, the server's log panics; to [`UNREAD`], it blocks.
+/// If set, the server's log panics; if set to [`UNREAD`], the log blocks.
 pub(crate) const LOG: &str = "BEHAVIOUR_LOG";
 pub(crate) const UNREAD: &str = "unread";
-/// Set, the server stays until it is told to end.
+/// If set, the server runs until it is told to end.
 pub(crate) const STAY: &str = "BEHAVIOUR_STAY";
 
 pub(crate) const SERVER: &str = "server";
@@ -40,7 +40,7 @@ pub(crate) const SERVE: &str = "support::process::serves_where_it_is_started_as_
 const ACT: &str = "support::process::acts_where_it_is_started_as_a_client";
 const BLOCK: &str = "support::process::blocks_where_it_is_started_as_a_client";
 
-/// The arguments with which this program runs one of its tests only.
+/// Returns the arguments with which this program runs a single test.
 pub(crate) fn arguments(test: &str) -> Vec<String> {
     ["--exact", test, "--nocapture", "--test-threads=1"].map(String::from).to_vec()
 }
@@ -86,8 +86,8 @@ fn serves_where_it_is_started_as_a_server() {
     server.run().unwrap();
 }
 
-/// Runs the rest of a test in a process where nothing else happens: for what concerns all of a
-/// process, such as its descriptors.
+/// Runs the rest of a test in a process in which nothing else happens, because the test concerns
+/// state of the whole process, such as its descriptors.
 pub(crate) fn alone<F: FnOnce()>(test: F) {
     let name = type_name::<F>().trim_end_matches("::{{closure}}");
     let (_, name) = name.split_once("::").unwrap();
@@ -106,7 +106,8 @@ pub(crate) fn alone<F: FnOnce()>(test: F) {
     assert!(ran, "there is no test {name}");
 }
 
-/// A client in a process of its own, which starts a job and can be killed.
+/// A client in a process of its own, which makes the server block or starts a job, and can be
+/// killed.
 #[derive(Debug)]
 pub(crate) struct OtherClient {
     child: Child,
@@ -115,7 +116,7 @@ pub(crate) struct OtherClient {
 }
 
 impl OtherClient {
-    /// Starts a job that writes its outcome to the report; says good-bye if it is told so.
+    /// Starts a job that writes its outcome to the report. Sends `Bye` if `bye` is set.
     pub(crate) fn with_job(world: &World, report: &std::path::Path, bye: bool) -> Self {
         let bye = if bye { "1" } else { "0" };
         Self::start(
@@ -125,7 +126,7 @@ impl OtherClient {
         )
     }
 
-    /// Blocks as many threads of the server as it may, by user code of this kind.
+    /// Blocks as many threads of the server as this client may, in user code of the given kind.
     pub(crate) fn that_blocks(world: &World, kind: &str) -> Self {
         Self::start(world, BLOCK, &[("BEHAVIOUR_KIND", kind)])
     }
@@ -147,12 +148,12 @@ impl OtherClient {
         client
     }
 
-    /// Has it set its event.
+    /// Makes the client set its event.
     pub(crate) fn fire(&mut self) {
         self.stdin.write_all(b"fire\n").unwrap();
     }
 
-    /// Ends it as it is.
+    /// Kills the process, without `Bye`.
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -193,7 +194,7 @@ fn acts_where_it_is_started_as_a_client() {
     if line.trim_end() == "fire" {
         event.set().unwrap();
     }
-    // Until it is killed.
+    // Runs until it is killed.
     let _ = std::io::stdin().read_to_end(&mut Vec::new());
     drop(bench);
 }
@@ -201,7 +202,7 @@ fn acts_where_it_is_started_as_a_client() {
 /// The kinds of user code that [`OtherClient::that_blocks`] knows.
 pub(crate) const BLOCKS: [&str; 5] = ["timer", "event", "destructor", "door", "constructor"];
 
-/// More than a client of the server may run.
+/// More than the server runs at once for a client.
 const BLOCKED: usize = 12;
 
 #[test]
@@ -219,7 +220,7 @@ fn blocks_where_it_is_started_as_a_client() {
     let mut clients = Vec::new();
     for entered in &entered {
         match kind.as_str() {
-            // When as many run as may, this client can start no more.
+            // At the limit of this client, starting another job fails.
             "timer" => drop(hasty.block_in_job(entered, &until)),
             "event" => hazard.block_when(&when, entered, &until).unwrap(),
             "destructor" => clients.push(activate()),

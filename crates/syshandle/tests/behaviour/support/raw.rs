@@ -1,4 +1,4 @@
-//! A client that says whatever a test wants, by the wire alone.
+//! A client without the library: it sends arbitrary frames over a socket.
 
 use std::io::{ErrorKind, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -17,7 +17,7 @@ use super::LONG;
 #[derive(Debug)]
 pub(crate) struct Raw(pub(crate) Seqpacket);
 
-/// A frame that came.
+/// A received frame.
 #[derive(Debug)]
 pub(crate) struct Frame {
     pub(crate) header: Header,
@@ -26,19 +26,19 @@ pub(crate) struct Frame {
 }
 
 impl Raw {
-    /// Connects, and says nothing yet.
+    /// Connects, and sends nothing yet.
     pub(crate) fn connected(socket: &Path) -> Self {
         Self(Seqpacket::connect(socket, Instant::now() + LONG).unwrap())
     }
 
-    /// Connects and takes the greeting.
+    /// Connects, and receives the greeting.
     pub(crate) fn greeted(socket: &Path) -> Self {
         let raw = Self::connected(socket);
         assert_eq!(raw.receive().unwrap().header.kind, FrameKind::Greeting);
         raw
     }
 
-    /// Connects to an object of a class.
+    /// Connects, and opens an object of a class.
     pub(crate) fn open(socket: &Path, clsid: Guid, iid: Guid) -> Self {
         let raw = Self::greeted(socket);
         raw.hello(clsid, iid);
@@ -55,8 +55,8 @@ impl Raw {
         (Self(ours), theirs)
     }
 
-    /// Makes a connection through a door and takes the greeting; also returns the end of the return
-    /// channel that the server was sent.
+    /// Makes a connection through a door and receives the greeting. Returns the connection, and the
+    /// end of the return channel that was sent to the server.
     pub(crate) fn attached(door: &Seqpacket) -> (Self, Seqpacket) {
         let (channel, theirs) = Self::return_channel(door);
         let answer = channel.receive().unwrap();
@@ -82,13 +82,13 @@ impl Raw {
         self.send(&header, body, handles);
     }
 
-    /// Sends a frame, with the length of its body.
+    /// Sends a frame, and sets the length of its body in the header.
     pub(crate) fn send(&self, header: &Header, body: &[u8], handles: &[BorrowedFd<'_>]) {
         let header = Header { body: Body::Inline { len: body.len() as u32 }, ..header.clone() };
         self.send_as_it_is(&header, body, handles).unwrap();
     }
 
-    /// Sends a frame, whether or not it makes sense.
+    /// Sends a header and a body unchanged, whether or not they form a valid frame.
     pub(crate) fn send_as_it_is(
         &self,
         header: &Header,
@@ -107,7 +107,7 @@ impl Raw {
         }
     }
 
-    /// The next frame; `None` at the end of the connection.
+    /// Receives the next frame. Returns `None` at the end of the connection.
     pub(crate) fn receive(&self) -> Option<Frame> {
         let (mut bytes, mut handles) = (vec![0; Header::FRAME_MAX], Vec::new());
         loop {
@@ -127,7 +127,7 @@ impl Raw {
         }
     }
 
-    /// Takes a duplicate of the handle of the next frame, and leaves the frame unread.
+    /// Duplicates the handle of the next frame, and leaves the frame unread.
     pub(crate) fn peek_handle(&self) -> Option<OwnedFd> {
         assert!(self.0.wait_readable(Instant::now() + LONG).unwrap(), "nothing comes");
         let mut space =

@@ -1,4 +1,4 @@
-//! A registry of a test's own, and clients over every transport.
+//! A registry for one test, and clients over every transport.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -18,12 +18,12 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// A server that ends soon after its last client.
+    /// Registers a server that ends soon after its last client.
     pub(crate) fn new() -> Self {
         Self::with_environment(&[])
     }
 
-    /// The same, told something by its environment: see [`process`].
+    /// Registers a server with settings in its environment: see [`process`].
     pub(crate) fn with_environment(environment: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("run")).unwrap();
@@ -54,7 +54,7 @@ impl World {
         world
     }
 
-    /// The world of another process, which is in this folder.
+    /// Returns the locations of a world in another process, given its folder.
     pub(crate) fn locations_in(folder: &std::path::Path) -> Locations {
         Locations {
             data_home: Some(folder.join("data")),
@@ -71,7 +71,7 @@ impl World {
         Self::locations_in(self.folder.path())
     }
 
-    /// A client for a class of the server.
+    /// Activates a class of the server.
     pub(crate) fn activate<P: Proxy, C: ClassInfo>(&self, class: Class<C>) -> P {
         Activation::new().locations(self.locations()).activate(class.clsid()).unwrap()
     }
@@ -84,14 +84,14 @@ impl World {
         Activation::new().locations(self.locations()).activate(BENCH.clsid())
     }
 
-    /// Whether the server runs.
+    /// Returns whether the server runs.
     pub(crate) fn is_running(&self) -> bool {
         let locations = self.locations();
         let registered = locations.find(BENCH.clsid()).unwrap();
         Meeting::of(&registered, &locations).unwrap().is_running()
     }
 
-    /// The server's socket.
+    /// Returns the path of the server's socket.
     pub(crate) fn socket(&self) -> PathBuf {
         let locations = self.locations();
         let registered = locations.find(BENCH.clsid()).unwrap();
@@ -99,7 +99,7 @@ impl World {
     }
 }
 
-/// A way from a client to its object.
+/// A transport between a client and its object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Transport {
     InProcess,
@@ -112,7 +112,7 @@ impl Transport {
     pub(crate) const ALL: [Self; 4] =
         [Self::InProcess, Self::InProcessDoor, Self::Socket, Self::SocketDoor];
 
-    /// A client over this transport, of an object of its own.
+    /// Connects a client to a new object over this transport.
     pub(crate) fn connect(self) -> Subject {
         match self {
             Self::InProcess => Subject {
@@ -129,11 +129,11 @@ impl Transport {
     }
 }
 
-/// A client, and the world where its server is.
+/// A client, and the world in which its server is registered.
 #[derive(Debug)]
 pub(crate) struct Subject {
     pub(crate) bench: BenchClient,
-    /// Goes last.
+    /// Dropped after the client.
     _world: Option<World>,
 }
 
@@ -151,16 +151,16 @@ pub(crate) fn over_every_transport(test: impl Fn(&BenchClient)) {
     }
 }
 
-/// A file that nobody else has.
+/// Returns a file that no other test has.
 pub(crate) fn file() -> std::fs::File {
     static LAST: AtomicU32 = AtomicU32::new(0);
     let file = tempfile::tempfile().unwrap();
-    // Of a length that tells it from others where an inode is used again.
+    // The length distinguishes the file from others if an inode number is reused.
     file.set_len(u64::from(LAST.fetch_add(1, Ordering::Relaxed))).unwrap();
     file
 }
 
-/// What tells one file, or event, from another.
+/// Returns the device and inode numbers, which identify a file.
 pub(crate) fn identity(handle: impl std::os::fd::AsFd) -> (u64, u64) {
     let stat = rustix::fs::fstat(handle).unwrap();
     (stat.st_dev, stat.st_ino)

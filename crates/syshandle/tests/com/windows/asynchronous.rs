@@ -73,7 +73,8 @@ fn dropped() {
             come = client.wait(&begun) => come.unwrap(),
         }
     });
-    // Waits for the threads of its pool: without the cancellation for as long as the call's deadline.
+    // Waits for the threads of the runtime's pool. If dropping the future did not cancel the call,
+    // a thread would wait until the call's deadline.
     runtime.shutdown_timeout(PATIENCE);
 }
 

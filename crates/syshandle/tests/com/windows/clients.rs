@@ -16,11 +16,11 @@ pub(crate) fn start(words: &[&str]) -> Child {
     command.spawn().unwrap()
 }
 
-/// On a busy machine an attempt hangs now and then under Wine, for ten seconds, and all the others of
-/// a crowd wait for it.
+/// Under Wine, an activation on a busy machine sometimes hangs for ten seconds, and all other
+/// clients of the crowd wait for it.
 const CROWD_PATIENCE: Duration = Duration::from_secs(120);
 
-/// What this program does as a client; it prints what came of it.
+/// Runs a client, and prints its results.
 #[expect(clippy::print_stdout, reason = "a test reads it")]
 pub(crate) fn main(words: &[&str]) -> ExitCode {
     match words {
@@ -38,7 +38,7 @@ pub(crate) fn main(words: &[&str]) -> ExitCode {
                 std::thread::park();
             }
         }
-        // Until whoever started it lets go of its input.
+        // Runs until the test closes the standard input.
         ["stay"] => drop(std::io::read_to_string(std::io::stdin())),
         ["forge", number, kind] => println!("{}", forged::attack(number.parse().unwrap(), kind)),
         _ => return ExitCode::from(2),

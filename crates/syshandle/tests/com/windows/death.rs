@@ -1,4 +1,4 @@
-//! Servers that start and end, and what is left when one side dies.
+//! Servers start and end; either side can die without harm to the other.
 
 use std::io::{BufRead, BufReader};
 use std::process::Child;
@@ -28,7 +28,7 @@ fn cold() {
     drop(client);
     until_ended(&server);
     assert!(server.exit_status().unwrap().unwrap().success());
-    // And once more.
+    // The class can be activated again.
     assert!(EverythingClient::activate(COLD).unwrap().who().is_ok());
 }
 
@@ -41,8 +41,9 @@ fn crowd() {
     }
 }
 
-/// A client of a class whose server this test ends without its leave. Wine's registry of what runs
-/// keeps such a server for ever, so that the class can't be activated any more: then `None`.
+/// Activates a class whose server the test kills. Returns `None` if Wine still lists a killed
+/// server of an earlier run as running: Wine keeps such entries for ever, and the class can't be
+/// activated any more.
 fn doomed<C: ClassInfo>(class: Class<C>) -> Option<EverythingClient> {
     match EverythingClient::activate(class) {
         Err(error) if under_wine() && error.kind() == ErrorKind::Disconnected => {
@@ -74,7 +75,7 @@ fn killed_server() {
     if under_wine() {
         return say_skipped("Wine doesn't start another server where one was killed");
     }
-    // Another takes its place.
+    // The next activation starts another server.
     assert!(EverythingClient::activate(KILLED).unwrap().who().is_ok());
 }
 
@@ -97,7 +98,7 @@ fn killed_client() {
     until_ended(&server);
 }
 
-/// The first line that a program prints.
+/// Returns the first line that a program prints.
 fn first_line(program: &mut Child) -> String {
     let mut line = String::new();
     BufReader::new(program.stdout.take().unwrap()).read_line(&mut line).unwrap();

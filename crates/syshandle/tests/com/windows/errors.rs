@@ -1,4 +1,4 @@
-//! What a client is told when a call fails.
+//! Errors that a client gets when a call fails.
 
 use std::time::Duration;
 

@@ -1,8 +1,8 @@
-//! Clients that send what isn't theirs.
+//! Clients that send numbers of handles that they do not own.
 //!
-//! Under Wine a handle crosses as eight bytes, which the server looks up among the handles of its
-//! caller. The attacker has tables of its own for the same interface, by which these bytes are a
-//! number: so any can be sent.
+//! Under Wine, a handle is encoded as eight bytes, which the server looks up among the handles of
+//! its caller. The attacker declares the same interface with plain numbers in place of handles, so
+//! it can send any eight bytes.
 
 use std::fs::File;
 
@@ -19,10 +19,11 @@ pub(crate) const TESTS: &[Test] = &[
     ("pseudo_handles_are_refused", pseudo),
 ];
 
-/// The interface as the attacker has it: the same identifier and places of methods.
+/// The attacker's declaration of the interface: the identifier and the order of the methods are
+/// those of `Everything`.
 #[interface(iid = "0f8b7a52-6f0e-4f7a-9c5e-1b7b0a9d3f01")]
 trait Forged {
-    /// Takes a file.
+    /// Passes a number as a file.
     fn file(&self, file: u64) -> Result<u64>;
     fn pipe(&self, pipe: u64) -> Result<u64>;
     fn pipe_to_write(&self, pipe: u64) -> Result<u64>;
@@ -31,12 +32,13 @@ trait Forged {
     fn semaphore(&self, semaphore: u64) -> Result<u64>;
     fn mutex(&self, mutex: u64) -> Result<(bool, u64)>;
     fn section(&self, section: u64) -> Result<u64>;
-    /// Takes a process, and says its number.
+    /// Passes a number as a process, and returns the identifier of the process that the server
+    /// found.
     fn process(&self, process: u64) -> Result<(u32, u64)>;
 }
 
-/// Sends a number as a handle; says what came back. In a process of its own, as one process has one
-/// set of tables for an interface.
+/// Sends a number as a handle, and returns the server's answer. Runs in a process of its own,
+/// because a process can have only one declaration of an interface.
 pub(crate) fn attack(number: u64, kind: &str) -> String {
     let attacker = ForgedClient::activate(ATTACKED).unwrap();
     let answer = match kind {
@@ -49,8 +51,8 @@ pub(crate) fn attack(number: u64, kind: &str) -> String {
     }
 }
 
-/// Has another process send a number; says what came back. `None` where handles cross in another
-/// form, which can't be attacked like this.
+/// Makes another process send a number, and returns the server's answer. Returns `None` on Windows,
+/// where handles are encoded in a form that can't be forged like this.
 fn attacked(number: u64, kind: &str) -> Option<String> {
     if !under_wine() {
         say_skipped();
@@ -67,7 +69,7 @@ fn say_skipped() {
     eprintln!("skipped: on Windows the RPC runtime carries handles, and their numbers aren't sent");
 }
 
-/// A file that only somebody else may write.
+/// A file that the attacker may not write.
 struct Secret(tempfile::NamedTempFile);
 
 impl Secret {
@@ -86,7 +88,7 @@ fn servers_own() {
     let secret = Secret::new();
     let client = EverythingClient::activate(ATTACKED).unwrap();
     let number = client.keep_open(secret.0.path().to_str().unwrap()).unwrap();
-    // Far from what a process that has just begun has opened.
+    // The attackers have just started, so their own handles are unlikely to have this number.
     for _ in 0..3 {
         if let Some(answer) = attacked(number, "file") {
             assert!(secret.is_untouched(), "{answer}");
@@ -97,7 +99,7 @@ fn servers_own() {
 
 fn forged_process() {
     let secret = Secret::new();
-    // This process is the victim.
+    // The numbers contain the process identifier of the victim, which is this process.
     let file = File::options().read(true).write(true).open(secret.0.path()).unwrap();
     let number = std::os::windows::io::AsRawHandle::as_raw_handle(&file).addr() as u64;
     let own = u64::from(std::process::id());

@@ -1,4 +1,4 @@
-//! The interface that is tried.
+//! The interface and the classes that most tests use.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -10,16 +10,17 @@ use syshandle::{
     Section, Semaphore, Thread, Timer, Token, class, interface,
 };
 
-/// A method for each kind of handle, which uses what comes and returns one of its own; and others.
+/// Has a method for each kind of handle, which uses its argument and returns a handle of the same
+/// kind. Other methods test values, errors and tasks.
 #[interface(iid = "0f8b7a52-6f0e-4f7a-9c5e-1b7b0a9d3f01")]
 pub(crate) trait Everything {
-    /// Writes `served` where the file stands, and returns it.
+    /// Writes `served` at the file's current position, and returns the file.
     fn file(&self, #[handle(file, read | write)] file: File) -> Result<File>;
 
-    /// Reads what the pipe has, and returns one that has the same.
+    /// Reads six bytes from the pipe, and returns a new pipe that contains them.
     fn pipe(&self, pipe: PipeReader) -> Result<PipeReader>;
 
-    /// The other end of a pipe, to be written.
+    /// Writes `served` to the pipe, and returns it.
     fn pipe_to_write(&self, pipe: PipeWriter) -> Result<PipeWriter>;
 
     /// Sets the event, and returns it.
@@ -31,49 +32,50 @@ pub(crate) trait Everything {
     /// Releases the semaphore twice, and returns it.
     fn semaphore(&self, semaphore: Semaphore) -> Result<Semaphore>;
 
-    /// Whether somebody else has the mutex, and the mutex.
+    /// Returns whether another thread owns the mutex, and the mutex.
     fn mutex(&self, mutex: Mutex) -> Result<(bool, Mutex)>;
 
-    /// Writes `served` at the beginning of the memory, and returns it.
+    /// Writes `served` at the beginning of the section, and returns it.
     fn section(&self, #[handle(section, read | write | map)] section: Section) -> Result<Section>;
 
-    /// The number of the process, and the server's own.
+    /// Returns the identifier of the process, and the server's process.
     fn process(&self, process: Process) -> Result<(u32, Process)>;
 
-    /// The number of the thread, and one of the server's own.
+    /// Returns the identifier of the thread, and the server's own thread.
     fn thread(&self, thread: Thread) -> Result<(u32, Thread)>;
 
-    /// How many processes the job has, and the job.
+    /// Returns the number of processes in the job, and the job.
     fn job(&self, job: Job) -> Result<(u32, Job)>;
 
-    /// The user of the token, and the server's own.
+    /// Returns the user of the token, and the server's token.
     fn token(&self, token: Token) -> Result<(String, Token)>;
 
-    /// A value of the key, and the key.
+    /// Returns the value `text` of the key, and the key.
     fn key(&self, key: RegKey) -> Result<(String, RegKey)>;
 
-    /// Sends `served` by the socket, and returns it.
+    /// Sends `served` through the socket, and returns the socket.
     fn socket(&self, socket: TcpStream) -> Result<TcpStream>;
 
-    /// COM has no kind for this one.
+    /// Declares a kind of handle that COM does not have.
     fn timer(&self, timer: Timer) -> Result<()>;
 
-    /// Numbers in registers of both sorts, and on the stack.
+    /// Takes numbers that the calling convention passes in integer and floating-point registers and
+    /// on the stack.
     fn numbers(&self, a: f64, b: u8, c: f32, d: i64, e: bool, f: f64) -> Result<(f64, i64, bool)>;
 
-    /// A text, an identifier and a list, backwards.
+    /// Returns the text and the list in reverse order, and the identifier.
     fn texts(&self, text: String, id: Guid, list: Vec<u32>) -> Result<(String, Guid, Vec<u32>)>;
 
-    /// As many files as came, each with `served` in it.
+    /// Writes `served` to each file, and returns the number of files.
     fn files(&self, #[handle(file, write)] files: Vec<File>) -> Result<u32>;
 
-    /// Whether an event came, which is then returned.
+    /// Sets the event if there is one, and returns it.
     fn perhaps(&self, event: Option<Event>) -> Result<Option<Event>>;
 
-    /// What MIDL has no words for, with handles deep inside.
+    /// Takes and returns values that MIDL can't express, with nested handles.
     fn opaque(&self, parcels: BTreeMap<String, Parcel>) -> Result<BTreeMap<String, Parcel>>;
 
-    /// Fails with an error of its own.
+    /// Fails with an error of its own type.
     fn refuse(&self, with: Refusal) -> Result<u32, Refusal>;
 
     /// Fails with a text.
@@ -82,10 +84,10 @@ pub(crate) trait Everything {
     /// Panics.
     fn panic(&self) -> Result<()>;
 
-    /// Who serves, and who calls.
+    /// Returns the identifiers of the server's process and of the caller's.
     fn who(&self, context: &Context) -> Result<Who>;
 
-    /// Writes how the wait for the event ended, when it has.
+    /// Starts a task that writes its outcome to the file.
     fn write_outcome(
         &self,
         context: &Context,
@@ -93,23 +95,23 @@ pub(crate) trait Everything {
         event: Event,
     ) -> Result<()>;
 
-    /// Fails in the background when the event fires.
+    /// Starts a task that ends the connection with an error when the event is set.
     fn fail_later(&self, context: &Context, event: Event) -> Result<Event>;
 
-    /// Sets the event, and doesn't end before the client lets go of the object.
+    /// Sets the event, and returns when the call is cancelled.
     fn rest(&self, context: &Context, begun: Event) -> Result<()>;
 
-    /// Ends the server without an answer.
+    /// Aborts the server's process.
     fn crash(&self) -> Result<()>;
 
-    /// Opens a file in the server, and says what number its handle has there.
+    /// Opens a file in the server and keeps it open. Returns the number of its handle there.
     fn keep_open(&self, path: String) -> Result<u64>;
 }
 
-/// Something with handles in it.
+/// A value that can contain handles.
 #[derive(Debug, Encode, Decode)]
 pub(crate) enum Parcel {
-    /// A file, and a number that MIDL has no word for.
+    /// A file, and a number of a type that MIDL does not have.
     File(#[handle(file)] File, u128),
     /// Events.
     Events(Vec<Event>),
@@ -117,7 +119,7 @@ pub(crate) enum Parcel {
     Empty,
 }
 
-/// An error that is a number to COM.
+/// An error that COM carries as a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub(crate) enum Refusal {
     /// Not today.
@@ -131,7 +133,7 @@ pub(crate) enum Refusal {
 pub(crate) struct Who {
     /// The server's process.
     pub server_pid: u32,
-    /// The client's process, from the RPC runtime.
+    /// The client's process, according to the RPC runtime.
     pub client_pid: u32,
 }
 
@@ -141,7 +143,7 @@ class! {
 }
 
 class! {
-    /// A class that nobody has used before.
+    /// A class whose server has never been started before.
     pub COLD: Everything = "0f8b7a52-6f0e-4f7a-9c5e-1b7b0a9d3f03";
 }
 
@@ -156,7 +158,7 @@ class! {
 }
 
 class! {
-    /// A class whose client is killed.
+    /// A class with a client that is killed.
     pub BEREFT: Everything = "0f8b7a52-6f0e-4f7a-9c5e-1b7b0a9d3f06";
 }
 
@@ -166,6 +168,6 @@ class! {
 }
 
 class! {
-    /// A class that is attacked.
+    /// A class that forging clients attack.
     pub ATTACKED: Everything = "0f8b7a52-6f0e-4f7a-9c5e-1b7b0a9d3f08";
 }

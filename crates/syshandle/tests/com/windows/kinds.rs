@@ -1,4 +1,4 @@
-//! Every kind of handle, there and back between two processes.
+//! Handles of every kind travel to another process and back.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -41,7 +41,7 @@ fn file() {
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(b"mine ").unwrap();
     let mut returned = client().file(&file).unwrap();
-    // One file, with one place where it stands.
+    // Both handles share one file position.
     assert_eq!(returned.stream_position().unwrap(), 11);
     returned.seek(SeekFrom::Start(0)).unwrap();
     let mut text = String::new();

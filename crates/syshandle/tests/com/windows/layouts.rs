@@ -1,11 +1,11 @@
-//! Values of every form that MIDL has words for, through the RPC runtime: it reads them in the
-//! client's memory and writes them in the server's, by our tables.
+//! Values of every form that MIDL can express. The RPC runtime reads them from the client's memory
+//! and writes them to the server's memory, according to the tables of this library.
 
 use syshandle::{Decode, Encode, Guid, Result, class, interface};
 
 use super::Test;
 
-/// Gives back whatever it gets.
+/// Returns its arguments.
 #[interface(iid = "0f8b7a52-6f0e-4f7a-9c5e-1b7b0a9d3f20")]
 pub(crate) trait Layouts {
     fn enums(&self, color: Color, level: Level) -> Result<(Level, Color)>;
@@ -30,14 +30,14 @@ pub(crate) trait Layouts {
 }
 
 class! {
-    /// The class of these.
+    /// A class that implements [`Layouts`].
     pub LAYOUTS: Layouts = "0f8b7a52-6f0e-4f7a-9c5e-1b7b0a9d3f21";
 }
 
 type Lists = (Vec<f64>, Vec<bool>, Vec<Color>, Vec<Level>);
 type Maybe = (Option<u64>, Option<Color>, Option<String>, Option<Point>, Option<Pointers>);
 
-/// MIDL's own enum: two bytes on the wire.
+/// An ordinary MIDL enum: two bytes on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Encode, Decode)]
 pub(crate) enum Color {
     Red,
@@ -45,14 +45,14 @@ pub(crate) enum Color {
     Blue,
 }
 
-/// One that says `v1_enum`.
+/// A MIDL enum with the attribute `v1_enum`: four bytes on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Encode, Decode)]
 pub(crate) enum Level {
     Low = -1,
     High = 0x10_0000,
 }
 
-/// The same in memory and on the wire.
+/// A struct with the same layout in memory and on the wire.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
 pub(crate) struct Point {
     pub x: i32,
@@ -60,7 +60,7 @@ pub(crate) struct Point {
     pub id: Guid,
 }
 
-/// With gaps, and one at the end.
+/// A struct with padding between its fields and at the end.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
 pub(crate) struct Padded {
     pub short: i16,
@@ -68,7 +68,7 @@ pub(crate) struct Padded {
     pub byte: u8,
 }
 
-/// Structs and arrays within.
+/// A struct that contains structs and arrays.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
 pub(crate) struct Nested {
     pub first: u8,
@@ -82,7 +82,7 @@ pub(crate) struct Nested {
     pub yes: bool,
 }
 
-/// A pointer, not at the beginning.
+/// A struct that contains a pointer after its first field.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
 pub(crate) struct Inner {
     pub color: Color,
@@ -90,7 +90,7 @@ pub(crate) struct Inner {
     pub end: u8,
 }
 
-/// Pointers within.
+/// A struct that contains pointers.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
 pub(crate) struct Pointers {
     pub name: String,
@@ -104,13 +104,13 @@ pub(crate) struct Pointers {
     pub end: u8,
 }
 
-/// Larger than a stub keeps on its stack.
+/// A struct that is too large for a stub's stack.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
 pub(crate) struct Large {
     pub numbers: [u64; 100],
 }
 
-/// Gives back whatever it gets.
+/// Returns its arguments.
 pub(crate) struct Echo;
 
 impl Layouts for Echo {
@@ -151,7 +151,7 @@ impl Layouts for Echo {
     }
 
     fn structs(&self, a: Vec<Point>, b: Vec<Padded>, c: Vec<Pointers>) -> Result<Vec<Pointers>> {
-        // What came of the first two is in what goes back.
+        // The result contains the first two arguments.
         Ok(c.into_iter()
             .map(|pointers| Pointers { points: a.clone(), padded: b.last().cloned(), ..pointers })
             .collect())

@@ -1,4 +1,4 @@
-//! The classes that are tried, in the registry.
+//! Registers the classes of the tests.
 
 use std::time::{Duration, Instant};
 
@@ -8,17 +8,17 @@ use super::interface::{ATTACKED, BEREFT, COLD, CRASHING, CROWDED, KILLED, SHARED
 use super::layouts::LAYOUTS;
 use super::references::{DESK, OTHER_DESK};
 
-/// Registers this program for all of them.
+/// Registers this program as the server of all classes.
 pub(crate) fn register() {
     for class in classes() {
         Registry::own().register(&class).unwrap();
     }
 }
 
-/// Removes them.
+/// Removes the registrations.
 pub(crate) fn clean() {
     for class in classes() {
-        // Another run may have removed it.
+        // Another test run may have removed the class.
         let _ = Registry::own().clean(class.clsid);
     }
 }
@@ -48,7 +48,7 @@ fn class<C: ClassInfo>(class: Class<C>, word: &str) -> Registered {
     }
 }
 
-/// Waits until something is so; far longer than it takes, so that load can't break it.
+/// Waits until a condition holds. The timeout is so long that a busy machine does not exceed it.
 pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !is_so() {
@@ -62,5 +62,5 @@ pub(crate) fn until_ended(process: &Process) {
     assert!(process.wait_timeout(PATIENCE).unwrap(), "a process goes on");
 }
 
-/// What is waited for takes far less.
+/// Timeout for everything that the tests wait for, which usually takes far less time.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);

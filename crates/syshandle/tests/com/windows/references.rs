@@ -23,38 +23,39 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_reference_by_another_interface_is_passed_by_that", cast),
 ];
 
-/// Counts.
+/// An object that counts.
 #[interface(iid = "0f8b7a52-6f0e-4f7a-9c5e-1b7b0a9d3f40")]
 pub(crate) trait Counter {
-    /// Adds; returns the sum.
+    /// Adds a number, and returns the sum.
     fn add(&self, number: u32) -> Result<u32>;
 
-    /// The process that it is in.
+    /// Returns the identifier of the process that contains the counter.
     fn pid(&self) -> Result<u32>;
 }
 
-/// Has counters.
+/// Creates, receives and keeps counters.
 #[interface(iid = "0f8b7a52-6f0e-4f7a-9c5e-1b7b0a9d3f41")]
 pub(crate) trait Desk {
-    /// A counter of the server's.
+    /// Returns a new counter in the server.
     fn counter(&self, context: &Context) -> Result<CounterClient>;
 
-    /// A counter that has this pipe as long as it is there.
+    /// Returns a new counter that keeps the pipe open until it is released.
     fn counter_with(&self, context: &Context, pipe: PipeWriter) -> Result<CounterClient>;
 
-    /// Adds to a counter, wherever it is.
+    /// Adds to a counter in any process.
     fn add_to(&self, counter: CounterClient, number: u32) -> Result<u32>;
 
     /// Keeps a counter.
     fn keep(&self, counter: CounterClient) -> Result<()>;
 
-    /// The counter that is kept.
+    /// Returns the kept counter.
     fn kept(&self) -> Result<CounterClient>;
 
     /// Adds to a counter, if there is one, and returns it.
     fn add_perhaps(&self, counter: Option<CounterClient>) -> Result<Option<CounterClient>>;
 
-    /// Sets both events, adds to both counters; returns what came, in another order.
+    /// Sets both events, adds to both counters, and returns counters, an event and a number in
+    /// another order.
     fn mixed(
         &self,
         first: Event,
@@ -65,10 +66,10 @@ pub(crate) trait Desk {
     ) -> Result<(CounterClient, Event, u32, CounterClient)>;
 }
 
-/// Has a name.
+/// An object with a name.
 #[interface(iid = "0f8b7a52-6f0e-4f7a-9c5e-1b7b0a9d3f42")]
 pub(crate) trait Named {
-    /// The name.
+    /// Returns the name.
     fn name(&self) -> Result<String>;
 }
 
@@ -78,7 +79,7 @@ class! {
 }
 
 class! {
-    /// The same in another process.
+    /// A class with the same implementation, in another server process.
     pub OTHER_DESK: Desk + Named = "0f8b7a52-6f0e-4f7a-9c5e-1b7b0a9d3f44";
 }
 
@@ -161,7 +162,7 @@ fn desk() -> DeskClient {
     DeskClient::activate(DESK).unwrap()
 }
 
-/// A counter of this process.
+/// Returns a counter that this process serves.
 fn own() -> CounterClient {
     CounterClient::in_process(Count::default()).unwrap()
 }
@@ -171,7 +172,7 @@ fn made() {
     let (one, other) = (desk.counter().unwrap(), desk.counter().unwrap());
     assert_ne!(one.pid().unwrap(), std::process::id());
     assert_eq!((one.add(1).unwrap(), other.add(5).unwrap()), (1, 5));
-    // It outlives the reference that it was made by.
+    // A counter outlives the reference through which it was created.
     drop(desk);
     assert_eq!((one.add(1).unwrap(), other.add(5).unwrap()), (2, 10));
 }
@@ -199,7 +200,7 @@ fn back() {
     let back = desk.kept().unwrap();
     assert_eq!(back.pid().unwrap(), std::process::id());
     assert_eq!(back.add(1).unwrap(), 4);
-    // And is passed again.
+    // The counter can be passed again.
     assert_eq!(desk.add_to(&back, 1).unwrap(), 5);
     drop(desk);
     assert_eq!(back.add(1).unwrap(), 6);
@@ -230,7 +231,7 @@ fn passed_on() {
             scope.spawn(move || (0..10).map(|_| counter.add(1).unwrap()).max());
         }
     });
-    // Its maker is needed by nobody but those who have it.
+    // The counter is independent of the connection through which it was created.
     drop((maker, counter));
     assert_eq!(again.add(1).unwrap(), 61);
 }
@@ -243,10 +244,10 @@ fn released() {
     counter.add(1).unwrap();
     desk.keep(&counter).unwrap();
     drop(counter);
-    // Held by the server still.
+    // The server still holds its reference.
     assert_eq!(desk.kept().unwrap().add(1).unwrap(), 2);
     desk.keep(&own()).unwrap();
-    // Ends when nobody has the other end of the pipe.
+    // Returns when all copies of the writing end are closed.
     let mut rest = Vec::new();
     reader.read_to_end(&mut rest).unwrap();
     assert_eq!(rest, []);
@@ -257,7 +258,7 @@ fn staying() {
     let counter = desk.counter().unwrap();
     drop(desk);
     let server = Process::open(counter.pid().unwrap()).unwrap();
-    // Longer than it stays when nobody uses it.
+    // Longer than the server's idle timeout.
     assert!(!server.wait_timeout(Duration::from_secs(1)).unwrap());
     assert_eq!(counter.add(1).unwrap(), 1);
     drop(counter);

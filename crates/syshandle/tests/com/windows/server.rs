@@ -1,4 +1,4 @@
-//! The server that is tried.
+//! The server of the tests.
 
 use std::collections::BTreeMap;
 use std::fs::File;

@@ -1,4 +1,4 @@
-//! Values that MIDL has words for, and those that it hasn't.
+//! Values that MIDL can express, and values that it can't.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Seek, SeekFrom};
