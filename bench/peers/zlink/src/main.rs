@@ -171,8 +171,8 @@ impl Peer for Zlink {
     }
 }
 
-/// The library takes ownership of descriptors, so the caller passes duplicates of those that it
-/// still needs.
+/// The library takes ownership of descriptors, so the caller passes duplicates of the descriptors
+/// that it still needs.
 fn own(file: &File, event: &OwnedFd) -> Result<Vec<OwnedFd>> {
     Ok(vec![file.as_fd().try_clone_to_owned()?, event.try_clone()?])
 }
