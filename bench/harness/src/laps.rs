@@ -37,9 +37,10 @@ pub struct Report {
     pub p99_ns: f64,
     /// CPU time of all processes per call, in nanoseconds.
     pub cpu_ns: f64,
-    /// Memory of the server per counted item of the work, in bytes.
+    /// Growth of the server's memory per idle client or waiting job, in bytes; `None` if the work
+    /// has neither.
     pub memory: Option<f64>,
-    /// Median time to set up one counted item of the work, in nanoseconds.
+    /// Median time to connect an idle client or to start a waiting job, in nanoseconds.
     pub set_up_ns: Option<f64>,
 }
 
@@ -73,12 +74,12 @@ impl Laps {
         self.calls_per_lap = calls.max(1);
     }
 
-    /// Records the growth of the server's memory for `count` items.
+    /// Records the growth of the server's memory for `count` idle clients or waiting jobs.
     pub fn set_memory(&mut self, before: u64, after: u64, count: usize) {
         self.memory = Some(after.saturating_sub(before) as f64 / count.max(1) as f64);
     }
 
-    /// Records the set-up times of the items. The median is kept.
+    /// Records the time to set up each idle client or waiting job. The median is kept.
     pub fn set_up(&mut self, mut times: Vec<Duration>) {
         times.sort_unstable();
         self.set_up = times.get(times.len() / 2).map(|time| time.as_nanos() as f64);

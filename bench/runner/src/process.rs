@@ -135,7 +135,7 @@ pub(crate) enum Done {
 /// identify a process.
 fn start_time(pid: i32) -> Option<String> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // After the name of the program, which may contain any character.
+    // The fields follow the program's name in parentheses. The name may contain any character.
     stat.rsplit_once(')')?.1.split_whitespace().nth(19).map(str::to_owned)
 }
 

@@ -104,7 +104,7 @@ fn register(target: &Target, program: Program, arguments: &Arguments) -> Result<
     if arguments.systemd {
         systemd::register(target, &mut registration)?;
     } else if systemd::clean(target, &registration)? && arguments.options.socket.is_none() {
-        // The socket belonged to the units.
+        // The systemd units, which have just been removed, defined this socket.
         registration.socket = None;
     }
     let file = locations.register(&registration)?;

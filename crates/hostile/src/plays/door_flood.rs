@@ -25,7 +25,8 @@ fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
         match line.answer(PATIENCE) {
             Answer::Reply { fault: None, mut handles, .. } => match handles.pop() {
                 Some(door) => held.push(door),
-                // This process can't open more descriptors.
+                // The kernel discarded the handle, because this process can't open more
+                // descriptors.
                 None => break,
             },
             answer => {
