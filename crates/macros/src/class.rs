@@ -1,4 +1,4 @@
-//! `class! { pub SPARKLE_FINISHER: SparkleFinisher = "…"; }`: a class as a constant.
+//! `class! { pub SPARKLE_FINISHER: SparkleFinisher = "…"; }` declares a class as a constant.
 
 use proc_macro2::{Literal, TokenStream};
 use quote::{format_ident, quote};
@@ -6,7 +6,7 @@ use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
 use syn::{Attribute, Error, Expr, Ident, Path, Result, Token, Visibility};
 
-/// A class, as it is declared.
+/// Parsed declaration of a class.
 pub(crate) struct Class {
     attributes: Vec<Attribute>,
     visibility: Visibility,
@@ -42,7 +42,7 @@ impl Parse for Class {
     }
 }
 
-/// Checks what has to fit the mark that a server's program file carries.
+/// Checks that the class fits into the mark of a server's program file.
 fn check(name: &Ident, interfaces: &Punctuated<Path, Token![+]>) -> Result<()> {
     if name.to_string().len() > NAME_MAX {
         let what = format!("the name of a class has at most {NAME_MAX} bytes");
@@ -61,7 +61,7 @@ fn check(name: &Ident, interfaces: &Punctuated<Path, Token![+]>) -> Result<()> {
     Ok(())
 }
 
-/// The constant, and the type that stands for the class.
+/// Generates the constant, and the type that stands for the class.
 pub(crate) fn class(class: &Class) -> TokenStream {
     let Class { attributes, visibility, name, interfaces, clsid } = class;
     let marker = format_ident!("__Class_{name}");
@@ -94,8 +94,8 @@ pub(crate) fn class(class: &Class) -> TokenStream {
     }
 }
 
-/// Room for their identifiers in the mark that a server's program file carries.
+/// Maximum number of interfaces in the mark of a server's program file.
 const INTERFACES_MAX: usize = syshandle_model::CLASS_INTERFACES_MAX;
 
-/// Room for its name there.
+/// Maximum length of the class name in that mark.
 const NAME_MAX: usize = 64;

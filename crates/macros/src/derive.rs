@@ -10,7 +10,7 @@ use syn::{
 use syshandle_model::generate::{declared, doc_text, within};
 use syshandle_model::traits::{docs, handle, range};
 
-/// `Encode` and `Describe`.
+/// Generates `Encode` and `Describe`.
 pub(crate) fn encode(input: &DeriveInput) -> Result<TokenStream> {
     let name = &input.ident;
     let cases = cases(input)?;
@@ -21,7 +21,7 @@ pub(crate) fn encode(input: &DeriveInput) -> Result<TokenStream> {
             let number = Literal::u32_unsuffixed(number);
             quote!(::syshandle::Encode::encode(&#number, __out);)
         });
-        // Every value takes a byte at least.
+        // Every value is at least one byte long.
         let filler = (names.is_empty() && number.is_none()).then(|| quote!(__out.put(&[0]);));
         quote! {
             #pattern => {
@@ -48,7 +48,7 @@ pub(crate) fn encode(input: &DeriveInput) -> Result<TokenStream> {
     })
 }
 
-/// `Decode`.
+/// Generates `Decode`.
 pub(crate) fn decode(input: &DeriveInput) -> Result<TokenStream> {
     let name = &input.ident;
     if let Some(lifetime) = input.generics.lifetimes().next() {
@@ -100,7 +100,7 @@ pub(crate) fn decode(input: &DeriveInput) -> Result<TokenStream> {
     })
 }
 
-/// What bounds of an enum without data are about: the values of its variants.
+/// Generates `Measure` for an enum without data: `#[range]` limits the values of its variants.
 fn measure(input: &DeriveInput) -> Option<TokenStream> {
     let Data::Enum(data) = &input.data else { return None };
     let is_plain = data.variants.iter().all(|variant| matches!(variant.fields, Fields::Unit));
@@ -121,7 +121,7 @@ fn measure(input: &DeriveInput) -> Option<TokenStream> {
     })
 }
 
-/// The description of the type.
+/// Generates the description of the type.
 fn describe(input: &DeriveInput, cases: &[Case]) -> TokenStream {
     let name = &input.ident;
     let text = name.unraw().to_string();
@@ -129,7 +129,8 @@ fn describe(input: &DeriveInput, cases: &[Case]) -> TokenStream {
     let fields = cases.iter().map(|case| {
         let Case { types, declared, labels, .. } = case;
         let parameters = labels.iter().zip(types).zip(declared).map(|((label, ty), declared)| {
-            // At the type: there the compiler shows what contradicts it.
+            // With the span of the type, so that the compiler reports a contradicting declaration
+            // there.
             quote_spanned! {ty.span()=>
                 ::syshandle::describe::Parameter::new(
                     #label,
@@ -164,14 +165,15 @@ fn describe(input: &DeriveInput, cases: &[Case]) -> TokenStream {
             const TYPE: ::syshandle::describe::Type = ::syshandle::describe::Type::Named {
                 name: #text,
                 docs: #doc,
-                // A constant by itself: what it declares of handles isn't known before.
+                // The definition is a `const` block of its own, because the handles that a generic
+                // type declares are known only after it is instantiated.
                 definition: || const { #definition },
             };
         }
     }
 }
 
-/// The values of an enum's variants as Rust counts them.
+/// Returns the discriminants of an enum's variants, as expressions.
 fn values(data: &DataEnum, attributes: &[Attribute]) -> Vec<TokenStream> {
     let repr = representation(attributes);
     let mut written = quote!(0);
@@ -190,11 +192,11 @@ fn values(data: &DataEnum, attributes: &[Attribute]) -> Vec<TokenStream> {
     values.collect()
 }
 
-/// The type of an enum's values: what `#[repr(…)]` says, or `isize`.
+/// Returns the integer type in `#[repr(…)]`, or `isize`.
 fn representation(attributes: &[Attribute]) -> Ident {
     let mut found = format_ident!("isize");
     for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("repr")) {
-        // Whatever else it says is rustc's to judge.
+        // `rustc` checks the rest of the attribute.
         let _ = attribute.parse_nested_meta(|meta| {
             if let Some(word) =
                 meta.path.get_ident().filter(|word| INTEGERS.contains(&word.to_string().as_str()))
@@ -210,27 +212,27 @@ fn representation(attributes: &[Attribute]) -> Ident {
 const INTEGERS: [&str; 10] =
     ["i8", "i16", "i32", "i64", "isize", "u8", "u16", "u32", "u64", "usize"];
 
-/// A struct, or a variant of an enum.
+/// Struct, or variant of an enum.
 struct Case {
-    /// The number of a variant.
+    /// Number of the variant; `None` for a struct.
     number: Option<u32>,
-    /// The name of a variant.
+    /// Name of the variant; empty for a struct.
     label: String,
-    /// Takes the value apart, and puts it together.
+    /// Pattern that destructures the value and expression that builds it.
     pattern: TokenStream,
-    /// What the fields are bound to.
+    /// Variables to which the fields are bound.
     names: Vec<Ident>,
-    /// What the fields are called.
+    /// Names of the fields.
     labels: Vec<String>,
     types: Vec<syn::Type>,
-    /// What each declares of its handles.
+    /// Handle declaration of each field.
     declared: Vec<TokenStream>,
-    /// The check of what each declares of its size.
+    /// Range check of each field.
     bounds: Vec<TokenStream>,
 }
 
 impl Case {
-    /// The path of each field, for an error: in an enum the variant belongs to it.
+    /// Returns the path of each field for errors. In an enum it includes the variant.
     fn paths(&self) -> impl Iterator<Item = String> {
         self.labels.iter().map(|field| match self.label.as_str() {
             "" => field.clone(),
@@ -268,7 +270,7 @@ fn cases(input: &DeriveInput) -> Result<Vec<Case>> {
     }
 }
 
-/// Refuses a declaration where there is nothing yet that it could be of.
+/// Rejects `#[handle]` and `#[range]` on a type or variant, because they belong to a field.
 fn refuse_handle(attributes: &[Attribute]) -> Result<()> {
     let declares = |attribute: &&Attribute| {
         attribute.path().is_ident("handle") || attribute.path().is_ident("range")
@@ -316,7 +318,7 @@ fn case(number: Option<u32>, path: &TokenStream, label: String, fields: &Fields)
     })
 }
 
-/// The same generics, with the bound on each type.
+/// Returns the generics with the bound added to each type parameter.
 fn bounded(generics: &Generics, bound: &TypeParamBound) -> Generics {
     let mut generics = generics.clone();
     for parameter in generics.type_params_mut() {

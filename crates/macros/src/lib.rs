@@ -1,4 +1,4 @@
-//! The macros of syshandle; use them through the `syshandle` crate, where they are documented.
+//! Macros of syshandle. Use them through the `syshandle` crate, which documents them.
 
 mod class;
 mod derive;
@@ -6,7 +6,7 @@ mod derive;
 use proc_macro::TokenStream;
 use syn::{DeriveInput, ItemTrait, parse_macro_input};
 
-/// Part of the crate `syshandle`, to be used from there.
+/// Implementation of `syshandle::interface`; use it through that crate.
 #[proc_macro_attribute]
 pub fn interface(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let interface = read_trait(item)
@@ -18,13 +18,13 @@ pub fn interface(arguments: TokenStream, item: TokenStream) -> TokenStream {
     .into()
 }
 
-/// Part of the crate `syshandle`, to be used from there.
+/// Implementation of `syshandle::class`; use it through that crate.
 #[proc_macro]
 pub fn class(input: TokenStream) -> TokenStream {
     class::class(&parse_macro_input!(input as class::Class)).into()
 }
 
-/// Part of the crate `syshandle`, to be used from there.
+/// Implementation of the derive macro `syshandle::Encode`; use it through that crate.
 #[proc_macro_derive(Encode, attributes(handle, range))]
 pub fn encode(input: TokenStream) -> TokenStream {
     derive::encode(&parse_macro_input!(input as DeriveInput))
@@ -32,7 +32,7 @@ pub fn encode(input: TokenStream) -> TokenStream {
         .into()
 }
 
-/// Part of the crate `syshandle`, to be used from there.
+/// Implementation of the derive macro `syshandle::Decode`; use it through that crate.
 #[proc_macro_derive(Decode, attributes(handle, range))]
 pub fn decode(input: TokenStream) -> TokenStream {
     derive::decode(&parse_macro_input!(input as DeriveInput))
@@ -40,11 +40,11 @@ pub fn decode(input: TokenStream) -> TokenStream {
         .into()
 }
 
-/// The trait that the attribute stands before.
+/// Parses the trait to which the attribute is applied.
 fn read_trait(item: TokenStream) -> syn::Result<ItemTrait> {
     syn::parse(item.clone()).map_err(|error| match syn::parse::<syn::Item>(item) {
         Ok(_) => syn::Error::new(error.span(), "an interface is a trait: write this before one"),
-        // No item of any kind: the place of the mistake is best known to the parser.
+        // The tokens are no item at all. The parser's own error has the best position.
         Err(_) => error,
     })
 }

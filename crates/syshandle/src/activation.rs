@@ -1,9 +1,9 @@
-//! Getting a client for a class: finds the server that runs, or starts it.
+//! Activation: connects to the running server of a class, or starts it.
 //!
 //! The first client takes the registration's lock, makes the listening socket, starts the program
-//! and hands the socket over: from that moment all others queue on it, and nobody asks whether the
-//! server is ready. A client has sent nothing before it is greeted, so one that isn't may begin
-//! again without a call lost or made twice.
+//! and passes it the socket. From then on all other clients queue on that socket, and none of them
+//! needs to ask whether the server is ready. A client sends no call before it is greeted. So a
+//! client that is not greeted may start again without losing or repeating a call.
 
 mod confinement;
 pub(crate) mod connect;
@@ -31,7 +31,7 @@ use self::start::Start;
 use crate::client::connection::Connection;
 use crate::{Client, ErrorKind, Interface, Proxy, Result};
 
-/// How to activate a class, where the usual way won't do.
+/// Activates classes with options: other registry folders or another timeout.
 #[derive(Clone, Debug)]
 pub struct Activation {
     locations: Locations,
@@ -39,32 +39,33 @@ pub struct Activation {
 }
 
 impl Activation {
-    /// How long an activation takes at the most, unless it is told otherwise.
+    /// Default timeout of an activation.
     pub const TIMEOUT: Duration = Duration::from_secs(30);
 
-    /// The usual way: the folders of the environment, the usual timeout.
+    /// Makes an activation with the default settings: the registry folders of the environment and
+    /// [`Self::TIMEOUT`].
     pub fn new() -> Self {
         Self { locations: Locations::from_environment(), timeout: Self::TIMEOUT }
     }
 
-    /// The same with other folders.
+    /// Sets the registry folders.
     #[must_use]
     pub fn locations(mut self, locations: Locations) -> Self {
         self.locations = locations;
         self
     }
 
-    /// The same with another timeout.
+    /// Sets the timeout of an activation.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// Gets a client for a class: connects to the server that runs, or starts it.
+    /// Connects to the running server of a class, or starts it, and returns a client.
     ///
     /// # Errors
-    /// Whatever stands in the way, each by its own [`ErrorKind`](crate::ErrorKind). The call did not run.
+    /// Each obstacle has its own [`ErrorKind`](crate::ErrorKind). No call has run.
     pub fn activate<P: Proxy>(&self, clsid: Guid) -> Result<P> {
         let interface = P::Interface::DESCRIPTION;
         let _entered =
@@ -96,7 +97,7 @@ impl Activation {
             Met::Here(meeting) => connect::reach(&known, meeting, hello, deadline),
         };
         reached.map_err(|error| match error.kind() {
-            // Somebody serves there, and this is the answer.
+            // A server is running there, and this is its answer.
             ErrorKind::NotAllowed | ErrorKind::NoSuchClass | ErrorKind::NoSuchInterface => error,
             _ => distrust.of_another_call().because(error),
         })

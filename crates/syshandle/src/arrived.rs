@@ -1,9 +1,9 @@
-//! Handles that a peer sent and that are not trusted: their proof and their end.
+//! Untrusted handles that a peer sent: how they are verified and closed.
 //!
-//! Closing a handle can block for as long as its sender likes ([`Closer`](syshandle_os::Closer) says
-//! why). So no handle of a peer is closed in place, unless its kind is known not to block. All others
-//! are closed in the background. Until then they are descriptors of this process: they count in the
-//! peer's quota, and a peer with too many of them is not served.
+//! Closing a handle can block for as long as its sender likes; [`Closer`](syshandle_os::Closer)
+//! explains why. So no handle of a peer is closed in place, unless its kind is known not to block.
+//! All others are closed in the background. Until then they are descriptors of this process: they
+//! count in the peer's quota, and a peer with too many of them is not served.
 
 use std::cell::RefCell;
 use std::io;
@@ -19,32 +19,33 @@ use syshandle_wire::{Handles, ProofError, Prove};
 
 use crate::server::shares::{Part, Share, Taken};
 
-/// Handles of a peer that nobody has taken yet. Those that are left are closed without blocking.
+/// Handles of a peer that are not taken yet. On drop the remaining handles are closed without
+/// blocking.
 #[derive(Debug)]
 pub(crate) struct Arrived {
     handles: Handles,
-    /// The quota of the peer. Set with the first handle.
+    /// Quota of the peer. Set with the first handle.
     sender: Option<Arc<Share>>,
 }
 
 impl Arrived {
-    /// No handles yet.
+    /// Makes an empty list.
     pub(crate) fn new() -> Self {
         Self { handles: Handles::new(), sender: None }
     }
 
-    /// Handles that came from this peer, or that may have.
+    /// Wraps handles that came from this peer, or may have.
     pub(crate) fn of(handles: Handles, sender: &Arc<Share>) -> Self {
         Self { handles, sender: Some(sender.clone()) }
     }
 
-    /// Receives a frame and its handles; doesn't wait.
+    /// Receives a frame and its handles, without waiting.
     #[inline]
     pub(crate) fn receive(&mut self, socket: &Seqpacket, frame: &mut [u8]) -> io::Result<Received> {
         socket.receive(frame, &mut self.handles)
     }
 
-    /// Receives a frame and its handles; waits no longer than `patience`.
+    /// Receives a frame and its handles, waiting up to `patience`.
     #[inline]
     pub(crate) fn receive_within(
         &mut self,
@@ -75,7 +76,7 @@ impl Arrived {
         }
     }
 
-    /// The quota of the peer, if there are handles.
+    /// Returns the quota of the peer, if there are handles.
     pub(crate) fn sender(&self) -> Option<&Arc<Share>> {
         self.sender.as_ref()
     }
@@ -88,17 +89,17 @@ impl Arrived {
         self.handles.first()
     }
 
-    /// Takes the last handle out.
+    /// Takes the last handle.
     pub(crate) fn pop(&mut self) -> Option<OwnedHandle> {
         self.handles.pop()
     }
 
-    /// Puts one back that is not what it should be.
+    /// Puts back a handle that failed its check.
     pub(crate) fn push(&mut self, handle: OwnedHandle) {
         self.handles.push(handle);
     }
 
-    /// Lends the handles.
+    /// Borrows the handles.
     pub(crate) fn lend(&self) -> impl Iterator<Item = BorrowedHandle<'_>> {
         self.handles.iter().map(AsFd::as_fd)
     }
@@ -110,7 +111,7 @@ impl Arrived {
         self.handles.drain(..).for_each(|handle| kernel.refuse(handle));
     }
 
-    /// The handles, for a decoder, which refuses them unless it decodes the whole message.
+    /// Returns the handles for a decoder, which closes them unless it decodes the whole message.
     #[inline]
     pub(crate) fn into_handles(mut self) -> Handles {
         std::mem::take(&mut self.handles)
@@ -132,29 +133,29 @@ impl Drop for Arrived {
     }
 }
 
-/// Asks the kernel what the handles of a message are.
+/// Verifies the handles of a message by asking the kernel.
 #[derive(Debug)]
 pub(crate) struct Kernel<'f> {
     filesystems: &'f Filesystems,
-    /// The quota of the peer that sent the handles.
+    /// Quota of the peer that sent the handles.
     sender: &'f Arc<Share>,
-    /// Memory of decoded values, which counts until this is dropped.
+    /// Memory of decoded values, counted in the peer's quota until this value is dropped.
     memory: RefCell<Option<Taken>>,
 }
 
 impl<'f> Kernel<'f> {
-    /// Accepts files of these file systems.
+    /// Accepts only files on these file systems.
     pub(crate) fn new(filesystems: &'f Filesystems, sender: &'f Arc<Share>) -> Self {
         Self { filesystems, sender, memory: RefCell::new(None) }
     }
 
-    /// Accepts files of the usual file systems.
+    /// Accepts only files on local file systems.
     pub(crate) fn usual(sender: &'f Arc<Share>) -> Self {
         static USUAL: LazyLock<Filesystems> = LazyLock::new(Filesystems::local);
         Self::new(&USUAL, sender)
     }
 
-    /// Asks the kernel whether a handle is what is declared.
+    /// Verifies that a handle has the declared kind and rights.
     pub(crate) fn check(
         &self,
         handle: BorrowedHandle<'_>,

@@ -1,8 +1,8 @@
-//! What blocks, for a task of a tokio runtime, on both systems.
+//! Blocking work for tasks of a tokio runtime, on Linux and Windows.
 //!
-//! A call is blocking by nature: it does its I/O on the thread that makes it. So an asynchronous one
-//! is made by a thread of the runtime's pool for blocking work, and the task only waits for that.
-//! Dropping the future cancels the call, and frees the thread at once.
+//! A call is blocking: it does its I/O on the thread that makes it. So a thread of the runtime's
+//! pool for blocking work makes each asynchronous call, and the task only waits for that thread.
+//! Dropping the future cancels the call, which frees the thread at once.
 
 use std::io;
 
@@ -12,7 +12,7 @@ use crate::client::Client;
 use crate::{Activation, Cancel, Error, ErrorKind, Proxy, Result};
 
 impl Client {
-    /// Gets a client for a class, as `activate` does.
+    /// Connects to the server of a class, as `activate` does.
     #[doc(hidden)]
     pub async fn activate_async<P: Proxy + Send + 'static>(
         activation: Activation,
@@ -21,7 +21,7 @@ impl Client {
         spawn_blocking(move || activation.activate(clsid)).await.map_err(ended)?
     }
 
-    /// Does something that blocks; dropping the future cancels it.
+    /// Runs blocking work. Dropping the future cancels its calls.
     pub(crate) async fn in_background<T: Send + 'static>(
         &self,
         work: impl FnOnce(Self) -> Result<T> + Send + 'static,
@@ -33,7 +33,7 @@ impl Client {
     }
 }
 
-/// Cancels what its future was waiting for.
+/// Cancels the work when the future that waits for it is dropped.
 pub(crate) struct CancelOnDrop(pub(crate) Cancel);
 
 impl Drop for CancelOnDrop {

@@ -1,4 +1,4 @@
-//! The client's side: a reference to an object, wherever it is.
+//! Client side: a typed reference to an object in this or another process.
 
 #[cfg(feature = "tokio")]
 mod asynchronous;
@@ -49,46 +49,47 @@ use crate::site::Site;
 use crate::sync::Mutex;
 use crate::{CallError, Error, ErrorKind, Interface, Proxy, Result, door};
 
-/// A reference to an object: what every generated client wraps.
+/// Reference to an object; every generated client wraps one.
 ///
-/// Cheap to clone, and used by any number of threads at once. The object is released when the last
-/// clone is dropped.
+/// A `Client` is cheap to clone, and any number of threads may use it at once. The object is
+/// released when the last clone is dropped.
 ///
-/// A client belongs to the process that made it. In a forked copy of that process each use returns an
-/// error of the kind [`ErrorKind::OtherProcess`], and dropping the copy of the client has no effect on
-/// the connection.
+/// A client belongs to the process that made it. In a forked copy of that process each use returns
+/// an error of the kind [`ErrorKind::OtherProcess`], and dropping the copy of the client has no
+/// effect on the connection.
 #[derive(Clone, Debug)]
 pub struct Client {
     shared: Arc<Shared>,
     timeout: Duration,
     cancel: Option<Cancel>,
     filesystems: Option<Arc<Filesystems>>,
-    /// Holds the calls that it begins.
+    /// Holds back the calls that this client begins, to send them in one system call.
     gathered: Option<Arc<Gathered>>,
 }
 
 #[derive(Debug)]
 struct Shared {
-    /// The process that made this client. A forked copy would take the replies of the other one.
+    /// Process that made this client. A forked copy would take replies that belong to the original.
     owner: ProcessMark,
     interface: &'static Description,
     connection: OnceLock<Connection>,
-    /// The door to connect through, until that is done. One thread connects, the others wait for it.
+    /// Door to connect through; `None` once connected. One thread connects while the others wait
+    /// for the lock.
     door: Mutex<Option<PeerSocket>>,
-    /// Makes doors to the object, if it is one of this process.
+    /// Makes doors to the object, if this process serves it.
     maker: Option<Box<dyn DoorMaker>>,
 }
 
 impl Client {
-    /// How long a call waits, unless the client is told otherwise.
+    /// Default timeout of a call.
     pub const TIMEOUT: Duration = Duration::from_secs(30);
 
-    /// A reference over a connection that is open.
+    /// Makes a reference over an open connection.
     pub(crate) fn connected(connection: Connection, interface: &'static Description) -> Self {
         Self::new(OnceLock::from(connection), None, None, interface)
     }
 
-    /// A reference over a connection that is open, to an object of this process.
+    /// Makes a reference to an object of this process, over an open connection.
     pub(crate) fn of_this_process(
         connection: Connection,
         maker: Box<dyn DoorMaker>,
@@ -97,12 +98,12 @@ impl Client {
         Self::new(OnceLock::from(connection), None, Some(maker), interface)
     }
 
-    /// A reference to an object of this process. Connects when it is first used.
+    /// Makes a reference to an object of this process. It connects when it is first used.
     pub(crate) fn served(maker: Box<dyn DoorMaker>, interface: &'static Description) -> Self {
         Self::new(OnceLock::new(), None, Some(maker), interface)
     }
 
-    /// A reference by a door. Connects when it is first used.
+    /// Makes a reference from a door. It connects when it is first used.
     pub(crate) fn from_door(door: PeerSocket, interface: &'static Description) -> Self {
         Self::new(OnceLock::new(), Some(door), None, interface)
     }
@@ -124,55 +125,57 @@ impl Client {
         }
     }
 
-    /// The same reference, whose calls wait no longer than this.
+    /// Returns the same reference with a different call timeout.
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
         Self { timeout, ..self.clone() }
     }
 
-    /// The same reference, whose calls end when `cancel` says so.
+    /// Returns the same reference with `cancel` attached: [`Cancel::cancel`] ends its calls.
     #[must_use]
     pub fn with_cancel(&self, cancel: &Cancel) -> Self {
         Self { cancel: Some(cancel.clone()), ..self.clone() }
     }
 
-    /// The same reference, which takes files of these file systems from the server: the kernel's
-    /// local ones unless it is told otherwise.
+    /// Returns the same reference with a different set of accepted file systems: a file from the
+    /// server must be on one of them. The default is the kernel's local file systems.
     #[must_use]
     pub fn with_filesystems(&self, filesystems: Arc<Filesystems>) -> Self {
         Self { filesystems: Some(filesystems), ..self.clone() }
     }
 
-    /// The interface that the calls belong to.
+    /// Returns the description of the interface that this client calls.
     pub fn interface(&self) -> &'static Description {
         self.shared.interface
     }
 
-    /// Who serves the object, from the kernel. Connects first, where that hasn't happened.
+    /// Returns the server's credentials, as the kernel reports them. Connects first if necessary.
     ///
-    /// A generated client is asked by `client.as_client().server()`: [`as_client`](crate::Proxy::as_client)
-    /// is a method of the trait [`Proxy`](crate::Proxy), which has to be in scope.
+    /// On a generated client, call `client.as_client().server()`:
+    /// [`as_client`](crate::Proxy::as_client) is a method of the trait [`Proxy`](crate::Proxy),
+    /// which has to be in scope.
     ///
     /// # Errors
-    /// Those of connecting.
+    /// The errors of connecting.
     pub fn server(&self) -> Result<Credentials> {
         Ok(self.connection(&mut self.patience())?.server())
     }
 
-    /// Waits for an object that the server will signal, until the client's timeout has passed: an
-    /// event that resets itself is reset. Ends at once when the server is gone.
+    /// Waits until the server signals `object`, until the client's timeout has passed, or until the
+    /// server ends. An auto-reset event is reset.
     ///
     /// # Errors
-    /// [`ErrorKind::TimedOut`], [`ErrorKind::Disconnected`].
+    /// [`ErrorKind::TimedOut`]; [`ErrorKind::Cancelled`]; [`ErrorKind::Disconnected`] as soon as
+    /// the server has ended.
     pub fn wait(&self, object: &dyn Waitable) -> Result<()> {
         let mut patience = self.patience();
         self.connection(&mut patience)?.wait_for(object, &mut patience)
     }
 
-    /// A reference to the same object by another of its interfaces.
+    /// Returns a reference to the same object by another of its interfaces.
     ///
     /// # Errors
-    /// [`ErrorKind::NoSuchInterface`], and those of a call.
+    /// [`ErrorKind::NoSuchInterface`], or any error of a call.
     pub fn cast<P: Proxy>(&self) -> Result<P> {
         let interface = P::Interface::DESCRIPTION;
         if let Some(maker) = &self.shared.maker {
@@ -185,7 +188,7 @@ impl Client {
         Ok(P::from_client(cast))
     }
 
-    /// Calls a method that fails only as every call can.
+    /// Calls a method that has no error type of its own.
     #[doc(hidden)]
     pub fn call<'a, T: Decode>(
         &self,
@@ -220,7 +223,7 @@ impl Client {
         self.read_reply(connection, method, declared, reply)
     }
 
-    /// Reads a reply, unless its handles were lost.
+    /// Decodes a reply, or returns an error if its handles were lost.
     fn read_reply<T: Decode, E: Decode>(
         &self,
         connection: &Connection,
@@ -318,7 +321,8 @@ impl Client {
         self.shared.owner.is_current().then(|| self.shared.connection.get()).flatten()
     }
 
-    /// Makes a door of the object for one receiver: asks the server, unless that is this process.
+    /// Makes a door to the object for one receiver. Asks the server for it, unless this process
+    /// serves the object.
     fn make_door(&self, mut patience: Patience<'_>) -> Result<LentDoor> {
         if !self.shared.owner.is_current() {
             return Err(other_process("client"));
@@ -334,7 +338,7 @@ impl Client {
     }
 }
 
-/// A reference travels as a door that is made for its receiver.
+/// Sends a reference as a door that is made for its receiver.
 impl Encode for Client {
     fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
         let patience = self.patience();
@@ -352,7 +356,7 @@ impl Encode for Client {
 }
 
 impl Client {
-    /// Takes a reference from a message.
+    /// Decodes a reference from a message.
     #[doc(hidden)]
     pub fn decode(
         input: &mut Decoder<'_>,
@@ -363,7 +367,7 @@ impl Client {
     }
 }
 
-/// The error of a use in another process than the one that made `what`.
+/// Returns the error for a use in another process than the one that made `what`.
 #[cold]
 pub(crate) fn other_process(what: &str) -> Error {
     let text = format!(
@@ -372,7 +376,7 @@ pub(crate) fn other_process(what: &str) -> Error {
     Error::new(ErrorKind::OtherProcess, text)
 }
 
-/// A range of the server's memory, given back when this is dropped: also when reading it panics.
+/// Range of the server's memory. It is released on drop, also when decoding panics.
 struct Release<'c> {
     connection: &'c Connection,
     body: Body,
@@ -384,7 +388,7 @@ impl Drop for Release<'_> {
     }
 }
 
-/// A handle that is declared to be a door.
+/// Handle that is declared to be a door.
 struct Door(Seqpacket);
 
 impl Handle for Door {
@@ -399,7 +403,7 @@ impl Handle for Door {
     }
 }
 
-/// The limits that this version of the runtime has.
+/// Limits of this version of the runtime.
 pub(crate) const LIMITS: Limits = Limits {
     message_bytes_max: Limits::ARENA_BYTES as u32,
     handles_max: Limits::HANDLES_MAX,

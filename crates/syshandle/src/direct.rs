@@ -15,16 +15,17 @@ use crate::server::{InnerDoor, totals};
 use crate::setup::failed;
 use crate::{Client, Error, ErrorKind, Implements, Interface, Object, Proxy, Result, door};
 
-/// Prepares this process to receive handles after it is confined: by seccomp, Landlock, `chroot`, or
-/// in a mount namespace without `/proc`.
+/// Prepares this process to receive handles after it is confined by seccomp, Landlock, `chroot` or
+/// a mount namespace without `/proc`.
 ///
-/// The first connection of a process prepares too, but only this function says why it can't. It keeps
-/// three descriptors open. A forked copy of the process has to prepare by itself. From then on the user
-/// and group 65534, by which a user namespace shows those that it doesn't map, are unknown.
+/// The first connection of a process prepares too, but only this function returns an error if that
+/// fails. The preparation keeps three descriptors open. A forked copy of the process has to prepare
+/// by itself. From then on the user and group 65534 count as unknown, because a user namespace
+/// shows every unmapped user and group as 65534.
 ///
-/// A client of a process that called this starts no thread: the handles of a result that nothing
-/// takes are closed in place, so a server can delay its client by a handle whose close blocks. A
-/// process that serves something starts threads as usual.
+/// A client of a process that called this function starts no thread: the handles of a result that
+/// nothing takes are closed in place, so a server can delay its client by a handle whose close
+/// blocks. A process that serves objects starts threads as usual.
 ///
 /// # Errors
 /// [`ErrorKind::System`] with the reason: no `/proc`, or no descriptors left.
@@ -35,38 +36,39 @@ pub fn prepare() -> Result<()> {
     })
 }
 
-/// Connects to the server that listens at a path. No registration is read, and no server is started.
+/// Connects to the server that listens at a path. No registration is read, and no server is
+/// started.
 ///
-/// The interface may be of any class that the server serves. The kernel names the process that
-/// greets ([`Client::server`]); whether it is the one that was meant is for the caller to decide,
-/// because any process that may write to the folder can listen there.
+/// The interface may belong to any class that the server serves. The caller has to decide whether
+/// the server is the intended one, because any process that may write to the folder can listen
+/// there. [`Client::server`] returns the server's credentials, as the kernel reports them.
 ///
 /// # Errors
 /// [`ErrorKind::Disconnected`] if no process listens there, [`ErrorKind::NoSuchInterface`],
-/// [`ErrorKind::TimedOut`] after [`Client::TIMEOUT`] (see [`Connector::timeout`]), and the errors of
-/// connecting.
+/// [`ErrorKind::TimedOut`] after [`Client::TIMEOUT`] (see [`Connector::timeout`]), and the errors
+/// of connecting.
 pub fn connect<P: Proxy>(path: impl AsRef<Path>) -> Result<P> {
     Connector::new().connect(path)
 }
 
-/// Takes over one end of a connection at whose other end an object or a class is served: a
-/// [`socket_pair`]'s, or a socket that another process connected.
+/// Makes a client over a socket that is one end of a connection: an end of a [`socket_pair`], or a
+/// socket that another process connected. Takes ownership of the socket.
 ///
 /// # Errors
 /// [`ErrorKind::WrongHandle`] if it is no such socket, [`ErrorKind::NoSuchInterface`],
-/// [`ErrorKind::TimedOut`] if no server greets within [`Client::TIMEOUT`] (see [`Connector::timeout`]),
-/// and the errors of connecting.
+/// [`ErrorKind::TimedOut`] if no server greets within [`Client::TIMEOUT`] (see
+/// [`Connector::timeout`]), and the errors of connecting.
 pub fn from_socket<P: Proxy>(socket: impl Into<OwnedHandle>) -> Result<P> {
     Connector::new().from_socket(socket)
 }
 
-/// Connects through a door, as [`make_door`] makes one in another process.
+/// Connects through a door that [`make_door`] made in another process. Takes ownership of the door.
 ///
 /// # Errors
 /// [`ErrorKind::WrongHandle`] if it is no such socket or one end of a connection,
-/// [`ErrorKind::Disconnected`] if the object is gone, [`ErrorKind::NoSuchInterface`],
-/// [`ErrorKind::TimedOut`] after [`Client::TIMEOUT`] (see [`Connector::timeout`]), and the errors of
-/// connecting.
+/// [`ErrorKind::Disconnected`] if the object no longer exists, [`ErrorKind::NoSuchInterface`],
+/// [`ErrorKind::TimedOut`] after [`Client::TIMEOUT`] (see [`Connector::timeout`]), and the errors
+/// of connecting.
 pub fn from_door<P: Proxy>(door: impl Into<OwnedHandle>) -> Result<P> {
     Connector::new().from_door(door)
 }
@@ -98,8 +100,8 @@ impl Connector {
         Self { timeout: Client::TIMEOUT }
     }
 
-    /// Sets how long connecting takes at most. The calls of the client have a timeout of their own:
-    /// [`Client::with_timeout`].
+    /// Sets the longest time that connecting may take. The calls of the client have a timeout of
+    /// their own: [`Client::with_timeout`].
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
@@ -116,10 +118,10 @@ impl Connector {
         open(socket, deadline)
     }
 
-    /// Takes over one end of a connection as [`from_socket`] does.
+    /// Makes a client over one end of a connection, as [`from_socket`] does.
     ///
     /// # Errors
-    /// [`ErrorKind::TimedOut`], also for a door, and the errors of [`from_socket`].
+    /// [`ErrorKind::TimedOut`], also if the socket is a door, and the errors of [`from_socket`].
     pub fn from_socket<P: Proxy>(&self, socket: impl Into<OwnedHandle>) -> Result<P> {
         let socket = adopt(socket.into())?;
         socket.name_senders()?;
@@ -132,8 +134,8 @@ impl Connector {
     /// Connects through a door as [`from_door`] does.
     ///
     /// # Errors
-    /// [`ErrorKind::TimedOut`], [`ErrorKind::WrongHandle`] also for one end of a connection, and the
-    /// errors of [`from_door`].
+    /// [`ErrorKind::TimedOut`], [`ErrorKind::WrongHandle`] also if the socket is one end of a
+    /// connection, and the errors of [`from_door`].
     pub fn from_door<P: Proxy>(&self, door: impl Into<OwnedHandle>) -> Result<P> {
         let door = adopt(door.into())?;
         let client = Client::from_door(door::hold_copy(door.into()), P::Interface::DESCRIPTION);
@@ -203,7 +205,7 @@ where
     };
     let reactor = Reactor::new(settings, std::collections::HashMap::new())?;
     let object = Object::new().with::<I, T>(&std::sync::Arc::new(implementation));
-    // The door itself is in the quota of this process.
+    // The door itself counts in the quota of this process.
     let own = pair()?.0.peer()?;
     let door = InnerDoor::open(&reactor, &reactor.shares.of(own), &object);
     let door = door.map_err(|error| {
@@ -215,12 +217,12 @@ where
     Ok(door)
 }
 
-/// Makes two ends of a connection, of which one is for a child: that end is passed to
-/// [`Server::socket`](crate::Server::socket) by the process that serves, the other to [`from_socket`]
-/// by the process that calls.
+/// Makes a connection and returns its two ends, one of them for a child. The serving process passes
+/// its end to [`Server::socket`](crate::Server::socket), the calling process to [`from_socket`].
+/// The caller owns both sockets.
 ///
-/// The kernel names the sender of each message on both ends, so [`Client::server`] is the process that
-/// serves. The server is told that its client is the process that made the pair.
+/// The kernel reports the sender of each message on both ends, so [`Client::server`] returns the
+/// serving process. The server sees the process that made the pair as its client.
 ///
 /// # Errors
 /// No descriptor left.
@@ -270,8 +272,8 @@ const NO_GREETING: &str = "no server greeted at the other end of the socket in t
                            one end of a connection, as `socket_pair` makes it; a door that `make_door` \
                            made is for `from_door`";
 
-/// Methods of one object that block at once.
+/// Limit of concurrent blocking method calls of one object.
 const THREADS_MAX: usize = 64;
 
-/// Connections and doors of one object.
+/// Limit of connections and doors of one object.
 const CLIENTS_MAX: usize = 1024;

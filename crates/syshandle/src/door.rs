@@ -1,13 +1,13 @@
 //! Doors: references to objects that can be passed to other processes.
 //!
 //! A door is a socket that belongs to one holder. The server has the inner end. The holder sends
-//! *attach* frames, each with one end of a new socket pair, the *return channel*. The server answers
-//! there with an *attach* frame that brings one end of another pair, which the server has made. That
-//! is the connection. So the server alone has its end of the connection, and no client can change
-//! the options of that end, read from it or shut it down.
+//! *attach* frames, each with one end of a new socket pair, the *return channel*. The server
+//! answers there with an *attach* frame that contains one end of another pair, which the server has
+//! made. That pair is the connection. So only the server has its end of the connection, and no
+//! client can change the options of that end, read from it or shut it down.
 //!
-//! A holder that passes the reference on asks the server for a new door and gives that away. So no
-//! holder can break the reference of another one.
+//! A holder that passes the reference on asks the server for a new door and gives that door away.
+//! So no holder can break the reference of another one.
 
 use std::fmt;
 use std::io;
@@ -28,10 +28,10 @@ use crate::peer_socket::PeerSocket;
 use crate::server::shares::Share;
 use crate::{Error, ErrorKind, Object, Result};
 
-/// The number of the method that asks a server for a door to the object of the connection.
+/// Number of the method that asks a server for a door to the object of the connection.
 pub(crate) const METHOD: u32 = u32::MAX;
 
-/// What a door is, as far as the kernel can tell.
+/// Declaration of a door: the checks that the kernel can answer.
 pub(crate) const DECLARED: Declared = Declared::socket(Sockets::SEQPACKET);
 
 /// Makes doors to an object of this process.
@@ -39,11 +39,11 @@ pub(crate) trait DoorMaker: fmt::Debug + Send + Sync {
     /// Makes a door, and returns its outer end.
     fn make_door(&self) -> io::Result<OwnedHandle>;
 
-    /// The object.
+    /// Returns the object.
     fn object(&self) -> &Object;
 }
 
-/// A door that was made for one receiver: what a message that passes a reference owns.
+/// Door that was made for one receiver. A message that passes a reference owns it.
 #[derive(Debug)]
 pub(crate) enum LentDoor {
     /// Made by this process.
@@ -53,7 +53,7 @@ pub(crate) enum LentDoor {
 }
 
 impl LentDoor {
-    /// The door, for this process to connect through. Its server keeps one quota.
+    /// Returns the door as a socket to connect through. The server keeps its quota.
     pub(crate) fn into_socket(self) -> Option<PeerSocket> {
         match self {
             Self::Own(door) => Some(hold(door)),
@@ -78,11 +78,11 @@ impl GivenHandle for LentDoor {
     }
 }
 
-/// A process as the kernel names it.
+/// Identity of a process, as the kernel reports it.
 #[derive(Debug)]
 pub(crate) struct Known {
     pub(crate) credentials: Credentials,
-    /// The pidfd of the process; `None` before Linux 6.5.
+    /// Pidfd of the process; `None` before Linux 6.5.
     pub(crate) process: Option<OwnedHandle>,
 }
 
@@ -92,10 +92,10 @@ impl Known {
         Ok(Self { credentials: socket.peer()?, process: socket.peer_process().ok() })
     }
 
-    /// Returns whether both are certainly one process.
+    /// Returns whether both certainly are the same process.
     ///
-    /// A process that this pid namespace doesn't show has the number 0. Without pidfds such a process
-    /// equals no process.
+    /// A process that is not visible in this pid namespace has the pid 0. Without pidfds such a
+    /// process equals no process.
     pub(crate) fn is(&self, other: &Self) -> bool {
         let compared = match (&self.process, &other.process) {
             (Some(one), Some(other)) => Process::are_same(one.as_fd(), other.as_fd()),
@@ -108,12 +108,13 @@ impl Known {
     }
 }
 
-/// A connection that a server has made, before its greeting is read.
+/// Connection that a server has made, before its greeting is read.
 #[derive(Debug)]
 pub(crate) struct Attached {
-    /// Handles that come over it count in the quota of the door's server.
+    /// Socket of the connection. Handles that are received over it count in the quota of the door's
+    /// server.
     pub(crate) socket: PeerSocket,
-    /// The process that made the door, and so serves the object.
+    /// Process that made the door, and so serves the object.
     pub(crate) server: Credentials,
 }
 
@@ -122,7 +123,7 @@ pub(crate) fn attach(door: &PeerSocket, deadline: Instant) -> Result<Attached> {
     let server = Known::peer_of(door).map_err(not_made)?;
     let (channel, theirs) = Seqpacket::pair().map_err(not_made)?;
     channel.name_senders().map_err(not_made)?;
-    // Before Linux 6.5 process numbers are compared instead.
+    // Before Linux 6.5 pids are compared instead.
     let _ = channel.pass_sender_processes();
     let channel = PeerSocket::new(channel, door.peer_share().clone());
     send_attach(door, theirs.as_fd()).map_err(not_attached)?;
@@ -189,27 +190,27 @@ pub(crate) fn send_attach(to: &PeerSocket, end: BorrowedHandle<'_>) -> io::Resul
     to.send(&[io::IoSlice::new(&head[..len])], &[end])
 }
 
-/// The holder of a door, whose close does not block.
+/// Wraps a door with only one holder, so that closing it does not block.
 pub(crate) fn hold(door: OwnedHandle) -> PeerSocket {
     let door = Seqpacket::from(door);
     let server = Share::of_server(&door);
     PeerSocket::new(door, server)
 }
 
-/// A copy of a door, whose other copies other holders have.
+/// Wraps a copy of a door; other holders have other copies.
 pub(crate) fn hold_copy(door: OwnedHandle) -> PeerSocket {
     let door = Seqpacket::from(door);
     let server = Share::of_server(&door);
     PeerSocket::shared(door, server)
 }
 
-/// A door that a server made for one receiver.
+/// Wraps a door that a server made for one receiver.
 pub(crate) fn lent_by(door: OwnedHandle, server: &Arc<Share>) -> LentDoor {
     LentDoor::Servers(Arrived::of([door].into_iter().collect(), server))
 }
 
-/// The error of a socket that is one end of a connection: the greeting of its server waits there. At a
-/// door a server sends nothing.
+/// Returns an error if the socket is one end of a connection: then the greeting of its server waits
+/// there. A server sends nothing to a door.
 fn not_a_door(door: &Seqpacket) -> Option<Error> {
     let text = "the socket is one end of a connection, not a door: use `from_socket`";
     door.has_message().then(|| Error::new(ErrorKind::WrongHandle, text))
@@ -269,7 +270,7 @@ mod tests {
 
     #[test]
     fn processes_without_a_number_are_told_apart_by_their_pidfds_or_not_equal() {
-        // As the kernel shows processes of another pid namespace.
+        // The kernel reports pid 0 for processes of another pid namespace.
         let known = |process: Option<Process>| {
             let (one, _other) = Seqpacket::pair().unwrap();
             let mut credentials = one.peer().unwrap();
@@ -284,7 +285,7 @@ mod tests {
             assert!(known(own()).is(&known(own())));
             assert!(!known(own()).is(&known(init())));
         }
-        // With a number, also where pidfds can't be compared.
+        // Processes with a pid are equal even if pidfds can't be compared.
         let (one, other) = Seqpacket::pair().unwrap();
         let [one, other] =
             [one, other].map(|end| Known { credentials: end.peer().unwrap(), process: None });

@@ -1,4 +1,4 @@
-//! What generated code uses. Nothing here is for use by hand, and it may change at any time.
+//! Items for generated code only. They may change at any time.
 
 pub use syshandle_wire::{DecodeError, Decoder, Encoder, Malformed, Measure};
 
@@ -11,14 +11,14 @@ pub use crate::{asynchronous, asynchronous_proxy, of_platform, proxy, starter};
 #[cfg(windows)]
 pub use syshandle_com::proxy_dll_exports;
 
-/// What the clients of one platform have besides.
+/// Methods of generated clients on Linux only.
 #[cfg(not(windows))]
 #[doc(hidden)]
 #[macro_export]
 macro_rules! of_platform {
     () => {
-        /// The same reference, which takes files of these file systems from the server: the
-        /// kernel's local ones unless it is told otherwise.
+        /// Returns the same reference with a different set of accepted file systems: a file from
+        /// the server must be on one of them. The default is the kernel's local file systems.
         #[must_use]
         pub fn with_filesystems(
             &self,
@@ -29,7 +29,7 @@ macro_rules! of_platform {
     };
 }
 
-/// What the clients of one platform have besides: nothing on Windows.
+/// Methods of generated clients on Linux only: none on Windows.
 #[cfg(windows)]
 #[doc(hidden)]
 #[macro_export]
@@ -37,16 +37,17 @@ macro_rules! of_platform {
     () => {};
 }
 
-/// What all generated clients have in common.
+/// Methods of every generated client.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! proxy {
     ($client:ident, $interface:ident) => {
         impl $client {
-            /// Gets a client for a class: starts its server if it isn't running.
+            /// Connects to the server of a class and returns a client. Starts the server if it
+            /// isn't running.
             ///
             /// # Errors
-            /// See [`Activation`](::syshandle::Activation), by which this can be done otherwise too.
+            /// See [`Activation`](::syshandle::Activation), which also offers other options.
             pub fn activate<C: ::syshandle::ClassInfo>(
                 class: ::syshandle::Class<C>,
             ) -> ::syshandle::Result<Self> {
@@ -56,9 +57,9 @@ macro_rules! proxy {
             /// Makes a client of an object in this process: for tests, and to pass an object to a
             /// server.
             ///
-            /// The object has this one interface, and `cast` reaches no other:
-            /// [`Class::in_process`](::syshandle::Class::in_process) makes one that has all interfaces
-            /// of a class.
+            /// The object has only this interface, so `cast` fails for every other one.
+            /// [`Class::in_process`](::syshandle::Class::in_process) makes an object with all
+            /// interfaces of a class.
             ///
             /// # Errors
             /// No descriptor, or no thread, left.
@@ -66,13 +67,13 @@ macro_rules! proxy {
                 ::syshandle::in_process::<dyn $interface, _>(implementation)
             }
 
-            /// The same reference, whose calls wait no longer than this.
+            /// Returns the same reference with a different call timeout.
             #[must_use]
             pub fn with_timeout(&self, timeout: ::core::time::Duration) -> Self {
                 Self(self.0.with_timeout(timeout))
             }
 
-            /// The same reference, whose calls end when `cancel` says so.
+            /// Returns the same reference with `cancel` attached: `Cancel::cancel` ends its calls.
             #[must_use]
             pub fn with_cancel(&self, cancel: &::syshandle::Cancel) -> Self {
                 Self(self.0.with_cancel(cancel))
@@ -80,19 +81,19 @@ macro_rules! proxy {
 
             ::syshandle::generated::of_platform!();
 
-            /// Waits for an object that the server will signal, until the client's timeout has
-            /// passed: an event that resets itself is reset. Ends at once when the server is gone.
+            /// Waits until the server signals `object`, until the client's timeout has passed, or
+            /// until the server ends. An auto-reset event is reset.
             ///
             /// # Errors
-            /// `TimedOut`, `Disconnected`.
+            /// `TimedOut`; `Cancelled`; `Disconnected` as soon as the server has ended.
             pub fn wait(&self, object: &dyn ::syshandle::Waitable) -> ::syshandle::Result<()> {
                 self.0.wait(object)
             }
 
-            /// A reference to the same object by another of its interfaces.
+            /// Returns a reference to the same object by another of its interfaces.
             ///
             /// # Errors
-            /// `NoSuchInterface`, and those of a call.
+            /// `NoSuchInterface`, or any error of a call.
             pub fn cast<P: ::syshandle::Proxy>(&self) -> ::syshandle::Result<P> {
                 self.0.cast()
             }
@@ -121,7 +122,8 @@ macro_rules! proxy {
     };
 }
 
-/// What begins calls, not on Windows. Not every program that has an interface calls it in this way.
+/// Defines the type that begins calls. Windows has none. `allow(dead_code)`: many programs with an
+/// interface never begin calls this way.
 #[cfg(not(windows))]
 #[doc(hidden)]
 #[macro_export]
@@ -132,7 +134,7 @@ macro_rules! starter {
         #[allow(dead_code)]
         $methods
 
-        /// The same reference.
+        /// Makes a starter of the same reference.
         impl ::core::convert::From<&$client> for $starter {
             fn from(client: &$client) -> Self {
                 Self(::syshandle::Proxy::as_client(client).clone())
@@ -151,7 +153,7 @@ macro_rules! starter {
     };
 }
 
-/// What begins calls, not on Windows. Not every program that has an interface calls it in this way.
+/// Defines the type that begins calls. Windows has none.
 #[cfg(windows)]
 #[doc(hidden)]
 #[macro_export]
@@ -159,7 +161,7 @@ macro_rules! starter {
     ($($item:tt)*) => {};
 }
 
-/// What is there with the feature `tokio` only.
+/// Keeps its items only with the feature `tokio`.
 #[cfg(feature = "tokio")]
 #[doc(hidden)]
 #[macro_export]
@@ -167,7 +169,7 @@ macro_rules! asynchronous {
     ($($item:tt)*) => { $($item)* };
 }
 
-/// What is there with the feature `tokio` only.
+/// Keeps its items only with the feature `tokio`.
 #[cfg(not(feature = "tokio"))]
 #[doc(hidden)]
 #[macro_export]
@@ -175,13 +177,14 @@ macro_rules! asynchronous {
     ($($item:tt)*) => {};
 }
 
-/// What all generated asynchronous clients have in common.
+/// Methods of every generated asynchronous client.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! asynchronous_proxy {
     ($client:ident, $blocking:ident) => {
         impl $client {
-            /// Gets a client for a class: starts its server if it isn't running.
+            /// Connects to the server of a class and returns a client. Starts the server if it
+            /// isn't running.
             ///
             /// # Errors
             /// See [`Activation`](::syshandle::Activation).
@@ -195,7 +198,7 @@ macro_rules! asynchronous_proxy {
                 ::core::result::Result::Ok(Self::from(client))
             }
 
-            /// The same reference, whose calls wait no longer than this.
+            /// Returns the same reference with a different call timeout.
             #[must_use]
             pub fn with_timeout(&self, timeout: ::core::time::Duration) -> Self {
                 Self(self.0.with_timeout(timeout))
@@ -203,11 +206,11 @@ macro_rules! asynchronous_proxy {
 
             ::syshandle::generated::of_platform!();
 
-            /// Waits for an object that the server will signal, until the client's timeout has
-            /// passed: an event that resets itself is reset. Ends at once when the server is gone.
+            /// Waits until the server signals `object`, until the client's timeout has passed, or
+            /// until the server ends. An auto-reset event is reset.
             ///
             /// # Errors
-            /// `TimedOut`, `Disconnected`.
+            /// `TimedOut`; `Disconnected` as soon as the server has ended.
             pub async fn wait<W: ::syshandle::Waitable + ::core::marker::Sync>(
                 &self,
                 object: &W,
@@ -216,14 +219,14 @@ macro_rules! asynchronous_proxy {
             }
         }
 
-        /// The same reference.
+        /// Makes an asynchronous client of the same reference.
         impl ::core::convert::From<$blocking> for $client {
             fn from(client: $blocking) -> Self {
                 Self(::syshandle::Proxy::as_client(&client).clone())
             }
         }
 
-        /// The same reference.
+        /// Makes a blocking client of the same reference.
         impl ::core::convert::From<$client> for $blocking {
             fn from(client: $client) -> Self {
                 ::syshandle::Proxy::from_client(client.0)

@@ -1,10 +1,11 @@
-//! Handles that were sent to a peer and that the peer has not received yet.
+//! Handles in flight: sent to a peer that has not received them yet.
 //!
-//! The kernel counts the handles in the queues of all sockets for the user that sent them, and past
+//! The kernel counts the handles in all socket queues for the user that sent them. Beyond
 //! `RLIMIT_NOFILE` no process of that user can send any more (`ETOOMANYREFS`). A peer that never
-//! receives would use the limit up for all others, also after its connection has ended. So this
-//! process counts the handles that it sends to each peer until the kernel says that the queue of the
-//! socket is empty, and keeps the socket until then: of a closed socket the kernel no longer tells.
+//! receives would use up the limit of all others, even after its connection has ended. So this
+//! process counts the handles that it sends to each peer until the kernel reports an empty socket
+//! queue. It keeps the socket open until then, because the kernel reports nothing about a closed
+//! one.
 //!
 //! A peer has one limit in the whole process, even if it is a client, serves an object and has many
 //! sockets.
@@ -20,12 +21,12 @@ use syshandle_os::{Closer, HANDLES_PER_MESSAGE_MAX, PerProcess};
 use crate::peer_socket::SharedSocket;
 use crate::server::shares::Who;
 
-/// The handles that are in flight to one peer, over all sockets.
+/// Number of handles that are in flight to one peer, over all sockets.
 #[derive(Debug)]
 pub(crate) struct InFlight {
     max: usize,
     handles: AtomicUsize,
-    /// Sockets that are kept though this process is done with them.
+    /// Number of sockets that are kept open although this process no longer uses them.
     kept_sockets: AtomicUsize,
     /// Sockets over which handles were sent.
     sockets: Mutex<Sockets>,
@@ -38,13 +39,13 @@ struct Sockets {
 }
 
 impl InFlight {
-    /// Returns the count of a peer, which all its connections share.
+    /// Returns the counter of a peer, which all its connections share.
     pub(crate) fn to(peer: Who, eighths: usize) -> Arc<Self> {
         let mut peers = lock(&table().peers);
         if let Some(in_flight) = peers.get(&peer).and_then(Weak::upgrade) {
             return in_flight;
         }
-        // From time to time, so that peers that are gone don't add up.
+        // Peers that have gone are removed from time to time, so that they don't accumulate.
         if peers.len() == peers.capacity() {
             peers.retain(|_, in_flight| in_flight.strong_count() > 0);
         }
@@ -53,24 +54,24 @@ impl InFlight {
         in_flight
     }
 
-    /// A count with a limit of its own.
+    /// Makes a counter with a limit of its own.
     pub(crate) fn new(max: usize) -> Self {
         let (handles, kept_sockets) = (AtomicUsize::new(0), AtomicUsize::new(0));
         Self { max, handles, kept_sockets, sockets: Mutex::default() }
     }
 
-    /// Counts handles that are about to be sent; `false` if too many are in flight.
+    /// Counts handles that are about to be sent. Returns `false` if too many are in flight.
     pub(crate) fn take(&self, handles: usize) -> bool {
         let more = |taken: usize| taken.checked_add(handles).filter(|sum| *sum <= self.max);
         self.handles.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
     }
 
-    /// Handles were received, or were not sent.
+    /// Subtracts handles that were received or could not be sent.
     pub(crate) fn give_back(&self, handles: usize) {
         self.handles.fetch_sub(handles, Ordering::Relaxed);
     }
 
-    /// Returns the number of sockets that are kept though this process is done with them.
+    /// Returns the number of sockets that are kept open although this process no longer uses them.
     pub(crate) fn kept_sockets(&self) -> usize {
         self.kept_sockets.load(Ordering::Relaxed)
     }
@@ -84,7 +85,8 @@ impl InFlight {
         sockets.all.push(Arc::downgrade(socket));
     }
 
-    /// Asks the kernel what the peer has received over all sockets, unless it was asked a moment ago.
+    /// Asks the kernel what the peer has received over all sockets, unless the last query was less
+    /// than [`LOOK_EACH`] ago.
     #[cold]
     pub(crate) fn look(&self) {
         let mut sockets = lock(&self.sockets);
@@ -99,26 +101,27 @@ impl InFlight {
     }
 }
 
-/// The limit of one peer, which may have a part of what all peers may. All peers together may have half of what the kernel allows the user, because
-/// the other processes of the user count in the kernel's limit as well. One full message always fits.
+/// Returns the limit of one peer, which is `eighths` eighths of the limit for all peers. All peers
+/// together may have half of `RLIMIT_NOFILE`, because the other processes of the user count in the
+/// kernel's limit as well. One full message always fits.
 fn limit(eighths: usize) -> usize {
     let all = syshandle_os::descriptor_limit().map_or(usize::MAX / 2, |limit| limit as usize / 2);
     (all / 8 * eighths).max(HANDLES_PER_MESSAGE_MAX)
 }
 
-/// Keeps a socket, which this process does not use any more, while its peer has messages to receive.
+/// Keeps open a socket that this process no longer uses, while its peer has messages to receive.
 pub(crate) fn keep(socket: Arc<SharedSocket>) {
     socket.in_flight().kept_sockets.fetch_add(1, Ordering::Relaxed);
     let mut kept = lock(&table().kept);
     kept.sockets.push(socket);
     if !kept.has_thread && Closer::uses_threads() {
-        // Without a thread, the next socket that is closed has them looked at.
+        // Without a thread, the kept sockets are checked when the next socket is closed.
         let started = thread::Builder::new().name("in-flight".to_owned()).spawn(watch_kept);
         kept.has_thread = started.is_ok();
     }
 }
 
-/// Looks at the kept sockets until there are none.
+/// Checks the kept sockets periodically until none is left.
 fn watch_kept() {
     loop {
         thread::park_timeout(LOOK_EACH);
@@ -131,8 +134,9 @@ fn watch_kept() {
     }
 }
 
-/// Closes the kept sockets whose peers have received everything, or are gone. Returns the number of
-/// remaining sockets with handles in flight, for which a server waits before it ends by itself. Asks the kernel only if it was not asked a moment ago.
+/// Closes the kept sockets whose peers have received everything or have gone. Returns the number of
+/// remaining sockets with handles in flight; a server waits for these before it ends by itself.
+/// Queries the kernel only if the last query was at least [`LOOK_EACH`] ago.
 pub(crate) fn look_at_kept() -> usize {
     let with_handles = |sockets: &[Arc<SharedSocket>]| {
         sockets.iter().filter(|socket| socket.has_handles_in_flight()).count()
@@ -150,7 +154,7 @@ pub(crate) fn look_at_kept() -> usize {
     left
 }
 
-/// The counts of this process.
+/// Counters of this process.
 #[derive(Default)]
 struct Table {
     peers: Mutex<HashMap<Who, Weak<InFlight>>>,
@@ -161,18 +165,19 @@ struct Table {
 struct Kept {
     sockets: Vec<Arc<SharedSocket>>,
     last_look: Option<Instant>,
-    /// A thread looks at them.
+    /// Whether a thread checks these sockets.
     has_thread: bool,
 }
 
-/// The table of this process: a forked copy has none of its parent's sockets.
+/// Returns the table of this process. A forked copy has a table of its own, because it doesn't use
+/// its parent's sockets.
 fn table() -> &'static Table {
     static TABLE: PerProcess<Table> = PerProcess::new();
     static ONLY: LazyLock<Table> = LazyLock::new(Table::default);
     TABLE.get().unwrap_or_else(|| &ONLY)
 }
 
-/// Whether the last look was long enough ago. Then the next one begins.
+/// Returns whether the last query was long enough ago, and if so records a new one.
 fn is_time(last_look: &mut Option<Instant>) -> bool {
     let now = Instant::now();
     let is_time = last_look.is_none_or(|last| now >= last + LOOK_EACH);
@@ -186,5 +191,5 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Pause between two looks at all sockets of a peer.
+/// Interval between two queries about all sockets of a peer.
 pub(crate) const LOOK_EACH: Duration = Duration::from_millis(200);

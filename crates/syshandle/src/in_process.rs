@@ -1,4 +1,4 @@
-//! Objects of this process, behind the same client type as those of others.
+//! Objects of this process, with the same client type as objects of other processes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,14 +14,14 @@ use crate::setup::failed;
 use crate::sync::now;
 use crate::{Client, Error, ErrorKind, Implements, Interface, Object, Proxy, Result};
 
-/// Makes a client of an object in this process: for tests of code that uses an interface, and to pass
-/// an object to a server (a callback).
+/// Makes a client of an object in this process: for tests of code that uses an interface, and to
+/// pass an object to a server (a callback).
 ///
-/// The object has this one interface, and `cast` reaches no other.
-/// [`Class::in_process`](crate::Class::in_process) makes one that has all interfaces of a class.
+/// The object has only this interface, so `cast` fails for every other one.
+/// [`Class::in_process`](crate::Class::in_process) makes an object with all interfaces of a class.
 ///
-/// Nothing is left out: calls travel through the kernel and are checked as between processes. The
-/// object is served by threads of its own until its last reference is dropped.
+/// Calls take the full path: they go through the kernel and are checked as between processes.
+/// Threads of the object's own serve it until its last reference is dropped.
 ///
 /// # Errors
 /// No descriptor, or no thread, left.
@@ -33,7 +33,7 @@ where
     client_of(&object)
 }
 
-/// A client of an object in this process, by one of its interfaces.
+/// Makes a client of an object in this process, for one of its interfaces.
 pub(crate) fn client_of<P: Proxy>(object: &Object) -> Result<P> {
     let interface = P::Interface::DESCRIPTION;
     object.require(interface)?;
@@ -43,7 +43,7 @@ pub(crate) fn client_of<P: Proxy>(object: &Object) -> Result<P> {
         clients_max: CLIENTS_MAX,
         idle: Some(Duration::ZERO),
         drain: Duration::ZERO,
-        // Whoever holds a reference was given it by this process.
+        // Only this process gives away references to the object.
         filesystems: Filesystems::local(),
         shares: Totals {
             clients: CLIENTS_MAX,
@@ -71,14 +71,14 @@ pub(crate) fn client_of<P: Proxy>(object: &Object) -> Result<P> {
     Ok(P::from_client(Client::of_this_process(connection, Box::new(served), interface)))
 }
 
-/// Methods of one object that block at once.
+/// Limit of concurrent blocking method calls of one object.
 const THREADS_MAX: usize = 64;
 
-/// Connections and doors of one object: an object may be lent to a server that is not trusted.
+/// Limit of connections and doors of one object, which may be lent to an untrusted server.
 const CLIENTS_MAX: usize = 4096;
 
-/// Background tasks of one object that wait for their time.
+/// Limit of pending timers of one object's background tasks.
 const TIMERS_MAX: usize = 16 * 1024;
 
-/// Memory that one object holds for all its clients.
+/// Limit of memory that one object holds for all its clients.
 const MEMORY_MAX: usize = 256 * 1024 * 1024;

@@ -1,10 +1,11 @@
 //! Method calls between processes on one machine that carry kernel objects — files, events, shared
 //! memory, processes, sockets — as ordinary typed parameters.
 //!
-//! The one idea: an interface is a trait. From it come the server's side, which *owns* the handles
-//! that it receives, and a client, which *lends* those that it passes. What arrives is proven in
-//! the kernel to be what the trait declares before any code of yours sees it; the server starts
-//! with the first call, and ends when nobody needs it.
+//! An interface is a trait. The macro [`interface`] generates both sides from it: on the server's
+//! side, methods *own* the handles that they receive; a client *lends* the handles that it passes.
+//! Before any of your code sees a received handle, the runtime verifies its kind and rights by
+//! asking the kernel. A server starts with the first call, and ends when it has been unused for a
+//! while.
 //!
 //! ```
 //! use std::fs::File;
@@ -40,16 +41,17 @@
 //! # }
 //! ```
 //!
-//! Reading order: [`interface`] and [`class!`] describe, [`Server`] serves, the generated client's
-//! `activate` calls; [`Context`] has what a method may want besides, [`Error`] what can go wrong.
+//! Reading order: [`interface`] and [`class!`] describe interfaces and classes, [`Server`] serves
+//! classes, the generated client's `activate` connects to them. [`Context`] offers a method
+//! information about its call and further services, and [`Error`] lists everything that can fail.
 //!
 //! Features, both off by default: `tokio` adds asynchronous clients (`…AsyncClient`) and waits for
-//! objects, `serde` adds `Serde<T>` for values of types that only know serde.
+//! objects, `serde` adds `Serde<T>` for values of types that only support serde.
 //!
-//! What it deliberately doesn't do: reach other machines, keep objects by number, retry what may
-//! have run, narrow a handle behind your back.
+//! By design this crate does not call other machines, does not refer to objects by number, does not
+//! repeat a call that may have run, and does not reduce the rights of a handle implicitly.
 
-// The macros name this crate by its name, here too.
+// The macros refer to this crate as `::syshandle`, also inside this crate.
 extern crate self as syshandle;
 
 #[cfg(feature = "tokio")]
@@ -65,7 +67,7 @@ mod proxy_dll;
 mod serde_value;
 mod site;
 
-// What each platform owes: `Client`, `Server` and what they do, under the same names.
+// Each platform provides `Client`, `Server` and their companions under the same names.
 cfg_if::cfg_if! {
     if #[cfg(windows)] {
         #[path = "windows/activation.rs"]
@@ -129,9 +131,9 @@ pub use error::{CallError, Error, ErrorKind, Ran, Result, WrongHandle};
 pub use in_process::in_process;
 #[cfg(feature = "serde")]
 pub use serde_value::Serde;
-/// Takes a value out of a message. See [`Encode`].
+/// Decodes a value from a message. See [`Encode`].
 pub use syshandle_macros::Decode;
-/// Puts a value into a message: for structs and enums of one's own, with handles anywhere inside.
+/// Encodes a value into a message. Derive it for your structs and enums, with handles in any field.
 ///
 /// ```
 /// use std::fs::File;
@@ -155,10 +157,10 @@ pub use syshandle_macros::Decode;
 /// }
 /// ```
 ///
-/// Variants travel by their place, fields in their order: add only at the end of an enum. What
-/// `#[handle(…)]` and `#[range(…)]` say is in [`interface`].
+/// An enum variant is encoded as its index, and fields are encoded in their order. So add new
+/// variants only at the end of an enum. [`interface`] explains `#[handle(…)]` and `#[range(…)]`.
 pub use syshandle_macros::Encode;
-/// Names a class: which interfaces it has, and the identifier by which it is found.
+/// Declares a class: its identifier and its interfaces.
 ///
 /// ```
 /// use syshandle::{Result, class, interface};
@@ -172,7 +174,8 @@ pub use syshandle_macros::Encode;
 /// # let _ = COUNTER;
 /// ```
 pub use syshandle_macros::class;
-/// Makes an interface of a trait: the client of it (`…Client`), and what a server needs.
+/// Turns a trait into an interface: generates its client (`…Client`), and the code that a server
+/// needs.
 ///
 /// ```
 /// use std::fs::File;
@@ -202,26 +205,26 @@ pub use syshandle_macros::class;
 /// }
 /// ```
 ///
-/// - **`#[handle(kinds, rights, at_most = rights)]`**: the kinds ([`Kind`]) with `|` between them,
-///   the rights ([`Rights`]) that a handle must have, and the most that it may have. Each type of
-///   handle declares its own kind already; this is within that. An [`OwnedHandle`] without it is
-///   of any kind.
-/// - **`#[range(1..=9)]`**: the bounds of a number, of how many items or letters there are, or of an
+/// - **`#[handle(kinds, rights, at_most = rights)]`**: the permitted kinds ([`Kind`]) with `|`
+///   between them, the rights ([`Rights`]) that a handle must have, and the rights that it may have
+///   at most. Each type of handle already declares its own kind, and the attribute can only
+///   restrict that. Without the attribute, an [`OwnedHandle`] may be of any kind.
+/// - **`#[range(1..=9)]`**: the bounds of a number, of the number of items or letters, or of an
 ///   enum's number.
-/// - **`#[blocking]`** on a method: the server runs it on a worker thread from the start, so that it
-///   delays no other client. A server learns which other methods are slow, but each of them may
-///   delay the clients of one event loop by two milliseconds before.
-/// - Methods are numbered by their places: add them at the end. They take `&self`, then perhaps
-///   `&Context`, then what is passed, and return [`Result`], or a `std` `Result` with an error type
-///   of their own.
+/// - **`#[blocking]`** on a method: the server always runs it on a worker thread, so that it delays
+///   no other client. A server learns which other methods are slow, but until then each of them may
+///   delay the clients of one event loop by two milliseconds.
+/// - Methods are numbered in their order, so add new ones at the end. They take `&self`, optionally
+///   `&Context`, then the parameters. They return [`Result`], or a `std` `Result` with an error
+///   type of their own.
 /// - A method with an error type `E` of its own returns `Result<T, CallError<E>>` if it may also
-///   refuse a call ([`Error::refused`]) or fail as every call can. Its client's method returns the
+///   refuse a call ([`Error::refused`]) or fail with an [`Error`]. Its client's method returns the
 ///   same type in either case, and the calls look the same on the wire.
-/// - Before a method, documentation, `#[handle(…)]` of the result, `#[blocking]`, `#[deprecated]`,
-///   `#[must_use]`, `#[allow(…)]` and `#[expect(…)]` can stand. `#[cfg(…)]` cannot, because both sides
-///   have to number the methods in the same way.
-/// - What a method returns and keeps as well, such as an event that it sets later, it returns as an
-///   `Arc<Event>`: the client's method returns an [`Event`].
+/// - These can stand before a method: documentation, `#[handle(…)]` of the result, `#[blocking]`,
+///   `#[deprecated]`, `#[must_use]`, `#[allow(…)]` and `#[expect(…)]`. `#[cfg(…)]` cannot, because
+///   both sides have to number the methods in the same way.
+/// - To return an object and also keep it, such as an event that the method sets later, return an
+///   `Arc<Event>`. The client's method returns an [`Event`].
 ///
 /// The server's method owns its parameters, the client's method borrows them:
 ///
@@ -233,16 +236,17 @@ pub use syshandle_macros::class;
 /// | `Option<T>` | an `Option` of what it takes for `T`: `Option<&str>`, `Option<&File>` |
 /// | `File`, `Event`, `FooClient`, structs, enums, tuples, arrays, maps, `Duration`, `PathBuf` | `&T` |
 ///
-/// Results come as the trait says them. A trait `Foo` makes `FooClient`, with `activate` for a class,
-/// `in_process` for an object of this process, `with_timeout`, `with_cancel`, `wait` and `cast`. The
-/// other methods of [`Client`] are reached by [`as_client`](Proxy::as_client): for instance,
-/// `foo.as_client().server()` returns the process that serves.
+/// The client returns results with the types of the trait. For a trait `Foo` the macro generates
+/// `FooClient`, with `activate` for a class, `in_process` for an object of this process,
+/// `with_timeout`, `with_cancel`, `wait` and `cast`. The other methods of [`Client`] are reached by
+/// [`as_client`](Proxy::as_client): for instance, `foo.as_client().server()` returns the
+/// credentials of the server.
 ///
-/// A client does not connect again. After its server has crashed, was stopped or was replaced, calls
-/// fail with [`ErrorKind::Disconnected`], and `FooClient::activate` connects to the next server, which
-/// it starts if necessary. [`Error::ran`] says whether the failed call may be made again: a call that
-/// [did not run](Ran::No) may, any other only if it does no harm to run it twice. Objects that the old
-/// server had made, and its background tasks, are gone.
+/// A client does not reconnect. After its server has crashed, was stopped or was replaced, calls
+/// fail with [`ErrorKind::Disconnected`], and `FooClient::activate` connects to the next server,
+/// which it starts if necessary. [`Error::ran`] tells whether the failed call may be repeated. A
+/// call that [did not run](Ran::No) may be. Any other call may be repeated only if running it twice
+/// does no harm. Objects that the old server had made, and its background tasks, no longer exist.
 ///
 /// ```
 /// use std::sync::Mutex;

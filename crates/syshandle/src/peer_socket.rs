@@ -1,4 +1,4 @@
-//! A socket whose queues a peer can fill with handles.
+//! Socket whose queues a peer can fill with handles.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -14,54 +14,55 @@ use crate::sync::now;
 
 /// One end of a connection to a peer.
 ///
-/// Messages that this process has not received may hold handles, and closing the socket closes those.
-/// So the socket is closed in place only if its queue is empty, and in the background otherwise.
+/// Messages that this process has not received may contain handles, and closing the socket closes
+/// those too. So the socket is closed in place only if its queue is empty, and in the background
+/// otherwise.
 ///
-/// Messages that the peer has not received hold memory and handles of this process. The handles count in
-/// the peer's limit of handles in flight. The socket is kept, and counts in the peer's quota of
-/// descriptors, until the peer has received the messages or is gone.
+/// Messages that the peer has not received hold memory and handles of this process. The handles
+/// count in the peer's limit of handles in flight. The socket is kept open, and counts in the
+/// peer's quota of descriptors, until the peer has received the messages or has gone.
 #[derive(Debug)]
 pub(crate) struct PeerSocket(Arc<SharedSocket>);
 
-/// The socket, which may be kept longer than this process uses it.
+/// Socket that may be kept open after this process stops using it.
 #[derive(Debug)]
 pub(crate) struct SharedSocket {
-    /// `None` only while it is dropped.
+    /// `None` only during `drop`.
     socket: Option<Seqpacket>,
     peer: Arc<Share>,
     owner: ProcessMark,
-    /// Other holders of this end go on using it when this one is dropped.
+    /// Whether other holders continue to use this end after this one is dropped.
     is_shared: bool,
     sent: Mutex<SentHandles>,
 }
 
-/// The handles that were sent over one socket and have not been received, as far as is known.
+/// Handles that were sent over one socket and, by the last query, not yet received.
 #[derive(Debug, Default)]
 struct SentHandles {
-    /// The messages that have handles, in the order in which they were sent.
+    /// Unreceived messages with handles, in the order of sending.
     messages: VecDeque<SentMessage>,
-    /// The handles of all of them.
+    /// Number of handles in all of these messages.
     handles: usize,
-    /// The count of the peer knows this socket.
+    /// Whether the peer's counter refers to this socket.
     is_known: bool,
-    /// The socket is kept until the peer has received the messages.
+    /// Whether the socket is kept open until the peer has received the messages.
     is_kept: bool,
 }
 
-/// One message with handles.
+/// Message with handles.
 #[derive(Debug)]
 struct SentMessage {
     handles: usize,
-    /// The least memory that the kernel charges for the message while it is unread.
+    /// Lower bound of the memory that the kernel charges for the message while it is unread.
     charge: usize,
 }
 
 impl SentHandles {
-    /// Returns how many handles the peer has received, when `unread` bytes of memory are charged for
-    /// the messages that it has not received. Forgets their messages.
+    /// Forgets the messages that the peer has received, and returns the number of their handles.
+    /// `unread` is the memory that the kernel charges for the messages in the queue.
     ///
-    /// A queue is received in order, so the unread messages are the last ones. More messages than fit
-    /// `unread` can't be among them.
+    /// A queue is received in order, so the unread messages are the last ones. They are no more
+    /// messages than fit into `unread` bytes.
     fn settle(&mut self, unread: usize) -> usize {
         let mut charge = 0;
         let is_unread = |message: &&SentMessage| {
@@ -77,12 +78,12 @@ impl SentHandles {
 }
 
 impl PeerSocket {
-    /// A socket to this peer.
+    /// Wraps the only copy of a socket to this peer.
     pub(crate) fn new(socket: Seqpacket, peer: Arc<Share>) -> Self {
         Self::of(socket, peer, false)
     }
 
-    /// A copy of a socket to this peer, whose other copies other holders have.
+    /// Wraps one of several copies of a socket to this peer. Other holders have the others.
     pub(crate) fn shared(socket: Seqpacket, peer: Arc<Share>) -> Self {
         Self::of(socket, peer, true)
     }
@@ -92,15 +93,16 @@ impl PeerSocket {
         Self(Arc::new(SharedSocket { socket: Some(socket), peer, owner, is_shared, sent }))
     }
 
-    /// The quota of the peer.
+    /// Returns the quota of the peer.
     pub(crate) fn peer_share(&self) -> &Arc<Share> {
         &self.0.peer
     }
 
-    /// Sends one message with its handles, if the peer may have as many in flight; doesn't wait.
+    /// Sends one message with its handles, without waiting.
     ///
     /// # Errors
-    /// Returns `QuotaExceeded` if it may not, and the errors of [`Seqpacket::send`].
+    /// `QuotaExceeded` if the message would exceed the peer's limit of handles in flight, and the
+    /// errors of [`Seqpacket::send`].
     #[inline(always)]
     pub(crate) fn send(
         &self,
@@ -127,8 +129,8 @@ impl PeerSocket {
         Ok(())
     }
 
-    /// Keeps the socket, which this process does not use any more, while the peer has messages to
-    /// receive.
+    /// Keeps the socket open while the peer has messages to receive. This process no longer uses
+    /// it.
     pub(crate) fn leave(&self) {
         if self.0.owner.is_current()
             && self.0.has_unreceived()
@@ -143,32 +145,32 @@ impl PeerSocket {
 }
 
 impl SharedSocket {
-    /// Whether messages wait for the peer to receive them.
+    /// Returns whether the peer has messages to receive.
     pub(crate) fn has_unreceived(&self) -> bool {
         self.settle(&mut self.sent())
     }
 
-    /// Whether handles are in flight over this socket, as far as is known.
+    /// Returns whether handles are in flight over this socket, by the last query.
     pub(crate) fn has_handles_in_flight(&self) -> bool {
         self.sent().handles > 0
     }
 
-    /// The count of the peer.
+    /// Returns the peer's counter of handles in flight.
     pub(crate) fn in_flight(&self) -> &InFlight {
         self.peer.in_flight()
     }
 
-    /// Sends one message with handles; `false` if the peer has too many in flight.
+    /// Sends one message with handles. Returns `false` if the peer has too many in flight.
     fn send_handles(
         self: &Arc<Self>,
         parts: &[IoSlice<'_>],
         handles: &[BorrowedHandle<'_>],
     ) -> io::Result<bool> {
         let count = handles.len();
-        // Locked while the message is sent, which doesn't wait: so the messages are known in the order
-        // in which the peer receives them.
+        // The lock is held while the message is sent, so that `messages` has the order in which the
+        // peer receives them. Sending doesn't wait.
         let mut sent = self.sent();
-        // Asking the kernel costs a system call, so it is asked for large numbers only.
+        // The query costs a system call, so it is made only at large numbers.
         if sent.handles >= ASK_FROM {
             self.settle(&mut sent);
         }
@@ -192,18 +194,20 @@ impl SharedSocket {
         Ok(true)
     }
 
-    /// Gives back the handles that the peer has received; returns whether messages wait for it.
+    /// Subtracts the handles that the peer has received. Returns whether the peer has messages to
+    /// receive.
     fn settle(&self, sent: &mut SentHandles) -> bool {
         let unread = self.socket().unread_bytes().unwrap_or_default();
         self.in_flight().give_back(sent.settle(unread));
         unread > 0
     }
 
-    /// Ends the connection unless the socket is shared, and returns whether it can be closed in place.
+    /// Shuts the connection down unless the socket is shared. Returns whether it can be closed in
+    /// place.
     fn close_in_place(&self, socket: &Seqpacket) -> bool {
         match self.is_shared {
-            // The peer can still fill the queue after this, and so delay a holder that trusts it with
-            // the door.
+            // The peer can fill the queue after this check, and so delay a holder that trusts it
+            // with the door.
             true => matches!(socket.wait_readable(now()), Ok(false)),
             false => socket.end_and_check_empty(),
         }
@@ -231,7 +235,8 @@ impl Drop for PeerSocket {
     }
 }
 
-/// A forked copy closes its descriptor alone: the connection is the other process's.
+/// A forked copy only closes its descriptor, because the connection belongs to the original
+/// process.
 impl Drop for SharedSocket {
     fn drop(&mut self) {
         if let Some(socket) = self.socket.take()
@@ -260,15 +265,16 @@ impl AsFd for PeerSocket {
     }
 }
 
-/// The error of handles beyond the in-flight limit of a peer.
+/// Error text for handles beyond the peer's limit of handles in flight.
 const TOO_MANY: &str =
     "too many handles are in flight to this process, which does not receive them";
 
-/// A socket with fewer handles in flight is not asked about before its peer is at its limit.
+/// Handles in flight over one socket from which on each send queries the kernel. Below, it is
+/// queried only when the peer reaches its limit.
 const ASK_FROM: usize = 64;
 
-/// The kernel charges at least this for a message beside its bytes: its `struct sk_buff` alone is
-/// larger.
+/// Memory that the kernel charges at least for a message in addition to its bytes. Its `struct
+/// sk_buff` alone is larger.
 const CHARGE_MIN: usize = 192;
 
 #[cfg(test)]
@@ -278,7 +284,7 @@ mod tests {
     use super::*;
     use crate::in_flight::LOOK_EACH;
 
-    /// Waits until no socket is kept for a peer.
+    /// Waits until no socket to this peer is kept open any more.
     fn wait_for_the_kept_ones(peer: &Share) {
         let until = Instant::now() + Duration::from_secs(60);
         while peer.in_flight().kept_sockets() > 0 {
@@ -306,7 +312,7 @@ mod tests {
             }
             receive();
         }
-        // What isn't received still counts.
+        // The unreceived handles still count.
         for _ in 0..20 {
             send(28).unwrap();
         }
@@ -330,7 +336,7 @@ mod tests {
         assert_eq!(peer.in_flight().kept_sockets(), 1);
         drop(gone);
         wait_for_the_kept_ones(&peer);
-        // An empty queue costs no look.
+        // A socket with an empty queue is closed at once.
         drop(PeerSocket::new(Seqpacket::pair().unwrap().0, peer.clone()));
         assert_eq!(peer.in_flight().kept_sockets(), 0);
     }
@@ -357,7 +363,7 @@ mod tests {
         first_end.receive(&mut [0; 8], &mut Vec::new()).unwrap();
         wait_for_the_kept_ones(&peer);
         send(&second, 6).unwrap();
-        // A peer that is gone has nothing in flight.
+        // Nothing is in flight to a peer that has gone.
         drop(second_end);
         let (third, _third_end) = pair();
         assert!(send(&second, 1).is_err());

@@ -1,12 +1,12 @@
-//! Proxy DLLs, made by a macro.
+//! Macro that makes proxy DLLs.
 
 use syshandle_wire::describe::Interface;
 
-/// Makes a library a proxy DLL: what programs that aren't of this crate, in C++ say, need to call
-/// these interfaces on Windows, or to serve them.
+/// Makes a library a proxy DLL. Programs that don't use this crate (for instance, C++ programs)
+/// need the DLL to call or serve these interfaces on Windows.
 ///
-/// The identifier is that of the class of proxies. The library is a crate of its own, whose
-/// `Cargo.toml` says `crate-type = ["cdylib"]`; this is all of its code:
+/// The identifier is the CLSID of the proxy class. The library is a crate of its own with
+/// `crate-type = ["cdylib"]` in its `Cargo.toml`. The macro call is its whole code:
 ///
 /// ```
 /// # use syshandle::{interface, Result};
@@ -24,10 +24,11 @@ use syshandle_wire::describe::Interface;
 /// # fn main() {}
 /// ```
 ///
-/// It doesn't compile for an interface with a method that `syshandle idl rust` or
-/// `syshandle_idl::build` marked with `#[com(differs = "…")]`: programs in C or C++ that use the header
-/// of the `.idl` file have another layout of its parameters, and memory would be overwritten. An
-/// interface that says `com = "private"` is taken as it is: nobody uses that header with it.
+/// Compilation fails for an interface with a method that `syshandle idl rust` or
+/// `syshandle_idl::build` marked with `#[com(differs = "…")]`. Programs in C or C++ that use the
+/// header of the `.idl` file lay out the parameters of such a method differently, and memory would
+/// be overwritten. An interface with `com = "private"` is accepted, because no program uses that
+/// header with it.
 ///
 /// ```compile_fail
 /// # mod greeting {
@@ -43,10 +44,10 @@ use syshandle_wire::describe::Interface;
 /// # fn main() {}
 /// ```
 ///
-/// `syshandle register --proxy` registers it for this user, `regsvr32` for all. It has what COM
-/// expects of it: `DllGetClassObject`, `DllCanUnloadNow`, `DllRegisterServer`,
-/// `DllUnregisterServer`. Programs of this crate don't need it. Elsewhere than on Windows the
-/// library is empty.
+/// `syshandle register --proxy` registers the DLL for the current user, `regsvr32` for all users.
+/// The DLL exports the functions that COM expects: `DllGetClassObject`, `DllCanUnloadNow`,
+/// `DllRegisterServer` and `DllUnregisterServer`. Programs that use this crate don't need the DLL.
+/// On other systems than Windows the library is empty.
 #[macro_export]
 macro_rules! proxy_dll {
     ($($interface:path),+ $(,)? = $clsid:literal) => {
@@ -68,11 +69,11 @@ macro_rules! proxy_dll {
     };
 }
 
-/// Refuses an interface with a method whose COM layout differs from its `.idl` file's, unless the
-/// interface is private. The compiler shows the message where the proxy DLL is declared.
+/// Rejects an interface with a method whose COM layout differs from its `.idl` file's, unless the
+/// interface is private. The compiler shows the message at the declaration of the proxy DLL.
 ///
 /// # Panics
-/// An interface has such a method.
+/// Panics if an interface has such a method.
 #[doc(hidden)]
 pub const fn assert_layouts(interfaces: &[&Interface]) {
     let mut i = 0;
@@ -89,7 +90,8 @@ pub const fn assert_layouts(interfaces: &[&Interface]) {
     }
 }
 
-/// What a proxy DLL exports: nothing, but on Windows, where `syshandle-com` says what.
+/// Exports nothing, because proxy DLLs exist only on Windows. There the macro of the same name is
+/// in `syshandle-com`.
 #[cfg(not(windows))]
 #[doc(hidden)]
 #[macro_export]

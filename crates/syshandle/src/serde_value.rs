@@ -1,4 +1,4 @@
-//! Values of types that only know serde.
+//! Values of types that only support serde.
 
 mod limited;
 
@@ -12,12 +12,13 @@ use syshandle_wire::{Decode, DecodeError, Decoder, Encode, Encoder, Malformed, U
 
 use self::limited::{Budget, Limited};
 
-/// A value of a type that only knows [serde](https://serde.rs): `Serde(value)` where the interface
-/// says `Serde<T>`.
+/// Value of a type that only supports [serde](https://serde.rs). Pass `Serde(value)` if the
+/// interface declares `Serde<T>`.
 ///
-/// It travels as bytes in the form of [postcard](https://postcard.jamesmunns.com/wire-format), and
-/// so holds no handles. Within the limits of all values: it is no larger than a message, and nests
-/// no deeper. Both sides must have the same type: the bytes don't say which it is.
+/// The value is encoded as bytes in the format of
+/// [postcard](https://postcard.jamesmunns.com/wire-format), so it can't contain handles. The limits
+/// of all values apply: the maximum size of a message and the maximum nesting depth. Both sides
+/// must use the same type, because the bytes don't name it.
 ///
 /// ```
 /// use syshandle::{Result, Serde, interface};
@@ -51,7 +52,7 @@ use self::limited::{Budget, Limited};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Serde<T>(pub T);
 
-/// The number of bytes as `u32`, then those that postcard makes of the value.
+/// Encodes the number of bytes as `u32`, then the bytes that postcard makes of the value.
 impl<T: Serialize> Encode for Serde<T> {
     fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
         let limit = out.limits().message_bytes_max;
@@ -97,7 +98,7 @@ impl<T> Describe for Serde<T> {
     const TYPE: Type = Type::Serde(type_name::<T>);
 }
 
-/// Bytes that never become more than a message may have.
+/// Byte vector that is limited to the maximum size of a message.
 struct Bytes {
     bytes: Vec<u8>,
     limit: usize,

@@ -1,4 +1,4 @@
-//! The method that is called: what its reply says, and errors that name it.
+//! Method that is called: decodes its reply, and names it in errors.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use syshandle_wire::{Decode, DecodeError, Decoder, EncodeError, Fault, FieldPath
 
 use crate::{CallError, Error, ErrorKind, Result};
 
-/// A method of an interface, by its number.
+/// Method of an interface, by its number.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Site {
     pub(crate) interface: &'static Description,
@@ -16,7 +16,7 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    /// Reads what a reply says.
+    /// Decodes a reply.
     pub(crate) fn read<T: Decode, E: Decode>(
         self,
         declared: Option<Declared>,
@@ -49,11 +49,11 @@ impl Site {
         }
     }
 
-    /// The result of a method that fails only as every call can.
+    /// Returns the result of a method that has no error type of its own.
     pub(crate) fn without_error<T>(self, result: Result<T, CallError<()>>) -> Result<T> {
         result.map_err(|error| match error {
             CallError::Call(error) => error,
-            // No method of this kind has an error of its own.
+            // No method of this kind sends an error of its own.
             CallError::Method(()) => {
                 let text = "an error without a type";
                 self.name(Error::new(ErrorKind::Malformed, text).maybe_ran())
@@ -61,7 +61,7 @@ impl Site {
         })
     }
 
-    /// An error of this call.
+    /// Adds the method's name to an error.
     pub(crate) fn name(self, error: Error) -> Error {
         error.at(&self.to_string())
     }
@@ -72,7 +72,8 @@ impl Site {
         self.name_place(parameter, &path, unsendable.into())
     }
 
-    /// An error of a place within the parameter with this index, if it is of one.
+    /// Adds the method's name to an error, and if there is an index, the path within that
+    /// parameter.
     fn name_place(self, index: Option<u16>, path: &FieldPath, error: Error) -> Error {
         let described = self.interface.methods.get(self.method as usize);
         let parameter = described
@@ -84,7 +85,7 @@ impl Site {
         })
     }
 
-    /// What the server's runtime said of the call.
+    /// Converts a fault that the server's runtime sent.
     fn told(self, fault: &Fault) -> Error {
         let error = Error::from_fault(fault);
         match fault {
@@ -96,7 +97,7 @@ impl Site {
     }
 }
 
-/// `Interface::method`.
+/// Formats as `Interface::method`.
 impl fmt::Display for Site {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.interface.name)?;

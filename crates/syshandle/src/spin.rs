@@ -6,8 +6,8 @@
 //! may need the core. If other threads repeatedly use the core, it sleeps.
 //!
 //! Spinning is useless if both sides share a core, because the peer can't run before the spinning
-//! thread sleeps. Yielding doesn't help: between sessions or control groups, such as those of a
-//! server and its clients, a yield doesn't release the core. (With the scheduler's autogroups, a
+//! thread sleeps. Yielding doesn't help: between sessions or control groups, such as a server's
+//! and its clients', a yield doesn't release the core. (With the scheduler's autogroups, a
 //! trace showed eleven consecutive yields while the other side was ready to run.) So each frame
 //! contains the core of its sender ([`Whereabouts`]), and a thread that shares this core sleeps at
 //! once.

@@ -1,8 +1,8 @@
-//! What the threads of a client and of a server share, wait with, and tell the time by.
+//! Synchronization, waits and the clock for threads of clients and servers.
 //!
-//! Whatever one thread does that another one can notice goes through here, so that there is one
-//! place to put something else in its stead: this crate's own tests run the real client and the
-//! real reactor under a scheduler that chooses which thread goes on, and a clock that it drives.
+//! All interaction between threads goes through this module, so that tests can replace it. This
+//! crate's own tests run the real client and the real reactor under a scheduler that chooses the
+//! next thread, and with a clock that the scheduler drives.
 
 cfg_if::cfg_if! {
     if #[cfg(test)] {

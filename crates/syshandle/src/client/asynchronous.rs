@@ -1,4 +1,4 @@
-//! Calls in a tokio runtime, made [in the background](crate::background): what is Linux's of them.
+//! Calls in a tokio runtime on Linux, made [in the background](crate::background).
 
 use std::io;
 
@@ -13,7 +13,7 @@ use crate::setup::failed;
 use crate::{CallError, Error, ErrorKind, Result};
 
 impl Client {
-    /// Calls a method that fails only as every call can.
+    /// Calls a method that has no error type of its own.
     #[doc(hidden)]
     pub async fn call_async<'a, T: Decode>(
         &self,
@@ -37,12 +37,12 @@ impl Client {
         let bytes = bytes.into();
         let reply = self.in_background(move |client| client.exchange(method, &bytes, &handles));
         let reply = reply.await?;
-        // It is connected: that was its reply.
+        // The client is connected, because it got a reply.
         let connection = self.connection(&mut self.patience())?;
         self.read_reply(connection, method, declared, reply)
     }
 
-    /// Waits for an object of the server's, as [`Client::wait`] does.
+    /// Waits for an object that the server signals, as [`Client::wait`] does.
     ///
     /// # Errors
     /// [`ErrorKind::TimedOut`], [`ErrorKind::Disconnected`].
@@ -50,7 +50,8 @@ impl Client {
     pub async fn wait_async(&self, object: &(impl Waitable + Sync)) -> Result<()> {
         let cancel = Cancel::new()?;
         let server = self.with_cancel(&cancel);
-        // Ends when the server does; nobody ever signals this event.
+        // This event is never signalled, so the wait ends only with the server, the timeout or a
+        // cancel.
         let never = syshandle_os::Event::new()?;
         let gone = self.in_background(move |_| server.wait(&never));
         let _cancelled = CancelOnDrop(cancel);
@@ -64,8 +65,8 @@ impl Client {
         }
     }
 
-    /// The arguments of a call, with handles of its own: the task that lends them may be dropped
-    /// before they are sent.
+    /// Encodes the arguments of a call and duplicates their handles, because the task that lends
+    /// them may be dropped before they are sent.
     fn encode<'a>(
         &self,
         method: u32,
@@ -81,8 +82,8 @@ impl Client {
         Ok((bytes.into_vec(), handles.map_err(|error| site.name(no_copy(error)))?))
     }
 
-    /// Sends a call and waits for its reply, on this thread. The reply is no longer in the server's
-    /// memory: nobody may be left to give that back.
+    /// Sends a call and waits for its reply, on this thread. Copies the reply out of the server's
+    /// memory, because the task that would release that memory may have been dropped.
     fn exchange(&self, method: u32, bytes: &Payload<'_>, handles: &[OwnedHandle]) -> Result<Reply> {
         let mut patience = self.patience();
         let handles: Vec<_> = handles.iter().map(std::os::fd::AsFd::as_fd).collect();
@@ -94,8 +95,8 @@ impl Client {
 }
 
 impl Reply {
-    /// The same, with its bytes copied out of the server's memory, which gets the range back; and out
-    /// of the frame, which this thread keeps.
+    /// Copies the bytes of the reply and frees their place: the range of the server's memory is
+    /// released, and the frame buffer stays with this thread.
     fn copied(mut self, connection: &Connection) -> Result<Self> {
         let copy = match self.body {
             ReplyBody::PastLimit(_) => return Ok(self),

@@ -1,4 +1,4 @@
-//! Ending a call from another thread.
+//! Cancels calls from another thread.
 
 use std::io;
 use std::sync::{Arc, PoisonError};
@@ -8,27 +8,28 @@ use syshandle_os::{ManualEvent, ProcessMark};
 use crate::sync::Mutex;
 use crate::sync::thread::Thread;
 
-/// Ends calls from another thread: those that wait, and those that would.
+/// Cancels calls from another thread: those in progress, and those made later.
 ///
-/// Clones are the same: give one to the client (`with_cancel`), keep the other.
+/// Clones share one state. Give one clone to the client (`with_cancel`) and keep the other.
 #[derive(Clone, Debug)]
 pub struct Cancel(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    /// The event is shared with a forked copy of the process, which must not cancel these calls.
+    /// Process that made this value. A forked copy shares the eventfd, but must not cancel these
+    /// calls.
     owner: ProcessMark,
     /// Wakes the thread that receives.
     event: ManualEvent,
-    /// Those that sleep, to be woken.
+    /// Sleeping threads to wake.
     threads: Mutex<Vec<Thread>>,
 }
 
 impl Cancel {
-    /// One that hasn't cancelled anything yet.
+    /// Makes a `Cancel` in the state "not cancelled". It holds one file descriptor.
     ///
     /// # Errors
-    /// No descriptor left.
+    /// The system has no descriptor or no memory left.
     pub fn new() -> io::Result<Self> {
         let (owner, event) = (ProcessMark::current(), ManualEvent::new()?);
         let shared = Shared { owner, event, threads: Mutex::new(Vec::new()) };
@@ -36,20 +37,20 @@ impl Cancel {
     }
 
     /// Ends the calls: each returns [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled) at once.
-    /// The server is told; a method that runs goes on unless it asks. In a forked copy of the process
-    /// this has no effect.
+    /// The server is told, but a running method continues unless it checks for the cancel itself.
+    /// In a forked copy of the process this has no effect.
     pub fn cancel(&self) {
         if !self.0.owner.is_current() {
             return;
         }
-        // It fails for no eventfd that is open.
+        // Setting an open eventfd does not fail.
         let _ = self.0.event.set();
         for thread in self.0.threads.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             thread.unpark();
         }
     }
 
-    /// Whether it has.
+    /// Returns whether [`cancel`](Self::cancel) has been called.
     pub fn is_cancelled(&self) -> bool {
         self.0.event.poll().unwrap_or(true)
     }
@@ -58,7 +59,7 @@ impl Cancel {
         &self.0.event
     }
 
-    /// Wakes this thread too, until the value is dropped.
+    /// Lets `cancel` wake `thread` too, until the returned value is dropped.
     pub(crate) fn register<'c>(&'c self, thread: &Thread) -> Registered<'c> {
         self.0.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread.clone());
         Registered { cancel: self, thread: thread.clone() }

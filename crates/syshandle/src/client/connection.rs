@@ -1,7 +1,7 @@
-//! The client's side of a connection: calls of any number of threads over one socket.
+//! Client side of a connection: calls of any number of threads over one socket.
 //!
-//! A call does its I/O on the thread that makes it: it starts (`starting`), is sent, and its reply is
-//! received (`receiving`) by it, or by another thread that waits as well (`role`).
+//! The thread that makes a call also does its I/O. The call starts (`starting`) and is sent. Its
+//! reply is received (`receiving`) by the same thread or by another waiting thread (`role`).
 
 use std::collections::VecDeque;
 use std::sync::PoisonError;
@@ -24,7 +24,7 @@ use crate::sync::thread::Thread;
 use crate::sync::{Mutex, MutexGuard, now, wait_until};
 use crate::{Error, ErrorKind, Result};
 
-/// A connection that was greeted.
+/// Connection whose handshake is complete.
 #[derive(Debug)]
 pub(crate) struct Connection {
     owner: ProcessMark,
@@ -34,7 +34,8 @@ pub(crate) struct Connection {
     pub(super) other_end: OtherEnd,
     pub(super) limits: Limits,
     pub(super) spin: Spin,
-    /// For objects that the server signals.
+    /// Spin statistics of [`Connection::wait_for`], which waits for objects that the server
+    /// signals.
     pub(super) spin_beside: Spin,
     pub(super) state: Mutex<State>,
 }
@@ -42,22 +43,22 @@ pub(crate) struct Connection {
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) end: ClientEnd<Waiter>,
-    /// The number of the last one who began to wait for a reply.
+    /// Number of the last waiter that was registered.
     pub(super) last_waiter: WaiterNumber,
     pub(super) replies: Replies,
-    /// Somebody receives.
+    /// Whether a thread is receiving.
     pub(super) receiving: bool,
-    /// Those who sleep until somebody wakes them, and for whose reply.
+    /// Sleeping threads to wake, each with the waiter number of its reply.
     pub(super) asleep: Vec<(Thread, Option<WaiterNumber>)>,
-    /// Those whose call can't start yet, in the order in which they came.
+    /// Threads whose call can't start yet, in order of arrival.
     pub(super) queue: VecDeque<Thread>,
-    /// The server was told that shared memory is short.
+    /// Whether the server was told that shared memory is short.
     pub(super) asked: bool,
     pub(super) ended: Option<Ended>,
 }
 
 impl State {
-    /// Keeps a reply for who waits for it, and wakes who sleeps until then.
+    /// Stores a reply for its waiter, and wakes the waiter's thread if it sleeps.
     pub(super) fn give(&mut self, waiter: WaiterNumber, reply: Reply) {
         self.replies.put(waiter, reply);
         let asleep = self.asleep.iter().find(|(_, waits_for)| *waits_for == Some(waiter));
@@ -67,7 +68,7 @@ impl State {
     }
 }
 
-/// A call that was made, whose reply somebody may wait for later.
+/// Call that was sent; its reply may be fetched later.
 #[derive(Debug)]
 pub(crate) struct Begun {
     pub(super) call: u32,
@@ -75,7 +76,7 @@ pub(crate) struct Begun {
 }
 
 impl Connection {
-    /// A connection that was greeted and has answered.
+    /// Makes a connection after the server's greeting was received.
     pub(super) fn new(
         link: Link,
         server: Credentials,
@@ -110,22 +111,22 @@ impl Connection {
         }
     }
 
-    /// Watches the program that this client has started for the server.
+    /// Watches the server process that this client has started.
     pub(crate) fn watch(&self, spawned: &Spawned) {
         self.process.set(spawned);
     }
 
-    /// Who the server is, from the kernel.
+    /// Returns the server's credentials, as the kernel reports them.
     pub(crate) fn server(&self) -> Credentials {
         self.server
     }
 
-    /// What the server takes.
+    /// Returns the server's limits.
     pub(crate) fn limits(&self) -> Limits {
         self.limits
     }
 
-    /// Makes a call: sends it and waits for its reply.
+    /// Sends a call and waits for its reply.
     pub(crate) fn call(
         &self,
         method: u32,
@@ -137,7 +138,7 @@ impl Connection {
         self.finish(&begun, patience)
     }
 
-    /// Makes a call and doesn't wait for its reply.
+    /// Sends a call without waiting for its reply.
     pub(crate) fn begin(
         &self,
         method: u32,
@@ -162,7 +163,7 @@ impl Connection {
             (Some(reply), _) => Ok(reply),
             (None, Ok(())) => Err(self.last_words(patience).to_error(self.other_end, true)),
             (None, Err(gave_up)) => {
-                // It may have come in the last moment; nothing comes after the cancel.
+                // The reply may have come in the last moment. None comes after the cancel.
                 let reply = self.give_up(call, waiter);
                 if let Some(Reply { body: ReplyBody::Shared(body), .. }) = reply {
                     self.has_read(body);
@@ -172,12 +173,12 @@ impl Connection {
         }
     }
 
-    /// Nobody waits for a call that was begun.
+    /// Cancels a call that was begun and whose reply is no longer wanted.
     pub(crate) fn abandon(&self, begun: &Begun) {
         drop(self.give_up(begun.call, begun.waiter));
     }
 
-    /// Sends a call, when it may start.
+    /// Sends a call as soon as it may start.
     fn send_call(
         &self,
         method: u32,
@@ -187,7 +188,7 @@ impl Connection {
         patience: &mut Patience<'_>,
     ) -> Result<Begun> {
         patience.check()?;
-        // More handles than that were refused when they were encoded.
+        // The encoder has already refused more handles than fit into `u16`.
         let count = u16::try_from(handles.len()).unwrap_or(u16::MAX);
         if body.len() > Limits::INLINE_BYTES_MAX {
             self.prepare_memory(body.len())?;
@@ -201,25 +202,25 @@ impl Connection {
         Ok(Begun { call: header.call, waiter })
     }
 
-    /// The bytes of a reply in the server's memory.
+    /// Returns the bytes of a reply in the server's memory.
     pub(crate) fn range(&self, body: Body) -> (Range<'_>, usize) {
         self.link.range(body)
     }
 
-    /// A copy of them; `None` where they aren't.
+    /// Copies the bytes of a reply out of the server's memory; `None` if they can't be read.
     #[cfg(feature = "tokio")]
     pub(crate) fn copy(&self, body: Body) -> Option<Vec<u8>> {
         self.link.copy(body)
     }
 
-    /// Gives the range of a reply back.
+    /// Releases the range of a reply in the server's memory.
     pub(crate) fn has_read(&self, body: Body) {
         let mut state = self.state();
         let release = state.end.has_read(body);
         self.release(&mut state, release);
     }
 
-    /// Waits for an object of the server's: ends at once when the server is gone.
+    /// Waits for an object that the server signals. Ends as soon as the server has ended.
     pub(crate) fn wait_for(
         &self,
         object: &dyn Waitable,
@@ -239,7 +240,7 @@ impl Connection {
                 wait_until(until, |until| self.link.socket.wait_beside(object, cancel, until));
             match waited.map_err(failed)? {
                 Waited::TimedOut if self.process.has_ended(&self.link.socket) => {
-                    // The server may have signalled it before.
+                    // The server may have signalled the object before it ended.
                     if try_take(object).map_err(failed)? {
                         return Ok(());
                     }
@@ -262,7 +263,7 @@ impl Connection {
         }
     }
 
-    /// Nobody waits for a call any more: tells the server so, or takes the reply if it has come.
+    /// Gives up a call: cancels it at the server, or returns its reply if that has already come.
     fn give_up(&self, call: u32, waiter: WaiterNumber) -> Option<Reply> {
         let mut state = self.state();
         let reply = state.replies.take(waiter);
@@ -272,7 +273,7 @@ impl Connection {
         };
         drop(state);
         if let Some(header) = cancel {
-            // When there is no room for it, the server learns it from the call's own deadline.
+            // If the socket has no room for the cancel, the server goes by the call's own deadline.
             let _ = self.link.send_header(&header);
         }
         reply
@@ -284,8 +285,8 @@ impl Connection {
 }
 
 /// Sends `Bye` if the server may still hold background work for this client, so that the work
-/// continues. A forked copy of the process sends nothing, and doesn't take the lock either: a thread
-/// that the copy hasn't may hold it.
+/// continues. A forked copy of the process sends nothing. It does not take the lock either, because
+/// a thread that exists only in the original may have held it at the fork.
 impl Drop for Connection {
     fn drop(&mut self) {
         if self.owner.is_current() && self.state().end.owes_bye() {
@@ -298,6 +299,6 @@ impl Drop for Connection {
     }
 }
 
-/// How long a client that is dropped waits for a server that leaves no room for its good-bye, where
-/// the system allows no larger buffers.
+/// Longest wait on drop until the socket has room for `Bye`. The wait is needed only if the system
+/// refused a larger socket buffer.
 const BYE_WAIT: Duration = Duration::from_millis(100);

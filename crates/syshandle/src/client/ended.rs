@@ -1,4 +1,4 @@
-//! Why a connection gives no more replies, as the errors of its calls.
+//! Reasons why a connection gives no more replies, and the errors of its calls.
 
 use std::io;
 
@@ -6,31 +6,31 @@ use syshandle_wire::{Fault, Violation};
 
 use crate::{Error, ErrorKind};
 
-/// Why there will be no more replies.
+/// Reason why there will be no more replies.
 #[derive(Clone, Debug)]
 pub(super) enum Ended {
-    /// The server said good-bye: what it hadn't answered it didn't run.
+    /// The server sent `Bye`. Calls without a reply did not run.
     Closed,
-    /// The server is gone without a word.
+    /// The server ended without a message.
     Died,
-    /// The server takes no more calls, and says no more in time.
+    /// The server takes no more calls, and reported no reason in time.
     Deaf,
-    /// The server doesn't serve this connection, and has served no call of it.
+    /// The server refused the connection before it ran any call.
     NotServed(Fault),
-    /// The server ended the connection with an error, after it had begun to serve calls.
+    /// The server ended the connection with a fault, and may have run calls.
     Refused(Fault),
-    /// The server broke the rules, so we ended it.
+    /// The server violated the protocol, so the client ended the connection.
     Broken(Violation),
-    /// The system failed us.
+    /// A system call on this connection failed.
     Failed(io::ErrorKind),
 }
 
 impl Ended {
-    /// The error of a call that was sent, or not.
+    /// Returns the error of a call; `sent` tells whether its frame was sent.
     pub(super) fn to_error(&self, end: OtherEnd, sent: bool) -> Error {
         let error = match self {
             Self::Closed => {
-                // It answers all that it runs before it goes.
+                // The server answers every running call before it sends `Bye`.
                 return Error::new(ErrorKind::Disconnected, end.has_ended());
             }
             Self::NotServed(fault) => return Error::from_fault(fault).did_not_run(),
@@ -38,7 +38,7 @@ impl Ended {
             Self::Refused(Fault::Draining) => {
                 Error::new(ErrorKind::Disconnected, end.was_stopped())
             }
-            // The fault is about the connection, so it doesn't tell of any call whether it ran.
+            // The fault concerns the connection and does not tell whether a call ran.
             Self::Refused(fault) => Error::from_fault(fault).did_not_run(),
             Self::Deaf => Error::new(ErrorKind::Disconnected, "the server takes no more calls"),
             Self::Died => Error::new(ErrorKind::Disconnected, end.died()),
@@ -51,8 +51,8 @@ impl Ended {
 }
 
 impl Ended {
-    /// The end by a refusal, of a server that has replied to calls or not. Some faults are about a
-    /// connection that could not be opened: then no call ran.
+    /// Classifies a fault that ended the connection. Some faults say that the connection could not
+    /// be opened. If such a fault comes before the first reply, no call ran.
     pub(super) fn refused(fault: Fault, has_replied: bool) -> Self {
         let could_not_open = matches!(
             fault,
@@ -65,12 +65,13 @@ impl Ended {
     }
 }
 
-/// Name of the peer in messages.
+/// Name of the peer in error messages.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum OtherEnd {
-    /// The server of a class.
+    /// Server of a class.
     Server,
-    /// The process of an object that came as a reference: a server, or a client with a callback.
+    /// Process of an object that was received as a reference: a server, or a client with a
+    /// callback.
     Object,
 }
 
@@ -103,7 +104,7 @@ impl From<Violation> for Ended {
     }
 }
 
-/// The system failed us, before anything was asked of the server.
+/// Returns the error of a failed system call, before a call was sent.
 pub(super) fn failed(error: io::Error) -> Error {
     Error::new(ErrorKind::System, "the connection failed").because(error)
 }

@@ -1,5 +1,5 @@
-//! Threads that share one connection, in one order of their steps after another: the real
-//! connection, over a real socket, to a server that a test plays.
+//! Tests of threads that share one connection, under many interleavings of their steps. The
+//! connection and the socket are real; the test plays the server.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -29,17 +29,17 @@ use crate::sync::atomic::{AtomicBool, AtomicUsize};
 use crate::sync::{explore, now, run_once, thread, wait_until};
 use crate::{ErrorKind, Result};
 
-/// Longer than any order of steps lasts on the test's clock.
+/// Longer than any interleaving lasts on the test's clock.
 const LONG: Duration = Duration::from_secs(3600);
 
-/// The server's side of a connection.
+/// Server side of a connection.
 struct Server {
     link: Link,
     end: ServerEnd<()>,
 }
 
-/// A connection to a server that takes so many calls at once, which `serve` plays on a thread of its
-/// own.
+/// Connects to a server that accepts `calls_max` calls at once. `serve` plays the server on a
+/// thread of its own.
 fn connect(
     calls_max: u16,
     serve: impl FnOnce(Server) + Send + 'static,
@@ -64,7 +64,8 @@ fn connect(
 }
 
 impl Server {
-    /// The next call, `Some(None)` for what is none; `None` when the client is gone.
+    /// Receives a frame. Returns the id of a call, `Some(None)` for another frame, `None` when the
+    /// client has gone.
     fn receive(&mut self) -> Option<Option<u32>> {
         let (mut frame, mut handles) = (FrameBuffer::take(), Arrived::new());
         let received = loop {
@@ -91,15 +92,15 @@ impl Server {
         }
     }
 
-    /// Answers a call with its own number.
+    /// Answers a call with its own id.
     fn answer(&mut self, call: u32) {
         let body = call.to_le_bytes().to_vec();
         let header = self.end.reply(call, Status::Done, 0, body.len()).unwrap();
-        // A client that has gone meanwhile needs none.
+        // If the client has gone, sending fails, and no answer is needed.
         let _ = self.link.send(&header, &body.into(), &[]);
     }
 
-    /// Answers each call until the client is gone.
+    /// Answers each call until the client has gone.
     fn serve(mut self) {
         while let Some(call) = self.receive() {
             if let Some(call) = call {
@@ -114,7 +115,7 @@ fn call(connection: &Connection, patience: Duration, cancel: Option<&Cancel>) ->
     connection.call(1, &Payload::default(), &[], &mut patience)
 }
 
-/// A call with more handles than the kernel takes.
+/// Makes a call with more handles than the kernel accepts.
 fn unsendable_call(connection: &Connection) -> crate::Error {
     let null = std::fs::File::open("/dev/null").unwrap();
     let handles = vec![null.as_fd(); usize::from(Limits::HANDLES_MAX) + 1];
@@ -130,7 +131,7 @@ fn assert_answered(reply: Result<Reply>) {
     }
 }
 
-/// Runs `run` on so many threads, and waits for them.
+/// Runs `run` on `count` threads, and waits for them.
 fn threads(count: usize, run: impl Fn(usize) + Send + Sync + 'static) {
     let run = Arc::new(run);
     let start = |number| {
@@ -200,7 +201,7 @@ fn calls_beyond_the_limit_start_when_others_end_in_any_order() {
     });
 }
 
-/// Answers nothing before so many calls have come.
+/// Answers no call before `count` calls have come.
 fn answer_when_there_are(mut server: Server, count: usize) {
     let mut calls: Vec<u32> = Vec::new();
     while calls.len() < count {
@@ -214,7 +215,7 @@ fn answer_when_there_are(mut server: Server, count: usize) {
 fn a_place_that_a_reply_frees_is_taken_though_others_wait_on_in_any_order() {
     explore(|| {
         let (connection, server) = connect(2, |mut server| {
-            // The second of three, for which there is no place before.
+            // Answers the second of three calls, which frees a slot for the third.
             let first = server.receive().flatten().unwrap();
             let second = server.receive().flatten().unwrap();
             server.answer(second);
@@ -245,7 +246,7 @@ fn a_call_that_gives_up_leaves_the_others_to_theirs_in_any_order() {
     explore(|| {
         let (connection, server) = connect(2, Server::serve);
         threads(3, move |number| match number {
-            // Any time between none and that of some rounds.
+            // The call may time out at once or after some rounds.
             0 => match call(&connection, Duration::from_millis(4), None) {
                 Ok(reply) => assert_answered(Ok(reply)),
                 Err(error) => assert_eq!(error.kind(), ErrorKind::TimedOut),
@@ -259,7 +260,7 @@ fn a_call_that_gives_up_leaves_the_others_to_theirs_in_any_order() {
 #[test]
 fn a_call_that_is_cancelled_ends_and_leaves_the_others_to_theirs_in_any_order() {
     explore(|| {
-        // The first call is never answered unless it is cancelled.
+        // The first call is answered only after it is cancelled.
         let (connection, server) = connect(2, |mut server| {
             let mut first = None;
             while let Some(call) = server.receive() {
@@ -273,7 +274,7 @@ fn a_call_that_is_cancelled_ends_and_leaves_the_others_to_theirs_in_any_order() 
         let cancel = Cancel::new().unwrap();
         threads(4, move |number| match number {
             0 => {
-                // Before the others have begun, or when they wait.
+                // Cancels before the other threads have begun, or while they wait.
                 (0..shuttle::rand::thread_rng().gen_range(0..100))
                     .for_each(|_| thread::yield_now());
                 cancel.cancel();
@@ -283,7 +284,7 @@ fn a_call_that_is_cancelled_ends_and_leaves_the_others_to_theirs_in_any_order() 
                 Err(error) => assert_eq!(error.kind(), ErrorKind::Cancelled),
             },
             _ => {
-                // Whichever call is the first: it has an end by this or by that.
+                // Any of the calls may be the first, so each one ends by a reply or by its cancel.
                 let mine = Cancel::new().unwrap();
                 let (also, canceller) = (mine.clone(), cancel.clone());
                 let other = shuttle::thread::spawn(move || {
@@ -317,7 +318,7 @@ fn a_call_that_is_cancelled_ends_though_others_wait_on_in_any_order() {
         let cancel = Cancel::new().unwrap();
         threads(3, move |number| match number {
             0 => {
-                // Before the others have begun, or when they wait.
+                // Cancels before the other threads have begun, or while they wait.
                 (0..shuttle::rand::thread_rng().gen_range(0..100))
                     .for_each(|_| thread::yield_now());
                 cancel.cancel();
@@ -337,7 +338,7 @@ fn a_call_that_is_cancelled_ends_though_others_wait_on_in_any_order() {
 fn the_servers_death_ends_all_waits_in_any_order() {
     explore(|| {
         let (connection, server) = connect(2, |mut server| {
-            // It answers one call, and dies with the next one.
+            // The server answers one call and ends.
             while let Some(call) = server.receive() {
                 if let Some(call) = call {
                     server.answer(call);
@@ -387,13 +388,13 @@ fn a_call_that_could_not_be_sent_leaves_its_place_to_who_waits_in_any_order() {
     });
 }
 
-/// Begins a call that is held; its arguments are so many bytes.
+/// Begins a held call with `len` bytes of arguments.
 fn hold(connection: &Connection, gathered: &Gathered, len: usize) -> Result<Begun> {
     let mut patience = Patience::lasting(LONG, None);
     connection.begin_together(gathered, 1, &vec![7; len].into(), &[], &mut patience)
 }
 
-/// Sends what is held, and waits for a call's reply.
+/// Sends the held calls, and waits for the reply of one call.
 fn finish(connection: &Connection, gathered: &Gathered, begun: &Begun) -> Result<Reply> {
     let mut patience = Patience::lasting(LONG, None);
     gathered.send(connection, &mut patience);
@@ -427,7 +428,7 @@ fn calls_that_are_held_have_not_gone_and_go_together() {
         gathered.send(&connection, &mut Patience::lasting(LONG, None));
         server.join().unwrap();
         for begun in &begun {
-            // They were sent, and may have run.
+            // The calls were sent, so they may have run.
             let error = finish(&connection, &gathered, begun).unwrap_err();
             assert_eq!((error.kind(), error.ran()), (ErrorKind::Disconnected, Ran::Maybe));
         }
@@ -469,7 +470,8 @@ fn calls_that_are_held_beyond_the_limit_go_before_they_wait_in_any_order() {
 fn held_calls_for_which_there_is_no_room_in_the_socket_wait_for_it_in_any_order() {
     explore(|| {
         let (connection, server) = connect(64, Server::serve);
-        // Two or three messages, so that the middle of each sixteen is reached.
+        // The buffer holds two or three messages, so that it fills up in the middle of a batch of
+        // sixteen.
         rustix::net::sockopt::set_socket_send_buffer_size(&connection.link.socket, 1).unwrap();
         threads(2, move |_| {
             let gathered = Gathered::new();
@@ -492,7 +494,7 @@ fn held_calls_that_nobody_waits_for_never_go_and_leave_their_place_in_any_order(
             let begun = hold(&connection, &gathered, 0).unwrap();
             let other = hold(&connection, &gathered, 0).unwrap();
             if !gathered.withdraw(&connection, &begun) {
-                // The other one had to wait, and so it has gone.
+                // The other call had to wait, so this one was sent.
                 connection.abandon(&begun);
             }
             assert_answered(finish(&connection, &gathered, &other));
@@ -512,7 +514,7 @@ fn the_servers_death_ends_held_calls_which_did_not_run_in_any_order() {
             assert_eq!(error.kind(), ErrorKind::Disconnected, "{error}");
         });
         server.join().unwrap();
-        // Nobody is there who could have run it.
+        // There was no server that could have run the calls.
     });
 }
 
@@ -523,7 +525,7 @@ fn replies_that_come_together_are_received_together_and_what_follows_the_end_is_
             let calls: Vec<u32> = (0..4).map(|_| server.receive().flatten().unwrap()).collect();
             server.answer(calls[0]);
             server.answer(calls[1]);
-            // No such call: a violation, which ends the connection.
+            // No call has this id. That is a violation, which ends the connection.
             let header = Header { call: 77, ..Header::new(FrameKind::Reply) };
             server.link.send_header(&header).unwrap();
             let null = std::fs::File::open("/dev/null").unwrap();

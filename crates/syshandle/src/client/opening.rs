@@ -1,8 +1,8 @@
-//! How a connection begins: the client says what it wants, the server greets.
+//! Opens a connection: the client sends its hello, the server its greeting.
 //!
-//! The hello goes before the greeting has come, so that the server finds it where it greets and
-//! needn't be woken for it. It says nothing but a class and an interface. All else waits for the
-//! greeting, which shows who serves and what.
+//! The hello is sent before the greeting is received, so that the server finds it when it greets
+//! and need not be woken again. The hello contains only a class and an interface. Everything else
+//! waits for the greeting, which shows the server's identity and its classes.
 
 use std::io;
 use std::time::Instant;
@@ -22,13 +22,13 @@ use crate::server::shares::Share;
 use crate::sync::{now, wait_until};
 use crate::{Error, ErrorKind, Result};
 
-/// A connection that wasn't greeted yet.
+/// Connection whose greeting has not come yet.
 pub(crate) struct Opening {
     link: Link,
     hello: Hello,
-    /// The class is not known before the server has greeted.
+    /// Whether the class is taken from the greeting.
     any_class: bool,
-    /// The hello is on its way.
+    /// Whether the hello was sent.
     told: bool,
     frame: FrameBuffer,
     handles: Arrived,
@@ -36,25 +36,27 @@ pub(crate) struct Opening {
 }
 
 impl Opening {
-    /// The connection that this socket becomes. Says hello, where there is room for it.
+    /// Opens a connection over a socket of a server. Sends the hello if the socket has room for it.
     pub(crate) fn new(socket: Seqpacket, hello: Hello) -> Self {
         Self::over(to_server(socket), hello)
     }
 
-    /// The same, to a server that has a quota already.
+    /// Opens a connection over the socket of a peer that has a quota already, like
+    /// [`Opening::new`].
     pub(crate) fn over(socket: PeerSocket, hello: Hello) -> Self {
         syshandle_os::prepare_once();
         name_process(&socket);
         let link = Link::new(socket);
         let (header, body) = ClientEnd::<()>::hello(hello);
-        // A server that is gone may have left word why.
+        // If the server has ended, sending fails, but the server may have left a message with the
+        // reason.
         let told = link.send(&header, &body.into(), &[]).is_ok();
         let (frame, handles) = (FrameBuffer::take(), Arrived::new());
         Self { link, hello, any_class: false, told, frame, handles, received: None }
     }
 
-    /// The connection to a server whose class isn't known: to the first one with this interface. The
-    /// hello waits for the greeting, which names the classes.
+    /// Opens a connection to the first class with this interface, of a server whose classes aren't
+    /// known. The hello waits for the greeting, which lists the classes.
     pub(crate) fn to_any_class(socket: Seqpacket, iid: Guid) -> Self {
         syshandle_os::prepare_once();
         name_process(&socket);
@@ -69,20 +71,20 @@ impl Opening {
         }
     }
 
-    /// The socket.
+    /// Returns the socket.
     pub(crate) fn socket(&self) -> &Seqpacket {
         &self.link.socket
     }
 
-    /// The socket, to find out who is at its other end.
+    /// Returns the socket, for example to identify the peer.
     pub(crate) fn into_socket(self) -> PeerSocket {
         self.link.socket
     }
 
-    /// Waits for the greeting, and goes on when the server offers the interface.
+    /// Waits for the greeting and completes the handshake if the server offers the interface.
     ///
     /// # Errors
-    /// Those of [`Opening::wait`], and `TimedOut`.
+    /// The errors of [`Opening::wait`], and `TimedOut`.
     pub(crate) fn open(mut self, deadline: Instant) -> Result<Connection> {
         match self.wait(deadline)? {
             true => self.finish(deadline),
@@ -93,11 +95,11 @@ impl Opening {
         }
     }
 
-    /// Waits for the greeting; `false` when it hasn't come by then.
+    /// Waits for the greeting. Returns `false` if it hasn't come at `until`.
     ///
     /// # Errors
-    /// [`ErrorKind::Disconnected`] when the server goes without one: it has run nothing then, so it
-    /// is safe to try again.
+    /// [`ErrorKind::Disconnected`] if the server ends before it greets. The server has run no call
+    /// then, so another attempt is safe.
     pub(crate) fn wait(&mut self, until: Instant) -> Result<bool> {
         loop {
             let left = until.saturating_duration_since(now());
@@ -111,7 +113,8 @@ impl Opening {
                     return Ok(true);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // It went before it had read the hello: what it said is still to come.
+                // The server closed its end without reading the hello. Its own messages can still
+                // be received.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     let socket = &self.link.socket;
@@ -126,7 +129,7 @@ impl Opening {
         }
     }
 
-    /// Takes the greeting that came, when the server offers the interface.
+    /// Completes the handshake with the received greeting, if the server offers the interface.
     pub(crate) fn finish(mut self, deadline: Instant) -> Result<Connection> {
         let mut received = self.received.take().ok_or_else(ungreeted)?;
         let (end, greeting) = ClientEnd::open(&self.frame[..received.len], self.handles.len())?;
@@ -154,21 +157,21 @@ impl Opening {
     }
 }
 
-/// The end of a wait for a message.
+/// Result of a wait for a message.
 pub(crate) enum Awaited {
     Message,
     Deadline,
-    /// The process that made the other end has ended.
+    /// The process that made the other end of the socket has ended.
     Death,
 }
 
-/// Waits for a message on a socket, as long as the process lives that made the other end of `of`.
+/// Waits for a message on `socket` while the process lives that made the other end of `of`.
 ///
-/// The socket alone does not tell of that process's death if another process holds the other end. It
-/// may even be this process, if the peer has passed that end to it.
+/// The socket alone does not reveal the death of that process if another process holds the other
+/// end. This may even be the calling process, if the peer has passed that end to it.
 ///
 /// # Errors
-/// Those of `poll(2)`.
+/// The errors of `poll(2)`.
 pub(crate) fn wait_for_peer(
     socket: &Seqpacket,
     of: &Seqpacket,
@@ -180,7 +183,7 @@ pub(crate) fn wait_for_peer(
             return Ok(Awaited::Message);
         }
         if of.peer_has_ended() {
-            // Its last message may have come since.
+            // The last message may have come in between.
             let is_message = socket.wait_readable(now())?;
             return Ok(if is_message { Awaited::Message } else { Awaited::Death });
         }
@@ -190,8 +193,8 @@ pub(crate) fn wait_for_peer(
     }
 }
 
-/// Asks the kernel for a pidfd of the process that greets, if this pid namespace has no number for the
-/// process at the other end. Else the number identifies it.
+/// Asks the kernel for a pidfd of the greeting process, if the process at the other end has no pid
+/// in this pid namespace. Otherwise the pid identifies it.
 fn name_process(socket: &Seqpacket) {
     if socket.peer().is_ok_and(|peer| peer.pid == 0) {
         // Before Linux 6.5 the process stays unknown.
@@ -199,13 +202,13 @@ fn name_process(socket: &Seqpacket) {
     }
 }
 
-/// A socket to a server that has no quota yet.
+/// Wraps a socket of a server that has no quota yet.
 fn to_server(socket: Seqpacket) -> PeerSocket {
     let server = Share::of_server(&socket);
     PeerSocket::new(socket, server)
 }
 
-/// Says what the client wants, where there was no room for it before.
+/// Sends the hello, after the socket had no room for it earlier.
 #[cold]
 fn say_hello(link: &Link, hello: Hello, deadline: Instant) -> Result<()> {
     let (header, body) = ClientEnd::<()>::hello(hello);
@@ -234,14 +237,14 @@ fn refusal(link: &Link) -> Option<Error> {
     }
 }
 
-/// The hello to the first class that has the interface.
+/// Returns the hello for the first class that has the interface.
 fn first_offer(greeting: &Greeting, iid: Guid) -> Result<Hello> {
     let offer = greeting.offers.iter().find(|offer| offer.iid == iid);
     let offer = offer.ok_or_else(|| Error::from_fault(&Fault::NoSuchInterface(iid)))?;
     Ok(Hello { clsid: offer.clsid, iid })
 }
 
-/// Whether the server serves what the client wants.
+/// Checks that the server offers the class and the interface of the hello.
 fn check_offer(greeting: &Greeting, hello: Hello) -> Result<()> {
     let classes = || greeting.offers.iter().filter(|offer| offer.clsid == hello.clsid);
     let fault = match classes().next() {

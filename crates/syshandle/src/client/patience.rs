@@ -1,4 +1,4 @@
-//! How long a call waits.
+//! Deadline of a call.
 
 use std::time::{Duration, Instant};
 
@@ -6,21 +6,21 @@ use super::cancel::Cancel;
 use crate::sync::now;
 use crate::{Error, ErrorKind, Result};
 
-/// How long a call waits, and what ends it before.
+/// Deadline of a call, and the [`Cancel`] that may end it earlier.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Patience<'c> {
     pub(crate) deadline: Instant,
     pub(crate) cancel: Option<&'c Cancel>,
-    /// What was left when it was looked at the clock last: that takes as long as a lock, so once is
-    /// enough for all that is done before the first wait.
+    /// Time left at the last clock read. Reading the clock costs as much as taking a lock, so it is
+    /// read once for everything before the first wait.
     left: Duration,
 }
 
 impl<'c> Patience<'c> {
-    /// That of what begins now, and may take so long.
+    /// Starts a wait of at most `timeout` from now on.
     pub(crate) fn lasting(timeout: Duration, cancel: Option<&'c Cancel>) -> Self {
         let now = now();
-        // A timeout too long to be a point in time is a very long one.
+        // A timeout that doesn't fit into an `Instant` becomes one year.
         let (deadline, left) = match now.checked_add(timeout) {
             Some(deadline) => (deadline, timeout),
             None => (now + FOR_EVER, FOR_EVER),
@@ -28,14 +28,14 @@ impl<'c> Patience<'c> {
         Self { deadline, cancel, left }
     }
 
-    /// That of what began before.
+    /// Resumes a wait that has the deadline already.
     pub(super) fn until(deadline: Instant, cancel: Option<&'c Cancel>) -> Self {
         let mut patience = Self { deadline, cancel, left: Duration::ZERO };
         patience.look();
         patience
     }
 
-    /// The same, but it ends sooner: so much after it was looked at the clock last.
+    /// Returns a copy that ends at most `timeout` after the last clock read.
     pub(super) fn at_most(&self, timeout: Duration) -> Self {
         match self.left.checked_sub(timeout) {
             Some(more) => Self { left: timeout, deadline: self.deadline - more, ..*self },
@@ -43,24 +43,24 @@ impl<'c> Patience<'c> {
         }
     }
 
-    /// Looks at the clock.
+    /// Reads the clock.
     pub(crate) fn look(&mut self) {
         self.left = self.deadline.saturating_duration_since(now());
     }
 
-    /// How long it still lasted when it was looked at the clock last.
+    /// Returns the time left at the last clock read.
     pub(super) fn left(&self) -> Duration {
         self.left
     }
 
-    /// The same in milliseconds, rounded up.
+    /// Returns the time left at the last clock read in milliseconds, rounded up.
     pub(super) fn left_ms(&self) -> u32 {
         let part_ms = self.left.subsec_nanos().div_ceil(1_000_000);
         let whole_ms = self.left.as_secs().saturating_mul(1_000);
         u32::try_from(whole_ms.saturating_add(part_ms.into())).unwrap_or(u32::MAX)
     }
 
-    /// Whether it was over when it was looked at the clock last, or the call was cancelled.
+    /// Returns an error if the call was cancelled, or if no time was left at the last clock read.
     pub(super) fn check(&self) -> Result<()> {
         if self.cancel.is_some_and(Cancel::is_cancelled) {
             return Err(Error::new(ErrorKind::Cancelled, "the call was cancelled"));
@@ -74,11 +74,12 @@ impl<'c> Patience<'c> {
 
 const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// A shorter wait is left to `poll`, which is exact.
+/// Shortest wait that is made in the receiving system call. `poll` makes shorter ones, because it
+/// is exact.
 pub(super) const KERNEL_WAIT_MIN: Duration = Duration::from_millis(100);
 
-/// How long the system call that receives waits itself, which costs less than `poll` and a second
-/// call. It ends a few ticks of the kernel late. `poll` waits for the rest, exactly.
+/// Timeout of the receiving system call. Waiting there costs less than `poll` and a second receive,
+/// but ends a few kernel ticks late. `poll` waits for the rest, exactly.
 pub(super) const KERNEL_WAIT: Duration = Duration::from_millis(50);
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! Calls in flight: begun by a thread that goes on, and waits for their results later.
+//! Calls in flight: a thread begins them, continues, and waits for their results later.
 //!
-//! Whoever has many calls to make needn't wait for each: the server runs what has come while the
-//! next ones are on their way, and a thread that waits for one result takes in the replies of all.
-//! So many calls share one wait, where blocking calls cost two wakings each.
+//! The server runs the first calls while the next ones are on their way, and a thread that waits
+//! for one result receives the replies of all. So many calls share one wait, while each blocking
+//! call costs two wake-ups.
 
 use std::fmt;
 use std::time::Instant;
@@ -17,7 +17,7 @@ use super::reply::Reply;
 use crate::buffer::{give_bytes, take_bytes};
 use crate::{CallError, Result};
 
-/// A call that was begun: what it returns comes from [`Pending::wait`].
+/// Call in flight. [`Pending::wait`] returns its result.
 ///
 /// ```
 /// use syshandle::{Result, interface};
@@ -45,26 +45,27 @@ use crate::{CallError, Result};
 /// # }
 /// ```
 ///
-/// It was sent when it was begun, unless that was [`together`](crate::together) with others, and its
-/// time runs since then. Dropping this cancels the call. There are no more of them at once than the
-/// server takes (64, all threads of a client's together): beginning one more waits until one has
-/// ended.
+/// The call is sent when it is begun, unless it is begun [`together`](crate::together) with others.
+/// Its timeout also starts then. Dropping a `Pending` cancels the call.
+///
+/// The server limits the calls in flight of a client: 64 at once, over all of its threads.
+/// Beginning one more waits until another one has ended.
 #[must_use = "dropping it cancels the call"]
 pub struct Pending<R> {
     client: Client,
     method: u32,
     declared: Option<Declared>,
     deadline: Instant,
-    /// What was begun, or why it wasn't; taken by whoever waits.
+    /// Call that was begun, or the error of beginning it. `wait` takes it.
     begun: Option<Result<Begun>>,
     read: Read<R>,
 }
 
-/// Makes a result of a reply.
+/// Converts a reply to a result.
 type Read<R> = fn(&Client, u32, Option<Declared>, Result<Reply>) -> R;
 
 impl Client {
-    /// Begins a call of a method that fails only as every call can.
+    /// Begins a call of a method that has no error type of its own.
     #[doc(hidden)]
     pub fn begin<'a, T: Decode>(
         &self,
@@ -133,16 +134,16 @@ impl Client {
         reply: Result<Reply>,
     ) -> Result<T, CallError<E>> {
         let reply = reply?;
-        // It is connected: that was its reply.
+        // The client is connected, because it got a reply.
         let connection = self.connection(&mut self.patience())?;
         self.read_reply(connection, method, declared, reply)
     }
 }
 
 impl<R> Pending<R> {
-    /// Waits for what the call returns, as long as the time lasts that began with the call.
+    /// Waits for the result of the call, until the timeout that started with the call has passed.
     ///
-    /// Takes in the replies of other calls meanwhile.
+    /// While it waits, it also receives the replies of other calls.
     pub fn wait(mut self) -> R {
         let reply = self.reply();
         (self.read)(&self.client, self.method, self.declared, reply)

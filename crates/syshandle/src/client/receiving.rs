@@ -1,4 +1,4 @@
-//! Frames from the server: how they are waited for, and to whom each is given.
+//! Frames from the server: waiting for them and handing them to their waiters.
 
 use std::io;
 use std::time::Duration;
@@ -17,14 +17,14 @@ use crate::link::NoBody;
 use crate::sync::thread::Thread;
 use crate::sync::{now, wait_until};
 
-/// What came from the socket.
+/// Result of a receive.
 pub(super) enum Incoming {
     Frame(Frame),
     Nothing(Ended),
     NotYet,
 }
 
-/// A frame, and the handles that came with it: all that were sent, or fewer.
+/// Frame, with all of its handles or (if truncated) some of them.
 pub(super) struct Frame {
     buffer: FrameBuffer,
     len: usize,
@@ -51,7 +51,7 @@ impl Incoming {
 }
 
 impl Connection {
-    /// Waits for one frame, for as long as there is patience.
+    /// Receives one frame, waiting until the deadline or a cancel.
     pub(super) fn receive(&self, patience: &mut Patience<'_>) -> Incoming {
         let (mut buffer, mut handles) = (FrameBuffer::take(), Arrived::new());
         let received = self.receive_by(patience, |patience| {
@@ -63,7 +63,7 @@ impl Connection {
         }
     }
 
-    /// The same for all that are there, as many as `count`.
+    /// Receives up to `count` frames into `batch`, waiting for the first like [`Self::receive`].
     pub(super) fn receive_several(
         &self,
         patience: &mut Patience<'_>,
@@ -73,7 +73,8 @@ impl Connection {
         self.receive_by(patience, |patience| self.link.receive_several(batch, count, patience))
     }
 
-    /// Receives with `receive`, which waits for as long as it is told, or not at all.
+    /// Calls `receive` until it succeeds. Its argument is the longest wait in the system call;
+    /// `None` means not to wait.
     #[inline(always)]
     fn receive_by<T>(
         &self,
@@ -84,7 +85,7 @@ impl Connection {
         let mut looks = !patience.left().is_zero() && looking.again();
         let mut has_ended = false;
         loop {
-            // One system call that waits, where that can't miss a cancel or the deadline.
+            // Waits in the receiving system call, unless that could miss a cancel or the deadline.
             let left = patience.left();
             let waits = !looks && !has_ended && patience.cancel.is_none() && left > KERNEL_WAIT_MIN;
             let kernel_waits = waits.then_some(KERNEL_WAIT);
@@ -98,7 +99,7 @@ impl Connection {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock && looks => {
                     looks = looking.again();
                 }
-                // Its last messages were received.
+                // The last messages of the ended process were received.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock && has_ended => {
                     return Err(Incoming::Nothing(Ended::Died));
                 }
@@ -121,14 +122,15 @@ impl Connection {
                     has_ended = now() >= until && self.process.has_ended(socket);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => patience.look(),
-                // The server went with messages of ours unread: its own are still to come.
+                // The server closed its end without reading all frames of this client. Its own
+                // frames can still be received.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {}
                 Err(error) => return Err(Incoming::Nothing(Ended::Failed(error.kind()))),
             }
         }
     }
 
-    /// Gives what was received to whom it is for: mostly to who has received it.
+    /// Hands a received frame to its waiter, which usually is the thread that has received it.
     pub(super) fn take_in(&self, state: &mut State, incoming: Incoming, receiver: &mut Waiting) {
         let ended = match incoming {
             Incoming::NotYet => return,
@@ -176,7 +178,7 @@ impl Connection {
                         copy.extend_from_slice(inline);
                         (ReplyBody::Copy(copy), false)
                     }
-                    // The server may need that memory before anybody reads the reply.
+                    // The server may need its memory before the reply is fetched.
                     (Ok(()), Body::Shared { .. }) if waiter.later && !is_own => {
                         let copy = self.link.copy(body).ok_or(Violation::BadArena)?;
                         let release = state.end.has_read(body);
@@ -215,12 +217,13 @@ impl Connection {
         Ok(())
     }
 
-    /// Gives ranges of the server's memory back, where that is not to wait for the next call.
+    /// Releases ranges of the server's memory now, if `header` is given. Otherwise the next call
+    /// releases them.
     pub(super) fn release(&self, state: &mut State, header: Option<Header>) {
         if let Some(header) = header
             && self.link.send_header(&header).is_err()
         {
-            // The server doesn't read now: they go with the next call.
+            // The socket is full. The next call releases these ranges.
             state.end.unreleased(&header);
         }
     }

@@ -1,4 +1,4 @@
-//! Replies: who waits for which, and those that have come and nobody has fetched yet.
+//! Replies that are pending, and replies that are received but not fetched yet.
 
 use syshandle_os::descriptor_limit;
 use syshandle_wire::{Body, Limits, Status};
@@ -6,18 +6,18 @@ use syshandle_wire::{Body, Limits, Status};
 use crate::arrived::Arrived;
 use crate::buffer::FrameBuffer;
 
-/// Who waits for a reply: what the protocol keeps of a call that was made.
+/// Waiter for a reply; the protocol stores it with each call in flight.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Waiter {
     pub(super) number: WaiterNumber,
-    /// It may be long until it fetches the reply: which then takes nothing that others need.
+    /// Whether the reply may be fetched late. It must not hold the server's memory until then.
     pub(super) later: bool,
 }
 
-/// Never the same for two calls of a connection, as the ids of calls may be, one after the other.
+/// Number of a waiter. Unlike call ids, which are reused, it is unique within a connection.
 pub(super) type WaiterNumber = u64;
 
-/// A reply, still in bytes.
+/// Reply, not decoded yet.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: Status,
@@ -26,32 +26,34 @@ pub(crate) struct Reply {
     pub(crate) handles_lost: bool,
 }
 
-/// Where the bytes of a reply are.
+/// Location of the bytes of a reply.
 #[derive(Debug)]
 pub(crate) enum ReplyBody {
-    /// In the frame that they came with.
+    /// In the received frame.
     Frame {
         frame: FrameBuffer,
         start: usize,
         end: usize,
     },
     Copy(Vec<u8>),
-    /// Dropped, because this client held too much that nobody had taken: the name of the limit.
+    /// Dropped, because unfetched replies of this client exceeded a limit. Contains the text of the
+    /// limit.
     PastLimit(String),
-    /// In the server's memory: to be given back, by [`Connection::has_read`], once it was read.
+    /// In the server's memory. [`Connection::has_read`] has to release it after it was read.
     Shared(Body),
 }
 
-/// A thread that waits: for which reply, if it is for one; and that, once the thread has received it.
+/// Waiting thread: the waiter of its reply, if it waits for one, and the reply once this thread has
+/// received it.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
     pub(super) waiter: Option<WaiterNumber>,
     pub(super) reply: Option<Reply>,
 }
 
-/// Replies that other threads than the waiting ones have received, until they are fetched.
+/// Replies that were received by other threads than their waiters, until they are fetched.
 ///
-/// The server decides how large they are, so the client limits how much of them it holds.
+/// The server chooses the size of replies, so the client limits the total size that it stores.
 #[derive(Debug, Default)]
 pub(super) struct Replies {
     replies: Vec<(WaiterNumber, Reply)>,
@@ -60,7 +62,7 @@ pub(super) struct Replies {
 }
 
 impl Replies {
-    /// Keeps a reply; beyond the limits only that it came.
+    /// Stores a reply. Beyond the limits it stores only the fact that the reply came.
     pub(super) fn put(&mut self, number: WaiterNumber, reply: Reply) {
         let (bytes, handles) = reply.size();
         let reply = match self.limit_passed(bytes, handles) {
@@ -79,7 +81,7 @@ impl Replies {
         self.replies.push((number, reply));
     }
 
-    /// Takes the reply for this one out, if it has come.
+    /// Takes the reply of this waiter, if it has come.
     pub(super) fn take(&mut self, number: WaiterNumber) -> Option<Reply> {
         let place = self.replies.iter().position(|(waiter, _)| *waiter == number)?;
         let reply = self.replies.swap_remove(place).1;
@@ -89,12 +91,12 @@ impl Replies {
         Some(reply)
     }
 
-    /// The limit that a reply of this size would pass.
+    /// Returns the limit that a reply of this size would exceed.
     fn limit_passed(&self, bytes: usize, handles: usize) -> Option<String> {
         if self.bytes + bytes > BYTES_MAX {
             return Some(format!("{BYTES_MAX} bytes"));
         }
-        // One full message is always taken.
+        // One full message is always accepted.
         if handles == 0 || self.handles + handles <= Limits::HANDLES_MAX.into() {
             return None;
         }
@@ -104,21 +106,21 @@ impl Replies {
 }
 
 impl Reply {
-    /// How many bytes of memory and how many handles it holds.
+    /// Returns the bytes of memory and the number of handles that the reply holds.
     fn size(&self) -> (usize, usize) {
         let bytes = match &self.body {
             ReplyBody::Copy(bytes) => bytes.len(),
-            // A buffer that its thread keeps anyway, and the server's memory.
+            // A frame buffer stays with its thread anyway. Shared bytes are the server's memory.
             ReplyBody::Frame { .. } | ReplyBody::Shared(_) | ReplyBody::PastLimit(_) => 0,
         };
         (bytes, self.handles.len())
     }
 }
 
-/// Bytes of replies of one connection that nobody has taken yet: sixteen of the largest ones.
+/// Limit of the bytes of unfetched replies of one connection: sixteen of the largest replies.
 const BYTES_MAX: usize = 16 * Limits::ARENA_BYTES;
 
-/// Handles of such replies, as a part of the descriptors that this process may have: half of them.
+/// Divisor of `RLIMIT_NOFILE`: unfetched replies may hold half of the descriptors of this process.
 const HANDLES_PART: usize = 2;
 
 #[cfg(test)]
@@ -130,7 +132,7 @@ mod tests {
     fn reply(bytes: usize, handles: usize) -> Reply {
         let mut arrived = Arrived::new();
         arrived.extend((0..handles).map(|_| File::open("/dev/null").unwrap().into()));
-        // Zeros that are never touched take no memory.
+        // The kernel allocates no memory for zero pages that are never touched.
         let body = ReplyBody::Copy(vec![0; bytes]);
         Reply { status: Status::Done, body, handles: arrived, handles_lost: false }
     }

@@ -1,5 +1,5 @@
-//! Who receives: of several threads that wait for replies one receives, for all, and the others
-//! sleep. It passes that role on when what it waits for has come, or when it gives up.
+//! Receiver role: of several threads that wait for replies, one receives for all and the others
+//! sleep. The receiver passes the role on when its reply has come or when it gives up.
 
 use std::time::Duration;
 
@@ -16,10 +16,11 @@ use crate::sync::MutexGuard;
 use crate::sync::thread::{self, Thread};
 
 impl Connection {
-    /// Waits until `done` says so, receiving for all who wait or asleep until something happened.
+    /// Waits until `done` returns a value. Receives for all waiting threads, or sleeps while
+    /// another thread receives.
     ///
     /// # Errors
-    /// The time was over, or the call was cancelled.
+    /// `TimedOut` or `Cancelled`.
     pub(super) fn wait<T>(
         &self,
         patience: &mut Patience<'_>,
@@ -48,15 +49,15 @@ impl Connection {
                 state.asleep.retain(|(thread, _)| thread.id() != this.id());
             } else {
                 state.receiving = true;
-                // Mostly empty: then there is no need to know which thread this is.
+                // The queue is usually empty. Then the current thread is not looked up.
                 let is_this = |queued: &Thread| queued.id() == thread::current().id();
                 let is_queued = state.queue.iter().any(is_this);
                 let in_flight = state.end.running();
                 drop(state);
                 let mut shorter;
                 let patience = match is_queued {
-                    // What it waits for may come without a frame, when another call gives up its
-                    // place.
+                    // The free slot may come without a frame: another call of this client may give
+                    // up.
                     true => {
                         shorter = patience.at_most(LOOK_AGAIN);
                         &mut shorter
@@ -71,12 +72,12 @@ impl Connection {
                         self.take_in(&mut state, received, waiting);
                         state
                     }
-                    // Several replies may wait.
+                    // Several replies may be there.
                     _ => self.take_in_several(patience, in_flight, waiting),
                 };
             }
         };
-        // Whoever is left may have to receive now, or may start the call that it couldn't.
+        // A remaining thread may have to receive now, or may be able to start its call.
         if !state.receiving
             && let Some((next, _)) = state.asleep.pop()
         {
@@ -85,7 +86,7 @@ impl Connection {
         result
     }
 
-    /// Receives all frames that are there, as many as there are calls in flight.
+    /// Receives all frames that are there, up to the number of calls in flight.
     #[inline(never)]
     fn take_in_several(
         &self,
@@ -106,7 +107,8 @@ impl Connection {
             self.take_in(&mut state, Incoming::of(buffer, &received, handles), waiting);
         }
         if batch.len() > 0 {
-            // What came after the end is refused, and that may take long.
+            // Frames after the end are discarded without the lock, because closing their handles
+            // may take long.
             drop(state);
             drop(batch);
             state = self.state();
@@ -114,7 +116,8 @@ impl Connection {
         state
     }
 
-    /// Receives one frame, when one is there and nobody else is at it; `false` when none is there.
+    /// Receives one frame if one is there and no other thread receives. Returns `false` if none is
+    /// there.
     pub(super) fn receive_if_nobody_does(&self) -> bool {
         let mut state = self.state();
         if state.receiving {
@@ -126,8 +129,9 @@ impl Connection {
         something
     }
 
-    /// Returns why the connection has ended, after the server stopped to receive or to send. Receives
-    /// what the server sent before, for a moment: a server may stop to receive and go on to send.
+    /// Returns why the connection has ended, after the server stopped receiving or sending. First
+    /// receives for up to [`LAST_WORDS`] what the server sent before, because a server may stop
+    /// receiving and still send.
     pub(super) fn last_words(&self, patience: &mut Patience<'_>) -> Ended {
         patience.look();
         let mut moment = Patience::lasting(patience.left().min(LAST_WORDS), None);
@@ -137,9 +141,10 @@ impl Connection {
     }
 }
 
-/// How long it takes at the most until a call that can't start notices that it can, where nobody
-/// can wake it. More than the shortest wait of the kernel's own, which costs least.
+/// Poll interval of a queued call that no other thread can wake. It is longer than the shortest
+/// wait in the receiving system call, which is the cheapest.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
-/// How long a call that can't be sent waits for the end of the connection, which says why.
+/// Longest time that a call that can't be sent waits for the end of the connection, which names the
+/// reason.
 const LAST_WORDS: Duration = Duration::from_millis(100);

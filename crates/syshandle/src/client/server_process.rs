@@ -1,8 +1,8 @@
-//! The server's process: a client that waits long looks whether it still lives.
+//! Server process: a client that waits long checks periodically whether it still lives.
 //!
-//! The socket alone doesn't tell: a child that the server forked keeps the other end open after the
-//! server's death. A look makes only system calls that a client makes anyway, so that it works in a
-//! sandbox.
+//! The socket alone doesn't tell, because a child that the server forked keeps the other end open
+//! after the server's death. The check makes only system calls that a client makes anyway, so it
+//! works in a sandbox.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::OnceLock;
@@ -12,17 +12,18 @@ use syshandle_os::{Credentials, Peer, Seqpacket, Spawned};
 
 use crate::sync::now;
 
-/// The process that serves a connection.
+/// Process that serves a connection.
 #[derive(Debug)]
 pub(super) struct ServerProcess {
     pid: u32,
     is_other: bool,
-    /// Its pidfd, if the kernel gives one.
+    /// Pidfd of the process, if the kernel gives one.
     process: OnceLock<Option<OwnedFd>>,
 }
 
 impl ServerProcess {
-    /// `process` is the pidfd of a server that has no number in this pid namespace.
+    /// Identifies the server process. `process` is the pidfd of a server that has no pid in this
+    /// pid namespace.
     pub(super) fn of(server: Credentials, process: Option<OwnedFd>) -> Self {
         let is_other = match server.pid {
             0 => process.is_some(),
@@ -32,18 +33,19 @@ impl ServerProcess {
         Self { pid: server.pid, is_other, process }
     }
 
-    /// Sets the process, for a connection from before the server was started: of such a connection
-    /// the kernel names this process as the peer.
+    /// Sets the server process of a connection that was made before the server was started. For
+    /// such a connection the kernel reports the client's own process as the peer.
     pub(super) fn set(&self, spawned: &Spawned) {
         let _ = self.process.set(spawned.as_fd().try_clone_to_owned().ok());
     }
 
-    /// When a wait that begins now must look whether the process lives, if not at its deadline.
+    /// Returns the end of a wait that begins now: the deadline, or earlier the time of the next
+    /// check of the process.
     pub(super) fn wait_end(&self, deadline: Instant) -> Instant {
         if self.is_other { deadline.min(now() + INTERVAL) } else { deadline }
     }
 
-    /// Whether the process is known to have ended.
+    /// Returns whether the process is known to have ended.
     pub(super) fn has_ended(&self, socket: &Seqpacket) -> bool {
         if !self.is_other {
             return false;
@@ -69,5 +71,6 @@ impl ServerProcess {
     }
 }
 
-/// A death that the socket doesn't tell is noticed this late.
+/// Interval of the checks: the longest delay until a death that the socket doesn't report is
+/// noticed.
 pub(super) const INTERVAL: Duration = Duration::from_millis(500);

@@ -1,4 +1,4 @@
-//! Calls on their way to the server: when they may start, and in which order.
+//! Starting calls: limits, waiting order and sending.
 
 use std::io;
 use std::time::Duration;
@@ -15,13 +15,13 @@ use crate::sync::thread::{self, Thread, ThreadId};
 use crate::sync::{now, wait_until};
 use crate::{Error, ErrorKind, Result};
 
-/// A call that is to start.
+/// Call that is about to start.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NewCall {
     pub(super) method: u32,
     pub(super) handles: u16,
     pub(super) body: BodySize,
-    /// It may be long until somebody fetches its reply.
+    /// Whether the reply may be fetched late.
     pub(super) later: bool,
 }
 
@@ -36,14 +36,14 @@ impl State {
 }
 
 impl Connection {
-    /// Makes the shared memory for arguments of so many bytes, unless it is there.
+    /// Makes shared memory for arguments of `len` bytes, unless it exists.
     pub(super) fn prepare_memory(&self, len: usize) -> Result<()> {
         let size = self.link.prepare_outgoing(len).map_err(memory_error)?;
         self.state().end.outgoing().set_size(size);
         Ok(())
     }
 
-    /// Starts a call, when one more may run.
+    /// Starts a call, after waiting for a free call slot if necessary.
     pub(super) fn start(
         &self,
         call: NewCall,
@@ -55,7 +55,7 @@ impl Connection {
         }
     }
 
-    /// Starts a call, unless it would have to wait, or there is no server any more.
+    /// Starts a call, unless it would have to wait or the connection has ended.
     #[inline(always)]
     pub(super) fn try_to_start(
         &self,
@@ -82,14 +82,15 @@ impl Connection {
                 if let Some(ended) = &state.ended {
                     return Some(Step::Ended(ended.to_error(self.other_end, false)));
                 }
-                // Large ones start in order, or smaller ones would keep the largest for ever.
+                // Large calls start in order of arrival. Otherwise smaller ones could delay the
+                // largest forever.
                 let first =
                     state.queue.front().is_none_or(|first| first.id() == thread::current().id());
                 let started = match large && !first {
                     true => Err(Busy::Shared),
                     false => {
                         if busy.is_some() {
-                            // It has waited.
+                            // The call has waited, so the stored time is out of date.
                             patience.look();
                         }
                         state.start(call, patience.left_ms())
@@ -128,7 +129,8 @@ impl Connection {
         }
     }
 
-    /// The error of a call that gave up before it started, with the limit that it waited for.
+    /// Returns the error of a call that gave up before it started. A timeout names the limit that
+    /// the call waited for.
     pub(super) fn could_not_start(&self, error: Error, busy: Option<Busy>) -> Error {
         let what = match busy {
             _ if error.kind() != ErrorKind::TimedOut => return error,
@@ -141,7 +143,7 @@ impl Connection {
         Error::new(ErrorKind::TimedOut, format!("the time was over before {what}"))
     }
 
-    /// This call has started or given up: the next one may start now.
+    /// Removes a call that has started or given up from the queue, so that the next one may start.
     pub(super) fn leave_queue(&self, thread: ThreadId) {
         let mut state = self.state();
         state.queue.retain(|queued| queued.id() != thread);
@@ -150,7 +152,8 @@ impl Connection {
         }
     }
 
-    /// Sends a frame; receives meanwhile, when the server must be heard before it reads on.
+    /// Sends a frame. If the socket is full, receives until there is room, because the server may
+    /// have to send before it reads on.
     pub(super) fn send(
         &self,
         header: &Header,
@@ -166,7 +169,7 @@ impl Connection {
         }
     }
 
-    /// A frame couldn't be sent: waits until there may be room for it, where that is why.
+    /// Waits until there may be room for a frame that couldn't be sent. Returns other send errors.
     #[cold]
     pub(super) fn make_room(
         &self,
@@ -187,7 +190,7 @@ impl Connection {
                 Err(self.last_words(patience).to_error(self.other_end, false))
             }
             _ if is_past_limit(&error) => {
-                // The server may receive them, and nothing tells when.
+                // The server may still receive the earlier handles. No event reports when it does.
                 if patience.left().is_zero() {
                     return Err(send_error(error, has_handles));
                 }
@@ -206,18 +209,18 @@ impl Connection {
     pub(super) fn unsent(&self, header: &Header) {
         let mut state = self.state();
         state.end.unsent(header);
-        // Its place is free, and no frame tells.
+        // The call slot is free now, and no frame reports that.
         state.queue.iter().for_each(Thread::unpark);
     }
 }
 
-/// A server that has many handles to receive is asked again after this time.
+/// Retry interval while too many handles are in flight to the server.
 const RECEIVED_WAIT: Duration = Duration::from_millis(5);
 
-/// What became of an attempt to start a call.
+/// Result of one attempt to start a call.
 enum Step {
     Started(Header, WaiterNumber),
-    /// The server is to be asked for shared memory first.
+    /// The server must be asked to release shared memory first.
     Ask,
     Ended(Error),
 }

@@ -1,9 +1,9 @@
-//! Calls that are begun together, and go to the server with one system call.
+//! Calls that are begun together are sent in one system call.
 //!
-//! A call that is begun goes at once, since nobody but its caller knows whether others follow. Who
-//! does know says so: [`together`]. The calls of what it is given are held until that returns, until
-//! there are [`HELD_MAX`] of them, or until somebody waits for one; so none waits for what its caller
-//! does elsewhere.
+//! By default a call is sent when it is begun, because the runtime can't know whether others
+//! follow. [`together`] tells it that they do. The calls that its closure begins are held back
+//! until the closure returns, until there are [`HELD_MAX`] of them, or until a thread waits for one
+//! of them. So no waiting thread depends on what the closure does next.
 
 use std::io::IoSlice;
 use std::sync::{Arc, PoisonError};
@@ -20,24 +20,26 @@ use crate::link::append_frame;
 use crate::sync::{Mutex, MutexGuard};
 use crate::{Error, Result};
 
-/// What begins the calls of an interface: the `…Starter` that [`interface`](crate::interface) makes.
+/// Begins calls of an interface without waiting for their replies. [`interface`](crate::interface)
+/// generates an implementation, the `…Starter`.
 pub trait Starter: Sized {
     /// Wraps a reference to an object that is known to have the interface.
     #[doc(hidden)]
     fn from_client(client: Client) -> Self;
 
-    /// The reference itself.
+    /// Returns the wrapped reference.
     #[doc(hidden)]
     fn as_client(&self) -> &Client;
 }
 
-/// Begins calls that go to the server together: those that `begin` begins by the starter that it is
-/// given, a copy of `starter`.
+/// Begins calls that are sent to the server together: the calls that `begin` begins with its argument,
+/// a copy of `starter`.
 ///
-/// Many small calls cost less so than one after the other. They go when `begin` returns; before that
-/// when there are sixteen, or when one of them is waited for, or has handles, or is large. What keeps
-/// them from going is the error of each, from its [`Pending::wait`](crate::Pending::wait). Those of
-/// which the [`Pending`](crate::Pending) is dropped before they go never go.
+/// Many small calls cost less this way than one after the other. They are sent when `begin` returns, or
+/// earlier: after sixteen calls, when one of them is waited for, or when one has handles, has to wait
+/// for a call slot or has more than 1 KiB of arguments. If sending fails, each call returns the error
+/// from its [`Pending::wait`](crate::Pending::wait). A call whose [`Pending`](crate::Pending) is dropped
+/// before the call is sent is never sent.
 ///
 /// ```
 /// use syshandle::{Result, interface, together};
@@ -67,7 +69,7 @@ pub trait Starter: Sized {
 /// ```
 pub fn together<S: Starter, R>(starter: &S, begin: impl FnOnce(&S) -> R) -> R {
     let client = starter.as_client();
-    // Those that were begun before go before.
+    // Keeps the order: calls that were begun earlier are sent first.
     client.send_gathered();
     let gathered = Some(Arc::new(Gathered::new()));
     let held = S::from_client(Client { gathered, ..client.clone() });
@@ -75,13 +77,13 @@ pub fn together<S: Starter, R>(starter: &S, begin: impl FnOnce(&S) -> R) -> R {
     begin(&held)
 }
 
-/// Sends what is held at the end, also when that is a panic.
+/// Sends the held calls on drop, also during a panic.
 struct End<'c>(&'c Client);
 
 impl Drop for End<'_> {
     fn drop(&mut self) {
         if let Some(gathered) = &self.0.gathered {
-            // Copies of the starter may live on, and nobody would send what they begin.
+            // Copies of the starter may live on. The calls that they begin later must not be held.
             gathered.held().ended = true;
         }
         self.0.send_gathered();
@@ -89,7 +91,7 @@ impl Drop for End<'_> {
 }
 
 impl Client {
-    /// Sends what this reference has begun and holds.
+    /// Sends the calls that this client holds.
     fn send_gathered(&self) {
         if let (Some(gathered), Some(connection)) = (&self.gathered, self.own_connection()) {
             gathered.send(connection, &mut self.patience());
@@ -97,18 +99,18 @@ impl Client {
     }
 }
 
-/// Calls that were begun and are held.
+/// Calls that were begun and are held back.
 #[derive(Debug)]
 pub(crate) struct Gathered(Mutex<Held>);
 
 #[derive(Debug)]
 struct Held {
-    /// Their frames, one after the other.
+    /// Frames of the calls, one after the other.
     bytes: Vec<u8>,
     calls: Vec<HeldCall>,
-    /// Those that couldn't be sent, and why.
+    /// Waiters whose calls couldn't be sent, with their errors.
     failed: Vec<(WaiterNumber, Error)>,
-    /// Nothing is held any more.
+    /// Whether new calls are sent at once.
     ended: bool,
 }
 
@@ -116,7 +118,7 @@ struct Held {
 struct HeldCall {
     header: Header,
     waiter: WaiterNumber,
-    /// Where its frame is.
+    /// Range of the call's frame in `bytes`.
     start: usize,
     end: usize,
 }
@@ -131,7 +133,7 @@ impl Gathered {
         }))
     }
 
-    /// Sends what is held; waits for room where there is none.
+    /// Sends the held calls. Waits if the socket is full.
     pub(super) fn send(&self, connection: &Connection, patience: &mut Patience<'_>) {
         let mut held = self.held();
         while !held.calls.is_empty() {
@@ -156,14 +158,14 @@ impl Gathered {
         held.bytes.clear();
     }
 
-    /// Why a call was not sent; `None` if it was.
+    /// Takes the error of a call that couldn't be sent; `None` if it was sent.
     pub(super) fn take_error(&self, begun: &Begun) -> Option<Error> {
         let mut held = self.held();
         let place = held.failed.iter().position(|(waiter, _)| *waiter == begun.waiter)?;
         Some(held.failed.swap_remove(place).1)
     }
 
-    /// Nobody waits for a call: takes it out, if it wasn't sent yet.
+    /// Removes a call that is no longer wanted. Returns `false` if it was sent already.
     pub(super) fn withdraw(&self, connection: &Connection, begun: &Begun) -> bool {
         let mut held = self.held();
         let failed = held.failed.len();
@@ -186,7 +188,7 @@ impl Gathered {
 }
 
 impl Held {
-    /// None of those that are held can be sent.
+    /// Gives up all held calls with this error.
     fn fail(&mut self, connection: &Connection, error: Error) {
         let mut error = Some(error);
         for HeldCall { header, waiter, .. } in self.calls.drain(..) {
@@ -199,7 +201,7 @@ impl Held {
 }
 
 impl Connection {
-    /// Makes a call with others, and doesn't wait for its reply.
+    /// Begins a call that is held back to be sent with others.
     pub(crate) fn begin_together(
         &self,
         gathered: &Gathered,
@@ -208,7 +210,7 @@ impl Connection {
         handles: &[BorrowedHandle<'_>],
         patience: &mut Patience<'_>,
     ) -> Result<Begun> {
-        // Handles are lent only now, and what is large takes its time anyway.
+        // Borrowed handles can only be sent now. For a large call the system call hardly matters.
         if !handles.is_empty() || body.size().len > HELD_BYTES_MAX {
             gathered.send(self, patience);
             return self.begin(method, body, handles, patience);
@@ -219,7 +221,7 @@ impl Connection {
         let (header, waiter) = match started {
             Some(started) => started,
             None => {
-                // It has to wait, and the others are not to.
+                // This call has to wait for a slot. The held calls must not wait with it.
                 gathered.send(self, patience);
                 self.start(call, patience)?
             }
@@ -239,8 +241,8 @@ impl Connection {
     }
 }
 
-/// As many as one system call sends.
+/// Number of messages that one system call sends.
 const HELD_MAX: usize = MESSAGES_AT_ONCE_MAX;
 
-/// A body that is larger isn't copied once more.
+/// A larger body is not copied into the held frames.
 const HELD_BYTES_MAX: usize = 1024;

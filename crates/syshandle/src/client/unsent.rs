@@ -1,13 +1,13 @@
-//! Why the kernel did not take a frame, as the error of its call.
+//! Errors of calls whose frames the kernel did not accept.
 
 use std::io;
 
 use crate::{Error, ErrorKind};
 
-/// Returns the error of a call whose frame `sendmsg` refused for good: it did not run.
+/// Returns the error of a call whose frame `sendmsg` refused for good. The call did not run.
 ///
-/// Each cause is told by its error number. The kind of an [`io::Error`] would not do: it is the same
-/// for a receiver that refuses handles and for a security module.
+/// The error number selects the error. The kind of an [`io::Error`] would not do, because a
+/// receiver that refuses handles and a security module have the same kind.
 #[cold]
 pub(super) fn send_error(error: io::Error, has_handles: bool) -> Error {
     let (kind, text) = match error.raw_os_error() {
@@ -27,7 +27,8 @@ pub(super) fn send_error(error: io::Error, has_handles: bool) -> Error {
     Error::new(kind, text).because(error)
 }
 
-/// Returns the error of a call for whose arguments no shared memory could be made: it did not run.
+/// Returns the error of a call for whose arguments no shared memory could be made. The call did not
+/// run.
 #[cold]
 pub(super) fn memory_error(error: io::Error) -> Error {
     let kind = match error.kind() {
@@ -38,16 +39,16 @@ pub(super) fn memory_error(error: io::Error) -> Error {
     Error::new(kind, text).because(error)
 }
 
-/// Whether too many handles are in flight to one peer.
+/// Returns whether too many handles are in flight to one peer.
 pub(crate) fn is_past_limit(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::QuotaExceeded && error.raw_os_error().is_none()
 }
 
-/// The text for the kernel's limit of handles in flight.
+/// Error text for the kernel's limit of handles in flight.
 pub(crate) const TOO_MANY_OF_USER: &str = "the handles can't be sent: too many descriptors of this user are in sockets where no process \
      has received them yet (limit: RLIMIT_NOFILE)";
 
-// Of `errno(3)`.
+// From `errno(3)`.
 const EPERM: i32 = 1;
 const EBADF: i32 = 9;
 const ENOMEM: i32 = 12;

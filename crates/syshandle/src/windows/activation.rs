@@ -1,4 +1,4 @@
-//! Getting a client for a class: COM finds the server that runs, or starts it.
+//! Activation: COM connects to the running server of a class, or starts it.
 
 use std::time::{Duration, Instant};
 
@@ -12,32 +12,32 @@ use crate::client::remote::Reference;
 use crate::turns::Turns;
 use crate::{Client, Error, ErrorKind, Interface, Proxy, Result};
 
-/// How to activate a class, where the usual way won't do.
+/// Activates classes with options: another timeout.
 #[derive(Clone, Debug)]
 pub struct Activation {
     timeout: Duration,
 }
 
 impl Activation {
-    /// How long an activation takes at the most, unless it is told otherwise.
+    /// Default timeout of an activation.
     pub const TIMEOUT: Duration = Duration::from_secs(30);
 
-    /// The usual way: the usual timeout.
+    /// Makes an activation with the default timeout.
     pub fn new() -> Self {
         Self { timeout: Self::TIMEOUT }
     }
 
-    /// The same with another timeout.
+    /// Sets the timeout of an activation.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// Gets a client for a class: COM connects to the server that runs, or starts it.
+    /// Connects to the running server of a class or starts it, through COM, and returns a client.
     ///
     /// # Errors
-    /// Whatever stands in the way, by its own [`ErrorKind`]. The call did not run.
+    /// Each obstacle has its own [`ErrorKind`]. No call has run.
     pub fn activate<P: Proxy>(&self, clsid: Guid) -> Result<P> {
         let interface = P::Interface::DESCRIPTION;
         let _entered =
@@ -55,7 +55,7 @@ impl Default for Activation {
     }
 }
 
-/// Activates, again where that may help.
+/// Activates a class, and retries after errors that may pass.
 fn activate(clsid: Guid, interface: &'static Description, deadline: Instant) -> Result<Reference> {
     let turns = Turns::of([clsid])?;
     let _turn = turns.take(deadline.saturating_duration_since(Instant::now()))?;
@@ -89,8 +89,8 @@ fn activate(clsid: Guid, interface: &'static Description, deadline: Instant) -> 
     }
 }
 
-/// Whether another attempt may succeed: the server was just ending; or, under Wine, another client
-/// was starting it at the same time.
+/// Returns whether another attempt may succeed: the server was just ending, or (under Wine) another
+/// client was starting it at the same time.
 fn is_passing(error: &Error) -> bool {
     match error.kind() {
         ErrorKind::Disconnected | ErrorKind::StartFailed => true,
@@ -102,7 +102,7 @@ fn is_passing(error: &Error) -> bool {
     }
 }
 
-/// What COM said, as an error of ours.
+/// Converts an error of COM.
 fn failed(error: &ComError, clsid: Guid) -> Error {
     let number = error.hresult().map_or(0, |hresult| hresult.0 as u32);
     let (kind, text) = match number {
@@ -128,12 +128,12 @@ fn failed(error: &ComError, clsid: Guid) -> Error {
     Error::new(kind, text).because(error.to_string())
 }
 
-/// Attempts to activate before the error is final; enough for 48 clients at once under Wine.
+/// Maximum number of attempts. It suffices for 48 simultaneous clients under Wine.
 const ATTEMPTS: u32 = 10;
 
-/// How long one of them may take under Wine, where it hangs when the server ends without its leave
-/// meanwhile: far longer than a server takes to start.
+/// Timeout of one attempt under Wine, far longer than a server takes to start. There an activation
+/// hangs if the server ends in the middle of it without leaving COM.
 const ATTEMPT: Duration = Duration::from_secs(10);
 
-/// Between two of them.
+/// Pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(100);

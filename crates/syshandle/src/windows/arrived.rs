@@ -1,21 +1,21 @@
-//! Handles that came: how each is proven. The RPC runtime has them already, and closing them holds up
-//! nobody.
+//! Received handles and their verification. The RPC runtime has already received them, and closing
+//! them does not block.
 
 use syshandle_os::{BorrowedHandle, Declared, OwnedHandle, Unproven, prove};
 use syshandle_wire::{ProofError, Prove};
 
-/// Handles that came with a call.
+/// Handles that were received with a call.
 #[derive(Debug)]
 pub(crate) struct Arrived(pub(crate) Vec<OwnedHandle>);
 
 impl Arrived {
-    /// The handles, for a decoder.
+    /// Returns the handles for a decoder.
     pub(crate) fn into_handles(self) -> Vec<OwnedHandle> {
         self.0
     }
 }
 
-/// Asks the kernel what the handles of a message are.
+/// Verifies the handles of a message by asking the kernel.
 #[derive(Debug)]
 pub(crate) struct Kernel;
 

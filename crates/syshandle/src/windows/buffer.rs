@@ -1,6 +1,6 @@
 //! Buffers for arguments and results.
 
-/// An empty buffer. What COM takes it copies: none is kept from call to call.
+/// Returns an empty buffer. COM copies the contents, and no buffer is kept between calls.
 pub(crate) fn take_bytes() -> Vec<u8> {
     Vec::new()
 }

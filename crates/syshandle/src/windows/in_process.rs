@@ -1,4 +1,4 @@
-//! Objects of this process, behind the same client type as those of others.
+//! Objects of this process, with the same client type as objects of other processes.
 
 use std::sync::Arc;
 
@@ -7,14 +7,14 @@ use crate::server::activity::Activity;
 use crate::server::objects::Object;
 use crate::{Client, Implements, Interface, Proxy, Result};
 
-/// Makes a client of an object in this process: for tests of code that uses an interface, and to pass
-/// an object to a server.
+/// Makes a client of an object in this process: for tests of code that uses an interface, and to
+/// pass an object to a server.
 ///
-/// The object has this one interface, and `cast` reaches no other.
-/// [`Class::in_process`](crate::Class::in_process) makes one that has all interfaces of a class.
+/// The object has only this interface, so `cast` fails for every other one.
+/// [`Class::in_process`](crate::Class::in_process) makes an object with all interfaces of a class.
 ///
-/// Values are encoded and handles duplicated and proven as between processes; COM has a part in it
-/// once the reference is passed to another process.
+/// Values are encoded, and handles are duplicated and verified, as between processes. COM is
+/// involved only after the reference is passed to another process.
 ///
 /// # Errors
 /// No handle, or no thread, left.
@@ -26,12 +26,12 @@ where
     client_of(&object)
 }
 
-/// A client of an object in this process, by one of its interfaces.
+/// Makes a client of an object in this process, for one of its interfaces.
 pub(crate) fn client_of<P: Proxy>(object: &crate::Object) -> Result<P> {
     client_within(object, &Activity::new())
 }
 
-/// The same of an object that keeps a server alive.
+/// Makes a client of an object whose references keep a server alive.
 pub(crate) fn client_within<P: Proxy>(
     object: &crate::Object,
     activity: &Arc<Activity>,

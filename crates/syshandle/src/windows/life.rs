@@ -1,9 +1,11 @@
-//! The private interface that every object of ours has besides: whose it is, and what went wrong.
+//! Private interface that every object of this crate also has: it gives clients the server's
+//! process and complete errors.
 //!
-//! COM tells a client little: that its server died shows when it calls again, and of an error there
-//! is a number. By this a client gets the server's process, to end its waits when that does; an
-//! event, for work in the background that failed; and the whole of an error. An object of a server
-//! that isn't ours doesn't have it, and then only calls end.
+//! COM reports little to a client: the client learns of its server's death only at the next call,
+//! and an error is just a number. Through this interface a client gets the server's process, whose
+//! end ends its waits. It also gets an event that reports failed background work, and complete
+//! errors. The object of another server doesn't have this interface. Then only calls notice the end
+//! of that server.
 #![expect(dead_code, unreachable_pub, reason = "a generated client is made for users of a crate")]
 
 use syshandle_os::{ManualEvent, Process};
@@ -11,16 +13,16 @@ use syshandle_wire::Guid;
 
 use crate::{Result, interface};
 
-/// What every object of ours has besides.
+/// Private interface of every object of this crate.
 #[interface(iid = "5d1f6f0b-53c8-4f0a-9d3d-52f8a1f7c3e4")]
 pub(crate) trait Life {
-    /// The server's process, and the event that is set when work in the background has failed.
+    /// Returns the server's process, and the event that is set when background work has failed.
     fn attach(&self) -> Result<(Process, ManualEvent)>;
 
-    /// Why work in the background failed; nothing while it hasn't.
+    /// Returns why background work failed; empty while none has failed.
     fn failure(&self) -> Result<Vec<u8>>;
 
-    /// What the last call of the client's process in this chain of calls was told, when that was an
-    /// error; nothing otherwise.
+    /// Returns the encoded fault of the last call that the client's process made in this chain of
+    /// calls. Fails if there is none.
     fn fault(&self, logical_thread: Guid) -> Result<Vec<u8>>;
 }

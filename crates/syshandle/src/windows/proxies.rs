@@ -1,4 +1,4 @@
-//! Proxy DLLs in the registry, where COM finds what brings an interface's calls across.
+//! Registration of proxy DLLs. COM finds the marshalling code of an interface by it.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,22 +9,22 @@ use syshandle_wire::Guid;
 use super::{OWN, Registry, braced};
 use crate::{Error, ErrorKind, Result};
 
-/// A proxy DLL, and the interfaces that it is for.
+/// Proxy DLL with its interfaces.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RegisteredProxy {
-    /// The class of its proxies.
+    /// CLSID of the proxies.
     pub clsid: Guid,
-    /// The DLL.
+    /// Path of the DLL.
     pub library: PathBuf,
-    /// The identifiers and names of the interfaces.
+    /// IIDs and names of the interfaces.
     pub interfaces: Vec<(Guid, String)>,
 }
 
 impl Registry {
-    /// Registers a proxy DLL, in place of what was registered for its class and its interfaces.
+    /// Registers a proxy DLL. Replaces earlier registrations of its CLSID and its interfaces.
     ///
     /// # Errors
-    /// Those of the registry.
+    /// The errors of the registry.
     pub fn register_proxy(self, proxy: &RegisteredProxy) -> Result<()> {
         let write = || -> io::Result<()> {
             let key = RegKey::create(self.path())?.create_key(&braced(proxy.clsid))?;
@@ -32,7 +32,7 @@ impl Registry {
             let server = key.create_key(IN_PROCESS)?;
             server.set_text("", &proxy.library.display().to_string())?;
             server.set_text("ThreadingModel", "Both")?;
-            // What was registered for the class before may have had other interfaces.
+            // An earlier registration of the CLSID may list other interfaces.
             let _ = key.remove_key(OWN);
             let own = key.create_key(OWN)?;
             own.set_text(LIBRARY, &proxy.library.display().to_string())?;
@@ -52,11 +52,11 @@ impl Registry {
         })
     }
 
-    /// Removes the registration of a proxy DLL, and of its interfaces, but for those that have
-    /// another one by now.
+    /// Removes the registration of a proxy DLL and of its interfaces, except interfaces that
+    /// another DLL has registered since.
     ///
     /// # Errors
-    /// Those of the registry.
+    /// The errors of the registry.
     pub fn clean_proxy(self, proxy: &RegisteredProxy) -> Result<()> {
         let own = braced(proxy.clsid);
         if let Ok(all) = RegKey::open(self.interfaces()) {
@@ -71,10 +71,10 @@ impl Registry {
         Ok(RegKey::open(self.path())?.remove_key(&own)?)
     }
 
-    /// The proxy DLLs that were registered by this crate.
+    /// Returns the proxy DLLs that were registered by this crate.
     ///
     /// # Errors
-    /// Those of the registry.
+    /// The errors of the registry.
     pub fn proxies(self) -> Result<Vec<RegisteredProxy>> {
         let all = match RegKey::open_to_read(self.path()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -84,7 +84,7 @@ impl Registry {
         Ok(names.iter().filter_map(|name| read(&all, name)).collect())
     }
 
-    /// Where interfaces are.
+    /// Returns the registry path of the interfaces.
     fn interfaces(self) -> &'static str {
         match under_wine() {
             true => r"HKLM\Software\Classes\Interface",
@@ -94,13 +94,14 @@ impl Registry {
 }
 
 impl RegisteredProxy {
-    /// Whether it is this DLL, or one of this folder's.
+    /// Returns whether `path` is this DLL or its folder.
     pub fn is_from(&self, path: &Path) -> bool {
         self.library == path || self.library.parent() == Some(path)
     }
 }
 
-/// A proxy DLL by the name of its class's key; `None` where it isn't one of ours.
+/// Reads the registration of a proxy DLL by the name of its class's key; `None` if this crate
+/// didn't make it.
 fn read(all: &RegKey, name: &str) -> Option<RegisteredProxy> {
     let own = all.key(name).ok()?.key(OWN).ok()?;
     let library = own.text(LIBRARY).ok()?.into();
@@ -113,11 +114,11 @@ fn read(all: &RegKey, name: &str) -> Option<RegisteredProxy> {
     Some(RegisteredProxy { clsid: name.parse().ok()?, library, interfaces })
 }
 
-/// What COM reads.
+/// Registry keys that COM reads.
 const IN_PROCESS: &str = "InprocServer32";
 const PROXY: &str = "ProxyStubClsid32";
-/// What MIDL's proxies are called.
+/// Name of the proxy class that MIDL uses.
 const FACTORY: &str = "PSFactoryBuffer";
-/// What says that it is registered by this crate, and how.
+/// Keys and values of this crate.
 const LIBRARY: &str = "Library";
 const INTERFACES: &str = "Interfaces";

@@ -1,4 +1,4 @@
-//! Where COM finds servers and proxies: the registry.
+//! Registry, where COM finds servers and proxies.
 
 mod proxies;
 
@@ -11,33 +11,33 @@ use syshandle_wire::Guid;
 pub use self::proxies::RegisteredProxy;
 use crate::{Error, ErrorKind, Result};
 
-/// The part of the registry where classes are registered: for this user on Windows, which takes no
-/// rights; for all under Wine, which looks nowhere else.
+/// Part of the registry where classes are registered. On Windows it is the current user's, which
+/// requires no privileges. Under Wine it is the machine's, because Wine reads no other.
 #[derive(Clone, Copy, Debug)]
 pub struct Registry(());
 
-/// A class, and the program that serves it.
+/// Class and the program that serves it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Registered {
-    /// The identifier of the class.
+    /// CLSID of the class.
     pub clsid: Guid,
-    /// Its name.
+    /// Name of the class.
     pub name: String,
-    /// The program that COM starts.
+    /// Program that COM starts.
     pub program: PathBuf,
-    /// Arguments for it; COM adds one of its own.
+    /// Arguments of the program. COM adds one of its own.
     pub arguments: Vec<String>,
     /// Variables for the program's environment.
     pub environment: Vec<(String, String)>,
 }
 
 impl Registry {
-    /// The part that this program's user can write, and where COM looks.
+    /// Returns the part of the registry that this process's user can write and COM reads.
     pub fn own() -> Self {
         Self(())
     }
 
-    /// Its path in the registry.
+    /// Returns the path of the classes in the registry.
     pub fn path(self) -> &'static str {
         match under_wine() {
             true => r"HKLM\Software\Classes\CLSID",
@@ -45,10 +45,10 @@ impl Registry {
         }
     }
 
-    /// Registers a class, in place of what was registered for it.
+    /// Registers a class. Replaces an earlier registration of it.
     ///
     /// # Errors
-    /// Those of the registry.
+    /// The errors of the registry.
     pub fn register(self, class: &Registered) -> Result<()> {
         let write = || -> io::Result<()> {
             let all = RegKey::create(self.path())?;
@@ -56,7 +56,7 @@ impl Registry {
             key.set_text("", &class.name)?;
             let server = key.create_key(LOCAL_SERVER)?;
             server.set_text("", &class.command_line())?;
-            // A program that was registered with variables before doesn't keep them.
+            // Variables of an earlier registration must not remain.
             let _ = key.remove_key(OWN);
             let own = key.create_key(OWN)?;
             own.set_text(PROGRAM, &class.program.display().to_string())?;
@@ -81,16 +81,16 @@ impl Registry {
     /// Removes the registration of a class.
     ///
     /// # Errors
-    /// Those of the registry.
+    /// The errors of the registry.
     pub fn clean(self, clsid: Guid) -> Result<()> {
         let all = RegKey::open(self.path())?;
         Ok(all.remove_key(&braced(clsid))?)
     }
 
-    /// The classes that were registered by this crate.
+    /// Returns the classes that were registered by this crate.
     ///
     /// # Errors
-    /// Those of the registry.
+    /// The errors of the registry.
     pub fn list(self) -> Result<Vec<Registered>> {
         let all = match RegKey::open_to_read(self.path()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -101,7 +101,7 @@ impl Registry {
     }
 }
 
-/// Gives this program the variables that it was registered with for a class.
+/// Sets the environment variables that are registered for a class in this process.
 pub(crate) fn take_environment(clsid: Guid) {
     let registered = RegKey::open_to_read(Registry::own().path())
         .ok()
@@ -111,7 +111,7 @@ pub(crate) fn take_environment(clsid: Guid) {
     }
 }
 
-/// A class by the name of its key; `None` where it isn't one of ours.
+/// Reads the registration of a class by the name of its key; `None` if this crate didn't make it.
 fn read(all: &RegKey, name: &str) -> Option<Registered> {
     let clsid = name.parse().ok()?;
     let key = all.key(name).ok()?;
@@ -138,28 +138,29 @@ fn read(all: &RegKey, name: &str) -> Option<Registered> {
     })
 }
 
-/// As COM writes it.
+/// Formats a GUID as COM writes it.
 fn braced(clsid: Guid) -> String {
     format!("{{{}}}", clsid.to_string().to_uppercase())
 }
 
 impl Registered {
-    /// What COM starts. Quoted, as a space ends the name of a program, or an argument.
+    /// Returns the command line for COM. The program and each argument are quoted, because they may
+    /// contain spaces.
     fn command_line(&self) -> String {
         let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\\\""));
         let arguments = self.arguments.iter().map(|argument| format!(" {}", quoted(argument)));
         quoted(&self.program.display().to_string()) + &arguments.collect::<String>()
     }
 
-    /// Whether a program, or one of a folder's, serves the class.
+    /// Returns whether `path` is the program of the class or its folder.
     pub fn is_served_from(&self, path: &Path) -> bool {
         self.program == path || self.program.parent() == Some(path)
     }
 }
 
-/// What COM reads.
+/// Registry key that COM reads.
 const LOCAL_SERVER: &str = "LocalServer32";
-/// What says that a class is registered by this crate, and how.
+/// Keys of this crate, by which it recognizes its registrations.
 const OWN: &str = "syshandle";
 const PROGRAM: &str = "Program";
 const ARGUMENTS: &str = "Arguments";

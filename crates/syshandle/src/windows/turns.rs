@@ -1,8 +1,8 @@
-//! One after the other, under Wine: clients that activate a class, and a server of it that ends.
+//! Mutual exclusion under Wine between clients that activate a class and an ending server of it.
 //!
-//! On Windows COM sees to that. Under Wine clients that come at the same time would each start a
-//! server; and one that has found a server which is just ending waits half a minute for an answer, or
-//! gets an object whose server is gone, as class objects can't be suspended there.
+//! On Windows COM takes care of that. Under Wine simultaneous clients would each start a server. A
+//! client that finds an ending server would wait half a minute for an answer, or would get an
+//! object whose server has ended, because Wine can't suspend class objects.
 
 use std::io;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use syshandle_os::{Mutex, MutexGuard, under_wine};
 use syshandle_wire::Guid;
 
-/// What clients of some classes, and their servers, own in turn. Of nothing on Windows.
+/// Named mutexes of some classes. Empty on Windows.
 #[derive(Debug)]
 pub(crate) struct Turns(Vec<Mutex>);
 
@@ -21,8 +21,8 @@ impl Turns {
         Ok(Self(mutexes.collect::<io::Result<_>>()?))
     }
 
-    /// Has the turn for all of the classes until what is returned is dropped; `None` if somebody
-    /// else has one for this long.
+    /// Locks the mutexes of all classes until the returned guards are dropped; `None` if one stays
+    /// locked for `timeout`.
     pub(crate) fn take(&self, timeout: Duration) -> io::Result<Option<Vec<MutexGuard<'_>>>> {
         self.0.iter().map(|mutex| mutex.lock_timeout(timeout)).collect()
     }

@@ -1,4 +1,4 @@
-//! Calls in a tokio runtime, made [in the background](crate::background): what is Windows' of them.
+//! Calls in a tokio runtime on Windows, made [in the background](crate::background).
 
 use syshandle_os::{BorrowedHandle, Declared, Handle, OwnedHandle, Waitable};
 use syshandle_wire::{Decode, Encoder};
@@ -8,7 +8,7 @@ use super::stand_in::Carried;
 use crate::{CallError, Result};
 
 impl Client {
-    /// Calls a method that fails only as every call can.
+    /// Calls a method that has no error type of its own.
     #[doc(hidden)]
     pub async fn call_async<'a, T: Decode>(
         &self,
@@ -33,10 +33,11 @@ impl Client {
         self.read_reply(method, declared, reply.await?)
     }
 
-    /// Waits for an object of the server's, as [`Client::wait`] does.
+    /// Waits for an object that the server signals, as [`Client::wait`] does.
     ///
     /// # Errors
-    /// [`ErrorKind::TimedOut`], [`ErrorKind::Disconnected`].
+    /// [`ErrorKind::TimedOut`](crate::ErrorKind::TimedOut),
+    /// [`ErrorKind::Disconnected`](crate::ErrorKind::Disconnected).
     #[doc(hidden)]
     pub async fn wait_async(&self, object: &(impl Waitable + Sync)) -> Result<()> {
         let object = Duplicate(object.handle().try_clone_to_owned()?);
@@ -44,7 +45,8 @@ impl Client {
     }
 }
 
-/// A handle of the wait's own: the task that lends the object may be dropped before it ends.
+/// Duplicated handle for a wait, because the task that lends the object may be dropped before the
+/// wait ends.
 struct Duplicate(OwnedHandle);
 
 impl Waitable for Duplicate {

@@ -1,5 +1,6 @@
-//! Threads of the multithreaded apartment that calls are made on, so that whoever waits can stop
-//! waiting: COM's calls can't be given up everywhere (`CoCancelCall` is missing under Wine).
+//! Worker threads of the multithreaded apartment, on which calls are made. The caller only waits
+//! for the worker, so it can stop waiting: COM calls can't be cancelled everywhere (Wine has no
+//! `CoCancelCall`).
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,21 +12,21 @@ use syshandle_os::{Event, Thread, Waitable, wait_any};
 
 use crate::{Cancel, Error, ErrorKind};
 
-/// How long somebody waits, and what else ends it.
+/// Deadline of a wait, and the [`Cancel`] that may end it earlier.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Patience<'c> {
     pub(crate) deadline: Instant,
     pub(crate) cancel: Option<&'c Cancel>,
 }
 
-/// Why a wait ended without what was waited for.
+/// Reason why a wait ended before its object was signalled.
 #[derive(Debug)]
 pub(crate) enum Ended {
     TimedOut,
     Cancelled,
-    /// One of the other objects that were watched was signalled: its place.
+    /// Another watched object was signalled. Contains its index.
     Other(usize),
-    /// The system failed.
+    /// A system call failed.
     Failed(io::Error),
 }
 
@@ -41,7 +42,7 @@ impl From<Ended> for Error {
 }
 
 impl Patience<'_> {
-    /// Waits for the first of these objects, which is what is waited for; the others end the wait.
+    /// Waits for the first of these objects. The others end the wait early.
     pub(crate) fn wait(self, objects: &[&dyn Waitable]) -> Result<(), Ended> {
         let mut all = objects.to_vec();
         if let Some(cancel) = self.cancel {
@@ -57,8 +58,8 @@ impl Patience<'_> {
     }
 }
 
-/// Does work on a thread of the apartment, and waits for it; when something else ends the wait, the
-/// work is left to itself.
+/// Runs work on a thread of the apartment, and waits for it. If the wait ends early, the work is
+/// abandoned.
 pub(crate) fn run<T: Send + 'static>(
     patience: Patience<'_>,
     others: &[&dyn Waitable],
@@ -77,7 +78,7 @@ pub(crate) fn run<T: Send + 'static>(
     let mut objects: Vec<&dyn Waitable> = vec![&worker.done];
     objects.extend(others);
     if let Err(ended) = patience.wait(&objects) {
-        // This worker isn't given back: it ends when its call does.
+        // This worker is not returned to the pool. Its thread ends with its call.
         cancel_call(worker.thread);
         return Err(ended);
     }
@@ -87,33 +88,33 @@ pub(crate) fn run<T: Send + 'static>(
             worker.give_back();
             Ok(result)
         }
-        // The work panicked; the hook has told of it.
+        // The work panicked. The panic hook has reported that.
         None => Err(Ended::Failed(io::Error::other("the call panicked"))),
     }
 }
 
-/// Whether an HRESULT says that there is no server at the other end any more.
+/// Returns whether an HRESULT says that the server has ended.
 pub(crate) fn is_disconnected(hresult: u32) -> bool {
     matches!(
         hresult,
-        // The server is ending, or has ended: in COM's words,
+        // COM's codes for a server that is ending or has ended.
         0x8001_0007 | 0x8001_0012 | 0x8001_0108 | 0x8001_0114 | 0x8004_01fd | 0x8008_0008
-        // and in those of the RPC runtime.
+        // The RPC runtime's codes for that.
         | 0x8007_06ba | 0x8007_06be | 0x8007_06bf | 0x8007_06b5 | 0x8007_06e5 | 0x8007_006d
     )
 }
 
 type Work = Box<dyn FnOnce() + Send>;
 
-/// A thread that waits for work.
+/// Thread that waits for work.
 struct Worker {
     sender: Sender<Work>,
-    /// Set when a piece of work is done.
+    /// Signalled when the work is done.
     done: Event,
     thread: u32,
 }
 
-/// Those that have nothing to do.
+/// Idle workers.
 static IDLE: Mutex<Vec<Worker>> = Mutex::new(Vec::new());
 
 impl Worker {
@@ -144,16 +145,16 @@ impl Worker {
     }
 }
 
-/// Puts this thread into the apartment; returns its number.
+/// Enters the apartment with this thread, and returns the thread's id.
 fn enter() -> Result<u32, Box<dyn std::error::Error + Send + Sync>> {
     enter_apartment()?;
     take_cancellations();
     Ok(Thread::current()?.id()?.unwrap_or_default())
 }
 
-/// Does what comes, until whoever could send more is gone.
+/// Runs work until all senders are dropped.
 fn serve(receiver: &Receiver<Work>, done: &Event) {
-    /// Tells that the work is done, or has panicked.
+    /// Signals that the work is done or has panicked.
     struct Tell<'e>(&'e Event);
 
     impl Drop for Tell<'_> {

@@ -1,33 +1,33 @@
-//! Ending a call from another thread.
+//! Cancels calls from another thread.
 
 use std::io;
 use std::sync::Arc;
 
 use syshandle_os::ManualEvent;
 
-/// Ends calls from another thread: those that wait, and those that would.
+/// Cancels calls from another thread: those in progress, and those made later.
 ///
-/// Clones are the same: give one to the client (`with_cancel`), keep the other.
+/// Clones share one state. Give one clone to the client (`with_cancel`) and keep the other.
 #[derive(Clone, Debug)]
 pub struct Cancel(Arc<ManualEvent>);
 
 impl Cancel {
-    /// One that hasn't cancelled anything yet.
+    /// Makes a `Cancel` in the state "not cancelled". It holds one handle.
     ///
     /// # Errors
-    /// Those of `CreateEvent`.
+    /// The errors of `CreateEvent`.
     pub fn new() -> io::Result<Self> {
         Ok(Self(Arc::new(ManualEvent::new()?)))
     }
 
     /// Ends the calls: each returns [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled) at once.
-    /// COM is asked to end the call; a method that runs goes on.
+    /// COM is asked to end the call, but a running method continues.
     pub fn cancel(&self) {
-        // It fails for no event that is open.
+        // Setting an open event does not fail.
         let _ = self.0.set();
     }
 
-    /// Whether it has.
+    /// Returns whether [`cancel`](Self::cancel) has been called.
     pub fn is_cancelled(&self) -> bool {
         self.0.poll().unwrap_or(true)
     }

@@ -1,4 +1,4 @@
-//! The client's side: a reference to an object, wherever it is.
+//! Client side: a typed reference to an object in this or another process.
 
 #[cfg(feature = "tokio")]
 mod asynchronous;
@@ -32,33 +32,33 @@ use crate::server::objects::Object;
 use crate::site::Site;
 use crate::{CallError, Error, ErrorKind, Interface, Proxy, Result};
 
-/// A reference to an object: what every generated client wraps.
+/// Reference to an object; every generated client wraps one.
 ///
-/// Cheap to clone, and used by any number of threads at once. The object is released when the last
-/// clone is dropped.
+/// A `Client` is cheap to clone, and any number of threads may use it at once. The object is
+/// released when the last clone is dropped.
 ///
-/// A call is made by a thread of the multithreaded apartment, so that the caller's may be of any; it
-/// is left to itself when its time is over.
+/// A thread of the multithreaded apartment makes each call, so the calling thread may be in any
+/// apartment. A call whose timeout has passed is abandoned and may still run.
 #[derive(Clone, Debug)]
 pub struct Client {
     interface: &'static Description,
     target: Target,
     timeout: Duration,
     cancel: Option<Cancel>,
-    /// What stands for it in messages.
+    /// Handle that represents this reference in messages.
     stand_in: Arc<OnceLock<StandIn>>,
 }
 
-/// Where the object is.
+/// Location of the object.
 #[derive(Clone, Debug)]
 enum Target {
-    /// Behind COM.
+    /// In another process, reached through COM.
     Remote(Arc<Reference>),
     /// In this process.
     Own(Arc<Own>),
 }
 
-/// What came back from a call.
+/// Reply of a call.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: Status,
@@ -67,15 +67,15 @@ pub(crate) struct Reply {
 }
 
 impl Client {
-    /// How long a call waits, unless the client is told otherwise.
+    /// Default timeout of a call.
     pub const TIMEOUT: Duration = Duration::from_secs(30);
 
-    /// A reference that COM gave.
+    /// Makes a reference from COM's.
     pub(crate) fn remote(reference: Reference, interface: &'static Description) -> Self {
         Self::new(Target::Remote(Arc::new(reference)), interface)
     }
 
-    /// A reference to an object of this process.
+    /// Makes a reference to an object of this process.
     pub(crate) fn own(object: Own, interface: &'static Description) -> Self {
         Self::new(Target::Own(Arc::new(object)), interface)
     }
@@ -85,10 +85,11 @@ impl Client {
         Self { interface, target, timeout: Self::TIMEOUT, cancel: None, stand_in }
     }
 
-    /// A reference that came with a message. On a thread of the apartment.
+    /// Makes a reference from one that was received in a message. Must run on a thread of the
+    /// apartment.
     pub(crate) fn came(reference: Remote) -> Result<Self> {
         let interface = reference.interface();
-        // One that this process has passed before leads to the object itself.
+        // A reference that this process has passed before leads to the object itself.
         let served = reference.served().map(|object| -> Arc<dyn Any + Send + Sync> { object });
         match served.map(Arc::downcast::<Object>) {
             Some(Ok(object)) => Ok(Self::own(Own::new(object, interface)?, interface)),
@@ -96,7 +97,7 @@ impl Client {
         }
     }
 
-    /// The reference as COM passes it. On a thread of the apartment.
+    /// Returns the reference in the form that COM passes. Must run on a thread of the apartment.
     pub(crate) fn offer(&self) -> Result<Remote> {
         match &self.target {
             Target::Remote(reference) => reference.offer(),
@@ -104,27 +105,28 @@ impl Client {
         }
     }
 
-    /// The same reference, whose calls wait no longer than this.
+    /// Returns the same reference with a different call timeout.
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
         Self { timeout, ..self.clone() }
     }
 
-    /// The same reference, whose calls end when `cancel` says so.
+    /// Returns the same reference with `cancel` attached: [`Cancel::cancel`] ends its calls.
     #[must_use]
     pub fn with_cancel(&self, cancel: &Cancel) -> Self {
         Self { cancel: Some(cancel.clone()), ..self.clone() }
     }
 
-    /// The interface that the calls belong to.
+    /// Returns the description of the interface that this client calls.
     pub fn interface(&self) -> &'static Description {
         self.interface
     }
 
-    /// Who serves the object.
+    /// Returns the process that serves the object.
     ///
     /// # Errors
-    /// [`ErrorKind::NoSuchInterface`]: a server that isn't of this crate doesn't say.
+    /// [`ErrorKind::NoSuchInterface`] if the server doesn't use this crate, because it doesn't
+    /// report its process.
     pub fn server(&self) -> Result<Credentials> {
         match &self.target {
             Target::Remote(reference) => reference.server(),
@@ -132,12 +134,12 @@ impl Client {
         }
     }
 
-    /// Waits for an object that the server will signal, until the client's timeout has passed: an
-    /// event that resets itself is reset. Ends at once when the server is gone, if it is one of this
-    /// crate.
+    /// Waits until the server signals `object`, or until the client's timeout has passed. If the
+    /// server uses this crate, the wait also ends with the server. An auto-reset event is reset.
     ///
     /// # Errors
-    /// [`ErrorKind::TimedOut`], [`ErrorKind::Disconnected`].
+    /// [`ErrorKind::TimedOut`]; [`ErrorKind::Cancelled`]; [`ErrorKind::Disconnected`] as soon as
+    /// the server has ended.
     pub fn wait(&self, object: &dyn Waitable) -> Result<()> {
         match &self.target {
             Target::Remote(reference) => reference.wait(object, self.patience()),
@@ -145,10 +147,10 @@ impl Client {
         }
     }
 
-    /// A reference to the same object by another of its interfaces.
+    /// Returns a reference to the same object by another of its interfaces.
     ///
     /// # Errors
-    /// [`ErrorKind::NoSuchInterface`], and those of a call.
+    /// [`ErrorKind::NoSuchInterface`], or any error of a call.
     pub fn cast<P: Proxy>(&self) -> Result<P> {
         let interface = P::Interface::DESCRIPTION;
         let target = match &self.target {
@@ -161,7 +163,7 @@ impl Client {
         Ok(P::from_client(Self { interface, target, stand_in, ..self.clone() }))
     }
 
-    /// Calls a method that fails only as every call can.
+    /// Calls a method that has no error type of its own.
     #[doc(hidden)]
     pub fn call<'a, T: Decode>(
         &self,
@@ -186,8 +188,8 @@ impl Client {
         self.read_reply(method, declared, reply)
     }
 
-    /// The arguments of a call, with handles of its own: it goes on when nobody waits for it any
-    /// more.
+    /// Encodes the arguments of a call and duplicates their handles, because an abandoned call
+    /// continues after its caller has stopped waiting.
     fn encode<'a>(
         &self,
         method: u32,
@@ -215,7 +217,7 @@ impl Client {
         reply.map_err(|error| self.site(method).name(error))
     }
 
-    /// Reads what a reply says.
+    /// Decodes a reply.
     fn read_reply<T: Decode, E: Decode>(
         &self,
         method: u32,
@@ -239,7 +241,7 @@ impl Client {
 
     fn patience(&self) -> Patience<'_> {
         let now = Instant::now();
-        // A timeout too long to be a point in time is a very long one.
+        // A timeout that doesn't fit into an `Instant` becomes one year.
         let deadline = now.checked_add(self.timeout).unwrap_or(now + FOR_EVER);
         Patience { deadline, cancel: self.cancel.as_ref() }
     }
@@ -255,7 +257,7 @@ impl Encode for Client {
 }
 
 impl Client {
-    /// What stands for the reference in messages.
+    /// Returns the handle that represents this reference in messages.
     fn stand_in(&self) -> io::Result<BorrowedHandle<'_>> {
         if let Some(known) = self.stand_in.get() {
             return Ok(known.as_handle());
@@ -264,7 +266,7 @@ impl Client {
         Ok(self.stand_in.get_or_init(|| made).as_handle())
     }
 
-    /// Takes a reference from a message.
+    /// Decodes a reference from a message.
     #[doc(hidden)]
     pub fn decode(
         input: &mut Decoder<'_>,
@@ -279,7 +281,7 @@ impl Client {
 
 const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// The limits that this version of the runtime has.
+/// Limits of this version of the runtime.
 pub(crate) const LIMITS: Limits = Limits {
     message_bytes_max: Limits::ARENA_BYTES as u32,
     handles_max: Limits::HANDLES_MAX,

@@ -1,4 +1,4 @@
-//! An object of this process, called as one of another is.
+//! Objects of this process, called like objects of other processes.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,7 +14,7 @@ use crate::class::no_interface;
 use crate::server::objects::{Call, Object};
 use crate::{Error, ErrorKind, Result};
 
-/// A reference to an object of this process, by one of its interfaces.
+/// Reference to an object of this process, by one of its interfaces.
 #[derive(Debug)]
 pub(crate) struct Own {
     object: Arc<Object>,
@@ -33,7 +33,7 @@ impl Own {
         Self::new(self.object.clone(), interface)
     }
 
-    /// A reference of COM's, to be passed. On a thread of the apartment.
+    /// Makes a COM reference to pass to another process. Must run on a thread of the apartment.
     pub(crate) fn offer(&self) -> Result<Remote> {
         let bound = self.object.interfaces().nth(self.interface).map(Bound::of);
         let bound = bound.ok_or_else(|| Error::failed("there is no such interface"))?;
@@ -45,7 +45,7 @@ impl Own {
         })
     }
 
-    /// Waits for an object, or that work in the background has failed.
+    /// Waits for an object. Ends early if background work has failed.
     pub(crate) fn wait(&self, object: &dyn Waitable, patience: Patience<'_>) -> Result<()> {
         let failed = self.object.session().failed();
         patience.wait(&[object, failed]).map_err(|ended| match ended {
@@ -58,7 +58,7 @@ impl Own {
         })
     }
 
-    /// Calls a method, on a thread of its own: the handles are duplicates already.
+    /// Calls a method on a worker thread. The handles are duplicates already.
     pub(crate) fn call(
         &self,
         method: u32,

@@ -1,4 +1,4 @@
-//! A reference that COM gave, and what is known of its server.
+//! References that COM returned, and the processes that serve them.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,33 +15,34 @@ use crate::arrived::Kernel;
 use crate::life::Life;
 use crate::{Error, ErrorKind, Interface, Result};
 
-/// A reference to an object of a server.
+/// Reference to an object of a server.
 #[derive(Debug)]
 pub(crate) struct Reference {
     object: Arc<Released>,
     server: Option<Arc<Server>>,
 }
 
-/// What a server of ours says of itself.
+/// State of a server that uses this crate.
 #[derive(Debug)]
 struct Server {
     life: Released,
     process: Process,
-    /// Set when work in the background has failed.
+    /// Signalled when background work has failed.
     failed: ManualEvent,
 }
 
-/// A reference that is let go of on a thread of the apartment.
+/// COM reference that is released on a thread of the apartment.
 #[derive(Debug)]
 struct Released(Option<Remote>);
 
 impl Reference {
-    /// A reference to an object, with what its server says of itself. On a thread of the apartment.
+    /// Wraps a COM reference, and queries the process of its server. Must run on a thread of the
+    /// apartment.
     pub(crate) fn attach(object: Remote) -> Result<Self> {
         let server = match Bound::of(<dyn Life>::DESCRIPTION).and_then(|life| object.query(life)) {
             Ok(life) => Some(Arc::new(Server::attach(life)?)),
             Err(error) if is_gone(&error) => return Err(disconnected().because(error)),
-            // Not one of ours.
+            // The server doesn't use this crate.
             Err(error) => {
                 crate::log::debug!(%error, "the server doesn't tell of its end");
                 None
@@ -50,7 +51,7 @@ impl Reference {
         Ok(Self { object: Arc::new(Released(Some(object))), server })
     }
 
-    /// Who serves the object.
+    /// Returns the process that serves the object.
     pub(crate) fn server(&self) -> Result<Credentials> {
         match &self.server {
             Some(server) => {
@@ -64,7 +65,7 @@ impl Reference {
         }
     }
 
-    /// Waits for an object, the end of the server, or that work in the background has failed.
+    /// Waits for an object. Ends early if the server has ended or background work has failed.
     pub(crate) fn wait(&self, object: &dyn Waitable, patience: Patience<'_>) -> Result<()> {
         let mut objects = vec![object];
         objects.extend(self.others());
@@ -95,12 +96,12 @@ impl Reference {
         }
     }
 
-    /// A reference of COM's, to be passed. On a thread of the apartment.
+    /// Returns the COM reference to pass to another process. Must run on a thread of the apartment.
     pub(crate) fn offer(&self) -> Result<Remote> {
         self.object.0.clone().ok_or_else(disconnected)
     }
 
-    /// The same object by another interface.
+    /// Returns a reference to the same object by another interface.
     pub(crate) fn cast(
         &self,
         interface: &'static Description,
@@ -121,7 +122,7 @@ impl Reference {
         }
     }
 
-    /// What ends every wait for the server.
+    /// Returns the objects that end every wait for the server.
     fn others(&self) -> Vec<&dyn Waitable> {
         match &self.server {
             Some(server) => vec![&server.failed, &server.process],
@@ -129,7 +130,7 @@ impl Reference {
         }
     }
 
-    /// Why a wait ended without what was waited for.
+    /// Returns the error of a wait that ended early.
     fn ended(&self, ended: Ended) -> Error {
         match (ended, &self.server) {
             (Ended::Other(0), Some(server)) => server.failure(),
@@ -145,7 +146,7 @@ impl Server {
         Ok(Self { life: Released(Some(life)), process, failed })
     }
 
-    /// Why work in the background failed.
+    /// Returns the error of the failed background work.
     fn failure(&self) -> Error {
         let life = self.life.0.clone();
         let now = Instant::now();
@@ -160,8 +161,8 @@ impl Server {
         }
     }
 
-    /// All of the fault that a call in this chain of calls was just told; what COM carries of it is
-    /// a number.
+    /// Returns the complete fault of the call that this chain of calls has just made. COM itself
+    /// passes only a number.
     fn fault(&self, thread: Guid) -> Option<Vec<u8>> {
         let bytes: Vec<u8> =
             ask(self.life.0.as_ref()?, FAULT, |out| out.parameter(0, &thread)).ok()?;
@@ -172,17 +173,18 @@ impl Server {
 impl Drop for Released {
     fn drop(&mut self) {
         let Some(remote) = self.0.take() else { return };
-        // The server knows by the time that this returns, unless it hangs.
+        // The server has released the object when this returns, unless it doesn't answer within
+        // [`SOON`].
         let patience = Patience { deadline: Instant::now() + SOON, cancel: None };
         let _ = calls::run(patience, &[], move || drop(remote));
     }
 }
 
-/// What a call came to.
+/// Converts the outcome of a call to its reply.
 fn reply(outcome: Outcome, server: Option<&Server>) -> Result<Reply> {
     let Outcome { hresult, reply } = outcome;
     if calls::is_disconnected(hresult.0 as u32) {
-        // Of these COM says that the call never began.
+        // With these codes COM guarantees that the call never began.
         let never = matches!(hresult.0 as u32, 0x8001_0012 | 0x8007_06ba | 0x8007_06bf);
         let error = disconnected().because(hresult.to_string());
         return Err(if never { error.did_not_run() } else { error.maybe_ran() });
@@ -206,7 +208,7 @@ fn reply(outcome: Outcome, server: Option<&Server>) -> Result<Reply> {
     }
 }
 
-/// Calls a method of the private interface, on a thread of the apartment.
+/// Calls a method of the private interface. Must run on a thread of the apartment.
 fn ask<'a, T: Decode>(
     life: &Remote,
     method: u32,
@@ -220,7 +222,7 @@ fn ask<'a, T: Decode>(
     if reply.status != Status::Done {
         return Err(disconnected());
     }
-    // It passes no references.
+    // The private interface passes no references.
     let handles: Vec<_> = reply.handles.into_iter().filter_map(Carried::into_handle).collect();
     let mut input = Decoder::new(&reply.body, handles, &Kernel);
     let value = input.field(None).map_err(|error| Error::from_fault(&Fault::from(error)))?;
@@ -236,10 +238,10 @@ fn disconnected() -> Error {
     Error::new(ErrorKind::Disconnected, "the server ended")
 }
 
-/// The numbers of the private interface's methods.
+/// Method numbers of the private interface.
 const ATTACH: u32 = 0;
 const FAILURE: u32 = 1;
 const FAULT: u32 = 2;
 
-/// A server that doesn't answer by then hangs.
+/// Longest wait for a server that may hang.
 const SOON: Duration = Duration::from_secs(2);

@@ -1,8 +1,8 @@
 //! References among the handles of a message.
 //!
-//! Values are encoded as bytes with handles beside them; COM's references are pointers. So a handle
-//! stands in for each reference, one to an event that nobody waits for, and who passes the message on
-//! looks here which reference is meant.
+//! Values are encoded as bytes with a list of handles, but COM's references are pointers. So a
+//! handle to an unused event, the *stand-in*, represents each reference in that list. The code that
+//! passes the message on looks up here which reference a stand-in represents.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -15,7 +15,7 @@ use syshandle_os::{BorrowedHandle, Handle, ManualEvent, OwnedHandle};
 
 use crate::{Client, Result};
 
-/// A handle on its way, or a reference.
+/// Handle or reference of a message.
 #[derive(Debug)]
 pub(crate) enum Carried {
     Handle(OwnedHandle),
@@ -23,7 +23,8 @@ pub(crate) enum Carried {
 }
 
 impl Carried {
-    /// What a handle of an encoded message is, for as long as that takes.
+    /// Copies a handle of an encoded message: duplicates the handle, or returns the reference that
+    /// it represents.
     pub(crate) fn copy(handle: &BorrowedHandle<'_>) -> io::Result<Self> {
         match lent(handle) {
             Some(client) => Ok(Self::Object(client)),
@@ -31,7 +32,7 @@ impl Carried {
         }
     }
 
-    /// What COM gave to this process. On a thread of the apartment.
+    /// Converts what COM passed to this process. Must run on a thread of the apartment.
     pub(crate) fn of(came: Came) -> Result<Self> {
         Ok(match came {
             Came::Handle(handle) => Self::Handle(handle),
@@ -39,7 +40,7 @@ impl Carried {
         })
     }
 
-    /// As COM takes it. On a thread of the apartment.
+    /// Converts to the form that COM passes. Must run on a thread of the apartment.
     pub(crate) fn pass(&self) -> Result<Passing<'_>> {
         Ok(match self {
             Self::Handle(handle) => Passing::Handle(handle.as_handle()),
@@ -55,7 +56,8 @@ impl Carried {
     }
 }
 
-/// A handle of an encoded message as COM takes it. On a thread of the apartment.
+/// Converts a handle of an encoded message to the form that COM passes. Must run on a thread of the
+/// apartment.
 pub(crate) fn pass<'h>(handle: &BorrowedHandle<'h>) -> Result<Passing<'h>> {
     Ok(match lent(handle) {
         Some(client) => Passing::Object(client.offer()?),
@@ -63,11 +65,11 @@ pub(crate) fn pass<'h>(handle: &BorrowedHandle<'h>) -> Result<Passing<'h>> {
     })
 }
 
-/// What stands for a reference, as long as it is there.
+/// Stand-in for a reference. It is valid until dropped.
 #[derive(Debug)]
 pub(super) struct StandIn(ManualEvent);
 
-/// Those that there are, by the numbers of their handles: none is closed before it is away from here.
+/// References of all stand-ins, by handle value. An entry is removed before its handle is closed.
 static LENT: Mutex<Option<HashMap<usize, Client>>> = Mutex::new(None);
 
 impl StandIn {
@@ -85,12 +87,12 @@ impl StandIn {
 impl Drop for StandIn {
     fn drop(&mut self) {
         let client = all_lent().as_mut().and_then(|all| all.remove(&number(&self.as_handle())));
-        // Not under the lock: it may be the last of a reference.
+        // Dropped after the lock is released, because this may be the last clone of the reference.
         drop(client);
     }
 }
 
-/// The reference that a handle stands for.
+/// Returns the reference that a handle represents.
 fn lent(handle: &BorrowedHandle<'_>) -> Option<Client> {
     all_lent().as_ref()?.get(&number(handle)).cloned()
 }
@@ -100,19 +102,19 @@ fn all_lent() -> MutexGuard<'static, Option<HashMap<usize, Client>>> {
 }
 
 thread_local! {
-    /// The references of the messages that this thread is reading, those of the innermost last.
+    /// References of the messages that this thread is decoding, with the innermost message last.
     static COME: RefCell<Vec<HashMap<usize, Client>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Has a message read: `read` gets its handles, and references by [`take`].
+/// Calls `read` with the handles of a message. `read` gets the references by [`take`].
 ///
 /// # Errors
-/// Those of `CreateEvent`.
+/// The errors of `CreateEvent`.
 pub(crate) fn hand_over<T>(
     carried: Vec<Carried>,
     read: impl FnOnce(Vec<OwnedHandle>) -> T,
 ) -> io::Result<T> {
-    /// What nobody took is let go of.
+    /// Drops the references that were not taken.
     struct End;
 
     impl Drop for End {
@@ -138,7 +140,7 @@ pub(crate) fn hand_over<T>(
     Ok(read(handles))
 }
 
-/// The reference that a handle of the message stands for, which this thread is reading.
+/// Takes the reference that a handle represents in the message that this thread is decoding.
 pub(super) fn take(handle: &OwnedHandle) -> Option<Client> {
     COME.with_borrow_mut(|all| all.last_mut()?.remove(&number(&handle.as_handle())))
 }

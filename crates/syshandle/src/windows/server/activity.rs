@@ -1,9 +1,10 @@
-//! What keeps a server alive.
+//! Activity that keeps a server alive.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How much there is: objects that clients have, calls that run, and work that goes on.
+/// Counter of everything that keeps a server alive: objects that clients hold, running calls and
+/// background work.
 #[derive(Debug)]
 pub(crate) struct Activity {
     state: Mutex<State>,
@@ -13,13 +14,13 @@ pub(crate) struct Activity {
 #[derive(Debug)]
 struct State {
     held: usize,
-    /// There was something, some time.
+    /// Whether the counter was ever above 0.
     begun: bool,
-    /// When the last one ended.
+    /// Time when the counter was last decremented.
     since: Instant,
 }
 
-/// A part of it, until it is dropped.
+/// Counts as activity until dropped.
 #[derive(Debug)]
 pub(crate) struct Hold(Arc<Activity>);
 
@@ -40,13 +41,13 @@ impl Activity {
         Hold(self.clone())
     }
 
-    /// Whether there is nothing.
+    /// Returns whether the counter is 0.
     pub(crate) fn is_idle(&self) -> bool {
         self.state().held == 0
     }
 
-    /// Waits until there was nothing for this long; without a time, for ever. Or until there is
-    /// something for the first time, if `first` says so.
+    /// Waits until the counter was 0 for `time`; without a time, forever. If `first` is set, also
+    /// returns once the counter was ever above 0.
     pub(crate) fn wait_until_idle(&self, time: Option<Duration>, first: bool) {
         let mut state = self.state();
         loop {

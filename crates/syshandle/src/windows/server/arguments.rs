@@ -1,13 +1,13 @@
-//! The bytes of a call's arguments, as its stub made them.
+//! Encoded arguments of a call, as the stub received them.
 
 use syshandle_os::OwnedHandle;
 use syshandle_wire::{Decoder, Prove};
 
-/// The bytes of the arguments.
+/// Encoded arguments.
 pub(super) struct Arguments(pub(super) Vec<u8>);
 
 impl Arguments {
-    /// Has them decoded, with these handles.
+    /// Decodes the arguments with these handles.
     pub(super) fn decode<T>(
         &self,
         handles: Vec<OwnedHandle>,

@@ -1,4 +1,4 @@
-//! What a method may know of its call, and ask of its server.
+//! Context of a call: its client, and services of the server.
 
 use std::io;
 use std::sync::Arc;
@@ -14,9 +14,10 @@ use super::session::Session;
 use crate::arrived::Kernel;
 use crate::{Client, Implements, Interface, Object, Result, in_process};
 
-/// The context of a call: who calls, until when, and what the server can do besides.
+/// Context of a call: the client, the deadline, and services of the server.
 ///
-/// A method that wants it takes `context: &Context` first; the client doesn't pass it.
+/// A method gets it by taking `context: &Context` as its first parameter. The client does not pass
+/// it.
 #[derive(Clone, Debug)]
 pub struct Context {
     session: Arc<Session>,
@@ -29,26 +30,29 @@ impl Context {
         Self { session: session.clone(), caller, began: Instant::now() }
     }
 
-    /// Who calls, from the RPC runtime.
+    /// Returns the client's process, as the RPC runtime reports it.
     pub fn client(&self) -> Credentials {
         let own = std::process::id;
         Credentials::of_process(self.caller.process_id.unwrap_or_else(own))
     }
 
-    /// The process that calls, as a handle that can't come to mean another one.
+    /// Returns a handle to the client's process. Unlike a process id, the handle keeps referring to
+    /// this process. The caller owns the handle.
     ///
     /// # Errors
-    /// Those of `DuplicateHandle`.
+    /// The errors of `DuplicateHandle`.
     pub fn client_process(&self) -> io::Result<OwnedHandle> {
         Ok(self.session.process()?.into())
     }
 
-    /// When the client gives up, unless it has been told otherwise: COM doesn't say when.
+    /// Returns the time when a client with the default timeout gives up. COM doesn't report the
+    /// client's actual timeout.
     pub fn deadline(&self) -> Instant {
         self.began + Client::TIMEOUT
     }
 
-    /// Whether the client is gone. That it cancelled or gave up COM doesn't say.
+    /// Returns whether the client has released the object or has ended. COM doesn't report that a
+    /// client cancelled or timed out.
     pub fn is_cancelled(&self) -> bool {
         self.session.is_gone()
     }
@@ -59,17 +63,18 @@ impl Context {
         false
     }
 
-    /// Does `work` when `object` is signalled, or `timeout` has passed, or the client has died;
-    /// the outcome says which. No thread of the server's waits meanwhile, and the server stays
-    /// alive.
+    /// Runs `work` when `object` is signalled, when `timeout` has passed, or when the client has
+    /// died; the outcome tells which. No thread of the server waits, and the server stays alive
+    /// until then.
     ///
-    /// An event that resets itself is reset. It is owned by the wait, and closed before the work
-    /// begins. A client that lets go in order, and lives on, ends nothing.
+    /// An auto-reset event is reset. The wait owns the object, and closes it before `work` runs. If
+    /// the client releases its reference and continues to run, the wait continues.
     ///
-    /// The returned handle can [cancel](BackgroundTask::cancel) the task. Dropping the handle does not.
+    /// The returned handle can [cancel](BackgroundTask::cancel) the task. Dropping the handle does
+    /// not.
     ///
-    /// A task waits once. Its callback may start the next one on a clone of the context, for instance
-    /// to serve a queue whose event is signalled again and again:
+    /// A task waits once. Its callback may start the next one on a clone of the context, for
+    /// instance to serve a queue whose event is signalled again and again:
     ///
     /// ```
     /// # use std::time::Duration;
@@ -88,12 +93,13 @@ impl Context {
     /// }
     /// ```
     ///
-    /// To stop such a series, set a flag that the callback checks before it starts the next task, then
-    /// cancel the latest one.
+    /// To stop such a series, set a flag that the callback checks before it starts the next task,
+    /// then cancel the latest one.
     ///
     /// # Errors
-    /// The object can't be watched; as many jobs as there may be for one client. Then the work is
-    /// dropped.
+    /// [`ErrorKind::System`](crate::ErrorKind::System) if the object can't be watched;
+    /// [`ErrorKind::Busy`](crate::ErrorKind::Busy) if the client already has 65536 pending tasks.
+    /// Then `work` is dropped without running.
     pub fn when(
         &self,
         object: impl Waitable + Send + Sync + 'static,
@@ -104,37 +110,39 @@ impl Context {
         Ok(BackgroundTask::new(job))
     }
 
-    /// Does `work` when `delay` has passed, or the client has died; the outcome says which. No
-    /// thread of the server's waits meanwhile, and the server stays alive.
+    /// Runs `work` when `delay` has passed or the client has died; the outcome tells which. No
+    /// thread of the server waits, and the server stays alive until then.
     ///
     /// # Errors
-    /// No handle left; as many jobs as there may be for one client. Then the work is dropped.
+    /// No handle left; [`ErrorKind::Busy`](crate::ErrorKind::Busy) if the client already has 65536
+    /// pending tasks. Then `work` is dropped without running.
     pub fn after(
         &self,
         delay: Duration,
         work: impl FnOnce(TimerOutcome) + Send + 'static,
     ) -> Result<BackgroundTask> {
-        // The system's pool waits for objects: this one nobody else has.
+        // The system's thread pool needs an object to wait for. This event is never signalled.
         let never = Event::new()?;
         self.when(never, delay, |outcome| work(TimerOutcome::of_wait(outcome)))
     }
 
-    /// What proves handles.
+    /// Returns the verifier of received handles.
     pub(super) fn kernel(&self) -> Kernel {
         Kernel
     }
 
-    /// Ends the client's waits with an error: all of them, and its calls, end with this text. For
-    /// work in the background that failed, whose method has long returned.
+    /// Ends all calls and waits of the client with an error that has this text. Use it for failed
+    /// background work whose method has returned already.
     pub fn fail(&self, text: impl Into<String>) {
         self.session.fail(Fault::Aborted { text: text.into() });
     }
 
-    /// Serves an object from this server: what a method returns as a reference, or passes on. It
-    /// lives until nobody refers to it any more, and keeps the server alive that long.
+    /// Serves an object from this server. A method can return the client as a reference or pass it
+    /// on. The object lives until its last reference is released, and keeps the server alive until
+    /// then.
     ///
     /// # Errors
-    /// Those of `CreateEvent`.
+    /// The errors of `CreateEvent`.
     pub fn serve<I, T>(&self, implementation: T) -> Result<I::Client>
     where
         I: Interface + Implements<T> + ?Sized,

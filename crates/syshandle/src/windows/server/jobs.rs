@@ -1,4 +1,4 @@
-//! Work that waits for an object, without a thread of the server's.
+//! Background tasks that wait for an object on the system's thread pool.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -10,34 +10,34 @@ use super::session::Session;
 use crate::guard::{Guarded, guard};
 use crate::{Error, ErrorKind, Result};
 
-/// Why a wait for an object ended: see [`Context::when`](crate::Context::when).
+/// Reason why a wait for an object ended: see [`Context::when`](crate::Context::when).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// The object was signalled, and the wait has taken it.
+    /// The object was signalled, and an auto-reset event was reset.
     Fired,
     /// The timeout has passed.
     Expired,
-    /// The client died before.
+    /// The client died first.
     ClientDied,
     /// The server is about to end.
     Stopping,
 }
 
-/// Why a timer ended: see [`Context::after`](crate::Context::after).
+/// Reason why a timer ended: see [`Context::after`](crate::Context::after).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TimerOutcome {
     /// The delay has passed.
     Elapsed,
-    /// The client died before.
+    /// The client died first.
     ClientDied,
     /// The server is about to end.
     Stopping,
 }
 
 impl TimerOutcome {
-    /// The outcome of a wait for an object that nobody signals.
+    /// Converts the outcome of a wait for an object that is never signalled.
     pub(super) fn of_wait(outcome: Outcome) -> Self {
         match outcome {
             Outcome::Fired | Outcome::Expired => Self::Elapsed,
@@ -47,13 +47,13 @@ impl TimerOutcome {
     }
 }
 
-/// Work that waits for an object.
+/// Background task that waits for an object.
 pub(crate) struct Job {
     number: u64,
     session: Weak<Session>,
-    /// Taken by the one who ends the wait.
+    /// Work to run. Taken by the thread that ends the wait.
     waiting: Mutex<Option<Waiting>>,
-    /// The wait of the system's pool.
+    /// Wait of the system's thread pool.
     watch: Mutex<Option<Watch>>,
 }
 
@@ -63,7 +63,7 @@ struct Waiting {
 }
 
 impl Job {
-    /// Waits for `object`, not longer than `timeout`, and then does `work`.
+    /// Waits for `object` for up to `timeout`, and then runs `work`.
     pub(crate) fn start(
         session: &Arc<Session>,
         object: Box<dyn Waitable + Send + Sync>,
@@ -95,17 +95,17 @@ impl Job {
             }
         }
         if job.waiting().is_none() {
-            // It has ended meanwhile, and found no wait to end.
+            // The wait ended before `watch` was set, so `end_wait` did not find it.
             drop(job.watch().take());
         }
         if session.is_dead() {
-            // Perhaps before the job was there to be ended.
+            // The client may have died before the job was added.
             job.end(Outcome::ClientDied);
         }
         Ok(JobRef(Arc::downgrade(&job)))
     }
 
-    /// Ends the wait, unless it has ended: does the work.
+    /// Ends the wait and runs the work, unless the wait has ended already.
     pub(crate) fn end(&self, outcome: Outcome) {
         let Some(Waiting { work, _hold }) = self.end_wait() else { return };
         let Some(work) = work.into_inner() else { return };
@@ -114,8 +114,8 @@ impl Job {
         }
     }
 
-    /// Ends the wait, unless it has ended, and closes the object. Within the pool's own thread that is
-    /// fine.
+    /// Ends the wait and closes the object, unless the wait has ended already. A thread of the pool
+    /// may call this too.
     fn end_wait(&self) -> Option<Waiting> {
         let waiting = self.waiting().take()?;
         if let Some(session) = self.session.upgrade() {
@@ -135,7 +135,7 @@ impl Job {
     }
 }
 
-/// Refers to a job without keeping anything of it.
+/// Refers to a job without keeping it alive.
 #[derive(Clone, Debug)]
 pub(crate) struct JobRef(Weak<Job>);
 

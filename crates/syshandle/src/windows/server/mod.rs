@@ -1,4 +1,4 @@
-//! The server's side.
+//! Server side.
 
 pub(crate) mod activity;
 mod arguments;
@@ -30,14 +30,14 @@ use crate::registration;
 use crate::turns::Turns;
 use crate::{Class, Error, ErrorKind, Result, Serves};
 
-/// Makes the object for a client that has come.
+/// Makes the object for a new client.
 type Factory = Arc<dyn Fn() -> crate::Object + Send + Sync>;
 
-/// A server: the classes that a program serves, and how.
+/// Server: the classes that a program serves, and its settings.
 ///
-/// COM finds it by its registration (`syshandle register`), starts it with a client's first call, and
-/// decides who may use it. What a server of Linux can be told besides (policies, limits, file
-/// systems) isn't here: COM has its own settings for that.
+/// COM finds the server by its registration (`syshandle register`), starts it with a client's first
+/// call, and decides which users may use it. Settings of a server on Linux, such as policies,
+/// limits and file systems, don't exist here, because COM has its own settings.
 ///
 /// ```no_run
 /// # use syshandle::{class, interface, Result, Server};
@@ -62,7 +62,7 @@ pub struct Server {
     idle: Option<Duration>,
 }
 
-/// A class that is served.
+/// Class that is served.
 struct Offered {
     clsid: Guid,
     interfaces: &'static [&'static Description],
@@ -70,7 +70,7 @@ struct Offered {
 }
 
 impl Server {
-    /// A server of nothing yet, which ends when nobody has used it for ten seconds.
+    /// Makes a server without classes, which ends after ten seconds without activity.
     pub fn new() -> Self {
         Self { classes: Vec::new(), idle: Some(Duration::from_secs(10)) }
     }
@@ -82,37 +82,38 @@ impl Server {
         class: Class<C>,
         make: impl Fn() -> T + Send + Sync + 'static,
     ) -> Self {
-        // What `syshandle register` looks for in the program file.
+        // Keeps the mark in the program file, where `syshandle register` searches for it.
         std::hint::black_box(C::MARK);
         let make: Factory = Arc::new(move || C::object(make()));
         self.classes.push(Offered { clsid: class.clsid(), interfaces: C::INTERFACES, make });
         self
     }
 
-    /// Ends when nobody has used it for this long.
+    /// Sets the time without activity after which the server ends.
     #[must_use]
     pub fn idle_exit(mut self, after: Duration) -> Self {
-        // Zero would mean to end before the first client.
+        // With zero the server would end before the first client.
         self.idle = Some(after.max(Duration::from_millis(1)));
         self
     }
 
-    /// Never ends by itself.
+    /// Sets that the server never ends by itself.
     #[must_use]
     pub fn stay(mut self) -> Self {
         self.idle = None;
         self
     }
 
-    /// Serves until nobody uses it. Started by hand it does so too.
+    /// Serves until the server was idle for its idle timeout, also if the program was started by
+    /// hand.
     ///
     /// # Errors
-    /// An interface that COM can't have; those of COM.
+    /// An interface that COM can't represent, and the errors of COM.
     pub fn run(self) -> Result<()> {
         for offered in &self.classes {
             registration::take_environment(offered.clsid);
         }
-        // A thread of its own: the caller's may be in an apartment of its own.
+        // The caller's thread may be in an apartment of its own, so a new thread serves.
         let served =
             std::thread::Builder::new().name("server".to_owned()).spawn(|| self.serve())?;
         served.join().unwrap_or_else(|_| Err(Error::failed("the server panicked")))
@@ -141,12 +142,13 @@ impl Server {
         process.open().map_err(failed)?;
         crate::log::debug!("serving");
         let mut process = process;
-        // Whoever had it started comes in a while: under Wine a second later, whatever happens.
+        // The client that caused the start takes some time to connect; under Wine always at least a
+        // second.
         activity.wait_until_idle(self.idle.map(|idle| idle.max(FIRST)), true);
         loop {
             activity.wait_until_idle(self.idle, false);
             let Some(turn) = turns.take(TURN)? else { continue };
-            // Nobody comes from the moment on that this was the last reference.
+            // No client can connect from the release of the last reference on.
             if process.release() && activity.is_idle() {
                 drop(classes);
                 drop(turn);
@@ -160,19 +162,20 @@ impl Server {
     }
 }
 
-/// How long a server that would end waits for clients that are about to come.
+/// Longest wait of an idle server for its turn, that is for clients that are activating its
+/// classes.
 const TURN: Duration = Duration::from_millis(200);
 
-/// The first client has this long to come.
+/// Least time until the first client must have connected.
 const FIRST: Duration = Duration::from_secs(10);
 
-/// Makes the object for a client that has come.
+/// Makes the object for a new client.
 fn make(
     make: &dyn Fn() -> crate::Object,
     activity: &Arc<Activity>,
     caller: Caller,
 ) -> Result<Served> {
-    // On Windows it is COM itself that asks for the object, on behalf of the client.
+    // On Windows COM itself requests the object on behalf of the client.
     let client = caller.process_id.filter(|_| under_wine());
     Object::new(make(), activity, client)?.into_served()
 }

@@ -1,4 +1,4 @@
-//! Objects as clients call them.
+//! Objects in the form in which clients call them.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -18,21 +18,21 @@ use crate::client::stand_in::{self, Carried};
 use crate::life::Life;
 use crate::{Error, ErrorKind, Result};
 
-/// An object that was made for a client: what the program serves, and whose it is.
+/// Object of one client: the program's object and the client's session.
 pub(crate) struct Object {
     session: Arc<Session>,
-    /// The program's object; gone when the client has died.
+    /// Program's object; `None` after the client has died.
     program: Arc<Mutex<Option<crate::Object>>>,
-    /// The private interface.
+    /// Private interface.
     life: crate::Object,
-    /// Those of both, in the order of their places.
+    /// Interfaces of both, in the order of their indices.
     interfaces: Vec<&'static Description>,
 }
 
-/// A call of an object's method.
+/// Call of an object's method.
 #[derive(Debug)]
 pub(crate) struct Call {
-    /// The place of the interface.
+    /// Index of the interface.
     pub(crate) interface: usize,
     pub(crate) method: u32,
     pub(crate) arguments: Vec<u8>,
@@ -41,7 +41,7 @@ pub(crate) struct Call {
 }
 
 impl Object {
-    /// An object for this client; without one, for whoever calls first.
+    /// Makes an object for this client; without a client, for the first one that calls.
     pub(crate) fn new(
         program: crate::Object,
         activity: &Arc<Activity>,
@@ -59,14 +59,15 @@ impl Object {
         Ok(made)
     }
 
-    /// The same for one client more: what a client does, or that it dies, concerns nobody else.
+    /// Makes an object for one more client, with a session of its own. So the actions and the death
+    /// of one client don't affect others.
     pub(crate) fn again(&self) -> Result<Self> {
         let program = self.program.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let ended = || Error::new(ErrorKind::Disconnected, "the object ended");
         Self::new(program.ok_or_else(ended)?, self.session.activity(), None)
     }
 
-    /// For COM to serve. On a thread of the apartment.
+    /// Converts to an object that COM serves. Must run on a thread of the apartment.
     pub(crate) fn into_served(self) -> Result<Served> {
         let failed =
             |error| Error::new(ErrorKind::System, "COM can't serve the object").because(error);
@@ -74,7 +75,7 @@ impl Object {
         Served::new(&bounds.map_err(failed)?, Arc::new(self)).map_err(failed)
     }
 
-    /// Its interfaces, in the order of their places.
+    /// Returns the interfaces, in the order of their indices.
     pub(crate) fn interfaces(&self) -> impl Iterator<Item = &'static Description> {
         self.interfaces.iter().copied()
     }
@@ -87,7 +88,7 @@ impl Object {
         &self.session
     }
 
-    /// Runs the method of a call, and replies, once.
+    /// Runs the method of a call, and replies once.
     pub(crate) fn serve(
         &self,
         call: Call,
@@ -118,7 +119,8 @@ impl Object {
         }
     }
 
-    /// Whose it is: when that process dies without letting go, nobody has the object any more.
+    /// Sets the client of this object. If that process dies without releasing the object, the
+    /// program's object is dropped.
     fn belongs_to(&self, client: u32) {
         let program = Arc::downgrade(&self.program);
         self.session.belongs_to(client, move || {
@@ -180,10 +182,10 @@ impl std::fmt::Debug for Object {
     }
 }
 
-/// The private interface of an object.
+/// Private interface of an object.
 struct LifeOf {
     session: Arc<Session>,
-    /// Clients only wait for this process, whatever else they may do to it.
+    /// Handle to this process that clients get. It only permits waiting.
     asked: OnceLock<Process>,
 }
 

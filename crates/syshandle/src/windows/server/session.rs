@@ -1,4 +1,4 @@
-//! What the server knows of the client of an object, as long as anything of it is left.
+//! Session: the server's state of an object's client.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -11,11 +11,11 @@ use syshandle_wire::{Fault, Guid};
 use super::activity::{Activity, Hold};
 use super::jobs::{Job, Outcome};
 
-/// What the server knows of the client of an object: it outlives the object where jobs do.
+/// State of an object's client. It outlives the object while background tasks are pending.
 #[derive(Debug)]
 pub(crate) struct Session {
     activity: Arc<Activity>,
-    /// Set when work in the background has failed.
+    /// Signalled when background work has failed.
     failed: ManualEvent,
     state: Mutex<State>,
 }
@@ -23,28 +23,28 @@ pub(crate) struct Session {
 #[derive(Debug)]
 struct State {
     client: Client,
-    /// The client's process, and the wait for its end.
+    /// Client's process.
     process: Option<Arc<Process>>,
     watch: Option<Watch>,
     /// Keeps the server alive for the object.
     hold: Option<Hold>,
-    /// Why work in the background failed.
+    /// Fault of the failed background work.
     failure: Option<Fault>,
-    /// What the last calls were told, for clients that ask for more than a number.
+    /// Faults of the last calls, for clients that query more than an error number.
     faults: VecDeque<(Caller, Vec<u8>)>,
-    /// The jobs that wait on the client's behalf.
+    /// Pending background tasks of the client.
     jobs: HashMap<u64, Arc<Job>>,
     last_job: u64,
 }
 
-/// What became of the client.
+/// State of the client's process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Client {
-    /// Nobody has called yet.
+    /// No process has called yet.
     Unknown,
-    /// This process has the object.
+    /// The process with this id holds the object.
     Connected(u32),
-    /// It has let go of the object, and lives on.
+    /// The process has released the object, and may still run.
     LetGo,
     Died,
 }
@@ -69,12 +69,12 @@ impl Session {
         &self.activity
     }
 
-    /// Whether the client has let go, or died.
+    /// Returns whether the client has released the object or has died.
     pub(crate) fn is_gone(&self) -> bool {
         matches!(self.state().client, Client::LetGo | Client::Died)
     }
 
-    /// The client's process; this one, for an object that is called from within.
+    /// Returns the client's process, or this process for an object that is called from within.
     pub(crate) fn process(&self) -> io::Result<Process> {
         match &self.state().process {
             Some(process) => process.try_clone(),
@@ -82,8 +82,8 @@ impl Session {
         }
     }
 
-    /// The first process that calls has the object: watches for its end, which ends the jobs and
-    /// does `when_dead`.
+    /// Records the first process that calls as the client. Watches for its end, which ends the
+    /// background tasks and runs `when_dead`.
     pub(crate) fn belongs_to(
         self: &Arc<Self>,
         client: u32,
@@ -111,13 +111,14 @@ impl Session {
                 state.process = Some(process);
                 state.watch = Some(watch);
             }
-            // Its references are COM's to count, and its jobs end at their deadlines.
+            // COM still counts the client's references, and its background tasks end at their
+            // timeouts.
             Err(error) => crate::log::warn!(%error, client, "a client can't be watched"),
         }
     }
 
-    /// The object's last reference was given up: its jobs go on, as long as the client's process
-    /// lives.
+    /// Records that the last reference was released. The background tasks continue while the
+    /// client's process lives.
     pub(crate) fn let_go(&self) {
         let mut state = self.state();
         if state.client != Client::Died {
@@ -129,7 +130,7 @@ impl Session {
         drop((hold, watch));
     }
 
-    /// The client's process has ended.
+    /// Records that the client's process has ended.
     fn died(&self) {
         let mut state = self.state();
         let was = std::mem::replace(&mut state.client, Client::Died);
@@ -143,17 +144,17 @@ impl Session {
         drop(hold);
     }
 
-    /// Set when work in the background has failed.
+    /// Returns the event that is signalled when background work has failed.
     pub(crate) fn failed(&self) -> &ManualEvent {
         &self.failed
     }
 
-    /// Why it has.
+    /// Returns the fault of the failed background work.
     pub(crate) fn failure(&self) -> Option<Fault> {
         self.state().failure.clone()
     }
 
-    /// Work in the background has failed: ends the client's waits.
+    /// Records that background work has failed, which ends the client's waits.
     pub(crate) fn fail(&self, fault: Fault) {
         self.state().failure.get_or_insert(fault);
         if let Err(error) = self.failed.set() {
@@ -161,7 +162,7 @@ impl Session {
         }
     }
 
-    /// Keeps what a call is told.
+    /// Stores the fault of a call.
     pub(crate) fn keep_fault(&self, caller: Caller, fault: &[u8]) {
         let mut state = self.state();
         state.faults.retain(|(other, _)| *other != caller);
@@ -171,7 +172,7 @@ impl Session {
         state.faults.push_back((caller, fault.to_vec()));
     }
 
-    /// What the last call of this chain of calls, by the process that asks, was told.
+    /// Takes the fault of the last call in this chain of calls by the calling process.
     pub(crate) fn fault(&self, logical_thread: Guid) -> Option<Vec<u8>> {
         let process_id = Caller::current().process_id;
         let wanted = Caller { process_id, logical_thread };
@@ -180,8 +181,8 @@ impl Session {
         state.faults.remove(place).map(|(_, fault)| fault)
     }
 
-    /// Keeps a job, which ends when the client dies, under a number of its own; `None` when there
-    /// are too many, or the client has died.
+    /// Adds a background task, which ends when the client dies. Returns `None` if there are too
+    /// many.
     pub(crate) fn add_job(&self, job: impl FnOnce(u64) -> Arc<Job>) -> Option<Arc<Job>> {
         let mut state = self.state();
         if state.jobs.len() >= JOBS_MAX {
@@ -194,12 +195,12 @@ impl Session {
         Some(job)
     }
 
-    /// Whether the client has died.
+    /// Returns whether the client has died.
     pub(crate) fn is_dead(&self) -> bool {
         self.state().client == Client::Died
     }
 
-    /// Forgets a job that has ended.
+    /// Removes a background task that has ended.
     pub(crate) fn remove_job(&self, number: u64) {
         let mut state = self.state();
         let job = state.jobs.remove(&number);
@@ -214,8 +215,9 @@ impl Session {
     }
 }
 
-/// Jobs that wait on behalf of one client: as many as the system's pool watches gladly.
+/// Limit of pending background tasks of one client: the system's thread pool copes with this
+/// number.
 const JOBS_MAX: usize = 65_536;
 
-/// Errors that are kept for clients to ask for: each asks at once, if ever.
+/// Limit of stored faults. A client that wants one queries it right after its call.
 const FAULTS_MAX: usize = 64;
