@@ -1,4 +1,4 @@
-//! The server's side.
+//! The server side: accepts clients, runs their calls and replies.
 
 mod accept;
 mod activity;
@@ -60,10 +60,10 @@ use crate::server::shares::Totals;
 use crate::setup::failed;
 use crate::{Class, Error, ErrorKind, Object, Result, Serves, direct};
 
-/// Makes the object for a client that has come.
+/// Creates the object for a client that activates the class.
 pub(crate) type Factory = Box<dyn Fn() -> Object + Send + Sync>;
 
-/// A server: the classes that a program serves, and how.
+/// A server: the classes that a program serves, and the settings for serving them.
 ///
 /// ```no_run
 /// # use syshandle::{class, interface, Result, Server};
@@ -95,16 +95,16 @@ pub struct Server {
 /// How clients reach a server.
 #[derive(Debug)]
 enum WayIn {
-    /// By its registration, or by a socket of the `LISTEN_FDS` protocol.
+    /// Through the registration of the server, or a socket passed by the `LISTEN_FDS` protocol.
     Registered,
-    /// By a path that the program chose.
+    /// Through a path that the program chose.
     Path(PathBuf),
-    /// By a socket that the program was given: one to listen on, or a connection.
+    /// Through a socket that the program passed: a listening socket or a connection.
     Socket(OwnedHandle),
 }
 
 impl Server {
-    /// A server of nothing yet, which ends when nobody has used it for ten seconds.
+    /// Creates a server without classes. It ends when no client has used it for ten seconds.
     pub fn new() -> Self {
         Self {
             classes: HashMap::new(),
@@ -124,14 +124,14 @@ impl Server {
         }
     }
 
-    /// Serves a class: `make` makes the object for each client that activates it.
+    /// Adds a class. `make` creates the object for each client that activates the class.
     #[must_use]
     pub fn class<C: Serves<T>, T>(
         mut self,
         class: Class<C>,
         make: impl Fn() -> T + Send + Sync + 'static,
     ) -> Self {
-        // What `syshandle register` looks for in the program file.
+        // `syshandle register` searches the program file for this mark.
         std::hint::black_box(C::MARK);
         let clsid = class.clsid();
         self.offers
@@ -141,96 +141,100 @@ impl Server {
         self
     }
 
-    /// Listens at this path, without a registration: for clients that [`connect`](crate::connect) there.
-    /// Nothing may be there yet. The policy is the server's own user's, unless [`Server::policy`] sets
-    /// another one.
+    /// Listens at this path, without a registration, for clients that [`connect`](crate::connect)
+    /// to it. No file may exist at the path. Only the server's own user may connect, unless
+    /// [`Server::policy`] sets another policy.
     ///
-    /// The mode of the socket is 0777 without the bits of the umask, and to connect takes the right to
-    /// write: under the usual umask 022 only the server's own user and root can connect. For other
-    /// users, set a umask before [`run`](Self::run), or change the mode when the server runs; the folder
-    /// must let them through as well. The server also checks [`Server::policy`].
+    /// The mode of the socket is 0777 without the bits of the umask, and connecting requires the
+    /// right to write. Under the usual umask 022 only the server's own user and root can connect.
+    /// For other users, set a umask before [`run`](Self::run), or change the mode while the server
+    /// runs. These users also need access to the folder. The server also checks [`Server::policy`].
     ///
-    /// The server removes the socket when it ends. After `kill -9` or a crash the socket stays, its
-    /// clients get [`ErrorKind::Disconnected`], and the next server fails with
-    /// [`ErrorKind::AlreadyRunning`] until the file is removed. A program that is the only server at
-    /// its path removes the file before `run`.
+    /// The server removes the socket when it ends. After `kill -9` or a crash the socket stays.
+    /// Then its clients get [`ErrorKind::Disconnected`], and the next server fails with
+    /// [`ErrorKind::AlreadyRunning`] until the file is removed. A program that is the only server
+    /// at its path removes the file before `run`.
     ///
-    /// `syshandle register DIR` registers the classes of every program that calls [`Server::class`],
-    /// also of one that serves by this method or [`Server::socket`] only. The registration does no
-    /// harm unless a client activates the class; name the programs instead of the folder to avoid it.
+    /// `syshandle register DIR` registers the classes of every program that calls
+    /// [`Server::class`], including programs that serve only by this method or [`Server::socket`].
+    /// The registration has no effect unless a client activates the class. To avoid it, name the
+    /// programs instead of the folder.
     #[must_use]
     pub fn path(mut self, path: impl Into<PathBuf>) -> Self {
         self.way_in = WayIn::Path(path.into());
         self
     }
 
-    /// Serves at this socket, without a registration: an `AF_UNIX` socket of the type `SOCK_SEQPACKET`
-    /// that is bound and unconnected, or one end of a connection.
+    /// Serves at this socket, without a registration. The socket is an `AF_UNIX` socket of the type
+    /// `SOCK_SEQPACKET`: either bound and unconnected, or one end of a connection.
     ///
-    /// At a connection there is one client, which no policy is asked about, and the server ends with
-    /// it unless [`Server::stay`] says otherwise. The kernel names the process that made the
-    /// connection as the client: for a [`socket_pair`](crate::socket_pair) the process that made the
-    /// pair.
+    /// A connection has one client. The policy is not applied to it, and the server ends with the
+    /// connection unless [`Server::stay`] is set. The kernel reports the process that created the
+    /// connection as the client. For a [`socket_pair`](crate::socket_pair) this is the process that
+    /// created the pair.
     #[must_use]
     pub fn socket(mut self, socket: impl Into<OwnedHandle>) -> Self {
         self.way_in = WayIn::Socket(socket.into());
         self
     }
 
-    /// Ends when nobody has used it for this long (and at most twice as long).
+    /// Sets the idle timeout: the server ends when no client has used it for this long, and at the
+    /// latest after twice this time.
     #[must_use]
     pub fn idle_exit(mut self, after: Duration) -> Self {
-        // Zero would mean to end before the first client.
+        // A timeout of zero would end the server before the first client connects.
         self.settings.idle = Some(after.max(Duration::from_millis(1)));
         self
     }
 
-    /// Never ends by itself.
+    /// Disables the idle timeout, so the server ends only when it is told to.
     #[must_use]
     pub fn stay(mut self) -> Self {
         self.settings.idle = None;
         self
     }
 
-    /// For these users, whatever its registration says.
+    /// Sets which users may connect, overriding the registration.
     #[must_use]
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = Some(policy);
         self
     }
 
-    /// Limits how many methods run at once, to 256 unless it is told otherwise.
+    /// Limits how many methods run at once. The default is 256.
     ///
-    /// Background tasks ([`Context::when`], [`Context::after`]), and the constructors and destructors of
-    /// objects, count as methods of the client that causes them.
+    /// Background tasks ([`Context::when`], [`Context::after`]) and the constructors and
+    /// destructors of objects count as methods of the client that causes them.
     ///
-    /// One client may have a part of them: a process of the server's own user five eighths (160),
-    /// another user, with all its processes, one quarter (64). Parts are rounded up: of
-    /// `threads_max(4)` such a process may have 3, and another user 1. Further calls wait for a
-    /// method to end, up to four times as many as may run (640, and 64 × 4 = 256 of another user). A call
-    /// beyond that fails at once with [`ErrorKind::Busy`], and did not run. A call that waits until
-    /// its deadline does not run either.
+    /// Each client may use a part of this limit. A process of the server's own user may use five
+    /// eighths (160). Another user, with all its processes, may use a quarter (64). Parts are
+    /// rounded up: with `threads_max(4)` a process of the server's own user may run 3 methods, and
+    /// another user 1. Further calls wait for a method to end, up to four times the number that may
+    /// run (640, and 64 × 4 = 256 for another user). A call beyond that fails at once with
+    /// [`ErrorKind::Busy`] and did not run. A call that waits until its deadline does not run
+    /// either.
     ///
-    /// A method that is usually quick runs on the thread of an event loop. A method that took a
-    /// millisecond or longer runs on a worker thread the next 64 times, and one with the attribute
-    /// `#[blocking]` always does. So methods that block delay no other client, as long as fewer run
-    /// than may.
+    /// A method that is usually quick runs on the thread of an event loop. After a method took a
+    /// millisecond or longer, its next 64 calls run on a worker thread. A method with the attribute
+    /// `#[blocking]` always does. So blocking methods delay no other client while fewer methods run
+    /// than the limit.
     #[must_use]
     pub fn threads_max(mut self, threads: usize) -> Self {
         self.settings.threads_max = threads.max(1);
         self
     }
 
-    /// Serves at most so many connections and doors at once; more are told so. 16,384 unless it is
-    /// told otherwise.
+    /// Limits the number of connections and doors. Clients beyond the limit get an error. The
+    /// default is 16,384.
     #[must_use]
     pub fn clients_max(mut self, clients: usize) -> Self {
         self.settings.clients_max = clients;
         self
     }
 
-    /// Takes files of these file systems from clients. The kernel's local ones unless it is told
-    /// otherwise: those of a network or in user space may never answer, and hold up whoever asks.
+    /// Sets the file systems whose files the server accepts from clients. The default is the local
+    /// file systems of the kernel. A network file system or a file system in user space may never
+    /// answer a query, and blocks the thread that queries it.
     #[must_use]
     pub fn filesystems(mut self, filesystems: Filesystems) -> Self {
         self.settings.filesystems = filesystems;
@@ -244,31 +248,31 @@ impl Server {
     ///
     /// | when | what happens |
     /// |---|---|
-    /// | at once | No new connections or calls: a call is refused with [`ErrorKind::Disconnected`], and did not run. [`Context::is_stopping`] becomes `true`. Methods that run, and background tasks, go on. A new server may start. |
+    /// | at once | No new connections or calls: a call is refused with [`ErrorKind::Disconnected`], and did not run. [`Context::is_stopping`] becomes `true`. Running methods and background tasks continue. A new server may start. |
     /// | all have ended | The server closes its connections, drops its objects and ends. |
-    /// | `timeout` | Background tasks that still wait end with [`Outcome::Stopping`] or [`TimerOutcome::Stopping`], and have one second. |
+    /// | `timeout` | Background tasks that still wait end with [`Outcome::Stopping`] or [`TimerOutcome::Stopping`], and their callbacks have one second. |
     /// | then | All connections close. A call whose method still runs fails at its client with [`ErrorKind::Disconnected`]: "the server was stopped before the call ended", and may have run. [`Context::is_cancelled`] becomes `true`. Methods and destructors have one second to end. |
     /// | `timeout` and at most three seconds | [`run`](Self::run) returns `Ok`, also if methods, tasks or destructors block forever. Threads that they block end with the process. |
     ///
-    /// A service manager that kills a server must wait longer than this: systemd's
-    /// `TimeoutStopSec=` is 90 s by default. [`idle_exit`](Self::idle_exit) does not interrupt a
-    /// method or task that runs.
+    /// A service manager that kills a server must wait longer than this. The default of systemd's
+    /// `TimeoutStopSec=` is 90 s. [`idle_exit`](Self::idle_exit) does not interrupt a method or
+    /// task that runs.
     #[must_use]
     pub fn drain_timeout(mut self, timeout: Duration) -> Self {
         self.settings.drain = timeout;
         self
     }
 
-    /// Serves until nobody uses it, or `SIGTERM`. Takes the socket that whoever started this program
-    /// passed (`LISTEN_FDS`); started by hand, makes it.
+    /// Serves clients until the idle timeout or `SIGTERM`. Uses the socket that was passed to this
+    /// program (`LISTEN_FDS`), if any. Otherwise creates the socket.
     ///
-    /// Raises the limit of descriptors of this process to the most that it may have. Programs that it
-    /// starts inherit that, unless they are started with
+    /// Raises the soft limit of descriptors of this process to the hard limit. Child processes
+    /// inherit the raised limit unless they are started with
     /// [`restore_descriptor_limit`](crate::restore_descriptor_limit).
     ///
     /// # Errors
-    /// [`ErrorKind::NotRegistered`] when it is started by hand without being registered,
-    /// [`ErrorKind::AlreadyRunning`]; the system's.
+    /// [`ErrorKind::NotRegistered`] if the program got no socket and is not registered;
+    /// [`ErrorKind::AlreadyRunning`]; errors of the system.
     pub fn run(self) -> Result<()> {
         if self.offers.len() > Limits::OFFERS_MAX {
             let text = format!("a server serves at most {} interfaces", Limits::OFFERS_MAX);
@@ -282,7 +286,8 @@ impl Server {
             direct::check(socket)?;
         }
         let descriptors = syshandle_os::raise_descriptor_limit();
-        // A log that has reached the limit of file sizes must not end the server.
+        // Without this, writing a log file beyond the file size limit would kill the server
+        // (`SIGXFSZ`).
         syshandle_os::ignore_file_size_signal();
         let mut settings = self.settings;
         settings.shares = totals(settings.clients_max, settings.threads_max, descriptors);
@@ -293,7 +298,7 @@ impl Server {
         if is_connected {
             settings.idle = settings.idle.map(|_| Duration::ZERO);
         }
-        // A server that can't serve takes no socket.
+        // The reactor comes first, so that a server that can't run takes no socket.
         let reactor = Reactor::new(settings, self.classes)?;
         let taken = match self.way_in {
             WayIn::Registered => lifetime::take(&self.order)?,
@@ -318,15 +323,15 @@ impl Server {
         let signal = SignalWatch::new(&reactor).inspect_err(|_| place.give_up())?;
         let entrance = Entrance::open(&reactor, listener, place, &greeting, policy)?;
         reactor.count_idle_time();
-        // Before the thread that does it from now on starts: the client that has started this server
-        // answers meanwhile.
+        // Accepts a client before the thread of the first event loop starts, so that the client
+        // that started this server can already reply to the greeting.
         entrance.let_in(&reactor);
-        // Without threads the socket would stay, and clients would wait at it.
+        // If no thread can start, the socket must not stay, because clients would wait for it.
         signal.run(&reactor).inspect_err(|_| entrance.close(&reactor))
     }
 }
 
-/// Has `SIGTERM` end the server in order, until this is dropped.
+/// Ends the server in order on `SIGTERM`, until this value is dropped.
 struct SignalWatch {
     ids: [signal_hook::SigId; 2],
     _reader: UnixStream,
@@ -349,7 +354,7 @@ impl SignalWatch {
         Ok(Self { ids: [flag, pipe.map_err(no_handler)?], _reader: reader })
     }
 
-    /// Serves until the end.
+    /// Serves until the server ends.
     fn run(self, reactor: &Arc<Reactor>) -> Result<()> {
         reactor.run().map_err(|error| {
             Error::new(ErrorKind::System, format!("the server can't serve: {error}"))
@@ -365,12 +370,12 @@ impl Drop for SignalWatch {
     }
 }
 
-/// The error of a socket that no event loop can watch.
+/// Returns the error for a socket that no event loop can watch.
 fn not_watched(what: &str, error: std::io::Error) -> Error {
     Error::new(ErrorKind::System, format!("{what} can't be served")).because(error)
 }
 
-/// What a server has, of which each client gets a part.
+/// Returns the resources of a server, of which each client may use a part.
 pub(crate) fn totals(clients: usize, calls: usize, descriptors: Option<u64>) -> Totals {
     let memory = syshandle_os::memory_limit().map_or(u64::MAX, |limit| limit / MEMORY_PART);
     Totals {
@@ -398,22 +403,23 @@ impl std::fmt::Debug for Server {
     }
 }
 
-/// More methods that block at once than this wait for each other.
+/// Default limit of running methods. Further blocking methods wait.
 const THREADS_MAX: usize = 256;
 
-/// Calls that wait for each method that may run: a call waits for no more than about as many methods
-/// as this, one after the other.
+/// Number of waiting calls for each running method. A call waits for about this many methods in
+/// sequence, at most.
 const WAITING_PER_METHOD: usize = 4;
 
-/// Memory for all clients together: replies that they don't read, shared memory, and arguments of
-/// methods that run.
+/// Limit of the memory that the server holds for all clients together: unread replies, shared
+/// memory and arguments of running methods.
 const MEMORY_MAX: usize = 1024 * 1024 * 1024;
 
-/// The same as a part of the memory that the process may use: a quarter.
+/// Divisor of the process's memory limit: all clients together may use a quarter of the memory.
 const MEMORY_PART: u64 = 4;
 
-/// Jobs that wait for their time take no descriptor, but some memory: altogether a hundred megabytes.
+/// Limit of background tasks that wait for a timer. They take no descriptor, but together up to a
+/// hundred megabytes of memory.
 const TIMERS_MAX: usize = 256 * 1024;
 
-/// Each takes a descriptor and some memory.
+/// Default limit of connections and doors. Each takes a descriptor and some memory.
 const CLIENTS_MAX: usize = 16_384;

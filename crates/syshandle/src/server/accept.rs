@@ -1,4 +1,4 @@
-//! Where clients come in: the listening socket.
+//! The listening socket, through which clients connect.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -25,20 +25,21 @@ use crate::sync::{Mutex, MutexGuard, now};
 pub(crate) struct Entrance {
     listener: Listener,
     place: Place,
-    /// The same for every client.
+    /// The greeting, which is the same for every client.
     greeting: (Header, Payload<'static>),
     policy: Policy,
     program: ProgramFile,
     key: std::sync::OnceLock<u64>,
-    /// Whether clients are let in. Locked while one is: so none comes in between the last look
-    /// whether anybody is there and the end.
+    /// Whether clients are accepted. The lock is held while a client is accepted, so that no client
+    /// is accepted between the last idle check and the end of the server.
     is_open: Mutex<bool>,
-    /// A descriptor to give up when there are no others, so that a client can be told so.
+    /// A spare descriptor. When the process has no descriptors left, the server closes it to accept
+    /// one client and report the error to that client.
     reserve: Mutex<Option<Event>>,
 }
 
 impl Entrance {
-    /// Lets clients in from now on.
+    /// Starts to accept clients.
     pub(crate) fn open(
         reactor: &Arc<Reactor>,
         listener: Listener,
@@ -71,14 +72,14 @@ impl Entrance {
         Ok(entrance)
     }
 
-    /// Lets in one of those who have connected: then it may be the turn of those who are in. When
-    /// the loop of the entrance has it, it is returned.
+    /// Accepts one waiting client, so that the loop can then serve the clients it already has.
+    /// Returns the connection if it was added to the first loop, which this thread runs.
     pub(crate) fn let_in(&self, reactor: &Arc<Reactor>) -> Option<Arc<Connection>> {
         if self.program.is_replaced() {
             crate::log::warn!(
                 "the program was replaced: this server ends, the next one is the new"
             );
-            // Clients that wait haven't been greeted: they start the new one.
+            // The server has not greeted the waiting clients, so they start the new program.
             reactor.drain();
             return None;
         }
@@ -89,7 +90,8 @@ impl Entrance {
         match self.listener.accept() {
             Ok(socket) => return self.let_one_in(reactor, socket),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            // Told once: the system has no descriptors left.
+            // Usually the process has no descriptors left. If not even one client can be refused,
+            // the listener leaves the poller and is retried after [`RETRY`].
             Err(error) => {
                 if !self.turn_one_away(reactor) {
                     crate::log::warn!(%error, "no client can be let in now");
@@ -101,7 +103,7 @@ impl Entrance {
         None
     }
 
-    /// Clients can be let in again, it may be.
+    /// Tries to accept clients again after a failure.
     pub(crate) fn rejoin(&self, reactor: &Arc<Reactor>) {
         let (is_open, first) = (self.is_open(), reactor.event_loop(Reactor::FIRST));
         let Some(key) = self.key.get().filter(|_| *is_open) else { return };
@@ -136,14 +138,15 @@ impl Entrance {
             .and_then(|added| added.is_here.then_some(added.connection))
     }
 
-    /// Tells a client that it isn't served, and closes its connection. Before Linux 6.16 it may have
+    /// Reports a fault to a client and closes its connection. Before Linux 6.16 the client may have
     /// sent handles already.
     fn turn_away(&self, reactor: &Reactor, socket: Seqpacket, client: Credentials, fault: &Fault) {
         let socket = PeerSocket::new(socket, reactor.shares.of(client));
         refuse(&socket, fault);
     }
 
-    /// Without descriptors left: gives up the reserve to take one client and tell it so.
+    /// Closes the spare descriptor to accept one client and report that the server is out of
+    /// descriptors. Returns whether a client was accepted.
     fn turn_one_away(&self, reactor: &Reactor) -> bool {
         let mut reserve = self.reserve.lock().unwrap_or_else(PoisonError::into_inner);
         *reserve = None;
@@ -159,10 +162,10 @@ impl Entrance {
         turned_away
     }
 
-    /// Closes the entrance if nobody has come in meanwhile; from then on the next client starts
-    /// another server.
+    /// Closes the listening socket if the server is still idle. The next client then starts another
+    /// server. Returns `false` if the server must stay.
     pub(crate) fn close_if_idle(&self, reactor: &Arc<Reactor>) -> bool {
-        // Both held until the end.
+        // Both locks are held until the function returns.
         let (mut lock, mut is_open) = (None, None);
         let mut step = Leave::TryLock;
         loop {
@@ -188,10 +191,10 @@ impl Entrance {
         true
     }
 
-    /// Closes the entrance, though there may be clients.
+    /// Closes the listening socket even if clients are connected.
     ///
-    /// Doesn't wait for the lock: its holder may be a client that waits for this server. Then the
-    /// socket stays where it is, without a listener, and that client removes it.
+    /// Does not wait for the lock, because its holder may be a client that waits for this server.
+    /// In that case the socket file stays without a listener, and that client removes it.
     pub(crate) fn close(&self, reactor: &Arc<Reactor>) {
         let lock = self.place.try_lock();
         let mut is_open = self.is_open();
@@ -207,14 +210,14 @@ impl Entrance {
         }
     }
 
-    /// Takes a step that is the same for all who leave.
+    /// Takes a step that is the same for both ways of closing.
     fn leave(&self, reactor: &Arc<Reactor>, step: Leave) -> bool {
         match step {
             Leave::RemoveSocket => {
                 self.leave_poller(reactor);
                 self.place.remove();
             }
-            // One that somebody else listens on, too, goes on with the next server.
+            // A socket that another process also listens on stays open for the next server.
             Leave::ShutDown if self.place.is_ours() => self.listener.shut_down(),
             Leave::DropQueue if self.place.is_ours() => {
                 while let Ok(socket) = self.listener.accept() {
@@ -239,7 +242,7 @@ impl Entrance {
     }
 }
 
-/// Serves the one client of a connection that the program was given.
+/// Serves the one client of a connection that was passed to the program.
 pub(crate) fn admit(
     reactor: &Arc<Reactor>,
     socket: Seqpacket,
@@ -251,17 +254,17 @@ pub(crate) fn admit(
     Connection::add(reactor, socket, client, &written(greeting), None, None).map(drop)
 }
 
-/// A greeting, as it is sent.
+/// Encodes a greeting.
 pub(super) fn written(greeting: &Greeting) -> (Header, Payload<'static>) {
     let (header, body) = ServerEnd::<()>::greeting(greeting);
     (header, body.into())
 }
 
-/// Tells a client that it isn't served.
+/// Reports a fault to a client that is not served.
 pub(super) fn refuse(socket: &Seqpacket, fault: &Fault) {
     let (header, body) = ServerEnd::<()>::refused(fault);
     let mut head = [0; Header::LEN_MAX];
     let len = header.write(&mut head);
-    // If it is gone it needn't be told.
+    // A client that has disconnected does not need the fault.
     let _ = socket.send(&[io::IoSlice::new(&head[..len]), io::IoSlice::new(&body)], &[]);
 }

@@ -1,44 +1,44 @@
-//! What keeps a server alive.
+//! Counts the reasons to keep a server alive.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::sync::atomic::{AtomicU64, AtomicUsize};
 
-/// How much there is: clients that are connected, and work that goes on.
+/// Counts the connected clients and the running work of a server.
 #[derive(Debug, Default)]
 pub(crate) struct Activity {
-    /// Both counts in one number, work in its lower half: what goes over from one to the other is
-    /// never seen in neither.
+    /// Both counts in one atomic, with the work in the lower 32 bits. A reader sees both at once,
+    /// so an item that changes from one count to the other is never missing from both.
     held: AtomicU64,
     ended: AtomicUsize,
     ended_at_last_look: AtomicUsize,
 }
 
-/// A part of it, until it is dropped.
+/// Keeps the server alive: counts as one client or one piece of work until dropped.
 #[derive(Debug)]
 pub(crate) struct Hold {
     activity: Arc<Activity>,
     what: What,
 }
 
-/// What has gone on for a while.
+/// The activity of a server since the last look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Look {
-    /// Nothing, and there are no clients.
+    /// Nothing has ended since the last look, no work runs, and no clients are connected.
     Idle,
-    /// Nothing, but there are clients.
+    /// Nothing has ended since the last look and no work runs, but clients are connected.
     Quiet,
-    /// Something.
+    /// Work runs, or something has ended since the last look.
     Busy,
 }
 
-/// What kind of part.
+/// What a [`Hold`] counts as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum What {
-    /// Somebody who could call: a connection, a door.
+    /// A peer that could call: a connection or a door.
     Presence,
-    /// A method that runs, a job that waits.
+    /// A running method or a background task.
     Work,
 }
 
@@ -48,22 +48,22 @@ impl Activity {
         Hold { activity: self.clone(), what }
     }
 
-    /// Nobody is there, and nothing goes on.
+    /// Returns whether no client is connected and no work runs.
     pub(crate) fn is_idle(&self) -> bool {
         self.held.load(Ordering::SeqCst) == 0
     }
 
-    /// How many could call.
+    /// Returns the number of connections and doors.
     pub(crate) fn presence(&self) -> usize {
         (self.held.load(Ordering::SeqCst) / What::Presence.one()) as usize
     }
 
-    /// Something goes on.
+    /// Returns whether work runs.
     pub(crate) fn is_working(&self) -> bool {
         !self.held.load(Ordering::SeqCst).is_multiple_of(What::Presence.one())
     }
 
-    /// What has gone on since the last look.
+    /// Returns the activity since the last look.
     pub(crate) fn look(&self) -> Look {
         let ended = self.ended.load(Ordering::SeqCst);
         match self.ended_at_last_look.swap(ended, Ordering::SeqCst) == ended {
@@ -75,7 +75,7 @@ impl Activity {
 }
 
 impl What {
-    /// What one of these adds to the number.
+    /// Returns the amount that one hold adds to the combined count.
     fn one(self) -> u64 {
         match self {
             Self::Work => 1,

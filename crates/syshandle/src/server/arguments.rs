@@ -1,4 +1,4 @@
-//! The bytes of a call's arguments, where they came.
+//! The encoded arguments of a call, which stay in the memory in which they arrived.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use syshandle_wire::{Body, Decoder, Handles, Header, Prove, Shared};
 use super::connection::Connection;
 use crate::buffer::FrameBuffer;
 
-/// The bytes of the arguments: in the frame, or in the client's memory until they are dropped.
+/// The encoded arguments: in the frame, or in the client's shared memory until dropped.
 pub(super) enum Arguments {
     Frame {
         frame: FrameBuffer,
@@ -20,12 +20,12 @@ pub(super) enum Arguments {
         body: Body,
     },
     Lost,
-    /// The client may not have more memory: the name of the limit.
+    /// The client reached a memory limit, whose name this is.
     PastLimit(&'static str),
 }
 
 impl Arguments {
-    /// Has them decoded, with these handles.
+    /// Decodes the arguments, which contain these handles.
     pub(super) fn decode<T>(
         &self,
         handles: Handles,
@@ -48,7 +48,7 @@ impl Arguments {
 
 const _: () = assert!(Header::FRAME_MAX <= u16::MAX as usize);
 
-/// The range is given back.
+/// Releases the range of shared memory.
 impl Drop for Arguments {
     fn drop(&mut self) {
         if let Self::Shared { connection, body } = self {

@@ -5,8 +5,8 @@ use super::jobs::JobRef;
 /// A background task that [`Context::when`](crate::Context::when) or
 /// [`Context::after`](crate::Context::after) started.
 ///
-/// Dropping this handle does not cancel the task. The handle keeps nothing alive: neither the server
-/// nor what the task owns. It may be cloned, and used on any thread.
+/// Dropping this handle does not cancel the task. The handle keeps neither the server nor the
+/// values of the task alive. It may be cloned, and used on any thread.
 #[derive(Clone, Debug)]
 pub struct BackgroundTask(JobRef);
 
@@ -17,15 +17,17 @@ impl BackgroundTask {
 
     /// Cancels the task unless its callback has started or is about to start.
     ///
-    /// Returns `true` if this call cancelled the task. Then the callback never runs. It is dropped on
-    /// this thread before `cancel` returns, with everything it captured. The task also gives up the
-    /// object that it waited for, and its part of the client's quota. A signal of the object stays for
-    /// other waiters. The descriptor is closed at once, or by the thread that polls it as soon as that
-    /// thread wakes. To wait for the same kernel object again, keep a duplicate of its handle.
+    /// Returns `true` if this call cancelled the task. Then the callback never runs. It is dropped
+    /// on this thread before `cancel` returns, with everything that it captured. The task also
+    /// releases the object that it waited for and its part of the client's quota. A signal of the
+    /// object stays for other waiters. The descriptor is closed at once, or by the thread that
+    /// polls it as soon as that thread wakes. To wait for the same kernel object again, keep a
+    /// duplicate of its handle.
     ///
-    /// Returns `false` if the task has ended, was cancelled before, or its callback runs now or is
-    /// about to. `cancel` does not wait for a callback that runs, so a callback may cancel its own
-    /// task. In a forked copy of the server's process it does nothing and returns `false`.
+    /// Returns `false` if the task has ended, was cancelled before, or its callback runs or is
+    /// about to run. `cancel` does not wait for a running callback, so a callback may cancel its
+    /// own task. In a forked copy of the server's process, `cancel` does nothing and returns
+    /// `false`.
     pub fn cancel(&self) -> bool {
         self.0.cancel()
     }

@@ -1,4 +1,4 @@
-//! The server's side of a connection.
+//! The server side of a connection.
 
 use std::collections::VecDeque;
 use std::io;
@@ -33,69 +33,74 @@ use crate::spin::Spin;
 use crate::sync::atomic::{AtomicBool, AtomicU64};
 use crate::sync::{Mutex, MutexGuard, now};
 
-/// The server's side of a connection: one client, one object, one interface.
+/// The server side of a connection: one client, one object, one interface.
 pub(crate) struct Connection {
     pub(super) link: Link,
     pub(super) session: Arc<Session>,
-    /// Its key among the sources of the reactor: none of them before it is one.
+    /// Key among the sources of the reactor; 0 until registered.
     key: AtomicU64,
-    /// The object of a door; a client of the listening socket names the class of its object.
+    /// The object. For a door it is set from the start. A client of the listening socket names its
+    /// class in the hello.
     pub(super) kept: ClientObject,
     pub(super) hello_timer: OnceLock<TimerId>,
     pub(super) spin: Spin,
-    /// Times of the interface's methods.
+    /// Measured run times of the interface's methods.
     pub(super) methods: OnceLock<Arc<MethodTimes>>,
     pub(super) inbox: Inbox,
-    /// The return channel of a client at a door, until its hello shows that it has the answer.
+    /// The return channel of a client at a door. It is kept until the hello shows that the client
+    /// has received the connection.
     channel: Mutex<Option<(Arc<PeerSocket>, Taken)>>,
-    /// A job that the thread looks after that stays with this client.
+    /// The background task that the thread dedicated to this client waits for directly.
     newest: Arc<Newest>,
-    /// So that nobody needs the lock to see that there are none, as is usual.
+    /// Whether replies are batched. Mirrors `State::held` without the lock, because usually there
+    /// are none.
     pub(super) holds_replies: AtomicBool,
-    /// A timer is set, after which unused shared memory is freed.
+    /// Whether a timer is set to free unused shared memory.
     frees_memory: AtomicBool,
     state: Mutex<State>,
 }
 
-/// How the kernel names the client of a new connection.
+/// How the server learned the identity of the client of a new connection.
 pub(crate) enum Client {
-    /// By the other end of the socket.
+    /// From the kernel, for the other end of the socket.
     OfSocket(Credentials),
-    /// When it attached: the server made both ends of the socket. The other one goes through the
-    /// return channel.
+    /// From the attach frame. The server created both ends of the socket, and sends one end through
+    /// the return channel.
     Attached(Known, Arc<PeerSocket>),
 }
 
-/// A connection that is served from now on.
+/// A connection that was added.
 pub(crate) struct Added {
     pub(crate) connection: Arc<Connection>,
-    /// It is in the loop that was asked about.
+    /// Whether the connection is in the loop that the caller named.
     pub(crate) is_here: bool,
 }
 
 pub(super) struct State {
     pub(super) end: ServerEnd<Arc<CallState>>,
-    /// That of the last call, to be used again.
+    /// The state of the last call, whose allocation is reused.
     pub(super) last_call: Option<Arc<CallState>>,
-    /// What its loop waits for; nothing while a thread stays with this client.
+    /// The interest in the socket with which the loop polls; `None` while a thread is dedicated to
+    /// this client.
     watched: Option<Interest>,
-    /// Its object is being made: nobody may receive what comes after the hello.
+    /// Whether the object is being created. No thread may receive frames after the hello until the
+    /// object exists.
     pub(super) opening: bool,
-    /// Replies for which there was no room.
+    /// Pending replies, for which there was no room.
     pub(super) owed: VecDeque<Owed>,
-    /// A thread stays with this client.
+    /// Whether a thread is dedicated to this client.
     pub(super) stays: bool,
-    /// Replies that wait for others.
+    /// The batch of replies to be sent together.
     pub(super) held: Option<HeldReplies>,
-    /// The client was told that shared memory is short.
+    /// Whether the client was asked to release shared memory.
     pub(super) asked: bool,
     pub(super) ended: bool,
     hold: Option<Hold>,
 }
 
 impl Connection {
-    /// Greets a client, and serves it from now on: the object, if there is one already. Returns `None`
-    /// if the client was refused.
+    /// Greets a client and starts to serve it. A client at a door gets `object`. Returns `None` if
+    /// the client was refused.
     pub(crate) fn add(
         reactor: &Arc<Reactor>,
         socket: Seqpacket,
@@ -175,15 +180,16 @@ impl Connection {
         Ok(Some(Added { connection, is_here: here == Some(EventLoop::index_of(key)) }))
     }
 
-    /// Sees to it that a client that says nothing isn't kept.
+    /// Sets the timer that ends the connection unless the client says hello.
     pub(super) fn expect_hello(&self, reactor: &Reactor) {
         let timer = reactor.timers.set(now() + HELLO_TIMEOUT, Timer::Hello(self.key()));
         let _ = self.hello_timer.set(timer);
     }
 
-    /// The client has said hello, so it has received the answer of a return channel.
+    /// Closes the return channel. The client has said hello, so it has received the connection.
     pub(super) fn close_channel(&self) {
-        // A client that has only peeked at the answer has it in flight: then the channel is kept.
+        // If the client has only peeked at the message, the handle is still in flight. Then the
+        // socket of the channel is kept.
         drop(self.channel.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 
@@ -195,32 +201,36 @@ impl Connection {
         &self.link.socket
     }
 
-    /// The job that the thread looks after that stays with this client.
+    /// Returns the place for the background task that the dedicated thread waits for directly.
     pub(super) fn newest(&self) -> &Arc<Newest> {
         &self.newest
     }
 
-    /// No thread stays with this client any more: the job goes to its loop.
+    /// Moves the background task to the poller of the loop, because no thread is dedicated to this
+    /// client any more.
     pub(super) fn leave_newest(&self, reactor: &Reactor) {
         if let Some(job) = self.newest.leave() {
             job.add_to_poller(reactor);
         }
     }
 
-    /// The process of the client.
+    /// Returns a handle to the client's process.
     pub(crate) fn client_process(&self) -> io::Result<OwnedFd> {
         self.session.process(&self.link.socket)?.try_clone_to_owned()
     }
 
-    /// Its key among the sources of the reactor, which changes where it moves to another loop.
+    /// Returns the key among the sources of the reactor. The key changes when the connection moves
+    /// to another loop.
     pub(crate) fn key(&self) -> u64 {
         self.key.load(Ordering::Acquire)
     }
 
-    /// Moves to another loop; only whoever runs its own may do that.
+    /// Moves the connection to another loop. Only the thread that runs the connection's present
+    /// loop may call this.
     pub(super) fn move_to(self: &Arc<Self>, to: &EventLoop, reactor: &Reactor) {
         let mut state = self.state();
-        // Whoever is to act on frames that have come looks for them where it is now.
+        // Received frames that are not handled yet are expected in the present loop, so the
+        // connection does not move.
         if state.ended || state.watched.is_none() || !self.inbox.is_empty() {
             return;
         }
@@ -230,13 +240,14 @@ impl Connection {
             self.key.store(key, Ordering::Release);
             Source::Connection(self.clone())
         };
-        // Without memory to wait for it, it is looked at later: but from there.
+        // If the system has no memory to watch the socket, the connection still moves, and the new
+        // loop retries later.
         let joined = to.add(make, |poller, key| {
             state.watched = poller.add(socket, key, interest).map(|()| interest).ok();
             Ok(())
         });
         if self.frees_memory.load(Ordering::Relaxed) {
-            // The timer knows the connection by its key.
+            // The timer refers to the connection by its key, which has changed.
             reactor.timers.set(now() + UNUSED_MEMORY, Timer::FreeMemory(self.key()));
         }
         if joined.is_ok() && state.watched.is_none() {
@@ -244,7 +255,7 @@ impl Connection {
         }
     }
 
-    /// A method of the interface, among those of all interfaces.
+    /// Identifies a method of this interface among the methods of all interfaces.
     pub(super) fn site(&self, method: u32) -> MethodSite {
         self.methods.get().map(|methods| methods.site(method)).unwrap_or_default()
     }
@@ -256,8 +267,8 @@ impl Connection {
         }
     }
 
-    /// Has its loop not wait for it, while a thread stays with this client or makes its object;
-    /// `false` where that is not possible now.
+    /// Removes the socket from the loop's poller, while a thread is dedicated to this client or
+    /// creates its object. Returns `false` if the connection has ended or a reply is pending.
     pub(super) fn leave_loop(&self, state: &mut State, reactor: &Reactor) -> bool {
         if state.ended || !state.owed.is_empty() {
             return false;
@@ -267,7 +278,7 @@ impl Connection {
         true
     }
 
-    /// Has its loop wait for it again.
+    /// Returns the socket to the loop's poller.
     pub(crate) fn rejoin(&self, reactor: &Reactor) {
         self.leave_newest(reactor);
         let mut state = self.state();
@@ -295,7 +306,7 @@ impl Connection {
         }
     }
 
-    /// Has its loop wait for what it is to wait for now, if it waits.
+    /// Updates what the loop polls the socket for, if the loop polls the socket.
     pub(super) fn watch_in(&self, state: &mut State, reactor: &Reactor) {
         let interest = state.interest();
         if !state.ended && state.watched.is_some_and(|watched| watched != interest) {
@@ -310,7 +321,7 @@ impl Connection {
         }
     }
 
-    /// A client that hasn't said hello by now never will.
+    /// Ends the connection if the client has not said hello.
     pub(crate) fn end_unless_open(self: &Arc<Self>, reactor: &Arc<Reactor>) {
         if self.kept.interface.get().is_none() {
             crate::log::debug!("a client did not say hello in time");
@@ -318,8 +329,8 @@ impl Connection {
         }
     }
 
-    /// Ends the connection because the server is done. Good-bye means that what wasn't answered by
-    /// now did not run. While calls run, the client is told instead that the server was stopped.
+    /// Ends the connection because the server ends. A bye means that unanswered calls did not run.
+    /// If calls run or replies are pending, a fault reports instead that the server was stopped.
     pub(crate) fn close(&self, reactor: &Arc<Reactor>) {
         let mut state = self.state();
         self.send_held(&mut state);
@@ -327,13 +338,14 @@ impl Connection {
             true => (Header::new(FrameKind::Bye), Vec::new()),
             false => ServerEnd::<()>::refused(&Fault::Draining),
         };
-        // If the client is gone, the end of file tells as much.
+        // If the client is gone, it sees the end of the stream instead.
         let _ = self.link.send_last(&header, &body);
-        // Under the same lock: no call may run that the client was told did not.
+        // The lock is still held, so that no call runs after the client was told that it did not.
         self.end_locked(state, reactor, true);
     }
 
-    /// Frees the shared memory of replies after a while without any: called when one was sent.
+    /// Sets a timer that frees the shared memory of replies. Called when a reply was sent through
+    /// shared memory.
     pub(super) fn free_memory_later(&self, reactor: &Reactor) {
         if !self.frees_memory.load(Ordering::Relaxed)
             && !self.frees_memory.swap(true, Ordering::Relaxed)
@@ -342,7 +354,7 @@ impl Connection {
         }
     }
 
-    /// Frees the shared memory of replies, unless it was used a moment ago: then later.
+    /// Frees the shared memory of replies, or sets the timer again if the memory was used recently.
     pub(super) fn free_memory(&self, reactor: &Reactor) {
         let mut state = self.state();
         let taken_to = state.end.outgoing().end();
@@ -357,19 +369,20 @@ impl Connection {
         }
     }
 
-    /// The bytes of a body in the client's memory, and how many they are.
+    /// Returns the bytes of a body in the client's shared memory, and their number.
     pub(super) fn range(&self, body: Body) -> (Range<'_>, usize) {
         self.link.range(body)
     }
 
-    /// A range of the client's memory isn't needed any more.
+    /// Releases a range of the client's shared memory that the server has read.
     pub(super) fn has_read(&self, body: Body) {
         let mut state = self.state();
         let release = state.end.has_read(body);
         self.release(&mut state, release);
     }
 
-    /// Gives ranges of the client's memory back, where that is not to wait for the next reply.
+    /// Sends a frame that releases ranges of the client's shared memory, if they should not wait
+    /// for the next reply.
     pub(super) fn release(&self, state: &mut State, header: Option<Header>) {
         if let Some(header) = header
             && self.link.send_header(&header).is_err()
@@ -378,16 +391,16 @@ impl Connection {
         }
     }
 
-    /// Ends the connection with an error.
+    /// Ends the connection with a fault.
     pub(crate) fn refuse(&self, reactor: &Arc<Reactor>, fault: &Fault) {
         let (header, body) = ServerEnd::<()>::refused(fault);
         self.send_held(&mut self.state());
-        // If it is gone it needn't be told.
+        // A client that has disconnected does not need the fault.
         let _ = self.link.send_last(&header, &body);
         self.end(reactor, false);
     }
 
-    /// Ends the connection: with good-bye, or because the client is gone or broke the rules.
+    /// Ends the connection. `bye` is `false` if the client is gone or violated the protocol.
     pub(super) fn end(&self, reactor: &Arc<Reactor>, bye: bool) {
         self.end_locked(self.state(), reactor, bye);
     }
@@ -416,7 +429,7 @@ impl Connection {
         crate::log::debug!(bye, pid = self.session.client.pid, "a client has gone");
         self.link.socket.leave();
         self.close_channel();
-        // Last: without a client the server may end.
+        // Dropped last, because a server without clients may end.
         drop(hold);
     }
 
@@ -426,13 +439,13 @@ impl Connection {
 }
 
 impl State {
-    /// Whether its loop waits for it.
+    /// Returns whether the loop polls the socket.
     pub(super) fn is_watched(&self) -> bool {
         self.watched.is_some()
     }
 
-    /// What is to be waited for: a reply that waits for shared memory waits for a frame; others wait
-    /// for room.
+    /// Returns what to poll the socket for. A reply that needs shared memory waits for a frame of
+    /// the client. Any other pending reply waits for room in the socket.
     fn interest(&self) -> Interest {
         let waits_for_room = |owed: &Owed| owed.header.is_some() || !self.asked;
         match self.owed.front().is_some_and(waits_for_room) {
@@ -448,8 +461,8 @@ impl std::fmt::Debug for Connection {
     }
 }
 
-/// How long shared memory for replies is kept that is not used.
+/// How long unused shared memory for replies is kept.
 const UNUSED_MEMORY: Duration = Duration::from_secs(1);
 
-/// A client that has connected and says nothing is not kept for longer.
+/// How long a client may wait before its hello.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);

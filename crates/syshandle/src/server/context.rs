@@ -1,4 +1,5 @@
-//! What a method may know of its call, and ask of its server.
+//! The context of a call, from which a method learns about its call and requests services of its
+//! server.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -18,9 +19,10 @@ use crate::arrived::Kernel;
 use crate::client::other_process;
 use crate::{Client, Error, ErrorKind, Implements, Interface, Object, Proxy, Result};
 
-/// The context of a call: who calls, until when, and what the server can do besides.
+/// The context of a call: the client, the deadline, and further services of the server.
 ///
-/// A method that wants it takes `context: &Context` first; the client doesn't pass it.
+/// A method that needs the context declares `context: &Context` as its first parameter. The client
+/// does not pass it.
 #[derive(Debug)]
 pub struct Context {
     pub(super) reactor: Arc<Reactor>,
@@ -28,7 +30,7 @@ pub struct Context {
     pub(super) call: Arc<CallState>,
 }
 
-/// What is kept may be used when the call has been answered.
+/// A clone may be used after the call was answered, so the session then lasts beyond its calls.
 impl Clone for Context {
     fn clone(&self) -> Self {
         self.connection.session().lasts_from_now_on();
@@ -38,25 +40,26 @@ impl Clone for Context {
 }
 
 impl Context {
-    /// Who calls, from the kernel.
+    /// Returns the credentials of the client, as reported by the kernel.
     pub fn client(&self) -> Credentials {
         self.connection.session().client
     }
 
-    /// The process that calls, as a handle (a pidfd) that can't come to mean another one.
+    /// Returns the client's process as a pidfd, which never refers to another process.
     ///
     /// # Errors
-    /// `ENOPROTOOPT` before Linux 6.5; no descriptor left.
+    /// `ENOPROTOOPT` before Linux 6.5; an error of the system if no descriptor is left.
     pub fn client_process(&self) -> io::Result<OwnedFd> {
         self.connection.client_process()
     }
 
-    /// When the client gives up. A method that can't be done by then needn't be.
+    /// Returns when the client stops waiting. A method that can't finish by then may return early.
     pub fn deadline(&self) -> Instant {
         self.call.deadline
     }
 
-    /// Whether nobody waits for the result any more: the client cancelled, gave up, or is gone.
+    /// Returns whether the client no longer waits for the result: it cancelled the call, the
+    /// deadline has passed, or the client has disconnected.
     pub fn is_cancelled(&self) -> bool {
         self.call.is_cancelled() || self.connection.session().is_gone()
     }
@@ -64,27 +67,29 @@ impl Context {
     /// Returns whether the server is about to end: it received `SIGTERM` or was stopped by
     /// `syshandle stop`.
     ///
-    /// The client still waits for the result, so [`is_cancelled`](Self::is_cancelled) stays `false`.
-    /// A method that can end within [`Server::drain_timeout`](crate::Server::drain_timeout) goes on.
-    /// A method that takes longer checks this between steps, and returns an error or a partial
-    /// result in time. The steps of the end and their times are listed there.
+    /// The client still waits for the result, so [`is_cancelled`](Self::is_cancelled) stays
+    /// `false`. A method that can end within
+    /// [`Server::drain_timeout`](crate::Server::drain_timeout) continues. A longer method checks
+    /// this between steps and returns an error or a partial result in time. The documentation of
+    /// `drain_timeout` lists the steps of the end and their times.
     pub fn is_stopping(&self) -> bool {
         self.reactor.is_draining()
     }
 
-    /// Does `work` when `object` is signalled, or `timeout` has passed, or the client has died;
-    /// the outcome says which. No thread waits meanwhile, and the server stays alive.
+    /// Starts a background task: runs `work` when `object` is signalled, `timeout` has passed, or
+    /// the client has died. The outcome says which. No thread is blocked during the wait, and the
+    /// server stays alive.
     ///
-    /// Work that runs counts among the running methods of the client
-    /// ([`Server::threads_max`](crate::Server::threads_max)). If as many run as may, the work waits.
+    /// Running work counts among the running methods of the client
+    /// ([`Server::threads_max`](crate::Server::threads_max)). At the limit, the work waits.
     ///
-    /// An event that resets itself is reset. It is owned by the wait, and closed before the work
-    /// begins. A client that lets go in order, and lives on, ends nothing.
+    /// An auto-reset event is reset. The task owns the object and closes it before `work` runs. If
+    /// the client disconnects in order and its process lives, the task continues.
     ///
     /// The returned handle can [cancel](BackgroundTask::cancel) the task. Dropping the handle does not.
     ///
-    /// A task waits once. Its callback may start the next one on a clone of the context, for instance
-    /// to serve a queue whose event is signalled again and again:
+    /// A task waits once. Its callback may start the next task on a clone of the context, for
+    /// instance to serve a queue whose event is signalled repeatedly:
     ///
     /// ```
     /// # use std::time::Duration;
@@ -103,16 +108,16 @@ impl Context {
     /// }
     /// ```
     ///
-    /// To stop such a series, set a flag that the callback checks before it starts the next task, then
-    /// cancel the latest one.
+    /// To stop such a series, set a flag that the callback checks before it starts the next task,
+    /// and then cancel the latest task.
     ///
-    /// One client may have 65,536 tasks. Tasks that wait for an object also count in its part of the
-    /// server's descriptors: five eighths of the limit for a process of the server's own user, a
-    /// quarter for all processes of another user.
+    /// One client may have up to 65,536 tasks. Tasks that wait for an object also count in the
+    /// client's part of the server's descriptors. This part is five eighths of the limit for a
+    /// process of the server's own user, and a quarter for all processes of another user.
     ///
     /// # Errors
-    /// The object can't be watched: the system's limit (`fs.epoll.max_user_watches`), or
-    /// [`ErrorKind::Busy`] past the limit of tasks of one client. Then the work is dropped.
+    /// The object can't be watched because of the system's limit (`fs.epoll.max_user_watches`), or
+    /// [`ErrorKind::Busy`] if the client has too many tasks. Then `work` is dropped.
     pub fn when(
         &self,
         object: impl Waitable + Send + Sync + 'static,
@@ -124,9 +129,9 @@ impl Context {
         Ok(BackgroundTask::new(job))
     }
 
-    /// Does `work` when `delay` has passed, or the client has died; the outcome says which. No
-    /// thread and no descriptor waits meanwhile, and the server stays alive. The limit of running
-    /// methods is the one of [`when`](Self::when).
+    /// Starts a background task: runs `work` when `delay` has passed or the client has died. The
+    /// outcome says which. The wait blocks no thread and takes no descriptor, and the server stays
+    /// alive. The limit of running methods applies as for [`when`](Self::when).
     ///
     /// ```
     /// # use std::time::Duration;
@@ -141,7 +146,7 @@ impl Context {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::Busy`] if as many tasks wait as may for one client: 65,536. Then the work is dropped.
+    /// [`ErrorKind::Busy`] if the client already has 65,536 tasks. Then `work` is dropped.
     pub fn after(
         &self,
         delay: Duration,
@@ -152,29 +157,31 @@ impl Context {
         Ok(BackgroundTask::new(job))
     }
 
-    /// How the client's handles are proven.
+    /// Returns the settings by which the client's handles are proven.
     pub(super) fn kernel(&self) -> Kernel<'_> {
         let filesystems = &self.reactor.settings().filesystems;
         Kernel::new(filesystems, &self.connection.session().share)
     }
 
-    /// Ends the connection with an error: every call and wait of the client's ends with this text,
-    /// and the kind [`ErrorKind::Aborted`].
-    /// For work in the background that failed, whose method has long returned.
+    /// Ends the connection with an error. Every call and wait of the client ends with this text and
+    /// the kind [`ErrorKind::Aborted`]. This reports the failure of a background task, whose method
+    /// has returned long before.
     pub fn fail(&self, text: impl Into<String>) {
         if !self.reactor.is_own() {
             return;
         }
         self.connection.refuse(&self.reactor, &Fault::Aborted { text: text.into() });
-        // The server may end now, and this thread need not be one of its own.
+        // The server may have to end now, and this thread may not be one of its own.
         self.reactor.look_around();
     }
 
-    /// Serves an object from this server, and returns a reference to it: to be returned to the
-    /// client, or passed to others. The object is released when the last reference is.
+    /// Serves an object from this server and returns a reference to it. The method returns the
+    /// reference to the client or passes it to others. The object is released with the last
+    /// reference.
     ///
     /// # Errors
-    /// No descriptor left, or as many references as there may be.
+    /// [`ErrorKind::System`] if no descriptor is left, and [`ErrorKind::Busy`] at the limit of
+    /// references.
     pub fn serve<I, T>(&self, implementation: T) -> Result<I::Client>
     where
         I: Interface + Implements<T> + ?Sized,

@@ -1,11 +1,11 @@
-//! The threads of a server.
+//! The threads of a server: which thread runs which event loop or task.
 //!
-//! Each event loop is run by one thread at a time, which does everything that follows from what
-//! becomes ready: it receives, runs the method and replies. No work is handed on between threads,
-//! with three exceptions. When a method takes long, the sentinel gives the loop to another thread. A
-//! method that is known to be slow, and whatever would exceed the limit of methods that run at once,
-//! becomes a task for a worker thread. A client that calls alone, again and again, has a thread stay
-//! with it, asleep where only that client wakes it; that thread gives up its loop before.
+//! One thread at a time runs each event loop. For each ready source it does everything: it
+//! receives, runs the method and replies. Work changes threads in three cases only. When a method
+//! runs long, the watchdog (`Sentinel`) gives the loop to another thread. A method that is known to
+//! be slow, or would exceed the limit of running methods, becomes a task for a worker thread. A
+//! client that calls alone and repeatedly gets a dedicated thread, which sleeps where only that
+//! client wakes it. That thread first gives its loop to another thread.
 
 use std::collections::VecDeque;
 use std::io;
@@ -24,37 +24,37 @@ use crate::sync::atomic::{AtomicBool, AtomicUsize};
 use crate::sync::thread::{self, Thread};
 use crate::sync::{Mutex, MutexGuard, contain, often};
 
-/// The threads of a server.
+/// The worker pool: the threads of a server, the tasks that wait for a thread, and the loops that
+/// have none.
 #[derive(Debug)]
 pub(crate) struct Crew {
-    /// Limit of methods, and of other user code, that run at once.
+    /// Limit of methods and other user code that run at once.
     methods_max: usize,
-    /// Limit of threads, except for those that an event loop needs: one for each method, one for each
-    /// loop, and one for each client that a thread may stay with.
+    /// Limit of threads: one for each method, one for each loop and one for each dedicated thread.
+    /// A thread that an event loop needs may exceed the limit.
     threads_max: usize,
-    /// Limit of threads that wait to be needed. A burst of slow methods leaves no more.
+    /// Limit of idle threads. Threads beyond it end, for instance after a burst of slow methods.
     spares_max: usize,
-    /// Changes under the lock.
+    /// Number of threads. Increased under the lock.
     threads: AtomicUsize,
-    /// Whether tasks wait. Changes under the lock.
+    /// Whether tasks wait. Changed under the lock.
     has_tasks: AtomicBool,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// Loops that no thread runs.
+    /// Event loops without a thread.
     free: VecDeque<usize>,
     tasks: TaskQueue,
-    /// Threads that sleep until there is something for them.
+    /// Idle threads, which sleep until there is work.
     spares: Vec<Thread>,
-    /// Threads that were started or woken and have not asked for an assignment yet.
+    /// Number of threads that were started or woken and have not asked for an assignment yet.
     coming: usize,
     dismissed: bool,
 }
 
-/// The next thing that a thread does.
-/// The next thing that a thread does.
+/// The next work of a thread.
 #[expect(clippy::large_enum_variant, reason = "one is moved at a time, and none is kept")]
 enum Assignment<'p> {
     Loop(usize),
@@ -73,22 +73,22 @@ impl Crew {
         }
     }
 
-    /// Limit of methods that run at once, if there are enough threads to exceed it.
+    /// Returns the limit of running methods, if there are enough threads to exceed it.
     #[inline]
     pub(super) fn limit(&self) -> Option<usize> {
         (self.threads() > self.methods_max).then_some(self.methods_max)
     }
 
-    /// Has another thread run a loop.
+    /// Has another thread run an event loop.
     ///
     /// # Errors
-    /// The system has no room for a thread. The first thread that is free runs the loop.
+    /// The system can't start a thread. The next free thread runs the loop.
     pub(crate) fn hand_over(&self, reactor: &Arc<Reactor>, index: usize) -> io::Result<()> {
         self.state().free.push_back(index);
         self.find_thread(reactor)
     }
 
-    /// Has a worker thread do a task, as soon as fewer methods run than may.
+    /// Queues a task for a worker thread. The task runs when fewer methods run than the limit.
     pub(super) fn add_task(&self, reactor: &Arc<Reactor>, task: Task) {
         let mut state = self.state();
         if state.dismissed {
@@ -99,25 +99,25 @@ impl Crew {
         state.tasks.push(task);
         self.has_tasks.store(true, Ordering::SeqCst);
         drop(state);
-        // Without a thread now, the sentinel or the first thread that is free finds one.
+        // If no thread can start now, the watchdog or the next free thread finds one.
         let _ = self.find_thread(reactor);
     }
 
-    /// Whether tasks wait for a thread or for a method to end.
+    /// Returns whether tasks wait for a thread or for a method to end.
     #[inline]
     pub(super) fn has_tasks(&self) -> bool {
         self.has_tasks.load(Ordering::SeqCst)
     }
 
-    /// Takes the tasks that have not begun.
+    /// Takes all tasks that have not started.
     pub(super) fn take_tasks(&self) -> Vec<Task> {
         let mut state = self.state();
         self.has_tasks.store(false, Ordering::SeqCst);
         state.tasks.take_all()
     }
 
-    /// Wakes or starts a thread if there is a loop or a task for one more. A thread that comes finds
-    /// the next one itself, so that no event loop waits while many threads start.
+    /// Wakes or starts one thread if an event loop or a task needs one. That thread then finds the
+    /// next thread itself, so that no event loop is delayed while many threads start.
     pub(crate) fn find_thread(&self, reactor: &Arc<Reactor>) -> io::Result<()> {
         let mut state = self.state();
         let has_task = state.tasks.may_start() && reactor.sentinel.has_room(reactor);
@@ -147,19 +147,19 @@ impl Crew {
         })
     }
 
-    /// Whether a thread could be had for a loop.
+    /// Returns whether a further thread is idle or may start.
     pub(crate) fn has_another(&self) -> bool {
         let state = self.state();
         !state.spares.is_empty() || self.threads() < self.threads_max
     }
 
-    /// Whether a loop waits for a thread.
+    /// Returns whether an event loop waits for a thread.
     pub(super) fn has_free_loop(&self) -> bool {
         !self.state().free.is_empty()
     }
 
-    /// Waits for something to do; `None` when this thread is not needed any more. `came` says that
-    /// the thread was just started.
+    /// Waits for an assignment. Returns `None` if this thread is not needed any more. `came` says
+    /// that the thread was just started.
     fn next<'p>(
         &self,
         reactor: &Arc<Reactor>,
@@ -195,14 +195,15 @@ impl Crew {
             drop(state);
             thread::park_timeout(LONG);
             state = self.state();
-            // `find_thread` has taken it out, unless it woke by itself.
+            // `find_thread` removes the thread that it wakes. A thread that is still listed woke on
+            // its own.
             let count = state.spares.len();
             state.spares.retain(|spare| spare.id() != this.id());
             came = state.spares.len() == count;
         }
     }
 
-    /// Takes a task and begins to run it, unless as many methods run as may.
+    /// Takes a task and starts to run it, unless the limit of running methods is reached.
     fn start_task<'p>(
         &self,
         state: &mut State,
@@ -221,7 +222,7 @@ impl Crew {
         Some(Assignment::Task(task, running))
     }
 
-    /// Has the threads end that wait to be needed.
+    /// Ends all idle threads, and has the other threads end when they become idle.
     pub(crate) fn dismiss(&self) {
         let mut state = self.state();
         state.dismissed = true;
@@ -239,10 +240,10 @@ impl Crew {
     }
 }
 
-/// Runs loops and tasks until the end, or until this thread is not needed any more.
+/// Runs event loops and tasks until the server ends or this thread is not needed any more.
 ///
-/// User code is guarded where it is called. If this thread unwinds all the same, it gives up what it
-/// has and goes on: an event loop is never lost.
+/// Each call of user code catches panics. If this thread unwinds nevertheless, it gives up its loop
+/// or client and continues, so that no event loop is lost.
 fn work(reactor: &Arc<Reactor>) {
     let post = reactor.sentinel.post();
     let mut came = true;
@@ -266,7 +267,7 @@ fn work_on(reactor: &Arc<Reactor>, post: &Arc<Post>, came: &mut bool) {
     }
 }
 
-/// Runs a loop until the end, or until another thread does.
+/// Runs an event loop until the server ends or another thread takes the loop over.
 fn run_loop(reactor: &Arc<Reactor>, index: usize, post: &Arc<Post>) {
     let event_loop = reactor.event_loop(index);
     post.hold(Held::Loop(index));
@@ -306,8 +307,8 @@ fn run_loop(reactor: &Arc<Reactor>, index: usize, post: &Arc<Post>) {
     }
 }
 
-/// Waits until something becomes ready. Who has called from another core may call again soon: then
-/// it is looked for that for a moment, before this thread sleeps.
+/// Waits until a source becomes ready. A client that has called from another core may call again
+/// soon, so this thread first spins for a short time.
 fn wait(reactor: &Reactor, index: usize, caller: &Caller) -> io::Result<usize> {
     let event_loop = reactor.event_loop(index);
     if let Some(client) = caller.client.upgrade() {
@@ -323,19 +324,20 @@ fn wait(reactor: &Reactor, index: usize, caller: &Caller) -> io::Result<usize> {
     event_loop.wait(reactor)
 }
 
-/// The client whose call was the last one of a loop.
+/// The client whose call was the last one in a loop.
 #[derive(Default)]
 struct Caller {
     client: Weak<Connection>,
-    /// How often in a row nobody else did anything.
+    /// Number of consecutive calls of this client, with no other activity in the loop.
     calls: u32,
-    /// How often somebody called while another one's method took long enough to wait for.
+    /// Number of consecutive times that a different client called and its method took at least
+    /// [`WORTH_A_MOVE`].
     waits: u32,
 }
 
 impl Caller {
-    /// Takes note of a call; whether its client had better be in another loop, where nothing is to
-    /// be done: because it isn't the only one here, and each keeps the others waiting.
+    /// Records a call. Returns whether its client should move to an idle loop, because clients of
+    /// this loop repeatedly delay each other.
     fn called(&mut self, client: &Arc<Connection>, alone: bool, took: Duration) -> bool {
         let same = std::ptr::eq(self.client.as_ptr(), Arc::as_ptr(client));
         if !same {
@@ -344,7 +346,7 @@ impl Caller {
         self.count(same, alone, took)
     }
 
-    /// Whether this is its session.
+    /// Returns whether the session belongs to this client.
     fn is(&self, session: &Arc<Session>) -> bool {
         self.client.upgrade().is_some_and(|client| Arc::ptr_eq(client.session(), session))
     }
@@ -359,17 +361,18 @@ impl Caller {
     }
 }
 
-/// To wait for a method that takes less costs no more than to wake another thread.
+/// Waiting for a shorter method costs no more than waking another thread.
 const WORTH_A_MOVE: Duration = Duration::from_micros(50);
 
-/// So many calls in a row, each of another client than the one before, and one of them moves.
+/// Number of consecutive calls, each of a different client than the one before, after which a
+/// client moves.
 const MOVE_AFTER: u32 = 8;
 
-/// So many calls in a row, with nobody else there, and a thread stays with that client. To begin and
-/// to end that costs as much as some calls.
+/// Number of consecutive calls of one client alone after which a thread is dedicated to it.
+/// Starting and ending this costs as much as several calls.
 const STAY_AFTER: u32 = often(16);
 
-/// Whoever needs a thread wakes it.
+/// How long an idle thread sleeps. A thread that is needed is woken earlier.
 const LONG: Duration = Duration::from_secs(3600);
 
 #[cfg(test)]
@@ -380,7 +383,7 @@ mod tests {
     fn who_keeps_others_waiting_again_and_again_is_to_move_and_others_are_not() {
         let (quick, long) = (Duration::from_micros(5), Duration::from_micros(500));
         let mut caller = Caller::default();
-        // Alone, it may take as long as it likes.
+        // A client that is alone may run long methods.
         assert!((0..100).all(|_| !caller.count(true, true, long)));
         assert!(caller.calls >= STAY_AFTER);
         assert!((0..100).all(|_| !caller.count(false, false, quick)));

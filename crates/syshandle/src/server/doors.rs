@@ -1,4 +1,4 @@
-//! The inner end of a door: the server's side of a reference that one other process holds.
+//! The inner end of a door: the server side of a reference that another process holds.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -22,7 +22,7 @@ use crate::peer_socket::PeerSocket;
 use crate::sync::Mutex;
 use crate::{Object, door};
 
-/// The inner end of a door. It keeps the object and the server alive.
+/// The inner end of a door. Keeps the object and the server alive.
 #[derive(Debug)]
 pub(crate) struct InnerDoor {
     socket: PeerSocket,
@@ -32,7 +32,7 @@ pub(crate) struct InnerDoor {
 }
 
 impl InnerDoor {
-    /// Makes a door to an object, of a client's quota; returns its outer end.
+    /// Creates a door to an object, counted in a client's quota, and returns the outer end.
     pub(crate) fn open(
         reactor: &Arc<Reactor>,
         share: &Arc<Share>,
@@ -44,9 +44,10 @@ impl InnerDoor {
         let taken = share.take(Part::Client, 1);
         let taken = taken.map_err(|limit| io::Error::new(io::ErrorKind::QuotaExceeded, limit))?;
         let (inner, outer) = Seqpacket::pair()?;
-        // A message has a sender, even an empty one. The end of the stream has none.
+        // With sender names, every message has a sender, even an empty message. The end of the
+        // stream has none.
         inner.name_senders()?;
-        // Before Linux 6.5 process numbers are compared instead.
+        // Before Linux 6.5, process IDs are compared instead.
         let _ = inner.pass_sender_processes();
         let hold = reactor.hold(What::Presence);
         let door = Arc::new(Self {
@@ -65,7 +66,7 @@ impl InnerDoor {
         Ok(outer.into())
     }
 
-    /// Serves the processes that attach, and releases the object when no process holds the door.
+    /// Serves the processes that attach. Releases the object when no process holds the door.
     pub(super) fn act(self: Arc<Self>, reactor: &Arc<Reactor>, post: &Post) -> Acted {
         let running = post.start_running(reactor);
         let is_open = self.let_in(reactor);
@@ -78,7 +79,8 @@ impl InnerDoor {
         }
     }
 
-    /// Serves the processes that attach; `false` if no process holds the door, which is then closed.
+    /// Serves the processes that attach. Returns `false` if the door was closed because no process
+    /// holds it or a process misused it.
     pub(super) fn let_in(&self, reactor: &Arc<Reactor>) -> bool {
         let mut frame = FrameBuffer::take();
         for _ in 0..TURNS_MAX {
@@ -88,7 +90,7 @@ impl InnerDoor {
                     let share = reactor.shares.of(sender);
                     handles.sent_by(&share);
                     if handles.check_sender().is_err() {
-                        // The sender of a frame is known only after the frame is received.
+                        // The sender of a frame is known only after the frame was received.
                         crate::log::warn!(pid = sender.pid, "a door is misused, and closes");
                         self.close(reactor);
                         return false;
@@ -110,7 +112,7 @@ impl InnerDoor {
                 }
             }
         }
-        // A holder that sends without end makes others wait no longer than this.
+        // A process that sends without end delays others only for [`TURNS_MAX`] frames.
         if let Some(key) = self.key.get() {
             reactor.watch_again(self.socket.as_fd(), *key, Interest::EachReadable);
         }
@@ -123,10 +125,11 @@ impl InnerDoor {
         }
     }
 
-    /// Makes a connection for the process that made the return channel, if it sent the frame itself.
+    /// Makes a connection for the process that created the return channel, if the same process sent
+    /// the frame.
     ///
-    /// A process that passes on the channel of another one would otherwise make that one a client of
-    /// this server, without its knowledge.
+    /// Otherwise a process could forward the channel of another process, and make that process a
+    /// client of this server without its knowledge.
     fn attach(&self, reactor: &Arc<Reactor>, handles: Arrived, sender: &Known, share: &Arc<Share>) {
         let kernel = Kernel::usual(share);
         for handle in handles.into_handles() {
@@ -155,7 +158,7 @@ impl InnerDoor {
     }
 }
 
-/// Checks that a frame with `handles` handles may come through a door. The one handle may be lost if
+/// Checks that a frame with `handles` handles may arrive at a door. The one handle may be lost if
 /// this process is out of descriptors.
 fn check_attach(frame: &[u8], received: &Received, handles: usize) -> Result<(), Violation> {
     if received.bytes_truncated {
@@ -178,18 +181,18 @@ fn check_attach(frame: &[u8], received: &Received, handles: usize) -> Result<(),
     }
 }
 
-/// An object that a method serves: its doors are made here, and no call is needed for one.
+/// An object that a method serves. Its doors are created here, without a call.
 #[derive(Debug)]
 pub(crate) struct ServedObject {
     reactor: Arc<Reactor>,
     share: Arc<Share>,
     object: Object,
-    /// The first door, until it is given away: it keeps the object as long as nobody else does.
+    /// The first door until it is passed on. Until then it keeps the object alive.
     first: Mutex<Option<OwnedHandle>>,
 }
 
 impl ServedObject {
-    /// Serves an object, of a client's quota.
+    /// Serves an object, counted in a client's quota.
     pub(crate) fn new(
         reactor: &Arc<Reactor>,
         share: &Arc<Share>,
@@ -199,7 +202,7 @@ impl ServedObject {
         Ok(Self { reactor: reactor.clone(), share: share.clone(), object, first })
     }
 
-    /// An object that has a client already.
+    /// Wraps an object that already has a client.
     pub(crate) fn with_client(reactor: &Arc<Reactor>, share: &Arc<Share>, object: Object) -> Self {
         let first = Mutex::new(None);
         Self { reactor: reactor.clone(), share: share.clone(), object, first }
@@ -217,5 +220,5 @@ impl DoorMaker for ServedObject {
     }
 }
 
-/// Frames of one door before it is the others' turn.
+/// Number of frames of one door that are handled before other sources get a turn.
 const TURNS_MAX: usize = 64;

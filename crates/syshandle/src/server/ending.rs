@@ -1,4 +1,4 @@
-//! How a server ends: when nobody has been there for long enough, or when it is told to.
+//! The end of a server: after the idle timeout, or when the server is told to end.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -15,7 +15,7 @@ use crate::in_flight;
 use crate::sync::now;
 
 impl Reactor {
-    /// Starts to count the time that nobody is there.
+    /// Starts the idle timer.
     pub(crate) fn count_idle_time(&self) {
         if let Some(idle) = self.settings.idle
             && !idle.is_zero()
@@ -24,7 +24,8 @@ impl Reactor {
         }
     }
 
-    /// Whether what has just ended was the last thing to wait for.
+    /// Ends the server if its last activity has ended: all work during a drain, or everything if
+    /// the idle timeout is zero.
     pub(super) fn check_idle(self: &Arc<Self>) {
         if self.is_draining() && !self.activity.is_working() {
             self.finish();
@@ -35,13 +36,14 @@ impl Reactor {
         }
     }
 
-    /// Ends, if nobody is there; else looks again later.
+    /// Ends the server if it has been idle for the whole timeout. Otherwise restarts the timer.
     pub(super) fn end_if_idle(self: &Arc<Self>) {
         let look = self.activity.look();
         if look == Look::Quiet {
             self.close_connections_of_the_dead();
         }
-        // A client that has yet to receive handles is there: another server would not count them.
+        // A client that has handles to receive counts as present, because the next server would not
+        // count these handles.
         if look == Look::Idle && in_flight::look_at_kept() == 0 {
             for (_, source) in self.all_sources() {
                 if let Source::Entrance(entrance) = source
@@ -57,8 +59,8 @@ impl Reactor {
         }
     }
 
-    /// Closes the connections of clients whose process has ended while a forked child of it keeps the
-    /// other end open: they would keep this server running for as long as the child lives.
+    /// Closes the connections of clients whose process has ended while a forked child holds the
+    /// other end. Otherwise they would keep this server alive as long as the child lives.
     fn close_connections_of_the_dead(self: &Arc<Self>) {
         for (_, source) in self.all_sources() {
             if let Source::Connection(connection) = source
@@ -69,7 +71,8 @@ impl Reactor {
         }
     }
 
-    /// Takes no more clients and calls, lets what runs come to its end, and ends.
+    /// Starts the drain: accepts no more clients and calls, lets running methods and tasks end, and
+    /// then ends the server.
     pub(super) fn drain(self: &Arc<Self>) {
         if self.draining.swap(true, Ordering::SeqCst) {
             return;
@@ -83,12 +86,13 @@ impl Reactor {
         self.timers.set(now() + self.settings.drain, Timer::Drain);
     }
 
-    /// Whether it is about to end, and takes no new calls.
+    /// Returns whether the server is draining and refuses new calls.
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::SeqCst)
     }
 
-    /// What runs has had time enough: tells the jobs that wait that the server ends.
+    /// Ends the background tasks that still wait when the drain timeout has passed. They get the
+    /// outcome `Stopping`.
     pub(super) fn tell_jobs(self: &Arc<Self>) {
         let is_job = |(_, source)| match source {
             Source::Job(job) => Some(job),
@@ -99,30 +103,31 @@ impl Reactor {
             return self.finish();
         }
         self.untold.store(jobs.len(), Ordering::SeqCst);
-        // A job may take long, or for ever.
+        // The callback of a task may block.
         self.timers.set(now() + LAST_WORDS, Timer::Stop);
         for job in jobs {
             self.end_job(job, Outcome::Stopping);
         }
     }
 
-    /// A job was told that the server ends. The last one of them ends the server.
+    /// Counts a background task that got the outcome `Stopping`. The last one ends the server.
     pub(super) fn job_was_told(self: &Arc<Self>) {
         if self.untold.fetch_sub(1, Ordering::SeqCst) == 1 {
             self.finish();
         }
     }
 
-    /// Closes all connections, and ends when their objects are released. Destructors that take longer
-    /// than [`LAST_WORDS`], and methods that still run, are left: the second call ends the server.
+    /// Closes all connections, and ends the server when their objects are released. Does not wait
+    /// for methods, or for destructors that take longer than [`LAST_WORDS`]: the second call ends
+    /// the server.
     ///
-    /// Nothing here runs user code, which may block.
+    /// Runs no user code, which may block.
     pub(super) fn finish(self: &Arc<Self>) {
         if self.closed.load(Ordering::SeqCst) {
             return self.stop();
         }
         for task in self.crew.take_tasks() {
-            // Destructors of what it has could block.
+            // Destructors of the task's values could block.
             std::mem::forget(task.refuse(self));
         }
         for (_, source) in self.all_sources() {
@@ -137,18 +142,18 @@ impl Reactor {
         }
     }
 
-    /// Whether the process has received `SIGTERM`.
+    /// Returns whether the process has received `SIGTERM`.
     pub(super) fn is_told_to_end(&self) -> bool {
         self.told_to_end.load(Ordering::Relaxed)
     }
 
-    /// Whether the server should have ended by now. The loops that end it may have no thread, or a full
-    /// log may block their threads. The sentinel ends the server then.
+    /// Returns whether the server should have ended by now. The loops that end it may have no
+    /// thread, or a full log may block their threads. In that case the watchdog ends the server.
     pub(super) fn is_overdue(&self, told_to_end: Instant, now: Instant) -> bool {
         now.saturating_duration_since(told_to_end) > self.settings.drain.saturating_add(OVERDUE)
     }
 
-    /// Ends all threads, each when it has done what it is at.
+    /// Ends all threads, each after its present work.
     pub(super) fn stop(&self) {
         self.stopped.store(true, Ordering::SeqCst);
         surely(|| self.stop.set_unshared());
@@ -156,14 +161,16 @@ impl Reactor {
         self.sentinel.wake_to_end();
     }
 
-    /// Whether its threads end.
+    /// Returns whether the threads are to end.
     pub(crate) fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::SeqCst)
     }
 }
 
-/// Limit of what jobs may still do when the server ends.
+/// Limit of the time that the callbacks of background tasks, and then destructors, have when the
+/// server ends.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// The end takes no longer than the drain timeout and this: twice [`LAST_WORDS`], and a second more.
+/// Limit of the time that the end may take after the drain timeout: twice [`LAST_WORDS`] and one
+/// second more.
 const OVERDUE: Duration = Duration::from_secs(3);

@@ -1,4 +1,4 @@
-//! What one thread at a time waits for and acts on: a poller, and the sources in it.
+//! An event loop: a poller and its sources. One thread at a time runs it.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -20,60 +20,60 @@ use crate::setup::failed;
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use crate::sync::{Mutex, MutexGuard, wait_beside, wait_for_ready};
 
-/// The error of a loop that can't be made.
+/// The message of an error for a loop that can't be created.
 pub(super) const NO_LOOP: &str = "no event loop can be made";
 
-/// What one thread at a time waits for. What a source's key is says which loop it is in.
+/// An event loop. The key of a source contains the index of its loop.
 pub(crate) struct EventLoop {
     index: usize,
     poller: Poller,
     sources: Mutex<Sources>,
     last_key: AtomicU64,
-    /// A job that isn't in the poller yet.
+    /// A background task that the thread of this loop waits for directly, outside the poller.
     pub(super) newest: Arc<Newest>,
-    /// What has become ready, the last one first, until it is acted on: whoever takes the loop over
-    /// goes on with it.
+    /// Ready sources that are not handled yet, in reverse order. A thread that takes the loop over
+    /// continues with them.
     ready: Mutex<Vec<Ready>>,
-    /// Sources that are to be acted on though nothing of them has become ready.
+    /// Sources to be handled although the poller did not report them.
     reminders: Reminders,
-    /// Clients and doors.
+    /// Number of clients and doors.
     load: AtomicUsize,
-    /// Nothing is ready, and its thread sleeps.
+    /// Whether no source is ready and the thread sleeps.
     sleeps: AtomicBool,
-    /// A thread was asked for.
+    /// Whether a thread was requested for this loop.
     pub(super) is_run: AtomicBool,
 }
 
 type Sources = HashMap<u64, Source, BuildHasherDefault<KeyHasher>>;
 
-/// What a thread waits for.
+/// A source of events that a loop waits for.
 #[derive(Clone)]
 pub(crate) enum Source {
-    /// Jobs to end.
+    /// Background tasks to end, or a request to check whether the server may end.
     Work,
-    /// The end.
+    /// The end of the server.
     Stop,
-    /// A timer that is due.
+    /// The timerfd of [`Timers`](super::timers::Timers).
     Alarm,
-    /// A signal that asks for the end.
+    /// `SIGTERM`.
     Signal,
-    /// Clients that connect.
+    /// The listening socket.
     Entrance(Arc<Entrance>),
-    /// Frames from a client.
+    /// The socket of a client.
     Connection(Arc<Connection>),
-    /// Clients that come through a door.
+    /// The inner end of a door.
     Door(Arc<InnerDoor>),
-    /// An object, or a time, that a job waits for.
+    /// The object or the timer of a background task.
     Job(Arc<Job>),
-    /// The death of a client that has let go.
+    /// The process of a client that disconnected in order and still has background tasks.
     Process(Arc<Session>),
 }
 
 impl EventLoop {
-    /// There may be as many as the lowest bits of a key can tell apart.
+    /// Limit of loops: the number that the low bits of a key can tell apart.
     pub(crate) const MAX: usize = 1 << INDEX_BITS;
 
-    /// A loop that `stop` wakes.
+    /// Creates a loop that `stop` wakes.
     pub(crate) fn new(index: usize, stop: &ManualEvent) -> Result<Self> {
         let event_loop = Self {
             index,
@@ -98,33 +98,33 @@ impl EventLoop {
         Ok(event_loop)
     }
 
-    /// That of the first source.
+    /// Returns the key of the stop event, which is the first source.
     fn stop_key(&self) -> u64 {
         (1 << INDEX_BITS) + self.index as u64
     }
 
-    /// Wakes the thread that runs this loop, for nothing but to look around: by what ends it, which
-    /// is a source that is there anyway, and always has room to write.
+    /// Wakes the thread that runs this loop. Changes the interest in the stop event to include
+    /// writability. This event is registered anyway and is always writable.
     pub(super) fn wake(&self, stop: &ManualEvent) {
         surely(|| self.poller.change(stop, self.stop_key(), Interest::EachBoth));
     }
 
-    /// The loop that a key says.
+    /// Returns the index of the loop in a key.
     pub(crate) fn index_of(key: u64) -> usize {
         (key % Self::MAX as u64) as usize
     }
 
-    /// Whether its thread has nothing to do.
+    /// Returns whether the thread of this loop sleeps.
     pub(crate) fn sleeps(&self) -> bool {
         self.sleeps.load(Ordering::Relaxed)
     }
 
-    /// How many clients and doors it has.
+    /// Returns the number of clients and doors.
     pub(crate) fn load(&self) -> usize {
         self.load.load(Ordering::Relaxed)
     }
 
-    /// Adds a source and waits for it; returns its key.
+    /// Adds a source and watches it; returns its key.
     pub(crate) fn add(
         &self,
         make: impl FnOnce(u64) -> Source,
@@ -141,12 +141,12 @@ impl EventLoop {
         Ok(key)
     }
 
-    /// What it waits with, for those who change how their source is waited for.
+    /// Returns the poller, for changes of the interest in a source.
     pub(crate) fn poller(&self) -> &Poller {
         &self.poller
     }
 
-    /// Removes a source that isn't waited for; `None` when somebody else was quicker.
+    /// Removes a source that isn't watched. Returns `None` if another thread has removed it.
     pub(crate) fn forget(&self, key: u64) -> Option<Source> {
         let source = self.sources().remove(&key)?;
         if source.is_client() {
@@ -155,22 +155,22 @@ impl EventLoop {
         Some(source)
     }
 
-    /// The source of a key, unless it was removed.
+    /// Returns the source of a key, unless it was removed.
     pub(crate) fn source(&self, key: u64) -> Option<Source> {
         self.sources().get(&key).cloned()
     }
 
-    /// All sources of now.
+    /// Returns all present sources.
     pub(crate) fn all(&self) -> Vec<(u64, Source)> {
         self.sources().iter().map(|(key, source)| (*key, source.clone())).collect()
     }
 
-    /// What is to be acted on next.
+    /// Takes the next ready source to be handled.
     pub(crate) fn next(&self) -> Option<Ready> {
         self.ready().pop()
     }
 
-    /// Looks what has become ready; returns how many that are.
+    /// Polls for ready sources without blocking; returns their number.
     pub(crate) fn look(&self) -> io::Result<usize> {
         let taken = self.newest.job().filter(|job| job.take());
         let mut ready = self.ready();
@@ -181,18 +181,18 @@ impl EventLoop {
         Ok(ready.len())
     }
 
-    /// Has a source acted on once more, after what has become ready. A thread that waits for this
-    /// loop isn't woken.
+    /// Has a source handled once more, after the sources that are ready. Does not wake a thread
+    /// that waits for this loop.
     pub(crate) fn remind(&self, key: u64) {
         self.reminders.add(key);
     }
 
-    /// Waits until something becomes ready; returns how many that are.
+    /// Waits until a source is ready; returns the number of ready sources.
     pub(crate) fn wait(&self, reactor: &Reactor) -> io::Result<usize> {
         if self.reminders.are_any() {
             return self.look();
         }
-        // Nobody else is at it: but no lock is held while this thread sleeps.
+        // Only this thread uses the list. It is taken out so that no lock is held during the sleep.
         let mut ready = std::mem::take(&mut *self.ready());
         let newest = self.newest.job();
         let object = newest.as_ref().and_then(|job| job.object());
@@ -207,7 +207,7 @@ impl EventLoop {
         if signalled.is_none()
             && let Some(job) = self.newest.take()
         {
-            // Something else came first.
+            // Another source became ready first.
             job.add_to_poller(reactor);
         }
         ready.extend(signalled.map(|job| Ready::to_read(job.key())));
@@ -226,10 +226,10 @@ impl EventLoop {
     }
 }
 
-/// Keys of sources, in the order in which they are to be acted on.
+/// Keys of sources, in the order in which they are to be handled.
 #[derive(Default)]
 struct Reminders {
-    /// So that nobody needs the lock where there are none, as is usual.
+    /// Whether there are any keys. Avoids taking the lock in the usual case that there are none.
     any: AtomicBool,
     keys: Mutex<Vec<u64>>,
 }
@@ -257,13 +257,14 @@ impl Reminders {
 }
 
 impl Source {
-    /// It brings work without end, of which each loop is to have its part.
+    /// Returns whether the source brings continuous work, which is balanced between the loops.
     fn is_client(&self) -> bool {
         matches!(self, Self::Connection(_) | Self::Door(_))
     }
 }
 
-/// Spreads keys, which nobody else chooses: they needn't be kept from colliding.
+/// Hashes keys. No client chooses keys, so the hash needs no protection against deliberate
+/// collisions.
 #[derive(Default)]
 pub(super) struct KeyHasher(u64);
 
@@ -277,13 +278,13 @@ impl Hasher for KeyHasher {
     }
 
     fn write_u64(&mut self, key: u64) {
-        // An odd number near the golden section of 2⁶⁴: its product changes in all bits.
+        // An odd number near the golden section of 2⁶⁴. Multiplication changes all bits.
         self.0 = (self.0 ^ key).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     }
 }
 
-/// The lowest bits of a key, which say its loop.
+/// Number of low bits of a key that contain the index of its loop.
 const INDEX_BITS: u32 = 6;
 
-/// As much is acted on before it is looked what else has become ready.
+/// Initial capacity for ready sources, and so the number that is handled before the next poll.
 const AT_ONCE: usize = 32;

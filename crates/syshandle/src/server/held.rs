@@ -1,8 +1,10 @@
-//! Replies that are held until those of the calls behind them are there, and go with one system call.
+//! Batches replies, so that the replies of calls that arrived together are sent with one system
+//! call.
 //!
-//! Only where a thread stays with a client and has received several of its calls at once; and never
-//! while a method runs that isn't known to be quick. Where one that is known as quick takes long all
-//! the same, the sentinel has them go when it takes the client over.
+//! Replies are batched only by a thread that is dedicated to a client and has received several of
+//! its calls at once. They are sent before a method runs that is not known to be quick. If a method
+//! that is known to be quick runs long, the watchdog sends the batch when it takes the client away
+//! from the thread.
 
 use std::cell::Cell;
 use std::io::{self, IoSlice};
@@ -20,15 +22,15 @@ use crate::arrived::Arrived;
 use crate::link::append_frame;
 use crate::sync::now;
 
-/// Replies in the order in which they were given.
+/// A batch of replies, in the order in which the methods returned.
 #[derive(Debug)]
 pub(super) struct HeldReplies(Option<Box<Frames>>);
 
 #[derive(Debug)]
 struct Frames {
-    /// One after the other.
+    /// The encoded replies, one after the other.
     bytes: Vec<u8>,
-    /// Where each of them ends.
+    /// The end offset of each reply.
     ends: Vec<usize>,
     since: Instant,
 }
@@ -44,7 +46,7 @@ impl HeldReplies {
         Self(Some(frames))
     }
 
-    /// Each of them.
+    /// Returns each encoded reply.
     fn frames(&self) -> impl Iterator<Item = &[u8]> {
         let (bytes, ends) = match &self.0 {
             Some(frames) => (&frames.bytes[..], &frames.ends[..]),
@@ -54,7 +56,7 @@ impl HeldReplies {
         starts.zip(ends).map(|(start, end)| &bytes[*start..*end])
     }
 
-    /// Adds one; whether there may be more.
+    /// Adds a reply. Returns whether the batch may grow further.
     fn add(&mut self, header: &Header, body: &[u8], now: Instant) -> bool {
         let Some(frames) = &mut self.0 else { return false };
         append_frame(header, body, &mut frames.bytes);
@@ -73,13 +75,13 @@ impl Drop for HeldReplies {
 }
 
 impl Connection {
-    /// Whether replies are held.
+    /// Returns whether replies are batched.
     pub(super) fn holds_replies(&self) -> bool {
         self.holds_replies.load(Ordering::Relaxed)
     }
 
-    /// Holds a reply, if it may be held, or sends those before it; whether it needn't be sent any
-    /// more.
+    /// Adds a reply to the batch if it is allowed there, and otherwise sends the batch. Returns
+    /// whether the caller needn't send the reply.
     #[inline(never)]
     pub(super) fn hold_reply(
         &self,
@@ -104,7 +106,7 @@ impl Connection {
         true
     }
 
-    /// Sends what is held; for what there is no room is owed.
+    /// Sends the batch. Replies for which the socket has no room become pending replies.
     pub(super) fn send_held(&self, state: &mut State) {
         let Some(held) = state.held.take() else { return };
         self.holds_replies.store(false, Ordering::Relaxed);
@@ -118,7 +120,7 @@ impl Connection {
             match self.link.socket.send_several(&frames[sent..count]) {
                 Ok(more) => sent += more,
                 Err(error) if is_gone(&error) => return,
-                // What else than room was missing is seen when it is tried again.
+                // An error other than a full socket shows up again on the next attempt.
                 Err(_) => break,
             }
         }
@@ -130,14 +132,15 @@ impl Connection {
         }
     }
 
-    /// Sends what is held, while nothing else is to be done for this client; whether nothing is owed.
+    /// Sends the batch while there is no other work for this client. Returns whether no reply is
+    /// pending.
     pub(super) fn sends_held(&self) -> bool {
         let mut state = self.state();
         self.send_held(&mut state);
         state.owed.is_empty()
     }
 
-    /// What becomes of a reply that was to go.
+    /// Makes a pending reply of a batched one, or of a fault if the quota is exhausted.
     fn owe(&self, state: &mut State, header: Header, body: &[u8]) -> Owed {
         let status = Status::from_number(header.code).unwrap_or(Status::Fault);
         let (call, handles) = (header.call, Arrived::new());
@@ -162,11 +165,11 @@ thread_local! {
     static KEPT: Cell<Option<Box<Frames>>> = const { Cell::new(None) };
 }
 
-/// As many as one system call sends.
+/// Limit of replies in a batch: the limit of one system call.
 const HELD_MAX: usize = MESSAGES_AT_ONCE_MAX;
 
-/// One that is larger isn't copied once more.
+/// Limit of the size of a batched reply. Copying a larger reply costs too much.
 const HELD_BYTES_MAX: usize = 1024;
 
-/// Who waits for the first of them isn't to notice.
+/// How long the first reply of a batch may wait, short enough not to be noticed.
 const HELD_FOR: Duration = Duration::from_micros(100);

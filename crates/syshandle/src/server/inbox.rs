@@ -1,8 +1,8 @@
-//! Frames of one client that were received together, until each is acted on.
+//! Frames of one client that were received together and are not handled yet.
 //!
-//! Only a thread that stays with a client receives several at once: nobody else waits for it. When it
-//! gives the client up in the middle, because a method takes long, the frames that are left stay with
-//! the connection, and whoever runs its loop acts on them first.
+//! Only a thread that is dedicated to a client receives several frames at once, because no other
+//! client waits for it. If a method runs long and the thread loses the client, the remaining frames
+//! stay with the connection. The thread that runs its loop then handles them first.
 
 use std::io;
 use std::sync::atomic::Ordering;
@@ -17,20 +17,21 @@ use crate::buffer::FrameBuffer;
 use crate::sync::atomic::AtomicBool;
 use crate::sync::{Mutex, MutexGuard, often};
 
-/// What has come from a client, and nobody has acted on.
+/// Received frames of a client that are not handled yet.
 #[derive(Default)]
 pub(super) struct Inbox {
-    /// So that nobody needs the lock where there is nothing, as is usual. Changes under the lock.
+    /// Whether there are frames. Avoids taking the lock in the usual case that there are none.
+    /// Changed under the lock.
     filled: AtomicBool,
-    /// Made when it is first needed: most clients never have several calls in flight.
+    /// Allocated on first use, because most clients never have several calls in flight.
     kept: Mutex<Option<Box<Kept>>>,
 }
 
-/// Something, or nothing in both.
+/// The frames and their quota. Both fields are `None` if there are no frames.
 #[derive(Default)]
 struct Kept {
     batch: Option<Batch>,
-    /// What the handles of those that are left take of the client's share.
+    /// The part of the client's quota for the handles of the remaining frames.
     taken: Option<Taken>,
 }
 
@@ -39,9 +40,9 @@ impl Inbox {
         !self.filled.load(Ordering::Acquire)
     }
 
-    /// Receives as many frames as `count`, or as there are descriptors for in half of what is free of
-    /// the client's share: each of them may come with as many handles as there may be. Where that
-    /// isn't enough for two nothing is done: then `None`.
+    /// Receives up to `count` frames. Each frame may contain the maximum of handles, and all of
+    /// them together may take half of the client's free descriptors. Returns `None`, and receives
+    /// nothing, if this allows fewer than two frames.
     pub(super) fn receive(
         &self,
         share: &Arc<Share>,
@@ -65,7 +66,7 @@ impl Inbox {
         Some(Ok(found))
     }
 
-    /// Takes the next one: its bytes for a buffer, and its handles.
+    /// Takes the next frame: its bytes and its handles.
     #[cold]
     pub(super) fn next(&self, bytes: &mut FrameBuffer, handles: &mut Arrived) -> Option<Received> {
         let mut guard = self.kept();
@@ -84,7 +85,7 @@ impl Inbox {
         received
     }
 
-    /// Refuses what is there.
+    /// Drops all frames.
     pub(super) fn clear(&self) {
         let mut guard = self.kept();
         let kept = guard.as_mut().map(|kept| std::mem::take(&mut **kept));
@@ -98,15 +99,16 @@ impl Inbox {
     }
 }
 
-/// Whether several frames of a client may wait at once.
+/// Decides for how many frames to offer room.
 ///
-/// Who receives one that was there learns nothing of others. So now and then room for a second one
-/// is offered too, which costs next to nothing; and once there was one, room for many.
+/// A receive with room for one frame does not tell whether more are waiting. So room for a second
+/// frame is offered periodically, at almost no cost. After a second frame has arrived, full batches
+/// are offered.
 #[derive(Debug)]
 pub(super) struct Crowd {
-    /// How often there is room for many yet.
+    /// Full-size batches left.
     many: u32,
-    /// How often for one, until room for a second one is offered.
+    /// Receives left until room for a second frame is offered.
     until_try: u32,
 }
 
@@ -115,7 +117,7 @@ impl Crowd {
         Self { many: 0, until_try: TRY_EACH }
     }
 
-    /// For how many frames there is to be room.
+    /// Returns the number of frames to offer room for.
     pub(super) fn count(&mut self) -> usize {
         if self.many > 0 {
             return Batch::MAX;
@@ -128,13 +130,14 @@ impl Crowd {
         2
     }
 
-    /// So many have come, where there was room for several.
+    /// Records how many frames arrived when there was room for several.
     pub(super) fn found(&mut self, count: usize) {
         self.many = if count > 1 { TRY_EACH } else { self.many.saturating_sub(1) };
     }
 }
 
-/// Room for a second frame is offered each so many times: a call that is alone isn't to notice.
+/// Room for a second frame is offered once in this many receives, so that single calls are not
+/// slowed down.
 const TRY_EACH: u32 = often(64);
 
 #[cfg(test)]

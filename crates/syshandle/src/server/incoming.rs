@@ -1,4 +1,4 @@
-//! A call on its way through generated code.
+//! A received call on its way through generated code.
 
 use syshandle_os::BorrowedHandle;
 use syshandle_wire::{
@@ -13,7 +13,7 @@ use crate::client::LIMITS;
 use crate::guard::guard;
 use crate::{CallError, Error, Result};
 
-/// A call that has come, for generated code to run.
+/// A received call, for generated code to run.
 pub struct Incoming<'a> {
     pub(super) method: u32,
     pub(super) arguments: Arguments,
@@ -23,12 +23,12 @@ pub struct Incoming<'a> {
 }
 
 impl Incoming<'_> {
-    /// The number of the method.
+    /// Returns the number of the method.
     pub fn method(&self) -> u32 {
         self.method
     }
 
-    /// Runs a method that fails only as every call can.
+    /// Runs a method without an error type of its own.
     pub fn run<A, T: Encode>(
         self,
         arguments: impl FnOnce(&mut Decoder<'_>) -> Result<A, DecodeError>,
@@ -41,7 +41,7 @@ impl Incoming<'_> {
         }
     }
 
-    /// Runs a method that has an error type of its own.
+    /// Runs a method with an error type of its own.
     pub fn run_with_error<A, T: Encode, E: Encode>(
         self,
         arguments: impl FnOnce(&mut Decoder<'_>) -> Result<A, DecodeError>,
@@ -55,18 +55,18 @@ impl Incoming<'_> {
         }
     }
 
-    /// Answers a call of a method that the interface doesn't have.
+    /// Replies to a call of a method that the interface doesn't have.
     pub fn no_such_method(self) {
         fault(self.reply, &Fault::NoSuchMethod(self.method));
     }
 }
 
-/// Sends the reply of a call.
+/// The function that sends the reply of a call.
 type Reply<'a> = &'a mut dyn FnMut(Status, Payload<'_>, &[BorrowedHandle<'_>]);
 
 impl<'a> Incoming<'a> {
-    /// Decodes the arguments and runs the method. What the arguments don't take, and what the
-    /// method doesn't keep, is closed.
+    /// Decodes the arguments and runs the method. Handles that the arguments don't contain, and
+    /// handles that the method drops, are closed.
     fn run_method<A, R>(
         self,
         arguments: impl FnOnce(&mut Decoder<'_>) -> Result<A, DecodeError>,
@@ -79,7 +79,7 @@ impl<'a> Incoming<'a> {
             input.finish()?;
             Ok(arguments)
         });
-        // The method may take long, and needs neither the buffer nor the client's memory.
+        // The method may run long, and needs neither the buffer nor the client's shared memory.
         drop(bytes);
         let arguments = match decoded {
             Ok(arguments) => arguments,
@@ -99,7 +99,7 @@ impl<'a> Incoming<'a> {
     }
 }
 
-/// Sends a value, whose handles are lent until it has been sent.
+/// Sends a value, whose handles are lent until the value was sent.
 fn send(reply: Reply<'_>, status: Status, value: &impl Encode) {
     let mut out = Encoder::new(take_bytes(), LIMITS);
     let encoded = guard(|| value.encode(&mut out));

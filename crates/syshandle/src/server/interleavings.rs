@@ -1,5 +1,5 @@
-//! The reactor and what it counts, in one order of the steps of its threads after another: the real
-//! one, with real sockets and events.
+//! Runs the real reactor, with real sockets and events, under a scheduler that tries many
+//! interleavings of its threads. Also tests the counters of activity and quotas in this way.
 
 #![expect(
     unreachable_pub,
@@ -30,27 +30,27 @@ use crate::{
     Client, Context, Interface, Object, Outcome, Pending, Proxy, Result, interface, together,
 };
 
-/// Longer than any order of steps lasts on the test's clock.
+/// Longer than any interleaving lasts on the test's clock.
 const LONG: Duration = Duration::from_secs(3600);
 
-/// Echoes, cooks, and waits.
+/// A test interface with quick methods, methods that block, and background tasks.
 #[interface(iid = "5b0b7a0e-3f0c-4e0b-8f56-6c1d8a3f9e11")]
 pub trait Kitchen {
-    /// Returns what it is given.
+    /// Returns its argument.
     fn echo(&self, number: u64) -> Result<u64>;
-    /// Takes long.
+    /// Runs long.
     fn cook(&self) -> Result<()>;
-    /// Returns when something was echoed.
+    /// Returns after a call of `echo`.
     fn listen(&self) -> Result<()>;
-    /// Returns when the door is open.
+    /// Returns when the `open` flag is set.
     fn enter(&self) -> Result<()>;
-    /// Does something when the event is set.
+    /// Starts a background task that waits for the event.
     fn when(&self, context: &Context, event: Event, timeout_ms: u64) -> Result<()>;
-    /// The same, when something is in the pipe, or its other end is closed.
+    /// Starts a background task that waits until the pipe is readable or its other end is closed.
     fn when_piped(&self, context: &Context, pipe: PipeReader, timeout_ms: u64) -> Result<()>;
 }
 
-/// Counts how its jobs ended.
+/// Implements [`Kitchen`] and counts the outcomes of its background tasks.
 #[derive(Clone, Debug, Default)]
 struct Cook {
     echoed: Arc<AtomicBool>,
@@ -120,7 +120,7 @@ impl Cook {
         }
     }
 
-    /// Waits until jobs have ended, so many in each way.
+    /// Waits until `count` background tasks have ended with each outcome.
     fn await_count(&self, count: [usize; 3]) {
         while self.ended.count() != count {
             thread::yield_now();
@@ -128,12 +128,12 @@ impl Cook {
     }
 }
 
-/// A server of one connection, and its client.
+/// Starts a server with one connection; returns its client.
 fn kitchen(cook: &Cook) -> (KitchenClient, Weak<Reactor>) {
     kitchen_where(cook, |_| {})
 }
 
-/// The same, where something is done before it starts.
+/// Starts a server with one connection, after `before` was called with its reactor.
 fn kitchen_where(
     cook: &Cook,
     before: impl FnOnce(&Arc<Reactor>),
@@ -160,12 +160,12 @@ fn kitchen_where(
     (KitchenClient::from_client(client), Arc::downgrade(&reactor))
 }
 
-/// Waits until all threads of a reactor have ended: nobody is there any more.
+/// Waits until all threads of a reactor have ended and released it.
 fn ended(reactor: &Weak<Reactor>) {
     while reactor.strong_count() > 0 {
         thread::yield_now();
     }
-    // The sentinel looks now and then whether it is gone.
+    // The watchdog checks periodically whether the reactor is gone.
     Tick::to(now() + LONG);
 }
 
@@ -207,7 +207,7 @@ fn a_method_that_takes_long_holds_up_no_other_call_in_any_order() {
 fn methods_that_have_all_threads_hold_up_no_other_call_in_any_order() {
     explore(|| {
         let (client, reactor) = kitchen(&Cook::default());
-        // More than there are loops.
+        // More methods than event loops.
         let listening: Vec<_> = (0..3)
             .map(|_| {
                 let client = client.clone();
@@ -221,7 +221,7 @@ fn methods_that_have_all_threads_hold_up_no_other_call_in_any_order() {
     });
 }
 
-/// Moves the clients of a reactor to its second loop, before anybody runs one.
+/// Moves the clients of a reactor to its second loop, before any thread runs a loop.
 fn move_to_the_other_loop(reactor: &Arc<Reactor>) {
     let clients = reactor.all_sources().into_iter().filter_map(|(_, source)| match source {
         Source::Connection(connection) => Some(connection),
@@ -238,7 +238,7 @@ fn move_to_the_other_loop(reactor: &Arc<Reactor>) {
     assert_eq!(moved.map(EventLoop::index_of), Some(1));
 }
 
-/// Begins so many calls that go together.
+/// Starts `count` calls that are sent together.
 fn echo_together(client: &KitchenClient, count: u64) -> Vec<Pending<Result<u64>>> {
     together(&KitchenStarter::from(client), |starter| {
         (0..count).map(|number| starter.echo(number)).collect()
@@ -270,7 +270,7 @@ fn a_quick_method_that_takes_long_for_once_holds_up_nothing_that_came_with_it_in
             client.echo(0).unwrap();
         }
         cook.open.store(false, Ordering::SeqCst);
-        // Also where none comes after it.
+        // Includes the case that no call follows.
         let count_after = shuttle::rand::thread_rng().gen_range(0..3);
         let (before, entering, after) = together(&KitchenStarter::from(&client), |starter| {
             let (before, entering) = (starter.echo(1), starter.enter());
@@ -279,7 +279,7 @@ fn a_quick_method_that_takes_long_for_once_holds_up_nothing_that_came_with_it_in
         });
         assert_eq!(before.wait().unwrap(), 1);
         after.into_iter().for_each(|call| assert_eq!(call.wait().unwrap(), 2));
-        // It could not be open before.
+        // The method is still blocked here.
         cook.open.store(true, Ordering::SeqCst);
         entering.wait().unwrap();
         drop(client);
@@ -349,12 +349,12 @@ fn a_job_that_is_set_has_one_outcome_in_any_order() {
         let cook = Cook::default();
         let (client, reactor) = kitchen(&cook);
         let event = Event::new().unwrap();
-        // Set before the job waits for it, meanwhile, or after.
+        // The event is set before, while or after the task starts to wait.
         let set = event.try_clone().unwrap();
         let setting = shuttle::thread::spawn(move || set.set().unwrap());
         client.when(&event, 3_600_000).unwrap();
         setting.join().unwrap();
-        // Who lets go in order has its job done all the same.
+        // The task of a client that disconnects in order still runs.
         drop(client);
         ended(&reactor);
         assert_eq!(cook.ended.count(), [1, 0, 0]);
@@ -383,7 +383,7 @@ fn each_job_of_a_client_that_a_thread_stays_with_fires_in_any_order() {
     explore(|| {
         let cook = Cook::default();
         let (client, reactor) = kitchen(&cook);
-        // So often that a thread stays.
+        // Enough calls to get a dedicated thread.
         (0..3).for_each(|number| assert_eq!(client.echo(number).unwrap(), number));
         for fired in 1..=2 {
             let event = Event::new().unwrap();
@@ -391,7 +391,8 @@ fn each_job_of_a_client_that_a_thread_stays_with_fires_in_any_order() {
             event.set().unwrap();
             cook.await_count([fired, 0, 0]);
         }
-        // One that is left to others, by a newer one, by a call, and by a method that takes long.
+        // The dedicated thread leaves a task to another thread after a newer task, after a call,
+        // and during a method that runs long.
         let (older, newer) = (Event::new().unwrap(), Event::new().unwrap());
         client.when(&older, 3_600_000).unwrap();
         client.when(&newer, 3_600_000).unwrap();
@@ -409,12 +410,12 @@ fn each_job_of_a_client_that_a_thread_stays_with_fires_in_any_order() {
 fn what_a_job_waited_for_is_closed_when_its_time_is_over_in_any_order() {
     explore(|| {
         let cook = Cook::default();
-        // Its loop isn't that of the thread that ends jobs.
+        // The connection is in another loop than the thread that ends background tasks.
         let (client, reactor) = kitchen_where(&cook, move_to_the_other_loop);
         let (pipe, writer) = std::io::pipe().unwrap();
         client.when_piped(&pipe, 0).unwrap();
         drop(pipe);
-        // Nobody has written anything, and nobody calls any more.
+        // The pipe stays empty, and no call arrives.
         cook.await_count([0, 1, 0]);
         let is_closed = || {
             let mut polls = [PollFd::new(&writer, PollFlags::empty())];
@@ -462,13 +463,14 @@ fn who_fits_has_its_share_and_nobody_has_more_in_any_order() {
         let own = Seqpacket::pair().unwrap().0.peer().unwrap();
         let mut other = own;
         other.pid = u32::MAX;
-        // A process may have three of them: one is always free for each thread that wants one.
+        // Another process may have three of the four descriptors, so the two threads that take one
+        // always find one free.
         let taken = Arc::new(AtomicUsize::new(0));
         let takers: Vec<_> = (0..3)
             .map(|number| {
                 let (share, taken) = (shares.of(other), taken.clone());
                 shuttle::thread::spawn(move || {
-                    // One that never fits disturbs nobody.
+                    // A request that never fits does not disturb the others.
                     match number {
                         0 => drop(share.take(Part::Job, 4).unwrap_err()),
                         _ => {

@@ -1,4 +1,4 @@
-//! Work that waits for an object, or for its time, without a thread.
+//! Background tasks: work that waits for an object or a timer without a thread.
 
 use std::io;
 use std::sync::atomic::Ordering;
@@ -24,34 +24,36 @@ use crate::sync::atomic::AtomicU64;
 use crate::sync::{Mutex, MutexGuard, now};
 use crate::{Error, ErrorKind, Result};
 
-/// Why a wait for an object ended: see [`Context::when`](crate::Context::when).
+/// Why a background task stopped waiting for an object; see
+/// [`Context::when`](crate::Context::when).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// The object was signalled, and the wait has taken it.
+    /// The object was signalled, and the task took the signal.
     Fired,
-    /// The timeout has passed.
+    /// The timeout passed.
     Expired,
-    /// The client died before.
+    /// The client died first.
     ClientDied,
     /// The server is about to end.
     Stopping,
 }
 
-/// Why a timer ended: see [`Context::after`](crate::Context::after).
+/// Why a background task stopped waiting for a timer; see
+/// [`Context::after`](crate::Context::after).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TimerOutcome {
     /// The delay has passed.
     Elapsed,
-    /// The client died before.
+    /// The client died first.
     ClientDied,
     /// The server is about to end.
     Stopping,
 }
 
 impl TimerOutcome {
-    /// The outcome of a wait without an object.
+    /// Converts the outcome of a wait without an object.
     pub(super) fn of_wait(outcome: Outcome) -> Self {
         match outcome {
             Outcome::Fired | Outcome::Expired => Self::Elapsed,
@@ -61,7 +63,7 @@ impl TimerOutcome {
     }
 }
 
-/// An object of the user's type, whose code may panic.
+/// An object of the program's own type, whose methods may panic.
 pub(super) struct UserObject<W>(Guarded<W>);
 
 impl<W> UserObject<W> {
@@ -88,20 +90,22 @@ impl<W: Waitable> Waitable for UserObject<W> {
     }
 }
 
-/// Work that waits.
+/// A background task.
 pub(crate) struct Job {
     key: AtomicU64,
     session: Arc<Session>,
-    /// Taken by the one who ends the wait.
+    /// The wait; `None` when it has ended. The thread that takes it ends the wait.
     waiting: Mutex<Option<Waiting>>,
 }
 
 struct Waiting {
-    /// None for work that waits for its time alone.
+    /// `None` for a task that waits for a timer only.
     object: Option<Object>,
-    /// Where the object is waited for, where that isn't the poller of its loop.
+    /// The place of a thread that waits for the object directly; `None` if the poller watches the
+    /// object.
     newest: Option<Arc<Newest>>,
-    /// The object was taken: the work is to be done, whatever comes now.
+    /// Whether the task took the signal of the object. Then the outcome is `Fired`, even if another
+    /// reason to end follows.
     is_taken: bool,
     work: Guarded<Box<dyn FnOnce(Outcome) + Send>>,
     timer: Option<TimerId>,
@@ -109,12 +113,13 @@ struct Waiting {
     _taken: Taken,
 }
 
-/// What a job waits for: shared with the thread that sleeps until it is signalled.
+/// The object that a task waits for, shared with the thread that sleeps until the object is
+/// signalled.
 pub(super) type Object = Arc<dyn Waitable + Send + Sync>;
 
 impl Job {
-    /// Waits for `object`, not longer than `timeout`, and then does `work`; without an object until
-    /// `timeout` has passed.
+    /// Starts a background task. Waits for `object` for at most `timeout`, and then runs `work`.
+    /// Without an object, waits until `timeout` has passed.
     pub(crate) fn start(
         reactor: &Arc<Reactor>,
         connection: &Connection,
@@ -134,7 +139,8 @@ impl Job {
             Error::new(ErrorKind::Busy, format!("the server is at its limit of {limit}"))
         })?;
         let _hold = reactor.hold(What::Work);
-        // What has changed before is not told any more.
+        // The kernel reports only later changes of such an object, so the object is checked once
+        // for an earlier change.
         let changed = |object: &Object| object.readiness() == Readiness::Changed;
         let look_first = object.as_ref().is_some_and(changed);
         let is_taken = false;
@@ -149,17 +155,17 @@ impl Job {
             job.key.store(key, Ordering::Release);
             Source::Job(job.clone())
         };
-        // Under the lock: it may fire before all is in place.
+        // The lock is held because the object may be signalled before the setup is complete.
         let job_ref = JobRef { job: Arc::downgrade(&job), reactor: Arc::downgrade(reactor) };
         let mut waiting = job.waiting();
         let Some(inside) = waiting.as_mut() else { return Ok(job_ref) };
-        // In the client's loop, so that calls and jobs of one client wake one thread.
+        // The task uses the loop of its client, so that calls and tasks of one client wake one
+        // thread.
         let event_loop = reactor.loop_of(connection.key());
         let mut before = None;
         let key = event_loop.add(source, |poller, key| {
             let Some(object) = &inside.object else { return Ok(()) };
-            // A thread that stays with this client is the first to see it; if there is none, that of
-            // the loop.
+            // A thread that is dedicated to this client has priority over the thread of the loop.
             let places = [connection.newest(), &event_loop.newest];
             let mut places = places.into_iter().filter(|_| !look_first);
             let place = places.find(|place| place.put(&job).map(|last| before = last).is_ok());
@@ -189,7 +195,7 @@ impl Job {
         Ok(job_ref)
     }
 
-    /// Whether the wait is over.
+    /// Returns whether the wait has ended.
     pub(crate) fn has_ended(&self) -> bool {
         self.waiting().is_none()
     }
@@ -203,13 +209,13 @@ impl Job {
         self.key.load(Ordering::Acquire)
     }
 
-    /// What it waits for, if it still does.
+    /// Returns the object that the task still waits for.
     pub(super) fn object(&self) -> Option<Object> {
         self.waiting().as_ref().and_then(|inside| inside.object.clone())
     }
 
-    /// Has the poller of its loop wait for it from now on. Where the system has no memory for that,
-    /// it is looked at a little later as if it were signalled.
+    /// Has the poller of the loop watch the object from now on. If the system has no memory for
+    /// that, the object is checked a little later as if it were signalled.
     pub(super) fn add_to_poller(&self, reactor: &Reactor) {
         let mut waiting = self.waiting();
         let Some(inside) = waiting.as_mut() else { return };
@@ -221,7 +227,7 @@ impl Job {
         }
     }
 
-    /// Takes the object, if it was signalled: then the work is to be done.
+    /// Takes the signal of the object, if there is one. Returns whether the work has to run.
     pub(super) fn take(&self) -> bool {
         let mut waiting = self.waiting();
         let Some(inside) = waiting.as_mut() else { return false };
@@ -230,7 +236,7 @@ impl Job {
         inside.is_taken
     }
 
-    /// The object was signalled: does the work, unless another waiter took the object.
+    /// Runs the work if the object is signalled and no other waiter took the signal.
     pub(crate) fn try_run(&self, reactor: &Arc<Reactor>) {
         let mut waiting = self.waiting();
         let Some(inside) = waiting.as_mut() else { return };
@@ -243,7 +249,8 @@ impl Job {
                     let (handle, interest) = (object.handle(), interest(object));
                     return reactor.watch_again(handle, self.key(), interest);
                 }
-                // It is there still, or the poller had no memory for it.
+                // In the first case, the thread still waits for the object directly. In the second,
+                // the poller had no memory to watch it and is tried again.
                 Some(newest) if newest.is(self) => return,
                 Some(_) => {
                     drop(waiting);
@@ -260,7 +267,8 @@ impl Job {
         self.finish(reactor, inside, outcome);
     }
 
-    /// The object may be signalled: does the work, on this thread or on a worker.
+    /// Handles an object that may be signalled: runs the work on this thread or has a worker run
+    /// it.
     pub(super) fn act(self: &Arc<Self>, reactor: &Arc<Reactor>, post: &Post) -> Acted {
         let running = reactor.sentinel.try_start_unknown(post, reactor, self.share());
         let Some(running) = running else {
@@ -275,8 +283,8 @@ impl Job {
         }
     }
 
-    /// Has the poller watch the object, once, instead of a thread that would find it signalled again
-    /// and again until a worker has taken it.
+    /// Has the poller watch the object once. Otherwise the thread that waits for it directly would
+    /// find it signalled repeatedly, until a worker takes the signal.
     fn leave_thread(&self, reactor: &Reactor) {
         let newest = self.waiting().as_ref().and_then(|inside| inside.newest.clone());
         if let Some(newest) = newest.filter(|newest| newest.is(self)) {
@@ -285,7 +293,7 @@ impl Job {
         }
     }
 
-    /// Ends the wait for another reason, unless the object was signalled all the same.
+    /// Ends the wait with another outcome, unless the object was signalled in the meantime.
     pub(crate) fn end(&self, reactor: &Arc<Reactor>, outcome: Outcome) {
         let Some(inside) = self.waiting().take() else { return };
         let outcome = match &inside.object {
@@ -296,19 +304,20 @@ impl Job {
         self.finish(reactor, Some(inside), outcome);
     }
 
-    /// Ends the wait and drops the work. Returns `false` if the wait has ended, or has taken the object.
+    /// Ends the wait and drops the work. Returns `false` if the wait has ended or the signal was
+    /// taken.
     fn cancel(&self, reactor: &Reactor) -> bool {
         let mut waiting = self.waiting();
         let Some(inside) = waiting.take_if(|inside| !inside.is_taken) else { return false };
         drop(waiting);
         self.clean_up(reactor, Some(&inside));
         drop(inside);
-        // The server may end now, and this thread need not be one of its own.
+        // The server may have to end now, and this thread may not be one of its own.
         reactor.look_around();
         true
     }
 
-    /// Ends the wait without doing the work.
+    /// Ends the wait and drops the work, without an outcome.
     fn forget(&self, reactor: &Reactor) {
         let waiting = self.waiting().take();
         self.clean_up(reactor, waiting.as_ref());
@@ -333,7 +342,7 @@ impl Job {
             let event_loop = reactor.loop_of(self.key());
             match &waiting.newest {
                 None => event_loop.poller().remove(object.handle()),
-                // One that stays with a client soon wakes by itself.
+                // A thread that is dedicated to a client wakes by itself within some milliseconds.
                 Some(newest) if newest.forget(self) && Arc::ptr_eq(newest, &event_loop.newest) => {
                     event_loop.wake(&reactor.stop);
                 }
@@ -350,7 +359,7 @@ impl Job {
     }
 }
 
-/// Refers to a job without keeping anything of it.
+/// A reference to a background task that keeps nothing alive.
 #[derive(Clone, Debug)]
 pub(crate) struct JobRef {
     job: Weak<Job>,
@@ -358,7 +367,7 @@ pub(crate) struct JobRef {
 }
 
 impl JobRef {
-    /// Cancels the job. Returns whether its work will not run.
+    /// Cancels the task. Returns `true` if its work will not run because of this call.
     pub(super) fn cancel(&self) -> bool {
         let (Some(job), Some(reactor)) = (self.job.upgrade(), self.reactor.upgrade()) else {
             return false;
@@ -367,7 +376,7 @@ impl JobRef {
     }
 }
 
-/// What the kernel says when the object may be taken.
+/// Returns the interest with which the poller watches an object.
 fn interest(object: &Object) -> Interest {
     match object.readiness() {
         Readiness::Readable => Interest::OnceReadable,

@@ -1,10 +1,12 @@
-//! The newest job: a thread waits for it in the system call that it sleeps in anyway.
+//! The newest background task of a loop or client: a thread waits for its object in the system call
+//! in which it sleeps anyway.
 //!
-//! To add an object to a poller and take it out again costs as much as five other system calls, and
-//! after a job has begun, what comes next is mostly what it waits for. So the newest one isn't added
-//! at first. The thread that runs a loop waits for its poller and for that object at once; one that
-//! stays with a client, for its socket and for that object. When something else comes before, or
-//! another job begins, the job is added, and waits there for as long as it takes.
+//! Adding an object to a poller and removing it costs as much as five other system calls, and the
+//! next event after the start of a task is usually the signal of its object. So the newest task is
+//! not added at first. The thread of a loop waits for its poller and for this object at the same
+//! time. A thread that is dedicated to a client waits for its socket and for this object. If
+//! another source becomes ready first, or another task starts, the task is added to the poller and
+//! stays there until it ends.
 
 use std::sync::{Arc, PoisonError};
 
@@ -12,32 +14,35 @@ use super::jobs::Job;
 use crate::sync::thread::{self, ThreadId};
 use crate::sync::{Mutex, MutexGuard};
 
-/// A job that isn't in a poller, and that one thread looks after.
+/// The place for a background task that is outside the poller because one thread waits for its
+/// object directly.
 #[derive(Debug, Default)]
 pub(crate) struct Newest(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
     job: Option<Arc<Job>>,
-    /// Looks after the job before it sleeps. Nobody else puts one here, since it would be asleep.
+    /// The thread that waits for the object when it sleeps. Only this thread may put a task here,
+    /// because any other thread could find it asleep already.
     attendant: Option<ThreadId>,
 }
 
 impl Newest {
-    /// This thread looks after the job from now on.
+    /// Makes this thread the one that waits for the object.
     pub(super) fn attend(&self) {
         self.state().attendant = Some(thread::current().id());
     }
 
-    /// Nobody does any more; what is there is to be added to the poller.
+    /// Removes the waiting thread and the task. Returns the task, which the caller adds to the
+    /// poller.
     pub(super) fn leave(&self) -> Option<Arc<Job>> {
         let mut state = self.state();
         state.attendant = None;
         state.job.take()
     }
 
-    /// Takes a job that has just begun, and returns the one before, which is to be added to the
-    /// poller. Fails unless this thread looks after it.
+    /// Puts a task here that has just started. Returns the previous one, which the caller adds to
+    /// the poller. Fails unless this is the thread that waits for the object.
     pub(super) fn put(&self, job: &Arc<Job>) -> Result<Option<Arc<Job>>, Unattended> {
         let this = thread::current().id();
         let mut state = self.state();
@@ -47,22 +52,22 @@ impl Newest {
         }
     }
 
-    /// The job.
+    /// Returns the task.
     pub(super) fn job(&self) -> Option<Arc<Job>> {
         self.state().job.clone()
     }
 
-    /// Whether it is this one.
+    /// Returns whether `job` is here.
     pub(super) fn is(&self, job: &Job) -> bool {
         self.state().is(job)
     }
 
-    /// Takes the job out: it is to be added to the poller.
+    /// Takes the task, which the caller adds to the poller or handles.
     pub(super) fn take(&self) -> Option<Arc<Job>> {
         self.state().job.take()
     }
 
-    /// The wait of a job has ended; whether another thread may sleep with its object.
+    /// Removes a task that has ended. Returns whether another thread may be asleep with its object.
     pub(super) fn forget(&self, job: &Job) -> bool {
         let this = thread::current().id();
         let mut state = self.state();
@@ -84,6 +89,6 @@ impl State {
     }
 }
 
-/// Another thread looks after it, or none.
+/// The error of a place for which another thread waits, or none.
 #[derive(Debug)]
 pub(super) struct Unattended;

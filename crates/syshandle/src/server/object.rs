@@ -1,7 +1,8 @@
 //! The object of a connection or a door, whose destructor is user code.
 //!
-//! A client chooses when its connections and doors end, so a destructor that blocks counts among the
-//! client's running methods. The connection or door counts in the client's quota until then.
+//! A client chooses when its connections and doors end. So a destructor that blocks counts among
+//! the client's running methods, and the connection or door counts in the client's quota until the
+//! destructor returns.
 
 use std::sync::{Arc, OnceLock, Weak};
 
@@ -16,17 +17,17 @@ use crate::class::AnyInterface;
 
 /// The object of a connection or a door.
 ///
-/// If it is dropped elsewhere than in a [`Release`], a worker thread releases the object.
+/// If dropped other than by a [`Release`], a worker thread releases the object.
 pub(super) struct ClientObject {
     pub(super) object: OnceLock<Object>,
     pub(super) interface: OnceLock<Arc<dyn AnyInterface>>,
     reactor: Weak<Reactor>,
     share: Arc<Share>,
-    /// The part of the quota that the connection or door has.
+    /// The part of the quota that the connection or door takes.
     taken: Arc<Taken>,
 }
 
-/// An object to drop.
+/// An object to be dropped.
 #[derive(Debug)]
 pub(super) struct Release {
     object: ClientObject,
@@ -49,8 +50,8 @@ impl ClientObject {
         }
     }
 
-    /// Releases the object on this thread, or on a worker thread if the client has as many methods
-    /// running as may.
+    /// Releases the object on this thread, or on a worker thread if it has to run beside the event
+    /// loop or the client has too many running methods.
     pub(super) fn release(mut self, reactor: &Arc<Reactor>, post: &Post) -> Acted {
         let Some(release) = self.take(reactor) else { return Acted::Otherwise };
         drop(self);
@@ -72,7 +73,7 @@ impl ClientObject {
         let object = Self {
             object: object.into(),
             interface,
-            // The release itself drops the object in place.
+            // The `Release` drops the object itself, so its drop must not queue another one.
             reactor: Weak::new(),
             share: self.share.clone(),
             taken: self.taken.clone(),

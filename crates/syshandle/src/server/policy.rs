@@ -1,8 +1,8 @@
-//! Which users a server is for.
+//! The users that may connect to a server.
 
 use syshandle_os::UserId;
 
-/// Which users a server is for. By default its own.
+/// The users that may connect to a server. The default is the server's own user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     users: Users,
@@ -15,23 +15,23 @@ enum Users {
 }
 
 impl Policy {
-    /// Only the user whom the server runs as. Lets nobody in where the user namespace can't tell that
-    /// user from those that it doesn't know.
+    /// Allows only the user that the server runs as. Allows no user if the user namespace does not
+    /// distinguish that user from unknown users.
     pub fn same_user() -> Self {
         Self::users([UserId::current().shown()])
     }
 
-    /// These users, by their numbers.
+    /// Allows these users, by their user IDs.
     pub fn users(users: impl IntoIterator<Item = u32>) -> Self {
         Self { users: Users::These(users.into_iter().collect()) }
     }
 
-    /// Every user of this machine, also those that this user namespace doesn't know.
+    /// Allows every user of this machine, including users that are unknown in this user namespace.
     pub fn anyone() -> Self {
         Self { users: Users::All }
     }
 
-    /// As a registration says it.
+    /// Returns the policy in the format of a registration.
     pub(crate) fn write(&self) -> String {
         match &self.users {
             Users::All => "\"anyone\"".into(),
@@ -40,7 +40,7 @@ impl Policy {
         }
     }
 
-    /// In a word, for the environment of a server.
+    /// Returns the policy as one word, for the environment of a server.
     pub(crate) fn to_word(&self) -> String {
         match &self.users {
             Users::All => ANYONE.into(),
@@ -51,7 +51,7 @@ impl Policy {
         }
     }
 
-    /// What the word says; `None` when it says nothing.
+    /// Parses the word of an environment; `None` if it is invalid.
     pub(crate) fn from_word(word: &str) -> Option<Self> {
         if word == ANYONE {
             return Some(Self::anyone());
@@ -60,8 +60,8 @@ impl Policy {
         Some(Self::users(users.map(|user| user.parse().ok()).collect::<Option<Vec<_>>>()?))
     }
 
-    /// Whether a client of this user is let in. A user that this user namespace doesn't know is none
-    /// of those in a list, whatever its number looks like.
+    /// Returns whether a client of this user may connect. A user that is unknown in this user
+    /// namespace never matches a list, regardless of the number that is shown for it.
     pub fn allows(&self, user: UserId) -> bool {
         match &self.users {
             Users::All => true,
@@ -76,7 +76,7 @@ impl Default for Policy {
     }
 }
 
-/// The word for every user.
+/// The word for a policy that allows every user.
 const ANYONE: &str = "anyone";
 
 #[cfg(test)]

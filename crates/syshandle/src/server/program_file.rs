@@ -1,25 +1,27 @@
-//! The file of the program that this process runs: whether it was replaced since the start.
+//! Detects that the file of this program was replaced since the start.
 //!
-//! A server that was built or installed anew would go on to serve the old way for as long as clients
-//! come. So it looks, when a client comes, whether its program is still the file that was started.
+//! After an update, a running server would otherwise serve the old version as long as clients
+//! connect. So for each new client the server checks whether the path still leads to the file that
+//! was started.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use syshandle_os::FileStatus;
 
-/// The file of this process's program, by each path that it was started by.
+/// The file of this program, by each path through which it was started.
 #[derive(Debug, Default)]
 pub(crate) struct ProgramFile {
-    /// Each path, with the file that was there.
+    /// Each path, with the device and inode number of its file at the start.
     paths: Vec<(PathBuf, (u64, u64))>,
 }
 
 impl ProgramFile {
-    /// The program of this process. Watches nothing where the system doesn't tell which it is.
+    /// Returns the file of this process. Watches no path if the system does not report one.
     pub(crate) fn current() -> Self {
         let resolved = std::fs::read_link(OWN).ok();
-        // A path through a link, to the current version for example, leads elsewhere later.
+        // A path through a symbolic link, such as one to the current version, may lead to another
+        // file later.
         let given = std::env::args_os().next().map(PathBuf::from).filter(|path| path.is_absolute());
         let own = FileStatus::at(OWN.as_ref()).ok().map(|status| status.id);
         let is_there = |path: PathBuf| {
@@ -27,19 +29,20 @@ impl ProgramFile {
             Some((path, id))
         };
         let mut paths: Vec<_> = given.into_iter().filter_map(is_there).collect();
-        // What is there now may be a newer program already.
+        // The file at the resolved path may already be a newer program, so the path is paired with
+        // the identity of the running file.
         paths.extend(resolved.zip(own).filter(|(path, _)| paths.iter().all(|(p, _)| p != path)));
         Self { paths }
     }
 
-    /// Whether the program was replaced or removed.
+    /// Returns whether the program was replaced or removed.
     pub(crate) fn is_replaced(&self) -> bool {
         self.paths.iter().any(|(path, id)| is_other(path, *id))
     }
 }
 
-/// Whether another file is at the path, or none because it was removed. In a `chroot` the path leads
-/// nowhere although the file is there.
+/// Returns whether the path leads to another file, or to none because the file was removed. In a
+/// `chroot` the path may lead to no file although the program exists.
 fn is_other(path: &Path, id: (u64, u64)) -> bool {
     match FileStatus::at(path) {
         Ok(status) => status.id != id,
@@ -50,7 +53,7 @@ fn is_other(path: &Path, id: (u64, u64)) -> bool {
     }
 }
 
-/// The program of this process, as the kernel keeps it, under whichever name.
+/// The file of this process, which the kernel keeps open under any name.
 const OWN: &str = "/proc/self/exe";
 
 #[cfg(test)]

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use super::shares::Share;
 use super::task::Task;
 
-/// Tasks that wait, grouped by client. Clients take turns, and each client's tasks start in their order.
+/// The waiting tasks, grouped by client. Clients take turns. The tasks of one client start in
+/// order.
 ///
-/// All tasks of a client wait for the same quota, so only the first task of each client is examined.
-/// The cost of a look does not grow with the tasks of a client that is at its limit.
+/// All tasks of a client wait for the same quota, so only the first task of each client is
+/// examined. The cost of a search does not grow with the tasks of a client that is at its limit.
 #[derive(Debug, Default)]
 pub(super) struct TaskQueue(VecDeque<(Arc<Share>, VecDeque<Task>)>);
 
@@ -26,12 +27,12 @@ impl TaskQueue {
         self.0.is_empty()
     }
 
-    /// Returns whether a client that has tasks may run one more method.
+    /// Returns whether any client with waiting tasks may run one more method.
     pub(super) fn may_start(&self) -> bool {
         self.0.iter().any(|(client, _)| client.may_run())
     }
 
-    /// Takes the first task that may start, with its part of the client's quota.
+    /// Takes the first task that may start, and counts it among its client's running methods.
     pub(super) fn start_first(&mut self) -> Option<Task> {
         let starts =
             |(_, tasks): &mut (_, VecDeque<Task>)| tasks.front_mut().is_some_and(Task::start);

@@ -1,6 +1,7 @@
-//! A server at work: its loops, the threads that run them, and what they share.
+//! A running server: its event loops, the threads that run them, and their shared state.
 //!
-//! A server has a loop for each core, with its part of the clients; an object of this process one.
+//! A server has one event loop per core and distributes its clients among them. An object that a
+//! process serves without a server has one loop.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -36,7 +37,7 @@ use crate::sync::atomic::{AtomicBool, AtomicUsize};
 use crate::sync::{Mutex, MutexGuard, now, wait_for_event};
 use crate::{Object, Result, door};
 
-/// A server at work.
+/// A running server.
 pub(crate) struct Reactor {
     owner: ProcessMark,
     loops: Vec<EventLoop>,
@@ -48,26 +49,26 @@ pub(crate) struct Reactor {
     pub(crate) shares: Shares,
     classes: Guarded<HashMap<Guid, Factory>>,
     pub(super) methods: MethodTable,
-    /// Jobs that end together, each to be taken by whoever runs the first loop.
+    /// Background tasks to be ended by the thread of the first loop.
     ending: Mutex<VecDeque<(Arc<Job>, Outcome)>>,
-    /// Wakes a thread for them, or to see whether anything is left to do.
+    /// Wakes a thread to end these tasks, or to check whether the server may end.
     work: Event,
-    /// Wakes the threads of all loops, to end.
+    /// Wakes the threads of all loops when the server ends.
     pub(super) stop: ManualEvent,
     pub(super) stopped: AtomicBool,
-    /// Set by the signal handler.
+    /// Whether `SIGTERM` was received; set by the signal handler.
     pub(super) told_to_end: Arc<SignalFlag>,
     pub(super) draining: AtomicBool,
-    /// All connections were closed, to end.
+    /// Whether all connections were closed because the server ends.
     pub(super) closed: AtomicBool,
-    /// Jobs that have yet to be told that the server ends.
+    /// Number of background tasks that have yet to end with the outcome `Stopping`.
     pub(super) untold: AtomicUsize,
-    /// Threads that sleep where only one client can wake them.
+    /// Number of threads that are dedicated to one client.
     staying: AtomicUsize,
     staying_max: usize,
 }
 
-/// A thread sleeps where only one client can wake it, until this is dropped.
+/// Counts one dedicated thread until dropped.
 pub(crate) struct Stay<'r>(&'r AtomicUsize);
 
 impl Drop for Stay<'_> {
@@ -76,32 +77,33 @@ impl Drop for Stay<'_> {
     }
 }
 
-/// How a reactor behaves.
+/// The settings of a reactor.
 #[derive(Debug)]
 pub(crate) struct Settings {
-    /// Loops: as many as cores, where there may be many clients.
+    /// Number of event loops: one per core, if many clients are expected.
     pub(crate) loops: usize,
-    /// Methods that run at once, at the most.
+    /// Limit of methods that run at once.
     pub(crate) threads_max: usize,
-    /// Connections and doors, at the most.
+    /// Limit of connections and doors.
     pub(crate) clients_max: usize,
-    /// How long nobody must have been there before it ends; `None` for never.
+    /// The idle timeout; `None` disables it.
     pub(crate) idle: Option<Duration>,
-    /// How long what runs may still take when it is told to end.
+    /// The drain timeout: how long running methods and tasks may take when the server is told to
+    /// end.
     pub(crate) drain: Duration,
-    /// Whose files are taken from clients.
+    /// File systems whose files are accepted from clients.
     pub(crate) filesystems: Filesystems,
-    /// How much there is, of which each client has a share.
+    /// The resources of the server, of which each client has a quota.
     pub(crate) shares: Totals,
 }
 
 impl Reactor {
-    /// The loop of all that isn't a client's.
+    /// Index of the loop that also has the sources that belong to no client.
     pub(crate) const FIRST: usize = 0;
 
-    /// A reactor without threads yet.
+    /// Creates a reactor without threads.
     pub(crate) fn new(settings: Settings, classes: HashMap<Guid, Factory>) -> Result<Arc<Self>> {
-        // Its threads must not wait for what clients do with their handles.
+        // Operations on a client's handles that may block must not block the threads of the server.
         syshandle_os::prepare_to_serve();
         let loops = settings.loops.min(settings.threads_max).min(EventLoop::MAX);
         let no_event = failed("eventfd2", NO_LOOP);
@@ -143,34 +145,35 @@ impl Reactor {
         Ok(Arc::new(reactor))
     }
 
-    /// Starts the thread of the first loop; the others start when they have somebody to serve.
+    /// Starts the thread of the first loop. The other threads start when their loops get clients.
     ///
     /// # Errors
-    /// The system has no room for it.
+    /// The system can't start a thread.
     pub(crate) fn start(self: &Arc<Self>) -> io::Result<()> {
         self.event_loop(Self::FIRST).is_run.store(true, Ordering::SeqCst);
         self.crew.hand_over(self, Self::FIRST).map(drop)
     }
 
-    /// Starts, and stays on this thread until the end. It runs no methods: one that doesn't come to
-    /// its end must not keep the server.
+    /// Starts the server, and blocks this thread until the server ends. This thread runs no
+    /// methods, because a method that never returns must not keep the server from ending.
     pub(crate) fn run(self: &Arc<Self>) -> io::Result<()> {
         self.sentinel.run(self)
     }
 
-    /// Waits for the end.
+    /// Blocks until the server ends.
     pub(super) fn wait_for_end(&self) -> io::Result<()> {
         wait_for_event(&self.stop)
     }
 
-    /// Returns whether this process is the one that the reactor serves in, and not a forked copy.
+    /// Returns whether this process is the one that the reactor serves in, not a forked copy.
     #[inline]
     pub(crate) fn is_own(&self) -> bool {
         self.owner.is_current()
     }
 
-    /// Ends a forked copy of this process whose thread would go on as one of the server's: its poller
-    /// and sockets are shared with the server, and it would answer the server's clients.
+    /// Aborts a forked copy of this process. Its thread would otherwise continue as a thread of the
+    /// server: the copy shares the server's poller and sockets, and would reply to the server's
+    /// clients.
     #[inline]
     pub(crate) fn end_copy(&self) {
         if !self.is_own() {
@@ -178,17 +181,17 @@ impl Reactor {
         }
     }
 
-    /// A loop, by its index.
+    /// Returns the loop with an index.
     pub(crate) fn event_loop(&self, index: usize) -> &EventLoop {
         &self.loops[index]
     }
 
-    /// The loop of a source.
+    /// Returns the loop of a source.
     pub(crate) fn loop_of(&self, key: u64) -> &EventLoop {
         self.event_loop(EventLoop::index_of(key))
     }
 
-    /// The loop that has the fewest clients, with a thread that runs it.
+    /// Returns the loop with the fewest clients, after requesting a thread for it if it has none.
     pub(crate) fn quietest_loop(self: &Arc<Self>) -> &EventLoop {
         let quietest = (0..self.loops.len()).min_by_key(|index| self.loops[*index].load());
         let Some(index) = quietest.filter(|index| *index != Self::FIRST) else {
@@ -198,32 +201,33 @@ impl Reactor {
         if !event_loop.is_run.load(Ordering::SeqCst)
             && !event_loop.is_run.swap(true, Ordering::SeqCst)
         {
-            // Without a thread now, the sentinel or the first thread that is free finds one.
+            // If no thread can start now, the watchdog or the next free thread finds one.
             let _ = self.crew.hand_over(self, index);
         }
         event_loop
     }
 
-    /// A loop that has nothing to do.
+    /// Returns a loop whose thread sleeps.
     pub(super) fn sleeping_loop(&self) -> Option<&EventLoop> {
         self.loops.iter().find(|event_loop| event_loop.sleeps())
     }
 
-    /// Waits for another state of a source, or once more. Where the system has no memory for that,
-    /// the source is looked at a little later as if it were ready.
+    /// Changes the interest in a source, or watches it once more. If the system has no memory for
+    /// that, the source is handled a little later as if it were ready.
     pub(crate) fn watch_again(&self, handle: BorrowedHandle<'_>, key: u64, interest: Interest) {
         if let Err(error) = self.loop_of(key).poller().change(handle, key, interest) {
             self.look_later(key, &error);
         }
     }
 
-    /// A source can't be waited for now: it is looked at a little later as if it were ready.
+    /// Schedules a source that can't be watched now, to be handled a little later as if it were
+    /// ready.
     pub(crate) fn look_later(&self, key: u64, error: &io::Error) {
         crate::log::warn!(%error, "a descriptor can't be watched now");
         self.timers.set(now() + RETRY, Timer::Look(key));
     }
 
-    /// Removes a source; `None` when somebody else was quicker.
+    /// Removes a source. Returns `None` if another thread has removed it.
     pub(crate) fn remove_source(&self, key: u64, handle: BorrowedHandle<'_>) -> Option<Source> {
         let source = self.loop_of(key).forget(key)?;
         self.loop_of(key).poller().remove(handle);
@@ -235,19 +239,20 @@ impl Reactor {
         self.loop_of(key).forget(key);
     }
 
-    /// All sources of now.
+    /// Returns all present sources.
     pub(crate) fn all_sources(&self) -> Vec<(u64, Source)> {
         self.loops.iter().flat_map(EventLoop::all).collect()
     }
 
-    /// Serves an object to the process that made the socket: greets, and waits for frames.
+    /// Serves an object to the process that created the socket: sends the greeting and waits for
+    /// frames.
     pub(crate) fn serve(self: &Arc<Self>, socket: Seqpacket, object: &Object) -> io::Result<()> {
         let client = Client::OfSocket(socket.peer()?);
         self.greet(socket, client, object).map(drop)
     }
 
-    /// Serves an object to a client that came through a door. The connection is made here, and its
-    /// other end goes through the client's return channel.
+    /// Serves an object to a client that attached at a door. The server creates the connection and
+    /// sends its other end through the client's return channel.
     pub(super) fn serve_attached(
         self: &Arc<Self>,
         client: Known,
@@ -259,7 +264,7 @@ impl Reactor {
             return Ok(());
         }
         let (ours, theirs) = Seqpacket::pair()?;
-        // The client learns from the kernel who greets.
+        // The client learns from the kernel which process sent the greeting.
         theirs.name_senders()?;
         let client = Client::Attached(client, channel.clone());
         let Some(Added { connection, .. }) = self.greet(ours, client, object)? else {
@@ -279,55 +284,55 @@ impl Reactor {
         Connection::add(self, socket, client, &greeting, Some(object.clone()), None)
     }
 
-    /// Whether there are as many connections and doors as there may be.
+    /// Returns whether the limit of connections and doors is reached.
     pub(crate) fn is_full(&self) -> bool {
         self.activity.presence() >= self.settings.clients_max
     }
 
-    /// What makes the objects of a class.
+    /// Returns the function that creates the objects of a class.
     pub(crate) fn class(&self, clsid: Guid) -> Option<&Factory> {
         self.classes.get(&clsid)
     }
 
-    /// How it behaves.
+    /// Returns the settings.
     pub(crate) fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    /// Something that keeps the server alive.
+    /// Keeps the server alive until the result is dropped.
     pub(crate) fn hold(&self, what: What) -> Hold {
         self.activity.hold(what)
     }
 
-    /// Has the thread of the first loop end a job: it may take long, and others are not to wait for
-    /// it.
+    /// Has the thread of the first loop end a background task, because its callback may run long
+    /// and must not delay the caller.
     pub(crate) fn end_job(&self, job: Arc<Job>, outcome: Outcome) {
         self.ending().push_back((job, outcome));
         self.look_around();
     }
 
-    /// Wakes a thread to see whether anything is left to do.
+    /// Wakes a thread to end background tasks, or to check whether the server may end.
     pub(crate) fn look_around(&self) {
         surely(|| self.work.set_unshared());
     }
 
-    /// Has a source acted on once more, by the thread of its loop, which is woken for it.
+    /// Has a source handled once more, and wakes the thread of its loop for that.
     pub(super) fn remind(&self, key: u64) {
         let event_loop = self.loop_of(key);
         event_loop.remind(key);
         event_loop.wake(&self.stop);
     }
 
-    /// Lets this thread sleep where only one client can wake it, unless there are enough that do.
+    /// Allows this thread to be dedicated to one client, unless too many threads are.
     pub(crate) fn stay(&self) -> Option<Stay<'_>> {
         let one_more = |staying| (staying < self.staying_max).then_some(staying + 1);
         self.staying.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok()?;
         Some(Stay(&self.staying))
     }
 
-    /// Acts on what has become ready.
+    /// Handles a ready source.
     pub(super) fn act(self: &Arc<Self>, ready: Ready, post: &Post) -> Acted {
-        // One that was removed meanwhile has no source any more.
+        // A source that was removed in the meantime is no longer found.
         match self.loop_of(ready.key).source(ready.key) {
             None => Acted::Otherwise,
             Some(Source::Connection(connection)) => connection.act(self, ready, post),
@@ -342,7 +347,7 @@ impl Reactor {
                 None => Acted::Otherwise,
             },
             Some(source) => {
-                // It may come to the user's code.
+                // Handling the source may run user code.
                 let running = post.start_running(self);
                 self.act_on(source);
                 Acted::after(running, self)
@@ -355,9 +360,9 @@ impl Reactor {
             Source::Alarm => self.act_on_timers(),
             Source::Signal => self.drain(),
             Source::Process(session) => session.process_died(self),
-            // That the end has come is seen after whatever was done.
+            // The loop checks after each source whether the server has ended.
             Source::Stop => {}
-            // They are acted on in their own ways.
+            // `act` handles these sources.
             Source::Connection(_)
             | Source::Entrance(_)
             | Source::Door(_)
@@ -366,7 +371,7 @@ impl Reactor {
         }
     }
 
-    /// Ends the jobs that are to end, on this thread or on workers.
+    /// Ends the background tasks that are to end, on this thread or on workers.
     fn end_jobs(self: &Arc<Self>, post: &Post) -> Acted {
         loop {
             let mut ending = self.ending();
@@ -378,7 +383,7 @@ impl Reactor {
                 continue;
             };
             if more {
-                // If this one takes long, another thread goes on.
+                // If this callback runs long, another thread continues.
                 self.look_around();
             }
             self.end_job_now(&job, outcome);
@@ -388,7 +393,7 @@ impl Reactor {
         }
     }
 
-    /// Ends a job, which runs user code.
+    /// Ends a background task, which runs user code.
     pub(super) fn end_job_now(self: &Arc<Self>, job: &Job, outcome: Outcome) {
         job.end(self, outcome);
         if outcome == Outcome::Stopping {
@@ -455,8 +460,8 @@ fn abort_copy() -> ! {
     std::process::abort();
 }
 
-/// Sets an event that nobody may miss. An eventfd that is open has no reason to refuse it, but a
-/// filter of system calls may: it is tried again.
+/// Sets an event on which other threads rely. An open eventfd has no reason to fail, but a system
+/// call filter may make it fail, so it is retried.
 pub(super) fn surely(set: impl Fn() -> io::Result<()>) {
     for _ in 0..TRIES {
         match set() {
@@ -467,8 +472,8 @@ pub(super) fn surely(set: impl Fn() -> io::Result<()>) {
     }
 }
 
-/// What the system had no room for, it may have room for after this time.
+/// Delay before an operation is retried for which the system had no memory or descriptors.
 pub(super) const RETRY: Duration = Duration::from_millis(50);
 
-/// So often at the most: a second.
+/// Limit of the attempts, which take up to one second.
 const TRIES: u32 = 20;

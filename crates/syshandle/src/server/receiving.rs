@@ -1,4 +1,4 @@
-//! What comes from a client: how it is received, and run.
+//! Receives frames of a client and runs its calls.
 
 use std::io;
 use std::sync::Arc;
@@ -26,54 +26,54 @@ use crate::link::NoBody;
 use crate::spin::Looking;
 use crate::sync::now;
 
-/// What a thread has done about what had become ready.
+/// The result of handling a ready source.
 #[must_use]
 pub(crate) enum Acted {
-    /// It has run a call of this client, for so long.
+    /// The thread ran a call of this client. The call took this long.
     Called(Arc<Connection>, Duration),
-    /// It has run a job on behalf of this client, or tried to.
+    /// The thread ran a background task of this client, or found that its object was not signalled.
     Worked(Arc<Session>),
-    /// Something else.
+    /// The thread did other work.
     Otherwise,
-    /// It took long: another thread runs the loop, or the client is back in its own.
+    /// The work ran long, so another thread runs the loop, or the client has returned to its loop.
     Lost,
 }
 
-/// What came from the socket.
+/// The result of receiving.
 pub(super) enum Frame {
-    /// A call to run.
+    /// A call, which is to be run.
     Call(Work),
-    /// Not from there: a job whose object was signalled.
+    /// No frame, but a background task whose object was signalled.
     Job(Arc<Job>),
-    /// Something else, which was acted on.
+    /// Another frame, which was handled.
     Other,
-    /// The same, and it took long.
+    /// Another frame, whose handling ran long, so that the thread lost its loop or client.
     Lost,
-    /// Nothing.
+    /// No frame.
     None,
-    /// The end.
+    /// The connection has ended.
     End,
 }
 
 impl Acted {
-    /// Something else than a call, which has come to its end.
+    /// Ends work other than a call.
     pub(super) fn after(running: Running<'_>, reactor: &Arc<Reactor>) -> Self {
         if running.end(reactor) { Self::Otherwise } else { Self::Lost }
     }
 }
 
-/// What became of a call.
+/// The result of running a call.
 pub(super) enum Run {
-    /// The call has run; the time that it took.
+    /// The call ran. It took this long.
     Done(Duration),
-    /// A worker thread runs it, or it was refused.
+    /// The call was passed to a worker thread or refused.
     Elsewhere,
-    /// The call took so much time that the thread has lost its loop or client.
+    /// The call ran long, so that the thread lost its loop or client.
     Lost,
 }
 
 impl Connection {
-    /// The socket is ready: receives one frame, and runs it if it is a call.
+    /// Handles a ready socket: receives one frame, and runs it if it is a call.
     pub(crate) fn act(self: Arc<Self>, reactor: &Arc<Reactor>, ready: Ready, post: &Post) -> Acted {
         if ready.writable {
             self.pay(reactor);
@@ -87,13 +87,13 @@ impl Connection {
         }
         let frame = self.receive(reactor, post, None);
         if !self.inbox.is_empty() {
-            // Others first.
+            // Other clients get a turn first.
             reactor.loop_of(self.key()).remind(self.key());
         }
         self.go_on(frame, reactor, post)
     }
 
-    /// A new client has been let in: mostly its hello has come before.
+    /// Handles a client that was just accepted. Usually its hello has already arrived.
     pub(super) fn begin(self: Arc<Self>, reactor: &Arc<Reactor>, post: &Post) -> Acted {
         let frame = self.receive(reactor, post, None);
         if matches!(frame, Frame::None | Frame::Other)
@@ -120,7 +120,8 @@ impl Connection {
         }
     }
 
-    /// Another thread makes the object: that one goes on when it has it.
+    /// Returns whether another thread creates the object. Then the socket leaves the poller, and
+    /// that thread returns it.
     fn waits_for_its_object(&self, reactor: &Reactor) -> bool {
         let mut state = self.state();
         let opening = state.opening;
@@ -130,25 +131,26 @@ impl Connection {
         opening
     }
 
-    /// Releases the connection, and with it perhaps the object, whose destructor is the user's.
+    /// Releases the connection, and with it the object, whose destructor is user code.
     pub(super) fn let_go(self: Arc<Self>, reactor: &Arc<Reactor>, post: &Post) -> Acted {
-        // If a method of the client still runs, the object is released after it.
+        // If a method of the client still runs, the object is released when the method ends.
         match Arc::into_inner(self) {
             Some(connection) => connection.kept.release(reactor, post),
             None => Acted::Otherwise,
         }
     }
 
-    /// Begins to look for what comes from this client.
+    /// Starts to spin for a frame of this client.
     pub(crate) fn start_looking(&self) -> Looking<'_> {
         self.spin.start(self.link.peer())
     }
 
-    /// Runs a call. A method that is known to be slow, and one too many, runs on a worker thread.
+    /// Runs a call. A method that is known to be slow, or exceeds a limit of running methods, runs
+    /// on a worker thread.
     pub(super) fn run(&self, mut work: Work, reactor: &Arc<Reactor>, post: &Post) -> Run {
         let (method, began) = (work.method, work.state.began);
         let sentinel = &reactor.sentinel;
-        // A call that comes before the object is there is refused.
+        // A call that arrives before the object exists is refused.
         let Some(methods) = self.methods.get() else {
             let took = work.run(reactor) - began;
             return Run::Done(took);
@@ -174,8 +176,8 @@ impl Connection {
         if still_has { Run::Done(took) } else { Run::Lost }
     }
 
-    /// Receives one frame and acts on it; waits for it no longer than `patience`. Those that have been
-    /// received before are first.
+    /// Receives one frame and handles it; waits for at most `patience`. Frames in the inbox come
+    /// first.
     pub(super) fn receive(
         self: &Arc<Self>,
         reactor: &Arc<Reactor>,
@@ -212,7 +214,7 @@ impl Connection {
         })
     }
 
-    /// Takes a frame that was received before, unless another thread was quicker.
+    /// Takes a frame from the inbox, unless another thread has emptied the inbox.
     #[cold]
     fn receive_kept(
         &self,
@@ -230,7 +232,8 @@ impl Connection {
     pub(super) fn not_received(&self, reactor: &Arc<Reactor>, error: &io::Error) -> Frame {
         match error.kind() {
             io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Frame::None,
-            // It went with messages of ours unread; its own are still to come.
+            // The client closed its end without reading all messages of the server. Its own
+            // messages are still to be received.
             io::ErrorKind::ConnectionReset => Frame::Other,
             _ => {
                 crate::log::debug!(%error, "a connection failed");
@@ -240,7 +243,7 @@ impl Connection {
         }
     }
 
-    /// Acts on a frame.
+    /// Handles a frame.
     fn take(
         self: &Arc<Self>,
         reactor: &Arc<Reactor>,
@@ -253,7 +256,7 @@ impl Connection {
         let mut guard = self.state();
         let state = &mut *guard;
         if state.ended {
-            // The client was told that what it has no answer to did not run.
+            // The client was told that its unanswered calls did not run.
             return Ok(Frame::End);
         }
         let (event, inline) = state.end.receive(&frame[..len], handles.len(), truncated)?;
@@ -265,8 +268,8 @@ impl Connection {
                 return Ok(self.start_to_open(reactor, post, hello));
             }
             FromClient::Call { call, method, timeout_ms, body, handles_lost } => {
-                // Those whose reply the client doesn't read run no more, and count all the same: or
-                // what is owed would grow without end.
+                // Calls whose reply the client has not read have ended, but count here. Otherwise
+                // the pending replies would grow without limit.
                 let unread = state.owed.iter().filter(|owed| owed.header.is_some()).count();
                 if state.end.running().count() + unread >= LIMITS.calls_max.into() {
                     return Err(Violation::TooManyCalls);
@@ -317,7 +320,7 @@ impl Connection {
                 return Ok(Frame::End);
             }
         }
-        // Any frame may have given back the shared memory that a reply needs.
+        // Any frame may have released the shared memory that a pending reply needs.
         let owes = !state.owed.is_empty();
         drop(guard);
         if owes {
@@ -326,7 +329,7 @@ impl Connection {
         Ok(taken)
     }
 
-    /// Finds the object that the client wants, or creates it, which runs user code.
+    /// Finds or creates the object that the client names. Creating it runs user code.
     fn start_to_open(self: &Arc<Self>, reactor: &Arc<Reactor>, post: &Post, hello: Hello) -> Frame {
         if let Some(timer) = self.hello_timer.get() {
             reactor.timers.forget(*timer);
@@ -348,7 +351,7 @@ impl Connection {
         }
     }
 
-    /// Finds or creates the object that the client wants, on a worker thread.
+    /// Finds or creates the object that the client names, on a worker thread.
     pub(super) fn open_or_refuse(&self, reactor: &Arc<Reactor>, hello: Hello) {
         if let Err(fault) = self.open(reactor, hello) {
             self.refuse(reactor, &fault);

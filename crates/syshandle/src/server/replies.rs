@@ -1,4 +1,4 @@
-//! Replies: sent at once, or kept until there is room for them.
+//! Replies: sent at once, or kept as pending replies until there is room for them.
 
 use std::collections::VecDeque;
 use std::io;
@@ -13,20 +13,20 @@ use super::shares::{Part, Taken};
 use crate::arrived::Arrived;
 use crate::buffer::give_bytes;
 
-/// A reply for which there was no room: in the socket, or in the shared memory, and then it has no
-/// header yet.
+/// A pending reply, for which there was no room. If the shared memory had no room for its body, the
+/// reply has no header yet. Otherwise the socket had no room.
 pub(super) struct Owed {
     pub(super) call: u32,
     pub(super) status: Status,
     pub(super) header: Option<Header>,
     pub(super) body: Payload<'static>,
     pub(super) handles: Arrived,
-    /// Its part of the client's share.
+    /// The part of the client's quota that the reply takes.
     pub(super) taken: Option<Taken>,
 }
 
 impl Connection {
-    /// Sends the reply of a call, or keeps it until there is room.
+    /// Sends the reply of a call, or keeps it as a pending reply until there is room.
     pub(super) fn reply(
         &self,
         reactor: &Arc<Reactor>,
@@ -48,7 +48,7 @@ impl Connection {
         }
         let header = self.reply_header(&mut state, call, status, handles.len(), body.size());
         if let Some(header) = &header {
-            // Those of calls that were received together may go together.
+            // Replies to calls that were received together may be sent together.
             let in_turn = !self.inbox.is_empty() || state.held.is_some();
             let is_held = in_turn && self.hold_reply(&mut state, reactor, header, (&body, handles));
             drop(state);
@@ -88,14 +88,14 @@ impl Connection {
         self.pay(reactor);
     }
 
-    /// Makes the shared memory for a reply of so many bytes, unless it is there.
+    /// Creates the shared memory for a reply of `len` bytes, unless it exists.
     #[cold]
     fn prepare_memory(&self, state: &mut State, len: usize) -> io::Result<()> {
         state.end.outgoing().set_size(self.link.prepare_outgoing(len)?);
         Ok(())
     }
 
-    /// The header of a reply; `None` while the shared memory has no room for its body.
+    /// Returns the header of a reply; `None` while the shared memory has no room for the body.
     fn reply_header(
         &self,
         state: &mut State,
@@ -109,7 +109,8 @@ impl Connection {
         Some(header)
     }
 
-    /// What a reply needs that waits: handles of its own, and a part of the client's share.
+    /// Returns duplicates of the handles, and a part of the client's quota, for a reply that
+    /// becomes pending.
     fn own_reply(
         &self,
         body: &Payload<'_>,
@@ -121,11 +122,12 @@ impl Connection {
         let taken = taken.map_err(|name| limit(format!("too many {name}")))?;
         let owned =
             handles.iter().map(BorrowedHandle::try_clone_to_owned).collect::<Result<_, _>>();
-        // A method may return what the client sent.
+        // The handles are treated as handles of the client, because a method may return a handle
+        // that the client sent.
         Ok((Arrived::of(owned?, share), taken))
     }
 
-    /// A reply can't be sent as it is: the client learns that, and why.
+    /// Sends a fault with the reason instead of a reply that can't be sent.
     fn reply_instead(&self, reactor: &Arc<Reactor>, unsent: &Header, error: &io::Error) {
         if is_gone(error) {
             return;
@@ -142,7 +144,7 @@ impl Connection {
         self.pay(reactor);
     }
 
-    /// Sends what is owed, as far as there is room.
+    /// Sends pending replies while there is room.
     pub(super) fn pay(&self, reactor: &Arc<Reactor>) {
         let mut state = self.state();
         let mut later = VecDeque::new();
@@ -156,7 +158,7 @@ impl Connection {
                     let ask = self.link.send_header(&Header::new(FrameKind::Release));
                     state.asked = ask.is_ok();
                 }
-                // Smaller ones needn't wait for it.
+                // Smaller replies don't wait for this one.
                 later.push_back(owed);
                 continue;
             };
@@ -184,28 +186,30 @@ impl Connection {
                     owed.body = unsendable(&error);
                     owed.handles = Arrived::new();
                     owed.taken = None;
-                    // This one needs no memory and no descriptors.
+                    // A fault needs no shared memory and no descriptors.
                     let instead = state.end.reply_instead(&header, Status::Fault, owed.body.len());
                     owed.header = Some(instead);
                     state.owed.push_front(owed);
                 }
             }
         }
-        // Those that wait for room in the socket first: that says what to wait for.
+        // Replies that wait for room in the socket come first, because the first pending reply
+        // determines the interest in the socket.
         state.owed.append(&mut later);
         self.watch_in(&mut state, reactor);
     }
 }
 
-/// Of `errno(3)`.
+/// From `errno(3)`.
 const EPERM: i32 = 1;
 
-/// Whether nobody is there any more to send to: the end of file tells the rest.
+/// Returns whether the client has disconnected. The end of the stream is handled when it is
+/// received.
 pub(super) fn is_gone(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
 }
 
-/// What a client gets instead of a result that the system doesn't let through.
+/// Returns the fault that replaces a result that the system can't send.
 pub(super) fn unsendable(error: &io::Error) -> Payload<'static> {
     let text = match error.raw_os_error() {
         // `SO_PASSRIGHTS` is off at the other end (Linux 6.16).

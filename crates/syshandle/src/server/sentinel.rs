@@ -1,9 +1,10 @@
-//! Moves event loops away from methods that take long.
+//! The watchdog: moves event loops away from methods that run long.
 //!
-//! While a thread runs a method, no other thread runs its loop: that is the quick way. When a method
-//! has run for [`LONG`], the sentinel gives the loop to another thread; or the client back to its
-//! loop, if the thread stays with one. The thread learns that when the method has ended. The method,
-//! and for a moment all user code of unknown speed, runs beside the loops from then on.
+//! While a thread runs a method, no other thread runs its loop. This is the fast path. When a
+//! method has run for [`LONG`], the watchdog gives the loop to another thread. If the thread is
+//! dedicated to a client, the watchdog returns the client to its loop after [`STAYING_LONG`]. The
+//! thread learns of this when the method has ended. The next calls of this method run beside the
+//! loops, and for [`CALM`] so does all user code of unknown speed.
 
 use std::io;
 use std::sync::atomic::{AtomicBool as StdAtomicBool, AtomicU64 as StdAtomicU64, Ordering};
@@ -18,22 +19,23 @@ use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use crate::sync::thread::{self, Thread};
 use crate::sync::{Mutex, MutexGuard, OnceLock, contain, now};
 
-/// Looks after the threads of a reactor, on the thread that waits for the server's end; if there is
-/// none, on a thread of its own. It sleeps while no methods run.
+/// The watchdog of a reactor. It runs on the thread that waits for the end of the server, or on a
+/// thread of its own if there is no such thread. It sleeps while no methods run.
 #[derive(Debug, Default)]
 pub(crate) struct Sentinel {
     posts: Mutex<Posts>,
     thread: OnceLock<Thread>,
     pace: AtomicUsize,
     watches: AtomicBool,
-    /// A method has just stopped a loop: others may do the same.
+    /// Whether user code of unknown speed runs beside the loops, because a method has recently
+    /// blocked a loop.
     cautious: AtomicBool,
 }
 
-/// How often the sentinel looks.
+/// The pace: how often the watchdog checks the threads.
 mod pace {
     pub(super) const ASLEEP: usize = 0;
-    /// No loop waits for a method: only threads that stay with a client run some.
+    /// No loop waits for a method, and only dedicated threads run methods.
     pub(super) const SLOW: usize = 1;
     /// Loops wait for methods.
     pub(super) const FAST: usize = 2;
@@ -45,31 +47,32 @@ struct Posts {
     last: u64,
 }
 
-/// The place of one thread: its loop or client, and whether it runs user code.
+/// The slot of one worker thread: its loop or client, and whether it runs user code.
 #[derive(Debug)]
 pub(crate) struct Post {
     number: u64,
-    /// Counts methods: odd while one runs, with a mark when what the thread had was given away.
+    /// Counts starts and ends of user code, so the number is odd while user code runs.
+    /// [`GIVEN_AWAY`] is set when the watchdog has taken the loop or client away.
     turn: AtomicU64,
-    /// Whether the thread had a loop when it last took something.
+    /// Whether the last assignment of the thread was an event loop.
     has_loop: StdAtomicBool,
-    /// The [`MethodSite`] of the method that runs.
+    /// The [`MethodSite`] of the running method.
     site: StdAtomicU64,
     held: Mutex<Held>,
 }
 
-/// What only one thread has at a time.
+/// The present assignment of a worker thread: a loop or a client that no other thread has.
 #[derive(Debug)]
 pub(crate) enum Held {
     Nothing,
-    /// It runs this loop.
+    /// The thread runs this loop.
     Loop(usize),
-    /// It stays with this client.
+    /// The thread is dedicated to this client.
     Client(Arc<Connection>),
 }
 
 impl Sentinel {
-    /// A place for this thread.
+    /// Creates a slot for this thread.
     pub(crate) fn post(&self) -> Arc<Post> {
         let mut posts = self.posts();
         posts.last += 1;
@@ -82,8 +85,8 @@ impl Sentinel {
         post
     }
 
-    /// Begins to run user code on a thread, unless as much runs as may, and other tasks wait for an
-    /// end of it already.
+    /// Marks the start of user code on this thread. Returns `None` if the limit of running methods
+    /// is reached.
     #[inline]
     pub(crate) fn try_start<'p>(
         &self,
@@ -107,8 +110,8 @@ impl Sentinel {
         (posts.running() < limit).then(|| post.start_running(reactor))
     }
 
-    /// Begins to run user code of unknown speed, which counts among the running methods of the client
-    /// that causes it. Returns `None` if the code has to run beside the loop.
+    /// Marks the start of user code of unknown speed, and counts it among the running methods of
+    /// the client that causes it. Returns `None` if the code has to run beside the loop.
     pub(super) fn try_start_unknown<'p>(
         &self,
         post: &'p Post,
@@ -124,13 +127,13 @@ impl Sentinel {
         Some(running)
     }
 
-    /// Whether code of unknown speed runs beside the loops now.
+    /// Returns whether code of unknown speed runs beside the loops now.
     #[inline]
     pub(super) fn is_cautious(&self) -> bool {
         self.cautious.load(Ordering::Relaxed)
     }
 
-    /// Whether one more method may run.
+    /// Returns whether one more method may run.
     pub(super) fn has_room(&self, reactor: &Reactor) -> bool {
         reactor.crew.limit().is_none_or(|limit| self.posts().running() < limit)
     }
@@ -139,10 +142,10 @@ impl Sentinel {
         self.posts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Looks after methods on this thread, until the end.
+    /// Starts the server, and acts as the watchdog on this thread until the server ends.
     ///
     /// # Errors
-    /// Those of waiting for the end, where another thread does that already.
+    /// The thread of the first loop can't be started, or waiting for the end of the server failed.
     pub(crate) fn run(&self, reactor: &Arc<Reactor>) -> io::Result<()> {
         let mut first = false;
         self.thread.get_or_init(|| {
@@ -153,23 +156,23 @@ impl Sentinel {
         if first {
             keep_watching(&Arc::downgrade(reactor));
         }
-        // Or another thread looks after methods already.
+        // If another thread is the watchdog already, this thread only waits.
         reactor.wait_for_end()
     }
 
-    /// Whether methods that take long are looked after: not where no thread could be had for it.
+    /// Returns whether the watchdog runs. It does not if its thread could not be started.
     pub(super) fn watches(&self) -> bool {
         self.watches.load(Ordering::Relaxed)
     }
 
-    /// The end has come.
+    /// Wakes the watchdog because the server ends.
     pub(crate) fn wake_to_end(&self) {
         if let Some(thread) = self.thread.get() {
             thread.unpark();
         }
     }
 
-    /// Has the sentinel's thread look from now on, this often at least.
+    /// Has the watchdog check at this pace or faster.
     #[inline]
     fn wake(&self, reactor: &Arc<Reactor>, pace: usize) {
         if self.pace.load(Ordering::SeqCst) < pace {
@@ -186,7 +189,7 @@ impl Sentinel {
             }
             return;
         }
-        // One of those who come here first starts it.
+        // One of the first threads here starts the watchdog.
         let mut started = false;
         let weak = Arc::downgrade(reactor);
         self.thread.get_or_init(|| {
@@ -206,7 +209,7 @@ impl Sentinel {
 }
 
 impl Posts {
-    /// How many threads run user code.
+    /// Returns the number of threads that run user code.
     fn running(&self) -> usize {
         let runs = |post: &&Weak<Post>| post.upgrade().is_some_and(|post| post.runs());
         self.all.iter().filter(runs).count()
@@ -214,33 +217,34 @@ impl Posts {
 }
 
 impl Post {
-    /// The thread has this from now on, and what it had before no more.
+    /// Sets the assignment of the thread, replacing the previous one.
     pub(crate) fn hold(&self, held: Held) {
         self.has_loop.store(matches!(held, Held::Loop(_)), Ordering::Relaxed);
         let before = std::mem::replace(&mut *self.held(), held);
         drop(before);
     }
 
-    /// The thread runs this method next.
+    /// Sets the method that the thread runs next.
     #[inline]
     pub(super) fn set_site(&self, site: MethodSite) {
         self.site.store(site.0, Ordering::Relaxed);
     }
 
-    /// The thread has unwound: its method has ended, and another thread gets its loop or client.
+    /// Cleans up after a panic of the thread: marks the end of its method and gives its loop or
+    /// client away.
     pub(super) fn recover(&self, reactor: &Arc<Reactor>) {
         let turn = self.turn.load(Ordering::SeqCst) & !GIVEN_AWAY;
         self.turn.store(turn + turn % 2, Ordering::SeqCst);
         self.give_up(reactor);
     }
 
-    /// Gives away what the thread has: it is about to do what takes long.
+    /// Gives the thread's loop or client away, because the thread starts something that takes long.
     pub(crate) fn give_up(&self, reactor: &Arc<Reactor>) {
         let held = std::mem::replace(&mut *self.held(), Held::Nothing);
         held.give_to_others(reactor);
     }
 
-    /// A method begins.
+    /// Marks the start of user code.
     pub(crate) fn start_running(&self, reactor: &Arc<Reactor>) -> Running<'_> {
         let turn = self.turn.fetch_add(1, Ordering::SeqCst) + 1;
         let has_loop = self.has_loop.load(Ordering::Relaxed);
@@ -252,9 +256,10 @@ impl Post {
         self.turn.load(Ordering::SeqCst) % 2 == 1
     }
 
-    /// Gives away what the thread has, if it still runs this method.
+    /// Gives the thread's loop or client away, if the thread still runs the same method.
     fn take_over(&self, turn: u64, reactor: &Arc<Reactor>) {
-        // The thread may end the method at any time, and take something else after that.
+        // The thread may end the method at any time and then take another assignment. The lock
+        // prevents the latter.
         let mut held = self.held();
         let (given_away, order) = (turn | GIVEN_AWAY, Ordering::SeqCst);
         if self.turn.compare_exchange(turn, given_away, order, order).is_err() {
@@ -278,49 +283,49 @@ impl Held {
     fn give_to_others(self, reactor: &Arc<Reactor>) {
         match self {
             Self::Nothing => {}
-            // Without a thread for it now, the sentinel looks for one again.
+            // If no thread can start now, the watchdog retries.
             Self::Loop(index) => drop(reactor.crew.hand_over(reactor, index)),
             Self::Client(connection) => connection.rejoin(reactor),
         }
     }
 }
 
-/// A method that runs.
+/// User code that runs, from its start to its end.
 #[must_use]
 pub(crate) struct Running<'p> {
     post: &'p Post,
     turn: u64,
-    /// Counts user code that is no call.
+    /// Counts user code other than calls among the client's running methods.
     taken: Option<Taken>,
 }
 
 impl Running<'_> {
-    /// The method has ended; whether the thread still has what it had.
+    /// Marks the end of user code. Returns whether the thread still has its loop or client.
     #[inline]
     pub(crate) fn end(self, reactor: &Arc<Reactor>) -> bool {
         drop(self.taken);
         let still_has = self.post.turn.swap(self.turn + 1, Ordering::SeqCst) == self.turn;
         if reactor.crew.has_tasks() {
-            // One may have waited for this end.
+            // A task may wait for this end.
             let _ = reactor.crew.find_thread(reactor);
         }
         still_has
     }
 
-    /// A task has ended on a worker thread, which looks for the next one itself.
+    /// Marks the end of a task on a worker thread, which finds its next task itself.
     pub(super) fn end_task(self) {
         self.post.turn.store(self.turn + 1, Ordering::SeqCst);
     }
 }
 
-/// Marks the turn of a thread that has nothing any more.
+/// The bit in [`Post::turn`] that marks a thread without loop or client.
 const GIVEN_AWAY: u64 = 1 << 63;
 
-/// What the sentinel's thread does until the reactor is gone.
+/// Runs the watchdog until the reactor is gone.
 fn keep_watching(reactor: &Weak<Reactor>) {
     while let Err(text) = contain(|| watch(reactor)) {
         crate::log::error!(%text, "the sentinel panicked");
-        // The cause of the panic may be there still.
+        // The cause of the panic may persist.
         thread::park_timeout(CALM);
     }
 }
@@ -333,13 +338,13 @@ fn watch(reactor: &Weak<Reactor>) {
     let mut seen_now = Vec::new();
     let mut posts: Vec<Arc<Post>> = Vec::new();
     let start = now();
-    // The last times when a method began or ended: any, and one that a loop waited for. And when a
-    // loop was given away.
+    // The time of the last start or end of any user code, the time of the last such event on a
+    // thread with a loop, and the time when a loop or client was last taken away.
     let (mut active, mut active_in_loop, mut given_away) = (start, start, None);
     let mut told_to_end = None;
     let mut pace = pace::FAST;
     loop {
-        // If the pace is raised meanwhile, this thread is woken; also by the server's end.
+        // A faster pace or the end of the server wakes this thread early.
         thread::park_timeout(match pace {
             pace::ASLEEP => DOZE,
             pace::SLOW => STAYING_LONG,
@@ -360,7 +365,7 @@ fn watch(reactor: &Weak<Reactor>) {
             let runs = turn % 2 == 1 && turn & GIVEN_AWAY == 0;
             let is_new = !seen.contains(&(post.number, turn));
             if runs && !is_new {
-                // The same method as at the last look.
+                // The thread ran the same method at the last check.
                 post.take_over(turn, &reactor);
                 given_away = Some(now);
             }
@@ -377,7 +382,7 @@ fn watch(reactor: &Weak<Reactor>) {
             given_away = None;
             sentinel.cautious.store(false, Ordering::Relaxed);
         }
-        // Where there was no thread for a loop or a task there may be one now.
+        // A loop or task that could not get a thread before may get one now.
         let _ = reactor.crew.find_thread(&reactor);
         let wanted = match () {
             () if now - active_in_loop <= QUIET || reactor.crew.has_free_loop() => pace::FAST,
@@ -386,7 +391,8 @@ fn watch(reactor: &Weak<Reactor>) {
         };
         pace = sentinel.pace.swap(wanted, Ordering::SeqCst);
         if pace > wanted {
-            // A method may have begun before its thread could know that it is to wake this one.
+            // User code may have started before its thread could see the slower pace, so that the
+            // thread did not wake the watchdog.
             let matters = |post: &Arc<Post>| {
                 let turn = post.turn.load(Ordering::SeqCst);
                 let counts = wanted == pace::ASLEEP || post.has_loop.load(Ordering::Relaxed);
@@ -404,19 +410,22 @@ fn watch(reactor: &Weak<Reactor>) {
     }
 }
 
-/// A method that a loop waits for has taken long when it has run for this long, and for no more than
-/// twice as long.
+/// Time after which a method that blocks a loop counts as long. The watchdog acts within twice this
+/// time.
 const LONG: Duration = Duration::from_millis(1);
 
-/// The same for a thread that stays with a client, which delays nobody but that client. To look more
-/// often would cost every call: a timer's interrupt takes tens of microseconds on a virtual machine.
+/// Time after which a method on a dedicated thread counts as long. Such a method delays only its
+/// own client. More frequent checks would slow down every call, because a timer interrupt takes
+/// tens of microseconds on a virtual machine.
 const STAYING_LONG: Duration = Duration::from_millis(10);
 
-/// When nothing has happened for this long the sentinel looks less often, or sleeps.
+/// Time without activity after which the watchdog slows down or sleeps.
 const QUIET: Duration = Duration::from_millis(50);
 
-/// For so long after a loop was given away, user code of unknown speed runs beside the loops.
+/// Time for which user code of unknown speed runs beside the loops after a loop or client was taken
+/// away.
 const CALM: Duration = Duration::from_millis(100);
 
-/// A sleeping sentinel is woken when a method starts. It looks this often whether its reactor is gone.
+/// How often a sleeping watchdog checks whether its reactor is gone. The start of a method wakes
+/// it.
 const DOZE: Duration = Duration::from_secs(1);

@@ -1,4 +1,4 @@
-//! What the server knows of one client, as long as anything of it is left.
+//! The session of a client: state that can outlive its connection.
 
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
@@ -16,18 +16,18 @@ use super::shares::Share;
 use crate::sync::atomic::AtomicBool;
 use crate::sync::{Mutex, MutexGuard};
 
-/// What the server knows of one client: it outlives the connection where jobs do.
+/// The session of a client. Background tasks extend it beyond the connection.
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) client: Credentials,
-    /// What it may have of the server.
+    /// The quota of the client.
     pub(crate) share: Arc<Share>,
-    /// The client's process, once it is known.
+    /// A handle to the client's process, if it was needed.
     process: OnceLock<OwnedFd>,
-    /// Whether the socket of the connection can tell the client's process.
+    /// Whether the socket of the connection can report the client's process.
     socket_tells_process: bool,
-    /// Something may go on for the client beyond its calls: so it matters whether it lets go or
-    /// dies, and it is told to say good-bye.
+    /// Whether the session may last beyond the client's calls. Then it matters whether the client
+    /// disconnects in order or dies, so replies ask the client for a bye.
     lasts: AtomicBool,
     state: Mutex<State>,
 }
@@ -35,28 +35,28 @@ pub(crate) struct Session {
 #[derive(Debug)]
 struct State {
     client: Client,
-    /// The jobs that wait on its behalf, by their keys.
+    /// The background tasks of the client, by their keys.
     jobs: HashMap<u64, Arc<Job>, BuildHasherDefault<KeyHasher>>,
-    /// The key of the client's process, while the reactor waits for its death.
+    /// The key of the client's process as a source, while the reactor waits for its death.
     watch: Option<u64>,
 }
 
-/// Where the process of a client is found.
+/// The source of the handle to a client's process.
 #[derive(Debug)]
 pub(crate) enum ClientProcess {
-    /// The socket of the connection tells it.
+    /// The socket of the connection reports the process.
     OfSocket,
-    /// Known already.
+    /// The handle was received before.
     Known(OwnedFd),
-    /// The kernel is too old to tell.
+    /// The kernel is too old to report the process.
     Unknown,
 }
 
-/// What became of the client.
+/// The state of the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Client {
     Connected,
-    /// It said good-bye, and lives on.
+    /// The client said bye, and its process lives.
     LetGo,
     Died,
 }
@@ -74,23 +74,23 @@ impl Session {
         Self { client, share, process, socket_tells_process, lasts, state }
     }
 
-    /// Something may go on for the client when its calls have been answered: said before the reply
-    /// of the call that this begins in.
+    /// Records that the session may last beyond the client's calls. Called before the reply of the
+    /// call that causes it.
     pub(crate) fn lasts_from_now_on(&self) {
         self.lasts.store(true, Ordering::SeqCst);
     }
 
-    /// Whether that is so.
+    /// Returns whether the session may last beyond the client's calls.
     pub(crate) fn lasts(&self) -> bool {
         self.lasts.load(Ordering::SeqCst)
     }
 
-    /// Whether the connection has ended.
+    /// Returns whether the connection has ended.
     pub(crate) fn is_gone(&self) -> bool {
         self.state().client != Client::Connected
     }
 
-    /// The client's process, which can't come to mean another one.
+    /// Returns a handle to the client's process, which never refers to another process.
     pub(crate) fn process(&self, socket: &Seqpacket) -> io::Result<BorrowedHandle<'_>> {
         if let Some(process) = self.process.get() {
             return Ok(process.as_fd());
@@ -103,12 +103,13 @@ impl Session {
         Ok(self.process.get_or_init(|| process).as_fd())
     }
 
-    /// How many jobs wait on its behalf.
+    /// Returns the number of background tasks of the client.
     pub(crate) fn jobs(&self) -> usize {
         self.state().jobs.len()
     }
 
-    /// Keeps a job, which ends when the client dies; `false` when there are too many.
+    /// Adds a background task, which ends when the client dies. Returns `false` if the client has
+    /// too many.
     pub(crate) fn add_job(
         self: &Arc<Self>,
         reactor: &Arc<Reactor>,
@@ -124,7 +125,7 @@ impl Session {
         let client = state.client;
         drop(state);
         if job.has_ended() {
-            // Before it was kept, so nobody has taken it out.
+            // The task ended before it was added, so its end could not remove it.
             self.remove_job(reactor, job.key());
         }
         match client {
@@ -135,7 +136,7 @@ impl Session {
         true
     }
 
-    /// Forgets a job that has ended.
+    /// Removes a background task that has ended.
     pub(crate) fn remove_job(&self, reactor: &Reactor, key: u64) {
         let mut state = self.state();
         state.jobs.remove(&key);
@@ -144,10 +145,10 @@ impl Session {
         }
     }
 
-    /// The connection has ended, with good-bye or without.
+    /// Records the end of the connection, with or without a bye.
     ///
-    /// A client that died ends its jobs. One that let go still has its work done, as long as its
-    /// process lives.
+    /// The death of a client ends its background tasks. After a bye, the tasks continue as long as
+    /// the client's process lives.
     pub(crate) fn end(self: &Arc<Self>, reactor: &Arc<Reactor>, socket: &Seqpacket, bye: bool) {
         self.state().client = if bye { Client::LetGo } else { Client::Died };
         match bye {
@@ -156,7 +157,7 @@ impl Session {
         }
     }
 
-    /// The client's process has died.
+    /// Handles the death of the client's process.
     pub(crate) fn process_died(&self, reactor: &Arc<Reactor>) {
         let mut state = self.state();
         state.client = Client::Died;
@@ -165,7 +166,8 @@ impl Session {
         self.end_jobs(reactor);
     }
 
-    /// Sees to it that the jobs of a client that let go end when its process does.
+    /// Watches the process of a client that said bye, so that its background tasks end with the
+    /// process.
     fn watch(self: &Arc<Self>, reactor: &Arc<Reactor>, socket: &Seqpacket) {
         let mut state = self.state();
         if state.watch.is_some() || state.jobs.is_empty() {
@@ -184,13 +186,13 @@ impl Session {
                     }
                 }
             }
-            // It has died already, and its jobs must not wait for it.
+            // The process has died already, and the tasks must not wait for it.
             Err(error) if error.kind() == io::ErrorKind::NotFound || is_no_process(&error) => {
                 state.client = Client::Died;
                 drop(state);
                 self.end_jobs(reactor);
             }
-            // An old kernel: its jobs end at their deadlines.
+            // On an old kernel, the tasks end at their deadlines.
             Err(error) => crate::log::debug!(%error, "the client's process can't be watched"),
         }
     }
@@ -201,7 +203,7 @@ impl Session {
         }
     }
 
-    /// Ends all jobs, since the client has died.
+    /// Ends all background tasks, because the client has died.
     fn end_jobs(&self, reactor: &Arc<Reactor>) {
         let jobs = std::mem::take(&mut self.state().jobs);
         for job in jobs.into_values() {
@@ -219,5 +221,6 @@ fn is_no_process(error: &io::Error) -> bool {
     raw_os_error(error) == Some(ESRCH)
 }
 
-/// Jobs that wait on behalf of one client: as many as a large process may have files open for.
+/// Limit of the background tasks of one client: the number of files that a large process may have
+/// open.
 const JOBS_MAX: usize = 65_536;

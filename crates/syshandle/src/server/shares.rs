@@ -1,7 +1,8 @@
 //! Quotas: the part of a server that one client may use at once.
 //!
-//! A client is a user; of the server's own user each process is one. Another user may have a quarter
-//! of everything, a process of the own user five eighths. So one of each leave an eighth to others.
+//! A client is a user, except that each process of the server's own user is a client of its own.
+//! Another user may use a quarter of everything, and a process of the server's own user five
+//! eighths. One of each leave an eighth for others.
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
@@ -12,7 +13,7 @@ use syshandle_os::{Closer, Credentials, OwnedHandle, Peer, Seqpacket, UserId};
 use crate::in_flight::InFlight;
 use crate::sync::atomic::AtomicUsize;
 
-/// The shares of all clients.
+/// The quotas of all clients.
 #[derive(Debug)]
 pub(crate) struct Shares {
     own_user: UserId,
@@ -21,36 +22,38 @@ pub(crate) struct Shares {
     taken: Mutex<HashMap<Who, Weak<Share>>>,
 }
 
-/// How much there is for all.
+/// The resources of a server, or the part of them that one client may use.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Totals {
     /// Connections and doors.
     pub(crate) clients: usize,
-    /// Methods, and other user code, that run.
+    /// Running methods and other running user code.
     pub(crate) calls: usize,
-    /// Calls that wait until fewer methods run.
+    /// Calls that wait for running methods to end.
     pub(crate) waiting: usize,
-    /// Descriptors: of connections, doors, jobs, and of the arguments of methods that run.
+    /// Descriptors of connections, doors, background tasks and the arguments of running methods.
     pub(crate) descriptors: usize,
-    /// Jobs that wait for their time, and take no descriptor.
+    /// Background tasks that wait for a timer, which take no descriptor.
     pub(crate) timers: usize,
-    /// Bytes of memory that the server holds for a client: replies that wait to be read, pages of
-    /// shared memory, and decoded arguments of running methods.
+    /// Bytes of memory that the server holds for a client: unread replies, pages of shared memory,
+    /// and decoded arguments of running methods.
     pub(crate) bytes: usize,
 }
 
-/// Who has a share.
+/// The holder of a quota.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Who {
     User(u32),
-    /// All users that this user namespace doesn't know, since nothing tells them apart.
+    /// All users that are unknown in this user namespace, because the server can't distinguish
+    /// them.
     Unknown,
-    /// A process of the server's own user. All processes that this pid namespace doesn't show have the
-    /// number 0 and so one quota: with one for each connection they could have any number of quotas.
+    /// A process of the server's own user. All processes outside this pid namespace have the number
+    /// 0, and therefore share one quota. If each of their connections had its own quota, they could
+    /// get any number of quotas.
     Process(u32),
 }
 
-/// What one client has, and may have.
+/// The quota of one client: limits and present use.
 #[derive(Debug)]
 pub(crate) struct Share {
     max: Totals,
@@ -58,15 +61,15 @@ pub(crate) struct Share {
     calls: AtomicUsize,
     waiting: AtomicUsize,
     descriptors: AtomicUsize,
-    /// Handles that were sent and are not received yet.
+    /// Handles that were sent and not yet received.
     in_flight: Arc<InFlight>,
     timers: AtomicUsize,
     bytes: AtomicUsize,
-    /// Closes handles that the client sent. Those that are not closed yet count as descriptors.
+    /// Closes handles that the client sent. Until they are closed, they count as descriptors.
     closer: Closer,
 }
 
-/// What is taken of a share, until it is dropped.
+/// A quota guard: an amount taken from a quota, returned when dropped.
 #[derive(Debug)]
 pub(crate) struct Taken {
     share: Arc<Share>,
@@ -74,25 +77,24 @@ pub(crate) struct Taken {
     descriptors: usize,
 }
 
-/// What is limited besides descriptors.
+/// A limited resource other than descriptors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
     /// A connection or a door.
     Client,
-    /// A method, or other user code, that runs.
+    /// A running method, or other running user code.
     Call,
-    /// A call that waits until fewer methods run.
+    /// A call that waits for running methods to end.
     Waiting,
-    /// A job, which is limited by its descriptor alone.
+    /// A background task that waits for an object, limited only by its descriptor.
     Job,
-    /// Messages that wait to be handled, and return channels, which are limited by their
-    /// descriptors.
+    /// Frames that are not handled yet, and return channels, limited only by their descriptors.
     Unhandled,
-    /// A job that waits for its time.
+    /// A background task that waits for a timer.
     Timer,
-    /// A reply that waits to be read, of so many bytes.
+    /// A pending reply with this number of bytes.
     Reply(usize),
-    /// So many bytes of memory, for shared memory or decoded arguments.
+    /// This number of bytes of shared memory or decoded arguments.
     Memory(usize),
 }
 
@@ -102,7 +104,7 @@ impl Shares {
         Self { own_user, own_pid, totals, taken: Mutex::default() }
     }
 
-    /// The share of a client.
+    /// Returns the quota of a client.
     pub(crate) fn of(&self, client: Credentials) -> Arc<Share> {
         self.of_process(client.uid, client.pid)
     }
@@ -113,7 +115,7 @@ impl Shares {
         if let Some(share) = taken.get(&who).and_then(Weak::upgrade) {
             return share;
         }
-        // Now and then, so that those who are gone don't add up.
+        // Removes quotas of clients that are gone whenever the map would have to grow.
         if taken.len() == taken.capacity() {
             taken.retain(|_, share| share.strong_count() > 0);
         }
@@ -124,10 +126,10 @@ impl Shares {
 }
 
 impl Who {
-    /// A peer, and its part of everything, in eighths.
+    /// Returns the holder of the quota of a peer, and the peer's part of all resources in eighths.
     fn of((own_user, own_pid): (UserId, u32), uid: UserId, pid: u32) -> (Self, usize) {
         match uid == own_user {
-            // This process itself, for an object that it serves to itself and others.
+            // This process itself may use everything. It serves an object to itself and others.
             true if pid == own_pid => (Self::Process(pid), 8),
             true => (Self::Process(pid), 5),
             false => (uid.number().map_or(Self::Unknown, Self::User), 2),
@@ -136,12 +138,12 @@ impl Who {
 }
 
 impl Totals {
-    /// What a reactor has that is for one process and its friends.
+    /// Totals without limits, as in the quota that a client keeps for a server.
     pub(crate) const UNLIMITED: Self =
         Self { clients: MAX, calls: MAX, waiting: MAX, descriptors: MAX, timers: MAX, bytes: MAX };
 
     fn part(self, eighths: usize) -> Self {
-        // Rounded up, and not beyond the largest number.
+        // Rounds up. A limit too large to multiply stays unlimited.
         let part = |whole: usize| match whole.checked_mul(eighths) {
             Some(eighths) => eighths.div_ceil(8),
             None => whole,
@@ -158,8 +160,9 @@ impl Totals {
 }
 
 impl Share {
-    /// The quota that a client keeps for the server at the other end of a socket. Handles that wait to
-    /// be closed are limited, and handles in flight to all connections of that server.
+    /// Returns the quota that a client keeps for the server at the other end of a socket. It limits
+    /// the handles that wait to be closed, and the handles in flight to all connections of that
+    /// server.
     pub(crate) fn of_server(socket: &Seqpacket) -> Arc<Self> {
         let (who, part) = match socket.peer() {
             Ok(Credentials { uid, pid, .. }) => {
@@ -170,12 +173,12 @@ impl Share {
         Arc::new(Self::new(Totals::UNLIMITED, InFlight::to(who, part)))
     }
 
-    /// The quota of a peer that is not known.
+    /// Returns a quota for an unknown peer.
     pub(crate) fn of_a_server() -> Arc<Self> {
         Arc::new(Self::new(Totals::UNLIMITED, Arc::new(InFlight::new(MAX))))
     }
 
-    /// A quota that limits handles in flight alone.
+    /// Returns a quota that limits only handles in flight.
     #[cfg(test)]
     pub(crate) fn with_in_flight(max: usize) -> Arc<Self> {
         Arc::new(Self::new(Totals::UNLIMITED, Arc::new(InFlight::new(max))))
@@ -196,10 +199,10 @@ impl Share {
         }
     }
 
-    /// Takes a part, with so many descriptors.
+    /// Takes one unit of a resource and a number of descriptors.
     ///
     /// # Errors
-    /// The name of the limit: the client has its share already.
+    /// Returns the name of the limit that the client has reached.
     pub(crate) fn take(
         self: &Arc<Self>,
         what: Part,
@@ -226,7 +229,7 @@ impl Share {
             }
             _ => {}
         }
-        // From here on it is given back, whatever comes.
+        // From here on, dropping the guard returns the amount.
         let mut taken = Taken { share: self.clone(), what, descriptors: 0 };
         if descriptors > 0 {
             if !add(&self.descriptors, descriptors, self.max_descriptors()) {
@@ -242,26 +245,26 @@ impl Share {
         self.calls.load(Ordering::Relaxed) < self.max.calls
     }
 
-    /// Limit of calls that wait now. A call whose thread is on its way waits as well, so those that
-    /// may run and do not yet count here.
+    /// Returns the present limit of waiting calls. A call waits even while a thread starts for it,
+    /// so the limit includes the methods that may run but don't run yet.
     fn waiting_max(&self) -> usize {
         let running = self.calls.load(Ordering::Relaxed);
         self.max.waiting + self.max.calls.saturating_sub(running)
     }
 
-    /// Returns how many descriptors could be taken now.
+    /// Returns how many more descriptors the client may take now.
     pub(crate) fn free_descriptors(&self) -> usize {
         self.max_descriptors().saturating_sub(self.descriptors.load(Ordering::Relaxed))
     }
 
-    /// Returns the limit of descriptors. Descriptors that wait to be closed, and sockets that are kept
-    /// until the client has received its handles, are subtracted.
+    /// Returns the present limit of descriptors. Subtracts the descriptors that wait to be closed,
+    /// and the sockets that are kept until the client has received its handles.
     fn max_descriptors(&self) -> usize {
         let waiting = self.closer.pending() + self.in_flight.kept_sockets();
         self.max.descriptors.saturating_sub(waiting)
     }
 
-    /// The handles that are in flight to the client.
+    /// Returns the counter of handles in flight to the client.
     pub(crate) fn in_flight(&self) -> &InFlight {
         &self.in_flight
     }
@@ -274,7 +277,7 @@ impl Share {
     /// Checks that the client may connect and send handles.
     ///
     /// # Errors
-    /// The name of the limit: too many earlier handles are not closed yet.
+    /// Returns the name of the limit if too many earlier handles wait to be closed.
     pub(crate) fn may_send_handles(&self) -> Result<(), &'static str> {
         match self.closer.pending() < UNCLOSED_MAX {
             true => Ok(()),
@@ -284,10 +287,10 @@ impl Share {
 }
 
 impl Taken {
-    /// Takes more memory, up to so many bytes altogether.
+    /// Takes more memory, up to a total of `to` bytes.
     ///
     /// # Errors
-    /// The name of the limit.
+    /// Returns the name of the limit.
     pub(crate) fn grow_memory(&mut self, to: usize) -> Result<(), &'static str> {
         if let Part::Memory(bytes) = &mut self.what
             && let Some(more) = to.checked_sub(*bytes)
@@ -300,10 +303,10 @@ impl Taken {
         Ok(())
     }
 
-    /// Takes so many bytes of memory more.
+    /// Takes `more` bytes of memory.
     ///
     /// # Errors
-    /// The name of the limit.
+    /// Returns the name of the limit.
     pub(crate) fn add_memory(&mut self, more: usize) -> Result<(), &'static str> {
         match self.what {
             Part::Memory(bytes) => self.grow_memory(bytes.saturating_add(more)),
@@ -311,7 +314,7 @@ impl Taken {
         }
     }
 
-    /// Gives memory back, down to so many bytes.
+    /// Returns memory, down to a total of `to` bytes.
     pub(crate) fn shrink_memory(&mut self, to: usize) {
         if let Part::Memory(bytes) = &mut self.what
             && let Some(less) = bytes.checked_sub(to)
@@ -321,14 +324,15 @@ impl Taken {
         }
     }
 
-    /// Gives so many descriptors back before the rest.
+    /// Returns descriptors early.
     pub(crate) fn give_back(&mut self, descriptors: usize) {
         let descriptors = descriptors.min(self.descriptors);
         self.descriptors -= descriptors;
         self.share.descriptors.fetch_sub(descriptors, Ordering::Relaxed);
     }
 
-    /// A call that has waited runs now: `false` if as many methods of the client's run as may.
+    /// Converts a waiting call to a running one. Returns `false` if the client has too many running
+    /// methods.
     pub(crate) fn start(&mut self) -> bool {
         if self.what == Part::Waiting && add(&self.share.calls, 1, self.share.max.calls) {
             self.share.waiting.fetch_sub(1, Ordering::Relaxed);
@@ -337,7 +341,7 @@ impl Taken {
         self.what == Part::Call
     }
 
-    /// Keeps no more descriptors than so many.
+    /// Returns all but `descriptors` descriptors.
     pub(crate) fn keep(&mut self, descriptors: usize) {
         self.give_back(self.descriptors.saturating_sub(descriptors));
     }
@@ -365,14 +369,16 @@ impl Drop for Taken {
 /// The name of the limit of [`Totals::bytes`].
 const MEMORY: &str = "memory for one client";
 
-/// Handles of one client that wait to be closed, at most. Two full messages fit, so that closes that
-/// are only slow refuse nobody; and they are few beside what a process may have open.
+/// Limit of handles of one client that wait to be closed. Two full messages fit, so that closes
+/// that are only slow don't cause errors. The limit is small compared with the descriptors that a
+/// process may have open.
 const UNCLOSED_MAX: usize = 512;
 
-/// More than there can be; a sum of two of them doesn't overflow.
+/// A limit larger than any real number. The sum of two such limits does not overflow.
 const MAX: usize = usize::MAX / 2;
 
-/// Adds, if there is that much room. What doesn't fit is never seen by others: they may.
+/// Adds `count` to a counter if the sum is at most `max`. An amount that does not fit is never
+/// visible to other threads, so it can't make their requests fail.
 fn add(counter: &AtomicUsize, count: usize, max: usize) -> bool {
     let more = |taken: usize| taken.checked_add(count).filter(|sum| *sum <= max);
     counter.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()

@@ -1,4 +1,4 @@
-//! How long the methods of an interface take, learned from all clients of the server.
+//! Measures how long the methods of an interface take, across all clients of the server.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,12 +7,12 @@ use std::time::Duration;
 use syshandle_wire::Guid;
 use syshandle_wire::describe::Interface;
 
-/// The methods of every interface that a server has offered so far.
+/// The methods of every interface that the server has served so far.
 #[derive(Default)]
 pub(crate) struct MethodTable(Mutex<Vec<(Guid, Arc<MethodTimes>)>>);
 
 impl MethodTable {
-    /// The methods of an interface.
+    /// Returns the methods of an interface.
     pub(super) fn of(&self, interface: &Interface) -> Arc<MethodTimes> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, times)) = known.iter().find(|(iid, _)| *iid == interface.iid) {
@@ -23,7 +23,7 @@ impl MethodTable {
         times
     }
 
-    /// Records that a method has run for longer than its event loop could wait.
+    /// Records that a method blocked its event loop or dedicated thread for too long.
     pub(super) fn mark_slow(&self, site: MethodSite) {
         let Some((interface, method)) = site.split() else { return };
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -35,8 +35,8 @@ impl MethodTable {
     }
 }
 
-/// A method of one of the interfaces in a [`MethodTable`], as a number that fits an atomic; the
-/// default is none.
+/// Identifies a method among all interfaces of a [`MethodTable`], as a number that fits in an
+/// atomic. The default is no method.
 #[derive(Clone, Copy, Default)]
 pub(super) struct MethodSite(pub(super) u64);
 
@@ -47,14 +47,15 @@ impl MethodSite {
     }
 }
 
-/// Times of the methods of one interface.
+/// The measured speed of the methods of one interface.
 ///
-/// A slow method runs on a worker thread from the start, beside the event loop that has received the
-/// call. A reply may wait for the replies of methods that were quick.
+/// A slow method runs on a worker thread from its start, beside the event loop that received the
+/// call. The reply of a method that was quick may be batched with other replies.
 pub(super) struct MethodTimes {
-    /// The place of the interface in the table.
+    /// Index of the interface in the table.
     place: u32,
-    /// For each method: [`QUICK_BIT`], and how many more times it runs beside the event loop.
+    /// For each method: [`QUICK_BIT`], and the number of further calls that run beside the event
+    /// loop.
     methods: Box<[AtomicU8]>,
 }
 
@@ -65,19 +66,19 @@ impl MethodTimes {
         Self { place, methods }
     }
 
-    /// The number of a method in the whole table.
+    /// Returns the number of a method in the whole table.
     #[inline]
     pub(super) fn site(&self, method: u32) -> MethodSite {
         MethodSite(u64::from(self.place + 1) << 32 | u64::from(method))
     }
 
-    /// Whether a method is to run beside the event loop.
+    /// Returns whether a method has to run beside the event loop.
     #[inline]
     pub(super) fn runs_beside(&self, method: u32) -> bool {
         self.get(method) & BESIDE_BITS != 0
     }
 
-    /// Whether a method was quick the last time; `false` for one that has not run yet.
+    /// Returns whether a method was quick the last time; `false` if it has not run yet.
     #[inline]
     pub(super) fn is_quick(&self, method: u32) -> bool {
         self.get(method) & QUICK_BIT != 0
@@ -105,7 +106,7 @@ impl MethodTimes {
     }
 }
 
-/// The entry of a method after one more run.
+/// Returns the entry of a method after one more run.
 fn next(old: u8, took: Duration) -> u8 {
     let beside = match old & BESIDE_BITS {
         ALWAYS_BESIDE => ALWAYS_BESIDE,
@@ -118,18 +119,18 @@ fn next(old: u8, took: Duration) -> u8 {
 const QUICK_BIT: u8 = 0x80;
 const BESIDE_BITS: u8 = 0x7f;
 
-/// Marks a method that its interface declares as blocking.
+/// The count for a method that its interface declares as blocking.
 const ALWAYS_BESIDE: u8 = 0x7f;
 
-/// A method that blocked once runs beside the event loop for so many quick runs: a method that
-/// blocks now and then would otherwise stop a loop each time.
+/// Number of quick runs that a method stays beside the event loop after it was slow. Otherwise a
+/// method that blocks occasionally would block a loop each time.
 const BESIDE_AFTER_SLOW: u8 = 64;
 
-/// A method that takes this long is worth waking another thread for.
+/// Run time from which a method is worth the cost of waking another thread.
 const SLOW: Duration = Duration::from_millis(1);
 
-/// The reply of a method that takes less may wait for other replies: this is a multiple of what it
-/// costs to send one.
+/// Run time below which the reply of a method may be batched. This is a multiple of the cost of
+/// sending a reply.
 const QUICK: Duration = Duration::from_micros(20);
 
 #[cfg(test)]
@@ -179,7 +180,7 @@ mod tests {
         let times = MethodTable::default().of(&interface(1));
         (0..200).for_each(|_| times.learn(99, Duration::from_micros(5)));
         assert!(times.runs_beside(99) && times.is_quick(99));
-        // A number that no method has.
+        // The interface has no method with this number.
         times.learn(100, SLOW);
         assert!(!times.runs_beside(100));
     }

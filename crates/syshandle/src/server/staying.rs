@@ -1,8 +1,9 @@
-//! A thread that stays with one client, which calls again and again.
+//! A thread that is dedicated to one client, which calls repeatedly.
 //!
-//! It is asleep in the system call that receives, which costs least, and has given its loop to
-//! another thread. Only such a thread receives several frames at once, holds replies, and looks after
-//! a job beside its socket: nobody else waits for it meanwhile.
+//! The thread sleeps in the system call that receives, which is the cheapest way to wait, and has
+//! given its loop to another thread. Only such a thread receives several frames at once, batches
+//! replies, and waits for a background task beside its socket, because no other client waits for
+//! it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,20 +18,20 @@ use super::receiving::{Acted, Frame, Run};
 use super::sentinel::{Held, Post};
 use crate::sync::{now, wait_until};
 
-/// What a thread that stays with a client has to wait for.
+/// The events that a dedicated thread waits for.
 enum WaitsFor {
     Calls,
-    /// And for a job that nobody else looks after.
+    /// Calls and a background task, for which this thread waits directly.
     CallsAnd(Arc<Job>),
-    /// For more than such a thread can: it leaves.
+    /// More than a dedicated thread can wait for, so the client returns to its loop.
     More,
 }
 
 impl Connection {
-    /// Stays with this client, which calls again and again: it then has a thread of its own, asleep
-    /// in the system call that receives, which costs least. Another thread runs the loop meanwhile.
-    /// Returns when the client has called no more for some milliseconds, or owes or waits for
-    /// something else; `false` if it couldn't be begun.
+    /// Dedicates this thread to this client, which calls repeatedly, and has another thread run the
+    /// loop. Returns `false` if that is not possible now. Otherwise returns `true` when the client
+    /// has not called for some milliseconds, replies are pending, or there is more to wait for than
+    /// a dedicated thread can.
     pub(crate) fn stay(self: Arc<Self>, reactor: &Arc<Reactor>, index: usize, post: &Post) -> bool {
         if self.session.jobs() > 0 || !reactor.crew.has_another() {
             return false;
@@ -88,7 +89,7 @@ impl Connection {
         true
     }
 
-    /// What a thread that stays with this client has to wait for.
+    /// Returns the events that this dedicated thread has to wait for.
     fn waits_for(&self) -> WaitsFor {
         if !self.state().owed.is_empty() {
             return WaitsFor::More;
@@ -100,7 +101,7 @@ impl Connection {
         }
     }
 
-    /// Receives what comes within some milliseconds: looks for a moment, then sleeps.
+    /// Receives a frame within some milliseconds: spins for a short time and then sleeps.
     fn receive_soon(
         self: &Arc<Self>,
         waits_for: WaitsFor,
@@ -132,7 +133,7 @@ impl Connection {
         }
     }
 
-    /// Waits some milliseconds for what comes, or for a job.
+    /// Waits some milliseconds for a frame or for the object of a background task.
     fn receive_beside(
         self: &Arc<Self>,
         job: Arc<Job>,
@@ -149,7 +150,7 @@ impl Connection {
         }
     }
 
-    /// Receives as many frames as are there and there is to be room for, and acts on the first one.
+    /// Receives all waiting frames, up to `count`, and handles the first one.
     #[inline(never)]
     fn receive_several(
         self: &Arc<Self>,
@@ -172,5 +173,5 @@ impl Connection {
     }
 }
 
-/// How long a thread stays with a client that has just called.
+/// How long a thread stays dedicated to a client after a call.
 const STAY: Duration = Duration::from_millis(5);

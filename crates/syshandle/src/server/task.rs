@@ -1,4 +1,4 @@
-//! User code that a worker thread runs, beside the event loops.
+//! Tasks: user code that a worker thread runs beside the event loops.
 
 use std::sync::Arc;
 
@@ -13,15 +13,15 @@ use super::shares::{Part, Share, Taken};
 use super::work::Work;
 use crate::sync::now;
 
-/// User code for a worker thread: a slow method, or code that would exceed a limit of methods that
-/// run at once.
+/// User code for a worker thread: a slow method, or code that would exceed a limit of running
+/// methods.
 ///
-/// All user code that a client causes counts among its running methods. While a task waits it needs
-/// no quota of its own: a call has one for waiting calls, a job has its descriptor or timer, and a
-/// connection or door counts as one until its object is released.
+/// All user code that a client causes counts among its running methods. A waiting task needs no
+/// quota of its own: a waiting call counts as one, a background task has its descriptor or timer,
+/// and a connection or door counts until its object is released.
 pub(super) struct Task {
     code: Code,
-    /// Counts the task among the running methods of its client. A call has its own.
+    /// Counts the task among the running methods of its client. A call counts itself.
     running: Option<Taken>,
 }
 
@@ -30,11 +30,11 @@ pub(super) enum Code {
     Call(Work),
     /// Creates the object of a client.
     Open(Arc<Connection>, Hello),
-    /// Takes the object that a job waits for, and does its work.
+    /// Takes the signal of a background task's object, and runs its callback.
     Job(Arc<Job>),
-    /// Ends a job for another reason.
+    /// Ends a background task with an outcome other than `Fired`.
     EndJob(Arc<Job>, Outcome),
-    /// Drops an object of the program's.
+    /// Drops an object of the program.
     Release(Release),
 }
 
@@ -55,7 +55,8 @@ impl Task {
         }
     }
 
-    /// Counts the task among its client's running methods; `false` if as many run as may.
+    /// Counts the task among the running methods of its client. Returns `false` if the client has
+    /// too many.
     pub(super) fn start(&mut self) -> bool {
         match &mut self.code {
             Code::Call(work) => work.start_after_wait(),
@@ -86,8 +87,8 @@ impl Task {
         }
     }
 
-    /// Ends a task that did not start, because the server ends. Runs no user code: returns the values of
-    /// the task, which the caller drops when the server has ended.
+    /// Ends a task that did not start because the server ends. Runs no user code: returns the
+    /// values of the task, whose destructors are user code.
     pub(super) fn refuse(self, reactor: &Arc<Reactor>) -> Option<Self> {
         match self.code {
             Code::Call(work) => {

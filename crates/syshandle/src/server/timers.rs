@@ -1,4 +1,4 @@
-//! What is to happen at which time.
+//! The timers of a server.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use syshandle_os::Alarm;
 
-/// Points in time, each with what is due then; the next one rings the alarm.
+/// The timers of a server, which share one timerfd (the alarm).
 #[derive(Debug)]
 pub(crate) struct Timers {
     alarm: Alarm,
@@ -16,35 +16,37 @@ pub(crate) struct Timers {
 
 #[derive(Debug, Default)]
 struct Due {
-    /// By time, and by order among those of one time.
+    /// Ordered by time, and then by the order in which they were set.
     entries: BTreeMap<TimerId, Timer>,
     last: u64,
-    /// When the alarm rings: no later than the first of them is due. It may be earlier, since to set
-    /// it takes a system call, and most timers are forgotten before they are due.
+    /// The time for which the alarm is set: at or before the time of the first timer. It may be
+    /// earlier, because setting the alarm takes a system call and most timers are removed before
+    /// they are due.
     rings: Option<Instant>,
 }
 
-/// A timer that was set.
+/// Identifies a timer.
 pub(crate) type TimerId = (Instant, u64);
 
-/// What is due.
+/// The purpose of a timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Timer {
-    /// A job has waited long enough.
+    /// The timeout of a background task, by its key.
     Job(u64),
-    /// A client has had time enough to say hello.
+    /// The time limit for the hello of a client, by the key of its connection.
     Hello(u64),
-    /// Shared memory of a connection may be unused.
+    /// Frees the shared memory of a connection if it is unused.
     FreeMemory(u64),
-    /// Nobody may have used the server for long enough.
+    /// The idle timeout of the server.
     Idle,
-    /// What still runs has had time enough to end.
+    /// The drain timeout of the server.
     Drain,
-    /// Ends the jobs that did not end in time after they were told that the server ends.
+    /// The limit for the callbacks of background tasks, and then for destructors, when the server
+    /// ends.
     Stop,
-    /// There may be descriptors again.
+    /// Tries to accept clients again after a failure.
     Accept,
-    /// A source couldn't be watched: it is looked at instead, and then watched again.
+    /// Handles a source that couldn't be watched, and watches it again.
     Look(u64),
 }
 
@@ -53,7 +55,7 @@ impl Timers {
         Ok(Self { alarm: Alarm::new()?, due: Mutex::default() })
     }
 
-    /// Becomes readable when something is due.
+    /// Returns the alarm, which becomes readable when a timer is due.
     pub(crate) fn alarm(&self) -> &Alarm {
         &self.alarm
     }
@@ -71,12 +73,12 @@ impl Timers {
         id
     }
 
-    /// Forgets a timer. The alarm may ring for nothing.
+    /// Removes a timer. The alarm may still fire.
     pub(crate) fn forget(&self, id: TimerId) {
         self.due.lock().unwrap_or_else(PoisonError::into_inner).entries.remove(&id);
     }
 
-    /// Takes one timer that is due, and sets the alarm for the next one.
+    /// Takes one timer that is due, or sets the alarm for the next one.
     pub(crate) fn take_due(&self, now: Instant) -> Option<Timer> {
         let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
         let Some((&(time, _), _)) = due.entries.first_key_value() else {
@@ -92,7 +94,7 @@ impl Timers {
     }
 
     fn ring_at(&self, due: &mut Due, time: Instant) {
-        // It fails for no timer that is open.
+        // Setting an open timerfd does not fail.
         due.rings = match self.alarm.set(Some(time)) {
             Ok(()) => Some(time),
             Err(error) => {

@@ -1,4 +1,4 @@
-//! A call on the server: what it needs to run, and its way through the object.
+//! A received call: the data that it needs to run, and its way through the object.
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::guard::guard;
 use crate::sync::atomic::AtomicBool;
 use crate::sync::now;
 
-/// A call to run.
+/// A call to be run.
 pub(crate) struct Work {
     pub(super) connection: Arc<Connection>,
     pub(super) state: Arc<CallState>,
@@ -32,20 +32,20 @@ pub(crate) struct Work {
     pub(super) arguments: Arguments,
     pub(super) handles: Arrived,
     pub(super) handles_lost: bool,
-    /// Its part of the client's share.
+    /// The part of the client's quota that the call takes.
     pub(super) taken: Option<Taken>,
     pub(super) _hold: Hold,
 }
 
 impl Work {
-    /// Runs the call, on this thread, and replies; returns when the result was there.
+    /// Runs the call on this thread and replies. Returns when the result was available.
     pub(crate) fn run(self, reactor: &Arc<Reactor>) -> Instant {
         let mut replied = None;
         self.answer(reactor, &mut replied);
         replied.unwrap_or_else(now)
     }
 
-    /// Takes a part of the client's share; `false` if as many methods of the client's run as may.
+    /// Takes a part of the client's quota; returns `false` if the client has reached a limit.
     #[inline]
     pub(super) fn start(&mut self) -> bool {
         let taken = self.connection.session.share.take(Part::Call, self.handles.len());
@@ -53,12 +53,13 @@ impl Work {
         self.taken.is_some()
     }
 
-    /// Takes a part of the client's share for a call that has waited; `false` if it may not run yet.
+    /// Counts a call that has waited among the running methods of the client; returns `false` if it
+    /// can't run yet.
     pub(super) fn start_after_wait(&mut self) -> bool {
         self.taken.as_mut().is_none_or(Taken::start)
     }
 
-    /// Has a worker thread run the call, unless as many calls of the client wait as may.
+    /// Has a worker thread run the call. Refuses the call if too many calls of the client wait.
     pub(super) fn run_beside(mut self, reactor: &Arc<Reactor>) {
         let share = &self.connection.session.share;
         match share.take(Part::Waiting, self.handles.len()) {
@@ -70,7 +71,7 @@ impl Work {
         }
     }
 
-    /// Answers the call without running it.
+    /// Replies with a fault, without running the call.
     pub(super) fn refuse(self, reactor: &Arc<Reactor>, fault: &Fault) {
         let body = fault.write().into();
         self.connection.reply(reactor, self.call, Status::Fault, body, &[]);
@@ -139,7 +140,7 @@ impl Work {
         let fault = match run {
             _ if replied.is_some() => {
                 if let Err(text) = run {
-                    // The result is on its way: only its destructor can have panicked.
+                    // The reply was sent, so only the destructor of the result can have panicked.
                     crate::log::error!(%text, "a destructor of the program panicked");
                 }
                 return;
@@ -152,7 +153,7 @@ impl Work {
     }
 }
 
-/// A call that runs.
+/// The state of a call, shared with its [`Context`].
 #[derive(Debug)]
 pub(crate) struct CallState {
     pub(super) began: Instant,
@@ -161,7 +162,8 @@ pub(crate) struct CallState {
 }
 
 impl CallState {
-    /// That of a new call: the last one, unless somebody still has it.
+    /// Returns the state of a new call. Reuses the allocation of the last one, unless a context
+    /// still refers to it.
     pub(super) fn start(
         last: &mut Option<Arc<Self>>,
         began: Instant,
@@ -178,7 +180,7 @@ impl CallState {
         call
     }
 
-    /// Whether nobody waits for the result any more.
+    /// Returns whether the client no longer waits for the result.
     pub(crate) fn is_cancelled(&self) -> bool {
         self.cancelled.load(Ordering::SeqCst) || now() >= self.deadline
     }
