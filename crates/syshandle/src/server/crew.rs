@@ -35,7 +35,7 @@ pub(crate) struct Crew {
     threads_max: usize,
     /// Limit of idle threads. Threads beyond it end, for instance after a burst of slow methods.
     spares_max: usize,
-    /// Number of threads. Increased under the lock.
+    /// Number of threads. Changed under the lock.
     threads: AtomicUsize,
     /// Whether tasks wait. Changed under the lock.
     has_tasks: AtomicBool,
@@ -328,7 +328,7 @@ fn wait(reactor: &Reactor, index: usize, caller: &Caller) -> io::Result<usize> {
 #[derive(Default)]
 struct Caller {
     client: Weak<Connection>,
-    /// Number of consecutive calls of this client, with no other activity in the loop.
+    /// Number of consecutive calls of this client, with no activity of others in the loop.
     calls: u32,
     /// Number of consecutive times that a different client called and its method took at least
     /// [`WORTH_A_MOVE`].

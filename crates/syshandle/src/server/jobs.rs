@@ -31,7 +31,7 @@ use crate::{Error, ErrorKind, Result};
 pub enum Outcome {
     /// The object was signalled, and the task took the signal.
     Fired,
-    /// The timeout passed.
+    /// The timeout passed, or the object could not be checked.
     Expired,
     /// The client died first.
     ClientDied,

@@ -53,7 +53,7 @@ fn is_other(path: &Path, id: (u64, u64)) -> bool {
     }
 }
 
-/// The file of this process, which the kernel keeps open under any name.
+/// The link to the file that this process runs, whatever name that file has now.
 const OWN: &str = "/proc/self/exe";
 
 #[cfg(test)]

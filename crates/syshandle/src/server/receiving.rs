@@ -256,7 +256,8 @@ impl Connection {
         let mut guard = self.state();
         let state = &mut *guard;
         if state.ended {
-            // The client was told that its unanswered calls did not run.
+            // No call may run after the end, because the client may have been told that its unanswered
+            // calls did not run.
             return Ok(Frame::End);
         }
         let (event, inline) = state.end.receive(&frame[..len], handles.len(), truncated)?;
