@@ -1,4 +1,5 @@
-//! An activator by the `LISTEN_FDS` protocol that shares no code with the library's own.
+//! An activator according to the `LISTEN_FDS` protocol. It shares no code with the library's
+//! activator.
 
 use std::fs::{self, File};
 use std::io;
@@ -12,7 +13,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 use crate::{PATIENCE, Place};
 
-/// Listens all the time, and starts a program when a client comes and none runs.
+/// Listens on a socket, and starts a program when a client connects.
 #[derive(Debug)]
 pub struct Activator {
     socket: OwnedFd,
@@ -31,17 +32,17 @@ impl Activator {
         Self { socket, path }
     }
 
-    /// The listening socket.
+    /// Returns the listening socket.
     pub fn socket(&self) -> &OwnedFd {
         &self.socket
     }
 
-    /// Where it listens.
+    /// Returns the path of the socket.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Whether a client waits to be let in.
+    /// Waits until a client is in the socket's queue. Returns `false` after the timeout.
     pub fn somebody_waits(&self, time: Duration) -> bool {
         let deadline = Instant::now() + time;
         loop {
@@ -60,7 +61,7 @@ impl Activator {
     /// Waits for a client, and starts the program.
     ///
     /// # Panics
-    /// No client has come after [`PATIENCE`].
+    /// Panics if no client connects within [`PATIENCE`].
     pub fn start(&self, place: &Place, program: &Path, environment: &[(&str, &str)]) -> Child {
         assert!(self.somebody_waits(PATIENCE), "no client comes");
         self.start_now(place, program, environment).unwrap()
@@ -69,14 +70,14 @@ impl Activator {
     /// Starts the program.
     ///
     /// # Errors
-    /// It can't be started.
+    /// Returns an error if the program can't be started.
     pub fn start_now(
         &self,
         place: &Place,
         program: &Path,
         environment: &[(&str, &str)],
     ) -> io::Result<Child> {
-        // The shell becomes the program, and so has the number that the protocol wants.
+        // The shell is replaced by the program, which therefore has the process id in `LISTEN_PID`.
         let script = "exec 3<&0 0</dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\"";
         let log = File::options().append(true).create(true).open(place.path().join("log"))?;
         let mut command = place.command(Path::new("/bin/sh"));
@@ -90,7 +91,7 @@ impl Activator {
 
 impl Drop for Activator {
     fn drop(&mut self) {
-        // It goes with its folder otherwise.
+        // If the removal fails, the socket is removed together with its folder.
         let _ = fs::remove_file(&self.path);
     }
 }

@@ -7,51 +7,51 @@ use syshandle::{
     interface,
 };
 
-/// Passes a worker a handle of each kind, and takes one.
+/// Passes handles of each kind to a worker, and takes an event from it.
 #[interface(iid = "6d3f8f0a-9a0e-4a5e-8d2f-0f6f0a1f2b41")]
 pub trait Broker {
-    /// An event.
+    /// Returns an event.
     fn event(&self) -> Result<Event>;
 
-    /// A semaphore.
+    /// Returns a semaphore.
     fn semaphore(&self) -> Result<Semaphore>;
 
-    /// A file to read.
+    /// Returns a file that can be read.
     #[handle(file, read)]
     fn file(&self) -> Result<File>;
 
-    /// A directory.
+    /// Returns a directory.
     fn directory(&self) -> Result<Directory>;
 
-    /// A pipe to read.
+    /// Returns a pipe that can be read.
     #[handle(pipe, read)]
     fn pipe(&self) -> Result<OwnedHandle>;
 
-    /// Memory.
+    /// Returns a section.
     fn section(&self) -> Result<Section>;
 
-    /// The broker's process.
+    /// Returns the broker's process.
     fn process(&self) -> Result<Process>;
 
-    /// A timer.
+    /// Returns a timer.
     fn timer(&self) -> Result<Timer>;
 
-    /// A handle of any kind: a pipe, an event, a file, and so on in turn.
+    /// Returns a handle whose kind depends on the number: a pipe, an event, a file, and again.
     fn any(&self, which: u32) -> Result<OwnedHandle>;
 
-    /// As many bytes as that, back.
+    /// Returns the bytes.
     fn bytes(&self, bytes: Vec<u8>) -> Result<Vec<u8>>;
 
-    /// Sets an event of the worker's.
+    /// Sets an event that the worker created.
     fn set(&self, event: Event) -> Result<()>;
 
-    /// A reference to another broker.
+    /// Returns a reference to another broker.
     fn another(&self) -> Result<BrokerClient>;
 
-    /// The process that calls, as the kernel names it.
+    /// Returns the identifier of the calling process, as the kernel reports it.
     fn caller(&self, context: &Context) -> Result<u32>;
 
-    /// Notes what the worker found.
+    /// Records which handles the worker received.
     fn report(&self, text: String) -> Result<()>;
 }
 

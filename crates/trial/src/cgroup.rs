@@ -1,21 +1,21 @@
-//! Control groups for tests: of version 1 or 2, wherever this process may make one.
+//! Control groups for tests, of version 1 or 2, if this process may create them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A control group, which is removed when this is dropped. It must be empty then.
+/// A control group. Dropping it removes the group, which must be empty.
 #[derive(Debug)]
 pub struct ControlGroup {
     folder: PathBuf,
 }
 
 impl ControlGroup {
-    /// Makes one that has this controller of version 1 (`memory`, `name=systemd`), or the files of it
-    /// in version 2.
+    /// Creates a group with this controller (`memory`, `name=systemd`) of version 1, or with the
+    /// controller's files of version 2.
     ///
     /// # Errors
-    /// Why there is none.
+    /// Returns the reason why no group can be created.
     pub fn new(controller: &str) -> Result<Self, String> {
         static LAST: AtomicU32 = AtomicU32::new(0);
         let number = LAST.fetch_add(1, Ordering::Relaxed);
@@ -36,7 +36,7 @@ impl ControlGroup {
         Err(why)
     }
 
-    /// The file that processes enter the group by.
+    /// Returns the file through which processes enter the group.
     pub fn procs(&self) -> PathBuf {
         self.folder.join("cgroup.procs")
     }
@@ -46,24 +46,24 @@ impl ControlGroup {
         fs::write(self.limit_file(), bytes.to_string()).unwrap();
     }
 
-    /// How many bytes of memory the group has.
+    /// Returns the number of bytes of memory that are charged to the group.
     pub fn memory(&self) -> u64 {
         self.number(&["memory.current", "memory.usage_in_bytes"])
     }
 
-    /// How many bytes of memory the group had at most.
+    /// Returns the maximum number of bytes of memory that were charged to the group.
     pub fn peak_memory(&self) -> u64 {
         self.number(&["memory.peak", "memory.max_usage_in_bytes"])
     }
 
-    /// How many bytes of shared memory the group has.
+    /// Returns the number of bytes of shared memory that are charged to the group.
     pub fn shared_memory(&self) -> u64 {
         let text = fs::read_to_string(self.folder.join("memory.stat")).unwrap();
         let bytes = text.lines().find_map(|line| line.strip_prefix("shmem "));
         bytes.unwrap().trim().parse().unwrap()
     }
 
-    /// How many processes of the group the kernel has killed because memory ran out.
+    /// Returns the number of processes of the group that the kernel killed for lack of memory.
     pub fn killed(&self) -> u64 {
         let files = ["memory.events", "memory.oom_control"];
         let text = files.iter().find_map(|file| fs::read_to_string(self.folder.join(file)).ok());
@@ -90,7 +90,7 @@ impl Drop for ControlGroup {
     }
 }
 
-/// Removes a group and the groups in it. The kernel removes only empty groups.
+/// Removes a group and its subgroups. The kernel removes only empty groups.
 fn remove(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
@@ -100,7 +100,8 @@ fn remove(folder: &Path) {
     let _ = fs::remove_dir(folder);
 }
 
-/// Groups in which one with this controller may be made: this process's own, and the root of all.
+/// Returns groups in which a group with this controller may be created: this process's own group,
+/// and the root group.
 fn parents(controller: &str) -> Vec<PathBuf> {
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The interface of the server that is tried.
+//! The interface of the server under test.
 
 use std::fs::File;
 
@@ -10,10 +10,10 @@ pub trait Trial {
     /// Returns the server's process, and the client's process as the server sees it.
     fn who(&self, context: &Context) -> Result<Who>;
 
-    /// The length of a file.
+    /// Returns the length of a file.
     fn len(&self, #[handle(file, read)] file: File) -> Result<u64>;
 
-    /// Writes to the file how the wait for the event ended, when it has.
+    /// Starts a task that writes its outcome to the file.
     fn write_outcome(
         &self,
         context: &Context,
@@ -21,10 +21,10 @@ pub trait Trial {
         event: Event,
     ) -> Result<()>;
 
-    /// Notes that it runs, and never ends.
+    /// Notes that it runs, and never returns.
     fn rest(&self) -> Result<()>;
 
-    /// Ends the server without an answer.
+    /// Aborts the server's process.
     fn crash(&self) -> Result<()>;
 
     /// Returns the server's surroundings at its start, a line for each fact.
@@ -34,23 +34,23 @@ pub trait Trial {
     fn pass(&self, handle: OwnedHandle, text: String) -> Result<(OwnedHandle, String)>;
 }
 
-/// The processes of a call.
+/// The processes of a call, and the client's user.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Who {
     /// The server's process.
     pub server_pid: u32,
-    /// The client's process, from the kernel.
+    /// The client's process, as the kernel reports it.
     pub client_pid: u32,
-    /// The client's user, from the kernel.
+    /// The client's user, as the kernel reports it.
     pub client_uid: u32,
 }
 
 class! {
-    /// The class that is tried.
+    /// The class of the server under test.
     pub TRIAL: Trial = "6d3f8f0a-9a0e-4a5e-8d2f-0f6f0a1f2b02";
 }
 
-/// The answer of [`Trial::who`] in this process.
+/// Implements [`Trial::who`] in this process.
 pub fn who(context: &Context) -> Who {
     let client = context.client();
     Who { server_pid: std::process::id(), client_pid: client.pid, client_uid: client.uid.shown() }

@@ -25,10 +25,10 @@ use std::time::{Duration, Instant};
 /// Time limit for an expected event, long enough for a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Waits until something is so.
+/// Waits until a condition holds.
 ///
 /// # Panics
-/// It isn't after [`PATIENCE`].
+/// Panics if the condition does not hold after [`PATIENCE`].
 pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !is_so() {
@@ -37,7 +37,7 @@ pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// The version of the kernel.
+/// Returns the version of the kernel.
 pub fn kernel() -> (u32, u32) {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
     let mut numbers =

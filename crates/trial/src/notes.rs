@@ -1,4 +1,4 @@
-//! Notes that programs write, a line each, and a test waits for.
+//! Notes for a test: programs write lines, and the test waits for them.
 
 use std::io::Read;
 use std::os::fd::AsFd;
@@ -20,33 +20,34 @@ pub struct Notes {
 }
 
 impl Notes {
-    /// An empty one at `path`.
+    /// Creates the FIFO at `path`.
     pub fn new(path: PathBuf) -> Self {
         rustix::fs::mknodat(CWD, &path, FileType::Fifo, Mode::from_raw_mode(0o666), 0).unwrap();
-        // For both directions: so it is never without a writer, and never ends.
+        // This process opens the FIFO for reading and writing. So the FIFO always has a writer, and
+        // its reader never sees the end.
         let pipe = rustix::fs::open(&path, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).unwrap();
         Self { path, pipe: pipe.into(), text: Vec::new() }
     }
 
-    /// Where programs write.
+    /// Returns the path to which programs write.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The next line.
+    /// Waits for the next line.
     ///
     /// # Panics
-    /// None has come after [`PATIENCE`].
+    /// Panics if no line arrives within [`PATIENCE`].
     pub fn line(&mut self) -> String {
         self.line_within(PATIENCE).expect("a note comes")
     }
 
-    /// The next line that is there already.
+    /// Returns the next line if it has already been written.
     pub fn line_now(&mut self) -> Option<String> {
         self.line_within(Duration::ZERO)
     }
 
-    /// The next line, if one comes in this time.
+    /// Waits up to `time` for the next line.
     pub fn line_within(&mut self, time: Duration) -> Option<String> {
         let deadline = Instant::now() + time;
         loop {

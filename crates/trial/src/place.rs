@@ -1,4 +1,4 @@
-//! A place for a test: folders of its own, and no process left in it afterwards.
+//! The place of a test: its own folders, and the processes that use them.
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder};
@@ -15,14 +15,15 @@ use tempfile::TempDir;
 
 use crate::{Notes, PATIENCE, Process, TRIAL, TrialClient};
 
-/// Folders for registrations and for sockets, which are removed with all processes that use them.
+/// Folders for registrations and sockets. Dropping the place ends all processes that use the
+/// folders, and removes the folders.
 #[derive(Debug)]
 pub struct Place {
     folder: TempDir,
 }
 
 impl Place {
-    /// A new one.
+    /// Creates a place.
     pub fn new() -> Self {
         let folder = tempfile::Builder::new().prefix("trial").tempdir().unwrap();
         let place = Self { folder };
@@ -32,22 +33,22 @@ impl Place {
         place
     }
 
-    /// The folder of it all.
+    /// Returns the folder that contains all others.
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    /// Stands for `XDG_DATA_HOME`.
+    /// Returns the folder for registrations, the `XDG_DATA_HOME` of this place.
     pub fn data(&self) -> PathBuf {
         self.path().join("data")
     }
 
-    /// Stands for `XDG_RUNTIME_DIR`.
+    /// Returns the folder for sockets, the `XDG_RUNTIME_DIR` of this place.
     pub fn runtime(&self) -> PathBuf {
         self.path().join("run")
     }
 
-    /// The same for the library.
+    /// Returns both folders for the library.
     pub fn locations(&self) -> Locations {
         let mut locations = Locations::from_environment();
         locations.data_home = Some(self.data());
@@ -56,17 +57,18 @@ impl Place {
         locations
     }
 
-    /// Activation here.
+    /// Returns an activation that uses this place.
     pub fn activation(&self) -> Activation {
         Activation::new().locations(self.locations()).timeout(PATIENCE)
     }
 
-    /// A client of the server that is tried.
+    /// Activates the server under test.
     pub fn activate(&self) -> syshandle::Result<TrialClient> {
         self.activation().activate(TRIAL.clsid())
     }
 
-    /// Runs a program here, with nothing else in its environment.
+    /// Returns a command that runs a program in this place. Its environment contains only the place's
+    /// folders and `PATH`.
     pub fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         command
@@ -79,7 +81,8 @@ impl Place {
         command
     }
 
-    /// A registration of a program for one class, to be changed and written.
+    /// Returns a registration of a program for one class, which the caller can change before it is
+    /// written.
     pub fn registration<C: ClassInfo>(&self, program: &Path, class: Class<C>) -> Registration {
         let class = RegisteredClass {
             clsid: class.clsid(),
@@ -98,7 +101,7 @@ impl Place {
         }
     }
 
-    /// Registers a program for a class, with these variables in the environment of its servers.
+    /// Registers a program for a class, with environment variables for its servers.
     pub fn register<C: ClassInfo>(
         &self,
         program: &Path,
@@ -112,13 +115,13 @@ impl Place {
         self.register_as(&registration)
     }
 
-    /// Registers a program as this says.
+    /// Writes a registration.
     pub fn register_as(&self, registration: &Registration) -> Registered {
         self.locations().register(registration).unwrap();
         self.locations().find(registration.classes[0].clsid).unwrap()
     }
 
-    /// A place for notes.
+    /// Creates notes in this place.
     pub fn notes(&self, name: &str) -> Notes {
         Notes::new(self.path().join(name))
     }
@@ -133,7 +136,8 @@ impl Place {
         let mark = format!("XDG_RUNTIME_DIR={}", self.runtime().display()).into_bytes();
         fs::read_dir("/proc").unwrap().flatten().filter_map(move |entry| {
             let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
-            // Opened first, so that what is read is this process's, if it still runs after that.
+            // The process is opened before its environment is read. If it still runs afterwards,
+            // the environment is its own.
             let process = Process::open(pid)?;
             let environment = fs::read(entry.path().join("environ")).ok()?;
             let here = environment.split(|&byte| byte == 0).any(|variable| variable == mark);
@@ -150,7 +154,8 @@ impl Default for Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        // Until there is none: one that was being started may have started others.
+        // Repeats until no process is left, because a process may start others while it is being
+        // killed.
         loop {
             let left: Vec<_> = self.all_processes().collect();
             if left.is_empty() {
@@ -164,17 +169,17 @@ impl Drop for Place {
     }
 }
 
-/// The program of a process, by its file's name.
+/// Returns the file name of a process's program.
 fn name_of(pid: u32) -> String {
     let file = fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
     file.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// The server that is tried.
+/// The server under test.
 pub static SERVER: LazyLock<PathBuf> =
     LazyLock::new(|| built("syshandle-trial", "trial-server", Sort::Example));
 
-/// Its client.
+/// The client of the server under test.
 pub static CLIENT: LazyLock<PathBuf> =
     LazyLock::new(|| built("syshandle-trial", "trial-client", Sort::Example));
 
@@ -182,18 +187,18 @@ pub static CLIENT: LazyLock<PathBuf> =
 pub static WORKER: LazyLock<PathBuf> =
     LazyLock::new(|| built("syshandle-trial", "trial-worker", Sort::Example));
 
-/// Copies a program, by another process. If this process wrote the file, a child that another test
-/// starts at that moment would inherit the open descriptor, and `execve` would fail with `ETXTBSY`.
+/// Copies a program with `cp`. If this process wrote the file, a child that another test starts at
+/// that moment would inherit the open descriptor, and `execve` would fail with `ETXTBSY`.
 pub fn copy(from: &Path, to: &Path) {
     assert!(Command::new("cp").arg("--").args([from, to]).status().unwrap().success());
 }
 
-/// A program of another package of this workspace.
+/// Returns the path of a program of another package of this workspace.
 pub fn program(package: &str, name: &str) -> PathBuf {
     built(package, name, Sort::Program)
 }
 
-/// An example of another package of this workspace.
+/// Returns the path of an example of another package of this workspace.
 pub fn example(package: &str, name: &str) -> PathBuf {
     built(package, name, Sort::Example)
 }
@@ -204,11 +209,11 @@ enum Sort {
     Example,
 }
 
-/// A program in the target folder that the test's own is in. Built if it isn't there, as when a
-/// single test is run.
+/// Returns a program in the target folder of the running test. Builds the program if it is missing,
+/// for example if a single test is run.
 fn built(package: &str, name: &str, sort: Sort) -> PathBuf {
     let own = std::env::current_exe().unwrap();
-    // target/debug/deps/test-0123.
+    // The path of this test is similar to `target/debug/deps/test-0123`.
     let mut folder = own.parent().unwrap().parent().unwrap().to_owned();
     let is_example = sort == Sort::Example;
     let target = folder.parent().unwrap().to_owned();

@@ -1,4 +1,5 @@
-//! A process that a test watches and ends, by a handle that can't come to mean another one.
+//! A process that a test watches and ends through a pidfd, so that a reused process id does no
+//! harm.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,7 +11,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::{PATIENCE, until};
 
-/// A process, whoever started it.
+/// A process, which need not be a child of this one.
 #[derive(Debug)]
 pub struct Process {
     pid: u32,
@@ -18,40 +19,40 @@ pub struct Process {
 }
 
 impl Process {
-    /// The process of this number, if there is one.
+    /// Opens the process with this id, if there is one.
     pub fn open(pid: u32) -> Option<Self> {
         let handle = pidfd_open(Pid::from_raw(pid as i32)?, PidfdFlags::empty()).ok()?;
         Some(Self { pid, handle })
     }
 
-    /// Its number.
+    /// Returns the process id.
     pub fn pid(&self) -> u32 {
         self.pid
     }
 
-    /// Ends it without a chance to do anything more.
+    /// Kills the process.
     pub fn kill(&self) {
         self.signal(Signal::KILL);
     }
 
-    /// Asks it to end.
+    /// Sends SIGTERM.
     pub fn terminate(&self) {
         self.signal(Signal::TERM);
     }
 
-    /// Has it stand still, and waits until all its threads do.
+    /// Stops the process, and waits until all its threads have stopped.
     pub fn stop(&self) {
         self.signal(Signal::STOP);
         until("a process stands still", || {
             let threads = fs::read_dir(format!("/proc/{}/task", self.pid)).unwrap().flatten();
             threads.map(|thread| fs::read_to_string(thread.path().join("stat"))).all(|stat| {
-                // A process that has ended is stopped too.
+                // A process that has ended counts as stopped.
                 stat.map_or(true, |stat| [") T ", ") Z ", ") X "].iter().any(|s| stat.contains(s)))
             })
         });
     }
 
-    /// Has it go on.
+    /// Continues the stopped process.
     pub fn go_on(&self) {
         self.signal(Signal::CONT);
     }
@@ -64,26 +65,26 @@ impl Process {
     }
 
     fn signal(&self, signal: Signal) {
-        // It fails only for one that has ended.
+        // Sending fails only if the process has ended.
         let _ = pidfd_send_signal(&self.handle, signal);
     }
 
-    /// Whether it has ended.
+    /// Returns whether the process has ended.
     pub fn has_ended(&self) -> bool {
         self.ends_within(Duration::ZERO)
     }
 
-    /// Waits until it has ended; how long that took.
+    /// Waits until the process has ended. Returns the time that the wait took.
     ///
     /// # Panics
-    /// It hasn't after [`PATIENCE`].
+    /// Panics if the process has not ended after [`PATIENCE`].
     pub fn wait(&self) -> Duration {
         let began = Instant::now();
         assert!(self.ends_within(PATIENCE), "process {} never ends", self.pid);
         began.elapsed()
     }
 
-    /// Whether it watches another process by a handle.
+    /// Returns whether the process has a pidfd, through which it watches another process.
     pub fn watches_a_process(&self) -> bool {
         self.census().is_some_and(|census| census.keys().any(|kind| kind.contains("pidfd")))
     }
@@ -110,11 +111,11 @@ impl Process {
             // The descriptor may have been closed since the folder was read.
             let Ok(target) = fs::read_link(entry.path()) else { continue };
             let target = target.to_string_lossy();
-            // A process keeps these to examine handles (`prepare`).
+            // These descriptors are kept for examining handles (`prepare`).
             if target.contains("/fdinfo/") || target.ends_with("/mountinfo") {
                 continue;
             }
-            // Without the numbers of sockets and pipes.
+            // The inode numbers of sockets and pipes are removed.
             let kind = target.trim_end_matches(|c: char| c.is_ascii_digit() || c == ']');
             *census.entry(kind.to_owned()).or_default() += 1;
         }

@@ -1,4 +1,4 @@
-//! Failures of activation. Each cause has its own error, and none of them hangs.
+//! Failures of activation. Each cause has its own error, and no activation hangs.
 #![cfg(not(windows))]
 #![expect(clippy::print_stdout, reason = "a test says what it could not do, and why")]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use syshandle::{Error, ErrorKind, Meeting, Ran, Registered, Registration};
 use syshandle_trial::{CLIENT, PATIENCE, Place, Process, SERVER, TRIAL, TrialClient, copy, until};
 
-/// The error of an activation that can't be.
+/// Activates the server, which must fail. Checks the kind and the text of the error.
 #[track_caller]
 fn error(place: &Place, kind: ErrorKind, parts: &[&str]) -> Error {
     let error = place.activate().expect_err("it can't be activated");
@@ -141,7 +141,7 @@ fn a_program_that_crashes_at_once() {
     told(&error, "signal: 6");
 }
 
-/// Checks that the error tells how the program ended, if the kernel provides that.
+/// Checks that the error tells how the program ended, if the kernel reports that.
 #[track_caller]
 fn told(error: &Error, how: &str) {
     match format!("{error}") {
@@ -161,7 +161,7 @@ fn a_server_that_crashes_in_a_call() {
     assert_eq!((error.kind(), error.ran()), (ErrorKind::Disconnected, Ran::Maybe), "{error:?}");
     let error = client.who().unwrap_err();
     assert_eq!((error.kind(), error.ran()), (ErrorKind::Disconnected, Ran::No), "{error:?}");
-    // The next start works in spite of the files that the last one left.
+    // The next start succeeds although the server that crashed left its files behind.
     assert!(place.activate().unwrap().who().is_ok());
 }
 
@@ -204,7 +204,7 @@ fn a_program_that_hangs_is_ended_by_those_who_come_later() {
     let error = activation.activate::<TrialClient>(TRIAL.clsid()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TimedOut, "{error:?}");
     let hung = place.processes("trial-server").pop().expect("it hangs");
-    // The next one that is started finds what the first one missed.
+    // The server that is started next finds the file without which the first one hung.
     File::create(gate).unwrap();
     let who = place.activate().unwrap().who().unwrap();
     assert_ne!(who.server_pid, hung.pid());
@@ -246,7 +246,7 @@ fn a_server_that_stands_still_is_not_taken_for_one_that_hangs() {
     let place = Place::new();
     let mut registration = place.registration(&SERVER, TRIAL);
     registration.start_timeout = Duration::from_millis(1);
-    // Started by its own means, so that not even this time can pass before it greets.
+    // This server is not started by a client, so the start timeout does not apply before it greets.
     let mut server = started_by_hand(&place, &registration);
     let held = place.activate().unwrap();
     let process = place.processes("trial-server").pop().unwrap();
@@ -262,7 +262,7 @@ fn a_server_that_stands_still_is_not_taken_for_one_that_hangs() {
     server.wait().unwrap();
 }
 
-/// Starts the server as a user would, and waits until it serves.
+/// Starts the server like a user at a shell, and waits until it serves.
 fn started_by_hand(place: &Place, registration: &Registration) -> std::process::Child {
     let registered = place.register_as(registration);
     let socket = meeting(place, &registered).socket;
@@ -355,7 +355,7 @@ fn a_fifo_for_a_registration_file_holds_nobody_up() {
     let place = Place::new();
     let registered = place.register(&SERVER, TRIAL, &[]);
     fs::remove_file(&registered.file).unwrap();
-    // No process has it open for writing.
+    // The FIFO has no writer, so opening it for reading would block.
     drop(syshandle_trial::Notes::new(registered.file.clone()));
     error(&place, ErrorKind::BadRegistration, &["no ordinary file"]);
 }

@@ -1,4 +1,4 @@
-//! Clients and servers in a process that forks without exec.
+//! Clients and servers in a process that forks without `exec`.
 #![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
 #![expect(unsafe_code, reason = "fork, which has no safe form")]
@@ -11,7 +11,8 @@ use syshandle::{
 };
 use syshandle_trial::{Place, SERVER, TRIAL, until};
 
-/// Runs a step in a forked copy of this process, which has this thread alone; returns how it ended.
+/// Runs a step in a forked copy of this process, in which only this thread exists. Returns the exit
+/// status of the copy.
 fn in_copy(step: impl FnOnce() -> bool) -> i32 {
     // SAFETY: the copy runs the step and ends without destructors. Another thread can only hold locks
     // of the allocator, which the C library frees in the copy.
@@ -35,7 +36,7 @@ fn in_copy(step: impl FnOnce() -> bool) -> i32 {
 #[interface(iid = "6d3f8f0a-9a0e-4a5e-8d2f-0f6f0a1f2b31")]
 trait Adder {
     fn add(&self, a: u64, b: u64) -> Result<u64>;
-    /// Forks, and returns in both processes: a different number in each.
+    /// Forks. Returns a different number in each of the two processes.
     fn fork(&self, context: &Context) -> Result<u32>;
     fn bytes(&self, bytes: Vec<u8>) -> Result<u64>;
 }
@@ -51,7 +52,7 @@ impl Adder for Calculator {
         // SAFETY: the copy does what the comment below says, and is ended by the library.
         let child = unsafe { libc::fork() };
         if child == 0 {
-            // Uses what the copy has no right to: none of it may reach the parent.
+            // The copy uses what belongs to the parent. None of these uses may affect the parent.
             let refused = context.after(Duration::ZERO, |_| {}).unwrap_err();
             assert_eq!(refused.kind(), ErrorKind::OtherProcess);
             context.fail("from the copy");
@@ -72,7 +73,7 @@ impl Adder for Calculator {
 fn a_client_in_a_forked_copy_is_an_error_and_the_parent_goes_on() {
     let adder = AdderClient::in_process(Calculator).unwrap();
     assert_eq!(adder.add(1, 1).unwrap(), 2);
-    // Large values use shared memory, which the copy has too.
+    // Large values use shared memory, which the forked copy shares with this process.
     assert_eq!(adder.bytes(&[7; 300_000]).unwrap(), 300_000);
     let status = in_copy(|| {
         let error = adder.add(1000, 1).unwrap_err();
@@ -119,7 +120,7 @@ fn a_copy_that_drops_what_it_has_does_not_disturb_the_parent() {
     let second = client.clone();
     assert_eq!(
         in_copy(|| {
-            // The last copies in that process: a good-bye, if there were one, would go now.
+            // These are the last references in the copied process, so a `Bye` would be sent now.
             // SAFETY: nothing uses the originals afterwards, in a process that ends without
             // destructors.
             drop(unsafe { std::ptr::read(&client) });
@@ -201,7 +202,7 @@ fn programs_that_are_started_do_not_count_as_copies() {
 
 #[test]
 fn handles_are_examined_in_a_copy_by_a_file_of_its_own() {
-    // The parent has examined one, and so keeps its file.
+    // The parent examines an event, and so keeps a file for examining handles open.
     let event = Event::new().unwrap();
     let prove = |event: &Event| {
         use std::os::fd::AsFd;
@@ -212,7 +213,8 @@ fn handles_are_examined_in_a_copy_by_a_file_of_its_own() {
     assert_eq!(
         in_copy(|| {
             use std::os::fd::AsFd;
-            // The new event of the copy has a number that means something else in the parent.
+            // The copy's new event has a descriptor number that refers to something else in the
+            // parent.
             let pipe = syshandle::identify(reader.as_fd()).unwrap().object;
             prove(&Event::new().unwrap()) && pipe == syshandle::KernelObject::Pipe
         }),
@@ -222,7 +224,7 @@ fn handles_are_examined_in_a_copy_by_a_file_of_its_own() {
 
 #[test]
 fn shared_memory_of_a_section_stays_shared() {
-    // A section exists to share memory, also with a forked process.
+    // Sections exist to share memory, so the mapping stays shared with a forked process.
     let section = Section::new(4096).unwrap();
     let map: SectionMap = section.map().unwrap();
     assert_eq!(in_copy(|| map.write(0, &[7]).is_ok()), 0);

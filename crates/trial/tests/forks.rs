@@ -1,4 +1,5 @@
-//! Processes that fork a child without exec: the child keeps their sockets, and delays no other process.
+//! Processes that fork a child without `exec`: the child keeps their sockets open, and delays no
+//! other process.
 #![cfg(not(windows))]
 
 use std::process::Stdio;
@@ -23,9 +24,10 @@ fn a_dead_server_is_replaced_though_its_child_keeps_the_socket() {
         assert!(began.elapsed() < PATIENCE / 2);
         let pid = next.who().unwrap().server_pid;
         assert_ne!(pid, server.pid());
-        // By the second time the socket is the new server's.
+        // The second activation uses the socket of the new server.
         assert_eq!(place.activate().unwrap().who().unwrap().server_pid, pid);
-        // The call to the dead server has ended, though its child has the connection.
+        // The call to the dead server has ended, although the server's child keeps the connection
+        // open.
         let error = call.join().unwrap().unwrap_err();
         assert_eq!((error.kind(), error.ran()), (ErrorKind::Disconnected, Ran::Maybe), "{error:?}");
         assert!(began.elapsed() < PATIENCE / 2);

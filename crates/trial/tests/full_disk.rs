@@ -1,4 +1,4 @@
-//! A folder for sockets and logs without room: activation and calls need none.
+//! A full file system for sockets and logs: activation and calls need no space in it.
 #![cfg(not(windows))]
 #![expect(clippy::print_stdout, reason = "a test says what it could not do, and why")]
 
@@ -7,8 +7,8 @@ use std::process::Output;
 
 use syshandle_trial::{CLIENT, Place, SERVER, TRIAL};
 
-/// Makes the folder for sockets a small file system, has a server run there once, fills it when the
-/// server has ended, and runs a client twice.
+/// Mounts a small file system as the folder for sockets, and runs a server there once. After the
+/// server has ended, fills the file system, and runs a client twice.
 const SCRIPT: &str = r#"
     mount -t tmpfs -o size=64k,mode=700 tmpfs "$XDG_RUNTIME_DIR" || exit 77
     "$0" > /dev/null 2>&1
@@ -24,7 +24,8 @@ const SCRIPT: &str = r#"
     "$0"
 "#;
 
-/// Runs the script; `None`, after a word why, if no file system can be mounted here.
+/// Runs the script. Returns `None`, after printing the reason, if no file system can be mounted
+/// here.
 fn run(place: &Place) -> Option<String> {
     let mut command = place.command(Path::new("unshare"));
     command.args(["--mount", "--propagation", "private", "sh", "-c", SCRIPT]).arg(&*CLIENT);
@@ -45,7 +46,7 @@ fn run(place: &Place) -> Option<String> {
     }
 }
 
-/// The lines of clients that were served: four numbers.
+/// Counts the clients that were served: each prints a line of four numbers.
 fn served(said: &str) -> usize {
     let is_served = |line: &&str| {
         let words: Vec<_> = line.split_whitespace().collect();
@@ -68,7 +69,8 @@ fn a_method_that_cannot_print_to_a_full_log_fails_alone() {
     let place = Place::new();
     place.register(&SERVER, TRIAL, &[("TRIAL_SAYS", "much"), ("TRIAL_IDLE_MS", "100")]);
     let Some(said) = run(&place) else { return };
-    // Rust's `println!` panics. The call fails with its text, and the server serves the next client.
+    // `println!` panics if it can't write. The call fails with the text of the panic, and the
+    // server serves the next client.
     assert_eq!(said.matches("Panicked: Trial::who: the method panicked").count(), 2, "{said}");
     assert_eq!(said.matches("No space left on device").count(), 2, "{said}");
     assert_eq!(served(&said), 0, "{said}");

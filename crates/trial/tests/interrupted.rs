@@ -1,4 +1,4 @@
-//! A client in a thread whose system calls a signal handler interrupts again and again.
+//! A client whose thread is continuously interrupted by a signal handler.
 #![cfg(not(windows))]
 #![expect(unsafe_code, reason = "a handler without SA_RESTART has no safe form")]
 
@@ -19,8 +19,8 @@ extern "C" fn handle(_: libc::c_int) {
     HANDLED.fetch_add(1, Ordering::Relaxed);
 }
 
-/// Runs a step while its thread receives signals without end. The handler has no `SA_RESTART`, so every
-/// system call that waits returns `EINTR`.
+/// Runs a step while its thread receives signals continuously. The handler has no `SA_RESTART`, so
+/// every blocked system call returns `EINTR`.
 fn interrupted(step: impl FnOnce()) {
     // SAFETY: the handler changes one atomic number only, and all fields of the action are set.
     unsafe {

@@ -1,4 +1,4 @@
-//! User namespaces, in which the kernel shows all unmapped users as one number.
+//! User namespaces, in which the kernel shows all unmapped users as the same number.
 #![cfg(not(windows))]
 #![expect(clippy::print_stdout, reason = "a test says what it could not do, and why")]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
@@ -13,13 +13,14 @@ use std::time::{Duration, Instant};
 use syshandle::ErrorKind;
 use syshandle_trial::{Activator, CLIENT, Place, SERVER, TRIAL, copy, until};
 
-/// The number by which the kernel shows users that a namespace doesn't map.
+/// The overflow user: the number by which the kernel shows users that a namespace doesn't map.
 const OVERFLOW: u32 = 65_534;
 
 /// A user other than root.
 const USER: u32 = 12_345;
 
-/// A place of root's, where another user has a runtime folder and runs programs in user namespaces.
+/// A place that root owns. Another user has a runtime folder in it, and runs programs in user
+/// namespaces.
 struct Container {
     place: Place,
     client: PathBuf,
@@ -27,7 +28,7 @@ struct Container {
 }
 
 impl Container {
-    /// `None`, after a word why, where such a place can't be made.
+    /// Returns `None`, after printing the reason, if such a place can't be created.
     fn new() -> Option<Self> {
         if fs::metadata("/proc/self").unwrap().uid() != 0 {
             println!("skipped: only root can act as several users");
@@ -55,7 +56,7 @@ impl Container {
         Some(Self { place, client, server })
     }
 
-    /// Runs a program as the user, in a user namespace in which that user has this number.
+    /// Runs a program as the user, in a user namespace that maps the user to this number.
     fn command_as(&self, shown: u32, program: &Path) -> Command {
         let mut command = self.place.command("unshare".as_ref());
         command.args(["--user", &format!("--map-user={shown}")]).arg(program);
@@ -80,7 +81,7 @@ fn text(bytes: &[u8]) -> String {
 fn a_server_shown_as_the_overflow_user_lets_in_no_user_that_is_shown_so() {
     let Some(container) = Container::new() else { return };
     let place = &container.place;
-    // The wrapper replaces itself, so the server has the process number that it was told.
+    // `exec` keeps the process id, so the server has the id in `LISTEN_PID`.
     let wrapper = place.path().join("wrapper");
     let script = format!(
         "#!/bin/sh\nexec setpriv --reuid {USER} --regid {USER} --clear-groups \
@@ -143,7 +144,7 @@ fn where_root_is_unknown_its_registrations_serve_to_connect_and_not_to_start() {
     assert!(error.contains("doesn't know") && error.contains("only connect"), "{error}");
     assert!(place.processes("trial-server").is_empty());
 
-    // Outside of the namespace root is known.
+    // In the initial namespace, root is not shown as the overflow user.
     let mut held = as_user(place.command(&container.client).arg("--hold"))
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
@@ -178,7 +179,8 @@ fn processes_whose_monotonic_clocks_differ_start_and_use_the_same_server() {
         return println!("skipped: no time namespace can be made: {probe:?}");
     }
     for ahead in ["1000000", "100000000"] {
-        // The client of the namespace starts the server, a later one uses it, and the other way round.
+        // A client in the namespace starts the server, and a client outside uses it. Then a client
+        // in the namespace uses the server that runs outside.
         let begin = Instant::now();
         let output = client_in_time_namespace(&place, ahead);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -191,7 +193,8 @@ fn processes_whose_monotonic_clocks_differ_start_and_use_the_same_server() {
         drop(outside);
         until("the server ends", || place.processes("trial-server").is_empty());
     }
-    // The start fails in the namespace, and the next client outside does not take it for its own.
+    // The start fails in the namespace. A later client outside does not report that failure as its
+    // own.
     place.register(&SERVER, TRIAL, &[("TRIAL_FATE", "exit")]);
     assert!(!client_in_time_namespace(&place, "1000000").status.success());
     place.register(&SERVER, TRIAL, &[]);

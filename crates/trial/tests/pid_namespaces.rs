@@ -1,5 +1,5 @@
 //! Client and server in two pid namespaces, neither of which is an ancestor of the other, with one
-//! runtime folder. Each has no number for the other's process.
+//! runtime folder. Neither process has a process id in the other's namespace.
 #![cfg(not(windows))]
 #![expect(clippy::print_stdout, reason = "a test says what it could not do, and why")]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
@@ -13,11 +13,11 @@ use std::time::{Duration, Instant};
 
 use syshandle_trial::{CLIENT, PATIENCE, Place, Process, SERVER, TRIAL, until};
 
-/// Options that make a pid namespace, in which the user has the same number.
+/// Options that create a pid namespace, in which the user has the same number.
 const NAMESPACES: [&str; 6] =
     ["--user", "--map-current-user", "--pid", "--fork", "--kill-child", "--mount-proc"];
 
-/// Returns a place, or `None` if no pid namespace can be made here.
+/// Returns a place, or `None` if no pid namespace can be created here.
 fn place() -> Option<Place> {
     match Command::new("unshare").args(NAMESPACES).arg("true").output() {
         Ok(output) if output.status.success() => Some(Place::new()),
@@ -28,8 +28,8 @@ fn place() -> Option<Place> {
     }
 }
 
-/// Runs a shell script with a program as `$0`, in a pid namespace of its own. The shell is the
-/// namespace's first process, with whose end all others end.
+/// Runs a shell script with a program as `$0` in a new pid namespace. The shell is the namespace's
+/// first process, so all others end when it ends.
 fn in_namespace(place: &Place, script: &str, program: &Path) -> Command {
     let mut command = place.command("unshare".as_ref());
     command.args(NAMESPACES).args(["sh", "-c", script]).arg(program);
@@ -41,7 +41,7 @@ fn client(place: &Place, arguments: &str) -> Child {
     in_namespace(place, &format!("\"$0\" {arguments}"), &CLIENT).spawn().unwrap()
 }
 
-/// Starts the server by hand, in a namespace of its own, and waits until it listens.
+/// Starts the server in a namespace of its own, and waits until it listens.
 fn server(place: &Place, environment: &[(&str, &str)]) -> (Child, Process) {
     let registered = place.register(&SERVER, TRIAL, &[]);
     let mut command = in_namespace(place, "\"$0\"", &SERVER);
@@ -69,7 +69,8 @@ fn processes_without_a_number_for_each_other_call_and_pass_handles() {
     let user = fs::metadata("/proc/self").unwrap().uid();
     for _ in 0..3 {
         let out = succeeded(&client(&place, "--call pass").wait_with_output().unwrap());
-        // The policy of the same user admits it. Neither process has a number for the other one.
+        // The policy `same_user` admits the client, although neither process has an id for the
+        // other.
         let [server, own, client, uid] =
             out.split_whitespace().collect::<Vec<_>>().try_into().unwrap();
         assert_eq!((server, client, uid), ("0", "0", user.to_string().as_str()), "{out}");
@@ -83,7 +84,7 @@ fn the_death_of_a_client_without_a_number_ends_its_background_work() {
     let _server = server(&place, &[]);
     let file = place.path().join("outcome");
     fs::write(&file, "").unwrap();
-    // It has said good-bye, so only its process tells that it is alive.
+    // The client has sent `Bye`, so only its process shows that it is alive.
     let arguments = format!("--leave-work {} --hold", file.display());
     let mut child = client(&place, &arguments);
     let mut said = String::new();
@@ -114,7 +115,7 @@ fn a_dead_server_without_a_number_is_replaced() {
     process.kill();
     server.wait().unwrap();
     let out = succeeded(&client(&place, "").wait_with_output().unwrap());
-    // The client has started one, in its own namespace.
+    // The client has started a server in its own namespace.
     assert!(!out.starts_with("0 "), "{out}");
 }
 
@@ -125,7 +126,7 @@ fn a_program_that_hangs_in_another_pid_namespace_is_an_error_at_once() {
     registration.start_timeout = Duration::from_millis(300);
     registration.environment.insert("TRIAL_FATE".into(), "hang".into());
     place.register_as(&registration);
-    // Its shell keeps the namespace, and so the program that it has started.
+    // The shell keeps the namespace alive, and with it the program that the client has started.
     let script = "\"$0\" --timeout-ms 100; sleep 60";
     let mut first = in_namespace(&place, script, &CLIENT).spawn().unwrap();
     until("the program hangs", || {

@@ -1,4 +1,5 @@
-//! The process that makes the socket: a client, the server itself, or another program such as systemd.
+//! Who creates the listening socket: a client, the server itself, or another program such as
+//! systemd.
 #![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
 
@@ -18,7 +19,7 @@ fn meeting(place: &Place) -> Meeting {
     Meeting::of(&registered, &place.locations()).unwrap()
 }
 
-/// Starts the server as a user would.
+/// Starts the server like a user at a shell.
 fn by_hand(place: &Place) -> Child {
     let mut command = place.command(&SERVER);
     command.env("TRIAL_IDLE_MS", "1000").stderr(Stdio::piped()).spawn().unwrap()
@@ -67,7 +68,7 @@ fn locks_of_a_process_that_may_only_read_hold_up_neither_client_nor_server() {
     until("the server ends", || place.processes("trial-server").is_empty());
     let meeting = meeting(&place);
     let running = meeting.lock.with_extension("running");
-    // This process reads: it isn't the one that activates.
+    // This process only reads the start note, so it does not activate the server.
     let locked: Vec<_> = [&meeting.lock, &running]
         .map(|path| {
             let file = fs::File::open(path).unwrap();
@@ -183,7 +184,7 @@ fn somebody_else_who_listens_starts_one_server_after_the_other() {
         assert_eq!(who.server_pid, server.id());
         assert_eq!(client.as_client().server().unwrap().pid, server.id(), "not the activator's");
         assert_eq!(who.client_pid, std::process::id());
-        // By itself it starts none, and takes the socket of none away.
+        // The client starts no server itself, and removes no other program's socket.
         assert_eq!(place.processes("trial-server").len(), 1);
         drop(client);
         assert!(server.wait().unwrap().success());
@@ -221,7 +222,7 @@ fn no_call_is_lost_while_somebody_else_listens() {
             let client = place.activate().unwrap_or_else(|error| panic!("{round}: {error:?}"));
             client.who().unwrap_or_else(|error| panic!("{round}: {error:?}"));
             drop(client);
-            // Around the time at which the server ends: not to wait for it, but to meet it.
+            // The next activation meets the server at about the time at which it ends.
             std::thread::sleep(Duration::from_micros(500 + 100 * (round as u64 % 25)));
         }
         done.store(true, std::sync::atomic::Ordering::SeqCst);
@@ -252,14 +253,14 @@ fn systemd_socket_activate_starts_it_too() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    // Bound first, then listening: refused in between.
+    // The socket is bound before it listens; in between, connections are refused.
     let mut activated = None;
     until("it listens", || {
         activated = place.activate().ok();
         activated.is_some()
     });
     let client = activated.unwrap();
-    // It becomes the server.
+    // The activator's process becomes the server.
     assert_eq!(client.who().unwrap().server_pid, activator.id());
     assert_eq!(client.as_client().server().unwrap().pid, activator.id());
     drop(client);
@@ -273,7 +274,7 @@ fn where_somebody_else_should_listen_and_does_not_the_error_says_so() {
     let mut registration = place.registration(&SERVER, TRIAL);
     registration.socket = Some(socket.clone());
     place.register_as(&registration);
-    // It needs no folder for sockets then.
+    // If another program listens, the client needs no folder for sockets.
     let mut locations = place.locations();
     locations.runtime_dir = None;
     let activation = place.activation().locations(locations);
@@ -283,7 +284,7 @@ fn where_somebody_else_should_listen_and_does_not_the_error_says_so() {
     assert!(text.contains("nobody serves at") && text.contains("elsewhere"), "{text}");
     assert!(place.processes("trial-server").is_empty());
 
-    // And by hand it isn't to be started either.
+    // A server that is started by hand is refused too.
     let output = by_hand(&place).wait_with_output().unwrap();
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(error.contains("AlreadyRunning") && error.contains("somebody else listens"), "{error}");
@@ -296,7 +297,7 @@ fn another_user_is_turned_away_unless_the_registration_allows_it() {
         return;
     }
     let place = Place::new();
-    // A place that the other user can get to, with the program in it.
+    // The other user can access the place and the copy of the program in it.
     fs::set_permissions(place.path(), fs::Permissions::from_mode(0o755)).unwrap();
     fs::set_permissions(place.data(), fs::Permissions::from_mode(0o755)).unwrap();
     let client = place.path().join("trial-client");
@@ -330,7 +331,7 @@ fn another_user_is_turned_away_unless_the_registration_allows_it() {
     }
 }
 
-/// The user whom nothing belongs to.
+/// The user `nobody`, who owns no files.
 const NOBODY: u32 = 65534;
 
 #[test]
@@ -361,7 +362,7 @@ fn a_confined_client_starts_no_server_but_reaches_one_that_runs() {
     ] {
         let place = Place::new();
         place.register(&SERVER, TRIAL, &[("TRIAL_IDLE_MS", "1")]);
-        // The first one isn't confined, as is usual.
+        // The first client is not confined, as is usual.
         assert!(run(&place, &[]).status.success());
         until("the server ends", || place.processes("trial-server").is_empty());
 
@@ -399,7 +400,7 @@ fn who_is_less_confined_than_the_first_one_may_start_a_server() {
         let output = run(&place, &[]);
         assert!(output.status.success(), "{how}: {}", text(&output.stderr));
         until("the server ends", || place.processes("trial-server").is_empty());
-        // And from then on that is the measure.
+        // From then on, clients are compared with the unconfined client.
         let output = run(&place, &["--confine", how]);
         let error = text(&output.stderr);
         assert!(error.starts_with("ActivationDenied: "), "{how}: {error}");
@@ -408,7 +409,7 @@ fn who_is_less_confined_than_the_first_one_may_start_a_server() {
 
 #[test]
 fn a_folder_for_sockets_that_cannot_be_written_denies_activation_only() {
-    // Root may write everywhere: then this is for another user.
+    // Root may write everywhere, so as root this test runs the client as another user.
     let is_root = am_root();
     let place = Place::new();
     let client = place.path().join("trial-client");

@@ -1,4 +1,4 @@
-//! Many clients at once, and clients that come while the server goes.
+//! Many clients at once, and clients that connect while the server ends.
 #![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
 
@@ -47,13 +47,13 @@ fn clients_of_a_server_that_fails_each_learn_why_after_few_starts() {
         assert!(error.contains("there is no water"), "{error}");
         assert!(error.contains("the machine can't run"), "{error}");
     }
-    // One, and one more each time that a failure isn't recent any more.
+    // The server is started once, and once more each time a failure note has expired.
     let starts = std::fs::read_to_string(starts).unwrap().lines().count();
     println!("{CLIENTS} clients, {starts} starts in {:?}", began.elapsed());
     assert!(starts as u64 <= 1 + began.elapsed().as_secs(), "{starts} starts");
 }
 
-/// Runs that many clients at once; each has its own process.
+/// Runs [`CLIENTS`] clients at once, each in its own process.
 fn run_clients(place: &Place) -> Vec<std::process::Output> {
     let clients: Vec<_> = (0..CLIENTS)
         .map(|_| {
@@ -71,7 +71,8 @@ fn no_call_is_lost_to_a_server_that_is_about_to_end() {
     let place = Place::new();
     place.register(&SERVER, TRIAL, &[("TRIAL_IDLE_MS", "1")]);
 
-    // When each call's server was in use for certain: from its greeting to its last answer.
+    // For each call, the time during which its server was certainly in use: from the end of the
+    // activation to the reply.
     let uses = Mutex::new(Vec::new());
     let round = AtomicUsize::new(0);
     std::thread::scope(|scope| {
@@ -89,7 +90,7 @@ fn no_call_is_lost_to_a_server_that_is_about_to_end() {
                         client.who().unwrap_or_else(|error| panic!("round {round}: {error:?}"));
                     uses.lock().unwrap().push((began, Instant::now(), who.server_pid));
                     drop(client);
-                    // Around the time at which the server ends: not to wait for it, but to meet it.
+                    // The next activation meets the server at about the time at which it ends.
                     std::thread::sleep(Duration::from_micros(800 + 100 * (round as u64 % 20)));
                 }
             });

@@ -1,4 +1,4 @@
-//! Workers that are confined receive handles from their broker, over a connection that they inherit.
+//! Confined workers receive handles from their broker, over a connection that they inherit.
 #![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
 #![expect(clippy::print_stdout, reason = "a test that was skipped says so")]
@@ -17,7 +17,7 @@ use syshandle::{
 };
 use syshandle_trial::{BROKER, Broker, BrokerClient, Place, WORKER, until};
 
-/// The report of a worker that has received everything.
+/// The report of a worker that has received all handles.
 const ALL: &str =
     "event semaphore file directory pipe section process timer bytes set many reference caller";
 
@@ -92,7 +92,7 @@ impl Broker for Provider {
     }
 }
 
-/// Runs the worker, confined in these ways, as a child that holds a door to the broker. Returns its
+/// Runs the worker as a child that holds a door to the broker, confined in these ways. Returns its
 /// report, or `None` if it can't be confined here.
 fn run(words: &[&str]) -> Option<String> {
     run_by(Command::new(&*WORKER), words)
@@ -117,7 +117,7 @@ fn run_by(mut command: Command, words: &[&str]) -> Option<String> {
     Some(report)
 }
 
-/// As above, and it must have received everything.
+/// Runs the worker like `run`, and asserts that it received all handles.
 fn receives_all(words: &[&str]) {
     if let Some(report) = run(words) {
         assert_eq!(report, ALL, "{words:?}");
@@ -131,12 +131,12 @@ fn a_worker_that_is_not_confined_receives_every_kind_by_the_door_that_it_inherit
 
 #[test]
 fn the_documentation_lists_the_system_calls_of_the_filters_and_no_others() {
-    // The last is part of the program, not of the library.
+    // The last argument lists calls of the test program, which the library does not make.
     lists("CLIENT_CALLS", "## The system calls of a client", &["getrandom"]);
     lists("SERVER_CALLS", "## The system calls of a server", &["openat"]);
 }
 
-/// Checks that the table below a heading names the system calls of a filter, and these.
+/// Checks that the table below a heading lists the system calls of a filter, and `others`.
 fn lists(filter: &str, heading: &str, others: &[&'static str]) {
     let source = include_str!("../examples/trial-worker/sandbox.rs");
     let calls = source.split(&format!("const {filter}")).nth(1).unwrap();
@@ -157,7 +157,7 @@ fn lists(filter: &str, heading: &str, others: &[&'static str]) {
 #[test]
 fn a_worker_with_the_documented_system_calls_alone_receives_every_kind() {
     receives_all(&["seccomp"]);
-    // Prepared before, connected after.
+    // The worker calls `prepare` before it is confined, and connects afterwards.
     receives_all(&["late", "seccomp"]);
 }
 
@@ -212,16 +212,18 @@ fn a_worker_that_bubblewrap_starts_receives_every_kind() {
         return println!("skipped: bubblewrap can't make namespaces here");
     }
     let folder = WORKER.parent().unwrap().to_str().unwrap();
-    // The usual: another pid namespace with a /proc of its own, nothing of the user's but the program.
+    // A usual sandbox: a new pid namespace with its own `/proc`, and only the program of the user's
+    // files.
     let mut command = started(&["--proc", "/proc", "--tmpfs", "/tmp"]);
     for path in ["/usr", "/lib", "/lib64", "/bin", "/etc"] {
         command.args(["--ro-bind-try", path, path]);
     }
     command.args(["--ro-bind", folder, "/app", "--chdir", "/", "--", "/app/trial-worker"]);
     let report = run_by(command, &[]).unwrap();
-    // Its number in its own namespace isn't the one that the broker sees.
+    // The worker's process id in its own namespace differs from the one that the broker sees.
     assert_eq!(report, ALL.replace("caller", "another caller"));
-    // Without /proc an event can't be told from a semaphore, and the error says why.
+    // Without `/proc`, an event can't be distinguished from a semaphore. The error tells the
+    // reason.
     let mut command = started(&["--ro-bind", "/", "/", "--tmpfs", "/proc"]);
     command.args(["--", WORKER.to_str().unwrap()]);
     let door = syshandle::make_door::<dyn Broker, _>(Provider::default()).unwrap();
@@ -236,7 +238,7 @@ fn serving(words: &[&str]) -> Option<(BrokerClient, std::process::Child)> {
     let mut command = Command::new(&*WORKER);
     command.arg("serve").args(words).stdin(Stdio::from(theirs)).stderr(Stdio::piped());
     let child = command.spawn().unwrap();
-    // The end that the child has is closed here with the command.
+    // Dropping the command closes this process's copy of the child's end.
     drop(command);
     match syshandle::from_socket::<BrokerClient>(ours) {
         Ok(client) => Some((client, child)),
@@ -253,9 +255,9 @@ fn serving(words: &[&str]) -> Option<(BrokerClient, std::process::Child)> {
 fn a_worker_serves_its_broker_at_the_connection_that_it_inherits_and_ends_with_it() {
     for words in [&[][..], &["landlock"], &["namespaces"], &["seccomp-serve"]] {
         let Some((client, mut child)) = serving(words) else { continue };
-        // Who serves is known from the kernel, though the broker made the sockets.
+        // The kernel reports the child as the server, although the broker created the sockets.
         assert_eq!(client.as_client().server().unwrap().pid, child.id());
-        // The process that made them is the caller.
+        // The broker created the sockets, so it is the caller.
         assert_eq!(client.caller().unwrap(), std::process::id());
         let event = Event::new().unwrap();
         client.set(&event).unwrap();
@@ -286,7 +288,7 @@ fn a_client_connects_to_a_path_without_a_registration() {
             server.idle_exit(Duration::from_millis(50)).run()
         })
     };
-    // The socket has its name before the server listens.
+    // The path of the socket exists before the server listens.
     let mut client: Option<BrokerClient> = None;
     until("the server listens", || {
         client = syshandle::connect(&path).ok();
@@ -349,7 +351,7 @@ fn a_door_serves_each_of_its_copies_until_the_last_copy_and_the_last_connection_
     let again: PlainClient = syshandle::from_door(second.try_clone().unwrap()).unwrap();
     again.event().unwrap();
     drop((again, second));
-    // A client keeps the door, to lend it to others.
+    // A client keeps the door open, so that it can lend the door to others.
     client.event().unwrap();
     assert!(!*gone.lock().unwrap());
     drop(client);

@@ -11,7 +11,7 @@ use std::time::Duration;
 use syshandle::{Error, ErrorKind, Result, Server, class, interface};
 use syshandle_trial::{Place, until};
 
-/// Set, this process runs one test only.
+/// If this variable is set, the process runs a single test.
 const ALONE: &str = "SETUP_ALONE";
 
 #[interface(iid = "6d3f8f0a-9a0e-4a5e-8d2f-0f6f0a1f2b41")]
@@ -32,7 +32,7 @@ impl Nothing for Idle {
     }
 }
 
-/// Forbids system calls to this thread, and to no other.
+/// Forbids system calls in this thread only.
 fn forbid(calls: &[libc::c_long]) {
     let mut program = vec![load(0)];
     for call in calls {
@@ -42,13 +42,13 @@ fn forbid(calls: &[libc::c_long]) {
     filter(program);
 }
 
-/// Makes `epoll_ctl` fail for descriptors from this number on, as if the user had no more watches, in
-/// this thread and the threads that it starts.
+/// Makes `epoll_ctl` fail for descriptors from this number on, in this thread and in threads that
+/// it starts later, as if the user's limit of watches were reached.
 fn forbid_to_watch_from(number: u32) {
     filter(vec![
         load(0),
         unless(libc::BPF_JEQ, libc::SYS_epoll_ctl as u32, 3),
-        // The lower half of the third argument, on little-endian machines.
+        // Loads the lower half of the third argument; the machine is little-endian.
         load(32),
         unless(libc::BPF_JGE, number, 1),
         statement(libc::BPF_RET, libc::SECCOMP_RET_ERRNO | libc::ENOSPC as u32),
@@ -63,12 +63,14 @@ fn load(offset: u32) -> libc::sock_filter {
     statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, offset)
 }
 
-/// Skips `skip` statements unless the comparison is true.
+/// Continues with the next statement if the comparison is true, and skips `skip` statements
+/// otherwise.
 fn unless(comparison: u32, k: u32, skip: u8) -> libc::sock_filter {
     libc::sock_filter { jf: skip, ..statement(libc::BPF_JMP | comparison | libc::BPF_K, k) }
 }
 
-/// Sets a filter of system calls, which allows what it does not return from.
+/// Installs a filter for system calls. The filter allows every call for which `program` does not
+/// return another action.
 fn filter(mut program: Vec<libc::sock_filter>) {
     program.push(statement(libc::BPF_RET, libc::SECCOMP_RET_ALLOW));
     let filter = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
@@ -79,7 +81,8 @@ fn filter(mut program: Vec<libc::sock_filter>) {
     assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
 }
 
-/// Runs a step on a thread that may not make these calls; returns the error that the step must return.
+/// Runs a step on a thread that may not make these calls. Returns the error, which the step must
+/// return.
 #[track_caller]
 fn error_without<T: Send>(
     calls: &[libc::c_long],
@@ -95,7 +98,7 @@ fn error_without<T: Send>(
     result.unwrap_err()
 }
 
-/// Each call by which a loop is made, with its name.
+/// The calls that create an event loop, with their names.
 const LOOP_CALLS: [(libc::c_long, &str); 4] = [
     (libc::SYS_eventfd2, "eventfd2"),
     (libc::SYS_epoll_create1, "epoll_create1"),
@@ -123,7 +126,7 @@ fn an_object_that_cannot_be_set_up_names_the_system_call_and_the_remedy() {
     let error = error_without(&CLONE, || NothingClient::in_process(Idle));
     let text = format!("{error:#}");
     assert!(text.contains("no thread can be started") && text.contains("seccomp"), "{text}");
-    // The process itself is as it was.
+    // The filter applied to the other thread only, so this process can still create objects.
     NothingClient::in_process(Idle).unwrap().nothing().unwrap();
 }
 
@@ -145,7 +148,8 @@ fn a_server_that_cannot_be_set_up_names_the_system_call_and_leaves_no_socket() {
 #[test]
 fn a_client_that_the_server_cannot_watch_is_told_so() {
     const FROM: u32 = 600;
-    // Other tests of this process would close descriptors with smaller numbers.
+    // The test runs in a process of its own, because other tests would close descriptors with
+    // smaller numbers.
     if std::env::var_os(ALONE).is_none() {
         let test = "a_client_that_the_server_cannot_watch_is_told_so";
         let mut command = Command::new(std::env::current_exe().unwrap());
@@ -172,7 +176,7 @@ fn a_client_that_the_server_cannot_watch_is_told_so() {
     });
     let first = first.unwrap();
     first.nothing().unwrap();
-    // From now on new descriptors of this process have greater numbers.
+    // All numbers below are taken, so new descriptors of this process have greater numbers.
     let null = File::open("/dev/null").unwrap();
     let below: Vec<_> =
         (0..FROM).map(|_| rustix::io::fcntl_dupfd_cloexec(&null, 0).unwrap()).collect();

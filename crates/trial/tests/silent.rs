@@ -1,7 +1,7 @@
-//! Files of a file system that doesn't answer, however a client sends them, hold up no other client,
-//! and are no more than a few.
+//! Files of a file system that doesn't answer. However a client sends them, they delay no other
+//! client, and the server holds only a limited number of them.
 //!
-//! To mount such a file system needs to be root; elsewhere the tests say that they were skipped.
+//! Only root can mount such a file system; otherwise the tests are skipped.
 
 #![cfg(not(windows))]
 #![expect(clippy::unwrap_used, reason = "what can't be done fails the test")]
@@ -35,7 +35,7 @@ fn silent_files_are_refused_and_hold_up_nobody() {
     let file = fuse.open_silent();
 
     let sender = place.activate().unwrap();
-    // Lent, since to close even a copy is to wait for the file system.
+    // The file is lent, because closing even a duplicate waits for the file system.
     let error = sender.len(&Borrowed::<File>::new(file.as_fd())).unwrap_err();
     assert_eq!(error.kind(), syshandle::ErrorKind::WrongHandle, "{error:#}");
     assert!(error.to_string().contains("file system that isn't trusted"), "{error:#}");
@@ -52,7 +52,8 @@ fn silent_files_are_refused_and_hold_up_nobody() {
     for (name, play) in plays {
         for count in [1, 20] {
             let handles: Vec<_> = (0..count).map(|_| file.as_fd()).collect();
-            // It may have sent too many already, and then isn't served any more.
+            // The hostile client may have too many handles in flight already. The server then
+            // refuses it.
             if let Some(peer) = Hostile::open(&socket) {
                 play(&peer, &handles);
                 peer.read_to_the_end_or_a_reply();
@@ -62,7 +63,7 @@ fn silent_files_are_refused_and_hold_up_nobody() {
         still_serves(&honest);
     }
 
-    // However often it comes back.
+    // The limit also applies to a client that connects again and again.
     let handles: Vec<_> = (0..200).map(|_| file.as_fd()).collect();
     let refused = (0..50).filter(|_| match Hostile::open(&socket) {
         Some(peer) => {
@@ -76,13 +77,14 @@ fn silent_files_are_refused_and_hold_up_nobody() {
     assert!(descriptors(server) < before + 1500, "{} descriptors", descriptors(server));
     still_serves(&honest);
 
-    // When the file system is gone, so is all that is left of it.
+    // When the file system is unmounted, the server can close all of its files.
     drop((fuse, file, sender));
     until("all handles are closed", || descriptors(server) <= before);
     still_serves(&honest);
 }
 
-/// The hostile client is this process as well: so the honest one has its connection already.
+/// Checks that the server answers the honest client. The hostile client is in the same process, so
+/// the honest one has connected before.
 fn still_serves(client: &TrialClient) {
     for _ in 0..20 {
         client.who().unwrap();
@@ -100,11 +102,11 @@ fn descriptors(pid: u32) -> usize {
     paths.filter(|path| !is_kept(path)).count()
 }
 
-/// A client that writes its frames itself.
+/// A client that writes frames without the library.
 struct Hostile(Seqpacket);
 
 impl Hostile {
-    /// A connection to the server's object; `None` when it refuses.
+    /// Connects to the server's object. Returns `None` if the server refuses.
     fn open(socket: &Path) -> Option<Self> {
         let peer = Self(Seqpacket::connect(socket, Instant::now() + PATIENCE).unwrap());
         if peer.receive()? != FrameKind::Greeting {
@@ -141,7 +143,7 @@ impl Hostile {
     }
 
     fn raw(&self, bytes: &[u8], handles: &[BorrowedFd<'_>]) {
-        // The server may have closed the connection by now.
+        // Sending fails if the server has closed the connection.
         let _ = self.0.send(&[IoSlice::new(bytes)], handles);
     }
 
@@ -150,7 +152,7 @@ impl Hostile {
         while self.receive().is_some_and(|kind| kind != FrameKind::Reply) {}
     }
 
-    /// The next frame; `None` at the end of the connection.
+    /// Receives the next frame. Returns `None` at the end of the connection.
     fn receive(&self) -> Option<FrameKind> {
         let (mut frame, deadline) = (vec![0; 1 << 16], Instant::now() + PATIENCE);
         loop {

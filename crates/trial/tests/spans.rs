@@ -10,7 +10,7 @@ use syshandle_trial::{Place, SERVER, TRIAL};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
-/// Lines that were written.
+/// The written lines.
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);
 

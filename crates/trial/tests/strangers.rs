@@ -24,7 +24,7 @@ fn each_knows_the_other_from_the_kernel() {
     let client = place.activate().unwrap();
     let server = client.as_client().server().unwrap();
     let who = client.who().unwrap();
-    // This process made the socket, and is not taken for the server.
+    // The kernel reports the server's process, although this process created the socket.
     assert_eq!(server.pid, who.server_pid);
     assert_ne!(server.pid, std::process::id());
     assert_eq!(server.uid, own_user());
@@ -42,7 +42,7 @@ fn handles_are_refused_until_the_client_is_accepted() {
     let registered = place.register(&SERVER, TRIAL, &[]);
     let server = Process::open(place.activate().unwrap().who().unwrap().server_pid).unwrap();
     let meeting = Meeting::of(&registered, &place.locations()).unwrap();
-    // It can't accept now.
+    // The stopped server can't accept the connection.
     server.stop();
     let flags = SocketFlags::CLOEXEC;
     let socket =
@@ -67,8 +67,8 @@ fn send_a_handle(socket: &OwnedFd) -> Result<(), rustix::io::Errno> {
     rustix::net::sendmsg(socket, &parts, &mut control, SendFlags::NOSIGNAL).map(drop)
 }
 
-/// Runs a client through a shell that does something before, and returns the facts that the server
-/// found when it was started.
+/// Runs a client from a shell that first executes `before`. Returns the facts that the server
+/// recorded at its start, the server's process, and the client's process id.
 fn surroundings(place: &Place, before: &str) -> (Vec<String>, Process, u32) {
     place.register(&SERVER, TRIAL, &[("COLOUR", "blue")]);
     let mut client = held_client(place, before);
@@ -81,7 +81,8 @@ fn surroundings(place: &Place, before: &str) -> (Vec<String>, Process, u32) {
     (facts, server, pid)
 }
 
-/// A client that keeps what it has until its input ends. Returns when it has a server.
+/// Starts a client that keeps its reference until its input ends. Returns when the client has
+/// activated the server.
 fn held_client(place: &Place, before: &str) -> Child {
     client_by_shell(place, &format!("{before} exec \"$0\" --hold"))
 }
@@ -112,7 +113,7 @@ fn a_server_has_nothing_from_the_client_that_starts_it() {
     assert_eq!(having("cwd "), ["/"]);
     assert_eq!(having("Umask:\t"), ["0022"]);
     assert_eq!(having("SigBlk:\t"), ["0000000000000000"]);
-    // Rust's own runtime ignores SIGPIPE.
+    // The Rust runtime ignores SIGPIPE.
     assert_eq!(having("SigIgn:\t"), ["0000000000001000"]);
     let pid = server.pid();
     assert_eq!(having("group "), [format!("{pid} session {pid} terminal 0")]);
@@ -160,11 +161,11 @@ fn a_client_killed_at_any_time_of_its_activation_leaves_no_obstacle() {
     let mut answered = 0;
     for round in 0..ROUNDS {
         let mut client = run_client(&place);
-        // Nothing is waited for: this is to hit it anywhere between its start and its end.
+        // The kill hits the client at any point between its start and its end.
         std::thread::sleep(std::time::Duration::from_micros(u64::from(round) * 150));
         let _ = client.kill();
         answered += u32::from(client.wait().unwrap().success());
-        // The next client gets its answer in spite of what the last one left.
+        // The next client is served, whatever state the killed client left.
         let next = place.activate().unwrap_or_else(|error| panic!("round {round}: {error:?}"));
         next.who().unwrap_or_else(|error| panic!("round {round}: {error:?}"));
         drop(next);
@@ -215,7 +216,7 @@ fn a_listener_that_passes_the_processes_of_senders_leaks_no_descriptor() {
         (client.join().unwrap(), server)
     });
     keeper.who().unwrap();
-    // The server resets the option. The other holder of the socket sets it once more.
+    // The server resets the option. Another holder of the socket sets it again.
     pass().unwrap();
     let process = Process::open(server.id()).unwrap();
     let before = process.census().unwrap();
@@ -244,7 +245,7 @@ fn work_for_a_client_that_let_go_ends_when_its_process_does() {
     let script = format!("exec \"$0\" --hold --leave-work {}", outcome.display());
     let mut client = client_by_shell(&place, &script);
     let server = place.processes("trial-server").pop().unwrap();
-    // No client is connected now, and the server still runs.
+    // No client is connected now, but the server keeps running for the task.
     assert_eq!(fs::read_to_string(&outcome).unwrap(), "");
     assert!(!server.has_ended());
     client.kill().unwrap();

@@ -1,5 +1,5 @@
 //! Conditions of the system in which activation happens: limits, missing files, containers. Each
-//! failure has its own error, and is the failure of the client that has it alone.
+//! failure has its own error, and affects only the client that causes it.
 #![cfg(not(windows))]
 #![expect(clippy::print_stdout, reason = "a test says what it could not do, and why")]
 #![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
@@ -28,7 +28,7 @@ fn shell(place: &Place, script: &str) -> Output {
     command.args(["-c", script]).arg(&*CLIENT).output().unwrap()
 }
 
-/// Runs a script in namespaces of its own, as root; `None` if they can't be made.
+/// Runs a script as root in its own namespaces. Returns `None` if they can't be created.
 fn shell_in_namespaces(place: &Place, options: &[&str], script: &str) -> Option<Output> {
     if !am_root() {
         println!("skipped: only root can make mounts");
@@ -58,7 +58,8 @@ fn a_start_that_failed_by_low_limits_is_the_failure_of_one_client() {
     place.register(&wrapper, TRIAL, &[]);
     let low = shell(&place, "ulimit -n 100; exec \"$0\"");
     assert!(text(&low.stderr).starts_with("StartFailed: "), "{}", text(&low.stderr));
-    // At once, while others with as low limits still get that error.
+    // A client with higher limits starts the server at once. The failure note applies only to
+    // clients with limits as low as those of the failed one.
     let usual = shell(&place, "exec \"$0\"");
     assert!(usual.status.success(), "{}", text(&usual.stderr));
 }
@@ -87,7 +88,7 @@ fn without_room_for_files_the_error_names_that_and_no_program_is_left() {
     let place = Place::new();
     place.register(&SERVER, TRIAL, &[]);
     let run = place.runtime();
-    // The pages are used up one after the other, so that each of the files in turn has no room.
+    // With each additional page, a later file is the first one without room.
     for pages in 1..8 {
         let script = format!(
             "mount -t tmpfs -o size={}k,mode=700 none {run} && : > {run}/full && \
@@ -127,7 +128,7 @@ fn a_restarted_container_starts_servers_and_a_sandbox_in_it_does_not() {
     for _ in 0..2 {
         let Some(output) = shell_in_namespaces(&place, &options, "\"$0\"") else { return };
         assert!(output.status.success(), "{}", text(&output.stderr));
-        // Its processes end with it.
+        // The processes of the namespace end with its first process.
         until("the server ends", || place.processes("trial-server").is_empty());
     }
     let script = "unshare --mount \"$0\"";
@@ -136,7 +137,7 @@ fn a_restarted_container_starts_servers_and_a_sandbox_in_it_does_not() {
         return;
     };
     let error = text(&output.stderr);
-    // The server of the first client may still run.
+    // The server of the first client may still run, and then it serves this client.
     if !output.status.success() {
         assert!(error.contains("another mount namespace"), "{error}");
     }
@@ -202,7 +203,8 @@ fn under_fakeroot_the_user_of_files_is_the_user_of_the_process() {
 fn a_client_calls_under_valgrind() {
     let place = Place::new();
     place.register(&SERVER, TRIAL, &[]);
-    // Valgrind has no process without a copy of the memory, so it can't start one.
+    // Valgrind can't start a process that shares memory with its parent, so a server must already
+    // run.
     let _held = place.activate().unwrap();
     match place.command("valgrind".as_ref()).arg("--quiet").arg(&*CLIENT).output() {
         Ok(output) => assert!(output.status.success(), "{}", text(&output.stderr)),
