@@ -4,7 +4,6 @@
 //! `widl` is the IDL compiler of Wine and MinGW. It doesn't support `system_handle`, so the module
 //! `handles` compares methods with handles with MIDL's published tables instead. `ci/idl-layouts`
 //! runs this test and shows its output.
-//! handles are compared with `handles.txt` instead. `ci/idl-layouts` runs this with its output.
 
 // The corpus uses types that the library only has on Linux.
 #![cfg(not(windows))]
