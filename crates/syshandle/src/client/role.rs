@@ -116,8 +116,8 @@ impl Connection {
         state
     }
 
-    /// Receives one frame if one is there and no other thread receives. Returns `false` if none is
-    /// there.
+    /// Receives one frame if one is there, unless another thread receives. Returns `false` if no
+    /// frame was there.
     pub(super) fn receive_if_nobody_does(&self) -> bool {
         let mut state = self.state();
         if state.receiving {
