@@ -47,14 +47,15 @@ fn compare(kept: &BTreeMap<String, u64>, counts: &BTreeMap<String, u64>) -> Resu
     for (work, count) in counts {
         let before = *kept.get(work).unwrap_or(&0);
         let change = (*count as f64 / before.max(1) as f64 - 1.0) * 100.0;
-        let within = change.abs() <= TOLERANCE_PERCENT;
+        let within = change.abs() <= tolerance(work);
         println!("{work}: {count} instructions a call, {before} in the file, {change:+.1} %");
         changed |= !within;
     }
     match changed {
         false => Ok(()),
         true => Err(format!(
-            "a count has changed by more than {TOLERANCE_PERCENT} %: if that is meant, run \
+            "a count has changed by more than {TOLERANCE_PERCENT} % (connect: \
+             {CONNECT_TOLERANCE_PERCENT} %): if that is meant, run \
              `cargo xtask bench count --accept` and commit bench/instructions.txt"
         )
         .into()),
@@ -105,7 +106,7 @@ fn read(text: &str) -> BTreeMap<String, u64> {
 fn write(counts: &BTreeMap<String, u64>) -> String {
     let mut text = format!(
         "# Instructions of one call, both sides, beyond the kernel. `cargo xtask bench count` compares,\n\
-         # and takes {TOLERANCE_PERCENT} % for the same; `--accept` writes this file.\n"
+         # and takes {TOLERANCE_PERCENT} % for the same ({CONNECT_TOLERANCE_PERCENT} % of a connection); `--accept` writes this file.\n"
     );
     for (work, count) in counts {
         let _ = writeln!(text, "{work} {count}");
@@ -128,6 +129,15 @@ const FEW: u64 = 1_000;
 /// locks and the start.
 const TOLERANCE_PERCENT: f64 = 2.0;
 
+/// Tolerance of the connection, in percent. Valgrind slows the server down, so it considers some
+/// methods slow and starts threads for them; how many depends on the load of the machine.
+const CONNECT_TOLERANCE_PERCENT: f64 = 10.0;
+
+/// Returns the tolerance of a count, in percent.
+fn tolerance(work: &str) -> f64 {
+    if work == "connect" { CONNECT_TOLERANCE_PERCENT } else { TOLERANCE_PERCENT }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,6 +149,13 @@ mod tests {
     #[test]
     fn the_file_is_read_as_it_is_written() {
         assert_eq!(read(&write(&counts(5000))), counts(5000));
+    }
+
+    #[test]
+    fn the_count_of_a_connection_may_vary_more() {
+        let counts = |count: u64| BTreeMap::from([("connect".to_owned(), count)]);
+        assert!(compare(&counts(30_000), &counts(32_900)).is_ok());
+        assert!(compare(&counts(30_000), &counts(33_100)).is_err());
     }
 
     #[test]
