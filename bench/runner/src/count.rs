@@ -125,9 +125,9 @@ const RUNS: u32 = 5;
 /// Number of calls in the run that is subtracted, to exclude constant costs such as the start.
 const FEW: u64 = 1_000;
 
-/// Runs with the same number of calls differ by some tenths of a percent, because of contended
-/// locks and the start.
-const TOLERANCE_PERCENT: f64 = 2.0;
+/// Runs with the same number of calls differ by up to 3 % if the calls carry handles, because of
+/// contended locks and the start.
+const TOLERANCE_PERCENT: f64 = 3.0;
 
 /// Tolerance of the connection, in percent. Valgrind slows the server down, so it considers some
 /// methods slow and starts threads for them; how many depends on the load of the machine.
@@ -160,9 +160,9 @@ mod tests {
 
     #[test]
     fn a_change_is_told_in_either_direction_and_so_is_a_new_count() {
-        assert!(compare(&counts(5000), &counts(5090)).is_ok());
-        assert!(compare(&counts(5000), &counts(5110)).is_err());
-        assert!(compare(&counts(5000), &counts(4890)).is_err());
+        assert!(compare(&counts(5000), &counts(5140)).is_ok());
+        assert!(compare(&counts(5000), &counts(5160)).is_err());
+        assert!(compare(&counts(5000), &counts(4840)).is_err());
         assert!(compare(&BTreeMap::new(), &counts(5000)).is_err());
     }
 }
