@@ -331,7 +331,7 @@ fn another_user_is_turned_away_unless_the_registration_allows_it() {
     }
 }
 
-/// The user `nobody`, who owns no files.
+/// The user 65534, who owns no files.
 const NOBODY: u32 = 65534;
 
 #[test]

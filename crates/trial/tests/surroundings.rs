@@ -59,7 +59,7 @@ fn a_start_that_failed_by_low_limits_is_the_failure_of_one_client() {
     let low = shell(&place, "ulimit -n 100; exec \"$0\"");
     assert!(text(&low.stderr).starts_with("StartFailed: "), "{}", text(&low.stderr));
     // A client with higher limits starts the server at once. The failure note applies only to
-    // clients with limits as low as those of the failed one.
+    // clients whose limits are no higher than the limits of the failed client.
     let usual = shell(&place, "exec \"$0\"");
     assert!(usual.status.success(), "{}", text(&usual.stderr));
 }
