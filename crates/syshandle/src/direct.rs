@@ -157,12 +157,12 @@ impl Default for Connector {
 /// Serves an object from this process, and returns a door to it: for a process that is started next,
 /// or any other that is passed it.
 ///
-/// A process that holds the door makes any number of connections with [`from_door`], each with a copy
-/// of the door ([`try_clone`](std::os::fd::OwnedFd::try_clone)). All copies are one socket, which each
-/// holder can shut down for all: processes that do not trust each other get a door each. The kernel
-/// names the process that makes each connection ([`Context::client`](crate::Context::client)). The object is served by
-/// threads of its own until the last copy of the door and the last connection are closed. Each process
-/// that connects has a quota.
+/// A process that holds the door makes any number of connections with [`from_door`], each with a
+/// copy of the door ([`try_clone`](std::os::fd::OwnedFd::try_clone)). All copies are one socket,
+/// which each holder can shut down for all holders, so processes that don't trust each other need a
+/// door each. The kernel names the process that makes each connection
+/// ([`Context::client`](crate::Context::client)). Threads of this process serve the object until the
+/// last copy of the door and the last connection are closed. Each process that connects has a quota.
 ///
 /// The door is close-on-exec. A child gets it as its standard input, for example:
 ///

@@ -22,9 +22,8 @@ use syshandle_wire::{Fault, FrameKind, GivenHandle, Header, Prove, Violation};
 
 use crate::arrived::{Arrived, Kernel};
 use crate::buffer::FrameBuffer;
-use crate::client::opening::{Awaited, wait_for_peer};
 use crate::client::unsent;
-use crate::peer_socket::PeerSocket;
+use crate::peer_socket::{Awaited, PeerSocket, wait_for_peer};
 use crate::server::shares::Share;
 use crate::{Error, ErrorKind, Object, Result};
 

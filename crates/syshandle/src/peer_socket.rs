@@ -5,12 +5,13 @@ use std::io::{self, IoSlice};
 use std::ops::Deref;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use syshandle_os::{BorrowedHandle, ProcessMark, Seqpacket};
+use syshandle_os::{BorrowedHandle, Peer, ProcessMark, Seqpacket};
 
 use crate::in_flight::{self, InFlight};
 use crate::server::shares::Share;
-use crate::sync::now;
+use crate::sync::{now, wait_until};
 
 /// One end of a connection to a peer.
 ///
@@ -226,6 +227,42 @@ impl SharedSocket {
     }
 }
 
+/// Result of a wait for a message.
+pub(crate) enum Awaited {
+    Message,
+    Deadline,
+    /// The process that made the other end of the socket has ended.
+    Death,
+}
+
+/// Waits for a message on `socket` while the process lives that made the other end of `of`.
+///
+/// The socket alone does not reveal the death of that process if another process holds the other
+/// end. This may even be the calling process, if the peer has passed that end to it.
+///
+/// # Errors
+/// The errors of `poll(2)`.
+pub(crate) fn wait_for_peer(
+    socket: &Seqpacket,
+    of: &Seqpacket,
+    until: Instant,
+) -> io::Result<Awaited> {
+    loop {
+        let next = until.min(now() + INTERVAL);
+        if wait_until(next, |until| socket.wait_readable(until))? {
+            return Ok(Awaited::Message);
+        }
+        if of.peer_has_ended() {
+            // The last message may have come in between.
+            let is_message = socket.wait_readable(now())?;
+            return Ok(if is_message { Awaited::Message } else { Awaited::Death });
+        }
+        if next == until {
+            return Ok(Awaited::Deadline);
+        }
+    }
+}
+
 impl Drop for PeerSocket {
     fn drop(&mut self) {
         self.leave();
@@ -264,6 +301,10 @@ impl AsFd for PeerSocket {
         self.deref().as_fd()
     }
 }
+
+/// Interval of the checks whether a peer's process lives: the longest delay until a death that the
+/// socket doesn't report is noticed.
+pub(crate) const INTERVAL: Duration = Duration::from_millis(500);
 
 /// Error text for handles beyond the peer's limit of handles in flight.
 const TOO_MANY: &str =

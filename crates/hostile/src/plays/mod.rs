@@ -26,6 +26,9 @@ mod unread_handles;
 mod versions;
 mod wrong_slots;
 
+use syshandle_wire::Fault;
+
+use crate::line::Answer;
 use crate::play::Play;
 
 pub(crate) const ALL: &[Play] = &[
@@ -61,3 +64,11 @@ pub(crate) const NO_METHOD: u32 = u32::MAX - 1;
 
 /// The method that every object has: it returns a door to the object.
 pub(crate) const DOOR: u32 = u32::MAX;
+
+/// Returns whether a call for a handle got its result, or an error that names a limit of this client.
+fn is_reply_within_limits(answer: &Answer) -> bool {
+    matches!(
+        answer,
+        Answer::Reply { fault: None | Some(Fault::Busy { .. } | Fault::Unsendable { .. }), .. }
+    )
+}

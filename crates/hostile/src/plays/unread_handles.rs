@@ -2,9 +2,9 @@
 
 use std::io;
 
-use syshandle_wire::{Fault, FrameKind, Header, Limits};
+use syshandle_wire::{FrameKind, Header, Limits};
 
-use crate::line::{Answer, PATIENCE, unless_cut_off};
+use crate::line::{PATIENCE, unless_cut_off};
 use crate::play::{Act, Play, Tally, Target};
 
 pub(crate) const PLAY: Play = Play {
@@ -38,11 +38,7 @@ fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
     let line = target.open()?;
     line.call(0, super::DOOR, &[], &[])?;
     let answer = line.answer(PATIENCE);
-    let is_right = matches!(
-        answer,
-        Answer::Reply { fault: None | Some(Fault::Busy { .. } | Fault::Unsendable { .. }), .. }
-    );
-    tally.add(&answer, is_right);
+    tally.add(&answer, super::is_reply_within_limits(&answer));
     acts.push(tally.act());
     Ok(())
 }

@@ -13,13 +13,12 @@ use syshandle_wire::{ClientEnd, Fault, Greeting, Guid, Hello, OpenError, Violati
 use super::connection::Connection;
 use super::ended::{OtherEnd, failed};
 use super::patience::{KERNEL_WAIT, KERNEL_WAIT_MIN};
-use super::server_process::INTERVAL;
 use crate::arrived::Arrived;
 use crate::buffer::FrameBuffer;
 use crate::link::Link;
-use crate::peer_socket::PeerSocket;
+use crate::peer_socket::{Awaited, PeerSocket, wait_for_peer};
 use crate::server::shares::Share;
-use crate::sync::{now, wait_until};
+use crate::sync::now;
 use crate::{Error, ErrorKind, Result};
 
 /// Connection whose greeting has not come yet.
@@ -154,42 +153,6 @@ impl Opening {
             _ => OtherEnd::Server,
         };
         Ok(Connection::new(link, server, process, other_end, end))
-    }
-}
-
-/// Result of a wait for a message.
-pub(crate) enum Awaited {
-    Message,
-    Deadline,
-    /// The process that made the other end of the socket has ended.
-    Death,
-}
-
-/// Waits for a message on `socket` while the process lives that made the other end of `of`.
-///
-/// The socket alone does not reveal the death of that process if another process holds the other
-/// end. This may even be the calling process, if the peer has passed that end to it.
-///
-/// # Errors
-/// The errors of `poll(2)`.
-pub(crate) fn wait_for_peer(
-    socket: &Seqpacket,
-    of: &Seqpacket,
-    until: Instant,
-) -> io::Result<Awaited> {
-    loop {
-        let next = until.min(now() + INTERVAL);
-        if wait_until(next, |until| socket.wait_readable(until))? {
-            return Ok(Awaited::Message);
-        }
-        if of.peer_has_ended() {
-            // The last message may have come in between.
-            let is_message = socket.wait_readable(now())?;
-            return Ok(if is_message { Awaited::Message } else { Awaited::Death });
-        }
-        if next == until {
-            return Ok(Awaited::Deadline);
-        }
     }
 }
 

@@ -6,10 +6,11 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use syshandle_os::{Credentials, Peer, Seqpacket, Spawned};
 
+use crate::peer_socket::INTERVAL;
 use crate::sync::now;
 
 /// Process that serves a connection.
@@ -70,7 +71,3 @@ impl ServerProcess {
         }
     }
 }
-
-/// Interval of the checks: the longest delay until a death that the socket doesn't report is
-/// noticed.
-pub(super) const INTERVAL: Duration = Duration::from_millis(500);
