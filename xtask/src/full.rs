@@ -19,38 +19,38 @@ struct Part {
     /// Arguments of cargo.
     full: &'static [&'static str],
     short: &'static [&'static str],
-    /// Whether the full form sets `TORTURE`.
-    torture: bool,
+    /// Whether the full form sets `SYSHANDLE_TEST_FORM`.
+    sets_form: bool,
 }
 
 const PARTS: [Part; 4] = [
     Part {
-        name: "torture",
+        name: "faults",
         what: "hostile peers, failures at every system call, signals, load, mutated inputs",
-        full: &["xtask", "torture"],
-        short: &["xtask", "torture", "--short"],
-        torture: false,
+        full: &["xtask", "faults"],
+        short: &["xtask", "faults", "--short"],
+        sets_form: false,
     },
     Part {
         name: "interleavings",
         what: "the client and the server in many orders of their threads' steps",
         full: &["test", "--release", "--package", "syshandle", "--lib", "interleavings"],
         short: &["test", "--package", "syshandle", "--lib", "interleavings"],
-        torture: true,
+        sets_form: true,
     },
     Part {
         name: "growth",
         what: "time and memory against the number of clients, handles, waits, classes, methods",
         full: &["xtask", "bench", "growth"],
         short: &["xtask", "bench", "growth", "--quick", "--limit", "2"],
-        torture: false,
+        sets_form: false,
     },
     Part {
         name: "sanitizers",
         what: "the address, leak and thread sanitizers",
         full: &["xtask", "sanitize"],
         short: &["xtask", "sanitize", "address", "--short"],
-        torture: false,
+        sets_form: false,
     },
 ];
 
@@ -106,8 +106,8 @@ fn run_part(part: &'static Part, is_short: bool) -> io::Result<Outcome> {
     let output = File::create(&log)?;
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(if is_short { part.short } else { part.full }).current_dir(root());
-    if part.torture && !is_short {
-        command.env("TORTURE", "full");
+    if part.sets_form && !is_short {
+        command.env("SYSHANDLE_TEST_FORM", "full");
     }
     let start = Instant::now();
     let status =

@@ -8,9 +8,9 @@ mod bench;
 mod blocked;
 mod checks;
 mod demo;
+mod faults;
 mod full;
 mod prose;
-mod torture;
 
 use std::process::ExitCode;
 
@@ -18,7 +18,7 @@ const HELP: &str = "\
 cargo demo [-- FILE]      the timeline of the sample, happening on a file
 cargo xtask bench         syshandle beside the floors and its peers: `cargo xtask bench --help`
 cargo xtask blocked       the latency of a client while many methods of others block
-cargo xtask torture       hostile peers, faults, load; `--short` for a few minutes of it
+cargo xtask faults        hostile peers, faults, load; `--short` for a few minutes of it
 cargo xtask sanitize      tests under sanitizers: `cargo xtask sanitize --help`
 cargo xtask deadlines     how late calls end whose time is over, on an idle machine
 cargo xtask full          all long checks; `--short` for their short forms
@@ -41,7 +41,7 @@ fn main() -> ExitCode {
         "blocked" => blocked::run(rest),
         #[cfg(not(windows))]
         blocked::SERVE => blocked::serve(),
-        "torture" => torture::run(rest),
+        "faults" => faults::run(rest),
         "sanitize" => checks::sanitize(rest),
         "miri" => checks::miri(rest),
         "deadlines" => checks::deadlines(),

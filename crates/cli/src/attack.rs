@@ -11,7 +11,7 @@ use std::process::{Command, ExitCode, Stdio};
 use syshandle::{
     Activation, Error, ErrorKind, Guid, Locations, Meeting, Printable, Result, UserId, interface,
 };
-use syshandle_hostile::{Attack, Play, Target};
+use syshandle_adversary::{Attack, Scenario, Target};
 
 use crate::class::ClassArgument;
 use crate::output::{outln, write_content, write_out};
@@ -21,8 +21,8 @@ use crate::output::{outln, write_content, write_out};
 pub(crate) struct Arguments {
     /// The class whose server is attacked, by name or identifier
     class: ClassArgument,
-    /// Run only these plays; `list` shows all
-    #[arg(long, value_name = "PLAY", value_delimiter = ',')]
+    /// Run only these scenarios; `list` shows all
+    #[arg(long, value_name = "SCENARIO", value_delimiter = ',')]
     only: Vec<String>,
     /// The user that the hostile clients run as if this command runs as root; by default `nobody`
     #[arg(long, value_name = "UID", default_value_t = NOBODY)]
@@ -30,9 +30,9 @@ pub(crate) struct Arguments {
     /// How many times as long an honest call may take during an attack, at its median
     #[arg(long, value_name = "TIMES", default_value_t = 100.0)]
     slower: f64,
-    /// Run one play in this process; the command runs itself so for each play
+    /// Run one scenario in this process; the command starts itself this way for each scenario
     #[arg(long, hide = true, requires = "address")]
-    play: Option<String>,
+    scenario: Option<String>,
     #[arg(long, hide = true)]
     address: Option<PathBuf>,
     #[arg(long, hide = true, value_parser = guid)]
@@ -49,8 +49,8 @@ fn guid(text: &str) -> std::result::Result<Guid, String> {
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let locations = Locations::from_environment();
     let clsid = arguments.class.find(&locations)?;
-    if let (Some(play), Some(address)) = (&arguments.play, &arguments.address) {
-        return play_here(arguments, clsid, play, address);
+    if let (Some(scenario), Some(address)) = (&arguments.scenario, &arguments.address) {
+        return run_here(arguments, clsid, scenario, address);
     }
     let registered = locations.find(clsid)?;
     let registration = &registered.registration;
@@ -65,18 +65,18 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let allowed = registration.policy.allows(UserId::from_kernel(arguments.user));
     outln!("{}", peers.describe(allowed));
     let target = Target { address, clsid, iid };
-    let wanted = |play: &&Play| {
-        arguments.only.is_empty() || arguments.only.iter().any(|name| name == play.name)
+    let wanted = |scenario: &&Scenario| {
+        arguments.only.is_empty() || arguments.only.iter().any(|name| name == scenario.name)
     };
-    let can_be = |play: &&Play| play.accepted || (peers.as_another_user && !allowed);
-    let played = Play::all().iter().filter(wanted);
-    for play in played.clone().filter(|play| !can_be(play)) {
-        outln!("skipped: {}: nobody whom this server turns away can be played here", play.name);
+    let can_be = |scenario: &&Scenario| scenario.accepted || (peers.as_another_user && !allowed);
+    let selected = Scenario::all().iter().filter(wanted);
+    for scenario in selected.clone().filter(|scenario| !can_be(scenario)) {
+        outln!("skipped: {}: no process here has a user whom this server refuses", scenario.name);
     }
     let attack = Attack {
         target: target.clone(),
-        plays: played.filter(can_be).collect(),
-        command: &|play| peers.command(play, &target, allowed),
+        scenarios: selected.filter(can_be).collect(),
+        command: &|scenario| peers.command(scenario, &target, allowed),
         slower_max: arguments.slower,
     };
     let report = attack
@@ -86,16 +86,21 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     Ok(if report.held() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Runs one play in this process, and prints its actions.
-fn play_here(arguments: &Arguments, clsid: Guid, play: &str, address: &Path) -> Result<ExitCode> {
+/// Runs one scenario in this process, and prints its actions.
+fn run_here(
+    arguments: &Arguments,
+    clsid: Guid,
+    scenario: &str,
+    address: &Path,
+) -> Result<ExitCode> {
     let iid = arguments.interface.unwrap_or(Guid::NIL);
     let target = Target { address: address.to_owned(), clsid, iid };
-    let Some(play) = Play::named(play) else {
-        return Err(Error::failed(format!("there is no play {play}")));
+    let Some(scenario) = Scenario::named(scenario) else {
+        return Err(Error::failed(format!("there is no scenario {scenario}")));
     };
-    let acts = play
+    let acts = scenario
         .run(&target)
-        .map_err(|error| Error::failed(format!("{} can't be played: {error}", play.name)))?;
+        .map_err(|error| Error::failed(format!("{} failed to run: {error}", scenario.name)))?;
     for act in acts {
         // The parent process parses this line.
         write_content(&format!("{}\n", act.write()));
@@ -151,14 +156,22 @@ impl Peers {
         }
     }
 
-    /// Returns the command that runs one play.
-    fn command(&self, play: &Play, target: &Target, allowed: bool) -> io::Result<Command> {
+    /// Returns the command that runs one scenario.
+    fn command(&self, scenario: &Scenario, target: &Target, allowed: bool) -> io::Result<Command> {
         // Another user can execute this link even if the program's folder is closed to other users.
         let mut command = Command::new("/proc/self/exe");
         let (clsid, iid) = (target.clsid.to_string(), target.iid.to_string());
-        command.args(["attack", &clsid, "--interface", &iid, "--play", play.name, "--address"]);
+        command.args([
+            "attack",
+            &clsid,
+            "--interface",
+            &iid,
+            "--scenario",
+            scenario.name,
+            "--address",
+        ]);
         match &self.opened {
-            Some(opened) if !play.accepted || allowed => {
+            Some(opened) if !scenario.accepted || allowed => {
                 command.arg("/proc/self/fd/0").stdin(Stdio::from(opened.socket.try_clone()?));
                 command.uid(self.user).gid(self.user);
             }

@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 
 use sparkle::SPARKLE_FINISHER;
 use syshandle::{Policy, Registration};
-use syshandle_trial::{Place, copy, program};
+use syshandle_testkit::{Place, copy, program};
 
 const COMMAND: &str = env!("CARGO_BIN_EXE_syshandle");
 

@@ -7,30 +7,37 @@ use std::os::unix::fs::MetadataExt;
 use std::process::Output;
 
 use syshandle::Policy;
-use syshandle_trial::{Place, SERVER, TRIAL};
+use syshandle_testkit::{Place, SERVER, TEST_SERVICE};
 
 const COMMAND: &str = env!("CARGO_BIN_EXE_syshandle");
 
-/// How many times as long an honest call may take at its median. The plays run at the same time on
-/// the same processors, and the machine may be busy with other work.
+/// How many times as long an honest call may take at its median. The scenarios run at the same time
+/// on the same processors, and the machine may be busy with other work.
 const SLOWER: &str = "500";
 
-/// The plays that take a few seconds at most. `cargo xtask torture` runs all.
+/// The scenarios that take a few seconds at most. `cargo xtask faults` runs all.
 const QUICK: &str = "truncated,oversized,versions,counts,slots,handles,early,handle-flood,churn,\
                      dribble,unasked,death,itself,shared-ends,blocking,unread-handles,\
                      unread-answers,arena,sparse-memory,amplification,stranger";
 
-/// Runs these plays, or all plays if `TORTURE=full`; see `xtask`.
+/// Runs these scenarios, or all scenarios if `SYSHANDLE_TEST_FORM=full`; see `xtask`.
 fn accepted() -> String {
-    match std::env::var("TORTURE").is_ok_and(|how| how == "full") {
+    match std::env::var("SYSHANDLE_TEST_FORM").is_ok_and(|how| how == "full") {
         true => format!("{QUICK},silence,never-reads,door-flood"),
         false => QUICK.to_owned(),
     }
 }
 
-fn attack(place: &Place, plays: &str) -> Output {
+fn attack(place: &Place, scenarios: &str) -> Output {
     let mut command = place.command(COMMAND.as_ref());
-    command.args(["attack", &TRIAL.clsid().to_string(), "--slower", SLOWER, "--only", plays]);
+    command.args([
+        "attack",
+        &TEST_SERVICE.clsid().to_string(),
+        "--slower",
+        SLOWER,
+        "--only",
+        scenarios,
+    ]);
     command.output().unwrap()
 }
 
@@ -49,9 +56,9 @@ fn am_root() -> bool {
 
 fn place_for(policy: Policy) -> Place {
     let place = Place::new();
-    let mut registration = place.registration(&SERVER, TRIAL);
+    let mut registration = place.registration(&SERVER, TEST_SERVICE);
     registration.policy = policy;
-    registration.environment.insert("TRIAL_IDLE_MS".into(), "10000".into());
+    registration.environment.insert("TESTKIT_IDLE_MS".into(), "10000".into());
     place.register_as(&registration);
     place
 }
@@ -98,7 +105,7 @@ fn a_client_that_receives_no_handle_uses_up_its_own_part_alone() {
     let mut command = place.command("sh".as_ref());
     // The server that this command starts inherits the limit.
     command.args(["-c", "ulimit -n 1024 && exec \"$0\" \"$@\"", COMMAND]);
-    command.args(["attack", &TRIAL.clsid().to_string(), "--slower", SLOWER]);
+    command.args(["attack", &TEST_SERVICE.clsid().to_string(), "--slower", SLOWER]);
     let output = command.args(["--only", "unread-answers"]).output().unwrap();
     let table = held(&output);
     assert!(table.contains("refused: the server is at its limit of"), "{table}");

@@ -14,7 +14,7 @@ use std::sync::LazyLock;
 
 use sparkle::{SPARKLE_FINISHER, SparkleFinisherClient};
 use syshandle::Proxy;
-use syshandle_trial::{Activator, Place, Process, SERVER, TRIAL, copy, program};
+use syshandle_testkit::{Activator, Place, Process, SERVER, TEST_SERVICE, copy, program};
 
 const COMMAND: &str = env!("CARGO_BIN_EXE_syshandle");
 static SPARKLE: LazyLock<PathBuf> = LazyLock::new(|| program("sparkle", "sparkle-server"));
@@ -205,10 +205,10 @@ fn programs_of_one_name_don_t_take_each_others_place() {
     let locations = place.locations();
     let program = |clsid| locations.find(clsid).unwrap().registration.program;
     assert_eq!(program(SPARKLE_FINISHER.clsid()), first.join("server"));
-    assert_eq!(program(TRIAL.clsid()), second.join("server"));
+    assert_eq!(program(TEST_SERVICE.clsid()), second.join("server"));
     assert_eq!(locations.list().len(), 2);
     syshandle(&place, &[&"clean", &"--path", &second]).well();
-    assert!(locations.find(TRIAL.clsid()).is_err());
+    assert!(locations.find(TEST_SERVICE.clsid()).is_err());
     assert_eq!(program(SPARKLE_FINISHER.clsid()), first.join("server"));
 }
 
@@ -472,23 +472,23 @@ fn a_registration_that_cannot_be_read_is_not_replaced_by_mistake() {
 #[test]
 fn the_servers_of_a_class_are_ended_and_its_output_is_shown() {
     let place = Place::new();
-    let environment = [("TRIAL_IDLE_MS", "60000"), ("TRIAL_SAY", "a\u{1b}[31m line")];
-    place.register(&SERVER, TRIAL, &environment);
-    assert!(syshandle(&place, &[&"log", &"TRIAL"]).error.contains("no client has started"));
-    assert_eq!(syshandle(&place, &[&"stop", &"TRIAL"]).well(), "no server runs\n");
+    let environment = [("TESTKIT_IDLE_MS", "60000"), ("TESTKIT_SAY", "a\u{1b}[31m line")];
+    place.register(&SERVER, TEST_SERVICE, &environment);
+    assert!(syshandle(&place, &[&"log", &"TEST_SERVICE"]).error.contains("no client has started"));
+    assert_eq!(syshandle(&place, &[&"stop", &"TEST_SERVICE"]).well(), "no server runs\n");
     let server = place.activate().unwrap().who().unwrap().server_pid;
-    let log = syshandle(&place, &[&"log", &"TRIAL"]).well();
+    let log = syshandle(&place, &[&"log", &"TEST_SERVICE"]).well();
     assert!(log.contains("a\\u{1b}[31m line"), "escaped for the terminal: {log}");
-    let said = syshandle(&place, &[&"stop", &TRIAL.clsid().to_string()]).well();
+    let said = syshandle(&place, &[&"stop", &TEST_SERVICE.clsid().to_string()]).well();
     assert_eq!(said, format!("process {server} has ended\n"));
-    assert!(place.processes("trial-server").is_empty());
+    assert!(place.processes("testkit-server").is_empty());
     assert!(syshandle(&place, &[&"stop", &"NONE"]).no().contains("no class is registered"));
 }
 
 #[test]
 fn a_registration_that_others_may_change_is_skipped_with_the_reason() {
     let place = Place::new();
-    let registered = place.register(&SERVER, TRIAL, &[]);
+    let registered = place.register(&SERVER, TEST_SERVICE, &[]);
     let folder = folder_with(&place, "bin", &[(&SPARKLE, "sparkle-server")]);
     syshandle(&place, &[&"register", &"--path", &folder]).well();
     fs::set_permissions(&registered.file, fs::Permissions::from_mode(0o666)).unwrap();

@@ -8,7 +8,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
 use syshandle::Policy;
-use syshandle_trial::{ControlGroup, Place, SERVER, TRIAL, until};
+use syshandle_testkit::{ControlGroup, Place, SERVER, TEST_SERVICE, until};
 
 const COMMAND: &str = env!("CARGO_BIN_EXE_syshandle");
 
@@ -44,9 +44,9 @@ impl Confined {
         );
         fs::write(&wrapper, script).unwrap();
         fs::set_permissions(&wrapper, Permissions::from_mode(0o755)).unwrap();
-        let mut registration = place.registration(&wrapper, TRIAL);
+        let mut registration = place.registration(&wrapper, TEST_SERVICE);
         registration.policy = policy;
-        registration.environment.insert("TRIAL_IDLE_MS".into(), "60000".into());
+        registration.environment.insert("TESTKIT_IDLE_MS".into(), "60000".into());
         place.register_as(&registration);
         Some(Self { place, group })
     }
@@ -55,14 +55,14 @@ impl Confined {
 #[test]
 fn memory_that_clients_share_and_keep_does_not_end_a_server_in_a_memory_cgroup() {
     for policy in [Policy::anyone(), Policy::same_user()] {
-        // The play shares a gigabyte of holes.
+        // The scenario shares a gigabyte of holes.
         let Some(Confined { group, place }) = Confined::new(400 * MIB, policy) else { return };
         let client = place.activate().unwrap();
         let server = client.who().unwrap().server_pid;
         let before = group.memory();
         for _ in 0..2 {
             let mut command = place.command(COMMAND.as_ref());
-            command.args(["attack", &TRIAL.clsid().to_string(), "--slower", "500"]);
+            command.args(["attack", &TEST_SERVICE.clsid().to_string(), "--slower", "500"]);
             let output = command.args(["--only", "sparse-memory"]).output().unwrap();
             let text = String::from_utf8_lossy(&output.stdout);
             assert!(output.status.success(), "{text}");

@@ -12,7 +12,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::LazyLock;
 
 use sparkle::SPARKLE_FINISHER;
-use syshandle_trial::{Place, copy, program};
+use syshandle_testkit::{Place, copy, program};
 
 const COMMAND: &str = env!("CARGO_BIN_EXE_syshandle");
 static SPARKLE: LazyLock<PathBuf> = LazyLock::new(|| program("sparkle", "sparkle-server"));

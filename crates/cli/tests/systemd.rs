@@ -10,7 +10,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::Instant;
 
 use syshandle::ErrorKind;
-use syshandle_trial::{ControlGroup, PATIENCE, Place, Process, SERVER, copy};
+use syshandle_testkit::{ControlGroup, PATIENCE, Place, Process, SERVER, copy};
 
 const COMMAND: &str = env!("CARGO_BIN_EXE_syshandle");
 const MANAGER: &str = "/lib/systemd/systemd";
@@ -69,7 +69,7 @@ impl Manager {
         let place = Place::new();
         let folder = place.path().join("bin");
         fs::create_dir(&folder).unwrap();
-        copy(&SERVER, &folder.join("trial-server"));
+        copy(&SERVER, &folder.join("testkit-server"));
         let mut command = place.command(COMMAND.as_ref());
         command.args(["register", "--systemd"]).arg(&folder);
         command.args(environment.iter().flat_map(|variable| ["--env", variable]));
@@ -109,7 +109,7 @@ impl Manager {
 
     fn enable(&self) {
         succeeded(&self.systemctl(&["daemon-reload"]));
-        succeeded(&self.systemctl(&["enable", "--now", "trial-server.socket"]));
+        succeeded(&self.systemctl(&["enable", "--now", "testkit-server.socket"]));
     }
 }
 
@@ -133,7 +133,7 @@ fn a_user_manager_starts_the_server_with_the_first_client_and_again_after_a_cras
             "a_user_manager_starts_the_server_with_the_first_client_and_again_after_a_crash",
         );
     }
-    let Some(manager) = Manager::start(&["MOOD=50% \"of\" $HOME", "TRIAL_IDLE_MS=300"]) else {
+    let Some(manager) = Manager::start(&["MOOD=50% \"of\" $HOME", "TESTKIT_IDLE_MS=300"]) else {
         return;
     };
     let place = &manager.place;
@@ -142,10 +142,10 @@ fn a_user_manager_starts_the_server_with_the_first_client_and_again_after_a_cras
     assert_eq!(error.kind(), ErrorKind::StartFailed, "{error:#}");
     assert!(error.to_string().contains("systemctl --user start"), "{error}");
     manager.enable();
-    assert!(place.processes("trial-server").is_empty(), "it starts with the first client");
+    assert!(place.processes("testkit-server").is_empty(), "it starts with the first client");
     let client = place.activate().unwrap();
     let first = client.who().unwrap().server_pid;
-    assert_eq!(manager.property("trial-server.service", "MainPID"), first.to_string());
+    assert_eq!(manager.property("testkit-server.service", "MainPID"), first.to_string());
     let surroundings = client.surroundings().unwrap();
     assert!(surroundings.contains(&"env MOOD=50% \"of\" $HOME".to_owned()), "{surroundings:#?}");
     // The server ends when it is idle, and the next client starts it again.
@@ -160,14 +160,14 @@ fn a_user_manager_starts_the_server_with_the_first_client_and_again_after_a_cras
         assert_eq!(client.crash().unwrap_err().kind(), ErrorKind::Disconnected);
     }
     place.activate().unwrap().who().unwrap();
-    assert_eq!(manager.property("trial-server.socket", "ActiveState"), "active");
+    assert_eq!(manager.property("testkit-server.socket", "ActiveState"), "active");
     // The command that `clean` suggests removes the rest.
     let mut command = place.command(COMMAND.as_ref());
     succeeded(&command.arg("clean").arg(&manager.folder).output().unwrap());
-    succeeded(&manager.systemctl(&["stop", "trial-server.socket", "trial-server.service"]));
+    succeeded(&manager.systemctl(&["stop", "testkit-server.socket", "testkit-server.service"]));
     succeeded(&manager.systemctl(&["daemon-reload"]));
-    assert_eq!(manager.property("trial-server.socket", "LoadState"), "not-found");
-    assert!(place.processes("trial-server").is_empty());
+    assert_eq!(manager.property("testkit-server.socket", "LoadState"), "not-found");
+    assert!(place.processes("testkit-server").is_empty());
 }
 
 #[test]
@@ -177,10 +177,10 @@ fn where_the_limit_of_starts_closes_the_socket_the_clients_error_says_what_to_lo
             "where_the_limit_of_starts_closes_the_socket_the_clients_error_says_what_to_look_at",
         );
     }
-    let Some(manager) = Manager::start(&["TRIAL_FATE=exit"]) else { return };
+    let Some(manager) = Manager::start(&["TESTKIT_FATE=exit"]) else { return };
     let place = &manager.place;
     // A drop-in of an administrator sets a limit, which the units don't have.
-    let folder = place.path().join(".config/systemd/user/trial-server.service.d");
+    let folder = place.path().join(".config/systemd/user/testkit-server.service.d");
     fs::create_dir_all(&folder).unwrap();
     let limit = "[Unit]\nStartLimitIntervalSec=60\nStartLimitBurst=2\n";
     fs::write(folder.join("limit.conf"), limit).unwrap();
@@ -194,9 +194,9 @@ fn where_the_limit_of_starts_closes_the_socket_the_clients_error_says_what_to_lo
     {
         assert!(text.contains(part), "{part}: {text}");
     }
-    assert_eq!(manager.property("trial-server.socket", "Result"), "service-start-limit-hit");
+    assert_eq!(manager.property("testkit-server.socket", "Result"), "service-start-limit-hit");
     // The command that the error suggests.
-    succeeded(&manager.systemctl(&["reset-failed", "trial-server.service"]));
-    succeeded(&manager.systemctl(&["start", "trial-server.socket"]));
-    assert_eq!(manager.property("trial-server.socket", "ActiveState"), "active");
+    succeeded(&manager.systemctl(&["reset-failed", "testkit-server.service"]));
+    succeeded(&manager.systemctl(&["start", "testkit-server.socket"]));
+    assert_eq!(manager.property("testkit-server.socket", "ActiveState"), "active");
 }

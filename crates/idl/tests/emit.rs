@@ -262,7 +262,7 @@ fn what_midl_has_no_words_for_is_named() {
 #[test]
 fn methods_of_this_project_are_refused_or_come_back() {
     let mut files = Vec::new();
-    for folder in ["../syshandle", "../trial/src", "../../samples"] {
+    for folder in ["../syshandle", "../testkit/src", "../../samples"] {
         find(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &mut files);
     }
     let (mut same, mut refused) = (0, 0);

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use sparkle::{CLIENT_LINES, SERVER_LINES, SPARKLE_FINISHER, SparkleFinisherClient};
 use syshandle::{ErrorKind, Event, Proxy, Ran};
-use syshandle_trial::{Notes, Place, Process, kernel, until};
+use syshandle_testkit::{Notes, Place, Process, kernel, until};
 
 const CLIENT: &str = env!("CARGO_BIN_EXE_sparkle-client");
 const SERVER: &str = env!("CARGO_BIN_EXE_sparkle-server");

@@ -11,7 +11,7 @@ use std::process::{Output, Stdio};
 
 use sparkle::{CLIENT_LINES, SERVER_LINES, SPARKLE_FINISHER, SparkleFinisherClient};
 use syshandle::{ErrorKind, Ran};
-use syshandle_trial::{Place, copy};
+use syshandle_testkit::{Place, copy};
 
 const CLIENT: &str = env!("CARGO_BIN_EXE_sparkle-client");
 const SERVER: &str = env!("CARGO_BIN_EXE_sparkle-server");

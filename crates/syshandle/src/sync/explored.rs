@@ -81,9 +81,9 @@ pub(crate) mod thread {
 /// Runs `test` repeatedly, each time with another interleaving of its threads. The first runs
 /// switch threads at random. The others switch threads only a few times, at random places, which
 /// finds errors that need one thread to be delayed for long. Runs until the time is over, with the
-/// same interleavings each time. `TORTURE=full` runs more, and other ones.
+/// same interleavings each time. `SYSHANDLE_TEST_FORM=full` runs more, and other ones.
 pub(crate) fn explore(test: impl Fn() + Send + Sync + 'static) {
-    let full = std::env::var("TORTURE").is_ok_and(|form| form == "full");
+    let full = std::env::var("SYSHANDLE_TEST_FORM").is_ok_and(|form| form == "full");
     let (times, seed) = match full {
         true => (100_000, u64::from(std::process::id())),
         false => (300, 7),

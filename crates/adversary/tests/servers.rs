@@ -1,0 +1,526 @@
+//! Hostile servers. Against each of them, the client must get an error in time (promise 5 of
+//! `docs/promises.md`).
+
+#![cfg(not(windows))]
+#![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
+
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use syshandle::Error;
+use syshandle::{ErrorKind, Ran};
+use syshandle_adversary::{Answer, Census, Hostage, Line};
+use syshandle_os::Listener;
+use syshandle_testkit::{Place, SERVER, TEST_SERVICE, TestServiceClient, TestServiceStarter};
+use syshandle_wire::{
+    Body, Fault, FieldPath, FrameKind, Greeting, Header, Hello, Limits, Offer, Releases, Status,
+};
+
+/// The client's time limit for activation, and for a call.
+const STEP: Duration = Duration::from_millis(300);
+
+/// More time than both steps take on any machine.
+const SOON: Duration = Duration::from_secs(30);
+
+/// The behaviour of a server on one connection.
+type Script = fn(&Line);
+
+fn greeting(limits: Limits) -> Vec<u8> {
+    let iid = TEST_SERVICE.interfaces()[0].iid;
+    Greeting { limits, offers: vec![Offer { clsid: TEST_SERVICE.clsid(), iid }] }.write()
+}
+
+/// Sends a valid greeting, and receives the hello and a call. Returns the number of the call.
+fn opened(line: &Line) -> u32 {
+    line.frame(&Header::new(FrameKind::Greeting), &greeting(Limits::default()), &[]).unwrap();
+    called(line)
+}
+
+/// Receives frames until a call arrives, and returns its number.
+fn called(line: &Line) -> u32 {
+    let (mut bytes, mut handles) = (vec![0; Header::FRAME_MAX], Vec::new());
+    let end = Instant::now() + SOON;
+    loop {
+        match line.0.receive(&mut bytes, &mut handles) {
+            Ok(received) if received.len == 0 => return 0,
+            Ok(received) => {
+                let (header, _) = Header::read(&bytes[..received.len]).unwrap();
+                if header.kind == FrameKind::Call {
+                    return header.call;
+                }
+            }
+            Err(_) => {
+                assert!(line.0.wait_readable(end).unwrap(), "the client never calls");
+            }
+        }
+    }
+}
+
+fn reply(line: &Line, call: u32, status: u32, body: &[u8]) {
+    let _ = line.frame(&Header { call, code: status, ..Header::new(FrameKind::Reply) }, body, &[]);
+}
+
+/// Sends a header with arbitrary fields.
+fn raw(line: &Line, header: &Header) {
+    let mut head = [0; Header::LEN_MAX];
+    let len = header.write(&mut head);
+    let _ = line.bytes(&head[..len], &[]);
+}
+
+/// Waits until the client disconnects.
+fn until_gone(line: &Line) {
+    let _ = line.ending();
+}
+
+const SCRIPTS: &[(&str, Script)] = &[
+    ("never greets", |line| until_gone(line)),
+    ("goes without a word", |_| {}),
+    ("greets with rubbish", |line| drop(line.bytes(&[0xa5; 500], &[]))),
+    ("greets with a frame too long", |line| drop(line.bytes(&[1; 100_000], &[]))),
+    ("greets in another version", |line| {
+        let mut body = greeting(Limits::default());
+        body[8] = 9;
+        line.frame(&Header::new(FrameKind::Greeting), &body, &[]).unwrap();
+    }),
+    ("greets with handles", |line| {
+        let null = File::open("/dev/null").unwrap();
+        let body = greeting(Limits::default());
+        let handles = vec![null.as_fd(); 253];
+        line.frame(&Header::new(FrameKind::Greeting), &body, &handles).unwrap();
+        until_gone(line);
+    }),
+    ("takes no calls at all", |line| {
+        let none = Limits { calls_max: 0, handles_max: 0, message_bytes_max: 0 };
+        line.frame(&Header::new(FrameKind::Greeting), &greeting(none), &[]).unwrap();
+        until_gone(line);
+    }),
+    ("takes more than there is", |line| {
+        let all =
+            Limits { calls_max: u16::MAX, handles_max: u16::MAX, message_bytes_max: u32::MAX };
+        line.frame(&Header::new(FrameKind::Greeting), &greeting(all), &[]).unwrap();
+        let call = called(line);
+        reply(line, call, 77, b"");
+    }),
+    ("never answers", |line| {
+        opened(line);
+        until_gone(line);
+    }),
+    ("answers another call", |line| {
+        let call = opened(line);
+        reply(line, call + 1, Status::Done as u32, b"");
+    }),
+    ("answers twice", |line| {
+        let call = opened(line);
+        reply(line, call, Status::Done as u32, b"");
+        reply(line, call, Status::Done as u32, b"");
+    }),
+    ("answers with a status that there isn't", |line| {
+        let call = opened(line);
+        reply(line, call, 3, b"");
+    }),
+    ("answers with too few bytes", |line| {
+        let call = opened(line);
+        reply(line, call, Status::Done as u32, &[1]);
+    }),
+    ("answers with too many bytes", |line| {
+        let call = opened(line);
+        reply(line, call, Status::Done as u32, &[1; 30_000]);
+    }),
+    ("answers with an error of the method's, which has none", |line| {
+        let call = opened(line);
+        reply(line, call, Status::Failed as u32, &[1; 100]);
+    }),
+    ("answers with a fault that there isn't", |line| {
+        let call = opened(line);
+        reply(line, call, Status::Fault as u32, &[0xff; 100]);
+    }),
+    ("answers with handles that nobody wants", |line| {
+        let call = opened(line);
+        let null = File::open("/dev/null").unwrap();
+        let header = Header { call, ..Header::new(FrameKind::Reply) };
+        line.frame(&header, &[0; 12], &[null.as_fd(); 200]).unwrap();
+        until_gone(line);
+    }),
+    ("answers with handles whose close blocks", |line| {
+        let call = opened(line);
+        let mut hostages = [Hostage::new().unwrap(), Hostage::new().unwrap()];
+        let handles = [hostages[0].take_nested().unwrap(), hostages[1].take().unwrap()];
+        let header = Header { call, ..Header::new(FrameKind::Reply) };
+        let _ = line.frame(&header, &[0; 12], &handles.each_ref().map(AsFd::as_fd));
+        // Another thread closes the handles, because their last close blocks.
+        std::thread::spawn(move || drop(handles));
+        until_gone(line);
+    }),
+    ("ends the connection with handles unread whose close blocks", |line| {
+        let call = opened(line);
+        let mut hostage = Hostage::new().unwrap();
+        let handle = hostage.take().unwrap();
+        reply(line, call + 1, Status::Done as u32, b"");
+        let header = Header { call, ..Header::new(FrameKind::Reply) };
+        // Sending fails if the client has already ended the connection.
+        let _ = line.frame(&header, &[], &[handle.as_fd()]);
+        std::thread::spawn(move || drop(handle));
+        until_gone(line);
+    }),
+    ("declares handles that it doesn't send", |line| {
+        let call = opened(line);
+        raw(line, &Header { call, handles: 7, ..Header::new(FrameKind::Reply) });
+    }),
+    ("answers out of memory that it never sent", |line| {
+        let call = opened(line);
+        let body = Body::Shared { offset: 0, len: 100_000 };
+        raw(line, &Header { call, body, ..Header::new(FrameKind::Reply) });
+    }),
+    ("sends memory that is none", |line| {
+        opened(line);
+        let null = File::open("/dev/null").unwrap();
+        let _ = line.frame(&Header::new(FrameKind::Arena), &[], &[null.as_fd()]);
+        until_gone(line);
+    }),
+    ("gives back what was never taken", |line| {
+        opened(line);
+        let releases = Releases::take_from(&mut vec![4096]);
+        raw(line, &Header { releases, ..Header::new(FrameKind::Release) });
+    }),
+    ("calls its client", |line| {
+        opened(line);
+        raw(line, &Header { call: 1, ..Header::new(FrameKind::Call) });
+    }),
+    ("greets again and again", |line| {
+        opened(line);
+        for _ in 0..10 {
+            let body = greeting(Limits::default());
+            let _ = line.frame(&Header::new(FrameKind::Greeting), &body, &[]);
+        }
+    }),
+    ("refuses with a long text", |line| {
+        let fault = Fault::Failed { text: "no ".repeat(2000) };
+        let _ = line.frame(&Header::new(FrameKind::Refused), &fault.write(), &[]);
+        until_gone(line);
+    }),
+    ("never stops talking", |line| {
+        opened(line);
+        let end = Instant::now() + SOON;
+        while Instant::now() < end {
+            let sent = line.frame(&Header::new(FrameKind::Release), &[], &[]);
+            if sent.is_err() {
+                return;
+            }
+        }
+    }),
+    ("says good-bye and goes on", |line| {
+        let call = opened(line);
+        raw(line, &Header::new(FrameKind::Bye));
+        reply(line, call, Status::Done as u32, b"");
+    }),
+    ("answers cut short", |line| {
+        opened(line);
+        let _ = line.bytes(&[FrameKind::Reply as u8, 0, 0], &[]);
+    }),
+];
+
+/// A text that sets a terminal's title, clears the terminal, reverses the text direction and forges
+/// a line.
+const EVIL: &str = "a\u{1b}]0;title\u{7}\u{1b}[2J\u{9b}1m\u{202e}\r\nJan 1 sshd: accepted root";
+
+/// Faults whose text contains control sequences for a terminal: each fault with a text, and each
+/// frame that can carry a fault.
+const SPEAKERS: &[(&str, Script)] = &[
+    ("refuses", |line| {
+        line.frame(&Header::new(FrameKind::Refused), &failed().write(), &[]).unwrap();
+        until_gone(line);
+    }),
+    ("refuses after the call", |line| {
+        opened(line);
+        let _ = line.frame(&Header::new(FrameKind::Refused), &failed().write(), &[]);
+        until_gone(line);
+    }),
+    ("fails", |line| answer(line, &failed())),
+    ("panics", |line| answer(line, &Fault::Panicked { text: EVIL.into() })),
+    ("is busy", |line| answer(line, &Fault::Busy { limit: EVIL.into() })),
+    ("has no object", |line| answer(line, &Fault::NoObject { text: EVIL.into() })),
+    ("can't send", |line| answer(line, &Fault::Unsendable { text: EVIL.into() })),
+    ("has too much", |line| answer(line, &Fault::TooLarge { text: EVIL.into() })),
+    ("finds it malformed", |line| {
+        answer(
+            line,
+            &Fault::Malformed { parameter: Some(0), path: FieldPath::default(), text: EVIL.into() },
+        );
+    }),
+    ("can't prove it", |line| {
+        answer(
+            line,
+            &Fault::Unproven { parameter: None, path: FieldPath::default(), text: EVIL.into() },
+        );
+    }),
+    ("says much", |line| answer(line, &Fault::Failed { text: EVIL.repeat(70) })),
+];
+
+fn failed() -> Fault {
+    Fault::Failed { text: EVIL.into() }
+}
+
+fn answer(line: &Line, fault: &Fault) {
+    let call = opened(line);
+    reply(line, call, Status::Fault as u32, &fault.write());
+    until_gone(line);
+}
+
+/// Serves each script to one client, and passes the script's name and the client's error to
+/// `check`.
+fn serve_each(scripts: &[(&str, Script)], check: impl Fn(&str, Error)) {
+    let place = Place::new();
+    let path = place.path().join("hostile.sock");
+    let listener = Listener::bind(&path).unwrap();
+    let mut registration = place.registration(&SERVER, TEST_SERVICE);
+    registration.socket = Some(path);
+    place.register_as(&registration);
+    let activation = place.activation().timeout(STEP);
+    for (what, script) in scripts {
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                // A client that isn't served connects again until its time limit.
+                while !done.load(Ordering::SeqCst) {
+                    match listener.accept() {
+                        Ok(socket) => script(&Line(socket)),
+                        Err(_) => std::thread::sleep(Duration::from_millis(1)),
+                    }
+                }
+                while listener.accept().is_ok() {}
+            });
+            let began = Instant::now();
+            let outcome = activation
+                .activate::<TestServiceClient>(TEST_SERVICE.clsid())
+                .and_then(|client| client.with_timeout(STEP).who());
+            done.store(true, Ordering::SeqCst);
+            assert!(began.elapsed() < SOON, "{what}: {:?}", began.elapsed());
+            check(what, outcome.expect_err(what));
+        });
+    }
+}
+
+#[test]
+fn no_server_hangs_or_crashes_its_client() {
+    let before = Census::of(std::process::id()).unwrap();
+    serve_each(SCRIPTS, |what, error| {
+        println!("{what}: {:?}: {error}", error.kind());
+        assert!(error.to_string().len() < 8192, "{what}: the text is bounded");
+    });
+    let settled = Census::settled(std::process::id(), &before, SOON).unwrap().open();
+    let before = before.open();
+    assert!(settled <= before, "{settled} descriptors, and {before} before");
+}
+
+#[test]
+fn nothing_that_a_server_says_controls_a_terminal_or_forges_a_line_of_a_log() {
+    serve_each(SPEAKERS, |what, error| {
+        println!("{what}: {error:#}");
+        let harmless = |text: &str| !text.contains(|c: char| c.is_control() || c == '\u{202e}');
+        let mut causes = vec![error.to_string(), format!("{error:#}")];
+        let mut next = std::error::Error::source(&error);
+        while let Some(cause) = next {
+            causes.push(cause.to_string());
+            next = cause.source();
+        }
+        for text in causes {
+            assert!(harmless(&text) && text.len() <= 4096, "{what}: {text:?}");
+        }
+        // The debug form has several lines, each with a prefix from the library.
+        let mut lines = format!("{error:?}").lines().map(str::to_owned).collect::<Vec<_>>();
+        assert!(lines.iter().all(|line| harmless(line)), "{what}: {lines:?}");
+        lines.remove(0);
+        assert!(lines.iter().all(|line| line.starts_with("  because ")), "{what}: {lines:?}");
+        assert!(format!("{error:#}").contains(r"a\u{1b}]0;title\u{7}"), "{what}: {error:#}");
+    });
+}
+
+/// Runs `test` with a client of a server that runs `script` on its connection.
+fn against<R>(script: impl Fn(&Line) + Sync, test: impl FnOnce(TestServiceClient) -> R) -> R {
+    let place = Place::new();
+    let path = place.path().join("hostile.sock");
+    let listener = Listener::bind(&path).unwrap();
+    let mut registration = place.registration(&SERVER, TEST_SERVICE);
+    registration.socket = Some(path);
+    place.register_as(&registration);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let end = Instant::now() + SOON;
+            while Instant::now() < end {
+                match listener.accept() {
+                    Ok(socket) => return script(&Line(socket)),
+                    Err(_) => std::thread::sleep(Duration::from_millis(1)),
+                }
+            }
+        });
+        let client =
+            place.activation().timeout(SOON).activate::<TestServiceClient>(TEST_SERVICE.clsid());
+        test(client.unwrap())
+    })
+}
+
+fn greet(line: &Line, limits: Limits) {
+    line.frame(&Header::new(FrameKind::Greeting), &greeting(limits), &[]).unwrap();
+}
+
+/// Much longer than the calls' time limit, and much shorter than the time until the server stops.
+const LATE: Duration = Duration::from_secs(5);
+
+#[test]
+fn a_server_that_stops_to_receive_holds_no_call_past_its_deadline() {
+    let done = AtomicBool::new(false);
+    let script = |line: &Line| {
+        greet(line, Limits::default());
+        called(line);
+        rustix::net::shutdown(&line.0, rustix::net::Shutdown::Read).unwrap();
+        while !done.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    };
+    against(script, |client| {
+        std::thread::scope(|scope| {
+            // A thread that waits for a reply receives the frames of all calls.
+            let waits = scope.spawn(|| client.with_timeout(2 * LATE).who());
+            let began = Instant::now();
+            let mut deaf = 0;
+            while began.elapsed() < LATE && deaf < 3 {
+                let began = Instant::now();
+                let error = client.with_timeout(STEP).who().unwrap_err();
+                assert!(began.elapsed() < LATE, "{:?}", began.elapsed());
+                if error.kind() == ErrorKind::Disconnected {
+                    assert_eq!(error.ran(), Ran::No, "{error}");
+                    deaf += 1;
+                }
+            }
+            assert_eq!(deaf, 3, "the calls after that can't be sent");
+            done.store(true, Ordering::SeqCst);
+            assert!(waits.join().unwrap().is_err());
+        });
+    });
+}
+
+#[test]
+fn a_server_that_never_stops_talking_holds_no_call_past_its_deadline() {
+    let done = AtomicBool::new(false);
+    let script = |line: &Line| {
+        opened(line);
+        while !done.load(Ordering::SeqCst) {
+            let mut head = [0; Header::LEN_MAX];
+            let len = Header::new(FrameKind::Release).write(&mut head);
+            let _ = line.bytes_now(&head[..len], &[]);
+        }
+    };
+    against(script, |client| {
+        std::thread::scope(|scope| {
+            let calls: Vec<_> = (0..8)
+                .map(|_| {
+                    scope.spawn(|| {
+                        let began = Instant::now();
+                        let error = client.with_timeout(STEP).who().unwrap_err();
+                        (error.kind(), began.elapsed())
+                    })
+                })
+                .collect();
+            for call in calls {
+                let (kind, took) = call.join().unwrap();
+                assert_eq!(kind, ErrorKind::TimedOut);
+                assert!(took < LATE, "{took:?}");
+            }
+            done.store(true, Ordering::SeqCst);
+        });
+    });
+}
+
+#[test]
+fn a_client_has_no_more_calls_in_flight_than_its_own_limit_whatever_the_server_announces() {
+    let limits = Limits { calls_max: u16::MAX, handles_max: u16::MAX, message_bytes_max: u32::MAX };
+    let calls = std::sync::atomic::AtomicU32::new(0);
+    let script = |line: &Line| {
+        greet(line, limits);
+        while called(line) != 0 {
+            calls.fetch_add(1, Ordering::SeqCst);
+        }
+    };
+    against(script, |client| {
+        let starter = TestServiceStarter::from(&client.with_timeout(STEP));
+        let pending: Vec<_> = (0..70).map(|_| starter.who()).collect();
+        for call in pending {
+            assert_eq!(call.wait().unwrap_err().kind(), ErrorKind::TimedOut);
+        }
+        drop(client);
+    });
+    assert_eq!(calls.into_inner(), Limits::CALLS_MAX.into());
+}
+
+#[test]
+fn a_server_that_ends_the_connection_with_an_error_does_not_say_that_calls_did_not_run() {
+    let script = |line: &Line| {
+        opened(line);
+        called(line);
+        let fault = Fault::Busy { limit: "patience".into() };
+        let _ = line.frame(&Header::new(FrameKind::Refused), &fault.write(), &[]);
+        until_gone(line);
+    };
+    against(script, |client| {
+        let starter = TestServiceStarter::from(&client);
+        let pending = [starter.who(), starter.who()];
+        for call in pending {
+            let error = call.wait().unwrap_err();
+            assert_eq!((error.kind(), error.ran()), (ErrorKind::Busy, Ran::Maybe), "{error}");
+        }
+        drop((starter, client));
+    });
+}
+
+#[test]
+fn handles_of_a_result_that_does_not_decode_hold_no_call_past_its_deadline() {
+    let (sent, gone) = (AtomicBool::new(false), AtomicBool::new(false));
+    let script = |line: &Line| {
+        line.0.accept_handles().unwrap();
+        greet(line, Limits::default());
+        let call = called(line);
+        let mut hostage = Hostage::new().unwrap();
+        let handle = hostage.take().unwrap();
+        // A handle in its slot, and a text with a single byte that isn't UTF-8.
+        let code = Status::Done as u32;
+        let header = Header { call, code, ..Header::new(FrameKind::Reply) };
+        line.frame(&header, &[0, 0, 1, 0, 0, 0, 0xff], &[handle.as_fd()]).unwrap();
+        // The client's duplicate of the handle, which it hasn't received yet, becomes the last one.
+        drop(handle);
+        sent.store(true, Ordering::SeqCst);
+        while !gone.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    };
+    against(script, |client| {
+        let (_reader, writer) = std::io::pipe().unwrap();
+        let writer = writer.into();
+        let pending = TestServiceStarter::from(&client.with_timeout(SOON)).pass(&writer, "text");
+        while !sent.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let began = Instant::now();
+        let error = pending.wait().unwrap_err();
+        let took = began.elapsed();
+        drop(client);
+        gone.store(true, Ordering::SeqCst);
+        assert_eq!(error.kind(), ErrorKind::Malformed, "{error}");
+        assert!(took < SOON, "{took:?}");
+    });
+}
+
+/// The scripts rely on [`Answer`] to recognize valid frames.
+#[test]
+fn an_answer_is_told_from_rubbish() {
+    let (a, b) = syshandle_os::Seqpacket::pair().unwrap();
+    let (a, b) = (Line(a), Line(b));
+    a.bytes(&[0xa5; 40], &[]).unwrap();
+    assert!(matches!(b.answer(SOON), Answer::Rubbish));
+    let hello = Hello { clsid: TEST_SERVICE.clsid(), iid: TEST_SERVICE.interfaces()[0].iid };
+    a.frame(&Header::new(FrameKind::Hello), &hello.write(), &[]).unwrap();
+    assert!(matches!(b.answer(SOON), Answer::Frame(FrameKind::Hello)));
+    drop(a);
+    assert!(matches!(b.answer(SOON), Answer::CutOff));
+}

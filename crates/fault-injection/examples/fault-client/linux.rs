@@ -1,0 +1,30 @@
+//! The sample's client under injected failures. It lets the server finish the file in its argument,
+//! and prints the outcome. With another argument, it starts many calls at once or makes calls with
+//! large values.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use syshandle::Activation;
+use syshandle_fault_injection::faults::arm_from_environment;
+use syshandle_fault_injection::finish::finish;
+use syshandle_fault_injection::large::{LARGE_VALUES, call_large};
+use syshandle_fault_injection::together::{TOGETHER, call_together};
+
+pub(crate) fn main() -> ExitCode {
+    if let Err(error) = arm_from_environment() {
+        eprintln!("no faults can be made here: {error}");
+        return ExitCode::from(77);
+    }
+    let path = PathBuf::from(std::env::args_os().nth(1).unwrap_or_default());
+    let (activation, timeout) = (Activation::new(), Duration::from_secs(10));
+    let (ending, text) = match path.to_str() {
+        Some(TOGETHER) => call_together(&activation, timeout),
+        Some(LARGE_VALUES) => call_large(&activation, timeout),
+        _ => finish(&activation, &path, timeout),
+    };
+    println!("{ending}");
+    eprintln!("{text}");
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,51 @@
+//! The sample's server under injected failures.
+
+use std::fs::File;
+use std::io::Write;
+use std::time::Duration;
+
+use sparkle::{SERVER_LINES, SPARKLE_FINISHER, SparkleFinisher};
+use syshandle::{Context, Event, Outcome, Result, Server};
+use syshandle_fault_injection::faults::arm_from_environment;
+use syshandle_fault_injection::large::{Echo, LARGE};
+use syshandle_fault_injection::together::{Counter, NUMBERS};
+
+pub(crate) fn main() -> Result<()> {
+    if let Err(error) = arm_from_environment() {
+        eprintln!("no faults can be made here: {error}");
+        std::process::exit(77);
+    }
+    let idle = std::env::var("FAULT_SERVER_IDLE_MS").ok().and_then(|text| text.parse().ok());
+    Server::new()
+        .class(SPARKLE_FINISHER, || Finisher)
+        .class(NUMBERS, || Counter)
+        .class(LARGE, || Echo)
+        .idle_exit(Duration::from_millis(idle.unwrap_or(1000)))
+        .run()
+}
+
+struct Finisher;
+
+impl SparkleFinisher for Finisher {
+    fn add_sparkle_finish_to_file(
+        &self,
+        context: &Context,
+        mut decorate_this_file: File,
+        when_this_event_fires: Event,
+    ) -> Result<Event> {
+        let will_notify_when_done = Event::new()?;
+        let done = will_notify_when_done.try_clone()?;
+        let client = context.clone();
+        context.when(when_this_event_fires, Duration::from_secs(600), move |outcome| {
+            if outcome != Outcome::Fired {
+                return client.fail(format!("the file was never ready: {outcome:?}"));
+            }
+            let finished =
+                decorate_this_file.write_all(SERVER_LINES.as_bytes()).and_then(|()| done.set());
+            if let Err(error) = finished {
+                client.fail(format!("the file can't be finished: {error}"));
+            }
+        })?;
+        Ok(will_notify_when_done)
+    }
+}

@@ -1,0 +1,311 @@
+//! Arguments that are generated from an interface's description and then modified. Valid arguments
+//! must be accepted. Invalid arguments must fail the call, and the server must continue to serve.
+//!
+//! The input selects the method, the arguments and the modifications.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashSet};
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use syshandle::describe::{Definition, Parameter, Type};
+use syshandle::{Decode, Encode, Event, Guid, Interface, Kind, Result, Seqpacket, interface};
+use syshandle_adversary::{Answer, Line};
+use syshandle_wire::{Encoder, FrameKind, Header, Hello, Limits};
+
+/// An interface with a method for each kind of argument.
+#[interface(iid = "5b0a4a4e-77a1-4e5c-9a3b-1f9f2b6f0d01")]
+pub trait Described {
+    /// Standard types.
+    fn plain(&self, a: (u8, i64), b: f32, c: bool, d: char, e: String, f: Guid) -> Result<()>;
+    /// Nested values.
+    fn nested(
+        &self,
+        a: Vec<Vec<u16>>,
+        b: Option<(u8, String)>,
+        c: BTreeMap<u8, Vec<bool>>,
+        d: [u32; 3],
+        e: HashSet<u64>,
+        f: std::result::Result<Duration, PathBuf>,
+    ) -> Result<()>;
+    /// User-defined types.
+    fn own(&self, shape: Shape, shapes: Vec<Shape>) -> Result<()>;
+    /// Handles as parameters.
+    fn handles(
+        &self,
+        #[handle(file, read | write)] file: File,
+        event: Event,
+        more: Vec<Event>,
+    ) -> Result<()>;
+    /// Handles within values.
+    fn held(&self, holds: Option<Holds>, several: Vec<(u8, Holds)>) -> Result<()>;
+}
+
+/// An enum.
+#[derive(Debug, Encode, Decode)]
+pub enum Shape {
+    /// A variant without fields.
+    Point,
+    /// A variant with unnamed fields.
+    Circle(f64, i32),
+    /// A variant with named fields.
+    Named {
+        /// A text.
+        name: String,
+        /// A nested value.
+        inner: Option<Box<Shape>>,
+    },
+}
+
+/// A struct with handles.
+#[derive(Debug, Encode, Decode)]
+pub struct Holds {
+    /// A file.
+    #[handle(file, read)]
+    pub file: Option<File>,
+    /// An event in a tuple.
+    pub event: (u8, Event),
+}
+
+/// An object that accepts all valid arguments.
+struct Takes;
+
+impl Described for Takes {
+    fn plain(&self, _: (u8, i64), _: f32, _: bool, _: char, _: String, _: Guid) -> Result<()> {
+        Ok(())
+    }
+
+    fn nested(
+        &self,
+        _: Vec<Vec<u16>>,
+        _: Option<(u8, String)>,
+        _: BTreeMap<u8, Vec<bool>>,
+        _: [u32; 3],
+        _: HashSet<u64>,
+        _: std::result::Result<Duration, PathBuf>,
+    ) -> Result<()> {
+        Ok(())
+    }
+
+    fn own(&self, _: Shape, _: Vec<Shape>) -> Result<()> {
+        Ok(())
+    }
+
+    fn handles(&self, _: File, _: Event, _: Vec<Event>) -> Result<()> {
+        Ok(())
+    }
+
+    fn held(&self, _: Option<Holds>, _: Vec<(u8, Holds)>) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Checks the input.
+///
+/// # Panics
+/// If valid arguments are refused, or the server no longer answers.
+pub fn run(data: &[u8]) {
+    SERVED.with_borrow_mut(|served| {
+        let served = served.get_or_insert_with(|| Served::new().expect("an object is served here"));
+        served.feed(&mut Input(data));
+    });
+}
+
+thread_local! {
+    static SERVED: RefCell<Option<Served>> = const { RefCell::new(None) };
+}
+
+/// A connection to an object of this process.
+struct Served {
+    _client: DescribedClient,
+    line: Line,
+    calls: u32,
+}
+
+impl Served {
+    fn new() -> io::Result<Self> {
+        let client = DescribedClient::in_process(Takes).map_err(io::Error::other)?;
+        let mut out = Encoder::new(Vec::new(), Limits::default());
+        out.parameter(0, &client);
+        let (_, doors) =
+            out.finish_lent().map_err(|_| io::Error::other("the client has no door"))?;
+        let door = Seqpacket::from(doors.with(|doors| doors[0].try_clone_to_owned())?);
+        drop(doors);
+        let line = Line::attached(&door, PATIENCE)?;
+        match line.answer(PATIENCE) {
+            Answer::Greeting(..) => {}
+            other => return Err(io::Error::other(other.to_string())),
+        }
+        let hello = Hello { clsid: Guid::NIL, iid: <dyn Described as Interface>::DESCRIPTION.iid };
+        line.frame(&Header::new(FrameKind::Hello), &hello.write(), &[])?;
+        Ok(Self { _client: client, line, calls: 0 })
+    }
+
+    fn feed(&mut self, input: &mut Input<'_>) {
+        let methods = <dyn Described as Interface>::DESCRIPTION.methods;
+        let number = usize::from(input.byte()) % methods.len();
+        let (spoil, place, bits) = (input.byte(), input.byte(), input.byte());
+        let mut arguments = Arguments::default();
+        for parameter in methods[number].parameters {
+            arguments.parameter(parameter, input, 0);
+        }
+        let Arguments { mut bytes, mut handles } = arguments;
+        let at = usize::from(place) * bytes.len().max(1) / 256;
+        let as_described = match spoil % 8 {
+            0 if at < bytes.len() && bits != 0 => {
+                bytes[at] ^= bits;
+                false
+            }
+            1 if !bytes.is_empty() => {
+                bytes.truncate(at);
+                false
+            }
+            2 => {
+                bytes.push(bits);
+                false
+            }
+            3 => handles.pop().is_none(),
+            4 => {
+                handles.push(null());
+                false
+            }
+            _ => true,
+        };
+        let borrowed: Vec<_> = handles.iter().map(AsFd::as_fd).collect();
+        self.calls += 1;
+        let sent = self.line.call(self.calls, number as u32, &bytes, &borrowed);
+        sent.expect("the server serves on");
+        match self.line.answer(PATIENCE) {
+            Answer::Reply { call, fault, .. } if call == self.calls => {
+                let method = methods[number].name;
+                assert!(!as_described || fault.is_none(), "{method}: {fault:?}: {bytes:?}");
+            }
+            other => panic!("the server answers: {other}"),
+        }
+    }
+}
+
+/// The bytes of the input, followed by zeros.
+struct Input<'d>(&'d [u8]);
+
+impl Input<'_> {
+    fn byte(&mut self) -> u8 {
+        match self.0.split_first() {
+            Some((first, rest)) => {
+                self.0 = rest;
+                *first
+            }
+            None => 0,
+        }
+    }
+}
+
+/// Encoded arguments.
+#[derive(Default)]
+struct Arguments {
+    bytes: Vec<u8>,
+    handles: Vec<OwnedFd>,
+}
+
+impl Arguments {
+    fn parameter(&mut self, parameter: &Parameter, input: &mut Input<'_>, depth: u32) {
+        self.value(&parameter.ty, input, depth);
+    }
+
+    fn value(&mut self, ty: &Type, input: &mut Input<'_>, depth: u32) {
+        match ty {
+            Type::Plain(name) => self.plain(name, input),
+            Type::Handle { declared, .. } => {
+                self.bytes.extend((self.handles.len() as u16).to_le_bytes());
+                let is_file = declared.kinds.contains(Kind::File);
+                let event = || Event::new().expect("a descriptor").into();
+                self.handles.push(if is_file { null() } else { event() });
+            }
+            Type::Option(inner) => {
+                let some = depth < DEEP && input.byte() % 2 == 1;
+                self.bytes.push(some.into());
+                if some {
+                    self.value(inner, input, depth + 1);
+                }
+            }
+            Type::Result(right, wrong) => {
+                let is_wrong = input.byte() % 2;
+                self.bytes.push(is_wrong);
+                self.value(if is_wrong == 1 { wrong } else { right }, input, depth + 1);
+            }
+            Type::List(inner) => {
+                let len = if depth < DEEP { input.byte() % 4 } else { 0 };
+                self.bytes.extend(u32::from(len).to_le_bytes());
+                (0..len).for_each(|_| self.value(inner, input, depth + 1));
+            }
+            // A set gets a single item, because its items must differ.
+            Type::Set(inner) => {
+                self.bytes.extend(1_u32.to_le_bytes());
+                self.value(inner, input, depth + 1);
+            }
+            Type::Map(key, value) => {
+                self.bytes.extend(1_u32.to_le_bytes());
+                self.value(key, input, depth + 1);
+                self.value(value, input, depth + 1);
+            }
+            Type::Array(inner, len) => (0..*len).for_each(|_| self.value(inner, input, depth + 1)),
+            Type::Tuple(parts) => parts.iter().for_each(|part| self.value(part, input, depth + 1)),
+            Type::Named { definition, .. } => self.named(definition(), input, depth),
+            other => panic!("the interface has no {other:?}"),
+        }
+    }
+
+    fn named(&mut self, definition: Definition, input: &mut Input<'_>, depth: u32) {
+        let fields = match definition {
+            Definition::Struct(fields) => fields,
+            Definition::Enum(variants) => {
+                let variant = usize::from(input.byte()) % variants.len();
+                self.bytes.extend((variant as u32).to_le_bytes());
+                variants[variant].fields
+            }
+        };
+        for field in fields {
+            self.parameter(field, input, depth + 1);
+        }
+    }
+
+    fn plain(&mut self, name: &str, input: &mut Input<'_>) {
+        match name {
+            "bool" => self.bytes.push(input.byte() % 2),
+            "char" => self.bytes.extend(u32::from(input.byte() as char).to_le_bytes()),
+            "String" | "PathBuf" => {
+                let len = input.byte() % 8;
+                self.bytes.extend(u32::from(len).to_le_bytes());
+                self.bytes.extend((0..len).map(|_| input.byte() % 128));
+            }
+            "Duration" => {
+                self.bytes.extend([input.byte(), 0, 0, 0, 0, 0, 0, 0, input.byte(), 0, 0, 0])
+            }
+            other => {
+                let len = match other {
+                    "u8" | "i8" => 1,
+                    "u16" | "i16" => 2,
+                    "u32" | "i32" | "f32" => 4,
+                    "u64" | "i64" | "f64" | "usize" | "isize" => 8,
+                    "u128" | "i128" | "Guid" => 16,
+                    other => panic!("the interface has no {other}"),
+                };
+                self.bytes.extend((0..len).map(|_| input.byte()));
+            }
+        }
+    }
+}
+
+fn null() -> OwnedFd {
+    let null = File::options().read(true).write(true).open("/dev/null");
+    null.expect("a null device").into()
+}
+
+/// Maximum depth of nested values.
+const DEEP: u32 = 12;
+
+/// Time after which a server that hasn't answered is considered hung.
+const PATIENCE: Duration = Duration::from_secs(30);

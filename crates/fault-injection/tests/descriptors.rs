@@ -1,0 +1,98 @@
+//! Runs the sample with a decreasing limit of descriptors: promise 1 of `docs/promises.md`.
+
+#![cfg(not(windows))]
+#![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use sparkle::{CLIENT_LINES, SERVER_LINES, SPARKLE_FINISHER, SparkleFinisherClient};
+use syshandle::{ErrorKind, Proxy};
+use syshandle_fault_injection::finish::{Ending, finish};
+use syshandle_testkit::{Place, Process, example, until};
+
+/// Timeout of each step of a client.
+const STEP: Duration = Duration::from_secs(20);
+
+fn client(place: &Place, limit: u32) -> Output {
+    let program = example("syshandle-fault-injection", "fault-client");
+    let mut command = place.command(Path::new("/bin/sh"));
+    command.arg("-c").arg(format!("ulimit -n {limit} && exec \"$0\" \"$1\""));
+    command.arg(program).arg(place.path().join("dishes.txt"));
+    command.stdin(Stdio::null()).output().unwrap()
+}
+
+#[test]
+fn a_client_with_ever_fewer_descriptors_is_told_so_and_loses_nothing() {
+    let place = Place::new();
+    place.register(&example("syshandle-fault-injection", "fault-server"), SPARKLE_FINISHER, &[]);
+    let keeper: SparkleFinisherClient =
+        place.activation().activate(SPARKLE_FINISHER.clsid()).unwrap();
+    let server = Process::open(keeper.as_client().server().unwrap().pid).unwrap();
+    let before: usize = server.census().unwrap().values().sum();
+    let mut endings = BTreeMap::new();
+    let mut finished = false;
+    for limit in 3..=16 {
+        fs::write(place.path().join("dishes.txt"), "").unwrap();
+        let output = client(&place, limit);
+        let ending = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        let error = String::from_utf8_lossy(&output.stderr);
+        // With so few descriptors, the dynamic loader can't open the program's libraries.
+        if output.status.code() == Some(127) && ending.is_empty() {
+            continue;
+        }
+        assert!(output.status.success(), "{limit}: {}: {error}", output.status);
+        let right = ["finished", "own", "System No", "System Maybe", "HandlesLost", "Unproven"];
+        let is_right = right.iter().any(|right| ending.starts_with(right));
+        assert!(is_right, "{limit}: {ending}: {error}");
+        finished = ending == "finished";
+        *endings.entry(ending).or_insert(0) += 1;
+        until("the server has no more descriptors than before", || {
+            server.census().unwrap().values().sum::<usize>() <= before
+        });
+    }
+    println!("{endings:?}");
+    assert!(finished, "with the most of them it works");
+}
+
+#[test]
+fn a_server_with_ever_fewer_descriptors_fails_each_client_rightly() {
+    let mut endings = BTreeMap::new();
+    let mut finished = false;
+    for limit in 4..=26 {
+        let place = Place::new();
+        let server = example("syshandle-fault-injection", "fault-server");
+        let mut registration = place.registration(&server, SPARKLE_FINISHER);
+        registration.program = "/bin/sh".into();
+        let script = format!("ulimit -n {limit} && exec \"$0\"");
+        registration.arguments = vec!["-c".into(), script, server.to_str().unwrap().into()];
+        place.register_as(&registration);
+        let file = place.path().join("dishes.txt");
+        let (ending, text) = finish(&place.activation(), &file, STEP);
+        let right = match ending {
+            Ending::Finished => true,
+            Ending::Error(kind, _) => matches!(
+                kind,
+                ErrorKind::StartFailed
+                    | ErrorKind::Busy
+                    | ErrorKind::HandlesLost
+                    | ErrorKind::Unproven
+                    | ErrorKind::Failed
+                    | ErrorKind::System
+            ),
+            Ending::Own => false,
+        };
+        assert!(right, "{limit}: {ending}: {text}");
+        finished = ending == Ending::Finished;
+        if finished {
+            let text = fs::read_to_string(file).unwrap();
+            assert_eq!(text, [CLIENT_LINES, SERVER_LINES].concat());
+        }
+        *endings.entry(ending.to_string()).or_insert(0) += 1;
+    }
+    println!("{endings:?}");
+    assert!(finished, "with the most of them it works");
+}

@@ -1,0 +1,136 @@
+//! Makes every system call that allocates memory fail, one at a time, while large values and
+//! handles are passed in both directions. The call must fail with an error, and neither process may
+//! end.
+#![cfg(not(windows))]
+#![expect(clippy::print_stdout, reason = "a test shows what came of the failures")]
+#![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::process::Stdio;
+use std::time::Duration;
+
+use syshandle_fault_injection::calls::Call;
+use syshandle_fault_injection::faults::{Counts, FAULT, Fault, REPORT};
+use syshandle_fault_injection::large::{LARGE, LARGE_VALUES, try_to_call};
+use syshandle_testkit::{Notes, PATIENCE, Place, example};
+
+/// The calls that fail for lack of memory.
+const CALLS: [&str; 6] = ["memfd_create", "ftruncate", "fallocate", "mmap", "mremap", "pread64"];
+
+/// A lack of memory, and a seccomp filter that forbids the call.
+const ERRORS: [(&str, i32); 2] = [("ENOMEM", libc::ENOMEM), ("EPERM", libc::EPERM)];
+
+const STEP: Duration = Duration::from_secs(20);
+
+/// A client and a server, one of which has a failing call.
+struct Stage {
+    place: Place,
+    report: Notes,
+}
+
+impl Stage {
+    fn new(of_server: Option<&Fault>) -> Self {
+        let place = Place::new();
+        let report = place.notes("report");
+        let (fault, path) = (of_server.map(Fault::to_string), report.path().display().to_string());
+        let mut environment = vec![("FAULT_SERVER_IDLE_MS", "200")];
+        if let Some(fault) = &fault {
+            environment.extend([(FAULT, fault.as_str()), (REPORT, &path)]);
+        }
+        place.register(&example("syshandle-fault-injection", "fault-server"), LARGE, &environment);
+        Self { place, report }
+    }
+
+    /// Runs the client. Returns the outcome and the text of the error.
+    fn run(&self, of_client: Option<&Fault>) -> (String, String) {
+        let mut command = self.place.command(&example("syshandle-fault-injection", "fault-client"));
+        if let Some(fault) = of_client {
+            command.env(FAULT, fault.to_string()).env(REPORT, self.report.path());
+        }
+        let output = command.arg(LARGE_VALUES).stdin(Stdio::null()).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        assert!(output.status.success(), "{of_client:?}: {}: {text}", output.status);
+        (String::from_utf8_lossy(&output.stdout).trim().to_owned(), text)
+    }
+
+    fn counts(&mut self) -> Counts {
+        Counts::parse(&self.report.line_within(PATIENCE).unwrap())
+    }
+
+    fn log(&self) -> String {
+        let files = fs::read_dir(self.place.runtime().join("syshandle")).into_iter().flatten();
+        let logs = files.flatten().filter(|file| file.path().extension() == Some("log".as_ref()));
+        logs.map(|log| fs::read_to_string(log.path()).unwrap_or_default()).collect()
+    }
+}
+
+fn none() -> Fault {
+    Fault { call: Call::named("mmap").unwrap(), nth: 0, error: ERRORS[0] }
+}
+
+/// Returns the failures to try, based on the calls of a run without failures.
+fn faults(counts: &Counts) -> Vec<Fault> {
+    // Later calls fail like the first ones.
+    let most =
+        if std::env::var("SYSHANDLE_TEST_FORM").is_ok_and(|how| how == "full") { 40 } else { 3 };
+    let count = |name| counts.calls.iter().find(|(call, _)| call == name).map_or(0, |call| call.1);
+    let each = |name| (1..=count(name).min(most)).map(move |nth| (Call::named(name).unwrap(), nth));
+    let calls = CALLS.into_iter().flat_map(each);
+    calls.flat_map(|(call, nth)| ERRORS.map(|error| Fault { call, nth, error })).collect()
+}
+
+/// Asserts that the ending is not a timeout, a disconnect or a violation of the protocol.
+#[track_caller]
+fn check(fault: &Fault, ending: &str, text: &str) {
+    let is_right =
+        !["TimedOut", "Disconnected", "Violation"].iter().any(|kind| ending.starts_with(kind));
+    assert!(is_right, "{fault}: {ending}: {text}");
+}
+
+fn show(what: &str, endings: &BTreeMap<String, u32>) {
+    println!("{what}: {endings:#?}");
+}
+
+#[test]
+fn a_client_without_memory_gets_an_error_and_lives() {
+    let mut stage = Stage::new(None);
+    let (ending, text) = stage.run(Some(&none()));
+    assert_eq!(ending, "finished", "{text}");
+    let faults = faults(&stage.counts());
+    assert!(faults.len() > 10, "{faults:?}");
+    let server = || try_to_call(&stage.place.activation(), STEP).unwrap();
+    let keeper = server();
+    let mut endings = BTreeMap::new();
+    for fault in &faults {
+        let (ending, text) = stage.run(Some(fault));
+        check(fault, &ending, &text);
+        *endings.entry(ending).or_default() += 1;
+        assert_eq!(server(), keeper, "{fault}: the server lives");
+    }
+    show("client", &endings);
+}
+
+#[test]
+fn a_server_without_memory_answers_with_an_error_and_lives() {
+    let counts = {
+        let mut stage = Stage::new(Some(&none()));
+        let (ending, text) = stage.run(None);
+        assert_eq!(ending, "finished", "{text}");
+        stage.counts()
+    };
+    let faults = faults(&counts);
+    assert!(faults.len() > 10, "{faults:?}");
+    let mut endings = BTreeMap::new();
+    for fault in &faults {
+        let mut stage = Stage::new(Some(fault));
+        let (ending, text) = stage.run(None);
+        check(fault, &ending, &text);
+        *endings.entry(ending).or_default() += 1;
+        // The server has ended by itself.
+        stage.counts();
+        let log = stage.log();
+        assert!(!log.contains("panicked"), "{fault}: {log}");
+    }
+    show("server", &endings);
+}

@@ -1,0 +1,252 @@
+//! Sends signals, stops and forks processes at critical moments: promises 8 and 12 of
+//! `docs/promises.md`.
+
+#![cfg(not(windows))]
+#![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::unix::fs::MetadataExt;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use sparkle::{CLIENT_LINES, SERVER_LINES, SPARKLE_FINISHER, SparkleFinisherClient};
+use syshandle::{ErrorKind, Event, Proxy, Ran};
+use syshandle_fault_injection::finish::{Ending, finish};
+use syshandle_testkit::{Notes, PATIENCE, Place, Process, program};
+
+/// The sample's own programs with their timeline.
+struct Stage {
+    place: Place,
+    notes: Notes,
+}
+
+impl Stage {
+    /// Creates the stage with programs that record their steps.
+    fn new() -> Self {
+        let stage = Self::untold();
+        let timeline = stage.notes.path().to_str().unwrap();
+        stage.register(&[("SPARKLE_TIMELINE", timeline)]);
+        stage
+    }
+
+    /// Creates the stage with a server that records nothing, for tests that don't read the
+    /// timeline.
+    fn untold() -> Self {
+        let place = Place::new();
+        let notes = place.notes("timeline");
+        let stage = Self { place, notes };
+        stage.register(&[]);
+        stage
+    }
+
+    fn register(&self, environment: &[(&str, &str)]) {
+        let server = program("sparkle", "sparkle-server");
+        self.place.register(&server, SPARKLE_FINISHER, environment);
+    }
+
+    fn file(&self) -> std::path::PathBuf {
+        self.place.path().join("dishes.txt")
+    }
+
+    fn client(&self) -> Child {
+        let mut command = self.place.command(&program("sparkle", "sparkle-client"));
+        command.env("SPARKLE_TIMELINE", self.notes.path());
+        command.arg(self.file()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().unwrap()
+    }
+
+    fn comes_to(&mut self, side: &str, step: &str) {
+        let row = format!(" {side} {step}");
+        while !self.notes.line().ends_with(&row) {}
+    }
+
+    #[track_caller]
+    fn is_finished(&self) {
+        let text = fs::read_to_string(self.file()).unwrap();
+        assert_eq!(text, [CLIENT_LINES, SERVER_LINES].concat());
+    }
+}
+
+const SERVER_STEPS: [&str; 8] = [
+    "receive file handle",
+    "receive event handle 1",
+    "create event handle 2",
+    "return to client",
+    "wait for event handle 1",
+    "write to file handle",
+    "signal event handle 2",
+    "clean up",
+];
+
+const CLIENT_STEPS: [&str; 6] = [
+    "create file handle",
+    "create event handle 1",
+    "call server",
+    "receive event handle 2",
+    "signal event handle 1",
+    "wait for event handle 2",
+];
+
+/// A server is stopped at each step. A client with a deadline gets an error when the deadline
+/// passes. When the server continues, the client that waited is served normally.
+#[test]
+fn a_server_that_is_stopped_at_any_step_holds_nobody_past_the_deadline() {
+    let short = Duration::from_millis(200);
+    for step in SERVER_STEPS {
+        let mut stage = Stage::new();
+        // This client keeps the server alive, so that the stopped server is the one that is used.
+        let keeper: SparkleFinisherClient =
+            stage.place.activation().activate(SPARKLE_FINISHER.clsid()).unwrap();
+        let server = Process::open(keeper.as_client().server().unwrap().pid).unwrap();
+        let mut client = stage.client();
+        // The server may already be past the step when it stops. Each run stops it somewhere from
+        // that step on.
+        stage.comes_to("server", step);
+        server.stop();
+        let began = Instant::now();
+        let hasty = stage.place.activation().timeout(short);
+        let activated = hasty.activate::<SparkleFinisherClient>(SPARKLE_FINISHER.clsid());
+        let error = activated.unwrap_err();
+        assert_eq!((error.kind(), error.ran()), (ErrorKind::TimedOut, Ran::No), "{step}: {error}");
+        let hasty = keeper.with_timeout(short);
+        let (file, event) = (File::open("/dev/null").unwrap(), Event::new().unwrap());
+        let error = hasty.add_sparkle_finish_to_file(&file, &event).unwrap_err();
+        assert_eq!(
+            (error.kind(), error.ran()),
+            (ErrorKind::TimedOut, Ran::Maybe),
+            "{step}: {error}"
+        );
+        let error = hasty.wait(&event).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TimedOut, "{step}: {error}");
+        assert!(began.elapsed() < PATIENCE, "{step}: {:?}", began.elapsed());
+        server.go_on();
+        assert!(client.wait().unwrap().success(), "{step}");
+        stage.is_finished();
+    }
+}
+
+/// A client that is stopped at any step delays no other client, and continues afterwards.
+#[test]
+fn a_client_that_is_stopped_at_any_step_delays_nobody() {
+    for step in CLIENT_STEPS {
+        let mut stage = Stage::new();
+        let mut client = stage.client();
+        stage.comes_to("client", step);
+        let stopped = Process::open(client.id()).unwrap();
+        stopped.stop();
+        let others = stage.place.path().join("others.txt");
+        // The client may stop while it holds the lock to start the server. Then the other clients'
+        // calls time out, and they are served after the client continues.
+        let (ending, text) = finish(&stage.place.activation(), &others, Duration::from_secs(20));
+        let locked = matches!(ending, Ending::Error(ErrorKind::TimedOut, Ran::No));
+        assert!(ending == Ending::Finished || locked, "{step}: {ending}: {text}");
+        stopped.go_on();
+        assert!(client.wait().unwrap().success(), "{step}");
+        stage.is_finished();
+        if locked {
+            println!("{step}: stopped under the lock");
+            let (ending, text) = finish(&stage.place.activation(), &others, PATIENCE);
+            assert_eq!(ending, Ending::Finished, "{step}: {text}");
+        }
+        assert_eq!(fs::read_to_string(&others).unwrap(), [CLIENT_LINES, SERVER_LINES].concat());
+    }
+}
+
+/// Signals are sent continuously to every thread of client and server, and interrupt all calls that
+/// can be interrupted.
+#[test]
+fn a_storm_of_signals_interrupts_nothing_for_good() {
+    let stage = Stage::untold();
+    let keeper: SparkleFinisherClient =
+        stage.place.activation().activate(SPARKLE_FINISHER.clsid()).unwrap();
+    let server = keeper.as_client().server().unwrap().pid;
+    let (signals, client, done) = (AtomicU32::new(0), AtomicU32::new(0), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::SeqCst) {
+                for pid in [server, client.load(Ordering::SeqCst)] {
+                    if let Some(process) = Process::open(pid) {
+                        process.interrupt();
+                        signals.fetch_add(1, Ordering::SeqCst);
+                    }
+                }
+                std::thread::sleep(Duration::from_micros(100));
+            }
+        });
+        for _ in 0..100 {
+            fs::write(stage.file(), "").unwrap();
+            let child = stage.client();
+            client.store(child.id(), Ordering::SeqCst);
+            let output = child.wait_with_output().unwrap();
+            client.store(0, Ordering::SeqCst);
+            let error = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{error}");
+            stage.is_finished();
+        }
+        done.store(true, Ordering::SeqCst);
+    });
+    println!("{} interruptions", signals.load(Ordering::SeqCst));
+    assert!(keeper.as_client().server().is_ok());
+}
+
+/// While handles arrive, other threads start programs. No program may inherit any of the handles.
+#[test]
+fn no_program_that_is_started_meanwhile_has_a_handle_that_arrives() {
+    let stage = Stage::untold();
+    let client: SparkleFinisherClient =
+        stage.place.activation().activate(SPARKLE_FINISHER.clsid()).unwrap();
+    let marked = stage.place.path().join("marked");
+    let mut file = File::options().read(true).write(true).create_new(true).open(&marked).unwrap();
+    file.write_all(b"marked").unwrap();
+    let inode = file.metadata().unwrap().ino();
+    let (arrived, done) = (AtomicU32::new(0), AtomicBool::new(false));
+    let programs = std::thread::scope(|scope| {
+        // Handles arrive in this process: events from the server, and a file over a socket.
+        scope.spawn(|| {
+            while !done.load(Ordering::SeqCst) {
+                let (a, b) = syshandle::Seqpacket::pair().unwrap();
+                for _ in 0..50 {
+                    use std::os::fd::AsFd;
+                    a.send(&[std::io::IoSlice::new(b"x")], &[file.as_fd(); 20]).unwrap();
+                    let mut handles = Vec::new();
+                    b.receive(&mut [0; 8], &mut handles).unwrap();
+                    assert_eq!(handles.len(), 20);
+                    arrived.fetch_add(20, Ordering::SeqCst);
+                }
+                let event = Event::new().unwrap();
+                client.add_sparkle_finish_to_file(&file, &event).unwrap();
+                arrived.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+        let threads: Vec<_> = (0..3).map(|_| scope.spawn(|| start_programs(inode))).collect();
+        let programs: u32 = threads.into_iter().map(|thread| thread.join().unwrap()).sum();
+        done.store(true, Ordering::SeqCst);
+        programs
+    });
+    let arrived = arrived.load(Ordering::SeqCst);
+    println!("{programs} programs started while {arrived} handles arrived");
+    assert!(arrived > 100 && programs >= 300);
+}
+
+/// Starts programs that list their open descriptors.
+fn start_programs(inode: u64) -> u32 {
+    for _ in 0..100 {
+        let script =
+            "for fd in /proc/self/fd/*; do readlink $fd; done; stat -L -c %i /proc/self/fd/*";
+        let output = Command::new("/bin/sh")
+            .args(["-c", script])
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        let lines: BTreeSet<&str> = text.lines().collect();
+        assert!(!lines.contains(inode.to_string().as_str()), "{text}");
+        let leaked = |line: &&&str| line.contains("eventfd") || line.contains("marked");
+        assert_eq!(lines.iter().find(leaked), None, "{text}");
+    }
+    100
+}

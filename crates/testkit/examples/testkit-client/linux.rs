@@ -1,0 +1,118 @@
+//! The client of the tests. Activates the server, calls `who`, and prints the answer.
+//!
+//! `testkit-client [--timeout-ms N] [--confine WHAT] [--leave-work FILE] [--hold] [--fork] [--call
+//! NAME]` prints the server's process, and the processes and the user that the server reports. On
+//! an error, it prints the kind and all causes. `--call` makes one more call: `crash`, `rest`, or
+//! `pass`, which passes handles to the server and back.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that talks to people")]
+
+mod confine;
+
+use std::fs::File;
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use syshandle::{Activation, Error, Event, Result};
+use syshandle_testkit::{TEST_SERVICE, TestServiceClient};
+
+pub(crate) fn main() -> ExitCode {
+    let mut activation = Activation::new();
+    let (mut work, mut hold, mut fork, mut call) = (None, false, false, None);
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        let mut value = || arguments.next().unwrap_or_default();
+        match argument.as_str() {
+            "--timeout-ms" => {
+                let timeout = value().parse().unwrap_or_default();
+                activation = activation.timeout(Duration::from_millis(timeout));
+            }
+            "--confine" => {
+                if let Err(error) = confine::confine(&value()) {
+                    eprintln!("can't be confined: {error}");
+                    return ExitCode::from(77);
+                }
+            }
+            "--leave-work" => work = Some(value()),
+            "--hold" => hold = true,
+            "--fork" => fork = true,
+            "--call" => call = Some(value()),
+            other => {
+                eprintln!("what is {other}?");
+                return ExitCode::from(2);
+            }
+        }
+    }
+    match ask(&activation, work.as_deref(), call.as_deref(), hold, fork) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{:?}: {error:#}", error.kind());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn ask(
+    activation: &Activation,
+    work: Option<&str>,
+    call: Option<&str>,
+    hold: bool,
+    fork: bool,
+) -> Result<()> {
+    let client: TestServiceClient = activation.activate(TEST_SERVICE.clsid())?;
+    let server = syshandle::Proxy::as_client(&client).server()?;
+    let who = client.who()?;
+    // This process keeps the event and never sets it.
+    let event = Event::new()?;
+    let held = match work {
+        Some(path) => {
+            let file = File::options().write(true).open(path)?;
+            client.write_outcome(&file, &event)?;
+            // Releases the object while its task waits.
+            drop(client);
+            None
+        }
+        None => Some(client),
+    };
+    println!("{} {} {} {}", server.pid, who.server_pid, who.client_pid, who.client_uid);
+    std::io::stdout().flush()?;
+    if let (Some(client), Some(call)) = (&held, call) {
+        make(client, call)?;
+    }
+    if fork {
+        // The child keeps the connection open.
+        super::fork::leave_child();
+        std::process::abort();
+    }
+    if hold {
+        // Waits until the test closes the standard input.
+        let _ = std::io::read_to_string(std::io::stdin());
+    }
+    drop((held, event));
+    Ok(())
+}
+
+/// Makes the call with this name.
+fn make(client: &TestServiceClient, call: &str) -> Result<()> {
+    match call {
+        "crash" => client.crash(),
+        "rest" => client.rest(),
+        "pass" => pass(client),
+        other => Err(Error::failed(format!("no call is named {other}"))),
+    }
+}
+
+/// Passes handles to the server, and receives one of them back.
+fn pass(client: &TestServiceClient) -> Result<()> {
+    let own = File::open(std::env::current_exe()?)?;
+    let event = Event::new()?;
+    let (back, _) = client.pass(&event.try_clone()?.into(), "text")?;
+    Event::from(back).set()?;
+    let len = client.len(&own)?;
+    let text = format!("{} {len}", event.wait_timeout(Duration::ZERO)?);
+    match text == format!("true {}", own.metadata()?.len()) {
+        true => Ok(()),
+        false => Err(Error::failed(text)),
+    }
+}

@@ -1,0 +1,195 @@
+//! A worker of a broker, called as `testkit-worker HOW...`.
+//!
+//! The standard input is a door to the broker. With `socket` it is a connection to the broker, and
+//! with `serve` a connection at which this program serves. Usually the worker calls `prepare` and
+//! connects before it confines itself. With `late` it connects afterwards, and with `unprepared` it
+//! also does not call `prepare`. Each other word is a way of confinement.
+
+#![expect(clippy::print_stderr, reason = "a program that talks to people")]
+
+#[path = "sandbox.rs"]
+mod sandbox;
+
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use syshandle::{
+    Context, Directory, Event, KernelObject, OwnedHandle, Process, Result, Section, Semaphore,
+    Server, Timer,
+};
+use syshandle_testkit::{BROKER, Broker, BrokerClient};
+
+pub(crate) fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let has = |word: &str| words.iter().any(|other| other == word);
+    let result = match has("serve") {
+        true => serve(&words),
+        false => work(&words, has("socket")),
+    };
+    match result {
+        // Skips destructors, because they may use system calls that calls of a client do not need.
+        Ok(()) => sandbox::exit(0),
+        Err(error) => {
+            eprintln!("{:?}: {error:#}", error.kind());
+            sandbox::exit(1)
+        }
+    }
+}
+
+fn connect(is_socket: bool) -> Result<BrokerClient> {
+    let socket = std::io::stdin().as_fd().try_clone_to_owned()?;
+    match is_socket {
+        true => syshandle::from_socket(socket),
+        false => syshandle::from_door(socket),
+    }
+}
+
+fn confine(words: &[String]) -> Result<()> {
+    for word in words {
+        if !matches!(&**word, "socket" | "serve" | "late" | "unprepared") {
+            sandbox::confine(word).inspect_err(|error| {
+                // The test reports the reason for the skip.
+                eprintln!("can't be confined by {word}: {error}");
+                sandbox::exit(77);
+            })?;
+        }
+    }
+    Ok(())
+}
+
+fn work(words: &[String], is_socket: bool) -> Result<()> {
+    let has = |word: &str| words.iter().any(|other| other == word);
+    if !has("unprepared") {
+        syshandle::prepare()?;
+    }
+    let is_late = has("late") || has("unprepared");
+    let before = (!is_late).then(|| connect(is_socket)).transpose()?;
+    confine(words)?;
+    let broker = match before {
+        Some(broker) => broker,
+        None => connect(is_socket)?,
+    };
+    let mut found = Vec::new();
+    broker.event()?.set()?;
+    found.push("event");
+    broker.semaphore()?;
+    found.push("semaphore");
+    let mut text = [0; 5];
+    std::io::Read::read_exact(&mut broker.file()?, &mut text)?;
+    assert_eq!(&text, b"hello");
+    found.push("file");
+    broker.directory()?;
+    found.push("directory");
+    broker.pipe()?;
+    found.push("pipe");
+    let mut byte = [0];
+    broker.section()?.read(0, &mut byte)?;
+    found.push("section");
+    broker.process()?;
+    found.push("process");
+    broker.timer()?;
+    found.push("timer");
+    let bytes = vec![7; 300_000];
+    assert_eq!(broker.bytes(&bytes)?, bytes);
+    found.push("bytes");
+    let event = Event::new()?;
+    broker.set(&event)?;
+    assert!(event.wait_timeout(Duration::from_secs(60))?);
+    found.push("set");
+    // Holds many handles at once, so that descriptor numbers appear that were never examined
+    // before.
+    let kept: Vec<OwnedHandle> = (0..200).map(|which| broker.any(which)).collect::<Result<_>>()?;
+    for (which, handle) in kept.iter().enumerate() {
+        let object = syshandle::identify(handle.as_fd())?.object;
+        let wanted = match which % 3 {
+            0 => KernelObject::Pipe,
+            1 => KernelObject::Eventfd,
+            _ => KernelObject::RegularFile,
+        };
+        assert_eq!(object, wanted);
+    }
+    found.push("many");
+    // This worker connects through a reference that it receives.
+    broker.another()?.event()?;
+    found.push("reference");
+    found.push(if broker.caller()? == std::process::id() { "caller" } else { "another caller" });
+    broker.report(&found.join(" "))
+}
+
+/// Confines this process, and then serves the other end of the socket. `prepare` opens the files
+/// for examining handles before.
+fn serve(words: &[String]) -> Result<()> {
+    syshandle::prepare()?;
+    confine(words)?;
+    let socket = std::io::stdin().as_fd().try_clone_to_owned()?;
+    Server::new().class(BROKER, || Worker { notes: Mutex::default() }).socket(socket).run()
+}
+
+struct Worker {
+    notes: Mutex<Vec<String>>,
+}
+
+/// Implements the methods that the test calls on a serving worker; the others fail.
+impl Broker for Worker {
+    fn event(&self) -> Result<Event> {
+        Ok(Event::new()?)
+    }
+
+    fn semaphore(&self) -> Result<Semaphore> {
+        Ok(Semaphore::new(1)?)
+    }
+
+    fn file(&self) -> Result<File> {
+        Err(syshandle::Error::failed("a worker has no files"))
+    }
+
+    fn directory(&self) -> Result<Directory> {
+        Err(syshandle::Error::failed("a worker has no directories"))
+    }
+
+    fn pipe(&self) -> Result<OwnedHandle> {
+        Ok(std::io::pipe()?.0.into())
+    }
+
+    fn section(&self) -> Result<Section> {
+        Ok(Section::new(4096)?)
+    }
+
+    fn process(&self) -> Result<Process> {
+        Ok(Process::current()?)
+    }
+
+    fn timer(&self) -> Result<Timer> {
+        Ok(Timer::new()?)
+    }
+
+    fn any(&self, _: u32) -> Result<OwnedHandle> {
+        Ok(std::io::pipe()?.0.into())
+    }
+
+    fn bytes(&self, bytes: Vec<u8>) -> Result<Vec<u8>> {
+        Ok(bytes)
+    }
+
+    fn set(&self, event: Event) -> Result<()> {
+        Ok(event.set()?)
+    }
+
+    fn another(&self) -> Result<BrokerClient> {
+        Err(syshandle::Error::failed("a worker has no broker"))
+    }
+
+    fn caller(&self, context: &Context) -> Result<u32> {
+        Ok(context.client().pid)
+    }
+
+    fn report(&self, text: String) -> Result<()> {
+        if let Ok(mut notes) = self.notes.lock() {
+            notes.push(text);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,57 @@
+//! The interface of the server under test.
+
+use std::fs::File;
+
+use syshandle::{Context, Decode, Encode, Event, OwnedHandle, Result, class, interface};
+
+/// The interface of the server under test.
+#[interface(iid = "6d3f8f0a-9a0e-4a5e-8d2f-0f6f0a1f2b01")]
+pub trait TestService {
+    /// Returns the server's process, and the client's process as the server sees it.
+    fn who(&self, context: &Context) -> Result<Who>;
+
+    /// Returns the length of a file.
+    fn len(&self, #[handle(file, read)] file: File) -> Result<u64>;
+
+    /// Starts a task that writes its outcome to the file.
+    fn write_outcome(
+        &self,
+        context: &Context,
+        #[handle(file, write)] file: File,
+        event: Event,
+    ) -> Result<()>;
+
+    /// Notes that it runs, and never returns.
+    fn rest(&self) -> Result<()>;
+
+    /// Aborts the server's process.
+    fn crash(&self) -> Result<()>;
+
+    /// Returns the server's surroundings at its start, a line for each fact.
+    fn surroundings(&self) -> Result<Vec<String>>;
+
+    /// Returns the handle and the text.
+    fn pass(&self, handle: OwnedHandle, text: String) -> Result<(OwnedHandle, String)>;
+}
+
+/// The processes of a call, and the client's user.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Who {
+    /// The server's process.
+    pub server_pid: u32,
+    /// The client's process, as the kernel reports it.
+    pub client_pid: u32,
+    /// The client's user, as the kernel reports it.
+    pub client_uid: u32,
+}
+
+class! {
+    /// The class of the server under test.
+    pub TEST_SERVICE: TestService = "6d3f8f0a-9a0e-4a5e-8d2f-0f6f0a1f2b02";
+}
+
+/// Implements [`TestService::who`] in this process.
+pub fn who(context: &Context) -> Who {
+    let client = context.client();
+    Who { server_pid: std::process::id(), client_pid: client.pid, client_uid: client.uid.shown() }
+}

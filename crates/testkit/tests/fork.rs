@@ -1,0 +1,234 @@
+//! Clients and servers in a process that forks without `exec`.
+#![cfg(not(windows))]
+#![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
+#![expect(unsafe_code, reason = "fork, which has no safe form")]
+
+use std::fs::File;
+use std::time::Duration;
+
+use syshandle::{
+    Cancel, Context, ErrorKind, Event, Ran, Result, Section, SectionMap, interface, together,
+};
+use syshandle_testkit::{Place, SERVER, TEST_SERVICE, until};
+
+/// Runs a step in a forked copy of this process, in which only this thread exists. Returns the exit
+/// status of the copy.
+fn in_copy(step: impl FnOnce() -> bool) -> i32 {
+    // SAFETY: the copy runs the step and ends without destructors. Another thread can only hold locks
+    // of the allocator, which the C library frees in the copy.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        let code = match std::panic::catch_unwind(std::panic::AssertUnwindSafe(step)) {
+            Ok(true) => 0,
+            Ok(false) => 1,
+            Err(_) => 2,
+        };
+        // SAFETY: as above.
+        unsafe { libc::_exit(code) }
+    }
+    assert!(child > 0);
+    let mut status = -1;
+    // SAFETY: waits for the child made above, and writes to a local integer.
+    assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+    status
+}
+
+#[interface(iid = "6d3f8f0a-9a0e-4a5e-8d2f-0f6f0a1f2b31")]
+trait Adder {
+    fn add(&self, a: u64, b: u64) -> Result<u64>;
+    /// Forks. Returns a different number in each of the two processes.
+    fn fork(&self, context: &Context) -> Result<u32>;
+    fn bytes(&self, bytes: Vec<u8>) -> Result<u64>;
+}
+
+struct Calculator;
+
+impl Adder for Calculator {
+    fn add(&self, a: u64, b: u64) -> Result<u64> {
+        Ok(a + b)
+    }
+
+    fn fork(&self, context: &Context) -> Result<u32> {
+        // SAFETY: the copy does what the comment below says, and is ended by the library.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            // The copy uses what belongs to the parent. None of these uses may affect the parent.
+            let refused = context.after(Duration::ZERO, |_| {}).unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::OtherProcess);
+            context.fail("from the copy");
+            return Ok(0);
+        }
+        let mut status = 0;
+        // SAFETY: waits for the child made above.
+        unsafe { libc::waitpid(child, &mut status, 0) };
+        Ok(status as u32)
+    }
+
+    fn bytes(&self, bytes: Vec<u8>) -> Result<u64> {
+        Ok(bytes.len() as u64)
+    }
+}
+
+#[test]
+fn a_client_in_a_forked_copy_is_an_error_and_the_parent_goes_on() {
+    let adder = AdderClient::in_process(Calculator).unwrap();
+    assert_eq!(adder.add(1, 1).unwrap(), 2);
+    // Large values use shared memory, which the forked copy shares with this process.
+    assert_eq!(adder.bytes(&[7; 300_000]).unwrap(), 300_000);
+    let status = in_copy(|| {
+        let error = adder.add(1000, 1).unwrap_err();
+        let large = adder.bytes(&[1; 300_000]).unwrap_err();
+        let wait = adder.wait(&Event::new().unwrap()).unwrap_err();
+        let cast = adder.cast::<AdderClient>().unwrap_err();
+        [error, large, wait, cast].iter().all(|error| {
+            error.kind() == ErrorKind::OtherProcess
+                && error.ran() == Ran::No
+                && error.to_string().contains("the process that this one was forked from")
+        })
+    });
+    assert_eq!(status, 0);
+    for number in 0..100 {
+        assert_eq!(adder.add(number, 1).unwrap(), number + 1);
+    }
+    assert_eq!(adder.bytes(&[7; 300_000]).unwrap(), 300_000);
+}
+
+#[test]
+fn calls_of_both_processes_at_once_do_not_mix() {
+    let adder = AdderClient::in_process(Calculator).unwrap();
+    for round in 0..20 {
+        let starter = AdderStarter::from(&adder);
+        let pending: Vec<_> =
+            together(&starter, |starter| (0..8).map(|i| starter.add(round, i)).collect());
+        let status = in_copy(|| (0..8).all(|_| adder.add(1000, 1).is_err()));
+        assert_eq!(status, 0);
+        for (i, call) in pending.into_iter().enumerate() {
+            assert_eq!(call.wait().unwrap(), round + i as u64);
+        }
+    }
+}
+
+#[test]
+fn a_copy_that_drops_what_it_has_does_not_disturb_the_parent() {
+    let place = Place::new();
+    place.register(&SERVER, TEST_SERVICE, &[]);
+    let client = place.activate().unwrap();
+    let path = place.path().join("outcome");
+    let file = File::create(&path).unwrap();
+    let event = Event::new().unwrap();
+    client.write_outcome(&file, &event).unwrap();
+    let second = client.clone();
+    assert_eq!(
+        in_copy(|| {
+            // These are the last references in the copied process, so a `Bye` would be sent now.
+            // SAFETY: nothing uses the originals afterwards, in a process that ends without
+            // destructors.
+            drop(unsafe { std::ptr::read(&client) });
+            // SAFETY: as above.
+            drop(unsafe { std::ptr::read(&second) });
+            true
+        }),
+        0
+    );
+    drop(second);
+    assert!(client.who().is_ok());
+    event.set().unwrap();
+    let outcome = || std::fs::read_to_string(&path).unwrap();
+    until("the work ends", || !outcome().is_empty());
+    assert!(outcome().to_lowercase().contains("fired"), "{}", outcome());
+}
+
+#[test]
+fn a_pending_call_dropped_in_a_copy_is_not_cancelled() {
+    let adder = AdderClient::in_process(Calculator).unwrap();
+    let call = AdderStarter::from(&adder).add(20, 22);
+    let drop_copy = || {
+        // SAFETY: the original isn't used afterwards, in a process that ends without destructors.
+        drop(unsafe { std::ptr::read(&call) });
+        true
+    };
+    assert_eq!(in_copy(drop_copy), 0);
+    assert_eq!(call.wait().unwrap(), 42);
+}
+
+#[test]
+fn a_cancel_in_a_copy_cancels_nothing_in_the_parent() {
+    let cancel = Cancel::new().unwrap();
+    let adder = AdderClient::in_process(Calculator).unwrap().with_cancel(&cancel);
+    assert_eq!(
+        in_copy(|| {
+            cancel.cancel();
+            true
+        }),
+        0
+    );
+    assert!(!cancel.is_cancelled());
+    assert_eq!(adder.add(2, 2).unwrap(), 4);
+}
+
+#[test]
+fn a_copy_makes_clients_of_its_own() {
+    let place = Place::new();
+    place.register(&SERVER, TEST_SERVICE, &[]);
+    let client = place.activate().unwrap();
+    let server = client.who().unwrap();
+    let copy_is_served = || {
+        let who = place.activate().unwrap().who().unwrap();
+        who.server_pid == server.server_pid && who.client_pid == std::process::id()
+    };
+    assert_eq!(in_copy(copy_is_served), 0);
+    assert_eq!(client.who().unwrap(), server);
+}
+
+#[test]
+fn a_copy_that_returns_from_a_method_is_ended_and_answers_nobody() {
+    let adder = AdderClient::in_process(Calculator).unwrap();
+    for _ in 0..3 {
+        let status = adder.fork().unwrap() as i32;
+        assert!(libc::WIFSIGNALED(status), "the copy went on, or ended by itself: {status}");
+        assert_eq!(libc::WTERMSIG(status), libc::SIGABRT);
+        assert_eq!(adder.add(1, 1).unwrap(), 2);
+    }
+}
+
+#[test]
+fn programs_that_are_started_do_not_count_as_copies() {
+    let adder = AdderClient::in_process(Calculator).unwrap();
+    for _ in 0..3 {
+        assert!(std::process::Command::new("true").status().unwrap().success());
+        assert_eq!(adder.add(1, 1).unwrap(), 2);
+    }
+}
+
+#[test]
+fn handles_are_examined_in_a_copy_by_a_file_of_its_own() {
+    // The parent examines an event, and so keeps a file for examining handles open.
+    let event = Event::new().unwrap();
+    let prove = |event: &Event| {
+        use std::os::fd::AsFd;
+        syshandle::identify(event.as_fd()).unwrap().object == syshandle::KernelObject::Eventfd
+    };
+    assert!(prove(&event));
+    let (reader, _writer) = std::io::pipe().unwrap();
+    assert_eq!(
+        in_copy(|| {
+            use std::os::fd::AsFd;
+            // The copy's new event has a descriptor number that refers to something else in the
+            // parent.
+            let pipe = syshandle::identify(reader.as_fd()).unwrap().object;
+            prove(&Event::new().unwrap()) && pipe == syshandle::KernelObject::Pipe
+        }),
+        0
+    );
+}
+
+#[test]
+fn shared_memory_of_a_section_stays_shared() {
+    // Sections exist to share memory, so the mapping stays shared with a forked process.
+    let section = Section::new(4096).unwrap();
+    let map: SectionMap = section.map().unwrap();
+    assert_eq!(in_copy(|| map.write(0, &[7]).is_ok()), 0);
+    let mut byte = [0];
+    map.read(0, &mut byte).unwrap();
+    assert_eq!(byte, [7]);
+}

@@ -1,0 +1,81 @@
+//! A client whose thread is continuously interrupted by a signal handler.
+#![cfg(not(windows))]
+#![expect(unsafe_code, reason = "a handler without SA_RESTART has no safe form")]
+
+use std::fs::File;
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use syshandle::{ErrorKind, Event, Semaphore};
+use syshandle_testkit::{Place, SERVER, TEST_SERVICE};
+
+static HANDLED: AtomicU32 = AtomicU32::new(0);
+
+extern "C" fn handle(_: libc::c_int) {
+    HANDLED.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Runs a step while its thread receives signals continuously. The handler has no `SA_RESTART`, so
+/// every blocked system call returns `EINTR`.
+fn interrupted(step: impl FnOnce()) {
+    // SAFETY: the handler changes one atomic number only, and all fields of the action are set.
+    unsafe {
+        let mut action: libc::sigaction = MaybeUninit::zeroed().assume_init();
+        action.sa_sigaction = handle as extern "C" fn(libc::c_int) as usize;
+        assert_eq!(libc::sigaction(libc::SIGUSR1, &action, ptr::null_mut()), 0);
+    }
+    // SAFETY: takes and returns nothing but the name of this thread, which lives until the scope ends.
+    let target = unsafe { libc::pthread_self() };
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                // SAFETY: the thread waits for this one, so its name is valid.
+                unsafe { libc::pthread_kill(target, libc::SIGUSR1) };
+                thread::sleep(Duration::from_micros(50));
+            }
+        });
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(step));
+        is_over.store(true, Ordering::Relaxed);
+        result.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    });
+}
+
+#[test]
+fn signals_interrupt_no_call_no_wait_and_no_deadline() {
+    let place = Place::new();
+    let notes = place.path().join("notes");
+    File::create(&notes).unwrap();
+    let environment = [("TESTKIT_NOTES", notes.to_str().unwrap()), ("TESTKIT_IDLE_MS", "100")];
+    place.register(&SERVER, TEST_SERVICE, &environment);
+    let null = OwnedFd::from(File::open("/dev/null").unwrap());
+    interrupted(|| {
+        let large = "large".repeat(50_000);
+        for _ in 0..20 {
+            let client = place.activate().unwrap();
+            for _ in 0..20 {
+                client.who().unwrap();
+                let (_, text) = client.pass(&null, &large).unwrap();
+                assert!(text == large);
+            }
+        }
+        let (event, semaphore) = (Event::new().unwrap(), Semaphore::new(0).unwrap());
+        let (moment, long) = (Duration::from_millis(100), Duration::from_secs(30));
+        let begin = Instant::now();
+        assert!(!event.wait_timeout(moment).unwrap());
+        assert!(!semaphore.acquire_timeout(moment).unwrap());
+        event.set().unwrap();
+        semaphore.release(1).unwrap();
+        assert!(event.wait_timeout(long).unwrap() && semaphore.acquire_timeout(long).unwrap());
+        let client = place.activate().unwrap();
+        let error = client.with_timeout(moment).rest().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TimedOut, "{error:#}");
+        let took = begin.elapsed();
+        assert!(took >= 3 * moment && took < long, "{took:?}");
+    });
+    println!("{} signals", HANDLED.load(Ordering::Relaxed));
+}

@@ -1,0 +1,469 @@
+//! Who creates the listening socket: a client, the server itself, or another program such as
+//! systemd.
+#![cfg(not(windows))]
+#![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Output, Stdio};
+use std::time::Duration;
+
+use rustix::fs::FlockOperation;
+use syshandle::{ErrorKind, Meeting, Policy, Proxy, Ran};
+use syshandle_testkit::{
+    Activator, CLIENT, Place, Process, SERVER, TEST_SERVICE, TestServiceClient, copy, until,
+};
+
+fn meeting(place: &Place) -> Meeting {
+    let registered = place.locations().find(TEST_SERVICE.clsid()).unwrap();
+    Meeting::of(&registered, &place.locations()).unwrap()
+}
+
+/// Starts the server like a user at a shell.
+fn by_hand(place: &Place) -> Child {
+    let mut command = place.command(&SERVER);
+    command.env("TESTKIT_IDLE_MS", "1000").stderr(Stdio::piped()).spawn().unwrap()
+}
+
+fn run(place: &Place, arguments: &[&str]) -> Output {
+    place.command(&CLIENT).args(arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn am_root() -> bool {
+    fs::metadata("/proc/self").unwrap().uid() == 0
+}
+
+#[test]
+fn a_server_started_by_hand_makes_its_socket_and_is_the_only_one() {
+    let place = Place::new();
+    place.register(&SERVER, TEST_SERVICE, &[]);
+    let mut first = by_hand(&place);
+    let meeting = meeting(&place);
+    until("it makes its socket", || meeting.socket.exists());
+
+    let second = by_hand(&place).wait_with_output().unwrap();
+    assert!(!second.status.success());
+    let error = text(&second.stderr);
+    assert!(error.contains("AlreadyRunning") && error.contains("another server serves"), "{error}");
+
+    let client = place.activate().unwrap();
+    assert_eq!(client.who().unwrap().server_pid, first.id());
+    assert!(meeting.is_running());
+    drop(client);
+    assert!(first.wait().unwrap().success());
+    assert!(!meeting.socket.exists(), "it takes its socket with it");
+    assert!(!meeting.is_running());
+    assert_ne!(place.activate().unwrap().who().unwrap().server_pid, first.id());
+}
+
+#[test]
+fn locks_of_a_process_that_may_only_read_hold_up_neither_client_nor_server() {
+    let place = Place::new();
+    place.register(&SERVER, TEST_SERVICE, &[("TESTKIT_IDLE_MS", "1")]);
+    assert!(run(&place, &[]).status.success());
+    until("the server ends", || place.processes("testkit-server").is_empty());
+    let meeting = meeting(&place);
+    let running = meeting.lock.with_extension("running");
+    // This process only reads the start note, so it does not activate the server.
+    let locked: Vec<_> = [&meeting.lock, &running]
+        .map(|path| {
+            let file = fs::File::open(path).unwrap();
+            rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockShared).unwrap();
+            rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).unwrap();
+            file
+        })
+        .into();
+    for _ in 0..3 {
+        let output = run(&place, &[]);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        until("the server ends", || place.processes("testkit-server").is_empty());
+    }
+    drop(locked);
+    assert!(!meeting.is_running(), "a lock for reading marks no server");
+}
+
+#[test]
+fn a_wrapper_that_does_not_replace_itself_is_named_as_the_cause() {
+    let place = Place::new();
+    let wrapper = place.path().join("wrapper");
+    fs::write(&wrapper, format!("#!/bin/sh\n{}\nexit $?\n", SERVER.display())).unwrap();
+    fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755)).unwrap();
+    place.register(&wrapper, TEST_SERVICE, &[]);
+    let error = place.activate().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::StartFailed, "{error:?}");
+    let text = format!("{error:#}");
+    assert!(text.contains("must replace itself") && text.contains("`exec`"), "{text}");
+}
+
+#[test]
+fn a_server_that_nobody_registered_says_so() {
+    let place = Place::new();
+    let output = by_hand(&place).wait_with_output().unwrap();
+    assert!(!output.status.success());
+    assert!(text(&output.stderr).contains("NotRegistered"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_server_is_told_to_end_and_the_next_call_starts_another() {
+    let place = Place::new();
+    place.register(&SERVER, TEST_SERVICE, &[("TESTKIT_IDLE_MS", "60000")]);
+    let client = place.activate().unwrap();
+    let server = Process::open(client.who().unwrap().server_pid).unwrap();
+    server.terminate();
+    server.wait();
+    let error = client.who().unwrap_err();
+    assert_eq!((error.kind(), error.ran()), (ErrorKind::Disconnected, Ran::No), "{error:?}");
+    assert!(!meeting(&place).socket.exists());
+    assert_ne!(place.activate().unwrap().who().unwrap().server_pid, server.pid());
+}
+
+#[test]
+fn a_call_that_runs_when_the_server_must_end_may_have_run() {
+    let place = Place::new();
+    let mut notes = place.notes("notes");
+    let path = notes.path().to_str().unwrap();
+    place.register(&SERVER, TEST_SERVICE, &[("TESTKIT_NOTES", path), ("TESTKIT_DRAIN_MS", "50")]);
+    let client = place.activate().unwrap();
+    let server = Process::open(client.who().unwrap().server_pid).unwrap();
+    let error = std::thread::scope(|scope| {
+        let call = scope.spawn(|| client.rest().unwrap_err());
+        assert_eq!(notes.line(), "resting");
+        server.terminate();
+        call.join().unwrap()
+    });
+    assert_eq!((error.kind(), error.ran()), (ErrorKind::Disconnected, Ran::Maybe), "{error:?}");
+    server.wait();
+}
+
+#[test]
+fn a_server_that_drains_lets_its_calls_end_and_another_serves_meanwhile() {
+    let place = Place::new();
+    let mut notes = place.notes("notes");
+    let path = notes.path().to_str().unwrap();
+    place.register(
+        &SERVER,
+        TEST_SERVICE,
+        &[("TESTKIT_NOTES", path), ("TESTKIT_DRAIN_MS", "60000")],
+    );
+    let client = place.activate().unwrap();
+    let server = Process::open(client.who().unwrap().server_pid).unwrap();
+    std::thread::scope(|scope| {
+        let call = scope.spawn(|| client.rest().unwrap_err());
+        assert_eq!(notes.line(), "resting");
+        server.terminate();
+        until("it takes its socket away", || !meeting(&place).socket.exists());
+        let other = place.activate().unwrap();
+        assert_ne!(other.who().unwrap().server_pid, server.pid());
+        assert!(!server.has_ended());
+        // A call to a server that drains does not run.
+        let error = client.who().unwrap_err();
+        assert_eq!((error.kind(), error.ran()), (ErrorKind::Disconnected, Ran::No), "{error:?}");
+        server.kill();
+        assert_eq!(call.join().unwrap().ran(), Ran::Maybe);
+    });
+    assert!(meeting(&place).is_running());
+}
+
+#[test]
+fn somebody_else_who_listens_starts_one_server_after_the_other() {
+    let place = Place::new();
+    let activator = Activator::new(place.path().join("elsewhere"));
+    let mut registration = place.registration(&SERVER, TEST_SERVICE);
+    registration.socket = Some(activator.path().to_owned());
+    place.register_as(&registration);
+    let environment = [("TESTKIT_IDLE_MS", "1")];
+
+    let mut servers = Vec::new();
+    for _ in 0..3 {
+        let (client, mut server) = std::thread::scope(|scope| {
+            let client = scope.spawn(|| place.activate().unwrap());
+            let server = activator.start(&place, &SERVER, &environment);
+            (client.join().unwrap(), server)
+        });
+        let who = client.who().unwrap();
+        assert_eq!(who.server_pid, server.id());
+        assert_eq!(client.as_client().server().unwrap().pid, server.id(), "not the activator's");
+        assert_eq!(who.client_pid, std::process::id());
+        // The client starts no server itself, and removes no other program's socket.
+        assert_eq!(place.processes("testkit-server").len(), 1);
+        drop(client);
+        assert!(server.wait().unwrap().success());
+        assert!(activator.path().exists());
+        servers.push(who.server_pid);
+    }
+    servers.dedup();
+    assert_eq!(servers.len(), 3);
+}
+
+#[test]
+fn no_call_is_lost_while_somebody_else_listens() {
+    const ROUNDS: usize = 300;
+    let place = Place::new();
+    let activator = Activator::new(place.path().join("elsewhere"));
+    let mut registration = place.registration(&SERVER, TEST_SERVICE);
+    registration.socket = Some(activator.path().to_owned());
+    place.register_as(&registration);
+
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let starts = std::thread::scope(|scope| {
+        let starts = scope.spawn(|| {
+            let mut starts = 0;
+            while !done.load(std::sync::atomic::Ordering::SeqCst) {
+                if activator.somebody_waits(Duration::from_millis(20)) {
+                    let environment = [("TESTKIT_IDLE_MS", "1")];
+                    let mut server = activator.start(&place, &SERVER, &environment);
+                    assert!(server.wait().unwrap().success());
+                    starts += 1;
+                }
+            }
+            starts
+        });
+        for round in 0..ROUNDS {
+            let client = place.activate().unwrap_or_else(|error| panic!("{round}: {error:?}"));
+            client.who().unwrap_or_else(|error| panic!("{round}: {error:?}"));
+            drop(client);
+            // The next activation meets the server at about the time at which it ends.
+            std::thread::sleep(Duration::from_micros(500 + 100 * (round as u64 % 25)));
+        }
+        done.store(true, std::sync::atomic::Ordering::SeqCst);
+        starts.join().unwrap()
+    });
+    println!("{ROUNDS} rounds, {starts} servers");
+    assert!(starts > 1);
+}
+
+#[test]
+fn systemd_socket_activate_starts_it_too() {
+    let program = Path::new("/usr/bin/systemd-socket-activate");
+    if !program.exists() {
+        println!("skipped: systemd-socket-activate isn't there");
+        return;
+    }
+    let place = Place::new();
+    let socket = place.path().join("elsewhere");
+    let mut registration = place.registration(&SERVER, TEST_SERVICE);
+    registration.socket = Some(socket.clone());
+    place.register_as(&registration);
+    let mut command = place.command(program);
+    let mut activator = command
+        .args(["--seqpacket", "--listen"])
+        .arg(&socket)
+        .args(["--setenv=TESTKIT_IDLE_MS=1", "--setenv=XDG_RUNTIME_DIR", "--setenv=XDG_DATA_HOME"])
+        .arg(&*SERVER)
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    // The socket is bound before it listens; in between, connections are refused.
+    let mut activated = None;
+    until("it listens", || {
+        activated = place.activate().ok();
+        activated.is_some()
+    });
+    let client = activated.unwrap();
+    // The activator's process becomes the server.
+    assert_eq!(client.who().unwrap().server_pid, activator.id());
+    assert_eq!(client.as_client().server().unwrap().pid, activator.id());
+    drop(client);
+    assert!(activator.wait().unwrap().success());
+}
+
+#[test]
+fn where_somebody_else_should_listen_and_does_not_the_error_says_so() {
+    let place = Place::new();
+    let socket = place.path().join("elsewhere");
+    let mut registration = place.registration(&SERVER, TEST_SERVICE);
+    registration.socket = Some(socket.clone());
+    place.register_as(&registration);
+    // If another program listens, the client needs no folder for sockets.
+    let mut locations = place.locations();
+    locations.runtime_dir = None;
+    let activation = place.activation().locations(locations);
+    let error = activation.activate::<TestServiceClient>(TEST_SERVICE.clsid()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::StartFailed, "{error:?}");
+    let text = format!("{error:#}");
+    assert!(text.contains("nobody serves at") && text.contains("elsewhere"), "{text}");
+    assert!(place.processes("testkit-server").is_empty());
+
+    // A server that is started by hand is refused too.
+    let output = by_hand(&place).wait_with_output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(error.contains("AlreadyRunning") && error.contains("somebody else listens"), "{error}");
+}
+
+#[test]
+fn another_user_is_turned_away_unless_the_registration_allows_it() {
+    if !am_root() {
+        println!("skipped: only root can be another user");
+        return;
+    }
+    let place = Place::new();
+    // The other user can access the place and the copy of the program in it.
+    fs::set_permissions(place.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(place.data(), fs::Permissions::from_mode(0o755)).unwrap();
+    let client = place.path().join("testkit-client");
+    copy(&CLIENT, &client);
+    let mut registration = place.registration(&SERVER, TEST_SERVICE);
+    let as_nobody = || {
+        let mut command = place.command(&client);
+        command.env_remove("XDG_RUNTIME_DIR").uid(NOBODY).gid(NOBODY);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    for (policy, allowed) in
+        [(Policy::same_user(), false), (Policy::users([0, NOBODY]), true), (Policy::anyone(), true)]
+    {
+        let activator = Activator::new(place.path().join("elsewhere"));
+        fs::set_permissions(activator.path(), fs::Permissions::from_mode(0o666)).unwrap();
+        registration.socket = Some(activator.path().to_owned());
+        registration.policy = policy;
+        place.register_as(&registration);
+        let nobody = as_nobody();
+        let pid = nobody.id();
+        let mut server = activator.start(&place, &SERVER, &[("TESTKIT_IDLE_MS", "100")]);
+        let output = nobody.wait_with_output().unwrap();
+        let error = text(&output.stderr);
+        if allowed {
+            let expected = format!("{0} {0} {pid} {NOBODY}\n", server.id());
+            assert_eq!(text(&output.stdout), expected, "{error}");
+        } else {
+            assert!(error.starts_with("NotAllowed: user 65534 may not use"), "{error}");
+        }
+        server.wait().unwrap();
+    }
+}
+
+/// The user 65534, who owns no files.
+const NOBODY: u32 = 65534;
+
+#[test]
+fn another_users_folder_is_not_used() {
+    if !am_root() {
+        println!("skipped: only root can be another user");
+        return;
+    }
+    let place = Place::new();
+    for folder in [place.path().to_owned(), place.data()] {
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let client = place.path().join("testkit-client");
+    copy(&CLIENT, &client);
+    place.register(&SERVER, TEST_SERVICE, &[]);
+    let output = place.command(&client).uid(NOBODY).gid(NOBODY).output().unwrap();
+    let error = text(&output.stderr);
+    assert!(error.starts_with("Insecure: ") && error.contains("belongs to user 0"), "{error}");
+}
+
+#[test]
+fn a_confined_client_starts_no_server_but_reaches_one_that_runs() {
+    for (how, why) in [
+        ("no_new_privs", "no_new_privs"),
+        ("seccomp", "seccomp"),
+        ("mount", "another mount namespace"),
+        ("user", "another user namespace"),
+    ] {
+        let place = Place::new();
+        place.register(&SERVER, TEST_SERVICE, &[("TESTKIT_IDLE_MS", "1")]);
+        // The first client is not confined, as is usual.
+        assert!(run(&place, &[]).status.success());
+        until("the server ends", || place.processes("testkit-server").is_empty());
+
+        let output = run(&place, &["--confine", how]);
+        let error = text(&output.stderr);
+        if output.status.code() == Some(77) {
+            println!("skipped: {how}: {error}");
+            continue;
+        }
+        assert!(!output.status.success(), "{how}");
+        assert!(error.starts_with("ActivationDenied: "), "{how}: {error}");
+        assert!(error.contains("may only connect to a server that runs"), "{how}: {error}");
+        assert!(error.contains(why), "{how}: {error}");
+        assert!(place.processes("testkit-server").is_empty());
+
+        let held = place.activate().unwrap();
+        let server = held.who().unwrap().server_pid;
+        let output = run(&place, &["--confine", how]);
+        assert!(output.status.success(), "{how}: {}", text(&output.stderr));
+        let answer = text(&output.stdout);
+        assert!(answer.starts_with(&format!("{server} {server} ")), "{how}: {answer}");
+    }
+}
+
+#[test]
+fn who_is_less_confined_than_the_first_one_may_start_a_server() {
+    for how in ["no_new_privs", "seccomp", "mount", "user"] {
+        let place = Place::new();
+        place.register(&SERVER, TEST_SERVICE, &[("TESTKIT_IDLE_MS", "1")]);
+        if run(&place, &["--confine", how]).status.code() == Some(77) {
+            println!("skipped: {how}");
+            continue;
+        }
+        until("the server ends", || place.processes("testkit-server").is_empty());
+        let output = run(&place, &[]);
+        assert!(output.status.success(), "{how}: {}", text(&output.stderr));
+        until("the server ends", || place.processes("testkit-server").is_empty());
+        // From then on, clients are compared with the unconfined client.
+        let output = run(&place, &["--confine", how]);
+        let error = text(&output.stderr);
+        assert!(error.starts_with("ActivationDenied: "), "{how}: {error}");
+    }
+}
+
+#[test]
+fn a_folder_for_sockets_that_cannot_be_written_denies_activation_only() {
+    // Root may write everywhere, so as root this test runs the client as another user.
+    let is_root = am_root();
+    let place = Place::new();
+    let client = place.path().join("testkit-client");
+    let server = place.path().join("testkit-server");
+    copy(&CLIENT, &client);
+    copy(&SERVER, &server);
+    place.register(&server, TEST_SERVICE, &[("TESTKIT_IDLE_MS", "1")]);
+    let sockets = place.runtime().join("syshandle");
+    fs::create_dir(&sockets).unwrap();
+    fs::set_permissions(&sockets, fs::Permissions::from_mode(0o700)).unwrap();
+    if is_root {
+        let mut chown = std::process::Command::new("chown");
+        chown.args(["-R", "65534:65534"]).arg(place.path());
+        assert!(chown.status().unwrap().success());
+    }
+    let run = || {
+        let mut command = place.command(&client);
+        if is_root {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        command.output().unwrap()
+    };
+    fs::set_permissions(&sockets, fs::Permissions::from_mode(0o500)).unwrap();
+    let error = text(&run().stderr);
+    assert!(
+        error.starts_with("ActivationDenied: ") && error.contains("can't be locked"),
+        "{error}"
+    );
+    fs::set_permissions(&sockets, fs::Permissions::from_mode(0o700)).unwrap();
+    let output = run();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_server_whose_program_was_replaced_ends_and_the_new_one_serves() {
+    let place = Place::new();
+    let program = place.path().join("testkit-server");
+    let new = place.path().join("new");
+    copy(&SERVER, &program);
+    place.register(&program, TEST_SERVICE, &[("TESTKIT_IDLE_MS", "60000")]);
+    let client = place.activate().unwrap();
+    let old = Process::open(client.who().unwrap().server_pid).unwrap();
+    copy(&SERVER, &new);
+    fs::rename(&new, &program).unwrap();
+    assert_ne!(place.activate().unwrap().who().unwrap().server_pid, old.pid());
+    old.wait();
+    let error = client.who().unwrap_err();
+    assert_eq!((error.kind(), error.ran()), (ErrorKind::Disconnected, Ran::No), "{error:?}");
+    fs::remove_file(&program).unwrap();
+    assert_eq!(place.activate().unwrap_err().kind(), ErrorKind::StartFailed);
+}

@@ -1,0 +1,115 @@
+//! Many clients at once, and clients that connect while the server ends.
+#![cfg(not(windows))]
+#![expect(clippy::unwrap_used, reason = "a failed assumption in a test is a failed test")]
+
+use std::process::Stdio;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use syshandle_testkit::{CLIENT, Place, SERVER, TEST_SERVICE};
+
+/// The number of clients that activate the same class at once.
+const CLIENTS: usize = 200;
+
+#[test]
+fn clients_that_come_at_once_get_one_server() {
+    let place = Place::new();
+    let starts = place.path().join("starts");
+    let environment = [("TESTKIT_STARTS", starts.to_str().unwrap()), ("TESTKIT_IDLE_MS", "5000")];
+    place.register(&SERVER, TEST_SERVICE, &environment);
+
+    let outputs = run_clients(&place);
+    let mut servers = Vec::new();
+    for output in outputs {
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{error}");
+        servers
+            .push(String::from_utf8(output.stdout).unwrap().split(' ').next().unwrap().to_owned());
+    }
+    assert_eq!(servers.len(), CLIENTS);
+    assert!(servers.iter().all(|server| *server == servers[0]), "{servers:?}");
+    assert_eq!(std::fs::read_to_string(starts).unwrap().trim(), servers[0]);
+}
+
+#[test]
+fn clients_of_a_server_that_fails_each_learn_why_after_few_starts() {
+    let place = Place::new();
+    let starts = place.path().join("starts");
+    let environment = [("TESTKIT_STARTS", starts.to_str().unwrap()), ("TESTKIT_FATE", "exit")];
+    place.register(&SERVER, TEST_SERVICE, &environment);
+
+    let began = Instant::now();
+    for output in run_clients(&place) {
+        assert!(!output.status.success());
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(error.starts_with("StartFailed: "), "{error}");
+        assert!(error.contains("there is no water"), "{error}");
+        assert!(error.contains("the machine can't run"), "{error}");
+    }
+    // The server is started once, and once more each time a failure note has expired.
+    let starts = std::fs::read_to_string(starts).unwrap().lines().count();
+    println!("{CLIENTS} clients, {starts} starts in {:?}", began.elapsed());
+    assert!(starts as u64 <= 1 + began.elapsed().as_secs(), "{starts} starts");
+}
+
+/// Runs [`CLIENTS`] clients at once, each in its own process.
+fn run_clients(place: &Place) -> Vec<std::process::Output> {
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|_| {
+            let mut command = place.command(&CLIENT);
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        })
+        .collect();
+    clients.into_iter().map(|client| client.wait_with_output().unwrap()).collect()
+}
+
+#[test]
+fn no_call_is_lost_to_a_server_that_is_about_to_end() {
+    const ROUNDS: usize = 2000;
+    const THREADS: usize = 2;
+    let place = Place::new();
+    place.register(&SERVER, TEST_SERVICE, &[("TESTKIT_IDLE_MS", "1")]);
+
+    // For each call, the time during which its server was certainly in use: from the end of the
+    // activation to the reply.
+    let uses = Mutex::new(Vec::new());
+    let round = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                loop {
+                    let round = round.fetch_add(1, Ordering::Relaxed);
+                    if round >= ROUNDS {
+                        return;
+                    }
+                    let client =
+                        place.activate().unwrap_or_else(|error| panic!("round {round}: {error:?}"));
+                    let began = Instant::now();
+                    let who =
+                        client.who().unwrap_or_else(|error| panic!("round {round}: {error:?}"));
+                    uses.lock().unwrap().push((began, Instant::now(), who.server_pid));
+                    drop(client);
+                    // The next activation meets the server at about the time at which it ends.
+                    std::thread::sleep(Duration::from_micros(800 + 100 * (round as u64 % 20)));
+                }
+            });
+        }
+    });
+
+    let mut uses = uses.into_inner().unwrap();
+    uses.sort_unstable();
+    assert_eq!(uses.len(), ROUNDS);
+    let mut servers: Vec<_> = uses.iter().map(|(_, _, server)| *server).collect();
+    servers.sort_unstable();
+    servers.dedup();
+    println!("{ROUNDS} rounds, {} servers", servers.len());
+    for (place, (_, end, server)) in uses.iter().enumerate() {
+        for (began, _, other) in &uses[place + 1..] {
+            if began >= end {
+                break;
+            }
+            assert_eq!(server, other, "two servers served at once");
+        }
+    }
+}

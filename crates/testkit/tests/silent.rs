@@ -1,0 +1,172 @@
+//! Files of a file system that doesn't answer. However a client sends them, they delay no other
+//! client, and the server holds only a limited number of them.
+//!
+//! Only root can mount such a file system; otherwise the tests are skipped.
+
+#![cfg(not(windows))]
+#![expect(clippy::unwrap_used, reason = "what can't be done fails the test")]
+#![expect(clippy::print_stdout, reason = "a skipped test says why")]
+
+use std::fs::File;
+use std::io::{ErrorKind, IoSlice};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+use std::time::Instant;
+
+use syshandle::{Interface, Meeting};
+use syshandle_os::{Borrowed, Seqpacket};
+use syshandle_testkit::{
+    PATIENCE, Place, SERVER, TEST_SERVICE, TestService, TestServiceClient, until,
+};
+use syshandle_wire::{Body, FrameKind, Header, Hello};
+
+use crate::silent::Fuse;
+
+#[path = "../../os/tests/silent/mod.rs"]
+mod silent;
+
+#[test]
+fn silent_files_are_refused_and_hold_up_nobody() {
+    let Some(mut fuse) = Fuse::mount() else { return };
+    let place = Place::new();
+    let registered = place.register(&SERVER, TEST_SERVICE, &[]);
+    let socket = Meeting::of(&registered, &place.locations()).unwrap().socket;
+    let honest = place.activate().unwrap().with_timeout(PATIENCE);
+    let server = honest.who().unwrap().server_pid;
+    let before = descriptors(server);
+    let file = fuse.open_silent();
+
+    let sender = place.activate().unwrap();
+    // The file is lent, because closing even a duplicate waits for the file system.
+    let error = sender.len(&Borrowed::<File>::new(file.as_fd())).unwrap_err();
+    assert_eq!(error.kind(), syshandle::ErrorKind::WrongHandle, "{error:#}");
+    assert!(error.to_string().contains("file system that isn't trusted"), "{error:#}");
+    still_serves(&honest);
+
+    type Act = fn(&Hostile, &[BorrowedFd<'_>]);
+    let plays: [(&str, Act); 5] = [
+        ("as arguments of a method that there isn't", |peer, handles| peer.call(1000, handles)),
+        ("as too many arguments", |peer, handles| peer.call(1, handles)),
+        ("as shared memory", |peer, handles| peer.send(FrameKind::Arena, &handles[..1])),
+        ("with a frame that takes none", |peer, handles| peer.send(FrameKind::Bye, handles)),
+        ("with bytes that are no frame", |peer, handles| peer.raw(b"rubbish", handles)),
+    ];
+    for (name, play) in plays {
+        for count in [1, 20] {
+            let handles: Vec<_> = (0..count).map(|_| file.as_fd()).collect();
+            // The hostile client may have too many handles in flight already. The server then
+            // refuses it.
+            if let Some(peer) = Hostile::open(&socket) {
+                play(&peer, &handles);
+                peer.read_to_the_end_or_a_reply();
+            }
+        }
+        println!("silent files {name}");
+        still_serves(&honest);
+    }
+
+    // The limit also applies to a client that connects again and again.
+    let handles: Vec<_> = (0..200).map(|_| file.as_fd()).collect();
+    let refused = (0..50).filter(|_| match Hostile::open(&socket) {
+        Some(peer) => {
+            peer.send(FrameKind::Bye, &handles);
+            peer.read_to_the_end_or_a_reply();
+            false
+        }
+        None => true,
+    });
+    assert!(refused.count() > 40, "a client may send as many as it likes");
+    assert!(descriptors(server) < before + 1500, "{} descriptors", descriptors(server));
+    still_serves(&honest);
+
+    // When the file system is unmounted, the server can close all of its files.
+    drop((fuse, file, sender));
+    until("all handles are closed", || descriptors(server) <= before);
+    still_serves(&honest);
+}
+
+/// Checks that the server answers the honest client. The hostile client is in the same process, so
+/// the honest one has connected before.
+fn still_serves(client: &TestServiceClient) {
+    for _ in 0..20 {
+        client.who().unwrap();
+    }
+}
+
+/// Returns the number of descriptors, without the ones that the server keeps to examine handles.
+fn descriptors(pid: u32) -> usize {
+    let entries = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten();
+    let paths = entries.filter_map(|entry| std::fs::read_link(entry.path()).ok());
+    let is_kept = |path: &std::path::PathBuf| {
+        let path = path.to_string_lossy();
+        path.contains("/fdinfo/") || path.ends_with("/mountinfo")
+    };
+    paths.filter(|path| !is_kept(path)).count()
+}
+
+/// A client that writes frames without the library.
+struct Hostile(Seqpacket);
+
+impl Hostile {
+    /// Connects to the server's object. Returns `None` if the server refuses.
+    fn open(socket: &Path) -> Option<Self> {
+        let peer = Self(Seqpacket::connect(socket, Instant::now() + PATIENCE).unwrap());
+        if peer.receive()? != FrameKind::Greeting {
+            return None;
+        }
+        let iid = <dyn TestService as Interface>::DESCRIPTION.iid;
+        let hello = Hello { clsid: TEST_SERVICE.clsid(), iid }.write();
+        let body = Body::Inline { len: hello.len() as u32 };
+        peer.frame(&Header { body, ..Header::new(FrameKind::Hello) }, &hello, &[]);
+        Some(peer)
+    }
+
+    fn call(&self, method: u32, handles: &[BorrowedFd<'_>]) {
+        let header = Header {
+            call: 1,
+            code: method,
+            timeout_ms: 60_000,
+            handles: handles.len() as u16,
+            ..Header::new(FrameKind::Call)
+        };
+        let body = [0; 2];
+        self.frame(&Header { body: Body::Inline { len: 2 }, ..header }, &body, handles);
+    }
+
+    fn send(&self, kind: FrameKind, handles: &[BorrowedFd<'_>]) {
+        let header = Header { handles: handles.len() as u16, ..Header::new(kind) };
+        self.frame(&header, &[], handles);
+    }
+
+    fn frame(&self, header: &Header, body: &[u8], handles: &[BorrowedFd<'_>]) {
+        let mut head = [0; Header::LEN_MAX];
+        let len = header.write(&mut head);
+        self.raw(&[&head[..len], body].concat(), handles);
+    }
+
+    fn raw(&self, bytes: &[u8], handles: &[BorrowedFd<'_>]) {
+        // Sending fails if the server has closed the connection.
+        let _ = self.0.send(&[IoSlice::new(bytes)], handles);
+    }
+
+    /// Waits for any answer of the server.
+    fn read_to_the_end_or_a_reply(&self) {
+        while self.receive().is_some_and(|kind| kind != FrameKind::Reply) {}
+    }
+
+    /// Receives the next frame. Returns `None` at the end of the connection.
+    fn receive(&self) -> Option<FrameKind> {
+        let (mut frame, deadline) = (vec![0; 1 << 16], Instant::now() + PATIENCE);
+        loop {
+            match self.0.receive(&mut frame, &mut Vec::new()) {
+                Ok(received) if received.len == 0 => return None,
+                Ok(received) => return Some(Header::read(&frame[..received.len]).unwrap().0.kind),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    let readable = self.0.wait_readable(deadline).unwrap();
+                    assert!(readable, "the server is held up");
+                }
+                Err(_) => return None,
+            }
+        }
+    }
+}
