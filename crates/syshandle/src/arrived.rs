@@ -45,15 +45,15 @@ impl Arrived {
         socket.receive(frame, &mut self.handles)
     }
 
-    /// Receives a frame and its handles, waiting up to `patience`.
+    /// Receives a frame and its handles, waiting up to `timeout`.
     #[inline]
     pub(crate) fn receive_within(
         &mut self,
         socket: &Seqpacket,
         frame: &mut [u8],
-        patience: Duration,
+        timeout: Duration,
     ) -> io::Result<Received> {
-        socket.receive_within(frame, &mut self.handles, patience)
+        socket.receive_within(frame, &mut self.handles, timeout)
     }
 
     /// Sets the peer that sent the handles, if there are any.

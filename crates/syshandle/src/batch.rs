@@ -38,14 +38,14 @@ impl Batch {
         Self(KEPT.try_with(Cell::take).ok().flatten())
     }
 
-    /// Receives the waiting frames, up to `count`. Waits up to `patience` for the first one, if a
+    /// Receives the waiting frames, up to `count`. Waits up to `timeout` for the first one, if a
     /// time is given. Must only be called when no frame is left. Returns the size of the last
     /// frame.
     pub(crate) fn receive(
         &mut self,
         socket: &PeerSocket,
         count: usize,
-        patience: Option<Duration>,
+        timeout: Option<Duration>,
     ) -> io::Result<&[u8]> {
         let Frames { slots, next, end } = self.frames();
         (*next, *end) = (0, 0);
@@ -54,8 +54,8 @@ impl Batch {
             let (bytes, handles) = (FrameBuffer::take(), Arrived::new());
             slots.push(Slot { bytes, handles, received: Received::default() });
         }
-        *end = receive_within(patience, |patience| {
-            socket.receive_several(&mut slots[..count], patience)
+        *end = receive_within(timeout, |timeout| {
+            socket.receive_several(&mut slots[..count], timeout)
         })?;
         slots[..*end].iter_mut().for_each(|slot| slot.handles.sent_by(socket.peer_share()));
         let last = &slots[*end - 1];

@@ -4,11 +4,11 @@
 mod asynchronous;
 mod cancel;
 pub(crate) mod connection;
+pub(crate) mod deadline;
 mod ended;
 #[cfg(test)]
 mod interleavings;
 pub(crate) mod opening;
-pub(crate) mod patience;
 mod pending;
 mod receiving;
 mod reply;
@@ -39,13 +39,13 @@ pub use together::{Starter, together};
 use crate::arrived::Kernel;
 use crate::buffer::{give_bytes, take_bytes};
 use crate::client::connection::Connection;
+use crate::client::deadline::Deadline;
 use crate::client::opening::Opening;
-use crate::client::patience::Patience;
 use crate::client::reply::{Reply, ReplyBody};
 use crate::client::together::Gathered;
 use crate::door::{Attached, DoorMaker, LentDoor};
+use crate::method_ref::MethodRef;
 use crate::peer_socket::PeerSocket;
-use crate::site::Site;
 use crate::sync::Mutex;
 use crate::{CallError, Error, ErrorKind, Interface, Proxy, Result, door};
 
@@ -158,7 +158,7 @@ impl Client {
     /// # Errors
     /// The errors of connecting.
     pub fn server(&self) -> Result<Credentials> {
-        Ok(self.connection(&mut self.patience())?.server())
+        Ok(self.connection(&mut self.deadline())?.server())
     }
 
     /// Waits until the server signals `object`, until the client's timeout has passed, or until the
@@ -168,8 +168,8 @@ impl Client {
     /// [`ErrorKind::TimedOut`]; [`ErrorKind::Cancelled`]; [`ErrorKind::Disconnected`] as soon as
     /// the server has ended.
     pub fn wait(&self, object: &dyn Waitable) -> Result<()> {
-        let mut patience = self.patience();
-        self.connection(&mut patience)?.wait_for(object, &mut patience)
+        let mut deadline = self.deadline();
+        self.connection(&mut deadline)?.wait_for(object, &mut deadline)
     }
 
     /// Returns a reference to the same object by another of its interfaces.
@@ -181,10 +181,10 @@ impl Client {
         if let Some(maker) = &self.shared.maker {
             maker.object().require(interface)?;
         }
-        let door = self.make_door(self.patience())?.into_socket();
+        let door = self.make_door(self.deadline())?.into_socket();
         let cast = Self::new(OnceLock::new(), door, None, interface);
         let cast = Self { shared: cast.shared, ..self.clone() };
-        cast.connection(&mut self.patience())?;
+        cast.connection(&mut self.deadline())?;
         Ok(P::from_client(cast))
     }
 
@@ -196,7 +196,7 @@ impl Client {
         declared: Option<Declared>,
         arguments: impl FnOnce(&mut Encoder<'a>),
     ) -> Result<T> {
-        self.site(method).without_error(self.call_with_error(method, declared, arguments))
+        self.method_ref(method).without_error(self.call_with_error(method, declared, arguments))
     }
 
     /// Calls a method that has an error type of its own.
@@ -207,17 +207,17 @@ impl Client {
         declared: Option<Declared>,
         arguments: impl FnOnce(&mut Encoder<'a>),
     ) -> Result<T, CallError<E>> {
-        let site = self.site(method);
-        let place = |error: Error| site.name(error);
-        let _entered = crate::log::debug_span!("call", method = %site);
-        let mut patience = self.patience();
-        let connection = self.connection(&mut patience).map_err(place)?;
-        let mut out = Encoder::new(take_bytes(), connection.limits()).until(patience.deadline);
+        let method_ref = self.method_ref(method);
+        let place = |error: Error| method_ref.name(error);
+        let _entered = crate::log::debug_span!("call", method = %method_ref);
+        let mut deadline = self.deadline();
+        let connection = self.connection(&mut deadline).map_err(place)?;
+        let mut out = Encoder::new(take_bytes(), connection.limits()).until(deadline.instant);
         arguments(&mut out);
-        let (payload, handles) = out.finish_lent().map_err(|error| site.unsendable(error))?;
+        let (payload, handles) = out.finish_lent().map_err(|error| method_ref.unsendable(error))?;
         crate::log::trace!(bytes = payload.len(), handles = handles.len(), "sending");
         let reply =
-            handles.with(|handles| connection.call(method, &payload, handles, &mut patience));
+            handles.with(|handles| connection.call(method, &payload, handles, &mut deadline));
         let reply = reply.map_err(place)?;
         give_bytes(payload.into_room());
         self.read_reply(connection, method, declared, reply)
@@ -231,7 +231,7 @@ impl Client {
         declared: Option<Declared>,
         reply: Reply,
     ) -> Result<T, CallError<E>> {
-        let site = self.site(method);
+        let method_ref = self.method_ref(method);
         let Reply { status, body, handles, handles_lost } = reply;
         crate::log::trace!(?status, handles = handles.len(), "received");
         let sender = connection.link.socket.peer_share();
@@ -245,22 +245,26 @@ impl Client {
                     connection.has_read(body);
                 }
                 let text = "this process has no descriptors or no memory left for the handles of the result";
-                Err(site.name(Error::new(ErrorKind::HandlesLost, text).maybe_ran()).into())
+                Err(method_ref.name(Error::new(ErrorKind::HandlesLost, text).maybe_ran()).into())
             }
             ReplyBody::PastLimit(limit) => {
                 let text = format!(
                     "the result was dropped: the results of this client that nobody has taken yet \
                      would hold more than {limit}"
                 );
-                Err(site.name(Error::new(ErrorKind::TooLarge, text).maybe_ran()).into())
+                Err(method_ref.name(Error::new(ErrorKind::TooLarge, text).maybe_ran()).into())
             }
             ReplyBody::Frame { frame, start, end } => {
                 let handles = handles.into_handles();
-                site.read(declared, status, Decoder::new(&frame[start..end], handles, &kernel))
+                method_ref.read(
+                    declared,
+                    status,
+                    Decoder::new(&frame[start..end], handles, &kernel),
+                )
             }
             ReplyBody::Copy(body) => {
                 let input = Decoder::new(&body, handles.into_handles(), &kernel);
-                let result = site.read(declared, status, input);
+                let result = method_ref.read(declared, status, input);
                 give_bytes(body);
                 result
             }
@@ -269,22 +273,22 @@ impl Client {
                 let (range, len) = connection.range(body);
                 let bytes = SharedBytes::new(&range, len);
                 let handles = handles.into_handles();
-                site.read(declared, status, Decoder::shared(&bytes, handles, &kernel))
+                method_ref.read(declared, status, Decoder::shared(&bytes, handles, &kernel))
             }
         }
     }
 
-    fn site(&self, method: u32) -> Site {
-        Site { interface: self.shared.interface, method }
+    fn method_ref(&self, method: u32) -> MethodRef {
+        MethodRef { interface: self.shared.interface, method }
     }
 
     #[inline]
-    fn patience(&self) -> Patience<'_> {
-        Patience::lasting(self.timeout, self.cancel.as_ref())
+    fn deadline(&self) -> Deadline<'_> {
+        Deadline::lasting(self.timeout, self.cancel.as_ref())
     }
 
     /// Returns the connection, which is made through the door when it is first needed.
-    fn connection(&self, patience: &mut Patience<'_>) -> Result<&Connection> {
+    fn connection(&self, deadline: &mut Deadline<'_>) -> Result<&Connection> {
         let shared = &*self.shared;
         if !shared.owner.is_current() {
             return Err(other_process("client"));
@@ -305,12 +309,12 @@ impl Client {
             return Err(Error::new(ErrorKind::Disconnected, "there is no way to the object"));
         };
         let hello = Hello { clsid: Guid::NIL, iid: shared.interface.iid };
-        let Attached { socket, server } = door::attach(through, patience.deadline)?;
-        let connection = Opening::over(socket, hello).open(patience.deadline)?;
+        let Attached { socket, server } = door::attach(through, deadline.instant)?;
+        let connection = Opening::over(socket, hello).open(deadline.instant)?;
         if connection.server().pid != server.pid {
             return Err(Violation::NotOurs.into());
         }
-        patience.look();
+        deadline.look();
         let connection = shared.connection.get_or_init(|| connection);
         *door = None;
         Ok(connection)
@@ -323,17 +327,17 @@ impl Client {
 
     /// Makes a door to the object for one receiver. Asks the server for it, unless this process
     /// serves the object.
-    fn make_door(&self, mut patience: Patience<'_>) -> Result<LentDoor> {
+    fn make_door(&self, mut deadline: Deadline<'_>) -> Result<LentDoor> {
         if !self.shared.owner.is_current() {
             return Err(other_process("client"));
         }
         if let Some(maker) = &self.shared.maker {
             return Ok(LentDoor::Own(maker.make_door()?));
         }
-        let connection = self.connection(&mut patience)?;
-        let reply = connection.call(door::METHOD, &Payload::default(), &[], &mut patience)?;
+        let connection = self.connection(&mut deadline)?;
+        let reply = connection.call(door::METHOD, &Payload::default(), &[], &mut deadline)?;
         let door = self.read_reply(connection, door::METHOD, Some(door::DECLARED), reply);
-        let door: OwnedHandle = self.site(door::METHOD).without_error(door)?;
+        let door: OwnedHandle = self.method_ref(door::METHOD).without_error(door)?;
         Ok(door::lent_by(door, connection.link.socket.peer_share()))
     }
 }
@@ -341,14 +345,14 @@ impl Client {
 /// Sends a reference as a door that is made for its receiver.
 impl Encode for Client {
     fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
-        let patience = self.patience();
-        let patience = match out.deadline() {
-            Some(deadline) if deadline < patience.deadline => {
-                Patience::until(deadline, patience.cancel)
+        let deadline = self.deadline();
+        let deadline = match out.deadline() {
+            Some(earlier) if earlier < deadline.instant => {
+                Deadline::until(earlier, deadline.cancel)
             }
-            _ => patience,
+            _ => deadline,
         };
-        match self.make_door(patience) {
+        match self.make_door(deadline) {
             Ok(door) => out.give_handle(door),
             Err(error) => out.fail(Unsendable::Handle(std::io::Error::other(error))),
         }

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use syshandle_os::{Filesystems, OwnedHandle, Peer, Seqpacket, Unproven, descriptor_limit, prove};
 
 use crate::activation::connect;
+use crate::client::deadline::Deadline;
 use crate::client::opening::Opening;
-use crate::client::patience::Patience;
 use crate::server::reactor::{Reactor, Settings};
 use crate::server::{InnerDoor, totals};
 use crate::setup::failed;
@@ -144,7 +144,7 @@ impl Connector {
     }
 
     fn deadline(&self) -> Instant {
-        Patience::lasting(self.timeout, None).deadline
+        Deadline::lasting(self.timeout, None).instant
     }
 }
 

@@ -62,10 +62,10 @@ pub mod generated;
 mod guard;
 mod log;
 pub mod mark;
+mod method_ref;
 mod proxy_dll;
 #[cfg(feature = "serde")]
 mod serde_value;
-mod site;
 
 // Each platform provides `Client`, `Server` and their companions under the same names.
 cfg_if::cfg_if! {

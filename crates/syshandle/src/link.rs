@@ -156,16 +156,16 @@ impl Link {
         &self.outgoing
     }
 
-    /// Receives a frame into `buffer`. Waits up to `patience`, if a time is given.
+    /// Receives a frame into `buffer`. Waits up to `timeout`, if a time is given.
     #[inline]
     pub(crate) fn receive(
         &self,
         buffer: &mut [u8],
         handles: &mut Arrived,
-        patience: Option<Duration>,
+        timeout: Option<Duration>,
     ) -> io::Result<Received> {
-        let received = receive_within(patience, |patience| match patience {
-            Some(patience) => handles.receive_within(&self.socket, buffer, patience),
+        let received = receive_within(timeout, |timeout| match timeout {
+            Some(timeout) => handles.receive_within(&self.socket, buffer, timeout),
             None => handles.receive(&self.socket, buffer),
         })?;
         handles.sent_by(self.socket.peer_share());
@@ -173,15 +173,15 @@ impl Link {
         Ok(received)
     }
 
-    /// Receives the waiting frames, up to `count`. Waits up to `patience` for the first one, if a
+    /// Receives the waiting frames, up to `count`. Waits up to `timeout` for the first one, if a
     /// time is given.
     pub(crate) fn receive_several(
         &self,
         batch: &mut Batch,
         count: usize,
-        patience: Option<Duration>,
+        timeout: Option<Duration>,
     ) -> io::Result<()> {
-        self.set_peer(batch.receive(&self.socket, count, patience)?);
+        self.set_peer(batch.receive(&self.socket, count, timeout)?);
         Ok(())
     }
 

@@ -38,24 +38,24 @@ pub(crate) struct Spin {
 
 /// A wait in progress.
 #[derive(Debug)]
-pub(crate) struct Looking<'s> {
+pub(crate) struct SpinWait<'s> {
     spin: &'s Spin,
     next: Next,
-    looks: u32,
+    polls: u32,
 }
 
 /// The next action of the waiting thread.
 #[derive(Clone, Copy, Debug)]
 enum Next {
-    FirstLook,
-    Look {
+    FirstPoll,
+    Poll {
         since: Instant,
         until: Instant,
         /// Number of consecutive polls before which other threads had the core.
         crowded: u32,
     },
     /// Poll once more, for a message that arrived while other threads ran or the time ran out.
-    LastLook,
+    LastPoll,
     Sleep,
 }
 
@@ -73,12 +73,12 @@ impl Default for Spin {
 
 impl Spin {
     /// Starts a wait for a message from a thread that ran on `peer`.
-    pub(crate) fn start(&self, peer: Whereabouts) -> Looking<'_> {
+    pub(crate) fn start(&self, peer: Whereabouts) -> SpinWait<'_> {
         let pays = *ALLOWED
             && peer.is(here()) == Some(false)
             && (self.misses() < MISSES_MAX || is_time_to_try(uptime()));
-        let next = if pays { Next::FirstLook } else { Next::Sleep };
-        Looking { spin: self, next, looks: 0 }
+        let next = if pays { Next::FirstPoll } else { Next::Sleep };
+        SpinWait { spin: self, next, polls: 0 }
     }
 
     fn misses(&self) -> u32 {
@@ -97,15 +97,15 @@ impl Spin {
     }
 }
 
-impl Looking<'_> {
+impl SpinWait<'_> {
     /// Lets some time pass. Returns whether to poll again; otherwise the thread must sleep.
     pub(crate) fn again(&mut self) -> bool {
         self.next = match self.next {
-            Next::FirstLook => {
+            Next::FirstPoll => {
                 let since = now();
-                Next::Look { since, until: since + LIMIT, crowded: 0 }
+                Next::Poll { since, until: since + LIMIT, crowded: 0 }
             }
-            Next::Look { since, until, crowded } => {
+            Next::Poll { since, until, crowded } => {
                 // A yield takes as long as a poll. Without this pause, polling would slow down the
                 // other side's use of the socket.
                 thread::yield_now();
@@ -117,28 +117,28 @@ impl Looking<'_> {
                     false => (until, 0),
                 };
                 match now >= until || crowded == CROWDED_MAX {
-                    true => Next::LastLook,
-                    false => Next::Look { since: now, until, crowded },
+                    true => Next::LastPoll,
+                    false => Next::Poll { since: now, until, crowded },
                 }
             }
-            Next::LastLook => {
-                self.in_vain();
+            Next::LastPoll => {
+                self.miss();
                 Next::Sleep
             }
             Next::Sleep => Next::Sleep,
         };
-        self.looks += 1;
+        self.polls += 1;
         !matches!(self.next, Next::Sleep)
     }
 
-    fn in_vain(&self) {
+    fn miss(&self) {
         self.spin.learn((self.spin.misses() + 1).min(MISSES_MAX));
     }
 
     /// Records that the message arrived. A message that the first poll finds proves nothing,
     /// because it would have been there without spinning.
-    pub(crate) fn came(&self) {
-        if self.looks > 1 {
+    pub(crate) fn hit(&self) {
+        if self.polls > 1 {
             self.spin.learn(0);
         }
     }
@@ -191,28 +191,29 @@ mod tests {
     use crate::sync::run_once;
 
     #[test]
-    fn who_looks_in_vain_leaves_it_and_what_comes_lets_it_look_again() {
+    fn misses_stop_spinning_and_a_hit_resumes_it() {
         run_once(|| {
             let spin = Spin { misses: 0.into() };
-            let look = |until_it_comes: u32| {
-                let mut looking = Looking { spin: &spin, next: Next::FirstLook, looks: 0 };
-                let looks = (0..).take_while(|_| looking.again()).take(until_it_comes as usize);
-                if looks.count() == until_it_comes as usize {
-                    looking.came();
+            let wait = |polls_before_the_message: u32| {
+                let mut spin_wait = SpinWait { spin: &spin, next: Next::FirstPoll, polls: 0 };
+                let polls =
+                    (0..).take_while(|_| spin_wait.again()).take(polls_before_the_message as usize);
+                if polls.count() == polls_before_the_message as usize {
+                    spin_wait.hit();
                 }
             };
-            (0..2 * MISSES_MAX).for_each(|_| look(u32::MAX));
+            (0..2 * MISSES_MAX).for_each(|_| wait(u32::MAX));
             assert_eq!(spin.misses(), MISSES_MAX);
             // A message that the first poll finds has no effect.
-            look(1);
+            wait(1);
             assert_eq!(spin.misses(), MISSES_MAX);
-            look(2);
+            wait(2);
             assert_eq!(spin.misses(), 0);
         });
     }
 
     #[test]
-    fn all_who_have_left_it_try_again_at_the_same_time() {
+    fn all_connections_that_stopped_spinning_retry_at_the_same_time() {
         let tries = |ms| is_time_to_try(Duration::from_millis(ms));
         let count = (0..640).filter(|ms| tries(*ms)).count() as u128;
         assert_eq!(count, 10 * TRY_FOR_MS);

@@ -22,7 +22,7 @@ impl Client {
         arguments: impl FnOnce(&mut Encoder<'a>),
     ) -> Result<T> {
         let result = self.call_with_error_async(method, declared, arguments).await;
-        self.site(method).without_error(result)
+        self.method_ref(method).without_error(result)
     }
 
     /// Calls a method that has an error type of its own.
@@ -38,7 +38,7 @@ impl Client {
         let reply = self.in_background(move |client| client.exchange(method, &bytes, &handles));
         let reply = reply.await?;
         // The client is connected, because it got a reply.
-        let connection = self.connection(&mut self.patience())?;
+        let connection = self.connection(&mut self.deadline())?;
         self.read_reply(connection, method, declared, reply)
     }
 
@@ -74,23 +74,23 @@ impl Client {
     ) -> Result<(Vec<u8>, Vec<OwnedHandle>)> {
         let mut out = Encoder::new(Vec::new(), super::LIMITS);
         arguments(&mut out);
-        let site = self.site(method);
-        let (bytes, handles) = out.finish_lent().map_err(|error| site.unsendable(error))?;
+        let method_ref = self.method_ref(method);
+        let (bytes, handles) = out.finish_lent().map_err(|error| method_ref.unsendable(error))?;
         let handles: io::Result<_> = handles
             .with(|handles| handles.iter().map(|handle| handle.try_clone_to_owned()).collect());
         let no_copy = failed("fcntl(F_DUPFD_CLOEXEC)", "a handle to send can't be duplicated");
-        Ok((bytes.into_vec(), handles.map_err(|error| site.name(no_copy(error)))?))
+        Ok((bytes.into_vec(), handles.map_err(|error| method_ref.name(no_copy(error)))?))
     }
 
     /// Sends a call and waits for its reply, on this thread. Copies the reply out of the server's
     /// memory, because the task that would release that memory may have been dropped.
     fn exchange(&self, method: u32, bytes: &Payload<'_>, handles: &[OwnedHandle]) -> Result<Reply> {
-        let mut patience = self.patience();
+        let mut deadline = self.deadline();
         let handles: Vec<_> = handles.iter().map(std::os::fd::AsFd::as_fd).collect();
-        let exchanged = self.connection(&mut patience).and_then(|connection| {
-            connection.call(method, bytes, &handles, &mut patience)?.copied(connection)
+        let exchanged = self.connection(&mut deadline).and_then(|connection| {
+            connection.call(method, bytes, &handles, &mut deadline)?.copied(connection)
         });
-        exchanged.map_err(|error| self.site(method).name(error))
+        exchanged.map_err(|error| self.method_ref(method).name(error))
     }
 }
 

@@ -13,8 +13,8 @@ use syshandle_os::{
 use syshandle_wire::{Body, ClientEnd, FrameKind, Header, Limits, Payload};
 
 use super::cancel::Cancel;
+use super::deadline::Deadline;
 use super::ended::{Ended, OtherEnd, failed};
-use super::patience::Patience;
 use super::reply::{Replies, Reply, ReplyBody, Waiter, WaiterNumber, Waiting};
 use super::server_process::ServerProcess;
 use super::starting::NewCall;
@@ -132,10 +132,10 @@ impl Connection {
         method: u32,
         body: &Payload<'_>,
         handles: &[BorrowedHandle<'_>],
-        patience: &mut Patience<'_>,
+        deadline: &mut Deadline<'_>,
     ) -> Result<Reply> {
-        let begun = self.send_call(method, body, handles, false, patience)?;
-        self.finish(&begun, patience)
+        let begun = self.send_call(method, body, handles, false, deadline)?;
+        self.finish(&begun, deadline)
     }
 
     /// Sends a call without waiting for its reply.
@@ -144,16 +144,16 @@ impl Connection {
         method: u32,
         body: &Payload<'_>,
         handles: &[BorrowedHandle<'_>],
-        patience: &mut Patience<'_>,
+        deadline: &mut Deadline<'_>,
     ) -> Result<Begun> {
-        self.send_call(method, body, handles, true, patience)
+        self.send_call(method, body, handles, true, deadline)
     }
 
     /// Waits for the reply of a call that was begun.
-    pub(crate) fn finish(&self, begun: &Begun, patience: &mut Patience<'_>) -> Result<Reply> {
+    pub(crate) fn finish(&self, begun: &Begun, deadline: &mut Deadline<'_>) -> Result<Reply> {
         let Begun { call, waiter } = *begun;
         let mut waiting = Waiting { waiter: Some(waiter), reply: None };
-        let waited = self.wait(patience, &mut waiting, |state, _, waiting| {
+        let waited = self.wait(deadline, &mut waiting, |state, _, waiting| {
             if waiting.reply.is_none() {
                 waiting.reply = state.replies.take(waiter);
             }
@@ -161,7 +161,7 @@ impl Connection {
         });
         match (waiting.reply, waited) {
             (Some(reply), _) => Ok(reply),
-            (None, Ok(())) => Err(self.last_words(patience).to_error(self.other_end, true)),
+            (None, Ok(())) => Err(self.last_words(deadline).to_error(self.other_end, true)),
             (None, Err(gave_up)) => {
                 // The reply may have come in the last moment. None comes after the cancel.
                 let reply = self.give_up(call, waiter);
@@ -185,17 +185,17 @@ impl Connection {
         body: &Payload<'_>,
         handles: &[BorrowedHandle<'_>],
         later: bool,
-        patience: &mut Patience<'_>,
+        deadline: &mut Deadline<'_>,
     ) -> Result<Begun> {
-        patience.check()?;
+        deadline.check()?;
         // The encoder has already refused more handles than fit into `u16`.
         let count = u16::try_from(handles.len()).unwrap_or(u16::MAX);
         if body.len() > Limits::INLINE_BYTES_MAX {
             self.prepare_memory(body.len())?;
         }
         let call = NewCall { method, handles: count, body: body.size(), later };
-        let (header, waiter) = self.start(call, patience)?;
-        if let Err(error) = self.send(&header, body, handles, patience) {
+        let (header, waiter) = self.start(call, deadline)?;
+        if let Err(error) = self.send(&header, body, handles, deadline) {
             self.unsent(&header);
             return Err(error);
         }
@@ -224,18 +224,18 @@ impl Connection {
     pub(crate) fn wait_for(
         &self,
         object: &dyn Waitable,
-        patience: &mut Patience<'_>,
+        deadline: &mut Deadline<'_>,
     ) -> Result<()> {
-        let mut looking = self.spin_beside.start(self.link.peer());
-        while looking.again() {
+        let mut spin_wait = self.spin_beside.start(self.link.peer());
+        while spin_wait.again() {
             if try_take(object).map_err(failed)? {
-                looking.came();
+                spin_wait.hit();
                 return Ok(());
             }
         }
-        let cancel = patience.cancel.map(Cancel::event);
+        let cancel = deadline.cancel.map(Cancel::event);
         let waited = loop {
-            let until = self.process.wait_end(patience.deadline);
+            let until = self.process.wait_end(deadline.instant);
             let waited =
                 wait_until(until, |until| self.link.socket.wait_beside(object, cancel, until));
             match waited.map_err(failed)? {
@@ -246,7 +246,7 @@ impl Connection {
                     }
                     break Waited::PeerGone;
                 }
-                Waited::TimedOut if now() < patience.deadline => {}
+                Waited::TimedOut if now() < deadline.instant => {}
                 waited => break waited,
             }
         };
@@ -259,7 +259,7 @@ impl Connection {
             Waited::Cancelled => {
                 Err(Error::new(ErrorKind::Cancelled, "the wait was cancelled").of_no_call())
             }
-            Waited::PeerGone => Err(self.last_words(patience).to_error(self.other_end, true)),
+            Waited::PeerGone => Err(self.last_words(deadline).to_error(self.other_end, true)),
         }
     }
 

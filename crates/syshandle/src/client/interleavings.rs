@@ -16,8 +16,8 @@ use syshandle_wire::{
 
 use super::Cancel;
 use super::connection::{Begun, Connection};
+use super::deadline::Deadline;
 use super::opening::Opening;
-use super::patience::Patience;
 use super::reply::{Reply, ReplyBody};
 use super::together::Gathered;
 use crate::arrived::Arrived;
@@ -110,17 +110,17 @@ impl Server {
     }
 }
 
-fn call(connection: &Connection, patience: Duration, cancel: Option<&Cancel>) -> Result<Reply> {
-    let mut patience = Patience::lasting(patience, cancel);
-    connection.call(1, &Payload::default(), &[], &mut patience)
+fn call(connection: &Connection, timeout: Duration, cancel: Option<&Cancel>) -> Result<Reply> {
+    let mut deadline = Deadline::lasting(timeout, cancel);
+    connection.call(1, &Payload::default(), &[], &mut deadline)
 }
 
 /// Makes a call with more handles than the kernel accepts.
 fn unsendable_call(connection: &Connection) -> crate::Error {
     let null = std::fs::File::open("/dev/null").unwrap();
     let handles = vec![null.as_fd(); usize::from(Limits::HANDLES_MAX) + 1];
-    let mut patience = Patience::lasting(LONG, None);
-    connection.call(1, &Payload::default(), &handles, &mut patience).unwrap_err()
+    let mut deadline = Deadline::lasting(LONG, None);
+    connection.call(1, &Payload::default(), &handles, &mut deadline).unwrap_err()
 }
 
 fn assert_answered(reply: Result<Reply>) {
@@ -390,17 +390,17 @@ fn a_call_that_could_not_be_sent_leaves_its_place_to_who_waits_in_any_order() {
 
 /// Begins a held call with `len` bytes of arguments.
 fn hold(connection: &Connection, gathered: &Gathered, len: usize) -> Result<Begun> {
-    let mut patience = Patience::lasting(LONG, None);
-    connection.begin_together(gathered, 1, &vec![7; len].into(), &[], &mut patience)
+    let mut deadline = Deadline::lasting(LONG, None);
+    connection.begin_together(gathered, 1, &vec![7; len].into(), &[], &mut deadline)
 }
 
 /// Sends the held calls, and waits for the reply of one call.
 fn finish(connection: &Connection, gathered: &Gathered, begun: &Begun) -> Result<Reply> {
-    let mut patience = Patience::lasting(LONG, None);
-    gathered.send(connection, &mut patience);
+    let mut deadline = Deadline::lasting(LONG, None);
+    gathered.send(connection, &mut deadline);
     match gathered.take_error(begun) {
         Some(error) => Err(error),
-        None => connection.finish(begun, &mut patience),
+        None => connection.finish(begun, &mut deadline),
     }
 }
 
@@ -425,7 +425,7 @@ fn calls_that_are_held_have_not_gone_and_go_together() {
             thread::yield_now();
         }
         sent.store(true, Ordering::SeqCst);
-        gathered.send(&connection, &mut Patience::lasting(LONG, None));
+        gathered.send(&connection, &mut Deadline::lasting(LONG, None));
         server.join().unwrap();
         for begun in &begun {
             // The calls were sent, so they may have run.
@@ -534,7 +534,7 @@ fn replies_that_come_together_are_received_together_and_what_follows_the_end_is_
         });
         let gathered = Gathered::new();
         let begun = [(); 4].map(|()| hold(&connection, &gathered, 0).unwrap());
-        gathered.send(&connection, &mut Patience::lasting(LONG, None));
+        gathered.send(&connection, &mut Deadline::lasting(LONG, None));
         server.join().unwrap();
         let [first, second, third, fourth] = begun;
         assert_answered(finish(&connection, &gathered, &second));

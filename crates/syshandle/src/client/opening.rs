@@ -11,8 +11,8 @@ use syshandle_os::{Peer, Received, Seqpacket};
 use syshandle_wire::{ClientEnd, Fault, Greeting, Guid, Hello, OpenError, Violation};
 
 use super::connection::Connection;
+use super::deadline::{KERNEL_WAIT, KERNEL_WAIT_MIN};
 use super::ended::{OtherEnd, failed};
-use super::patience::{KERNEL_WAIT, KERNEL_WAIT_MIN};
 use crate::arrived::Arrived;
 use crate::buffer::FrameBuffer;
 use crate::link::Link;
@@ -103,8 +103,8 @@ impl Opening {
         loop {
             let left = until.saturating_duration_since(now());
             let waits = left > KERNEL_WAIT_MIN;
-            let patience = waits.then_some(KERNEL_WAIT);
-            let received = self.link.receive(&mut self.frame, &mut self.handles, patience);
+            let timeout = waits.then_some(KERNEL_WAIT);
+            let received = self.link.receive(&mut self.frame, &mut self.handles, timeout);
             match received {
                 Ok(received) if received.len == 0 => return Err(ungreeted()),
                 Ok(received) => {

@@ -12,7 +12,7 @@ use syshandle_wire::{Decode, Encoder};
 
 use super::Client;
 use super::connection::Begun;
-use super::patience::Patience;
+use super::deadline::Deadline;
 use super::reply::Reply;
 use crate::buffer::{give_bytes, take_bytes};
 use crate::{CallError, Result};
@@ -75,7 +75,7 @@ impl Client {
     ) -> Pending<Result<T>> {
         self.begin_as(method, declared, arguments, |client, method, declared, reply| {
             let result = client.read(method, declared, reply);
-            client.site(method).without_error(result)
+            client.method_ref(method).without_error(result)
         })
     }
 
@@ -97,9 +97,9 @@ impl Client {
         arguments: impl FnOnce(&mut Encoder<'a>),
         read: Read<R>,
     ) -> Pending<R> {
-        let patience = self.patience();
-        let begun = Some(self.send_call(method, arguments, patience));
-        let (client, deadline) = (self.clone(), patience.deadline);
+        let deadline = self.deadline();
+        let begun = Some(self.send_call(method, arguments, deadline));
+        let (client, deadline) = (self.clone(), deadline.instant);
         Pending { client, method, declared, deadline, begun, read }
     }
 
@@ -107,19 +107,19 @@ impl Client {
         &self,
         method: u32,
         arguments: impl FnOnce(&mut Encoder<'a>),
-        mut patience: Patience<'_>,
+        mut deadline: Deadline<'_>,
     ) -> Result<Begun> {
-        let site = self.site(method);
-        let place = |error: crate::Error| site.name(error);
-        let connection = self.connection(&mut patience).map_err(place)?;
-        let mut out = Encoder::new(take_bytes(), connection.limits()).until(patience.deadline);
+        let method_ref = self.method_ref(method);
+        let place = |error: crate::Error| method_ref.name(error);
+        let connection = self.connection(&mut deadline).map_err(place)?;
+        let mut out = Encoder::new(take_bytes(), connection.limits()).until(deadline.instant);
         arguments(&mut out);
-        let (payload, handles) = out.finish_lent().map_err(|error| site.unsendable(error))?;
-        crate::log::trace!(method = %site, bytes = payload.len(), handles = handles.len(), "beginning");
+        let (payload, handles) = out.finish_lent().map_err(|error| method_ref.unsendable(error))?;
+        crate::log::trace!(method = %method_ref, bytes = payload.len(), handles = handles.len(), "beginning");
         let begun = handles.with(|handles| match &self.gathered {
-            None => connection.begin(method, &payload, handles, &mut patience),
+            None => connection.begin(method, &payload, handles, &mut deadline),
             Some(gathered) => {
-                connection.begin_together(gathered, method, &payload, handles, &mut patience)
+                connection.begin_together(gathered, method, &payload, handles, &mut deadline)
             }
         });
         let begun = begun.map_err(place)?;
@@ -135,7 +135,7 @@ impl Client {
     ) -> Result<T, CallError<E>> {
         let reply = reply?;
         // The client is connected, because it got a reply.
-        let connection = self.connection(&mut self.patience())?;
+        let connection = self.connection(&mut self.deadline())?;
         self.read_reply(connection, method, declared, reply)
     }
 }
@@ -152,16 +152,16 @@ impl<R> Pending<R> {
     fn reply(&mut self) -> Result<Reply> {
         let gone = || crate::Error::new(crate::ErrorKind::Disconnected, "no call was begun");
         let begun = self.begun.take().unwrap_or_else(|| Err(gone()))?;
-        let mut patience = Patience::until(self.deadline, self.client.cancel.as_ref());
-        let connection = self.client.connection(&mut patience)?;
-        let site = self.client.site(self.method);
+        let mut deadline = Deadline::until(self.deadline, self.client.cancel.as_ref());
+        let connection = self.client.connection(&mut deadline)?;
+        let method_ref = self.client.method_ref(self.method);
         if let Some(gathered) = &self.client.gathered {
-            gathered.send(connection, &mut patience);
+            gathered.send(connection, &mut deadline);
             if let Some(error) = gathered.take_error(&begun) {
-                return Err(site.name(error));
+                return Err(method_ref.name(error));
             }
         }
-        connection.finish(&begun, &mut patience).map_err(|error| site.name(error))
+        connection.finish(&begun, &mut deadline).map_err(|error| method_ref.name(error))
     }
 }
 
@@ -179,7 +179,7 @@ impl<R> Drop for Pending<R> {
 impl<R> fmt::Debug for Pending<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pending")
-            .field("method", &self.client.site(self.method))
+            .field("method", &self.client.method_ref(self.method))
             .finish_non_exhaustive()
     }
 }

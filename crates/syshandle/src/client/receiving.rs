@@ -7,8 +7,8 @@ use syshandle_os::Received;
 use syshandle_wire::{Body, Fault, FromServer, Header, Violation};
 
 use super::connection::{Connection, State};
+use super::deadline::{Deadline, KERNEL_WAIT, KERNEL_WAIT_MIN};
 use super::ended::Ended;
-use super::patience::{KERNEL_WAIT, KERNEL_WAIT_MIN, Patience};
 use super::reply::{Reply, ReplyBody, Waiting};
 use crate::arrived::Arrived;
 use crate::batch::Batch;
@@ -52,11 +52,10 @@ impl Incoming {
 
 impl Connection {
     /// Receives one frame, waiting until the deadline or a cancel.
-    pub(super) fn receive(&self, patience: &mut Patience<'_>) -> Incoming {
+    pub(super) fn receive(&self, deadline: &mut Deadline<'_>) -> Incoming {
         let (mut buffer, mut handles) = (FrameBuffer::take(), Arrived::new());
-        let received = self.receive_by(patience, |patience| {
-            self.link.receive(&mut buffer, &mut handles, patience)
-        });
+        let received = self
+            .receive_by(deadline, |timeout| self.link.receive(&mut buffer, &mut handles, timeout));
         match received {
             Ok(received) => Incoming::of(buffer, &received, handles),
             Err(nothing) => nothing,
@@ -66,11 +65,11 @@ impl Connection {
     /// Receives up to `count` frames into `batch`, waiting for the first like [`Self::receive`].
     pub(super) fn receive_several(
         &self,
-        patience: &mut Patience<'_>,
+        deadline: &mut Deadline<'_>,
         count: usize,
         batch: &mut Batch,
     ) -> Result<(), Incoming> {
-        self.receive_by(patience, |patience| self.link.receive_several(batch, count, patience))
+        self.receive_by(deadline, |timeout| self.link.receive_several(batch, count, timeout))
     }
 
     /// Calls `receive` until it succeeds. Its argument is the longest wait in the system call;
@@ -78,26 +77,26 @@ impl Connection {
     #[inline(always)]
     fn receive_by<T>(
         &self,
-        patience: &mut Patience<'_>,
+        deadline: &mut Deadline<'_>,
         mut receive: impl FnMut(Option<Duration>) -> io::Result<T>,
     ) -> Result<T, Incoming> {
-        let mut looking = self.spin.start(self.link.peer());
-        let mut looks = !patience.left().is_zero() && looking.again();
+        let mut spin_wait = self.spin.start(self.link.peer());
+        let mut spins = !deadline.left().is_zero() && spin_wait.again();
         let mut has_ended = false;
         loop {
             // Waits in the receiving system call, unless that could miss a cancel or the deadline.
-            let left = patience.left();
-            let waits = !looks && !has_ended && patience.cancel.is_none() && left > KERNEL_WAIT_MIN;
+            let left = deadline.left();
+            let waits = !spins && !has_ended && deadline.cancel.is_none() && left > KERNEL_WAIT_MIN;
             let kernel_waits = waits.then_some(KERNEL_WAIT);
             match receive(kernel_waits) {
                 Ok(received) => {
-                    if looks {
-                        looking.came();
+                    if spins {
+                        spin_wait.hit();
                     }
                     return Ok(received);
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock && looks => {
-                    looks = looking.again();
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && spins => {
+                    spins = spin_wait.again();
                 }
                 // The last messages of the ended process were received.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock && has_ended => {
@@ -105,8 +104,8 @@ impl Connection {
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     let socket = &self.link.socket;
-                    let until = self.process.wait_end(patience.deadline);
-                    let waited = match patience.cancel {
+                    let until = self.process.wait_end(deadline.instant);
+                    let waited = match deadline.cancel {
                         Some(cancel) => wait_until(until, |until| {
                             socket.wait_readable_or(cancel.event(), until)
                         }),
@@ -115,13 +114,13 @@ impl Connection {
                     if let Err(error) = waited {
                         return Err(Incoming::Nothing(Ended::Failed(error.kind())));
                     }
-                    patience.look();
-                    if patience.check().is_err() {
+                    deadline.look();
+                    if deadline.check().is_err() {
                         return Err(Incoming::NotYet);
                     }
                     has_ended = now() >= until && self.process.has_ended(socket);
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => patience.look(),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => deadline.look(),
                 // The server closed its end without reading all frames of this client. Its own
                 // frames can still be received.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {}

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use super::connection::{Connection, State};
+use super::deadline::Deadline;
 use super::ended::Ended;
-use super::patience::Patience;
 use super::receiving::Incoming;
 use super::reply::Waiting;
 use crate::Result;
@@ -23,28 +23,28 @@ impl Connection {
     /// `TimedOut` or `Cancelled`.
     pub(super) fn wait<T>(
         &self,
-        patience: &mut Patience<'_>,
+        deadline: &mut Deadline<'_>,
         waiting: &mut Waiting,
-        mut done: impl FnMut(&mut State, &mut Patience<'_>, &mut Waiting) -> Option<T>,
+        mut done: impl FnMut(&mut State, &mut Deadline<'_>, &mut Waiting) -> Option<T>,
     ) -> Result<T> {
-        let _registered = patience.cancel.map(|cancel| cancel.register(&thread::current()));
+        let _registered = deadline.cancel.map(|cancel| cancel.register(&thread::current()));
         let mut state = self.state();
         let mut has_waited = false;
         let result = loop {
-            if let Some(value) = done(&mut state, patience, waiting) {
+            if let Some(value) = done(&mut state, deadline, waiting) {
                 break Ok(value);
             }
             if std::mem::replace(&mut has_waited, true) {
-                patience.look();
+                deadline.look();
             }
-            if let Err(error) = patience.check() {
+            if let Err(error) = deadline.check() {
                 break Err(error);
             }
             if state.receiving {
                 let this = thread::current();
                 state.asleep.push((this.clone(), waiting.waiter));
                 drop(state);
-                thread::park_timeout(patience.left());
+                thread::park_timeout(deadline.left());
                 state = self.state();
                 state.asleep.retain(|(thread, _)| thread.id() != this.id());
             } else {
@@ -55,25 +55,25 @@ impl Connection {
                 let in_flight = state.end.running();
                 drop(state);
                 let mut shorter;
-                let patience = match is_queued {
+                let deadline = match is_queued {
                     // The free slot may come without a frame: another call of this client may give
                     // up.
                     true => {
-                        shorter = patience.at_most(LOOK_AGAIN);
+                        shorter = deadline.at_most(LOOK_AGAIN);
                         &mut shorter
                     }
-                    false => &mut *patience,
+                    false => &mut *deadline,
                 };
                 state = match in_flight {
                     0..2 => {
-                        let received = self.receive(patience);
+                        let received = self.receive(deadline);
                         let mut state = self.state();
                         state.receiving = false;
                         self.take_in(&mut state, received, waiting);
                         state
                     }
                     // Several replies may be there.
-                    _ => self.take_in_several(patience, in_flight, waiting),
+                    _ => self.take_in_several(deadline, in_flight, waiting),
                 };
             }
         };
@@ -90,12 +90,12 @@ impl Connection {
     #[inline(never)]
     fn take_in_several(
         &self,
-        patience: &mut Patience<'_>,
+        deadline: &mut Deadline<'_>,
         in_flight: usize,
         waiting: &mut Waiting,
     ) -> MutexGuard<'_, State> {
         let mut batch = Batch::take();
-        let received = self.receive_several(patience, in_flight, &mut batch);
+        let received = self.receive_several(deadline, in_flight, &mut batch);
         let mut state = self.state();
         state.receiving = false;
         if let Err(nothing) = received {
@@ -123,7 +123,7 @@ impl Connection {
         if state.receiving {
             return true;
         }
-        let received = self.receive(&mut Patience::lasting(Duration::ZERO, None));
+        let received = self.receive(&mut Deadline::lasting(Duration::ZERO, None));
         let something = !matches!(received, Incoming::NotYet);
         self.take_in(&mut state, received, &mut Waiting::default());
         something
@@ -132,9 +132,9 @@ impl Connection {
     /// Returns why the connection has ended, after the server stopped receiving or sending. First
     /// receives for up to [`LAST_WORDS`] what the server sent before, because a server may stop
     /// receiving and still send.
-    pub(super) fn last_words(&self, patience: &mut Patience<'_>) -> Ended {
-        patience.look();
-        let mut moment = Patience::lasting(patience.left().min(LAST_WORDS), None);
+    pub(super) fn last_words(&self, deadline: &mut Deadline<'_>) -> Ended {
+        deadline.look();
+        let mut moment = Deadline::lasting(deadline.left().min(LAST_WORDS), None);
         let mut not_waiting = Waiting::default();
         let ended = self.wait(&mut moment, &mut not_waiting, |state, _, _| state.ended.clone());
         ended.unwrap_or(Ended::Deaf)

@@ -7,8 +7,8 @@ use syshandle_os::BorrowedHandle;
 use syshandle_wire::{BodySize, Busy, FrameKind, Header, Limits, Payload};
 
 use super::connection::{Connection, State};
+use super::deadline::Deadline;
 use super::ended::failed;
-use super::patience::Patience;
 use super::reply::{Waiter, WaiterNumber, Waiting};
 use super::unsent::{is_past_limit, memory_error, send_error};
 use crate::sync::thread::{self, Thread, ThreadId};
@@ -47,11 +47,11 @@ impl Connection {
     pub(super) fn start(
         &self,
         call: NewCall,
-        patience: &mut Patience<'_>,
+        deadline: &mut Deadline<'_>,
     ) -> Result<(Header, WaiterNumber)> {
-        match self.try_to_start(call, patience) {
+        match self.try_to_start(call, deadline) {
             Some(started) => Ok(started),
-            None => self.wait_to_start(call, patience),
+            None => self.wait_to_start(call, deadline),
         }
     }
 
@@ -60,25 +60,25 @@ impl Connection {
     pub(super) fn try_to_start(
         &self,
         call: NewCall,
-        patience: &Patience<'_>,
+        deadline: &Deadline<'_>,
     ) -> Option<(Header, WaiterNumber)> {
         let mut state = self.state();
         if state.ended.is_some() || !state.queue.is_empty() {
             return None;
         }
-        state.start(call, patience.left_ms()).ok()
+        state.start(call, deadline.left_ms()).ok()
     }
 
     #[cold]
     fn wait_to_start(
         &self,
         call: NewCall,
-        patience: &mut Patience<'_>,
+        deadline: &mut Deadline<'_>,
     ) -> Result<(Header, WaiterNumber)> {
         let large = call.body.len > Limits::INLINE_BYTES_MAX;
         let mut busy = None;
         loop {
-            let step = self.wait(patience, &mut Waiting::default(), |state, patience, _| {
+            let step = self.wait(deadline, &mut Waiting::default(), |state, deadline, _| {
                 if let Some(ended) = &state.ended {
                     return Some(Step::Ended(ended.to_error(self.other_end, false)));
                 }
@@ -91,9 +91,9 @@ impl Connection {
                     false => {
                         if busy.is_some() {
                             // The call has waited, so the stored time is out of date.
-                            patience.look();
+                            deadline.look();
                         }
-                        state.start(call, patience.left_ms())
+                        state.start(call, deadline.left_ms())
                     }
                 };
                 match started {
@@ -110,7 +110,7 @@ impl Connection {
             let result = match step {
                 Ok(Step::Ask) => {
                     let ask = Header::new(FrameKind::Release);
-                    match self.send(&ask, &Payload::default(), &[], patience) {
+                    match self.send(&ask, &Payload::default(), &[], deadline) {
                         Ok(()) => continue,
                         Err(error) => {
                             self.state().asked = false;
@@ -159,12 +159,12 @@ impl Connection {
         header: &Header,
         body: &Payload<'_>,
         handles: &[BorrowedHandle<'_>],
-        patience: &mut Patience<'_>,
+        deadline: &mut Deadline<'_>,
     ) -> Result<()> {
         loop {
             match self.link.send(header, body, handles) {
                 Ok(()) => return Ok(()),
-                Err(error) => self.make_room(error, !handles.is_empty(), patience)?,
+                Err(error) => self.make_room(error, !handles.is_empty(), deadline)?,
             }
         }
     }
@@ -175,29 +175,29 @@ impl Connection {
         &self,
         error: io::Error,
         has_handles: bool,
-        patience: &mut Patience<'_>,
+        deadline: &mut Deadline<'_>,
     ) -> Result<()> {
         match error.kind() {
             io::ErrorKind::WouldBlock => {
-                patience.check()?;
-                let waited = wait_until(patience.deadline, |at| self.link.socket.wait_writable(at));
+                deadline.check()?;
+                let waited = wait_until(deadline.instant, |at| self.link.socket.wait_writable(at));
                 waited.map_err(failed)?;
-                patience.look();
+                deadline.look();
                 self.receive_if_nobody_does();
                 Ok(())
             }
             io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => {
-                Err(self.last_words(patience).to_error(self.other_end, false))
+                Err(self.last_words(deadline).to_error(self.other_end, false))
             }
             _ if is_past_limit(&error) => {
                 // The server may still receive the earlier handles. No event reports when it does.
-                if patience.left().is_zero() {
+                if deadline.left().is_zero() {
                     return Err(send_error(error, has_handles));
                 }
-                patience.check()?;
-                let until = patience.deadline.min(now() + RECEIVED_WAIT);
+                deadline.check()?;
+                let until = deadline.instant.min(now() + RECEIVED_WAIT);
                 wait_until(until, |at| self.link.socket.wait_readable(at)).map_err(failed)?;
-                patience.look();
+                deadline.look();
                 self.receive_if_nobody_does();
                 Ok(())
             }

@@ -13,7 +13,7 @@ use syshandle_wire::{Header, Payload};
 
 use super::Client;
 use super::connection::{Begun, Connection};
-use super::patience::Patience;
+use super::deadline::Deadline;
 use super::reply::WaiterNumber;
 use super::starting::NewCall;
 use crate::link::append_frame;
@@ -94,7 +94,7 @@ impl Client {
     /// Sends the calls that this client holds.
     fn send_gathered(&self) {
         if let (Some(gathered), Some(connection)) = (&self.gathered, self.own_connection()) {
-            gathered.send(connection, &mut self.patience());
+            gathered.send(connection, &mut self.deadline());
         }
     }
 }
@@ -134,7 +134,7 @@ impl Gathered {
     }
 
     /// Sends the held calls. Waits if the socket is full.
-    pub(super) fn send(&self, connection: &Connection, patience: &mut Patience<'_>) {
+    pub(super) fn send(&self, connection: &Connection, deadline: &mut Deadline<'_>) {
         let mut held = self.held();
         while !held.calls.is_empty() {
             let Held { bytes, calls, .. } = &mut *held;
@@ -147,7 +147,7 @@ impl Gathered {
                 Ok(sent) => drop(calls.drain(..sent)),
                 Err(error) => {
                     drop(held);
-                    let room = connection.make_room(error, false, patience);
+                    let room = connection.make_room(error, false, deadline);
                     held = self.held();
                     if let Err(error) = room {
                         held.fail(connection, error);
@@ -208,22 +208,22 @@ impl Connection {
         method: u32,
         body: &Payload<'_>,
         handles: &[BorrowedHandle<'_>],
-        patience: &mut Patience<'_>,
+        deadline: &mut Deadline<'_>,
     ) -> Result<Begun> {
         // Borrowed handles can only be sent now. For a large call the system call hardly matters.
         if !handles.is_empty() || body.size().len > HELD_BYTES_MAX {
-            gathered.send(self, patience);
-            return self.begin(method, body, handles, patience);
+            gathered.send(self, deadline);
+            return self.begin(method, body, handles, deadline);
         }
-        patience.check()?;
+        deadline.check()?;
         let call = NewCall { method, handles: 0, body: body.size(), later: true };
-        let started = self.try_to_start(call, patience);
+        let started = self.try_to_start(call, deadline);
         let (header, waiter) = match started {
             Some(started) => started,
             None => {
                 // This call has to wait for a slot. The held calls must not wait with it.
-                gathered.send(self, patience);
-                self.start(call, patience)?
+                gathered.send(self, deadline);
+                self.start(call, deadline)?
             }
         };
         let begun = Begun { call: header.call, waiter };
@@ -235,7 +235,7 @@ impl Connection {
         let goes = held.ended || held.calls.len() >= HELD_MAX;
         drop(held);
         if goes {
-            gathered.send(self, patience);
+            gathered.send(self, deadline);
         }
         Ok(begun)
     }

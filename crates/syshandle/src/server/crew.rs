@@ -312,11 +312,11 @@ fn run_loop(reactor: &Arc<Reactor>, index: usize, post: &Arc<Post>) {
 fn wait(reactor: &Reactor, index: usize, caller: &Caller) -> io::Result<usize> {
     let event_loop = reactor.event_loop(index);
     if let Some(client) = caller.client.upgrade() {
-        let mut looking = client.start_looking();
-        while looking.again() {
+        let mut spin_wait = client.start_spinning();
+        while spin_wait.again() {
             let count = event_loop.look()?;
             if count > 0 {
-                looking.came();
+                spin_wait.hit();
                 return Ok(count);
             }
         }

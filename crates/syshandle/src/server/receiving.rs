@@ -23,7 +23,7 @@ use crate::buffer::FrameBuffer;
 use crate::client::LIMITS;
 use crate::guard::guard;
 use crate::link::NoBody;
-use crate::spin::Looking;
+use crate::spin::SpinWait;
 use crate::sync::now;
 
 /// The result of handling a ready source.
@@ -141,7 +141,7 @@ impl Connection {
     }
 
     /// Starts to spin for a frame of this client.
-    pub(crate) fn start_looking(&self) -> Looking<'_> {
+    pub(crate) fn start_spinning(&self) -> SpinWait<'_> {
         self.spin.start(self.link.peer())
     }
 
@@ -176,18 +176,18 @@ impl Connection {
         if still_has { Run::Done(took) } else { Run::Lost }
     }
 
-    /// Receives one frame and handles it; waits for at most `patience`. Frames in the inbox come
+    /// Receives one frame and handles it; waits for at most `timeout`. Frames in the inbox come
     /// first.
     pub(super) fn receive(
         self: &Arc<Self>,
         reactor: &Arc<Reactor>,
         post: &Post,
-        patience: Option<Duration>,
+        timeout: Option<Duration>,
     ) -> Frame {
         let (mut frame, mut handles) = (FrameBuffer::take(), Arrived::new());
         let received = match self.inbox.is_empty() {
-            true => self.link.receive(&mut frame, &mut handles, patience),
-            false => self.receive_kept(&mut frame, &mut handles, patience),
+            true => self.link.receive(&mut frame, &mut handles, timeout),
+            false => self.receive_kept(&mut frame, &mut handles, timeout),
         };
         let received = match received {
             Ok(received) => received,
@@ -220,11 +220,11 @@ impl Connection {
         &self,
         frame: &mut FrameBuffer,
         handles: &mut Arrived,
-        patience: Option<Duration>,
+        timeout: Option<Duration>,
     ) -> io::Result<Received> {
         match self.inbox.next(frame, handles) {
             Some(received) => Ok(received),
-            None => self.link.receive(frame, handles, patience),
+            None => self.link.receive(frame, handles, timeout),
         }
     }
 

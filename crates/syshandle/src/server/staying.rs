@@ -110,18 +110,18 @@ impl Connection {
         crowd: &mut Crowd,
     ) -> Frame {
         let count = if self.inbox.is_empty() { crowd.count() } else { 1 };
-        let mut receive = |patience| match count {
-            1 => self.receive(reactor, post, patience),
-            _ => self.receive_several(reactor, post, patience, (count, crowd)),
+        let mut receive = |timeout| match count {
+            1 => self.receive(reactor, post, timeout),
+            _ => self.receive_several(reactor, post, timeout, (count, crowd)),
         };
-        let mut looking = self.start_looking();
-        while looking.again() {
+        let mut spin_wait = self.start_spinning();
+        while spin_wait.again() {
             let frame = match &waits_for {
                 WaitsFor::CallsAnd(job) if job.take() => Frame::Job(job.clone()),
                 _ => receive(None),
             };
             if !matches!(frame, Frame::None) {
-                looking.came();
+                spin_wait.hit();
                 return frame;
             }
         }
@@ -156,14 +156,14 @@ impl Connection {
         self: &Arc<Self>,
         reactor: &Arc<Reactor>,
         post: &Post,
-        patience: Option<Duration>,
+        timeout: Option<Duration>,
         (count, crowd): (usize, &mut Crowd),
     ) -> Frame {
         let received = self.inbox.receive(&self.session.share, count, |batch, count| {
-            self.link.receive_several(batch, count, patience)
+            self.link.receive_several(batch, count, timeout)
         });
         match received {
-            None => self.receive(reactor, post, patience),
+            None => self.receive(reactor, post, timeout),
             Some(Ok(found)) => {
                 crowd.found(found);
                 self.receive(reactor, post, None)

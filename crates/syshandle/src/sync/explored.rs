@@ -169,10 +169,10 @@ pub(crate) fn wait_until<T: Outcome>(
 
 /// As in the kernel, the wait may end early.
 pub(crate) fn receive_within<T>(
-    patience: Option<Duration>,
+    timeout: Option<Duration>,
     mut receive: impl FnMut(Option<Duration>) -> io::Result<T>,
 ) -> io::Result<T> {
-    let end = patience.map(|patience| now() + patience.min(Tick::LEN * 20));
+    let end = timeout.map(|timeout| now() + timeout.min(Tick::LEN * 20));
     loop {
         match receive(None) {
             Err(error)

@@ -58,10 +58,10 @@ pub(crate) fn wait_until<T>(
 /// Receives with `receive`, which waits up to the given time, or not at all.
 #[inline(always)]
 pub(crate) fn receive_within<T>(
-    patience: Option<Duration>,
+    timeout: Option<Duration>,
     mut receive: impl FnMut(Option<Duration>) -> io::Result<T>,
 ) -> io::Result<T> {
-    receive(patience)
+    receive(timeout)
 }
 
 /// Waits until an object of the poller is ready.

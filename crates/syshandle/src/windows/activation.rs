@@ -7,7 +7,7 @@ use syshandle_os::under_wine;
 use syshandle_wire::Guid;
 use syshandle_wire::describe::Interface as Description;
 
-use crate::client::calls::{self, Patience};
+use crate::client::calls::{self, Deadline};
 use crate::client::remote::Reference;
 use crate::turns::Turns;
 use crate::{Client, Error, ErrorKind, Interface, Proxy, Result};
@@ -65,8 +65,8 @@ fn activate(clsid: Guid, interface: &'static Description, deadline: Instant) -> 
             true => deadline.min(Instant::now() + ATTEMPT),
             false => deadline,
         };
-        let patience = Patience { deadline: attempt_deadline, cancel: None };
-        let tried = calls::run(patience, &[], move || {
+        let attempt = Deadline { instant: attempt_deadline, cancel: None };
+        let tried = calls::run(attempt, &[], move || {
             let bound = Bound::of(interface).map_err(|error| failed(&error, clsid))?;
             let remote = Remote::activate(clsid, bound).map_err(|error| failed(&error, clsid))?;
             Reference::attach(remote)

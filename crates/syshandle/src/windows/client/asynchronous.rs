@@ -17,7 +17,7 @@ impl Client {
         arguments: impl FnOnce(&mut Encoder<'a>),
     ) -> Result<T> {
         let result = self.call_with_error_async(method, declared, arguments).await;
-        self.site(method).without_error(result)
+        self.method_ref(method).without_error(result)
     }
 
     /// Calls a method that has an error type of its own.

@@ -14,8 +14,9 @@ use crate::{Cancel, Error, ErrorKind};
 
 /// Deadline of a wait, and the [`Cancel`] that may end it earlier.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Patience<'c> {
-    pub(crate) deadline: Instant,
+pub(crate) struct Deadline<'c> {
+    /// Time at which the deadline passes.
+    pub(crate) instant: Instant,
     pub(crate) cancel: Option<&'c Cancel>,
 }
 
@@ -41,14 +42,14 @@ impl From<Ended> for Error {
     }
 }
 
-impl Patience<'_> {
+impl Deadline<'_> {
     /// Waits for the first of these objects. The others end the wait early.
     pub(crate) fn wait(self, objects: &[&dyn Waitable]) -> Result<(), Ended> {
         let mut all = objects.to_vec();
         if let Some(cancel) = self.cancel {
             all.push(cancel.event());
         }
-        let timeout = self.deadline.saturating_duration_since(Instant::now());
+        let timeout = self.instant.saturating_duration_since(Instant::now());
         match wait_any(&all, Some(timeout)).map_err(Ended::Failed)? {
             Some(0) => Ok(()),
             Some(place) if place < objects.len() => Err(Ended::Other(place - 1)),
@@ -61,7 +62,7 @@ impl Patience<'_> {
 /// Runs work on a thread of the apartment, and waits for it. If the wait ends early, the work is
 /// abandoned.
 pub(crate) fn run<T: Send + 'static>(
-    patience: Patience<'_>,
+    deadline: Deadline<'_>,
     others: &[&dyn Waitable],
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Ended> {
@@ -77,7 +78,7 @@ pub(crate) fn run<T: Send + 'static>(
     }
     let mut objects: Vec<&dyn Waitable> = vec![&worker.done];
     objects.extend(others);
-    if let Err(ended) = patience.wait(&objects) {
+    if let Err(ended) = deadline.wait(&objects) {
         // This worker is not returned to the pool. Its thread ends with its call.
         cancel_call(worker.thread);
         return Err(ended);

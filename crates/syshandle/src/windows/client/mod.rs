@@ -22,14 +22,14 @@ use syshandle_wire::{
 
 pub use cancel::Cancel;
 
-use self::calls::Patience;
+use self::calls::Deadline;
 use self::own::Own;
 use self::remote::Reference;
 use self::stand_in::{Carried, StandIn};
 use crate::arrived::Kernel;
 use crate::buffer::take_bytes;
+use crate::method_ref::MethodRef;
 use crate::server::objects::Object;
-use crate::site::Site;
 use crate::{CallError, Error, ErrorKind, Interface, Proxy, Result};
 
 /// Reference to an object; every generated client wraps one.
@@ -142,8 +142,8 @@ impl Client {
     /// the server has ended.
     pub fn wait(&self, object: &dyn Waitable) -> Result<()> {
         match &self.target {
-            Target::Remote(reference) => reference.wait(object, self.patience()),
-            Target::Own(own) => own.wait(object, self.patience()),
+            Target::Remote(reference) => reference.wait(object, self.deadline()),
+            Target::Own(own) => own.wait(object, self.deadline()),
         }
     }
 
@@ -155,7 +155,7 @@ impl Client {
         let interface = P::Interface::DESCRIPTION;
         let target = match &self.target {
             Target::Remote(reference) => {
-                Target::Remote(Arc::new(reference.cast(interface, self.patience())?))
+                Target::Remote(Arc::new(reference.cast(interface, self.deadline())?))
             }
             Target::Own(own) => Target::Own(Arc::new(own.cast(interface)?)),
         };
@@ -171,7 +171,7 @@ impl Client {
         declared: Option<Declared>,
         arguments: impl FnOnce(&mut Encoder<'a>),
     ) -> Result<T> {
-        self.site(method).without_error(self.call_with_error(method, declared, arguments))
+        self.method_ref(method).without_error(self.call_with_error(method, declared, arguments))
     }
 
     /// Calls a method that has an error type of its own.
@@ -182,7 +182,7 @@ impl Client {
         declared: Option<Declared>,
         arguments: impl FnOnce(&mut Encoder<'a>),
     ) -> Result<T, CallError<E>> {
-        let _entered = crate::log::debug_span!("call", method = %self.site(method));
+        let _entered = crate::log::debug_span!("call", method = %self.method_ref(method));
         let (bytes, handles) = self.encode(method, arguments)?;
         let reply = self.exchange(method, bytes, handles)?;
         self.read_reply(method, declared, reply)
@@ -195,26 +195,26 @@ impl Client {
         method: u32,
         arguments: impl FnOnce(&mut Encoder<'a>),
     ) -> Result<(Vec<u8>, Vec<Carried>)> {
-        let site = self.site(method);
+        let method_ref = self.method_ref(method);
         let mut out = Encoder::new(take_bytes(), LIMITS);
         arguments(&mut out);
-        let (bytes, handles) = out.finish().map_err(|error| site.unsendable(error))?;
+        let (bytes, handles) = out.finish().map_err(|error| method_ref.unsendable(error))?;
         let copies = handles.iter().map(Carried::copy).collect::<io::Result<_>>();
         let copies = copies.map_err(|error| {
             let text = "a handle to send couldn't be had";
-            site.name(Error::new(ErrorKind::System, text).because(error))
+            method_ref.name(Error::new(ErrorKind::System, text).because(error))
         })?;
         Ok((bytes, copies))
     }
 
     /// Sends a call and waits for its reply, on this thread.
     fn exchange(&self, method: u32, bytes: Vec<u8>, handles: Vec<Carried>) -> Result<Reply> {
-        let patience = self.patience();
+        let deadline = self.deadline();
         let reply = match &self.target {
-            Target::Remote(reference) => reference.call(method, bytes, handles, patience),
-            Target::Own(own) => own.call(method, bytes, handles, patience),
+            Target::Remote(reference) => reference.call(method, bytes, handles, deadline),
+            Target::Own(own) => own.call(method, bytes, handles, deadline),
         };
-        reply.map_err(|error| self.site(method).name(error))
+        reply.map_err(|error| self.method_ref(method).name(error))
     }
 
     /// Decodes a reply.
@@ -224,26 +224,27 @@ impl Client {
         declared: Option<Declared>,
         reply: Reply,
     ) -> Result<T, CallError<E>> {
-        let site = self.site(method);
+        let method_ref = self.method_ref(method);
         let Reply { status, body, handles } = reply;
-        let read =
-            |handles: Vec<_>| site.read(declared, status, Decoder::new(&body, handles, &Kernel));
+        let read = |handles: Vec<_>| {
+            method_ref.read(declared, status, Decoder::new(&body, handles, &Kernel))
+        };
         stand_in::hand_over(handles, read).unwrap_or_else(|error| {
             let text = "the references of the result couldn't be had";
             let error = Error::new(ErrorKind::System, text).because(error);
-            Err(site.name(error.maybe_ran()).into())
+            Err(method_ref.name(error.maybe_ran()).into())
         })
     }
 
-    fn site(&self, method: u32) -> Site {
-        Site { interface: self.interface, method }
+    fn method_ref(&self, method: u32) -> MethodRef {
+        MethodRef { interface: self.interface, method }
     }
 
-    fn patience(&self) -> Patience<'_> {
+    fn deadline(&self) -> Deadline<'_> {
         let now = Instant::now();
         // A timeout that doesn't fit into an `Instant` becomes one year.
-        let deadline = now.checked_add(self.timeout).unwrap_or(now + FOR_EVER);
-        Patience { deadline, cancel: self.cancel.as_ref() }
+        let instant = now.checked_add(self.timeout).unwrap_or(now + FOR_EVER);
+        Deadline { instant, cancel: self.cancel.as_ref() }
     }
 }
 

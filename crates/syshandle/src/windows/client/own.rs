@@ -8,7 +8,7 @@ use syshandle_wire::Guid;
 use syshandle_wire::describe::Interface as Description;
 
 use super::Reply;
-use super::calls::{self, Ended, Patience};
+use super::calls::{self, Deadline, Ended};
 use super::stand_in::Carried;
 use crate::class::no_interface;
 use crate::server::objects::{Call, Object};
@@ -46,9 +46,9 @@ impl Own {
     }
 
     /// Waits for an object. Ends early if background work has failed.
-    pub(crate) fn wait(&self, object: &dyn Waitable, patience: Patience<'_>) -> Result<()> {
+    pub(crate) fn wait(&self, object: &dyn Waitable, deadline: Deadline<'_>) -> Result<()> {
         let failed = self.object.session().failed();
-        patience.wait(&[object, failed]).map_err(|ended| match ended {
+        deadline.wait(&[object, failed]).map_err(|ended| match ended {
             Ended::TimedOut => Error::new(ErrorKind::TimedOut, "it wasn't signalled in time"),
             Ended::Other(_) => match self.object.session().failure() {
                 Some(fault) => Error::from_fault(&fault),
@@ -64,12 +64,12 @@ impl Own {
         method: u32,
         arguments: Vec<u8>,
         handles: Vec<Carried>,
-        patience: Patience<'_>,
+        deadline: Deadline<'_>,
     ) -> Result<Reply> {
         let (object, interface) = (self.object.clone(), self.interface);
         let caller = Caller { process_id: None, logical_thread: Guid::NIL };
         let failed = self.object.session().failed();
-        let called = calls::run(patience, &[failed], move || {
+        let called = calls::run(deadline, &[failed], move || {
             let reply: Mutex<Option<std::io::Result<Reply>>> = Mutex::new(None);
             let call = Call { interface, method, arguments, handles, caller };
             object.serve(call, &mut |status, body, handles| {

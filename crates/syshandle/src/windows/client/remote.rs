@@ -8,7 +8,7 @@ use syshandle_os::{Credentials, ManualEvent, Process, Waitable};
 use syshandle_wire::describe::Interface as Description;
 use syshandle_wire::{Decode, Decoder, Encoder, Fault, Guid, Status};
 
-use super::calls::{self, Ended, Patience};
+use super::calls::{self, Deadline, Ended};
 use super::stand_in::Carried;
 use super::{LIMITS, Reply};
 use crate::arrived::Kernel;
@@ -66,10 +66,10 @@ impl Reference {
     }
 
     /// Waits for an object. Ends early if the server has ended or background work has failed.
-    pub(crate) fn wait(&self, object: &dyn Waitable, patience: Patience<'_>) -> Result<()> {
+    pub(crate) fn wait(&self, object: &dyn Waitable, deadline: Deadline<'_>) -> Result<()> {
         let mut objects = vec![object];
         objects.extend(self.others());
-        patience.wait(&objects).map_err(|ended| match ended {
+        deadline.wait(&objects).map_err(|ended| match ended {
             Ended::TimedOut => Error::new(ErrorKind::TimedOut, "it wasn't signalled in time"),
             ended => self.ended(ended),
         })
@@ -81,7 +81,7 @@ impl Reference {
         method: u32,
         bytes: Vec<u8>,
         handles: Vec<Carried>,
-        patience: Patience<'_>,
+        deadline: Deadline<'_>,
     ) -> Result<Reply> {
         let (object, server) = (self.object.clone(), self.server.clone());
         let work = move || {
@@ -90,7 +90,7 @@ impl Reference {
             let outcome = remote.call(method, &bytes, &passing);
             reply(outcome, server.as_deref())
         };
-        match calls::run(patience, &self.others(), work) {
+        match calls::run(deadline, &self.others(), work) {
             Ok(reply) => reply,
             Err(ended) => Err(self.ended(ended).maybe_ran()),
         }
@@ -105,7 +105,7 @@ impl Reference {
     pub(crate) fn cast(
         &self,
         interface: &'static Description,
-        patience: Patience<'_>,
+        deadline: Deadline<'_>,
     ) -> Result<Self> {
         let (object, server) = (self.object.clone(), self.server.clone());
         let work = move || {
@@ -116,7 +116,7 @@ impl Reference {
                 false => Error::from_fault(&Fault::NoSuchInterface(interface.iid)).because(error),
             })
         };
-        match calls::run(patience, &self.others(), work) {
+        match calls::run(deadline, &self.others(), work) {
             Ok(cast) => Ok(Self { object: Arc::new(Released(Some(cast?))), server }),
             Err(ended) => Err(self.ended(ended)),
         }
@@ -150,8 +150,8 @@ impl Server {
     fn failure(&self) -> Error {
         let life = self.life.0.clone();
         let now = Instant::now();
-        let patience = Patience { deadline: now + SOON, cancel: None };
-        let asked = calls::run(patience, &[&self.process], move || -> Option<Vec<u8>> {
+        let deadline = Deadline { instant: now + SOON, cancel: None };
+        let asked = calls::run(deadline, &[&self.process], move || -> Option<Vec<u8>> {
             ask(life.as_ref()?, FAILURE, |_| {}).ok()
         });
         let fault = asked.ok().flatten().and_then(|bytes| Fault::read(&bytes).ok());
@@ -175,8 +175,8 @@ impl Drop for Released {
         let Some(remote) = self.0.take() else { return };
         // The server has released the object when this returns, unless it doesn't answer within
         // [`SOON`].
-        let patience = Patience { deadline: Instant::now() + SOON, cancel: None };
-        let _ = calls::run(patience, &[], move || drop(remote));
+        let deadline = Deadline { instant: Instant::now() + SOON, cancel: None };
+        let _ = calls::run(deadline, &[], move || drop(remote));
     }
 }
 

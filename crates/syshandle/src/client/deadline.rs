@@ -8,44 +8,45 @@ use crate::{Error, ErrorKind, Result};
 
 /// Deadline of a call, and the [`Cancel`] that may end it earlier.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Patience<'c> {
-    pub(crate) deadline: Instant,
+pub(crate) struct Deadline<'c> {
+    /// Time at which the deadline passes.
+    pub(crate) instant: Instant,
     pub(crate) cancel: Option<&'c Cancel>,
     /// Time left at the last clock read. Reading the clock costs as much as taking a lock, so it is
     /// read once for everything before the first wait.
     left: Duration,
 }
 
-impl<'c> Patience<'c> {
+impl<'c> Deadline<'c> {
     /// Starts a wait of at most `timeout` from now on.
     pub(crate) fn lasting(timeout: Duration, cancel: Option<&'c Cancel>) -> Self {
         let now = now();
         // A timeout that doesn't fit into an `Instant` becomes one year.
-        let (deadline, left) = match now.checked_add(timeout) {
-            Some(deadline) => (deadline, timeout),
+        let (instant, left) = match now.checked_add(timeout) {
+            Some(instant) => (instant, timeout),
             None => (now + FOR_EVER, FOR_EVER),
         };
-        Self { deadline, cancel, left }
+        Self { instant, cancel, left }
     }
 
     /// Resumes a wait that has the deadline already.
-    pub(super) fn until(deadline: Instant, cancel: Option<&'c Cancel>) -> Self {
-        let mut patience = Self { deadline, cancel, left: Duration::ZERO };
-        patience.look();
-        patience
+    pub(super) fn until(instant: Instant, cancel: Option<&'c Cancel>) -> Self {
+        let mut deadline = Self { instant, cancel, left: Duration::ZERO };
+        deadline.look();
+        deadline
     }
 
     /// Returns a copy that ends at most `timeout` after the last clock read.
     pub(super) fn at_most(&self, timeout: Duration) -> Self {
         match self.left.checked_sub(timeout) {
-            Some(more) => Self { left: timeout, deadline: self.deadline - more, ..*self },
+            Some(more) => Self { left: timeout, instant: self.instant - more, ..*self },
             None => *self,
         }
     }
 
     /// Reads the clock.
     pub(crate) fn look(&mut self) {
-        self.left = self.deadline.saturating_duration_since(now());
+        self.left = self.instant.saturating_duration_since(now());
     }
 
     /// Returns the time left at the last clock read.
@@ -94,28 +95,28 @@ mod tests {
     #[test]
     fn what_is_left_is_what_was_left_at_the_last_look() {
         run_once(|| {
-            let mut patience = Patience::lasting(ms(100), None);
+            let mut deadline = Deadline::lasting(ms(100), None);
             Tick::to(now() + ms(60));
-            assert_eq!(patience.left_ms(), 100);
-            patience.look();
-            assert_eq!(patience.left_ms(), 40, "rounded up");
-            patience.check().unwrap();
-            assert!(Patience::until(patience.deadline, None).left() < patience.left());
+            assert_eq!(deadline.left_ms(), 100);
+            deadline.look();
+            assert_eq!(deadline.left_ms(), 40, "rounded up");
+            deadline.check().unwrap();
+            assert!(Deadline::until(deadline.instant, None).left() < deadline.left());
             Tick::to(now() + ms(60));
-            patience.look();
-            assert_eq!(patience.left_ms(), 0);
-            assert_eq!(patience.check().unwrap_err().kind(), ErrorKind::TimedOut);
+            deadline.look();
+            assert_eq!(deadline.left_ms(), 0);
+            assert_eq!(deadline.check().unwrap_err().kind(), ErrorKind::TimedOut);
         });
     }
 
     #[test]
     fn a_part_of_it_ends_no_later() {
         run_once(|| {
-            let patience = Patience::lasting(ms(100), None);
-            let part = patience.at_most(ms(10));
-            assert_eq!((part.left(), part.deadline), (ms(10), patience.deadline - ms(90)));
-            assert_eq!(patience.at_most(ms(1_000)).deadline, patience.deadline);
-            let for_ever = Patience::lasting(Duration::MAX, None);
+            let deadline = Deadline::lasting(ms(100), None);
+            let part = deadline.at_most(ms(10));
+            assert_eq!((part.left(), part.instant), (ms(10), deadline.instant - ms(90)));
+            assert_eq!(deadline.at_most(ms(1_000)).instant, deadline.instant);
+            let for_ever = Deadline::lasting(Duration::MAX, None);
             assert_eq!(for_ever.left_ms(), u32::MAX);
             assert_eq!(for_ever.at_most(ms(10)).left(), ms(10));
         });

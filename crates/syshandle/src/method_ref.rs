@@ -10,12 +10,12 @@ use crate::{CallError, Error, ErrorKind, Result};
 
 /// Method of an interface, by its number.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Site {
+pub(crate) struct MethodRef {
     pub(crate) interface: &'static Description,
     pub(crate) method: u32,
 }
 
-impl Site {
+impl MethodRef {
     /// Decodes a reply.
     pub(crate) fn read<T: Decode, E: Decode>(
         self,
@@ -98,7 +98,7 @@ impl Site {
 }
 
 /// Formats as `Interface::method`.
-impl fmt::Display for Site {
+impl fmt::Display for MethodRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.interface.name)?;
         match self.interface.methods.get(self.method as usize) {
