@@ -11,18 +11,18 @@ use std::time::Duration;
 
 use syshandle_os::{MESSAGES_AT_ONCE_MAX, Received, Slot};
 
-use crate::arrived::Arrived;
 use crate::buffer::FrameBuffer;
 use crate::peer_socket::PeerSocket;
+use crate::received_handles::ReceivedHandles;
 use crate::sync::receive_within;
 
 /// Frames in the order of arrival. Dropping a batch refuses the remaining frames' handles.
 #[derive(Debug)]
-pub(crate) struct Batch(Option<Box<Frames>>);
+pub(crate) struct Batch(Option<Box<BatchSlots>>);
 
 #[derive(Debug, Default)]
-struct Frames {
-    slots: Vec<Slot<FrameBuffer, Arrived>>,
+struct BatchSlots {
+    slots: Vec<Slot<FrameBuffer, ReceivedHandles>>,
     /// Index of the first frame that wasn't taken yet.
     next: usize,
     /// Index after the last received frame.
@@ -35,7 +35,7 @@ impl Batch {
 
     /// Returns a batch without frames.
     pub(crate) fn take() -> Self {
-        Self(KEPT.try_with(Cell::take).ok().flatten())
+        Self(FREE_SLOTS.try_with(Cell::take).ok().flatten())
     }
 
     /// Receives the waiting frames, up to `count`. Waits up to `timeout` for the first one, if a
@@ -47,11 +47,11 @@ impl Batch {
         count: usize,
         timeout: Option<Duration>,
     ) -> io::Result<&[u8]> {
-        let Frames { slots, next, end } = self.frames();
+        let BatchSlots { slots, next, end } = self.frames();
         (*next, *end) = (0, 0);
         let count = count.clamp(1, Self::MAX);
         while slots.len() < count {
-            let (bytes, handles) = (FrameBuffer::take(), Arrived::new());
+            let (bytes, handles) = (FrameBuffer::take(), ReceivedHandles::new());
             slots.push(Slot { bytes, handles, received: Received::default() });
         }
         *end = receive_within(timeout, |timeout| {
@@ -68,8 +68,8 @@ impl Batch {
     }
 
     /// Returns the handles of each remaining frame.
-    pub(crate) fn handles(&mut self) -> impl Iterator<Item = &mut Arrived> {
-        let Frames { slots, next, end } = self.frames();
+    pub(crate) fn handles(&mut self) -> impl Iterator<Item = &mut ReceivedHandles> {
+        let BatchSlots { slots, next, end } = self.frames();
         slots[*next..*end].iter_mut().map(|slot| &mut slot.handles)
     }
 
@@ -77,29 +77,29 @@ impl Batch {
     pub(crate) fn next(
         &mut self,
         bytes: &mut FrameBuffer,
-        handles: &mut Arrived,
+        handles: &mut ReceivedHandles,
     ) -> Option<Received> {
-        let Frames { slots, next, end } = self.frames();
+        let BatchSlots { slots, next, end } = self.frames();
         let slot = slots[..*end].get_mut(*next)?;
         *next += 1;
         std::mem::swap(&mut slot.bytes, bytes);
-        *handles = std::mem::replace(&mut slot.handles, Arrived::new());
+        *handles = std::mem::replace(&mut slot.handles, ReceivedHandles::new());
         Some(std::mem::take(&mut slot.received))
     }
 
-    fn frames(&mut self) -> &mut Frames {
+    fn frames(&mut self) -> &mut BatchSlots {
         self.0.get_or_insert_default()
     }
 }
 
 impl Drop for Batch {
     fn drop(&mut self) {
-        self.handles().for_each(|handles| *handles = Arrived::new());
+        self.handles().for_each(|handles| *handles = ReceivedHandles::new());
         let frames = self.0.take();
-        let _ = KEPT.try_with(|kept| kept.set(frames));
+        let _ = FREE_SLOTS.try_with(|kept| kept.set(frames));
     }
 }
 
 thread_local! {
-    static KEPT: Cell<Option<Box<Frames>>> = const { Cell::new(None) };
+    static FREE_SLOTS: Cell<Option<Box<BatchSlots>>> = const { Cell::new(None) };
 }

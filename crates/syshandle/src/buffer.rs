@@ -7,9 +7,9 @@ use std::thread::LocalKey;
 use syshandle_wire::Header;
 
 /// A buffer of [`Header::FRAME_MAX`] bytes. Dropping it returns it to the current thread.
-pub(crate) struct FrameBuffer(Option<Box<Frame>>);
+pub(crate) struct FrameBuffer(Option<Box<RawFrame>>);
 
-type Frame = [u8; Header::FRAME_MAX];
+type RawFrame = [u8; Header::FRAME_MAX];
 
 impl FrameBuffer {
     /// Takes a buffer with arbitrary contents.
@@ -21,7 +21,7 @@ impl FrameBuffer {
 
 /// Allocates on the heap directly, because a thread's stack may be too small for a temporary copy.
 #[cold]
-fn fresh() -> Option<Box<Frame>> {
+fn fresh() -> Option<Box<RawFrame>> {
     vec![0; Header::FRAME_MAX].try_into().ok()
 }
 
@@ -72,16 +72,16 @@ pub(crate) fn give_bytes(mut bytes: Vec<u8>) {
 }
 
 /// The buffers of a thread: one for a call, and one for a nested call. More are rare.
-type Kept<T> = [Cell<Option<T>>; 2];
+type BufferCache<T> = [Cell<Option<T>>; 2];
 
 #[inline]
-fn take<T>(kept: &'static LocalKey<Kept<T>>) -> Option<T> {
+fn take<T>(kept: &'static LocalKey<BufferCache<T>>) -> Option<T> {
     // An ending thread keeps no buffers.
     kept.try_with(|[first, second]| first.take().or_else(|| second.take())).ok()?
 }
 
 #[inline]
-fn give<T>(kept: &'static LocalKey<Kept<T>>, buffer: T) {
+fn give<T>(kept: &'static LocalKey<BufferCache<T>>, buffer: T) {
     let _ = kept.try_with(|[first, second]| {
         if let Some(other) = first.replace(Some(buffer)) {
             second.set(Some(other));
@@ -90,8 +90,8 @@ fn give<T>(kept: &'static LocalKey<Kept<T>>, buffer: T) {
 }
 
 thread_local! {
-    static FRAMES: Kept<Box<Frame>> = const { [const { Cell::new(None) }; 2] };
-    static BYTES: Kept<Vec<u8>> = const { [const { Cell::new(None) }; 2] };
+    static FRAMES: BufferCache<Box<RawFrame>> = const { [const { Cell::new(None) }; 2] };
+    static BYTES: BufferCache<Vec<u8>> = const { [const { Cell::new(None) }; 2] };
 }
 
 /// Maximum capacity of a kept vector. The kernel zeroes new memory page by page, which costs more

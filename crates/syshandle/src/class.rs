@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use syshandle_wire::{Guid, Offer, describe};
 
-use crate::guard::Guarded;
+use crate::guard::ForeignValue;
 use crate::in_process::client_of;
 use crate::server::Incoming;
 use crate::{Client, Error, ErrorKind, Result};
@@ -151,7 +151,7 @@ impl Object {
     /// Adds an interface to the object.
     #[must_use]
     pub fn with<I: Implements<T> + ?Sized, T>(mut self, implementation: &Arc<T>) -> Self {
-        self.0.push(Arc::new(Has(Guarded::new(I::object(implementation.clone())))));
+        self.0.push(Arc::new(TypedInterface(ForeignValue::new(I::object(implementation.clone())))));
         self
     }
 
@@ -210,9 +210,9 @@ pub(crate) trait AnyInterface: Send + Sync {
 }
 
 /// An object of the user, whose destructor is foreign code too.
-struct Has<I: ?Sized>(Guarded<Arc<I>>);
+struct TypedInterface<I: ?Sized>(ForeignValue<Arc<I>>);
 
-impl<I: Interface + ?Sized> AnyInterface for Has<I> {
+impl<I: Interface + ?Sized> AnyInterface for TypedInterface<I> {
     fn description(&self) -> &'static describe::Interface {
         I::DESCRIPTION
     }

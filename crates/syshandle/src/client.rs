@@ -36,16 +36,16 @@ pub use cancel::Cancel;
 pub use pending::Pending;
 pub use together::{Starter, together};
 
-use crate::arrived::Kernel;
 use crate::buffer::{give_bytes, take_bytes};
 use crate::client::connection::Connection;
 use crate::client::deadline::Deadline;
 use crate::client::opening::Opening;
 use crate::client::reply::{Reply, ReplyBody};
 use crate::client::together::Gathered;
-use crate::door::{Attached, DoorMaker, LentDoor};
+use crate::door::{DoorConnection, DoorMaker, LentDoor};
 use crate::method_ref::MethodRef;
 use crate::peer_socket::PeerSocket;
+use crate::received_handles::KernelProver;
 use crate::sync::Mutex;
 use crate::{CallError, Error, ErrorKind, Interface, Proxy, Result, door};
 
@@ -235,9 +235,9 @@ impl Client {
         let Reply { status, body, handles, handles_lost } = reply;
         crate::log::trace!(?status, handles = handles.len(), "received");
         let sender = connection.link.socket.peer_share();
-        let kernel = match &self.filesystems {
-            Some(filesystems) => Kernel::new(filesystems, sender),
-            None => Kernel::usual(sender),
+        let prover = match &self.filesystems {
+            Some(filesystems) => KernelProver::new(filesystems, sender),
+            None => KernelProver::usual(sender),
         };
         match body {
             _ if handles_lost => {
@@ -259,11 +259,11 @@ impl Client {
                 method_ref.read(
                     declared,
                     status,
-                    Decoder::new(&frame[start..end], handles, &kernel),
+                    Decoder::new(&frame[start..end], handles, &prover),
                 )
             }
             ReplyBody::Copy(body) => {
-                let input = Decoder::new(&body, handles.into_handles(), &kernel);
+                let input = Decoder::new(&body, handles.into_handles(), &prover);
                 let result = method_ref.read(declared, status, input);
                 give_bytes(body);
                 result
@@ -273,7 +273,7 @@ impl Client {
                 let (range, len) = connection.range(body);
                 let bytes = SharedBytes::new(&range, len);
                 let handles = handles.into_handles();
-                method_ref.read(declared, status, Decoder::shared(&bytes, handles, &kernel))
+                method_ref.read(declared, status, Decoder::shared(&bytes, handles, &prover))
             }
         }
     }
@@ -309,7 +309,7 @@ impl Client {
             return Err(Error::new(ErrorKind::Disconnected, "there is no way to the object"));
         };
         let hello = Hello { clsid: Guid::NIL, iid: shared.interface.iid };
-        let Attached { socket, server } = door::attach(through, deadline.instant)?;
+        let DoorConnection { socket, server } = door::attach(through, deadline.instant)?;
         let connection = Opening::over(socket, hello).open(deadline.instant)?;
         if connection.server().pid != server.pid {
             return Err(Violation::NotOurs.into());

@@ -20,10 +20,10 @@ use syshandle_os::{
 };
 use syshandle_wire::{Fault, FrameKind, GivenHandle, Header, Prove, Violation};
 
-use crate::arrived::{Arrived, Kernel};
 use crate::buffer::FrameBuffer;
 use crate::client::unsent;
 use crate::peer_socket::{Awaited, PeerSocket, wait_for_peer};
+use crate::received_handles::{KernelProver, ReceivedHandles};
 use crate::server::shares::Share;
 use crate::{Error, ErrorKind, Object, Result};
 
@@ -48,7 +48,7 @@ pub(crate) enum LentDoor {
     /// Made by this process.
     Own(OwnedHandle),
     /// Made by a server.
-    Servers(Arrived),
+    Servers(ReceivedHandles),
 }
 
 impl LentDoor {
@@ -79,13 +79,13 @@ impl GivenHandle for LentDoor {
 
 /// Identity of a process, as the kernel reports it.
 #[derive(Debug)]
-pub(crate) struct Known {
+pub(crate) struct ProcessIdentity {
     pub(crate) credentials: Credentials,
     /// Pidfd of the process; `None` before Linux 6.5.
     pub(crate) process: Option<OwnedHandle>,
 }
 
-impl Known {
+impl ProcessIdentity {
     /// Returns the process that made the other end of a socket.
     pub(crate) fn peer_of(socket: &Seqpacket) -> io::Result<Self> {
         Ok(Self { credentials: socket.peer()?, process: socket.peer_process().ok() })
@@ -109,7 +109,7 @@ impl Known {
 
 /// Connection that a server has made, before its greeting is read.
 #[derive(Debug)]
-pub(crate) struct Attached {
+pub(crate) struct DoorConnection {
     /// Socket of the connection. Handles that are received over it count in the quota of the door's
     /// server.
     pub(crate) socket: PeerSocket,
@@ -118,8 +118,8 @@ pub(crate) struct Attached {
 }
 
 /// Makes a connection through a door.
-pub(crate) fn attach(door: &PeerSocket, deadline: Instant) -> Result<Attached> {
-    let server = Known::peer_of(door).map_err(not_made)?;
+pub(crate) fn attach(door: &PeerSocket, deadline: Instant) -> Result<DoorConnection> {
+    let server = ProcessIdentity::peer_of(door).map_err(not_made)?;
     let (channel, theirs) = Seqpacket::pair().map_err(not_made)?;
     channel.name_senders().map_err(not_made)?;
     // Before Linux 6.5 pids are compared instead.
@@ -127,7 +127,7 @@ pub(crate) fn attach(door: &PeerSocket, deadline: Instant) -> Result<Attached> {
     let channel = PeerSocket::new(channel, door.peer_share().clone());
     send_attach(door, theirs.as_fd()).map_err(not_attached)?;
     drop(theirs);
-    let (mut frame, mut handles) = (FrameBuffer::take(), Arrived::new());
+    let (mut frame, mut handles) = (FrameBuffer::take(), ReceivedHandles::new());
     let received = loop {
         match wait_for_peer(&channel, door, deadline).map_err(not_made)? {
             Awaited::Message => {}
@@ -149,8 +149,9 @@ pub(crate) fn attach(door: &PeerSocket, deadline: Instant) -> Result<Attached> {
     if received.len == 0 {
         return Err(not_a_door(door).unwrap_or_else(gone));
     }
-    let sender =
-        received.sender.map(|credentials| Known { credentials, process: received.sender_process });
+    let sender = received
+        .sender
+        .map(|credentials| ProcessIdentity { credentials, process: received.sender_process });
     if !sender.is_some_and(|sender| sender.is(&server)) {
         return Err(Violation::NotOurs.into());
     }
@@ -168,16 +169,16 @@ pub(crate) fn attach(door: &PeerSocket, deadline: Instant) -> Result<Attached> {
         }
         kind => return Err(Violation::Unexpected(kind).into()),
     }
-    let kernel = Kernel::usual(channel.peer_share());
+    let prover = KernelProver::usual(channel.peer_share());
     for handle in handles.into_handles() {
         let socket = Borrowed::<Seqpacket>::new(handle.as_fd());
-        let is_servers = kernel.check(handle.as_fd(), &DECLARED).is_ok()
-            && Known::peer_of(&socket).is_ok_and(|maker| maker.is(&server));
+        let is_servers = prover.check(handle.as_fd(), &DECLARED).is_ok()
+            && ProcessIdentity::peer_of(&socket).is_ok_and(|maker| maker.is(&server));
         if is_servers {
             let socket = PeerSocket::new(Seqpacket::from(handle), door.peer_share().clone());
-            return Ok(Attached { socket, server: server.credentials });
+            return Ok(DoorConnection { socket, server: server.credentials });
         }
-        kernel.refuse(handle);
+        prover.refuse(handle);
     }
     Err(Violation::NotOurs.into())
 }
@@ -205,7 +206,7 @@ pub(crate) fn hold_copy(door: OwnedHandle) -> PeerSocket {
 
 /// Wraps a door that a server made for one receiver.
 pub(crate) fn lent_by(door: OwnedHandle, server: &Arc<Share>) -> LentDoor {
-    LentDoor::Servers(Arrived::of([door].into_iter().collect(), server))
+    LentDoor::Servers(ReceivedHandles::of([door].into_iter().collect(), server))
 }
 
 /// Returns an error if the socket is one end of a connection: then the greeting of its server waits
@@ -274,7 +275,7 @@ mod tests {
             let (one, _other) = Seqpacket::pair().unwrap();
             let mut credentials = one.peer().unwrap();
             credentials.pid = 0;
-            Known { credentials, process: process.map(OwnedHandle::from) }
+            ProcessIdentity { credentials, process: process.map(OwnedHandle::from) }
         };
         assert!(!known(None).is(&known(None)));
         let own = || Some(Process::current().unwrap());
@@ -286,8 +287,8 @@ mod tests {
         }
         // Processes with a pid are equal even if pidfds can't be compared.
         let (one, other) = Seqpacket::pair().unwrap();
-        let [one, other] =
-            [one, other].map(|end| Known { credentials: end.peer().unwrap(), process: None });
+        let [one, other] = [one, other]
+            .map(|end| ProcessIdentity { credentials: end.peer().unwrap(), process: None });
         assert!(one.is(&other));
     }
 }

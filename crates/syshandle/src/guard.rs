@@ -35,9 +35,9 @@ fn panic_text(panic: Box<dyn Any + Send>) -> String {
 }
 
 /// A foreign value whose destructor runs in [`guard`].
-pub(crate) struct Guarded<T>(Option<T>);
+pub(crate) struct ForeignValue<T>(Option<T>);
 
-impl<T> Guarded<T> {
+impl<T> ForeignValue<T> {
     pub(crate) fn new(value: T) -> Self {
         Self(Some(value))
     }
@@ -48,7 +48,7 @@ impl<T> Guarded<T> {
     }
 }
 
-impl<T> std::ops::Deref for Guarded<T> {
+impl<T> std::ops::Deref for ForeignValue<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
@@ -60,7 +60,7 @@ impl<T> std::ops::Deref for Guarded<T> {
     }
 }
 
-impl<T> Drop for Guarded<T> {
+impl<T> Drop for ForeignValue<T> {
     fn drop(&mut self) {
         let Some(value) = self.0.take() else { return };
         if !std::mem::needs_drop::<T>() {
@@ -72,9 +72,9 @@ impl<T> Drop for Guarded<T> {
     }
 }
 
-impl<T> std::fmt::Debug for Guarded<T> {
+impl<T> std::fmt::Debug for ForeignValue<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Guarded").finish_non_exhaustive()
+        f.debug_struct("ForeignValue").finish_non_exhaustive()
     }
 }
 
@@ -98,7 +98,7 @@ mod tests {
         assert_eq!(guard(|| 3), Ok(3));
         assert_eq!(guard::<()>(|| panic!("as {}", "expected")), Err("as expected".into()));
         assert_eq!(guard(|| drop(Layers(5))), Err("no text".into()));
-        drop(Guarded::new(Layers(5)));
+        drop(ForeignValue::new(Layers(5)));
     }
 
     #[test]

@@ -72,8 +72,8 @@ cfg_if::cfg_if! {
     if #[cfg(windows)] {
         #[path = "windows/activation.rs"]
         mod activation;
-        #[path = "windows/arrived.rs"]
-        mod arrived;
+        #[path = "windows/received_handles.rs"]
+        mod received_handles;
         #[path = "windows/buffer.rs"]
         mod buffer;
         #[path = "windows/client/mod.rs"]
@@ -94,7 +94,7 @@ cfg_if::cfg_if! {
         pub use server::{BackgroundTask, Context, Outcome, Server, TimerOutcome};
     } else {
         mod activation;
-        mod arrived;
+        mod received_handles;
         mod batch;
         mod buffer;
         mod client;
@@ -106,7 +106,7 @@ cfg_if::cfg_if! {
         mod peer_socket;
         mod server;
         mod setup;
-        mod shared_memory;
+        mod arena;
         mod spin;
         mod sync;
 

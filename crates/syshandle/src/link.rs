@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use syshandle_os::{BorrowedHandle, Received, SharedReader};
 use syshandle_wire::{Body, FrameKind, Header, Payload, Source, Violation, Whereabouts};
 
-use crate::arrived::Arrived;
+use crate::arena::{IncomingArena, OutgoingArena};
 use crate::batch::Batch;
 use crate::peer_socket::PeerSocket;
-use crate::shared_memory::{Incoming, Outgoing};
+use crate::received_handles::ReceivedHandles;
 use crate::spin::here;
 use crate::sync::{receive_within, wait_until};
 
@@ -19,15 +19,15 @@ use crate::sync::{receive_within, wait_until};
 #[derive(Debug)]
 pub(crate) struct Link {
     pub(crate) socket: PeerSocket,
-    outgoing: Outgoing,
-    incoming: Incoming,
+    outgoing: OutgoingArena,
+    incoming: IncomingArena,
     /// The core on which the sender of the last frame ran.
     peer: AtomicU8,
 }
 
 /// The reason why the bytes of a body are not available.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NoBody {
+pub(crate) enum BodyError {
     /// The handle of the shared memory was lost in transit.
     Lost,
     /// The memory exceeds the client's quota: the name of the limit.
@@ -38,7 +38,7 @@ pub(crate) enum NoBody {
 
 impl Link {
     pub(crate) fn new(socket: PeerSocket) -> Self {
-        let (outgoing, incoming) = (Outgoing::default(), Incoming::default());
+        let (outgoing, incoming) = (OutgoingArena::default(), IncomingArena::default());
         Self { socket, outgoing, incoming, peer: AtomicU8::new(0) }
     }
 
@@ -152,7 +152,7 @@ impl Link {
     }
 
     /// Returns the memory that this side writes.
-    pub(crate) fn outgoing(&self) -> &Outgoing {
+    pub(crate) fn outgoing(&self) -> &OutgoingArena {
         &self.outgoing
     }
 
@@ -161,7 +161,7 @@ impl Link {
     pub(crate) fn receive(
         &self,
         buffer: &mut [u8],
-        handles: &mut Arrived,
+        handles: &mut ReceivedHandles,
         timeout: Option<Duration>,
     ) -> io::Result<Received> {
         let received = receive_within(timeout, |timeout| match timeout {
@@ -186,7 +186,7 @@ impl Link {
     }
 
     /// Takes the memory that the peer writes, unless its handle was lost in transit.
-    pub(crate) fn set_incoming(&self, handles: &mut Arrived) -> Result<(), Violation> {
+    pub(crate) fn set_incoming(&self, handles: &mut ReceivedHandles) -> Result<(), Violation> {
         if self.incoming.reader().is_some() {
             // The peer sends the memory twice if two messages arrived while its handle was lost.
             return Ok(());
@@ -202,29 +202,29 @@ impl Link {
 
     /// Checks that the bytes of a body are available, in the frame or in the peer's memory. If the
     /// handle of the memory was lost, tells the peer so.
-    pub(crate) fn check_body(&self, body: Body) -> Result<(), NoBody> {
+    pub(crate) fn check_body(&self, body: Body) -> Result<(), BodyError> {
         let Body::Shared { offset, len } = body else { return Ok(()) };
         let Some(reader) = self.incoming.reader() else {
             if !self.incoming.is_lost() {
-                return Err(NoBody::Violation(Violation::BadArena));
+                return Err(BodyError::Violation(Violation::BadArena));
             }
             // If the socket is full, the next message that needs the memory repeats this frame.
             let _ = self.send_header(&Header::new(FrameKind::Arena));
-            return Err(NoBody::Lost);
+            return Err(BodyError::Lost);
         };
         if !reader.contains(offset as usize, len as usize) {
-            return Err(NoBody::Violation(Violation::BadArena));
+            return Err(BodyError::Violation(Violation::BadArena));
         }
-        self.incoming.count(offset as usize + len as usize).map_err(NoBody::PastLimit)
+        self.incoming.count(offset as usize + len as usize).map_err(BodyError::PastLimit)
     }
 
     /// Returns the location of a checked body in the peer's memory, and its length.
-    pub(crate) fn range(&self, body: Body) -> (Range<'_>, usize) {
+    pub(crate) fn range(&self, body: Body) -> (ArenaRange<'_>, usize) {
         let (start, len) = match body {
             Body::Shared { offset, len } => (offset as usize, len as usize),
             Body::Inline { .. } => (0, 0),
         };
-        (Range { reader: self.incoming.reader(), start }, len)
+        (ArenaRange { reader: self.incoming.reader(), start }, len)
     }
 
     /// Returns a copy of those bytes, or `None` if they are not available.
@@ -246,12 +246,12 @@ pub(crate) fn append_frame(header: &Header, body: &[u8], out: &mut Vec<u8>) {
 
 /// A range of the peer's memory.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Range<'l> {
+pub(crate) struct ArenaRange<'l> {
     reader: Option<&'l SharedReader>,
     start: usize,
 }
 
-impl Source for Range<'_> {
+impl Source for ArenaRange<'_> {
     fn copy(&self, at: usize, out: &mut [u8]) -> bool {
         self.reader.is_some_and(|reader| reader.copy(self.start + at, out))
     }

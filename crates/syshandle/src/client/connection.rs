@@ -18,7 +18,7 @@ use super::ended::{Ended, OtherEnd, failed};
 use super::reply::{Replies, Reply, ReplyBody, Waiter, WaiterNumber, Waiting};
 use super::server_process::ServerProcess;
 use super::starting::NewCall;
-use crate::link::{Link, Range};
+use crate::link::{ArenaRange, Link};
 use crate::spin::Spin;
 use crate::sync::thread::Thread;
 use crate::sync::{Mutex, MutexGuard, now, wait_until};
@@ -203,7 +203,7 @@ impl Connection {
     }
 
     /// Returns the bytes of a reply in the server's memory.
-    pub(crate) fn range(&self, body: Body) -> (Range<'_>, usize) {
+    pub(crate) fn range(&self, body: Body) -> (ArenaRange<'_>, usize) {
         self.link.range(body)
     }
 

@@ -20,10 +20,10 @@ use super::deadline::Deadline;
 use super::opening::Opening;
 use super::reply::{Reply, ReplyBody};
 use super::together::Gathered;
-use crate::arrived::Arrived;
 use crate::buffer::FrameBuffer;
 use crate::link::Link;
 use crate::peer_socket::PeerSocket;
+use crate::received_handles::ReceivedHandles;
 use crate::server::shares::Share;
 use crate::sync::atomic::{AtomicBool, AtomicUsize};
 use crate::sync::{explore, now, run_once, thread, wait_until};
@@ -67,7 +67,7 @@ impl Server {
     /// Receives a frame. Returns the id of a call, `Some(None)` for another frame, `None` when the
     /// client has gone.
     fn receive(&mut self) -> Option<Option<u32>> {
-        let (mut frame, mut handles) = (FrameBuffer::take(), Arrived::new());
+        let (mut frame, mut handles) = (FrameBuffer::take(), ReceivedHandles::new());
         let received = loop {
             match self.link.receive(&mut frame, &mut handles, None) {
                 Ok(received) => break received,
@@ -411,7 +411,7 @@ fn calls_that_are_held_have_not_gone_and_go_together() {
         let (counted, is_sent) = (count.clone(), sent.clone());
         let (connection, server) = connect(64, move |mut server| {
             while !is_sent.load(Ordering::SeqCst) {
-                let (mut bytes, mut handles) = (FrameBuffer::take(), Arrived::new());
+                let (mut bytes, mut handles) = (FrameBuffer::take(), ReceivedHandles::new());
                 let early = server.link.receive(&mut bytes, &mut handles, None);
                 assert_eq!(early.unwrap_err().kind(), io::ErrorKind::WouldBlock);
                 counted.fetch_add(1, Ordering::SeqCst);

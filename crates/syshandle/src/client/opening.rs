@@ -13,10 +13,10 @@ use syshandle_wire::{ClientEnd, Fault, Greeting, Guid, Hello, OpenError, Violati
 use super::connection::Connection;
 use super::deadline::{KERNEL_WAIT, KERNEL_WAIT_MIN};
 use super::ended::{OtherEnd, failed};
-use crate::arrived::Arrived;
 use crate::buffer::FrameBuffer;
 use crate::link::Link;
 use crate::peer_socket::{Awaited, PeerSocket, wait_for_peer};
+use crate::received_handles::ReceivedHandles;
 use crate::server::shares::Share;
 use crate::sync::now;
 use crate::{Error, ErrorKind, Result};
@@ -30,7 +30,7 @@ pub(crate) struct Opening {
     /// Whether the hello was sent.
     told: bool,
     frame: FrameBuffer,
-    handles: Arrived,
+    handles: ReceivedHandles,
     received: Option<Received>,
 }
 
@@ -50,7 +50,7 @@ impl Opening {
         // If the server has ended, sending fails, but the server may have left a message with the
         // reason.
         let told = link.send(&header, &body.into(), &[]).is_ok();
-        let (frame, handles) = (FrameBuffer::take(), Arrived::new());
+        let (frame, handles) = (FrameBuffer::take(), ReceivedHandles::new());
         Self { link, hello, any_class: false, told, frame, handles, received: None }
     }
 
@@ -65,7 +65,7 @@ impl Opening {
             any_class: true,
             told: false,
             frame: FrameBuffer::take(),
-            handles: Arrived::new(),
+            handles: ReceivedHandles::new(),
             received: None,
         }
     }
@@ -191,7 +191,7 @@ fn say_hello(link: &Link, hello: Hello, deadline: Instant) -> Result<()> {
 /// Returns the reason that a server gave when it ended a connection after its greeting.
 #[cold]
 fn refusal(link: &Link) -> Option<Error> {
-    let (mut frame, mut handles) = (FrameBuffer::take(), Arrived::new());
+    let (mut frame, mut handles) = (FrameBuffer::take(), ReceivedHandles::new());
     // The first attempt may report that the server did not read everything.
     let received = (0..2).find_map(|_| link.receive(&mut frame, &mut handles, None).ok())?;
     match ClientEnd::<()>::open(&frame[..received.len], handles.len()) {

@@ -10,10 +10,10 @@ use super::connection::{Connection, State};
 use super::deadline::{Deadline, KERNEL_WAIT, KERNEL_WAIT_MIN};
 use super::ended::Ended;
 use super::reply::{Reply, ReplyBody, Waiting};
-use crate::arrived::Arrived;
 use crate::batch::Batch;
 use crate::buffer::{FrameBuffer, take_bytes};
-use crate::link::NoBody;
+use crate::link::BodyError;
+use crate::received_handles::ReceivedHandles;
 use crate::sync::thread::Thread;
 use crate::sync::{now, wait_until};
 
@@ -28,13 +28,13 @@ pub(super) enum Incoming {
 pub(super) struct Frame {
     buffer: FrameBuffer,
     len: usize,
-    handles: Arrived,
+    handles: ReceivedHandles,
     truncated: bool,
 }
 
 impl Incoming {
     #[inline(always)]
-    pub(super) fn of(buffer: FrameBuffer, received: &Received, handles: Arrived) -> Self {
+    pub(super) fn of(buffer: FrameBuffer, received: &Received, handles: ReceivedHandles) -> Self {
         let (len, truncated) = (received.len, received.handles_truncated);
         match () {
             () if len == 0 => Self::Nothing(Ended::Died),
@@ -53,7 +53,7 @@ impl Incoming {
 impl Connection {
     /// Receives one frame, waiting until the deadline or a cancel.
     pub(super) fn receive(&self, deadline: &mut Deadline<'_>) -> Incoming {
-        let (mut buffer, mut handles) = (FrameBuffer::take(), Arrived::new());
+        let (mut buffer, mut handles) = (FrameBuffer::take(), ReceivedHandles::new());
         let received = self
             .receive_by(deadline, |timeout| self.link.receive(&mut buffer, &mut handles, timeout));
         match received {
@@ -185,12 +185,12 @@ impl Connection {
                         (ReplyBody::Copy(copy), false)
                     }
                     (Ok(()), Body::Shared { .. }) => (ReplyBody::Shared(body), false),
-                    (Err(NoBody::Lost | NoBody::PastLimit(_)), _) => {
+                    (Err(BodyError::Lost | BodyError::PastLimit(_)), _) => {
                         let release = state.end.has_read(body);
                         self.release(state, release);
                         (ReplyBody::Copy(Vec::new()), true)
                     }
-                    (Err(NoBody::Violation(violation)), _) => return Err(violation.into()),
+                    (Err(BodyError::Violation(violation)), _) => return Err(violation.into()),
                 };
                 let handles_lost = handles_lost || bytes_lost;
                 let reply = Reply { status, body, handles, handles_lost };

@@ -3,8 +3,8 @@
 use syshandle_os::descriptor_limit;
 use syshandle_wire::{Body, Limits, Status};
 
-use crate::arrived::Arrived;
 use crate::buffer::FrameBuffer;
+use crate::received_handles::ReceivedHandles;
 
 /// Waiter for a reply; the protocol stores it with each call in flight.
 #[derive(Clone, Copy, Debug)]
@@ -22,7 +22,7 @@ pub(super) type WaiterNumber = u64;
 pub(crate) struct Reply {
     pub(crate) status: Status,
     pub(crate) body: ReplyBody,
-    pub(crate) handles: Arrived,
+    pub(crate) handles: ReceivedHandles,
     pub(crate) handles_lost: bool,
 }
 
@@ -74,7 +74,7 @@ impl Replies {
             Some(limit) => Reply {
                 status: reply.status,
                 body: ReplyBody::PastLimit(limit),
-                handles: Arrived::new(),
+                handles: ReceivedHandles::new(),
                 handles_lost: false,
             },
         };
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     fn reply(bytes: usize, handles: usize) -> Reply {
-        let mut arrived = Arrived::new();
+        let mut arrived = ReceivedHandles::new();
         arrived.extend((0..handles).map(|_| File::open("/dev/null").unwrap().into()));
         // The kernel allocates no memory for zero pages that are never touched.
         let body = ReplyBody::Copy(vec![0; bytes]);

@@ -9,9 +9,9 @@ use super::ended::Ended;
 use super::receiving::Incoming;
 use super::reply::Waiting;
 use crate::Result;
-use crate::arrived::Arrived;
 use crate::batch::Batch;
 use crate::buffer::FrameBuffer;
+use crate::received_handles::ReceivedHandles;
 use crate::sync::MutexGuard;
 use crate::sync::thread::{self, Thread};
 
@@ -102,7 +102,7 @@ impl Connection {
             self.take_in(&mut state, nothing, waiting);
         }
         while state.ended.is_none() {
-            let (mut buffer, mut handles) = (FrameBuffer::take(), Arrived::new());
+            let (mut buffer, mut handles) = (FrameBuffer::take(), ReceivedHandles::new());
             let Some(received) = batch.next(&mut buffer, &mut handles) else { break };
             self.take_in(&mut state, Incoming::of(buffer, &received, handles), waiting);
         }

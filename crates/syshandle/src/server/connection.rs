@@ -26,8 +26,8 @@ use super::timers::{Timer, TimerId};
 use super::work::CallState;
 use crate::Object;
 use crate::client::LIMITS;
-use crate::door::Known;
-use crate::link::{Link, Range};
+use crate::door::ProcessIdentity;
+use crate::link::{ArenaRange, Link};
 use crate::peer_socket::PeerSocket;
 use crate::spin::Spin;
 use crate::sync::atomic::{AtomicBool, AtomicU64};
@@ -66,7 +66,7 @@ pub(crate) enum Client {
     OfSocket(Credentials),
     /// From the attach frame. The server created both ends of the socket, and sends one end through
     /// the return channel.
-    Attached(Known, Arc<PeerSocket>),
+    Attached(ProcessIdentity, Arc<PeerSocket>),
 }
 
 /// A connection that was added.
@@ -111,7 +111,7 @@ impl Connection {
     ) -> io::Result<Option<Added>> {
         let (client, process, channel) = match client {
             Client::OfSocket(credentials) => (credentials, ClientProcess::OfSocket, None),
-            Client::Attached(Known { credentials, process }, channel) => {
+            Client::Attached(ProcessIdentity { credentials, process }, channel) => {
                 let process = process.map_or(ClientProcess::Unknown, ClientProcess::Known);
                 (credentials, process, Some(channel))
             }
@@ -370,7 +370,7 @@ impl Connection {
     }
 
     /// Returns the bytes of a body in the client's shared memory, and their number.
-    pub(super) fn range(&self, body: Body) -> (Range<'_>, usize) {
+    pub(super) fn range(&self, body: Body) -> (ArenaRange<'_>, usize) {
         self.link.range(body)
     }
 

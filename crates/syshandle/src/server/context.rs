@@ -15,8 +15,8 @@ use super::doors::ServedObject;
 use super::jobs::{Job, Outcome, TimerOutcome, UserObject};
 use super::reactor::Reactor;
 use super::work::CallState;
-use crate::arrived::Kernel;
 use crate::client::other_process;
+use crate::received_handles::KernelProver;
 use crate::{Client, Error, ErrorKind, Implements, Interface, Object, Proxy, Result};
 
 /// The context of a call: the client, the deadline, and further services of the server.
@@ -158,9 +158,9 @@ impl Context {
     }
 
     /// Returns the settings by which the client's handles are proven.
-    pub(super) fn kernel(&self) -> Kernel<'_> {
+    pub(super) fn prover(&self) -> KernelProver<'_> {
         let filesystems = &self.reactor.settings().filesystems;
-        Kernel::new(filesystems, &self.connection.session().share)
+        KernelProver::new(filesystems, &self.connection.session().share)
     }
 
     /// Ends the connection with an error. Every call and wait of the client ends with this text and

@@ -15,10 +15,10 @@ use super::reactor::Reactor;
 use super::receiving::Acted;
 use super::sentinel::Post;
 use super::shares::{Part, Share};
-use crate::arrived::{Arrived, Kernel};
 use crate::buffer::FrameBuffer;
-use crate::door::{DoorMaker, Known};
+use crate::door::{DoorMaker, ProcessIdentity};
 use crate::peer_socket::PeerSocket;
+use crate::received_handles::{KernelProver, ReceivedHandles};
 use crate::sync::Mutex;
 use crate::{Object, door};
 
@@ -84,7 +84,7 @@ impl InnerDoor {
     pub(super) fn let_in(&self, reactor: &Arc<Reactor>) -> bool {
         let mut frame = FrameBuffer::take();
         for _ in 0..TURNS_MAX {
-            let mut handles = Arrived::new();
+            let mut handles = ReceivedHandles::new();
             match handles.receive(&self.socket, &mut frame) {
                 Ok(received @ Received { sender: Some(sender), .. }) => {
                     let share = reactor.shares.of(sender);
@@ -102,7 +102,7 @@ impl InnerDoor {
                         return false;
                     }
                     let process = received.sender_process;
-                    let sender = Known { credentials: sender, process };
+                    let sender = ProcessIdentity { credentials: sender, process };
                     self.attach(reactor, handles, &sender, &share);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
@@ -130,18 +130,24 @@ impl InnerDoor {
     ///
     /// Otherwise a process could forward the channel of another process, and make that process a
     /// client of this server without its knowledge.
-    fn attach(&self, reactor: &Arc<Reactor>, handles: Arrived, sender: &Known, share: &Arc<Share>) {
-        let kernel = Kernel::usual(share);
+    fn attach(
+        &self,
+        reactor: &Arc<Reactor>,
+        handles: ReceivedHandles,
+        sender: &ProcessIdentity,
+        share: &Arc<Share>,
+    ) {
+        let prover = KernelProver::usual(share);
         for handle in handles.into_handles() {
-            let client = match kernel.check(handle.as_fd(), &door::DECLARED) {
-                Ok(_) => Known::peer_of(&Borrowed::<Seqpacket>::new(handle.as_fd()))
+            let client = match prover.check(handle.as_fd(), &door::DECLARED) {
+                Ok(_) => ProcessIdentity::peer_of(&Borrowed::<Seqpacket>::new(handle.as_fd()))
                     .ok()
                     .filter(|maker| maker.is(sender)),
                 Err(_) => None,
             };
             let Some(client) = client else {
                 crate::log::debug!(pid = sender.credentials.pid, "an attach was refused");
-                kernel.refuse(handle);
+                prover.refuse(handle);
                 continue;
             };
             let channel = Arc::new(PeerSocket::new(Seqpacket::from(handle), share.clone()));

@@ -18,8 +18,8 @@ use super::connection::{Connection, State};
 use super::reactor::Reactor;
 use super::replies::{Owed, is_gone, unsendable};
 use super::shares::Part;
-use crate::arrived::Arrived;
 use crate::link::append_frame;
+use crate::received_handles::ReceivedHandles;
 use crate::sync::now;
 
 /// A batch of replies, in the order in which the methods returned.
@@ -143,7 +143,7 @@ impl Connection {
     /// Makes a pending reply of a batched one, or of a fault if the quota is exhausted.
     fn owe(&self, state: &mut State, header: Header, body: &[u8]) -> Owed {
         let status = Status::from_number(header.code).unwrap_or(Status::Fault);
-        let (call, handles) = (header.call, Arrived::new());
+        let (call, handles) = (header.call, ReceivedHandles::new());
         match self.session.share.take(Part::Reply(body.len()), 0) {
             Ok(taken) => {
                 let (header, body) = (Some(header), body.to_vec().into());

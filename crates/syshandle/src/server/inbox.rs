@@ -11,9 +11,9 @@ use std::sync::{Arc, PoisonError};
 use syshandle_os::{HANDLES_PER_MESSAGE_MAX, Received};
 
 use super::shares::{Part, Share, Taken};
-use crate::arrived::Arrived;
 use crate::batch::Batch;
 use crate::buffer::FrameBuffer;
+use crate::received_handles::ReceivedHandles;
 use crate::sync::atomic::AtomicBool;
 use crate::sync::{Mutex, MutexGuard, often};
 
@@ -68,7 +68,11 @@ impl Inbox {
 
     /// Takes the next frame: its bytes and its handles.
     #[cold]
-    pub(super) fn next(&self, bytes: &mut FrameBuffer, handles: &mut Arrived) -> Option<Received> {
+    pub(super) fn next(
+        &self,
+        bytes: &mut FrameBuffer,
+        handles: &mut ReceivedHandles,
+    ) -> Option<Received> {
         let mut guard = self.kept();
         let kept = guard.as_mut()?;
         let batch = kept.batch.as_mut()?;

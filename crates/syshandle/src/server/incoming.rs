@@ -7,17 +7,17 @@ use syshandle_wire::{
 
 use super::arguments::Arguments;
 use super::context::Context;
-use crate::arrived::Arrived;
 use crate::buffer::take_bytes;
 use crate::client::LIMITS;
 use crate::guard::guard;
+use crate::received_handles::ReceivedHandles;
 use crate::{CallError, Error, Result};
 
 /// A received call, for generated code to run.
 pub struct Incoming<'a> {
     pub(super) method: u32,
     pub(super) arguments: Arguments,
-    pub(super) handles: Arrived,
+    pub(super) handles: ReceivedHandles,
     pub(super) context: &'a Context,
     pub(super) reply: Reply<'a>,
 }
@@ -73,8 +73,8 @@ impl<'a> Incoming<'a> {
         method: impl FnOnce(A, &Context) -> R,
     ) -> Option<(R, Reply<'a>)> {
         let Incoming { arguments: bytes, handles, context, reply, .. } = self;
-        let (kernel, handles) = (context.kernel(), handles.into_handles());
-        let decoded: Result<A, DecodeError> = bytes.decode(handles, &kernel, |mut input| {
+        let (prover, handles) = (context.prover(), handles.into_handles());
+        let decoded: Result<A, DecodeError> = bytes.decode(handles, &prover, |mut input| {
             let arguments = arguments(&mut input)?;
             input.finish()?;
             Ok(arguments)

@@ -19,7 +19,7 @@ use super::shares::{Part, Share, Taken};
 use super::task::Code;
 use super::timers::{Timer, TimerId};
 use crate::client::other_process;
-use crate::guard::{Guarded, guard};
+use crate::guard::{ForeignValue, guard};
 use crate::sync::atomic::AtomicU64;
 use crate::sync::{Mutex, MutexGuard, now};
 use crate::{Error, ErrorKind, Result};
@@ -64,11 +64,11 @@ impl TimerOutcome {
 }
 
 /// An object of the program's own type, whose methods may panic.
-pub(super) struct UserObject<W>(Guarded<W>);
+pub(super) struct UserObject<W>(ForeignValue<W>);
 
 impl<W> UserObject<W> {
     pub(super) fn new(object: W) -> Self {
-        Self(Guarded::new(object))
+        Self(ForeignValue::new(object))
     }
 }
 
@@ -107,7 +107,7 @@ struct Waiting {
     /// Whether the task took the signal of the object. Then the outcome is `Fired`, even if another
     /// reason to end follows.
     is_taken: bool,
-    work: Guarded<Box<dyn FnOnce(Outcome) + Send>>,
+    work: ForeignValue<Box<dyn FnOnce(Outcome) + Send>>,
     timer: Option<TimerId>,
     _hold: Hold,
     _taken: Taken,
@@ -144,7 +144,7 @@ impl Job {
         let changed = |object: &Object| object.readiness() == Readiness::Changed;
         let look_first = object.as_ref().is_some_and(changed);
         let is_taken = false;
-        let work = Guarded::new(work);
+        let work = ForeignValue::new(work);
         let waiting = Waiting { object, newest: None, is_taken, work, timer: None, _hold, _taken };
         let job = Arc::new(Self {
             key: AtomicU64::new(0),

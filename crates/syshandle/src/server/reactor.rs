@@ -29,8 +29,8 @@ use super::slow::MethodTable;
 use super::task::Code;
 use super::timers::{Timer, Timers};
 use crate::client::LIMITS;
-use crate::door::Known;
-use crate::guard::Guarded;
+use crate::door::ProcessIdentity;
+use crate::guard::ForeignValue;
 use crate::peer_socket::PeerSocket;
 use crate::setup::failed;
 use crate::sync::atomic::{AtomicBool, AtomicUsize};
@@ -47,7 +47,7 @@ pub(crate) struct Reactor {
     pub(crate) activity: Arc<Activity>,
     pub(super) settings: Settings,
     pub(crate) shares: Shares,
-    classes: Guarded<HashMap<Guid, Factory>>,
+    classes: ForeignValue<HashMap<Guid, Factory>>,
     pub(super) methods: MethodTable,
     /// Background tasks to be ended by the thread of the first loop.
     ending: Mutex<VecDeque<(Arc<Job>, Outcome)>>,
@@ -117,7 +117,7 @@ impl Reactor {
             activity: Arc::default(),
             shares: Shares::new(settings.shares),
             settings,
-            classes: Guarded::new(classes),
+            classes: ForeignValue::new(classes),
             methods: MethodTable::default(),
             ending: Mutex::default(),
             work: Event::new().map_err(no_event)?,
@@ -255,7 +255,7 @@ impl Reactor {
     /// sends its other end through the client's return channel.
     pub(super) fn serve_attached(
         self: &Arc<Self>,
-        client: Known,
+        client: ProcessIdentity,
         channel: &Arc<PeerSocket>,
         object: &Object,
     ) -> io::Result<()> {

@@ -18,11 +18,11 @@ use super::session::Session;
 use super::slow::MethodSite;
 use super::task::Code;
 use super::work::{CallState, Work};
-use crate::arrived::Arrived;
 use crate::buffer::FrameBuffer;
 use crate::client::LIMITS;
 use crate::guard::guard;
-use crate::link::NoBody;
+use crate::link::BodyError;
+use crate::received_handles::ReceivedHandles;
 use crate::spin::SpinWait;
 use crate::sync::now;
 
@@ -184,7 +184,7 @@ impl Connection {
         post: &Post,
         timeout: Option<Duration>,
     ) -> Frame {
-        let (mut frame, mut handles) = (FrameBuffer::take(), Arrived::new());
+        let (mut frame, mut handles) = (FrameBuffer::take(), ReceivedHandles::new());
         let received = match self.inbox.is_empty() {
             true => self.link.receive(&mut frame, &mut handles, timeout),
             false => self.receive_kept(&mut frame, &mut handles, timeout),
@@ -219,7 +219,7 @@ impl Connection {
     fn receive_kept(
         &self,
         frame: &mut FrameBuffer,
-        handles: &mut Arrived,
+        handles: &mut ReceivedHandles,
         timeout: Option<Duration>,
     ) -> io::Result<Received> {
         match self.inbox.next(frame, handles) {
@@ -250,7 +250,7 @@ impl Connection {
         post: &Post,
         frame: FrameBuffer,
         received: &Received,
-        mut handles: Arrived,
+        mut handles: ReceivedHandles,
     ) -> Result<Frame, Violation> {
         let (len, truncated) = (received.len, received.handles_truncated);
         let mut guard = self.state();
@@ -284,17 +284,17 @@ impl Connection {
                     }
                     Body::Shared { .. } => match self.link.check_body(body) {
                         Ok(()) => (Arguments::Shared { connection: self.clone(), body }, false),
-                        Err(NoBody::Lost) => {
+                        Err(BodyError::Lost) => {
                             let release = state.end.has_read(body);
                             self.release(state, release);
                             (Arguments::Lost, true)
                         }
-                        Err(NoBody::PastLimit(limit)) => {
+                        Err(BodyError::PastLimit(limit)) => {
                             let release = state.end.has_read(body);
                             self.release(state, release);
                             (Arguments::PastLimit(limit), false)
                         }
-                        Err(NoBody::Violation(violation)) => return Err(violation),
+                        Err(BodyError::Violation(violation)) => return Err(violation),
                     },
                 };
                 state.end.started(call, running.clone());

@@ -10,8 +10,8 @@ use syshandle_wire::{Body, BodySize, Fault, FrameKind, Header, Limits, Payload, 
 use super::connection::{Connection, State};
 use super::reactor::Reactor;
 use super::shares::{Part, Taken};
-use crate::arrived::Arrived;
 use crate::buffer::give_bytes;
+use crate::received_handles::ReceivedHandles;
 
 /// A pending reply, for which there was no room. If the shared memory had no room for its body, the
 /// reply has no header yet. Otherwise the socket had no room.
@@ -20,7 +20,7 @@ pub(super) struct Owed {
     pub(super) status: Status,
     pub(super) header: Option<Header>,
     pub(super) body: Payload<'static>,
-    pub(super) handles: Arrived,
+    pub(super) handles: ReceivedHandles,
     /// The part of the client's quota that the reply takes.
     pub(super) taken: Option<Taken>,
 }
@@ -75,7 +75,8 @@ impl Connection {
                 Owed { call, status, header, body, handles, taken: Some(taken) }
             }
             (Err(error), None) => {
-                let (status, body, handles) = (Status::Fault, unsendable(&error), Arrived::new());
+                let (status, body, handles) =
+                    (Status::Fault, unsendable(&error), ReceivedHandles::new());
                 Owed { call, status, header: None, body, handles, taken: None }
             }
             (Err(error), Some(header)) => {
@@ -115,7 +116,7 @@ impl Connection {
         &self,
         body: &Payload<'_>,
         handles: &[BorrowedHandle<'_>],
-    ) -> io::Result<(Arrived, Taken)> {
+    ) -> io::Result<(ReceivedHandles, Taken)> {
         let share = &self.session.share;
         let taken = share.take(Part::Reply(body.len()), handles.len());
         let limit = |limit| io::Error::new(io::ErrorKind::QuotaExceeded, limit);
@@ -124,7 +125,7 @@ impl Connection {
             handles.iter().map(BorrowedHandle::try_clone_to_owned).collect::<Result<_, _>>();
         // The handles are treated as handles of the client, because a method may return a handle
         // that the client sent.
-        Ok((Arrived::of(owned?, share), taken))
+        Ok((ReceivedHandles::of(owned?, share), taken))
     }
 
     /// Sends a fault with the reason instead of a reply that can't be sent.
@@ -137,7 +138,7 @@ impl Connection {
         let mut state = self.state();
         let header = state.end.reply_instead(unsent, Status::Fault, body.len());
         let (call, status) = (header.call, Status::Fault);
-        let handles = Arrived::new();
+        let handles = ReceivedHandles::new();
         let owed = Owed { call, status, header: Some(header), body, handles, taken: None };
         state.owed.push_back(owed);
         drop(state);
@@ -184,7 +185,7 @@ impl Connection {
                 Err(error) => {
                     crate::log::warn!(%error, "a reply can't be sent");
                     owed.body = unsendable(&error);
-                    owed.handles = Arrived::new();
+                    owed.handles = ReceivedHandles::new();
                     owed.taken = None;
                     // A fault needs no shared memory and no descriptors.
                     let instead = state.end.reply_instead(&header, Status::Fault, owed.body.len());

@@ -17,9 +17,9 @@ use super::incoming::{Incoming, fault};
 use super::reactor::Reactor;
 use super::shares::{Part, Taken};
 use super::task::Code;
-use crate::arrived::Arrived;
 use crate::door;
 use crate::guard::guard;
+use crate::received_handles::ReceivedHandles;
 use crate::sync::atomic::AtomicBool;
 use crate::sync::now;
 
@@ -30,7 +30,7 @@ pub(crate) struct Work {
     pub(super) call: u32,
     pub(super) method: u32,
     pub(super) arguments: Arguments,
-    pub(super) handles: Arrived,
+    pub(super) handles: ReceivedHandles,
     pub(super) handles_lost: bool,
     /// The part of the client's quota that the call takes.
     pub(super) taken: Option<Taken>,

@@ -26,9 +26,9 @@ use self::calls::Deadline;
 use self::own::Own;
 use self::remote::Reference;
 use self::stand_in::{Carried, StandIn};
-use crate::arrived::Kernel;
 use crate::buffer::take_bytes;
 use crate::method_ref::MethodRef;
+use crate::received_handles::KernelProver;
 use crate::server::objects::Object;
 use crate::{CallError, Error, ErrorKind, Interface, Proxy, Result};
 
@@ -227,7 +227,7 @@ impl Client {
         let method_ref = self.method_ref(method);
         let Reply { status, body, handles } = reply;
         let read = |handles: Vec<_>| {
-            method_ref.read(declared, status, Decoder::new(&body, handles, &Kernel))
+            method_ref.read(declared, status, Decoder::new(&body, handles, &KernelProver))
         };
         stand_in::hand_over(handles, read).unwrap_or_else(|error| {
             let text = "the references of the result couldn't be had";

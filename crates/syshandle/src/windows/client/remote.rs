@@ -11,8 +11,8 @@ use syshandle_wire::{Decode, Decoder, Encoder, Fault, Guid, Status};
 use super::calls::{self, Deadline, Ended};
 use super::stand_in::Carried;
 use super::{LIMITS, Reply};
-use crate::arrived::Kernel;
 use crate::life::Life;
+use crate::received_handles::KernelProver;
 use crate::{Error, ErrorKind, Interface, Result};
 
 /// Reference to an object of a server.
@@ -224,7 +224,7 @@ fn ask<'a, T: Decode>(
     }
     // The private interface passes no references.
     let handles: Vec<_> = reply.handles.into_iter().filter_map(Carried::into_handle).collect();
-    let mut input = Decoder::new(&reply.body, handles, &Kernel);
+    let mut input = Decoder::new(&reply.body, handles, &KernelProver);
     let value = input.field(None).map_err(|error| Error::from_fault(&Fault::from(error)))?;
     input.finish().map_err(|error| Error::from_fault(&Fault::from(error)))?;
     Ok(value)

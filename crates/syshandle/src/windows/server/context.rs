@@ -11,7 +11,7 @@ use syshandle_wire::Fault;
 use super::background_task::BackgroundTask;
 use super::jobs::{Job, Outcome, TimerOutcome};
 use super::session::Session;
-use crate::arrived::Kernel;
+use crate::received_handles::KernelProver;
 use crate::{Client, Implements, Interface, Object, Result, in_process};
 
 /// Context of a call: the client, the deadline, and services of the server.
@@ -127,8 +127,8 @@ impl Context {
     }
 
     /// Returns the verifier of received handles.
-    pub(super) fn kernel(&self) -> Kernel {
-        Kernel
+    pub(super) fn prover(&self) -> KernelProver {
+        KernelProver
     }
 
     /// Ends all calls and waits of the client with an error that has this text. Use it for failed

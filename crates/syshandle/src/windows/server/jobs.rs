@@ -7,7 +7,7 @@ use syshandle_os::{Waitable, Watch, Watched};
 
 use super::activity::Hold;
 use super::session::Session;
-use crate::guard::{Guarded, guard};
+use crate::guard::{ForeignValue, guard};
 use crate::{Error, ErrorKind, Result};
 
 /// Reason why a wait for an object ended: see [`Context::when`](crate::Context::when).
@@ -58,7 +58,7 @@ pub(crate) struct Job {
 }
 
 struct Waiting {
-    work: Guarded<Box<dyn FnOnce(Outcome) + Send>>,
+    work: ForeignValue<Box<dyn FnOnce(Outcome) + Send>>,
     _hold: Hold,
 }
 
@@ -70,7 +70,7 @@ impl Job {
         timeout: Duration,
         work: Box<dyn FnOnce(Outcome) + Send>,
     ) -> Result<JobRef> {
-        let waiting = Waiting { work: Guarded::new(work), _hold: session.activity().hold() };
+        let waiting = Waiting { work: ForeignValue::new(work), _hold: session.activity().hold() };
         let made = |number| {
             let waiting = Mutex::new(Some(waiting));
             let session = Arc::downgrade(session);

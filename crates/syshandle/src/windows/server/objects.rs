@@ -12,10 +12,10 @@ use super::arguments::Arguments;
 use super::context::Context;
 use super::incoming::Incoming;
 use super::session::Session;
-use crate::arrived::Arrived;
 use crate::class::AnyInterface;
 use crate::client::stand_in::{self, Carried};
 use crate::life::Life;
+use crate::received_handles::ReceivedHandles;
 use crate::{Error, ErrorKind, Result};
 
 /// Object of one client: the program's object and the client's session.
@@ -110,7 +110,7 @@ impl Object {
         let context = Context::new(&self.session, caller);
         let arguments = Arguments(arguments);
         let handed = stand_in::hand_over(handles, |handles| {
-            let (handles, reply) = (Arrived(handles), &mut keep);
+            let (handles, reply) = (ReceivedHandles(handles), &mut keep);
             interface.dispatch(Incoming { method, arguments, handles, context: &context, reply });
         });
         if let Err(error) = handed {

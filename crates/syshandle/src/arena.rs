@@ -17,14 +17,14 @@ use crate::sync::{Mutex, MutexGuard};
 
 /// The memory that this side writes.
 #[derive(Debug, Default)]
-pub(crate) struct Outgoing {
-    state: Mutex<OutgoingState>,
+pub(crate) struct OutgoingArena {
+    state: Mutex<OutgoingArenaState>,
     /// Whether a body was written since the last check for unused memory.
     used: AtomicBool,
 }
 
 #[derive(Debug, Default)]
-struct OutgoingState {
+struct OutgoingArenaState {
     writer: Option<Arc<SharedWriter>>,
     /// Whether the handle was sent to the peer.
     sent: bool,
@@ -34,7 +34,7 @@ struct OutgoingState {
 
 /// The memory that the peer writes.
 #[derive(Debug, Default)]
-pub(crate) struct Incoming {
+pub(crate) struct IncomingArena {
     reader: OnceLock<SharedReader>,
     /// Whether the handle was lost because this process had no free descriptors.
     lost: AtomicBool,
@@ -42,7 +42,7 @@ pub(crate) struct Incoming {
     taken: Mutex<Option<Taken>>,
 }
 
-impl Outgoing {
+impl OutgoingArena {
     /// Creates the memory for a body of `len` bytes, unless it exists. Returns its size, which is
     /// less than [`Limits::ARENA_BYTES`] if the file size limit of this process is lower.
     ///
@@ -79,7 +79,7 @@ impl Outgoing {
         send: impl FnOnce(BorrowedHandle<'_>) -> io::Result<()>,
     ) -> io::Result<Arc<SharedWriter>> {
         let mut state = self.state();
-        let OutgoingState { writer, sent, taken } = &mut *state;
+        let OutgoingArenaState { writer, sent, taken } = &mut *state;
         let Some(writer) = writer else { return Err(io::ErrorKind::NotFound.into()) };
         self.used.store(true, Ordering::Relaxed);
         if end > writer.allocated() {
@@ -105,7 +105,7 @@ impl Outgoing {
     /// Frees the memory from the offset `start` on, which must hold no range.
     pub(crate) fn free_from(&self, start: usize) {
         let mut state = self.state();
-        let OutgoingState { writer: Some(writer), taken, .. } = &mut *state else { return };
+        let OutgoingArenaState { writer: Some(writer), taken, .. } = &mut *state else { return };
         writer.free_from(start);
         if let Some(taken) = taken {
             taken.shrink_memory(writer.allocated());
@@ -118,12 +118,12 @@ impl Outgoing {
         self.state().sent = false;
     }
 
-    fn state(&self) -> MutexGuard<'_, OutgoingState> {
+    fn state(&self) -> MutexGuard<'_, OutgoingArenaState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Incoming {
+impl IncomingArena {
     /// Returns the memory, if it exists.
     pub(crate) fn reader(&self) -> Option<&SharedReader> {
         self.reader.get()

@@ -22,13 +22,13 @@ use crate::server::shares::{Part, Share, Taken};
 /// Handles of a peer that are not taken yet. On drop the remaining handles are closed without
 /// blocking.
 #[derive(Debug)]
-pub(crate) struct Arrived {
+pub(crate) struct ReceivedHandles {
     handles: Handles,
     /// Quota of the peer. Set with the first handle.
     sender: Option<Arc<Share>>,
 }
 
-impl Arrived {
+impl ReceivedHandles {
     /// Makes an empty list.
     pub(crate) fn new() -> Self {
         Self { handles: Handles::new(), sender: None }
@@ -107,8 +107,8 @@ impl Arrived {
     #[cold]
     fn refuse_all(&mut self) {
         static UNKNOWN: LazyLock<Arc<Share>> = LazyLock::new(Share::of_a_server);
-        let kernel = Kernel::usual(self.sender.as_ref().unwrap_or(&UNKNOWN));
-        self.handles.drain(..).for_each(|handle| kernel.refuse(handle));
+        let prover = KernelProver::usual(self.sender.as_ref().unwrap_or(&UNKNOWN));
+        self.handles.drain(..).for_each(|handle| prover.refuse(handle));
     }
 
     /// Returns the handles for a decoder, which closes them unless it decodes the whole message.
@@ -118,13 +118,13 @@ impl Arrived {
     }
 }
 
-impl Extend<OwnedHandle> for Arrived {
+impl Extend<OwnedHandle> for ReceivedHandles {
     fn extend<I: IntoIterator<Item = OwnedHandle>>(&mut self, handles: I) {
         self.handles.extend(handles);
     }
 }
 
-impl Drop for Arrived {
+impl Drop for ReceivedHandles {
     #[inline]
     fn drop(&mut self) {
         if !self.handles.is_empty() {
@@ -135,7 +135,7 @@ impl Drop for Arrived {
 
 /// Verifies the handles of a message by asking the kernel.
 #[derive(Debug)]
-pub(crate) struct Kernel<'f> {
+pub(crate) struct KernelProver<'f> {
     filesystems: &'f Filesystems,
     /// Quota of the peer that sent the handles.
     sender: &'f Arc<Share>,
@@ -143,7 +143,7 @@ pub(crate) struct Kernel<'f> {
     memory: RefCell<Option<Taken>>,
 }
 
-impl<'f> Kernel<'f> {
+impl<'f> KernelProver<'f> {
     /// Accepts only files on these file systems.
     pub(crate) fn new(filesystems: &'f Filesystems, sender: &'f Arc<Share>) -> Self {
         Self { filesystems, sender, memory: RefCell::new(None) }
@@ -172,7 +172,7 @@ impl<'f> Kernel<'f> {
     }
 }
 
-impl Prove for Kernel<'_> {
+impl Prove for KernelProver<'_> {
     fn prove(
         &self,
         handle: BorrowedHandle<'_>,

@@ -6,9 +6,9 @@ use syshandle_wire::{ProofError, Prove};
 
 /// Handles that were received with a call.
 #[derive(Debug)]
-pub(crate) struct Arrived(pub(crate) Vec<OwnedHandle>);
+pub(crate) struct ReceivedHandles(pub(crate) Vec<OwnedHandle>);
 
-impl Arrived {
+impl ReceivedHandles {
     /// Returns the handles for a decoder.
     pub(crate) fn into_handles(self) -> Vec<OwnedHandle> {
         self.0
@@ -17,9 +17,9 @@ impl Arrived {
 
 /// Verifies the handles of a message by asking the kernel.
 #[derive(Debug)]
-pub(crate) struct Kernel;
+pub(crate) struct KernelProver;
 
-impl Prove for Kernel {
+impl Prove for KernelProver {
     fn prove(
         &self,
         handle: BorrowedHandle<'_>,
