@@ -24,9 +24,10 @@ use std::path::Path;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, StatxFlags};
 use rustix::io::Errno;
 
-use crate::feature::{Feature, may_use};
 use crate::handle::impl_handle;
-use crate::{Declared, Kind, Rights, device, proc};
+use crate::sys::feature::{Feature, may_use};
+use crate::sys::{device, proc};
+use crate::{Declared, Kind, Rights};
 
 /// An open directory.
 #[derive(Debug)]
@@ -271,7 +272,7 @@ mod tests {
     use std::io::{Read, Write};
 
     use super::*;
-    use crate::feature::seam::without;
+    use crate::sys::feature::seam::without;
 
     #[test]
     fn files_are_made_opened_and_removed_within() {

@@ -23,9 +23,10 @@ use std::time::Duration;
 use rustix::event::EventfdFlags;
 
 use crate::handle::impl_handle;
+use crate::sys::counter;
 use crate::system_call::{DUPLICATE, failed};
 use crate::wait::{Waitable, wait_any};
-use crate::{Declared, Kind, counter};
+use crate::{Declared, Kind};
 
 /// An event that resets itself: each `set` lets at most one wait through.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::sys::stat::Stat;
-use crate::{device, mounts};
+use crate::sys::{device, mounts};
 
 /// The file systems from which a peer may send files.
 ///
@@ -279,7 +279,7 @@ mod tests {
     use std::os::fd::AsFd;
 
     use super::*;
-    use crate::feature::{Feature, seam::without};
+    use crate::sys::feature::{Feature, seam::without};
 
     fn judge(policy: &Filesystems, file: &File) -> io::Result<Verdict> {
         policy.judge(file.as_fd(), &device::stat(file).unwrap())

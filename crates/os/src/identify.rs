@@ -8,12 +8,13 @@ use std::io;
 
 use rustix::fs::{FileType, OFlags, SealFlags};
 
-use crate::fdinfo::{Eventfd, FdInfo};
 use crate::filesystems::Verdict;
+use crate::sys::fdinfo::{Eventfd, FdInfo};
 use crate::sys::stat::Stat;
+use crate::sys::{device, fdinfo};
 use crate::{
-    BorrowedHandle, Filesystems, Object, Rights, device, fdinfo, filesystems as policy, process,
-    section, socket, sys,
+    BorrowedHandle, Filesystems, Object, Rights, filesystems as policy, process, section, socket,
+    sys,
 };
 
 /// The facts from the kernel about a handle: its object and its rights.

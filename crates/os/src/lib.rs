@@ -34,14 +34,14 @@ mod files;
 mod kind;
 mod rights;
 mod sockets;
+mod sys;
 
 // Each platform provides the same names for objects with the same meaning.
 cfg_if::cfg_if! {
     if #[cfg(windows)] {
-        #[path = "windows/mod.rs"]
-        mod platform;
+        mod windows;
 
-        pub use platform::*;
+        pub use windows::*;
     } else {
         #[cfg(feature = "tokio")]
         pub mod asynchronous;
@@ -51,14 +51,10 @@ cfg_if::cfg_if! {
         mod closer;
         mod composition;
         mod confined;
-        mod counter;
         mod cpu;
-        mod device;
         mod directory;
 
         mod event;
-        mod fdinfo;
-        mod feature;
         mod file;
         mod filesystems;
         mod handle;
@@ -68,15 +64,12 @@ cfg_if::cfg_if! {
         mod listener;
         mod lock;
         mod memory;
-        mod mounts;
         mod mutex;
         mod narrow;
         mod object;
         mod peer;
         mod pipe;
         mod poller;
-        mod probe;
-        mod proc;
         mod process;
         mod prepare;
         mod prove;
@@ -86,7 +79,6 @@ cfg_if::cfg_if! {
         mod socket;
         mod spawn;
         mod status;
-        mod sys;
         mod system_call;
         mod thread;
         mod timer;
@@ -119,7 +111,7 @@ cfg_if::cfg_if! {
         pub use mutex::{Mutex, MutexGuard};
         pub use narrow::Narrow;
         pub use object::Object;
-        pub use proc::{read as read_proc, read_link as read_proc_link};
+        pub use sys::proc::{read as read_proc, read_link as read_proc_link};
         pub use peer::{Credentials, Peer, has_ended, is_elevated};
         pub use poller::{Alarm, Interest, Poller, Ready};
         pub use process::Process;

@@ -8,8 +8,8 @@ use std::sync::OnceLock;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::proc;
 use crate::sys::limit::set_descriptor_limit;
+use crate::sys::proc;
 use crate::sys::signal::{self, FileSizeSignalBlock};
 
 /// Returns the limits in force for this process, which its child processes inherit, always for the

@@ -18,10 +18,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rustix::fs::{FallocateFlags, MemfdFlags, OFlags, SealFlags, StatxFlags};
 use rustix::io::Errno;
 
+use crate::OwnedHandle;
 use crate::limits::{file_size_limit, past_file_size_limit, within_file_size_limit};
+use crate::sys::device;
 use crate::sys::{fork, map::Mapping, stat::stat};
 use crate::system_call::failed;
-use crate::{OwnedHandle, device};
 
 /// The writing side of shared memory.
 #[derive(Debug)]

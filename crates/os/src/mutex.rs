@@ -205,7 +205,7 @@ const F_SEAL_EXEC: u32 = 0x20;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::feature::{Feature, seam::without};
+    use crate::sys::feature::{Feature, seam::without};
     use crate::{Object, identify};
 
     /// Locks the mutex in a thread that ends without unlocking it.

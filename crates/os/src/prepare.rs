@@ -4,7 +4,8 @@ use std::io;
 use std::sync::OnceLock;
 
 use crate::sys::fork::PerProcess;
-use crate::{Closer, counter, device, mounts, probe, user};
+use crate::sys::{counter, device, mounts, probe};
+use crate::{Closer, user};
 
 /// Opens all files that are needed to examine handles later. A process that is confined afterwards
 /// (seccomp, Landlock, `chroot`, no `/proc`) can then still receive handles. May be called more

@@ -17,12 +17,13 @@ use std::time::Duration;
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions};
 
-use crate::feature::{Feature, may_use};
 use crate::handle::impl_handle;
+use crate::sys::feature::{Feature, may_use};
 use crate::sys::ioctl;
+use crate::sys::{device, fdinfo};
 use crate::system_call::failed;
 use crate::wait::{Waitable, wait_any};
-use crate::{Credentials, Declared, Kind, device, fdinfo};
+use crate::{Credentials, Declared, Kind};
 
 /// A process, running or ended.
 #[derive(Debug)]
@@ -293,7 +294,7 @@ mod tests {
     use std::process::{Command, Stdio};
 
     use super::*;
-    use crate::feature::seam::without;
+    use crate::sys::feature::seam::without;
     use crate::{Object, identify};
 
     fn shell(script: &str) -> Child {

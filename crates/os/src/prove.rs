@@ -9,11 +9,12 @@ use std::io;
 use rustix::fs::SealFlags;
 use rustix::io::Errno;
 
-use crate::fdinfo::Eventfd;
 use crate::identify::{WAIT_AND_SIGNAL, access_rights};
+use crate::sys::fdinfo::Eventfd;
+use crate::sys::{device, fdinfo};
 use crate::{
-    BorrowedHandle, Declared, Facts, Filesystems, Kind, Mismatch, Object, device, fdinfo,
-    identify_with, section, socket,
+    BorrowedHandle, Declared, Facts, Filesystems, Kind, Mismatch, Object, identify_with, section,
+    socket,
 };
 
 /// The reason why a handle wasn't proven.
@@ -133,7 +134,7 @@ mod tests {
     use rustix::event::EventfdFlags;
 
     use super::*;
-    use crate::feature::{Feature, seam::without};
+    use crate::sys::feature::{Feature, seam::without};
 
     #[test]
     fn where_the_kernel_hides_the_mode_an_eventfd_passes_as_either() {

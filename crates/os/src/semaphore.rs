@@ -19,9 +19,10 @@ use rustix::event::EventfdFlags;
 use rustix::io::Errno;
 
 use crate::handle::impl_handle;
+use crate::sys::{counter, device, fdinfo};
 use crate::system_call::{DUPLICATE, failed};
 use crate::wait::{Waitable, wait_any};
-use crate::{Declared, Kind, counter, device, fdinfo};
+use crate::{Declared, Kind};
 
 /// A counter. `acquire` subtracts one, waiting while the count is zero, and `release` adds to it.
 #[derive(Debug)]

@@ -23,9 +23,10 @@ use crate::limits::original_descriptor_limit;
 use crate::peer::has_ended;
 use crate::process::{id, pidfd_open, told_exit_status};
 use crate::sys::clone::{Image, start};
+use crate::sys::proc;
 use crate::system_call::raw_os_error;
 use crate::wait::poll;
-use crate::{Peer, Seqpacket, proc};
+use crate::{Peer, Seqpacket};
 
 /// A program to start.
 #[derive(Debug)]

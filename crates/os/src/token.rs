@@ -20,9 +20,10 @@ use rustix::fs::StatxFlags;
 use rustix::io::Errno;
 
 use crate::handle::impl_handle;
+use crate::sys::proc;
 use crate::sys::{enter, ioctl, stat::stat};
 use crate::system_call::{DUPLICATE, failed};
-use crate::{Declared, Kind, Process, UserId, proc};
+use crate::{Declared, Kind, Process, UserId};
 
 /// A user namespace.
 #[derive(Debug)]

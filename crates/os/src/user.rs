@@ -13,7 +13,7 @@ use std::fmt;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
-use crate::proc;
+use crate::sys::proc;
 
 macro_rules! id {
     ($(#[$meta:meta])* $name:ident, $noun:literal, $space:ident) => {

@@ -28,8 +28,8 @@ use rustix::io::Errno;
 use rustix::process::Pid;
 use rustix::thread::futex;
 
-use crate::device;
-use crate::feature::{Feature, may_use};
+use crate::sys::device;
+use crate::sys::feature::{Feature, may_use};
 use crate::thread::THREAD;
 use crate::wait::timespec;
 
@@ -223,7 +223,7 @@ const TURN: Duration = Duration::from_secs(1);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::feature::seam::without;
+    use crate::sys::feature::seam::without;
 
     #[test]
     fn a_number_that_went_to_another_thread_is_told_by_its_stamp() {

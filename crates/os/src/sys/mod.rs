@@ -1,33 +1,14 @@
-//! The system calls that need `unsafe`, each wrapped directly in a safe function.
-//!
-//! The `SAFETY` comment of each call proves who owns each descriptor on success and on failure.
+//! The part of the crate that depends on the system: one folder for each, with the same names where
+//! both systems do the same.
 
-pub(crate) mod aio;
-pub(crate) mod auxv;
-pub(crate) mod clone;
-pub(crate) mod cpu;
-pub(crate) mod enter;
-pub(crate) mod fork;
-pub(crate) mod ioctl;
-pub(crate) mod limit;
-pub(crate) mod listen;
-pub(crate) mod map;
-pub(crate) mod message;
-pub(crate) mod messages;
-pub(crate) mod option;
-pub(crate) mod record_lock;
-pub(crate) mod signal;
-pub(crate) mod stat;
-pub(crate) mod tag;
-#[cfg(test)]
-pub(crate) mod udmabuf;
+cfg_if::cfg_if! {
+    if #[cfg(windows)] {
+        mod windows;
 
-use std::io;
+        pub(crate) use windows::*;
+    } else {
+        mod linux;
 
-/// Converts the result of a system call through libc: -1 means that `errno` has the error.
-fn check(result: libc::c_int) -> io::Result<libc::c_int> {
-    match result {
-        -1 => Err(io::Error::last_os_error()),
-        result => Ok(result),
+        pub(crate) use linux::*;
     }
 }

@@ -14,8 +14,8 @@ use std::os::windows::io::AsHandle;
 use std::time::Duration;
 
 use super::handle::impl_owned;
-use super::sys::{event, wait};
 use super::wait::{Waitable, wait_any};
+use crate::sys::{event, wait};
 use crate::{BorrowedHandle, Declared, Kind, OwnedHandle};
 
 /// An event that resets itself: each `set` lets at most one wait through.

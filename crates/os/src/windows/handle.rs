@@ -90,7 +90,7 @@ macro_rules! impl_owned {
             }
         }
 
-        $crate::platform::handle::impl_handle!($type => $declared);
+        $crate::windows::handle::impl_handle!($type => $declared);
     };
 }
 pub(crate) use impl_owned;

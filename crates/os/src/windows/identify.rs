@@ -7,7 +7,7 @@
 use std::io;
 
 use super::socket;
-use super::sys::{object, socket as winsock};
+use crate::sys::{object, socket as winsock};
 use crate::{BorrowedHandle, Object, Rights};
 
 /// The facts from the kernel about a handle: its object and its rights.

@@ -15,7 +15,7 @@ use std::os::windows::io::AsHandle;
 use std::time::{Duration, Instant};
 
 use super::handle::impl_owned;
-use super::sys::job;
+use crate::sys::job;
 use crate::{Declared, Kind, OwnedHandle, Process, Rights};
 
 /// A job.

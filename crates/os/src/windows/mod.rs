@@ -22,7 +22,6 @@ mod reg_key;
 mod section;
 mod semaphore;
 mod socket;
-mod sys;
 mod system_call;
 mod thread;
 mod timer;

@@ -16,7 +16,7 @@ use std::os::windows::io::AsHandle;
 use std::time::Duration;
 
 use super::handle::impl_owned;
-use super::sys::mutex::{self, Locked};
+use crate::sys::mutex::{self, Locked};
 use crate::{Declared, Kind, OwnedHandle};
 
 /// A mutex that processes share.

@@ -15,7 +15,7 @@ use std::io;
 use std::os::windows::io::AsHandle;
 
 use super::handle::impl_owned;
-use super::sys::registry::{self, Access};
+use crate::sys::registry::{self, Access};
 use crate::{Declared, Kind, OwnedHandle, Rights};
 
 /// An open key of the registry.

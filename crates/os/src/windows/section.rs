@@ -15,7 +15,7 @@ use std::io;
 use std::os::windows::io::AsHandle;
 
 use super::handle::impl_owned;
-use super::sys::section::{self, Mapping};
+use crate::sys::section::{self, Mapping};
 use crate::{Declared, Kind, OwnedHandle};
 
 /// Memory that processes share, of a size that never changes.

@@ -13,8 +13,8 @@ use std::os::windows::io::AsHandle;
 use std::time::Duration;
 
 use super::handle::impl_owned;
-use super::sys::{semaphore, wait};
 use super::wait::{Waitable, wait_any};
+use crate::sys::{semaphore, wait};
 use crate::{BorrowedHandle, Declared, Kind, OwnedHandle};
 
 /// A counter. `acquire` subtracts one, waiting while the count is zero, and `release` adds to it.

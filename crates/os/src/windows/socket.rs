@@ -14,7 +14,7 @@
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::windows::io::{AsSocket, OwnedSocket};
 
-use super::sys::socket;
+use crate::sys::socket;
 use crate::{BorrowedHandle, Declared, Handle, Object, OwnedHandle, Rights, Sockets};
 
 impl Sockets {

@@ -13,8 +13,8 @@ use std::os::windows::io::AsHandle;
 use std::time::Duration;
 
 use super::handle::impl_owned;
-use super::sys::timer;
 use super::wait::{Waitable, wait_any};
+use crate::sys::timer;
 use crate::{BorrowedHandle, Declared, Kind, OwnedHandle};
 
 /// A timer. Each expiration lets one wait through.

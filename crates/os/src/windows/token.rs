@@ -14,7 +14,7 @@ use std::io;
 use std::os::windows::io::AsHandle;
 
 use super::handle::impl_owned;
-use super::sys::token;
+use crate::sys::token;
 use crate::{Declared, Kind, OwnedHandle, Process};
 
 /// An access token.

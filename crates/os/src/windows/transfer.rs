@@ -6,7 +6,7 @@
 use std::io;
 use std::os::windows::io::AsHandle;
 
-use super::sys::object;
+use crate::sys::object;
 use crate::{BorrowedHandle, OwnedHandle, Process};
 
 /// Returns whether a number is not a handle, or is a pseudo-handle, which refers to the process or

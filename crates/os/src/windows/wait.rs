@@ -3,8 +3,8 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::sys::wait;
 use crate::BorrowedHandle;
+use crate::sys::wait;
 
 /// An object that a thread can wait for. The kernel takes it at the end of the wait: of several
 /// waiters, only one gets an event that resets itself.

@@ -3,8 +3,8 @@
 use std::io;
 use std::time::Duration;
 
-use super::sys::watch::Registered;
 use crate::Waitable;
+use crate::sys::watch::Registered;
 
 /// The reason why the wait of a [`Watch`] ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

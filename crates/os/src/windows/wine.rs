@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use super::sys::library;
+use crate::sys::library;
 
 /// Returns whether this process runs under Wine. Wine lacks some features of Windows, and passes
 /// handles between processes in another form.

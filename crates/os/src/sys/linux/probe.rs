@@ -29,8 +29,8 @@ use rustix::io::{DupFlags, Errno};
 
 use crate::sys::fork::PerProcess;
 use crate::sys::tag;
+use crate::sys::{device, fdinfo, proc};
 use crate::system_call::failed;
-use crate::{device, fdinfo, proc};
 
 /// Reads the kernel's text about a handle with the inode number `inode` into `text`. Returns the
 /// range of the lines that are specific to the type of object.

@@ -13,9 +13,9 @@ use rustix::event::EventfdFlags;
 use rustix::fs::{MemfdFlags, StatxFlags};
 use rustix::process::PidfdFlags;
 
-use crate::feature::{Feature, may_use};
-use crate::proc;
 use crate::sys;
+use crate::sys::feature::{Feature, may_use};
+use crate::sys::proc;
 use crate::sys::stat::Stat;
 use crate::system_call::failed;
 

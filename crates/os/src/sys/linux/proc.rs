@@ -15,7 +15,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxAttributes, StatxFlags};
 use rustix::io::{Errno, retry_on_intr};
 
-use crate::device;
+use crate::sys::device;
 
 /// Opens a file about this process (`/proc/self/…`, `/proc/thread-self/…`).
 ///

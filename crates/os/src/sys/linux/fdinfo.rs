@@ -5,8 +5,8 @@
 use std::io::{self, ErrorKind};
 use std::os::fd::BorrowedFd;
 
-use crate::feature::{Feature, may_use};
-use crate::probe;
+use crate::sys::feature::{Feature, may_use};
+use crate::sys::probe;
 use crate::sys::stat::Stat;
 
 /// The text that the kernel prints about a descriptor, truncated to the size of the buffer.
@@ -26,7 +26,7 @@ impl Room {
 }
 
 /// Reads the text about an object that is on no mounted file system, such as an eventfd. `stat` is
-/// the result of [`device::stat`](crate::device::stat) for the object.
+/// the result of [`device::stat`](crate::sys::device::stat) for the object.
 ///
 /// A file of a mounted file system must not be passed: the function closes a duplicate of its
 /// descriptor, which a file system in user space may delay.
@@ -162,8 +162,8 @@ mod tests {
     use rustix::event::EventfdFlags;
 
     use super::*;
-    use crate::device;
-    use crate::feature::seam::without;
+    use crate::sys::device;
+    use crate::sys::feature::seam::without;
 
     #[test]
     fn the_inode_number_is_the_one_of_the_general_lines() {

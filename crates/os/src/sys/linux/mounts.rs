@@ -18,11 +18,11 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, StatxFlags};
 use rustix::io::Errno;
 
-use crate::device::Device;
-use crate::fdinfo::without_proc;
-use crate::feature::{Feature, may_use};
-use crate::proc;
+use crate::sys::device::Device;
+use crate::sys::fdinfo::without_proc;
+use crate::sys::feature::{Feature, may_use};
 use crate::sys::fork::PerProcess;
+use crate::sys::proc;
 use crate::sys::stat::stat;
 use crate::system_call::failed;
 
