@@ -18,7 +18,7 @@ pub(crate) fn run(arguments: &[String]) -> ExitCode {
         [] => None,
         [file] => Some(PathBuf::from(file)),
         _ => {
-            eprintln!("one file at the most: cargo demo -- dishes.txt");
+            eprintln!("at most one file: cargo demo -- dishes.txt");
             return ExitCode::from(2);
         }
     };
@@ -47,7 +47,7 @@ fn demo(file: Option<PathBuf>) -> io::Result<()> {
 
     println!("\n$ cat {}", file.display());
     print!("{}", String::from_utf8_lossy(&fs::read(&file)?));
-    println!("\nWhat happened when, in microseconds since the first step:\n");
+    println!("\nThe steps with their times, in microseconds since the first step:\n");
     print!("{}", table(&fs::read_to_string(stage.timeline())?));
     println!("\n$ syshandle clean {}", stage.programs.display());
     stage.run("syshandle", &["clean".into(), stage.programs.as_os_str().to_owned()])?;

@@ -23,7 +23,7 @@ cargo xtask sanitize      tests under sanitizers: `cargo xtask sanitize --help`
 cargo xtask deadlines     how late calls end whose time is over, on an idle machine
 cargo xtask full          all long checks; `--short` for their short forms
 cargo xtask miri          the tests of the crates without I/O in Miri, where it is installed
-cargo xtask prose         habits of unclear English in comments and documents, against a baseline
+cargo xtask prose         habits of unclear English in comments, documents, strings and names of tests
 cargo xtask help          this text
 ";
 

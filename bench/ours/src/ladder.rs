@@ -33,7 +33,7 @@ pub(crate) fn climb() -> Result<()> {
     let rungs: Vec<Rung<'_>> = vec![
         rung("encode: the values of a null call, there and back", layers::values),
         rung("+ frames, and the two ends, in memory", || in_memory.call()),
-        rung("+ a socket: four system calls, nobody has to wake", || sockets.call()),
+        rung("+ a socket: four system calls, no thread has to wake", || sockets.call()),
         rung("+ one handle: a file, sent, received, closed", || handle.call()),
         rung("+ the probe: it is proven to be a file", || proof.call()),
         rung("+ a deadline, at both sides", || deadline.call()),

@@ -120,7 +120,7 @@ impl<'l> Layers<'l> {
         }
         input.finish()?;
         if deadline.is_some_and(|deadline| Instant::now() > deadline) {
-            return Err("the time was over before the call ran".into());
+            return Err("timed out before the call ran".into());
         }
         Ok((id, number + 1))
     }

@@ -34,7 +34,7 @@ pub(crate) fn table(old: &Results, new: &Results) -> String {
             writeln!(text, "{name}: {machine}; load {load:.1}; {rounds} rounds of {turn_ms} ms");
     }
     if old.machine != new.machine {
-        text += "\nThe machines differ: ratios to the floor may too, without any change of ours.\n";
+        text += "\nThe machines differ, so ratios to the floor may differ without a change of the code.\n";
     }
     let changes = changes(old, new);
     if changes.is_empty() {
@@ -147,7 +147,7 @@ fn summary(changes: &[Change]) -> String {
         let _ = writeln!(
             text,
             "Of {} numbers of floors and peers, {moved} moved beyond their noise, and the usual one \
-             by {:.0} %: trust no smaller change of ours.",
+             by {:.0} %: trust no smaller change of syshandle.",
             others.len(),
             by * 100.0
         );

@@ -65,7 +65,7 @@ pub(crate) fn grow(
     for along in all(options.quick) {
         pace.begin(&format!("along {}", along.with));
         if pace.is_over() {
-            eprintln!("is left out: the time is over");
+            eprintln!("is left out: the time limit has passed");
             continue;
         }
         for name in along.contenders {

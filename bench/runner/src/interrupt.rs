@@ -29,7 +29,7 @@ pub(crate) fn watch() -> Result<()> {
 /// A signal was received.
 pub(crate) fn check() -> Result<()> {
     match came().load(Ordering::SeqCst) {
-        true => Err("interrupted: what was started has been ended".into()),
+        true => Err("interrupted: all started processes have been ended".into()),
         false => Ok(()),
     }
 }

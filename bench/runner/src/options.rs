@@ -37,7 +37,7 @@ pub(crate) enum Command {
 }
 
 pub(crate) const HELP: &str = "\
-cargo xtask bench [OPTIONS]            everything: the contenders at their work, the ladder, the
+cargo xtask bench [OPTIONS]            everything: the contenders' workloads, the ladder, the
                                        probes, growth; in ten minutes, once it is built
 cargo xtask bench --write              the same, and writes docs/performance.md and .json, its
                                        plots, and the README's table
@@ -102,7 +102,7 @@ impl Options {
         options.rounds = options.rounds.clamp(1, ROUNDS_MAX);
         options.ms = options.ms.clamp(1, MS_MAX);
         if options.write && !(options.is_whole() && matches!(options.command, Command::Contest)) {
-            return Err("--write is for a whole run: of everybody and everything".into());
+            return Err("--write needs a whole run, with all contenders and workloads".into());
         }
         Ok(options)
     }

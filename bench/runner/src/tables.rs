@@ -44,7 +44,7 @@ pub(crate) fn all(results: &Results) -> String {
     for (work, placement) in results.tasks() {
         let _ = write!(text, "\n{}", table(results, work, placement));
     }
-    text += &rungs("The ladder: what each layer costs", &results.ladder);
+    text += &rungs("The ladder: the cost of each layer", &results.ladder);
     text += &rungs("Probing one handle", &results.probes);
     text += &growth(results);
     let took_part =

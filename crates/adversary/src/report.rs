@@ -86,7 +86,10 @@ impl fmt::Display for Report {
             }
         }
         let idle = self.idle.median();
-        writeln!(f, "\nAn honest client meanwhile; without an attack its median is {idle:?}.\n")?;
+        writeln!(
+            f,
+            "\nAn honest client during the attack; without an attack its median is {idle:?}.\n"
+        )?;
         writeln!(
             f,
             "{:<13} {:>8} {:>8} {:>11} {:>11} {:>11} {:>6}  verdict",

@@ -41,7 +41,7 @@ fn show(registered: &Registered, locations: &Locations) {
     let registration = &registered.registration;
     let state = match Meeting::of(registered, locations) {
         Ok(meeting) if meeting.is_running() => running(&meeting),
-        _ if registration.socket.is_some() => "started by whoever listens at its socket".to_owned(),
+        _ if registration.socket.is_some() => "started by the listener of its socket".to_owned(),
         Ok(_) => "not running".to_owned(),
         Err(error) => format!("unknown: {error}"),
     };

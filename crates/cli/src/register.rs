@@ -115,7 +115,7 @@ fn register(target: &Target, program: Program, arguments: &Arguments) -> Result<
         && registration.policy != Policy::same_user()
     {
         errln!(
-            "warning: `--users` lets in nobody else here: only this user can enter the folder of the \
+            "warning: `--users` has no effect on others here: only this user can enter the folder of the \
              socket (mode 0700). Register with --system, or name a --socket elsewhere"
         );
     }

@@ -523,7 +523,7 @@ fn units_are_as_systemd_wants_them_and_the_client_leaves_the_start_to_it() {
         assert!(error.to_string().contains("systemctl --user start"), "{error}");
         assert!(place.processes(name).is_empty());
         let list = syshandle(&place, &[&"list"]).well();
-        assert!(list.contains("server   started by whoever listens at its socket"), "{list}");
+        assert!(list.contains("server   started by the listener of its socket"), "{list}");
 
         // Starts the server like systemd does.
         let activator = Activator::new(socket);

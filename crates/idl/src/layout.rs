@@ -166,7 +166,7 @@ pub(crate) fn compare(declared: &[Slot], tables: &[Slot]) -> Option<(Option<usiz
             format!("{file} travels in the other direction in the tables of the trait")
         }
         (file, _) => difference_within(&declared[place].ty, &tables[place].ty)
-            .unwrap_or_else(|| format!("{file} differs within from that of the trait's tables")),
+            .unwrap_or_else(|| format!("{file} differs within from the trait's tables")),
     };
     Some((Some(place), what))
 }

@@ -289,7 +289,7 @@ impl<'a> Lowering<'_, 'a> {
     fn root(&mut self, interface: &'a Interface) {
         if interface.attributes.has(AttributeName::Local) {
             let what = format!("interface {}", quoted(&interface.name.name));
-            self.note(interface.name.span, "it is `local`: nobody calls it from elsewhere", &what);
+            self.note(interface.name.span, "it is `local`: no other process calls it", &what);
         } else {
             self.interface(interface);
         }

@@ -166,7 +166,7 @@ fn parameters_come_go_and_move() {
         "x: [u8; 8]",
         &[
             "BREAKS Thing::a::x: type changed from `[u8; 4]` to `[u8; 8]`",
-            "MORE Thing::a::x: limit: 8 where there were 4 (to the server)",
+            "MORE Thing::a::x: limit: 8 instead of 4 (to the server)",
         ],
     );
     from(
@@ -178,7 +178,7 @@ fn parameters_come_go_and_move() {
         "x: HashMap<u8, File>",
         "x: BTreeMap<u8, Event>",
         &[
-            "goes on Thing::a::x: declares a handle (event) where it declared a handle (file)",
+            "goes on Thing::a::x: declares a handle (event) instead of a handle (file)",
             "MORE Thing::a::x: kind event (to the server)",
         ]
         .map(|line| line.replace("goes on", "BREAKS"))
@@ -198,20 +198,20 @@ fn handles_that_come_in() {
         "#[handle(file)]",
         "#[handle(file | pipe)]",
         &[
-            "goes on Thing::a::x: declares a handle (file | pipe) where it declared a handle (file)",
+            "goes on Thing::a::x: declares a handle (file | pipe) instead of a handle (file)",
             "MORE Thing::a::x: kind pipe (to the server)",
         ],
     );
     fd(
         "#[handle(file | pipe)]",
         "#[handle(file)]",
-        &["BREAKS Thing::a::x: declares a handle (file) where it declared a handle (file | pipe)"],
+        &["BREAKS Thing::a::x: declares a handle (file) instead of a handle (file | pipe)"],
     );
     fd(
         "#[handle(file)]",
         "",
         &[
-            "goes on Thing::a::x: declares a handle (any) where it declared a handle (file)",
+            "goes on Thing::a::x: declares a handle (any) instead of a handle (file)",
             "MORE Thing::a::x: a handle of any kind (to the server)",
         ],
     );
@@ -219,7 +219,7 @@ fn handles_that_come_in() {
         "#[handle(file, read)]",
         "#[handle(file, read | write)]",
         &[
-            "BREAKS Thing::a::x: declares a handle (file, read | write) where it declared a handle (file, read)",
+            "BREAKS Thing::a::x: declares a handle (file, read | write) instead of a handle (file, read)",
             "MORE Thing::a::x: right write (to the server)",
         ],
     );
@@ -227,14 +227,14 @@ fn handles_that_come_in() {
         "#[handle(file, read | write)]",
         "#[handle(file, read)]",
         &[
-            "goes on Thing::a::x: declares a handle (file, read) where it declared a handle (file, read | write)",
+            "goes on Thing::a::x: declares a handle (file, read) instead of a handle (file, read | write)",
         ],
     );
     fd(
         "#[handle(file, at_most = read)]",
         "#[handle(file)]",
         &[
-            "goes on Thing::a::x: declares a handle (file) where it declared a handle (file, at most read)",
+            "goes on Thing::a::x: declares a handle (file) instead of a handle (file, at most read)",
             "MORE Thing::a::x: any right: there is no maximum any more (to the server)",
         ],
     );
@@ -242,7 +242,7 @@ fn handles_that_come_in() {
         "#[handle(file, at_most = read)]",
         "#[handle(file, at_most = read | write)]",
         &[
-            "goes on Thing::a::x: declares a handle (file, at most read | write) where it declared a handle (file, at most read)",
+            "goes on Thing::a::x: declares a handle (file, at most read | write) instead of a handle (file, at most read)",
             "MORE Thing::a::x: right write in the maximum (to the server)",
         ],
     );
@@ -250,7 +250,7 @@ fn handles_that_come_in() {
         "#[handle(socket(tcp_stream))]",
         "#[handle(socket)]",
         &[
-            "goes on Thing::a::x: declares a handle (socket) where it declared a handle (socket of tcp_stream)",
+            "goes on Thing::a::x: declares a handle (socket) instead of a handle (socket of tcp_stream)",
             "MORE Thing::a::x: sockets of other sorts (to the server)",
         ],
     );
@@ -258,7 +258,7 @@ fn handles_that_come_in() {
         "#[handle(file(regular))]",
         "#[handle(file)]",
         &[
-            "goes on Thing::a::x: declares a handle (file) where it declared a handle (file of regular)",
+            "goes on Thing::a::x: declares a handle (file) instead of a handle (file of regular)",
             "MORE Thing::a::x: files of other sorts (to the server)",
         ],
     );
@@ -266,7 +266,7 @@ fn handles_that_come_in() {
         &method("", "Event"),
         &method("", "ManualEvent"),
         &[
-            "BREAKS Thing::a::x: declares a handle (manual event) where it declared a handle (event)",
+            "BREAKS Thing::a::x: declares a handle (manual event) instead of a handle (event)",
             "MORE Thing::a::x: kind manual event (to the server)",
         ],
     );
@@ -288,7 +288,7 @@ fn handles_that_come_in() {
         &method("", "TcpStream"),
         &method("#[handle(socket(udp_socket))]", "TcpStream"),
         &[
-            "BREAKS Thing::a::x: declares a handle (socket of no sort) where it declared a handle (socket of tcp_stream)",
+            "BREAKS Thing::a::x: declares a handle (socket of no sort) instead of a handle (socket of tcp_stream)",
         ],
     );
     // A type implies a declaration. An explicit one that adds nothing to it is no change.
@@ -307,7 +307,7 @@ fn handles_that_come_out() {
         "#[handle(file)]",
         "#[handle(file | pipe)]",
         &[
-            "BREAKS Thing::a::result: declares a handle (file | pipe) where it declared a handle (file)",
+            "BREAKS Thing::a::result: declares a handle (file | pipe) instead of a handle (file)",
             "MORE Thing::a::result: kind pipe (to the client)",
         ],
     );
@@ -315,7 +315,7 @@ fn handles_that_come_out() {
         "#[handle(file, read)]",
         "#[handle(file, read | write)]",
         &[
-            "BREAKS Thing::a::result: declares a handle (file, read | write) where it declared a handle (file, read)",
+            "BREAKS Thing::a::result: declares a handle (file, read | write) instead of a handle (file, read)",
             "MORE Thing::a::result: right write (to the client)",
         ],
     );
@@ -340,7 +340,7 @@ fn parameters_that_change_sides() {
         "fn a(&self, x: Event) -> Result<()>;",
         "fn a(&self) -> Result<Event>;",
         &[
-            "BREAKS Thing::a::x: comes out where it went in",
+            "BREAKS Thing::a::x: was an input and is an output",
             "MORE Thing::a::x: a handle (event) (to the client)",
         ],
     );
@@ -348,9 +348,9 @@ fn parameters_that_change_sides() {
         "HRESULT A([in, system_handle(sh_file)] HANDLE x, [out] long *y);",
         "HRESULT A([out, system_handle(sh_file)] HANDLE *x, [in] long y);",
         &[
-            "BREAKS Thing::a::x: comes out where it went in",
+            "BREAKS Thing::a::x: was an input and is an output",
             "MORE Thing::a::x: a handle (file) (to the client)",
-            "BREAKS Thing::a::y: goes in where it came out",
+            "BREAKS Thing::a::y: was an output and is an input",
         ],
     );
 }
@@ -366,7 +366,7 @@ fn masks_and_kinds_of_system_handles() {
         "sh_file, GENERIC_READ",
         "sh_file, GENERIC_READ | GENERIC_WRITE",
         &[
-            "BREAKS Thing::a::x: declares a handle (file, read | write) where it declared a handle (file, read)",
+            "BREAKS Thing::a::x: declares a handle (file, read | write) instead of a handle (file, read)",
             "MORE Thing::a::x: right write (to the server)",
         ],
     );
@@ -374,7 +374,7 @@ fn masks_and_kinds_of_system_handles() {
         "sh_file",
         "sh_event",
         &[
-            "BREAKS Thing::a::x: declares a handle (event) where it declared a handle (file)",
+            "BREAKS Thing::a::x: declares a handle (event) instead of a handle (file)",
             "MORE Thing::a::x: kind event (to the server)",
         ],
     );
@@ -382,7 +382,7 @@ fn masks_and_kinds_of_system_handles() {
         "sh_section, SECTION_MAP_READ",
         "sh_section, SECTION_EXTEND_SIZE | SECTION_MAP_READ",
         &[
-            "BREAKS Thing::a::x: declares a handle (section, read | resize) where it declared a handle (section, read, at most append | map | read | seal | write)",
+            "BREAKS Thing::a::x: declares a handle (section, read | resize) instead of a handle (section, read, at most append | map | read | seal | write)",
             "MORE Thing::a::x: right resize (to the server)",
         ],
     );
@@ -427,20 +427,20 @@ fn sizes_and_bounds() {
         "HRESULT A([in, range(0, 10)] ULONG n, [in, size_is(n)] BYTE *x);",
         "HRESULT A([in, range(0, 100)] ULONG n, [in, size_is(n)] BYTE *x);",
         &[
-            "goes on Thing::a::x: takes 0..=100 where it took 0..=10",
+            "goes on Thing::a::x: takes 0..=100 instead of 0..=10",
             "MORE Thing::a::x: limit 0..=100 (to the server)",
         ],
     );
     idl_methods(
         "HRESULT A([in, range(0, 100)] long x);",
         "HRESULT A([in, range(0, 10)] long x);",
-        &["BREAKS Thing::a::x: takes 0..=10 where it took 0..=100"],
+        &["BREAKS Thing::a::x: takes 0..=10 instead of 0..=100"],
     );
     idl_methods(
         "HRESULT A([in, range(0, 100)] long x);",
         "HRESULT A([in] long x);",
         &[
-            "goes on Thing::a::x: takes anything where it took 0..=100",
+            "goes on Thing::a::x: takes anything instead of 0..=100",
             "MORE Thing::a::x: limit anything (to the server)",
         ],
     );
@@ -448,7 +448,7 @@ fn sizes_and_bounds() {
         "HRESULT A([in, string, max_is(63)] WCHAR *x);",
         "HRESULT A([in, string, size_is(256)] WCHAR *x);",
         &[
-            "goes on Thing::a::x: takes 0..=255 where it took 0..=63",
+            "goes on Thing::a::x: takes 0..=255 instead of 0..=63",
             "MORE Thing::a::x: limit 0..=255 (to the server)",
         ],
     );
@@ -468,7 +468,7 @@ fn sizes_and_bounds() {
         "HRESULT A([in, size_is(16)] BYTE *x);",
         "HRESULT A([in] ULONG n, [in, size_is(n)] BYTE *x);",
         &[
-            "goes on Thing::a::x: takes anything where it took 16..=16",
+            "goes on Thing::a::x: takes anything instead of 16..=16",
             "MORE Thing::a::x: limit anything (to the server)",
             "BREAKS Thing::a::x: COM layout changed from `[size_is(constant)] 8-bit integer *` to `[size_is(n)] 8-bit integer *`",
             "BREAKS Thing::a: COM layout changed from `1 parameters` to `2 parameters`",
@@ -492,13 +492,13 @@ fn structs_are_told_once_with_the_way_they_go() {
         "#[handle(file, read)] x: File",
         "#[handle(file)] x: File",
         given,
-        &["goes on Place::x: declares a handle (file) where it declared a handle (file, read)"],
+        &["goes on Place::x: declares a handle (file) instead of a handle (file, read)"],
     );
     from(
         "#[handle(file, read)] x: File",
         "#[handle(file)] x: File",
         "fn a(&self) -> Result<Option<Place>>;",
-        &["BREAKS Place::x: declares a handle (file) where it declared a handle (file, read)"],
+        &["BREAKS Place::x: declares a handle (file) instead of a handle (file, read)"],
     );
     from(
         "x: u8",
@@ -530,7 +530,7 @@ fn structs_are_told_once_with_the_way_they_go() {
         "#[derive(Encode)] struct Outer { inner: Vec<Inner> } #[derive(Encode)] struct Inner { #[range(0..=9)] x: u8 }",
         "fn a(&self, x: Outer) -> Result<()>;",
         &[
-            "goes on Inner::x: takes 0..=9 where it took 0..=4",
+            "goes on Inner::x: takes 0..=9 instead of 0..=4",
             "MORE Inner::x: limit 0..=9 (to the server)",
         ],
     );
@@ -539,7 +539,7 @@ fn structs_are_told_once_with_the_way_they_go() {
         &rust(&place("x: File"), "fn a(&self, #[handle(file, read)] x: Vec<Place>) -> Result<()>;"),
         &rust(&place("x: File"), "fn a(&self, x: Vec<Place>) -> Result<()>;"),
         &[
-            "goes on Thing::a::x: declares a handle (any) where it declared a handle (file, read)",
+            "goes on Thing::a::x: declares a handle (any) instead of a handle (file, read)",
             "MORE Thing::a::x: a handle of any kind (to the server)",
         ],
     );
@@ -647,7 +647,7 @@ fn typedefs_are_followed() {
         &handle("GENERIC_READ"),
         &handle("GENERIC_WRITE"),
         &[
-            "BREAKS Thing::a::x: declares a handle (file, write) where it declared a handle (file, read)",
+            "BREAKS Thing::a::x: declares a handle (file, write) instead of a handle (file, read)",
             "MORE Thing::a::x: right write (to the server)",
         ],
     );
@@ -680,7 +680,7 @@ fn constants() {
         &sized(4),
         &[
             "BREAKS Thing::a::x: type changed from `[u8; 8]` to `[u8; 4]`",
-            "BREAKS Thing::a::y: takes 0..=4 where it took 0..=8",
+            "BREAKS Thing::a::y: takes 0..=4 instead of 0..=8",
             "goes on MAX: changed from 8 to 4",
         ],
     );
@@ -699,7 +699,7 @@ fn identifiers_names_and_bases() {
         &interface('5', "IThing", "IUnknown"),
         &interface('6', "IThing", "IUnknown"),
         &["BREAKS Thing::iid: identifier changed from 1284c788-6978-43d5-9a02-414901a2ec75 \
-           to 1284c788-6978-43d5-9a02-414901a2ec76: nobody finds it"],
+           to 1284c788-6978-43d5-9a02-414901a2ec76: clients of the old one cannot find it"],
     );
     says(
         &interface('5', "IThing", "IUnknown"),
@@ -753,7 +753,7 @@ fn references_to_objects() {
         &rust(&other, "fn a(&self, x: ListenerClient) -> Result<()>;"),
         &[
             "BREAKS Listener::iid: identifier changed from 00000000-0000-0000-0000-000000000001 \
-             to 00000000-0000-0000-0000-000000000002: nobody finds it",
+             to 00000000-0000-0000-0000-000000000002: clients of the old one cannot find it",
             "BREAKS Thing::a::x: what `an object with Listener` stands for changed",
             "MORE Thing::a::x: an object with Listener (to the server)",
         ],
@@ -788,7 +788,7 @@ fn classes() {
         &class("C", '1', "A"),
         &class("C", '2', "A"),
         &["BREAKS C::clsid: identifier changed from 00000001-0000-0000-0000-000000000003 \
-           to 00000002-0000-0000-0000-000000000003: nobody finds it"],
+           to 00000002-0000-0000-0000-000000000003: clients of the old one cannot find it"],
     );
     says(
         &class("C", '1', "A"),
@@ -811,8 +811,6 @@ fn an_idl_file_and_a_trait_are_compared_alike() {
     says(
         &rust("", "fn a(&self, #[handle(file, read | write)] x: File) -> Result<()>;"),
         &idl("", "HRESULT A([in, system_handle(sh_file)] HANDLE x);"),
-        &[
-            "goes on Thing::a::x: declares a handle (file) where it declared a handle (file, read | write)",
-        ],
+        &["goes on Thing::a::x: declares a handle (file) instead of a handle (file, read | write)"],
     );
 }

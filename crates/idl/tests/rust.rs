@@ -114,7 +114,7 @@ fn room_for_a_text_is_a_text() {
         "HRESULT A([in] ULONG n, [out, size_is(n)] LPWSTR b);",
         "fn a(&self, _, n: u32) -> syshandle::Result<String>;",
     );
-    refuses("HRESULT A([out] LPWSTR b);", "what comes out needs a pointer to where it goes");
+    refuses("HRESULT A([out] LPWSTR b);", "an output needs a pointer to its place");
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn what_means_nothing_here_is_named() {
     refuses("HRESULT A([in] SAFEARRAY(long) b);", "type `SAFEARRAY`");
     refuses("HRESULT A([in] HANDLE b);", "only a number in another process");
     refuses("HRESULT A([in] REFIID b, [out, iid_is(b)] void **c);", "`iid_is` leaves open");
-    refuses("HRESULT A([in] void *b);", "nobody can tell what it points to");
+    refuses("HRESULT A([in] void *b);", "nothing says what it points to");
     refuses("HRESULT A([in] IUnknown *b);", "it doesn't say what the object can do");
     refuses("HRESULT A([in] HWND b);", "windows and drawings are Windows' own");
     refuses("void A();", "this has no way to say so");

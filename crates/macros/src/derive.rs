@@ -52,7 +52,7 @@ pub(crate) fn encode(input: &DeriveInput) -> Result<TokenStream> {
 pub(crate) fn decode(input: &DeriveInput) -> Result<TokenStream> {
     let name = &input.ident;
     if let Some(lifetime) = input.generics.lifetimes().next() {
-        let what = "what is received owns all that it holds: write `String` for `&str`, \
+        let what = "a received value owns its parts: write `String` for `&str`, \
                     `Vec<T>` for `&[T]`, and leave out the lifetime";
         return Err(Error::new_spanned(lifetime, what));
     }
@@ -265,7 +265,7 @@ fn cases(input: &DeriveInput) -> Result<Vec<Case>> {
         }
         Data::Union(data) => Err(Error::new_spanned(
             data.union_token,
-            "nobody can tell which field of a union is meant: write an enum",
+            "nothing says which field of a union is valid: write an enum",
         )),
     }
 }

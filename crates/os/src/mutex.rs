@@ -187,7 +187,7 @@ pub(crate) fn is_mutex(
 }
 
 fn not_a_mutex() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, "this memory isn't that of a mutex")
+    io::Error::new(io::ErrorKind::InvalidData, "this memory holds no mutex")
 }
 
 /// The size of the memory. It does not depend on the machine's page size. Only the first

@@ -70,10 +70,7 @@ impl Parameter {
             if let Some(fault) = fault {
                 panic!("{}", fault);
             }
-            assert!(
-                ty.may_hold_handles(),
-                "what is declared here of a handle has none in its type"
-            );
+            assert!(ty.may_hold_handles(), "the attribute declares a handle and the type has none");
         }
         Self { name, ty, handle }
     }

@@ -261,7 +261,7 @@ impl fmt::Display for Fault {
             Self::HandlesLost => {
                 f.write_str("the receiver had no descriptors or no memory left for the handles")
             }
-            Self::Expired => f.write_str("its time was over before it ran"),
+            Self::Expired => f.write_str("the call timed out before it ran"),
             Self::Busy { limit } => write!(f, "the server is at its limit of {}", Printable(limit)),
             Self::Draining => f.write_str("the server is about to end"),
             Self::Panicked { text } => write!(f, "the method panicked: {}", Printable(text)),

@@ -11,7 +11,7 @@ use crate::scenario::{Act, Scenario, Tally, Target};
 
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "early",
-    what: "handles before the server has accepted anybody",
+    what: "handles before the server has accepted the connection",
     accepted: true,
     run,
 };

@@ -63,7 +63,7 @@ fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
     acts.push(attach("an end that the server made, attached to a door", second, line.0.as_fd()));
     second.shut_down();
 
-    let mut tally = Tally::new("another door to the same object meanwhile");
+    let mut tally = Tally::new("another door to the same object at that time");
     match Line::attached(third, PATIENCE) {
         Ok(_) => tally.add_text("open", true),
         Err(error) => tally.add_text(error.to_string(), false),

@@ -9,7 +9,7 @@ use crate::scenario::{Act, Scenario, Tally, Target};
 
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "unasked",
-    what: "replies, greetings and refusals that nobody asked for",
+    what: "unrequested replies, greetings and refusals",
     accepted: true,
     run,
 };
@@ -52,7 +52,7 @@ fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
     tally.add(&answer, matches!(answer, Answer::Reply { call: 1, .. }));
     acts.push(tally.act());
 
-    let mut tally = Tally::new("10,000 requests for shared memory that nobody needs");
+    let mut tally = Tally::new("10,000 requests for unused shared memory");
     let line = target.open()?;
     for _ in 0..10_000 {
         line.frame(&Header::new(FrameKind::Release), &[], &[])?;

@@ -54,7 +54,7 @@ fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
     }
     acts.push(tally.act());
 
-    let mut tally = Tally::new("a reply with a handle meanwhile, to the same client");
+    let mut tally = Tally::new("a reply with a handle at that time, to the same client");
     let answer = ask_for_door(&opener, 1)?;
     tally.add(&answer, super::is_reply_within_limits(&answer));
     acts.push(tally.act());

@@ -34,7 +34,7 @@ fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
     }
     acts.push(tally.act());
 
-    let mut tally = Tally::new("a reply with a handle meanwhile, to the same client");
+    let mut tally = Tally::new("a reply with a handle at that time, to the same client");
     let line = target.open()?;
     line.call(0, super::DOOR, &[], &[])?;
     let answer = line.answer(PATIENCE);

@@ -38,7 +38,7 @@ fn run(target: &Target, acts: &mut Vec<Act>) -> io::Result<()> {
 
     let other = Guid::from_bytes([0xa5; 16]);
     let nobodys = [(other, target.iid), (target.clsid, other), (Guid::NIL, target.iid)];
-    let mut tally = Tally::new("classes and interfaces that nobody offers");
+    let mut tally = Tally::new("classes and interfaces that the server does not offer");
     for (clsid, iid) in nobodys {
         let line = target.greeted()?;
         line.frame(&Header::new(FrameKind::Hello), &Hello { clsid, iid }.write(), &[])?;

@@ -40,7 +40,7 @@ fn client(frames: &[&[u8]], handles: u8) {
     let mut head = [0; Header::LEN_MAX];
     let len = header.write(&mut head);
     let opened = ClientEnd::open(&[&head[..len], &body].concat(), 0);
-    let (mut end, _) = opened.expect("a greeting of ours opens a connection");
+    let (mut end, _) = opened.expect("a generated greeting opens a connection");
     for (i, frame) in frames.iter().enumerate() {
         let _ = end.start(0, 0, i * 40_000, 0, i);
         if end.receive(frame, usize::from(handles % 4), handles & 0x80 != 0).is_err() {

@@ -41,7 +41,9 @@ impl<'d> Comparison<'d> {
         }
         if old.iid != new.iid {
             let (before, after) = (write_guid(&old.iid), write_guid(&new.iid));
-            let what = format!("identifier changed from {before} to {after}: nobody finds it");
+            let what = format!(
+                "identifier changed from {before} to {after}: clients of the old one cannot find it"
+            );
             self.add(format!("{name}::iid"), what, false, None);
         }
         // A trait has no bases. Inherited methods are compared as the interface's own.
@@ -143,8 +145,8 @@ impl<'d> Comparison<'d> {
     /// lists that are compared afterwards.
     fn flipped(&mut self, path: &str, from: &mut Side, to_side: &mut Side, ways: Ways) {
         let what = match ways.is_out {
-            true => "comes out where it went in",
-            false => "goes in where it came out",
+            true => "was an input and is an output",
+            false => "was an output and is an input",
         };
         let mut at = 0;
         while let Some(form) = from.forms.get(at) {
@@ -223,7 +225,9 @@ impl<'d> Comparison<'d> {
         }
         if old.clsid != new.clsid {
             let (before, after) = (write_guid(&old.clsid), write_guid(&new.clsid));
-            let what = format!("identifier changed from {before} to {after}: nobody finds it");
+            let what = format!(
+                "identifier changed from {before} to {after}: clients of the old one cannot find it"
+            );
             self.add(format!("{name}::clsid"), what, false, None);
         }
         let has: HashSet<_> = identified(self.new, new).into_iter().collect();

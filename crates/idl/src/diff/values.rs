@@ -112,14 +112,14 @@ impl Comparison<'_> {
                 Difference::Handle(both) => {
                     let (before, after) = &**both;
                     (
-                        format!("declares {after} where it declared {before}"),
+                        format!("declares {after} instead of {before}"),
                         after.takes(before),
                         before.takes(after),
                         after.more_than(before),
                     )
                 }
                 Difference::Range(before, after) => (
-                    format!("takes {} where it took {}", told(after), told(before)),
+                    format!("takes {} instead of {}", told(after), told(before)),
                     contains(*after, *before),
                     contains(*before, *after),
                     (!contains(*before, *after)).then(|| format!("limit {}", told(after))),
@@ -246,7 +246,7 @@ impl Comparison<'_> {
             && before == after
             && new_length > old_length
         {
-            return Some(format!("limit: {new_length} where there were {old_length}"));
+            return Some(format!("limit: {new_length} instead of {old_length}"));
         }
         let before = self.old.authorities(&old.form);
         let after = self.new.authorities(&new.form);

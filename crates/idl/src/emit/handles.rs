@@ -45,7 +45,7 @@ fn kind(ty: &str, declared: Option<&Handle>) -> Said<Option<String>> {
     };
     match (of_type, declared.map(|handle| handle.kinds.as_slice())) {
         (Some(kind), Some(kinds)) if !kinds.iter().any(|declared| declared == kind) => {
-            Err(format!("what is declared contradicts the type, which takes a {kind} only"))
+            Err(format!("the declaration contradicts the type, which takes a {kind} only"))
         }
         // The type accepts only this kind, even if the declaration has more.
         (Some(kind), _) => Ok(Some(kind.to_owned())),

@@ -66,7 +66,7 @@ impl LoadError {
                 let message =
                     format!("file {} of Windows' own isn't here", super::diagnostic::quoted(name));
                 Diagnostic::gap(span, message)
-                    .hint("what it declares isn't checked; `-I` names the directory that has it")
+                    .hint("its declarations are not checked; `-I` names the directory that has it")
             }
             LoadError::NotFound => {
                 let hint = did_you_mean(name, system::names())

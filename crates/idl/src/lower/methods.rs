@@ -122,7 +122,7 @@ impl<'a> Lowering<'_, 'a> {
                 self.value(&shape, 0, &inner, false)
             }
             None if ways.is_out => {
-                let what = "what comes out needs a pointer to where it goes";
+                let what = "an output needs a pointer to its place";
                 self.refuse(parameter.span, what, "")
             }
             _ => self.value(&shape, 0, &inner, true),

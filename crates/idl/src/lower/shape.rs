@@ -129,7 +129,7 @@ fn leaf<'a>(
         view.find_tag(tag).map(|symbol| (symbol.definition, name.or(Some(tag))))
     };
     Some(match kind {
-        TypeKind::Base(BaseType::Void) => Leaf::Foreign("nobody can tell what it points to"),
+        TypeKind::Base(BaseType::Void) => Leaf::Foreign("nothing says what it points to"),
         TypeKind::Base(BaseType::BindingHandle) => Leaf::Foreign("a binding is RPC's own"),
         TypeKind::Base(BaseType::Boolean) => Leaf::Truth,
         TypeKind::Base(base) => Leaf::Base(*base),

@@ -263,7 +263,7 @@ impl<'a> Lowering<'_, 'a> {
             return self.refuse(span, what, hint);
         }
         if interface.attributes.has(AttributeName::Local) {
-            let what = format!("interface {name} is `local`: nobody calls it from elsewhere");
+            let what = format!("interface {name} is `local`: no other process calls it");
             return self.refuse(span, what, "");
         }
         self.wanted.push(interface);
@@ -311,9 +311,12 @@ pub(super) const SIZES: [AttributeName; 4] =
 const MEANINGLESS: [(AttributeName, &str); 6] = [
     (
         AttributeName::FirstIs,
-        "would leave out elements at the beginning: pass those that are meant",
+        "would leave out elements at the beginning: pass only the elements that are meant",
     ),
-    (AttributeName::MinIs, "would leave out elements at the beginning: pass those that are meant"),
+    (
+        AttributeName::MinIs,
+        "would leave out elements at the beginning: pass only the elements that are meant",
+    ),
     (AttributeName::IidIs, "leaves open which interface the object has: name it in the type"),
     (AttributeName::ContextHandle, "is RPC's: pass an object with an interface instead"),
     (AttributeName::ContextHandleSerialize, "is RPC's: pass an object instead"),

@@ -25,7 +25,7 @@ impl<'a> Lowering<'_, 'a> {
             of.switch.is_some() || shape.own().is_some_and(|own| own.has(AttributeName::SwitchIs));
         if !is_told {
             let what = format!(
-                "nobody can tell which arm of union {} is meant",
+                "nothing says which arm of union {} is meant",
                 quoted(tag.map_or(otherwise, |tag| tag))
             );
             let hint = "write `switch_is(…)` beside it, or `union … switch (…)`";

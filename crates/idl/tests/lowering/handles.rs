@@ -48,7 +48,7 @@ pub trait Handles {
         reads: std::io::PipeReader,
     ) -> syshandle::Result<std::io::PipeWriter>;
     #[com(
-        differs = "parameter `n`: `range` is checked by MIDL's proxy, and not by that of the trait; parameter `one`: the access mask 0x80100000 reduces what is sent; the tables of the trait have no masks; parameter `log`: the access mask 0x4 reduces what is sent; the tables of the trait have no masks"
+        differs = "parameter `n`: `range` is checked by MIDL's proxy, and not by the trait's proxy; parameter `one`: the access mask 0x80100000 reduces what is sent; the tables of the trait have no masks; parameter `log`: the access mask 0x4 reduces what is sent; the tables of the trait have no masks"
     )]
     fn files(
         &self,
@@ -80,7 +80,7 @@ pub trait Handles {
     )]
     fn several(&self, context: &syshandle::Context) -> syshandle::Result<HandlesSeveral>;
     #[com(
-        differs = "parameter `delivery`: field `file`: `system_handle` stands within another value, where the tables of the trait have no handles"
+        differs = "parameter `delivery`: field `file`: `system_handle` stands within another value, and the tables of the trait have no handles there"
     )]
     fn deliver(
         &self,

@@ -198,11 +198,11 @@ pub trait T {
         s: S12,
     ) -> syshandle::Result<()>;
     #[com(
-        differs = "parameter `a`: `in` and `out` at once is one slot in MIDL's tables, and two in those of the trait"
+        differs = "parameter `a`: `in` and `out` at once is one slot in MIDL's tables, and two in the trait's tables"
     )]
     fn in_out(&self, context: &syshandle::Context, a: i32) -> syshandle::Result<i32>;
     #[com(
-        differs = "parameter `a`: `in` and `out` at once is one slot in MIDL's tables, and two in those of the trait"
+        differs = "parameter `a`: `in` and `out` at once is one slot in MIDL's tables, and two in the trait's tables"
     )]
     fn in_out_s(&self, context: &syshandle::Context, a: S8) -> syshandle::Result<S8>;
     #[com(
@@ -322,7 +322,7 @@ pub trait T {
         q: Option<TClient>,
     ) -> syshandle::Result<TClient>;
     #[com(
-        differs = "parameter `a`: `range` is checked by MIDL's proxy, and not by that of the trait"
+        differs = "parameter `a`: `range` is checked by MIDL's proxy, and not by the trait's proxy"
     )]
     fn ranged(
         &self,
@@ -381,7 +381,7 @@ pub trait T {
         h: syshandle::Event,
     ) -> syshandle::Result<()>;
     #[com(
-        differs = "parameter `h`: `in` and `out` at once is one slot in MIDL's tables, and two in those of the trait"
+        differs = "parameter `h`: `in` and `out` at once is one slot in MIDL's tables, and two in the trait's tables"
     )]
     fn in_out_handle(
         &self,

@@ -74,7 +74,7 @@ pub trait Values {
         look: Look,
     ) -> syshandle::Result<()>;
     #[com(
-        differs = "parameter `from`: field `count`: `range` is checked by MIDL's proxy, and not by that of the trait; parameter `to`: field `count`: `range` is checked by MIDL's proxy, and not by that of the trait; parameter `result`: field `count`: `range` is checked by MIDL's proxy, and not by that of the trait"
+        differs = "parameter `from`: field `count`: `range` is checked by MIDL's proxy, and not by the trait's proxy; parameter `to`: field `count`: `range` is checked by MIDL's proxy, and not by the trait's proxy; parameter `result`: field `count`: `range` is checked by MIDL's proxy, and not by the trait's proxy"
     )]
     fn move_(
         &self,
@@ -87,7 +87,7 @@ pub trait Values {
     )]
     fn read(&self, context: &syshandle::Context, cb: u32) -> syshandle::Result<Vec<u8>>;
     #[com(
-        differs = "parameter `number`: `range` is checked by MIDL's proxy, and not by that of the trait; parameter `n`: `range` is checked by MIDL's proxy, and not by that of the trait; parameter `text`: its count is an expression; parameter `all`: `max_is` describes an array that the tables of the trait describe by a count alone; parameter `some`: `length_is` describes an array that the tables of the trait describe by a count alone"
+        differs = "parameter `number`: `range` is checked by MIDL's proxy, and not by the trait's proxy; parameter `n`: `range` is checked by MIDL's proxy, and not by the trait's proxy; parameter `text`: its count is an expression; parameter `all`: `max_is` describes an array that the tables of the trait describe by a count alone; parameter `some`: `length_is` describes an array that the tables of the trait describe by a count alone"
     )]
     fn bounded(
         &self,
@@ -103,7 +103,7 @@ pub trait Values {
         some: Vec<i16>,
     ) -> syshandle::Result<()>;
     #[com(
-        differs = "parameter `look`: `range` is checked by MIDL's proxy, and not by that of the trait; parameter `any`: `range` is checked by MIDL's proxy, and not by that of the trait; parameter `flags`: `range` is checked by MIDL's proxy, and not by that of the trait; parameter `name`: `range` is checked by MIDL's proxy, and not by that of the trait; parameter `code`: `range` is checked by MIDL's proxy, and not by that of the trait; parameter `few`: `range` is checked by MIDL's proxy, and not by that of the trait; parameter `line`: a text of other letters than UTF-16's; parameter `maybe`: a text of other letters than UTF-16's"
+        differs = "parameter `look`: `range` is checked by MIDL's proxy, and not by the trait's proxy; parameter `any`: `range` is checked by MIDL's proxy, and not by the trait's proxy; parameter `flags`: `range` is checked by MIDL's proxy, and not by the trait's proxy; parameter `name`: `range` is checked by MIDL's proxy, and not by the trait's proxy; parameter `code`: `range` is checked by MIDL's proxy, and not by the trait's proxy; parameter `few`: `range` is checked by MIDL's proxy, and not by the trait's proxy; parameter `line`: a text of other letters than UTF-16's; parameter `maybe`: a text of other letters than UTF-16's"
     )]
     fn limits(
         &self,
@@ -123,7 +123,7 @@ pub trait Values {
         maybe: Option<String>,
     ) -> syshandle::Result<()>;
     #[com(
-        differs = "parameter `serial`: `in` and `out` at once is one slot in MIDL's tables, and two in those of the trait; parameter `grid`: the tables of the trait have no arrays as parameters"
+        differs = "parameter `serial`: `in` and `out` at once is one slot in MIDL's tables, and two in the trait's tables; parameter `grid`: the tables of the trait have no arrays as parameters"
     )]
     fn change(
         &self,

@@ -144,7 +144,7 @@ fn make(classes: &[Guid]) -> Result<Taken> {
     let locations = Locations::from_environment();
     let registered = locations.find(*clsid)?;
     if registered.registration.socket.is_some() {
-        let text = "somebody else listens for this server, and starts it when it is needed";
+        let text = "another program listens for this server, and starts it when a client connects";
         return Err(Error::new(ErrorKind::AlreadyRunning, text));
     }
     let meeting = Meeting::of(&registered, &locations)?;
@@ -257,7 +257,7 @@ fn wait_for_lock(meeting: &Meeting) -> Result<Lock> {
         }
         if Instant::now() >= deadline {
             let text =
-                format!("somebody else has held {} for {LOCK_TIME:?}", meeting.lock.display());
+                format!("another process has held {} for {LOCK_TIME:?}", meeting.lock.display());
             return Err(Error::new(ErrorKind::AlreadyRunning, text));
         }
         std::thread::sleep(Duration::from_millis(5));

@@ -530,7 +530,7 @@ impl Model for World {
                 },
             ),
             Property::always(
-                "nobody fails where nothing else does",
+                "no client fails without a failing server",
                 |world: &Self, state: &State| {
                     let something =
                         state.crashes < world.crashes || state.failures < world.failures;
@@ -538,7 +538,7 @@ impl Model for World {
                 },
             ),
             Property::always(
-                "what hangs is ended before another one serves",
+                "a hanging server is ended before another one serves",
                 |_, state: &State| {
                     let has =
                         |program| state.servers.iter().any(|server| server.program == program);
@@ -548,16 +548,12 @@ impl Model for World {
             Property::always("no step finds or leaves what it never should", |_, state: &State| {
                 state.wrong.is_none()
             }),
-            Property::always(
-                "who ends in order leaves no socket",
-                |world: &Self, state: &State| {
-                    let something =
-                        state.crashes < world.crashes || state.failures < world.failures;
-                    let is_gone = |server: usize| state.servers[server].program == Program::Gone;
-                    something || !state.path.is_some_and(is_gone)
-                },
-            ),
-            Property::always("the path leads to who serves", |_, state: &State| {
+            Property::always("an orderly end leaves no socket", |world: &Self, state: &State| {
+                let something = state.crashes < world.crashes || state.failures < world.failures;
+                let is_gone = |server: usize| state.servers[server].program == Program::Gone;
+                something || !state.path.is_some_and(is_gone)
+            }),
+            Property::always("the path leads to the serving process", |_, state: &State| {
                 state.servers.iter().enumerate().all(|(number, server)| {
                     server.program != Program::Serves || state.path == Some(number)
                 })
@@ -620,7 +616,7 @@ fn find_wrong(world: World) -> Result<(), String> {
     let stuck = all.iter().zip(&ends_well).find(|(state, well)| !**well && !is_full(state));
     match stuck {
         None => Ok(()),
-        Some((state, _)) => Err(format!("nobody gets on from here: {state:?}")),
+        Some((state, _)) => Err(format!("no step is possible from here: {state:?}")),
     }
 }
 

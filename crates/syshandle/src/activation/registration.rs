@@ -84,7 +84,7 @@ impl Registration {
                 return Err(bad(format!("`{name}` can't be the name of an environment variable")));
             }
             if name.starts_with("LISTEN_") || name.starts_with("SYSHANDLE_") {
-                return Err(bad(format!("`{name}` is for whoever starts the program")));
+                return Err(bad(format!("`{name}` is only for the program's starter")));
             }
             if value.contains('\0') {
                 return Err(bad(format!("`{name}` has a value with a zero in it")));

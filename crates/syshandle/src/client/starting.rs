@@ -140,7 +140,7 @@ impl Connection {
             }
             Some(Busy::Shared) => "there was room in the shared memory".into(),
         };
-        Error::new(ErrorKind::TimedOut, format!("the time was over before {what}"))
+        Error::new(ErrorKind::TimedOut, format!("timed out before {what}"))
     }
 
     /// Removes a call that has started or given up from the queue, so that the next one may start.

@@ -19,7 +19,7 @@ pub(super) fn send_error(error: io::Error, has_handles: bool) -> Error {
         _ if is_past_limit(&error) => {
             (ErrorKind::Busy, "the handles can't be sent: the server does not receive earlier ones")
         }
-        Some(EBADF) => (ErrorKind::System, "a handle can't be sent: it was closed meanwhile"),
+        Some(EBADF) => (ErrorKind::System, "a handle can't be sent: it was closed during the call"),
         _ if error.kind() == io::ErrorKind::FileTooLarge => return memory_error(error),
         Some(ENOMEM | ENOBUFS) => (ErrorKind::System, "the call can't be sent: no memory left"),
         _ => (ErrorKind::System, "the call can't be sent"),

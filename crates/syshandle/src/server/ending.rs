@@ -52,7 +52,7 @@ impl Reactor {
                     return self.count_idle_time();
                 }
             }
-            crate::log::debug!("nobody is there: the server ends");
+            crate::log::debug!("no client is connected: the server ends");
             self.stop();
         } else {
             self.count_idle_time();

@@ -65,7 +65,7 @@ fn a_call_beyond_those_that_the_server_takes_waits_for_one_to_end_and_says_so() 
             let error = bench.with_timeout(Duration::from_millis(10)).nothing().unwrap_err();
             assert_eq!((error.kind(), error.ran()), (ErrorKind::TimedOut, Ran::No));
             let text = "Bench::nothing: \
-                        the time was over before one of the 64 calls that the server takes ended";
+                        timed out before one of the 64 calls that the server takes ended";
             assert_eq!(error.to_string(), text);
             let waits = scope.spawn(|| bench.nothing());
             until.set().unwrap();

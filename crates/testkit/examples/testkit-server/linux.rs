@@ -69,7 +69,7 @@ struct TestServer {
 impl TestService for TestServer {
     fn who(&self, context: &Context) -> Result<Who> {
         if !variable("TESTKIT_SAYS").is_empty() {
-            println!("{}", "what a server says to its log, ".repeat(300));
+            println!("{}", "a line of a server's log, ".repeat(300));
         }
         Ok(who(context))
     }

@@ -93,7 +93,8 @@ impl<'a> Checker<'_, 'a> {
         if !interface.attributes.has(AttributeName::Uuid) {
             let message = format!("object interface {} has no uuid", quoted(&name.name));
             self.warn(
-                Diagnostic::warning(name.span, message).hint("without one nobody can ask for it"),
+                Diagnostic::warning(name.span, message)
+                    .hint("without one, no client can ask for it"),
             );
         }
         let is_local = interface.attributes.has(AttributeName::Local);

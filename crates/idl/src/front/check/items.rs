@@ -111,7 +111,7 @@ impl<'a> Checker<'_, 'a> {
             let message = format!("coclass {} has no uuid", quoted(&class.name.name));
             self.warn(
                 Diagnostic::warning(class.name.span, message)
-                    .hint("without one nobody can ask for an object of it"),
+                    .hint("without one, no client can ask for an object of it"),
             );
         }
         if let Some(base) = &class.base {

@@ -127,14 +127,14 @@ fn effect(name: Option<AttributeName>) -> &'static str {
         Some(LengthIs | LastIs | MaxIs | FirstIs | MinIs) => {
             "describes an array that the tables of the trait describe by a count alone"
         }
-        Some(Range) => "is checked by MIDL's proxy, and not by that of the trait",
+        Some(Range) => "is checked by MIDL's proxy, and not by the trait's proxy",
         Some(Ptr) => "makes a full pointer, which the tables of the trait don't have",
         Some(SwitchIs | SwitchType) => {
             "belongs to a union, which the tables of the trait don't have"
         }
         Some(IidIs) => "leaves open which interface the object has",
         Some(SystemHandle) => {
-            "stands within another value, where the tables of the trait have no handles"
+            "stands within another value, and the tables of the trait have no handles there"
         }
         Some(Local) => "has no proxy: each process calls its own code",
         Some(CallAs) => {

@@ -157,7 +157,7 @@ impl Server {
             process = ServerProcess::hold();
             process.open().map_err(failed)?;
         }
-        crate::log::debug!("nobody uses the server any more");
+        crate::log::debug!("no client uses the server any more");
         Ok(())
     }
 }
