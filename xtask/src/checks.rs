@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 const SANITIZE: &str = "\
-cargo xtask sanitize [address|leak|thread]... [--short]    all unless one is named
+cargo xtask sanitize [address|leak|thread]... [--short]    all, unless one is named
 
-Runs tests under sanitizers: those of the crates with `unsafe`, and the runtime's own. With --short
+Runs tests under sanitizers: the tests of the crates with `unsafe`, and the runtime's own. With --short,
 only the runtime's. On x86-64 Linux, with the toolchain's own runtimes; unstable options of the
 compiler are enabled by RUSTC_BOOTSTRAP=1. `thread` needs a compiler with the source of the standard
 library: Debian's rustc-web and rust-web-src.
@@ -115,7 +115,7 @@ const RUNTIME: Suite = Suite {
     skipped: &[
         // Leaks a panic's payload on purpose, because the payload could contain another one that
         // panics.
-        "a_panic_ends_in_the_guard_whatever_its_payload_is",
+        "the_guard_stops_a_panic_with_any_payload",
         "interleavings",
         "activation::model",
         "a_hundred_thousand_calls",

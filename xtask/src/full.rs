@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_skipped_is_listed_once() {
+    fn skipped_tests_are_listed_once() {
         let text = "a\nskipped: no fuse\n  skipped: no fuse\n== thread: skipped: no compiler\n";
         assert_eq!(skipped(text), ["skipped: no fuse", "== thread: skipped: no compiler"]);
     }

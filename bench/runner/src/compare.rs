@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_one_has_is_not_compared() {
+    fn rows_of_one_run_alone_are_not_compared() {
         let text = table(&results(vec![row("w1", "same", OURS, &[1.0])]), &results(vec![]));
         assert!(text.contains("nothing in common"), "{text}");
     }

@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stays_is_flat_and_linear() {
+    fn a_constant_is_flat_and_linear() {
         for points in [curve(|_| 9.0), curve(|count| 9.0 + 2.0 * (count / 7.0).sin())] {
             assert_eq!(fault(&points, Expected::Flat), None);
             assert_eq!(fault(&points, Expected::Linear), None);
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn what_grows_in_proportion_is_linear_and_not_flat() {
+    fn proportional_growth_is_linear_and_not_flat() {
         for points in [curve(|count| 0.01 * count), curve(|count| 20.0 + 0.05 * count)] {
             assert_eq!(fault(&points, Expected::Linear), None);
             assert!(fault(&points, Expected::Flat).is_some());

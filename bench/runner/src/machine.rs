@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_folder_of_a_run_that_was_killed_is_removed_and_that_of_one_that_lives_is_not() {
+    fn only_folders_of_killed_runs_are_removed() {
         let parent = std::env::temp_dir().join(format!("bench-leftovers-{}", std::process::id()));
         let mut ended = std::process::Command::new("true").spawn().unwrap();
         let names = [ended.id(), std::process::id()].map(|pid| format!("{PREFIX}{pid}"));

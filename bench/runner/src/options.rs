@@ -41,21 +41,20 @@ cargo xtask bench [OPTIONS]            everything: the contenders' workloads, th
                                        probes, growth; in ten minutes, once it is built
 cargo xtask bench --write              the same, and writes docs/performance.md and .json, its
                                        plots, and the README's table
-cargo xtask bench build                builds everybody, and measures nothing
-cargo xtask bench ladder               what each layer of syshandle costs, and each probe
-cargo xtask bench growth [--quick]     how time and memory grow, and whether that is no worse than
-                                       it should be
-cargo xtask bench compare OLD NEW      what changed between two results (JSON)
+cargo xtask bench build                builds all programs without a measurement
+cargo xtask bench ladder               the cost of each layer of syshandle, and of each probe
+cargo xtask bench growth [--quick]     how time and memory grow, with a check of each curve
+cargo xtask bench compare OLD NEW      the changes between two results (JSON)
 cargo xtask bench count [--accept]     instructions of a call, against bench/instructions.txt
 
   --quick               everything in two minutes (once it is built), with wider scatter
-  --only NAME,…         only these contenders, and the floors that they are compared with
-  --work WORK,…         only this work: w1 w2 w3 w4-N w4p-N w5-BYTES w6 cold idle-N
+  --only NAME,…         only these contenders and their floors
+  --work WORK,…         only these workloads: w1 w2 w3 w4-N w4p-N w5-BYTES w6 cold idle-N
   --placement P,…       only these: same (one core), free, split (one core each)
-  --rounds N            how often each takes its turn
-  --ms N                how long one turn is
-  --limit MINUTES       how long all may take: 11, or 2 with --quick; what would take longer is cut
-  --out FOLDER          where the results go, instead of bench/results
+  --rounds N            number of turns of each contender
+  --ms N                length of one turn
+  --limit MINUTES       time limit of the whole run: 11, or 2 with --quick; longer work is cut
+  --out FOLDER          folder of the results, instead of bench/results
 ";
 
 impl Options {
@@ -161,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_asked_for_is_read() {
+    fn options_are_parsed() {
         let options = read("--quick --only zbus,syshandle --work w1,w4-64 --rounds 5").unwrap();
         assert!(options.quick && !options.is_whole());
         assert_eq!(options.work.as_deref(), Some(&[Work::Null, Work::Clients(64)][..]));
@@ -173,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_means_nothing_is_refused() {
+    fn unknown_options_are_refused() {
         for line in ["--rounds", "--rounds x", "--work w9", "compare a.json", "frobnicate"] {
             assert!(read(line).is_err(), "{line}");
         }

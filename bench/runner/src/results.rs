@@ -256,7 +256,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_is_saved_is_loaded() {
+    fn results_are_loaded_as_they_were_saved() {
         let file = std::env::temp_dir().join(format!("bench-results-{}.json", std::process::id()));
         let mut saved = results(vec![row("w1", "same", "syshandle", &[1.0, 2.0])]);
         saved.versions.insert("zbus".into(), "1.2.3".into());
@@ -280,7 +280,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_ratio_is_that_of_the_same_rounds() {
+    fn a_ratio_compares_times_of_one_round() {
         // The second round was slow for both, and the floor has one more round.
         let ours = row("w1", "same", "x", &[10.0, 40.0]);
         let floor = row("w1", "same", "y", &[5.0, 20.0, 5.0]);

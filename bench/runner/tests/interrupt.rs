@@ -18,7 +18,7 @@ exec cat > /dev/null
 ";
 
 #[test]
-fn what_was_started_ends_and_the_folder_goes() {
+fn an_interrupt_ends_all_processes_and_removes_the_folder() {
     let folder = std::env::temp_dir().join(format!("bench-interrupt-{}", std::process::id()));
     fs::create_dir(&folder).unwrap();
     let (runner, contender) = (folder.join("bench-runner"), folder.join("bench-floors"));

@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quantiles_are_those_of_the_sorted_times() {
+    fn quantiles_are_taken_from_sorted_times() {
         let times: Vec<_> = (0..100).rev().map(Duration::from_micros).collect();
         assert_eq!(quantile(&times, 0.5), Duration::from_micros(50));
         assert_eq!(quantile(&times, 0.99), Duration::from_micros(99));

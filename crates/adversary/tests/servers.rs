@@ -434,7 +434,7 @@ fn a_server_that_never_stops_talking_holds_no_call_past_its_deadline() {
 }
 
 #[test]
-fn a_client_has_no_more_calls_in_flight_than_its_own_limit_whatever_the_server_announces() {
+fn the_clients_own_limit_of_calls_in_flight_holds_for_any_announced_limit() {
     let limits = Limits { calls_max: u16::MAX, handles_max: u16::MAX, message_bytes_max: u32::MAX };
     let calls = std::sync::atomic::AtomicU32::new(0);
     let script = |line: &Line| {

@@ -65,7 +65,7 @@ fn place_for(policy: Policy) -> Place {
 
 /// The hostile clients run as another user whom the server serves. They still cause no harm.
 #[test]
-fn a_hostile_user_whom_the_server_serves_harms_nobody() {
+fn a_hostile_user_that_the_server_accepts_harms_no_other_client() {
     let place = place_for(Policy::anyone());
     if !am_root() {
         println!("skipped: the hostile clients run as this user, since only root can be another");

@@ -264,7 +264,7 @@ fn a_registry_that_cannot_be_written_is_an_error_that_says_so() {
 }
 
 #[test]
-fn whatever_the_umask_nobody_else_may_write_to_the_registry() {
+fn other_users_cannot_write_to_the_registry_under_any_umask() {
     let place = Place::new();
     let folder = folder_with(&place, "bin", &[(&SPARKLE, "server")]);
     let mut command = place.command(Path::new("/bin/sh"));

@@ -64,7 +64,7 @@ fn rust_writes_the_trait() {
 }
 
 #[test]
-fn what_means_nothing_here_is_named_and_fails_only_for_rust() {
+fn unsupported_declarations_are_named_and_fail_only_for_rust() {
     let foreign = GOOD.replace("long *lines", "VARIANT *lines").replace("unknwn", "oaidl");
     let (_folder, checked) = run(&foreign, &["check", "a.idl"]);
     assert_eq!(checked.status.code(), Some(0));

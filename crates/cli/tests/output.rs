@@ -105,7 +105,7 @@ fn names_of_files_and_folders_control_no_terminal_and_forge_no_line() {
 }
 
 #[test]
-fn what_a_registration_says_controls_no_terminal_and_forges_no_line() {
+fn text_of_a_registration_is_escaped_in_output() {
     let place = Place::new();
     let folder = server_named(&place, "bin", "server");
     let registered = command(&place, &arguments(&[&"register", &folder])).output().unwrap();
@@ -147,7 +147,7 @@ fn what_a_registration_says_controls_no_terminal_and_forges_no_line() {
 }
 
 #[test]
-fn a_mark_that_anybody_wrote_into_a_program_controls_no_terminal() {
+fn text_of_a_program_mark_is_escaped_in_output() {
     let place = Place::new();
     let folder = server_named(&place, "bin", "server");
     let server = folder.join("server");
@@ -247,7 +247,7 @@ fn a_command_whose_output_has_no_room_does_its_work_and_says_so() {
 }
 
 #[test]
-fn a_command_that_fails_says_so_by_its_code_whatever_its_outputs_are() {
+fn a_failed_command_has_a_nonzero_exit_code_with_any_output() {
     let place = Place::new();
     let missing = place.path().join("missing");
     let all: [&[&dyn AsRef<OsStr>]; 4] = [

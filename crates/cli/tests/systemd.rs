@@ -171,11 +171,9 @@ fn a_user_manager_starts_the_server_with_the_first_client_and_again_after_a_cras
 }
 
 #[test]
-fn where_the_limit_of_starts_closes_the_socket_the_clients_error_says_what_to_look_at() {
+fn the_error_names_the_units_when_the_start_limit_closed_the_socket() {
     if std::env::var_os(PART).is_none() {
-        return in_namespace(
-            "where_the_limit_of_starts_closes_the_socket_the_clients_error_says_what_to_look_at",
-        );
+        return in_namespace("the_error_names_the_units_when_the_start_limit_closed_the_socket");
     }
     let Some(manager) = Manager::start(&["TESTKIT_FATE=exit"]) else { return };
     let place = &manager.place;

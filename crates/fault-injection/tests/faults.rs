@@ -245,7 +245,7 @@ fn right(fault: &Fault, ending: &str, failed: bool) -> Result<(), &'static str> 
 }
 
 #[test]
-fn a_client_any_of_whose_calls_fails_ends_with_an_error_and_harms_nobody() {
+fn a_client_with_any_failing_system_call_ends_with_an_error_and_harms_no_other() {
     let mut stage = Stage::new();
     stage.register(None);
     let keeper: SparkleFinisherClient =
@@ -392,7 +392,7 @@ fn have_several(counts: &Counts) -> bool {
 const SEVERAL: [&str; 2] = ["sendmmsg", "recvmmsg"];
 
 #[test]
-fn what_sends_or_receives_several_messages_may_fail_at_the_client() {
+fn batched_messages_may_fail_at_the_client() {
     let run = |fault: &Fault| {
         let mut stage = Stage::new();
         stage.place.register(&example("fault-server"), NUMBERS, &[("FAULT_SERVER_IDLE_MS", "100")]);
@@ -415,7 +415,7 @@ fn what_sends_or_receives_several_messages_may_fail_at_the_client() {
 }
 
 #[test]
-fn what_sends_or_receives_several_messages_may_fail_at_the_server() {
+fn batched_messages_may_fail_at_the_server() {
     let run = |fault: &Fault| {
         let mut stage = Stage::new();
         let armed = fault.to_string();

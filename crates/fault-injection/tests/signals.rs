@@ -93,7 +93,7 @@ const CLIENT_STEPS: [&str; 6] = [
 /// A server is stopped at each step. A client with a deadline gets an error when the deadline
 /// passes. When the server continues, the client that waited is served normally.
 #[test]
-fn a_server_that_is_stopped_at_any_step_holds_nobody_past_the_deadline() {
+fn a_server_stopped_at_any_step_delays_no_call_past_its_deadline() {
     let short = Duration::from_millis(200);
     for step in SERVER_STEPS {
         let mut stage = Stage::new();
@@ -130,7 +130,7 @@ fn a_server_that_is_stopped_at_any_step_holds_nobody_past_the_deadline() {
 
 /// A client that is stopped at any step delays no other client, and continues afterwards.
 #[test]
-fn a_client_that_is_stopped_at_any_step_delays_nobody() {
+fn a_client_stopped_at_any_step_delays_no_other_client() {
     for step in CLIENT_STEPS {
         let mut stage = Stage::new();
         let mut client = stage.client();
@@ -194,7 +194,7 @@ fn a_storm_of_signals_interrupts_nothing_for_good() {
 
 /// While handles arrive, other threads start programs. No program may inherit any of the handles.
 #[test]
-fn no_program_that_is_started_meanwhile_has_a_handle_that_arrives() {
+fn received_handles_are_not_inherited_by_a_program_started_at_that_moment() {
     let stage = Stage::untold();
     let client: SparkleFinisherClient =
         stage.place.activation().activate(SPARKLE_FINISHER.clsid()).unwrap();

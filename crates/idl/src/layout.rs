@@ -179,7 +179,7 @@ fn difference_within(file: &Type, tables: &Type) -> Option<String> {
         | (Type::Array(file, _), Type::Array(tables, _)) => difference_within(file, tables),
         (Type::Counted(file, place), Type::Counted(tables, expected)) => {
             if place != expected {
-                let what = "the count of the array isn't right before it, where the tables of the \
+                let what = "the count of the array isn't right before it, as in the tables of the \
                             trait have it";
                 return Some(what.to_owned());
             }

@@ -283,7 +283,7 @@ fn names_that_an_undefined_macro_hides_are_one_error_with_one_hint() {
 }
 
 #[test]
-fn what_is_not_checked_is_counted() {
+fn unchecked_items_are_counted() {
     for text in [
         "import \"wincodec.idl\"; typedef IUnknownThing *P;",
         "[uuid(1284c788-6978-43d5-9a02-414901a2ec75)] library L { importlib(\"other.tlb\"); };",

@@ -70,7 +70,7 @@ fn nothing_changed() {
 }
 
 #[test]
-fn what_is_the_same_on_the_wire_is_no_change() {
+fn differences_that_keep_the_wire_form_are_no_change() {
     methods(
         "fn a(&self, x: std::fs::File, y: usize, z: OwnedHandle) -> Result<Vec<u8>>;",
         "fn a(&self, context: &Context, x: File, y: u64, z: OwnedFd) -> syshandle::Result<VecDeque<u8>>;",

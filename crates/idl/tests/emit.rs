@@ -211,7 +211,7 @@ fn classes_and_documentation() {
 }
 
 #[test]
-fn what_midl_has_no_words_for_is_named() {
+fn types_without_a_midl_form_are_named() {
     let method = |parameter: &str| format!("fn a(&self, {parameter}) -> Result<()>;");
     let no = |parameter: &str, expected: &str| {
         refuses("", &method(parameter), &format!("Thing::a, parameter `x`: {expected}"));

@@ -215,7 +215,7 @@ fn files_that_import_each_other_are_read_once() {
 }
 
 #[test]
-fn what_is_no_text_file_is_refused_or_read() {
+fn binary_files_are_refused_or_read() {
     let directory = tempfile::tempdir().expect("a directory");
     let written = |name: &str, bytes: &[u8]| -> PathBuf {
         let path = directory.path().join(name);

@@ -142,7 +142,7 @@ fn only_what_is_asked_for_is_judged() {
 }
 
 #[test]
-fn pointers_are_optional_where_they_may_be_null() {
+fn nullable_pointers_are_optional() {
     becomes("", "HRESULT A([in] long *b);", "b: i32)");
     becomes("", "HRESULT A([in, unique] long *b);", "b: Option<i32>)");
     becomes("", "HRESULT A([in, unique] LPCWSTR b);", "b: Option<String>)");
@@ -156,7 +156,7 @@ fn a_type_that_contains_itself_is_boxed() {
 }
 
 #[test]
-fn what_means_nothing_here_is_named() {
+fn declarations_without_a_meaning_are_named() {
     refuses("HRESULT A([in] VARIANT b);", "method `IThing::A`, parameter `b`: type `VARIANT`");
     refuses("HRESULT A([in] SAFEARRAY(long) b);", "type `SAFEARRAY`");
     refuses("HRESULT A([in] HANDLE b);", "only a number in another process");

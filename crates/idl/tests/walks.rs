@@ -147,7 +147,7 @@ fn methods_that_many_interfaces_inherit_are_limited() {
 }
 
 #[test]
-fn what_a_typedef_says_is_evaluated_once() {
+fn typedefs_are_evaluated_once() {
     let sum = "+ 0 ".repeat(190);
     let attributes = "in, ".repeat(200);
     let text = format!(

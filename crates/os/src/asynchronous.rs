@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn all_are_waited_for_in_whatever_order_they_come() {
+    fn wait_all_accepts_any_order_of_signals() {
         run(async {
             let (a, b) = (Event::new().unwrap(), Semaphore::new(0).unwrap());
             let objects: [&(dyn Waitable + Sync); 2] = [&a, &b];

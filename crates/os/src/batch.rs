@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn what_goes_together_arrives_apart_and_what_has_no_room_is_not_lost() {
+    fn batched_frames_arrive_separately_and_unsent_ones_are_kept() {
         let (a, b) = Seqpacket::pair().unwrap();
         let parts = (1..=20).map(|len| IoSlice::new(&[7; 20][..len])).collect::<Vec<_>>();
         assert_eq!(a.send_several(&parts).unwrap(), MESSAGES_AT_ONCE_MAX);

@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wanted_has_its_article() {
+    fn a_wanted_kind_has_its_article() {
         let wanted = |declared: Declared| declared.check(&FILE).unwrap_err().to_string();
         assert_eq!(wanted(Declared::kind(Kind::Event)), "wanted an event, got a file");
         let either = Kinds::of(Kind::Event).or(Kind::Timer);
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn surplus_is_refused_only_where_a_maximum_is_declared() {
+    fn surplus_rights_are_refused_only_with_a_declared_maximum() {
         let both = Facts { rights: Rights::READ | Rights::WRITE, ..FILE };
         assert_eq!(Declared::kind(Kind::File).check(&both), Ok(()));
         let most = Declared::kind(Kind::File).at_most(Rights::READ);
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn the_sort_of_a_socket_matters_only_where_it_is_declared_and_for_sockets() {
+    fn a_declared_socket_type_restricts_sockets_only() {
         let socket = Facts { object: Object::UdpSocket, rights: Rights::READ };
         assert_eq!(Declared::kind(Kind::Socket).check(&socket), Ok(()));
         let stream = Declared::socket(Sockets::UNIX_STREAM);
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn the_sort_of_a_file_matters_only_where_it_is_declared_and_for_files() {
+    fn a_declared_file_type_restricts_files_only() {
         let device = Facts { object: Object::Device, ..FILE };
         assert_eq!(Declared::kind(Kind::File).check(&device), Ok(()));
         let regular = Declared::kind(Kind::File).files(Files::REGULAR);

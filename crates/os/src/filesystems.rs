@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_mounted_nowhere_is_unknown() {
+    fn a_file_system_without_a_mount_is_unknown() {
         let event = rustix::event::eventfd(0, rustix::event::EventfdFlags::CLOEXEC).unwrap();
         let stat = device::stat(&event).unwrap();
         let verdict = Filesystems::local().judge(event.as_fd(), &stat).unwrap();

@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn connecting_to_nothing_is_not_found_and_to_nobody_refused() {
+    fn a_missing_socket_is_not_found_and_one_without_a_listener_refuses() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("socket");
         assert_eq!(Seqpacket::connect(&path, soon()).unwrap_err().kind(), io::ErrorKind::NotFound);

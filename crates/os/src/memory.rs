@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read() {
+    fn written_memory_is_read_back() {
         let (writer, reader) = pair(8192);
         assert!(writer.write(8189, b"end"));
         let mut out = b"the ".to_vec();
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_stays_charged_when_either_side_is_done_whoever_holds_the_file() {
+    fn no_memory_stays_charged_after_either_side_ends_while_the_file_is_held() {
         let (writer, reader) = pair(1024 * 1024);
         let kept = writer.as_fd().try_clone_to_owned().unwrap();
         // Reading a hole allocates pages.

@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_peer_scribbles_is_an_error_or_a_wait_but_no_more() {
+    fn scribbled_mutex_memory_causes_only_errors_or_waits() {
         for scribble in [1, u64::MAX, u64::MAX << 32, 0x4000_0000, 0x8000_0000, 0xdead_beef] {
             let mutex = Mutex::new().unwrap();
             mutex.mapping().unwrap().write(WORD_AT, &scribble.to_ne_bytes()).then_some(()).unwrap();

@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn ones_own_file_is_narrowed_whatever_its_file_system() {
+    fn a_file_of_the_same_user_is_narrowed_on_any_file_system() {
         use rustix::fs::{Mode, OFlags};
         use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags};
         // This file system is not mounted anywhere, so a receiver would refuse its files.
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_section_narrowed_to_change_is_written_by_who_has_it_mapped() {
+    fn a_narrowed_section_is_still_written_through_existing_maps() {
         let section = Section::new(8).unwrap();
         let map = section.map().unwrap();
         let rights = Rights::READ | Rights::MAP | Rights::CHANGE;

@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_ready_has_its_key() {
+    fn a_ready_source_is_reported_with_its_key() {
         let poller = Poller::new().unwrap();
         let (a, b) = (Event::new().unwrap(), Event::new().unwrap());
         poller.add(&a, 1, Interest::EachReadable).unwrap();
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stays_ready_is_told_again() {
+    fn a_source_that_stays_ready_is_reported_again() {
         let poller = Poller::new().unwrap();
         let event = Event::new().unwrap();
         poller.add(&event, 1, Interest::WhileReadable).unwrap();
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_room_tells_it_once_each_time_that_it_is_asked_for() {
+    fn write_readiness_is_reported_once_per_request() {
         let poller = Poller::new().unwrap();
         let event = Event::new().unwrap();
         poller.add(&event, 1, Interest::EachReadable).unwrap();

@@ -137,7 +137,7 @@ mod tests {
     use crate::sys::feature::{Feature, seam::without};
 
     #[test]
-    fn where_the_kernel_hides_the_mode_an_eventfd_passes_as_either() {
+    fn an_eventfd_of_hidden_mode_passes_as_either_kind() {
         let eventfd = rustix::event::eventfd(0, EventfdFlags::SEMAPHORE).unwrap();
         let event = Declared::kind(Kind::Event);
         let semaphore = Declared::kind(Kind::Semaphore);
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn without_proc_pipes_timers_sockets_and_sections_are_proven_all_the_same() {
+    fn pipes_timers_sockets_and_sections_are_proven_without_proc() {
         let (reader, _writer) = io::pipe().unwrap();
         let memory = rustix::fs::memfd_create(c"test", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
         without(Feature::Proc, || {

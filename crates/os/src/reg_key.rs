@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_value_is_neither_waited_for_nor_followed() {
+    fn folders_and_links_in_place_of_a_value_are_refused() {
         let (dir, key) = key();
         let fifo = dir.path().join("fifo");
         let mode = Mode::RUSR | Mode::WUSR;
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn what_another_process_has_not_finished_is_left_alone() {
+    fn unfinished_values_of_other_processes_are_left_alone() {
         let (dir, key) = key();
         // Tests that run at the same time also use numbers.
         let theirs: Vec<_> = (0..500)

@@ -402,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn a_section_frozen_for_others_is_written_by_who_has_it_mapped() {
+    fn a_frozen_section_is_still_written_through_existing_maps() {
         let section = Section::new(4096).unwrap();
         let map = section.map().unwrap();
         section.freeze_for_others().unwrap();

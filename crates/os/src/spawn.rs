@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn it_leads_a_session_in_the_root_folder_with_default_signals() {
+    fn a_spawned_program_leads_a_session_in_the_root_folder_with_default_signals() {
         // The status of a child of the shell is read, because the shell itself blocks signals while
         // it forks.
         let text = run(
@@ -248,13 +248,13 @@ mod tests {
     }
 
     #[test]
-    fn it_is_no_child_of_ours() {
+    fn a_spawned_program_is_no_child_of_its_starter() {
         let text = run("cut -d' ' -f4 /proc/$$/stat", &[]);
         assert_ne!(text.trim(), std::process::id().to_string());
     }
 
     #[test]
-    fn it_can_be_told_how_it_ended() {
+    fn the_exit_status_of_a_spawned_program_is_reported() {
         let log = tempfile::tempfile().unwrap();
         let program = Program {
             path: Path::new("/bin/sh"),

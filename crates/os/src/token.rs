@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn only_who_is_root_inside_has_capabilities_there() {
+    fn only_root_of_the_namespace_has_capabilities_in_it() {
         for (options, has_any) in [(ROOT_INSIDE, true), (NOBODY_INSIDE, false)] {
             let Some((mut child, token)) = elsewhere(options) else { return };
             let mut command = Command::new("sed");
@@ -218,7 +218,7 @@ mod tests {
     const NOBODY_INSIDE: &[&str] = &["--user"];
 
     #[test]
-    fn entering_where_one_is_already_fails_to_start() {
+    fn entering_the_present_namespace_fails_to_start() {
         let mut command = Command::new("true");
         Token::current().unwrap().enter(&mut command).unwrap();
         assert_eq!(command.status().unwrap_err().kind(), ErrorKind::InvalidInput);

@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn all_are_waited_for_in_whatever_order_they_come() {
+    fn wait_all_accepts_any_order_of_signals() {
         let (a, b, c) = (Event::new().unwrap(), Event::new().unwrap(), Event::new().unwrap());
         let left = std::thread::scope(|scope| {
             scope.spawn(|| [&c, &a, &b].map(|event| event.set().unwrap()));
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_signalled_is_not_taken() {
+    fn an_unsignalled_object_is_not_consumed() {
         let (event, manual) = (Event::new().unwrap(), ManualEvent::new().unwrap());
         assert!(!try_take(&event).unwrap() && !try_take(&manual).unwrap());
         event.set().unwrap();

@@ -19,7 +19,7 @@ const OWNER: &str = "SYSHANDLE_TEST_OWNER";
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[test]
-fn who_waits_for_a_killed_owner_gets_the_mutex_abandoned() {
+fn a_waiter_gets_the_mutex_of_a_killed_owner_as_abandoned() {
     let mutex = Mutex::new().unwrap();
     let mut owner = Owner::of(&mutex);
     assert!(mutex.lock_timeout(Duration::from_millis(20)).unwrap().is_none(), "it is owned");
@@ -38,7 +38,7 @@ fn who_waits_for_a_killed_owner_gets_the_mutex_abandoned() {
 }
 
 #[test]
-fn who_comes_after_a_killed_owner_is_told_too() {
+fn a_later_caller_gets_the_mutex_of_a_killed_owner_as_abandoned() {
     let mutex = Mutex::new().unwrap();
     Owner::of(&mutex).kill();
     let guard = mutex.lock_timeout(PATIENCE).unwrap().expect("it was abandoned");

@@ -28,7 +28,7 @@ fn at_once<R: Send + 'static>(step: impl FnOnce() -> R + Send + 'static) -> R {
 }
 
 #[test]
-fn a_silent_file_system_holds_up_nobody() {
+fn a_silent_file_system_delays_no_other_client() {
     let Some(mut fuse) = Fuse::mount() else { return };
     let file = fuse.open_silent();
     let declared = Declared::kind(Kind::File);

@@ -249,8 +249,8 @@ impl Client {
             }
             ReplyBody::PastLimit(limit) => {
                 let text = format!(
-                    "the result was dropped: the results of this client that nobody has taken yet \
-                     would hold more than {limit}"
+                    "the result was dropped: the unclaimed results of this client would hold more \
+                     than {limit}"
                 );
                 Err(method_ref.name(Error::new(ErrorKind::TooLarge, text).maybe_ran()).into())
             }

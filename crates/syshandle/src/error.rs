@@ -569,7 +569,7 @@ mod tests {
     }
 
     #[test]
-    fn every_text_of_an_error_is_printable_whoever_wrote_it() {
+    fn every_text_of_an_error_is_printable() {
         let chain = || Foreign(Some(Box::new(Foreign(None))));
         for error in [
             Error::failed(EVIL),

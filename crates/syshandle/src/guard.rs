@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_ends_in_the_guard_whatever_its_payload_is() {
+    fn the_guard_stops_a_panic_with_any_payload() {
         assert_eq!(guard(|| 3), Ok(3));
         assert_eq!(guard::<()>(|| panic!("as {}", "expected")), Err("as expected".into()));
         assert_eq!(guard(|| drop(Layers(5))), Err("no text".into()));

@@ -45,7 +45,7 @@ fn am_root() -> bool {
 }
 
 #[test]
-fn a_class_that_nobody_registered() {
+fn an_unregistered_class() {
     let place = Place::new();
     error(
         &place,
@@ -191,7 +191,7 @@ fn a_client_in_a_hurry_leaves_a_slow_program_to_the_others() {
 }
 
 #[test]
-fn a_program_that_hangs_is_ended_by_those_who_come_later() {
+fn a_hanging_program_is_ended_by_a_later_client() {
     let place = Place::new();
     let gate = place.path().join("gate");
     let mut registration = place.registration(&SERVER, TEST_SERVICE);
@@ -322,7 +322,7 @@ fn a_stale_socket_is_replaced() {
 }
 
 #[test]
-fn a_folder_where_the_socket_should_be() {
+fn a_folder_in_place_of_the_socket() {
     let place = Place::new();
     let registered = place.register(&SERVER, TEST_SERVICE, &[]);
     let socket = meeting(&place, &registered).socket;
@@ -353,7 +353,7 @@ fn a_registration_file_that_is_damaged() {
 }
 
 #[test]
-fn a_fifo_for_a_registration_file_holds_nobody_up() {
+fn a_fifo_in_place_of_a_registration_delays_no_client() {
     let place = Place::new();
     let registered = place.register(&SERVER, TEST_SERVICE, &[]);
     fs::remove_file(&registered.file).unwrap();

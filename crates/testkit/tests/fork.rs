@@ -181,7 +181,7 @@ fn a_copy_makes_clients_of_its_own() {
 }
 
 #[test]
-fn a_copy_that_returns_from_a_method_is_ended_and_answers_nobody() {
+fn a_forked_copy_that_returns_from_a_method_is_ended_without_a_reply() {
     let adder = AdderClient::in_process(Calculator).unwrap();
     for _ in 0..3 {
         let status = adder.fork().unwrap() as i32;

@@ -102,7 +102,7 @@ fn a_wrapper_that_does_not_replace_itself_is_named_as_the_cause() {
 }
 
 #[test]
-fn a_server_that_nobody_registered_says_so() {
+fn an_unregistered_server_reports_it() {
     let place = Place::new();
     let output = by_hand(&place).wait_with_output().unwrap();
     assert!(!output.status.success());
@@ -142,7 +142,7 @@ fn a_call_that_runs_when_the_server_must_end_may_have_run() {
 }
 
 #[test]
-fn a_server_that_drains_lets_its_calls_end_and_another_serves_meanwhile() {
+fn a_draining_server_finishes_its_calls_while_another_one_serves() {
     let place = Place::new();
     let mut notes = place.notes("notes");
     let path = notes.path().to_str().unwrap();
@@ -171,7 +171,7 @@ fn a_server_that_drains_lets_its_calls_end_and_another_serves_meanwhile() {
 }
 
 #[test]
-fn somebody_else_who_listens_starts_one_server_after_the_other() {
+fn an_external_listener_starts_one_server_after_the_other() {
     let place = Place::new();
     let activator = Activator::new(place.path().join("elsewhere"));
     let mut registration = place.registration(&SERVER, TEST_SERVICE);
@@ -202,7 +202,7 @@ fn somebody_else_who_listens_starts_one_server_after_the_other() {
 }
 
 #[test]
-fn no_call_is_lost_while_somebody_else_listens() {
+fn no_call_is_lost_with_an_external_listener() {
     const ROUNDS: usize = 300;
     let place = Place::new();
     let activator = Activator::new(place.path().join("elsewhere"));
@@ -274,7 +274,7 @@ fn systemd_socket_activate_starts_it_too() {
 }
 
 #[test]
-fn where_somebody_else_should_listen_and_does_not_the_error_says_so() {
+fn a_missing_external_listener_is_named_in_the_error() {
     let place = Place::new();
     let socket = place.path().join("elsewhere");
     let mut registration = place.registration(&SERVER, TEST_SERVICE);
@@ -287,13 +287,16 @@ fn where_somebody_else_should_listen_and_does_not_the_error_says_so() {
     let error = activation.activate::<TestServiceClient>(TEST_SERVICE.clsid()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::StartFailed, "{error:?}");
     let text = format!("{error:#}");
-    assert!(text.contains("nobody serves at") && text.contains("elsewhere"), "{text}");
+    assert!(text.contains("no server listens at") && text.contains("elsewhere"), "{text}");
     assert!(place.processes("testkit-server").is_empty());
 
     // A server that is started by hand is refused too.
     let output = by_hand(&place).wait_with_output().unwrap();
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(error.contains("AlreadyRunning") && error.contains("somebody else listens"), "{error}");
+    assert!(
+        error.contains("AlreadyRunning") && error.contains("another program listens"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -394,7 +397,7 @@ fn a_confined_client_starts_no_server_but_reaches_one_that_runs() {
 }
 
 #[test]
-fn who_is_less_confined_than_the_first_one_may_start_a_server() {
+fn a_less_confined_client_may_start_a_server_after_a_confined_one() {
     for how in ["no_new_privs", "seccomp", "mount", "user"] {
         let place = Place::new();
         place.register(&SERVER, TEST_SERVICE, &[("TESTKIT_IDLE_MS", "1")]);

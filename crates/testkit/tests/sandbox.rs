@@ -309,7 +309,7 @@ fn a_client_connects_to_a_path_without_a_registration() {
 }
 
 #[test]
-fn what_is_no_connection_is_refused_by_its_kind() {
+fn a_handle_that_is_no_connection_is_refused_by_its_kind() {
     let (reader, _writer) = std::io::pipe().unwrap();
     let error = syshandle::from_socket::<BrokerClient>(reader).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::WrongHandle);

@@ -26,7 +26,7 @@ use crate::silent::Fuse;
 mod silent;
 
 #[test]
-fn silent_files_are_refused_and_hold_up_nobody() {
+fn silent_files_are_refused_and_delay_no_client() {
     let Some(mut fuse) = Fuse::mount() else { return };
     let place = Place::new();
     let registered = place.register(&SERVER, TEST_SERVICE, &[]);

@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_copied_in_one_piece_begins_with_a_line_where_there_is_room() {
+    fn large_copies_are_aligned_to_cache_lines_if_they_fit() {
         let mut ranges = Ranges::default();
         let size = |len| BodySize { len, ahead: 4 };
         assert_eq!(ranges.take(size(100)), Some(60));
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_taken_cannot_be_given_back() {
+    fn unallocated_ranges_cannot_be_freed() {
         let mut ranges = Ranges::default();
         assert!(!ranges.give_back(0));
         ranges.take(128);

@@ -416,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_kind_of_frame_does_not_have_is_a_violation() {
+    fn fields_that_a_frame_kind_lacks_are_a_violation() {
         let kinds = (1..=10).filter_map(FrameKind::from_byte);
         for kind in kinds {
             let empty =

@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_guid_is_refused() {
+    fn malformed_guids_are_refused() {
         for text in [
             "",
             "{}",

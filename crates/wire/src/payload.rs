@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn lent_bytes_come_where_they_were_put() {
+    fn lent_bytes_arrive_at_their_offset() {
         let (long, longer) = (vec![7; LENT_MIN], vec![8; LENT_MIN + 1]);
         let mut payload = Payload::default();
         payload.lend(&long);

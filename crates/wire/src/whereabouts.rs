@@ -69,7 +69,7 @@ mod tests {
     use crate::FrameKind;
 
     #[test]
-    fn a_frame_says_where_its_sender_ran_and_means_the_same() {
+    fn the_core_of_the_sender_survives_a_round_trip() {
         for core in [0, 1, 62, 63, 1000] {
             let mut head = [0; Header::LEN_MAX];
             let header = Header::new(FrameKind::Bye);
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_said_is_not_known() {
+    fn an_absent_core_is_unknown() {
         let (unknown, here) = (Whereabouts::of_sender(&[]), Whereabouts::on_core(0));
         assert_eq!(unknown.is(here), None);
         assert_eq!(here.is(unknown), None);

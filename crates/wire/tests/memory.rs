@@ -113,7 +113,7 @@ fn ordinary_values_of_any_size_are_within_the_limits() {
 }
 
 #[test]
-fn what_a_small_message_takes_is_not_counted_and_the_rest_is_refused_by_name() {
+fn memory_of_small_messages_is_free_and_larger_ones_are_refused_by_name() {
     let (value, reserved) = decode::<Vec<u8>>(&zeros(60_000));
     assert_eq!((value.unwrap().len(), reserved), (60_000, 0));
     let meter = Meter { reserved: Cell::new(0), max: 1_000_000 };

@@ -54,7 +54,7 @@ impl Two {
 }
 
 #[test]
-fn replies_come_in_any_order_to_those_who_wait() {
+fn replies_in_any_order_reach_their_calls() {
     let mut two = open(Limits::default());
     let (a, b) = (two.call(1, b"a"), two.call(2, b"b"));
     assert!(matches!(two.reply(b), FromServer::Reply { waiter: 2, status: Status::Done, .. }));
@@ -94,7 +94,7 @@ fn more_calls_than_allowed_are_a_violation() {
 }
 
 #[test]
-fn the_same_call_twice_is_a_violation() {
+fn a_repeated_call_number_is_a_violation() {
     let mut two = open(Limits::default());
     let call = two.call(1, b"");
     let again = Header { call, ..Header::new(FrameKind::Call) };
@@ -102,7 +102,7 @@ fn the_same_call_twice_is_a_violation() {
 }
 
 #[test]
-fn a_reply_that_nobody_asked_for_is_a_violation() {
+fn an_unrequested_reply_is_a_violation() {
     let mut two = open(Limits::default());
     let call = two.call(1, b"");
     two.reply(call);

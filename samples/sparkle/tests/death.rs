@@ -160,7 +160,7 @@ fn a_server_that_is_killed_at_any_step_ends_its_clients_wait() {
 }
 
 #[test]
-fn a_server_that_stands_still_holds_nobody_up_past_the_deadline() {
+fn a_stopped_server_delays_no_call_past_its_deadline() {
     let short = Duration::from_millis(300);
     let sample = Sample::new("");
     let keeper = sample.activate();

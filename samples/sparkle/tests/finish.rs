@@ -92,7 +92,7 @@ fn without_an_argument_it_asks_for_the_name() {
 }
 
 #[test]
-fn what_is_no_file_to_write_is_an_error_that_says_so() {
+fn a_file_that_cannot_be_written_is_refused_with_the_reason() {
     let place = Place::new();
     place.register(SERVER.as_ref(), SPARKLE_FINISHER, &[]);
     let folder = place.path().join("folder");
@@ -139,7 +139,7 @@ fn a_file_that_cannot_be_written_is_an_error_that_says_so() {
 }
 
 #[test]
-fn nobody_registered_the_server() {
+fn activation_without_a_registration_is_an_error() {
     let place = Place::new();
     fails(&run(&place, &place.path().join("dishes.txt")), &["is not registered", "did not run"]);
 }

@@ -98,7 +98,7 @@ pub(super) fn code(text: &str) -> Result<Code, proc_macro2::LexError> {
 
 fn read(tokens: TokenStream, is_product: bool, code: &mut Code) {
     let mut tokens = tokens.into_iter().peekable();
-    // What the attributes before the present item say.
+    // The attributes of the present item.
     let (mut is_test, mut is_test_code) = (false, false);
     while let Some(token) = tokens.next() {
         match token {

@@ -30,9 +30,12 @@ const OPENINGS: [(&str, &[&str]); 3] = [
         "headless opening",
         &["how long|many|much|often|far|soon", "which of", "which one|ones", "who"],
     ),
-    ("pronoun without a noun", &["it", "its", "whether it|its|they", "they", "their"]),
     ("the same", &["the same"]),
+    (PRONOUN, &["it", "its", "whether it|its|they", "they", "their"]),
 ];
+
+/// The habit that a string may have, because it often ends a message that names the subject before.
+pub(super) const PRONOUN: &str = "pronoun without a noun";
 
 /// Returns the names of the habits in a text. A text without any has an empty list.
 pub(super) fn habits(text: &str) -> Vec<&'static str> {

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use blocks::{Block, has_enough_words};
-use habits::habits;
+use habits::{PRONOUN, habits};
 
 const HELP: &str = "\
 cargo xtask prose                checks each crate and each document
@@ -23,7 +23,7 @@ cargo xtask prose --list PATH…   lists the marked texts of files or folders
 /// Maximum percentage of marked texts.
 const PERCENT_MAX: usize = 3;
 
-/// Number of marked texts that a small crate or document may have, whatever their percentage.
+/// Number of marked texts that a small crate or document may have at any percentage.
 const COUNT_MIN: usize = 2;
 
 /// The forms of text. Each has its own percentage, so that one cannot hide another.
@@ -57,7 +57,7 @@ fn check() -> io::Result<bool> {
         for path in files(&root.join(&area))? {
             for (count, texts) in counts.iter_mut().zip(texts_of(&path)?) {
                 count.0 += texts.len();
-                count.1 += texts.iter().filter(|text| !habits(&text.text).is_empty()).count();
+                count.1 += texts.iter().filter(|text| !text.habits.is_empty()).count();
             }
         }
         for (form, (texts, marked)) in FORMS.iter().zip(counts) {
@@ -85,12 +85,11 @@ fn list_texts(paths: &[String]) -> io::Result<bool> {
     let mut count = 0;
     for path in paths {
         for file in files(Path::new(path))? {
-            for text in texts_of(&file)?.into_iter().flatten() {
-                let found = habits(&text.text);
-                if !found.is_empty() {
+            for Text { block, habits } in texts_of(&file)?.into_iter().flatten() {
+                if !habits.is_empty() {
                     count += 1;
-                    let start: String = text.text.chars().take(200).collect();
-                    println!("{}:{}: [{}] {start}", file.display(), text.line, found.join(", "));
+                    let start: String = block.text.chars().take(200).collect();
+                    println!("{}:{}: [{}] {start}", file.display(), block.line, habits.join(", "));
                 }
             }
         }
@@ -141,23 +140,32 @@ fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(all)
 }
 
+/// A text with the names of its habits.
+struct Text {
+    block: Block,
+    habits: Vec<&'static str>,
+}
+
 /// Returns the texts of a file that are long enough to be judged, in the order of [`FORMS`].
-fn texts_of(path: &Path) -> io::Result<[Vec<Block>; FORMS.len()]> {
+fn texts_of(path: &Path) -> io::Result<[Vec<Text>; FORMS.len()]> {
     let text = String::from_utf8_lossy(&fs::read(path)?).into_owned();
     if path.extension().is_some_and(|extension| extension == "md") {
-        let mut paragraphs = blocks::paragraphs(&text);
-        paragraphs.retain(has_enough_words);
-        return Ok([paragraphs, Vec::new(), Vec::new()]);
+        return Ok([judge(blocks::paragraphs(&text), has_enough_words), Vec::new(), Vec::new()]);
     }
-    let mut comments = blocks::comments(&text);
-    comments.retain(has_enough_words);
+    let comments = judge(blocks::comments(&text), has_enough_words);
     // Some test inputs are broken Rust on purpose.
-    let mut code = blocks::code(&text).unwrap_or_default();
-    code.strings.retain(has_enough_words);
-    if path.iter().any(|folder| folder == "tests") {
-        code.strings.clear();
+    let code = blocks::code(&text).unwrap_or_default();
+    let is_of_tests = path.iter().any(|folder| folder == "tests");
+    let mut strings = judge(code.strings, |string| !is_of_tests && has_enough_words(string));
+    for string in &mut strings {
+        string.habits.retain(|habit| *habit != PRONOUN);
     }
-    Ok([comments, code.strings, code.test_names])
+    Ok([comments, strings, judge(code.test_names, |_| true)])
+}
+
+fn judge(blocks: Vec<Block>, is_long_enough: impl Fn(&Block) -> bool) -> Vec<Text> {
+    let long = blocks.into_iter().filter(is_long_enough);
+    long.map(|block| Text { habits: habits(&block.text), block }).collect()
 }
 
 #[cfg(test)]

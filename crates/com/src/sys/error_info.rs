@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_said_is_there_once() {
+    fn an_error_description_is_taken_once() {
         let iid = GUID::from_u128(7);
         let info = ErrorInfo { description: "out of soap – again".to_owned() };
         set(Some(&info), &iid, "Dishes");

@@ -122,7 +122,7 @@ fn handles_arrive_as_they_were_sent() {
 }
 
 #[test]
-fn what_midl_has_no_words_for_arrives_as_it_was_sent() {
+fn values_without_a_midl_form_arrive_unchanged() {
     exercise::<dyn Opaque>();
     let compiled = compiled::<dyn Opaque>(HandleForm::System);
     assert!(compiled.methods.iter().all(|plan| plan.is_opaque() || plan.missing().is_some()));

@@ -57,7 +57,7 @@ fn under_wine_handles_are_brought_by_routines() {
 /// Arrays of handles, as MIDL generates them for `[in, size_is(n), system_handle(sh_file)] HANDLE
 /// *` and `[out, size_is(, *n), system_handle(sh_file)] HANDLE **`.
 #[test]
-fn arrays_of_handles_are_those_that_midl_makes() {
+fn arrays_of_handles_match_midl() {
     let compiled = compiled::<dyn Handles>(HandleForm::System);
     let types = &compiled.tables.types;
     let place = |wanted: &str| {
@@ -73,7 +73,7 @@ fn arrays_of_handles_are_those_that_midl_makes() {
 /// Arrays of texts, as MIDL generates them for `[in, size_is(n), string] LPWSTR *` and `[out,
 /// size_is(, *n), string] LPWSTR **`.
 #[test]
-fn arrays_of_texts_are_those_that_midl_makes() {
+fn arrays_of_strings_match_midl() {
     let compiled = compiled::<dyn Texts>(HandleForm::System);
     let published = "0000
         | 11 00 0200 | 21 03 0000 | 29 00 0800 0100 | ffffffff 0000 | 12 08 25 5c 5c 5b
@@ -84,7 +84,7 @@ fn arrays_of_texts_are_those_that_midl_makes() {
 }
 
 #[test]
-fn stub_constants_are_those_that_midl_writes() {
+fn stub_constants_match_midl() {
     use syshandle_com::stub::*;
     assert_eq!((CHECK_BOUNDS, VERSION, MIDL_VERSION), (1, 0xa0000, 0x0801_0274));
     assert_eq!((FLAGS, TABLE_VERSION), (1, 2));

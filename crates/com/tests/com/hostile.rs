@@ -28,7 +28,7 @@ fn refused(compiled: &Compiled, method: &str, slots: &[u64], memory: &Simulated)
 }
 
 #[test]
-fn a_null_where_a_value_has_to_be_is_refused() {
+fn a_null_pointer_to_a_required_value_is_refused() {
     let values = compiled::<dyn Values>(HandleForm::System);
     let memory = Simulated::default();
     for (method, slots) in [
@@ -106,7 +106,7 @@ fn a_text_with_a_zero_in_it_is_not_sent() {
 
 /// Tests NULL and pseudo handles, which are negative.
 #[test]
-fn what_is_no_handle_is_refused_both_ways() {
+fn invalid_handles_are_refused_in_both_directions() {
     let sample = compiled::<dyn SparkleFinisher>(HandleForm::System);
     let sample_plan = &sample.methods[0];
     let mut memory = Simulated::default();
@@ -245,7 +245,7 @@ impl Memory for Lenient {
 
 /// Random slots, memory and encoded values for every method cause errors, but no panics.
 #[test]
-fn whatever_comes_is_answered() {
+fn every_message_gets_an_answer() {
     let all = [
         (<dyn Values as Interface>::DESCRIPTION, compiled::<dyn Values>(HandleForm::System)),
         (<dyn Texts as Interface>::DESCRIPTION, compiled::<dyn Texts>(HandleForm::System)),

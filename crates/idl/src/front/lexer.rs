@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn uuid_is_one_token_whatever_its_digits_look_like() {
+    fn a_uuid_is_one_token_with_any_digits() {
         for uuid in ["1284c788-6978-43d5-9a02-414901a2ec75", "0000000e-0000-000e-c000-000000000046"]
         {
             assert_eq!(tokens(&format!("uuid({uuid})")), ["uuid", "(", uuid, ")"]);

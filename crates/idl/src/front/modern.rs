@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_the_newer_language_has_is_told() {
+    fn syntax_of_midl_3_is_reported() {
         for text in [
             "namespace A { runtimeclass B { B(); } }",
             "namespace A { runtimeclass B : C.D { void E(); } }",

@@ -51,8 +51,8 @@ impl<'a> Lowering<'_, 'a> {
             methods.iter().map(|method| 1 + method.parameters.list.len()).sum::<usize>();
         if self.state.values > LOWERED_VALUES_MAX {
             let what = format!(
-                "the interfaces have more than {LOWERED_VALUES_MAX} methods and parameters, with \
-                 those that they inherit"
+                "the interfaces have more than {LOWERED_VALUES_MAX} methods and parameters, \
+                 inherited ones included"
             );
             return self.refuse(span, what, "name the interfaces that are needed with `--only`");
         }

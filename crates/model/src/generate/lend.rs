@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn who_receives_what_is_shared_owns_it() {
+    fn the_receiver_owns_a_shared_value() {
         let ty = |text| syn::parse_str::<Type>(text).unwrap();
         assert_eq!(received(&ty("std::sync::Arc<Event>")), &ty("Event"));
         assert_eq!(received(&ty("Option<Arc<Event>>")), &ty("Option<Arc<Event>>"));

@@ -128,7 +128,7 @@ mod tests {
     use crate::{Handle, Rights, identify};
 
     #[test]
-    fn what_one_handle_writes_another_reads() {
+    fn writes_through_one_handle_are_visible_through_another() {
         let section = Section::new(4096).unwrap();
         section.write(10, b"sparkly").unwrap();
         let mut bytes = [0; 7];

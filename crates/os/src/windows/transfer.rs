@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_pulled_is_the_same_object() {
+    fn a_transferred_handle_refers_to_the_same_object() {
         let own = Process::open_to_duplicate(std::process::id()).unwrap();
         let event = Event::new().unwrap();
         let pulled = pull(&own, object::number(Handle::as_handle(&event))).unwrap();

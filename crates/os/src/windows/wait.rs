@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn all_are_waited_for_in_whatever_order_they_come() {
+    fn wait_all_accepts_any_order_of_signals() {
         let (a, b, c) = (Event::new().unwrap(), Event::new().unwrap(), Event::new().unwrap());
         let left = std::thread::scope(|scope| {
             scope.spawn(|| [&c, &a, &b].map(|event| event.set().unwrap()));

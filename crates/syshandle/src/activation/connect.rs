@@ -142,8 +142,8 @@ pub(super) fn connect_elsewhere(
             Err(nobody) => nobody,
         };
         let text = format!(
-            "nobody serves at {}, and this client doesn't start the server: whoever made the \
-             registration does. For systemd, `systemctl --user status` of its socket and service units \
+            "no server listens at {}, and its registration leaves the start to another program. \
+             For systemd, `systemctl --user status` of its socket and service units \
              says why not, `journalctl --user` how the server ended, and `systemctl --user start` \
              of the socket unit makes it listen; units of the system need no `--user`",
             path.display()

@@ -231,7 +231,7 @@ mod tests {
     use crate::{ErrorKind, Policy, RegisteredClass, Registration};
 
     #[test]
-    fn what_was_changed_just_now_is_not_kept() {
+    fn recent_changes_are_not_cached() {
         let now = SystemTime::now();
         let seconds = now.duration_since(UNIX_EPOCH).unwrap().as_secs() as i64;
         assert!(!is_old(Some([0, 0, seconds, 0]), now));
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_found_is_recalled_until_a_link_changes() {
+    fn a_cached_location_is_valid_until_a_link_changes() {
         let (folder, locations) = folders();
         let clsid: Guid = "0d4cfb0e-54b1-4f6e-8a52-3c1f6f0a2b91".parse().unwrap();
         let other: Guid = "63b1f0c7-94b5-4a80-bd5c-0f6c6f7e9a15".parse().unwrap();
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_found_is_kept_until_anything_changes() {
+    fn a_cached_location_is_valid_until_any_folder_changes() {
         let (folder, locations) = folders();
         let clsid: Guid = "8e1c6a52-91b4-4f0d-9f5a-2f6f0f9c1a77".parse().unwrap();
         let sockets = folder.path().join("run/syshandle");

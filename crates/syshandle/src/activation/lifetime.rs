@@ -275,7 +275,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_client_says_is_believed_of_the_own_socket_in_a_folder_of_ones_own() {
+    fn a_passed_socket_is_trusted_only_in_the_users_own_folder() {
         let folder = tempfile::tempdir().unwrap();
         let place = folder.path().join("run/syshandle");
         fs::DirBuilder::new().mode(0o700).recursive(true).create(&place).unwrap();

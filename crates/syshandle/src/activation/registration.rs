@@ -213,7 +213,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_is_read() {
+    fn a_registration_is_read_as_it_was_written() {
         let guid = |byte| Guid::from_bytes([byte; 16]);
         let registration = Registration {
             name: "server".into(),

@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_is_what_was_left_at_the_last_look() {
+    fn the_time_left_is_cached_at_the_last_clock_read() {
         run_once(|| {
             let mut deadline = Deadline::lasting(ms(100), None);
             Tick::to(now() + ms(60));

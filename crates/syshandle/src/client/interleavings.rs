@@ -152,7 +152,7 @@ fn each_of_many_threads_has_its_reply_in_any_order() {
 }
 
 #[test]
-fn replies_that_come_in_another_order_find_who_waits_in_any_order() {
+fn replies_in_another_order_reach_their_callers_in_any_interleaving() {
     explore(|| {
         let (connection, server) = connect(64, |mut server| {
             let mut calls: Vec<u32> = Vec::new();
@@ -360,7 +360,7 @@ fn the_servers_death_ends_all_waits_in_any_order() {
 }
 
 #[test]
-fn what_the_server_says_last_is_why_all_calls_end_in_any_order() {
+fn the_last_message_of_the_server_is_the_reason_of_all_calls_in_any_interleaving() {
     explore(|| {
         let (connection, server) = connect(2, |mut server| {
             while server.receive() == Some(None) {}
@@ -377,7 +377,7 @@ fn what_the_server_says_last_is_why_all_calls_end_in_any_order() {
 }
 
 #[test]
-fn a_call_that_could_not_be_sent_leaves_its_place_to_who_waits_in_any_order() {
+fn an_unsent_call_frees_its_slot_in_any_interleaving() {
     explore(|| {
         let (connection, server) = connect(1, Server::serve);
         threads(3, move |number| match number {
@@ -486,7 +486,7 @@ fn held_calls_for_which_there_is_no_room_in_the_socket_wait_for_it_in_any_order(
 }
 
 #[test]
-fn held_calls_that_nobody_waits_for_never_go_and_leave_their_place_in_any_order() {
+fn abandoned_unsent_calls_are_never_sent_and_free_their_slots_in_any_interleaving() {
     explore(|| {
         let (connection, server) = connect(2, Server::serve);
         threads(2, move |_| {

@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn results_that_nobody_takes_hold_no_more_bytes_than_the_limit() {
+    fn unclaimed_results_hold_no_more_bytes_than_the_limit() {
         let mut replies = Replies::default();
         for number in 0..20 {
             replies.put(number, reply(Limits::ARENA_BYTES, 0));
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn results_that_nobody_takes_hold_no_more_handles_than_the_limit() {
+    fn unclaimed_results_hold_no_more_handles_than_the_limit() {
         let mut replies = Replies::default();
         let max = descriptor_limit().unwrap() as usize / HANDLES_PART;
         replies.handles = max.max(Limits::HANDLES_MAX.into()) - 1;

@@ -380,7 +380,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_keeps_others_waiting_again_and_again_is_to_move_and_others_are_not() {
+    fn only_repeatedly_slow_methods_move_to_workers() {
         let (quick, long) = (Duration::from_micros(5), Duration::from_micros(500));
         let mut caller = Caller::default();
         // A client that is alone may run long methods.

@@ -288,7 +288,7 @@ fn a_quick_method_that_takes_long_for_once_holds_up_nothing_that_came_with_it_in
 }
 
 #[test]
-fn who_goes_in_the_middle_of_calls_that_came_together_leaves_nothing_in_any_order() {
+fn a_client_that_leaves_during_a_batch_leaves_no_state_in_any_interleaving() {
     explore(|| {
         let cook = Cook::default();
         let (client, reactor) = kitchen(&cook);
@@ -308,7 +308,7 @@ fn who_goes_in_the_middle_of_calls_that_came_together_leaves_nothing_in_any_orde
 }
 
 #[test]
-fn who_moves_to_another_loop_is_served_there_in_any_order() {
+fn a_client_moved_to_another_loop_is_served_there_in_any_interleaving() {
     explore(|| {
         let (client, reactor) = kitchen_where(&Cook::default(), move_to_the_other_loop);
         (0..3).for_each(|number| assert_eq!(client.echo(number).unwrap(), number));
@@ -362,7 +362,7 @@ fn a_job_that_is_set_has_one_outcome_in_any_order() {
 }
 
 #[test]
-fn a_job_that_is_set_when_its_time_is_over_has_one_outcome_in_any_order() {
+fn a_task_signalled_at_its_timeout_has_one_outcome_in_any_interleaving() {
     explore(|| {
         let cook = Cook::default();
         let (client, reactor) = kitchen(&cook);
@@ -407,7 +407,7 @@ fn each_job_of_a_client_that_a_thread_stays_with_fires_in_any_order() {
 }
 
 #[test]
-fn what_a_job_waited_for_is_closed_when_its_time_is_over_in_any_order() {
+fn the_handle_of_a_timed_out_task_is_closed_in_any_interleaving() {
     explore(|| {
         let cook = Cook::default();
         // The connection is in another loop than the thread that ends background tasks.
@@ -456,7 +456,7 @@ fn work_that_goes_over_into_presence_is_never_idle_in_any_order() {
 }
 
 #[test]
-fn who_fits_has_its_share_and_nobody_has_more_in_any_order() {
+fn clients_get_exactly_their_quota_in_any_interleaving() {
     explore(|| {
         let totals = Totals { descriptors: 4, ..Totals::UNLIMITED };
         let shares = Arc::new(Shares::new(totals));

@@ -395,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_dropped_is_there_again() {
+    fn a_dropped_guard_returns_its_quota() {
         run_once(|| {
             let share = share(2, 1, 10);
             let first = share.take(Part::Client, 1).unwrap();
@@ -447,7 +447,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_refused_takes_nothing() {
+    fn a_refused_request_takes_no_quota() {
         run_once(|| {
             let share = share(1, 1, 1);
             for _ in 0..10 {
@@ -509,7 +509,7 @@ mod tests {
     }
 
     #[test]
-    fn those_who_are_gone_do_not_add_up() {
+    fn departed_clients_leave_no_quota_entries() {
         let shares = Shares::new(Totals::UNLIMITED);
         for pid in 0..10_000 {
             shares.of_process(UserId::current(), pid);

@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_method_that_blocked_runs_beside_its_loop_for_some_quick_runs_whatever_its_number_is() {
+    fn any_method_that_blocked_runs_on_a_worker_until_it_was_quick_several_times() {
         let times = MethodTable::default().of(&interface(1));
         let known = |method| (times.runs_beside(method), times.is_quick(method));
         for number in [3, 64, 98] {

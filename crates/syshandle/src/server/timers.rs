@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_due_comes_in_order_and_what_is_forgotten_does_not() {
+    fn due_timers_come_in_order_without_cancelled_ones() {
         let timers = Timers::new().unwrap();
         let now = Instant::now();
         let at = |seconds| now + Duration::from_secs(seconds);

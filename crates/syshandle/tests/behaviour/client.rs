@@ -31,7 +31,7 @@ fn begun<'s, R: Send + 's>(
 }
 
 #[test]
-fn replies_come_back_in_any_order_to_those_who_wait_for_them() {
+fn replies_in_any_order_reach_the_threads_that_wait() {
     over_every_transport(|bench| {
         let gates: Vec<_> = (0..20).map(|_| manual()).collect();
         thread::scope(|scope| {
@@ -161,7 +161,7 @@ fn a_call_is_cancelled_from_another_thread_while_another_one_receives() {
 }
 
 #[test]
-fn when_the_one_who_receives_gives_up_another_one_takes_over() {
+fn another_thread_takes_over_the_receiver_role() {
     over_every_transport(|bench| {
         let (cancel, until) = (Cancel::new().unwrap(), manual());
         thread::scope(|scope| {
@@ -181,7 +181,7 @@ fn when_the_one_who_receives_gives_up_another_one_takes_over() {
 }
 
 #[test]
-fn what_is_cancelled_already_is_not_even_sent() {
+fn a_call_cancelled_before_it_began_is_not_sent() {
     over_every_transport(|bench| {
         let cancel = Cancel::new().unwrap();
         cancel.cancel();
@@ -243,7 +243,7 @@ fn the_server_sees_that_the_time_of_a_call_is_over() {
 }
 
 #[test]
-fn the_server_knows_from_the_kernel_who_calls() {
+fn the_server_gets_the_callers_identity_from_the_kernel() {
     over_every_transport(|bench| {
         let (pid, uid, gid) = bench.caller().unwrap();
         assert_eq!(pid, std::process::id());
@@ -338,7 +338,7 @@ fn slow_methods_do_not_keep_the_memory_of_their_arguments() {
 /// The client has read these results, but sends no frame that could carry the release of their
 /// memory.
 #[test]
-fn a_large_result_gets_the_memory_of_those_that_were_read() {
+fn a_large_result_reuses_the_memory_of_results_that_were_read() {
     over_every_transport(|bench| {
         let (first, second) = (manual(), manual());
         let len = 1024 * 1024 - 1024;

@@ -60,7 +60,7 @@ fn the_servers_death_ends_every_wait_of_all_threads_at_once() {
 }
 
 #[test]
-fn the_first_call_after_a_death_that_nobody_saw_did_not_run() {
+fn the_first_call_after_an_unnoticed_death_did_not_run() {
     for large in [false, true] {
         let world = World::new();
         let bench = world.bench();
@@ -208,7 +208,7 @@ fn a_method_sees_that_the_server_is_about_to_end_and_its_result_still_arrives() 
 }
 
 #[test]
-fn a_server_that_nobody_uses_ends_and_the_next_client_starts_another() {
+fn an_unused_server_ends_and_the_next_client_starts_another() {
     let world = World::new();
     let bench = world.bench();
     let server = bench.pid().unwrap();
@@ -221,7 +221,7 @@ fn a_server_that_nobody_uses_ends_and_the_next_client_starts_another() {
 }
 
 #[test]
-fn a_server_stays_for_whoever_has_a_reference_to_one_of_its_objects() {
+fn a_server_stays_while_a_reference_to_one_of_its_objects_exists() {
     let world = World::new();
     let bench = world.bench();
     let server = bench.pid().unwrap();

@@ -73,7 +73,7 @@ fn a_door_that_is_taken_for_one_end_of_a_connection_names_the_right_function() {
 }
 
 #[test]
-fn a_server_without_a_class_is_one_error_whatever_the_way_in() {
+fn a_missing_class_is_the_same_error_over_every_entry() {
     let folder = tempfile::tempdir().unwrap();
     let (_ours, theirs) = socket_pair().unwrap();
     let servers =

@@ -223,7 +223,7 @@ fn attaches_that_a_hostile_object_does_not_receive_count_as_handles_in_flight() 
 }
 
 #[test]
-fn nobody_can_attach_a_channel_that_another_process_made() {
+fn a_channel_of_another_process_cannot_be_attached() {
     let (world, other) = (World::new(), World::new());
     let (bench, victim) = (world.bench(), other.bench());
     let counter = bench.counters(1).unwrap().remove(0);

@@ -50,7 +50,7 @@ fn a_missing_right_says_what_was_wanted_and_what_came() {
 }
 
 #[test]
-fn a_surplus_right_is_refused_where_a_maximum_is_declared() {
+fn a_surplus_right_is_refused_with_a_declared_maximum() {
     over_every_transport(|bench| {
         let error = bench.read_only(&file()).unwrap_err();
         let text = "Bench::read_only: parameter `file`: \
@@ -215,7 +215,7 @@ fn bytes_that_are_left_over_or_missing_fail_the_call_and_nothing_else() {
 }
 
 #[test]
-fn whoever_breaks_the_rules_of_the_wire_is_cut_off_and_nobody_else() {
+fn only_the_client_that_violates_the_protocol_is_disconnected() {
     let world = World::new();
     let bench = world.bench();
     let (clsid, iid) = (BENCH.clsid(), <dyn Bench as Interface>::DESCRIPTION.iid);

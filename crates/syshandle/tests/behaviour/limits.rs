@@ -54,7 +54,7 @@ fn as_many_handles_cross_as_the_kernel_takes_and_one_more_does_not() {
 }
 
 #[test]
-fn a_call_beyond_those_that_the_server_takes_waits_for_one_to_end_and_says_so() {
+fn a_call_beyond_the_limit_waits_for_a_slot_and_its_timeout_says_so() {
     over_every_transport(|bench| {
         let (entered, until) = (Event::new().unwrap(), ManualEvent::new().unwrap());
         thread::scope(|scope| {

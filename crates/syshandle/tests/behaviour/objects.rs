@@ -147,7 +147,7 @@ fn an_object_is_released_with_its_last_reference_wherever_that_is() {
 }
 
 #[test]
-fn an_object_that_nobody_ever_used_is_released_too() {
+fn an_unused_object_is_released() {
     over_every_transport(|bench| {
         let (reader, writer) = pipe();
         drop(bench.counter(&writer).unwrap());
@@ -193,7 +193,7 @@ fn a_class_with_two_interfaces_is_one_object_by_both() {
 }
 
 #[test]
-fn what_is_no_door_is_refused_where_a_reference_is_declared() {
+fn a_handle_that_is_no_door_is_refused_as_a_reference() {
     // `Liar` passes a file where the server's interface expects an object. Both have the same form
     // on the wire.
     #[syshandle::interface(iid = "7d1c0a52-91b4-4f0d-9f5a-2f6f0f9c1a05")]

@@ -11,7 +11,7 @@ use crate::support::world::{World, file, identity, over_every_transport};
 use crate::support::{LONG, descriptors, drain, eventually_no_more, pipe};
 
 #[test]
-fn what_a_method_does_not_keep_is_closed_when_it_returns() {
+fn handles_that_a_method_does_not_keep_are_closed_at_return() {
     over_every_transport(|bench| {
         let (reader, writer) = pipe();
         bench.close(&[writer]).unwrap();
@@ -20,7 +20,7 @@ fn what_a_method_does_not_keep_is_closed_when_it_returns() {
 }
 
 #[test]
-fn what_a_client_lends_stays_open() {
+fn lent_handles_stay_open() {
     over_every_transport(|bench| {
         let (file, event) = (file(), Event::new().unwrap());
         let done = bench.finish(&file, &event).unwrap();
@@ -33,7 +33,7 @@ fn what_a_client_lends_stays_open() {
 }
 
 #[test]
-fn what_a_method_returns_and_keeps_is_the_same_object() {
+fn a_returned_arc_refers_to_the_kept_object() {
     over_every_transport(|bench| {
         let done: Event = bench.finish(&file(), &Event::new().unwrap()).unwrap();
         // The method set the event through its own reference before it returned the event.
@@ -42,7 +42,7 @@ fn what_a_method_returns_and_keeps_is_the_same_object() {
 }
 
 #[test]
-fn what_a_method_keeps_is_the_same_object_and_comes_back_as_it() {
+fn a_kept_handle_comes_back_as_the_same_object() {
     over_every_transport(|bench| {
         let files = [file(), file()];
         for file in &files {

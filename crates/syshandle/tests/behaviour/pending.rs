@@ -41,7 +41,7 @@ fn more_calls_than_the_server_takes_at_once_begin_when_others_have_ended() {
 }
 
 #[test]
-fn large_results_that_nobody_has_read_yet_are_in_nobodys_way() {
+fn unread_large_results_delay_no_other_call() {
     over_every_transport(|bench| {
         let starter = starter(bench);
         // The results are larger than the shared memory.
@@ -91,7 +91,7 @@ fn errors_come_from_the_wait_and_say_whether_the_call_may_have_run() {
 }
 
 #[test]
-fn its_time_runs_from_when_the_call_began() {
+fn the_timeout_of_a_pending_call_starts_with_the_call() {
     over_every_transport(|bench| {
         let until = ManualEvent::new().unwrap();
         let hasty = BenchStarter::from(&bench.with_timeout(Duration::from_millis(50)));
@@ -204,7 +204,7 @@ fn calls_that_go_together_each_get_their_own_result() {
 }
 
 #[test]
-fn one_of_those_that_go_together_may_be_waited_for_before_the_others_are_begun() {
+fn a_pipelined_call_may_be_waited_for_before_the_others_begin() {
     over_every_transport(|bench| {
         let calls = together(&starter(bench), |starter| {
             let first = starter.bytes(1);
@@ -218,7 +218,7 @@ fn one_of_those_that_go_together_may_be_waited_for_before_the_others_are_begun()
 }
 
 #[test]
-fn what_is_begun_later_by_a_copy_of_the_starter_goes_at_once() {
+fn calls_of_a_copied_starter_are_sent_at_once() {
     over_every_transport(|bench| {
         let copy = together(&starter(bench), |starter| starter.clone());
         let (entered, until) = (Event::new().unwrap(), ManualEvent::new().unwrap());

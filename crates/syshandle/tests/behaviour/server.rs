@@ -42,7 +42,7 @@ impl Drop for Stopped {
 }
 
 #[test]
-fn a_slow_method_delays_nobody() {
+fn a_slow_method_delays_no_other_client() {
     for transport in Transport::ALL {
         let subject = transport.connect();
         let bench = &subject.bench;
@@ -123,7 +123,7 @@ fn calls_that_come_together_run_together() {
 }
 
 #[test]
-fn a_client_that_never_stops_talking_delays_nobody() {
+fn a_flooding_client_delays_no_other_client() {
     let world = World::new();
     let bench = world.bench();
     let iid = <dyn Bench as Interface>::DESCRIPTION.iid;
@@ -145,7 +145,7 @@ fn a_client_that_never_stops_talking_delays_nobody() {
 }
 
 #[test]
-fn a_client_that_does_not_read_its_replies_delays_nobody() {
+fn a_client_that_reads_no_replies_delays_no_other_client() {
     let world = World::new();
     let bench = world.bench();
     let description = <dyn Bench as Interface>::DESCRIPTION;
@@ -212,7 +212,7 @@ fn a_crowd_at_the_entrance_lets_those_inside_have_their_turn() {
 }
 
 #[test]
-fn a_client_that_says_nothing_is_not_served_and_delays_nobody() {
+fn a_silent_client_is_not_served_and_delays_no_other_client() {
     let world = World::new();
     let bench = world.bench();
     let silent: Vec<_> = (0..20).map(|_| Raw::greeted(&world.socket())).collect();
@@ -250,7 +250,7 @@ fn hello_and_calls_that_come_before_the_client_is_let_in_are_taken_in_order() {
 }
 
 #[test]
-fn a_hello_that_comes_late_is_taken_all_the_same() {
+fn a_late_hello_is_accepted() {
     let world = World::new();
     let bench = world.bench();
     let description = <dyn Bench as Interface>::DESCRIPTION;
@@ -289,7 +289,7 @@ fn each_client_of_a_class_has_an_object_of_its_own() {
 }
 
 #[test]
-fn what_serves_an_object_in_this_process_ends_with_its_last_call() {
+fn the_server_of_an_in_process_object_ends_with_its_last_call() {
     alone(|| {
         let before = (threads(), descriptors());
         for _ in 0..10 {

@@ -432,7 +432,7 @@ fn a_union_of_kinds_is_an_enum() {
 }
 
 #[test]
-fn what_is_declared_of_a_whole_value_holds_for_all_its_handles() {
+fn a_declaration_of_a_whole_value_applies_to_all_its_handles() {
     #[derive(Debug, Encode, Decode)]
     struct Two(File, #[handle(file)] File);
 
@@ -468,7 +468,7 @@ fn what_is_declared_of_a_whole_value_holds_for_all_its_handles() {
 }
 
 #[test]
-fn what_is_out_of_bounds_never_reaches_the_method() {
+fn out_of_range_values_never_reach_the_method() {
     #[derive(Debug, Encode, Decode)]
     struct Page(#[range(1..=3)] u8, #[range(0..=2)] Vec<File>);
 

@@ -43,7 +43,7 @@ fn a_job_runs_when_its_event_has_fired_already() {
 }
 
 #[test]
-fn a_job_runs_when_its_time_is_over() {
+fn a_background_task_runs_at_its_timeout() {
     over_every_transport(|bench| {
         for timeout in [Duration::from_millis(10), Duration::ZERO] {
             let (reader, writer) = pipe();
@@ -91,7 +91,7 @@ fn a_job_may_wait_for_ever() {
 }
 
 #[test]
-fn an_event_that_somebody_else_took_ends_no_job() {
+fn an_event_consumed_by_another_waiter_ends_no_background_task() {
     over_every_transport(|bench| {
         let (when, (reader, writer)) = (event(), pipe());
         let two = [pipe(), pipe()];
@@ -221,7 +221,7 @@ fn a_job_that_starts_after_its_client_died_ends_at_once() {
 }
 
 #[test]
-fn a_job_that_panics_harms_nobody() {
+fn a_panicking_background_task_harms_no_client() {
     over_every_transport(|bench| {
         let when = event();
         bench.job_that_panics(&when).unwrap();
@@ -287,7 +287,7 @@ fn a_job_that_fails_ends_the_clients_waits_with_its_text() {
 }
 
 #[test]
-fn what_serves_an_object_in_this_process_ends_even_when_it_failed_from_a_thread_of_its_own() {
+fn the_server_of_an_in_process_object_ends_after_abort_from_its_own_thread() {
     alone(|| {
         let before = threads();
         let bench = BenchClient::in_process(Workbench::default()).unwrap();

@@ -321,7 +321,7 @@ fn other_declarations_are_read() {
 }
 
 #[test]
-fn what_follows_an_error_is_read() {
+fn parsing_continues_after_an_error() {
     for (text, expected) in [
         ("typedef ; typedef long a;", 1),
         ("interface { void f(); } typedef long a;", 1),

@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn markers_say_where_the_next_line_is_from() {
+    fn line_markers_set_the_place_of_the_next_line() {
         let (text, markers) = without_markers("# 1 \"a.idl\"\n\nlong x;\n# 7 \"b.h\" 1\nlong y;\n");
         assert_eq!(text, "\n\nlong x;\n\nlong y;\n");
         let markers: Vec<_> =

@@ -87,7 +87,7 @@ fn conditions_have_c_arithmetic() {
 }
 
 #[test]
-fn what_is_left_out_may_be_anything() {
+fn text_of_a_skipped_branch_may_be_anything() {
     gives("#if 0\ndon't \"\n#bogus\n@ 1x\n#endif\nok", "ok");
 }
 

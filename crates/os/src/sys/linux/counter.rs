@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn adding_never_blocks_whatever_a_holder_does_meanwhile() {
+    fn adding_never_blocks_while_another_holder_changes_the_counter() {
         for flags in [EventfdFlags::empty(), EventfdFlags::SEMAPHORE] {
             let Some(context) = new_context() else { return };
             while_a_holder_fills(eventfd(0, flags).unwrap(), move |eventfd| {

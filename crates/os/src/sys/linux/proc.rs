@@ -89,8 +89,8 @@ pub(crate) fn explained(error: Errno) -> io::Error {
 
 /// Returns the error for another file system than procfs.
 fn unverified() -> io::Error {
-    let what = "what is mounted at /proc is not the kernel's procfs, or something is mounted over files \
-                of it, so nothing that it says of a handle is believed";
+    let what = "/proc is not the kernel's procfs, or something is mounted over its files, so it proves \
+                nothing about a handle";
     io::Error::new(ErrorKind::Unsupported, what)
 }
 
