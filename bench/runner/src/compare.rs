@@ -146,7 +146,7 @@ fn summary(changes: &[Change]) -> String {
         let by = median(others.iter().map(|change| (change.change - 1.0).abs()).collect());
         let _ = writeln!(
             text,
-            "Of {} numbers of floors and peers, {moved} moved beyond their noise, and the usual one \
+            "Of {} numbers of floors and peers, {moved} moved beyond their noise, and the median one \
              by {:.0} %: trust no smaller change of syshandle.",
             others.len(),
             by * 100.0

@@ -35,7 +35,11 @@ pub(crate) const ALL: &[Entry] = &[
         sort: Sort::Ours,
         how: "started by activation; limits, deadlines, kind proof and identity on, as always",
     },
-    peer("zbus", "bench-zbus", "D-Bus, peer to peer, on tokio, methods run on the receiving thread"),
+    peer(
+        "zbus",
+        "bench-zbus",
+        "D-Bus, peer to peer, on tokio, methods run on the receiving thread",
+    ),
     peer("zbus-daemon", "bench-zbus", "D-Bus through a dbus-daemon, otherwise the same"),
     peer("sd-bus", "bench-sd-bus", "D-Bus in C, peer to peer, an event loop per core"),
     peer("zlink", "bench-zlink", "Varlink, on tokio; bytes as text in base 64"),

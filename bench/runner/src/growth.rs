@@ -1,5 +1,5 @@
 //! Measures the growth of time and memory with the number of clients, handles per call, waiting
-//! jobs, registered classes, and methods of an interface. Checks that the growth is not worse than
+//! background tasks, registered classes, and methods of an interface. Checks that the growth is not worse than
 //! expected.
 
 use bench_harness::{Placement, Report, Result, Work, descriptors_max};
@@ -237,7 +237,7 @@ fn all(quick: bool) -> Vec<Along> {
             seconds: if quick { 3 } else { 9 },
         },
         Along {
-            with: "jobs that wait for events",
+            with: "background tasks that wait for events",
             counts: jobs,
             contenders: &["syshandle"],
             placement: Placement::Free,
@@ -246,7 +246,7 @@ fn all(quick: bool) -> Vec<Along> {
             seconds: if quick { 1 } else { 5 },
         },
         Along {
-            with: "jobs that wait for their time",
+            with: "background tasks that wait for their time",
             counts: counts(if quick { 10_000 } else { 100_000 }),
             contenders: &["syshandle"],
             placement: Placement::Free,
@@ -312,7 +312,7 @@ fn round(number: f64) -> f64 {
     (number * 1e3).round() / 1e3
 }
 
-/// Maximum number of jobs that each wait for an event. More would show nothing new.
+/// Maximum number of background tasks that each wait for an event. More would show nothing new.
 const JOBS_MAX: usize = 50_000;
 
 #[cfg(test)]

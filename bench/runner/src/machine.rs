@@ -3,6 +3,7 @@
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use bench_harness::Result;
 
@@ -59,6 +60,37 @@ pub(crate) fn description() -> String {
         release.chars().take_while(|char| char.is_ascii_digit() || *char == '.').collect();
     format!("{cores} × {model}, Linux {}", version.trim_end_matches('.'))
 }
+
+/// Returns the day, as `2026-01-31`, or an empty text without the program `date`.
+pub(crate) fn today() -> String {
+    let output = std::process::Command::new("date").args(["-u", "+%F"]).output();
+    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+    text.unwrap_or_default().trim().to_owned()
+}
+
+/// Waits until the load average falls below the limit for published results, and returns it.
+///
+/// # Errors
+/// The machine stays busy.
+pub(crate) fn wait_until_idle() -> Result<f64> {
+    let start = Instant::now();
+    loop {
+        match load() {
+            load if load < PUBLISHED_LOAD_MAX => return Ok(load),
+            load if start.elapsed() > IDLE_TIME_MAX => {
+                let limit = PUBLISHED_LOAD_MAX;
+                return Err(format!("the machine is busy: its load is {load}, and results are published with at most {limit}").into());
+            }
+            _ => std::thread::sleep(Duration::from_secs(5)),
+        }
+    }
+}
+
+/// Maximum load average before a run whose results are published.
+const PUBLISHED_LOAD_MAX: f64 = 0.5;
+
+/// Maximum wait for that load. The load average falls slowly after a build.
+const IDLE_TIME_MAX: Duration = Duration::from_secs(600);
 
 /// Returns the load average of the last minute.
 pub(crate) fn load() -> f64 {

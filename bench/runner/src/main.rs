@@ -116,6 +116,9 @@ fn measure(options: &Options, parts: Parts) -> Result<()> {
         build::build(&growth::entries()?, &mut results)?;
     }
     interrupt::check()?;
+    if options.write {
+        results.load = machine::wait_until_idle()?;
+    }
     let mut steps: Vec<Duration> = tasks.iter().map(|task| task.estimate(entries.len())).collect();
     steps.extend(parts.rungs.then_some(rungs::TIME));
     steps.extend(parts.growth.then(|| growth::estimates(options)).into_iter().flatten());

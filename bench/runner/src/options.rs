@@ -39,8 +39,8 @@ pub(crate) enum Command {
 pub(crate) const HELP: &str = "\
 cargo xtask bench [OPTIONS]            everything: the contenders' workloads, the ladder, the
                                        probes, growth; in ten minutes, once it is built
-cargo xtask bench --write              the same, and writes docs/performance.md and .json, its
-                                       plots, and the README's table
+cargo xtask bench --write              the same, and writes docs/performance and the README's
+                                       table; waits for an idle machine
 cargo xtask bench build                builds all programs without a measurement
 cargo xtask bench ladder               the cost of each layer of syshandle, and of each probe
 cargo xtask bench growth [--quick]     how time and memory grow, with a check of each curve

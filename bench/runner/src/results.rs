@@ -16,6 +16,9 @@ use crate::{machine, noise, versions};
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Results {
     pub(crate) machine: String,
+    /// The day of the run, as `2026-01-31`.
+    #[serde(default)]
+    pub(crate) date: String,
     /// The load average before the run.
     pub(crate) load: f64,
     pub(crate) rounds: usize,
@@ -93,6 +96,7 @@ impl Results {
     pub(crate) fn of_this_machine(options: &Options) -> Self {
         Self {
             machine: machine::description(),
+            date: machine::today(),
             load: machine::load(),
             rounds: options.rounds,
             turn_ms: options.ms,

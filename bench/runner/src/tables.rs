@@ -10,29 +10,29 @@ use crate::{goals, noise};
 
 /// Describes the run in one or two sentences.
 pub(crate) fn run(results: &Results) -> String {
-    let Results { machine, load, rounds, turn_ms, .. } = results;
+    let Results { machine, date, load, rounds, turn_ms, .. } = results;
     let busy = match load {
         // At this load, no core is free for the measurement.
         load if *load >= 1.0 => ", **on a busy machine**",
         _ => "",
     };
     format!(
-        "Measured on {machine}: {rounds} interleaved rounds of {turn_ms} ms, medians; the load before \
-         the run was {load:.1}{busy}.\n"
+        "Measured on {date} on {machine}: {rounds} interleaved rounds of {turn_ms} ms, medians; the \
+         load before the run was {load:.1}{busy}.\n"
     )
 }
 
-/// Returns a page with all results.
+/// Returns a page with all results, without a title.
 pub(crate) fn page(results: &Results) -> String {
     let goals = goals::table(results);
     let (growth, _) = crate::growth::verdicts(results);
     let mut text = run(results);
     for (title, part) in [("The goals", goals), ("Growth", growth)] {
         if !part.is_empty() {
-            let _ = write!(text, "\n### {title}\n\n{part}");
+            let _ = write!(text, "\n## {title}\n\n{part}");
         }
     }
-    text + &all(results)
+    text + "\n## All tables\n\n" + &all(results)
 }
 
 /// Returns all tables.
@@ -83,8 +83,12 @@ pub(crate) fn title(work: &str) -> String {
         Ok(Work::Cold) => "Cold, start the server + connect + first call".into(),
         Ok(Work::Idle(n)) => format!("A null call beside {n} idle clients"),
         Ok(Work::ManyHandles(n)) => format!("{n} handles in one call"),
-        Ok(Work::Jobs(n)) => format!("A null call beside {n} jobs that wait for events"),
-        Ok(Work::Timers(n)) => format!("A null call beside {n} jobs that wait for their time"),
+        Ok(Work::Jobs(n)) => {
+            format!("A null call beside {n} background tasks that wait for events")
+        }
+        Ok(Work::Timers(n)) => {
+            format!("A null call beside {n} background tasks that wait for their time")
+        }
         Ok(Work::LookUp(n)) => format!("Finding a class among {n}"),
         Ok(Work::Methods(n)) => format!("A call of the last of {n} methods"),
         Ok(Work::ConnectMethods(n)) => format!("Connect + call + close, {n} methods"),
