@@ -12,7 +12,7 @@ use std::sync::{Arc, OnceLock, PoisonError};
 use syshandle_os::{BorrowedHandle, OwnedHandle, SharedReader, SharedWriter};
 use syshandle_wire::{Limits, Violation};
 
-use crate::server::shares::{Part, Share, Taken};
+use crate::quota::{Quota, QuotaGuard, Resource};
 use crate::sync::{Mutex, MutexGuard};
 
 /// The memory that this side writes.
@@ -29,7 +29,7 @@ struct OutgoingArenaState {
     /// Whether the handle was sent to the peer.
     sent: bool,
     /// The part of the peer's quota that the memory takes.
-    taken: Option<Taken>,
+    quota_guard: Option<QuotaGuard>,
 }
 
 /// The memory that the peer writes.
@@ -39,7 +39,7 @@ pub(crate) struct IncomingArena {
     /// Whether the handle was lost because this process had no free descriptors.
     lost: AtomicBool,
     /// The part of the peer's quota that the memory takes.
-    taken: Mutex<Option<Taken>>,
+    quota_guard: Mutex<Option<QuotaGuard>>,
 }
 
 impl OutgoingArena {
@@ -49,15 +49,15 @@ impl OutgoingArena {
     /// # Errors
     /// `FileTooLarge` if the memory is too small; `QuotaExceeded`; the errors of
     /// [`SharedWriter::new`].
-    pub(crate) fn prepare(&self, len: usize, share: &Arc<Share>) -> io::Result<usize> {
+    pub(crate) fn prepare(&self, len: usize, quota: &Arc<Quota>) -> io::Result<usize> {
         let mut state = self.state();
         let size = match &state.writer {
             Some(writer) => writer.len(),
             None => {
-                let taken = share.take(Part::Memory(0), 1).map_err(past_limit)?;
+                let quota_guard = quota.take(Resource::Memory(0), 1).map_err(past_limit)?;
                 let writer = SharedWriter::new(Limits::ARENA_BYTES)?;
                 let size = writer.len();
-                (state.writer, state.taken) = (Some(Arc::new(writer)), Some(taken));
+                (state.writer, state.quota_guard) = (Some(Arc::new(writer)), Some(quota_guard));
                 size
             }
         };
@@ -79,14 +79,14 @@ impl OutgoingArena {
         send: impl FnOnce(BorrowedHandle<'_>) -> io::Result<()>,
     ) -> io::Result<Arc<SharedWriter>> {
         let mut state = self.state();
-        let OutgoingArenaState { writer, sent, taken } = &mut *state;
+        let OutgoingArenaState { writer, sent, quota_guard } = &mut *state;
         let Some(writer) = writer else { return Err(io::ErrorKind::NotFound.into()) };
         self.used.store(true, Ordering::Relaxed);
         if end > writer.allocated() {
             // Rounded up, so that not every slightly larger body allocates.
             let end = end.next_multiple_of(ALLOCATE_MIN).min(writer.len());
-            if let Some(taken) = taken {
-                taken.grow_memory(end).map_err(past_limit)?;
+            if let Some(quota_guard) = quota_guard {
+                quota_guard.grow_memory(end).map_err(past_limit)?;
             }
             writer.allocate(end)?;
         }
@@ -105,10 +105,12 @@ impl OutgoingArena {
     /// Frees the memory from the offset `start` on, which must hold no range.
     pub(crate) fn free_from(&self, start: usize) {
         let mut state = self.state();
-        let OutgoingArenaState { writer: Some(writer), taken, .. } = &mut *state else { return };
+        let OutgoingArenaState { writer: Some(writer), quota_guard, .. } = &mut *state else {
+            return;
+        };
         writer.free_from(start);
-        if let Some(taken) = taken {
-            taken.shrink_memory(writer.allocated());
+        if let Some(quota_guard) = quota_guard {
+            quota_guard.shrink_memory(writer.allocated());
         }
     }
 
@@ -141,20 +143,20 @@ impl IncomingArena {
     pub(crate) fn set(
         &self,
         handle: Option<OwnedHandle>,
-        share: &Arc<Share>,
+        quota: &Arc<Quota>,
     ) -> Result<(), (OwnedHandle, Result<(), Violation>)> {
         let lost = || self.lost.store(true, Ordering::SeqCst);
         let Some(handle) = handle else {
             lost();
             return Ok(());
         };
-        let Ok(taken) = share.take(Part::Memory(0), 1) else {
+        let Ok(quota_guard) = quota.take(Resource::Memory(0), 1) else {
             lost();
             return Err((handle, Ok(())));
         };
         match SharedReader::new(handle, Limits::ARENA_BYTES) {
             Ok(reader) => {
-                *self.taken() = Some(taken);
+                *self.quota_guard() = Some(quota_guard);
                 let _ = self.reader.set(reader);
                 Ok(())
             }
@@ -174,14 +176,14 @@ impl IncomingArena {
     /// # Errors
     /// The name of the exceeded limit.
     pub(crate) fn count(&self, end: usize) -> Result<(), &'static str> {
-        match &mut *self.taken() {
-            Some(taken) => taken.grow_memory(end),
+        match &mut *self.quota_guard() {
+            Some(quota_guard) => quota_guard.grow_memory(end),
             None => Ok(()),
         }
     }
 
-    fn taken(&self) -> MutexGuard<'_, Option<Taken>> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    fn quota_guard(&self) -> MutexGuard<'_, Option<QuotaGuard>> {
+        self.quota_guard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

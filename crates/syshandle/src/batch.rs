@@ -57,7 +57,7 @@ impl Batch {
         *end = receive_within(timeout, |timeout| {
             socket.receive_several(&mut slots[..count], timeout)
         })?;
-        slots[..*end].iter_mut().for_each(|slot| slot.handles.sent_by(socket.peer_share()));
+        slots[..*end].iter_mut().for_each(|slot| slot.handles.sent_by(socket.peer_quota()));
         let last = &slots[*end - 1];
         Ok(&last.bytes[..last.received.len])
     }

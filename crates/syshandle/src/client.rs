@@ -28,7 +28,7 @@ use syshandle_os::{
 };
 use syshandle_wire::describe::Interface as Description;
 use syshandle_wire::{
-    Body, Decode, DecodeError, Decoder, Encode, Encoder, Guid, Hello, Limits, Payload,
+    Body, Decode, DecodeError, Decoder, Encode, Encoder, Guid, Hello, Payload,
     Shared as SharedBytes, Unsendable, Violation,
 };
 
@@ -46,6 +46,7 @@ use crate::door::{DoorConnection, DoorMaker, LentDoor};
 use crate::method_ref::MethodRef;
 use crate::peer_socket::PeerSocket;
 use crate::received_handles::KernelProver;
+use crate::setup::other_process;
 use crate::sync::Mutex;
 use crate::{CallError, Error, ErrorKind, Interface, Proxy, Result, door};
 
@@ -234,7 +235,7 @@ impl Client {
         let method_ref = self.method_ref(method);
         let Reply { status, body, handles, handles_lost } = reply;
         crate::log::trace!(?status, handles = handles.len(), "received");
-        let sender = connection.link.socket.peer_share();
+        let sender = connection.link.socket.peer_quota();
         let prover = match &self.filesystems {
             Some(filesystems) => KernelProver::new(filesystems, sender),
             None => KernelProver::usual(sender),
@@ -338,7 +339,7 @@ impl Client {
         let reply = connection.call(door::METHOD, &Payload::default(), &[], &mut deadline)?;
         let door = self.read_reply(connection, door::METHOD, Some(door::DECLARED), reply);
         let door: OwnedHandle = self.method_ref(door::METHOD).without_error(door)?;
-        Ok(door::lent_by(door, connection.link.socket.peer_share()))
+        Ok(door::lent_by(door, connection.link.socket.peer_quota()))
     }
 }
 
@@ -371,15 +372,6 @@ impl Client {
     }
 }
 
-/// Returns the error for a use in another process than the one that made `what`.
-#[cold]
-pub(crate) fn other_process(what: &str) -> Error {
-    let text = format!(
-        "the {what} belongs to the process that this one was forked from: make one in this process"
-    );
-    Error::new(ErrorKind::OtherProcess, text)
-}
-
 /// Range of the server's memory. It is released on drop, also when decoding panics.
 struct Release<'c> {
     connection: &'c Connection,
@@ -406,10 +398,3 @@ impl Handle for Door {
         Self(handle.into())
     }
 }
-
-/// Limits of this version of the runtime.
-pub(crate) const LIMITS: Limits = Limits {
-    message_bytes_max: Limits::ARENA_BYTES as u32,
-    handles_max: Limits::HANDLES_MAX,
-    calls_max: Limits::CALLS_MAX,
-};

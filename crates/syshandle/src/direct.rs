@@ -10,8 +10,9 @@ use syshandle_os::{Filesystems, OwnedHandle, Peer, Seqpacket, Unproven, descript
 use crate::activation::connect;
 use crate::client::deadline::Deadline;
 use crate::client::opening::Opening;
+use crate::quota::QuotaLimits;
+use crate::server::InnerDoor;
 use crate::server::reactor::{Reactor, Settings};
-use crate::server::{InnerDoor, totals};
 use crate::setup::failed;
 use crate::{Client, Error, ErrorKind, Implements, Interface, Object, Proxy, Result, door};
 
@@ -201,13 +202,13 @@ where
         idle: Some(Duration::ZERO),
         drain: Duration::ZERO,
         filesystems: Filesystems::local(),
-        shares: totals(CLIENTS_MAX, THREADS_MAX, descriptor_limit()),
+        quota_limits: QuotaLimits::of_server(CLIENTS_MAX, THREADS_MAX, descriptor_limit()),
     };
     let reactor = Reactor::new(settings, std::collections::HashMap::new())?;
     let object = Object::new().with::<I, T>(&std::sync::Arc::new(implementation));
     // The door itself counts in the quota of this process.
     let own = pair()?.0.peer()?;
-    let door = InnerDoor::open(&reactor, &reactor.shares.of(own), &object);
+    let door = InnerDoor::open(&reactor, &reactor.quotas.of(own), &object);
     let door = door.map_err(|error| {
         Error::new(ErrorKind::System, "no door to the object can be made").because(error)
     })?;

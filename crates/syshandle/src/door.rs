@@ -23,8 +23,8 @@ use syshandle_wire::{Fault, FrameKind, GivenHandle, Header, Prove, Violation};
 use crate::buffer::FrameBuffer;
 use crate::client::unsent;
 use crate::peer_socket::{Awaited, PeerSocket, wait_for_peer};
+use crate::quota::Quota;
 use crate::received_handles::{KernelProver, ReceivedHandles};
-use crate::server::shares::Share;
 use crate::{Error, ErrorKind, Object, Result};
 
 /// Number of the method that asks a server for a door to the object of the connection.
@@ -124,7 +124,7 @@ pub(crate) fn attach(door: &PeerSocket, deadline: Instant) -> Result<DoorConnect
     channel.name_senders().map_err(not_made)?;
     // Before Linux 6.5 pids are compared instead.
     let _ = channel.pass_sender_processes();
-    let channel = PeerSocket::new(channel, door.peer_share().clone());
+    let channel = PeerSocket::new(channel, door.peer_quota().clone());
     send_attach(door, theirs.as_fd()).map_err(not_attached)?;
     drop(theirs);
     let (mut frame, mut handles) = (FrameBuffer::take(), ReceivedHandles::new());
@@ -144,7 +144,7 @@ pub(crate) fn attach(door: &PeerSocket, deadline: Instant) -> Result<DoorConnect
             Err(error) => return Err(not_a_door(door).unwrap_or_else(|| gone().because(error))),
         }
     };
-    handles.sent_by(channel.peer_share());
+    handles.sent_by(channel.peer_quota());
     // Only the server itself may answer: another process could only pass on an end that it keeps.
     if received.len == 0 {
         return Err(not_a_door(door).unwrap_or_else(gone));
@@ -169,13 +169,13 @@ pub(crate) fn attach(door: &PeerSocket, deadline: Instant) -> Result<DoorConnect
         }
         kind => return Err(Violation::Unexpected(kind).into()),
     }
-    let prover = KernelProver::usual(channel.peer_share());
+    let prover = KernelProver::usual(channel.peer_quota());
     for handle in handles.into_handles() {
         let socket = Borrowed::<Seqpacket>::new(handle.as_fd());
         let is_servers = prover.check(handle.as_fd(), &DECLARED).is_ok()
             && ProcessIdentity::peer_of(&socket).is_ok_and(|maker| maker.is(&server));
         if is_servers {
-            let socket = PeerSocket::new(Seqpacket::from(handle), door.peer_share().clone());
+            let socket = PeerSocket::new(Seqpacket::from(handle), door.peer_quota().clone());
             return Ok(DoorConnection { socket, server: server.credentials });
         }
         prover.refuse(handle);
@@ -193,19 +193,19 @@ pub(crate) fn send_attach(to: &PeerSocket, end: BorrowedHandle<'_>) -> io::Resul
 /// Wraps a door with only one holder, so that closing it does not block.
 pub(crate) fn hold(door: OwnedHandle) -> PeerSocket {
     let door = Seqpacket::from(door);
-    let server = Share::of_server(&door);
+    let server = Quota::of_server(&door);
     PeerSocket::new(door, server)
 }
 
 /// Wraps a copy of a door; other holders have other copies.
 pub(crate) fn hold_copy(door: OwnedHandle) -> PeerSocket {
     let door = Seqpacket::from(door);
-    let server = Share::of_server(&door);
+    let server = Quota::of_server(&door);
     PeerSocket::shared(door, server)
 }
 
 /// Wraps a door that a server made for one receiver.
-pub(crate) fn lent_by(door: OwnedHandle, server: &Arc<Share>) -> LentDoor {
+pub(crate) fn lent_by(door: OwnedHandle, server: &Arc<Quota>) -> LentDoor {
     LentDoor::Servers(ReceivedHandles::of([door].into_iter().collect(), server))
 }
 

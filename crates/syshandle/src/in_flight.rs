@@ -18,8 +18,19 @@ use std::time::{Duration, Instant};
 
 use syshandle_os::{Closer, HANDLES_PER_MESSAGE_MAX, PerProcess};
 
-use crate::peer_socket::SharedSocket;
-use crate::server::shares::Who;
+use crate::quota::holder::QuotaHolder;
+
+/// A socket over which handles are sent, and which may be kept open after its last use.
+pub(crate) trait SentQueue: Send + Sync + std::fmt::Debug {
+    /// Asks the kernel whether the peer has messages to receive.
+    fn has_unreceived(&self) -> bool;
+
+    /// Returns whether handles are in flight over this socket, by the last query.
+    fn has_handles_in_flight(&self) -> bool;
+
+    /// Returns the peer's counter of handles in flight.
+    fn in_flight(&self) -> &InFlight;
+}
 
 /// Number of handles that are in flight to one peer, over all sockets.
 #[derive(Debug)]
@@ -28,19 +39,19 @@ pub(crate) struct InFlight {
     handles: AtomicUsize,
     /// Number of sockets that are kept open although this process no longer uses them.
     kept_sockets: AtomicUsize,
-    /// Sockets over which handles were sent.
-    sockets: Mutex<Sockets>,
+    /// KnownSockets over which handles were sent.
+    sockets: Mutex<KnownSockets>,
 }
 
 #[derive(Debug, Default)]
-struct Sockets {
-    all: Vec<Weak<SharedSocket>>,
+struct KnownSockets {
+    all: Vec<Weak<dyn SentQueue>>,
     last_look: Option<Instant>,
 }
 
 impl InFlight {
     /// Returns the counter of a peer, which all its connections share.
-    pub(crate) fn to(peer: Who, eighths: usize) -> Arc<Self> {
+    pub(crate) fn to(peer: QuotaHolder, eighths: usize) -> Arc<Self> {
         let mut peers = lock(&table().peers);
         if let Some(in_flight) = peers.get(&peer).and_then(Weak::upgrade) {
             return in_flight;
@@ -77,12 +88,12 @@ impl InFlight {
     }
 
     /// Adds a socket over which handles are sent.
-    pub(crate) fn add(&self, socket: &Arc<SharedSocket>) {
+    pub(crate) fn add(&self, socket: Weak<dyn SentQueue>) {
         let mut sockets = lock(&self.sockets);
         if sockets.all.len() == sockets.all.capacity() {
             sockets.all.retain(|socket| socket.strong_count() > 0);
         }
-        sockets.all.push(Arc::downgrade(socket));
+        sockets.all.push(socket);
     }
 
     /// Asks the kernel what the peer has received over all sockets, unless the last query was less
@@ -110,7 +121,7 @@ fn limit(eighths: usize) -> usize {
 }
 
 /// Keeps open a socket that this process no longer uses, while its peer has messages to receive.
-pub(crate) fn keep(socket: Arc<SharedSocket>) {
+pub(crate) fn keep(socket: Arc<dyn SentQueue>) {
     socket.in_flight().kept_sockets.fetch_add(1, Ordering::Relaxed);
     let mut kept = lock(&table().kept);
     kept.sockets.push(socket);
@@ -138,7 +149,7 @@ fn watch_kept() {
 /// remaining sockets with handles in flight; a server waits for these before it ends by itself.
 /// Queries the kernel only if the last query was at least [`LOOK_EACH`] ago.
 pub(crate) fn look_at_kept() -> usize {
-    let with_handles = |sockets: &[Arc<SharedSocket>]| {
+    let with_handles = |sockets: &[Arc<dyn SentQueue>]| {
         sockets.iter().filter(|socket| socket.has_handles_in_flight()).count()
     };
     let mut kept = lock(&table().kept);
@@ -156,14 +167,14 @@ pub(crate) fn look_at_kept() -> usize {
 
 /// Counters of this process.
 #[derive(Default)]
-struct Table {
-    peers: Mutex<HashMap<Who, Weak<InFlight>>>,
-    kept: Mutex<Kept>,
+struct InFlightTable {
+    peers: Mutex<HashMap<QuotaHolder, Weak<InFlight>>>,
+    kept: Mutex<KeptSockets>,
 }
 
 #[derive(Default)]
-struct Kept {
-    sockets: Vec<Arc<SharedSocket>>,
+struct KeptSockets {
+    sockets: Vec<Arc<dyn SentQueue>>,
     last_look: Option<Instant>,
     /// Whether a thread checks these sockets.
     has_thread: bool,
@@ -171,9 +182,9 @@ struct Kept {
 
 /// Returns the table of this process. A forked copy has a table of its own, because it doesn't use
 /// its parent's sockets.
-fn table() -> &'static Table {
-    static TABLE: PerProcess<Table> = PerProcess::new();
-    static ONLY: LazyLock<Table> = LazyLock::new(Table::default);
+fn table() -> &'static InFlightTable {
+    static TABLE: PerProcess<InFlightTable> = PerProcess::new();
+    static ONLY: LazyLock<InFlightTable> = LazyLock::new(InFlightTable::default);
     TABLE.get().unwrap_or_else(|| &ONLY)
 }
 

@@ -7,9 +7,9 @@ use syshandle_os::{Filesystems, Seqpacket};
 use syshandle_wire::{Guid, Hello};
 
 use crate::client::opening::Opening;
+use crate::quota::QuotaLimits;
 use crate::server::doors::ServedObject;
 use crate::server::reactor::{Reactor, Settings};
-use crate::server::shares::Totals;
 use crate::setup::failed;
 use crate::sync::now;
 use crate::{Client, Error, ErrorKind, Implements, Interface, Object, Proxy, Result};
@@ -45,12 +45,12 @@ pub(crate) fn client_of<P: Proxy>(object: &Object) -> Result<P> {
         drain: Duration::ZERO,
         // Only this process gives away references to the object.
         filesystems: Filesystems::local(),
-        shares: Totals {
+        quota_limits: QuotaLimits {
             clients: CLIENTS_MAX,
             calls: THREADS_MAX,
             waiting: 4 * THREADS_MAX,
             descriptors: syshandle_os::descriptor_limit()
-                .map_or(Totals::UNLIMITED.descriptors, |limit| limit as usize),
+                .map_or(QuotaLimits::UNLIMITED.descriptors, |limit| limit as usize),
             timers: TIMERS_MAX,
             bytes: MEMORY_MAX,
         },
@@ -66,8 +66,8 @@ pub(crate) fn client_of<P: Proxy>(object: &Object) -> Result<P> {
     reactor.start().map_err(not_made("the object can't be served"))?;
     let hello = Hello { clsid: Guid::NIL, iid: interface.iid };
     let connection = Opening::new(ours, hello).open(now() + Client::TIMEOUT)?;
-    let share = reactor.shares.of(connection.server());
-    let served = ServedObject::with_client(&reactor, &share, object.clone());
+    let quota = reactor.quotas.of(connection.server());
+    let served = ServedObject::with_client(&reactor, &quota, object.clone());
     Ok(P::from_client(Client::of_this_process(connection, Box::new(served), interface)))
 }
 

@@ -60,6 +60,7 @@ mod class;
 mod error;
 pub mod generated;
 mod guard;
+mod limits;
 mod log;
 pub mod mark;
 mod method_ref;
@@ -104,6 +105,8 @@ cfg_if::cfg_if! {
         mod in_process;
         mod link;
         mod peer_socket;
+        mod policy;
+        mod quota;
         mod server;
         mod setup;
         mod arena;
@@ -115,7 +118,8 @@ cfg_if::cfg_if! {
         };
         pub use client::{Pending, Starter, together};
         pub use direct::{Connector, connect, from_door, from_socket, make_door, prepare, socket_pair};
-        pub use server::{BackgroundTask, Context, Outcome, Policy, Server, TimerOutcome};
+        pub use policy::Policy;
+        pub use server::{BackgroundTask, Context, Outcome, Server, TimerOutcome};
         #[cfg(feature = "tokio")]
         pub use syshandle_os::asynchronous;
         pub use syshandle_os::{

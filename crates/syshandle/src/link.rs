@@ -148,7 +148,7 @@ impl Link {
     /// Creates the memory that this side writes for a body of `len` bytes, unless the memory
     /// exists. Returns its size.
     pub(crate) fn prepare_outgoing(&self, len: usize) -> io::Result<usize> {
-        self.outgoing.prepare(len, self.socket.peer_share())
+        self.outgoing.prepare(len, self.socket.peer_quota())
     }
 
     /// Returns the memory that this side writes.
@@ -168,7 +168,7 @@ impl Link {
             Some(timeout) => handles.receive_within(&self.socket, buffer, timeout),
             None => handles.receive(&self.socket, buffer),
         })?;
-        handles.sent_by(self.socket.peer_share());
+        handles.sent_by(self.socket.peer_quota());
         self.set_peer(&buffer[..received.len]);
         Ok(received)
     }
@@ -191,7 +191,7 @@ impl Link {
             // The peer sends the memory twice if two messages arrived while its handle was lost.
             return Ok(());
         }
-        match self.incoming.set(handles.pop(), self.socket.peer_share()) {
+        match self.incoming.set(handles.pop(), self.socket.peer_quota()) {
             Ok(()) => Ok(()),
             Err((handle, result)) => {
                 handles.push(handle);

@@ -1,5 +1,8 @@
 //! Socket whose queues a peer can fill with handles.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::ops::Deref;
@@ -9,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use syshandle_os::{BorrowedHandle, Peer, ProcessMark, Seqpacket};
 
-use crate::in_flight::{self, InFlight};
-use crate::server::shares::Share;
+use crate::in_flight::{self, InFlight, SentQueue};
+use crate::quota::Quota;
 use crate::sync::{now, wait_until};
 
 /// One end of a connection to a peer.
@@ -30,7 +33,7 @@ pub(crate) struct PeerSocket(Arc<SharedSocket>);
 pub(crate) struct SharedSocket {
     /// `None` only during `drop`.
     socket: Option<Seqpacket>,
-    peer: Arc<Share>,
+    peer: Arc<Quota>,
     owner: ProcessMark,
     /// Whether other holders continue to use this end after this one is dropped.
     is_shared: bool,
@@ -80,22 +83,22 @@ impl SentHandles {
 
 impl PeerSocket {
     /// Wraps the only copy of a socket to this peer.
-    pub(crate) fn new(socket: Seqpacket, peer: Arc<Share>) -> Self {
+    pub(crate) fn new(socket: Seqpacket, peer: Arc<Quota>) -> Self {
         Self::of(socket, peer, false)
     }
 
     /// Wraps one of several copies of a socket to this peer. Other holders have the others.
-    pub(crate) fn shared(socket: Seqpacket, peer: Arc<Share>) -> Self {
+    pub(crate) fn shared(socket: Seqpacket, peer: Arc<Quota>) -> Self {
         Self::of(socket, peer, true)
     }
 
-    fn of(socket: Seqpacket, peer: Arc<Share>, is_shared: bool) -> Self {
+    fn of(socket: Seqpacket, peer: Arc<Quota>, is_shared: bool) -> Self {
         let (owner, sent) = (ProcessMark::current(), Mutex::default());
         Self(Arc::new(SharedSocket { socket: Some(socket), peer, owner, is_shared, sent }))
     }
 
     /// Returns the quota of the peer.
-    pub(crate) fn peer_share(&self) -> &Arc<Share> {
+    pub(crate) fn peer_quota(&self) -> &Arc<Quota> {
         &self.0.peer
     }
 
@@ -146,21 +149,6 @@ impl PeerSocket {
 }
 
 impl SharedSocket {
-    /// Returns whether the peer has messages to receive.
-    pub(crate) fn has_unreceived(&self) -> bool {
-        self.settle(&mut self.sent())
-    }
-
-    /// Returns whether handles are in flight over this socket, by the last query.
-    pub(crate) fn has_handles_in_flight(&self) -> bool {
-        self.sent().handles > 0
-    }
-
-    /// Returns the peer's counter of handles in flight.
-    pub(crate) fn in_flight(&self) -> &InFlight {
-        self.peer.in_flight()
-    }
-
     /// Sends one message with handles. Returns `false` if the peer has too many in flight.
     fn send_handles(
         self: &Arc<Self>,
@@ -190,7 +178,7 @@ impl SharedSocket {
         sent.messages.push_back(SentMessage { handles: count, charge: len + CHARGE_MIN });
         sent.handles += count;
         if !std::mem::replace(&mut sent.is_known, true) {
-            self.in_flight().add(self);
+            self.in_flight().add(Arc::<Self>::downgrade(self));
         }
         Ok(true)
     }
@@ -224,6 +212,21 @@ impl SharedSocket {
             Some(socket) => socket,
             None => unreachable!("the socket is taken only by `drop`"),
         }
+    }
+}
+
+impl SentQueue for SharedSocket {
+    fn has_unreceived(&self) -> bool {
+        self.settle(&mut self.sent())
+    }
+
+    fn has_handles_in_flight(&self) -> bool {
+        self.sent().handles > 0
+    }
+
+    #[inline]
+    fn in_flight(&self) -> &InFlight {
+        self.peer.in_flight()
     }
 }
 
@@ -317,97 +320,3 @@ const ASK_FROM: usize = 64;
 /// Memory that the kernel charges at least for a message in addition to its bytes. Its `struct
 /// sk_buff` alone is larger.
 const CHARGE_MIN: usize = 192;
-
-#[cfg(test)]
-mod tests {
-    use std::time::{Duration, Instant};
-
-    use super::*;
-    use crate::in_flight::LOOK_EACH;
-
-    /// Waits until no socket to this peer is kept open any more.
-    fn wait_for_the_kept_ones(peer: &Share) {
-        let until = Instant::now() + Duration::from_secs(60);
-        while peer.in_flight().kept_sockets() > 0 {
-            assert!(Instant::now() < until, "a socket is kept for ever");
-            std::thread::sleep(LOOK_EACH / 10);
-            in_flight::look_at_kept();
-        }
-    }
-
-    #[test]
-    fn a_peer_that_receives_has_its_handles_counted_off_though_its_queue_is_never_empty() {
-        let peer = Share::with_in_flight(100);
-        let (ours, theirs) = Seqpacket::pair().unwrap();
-        let socket = PeerSocket::new(ours, peer.clone());
-        let send = |len: usize| {
-            let body = vec![0; len];
-            socket.send(&[IoSlice::new(&body)], &[socket.as_fd(); 5]).map_err(|error| error.kind())
-        };
-        let receive = || theirs.receive(&mut [0; 40_000], &mut Vec::new()).unwrap();
-        for lens in [[28; 4], [30_000, 28, 28, 30_000]] {
-            send(28).unwrap();
-            for len in lens.into_iter().cycle().take(200) {
-                send(len).unwrap();
-                receive();
-            }
-            receive();
-        }
-        // The unreceived handles still count.
-        for _ in 0..20 {
-            send(28).unwrap();
-        }
-        assert_eq!(send(28), Err(io::ErrorKind::QuotaExceeded));
-    }
-
-    #[test]
-    fn a_dropped_socket_is_kept_until_the_peer_has_received_its_messages_or_is_gone() {
-        let peer = Share::with_in_flight(10);
-        let send_and_drop = || {
-            let (ours, theirs) = Seqpacket::pair().unwrap();
-            let socket = PeerSocket::new(ours, peer.clone());
-            socket.send(&[IoSlice::new(&[0; 1000])], &[]).unwrap();
-            theirs
-        };
-        let received = send_and_drop();
-        assert_eq!(peer.in_flight().kept_sockets(), 1);
-        received.receive(&mut [0; 1000], &mut Vec::new()).unwrap();
-        wait_for_the_kept_ones(&peer);
-        let gone = send_and_drop();
-        assert_eq!(peer.in_flight().kept_sockets(), 1);
-        drop(gone);
-        wait_for_the_kept_ones(&peer);
-        // A socket with an empty queue is closed at once.
-        drop(PeerSocket::new(Seqpacket::pair().unwrap().0, peer.clone()));
-        assert_eq!(peer.in_flight().kept_sockets(), 0);
-    }
-
-    #[test]
-    fn handles_count_until_the_peer_has_received_them_also_when_the_socket_is_dropped() {
-        let peer = Share::with_in_flight(10);
-        let pair = || {
-            let (ours, theirs) = Seqpacket::pair().unwrap();
-            (PeerSocket::new(ours, peer.clone()), theirs)
-        };
-        let send = |socket: &PeerSocket, count| {
-            let handles = vec![socket.as_fd(); count];
-            socket.send(&[IoSlice::new(b"x")], &handles).map_err(|error| error.kind())
-        };
-        let ((first, first_end), (second, second_end)) = (pair(), pair());
-        send(&first, 6).unwrap();
-        assert_eq!(send(&second, 6), Err(io::ErrorKind::QuotaExceeded));
-        send(&second, 0).unwrap();
-        send(&second, 4).unwrap();
-        drop(first);
-        assert_eq!(send(&second, 1), Err(io::ErrorKind::QuotaExceeded));
-        assert_eq!(peer.in_flight().kept_sockets(), 1);
-        first_end.receive(&mut [0; 8], &mut Vec::new()).unwrap();
-        wait_for_the_kept_ones(&peer);
-        send(&second, 6).unwrap();
-        // Nothing is in flight to a peer that has gone.
-        drop(second_end);
-        let (third, _third_end) = pair();
-        assert!(send(&second, 1).is_err());
-        send(&third, 10).unwrap();
-    }
-}

@@ -17,7 +17,7 @@ use syshandle_os::{
 };
 use syshandle_wire::{Handles, ProofError, Prove};
 
-use crate::server::shares::{Part, Share, Taken};
+use crate::quota::{Quota, QuotaGuard, Resource};
 
 /// Handles of a peer that are not taken yet. On drop the remaining handles are closed without
 /// blocking.
@@ -25,7 +25,7 @@ use crate::server::shares::{Part, Share, Taken};
 pub(crate) struct ReceivedHandles {
     handles: Handles,
     /// Quota of the peer. Set with the first handle.
-    sender: Option<Arc<Share>>,
+    sender: Option<Arc<Quota>>,
 }
 
 impl ReceivedHandles {
@@ -35,7 +35,7 @@ impl ReceivedHandles {
     }
 
     /// Wraps handles that came from this peer, or may have.
-    pub(crate) fn of(handles: Handles, sender: &Arc<Share>) -> Self {
+    pub(crate) fn of(handles: Handles, sender: &Arc<Quota>) -> Self {
         Self { handles, sender: Some(sender.clone()) }
     }
 
@@ -58,7 +58,7 @@ impl ReceivedHandles {
 
     /// Sets the peer that sent the handles, if there are any.
     #[inline]
-    pub(crate) fn sent_by(&mut self, sender: &Arc<Share>) {
+    pub(crate) fn sent_by(&mut self, sender: &Arc<Quota>) {
         if !self.handles.is_empty() {
             self.sender = Some(sender.clone());
         }
@@ -77,7 +77,7 @@ impl ReceivedHandles {
     }
 
     /// Returns the quota of the peer, if there are handles.
-    pub(crate) fn sender(&self) -> Option<&Arc<Share>> {
+    pub(crate) fn sender(&self) -> Option<&Arc<Quota>> {
         self.sender.as_ref()
     }
 
@@ -106,7 +106,7 @@ impl ReceivedHandles {
 
     #[cold]
     fn refuse_all(&mut self) {
-        static UNKNOWN: LazyLock<Arc<Share>> = LazyLock::new(Share::of_a_server);
+        static UNKNOWN: LazyLock<Arc<Quota>> = LazyLock::new(Quota::of_a_server);
         let prover = KernelProver::usual(self.sender.as_ref().unwrap_or(&UNKNOWN));
         self.handles.drain(..).for_each(|handle| prover.refuse(handle));
     }
@@ -138,19 +138,19 @@ impl Drop for ReceivedHandles {
 pub(crate) struct KernelProver<'f> {
     filesystems: &'f Filesystems,
     /// Quota of the peer that sent the handles.
-    sender: &'f Arc<Share>,
+    sender: &'f Arc<Quota>,
     /// Memory of decoded values, counted in the peer's quota until this value is dropped.
-    memory: RefCell<Option<Taken>>,
+    memory: RefCell<Option<QuotaGuard>>,
 }
 
 impl<'f> KernelProver<'f> {
     /// Accepts only files on these file systems.
-    pub(crate) fn new(filesystems: &'f Filesystems, sender: &'f Arc<Share>) -> Self {
+    pub(crate) fn new(filesystems: &'f Filesystems, sender: &'f Arc<Quota>) -> Self {
         Self { filesystems, sender, memory: RefCell::new(None) }
     }
 
     /// Accepts only files on local file systems.
-    pub(crate) fn usual(sender: &'f Arc<Share>) -> Self {
+    pub(crate) fn usual(sender: &'f Arc<Quota>) -> Self {
         static USUAL: LazyLock<Filesystems> = LazyLock::new(Filesystems::local);
         Self::new(&USUAL, sender)
     }
@@ -197,8 +197,8 @@ impl Prove for KernelProver<'_> {
     fn reserve(&self, bytes: usize) -> Result<(), &'static str> {
         let mut memory = self.memory.borrow_mut();
         match &mut *memory {
-            Some(taken) => taken.add_memory(bytes)?,
-            None => *memory = Some(self.sender.take(Part::Memory(bytes), 0)?),
+            Some(quota_guard) => quota_guard.add_memory(bytes)?,
+            None => *memory = Some(self.sender.take(Resource::Memory(bytes), 0)?),
         }
         Ok(())
     }

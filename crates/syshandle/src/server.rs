@@ -18,7 +18,6 @@ mod interleavings;
 mod jobs;
 mod newest;
 mod object;
-mod policy;
 mod program_file;
 mod queue;
 pub(crate) mod reactor;
@@ -26,7 +25,6 @@ mod receiving;
 mod replies;
 mod sentinel;
 mod session;
-pub(crate) mod shares;
 mod slow;
 mod staying;
 mod task;
@@ -49,14 +47,14 @@ pub use context::Context;
 pub(crate) use doors::InnerDoor;
 pub use incoming::Incoming;
 pub use jobs::{Outcome, TimerOutcome};
-pub use policy::Policy;
 
 use crate::activation::lifetime::{self, Taken};
-use crate::client::LIMITS;
+use crate::limits::LIMITS;
+use crate::policy::Policy;
+use crate::quota::QuotaLimits;
 use crate::server::accept::Entrance;
 use crate::server::event_loop::Source;
 use crate::server::reactor::{Reactor, Settings};
-use crate::server::shares::Totals;
 use crate::setup::failed;
 use crate::{Class, Error, ErrorKind, Object, Result, Serves, direct};
 
@@ -119,7 +117,7 @@ impl Server {
                 idle: Some(Duration::from_secs(10)),
                 drain: Duration::from_secs(10),
                 filesystems: Filesystems::local(),
-                shares: Totals::UNLIMITED,
+                quota_limits: QuotaLimits::UNLIMITED,
             },
         }
     }
@@ -290,7 +288,8 @@ impl Server {
         // (`SIGXFSZ`).
         syshandle_os::ignore_file_size_signal();
         let mut settings = self.settings;
-        settings.shares = totals(settings.clients_max, settings.threads_max, descriptors);
+        settings.quota_limits =
+            QuotaLimits::of_server(settings.clients_max, settings.threads_max, descriptors);
         let greeting = Greeting { limits: LIMITS, offers: self.offers };
         let is_connected = matches!(
             &self.way_in, WayIn::Socket(socket) if Seqpacket::is_connected(socket.as_fd())
@@ -375,19 +374,6 @@ fn not_watched(what: &str, error: std::io::Error) -> Error {
     Error::new(ErrorKind::System, format!("{what} can't be served")).because(error)
 }
 
-/// Returns the resources of a server, of which each client may use a part.
-pub(crate) fn totals(clients: usize, calls: usize, descriptors: Option<u64>) -> Totals {
-    let memory = syshandle_os::memory_limit().map_or(u64::MAX, |limit| limit / MEMORY_PART);
-    Totals {
-        clients,
-        calls,
-        waiting: calls.saturating_mul(WAITING_PER_METHOD),
-        descriptors: descriptors.map_or(Totals::UNLIMITED.descriptors, |limit| limit as usize),
-        timers: TIMERS_MAX,
-        bytes: usize::try_from(memory).unwrap_or(usize::MAX).min(MEMORY_MAX),
-    }
-}
-
 impl Default for Server {
     fn default() -> Self {
         Self::new()
@@ -405,21 +391,6 @@ impl std::fmt::Debug for Server {
 
 /// Default limit of running methods. Further blocking methods wait.
 const THREADS_MAX: usize = 256;
-
-/// Number of waiting calls for each running method. A call waits for about this many methods in
-/// sequence, at most.
-const WAITING_PER_METHOD: usize = 4;
-
-/// Limit of the memory that the server holds for all clients together: unread replies, shared
-/// memory and arguments of running methods.
-const MEMORY_MAX: usize = 1024 * 1024 * 1024;
-
-/// Divisor of the process's memory limit: all clients together may use a quarter of the memory.
-const MEMORY_PART: u64 = 4;
-
-/// Limit of background tasks that wait for a timer. They take no descriptor, but together up to a
-/// hundred megabytes of memory.
-const TIMERS_MAX: usize = 256 * 1024;
 
 /// Default limit of connections and doors. Each takes a descriptor and some memory.
 const CLIENTS_MAX: usize = 16_384;

@@ -1,4 +1,4 @@
-//! Errors of system calls during the setup of a server or of an object of this process.
+//! Errors of the setup of a server or an object, and of values that another process made.
 
 use std::io;
 
@@ -19,6 +19,15 @@ pub(crate) fn failed(
         };
         Error::new(ErrorKind::System, text).because(without_call(error))
     }
+}
+
+/// Returns the error for a use in another process than the one that made `what`.
+#[cold]
+pub(crate) fn other_process(what: &str) -> Error {
+    let text = format!(
+        "the {what} belongs to the process that this one was forked from: make one in this process"
+    );
+    Error::new(ErrorKind::OtherProcess, text)
 }
 
 #[cfg(test)]

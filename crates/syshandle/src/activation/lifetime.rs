@@ -13,7 +13,7 @@ use super::Registration;
 use super::registry::{Locations, Registered};
 use super::runtime::{Lock, Meeting};
 use super::start::{REGISTRATION, SOCKET, USERS};
-use crate::server::Policy;
+use crate::policy::Policy;
 use crate::{Error, ErrorKind, Result};
 
 /// The location of a server's socket, and who removes it.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use syshandle_wire::Guid;
 
-use crate::server::Policy;
+use crate::policy::Policy;
 use crate::{Error, ErrorKind, Result};
 
 /// A program and the classes that it serves.

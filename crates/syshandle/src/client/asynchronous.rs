@@ -72,7 +72,7 @@ impl Client {
         method: u32,
         arguments: impl FnOnce(&mut Encoder<'a>),
     ) -> Result<(Vec<u8>, Vec<OwnedHandle>)> {
-        let mut out = Encoder::new(Vec::new(), super::LIMITS);
+        let mut out = Encoder::new(Vec::new(), crate::limits::LIMITS);
         arguments(&mut out);
         let method_ref = self.method_ref(method);
         let (bytes, handles) = out.finish_lent().map_err(|error| method_ref.unsendable(error))?;

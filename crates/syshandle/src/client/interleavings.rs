@@ -23,8 +23,8 @@ use super::together::Gathered;
 use crate::buffer::FrameBuffer;
 use crate::link::Link;
 use crate::peer_socket::PeerSocket;
+use crate::quota::Quota;
 use crate::received_handles::ReceivedHandles;
-use crate::server::shares::Share;
 use crate::sync::atomic::{AtomicBool, AtomicUsize};
 use crate::sync::{explore, now, run_once, thread, wait_until};
 use crate::{ErrorKind, Result};
@@ -52,7 +52,7 @@ fn connect(
         let offers = vec![Offer { clsid: Guid::NIL, iid: Guid::NIL }];
         let (header, body) = ServerEnd::<()>::greeting(&Greeting { limits, offers });
         let mut server = Server {
-            link: Link::new(PeerSocket::new(theirs, Share::of_a_server())),
+            link: Link::new(PeerSocket::new(theirs, Quota::of_a_server())),
             end: ServerEnd::new(limits),
         };
         server.link.send(&header, &body.into(), &[]).unwrap();

@@ -16,8 +16,8 @@ use super::ended::{OtherEnd, failed};
 use crate::buffer::FrameBuffer;
 use crate::link::Link;
 use crate::peer_socket::{Awaited, PeerSocket, wait_for_peer};
+use crate::quota::Quota;
 use crate::received_handles::ReceivedHandles;
-use crate::server::shares::Share;
 use crate::sync::now;
 use crate::{Error, ErrorKind, Result};
 
@@ -167,7 +167,7 @@ fn name_process(socket: &Seqpacket) {
 
 /// Wraps a socket of a server that has no quota yet.
 fn to_server(socket: Seqpacket) -> PeerSocket {
-    let server = Share::of_server(&socket);
+    let server = Quota::of_server(&socket);
     PeerSocket::new(socket, server)
 }
 

@@ -9,7 +9,6 @@ use syshandle_wire::{Fault, Greeting, Header, Payload, ServerEnd};
 
 use super::connection::{Client, Connection};
 use super::event_loop::Source;
-use super::policy::Policy;
 use super::program_file::ProgramFile;
 use super::reactor::{RETRY, Reactor};
 use super::timers::Timer;
@@ -17,6 +16,7 @@ use crate::Result;
 use crate::activation::lifetime::Place;
 use crate::activation::protocol::Leave;
 use crate::peer_socket::PeerSocket;
+use crate::policy::Policy;
 use crate::setup::failed;
 use crate::sync::{Mutex, MutexGuard, now};
 
@@ -141,7 +141,7 @@ impl Entrance {
     /// Reports a fault to a client and closes its connection. Before Linux 6.16 the client may have
     /// sent handles already.
     fn turn_away(&self, reactor: &Reactor, socket: Seqpacket, client: Credentials, fault: &Fault) {
-        let socket = PeerSocket::new(socket, reactor.shares.of(client));
+        let socket = PeerSocket::new(socket, reactor.quotas.of(client));
         refuse(&socket, fault);
     }
 
@@ -222,7 +222,7 @@ impl Entrance {
             Leave::DropQueue if self.place.is_ours() => {
                 while let Ok(socket) = self.listener.accept() {
                     if let Ok(client) = socket.peer() {
-                        drop(PeerSocket::new(socket, reactor.shares.of(client)));
+                        drop(PeerSocket::new(socket, reactor.quotas.of(client)));
                     }
                 }
             }

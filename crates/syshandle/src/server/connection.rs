@@ -20,15 +20,15 @@ use super::object::ClientObject;
 use super::reactor::Reactor;
 use super::replies::Owed;
 use super::session::{ClientProcess, Session};
-use super::shares::{Part, Taken};
 use super::slow::{MethodSite, MethodTimes};
 use super::timers::{Timer, TimerId};
 use super::work::CallState;
 use crate::Object;
-use crate::client::LIMITS;
 use crate::door::ProcessIdentity;
+use crate::limits::LIMITS;
 use crate::link::{ArenaRange, Link};
 use crate::peer_socket::PeerSocket;
+use crate::quota::{QuotaGuard, Resource};
 use crate::spin::Spin;
 use crate::sync::atomic::{AtomicBool, AtomicU64};
 use crate::sync::{Mutex, MutexGuard, now};
@@ -49,7 +49,7 @@ pub(crate) struct Connection {
     pub(super) inbox: Inbox,
     /// The return channel of a client at a door. It is kept until the hello shows that the client
     /// has received the connection.
-    channel: Mutex<Option<(Arc<PeerSocket>, Taken)>>,
+    channel: Mutex<Option<(Arc<PeerSocket>, QuotaGuard)>>,
     /// The background task that the thread dedicated to this client waits for directly.
     newest: Arc<Newest>,
     /// Whether replies are batched. Mirrors `State::held` without the lock, because usually there
@@ -116,22 +116,22 @@ impl Connection {
                 (credentials, process, Some(channel))
             }
         };
-        let share = reactor.shares.of(client);
-        let socket = PeerSocket::new(socket, share.clone());
+        let quota = reactor.quotas.of(client);
+        let socket = PeerSocket::new(socket, quota.clone());
         let descriptors = 1 + usize::from(matches!(process, ClientProcess::Known(_)));
-        let taken = share.may_send_handles().and_then(|()| {
-            let of_channel = channel.as_ref().map(|_| share.take(Part::Unhandled, 1));
-            Ok((share.take(Part::Client, descriptors)?, of_channel.transpose()?))
+        let quota_guard = quota.may_send_handles().and_then(|()| {
+            let of_channel = channel.as_ref().map(|_| quota.take(Resource::Descriptors, 1));
+            Ok((quota.take(Resource::Connection, descriptors)?, of_channel.transpose()?))
         });
-        let (taken, of_channel) = match taken {
-            Ok(taken) => taken,
+        let (quota_guard, of_channel) = match quota_guard {
+            Ok(quota_guard) => quota_guard,
             Err(limit) => {
                 refuse(channel.as_deref().unwrap_or(&socket), &Fault::Busy { limit: limit.into() });
                 return Ok(None);
             }
         };
-        let kept = ClientObject::new(reactor, &share, object, taken);
-        let session = Arc::new(Session::new(client, process, share));
+        let kept = ClientObject::new(reactor, &quota, object, quota_guard);
+        let session = Arc::new(Session::new(client, process, quota));
         let state = State {
             end: ServerEnd::new(LIMITS),
             last_call: None,

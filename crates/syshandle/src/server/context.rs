@@ -15,8 +15,8 @@ use super::doors::ServedObject;
 use super::jobs::{Job, Outcome, TimerOutcome, UserObject};
 use super::reactor::Reactor;
 use super::work::CallState;
-use crate::client::other_process;
 use crate::received_handles::KernelProver;
+use crate::setup::other_process;
 use crate::{Client, Error, ErrorKind, Implements, Interface, Object, Proxy, Result};
 
 /// The context of a call: the client, the deadline, and further services of the server.
@@ -160,7 +160,7 @@ impl Context {
     /// Returns the settings by which the client's handles are proven.
     pub(super) fn prover(&self) -> KernelProver<'_> {
         let filesystems = &self.reactor.settings().filesystems;
-        KernelProver::new(filesystems, &self.connection.session().share)
+        KernelProver::new(filesystems, &self.connection.session().quota)
     }
 
     /// Ends the connection with an error. Every call and wait of the client ends with this text and
@@ -190,7 +190,7 @@ impl Context {
             return Err(other_process("context"));
         }
         let object = Object::new().with::<I, T>(&Arc::new(implementation));
-        let served = ServedObject::new(&self.reactor, &self.connection.session().share, object)
+        let served = ServedObject::new(&self.reactor, &self.connection.session().quota, object)
             .map_err(|error| {
                 let kind = match error.kind() {
                     io::ErrorKind::QuotaExceeded => ErrorKind::Busy,

@@ -14,10 +14,10 @@ use super::object::ClientObject;
 use super::reactor::Reactor;
 use super::receiving::Acted;
 use super::sentinel::Post;
-use super::shares::{Part, Share};
 use crate::buffer::FrameBuffer;
 use crate::door::{DoorMaker, ProcessIdentity};
 use crate::peer_socket::PeerSocket;
+use crate::quota::{Quota, Resource};
 use crate::received_handles::{KernelProver, ReceivedHandles};
 use crate::sync::Mutex;
 use crate::{Object, door};
@@ -35,14 +35,15 @@ impl InnerDoor {
     /// Creates a door to an object, counted in a client's quota, and returns the outer end.
     pub(crate) fn open(
         reactor: &Arc<Reactor>,
-        share: &Arc<Share>,
+        quota: &Arc<Quota>,
         object: &Object,
     ) -> io::Result<OwnedHandle> {
         if reactor.is_full() {
             return Err(io::Error::new(io::ErrorKind::QuotaExceeded, "too many clients and doors"));
         }
-        let taken = share.take(Part::Client, 1);
-        let taken = taken.map_err(|limit| io::Error::new(io::ErrorKind::QuotaExceeded, limit))?;
+        let quota_guard = quota.take(Resource::Connection, 1);
+        let quota_guard =
+            quota_guard.map_err(|limit| io::Error::new(io::ErrorKind::QuotaExceeded, limit))?;
         let (inner, outer) = Seqpacket::pair()?;
         // With sender names, every message has a sender, even an empty message. The end of the
         // stream has none.
@@ -51,8 +52,8 @@ impl InnerDoor {
         let _ = inner.pass_sender_processes();
         let hold = reactor.hold(What::Presence);
         let door = Arc::new(Self {
-            socket: PeerSocket::new(inner, share.clone()),
-            kept: ClientObject::new(reactor, share, Some(object.clone()), taken),
+            socket: PeerSocket::new(inner, quota.clone()),
+            kept: ClientObject::new(reactor, quota, Some(object.clone()), quota_guard),
             key: std::sync::OnceLock::new(),
             _hold: hold,
         });
@@ -87,8 +88,8 @@ impl InnerDoor {
             let mut handles = ReceivedHandles::new();
             match handles.receive(&self.socket, &mut frame) {
                 Ok(received @ Received { sender: Some(sender), .. }) => {
-                    let share = reactor.shares.of(sender);
-                    handles.sent_by(&share);
+                    let quota = reactor.quotas.of(sender);
+                    handles.sent_by(&quota);
                     if handles.check_sender().is_err() {
                         // The sender of a frame is known only after the frame was received.
                         crate::log::warn!(pid = sender.pid, "a door is misused, and closes");
@@ -103,7 +104,7 @@ impl InnerDoor {
                     }
                     let process = received.sender_process;
                     let sender = ProcessIdentity { credentials: sender, process };
-                    self.attach(reactor, handles, &sender, &share);
+                    self.attach(reactor, handles, &sender, &quota);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
                 Ok(_) | Err(_) => {
@@ -135,9 +136,9 @@ impl InnerDoor {
         reactor: &Arc<Reactor>,
         handles: ReceivedHandles,
         sender: &ProcessIdentity,
-        share: &Arc<Share>,
+        quota: &Arc<Quota>,
     ) {
-        let prover = KernelProver::usual(share);
+        let prover = KernelProver::usual(quota);
         for handle in handles.into_handles() {
             let client = match prover.check(handle.as_fd(), &door::DECLARED) {
                 Ok(_) => ProcessIdentity::peer_of(&Borrowed::<Seqpacket>::new(handle.as_fd()))
@@ -150,7 +151,7 @@ impl InnerDoor {
                 prover.refuse(handle);
                 continue;
             };
-            let channel = Arc::new(PeerSocket::new(Seqpacket::from(handle), share.clone()));
+            let channel = Arc::new(PeerSocket::new(Seqpacket::from(handle), quota.clone()));
             let Some(object) = self.kept.object.get() else { continue };
             if let Err(error) = reactor.serve_attached(client, &channel, object) {
                 crate::log::debug!(%error, "a client at a door can't be served");
@@ -191,7 +192,7 @@ fn check_attach(frame: &[u8], received: &Received, handles: usize) -> Result<(),
 #[derive(Debug)]
 pub(crate) struct ServedObject {
     reactor: Arc<Reactor>,
-    share: Arc<Share>,
+    quota: Arc<Quota>,
     object: Object,
     /// The first door until it is passed on. Until then it keeps the object alive.
     first: Mutex<Option<OwnedHandle>>,
@@ -201,24 +202,24 @@ impl ServedObject {
     /// Serves an object, counted in a client's quota.
     pub(crate) fn new(
         reactor: &Arc<Reactor>,
-        share: &Arc<Share>,
+        quota: &Arc<Quota>,
         object: Object,
     ) -> io::Result<Self> {
-        let first = Mutex::new(Some(InnerDoor::open(reactor, share, &object)?));
-        Ok(Self { reactor: reactor.clone(), share: share.clone(), object, first })
+        let first = Mutex::new(Some(InnerDoor::open(reactor, quota, &object)?));
+        Ok(Self { reactor: reactor.clone(), quota: quota.clone(), object, first })
     }
 
     /// Wraps an object that already has a client.
-    pub(crate) fn with_client(reactor: &Arc<Reactor>, share: &Arc<Share>, object: Object) -> Self {
+    pub(crate) fn with_client(reactor: &Arc<Reactor>, quota: &Arc<Quota>, object: Object) -> Self {
         let first = Mutex::new(None);
-        Self { reactor: reactor.clone(), share: share.clone(), object, first }
+        Self { reactor: reactor.clone(), quota: quota.clone(), object, first }
     }
 }
 
 impl DoorMaker for ServedObject {
     fn make_door(&self) -> io::Result<OwnedHandle> {
         let first = self.first.lock().unwrap_or_else(PoisonError::into_inner).take();
-        first.map_or_else(|| InnerDoor::open(&self.reactor, &self.share, &self.object), Ok)
+        first.map_or_else(|| InnerDoor::open(&self.reactor, &self.quota, &self.object), Ok)
     }
 
     fn object(&self) -> &Object {

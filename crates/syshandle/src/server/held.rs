@@ -17,8 +17,8 @@ use syshandle_wire::{Body, Header, Payload, Status};
 use super::connection::{Connection, State};
 use super::reactor::Reactor;
 use super::replies::{Owed, is_gone, unsendable};
-use super::shares::Part;
 use crate::link::append_frame;
+use crate::quota::Resource;
 use crate::received_handles::ReceivedHandles;
 use crate::sync::now;
 
@@ -144,10 +144,10 @@ impl Connection {
     fn owe(&self, state: &mut State, header: Header, body: &[u8]) -> Owed {
         let status = Status::from_number(header.code).unwrap_or(Status::Fault);
         let (call, handles) = (header.call, ReceivedHandles::new());
-        match self.session.share.take(Part::Reply(body.len()), 0) {
-            Ok(taken) => {
+        match self.session.quota.take(Resource::Reply(body.len()), 0) {
+            Ok(quota_guard) => {
                 let (header, body) = (Some(header), body.to_vec().into());
-                Owed { call, status, header, body, handles, taken: Some(taken) }
+                Owed { call, status, header, body, handles, quota_guard: Some(quota_guard) }
             }
             Err(limit) => {
                 let error =
@@ -155,7 +155,7 @@ impl Connection {
                 let body = unsendable(&error);
                 let header = state.end.reply_instead(&header, Status::Fault, body.len());
                 let (header, status) = (Some(header), Status::Fault);
-                Owed { call, status, header, body, handles, taken: None }
+                Owed { call, status, header, body, handles, quota_guard: None }
             }
         }
     }

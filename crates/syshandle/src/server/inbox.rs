@@ -10,9 +10,9 @@ use std::sync::{Arc, PoisonError};
 
 use syshandle_os::{HANDLES_PER_MESSAGE_MAX, Received};
 
-use super::shares::{Part, Share, Taken};
 use crate::batch::Batch;
 use crate::buffer::FrameBuffer;
+use crate::quota::{Quota, QuotaGuard, Resource};
 use crate::received_handles::ReceivedHandles;
 use crate::sync::atomic::AtomicBool;
 use crate::sync::{Mutex, MutexGuard, often};
@@ -32,7 +32,7 @@ pub(super) struct Inbox {
 struct Kept {
     batch: Option<Batch>,
     /// The part of the client's quota for the handles of the remaining frames.
-    taken: Option<Taken>,
+    quota_guard: Option<QuotaGuard>,
 }
 
 impl Inbox {
@@ -45,23 +45,25 @@ impl Inbox {
     /// nothing, if this allows fewer than two frames.
     pub(super) fn receive(
         &self,
-        share: &Arc<Share>,
+        quota: &Arc<Quota>,
         count: usize,
         receive: impl FnOnce(&mut Batch, usize) -> io::Result<()>,
     ) -> Option<io::Result<usize>> {
-        let count = count.min(share.free_descriptors() / 2 / HANDLES_PER_MESSAGE_MAX);
+        let count = count.min(quota.free_descriptors() / 2 / HANDLES_PER_MESSAGE_MAX);
         if count < 2 {
             return None;
         }
-        let mut taken = share.take(Part::Unhandled, count * HANDLES_PER_MESSAGE_MAX).ok()?;
+        let mut quota_guard =
+            quota.take(Resource::Descriptors, count * HANDLES_PER_MESSAGE_MAX).ok()?;
         let mut batch = Batch::take();
         if let Err(error) = receive(&mut batch, count) {
             return Some(Err(error));
         }
-        taken.keep(batch.handles().map(|arrived| arrived.len()).sum());
+        quota_guard.keep(batch.handles().map(|arrived| arrived.len()).sum());
         let found = batch.len();
         let mut kept = self.kept();
-        **kept.get_or_insert_default() = Kept { batch: Some(batch), taken: Some(taken) };
+        **kept.get_or_insert_default() =
+            Kept { batch: Some(batch), quota_guard: Some(quota_guard) };
         self.filled.store(true, Ordering::Release);
         Some(Ok(found))
     }
@@ -77,8 +79,8 @@ impl Inbox {
         let kept = guard.as_mut()?;
         let batch = kept.batch.as_mut()?;
         let received = batch.next(bytes, handles);
-        if let Some(taken) = &mut kept.taken {
-            taken.give_back(handles.len());
+        if let Some(quota_guard) = &mut kept.quota_guard {
+            quota_guard.give_back(handles.len());
         }
         if batch.len() == 0 {
             self.filled.store(false, Ordering::Release);

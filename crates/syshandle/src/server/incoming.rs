@@ -8,8 +8,8 @@ use syshandle_wire::{
 use super::arguments::Arguments;
 use super::context::Context;
 use crate::buffer::take_bytes;
-use crate::client::LIMITS;
 use crate::guard::guard;
+use crate::limits::LIMITS;
 use crate::received_handles::ReceivedHandles;
 use crate::{CallError, Error, Result};
 

@@ -22,8 +22,8 @@ use syshandle_wire::{Guid, Hello};
 use super::activity::{Activity, Look, What};
 use super::event_loop::{EventLoop, Source};
 use super::reactor::{Reactor, Settings};
-use super::shares::{Part, Shares, Totals};
 use crate::client::opening::Opening;
+use crate::quota::{QuotaLimits, Quotas, Resource};
 use crate::sync::atomic::{AtomicBool, AtomicUsize};
 use crate::sync::{Tick, explore, now, run_once, thread};
 use crate::{
@@ -145,7 +145,7 @@ fn kitchen_where(
         idle: Some(Duration::ZERO),
         drain: Duration::ZERO,
         filesystems: Filesystems::local(),
-        shares: Totals::UNLIMITED,
+        quota_limits: QuotaLimits::UNLIMITED,
     };
     let reactor = Reactor::new(settings, HashMap::new()).unwrap();
     let object = Object::new().with::<dyn Kitchen, _>(&Arc::new(cook.clone()));
@@ -458,8 +458,8 @@ fn work_that_goes_over_into_presence_is_never_idle_in_any_order() {
 #[test]
 fn clients_get_exactly_their_quota_in_any_interleaving() {
     explore(|| {
-        let totals = Totals { descriptors: 4, ..Totals::UNLIMITED };
-        let shares = Arc::new(Shares::new(totals));
+        let totals = QuotaLimits { descriptors: 4, ..QuotaLimits::UNLIMITED };
+        let quotas = Arc::new(Quotas::new(totals));
         let own = Seqpacket::pair().unwrap().0.peer().unwrap();
         let mut other = own;
         other.pid = u32::MAX;
@@ -468,13 +468,13 @@ fn clients_get_exactly_their_quota_in_any_interleaving() {
         let taken = Arc::new(AtomicUsize::new(0));
         let takers: Vec<_> = (0..3)
             .map(|number| {
-                let (share, taken) = (shares.of(other), taken.clone());
+                let (quota, taken) = (quotas.of(other), taken.clone());
                 shuttle::thread::spawn(move || {
                     // A request that never fits does not disturb the others.
                     match number {
-                        0 => drop(share.take(Part::Job, 4).unwrap_err()),
+                        0 => drop(quota.take(Resource::BackgroundTask, 4).unwrap_err()),
                         _ => {
-                            let one = share.take(Part::Job, 1).unwrap();
+                            let one = quota.take(Resource::BackgroundTask, 1).unwrap();
                             assert!(taken.fetch_add(1, Ordering::SeqCst) < 3);
                             taken.fetch_sub(1, Ordering::SeqCst);
                             drop(one);

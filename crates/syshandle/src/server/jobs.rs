@@ -15,11 +15,11 @@ use super::reactor::Reactor;
 use super::receiving::Acted;
 use super::sentinel::Post;
 use super::session::Session;
-use super::shares::{Part, Share, Taken};
 use super::task::Code;
 use super::timers::{Timer, TimerId};
-use crate::client::other_process;
 use crate::guard::{ForeignValue, guard};
+use crate::quota::{Quota, QuotaGuard, Resource};
+use crate::setup::other_process;
 use crate::sync::atomic::AtomicU64;
 use crate::sync::{Mutex, MutexGuard, now};
 use crate::{Error, ErrorKind, Result};
@@ -110,7 +110,7 @@ struct Waiting {
     work: ForeignValue<Box<dyn FnOnce(Outcome) + Send>>,
     timer: Option<TimerId>,
     _hold: Hold,
-    _taken: Taken,
+    _taken: QuotaGuard,
 }
 
 /// The object that a task waits for, shared with the thread that sleeps until the object is
@@ -132,8 +132,8 @@ impl Job {
         }
         let session = connection.session();
         let taken = match object {
-            Some(_) => session.share.take(Part::Job, 1),
-            None => session.share.take(Part::Timer, 0),
+            Some(_) => session.quota.take(Resource::BackgroundTask, 1),
+            None => session.quota.take(Resource::Timer, 0),
         };
         let _taken = taken.map_err(|limit| {
             Error::new(ErrorKind::Busy, format!("the server is at its limit of {limit}"))
@@ -201,8 +201,8 @@ impl Job {
     }
 
     /// Returns the quota of the client.
-    pub(super) fn share(&self) -> &Arc<Share> {
-        &self.session.share
+    pub(super) fn quota(&self) -> &Arc<Quota> {
+        &self.session.quota
     }
 
     pub(crate) fn key(&self) -> u64 {
@@ -270,7 +270,7 @@ impl Job {
     /// Handles an object that may be signalled: runs the work on this thread or has a worker run
     /// it.
     pub(super) fn act(self: &Arc<Self>, reactor: &Arc<Reactor>, post: &Post) -> Acted {
-        let running = reactor.sentinel.try_start_unknown(post, reactor, self.share());
+        let running = reactor.sentinel.try_start_unknown(post, reactor, self.quota());
         let Some(running) = running else {
             self.leave_thread(reactor);
             reactor.crew.add_task(reactor, Code::Job(self.clone()).into());

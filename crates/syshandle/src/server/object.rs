@@ -10,10 +10,10 @@ use super::activity::{Hold, What};
 use super::reactor::Reactor;
 use super::receiving::Acted;
 use super::sentinel::Post;
-use super::shares::{Share, Taken};
 use super::task::Code;
 use crate::Object;
 use crate::class::AnyInterface;
+use crate::quota::{Quota, QuotaGuard};
 
 /// The object of a connection or a door.
 ///
@@ -22,9 +22,9 @@ pub(super) struct ClientObject {
     pub(super) object: OnceLock<Object>,
     pub(super) interface: OnceLock<Arc<dyn AnyInterface>>,
     reactor: Weak<Reactor>,
-    share: Arc<Share>,
+    quota: Arc<Quota>,
     /// The part of the quota that the connection or door takes.
-    taken: Arc<Taken>,
+    quota_guard: Arc<QuotaGuard>,
 }
 
 /// An object to be dropped.
@@ -37,16 +37,16 @@ pub(super) struct Release {
 impl ClientObject {
     pub(super) fn new(
         reactor: &Arc<Reactor>,
-        share: &Arc<Share>,
+        quota: &Arc<Quota>,
         object: Option<Object>,
-        taken: Taken,
+        quota_guard: QuotaGuard,
     ) -> Self {
         Self {
             object: object.map(OnceLock::from).unwrap_or_default(),
             interface: OnceLock::new(),
             reactor: Arc::downgrade(reactor),
-            share: share.clone(),
-            taken: Arc::new(taken),
+            quota: quota.clone(),
+            quota_guard: Arc::new(quota_guard),
         }
     }
 
@@ -55,7 +55,7 @@ impl ClientObject {
     pub(super) fn release(mut self, reactor: &Arc<Reactor>, post: &Post) -> Acted {
         let Some(release) = self.take(reactor) else { return Acted::Otherwise };
         drop(self);
-        match reactor.sentinel.try_start_unknown(post, reactor, release.share()) {
+        match reactor.sentinel.try_start_unknown(post, reactor, release.quota()) {
             Some(running) => {
                 release.run();
                 Acted::after(running, reactor)
@@ -75,8 +75,8 @@ impl ClientObject {
             interface,
             // The `Release` drops the object itself, so its drop must not queue another one.
             reactor: Weak::new(),
-            share: self.share.clone(),
-            taken: self.taken.clone(),
+            quota: self.quota.clone(),
+            quota_guard: self.quota_guard.clone(),
         };
         Some(Release { object, _hold: reactor.hold(What::Work) })
     }
@@ -93,8 +93,8 @@ impl Drop for ClientObject {
 }
 
 impl Release {
-    pub(super) fn share(&self) -> &Arc<Share> {
-        &self.object.share
+    pub(super) fn quota(&self) -> &Arc<Quota> {
+        &self.object.quota
     }
 
     /// Drops the object.

@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::shares::Share;
 use super::task::Task;
+use crate::quota::Quota;
 
 /// The waiting tasks, grouped by client. Clients take turns. The tasks of one client start in
 /// order.
@@ -12,14 +12,14 @@ use super::task::Task;
 /// All tasks of a client wait for the same quota, so only the first task of each client is
 /// examined. The cost of a search does not grow with the tasks of a client that is at its limit.
 #[derive(Debug, Default)]
-pub(super) struct TaskQueue(VecDeque<(Arc<Share>, VecDeque<Task>)>);
+pub(super) struct TaskQueue(VecDeque<(Arc<Quota>, VecDeque<Task>)>);
 
 impl TaskQueue {
     pub(super) fn push(&mut self, task: Task) {
-        let share = task.share();
-        match self.0.iter_mut().find(|(client, _)| Arc::ptr_eq(client, share)) {
+        let quota = task.quota();
+        match self.0.iter_mut().find(|(client, _)| Arc::ptr_eq(client, quota)) {
             Some((_, tasks)) => tasks.push_back(task),
-            None => self.0.push_back((share.clone(), VecDeque::from([task]))),
+            None => self.0.push_back((quota.clone(), VecDeque::from([task]))),
         }
     }
 

@@ -24,14 +24,14 @@ use super::event_loop::{EventLoop, NO_LOOP, Source};
 use super::jobs::{Job, Outcome};
 use super::receiving::Acted;
 use super::sentinel::{Post, Sentinel};
-use super::shares::{Shares, Totals};
 use super::slow::MethodTable;
 use super::task::Code;
 use super::timers::{Timer, Timers};
-use crate::client::LIMITS;
 use crate::door::ProcessIdentity;
 use crate::guard::ForeignValue;
+use crate::limits::LIMITS;
 use crate::peer_socket::PeerSocket;
+use crate::quota::{QuotaLimits, Quotas};
 use crate::setup::failed;
 use crate::sync::atomic::{AtomicBool, AtomicUsize};
 use crate::sync::{Mutex, MutexGuard, now, wait_for_event};
@@ -46,7 +46,7 @@ pub(crate) struct Reactor {
     pub(crate) timers: Timers,
     pub(crate) activity: Arc<Activity>,
     pub(super) settings: Settings,
-    pub(crate) shares: Shares,
+    pub(crate) quotas: Quotas,
     classes: ForeignValue<HashMap<Guid, Factory>>,
     pub(super) methods: MethodTable,
     /// Background tasks to be ended by the thread of the first loop.
@@ -94,7 +94,7 @@ pub(crate) struct Settings {
     /// File systems whose files are accepted from clients.
     pub(crate) filesystems: Filesystems,
     /// The resources of the server, of which each client has a quota.
-    pub(crate) shares: Totals,
+    pub(crate) quota_limits: QuotaLimits,
 }
 
 impl Reactor {
@@ -115,7 +115,7 @@ impl Reactor {
             sentinel: Sentinel::default(),
             timers: Timers::new().map_err(failed("timerfd_create", NO_LOOP))?,
             activity: Arc::default(),
-            shares: Shares::new(settings.shares),
+            quotas: Quotas::new(settings.quota_limits),
             settings,
             classes: ForeignValue::new(classes),
             methods: MethodTable::default(),
@@ -378,7 +378,7 @@ impl Reactor {
             let Some((job, outcome)) = ending.pop_front() else { return Acted::Otherwise };
             let more = !ending.is_empty();
             drop(ending);
-            let Some(running) = self.sentinel.try_start_unknown(post, self, job.share()) else {
+            let Some(running) = self.sentinel.try_start_unknown(post, self, job.quota()) else {
                 self.crew.add_task(self, Code::EndJob(job, outcome).into());
                 continue;
             };

@@ -19,8 +19,8 @@ use super::slow::MethodSite;
 use super::task::Code;
 use super::work::{CallState, Work};
 use crate::buffer::FrameBuffer;
-use crate::client::LIMITS;
 use crate::guard::guard;
+use crate::limits::LIMITS;
 use crate::link::BodyError;
 use crate::received_handles::ReceivedHandles;
 use crate::spin::SpinWait;
@@ -306,7 +306,7 @@ impl Connection {
                     arguments,
                     handles,
                     handles_lost: handles_lost || bytes_lost,
-                    taken: None,
+                    quota_guard: None,
                     _hold: reactor.hold(What::Work),
                 });
             }
@@ -336,8 +336,8 @@ impl Connection {
             reactor.timers.forget(*timer);
         }
         self.close_channel();
-        let share = &self.session.share;
-        let Some(running) = reactor.sentinel.try_start_unknown(post, reactor, share) else {
+        let quota = &self.session.quota;
+        let Some(running) = reactor.sentinel.try_start_unknown(post, reactor, quota) else {
             reactor.crew.add_task(reactor, Code::Open(self.clone(), hello).into());
             return Frame::Other;
         };

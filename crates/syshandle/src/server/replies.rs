@@ -9,8 +9,8 @@ use syshandle_wire::{Body, BodySize, Fault, FrameKind, Header, Limits, Payload, 
 
 use super::connection::{Connection, State};
 use super::reactor::Reactor;
-use super::shares::{Part, Taken};
 use crate::buffer::give_bytes;
+use crate::quota::{QuotaGuard, Resource};
 use crate::received_handles::ReceivedHandles;
 
 /// A pending reply, for which there was no room. If the shared memory had no room for its body, the
@@ -22,7 +22,7 @@ pub(super) struct Owed {
     pub(super) body: Payload<'static>,
     pub(super) handles: ReceivedHandles,
     /// The part of the client's quota that the reply takes.
-    pub(super) taken: Option<Taken>,
+    pub(super) quota_guard: Option<QuotaGuard>,
 }
 
 impl Connection {
@@ -70,14 +70,14 @@ impl Connection {
         }
         let owned = self.own_reply(&body, handles);
         let owed = match (owned, header) {
-            (Ok((handles, taken)), header) => {
+            (Ok((handles, quota_guard)), header) => {
                 let body = body.into_vec().into();
-                Owed { call, status, header, body, handles, taken: Some(taken) }
+                Owed { call, status, header, body, handles, quota_guard: Some(quota_guard) }
             }
             (Err(error), None) => {
                 let (status, body, handles) =
                     (Status::Fault, unsendable(&error), ReceivedHandles::new());
-                Owed { call, status, header: None, body, handles, taken: None }
+                Owed { call, status, header: None, body, handles, quota_guard: None }
             }
             (Err(error), Some(header)) => {
                 drop(state);
@@ -116,16 +116,16 @@ impl Connection {
         &self,
         body: &Payload<'_>,
         handles: &[BorrowedHandle<'_>],
-    ) -> io::Result<(ReceivedHandles, Taken)> {
-        let share = &self.session.share;
-        let taken = share.take(Part::Reply(body.len()), handles.len());
+    ) -> io::Result<(ReceivedHandles, QuotaGuard)> {
+        let quota = &self.session.quota;
+        let quota_guard = quota.take(Resource::Reply(body.len()), handles.len());
         let limit = |limit| io::Error::new(io::ErrorKind::QuotaExceeded, limit);
-        let taken = taken.map_err(|name| limit(format!("too many {name}")))?;
+        let quota_guard = quota_guard.map_err(|name| limit(format!("too many {name}")))?;
         let owned =
             handles.iter().map(BorrowedHandle::try_clone_to_owned).collect::<Result<_, _>>();
         // The handles are treated as handles of the client, because a method may return a handle
         // that the client sent.
-        Ok((ReceivedHandles::of(owned?, share), taken))
+        Ok((ReceivedHandles::of(owned?, quota), quota_guard))
     }
 
     /// Sends a fault with the reason instead of a reply that can't be sent.
@@ -139,7 +139,7 @@ impl Connection {
         let header = state.end.reply_instead(unsent, Status::Fault, body.len());
         let (call, status) = (header.call, Status::Fault);
         let handles = ReceivedHandles::new();
-        let owed = Owed { call, status, header: Some(header), body, handles, taken: None };
+        let owed = Owed { call, status, header: Some(header), body, handles, quota_guard: None };
         state.owed.push_back(owed);
         drop(state);
         self.pay(reactor);
@@ -186,7 +186,7 @@ impl Connection {
                     crate::log::warn!(%error, "a reply can't be sent");
                     owed.body = unsendable(&error);
                     owed.handles = ReceivedHandles::new();
-                    owed.taken = None;
+                    owed.quota_guard = None;
                     // A fault needs no shared memory and no descriptors.
                     let instead = state.end.reply_instead(&header, Status::Fault, owed.body.len());
                     owed.header = Some(instead);

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use super::connection::Connection;
 use super::reactor::Reactor;
-use super::shares::{Part, Share, Taken};
 use super::slow::MethodSite;
+use crate::quota::{Quota, QuotaGuard, Resource};
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use crate::sync::thread::{self, Thread};
 use crate::sync::{Mutex, MutexGuard, OnceLock, contain, now};
@@ -116,14 +116,14 @@ impl Sentinel {
         &self,
         post: &'p Post,
         reactor: &Arc<Reactor>,
-        client: &Arc<Share>,
+        client: &Arc<Quota>,
     ) -> Option<Running<'p>> {
         if self.cautious.load(Ordering::Relaxed) {
             return None;
         }
-        let taken = client.take(Part::Call, 0).ok()?;
+        let quota_guard = client.take(Resource::Call, 0).ok()?;
         let mut running = self.try_start(post, reactor)?;
-        running.taken = Some(taken);
+        running.quota_guard = Some(quota_guard);
         Some(running)
     }
 
@@ -249,7 +249,7 @@ impl Post {
         let turn = self.turn.fetch_add(1, Ordering::SeqCst) + 1;
         let has_loop = self.has_loop.load(Ordering::Relaxed);
         reactor.sentinel.wake(reactor, if has_loop { pace::FAST } else { pace::SLOW });
-        Running { post: self, turn, taken: None }
+        Running { post: self, turn, quota_guard: None }
     }
 
     fn runs(&self) -> bool {
@@ -296,14 +296,14 @@ pub(crate) struct Running<'p> {
     post: &'p Post,
     turn: u64,
     /// Counts user code other than calls among the client's running methods.
-    taken: Option<Taken>,
+    quota_guard: Option<QuotaGuard>,
 }
 
 impl Running<'_> {
     /// Marks the end of user code. Returns whether the thread still has its loop or client.
     #[inline]
     pub(crate) fn end(self, reactor: &Arc<Reactor>) -> bool {
-        drop(self.taken);
+        drop(self.quota_guard);
         let still_has = self.post.turn.swap(self.turn + 1, Ordering::SeqCst) == self.turn;
         if reactor.crew.has_tasks() {
             // A task may wait for this end.

@@ -12,7 +12,7 @@ use syshandle_os::{BorrowedHandle, Credentials, Interest, Peer, Seqpacket, raw_o
 use super::event_loop::{KeyHasher, Source};
 use super::jobs::{Job, Outcome};
 use super::reactor::Reactor;
-use super::shares::Share;
+use crate::quota::Quota;
 use crate::sync::atomic::AtomicBool;
 use crate::sync::{Mutex, MutexGuard};
 
@@ -21,7 +21,7 @@ use crate::sync::{Mutex, MutexGuard};
 pub(crate) struct Session {
     pub(crate) client: Credentials,
     /// The quota of the client.
-    pub(crate) share: Arc<Share>,
+    pub(crate) quota: Arc<Quota>,
     /// A handle to the client's process, if it was needed.
     process: OnceLock<OwnedFd>,
     /// Whether the socket of the connection can report the client's process.
@@ -62,7 +62,7 @@ enum Client {
 }
 
 impl Session {
-    pub(crate) fn new(client: Credentials, process: ClientProcess, share: Arc<Share>) -> Self {
+    pub(crate) fn new(client: Credentials, process: ClientProcess, quota: Arc<Quota>) -> Self {
         let state = State { client: Client::Connected, jobs: HashMap::default(), watch: None };
         let lasts = AtomicBool::new(false);
         let socket_tells_process = matches!(process, ClientProcess::OfSocket);
@@ -71,7 +71,7 @@ impl Session {
             ClientProcess::OfSocket | ClientProcess::Unknown => OnceLock::new(),
         };
         let state = Mutex::new(state);
-        Self { client, share, process, socket_tells_process, lasts, state }
+        Self { client, quota, process, socket_tells_process, lasts, state }
     }
 
     /// Records that the session may last beyond the client's calls. Called before the reply of the

@@ -159,7 +159,7 @@ impl Connection {
         timeout: Option<Duration>,
         (count, crowd): (usize, &mut Crowd),
     ) -> Frame {
-        let received = self.inbox.receive(&self.session.share, count, |batch, count| {
+        let received = self.inbox.receive(&self.session.quota, count, |batch, count| {
             self.link.receive_several(batch, count, timeout)
         });
         match received {

@@ -9,8 +9,8 @@ use super::jobs::{Job, Outcome};
 use super::object::Release;
 use super::reactor::Reactor;
 use super::sentinel::Post;
-use super::shares::{Part, Share, Taken};
 use super::work::Work;
+use crate::quota::{Quota, QuotaGuard, Resource};
 use crate::sync::now;
 
 /// User code for a worker thread: a slow method, or code that would exceed a limit of running
@@ -22,7 +22,7 @@ use crate::sync::now;
 pub(super) struct Task {
     code: Code,
     /// Counts the task among the running methods of its client. A call counts itself.
-    running: Option<Taken>,
+    running: Option<QuotaGuard>,
 }
 
 pub(super) enum Code {
@@ -46,12 +46,12 @@ impl From<Code> for Task {
 
 impl Task {
     /// Returns the quota of the client that causes the task.
-    pub(super) fn share(&self) -> &Arc<Share> {
+    pub(super) fn quota(&self) -> &Arc<Quota> {
         match &self.code {
-            Code::Call(work) => &work.connection.session.share,
-            Code::Open(connection, _) => &connection.session.share,
-            Code::Job(job) | Code::EndJob(job, _) => job.share(),
-            Code::Release(release) => release.share(),
+            Code::Call(work) => &work.connection.session.quota,
+            Code::Open(connection, _) => &connection.session.quota,
+            Code::Job(job) | Code::EndJob(job, _) => job.quota(),
+            Code::Release(release) => release.quota(),
         }
     }
 
@@ -61,7 +61,7 @@ impl Task {
         match &mut self.code {
             Code::Call(work) => work.start_after_wait(),
             _ => {
-                self.running = self.share().take(Part::Call, 0).ok();
+                self.running = self.quota().take(Resource::Call, 0).ok();
                 self.running.is_some()
             }
         }

@@ -15,10 +15,10 @@ use super::context::Context;
 use super::doors::InnerDoor;
 use super::incoming::{Incoming, fault};
 use super::reactor::Reactor;
-use super::shares::{Part, Taken};
 use super::task::Code;
 use crate::door;
 use crate::guard::guard;
+use crate::quota::{QuotaGuard, Resource};
 use crate::received_handles::ReceivedHandles;
 use crate::sync::atomic::AtomicBool;
 use crate::sync::now;
@@ -33,7 +33,7 @@ pub(crate) struct Work {
     pub(super) handles: ReceivedHandles,
     pub(super) handles_lost: bool,
     /// The part of the client's quota that the call takes.
-    pub(super) taken: Option<Taken>,
+    pub(super) quota_guard: Option<QuotaGuard>,
     pub(super) _hold: Hold,
 }
 
@@ -48,23 +48,23 @@ impl Work {
     /// Takes a part of the client's quota; returns `false` if the client has reached a limit.
     #[inline]
     pub(super) fn start(&mut self) -> bool {
-        let taken = self.connection.session.share.take(Part::Call, self.handles.len());
-        self.taken = taken.ok();
-        self.taken.is_some()
+        let quota_guard = self.connection.session.quota.take(Resource::Call, self.handles.len());
+        self.quota_guard = quota_guard.ok();
+        self.quota_guard.is_some()
     }
 
     /// Counts a call that has waited among the running methods of the client; returns `false` if it
     /// can't run yet.
     pub(super) fn start_after_wait(&mut self) -> bool {
-        self.taken.as_mut().is_none_or(Taken::start)
+        self.quota_guard.as_mut().is_none_or(QuotaGuard::start)
     }
 
     /// Has a worker thread run the call. Refuses the call if too many calls of the client wait.
     pub(super) fn run_beside(mut self, reactor: &Arc<Reactor>) {
-        let share = &self.connection.session.share;
-        match share.take(Part::Waiting, self.handles.len()) {
-            Ok(taken) => {
-                self.taken = Some(taken);
+        let quota = &self.connection.session.quota;
+        match quota.take(Resource::WaitingCall, self.handles.len()) {
+            Ok(quota_guard) => {
+                self.quota_guard = Some(quota_guard);
                 reactor.crew.add_task(reactor, Code::Call(self).into());
             }
             Err(limit) => self.refuse(reactor, &Fault::Busy { limit: limit.into() }),
@@ -86,7 +86,7 @@ impl Work {
             arguments,
             handles,
             handles_lost,
-            taken: _taken,
+            quota_guard: _quota_guard,
             _hold,
             ..
         } = self;
@@ -110,8 +110,8 @@ impl Work {
             return fault(&mut reply, &refusal);
         }
         if method == door::METHOD {
-            let share = &connection.session.share;
-            let door = |object| InnerDoor::open(reactor, share, object);
+            let quota = &connection.session.quota;
+            let door = |object| InnerDoor::open(reactor, quota, object);
             return match connection.kept.object.get().map(door) {
                 Some(Ok(outer)) => reply(Status::Done, vec![0, 0].into(), &[outer.as_fd()]),
                 Some(Err(error)) => fault(&mut reply, &Fault::Busy { limit: error.to_string() }),

@@ -17,7 +17,7 @@ use syshandle_com::Remote;
 use syshandle_os::{BorrowedHandle, Credentials, Declared, OwnedHandle, Waitable};
 use syshandle_wire::describe::Interface as Description;
 use syshandle_wire::{
-    Decode, DecodeError, Decoder, Encode, Encoder, Limits, Malformed, Status, Unsendable,
+    Decode, DecodeError, Decoder, Encode, Encoder, Malformed, Status, Unsendable,
 };
 
 pub use cancel::Cancel;
@@ -27,6 +27,7 @@ use self::own::Own;
 use self::remote::Reference;
 use self::stand_in::{Carried, StandIn};
 use crate::buffer::take_bytes;
+use crate::limits::LIMITS;
 use crate::method_ref::MethodRef;
 use crate::received_handles::KernelProver;
 use crate::server::objects::Object;
@@ -281,10 +282,3 @@ impl Client {
 }
 
 const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
-
-/// Limits of this version of the runtime.
-pub(crate) const LIMITS: Limits = Limits {
-    message_bytes_max: Limits::ARENA_BYTES as u32,
-    handles_max: Limits::HANDLES_MAX,
-    calls_max: Limits::CALLS_MAX,
-};

@@ -8,10 +8,11 @@ use syshandle_os::{Credentials, ManualEvent, Process, Waitable};
 use syshandle_wire::describe::Interface as Description;
 use syshandle_wire::{Decode, Decoder, Encoder, Fault, Guid, Status};
 
+use super::Reply;
 use super::calls::{self, Deadline, Ended};
 use super::stand_in::Carried;
-use super::{LIMITS, Reply};
 use crate::life::Life;
+use crate::limits::LIMITS;
 use crate::received_handles::KernelProver;
 use crate::{Error, ErrorKind, Interface, Result};
 

@@ -1,0 +1,10 @@
+//! The limits of this version of the runtime, on either side of a connection.
+
+use syshandle_wire::Limits;
+
+/// Limits that each side announces in its first frame and enforces.
+pub(crate) const LIMITS: Limits = Limits {
+    message_bytes_max: Limits::ARENA_BYTES as u32,
+    handles_max: Limits::HANDLES_MAX,
+    calls_max: Limits::CALLS_MAX,
+};

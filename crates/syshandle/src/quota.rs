@@ -1,0 +1,389 @@
+//! Quotas: the part of a server that one client may use at once.
+//!
+//! A client is a user, except that each process of the server's own user is a client of its own.
+//! Another user may use a quarter of everything, and a process of the server's own user five
+//! eighths. One of each leave an eighth for others.
+
+pub(crate) mod holder;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use syshandle_os::{Closer, Credentials, OwnedHandle, Peer, Seqpacket, UserId};
+
+use holder::QuotaHolder;
+
+use crate::in_flight::InFlight;
+use crate::sync::atomic::AtomicUsize;
+
+/// The quotas of all clients.
+#[derive(Debug)]
+pub(crate) struct Quotas {
+    own_user: UserId,
+    own_pid: u32,
+    limits: QuotaLimits,
+    quotas: Mutex<HashMap<QuotaHolder, Weak<Quota>>>,
+}
+
+/// The resources of a server, or the part of them that one client may use.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct QuotaLimits {
+    /// Connections and doors.
+    pub(crate) clients: usize,
+    /// Running methods and other running user code.
+    pub(crate) calls: usize,
+    /// Calls that wait for running methods to end.
+    pub(crate) waiting: usize,
+    /// Descriptors of connections, doors, background tasks and the arguments of running methods.
+    pub(crate) descriptors: usize,
+    /// Background tasks that wait for a timer, which take no descriptor.
+    pub(crate) timers: usize,
+    /// Bytes of memory that the server holds for a client: unread replies, pages of shared memory,
+    /// and decoded arguments of running methods.
+    pub(crate) bytes: usize,
+}
+
+/// The quota of one client: limits and present use.
+#[derive(Debug)]
+pub(crate) struct Quota {
+    max: QuotaLimits,
+    clients: AtomicUsize,
+    calls: AtomicUsize,
+    waiting: AtomicUsize,
+    descriptors: AtomicUsize,
+    /// Handles that were sent and not yet received.
+    in_flight: Arc<InFlight>,
+    timers: AtomicUsize,
+    bytes: AtomicUsize,
+    /// Closes handles that the client sent. Until they are closed, they count as descriptors.
+    closer: Closer,
+}
+
+/// A quota guard: an amount taken from a quota, returned when dropped.
+#[derive(Debug)]
+pub(crate) struct QuotaGuard {
+    quota: Arc<Quota>,
+    resource: Resource,
+    descriptors: usize,
+}
+
+/// A limited resource other than descriptors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Resource {
+    /// A connection or a door.
+    Connection,
+    /// A running method, or other running user code.
+    Call,
+    /// A call that waits for running methods to end.
+    WaitingCall,
+    /// A background task that waits for an object, limited only by its descriptor.
+    BackgroundTask,
+    /// Frames that are not handled yet, and return channels, limited only by their descriptors.
+    Descriptors,
+    /// A background task that waits for a timer.
+    Timer,
+    /// A pending reply with this number of bytes.
+    Reply(usize),
+    /// This number of bytes of shared memory or decoded arguments.
+    Memory(usize),
+}
+
+impl Quotas {
+    pub(crate) fn new(limits: QuotaLimits) -> Self {
+        let (own_user, own_pid) = (UserId::current(), std::process::id());
+        Self { own_user, own_pid, limits, quotas: Mutex::default() }
+    }
+
+    /// Returns the quota of a client.
+    pub(crate) fn of(&self, client: Credentials) -> Arc<Quota> {
+        self.of_process(client.uid, client.pid)
+    }
+
+    fn of_process(&self, uid: UserId, pid: u32) -> Arc<Quota> {
+        let (holder, eighths) = QuotaHolder::of((self.own_user, self.own_pid), uid, pid);
+        let mut quotas = self.quotas.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(quota) = quotas.get(&holder).and_then(Weak::upgrade) {
+            return quota;
+        }
+        // Removes quotas of clients that are gone whenever the map would have to grow.
+        if quotas.len() == quotas.capacity() {
+            quotas.retain(|_, quota| quota.strong_count() > 0);
+        }
+        let quota = Arc::new(Quota::new(self.limits.part(eighths), InFlight::to(holder, eighths)));
+        quotas.insert(holder, Arc::downgrade(&quota));
+        quota
+    }
+}
+
+impl QuotaLimits {
+    /// Limits that are never reached, as in the quota that a client keeps for a server.
+    pub(crate) const UNLIMITED: Self =
+        Self { clients: MAX, calls: MAX, waiting: MAX, descriptors: MAX, timers: MAX, bytes: MAX };
+
+    /// Returns the resources of a server, of which each client may use a part.
+    pub(crate) fn of_server(clients: usize, calls: usize, descriptors: Option<u64>) -> Self {
+        let memory = syshandle_os::memory_limit().map_or(u64::MAX, |limit| limit / MEMORY_PART);
+        Self {
+            clients,
+            calls,
+            waiting: calls.saturating_mul(WAITING_PER_METHOD),
+            descriptors: descriptors.map_or(Self::UNLIMITED.descriptors, |limit| limit as usize),
+            timers: TIMERS_MAX,
+            bytes: usize::try_from(memory).unwrap_or(usize::MAX).min(MEMORY_MAX),
+        }
+    }
+
+    fn part(self, eighths: usize) -> Self {
+        // Rounds up. A limit too large to multiply stays unlimited.
+        let part = |whole: usize| match whole.checked_mul(eighths) {
+            Some(eighths) => eighths.div_ceil(8),
+            None => whole,
+        };
+        Self {
+            clients: part(self.clients),
+            calls: part(self.calls),
+            waiting: part(self.waiting),
+            descriptors: part(self.descriptors),
+            timers: part(self.timers),
+            bytes: part(self.bytes),
+        }
+    }
+}
+
+impl Quota {
+    /// Returns the quota that a client keeps for the server at the other end of a socket. It limits
+    /// the handles that wait to be closed, and the handles in flight to all connections of that
+    /// server.
+    pub(crate) fn of_server(socket: &Seqpacket) -> Arc<Self> {
+        let (holder, eighths) = match socket.peer() {
+            Ok(Credentials { uid, pid, .. }) => {
+                QuotaHolder::of((UserId::current(), std::process::id()), uid, pid)
+            }
+            Err(_) => (QuotaHolder::Unknown, 2),
+        };
+        Arc::new(Self::new(QuotaLimits::UNLIMITED, InFlight::to(holder, eighths)))
+    }
+
+    /// Returns a quota for an unknown peer.
+    pub(crate) fn of_a_server() -> Arc<Self> {
+        Arc::new(Self::new(QuotaLimits::UNLIMITED, Arc::new(InFlight::new(MAX))))
+    }
+
+    fn new(max: QuotaLimits, in_flight: Arc<InFlight>) -> Self {
+        let none = || AtomicUsize::new(0);
+        Self {
+            max,
+            clients: none(),
+            calls: none(),
+            waiting: none(),
+            descriptors: none(),
+            in_flight,
+            timers: none(),
+            bytes: none(),
+            closer: Closer::new(),
+        }
+    }
+
+    /// Takes one unit of a resource and a number of descriptors.
+    ///
+    /// # Errors
+    /// Returns the name of the limit that the client has reached.
+    pub(crate) fn take(
+        self: &Arc<Self>,
+        resource: Resource,
+        descriptors: usize,
+    ) -> Result<QuotaGuard, &'static str> {
+        match resource {
+            Resource::Connection if !add(&self.clients, 1, self.max.clients) => {
+                return Err("connections and references of one client");
+            }
+            Resource::Call if !add(&self.calls, 1, self.max.calls) => {
+                return Err("calls of one client");
+            }
+            Resource::WaitingCall if !add(&self.waiting, 1, self.waiting_max()) => {
+                return Err("calls of one client that wait");
+            }
+            Resource::Timer if !add(&self.timers, 1, self.max.timers) => {
+                return Err("jobs of one client that wait for their time");
+            }
+            Resource::Reply(bytes) if !add(&self.bytes, bytes, self.max.bytes) => {
+                return Err("replies that one client doesn't read");
+            }
+            Resource::Memory(bytes) if !add(&self.bytes, bytes, self.max.bytes) => {
+                return Err(MEMORY);
+            }
+            _ => {}
+        }
+        // From here on, dropping the guard returns the amount.
+        let mut guard = QuotaGuard { quota: self.clone(), resource, descriptors: 0 };
+        if descriptors > 0 {
+            if !add(&self.descriptors, descriptors, self.max_descriptors()) {
+                return Err("descriptors of one client");
+            }
+            guard.descriptors = descriptors;
+        }
+        Ok(guard)
+    }
+
+    /// Returns whether one more method of the client may run.
+    pub(crate) fn may_run(&self) -> bool {
+        self.calls.load(Ordering::Relaxed) < self.max.calls
+    }
+
+    /// Returns the present limit of waiting calls. A call waits even while a thread starts for it,
+    /// so the limit includes the methods that may run but don't run yet.
+    fn waiting_max(&self) -> usize {
+        let running = self.calls.load(Ordering::Relaxed);
+        self.max.waiting + self.max.calls.saturating_sub(running)
+    }
+
+    /// Returns how many more descriptors the client may take now.
+    pub(crate) fn free_descriptors(&self) -> usize {
+        self.max_descriptors().saturating_sub(self.descriptors.load(Ordering::Relaxed))
+    }
+
+    /// Returns the present limit of descriptors. Subtracts the descriptors that wait to be closed,
+    /// and the sockets that are kept until the client has received its handles.
+    fn max_descriptors(&self) -> usize {
+        let waiting = self.closer.pending() + self.in_flight.kept_sockets();
+        self.max.descriptors.saturating_sub(waiting)
+    }
+
+    /// Returns the counter of handles in flight to the client.
+    pub(crate) fn in_flight(&self) -> &InFlight {
+        &self.in_flight
+    }
+
+    /// Closes a handle that the client sent, in the background.
+    pub(crate) fn close(&self, handle: OwnedHandle) {
+        self.closer.close(handle);
+    }
+
+    /// Checks that the client may connect and send handles.
+    ///
+    /// # Errors
+    /// Returns the name of the limit if too many earlier handles wait to be closed.
+    pub(crate) fn may_send_handles(&self) -> Result<(), &'static str> {
+        match self.closer.pending() < UNCLOSED_MAX {
+            true => Ok(()),
+            false => Err("handles that wait to be closed"),
+        }
+    }
+}
+
+impl QuotaGuard {
+    /// Takes more memory, up to a total of `to` bytes.
+    ///
+    /// # Errors
+    /// Returns the name of the limit.
+    pub(crate) fn grow_memory(&mut self, to: usize) -> Result<(), &'static str> {
+        if let Resource::Memory(bytes) = &mut self.resource
+            && let Some(more) = to.checked_sub(*bytes)
+        {
+            if !add(&self.quota.bytes, more, self.quota.max.bytes) {
+                return Err(MEMORY);
+            }
+            *bytes = to;
+        }
+        Ok(())
+    }
+
+    /// Takes `more` bytes of memory.
+    ///
+    /// # Errors
+    /// Returns the name of the limit.
+    pub(crate) fn add_memory(&mut self, more: usize) -> Result<(), &'static str> {
+        match self.resource {
+            Resource::Memory(bytes) => self.grow_memory(bytes.saturating_add(more)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns memory, down to a total of `to` bytes.
+    pub(crate) fn shrink_memory(&mut self, to: usize) {
+        if let Resource::Memory(bytes) = &mut self.resource
+            && let Some(less) = bytes.checked_sub(to)
+        {
+            self.quota.bytes.fetch_sub(less, Ordering::Relaxed);
+            *bytes = to;
+        }
+    }
+
+    /// Returns descriptors early.
+    pub(crate) fn give_back(&mut self, descriptors: usize) {
+        let descriptors = descriptors.min(self.descriptors);
+        self.descriptors -= descriptors;
+        self.quota.descriptors.fetch_sub(descriptors, Ordering::Relaxed);
+    }
+
+    /// Converts a waiting call to a running one. Returns `false` if the client has too many running
+    /// methods.
+    pub(crate) fn start(&mut self) -> bool {
+        if self.resource == Resource::WaitingCall && add(&self.quota.calls, 1, self.quota.max.calls)
+        {
+            self.quota.waiting.fetch_sub(1, Ordering::Relaxed);
+            self.resource = Resource::Call;
+        }
+        self.resource == Resource::Call
+    }
+
+    /// Returns all but `descriptors` descriptors.
+    pub(crate) fn keep(&mut self, descriptors: usize) {
+        self.give_back(self.descriptors.saturating_sub(descriptors));
+    }
+}
+
+impl Drop for QuotaGuard {
+    fn drop(&mut self) {
+        let Self { quota, resource, descriptors } = self;
+        if *descriptors > 0 {
+            quota.descriptors.fetch_sub(*descriptors, Ordering::Relaxed);
+        }
+        match resource {
+            Resource::Connection => drop(quota.clients.fetch_sub(1, Ordering::Relaxed)),
+            Resource::Call => drop(quota.calls.fetch_sub(1, Ordering::Relaxed)),
+            Resource::WaitingCall => drop(quota.waiting.fetch_sub(1, Ordering::Relaxed)),
+            Resource::Timer => drop(quota.timers.fetch_sub(1, Ordering::Relaxed)),
+            Resource::Reply(bytes) | Resource::Memory(bytes) => {
+                quota.bytes.fetch_sub(*bytes, Ordering::Relaxed);
+            }
+            Resource::BackgroundTask | Resource::Descriptors => {}
+        }
+    }
+}
+
+/// The name of the limit of [`QuotaLimits::bytes`].
+const MEMORY: &str = "memory for one client";
+
+/// Limit of handles of one client that wait to be closed. Two full messages fit, so that closes
+/// that are only slow don't cause errors. The limit is small compared with the descriptors that a
+/// process may have open.
+const UNCLOSED_MAX: usize = 512;
+
+/// A limit larger than any real number. The sum of two such limits does not overflow.
+const MAX: usize = usize::MAX / 2;
+
+/// Adds `count` to a counter if the sum is at most `max`. An amount that does not fit is never
+/// visible to other threads, so it can't make their requests fail.
+fn add(counter: &AtomicUsize, count: usize, max: usize) -> bool {
+    let more = |taken: usize| taken.checked_add(count).filter(|sum| *sum <= max);
+    counter.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+}
+
+/// Number of waiting calls for each running method. A call waits for about this many methods in
+/// sequence, at most.
+const WAITING_PER_METHOD: usize = 4;
+
+/// Limit of the memory that the server holds for all clients together: unread replies, shared
+/// memory and arguments of running methods.
+const MEMORY_MAX: usize = 1024 * 1024 * 1024;
+
+/// Divisor of the process's memory limit: all clients together may use a quarter of the memory.
+const MEMORY_PART: u64 = 4;
+
+/// Limit of background tasks that wait for a timer. They take no descriptor, but together up to a
+/// hundred megabytes of memory.
+const TIMERS_MAX: usize = 256 * 1024;
