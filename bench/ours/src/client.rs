@@ -6,7 +6,7 @@ use std::io::Write;
 use bench_harness::sparkle::{CLIENT_LINES, Dishes};
 use bench_harness::{Contender, Laps, Result, Work, idle_clients, in_threads};
 use rustix::process::{Pid, PidfdFlags, Signal};
-use syshandle::{Activation, Event, Proxy, together};
+use syshandle::{Activation, Event, Proxy, pipelined};
 
 use crate::interface::{BENCH, COLD, HandlesClient, NumbersClient, NumbersStarter};
 use crate::registration::{Folders, other};
@@ -87,7 +87,7 @@ impl Contestant {
         laps.set_calls_per_lap(calls);
         let mut pending = Vec::with_capacity(calls);
         while laps.next() {
-            together(&starter, |starter| {
+            pipelined(&starter, |starter| {
                 pending.extend((0..calls).map(|_| starter.null(1)));
             });
             for call in pending.drain(..) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use syshandle::{Activation, Result, class, interface, together};
+use syshandle::{Activation, Result, class, interface, pipelined};
 
 use crate::finish::Ending;
 
@@ -60,7 +60,7 @@ fn try_to_call(activation: &Activation, timeout: Duration) -> Result<()> {
     let starter = NumbersStarter::from(&numbers);
     for _ in 0..TIMES {
         let calls: Vec<_> =
-            together(&starter, |starter| (0..CALLS).map(|number| starter.next(number)).collect());
+            pipelined(&starter, |starter| (0..CALLS).map(|number| starter.next(number)).collect());
         // Waits for all calls, even if one fails.
         let results: Vec<_> = calls.into_iter().map(|call| call.wait()).collect();
         for (number, result) in (0..).zip(results) {

@@ -28,7 +28,7 @@ pub use runtime::{Lock, Meeting};
 
 use self::known::Met;
 use self::start::Start;
-use crate::client::connection::Connection;
+use crate::client::connection::ClientConnection;
 use crate::{Client, ErrorKind, Interface, Proxy, Result};
 
 /// Activates classes with options: other registry folders or another timeout.
@@ -76,7 +76,7 @@ impl Activation {
         Ok(P::from_client(Client::connected(connection, interface)))
     }
 
-    fn connect_or_start(&self, hello: Hello, deadline: Instant) -> Result<Connection> {
+    fn connect_or_start(&self, hello: Hello, deadline: Instant) -> Result<ClientConnection> {
         if let Some(known) = known::recall(&self.locations, hello.clsid)
             && let Met::Here(meeting) = &known.server
             && let Ok(connection) = connect::reach(&known, meeting, hello, deadline)

@@ -5,18 +5,18 @@ mod asynchronous;
 mod cancel;
 pub(crate) mod connection;
 pub(crate) mod deadline;
-mod ended;
+mod end_reason;
+pub(crate) mod handshake;
 #[cfg(test)]
 mod interleavings;
-pub(crate) mod opening;
-mod pending;
+pub(crate) mod pending_call;
+mod pipeline;
 mod receiving;
 mod reply;
 mod role;
 mod server_process;
+pub(crate) mod starter;
 mod starting;
-mod together;
-pub(crate) mod unsent;
 
 use std::os::fd::AsFd;
 use std::sync::{Arc, OnceLock, PoisonError};
@@ -33,15 +33,13 @@ use syshandle_wire::{
 };
 
 pub use cancel::Cancel;
-pub use pending::Pending;
-pub use together::{Starter, together};
 
 use crate::buffer::{give_bytes, take_bytes};
-use crate::client::connection::Connection;
+use crate::client::connection::ClientConnection;
 use crate::client::deadline::Deadline;
-use crate::client::opening::Opening;
-use crate::client::reply::{Reply, ReplyBody};
-use crate::client::together::Gathered;
+use crate::client::handshake::ClientHandshake;
+use crate::client::pipeline::Pipeline;
+use crate::client::reply::{EncodedReply, ReplyBody};
 use crate::door::{DoorConnection, DoorMaker, LentDoor};
 use crate::method_ref::MethodRef;
 use crate::peer_socket::PeerSocket;
@@ -60,20 +58,20 @@ use crate::{CallError, Error, ErrorKind, Interface, Proxy, Result, door};
 /// effect on the connection.
 #[derive(Clone, Debug)]
 pub struct Client {
-    shared: Arc<Shared>,
+    shared: Arc<ClientInner>,
     timeout: Duration,
     cancel: Option<Cancel>,
     filesystems: Option<Arc<Filesystems>>,
     /// Holds back the calls that this client begins, to send them in one system call.
-    gathered: Option<Arc<Gathered>>,
+    pipeline: Option<Arc<Pipeline>>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct ClientInner {
     /// Process that made this client. A forked copy would take replies that belong to the original.
     owner: ProcessMark,
     interface: &'static Description,
-    connection: OnceLock<Connection>,
+    connection: OnceLock<ClientConnection>,
     /// Door to connect through; `None` once connected. One thread connects while the others wait
     /// for the lock.
     door: Mutex<Option<PeerSocket>>,
@@ -86,13 +84,13 @@ impl Client {
     pub const TIMEOUT: Duration = Duration::from_secs(30);
 
     /// Makes a reference over an open connection.
-    pub(crate) fn connected(connection: Connection, interface: &'static Description) -> Self {
+    pub(crate) fn connected(connection: ClientConnection, interface: &'static Description) -> Self {
         Self::new(OnceLock::from(connection), None, None, interface)
     }
 
     /// Makes a reference to an object of this process, over an open connection.
     pub(crate) fn of_this_process(
-        connection: Connection,
+        connection: ClientConnection,
         maker: Box<dyn DoorMaker>,
         interface: &'static Description,
     ) -> Self {
@@ -110,19 +108,19 @@ impl Client {
     }
 
     fn new(
-        connection: OnceLock<Connection>,
+        connection: OnceLock<ClientConnection>,
         door: Option<PeerSocket>,
         maker: Option<Box<dyn DoorMaker>>,
         interface: &'static Description,
     ) -> Self {
         let owner = ProcessMark::current();
-        let shared = Shared { owner, interface, connection, door: Mutex::new(door), maker };
+        let shared = ClientInner { owner, interface, connection, door: Mutex::new(door), maker };
         Self {
             shared: Arc::new(shared),
             timeout: Self::TIMEOUT,
             cancel: None,
             filesystems: None,
-            gathered: None,
+            pipeline: None,
         }
     }
 
@@ -227,13 +225,13 @@ impl Client {
     /// Decodes a reply, or returns an error if its handles were lost.
     fn read_reply<T: Decode, E: Decode>(
         &self,
-        connection: &Connection,
+        connection: &ClientConnection,
         method: u32,
         declared: Option<Declared>,
-        reply: Reply,
+        reply: EncodedReply,
     ) -> Result<T, CallError<E>> {
         let method_ref = self.method_ref(method);
-        let Reply { status, body, handles, handles_lost } = reply;
+        let EncodedReply { status, body, handles, handles_lost } = reply;
         crate::log::trace!(?status, handles = handles.len(), "received");
         let sender = connection.link.socket.peer_quota();
         let prover = match &self.filesystems {
@@ -270,7 +268,7 @@ impl Client {
                 result
             }
             ReplyBody::Shared(body) => {
-                let _release = Release { connection, body };
+                let _release = ReleaseOnDrop { connection, body };
                 let (range, len) = connection.range(body);
                 let bytes = SharedBytes::new(&range, len);
                 let handles = handles.into_handles();
@@ -289,7 +287,7 @@ impl Client {
     }
 
     /// Returns the connection, which is made through the door when it is first needed.
-    fn connection(&self, deadline: &mut Deadline<'_>) -> Result<&Connection> {
+    fn connection(&self, deadline: &mut Deadline<'_>) -> Result<&ClientConnection> {
         let shared = &*self.shared;
         if !shared.owner.is_current() {
             return Err(other_process("client"));
@@ -311,7 +309,7 @@ impl Client {
         };
         let hello = Hello { clsid: Guid::NIL, iid: shared.interface.iid };
         let DoorConnection { socket, server } = door::attach(through, deadline.instant)?;
-        let connection = Opening::over(socket, hello).open(deadline.instant)?;
+        let connection = ClientHandshake::over(socket, hello).open(deadline.instant)?;
         if connection.server().pid != server.pid {
             return Err(Violation::NotOurs.into());
         }
@@ -322,7 +320,7 @@ impl Client {
     }
 
     /// Returns the connection if there is one and this process made it.
-    fn own_connection(&self) -> Option<&Connection> {
+    fn own_connection(&self) -> Option<&ClientConnection> {
         self.shared.owner.is_current().then(|| self.shared.connection.get()).flatten()
     }
 
@@ -373,12 +371,12 @@ impl Client {
 }
 
 /// Range of the server's memory. It is released on drop, also when decoding panics.
-struct Release<'c> {
-    connection: &'c Connection,
+struct ReleaseOnDrop<'c> {
+    connection: &'c ClientConnection,
     body: Body,
 }
 
-impl Drop for Release<'_> {
+impl Drop for ReleaseOnDrop<'_> {
     fn drop(&mut self) {
         self.connection.has_read(self.body);
     }

@@ -9,7 +9,7 @@ use syshandle_os::{Filesystems, OwnedHandle, Peer, Seqpacket, Unproven, descript
 
 use crate::activation::connect;
 use crate::client::deadline::Deadline;
-use crate::client::opening::Opening;
+use crate::client::handshake::ClientHandshake;
 use crate::quota::QuotaLimits;
 use crate::server::InnerDoor;
 use crate::server::reactor::{Reactor, Settings};
@@ -243,7 +243,7 @@ fn pair() -> Result<(Seqpacket, Seqpacket)> {
 /// Waits for the greeting of the server at the other end.
 fn open<P: Proxy>(socket: Seqpacket, deadline: Instant) -> Result<P> {
     let interface = P::Interface::DESCRIPTION;
-    let connection = Opening::to_any_class(socket, interface.iid).open(deadline)?;
+    let connection = ClientHandshake::to_any_class(socket, interface.iid).open(deadline)?;
     Ok(P::from_client(Client::connected(connection, interface)))
 }
 

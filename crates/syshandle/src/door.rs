@@ -21,11 +21,10 @@ use syshandle_os::{
 use syshandle_wire::{Fault, FrameKind, GivenHandle, Header, Prove, Violation};
 
 use crate::buffer::FrameBuffer;
-use crate::client::unsent;
 use crate::peer_socket::{Awaited, PeerSocket, wait_for_peer};
 use crate::quota::Quota;
 use crate::received_handles::{KernelProver, ReceivedHandles};
-use crate::{Error, ErrorKind, Object, Result};
+use crate::{Error, ErrorKind, Object, Result, send_error};
 
 /// Number of the method that asks a server for a door to the object of the connection.
 pub(crate) const METHOD: u32 = u32::MAX;
@@ -225,7 +224,7 @@ fn not_attached(error: io::Error) -> Error {
         io::ErrorKind::WouldBlock => {
             (ErrorKind::Busy, "the server does not open the door: its queue is full")
         }
-        _ if unsent::is_past_limit(&error) => (
+        _ if send_error::is_past_limit(&error) => (
             ErrorKind::Busy,
             "the server does not open the door, nor others that it was asked before",
         ),
@@ -233,8 +232,8 @@ fn not_attached(error: io::Error) -> Error {
         | io::ErrorKind::ConnectionReset
         | io::ErrorKind::ConnectionRefused
         | io::ErrorKind::NotConnected => return gone().because(error),
-        _ if error.raw_os_error() == Some(unsent::ETOOMANYREFS) => {
-            (ErrorKind::Busy, unsent::TOO_MANY_OF_USER)
+        _ if error.raw_os_error() == Some(send_error::ETOOMANYREFS) => {
+            (ErrorKind::Busy, send_error::TOO_MANY_OF_USER)
         }
         _ => return not_made(error),
     };

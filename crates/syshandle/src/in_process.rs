@@ -6,7 +6,7 @@ use std::time::Duration;
 use syshandle_os::{Filesystems, Seqpacket};
 use syshandle_wire::{Guid, Hello};
 
-use crate::client::opening::Opening;
+use crate::client::handshake::ClientHandshake;
 use crate::quota::QuotaLimits;
 use crate::server::doors::ServedObject;
 use crate::server::reactor::{Reactor, Settings};
@@ -65,7 +65,7 @@ pub(crate) fn client_of<P: Proxy>(object: &Object) -> Result<P> {
         .map_err(not_made("the object's connection can't be watched for calls"))?;
     reactor.start().map_err(not_made("the object can't be served"))?;
     let hello = Hello { clsid: Guid::NIL, iid: interface.iid };
-    let connection = Opening::new(ours, hello).open(now() + Client::TIMEOUT)?;
+    let connection = ClientHandshake::new(ours, hello).open(now() + Client::TIMEOUT)?;
     let quota = reactor.quotas.of(connection.server());
     let served = ServedObject::with_client(&reactor, &quota, object.clone());
     Ok(P::from_client(Client::of_this_process(connection, Box::new(served), interface)))

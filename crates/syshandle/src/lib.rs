@@ -107,6 +107,7 @@ cfg_if::cfg_if! {
         mod peer_socket;
         mod policy;
         mod quota;
+        mod send_error;
         mod server;
         mod setup;
         mod arena;
@@ -116,7 +117,8 @@ cfg_if::cfg_if! {
         pub use activation::{
             Activation, Locations, Lock, Meeting, Registered, RegisteredClass, Registration,
         };
-        pub use client::{Pending, Starter, together};
+        pub use client::pending_call::PendingCall;
+        pub use client::starter::{Starter, pipelined};
         pub use direct::{Connector, connect, from_door, from_socket, make_door, prepare, socket_pair};
         pub use policy::Policy;
         pub use server::{BackgroundTask, Context, Outcome, Server, TimerOutcome};

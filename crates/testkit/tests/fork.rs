@@ -7,7 +7,7 @@ use std::fs::File;
 use std::time::Duration;
 
 use syshandle::{
-    Cancel, Context, ErrorKind, Event, Ran, Result, Section, SectionMap, interface, together,
+    Cancel, Context, ErrorKind, Event, Ran, Result, Section, SectionMap, interface, pipelined,
 };
 use syshandle_testkit::{Place, SERVER, TEST_SERVICE, until};
 
@@ -99,7 +99,7 @@ fn calls_of_both_processes_at_once_do_not_mix() {
     for round in 0..20 {
         let starter = AdderStarter::from(&adder);
         let pending: Vec<_> =
-            together(&starter, |starter| (0..8).map(|i| starter.add(round, i)).collect());
+            pipelined(&starter, |starter| (0..8).map(|i| starter.add(round, i)).collect());
         let status = in_copy(|| (0..8).all(|_| adder.add(1000, 1).is_err()));
         assert_eq!(status, 0);
         for (i, call) in pending.into_iter().enumerate() {

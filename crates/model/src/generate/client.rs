@@ -149,7 +149,9 @@ fn method(number: usize, method: &Method, way: Way) -> TokenStream {
         Way::Asynchronous => (Some(quote!(pub async)), returns, Some(quote!(.await))),
         // Most programs start only few calls this way. The method is `inline`, so that unused ones
         // aren't compiled.
-        Way::Begun => (Some(quote!(#[inline] pub)), quote!(::syshandle::Pending<#returns>), None),
+        Way::Begun => {
+            (Some(quote!(#[inline] pub)), quote!(::syshandle::PendingCall<#returns>), None)
+        }
     };
     let before = before.unwrap_or_else(|| quote!(pub));
     quote! {

@@ -9,15 +9,15 @@ use syshandle_wire::Hello;
 
 use super::known::Known;
 use super::runtime::Meeting;
-use crate::client::connection::Connection;
-use crate::client::opening::Opening;
+use crate::client::connection::ClientConnection;
+use crate::client::handshake::ClientHandshake;
 use crate::peer_socket::PeerSocket;
 use crate::{Error, ErrorKind, Result};
 
 /// The outcome of an attempt to connect.
 pub(super) enum Connected {
     /// The server has greeted this client.
-    Greeted(Box<Connection>),
+    Greeted(Box<ClientConnection>),
     /// No server serves the socket, as the error explains.
     Nobody(Error),
     /// The server's start timeout has passed without a greeting.
@@ -37,7 +37,7 @@ pub(super) fn open(
     has_ended: impl Fn(&Seqpacket) -> bool,
 ) -> Result<Connected> {
     let mut look = Instant::now() + FIRST_LOOK;
-    let mut opening = Opening::new(socket, hello);
+    let mut opening = ClientHandshake::new(socket, hello);
     loop {
         match opening.wait(look.min(deadline)) {
             Ok(true) => break,
@@ -77,7 +77,7 @@ pub(super) fn reach(
     meeting: &Meeting,
     hello: Hello,
     deadline: Instant,
-) -> Result<Connection> {
+) -> Result<ClientConnection> {
     let socket = connect(&mut None, &meeting.socket, deadline)??;
     let start_timeout = known.registered.registration.start_timeout;
     match open(socket, meeting, hello, start_timeout, deadline, Peer::peer_has_ended)? {
@@ -105,7 +105,7 @@ pub(super) fn reach_elsewhere(
     path: &Path,
     hello: Hello,
     deadline: Instant,
-) -> Result<Connection> {
+) -> Result<ClientConnection> {
     let connection = connect_elsewhere(path, hello, deadline)?;
     let user = connection.server().uid;
     if user == known.user || user == 0 {
@@ -120,11 +120,11 @@ pub(super) fn connect_elsewhere(
     path: &Path,
     hello: Hello,
     deadline: Instant,
-) -> Result<Connection> {
+) -> Result<ClientConnection> {
     let mut pause = Duration::from_millis(1);
     loop {
         let nobody = match connect(&mut None, path, deadline)? {
-            Ok(socket) => match greeted(Opening::new(socket, hello).open(deadline))? {
+            Ok(socket) => match greeted(ClientHandshake::new(socket, hello).open(deadline))? {
                 Connected::Greeted(connection) => return Ok(*connection),
                 // The server ended before any call was sent. The program that manages the socket
                 // starts another one.
@@ -188,7 +188,7 @@ pub(crate) fn connect(
 }
 
 /// Treats a server that closes the connection before its greeting like a missing server.
-fn greeted(opened: Result<Connection>) -> Result<Connected> {
+fn greeted(opened: Result<ClientConnection>) -> Result<Connected> {
     match opened {
         Ok(connection) => Ok(Connected::Greeted(Box::new(connection))),
         Err(error) if error.kind() == ErrorKind::Disconnected => Ok(Connected::Nobody(error)),

@@ -19,7 +19,7 @@ use super::protocol::{Answer, Step};
 use super::registry::{Locations, Registered};
 use super::runtime::{Lock, Meeting};
 use super::trust;
-use crate::client::connection::Connection;
+use crate::client::connection::ClientConnection;
 use crate::peer_socket::PeerSocket;
 use crate::{Error, ErrorKind, Printable, Result};
 
@@ -48,7 +48,7 @@ pub(super) struct Start<'a> {
     queued: Option<Seqpacket>,
     listener: Option<Listener>,
     spawned: Option<Spawned>,
-    connection: Option<Connection>,
+    connection: Option<ClientConnection>,
     error: Option<Error>,
 }
 
@@ -86,7 +86,7 @@ impl<'a> Start<'a> {
     /// # Errors
     /// [`ErrorKind::StartFailed`] with the end of the program's log, also if the start of another
     /// client failed while this one waited for it. Otherwise the error of the failed step.
-    pub(super) fn run(mut self) -> Result<Connection> {
+    pub(super) fn run(mut self) -> Result<ClientConnection> {
         let mut step = Step::FIRST;
         while step != Step::Failed {
             let answer = self.take(step).unwrap_or_else(|error| {

@@ -7,8 +7,8 @@ use syshandle_wire::{Decode, Encoder, Payload, Violation};
 
 use super::{Cancel, Client};
 use crate::background::CancelOnDrop;
-use crate::client::connection::Connection;
-use crate::client::reply::{Reply, ReplyBody};
+use crate::client::connection::ClientConnection;
+use crate::client::reply::{EncodedReply, ReplyBody};
 use crate::setup::failed;
 use crate::{CallError, Error, ErrorKind, Result};
 
@@ -84,7 +84,12 @@ impl Client {
 
     /// Sends a call and waits for its reply, on this thread. Copies the reply out of the server's
     /// memory, because the task that would release that memory may have been dropped.
-    fn exchange(&self, method: u32, bytes: &Payload<'_>, handles: &[OwnedHandle]) -> Result<Reply> {
+    fn exchange(
+        &self,
+        method: u32,
+        bytes: &Payload<'_>,
+        handles: &[OwnedHandle],
+    ) -> Result<EncodedReply> {
         let mut deadline = self.deadline();
         let handles: Vec<_> = handles.iter().map(std::os::fd::AsFd::as_fd).collect();
         let exchanged = self.connection(&mut deadline).and_then(|connection| {
@@ -94,10 +99,10 @@ impl Client {
     }
 }
 
-impl Reply {
+impl EncodedReply {
     /// Copies the bytes of the reply and frees their place: the range of the server's memory is
     /// released, and the frame buffer stays with this thread.
-    fn copied(mut self, connection: &Connection) -> Result<Self> {
+    fn copied(mut self, connection: &ClientConnection) -> Result<Self> {
         let copy = match self.body {
             ReplyBody::PastLimit(_) => return Ok(self),
             ReplyBody::Copy(copy) => copy,

@@ -12,10 +12,10 @@ use crate::sync::thread::Thread;
 ///
 /// Clones share one state. Give one clone to the client (`with_cancel`) and keep the other.
 #[derive(Clone, Debug)]
-pub struct Cancel(Arc<Shared>);
+pub struct Cancel(Arc<CancelState>);
 
 #[derive(Debug)]
-struct Shared {
+struct CancelState {
     /// Process that made this value. A forked copy shares the eventfd, but must not cancel these
     /// calls.
     owner: ProcessMark,
@@ -32,7 +32,7 @@ impl Cancel {
     /// The system has no descriptor or no memory left.
     pub fn new() -> io::Result<Self> {
         let (owner, event) = (ProcessMark::current(), ManualEvent::new()?);
-        let shared = Shared { owner, event, threads: Mutex::new(Vec::new()) };
+        let shared = CancelState { owner, event, threads: Mutex::new(Vec::new()) };
         Ok(Self(Arc::new(shared)))
     }
 
@@ -60,18 +60,18 @@ impl Cancel {
     }
 
     /// Lets `cancel` wake `thread` too, until the returned value is dropped.
-    pub(crate) fn register<'c>(&'c self, thread: &Thread) -> Registered<'c> {
+    pub(crate) fn register<'c>(&'c self, thread: &Thread) -> CancelRegistration<'c> {
         self.0.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread.clone());
-        Registered { cancel: self, thread: thread.clone() }
+        CancelRegistration { cancel: self, thread: thread.clone() }
     }
 }
 
-pub(crate) struct Registered<'c> {
+pub(crate) struct CancelRegistration<'c> {
     cancel: &'c Cancel,
     thread: Thread,
 }
 
-impl Drop for Registered<'_> {
+impl Drop for CancelRegistration<'_> {
     fn drop(&mut self) {
         let mut threads = self.cancel.0.threads.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(place) = threads.iter().position(|thread| thread.id() == self.thread.id()) {

@@ -14,10 +14,9 @@ use syshandle_wire::{Body, ClientEnd, FrameKind, Header, Limits, Payload};
 
 use super::cancel::Cancel;
 use super::deadline::Deadline;
-use super::ended::{Ended, OtherEnd, failed};
-use super::reply::{Replies, Reply, ReplyBody, Waiter, WaiterNumber, Waiting};
+use super::end_reason::{EndReason, PeerName, failed};
+use super::reply::{EncodedReply, Replies, ReplyBody, ReplyWait, Waiter, WaiterNumber};
 use super::server_process::ServerProcess;
-use super::starting::NewCall;
 use crate::link::{ArenaRange, Link};
 use crate::spin::Spin;
 use crate::sync::thread::Thread;
@@ -26,22 +25,22 @@ use crate::{Error, ErrorKind, Result};
 
 /// Connection whose handshake is complete.
 #[derive(Debug)]
-pub(crate) struct Connection {
+pub(crate) struct ClientConnection {
     owner: ProcessMark,
     pub(crate) link: Link,
     pub(super) server: Credentials,
     pub(super) process: ServerProcess,
-    pub(super) other_end: OtherEnd,
+    pub(super) peer_name: PeerName,
     pub(super) limits: Limits,
     pub(super) spin: Spin,
-    /// Spin statistics of [`Connection::wait_for`], which waits for objects that the server
+    /// Spin statistics of [`ClientConnection::wait_for`], which waits for objects that the server
     /// signals.
     pub(super) spin_beside: Spin,
-    pub(super) state: Mutex<State>,
+    pub(super) state: Mutex<ClientConnectionState>,
 }
 
 #[derive(Debug)]
-pub(super) struct State {
+pub(super) struct ClientConnectionState {
     pub(super) end: ClientEnd<Waiter>,
     /// Number of the last waiter that was registered.
     pub(super) last_waiter: WaiterNumber,
@@ -54,12 +53,12 @@ pub(super) struct State {
     pub(super) queue: VecDeque<Thread>,
     /// Whether the server was told that shared memory is short.
     pub(super) asked: bool,
-    pub(super) ended: Option<Ended>,
+    pub(super) ended: Option<EndReason>,
 }
 
-impl State {
+impl ClientConnectionState {
     /// Stores a reply for its waiter, and wakes the waiter's thread if it sleeps.
-    pub(super) fn give(&mut self, waiter: WaiterNumber, reply: Reply) {
+    pub(super) fn give(&mut self, waiter: WaiterNumber, reply: EncodedReply) {
         self.replies.put(waiter, reply);
         let asleep = self.asleep.iter().find(|(_, waits_for)| *waits_for == Some(waiter));
         if let Some((thread, _)) = asleep {
@@ -70,22 +69,22 @@ impl State {
 
 /// Call that was sent; its reply may be fetched later.
 #[derive(Debug)]
-pub(crate) struct Begun {
+pub(crate) struct StartedCall {
     pub(super) call: u32,
     pub(super) waiter: WaiterNumber,
 }
 
-impl Connection {
+impl ClientConnection {
     /// Makes a connection after the server's greeting was received.
     pub(super) fn new(
         link: Link,
         server: Credentials,
         process: Option<OwnedHandle>,
-        other_end: OtherEnd,
+        peer_name: PeerName,
         end: ClientEnd<Waiter>,
     ) -> Self {
         let limits = end.limits();
-        let state = State {
+        let state = ClientConnectionState {
             end,
             last_waiter: 0,
             replies: Replies::default(),
@@ -103,7 +102,7 @@ impl Connection {
             link,
             server,
             process,
-            other_end,
+            peer_name,
             limits,
             spin,
             spin_beside,
@@ -133,9 +132,9 @@ impl Connection {
         body: &Payload<'_>,
         handles: &[BorrowedHandle<'_>],
         deadline: &mut Deadline<'_>,
-    ) -> Result<Reply> {
-        let begun = self.send_call(method, body, handles, false, deadline)?;
-        self.finish(&begun, deadline)
+    ) -> Result<EncodedReply> {
+        let started = self.send_call(method, body, handles, false, deadline)?;
+        self.finish(&started, deadline)
     }
 
     /// Sends a call without waiting for its reply.
@@ -145,14 +144,18 @@ impl Connection {
         body: &Payload<'_>,
         handles: &[BorrowedHandle<'_>],
         deadline: &mut Deadline<'_>,
-    ) -> Result<Begun> {
+    ) -> Result<StartedCall> {
         self.send_call(method, body, handles, true, deadline)
     }
 
     /// Waits for the reply of a call that was begun.
-    pub(crate) fn finish(&self, begun: &Begun, deadline: &mut Deadline<'_>) -> Result<Reply> {
-        let Begun { call, waiter } = *begun;
-        let mut waiting = Waiting { waiter: Some(waiter), reply: None };
+    pub(crate) fn finish(
+        &self,
+        started: &StartedCall,
+        deadline: &mut Deadline<'_>,
+    ) -> Result<EncodedReply> {
+        let StartedCall { call, waiter } = *started;
+        let mut waiting = ReplyWait { waiter: Some(waiter), reply: None };
         let waited = self.wait(deadline, &mut waiting, |state, _, waiting| {
             if waiting.reply.is_none() {
                 waiting.reply = state.replies.take(waiter);
@@ -161,11 +164,11 @@ impl Connection {
         });
         match (waiting.reply, waited) {
             (Some(reply), _) => Ok(reply),
-            (None, Ok(())) => Err(self.last_words(deadline).to_error(self.other_end, true)),
+            (None, Ok(())) => Err(self.last_words(deadline).to_error(self.peer_name, true)),
             (None, Err(gave_up)) => {
                 // The reply may have come in the last moment. None comes after the cancel.
                 let reply = self.give_up(call, waiter);
-                if let Some(Reply { body: ReplyBody::Shared(body), .. }) = reply {
+                if let Some(EncodedReply { body: ReplyBody::Shared(body), .. }) = reply {
                     self.has_read(body);
                 }
                 Err(gave_up.maybe_ran())
@@ -174,32 +177,8 @@ impl Connection {
     }
 
     /// Cancels a call that was begun and whose reply is no longer wanted.
-    pub(crate) fn abandon(&self, begun: &Begun) {
-        drop(self.give_up(begun.call, begun.waiter));
-    }
-
-    /// Sends a call as soon as it may start.
-    fn send_call(
-        &self,
-        method: u32,
-        body: &Payload<'_>,
-        handles: &[BorrowedHandle<'_>],
-        later: bool,
-        deadline: &mut Deadline<'_>,
-    ) -> Result<Begun> {
-        deadline.check()?;
-        // The encoder has already refused more handles than fit into `u16`.
-        let count = u16::try_from(handles.len()).unwrap_or(u16::MAX);
-        if body.len() > Limits::INLINE_BYTES_MAX {
-            self.prepare_memory(body.len())?;
-        }
-        let call = NewCall { method, handles: count, body: body.size(), later };
-        let (header, waiter) = self.start(call, deadline)?;
-        if let Err(error) = self.send(&header, body, handles, deadline) {
-            self.unsent(&header);
-            return Err(error);
-        }
-        Ok(Begun { call: header.call, waiter })
+    pub(crate) fn abandon(&self, started: &StartedCall) {
+        drop(self.give_up(started.call, started.waiter));
     }
 
     /// Returns the bytes of a reply in the server's memory.
@@ -259,12 +238,12 @@ impl Connection {
             Waited::Cancelled => {
                 Err(Error::new(ErrorKind::Cancelled, "the wait was cancelled").of_no_call())
             }
-            Waited::PeerGone => Err(self.last_words(deadline).to_error(self.other_end, true)),
+            Waited::PeerGone => Err(self.last_words(deadline).to_error(self.peer_name, true)),
         }
     }
 
     /// Gives up a call: cancels it at the server, or returns its reply if that has already come.
-    fn give_up(&self, call: u32, waiter: WaiterNumber) -> Option<Reply> {
+    fn give_up(&self, call: u32, waiter: WaiterNumber) -> Option<EncodedReply> {
         let mut state = self.state();
         let reply = state.replies.take(waiter);
         let cancel = match reply {
@@ -279,7 +258,7 @@ impl Connection {
         reply
     }
 
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, ClientConnectionState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -287,7 +266,7 @@ impl Connection {
 /// Sends `Bye` if the server may still hold background work for this client, so that the work
 /// continues. A forked copy of the process sends nothing. It does not take the lock either, because
 /// a thread that exists only in the original may have held it at the fork.
-impl Drop for Connection {
+impl Drop for ClientConnection {
     fn drop(&mut self) {
         if self.owner.is_current() && self.state().end.owes_bye() {
             let bye = Header::new(FrameKind::Bye);

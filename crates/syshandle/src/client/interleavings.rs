@@ -15,11 +15,11 @@ use syshandle_wire::{
 };
 
 use super::Cancel;
-use super::connection::{Begun, Connection};
+use super::connection::{ClientConnection, StartedCall};
 use super::deadline::Deadline;
-use super::opening::Opening;
-use super::reply::{Reply, ReplyBody};
-use super::together::Gathered;
+use super::handshake::ClientHandshake;
+use super::pipeline::Pipeline;
+use super::reply::{EncodedReply, ReplyBody};
 use crate::buffer::FrameBuffer;
 use crate::link::Link;
 use crate::peer_socket::PeerSocket;
@@ -43,7 +43,7 @@ struct Server {
 fn connect(
     calls_max: u16,
     serve: impl FnOnce(Server) + Send + 'static,
-) -> (Arc<Connection>, shuttle::thread::JoinHandle<()>) {
+) -> (Arc<ClientConnection>, shuttle::thread::JoinHandle<()>) {
     let (ours, theirs) = Seqpacket::pair().unwrap();
     ours.name_senders().unwrap();
     let (hello, limits) =
@@ -59,7 +59,7 @@ fn connect(
         assert_eq!(server.receive(), Some(None), "hello");
         serve(server);
     });
-    let connection = Opening::new(ours, hello).open(now() + LONG).unwrap();
+    let connection = ClientHandshake::new(ours, hello).open(now() + LONG).unwrap();
     (Arc::new(connection), server)
 }
 
@@ -110,20 +110,24 @@ impl Server {
     }
 }
 
-fn call(connection: &Connection, timeout: Duration, cancel: Option<&Cancel>) -> Result<Reply> {
+fn call(
+    connection: &ClientConnection,
+    timeout: Duration,
+    cancel: Option<&Cancel>,
+) -> Result<EncodedReply> {
     let mut deadline = Deadline::lasting(timeout, cancel);
     connection.call(1, &Payload::default(), &[], &mut deadline)
 }
 
 /// Makes a call with more handles than the kernel accepts.
-fn unsendable_call(connection: &Connection) -> crate::Error {
+fn unsendable_call(connection: &ClientConnection) -> crate::Error {
     let null = std::fs::File::open("/dev/null").unwrap();
     let handles = vec![null.as_fd(); usize::from(Limits::HANDLES_MAX) + 1];
     let mut deadline = Deadline::lasting(LONG, None);
     connection.call(1, &Payload::default(), &handles, &mut deadline).unwrap_err()
 }
 
-fn assert_answered(reply: Result<Reply>) {
+fn assert_answered(reply: Result<EncodedReply>) {
     match reply.unwrap().body {
         ReplyBody::Frame { start, end, .. } => assert_eq!(end - start, 4),
         ReplyBody::Copy(bytes) => assert_eq!(bytes.len(), 4),
@@ -389,18 +393,22 @@ fn an_unsent_call_frees_its_slot_in_any_interleaving() {
 }
 
 /// Begins a held call with `len` bytes of arguments.
-fn hold(connection: &Connection, gathered: &Gathered, len: usize) -> Result<Begun> {
+fn hold(connection: &ClientConnection, pipeline: &Pipeline, len: usize) -> Result<StartedCall> {
     let mut deadline = Deadline::lasting(LONG, None);
-    connection.begin_together(gathered, 1, &vec![7; len].into(), &[], &mut deadline)
+    connection.begin_pipelined(pipeline, 1, &vec![7; len].into(), &[], &mut deadline)
 }
 
 /// Sends the held calls, and waits for the reply of one call.
-fn finish(connection: &Connection, gathered: &Gathered, begun: &Begun) -> Result<Reply> {
+fn finish(
+    connection: &ClientConnection,
+    pipeline: &Pipeline,
+    started: &StartedCall,
+) -> Result<EncodedReply> {
     let mut deadline = Deadline::lasting(LONG, None);
-    gathered.send(connection, &mut deadline);
-    match gathered.take_error(begun) {
+    pipeline.send(connection, &mut deadline);
+    match pipeline.take_error(started) {
         Some(error) => Err(error),
-        None => connection.finish(begun, &mut deadline),
+        None => connection.finish(started, &mut deadline),
     }
 }
 
@@ -419,17 +427,17 @@ fn calls_that_are_held_have_not_gone_and_go_together() {
             }
             (0..3).for_each(|_| assert!(server.receive().flatten().is_some()));
         });
-        let gathered = Gathered::new();
-        let begun = [(); 3].map(|()| hold(&connection, &gathered, 0).unwrap());
+        let pipeline = Pipeline::new();
+        let started = [(); 3].map(|()| hold(&connection, &pipeline, 0).unwrap());
         while count.load(Ordering::SeqCst) < 3 {
             thread::yield_now();
         }
         sent.store(true, Ordering::SeqCst);
-        gathered.send(&connection, &mut Deadline::lasting(LONG, None));
+        pipeline.send(&connection, &mut Deadline::lasting(LONG, None));
         server.join().unwrap();
-        for begun in &begun {
+        for started in &started {
             // The calls were sent, so they may have run.
-            let error = finish(&connection, &gathered, begun).unwrap_err();
+            let error = finish(&connection, &pipeline, started).unwrap_err();
             assert_eq!((error.kind(), error.ran()), (ErrorKind::Disconnected, Ran::Maybe));
         }
     });
@@ -440,11 +448,12 @@ fn calls_that_are_held_by_many_threads_each_have_their_reply_in_any_order() {
     explore(|| {
         let (connection, server) = connect(64, Server::serve);
         threads(2, move |_| {
-            let gathered = Gathered::new();
-            let begun: Vec<_> = (0..3).map(|_| hold(&connection, &gathered, 0).unwrap()).collect();
+            let pipeline = Pipeline::new();
+            let started: Vec<_> =
+                (0..3).map(|_| hold(&connection, &pipeline, 0).unwrap()).collect();
             assert_answered(call(&connection, LONG, None));
-            for begun in begun.iter().rev() {
-                assert_answered(finish(&connection, &gathered, begun));
+            for started in started.iter().rev() {
+                assert_answered(finish(&connection, &pipeline, started));
             }
         });
         server.join().unwrap();
@@ -456,10 +465,11 @@ fn calls_that_are_held_beyond_the_limit_go_before_they_wait_in_any_order() {
     explore(|| {
         let (connection, server) = connect(2, Server::serve);
         threads(2, move |_| {
-            let gathered = Gathered::new();
-            let begun: Vec<_> = (0..4).map(|_| hold(&connection, &gathered, 0).unwrap()).collect();
-            for begun in &begun {
-                assert_answered(finish(&connection, &gathered, begun));
+            let pipeline = Pipeline::new();
+            let started: Vec<_> =
+                (0..4).map(|_| hold(&connection, &pipeline, 0).unwrap()).collect();
+            for started in &started {
+                assert_answered(finish(&connection, &pipeline, started));
             }
         });
         server.join().unwrap();
@@ -474,11 +484,11 @@ fn held_calls_for_which_there_is_no_room_in_the_socket_wait_for_it_in_any_order(
         // sixteen.
         rustix::net::sockopt::set_socket_send_buffer_size(&connection.link.socket, 1).unwrap();
         threads(2, move |_| {
-            let gathered = Gathered::new();
-            let begun: Vec<_> =
-                (0..8).map(|_| hold(&connection, &gathered, 900).unwrap()).collect();
-            for begun in &begun {
-                assert_answered(finish(&connection, &gathered, begun));
+            let pipeline = Pipeline::new();
+            let started: Vec<_> =
+                (0..8).map(|_| hold(&connection, &pipeline, 900).unwrap()).collect();
+            for started in &started {
+                assert_answered(finish(&connection, &pipeline, started));
             }
         });
         server.join().unwrap();
@@ -490,14 +500,14 @@ fn abandoned_unsent_calls_are_never_sent_and_free_their_slots_in_any_interleavin
     explore(|| {
         let (connection, server) = connect(2, Server::serve);
         threads(2, move |_| {
-            let gathered = Gathered::new();
-            let begun = hold(&connection, &gathered, 0).unwrap();
-            let other = hold(&connection, &gathered, 0).unwrap();
-            if !gathered.withdraw(&connection, &begun) {
+            let pipeline = Pipeline::new();
+            let started = hold(&connection, &pipeline, 0).unwrap();
+            let other = hold(&connection, &pipeline, 0).unwrap();
+            if !pipeline.withdraw(&connection, &started) {
                 // The other call had to wait, so this one was sent.
-                connection.abandon(&begun);
+                connection.abandon(&started);
             }
-            assert_answered(finish(&connection, &gathered, &other));
+            assert_answered(finish(&connection, &pipeline, &other));
         });
         server.join().unwrap();
     });
@@ -508,9 +518,9 @@ fn the_servers_death_ends_held_calls_which_did_not_run_in_any_order() {
     explore(|| {
         let (connection, server) = connect(64, drop);
         threads(2, move |_| {
-            let gathered = Gathered::new();
-            let Ok(begun) = hold(&connection, &gathered, 0) else { return };
-            let error = finish(&connection, &gathered, &begun).unwrap_err();
+            let pipeline = Pipeline::new();
+            let Ok(started) = hold(&connection, &pipeline, 0) else { return };
+            let error = finish(&connection, &pipeline, &started).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Disconnected, "{error}");
         });
         server.join().unwrap();
@@ -532,15 +542,15 @@ fn replies_that_come_together_are_received_together_and_what_follows_the_end_is_
             let header = server.end.reply(calls[2], Status::Done, 1, 0).unwrap();
             server.link.send(&header, &Payload::default(), &[null.as_fd()]).unwrap();
         });
-        let gathered = Gathered::new();
-        let begun = [(); 4].map(|()| hold(&connection, &gathered, 0).unwrap());
-        gathered.send(&connection, &mut Deadline::lasting(LONG, None));
+        let pipeline = Pipeline::new();
+        let started = [(); 4].map(|()| hold(&connection, &pipeline, 0).unwrap());
+        pipeline.send(&connection, &mut Deadline::lasting(LONG, None));
         server.join().unwrap();
-        let [first, second, third, fourth] = begun;
-        assert_answered(finish(&connection, &gathered, &second));
-        assert_answered(finish(&connection, &gathered, &first));
-        for begun in [third, fourth] {
-            let error = finish(&connection, &gathered, &begun).unwrap_err();
+        let [first, second, third, fourth] = started;
+        assert_answered(finish(&connection, &pipeline, &second));
+        assert_answered(finish(&connection, &pipeline, &first));
+        for started in [third, fourth] {
+            let error = finish(&connection, &pipeline, &started).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Violation, "{error}");
         }
     });

@@ -6,10 +6,10 @@ use std::time::Duration;
 use syshandle_os::Received;
 use syshandle_wire::{Body, Fault, FromServer, Header, Violation};
 
-use super::connection::{Connection, State};
+use super::connection::{ClientConnection, ClientConnectionState};
 use super::deadline::{Deadline, KERNEL_WAIT, KERNEL_WAIT_MIN};
-use super::ended::Ended;
-use super::reply::{Reply, ReplyBody, Waiting};
+use super::end_reason::EndReason;
+use super::reply::{EncodedReply, ReplyBody, ReplyWait};
 use crate::batch::Batch;
 use crate::buffer::{FrameBuffer, take_bytes};
 use crate::link::BodyError;
@@ -18,46 +18,46 @@ use crate::sync::thread::Thread;
 use crate::sync::{now, wait_until};
 
 /// Result of a receive.
-pub(super) enum Incoming {
-    Frame(Frame),
-    Nothing(Ended),
+pub(super) enum ReceiveResult {
+    Frame(ReceivedFrame),
+    Nothing(EndReason),
     NotYet,
 }
 
 /// Frame, with all of its handles or (if truncated) some of them.
-pub(super) struct Frame {
+pub(super) struct ReceivedFrame {
     buffer: FrameBuffer,
     len: usize,
     handles: ReceivedHandles,
     truncated: bool,
 }
 
-impl Incoming {
+impl ReceiveResult {
     #[inline(always)]
     pub(super) fn of(buffer: FrameBuffer, received: &Received, handles: ReceivedHandles) -> Self {
         let (len, truncated) = (received.len, received.handles_truncated);
         match () {
-            () if len == 0 => Self::Nothing(Ended::Died),
-            () if received.bytes_truncated => Self::Nothing(Ended::Broken(Violation::TooLong)),
+            () if len == 0 => Self::Nothing(EndReason::Died),
+            () if received.bytes_truncated => Self::Nothing(EndReason::Broken(Violation::TooLong)),
             () if received.unknown_control => {
-                Self::Nothing(Ended::Broken(Violation::UnknownControl))
+                Self::Nothing(EndReason::Broken(Violation::UnknownControl))
             }
             () if handles.check_sender().is_err() => {
-                Self::Nothing(Ended::Broken(Violation::TooManyHandles))
+                Self::Nothing(EndReason::Broken(Violation::TooManyHandles))
             }
-            () => Self::Frame(Frame { buffer, len, handles, truncated }),
+            () => Self::Frame(ReceivedFrame { buffer, len, handles, truncated }),
         }
     }
 }
 
-impl Connection {
+impl ClientConnection {
     /// Receives one frame, waiting until the deadline or a cancel.
-    pub(super) fn receive(&self, deadline: &mut Deadline<'_>) -> Incoming {
+    pub(super) fn receive(&self, deadline: &mut Deadline<'_>) -> ReceiveResult {
         let (mut buffer, mut handles) = (FrameBuffer::take(), ReceivedHandles::new());
         let received = self
             .receive_by(deadline, |timeout| self.link.receive(&mut buffer, &mut handles, timeout));
         match received {
-            Ok(received) => Incoming::of(buffer, &received, handles),
+            Ok(received) => ReceiveResult::of(buffer, &received, handles),
             Err(nothing) => nothing,
         }
     }
@@ -68,7 +68,7 @@ impl Connection {
         deadline: &mut Deadline<'_>,
         count: usize,
         batch: &mut Batch,
-    ) -> Result<(), Incoming> {
+    ) -> Result<(), ReceiveResult> {
         self.receive_by(deadline, |timeout| self.link.receive_several(batch, count, timeout))
     }
 
@@ -79,7 +79,7 @@ impl Connection {
         &self,
         deadline: &mut Deadline<'_>,
         mut receive: impl FnMut(Option<Duration>) -> io::Result<T>,
-    ) -> Result<T, Incoming> {
+    ) -> Result<T, ReceiveResult> {
         let mut spin_wait = self.spin.start(self.link.peer());
         let mut spins = !deadline.left().is_zero() && spin_wait.again();
         let mut has_ended = false;
@@ -100,7 +100,7 @@ impl Connection {
                 }
                 // The last messages of the ended process were received.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock && has_ended => {
-                    return Err(Incoming::Nothing(Ended::Died));
+                    return Err(ReceiveResult::Nothing(EndReason::Died));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     let socket = &self.link.socket;
@@ -112,11 +112,11 @@ impl Connection {
                         None => wait_until(until, |until| socket.wait_readable(until)).map(drop),
                     };
                     if let Err(error) = waited {
-                        return Err(Incoming::Nothing(Ended::Failed(error.kind())));
+                        return Err(ReceiveResult::Nothing(EndReason::Failed(error.kind())));
                     }
                     deadline.look();
                     if deadline.check().is_err() {
-                        return Err(Incoming::NotYet);
+                        return Err(ReceiveResult::NotYet);
                     }
                     has_ended = now() >= until && self.process.has_ended(socket);
                 }
@@ -124,17 +124,22 @@ impl Connection {
                 // The server closed its end without reading all frames of this client. Its own
                 // frames can still be received.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {}
-                Err(error) => return Err(Incoming::Nothing(Ended::Failed(error.kind()))),
+                Err(error) => return Err(ReceiveResult::Nothing(EndReason::Failed(error.kind()))),
             }
         }
     }
 
     /// Hands a received frame to its waiter, which usually is the thread that has received it.
-    pub(super) fn take_in(&self, state: &mut State, incoming: Incoming, receiver: &mut Waiting) {
+    pub(super) fn take_in(
+        &self,
+        state: &mut ClientConnectionState,
+        incoming: ReceiveResult,
+        receiver: &mut ReplyWait,
+    ) {
         let ended = match incoming {
-            Incoming::NotYet => return,
-            Incoming::Nothing(ended) => ended,
-            Incoming::Frame(frame) => match self.take_frame(state, frame, receiver) {
+            ReceiveResult::NotYet => return,
+            ReceiveResult::Nothing(ended) => ended,
+            ReceiveResult::Frame(frame) => match self.take_frame(state, frame, receiver) {
                 Ok(()) => {
                     // There may be room for one more call.
                     if !state.queue.is_empty() {
@@ -158,11 +163,11 @@ impl Connection {
 
     fn take_frame(
         &self,
-        state: &mut State,
-        frame: Frame,
-        receiver: &mut Waiting,
-    ) -> Result<(), Ended> {
-        let Frame { buffer, len, mut handles, truncated } = frame;
+        state: &mut ClientConnectionState,
+        frame: ReceivedFrame,
+        receiver: &mut ReplyWait,
+    ) -> Result<(), EndReason> {
+        let ReceivedFrame { buffer, len, mut handles, truncated } = frame;
         let (event, inline) = state.end.receive(&buffer[..len], handles.len(), truncated)?;
         match event {
             FromServer::Reply { waiter, status, body, handles_lost } => {
@@ -193,7 +198,7 @@ impl Connection {
                     (Err(BodyError::Violation(violation)), _) => return Err(violation.into()),
                 };
                 let handles_lost = handles_lost || bytes_lost;
-                let reply = Reply { status, body, handles, handles_lost };
+                let reply = EncodedReply { status, body, handles, handles_lost };
                 match is_own {
                     true => receiver.reply = Some(reply),
                     false => state.give(waiter.number, reply),
@@ -207,10 +212,10 @@ impl Connection {
             FromServer::ArenaLost => self.link.outgoing().send_again(),
             FromServer::Asked(release) => self.release(state, release),
             FromServer::Nothing => {}
-            FromServer::Bye => return Err(Ended::Closed),
+            FromServer::Bye => return Err(EndReason::Closed),
             FromServer::Refused => {
                 let fault = Fault::read(inline).map_err(|_| Violation::NotOurs)?;
-                return Err(Ended::refused(fault, state.end.has_replied()));
+                return Err(EndReason::refused(fault, state.end.has_replied()));
             }
         }
         Ok(())
@@ -218,7 +223,7 @@ impl Connection {
 
     /// Releases ranges of the server's memory now, if `header` is given. Otherwise the next call
     /// releases them.
-    pub(super) fn release(&self, state: &mut State, header: Option<Header>) {
+    pub(super) fn release(&self, state: &mut ClientConnectionState, header: Option<Header>) {
         if let Some(header) = header
             && self.link.send_header(&header).is_err()
         {

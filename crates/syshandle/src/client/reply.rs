@@ -19,7 +19,7 @@ pub(super) type WaiterNumber = u64;
 
 /// Reply, not decoded yet.
 #[derive(Debug)]
-pub(crate) struct Reply {
+pub(crate) struct EncodedReply {
     pub(crate) status: Status,
     pub(crate) body: ReplyBody,
     pub(crate) handles: ReceivedHandles,
@@ -39,16 +39,16 @@ pub(crate) enum ReplyBody {
     /// Dropped, because unfetched replies of this client exceeded a limit. Contains the text of the
     /// limit.
     PastLimit(String),
-    /// In the server's memory. [`Connection::has_read`] has to release it after it was read.
+    /// In the server's memory. [`ClientConnection::has_read`] has to release it after it was read.
     Shared(Body),
 }
 
 /// Waiting thread: the waiter of its reply, if it waits for one, and the reply once this thread has
 /// received it.
 #[derive(Debug, Default)]
-pub(super) struct Waiting {
+pub(super) struct ReplyWait {
     pub(super) waiter: Option<WaiterNumber>,
-    pub(super) reply: Option<Reply>,
+    pub(super) reply: Option<EncodedReply>,
 }
 
 /// Replies that were received by other threads than their waiters, until they are fetched.
@@ -56,14 +56,14 @@ pub(super) struct Waiting {
 /// The server chooses the size of replies, so the client limits the total size that it stores.
 #[derive(Debug, Default)]
 pub(super) struct Replies {
-    replies: Vec<(WaiterNumber, Reply)>,
+    replies: Vec<(WaiterNumber, EncodedReply)>,
     bytes: usize,
     handles: usize,
 }
 
 impl Replies {
     /// Stores a reply. Beyond the limits it stores only the fact that the reply came.
-    pub(super) fn put(&mut self, number: WaiterNumber, reply: Reply) {
+    pub(super) fn put(&mut self, number: WaiterNumber, reply: EncodedReply) {
         let (bytes, handles) = reply.size();
         let reply = match self.limit_passed(bytes, handles) {
             None => {
@@ -71,7 +71,7 @@ impl Replies {
                 self.handles += handles;
                 reply
             }
-            Some(limit) => Reply {
+            Some(limit) => EncodedReply {
                 status: reply.status,
                 body: ReplyBody::PastLimit(limit),
                 handles: ReceivedHandles::new(),
@@ -82,7 +82,7 @@ impl Replies {
     }
 
     /// Takes the reply of this waiter, if it has come.
-    pub(super) fn take(&mut self, number: WaiterNumber) -> Option<Reply> {
+    pub(super) fn take(&mut self, number: WaiterNumber) -> Option<EncodedReply> {
         let place = self.replies.iter().position(|(waiter, _)| *waiter == number)?;
         let reply = self.replies.swap_remove(place).1;
         let (bytes, handles) = reply.size();
@@ -105,7 +105,7 @@ impl Replies {
     }
 }
 
-impl Reply {
+impl EncodedReply {
     /// Returns the bytes of memory and the number of handles that the reply holds.
     fn size(&self) -> (usize, usize) {
         let bytes = match &self.body {
@@ -129,15 +129,15 @@ mod tests {
 
     use super::*;
 
-    fn reply(bytes: usize, handles: usize) -> Reply {
+    fn reply(bytes: usize, handles: usize) -> EncodedReply {
         let mut arrived = ReceivedHandles::new();
         arrived.extend((0..handles).map(|_| File::open("/dev/null").unwrap().into()));
         // The kernel allocates no memory for zero pages that are never touched.
         let body = ReplyBody::Copy(vec![0; bytes]);
-        Reply { status: Status::Done, body, handles: arrived, handles_lost: false }
+        EncodedReply { status: Status::Done, body, handles: arrived, handles_lost: false }
     }
 
-    fn is_dropped(reply: &Reply) -> bool {
+    fn is_dropped(reply: &EncodedReply) -> bool {
         matches!(reply.body, ReplyBody::PastLimit(_)) && reply.handles.len() == 0
     }
 

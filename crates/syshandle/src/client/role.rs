@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use super::connection::{Connection, State};
+use super::connection::{ClientConnection, ClientConnectionState};
 use super::deadline::Deadline;
-use super::ended::Ended;
-use super::receiving::Incoming;
-use super::reply::Waiting;
+use super::end_reason::EndReason;
+use super::receiving::ReceiveResult;
+use super::reply::ReplyWait;
 use crate::Result;
 use crate::batch::Batch;
 use crate::buffer::FrameBuffer;
@@ -15,7 +15,7 @@ use crate::received_handles::ReceivedHandles;
 use crate::sync::MutexGuard;
 use crate::sync::thread::{self, Thread};
 
-impl Connection {
+impl ClientConnection {
     /// Waits until `done` returns a value. Receives for all waiting threads, or sleeps while
     /// another thread receives.
     ///
@@ -24,8 +24,8 @@ impl Connection {
     pub(super) fn wait<T>(
         &self,
         deadline: &mut Deadline<'_>,
-        waiting: &mut Waiting,
-        mut done: impl FnMut(&mut State, &mut Deadline<'_>, &mut Waiting) -> Option<T>,
+        waiting: &mut ReplyWait,
+        mut done: impl FnMut(&mut ClientConnectionState, &mut Deadline<'_>, &mut ReplyWait) -> Option<T>,
     ) -> Result<T> {
         let _registered = deadline.cancel.map(|cancel| cancel.register(&thread::current()));
         let mut state = self.state();
@@ -92,8 +92,8 @@ impl Connection {
         &self,
         deadline: &mut Deadline<'_>,
         in_flight: usize,
-        waiting: &mut Waiting,
-    ) -> MutexGuard<'_, State> {
+        waiting: &mut ReplyWait,
+    ) -> MutexGuard<'_, ClientConnectionState> {
         let mut batch = Batch::take();
         let received = self.receive_several(deadline, in_flight, &mut batch);
         let mut state = self.state();
@@ -104,7 +104,7 @@ impl Connection {
         while state.ended.is_none() {
             let (mut buffer, mut handles) = (FrameBuffer::take(), ReceivedHandles::new());
             let Some(received) = batch.next(&mut buffer, &mut handles) else { break };
-            self.take_in(&mut state, Incoming::of(buffer, &received, handles), waiting);
+            self.take_in(&mut state, ReceiveResult::of(buffer, &received, handles), waiting);
         }
         if batch.len() > 0 {
             // Frames after the end are discarded without the lock, because closing their handles
@@ -124,20 +124,20 @@ impl Connection {
             return true;
         }
         let received = self.receive(&mut Deadline::lasting(Duration::ZERO, None));
-        let something = !matches!(received, Incoming::NotYet);
-        self.take_in(&mut state, received, &mut Waiting::default());
+        let something = !matches!(received, ReceiveResult::NotYet);
+        self.take_in(&mut state, received, &mut ReplyWait::default());
         something
     }
 
     /// Returns why the connection has ended, after the server stopped receiving or sending. First
     /// receives for up to [`LAST_WORDS`] what the server sent before, because a server may stop
     /// receiving and still send.
-    pub(super) fn last_words(&self, deadline: &mut Deadline<'_>) -> Ended {
+    pub(super) fn last_words(&self, deadline: &mut Deadline<'_>) -> EndReason {
         deadline.look();
         let mut moment = Deadline::lasting(deadline.left().min(LAST_WORDS), None);
-        let mut not_waiting = Waiting::default();
+        let mut not_waiting = ReplyWait::default();
         let ended = self.wait(&mut moment, &mut not_waiting, |state, _, _| state.ended.clone());
-        ended.unwrap_or(Ended::Deaf)
+        ended.unwrap_or(EndReason::Deaf)
     }
 }
 

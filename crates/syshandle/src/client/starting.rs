@@ -6,11 +6,11 @@ use std::time::Duration;
 use syshandle_os::BorrowedHandle;
 use syshandle_wire::{BodySize, Busy, FrameKind, Header, Limits, Payload};
 
-use super::connection::{Connection, State};
+use super::connection::{ClientConnection, ClientConnectionState, StartedCall};
 use super::deadline::Deadline;
-use super::ended::failed;
-use super::reply::{Waiter, WaiterNumber, Waiting};
-use super::unsent::{is_past_limit, memory_error, send_error};
+use super::end_reason::failed;
+use super::reply::{ReplyWait, Waiter, WaiterNumber};
+use crate::send_error::{is_past_limit, memory_error, send_error};
 use crate::sync::thread::{self, Thread, ThreadId};
 use crate::sync::{now, wait_until};
 use crate::{Error, ErrorKind, Result};
@@ -25,7 +25,7 @@ pub(super) struct NewCall {
     pub(super) later: bool,
 }
 
-impl State {
+impl ClientConnectionState {
     fn start(&mut self, call: NewCall, timeout_ms: u32) -> Result<(Header, WaiterNumber), Busy> {
         let NewCall { method, handles, body, later } = call;
         let waiter = Waiter { number: self.last_waiter + 1, later };
@@ -35,7 +35,31 @@ impl State {
     }
 }
 
-impl Connection {
+impl ClientConnection {
+    /// Sends a call as soon as it may start.
+    pub(super) fn send_call(
+        &self,
+        method: u32,
+        body: &Payload<'_>,
+        handles: &[BorrowedHandle<'_>],
+        later: bool,
+        deadline: &mut Deadline<'_>,
+    ) -> Result<StartedCall> {
+        deadline.check()?;
+        // The encoder has already refused more handles than fit into `u16`.
+        let count = u16::try_from(handles.len()).unwrap_or(u16::MAX);
+        if body.len() > Limits::INLINE_BYTES_MAX {
+            self.prepare_memory(body.len())?;
+        }
+        let call = NewCall { method, handles: count, body: body.size(), later };
+        let (header, waiter) = self.start(call, deadline)?;
+        if let Err(error) = self.send(&header, body, handles, deadline) {
+            self.unsent(&header);
+            return Err(error);
+        }
+        Ok(StartedCall { call: header.call, waiter })
+    }
+
     /// Makes shared memory for arguments of `len` bytes, unless it exists.
     pub(super) fn prepare_memory(&self, len: usize) -> Result<()> {
         let size = self.link.prepare_outgoing(len).map_err(memory_error)?;
@@ -78,9 +102,9 @@ impl Connection {
         let large = call.body.len > Limits::INLINE_BYTES_MAX;
         let mut busy = None;
         loop {
-            let step = self.wait(deadline, &mut Waiting::default(), |state, deadline, _| {
+            let step = self.wait(deadline, &mut ReplyWait::default(), |state, deadline, _| {
                 if let Some(ended) = &state.ended {
-                    return Some(Step::Ended(ended.to_error(self.other_end, false)));
+                    return Some(StartOutcome::Ended(ended.to_error(self.peer_name, false)));
                 }
                 // Large calls start in order of arrival. Otherwise smaller ones could delay the
                 // largest forever.
@@ -97,7 +121,7 @@ impl Connection {
                     }
                 };
                 match started {
-                    Ok((header, waiter)) => return Some(Step::Started(header, waiter)),
+                    Ok((header, waiter)) => return Some(StartOutcome::Started(header, waiter)),
                     Err(reason) => busy = Some(reason),
                 }
                 let this = thread::current();
@@ -105,10 +129,10 @@ impl Connection {
                     state.queue.push_back(this);
                 }
                 (busy == Some(Busy::Shared) && !std::mem::replace(&mut state.asked, true))
-                    .then_some(Step::Ask)
+                    .then_some(StartOutcome::Ask)
             });
             let result = match step {
-                Ok(Step::Ask) => {
+                Ok(StartOutcome::Ask) => {
                     let ask = Header::new(FrameKind::Release);
                     match self.send(&ask, &Payload::default(), &[], deadline) {
                         Ok(()) => continue,
@@ -118,8 +142,8 @@ impl Connection {
                         }
                     }
                 }
-                Ok(Step::Started(header, waiter)) => Ok((header, waiter)),
-                Ok(Step::Ended(error)) => Err(error),
+                Ok(StartOutcome::Started(header, waiter)) => Ok((header, waiter)),
+                Ok(StartOutcome::Ended(error)) => Err(error),
                 Err(error) => Err(self.could_not_start(error, busy)),
             };
             if busy.is_some() {
@@ -187,7 +211,7 @@ impl Connection {
                 Ok(())
             }
             io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => {
-                Err(self.last_words(deadline).to_error(self.other_end, false))
+                Err(self.last_words(deadline).to_error(self.peer_name, false))
             }
             _ if is_past_limit(&error) => {
                 // The server may still receive the earlier handles. No event reports when it does.
@@ -218,7 +242,7 @@ impl Connection {
 const RECEIVED_WAIT: Duration = Duration::from_millis(5);
 
 /// Result of one attempt to start a call.
-enum Step {
+enum StartOutcome {
     Started(Header, WaiterNumber),
     /// The server must be asked to release shared memory first.
     Ask,

@@ -22,12 +22,12 @@ use syshandle_wire::{Guid, Hello};
 use super::activity::{Activity, Look, What};
 use super::event_loop::{EventLoop, Source};
 use super::reactor::{Reactor, Settings};
-use crate::client::opening::Opening;
+use crate::client::handshake::ClientHandshake;
 use crate::quota::{QuotaLimits, Quotas, Resource};
 use crate::sync::atomic::{AtomicBool, AtomicUsize};
 use crate::sync::{Tick, explore, now, run_once, thread};
 use crate::{
-    Client, Context, Interface, Object, Outcome, Pending, Proxy, Result, interface, together,
+    Client, Context, Interface, Object, Outcome, PendingCall, Proxy, Result, interface, pipelined,
 };
 
 /// Longer than any interleaving lasts on the test's clock.
@@ -155,7 +155,7 @@ fn kitchen_where(
     before(&reactor);
     reactor.start().unwrap();
     let hello = Hello { clsid: Guid::NIL, iid: <dyn Kitchen>::DESCRIPTION.iid };
-    let connection = Opening::new(ours, hello).open(now() + LONG).unwrap();
+    let connection = ClientHandshake::new(ours, hello).open(now() + LONG).unwrap();
     let client = Client::connected(connection, <dyn Kitchen>::DESCRIPTION).with_timeout(LONG);
     (KitchenClient::from_client(client), Arc::downgrade(&reactor))
 }
@@ -239,8 +239,8 @@ fn move_to_the_other_loop(reactor: &Arc<Reactor>) {
 }
 
 /// Starts `count` calls that are sent together.
-fn echo_together(client: &KitchenClient, count: u64) -> Vec<Pending<Result<u64>>> {
-    together(&KitchenStarter::from(client), |starter| {
+fn echo_together(client: &KitchenClient, count: u64) -> Vec<PendingCall<Result<u64>>> {
+    pipelined(&KitchenStarter::from(client), |starter| {
         (0..count).map(|number| starter.echo(number)).collect()
     })
 }
@@ -272,7 +272,7 @@ fn a_quick_method_that_takes_long_for_once_holds_up_nothing_that_came_with_it_in
         cook.open.store(false, Ordering::SeqCst);
         // Includes the case that no call follows.
         let count_after = shuttle::rand::thread_rng().gen_range(0..3);
-        let (before, entering, after) = together(&KitchenStarter::from(&client), |starter| {
+        let (before, entering, after) = pipelined(&KitchenStarter::from(&client), |starter| {
             let (before, entering) = (starter.echo(1), starter.enter());
             let after: Vec<_> = (0..count_after).map(|_| starter.echo(2)).collect();
             (before, entering, after)
@@ -294,7 +294,7 @@ fn a_client_that_leaves_during_a_batch_leaves_no_state_in_any_interleaving() {
         let (client, reactor) = kitchen(&cook);
         client.echo(0).unwrap();
         client.echo(0).unwrap();
-        let entering = together(&KitchenStarter::from(&client), |starter| {
+        let entering = pipelined(&KitchenStarter::from(&client), |starter| {
             let first = starter.echo(1);
             let entering = starter.enter();
             drop((first, starter.echo(2)));

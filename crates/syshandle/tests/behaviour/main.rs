@@ -19,7 +19,7 @@ mod method_errors;
 mod objects;
 mod ownership;
 mod panics;
-mod pending;
+mod pending_call;
 mod server;
 mod support;
 mod values;

@@ -9,7 +9,7 @@ use crate::{Error, ErrorKind};
 /// The error number selects the error. The kind of an [`io::Error`] would not do, because a
 /// receiver that refuses handles and a security module have the same kind.
 #[cold]
-pub(super) fn send_error(error: io::Error, has_handles: bool) -> Error {
+pub(crate) fn send_error(error: io::Error, has_handles: bool) -> Error {
     let (kind, text) = match error.raw_os_error() {
         Some(EPERM) if has_handles => (ErrorKind::NotAllowed, "the server doesn't accept handles"),
         Some(EACCES) if has_handles => {
@@ -30,7 +30,7 @@ pub(super) fn send_error(error: io::Error, has_handles: bool) -> Error {
 /// Returns the error of a call for whose arguments no shared memory could be made. The call did not
 /// run.
 #[cold]
-pub(super) fn memory_error(error: io::Error) -> Error {
+pub(crate) fn memory_error(error: io::Error) -> Error {
     let kind = match error.kind() {
         io::ErrorKind::FileTooLarge => ErrorKind::TooLarge,
         _ => ErrorKind::System,

@@ -4,7 +4,9 @@ use std::fs::File;
 use std::thread;
 use std::time::Duration;
 
-use syshandle::{Cancel, Error, ErrorKind, Event, ManualEvent, Pending, Ran, Result, together};
+use syshandle::{
+    Cancel, Error, ErrorKind, Event, ManualEvent, PendingCall, Ran, Result, pipelined,
+};
 
 use crate::support::bench::{BenchClient, BenchStarter, Mishap, pattern};
 use crate::support::world::{World, file, identity, over_every_transport};
@@ -146,7 +148,7 @@ fn a_wait_is_cancelled_from_another_thread() {
 fn another_thread_may_wait_while_others_call() {
     over_every_transport(|bench| {
         let starter = starter(bench);
-        let begun: Vec<Vec<Pending<Result<Vec<u8>>>>> =
+        let begun: Vec<Vec<PendingCall<Result<Vec<u8>>>>> =
             (0..4_u8).map(|thread| (0..10).map(|i| starter.echo(&[thread, i])).collect()).collect();
         thread::scope(|scope| {
             for (thread, calls) in (0..4_u8).zip(begun) {
@@ -185,7 +187,7 @@ fn calls_that_go_together_each_get_their_own_result() {
         // More calls than fit in a batch, and more than may run at once: small and large ones, with
         // handles.
         for count in [1, 5, 16, 17, 64, 200] {
-            let calls: Vec<_> = together(&starter, |starter| {
+            let calls: Vec<_> = pipelined(&starter, |starter| {
                 let len = |i: usize| if i % 7 == 6 { 40_000 } else { i };
                 (0..count).map(|i| (len(i), starter.echo(&vec![i as u8; len(i)]))).collect()
             });
@@ -194,7 +196,7 @@ fn calls_that_go_together_each_get_their_own_result() {
             }
         }
         let (decorated, when) = (file(), Event::new().unwrap());
-        let (before, finished, after) = together(&starter, |starter| {
+        let (before, finished, after) = pipelined(&starter, |starter| {
             (starter.bytes(3), starter.finish(&decorated, &when), starter.events(2))
         });
         assert_eq!(after.wait().unwrap().len(), 2);
@@ -206,7 +208,7 @@ fn calls_that_go_together_each_get_their_own_result() {
 #[test]
 fn a_pipelined_call_may_be_waited_for_before_the_others_begin() {
     over_every_transport(|bench| {
-        let calls = together(&starter(bench), |starter| {
+        let calls = pipelined(&starter(bench), |starter| {
             let first = starter.bytes(1);
             assert_eq!(first.wait().unwrap().len(), 1);
             // Calls whose results are never awaited do not block other calls.
@@ -220,7 +222,7 @@ fn a_pipelined_call_may_be_waited_for_before_the_others_begin() {
 #[test]
 fn calls_of_a_copied_starter_are_sent_at_once() {
     over_every_transport(|bench| {
-        let copy = together(&starter(bench), |starter| starter.clone());
+        let copy = pipelined(&starter(bench), |starter| starter.clone());
         let (entered, until) = (Event::new().unwrap(), ManualEvent::new().unwrap());
         let call = copy.block(&entered, &until, 0);
         assert!(entered.wait_timeout(LONG).unwrap());
@@ -236,7 +238,7 @@ fn calls_that_go_together_go_also_when_what_begins_them_panics() {
         let starter = starter(bench);
         let begun = std::sync::Mutex::new(Vec::new());
         let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            together(&starter, |starter| {
+            pipelined(&starter, |starter| {
                 begun.lock().unwrap().extend([starter.bytes(1), starter.bytes(2)]);
                 panic!("on purpose");
             })
@@ -261,11 +263,11 @@ fn quick_methods_are_answered_though_one_that_was_quick_takes_long_among_them() 
         }
         for _ in 0..20 {
             bench.block(&Event::new().unwrap(), &opened, 0).unwrap();
-            let calls = together(&starter, |starter| [(); 16].map(|()| starter.nothing()));
+            let calls = pipelined(&starter, |starter| [(); 16].map(|()| starter.nothing()));
             calls.into_iter().for_each(|call| call.wait().unwrap());
         }
         let (entered, until) = (Event::new().unwrap(), ManualEvent::new().unwrap());
-        let (before, slow, after) = together(&starter, |starter| {
+        let (before, slow, after) = pipelined(&starter, |starter| {
             let before = [(); 5].map(|()| starter.nothing());
             (before, starter.block(&entered, &until, 0), [(); 5].map(|()| starter.nothing()))
         });
@@ -282,7 +284,7 @@ fn calls_that_go_together_and_the_servers_death() {
     let bench = world.bench();
     let starter = starter(&bench);
     let server = rustix::process::Pid::from_raw(bench.pid().unwrap() as i32).unwrap();
-    let calls = together(&starter, |starter| {
+    let calls = pipelined(&starter, |starter| {
         let first = starter.nothing();
         rustix::process::kill_process(server, rustix::process::Signal::KILL).unwrap();
         // The server was the only process that held the other end.

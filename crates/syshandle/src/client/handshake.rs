@@ -10,9 +10,9 @@ use std::time::Instant;
 use syshandle_os::{Peer, Received, Seqpacket};
 use syshandle_wire::{ClientEnd, Fault, Greeting, Guid, Hello, OpenError, Violation};
 
-use super::connection::Connection;
+use super::connection::ClientConnection;
 use super::deadline::{KERNEL_WAIT, KERNEL_WAIT_MIN};
-use super::ended::{OtherEnd, failed};
+use super::end_reason::{PeerName, failed};
 use crate::buffer::FrameBuffer;
 use crate::link::Link;
 use crate::peer_socket::{Awaited, PeerSocket, wait_for_peer};
@@ -22,7 +22,7 @@ use crate::sync::now;
 use crate::{Error, ErrorKind, Result};
 
 /// Connection whose greeting has not come yet.
-pub(crate) struct Opening {
+pub(crate) struct ClientHandshake {
     link: Link,
     hello: Hello,
     /// Whether the class is taken from the greeting.
@@ -34,14 +34,14 @@ pub(crate) struct Opening {
     received: Option<Received>,
 }
 
-impl Opening {
+impl ClientHandshake {
     /// Opens a connection over a socket of a server. Sends the hello if the socket has room for it.
     pub(crate) fn new(socket: Seqpacket, hello: Hello) -> Self {
         Self::over(to_server(socket), hello)
     }
 
     /// Opens a connection over the socket of a peer that has a quota already, like
-    /// [`Opening::new`].
+    /// [`ClientHandshake::new`].
     pub(crate) fn over(socket: PeerSocket, hello: Hello) -> Self {
         syshandle_os::prepare_once();
         name_process(&socket);
@@ -83,8 +83,8 @@ impl Opening {
     /// Waits for the greeting and completes the handshake if the server offers the interface.
     ///
     /// # Errors
-    /// The errors of [`Opening::wait`], and `TimedOut`.
-    pub(crate) fn open(mut self, deadline: Instant) -> Result<Connection> {
+    /// The errors of [`ClientHandshake::wait`], and `TimedOut`.
+    pub(crate) fn open(mut self, deadline: Instant) -> Result<ClientConnection> {
         match self.wait(deadline)? {
             true => self.finish(deadline),
             false => {
@@ -129,7 +129,7 @@ impl Opening {
     }
 
     /// Completes the handshake with the received greeting, if the server offers the interface.
-    pub(crate) fn finish(mut self, deadline: Instant) -> Result<Connection> {
+    pub(crate) fn finish(mut self, deadline: Instant) -> Result<ClientConnection> {
         let mut received = self.received.take().ok_or_else(ungreeted)?;
         let (end, greeting) = ClientEnd::open(&self.frame[..received.len], self.handles.len())?;
         let hello = match self.any_class {
@@ -148,11 +148,11 @@ impl Opening {
             let said = say_hello(&link, hello, deadline);
             said.map_err(|error| refusal(&link).unwrap_or(error))?;
         }
-        let other_end = match hello.clsid {
-            Guid::NIL => OtherEnd::Object,
-            _ => OtherEnd::Server,
+        let peer_name = match hello.clsid {
+            Guid::NIL => PeerName::Object,
+            _ => PeerName::Server,
         };
-        Ok(Connection::new(link, server, process, other_end, end))
+        Ok(ClientConnection::new(link, server, process, peer_name, end))
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{Error, ErrorKind};
 
 /// Reason why there will be no more replies.
 #[derive(Clone, Debug)]
-pub(super) enum Ended {
+pub(super) enum EndReason {
     /// The server sent `Bye`. Calls without a reply did not run.
     Closed,
     /// The server ended without a message.
@@ -25,9 +25,9 @@ pub(super) enum Ended {
     Failed(io::ErrorKind),
 }
 
-impl Ended {
+impl EndReason {
     /// Returns the error of a call; `sent` tells whether its frame was sent.
-    pub(super) fn to_error(&self, end: OtherEnd, sent: bool) -> Error {
+    pub(super) fn to_error(&self, end: PeerName, sent: bool) -> Error {
         let error = match self {
             Self::Closed => {
                 // The server answers every running call before it sends `Bye`.
@@ -50,7 +50,7 @@ impl Ended {
     }
 }
 
-impl Ended {
+impl EndReason {
     /// Classifies a fault that ended the connection. Some faults say that the connection could not
     /// be opened. If such a fault comes before the first reply, no call ran.
     pub(super) fn refused(fault: Fault, has_replied: bool) -> Self {
@@ -67,7 +67,7 @@ impl Ended {
 
 /// Name of the peer in error messages.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum OtherEnd {
+pub(super) enum PeerName {
     /// Server of a class.
     Server,
     /// Process of an object that was received as a reference: a server, or a client with a
@@ -75,7 +75,7 @@ pub(super) enum OtherEnd {
     Object,
 }
 
-impl OtherEnd {
+impl PeerName {
     fn died(self) -> &'static str {
         match self {
             Self::Server => "the server died",
@@ -98,7 +98,7 @@ impl OtherEnd {
     }
 }
 
-impl From<Violation> for Ended {
+impl From<Violation> for EndReason {
     fn from(violation: Violation) -> Self {
         Self::Broken(violation)
     }
@@ -120,19 +120,19 @@ mod tests {
         let busy = || Fault::Busy { limit: "handles".into() };
         let no_class = || Fault::NoSuchClass(Guid::NIL);
         for (ended, ran) in [
-            (Ended::refused(busy(), true), Ran::Maybe),
-            (Ended::refused(busy(), false), Ran::Maybe),
-            (Ended::refused(Fault::Draining, false), Ran::Maybe),
-            (Ended::refused(no_class(), true), Ran::Maybe),
-            (Ended::refused(no_class(), false), Ran::No),
-            (Ended::Closed, Ran::No),
-            (Ended::Died, Ran::Maybe),
-            (Ended::Deaf, Ran::Maybe),
-            (Ended::Broken(Violation::TooLong), Ran::Maybe),
-            (Ended::Failed(io::ErrorKind::Other), Ran::Maybe),
+            (EndReason::refused(busy(), true), Ran::Maybe),
+            (EndReason::refused(busy(), false), Ran::Maybe),
+            (EndReason::refused(Fault::Draining, false), Ran::Maybe),
+            (EndReason::refused(no_class(), true), Ran::Maybe),
+            (EndReason::refused(no_class(), false), Ran::No),
+            (EndReason::Closed, Ran::No),
+            (EndReason::Died, Ran::Maybe),
+            (EndReason::Deaf, Ran::Maybe),
+            (EndReason::Broken(Violation::TooLong), Ran::Maybe),
+            (EndReason::Failed(io::ErrorKind::Other), Ran::Maybe),
         ] {
-            assert_eq!(ended.to_error(OtherEnd::Server, true).ran(), ran, "{ended:?}");
-            assert_eq!(ended.to_error(OtherEnd::Server, false).ran(), Ran::No, "{ended:?}");
+            assert_eq!(ended.to_error(PeerName::Server, true).ran(), ran, "{ended:?}");
+            assert_eq!(ended.to_error(PeerName::Server, false).ran(), Ran::No, "{ended:?}");
         }
     }
 }

@@ -11,13 +11,13 @@ use syshandle_os::Declared;
 use syshandle_wire::{Decode, Encoder};
 
 use super::Client;
-use super::connection::Begun;
+use super::connection::StartedCall;
 use super::deadline::Deadline;
-use super::reply::Reply;
+use super::reply::EncodedReply;
 use crate::buffer::{give_bytes, take_bytes};
 use crate::{CallError, Result};
 
-/// Call in flight. [`Pending::wait`] returns its result.
+/// Call in flight. [`PendingCall::wait`] returns its result.
 ///
 /// ```
 /// use syshandle::{Result, interface};
@@ -45,24 +45,24 @@ use crate::{CallError, Result};
 /// # }
 /// ```
 ///
-/// The call is sent when it is begun, unless it is begun [`together`](crate::together) with others.
-/// Its timeout also starts then. Dropping a `Pending` cancels the call.
+/// The call is sent when it is begun, unless it is begun [`pipelined`](crate::pipelined) with others.
+/// Its timeout also starts then. Dropping a `PendingCall` cancels the call.
 ///
 /// The server limits the calls in flight of a client: 64 at once, over all of its threads.
 /// Beginning one more waits until another one has ended.
 #[must_use = "dropping it cancels the call"]
-pub struct Pending<R> {
+pub struct PendingCall<R> {
     client: Client,
     method: u32,
     declared: Option<Declared>,
     deadline: Instant,
     /// Call that was begun, or the error of beginning it. `wait` takes it.
-    begun: Option<Result<Begun>>,
+    started: Option<Result<StartedCall>>,
     read: Read<R>,
 }
 
 /// Converts a reply to a result.
-type Read<R> = fn(&Client, u32, Option<Declared>, Result<Reply>) -> R;
+type Read<R> = fn(&Client, u32, Option<Declared>, Result<EncodedReply>) -> R;
 
 impl Client {
     /// Begins a call of a method that has no error type of its own.
@@ -72,7 +72,7 @@ impl Client {
         method: u32,
         declared: Option<Declared>,
         arguments: impl FnOnce(&mut Encoder<'a>),
-    ) -> Pending<Result<T>> {
+    ) -> PendingCall<Result<T>> {
         self.begin_as(method, declared, arguments, |client, method, declared, reply| {
             let result = client.read(method, declared, reply);
             client.method_ref(method).without_error(result)
@@ -86,7 +86,7 @@ impl Client {
         method: u32,
         declared: Option<Declared>,
         arguments: impl FnOnce(&mut Encoder<'a>),
-    ) -> Pending<Result<T, CallError<E>>> {
+    ) -> PendingCall<Result<T, CallError<E>>> {
         self.begin_as(method, declared, arguments, Self::read)
     }
 
@@ -96,11 +96,11 @@ impl Client {
         declared: Option<Declared>,
         arguments: impl FnOnce(&mut Encoder<'a>),
         read: Read<R>,
-    ) -> Pending<R> {
+    ) -> PendingCall<R> {
         let deadline = self.deadline();
-        let begun = Some(self.send_call(method, arguments, deadline));
+        let started = Some(self.send_call(method, arguments, deadline));
         let (client, deadline) = (self.clone(), deadline.instant);
-        Pending { client, method, declared, deadline, begun, read }
+        PendingCall { client, method, declared, deadline, started, read }
     }
 
     fn send_call<'a>(
@@ -108,7 +108,7 @@ impl Client {
         method: u32,
         arguments: impl FnOnce(&mut Encoder<'a>),
         mut deadline: Deadline<'_>,
-    ) -> Result<Begun> {
+    ) -> Result<StartedCall> {
         let method_ref = self.method_ref(method);
         let place = |error: crate::Error| method_ref.name(error);
         let connection = self.connection(&mut deadline).map_err(place)?;
@@ -116,22 +116,22 @@ impl Client {
         arguments(&mut out);
         let (payload, handles) = out.finish_lent().map_err(|error| method_ref.unsendable(error))?;
         crate::log::trace!(method = %method_ref, bytes = payload.len(), handles = handles.len(), "beginning");
-        let begun = handles.with(|handles| match &self.gathered {
+        let started = handles.with(|handles| match &self.pipeline {
             None => connection.begin(method, &payload, handles, &mut deadline),
-            Some(gathered) => {
-                connection.begin_together(gathered, method, &payload, handles, &mut deadline)
+            Some(pipeline) => {
+                connection.begin_pipelined(pipeline, method, &payload, handles, &mut deadline)
             }
         });
-        let begun = begun.map_err(place)?;
+        let started = started.map_err(place)?;
         give_bytes(payload.into_room());
-        Ok(begun)
+        Ok(started)
     }
 
     fn read<T: Decode, E: Decode>(
         &self,
         method: u32,
         declared: Option<Declared>,
-        reply: Result<Reply>,
+        reply: Result<EncodedReply>,
     ) -> Result<T, CallError<E>> {
         let reply = reply?;
         // The client is connected, because it got a reply.
@@ -140,7 +140,7 @@ impl Client {
     }
 }
 
-impl<R> Pending<R> {
+impl<R> PendingCall<R> {
     /// Waits for the result of the call, until the timeout that started with the call has passed.
     ///
     /// While it waits, it also receives the replies of other calls.
@@ -149,36 +149,37 @@ impl<R> Pending<R> {
         (self.read)(&self.client, self.method, self.declared, reply)
     }
 
-    fn reply(&mut self) -> Result<Reply> {
-        let gone = || crate::Error::new(crate::ErrorKind::Disconnected, "no call was begun");
-        let begun = self.begun.take().unwrap_or_else(|| Err(gone()))?;
+    fn reply(&mut self) -> Result<EncodedReply> {
+        let gone = || crate::Error::new(crate::ErrorKind::Disconnected, "no call was started");
+        let started = self.started.take().unwrap_or_else(|| Err(gone()))?;
         let mut deadline = Deadline::until(self.deadline, self.client.cancel.as_ref());
         let connection = self.client.connection(&mut deadline)?;
         let method_ref = self.client.method_ref(self.method);
-        if let Some(gathered) = &self.client.gathered {
-            gathered.send(connection, &mut deadline);
-            if let Some(error) = gathered.take_error(&begun) {
+        if let Some(pipeline) = &self.client.pipeline {
+            pipeline.send(connection, &mut deadline);
+            if let Some(error) = pipeline.take_error(&started) {
                 return Err(method_ref.name(error));
             }
         }
-        connection.finish(&begun, &mut deadline).map_err(|error| method_ref.name(error))
+        connection.finish(&started, &mut deadline).map_err(|error| method_ref.name(error))
     }
 }
 
-impl<R> Drop for Pending<R> {
+impl<R> Drop for PendingCall<R> {
     fn drop(&mut self) {
-        if let (Some(Ok(begun)), Some(connection)) = (&self.begun, self.client.own_connection()) {
-            let gathered = self.client.gathered.as_ref();
-            if !gathered.is_some_and(|gathered| gathered.withdraw(connection, begun)) {
-                connection.abandon(begun);
+        if let (Some(Ok(started)), Some(connection)) = (&self.started, self.client.own_connection())
+        {
+            let pipeline = self.client.pipeline.as_ref();
+            if !pipeline.is_some_and(|pipeline| pipeline.withdraw(connection, started)) {
+                connection.abandon(started);
             }
         }
     }
 }
 
-impl<R> fmt::Debug for Pending<R> {
+impl<R> fmt::Debug for PendingCall<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pending")
+        f.debug_struct("PendingCall")
             .field("method", &self.client.method_ref(self.method))
             .finish_non_exhaustive()
     }
