@@ -13,9 +13,9 @@ use rustix::io::Errno;
 use rustix::net::sockopt::Timeout;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
+use crate::sys::wait::poll;
 use crate::sys::{ioctl, message, option};
 use crate::system_call::failed;
-use crate::wait::poll;
 use crate::{BorrowedHandle, Credentials, ManualEvent, OwnedHandle, Peer, Unconnected, Waitable};
 
 /// Limits the handles of one message; this is the kernel's own limit (`SCM_MAX_FD`).

@@ -1,139 +1,96 @@
 //! Events, which wake the threads and processes that wait for them.
 //!
-//! | | |
-//! |---|---|
-//! | object | an [eventfd(2)](https://man7.org/linux/man-pages/man2/eventfd.2.html) whose count is zero (unset) or positive (set) |
-//! | proof | an inode without a type, and `/proc/self/fdinfo` has `eventfd-count` |
-//! | rights | `signal` and `wait`: advisory. Each holder of an eventfd can do both |
-//! | mode | part of the type, and so of the interface, because an eventfd has no such mode: [`Event`] resets itself when one wait succeeds, [`ManualEvent`] stays set |
-//! | `try_clone` | the same event |
-//! | Windows | an event HANDLE, `sh_event` |
+//! | | Linux | Windows |
+//! |---|---|---|
+//! | object | an [eventfd(2)](https://man7.org/linux/man-pages/man2/eventfd.2.html) whose count is zero (unset) or positive (set) | an [event](https://learn.microsoft.com/windows/win32/sync/event-objects) |
+//! | proof | an inode without a type, and `/proc/self/fdinfo` has `eventfd-count` | the object's type is `Event` |
+//! | rights | `signal` and `wait`: advisory. Each holder of an eventfd can do both | `signal` (`EVENT_MODIFY_STATE`) and `wait` (`SYNCHRONIZE`): enforced by the kernel on the handle |
+//! | `try_clone` | the same event | the same event |
+//! | MIDL | | `sh_event` |
 //!
-//! A holder can fill the count, take it, and switch the event to blocking, at any time. Neither
-//! `set` nor a wait with a timeout is blocked by that: `set` makes the kernel signal the event
-//! (`io_submit(2)` with `IOCB_FLAG_RESFD`) instead of writing to it, and waits read with
+//! The mode is part of the type, and so of the interface: [`Event`] resets itself when one wait
+//! succeeds, [`ManualEvent`] stays set. An eventfd has no such mode, and the mode of a received event
+//! of Windows can't be checked.
+//!
+//! On Linux, a holder can fill the count, take it, and switch the event to blocking, at any time.
+//! Neither `set` nor a wait with a timeout is blocked by that: `set` makes the kernel signal the
+//! event (`io_submit(2)` with `IOCB_FLAG_RESFD`) instead of writing to it, and waits read with
 //! `RWF_NOWAIT`. A process that serves no peers ([`prepare_to_serve`](crate::prepare_to_serve)), or
 //! that may not use `io_setup(2)`, writes instead. In such a process, `set` blocks if a holder
 //! switches the event to blocking and fills it during the call.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::Duration;
 
-use rustix::event::EventfdFlags;
-
-use crate::handle::impl_handle;
-use crate::sys::counter;
-use crate::system_call::{DUPLICATE, failed};
-use crate::wait::{Waitable, wait_any};
-use crate::{Declared, Kind};
+use crate::owned::impl_owned;
+use crate::wait::impl_wait;
+use crate::{BorrowedHandle, Declared, Handle, Kind, OwnedHandle, Waitable, sys, try_take};
 
 /// An event that resets itself: each `set` lets at most one wait through.
 #[derive(Debug)]
-pub struct Event(OwnedFd);
+pub struct Event(OwnedHandle);
 
 /// An event that stays set until it is reset: `set` lets every wait through.
 #[derive(Debug)]
-pub struct ManualEvent(OwnedFd);
-
-impl_handle!(
-    Event => Declared::kind(Kind::Event),
-    ManualEvent => Declared::kind(Kind::Event),
-);
+pub struct ManualEvent(OwnedHandle);
 
 macro_rules! impl_event {
-    ($type:ident) => {
+    ($type:ident, $is_manual:literal) => {
         impl $type {
-            /// Makes an event that is not set.
+            /// Makes an event that is not set, without a name.
             ///
             /// # Errors
-            /// Returns the errors of `eventfd(2)`, for example if no descriptor is left.
+            /// Returns the errors of `eventfd(2)` on Linux, for example if no descriptor is left, and
+            /// of `CreateEvent` on Windows.
             pub fn new() -> io::Result<Self> {
-                let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
-                rustix::event::eventfd(0, flags).map(Self).map_err(failed("eventfd2"))
+                sys::event::create($is_manual).map(Self)
             }
 
-            /// Sets the event. Setting a set event changes nothing, even if a holder has filled its
-            /// count. Other holders can't block this call, with the exceptions that the module
-            /// documents.
+            /// Sets the event. Setting a set event changes nothing. On Linux that holds even if a
+            /// holder has filled the count, and other holders can't block this call, with the
+            /// exceptions that the module documents.
             ///
             /// # Errors
-            /// Returns the errors of `write(2)` on an eventfd; a full count is not an error.
+            /// Returns the errors of `write(2)` on an eventfd, where a full count is not an error,
+            /// and of `SetEvent` on Windows, for example if the handle lacks the right.
             pub fn set(&self) -> io::Result<()> {
-                counter::add(self.as_fd(), 1).map(drop)
+                sys::event::set(self.as_handle())
             }
 
-            /// Sets an event that no other process holds. Takes less time than [`set`](Self::set).
+            /// Linux only: sets an event that no other process holds. Takes less time than
+            /// [`set`](Self::set).
             ///
             /// # Errors
             /// Returns the errors of [`set`](Self::set).
+            #[cfg(not(windows))]
             #[doc(hidden)]
             pub fn set_unshared(&self) -> io::Result<()> {
-                counter::write(self.as_fd(), 1).map(drop)
+                sys::event::set_unshared(self.as_handle())
             }
 
-            /// Unsets the event.
+            /// Unsets the event. An unset event is not an error.
             ///
             /// # Errors
-            /// Returns the errors of `read(2)` on an eventfd; an unset event is not an error.
+            /// Returns the errors of `read(2)` on an eventfd, and of `ResetEvent` on Windows, for
+            /// example if the handle lacks the right.
             pub fn reset(&self) -> io::Result<()> {
-                counter::take(self.as_fd()).map(drop)
-            }
-
-            /// Waits until the event is set, without a time limit.
-            ///
-            /// # Errors
-            /// Returns the errors of `poll(2)` and `read(2)`.
-            pub fn wait(&self) -> io::Result<()> {
-                wait_any(&[self], None).map(drop)
-            }
-
-            /// Waits until the event is set, but at most `timeout`; returns whether it was set.
-            ///
-            /// # Errors
-            /// Returns the errors of `poll(2)` and `read(2)`.
-            pub fn wait_timeout(&self, timeout: Duration) -> io::Result<bool> {
-                Ok(wait_any(&[self], Some(timeout))?.is_some())
-            }
-
-            /// Returns a second handle to the same event.
-            ///
-            /// # Errors
-            /// Fails if no descriptor is left.
-            pub fn try_clone(&self) -> io::Result<Self> {
-                self.0.try_clone().map(Self).map_err(failed(DUPLICATE))
+                sys::event::reset(self.as_handle())
             }
         }
 
-        impl AsFd for $type {
-            fn as_fd(&self) -> BorrowedFd<'_> {
-                self.0.as_fd()
-            }
-        }
-
-        impl From<OwnedFd> for $type {
-            fn from(fd: OwnedFd) -> Self {
-                Self(fd)
-            }
-        }
-
-        impl From<$type> for OwnedFd {
-            fn from(event: $type) -> Self {
-                event.0
-            }
-        }
+        impl_owned!($type, "event", Declared::kind(Kind::Event));
+        impl_wait!($type, "the event is set");
     };
 }
-impl_event!(Event);
-impl_event!(ManualEvent);
+impl_event!(Event, false);
+impl_event!(ManualEvent, true);
 
 impl Event {
     /// Takes the event if it is set, and returns whether it was. Never blocks.
     ///
     /// # Errors
-    /// Returns the errors of `read(2)` on an eventfd.
+    /// Returns the errors of [`wait`](Self::wait).
     pub fn poll(&self) -> io::Result<bool> {
-        counter::take(self.as_fd())
+        try_take(self)
     }
 }
 
@@ -141,32 +98,44 @@ impl ManualEvent {
     /// Returns whether the event is set. Never blocks.
     ///
     /// # Errors
-    /// Returns the errors of `poll(2)`.
+    /// Returns the errors of [`wait`](Self::wait).
     pub fn poll(&self) -> io::Result<bool> {
-        self.wait_timeout(Duration::ZERO)
+        try_take(self)
+    }
+
+    /// Windows only: returns a second handle to the same event, which can only wait.
+    ///
+    /// # Errors
+    /// Returns the errors of `DuplicateHandle`.
+    #[cfg(windows)]
+    pub fn try_clone_to_wait(&self) -> io::Result<Self> {
+        sys::event::to_wait(self.as_handle()).map(Self)
     }
 }
 
 impl Waitable for Event {
-    fn handle(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+    fn handle(&self) -> BorrowedHandle<'_> {
+        self.as_handle()
     }
 
     /// If several threads wait, the one that takes the count gets the event.
+    #[cfg(not(windows))]
     fn take(&self) -> io::Result<bool> {
-        counter::take(self.as_fd())
+        sys::counter::take(self.as_handle())
     }
 
+    #[cfg(not(windows))]
     fn take_finds_out(&self) -> bool {
         true
     }
 }
 
 impl Waitable for ManualEvent {
-    fn handle(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+    fn handle(&self) -> BorrowedHandle<'_> {
+        self.as_handle()
     }
 
+    #[cfg(not(windows))]
     fn take(&self) -> io::Result<bool> {
         Ok(true)
     }
@@ -174,10 +143,9 @@ impl Waitable for ManualEvent {
 
 #[cfg(test)]
 mod tests {
-    use rustix::fs::OFlags;
+    use std::time::Duration;
 
     use super::*;
-    use crate::{Object, identify};
 
     #[test]
     fn an_event_lets_one_wait_through() {
@@ -197,70 +165,6 @@ mod tests {
         event.wait().unwrap();
         event.reset().unwrap();
         assert!(!event.poll().unwrap());
-    }
-
-    #[test]
-    fn setting_a_full_event_returns() {
-        let event = Event::new().unwrap();
-        rustix::io::write(&event, &(u64::MAX - 1).to_ne_bytes()).unwrap();
-        event.set().unwrap();
-        assert!(event.poll().unwrap());
-    }
-
-    #[test]
-    fn setting_an_event_that_a_holder_filled_and_made_blocking_returns() {
-        let event = std::sync::Arc::new(Event::new().unwrap());
-        event.set().unwrap();
-        event.reset().unwrap();
-        rustix::fs::fcntl_setfl(&*event, OFlags::RDWR).unwrap();
-        rustix::io::write(&*event, &(u64::MAX - 1).to_ne_bytes()).unwrap();
-        let (done, is_done) = std::sync::mpsc::channel();
-        let setter = event.clone();
-        std::thread::spawn(move || done.send(setter.set().is_ok()));
-        let result = is_done.recv_timeout(Duration::from_secs(20));
-        // Switching the event to nonblocking and resetting it ends a blocked thread before the
-        // assertion fails.
-        event.reset().unwrap();
-        assert_eq!(result, Ok(true));
-    }
-
-    #[test]
-    fn a_wait_keeps_its_deadline_while_a_holder_takes_what_it_sees() {
-        let blocking = Event::from(rustix::event::eventfd(0, EventfdFlags::empty()).unwrap());
-        let is_over = std::sync::atomic::AtomicBool::new(false);
-        let order = std::sync::atomic::Ordering::Relaxed;
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                while !is_over.load(order) {
-                    blocking.set().unwrap();
-                    blocking.reset().unwrap();
-                }
-            });
-            let begin = std::time::Instant::now();
-            for _ in 0..1000 {
-                blocking.wait_timeout(Duration::from_micros(100)).unwrap();
-                blocking.poll().unwrap();
-            }
-            is_over.store(true, order);
-            assert!(begin.elapsed() < Duration::from_secs(30));
-        });
-    }
-
-    #[test]
-    fn an_event_that_arrives_blocking_is_polled_without_blocking() {
-        let blocking = rustix::event::eventfd(0, EventfdFlags::empty()).unwrap();
-        let event = Event::from(blocking);
-        assert!(!event.poll().unwrap());
-        rustix::io::write(&event, &(u64::MAX - 1).to_ne_bytes()).unwrap();
-        event.set().unwrap();
-    }
-
-    #[test]
-    fn the_kernel_tells_an_event_from_a_semaphore() {
-        let event = Event::new().unwrap();
-        assert_eq!(identify(event.as_fd()).unwrap().object, Object::Eventfd);
-        let semaphore = rustix::event::eventfd(0, EventfdFlags::SEMAPHORE).unwrap();
-        assert_eq!(identify(semaphore.as_fd()).unwrap().object, Object::EventfdSemaphore);
     }
 
     #[test]

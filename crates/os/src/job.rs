@@ -22,7 +22,8 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::fs::OFlags;
 
 use crate::handle::impl_handle;
-use crate::wait::{deadline_after, poll};
+use crate::sys::wait::poll;
+use crate::wait::deadline_after;
 use crate::{Declared, Directory, Kind, Process, Readiness, Rights, Waitable};
 
 /// A group of processes, including the groups below it.

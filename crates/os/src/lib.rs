@@ -29,18 +29,28 @@
 //! per block. The meaning of messages belongs to `syshandle-wire`. This crate never narrows a
 //! handle implicitly, and lends no authority that a descriptor doesn't carry.
 
+mod composition;
 mod declared;
+mod event;
 mod files;
 mod kind;
+mod owned;
 mod rights;
+mod semaphore;
 mod sockets;
 mod sys;
+mod system_call;
+mod timer;
+mod token;
+mod wait;
 
 // Each platform provides the same names for objects with the same meaning.
 cfg_if::cfg_if! {
     if #[cfg(windows)] {
         mod windows;
 
+        // Not declared once yet.
+        use windows::handle;
         pub use windows::*;
     } else {
         #[cfg(feature = "tokio")]
@@ -49,12 +59,10 @@ cfg_if::cfg_if! {
         mod channel;
         mod clock;
         mod closer;
-        mod composition;
         mod confined;
         mod cpu;
         mod directory;
 
-        mod event;
         mod file;
         mod filesystems;
         mod handle;
@@ -75,28 +83,21 @@ cfg_if::cfg_if! {
         mod prove;
         mod reg_key;
         mod section;
-        mod semaphore;
         mod socket;
         mod spawn;
         mod status;
-        mod system_call;
         mod thread;
-        mod timer;
-        mod token;
         mod unfinished;
         mod user;
-        mod wait;
 
         pub use batch::{MESSAGES_AT_ONCE_MAX, Slot};
         pub use channel::{HANDLES_PER_MESSAGE_MAX, Readable, Received, Seqpacket, Waited};
         pub use clock::uptime;
         pub use closer::Closer;
-        pub use composition::Composition;
         pub use confined::{has_no_new_privileges, is_filtered};
         pub use cpu::{current_core, usable_cores};
         pub use directory::Directory;
 
-        pub use event::{Event, ManualEvent};
         pub use filesystems::Filesystems;
         pub use handle::{Borrowed, BorrowedHandle, Handle, OwnedHandle};
         pub use identify::{Facts, identify, identify_with};
@@ -119,22 +120,25 @@ cfg_if::cfg_if! {
         pub use prove::{Unproven, prove, prove_with};
         pub use reg_key::RegKey;
         pub use section::{Section, SectionMap, SectionView, UnsealedSection};
-        pub use semaphore::Semaphore;
         pub use spawn::{Program, SpawnStep, Spawned, spawn};
         pub use status::FileStatus;
-        pub use system_call::{raw_os_error, remedy, without_call};
         pub use thread::Thread;
-        pub use timer::Timer;
         pub use sys::fork::{PerProcess, ProcessMark};
-        pub use token::Token;
         pub use unfinished::unfinished;
         pub use user::{GroupId, UserId};
-        pub use wait::{Readiness, Waitable, try_take, wait_all, wait_any};
+        pub use wait::Readiness;
     }
 }
 
+pub use composition::Composition;
 pub use declared::{Declared, Mismatch, Wanted};
+pub use event::{Event, ManualEvent};
 pub use files::Files;
 pub use kind::{Kind, Kinds};
 pub use rights::Rights;
+pub use semaphore::Semaphore;
 pub use sockets::Sockets;
+pub use system_call::{raw_os_error, remedy, without_call};
+pub use timer::Timer;
+pub use token::Token;
+pub use wait::{Waitable, try_take, wait_all, wait_any};

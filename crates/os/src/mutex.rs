@@ -32,8 +32,9 @@ use rustix::fs::SealFlags;
 
 use crate::handle::impl_handle;
 use crate::limits::within_file_size_limit;
+use crate::sys::DUPLICATE;
 use crate::sys::map::Mapping;
-use crate::system_call::{DUPLICATE, failed};
+use crate::system_call::failed;
 use crate::wait::deadline_after;
 use crate::{Borrowed, BorrowedHandle, Declared, Kind, Rights, memory};
 

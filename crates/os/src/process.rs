@@ -165,7 +165,7 @@ macro_rules! impl_process {
             /// Fails if no descriptor is left.
             pub fn try_clone(&self) -> io::Result<Self> {
                 self.0.try_clone().map(Self).map_err($crate::system_call::failed(
-                    $crate::system_call::DUPLICATE,
+                    $crate::sys::DUPLICATE,
                 ))
             }
         }

@@ -24,8 +24,9 @@ use rustix::fs::SealFlags;
 
 use crate::handle::impl_handle;
 use crate::limits::{file_size_limit, within_file_size_limit};
+use crate::sys::DUPLICATE;
 use crate::sys::map::{Mapping, View};
-use crate::system_call::{DUPLICATE, failed};
+use crate::system_call::failed;
 use crate::{Borrowed, BorrowedHandle, Declared, Facts, Kind, Object, Rights, memory, mutex};
 
 /// Shared memory of a size that never changes.

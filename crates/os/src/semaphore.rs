@@ -1,64 +1,66 @@
 //! Semaphores: counters that limit how many threads or processes may continue.
 //!
-//! | | |
-//! |---|---|
-//! | object | an [eventfd(2)](https://man7.org/linux/man-pages/man2/eventfd.2.html) with `EFD_SEMAPHORE`: its count |
-//! | proof | `/proc/self/fdinfo` has `eventfd-count` and `eventfd-semaphore: 1`. Before Linux 6.5 it lacks the latter, and any eventfd passes |
-//! | rights | `signal` (release) and `wait` (acquire): advisory. Each holder can do both |
-//! | `try_clone` | the same semaphore |
-//! | Windows | a semaphore HANDLE, `sh_semaphore` |
+//! | | Linux | Windows |
+//! |---|---|---|
+//! | object | an [eventfd(2)](https://man7.org/linux/man-pages/man2/eventfd.2.html) with `EFD_SEMAPHORE`: its count | a [semaphore](https://learn.microsoft.com/windows/win32/sync/semaphore-objects), whose maximum is as large as can be |
+//! | proof | `/proc/self/fdinfo` has `eventfd-count` and `eventfd-semaphore: 1`. Before Linux 6.5 it lacks the latter, and any eventfd passes | the object's type is `Semaphore` |
+//! | rights | `signal` (release) and `wait` (acquire): advisory. Each holder can do both | `signal` (release) and `wait` (acquire): enforced by the kernel on the handle |
+//! | `try_clone` | the same semaphore | the same semaphore |
+//! | MIDL | | `sh_semaphore` |
 //!
-//! Unlike the Windows object, a semaphore has no maximum. Only agreement between its holders keeps
-//! the count from exceeding its initial value.
+//! A semaphore has no maximum below that of the system. Only agreement between its holders keeps the
+//! count from exceeding its initial value.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-use rustix::event::EventfdFlags;
-use rustix::io::Errno;
-
-use crate::handle::impl_handle;
-use crate::sys::{counter, device, fdinfo};
-use crate::system_call::{DUPLICATE, failed};
-use crate::wait::{Waitable, wait_any};
-use crate::{Declared, Kind};
+use crate::owned::impl_owned;
+use crate::{
+    BorrowedHandle, Declared, Handle, Kind, OwnedHandle, Waitable, sys, try_take, wait_any,
+};
 
 /// A counter. `acquire` subtracts one, waiting while the count is zero, and `release` adds to it.
 #[derive(Debug)]
-pub struct Semaphore(OwnedFd);
+pub struct Semaphore(OwnedHandle);
 
-impl_handle!(Semaphore => Declared::kind(Kind::Semaphore));
+impl_owned!(Semaphore, "semaphore", Declared::kind(Kind::Semaphore));
 
 impl Semaphore {
-    /// Makes a semaphore with this count.
+    /// Makes a semaphore with this count, without a name.
     ///
     /// # Errors
-    /// Returns the errors of `eventfd(2)`, for example if no descriptor is left.
+    /// Returns the errors of `eventfd(2)` on Linux, for example if no descriptor is left, and of
+    /// `CreateSemaphore` on Windows, for example for more than `i32::MAX`.
     pub fn new(count: u32) -> io::Result<Self> {
-        let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK | EventfdFlags::SEMAPHORE;
-        rustix::event::eventfd(count, flags).map(Self).map_err(failed("eventfd2"))
+        sys::semaphore::create(count).map(Self)
     }
 
-    /// Adds to the count, so that `count` more acquires succeed. Other holders can't block this
-    /// call if `count` is at most 4,096, with the exceptions of [`Event::set`](crate::Event::set).
-    /// A greater count is one `write(2)`, which a hostile holder can block by switching the
-    /// semaphore to blocking.
+    /// Adds to the count, so that `count` more acquires succeed.
+    ///
+    /// On Linux, other holders can't block this call if `count` is at most 4,096, with the
+    /// exceptions of [`Event::set`](crate::Event::set). A greater count is one `write(2)`, which a
+    /// hostile holder can block by switching the semaphore to blocking. On Windows this call never
+    /// blocks.
     ///
     /// # Errors
-    /// `WouldBlock`, with nothing added, if the count is `u64::MAX - 1`. If the sum would exceed
-    /// that value, the count may become that value.
+    /// `WouldBlock`, with nothing added, if the count is at its maximum: `u64::MAX - 1` on Linux,
+    /// `i32::MAX` on Windows. If the sum would exceed the maximum, then on Linux the count may become
+    /// the maximum, and on Windows nothing is added. On Windows also returns the other errors of
+    /// `ReleaseSemaphore`.
     pub fn release(&self, count: u32) -> io::Result<()> {
-        match counter::has_room(self.as_fd())? && counter::add(self.as_fd(), count)? {
+        match sys::semaphore::release(self.as_handle(), count)? {
             true => Ok(()),
-            false => Err(Errno::AGAIN.into()),
+            false => {
+                let what = "the count of the semaphore is at its maximum";
+                Err(io::Error::new(io::ErrorKind::WouldBlock, what))
+            }
         }
     }
 
     /// Subtracts one from the count, waiting without a time limit.
     ///
     /// # Errors
-    /// Returns the errors of `poll(2)` and `read(2)`.
+    /// Returns the errors of [`wait_any`].
     pub fn acquire(&self) -> io::Result<()> {
         wait_any(&[self], None).map(drop)
     }
@@ -66,69 +68,42 @@ impl Semaphore {
     /// Subtracts one from the count unless it is zero; returns whether it did. Never blocks.
     ///
     /// # Errors
-    /// Returns the errors of `read(2)` on an eventfd.
+    /// Returns the errors of [`wait_any`].
     pub fn try_acquire(&self) -> io::Result<bool> {
-        self.take()
+        try_take(self)
     }
 
     /// Subtracts one from the count, waiting at most `timeout`; returns whether it did.
     ///
     /// # Errors
-    /// Returns the errors of `poll(2)` and `read(2)`.
+    /// Returns the errors of [`wait_any`].
     pub fn acquire_timeout(&self, timeout: Duration) -> io::Result<bool> {
         Ok(wait_any(&[self], Some(timeout))?.is_some())
     }
 
-    /// Returns the count, which may change at any time.
+    /// Linux only: returns the count, which may change at any time.
     ///
     /// # Errors
     /// `Unsupported` without `/proc`.
+    #[cfg(not(windows))]
     pub fn count(&self) -> io::Result<u64> {
-        let mut room = fdinfo::Room::new();
-        let info = fdinfo::read(self.0.as_fd(), &device::stat(&self.0)?, &mut room)?;
-        info.value("eventfd-count:")
-            .and_then(|count| u64::from_str_radix(count, 16).ok())
-            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "no eventfd"))
-    }
-
-    /// Returns a second handle to the same semaphore.
-    ///
-    /// # Errors
-    /// Fails if no descriptor is left.
-    pub fn try_clone(&self) -> io::Result<Self> {
-        self.0.try_clone().map(Self).map_err(failed(DUPLICATE))
+        sys::semaphore::count(self.as_handle())
     }
 }
 
 impl Waitable for Semaphore {
-    fn handle(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+    fn handle(&self) -> BorrowedHandle<'_> {
+        self.as_handle()
     }
 
+    #[cfg(not(windows))]
     fn take(&self) -> io::Result<bool> {
-        counter::take(self.as_fd())
+        sys::counter::take(self.as_handle())
     }
 
+    #[cfg(not(windows))]
     fn take_finds_out(&self) -> bool {
         true
-    }
-}
-
-impl AsFd for Semaphore {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-}
-
-impl From<OwnedFd> for Semaphore {
-    fn from(handle: OwnedFd) -> Self {
-        Self(handle)
-    }
-}
-
-impl From<Semaphore> for OwnedFd {
-    fn from(semaphore: Semaphore) -> Self {
-        semaphore.0
     }
 }
 
@@ -141,10 +116,10 @@ mod tests {
         let semaphore = Semaphore::new(2).unwrap();
         assert!(semaphore.try_acquire().unwrap() && semaphore.try_acquire().unwrap());
         assert!(!semaphore.try_acquire().unwrap());
-        semaphore.release(3).unwrap();
-        assert_eq!(semaphore.count().unwrap(), 3);
+        semaphore.release(2).unwrap();
         semaphore.acquire().unwrap();
-        assert_eq!(semaphore.try_clone().unwrap().count().unwrap(), 2);
+        assert!(semaphore.try_clone().unwrap().try_acquire().unwrap());
+        assert!(!semaphore.try_acquire().unwrap());
     }
 
     #[test]
@@ -159,29 +134,14 @@ mod tests {
 
     #[test]
     fn a_full_semaphore_says_so() {
+        #[cfg(windows)]
+        let semaphore = Semaphore::new(i32::MAX as u32).unwrap();
+        #[cfg(not(windows))]
         let semaphore = Semaphore::new(1).unwrap();
+        #[cfg(not(windows))]
         rustix::io::write(&semaphore, &(u64::MAX - 2).to_ne_bytes()).unwrap();
-        assert_eq!(semaphore.release(1).unwrap_err().kind(), io::ErrorKind::WouldBlock);
-    }
-
-    #[test]
-    fn releasing_a_semaphore_that_a_holder_filled_and_made_blocking_returns() {
-        crate::prepare_to_serve();
-        let semaphore = std::sync::Arc::new(Semaphore::new(1).unwrap());
-        let flags = rustix::fs::OFlags::RDWR;
-        rustix::io::write(&*semaphore, &(u64::MAX - 3).to_ne_bytes()).unwrap();
-        rustix::fs::fcntl_setfl(&*semaphore, flags).unwrap();
-        let (done, is_done) = std::sync::mpsc::channel();
-        let releaser = semaphore.clone();
-        std::thread::spawn(move || {
-            // The count has room for one.
-            done.send(releaser.release(2).map_err(|error| error.kind())).unwrap();
-            done.send(releaser.release(2).map_err(|error| error.kind())).unwrap();
-        });
-        let results = [(); 2].map(|()| is_done.recv_timeout(Duration::from_secs(20)));
-        // This ends a blocked thread before the assertion fails.
-        let _ = rustix::fs::fcntl_setfl(&*semaphore, flags | rustix::fs::OFlags::NONBLOCK);
-        (0..4).for_each(|_| drop(semaphore.try_acquire()));
-        assert_eq!(results, [Ok(Ok(())), Ok(Err(io::ErrorKind::WouldBlock))]);
+        let error = semaphore.release(1).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+        assert_eq!(error.to_string(), "the count of the semaphore is at its maximum");
     }
 }

@@ -24,8 +24,8 @@ use crate::peer::has_ended;
 use crate::process::{id, pidfd_open, told_exit_status};
 use crate::sys::clone::{Image, start};
 use crate::sys::proc;
+use crate::sys::wait::poll;
 use crate::system_call::raw_os_error;
-use crate::wait::poll;
 use crate::{Peer, Seqpacket};
 
 /// A program to start.

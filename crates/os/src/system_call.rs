@@ -2,6 +2,8 @@
 
 use std::{error, fmt, io};
 
+use crate::sys;
+
 /// An error of a system call with the name of the call. It becomes the source of an [`io::Error`]
 /// of the same kind.
 #[derive(Debug)]
@@ -9,9 +11,6 @@ struct FailedCall {
     name: &'static str,
     error: io::Error,
 }
-
-/// The system call that duplicates a handle.
-pub(crate) const DUPLICATE: &str = "fcntl(F_DUPFD_CLOEXEC)";
 
 /// Returns a function that adds the name of the system call to its error.
 pub(crate) fn failed<E: Into<io::Error>>(name: &'static str) -> impl FnOnce(E) -> io::Error {
@@ -38,22 +37,7 @@ pub fn without_call(error: io::Error) -> io::Error {
 /// Returns the meaning and the remedy of an error. The system call must be one that takes no
 /// arguments from a peer.
 pub fn remedy(call: &str, error: &io::Error) -> Option<&'static str> {
-    Some(match raw_os_error(error)? {
-        libc::EMFILE => {
-            "this process has no descriptor left (limit: RLIMIT_NOFILE, LimitNOFILE= of a systemd unit)"
-        }
-        libc::ENFILE => "the system has no descriptor left (limit: fs.file-max)",
-        libc::ENOSPC if call == "epoll_ctl" => {
-            "this user has no watch left (limit: fs.epoll.max_user_watches)"
-        }
-        libc::ENOMEM | libc::ENOBUFS => "the system has no memory left for it",
-        libc::EPERM | libc::EACCES | libc::ENOSYS => {
-            "this process may not make the call: allow it in the seccomp filter or the security module \
-             that confines the process"
-        }
-        libc::ENOPROTOOPT => "this kernel doesn't know the option",
-        _ => return None,
-    })
+    sys::remedy(call, raw_os_error(error)?)
 }
 
 fn named(error: &io::Error) -> Option<&FailedCall> {
@@ -72,7 +56,7 @@ impl fmt::Display for FailedCall {
 
 impl error::Error for FailedCall {}
 
-#[cfg(test)]
+#[cfg(all(test, not(windows)))]
 mod tests {
     use super::*;
 

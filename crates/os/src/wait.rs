@@ -1,47 +1,53 @@
 //! Waits for one of several objects, with a deadline.
 
 use std::io;
-use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::io::Errno;
+use crate::{BorrowedHandle, sys};
 
 /// An object that a thread can wait for.
 ///
-/// The kernel reports when the object's descriptor is readable. Then `take` claims the object,
-/// because of several waiters only one may get, for example, an event that resets itself.
+/// Of several waiters only one may get, for example, an event that resets itself. The kernel of
+/// Windows takes the object for the waiter at the end of the wait. The kernel of Linux only reports
+/// that the object's descriptor is readable, and then [`take`](Self::take) claims the object. So all
+/// methods except `handle` exist on Linux only.
 pub trait Waitable {
-    /// Returns the descriptor that becomes readable when the wait may end.
-    fn handle(&self) -> BorrowedFd<'_>;
+    /// Returns the handle to wait for.
+    fn handle(&self) -> BorrowedHandle<'_>;
 
-    /// Claims the object after its descriptor became readable; returns `false` if another waiter
-    /// was quicker. Never blocks.
+    /// Linux only: claims the object after its descriptor became readable; returns `false` if
+    /// another waiter was quicker. Never blocks.
     ///
     /// # Errors
     /// Returns the errors of the object.
+    #[cfg(not(windows))]
     fn take(&self) -> io::Result<bool>;
 
-    /// Returns how the kernel reports that the object may be taken.
+    /// Linux only: returns how the kernel reports that the object may be taken.
+    #[cfg(not(windows))]
     fn readiness(&self) -> Readiness {
         Readiness::Readable
     }
 
-    /// Returns whether [`Waitable::take`] itself detects that the object isn't signalled, so that
-    /// polling before it is unnecessary.
+    /// Linux only: returns whether [`Waitable::take`] itself detects that the object isn't
+    /// signalled, so that polling before it is unnecessary.
+    #[cfg(not(windows))]
     fn take_finds_out(&self) -> bool {
         false
     }
 
-    /// Returns the argument of [`poll(2)`](https://man7.org/linux/man-pages/man2/poll.2.html) that
-    /// asks whether the object may be taken.
+    /// Linux only: returns the argument of
+    /// [`poll(2)`](https://man7.org/linux/man-pages/man2/poll.2.html) that asks whether the object
+    /// may be taken.
+    #[cfg(not(windows))]
     #[doc(hidden)]
-    fn poll_fd(&self) -> PollFd<'_> {
-        PollFd::from_borrowed_fd(self.handle(), self.readiness().flags())
+    fn poll_fd(&self) -> rustix::event::PollFd<'_> {
+        sys::wait::poll_fd(self.handle(), self.readiness())
     }
 }
 
-/// How the kernel reports a descriptor whose wait may end.
+/// Linux only: how the kernel reports a descriptor whose wait may end.
+#[cfg(not(windows))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Readiness {
     /// The descriptor is readable: `POLLIN`.
@@ -51,15 +57,6 @@ pub enum Readiness {
     Changed,
 }
 
-impl Readiness {
-    fn flags(self) -> PollFlags {
-        match self {
-            Self::Readable => PollFlags::IN,
-            Self::Changed => PollFlags::PRI,
-        }
-    }
-}
-
 /// Waits until one of the objects can be taken, and takes it. If several can be taken, takes the
 /// first in order.
 ///
@@ -67,31 +64,15 @@ impl Readiness {
 /// has no time limit.
 ///
 /// # Errors
-/// Returns the errors of [`poll(2)`](https://man7.org/linux/man-pages/man2/poll.2.html) and of the
-/// object's [`Waitable::take`]; `InvalidInput` for no objects without a timeout, because that wait
-/// would never end.
+/// `InvalidInput` for no objects without a timeout, because that wait would never end. On Linux,
+/// returns the errors of [`poll(2)`](https://man7.org/linux/man-pages/man2/poll.2.html) and of
+/// taking the object. On Windows, returns the errors of `WaitForMultipleObjects`, for example for a
+/// handle without the right to wait, and `InvalidInput` for more than 64 objects.
 pub fn wait_any(objects: &[&dyn Waitable], timeout: Option<Duration>) -> io::Result<Option<usize>> {
     if objects.is_empty() && timeout.is_none() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "there is nothing to wait for"));
     }
-    let deadline = timeout.and_then(deadline_after);
-    let mut polls: Vec<_> = objects.iter().map(|object| object.poll_fd()).collect();
-    for (i, object) in objects.iter().enumerate() {
-        if object.readiness() == Readiness::Changed && object.take()? {
-            return Ok(Some(i));
-        }
-    }
-    loop {
-        poll(&mut polls, deadline)?;
-        for (i, polled) in polls.iter().enumerate() {
-            if !polled.revents().is_empty() && objects[i].take()? {
-                return Ok(Some(i));
-            }
-        }
-        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-            return Ok(None);
-        }
-    }
+    sys::wait::any(objects, timeout.and_then(deadline_after))
 }
 
 /// Takes an object if it can be taken now; returns whether it was taken. Never blocks.
@@ -99,18 +80,7 @@ pub fn wait_any(objects: &[&dyn Waitable], timeout: Option<Duration>) -> io::Res
 /// # Errors
 /// Returns the errors of [`wait_any`].
 pub fn try_take(object: &dyn Waitable) -> io::Result<bool> {
-    match object.readiness() {
-        Readiness::Changed => object.take(),
-        Readiness::Readable if object.take_finds_out() => object.take(),
-        Readiness::Readable => {
-            let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-            match rustix::event::poll(&mut [object.poll_fd()], Some(&now)) {
-                Ok(0) | Err(Errno::INTR) => Ok(false),
-                Ok(_) => object.take(),
-                Err(error) => Err(error.into()),
-            }
-        }
-    }
+    sys::wait::try_take(object)
 }
 
 /// Waits until each of the objects has been taken. Returns the indices of the objects that were not
@@ -136,37 +106,35 @@ pub fn wait_all(objects: &[&dyn Waitable], timeout: Option<Duration>) -> io::Res
     Ok(left)
 }
 
-/// Calls `ppoll` until something is ready or the deadline passes. A signal doesn't end the wait.
-/// Returns how many are ready.
-pub(crate) fn poll(polls: &mut [PollFd<'_>], deadline: Option<Instant>) -> io::Result<usize> {
-    loop {
-        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        // The kernel may end a wait late by a thousandth of its length, or by five thousandths in a
-        // process of low priority. So the last hundredth of a long wait is a separate wait.
-        let is_long = left.is_some_and(|left| left > LONG_WAIT);
-        let wait = left.map(|left| timespec(if is_long { left - left / 100 } else { left }));
-        match rustix::event::poll(polls, wait.as_ref()) {
-            Err(Errno::INTR) => continue,
-            Ok(0) if is_long => continue,
-            result => return Ok(result?),
-        }
-    }
-}
-
-/// The shortest wait that the kernel may end more than a few milliseconds late.
-const LONG_WAIT: Duration = Duration::from_secs(1);
-
 /// Returns the point in time when a timeout ends; `None` if the timeout is too long to represent.
 pub(crate) fn deadline_after(timeout: Duration) -> Option<Instant> {
     Instant::now().checked_add(timeout)
 }
 
-pub(crate) fn timespec(duration: Duration) -> Timespec {
-    Timespec {
-        tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: duration.subsec_nanos().into(),
-    }
+/// Implements the waits for an object that is [`Waitable`].
+macro_rules! impl_wait {
+    ($type:ident, $condition:literal) => {
+        impl $type {
+            #[doc = concat!("Waits until ", $condition, ", without a time limit.")]
+            ///
+            /// # Errors
+            /// Returns the errors of [`wait_any`](crate::wait_any).
+            pub fn wait(&self) -> std::io::Result<()> {
+                $crate::wait_any(&[self], None).map(drop)
+            }
+
+            #[doc = concat!("Waits until ", $condition, ", but at most `timeout`; returns")]
+            /// `false` if the timeout passes first.
+            ///
+            /// # Errors
+            /// Returns the errors of [`wait_any`](crate::wait_any).
+            pub fn wait_timeout(&self, timeout: std::time::Duration) -> std::io::Result<bool> {
+                Ok($crate::wait_any(&[self], Some(timeout))?.is_some())
+            }
+        }
+    };
 }
+pub(crate) use impl_wait;
 
 #[cfg(test)]
 mod tests {

@@ -5,11 +5,9 @@
 //! same meaning: the kernel is asked for the type of the object and for the access that was granted
 //! to the handle.
 
-mod composition;
 mod directory;
-mod event;
 mod file;
-mod handle;
+pub(crate) mod handle;
 mod identify;
 mod job;
 mod mutex;
@@ -20,20 +18,13 @@ mod process;
 mod prove;
 mod reg_key;
 mod section;
-mod semaphore;
 mod socket;
-mod system_call;
 mod thread;
-mod timer;
-mod token;
 mod transfer;
-mod wait;
 mod watch;
 mod wine;
 
-pub use composition::Composition;
 pub use directory::Directory;
-pub use event::{Event, ManualEvent};
 pub use handle::{Borrowed, BorrowedHandle, Handle, OwnedHandle};
 pub use identify::{Facts, identify};
 pub use job::Job;
@@ -44,12 +35,7 @@ pub use process::{Process, set_variable};
 pub use prove::{Unproven, prove};
 pub use reg_key::RegKey;
 pub use section::{Section, SectionMap};
-pub use semaphore::Semaphore;
-pub use system_call::raw_os_error;
 pub use thread::Thread;
-pub use timer::Timer;
-pub use token::Token;
 pub use transfer::{is_pseudo, pull, push};
-pub use wait::{Waitable, wait_all, wait_any};
 pub use watch::{Watch, Watched};
 pub use wine::under_wine;

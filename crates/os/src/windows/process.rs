@@ -15,8 +15,8 @@ use std::process::{Child, ExitStatus};
 use std::time::Duration;
 
 use super::handle::impl_owned;
-use super::wait::{Waitable, wait_any};
 use crate::sys::process;
+use crate::wait::{Waitable, wait_any};
 use crate::{BorrowedHandle, Declared, Kind, OwnedHandle};
 
 /// A process, running or ended.

@@ -13,8 +13,8 @@ use std::os::windows::io::AsHandle;
 use std::time::Duration;
 
 use super::handle::impl_owned;
-use super::wait::{Waitable, wait_any};
 use crate::sys::process;
+use crate::wait::{Waitable, wait_any};
 use crate::{BorrowedHandle, Declared, Kind, OwnedHandle};
 
 /// A thread of any process, running or ended.

@@ -7,10 +7,11 @@
 pub(crate) mod aio;
 pub(crate) mod auxv;
 pub(crate) mod clone;
+pub(crate) mod composition;
 pub(crate) mod counter;
 pub(crate) mod cpu;
 pub(crate) mod device;
-pub(crate) mod enter;
+pub(crate) mod event;
 pub(crate) mod fdinfo;
 pub(crate) mod feature;
 pub(crate) mod fork;
@@ -25,11 +26,15 @@ pub(crate) mod option;
 pub(crate) mod probe;
 pub(crate) mod proc;
 pub(crate) mod record_lock;
+pub(crate) mod semaphore;
 pub(crate) mod signal;
 pub(crate) mod stat;
 pub(crate) mod tag;
+pub(crate) mod timer;
+pub(crate) mod token;
 #[cfg(test)]
 pub(crate) mod udmabuf;
+pub(crate) mod wait;
 
 use std::io;
 
@@ -39,4 +44,27 @@ fn check(result: libc::c_int) -> io::Result<libc::c_int> {
         -1 => Err(io::Error::last_os_error()),
         result => Ok(result),
     }
+}
+
+/// The system call that duplicates a handle.
+pub(crate) const DUPLICATE: &str = "fcntl(F_DUPFD_CLOEXEC)";
+
+/// Returns the meaning and the remedy of an error of a system call.
+pub(crate) fn remedy(call: &str, errno: i32) -> Option<&'static str> {
+    Some(match errno {
+        libc::EMFILE => {
+            "this process has no descriptor left (limit: RLIMIT_NOFILE, LimitNOFILE= of a systemd unit)"
+        }
+        libc::ENFILE => "the system has no descriptor left (limit: fs.file-max)",
+        libc::ENOSPC if call == "epoll_ctl" => {
+            "this user has no watch left (limit: fs.epoll.max_user_watches)"
+        }
+        libc::ENOMEM | libc::ENOBUFS => "the system has no memory left for it",
+        libc::EPERM | libc::EACCES | libc::ENOSYS => {
+            "this process may not make the call: allow it in the seccomp filter or the security module \
+             that confines the process"
+        }
+        libc::ENOPROTOOPT => "this kernel doesn't know the option",
+        _ => return None,
+    })
 }

@@ -69,3 +69,11 @@ fn milliseconds(duration: Duration) -> u32 {
 
 /// The largest finite time. The next number means an infinite time.
 const LONGEST: u32 = u32::MAX - 1;
+
+/// The call that duplicates a handle.
+pub(crate) const DUPLICATE: &str = "DuplicateHandle";
+
+/// Returns no remedy: the system's own text explains its errors.
+pub(crate) const fn remedy(_: &str, _: i32) -> Option<&'static str> {
+    None
+}

@@ -17,15 +17,26 @@ pub(crate) fn create() -> io::Result<OwnedHandle> {
     unsafe { own(CreateWaitableTimerW(ptr::null(), 0, ptr::null())) }
 }
 
-pub(crate) fn set(timer: BorrowedHandle<'_>, first: Duration, period: Duration) -> io::Result<()> {
+/// Takes over a timer.
+pub(crate) const fn adopt(handle: OwnedHandle) -> OwnedHandle {
+    handle
+}
+
+/// Sets the timer to expire after `first`, and then once in each `period`, if there is one.
+pub(crate) fn set(
+    timer: BorrowedHandle<'_>,
+    first: Duration,
+    period: Option<Duration>,
+) -> io::Result<()> {
     // A negative time is relative to now. The unit is 100 ns.
     let first = -i64::try_from(first.as_nanos().div_ceil(100)).unwrap_or(i64::MAX);
-    let period = i32::try_from(milliseconds(period)).unwrap_or(i32::MAX);
+    let period = period.map_or(0, milliseconds);
+    let period = i32::try_from(period).unwrap_or(i32::MAX);
     // SAFETY: the handle is open, `first` is read during the call, and no callback is passed.
     check(unsafe { SetWaitableTimer(timer.as_raw_handle(), &first, period, None, ptr::null(), 0) })
 }
 
-pub(crate) fn cancel(timer: BorrowedHandle<'_>) -> io::Result<()> {
+pub(crate) fn stop(timer: BorrowedHandle<'_>) -> io::Result<()> {
     // SAFETY: the handle is open.
     check(unsafe { CancelWaitableTimer(timer.as_raw_handle()) })
 }

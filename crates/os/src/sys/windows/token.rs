@@ -2,7 +2,7 @@
 #![expect(unsafe_code, reason = "calls of the Windows API")]
 
 use std::io;
-use std::os::windows::io::{AsRawHandle, BorrowedHandle, OwnedHandle};
+use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, OwnedHandle};
 use std::ptr;
 
 use windows_sys::Win32::Foundation::LocalFree;
@@ -13,6 +13,11 @@ use windows_sys::Win32::Security::{
 use windows_sys::Win32::System::Threading::OpenProcessToken;
 
 use super::{check, own};
+
+/// Opens the token of this process.
+pub(crate) fn current() -> io::Result<OwnedHandle> {
+    of(super::process::current()?.as_handle())
+}
 
 pub(crate) fn of(process: BorrowedHandle<'_>) -> io::Result<OwnedHandle> {
     let mut token = ptr::null_mut();
@@ -53,5 +58,16 @@ pub(crate) fn user(token: BorrowedHandle<'_>) -> io::Result<String> {
         let owned = String::from_utf16_lossy(std::slice::from_raw_parts(text, len));
         LocalFree(text.cast());
         Ok(owned)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Token;
+
+    #[test]
+    fn this_process_has_a_user() {
+        let user = Token::current().unwrap().user().unwrap();
+        assert!(user.starts_with("S-1-"), "{user}");
     }
 }

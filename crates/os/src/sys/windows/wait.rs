@@ -2,24 +2,28 @@
 #![expect(unsafe_code, reason = "calls of the Windows API")]
 
 use std::io;
-use std::os::windows::io::{AsRawHandle, BorrowedHandle};
+use std::os::windows::io::AsRawHandle;
 use std::time::Instant;
 
 use windows_sys::Win32::Foundation::{WAIT_ABANDONED_0, WAIT_OBJECT_0, WAIT_TIMEOUT};
 use windows_sys::Win32::System::Threading::{INFINITE, WaitForMultipleObjects};
 
 use super::milliseconds;
+use crate::Waitable;
 
-/// Waits until one of the objects could be taken, or until the deadline; returns its index.
+/// Waits until one of the objects was taken, or until the deadline; returns its index.
 pub(crate) fn any(
-    handles: &[BorrowedHandle<'_>],
+    objects: &[&dyn Waitable],
     deadline: Option<Instant>,
 ) -> io::Result<Option<usize>> {
-    if handles.len() > MAXIMUM_WAIT_OBJECTS {
-        let what = format!("one waits for {MAXIMUM_WAIT_OBJECTS} objects at most");
+    if objects.len() > MAXIMUM_WAIT_OBJECTS {
+        let what = format!(
+            "too many objects to wait for: {} (limit: {MAXIMUM_WAIT_OBJECTS})",
+            objects.len()
+        );
         return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
     }
-    let raw: Vec<_> = handles.iter().map(AsRawHandle::as_raw_handle).collect();
+    let raw: Vec<_> = objects.iter().map(|object| object.handle().as_raw_handle()).collect();
     let count = raw.len() as u32;
     loop {
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
@@ -29,7 +33,7 @@ pub(crate) fn any(
             std::thread::sleep(left.unwrap_or(std::time::Duration::MAX));
             return Ok(None);
         }
-        // SAFETY: `raw` has `count` handles, all of which are open as long as they are borrowed.
+        // SAFETY: `raw` has `count` handles, all of which are open, because the objects are borrowed.
         let ended = unsafe { WaitForMultipleObjects(count, raw.as_ptr(), 0, time) };
         match ended {
             WAIT_TIMEOUT if deadline.is_some_and(|deadline| Instant::now() < deadline) => {}
@@ -45,9 +49,9 @@ pub(crate) fn any(
     }
 }
 
-/// Returns whether an object is signalled. The query takes the object.
-pub(crate) fn is_signalled(handle: BorrowedHandle<'_>) -> io::Result<bool> {
-    Ok(any(&[handle], Some(Instant::now()))?.is_some())
+/// Takes an object if it can be taken now.
+pub(crate) fn try_take(object: &dyn Waitable) -> io::Result<bool> {
+    Ok(any(&[object], Some(Instant::now()))?.is_some())
 }
 
 /// From `winnt.h`.

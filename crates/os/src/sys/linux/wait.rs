@@ -1,0 +1,87 @@
+//! Waits by `ppoll`.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
+
+use crate::{Readiness, Waitable};
+
+/// Waits until one of the objects was taken, or until the deadline; returns its index.
+pub(crate) fn any(
+    objects: &[&dyn Waitable],
+    deadline: Option<Instant>,
+) -> io::Result<Option<usize>> {
+    let mut polls: Vec<_> = objects.iter().map(|object| object.poll_fd()).collect();
+    for (i, object) in objects.iter().enumerate() {
+        if object.readiness() == Readiness::Changed && object.take()? {
+            return Ok(Some(i));
+        }
+    }
+    loop {
+        poll(&mut polls, deadline)?;
+        for (i, polled) in polls.iter().enumerate() {
+            if !polled.revents().is_empty() && objects[i].take()? {
+                return Ok(Some(i));
+            }
+        }
+        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            return Ok(None);
+        }
+    }
+}
+
+/// Takes an object if it can be taken now.
+pub(crate) fn try_take(object: &dyn Waitable) -> io::Result<bool> {
+    match object.readiness() {
+        Readiness::Changed => object.take(),
+        Readiness::Readable if object.take_finds_out() => object.take(),
+        Readiness::Readable => {
+            let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+            match rustix::event::poll(&mut [object.poll_fd()], Some(&now)) {
+                Ok(0) | Err(Errno::INTR) => Ok(false),
+                Ok(_) => object.take(),
+                Err(error) => Err(error.into()),
+            }
+        }
+    }
+}
+
+pub(crate) fn poll_fd(handle: BorrowedFd<'_>, readiness: Readiness) -> PollFd<'_> {
+    PollFd::from_borrowed_fd(
+        handle,
+        match readiness {
+            Readiness::Readable => PollFlags::IN,
+            Readiness::Changed => PollFlags::PRI,
+        },
+    )
+}
+
+/// Calls `ppoll` until something is ready or the deadline passes. A signal doesn't end the wait.
+/// Returns how many are ready.
+pub(crate) fn poll(polls: &mut [PollFd<'_>], deadline: Option<Instant>) -> io::Result<usize> {
+    loop {
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        // The kernel may end a wait late by a thousandth of its length, or by five thousandths in a
+        // process of low priority. So the last hundredth of a long wait is a separate wait.
+        let is_long = left.is_some_and(|left| left > LONG_WAIT);
+        let wait = left.map(|left| timespec(if is_long { left - left / 100 } else { left }));
+        match rustix::event::poll(polls, wait.as_ref()) {
+            Err(Errno::INTR) => continue,
+            Ok(0) if is_long => continue,
+            result => return Ok(result?),
+        }
+    }
+}
+
+/// The shortest wait that the kernel may end more than a few milliseconds late.
+const LONG_WAIT: Duration = Duration::from_secs(1);
+
+pub(crate) fn timespec(duration: Duration) -> Timespec {
+    Timespec {
+        tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: duration.subsec_nanos().into(),
+    }
+}
