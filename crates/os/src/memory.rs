@@ -9,19 +9,23 @@
 //! failure is an error instead of a `SIGBUS`, and frees unused pages. Reading a hole also allocates
 //! a page, and charges it to the reader. Therefore each side frees all pages of the file when it is
 //! done, even if other processes still hold the file.
+//!
+//! A system that accounts memory strictly (`vm.overcommit_memory` = 2) sends `SIGBUS` to a reader
+//! for whose hole no page is left. There the reader uses `pread(2)` instead of its mapping: it
+//! copies zeros for a hole and allocates nothing, but takes up to 2.7 times as long.
 
 use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::fs::{FallocateFlags, MemfdFlags, OFlags, SealFlags, StatxFlags};
-use rustix::io::Errno;
+use rustix::io::{Errno, pread, retry_on_intr};
 
 use crate::OwnedHandle;
 use crate::limits::{file_size_limit, past_file_size_limit, within_file_size_limit};
-use crate::sys::device;
-use crate::sys::{fork, map::Mapping, stat::stat};
+use crate::sys::{device, fork, map::Mapping, proc, stat::stat};
 use crate::system_call::failed;
 
 /// The writing side of shared memory.
@@ -36,6 +40,16 @@ pub struct SharedWriter {
 #[derive(Debug)]
 pub struct SharedReader {
     memory: Memory,
+    access: ReadAccess,
+}
+
+/// The way in which a reader gets at the bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ReadAccess {
+    /// Reads the mapping. A hole allocates a page.
+    Mapping,
+    /// Calls `pread(2)`. A hole allocates nothing.
+    Call,
 }
 
 /// A mapped memory file whose pages are freed on drop.
@@ -142,7 +156,9 @@ impl SharedReader {
     /// of memory or descriptors.
     pub fn new(file: OwnedHandle, len_max: usize) -> Result<Self, (OwnedHandle, io::Error)> {
         match check(file.as_fd(), len_max) {
-            Ok(len) => Ok(Self { memory: Memory::new(file, len, false)? }),
+            Ok(len) => {
+                Ok(Self { memory: Memory::new(file, len, false)?, access: ReadAccess::of_system() })
+            }
             Err(error) => Err((file, error)),
         }
     }
@@ -151,14 +167,44 @@ impl SharedReader {
     /// contains the whole range.
     #[must_use]
     pub fn read(&self, offset: usize, len: usize, out: &mut Vec<u8>) -> bool {
-        self.memory.mapping.read(offset, len, out)
+        match self.access {
+            ReadAccess::Mapping => self.memory.mapping.read(offset, len, out),
+            ReadAccess::Call => self.contains(offset, len) && self.append(offset, len, out),
+        }
     }
 
     /// Copies a range to `out`. Returns `false`, and copies nothing, unless the memory contains the
     /// whole range.
     #[must_use]
     pub fn copy(&self, offset: usize, out: &mut [u8]) -> bool {
-        self.memory.mapping.copy(offset, out)
+        match self.access {
+            ReadAccess::Mapping => self.memory.mapping.copy(offset, out),
+            ReadAccess::Call => self.contains(offset, out.len()) && self.fill(offset, out),
+        }
+    }
+
+    /// Appends a range by `pread(2)`. Returns `false`, and appends nothing, if the call fails.
+    fn append(&self, offset: usize, len: usize, out: &mut Vec<u8>) -> bool {
+        let start = out.len();
+        out.resize(start + len, 0);
+        let is_read = self.fill(offset, &mut out[start..]);
+        if !is_read {
+            out.truncate(start);
+        }
+        is_read
+    }
+
+    /// Fills a slice by `pread(2)`. Returns `false` if the call fails.
+    fn fill(&self, offset: usize, out: &mut [u8]) -> bool {
+        let mut filled = 0;
+        while filled < out.len() {
+            let rest = &mut out[filled..];
+            match retry_on_intr(|| pread(&self.memory.file, &mut *rest, (offset + filled) as u64)) {
+                Ok(len @ 1..) => filled += len,
+                _ => return false,
+            }
+        }
+        true
     }
 
     /// Returns whether the memory contains the whole range.
@@ -171,6 +217,23 @@ impl SharedReader {
     pub fn len(&self) -> usize {
         self.memory.mapping.len()
     }
+}
+
+impl ReadAccess {
+    /// Returns the way that is safe under the system's accounting of memory, which is read once. A
+    /// process without `/proc` that has not called [`prepare`](crate::prepare) takes the careful one.
+    fn of_system() -> Self {
+        static ACCESS: OnceLock<ReadAccess> = OnceLock::new();
+        *ACCESS.get_or_init(|| match proc::read("/proc/sys/vm/overcommit_memory") {
+            Ok(mode) if mode.trim() != "2" => Self::Mapping,
+            _ => Self::Call,
+        })
+    }
+}
+
+/// Reads how the system accounts memory, for a process that cannot do so later.
+pub(crate) fn learn() {
+    ReadAccess::of_system();
 }
 
 impl Memory {
@@ -282,6 +345,32 @@ mod tests {
         let mut out = b"the ".to_vec();
         assert!(reader.read(8189, 3, &mut out));
         assert_eq!(out, b"the end");
+    }
+
+    #[test]
+    fn reading_by_call_allocates_no_page_for_a_hole() {
+        let (writer, mut reader) = pair(1024 * 1024);
+        let file = writer.as_fd().try_clone_to_owned().unwrap();
+        assert!(writer.write(4090, b"across a page"));
+        let before = charged(&file);
+        for access in [ReadAccess::Call, ReadAccess::Mapping] {
+            reader.access = access;
+            let mut out = b"> ".to_vec();
+            assert!(reader.read(4090, 13, &mut out), "{access:?}");
+            assert_eq!(out, b"> across a page");
+            let mut hole = [1; 9000];
+            assert!(reader.copy(500_000, &mut hole), "{access:?}");
+            assert_eq!(hole, [0; 9000]);
+            for (offset, len) in [(1024 * 1024, 1), (1, usize::MAX), (1024 * 1024 - 8000, 9000)] {
+                assert!(!reader.read(offset, len, &mut out), "{access:?}");
+            }
+            assert!(!reader.copy(1024 * 1024 - 8000, &mut hole), "{access:?}");
+            assert_eq!(out, b"> across a page");
+            match access {
+                ReadAccess::Call => assert_eq!(charged(&file), before),
+                ReadAccess::Mapping => assert!(charged(&file) > before),
+            }
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use crate::sys::fork::PerProcess;
 use crate::sys::{counter, device, mounts, probe};
-use crate::{Closer, user};
+use crate::{Closer, memory, user};
 
 /// Opens all files that are needed to examine handles later. A process that is confined afterwards
 /// (seccomp, Landlock, `chroot`, no `/proc`) can then still receive handles. May be called more
@@ -42,6 +42,7 @@ pub fn prepare_to_serve() {
 fn open_all() -> io::Result<()> {
     user::prepare();
     device::learn()?;
+    memory::learn();
     probe::prepare()?;
     mounts::prepare()
 }
