@@ -10,7 +10,8 @@ use clap::Subcommand;
 use syshandle::{Error, Printable, Result};
 use syshandle_idl::emit::emit;
 use syshandle_idl::{
-    LayoutDifference, Lowered, Options, Report, check, describe, describe_file, emitted_differences,
+    LayoutDifference, LoweringOutput, Options, Report, check, describe, describe_file,
+    emitted_differences,
 };
 
 use crate::output::{errln, outln, write_content, write_err};
@@ -174,7 +175,7 @@ impl Reading {
 }
 
 /// Reports the methods whose COM layout differs. Each counts as an error of the report.
-fn check_layouts(lowered: &Lowered) -> ExitCode {
+fn check_layouts(lowered: &LoweringOutput) -> ExitCode {
     let code = told(&lowered.report);
     let interfaces = lowered.description.interfaces.iter().filter(|of| !of.is_private);
     let (mut all, mut others) = (0, 0);

@@ -10,7 +10,7 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use syshandle_idl::{Lowered, Options, check, describe};
+use syshandle_idl::{LoweringOutput, Options, check, describe};
 
 /// The directory in which `libwine-dev` installs its files.
 const DEFAULT: &str = "/usr/include/wine";
@@ -69,7 +69,7 @@ fn main() -> ExitCode {
 fn rust_of(file: &Path, options: &Options) -> ExitCode {
     let lowered = describe(&[file.to_owned()], options);
     let text = lowered.rust();
-    let Lowered { description, report } = lowered;
+    let LoweringOutput { description, report } = lowered;
     let methods: usize = description.interfaces.iter().map(|of| of.methods.len()).sum();
     println!(
         "{} {methods} {} {}",

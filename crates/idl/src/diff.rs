@@ -16,8 +16,8 @@ mod values;
 use std::cell::Cell;
 use std::fmt;
 
-use definitions::Uses;
-use form::{Index, Types};
+use definitions::TypeDirections;
+use form::{Index, TypeResolver};
 use syshandle_model::Description;
 
 /// One change.
@@ -26,20 +26,20 @@ pub struct Change {
     /// The changed part: `SparkleFinisher::finish::file`. `--accept` takes this name.
     pub name: String,
     /// A description of the change.
-    pub what: String,
+    pub description: String,
     /// Whether peers that were built for the old description continue to work: an old client with a
     /// new server, and an old server with a new client that makes only the calls of an old one.
     pub is_compatible: bool,
     /// The authority that a peer gains.
-    pub gives: Option<String>,
+    pub gained_authority: Option<String>,
 }
 
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let peers = if self.is_compatible { "old peers go on" } else { "BREAKS old peers" };
-        write!(f, "{}: {} ({peers})", self.name, self.what)?;
-        match &self.gives {
-            Some(gives) => write!(f, "\n  GIVES MORE: {gives}"),
+        write!(f, "{}: {} ({peers})", self.name, self.description)?;
+        match &self.gained_authority {
+            Some(gained_authority) => write!(f, "\n  GIVES MORE: {gained_authority}"),
             None => Ok(()),
         }
     }
@@ -49,8 +49,8 @@ impl fmt::Display for Change {
 pub fn diff(old: &Description, new: &Description) -> Vec<Change> {
     let budget = Budget::default();
     let (old, new) = (Index::of(old, &budget), Index::of(new, &budget));
-    let (old, new) = (Types(&old), Types(&new));
-    let uses = Uses::of(old).and(&Uses::of(new));
+    let (old, new) = (TypeResolver(&old), TypeResolver(&new));
+    let uses = TypeDirections::of(old).and(&TypeDirections::of(new));
     let mut comparison =
         Comparison { old, new, uses, changes: Vec::new(), layout_changes: Vec::new() };
     comparison.interfaces();
@@ -58,10 +58,10 @@ pub fn diff(old: &Description, new: &Description) -> Vec<Change> {
     comparison.classes();
     comparison.add_layout_changes();
     if budget.is_spent() {
-        let what = format!(
+        let description = format!(
             "not compared completely: the types of the files need more than {STEPS_MAX} steps"
         );
-        comparison.add("description", what, false, None);
+        comparison.add("description", description, false, None);
     }
     comparison.changes
 }
@@ -89,9 +89,9 @@ impl Budget {
 
 /// Two descriptions and the changes found so far.
 struct Comparison<'d> {
-    old: Types<'d>,
-    new: Types<'d>,
-    uses: Uses,
+    old: TypeResolver<'d>,
+    new: TypeResolver<'d>,
+    uses: TypeDirections,
     changes: Vec<Change>,
     layout_changes: Vec<layouts::LayoutChange>,
 }
@@ -100,34 +100,11 @@ impl Comparison<'_> {
     fn add(
         &mut self,
         name: impl ToString,
-        what: impl ToString,
+        description: impl ToString,
         is_compatible: bool,
-        gives: Option<String>,
+        gained_authority: Option<String>,
     ) {
-        let (name, what) = (name.to_string(), what.to_string());
-        self.changes.push(Change { name, what, is_compatible, gives });
-    }
-}
-
-/// The directions in which values travel.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Ways {
-    /// From clients to servers.
-    is_in: bool,
-    /// From servers to clients.
-    is_out: bool,
-}
-
-impl Ways {
-    const IN: Self = Self { is_in: true, is_out: false };
-    const OUT: Self = Self { is_in: false, is_out: true };
-
-    /// Names the receiver of the values, for a message.
-    fn receiver(self) -> &'static str {
-        match (self.is_in, self.is_out) {
-            (true, false) => "the server",
-            (false, true) => "the client",
-            _ => "either side",
-        }
+        let (name, description) = (name.to_string(), description.to_string());
+        self.changes.push(Change { name, description, is_compatible, gained_authority });
     }
 }

@@ -12,11 +12,11 @@ use std::fmt::Write;
 
 use syn::Type;
 
-use names::{Taken, camel, pascal};
+use names::{MidlNames, camel, pascal};
 use syshandle_model::{
     Class, DefinitionKind, Description, Interface, Method, Parameter, plain_name, write_guid,
 };
-use types::Types;
+use types::TypeWriter;
 
 /// Returns the text of an `.idl` file for a description.
 ///
@@ -24,13 +24,13 @@ use types::Types;
 /// Fails with one line for each construct that MIDL can't express.
 pub fn emit(description: &Description) -> Result<String, Vec<String>> {
     let mut emitter = Emitter {
-        types: Types::of(description),
+        types: TypeWriter::of(description),
         description,
         text: HEAD.to_owned(),
-        wrong: vec![],
-        spread: HashSet::new(),
+        errors: vec![],
+        result_structs: HashSet::new(),
     };
-    emitter.find_spread();
+    emitter.find_result_structs();
     for interface in &description.interfaces {
         emitter.line(&format!("interface I{};", plain_name(&interface.name)));
     }
@@ -41,16 +41,16 @@ pub fn emit(description: &Description) -> Result<String, Vec<String>> {
     for class in &description.classes {
         emitter.class(class);
     }
-    if emitter.wrong.is_empty() { Ok(emitter.text) } else { Err(emitter.wrong) }
+    if emitter.errors.is_empty() { Ok(emitter.text) } else { Err(emitter.errors) }
 }
 
 struct Emitter<'d> {
-    types: Types<'d>,
+    types: TypeWriter<'d>,
     description: &'d Description,
     text: String,
-    wrong: Vec<String>,
+    errors: Vec<String>,
     /// Structs that only serve as the results of a method.
-    spread: HashSet<String>,
+    result_structs: HashSet<String>,
 }
 
 impl<'d> Emitter<'d> {
@@ -61,11 +61,11 @@ impl<'d> Emitter<'d> {
 
     /// Records a construct that MIDL can't express.
     fn refuse(&mut self, place: &str, what: &str) {
-        self.wrong.push(format!("{place}: {what}"));
+        self.errors.push(format!("{place}: {what}"));
     }
 
     /// Finds the structs that `idl rust` generates for methods with several results.
-    fn find_spread(&mut self) {
+    fn find_result_structs(&mut self) {
         for interface in &self.description.interfaces {
             for method in &interface.methods {
                 let name = format!("{}{}", interface.name, pascal(&plain_name(&method.name)));
@@ -73,8 +73,9 @@ impl<'d> Emitter<'d> {
                     self.types.definition(&method.result).map(|of| &of.kind),
                     Some(DefinitionKind::Struct(fields)) if fields.len() > 1
                 );
-                if is_struct && types::last(&method.result).is_some_and(|last| last == name) {
-                    self.spread.insert(name);
+                if is_struct && types::last_segment(&method.result).is_some_and(|last| last == name)
+                {
+                    self.result_structs.insert(name);
                 }
             }
         }
@@ -92,10 +93,10 @@ impl<'d> Emitter<'d> {
         let is_dual = interface.bases.last().is_some_and(|root| root == "IDispatch");
         let root = if is_dual { "IDispatch" } else { "IUnknown" };
         self.line(&format!("interface I{name} : {root}\n{{"));
-        let mut taken = Taken::default();
+        let mut names_in_use = MidlNames::default();
         for method in &interface.methods {
             let place = format!("{name}::{}", plain_name(&method.name));
-            if !taken.is_new(&pascal(&plain_name(&method.name))) {
+            if !names_in_use.is_new(&pascal(&plain_name(&method.name))) {
                 self.refuse(&place, "another method would have the same name in MIDL");
             }
             self.method(&place, method);
@@ -108,22 +109,22 @@ impl<'d> Emitter<'d> {
             self.refuse(place, "MIDL has no errors of a method's own: return a plain `Result`");
         }
         let results = self.results(method);
-        let mut taken = Taken::default();
+        let mut names_in_use = MidlNames::default();
         // Named parameters keep their names. A generated count gets a name that is still free.
         let mut named = |list: &[Parameter]| -> Vec<String> {
-            list.iter().map(|of| taken.one_like(&camel(&plain_name(&of.name)))).collect()
+            list.iter().map(|of| names_in_use.unique(&camel(&plain_name(&of.name)))).collect()
         };
         let (names, result_names) = (named(&method.parameters), named(&results));
         let mut parameters = Vec::new();
         for (parameter, name) in method.parameters.iter().zip(names) {
             let place = format!("{place}, parameter `{}`", plain_name(&parameter.name));
-            match self.types.parameter(parameter, &name, "in", &mut taken) {
+            match self.types.parameter(parameter, &name, "in", &mut names_in_use) {
                 Ok(list) => parameters.extend(list),
                 Err(what) => self.refuse(&place, &what),
             }
         }
         for (result, name) in results.iter().zip(result_names) {
-            match self.types.parameter(result, &name, "out", &mut taken) {
+            match self.types.parameter(result, &name, "out", &mut names_in_use) {
                 Ok(list) => parameters.extend(list),
                 Err(what) => self.refuse(&format!("{place}, result"), &what),
             }
@@ -149,7 +150,8 @@ impl<'d> Emitter<'d> {
             let names = (1..).map(|number| format!("result{number}"));
             return names.zip(&tuple.elems).map(|(name, ty)| result(&name, ty)).collect();
         }
-        let is_spread = types::last(&method.result).is_some_and(|name| self.spread.contains(&name));
+        let is_spread = types::last_segment(&method.result)
+            .is_some_and(|name| self.result_structs.contains(&name));
         match self.types.definition(&method.result).map(|of| &of.kind) {
             Some(DefinitionKind::Struct(fields)) if is_spread => {
                 fields.iter().map(|field| field.value.clone()).collect()

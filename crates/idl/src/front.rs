@@ -17,16 +17,16 @@ mod dialect;
 mod lexer;
 pub(crate) mod limits;
 mod loader;
-mod modern;
+mod midl3;
 pub(crate) mod packing;
 mod parser;
 mod preprocess;
 pub(crate) mod program;
 pub(crate) mod report;
 mod source;
+pub(crate) mod steps;
 pub(crate) mod system;
 pub(crate) mod token;
-pub(crate) mod work;
 
 pub use diagnostic::{Color, Diagnostic, Severity};
 pub use report::{Options, Preprocessor, Report, Statistics, check, check_text};

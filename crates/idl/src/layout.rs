@@ -1,16 +1,16 @@
 //! The COM layout of a method: the slots of its call and the type behind each slot.
 //!
-//! Each layout is computed twice. `lower::declared` computes the layout that an `.idl` file
-//! declares, as MIDL compiles it for 64-bit Windows. [`tables`] computes the layout that
+//! Each layout is computed twice. `lower::midl_layout` computes the layout that an `.idl` file
+//! declares, as MIDL compiles it for 64-bit Windows. [`trait_tables`] computes the layout that
 //! `syshandle-com` generates for the trait. [`compare`] lists the differences. A construct without
 //! a form in this module counts as a difference, so that an unknown construct never passes as
 //! equal.
 
-mod tables;
+mod trait_tables;
 
 use std::fmt;
 
-pub(crate) use tables::{Tables, midl_kind};
+pub(crate) use trait_tables::{TraitTables, midl_kind};
 
 /// One argument of a method after `this`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub(crate) enum Type {
     /// Zero-terminated UTF-16.
     Text,
     /// An array whose length is given by a count.
-    Counted(Box<Type>, Count),
+    Counted(Box<Type>, CountLocation),
     /// A pointer that is never NULL.
     Reference(Box<Type>),
     /// A pointer that may be NULL.
@@ -56,7 +56,7 @@ pub(crate) enum Type {
 
 /// The place of a count. Every count has 4 bytes; the layout of that place includes it as well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Count {
+pub(crate) enum CountLocation {
     /// The slot with this number.
     Slot(usize),
     /// The pointee of the slot with this number.

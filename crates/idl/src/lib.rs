@@ -1,11 +1,12 @@
 //! A reader for `.idl` files, which are written in the language of Microsoft's MIDL compiler.
 //!
 //! [`check`] reports the errors in a file. [`describe`] converts a file to the model of the crate
-//! `syshandle-model`. From the model, [`Lowered::rust`] and [`build`] write Rust traits, [`emit`]
+//! `syshandle-model`. From the model, [`LoweringOutput::rust`] and [`build`] write Rust traits, [`emit`]
 //! writes an `.idl` file, and [`diff`](mod@diff) compares two versions. The crate doesn't depend on
 //! the runtime.
 
 pub mod diff;
+mod directions;
 pub mod emit;
 mod front;
 mod layout;
@@ -17,6 +18,6 @@ pub use front::{
     check_text,
 };
 pub use lower::{
-    Build, LayoutDifference, Lowered, build, describe, describe_file, describe_text,
+    Build, LayoutDifference, LoweringOutput, build, describe, describe_file, describe_text,
     emitted_differences,
 };

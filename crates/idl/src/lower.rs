@@ -6,18 +6,19 @@
 mod boxes;
 mod build;
 mod classes;
+mod companions;
 mod constants;
-mod declared;
-mod differences;
 mod handles;
 mod interfaces;
+mod layout_differences;
 mod methods;
+mod midl_layout;
 mod names;
-mod neighbours;
+
+mod dependents;
+mod layout_text;
 mod order;
-mod refusals;
-mod shape;
-mod signatures;
+mod resolved_type;
 mod structs;
 mod types;
 mod unions;
@@ -30,7 +31,7 @@ use std::rc::Rc;
 use proc_macro2::{Ident, Span as Place};
 
 pub use build::{Build, build};
-pub use differences::{LayoutDifference, emitted_differences};
+pub use layout_differences::{LayoutDifference, emitted_differences};
 
 use crate::front::Span;
 use crate::front::ast::{
@@ -41,12 +42,12 @@ use crate::front::check;
 use crate::front::check::scope::View;
 use crate::front::diagnostic::{Diagnostic, Diagnostics, printable, quoted};
 use crate::front::program::Program;
-use crate::front::report::{self, Options, Read, Report};
+use crate::front::report::{self, CheckedProgram, Options, Report};
 use syshandle_model::{Definition, Description};
 
 /// The result of converting `.idl` files.
 #[derive(Debug)]
-pub struct Lowered {
+pub struct LoweringOutput {
     /// The constructs that Rust can express; empty if the files aren't valid.
     pub description: Description,
     /// The errors in the files, and the constructs that Rust can't express.
@@ -58,25 +59,25 @@ pub struct Lowered {
 /// An interface with a part that Rust can't express is left out as a whole, because the number of a
 /// method is its position. Everything that uses such an interface is left out as well. The report
 /// gives the reasons, and the other interfaces are described.
-pub fn describe(paths: &[PathBuf], options: &Options) -> Lowered {
+pub fn describe(paths: &[PathBuf], options: &Options) -> LoweringOutput {
     describe_read(report::read(paths, options), options)
 }
 
 /// Describes a text as if it were a file with this name. The file need not exist.
-pub fn describe_text(name: &str, text: &str, options: &Options) -> Lowered {
+pub fn describe_text(name: &str, text: &str, options: &Options) -> LoweringOutput {
     describe_read(report::read_text(name, text, options), options)
 }
 
-fn describe_read(mut read: Read, options: &Options) -> Lowered {
+fn describe_read(mut read: CheckedProgram, options: &Options) -> LoweringOutput {
     let mut description = Description::default();
     if read.is_success() {
         let state = lower(&read.program, options, &mut description);
-        read.found.push(state.diagnostics);
+        read.diagnostics.push(state.diagnostics);
     }
-    Lowered { description, report: read.into_report() }
+    LoweringOutput { description, report: read.into_report() }
 }
 
-impl Lowered {
+impl LoweringOutput {
     /// Returns the Rust source of the interfaces, as a text that can be included anywhere.
     ///
     /// # Examples
@@ -104,21 +105,22 @@ impl Lowered {
 /// Fails with the errors in the file, as a text.
 pub fn describe_file(path: &std::path::Path, options: &Options) -> Result<Description, String> {
     if path.extension().is_none_or(|extension| extension != "rs") {
-        let Lowered { description, report } = describe(&[path.to_owned()], options);
+        let LoweringOutput { description, report } = describe(&[path.to_owned()], options);
         return if report.is_success() { Ok(description) } else { Err(report.to_string()) };
     }
-    let told = |error: &dyn std::fmt::Display| {
+    let error_text = |error: &dyn std::fmt::Display| {
         let (path, error) = (path.display().to_string(), error.to_string());
         format!("error: {}: {}\n", printable(&path), printable(&error))
     };
     let file = crate::rust::read(path)?;
-    crate::rust::file(file).map_err(|errors| errors.into_iter().map(|error| told(&error)).collect())
+    crate::rust::describe(file)
+        .map_err(|errors| errors.into_iter().map(|error| error_text(&error)).collect())
 }
 
-fn lower(program: &Program, options: &Options, description: &mut Description) -> State {
+fn lower(program: &Program, options: &Options, description: &mut Description) -> LoweringState {
     let symbols = check::collect(program, &mut HashMap::new());
-    let mut state = State::default();
-    let facts = declared::Facts::of(program);
+    let mut state = LoweringState::default();
+    let facts = midl_layout::Facts::of(program);
     for &unit in &program.roots {
         // Names in a part of a file are resolved as in the whole file.
         let whole = program.unit_of(unit).part_of.unwrap_or(unit);
@@ -133,24 +135,24 @@ fn lower(program: &Program, options: &Options, description: &mut Description) ->
             facts: &facts,
             structs: RefCell::default(),
             types_left: Cell::new(0),
-            all_types_left: Cell::new(declared::ALL_TYPES_MAX),
+            all_types_left: Cell::new(midl_layout::ALL_TYPES_MAX),
             masks: RefCell::default(),
             description,
             state: &mut state,
-            wanted: Vec::new(),
+            pending_interfaces: Vec::new(),
             place: String::new(),
-            pending: VecDeque::new(),
+            pending_types: VecDeque::new(),
         };
         lowering.items(&program.unit_of(unit).items);
-        lowering.wanted();
+        lowering.describe_pending();
     }
-    state.unknown(&options.only);
+    state.report_unknown_requests(&options.only);
     state.drop_dependents(description);
     order::by_use(&mut description.definitions);
     boxes::insert(description);
-    state.unknown_private(&options.private, facts.interfaces());
-    state.unknown_flags(&options.flags, facts.enums());
-    state.mark(description, options);
+    state.report_unknown_private(&options.private, facts.interfaces());
+    state.report_unknown_flags(&options.flags, facts.enums());
+    state.mark_layout_differences(description, options);
     state
 }
 
@@ -164,7 +166,7 @@ struct Lowering<'l, 'a> {
     flags: &'l [String],
     /// The interfaces that are declared private to syshandle.
     private: &'l [String],
-    facts: &'l declared::Facts,
+    facts: &'l midl_layout::Facts,
     /// The nested structs whose layout is being read.
     structs: RefCell<Vec<&'a StructType>>,
     /// The number of further types allowed in the parameter whose layout is being read.
@@ -174,39 +176,39 @@ struct Lowering<'l, 'a> {
     /// The findings about access masks of the parameter whose layout is being read.
     masks: RefCell<Vec<String>>,
     description: &'l mut Description,
-    state: &'l mut State,
+    state: &'l mut LoweringState,
     /// Interfaces that are used and not yet described.
-    wanted: Vec<&'a Interface>,
+    pending_interfaces: Vec<&'a Interface>,
     /// The part that is being described, for a message: ``method `A::B` ``.
     place: String,
     /// Types whose parts are still to be described. Types form a graph of any depth, so a type's
     /// parts are described after the type that uses it, rather than recursively.
-    pending: VecDeque<Pending<'a>>,
+    pending_types: VecDeque<PendingType<'a>>,
 }
 
 /// The state that is kept from one file to the next.
 #[derive(Default)]
-struct State {
+struct LoweringState {
     diagnostics: Diagnostics,
     /// For each Rust name, the position of its declaration.
-    known: HashMap<String, Span>,
+    names: HashMap<String, Span>,
     /// The Rust names of types, by the positions of their declarations. A type may be used by its
     /// tag and by the name of a typedef.
-    named: HashMap<Span, String>,
+    type_names: HashMap<Span, String>,
     /// The interfaces that have been processed, by the positions of their names.
-    done: HashSet<Span>,
+    visited_interfaces: HashSet<Span>,
     /// The requested interfaces and classes that were found.
-    found: HashSet<String>,
+    found_requests: HashSet<String>,
     /// The interfaces and classes that were not requested.
-    others: Vec<String>,
+    unrequested: Vec<String>,
     /// The positions of the described interfaces and classes, by their Rust names.
-    places: HashMap<String, Span>,
+    spans: HashMap<String, Span>,
     /// The types that can't be described, by the names by which others use them.
-    refused: HashMap<String, Span>,
+    unsupported: HashMap<String, Span>,
     /// The declared layouts of interfaces, by the names of their traits.
-    declared: HashMap<String, Vec<declared::DeclaredMethod>>,
+    layouts: HashMap<String, Vec<midl_layout::MethodLayout>>,
     /// The interfaces that were declared private and found.
-    private: HashSet<String>,
+    found_private: HashSet<String>,
     /// The uses of each type, by its Rust name: the position, and the part that uses it.
     uses: HashMap<String, Vec<(Span, String)>>,
     /// The number of methods and parameters described so far.
@@ -218,24 +220,24 @@ struct State {
 }
 
 /// A type whose parts are still to be described.
-struct Pending<'a> {
+struct PendingType<'a> {
     name: String,
     /// The position of the declaration, which identifies the type.
     id: Span,
     /// The position of the first use.
     used: Span,
-    parts: PendingParts<'a>,
+    parts: CompositeType<'a>,
 }
 
-enum PendingParts<'a> {
+enum CompositeType<'a> {
     Struct(&'a StructType),
     Union(&'a UnionType),
 }
 
 /// A marker: a construct can't be described, and the reason has been reported.
-struct Refused;
+struct LoweringError;
 
-type Result<T, E = Refused> = std::result::Result<T, E>;
+type Result<T, E = LoweringError> = std::result::Result<T, E>;
 
 impl<'a> Lowering<'_, 'a> {
     fn items(&mut self, items: &'a [Item]) {
@@ -254,25 +256,27 @@ impl<'a> Lowering<'_, 'a> {
                         self.item(item);
                     }
                 }
-                if self.is_wanted(&interface.name) {
+                if self.is_requested(&interface.name) {
                     self.root(interface);
                 }
             }
             Item::Library(library) => self.items(&library.items),
-            Item::CoClass(class) if class.interfaces.is_some() && self.is_wanted(&class.name) => {
+            Item::CoClass(class)
+                if class.interfaces.is_some() && self.is_requested(&class.name) =>
+            {
                 self.class(class);
             }
-            Item::DispatchInterface(of) if of.members.is_some() && self.is_wanted(&of.name) => {
+            Item::DispatchInterface(of) if of.members.is_some() && self.is_requested(&of.name) => {
                 let what = format!("dispinterface {}", quoted(&of.name.name));
-                self.note(of.name.span, "it is called by names at run time", &what);
+                self.report_unsupported(of.name.span, "it is called by names at run time", &what);
             }
-            Item::Module(Module { name, items: Some(_), .. }) if self.is_wanted(name) => {
+            Item::Module(Module { name, items: Some(_), .. }) if self.is_requested(name) => {
                 let what = format!("module {}", quoted(&name.name));
-                self.note(name.span, "its functions are a library's", &what);
+                self.report_unsupported(name.span, "its functions are a library's", &what);
             }
-            Item::Function(function) if self.is_wanted(&function.name) => {
+            Item::Function(function) if self.is_requested(&function.name) => {
                 let what = format!("function {}", quoted(&function.name.name));
-                self.note(function.name.span, "it belongs to no interface", &what);
+                self.report_unsupported(function.name.span, "it belongs to no interface", &what);
             }
             Item::Namespace(namespace) => {
                 let span = namespace.segments.first().map(|segment| segment.span);
@@ -289,31 +293,35 @@ impl<'a> Lowering<'_, 'a> {
     fn root(&mut self, interface: &'a Interface) {
         if interface.attributes.has(AttributeName::Local) {
             let what = format!("interface {}", quoted(&interface.name.name));
-            self.note(interface.name.span, "it is `local`: no other process calls it", &what);
+            self.report_unsupported(
+                interface.name.span,
+                "it is `local`: no other process calls it",
+                &what,
+            );
         } else {
             self.interface(interface);
         }
     }
 
     /// Returns whether an interface or a class was requested.
-    fn is_wanted(&mut self, name: &Identifier) -> bool {
+    fn is_requested(&mut self, name: &Identifier) -> bool {
         let is_asked_for = self.only.iter().any(|only| **only == *name.name);
         if self.only.is_empty() {
             return true;
         }
         match is_asked_for {
-            true => drop(self.state.found.insert(name.name.to_string())),
-            false => self.state.others.push(name.name.to_string()),
+            true => drop(self.state.found_requests.insert(name.name.to_string())),
+            false => self.state.unrequested.push(name.name.to_string()),
         }
         is_asked_for
     }
 
     /// Describes used types and interfaces until none is missing.
-    fn wanted(&mut self) {
+    fn describe_pending(&mut self) {
         loop {
-            if let Some(pending) = self.pending.pop_front() {
+            if let Some(pending) = self.pending_types.pop_front() {
                 self.parts(pending);
-            } else if let Some(interface) = self.wanted.pop() {
+            } else if let Some(interface) = self.pending_interfaces.pop() {
                 self.interface(interface);
             } else {
                 return;
@@ -322,14 +330,14 @@ impl<'a> Lowering<'_, 'a> {
     }
 
     /// Describes the parts of a type, or records that it can't be described.
-    fn parts(&mut self, pending: Pending<'a>) {
-        let Pending { name, id, used, parts } = pending;
+    fn parts(&mut self, pending: PendingType<'a>) {
+        let PendingType { name, id, used, parts } = pending;
         let described = match parts {
-            PendingParts::Struct(of) => {
+            CompositeType::Struct(of) => {
                 self.place = format!("struct {}", quoted(&name));
                 self.struct_parts(&name, of, used)
             }
-            PendingParts::Union(of) => {
+            CompositeType::Union(of) => {
                 self.place = format!("union {}", quoted(&name));
                 self.union_parts(&name, of)
             }
@@ -337,7 +345,7 @@ impl<'a> Lowering<'_, 'a> {
         self.place.clear();
         match described {
             Ok((docs, kind)) => self.define(Definition { docs, name: ident(&name), kind }),
-            Err(Refused) => drop(self.state.refused.insert(name, id)),
+            Err(LoweringError) => drop(self.state.unsupported.insert(name, id)),
         }
     }
 
@@ -347,10 +355,10 @@ impl<'a> Lowering<'_, 'a> {
         name: String,
         id: Span,
         used: Span,
-        parts: PendingParts<'a>,
+        parts: CompositeType<'a>,
     ) -> Result<()> {
-        if self.take(&name, id)? {
-            self.pending.push_back(Pending { name: name.clone(), id, used, parts });
+        if self.claim_name(&name, id)? {
+            self.pending_types.push_back(PendingType { name: name.clone(), id, used, parts });
         }
         self.state.uses.entry(name).or_default().push((used, self.place.clone()));
         Ok(())
@@ -364,12 +372,12 @@ impl<'a> Lowering<'_, 'a> {
         };
         let hint = (!hint.is_empty()).then(|| hint.to_owned());
         self.state.diagnostics.push(Diagnostic::error(span, message).hint_if(hint));
-        Err(Refused)
+        Err(LoweringError)
     }
 
     /// Reports that something has no Rust: as an error if interfaces were requested by name,
     /// otherwise as a warning.
-    fn note(&mut self, span: Span, why: &str, what: &str) {
+    fn report_unsupported(&mut self, span: Span, why: &str, what: &str) {
         let message = format!("{what} has no Rust: {why}");
         self.state.diagnostics.push(match self.only.is_empty() {
             true => Diagnostic::warning(span, message),
@@ -390,10 +398,10 @@ impl<'a> Lowering<'_, 'a> {
 
     /// Takes a name for a declaration. Returns whether it is new. Reports an error if another
     /// declaration has the name.
-    fn take(&mut self, name: &str, span: Span) -> Result<bool> {
-        match self.state.known.get(name) {
+    fn claim_name(&mut self, name: &str, span: Span) -> Result<bool> {
+        match self.state.names.get(name) {
             None => {
-                self.state.known.insert(name.to_owned(), span);
+                self.state.names.insert(name.to_owned(), span);
                 Ok(true)
             }
             Some(known) if *known == span => Ok(false),
@@ -401,14 +409,14 @@ impl<'a> Lowering<'_, 'a> {
                 let message = format!("{} would be the Rust name of two things", quoted(name));
                 let diagnostic = Diagnostic::error(span, message).related(known, "the other one");
                 self.state.diagnostics.push(diagnostic);
-                Err(Refused)
+                Err(LoweringError)
             }
         }
     }
 
     /// Returns the Rust name of the type that is declared at a position.
-    fn named(&mut self, name: &str, declared: Span) -> String {
-        self.state.named.entry(declared).or_insert_with(|| names::type_name(name)).clone()
+    fn rust_type_name(&mut self, name: &str, declared: Span) -> String {
+        self.state.type_names.entry(declared).or_insert_with(|| names::type_name(name)).clone()
     }
 
     fn define(&mut self, definition: Definition) {

@@ -5,6 +5,6 @@ mod modules;
 mod source;
 mod text;
 
-pub use file::file;
+pub use file::describe;
 pub(crate) use modules::read;
 pub(crate) use text::text;

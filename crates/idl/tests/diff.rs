@@ -28,7 +28,7 @@ fn rust(before: &str, methods: &str) -> Description {
          pub trait Thing {{\n{methods}\n}}\n"
     );
     let file = syn::parse_file(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
-    syshandle_idl::rust::file(file).unwrap_or_else(|error| panic!("{error}\n{text}"))
+    syshandle_idl::rust::describe(file).unwrap_or_else(|error| panic!("{error}\n{text}"))
 }
 
 #[track_caller]
@@ -37,8 +37,11 @@ fn says(old: &Description, new: &Description, expected: &[&str]) {
         .iter()
         .flat_map(|change| {
             let mark = if change.is_compatible { "goes on" } else { "BREAKS" };
-            let first = format!("{mark} {}: {}", change.name, change.what);
-            let more = change.gives.as_ref().map(|gives| format!("MORE {}: {gives}", change.name));
+            let first = format!("{mark} {}: {}", change.name, change.description);
+            let more = change
+                .gained_authority
+                .as_ref()
+                .map(|gives| format!("MORE {}: {gives}", change.name));
             [Some(first), more]
         })
         .flatten()

@@ -11,7 +11,7 @@ use syshandle_model::{Description, Interface, plain_name};
 
 fn rust(text: &str) -> Description {
     let file = syn::parse_file(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
-    syshandle_idl::rust::file(file).unwrap_or_else(|error| panic!("{error}\n{text}"))
+    syshandle_idl::rust::describe(file).unwrap_or_else(|error| panic!("{error}\n{text}"))
 }
 
 /// Returns the `.idl` file of a description. Asserts that the file is valid without a warning and
@@ -269,7 +269,7 @@ fn methods_of_this_project_are_refused_or_come_back() {
     for path in files {
         let Ok(text) = fs::read_to_string(&path) else { continue };
         let described =
-            syn::parse_file(&text).ok().and_then(|of| syshandle_idl::rust::file(of).ok());
+            syn::parse_file(&text).ok().and_then(|of| syshandle_idl::rust::describe(of).ok());
         // A file with deliberate errors, for other tests.
         let Some(all) = described else { continue };
         for interface in &all.interfaces {

@@ -173,7 +173,7 @@ fn names_that_differ_by_case_alone_are_numbered_in_linear_time() {
 /// Describes Rust source.
 fn described(text: &str) -> syshandle_model::Description {
     let file = syn::parse_file(text).unwrap_or_else(|error| panic!("{error}"));
-    syshandle_idl::rust::file(file).unwrap_or_else(|error| panic!("{error}"))
+    syshandle_idl::rust::describe(file).unwrap_or_else(|error| panic!("{error}"))
 }
 
 const TRAIT: &str = "#[interface(iid = \"1284c788-6978-43d5-9a02-414901a2ec75\")] pub trait Thing";
@@ -219,7 +219,7 @@ fn names_for_exponentially_many_parts_are_compared_in_part_and_say_so() {
         format!("type A0 = {last};\n{aliases} {TRAIT} {{ fn a(&self, a: A60) -> Result<()>; }}")
     };
     let said = changes("aliases", file("u8"), file("u16"));
-    assert!(said.iter().any(|change| change.what.starts_with("not compared completely")));
+    assert!(said.iter().any(|change| change.description.starts_with("not compared completely")));
     assert!(said.iter().all(|change| !change.is_compatible), "{said:?}");
 }
 
@@ -239,7 +239,7 @@ fn renamed_types_are_compared_once_however_they_are_connected() {
         )
     };
     let said = changes("renamed", file("A", "u8"), file("B", "u16"));
-    let what: Vec<_> = said.iter().map(|change| change.what.as_str()).collect();
+    let what: Vec<_> = said.iter().map(|change| change.description.as_str()).collect();
     assert_eq!(
         what,
         [
@@ -278,7 +278,7 @@ fn a_handle_that_there_can_be_many_of_is_given_more_often() {
         )
     };
     let said = changes("many", file("u8"), file("Vec<A>"));
-    let gives = said[0].gives.as_deref().unwrap_or_default();
+    let gives = said[0].gained_authority.as_deref().unwrap_or_default();
     assert!(gives.contains("any number of them"), "{said:?}");
 }
 

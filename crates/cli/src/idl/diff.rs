@@ -88,7 +88,7 @@ impl Arguments {
         }
         let applies = |sort: &Sort| match sort {
             Sort::Breaks => !change.is_compatible,
-            Sort::Authority => change.gives.is_some(),
+            Sort::Authority => change.gained_authority.is_some(),
             Sort::Nothing => false,
         };
         self.deny.iter().copied().filter(applies).collect()
@@ -98,12 +98,12 @@ impl Arguments {
         let objects: Vec<String> = changes
             .iter()
             .map(|change| {
-                let gives = change.gives.as_deref().map_or("null".to_owned(), json_text);
+                let gives = change.gained_authority.as_deref().map_or("null".to_owned(), json_text);
                 format!(
                     "{{\"name\":{},\"change\":{},\"breaks\":{},\"gives\":{gives},\"accepted\":{},\
                      \"denied\":{}}}",
                     json_text(&change.name),
-                    json_text(&change.what),
+                    json_text(&change.description),
                     !change.is_compatible,
                     self.accept.contains(&change.name),
                     !self.denied(change).is_empty(),

@@ -20,7 +20,7 @@ const SKIPPED: &str = "skipped: there is no widl with the files of Windows: inst
 #[test]
 fn values_have_the_tables_that_widl_makes() {
     let source = include_str!("values.rs");
-    let described = syshandle_idl::rust::file(syn::parse_str(source).unwrap()).unwrap();
+    let described = syshandle_idl::rust::describe(syn::parse_str(source).unwrap()).unwrap();
     let idl = syshandle_idl::emit::emit(&described).unwrap();
     let ours = describe(&compiled::<dyn Values>(HandleForm::System).tables);
     match widl(&idl, "IValues") {

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use syshandle_com::{Compiled, HandleForm};
-use syshandle_idl::Lowered;
+use syshandle_idl::LoweringOutput;
 use syshandle_model::{self as model, plain_name};
 
 use crate::ndr::Reader;
@@ -39,7 +39,7 @@ impl Verdict {
 }
 
 /// Compares the interfaces that both sides have tables for. Skips methods with handles.
-pub(crate) fn compare(lowered: &Lowered, theirs: &widl::Tables, found: &mut Vec<Verdict>) {
+pub(crate) fn compare(lowered: &LoweringOutput, theirs: &widl::Tables, found: &mut Vec<Verdict>) {
     let reader = Reader { types: &theirs.types, procedures: &theirs.procedures, count_bytes: 4 };
     for interface in &lowered.description.interfaces {
         let names = [format!("I{}", interface.name), interface.name.to_string()];

@@ -8,7 +8,7 @@ use syshandle_model::plain_name;
 
 /// Returns the name by which a member is matched. A trailing underscore is removed: a keyword has
 /// one as a name in Rust, and may have none in IDL.
-pub(super) fn known_as(name: &Ident) -> String {
+pub(super) fn match_name(name: &Ident) -> String {
     plain_name(name).trim_end_matches('_').to_owned()
 }
 
@@ -119,14 +119,14 @@ mod tests {
     fn aligned(old: &str, new: &str) -> String {
         let names = |text: &str| -> Vec<String> { text.chars().map(String::from).collect() };
         let (old, new) = (names(old), names(new));
-        let told = align(&old, &new).into_iter().map(|step| match step {
+        let steps = align(&old, &new).into_iter().map(|step| match step {
             Step::Kept { new: at, .. } => new[at].clone(),
             Step::Moved { new: at, .. } => format!("~{}", new[at]),
             Step::Replaced { old: before, new: at } => format!("{}>{}", old[before], new[at]),
             Step::Added { new: at } => format!("+{}", new[at]),
             Step::Removed { old: at } => format!("-{}", old[at]),
         });
-        told.collect::<Vec<_>>().join(" ")
+        steps.collect::<Vec<_>>().join(" ")
     }
 
     #[test]

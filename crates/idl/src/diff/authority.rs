@@ -35,16 +35,16 @@ impl Authority {
             kinds.extend(is_manual.then(|| MANUAL_EVENT.to_owned()));
         }
         let sockets = (!declared.sockets.is_empty()).then(|| words(&declared.sockets));
-        let sockets = both(sockets, of_type.sockets);
+        let sockets = intersection(sockets, of_type.sockets);
         let files = (!declared.files.is_empty()).then(|| words(&declared.files));
-        let files = both(files, of_type.files);
+        let files = intersection(files, of_type.files);
         let mut at_least: BTreeSet<String> =
             words(&declared.at_least).union(&of_type.at_least).cloned().collect();
         // The right to write includes the right to append.
         if at_least.contains("write") {
             at_least.remove("append");
         }
-        let at_most = both(declared.at_most.as_deref().map(words), of_type.at_most);
+        let at_most = intersection(declared.at_most.as_deref().map(words), of_type.at_most);
         Some(Self { kinds: Some(kinds), sockets, files, at_least, at_most })
     }
 
@@ -93,10 +93,10 @@ impl Authority {
             }
             _ => {}
         }
-        if !within(self.sockets.as_ref(), before.sockets.as_ref()) {
+        if !is_within(self.sockets.as_ref(), before.sockets.as_ref()) {
             return Some("sockets of other sorts".to_owned());
         }
-        if !within(self.files.as_ref(), before.files.as_ref()) {
+        if !is_within(self.files.as_ref(), before.files.as_ref()) {
             return Some("files of other sorts".to_owned());
         }
         let rights = added(&before.at_least, &self.at_least);
@@ -114,17 +114,17 @@ impl Authority {
 
     /// Returns whether a receiver with this declaration accepts every handle that a sender with the
     /// other may send.
-    pub(super) fn takes(&self, other: &Self) -> bool {
-        within(other.kinds.as_ref(), self.kinds.as_ref())
-            && within(other.sockets.as_ref(), self.sockets.as_ref())
-            && within(other.files.as_ref(), self.files.as_ref())
-            && within(other.at_most.as_ref(), self.at_most.as_ref())
+    pub(super) fn accepts(&self, other: &Self) -> bool {
+        is_within(other.kinds.as_ref(), self.kinds.as_ref())
+            && is_within(other.sockets.as_ref(), self.sockets.as_ref())
+            && is_within(other.files.as_ref(), self.files.as_ref())
+            && is_within(other.at_most.as_ref(), self.at_most.as_ref())
             && self.at_least.is_subset(&other.at_least)
     }
 }
 
 /// Returns the intersection of two bounds.
-fn both(
+fn intersection(
     one: Option<BTreeSet<String>>,
     other: Option<BTreeSet<String>>,
 ) -> Option<BTreeSet<String>> {
@@ -135,7 +135,7 @@ fn both(
 }
 
 /// Returns whether one bound is within another. `None` has no limit.
-fn within(inner: Option<&BTreeSet<String>>, outer: Option<&BTreeSet<String>>) -> bool {
+fn is_within(inner: Option<&BTreeSet<String>>, outer: Option<&BTreeSet<String>>) -> bool {
     match (inner, outer) {
         (_, None) => true,
         (None, Some(_)) => false,

@@ -5,74 +5,73 @@ use std::collections::HashMap;
 use proc_macro2::TokenStream;
 use syn::{BinOp, Expr, ExprLit, Lit, UnOp};
 
+use super::Comparison;
 use super::align::{Step, align};
-use super::form::{Form, Types};
-use super::values::to;
-use super::{Comparison, Ways};
+use super::form::{Form, TypeResolver};
+use super::values::with_receiver;
+use crate::directions::Directions;
 use syshandle_model::{DefinitionKind, Field, Parameter, Variant, numbers, plain_name};
 
 /// The directions in which values of the types of a description travel.
-pub(super) struct Uses {
-    ways: HashMap<String, Ways>,
+pub(super) struct TypeDirections {
+    directions: HashMap<String, Directions>,
     /// The types whose parts have not been visited yet.
-    open: Vec<(String, Ways)>,
+    open: Vec<(String, Directions)>,
 }
 
-impl Uses {
-    pub(super) fn of(types: Types<'_>) -> Self {
-        let mut uses = Self { ways: HashMap::new(), open: Vec::new() };
+impl TypeDirections {
+    pub(super) fn of(types: TypeResolver<'_>) -> Self {
+        let mut uses = Self { directions: HashMap::new(), open: Vec::new() };
         for method in types.description().interfaces.iter().flat_map(|interface| &interface.methods)
         {
             for parameter in &method.parameters {
-                uses.add(types, &types.value(parameter).form, Ways::IN);
+                uses.add(types, &types.value(parameter).form, Directions::IN);
             }
-            uses.add(types, &types.form(&method.result, None), Ways::OUT);
+            uses.add(types, &types.form(&method.result, None), Directions::OUT);
             if let Some(error) = &method.error {
-                uses.add(types, &types.form(error, None), Ways::OUT);
+                uses.add(types, &types.form(error, None), Directions::OUT);
             }
         }
-        while let Some((name, ways)) = uses.open.pop() {
-            types.parts(&name).iter().for_each(|part| uses.add(types, &part.form, ways));
+        while let Some((name, directions)) = uses.open.pop() {
+            types.parts(&name).iter().for_each(|part| uses.add(types, &part.form, directions));
         }
         uses
     }
 
     /// Adds the uses in the other description.
     pub(super) fn and(mut self, other: &Self) -> Self {
-        for (name, ways) in &other.ways {
-            let known = self.ways.entry(name.clone()).or_default();
-            known.is_in |= ways.is_in;
-            known.is_out |= ways.is_out;
+        for (name, directions) in &other.directions {
+            let known = self.directions.entry(name.clone()).or_default();
+            *known = known.union(*directions);
         }
         self
     }
 
-    fn of_type(&self, name: &str) -> Ways {
-        self.ways.get(name).copied().unwrap_or_default()
+    fn of_type(&self, name: &str) -> Directions {
+        self.directions.get(name).copied().unwrap_or_default()
     }
 
-    fn add(&mut self, types: Types<'_>, form: &Form, ways: Ways) {
+    fn add(&mut self, types: TypeResolver<'_>, form: &Form, directions: Directions) {
         if !types.spend(1) {
             return;
         }
         match form {
             Form::Defined(name, _) => {
-                let known = self.ways.entry(name.clone()).or_default();
-                let all =
-                    Ways { is_in: known.is_in || ways.is_in, is_out: known.is_out || ways.is_out };
+                let known = self.directions.entry(name.clone()).or_default();
+                let all = known.union(directions);
                 if *known != all {
                     *known = all;
-                    self.open.push((name.clone(), ways));
+                    self.open.push((name.clone(), directions));
                 }
             }
             Form::List(inner) | Form::Array(inner, _) | Form::Optional(inner) => {
-                self.add(types, inner, ways);
+                self.add(types, inner, directions);
             }
             Form::Map(one, other) | Form::Outcome(one, other) => {
-                self.add(types, one, ways);
-                self.add(types, other, ways);
+                self.add(types, one, directions);
+                self.add(types, other, directions);
             }
-            Form::Tuple(items) => items.iter().for_each(|item| self.add(types, item, ways)),
+            Form::Tuple(items) => items.iter().for_each(|item| self.add(types, item, directions)),
             Form::Plain(_) | Form::Handle(_) | Form::Object { .. } | Form::Unknown(_) => {}
         }
     }
@@ -84,8 +83,8 @@ impl Comparison<'_> {
         for definition in &new.description().definitions {
             let name = definition.name.to_string();
             let Some(known) = old.definition(&name) else { continue };
-            let ways = self.uses.of_type(&name);
-            if ways != Ways::default() {
+            let directions = self.uses.of_type(&name);
+            if directions != Directions::default() {
                 self.layouts(&name, &name, &name);
             }
             match (&known.kind, &definition.kind) {
@@ -93,18 +92,24 @@ impl Comparison<'_> {
                     let values = |fields: &[Field]| -> Vec<Parameter> {
                         fields.iter().map(|field| field.value.clone()).collect()
                     };
-                    self.list(&name, &values(before), &values(after), ways);
+                    self.list(&name, &values(before), &values(after), directions);
                 }
                 (DefinitionKind::Enum(before), DefinitionKind::Enum(after)) => {
-                    self.variants(&name, before, after, ways);
+                    self.variants(&name, before, after, directions);
                 }
                 (DefinitionKind::Constant(_, before), DefinitionKind::Constant(_, after)) => {
                     self.constant(&name, before, after);
                 }
-                (before, after) if word(before) != word(after) => {
-                    let what = format!("changed from {} to {}", word(before), word(after));
-                    let gives = self.given(&Form::Defined(name.clone(), None));
-                    self.add(name, what, ways == Ways::default(), to(gives, ways));
+                (before, after) if kind_name(before) != kind_name(after) => {
+                    let description =
+                        format!("changed from {} to {}", kind_name(before), kind_name(after));
+                    let gained_authority = self.added_authority(&Form::Defined(name.clone(), None));
+                    self.add(
+                        name,
+                        description,
+                        directions == Directions::default(),
+                        with_receiver(gained_authority, directions),
+                    );
                 }
                 // The type behind an alias is compared at each use of the alias.
                 _ => {}
@@ -112,43 +117,50 @@ impl Comparison<'_> {
         }
     }
 
-    fn variants(&mut self, name: &str, old: &[Variant], new: &[Variant], ways: Ways) {
+    fn variants(&mut self, name: &str, old: &[Variant], new: &[Variant], directions: Directions) {
         let names = |list: &[Variant]| -> Vec<String> {
             list.iter().map(|variant| plain_name(&variant.name)).collect()
         };
-        let is_unused = ways == Ways::default();
+        let is_unused = directions == Directions::default();
         let (old_numbers, new_numbers) = (numbers(old), numbers(new));
         for step in align(&names(old), &names(new)) {
             let path = |at: usize| format!("{name}::{}", new[at].name);
             match step {
                 Step::Kept { old: before, new: at } => {
-                    self.list(&path(at), &old[before].fields, &new[at].fields, ways);
+                    self.list(&path(at), &old[before].fields, &new[at].fields, directions);
                     let numbers = (old_numbers[before], new_numbers[at]);
                     // This wire transfers the variant's position; COM transfers its number.
                     if before == at && numbers.0 != numbers.1 {
-                        let what =
+                        let description =
                             format!("its number changed from {} to {}", numbers.0, numbers.1);
-                        self.add(path(at), what, is_unused, None);
+                        self.add(path(at), description, is_unused, None);
                     }
                 }
                 Step::Replaced { old: before, new: at } => {
-                    let what = format!("stands where `{}` stood", old[before].name);
-                    self.add(path(at), what, is_unused, None);
-                    self.list(&path(at), &old[before].fields, &new[at].fields, ways);
+                    let description = format!("stands where `{}` stood", old[before].name);
+                    self.add(path(at), description, is_unused, None);
+                    self.list(&path(at), &old[before].fields, &new[at].fields, directions);
                 }
                 Step::Moved { old: before, new: at } => {
-                    let what = format!("moved from place {} to place {}", before + 1, at + 1);
-                    self.add(path(at), what, is_unused, None);
-                    self.list(&path(at), &old[before].fields, &new[at].fields, ways);
+                    let description =
+                        format!("moved from place {} to place {}", before + 1, at + 1);
+                    self.add(path(at), description, is_unused, None);
+                    self.list(&path(at), &old[before].fields, &new[at].fields, directions);
                 }
                 Step::Added { new: at } => {
                     let values = new[at].fields.iter().map(|field| self.new.value(field).form);
-                    let gives = values.into_iter().find_map(|form| self.given(&form));
+                    let gained_authority =
+                        values.into_iter().find_map(|form| self.added_authority(&form));
                     let is_last = at >= old.len();
-                    let what = if is_last { "variant added" } else { "variant inserted" };
+                    let description = if is_last { "variant added" } else { "variant inserted" };
                     // An old client can't decode a variant that it doesn't know.
-                    let is_compatible = is_unused || is_last && !ways.is_out;
-                    self.add(path(at), what, is_compatible, to(gives, ways));
+                    let is_compatible = is_unused || is_last && !directions.is_out;
+                    self.add(
+                        path(at),
+                        description,
+                        is_compatible,
+                        with_receiver(gained_authority, directions),
+                    );
                 }
                 Step::Removed { old: before } => {
                     let path = format!("{name}::{}", old[before].name);
@@ -169,12 +181,12 @@ impl Comparison<'_> {
             (Some(before), Some(after)) => after < before,
             _ => before.starts_with('"'),
         };
-        let gives = (!is_lower).then(|| "a limit may be wider".to_owned());
-        self.add(name, format!("changed from {before} to {after}"), true, gives);
+        let gained_authority = (!is_lower).then(|| "a limit may be wider".to_owned());
+        self.add(name, format!("changed from {before} to {after}"), true, gained_authority);
     }
 }
 
-fn word(kind: &DefinitionKind) -> &'static str {
+fn kind_name(kind: &DefinitionKind) -> &'static str {
     match kind {
         DefinitionKind::Struct(_) => "a struct",
         DefinitionKind::Enum(_) => "an enum",

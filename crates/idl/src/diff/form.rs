@@ -44,7 +44,7 @@ pub(super) enum Form {
 
 /// A value: its form and its bounds.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Value {
+pub(super) struct ValueForm {
     pub(super) form: Form,
     pub(super) range: Option<Range>,
 }
@@ -54,7 +54,7 @@ pub(super) struct Index<'d> {
     pub(super) description: &'d Description,
     definitions: HashMap<String, &'d Definition>,
     interfaces: HashMap<String, &'d Interface>,
-    parts: RefCell<HashMap<String, Rc<[Value]>>>,
+    parts: RefCell<HashMap<String, Rc<[ValueForm]>>>,
     budget: &'d Budget,
 }
 
@@ -74,9 +74,9 @@ impl<'d> Index<'d> {
 
 /// The types of one description.
 #[derive(Clone, Copy)]
-pub(super) struct Types<'d>(pub(super) &'d Index<'d>);
+pub(super) struct TypeResolver<'d>(pub(super) &'d Index<'d>);
 
-impl<'d> Types<'d> {
+impl<'d> TypeResolver<'d> {
     /// Returns the description that defines the types.
     pub(super) fn description(self) -> &'d Description {
         self.0.description
@@ -93,13 +93,13 @@ impl<'d> Types<'d> {
     }
 
     /// Returns the form and the bounds of a parameter, a field or a result.
-    pub(super) fn value(self, of: &Parameter) -> Value {
-        Value { form: self.form(&of.ty, of.handle.as_ref()), range: of.range }
+    pub(super) fn value(self, of: &Parameter) -> ValueForm {
+        ValueForm { form: self.form(&of.ty, of.handle.as_ref()), range: of.range }
     }
 
     /// Returns the form of a type without a declared name: a result or an error.
     pub(super) fn form(self, ty: &Type, handle: Option<&Handle>) -> Form {
-        self.followed(ty, handle, 0)
+        self.resolve(ty, handle, 0)
     }
 
     /// Finds a struct or an enum by its name.
@@ -107,27 +107,27 @@ impl<'d> Types<'d> {
         self.0.definitions.get(name).copied()
     }
 
-    fn followed(self, ty: &Type, handle: Option<&Handle>, depth: usize) -> Form {
-        let unknown = || Form::Unknown(written(ty));
+    fn resolve(self, ty: &Type, handle: Option<&Handle>, depth: usize) -> Form {
+        let unknown = || Form::Unknown(type_text(ty));
         // Two aliases can refer to each other.
         if depth > DEPTH_MAX || !self.spend(1) {
             return unknown();
         }
-        let within = |ty: &Type| Box::new(self.followed(ty, handle, depth + 1));
+        let resolved = |ty: &Type| Box::new(self.resolve(ty, handle, depth + 1));
         match ty {
-            Type::Paren(inner) => return *within(&inner.elem),
-            Type::Group(inner) => return *within(&inner.elem),
-            Type::Reference(inner) => return *within(&inner.elem),
-            Type::Slice(slice) => return Form::List(within(&slice.elem)),
+            Type::Paren(inner) => return *resolved(&inner.elem),
+            Type::Group(inner) => return *resolved(&inner.elem),
+            Type::Reference(inner) => return *resolved(&inner.elem),
+            Type::Slice(slice) => return Form::List(resolved(&slice.elem)),
             Type::Array(array) => {
                 let length = array.len.to_token_stream().to_string();
                 return match length.parse() {
-                    Ok(length) => Form::Array(within(&array.elem), length),
+                    Ok(length) => Form::Array(resolved(&array.elem), length),
                     Err(_) => unknown(),
                 };
             }
             Type::Tuple(tuple) => {
-                return Form::Tuple(tuple.elems.iter().map(|ty| *within(ty)).collect());
+                return Form::Tuple(tuple.elems.iter().map(|ty| *resolved(ty)).collect());
             }
             _ => {}
         }
@@ -135,7 +135,7 @@ impl<'d> Types<'d> {
         let Some(last) = path.path.segments.last() else { return unknown() };
         let name = last.ident.to_string();
         match self.definition(&name).map(|of| &of.kind) {
-            Some(DefinitionKind::Alias(ty)) => return *within(ty),
+            Some(DefinitionKind::Alias(ty)) => return *resolved(ty),
             Some(DefinitionKind::Struct(_) | DefinitionKind::Enum(_)) => {
                 let declared = handle.and_then(|of| Authority::of("OwnedFd", Some(of)));
                 return Form::Defined(name, declared);
@@ -153,11 +153,11 @@ impl<'d> Types<'d> {
             _ => Vec::new(),
         };
         match (name.as_str(), arguments.as_slice()) {
-            ("Vec" | "VecDeque" | "HashSet" | "BTreeSet", [item, ..]) => Form::List(within(item)),
-            ("HashMap" | "BTreeMap", [key, value, ..]) => Form::Map(within(key), within(value)),
-            ("Option", [inner]) => Form::Optional(within(inner)),
-            ("Box" | "Arc" | "Rc" | "Borrowed", [inner]) => *within(inner),
-            ("Result", [value, error]) => Form::Outcome(within(value), within(error)),
+            ("Vec" | "VecDeque" | "HashSet" | "BTreeSet", [item, ..]) => Form::List(resolved(item)),
+            ("HashMap" | "BTreeMap", [key, value, ..]) => Form::Map(resolved(key), resolved(value)),
+            ("Option", [inner]) => Form::Optional(resolved(inner)),
+            ("Box" | "Arc" | "Rc" | "Borrowed", [inner]) => *resolved(inner),
+            ("Result", [value, error]) => Form::Outcome(resolved(value), resolved(error)),
             // On the wire, `usize` has the form of `u64`.
             ("usize", []) => Form::Plain("u64".to_owned()),
             ("isize", []) => Form::Plain("i64".to_owned()),
@@ -177,8 +177,8 @@ impl<'d> Types<'d> {
     }
 
     /// Returns the handles and objects in a value, and whether there can be several of each.
-    pub(super) fn authorities(self, of: &Form) -> Vec<Given> {
-        let mut collected = Collected::default();
+    pub(super) fn authorities(self, of: &Form) -> Vec<Capability> {
+        let mut collected = CapabilitySearch::default();
         self.collect(of, false, &mut collected);
         while let Some((name, many)) = collected.open.pop() {
             for part in self.parts(&name).iter() {
@@ -190,16 +190,16 @@ impl<'d> Types<'d> {
 
     /// Collects the handles and objects of one form. Definitions in it are queued rather than
     /// visited recursively, because a chain of types may be long.
-    fn collect(self, of: &Form, many: bool, to: &mut Collected) {
+    fn collect(self, of: &Form, many: bool, to: &mut CapabilitySearch) {
         if !self.spend(1) {
             return;
         }
         match of {
             Form::Handle(_) | Form::Object { .. } => {
-                let given = Given { what: of.clone(), many };
+                let capability = Capability { form: of.clone(), many };
                 // Duplicates are left out, so that each handle or object is compared once.
-                if self.spend(to.found.len()) && !to.found.contains(&given) {
-                    to.found.push(given);
+                if self.spend(to.found.len()) && !to.found.contains(&capability) {
+                    to.found.push(capability);
                 }
             }
             Form::List(inner) => self.collect(inner, true, to),
@@ -235,16 +235,16 @@ impl<'d> Types<'d> {
     }
 
     /// Returns the values that a struct or an enum consists of.
-    pub(super) fn parts(self, name: &str) -> Rc<[Value]> {
+    pub(super) fn parts(self, name: &str) -> Rc<[ValueForm]> {
         if let Some(known) = self.0.parts.borrow().get(name) {
             return Rc::clone(known);
         }
-        let parts: Rc<[Value]> = self.parts_of(name).into();
+        let parts: Rc<[ValueForm]> = self.parts_of(name).into();
         self.0.parts.borrow_mut().insert(name.to_owned(), Rc::clone(&parts));
         parts
     }
 
-    fn parts_of(self, name: &str) -> Vec<Value> {
+    fn parts_of(self, name: &str) -> Vec<ValueForm> {
         match self.definition(name).map(|of| &of.kind) {
             Some(DefinitionKind::Struct(fields)) => {
                 fields.iter().map(|field| self.value(&field.value)).collect()
@@ -259,8 +259,8 @@ impl<'d> Types<'d> {
 
 /// The handles and objects found in a value, and the definitions that have not been searched yet.
 #[derive(Default)]
-struct Collected {
-    found: Vec<Given>,
+struct CapabilitySearch {
+    found: Vec<Capability>,
     /// Definitions by name, and whether there can be several values of each.
     open: Vec<(String, bool)>,
     seen: HashSet<(String, bool)>,
@@ -268,9 +268,9 @@ struct Collected {
 
 /// A handle or an object within a value.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Given {
+pub(super) struct Capability {
     /// The handle or the object.
-    pub(super) what: Form,
+    pub(super) form: Form,
     /// Whether there can be several.
     pub(super) many: bool,
 }
@@ -301,14 +301,14 @@ impl fmt::Display for Form {
     }
 }
 
-impl fmt::Display for Given {
+impl fmt::Display for Capability {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", self.what, if self.many { ", any number of them" } else { "" })
+        write!(f, "{}{}", self.form, if self.many { ", any number of them" } else { "" })
     }
 }
 
 /// Formats a type with the last segment of each path.
-fn written(ty: &Type) -> String {
+fn type_text(ty: &Type) -> String {
     let text = ty.to_token_stream().to_string().replace(' ', "");
     let ends = |c: char| "<>(),;[]&".contains(c);
     let words = text.split_inclusive(ends);

@@ -2,17 +2,18 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::align::{Step, align, known_as};
-use super::form::{Form, Types, Value};
-use super::values::to;
-use super::{Comparison, Ways};
+use super::Comparison;
+use super::align::{Step, align, match_name};
+use super::form::{Form, TypeResolver, ValueForm};
+use super::values::with_receiver;
+use crate::directions::Directions;
 use syshandle_model::{Class, Description, Interface, Method, Parameter, plain_name, write_guid};
 
 impl<'d> Comparison<'d> {
     /// Compares all interfaces. They are matched by identifier, or else by name.
     pub(super) fn interfaces(&mut self) {
         let (old, new) = (self.old.description(), self.new.description());
-        let former = Former::of(old, new);
+        let former = InterfaceMatcher::of(old, new);
         let mut kept = HashSet::new();
         for interface in &new.interfaces {
             match former.find(interface) {
@@ -22,8 +23,8 @@ impl<'d> Comparison<'d> {
                 }
                 None => {
                     let mut methods = interface.methods.iter();
-                    let gives = methods.find_map(|of| self.given_by(of));
-                    self.add(&interface.name, "interface added", true, gives);
+                    let gained_authority = methods.find_map(|of| self.method_authority(of));
+                    self.add(&interface.name, "interface added", true, gained_authority);
                 }
             }
         }
@@ -41,27 +42,27 @@ impl<'d> Comparison<'d> {
         }
         if old.iid != new.iid {
             let (before, after) = (write_guid(&old.iid), write_guid(&new.iid));
-            let what = format!(
+            let description = format!(
                 "identifier changed from {before} to {after}: clients of the old one cannot find it"
             );
-            self.add(format!("{name}::iid"), what, false, None);
+            self.add(format!("{name}::iid"), description, false, None);
         }
         // A trait has no bases. Inherited methods are compared as the interface's own.
         let bases = |of: &Interface| of.bases.first().map(ToString::to_string);
         if let (Some(before), Some(after)) = (bases(old), bases(new))
             && before != after
         {
-            let what = format!("base changed from `{before}` to `{after}`");
-            self.add(format!("{name}::base"), what, false, None);
+            let description = format!("base changed from `{before}` to `{after}`");
+            self.add(format!("{name}::base"), description, false, None);
         }
         let names = |of: &Interface| -> Vec<String> {
-            of.methods.iter().map(|method| known_as(&method.name)).collect()
+            of.methods.iter().map(|method| match_name(&method.name)).collect()
         };
         let key = |of: &Interface, at: usize| {
             format!("{}::{}", of.name, plain_name(&of.methods[at].name))
         };
         for step in align(&names(old), &names(new)) {
-            let path = |at: usize| format!("{name}::{}", known_as(&new.methods[at].name));
+            let path = |at: usize| format!("{name}::{}", match_name(&new.methods[at].name));
             if let Step::Kept { old: before, new: at } | Step::Replaced { old: before, new: at } =
                 step
             {
@@ -73,25 +74,31 @@ impl<'d> Comparison<'d> {
                     self.method(&path(at), &old.methods[before], &new.methods[at]);
                 }
                 Step::Replaced { old: before, new: at } => {
-                    self.replaced(&path(at), &old.methods[before], &new.methods[at], before == at);
+                    self.compare_replaced(
+                        &path(at),
+                        &old.methods[before],
+                        &new.methods[at],
+                        before == at,
+                    );
                 }
                 Step::Moved { old: before, new: at } => {
-                    let what = format!("moved from place {} to place {}", before + 1, at + 1);
-                    self.add(path(at), what, false, None);
+                    let description =
+                        format!("moved from place {} to place {}", before + 1, at + 1);
+                    self.add(path(at), description, false, None);
                     self.method(&path(at), &old.methods[before], &new.methods[at]);
                 }
                 Step::Added { new: at } => {
                     // A server that doesn't know the method's number returns an error.
                     let is_last = at >= old.methods.len();
-                    let what = match is_last {
+                    let description = match is_last {
                         true => "method added at the end".to_owned(),
                         false => format!("method inserted at place {}", at + 1),
                     };
-                    let gives = self.given_by(&new.methods[at]);
-                    self.add(path(at), what, is_last, gives);
+                    let gained_authority = self.method_authority(&new.methods[at]);
+                    self.add(path(at), description, is_last, gained_authority);
                 }
                 Step::Removed { old: before } => {
-                    let path = format!("{name}::{}", known_as(&old.methods[before].name));
+                    let path = format!("{name}::{}", match_name(&old.methods[before].name));
                     self.add(path, "method removed", false, None);
                 }
             }
@@ -99,43 +106,51 @@ impl<'d> Comparison<'d> {
     }
 
     /// Compares a method with the removed method of another name in its position.
-    fn replaced(&mut self, path: &str, old: &'d Method, new: &'d Method, is_in_place: bool) {
+    fn compare_replaced(
+        &mut self,
+        path: &str,
+        old: &'d Method,
+        new: &'d Method,
+        is_in_place: bool,
+    ) {
         let before = self.changes.len();
         self.method(path, old, new);
         // With equal parameters in an equal position, only the name differs, which isn't on the
         // wire.
         let is_renamed = is_in_place && self.changes.len() == before;
-        let what = match is_renamed {
-            true => format!("renamed from `{}`", known_as(&old.name)),
-            false => format!("stands where `{}` stood", known_as(&old.name)),
+        let description = match is_renamed {
+            true => format!("renamed from `{}`", match_name(&old.name)),
+            false => format!("stands where `{}` stood", match_name(&old.name)),
         };
-        self.add(path, what, is_renamed, None);
+        self.add(path, description, is_renamed, None);
         self.changes[before..].rotate_right(1);
     }
 
     fn method(&mut self, path: &str, old: &'d Method, new: &'d Method) {
-        let (mut before, mut after) = (Side::of(self.old, old), Side::of(self.new, new));
-        self.flipped(path, &mut before, &mut after, Ways::OUT);
-        self.flipped(path, &mut after, &mut before, Ways::IN);
-        self.list(path, &before.parameters, &after.parameters, Ways::IN);
-        let plain = |form: Form| Value { form, range: None };
+        let (mut before, mut after) =
+            (MethodForms::of(self.old, old), MethodForms::of(self.new, new));
+        self.compare_directions(path, &mut before, &mut after, Directions::OUT);
+        self.compare_directions(path, &mut after, &mut before, Directions::IN);
+        self.list(path, &before.parameters, &after.parameters, Directions::IN);
+        let plain = |form: Form| ValueForm { form, range: None };
         let result = |mut forms: Vec<Form>| match forms.len() {
             1 => forms.remove(0),
             _ => Form::Tuple(forms),
         };
         let (before, after) = (plain(result(before.results)), plain(result(after.results)));
-        self.compared(&format!("{path}::result"), &before, &after, Ways::OUT);
+        self.compare_values(&format!("{path}::result"), &before, &after, Directions::OUT);
         let path = format!("{path}::error");
         match (&old.error, &new.error) {
             (None, None) => {}
             (Some(before), Some(after)) => {
                 let before = plain(self.old.form(before, None));
                 let after = plain(self.new.form(after, None));
-                self.compared(&path, &before, &after, Ways::OUT);
+                self.compare_values(&path, &before, &after, Directions::OUT);
             }
             (before, after) => {
-                let told = |error: bool| if error { "one of its own" } else { "the usual one" };
-                let (before, after) = (told(before.is_some()), told(after.is_some()));
+                let error_type =
+                    |error: bool| if error { "one of its own" } else { "the usual one" };
+                let (before, after) = (error_type(before.is_some()), error_type(after.is_some()));
                 self.add(path, format!("error changed from {before} to {after}"), false, None);
             }
         }
@@ -143,8 +158,14 @@ impl<'d> Comparison<'d> {
 
     /// Reports parameters of one side that are results of the other, and removes them from the
     /// lists that are compared afterwards.
-    fn flipped(&mut self, path: &str, from: &mut Side, to_side: &mut Side, ways: Ways) {
-        let what = match ways.is_out {
+    fn compare_directions(
+        &mut self,
+        path: &str,
+        from: &mut MethodForms,
+        to_side: &mut MethodForms,
+        directions: Directions,
+    ) {
+        let description = match directions.is_out {
             true => "was an input and is an output",
             false => "was an output and is an input",
         };
@@ -154,17 +175,23 @@ impl<'d> Comparison<'d> {
             if !self.new.spend(pairs) {
                 return;
             }
-            let name = known_as(&from.parameters[at].name);
-            let count = |side: &Side| side.results.iter().filter(|result| *result == form).count();
-            let stays = to_side.parameters.iter().any(|other| known_as(&other.name) == name);
+            let name = match_name(&from.parameters[at].name);
+            let count =
+                |side: &MethodForms| side.results.iter().filter(|result| *result == form).count();
+            let stays = to_side.parameters.iter().any(|other| match_name(&other.name) == name);
             let place = to_side.results.iter().position(|result| result == form);
             let Some(place) = place.filter(|_| !stays && count(to_side) > count(from)) else {
                 at += 1;
                 continue;
             };
-            let types = if ways.is_out { self.new } else { self.old };
-            let gives = types.authorities(form).first().map(ToString::to_string);
-            self.add(format!("{path}::{name}"), what, false, to(gives, ways));
+            let types = if directions.is_out { self.new } else { self.old };
+            let gained_authority = types.authorities(form).first().map(ToString::to_string);
+            self.add(
+                format!("{path}::{name}"),
+                description,
+                false,
+                with_receiver(gained_authority, directions),
+            );
             to_side.results.remove(place);
             from.parameters.remove(at);
             from.forms.remove(at);
@@ -172,13 +199,18 @@ impl<'d> Comparison<'d> {
     }
 
     /// Returns the authority that an added method gives.
-    fn given_by(&self, method: &Method) -> Option<String> {
-        let parameters = method.parameters.iter().map(|of| (self.new.value(of).form, Ways::IN));
+    fn method_authority(&self, method: &Method) -> Option<String> {
+        let parameters =
+            method.parameters.iter().map(|of| (self.new.value(of).form, Directions::IN));
         let result = self.new.form(&method.result, method.result_handle.as_ref());
         let error = method.error.as_ref().map(|error| self.new.form(error, None));
-        let outward = [Some(result), error].into_iter().flatten().map(|form| (form, Ways::OUT));
-        parameters.chain(outward).find_map(|(form, ways)| {
-            to(self.given(&form).map(|given| format!("a method with {given}")), ways)
+        let outward =
+            [Some(result), error].into_iter().flatten().map(|form| (form, Directions::OUT));
+        parameters.chain(outward).find_map(|(form, directions)| {
+            with_receiver(
+                self.added_authority(&form).map(|added| format!("a method with {added}")),
+                directions,
+            )
         })
     }
 
@@ -202,11 +234,17 @@ impl<'d> Comparison<'d> {
                 self.class(known, class);
             }
             let had: HashSet<_> =
-                known.into_iter().flat_map(|known| identified(self.old, known)).collect();
-            for (interface, identity) in class.interfaces.iter().zip(identified(self.new, class)) {
+                known.into_iter().flat_map(|known| interface_ids(self.old, known)).collect();
+            for (interface, identity) in class.interfaces.iter().zip(interface_ids(self.new, class))
+            {
                 if !had.contains(&identity) {
-                    let gives = Some(format!("objects of the class have {interface}"));
-                    self.add(format!("{}::{interface}", class.name), "added", true, gives);
+                    let gained_authority = Some(format!("objects of the class have {interface}"));
+                    self.add(
+                        format!("{}::{interface}", class.name),
+                        "added",
+                        true,
+                        gained_authority,
+                    );
                 }
             }
         }
@@ -225,43 +263,43 @@ impl<'d> Comparison<'d> {
         }
         if old.clsid != new.clsid {
             let (before, after) = (write_guid(&old.clsid), write_guid(&new.clsid));
-            let what = format!(
+            let description = format!(
                 "identifier changed from {before} to {after}: clients of the old one cannot find it"
             );
-            self.add(format!("{name}::clsid"), what, false, None);
+            self.add(format!("{name}::clsid"), description, false, None);
         }
-        let has: HashSet<_> = identified(self.new, new).into_iter().collect();
-        for (interface, identity) in old.interfaces.iter().zip(identified(self.old, old)) {
+        let has: HashSet<_> = interface_ids(self.new, new).into_iter().collect();
+        for (interface, identity) in old.interfaces.iter().zip(interface_ids(self.old, old)) {
             if !has.contains(&identity) {
                 self.add(format!("{name}::{interface}"), "removed", false, None);
             }
         }
         // The order of interfaces has no effect on this wire. COM's scripting languages use the
         // first interface of an object.
-        let default = |types, of| identified(types, of).into_iter().next();
+        let default = |types, of| interface_ids(types, of).into_iter().next();
         let (before, after) = (default(self.old, old), default(self.new, new));
         if before != after
             && let (Some(before), Some(first)) = (before, new.interfaces.first())
             && has.contains(&before)
         {
-            let what = format!(
+            let description = format!(
                 "its first interface, which COM takes for the default one, is now `{first}`"
             );
-            self.add(format!("{name}::default"), what, true, None);
+            self.add(format!("{name}::default"), description, true, None);
         }
     }
 }
 
 /// The parameters and results of a method.
-struct Side {
+struct MethodForms {
     parameters: Vec<Parameter>,
     /// The forms of `parameters`.
     forms: Vec<Form>,
     results: Vec<Form>,
 }
 
-impl Side {
-    fn of(types: Types<'_>, method: &Method) -> Self {
+impl MethodForms {
+    fn of(types: TypeResolver<'_>, method: &Method) -> Self {
         let result = types.form(&method.result, method.result_handle.as_ref());
         Self {
             parameters: method.parameters.clone(),
@@ -275,13 +313,13 @@ impl Side {
 }
 
 /// Finds the interface of the old description that corresponds to an interface of the new one.
-struct Former<'d> {
+struct InterfaceMatcher<'d> {
     by_iid: HashMap<[u8; 16], &'d Interface>,
     /// Interfaces whose identifiers the new description doesn't have.
     by_name: HashMap<String, &'d Interface>,
 }
 
-impl<'d> Former<'d> {
+impl<'d> InterfaceMatcher<'d> {
     fn of(old: &'d Description, new: &Description) -> Self {
         let iids: HashSet<_> = new.interfaces.iter().map(|interface| interface.iid).collect();
         let all = old.interfaces.iter().rev();
@@ -299,7 +337,7 @@ impl<'d> Former<'d> {
 }
 
 /// Returns the interfaces of a class, by identifier if the description has them, or else by name.
-fn identified(types: Types<'_>, class: &Class) -> Vec<String> {
+fn interface_ids(types: TypeResolver<'_>, class: &Class) -> Vec<String> {
     let identity = |name: &proc_macro2::Ident| {
         let name = name.to_string();
         types.interface(&name).map_or(name, |known| write_guid(&known.iid))

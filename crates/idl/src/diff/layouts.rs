@@ -9,20 +9,20 @@ use syshandle_model::Layout;
 /// A change of the COM layout of a method or a type.
 pub(super) struct LayoutChange {
     name: String,
-    what: String,
+    description: String,
     /// The name of the change of the method's result that includes this change.
     result: Option<String>,
     /// The change of access rights, if nothing else has changed.
-    rights: Option<Rights>,
+    rights: Option<RightsChange>,
 }
 
 /// The change of the Windows access rights that a handle keeps in transit.
-struct Rights {
+struct RightsChange {
     gained: u32,
     lost: u32,
 }
 
-impl Rights {
+impl RightsChange {
     fn between(old: Option<u32>, new: Option<u32>) -> Self {
         let (old, new) = (old.unwrap_or(u32::MAX), new.unwrap_or(u32::MAX));
         Self { gained: new & !old, lost: old & !new }
@@ -34,7 +34,7 @@ fn rights(mask: Option<u32>) -> String {
     mask.map_or("all of the sender's".to_owned(), |mask| format!("{mask:#x}"))
 }
 
-fn what(before: &str, after: &str) -> String {
+fn layout_description(before: &str, after: &str) -> String {
     if before == after {
         return "COM layout changed: a parameter that it names is in another place".to_owned();
     }
@@ -65,13 +65,14 @@ impl Comparison<'_> {
             };
             let result = layout.is_out.then(|| format!("{path}::result"));
             if known.key != layout.key {
-                let what = what(&known.text, &layout.text);
-                self.layout_changes.push(LayoutChange { name, what, result, rights: None });
+                let description = layout_description(&known.text, &layout.text);
+                self.layout_changes.push(LayoutChange { name, description, result, rights: None });
             } else if known.mask != layout.mask {
                 let (before, after) = (rights(known.mask), rights(layout.mask));
-                let what = format!("access rights of Windows changed from {before} to {after}");
-                let rights = Some(Rights::between(known.mask, layout.mask));
-                self.layout_changes.push(LayoutChange { name, what, result, rights });
+                let description =
+                    format!("access rights of Windows changed from {before} to {after}");
+                let rights = Some(RightsChange::between(known.mask, layout.mask));
+                self.layout_changes.push(LayoutChange { name, description, result, rights });
             }
         }
     }
@@ -83,10 +84,10 @@ impl Comparison<'_> {
             && before.len() != after.len()
         {
             let count = |list: &[Layout]| format!("{} parameters", list.len());
-            let what = what(&count(before), &count(after));
+            let description = layout_description(&count(before), &count(after));
             self.layout_changes.push(LayoutChange {
                 name: path.to_owned(),
-                what,
+                description,
                 result: None,
                 rights: None,
             });
@@ -102,28 +103,29 @@ impl Comparison<'_> {
             .filter(|change| !change.is_compatible)
             .map(|change| change.name.clone())
             .collect();
-        let is_told = |name: &str| {
+        let is_reported = |name: &str| {
             broken.contains(name)
                 || broken.iter().any(|known| {
                     known.strip_prefix(name).is_some_and(|rest| rest.starts_with("::"))
                 })
         };
         let all: HashSet<String> = self.changes.iter().map(|change| change.name.clone()).collect();
-        for LayoutChange { name, what, result, rights } in std::mem::take(&mut self.layout_changes)
+        for LayoutChange { name, description, result, rights } in
+            std::mem::take(&mut self.layout_changes)
         {
             match rights {
                 // Rights that have names in Rust are compared with the type.
                 Some(_)
                     if all.contains(&name)
                         || result.as_ref().is_some_and(|of| all.contains(of)) => {}
-                Some(Rights { gained, lost }) => {
-                    let gives = (gained != 0)
+                Some(RightsChange { gained, lost }) => {
+                    let gained_authority = (gained != 0)
                         .then(|| format!("access rights {gained:#x} of Windows (to its receiver)"));
-                    self.add(name, what, lost == 0, gives);
+                    self.add(name, description, lost == 0, gained_authority);
                 }
-                None if is_told(&name) || result.as_ref().is_some_and(|of| broken.contains(of)) => {
-                }
-                None => self.add(name, what, false, None),
+                None if is_reported(&name)
+                    || result.as_ref().is_some_and(|of| broken.contains(of)) => {}
+                None => self.add(name, description, false, None),
             }
         }
     }

@@ -2,16 +2,17 @@
 
 use std::collections::HashSet;
 
-use super::align::{Step, align, known_as};
+use super::Comparison;
+use super::align::{Step, align, match_name};
 use super::authority::Authority;
-use super::form::{Form, Given, Value};
-use super::{Comparison, Ways};
+use super::form::{Capability, Form, ValueForm};
+use crate::directions::Directions;
 use syshandle_model::DefinitionKind::{Enum, Struct};
 use syshandle_model::{Parameter, Range, Variant, numbers};
 
 /// A difference between two values.
 #[derive(Debug)]
-enum Difference {
+enum ValueDifference {
     /// Handles of other kinds or with other rights.
     Handle(Box<(Authority, Authority)>),
     /// Another form on the wire.
@@ -21,18 +22,18 @@ enum Difference {
 
 /// The differences found so far between two values.
 #[derive(Default)]
-struct Search {
-    found: Vec<Difference>,
+struct ValueComparison {
+    found: Vec<ValueDifference>,
     /// Pairs of types with different names whose parts have not been compared yet.
     open: Vec<(String, String)>,
     seen: HashSet<(String, String)>,
 }
 
-impl Search {
-    fn add(&mut self, difference: Difference) {
+impl ValueComparison {
+    fn add(&mut self, difference: ValueDifference) {
         // One such difference is enough, because the whole value differs.
-        let is_known = matches!(difference, Difference::Bytes)
-            && self.found.iter().any(|known| matches!(known, Difference::Bytes));
+        let is_known = matches!(difference, ValueDifference::Bytes)
+            && self.found.iter().any(|known| matches!(known, ValueDifference::Bytes));
         if !is_known {
             self.found.push(difference);
         }
@@ -41,42 +42,60 @@ impl Search {
 
 impl Comparison<'_> {
     /// Compares two lists of parameters or fields, whose members must match.
-    pub(super) fn list(&mut self, path: &str, old: &[Parameter], new: &[Parameter], ways: Ways) {
+    pub(super) fn list(
+        &mut self,
+        path: &str,
+        old: &[Parameter],
+        new: &[Parameter],
+        directions: Directions,
+    ) {
         let names = |list: &[Parameter]| -> Vec<String> {
-            list.iter().map(|parameter| known_as(&parameter.name)).collect()
+            list.iter().map(|parameter| match_name(&parameter.name)).collect()
         };
-        let is_unused = ways == Ways::default();
+        let is_unused = directions == Directions::default();
         for step in align(&names(old), &names(new)) {
             match step {
                 Step::Kept { old: before, new: at } => {
-                    let path = format!("{path}::{}", known_as(&new[at].name));
-                    self.value(&path, &old[before], &new[at], ways);
+                    let path = format!("{path}::{}", match_name(&new[at].name));
+                    self.value(&path, &old[before], &new[at], directions);
                 }
                 Step::Replaced { old: before, new: at } => {
-                    let path = format!("{path}::{}", known_as(&new[at].name));
+                    let path = format!("{path}::{}", match_name(&new[at].name));
                     self.add(
                         &path,
-                        format!("renamed from `{}`", known_as(&old[before].name)),
+                        format!("renamed from `{}`", match_name(&old[before].name)),
                         true,
                         None,
                     );
-                    self.value(&path, &old[before], &new[at], ways);
+                    self.value(&path, &old[before], &new[at], directions);
                 }
                 Step::Moved { old: before, new: at } => {
-                    let path = format!("{path}::{}", known_as(&new[at].name));
-                    let what = format!("moved from place {} to place {}", before + 1, at + 1);
-                    let gives = self.more(&self.old.value(&old[before]), &self.new.value(&new[at]));
-                    self.add(path, what, is_unused, to(gives, ways));
+                    let path = format!("{path}::{}", match_name(&new[at].name));
+                    let description =
+                        format!("moved from place {} to place {}", before + 1, at + 1);
+                    let gained_authority = self
+                        .gained_authority(&self.old.value(&old[before]), &self.new.value(&new[at]));
+                    self.add(
+                        path,
+                        description,
+                        is_unused,
+                        with_receiver(gained_authority, directions),
+                    );
                 }
                 Step::Added { new: at } => {
                     let value = self.new.value(&new[at]);
-                    let gives = self.given(&value.form);
-                    let path = format!("{path}::{}", known_as(&new[at].name));
-                    self.add(path, format!("added: `{}`", value.form), is_unused, to(gives, ways));
+                    let gained_authority = self.added_authority(&value.form);
+                    let path = format!("{path}::{}", match_name(&new[at].name));
+                    self.add(
+                        path,
+                        format!("added: `{}`", value.form),
+                        is_unused,
+                        with_receiver(gained_authority, directions),
+                    );
                 }
                 Step::Removed { old: before } => {
                     self.add(
-                        format!("{path}::{}", known_as(&old[before].name)),
+                        format!("{path}::{}", match_name(&old[before].name)),
                         "removed",
                         is_unused,
                         None,
@@ -87,68 +106,86 @@ impl Comparison<'_> {
     }
 
     /// Compares a parameter or a field.
-    pub(super) fn value(&mut self, path: &str, old: &Parameter, new: &Parameter, ways: Ways) {
-        self.compared(path, &self.old.value(old), &self.new.value(new), ways);
+    pub(super) fn value(
+        &mut self,
+        path: &str,
+        old: &Parameter,
+        new: &Parameter,
+        directions: Directions,
+    ) {
+        self.compare_values(path, &self.old.value(old), &self.new.value(new), directions);
     }
 
-    pub(super) fn compared(&mut self, path: &str, old: &Value, new: &Value, ways: Ways) {
-        let mut search = Search::default();
+    pub(super) fn compare_values(
+        &mut self,
+        path: &str,
+        old: &ValueForm,
+        new: &ValueForm,
+        directions: Directions,
+    ) {
+        let mut search = ValueComparison::default();
         self.differences(old, new, &mut search);
         while let Some((old, new)) = search.open.pop() {
             self.defined_differences(&old, &new, &mut search);
         }
         let found = search.found;
-        if found.iter().any(|difference| matches!(difference, Difference::Bytes)) {
+        if found.iter().any(|difference| matches!(difference, ValueDifference::Bytes)) {
             let (before, after) = (old.form.to_string(), new.form.to_string());
-            let what = match before == after {
+            let description = match before == after {
                 false => format!("type changed from `{before}` to `{after}`"),
                 true => format!("what `{after}` stands for changed"),
             };
-            self.add(path, what, ways == Ways::default(), to(self.more(old, new), ways));
+            self.add(
+                path,
+                description,
+                directions == Directions::default(),
+                with_receiver(self.gained_authority(old, new), directions),
+            );
             return;
         }
         for difference in found {
-            let (what, takes, fits, gives) = match &difference {
-                Difference::Handle(both) => {
+            let (description, takes, fits, gained_authority) = match &difference {
+                ValueDifference::Handle(both) => {
                     let (before, after) = &**both;
                     (
                         format!("declares {after} instead of {before}"),
-                        after.takes(before),
-                        before.takes(after),
+                        after.accepts(before),
+                        before.accepts(after),
                         after.more_than(before),
                     )
                 }
-                Difference::Range(before, after) => (
-                    format!("takes {} instead of {}", told(after), told(before)),
+                ValueDifference::Range(before, after) => (
+                    format!("takes {} instead of {}", range_text(after), range_text(before)),
                     contains(*after, *before),
                     contains(*before, *after),
-                    (!contains(*before, *after)).then(|| format!("limit {}", told(after))),
+                    (!contains(*before, *after)).then(|| format!("limit {}", range_text(after))),
                 ),
-                Difference::Bytes => continue,
+                ValueDifference::Bytes => continue,
             };
             // An old client must accept the new server's result, and a new client the old server's.
-            let is_compatible = (!ways.is_in || takes) && (!ways.is_out || takes && fits);
-            self.add(path, what, is_compatible, to(gives, ways));
+            let is_compatible =
+                (!directions.is_in || takes) && (!directions.is_out || takes && fits);
+            self.add(path, description, is_compatible, with_receiver(gained_authority, directions));
         }
     }
 
     /// Finds the differences between two values at any depth. Two types with the same name are
     /// compared separately.
-    fn differences(&self, old: &Value, new: &Value, search: &mut Search) {
+    fn differences(&self, old: &ValueForm, new: &ValueForm, search: &mut ValueComparison) {
         if old.range != new.range {
-            search.add(Difference::Range(old.range, new.range));
+            search.add(ValueDifference::Range(old.range, new.range));
         }
         self.form_differences(&old.form, &new.form, search);
     }
 
-    fn form_differences(&self, old: &Form, new: &Form, search: &mut Search) {
+    fn form_differences(&self, old: &Form, new: &Form, search: &mut ValueComparison) {
         if !self.new.spend(1) {
             return;
         }
         match (old, new) {
             (Form::Handle(before), Form::Handle(after)) => {
                 if before != after {
-                    search.add(Difference::Handle(Box::new((before.clone(), after.clone()))));
+                    search.add(ValueDifference::Handle(Box::new((before.clone(), after.clone()))));
                 }
             }
             (
@@ -160,7 +197,7 @@ impl Comparison<'_> {
                     _ => before == after,
                 };
                 if !is_same {
-                    search.add(Difference::Bytes);
+                    search.add(ValueDifference::Bytes);
                 }
             }
             (Form::List(before), Form::List(after))
@@ -185,8 +222,10 @@ impl Comparison<'_> {
             (Form::Defined(before, old_declared), Form::Defined(after, new_declared)) => {
                 if old_declared != new_declared && !self.new.authorities(new).is_empty() {
                     let any = |of: &Option<Authority>| of.clone().unwrap_or_else(Authority::any);
-                    search
-                        .add(Difference::Handle(Box::new((any(old_declared), any(new_declared)))));
+                    search.add(ValueDifference::Handle(Box::new((
+                        any(old_declared),
+                        any(new_declared),
+                    ))));
                 }
                 let pair = (before.clone(), after.clone());
                 if before != after && search.seen.insert(pair.clone()) {
@@ -209,12 +248,12 @@ impl Comparison<'_> {
                 }
             }
             (before, after) if before == after => {}
-            _ => search.add(Difference::Bytes),
+            _ => search.add(ValueDifference::Bytes),
         }
     }
 
     /// Compares two types with different names. They are equal if their parts are.
-    fn defined_differences(&self, old: &str, new: &str, search: &mut Search) {
+    fn defined_differences(&self, old: &str, new: &str, search: &mut ValueComparison) {
         let kinds = (
             self.old.definition(old).map(|of| &of.kind),
             self.new.definition(new).map(|of| &of.kind),
@@ -231,7 +270,7 @@ impl Comparison<'_> {
             _ => false,
         };
         if !is_alike {
-            search.add(Difference::Bytes);
+            search.add(ValueDifference::Bytes);
             return;
         }
         for (before, after) in self.old.parts(old).iter().zip(self.new.parts(new).iter()) {
@@ -240,7 +279,7 @@ impl Comparison<'_> {
     }
 
     /// Returns the authority that a value gives its receiver and didn't give before.
-    fn more(&self, old: &Value, new: &Value) -> Option<String> {
+    fn gained_authority(&self, old: &ValueForm, new: &ValueForm) -> Option<String> {
         if let (Form::Array(before, old_length), Form::Array(after, new_length)) =
             (&old.form, &new.form)
             && before == after
@@ -253,39 +292,43 @@ impl Comparison<'_> {
         if !self.new.spend(before.len().saturating_mul(after.len())) {
             return None;
         }
-        after.iter().find_map(|given| more_than_all(given, &before)).or_else(|| {
+        after.iter().find_map(|capability| gain_over_all(capability, &before)).or_else(|| {
             (old.range != new.range && !contains(old.range, new.range))
-                .then(|| format!("limit {}", told(&new.range)))
+                .then(|| format!("limit {}", range_text(&new.range)))
         })
     }
 
     /// Returns the authority that an added value gives.
-    pub(super) fn given(&self, form: &Form) -> Option<String> {
+    pub(super) fn added_authority(&self, form: &Form) -> Option<String> {
         self.new.authorities(form).first().map(ToString::to_string)
     }
 }
 
 /// Returns the authority of a handle beyond the authority of all known handles.
-fn more_than_all(given: &Given, before: &[Given]) -> Option<String> {
+fn gain_over_all(capability: &Capability, before: &[Capability]) -> Option<String> {
     let mut least = None;
     for known in before {
-        let more = match (&known.what, &given.what) {
+        let more = match (&known.form, &capability.form) {
             (Form::Handle(before), Form::Handle(after)) => after.more_than(before),
             (before, after) if before == after => None,
             _ => continue,
         };
         match more {
-            None if given.many && !known.many => least = Some(given.to_string()),
+            None if capability.many && !known.many => least = Some(capability.to_string()),
             None => return None,
             more => least = least.or(more),
         }
     }
-    Some(least.unwrap_or_else(|| given.to_string()))
+    Some(least.unwrap_or_else(|| capability.to_string()))
 }
 
 /// Appends the receiver to a text about authority.
-pub(super) fn to(gives: Option<String>, ways: Ways) -> Option<String> {
-    gives.map(|gives| format!("{gives} (to {})", ways.receiver()))
+pub(super) fn with_receiver(
+    gained_authority: Option<String>,
+    directions: Directions,
+) -> Option<String> {
+    gained_authority
+        .map(|gained_authority| format!("{gained_authority} (to {})", directions.receiver()))
 }
 
 /// Returns whether the first range contains the second. `None` is unlimited.
@@ -297,6 +340,6 @@ fn contains(outer: Option<Range>, inner: Option<Range>) -> bool {
     }
 }
 
-fn told(range: &Option<Range>) -> String {
+fn range_text(range: &Option<Range>) -> String {
     range.map_or("anything".to_owned(), |range| range.to_string())
 }

@@ -6,7 +6,7 @@ use proc_macro2::{TokenStream, TokenTree};
 use syn::Type;
 
 use super::Emitter;
-use super::names::{Taken, camel};
+use super::names::{MidlNames, camel};
 use syshandle_model::{Definition, DefinitionKind, Field, Variant, names, numbers, plain_name};
 
 impl<'d> Emitter<'d> {
@@ -23,7 +23,7 @@ impl<'d> Emitter<'d> {
         for &of in &types {
             all.entry(plain_name(&of.name)).or_insert(of);
         }
-        let mut order = Order {
+        let mut order = DefinitionSorter {
             all,
             begun: HashSet::new(),
             open: HashSet::new(),
@@ -31,7 +31,7 @@ impl<'d> Emitter<'d> {
             ordered: Vec::new(),
         };
         types.iter().for_each(|of| order.visit(of));
-        let Order { early, ordered, .. } = order;
+        let DefinitionSorter { early, ordered, .. } = order;
         for name in early {
             self.line(&format!("\ntypedef struct {name} {name};"));
         }
@@ -43,7 +43,7 @@ impl<'d> Emitter<'d> {
     fn definition(&mut self, definition: &Definition) {
         let name = plain_name(&definition.name);
         match &definition.kind {
-            DefinitionKind::Struct(_) if self.spread.contains(&name) => {}
+            DefinitionKind::Struct(_) if self.result_structs.contains(&name) => {}
             DefinitionKind::Struct(fields) => self.structure(&name, fields),
             DefinitionKind::Enum(variants) => self.enumeration(&name, variants),
             // Each use of an alias is written as the type behind it.
@@ -56,12 +56,12 @@ impl<'d> Emitter<'d> {
         if fields.is_empty() {
             self.refuse(of, "MIDL has no structs without fields");
         }
-        let mut taken = Taken::default();
+        let mut names_in_use = MidlNames::default();
         let mut text = format!("\ntypedef struct {of}\n{{\n");
-        let named = |of: &Field| taken.one_like(&camel(&plain_name(&of.value.name)));
+        let named = |of: &Field| names_in_use.unique(&camel(&plain_name(&of.value.name)));
         let names: Vec<String> = fields.iter().map(named).collect();
         for (field, name) in fields.iter().zip(names) {
-            match self.types.field(&field.value, &name, &mut taken) {
+            match self.types.field(&field.value, &name, &mut names_in_use) {
                 Ok(lines) => lines.iter().for_each(|line| text += &format!("    {line};\n")),
                 Err(what) => {
                     let place = format!("{of}::{}", plain_name(&field.value.name));
@@ -95,7 +95,7 @@ impl<'d> Emitter<'d> {
     /// Writes a constant. If MIDL can't express it, a comment says so, because no interface depends
     /// on it.
     fn constant(&mut self, name: &str, ty: &Type, value: &TokenStream) {
-        let is_text = matches!(ty, Type::Reference(of) if super::types::last(&of.elem).is_some_and(|name| name == "str"));
+        let is_text = matches!(ty, Type::Reference(of) if super::types::last_segment(&of.elem).is_some_and(|name| name == "str"));
         let number = self.types.number(ty).filter(|ty| !matches!(*ty, "float" | "double"));
         match number {
             Some("BOOL") => {
@@ -139,7 +139,7 @@ fn is_plain(value: &TokenStream) -> bool {
 }
 
 /// Sorts types so that each one comes after the types that it contains.
-struct Order<'d> {
+struct DefinitionSorter<'d> {
     all: HashMap<String, &'d Definition>,
     begun: HashSet<String>,
     /// The types on the path that is being visited.
@@ -149,7 +149,7 @@ struct Order<'d> {
     ordered: Vec<&'d Definition>,
 }
 
-impl<'d> Order<'d> {
+impl<'d> DefinitionSorter<'d> {
     fn visit(&mut self, of: &'d Definition) {
         // A loop instead of recursion, because a chain of types may be long.
         let mut path = vec![(of, names(of.types()), 0)];

@@ -1,10 +1,10 @@
 //! Converts kinds and rights of handles to `system_handle` attributes.
 
-use super::types::Said;
+use super::types::EmitResult;
 use syshandle_model::{Handle, KINDS};
 
 /// Returns the `system_handle(…)` attribute of a type, if the type is a handle.
-pub(super) fn attribute(ty: &str, declared: Option<&Handle>) -> Said<Option<String>> {
+pub(super) fn attribute(ty: &str, declared: Option<&Handle>) -> EmitResult<Option<String>> {
     let Some(kind) = kind(ty, declared)? else { return Ok(None) };
     if let Some(handle) = declared {
         if !handle.sockets.is_empty() {
@@ -21,14 +21,14 @@ pub(super) fn attribute(ty: &str, declared: Option<&Handle>) -> Said<Option<Stri
     if ty == "UnsealedSection" && !rights.contains(&"resize".to_owned()) {
         return Err("MIDL has no section whose size may change, but with the right `resize`".into());
     }
-    let masks = rights.iter().map(|right| mask(&kind, right)).collect::<Said<Vec<_>>>()?;
+    let masks = rights.iter().map(|right| mask(&kind, right)).collect::<EmitResult<Vec<_>>>()?;
     let masks = if masks.is_empty() { String::new() } else { format!(", {}", masks.join(" | ")) };
     Ok(Some(format!("system_handle(sh_{kind}{masks})")))
 }
 
 /// Returns MIDL's kind of a handle type, or `None` if the type isn't a handle.
-fn kind(ty: &str, declared: Option<&Handle>) -> Said<Option<String>> {
-    if ONLY_HERE.contains(&ty) {
+fn kind(ty: &str, declared: Option<&Handle>) -> EmitResult<Option<String>> {
+    if WITHOUT_MIDL_KIND.contains(&ty) {
         return Err(format!("MIDL has no kind of handle for `{ty}`"));
     }
     let of_type = match ty {
@@ -78,7 +78,7 @@ fn rights(ty: &str, kind: &str, declared: Option<&Handle>) -> Vec<String> {
 }
 
 /// Returns the access mask for a right.
-fn mask(kind: &str, right: &str) -> Said<&'static str> {
+fn mask(kind: &str, right: &str) -> EmitResult<&'static str> {
     Ok(match (kind, right) {
         ("file" | "pipe", "read") => "FILE_GENERIC_READ",
         ("file" | "pipe", "write") => "FILE_GENERIC_WRITE",
@@ -99,7 +99,7 @@ fn mask(kind: &str, right: &str) -> Said<&'static str> {
 
 /// Handle types for which MIDL has no kind: sockets of a certain sort, events that don't reset
 /// themselves, and others.
-const ONLY_HERE: [&str; 10] = [
+const WITHOUT_MIDL_KIND: [&str; 10] = [
     "Directory",
     "Timer",
     "ManualEvent",

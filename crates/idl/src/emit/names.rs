@@ -4,20 +4,20 @@ use std::collections::{HashMap, HashSet};
 
 /// The names in use in one scope. Names in MIDL's type libraries are case-insensitive.
 #[derive(Default)]
-pub(super) struct Taken {
+pub(super) struct MidlNames {
     names: HashSet<String>,
     /// For each name, the number that its next duplicate tries first.
     next: HashMap<String, u32>,
 }
 
-impl Taken {
+impl MidlNames {
     /// Takes a name. Returns whether it was free.
     pub(super) fn is_new(&mut self, name: &str) -> bool {
         self.names.insert(name.to_ascii_lowercase())
     }
 
     /// Takes a name, or a similar one if it is in use.
-    pub(super) fn one_like(&mut self, name: &str) -> String {
+    pub(super) fn unique(&mut self, name: &str) -> String {
         if self.is_new(name) {
             return name.to_owned();
         }

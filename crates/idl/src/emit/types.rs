@@ -6,27 +6,27 @@ use quote::ToTokens;
 use syn::{GenericArgument, PathArguments, Type};
 
 use super::handles;
-use super::names::Taken;
+use super::names::MidlNames;
 use syshandle_model::{
     Definition, DefinitionKind, Description, Handle, Parameter, Range, plain_name,
 };
 
 /// The types of a description.
-pub(super) struct Types<'d> {
+pub(super) struct TypeWriter<'d> {
     definitions: HashMap<String, &'d Definition>,
     interfaces: HashSet<String>,
 }
 
 /// A type in MIDL, without the name: the text before the name, and the attributes.
-struct Written {
+struct MidlType {
     ty: String,
     attributes: Vec<String>,
 }
 
 /// A type in MIDL, or the reason why MIDL can't express it.
-pub(super) type Said<T> = Result<T, String>;
+pub(super) type EmitResult<T> = Result<T, String>;
 
-impl<'d> Types<'d> {
+impl<'d> TypeWriter<'d> {
     pub(super) fn of(description: &'d Description) -> Self {
         let mut definitions = HashMap::new();
         for definition in &description.definitions {
@@ -46,42 +46,42 @@ impl<'d> Types<'d> {
         &self,
         of: &Parameter,
         name: &str,
-        way: &str,
-        taken: &mut Taken,
-    ) -> Said<Vec<String>> {
+        direction: &str,
+        names_in_use: &mut MidlNames,
+    ) -> EmitResult<Vec<String>> {
         if matches!(&of.ty, Type::Tuple(tuple) if tuple.elems.is_empty()) {
-            return match way {
+            return match direction {
                 "out" => Ok(Vec::new()),
                 _ => Err("MIDL has no type for `()`".to_owned()),
             };
         }
-        let is_out = way == "out";
+        let is_out = direction == "out";
         let star = if is_out { "*" } else { "" };
         if let Type::Array(array) = &of.ty {
-            let (written, length) = self.array(array, of)?;
-            let attributes = [vec![way.to_owned()], written.attributes].concat().join(", ");
-            return Ok(vec![format!("[{attributes}] {} {name}[{length}]", written.ty)]);
+            let (midl_type, length) = self.array(array, of)?;
+            let attributes = [vec![direction.to_owned()], midl_type.attributes].concat().join(", ");
+            return Ok(vec![format!("[{attributes}] {} {name}[{length}]", midl_type.ty)]);
         }
-        let (inner, list) = self.list(&of.ty);
-        let mut written = self.written(inner, of.handle.as_ref())?;
-        let is_text = written.attributes.iter().any(|text| text == "string");
+        let (element, is_list) = self.element_type(&of.ty);
+        let mut midl_type = self.midl_type(element, of.handle.as_ref())?;
+        let is_text = midl_type.attributes.iter().any(|text| text == "string");
         let mut parameters = Vec::new();
-        if list {
-            let count = taken.one_like(&format!("{name}Count"));
-            let range = of.range.map(bounds).unwrap_or_default();
-            parameters.push(format!("[{way}{range}] unsigned long {star}{count}"));
+        if is_list {
+            let count = names_in_use.unique(&format!("{name}Count"));
+            let range = of.range.map(range_attribute).unwrap_or_default();
+            parameters.push(format!("[{direction}{range}] unsigned long {star}{count}"));
             let size = match is_out {
                 true => format!("size_is(, *{count})"),
                 false => format!("size_is({count})"),
             };
-            written.attributes.insert(0, size);
+            midl_type.attributes.insert(0, size);
         } else if let Some(range) = of.range {
-            self.bounded(inner, &mut written, range)?;
+            self.add_range(element, &mut midl_type, range)?;
         }
         let optional = self.is_optional(&of.ty);
         if optional {
-            let is_reference = is_text || written.ty.ends_with('*');
-            if written.attributes.iter().any(|text| text.starts_with("system_handle")) {
+            let is_reference = is_text || midl_type.ty.ends_with('*');
+            if midl_type.attributes.iter().any(|text| text.starts_with("system_handle")) {
                 return Err("MIDL can't say that a handle may be missing".to_owned());
             }
             if is_out && is_reference {
@@ -92,23 +92,28 @@ impl<'d> Types<'d> {
             // An `out` parameter is a reference. `pointer_default` determines the kind of the
             // pointer behind it.
             if !is_out {
-                written.attributes.insert(0, "unique".to_owned());
+                midl_type.attributes.insert(0, "unique".to_owned());
             }
         }
         // A string or an interface is already a pointer.
-        let needs_star = list || optional && !is_text && !written.ty.ends_with('*');
-        let by_reference = !is_out && !needs_star && self.is_struct(inner);
+        let needs_star = is_list || optional && !is_text && !midl_type.ty.ends_with('*');
+        let by_reference = !is_out && !needs_star && self.is_struct(element);
         let more = if needs_star || by_reference { "*" } else { "" };
-        written.attributes.insert(0, way.to_owned());
-        let attributes = written.attributes.join(", ");
+        midl_type.attributes.insert(0, direction.to_owned());
+        let attributes = midl_type.attributes.join(", ");
         let stars = format!("{star}{more}");
-        parameters.push(format!("[{attributes}] {}{name}", with_stars(&written.ty, &stars)));
+        parameters.push(format!("[{attributes}] {}{name}", with_stars(&midl_type.ty, &stars)));
         Ok(parameters)
     }
 
     /// Returns a field, preceded by its count if it needs one.
-    pub(super) fn field(&self, of: &Parameter, name: &str, taken: &mut Taken) -> Said<Vec<String>> {
-        let no_handles = |written: &Written| match written
+    pub(super) fn field(
+        &self,
+        of: &Parameter,
+        name: &str,
+        names_in_use: &mut MidlNames,
+    ) -> EmitResult<Vec<String>> {
+        let no_handles = |midl_type: &MidlType| match midl_type
             .attributes
             .iter()
             .any(|text| text.starts_with("system_handle"))
@@ -117,35 +122,35 @@ impl<'d> Types<'d> {
             false => Ok(()),
         };
         if let Type::Array(array) = &of.ty {
-            let (written, length) = self.array(array, of)?;
-            no_handles(&written)?;
-            let attributes = in_brackets(&written.attributes);
-            return Ok(vec![format!("{attributes}{} {name}[{length}]", written.ty)]);
+            let (midl_type, length) = self.array(array, of)?;
+            no_handles(&midl_type)?;
+            let attributes = in_brackets(&midl_type.attributes);
+            return Ok(vec![format!("{attributes}{} {name}[{length}]", midl_type.ty)]);
         }
-        let (inner, list) = self.list(&of.ty);
-        let mut written = self.written(inner, of.handle.as_ref())?;
-        no_handles(&written)?;
-        let is_text = written.attributes.iter().any(|text| text == "string");
+        let (element, is_list) = self.element_type(&of.ty);
+        let mut midl_type = self.midl_type(element, of.handle.as_ref())?;
+        no_handles(&midl_type)?;
+        let is_text = midl_type.attributes.iter().any(|text| text == "string");
         let mut fields = Vec::new();
-        if list {
-            let count = taken.one_like(&format!("{name}Count"));
-            let range = of.range.map(bounds).unwrap_or_default();
+        if is_list {
+            let count = names_in_use.unique(&format!("{name}Count"));
+            let range = of.range.map(range_attribute).unwrap_or_default();
             let range = in_brackets(
                 &range.strip_prefix(", ").map(str::to_owned).into_iter().collect::<Vec<_>>(),
             );
             fields.push(format!("{range}unsigned long {count}"));
-            written.attributes.insert(0, format!("size_is({count})"));
+            midl_type.attributes.insert(0, format!("size_is({count})"));
         } else if let Some(range) = of.range {
-            self.bounded(inner, &mut written, range)?;
+            self.add_range(element, &mut midl_type, range)?;
         }
         let optional = self.is_optional(&of.ty);
         if optional {
-            written.attributes.insert(0, "unique".to_owned());
+            midl_type.attributes.insert(0, "unique".to_owned());
         }
-        let needs_star = list || optional && !is_text && !written.ty.ends_with('*');
+        let needs_star = is_list || optional && !is_text && !midl_type.ty.ends_with('*');
         let star = if needs_star { "*" } else { "" };
-        let attributes = in_brackets(&written.attributes);
-        fields.push(format!("{attributes}{}{name}", with_stars(&written.ty, star)));
+        let attributes = in_brackets(&midl_type.attributes);
+        fields.push(format!("{attributes}{}{name}", with_stars(&midl_type.ty, star)));
         Ok(fields)
     }
 
@@ -157,33 +162,35 @@ impl<'d> Types<'d> {
 
     /// Returns the definition of a type, if the description has one.
     pub(super) fn definition(&self, ty: &Type) -> Option<&'d Definition> {
-        self.definitions.get(&last(ty)?).copied()
+        self.definitions.get(&last_segment(ty)?).copied()
     }
 
     /// Returns the type of an array's items and the length of the array.
-    fn array(&self, array: &syn::TypeArray, of: &Parameter) -> Said<(Written, String)> {
-        let written = self.written(&array.elem, of.handle.as_ref())?;
+    fn array(&self, array: &syn::TypeArray, of: &Parameter) -> EmitResult<(MidlType, String)> {
+        let midl_type = self.midl_type(&array.elem, of.handle.as_ref())?;
         if of.range.is_some() {
             return Err("MIDL has no bounds of what has a fixed size".to_owned());
         }
-        Ok((written, array.len.to_token_stream().to_string()))
+        Ok((midl_type, array.len.to_token_stream().to_string()))
     }
 
     /// Adds the bounds of a number or of a text.
-    fn bounded(&self, inner: &Type, written: &mut Written, range: Range) -> Said<()> {
-        let is_text = written.attributes.iter().any(|text| text == "string");
+    fn add_range(&self, inner: &Type, midl_type: &mut MidlType, range: Range) -> EmitResult<()> {
+        let is_text = midl_type.attributes.iter().any(|text| text == "string");
         match (is_text, range.from) {
             (true, 0) => {
                 // The size includes the terminating zero.
-                written.attributes.push(format!("size_is({})", range.to + 1));
-                written.ty = "WCHAR *".to_owned();
+                midl_type.attributes.push(format!("size_is({})", range.to + 1));
+                midl_type.ty = "WCHAR *".to_owned();
                 Ok(())
             }
             (true, _) => Err("MIDL can't say that a text is not too short".to_owned()),
             (false, _)
                 if self.number(inner).is_some_and(|ty| ty != "BOOL") || self.is_enum(inner) =>
             {
-                written.attributes.push(bounds(range).trim_start_matches(", ").to_owned());
+                midl_type
+                    .attributes
+                    .push(range_attribute(range).trim_start_matches(", ").to_owned());
                 Ok(())
             }
             (false, _) => Err("MIDL has bounds of numbers only".to_owned()),
@@ -196,16 +203,16 @@ impl<'d> Types<'d> {
     }
 
     /// Returns the type inside a `Vec` or an `Option`, and whether the container is a `Vec`.
-    fn list<'t>(&self, ty: &'t Type) -> (&'t Type, bool) {
-        match within(ty) {
+    fn element_type<'t>(&self, ty: &'t Type) -> (&'t Type, bool) {
+        match container(ty) {
             Some(("Vec", inner)) => (inner, true),
-            Some(("Option", inner)) => (boxed(inner), false),
-            _ => (boxed(ty), false),
+            Some(("Option", inner)) => (unboxed(inner), false),
+            _ => (unboxed(ty), false),
         }
     }
 
     fn is_optional(&self, ty: &Type) -> bool {
-        matches!(within(ty), Some(("Option", _)))
+        matches!(container(ty), Some(("Option", _)))
     }
 
     fn is_struct(&self, ty: &Type) -> bool {
@@ -213,7 +220,7 @@ impl<'d> Types<'d> {
     }
 
     /// Resolves aliases to a type that isn't an alias.
-    fn resolved<'t>(&self, ty: &'t Type) -> Said<&'t Type>
+    fn resolved<'t>(&self, ty: &'t Type) -> EmitResult<&'t Type>
     where
         'd: 't,
     {
@@ -228,14 +235,14 @@ impl<'d> Types<'d> {
         Err(format!("type `{name}` stands for itself, or for too long a chain of names"))
     }
 
-    fn written(&self, ty: &Type, handle: Option<&Handle>) -> Said<Written> {
+    fn midl_type(&self, ty: &Type, handle: Option<&Handle>) -> EmitResult<MidlType> {
         let ty = self.resolved(ty)?;
-        let plain = |ty: &str| Ok(Written { ty: ty.to_owned(), attributes: Vec::new() });
+        let plain = |ty: &str| Ok(MidlType { ty: ty.to_owned(), attributes: Vec::new() });
         if let Some(number) = self.number(ty) {
             return plain(number);
         }
         let rust = ty.to_token_stream().to_string().replace(' ', "");
-        let Some(name) = last(ty).filter(|_| within(ty).is_none()) else {
+        let Some(name) = last_segment(ty).filter(|_| container(ty).is_none()) else {
             return Err(format!("MIDL has no type for `{rust}`"));
         };
         if self.definition(ty).is_some() {
@@ -244,13 +251,13 @@ impl<'d> Types<'d> {
         match name.as_str() {
             "String" => {
                 let attributes = vec!["string".to_owned()];
-                return Ok(Written { ty: "LPWSTR".to_owned(), attributes });
+                return Ok(MidlType { ty: "LPWSTR".to_owned(), attributes });
             }
             "Guid" => return plain("GUID"),
             _ => {}
         }
         if let Some(attribute) = handles::attribute(&name, handle)? {
-            return Ok(Written { ty: "HANDLE".to_owned(), attributes: vec![attribute] });
+            return Ok(MidlType { ty: "HANDLE".to_owned(), attributes: vec![attribute] });
         }
         match name.strip_suffix("Client") {
             Some(interface) if self.interfaces.contains(interface) => {
@@ -273,7 +280,7 @@ fn with_stars(ty: &str, stars: &str) -> String {
 }
 
 /// `, range(1, 10)`.
-fn bounds(Range { from, to }: Range) -> String {
+fn range_attribute(Range { from, to }: Range) -> String {
     format!(", range({from}, {to})")
 }
 
@@ -285,13 +292,13 @@ fn in_brackets(attributes: &[String]) -> String {
 }
 
 /// Returns the last segment of a path.
-pub(super) fn last(ty: &Type) -> Option<String> {
+pub(super) fn last_segment(ty: &Type) -> Option<String> {
     let Type::Path(path) = ty else { return None };
     path.path.segments.last().map(|last| plain_name(&last.ident))
 }
 
 /// Returns the container and the inner type of `Vec<T>`, `Option<T>`, `Box<T>` and `Arc<T>`.
-pub(super) fn within(ty: &Type) -> Option<(&'static str, &Type)> {
+pub(super) fn container(ty: &Type) -> Option<(&'static str, &Type)> {
     let Type::Path(path) = ty else { return None };
     let last = path.path.segments.last()?;
     let PathArguments::AngleBracketed(arguments) = &last.arguments else { return None };
@@ -300,8 +307,8 @@ pub(super) fn within(ty: &Type) -> Option<(&'static str, &Type)> {
     Some((name.unwrap_or("another"), inner))
 }
 
-fn boxed(ty: &Type) -> &Type {
-    match within(ty) {
+fn unboxed(ty: &Type) -> &Type {
+    match container(ty) {
         Some(("Box" | "Arc", inner)) => inner,
         _ => ty,
     }

@@ -9,7 +9,7 @@ mod library;
 mod types;
 
 pub(crate) use attribute::{Argument, Attribute, AttributeName, Attributes};
-pub(crate) use attribute::{Place, Shape};
+pub(crate) use attribute::{AttributeSyntax, AttributeTarget};
 pub(crate) use declaration::{Constant, CppQuote, DeclareGuid, Import, Item, Namespace, Typedef};
 pub(crate) use expression::{BinaryOperator, Expression, ExpressionKind, UnaryOperator};
 pub(crate) use interface::{DispatchInterface, DispatchMember, Interface, Member, Method};

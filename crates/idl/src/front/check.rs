@@ -14,7 +14,7 @@ mod order;
 pub(crate) mod scope;
 pub(crate) mod symbols;
 pub(crate) mod system_handle;
-mod typed;
+mod type_attributes;
 mod types;
 mod unresolved;
 mod values;
@@ -22,10 +22,10 @@ mod values;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
-use self::order::{Declared, Definitions};
+use self::order::{DeclaredNames, KnownDefinitions};
 use self::scope::{Scope, View};
 use self::symbols::Symbols;
-use self::unresolved::Unresolved;
+use self::unresolved::UnresolvedName;
 use super::ast::Identifier;
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::program::{Program, UnitId};
@@ -34,18 +34,18 @@ use super::token::Name;
 
 /// The findings of the check of all files.
 #[derive(Debug)]
-pub(crate) struct Checked {
+pub(crate) struct CheckResult {
     /// The findings about each file, indexed by unit.
     pub(crate) diagnostics: Vec<Diagnostics>,
     /// The names that a requested file uses and that neither the file nor its imports declare.
-    pub(crate) open: HashMap<UnitId, Vec<(String, Span)>>,
+    pub(crate) unresolved: HashMap<UnitId, Vec<(String, Span)>>,
 }
 
 /// Checks all files of a run.
-pub(crate) fn run(program: &Program) -> Checked {
+pub(crate) fn run(program: &Program) -> CheckResult {
     let mut diagnostics: HashMap<UnitId, Diagnostics> = HashMap::new();
     let symbols = collect(program, &mut diagnostics);
-    let mut unresolved: HashMap<UnitId, Vec<Unresolved>> = HashMap::new();
+    let mut unresolved: HashMap<UnitId, Vec<UnresolvedName>> = HashMap::new();
     for unit in program.unit_ids() {
         let imported = imported_scope(program, &symbols, unit);
         let is_root = program.roots.contains(&unit);
@@ -54,12 +54,14 @@ pub(crate) fn run(program: &Program) -> Checked {
             imported: &imported,
             namespace: "".into(),
             type_parameters: Vec::new(),
-            neighbours: Vec::new(),
+            siblings: Vec::new(),
             diagnostics: diagnostics.remove(&unit).unwrap_or_default(),
             unresolved: Vec::new(),
-            declared: Declared::new(!program.loader.is_built_in(program.unit_of(unit).file)),
+            declared_names: DeclaredNames::new(
+                !program.loader.is_built_in(program.unit_of(unit).file),
+            ),
             program,
-            knows_definitions: definitions(program, unit, is_root),
+            known_definitions: definitions(program, unit, is_root),
             warns: is_root,
         };
         checker.items(&program.unit_of(unit).items);
@@ -77,19 +79,19 @@ pub(crate) fn run(program: &Program) -> Checked {
     let open = unresolved
         .into_iter()
         .filter(|(unit, open)| program.roots.contains(unit) && !open.is_empty())
-        .map(|(unit, open)| (unit, open.iter().map(Unresolved::text_and_span).collect()))
+        .map(|(unit, open)| (unit, open.iter().map(UnresolvedName::text_and_span).collect()))
         .collect();
-    Checked { diagnostics, open }
+    CheckResult { diagnostics, unresolved: open }
 }
 
 /// Returns how many of the definitions that a file may use are known.
-fn definitions(program: &Program, unit: UnitId, is_root: bool) -> Definitions {
+fn definitions(program: &Program, unit: UnitId, is_root: bool) -> KnownDefinitions {
     if !is_root || program.unit_of(unit).part_of.is_some() {
-        Definitions::Own
+        KnownDefinitions::Own
     } else if program.closure(unit).iter().any(|&unit| program.unit_of(unit).is_incomplete) {
-        Definitions::Some
+        KnownDefinitions::Some
     } else {
-        Definitions::All
+        KnownDefinitions::All
     }
 }
 
@@ -128,12 +130,12 @@ struct Checker<'c, 'a> {
     type_parameters: Vec<&'a Identifier>,
     /// The parameters of the enclosing method, or the fields of the enclosing structs from the
     /// outside in.
-    neighbours: Vec<HashSet<&'a Name>>,
+    siblings: Vec<HashSet<&'a Name>>,
     diagnostics: Diagnostics,
-    unresolved: Vec<Unresolved>,
-    declared: Declared,
+    unresolved: Vec<UnresolvedName>,
+    declared_names: DeclaredNames,
     program: &'c Program,
-    knows_definitions: Definitions,
+    known_definitions: KnownDefinitions,
     /// Whether warnings are reported. Imported files get none, because the user can't change them.
     warns: bool,
 }

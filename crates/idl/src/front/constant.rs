@@ -26,9 +26,9 @@ pub(crate) struct Integer {
 
 /// Why an expression has no value.
 #[derive(Debug)]
-pub(crate) enum Unknown {
+pub(crate) enum EvaluationError {
     /// The expression is invalid.
-    Wrong(Box<Diagnostic>),
+    Invalid(Box<Diagnostic>),
     /// The expression is valid, but its value isn't known here: it depends on a parameter or on the
     /// size of a type.
     NotConstant,
@@ -37,13 +37,13 @@ pub(crate) enum Unknown {
 /// Resolves the names in an expression.
 pub(crate) trait Environment {
     /// Returns the value of a name.
-    fn value(&self, name: &Name, span: Span) -> Result<Value, Unknown>;
+    fn value(&self, name: &Name, span: Span) -> Result<Value, EvaluationError>;
 
     /// Returns whether a name is the name of a type, so that `(name) - 1` is a cast.
     fn is_type(&self, name: &str) -> bool;
 
     /// Returns the size of a type in bytes.
-    fn size(&self, of: &TypeName) -> Result<u64, Unknown>;
+    fn size(&self, of: &TypeName) -> Result<u64, EvaluationError>;
 
     /// Returns the integer type of a cast.
     fn integer_type(&self, to: &TypeName) -> Option<IntegerType>;
@@ -109,7 +109,7 @@ impl IntegerType {
 pub(crate) fn evaluate(
     expression: &Expression,
     environment: &dyn Environment,
-) -> Result<Value, Unknown> {
+) -> Result<Value, EvaluationError> {
     let evaluate = |part: &Expression| evaluate(part, environment);
     match &expression.kind {
         ExpressionKind::Number(text) => number(text, expression.span),
@@ -164,12 +164,12 @@ pub(crate) fn evaluate(
         | ExpressionKind::Uuid(_)
         | ExpressionKind::Member(..)
         | ExpressionKind::Index(..)
-        | ExpressionKind::Call(..) => Err(Unknown::NotConstant),
+        | ExpressionKind::Call(..) => Err(EvaluationError::NotConstant),
     }
 }
 
 /// Parses a number in C notation.
-pub(crate) fn number(text: &Name, span: Span) -> Result<Value, Unknown> {
+pub(crate) fn number(text: &Name, span: Span) -> Result<Value, EvaluationError> {
     let lower = text.to_ascii_lowercase();
     let (digits, radix) = match lower.strip_prefix("0x") {
         Some(hexadecimal) => (hexadecimal, 16),
@@ -191,7 +191,7 @@ pub(crate) fn number(text: &Name, span: Span) -> Result<Value, Unknown> {
     let value = u64::from_str_radix(digits, radix).map_err(|error| match error.kind() {
         std::num::IntErrorKind::PosOverflow => {
             let message = format!("number {} doesn't fit in 64 bits", quoted(text));
-            Unknown::Wrong(Box::new(Diagnostic::error(span, message)))
+            EvaluationError::Invalid(Box::new(Diagnostic::error(span, message)))
         }
         _ => wrong_number(text, span),
     })?;
@@ -201,9 +201,9 @@ pub(crate) fn number(text: &Name, span: Span) -> Result<Value, Unknown> {
     Ok(Value::Integer(Integer { value: value.into(), is_unsigned, is_long }))
 }
 
-fn wrong_number(text: &Name, span: Span) -> Unknown {
+fn wrong_number(text: &Name, span: Span) -> EvaluationError {
     let message = format!("{} isn't a number", quoted(text));
-    Unknown::Wrong(Box::new(
+    EvaluationError::Invalid(Box::new(
         Diagnostic::error(span, message).hint(
             "a number is decimal, hexadecimal (0x1F) or octal (017), with u, l or ll after it",
         ),
@@ -212,7 +212,7 @@ fn wrong_number(text: &Name, span: Span) -> Unknown {
 
 /// Returns the value of a character constant. If it has several characters, the last one is the
 /// least significant.
-fn character(text: &Name, span: Span) -> Result<Value, Unknown> {
+fn character(text: &Name, span: Span) -> Result<Value, EvaluationError> {
     let mut characters = text.chars().peekable();
     let mut value: i128 = 0;
     let mut count = 0;
@@ -223,7 +223,7 @@ fn character(text: &Name, span: Span) -> Result<Value, Unknown> {
     }
     if count == 0 {
         let diagnostic = Diagnostic::error(span, "character constant without a character");
-        return Err(Unknown::Wrong(Box::new(diagnostic)));
+        return Err(EvaluationError::Invalid(Box::new(diagnostic)));
     }
     Ok(Value::Integer(Integer::new(value)))
 }
@@ -256,7 +256,7 @@ fn digits(characters: &mut Peekable<Chars<'_>>, first: u32, radix: u32, count_ma
     value
 }
 
-fn is_true(value: Value, span: Span) -> Result<bool, Unknown> {
+fn is_true(value: Value, span: Span) -> Result<bool, EvaluationError> {
     match value {
         Value::Integer(integer) => Ok(integer.value != 0),
         Value::Float(float) => Ok(float != 0.0),
@@ -272,10 +272,10 @@ fn sign(operator: BinaryOperator) -> Option<UnaryOperator> {
     }
 }
 
-fn unary(operator: UnaryOperator, operand: Value, span: Span) -> Result<Value, Unknown> {
+fn unary(operator: UnaryOperator, operand: Value, span: Span) -> Result<Value, EvaluationError> {
     let integer = match (operator, operand) {
         (UnaryOperator::Dereference | UnaryOperator::AddressOf, _) => {
-            return Err(Unknown::NotConstant);
+            return Err(EvaluationError::NotConstant);
         }
         (_, Value::String { .. }) => return Err(wrong_operand(span)),
         (UnaryOperator::Plus, operand) => return Ok(operand),
@@ -295,7 +295,7 @@ fn binary(
     left: Value,
     right: Value,
     span: Span,
-) -> Result<Value, Unknown> {
+) -> Result<Value, EvaluationError> {
     match (left, right) {
         (Value::Integer(left), Value::Integer(right)) => {
             integers(operator, left, right, span).map(Value::Integer)
@@ -316,7 +316,7 @@ fn integers(
     left: Integer,
     right: Integer,
     span: Span,
-) -> Result<Integer, Unknown> {
+) -> Result<Integer, EvaluationError> {
     let (a, b) = (left.value, right.value);
     let is_unsigned = left.is_unsigned || right.is_unsigned;
     let is_long = left.is_long || right.is_long;
@@ -324,13 +324,16 @@ fn integers(
     let shifted = || {
         u32::try_from(b).ok().filter(|count| *count < bits).ok_or_else(|| {
             let message = format!("{b} isn't a number of bits to shift by");
-            Unknown::Wrong(Box::new(Diagnostic::error(span, message)))
+            EvaluationError::Invalid(Box::new(Diagnostic::error(span, message)))
         })
     };
     let value = match operator {
         BinaryOperator::Multiply => a.wrapping_mul(b),
         BinaryOperator::Divide | BinaryOperator::Remainder if b == 0 => {
-            return Err(Unknown::Wrong(Box::new(Diagnostic::error(span, "division by zero"))));
+            return Err(EvaluationError::Invalid(Box::new(Diagnostic::error(
+                span,
+                "division by zero",
+            ))));
         }
         BinaryOperator::Divide => a / b,
         BinaryOperator::Remainder => a % b,
@@ -355,7 +358,7 @@ fn integers(
     Ok(Integer { value, is_unsigned, is_long }.wrapped())
 }
 
-fn floats(operator: BinaryOperator, a: f64, b: f64, span: Span) -> Result<Value, Unknown> {
+fn floats(operator: BinaryOperator, a: f64, b: f64, span: Span) -> Result<Value, EvaluationError> {
     let truth = |value| Ok(Value::Integer(Integer::truth(value)));
     match operator {
         BinaryOperator::Multiply => Ok(Value::Float(a * b)),
@@ -372,7 +375,7 @@ fn floats(operator: BinaryOperator, a: f64, b: f64, span: Span) -> Result<Value,
     }
 }
 
-fn wrong_operand(span: Span) -> Unknown {
+fn wrong_operand(span: Span) -> EvaluationError {
     let message = "this operator has no meaning for values of this type";
-    Unknown::Wrong(Box::new(Diagnostic::error(span, message)))
+    EvaluationError::Invalid(Box::new(Diagnostic::error(span, message)))
 }

@@ -7,7 +7,7 @@ use annotate_snippets::{AnnotationKind, Element, Level, Origin, Renderer, Snippe
 
 use super::limits::{ERRORS_MAX, QUOTED_LINE_BYTES_MAX, QUOTED_NAME_MAX, WARNINGS_MAX};
 use super::source::{SourceMap, Span};
-use super::work;
+use super::steps;
 
 /// The severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -257,7 +257,7 @@ pub(crate) fn similar<'a>(
     let lower = wrong.to_ascii_lowercase();
     known
         .into_iter()
-        .inspect(|_| work::count(1))
+        .inspect(|_| steps::count(1))
         .filter(|word| *word != wrong && word.len().abs_diff(wrong.len()) <= distance_max)
         .map(|word| {
             let distance = strsim::osa_distance(&lower, &word.to_ascii_lowercase());

@@ -6,7 +6,7 @@ use super::source::Span;
 use super::token::{Punctuation, Token, TokenKind};
 
 /// A construct that MIDL doesn't have, and the language that has it.
-pub(super) struct Sign {
+pub(super) struct ForeignConstruct {
     span: Span,
     language: &'static str,
     what: &'static str,
@@ -37,25 +37,26 @@ const XPIDL: &[&str] = &["builtinclass", "function", "infallible", "noscript", "
 /// Finds the first construct of another language. Called only for files with errors, because a few
 /// of these constructs can be names in a correct file. A file that mentions `HRESULT` is taken for
 /// MIDL with errors.
-pub(super) fn sign(tokens: &[Token]) -> Option<Sign> {
+pub(super) fn find(tokens: &[Token]) -> Option<ForeignConstruct> {
     if tokens.iter().any(|token| token.kind.is_word("HRESULT")) {
         return None;
     }
     (0..tokens.len()).find_map(|at| {
-        let (language, what) = sign_at(tokens, at)?;
-        Some(Sign { span: tokens[at].span, language, what })
+        let (language, what) = find_at(tokens, at)?;
+        Some(ForeignConstruct { span: tokens[at].span, language, what })
     })
 }
 
 /// Returns the single error for such a file.
-pub(super) fn refusal(sign: &Sign) -> Diagnostic {
-    let message = format!("this file is in the language of {}, which isn't read", sign.language);
-    Diagnostic::error(sign.span, message)
-        .label(sign.what)
+pub(super) fn diagnostic(construct: &ForeignConstruct) -> Diagnostic {
+    let message =
+        format!("this file is in the language of {}, which isn't read", construct.language);
+    Diagnostic::error(construct.span, message)
+        .label(construct.what)
         .hint("describe the interface in MIDL's language, or as a trait")
 }
 
-fn sign_at(tokens: &[Token], at: usize) -> Option<(&'static str, &'static str)> {
+fn find_at(tokens: &[Token], at: usize) -> Option<(&'static str, &'static str)> {
     let kind = |offset: usize| tokens.get(at + offset).map(|token| &token.kind);
     let word = |offset: usize| kind(offset).and_then(TokenKind::word);
     let is = |offset: usize, mark: Punctuation| kind(offset).is_some_and(|kind| kind.is(mark));
@@ -126,11 +127,11 @@ fn sign_at(tokens: &[Token], at: usize) -> Option<(&'static str, &'static str)> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::front::{lexer, token::Names};
+    use crate::front::{lexer, token::Interner};
 
     fn of(text: &str) -> Option<&'static str> {
-        let tokens = lexer::lex(text, 0, &mut Names::default());
-        sign(&tokens).map(|sign| sign.language)
+        let tokens = lexer::lex(text, 0, &mut Interner::default());
+        find(&tokens).map(|construct| construct.language)
     }
 
     #[test]

@@ -3,12 +3,12 @@
 use super::diagnostic::Diagnostic;
 use super::limits::STRING_BYTES_MAX;
 use super::source::Span;
-use super::token::{Names, Punctuation, Token, TokenKind, Uuid};
+use super::token::{Interner, Punctuation, Token, TokenKind, Uuid};
 
 /// Returns the tokens of a text and an end token. Spans begin at `start`. Comments and line
 /// continuations are dropped. An invalid token is marked and not reported, because a false `#if`
 /// may skip it.
-pub(crate) fn lex(text: &str, start: u32, names: &mut Names) -> Vec<Token> {
+pub(crate) fn lex(text: &str, start: u32, names: &mut Interner) -> Vec<Token> {
     lex_with_comments(text, start, names).0
 }
 
@@ -17,22 +17,22 @@ pub(crate) fn lex(text: &str, start: u32, names: &mut Names) -> Vec<Token> {
 pub(crate) fn lex_with_comments(
     text: &str,
     start: u32,
-    names: &mut Names,
+    names: &mut Interner,
 ) -> (Vec<Token>, Vec<Span>) {
-    let mut lexer = Lexer { text, start, at: 0, starts_line: true, swallowed: Vec::new() };
+    let mut lexer = Lexer { text, start, at: 0, starts_line: true, continued_comments: Vec::new() };
     let mut tokens = Vec::with_capacity(text.len() / 4 + 1);
     loop {
         let token = lexer.next(names);
         let ended = token.kind == TokenKind::End;
         tokens.push(token);
         if ended {
-            return (tokens, lexer.swallowed);
+            return (tokens, lexer.continued_comments);
         }
     }
 }
 
-/// Returns the error for a flawed token.
-pub(crate) fn flaw(token: &Token) -> Diagnostic {
+/// Returns the error for an unterminated token.
+pub(crate) fn token_error(token: &Token) -> Diagnostic {
     let (message, hint) = match token.kind {
         TokenKind::String { .. } => {
             ("string without an end", "a string ends with `\"` on the line where it starts")
@@ -53,11 +53,11 @@ struct Lexer<'t> {
     starts_line: bool,
     /// The backslashes that continue a comment on a line that is neither empty nor itself a
     /// comment.
-    swallowed: Vec<Span>,
+    continued_comments: Vec<Span>,
 }
 
 impl<'t> Lexer<'t> {
-    fn next(&mut self, names: &mut Names) -> Token {
+    fn next(&mut self, names: &mut Interner) -> Token {
         let before = self.at;
         let open_comment = self.skip_blank();
         let spaced = self.at > before;
@@ -66,8 +66,8 @@ impl<'t> Lexer<'t> {
         let from = self.at;
         let (kind, ended) = self.read(names);
         let span = open_comment.unwrap_or_else(|| self.span(from, self.at));
-        let flawed = !ended || open_comment.is_some();
-        Token { kind, span, starts_line, spaced, inert: false, flawed, pack: 0 }
+        let is_unterminated = !ended || open_comment.is_some();
+        Token { kind, span, starts_line, spaced, is_inert: false, is_unterminated, pack: 0 }
     }
 
     fn rest(&self) -> &'t str {
@@ -121,13 +121,13 @@ impl<'t> Lexer<'t> {
             }
             self.at += 1;
             if joined {
-                self.joined_line();
+                self.record_continuation();
             }
         }
     }
 
     /// Records the line continuation of a comment, unless the next line is empty or a comment.
-    fn joined_line(&mut self) {
+    fn record_continuation(&mut self) {
         let rest = self.text.as_bytes()[self.at..].iter();
         let mut letters = rest.skip_while(|byte| matches!(**byte, b' ' | b'\t' | b'\r'));
         let is_more = match (letters.next(), letters.next()) {
@@ -136,7 +136,7 @@ impl<'t> Lexer<'t> {
         };
         if is_more {
             let before = self.text[..self.at].trim_end_matches(['\r', '\n']).len();
-            self.swallowed.push(self.span(before - 1, before));
+            self.continued_comments.push(self.span(before - 1, before));
         }
     }
 
@@ -154,7 +154,7 @@ impl<'t> Lexer<'t> {
     }
 
     /// Reads the next token. Returns it and whether it is terminated.
-    fn read(&mut self, names: &mut Names) -> (TokenKind, bool) {
+    fn read(&mut self, names: &mut Interner) -> (TokenKind, bool) {
         let bytes = self.rest().as_bytes();
         let Some(&first) = bytes.first() else { return (TokenKind::End, true) };
         let second = bytes.get(1).copied().unwrap_or_default();
@@ -215,7 +215,7 @@ impl<'t> Lexer<'t> {
         text
     }
 
-    fn quoted_token(&mut self, quote: u8, wide: bool, names: &mut Names) -> (TokenKind, bool) {
+    fn quoted_token(&mut self, quote: u8, wide: bool, names: &mut Interner) -> (TokenKind, bool) {
         let (text, ended) = self.quoted(quote);
         let text = names.intern(&text.replace("\\\r\n", "").replace("\\\n", ""));
         if quote == b'"' {
@@ -233,7 +233,7 @@ impl<'t> Lexer<'t> {
         let mut to = from;
         while let Some(&byte) = bytes.get(to) {
             match byte {
-                b'\n' if quote != b'"' || !goes_on(&bytes[to..]) => break,
+                b'\n' if quote != b'"' || !string_continues(&bytes[to..]) => break,
                 b'\\' if bytes.get(to + 1) == Some(&b'\r') && bytes.get(to + 2) == Some(&b'\n') => {
                     to += 3;
                 }
@@ -271,7 +271,7 @@ impl<'t> Lexer<'t> {
 /// Returns whether a string that isn't closed on its line continues on the next one, which MIDL
 /// allows. If instead the closing quote was forgotten, the next quote opens another string and a
 /// word follows it.
-fn goes_on(rest: &[u8]) -> bool {
+fn string_continues(rest: &[u8]) -> bool {
     let near = &rest[..rest.len().min(STRING_BYTES_MAX)];
     let Some(quote) = near.iter().position(|&byte| byte == b'"') else { return false };
     let after = rest[quote + 1..].iter().find(|byte| !byte.is_ascii_whitespace());
@@ -287,8 +287,11 @@ mod tests {
     use super::*;
 
     fn lex(text: &str) -> (Vec<String>, Vec<String>) {
-        let tokens = super::lex(text, 0, &mut Names::default());
-        let flaws = tokens.iter().filter(|token| token.flawed).map(|token| flaw(token).message);
+        let tokens = super::lex(text, 0, &mut Interner::default());
+        let flaws = tokens
+            .iter()
+            .filter(|token| token.is_unterminated)
+            .map(|token| token_error(token).message);
         let words = tokens.iter().map(|token| token.kind.to_string());
         (words.take(tokens.len() - 1).collect(), flaws.collect())
     }

@@ -9,22 +9,22 @@ use std::rc::Rc;
 use super::diagnostic::{Diagnostic, did_you_mean};
 use super::limits::{FILE_BYTES_MAX, SEARCHED_FILES_MAX};
 use super::source::{self, FileId, LineMarker, SourceMap, Span};
-use super::token::{Names, Token};
+use super::token::{Interner, Token};
 use super::{lexer, system};
 
 /// The files of a run. Each file is read and tokenized once.
 #[derive(Debug, Default)]
 pub(crate) struct Loader {
     pub(crate) sources: SourceMap,
-    pub(crate) names: Names,
+    pub(crate) names: Interner,
     search: Vec<PathBuf>,
     by_path: HashMap<PathBuf, FileId>,
     by_system_name: HashMap<&'static str, FileId>,
     /// The directory in which `#include "…"` and `import` look first, by file id.
     directories: Vec<Option<PathBuf>>,
     tokens: Vec<Option<Rc<[Token]>>>,
-    /// The positions of comments that swallow the next line, by file id.
-    swallowed: HashMap<FileId, Vec<Span>>,
+    /// The positions of comments that continue on the next line, by file id.
+    continued_comments: HashMap<FileId, Vec<Span>>,
     /// The number of tokens that the preprocessor has read in this run.
     pub(crate) input_tokens: usize,
     /// The directories that have been listed, each with its files by lower-case name.
@@ -154,19 +154,19 @@ impl Loader {
     pub(crate) fn tokens(&mut self, id: FileId) -> Rc<[Token]> {
         let (sources, names) = (&self.sources, &mut self.names);
         let file = sources.file(id);
-        let swallowed = &mut self.swallowed;
+        let continued_comments = &mut self.continued_comments;
         let tokens = self.tokens[id.index()].get_or_insert_with(|| {
             let (tokens, found) = lexer::lex_with_comments(&file.text, file.start(), names);
-            swallowed.insert(id, found);
+            continued_comments.insert(id, found);
             tokens.into()
         });
         Rc::clone(tokens)
     }
 
-    /// Returns the positions of comments that swallow the next line. A file may be read many times,
+    /// Returns the positions of comments that continue on the next line. A file may be read many times,
     /// so later calls for it return none.
-    pub(crate) fn take_swallowed(&mut self, id: FileId) -> Vec<Span> {
-        self.swallowed.remove(&id).unwrap_or_default()
+    pub(crate) fn take_continued_comments(&mut self, id: FileId) -> Vec<Span> {
+        self.continued_comments.remove(&id).unwrap_or_default()
     }
 
     /// Returns the path of a file in a directory. If no file has exactly this name, the name is

@@ -1,7 +1,7 @@
 //! Parses tokens into the syntax tree.
 //!
 //! One function reads one production. A function that can't continue reports the reason and returns
-//! [`Reported`]. The function that reads the enclosing list then skips the rest of that element and
+//! [`ParseError`]. The function that reads the enclosing list then skips the rest of that element and
 //! continues with the next one. So one run finds every error of a file and passes each token once.
 
 mod attributes;
@@ -19,15 +19,15 @@ use super::ast::{Attribute, Identifier, Item};
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::limits::NESTING_DEPTH_MAX;
 use super::source::Span;
-use super::token::{Name, Names, Punctuation, Token, TokenKind};
-use super::work;
+use super::steps;
+use super::token::{Interner, Name, Punctuation, Token, TokenKind};
 
 /// A marker: the error has been added to the diagnostics.
 #[derive(Debug)]
-pub(crate) struct Reported;
+pub(crate) struct ParseError;
 
 /// A parsed value, or an error that has been reported.
-pub(crate) type Parsed<T> = Result<T, Reported>;
+pub(crate) type ParseResult<T> = Result<T, ParseError>;
 
 /// Words that can't be names.
 const RESERVED: &[&str] =
@@ -38,7 +38,7 @@ const RESERVED: &[&str] =
 /// macros.
 pub(crate) fn parse(
     tokens: &[Token],
-    names: &mut Names,
+    names: &mut Interner,
     diagnostics: &mut Diagnostics,
     lacks_macros: bool,
 ) -> (Vec<Item>, bool) {
@@ -54,7 +54,7 @@ pub(crate) struct Parser<'t> {
     /// The tokens. The last one is the end of the file.
     tokens: &'t [Token],
     at: usize,
-    names: &'t mut Names,
+    names: &'t mut Interner,
     diagnostics: &'t mut Diagnostics,
     depth: usize,
     /// The number of operators in the current expression.
@@ -81,7 +81,7 @@ pub(crate) struct Parser<'t> {
 impl<'t> Parser<'t> {
     pub(crate) fn new(
         tokens: &'t [Token],
-        names: &'t mut Names,
+        names: &'t mut Interner,
         diagnostics: &'t mut Diagnostics,
     ) -> Self {
         Self {
@@ -106,7 +106,7 @@ impl<'t> Parser<'t> {
     /// Creates a parser for the line of a directive.
     pub(crate) fn of_line(
         tokens: &'t [Token],
-        names: &'t mut Names,
+        names: &'t mut Interner,
         diagnostics: &'t mut Diagnostics,
     ) -> Self {
         Self { end: "the end of the line", ..Self::new(tokens, names, diagnostics) }
@@ -127,7 +127,7 @@ impl<'t> Parser<'t> {
     }
 
     fn token(&self) -> &'t Token {
-        work::count(1);
+        steps::count(1);
         &self.tokens[self.at]
     }
 
@@ -189,7 +189,7 @@ impl<'t> Parser<'t> {
     }
 
     /// Consumes a required punctuation.
-    fn expect(&mut self, punctuation: Punctuation, place: &str) -> Parsed<()> {
+    fn expect(&mut self, punctuation: Punctuation, place: &str) -> ParseResult<()> {
         if self.eat(punctuation) {
             return Ok(());
         }
@@ -199,7 +199,7 @@ impl<'t> Parser<'t> {
 
     /// Consumes the semicolon at the end of a declaration. If the next declaration starts on a line
     /// of its own, only the semicolon is reported as missing.
-    fn semicolon(&mut self, place: &str) -> Parsed<()> {
+    fn semicolon(&mut self, place: &str) -> ParseResult<()> {
         if self.eat(Punctuation::Semicolon) {
             return Ok(());
         }
@@ -214,7 +214,7 @@ impl<'t> Parser<'t> {
     }
 
     /// Consumes a required name.
-    fn identifier(&mut self, what: &str) -> Parsed<Identifier> {
+    fn identifier(&mut self, what: &str) -> ParseResult<Identifier> {
         match self.peek() {
             TokenKind::Identifier(name) if !RESERVED.contains(&&**name) => {
                 Ok(Identifier { name: name.clone(), span: self.bump().span })
@@ -224,7 +224,7 @@ impl<'t> Parser<'t> {
     }
 
     /// Consumes a required string. Adjacent strings are joined.
-    fn string(&mut self, what: &str) -> Parsed<Name> {
+    fn string(&mut self, what: &str) -> ParseResult<Name> {
         let TokenKind::String { text, .. } = self.peek() else {
             return Err(self.unexpected(what));
         };
@@ -241,11 +241,11 @@ impl<'t> Parser<'t> {
     }
 
     /// Parses one level deeper, if the nesting limit allows it.
-    fn nested<T>(&mut self, read: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
+    fn nested<T>(&mut self, read: impl FnOnce(&mut Self) -> ParseResult<T>) -> ParseResult<T> {
         if self.depth == NESTING_DEPTH_MAX {
             let message = format!("nested more than {NESTING_DEPTH_MAX} levels deep");
             self.report(Diagnostic::error(self.span(), message));
-            return Err(Reported);
+            return Err(ParseError);
         }
         self.depth += 1;
         let read = read(self);
@@ -254,33 +254,33 @@ impl<'t> Parser<'t> {
     }
 
     /// Reports the current token as unexpected.
-    fn unexpected(&mut self, expected: &str) -> Reported {
+    fn unexpected(&mut self, expected: &str) -> ParseError {
         let found = match self.peek() {
             TokenKind::End => self.end.to_owned(),
             TokenKind::String { .. } => "a string".to_owned(),
             kind => super::diagnostic::quoted(&kind.to_string()),
         };
         self.complain(&format!("expected {expected}, found {found}"), "");
-        Reported
+        ParseError
     }
 
     /// Reports an error at the current token.
-    fn complain(&mut self, message: &str, hint: &str) -> Reported {
+    fn complain(&mut self, message: &str, hint: &str) -> ParseError {
         let diagnostic = Diagnostic::error(self.span(), message);
         self.report(if hint.is_empty() { diagnostic } else { diagnostic.hint(hint) })
     }
 
-    fn report(&mut self, diagnostic: Diagnostic) -> Reported {
-        if self.complained_at != Some(self.at) && !self.previous_is_flawed() {
+    fn report(&mut self, diagnostic: Diagnostic) -> ParseError {
+        if self.complained_at != Some(self.at) && !self.previous_is_unterminated() {
             self.complained_at = Some(self.at);
             self.diagnostics.push(diagnostic);
         }
-        Reported
+        ParseError
     }
 
     /// Parses the elements of a block up to its closing brace, which isn't consumed. If an element
     /// can't be parsed, the rest of it is skipped.
-    fn block<T>(&mut self, parts: &mut Vec<T>, mut read: impl FnMut(&mut Self) -> Parsed<T>) {
+    fn block<T>(&mut self, parts: &mut Vec<T>, mut read: impl FnMut(&mut Self) -> ParseResult<T>) {
         loop {
             while self.eat(Punctuation::Semicolon) {}
             if let TokenKind::Unknown(_) = self.peek() {
@@ -296,7 +296,7 @@ impl<'t> Parser<'t> {
             let start = self.at;
             match self.nested(&mut read) {
                 Ok(part) => parts.push(part),
-                Err(Reported) => {
+                Err(ParseError) => {
                     self.convention = None;
                     self.align = None;
                     self.skip_declaration(start);
@@ -312,8 +312,8 @@ impl<'t> Parser<'t> {
     fn braced<T>(
         &mut self,
         what: &str,
-        read: impl FnMut(&mut Self) -> Parsed<T>,
-    ) -> Parsed<Vec<T>> {
+        read: impl FnMut(&mut Self) -> ParseResult<T>,
+    ) -> ParseResult<Vec<T>> {
         let opening = self.span();
         self.expect(Punctuation::BraceOpen, &format!("before what is in {what}"))?;
         let mut parts = Vec::new();

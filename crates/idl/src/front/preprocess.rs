@@ -18,18 +18,18 @@ use super::limits::{FILE_TOKENS_MAX, RUN_INPUT_TOKENS_MAX, UNIT_INPUT_TOKENS_MAX
 use super::loader::Loader;
 use super::packing::Packing;
 use super::source::{FileId, Span};
+use super::steps;
 use super::token::{Name, Punctuation, Token, TokenKind};
-use super::work;
 
 /// The result of preprocessing a file.
 #[derive(Debug)]
-pub(crate) struct Preprocessed {
+pub(crate) struct PreprocessorOutput {
     /// The tokens of the file and of its included files. The last one is the end of the file.
     pub(crate) tokens: Vec<Token>,
     /// The included files.
     pub(crate) included: HashSet<FileId>,
     /// Names that are declared only if an undefined macro is defined, each with that macro.
-    pub(crate) hidden: HashMap<Name, Name>,
+    pub(crate) conditional_names: HashMap<Name, Name>,
     /// Whether an included file wasn't found, so that names may be missing.
     pub(crate) is_incomplete: bool,
     /// Whether a pragma may change the packing of structs in a way that the tokens don't record.
@@ -42,8 +42,8 @@ pub(crate) fn preprocess(
     definitions: FileId,
     file: FileId,
     diagnostics: &mut Diagnostics,
-) -> Preprocessed {
-    let mut preprocessor = Preprocessor {
+) -> PreprocessorOutput {
+    let mut preprocessor = BuiltInPreprocessor {
         loader,
         diagnostics,
         macros: HashMap::new(),
@@ -58,8 +58,8 @@ pub(crate) fn preprocess(
         included: HashSet::new(),
         includes: 0,
         input_tokens: 0,
-        hidden: HashMap::new(),
-        hiding: None,
+        conditional_names: HashMap::new(),
+        skip_cause: None,
         is_incomplete: false,
         packing: Packing::default(),
         has_packing: false,
@@ -71,7 +71,7 @@ pub(crate) fn preprocess(
     preprocessor.run()
 }
 
-struct Preprocessor<'a> {
+struct BuiltInPreprocessor<'a> {
     loader: &'a mut Loader,
     diagnostics: &'a mut Diagnostics,
     macros: HashMap<Name, Rc<Macro>>,
@@ -95,9 +95,9 @@ struct Preprocessor<'a> {
     includes: usize,
     /// The number of tokens of the files entered so far. A file counts each time it is entered.
     input_tokens: usize,
-    hidden: HashMap<Name, Name>,
+    conditional_names: HashMap<Name, Name>,
     /// The undefined macro that causes the next group to be skipped.
-    hiding: Option<Name>,
+    skip_cause: Option<Name>,
     is_incomplete: bool,
     packing: Packing,
     /// Whether an unknown pragma may pack structs.
@@ -123,8 +123,8 @@ struct Conditional {
     has_else: bool,
 }
 
-impl Preprocessor<'_> {
-    fn run(mut self) -> Preprocessed {
+impl BuiltInPreprocessor<'_> {
+    fn run(mut self) -> PreprocessorOutput {
         let mut tokens = Vec::new();
         loop {
             let mut token = self.expanded();
@@ -142,14 +142,14 @@ impl Preprocessor<'_> {
             }
         }
         let has_packing = self.has_packing || self.packing.spreads();
-        let Self { included, hidden, is_incomplete, .. } = self;
-        Preprocessed { tokens, included, hidden, is_incomplete, has_packing }
+        let Self { included, conditional_names, is_incomplete, .. } = self;
+        PreprocessorOutput { tokens, included, conditional_names, is_incomplete, has_packing }
     }
 
     /// Begins to read a file. Returns whether the limits of the run allow it.
     fn enter(&mut self, file: FileId) -> bool {
         let tokens = self.loader.tokens(file);
-        for span in self.loader.take_swallowed(file) {
+        for span in self.loader.take_continued_comments(file) {
             let message = "a comment that ends with `\\` takes the next line with it";
             let warning = Diagnostic::warning(span, message);
             self.diagnostics.push(warning.hint("end the comment with another character"));
@@ -170,7 +170,7 @@ impl Preprocessor<'_> {
         loop {
             let token = self.next();
             let TokenKind::Identifier(name) = &token.kind else { return token };
-            if token.inert || self.expansion_ended {
+            if token.is_inert || self.expansion_ended {
                 return token;
             }
             let Some(definition) = self.macros.get(name).cloned() else { return token };
@@ -183,7 +183,7 @@ impl Preprocessor<'_> {
     /// Returns the next token before macro expansion, from an expansion or from a file.
     fn next(&mut self) -> Token {
         loop {
-            work::count(1);
+            steps::count(1);
             if let Some(token) = self.next_of_frames() {
                 return token;
             }
@@ -199,8 +199,8 @@ impl Preprocessor<'_> {
     fn next_of_inputs(&mut self) -> Option<Token> {
         let Some(input) = self.inputs.last_mut() else { return Some(self.end()) };
         let token = input.tokens[input.at].clone();
-        if token.flawed {
-            self.diagnostics.push(lexer::flaw(&token));
+        if token.is_unterminated {
+            self.diagnostics.push(lexer::token_error(&token));
         }
         if token.kind == TokenKind::End {
             for conditional in input.conditionals.drain(..) {

@@ -7,10 +7,10 @@ use super::ast::{Import, ImportLibrary, Interface, Item, Member};
 use super::diagnostic::{Diagnostic, Diagnostics, quoted};
 use super::limits::{FILE_BYTES_MAX, FILES_MAX};
 use super::loader::{LoadError, Loader};
-use super::preprocess::{self, Preprocessed};
+use super::preprocess::{self, PreprocessorOutput};
 use super::source::{FileId, Span};
 use super::token::{Name, Token};
-use super::{Options, Preprocessor, dialect, modern, parser, system};
+use super::{Options, Preprocessor, dialect, midl3, parser, system};
 
 /// The macros that are defined in every file: MIDL's for 64-bit Windows, and `__WIDL__`, which
 /// tells Wine's files that they aren't read by a C compiler.
@@ -46,7 +46,7 @@ pub(crate) struct Unit {
     pub(crate) imports: Vec<UnitId>,
     pub(crate) included: HashSet<FileId>,
     /// Names that the file declares only if an undefined macro is defined, each with that macro.
-    pub(crate) hidden: HashMap<Name, Name>,
+    pub(crate) conditional_names: HashMap<Name, Name>,
     /// Whether the file calls undefined macros, which have been reported. Such macros may declare
     /// names.
     pub(crate) calls_undefined: bool,
@@ -226,7 +226,7 @@ impl Program {
             items: Vec::new(),
             imports: Vec::new(),
             included: HashSet::new(),
-            hidden: HashMap::new(),
+            conditional_names: HashMap::new(),
             calls_undefined: false,
             has_packing: false,
             part_of: None,
@@ -247,37 +247,38 @@ impl Program {
             _ => preprocess::preprocess(loader, definitions, file, &mut diagnostics),
         };
         let tokens = &preprocessed.tokens;
-        let mut modern = modern::sign(tokens);
-        let (mut items, calls_undefined) = match modern {
+        let mut midl3_construct = midl3::find(tokens);
+        let (mut items, calls_undefined) = match midl3_construct {
             Some(_) => (Vec::new(), false),
             None => {
                 let lacks_macros = preprocessed.is_incomplete;
                 parser::parse(tokens, &mut loader.names, &mut diagnostics, lacks_macros)
             }
         };
-        if modern.is_none() && diagnostics.errors() > 0 {
-            modern = modern::weak_sign(tokens);
+        if midl3_construct.is_none() && diagnostics.errors() > 0 {
+            midl3_construct = midl3::find_weak(tokens);
         }
-        if let Some(sign) = modern {
+        if let Some(construct) = midl3_construct {
             items.clear();
             diagnostics = Diagnostics::default();
-            diagnostics.push(modern::refusal(sign));
+            diagnostics.push(midl3::diagnostic(construct));
         }
-        let dialect = match modern.is_none() && diagnostics.errors() > 0 {
-            true => dialect::sign(tokens),
+        let foreign = match midl3_construct.is_none() && diagnostics.errors() > 0 {
+            true => dialect::find(tokens),
             false => None,
         };
-        if let Some(sign) = &dialect {
+        if let Some(construct) = &foreign {
             items.clear();
             diagnostics = Diagnostics::default();
-            diagnostics.push(dialect::refusal(sign));
+            diagnostics.push(dialect::diagnostic(construct));
         }
-        let mut wanted = Vec::new();
-        collect_imports(&items, &mut wanted);
+        let mut requests = Vec::new();
+        collect_imports(&items, &mut requests);
 
-        let mut is_incomplete = preprocessed.is_incomplete || modern.is_some() || dialect.is_some();
+        let mut is_incomplete =
+            preprocessed.is_incomplete || midl3_construct.is_some() || foreign.is_some();
         let mut imports = Vec::new();
-        for import in wanted {
+        for import in requests {
             match self.loader.find(import.name, file) {
                 Ok(found) => match self.unit(found) {
                     Some(found) => imports.push(found),
@@ -296,7 +297,7 @@ impl Program {
         unit.items = items;
         unit.imports = imports;
         unit.included = preprocessed.included;
-        unit.hidden = preprocessed.hidden;
+        unit.conditional_names = preprocessed.conditional_names;
         unit.calls_undefined = calls_undefined;
         unit.has_packing = preprocessed.has_packing;
         unit.is_incomplete = is_incomplete;
@@ -305,13 +306,13 @@ impl Program {
 }
 
 /// A file or a type library that another file imports.
-struct Wanted<'a> {
+struct ImportRequest<'a> {
     name: &'a str,
     span: Span,
     is_library: bool,
 }
 
-fn not_imported(import: &Wanted<'_>, error: &LoadError) -> Diagnostic {
+fn not_imported(import: &ImportRequest<'_>, error: &LoadError) -> Diagnostic {
     if import.is_library {
         let message = format!(
             "type library {} isn't read: names that only it declares aren't checked",
@@ -323,21 +324,25 @@ fn not_imported(import: &Wanted<'_>, error: &LoadError) -> Diagnostic {
 }
 
 /// Collects the imports in a list of declarations, including nested ones.
-fn collect_imports<'a>(items: &'a [Item], wanted: &mut Vec<Wanted<'a>>) {
+fn collect_imports<'a>(items: &'a [Item], requests: &mut Vec<ImportRequest<'a>>) {
     for item in items {
         match item {
-            Item::Import(imports) => wanted.extend(imports.iter().map(|Import { file, span }| {
-                Wanted { name: file, span: *span, is_library: false }
-            })),
-            Item::ImportLibrary(ImportLibrary { file, span }) => {
-                wanted.push(Wanted { name: file, span: *span, is_library: true });
+            Item::Import(imports) => {
+                requests.extend(imports.iter().map(|Import { file, span }| ImportRequest {
+                    name: file,
+                    span: *span,
+                    is_library: false,
+                }))
             }
-            Item::Library(library) => collect_imports(&library.items, wanted),
-            Item::Namespace(namespace) => collect_imports(&namespace.items, wanted),
+            Item::ImportLibrary(ImportLibrary { file, span }) => {
+                requests.push(ImportRequest { name: file, span: *span, is_library: true });
+            }
+            Item::Library(library) => collect_imports(&library.items, requests),
+            Item::Namespace(namespace) => collect_imports(&namespace.items, requests),
             Item::Interface(Interface { members: Some(members), .. }) => {
                 for member in members {
                     if let Member::Item(item) = member {
-                        collect_imports(std::slice::from_ref(item), wanted);
+                        collect_imports(std::slice::from_ref(item), requests);
                     }
                 }
             }
@@ -364,7 +369,7 @@ fn external(
     file: FileId,
     options: &Options,
     diagnostics: &mut Diagnostics,
-) -> Preprocessed {
+) -> PreprocessorOutput {
     let predefined = PREDEFINED
         .lines()
         .filter_map(|line| Some(line.strip_prefix("#define ")?.replacen(' ', "=", 1)));
@@ -385,6 +390,6 @@ fn external(
             (vec![Token::end(Span::new(0, 0))], true)
         }
     };
-    let (included, hidden) = (HashSet::new(), HashMap::new());
-    Preprocessed { tokens, included, hidden, is_incomplete, has_packing }
+    let (included, conditional_names) = (HashSet::new(), HashMap::new());
+    PreprocessorOutput { tokens, included, conditional_names, is_incomplete, has_packing }
 }

@@ -8,7 +8,7 @@ use super::ast::{Item, Member};
 use super::diagnostic::{self, Color, Diagnostic, Diagnostics, Severity};
 use super::program::Program;
 use super::source::{Location, SourceMap};
-use super::work;
+use super::steps;
 
 /// Options for reading files.
 #[derive(Clone, Debug, Default)]
@@ -108,52 +108,52 @@ pub fn check_text(name: &str, text: &str, options: &Options) -> Report {
 
 /// Files that were read and checked, and the findings.
 #[derive(Debug)]
-pub(crate) struct Read {
+pub(crate) struct CheckedProgram {
     /// The number of steps before this run.
     steps_before: u64,
     pub(crate) program: Program,
-    pub(crate) found: Vec<Diagnostics>,
+    pub(crate) diagnostics: Vec<Diagnostics>,
 }
 
 /// Reads and checks `.idl` files with all their imports, for a caller that needs the syntax tree as
 /// well as the report.
-pub(crate) fn read(paths: &[PathBuf], options: &Options) -> Read {
-    read_program(work::so_far(), Program::load(paths, options), options)
+pub(crate) fn read(paths: &[PathBuf], options: &Options) -> CheckedProgram {
+    read_program(steps::total(), Program::load(paths, options), options)
 }
 
 /// Reads and checks a text; see [`read`].
-pub(crate) fn read_text(name: &str, text: &str, options: &Options) -> Read {
-    read_program(work::so_far(), Program::load_text(name, text, options), options)
+pub(crate) fn read_text(name: &str, text: &str, options: &Options) -> CheckedProgram {
+    read_program(steps::total(), Program::load_text(name, text, options), options)
 }
 
-fn read_program(steps_before: u64, mut program: Program, options: &Options) -> Read {
+fn read_program(steps_before: u64, mut program: Program, options: &Options) -> CheckedProgram {
     let mut checked = super::check::run(&program);
-    if !checked.open.is_empty() {
-        program.complete(&checked.open, options);
+    if !checked.unresolved.is_empty() {
+        program.complete(&checked.unresolved, options);
         checked = super::check::run(&program);
     }
-    let mut found = checked.diagnostics;
-    found.push(std::mem::take(&mut program.diagnostics));
-    found.extend(program.units.iter_mut().map(|unit| std::mem::take(&mut unit.diagnostics)));
-    Read { steps_before, program, found }
+    let mut diagnostics = checked.diagnostics;
+    diagnostics.push(std::mem::take(&mut program.diagnostics));
+    diagnostics.extend(program.units.iter_mut().map(|unit| std::mem::take(&mut unit.diagnostics)));
+    CheckedProgram { steps_before, program, diagnostics }
 }
 
-impl Read {
+impl CheckedProgram {
     /// Returns whether there are no errors so far.
     pub(crate) fn is_success(&self) -> bool {
-        self.found.iter().all(|of_file| of_file.errors() == 0)
+        self.diagnostics.iter().all(|of_file| of_file.errors() == 0)
     }
 
     /// Returns the findings, in the order of the files.
     pub(crate) fn into_report(self) -> Report {
-        let Self { steps_before, program, found } = self;
+        let Self { steps_before, program, diagnostics } = self;
         let mut statistics = count(&program);
-        statistics.steps = work::so_far() - steps_before;
-        statistics.errors = found.iter().map(|of_file| of_file.errors()).sum();
-        statistics.gaps = found.iter().map(|of_file| of_file.gaps()).sum();
-        statistics.warnings = found.iter().map(|of_file| of_file.warnings()).sum();
+        statistics.steps = steps::total() - steps_before;
+        statistics.errors = diagnostics.iter().map(|of_file| of_file.errors()).sum();
+        statistics.gaps = diagnostics.iter().map(|of_file| of_file.gaps()).sum();
+        statistics.warnings = diagnostics.iter().map(|of_file| of_file.warnings()).sum();
         let mut diagnostics: Vec<_> =
-            found.into_iter().flat_map(|of_file| of_file.into_kept()).collect();
+            diagnostics.into_iter().flat_map(|of_file| of_file.into_kept()).collect();
         diagnostics.sort_by(|a, b| {
             (a.span, a.severity, &a.message).cmp(&(b.span, b.severity, &b.message))
         });

@@ -39,17 +39,17 @@ impl fmt::Display for Name {
 
 /// The texts seen so far.
 #[derive(Debug, Default)]
-pub(crate) struct Names {
-    known: HashSet<Name>,
+pub(crate) struct Interner {
+    texts: HashSet<Name>,
 }
 
-impl Names {
+impl Interner {
     pub(crate) fn intern(&mut self, text: &str) -> Name {
-        if let Some(name) = self.known.get(text) {
+        if let Some(name) = self.texts.get(text) {
             return name.clone();
         }
         let name = Name(text.into());
-        self.known.insert(name.clone());
+        self.texts.insert(name.clone());
         name
     }
 }
@@ -65,9 +65,9 @@ pub(crate) struct Token {
     pub(crate) spaced: bool,
     /// Whether the token is a macro's name from that macro's own expansion, which is never expanded
     /// again.
-    pub(crate) inert: bool,
+    pub(crate) is_inert: bool,
     /// Whether the token is an unterminated string or comment.
-    pub(crate) flawed: bool,
+    pub(crate) is_unterminated: bool,
     /// Maximum alignment of fields in bytes, set by a pragma; 0 if there is none.
     pub(crate) pack: u8,
 }
@@ -80,8 +80,8 @@ impl Token {
             span,
             starts_line: true,
             spaced: true,
-            inert: false,
-            flawed: false,
+            is_inert: false,
+            is_unterminated: false,
             pack: 0,
         }
     }

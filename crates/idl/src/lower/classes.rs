@@ -27,7 +27,11 @@ impl<'a> Lowering<'_, 'a> {
             match self.view.find(&item.path).map(|symbol| symbol.definition) {
                 Some(Definition::Interface(of)) if of.attributes.has(AttributeName::Local) => {
                     let what = format!("interface {} of the class", quoted(&of.name.name));
-                    self.note(item.path.span, "it is `local`: each process calls its own", &what);
+                    self.report_unsupported(
+                        item.path.span,
+                        "it is `local`: each process calls its own",
+                        &what,
+                    );
                 }
                 Some(Definition::Interface(interface)) if interface.members.is_some() => {
                     // The default interface comes first.
@@ -36,7 +40,7 @@ impl<'a> Lowering<'_, 'a> {
                         false => interfaces.len(),
                     };
                     interfaces.insert(place, ident(&names::trait_name(&interface.name.name)));
-                    self.wanted.push(interface);
+                    self.pending_interfaces.push(interface);
                 }
                 _ => {
                     let what = format!("{} isn't described", quoted(&item.path.name()));
@@ -60,8 +64,8 @@ impl<'a> Lowering<'_, 'a> {
             return;
         }
         let constant = names::constant(name);
-        if self.take(&constant, class.name.span).is_ok() {
-            self.state.places.insert(constant.clone(), class.name.span);
+        if self.claim_name(&constant, class.name.span).is_ok() {
+            self.state.spans.insert(constant.clone(), class.name.span);
             self.description.classes.push(model::Class {
                 docs: docs(&class.attributes),
                 name: ident(&constant),

@@ -3,8 +3,8 @@
 use proc_macro2::Literal;
 use quote::{ToTokens, quote};
 
-use super::shape::{Leaf, shape};
-use super::types::Value;
+use super::resolved_type::{InnermostType, resolve};
+use super::types::RustType;
 use super::{Lowering, ident, names};
 use crate::front::ast::{Constant, Identifier};
 use crate::front::constant;
@@ -25,28 +25,30 @@ impl<'a> Lowering<'_, 'a> {
 
     fn constant_of(&mut self, constant: &'a Constant, name: &Identifier) -> Option<()> {
         let value = constant::evaluate(&constant.value, &self.view).ok()?;
-        let shape =
-            shape(&self.view, &constant.attributes, &constant.specifier, &constant.declarator);
-        let (ty, value) = match (value, shape.leaf) {
+        let resolved =
+            resolve(&self.view, &constant.attributes, &constant.specifier, &constant.declarator);
+        let (ty, value) = match (value, resolved.innermost) {
             (constant::Value::String { text, .. }, _) => {
-                (syn::parse_quote!(&str), Literal::string(&unescaped(&text)).into_token_stream())
+                (syn::parse_quote!(&str), Literal::string(&unescape(&text)).into_token_stream())
             }
-            (constant::Value::Integer(integer), Leaf::Base(_)) if shape.steps.is_empty() => {
-                let Value { ty, .. } = self.value(&shape, 0, "", false).ok()?;
-                let value = wrapped(integer.value, &ty.to_token_stream().to_string())?;
+            (constant::Value::Integer(integer), InnermostType::Base(_))
+                if resolved.derivations.is_empty() =>
+            {
+                let RustType { ty, .. } = self.value(&resolved, 0, "", false).ok()?;
+                let value = wrapping_literal(integer.value, &ty.to_token_stream().to_string())?;
                 (ty, value)
             }
-            (constant::Value::Float(value), Leaf::Base(_)) if value.is_finite() => {
+            (constant::Value::Float(value), InnermostType::Base(_)) if value.is_finite() => {
                 (syn::parse_quote!(f64), Literal::f64_unsuffixed(value).into_token_stream())
             }
-            (constant::Value::Integer(integer), Leaf::Truth) => {
+            (constant::Value::Integer(integer), InnermostType::Bool) => {
                 let value = integer.value != 0;
                 (syn::parse_quote!(bool), quote!(#value))
             }
             _ => return None,
         };
         let rust = names::constant(&name.name);
-        if self.take(&rust, name.span).is_ok_and(|is_new| is_new) {
+        if self.claim_name(&rust, name.span).is_ok_and(|is_new| is_new) {
             let kind = DefinitionKind::Constant(ty, value);
             self.define(Definition { docs: Vec::new(), name: ident(&rust), kind });
         }
@@ -55,7 +57,7 @@ impl<'a> Lowering<'_, 'a> {
 }
 
 /// Resolves the escapes of C in a text.
-fn unescaped(text: &str) -> String {
+fn unescape(text: &str) -> String {
     let mut letters = text.chars().peekable();
     let mut plain = String::new();
     while let Some(letter) = letters.next() {
@@ -100,7 +102,7 @@ fn unescaped(text: &str) -> String {
 }
 
 /// Returns an integer converted to its type: `0xffffffff` is a usual way to write a `long` of -1.
-fn wrapped(value: i128, ty: &str) -> Option<proc_macro2::TokenStream> {
+fn wrapping_literal(value: i128, ty: &str) -> Option<proc_macro2::TokenStream> {
     Some(match ty {
         "i8" => Literal::i8_unsuffixed(value as i8).into_token_stream(),
         "u8" => Literal::u8_unsuffixed(value as u8).into_token_stream(),

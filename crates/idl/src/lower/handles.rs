@@ -2,21 +2,21 @@
 
 use proc_macro2::Ident;
 
-use super::shape::Shape;
-use super::types::Value;
+use super::resolved_type::ResolvedType;
+use super::types::RustType;
 use super::{Lowering, Result, ident};
 use crate::front::ast::{Argument, AttributeName};
-use crate::front::check::system_handle::Rights;
+use crate::front::check::system_handle::MaskEnvironment;
 use crate::front::constant;
 use syshandle_model::Handle;
 
 impl<'a> Lowering<'_, 'a> {
     /// Returns the type and the declaration of a handle.
-    pub(super) fn handle(&mut self, shape: &Shape<'a>) -> Result<Value> {
-        let Some(attribute) = shape.find(AttributeName::SystemHandle) else {
+    pub(super) fn handle(&mut self, resolved: &ResolvedType<'a>) -> Result<RustType> {
+        let Some(attribute) = resolved.find(AttributeName::SystemHandle) else {
             let what = "a HANDLE that isn't a `system_handle` is only a number in another process";
             let hint = "say what it is, as in `[in, system_handle(sh_file)] HANDLE file`";
-            return self.refuse(shape.span, what, hint);
+            return self.refuse(resolved.span, what, hint);
         };
         let mut arguments = attribute.arguments.iter();
         let kind = match arguments.next() {
@@ -25,7 +25,7 @@ impl<'a> Lowering<'_, 'a> {
         };
         let mask = match arguments.next() {
             Some(Argument::Value(mask)) => {
-                match constant::evaluate(mask, &Rights(self.view.again())) {
+                match constant::evaluate(mask, &MaskEnvironment(self.view.copied())) {
                     Ok(constant::Value::Integer(mask)) => Some(mask.value as u32),
                     _ => return self.refuse(mask.span, "this access mask has no value", ""),
                 }
@@ -40,7 +40,7 @@ impl<'a> Lowering<'_, 'a> {
 }
 
 /// Returns the type for a kind, with the rights that the mask declares.
-fn typed(kind: &str, mask: u32) -> Option<Value> {
+fn typed(kind: &str, mask: u32) -> Option<RustType> {
     let kind = kind.strip_prefix("sh_")?;
     let rights = rights(kind, mask);
     let mut is_declared = !rights.is_empty();
@@ -92,7 +92,7 @@ fn typed(kind: &str, mask: u32) -> Option<Value> {
         at_least: words(&rights),
         at_most: None,
     });
-    Some(Value { ty, handle, range: None })
+    Some(RustType { ty, handle, range: None })
 }
 
 /// Returns the rights that a mask requests and that a receiver on Linux can prove. Other bits have

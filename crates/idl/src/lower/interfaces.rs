@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::methods::{explicit_name, is_property, rust_name};
 use super::structs::docs;
-use super::{Lowering, Refused, Result, ident, names};
+use super::{Lowering, LoweringError, Result, ident, names};
 use crate::front::ast::{AttributeName, Interface, Method};
 use crate::front::check::symbols::Definition;
 use crate::front::diagnostic::{Diagnostic, quoted};
@@ -14,24 +14,24 @@ use syshandle_model as model;
 impl<'a> Lowering<'_, 'a> {
     /// Describes an interface, unless it is described already.
     pub(super) fn interface(&mut self, interface: &'a Interface) {
-        if !self.state.done.insert(interface.name.span) {
+        if !self.state.visited_interfaces.insert(interface.name.span) {
             return;
         }
         // Errors have been reported.
-        match self.described(interface) {
+        match self.describe_interface(interface) {
             Ok(described) => {
-                self.state.places.insert(described.name.to_string(), interface.name.span);
+                self.state.spans.insert(described.name.to_string(), interface.name.span);
                 self.description.interfaces.push(described);
             }
-            Err(Refused) => {
+            Err(LoweringError) => {
                 let client = format!("{}Client", names::trait_name(&interface.name.name));
-                self.state.refused.insert(client, interface.name.span);
+                self.state.unsupported.insert(client, interface.name.span);
             }
         }
         self.place.clear();
     }
 
-    fn described(&mut self, interface: &'a Interface) -> Result<model::Interface> {
+    fn describe_interface(&mut self, interface: &'a Interface) -> Result<model::Interface> {
         let name = &interface.name.name;
         let span = interface.name.span;
         self.place = format!("interface {}", quoted(name));
@@ -57,26 +57,26 @@ impl<'a> Lowering<'_, 'a> {
             return self.refuse(span, what, "name the interfaces that are needed with `--only`");
         }
         let trait_name = names::trait_name(name);
-        self.take(&trait_name, span)?;
-        self.take(&format!("{trait_name}Client"), span)?;
-        let declared = self.declared(interface, &methods);
+        self.claim_name(&trait_name, span)?;
+        self.claim_name(&format!("{trait_name}Client"), span)?;
+        let declared = self.method_layouts(interface, &methods);
         let mut lowered = Vec::new();
         let mut is_refused = false;
         let names = self.method_names(&methods);
         for (method, rust_name) in methods.into_iter().zip(names) {
             match self.method(name, method, rust_name) {
                 Ok(method_lowered) => lowered.push(method_lowered),
-                Err(Refused) => is_refused = true,
+                Err(LoweringError) => is_refused = true,
             }
         }
         if is_refused {
-            return Err(Refused);
+            return Err(LoweringError);
         }
         let is_private = self.private.iter().any(|private| **private == **name);
         if is_private {
-            self.state.private.insert(name.to_string());
+            self.state.found_private.insert(name.to_string());
         }
-        self.state.declared.insert(trait_name.clone(), declared);
+        self.state.layouts.insert(trait_name.clone(), declared);
         Ok(model::Interface {
             iid: iid.0.to_be_bytes(),
             docs: docs(attributes),
@@ -94,7 +94,7 @@ impl<'a> Lowering<'_, 'a> {
     fn method_names(&mut self, methods: &[&'a Method]) -> Vec<String> {
         let plain: HashSet<String> =
             methods.iter().filter(|of| !is_property(of)).map(|of| rust_name(of)).collect();
-        let mut distinct = names::Distinct::default();
+        let mut unique_names = names::UniqueNames::default();
         let mut found = vec![String::new(); methods.len()];
         let of_kind = |wanted: bool| {
             methods.iter().enumerate().filter(move |(_, of)| is_property(of) == wanted)
@@ -102,7 +102,8 @@ impl<'a> Lowering<'_, 'a> {
         for (at, method) in of_kind(false).chain(of_kind(true)) {
             let usual = rust_name(method);
             let is_taken = is_property(method) && plain.contains(&usual);
-            found[at] = distinct.name(if is_taken { explicit_name(method) } else { usual.clone() });
+            found[at] =
+                unique_names.name(if is_taken { explicit_name(method) } else { usual.clone() });
             if found[at] != usual {
                 let message = format!(
                     "method {} is {} in Rust, because another one is {}",
@@ -143,13 +144,13 @@ impl<'a> Lowering<'_, 'a> {
             }
             chain.push(base);
         }
-        Ok((chain.iter().rev().flat_map(|interface| remote(interface)).collect(), bases))
+        Ok((chain.iter().rev().flat_map(|interface| remote_methods(interface)).collect(), bases))
     }
 }
 
 /// Returns the methods of one interface that can be called from other processes. A method with
 /// `call_as` replaces the `local` method that it names.
-fn remote(interface: &Interface) -> Vec<&Method> {
+fn remote_methods(interface: &Interface) -> Vec<&Method> {
     let stands_for = |method: &Method| {
         let attribute = method.attributes.find(AttributeName::CallAs)?;
         attribute.values().next()?.as_name().cloned()

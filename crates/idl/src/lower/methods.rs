@@ -2,11 +2,12 @@
 
 use syn::Type;
 
-use super::neighbours::{Neighbours, Ways};
-use super::shape::{Leaf, shape};
+use super::companions::Companions;
+use super::resolved_type::{InnermostType, resolve};
 use super::structs::docs;
-use super::types::{SIZES, Value};
-use super::{Lowering, Refused, Result, ident, names};
+use super::types::{RustType, SIZES};
+use super::{Lowering, LoweringError, Result, ident, names};
+use crate::directions::Directions;
 use crate::front::ast::{AttributeName, Derivation, Method, Parameter, TypeKind};
 use crate::front::diagnostic::quoted;
 use syshandle_model::{self as model, CLIENT_METHODS, Definition, DefinitionKind};
@@ -22,39 +23,39 @@ impl<'a> Lowering<'_, 'a> {
         let written = quoted(&format!("{interface}::{}", method.name.name));
         self.place = format!("method {written}");
         let mut is_refused = self.check_head(method).is_err();
-        let mut neighbours = Neighbours::default();
+        let mut companions = Companions::default();
         for parameter in &method.parameters.list {
             let Parameter { attributes, specifier, declarator, .. } = parameter;
-            neighbours.add(attributes, Ways::of(attributes));
-            let range = self.range(&shape(&self.view, attributes, specifier, declarator));
-            neighbours.bounded(declarator, range);
+            companions.add(attributes, Directions::of(attributes));
+            let range = self.range(&resolve(&self.view, attributes, specifier, declarator));
+            companions.add_range(declarator, range);
         }
         let layouts = method.parameters.list.iter();
         let layouts =
             layouts.map(|of| self.layout(1, &of.attributes, &of.specifier, &of.declarator));
         let layouts = layouts.collect();
-        let mut distinct = names::Distinct::default();
+        let mut unique_names = names::UniqueNames::default();
         let mut parameters = Vec::new();
         let mut results = Vec::new();
         for parameter in &method.parameters.list {
-            let ways = Ways::of(&parameter.attributes);
-            let left = neighbours.left(&parameter.declarator, ways);
-            if left == Ways::default() {
+            let directions = Directions::of(&parameter.attributes);
+            let left = companions.remaining(&parameter.declarator, directions);
+            if left == Directions::default() {
                 continue;
             }
             let named = parameter.declarator.name.as_ref();
             let called = named.map_or("value", |name| &name.name);
             self.place = format!("method {written}, parameter {}", quoted(called));
-            let Ok(value) = self.parameter(parameter, &method.name.name, ways) else {
+            let Ok(value) = self.parameter(parameter, &method.name.name, directions) else {
                 is_refused = true;
                 continue;
             };
-            let name = ident(&distinct.name(names::snake(called)));
+            let name = ident(&unique_names.name(names::snake(called)));
             let value = model::Parameter {
                 name,
                 ty: value.ty,
                 handle: value.handle,
-                range: value.range.or_else(|| neighbours.range_of(&parameter.attributes)),
+                range: value.range.or_else(|| companions.range_of(&parameter.attributes)),
             };
             parameters.extend(left.is_in.then(|| value.clone()));
             // Results aren't checked, because the server makes them.
@@ -62,7 +63,7 @@ impl<'a> Lowering<'_, 'a> {
         }
         self.place = format!("method {written}");
         if is_refused {
-            return Err(Refused);
+            return Err(LoweringError);
         }
         let (result, result_handle) = self.result(interface, method, results)?;
         self.keep_layouts(format!("{}::{name}", names::trait_name(interface)), layouts);
@@ -101,9 +102,14 @@ impl<'a> Lowering<'_, 'a> {
         Ok(())
     }
 
-    fn parameter(&mut self, parameter: &'a Parameter, method: &str, ways: Ways) -> Result<Value> {
+    fn parameter(
+        &mut self,
+        parameter: &'a Parameter,
+        method: &str,
+        directions: Directions,
+    ) -> Result<RustType> {
         let attributes = &parameter.attributes;
-        let shape = shape(&self.view, attributes, &parameter.specifier, &parameter.declarator);
+        let resolved = resolve(&self.view, attributes, &parameter.specifier, &parameter.declarator);
         let name = parameter.declarator.name.as_ref().map_or("value", |name| &name.name);
         let inner = format!("{}{}", names::camel(method), names::camel(name));
         let is_list = SIZES.iter().any(|&size| {
@@ -112,20 +118,23 @@ impl<'a> Lowering<'_, 'a> {
                 .and_then(|size| size.arguments.first())
                 .is_some_and(|first| matches!(first, crate::front::ast::Argument::Value(_)))
         });
-        match shape.steps.first() {
+        match resolved.derivations.first() {
             // The result is written through the pointer.
-            Some(Derivation::Pointer { .. }) if ways.is_out && !is_list => {
-                self.value(&shape, 1, &inner, false)
+            Some(Derivation::Pointer { .. }) if directions.is_out && !is_list => {
+                self.value(&resolved, 1, &inner, false)
             }
             // A buffer for a text, whose type is already a pointer.
-            None if ways.is_out && is_list && matches!(shape.leaf, Leaf::Text) => {
-                self.value(&shape, 0, &inner, false)
+            None if directions.is_out
+                && is_list
+                && matches!(resolved.innermost, InnermostType::Text) =>
+            {
+                self.value(&resolved, 0, &inner, false)
             }
-            None if ways.is_out => {
+            None if directions.is_out => {
                 let what = "an output needs a pointer to its place";
                 self.refuse(parameter.span, what, "")
             }
-            _ => self.value(&shape, 0, &inner, true),
+            _ => self.value(&resolved, 0, &inner, true),
         }
     }
 
@@ -150,7 +159,7 @@ impl<'a> Lowering<'_, 'a> {
             _ => {
                 let interface = names::trait_name(interface);
                 let name = format!("{interface}{}", names::camel(&method.name.name));
-                self.take(&name, method.name.span)?;
+                self.claim_name(&name, method.name.span)?;
                 let name = ident(&name);
                 let fields =
                     results.into_iter().map(|value| model::Field { docs: Vec::new(), value });

@@ -53,7 +53,7 @@ pub(super) fn camel(name: &str) -> String {
 /// Returns the Rust name of a type. A name that generated code uses itself gets a suffix.
 pub(super) fn type_name(name: &str) -> String {
     let camel = camel(name);
-    if TAKEN.contains(&camel.as_str()) { camel + "Type" } else { camel }
+    if PRELUDE.contains(&camel.as_str()) { camel + "Type" } else { camel }
 }
 
 /// `ISparkleFinisher` → `SparkleFinisher`: the prefix is removed if an upper-case letter follows.
@@ -75,13 +75,14 @@ pub(super) fn common_prefix<'n>(names: &[&'n str]) -> &'n str {
         return "";
     };
     let mut ends = first.match_indices('_').map(|(at, _)| &first[..=at]);
-    let fits =
-        |prefix: &&str| goes_on(first, prefix) && others.iter().all(|name| goes_on(name, prefix));
+    let fits = |prefix: &&str| {
+        has_prefix(first, prefix) && others.iter().all(|name| has_prefix(name, prefix))
+    };
     ends.rfind(fits).unwrap_or("")
 }
 
 /// Returns whether a name consists of a prefix and a remainder that can begin a name.
-pub(super) fn goes_on(name: &str, prefix: &str) -> bool {
+pub(super) fn has_prefix(name: &str, prefix: &str) -> bool {
     let rest = name.strip_prefix(prefix);
     rest.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic()))
 }
@@ -93,13 +94,13 @@ pub(super) fn is_keyword(name: &str) -> bool {
 
 /// The names in one scope. A name that is already in use gets a number.
 #[derive(Default)]
-pub(super) struct Distinct {
+pub(super) struct UniqueNames {
     taken: HashSet<String>,
     /// For each name, the number that its next duplicate tries first.
     next: HashMap<String, u32>,
 }
 
-impl Distinct {
+impl UniqueNames {
     /// Returns the name, or a similar one if it is in use.
     pub(super) fn name(&mut self, name: String) -> String {
         if self.taken.insert(name.clone()) {
@@ -117,7 +118,7 @@ impl Distinct {
 }
 
 /// Names of the prelude.
-const TAKEN: [&str; 8] = ["Box", "Clone", "Copy", "Debug", "Option", "Result", "String", "Vec"];
+const PRELUDE: [&str; 8] = ["Box", "Clone", "Copy", "Debug", "Option", "Result", "String", "Vec"];
 
 #[cfg(test)]
 mod tests {

@@ -5,10 +5,11 @@ use std::rc::Rc;
 use proc_macro2::Ident;
 use syn::Type;
 
-use super::neighbours::{Neighbours, Ways};
-use super::shape::shape;
-use super::types::Value;
-use super::{Lowering, PendingParts, Refused, Result, ident, names};
+use super::companions::Companions;
+use super::resolved_type::resolve;
+use super::types::RustType;
+use super::{CompositeType, Lowering, LoweringError, Result, ident, names};
+use crate::directions::Directions;
 use crate::front::Span;
 use crate::front::ast::{
     Attribute, AttributeName, Attributes, Declarator, EnumType, Field, StructType, TypeSpecifier,
@@ -28,11 +29,11 @@ impl<'a> Lowering<'_, 'a> {
         otherwise: &str,
         span: Span,
     ) -> Result<Type> {
-        let id = identity(of, span);
-        let name = self.named(tag.map_or(otherwise, |tag| tag), id);
+        let id = struct_position(of, span);
+        let name = self.rust_type_name(tag.map_or(otherwise, |tag| tag), id);
         let path = ident(&name);
         let ty = syn::parse_quote!(#path);
-        self.use_type(name, id, span, PendingParts::Struct(of))?;
+        self.use_type(name, id, span, CompositeType::Struct(of))?;
         Ok(ty)
     }
 
@@ -56,27 +57,27 @@ impl<'a> Lowering<'_, 'a> {
     }
 
     fn fields(&mut self, of: &str, fields: &'a [Field], span: Span) -> Result<Vec<model::Field>> {
-        let mut neighbours = Neighbours::default();
+        let mut companions = Companions::default();
         for field in fields {
-            neighbours.add(&field.attributes, INSIDE);
+            companions.add(&field.attributes, INSIDE);
             let Some(specifier) = &field.specifier else { continue };
             for declarator in &field.declarators {
-                let of = shape(&self.view, &field.attributes, specifier, declarator);
-                neighbours.bounded(declarator, self.range(&of));
+                let of = resolve(&self.view, &field.attributes, specifier, declarator);
+                companions.add_range(declarator, self.range(&of));
             }
         }
         let mut lowered = Vec::new();
-        let mut distinct = names::Distinct::default();
+        let mut unique_names = names::UniqueNames::default();
         for field in fields {
             if field.declarators.is_empty() {
                 return self.refuse(field.span, "a member without a name has no name in Rust", "");
             }
             for declarator in &field.declarators {
-                if !neighbours.left(declarator, INSIDE).is_in {
+                if !companions.remaining(declarator, INSIDE).is_in {
                     continue;
                 }
                 let Some(specifier) = &field.specifier else { continue };
-                let name = ident(&distinct.name(field_name(declarator)));
+                let name = ident(&unique_names.name(field_name(declarator)));
                 let value = self.member(of, &name, &field.attributes, specifier, declarator)?;
                 lowered.push(model::Field {
                     docs: docs(&field.attributes),
@@ -84,7 +85,7 @@ impl<'a> Lowering<'_, 'a> {
                         name,
                         ty: value.ty,
                         handle: value.handle,
-                        range: value.range.or_else(|| neighbours.range_of(&field.attributes)),
+                        range: value.range.or_else(|| companions.range_of(&field.attributes)),
                     },
                 });
             }
@@ -129,14 +130,14 @@ impl<'a> Lowering<'_, 'a> {
         attributes: &'a Attributes,
         specifier: &'a TypeSpecifier,
         declarator: &'a Declarator,
-    ) -> Result<Value> {
+    ) -> Result<RustType> {
         if let Some(bits) = &declarator.bits {
             let hint = "use whole integers, or one with constants for its bits";
             return self.refuse(bits.span, "bit fields have no form of their own in Rust", hint);
         }
-        let shape = shape(&self.view, attributes, specifier, declarator);
+        let resolved = resolve(&self.view, attributes, specifier, declarator);
         let inner = format!("{of}{}", names::camel(&name.to_string()));
-        self.value(&shape, 0, &inner, false)
+        self.value(&resolved, 0, &inner, false)
     }
 
     /// Returns the type of an enum. Describes the enum, unless it is described already.
@@ -147,11 +148,11 @@ impl<'a> Lowering<'_, 'a> {
         attributes: Option<&'a Attributes>,
         otherwise: &str,
     ) -> Result<Type> {
-        let Some(first) = of.enumerators.iter().flatten().next() else { return Err(Refused) };
-        let name = self.named(tag.map_or(otherwise, |tag| tag), first.name.span);
+        let Some(first) = of.enumerators.iter().flatten().next() else { return Err(LoweringError) };
+        let name = self.rust_type_name(tag.map_or(otherwise, |tag| tag), first.name.span);
         let path = ident(&name);
         let ty = syn::parse_quote!(#path);
-        if !self.take(&name, first.name.span)? {
+        if !self.claim_name(&name, first.name.span)? {
             return Ok(ty);
         }
         self.keep_layouts(name.clone(), self.enum_layout(of, attributes));
@@ -176,7 +177,7 @@ impl<'a> Lowering<'_, 'a> {
             for (enumerator, &value) in of.enumerators.iter().flatten().zip(&values.list) {
                 let value = proc_macro2::Literal::u32_unsuffixed(value as u32);
                 let name = enumerator.name.name.to_ascii_uppercase();
-                if self.take(&name, enumerator.name.span)? {
+                if self.claim_name(&name, enumerator.name.span)? {
                     self.define(Definition {
                         docs: self::docs(&enumerator.attributes),
                         name: ident(&name),
@@ -191,11 +192,11 @@ impl<'a> Lowering<'_, 'a> {
         }
         let all: Vec<&str> = of.enumerators.iter().flatten().map(|of| &*of.name.name).collect();
         let of_type = format!("{name}_");
-        let prefix = match all.iter().all(|of| names::goes_on(of, &of_type)) {
+        let prefix = match all.iter().all(|of| names::has_prefix(of, &of_type)) {
             true => &of_type,
             false => names::common_prefix(&all),
         };
-        let mut distinct = names::Distinct::default();
+        let mut unique_names = names::UniqueNames::default();
         let is_counted = values.list.iter().zip(0..).all(|(value, at)| *value == at);
         let variants =
             of.enumerators.iter().flatten().zip(&values.list).map(|(enumerator, &value)| {
@@ -203,7 +204,7 @@ impl<'a> Lowering<'_, 'a> {
                 let short = name.strip_prefix(prefix).unwrap_or(name);
                 Variant {
                     docs: self::docs(&enumerator.attributes),
-                    name: ident(&distinct.name(names::camel(short))),
+                    name: ident(&unique_names.name(names::camel(short))),
                     value: (!is_counted).then_some(value),
                     fields: Vec::new(),
                 }
@@ -219,7 +220,7 @@ impl<'a> Lowering<'_, 'a> {
         if let Some(known) = self.state.enums.get(&key) {
             return Rc::clone(known);
         }
-        let values = Rc::new(EnumValues::of(self.evaluated(of)));
+        let values = Rc::new(EnumValues::of(self.enumerator_values(of)));
         self.state.enums.insert(key, Rc::clone(&values));
         values
     }
@@ -231,7 +232,7 @@ impl<'a> Lowering<'_, 'a> {
         names.into_iter().flatten().any(|name| self.flags.iter().any(|flags| **flags == **name))
     }
 
-    fn evaluated(&self, of: &EnumType) -> Vec<i64> {
+    fn enumerator_values(&self, of: &EnumType) -> Vec<i64> {
         let mut next: i64 = 0;
         let values = of.enumerators.iter().flatten().map(|enumerator| {
             if let Some(value) = &enumerator.value
@@ -261,7 +262,7 @@ impl<'a> Lowering<'_, 'a> {
 }
 
 /// Returns the position of a struct's first field, which identifies the struct.
-pub(super) fn identity(of: &StructType, span: Span) -> Span {
+pub(super) fn struct_position(of: &StructType, span: Span) -> Span {
     let field = of.fields.iter().flatten().next().map(|field| field.span);
     field.or(of.tag.as_ref().map(|tag| tag.span)).unwrap_or(span)
 }
@@ -279,7 +280,7 @@ pub(super) fn docs(attributes: &Attributes) -> Vec<String> {
 }
 
 /// The direction of the members of a struct, which travel with the struct in any direction.
-const INSIDE: Ways = Ways { is_in: true, is_out: false };
+const INSIDE: Directions = Directions::IN;
 
 /// Minimum number of single-bit values in an enum that looks like flags.
 const FLAGS_MIN: usize = 3;
@@ -295,13 +296,13 @@ pub(super) struct EnumValues {
 impl EnumValues {
     fn of(list: Vec<i64>) -> Self {
         // An enum has 32 bits in C, so -1 and 0xFFFFFFFF are the same number.
-        let mut distinct: Vec<i32> = list.iter().map(|value| *value as i32).collect();
-        distinct.sort_unstable();
-        distinct.dedup();
+        let mut unique_names: Vec<i32> = list.iter().map(|value| *value as i32).collect();
+        unique_names.sort_unstable();
+        unique_names.dedup();
         Self {
             least: list.iter().min().copied(),
             most: list.iter().max().copied(),
-            has_duplicates: distinct.len() != list.len(),
+            has_duplicates: unique_names.len() != list.len(),
             list,
         }
     }

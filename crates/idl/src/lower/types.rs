@@ -2,24 +2,24 @@
 
 use syn::Type;
 
-use super::shape::{Leaf, Shape};
+use super::resolved_type::{InnermostType, ResolvedType};
 use super::{Lowering, Result, ident, names};
 use crate::front::Span;
 use crate::front::ast::{Argument, AttributeName, BaseType, Bounds, Derivation, Expression};
 use crate::front::constant::{self, IntegerType};
 use crate::front::diagnostic::quoted;
-use crate::front::work;
+use crate::front::steps;
 use syshandle_model::{Handle, Range};
 
 /// A type, and the declaration of the handles in it.
-pub(super) struct Value {
+pub(super) struct RustType {
     pub(super) ty: Type,
     pub(super) handle: Option<Handle>,
     /// The bounds of the value.
     pub(super) range: Option<Range>,
 }
 
-impl From<Type> for Value {
+impl From<Type> for RustType {
     fn from(ty: Type) -> Self {
         Self { ty, handle: None, range: None }
     }
@@ -30,78 +30,93 @@ impl<'a> Lowering<'_, 'a> {
     /// without a name. `is_top` says whether a pointer only serves to pass a parameter.
     pub(super) fn value(
         &mut self,
-        shape: &Shape<'a>,
+        resolved: &ResolvedType<'a>,
         at: usize,
         name: &str,
         is_top: bool,
-    ) -> Result<Value> {
-        for (attribute, what) in MEANINGLESS {
-            if shape.has(attribute) {
-                return self.refuse(shape.span, format!("{} {what}", quoted(attribute.text())), "");
+    ) -> Result<RustType> {
+        for (attribute, what) in UNSUPPORTED_ATTRIBUTES {
+            if resolved.has(attribute) {
+                return self.refuse(
+                    resolved.span,
+                    format!("{} {what}", quoted(attribute.text())),
+                    "",
+                );
             }
         }
-        let mut value = self.step(shape, at, name, is_top)?;
-        if shape.has(AttributeName::Range) {
-            value.range = self.bounds(shape, at, value.range)?;
+        let mut value = self.step(resolved, at, name, is_top)?;
+        if resolved.has(AttributeName::Range) {
+            value.range = self.bounds(resolved, at, value.range)?;
         }
         Ok(value)
     }
 
-    fn step(&mut self, shape: &Shape<'a>, at: usize, name: &str, is_top: bool) -> Result<Value> {
-        work::count(1);
-        let Some(step) = shape.steps.get(at) else { return self.leaf(shape, name) };
-        let is_last = at + 1 == shape.steps.len();
-        let is_optional = shape.has(AttributeName::Unique) || shape.has(AttributeName::Ptr);
-        if is_last && is_text(shape) {
+    fn step(
+        &mut self,
+        resolved: &ResolvedType<'a>,
+        at: usize,
+        name: &str,
+        is_top: bool,
+    ) -> Result<RustType> {
+        steps::count(1);
+        let Some(step) = resolved.derivations.get(at) else { return self.leaf(resolved, name) };
+        let is_last = at + 1 == resolved.derivations.len();
+        let is_optional = resolved.has(AttributeName::Unique) || resolved.has(AttributeName::Ptr);
+        if is_last && is_text(resolved) {
             let is_pointer = matches!(step, Derivation::Pointer { .. });
             let text = syn::parse_quote!(String);
-            let is_item = is_in_list(shape, at);
+            let is_item = is_in_list(resolved, at);
             let ty = if is_optional && is_pointer && !is_item { option(text) } else { text };
             // The terminating zero is one of the elements.
-            let range = self.count(shape, at).map(|(_, to)| Range { from: 0, to: (to - 1).max(0) });
-            return Ok(Value { ty, handle: None, range });
+            let range =
+                self.count(resolved, at).map(|(_, to)| Range { from: 0, to: (to - 1).max(0) });
+            return Ok(RustType { ty, handle: None, range });
         }
         match step {
             Derivation::Function(_) => {
                 let what = "a function can't be called from another process";
-                self.refuse(shape.span, what, "pass an object with an interface")
+                self.refuse(resolved.span, what, "pass an object with an interface")
             }
-            _ if is_sized(shape, at) => self.list(shape, at, name),
-            Derivation::Array(Bounds::Open) => self.list(shape, at, name),
+            _ if is_sized(resolved, at) => self.list(resolved, at, name),
+            Derivation::Array(Bounds::Open) => self.list(resolved, at, name),
             Derivation::Array(Bounds::Length(length)) => {
                 let length = self.length(length)?;
-                self.array(shape, at, name, length)
+                self.array(resolved, at, name, length)
             }
             Derivation::Array(Bounds::Range(first, last)) => {
                 let length = self.length(last)? + 1 - self.length(first)?;
-                self.array(shape, at, name, length)
+                self.array(resolved, at, name, length)
             }
-            Derivation::Pointer { .. } if is_last && matches!(shape.leaf, Leaf::Interface(_)) => {
-                let Leaf::Interface(interface) = shape.leaf else { return self.leaf(shape, name) };
-                let client = self.client(interface, shape.span)?;
+            Derivation::Pointer { .. }
+                if is_last && matches!(resolved.innermost, InnermostType::Interface(_)) =>
+            {
+                let InnermostType::Interface(interface) = resolved.innermost else {
+                    return self.leaf(resolved, name);
+                };
+                let client = self.client(interface, resolved.span)?;
                 Ok(if is_optional { option(client) } else { client }.into())
             }
             Derivation::Pointer { .. } => {
-                let Value { ty, handle, range } = self.step(shape, at + 1, name, false)?;
+                let RustType { ty, handle, range } = self.step(resolved, at + 1, name, false)?;
                 let is_outer = at == 0 || is_top;
-                let is_ref = is_outer && shape.has(AttributeName::Ref) || is_top && !is_optional;
-                Ok(Value { ty: if is_ref { ty } else { option(ty) }, handle, range })
+                let is_ref = is_outer && resolved.has(AttributeName::Ref) || is_top && !is_optional;
+                Ok(RustType { ty: if is_ref { ty } else { option(ty) }, handle, range })
             }
         }
     }
 
-    fn list(&mut self, shape: &Shape<'a>, at: usize, name: &str) -> Result<Value> {
-        let Value { ty, handle, .. } = self.step(shape, at + 1, name, false)?;
-        let range = self.count(shape, at).map(|(from, to)| Range { from, to });
-        Ok(Value { ty: syn::parse_quote!(Vec<#ty>), handle, range })
+    fn list(&mut self, resolved: &ResolvedType<'a>, at: usize, name: &str) -> Result<RustType> {
+        let RustType { ty, handle, .. } = self.step(resolved, at + 1, name, false)?;
+        let range = self.count(resolved, at).map(|(from, to)| Range { from, to });
+        Ok(RustType { ty: syn::parse_quote!(Vec<#ty>), handle, range })
     }
 
     /// Returns the minimum and maximum number of elements, if constants give them.
-    fn count(&self, shape: &Shape<'a>, at: usize) -> Option<(i128, i128)> {
-        if let Some(Derivation::Array(Bounds::Length(length))) = shape.steps.get(at) {
+    fn count(&self, resolved: &ResolvedType<'a>, at: usize) -> Option<(i128, i128)> {
+        if let Some(Derivation::Array(Bounds::Length(length))) = resolved.derivations.get(at) {
             return self.integer(length).map(|length| (length, length));
         }
-        let constant = |name: AttributeName| match shape.find(name)?.arguments.get(at)? {
+        let constant = |name: AttributeName| match resolved.find(name)?.arguments.get(at)? {
             Argument::Value(count) => self.integer(count),
             _ => None,
         };
@@ -110,7 +125,7 @@ impl<'a> Lowering<'_, 'a> {
         // Only some of the elements are passed.
         let is_part = [AttributeName::LengthIs, AttributeName::LastIs]
             .into_iter()
-            .any(|name| has_value(shape, name, at));
+            .any(|name| has_value(resolved, name, at));
         (size >= 0).then_some((if is_part { 0 } else { size }, size))
     }
 
@@ -131,24 +146,26 @@ impl<'a> Lowering<'_, 'a> {
     /// or an enum, or to the number of elements of an array or of a zero-terminated text.
     fn bounds(
         &mut self,
-        shape: &Shape<'a>,
+        resolved: &ResolvedType<'a>,
         at: usize,
         known: Option<Range>,
     ) -> Result<Option<Range>> {
-        let Some(range) = self.range(shape) else {
-            return self.refuse(shape.span, "these bounds have no value", "");
+        let Some(range) = self.range(resolved) else {
+            return self.refuse(resolved.span, "these bounds have no value", "");
         };
-        let steps = &shape.steps[at.min(shape.steps.len())..];
+        let steps = &resolved.derivations[at.min(resolved.derivations.len())..];
         let is_alone = steps.iter().enumerate().all(|(offset, step)| {
-            matches!(step, Derivation::Pointer { .. }) && !is_sized(shape, at + offset)
+            matches!(step, Derivation::Pointer { .. }) && !is_sized(resolved, at + offset)
         });
         // The `range` of a typedef applies to the elements, whose type it names.
-        let is_own = shape.own().is_some_and(|own| own.has(AttributeName::Range));
-        let range = match shape.leaf {
-            Leaf::Base(base) if is_alone && !is_text(shape) && IntegerType::of(base).is_some() => {
+        let is_own = resolved.own().is_some_and(|own| own.has(AttributeName::Range));
+        let range = match resolved.innermost {
+            InnermostType::Base(base)
+                if is_alone && !is_text(resolved) && IntegerType::of(base).is_some() =>
+            {
                 range
             }
-            Leaf::Enum(of, tag, attributes) if is_alone => {
+            InnermostType::Enum(of, tag, attributes) if is_alone => {
                 let values = self.values(of);
                 // Every value of a Rust enum is within these bounds, so nothing has to be checked.
                 let is_flags = self.is_flags(of, tag);
@@ -157,42 +174,50 @@ impl<'a> Lowering<'_, 'a> {
                 }
                 range
             }
-            Leaf::Text if is_own && steps.is_empty() && shape.has(AttributeName::String) => {
+            InnermostType::Text
+                if is_own && steps.is_empty() && resolved.has(AttributeName::String) =>
+            {
                 Range { from: (range.from - 1).max(0), to: (range.to - 1).max(0) }
             }
-            _ if is_own && steps.len() == 1 && is_text(shape) => {
+            _ if is_own && steps.len() == 1 && is_text(resolved) => {
                 Range { from: (range.from - 1).max(0), to: (range.to - 1).max(0) }
             }
-            _ if is_own && steps.len() == 1 && is_list(shape, at) => range,
+            _ if is_own && steps.len() == 1 && is_list(resolved, at) => range,
             _ => {
                 let what = "`range` is for an integer or an enum by itself, and for how many \
                             elements there are";
-                return self.refuse(shape.span, what, "check it in the method");
+                return self.refuse(resolved.span, what, "check it in the method");
             }
         };
         let known = known.unwrap_or(range);
         let (from, to) = (range.from.max(known.from), range.to.min(known.to));
         match from <= to {
             true => Ok(Some(Range { from, to })),
-            false => self.refuse(shape.span, "nothing is within these bounds", ""),
+            false => self.refuse(resolved.span, "nothing is within these bounds", ""),
         }
     }
 
     /// Returns the values of the bounds that `range` declares.
-    pub(super) fn range(&self, shape: &Shape<'a>) -> Option<Range> {
-        let mut values = shape.find(AttributeName::Range)?.values();
+    pub(super) fn range(&self, resolved: &ResolvedType<'a>) -> Option<Range> {
+        let mut values = resolved.find(AttributeName::Range)?.values();
         let from = self.integer(values.next()?)?;
         let to = self.integer(values.next()?)?;
         (from <= to).then_some(Range { from, to })
     }
 
-    fn array(&mut self, shape: &Shape<'a>, at: usize, name: &str, length: i128) -> Result<Value> {
-        let Value { ty, handle, .. } = self.step(shape, at + 1, name, false)?;
+    fn array(
+        &mut self,
+        resolved: &ResolvedType<'a>,
+        at: usize,
+        name: &str,
+        length: i128,
+    ) -> Result<RustType> {
+        let RustType { ty, handle, .. } = self.step(resolved, at + 1, name, false)?;
         let Ok(length) = usize::try_from(length) else {
-            return self.refuse(shape.span, "this array has no length", "");
+            return self.refuse(resolved.span, "this array has no length", "");
         };
         let length = proc_macro2::Literal::usize_unsuffixed(length);
-        Ok(Value { ty: syn::parse_quote!([#ty; #length]), handle, range: None })
+        Ok(RustType { ty: syn::parse_quote!([#ty; #length]), handle, range: None })
     }
 
     fn length(&mut self, of: &Expression) -> Result<i128> {
@@ -202,35 +227,38 @@ impl<'a> Lowering<'_, 'a> {
         }
     }
 
-    fn leaf(&mut self, shape: &Shape<'a>, name: &str) -> Result<Value> {
-        let written = quoted(&shape.written);
-        let ty: Type = match shape.leaf {
-            Leaf::Base(base) => return self.base(base, shape.span),
-            Leaf::Text
-                if shape.has(AttributeName::Unique) && !is_in_list(shape, shape.steps.len()) =>
+    fn leaf(&mut self, resolved: &ResolvedType<'a>, name: &str) -> Result<RustType> {
+        let written = quoted(&resolved.text);
+        let ty: Type = match resolved.innermost {
+            InnermostType::Base(base) => return self.base(base, resolved.span),
+            InnermostType::Text
+                if resolved.has(AttributeName::Unique)
+                    && !is_in_list(resolved, resolved.derivations.len()) =>
             {
                 syn::parse_quote!(Option<String>)
             }
-            Leaf::Text => syn::parse_quote!(String),
-            Leaf::Guid => syn::parse_quote!(syshandle::Guid),
-            Leaf::Truth => syn::parse_quote!(bool),
-            Leaf::Handle => return self.handle(shape),
-            Leaf::Struct(of, tag) => self.structure(of, tag, name, shape.span)?,
-            Leaf::Union(of, tag) => self.union(of, tag, name, shape)?,
-            Leaf::Enum(of, tag, attributes) => self.enumeration(of, tag, attributes, name)?,
-            Leaf::Interface(_) => {
-                let what = format!("{written} is an interface");
-                return self.refuse(shape.span, what, "pass a pointer to it");
+            InnermostType::Text => syn::parse_quote!(String),
+            InnermostType::Guid => syn::parse_quote!(syshandle::Guid),
+            InnermostType::Bool => syn::parse_quote!(bool),
+            InnermostType::Handle => return self.handle(resolved),
+            InnermostType::Struct(of, tag) => self.structure(of, tag, name, resolved.span)?,
+            InnermostType::Union(of, tag) => self.union(of, tag, name, resolved)?,
+            InnermostType::Enum(of, tag, attributes) => {
+                self.enumeration(of, tag, attributes, name)?
             }
-            Leaf::Foreign(why) => {
+            InnermostType::Interface(_) => {
+                let what = format!("{written} is an interface");
+                return self.refuse(resolved.span, what, "pass a pointer to it");
+            }
+            InnermostType::Unsupported(why) => {
                 let what = format!("type {written} means nothing here: {why}");
-                return self.refuse(shape.span, what, "");
+                return self.refuse(resolved.span, what, "");
             }
         };
         Ok(ty.into())
     }
 
-    fn base(&mut self, base: BaseType, span: Span) -> Result<Value> {
+    fn base(&mut self, base: BaseType, span: Span) -> Result<RustType> {
         let name = match base {
             BaseType::Boolean => "bool",
             BaseType::Byte | BaseType::Char | BaseType::UnsignedChar | BaseType::UInt8 => "u8",
@@ -266,26 +294,26 @@ impl<'a> Lowering<'_, 'a> {
             let what = format!("interface {name} is `local`: no other process calls it");
             return self.refuse(span, what, "");
         }
-        self.wanted.push(interface);
+        self.pending_interfaces.push(interface);
         let client = ident(&format!("{}Client", names::trait_name(&interface.name.name)));
         Ok(syn::parse_quote!(#client))
     }
 }
 
 /// Returns whether the type is a zero-terminated text.
-fn is_text(shape: &Shape<'_>) -> bool {
+fn is_text(resolved: &ResolvedType<'_>) -> bool {
     let letters = [BaseType::WideChar, BaseType::Char, BaseType::UnsignedChar, BaseType::Byte];
-    shape.has(AttributeName::String)
-        && matches!(shape.leaf, Leaf::Base(base) if letters.contains(&base))
+    resolved.has(AttributeName::String)
+        && matches!(resolved.innermost, InnermostType::Base(base) if letters.contains(&base))
 }
 
 /// Returns whether attributes give the number of elements at a step.
-fn is_sized(shape: &Shape<'_>, at: usize) -> bool {
-    SIZES.iter().any(|&name| has_value(shape, name, at))
+fn is_sized(resolved: &ResolvedType<'_>, at: usize) -> bool {
+    SIZES.iter().any(|&name| has_value(resolved, name, at))
 }
 
-fn has_value(shape: &Shape<'_>, name: AttributeName, at: usize) -> bool {
-    let attribute = shape.find(name);
+fn has_value(resolved: &ResolvedType<'_>, name: AttributeName, at: usize) -> bool {
+    let attribute = resolved.find(name);
     matches!(attribute.and_then(|of| of.arguments.get(at)), Some(Argument::Value(_)))
 }
 
@@ -294,13 +322,14 @@ fn option(ty: Type) -> Type {
 }
 
 /// Returns whether a step leads to a number of elements that is only known at run time.
-fn is_list(shape: &Shape<'_>, at: usize) -> bool {
-    is_sized(shape, at) || matches!(shape.steps.get(at), Some(Derivation::Array(Bounds::Open)))
+fn is_list(resolved: &ResolvedType<'_>, at: usize) -> bool {
+    is_sized(resolved, at)
+        || matches!(resolved.derivations.get(at), Some(Derivation::Array(Bounds::Open)))
 }
 
 /// Returns whether a step leads to an item of a list. Attributes then apply to the list.
-fn is_in_list(shape: &Shape<'_>, at: usize) -> bool {
-    (0..at).any(|outer| is_list(shape, outer))
+fn is_in_list(resolved: &ResolvedType<'_>, at: usize) -> bool {
+    (0..at).any(|outer| is_list(resolved, outer))
 }
 
 /// Attributes that give a number of elements.
@@ -308,7 +337,7 @@ pub(super) const SIZES: [AttributeName; 4] =
     [AttributeName::SizeIs, AttributeName::LengthIs, AttributeName::MaxIs, AttributeName::LastIs];
 
 /// Unsupported attributes of values, each with the reason.
-const MEANINGLESS: [(AttributeName, &str); 6] = [
+const UNSUPPORTED_ATTRIBUTES: [(AttributeName, &str); 6] = [
     (
         AttributeName::FirstIs,
         "would leave out elements at the beginning: pass only the elements that are meant",

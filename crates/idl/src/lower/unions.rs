@@ -2,10 +2,10 @@
 
 use syn::Type;
 
-use super::shape::Shape;
+use super::resolved_type::ResolvedType;
 use super::structs::{docs, field_name};
-use super::types::Value;
-use super::{Lowering, PendingParts, Result, ident, names};
+use super::types::RustType;
+use super::{CompositeType, Lowering, Result, ident, names};
 use crate::front::Span;
 use crate::front::ast::{Arm, Attribute, AttributeName, Expression, ExpressionKind, UnionType};
 use crate::front::diagnostic::quoted;
@@ -19,24 +19,24 @@ impl<'a> Lowering<'_, 'a> {
         of: &'a UnionType,
         tag: Option<&Name>,
         otherwise: &str,
-        shape: &Shape<'a>,
+        resolved: &ResolvedType<'a>,
     ) -> Result<Type> {
-        let is_told =
-            of.switch.is_some() || shape.own().is_some_and(|own| own.has(AttributeName::SwitchIs));
-        if !is_told {
+        let has_discriminant = of.switch.is_some()
+            || resolved.own().is_some_and(|own| own.has(AttributeName::SwitchIs));
+        if !has_discriminant {
             let what = format!(
                 "nothing says which arm of union {} is meant",
                 quoted(tag.map_or(otherwise, |tag| tag))
             );
             let hint = "write `switch_is(…)` beside it, or `union … switch (…)`";
-            return self.refuse(shape.span, what, hint);
+            return self.refuse(resolved.span, what, hint);
         }
         let first = of.arms.iter().flatten().next();
-        let id = first.map_or(shape.span, |arm| arm.field.span);
-        let name = self.named(tag.map_or(otherwise, |tag| tag), id);
+        let id = first.map_or(resolved.span, |arm| arm.field.span);
+        let name = self.rust_type_name(tag.map_or(otherwise, |tag| tag), id);
         let path = ident(&name);
         let ty = syn::parse_quote!(#path);
-        self.use_type(name, id, shape.span, PendingParts::Union(of))?;
+        self.use_type(name, id, resolved.span, CompositeType::Union(of))?;
         Ok(ty)
     }
 
@@ -50,9 +50,9 @@ impl<'a> Lowering<'_, 'a> {
         let layouts = self.field_layouts(&of.attributes, None, arms.clone().map(|arm| &arm.field));
         self.keep_layouts(name.to_owned(), layouts);
         let variants = arms.map(|arm| self.arm(name, arm)).collect::<Result<Vec<_>>>()?;
-        let mut distinct = names::Distinct::default();
+        let mut unique_names = names::UniqueNames::default();
         let variants = variants.into_iter().flatten().map(|variant| {
-            let name = ident(&distinct.name(variant.name.to_string()));
+            let name = ident(&unique_names.name(variant.name.to_string()));
             Variant { name, ..variant }
         });
         Ok((docs(&of.attributes), DefinitionKind::Enum(variants.collect())))
@@ -68,7 +68,7 @@ impl<'a> Lowering<'_, 'a> {
             let field = ident(&field_name(declarator));
             name = names::camel(&field.to_string());
             let attributes = &arm.field.attributes;
-            let Value { ty, handle, range } =
+            let RustType { ty, handle, range } =
                 self.member(of, &field, attributes, specifier, declarator)?;
             fields.push(Parameter { name: field, ty, handle, range });
         }

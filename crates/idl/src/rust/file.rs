@@ -19,7 +19,7 @@ use syshandle_model::{
 ///
 /// # Errors
 /// Fails with all errors in these items.
-pub fn file(file: syn::File) -> Result<Description> {
+pub fn describe(file: syn::File) -> Result<Description> {
     let mut description = Description::default();
     let mut errors = Errors::default();
     items(file.items, &mut description, &mut errors);
@@ -72,8 +72,8 @@ fn items(list: Vec<Item>, description: &mut Description, errors: &mut Errors) {
                 description.definitions.push(Definition { docs, name: item.ident, kind });
             }
             Item::Macro(item) if ends_with(&item.mac.path, "class") => {
-                let class = errors.keep(syn::parse2::<Declared>(item.mac.tokens));
-                description.classes.extend(class.map(|Declared(class)| class));
+                let class = errors.keep(syn::parse2::<ClassMacro>(item.mac.tokens));
+                description.classes.extend(class.map(|ClassMacro(class)| class));
             }
             Item::Mod(item) => {
                 if let Some((_, list)) = item.content {
@@ -127,9 +127,9 @@ fn is_encoded(attributes: &[Attribute]) -> bool {
 }
 
 /// The content of `class!`.
-struct Declared(Class);
+struct ClassMacro(Class);
 
-impl Parse for Declared {
+impl Parse for ClassMacro {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
         let attributes = input.call(Attribute::parse_outer)?;
         input.parse::<Visibility>()?;

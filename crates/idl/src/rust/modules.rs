@@ -15,7 +15,7 @@ use crate::front::limits::{FILE_BYTES_MAX, MODULE_DEPTH_MAX, MODULES_MAX};
 /// # Errors
 /// Fails with a text if the file of a module doesn't exist or isn't Rust.
 pub(crate) fn read(path: &Path) -> Result<syn::File, String> {
-    let mut reader = Reader { files: HashSet::new() };
+    let mut reader = ModuleLoader { files: HashSet::new() };
     let mut file = reader.parse(path, 0)?;
     // It isn't known whether the file is a crate root. The modules of a crate root are in the
     // root's directory.
@@ -28,38 +28,38 @@ pub(crate) fn read(path: &Path) -> Result<syn::File, String> {
     Ok(file)
 }
 
-struct Reader {
+struct ModuleLoader {
     /// The files read so far. A crate has each file once.
     files: HashSet<PathBuf>,
 }
 
-impl Reader {
+impl ModuleLoader {
     fn parse(&mut self, path: &Path, depth: usize) -> Result<syn::File, String> {
-        let told = |what: &dyn std::fmt::Display| {
+        let error_text = |what: &dyn std::fmt::Display| {
             let (path, what) = (path.display().to_string(), what.to_string());
             format!("error: {}: {}\n", printable(&path), printable(&what))
         };
-        let key = path.canonicalize().map_err(|error| told(&error))?;
+        let key = path.canonicalize().map_err(|error| error_text(&error))?;
         if !self.files.insert(key) {
-            return Err(told(&"the file is a module of itself, or of two modules"));
+            return Err(error_text(&"the file is a module of itself, or of two modules"));
         }
         if self.files.len() > MODULES_MAX || depth > MODULE_DEPTH_MAX {
-            return Err(told(&format!(
+            return Err(error_text(&format!(
                 "the file isn't read: a crate has at most {MODULES_MAX} files, nested \
                  {MODULE_DEPTH_MAX} levels deep"
             )));
         }
-        let metadata = fs::metadata(path).map_err(|error| told(&error))?;
+        let metadata = fs::metadata(path).map_err(|error| error_text(&error))?;
         if !metadata.is_file() {
-            return Err(told(&"it isn't a regular file"));
+            return Err(error_text(&"it isn't a regular file"));
         }
         let mut text = String::new();
-        let file = File::open(path).map_err(|error| told(&error))?;
+        let file = File::open(path).map_err(|error| error_text(&error))?;
         let read = file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text);
-        if read.map_err(|error| told(&error))? as u64 > FILE_BYTES_MAX {
-            return Err(told(&format!("it has more than {FILE_BYTES_MAX} bytes")));
+        if read.map_err(|error| error_text(&error))? as u64 > FILE_BYTES_MAX {
+            return Err(error_text(&format!("it has more than {FILE_BYTES_MAX} bytes")));
         }
-        syn::parse_file(&text).map_err(|error| told(&error))
+        syn::parse_file(&text).map_err(|error| error_text(&error))
     }
 
     /// Reads the modules among a file's items. Their files are in one of `folders`.

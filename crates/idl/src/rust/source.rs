@@ -17,7 +17,7 @@ use syshandle_model::{
 
 /// Returns the Rust source of a description.
 pub(super) fn source(description: &Description) -> TokenStream {
-    let plain = Plain::of(description);
+    let plain = PlainDataTypes::of(description);
     let definitions = description.definitions.iter().map(|of| definition(of, &plain));
     let interfaces = description.interfaces.iter().map(interface);
     let classes = description.classes.iter().map(class);
@@ -94,7 +94,7 @@ fn class(class: &Class) -> TokenStream {
     }
 }
 
-fn definition(definition: &Definition, plain: &Plain<'_>) -> TokenStream {
+fn definition(definition: &Definition, plain: &PlainDataTypes<'_>) -> TokenStream {
     let Definition { name, kind, .. } = definition;
     let docs = docs(&definition.docs);
     let derives = plain.derives(&name.to_string());
@@ -146,13 +146,13 @@ fn variant(variant: &Variant) -> TokenStream {
 }
 
 /// Finds the types that are plain data and can be cloned and compared. A handle can't.
-struct Plain<'d> {
+struct PlainDataTypes<'d> {
     definitions: HashMap<String, &'d Definition>,
     /// The defined types that contain a handle or a reference to an object, at any depth.
     with_handles: HashSet<String>,
 }
 
-impl<'d> Plain<'d> {
+impl<'d> PlainDataTypes<'d> {
     /// Visits each type once, starting at types that contain a handle and continuing with their
     /// users. A walk from the users down would take exponential time if types share parts.
     fn of(description: &'d Description) -> Self {

@@ -2,8 +2,8 @@
 
 use super::{Expression, Identifier, TypeName};
 use crate::front::source::Span;
+use crate::front::steps;
 use crate::front::token::{Name, Uuid};
-use crate::front::work;
 
 /// The attributes of one declaration, in source order.
 #[derive(Clone, Debug, Default)]
@@ -61,12 +61,12 @@ impl Attributes {
 
     /// Returns the first attribute with this name.
     pub(crate) fn find(&self, name: AttributeName) -> Option<&Attribute> {
-        work::count(1);
+        steps::count(1);
         let bit = name as usize;
         if self.present[bit / 64] & 1 << (bit % 64) == 0 {
             return None;
         }
-        work::count(self.list.len());
+        steps::count(self.list.len());
         self.list.iter().find(|attribute| attribute.known == Some(name))
     }
 
@@ -102,7 +102,7 @@ impl Attribute {
 /// The declarations that an attribute can belong to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub(crate) enum Place {
+pub(crate) enum AttributeTarget {
     Interface,
     DispatchInterface,
     Library,
@@ -125,37 +125,37 @@ pub(crate) enum Place {
     Arm,
 }
 
-impl Place {
+impl AttributeTarget {
     /// Describes the declaration, for a message.
     pub(crate) fn description(self) -> &'static str {
         match self {
-            Place::Interface => "an interface",
-            Place::DispatchInterface => "a dispinterface",
-            Place::Library => "a library",
-            Place::CoClass => "a coclass",
-            Place::RuntimeClass => "a runtimeclass",
-            Place::ClassItem => "an interface of a class",
-            Place::Module => "a module",
-            Place::ApiContract => "an apicontract",
-            Place::Delegate => "a delegate",
-            Place::Typedef => "a typedef",
-            Place::Struct => "a struct",
-            Place::Union => "a union",
-            Place::Enum => "an enum",
-            Place::Enumerator => "an enumerator",
-            Place::Constant => "a constant",
-            Place::Method => "a method",
-            Place::Property => "a property",
-            Place::Parameter => "a parameter",
-            Place::Field => "a field",
-            Place::Arm => "an arm of a union",
+            AttributeTarget::Interface => "an interface",
+            AttributeTarget::DispatchInterface => "a dispinterface",
+            AttributeTarget::Library => "a library",
+            AttributeTarget::CoClass => "a coclass",
+            AttributeTarget::RuntimeClass => "a runtimeclass",
+            AttributeTarget::ClassItem => "an interface of a class",
+            AttributeTarget::Module => "a module",
+            AttributeTarget::ApiContract => "an apicontract",
+            AttributeTarget::Delegate => "a delegate",
+            AttributeTarget::Typedef => "a typedef",
+            AttributeTarget::Struct => "a struct",
+            AttributeTarget::Union => "a union",
+            AttributeTarget::Enum => "an enum",
+            AttributeTarget::Enumerator => "an enumerator",
+            AttributeTarget::Constant => "a constant",
+            AttributeTarget::Method => "a method",
+            AttributeTarget::Property => "a property",
+            AttributeTarget::Parameter => "a parameter",
+            AttributeTarget::Field => "a field",
+            AttributeTarget::Arm => "an arm of a union",
         }
     }
 }
 
 /// The arguments that an attribute takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Shape {
+pub(crate) enum AttributeSyntax {
     /// No parentheses.
     Bare,
     /// Between the first and the second number of values, any of which may be omitted.
@@ -194,7 +194,7 @@ macro_rules! attributes {
                 match text { $($text => Some(AttributeName::$variant),)* _ => None }
             }
 
-            pub(crate) fn shape(self) -> Shape {
+            pub(crate) fn shape(self) -> AttributeSyntax {
                 match self { $(AttributeName::$variant => $shape),* }
             }
 
@@ -205,56 +205,56 @@ macro_rules! attributes {
     };
 }
 
-impl Shape {
+impl AttributeSyntax {
     /// Returns the minimum and maximum number of arguments.
     pub(crate) fn counts(self) -> (usize, usize) {
         match self {
-            Shape::Bare => (0, 0),
-            Shape::Values(least, most) => (least, most),
-            Shape::Optional => (0, 1),
-            Shape::Type | Shape::Uuid => (1, 1),
-            Shape::Custom | Shape::Handle => (2, 2),
+            AttributeSyntax::Bare => (0, 0),
+            AttributeSyntax::Values(least, most) => (least, most),
+            AttributeSyntax::Optional => (0, 1),
+            AttributeSyntax::Type | AttributeSyntax::Uuid => (1, 1),
+            AttributeSyntax::Custom | AttributeSyntax::Handle => (2, 2),
         }
     }
 }
 
 impl AttributeName {
     /// Returns whether the attribute can belong to this kind of declaration.
-    pub(crate) fn fits(self, place: Place) -> bool {
+    pub(crate) fn fits(self, place: AttributeTarget) -> bool {
         self.places() & bit(place) != 0
     }
 }
 
 const _: () = assert!(AttributeName::ALL.len() <= 3 * 64, "`Attributes` has a bit for each");
 
-const fn bit(place: Place) -> u32 {
+const fn bit(place: AttributeTarget) -> u32 {
     1 << place as u8
 }
 
-const BARE: Shape = Shape::Bare;
-const ONE: Shape = Shape::Values(1, 1);
-const MANY: Shape = Shape::Values(1, usize::MAX);
-const ANY: Shape = Shape::Values(0, usize::MAX);
+const BARE: AttributeSyntax = AttributeSyntax::Bare;
+const ONE: AttributeSyntax = AttributeSyntax::Values(1, 1);
+const MANY: AttributeSyntax = AttributeSyntax::Values(1, usize::MAX);
+const ANY: AttributeSyntax = AttributeSyntax::Values(0, usize::MAX);
 
 const EVERYWHERE: u32 = u32::MAX;
-const INTERFACE: u32 = bit(Place::Interface);
-const DISPATCH: u32 = bit(Place::DispatchInterface);
-const LIBRARY: u32 = bit(Place::Library);
-const COCLASS: u32 = bit(Place::CoClass);
-const RUNTIME_CLASS: u32 = bit(Place::RuntimeClass);
+const INTERFACE: u32 = bit(AttributeTarget::Interface);
+const DISPATCH: u32 = bit(AttributeTarget::DispatchInterface);
+const LIBRARY: u32 = bit(AttributeTarget::Library);
+const COCLASS: u32 = bit(AttributeTarget::CoClass);
+const RUNTIME_CLASS: u32 = bit(AttributeTarget::RuntimeClass);
 const CLASS: u32 = COCLASS | RUNTIME_CLASS;
-const CLASS_ITEM: u32 = bit(Place::ClassItem);
-const MODULE: u32 = bit(Place::Module);
-const CONTRACT: u32 = bit(Place::ApiContract);
-const DELEGATE: u32 = bit(Place::Delegate);
-const TYPEDEF: u32 = bit(Place::Typedef);
-const UNION: u32 = bit(Place::Union) | TYPEDEF;
-const ENUM: u32 = bit(Place::Enum) | TYPEDEF;
-const METHOD: u32 = bit(Place::Method);
-const PROPERTY: u32 = bit(Place::Property);
-const PARAMETER: u32 = bit(Place::Parameter);
-const FIELD: u32 = bit(Place::Field) | bit(Place::Arm);
-const ARM: u32 = bit(Place::Arm) | bit(Place::Field);
+const CLASS_ITEM: u32 = bit(AttributeTarget::ClassItem);
+const MODULE: u32 = bit(AttributeTarget::Module);
+const CONTRACT: u32 = bit(AttributeTarget::ApiContract);
+const DELEGATE: u32 = bit(AttributeTarget::Delegate);
+const TYPEDEF: u32 = bit(AttributeTarget::Typedef);
+const UNION: u32 = bit(AttributeTarget::Union) | TYPEDEF;
+const ENUM: u32 = bit(AttributeTarget::Enum) | TYPEDEF;
+const METHOD: u32 = bit(AttributeTarget::Method);
+const PROPERTY: u32 = bit(AttributeTarget::Property);
+const PARAMETER: u32 = bit(AttributeTarget::Parameter);
+const FIELD: u32 = bit(AttributeTarget::Field) | bit(AttributeTarget::Arm);
+const ARM: u32 = bit(AttributeTarget::Arm) | bit(AttributeTarget::Field);
 const VALUE: u32 = PARAMETER | FIELD | TYPEDEF | METHOD;
 const ANY_INTERFACE: u32 = INTERFACE | DISPATCH;
 /// The declarations that attributes of the Windows Runtime can belong to.
@@ -264,13 +264,13 @@ attributes! {
     Activatable "activatable" ANY, RUNTIME_CLASS;
     Aggregatable "aggregatable" BARE, COCLASS;
     Agile "agile" BARE, CLASS;
-    Align "__declspec(align)" ONE, TYPEDEF | FIELD | PARAMETER | bit(Place::Struct) | bit(Place::Union);
-    AllNodes "all_nodes" Shape::Optional, PARAMETER | INTERFACE | TYPEDEF | METHOD;
+    Align "__declspec(align)" ONE, TYPEDEF | FIELD | PARAMETER | bit(AttributeTarget::Struct) | bit(AttributeTarget::Union);
+    AllNodes "all_nodes" AttributeSyntax::Optional, PARAMETER | INTERFACE | TYPEDEF | METHOD;
     Allocate "allocate" MANY, PARAMETER | TYPEDEF | METHOD;
     Annotation "annotation" ONE, PARAMETER | FIELD | METHOD | TYPEDEF;
     Appobject "appobject" BARE, COCLASS;
     Async "async" BARE, METHOD | INTERFACE | PARAMETER;
-    AsyncUuid "async_uuid" Shape::Uuid, INTERFACE;
+    AsyncUuid "async_uuid" AttributeSyntax::Uuid, INTERFACE;
     AutoHandle "auto_handle" BARE, INTERFACE;
     Bindable "bindable" BARE, METHOD | PROPERTY | FIELD | RUNTIME_CLASS;
     Broadcast "broadcast" BARE, METHOD;
@@ -287,12 +287,12 @@ attributes! {
     Contract "contract" ANY, RUNTIME;
     Contractversion "contractversion" ANY, CONTRACT;
     Control "control" BARE, COCLASS | LIBRARY;
-    CsChar "cs_char" Shape::Type, TYPEDEF;
+    CsChar "cs_char" AttributeSyntax::Type, TYPEDEF;
     CsDrtag "cs_drtag" BARE, PARAMETER;
     CsRtag "cs_rtag" BARE, PARAMETER;
     CsStag "cs_stag" BARE, PARAMETER;
     CsTagRtn "cs_tag_rtn" ONE, METHOD | INTERFACE;
-    Custom "custom" Shape::Custom, EVERYWHERE;
+    Custom "custom" AttributeSyntax::Custom, EVERYWHERE;
     Decode "decode" BARE, TYPEDEF | INTERFACE | METHOD;
     Default "default" BARE, CLASS_ITEM | ARM | METHOD | INTERFACE;
     DefaultOverload "default_overload" BARE, METHOD;
@@ -333,11 +333,11 @@ attributes! {
     Ignore "ignore" BARE, FIELD;
     IidIs "iid_is" ONE, VALUE;
     Immediatebind "immediatebind" BARE, METHOD | PROPERTY;
-    ImplicitHandle "implicit_handle" Shape::Handle, INTERFACE;
+    ImplicitHandle "implicit_handle" AttributeSyntax::Handle, INTERFACE;
     In "in" BARE, PARAMETER;
     InLine "in_line" BARE, TYPEDEF;
     InputSync "input_sync" BARE, METHOD;
-    Lcid "lcid" Shape::Optional, PARAMETER | LIBRARY;
+    Lcid "lcid" AttributeSyntax::Optional, PARAMETER | LIBRARY;
     LastIs "last_is" MANY, VALUE;
     LengthIs "length_is" MANY, VALUE;
     Licensed "licensed" BARE, COCLASS;
@@ -376,36 +376,36 @@ attributes! {
     Proxy "proxy" BARE, INTERFACE | LIBRARY;
     Ptr "ptr" BARE, VALUE;
     Public "public" BARE, EVERYWHERE;
-    Range "range" Shape::Values(2, 2), VALUE;
+    Range "range" AttributeSyntax::Values(2, 2), VALUE;
     Readonly "readonly" BARE, PROPERTY | FIELD | METHOD;
     Ref "ref" BARE, VALUE;
     Replaceable "replaceable" BARE, METHOD | PROPERTY;
-    RepresentAs "represent_as" Shape::Type, TYPEDEF;
+    RepresentAs "represent_as" AttributeSyntax::Type, TYPEDEF;
     Requestedit "requestedit" BARE, METHOD | PROPERTY;
-    Restricted "restricted" Shape::Values(0, usize::MAX), EVERYWHERE;
+    Restricted "restricted" AttributeSyntax::Values(0, usize::MAX), EVERYWHERE;
     Retval "retval" BARE, PARAMETER;
-    SingleNode "single_node" Shape::Optional, PARAMETER | INTERFACE | TYPEDEF | METHOD;
+    SingleNode "single_node" AttributeSyntax::Optional, PARAMETER | INTERFACE | TYPEDEF | METHOD;
     SizeIs "size_is" MANY, VALUE;
     Source "source" BARE, CLASS_ITEM | METHOD | PROPERTY;
     Static "static" ANY, RUNTIME_CLASS;
     StrictContextHandle "strict_context_handle" BARE, INTERFACE;
-    String "string" BARE, VALUE | PROPERTY | bit(Place::Constant);
+    String "string" BARE, VALUE | PROPERTY | bit(AttributeTarget::Constant);
     SwitchIs "switch_is" ONE, PARAMETER | FIELD;
-    SwitchType "switch_type" Shape::Type, PARAMETER | FIELD | UNION;
-    SystemHandle "system_handle" Shape::Values(1, 2), PARAMETER | FIELD | TYPEDEF;
+    SwitchType "switch_type" AttributeSyntax::Type, PARAMETER | FIELD | UNION;
+    SystemHandle "system_handle" AttributeSyntax::Values(1, 2), PARAMETER | FIELD | TYPEDEF;
     Threading "threading" ONE, CLASS;
-    TransmitAs "transmit_as" Shape::Type, TYPEDEF;
+    TransmitAs "transmit_as" AttributeSyntax::Type, TYPEDEF;
     TypeStrictContextHandle "type_strict_context_handle" BARE, INTERFACE;
     Uidefault "uidefault" BARE, METHOD | PROPERTY;
     Unique "unique" BARE, VALUE;
-    UserMarshal "user_marshal" Shape::Type, TYPEDEF;
+    UserMarshal "user_marshal" AttributeSyntax::Type, TYPEDEF;
     Usesgetlasterror "usesgetlasterror" BARE, METHOD | MODULE;
-    Uuid "uuid" Shape::Uuid, EVERYWHERE & !(PARAMETER | FIELD);
+    Uuid "uuid" AttributeSyntax::Uuid, EVERYWHERE & !(PARAMETER | FIELD);
     V1Enum "v1_enum" BARE, ENUM;
     Vararg "vararg" BARE, METHOD;
     Version "version" ONE, EVERYWHERE & !(PARAMETER | FIELD);
     ViProgid "vi_progid" ONE, COCLASS;
-    WireMarshal "wire_marshal" Shape::Type, TYPEDEF;
+    WireMarshal "wire_marshal" AttributeSyntax::Type, TYPEDEF;
 }
 
 #[cfg(test)]

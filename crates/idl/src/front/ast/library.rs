@@ -58,7 +58,7 @@ pub(crate) struct ApiContract {
     pub(crate) attributes: Attributes,
     pub(crate) name: Identifier,
     /// Whether this is a forward declaration.
-    pub(crate) is_announced: bool,
+    pub(crate) is_forward: bool,
 }
 
 /// The type of a callback in the Windows Runtime: an interface with one method.

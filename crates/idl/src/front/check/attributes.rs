@@ -3,9 +3,9 @@
 use std::collections::{HashMap, HashSet};
 
 use super::Checker;
-use super::unresolved::Sought;
+use super::unresolved::NameReference;
 use crate::front::ast::{
-    Argument, Attribute, AttributeName, Attributes, Expression, ExpressionKind, Place,
+    Argument, Attribute, AttributeName, AttributeTarget, Attributes, Expression, ExpressionKind,
 };
 use crate::front::constant::Environment;
 use crate::front::diagnostic::{Diagnostic, Severity, did_you_mean, quoted, similar};
@@ -14,7 +14,7 @@ use crate::front::source::Span;
 use crate::front::token::Name;
 
 /// Attributes whose arguments name parameters or fields.
-const OF_NEIGHBOURS: &[AttributeName] = &[
+const SIBLING_ATTRIBUTES: &[AttributeName] = &[
     AttributeName::SizeIs,
     AttributeName::LengthIs,
     AttributeName::MaxIs,
@@ -39,7 +39,7 @@ const REPEATABLE: &[AttributeName] = &[
 
 impl<'a> Checker<'_, 'a> {
     /// Checks the attributes of one declaration.
-    pub(super) fn attributes(&mut self, attributes: &'a Attributes, place: Place) {
+    pub(super) fn attributes(&mut self, attributes: &'a Attributes, place: AttributeTarget) {
         let mut first: HashMap<AttributeName, Span> = HashMap::new();
         for attribute in attributes.list() {
             let Some(known) = attribute.known else {
@@ -166,22 +166,22 @@ impl<'a> Checker<'_, 'a> {
     }
 
     /// Checks that arguments that name other parameters or fields refer to existing ones.
-    pub(super) fn names_neighbours(&mut self, attributes: &'a Attributes, severity: Severity) {
+    pub(super) fn check_siblings(&mut self, attributes: &'a Attributes, severity: Severity) {
         for attribute in attributes.list() {
-            if attribute.known.is_some_and(|known| OF_NEIGHBOURS.contains(&known)) {
+            if attribute.known.is_some_and(|known| SIBLING_ATTRIBUTES.contains(&known)) {
                 for value in attribute.values() {
-                    self.neighbour_names(value, severity);
+                    self.check_sibling_names(value, severity);
                 }
             }
         }
     }
 
-    fn neighbour_names(&mut self, expression: &'a Expression, severity: Severity) {
+    fn check_sibling_names(&mut self, expression: &'a Expression, severity: Severity) {
         let mut unknown = Vec::new();
         let mut known = Vec::new();
         super::values::names(expression, &mut |name, span| {
             let is_known = self.is_value(name) || self.view().is_type(name);
-            if self.is_neighbour(name) {
+            if self.is_sibling(name) {
             } else if is_known {
                 known.push((name, span));
             } else {
@@ -192,24 +192,24 @@ impl<'a> Checker<'_, 'a> {
             self.value_order(name, span);
         }
         for (name, span) in unknown {
-            let hint = self.neighbour_like(&name);
-            self.open_as(severity, Sought::Neighbour(name.to_string()), span, hint);
+            let hint = self.similar_sibling(&name);
+            self.add_unresolved_as(severity, NameReference::Sibling(name.to_string()), span, hint);
         }
         self.cast_types(expression);
     }
 
-    fn is_neighbour(&self, name: &Name) -> bool {
-        self.neighbours.iter().any(|beside| beside.contains(name))
+    fn is_sibling(&self, name: &Name) -> bool {
+        self.siblings.iter().any(|push_siblings| push_siblings.contains(name))
     }
 
     /// Returns a hint that names a similar parameter or field. Returns none once more wrong names
     /// were found than are reported, or if there are too many names to compare.
-    fn neighbour_like(&self, name: &Name) -> Option<String> {
-        let count: usize = self.neighbours.iter().map(HashSet::len).sum();
+    fn similar_sibling(&self, name: &Name) -> Option<String> {
+        let count: usize = self.siblings.iter().map(HashSet::len).sum();
         if self.unresolved.len() > ERRORS_MAX || count > COMPARISONS_MAX / ERRORS_MAX {
             return None;
         }
-        did_you_mean(name, self.neighbours.iter().flatten().map(|neighbour| &***neighbour))
+        did_you_mean(name, self.siblings.iter().flatten().map(|sibling| &***sibling))
     }
 
     /// Resolves the types in the casts of an expression.

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use super::Checker;
-use super::methods::Calls;
+use super::methods::CallKind;
 use super::scope::Root;
 use super::symbols::Definition;
 use crate::front::ast::{
-    AttributeName, Delegate, DispatchInterface, DispatchMember, Interface, Item, Member, Method,
-    Path, Place, Typedef,
+    AttributeName, AttributeTarget, Delegate, DispatchInterface, DispatchMember, Interface, Item,
+    Member, Method, Path, Typedef,
 };
 use crate::front::diagnostic::{Diagnostic, quoted};
 use crate::front::limits::CHAIN_MAX;
@@ -18,7 +18,7 @@ use crate::front::token::Name;
 impl<'a> Checker<'_, 'a> {
     pub(super) fn interface(&mut self, interface: &'a Interface) {
         self.declare_type(&interface.name);
-        self.attributes(&interface.attributes, Place::Interface);
+        self.attributes(&interface.attributes, AttributeTarget::Interface);
         let outer = self.type_parameters.len();
         self.type_parameters.extend(&interface.type_parameters);
         for path in interface.base.iter().chain(&interface.requires) {
@@ -30,10 +30,10 @@ impl<'a> Checker<'_, 'a> {
         if interface.members.is_some() {
             self.identity(interface);
         }
-        let calls = calls(interface, !self.namespace.is_empty());
+        let call_kind = call_kind(interface, !self.namespace.is_empty());
         for member in interface.members.iter().flatten() {
             match member {
-                Member::Method(method) => self.method(method, calls),
+                Member::Method(method) => self.method(method, call_kind),
                 Member::Item(item) => self.inner_item(item),
             }
         }
@@ -43,27 +43,27 @@ impl<'a> Checker<'_, 'a> {
 
     pub(super) fn delegate(&mut self, delegate: &'a Delegate) {
         self.declare_type(&delegate.method.name);
-        self.attributes(&delegate.attributes, Place::Delegate);
+        self.attributes(&delegate.attributes, AttributeTarget::Delegate);
         let outer = self.type_parameters.len();
         self.type_parameters.extend(&delegate.type_parameters);
-        self.method(&delegate.method, Calls::Objects);
+        self.method(&delegate.method, CallKind::Com);
         self.type_parameters.truncate(outer);
     }
 
     pub(super) fn dispatch_interface(&mut self, interface: &'a DispatchInterface) {
         self.declare_type(&interface.name);
-        self.attributes(&interface.attributes, Place::DispatchInterface);
+        self.attributes(&interface.attributes, AttributeTarget::DispatchInterface);
         for member in interface.members.iter().flatten() {
             match member {
                 DispatchMember::Interface(path) => self.interface_name(path),
                 DispatchMember::Property(attributes, specifier, declarators) => {
-                    self.attributes(attributes, Place::Property);
+                    self.attributes(attributes, AttributeTarget::Property);
                     self.specifier(specifier);
                     for declarator in declarators {
                         self.declarator(declarator);
                     }
                 }
-                DispatchMember::Method(method) => self.method(method, Calls::Dispatched),
+                DispatchMember::Method(method) => self.method(method, CallKind::Dispatch),
             }
         }
         let methods = interface.members.iter().flatten().filter_map(|member| match member {
@@ -182,13 +182,13 @@ const ACCESSES: [AttributeName; 5] = [
 ];
 
 /// Returns how the methods of an interface are called.
-fn calls(interface: &Interface, in_namespace: bool) -> Calls {
+fn call_kind(interface: &Interface, in_namespace: bool) -> CallKind {
     let attributes = &interface.attributes;
     if attributes.has(AttributeName::Local) {
-        Calls::Locally
+        CallKind::Local
     } else if attributes.has(AttributeName::Object) || in_namespace {
-        Calls::Objects
+        CallKind::Com
     } else {
-        Calls::Remotely
+        CallKind::Rpc
     }
 }

@@ -1,9 +1,10 @@
 //! Checks the declarations of a file.
 
 use super::Checker;
-use super::unresolved::Sought;
+use super::unresolved::NameReference;
 use crate::front::ast::{
-    AttributeName, Class, Derivation, Item, Library, Path, Place, TypeKind, TypeSpecifier, Typedef,
+    AttributeName, AttributeTarget, Class, Derivation, Item, Library, Path, TypeKind,
+    TypeSpecifier, Typedef,
 };
 use crate::front::diagnostic::{Diagnostic, Severity, quoted};
 
@@ -31,10 +32,10 @@ impl<'a> Checker<'_, 'a> {
             Item::Interface(interface) => self.interface(interface),
             Item::DispatchInterface(interface) => self.dispatch_interface(interface),
             Item::Library(library) => self.library(library),
-            Item::CoClass(class) => self.class(class, Place::CoClass),
-            Item::RuntimeClass(class) => self.class(class, Place::RuntimeClass),
+            Item::CoClass(class) => self.class(class, AttributeTarget::CoClass),
+            Item::RuntimeClass(class) => self.class(class, AttributeTarget::RuntimeClass),
             Item::Module(module) => {
-                self.attributes(&module.attributes, Place::Module);
+                self.attributes(&module.attributes, AttributeTarget::Module);
                 self.items(module.items.as_deref().unwrap_or_default());
             }
             Item::Namespace(namespace) => {
@@ -49,7 +50,7 @@ impl<'a> Checker<'_, 'a> {
             }
             Item::ApiContract(contract) => {
                 self.declare_type(&contract.name);
-                self.attributes(&contract.attributes, Place::ApiContract);
+                self.attributes(&contract.attributes, AttributeTarget::ApiContract);
             }
             Item::Delegate(delegate) => self.delegate(delegate),
             Item::Declare(types) => {
@@ -64,7 +65,7 @@ impl<'a> Checker<'_, 'a> {
     }
 
     fn typedef(&mut self, typedef: &'a Typedef) {
-        self.attributes(&typedef.attributes, Place::Typedef);
+        self.attributes(&typedef.attributes, AttributeTarget::Typedef);
         self.specifier(&typedef.specifier);
         let chain = self.view().chain(&typedef.specifier);
         for declarator in &typedef.declarators {
@@ -74,8 +75,8 @@ impl<'a> Checker<'_, 'a> {
                 let span = declarator.span;
                 self.complete_type(&chain, &declarator.derivations, span, "an element of an array");
             }
-            let place = Place::Typedef;
-            self.typed(
+            let place = AttributeTarget::Typedef;
+            self.check_type_attributes(
                 &typedef.attributes,
                 &chain,
                 &declarator.derivations,
@@ -90,7 +91,7 @@ impl<'a> Checker<'_, 'a> {
     }
 
     fn library(&mut self, library: &'a Library) {
-        self.attributes(&library.attributes, Place::Library);
+        self.attributes(&library.attributes, AttributeTarget::Library);
         if !library.attributes.has(AttributeName::Uuid) {
             let message = format!("library {} has no uuid", quoted(&library.name.name));
             self.warn(
@@ -101,10 +102,10 @@ impl<'a> Checker<'_, 'a> {
         self.items(&library.items);
     }
 
-    fn class(&mut self, class: &'a Class, place: Place) {
+    fn class(&mut self, class: &'a Class, place: AttributeTarget) {
         self.declare_type(&class.name);
         self.attributes(&class.attributes, place);
-        if place == Place::CoClass
+        if place == AttributeTarget::CoClass
             && class.interfaces.is_some()
             && !class.attributes.has(AttributeName::Uuid)
         {
@@ -118,12 +119,12 @@ impl<'a> Checker<'_, 'a> {
             self.interface_name(base);
         }
         for interface in class.interfaces.iter().flatten() {
-            self.attributes(&interface.attributes, Place::ClassItem);
+            self.attributes(&interface.attributes, AttributeTarget::ClassItem);
             self.path_arguments(&interface.path);
             // A class may list interfaces that only its implementation knows.
             if self.view().find(&interface.path).is_none() {
-                let name = Sought::Interface(interface.path.clone());
-                self.open_as(Severity::Warning, name, interface.path.span, None);
+                let name = NameReference::Interface(interface.path.clone());
+                self.add_unresolved_as(Severity::Warning, name, interface.path.span, None);
             }
         }
     }
@@ -132,7 +133,7 @@ impl<'a> Checker<'_, 'a> {
     pub(super) fn interface_name(&mut self, path: &'a Path) {
         self.path_arguments(path);
         if self.view().find(path).is_none() {
-            self.open(Sought::Interface(path.clone()), path.span, None);
+            self.add_unresolved(NameReference::Interface(path.clone()), path.span, None);
         } else {
             self.type_order(path);
         }
@@ -145,7 +146,7 @@ impl<'a> Checker<'_, 'a> {
             return;
         }
         if self.view().find(path).is_none() {
-            self.open(Sought::Type(path.clone()), path.span, None);
+            self.add_unresolved(NameReference::Type(path.clone()), path.span, None);
         } else {
             self.type_order(path);
         }
@@ -159,11 +160,11 @@ impl<'a> Checker<'_, 'a> {
 }
 
 /// Returns the kind of declaration for a type definition that declares no further name.
-fn place_of(specifier: &TypeSpecifier) -> Place {
+fn place_of(specifier: &TypeSpecifier) -> AttributeTarget {
     match specifier.kind {
-        TypeKind::Union(_) => Place::Union,
-        TypeKind::Enum(_) => Place::Enum,
-        TypeKind::Interface(_) => Place::Interface,
-        _ => Place::Struct,
+        TypeKind::Union(_) => AttributeTarget::Union,
+        TypeKind::Enum(_) => AttributeTarget::Enum,
+        TypeKind::Interface(_) => AttributeTarget::Interface,
+        _ => AttributeTarget::Struct,
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::Checker;
 use super::scope::Root;
 use crate::front::ast::{
-    AttributeName, BaseType, Derivation, Method, Parameter, Parameters, Place,
+    AttributeName, AttributeTarget, BaseType, Derivation, Method, Parameter, Parameters,
 };
 use crate::front::diagnostic::{Diagnostic, Severity, quoted};
 use crate::front::source::Span;
@@ -13,33 +13,33 @@ use crate::front::token::Name;
 
 /// How a function is called. This decides which attributes its parameters need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Calls {
+pub(super) enum CallKind {
     /// In the same process. The attributes are only documentation.
-    Locally,
+    Local,
     /// Through `IDispatch`.
-    Dispatched,
+    Dispatch,
     /// By RPC.
-    Remotely,
+    Rpc,
     /// By COM, on an object.
-    Objects,
+    Com,
 }
 
 impl<'a> Checker<'_, 'a> {
     /// Checks a function outside an interface.
     pub(super) fn function(&mut self, method: &'a Method) {
-        self.method(method, Calls::Locally);
+        self.method(method, CallKind::Local);
     }
 
-    pub(super) fn method(&mut self, method: &'a Method, calls: Calls) {
-        self.attributes(&method.attributes, Place::Method);
+    pub(super) fn method(&mut self, method: &'a Method, call_kind: CallKind) {
+        self.attributes(&method.attributes, AttributeTarget::Method);
         self.specifier(&method.returns);
         self.derivations(&method.return_derivations);
         let is_local = method.attributes.has(AttributeName::Local);
-        let calls = if is_local { Calls::Locally } else { calls };
-        if calls == Calls::Objects {
+        let call_kind = if is_local { CallKind::Local } else { call_kind };
+        if call_kind == CallKind::Com {
             self.returns_result(method);
         }
-        self.parameters(&method.parameters, calls);
+        self.parameters(&method.parameters, call_kind);
     }
 
     /// Checks that a method that is called across processes returns an `HRESULT`, because every
@@ -58,7 +58,7 @@ impl<'a> Checker<'_, 'a> {
         );
     }
 
-    pub(super) fn parameters(&mut self, parameters: &'a Parameters, calls: Calls) {
+    pub(super) fn parameters(&mut self, parameters: &'a Parameters, call_kind: CallKind) {
         let mut first: HashMap<&Name, Span> = HashMap::new();
         for parameter in &parameters.list {
             let Some(name) = &parameter.declarator.name else { continue };
@@ -70,22 +70,23 @@ impl<'a> Checker<'_, 'a> {
             }
         }
         let names = first.into_keys().collect();
-        let outer = std::mem::replace(&mut self.neighbours, vec![names]);
+        let outer = std::mem::replace(&mut self.siblings, vec![names]);
         for parameter in &parameters.list {
-            self.parameter(parameter, calls);
+            self.parameter(parameter, call_kind);
         }
-        if calls != Calls::Locally {
+        if call_kind != CallKind::Local {
             self.counts(parameters);
         }
-        self.neighbours = outer;
+        self.siblings = outer;
     }
 
-    fn parameter(&mut self, parameter: &'a Parameter, calls: Calls) {
+    fn parameter(&mut self, parameter: &'a Parameter, call_kind: CallKind) {
         let attributes = &parameter.attributes;
-        self.attributes(attributes, Place::Parameter);
+        self.attributes(attributes, AttributeTarget::Parameter);
         // Within one process, nothing depends on the attributes that give sizes.
-        let severity = if calls == Calls::Locally { Severity::Warning } else { Severity::Error };
-        self.names_neighbours(attributes, severity);
+        let severity =
+            if call_kind == CallKind::Local { Severity::Warning } else { Severity::Error };
+        self.check_siblings(attributes, severity);
         self.specifier(&parameter.specifier);
         self.declarator(&parameter.declarator);
         let chain = self.view().chain(&parameter.specifier);
@@ -95,18 +96,24 @@ impl<'a> Checker<'_, 'a> {
         if !is_bare {
             self.complete_type(&chain, derivations, parameter.span, "a parameter");
         }
-        if calls != Calls::Locally {
-            self.typed(attributes, &chain, derivations, parameter.span, Place::Parameter);
+        if call_kind != CallKind::Local {
+            self.check_type_attributes(
+                attributes,
+                &chain,
+                derivations,
+                parameter.span,
+                AttributeTarget::Parameter,
+            );
         }
         self.system_handle(attributes, &parameter.specifier, &parameter.declarator);
         self.handle_out(parameter);
-        if matches!(calls, Calls::Remotely | Calls::Objects) {
-            self.direction(parameter, calls);
+        if matches!(call_kind, CallKind::Rpc | CallKind::Com) {
+            self.direction(parameter, call_kind);
         }
     }
 
     /// Checks that the direction of a parameter is declared and fits its type.
-    fn direction(&mut self, parameter: &'a Parameter, calls: Calls) {
+    fn direction(&mut self, parameter: &'a Parameter, call_kind: CallKind) {
         let attributes = &parameter.attributes;
         let is_out = attributes.has(AttributeName::Out);
         let chain = self.view().chain(&parameter.specifier);
@@ -131,7 +138,7 @@ impl<'a> Checker<'_, 'a> {
             );
         }
         let is_silent = !is_out && !attributes.has(AttributeName::In);
-        if is_silent && is_indirect && calls == Calls::Objects {
+        if is_silent && is_indirect && call_kind == CallKind::Com {
             self.warn(
                 Diagnostic::warning(parameter.span, "parameter with neither `in` nor `out`")
                     .hint("MIDL takes it for `in`"),

@@ -13,7 +13,7 @@ use crate::front::token::Name;
 
 /// Which of the definitions that a file may use are known when the file is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Definitions {
+pub(super) enum KnownDefinitions {
     All,
     /// Some definitions are unknown, because an imported file wasn't found.
     Some,
@@ -23,7 +23,7 @@ pub(super) enum Definitions {
 }
 
 /// The names declared so far and the types defined so far in a file.
-pub(super) struct Declared {
+pub(super) struct DeclaredNames {
     /// Whether the order is checked. The built-in files aren't checked: they are correct, and free
     /// order keeps them short.
     is_checked: bool,
@@ -33,7 +33,7 @@ pub(super) struct Declared {
     complete: HashSet<usize>,
 }
 
-impl Declared {
+impl DeclaredNames {
     pub(super) fn new(is_checked: bool) -> Self {
         Self { is_checked, types: HashSet::new(), values: HashSet::new(), complete: HashSet::new() }
     }
@@ -42,49 +42,49 @@ impl Declared {
 impl<'a> Checker<'_, 'a> {
     /// Records the declaration of a type.
     pub(super) fn declare_type(&mut self, name: &Identifier) {
-        self.declared.types.insert(name.name.clone());
+        self.declared_names.types.insert(name.name.clone());
     }
 
     /// Records the declaration of a constant.
     pub(super) fn declare_value(&mut self, name: &Identifier) {
-        self.declared.values.insert(name.name.clone());
+        self.declared_names.values.insert(name.name.clone());
     }
 
     pub(super) fn complete_struct(&mut self, of: &StructType) {
-        self.declared.complete.insert(std::ptr::from_ref(of) as usize);
+        self.declared_names.complete.insert(std::ptr::from_ref(of) as usize);
     }
 
     pub(super) fn complete_union(&mut self, of: &UnionType) {
-        self.declared.complete.insert(std::ptr::from_ref(of) as usize);
+        self.declared_names.complete.insert(std::ptr::from_ref(of) as usize);
     }
 
     /// Checks that the name of a type is declared before this use. The order of names in namespaces
     /// isn't checked.
     pub(super) fn type_order(&mut self, path: &'a Path) {
         let Some(name) = path.as_name().filter(|_| self.namespace.is_empty()) else { return };
-        if self.declared.types.contains(name) || self.imported.has_type(name) {
+        if self.declared_names.types.contains(name) || self.imported.has_type(name) {
             return;
         }
         if let Some(symbol) = self.own.types.get(&**name) {
-            self.used_early("type", name, path.span, symbol.span);
+            self.report_early_use("type", name, path.span, symbol.span);
         }
     }
 
     /// Checks that a constant is declared before this use.
     pub(super) fn value_order(&mut self, name: &Name, used: Span) {
         if !self.namespace.is_empty()
-            || self.declared.values.contains(name)
+            || self.declared_names.values.contains(name)
             || self.imported.has_value(name)
         {
             return;
         }
         if let Some(declared) = self.own.values.get(name).map(|named| named.span) {
-            self.used_early("constant", name, used, declared);
+            self.report_early_use("constant", name, used, declared);
         }
     }
 
-    fn used_early(&mut self, what: &str, name: &Name, used: Span, declared: Span) {
-        if !self.declared.is_checked {
+    fn report_early_use(&mut self, what: &str, name: &Name, used: Span, declared: Span) {
+        if !self.declared_names.is_checked {
             return;
         }
         let message = format!("{what} {} is used before it is declared", quoted(name));
@@ -127,13 +127,13 @@ impl<'a> Checker<'_, 'a> {
         let name = quoted(&tag.name);
         if !is_defined {
             let message = format!("{kind} {name} is used by value, but nothing defines it");
-            let diagnostic = match self.knows_definitions {
-                Definitions::All => Diagnostic::error(span, message),
-                Definitions::Some => Diagnostic::gap(
+            let diagnostic = match self.known_definitions {
+                KnownDefinitions::All => Diagnostic::error(span, message),
+                KnownDefinitions::Some => Diagnostic::gap(
                     span,
                     format!("not checked, since files aren't found: {message}"),
                 ),
-                Definitions::Own => return,
+                KnownDefinitions::Own => return,
             };
             // The built-in files only announce types that the system's own files define.
             if !self.program.is_built_in(tag.span) {
@@ -142,7 +142,9 @@ impl<'a> Checker<'_, 'a> {
             return;
         }
         let own = self.own.tags.get(&*tag.name).filter(|symbol| symbol.span == tag.span);
-        if own.is_some() && self.namespace.is_empty() && !self.declared.complete.contains(&address)
+        if own.is_some()
+            && self.namespace.is_empty()
+            && !self.declared_names.complete.contains(&address)
         {
             let message = format!("{kind} {name} is used by value before its definition ends");
             self.error(

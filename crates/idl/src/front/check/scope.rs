@@ -5,24 +5,24 @@ use std::collections::HashMap;
 
 use super::symbols::{Definition, NamedValue, Symbol, Symbols};
 use crate::front::ast::{BaseType, Derivation, Path, TypeKind, TypeName, TypeSpecifier};
-use crate::front::constant::{Environment, Integer, IntegerType, Unknown, Value};
+use crate::front::constant::{Environment, EvaluationError, Integer, IntegerType, Value};
 use crate::front::limits::CHAIN_MAX;
 use crate::front::source::Span;
+use crate::front::steps;
 use crate::front::token::Name;
-use crate::front::work;
 
 /// The names of several files, nearest first.
 #[derive(Debug)]
 pub(crate) struct Scope<'s, 'a> {
     files: Vec<&'s Symbols<'a>>,
-    types: Found<Symbol<'a>>,
-    tags: Found<Symbol<'a>>,
+    types: LookupCache<Symbol<'a>>,
+    tags: LookupCache<Symbol<'a>>,
     /// Values, by the index of the file that declares them.
-    values: Found<usize>,
+    values: LookupCache<usize>,
 }
 
 /// A cache of lookup results.
-type Found<T> = RefCell<HashMap<String, Option<T>>>;
+type LookupCache<T> = RefCell<HashMap<String, Option<T>>>;
 
 /// A scope with one more file, seen from a namespace.
 pub(crate) struct View<'s, 'a> {
@@ -64,7 +64,7 @@ impl<'s, 'a> Scope<'s, 'a> {
     }
 
     fn find_type(&self, name: &str) -> Option<Symbol<'a>> {
-        once(&self.types, name, || nearest(self.files.iter().map(|of| of.types.get(name))))
+        cached(&self.types, name, || nearest(self.files.iter().map(|of| of.types.get(name))))
     }
 
     pub(super) fn has_type(&self, name: &str) -> bool {
@@ -76,12 +76,12 @@ impl<'s, 'a> Scope<'s, 'a> {
     }
 
     fn find_tag(&self, name: &str) -> Option<Symbol<'a>> {
-        once(&self.tags, name, || nearest(self.files.iter().map(|of| of.tags.get(name))))
+        cached(&self.tags, name, || nearest(self.files.iter().map(|of| of.tags.get(name))))
     }
 
     fn find_value(&self, name: &str) -> Option<&'s NamedValue> {
         let has = |of: &&Symbols<'a>| of.values.contains_key(name);
-        let file = once(&self.values, name, || self.files.iter().position(has))?;
+        let file = cached(&self.values, name, || self.files.iter().position(has))?;
         self.files[file].values.get(name)
     }
 
@@ -95,7 +95,7 @@ impl<'s, 'a> Scope<'s, 'a> {
 
 impl<'s, 'a> View<'s, 'a> {
     /// Copies the view, for a caller that consumes it.
-    pub(crate) fn again(&self) -> View<'s, 'a> {
+    pub(crate) fn copied(&self) -> View<'s, 'a> {
         View { own: self.own, imported: self.imported, namespace: self.namespace }
     }
 
@@ -109,7 +109,7 @@ impl<'s, 'a> View<'s, 'a> {
         let single = path.as_name();
         let joined = if single.is_some() { String::new() } else { path.name() };
         let name = single.map_or(joined.as_str(), |name| name);
-        self.outwards(name, |name| {
+        self.search_namespaces(name, |name| {
             self.type_named(name).or_else(|| {
                 // In a namespace, a tag is a type name without a typedef, as in C++.
                 let is_qualified = name.contains('.');
@@ -119,7 +119,7 @@ impl<'s, 'a> View<'s, 'a> {
     }
 
     pub(crate) fn find_tag(&self, tag: &str) -> Option<Symbol<'a>> {
-        self.outwards(tag, |name| self.tag_named(name))
+        self.search_namespaces(tag, |name| self.tag_named(name))
     }
 
     pub(super) fn find_value(&self, name: &str) -> Option<&'s NamedValue> {
@@ -128,13 +128,13 @@ impl<'s, 'a> View<'s, 'a> {
 
     fn type_named(&self, name: &str) -> Option<Symbol<'a>> {
         let own = self.own.types.get(name).copied();
-        let defined = own.filter(|own| !own.is_announced);
+        let defined = own.filter(|own| !own.is_forward);
         defined.or_else(|| self.imported.find_type(name)).or(own)
     }
 
     fn tag_named(&self, name: &str) -> Option<Symbol<'a>> {
         let own = self.own.tags.get(name).copied();
-        let defined = own.filter(|own| !own.is_announced);
+        let defined = own.filter(|own| !own.is_forward);
         defined.or_else(|| self.imported.find_tag(name)).or(own)
     }
 
@@ -153,7 +153,7 @@ impl<'s, 'a> View<'s, 'a> {
         let mut chain = Chain { names: Vec::new(), derivations: Vec::new(), root: Root::Unknown };
         let mut specifier = specifier;
         for _ in 0..CHAIN_MAX {
-            work::count(1);
+            steps::count(1);
             let path = match &specifier.kind {
                 TypeKind::Base(base) => {
                     chain.root = Root::Base(*base);
@@ -211,7 +211,7 @@ impl<'s, 'a> View<'s, 'a> {
 
     /// Looks up a name in the current namespace, then in the enclosing namespaces, then outside of
     /// them.
-    fn outwards<T>(&self, name: &str, find: impl Fn(&str) -> Option<T>) -> Option<T> {
+    fn search_namespaces<T>(&self, name: &str, find: impl Fn(&str) -> Option<T>) -> Option<T> {
         let mut namespace = self.namespace;
         while !namespace.is_empty() {
             if let Some(found) = find(&format!("{namespace}{name}")) {
@@ -229,8 +229,8 @@ fn nearest<'s, 'a: 's>(
     symbols: impl Iterator<Item = Option<&'s Symbol<'a>>>,
 ) -> Option<Symbol<'a>> {
     let mut announced = None;
-    for symbol in symbols.inspect(|_| work::count(1)).flatten() {
-        if !symbol.is_announced {
+    for symbol in symbols.inspect(|_| steps::count(1)).flatten() {
+        if !symbol.is_forward {
             return Some(*symbol);
         }
         announced = announced.or(Some(*symbol));
@@ -239,18 +239,22 @@ fn nearest<'s, 'a: 's>(
 }
 
 /// Finds a name and caches the result.
-fn once<T: Copy>(found: &Found<T>, name: &str, find: impl FnOnce() -> Option<T>) -> Option<T> {
+fn cached<T: Copy>(
+    found: &LookupCache<T>,
+    name: &str,
+    find: impl FnOnce() -> Option<T>,
+) -> Option<T> {
     if let Some(known) = found.borrow().get(name) {
         return *known;
     }
-    work::count(1);
+    steps::count(1);
     let result = find();
     found.borrow_mut().insert(name.to_owned(), result);
     result
 }
 
 impl Environment for View<'_, '_> {
-    fn value(&self, name: &Name, _: Span) -> Result<Value, Unknown> {
+    fn value(&self, name: &Name, _: Span) -> Result<Value, EvaluationError> {
         let predefined = match &**name {
             "TRUE" | "true" => Some(1),
             "FALSE" | "false" | "NULL" => Some(0),
@@ -260,16 +264,16 @@ impl Environment for View<'_, '_> {
             return Ok(Value::Integer(Integer::new(value)));
         }
         let known = self.find_value(name).and_then(|named| named.value.clone());
-        known.ok_or(Unknown::NotConstant)
+        known.ok_or(EvaluationError::NotConstant)
     }
 
     fn is_type(&self, name: &str) -> bool {
         self.type_named(name).is_some()
     }
 
-    fn size(&self, of: &TypeName) -> Result<u64, Unknown> {
+    fn size(&self, of: &TypeName) -> Result<u64, EvaluationError> {
         let known = self.integer_type(of).map(|integer| u64::from(integer.bits / 8));
-        known.ok_or(Unknown::NotConstant)
+        known.ok_or(EvaluationError::NotConstant)
     }
 
     fn integer_type(&self, to: &TypeName) -> Option<IntegerType> {

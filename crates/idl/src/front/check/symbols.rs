@@ -29,7 +29,7 @@ pub(crate) struct Symbol<'a> {
     pub(crate) definition: Definition<'a>,
     pub(crate) span: Span,
     /// Whether this is a forward declaration.
-    pub(crate) is_announced: bool,
+    pub(crate) is_forward: bool,
 }
 
 /// The declaration that a name refers to.
@@ -105,13 +105,13 @@ impl<'a> Collector<'_, '_, 'a> {
             Item::Type(_, specifier) | Item::Variable(specifier, _) => self.specifier(specifier),
             Item::Interface(interface) => self.interface(interface),
             Item::DispatchInterface(interface) => {
-                let is_announced = interface.members.is_none();
-                self.declare(&interface.name, Definition::DispatchInterface, is_announced);
+                let is_forward = interface.members.is_none();
+                self.declare(&interface.name, Definition::DispatchInterface, is_forward);
             }
             Item::Library(library) => self.items(&library.items),
             Item::CoClass(class) | Item::RuntimeClass(class) => {
-                let is_announced = class.interfaces.is_none();
-                self.declare(&class.name, Definition::Class, is_announced);
+                let is_forward = class.interfaces.is_none();
+                self.declare(&class.name, Definition::Class, is_forward);
             }
             Item::Module(module) => self.items(module.items.as_deref().unwrap_or_default()),
             Item::Namespace(namespace) => {
@@ -124,7 +124,7 @@ impl<'a> Collector<'_, '_, 'a> {
                 self.namespace.truncate(outer);
             }
             Item::ApiContract(contract) => {
-                self.declare(&contract.name, Definition::Contract, contract.is_announced);
+                self.declare(&contract.name, Definition::Contract, contract.is_forward);
             }
             Item::Delegate(delegate) => {
                 self.declare(&delegate.method.name, Definition::Delegate, false);
@@ -139,8 +139,8 @@ impl<'a> Collector<'_, '_, 'a> {
     }
 
     fn interface(&mut self, interface: &'a Interface) {
-        let is_announced = interface.members.is_none();
-        self.declare(&interface.name, Definition::Interface(interface), is_announced);
+        let is_forward = interface.members.is_none();
+        self.declare(&interface.name, Definition::Interface(interface), is_forward);
         for member in interface.members.iter().flatten() {
             match member {
                 Member::Method(method) => self.method(method),
@@ -154,7 +154,7 @@ impl<'a> Collector<'_, '_, 'a> {
         for declarator in &typedef.declarators {
             let Some(name) = &declarator.name else { continue };
             let definition = Definition::Typedef(typedef, declarator);
-            let symbol = Symbol { definition, span: name.span, is_announced: false };
+            let symbol = Symbol { definition, span: name.span, is_forward: false };
             let key = format!("{}{}", self.namespace, name.name);
             match self.symbols.types.entry(key) {
                 Entry::Vacant(entry) => {
@@ -162,7 +162,7 @@ impl<'a> Collector<'_, '_, 'a> {
                 }
                 Entry::Occupied(mut entry) => {
                     let known = *entry.get();
-                    if known.is_announced {
+                    if known.is_forward {
                         entry.insert(symbol);
                     } else if !is_same_name(&known, typedef, declarator, name) {
                         self.duplicate(name, known.span, "typedef");
@@ -269,9 +269,9 @@ impl<'a> Collector<'_, '_, 'a> {
         }
     }
 
-    fn declare(&mut self, name: &Identifier, definition: Definition<'a>, is_announced: bool) {
+    fn declare(&mut self, name: &Identifier, definition: Definition<'a>, is_forward: bool) {
         let key = format!("{}{}", self.namespace, name.name);
-        let symbol = Symbol { definition, span: name.span, is_announced };
+        let symbol = Symbol { definition, span: name.span, is_forward };
         match self.symbols.types.entry(key) {
             Entry::Vacant(entry) => {
                 entry.insert(symbol);
@@ -279,11 +279,11 @@ impl<'a> Collector<'_, '_, 'a> {
             Entry::Occupied(mut entry) => {
                 let known = *entry.get();
                 let is_typedef = matches!(known.definition, Definition::Typedef(..));
-                if is_announced {
+                if is_forward {
                     return;
                 }
                 entry.insert(symbol);
-                if !known.is_announced && !is_typedef {
+                if !known.is_forward && !is_typedef {
                     let what = definition.description();
                     self.duplicate(
                         name,
@@ -295,10 +295,10 @@ impl<'a> Collector<'_, '_, 'a> {
         }
     }
 
-    fn tag(&mut self, tag: &Option<Identifier>, definition: Definition<'a>, is_announced: bool) {
+    fn tag(&mut self, tag: &Option<Identifier>, definition: Definition<'a>, is_forward: bool) {
         let Some(tag) = tag else { return };
         let key = format!("{}{}", self.namespace, tag.name);
-        let symbol = Symbol { definition, span: tag.span, is_announced };
+        let symbol = Symbol { definition, span: tag.span, is_forward };
         match self.symbols.tags.entry(key) {
             Entry::Vacant(entry) => {
                 entry.insert(symbol);
@@ -307,9 +307,9 @@ impl<'a> Collector<'_, '_, 'a> {
                 let known = *entry.get();
                 let is_other = std::mem::discriminant(&known.definition)
                     != std::mem::discriminant(&definition);
-                if is_other || !is_announced && !known.is_announced {
+                if is_other || !is_forward && !known.is_forward {
                     self.duplicate(tag, known.span, "tag");
-                } else if known.is_announced {
+                } else if known.is_forward {
                     entry.insert(symbol);
                 }
             }

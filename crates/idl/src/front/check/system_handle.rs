@@ -3,12 +3,12 @@
 
 use super::Checker;
 use super::scope::{Root, View};
-use super::unresolved::Sought;
+use super::unresolved::NameReference;
 use crate::front::ast::{
     Argument, Attribute, AttributeName, Attributes, Declarator, Expression, Parameter, TypeName,
     TypeSpecifier,
 };
-use crate::front::constant::{self, Environment, Integer, IntegerType, Unknown, Value};
+use crate::front::constant::{self, Environment, EvaluationError, Integer, IntegerType, Value};
 use crate::front::diagnostic::{Diagnostic, did_you_mean, quoted};
 use crate::front::limits::ERRORS_MAX;
 use crate::front::source::Span;
@@ -116,20 +116,20 @@ impl<'a> Checker<'_, 'a> {
         for (name, span) in unknown {
             let has_room = self.unresolved.len() < ERRORS_MAX;
             let hint = if has_room { did_you_mean(&name, system::rights()) } else { None };
-            self.open(Sought::Value(name.to_string()), span, hint);
+            self.add_unresolved(NameReference::Value(name.to_string()), span, hint);
         }
         if has_unknown {
             return;
         }
         let hint = "it is a number, or access rights joined by `|`, like `FILE_GENERIC_READ`";
-        let wrong = match constant::evaluate(mask, &Rights(self.view())) {
+        let wrong = match constant::evaluate(mask, &MaskEnvironment(self.view())) {
             Ok(Value::Integer(mask)) if u32::try_from(mask.value).is_ok() => return,
             Ok(Value::Integer(mask)) if i32::try_from(mask.value).is_ok() => return,
-            Err(Unknown::Wrong(diagnostic)) => *diagnostic,
+            Err(EvaluationError::Invalid(diagnostic)) => *diagnostic,
             Ok(Value::Integer(_)) => {
                 Diagnostic::error(mask.span, "an access mask has 32 bits, and this doesn't fit")
             }
-            Ok(Value::Float(_) | Value::String { .. }) | Err(Unknown::NotConstant) => {
+            Ok(Value::Float(_) | Value::String { .. }) | Err(EvaluationError::NotConstant) => {
                 Diagnostic::error(mask.span, "an access mask is an integer constant").hint(hint)
             }
         };
@@ -138,10 +138,10 @@ impl<'a> Checker<'_, 'a> {
 }
 
 /// The names visible in a file, and the names of access rights.
-pub(crate) struct Rights<'v, 'a>(pub(crate) View<'v, 'a>);
+pub(crate) struct MaskEnvironment<'v, 'a>(pub(crate) View<'v, 'a>);
 
-impl Environment for Rights<'_, '_> {
-    fn value(&self, name: &Name, span: Span) -> Result<Value, Unknown> {
+impl Environment for MaskEnvironment<'_, '_> {
+    fn value(&self, name: &Name, span: Span) -> Result<Value, EvaluationError> {
         match system::right(name) {
             Some(mask) if self.0.find_value(name).is_none() => {
                 Ok(Value::Integer(Integer::new(mask.into())))
@@ -154,7 +154,7 @@ impl Environment for Rights<'_, '_> {
         self.0.is_type(name)
     }
 
-    fn size(&self, of: &TypeName) -> Result<u64, Unknown> {
+    fn size(&self, of: &TypeName) -> Result<u64, EvaluationError> {
         self.0.size(of)
     }
 

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use super::Checker;
 use crate::front::ast::{
-    Arm, AttributeName, Bounds, Declarator, Derivation, EnumType, Field, Place, StructType,
-    TypeKind, TypeName, TypeSpecifier, UnionType,
+    Arm, AttributeName, AttributeTarget, Bounds, Declarator, Derivation, EnumType, Field,
+    StructType, TypeKind, TypeName, TypeSpecifier, UnionType,
 };
 use crate::front::diagnostic::{Diagnostic, Severity, quoted};
 use crate::front::source::Span;
@@ -56,40 +56,40 @@ impl<'a> Checker<'_, 'a> {
                     self.length(last);
                 }
                 Derivation::Function(parameters) => {
-                    self.parameters(parameters, super::methods::Calls::Locally);
+                    self.parameters(parameters, super::methods::CallKind::Local);
                 }
             }
         }
     }
 
     fn struct_type(&mut self, of: &'a StructType) {
-        self.attributes(&of.attributes, Place::Struct);
+        self.attributes(&of.attributes, AttributeTarget::Struct);
         let fields = of.fields.as_deref().unwrap_or_default();
-        self.beside(fields.iter());
+        self.push_siblings(fields.iter());
         for field in fields {
-            self.field(field, Place::Field);
+            self.field(field, AttributeTarget::Field);
         }
-        self.neighbours.pop();
+        self.siblings.pop();
         self.complete_struct(of);
     }
 
     fn union_type(&mut self, of: &'a UnionType) {
-        self.attributes(&of.attributes, Place::Union);
+        self.attributes(&of.attributes, AttributeTarget::Union);
         if let Some(switch) = &of.switch {
             self.specifier(&switch.specifier);
         }
         let arms = of.arms.as_deref().unwrap_or_default();
-        self.beside(arms.iter().map(|Arm { field, .. }| field));
-        if let (Some(beside), Some(switch)) = (self.neighbours.last_mut(), &of.switch) {
-            beside.insert(&switch.name.name);
+        self.push_siblings(arms.iter().map(|Arm { field, .. }| field));
+        if let (Some(push_siblings), Some(switch)) = (self.siblings.last_mut(), &of.switch) {
+            push_siblings.insert(&switch.name.name);
         }
         for arm in arms {
             for case in &arm.cases {
                 self.integer(case);
             }
-            self.field(&arm.field, Place::Arm);
+            self.field(&arm.field, AttributeTarget::Arm);
         }
-        self.neighbours.pop();
+        self.siblings.pop();
         self.complete_union(of);
         let mut defaults = arms
             .iter()
@@ -103,30 +103,36 @@ impl<'a> Checker<'_, 'a> {
     }
 
     fn enum_type(&mut self, of: &'a EnumType) {
-        self.attributes(&of.attributes, Place::Enum);
+        self.attributes(&of.attributes, AttributeTarget::Enum);
         for enumerator in of.enumerators.iter().flatten() {
-            self.attributes(&enumerator.attributes, Place::Enumerator);
+            self.attributes(&enumerator.attributes, AttributeTarget::Enumerator);
         }
         self.enumerator_values(of);
     }
 
-    fn field(&mut self, field: &'a Field, place: Place) {
+    fn field(&mut self, field: &'a Field, place: AttributeTarget) {
         self.attributes(&field.attributes, place);
-        self.names_neighbours(&field.attributes, Severity::Error);
+        self.check_siblings(&field.attributes, Severity::Error);
         let Some(specifier) = &field.specifier else { return };
         self.specifier(specifier);
         let chain = self.view().chain(specifier);
         for declarator in &field.declarators {
             self.declarator(declarator);
             self.complete_type(&chain, &declarator.derivations, declarator.span, "a field");
-            self.typed(&field.attributes, &chain, &declarator.derivations, declarator.span, place);
+            self.check_type_attributes(
+                &field.attributes,
+                &chain,
+                &declarator.derivations,
+                declarator.span,
+                place,
+            );
             self.system_handle(&field.attributes, specifier, declarator);
         }
     }
 
     /// Records the fields of a struct, to which its attributes may refer. Each name may appear
     /// once.
-    fn beside(&mut self, fields: impl Iterator<Item = &'a Field>) {
+    fn push_siblings(&mut self, fields: impl Iterator<Item = &'a Field>) {
         let mut first: HashMap<&Name, Span> = HashMap::new();
         for field in fields {
             for declarator in &field.declarators {
@@ -139,6 +145,6 @@ impl<'a> Checker<'_, 'a> {
                 }
             }
         }
-        self.neighbours.push(first.into_keys().collect());
+        self.siblings.push(first.into_keys().collect());
     }
 }

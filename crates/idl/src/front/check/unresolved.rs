@@ -20,8 +20,8 @@ const LISTED_MAX: usize = 8;
 
 /// An unresolved name.
 #[derive(Clone, Debug)]
-pub(super) struct Unresolved {
-    pub(super) name: Sought,
+pub(super) struct UnresolvedName {
+    pub(super) name: NameReference,
     pub(super) span: Span,
     /// The enclosing namespace.
     pub(super) namespace: Rc<str>,
@@ -30,7 +30,7 @@ pub(super) struct Unresolved {
     pub(super) severity: Severity,
 }
 
-impl Unresolved {
+impl UnresolvedName {
     pub(super) fn text_and_span(&self) -> (String, Span) {
         (self.name.text(), self.span)
     }
@@ -38,42 +38,42 @@ impl Unresolved {
 
 /// The kind of declaration that a name should have.
 #[derive(Clone, Debug)]
-pub(super) enum Sought {
+pub(super) enum NameReference {
     Type(Path),
     Interface(Path),
     Value(String),
     /// A parameter, a field or a constant that an attribute names.
-    Neighbour(String),
+    Sibling(String),
 }
 
 impl Checker<'_, '_> {
     /// Records an unresolved name, which is looked up in other files later.
-    pub(super) fn open(&mut self, name: Sought, span: Span, hint: Option<String>) {
-        self.open_as(Severity::Error, name, span, hint);
+    pub(super) fn add_unresolved(&mut self, name: NameReference, span: Span, hint: Option<String>) {
+        self.add_unresolved_as(Severity::Error, name, span, hint);
     }
 
     /// Records an unresolved name with the severity of its absence.
-    pub(super) fn open_as(
+    pub(super) fn add_unresolved_as(
         &mut self,
         severity: Severity,
-        name: Sought,
+        name: NameReference,
         span: Span,
         hint: Option<String>,
     ) {
         if severity == Severity::Error || self.warns {
             let namespace = self.namespace.clone();
-            self.unresolved.push(Unresolved { name, span, namespace, hint, severity });
+            self.unresolved.push(UnresolvedName { name, span, namespace, hint, severity });
         }
     }
 }
 
-impl Sought {
+impl NameReference {
     fn is_found(&self, view: &View<'_, '_>) -> bool {
         match self {
-            Sought::Type(path) | Sought::Interface(path) => {
+            NameReference::Type(path) | NameReference::Interface(path) => {
                 view.find(path).is_some() || is_parameterized(&path.name())
             }
-            Sought::Value(name) | Sought::Neighbour(name) => {
+            NameReference::Value(name) | NameReference::Sibling(name) => {
                 view.find_value(name).is_some() || view.is_type(name)
             }
         }
@@ -81,18 +81,18 @@ impl Sought {
 
     fn text(&self) -> String {
         match self {
-            Sought::Type(path) | Sought::Interface(path) => path.name(),
-            Sought::Value(name) | Sought::Neighbour(name) => name.clone(),
+            NameReference::Type(path) | NameReference::Interface(path) => path.name(),
+            NameReference::Value(name) | NameReference::Sibling(name) => name.clone(),
         }
     }
 
     fn message(&self) -> String {
         let name = quoted(&self.text());
         match self {
-            Sought::Type(_) => format!("unknown type {name}"),
-            Sought::Interface(_) => format!("unknown interface {name}"),
-            Sought::Value(_) => format!("unknown constant {name}"),
-            Sought::Neighbour(_) => {
+            NameReference::Type(_) => format!("unknown type {name}"),
+            NameReference::Interface(_) => format!("unknown interface {name}"),
+            NameReference::Value(_) => format!("unknown constant {name}"),
+            NameReference::Sibling(_) => {
                 format!("{name} is neither a parameter or a field here nor a constant")
             }
         }
@@ -104,10 +104,10 @@ impl Sought {
 pub(super) fn report(
     program: &Program,
     symbols: &HashMap<UnitId, Symbols<'_>>,
-    unresolved: &HashMap<UnitId, Vec<Unresolved>>,
+    unresolved: &HashMap<UnitId, Vec<UnresolvedName>>,
     diagnostics: &mut HashMap<UnitId, Diagnostics>,
 ) {
-    let mut missing: HashMap<UnitId, Vec<&Unresolved>> = HashMap::new();
+    let mut missing: HashMap<UnitId, Vec<&UnresolvedName>> = HashMap::new();
     let mut known: HashSet<Span> = HashSet::new();
     let mut incomplete: HashSet<UnitId> = HashSet::new();
     for &root in &program.roots {
@@ -141,7 +141,8 @@ pub(super) fn report(
             found.push(not_checked(&missing, "macros that may declare them aren't defined"));
             continue;
         }
-        let missing = without_hidden(&program.unit_of(unit).hidden, missing, found);
+        let missing =
+            report_macro_dependent(&program.unit_of(unit).conditional_names, missing, found);
         let imported: Scope<'_, '_> = imported_scope(program, symbols, unit);
         for (index, open) in missing.into_iter().enumerate() {
             let view = imported.with(&symbols[&unit], &open.namespace);
@@ -167,15 +168,15 @@ fn is_parameterized(name: &str) -> bool {
 
 /// Reports each macro whose definition would declare some of the names, once per macro. Returns the
 /// remaining names.
-fn without_hidden<'u>(
-    hidden: &HashMap<Name, Name>,
-    missing: Vec<&'u Unresolved>,
+fn report_macro_dependent<'u>(
+    conditional_names: &HashMap<Name, Name>,
+    missing: Vec<&'u UnresolvedName>,
     found: &mut Diagnostics,
-) -> Vec<&'u Unresolved> {
-    let mut by_macro: BTreeMap<&Name, Vec<&Unresolved>> = BTreeMap::new();
+) -> Vec<&'u UnresolvedName> {
+    let mut by_macro: BTreeMap<&Name, Vec<&UnresolvedName>> = BTreeMap::new();
     let mut others = Vec::new();
     for open in missing {
-        match hidden.get(open.name.text().as_str()) {
+        match conditional_names.get(open.name.text().as_str()) {
             Some(of) => by_macro.entry(of).or_default().push(open),
             None => others.push(open),
         }
@@ -184,7 +185,7 @@ fn without_hidden<'u>(
         let message = format!(
             "names are unknown that the file declares only where macro {} is defined: {}",
             quoted(of),
-            listed(&open),
+            name_list(&open),
         );
         found.push(
             Diagnostic::error(open[0].span, message)
@@ -196,13 +197,13 @@ fn without_hidden<'u>(
 }
 
 /// Creates one warning for names that can't be resolved because other files are missing.
-fn not_checked(missing: &[&Unresolved], why: &str) -> Diagnostic {
-    let message = format!("not checked, since {why}: {}", listed(missing),);
+fn not_checked(missing: &[&UnresolvedName], why: &str) -> Diagnostic {
+    let message = format!("not checked, since {why}: {}", name_list(missing),);
     Diagnostic::gap(missing[0].span, message).label("the first one")
 }
 
 /// Formats the first few of the names as a list.
-fn listed(missing: &[&Unresolved]) -> String {
+fn name_list(missing: &[&UnresolvedName]) -> String {
     let mut names: Vec<String> = Vec::new();
     for open in missing {
         let name = quoted(&open.name.text());
@@ -218,15 +219,19 @@ fn listed(missing: &[&Unresolved]) -> String {
 }
 
 /// Suggests a similar name, or the file that declares the name.
-fn suggestion(name: &Sought, view: &View<'_, '_>, comparisons: &mut usize) -> Option<String> {
+fn suggestion(
+    name: &NameReference,
+    view: &View<'_, '_>,
+    comparisons: &mut usize,
+) -> Option<String> {
     let text = name.text();
-    let is_type = matches!(name, Sought::Type(_) | Sought::Interface(_));
+    let is_type = matches!(name, NameReference::Type(_) | NameReference::Interface(_));
     if is_type && view.find_tag(&text).is_some() {
         let hint = "there is a tag of this name: write `struct`, `union` or `enum` before it, or \
                     a typedef";
         return Some(hint.to_owned());
     }
-    if let Some((_, ours)) = ELSEWHERE.iter().find(|(theirs, _)| is_type && *theirs == text) {
+    if let Some((_, ours)) = FOREIGN_TYPES.iter().find(|(theirs, _)| is_type && *theirs == text) {
         return Some(format!("in this language it is {ours}"));
     }
     if is_type && AttributeName::parse(&text).is_some() {
@@ -266,7 +271,7 @@ const PARAMETERIZED: [&str; 20] = [
 ];
 
 /// Types of C, C++ and MIDL 3.0, with the corresponding types of IDL.
-const ELSEWHERE: [(&str, &str); 20] = [
+const FOREIGN_TYPES: [(&str, &str); 20] = [
     ("bool", "`boolean`, or `BOOL`"),
     ("int8_t", "`__int8`"),
     ("int16_t", "`short`"),

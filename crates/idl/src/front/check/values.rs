@@ -2,9 +2,11 @@
 
 use super::Checker;
 use super::scope::Root;
-use super::unresolved::Sought;
-use crate::front::ast::{BaseType, Constant, EnumType, Expression, ExpressionKind, Place};
-use crate::front::constant::{self, Environment, IntegerType, Unknown, Value};
+use super::unresolved::NameReference;
+use crate::front::ast::{
+    AttributeTarget, BaseType, Constant, EnumType, Expression, ExpressionKind,
+};
+use crate::front::constant::{self, Environment, EvaluationError, IntegerType, Value};
 use crate::front::diagnostic::{Diagnostic, quoted};
 use crate::front::source::Span;
 use crate::front::token::Name;
@@ -14,7 +16,7 @@ const PREDEFINED: &[&str] = &["TRUE", "FALSE", "NULL", "true", "false"];
 
 impl<'a> Checker<'_, 'a> {
     pub(super) fn constant(&mut self, constant: &'a Constant) {
-        self.attributes(&constant.attributes, Place::Constant);
+        self.attributes(&constant.attributes, AttributeTarget::Constant);
         self.specifier(&constant.specifier);
         self.declarator(&constant.declarator);
         let value = self.value(&constant.value);
@@ -87,18 +89,18 @@ impl<'a> Checker<'_, 'a> {
         }
         let has_unknown = !unknown.is_empty();
         for (name, span) in unknown {
-            self.open(Sought::Value(name.to_string()), span, None);
+            self.add_unresolved(NameReference::Value(name.to_string()), span, None);
         }
         if has_unknown {
             return None;
         }
         match constant::evaluate(expression, &self.view()) {
             Ok(value) => Some(value),
-            Err(Unknown::Wrong(diagnostic)) => {
+            Err(EvaluationError::Invalid(diagnostic)) => {
                 self.error(*diagnostic);
                 None
             }
-            Err(Unknown::NotConstant) => None,
+            Err(EvaluationError::NotConstant) => None,
         }
     }
 

@@ -1,8 +1,9 @@
 //! Parses attributes: `[in, size_is(n)]`.
 
-use super::{Parsed, Parser, Reported};
+use super::{ParseError, ParseResult, Parser};
 use crate::front::ast::{
-    Argument, Attribute, AttributeName, Attributes, Expression, ExpressionKind, Shape, TypeName,
+    Argument, Attribute, AttributeName, AttributeSyntax, Attributes, Expression, ExpressionKind,
+    TypeName,
 };
 use crate::front::diagnostic::{Diagnostic, quoted};
 use crate::front::limits::ATTRIBUTES_MAX;
@@ -58,7 +59,7 @@ impl Parser<'_> {
             }
             match self.attribute() {
                 Ok(attribute) => list.push(attribute),
-                Err(Reported) => self.skip_to(ENDS),
+                Err(ParseError) => self.skip_to(ENDS),
             }
             if self.is(Punctuation::Comma) || self.is(Punctuation::BracketClose) {
                 continue;
@@ -121,10 +122,10 @@ impl Parser<'_> {
         false
     }
 
-    fn attribute(&mut self) -> Parsed<Attribute> {
+    fn attribute(&mut self) -> ParseResult<Attribute> {
         let start = self.span();
         let token = self.bump();
-        let TokenKind::Identifier(name) = &token.kind else { return Err(Reported) };
+        let TokenKind::Identifier(name) = &token.kind else { return Err(ParseError) };
         let name = super::Identifier { name: name.clone(), span: token.span };
         let known = AttributeName::parse(&name.name);
         let mut arguments = Vec::new();
@@ -132,7 +133,7 @@ impl Parser<'_> {
             let opening = self.span();
             self.bump();
             self.arguments(known.map(AttributeName::shape), &mut arguments)?;
-            if !self.eat(Punctuation::ParenClose) && !self.previous_is_flawed() {
+            if !self.eat(Punctuation::ParenClose) && !self.previous_is_unterminated() {
                 let found = self.unexpected("`,` or `)` after an argument");
                 self.skip_to(&[Punctuation::ParenClose, Punctuation::BracketClose]);
                 if !self.eat(Punctuation::ParenClose) {
@@ -148,11 +149,15 @@ impl Parser<'_> {
     }
 
     /// Parses the arguments between an attribute's parentheses.
-    fn arguments(&mut self, shape: Option<Shape>, arguments: &mut Vec<Argument>) -> Parsed<()> {
+    fn arguments(
+        &mut self,
+        shape: Option<AttributeSyntax>,
+        arguments: &mut Vec<Argument>,
+    ) -> ParseResult<()> {
         match shape {
-            Some(Shape::Uuid) => arguments.push(Argument::Value(self.uuid()?)),
-            Some(Shape::Type) => arguments.push(Argument::Type(self.type_name()?)),
-            Some(Shape::Handle) => {
+            Some(AttributeSyntax::Uuid) => arguments.push(Argument::Value(self.uuid()?)),
+            Some(AttributeSyntax::Type) => arguments.push(Argument::Type(self.type_name()?)),
+            Some(AttributeSyntax::Handle) => {
                 let specifier = Box::new(self.type_specifier()?);
                 let handle = TypeName { specifier, derivations: Vec::new() };
                 arguments.push(Argument::Type(handle));
@@ -160,7 +165,7 @@ impl Parser<'_> {
                 let kind = ExpressionKind::Name(name.name);
                 arguments.push(Argument::Value(Expression { kind, span: name.span }));
             }
-            Some(Shape::Custom) => {
+            Some(AttributeSyntax::Custom) => {
                 arguments.push(Argument::Value(self.uuid()?));
                 self.expect(Punctuation::Comma, "between the UUID and its value")?;
                 arguments.push(Argument::Value(self.expression()?));
@@ -182,7 +187,7 @@ impl Parser<'_> {
     }
 
     /// Parses a UUID, either bare, in braces or in a string.
-    pub(super) fn uuid(&mut self) -> Parsed<Expression> {
+    pub(super) fn uuid(&mut self) -> ParseResult<Expression> {
         let start = self.span();
         let braced = self.eat(Punctuation::BraceOpen);
         let uuid = match self.peek() {
@@ -195,7 +200,7 @@ impl Parser<'_> {
         let Some(uuid) = uuid else {
             if self.lacks_macros && self.peek().word().is_some() {
                 self.bump();
-                return Err(Reported);
+                return Err(ParseError);
             }
             self.skip_to(&[Punctuation::ParenClose, Punctuation::Comma]);
             let span = self.since(start);

@@ -1,6 +1,6 @@
 //! Parses declarators: a name with its pointers, arrays and parameters.
 
-use super::{Parsed, Parser, Reported};
+use super::{ParseError, ParseResult, Parser};
 use crate::front::ast::{
     AttributeName, Bounds, Declarator, Derivation, Identifier, Parameter, Parameters,
 };
@@ -28,7 +28,7 @@ const CONVENTIONS: &[&str] = &[
 
 impl Parser<'_> {
     /// Parses one declarator, with the width if it is a bit field. All parts may be absent.
-    pub(super) fn declarator(&mut self) -> Parsed<Declarator> {
+    pub(super) fn declarator(&mut self) -> ParseResult<Declarator> {
         let start = self.span();
         let mut derivations = Vec::new();
         let name = self.derived(&mut derivations)?;
@@ -41,7 +41,7 @@ impl Parser<'_> {
     }
 
     /// Parses declarators of one type, each with a name.
-    pub(super) fn declarators(&mut self) -> Parsed<Vec<Declarator>> {
+    pub(super) fn declarators(&mut self) -> ParseResult<Vec<Declarator>> {
         let mut declarators = Vec::new();
         loop {
             let declarator = self.declarator()?;
@@ -57,7 +57,7 @@ impl Parser<'_> {
 
     /// Parses the pointers before a declarator and the declarator itself. Appends the derivations
     /// from the outside in.
-    fn derived(&mut self, derivations: &mut Vec<Derivation>) -> Parsed<Option<Identifier>> {
+    fn derived(&mut self, derivations: &mut Vec<Derivation>) -> ParseResult<Option<Identifier>> {
         let mut pointers = Vec::new();
         loop {
             if let Some(word) = self.peek().word().filter(|word| CONVENTIONS.contains(word)) {
@@ -130,7 +130,7 @@ impl Parser<'_> {
         is_attribute && (self.token().starts_line || is_list)
     }
 
-    fn bounds(&mut self) -> Parsed<Bounds> {
+    fn bounds(&mut self) -> ParseResult<Bounds> {
         self.bump();
         let star = self.is(Punctuation::Star) && self.peek_at(1).is(Punctuation::BracketClose);
         if star {
@@ -149,7 +149,7 @@ impl Parser<'_> {
     }
 
     /// Parses `(…)`. If a parameter can't be parsed, the rest of it is skipped.
-    fn parameters(&mut self) -> Parsed<Parameters> {
+    fn parameters(&mut self) -> ParseResult<Parameters> {
         let opening = self.span();
         let convention = self.convention.take();
         self.bump();
@@ -163,7 +163,7 @@ impl Parser<'_> {
             } else {
                 match self.parameter() {
                     Ok(parameter) => parameters.list.push(parameter),
-                    Err(Reported) => self.skip_to(&[Punctuation::Comma, Punctuation::ParenClose]),
+                    Err(ParseError) => self.skip_to(&[Punctuation::Comma, Punctuation::ParenClose]),
                 }
             }
             if !self.eat(Punctuation::Comma) && !self.is(Punctuation::ParenClose) {
@@ -211,7 +211,7 @@ impl Parser<'_> {
             && self.peek_at(2).is(Punctuation::ParenOpen)
     }
 
-    fn parameter(&mut self) -> Parsed<Parameter> {
+    fn parameter(&mut self) -> ParseResult<Parameter> {
         let start = self.span();
         let mut attributes = self.attributes();
         let specifier = self.nested(Self::type_specifier)?;

@@ -1,6 +1,6 @@
 //! Parses expressions with the precedence of C.
 
-use super::{Parsed, Parser};
+use super::{ParseResult, Parser};
 use crate::front::ast::{BinaryOperator, Expression, ExpressionKind, TypeName, UnaryOperator};
 use crate::front::diagnostic::Diagnostic;
 use crate::front::limits::OPERATORS_MAX;
@@ -9,7 +9,7 @@ use crate::front::token::{Punctuation, TokenKind};
 
 impl Parser<'_> {
     /// Parses an expression without the comma operator.
-    pub(crate) fn expression(&mut self) -> Parsed<Expression> {
+    pub(crate) fn expression(&mut self) -> ParseResult<Expression> {
         let outer = std::mem::take(&mut self.operators);
         let expression = self.conditional();
         self.operators = outer;
@@ -17,7 +17,7 @@ impl Parser<'_> {
     }
 
     /// Parses an expression up to the end of the tokens.
-    pub(crate) fn whole_expression(&mut self) -> Parsed<Expression> {
+    pub(crate) fn whole_expression(&mut self) -> ParseResult<Expression> {
         let expression = self.expression()?;
         match self.peek() {
             TokenKind::End => Ok(expression),
@@ -25,7 +25,7 @@ impl Parser<'_> {
         }
     }
 
-    fn conditional(&mut self) -> Parsed<Expression> {
+    fn conditional(&mut self) -> ParseResult<Expression> {
         self.nested(|parser| {
             let condition = parser.binary(1)?;
             if !parser.eat(Punctuation::Question) {
@@ -45,7 +45,7 @@ impl Parser<'_> {
     }
 
     /// Parses operands and operators that bind at least as tightly as `precedence`.
-    fn binary(&mut self, precedence: u8) -> Parsed<Expression> {
+    fn binary(&mut self, precedence: u8) -> ParseResult<Expression> {
         let mut left = self.unary()?;
         while let TokenKind::Punctuation(punctuation) = *self.peek() {
             let Some((operator, binds)) = binary_operator(punctuation) else { break };
@@ -62,7 +62,7 @@ impl Parser<'_> {
         Ok(left)
     }
 
-    fn unary(&mut self) -> Parsed<Expression> {
+    fn unary(&mut self) -> ParseResult<Expression> {
         let start = self.span();
         let operator = match self.peek() {
             TokenKind::Punctuation(punctuation) => unary_operator(*punctuation),
@@ -88,7 +88,7 @@ impl Parser<'_> {
         self.postfix()
     }
 
-    fn size_of(&mut self) -> Parsed<Expression> {
+    fn size_of(&mut self) -> ParseResult<Expression> {
         let start = self.span();
         self.bump();
         let names_type =
@@ -104,7 +104,7 @@ impl Parser<'_> {
         Ok(Expression { kind, span: self.since(start) })
     }
 
-    fn postfix(&mut self) -> Parsed<Expression> {
+    fn postfix(&mut self) -> ParseResult<Expression> {
         let start = self.span();
         let mut expression = self.primary()?;
         loop {
@@ -125,7 +125,7 @@ impl Parser<'_> {
         }
     }
 
-    fn call_arguments(&mut self) -> Parsed<Vec<Expression>> {
+    fn call_arguments(&mut self) -> ParseResult<Vec<Expression>> {
         let mut arguments = Vec::new();
         if self.eat(Punctuation::ParenClose) {
             return Ok(arguments);
@@ -140,7 +140,7 @@ impl Parser<'_> {
         Ok(arguments)
     }
 
-    fn primary(&mut self) -> Parsed<Expression> {
+    fn primary(&mut self) -> ParseResult<Expression> {
         let start = self.span();
         let kind = match self.peek() {
             TokenKind::Number(text) => ExpressionKind::Number(text.clone()),
@@ -188,7 +188,7 @@ impl Parser<'_> {
         }
     }
 
-    fn count_operator(&mut self, start: Span) -> Parsed<()> {
+    fn count_operator(&mut self, start: Span) -> ParseResult<()> {
         self.operators += 1;
         if self.operators <= OPERATORS_MAX {
             return Ok(());

@@ -1,7 +1,7 @@
 //! Parses interfaces, their methods, and dispinterfaces.
 
 use super::items::method;
-use super::{Parsed, Parser};
+use super::{ParseResult, Parser};
 use crate::front::ast::{
     Attributes, Delegate, Derivation, DispatchInterface, DispatchMember, Identifier, Interface,
     Item, Member,
@@ -12,7 +12,7 @@ use crate::front::token::Punctuation;
 
 impl Parser<'_> {
     /// Parses an interface, starting at its keyword.
-    pub(super) fn interface(&mut self, attributes: Attributes) -> Parsed<Interface> {
+    pub(super) fn interface(&mut self, attributes: Attributes) -> ParseResult<Interface> {
         self.bump();
         let name = self.identifier("the name of the interface")?;
         let type_parameters = self.type_parameters()?;
@@ -48,7 +48,7 @@ impl Parser<'_> {
     }
 
     /// Parses a delegate, starting at its keyword.
-    pub(super) fn delegate(&mut self, attributes: Attributes) -> Parsed<Delegate> {
+    pub(super) fn delegate(&mut self, attributes: Attributes) -> ParseResult<Delegate> {
         let start = self.span();
         self.bump();
         let returns = self.type_specifier()?;
@@ -70,7 +70,7 @@ impl Parser<'_> {
     pub(super) fn dispatch_interface(
         &mut self,
         attributes: Attributes,
-    ) -> Parsed<DispatchInterface> {
+    ) -> ParseResult<DispatchInterface> {
         self.bump();
         let name = self.identifier("the name of the dispinterface")?;
         if self.eat(Punctuation::Semicolon) {
@@ -85,7 +85,7 @@ impl Parser<'_> {
     }
 
     /// Parses a member. Returns `None` for the title of a section.
-    fn dispatch_member(&mut self, in_properties: &mut bool) -> Parsed<Option<DispatchMember>> {
+    fn dispatch_member(&mut self, in_properties: &mut bool) -> ParseResult<Option<DispatchMember>> {
         for (title, is_properties) in [("properties", true), ("methods", false)] {
             if self.is_word(title) && self.peek_at(1).is(Punctuation::Colon) {
                 self.bump();
@@ -127,7 +127,7 @@ impl Parser<'_> {
         Ok(Some(member))
     }
 
-    fn member(&mut self) -> Parsed<Member> {
+    fn member(&mut self) -> ParseResult<Member> {
         Ok(match self.item()? {
             Item::Function(method) => Member::Method(method),
             item => Member::Item(item),
@@ -135,7 +135,7 @@ impl Parser<'_> {
     }
 
     /// Parses `<K, V>`, if present.
-    fn type_parameters(&mut self) -> Parsed<Vec<Identifier>> {
+    fn type_parameters(&mut self) -> ParseResult<Vec<Identifier>> {
         let mut names = Vec::new();
         if self.eat(Punctuation::Less) {
             loop {

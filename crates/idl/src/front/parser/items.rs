@@ -1,6 +1,6 @@
 //! Parses the declarations of a file.
 
-use super::{Parsed, Parser, Reported};
+use super::{ParseError, ParseResult, Parser};
 use crate::front::ast::{
     Attributes, Constant, CppQuote, Declarator, DeclareGuid, Derivation, ExpressionKind,
     Identifier, Import, Item, Method, Namespace, TypeSpecifier, Typedef,
@@ -45,7 +45,7 @@ impl<'t> Parser<'t> {
     }
 
     /// Parses one declaration with its attributes.
-    pub(super) fn item(&mut self) -> Parsed<Item> {
+    pub(super) fn item(&mut self) -> ParseResult<Item> {
         let start = self.span();
         if let Some(item) = self.item_without_attributes()? {
             return Ok(item);
@@ -55,7 +55,7 @@ impl<'t> Parser<'t> {
     }
 
     /// Parses the rest of a declaration after its attributes.
-    pub(super) fn item_with(&mut self, attributes: Attributes, start: Span) -> Parsed<Item> {
+    pub(super) fn item_with(&mut self, attributes: Attributes, start: Span) -> ParseResult<Item> {
         let follows = self.peek_at(1);
         match self.keyword()? {
             "interface" if self.is_interface_declaration() => {
@@ -82,7 +82,7 @@ impl<'t> Parser<'t> {
 
     /// Returns the word at the current position. If the word is a misspelled keyword, reports an
     /// error and returns the keyword.
-    fn keyword(&mut self) -> Parsed<&'t str> {
+    fn keyword(&mut self) -> ParseResult<&'t str> {
         let word = self.peek().word().unwrap_or_default();
         if KEYWORDS.contains(&word) || !self.is_no_declaration() {
             return Ok(word);
@@ -115,7 +115,7 @@ impl<'t> Parser<'t> {
     }
 
     /// Parses a declaration of a kind that has no attributes, if there is one.
-    fn item_without_attributes(&mut self) -> Parsed<Option<Item>> {
+    fn item_without_attributes(&mut self) -> ParseResult<Option<Item>> {
         let opens = self.peek_at(1).is(Punctuation::ParenOpen);
         let item = match self.peek().word().unwrap_or_default() {
             "import" => self.import()?,
@@ -134,7 +134,7 @@ impl<'t> Parser<'t> {
         Ok(Some(item))
     }
 
-    fn import(&mut self) -> Parsed<Item> {
+    fn import(&mut self) -> ParseResult<Item> {
         self.bump();
         let mut imports = Vec::new();
         loop {
@@ -150,7 +150,7 @@ impl<'t> Parser<'t> {
         Ok(Item::Import(imports))
     }
 
-    fn cpp_quote(&mut self) -> Parsed<Item> {
+    fn cpp_quote(&mut self) -> ParseResult<Item> {
         let keyword = self.identifier_or_keyword()?;
         self.bump();
         let text = Some(self.string("a string")?);
@@ -222,27 +222,27 @@ impl<'t> Parser<'t> {
         Item::CppQuote(CppQuote { keyword, text: None })
     }
 
-    fn declare_guid(&mut self) -> Parsed<Item> {
+    fn declare_guid(&mut self) -> ParseResult<Item> {
         self.bump();
         self.bump();
         let name = self.identifier("the name of the GUID")?;
         self.expect(Punctuation::Comma, "between the name and the GUID")?;
         let uuid = match self.uuid()?.kind {
             ExpressionKind::Uuid(uuid) => uuid,
-            _ => return Err(Reported),
+            _ => return Err(ParseError),
         };
         self.expect(Punctuation::ParenClose, "after the GUID")?;
         self.semicolon("after the GUID")?;
         Ok(Item::DeclareGuid(DeclareGuid { name, uuid }))
     }
 
-    fn declared_type(&mut self) -> Parsed<TypeSpecifier> {
+    fn declared_type(&mut self) -> ParseResult<TypeSpecifier> {
         let specifier = self.type_specifier()?;
         self.semicolon("after a declared type")?;
         Ok(specifier)
     }
 
-    fn namespace(&mut self) -> Parsed<Namespace> {
+    fn namespace(&mut self) -> ParseResult<Namespace> {
         self.bump();
         let path = self.path("the name of the namespace")?;
         let (parts, bytes) = (path.segments.len(), path.name().len() + 1);
@@ -267,7 +267,7 @@ impl<'t> Parser<'t> {
         Ok(Namespace { segments, items })
     }
 
-    fn typedef(&mut self, mut attributes: Attributes) -> Parsed<Item> {
+    fn typedef(&mut self, mut attributes: Attributes) -> ParseResult<Item> {
         self.bump();
         attributes.extend(self.attributes().into_list());
         let specifier = self.type_specifier()?;
@@ -279,7 +279,7 @@ impl<'t> Parser<'t> {
 
     /// Parses a declaration that begins with a type: a constant, a function, a variable or a type
     /// definition.
-    fn constant_or_function(&mut self, attributes: Attributes, start: Span) -> Parsed<Item> {
+    fn constant_or_function(&mut self, attributes: Attributes, start: Span) -> ParseResult<Item> {
         while self.peek().word().is_some_and(|word| STORAGE.contains(&word)) {
             self.bump();
         }
@@ -321,7 +321,7 @@ impl<'t> Parser<'t> {
             && !matches!(self.peek_at(2), TokenKind::Identifier(word) if &**word != "requires")
     }
 
-    fn identifier_or_keyword(&mut self) -> Parsed<Identifier> {
+    fn identifier_or_keyword(&mut self) -> ParseResult<Identifier> {
         match &self.token().kind {
             TokenKind::Identifier(name) => {
                 Ok(Identifier { name: name.clone(), span: self.bump().span })
@@ -348,7 +348,7 @@ pub(super) fn method(
     returns: TypeSpecifier,
     declarator: Declarator,
     span: Span,
-) -> Parsed<Method> {
+) -> ParseResult<Method> {
     let mut derivations = declarator.derivations.into_iter();
     match (declarator.name, derivations.next()) {
         (Some(name), Some(Derivation::Function(parameters))) => Ok(Method {
@@ -359,6 +359,6 @@ pub(super) fn method(
             parameters,
             span,
         }),
-        _ => Err(Reported),
+        _ => Err(ParseError),
     }
 }

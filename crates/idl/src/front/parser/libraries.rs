@@ -1,6 +1,6 @@
 //! Parses libraries, classes, modules and contracts.
 
-use super::{Parsed, Parser, Reported};
+use super::{ParseError, ParseResult, Parser};
 use crate::front::ast::{
     ApiContract, Attributes, Class, ClassItem, ImportLibrary, Library, Module,
 };
@@ -9,7 +9,7 @@ use crate::front::token::{Punctuation, TokenKind};
 
 impl Parser<'_> {
     /// Parses a library, starting at its keyword.
-    pub(super) fn library(&mut self, attributes: Attributes) -> Parsed<Library> {
+    pub(super) fn library(&mut self, attributes: Attributes) -> ParseResult<Library> {
         self.bump();
         let name = self.identifier("the name of the library")?;
         let items = self.braced("a library", Self::item)?;
@@ -18,7 +18,7 @@ impl Parser<'_> {
     }
 
     /// Parses `importlib("file");`.
-    pub(super) fn import_library(&mut self) -> Parsed<ImportLibrary> {
+    pub(super) fn import_library(&mut self) -> ParseResult<ImportLibrary> {
         self.bump();
         self.bump();
         let span = self.span();
@@ -29,7 +29,7 @@ impl Parser<'_> {
     }
 
     /// Parses a coclass or a runtimeclass, starting at its keyword.
-    pub(super) fn class(&mut self, attributes: Attributes, what: &str) -> Parsed<Class> {
+    pub(super) fn class(&mut self, attributes: Attributes, what: &str) -> ParseResult<Class> {
         self.bump();
         let name = self.identifier("the name of the class")?;
         let mut class = Class { attributes, name, base: None, interfaces: None };
@@ -54,14 +54,14 @@ impl Parser<'_> {
     }
 
     /// Parses an interface of a class. Anything else is reported once per class.
-    fn class_item(&mut self, complained: &mut bool) -> Parsed<ClassItem> {
+    fn class_item(&mut self, complained: &mut bool) -> ParseResult<ClassItem> {
         let attributes = self.attributes();
         let is_dispatch = self.eat_word("dispinterface");
         if !is_dispatch && !self.eat_word("interface") {
             let is_bare_name = matches!(self.peek(), TokenKind::Identifier(_))
                 && self.peek_at(1).is(Punctuation::Semicolon);
             if !is_bare_name && std::mem::replace(complained, true) {
-                return Err(Reported);
+                return Err(ParseError);
             }
             if !is_bare_name {
                 return Err(self.expected_interface());
@@ -72,14 +72,14 @@ impl Parser<'_> {
         Ok(ClassItem { attributes, is_dispatch, path })
     }
 
-    fn expected_interface(&mut self) -> Reported {
+    fn expected_interface(&mut self) -> ParseError {
         let message = "expected `interface` or `dispinterface` in a class";
         let hint = "declare an interface and name it here: `[default] interface IName;`";
         self.report(Diagnostic::error(self.span(), message).hint(hint))
     }
 
     /// Parses a module, starting at its keyword.
-    pub(super) fn module(&mut self, attributes: Attributes) -> Parsed<Module> {
+    pub(super) fn module(&mut self, attributes: Attributes) -> ParseResult<Module> {
         self.bump();
         let name = self.identifier("the name of the module")?;
         let items = match self.eat(Punctuation::Semicolon) {
@@ -91,16 +91,16 @@ impl Parser<'_> {
     }
 
     /// Parses an apicontract, starting at its keyword.
-    pub(super) fn api_contract(&mut self, attributes: Attributes) -> Parsed<ApiContract> {
+    pub(super) fn api_contract(&mut self, attributes: Attributes) -> ParseResult<ApiContract> {
         self.bump();
         let name = self.identifier("the name of the contract")?;
-        let is_announced = !self.is(Punctuation::BraceOpen);
-        if !is_announced {
-            self.braced("an apicontract", |parser| -> Parsed<()> {
+        let is_forward = !self.is(Punctuation::BraceOpen);
+        if !is_forward {
+            self.braced("an apicontract", |parser| -> ParseResult<()> {
                 Err(parser.unexpected("`}`: an apicontract is empty"))
             })?;
         }
         self.eat(Punctuation::Semicolon);
-        Ok(ApiContract { attributes, name, is_announced })
+        Ok(ApiContract { attributes, name, is_forward })
     }
 }

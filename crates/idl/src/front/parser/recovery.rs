@@ -24,8 +24,8 @@ const STARTERS: &[&str] = &[
 impl Parser<'_> {
     /// Returns whether the previous token is an unterminated string, which has probably swallowed
     /// the tokens that seem to be missing.
-    pub(super) fn previous_is_flawed(&self) -> bool {
-        self.at > 0 && self.tokens[self.at - 1].flawed
+    pub(super) fn previous_is_unterminated(&self) -> bool {
+        self.at > 0 && self.tokens[self.at - 1].is_unterminated
     }
 
     /// Skips the rest of the declaration that began at `start`. Stops after its `;` or its closing

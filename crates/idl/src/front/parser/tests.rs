@@ -5,7 +5,7 @@ use crate::front::token::Uuid;
 
 /// Parses a text and returns its declarations and the error messages.
 fn read(text: &str) -> (Vec<Item>, Vec<String>) {
-    let mut names = Names::default();
+    let mut names = Interner::default();
     let mut diagnostics = Diagnostics::default();
     let tokens = lexer::lex(text, 0, &mut names);
     let items = parse(&tokens, &mut names, &mut diagnostics, false).0;

@@ -1,6 +1,6 @@
 //! Parses types: base types and their spellings, structs, unions, enums and names.
 
-use super::{Parsed, Parser};
+use super::{ParseResult, Parser};
 use crate::front::ast::{
     Argument, Arm, Attribute, AttributeName, BaseType, EnumType, Enumerator, Field, Identifier,
     Path, StructType, Switch, TypeKind, TypeName, TypeSpecifier, UnionType,
@@ -46,7 +46,7 @@ pub(super) fn is_type_word(word: &str) -> bool {
 
 impl Parser<'_> {
     /// Parses the type at the beginning of a declaration.
-    pub(super) fn type_specifier(&mut self) -> Parsed<TypeSpecifier> {
+    pub(super) fn type_specifier(&mut self) -> ParseResult<TypeSpecifier> {
         let start = self.span();
         let mut is_const = self.qualifiers();
         let word = self.peek().word().unwrap_or_default();
@@ -81,7 +81,7 @@ impl Parser<'_> {
     }
 
     /// Parses a type without a declared name.
-    pub(super) fn type_name(&mut self) -> Parsed<TypeName> {
+    pub(super) fn type_name(&mut self) -> ParseResult<TypeName> {
         let specifier = Box::new(self.nested(Self::type_specifier)?);
         let declarator = self.declarator()?;
         if let Some(name) = declarator.name {
@@ -93,7 +93,7 @@ impl Parser<'_> {
     }
 
     /// Parses a name with its qualification and type arguments.
-    pub(super) fn path(&mut self, what: &str) -> Parsed<Path> {
+    pub(super) fn path(&mut self, what: &str) -> ParseResult<Path> {
         let start = self.span();
         let mut segments = vec![self.identifier(what)?];
         while self.eat(Punctuation::Dot) {
@@ -112,7 +112,7 @@ impl Parser<'_> {
         Ok(Path { segments, arguments, span: self.since(start) })
     }
 
-    fn close_angle(&mut self) -> Parsed<()> {
+    fn close_angle(&mut self) -> ParseResult<()> {
         if self.is(Punctuation::ShiftRight) && !self.half_taken {
             self.half_taken = true;
             return Ok(());
@@ -188,7 +188,7 @@ impl Parser<'_> {
         (base_type(&words), is_const)
     }
 
-    fn struct_type(&mut self) -> Parsed<StructType> {
+    fn struct_type(&mut self) -> ParseResult<StructType> {
         let before = self.bump().pack;
         let mut attributes = self.attributes();
         self.qualifiers();
@@ -204,7 +204,7 @@ impl Parser<'_> {
         Ok(StructType { attributes, tag, fields, pack })
     }
 
-    fn union_type(&mut self) -> Parsed<UnionType> {
+    fn union_type(&mut self) -> ParseResult<UnionType> {
         self.bump();
         let mut attributes = self.attributes();
         self.qualifiers();
@@ -224,7 +224,7 @@ impl Parser<'_> {
     }
 
     /// Parses `(type name) name` after `switch`.
-    fn switch(&mut self) -> Parsed<Switch> {
+    fn switch(&mut self) -> ParseResult<Switch> {
         self.expect(Punctuation::ParenOpen, "after `switch`")?;
         let specifier = Box::new(self.nested(Self::type_specifier)?);
         let name = self.identifier("the name of the number that chooses an arm")?;
@@ -236,7 +236,7 @@ impl Parser<'_> {
         Ok(Switch { specifier, name, union_name })
     }
 
-    fn enum_type(&mut self) -> Parsed<EnumType> {
+    fn enum_type(&mut self) -> ParseResult<EnumType> {
         self.bump();
         let attributes = self.attributes();
         let tag = self.tag()?;
@@ -248,7 +248,7 @@ impl Parser<'_> {
         Ok(EnumType { attributes, tag, enumerators })
     }
 
-    fn enumerators(&mut self) -> Parsed<Vec<Enumerator>> {
+    fn enumerators(&mut self) -> ParseResult<Vec<Enumerator>> {
         let opening = self.span();
         self.bump();
         let mut enumerators = Vec::new();
@@ -277,7 +277,7 @@ impl Parser<'_> {
         Ok(enumerators)
     }
 
-    fn enumerator(&mut self) -> Parsed<Enumerator> {
+    fn enumerator(&mut self) -> ParseResult<Enumerator> {
         let attributes = self.attributes();
         let name = self.identifier("the name of an enumerator")?;
         let value = match self.eat(Punctuation::Equal) {
@@ -287,7 +287,7 @@ impl Parser<'_> {
         Ok(Enumerator { attributes, name, value })
     }
 
-    fn field(&mut self) -> Parsed<Field> {
+    fn field(&mut self) -> ParseResult<Field> {
         let start = self.span();
         let mut attributes = self.attributes();
         let specifier = Some(self.type_specifier()?);
@@ -300,7 +300,7 @@ impl Parser<'_> {
         Ok(Field { attributes, specifier, declarators, span: self.since(start) })
     }
 
-    fn arm(&mut self) -> Parsed<Arm> {
+    fn arm(&mut self) -> ParseResult<Arm> {
         let mut cases = Vec::new();
         let mut is_default = false;
         loop {
@@ -338,14 +338,14 @@ impl Parser<'_> {
         Ok(Arm { cases, is_default, field })
     }
 
-    fn tag(&mut self) -> Parsed<Option<Identifier>> {
+    fn tag(&mut self) -> ParseResult<Option<Identifier>> {
         match self.peek() {
             TokenKind::Identifier(_) => self.identifier("a tag").map(Some),
             _ => Ok(None),
         }
     }
 
-    fn require_tag_or(&mut self, is_there: bool, keyword: &str) -> Parsed<()> {
+    fn require_tag_or(&mut self, is_there: bool, keyword: &str) -> ParseResult<()> {
         match is_there {
             true => Ok(()),
             false => Err(self.unexpected(&format!("a tag or `{{` after `{keyword}`"))),

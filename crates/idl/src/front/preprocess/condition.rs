@@ -1,26 +1,26 @@
 //! Evaluates the conditions of `#if` and skips groups.
 
-use super::Preprocessor;
+use super::BuiltInPreprocessor;
 use crate::front::ast::TypeName;
-use crate::front::constant::{self, Environment, Integer, IntegerType, Unknown, Value};
+use crate::front::constant::{self, Environment, EvaluationError, Integer, IntegerType, Value};
 use crate::front::diagnostic::Diagnostic;
 use crate::front::parser::Parser;
 use crate::front::source::Span;
 use crate::front::token::{Name, Punctuation, Token, TokenKind};
 
 /// The place at which a skipped group ended.
-pub(super) enum Skipped {
+pub(super) enum GroupEnd {
     /// A directive of the same `#if`: its word, and the position of its `#`.
-    To(String, Span),
+    Directive(String, Span),
     /// The end of the file.
-    Everything,
+    EndOfFile,
 }
 
-impl Preprocessor<'_> {
+impl BuiltInPreprocessor<'_> {
     /// Returns whether the condition of an `#if`, `#ifdef` or `#ifndef` holds. An invalid condition
     /// doesn't.
     pub(super) fn condition(&mut self, word: &str, at: Span, rest: &[Token]) -> bool {
-        self.hiding = None;
+        self.skip_cause = None;
         if word == "if" {
             let holds = self.expression(at, rest).unwrap_or(false);
             let mut names = rest.iter().filter_map(|token| match &token.kind {
@@ -28,7 +28,7 @@ impl Preprocessor<'_> {
                 _ => None,
             });
             let undefined = names.find(|name| !self.macros.contains_key(*name)).cloned();
-            self.hiding = undefined.filter(|_| !holds);
+            self.skip_cause = undefined.filter(|_| !holds);
             return holds;
         }
         let Some(TokenKind::Identifier(name)) = rest.first().map(|token| &token.kind) else {
@@ -36,24 +36,24 @@ impl Preprocessor<'_> {
             return false;
         };
         let is_defined = self.macros.contains_key(name);
-        self.hiding = (word == "ifdef" && !is_defined).then(|| name.clone());
+        self.skip_cause = (word == "ifdef" && !is_defined).then(|| name.clone());
         is_defined == (word == "ifdef")
     }
 
     /// Skips a group. Only nested conditional directives are interpreted.
-    pub(super) fn skip_group(&mut self) -> Skipped {
-        let Some(input) = self.inputs.last_mut() else { return Skipped::Everything };
-        let hiding = self.hiding.take();
+    pub(super) fn skip_group(&mut self) -> GroupEnd {
+        let Some(input) = self.inputs.last_mut() else { return GroupEnd::EndOfFile };
+        let skip_cause = self.skip_cause.take();
         let mut depth = 0_usize;
         while let [token, rest @ ..] = &input.tokens[input.at..] {
             if token.kind == TokenKind::End {
                 break;
             }
             input.at += 1;
-            if let (Some(hiding), TokenKind::Identifier(name)) = (&hiding, &token.kind)
+            if let (Some(skip_cause), TokenKind::Identifier(name)) = (&skip_cause, &token.kind)
                 && rest.first().is_some_and(|next| ends_declared_name(&next.kind))
             {
-                self.hidden.entry(name.clone()).or_insert_with(|| hiding.clone());
+                self.conditional_names.entry(name.clone()).or_insert_with(|| skip_cause.clone());
             }
             let is_directive = token.starts_line && token.kind.is(Punctuation::Hash);
             let Some(word) = rest.first().filter(|next| !next.starts_line && is_directive) else {
@@ -64,17 +64,17 @@ impl Preprocessor<'_> {
                 Some("endif") if depth > 0 => depth -= 1,
                 Some(word @ ("elif" | "else" | "endif")) if depth == 0 => {
                     input.at += 1;
-                    return Skipped::To(word.to_owned(), token.span);
+                    return GroupEnd::Directive(word.to_owned(), token.span);
                 }
                 _ => {}
             }
         }
-        Skipped::Everything
+        GroupEnd::EndOfFile
     }
 
     fn expression(&mut self, at: Span, rest: &[Token]) -> Option<bool> {
         let resolved = self.resolve_defined(rest);
-        let mut tokens = self.expand_alone(resolved);
+        let mut tokens = self.expand_separately(resolved);
         if tokens.is_empty() {
             self.complain(at, "`#if` without a condition");
             return None;
@@ -83,13 +83,13 @@ impl Preprocessor<'_> {
         tokens.push(Token::end(span));
         let mut parser = Parser::of_line(&tokens, &mut self.loader.names, self.diagnostics);
         let expression = parser.whole_expression().ok()?;
-        match constant::evaluate(&expression, &Undefined) {
+        match constant::evaluate(&expression, &ConditionEnvironment) {
             Ok(Value::Integer(integer)) => Some(integer.value != 0),
-            Err(Unknown::Wrong(diagnostic)) => {
+            Err(EvaluationError::Invalid(diagnostic)) => {
                 self.diagnostics.push(*diagnostic);
                 None
             }
-            Ok(_) | Err(Unknown::NotConstant) => {
+            Ok(_) | Err(EvaluationError::NotConstant) => {
                 let message = "this condition isn't an integer constant";
                 self.diagnostics.push(Diagnostic::error(expression.span, message));
                 None
@@ -149,10 +149,10 @@ fn ends_declared_name(next: &TokenKind) -> bool {
 }
 
 /// The environment of a condition: names that aren't macros are zero, and there are no types.
-struct Undefined;
+struct ConditionEnvironment;
 
-impl Environment for Undefined {
-    fn value(&self, _: &Name, _: Span) -> Result<Value, Unknown> {
+impl Environment for ConditionEnvironment {
+    fn value(&self, _: &Name, _: Span) -> Result<Value, EvaluationError> {
         Ok(Value::Integer(Integer::new(0)))
     }
 
@@ -160,8 +160,8 @@ impl Environment for Undefined {
         false
     }
 
-    fn size(&self, _: &TypeName) -> Result<u64, Unknown> {
-        Err(Unknown::NotConstant)
+    fn size(&self, _: &TypeName) -> Result<u64, EvaluationError> {
+        Err(EvaluationError::NotConstant)
     }
 
     fn integer_type(&self, _: &TypeName) -> Option<IntegerType> {

@@ -1,8 +1,8 @@
 //! Interprets directives, the lines that start with `#`.
 
-use super::condition::Skipped;
+use super::condition::GroupEnd;
 use super::macros::Macro;
-use super::{Conditional, Preprocessor, TOO_MANY_TOKENS};
+use super::{BuiltInPreprocessor, Conditional, TOO_MANY_TOKENS};
 use crate::front::diagnostic::{Diagnostic, did_you_mean, quoted};
 use crate::front::lexer;
 use crate::front::limits::{INCLUDE_DEPTH_MAX, INCLUDES_MAX};
@@ -18,7 +18,7 @@ const DIRECTIVES: &[&str] = &[
 const HARMLESS_PRAGMAS: &[&str] =
     &["once", "warning", "region", "endregion", "message", "winrt", "comment", "makedep"];
 
-impl Preprocessor<'_> {
+impl BuiltInPreprocessor<'_> {
     /// Interprets the directive whose `#` was just read.
     pub(super) fn directive(&mut self, hash: Span) {
         let line = self.line();
@@ -74,8 +74,8 @@ impl Preprocessor<'_> {
     }
 
     fn define(&mut self, at: Span, rest: &[Token]) {
-        for token in rest.iter().filter(|token| token.flawed) {
-            self.diagnostics.push(lexer::flaw(token));
+        for token in rest.iter().filter(|token| token.is_unterminated) {
+            self.diagnostics.push(lexer::token_error(token));
         }
         match Macro::read(rest) {
             Ok((name, definition)) => {
@@ -149,7 +149,7 @@ impl Preprocessor<'_> {
                 self.text_of(&rest[1..close])
             }
             TokenKind::Identifier(_) => {
-                match self.expand_alone(rest.to_vec()).into_iter().next()?.kind {
+                match self.expand_separately(rest.to_vec()).into_iter().next()?.kind {
                     TokenKind::String { text, .. } => text.to_string(),
                     _ => return None,
                 }
@@ -183,7 +183,7 @@ impl Preprocessor<'_> {
 
     /// Skips groups of the innermost `#if` until a group is to be read or after its `#endif`.
     fn skip_groups(&mut self) {
-        while let Skipped::To(word, hash) = self.skip_group() {
+        while let GroupEnd::Directive(word, hash) = self.skip_group() {
             let line = self.line();
             let holds = word == "elif" && {
                 let already = self.conditional().is_some_and(|conditional| conditional.is_taken);

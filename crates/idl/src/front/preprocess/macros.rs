@@ -2,13 +2,13 @@
 
 use std::rc::Rc;
 
-use super::Preprocessor;
+use super::BuiltInPreprocessor;
 use crate::front::diagnostic::{Diagnostic, quoted};
 use crate::front::lexer;
 use crate::front::limits::{EXPANSION_TOKENS_MAX, MACRO_DEPTH_MAX, MACRO_PARAMETERS_MAX};
 use crate::front::source::Span;
+use crate::front::steps;
 use crate::front::token::{Name, Punctuation, Token, TokenKind};
-use crate::front::work;
 
 /// The definition of a macro.
 #[derive(Debug)]
@@ -63,10 +63,10 @@ impl Macro {
     }
 }
 
-impl Preprocessor<'_> {
+impl BuiltInPreprocessor<'_> {
     pub(super) fn next_of_frames(&mut self) -> Option<Token> {
         while self.frames.len() > self.floor {
-            work::count(1);
+            steps::count(1);
             let frame = self.frames.last_mut()?;
             if let Some(token) = frame.tokens.get(frame.at) {
                 frame.at += 1;
@@ -84,7 +84,7 @@ impl Preprocessor<'_> {
     pub(super) fn expand(&mut self, name: Token, definition: &Rc<Macro>) -> Option<Token> {
         let TokenKind::Identifier(of) = &name.kind else { return Some(name) };
         if self.active.contains(of) {
-            return Some(Token { inert: true, ..name });
+            return Some(Token { is_inert: true, ..name });
         }
         let of = of.clone();
         let tokens = match &definition.parameters {
@@ -92,17 +92,17 @@ impl Preprocessor<'_> {
                 if !self.count(definition.body.len().max(1), name.span) {
                     return Some(name);
                 }
-                self.placed(definition.body.iter(), &name)
+                self.with_position(definition.body.iter(), &name)
             }
             Some(parameters) => {
                 let next = self.next();
                 if !next.kind.is(Punctuation::ParenOpen) {
-                    self.put_back(next);
+                    self.unread(next);
                     return Some(name);
                 }
                 let arguments = self.arguments(&name)?;
-                let arguments = self.fitted(arguments, parameters, definition, &name)?;
-                self.substituted(definition, parameters, &arguments, &name)?
+                let arguments = self.bind_arguments(arguments, parameters, definition, &name)?;
+                self.substitute(definition, parameters, &arguments, &name)?
             }
         };
         self.active.insert(of.clone());
@@ -111,7 +111,7 @@ impl Preprocessor<'_> {
     }
 
     /// Expands tokens separately, as for arguments and conditions.
-    pub(super) fn expand_alone(&mut self, tokens: Vec<Token>) -> Vec<Token> {
+    pub(super) fn expand_separately(&mut self, tokens: Vec<Token>) -> Vec<Token> {
         if self.isolation == MACRO_DEPTH_MAX {
             if let Some(first) = tokens.first() {
                 let message = format!("macro calls nested more than {MACRO_DEPTH_MAX} levels deep");
@@ -135,7 +135,7 @@ impl Preprocessor<'_> {
         expanded
     }
 
-    fn put_back(&mut self, token: Token) {
+    fn unread(&mut self, token: Token) {
         if token.kind != TokenKind::End {
             self.frames.push(Frame { tokens: vec![token], at: 0, of: None });
         }
@@ -169,7 +169,7 @@ impl Preprocessor<'_> {
     }
 
     /// Returns one argument for each parameter, and one more for `...`.
-    fn fitted(
+    fn bind_arguments(
         &mut self,
         mut arguments: Vec<Vec<Token>>,
         parameters: &[Name],
@@ -200,7 +200,7 @@ impl Preprocessor<'_> {
     }
 
     /// Returns the body with the parameters replaced by the arguments.
-    fn substituted(
+    fn substitute(
         &mut self,
         definition: &Macro,
         parameters: &[Name],
@@ -226,7 +226,7 @@ impl Preprocessor<'_> {
             let added = match (parameter(&token.kind), next.map(|next| parameter(&next.kind))) {
                 (None, Some(Some(index))) if token.kind.is(Punctuation::Hash) => {
                     at += 1;
-                    vec![self.in_quotes(&arguments[index], name)]
+                    vec![self.stringize(&arguments[index], name)]
                 }
                 (Some(index), _)
                     if joins(next) || (at > 0 && joins(definition.body.get(at - 1))) =>
@@ -235,7 +235,7 @@ impl Preprocessor<'_> {
                 }
                 (Some(index), _) => {
                     if expanded[index].is_none() {
-                        expanded[index] = Some(self.expand_alone(arguments[index].clone()));
+                        expanded[index] = Some(self.expand_separately(arguments[index].clone()));
                     }
                     expanded[index].clone().unwrap_or_default()
                 }
@@ -247,12 +247,12 @@ impl Preprocessor<'_> {
             tokens.extend(added);
             at += 1;
         }
-        let tokens = self.joined(tokens);
-        Some(self.placed(tokens.iter(), name))
+        let tokens = self.paste_tokens(tokens);
+        Some(self.with_position(tokens.iter(), name))
     }
 
     /// Joins the tokens on both sides of each `##`.
-    fn joined(&mut self, tokens: Vec<Token>) -> Vec<Token> {
+    fn paste_tokens(&mut self, tokens: Vec<Token>) -> Vec<Token> {
         let mut joined: Vec<Token> = Vec::with_capacity(tokens.len());
         let mut tokens = tokens.into_iter();
         while let Some(token) = tokens.next() {
@@ -271,7 +271,7 @@ impl Preprocessor<'_> {
     }
 
     /// Converts an argument to a string, for `#`.
-    fn in_quotes(&mut self, argument: &[Token], name: &Token) -> Token {
+    fn stringize(&mut self, argument: &[Token], name: &Token) -> Token {
         let mut text = String::new();
         for token in argument {
             if token.spaced && !text.is_empty() {
@@ -290,7 +290,11 @@ impl Preprocessor<'_> {
     }
 
     /// Copies tokens of a macro's body, with the position of the macro's use.
-    fn placed<'t>(&self, tokens: impl Iterator<Item = &'t Token>, name: &Token) -> Vec<Token> {
+    fn with_position<'t>(
+        &self,
+        tokens: impl Iterator<Item = &'t Token>,
+        name: &Token,
+    ) -> Vec<Token> {
         let place = |(index, token): (usize, &Token)| Token {
             span: name.span,
             starts_line: index == 0 && name.starts_line,

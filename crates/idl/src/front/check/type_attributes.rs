@@ -6,8 +6,8 @@ use super::Checker;
 use super::scope::{Chain, Root};
 use super::symbols::Definition;
 use crate::front::ast::{
-    Attribute, AttributeName, Attributes, BaseType, Derivation, Expression, ExpressionKind,
-    Parameters, Place, UnaryOperator,
+    Attribute, AttributeName, AttributeTarget, Attributes, BaseType, Derivation, Expression,
+    ExpressionKind, Parameters, UnaryOperator,
 };
 use crate::front::constant::IntegerType;
 use crate::front::diagnostic::{Diagnostic, quoted};
@@ -34,13 +34,13 @@ const IDENTIFIERS: [&str; 8] =
 
 impl<'a> Checker<'_, 'a> {
     /// Checks that the attributes of a parameter, a field or a typedef fit its type.
-    pub(super) fn typed(
+    pub(super) fn check_type_attributes(
         &mut self,
         attributes: &'a Attributes,
         chain: &Chain<'a>,
         derivations: &'a [Derivation],
         span: Span,
-        place: Place,
+        place: AttributeTarget,
     ) {
         if attributes.list().is_empty() || matches!(chain.root, Root::Unknown | Root::Other) {
             return;
@@ -109,7 +109,7 @@ impl<'a> Checker<'_, 'a> {
                 self.misfit(attribute, span, "it is for numbers");
             }
         }
-        if place == Place::Typedef
+        if place == AttributeTarget::Typedef
             && let Some(attribute) = attributes.find(AttributeName::V1Enum)
             && !matches!(chain.root, Root::Definition(Definition::Enum(_)))
         {
@@ -136,11 +136,11 @@ impl<'a> Checker<'_, 'a> {
             let kind = match chain.root {
                 Root::Unknown | Root::Other => continue,
                 _ if chain.names.iter().any(|name| IDENTIFIERS.contains(&&***name)) => {
-                    Kind::Identifier
+                    CounterKind::Identifier
                 }
-                Root::Base(base) if IntegerType::of(base).is_some() => Kind::Integer,
-                Root::Definition(Definition::Enum(_)) => Kind::Integer,
-                _ => Kind::Other,
+                Root::Base(base) if IntegerType::of(base).is_some() => CounterKind::Integer,
+                Root::Definition(Definition::Enum(_)) => CounterKind::Integer,
+                _ => CounterKind::Other,
             };
             types.insert(&name.name, Counter { pointers, kind });
         }
@@ -152,7 +152,7 @@ impl<'a> Checker<'_, 'a> {
                     continue;
                 }
                 for value in attribute.values() {
-                    if let Some((name, stars)) = named(value, 0)
+                    if let Some((name, stars)) = named_operand(value, 0)
                         && let Some(counter) = types.get(name)
                         && let Some(wrong) = counter.wrong(stars, is_identifier, name)
                     {
@@ -167,11 +167,11 @@ impl<'a> Checker<'_, 'a> {
 /// A parameter that attributes of other parameters may name.
 struct Counter {
     pointers: usize,
-    kind: Kind,
+    kind: CounterKind,
 }
 
 #[derive(PartialEq, Eq)]
-enum Kind {
+enum CounterKind {
     Integer,
     Identifier,
     Other,
@@ -182,7 +182,7 @@ impl Counter {
     fn wrong(&self, stars: usize, is_identifier: bool, name: &Name) -> Option<String> {
         let name = quoted(name);
         match (is_identifier, &self.kind) {
-            (true, Kind::Identifier) | (false, Kind::Integer) => {}
+            (true, CounterKind::Identifier) | (false, CounterKind::Integer) => {}
             (true, _) => return Some(format!("{name} isn't the identifier of an interface")),
             (false, _) => return Some(format!("{name} isn't an integer")),
         }
@@ -200,13 +200,13 @@ impl Counter {
 }
 
 /// Returns the name in an expression and the number of `*` before it.
-fn named(expression: &Expression, stars: usize) -> Option<(&Name, usize)> {
+fn named_operand(expression: &Expression, stars: usize) -> Option<(&Name, usize)> {
     match &expression.without_parentheses().kind {
         ExpressionKind::Name(name) => Some((name, stars)),
-        ExpressionKind::Unary(UnaryOperator::Dereference, inner) => named(inner, stars + 1),
+        ExpressionKind::Unary(UnaryOperator::Dereference, inner) => named_operand(inner, stars + 1),
         ExpressionKind::Binary(_, left, right) => {
             // In `n * 2` and `n + 1`, checking the first name is enough.
-            named(left, stars).or_else(|| named(right, stars))
+            named_operand(left, stars).or_else(|| named_operand(right, stars))
         }
         _ => None,
     }

@@ -13,6 +13,6 @@ pub(crate) fn count(steps: usize) {
 }
 
 /// Returns the number of steps of this thread so far.
-pub(crate) fn so_far() -> u64 {
+pub(crate) fn total() -> u64 {
     STEPS.with(Cell::get)
 }

@@ -6,22 +6,22 @@ use std::collections::HashMap;
 use quote::ToTokens;
 use syn::{Expr, ExprLit, GenericArgument, Lit, PathArguments};
 
-use super::{Count, Direction, Slot, Type};
+use super::{CountLocation, Direction, Slot, Type};
 use syshandle_model::{
     self as model, Definition, DefinitionKind, Description, Handle, KINDS, Method,
 };
 
 /// The types of a description by name.
-pub(crate) struct Tables<'d> {
+pub(crate) struct TraitTables<'d> {
     definitions: HashMap<String, &'d Definition>,
     interfaces: HashMap<String, [u8; 16]>,
 }
 
 /// The reason why a type has no form of its own in COM.
-type Opaque = String;
+type OpaqueReason = String;
 
 /// A value before it is assigned to slots.
-enum Value {
+enum ValueLayout {
     /// A value that fits in a register.
     Scalar(Type),
     /// A value that is passed by pointer.
@@ -34,15 +34,15 @@ enum Value {
 
 /// The position of a type. Some types have a form only in some positions.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum Position {
     Top,
     TopItem,
     Field,
     FieldItem,
 }
 
-impl Place {
-    fn items(self) -> Result<Self, Opaque> {
+impl Position {
+    fn items(self) -> Result<Self, OpaqueReason> {
         match self {
             Self::Top => Ok(Self::TopItem),
             Self::Field => Ok(Self::FieldItem),
@@ -53,7 +53,7 @@ impl Place {
     }
 }
 
-impl<'d> Tables<'d> {
+impl<'d> TraitTables<'d> {
     pub(crate) fn of(description: &'d Description) -> Self {
         let definitions = description.definitions.iter();
         let interfaces = description.interfaces.iter();
@@ -67,7 +67,7 @@ impl<'d> Tables<'d> {
     ///
     /// # Errors
     /// Fails with the reason if the method travels as opaque bytes.
-    pub(crate) fn slots(&self, method: &Method) -> Result<Vec<Slot>, Opaque> {
+    pub(crate) fn slots(&self, method: &Method) -> Result<Vec<Slot>, OpaqueReason> {
         if method.error.is_some() {
             return Err("it has an error type of its own".to_owned());
         }
@@ -94,29 +94,29 @@ impl<'d> Tables<'d> {
         }
     }
 
-    fn top(&self, ty: &syn::Type, handle: Option<&Handle>) -> Result<Value, Opaque> {
-        Search { tables: self, left: SHAPES_MAX }.value(ty, handle, Place::Top, DEPTH_MAX)
+    fn top(&self, ty: &syn::Type, handle: Option<&Handle>) -> Result<ValueLayout, OpaqueReason> {
+        LayoutBuilder { tables: self, left: SHAPES_MAX }.value(ty, handle, Position::Top, DEPTH_MAX)
     }
 }
 
-struct Search<'t, 'd> {
-    tables: &'t Tables<'d>,
+struct LayoutBuilder<'t, 'd> {
+    tables: &'t TraitTables<'d>,
     left: u32,
 }
 
-impl Search<'_, '_> {
+impl LayoutBuilder<'_, '_> {
     fn value(
         &mut self,
         ty: &syn::Type,
         handle: Option<&Handle>,
-        place: Place,
+        place: Position,
         depth: u32,
-    ) -> Result<Value, Opaque> {
+    ) -> Result<ValueLayout, OpaqueReason> {
         let written = || ty.to_token_stream().to_string().replace(' ', "");
         let no_form = || format!("`{}` has no form of its own in COM", written());
         if let syn::Type::Array(array) = ty {
             self.count()?;
-            return self.array(array, place, deeper(depth)?).map(Value::Aggregate);
+            return self.array(array, place, deeper(depth)?).map(ValueLayout::Aggregate);
         }
         let syn::Type::Path(path) = ty else { return Err(no_form()) };
         let Some(last) = path.path.segments.last() else { return Err(no_form()) };
@@ -132,7 +132,7 @@ impl Search<'_, '_> {
                 }
                 "Vec" => {
                     self.count()?;
-                    self.item(inner, handle, place.items()?, deeper(depth)?).map(Value::List)
+                    self.item(inner, handle, place.items()?, deeper(depth)?).map(ValueLayout::List)
                 }
                 "Option" => self.optional(inner, handle, place, deeper(depth)?),
                 _ => Err(no_form()),
@@ -148,12 +148,12 @@ impl Search<'_, '_> {
             }
             Some(DefinitionKind::Struct(fields)) => {
                 self.count()?;
-                return self.structure(&name, fields, deeper(depth)?).map(Value::Aggregate);
+                return self.structure(&name, fields, deeper(depth)?).map(ValueLayout::Aggregate);
             }
             Some(DefinitionKind::Enum(variants)) => {
                 self.count()?;
                 deeper(depth)?;
-                return enumeration(&name, variants).map(Value::Scalar);
+                return enumeration(&name, variants).map(ValueLayout::Scalar);
             }
             Some(DefinitionKind::Constant(..)) => return Err(no_form()),
             None => {}
@@ -161,25 +161,25 @@ impl Search<'_, '_> {
         self.count()?;
         deeper(depth)?;
         if let Some(bytes) = INTEGERS.iter().find(|(known, _)| *known == name) {
-            return Ok(Value::Scalar(Type::Integer(bytes.1)));
+            return Ok(ValueLayout::Scalar(Type::Integer(bytes.1)));
         }
         match name.as_str() {
-            "f32" => return Ok(Value::Scalar(Type::Float(4))),
-            "f64" => return Ok(Value::Scalar(Type::Float(8))),
+            "f32" => return Ok(ValueLayout::Scalar(Type::Float(4))),
+            "f64" => return Ok(ValueLayout::Scalar(Type::Float(8))),
             // In COM, a `bool` is a `BOOL`.
-            "bool" => return Ok(Value::Scalar(Type::Integer(4))),
-            "Guid" => return Ok(Value::Aggregate(Type::guid())),
-            "String" => return Ok(Value::Text),
+            "bool" => return Ok(ValueLayout::Scalar(Type::Integer(4))),
+            "Guid" => return Ok(ValueLayout::Aggregate(Type::guid())),
+            "String" => return Ok(ValueLayout::Text),
             _ => {}
         }
         if let Some(kind) = kind(&name, handle) {
             return match place {
-                Place::Top | Place::TopItem => Ok(Value::Scalar(Type::Handle(kind))),
-                Place::Field | Place::FieldItem => Err("a handle within a struct".to_owned()),
+                Position::Top | Position::TopItem => Ok(ValueLayout::Scalar(Type::Handle(kind))),
+                Position::Field | Position::FieldItem => Err("a handle within a struct".to_owned()),
             };
         }
         match (self.tables.interfaces.get(&name), place) {
-            (Some(iid), Place::Top) => Ok(Value::Scalar(Type::Interface(*iid))),
+            (Some(iid), Position::Top) => Ok(ValueLayout::Scalar(Type::Interface(*iid))),
             (Some(_), _) => Err("a reference to an object within another value".to_owned()),
             (None, _) => Err(no_form()),
         }
@@ -189,19 +189,23 @@ impl Search<'_, '_> {
         &mut self,
         inner: &syn::Type,
         handle: Option<&Handle>,
-        place: Place,
+        place: Position,
         depth: u32,
-    ) -> Result<Value, Opaque> {
+    ) -> Result<ValueLayout, OpaqueReason> {
         self.count()?;
         if let syn::Type::Path(path) = inner
-            && let (Some(last), Place::Top) = (path.path.segments.last(), place)
+            && let (Some(last), Position::Top) = (path.path.segments.last(), place)
             && let Some(iid) = self.tables.interfaces.get(&last.ident.to_string())
         {
-            return Ok(Value::Scalar(Type::Interface(*iid)));
+            return Ok(ValueLayout::Scalar(Type::Interface(*iid)));
         }
         let item = self.item(inner, handle, place.items()?, depth)?;
         // An optional handle is a list with at most one item.
-        Ok(if matches!(item, Type::Handle(_)) { Value::List(item) } else { Value::Optional(item) })
+        Ok(if matches!(item, Type::Handle(_)) {
+            ValueLayout::List(item)
+        } else {
+            ValueLayout::Optional(item)
+        })
     }
 
     /// Returns the type of a list's items, or of an optional value.
@@ -209,19 +213,26 @@ impl Search<'_, '_> {
         &mut self,
         ty: &syn::Type,
         handle: Option<&Handle>,
-        place: Place,
+        place: Position,
         depth: u32,
-    ) -> Result<Type, Opaque> {
+    ) -> Result<Type, OpaqueReason> {
         Ok(match self.value(ty, handle, place, depth)? {
-            Value::Scalar(ty) | Value::Aggregate(ty) => ty,
+            ValueLayout::Scalar(ty) | ValueLayout::Aggregate(ty) => ty,
             // An array of texts is an array of pointers; see `pointer_item`.
-            Value::Text => Type::Text,
-            Value::List(_) | Value::Optional(_) => return Err("a list within a list".to_owned()),
+            ValueLayout::Text => Type::Text,
+            ValueLayout::List(_) | ValueLayout::Optional(_) => {
+                return Err("a list within a list".to_owned());
+            }
         })
     }
 
-    fn array(&mut self, array: &syn::TypeArray, place: Place, depth: u32) -> Result<Type, Opaque> {
-        if place != Place::Field {
+    fn array(
+        &mut self,
+        array: &syn::TypeArray,
+        place: Position,
+        depth: u32,
+    ) -> Result<Type, OpaqueReason> {
+        if place != Position::Field {
             return Err("an array of fixed length that isn't a field".to_owned());
         }
         let length = match &array.len {
@@ -229,14 +240,14 @@ impl Search<'_, '_> {
             _ => None,
         };
         let length = length.filter(|length| *length > 0).ok_or("an array of unknown length")?;
-        let item = match self.value(&array.elem, None, Place::FieldItem, depth)? {
-            Value::Scalar(item @ (Type::Integer(_) | Type::Float(_)))
+        let item = match self.value(&array.elem, None, Position::FieldItem, depth)? {
+            ValueLayout::Scalar(item @ (Type::Integer(_) | Type::Float(_)))
                 if !self
                     .is_defined(&array.elem, |kind| matches!(kind, DefinitionKind::Enum(_))) =>
             {
                 item
             }
-            Value::Aggregate(item) if !self.is_defined(&array.elem, |_| true) => item,
+            ValueLayout::Aggregate(item) if !self.is_defined(&array.elem, |_| true) => item,
             _ => return Err("an array of fixed length of other items than numbers".to_owned()),
         };
         let array = Type::Array(Box::new(item), length);
@@ -251,20 +262,20 @@ impl Search<'_, '_> {
         name: &str,
         fields: &[model::Field],
         depth: u32,
-    ) -> Result<Type, Opaque> {
+    ) -> Result<Type, OpaqueReason> {
         if fields.is_empty() {
             return Err(format!("struct `{name}` has no fields"));
         }
         let mut laid_out = Vec::new();
         for field in fields {
             let value = &field.value;
-            let ty = self.value(&value.ty, value.handle.as_ref(), Place::Field, depth)?;
+            let ty = self.value(&value.ty, value.handle.as_ref(), Position::Field, depth)?;
             match ty {
-                Value::Scalar(ty) | Value::Aggregate(ty) => laid_out.push(ty),
-                Value::Text => laid_out.push(Type::Text.unique()),
-                Value::Optional(inner) => laid_out.push(inner.unique()),
-                Value::List(item) => {
-                    let count = Count::Field(laid_out.len());
+                ValueLayout::Scalar(ty) | ValueLayout::Aggregate(ty) => laid_out.push(ty),
+                ValueLayout::Text => laid_out.push(Type::Text.unique()),
+                ValueLayout::Optional(inner) => laid_out.push(inner.unique()),
+                ValueLayout::List(item) => {
+                    let count = CountLocation::Field(laid_out.len());
                     laid_out.push(Type::Integer(4));
                     laid_out.push(Type::Counted(Box::new(pointer_item(item)), count).unique());
                 }
@@ -284,17 +295,17 @@ impl Search<'_, '_> {
         self.tables.definitions.get(&name).is_some_and(|of| is_sort(&of.kind))
     }
 
-    fn count(&mut self) -> Result<(), Opaque> {
+    fn count(&mut self) -> Result<(), OpaqueReason> {
         self.left = self.left.checked_sub(1).ok_or("it has too many types within it")?;
         Ok(())
     }
 }
 
-fn deeper(depth: u32) -> Result<u32, Opaque> {
+fn deeper(depth: u32) -> Result<u32, OpaqueReason> {
     depth.checked_sub(1).ok_or_else(|| "it is nested too deep, or contains itself".to_owned())
 }
 
-fn enumeration(name: &str, variants: &[model::Variant]) -> Result<Type, Opaque> {
+fn enumeration(name: &str, variants: &[model::Variant]) -> Result<Type, OpaqueReason> {
     if variants.len() > VARIANTS_MAX {
         return Err(format!("enum `{name}` has too many variants to compare"));
     }
@@ -320,31 +331,31 @@ fn pointer_item(item: Type) -> Type {
     if item == Type::Text { item.unique() } else { item }
 }
 
-fn add_input(slots: &mut Vec<Slot>, value: Value) {
+fn add_input(slots: &mut Vec<Slot>, value: ValueLayout) {
     let mut add = |ty| slots.push(Slot { direction: Direction::In, ty });
     match value {
-        Value::Scalar(ty) => add(ty),
-        Value::Aggregate(ty) => add(ty.reference()),
-        Value::Text => add(Type::Text.reference()),
-        Value::Optional(inner) => add(inner.unique()),
-        Value::List(item) => {
+        ValueLayout::Scalar(ty) => add(ty),
+        ValueLayout::Aggregate(ty) => add(ty.reference()),
+        ValueLayout::Text => add(Type::Text.reference()),
+        ValueLayout::Optional(inner) => add(inner.unique()),
+        ValueLayout::List(item) => {
             add(Type::Integer(4));
-            let count = Count::Slot(slots.len() - 1);
+            let count = CountLocation::Slot(slots.len() - 1);
             let array = Type::Counted(Box::new(pointer_item(item)), count).reference();
             slots.push(Slot { direction: Direction::In, ty: array });
         }
     }
 }
 
-fn add_output(slots: &mut Vec<Slot>, value: Value) {
+fn add_output(slots: &mut Vec<Slot>, value: ValueLayout) {
     let mut add = |ty: Type| slots.push(Slot { direction: Direction::Out, ty: ty.reference() });
     match value {
-        Value::Scalar(ty) | Value::Aggregate(ty) => add(ty),
-        Value::Text => add(Type::Text.unique()),
-        Value::Optional(inner) => add(inner.unique()),
-        Value::List(item) => {
+        ValueLayout::Scalar(ty) | ValueLayout::Aggregate(ty) => add(ty),
+        ValueLayout::Text => add(Type::Text.unique()),
+        ValueLayout::Optional(inner) => add(inner.unique()),
+        ValueLayout::List(item) => {
             add(Type::Integer(4));
-            let count = Count::Pointee(slots.len() - 1);
+            let count = CountLocation::Pointee(slots.len() - 1);
             let array = Type::Counted(Box::new(pointer_item(item)), count).unique();
             slots.push(Slot { direction: Direction::Out, ty: array.reference() });
         }

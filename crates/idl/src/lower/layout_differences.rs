@@ -2,32 +2,38 @@
 
 use std::collections::HashSet;
 
-use super::declared::DeclaredMethod;
-use super::{State, lower};
+use super::midl_layout::MethodLayout;
+use super::{LoweringState, lower};
 use crate::front::Span;
 use crate::front::diagnostic::{Diagnostic, did_you_mean, quoted};
 use crate::front::report::{self, Options};
-use crate::layout::{Tables, compare};
+use crate::layout::{TraitTables, compare};
 use syshandle_model::{Description, Method};
 
-impl State {
+impl LoweringState {
     /// Marks the methods whose layout differs. Reports them unless their interface is private.
-    pub(super) fn mark(&mut self, description: &mut Description, options: &Options) {
-        let tables = Tables::of(description);
+    pub(super) fn mark_layout_differences(
+        &mut self,
+        description: &mut Description,
+        options: &Options,
+    ) {
+        let tables = TraitTables::of(description);
         let found: Vec<Vec<_>> = description
             .interfaces
             .iter()
             .map(|interface| {
-                let declared = self.declared.get(&interface.name.to_string());
+                let declared = self.layouts.get(&interface.name.to_string());
                 let declared = declared.map_or(&[][..], |declared| declared);
                 let methods = interface.methods.iter().enumerate();
-                methods.map(|(at, method)| differs(declared.get(at), at, method, &tables)).collect()
+                methods
+                    .map(|(at, method)| layout_difference(declared.get(at), at, method, &tables))
+                    .collect()
             })
             .collect();
         for (interface, found) in description.interfaces.iter_mut().zip(found) {
             let mut is_first = true;
             for (method, found) in interface.methods.iter_mut().zip(found) {
-                let Some(Difference { name, span, reason, .. }) = found else { continue };
+                let Some(MethodDifference { name, span, reason, .. }) = found else { continue };
                 if !interface.is_private {
                     let message = format!(
                         "method {} has another COM layout in Rust: {reason}",
@@ -47,8 +53,12 @@ impl State {
     }
 
     /// Reports names of private interfaces that don't exist.
-    pub(super) fn unknown_private(&mut self, private: &[String], interfaces: &HashSet<String>) {
-        for name in private.iter().filter(|name| !self.private.contains(*name)) {
+    pub(super) fn report_unknown_private(
+        &mut self,
+        private: &[String],
+        interfaces: &HashSet<String>,
+    ) {
+        for name in private.iter().filter(|name| !self.found_private.contains(*name)) {
             let message = format!("there is no interface {} to be private", quoted(name));
             let hint = did_you_mean(name, interfaces.iter().map(String::as_str));
             self.diagnostics.push(Diagnostic::without_place(message).hint_if(hint));
@@ -56,7 +66,7 @@ impl State {
     }
 
     /// Reports names of enums with flags that don't exist.
-    pub(super) fn unknown_flags(&mut self, flags: &[String], enums: &HashSet<String>) {
+    pub(super) fn report_unknown_flags(&mut self, flags: &[String], enums: &HashSet<String>) {
         for name in flags.iter().filter(|name| !enums.contains(*name)) {
             let message = format!("there is no enum {} to have flags", quoted(name));
             let hint = did_you_mean(name, enums.iter().map(String::as_str));
@@ -66,7 +76,7 @@ impl State {
 }
 
 /// A method whose layout differs.
-struct Difference {
+struct MethodDifference {
     name: String,
     span: Span,
     reason: String,
@@ -95,7 +105,7 @@ pub struct LayoutDifference {
 ///
 /// let text = "#[interface(iid = \"0b7a0f0e-5d1b-4f5e-8f0a-6f8f3c1c2a01\")]
 ///     pub trait Keys { fn add(&self, key: [u8; 4]) -> Result<u32>; }";
-/// let description = syshandle_idl::rust::file(syn::parse_str(text).unwrap()).unwrap();
+/// let description = syshandle_idl::rust::describe(syn::parse_str(text).unwrap()).unwrap();
 /// let differences = emitted_differences(&emit(&description).unwrap(), &description);
 /// assert_eq!(differences[0].method, "IKeys::Add");
 /// ```
@@ -104,14 +114,14 @@ pub fn emitted_differences(emitted: &str, description: &Description) -> Vec<Layo
     let read = report::read_text("emitted.idl", emitted, &options);
     let mut lowered = Description::default();
     let state = lower(&read.program, &options, &mut lowered);
-    let tables = Tables::of(description);
+    let tables = TraitTables::of(description);
     let mut differences = Vec::new();
     for interface in description.interfaces.iter().filter(|of| !of.is_private) {
-        let declared = state.declared.get(&interface.name.to_string());
+        let declared = state.layouts.get(&interface.name.to_string());
         for (at, method) in interface.methods.iter().enumerate() {
             let one = declared.and_then(|methods| methods.get(at));
             let found = match one {
-                Some(one) => differs(Some(one), at, method, &tables),
+                Some(one) => layout_difference(Some(one), at, method, &tables),
                 None => {
                     differences.push(LayoutDifference {
                         method: format!("I{}::{}", interface.name, method.name),
@@ -121,7 +131,7 @@ pub fn emitted_differences(emitted: &str, description: &Description) -> Vec<Layo
                     continue;
                 }
             };
-            differences.extend(found.map(|Difference { name, reason, is_mask, .. }| {
+            differences.extend(found.map(|MethodDifference { name, reason, is_mask, .. }| {
                 LayoutDifference { method: name, reason, is_mask }
             }));
         }
@@ -129,12 +139,12 @@ pub fn emitted_differences(emitted: &str, description: &Description) -> Vec<Layo
     differences
 }
 
-fn differs(
-    declared: Option<&DeclaredMethod>,
+fn layout_difference(
+    declared: Option<&MethodLayout>,
     at: usize,
     method: &Method,
-    tables: &Tables<'_>,
-) -> Option<Difference> {
+    tables: &TraitTables<'_>,
+) -> Option<MethodDifference> {
     let declared = declared?;
     let mut reasons = declared.reasons.clone();
     let number = at + FIRST_METHOD;
@@ -153,7 +163,7 @@ fn differs(
             }
             Ok(slots) => {
                 if let Some((place, what)) = compare(&declared.slots, &slots) {
-                    let place = place.and_then(|place| declared.places.get(place));
+                    let place = place.and_then(|place| declared.slot_parameters.get(place));
                     reasons.push(match place {
                         Some((name, span)) => (*span, format!("parameter `{name}`: {what}")),
                         None => (declared.span, what),
@@ -167,7 +177,7 @@ fn differs(
     let &(span, _) = reasons.first()?;
     let mut texts: Vec<String> = reasons.into_iter().map(|(_, text)| text).collect();
     texts.dedup();
-    Some(Difference { name: declared.name.clone(), span, reason: texts.join("; "), is_mask })
+    Some(MethodDifference { name: declared.name.clone(), span, reason: texts.join("; "), is_mask })
 }
 
 /// The number of an interface's first own method, after the three methods of `IUnknown`.

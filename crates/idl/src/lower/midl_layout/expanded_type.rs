@@ -1,7 +1,7 @@
 //! A declaration with all its typedefs resolved, and the attributes that each of them adds.
 
 use super::attributes::TYPEDEF;
-use super::types::Reader;
+use super::types::LayoutReader;
 use crate::front::ast::{
     AttributeName, Attributes, BaseType, Derivation, EnumType, Interface, StructType, TypeKind,
     TypeSpecifier,
@@ -10,17 +10,17 @@ use crate::front::check::symbols::Definition;
 use crate::front::limits::CHAIN_MAX;
 
 /// A declaration with all its typedefs resolved, from the outside in.
-pub(super) struct Expansion<'a> {
+pub(super) struct ExpandedType<'a> {
     /// The pointers and arrays, outermost first.
     pub(super) levels: Vec<&'a Derivation>,
     /// The attributes of the declaration, followed by the attributes of each typedef.
-    pub(super) groups: Vec<Group<'a>>,
-    pub(super) leaf: Leaf<'a>,
+    pub(super) groups: Vec<AttributeGroup<'a>>,
+    pub(super) leaf: ExpandedLeaf<'a>,
 }
 
 /// The attributes of a declaration or a typedef.
 #[derive(Clone, Copy)]
-pub(super) struct Group<'a> {
+pub(super) struct AttributeGroup<'a> {
     pub(super) attributes: &'a Attributes,
     /// The first level to which the attributes apply.
     pub(super) start: usize,
@@ -28,7 +28,7 @@ pub(super) struct Group<'a> {
 
 /// The type behind all pointers and arrays.
 #[derive(Clone, Copy)]
-pub(super) enum Leaf<'a> {
+pub(super) enum ExpandedLeaf<'a> {
     Base(BaseType),
     Struct(&'a StructType),
     /// An enum, and whether it is used by its tag alone.
@@ -44,26 +44,26 @@ pub(super) enum PointerKind {
     Unique,
 }
 
-impl<'a> Reader<'_, '_, 'a> {
+impl<'a> LayoutReader<'_, '_, 'a> {
     pub(super) fn expand(
         &self,
         attributes: &'a Attributes,
         specifier: &'a TypeSpecifier,
         derivations: &'a [Derivation],
-    ) -> Result<Expansion<'a>, String> {
+    ) -> Result<ExpandedType<'a>, String> {
         let mut levels: Vec<&Derivation> = derivations.iter().collect();
-        let mut groups = vec![Group { attributes, start: 0 }];
+        let mut groups = vec![AttributeGroup { attributes, start: 0 }];
         let mut specifier = specifier;
         for _ in 0..CHAIN_MAX {
             let path = match &specifier.kind {
                 TypeKind::Named(path) | TypeKind::Interface(path) => path,
                 kind => {
                     let leaf = self.leaf(kind)?;
-                    return Expansion { levels, groups, leaf }.checked();
+                    return ExpandedType { levels, groups, leaf }.check_pointer_attributes();
                 }
             };
             let name = path.as_name().map_or("", |name| &**name);
-            if OTHERS.contains(&name) {
+            if WINDOWS_MARSHALED.contains(&name) {
                 return Err(format!("`{name}` is marshaled by routines of Windows"));
             }
             let symbol = self.lowering.view.find(path);
@@ -74,37 +74,40 @@ impl<'a> Reader<'_, '_, 'a> {
                         matches!(&*declarator.derivations, [Derivation::Pointer { .. }]);
                     let is_void = matches!(typedef.specifier.kind, TypeKind::Base(BaseType::Void));
                     if name == "HANDLE" && is_pointer && is_void {
-                        Leaf::Handle
+                        ExpandedLeaf::Handle
                     } else {
-                        groups.push(Group { attributes: &typedef.attributes, start: levels.len() });
+                        groups.push(AttributeGroup {
+                            attributes: &typedef.attributes,
+                            start: levels.len(),
+                        });
                         levels.extend(&declarator.derivations);
                         specifier = &typedef.specifier;
                         continue;
                     }
                 }
-                Some(Definition::Struct(of)) => Leaf::Struct(of),
-                Some(Definition::Enum(of)) => Leaf::Enum(of, true),
-                Some(Definition::Interface(of)) => Leaf::Interface(of),
+                Some(Definition::Struct(of)) => ExpandedLeaf::Struct(of),
+                Some(Definition::Enum(of)) => ExpandedLeaf::Enum(of, true),
+                Some(Definition::Interface(of)) => ExpandedLeaf::Interface(of),
                 _ => return Err(format!("`{}` has no layout that is known here", path.name())),
             };
-            return Expansion { levels, groups, leaf }.checked();
+            return ExpandedType { levels, groups, leaf }.check_pointer_attributes();
         }
         Err("its typedefs are nested too deep".to_owned())
     }
 
-    fn leaf(&self, kind: &'a TypeKind) -> Result<Leaf<'a>, String> {
+    fn leaf(&self, kind: &'a TypeKind) -> Result<ExpandedLeaf<'a>, String> {
         let tagged = |tag: &Option<crate::front::ast::Identifier>| {
             let tag = &tag.as_ref()?.name;
             self.lowering.view.find_tag(tag).map(|symbol| symbol.definition)
         };
         match kind {
-            TypeKind::Base(base) => Ok(Leaf::Base(*base)),
-            TypeKind::Struct(of) if of.fields.is_some() => Ok(Leaf::Struct(of)),
-            TypeKind::Enum(of) if of.enumerators.is_some() => Ok(Leaf::Enum(of, false)),
+            TypeKind::Base(base) => Ok(ExpandedLeaf::Base(*base)),
+            TypeKind::Struct(of) if of.fields.is_some() => Ok(ExpandedLeaf::Struct(of)),
+            TypeKind::Enum(of) if of.enumerators.is_some() => Ok(ExpandedLeaf::Enum(of, false)),
             TypeKind::Struct(StructType { tag, .. }) | TypeKind::Enum(EnumType { tag, .. }) => {
                 match tagged(tag) {
-                    Some(Definition::Struct(of)) => Ok(Leaf::Struct(of)),
-                    Some(Definition::Enum(of)) => Ok(Leaf::Enum(of, true)),
+                    Some(Definition::Struct(of)) => Ok(ExpandedLeaf::Struct(of)),
+                    Some(Definition::Enum(of)) => Ok(ExpandedLeaf::Enum(of, true)),
                     _ => Err("nothing says what is in its type".to_owned()),
                 }
             }
@@ -120,9 +123,9 @@ impl<'a> Reader<'_, '_, 'a> {
     }
 }
 
-impl<'a> Expansion<'a> {
+impl<'a> ExpandedType<'a> {
     /// Checks that pointer attributes apply to pointers.
-    fn checked(self) -> Result<Self, String> {
+    fn check_pointer_attributes(self) -> Result<Self, String> {
         if self.levels.len() > LEVELS_MAX {
             return Err("it has too many pointers and arrays within each other".to_owned());
         }
@@ -132,7 +135,7 @@ impl<'a> Expansion<'a> {
                     matches!(self.levels.get(group.start), Some(Derivation::Pointer { .. }));
                 if group.attributes.has(name) && !is_pointer {
                     return Err(match self.leaf {
-                        Leaf::Handle if name == AttributeName::Unique => {
+                        ExpandedLeaf::Handle if name == AttributeName::Unique => {
                             "a `unique` handle may be NULL, which the tables of the trait refuse"
                                 .to_owned()
                         }
@@ -171,7 +174,7 @@ impl<'a> Expansion<'a> {
 const LEVELS_MAX: usize = 8;
 
 /// Types that MIDL or its files marshal with special routines, regardless of their declarations.
-const OTHERS: [&str; 40] = [
+const WINDOWS_MARSHALED: [&str; 40] = [
     "BSTR",
     "HSTRING",
     "VARIANT",

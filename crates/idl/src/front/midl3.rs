@@ -19,10 +19,10 @@ const TYPES: &[&str] = &[
 const CLASS_WORDS: &[&str] = &["partial", "static", "unsealed"];
 
 /// Finds the first construct that only MIDL 3.0 has.
-pub(super) fn sign(tokens: &[Token]) -> Option<(Span, &'static str)> {
+pub(super) fn find(tokens: &[Token]) -> Option<(Span, &'static str)> {
     let has_namespace = (0..tokens.len()).any(|at| namespace(tokens, at));
     (0..tokens.len()).find_map(|at| {
-        let what = sign_at(tokens, at, has_namespace)?;
+        let what = find_at(tokens, at, has_namespace)?;
         Some((tokens[at].span, what))
     })
 }
@@ -30,7 +30,7 @@ pub(super) fn sign(tokens: &[Token]) -> Option<(Span, &'static str)> {
 /// Finds the first namespace of a file that declares types but has no UUID. Classic MIDL needs
 /// UUIDs, and MIDL 3.0 rarely has them. Since the file may also be classic MIDL with errors, this
 /// is called only for files that can't be parsed.
-pub(super) fn weak_sign(tokens: &[Token]) -> Option<(Span, &'static str)> {
+pub(super) fn find_weak(tokens: &[Token]) -> Option<(Span, &'static str)> {
     let at = (0..tokens.len()).find(|&at| namespace(tokens, at))?;
     let has_uuid = tokens
         .iter()
@@ -43,14 +43,14 @@ pub(super) fn weak_sign(tokens: &[Token]) -> Option<(Span, &'static str)> {
 }
 
 /// Returns the single error for such a file.
-pub(super) fn refusal((span, what): (Span, &'static str)) -> Diagnostic {
+pub(super) fn diagnostic((span, what): (Span, &'static str)) -> Diagnostic {
     Diagnostic::error(span, "this file is in MIDL 3.0's language, which isn't read").label(what).hint(
         "classic MIDL is: declare an `interface` with `uuid` and methods that return `HRESULT`, or \
          describe it as a trait",
     )
 }
 
-fn sign_at(tokens: &[Token], at: usize, has_namespace: bool) -> Option<&'static str> {
+fn find_at(tokens: &[Token], at: usize, has_namespace: bool) -> Option<&'static str> {
     let word = tokens[at].kind.word();
     let next = |offset: usize| tokens.get(at + offset).map(|token| &token.kind);
     let next_is = |offset: usize, punctuation: Punctuation| {
@@ -115,11 +115,11 @@ fn namespace(tokens: &[Token], at: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::front::{lexer, token::Names};
+    use crate::front::{lexer, token::Interner};
 
     fn of(text: &str) -> Option<&'static str> {
-        let tokens = lexer::lex(text, 0, &mut Names::default());
-        sign(&tokens).map(|(_, what)| what)
+        let tokens = lexer::lex(text, 0, &mut Interner::default());
+        find(&tokens).map(|(_, what)| what)
     }
 
     #[test]

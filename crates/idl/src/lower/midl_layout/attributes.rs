@@ -5,11 +5,11 @@
 use crate::front::ast::{Attribute, AttributeName, Attributes};
 
 /// The attributes that have a rule for one kind of declaration.
-pub(super) struct Known {
+pub(super) struct AttributeRules {
     names: &'static [AttributeName],
 }
 
-impl Known {
+impl AttributeRules {
     /// Checks that all attributes of a declaration have a rule.
     ///
     /// # Errors
@@ -35,14 +35,14 @@ pub(super) fn check_interface(attributes: &Attributes) -> Result<(), String> {
             "its interface isn't an `object`, so the kinds of its pointers differ".to_owned()
         );
     }
-    Known { names: &[Object, Odl, PointerDefault, Dual, Oleautomation, Nonextensible] }
+    AttributeRules { names: &[Object, Odl, PointerDefault, Dual, Oleautomation, Nonextensible] }
         .check(attributes)
         .map_err(|reason| format!("its interface: {reason}"))
 }
 
-pub(super) const METHOD: Known = {
+pub(super) const METHOD: AttributeRules = {
     use AttributeName::*;
-    Known {
+    AttributeRules {
         names: &[
             Id,
             Propget,
@@ -64,9 +64,9 @@ pub(super) const METHOD: Known = {
     }
 };
 
-pub(super) const PARAMETER: Known = {
+pub(super) const PARAMETER: AttributeRules = {
     use AttributeName::*;
-    Known {
+    AttributeRules {
         names: &[
             In,
             Out,
@@ -83,21 +83,21 @@ pub(super) const PARAMETER: Known = {
     }
 };
 
-pub(super) const FIELD: Known = {
+pub(super) const FIELD: AttributeRules = {
     use AttributeName::*;
-    Known { names: &[String, SizeIs, Unique, Ref, Id, Readonly] }
+    AttributeRules { names: &[String, SizeIs, Unique, Ref, Id, Readonly] }
 };
 
-pub(super) const TYPEDEF: Known = {
+pub(super) const TYPEDEF: AttributeRules = {
     use AttributeName::*;
-    Known { names: &[String, Unique, Ref, SystemHandle, V1Enum, FlagEnum, Flags] }
+    AttributeRules { names: &[String, Unique, Ref, SystemHandle, V1Enum, FlagEnum, Flags] }
 };
 
-pub(super) const STRUCT: Known = Known { names: &[] };
+pub(super) const STRUCT: AttributeRules = AttributeRules { names: &[] };
 
-pub(super) const ENUM: Known = {
+pub(super) const ENUM: AttributeRules = {
     use AttributeName::*;
-    Known { names: &[V1Enum, FlagEnum, Flags] }
+    AttributeRules { names: &[V1Enum, FlagEnum, Flags] }
 };
 
 /// Attributes for readers, type libraries and other languages.

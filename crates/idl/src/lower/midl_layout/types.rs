@@ -1,34 +1,38 @@
 //! Computes the layouts of declared types.
 
 use super::attributes::{ENUM, FIELD, STRUCT};
-use super::expansion::{Expansion, Leaf, PointerKind};
+use super::expanded_type::{ExpandedLeaf, ExpandedType, PointerKind};
 use super::facts::PointerDefault;
 use crate::front::ast::{
     Argument, Attribute, AttributeName, BaseType, Bounds, Derivation, EnumType, Expression,
     ExpressionKind, Field, Parameter, StructType, UnaryOperator,
 };
-use crate::front::check::system_handle::Rights;
+use crate::front::check::system_handle::MaskEnvironment;
 use crate::front::constant;
-use crate::layout::{Count, Direction, Type, midl_kind};
+use crate::layout::{CountLocation, Direction, Type, midl_kind};
 use crate::lower::Lowering;
 
 /// Reads the types of one parameter.
 #[derive(Clone, Copy)]
-pub(super) struct Reader<'r, 'l, 'a> {
+pub(super) struct LayoutReader<'r, 'l, 'a> {
     pub(super) lowering: &'r Lowering<'l, 'a>,
     pub(super) direction: Direction,
 }
 
 /// The declarations that may contain a count.
 #[derive(Clone, Copy)]
-pub(super) enum Owner<'a> {
+pub(super) enum CountScope<'a> {
     Parameters(&'a [Parameter]),
     Fields(&'a [Field]),
 }
 
-impl<'a> Reader<'_, '_, 'a> {
+impl<'a> LayoutReader<'_, '_, 'a> {
     /// Returns the layout of an `in` parameter.
-    pub(super) fn input(&self, of: &Expansion<'a>, owner: Owner<'a>) -> Result<Type, String> {
+    pub(super) fn input(
+        &self,
+        of: &ExpandedType<'a>,
+        owner: CountScope<'a>,
+    ) -> Result<Type, String> {
         let Some(level) = of.levels.first() else {
             self.check_alone(of)?;
             let ty = self.leaf_type(of)?;
@@ -64,7 +68,11 @@ impl<'a> Reader<'_, '_, 'a> {
     }
 
     /// Returns the layout of an `out` parameter.
-    pub(super) fn output(&self, of: &Expansion<'a>, owner: Owner<'a>) -> Result<Type, String> {
+    pub(super) fn output(
+        &self,
+        of: &ExpandedType<'a>,
+        owner: CountScope<'a>,
+    ) -> Result<Type, String> {
         match of.levels.first() {
             Some(Derivation::Pointer { .. }) => {}
             _ => return Err("an `out` parameter that isn't a pointer".to_owned()),
@@ -87,12 +95,17 @@ impl<'a> Reader<'_, '_, 'a> {
     }
 
     /// Returns the layout of a field.
-    fn field(&self, of: &Expansion<'a>, owner: Owner<'a>) -> Result<Type, String> {
+    fn field(&self, of: &ExpandedType<'a>, owner: CountScope<'a>) -> Result<Type, String> {
         self.embedded(of, 0, owner)
     }
 
     /// Returns the layout of a type behind a pointer, in an array or in a struct.
-    fn embedded(&self, of: &Expansion<'a>, at: usize, owner: Owner<'a>) -> Result<Type, String> {
+    fn embedded(
+        &self,
+        of: &ExpandedType<'a>,
+        at: usize,
+        owner: CountScope<'a>,
+    ) -> Result<Type, String> {
         let Some(level) = of.levels.get(at) else {
             if at == 0 {
                 self.check_alone(of)?;
@@ -132,7 +145,7 @@ impl<'a> Reader<'_, '_, 'a> {
     }
 
     /// Checks that an embedded pointer has the layout of a `unique` one.
-    fn check_embedded_pointer(&self, of: &Expansion<'a>, at: usize) -> Result<(), String> {
+    fn check_embedded_pointer(&self, of: &ExpandedType<'a>, at: usize) -> Result<(), String> {
         let reference = match self.direction {
             Direction::In => {
                 "a `ref` pointer within a value: the tables of the trait have a `unique` \
@@ -160,8 +173,8 @@ impl<'a> Reader<'_, '_, 'a> {
     }
 
     /// Returns an interface pointer if this level is a pointer to an interface.
-    fn interface_pointer(&self, of: &Expansion<'a>, at: usize) -> Result<Option<Type>, String> {
-        let Leaf::Interface(interface) = of.leaf else { return Ok(None) };
+    fn interface_pointer(&self, of: &ExpandedType<'a>, at: usize) -> Result<Option<Type>, String> {
+        let ExpandedLeaf::Interface(interface) = of.leaf else { return Ok(None) };
         if at + 1 != of.levels.len() || !matches!(of.levels[at], Derivation::Pointer { .. }) {
             return Ok(None);
         }
@@ -176,7 +189,12 @@ impl<'a> Reader<'_, '_, 'a> {
     }
 
     /// Returns the layout of an array behind a pointer with `size_is`.
-    fn sized(&self, of: &Expansion<'a>, at: usize, owner: Owner<'a>) -> Result<Type, String> {
+    fn sized(
+        &self,
+        of: &ExpandedType<'a>,
+        at: usize,
+        owner: CountScope<'a>,
+    ) -> Result<Type, String> {
         let size = size_at(of, at).ok_or("an array without a count")?;
         let (count, is_pointee) = match &size.without_parentheses().kind {
             ExpressionKind::Unary(UnaryOperator::Dereference, inner) => (&**inner, true),
@@ -186,16 +204,22 @@ impl<'a> Reader<'_, '_, 'a> {
             return Err("its count is an expression".to_owned());
         };
         let place = match owner {
-            Owner::Parameters(list) => list
+            CountScope::Parameters(list) => list
                 .iter()
                 .position(|of| of.declarator.name.as_ref().is_some_and(|of| of.name == *name))
-                .map(|place| if is_pointee { Count::Pointee(place) } else { Count::Slot(place) }),
-            Owner::Fields(_) if is_pointee => None,
-            Owner::Fields(fields) => fields
+                .map(|place| {
+                    if is_pointee {
+                        CountLocation::Pointee(place)
+                    } else {
+                        CountLocation::Slot(place)
+                    }
+                }),
+            CountScope::Fields(_) if is_pointee => None,
+            CountScope::Fields(fields) => fields
                 .iter()
                 .flat_map(|field| &field.declarators)
                 .position(|of| of.name.as_ref().is_some_and(|of| of.name == *name))
-                .map(Count::Field),
+                .map(CountLocation::Field),
         };
         let place = place
             .ok_or_else(|| format!("its count `{name}` is no parameter or field beside it"))?;
@@ -207,7 +231,7 @@ impl<'a> Reader<'_, '_, 'a> {
     }
 
     /// Checks that a value has no attributes for pointers or arrays.
-    fn check_alone(&self, of: &Expansion<'a>) -> Result<(), String> {
+    fn check_alone(&self, of: &ExpandedType<'a>) -> Result<(), String> {
         for name in [AttributeName::String, AttributeName::SizeIs] {
             if of.has(name) {
                 return Err(format!("`{}` stands before what isn't a pointer", name.text()));
@@ -217,21 +241,23 @@ impl<'a> Reader<'_, '_, 'a> {
     }
 
     /// Returns the type of a declaration without pointers and arrays.
-    pub(super) fn leaf_of(&self, of: &Expansion<'a>) -> Result<Option<Type>, String> {
+    pub(super) fn leaf_of(&self, of: &ExpandedType<'a>) -> Result<Option<Type>, String> {
         if of.levels.is_empty() { self.leaf_type(of).map(Some) } else { Ok(None) }
     }
 
-    fn leaf_type(&self, of: &Expansion<'a>) -> Result<Type, String> {
+    fn leaf_type(&self, of: &ExpandedType<'a>) -> Result<Type, String> {
         if let Some(reason) = misplaced(of) {
             return Err(reason);
         }
         self.count(1)?;
         match of.leaf {
-            Leaf::Base(base) => base_type(base),
-            Leaf::Handle => self.handle(of),
-            Leaf::Enum(enumeration, by_tag) => self.enumeration(of, enumeration, by_tag),
-            Leaf::Struct(structure) => self.structure(structure),
-            Leaf::Interface(_) => Err("an interface that isn't behind a pointer".to_owned()),
+            ExpandedLeaf::Base(base) => base_type(base),
+            ExpandedLeaf::Handle => self.handle(of),
+            ExpandedLeaf::Enum(enumeration, by_tag) => self.enumeration(of, enumeration, by_tag),
+            ExpandedLeaf::Struct(structure) => self.structure(structure),
+            ExpandedLeaf::Interface(_) => {
+                Err("an interface that isn't behind a pointer".to_owned())
+            }
         }
     }
 
@@ -244,7 +270,7 @@ impl<'a> Reader<'_, '_, 'a> {
         Ok(())
     }
 
-    fn handle(&self, of: &Expansion<'a>) -> Result<Type, String> {
+    fn handle(&self, of: &ExpandedType<'a>) -> Result<Type, String> {
         let attributes =
             of.groups.iter().filter_map(|group| group.attributes.find(AttributeName::SystemHandle));
         let mut attributes = attributes;
@@ -266,7 +292,7 @@ impl<'a> Reader<'_, '_, 'a> {
     }
 
     fn mask(&self, of: &Expression) -> Option<u32> {
-        match constant::evaluate(of, &Rights(self.lowering.view.again())) {
+        match constant::evaluate(of, &MaskEnvironment(self.lowering.view.copied())) {
             Ok(constant::Value::Integer(mask)) => Some(mask.value as u32),
             _ => None,
         }
@@ -274,7 +300,7 @@ impl<'a> Reader<'_, '_, 'a> {
 
     fn enumeration(
         &self,
-        of: &Expansion<'a>,
+        of: &ExpandedType<'a>,
         enumeration: &'a EnumType,
         by_tag: bool,
     ) -> Result<Type, String> {
@@ -282,8 +308,9 @@ impl<'a> Reader<'_, '_, 'a> {
         let tag = enumeration.tag.as_ref().map(|tag| tag.name.to_string());
         let leaf_groups: Vec<_> =
             of.groups.iter().filter(|group| group.start == of.levels.len()).collect();
-        let says =
-            |group: &&&super::expansion::Group<'a>| group.attributes.has(AttributeName::V1Enum);
+        let says = |group: &&&super::expanded_type::AttributeGroup<'a>| {
+            group.attributes.has(AttributeName::V1Enum)
+        };
         let is_elsewhere = tag.is_some_and(|tag| self.lowering.facts.v1_enums.contains(&tag));
         // The last typedef is the one that contains the enum's definition.
         let at_body = (!by_tag).then(|| leaf_groups.last()).flatten();
@@ -345,7 +372,7 @@ impl<'a> Reader<'_, '_, 'a> {
                     }
                     let expanded =
                         self.expand(&field.attributes, specifier, &declarator.derivations)?;
-                    self.field(&expanded, Owner::Fields(fields))
+                    self.field(&expanded, CountScope::Fields(fields))
                 };
                 types.push(read().map_err(|why| format!("field `{name}`: {why}"))?);
             }
@@ -358,11 +385,11 @@ impl<'a> Reader<'_, '_, 'a> {
 }
 
 /// Returns whether attributes give the number of items at a level.
-fn is_sized(of: &Expansion<'_>, at: usize) -> bool {
+fn is_sized(of: &ExpandedType<'_>, at: usize) -> bool {
     size_at(of, at).is_some()
 }
 
-fn size_at<'a>(of: &Expansion<'a>, at: usize) -> Option<&'a Expression> {
+fn size_at<'a>(of: &ExpandedType<'a>, at: usize) -> Option<&'a Expression> {
     let attribute: &Attribute = of.groups.first()?.attributes.find(AttributeName::SizeIs)?;
     match attribute.arguments.get(at) {
         Some(Argument::Value(value)) => Some(value),
@@ -372,11 +399,11 @@ fn size_at<'a>(of: &Expansion<'a>, at: usize) -> Option<&'a Expression> {
 
 /// Returns whether the pointer at this level points to a text. `behind_out` says whether the
 /// pointer of an `out` parameter precedes it.
-fn is_text(of: &Expansion<'_>, at: usize, behind_out: bool) -> Result<bool, String> {
+fn is_text(of: &ExpandedType<'_>, at: usize, behind_out: bool) -> Result<bool, String> {
     if !of.has(AttributeName::String) || at + 1 != of.levels.len() {
         return Ok(false);
     }
-    let is_wide = matches!(of.leaf, Leaf::Base(BaseType::WideChar | BaseType::UInt16));
+    let is_wide = matches!(of.leaf, ExpandedLeaf::Base(BaseType::WideChar | BaseType::UInt16));
     if !is_wide {
         return Err("a text of other letters than UTF-16's".to_owned());
     }
@@ -389,12 +416,12 @@ fn is_text(of: &Expansion<'_>, at: usize, behind_out: bool) -> Result<bool, Stri
 }
 
 /// Returns the error for attributes that don't apply to the type.
-fn misplaced(of: &Expansion<'_>) -> Option<String> {
-    let is_handle = matches!(of.leaf, Leaf::Handle);
+fn misplaced(of: &ExpandedType<'_>) -> Option<String> {
+    let is_handle = matches!(of.leaf, ExpandedLeaf::Handle);
     if of.has(AttributeName::SystemHandle) && !is_handle {
         return Some("`system_handle` stands before what isn't a HANDLE".to_owned());
     }
-    let is_enum = matches!(of.leaf, Leaf::Enum(..));
+    let is_enum = matches!(of.leaf, ExpandedLeaf::Enum(..));
     let of_enum = [AttributeName::V1Enum, AttributeName::FlagEnum, AttributeName::Flags];
     if of_enum.into_iter().any(|name| of.has(name)) && !is_enum {
         return Some("an attribute of enums stands before another type".to_owned());

@@ -4,7 +4,7 @@
 //! attribute, a type or a combination without a rule in this module never counts as equal.
 
 mod attributes;
-mod expansion;
+mod expanded_type;
 mod facts;
 mod types;
 
@@ -19,10 +19,10 @@ pub(super) use facts::{Facts, PointerDefault};
 pub(super) use types::ALL_TYPES_MAX;
 
 use attributes::{METHOD, PARAMETER, check_interface};
-use types::{Owner, Reader, TYPES_MAX};
+use types::{CountScope, LayoutReader, TYPES_MAX};
 
 /// A method as declared in a file.
-pub(super) struct DeclaredMethod {
+pub(super) struct MethodLayout {
     /// The interface and the method: `IFinisher::Finish`.
     pub(super) name: String,
     pub(super) span: Span,
@@ -30,7 +30,7 @@ pub(super) struct DeclaredMethod {
     pub(super) number: usize,
     pub(super) slots: Vec<Slot>,
     /// The parameter of each slot.
-    pub(super) places: Vec<(String, Span)>,
+    pub(super) slot_parameters: Vec<(String, Span)>,
     /// The reasons why the layout differs or isn't known.
     pub(super) reasons: Vec<(Span, String)>,
     /// The findings about access masks, which a trait's tables don't have. Nothing else depends on
@@ -43,16 +43,16 @@ type OwnMethod<'a> = (&'a Interface, &'a Method);
 
 impl<'a> Lowering<'_, 'a> {
     /// Returns the layouts of all methods of an interface, in the order of the trait's methods.
-    pub(super) fn declared(
+    pub(super) fn method_layouts(
         &self,
         interface: &'a Interface,
         methods: &[&'a Method],
-    ) -> Vec<DeclaredMethod> {
+    ) -> Vec<MethodLayout> {
         let (vtable, whole) = self.vtable(interface);
         methods
             .iter()
             .map(|method| {
-                let mut declared = self.declared_method(&interface.name.name, method);
+                let mut declared = self.method_layout(&interface.name.name, method);
                 match vtable.iter().position(|(_, known)| known.name.span == method.name.span) {
                     Some(number) => {
                         declared.number = number;
@@ -100,13 +100,13 @@ impl<'a> Lowering<'_, 'a> {
         (methods.collect(), wrong)
     }
 
-    fn declared_method(&self, interface: &str, method: &'a Method) -> DeclaredMethod {
-        let mut declared = DeclaredMethod {
+    fn method_layout(&self, interface: &str, method: &'a Method) -> MethodLayout {
+        let mut declared = MethodLayout {
             name: format!("{interface}::{}", method.name.name),
             span: method.name.span,
             number: usize::MAX,
             slots: Vec::new(),
-            places: Vec::new(),
+            slot_parameters: Vec::new(),
             reasons: Vec::new(),
             masks: Vec::new(),
         };
@@ -126,7 +126,7 @@ impl<'a> Lowering<'_, 'a> {
             match slot {
                 Ok(slot) => {
                     declared.slots.push(slot);
-                    declared.places.push((name.to_owned(), parameter.span));
+                    declared.slot_parameters.push((name.to_owned(), parameter.span));
                 }
                 Err(reason) => {
                     declared
@@ -140,7 +140,7 @@ impl<'a> Lowering<'_, 'a> {
 
     fn check_return(&self, method: &'a Method) -> Result<(), String> {
         self.types_left.set(TYPES_MAX);
-        let reader = Reader { lowering: self, direction: Direction::Out };
+        let reader = LayoutReader { lowering: self, direction: Direction::Out };
         let expanded =
             reader.expand(&method.attributes, &method.returns, &method.return_derivations)?;
         match reader.leaf_of(&expanded)? {
@@ -168,11 +168,11 @@ impl<'a> Lowering<'_, 'a> {
             return Err("it is a bit field".to_owned());
         }
         self.types_left.set(TYPES_MAX);
-        let reader = Reader { lowering: self, direction };
+        let reader = LayoutReader { lowering: self, direction };
         let derivations = &parameter.declarator.derivations;
         let expanded = reader.expand(attributes, &parameter.specifier, derivations)?;
         let parameters = &method.parameters.list;
-        let owner = Owner::Parameters(parameters);
+        let owner = CountScope::Parameters(parameters);
         let ty = match direction {
             Direction::In => reader.input(&expanded, owner)?,
             Direction::Out => reader.output(&expanded, owner)?,

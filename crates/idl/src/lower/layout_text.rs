@@ -5,15 +5,15 @@
 use std::collections::HashMap;
 
 use super::Lowering;
-use super::declared::PointerDefault;
-use super::shape::shape;
+use super::midl_layout::PointerDefault;
+use super::resolved_type::resolve;
 use super::types::SIZES;
 use crate::front::ast::{
     Argument, Attribute, AttributeName, Attributes, BaseType, Bounds, Declarator, Derivation,
     EnumType, Expression, TypeKind, TypeSpecifier,
 };
 use crate::front::check::symbols::Definition;
-use crate::front::check::system_handle::Rights;
+use crate::front::check::system_handle::MaskEnvironment;
 use crate::front::constant::{self, IntegerType};
 use crate::front::limits::{CHAIN_MAX, DERIVATIONS_MAX};
 use syshandle_model::Layout;
@@ -32,7 +32,7 @@ impl<'a> Lowering<'_, 'a> {
     ) -> Layout {
         let name = declarator.name.as_ref().map_or(String::new(), |name| name.name.to_string());
         let text = self.layout_text(embedded, attributes, specifier, declarator);
-        let mask = shape(&self.view, attributes, specifier, declarator)
+        let mask = resolve(&self.view, attributes, specifier, declarator)
             .find(AttributeName::SystemHandle)
             .and_then(|of| self.mask(of));
         Layout { name, key: text.clone(), text, is_out: attributes.has(AttributeName::Out), mask }
@@ -40,7 +40,7 @@ impl<'a> Lowering<'_, 'a> {
 
     /// Returns the access mask of a `system_handle`, if it reduces the access that is sent.
     fn mask(&self, of: &Attribute) -> Option<u32> {
-        match constant::evaluate(of.values().nth(1)?, &Rights(self.view.again())) {
+        match constant::evaluate(of.values().nth(1)?, &MaskEnvironment(self.view.copied())) {
             Ok(constant::Value::Integer(mask)) => Some(mask.value as u32).filter(|mask| *mask != 0),
             _ => None,
         }
@@ -80,7 +80,7 @@ impl<'a> Lowering<'_, 'a> {
     ) -> String {
         let mut written = Vec::new();
         self.add_attributes(attributes, &mut written);
-        let mut steps: Vec<&Derivation> = declarator.derivations.iter().collect();
+        let mut derivations: Vec<&Derivation> = declarator.derivations.iter().collect();
         let mut groups = vec![(0, attributes)];
         let mut specifier = specifier;
         let mut leaf = String::from("a long chain of typedefs");
@@ -115,11 +115,11 @@ impl<'a> Lowering<'_, 'a> {
             }
             match self.view.find(path).map(|symbol| symbol.definition) {
                 Some(Definition::Typedef(typedef, declarator))
-                    if steps.len() <= DERIVATIONS_MAX =>
+                    if derivations.len() <= DERIVATIONS_MAX =>
                 {
                     self.add_attributes(&typedef.attributes, &mut written);
-                    groups.push((steps.len(), &typedef.attributes));
-                    steps.extend(&declarator.derivations);
+                    groups.push((derivations.len(), &typedef.attributes));
+                    derivations.extend(&declarator.derivations);
                     specifier = &typedef.specifier;
                 }
                 Some(Definition::Struct(_)) => {
@@ -142,14 +142,15 @@ impl<'a> Lowering<'_, 'a> {
             }
         }
         // The innermost pointer to an interface has no kind.
-        let end = steps.len() - usize::from(leaf == "interface" && !steps.is_empty());
-        written.extend(self.pointer_defaults(&groups, &steps[..end], embedded));
-        let steps: String = steps.into_iter().map(|step| self.step_text(step)).collect();
+        let end = derivations.len() - usize::from(leaf == "interface" && !derivations.is_empty());
+        written.extend(self.pointer_defaults(&groups, &derivations[..end], embedded));
+        let derivations: String =
+            derivations.into_iter().map(|derivation| self.derivation_text(derivation)).collect();
         let written = match written.is_empty() {
             true => String::new(),
             false => format!("[{}] ", written.join(", ")),
         };
-        format!("{written}{leaf}{steps}")
+        format!("{written}{leaf}{derivations}")
     }
 
     /// Returns the kinds, other than `unique`, of pointers without an attribute. `groups` has the
@@ -157,12 +158,13 @@ impl<'a> Lowering<'_, 'a> {
     fn pointer_defaults(
         &self,
         groups: &[(usize, &Attributes)],
-        steps: &[&Derivation],
+        derivations: &[&Derivation],
         embedded: usize,
     ) -> Option<String> {
         let kinds = [AttributeName::Unique, AttributeName::Ref, AttributeName::Ptr];
-        let pointers = steps.iter().enumerate().skip(embedded);
-        let mut pointers = pointers.filter(|(_, step)| matches!(step, Derivation::Pointer { .. }));
+        let pointers = derivations.iter().enumerate().skip(embedded);
+        let mut pointers =
+            pointers.filter(|(_, derivation)| matches!(derivation, Derivation::Pointer { .. }));
         pointers.find_map(|(at, _)| {
             let (start, attributes) = groups.iter().rfind(|(start, _)| *start <= at)?;
             if *start == at && kinds.iter().any(|kind| attributes.has(*kind)) {
@@ -176,8 +178,8 @@ impl<'a> Lowering<'_, 'a> {
         })
     }
 
-    fn step_text(&self, step: &Derivation) -> String {
-        match step {
+    fn derivation_text(&self, derivation: &Derivation) -> String {
+        match derivation {
             Derivation::Pointer { .. } => " *".to_owned(),
             Derivation::Array(Bounds::Open) => "[]".to_owned(),
             Derivation::Array(Bounds::Length(length)) => match self.integer(length) {
@@ -196,7 +198,7 @@ impl<'a> Lowering<'_, 'a> {
 
     /// Appends the attributes on which a layout depends.
     fn add_attributes(&self, of: &Attributes, written: &mut Vec<String>) {
-        for name in LAYOUT {
+        for name in LAYOUT_ATTRIBUTES {
             let Some(attribute) = of.find(name) else { continue };
             let text = self.attribute_text(attribute, name);
             if !written.contains(&text) {
@@ -282,7 +284,7 @@ fn is_marshaled(name: &str) -> bool {
 }
 
 /// The attributes on which a layout depends. Kinds of handles and bounds are compared separately.
-const LAYOUT: [AttributeName; 20] = [
+const LAYOUT_ATTRIBUTES: [AttributeName; 20] = [
     AttributeName::Unique,
     AttributeName::Ref,
     AttributeName::Ptr,

@@ -5,27 +5,27 @@ use std::collections::{HashMap, HashSet};
 use proc_macro2::{Ident, TokenStream};
 use quote::ToTokens;
 
-use super::State;
+use super::LoweringState;
 use crate::front::diagnostic::{Diagnostic, did_you_mean, quoted};
 use syshandle_model::{Description, names};
 
-impl State {
+impl LoweringState {
     /// Removes and reports all definitions that use something that was refused, directly or
     /// indirectly.
     pub(super) fn drop_dependents(&mut self, description: &mut Description) {
         let users = users(description);
-        let mut causes: Vec<String> = self.refused.keys().cloned().collect();
+        let mut causes: Vec<String> = self.unsupported.keys().cloned().collect();
         causes.sort();
         while let Some(cause) = causes.pop() {
             self.refuse_uses(&cause);
             for user in users.get(&cause).into_iter().flatten() {
-                if !self.refused.contains_key(user) {
+                if !self.unsupported.contains_key(user) {
                     self.refuse_user(user, &cause);
                     causes.push(user.clone());
                 }
             }
         }
-        let stays = |name: &str| !self.refused.contains_key(name);
+        let stays = |name: &str| !self.unsupported.contains_key(name);
         description.definitions.retain(|of| stays(&of.name.to_string()));
         description.interfaces.retain(|of| stays(&client(&of.name)));
         self.drop_classes(description);
@@ -45,16 +45,16 @@ impl State {
     /// Refuses and reports a definition that uses something that was refused. Uses of types have
     /// been reported already.
     fn refuse_user(&mut self, user: &str, cause: &str) {
-        let Some(&of_cause) = self.refused.get(cause) else { return };
+        let Some(&of_cause) = self.unsupported.get(cause) else { return };
         let name = user.strip_suffix("Client").unwrap_or(user);
-        let place = self.places.get(name).copied();
+        let place = self.spans.get(name).copied();
         if let Some(place) = place.filter(|_| cause.ends_with("Client")) {
             let shown = cause.strip_suffix("Client").unwrap_or(cause);
             let message = format!("{} uses {}, which has no Rust", quoted(name), quoted(shown));
             let diagnostic = Diagnostic::error(place, message);
             self.diagnostics.push(diagnostic.related(of_cause, "it is declared here"));
         }
-        self.refused.insert(user.to_owned(), place.unwrap_or(of_cause));
+        self.unsupported.insert(user.to_owned(), place.unwrap_or(of_cause));
     }
 
     fn drop_classes(&mut self, description: &mut Description) {
@@ -63,7 +63,7 @@ impl State {
         description.classes.retain(|class| {
             let is_gone = |name: &&Ident| !described.contains(&name.to_string());
             let Some(gone) = class.interfaces.iter().find(is_gone) else { return true };
-            if let Some(&place) = self.places.get(&class.name.to_string()) {
+            if let Some(&place) = self.spans.get(&class.name.to_string()) {
                 let gone = quoted(&gone.to_string());
                 let message = format!("the class has {gone}, which has no Rust");
                 self.diagnostics.push(Diagnostic::error(place, message));
@@ -73,10 +73,10 @@ impl State {
     }
 
     /// Reports requested names that don't exist.
-    pub(super) fn unknown(&mut self, only: &[String]) {
-        for name in only.iter().filter(|name| !self.found.contains(*name)) {
+    pub(super) fn report_unknown_requests(&mut self, only: &[String]) {
+        for name in only.iter().filter(|name| !self.found_requests.contains(*name)) {
             let message = format!("there is no interface or class {}", quoted(name));
-            let hint = did_you_mean(name, self.others.iter().map(String::as_str));
+            let hint = did_you_mean(name, self.unrequested.iter().map(String::as_str));
             self.diagnostics.push(Diagnostic::without_place(message).hint_if(hint));
         }
     }

@@ -1,0 +1,42 @@
+//! The directions in which values travel.
+
+use crate::front::ast::{AttributeName, Attributes};
+
+/// The directions in which a value travels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Directions {
+    /// From clients to servers.
+    pub(crate) is_in: bool,
+    /// From servers to clients.
+    pub(crate) is_out: bool,
+}
+
+impl Directions {
+    pub(crate) const IN: Self = Self { is_in: true, is_out: false };
+    pub(crate) const OUT: Self = Self { is_in: false, is_out: true };
+
+    /// Returns the directions of a parameter. Without an attribute, a parameter is an input.
+    pub(crate) fn of(attributes: &Attributes) -> Self {
+        let is_out = attributes.has(AttributeName::Out) || attributes.has(AttributeName::Retval);
+        Self { is_in: attributes.has(AttributeName::In) || !is_out, is_out }
+    }
+
+    /// Returns the directions that are in either set.
+    pub(crate) fn union(self, other: Self) -> Self {
+        Self { is_in: self.is_in || other.is_in, is_out: self.is_out || other.is_out }
+    }
+
+    /// Returns the directions that are in this set only.
+    pub(crate) fn difference(self, other: Self) -> Self {
+        Self { is_in: self.is_in && !other.is_in, is_out: self.is_out && !other.is_out }
+    }
+
+    /// Names the receiver of the values, for a message.
+    pub(crate) fn receiver(self) -> &'static str {
+        match (self.is_in, self.is_out) {
+            (true, false) => "the server",
+            (false, true) => "the client",
+            _ => "either side",
+        }
+    }
+}
